@@ -1,0 +1,2 @@
+//! A simulated arm controller.
+fn main() {}

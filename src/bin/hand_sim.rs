@@ -1,0 +1,4 @@
+//! A simulated hand.
+fn main() {
+    println!("{:?}", r2r::geometry_msgs::msg::PoseStamped::default());
+}

@@ -1,0 +1,4 @@
+//! aether_bridge: from a hand in front of a webcam to a robot arm behind a TCP socket, safely.
+pub mod sim;
+pub mod teleop;
+pub mod wire;

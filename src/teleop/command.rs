@@ -1,0 +1,123 @@
+//! What the arm is told to do: a position of the tool centre point and a gripper state.
+
+use nalgebra::Point3;
+
+/// A position of the tool centre point in the arm's base frame, in metres, finite by construction.
+///
+/// Coordinates are rounded to a micrometre, the resolution of the wire, so that what is limited, what is sent
+/// and what is published are one and the same number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Position(Point3<f64>);
+
+/// The largest coordinate that is taken for a position rather than for garbage, in metres.
+pub const MAX_COORDINATE: f64 = 100.0;
+
+/// Why three numbers are not a position.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum PositionError {
+    /// NaN or an infinity.
+    #[error("{axis} is {value}, which is not a finite number")]
+    NotFinite {
+        /// "x", "y" or "z".
+        axis: &'static str,
+        /// The number as it came.
+        value: f64,
+    },
+    /// Farther away than any arm on a table reaches.
+    #[error("{axis} is {value} m, beyond ±{MAX_COORDINATE} m; is the sender's unit metres?")]
+    Huge {
+        /// "x", "y" or "z".
+        axis: &'static str,
+        /// The number as it came, in metres.
+        value: f64,
+    },
+}
+
+impl Position {
+    /// A position from coordinates in metres.
+    ///
+    /// # Errors
+    /// A coordinate that is not finite, or beyond [`MAX_COORDINATE`].
+    pub fn new(x: f64, y: f64, z: f64) -> Result<Self, PositionError> {
+        for (axis, value) in [("x", x), ("y", y), ("z", z)] {
+            if !value.is_finite() {
+                return Err(PositionError::NotFinite { axis, value });
+            }
+            if value.abs() > MAX_COORDINATE {
+                return Err(PositionError::Huge { axis, value });
+            }
+        }
+        Ok(Self(Point3::new(x, y, z).map(to_micrometre)))
+    }
+
+    /// The coordinates as a point, in metres.
+    pub fn point(self) -> Point3<f64> {
+        self.0
+    }
+
+    /// The coordinates `[x, y, z]` in metres.
+    pub fn coordinates(self) -> [f64; 3] {
+        self.0.coords.into()
+    }
+
+    /// The straight-line distance to another position, in metres.
+    pub fn distance(self, other: Self) -> f64 {
+        nalgebra::distance(&self.0, &other.0)
+    }
+}
+
+/// Rounds metres to the nearest micrometre; never yields a negative zero.
+fn to_micrometre(metres: f64) -> f64 {
+    (metres * 1e6).round() / 1e6 + 0.0
+}
+
+/// What the gripper is told to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gripper {
+    /// Fingers apart.
+    Open,
+    /// Fingers together.
+    Closed,
+}
+
+impl Gripper {
+    /// The word used on the wire and in topics: `open` or `closed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// One order to the arm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Command {
+    /// Where the tool centre point is to be, in the arm's base frame.
+    pub position: Position,
+    /// What the gripper is to be.
+    pub gripper: Gripper,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Position, PositionError};
+
+    #[test]
+    fn a_position_is_rounded_to_a_micrometre_and_has_no_negative_zero() {
+        let position = Position::new(0.123_456_7, -1e-9, 0.2).unwrap();
+        assert_eq!(position.coordinates(), [0.123_457, 0.0, 0.2]);
+        assert!(position.coordinates()[1].is_sign_positive());
+    }
+
+    #[test]
+    fn numbers_that_are_no_position_are_named_with_axis_and_value() {
+        assert!(matches!(Position::new(0.0, f64::NAN, 0.0), Err(PositionError::NotFinite { axis: "y", .. })));
+        assert!(matches!(
+            Position::new(f64::INFINITY, 0.0, 0.0),
+            Err(PositionError::NotFinite { axis: "x", .. })
+        ));
+        let error = Position::new(0.0, 0.0, 210.0).unwrap_err();
+        assert_eq!(error.to_string(), "z is 210 m, beyond ±100 m; is the sender's unit metres?");
+    }
+}
