@@ -176,9 +176,9 @@ impl Drop for ArmSim {
     }
 }
 
-/// A port that stays ours while nobody listens on it: a second socket is bound to it and never listens. So
-/// connecting is refused, no other program takes the port, and no client is given it as its own, which on one
-/// machine would let it connect to itself.
+/// A port that stays reserved while nobody listens on it: a second socket is bound to it and never listens. So
+/// connecting is refused, and the system gives the port to no one who asks for any: neither to another test, nor to
+/// a client as its own port, which on one machine would let it connect to itself.
 struct Port {
     address: SocketAddr,
     _reserved: Socket,
