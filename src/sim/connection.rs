@@ -13,7 +13,8 @@ use tokio::{
 };
 use tokio_util::{codec::Decoder, sync::CancellationToken};
 
-use super::fault::{Answer, Delivery, Fault, Plan};
+use super::fault::Fault;
+use super::plan::{Answer, Delivery, Plan};
 use super::record::Ended;
 use super::server::Control;
 use super::shared::Shared;

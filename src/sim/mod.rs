@@ -21,6 +21,7 @@ pub mod arm;
 mod connection;
 pub mod console;
 pub mod fault;
+mod plan;
 pub mod record;
 mod server;
 mod shared;

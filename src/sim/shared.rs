@@ -11,7 +11,8 @@ use std::{
 use tokio::sync::{broadcast, watch};
 
 use super::arm::{Arm, ArmState};
-use super::fault::{FaultSpec, Plan, Treatment};
+use super::fault::FaultSpec;
+use super::plan::{Plan, Treatment};
 use super::record::{ConnectionRecord, Ended, Event, Received, Record};
 use super::{ArmSimConfig, Clients};
 use crate::teleop::command::{Command, Position};
