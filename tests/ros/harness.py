@@ -17,7 +17,7 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from record import MEASUREMENTS, PATIENCE, Record
+from record import PATIENCE, Record
 
 EXECUTABLES = pathlib.Path(get_package_prefix("aether_bridge"), "lib", "aether_bridge")
 
@@ -138,6 +138,8 @@ class Bridge:
 
     def __init__(self, peer, parameters=None, arguments=(), log_folder="", name="/aether_bridge"):
         self.name = name
+        # What the test process had mapped before is not the bridge's.
+        self._not_its_own = shared_memory(os.getpid())
         # Before the process: nothing it says is missed.
         self.status = peer.status(f"{name}/link_status")
         self.log = Record("the bridge's log")
@@ -186,7 +188,7 @@ class Bridge:
 
     def _kill(self):
         """The last resort. A process that is killed leaves its part of shared memory, which is removed for it."""
-        left = shared_memory(self.process.pid) - shared_memory(os.getpid(), owned=True)
+        left = shared_memory(self.process.pid) - self._not_its_own
         self.process.kill()
         self.process.wait()
         for path in left:
@@ -279,15 +281,10 @@ def aged(seconds):
     return lambda now: (now - Duration(seconds=seconds)).to_msg()
 
 
-def shared_memory(pid, owned=False):
-    """The files in shared memory that a process has mapped; with `owned` those that it has open as its own, too."""
-    kinds = ("maps", "fd") if owned else ("maps",)
-    found = set()
-    for kind in kinds:
-        source = pathlib.Path(f"/proc/{pid}/{kind}")
-        names = source.read_text().split() if kind == "maps" else [os.readlink(entry) for entry in source.iterdir()]
-        found |= {pathlib.Path(name) for name in names if name.startswith("/dev/shm/fastrtps")}
-    return found
+def shared_memory(pid):
+    """The files of DDS in shared memory that a process has mapped."""
+    words = pathlib.Path(f"/proc/{pid}/maps").read_text().split()
+    return {pathlib.Path(word) for word in words if word.startswith("/dev/shm/fastrtps")}
 
 
 def distance(one, other):
@@ -302,5 +299,3 @@ def _yaml(value):
     # JSON is YAML, but for the decimal point that makes a number a real.
     return json.dumps(value)
 
-
-__all__ = [name for name in dir() if not name.startswith("_")] + ["MEASUREMENTS"]
