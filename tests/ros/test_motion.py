@@ -191,7 +191,7 @@ def test_the_status_tells_of_link_motion_and_counts(controller, bridge, hand, pe
     assert tracking.peer == controller.peer
     assert (tracking.attempts, tracking.last_error, tracking.rejected, tracking.dropped_input) == (0, "", 0, 0)
     assert 0 <= tracking.input_age < 0.5
-    assert abs(stamp_seconds(tracking.since) - started) < 0.01, "the link has not changed since"
+    assert abs(stamp_seconds(tracking.since) - started) < 0.1, "the link has not changed since"
     assert stamp_seconds(tracking.since) <= stamp_seconds(tracking.stamp)
     assert abs(stamp_seconds(tracking.stamp) - peer.node.get_clock().now().nanoseconds * 1e-9) < 5
 
@@ -210,4 +210,5 @@ def test_the_status_keeps_coming_when_nothing_changes(controller, bridge):
     status.skip()
     messages = [status.skip().wait() for _ in range(3)]
     assert all(message.state == first.state == LinkStatus.CONNECTED for message in messages)
-    assert len({(message.since.sec, message.since.nanosec // 10_000_000) for message in messages}) <= 2
+    assert all(abs(stamp_seconds(message.since) - stamp_seconds(first.since)) < 0.1 for message in messages)
+    assert all(one.stamp != other.stamp for one, other in zip(messages, messages[1:]))
