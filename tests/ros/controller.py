@@ -68,8 +68,7 @@ class Controller:
         self.lines = Record("lines at the controller")
         # When each connection came.
         self.connections = Record("connections")
-        self._listener = socket.socket()
-        self._listener.bind(("127.0.0.1", 0))
+        self._listener = _bound(0)
         self.port = self._listener.getsockname()[1]
         self.peer = f"127.0.0.1:{self.port}"
         self._open = {}
@@ -96,9 +95,9 @@ class Controller:
         with self._lock:
             self._drain()
             at = time.monotonic()
-            self._poll.unregister(self._listener)
-            # Unlike closing it keeps the port for the restart.
-            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            # Bound without listening it refuses, and keeps the port for the restart.
+            self._listener = _bound(self.port)
             for connection in list(self._open.values()):
                 connection.end(reset)
             self._open.clear()
@@ -172,6 +171,13 @@ class Controller:
                 except OSError:  # the client has gone; the next read tells
                     pass
             self.lines.append(line)
+
+
+def _bound(port):
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
 
 
 class _Connection:
