@@ -2,7 +2,7 @@
 
 use nalgebra::Point3;
 
-/// A position of the tool centre point in the arm's base frame, in metres, finite by construction.
+/// A position in metres, finite by construction; of a command, in the arm's base frame.
 ///
 /// Coordinates are rounded to a micrometre, the resolution of the wire, so that what is limited, what is sent
 /// and what is published are one and the same number.
@@ -58,6 +58,16 @@ impl Position {
     /// The coordinates `[x, y, z]` in metres.
     pub fn coordinates(self) -> [f64; 3] {
         self.0.coords.into()
+    }
+
+    /// The nearest position in the box between two corners.
+    pub(super) fn clamped(self, min: Self, max: Self) -> Self {
+        Self(self.0.sup(&min.0).inf(&max.0))
+    }
+
+    /// The rounding of a point on the way between two positions.
+    pub(super) fn from_exact(point: Point3<f64>) -> Self {
+        Self(point.map(to_micrometre))
     }
 
     /// The straight-line distance to another position, in metres.

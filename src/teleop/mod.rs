@@ -1,2 +1,35 @@
-//! May the arm move, and where to? Pure: events and `now` in, commands and deadlines out.
+//! May the arm move, and where to?
+//!
+//! [`Teleop`] is a state machine without a clock, a socket or a thread: events and `now` go in through `handle_*`,
+//! commands come out of [`Teleop::poll_command`], and [`Teleop::poll_timeout`] says when to call
+//! [`Teleop::handle_timeout`] at the latest. Calling it earlier or twice is harmless.
+//!
+//! ```text
+//!              ~/set_armed, or by itself once         target reached
+//!   DISARMED ────────────────────────────▶ APPROACH ────────────────▶ TRACKING
+//!      ▲                                     ▲  │ input or link fails   │
+//!      │ ~/reset                  good again │  ▼                       │
+//!   STOPPED ◀── ~/stop, from anywhere      HOLDING ◀────────────────────┘
+//! ```
+//!
+//! A target's way: finite by construction ([`target`]) → stamp and age ([`watchdog`]) → arm base frame
+//! ([`retarget`]) → workspace ([`workspace`]) → speed ([`limiter`]) → command. There is one slot for it; the newest
+//! wins and nothing is replayed.
+
 pub mod command;
+pub mod config;
+pub mod gripper;
+pub mod limiter;
+mod machine;
+pub mod reason;
+pub mod retarget;
+pub mod target;
+pub mod watchdog;
+pub mod workspace;
+
+pub use command::{Command, Gripper, Position};
+pub use config::{Arming, TeleopConfig};
+pub use gripper::GripperInput;
+pub use machine::{Counters, LinkView, Motion, Planned, Refused, Teleop};
+pub use reason::Reason;
+pub use target::{InputFault, Stamp, Target};

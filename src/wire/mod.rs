@@ -1,1 +1,21 @@
-//! The wire: one JSON object a line.
+//! The wire between bridge and controller: one JSON object a line, UTF-8, `\n`. Pure: bytes in, messages out.
+//!
+//! ```text
+//! bridge     → {"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}
+//! controller → {"status":"ok","message":"Command received"}
+//! ```
+//!
+//! [`message`] holds what is said, [`codec`] the bridge's side of saying it, [`controller`] the other side, which
+//! the simulated controller speaks. Positions are [`crate::teleop::command::Position`], in metres; only here do
+//! they have the [`WireUnit`].
+pub mod codec;
+pub mod controller;
+mod lines;
+pub mod message;
+
+pub use codec::{CommandEncoder, MAX_LINE, ReplyDecoder, WireError};
+pub use controller::{CommandDecoder, CommandFault, ReceivedCommand, ReplyEncoder};
+pub use message::{Reply, ReplyStatus, ReportedState, WireUnit, printable};
+
+#[cfg(test)]
+mod properties;

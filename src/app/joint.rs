@@ -1,0 +1,266 @@
+//! The one place that knows both machines. Pure: `now` comes in, and the bytes go out through the caller.
+
+use std::io;
+use std::time::Instant;
+
+use crate::link::{Action, Link, LinkConfig, LinkError, LinkState, Outcome};
+use crate::status::{SentCommand, Status};
+use crate::teleop::reason::{Obstacle, Reason};
+use crate::teleop::{
+    GripperInput, InputFault, LinkView, Motion, Planned, Refused, Target, Teleop, TeleopConfig,
+};
+use crate::wire::Reply;
+
+/// Teleoperation and link, joined: what the link does is told to the motion, and a command goes out only where both
+/// agree.
+#[derive(Debug)]
+pub struct Joint {
+    teleop: Teleop,
+    link: Link,
+    view: LinkView,
+    peer: String,
+    seq: u64,
+}
+
+/// What is compared to tell a change of status from the passing of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Face {
+    /// The state of the link.
+    pub link: LinkState,
+    /// What the bridge does with targets.
+    pub motion: Motion,
+    /// A word for the reason.
+    pub reason: &'static str,
+}
+
+impl Joint {
+    /// Both machines at their start; the link wants to connect. `peer` is the controller's name for people, `seed`
+    /// picks the jitter of the back-off.
+    pub fn new(teleop: TeleopConfig, link: LinkConfig, peer: String, now: Instant, seed: u64) -> Self {
+        Self {
+            teleop: Teleop::new(teleop),
+            link: Link::new(link, now, seed),
+            view: LinkView::Down,
+            peer,
+            seq: 0,
+        }
+    }
+
+    /// A sample of the target, or why a message was none.
+    pub fn handle_target(
+        &mut self,
+        now: Instant,
+        target: Result<Target, InputFault>,
+    ) -> Result<(), InputFault> {
+        match target {
+            Ok(target) => self.teleop.handle_target(now, target),
+            Err(fault) => {
+                self.teleop.handle_invalid_target(now, fault);
+                Err(fault)
+            }
+        }
+    }
+
+    /// A sample of the gripper's input.
+    pub fn handle_gripper(&mut self, now: Instant, input: GripperInput) {
+        self.teleop.handle_gripper(now, input);
+    }
+
+    /// A person allows or forbids motion. Returns a line for that person.
+    ///
+    /// # Errors
+    /// When motion cannot be allowed now.
+    pub fn handle_set_armed(&mut self, now: Instant, armed: bool) -> Result<String, Refused> {
+        self.teleop.handle_set_armed(now, armed)
+    }
+
+    /// A person wants motion to end.
+    pub fn handle_stop(&mut self) {
+        self.teleop.handle_stop();
+    }
+
+    /// A person releases a stop. Returns whether one was latched.
+    pub fn handle_reset(&mut self) -> bool {
+        self.teleop.handle_reset()
+    }
+
+    /// A person asks for a new connection.
+    pub fn handle_reconnect(&mut self, now: Instant) {
+        self.link.handle_reconnect(now);
+        self.tell_teleop(now);
+    }
+
+    /// The connection is there.
+    pub fn handle_connected(&mut self, now: Instant) {
+        self.link.handle_connected(now);
+        self.tell_teleop(now);
+    }
+
+    /// The attempt failed, or the connection ended.
+    pub fn handle_failed(&mut self, now: Instant, error: LinkError) {
+        self.link.handle_failed(now, error);
+        self.tell_teleop(now);
+    }
+
+    /// The peer takes bytes again.
+    pub fn handle_writable(&mut self, now: Instant) {
+        self.link.handle_writable(now);
+        self.tell_teleop(now);
+    }
+
+    /// A reply came.
+    pub fn handle_reply(&mut self, now: Instant, reply: &Reply) {
+        if let Some(position) = reply.state.as_ref().and_then(|state| state.position) {
+            self.teleop.handle_reported(position);
+        }
+        match self.link.handle_reply(now, reply) {
+            Ok(Outcome::Acknowledged(command)) => self.teleop.handle_acknowledged(now, &command),
+            Ok(Outcome::Rejected(_)) => {
+                tracing::debug!(message = reply.message, "command refused by the controller");
+                self.teleop.handle_rejected(now);
+            }
+            Ok(Outcome::Ignored) | Err(_) => {}
+        }
+        self.tell_teleop(now);
+    }
+
+    /// The bridge ends: no further command, and the connection is to be closed.
+    pub fn handle_shutdown(&mut self, now: Instant) {
+        self.teleop.handle_shutdown(now);
+        self.link.handle_shutdown(now);
+        self.tell_teleop(now);
+    }
+
+    /// Lets time pass. Call it no later than [`Joint::poll_timeout`] says.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.link.handle_timeout(now);
+        self.teleop.handle_timeout(now);
+        self.tell_teleop(now);
+    }
+
+    /// When to call [`Joint::handle_timeout`] at the latest. A command that is due and has room counts too: poll it.
+    #[must_use]
+    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        let command =
+            self.teleop.poll_command_at(now).filter(|_| self.link.has_room() && !self.link.is_blocked());
+        [self.link.poll_timeout(), self.teleop.poll_timeout(now), command].into_iter().flatten().min()
+    }
+
+    /// The command to hand to the connection now. Tell [`Joint::handle_transmitted`] what became of it.
+    #[must_use]
+    pub fn poll_transmit(&self, now: Instant) -> Option<Planned> {
+        if self.link.has_room() { self.teleop.poll_command(now) } else { None }
+    }
+
+    /// A planned command was offered to the connection as a line of `length` bytes, with this result. Returns what has
+    /// been sent, if it has been.
+    pub fn handle_transmitted(
+        &mut self,
+        now: Instant,
+        planned: &Planned,
+        length: usize,
+        written: io::Result<usize>,
+    ) -> Option<SentCommand> {
+        let sent = match written {
+            Ok(written) if written == length => {
+                self.seq += 1;
+                self.teleop.handle_sent(now, planned);
+                self.link.handle_sent(now, planned.command);
+                if !self.link.expects_reply() {
+                    self.teleop.handle_acknowledged(now, &planned.command);
+                }
+                Some(SentCommand { seq: self.seq, planned: *planned })
+            }
+            Ok(0) => {
+                self.link.handle_failed(now, LinkError::Closed);
+                None
+            }
+            Ok(written) => {
+                self.link.handle_failed(now, LinkError::PartialWrite { written, length });
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.link.handle_blocked(now);
+                None
+            }
+            Err(error) => {
+                self.link.handle_failed(now, LinkError::Broken(error));
+                None
+            }
+        };
+        self.tell_teleop(now);
+        sent
+    }
+
+    /// What the driver has to do, once.
+    #[must_use]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.link.poll_action()
+    }
+
+    /// Whether the driver has to look: an action is pending, or the peer has stopped taking bytes.
+    pub fn wants_driver(&self) -> bool {
+        self.link.has_action() || self.link.is_blocked()
+    }
+
+    /// Whether the peer has stopped taking bytes; then watch for [`Joint::handle_writable`].
+    pub fn is_blocked(&self) -> bool {
+        self.link.is_blocked()
+    }
+
+    /// What to compare to tell a change of status.
+    pub fn face(&self, now: Instant) -> Face {
+        Face { link: self.link.state(), motion: self.teleop.motion(), reason: self.teleop.reason(now).kind() }
+    }
+
+    /// Everything there is to tell.
+    pub fn status(&self, now: Instant) -> Status {
+        let reason = self.teleop.reason(now);
+        let link = self.link.counters();
+        let teleop = self.teleop.counters();
+        Status {
+            state: self.link.state(),
+            peer: self.peer.clone(),
+            since: self.link.since(),
+            attempts: self.link.attempts(),
+            last_error: self.link.last_error().map(ToString::to_string).unwrap_or_default(),
+            motion: self.teleop.motion(),
+            reason: self.explain(now, reason),
+            reason_kind: reason.kind(),
+            sent: link.sent,
+            acknowledged: link.acknowledged,
+            rejected: link.rejected,
+            coalesced: teleop.coalesced,
+            limited: teleop.limited,
+            dropped_input: teleop.dropped_input,
+            round_trips: self.link.round_trips(),
+            input_age: self.teleop.input_age(now),
+        }
+    }
+
+    fn explain(&self, now: Instant, reason: Reason) -> String {
+        let obstacle = match reason {
+            Reason::Holding(obstacle) | Reason::WaitingToArm(obstacle) => Some(obstacle),
+            _ => None,
+        };
+        match (obstacle, self.link.last_error(), self.link.retry_in(now)) {
+            (Some(Obstacle::LinkDown), Some(error), Some(wait)) => {
+                format!("{reason}: {error}; next attempt in {:.1} s", wait.as_secs_f64())
+            }
+            (Some(Obstacle::LinkDown), Some(error), None) => format!("{reason}: {error}; trying again"),
+            _ => reason.to_string(),
+        }
+    }
+
+    fn tell_teleop(&mut self, now: Instant) {
+        let view = match self.link.state() {
+            LinkState::Connected => LinkView::Ready,
+            LinkState::Unresponsive => LinkView::Unresponsive,
+            LinkState::Disconnected | LinkState::Connecting | LinkState::Backoff => LinkView::Down,
+        };
+        if view != self.view {
+            self.view = view;
+            self.teleop.handle_link(now, view);
+        }
+    }
+}

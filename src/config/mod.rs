@@ -1,0 +1,312 @@
+//! What the parameters mean: one validated [`Config`] with units in its types, and errors that name the parameter.
+
+mod table;
+mod value;
+
+pub use table::{PARAMETERS, Parameter, Range};
+pub use value::{Parameters, Value};
+
+use std::time::Duration;
+
+use crate::link::backoff::Backoff;
+use crate::link::{LinkConfig, TransportConfig};
+use crate::teleop::gripper::GripperConfig;
+use crate::teleop::retarget::Retarget;
+use crate::teleop::workspace::{Policy, Workspace};
+use crate::teleop::{Arming, Gripper, Position, TeleopConfig};
+use crate::wire::WireUnit;
+
+/// Everything that can be set, validated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where to connect.
+    pub transport: TransportConfig,
+    /// How to keep the link.
+    pub link: LinkConfig,
+    /// How to move.
+    pub teleop: TeleopConfig,
+    /// The unit of length on the wire.
+    pub wire_unit: WireUnit,
+    /// The `frame_id` of what is published: the arm's base frame.
+    pub base_frame: String,
+    /// The type of the messages on the topic `gripper`.
+    pub gripper_type: GripperType,
+}
+
+/// The message types that the topic `gripper` can carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GripperType {
+    /// `std_msgs/msg/Bool`: closed?
+    Bool,
+    /// `std_msgs/msg/Float32`: opening 0..1
+    Float32,
+    /// `std_msgs/msg/Float64`: opening 0..1
+    Float64,
+    /// `std_msgs/msg/String`: "open" or "closed"
+    String,
+}
+
+/// Why a set of parameters is no configuration. Names the parameter, its value and what would be right.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    /// No parameter has this name.
+    #[error("parameter '{name}' is unknown{}", suggestion.map(|s| format!("; did you mean '{s}'?")).unwrap_or_default())]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The nearest known name, if one is near.
+        suggestion: Option<&'static str>,
+    },
+    /// The value is of another type.
+    #[error(
+        "parameter '{name}' is {value}, {}; it must be {}{}",
+        with_article(found),
+        with_article(wanted),
+        unit_of(wanted_range)
+    )]
+    Type {
+        /// The parameter.
+        name: &'static str,
+        /// The value, as written.
+        value: String,
+        /// Its type.
+        found: &'static str,
+        /// The type that would be right.
+        wanted: &'static str,
+        /// The range that would be right.
+        wanted_range: String,
+    },
+    /// The value is out of range.
+    #[error("parameter '{name}' is {value}; it must be {range}")]
+    Range {
+        /// The parameter.
+        name: &'static str,
+        /// The value, as written.
+        value: String,
+        /// What would be right.
+        range: String,
+    },
+    /// Two parameters contradict each other.
+    #[error("parameter '{name}' is {value}; it must be {relation} '{other}', which is {other_value}")]
+    Relation {
+        /// The parameter.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// Like "below" or "at most".
+        relation: &'static str,
+        /// The other parameter.
+        other: &'static str,
+        /// Its value.
+        other_value: String,
+    },
+}
+
+fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {noun}")
+}
+
+fn unit_of(range: &str) -> String {
+    if range.is_empty() { String::new() } else { format!(", {range}") }
+}
+
+impl Config {
+    /// The configuration that a set of parameters stands for.
+    ///
+    /// # Errors
+    /// The first contradiction between two parameters. Types and ranges have been checked when the set was made.
+    pub fn new(parameters: &Parameters) -> Result<Self, ConfigError> {
+        check_relations(parameters)?;
+        let p = parameters;
+        Ok(Self {
+            transport: TransportConfig {
+                host: p.text("host").to_owned(),
+                port: u16::try_from(p.integer("port")).expect("its range is checked"),
+                connect_timeout: p.seconds("connect_timeout"),
+                tcp_user_timeout: p.seconds("tcp_user_timeout"),
+            },
+            link: LinkConfig {
+                expect_reply: p.boolean("expect_reply"),
+                max_in_flight: usize::try_from(p.integer("max_in_flight")).expect("its range is checked"),
+                reply_timeout: p.seconds("reply_timeout"),
+                link_timeout: p.seconds("link_timeout"),
+                backoff: Backoff { initial: p.seconds("backoff.initial"), max: p.seconds("backoff.max") },
+            },
+            teleop: teleop(p),
+            wire_unit: p.text("wire_unit").parse().expect("its choices are checked"),
+            base_frame: p.text("base_frame").to_owned(),
+            gripper_type: match p.text("gripper.type") {
+                "std_msgs/msg/Float32" => GripperType::Float32,
+                "std_msgs/msg/Float64" => GripperType::Float64,
+                "std_msgs/msg/String" => GripperType::String,
+                _ => GripperType::Bool,
+            },
+        })
+    }
+}
+
+fn teleop(p: &Parameters) -> TeleopConfig {
+    let rate = p.real("command_rate");
+    TeleopConfig {
+        arming: if p.text("arming") == "operator" { Arming::Operator } else { Arming::Automatic },
+        settle_time: p.seconds("settle_time"),
+        input_timeout: p.seconds("input_timeout"),
+        command_period: (rate > 0.0).then(|| Duration::from_secs_f64(1.0 / rate)),
+        workspace: Workspace::new(
+            position(p, "workspace.min"),
+            position(p, "workspace.max"),
+            if p.text("workspace.policy") == "reject" { Policy::Reject } else { Policy::Clamp },
+        )
+        .expect("the corners' order is checked"),
+        home: position(p, "home"),
+        speed: p.real("limits.speed"),
+        approach_speed: p.real("approach_speed"),
+        retarget: Retarget::new(
+            p.reals("retarget.translation"),
+            p.reals("retarget.rotation_rpy"),
+            p.reals("retarget.scale"),
+        ),
+        gripper: GripperConfig {
+            close_below: p.real("gripper.close_below"),
+            open_above: p.real("gripper.open_above"),
+            debounce: p.seconds("gripper.debounce"),
+        },
+        initial_gripper: if p.text("gripper.initial") == "closed" { Gripper::Closed } else { Gripper::Open },
+        error_limit: u32::try_from(p.integer("error_limit")).expect("its range is checked"),
+    }
+}
+
+fn position(p: &Parameters, name: &str) -> Position {
+    let [x, y, z] = p.reals(name);
+    Position::new(x, y, z).expect("its range is checked")
+}
+
+fn check_relations(p: &Parameters) -> Result<(), ConfigError> {
+    let (min, max, home) = (position(p, "workspace.min"), position(p, "workspace.max"), position(p, "home"));
+    let require = |holds: bool, name: &'static str, relation: &'static str, other: &'static str| {
+        let error = || ConfigError::Relation {
+            name,
+            value: p.written(name),
+            relation,
+            other,
+            other_value: p.written(other),
+        };
+        if holds { Ok(()) } else { Err(error()) }
+    };
+    let workspace = Workspace::new(min, max, Policy::Clamp);
+    require(workspace.is_some(), "workspace.min", "below, on every axis,", "workspace.max")?;
+    let workspace = workspace.expect("just checked");
+    let above = home.coordinates().iter().zip(min.coordinates()).all(|(home, min)| *home >= min);
+    require(above, "home", "at or above, on every axis,", "workspace.min")?;
+    require(workspace.contains(home), "home", "at or below, on every axis,", "workspace.max")?;
+    let ordered = |low: &str, high: &str| p.real(low) <= p.real(high);
+    require(ordered("approach_speed", "limits.speed"), "approach_speed", "at most", "limits.speed")?;
+    require(ordered("backoff.initial", "backoff.max"), "backoff.initial", "at most", "backoff.max")?;
+    require(ordered("reply_timeout", "link_timeout"), "reply_timeout", "at most", "link_timeout")?;
+    require(
+        p.real("gripper.close_below") < p.real("gripper.open_above"),
+        "gripper.close_below",
+        "below",
+        "gripper.open_above",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &str, value: Value) -> Result<Config, ConfigError> {
+        let mut parameters = Parameters::default();
+        parameters.set(name, value)?;
+        Config::new(&parameters)
+    }
+
+    fn error(name: &str, value: Value) -> String {
+        with(name, value).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_the_designs() {
+        let config = Config::new(&Parameters::default()).unwrap();
+        assert_eq!(config.transport.host, "127.0.0.1");
+        assert_eq!(config.transport.port, 5000);
+        assert_eq!(config.transport.tcp_user_timeout, Duration::from_millis(500));
+        assert_eq!(config.link.max_in_flight, 1);
+        assert_eq!(config.link.link_timeout, Duration::from_secs(3));
+        assert_eq!(config.teleop.command_period, Some(Duration::from_millis(20)));
+        assert_eq!(config.teleop.home.coordinates(), [0.2, 0.0, 0.2]);
+        assert_eq!(config.teleop.arming, Arming::Automatic);
+        assert_eq!(config.wire_unit, WireUnit::Millimetres);
+    }
+
+    #[test]
+    fn an_error_names_parameter_value_and_range() {
+        assert_eq!(
+            error("port", Value::Integer(70_000)),
+            "parameter 'port' is 70000; it must be from 1 to 65535"
+        );
+        assert_eq!(
+            error("port", Value::Text("abc".into())),
+            "parameter 'port' is 'abc', a string; it must be an integer, from 1 to 65535"
+        );
+        assert_eq!(
+            error("arming", Value::Text("always".into())),
+            "parameter 'arming' is 'always'; it must be one of: 'automatic', 'operator'"
+        );
+        assert_eq!(
+            error("limits.speed", Value::Real(0.0)),
+            "parameter 'limits.speed' is 0.0; it must be from 0.001 to 10.0 m/s"
+        );
+        assert_eq!(
+            error("settle_time", Value::Real(f64::NAN)),
+            "parameter 'settle_time' is NaN; it must be from 0.0 to 60.0 s"
+        );
+        assert_eq!(
+            error("home", Value::Reals(vec![0.1, 0.2])),
+            "parameter 'home' is [0.1, 0.2]; it must be 3 numbers, each from -100.0 to 100.0 m"
+        );
+    }
+
+    #[test]
+    fn contradictions_name_both_parameters_and_both_values() {
+        assert_eq!(
+            error("workspace.min", Value::Reals(vec![0.4, -0.3, 0.0])),
+            "parameter 'workspace.min' is [0.4, -0.3, 0.0]; it must be below, on every axis, 'workspace.max', \
+             which is [0.3, 0.3, 0.4]"
+        );
+        assert!(error("home", Value::Reals(vec![0.2, 0.0, 0.5])).contains("'workspace.max'"));
+        assert!(error("home", Value::Reals(vec![0.2, 0.0, -0.1])).contains("'workspace.min'"));
+        assert!(error("approach_speed", Value::Real(0.3)).contains("'limits.speed', which is 0.25"));
+        assert!(error("backoff.initial", Value::Real(5.0)).contains("'backoff.max'"));
+        assert!(error("reply_timeout", Value::Real(5.0)).contains("'link_timeout'"));
+        assert!(error("gripper.close_below", Value::Real(0.5)).contains("'gripper.open_above'"));
+    }
+
+    #[test]
+    fn a_whole_number_serves_where_a_real_is_wanted() {
+        assert_eq!(
+            with("settle_time", Value::Integer(2)).unwrap().teleop.settle_time,
+            Duration::from_secs(2)
+        );
+        let config = with("home", Value::Integers(vec![0, 0, 0])).unwrap();
+        assert_eq!(config.teleop.home.coordinates(), [0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest_known_one() {
+        assert_eq!(
+            error("limits.sped", Value::Real(0.1)),
+            "parameter 'limits.sped' is unknown; did you mean 'limits.speed'?"
+        );
+        assert_eq!(
+            error("robot_description", Value::Text(String::new())),
+            "parameter 'robot_description' is unknown"
+        );
+    }
+
+    #[test]
+    fn a_rate_of_zero_means_a_command_for_every_target() {
+        assert_eq!(with("command_rate", Value::Integer(0)).unwrap().teleop.command_period, None);
+    }
+}

@@ -1,0 +1,331 @@
+//! The table of parameters: the one source of names, defaults, ranges and descriptions. `config/bridge.yaml` and
+//! `ros2 param describe` say the same words.
+
+use super::{ConfigError, Value};
+
+/// A parameter as declared.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its name, groups separated by dots.
+    pub name: &'static str,
+    default: Initial,
+    /// The unit of its value; empty if it has none.
+    pub unit: &'static str,
+    /// What it may be.
+    pub range: Range,
+    /// What it does, in one or two sentences.
+    pub description: &'static str,
+}
+
+/// What a parameter may be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Range {
+    /// Anything of its type.
+    Any,
+    /// A string that is not empty.
+    NotEmpty,
+    /// One of these strings.
+    OneOf(&'static [&'static str]),
+    /// An integer between two bounds, inclusive.
+    Integer(i64, i64),
+    /// A number, or each of three numbers, between two bounds, inclusive.
+    Real(f64, f64),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Initial {
+    Boolean(bool),
+    Integer(i64),
+    Real(f64),
+    Text(&'static str),
+    Reals([f64; 3]),
+}
+
+impl Parameter {
+    /// The parameter of that name, if there is one.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        PARAMETERS.iter().find(|parameter| parameter.name == name)
+    }
+
+    /// Its value when nobody sets it.
+    pub fn default(&self) -> Value {
+        match self.default {
+            Initial::Boolean(value) => Value::Boolean(value),
+            Initial::Integer(value) => Value::Integer(value),
+            Initial::Real(value) => Value::Real(value),
+            Initial::Text(value) => Value::Text(value.into()),
+            Initial::Reals(values) => Value::Reals(values.into()),
+        }
+    }
+
+    /// Checks a value of the right type against the range.
+    pub(super) fn check(&self, value: &Value) -> Result<(), ConfigError> {
+        let holds = match (self.range, value) {
+            (Range::NotEmpty, Value::Text(text)) => !text.is_empty() && !text.contains('\0'),
+            (Range::OneOf(choices), Value::Text(text)) => choices.contains(&text.as_str()),
+            (Range::Integer(min, max), Value::Integer(value)) => (min..=max).contains(value),
+            (Range::Real(min, max), Value::Real(value)) => (min..=max).contains(value),
+            (Range::Real(min, max), Value::Reals(values)) => {
+                values.len() == 3 && values.iter().all(|value| (min..=max).contains(value))
+            }
+            (Range::Any, _) => true,
+            _ => false,
+        };
+        let range = || {
+            let three = if matches!(value, Value::Reals(_)) { "3 numbers, each " } else { "" };
+            format!("{three}{}", self.range.describe(self.unit))
+        };
+        if holds {
+            Ok(())
+        } else {
+            Err(ConfigError::Range { name: self.name, value: value.to_string(), range: range() })
+        }
+    }
+}
+
+impl Range {
+    /// The range in words, like "from 0.0 to 60.0 s"; empty where anything goes.
+    pub fn describe(&self, unit: &str) -> String {
+        let words = match self {
+            Self::Any => String::new(),
+            Self::NotEmpty => "not empty".into(),
+            Self::OneOf(choices) => format!("one of: '{}'", choices.join("', '")),
+            Self::Integer(min, max) => format!("from {min} to {max}"),
+            Self::Real(min, max) => format!("from {min:?} to {max:?}"),
+        };
+        if unit.is_empty() || words.is_empty() { words } else { format!("{words} {unit}") }
+    }
+}
+
+const fn parameter(
+    name: &'static str,
+    default: Initial,
+    unit: &'static str,
+    range: Range,
+    description: &'static str,
+) -> Parameter {
+    Parameter { name, default, unit, range, description }
+}
+
+use Initial::{Boolean, Integer, Real, Reals, Text};
+
+/// All parameters, in the order of the documentation.
+pub const PARAMETERS: &[Parameter] = &[
+    parameter(
+        "role",
+        Text("tcp_client"),
+        "",
+        Range::OneOf(&["tcp_client"]),
+        "Who opens the connection. tcp_client: the bridge connects to the controller at host:port.",
+    ),
+    parameter(
+        "host",
+        Text("127.0.0.1"),
+        "",
+        Range::NotEmpty,
+        "Name or address of the arm's controller. A name is resolved anew at every attempt.",
+    ),
+    parameter("port", Integer(5000), "", Range::Integer(1, 65535), "TCP port of the arm's controller."),
+    parameter(
+        "connect_timeout",
+        Real(3.0),
+        "s",
+        Range::Real(0.01, 60.0),
+        "Time allowed for resolving the name and connecting, together.",
+    ),
+    parameter(
+        "tcp_user_timeout",
+        Real(0.5),
+        "s",
+        Range::Real(0.01, 60.0),
+        "Bytes that the controller's machine has not acknowledged for this long break the connection (TCP_USER_TIMEOUT). Finds a pulled cable.",
+    ),
+    parameter(
+        "expect_reply",
+        Boolean(true),
+        "",
+        Range::Any,
+        "Whether the controller answers every command with a line. Without replies nothing paces the commands but command_rate, and commands count as acknowledged when sent.",
+    ),
+    parameter(
+        "max_in_flight",
+        Integer(1),
+        "",
+        Range::Integer(1, 64),
+        "Commands that may be unanswered at a time. With 1 the controller's own pace is the pace.",
+    ),
+    parameter(
+        "reply_timeout",
+        Real(0.5),
+        "s",
+        Range::Real(0.01, 60.0),
+        "Without a reply for this long the link is UNRESPONSIVE and motion holds.",
+    ),
+    parameter(
+        "link_timeout",
+        Real(3.0),
+        "s",
+        Range::Real(0.01, 600.0),
+        "Without a reply for this long the connection is closed and opened anew.",
+    ),
+    parameter(
+        "backoff.initial",
+        Real(0.1),
+        "s",
+        Range::Real(0.01, 60.0),
+        "Wait before the first new attempt after a connection was lost or refused; doubles with each failure, less up to a quarter at random.",
+    ),
+    parameter("backoff.max", Real(4.0), "s", Range::Real(0.01, 600.0), "Longest wait between attempts."),
+    parameter(
+        "wire_unit",
+        Text("mm"),
+        "",
+        Range::OneOf(&["mm", "cm", "m"]),
+        "Unit of x, y and z on the wire.",
+    ),
+    parameter(
+        "base_frame",
+        Text("arm_base"),
+        "",
+        Range::NotEmpty,
+        "Name of the arm's base frame, the frame_id of what is published.",
+    ),
+    parameter(
+        "arming",
+        Text("automatic"),
+        "",
+        Range::OneOf(&["automatic", "operator"]),
+        "Who arms. automatic: the bridge itself, once at start, and a loss is followed by an approach. operator: ~/set_armed, at start and after every loss of the link.",
+    ),
+    parameter(
+        "settle_time",
+        Real(1.0),
+        "s",
+        Range::Real(0.0, 60.0),
+        "How long the input must have been good without a gap before arming leads to motion.",
+    ),
+    parameter(
+        "input_timeout",
+        Real(0.2),
+        "s",
+        Range::Real(0.01, 10.0),
+        "A target older than this never moves the arm. Measured on the steady clock from receipt, plus the age that its stamp tells.",
+    ),
+    parameter(
+        "command_rate",
+        Real(50.0),
+        "Hz",
+        Range::Real(0.0, 1000.0),
+        "Most commands a second, and the rate of a ramp. 0: a command for every target at once, and 50 Hz within a ramp.",
+    ),
+    parameter(
+        "workspace.min",
+        Reals([-0.3, -0.3, 0.0]),
+        "m",
+        Range::Real(-100.0, 100.0),
+        "Lower corner of the box that commands lie in, in the arm's base frame.",
+    ),
+    parameter(
+        "workspace.max",
+        Reals([0.3, 0.3, 0.4]),
+        "m",
+        Range::Real(-100.0, 100.0),
+        "Upper corner of the box that commands lie in, in the arm's base frame.",
+    ),
+    parameter(
+        "workspace.policy",
+        Text("clamp"),
+        "",
+        Range::OneOf(&["clamp", "reject"]),
+        "What happens to a target outside the box. clamp: taken to its nearest point. reject: refused, and motion holds.",
+    ),
+    parameter(
+        "home",
+        Reals([0.2, 0.0, 0.2]),
+        "m",
+        Range::Real(-100.0, 100.0),
+        "Where the arm is taken to be when no reply has told yet: the first approach starts here. In the arm's base frame, inside the workspace.",
+    ),
+    parameter(
+        "limits.speed",
+        Real(0.25),
+        "m/s",
+        Range::Real(0.001, 10.0),
+        "Fastest that commands move the arm. The default is the reduced speed of ISO 10218 manual operation.",
+    ),
+    parameter(
+        "approach_speed",
+        Real(0.1),
+        "m/s",
+        Range::Real(0.001, 10.0),
+        "Fastest that commands move the arm while it approaches a target after arming or a hold.",
+    ),
+    parameter(
+        "error_limit",
+        Integer(5),
+        "",
+        Range::Integer(1, 1000),
+        "Error replies in a row after which motion holds for settle_time, at least 0.5 s, before the next attempt.",
+    ),
+    parameter(
+        "retarget.translation",
+        Reals([0.0; 3]),
+        "m",
+        Range::Real(-100.0, 100.0),
+        "Origin of the tracker's frame in the arm's base frame. A target becomes translation + rotation * (scale * target).",
+    ),
+    parameter(
+        "retarget.rotation_rpy",
+        Reals([0.0; 3]),
+        "rad",
+        Range::Real(-7.0, 7.0),
+        "Roll, pitch and yaw of the tracker's frame in the arm's base frame, about fixed axes (REP 103).",
+    ),
+    parameter(
+        "retarget.scale",
+        Reals([1.0; 3]),
+        "",
+        Range::Real(-1000.0, 1000.0),
+        "Factor for each axis of the tracker's frame; a negative one mirrors.",
+    ),
+    parameter(
+        "gripper.type",
+        Text("std_msgs/msg/Bool"),
+        "",
+        Range::OneOf(&[
+            "std_msgs/msg/Bool",
+            "std_msgs/msg/Float32",
+            "std_msgs/msg/Float64",
+            "std_msgs/msg/String",
+        ]),
+        "Type of the messages on the topic gripper. Bool: closed? Float32, Float64: opening from 0 to 1. String: 'open' or 'closed'.",
+    ),
+    parameter(
+        "gripper.initial",
+        Text("open"),
+        "",
+        Range::OneOf(&["open", "closed"]),
+        "What the gripper is told to be before anyone has asked for anything.",
+    ),
+    parameter(
+        "gripper.close_below",
+        Real(0.3),
+        "",
+        Range::Real(0.0, 1.0),
+        "An opening below this closes the gripper.",
+    ),
+    parameter(
+        "gripper.open_above",
+        Real(0.5),
+        "",
+        Range::Real(0.0, 1.0),
+        "An opening above this opens the gripper; between the two nothing changes.",
+    ),
+    parameter(
+        "gripper.debounce",
+        Real(0.1),
+        "s",
+        Range::Real(0.0, 10.0),
+        "How long a changed wish must stand before the gripper follows.",
+    ),
+];

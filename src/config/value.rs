@@ -1,0 +1,158 @@
+//! Parameter values and sets of them, free of ROS.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::ConfigError;
+use super::table::{PARAMETERS, Parameter};
+
+/// A parameter's value, of one of the types that ROS knows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A bool.
+    Boolean(bool),
+    /// An integer.
+    Integer(i64),
+    /// A double.
+    Real(f64),
+    /// A string.
+    Text(String),
+    /// An array of integers.
+    Integers(Vec<i64>),
+    /// An array of doubles.
+    Reals(Vec<f64>),
+    /// Of a type that no parameter here has, by its name.
+    Other(&'static str),
+}
+
+impl Value {
+    /// The type's name, as people say it.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Boolean(_) => "boolean",
+            Self::Integer(_) => "integer",
+            Self::Real(_) => "number",
+            Self::Text(_) => "string",
+            Self::Integers(_) => "list of integers",
+            Self::Reals(_) => "list of numbers",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// The value in the type of another, where nothing is lost by that: a whole number for a real.
+    fn coerced_to(self, example: &Self) -> Result<Self, Self> {
+        match (self, example) {
+            (Self::Integer(value), Self::Real(_)) => Ok(Self::Real(value as f64)),
+            (Self::Integers(values), Self::Reals(_)) => {
+                Ok(Self::Reals(values.into_iter().map(|value| value as f64).collect()))
+            }
+            (value, _) if std::mem::discriminant(&value) == std::mem::discriminant(example) => Ok(value),
+            (value, _) => Err(value),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean(value) => value.fmt(f),
+            Self::Integer(value) => value.fmt(f),
+            Self::Real(value) => write!(f, "{value:?}"),
+            Self::Text(value) => write!(f, "'{}'", crate::wire::printable(value)),
+            Self::Integers(values) => write!(f, "{values:?}"),
+            Self::Reals(values) => write!(f, "{values:?}"),
+            Self::Other(name) => write!(f, "a {name}"),
+        }
+    }
+}
+
+/// A value for every parameter, each of its type and in its range.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameters(BTreeMap<&'static str, Value>);
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self(PARAMETERS.iter().map(|parameter| (parameter.name, parameter.default())).collect())
+    }
+}
+
+impl Parameters {
+    /// Sets one parameter.
+    ///
+    /// # Errors
+    /// An unknown name, a value of the wrong type, or out of range. Nothing has changed then.
+    pub fn set(&mut self, name: &str, value: Value) -> Result<(), ConfigError> {
+        let parameter = Parameter::find(name)
+            .ok_or_else(|| ConfigError::Unknown { name: name.to_owned(), suggestion: nearest(name) })?;
+        let default = parameter.default();
+        let value = value.coerced_to(&default).map_err(|value| ConfigError::Type {
+            name: parameter.name,
+            value: value.to_string(),
+            found: value.type_name(),
+            wanted: default.type_name(),
+            wanted_range: parameter.range.describe(parameter.unit),
+        })?;
+        parameter.check(&value)?;
+        self.0.insert(parameter.name, value);
+        Ok(())
+    }
+
+    /// The value of a parameter, by its name; `None` if there is no such parameter.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    pub(super) fn written(&self, name: &str) -> String {
+        self.value(name).to_string()
+    }
+
+    pub(super) fn boolean(&self, name: &str) -> bool {
+        matches!(self.value(name), Value::Boolean(true))
+    }
+
+    pub(super) fn integer(&self, name: &str) -> i64 {
+        match self.value(name) {
+            Value::Integer(value) => *value,
+            other => unreachable!("'{name}' is declared as {}", other.type_name()),
+        }
+    }
+
+    pub(super) fn real(&self, name: &str) -> f64 {
+        match self.value(name) {
+            Value::Real(value) => *value,
+            other => unreachable!("'{name}' is declared as {}", other.type_name()),
+        }
+    }
+
+    pub(super) fn seconds(&self, name: &str) -> Duration {
+        Duration::from_secs_f64(self.real(name))
+    }
+
+    pub(super) fn text(&self, name: &str) -> &str {
+        match self.value(name) {
+            Value::Text(value) => value,
+            other => unreachable!("'{name}' is declared as {}", other.type_name()),
+        }
+    }
+
+    pub(super) fn reals(&self, name: &str) -> [f64; 3] {
+        match self.value(name) {
+            Value::Reals(values) => values.as_slice().try_into().expect("its length is checked"),
+            other => unreachable!("'{name}' is declared as {}", other.type_name()),
+        }
+    }
+
+    fn value(&self, name: &str) -> &Value {
+        self.0.get(name).unwrap_or_else(|| unreachable!("'{name}' is not declared"))
+    }
+}
+
+/// The known name that a misspelt one was meant to be.
+fn nearest(name: &str) -> Option<&'static str> {
+    let distance = |parameter: &Parameter| strsim::damerau_levenshtein(parameter.name, name);
+    let best = PARAMETERS.iter().min_by_key(|parameter| distance(parameter))?;
+    (distance(best) <= MAX_TYPING_ERRORS).then_some(best.name)
+}
+
+const MAX_TYPING_ERRORS: usize = 3;

@@ -1,0 +1,357 @@
+//! The link's machine: when to connect, when to give up, and which reply answers which command.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::backoff::Backoff;
+use super::rtt::Window;
+use super::state::{Counters, LinkError, LinkState, RoundTrips};
+use crate::teleop::command::Command;
+use crate::wire::{Reply, ReplyStatus};
+
+/// What the link is set to. `crate::config` validates the values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkConfig {
+    /// Whether every command is answered.
+    pub expect_reply: bool,
+    /// Commands that may be unanswered at a time, at least 1.
+    pub max_in_flight: usize,
+    /// Without a reply for this long the controller counts as unresponsive.
+    pub reply_timeout: Duration,
+    /// Without a reply for this long the connection is given up.
+    pub link_timeout: Duration,
+    /// The waits between attempts.
+    pub backoff: Backoff,
+}
+
+/// What the driver has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Open a connection, and tell [`Link::handle_connected`] or [`Link::handle_failed`].
+    Connect,
+    /// Drop the connection, or the attempt.
+    Close,
+}
+
+/// What a reply meant.
+#[derive(Debug, PartialEq)]
+pub enum Outcome {
+    /// The controller accepted this command.
+    Acknowledged(Command),
+    /// The controller refused this command.
+    Rejected(Command),
+    /// Replies are not expected, and not looked at.
+    Ignored,
+}
+
+/// The link machine. Events and `now` in by `handle_*`, [`Link::poll_action`] and [`Link::poll_timeout`] out.
+#[derive(Debug)]
+pub struct Link {
+    config: LinkConfig,
+    state: State,
+    since: Instant,
+    /// Failures since a connection that lived.
+    failures: u32,
+    /// Attempts since the last time the link was connected.
+    attempts: u32,
+    last_error: Option<LinkError>,
+    action: Option<Action>,
+    counters: Counters,
+    round_trips: Window,
+    jitter: fastrand::Rng,
+}
+
+#[derive(Debug)]
+enum State {
+    Disconnected,
+    Connecting,
+    Open(Open),
+    Backoff { until: Instant },
+}
+
+/// A connection.
+#[derive(Debug)]
+struct Open {
+    since: Instant,
+    in_flight: VecDeque<InFlight>,
+    /// Since when the peer has taken no bytes.
+    blocked_since: Option<Instant>,
+    /// Whether the oldest wait has exceeded `reply_timeout`.
+    unresponsive: bool,
+    answered: bool,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    sent_at: Instant,
+    command: Command,
+}
+
+impl Link {
+    /// A link that wants to connect. `seed` picks the jitter of the back-off.
+    pub fn new(config: LinkConfig, now: Instant, seed: u64) -> Self {
+        let mut link = Self {
+            config,
+            state: State::Disconnected,
+            since: now,
+            failures: 0,
+            attempts: 0,
+            last_error: None,
+            action: None,
+            counters: Counters::default(),
+            round_trips: Window::default(),
+            jitter: fastrand::Rng::with_seed(seed),
+        };
+        link.connect(now);
+        link
+    }
+
+    /// The connection is there.
+    pub fn handle_connected(&mut self, now: Instant) {
+        if !matches!(self.state, State::Connecting) {
+            return;
+        }
+        self.attempts = 0;
+        let open = Open {
+            since: now,
+            in_flight: VecDeque::with_capacity(self.config.max_in_flight),
+            blocked_since: None,
+            unresponsive: false,
+            answered: false,
+        };
+        self.enter(now, State::Open(open));
+    }
+
+    /// The attempt failed, or the connection ended, for this reason.
+    pub fn handle_failed(&mut self, now: Instant, error: LinkError) {
+        match &self.state {
+            State::Disconnected | State::Backoff { .. } => return,
+            State::Connecting => self.failures = self.failures.saturating_add(1),
+            State::Open(open) => {
+                let lived =
+                    open.answered || now.saturating_duration_since(open.since) >= self.config.link_timeout;
+                self.failures = if lived { 1 } else { self.failures.saturating_add(1) };
+                self.action = Some(Action::Close);
+            }
+        }
+        self.last_error = Some(error);
+        let until = now + self.config.backoff.delay(self.failures, self.jitter.f64());
+        self.enter(now, State::Backoff { until });
+    }
+
+    /// A reply came.
+    ///
+    /// # Errors
+    /// When no command waits for one. The link has then already given the connection up.
+    pub fn handle_reply(&mut self, now: Instant, reply: &Reply) -> Result<Outcome, Unsolicited> {
+        let State::Open(open) = &mut self.state else { return Ok(Outcome::Ignored) };
+        if !self.config.expect_reply {
+            return Ok(Outcome::Ignored);
+        }
+        let Some(InFlight { sent_at, command }) = open.in_flight.pop_front() else {
+            self.handle_failed(now, LinkError::Unsolicited { message: reply.message.clone() });
+            return Err(Unsolicited);
+        };
+        open.answered = true;
+        self.round_trips.push(now.saturating_duration_since(sent_at));
+        let outcome = match reply.status {
+            ReplyStatus::Ok => {
+                self.counters.acknowledged += 1;
+                Outcome::Acknowledged(command)
+            }
+            ReplyStatus::Error => {
+                self.counters.rejected += 1;
+                Outcome::Rejected(command)
+            }
+        };
+        self.update(now);
+        Ok(outcome)
+    }
+
+    /// A command has been handed to the connection, whole.
+    pub fn handle_sent(&mut self, now: Instant, command: Command) {
+        let State::Open(open) = &mut self.state else { return };
+        self.counters.sent += 1;
+        open.blocked_since = None;
+        if self.config.expect_reply {
+            open.in_flight.push_back(InFlight { sent_at: now, command });
+        } else {
+            self.counters.acknowledged += 1;
+        }
+        self.update(now);
+    }
+
+    /// A command was offered to the connection, which took none of it: the peer does not read.
+    pub fn handle_blocked(&mut self, now: Instant) {
+        if let State::Open(open) = &mut self.state {
+            open.blocked_since.get_or_insert(now);
+        }
+    }
+
+    /// The peer takes bytes again.
+    pub fn handle_writable(&mut self, now: Instant) {
+        if let State::Open(open) = &mut self.state {
+            open.blocked_since = None;
+        }
+        self.update(now);
+    }
+
+    /// A person asks for a new connection, now.
+    pub fn handle_reconnect(&mut self, now: Instant) {
+        match self.state {
+            State::Disconnected | State::Connecting => {}
+            State::Backoff { .. } => self.connect(now),
+            State::Open(_) => {
+                self.last_error = Some(LinkError::Requested);
+                self.failures = 0;
+                self.enter(now, State::Backoff { until: now });
+                self.action = Some(Action::Close);
+            }
+        }
+    }
+
+    /// The bridge ends.
+    pub fn handle_shutdown(&mut self, now: Instant) {
+        self.enter(now, State::Disconnected);
+        self.action = Some(Action::Close);
+    }
+
+    /// Lets time pass. Call it no later than [`Link::poll_timeout`] says.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.update(now);
+    }
+
+    /// What the driver has to do, once.
+    #[must_use]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.action.take()
+    }
+
+    /// When to call [`Link::handle_timeout`] at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::Disconnected | State::Connecting => None,
+            State::Backoff { until } => Some(*until),
+            State::Open(open) => {
+                let patience =
+                    if open.unresponsive { self.config.link_timeout } else { self.config.reply_timeout };
+                open.waiting_since().map(|since| since + patience)
+            }
+        }
+    }
+
+    /// Whether a command may be handed to the connection now.
+    pub fn has_room(&self) -> bool {
+        match &self.state {
+            State::Open(open) => !open.unresponsive && open.in_flight.len() < self.config.max_in_flight,
+            _ => false,
+        }
+    }
+
+    /// Whether [`Link::poll_action`] has something.
+    pub fn has_action(&self) -> bool {
+        self.action.is_some()
+    }
+
+    /// Whether every command is answered.
+    pub fn expects_reply(&self) -> bool {
+        self.config.expect_reply
+    }
+
+    /// Whether the peer refused to take bytes when last offered a command.
+    pub fn is_blocked(&self) -> bool {
+        matches!(&self.state, State::Open(open) if open.blocked_since.is_some())
+    }
+
+    /// The state, as published.
+    pub fn state(&self) -> LinkState {
+        match &self.state {
+            State::Disconnected => LinkState::Disconnected,
+            State::Connecting => LinkState::Connecting,
+            State::Open(open) if open.unresponsive => LinkState::Unresponsive,
+            State::Open(_) => LinkState::Connected,
+            State::Backoff { .. } => LinkState::Backoff,
+        }
+    }
+
+    /// When the state last changed.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Attempts since the link was last connected, the present one included.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Why the last connection, or attempt, ended.
+    pub fn last_error(&self) -> Option<&LinkError> {
+        self.last_error.as_ref()
+    }
+
+    /// How long until the next attempt, while backing off.
+    pub fn retry_in(&self, now: Instant) -> Option<Duration> {
+        match self.state {
+            State::Backoff { until } => Some(until.saturating_duration_since(now)),
+            _ => None,
+        }
+    }
+
+    /// What has been exchanged.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// How long replies take.
+    pub fn round_trips(&self) -> RoundTrips {
+        self.round_trips.summary()
+    }
+
+    fn connect(&mut self, now: Instant) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.enter(now, State::Connecting);
+        self.action = Some(Action::Connect);
+    }
+
+    fn enter(&mut self, now: Instant, state: State) {
+        self.state = state;
+        self.since = now;
+    }
+
+    /// The one place where time changes the state.
+    fn update(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Backoff { until } if *until <= now && self.action.is_none() => self.connect(now),
+            State::Open(open) => {
+                let waited = open.waiting_since().map(|since| now.saturating_duration_since(since));
+                let over = |limit| waited.is_some_and(|waited| waited >= limit);
+                if over(self.config.link_timeout) {
+                    let timeout = self.config.link_timeout;
+                    let error = if open.blocked_since.is_some() {
+                        LinkError::NotReading { timeout }
+                    } else {
+                        LinkError::NoReply { timeout }
+                    };
+                    self.handle_failed(now, error);
+                } else if open.unresponsive != over(self.config.reply_timeout) {
+                    open.unresponsive = !open.unresponsive;
+                    self.since = now;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Open {
+    /// Since when something has been awaited from the peer.
+    fn waiting_since(&self) -> Option<Instant> {
+        let unanswered = self.in_flight.front().map(|oldest| oldest.sent_at);
+        [unanswered, self.blocked_since].into_iter().flatten().min()
+    }
+}
+
+/// A reply that no command was waiting for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unsolicited;

@@ -1,0 +1,23 @@
+//! Am I connected, and does the controller answer?
+//!
+//! [`Link`] is a state machine without a clock or a socket; [`Transport`] makes the sockets. `app` drives both.
+//!
+//! ```text
+//!                    connected                     no reply for reply_timeout
+//!   CONNECTING ───────────────────▶ CONNECTED ───────────────────────────────▶ UNRESPONSIVE
+//!      ▲   │ failed, timed out        │  ▲ ◀────────── reply ──────────────────── │
+//!      │   ▼                          │ closed, broken                            │ no reply for link_timeout
+//!      └─ BACKOFF ◀───────────────────┴───────────────────────────────────────────┘
+//! ```
+//!
+//! Commands are handed to the connection that is there or not at all: nothing is queued across connections.
+
+pub mod backoff;
+mod machine;
+mod rtt;
+pub mod state;
+pub mod transport;
+
+pub use machine::{Action, Link, LinkConfig, Outcome};
+pub use state::{Counters, LinkError, LinkState, RoundTrips};
+pub use transport::{Transport, TransportConfig};

@@ -1,0 +1,66 @@
+//! What the bridge tells of itself, free of ROS: the content of its topics, and who wants to hear it.
+
+use std::time::{Duration, Instant};
+
+use crate::link::{LinkState, RoundTrips};
+use crate::teleop::{Motion, Planned};
+use crate::wire::ReportedState;
+
+/// The state of link and motion at one moment; becomes `LinkStatus`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// The state of the link.
+    pub state: LinkState,
+    /// `host:port` of the controller.
+    pub peer: String,
+    /// When `state` last changed.
+    pub since: Instant,
+    /// Attempts since the link was last connected.
+    pub attempts: u32,
+    /// Why the last connection or attempt ended, in plain words; empty if none has.
+    pub last_error: String,
+    /// What the bridge does with targets.
+    pub motion: Motion,
+    /// Why the arm does or does not move, in one line.
+    pub reason: String,
+    /// A word for the kind of reason.
+    pub reason_kind: &'static str,
+    /// Commands handed to a connection.
+    pub sent: u64,
+    /// Commands answered with ok.
+    pub acknowledged: u64,
+    /// Commands answered with an error.
+    pub rejected: u64,
+    /// Targets replaced by a newer one before a command was sent for them.
+    pub coalesced: u64,
+    /// Commands that a limit altered.
+    pub limited: u64,
+    /// Samples refused.
+    pub dropped_input: u64,
+    /// From command to reply.
+    pub round_trips: RoundTrips,
+    /// Age of the newest good target; `None` before the first, or after a refused one.
+    pub input_age: Option<Duration>,
+}
+
+/// A command as sent; becomes `ArmCommand`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SentCommand {
+    /// Counts the commands since start, from 1.
+    pub seq: u64,
+    /// The command and what altered it.
+    pub planned: Planned,
+}
+
+/// Hears what the bridge tells of itself. Called from whichever thread handled the event, one call at a time and in the
+/// order of the events, never while the bridge is locked.
+pub trait Observer: Send {
+    /// A command has been handed to the connection.
+    fn handle_command(&mut self, command: &SentCommand);
+    /// The status has changed, or half a second has passed.
+    fn handle_status(&mut self, status: &Status);
+    /// The controller has told something of its state.
+    fn handle_arm_state(&mut self, state: &ReportedState);
+    /// A second has passed.
+    fn handle_diagnostics(&mut self, status: &Status);
+}

@@ -1,0 +1,56 @@
+//! What the teleoperation rules are set to.
+
+use std::time::Duration;
+
+use super::command::{Gripper, Position};
+use super::gripper::GripperConfig;
+use super::retarget::Retarget;
+use super::workspace::Workspace;
+
+/// Who arms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arming {
+    /// The bridge arms itself once, at start, and comes back by an approach after a loss.
+    Automatic,
+    /// A person arms, at start and after every loss of the link.
+    Operator,
+}
+
+/// Everything [`Teleop`](super::Teleop) needs to know. `crate::config` validates the values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TeleopConfig {
+    /// Who arms.
+    pub arming: Arming,
+    /// How long the input must be good without a gap before arming leads to motion.
+    pub settle_time: Duration,
+    /// Input older than this never moves the arm.
+    pub input_timeout: Duration,
+    /// The least time between two commands; `None`: a command for every target.
+    pub command_period: Option<Duration>,
+    /// Where commands may lie.
+    pub workspace: Workspace,
+    /// Where the arm is taken to be when neither a reply nor a report has told.
+    pub home: Position,
+    /// The fastest a command may move the arm while tracking, in m/s.
+    pub speed: f64,
+    /// The fastest a command may move the arm while approaching, in m/s.
+    pub approach_speed: f64,
+    /// From the tracker's frame to the arm's base frame.
+    pub retarget: Retarget,
+    /// How gripper input becomes a decision.
+    pub gripper: GripperConfig,
+    /// What the gripper is taken to be before its first decision.
+    pub initial_gripper: Gripper,
+    /// Error replies in a row after which motion holds.
+    pub error_limit: u32,
+}
+
+impl TeleopConfig {
+    /// The time between two commands of a ramp.
+    pub fn ramp_period(&self) -> Duration {
+        self.command_period.unwrap_or(RAMP_PERIOD)
+    }
+}
+
+/// The time between two commands of a ramp when every target is sent as it comes (`command_rate` 0): 50 Hz.
+const RAMP_PERIOD: Duration = Duration::from_millis(20);

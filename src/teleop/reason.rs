@@ -1,0 +1,131 @@
+//! Why the arm does or does not move, in one line.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::target::InputFault;
+
+/// What stands between an armed bridge and motion. The first that applies is the one named.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Obstacle {
+    /// The bridge is ending.
+    ShuttingDown,
+    /// There is no connection to the controller.
+    LinkDown,
+    /// The controller is connected and does not answer.
+    Unresponsive,
+    /// The controller answered this many commands in a row with an error.
+    ErrorReplies(u32),
+    /// The newest sample was refused.
+    Input(InputFault),
+    /// No target has come yet.
+    NoInput,
+    /// The newest target is too old.
+    Stale {
+        /// Its age.
+        age: Duration,
+    },
+    /// The input is good, but not for long enough yet.
+    Settling {
+        /// How long it must be good.
+        settle_time: Duration,
+    },
+}
+
+/// Who or what took the permission to move, so that only a person gives it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disarmed {
+    /// `arming` is `operator` and nobody has armed yet.
+    NotYetArmed,
+    /// `~/set_armed` false.
+    ByOperator,
+    /// `~/reset` after a stop.
+    ByReset,
+    /// The link was lost while `arming` is `operator`.
+    ByLinkLoss,
+}
+
+/// Why the arm does or does not move.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reason {
+    /// Commands follow the target.
+    Tracking,
+    /// Commands ramp towards the target.
+    Approaching,
+    /// Armed, and held by an obstacle.
+    Holding(Obstacle),
+    /// Arms itself as soon as the obstacle is gone.
+    WaitingToArm(Obstacle),
+    /// Waits for `~/set_armed`.
+    AwaitingOperator(Disarmed),
+    /// A stop request is latched.
+    Stopped,
+}
+
+impl Reason {
+    /// A word for the kind of reason, which does not change while only an age does.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Tracking => "tracking",
+            Self::Approaching => "approaching",
+            Self::Stopped => "stopped",
+            Self::AwaitingOperator(_) => "awaiting_operator",
+            Self::Holding(obstacle) | Self::WaitingToArm(obstacle) => match obstacle {
+                Obstacle::ShuttingDown => "shutting_down",
+                Obstacle::LinkDown => "link_down",
+                Obstacle::Unresponsive => "unresponsive",
+                Obstacle::ErrorReplies(_) => "error_replies",
+                Obstacle::Input(InputFault::Position(_)) => "input_invalid",
+                Obstacle::Input(InputFault::StampTooOld { .. }) => "stamp_too_old",
+                Obstacle::Input(InputFault::StampFromFuture { .. }) => "stamp_from_future",
+                Obstacle::Input(InputFault::StampBackwards { .. }) => "stamp_backwards",
+                Obstacle::Input(InputFault::NoClock) => "no_clock",
+                Obstacle::Input(InputFault::OutsideWorkspace { .. }) => "outside_workspace",
+                Obstacle::NoInput => "no_input",
+                Obstacle::Stale { .. } => "input_stale",
+                Obstacle::Settling { .. } => "settling",
+            },
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShuttingDown => f.write_str("the bridge is shutting down"),
+            Self::LinkDown => f.write_str("no connection to the controller"),
+            Self::Unresponsive => f.write_str("the controller does not answer"),
+            Self::ErrorReplies(count) => write!(f, "the controller refused {count} commands in a row"),
+            Self::Input(fault) => fault.fmt(f),
+            Self::NoInput => f.write_str("no target received yet"),
+            Self::Stale { age } => write!(f, "no new target for {:.1} s", age.as_secs_f64()),
+            Self::Settling { settle_time } => {
+                write!(f, "waiting until targets have been good for {:.1} s", settle_time.as_secs_f64())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tracking => f.write_str("following the target"),
+            Self::Approaching => f.write_str("approaching the target slowly"),
+            Self::Holding(obstacle) => write!(f, "holding: {obstacle}"),
+            Self::WaitingToArm(obstacle) => write!(f, "not armed yet: {obstacle}"),
+            Self::AwaitingOperator(Disarmed::NotYetArmed) => {
+                f.write_str("disarmed: arming is 'operator'; call ~/set_armed with data: true")
+            }
+            Self::AwaitingOperator(Disarmed::ByOperator) => {
+                f.write_str("disarmed by ~/set_armed; call it with data: true to arm again")
+            }
+            Self::AwaitingOperator(Disarmed::ByReset) => {
+                f.write_str("disarmed after ~/stop and ~/reset; call ~/set_armed with data: true to arm again")
+            }
+            Self::AwaitingOperator(Disarmed::ByLinkLoss) => f.write_str(
+                "disarmed: the link was lost and arming is 'operator'; call ~/set_armed with data: true to arm again",
+            ),
+            Self::Stopped => f.write_str("stopped by ~/stop; call ~/reset, then ~/set_armed with data: true"),
+        }
+    }
+}

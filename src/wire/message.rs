@@ -1,0 +1,170 @@
+//! What is said on the wire, and how to show it safely.
+
+use std::{fmt, str::FromStr};
+
+use crate::teleop::command::{Gripper, Position};
+
+/// The unit of length in which the controller counts. Inside the bridge everything is in metres.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WireUnit {
+    /// `mm`, what arm controllers usually speak.
+    #[default]
+    Millimetres,
+    /// `cm`.
+    Centimetres,
+    /// `m`.
+    Metres,
+}
+
+impl WireUnit {
+    /// How many of this unit make a metre.
+    pub fn per_metre(self) -> f64 {
+        match self {
+            Self::Millimetres => 1000.0,
+            Self::Centimetres => 100.0,
+            Self::Metres => 1.0,
+        }
+    }
+
+    /// The symbol: `mm`, `cm` or `m`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Millimetres => "mm",
+            Self::Centimetres => "cm",
+            Self::Metres => "m",
+        }
+    }
+}
+
+impl fmt::Display for WireUnit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// A word that names no unit of the wire.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no unit of the wire; it is one of mm, cm, m")]
+pub struct UnknownUnit(pub String);
+
+impl FromStr for WireUnit {
+    type Err = UnknownUnit;
+
+    /// # Errors
+    /// Anything but exactly `mm`, `cm` or `m`.
+    fn from_str(symbol: &str) -> Result<Self, UnknownUnit> {
+        match symbol {
+            "mm" => Ok(Self::Millimetres),
+            "cm" => Ok(Self::Centimetres),
+            "m" => Ok(Self::Metres),
+            _ => Err(UnknownUnit(printable(symbol))),
+        }
+    }
+}
+
+/// The controller's verdict on a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyStatus {
+    /// Taken.
+    Ok,
+    /// Refused.
+    Error,
+}
+
+impl ReplyStatus {
+    /// The word used on the wire: `ok` or `error`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// The controller's line for one command; replies come in the order of the commands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// Taken or refused.
+    pub status: ReplyStatus,
+    /// The controller's words, [`printable`]; empty when it gave none.
+    pub message: String,
+    /// What the controller reports beyond ok or error, when it reports anything.
+    pub state: Option<ReportedState>,
+}
+
+/// What a talkative controller adds to its replies. Every part is optional; `null` counts as absent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportedState {
+    /// Where the tool centre point is, in the arm's base frame. On the wire `"position"`, in the wire's unit, as
+    /// `{"x":…,"y":…,"z":…}` or `[x,y,z]`.
+    pub position: Option<Position>,
+    /// What the gripper is. On the wire `"gripper"`, `"open"` or `"closed"`.
+    pub gripper: Option<Gripper>,
+    /// Whether the arm is in motion. On the wire `"moving"`.
+    pub moving: Option<bool>,
+    /// The controller's fault, [`printable`]. On the wire `"fault"`.
+    pub fault: Option<String>,
+    /// The whole line as it came, [`printable`].
+    pub raw: String,
+}
+
+/// Makes text that came from the wire safe for terminals, logs and ROS strings: characters that act instead of
+/// showing (controls with NUL and ESC, C1, line separators, invisible and direction-changing ones) become U+FFFD,
+/// and what is longer than [`PRINTABLE_CHARS`] is cut, ending in `…`. Applying it twice changes nothing.
+pub fn printable(text: &str) -> String {
+    let cut = text.char_indices().nth(PRINTABLE_CHARS).is_some();
+    let kept = if cut { PRINTABLE_CHARS - 1 } else { PRINTABLE_CHARS };
+    let mut shown: String = text.chars().take(kept).map(|c| if acts(c) { '\u{fffd}' } else { c }).collect();
+    if cut {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The most characters [`printable`] leaves.
+pub const PRINTABLE_CHARS: usize = 200;
+
+/// Whether a character does something to a terminal or a reader instead of being seen.
+fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
+            | '\u{200b}'..='\u{200f}'     // zero-width characters and direction marks
+            | '\u{2028}'..='\u{202e}'     // line and paragraph separators, embeddings and overrides
+            | '\u{2060}'..='\u{206f}'     // invisible operators and isolates
+            | '\u{fff9}'..='\u{fffb}'     // interlinear annotation
+            | '\u{e0000}'..='\u{e007f}'   // tags
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PRINTABLE_CHARS, WireUnit, printable};
+
+    #[test]
+    fn a_unit_reads_back_from_its_symbol_and_others_are_refused_by_name() {
+        for unit in [WireUnit::Millimetres, WireUnit::Centimetres, WireUnit::Metres] {
+            assert_eq!(unit.as_str().parse(), Ok(unit));
+        }
+        assert_eq!(
+            "MM".parse::<WireUnit>().unwrap_err().to_string(),
+            r#""MM" is no unit of the wire; it is one of mm, cm, m"#
+        );
+    }
+
+    #[test]
+    fn what_acts_on_a_terminal_or_a_reader_is_made_visible() {
+        assert_eq!(printable("a\0b\x1b[31m\u{9b}2J\r\n\t\x7f"), "a�b�[31m�2J����");
+        assert_eq!(printable("x\u{202e}y\u{2066}z\u{2028}\u{feff}\u{200b}"), "x�y�z���");
+        assert_eq!(printable("Kommando empfangen: 好 ✓"), "Kommando empfangen: 好 ✓");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_says_so() {
+        let fits = "é".repeat(PRINTABLE_CHARS);
+        assert_eq!(printable(&fits), fits);
+        let cut = printable(&"é".repeat(PRINTABLE_CHARS + 1));
+        assert_eq!(cut.chars().count(), PRINTABLE_CHARS);
+        assert!(cut.ends_with("é…"));
+    }
+}

@@ -1,0 +1,152 @@
+//! What holds for any bytes, any message and any way a stream is cut into segments.
+
+use bytes::BytesMut;
+use proptest::{collection::vec, option, prelude::*, sample::Index};
+use tokio_util::codec::Decoder;
+
+use super::{
+    CommandDecoder, CommandEncoder, MAX_LINE, Reply, ReplyDecoder, ReplyEncoder, ReplyStatus, ReportedState,
+    WireUnit, printable,
+};
+use crate::teleop::command::{Command, Gripper, MAX_COORDINATE, Position};
+
+/// What a transport asks of the socket at once.
+const ONE_READ: usize = 8192;
+
+fn unit() -> impl Strategy<Value = WireUnit> {
+    prop_oneof![Just(WireUnit::Millimetres), Just(WireUnit::Centimetres), Just(WireUnit::Metres)]
+}
+
+fn position() -> impl Strategy<Value = Position> {
+    let coordinate = || {
+        prop_oneof![
+            -MAX_COORDINATE..=MAX_COORDINATE,
+            -1.0..1.0,
+            -2e-6..2e-6,
+            Just(-0.0),
+            Just(MAX_COORDINATE)
+        ]
+    };
+    [coordinate(), coordinate(), coordinate()].prop_map(|[x, y, z]| Position::new(x, y, z).unwrap())
+}
+
+fn gripper() -> impl Strategy<Value = Gripper> {
+    prop_oneof![Just(Gripper::Open), Just(Gripper::Closed)]
+}
+
+fn words() -> impl Strategy<Value = String> {
+    vec(any::<char>(), 0..40).prop_map(|chars| printable(&chars.into_iter().collect::<String>()))
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    let state =
+        (option::of(position()), option::of(gripper()), option::of(any::<bool>()), option::of(words()))
+            .prop_map(|(position, gripper, moving, fault)| {
+                let reports = position.is_some() || gripper.is_some() || moving.is_some() || fault.is_some();
+                reports.then_some(ReportedState { position, gripper, moving, fault, raw: String::new() })
+            });
+    let status = prop_oneof![Just(ReplyStatus::Ok), Just(ReplyStatus::Error)];
+    (status, words(), state).prop_map(|(status, message, state)| Reply { status, message, state })
+}
+
+/// Cuts `stream` at `cuts` and feeds it to a decoder piece by piece; what came out until the first error, if any.
+fn decode_in_pieces<D: Decoder>(mut decoder: D, stream: &[u8], cuts: &[Index]) -> (Vec<D::Item>, bool) {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+    cuts.sort_unstable();
+    cuts.push(stream.len());
+    let (mut buffer, mut items, mut from) = (BytesMut::new(), Vec::new(), 0);
+    for to in cuts {
+        for read in stream[from..to].chunks(ONE_READ) {
+            buffer.extend_from_slice(read);
+            assert!(buffer.len() <= MAX_LINE + ONE_READ);
+            loop {
+                match decoder.decode(&mut buffer) {
+                    Ok(Some(item)) => items.push(item),
+                    Ok(None) => break,
+                    Err(_) => return (items, false),
+                }
+            }
+            assert!(buffer.len() <= MAX_LINE);
+        }
+        from = to;
+    }
+    let ended_well = decoder.decode_eof(&mut buffer).is_ok();
+    (items, ended_well)
+}
+
+proptest! {
+    #[test]
+    fn replies_decode_the_same_however_they_are_cut(
+        unit in unit(), replies in vec(reply(), 0..6), cuts in vec(any::<Index>(), 0..40)
+    ) {
+        let mut stream = Vec::new();
+        for reply in &replies {
+            ReplyEncoder::new(unit).encode_into(reply, &mut stream);
+        }
+        let (mut decoded, ended_well) = decode_in_pieces(ReplyDecoder::new(unit), &stream, &cuts);
+        prop_assert!(ended_well);
+        for state in decoded.iter_mut().filter_map(|reply| reply.state.as_mut()) {
+            prop_assert!(!state.raw.is_empty());
+            state.raw.clear();
+        }
+        prop_assert_eq!(decoded, replies);
+    }
+
+    #[test]
+    fn replies_decode_the_same_byte_by_byte(replies in vec(reply(), 1..4)) {
+        let mut stream = Vec::new();
+        for reply in &replies {
+            ReplyEncoder::new(WireUnit::Metres).encode_into(reply, &mut stream);
+        }
+        let (mut decoder, mut buffer, mut decoded) = (ReplyDecoder::new(WireUnit::Metres), BytesMut::new(), 0);
+        for byte in stream {
+            buffer.extend_from_slice(&[byte]);
+            decoded += usize::from(decoder.decode(&mut buffer).unwrap().is_some());
+            prop_assert_eq!(buffer.is_empty(), byte == b'\n');
+        }
+        prop_assert_eq!(decoded, replies.len());
+    }
+
+    #[test]
+    fn a_command_comes_back_as_it_was_sent(
+        unit in unit(), position in position(), gripper in gripper(), cuts in vec(any::<Index>(), 0..5)
+    ) {
+        let command = Command { position, gripper };
+        let mut stream = Vec::new();
+        CommandEncoder::new(unit).encode_into(&command, &mut stream);
+        let (received, ended_well) = decode_in_pieces(CommandDecoder::new(unit), &stream, &cuts);
+        prop_assert!(ended_well);
+        let received = received[0].as_ref().unwrap();
+        prop_assert_eq!(received.command, command);
+        prop_assert_eq!(received.line.as_bytes(), &stream[..stream.len() - 1]);
+        prop_assert!(!received.line.contains("-0.0,") && !received.line.contains("-0.0\""));
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_or_refused_within_the_limit(
+        runs in vec((prop_oneof![4 => any::<u8>(), 1 => Just(b'\n')], 1..400_usize), 0..60),
+        cuts in vec(any::<Index>(), 0..8),
+    ) {
+        let bytes: Vec<u8> = runs.into_iter().flat_map(|(byte, times)| std::iter::repeat_n(byte, times)).collect();
+        let whole = decode_in_pieces(ReplyDecoder::new(WireUnit::Metres), &bytes, &[]);
+        prop_assert_eq!(&whole, &decode_in_pieces(ReplyDecoder::new(WireUnit::Metres), &bytes, &cuts));
+        let whole = decode_in_pieces(CommandDecoder::new(WireUnit::Metres), &bytes, &[]);
+        prop_assert_eq!(&whole, &decode_in_pieces(CommandDecoder::new(WireUnit::Metres), &bytes, &cuts));
+    }
+
+    #[test]
+    fn almost_json_is_decoded_or_refused(
+        lines in vec(r#"[{}\[\]":,\\a-u0-9.e+\-\n ]{0,40}|\{"status":"(ok|error|\\u0000)","[a-z]{0,8}":[\[\]{}0-9"]{0,9}\}"#, 0..8)
+    ) {
+        let stream = lines.join("\n");
+        decode_in_pieces(ReplyDecoder::new(WireUnit::Centimetres), stream.as_bytes(), &[]);
+        decode_in_pieces(CommandDecoder::new(WireUnit::Centimetres), stream.as_bytes(), &[]);
+    }
+
+    #[test]
+    fn what_is_printable_stays_as_it_is(chars in vec(any::<char>(), 0..300)) {
+        let shown = printable(&chars.into_iter().collect::<String>());
+        prop_assert!(!shown.contains(char::is_control));
+        prop_assert_eq!(printable(&shown), shown);
+    }
+}
