@@ -1,1 +1,2 @@
 //! The simulated arm controller.
+pub mod hand;
