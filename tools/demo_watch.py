@@ -67,9 +67,15 @@ class Record:
         if self._position is not None:
             step = math.dist(position, self._position)
             self.largest_step = max(self.largest_step, step)
-            if self.reconnected_at is not None and self.step_over_restart is None:
+            # By its stamp: a command from before the loss may be handled after the status that tells of it.
+            is_after = self.at_loss is not None and _stamp(command.header.stamp) > _stamp(self.at_loss.stamp)
+            if is_after and self.step_over_restart is None:
                 self.step_over_restart, self.moving_again_at = step, now
         self._position = position
+
+
+def _stamp(time) -> tuple:
+    return (time.sec, time.nanosec)
 
 
 class Watch:
