@@ -247,30 +247,30 @@ fn message(value: &Value) -> ParameterValue {
     message.type_ = match value {
         Value::Boolean(value) => {
             message.bool_value = *value;
-            ParameterType::PARAMETER_BOOL
+            ParameterType::PARAMETER_BOOL as u8
         }
         Value::Integer(value) => {
             message.integer_value = *value;
-            ParameterType::PARAMETER_INTEGER
+            ParameterType::PARAMETER_INTEGER as u8
         }
         Value::Real(value) => {
             message.double_value = *value;
-            ParameterType::PARAMETER_DOUBLE
+            ParameterType::PARAMETER_DOUBLE as u8
         }
         Value::Text(value) => {
             message.string_value.clone_from(value);
-            ParameterType::PARAMETER_STRING
+            ParameterType::PARAMETER_STRING as u8
         }
         Value::Integers(values) => {
             message.integer_array_value.clone_from(values);
-            ParameterType::PARAMETER_INTEGER_ARRAY
+            ParameterType::PARAMETER_INTEGER_ARRAY as u8
         }
         Value::Reals(values) => {
             message.double_array_value.clone_from(values);
-            ParameterType::PARAMETER_DOUBLE_ARRAY
+            ParameterType::PARAMETER_DOUBLE_ARRAY as u8
         }
-        Value::Other(_) => ParameterType::PARAMETER_NOT_SET,
-    } as u8;
+        Value::Other(_) => ParameterType::PARAMETER_NOT_SET as u8,
+    };
     message
 }
 
