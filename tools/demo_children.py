@@ -91,14 +91,21 @@ class Family:
 
 def find_program(name: str) -> pathlib.Path:
     """The installed program of this package."""
-    prefixes = [pathlib.Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if prefix]
-    if not prefixes:
-        raise ValueError("no ROS is sourced; run make demo, which sets up what is missing")
-    for prefix in prefixes:
-        program = prefix / "lib" / PACKAGE / name
-        if os.access(program, os.X_OK):
-            return program
-    raise ValueError(f"{name} is not installed in any prefix of AMENT_PREFIX_PATH; run make build first")
+    try:
+        from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+    except ImportError:
+        raise ValueError("no ROS is sourced; run make demo, which sets up what is missing") from None
+    try:
+        return pathlib.Path(get_package_prefix(PACKAGE), "lib", PACKAGE, name)
+    except PackageNotFoundError:
+        raise ValueError(f"the package {PACKAGE} is not installed where AMENT_PREFIX_PATH says; run make build first") from None
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def free_domain() -> int:

@@ -12,19 +12,23 @@ class Timeline:
     """Lines with the time since the start, in columns. In colour on a terminal only."""
 
     def __init__(self, stream) -> None:
-        self._stream, self._start = stream, time.monotonic()
+        self._stream, self._start, self._start_of_stamps = stream, time.monotonic(), time.time()
         self._colour = stream.isatty() and "NO_COLOR" not in os.environ
 
     def now(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self._start
 
+    def at(self, stamp) -> float:
+        """When a message was stamped, in seconds since the start."""
+        return stamp.sec + stamp.nanosec * 1e-9 - self._start_of_stamps
+
     def head(self, seconds: float, domain: str) -> None:
         self.print("aether_bridge demo", "bold")
         self.print(f"  {ARROWS}")
         self.print(f"  About {seconds:g} s, on this machine alone (ROS_DOMAIN_ID {domain}). Half-way the arm's controller,")
-        self.print("  arm_sim, is killed, and restarted a moment later. Ctrl-C ends it.\n")
-        self.print(f"{'time':>8}   {'':<8}{'state':<14}", "quiet")
+        self.print("  arm_sim, is killed, and restarted a moment later. Ctrl-C ends it.")
+        self.print("")
 
     def say(self, who: str, what: str, state: str = "", style: str = "") -> None:
         """One line: who, what happened, and the state that it led to. `style` is of the state, or else of the words."""
@@ -45,15 +49,18 @@ class Timeline:
 
 def summary(timeline: Timeline, record, story) -> int:
     """Prints what came of it, and returns the exit code."""
-    timeline.print("\nSummary", "bold")
+    timeline.print("")
+    timeline.print("Summary", "bold")
     for name, value in _facts(record, story):
-        timeline.print(f"  {name:<32}{value}")
+        timeline.print(f"  {name:<36}{value}")
     faults = _faults(record, story)
     if not faults:
-        timeline.print("\nThe bridge did its job: commands were acknowledged before and after the restart.", "good")
+        timeline.print("")
+        timeline.print("The bridge did its job: commands were acknowledged before and after the restart.", "good")
         return 0
+    timeline.print("")
     for fault in faults:
-        timeline.print(f"\nNot as it should be: {fault}", "bad")
+        timeline.print(f"Not as it should be: {fault}", "bad")
     return 130 if story.interrupted and not story.trouble else 1
 
 
@@ -63,17 +70,17 @@ def _facts(record, story) -> list:
         status, at_loss = record.status, record.at_loss
         facts.append(("commands", _counters(status)))
         if at_loss is not None:
-            facts.append(("  before the controller's death", _counters(at_loss)))
-            facts.append(("  after its restart", _counters(status, at_loss)))
+            facts.append(("  before the controller was killed", _counters(at_loss)))
+            facts.append(("  after it was restarted", _counters(status, at_loss)))
         facts.append(("round trip", f"mean {status.rtt_mean * 1e3:.2f} ms, 99 % below {status.rtt_p99 * 1e3:.2f} ms"))
     if record.commands:
         over = "" if record.step_over_restart is None else f"; over the restart {_mm(record.step_over_restart)}"
         facts.append(("largest step between commands", _mm(record.largest_step) + over))
     for name, start, end in (
-        ("killed to noticed", record.killed_at, record.lost_at),
-        ("killed to motion held", record.killed_at, record.held_at),
-        ("restarted to connected", story.restarted_at, record.reconnected_at),
-        ("restarted to moving again", story.restarted_at, record.moving_again_at),
+        ("link loss noticed after", record.killed_at, record.lost_at),
+        ("motion held after", record.killed_at, record.held_at),
+        ("connected again after", story.restarted_at, record.reconnected_at),
+        ("moving again after", story.restarted_at, record.moving_again_at),
     ):
         if start is not None and end is not None:
             facts.append((name, f"{end - start:.3f} s"))

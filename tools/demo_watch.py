@@ -22,7 +22,7 @@ class Interrupted(Exception):
 
 
 class Record:
-    """What has been seen, for the story to wait for and for the summary."""
+    """What has been seen, for the story to wait for and for the summary. Times are those of the messages' stamps."""
 
     def __init__(self) -> None:
         self.status = None
@@ -49,33 +49,28 @@ class Record:
     def handle_kill(self, now: float) -> None:
         self.killed_at = now
 
-    def handle_status(self, now: float, status: LinkStatus) -> None:
+    def handle_status(self, at: float, status: LinkStatus) -> None:
         self.status = status
         if self.killed_at is None:
             return
         connected = status.state == LinkStatus.CONNECTED
         if self.lost_at is None and not connected:
-            self.lost_at, self.at_loss = now, status
+            self.lost_at, self.at_loss = at, status
         if self.lost_at is not None and self.held_at is None and status.motion == LinkStatus.HOLDING:
-            self.held_at = now
+            self.held_at = at
         if self.lost_at is not None and self.reconnected_at is None and connected:
-            self.reconnected_at = now
+            self.reconnected_at = at
 
-    def handle_command(self, now: float, command: ArmCommand) -> None:
+    def handle_command(self, at: float, command: ArmCommand) -> None:
         self.commands += 1
         position = (command.position.x, command.position.y, command.position.z)
         if self._position is not None:
             step = math.dist(position, self._position)
             self.largest_step = max(self.largest_step, step)
             # By its stamp: a command from before the loss may be handled after the status that tells of it.
-            is_after = self.at_loss is not None and _stamp(command.header.stamp) > _stamp(self.at_loss.stamp)
-            if is_after and self.step_over_restart is None:
-                self.step_over_restart, self.moving_again_at = step, now
+            if self.lost_at is not None and at > self.lost_at and self.moving_again_at is None:
+                self.step_over_restart, self.moving_again_at = step, at
         self._position = position
-
-
-def _stamp(time) -> tuple:
-    return (time.sec, time.nanosec)
 
 
 class Watch:
@@ -84,8 +79,7 @@ class Watch:
     def __init__(self, timeline) -> None:
         self.timeline, self.record = timeline, Record()
         self._signal = None
-        self._link = self._motion = None
-        self._second = Second()
+        self._news, self._second = News(), Second()
 
     def __enter__(self) -> "Watch":
         # SIGINT belongs to the demo, which has children to end.
@@ -105,13 +99,15 @@ class Watch:
     def step(self) -> None:
         """Waits a moment for news and handles them. Raises Interrupted when the demo is to end."""
         rclpy.spin_once(self._node, timeout_sec=STEP)
-        self._tell_second()
+        line = self._second.poll(self.timeline.now()) if self._second else None
+        if line:
+            self.timeline.say("flow", line)
         if self._signal is not None:
             raise Interrupted(signal.Signals(self._signal).name)
 
-    def ignore_signals(self) -> None:
-        """From now on the demo ends anyway."""
-        self._signal = None
+    def wind_down(self) -> None:
+        """From now on the demo ends anyway: only what changes is still shown, and no signal makes a difference."""
+        self._signal, self._second = None, None
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
 
@@ -119,27 +115,57 @@ class Watch:
         self._signal = number
 
     def _handle_status(self, status: LinkStatus) -> None:
-        self.record.handle_status(self.timeline.now(), status)
-        self._second.handle_status(status)
-        state, motion = LINK_NAMES[status.state], MOTION_NAMES[status.motion]
-        link = (state, status.last_error if state in ("BACKOFF", "UNRESPONSIVE") else status.peer)
-        if link[0] != (self._link or [""])[0] or (state == "BACKOFF" and link != self._link):
-            self.timeline.say("link", link[1], state, STYLES.get(state, "bad"))
-        self._link = link
-        # A reason may tell an age, which grows: that is no news.
-        words = (motion, re.sub(r"[0-9.]+", "#", status.reason))
-        if words != self._motion:
-            self.timeline.say("motion", status.reason, motion, STYLES.get(motion, "bad"))
-        self._motion = words
+        self.record.handle_status(self.timeline.at(status.stamp), status)
+        if self._second:
+            self._second.handle_status(status)
+        for line in self._news.of(status):
+            self.timeline.say(*line)
 
     def _handle_command(self, command: ArmCommand) -> None:
-        self.record.handle_command(self.timeline.now(), command)
-        self._second.handle_command(command)
+        self.record.handle_command(self.timeline.at(command.header.stamp), command)
+        if self._second:
+            self._second.handle_command(command)
 
-    def _tell_second(self) -> None:
-        line = self._second.poll(self.timeline.now())
-        if line:
-            self.timeline.say("flow", line)
+
+class News:
+    """What is new in a status to a person: an attempt to connect that fails like the one before is not."""
+
+    def __init__(self) -> None:
+        self._link = self._motion = None
+        self._failures = 0
+
+    def of(self, status: LinkStatus) -> list:
+        """The lines to say."""
+        return [line for line in (self._of_link(status), self._of_motion(status)) if line]
+
+    def _of_link(self, status: LinkStatus) -> tuple | None:
+        state, words = LINK_NAMES[status.state], status.peer
+        if state in ("BACKOFF", "UNRESPONSIVE"):
+            words = status.last_error
+        if state == "BACKOFF":
+            self._failures = status.attempts
+        if state == "CONNECTED" and self._failures:
+            words += f", after {self._failures} attempts that failed"
+            self._failures = 0
+        if (state, words) == self._link or (state == "CONNECTING" and self._link and self._link[0] == "BACKOFF"):
+            return None
+        if state == "CONNECTED" and self._link and self._link[0] == "CONNECTED":
+            return None
+        self._link = (state, words)
+        return ("link", words, state, STYLES.get(state, "bad"))
+
+    def _of_motion(self, status: LinkStatus) -> tuple | None:
+        motion = MOTION_NAMES[status.motion]
+        # The state and the line for the link say these already.
+        words = status.reason.removeprefix("holding: ")
+        if status.last_error:
+            words = words.partition(f": {status.last_error}")[0]
+        # A number in it, like an age that grows, is no news.
+        new = (motion, re.sub(r"[0-9.]+", "#", words))
+        if new == self._motion:
+            return None
+        self._motion = new
+        return ("motion", words, motion, STYLES.get(motion, "bad"))
 
 
 class Second:
@@ -170,8 +196,8 @@ class Second:
             return None
         where, status = self._command.position, self._status
         line = (
-            f"{rate:3.0f} commands/s   x {where.x * 1e3:6.1f}  y {where.y * 1e3:6.1f}  z {where.z * 1e3:6.1f} mm"
-            f"   {self._command.gripper:<6}   {self._replies()}   round trip {status.rtt_last * 1e3:.2f} ms"
+            f"{rate:3.0f} commands/s   x {where.x * 1e3:5.0f}  y {where.y * 1e3:5.0f}  z {where.z * 1e3:5.0f} mm"
+            f"   {self._command.gripper:<6}   {self._replies()}, in {status.rtt_last * 1e3:.1f} ms"
         )
         self._told = status
         return line

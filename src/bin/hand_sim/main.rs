@@ -59,13 +59,13 @@ fn without_ros_arguments(arguments: impl Iterator<Item = String>) -> Vec<String>
 const EXAMPLES: &str = "\
 Publishes:
   target_pose   geometry_msgs/msg/PoseStamped, reliable, depth 10
-  gripper       std_msgs/msg/Bool (closed?) or std_msgs/msg/Float32 (opening 0 to 1), as gripper.type says
+  gripper       std_msgs/msg/Bool (closed?) or std_msgs/msg/Float32 (opening from 0 to 1)
 
 Examples:
-  hand_sim                                                        a steady hand at 30 Hz
-  hand_sim --ros-args -p rate:=60.0 -p jitter.position:=0.002     a noisy tracker
-  hand_sim --ros-args -p dropout.share:=0.2 -p on_loss:=zeros     one that says zero when it loses the hand
-  hand_sim --ros-args -r __ns:=/left -r target_pose:=/hand/pose   other names
+  a steady hand at 30 Hz           hand_sim
+  a noisy tracker at 60 Hz         hand_sim --ros-args -p rate:=60.0 -p jitter.position:=0.002
+  one that says zero when lost     hand_sim --ros-args -p dropout.share:=0.2 -p on_loss:=zeros
+  other names                      hand_sim --ros-args -r __ns:=/left -r target_pose:=/hand/pose
 
 SIGINT (Ctrl-C) and SIGTERM end it with exit code 0; wrong arguments or parameters with 2.";
 
