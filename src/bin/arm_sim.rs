@@ -1,2 +1,91 @@
-//! A simulated arm controller.
-fn main() {}
+//! `arm_sim`: a simulated arm controller to point the bridge at.
+
+use aether_bridge::{
+    sim::{ArmSim, ArmSimConfig, Clients, FaultSpec, console, console::Print, fault::FAULTS_HELP},
+    wire::WireUnit,
+};
+use anyhow::Context;
+use clap::Parser;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let Args { host, port, unit, speed, reach, clients, report_state, strict, fault, print } = Args::parse();
+    let config = ArmSimConfig {
+        unit,
+        speed,
+        reach,
+        clients,
+        report_state,
+        strict,
+        faults: fault,
+        keep_record: false,
+        ..ArmSimConfig { host: host.clone(), port, ..ArmSimConfig::default() }
+    };
+    let sim = ArmSim::start(config).await.with_context(|| {
+        format!("cannot listen on {host}:{port}; if another controller runs there, stop it or choose another --port")
+    })?;
+    Ok(console::run(sim, print).await?)
+}
+
+/// A simulated arm controller: listens on a TCP port, judges every command by the protocol, moves a simulated arm
+/// towards the last one at a finite speed, and answers. Point the bridge at it to try things without an arm, and let
+/// it misbehave to see what the bridge does then.
+#[derive(Parser)]
+#[command(version, after_help = AFTER_HELP.replace("FAULTS", FAULTS_HELP), max_term_width = 110)]
+struct Args {
+    /// Name or address to listen on; 0.0.0.0 lets other machines in
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// TCP port to listen on; 0 takes a free one, which the first line printed tells
+    #[arg(long, default_value_t = 5000)]
+    port: u16,
+    /// Unit of length on the wire: mm, cm or m
+    #[arg(long, default_value_t = WireUnit::Millimetres)]
+    unit: WireUnit,
+    /// How fast the arm moves, in m/s
+    #[arg(long, default_value_t = 0.5, value_parser = above_zero)]
+    speed: f64,
+    /// How far the arm reaches from its base, in m; commands beyond get an error reply [default: anywhere]
+    #[arg(long, value_parser = above_zero)]
+    reach: Option<f64>,
+    /// How many clients may be connected at a time; the second of one is closed at once
+    #[arg(long, value_enum, default_value_t)]
+    clients: Clients,
+    /// Add position, gripper and motion to every ok reply
+    #[arg(long)]
+    report_state: bool,
+    /// Refuse commands with members beyond the protocol
+    #[arg(long)]
+    strict: bool,
+    /// A fault to show, as below; may be given several times
+    #[arg(long, value_name = "SPEC")]
+    fault: Vec<FaultSpec>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t)]
+    print: Print,
+}
+
+fn above_zero(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "expected a number above 0".to_owned())
+}
+
+const AFTER_HELP: &str = r#"Protocol:
+  One JSON object a line, UTF-8, ended by \n; one reply to each command, in order.
+  client      {"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}
+  controller  {"status":"ok","message":"Command received"}
+              {"status":"error","message":"z is \"up\", expected a number"}
+  gripper is "open" or "closed"; a line over 4096 bytes or not UTF-8 ends the connection.
+
+Faults, for --fault and to be typed while it runs (typed, they replace those in force):
+FAULTS
+  Typed besides: ok (ends the faults), status, help, quit.
+
+Examples:
+  arm_sim                                    a well-behaved controller on 127.0.0.1:5000
+  arm_sim --print lines --report-state       shows every line, reports where the arm is
+  arm_sim --fault delay:0.2 --fault split    slow, and byte by byte
+  arm_sim --fault silence@100x50             answers 100 commands, not the next 50, then all again
+  arm_sim --fault restart:2@300              crashes at command 301, is back 2 s later
+
+SIGINT (Ctrl-C) and SIGTERM end it with a summary and exit code 0."#;

@@ -7,7 +7,8 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 use tokio_util::codec::Decoder;
 
-use super::codec::{Lines, WireError, parse_gripper, put_length};
+use super::codec::parse_gripper;
+use super::lines::{Lines, WireError, put_length};
 use super::message::{Reply, WireUnit, printable};
 use crate::teleop::command::{Command, Position};
 

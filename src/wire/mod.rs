@@ -10,6 +10,7 @@
 //! they have the [`WireUnit`].
 pub mod codec;
 pub mod controller;
+mod lines;
 pub mod message;
 
 pub use codec::{CommandEncoder, MAX_LINE, ReplyDecoder, WireError};

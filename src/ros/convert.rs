@@ -1,0 +1,85 @@
+//! From ROS messages to what the core understands, and back.
+
+use std::time::Duration;
+
+use r2r::builtin_interfaces::msg::Time;
+use r2r::geometry_msgs::msg::{Point, PoseStamped};
+
+use crate::teleop::{InputFault, Position, Stamp, Target};
+
+/// A target from a pose. A zero stamp means that the sender does not stamp; `ros_now` is the node's ROS clock.
+///
+/// # Errors
+/// Coordinates that are no position, or a stamp that cannot be judged because simulated time has not begun.
+pub fn target(pose: &PoseStamped, ros_now: Duration) -> Result<Target, InputFault> {
+    let taken = nanoseconds(&pose.header.stamp);
+    let stamp = match (taken, ros_now) {
+        (0, _) => None,
+        (_, Duration::ZERO) => return Err(InputFault::NoClock),
+        _ => Some(Stamp { taken, received: i64::try_from(ros_now.as_nanos()).unwrap_or(i64::MAX) }),
+    };
+    let Point { x, y, z } = pose.pose.position;
+    Target::new(x, y, z, stamp)
+}
+
+/// A position as a point.
+pub fn point(position: Position) -> Point {
+    let [x, y, z] = position.coordinates();
+    Point { x, y, z }
+}
+
+/// A time since the epoch of ROS time as a message.
+pub fn time(since_epoch: Duration) -> Time {
+    Time {
+        sec: i32::try_from(since_epoch.as_secs()).unwrap_or(i32::MAX),
+        nanosec: since_epoch.subsec_nanos(),
+    }
+}
+
+/// Text as a ROS string, which cannot carry a NUL.
+pub fn text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+fn nanoseconds(time: &Time) -> i64 {
+    i64::from(time.sec) * 1_000_000_000 + i64::from(time.nanosec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pose(x: f64, sec: i32, nanosec: u32) -> PoseStamped {
+        let mut pose = PoseStamped::default();
+        pose.pose.position.x = x;
+        pose.header.stamp = Time { sec, nanosec };
+        pose
+    }
+
+    #[test]
+    fn a_stamp_is_compared_with_the_clock_at_receipt() {
+        let target = target(&pose(0.1, 10, 500), Duration::from_secs(11)).unwrap();
+        assert_eq!(target.stamp, Some(Stamp { taken: 10_000_000_500, received: 11_000_000_000 }));
+        assert_eq!(target.position.coordinates(), [0.1, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_sender_without_stamps_is_taken_at_its_word() {
+        assert_eq!(target(&pose(0.1, 0, 0), Duration::ZERO).unwrap().stamp, None);
+    }
+
+    #[test]
+    fn a_stamp_before_simulated_time_has_begun_is_refused() {
+        assert_eq!(target(&pose(0.1, 1, 0), Duration::ZERO), Err(InputFault::NoClock));
+    }
+
+    #[test]
+    fn coordinates_that_are_no_position_are_refused() {
+        assert!(target(&pose(f64::NAN, 0, 0), Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn a_nul_does_not_reach_ros() {
+        assert_eq!(text("a\0b"), "a\u{fffd}b");
+    }
+}

@@ -1,0 +1,127 @@
+#![allow(clippy::disallowed_methods)] // watches how fast the node spins
+//! The node: every entity created first, then one thread that spins it and handles what it takes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::params::{Overrides, ParameterFaults, ParameterServer};
+use super::services::Services;
+use super::source::Source;
+use super::status::{Publishers, RosClock};
+use crate::app::Bridge;
+use crate::config::Config;
+
+/// Why there is no node.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The arguments or a parameter file cannot be read.
+    #[error("ROS refused the arguments: {0}")]
+    Arguments(String),
+    /// A parameter is wrong.
+    #[error(transparent)]
+    Parameters(#[from] ParameterFaults),
+    /// Something else in ROS.
+    #[error("ROS failed: {0}")]
+    Ros(#[from] r2r::Error),
+    /// The spin thread no longer waits for messages.
+    #[error(
+        "ROS no longer waits for messages: the node returned {0} times in a row at once and with nothing"
+    )]
+    NotWaiting(u32),
+}
+
+/// The node with all its entities but the publishers, which [`RosNode::create`] hands out.
+pub struct RosNode {
+    node: r2r::Node,
+    context: r2r::Context,
+    clock: RosClock,
+    source: Source,
+    services: Services,
+    parameters: ParameterServer,
+}
+
+impl RosNode {
+    /// Creates the node from the process's arguments, with everything that it publishes, subscribes and offers.
+    ///
+    /// # Errors
+    /// Arguments that ROS does not take, parameters that are wrong, or what rcl says.
+    pub fn create() -> Result<(Self, Publishers, Config), NodeError> {
+        let context = context()?;
+        let mut node = r2r::Node::create(context.clone(), NODE_NAME, "")?;
+        super::rosout::set_logger(node.logger());
+        let Overrides { parameters, config, use_sim_time } = Overrides::read(&node)?;
+        if use_sim_time {
+            node.get_time_source().enable_sim_time(&mut node)?;
+        }
+        let clock = RosClock(node.get_ros_clock());
+        let publishers = Publishers::create(&mut node, clock.clone(), &config.base_frame)?;
+        let services = Services::create(&mut node)?;
+        let parameters = ParameterServer::create(&mut node, parameters, use_sim_time)?;
+        let source = Source::create(&mut node, config.gripper_type)?;
+        Ok((Self { node, context, clock, source, services, parameters }, publishers, config))
+    }
+
+    /// Takes messages and handles them on this thread, until `end` is set.
+    ///
+    /// # Errors
+    /// When ROS no longer waits for messages. It must not go on as a node that looks alive.
+    pub fn spin(mut self, bridge: &Bridge, end: &AtomicBool) -> Result<(), NodeError> {
+        let mut idle_returns = 0;
+        while !end.load(Ordering::Relaxed) {
+            let before = Instant::now();
+            self.node.spin_once(SPIN_TIMEOUT);
+            if self.handle(bridge) || before.elapsed() > IDLE_RETURN {
+                idle_returns = 0;
+                continue;
+            }
+            idle_returns += 1;
+            if idle_returns >= MAX_IDLE_RETURNS || !self.context.is_valid() {
+                return Err(NodeError::NotWaiting(idle_returns));
+            }
+        }
+        Ok(())
+    }
+
+    /// Handles what one spin has taken: people first, then the hand. Returns whether there was anything.
+    fn handle(&mut self, bridge: &Bridge) -> bool {
+        let mut taken = self.services.answer(bridge);
+        while let Some(input) = self.source.take_gripper() {
+            bridge.handle_gripper(input);
+            taken = true;
+        }
+        while let Some(target) = self.source.take_target(|| self.clock.now()) {
+            bridge.handle_target(target);
+            taken = true;
+        }
+        taken | self.parameters.answer()
+    }
+}
+
+/// r2r panics where rcl refuses the arguments; the panic's words are rcl's.
+fn context() -> Result<r2r::Context, NodeError> {
+    let said = Arc::new(Mutex::new(None));
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new({
+        let said = Arc::clone(&said);
+        move |panic| {
+            let words = panic.payload_as_str().unwrap_or("no reason given").to_owned();
+            said.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(words);
+        }
+    }));
+    let created = std::panic::catch_unwind(r2r::Context::create);
+    std::panic::set_hook(hook);
+    created
+        .map_err(|_| {
+            let words = said.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            NodeError::Arguments(words.unwrap_or_else(|| "no reason given".into()))
+        })?
+        .map_err(NodeError::Ros)
+}
+
+const NODE_NAME: &str = "aether_bridge";
+/// How long a spin waits when nothing comes; bounds how late `end` is seen.
+const SPIN_TIMEOUT: Duration = Duration::from_millis(100);
+/// r2r hides a wait that fails: it returns at once and with nothing, again and again.
+const IDLE_RETURN: Duration = Duration::from_micros(100);
+const MAX_IDLE_RETURNS: u32 = 10_000;

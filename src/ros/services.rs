@@ -1,0 +1,80 @@
+//! The services a person calls.
+
+use r2r::std_srvs::srv::{SetBool, Trigger};
+use r2r::{QosProfile, ServiceRequest};
+
+use super::Inbox;
+use crate::app::Bridge;
+
+/// `~/set_armed`, `~/stop`, `~/reset` and `~/reconnect`.
+pub struct Services {
+    set_armed: Inbox<ServiceRequest<SetBool::Service>>,
+    stop: Inbox<ServiceRequest<Trigger::Service>>,
+    reset: Inbox<ServiceRequest<Trigger::Service>>,
+    reconnect: Inbox<ServiceRequest<Trigger::Service>>,
+}
+
+impl Services {
+    /// Offers the services.
+    ///
+    /// # Errors
+    /// What rcl says.
+    pub fn create(node: &mut r2r::Node) -> r2r::Result<Self> {
+        let qos = QosProfile::services_default();
+        Ok(Self {
+            set_armed: Inbox::new(node.create_service("~/set_armed", qos.clone())?),
+            stop: Inbox::new(node.create_service("~/stop", qos.clone())?),
+            reset: Inbox::new(node.create_service("~/reset", qos.clone())?),
+            reconnect: Inbox::new(node.create_service("~/reconnect", qos)?),
+        })
+    }
+
+    /// Answers what has been asked, a stop request first. Returns whether there was anything.
+    pub fn answer(&mut self, bridge: &Bridge) -> bool {
+        let mut asked = false;
+        while let Some(request) = self.stop.take() {
+            bridge.stop();
+            tracing::warn!("stop requested");
+            reply(
+                request,
+                true,
+                "stopped; call ~/reset, then ~/set_armed with data: true, to move again".into(),
+            );
+            asked = true;
+        }
+        while let Some(request) = self.reset.take() {
+            let message = if bridge.reset() {
+                "stop released; disarmed: call ~/set_armed with data: true to move again"
+            } else {
+                "no stop was latched; nothing has changed"
+            };
+            reply(request, true, message.into());
+            asked = true;
+        }
+        while let Some(request) = self.reconnect.take() {
+            bridge.reconnect();
+            reply(request, true, "connecting anew; see ~/link_status".into());
+            asked = true;
+        }
+        while let Some(request) = self.set_armed.take() {
+            let (success, message) = match bridge.set_armed(request.message.data) {
+                Ok(message) => (true, message),
+                Err(refused) => (false, refused.to_string()),
+            };
+            tell_if_gone(request.respond(SetBool::Response { success, message }));
+            asked = true;
+        }
+        asked
+    }
+}
+
+fn reply(request: ServiceRequest<Trigger::Service>, success: bool, message: String) {
+    tell_if_gone(request.respond(Trigger::Response { success, message }));
+}
+
+/// A client that has gone is no reason to do anything else.
+fn tell_if_gone(result: r2r::Result<()>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "a service client was gone before its answer");
+    }
+}

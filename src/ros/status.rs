@@ -1,0 +1,239 @@
+//! The topics the bridge tells its news on.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use r2r::aether_bridge::msg::{ArmCommand, ArmState, LinkStatus};
+use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
+use r2r::std_msgs::msg::{Bool, Header};
+use r2r::{Clock, Publisher, QosProfile};
+
+use super::convert;
+use crate::link::LinkState;
+use crate::status::{Observer, SentCommand, Status};
+use crate::teleop::Motion;
+use crate::wire::ReportedState;
+
+/// A node's ROS clock, shared.
+#[derive(Clone)]
+pub struct RosClock(pub(super) Arc<Mutex<Clock>>);
+
+impl RosClock {
+    /// ROS time since its epoch: the wall clock, or `/clock` under `use_sim_time`; zero before the first `/clock`.
+    pub fn now(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_now().unwrap_or_default()
+    }
+}
+
+/// The publishers. Create them all before the node spins.
+pub struct Publishers {
+    link_status: Publisher<LinkStatus>,
+    connected: Publisher<Bool>,
+    command: Publisher<ArmCommand>,
+    arm_state: Publisher<ArmState>,
+    diagnostics: Publisher<DiagnosticArray>,
+    clock: RosClock,
+    base_frame: String,
+    node_name: String,
+}
+
+impl Publishers {
+    /// Advertises the topics.
+    ///
+    /// # Errors
+    /// What rcl says.
+    pub fn create(node: &mut r2r::Node, clock: RosClock, base_frame: &str) -> r2r::Result<Self> {
+        let latched = QosProfile::default().keep_last(1).reliable().transient_local();
+        let stream = QosProfile::default().keep_last(10).reliable();
+        Ok(Self {
+            link_status: node.create_publisher("~/link_status", latched.clone())?,
+            connected: node.create_publisher("~/connected", latched)?,
+            command: node.create_publisher("~/command", stream.clone())?,
+            arm_state: node.create_publisher("~/arm_state", stream.clone())?,
+            diagnostics: node.create_publisher("/diagnostics", stream)?,
+            clock,
+            base_frame: convert::text(base_frame),
+            node_name: node.fully_qualified_name()?,
+        })
+    }
+
+    fn header(&self) -> Header {
+        Header { stamp: convert::time(self.clock.now()), frame_id: self.base_frame.clone() }
+    }
+}
+
+impl Observer for Publishers {
+    fn handle_command(&mut self, command: &SentCommand) {
+        // Building and serialising a message that nobody hears is the dearest part of a command's way.
+        if self.command.get_inter_process_subscription_count().is_ok_and(|count| count == 0) {
+            return;
+        }
+        let planned = &command.planned;
+        publish(
+            &self.command,
+            &ArmCommand {
+                header: self.header(),
+                seq: command.seq,
+                position: convert::point(planned.command.position),
+                gripper: planned.command.gripper.as_str().into(),
+                altered_by: planned.altered_by().map(Into::into).collect(),
+                input_age: planned.input_age.as_secs_f64(),
+            },
+        );
+    }
+
+    fn handle_status(&mut self, status: &Status) {
+        publish(&self.link_status, &link_status(status, self.clock.now()));
+        publish(&self.connected, &Bool { data: is_connected(status.state) });
+    }
+
+    fn handle_arm_state(&mut self, state: &ReportedState) {
+        let nan = [f64::NAN; 3];
+        let [x, y, z] = state.position.map_or(nan, |position| position.coordinates());
+        publish(
+            &self.arm_state,
+            &ArmState {
+                header: self.header(),
+                position: r2r::geometry_msgs::msg::Point { x, y, z },
+                gripper: state.gripper.map(|gripper| gripper.as_str().into()).unwrap_or_default(),
+                moving: state.moving.unwrap_or(false),
+                fault: convert::text(state.fault.as_deref().unwrap_or_default()),
+                raw: convert::text(&state.raw),
+            },
+        );
+    }
+
+    fn handle_diagnostics(&mut self, status: &Status) {
+        publish(
+            &self.diagnostics,
+            &DiagnosticArray {
+                header: Header { stamp: convert::time(self.clock.now()), frame_id: String::new() },
+                status: diagnostics(status, &self.node_name),
+            },
+        );
+    }
+}
+
+fn publish<T: r2r::WrappedTypesupport + 'static>(publisher: &Publisher<T>, message: &T) {
+    if let Err(error) = publisher.publish(message) {
+        tracing::debug!(%error, "not published");
+    }
+}
+
+fn is_connected(state: LinkState) -> bool {
+    matches!(state, LinkState::Connected | LinkState::Unresponsive)
+}
+
+fn link_status(status: &Status, now: Duration) -> LinkStatus {
+    LinkStatus {
+        stamp: convert::time(now),
+        state: match status.state {
+            LinkState::Disconnected => LinkStatus::DISCONNECTED as u8,
+            LinkState::Connecting => LinkStatus::CONNECTING as u8,
+            LinkState::Connected => LinkStatus::CONNECTED as u8,
+            LinkState::Unresponsive => LinkStatus::UNRESPONSIVE as u8,
+            LinkState::Backoff => LinkStatus::BACKOFF as u8,
+        },
+        peer: convert::text(&status.peer),
+        since: convert::time(now.saturating_sub(status.since.elapsed())),
+        attempts: status.attempts,
+        last_error: convert::text(&status.last_error),
+        motion: match status.motion {
+            Motion::Disarmed => LinkStatus::DISARMED as u8,
+            Motion::Approach => LinkStatus::APPROACH as u8,
+            Motion::Tracking => LinkStatus::TRACKING as u8,
+            Motion::Holding => LinkStatus::HOLDING as u8,
+            Motion::Stopped => LinkStatus::STOPPED as u8,
+        },
+        reason: convert::text(&status.reason),
+        sent: status.sent,
+        acknowledged: status.acknowledged,
+        rejected: status.rejected,
+        coalesced: status.coalesced,
+        limited: status.limited,
+        dropped_input: status.dropped_input,
+        rtt_last: status.round_trips.last.as_secs_f64(),
+        rtt_mean: status.round_trips.mean.as_secs_f64(),
+        rtt_p99: status.round_trips.p99.as_secs_f64(),
+        input_age: status.input_age.map_or(NO_INPUT_AGE, |age| age.as_secs_f64()),
+    }
+}
+
+/// Three statuses, so that a monitor tells a fault of the link from a lost hand at a glance.
+fn diagnostics(status: &Status, node: &str) -> Vec<DiagnosticStatus> {
+    let link_level = match status.state {
+        LinkState::Connected => OK,
+        LinkState::Unresponsive | LinkState::Connecting => WARN,
+        LinkState::Backoff | LinkState::Disconnected => ERROR,
+    };
+    let link_message = match (status.state, status.last_error.as_str()) {
+        (LinkState::Connected, _) => "connected".to_owned(),
+        (LinkState::Unresponsive, _) => "connected, but the controller does not answer".to_owned(),
+        (_, "") => "connecting".to_owned(),
+        (_, error) => error.to_owned(),
+    };
+    let milliseconds = |duration: Duration| format!("{:.3}", duration.as_secs_f64() * 1e3);
+    let (input_level, input_message) = match (status.input_age, status.reason_kind) {
+        (None, kind) => (WARN, format!("no good target ({kind})")),
+        (Some(_), "input_stale") => (WARN, "targets have stopped".into()),
+        (Some(_), _) => (OK, "targets are coming in".into()),
+    };
+    let motion_level = match status.motion {
+        Motion::Approach | Motion::Tracking => OK,
+        Motion::Disarmed | Motion::Holding | Motion::Stopped => WARN,
+    };
+    let entry = |part: &str, level: u8, message: &str, values: &[(&str, String)]| DiagnosticStatus {
+        level,
+        name: format!("{}: {part}", node.trim_start_matches('/')),
+        message: convert::text(message),
+        hardware_id: convert::text(&status.peer),
+        values: values
+            .iter()
+            .map(|(key, value)| KeyValue { key: (*key).into(), value: convert::text(value) })
+            .collect(),
+    };
+    vec![
+        entry(
+            "link",
+            link_level,
+            &link_message,
+            &[
+                ("state", format!("{:?}", status.state)),
+                ("attempts", status.attempts.to_string()),
+                ("sent", status.sent.to_string()),
+                ("acknowledged", status.acknowledged.to_string()),
+                ("rejected", status.rejected.to_string()),
+                ("rtt_last_ms", milliseconds(status.round_trips.last)),
+                ("rtt_mean_ms", milliseconds(status.round_trips.mean)),
+                ("rtt_p99_ms", milliseconds(status.round_trips.p99)),
+                ("last_error", status.last_error.clone()),
+            ],
+        ),
+        entry(
+            "input",
+            input_level,
+            &input_message,
+            &[
+                ("age_s", status.input_age.map_or("none".into(), |age| format!("{:.3}", age.as_secs_f64()))),
+                ("dropped_input", status.dropped_input.to_string()),
+                ("coalesced", status.coalesced.to_string()),
+            ],
+        ),
+        entry(
+            "motion",
+            motion_level,
+            &status.reason,
+            &[
+                ("motion", format!("{:?}", status.motion)),
+                ("reason", status.reason_kind.into()),
+                ("limited", status.limited.to_string()),
+            ],
+        ),
+    ]
+}
+
+const OK: u8 = DiagnosticStatus::OK as u8;
+const WARN: u8 = DiagnosticStatus::WARN as u8;
+const ERROR: u8 = DiagnosticStatus::ERROR as u8;
+/// `input_age` before the first good target.
+const NO_INPUT_AGE: f64 = -1.0;

@@ -1,0 +1,260 @@
+//! One client of the controller.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    select,
+    sync::{mpsc, watch},
+    time::sleep,
+};
+use tokio_util::{codec::Decoder, sync::CancellationToken};
+
+use super::fault::Fault;
+use super::plan::{Answer, Delivery, Plan};
+use super::record::Ended;
+use super::server::Control;
+use super::shared::Shared;
+use crate::teleop::command::Command;
+use crate::wire::{
+    CommandDecoder, CommandFault, ReceivedCommand, Reply, ReplyEncoder, ReplyStatus, ReportedState, WireError,
+};
+
+/// Serves a client until either side is through with it, then closes its socket and enters its end.
+pub(super) async fn serve(
+    number: usize,
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    control: mpsc::UnboundedSender<Control>,
+    crash: CancellationToken,
+) {
+    let mut connection = Connection {
+        number,
+        peer,
+        stream,
+        decoder: CommandDecoder::new(shared.config.unit),
+        buffer: BytesMut::with_capacity(READ_AHEAD),
+        owed: 0,
+        held: Held::default(),
+        shared: Arc::clone(&shared),
+        control,
+    };
+    let why = match crash.run_until_cancelled(connection.run()).await {
+        Some(Ok(why)) => why,
+        Some(Err(WireError::Io(error))) => Ended::Failed(error.to_string()),
+        Some(Err(error)) => Ended::Unreadable(error.to_string()),
+        None => Ended::Crash,
+    };
+    let socket = SockRef::from(&connection.stream);
+    // Neither call can do more than fail on a socket that is gone already.
+    if matches!(why, Ended::Crash | Ended::Fault(Fault::ResetMidLine)) {
+        let _ = socket.set_linger(Some(Duration::ZERO));
+    } else {
+        let _ = socket.shutdown(std::net::Shutdown::Write);
+    }
+    drop(connection);
+    shared.disconnected(number, peer, why);
+}
+
+struct Connection {
+    number: usize,
+    peer: SocketAddr,
+    stream: TcpStream,
+    decoder: CommandDecoder,
+    buffer: BytesMut,
+    /// Commands read and not answered.
+    owed: usize,
+    held: Held,
+    shared: Arc<Shared>,
+    control: mpsc::UnboundedSender<Control>,
+}
+
+/// Replies held back, to be merged.
+#[derive(Default)]
+struct Held {
+    text: Vec<u8>,
+    replies: u64,
+    errors: u64,
+}
+
+impl Connection {
+    async fn run(&mut self) -> Result<Ended, WireError> {
+        self.stream.set_nodelay(true)?;
+        let mut plan = self.shared.plan.subscribe();
+        loop {
+            while let Some(line) = self.next_line(&mut plan).await? {
+                if let Some(ended) = self.answer(line, &mut plan).await? {
+                    return Ok(ended);
+                }
+            }
+            let merging = self.shared.plan.borrow().merging();
+            if !merging {
+                self.send_held().await?;
+            }
+            select! {
+                read = self.stream.read_buf(&mut self.buffer) => if read? == 0 {
+                    self.decoder.decode_eof(&mut self.buffer)?;
+                    return Ok(Ended::ByPeer);
+                },
+                // Held replies may be free now, or nothing may be read any more.
+                _ = plan.changed() => {}
+            }
+        }
+    }
+
+    /// The next line that is here, once nothing keeps the controller from reading.
+    async fn next_line(
+        &mut self,
+        plan: &mut watch::Receiver<Plan>,
+    ) -> Result<Option<Result<ReceivedCommand, CommandFault>>, WireError> {
+        // The sender lives in `shared`; it cannot be gone.
+        let _ = plan.wait_for(|plan| !plan.deaf()).await;
+        self.decoder.decode(&mut self.buffer)
+    }
+
+    /// Answers a line, or does what a fault makes of it. An end, if that ends the connection.
+    async fn answer(
+        &mut self,
+        line: Result<ReceivedCommand, CommandFault>,
+        plan: &mut watch::Receiver<Plan>,
+    ) -> Result<Option<Ended>, WireError> {
+        plan.mark_unchanged();
+        let (command, treatment) = self.shared.received(self.number, self.peer, line);
+        self.owed += 1;
+        match treatment.delivery {
+            Delivery::HalfOpen => {
+                let _ = plan.changed().await;
+                return Ok(None);
+            }
+            Delivery::Crash(restart_after) => {
+                // The controller takes this task down with it.
+                let _ = self.control.send(Control::Crash { restart_after, done: None });
+                std::future::pending::<()>().await;
+            }
+            _ => {}
+        }
+        let (text, is_error) = self.obey(command, treatment.answer);
+        if treatment.delivery == Delivery::Never {
+            return Ok(None);
+        }
+        if !treatment.delay.is_zero() {
+            sleep(treatment.delay).await;
+        }
+        self.note_unanswered();
+        let errors = u64::from(is_error);
+        match treatment.delivery {
+            Delivery::Merge(count) => {
+                self.hold(&text, 1, errors);
+                if self.held.replies >= count as u64 {
+                    self.send_held().await?;
+                }
+            }
+            Delivery::Twice => {
+                self.hold(&text, 1, errors);
+                self.hold(&text, 1, errors);
+                self.send_held().await?;
+            }
+            Delivery::Split => {
+                self.send_held().await?;
+                for byte in &text {
+                    self.stream.write_all(&[*byte]).await?;
+                    sleep(BETWEEN_BYTES).await;
+                }
+                self.replied(&text, 1, errors);
+            }
+            Delivery::CloseMidLine | Delivery::ResetMidLine => {
+                self.hold(&text[..text.len() / 2], 0, 0);
+                self.send_held().await?;
+                let reset = treatment.delivery == Delivery::ResetMidLine;
+                let fault = if reset { Fault::ResetMidLine } else { Fault::CloseMidLine };
+                return Ok(Some(Ended::Fault(fault)));
+            }
+            _ => {
+                self.hold(&text, 1, errors);
+                self.send_held().await?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Moves the arm as told; what there is to say about it, and whether that is an error.
+    fn obey(&self, command: Result<Command, String>, answer: Answer) -> (Vec<u8>, bool) {
+        let verdict = match (command, answer) {
+            (Ok(_), Answer::Error(message)) => Err(message),
+            (command, Answer::Say(line)) => {
+                if let Ok(command) = command {
+                    self.shared.obey(command);
+                }
+                return (format!("{line}\n").into_bytes(), false);
+            }
+            (command, _) => command,
+        };
+        let reply = match verdict {
+            Ok(command) => {
+                self.shared.obey(command);
+                let state = self.shared.config.report_state.then(|| self.reported_state());
+                Reply { status: ReplyStatus::Ok, message: "Command received".to_owned(), state }
+            }
+            Err(message) => Reply { status: ReplyStatus::Error, message, state: None },
+        };
+        let mut text = Vec::new();
+        ReplyEncoder::new(self.shared.config.unit).encode_into(&reply, &mut text);
+        (text, reply.status == ReplyStatus::Error)
+    }
+
+    fn reported_state(&self) -> ReportedState {
+        let state = self.shared.arm_state();
+        ReportedState {
+            position: Some(state.position),
+            gripper: Some(state.gripper),
+            moving: Some(state.moving),
+            fault: None,
+            raw: String::new(),
+        }
+    }
+
+    /// Looks how many commands the client has sent ahead of the answer that is due.
+    fn note_unanswered(&mut self) {
+        while self.buffer.len() < READ_AHEAD {
+            match self.stream.try_read_buf(&mut self.buffer) {
+                // The end and errors come up again where they are awaited.
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        let ahead = self.buffer.iter().filter(|&&byte| byte == b'\n').count();
+        self.shared.unanswered(self.number, self.owed + ahead);
+    }
+
+    fn hold(&mut self, text: &[u8], replies: u64, errors: u64) {
+        self.held.text.extend_from_slice(text);
+        self.held.replies += replies;
+        self.held.errors += errors;
+    }
+
+    /// Sends what is held, in one write.
+    async fn send_held(&mut self) -> io::Result<()> {
+        let held = std::mem::take(&mut self.held);
+        if !held.text.is_empty() {
+            self.stream.write_all(&held.text).await?;
+            self.replied(&held.text, held.replies, held.errors);
+        }
+        Ok(())
+    }
+
+    fn replied(&mut self, text: &[u8], replies: u64, errors: u64) {
+        self.owed = self.owed.saturating_sub(replies as usize);
+        let text = String::from_utf8_lossy(text).into_owned();
+        self.shared.replied(self.number, self.peer, text, replies, errors);
+    }
+}
+
+/// How much is read ahead of the answer that is due, in bytes.
+const READ_AHEAD: usize = 8192;
+
+/// The pause after every byte of a split reply, long enough for the client to have read it.
+const BETWEEN_BYTES: Duration = Duration::from_millis(1);

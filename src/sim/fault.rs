@@ -1,0 +1,281 @@
+//! Faults a controller shows on demand: what they are and how they are written. Pure.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+/// What a controller does wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fault {
+    /// Obeys at once and answers that much later.
+    Delay(Duration),
+    /// Reads and obeys, and answers nothing.
+    Silence,
+    /// Stops reading and answering and keeps the socket, until the faults are changed; then it goes on reading.
+    HalfOpen,
+    /// Obeys, writes half a reply and resets the connection (RST).
+    ResetMidLine,
+    /// Obeys, writes half a reply and closes the connection (FIN).
+    CloseMidLine,
+    /// Answers byte by byte, a millisecond apart.
+    Split,
+    /// Holds replies back until this many are due, and sends them in one segment.
+    Merge(usize),
+    /// Answers every command twice.
+    Twice,
+    /// Refuses the command with this message and does not obey.
+    Error(String),
+    /// Obeys and answers with this line, whatever it is.
+    Say(String),
+    /// Resets every connection and stops listening; the arm stops.
+    Crash,
+    /// Crashes, and listens again on the same port after that time.
+    Restart(Duration),
+}
+
+/// A fault and the commands it hits. Every line that wants an answer counts as a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FaultSpec {
+    /// What goes wrong.
+    pub fault: Fault,
+    /// `@N`: how many commands pass before it hits.
+    pub after: Option<u64>,
+    /// `xM`: how many commands it hits; `None` for all that come (for a crash or a restart: one).
+    pub times: Option<u64>,
+}
+
+/// The faults and how to write them, for `--help` and the console.
+pub const FAULTS_HELP: &str = "  delay:SECONDS     obeys at once, answers that much later
+  silence           reads and obeys, answers nothing
+  half-open         stops reading and answering, keeps the socket
+  reset-mid-line    writes half a reply, then resets the connection (RST)
+  close-mid-line    writes half a reply, then closes the connection (FIN)
+  split             answers byte by byte, a millisecond apart
+  merge[:COUNT]     answers COUNT (2) commands in one segment; wants a client that sends ahead
+  twice             answers every command twice
+  error:MESSAGE     refuses the command with MESSAGE
+  say:TEXT          answers with the line TEXT, whatever it is
+  crash             resets every connection and stops listening
+  restart[:SECONDS] crashes, and listens again on the same port after that time (1)
+  FAULT@N           spares the first N commands; FAULTxM hits M commands; FAULT@NxM does both
+                    (after error: and say: xM is read only behind @N). Without @N and xM half-open,
+                    crash and restart happen at once; the others begin with the next command.";
+
+/// Text that is no fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FaultError {
+    /// An unknown word.
+    #[error(
+        "{0:?} is no fault; the faults are delay:SECONDS, silence, half-open, reset-mid-line, \
+             close-mid-line, split, merge[:COUNT], twice, error:MESSAGE, say:TEXT, crash, restart[:SECONDS]"
+    )]
+    Unknown(String),
+    /// A time that is none.
+    #[error("{word} takes seconds from 0 to 3600, as in {word}:0.5, not {value:?}")]
+    Seconds {
+        /// The fault.
+        word: &'static str,
+        /// The time as written.
+        value: String,
+    },
+    /// A count that is none.
+    #[error("{what} takes a whole number from {least} on, not {value:?}")]
+    Count {
+        /// What is counted.
+        what: &'static str,
+        /// The smallest count.
+        least: u64,
+        /// The count as written.
+        value: String,
+    },
+    /// Text after a word that takes none, or none after one that needs it.
+    #[error("{0}")]
+    Argument(String),
+}
+
+impl From<Fault> for FaultSpec {
+    /// The fault from now on.
+    fn from(fault: Fault) -> Self {
+        Self { fault, after: None, times: None }
+    }
+}
+
+impl FaultSpec {
+    /// Whether it happens by itself, without a command that it hits.
+    pub(super) fn at_once(&self) -> bool {
+        let of_its_own = matches!(self.fault, Fault::HalfOpen | Fault::Crash | Fault::Restart(_));
+        of_its_own && self.after.is_none() && self.times.is_none()
+    }
+}
+
+impl FromStr for FaultSpec {
+    type Err = FaultError;
+
+    /// Reads a fault as [`FAULTS_HELP`] writes it.
+    ///
+    /// # Errors
+    /// Unknown words, times and counts out of their range.
+    fn from_str(text: &str) -> Result<Self, FaultError> {
+        let text = text.trim();
+        let (body, after, times) = split_trigger(text)?;
+        let (word, argument) = match body.split_once(':') {
+            Some((word, argument)) => (word.trim(), Some(argument.trim())),
+            None => (body.trim(), None),
+        };
+        let fault = match (word, argument) {
+            ("delay", seconds) => Fault::Delay(parse_seconds("delay", seconds.unwrap_or_default())?),
+            ("restart", seconds) => Fault::Restart(parse_seconds("restart", seconds.unwrap_or("1"))?),
+            ("merge", count) => {
+                let count = count.unwrap_or("2");
+                let error = || FaultError::Count { what: "merge", least: 2, value: count.to_owned() };
+                Fault::Merge(count.parse().ok().filter(|&count| count >= 2).ok_or_else(error)?)
+            }
+            ("error", Some(message)) if !message.is_empty() => Fault::Error(message.to_owned()),
+            ("say", Some(line)) => Fault::Say(line.to_owned()),
+            ("error" | "say", _) => {
+                let example = if word == "error" { "error:joint limit" } else { "say:{}" };
+                return Err(FaultError::Argument(format!("{word} takes a text, as in {example}")));
+            }
+            _ => {
+                let fault = PLAIN
+                    .iter()
+                    .find_map(|(name, fault)| (*name == word).then(|| fault.clone()))
+                    .ok_or_else(|| FaultError::Unknown(text.to_owned()))?;
+                match argument {
+                    None => fault,
+                    Some(_) => {
+                        return Err(FaultError::Argument(format!("{word} takes nothing after it: {body:?}")));
+                    }
+                }
+            }
+        };
+        Ok(Self { fault, after, times })
+    }
+}
+
+/// The faults that are one word.
+const PLAIN: [(&str, Fault); 7] = [
+    ("silence", Fault::Silence),
+    ("half-open", Fault::HalfOpen),
+    ("reset-mid-line", Fault::ResetMidLine),
+    ("close-mid-line", Fault::CloseMidLine),
+    ("split", Fault::Split),
+    ("twice", Fault::Twice),
+    ("crash", Fault::Crash),
+];
+
+/// Splits `FAULT@NxM` into its parts.
+fn split_trigger(text: &str) -> Result<(&str, Option<u64>, Option<u64>), FaultError> {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_free_text = text.starts_with("error:") || text.starts_with("say:");
+    let (body, after, times) = match text.rsplit_once('@') {
+        Some((body, trigger)) => match trigger.split_once('x') {
+            Some((after, times)) => (body, Some(after.trim()), Some(times.trim())),
+            None => (body, Some(trigger.trim()), None),
+        },
+        None if is_free_text => (text, None, None),
+        None => match text.rsplit_once('x').map(|(body, times)| (body, times.trim())) {
+            Some((body, times)) if is_number(times) => (body, None, Some(times)),
+            _ => (text, None, None),
+        },
+    };
+    if is_free_text && !(after.is_none_or(is_number) && times.is_none_or(is_number)) {
+        return Ok((text, None, None)); // an @ of the text's own
+    }
+    let count = |what, least, value: Option<&str>| {
+        let parse = |value: &str| {
+            let number = value.parse().ok().filter(|&number: &u64| number >= least);
+            number.ok_or_else(|| FaultError::Count { what, least, value: value.to_owned() })
+        };
+        value.map(parse).transpose()
+    };
+    Ok((body, count("@", 0, after)?, count("x", 1, times)?))
+}
+
+fn parse_seconds(word: &'static str, value: &str) -> Result<Duration, FaultError> {
+    let seconds = value.parse().ok().filter(|seconds| (0.0..=3600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| FaultError::Seconds { word, value: value.to_owned() })
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Delay(time) => write!(formatter, "delay:{}", time.as_secs_f64()),
+            Self::Merge(count) => write!(formatter, "merge:{count}"),
+            Self::Error(message) => write!(formatter, "error:{message}"),
+            Self::Say(line) => write!(formatter, "say:{line}"),
+            Self::Restart(time) => write!(formatter, "restart:{}", time.as_secs_f64()),
+            plain => {
+                let name = PLAIN.iter().find_map(|(name, fault)| (fault == plain).then_some(*name));
+                formatter.write_str(name.unwrap_or("?"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for FaultSpec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fault.fmt(formatter)?;
+        let free_text = matches!(self.fault, Fault::Error(_) | Fault::Say(_));
+        match (self.after, self.times) {
+            (Some(after), _) => write!(formatter, "@{after}")?,
+            (None, Some(_)) if free_text => formatter.write_str("@0")?,
+            _ => {}
+        }
+        self.times.map_or(Ok(()), |times| write!(formatter, "x{times}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Fault, FaultSpec};
+
+    fn spec(text: &str) -> FaultSpec {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn every_fault_is_read_as_it_is_written() {
+        for text in [
+            "delay:0.2",
+            "silence",
+            "half-open@3",
+            "reset-mid-line@3x1",
+            "close-mid-linex2",
+            "split",
+            "merge:3",
+            "twice@1",
+            "error:joint limit",
+            "error:max2",
+            "error:a@b",
+            "error:joint limit@0x2",
+            "say:{\"status\":1}",
+            "crash@100",
+            "restart:1.5@10",
+        ] {
+            assert_eq!(spec(text).to_string(), text);
+        }
+        assert_eq!(spec(" split @2 x3 "), FaultSpec { fault: Fault::Split, after: Some(2), times: Some(3) });
+        assert_eq!(spec("merge"), Fault::Merge(2).into());
+        assert_eq!(spec("restart"), Fault::Restart(Duration::from_secs(1)).into());
+        assert_eq!(spec("error:max2"), Fault::Error("max2".to_owned()).into());
+    }
+
+    #[test]
+    fn what_is_no_fault_is_named_with_what_would_be() {
+        let error = |text: &str| text.parse::<FaultSpec>().unwrap_err().to_string();
+        assert!(
+            error("explode").starts_with(r#""explode" is no fault; the faults are delay:SECONDS, silence"#)
+        );
+        assert!(error("").starts_with(r#""" is no fault"#));
+        for text in ["delay", "delay:", "delay:x", "delay:-1", "delay:NaN", "delay:inf", "delay:1e9"] {
+            assert!(error(text).starts_with("delay takes seconds from 0 to 3600, as in delay:0.5"), "{text}");
+        }
+        assert_eq!(error("split@"), r#"@ takes a whole number from 0 on, not """#);
+        assert_eq!(error("split@-1"), r#"@ takes a whole number from 0 on, not "-1""#);
+        assert_eq!(error("split@1x0"), r#"x takes a whole number from 1 on, not "0""#);
+        assert_eq!(error("merge:1"), r#"merge takes a whole number from 2 on, not "1""#);
+        assert_eq!(error("error"), "error takes a text, as in error:joint limit");
+        assert_eq!(error("silence:1"), r#"silence takes nothing after it: "silence:1""#);
+    }
+}

@@ -1,0 +1,310 @@
+//! The controller: its port, its clients, its crashes.
+
+use std::{future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use socket2::{Domain, Socket, Type};
+use tokio::{
+    net::{TcpListener, TcpStream, lookup_host},
+    select,
+    sync::{broadcast, mpsc, oneshot},
+    task::{AbortHandle, JoinSet, yield_now},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::ArmSimConfig;
+use super::arm::ArmState;
+use super::connection::serve;
+use super::fault::{Fault, FaultSpec};
+use super::record::{Event, Received, Record};
+use super::shared::Shared;
+
+/// A running simulated controller. Dropping it stops it: its port and its connections are closed.
+#[derive(Debug)]
+pub struct ArmSim {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    control: mpsc::UnboundedSender<Control>,
+    task: AbortHandle,
+}
+
+/// What the controller's task is told.
+#[derive(Debug)]
+pub(super) enum Control {
+    /// Reset everything; listen again after a while, or not.
+    Crash { restart_after: Option<Duration>, done: Option<oneshot::Sender<()>> },
+    /// Listen, if it does not.
+    Listen { done: Option<oneshot::Sender<io::Result<()>>> },
+}
+
+impl ArmSim {
+    /// Starts a controller on the runtime that this is called in. It listens when this returns.
+    ///
+    /// # Errors
+    /// A host that does not resolve, a port that is taken, a speed or reach that is not above 0.
+    pub async fn start(config: ArmSimConfig) -> io::Result<Self> {
+        let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
+        for (name, value) in [("speed", config.speed), ("reach", config.reach.unwrap_or(1.0))] {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(invalid(format!("{name} is {value}, expected a number above 0")));
+            }
+        }
+        let address = lookup_host((config.host.as_str(), config.port)).await?.next();
+        let port = Port::take(address.ok_or_else(|| invalid(format!("{:?} has no address", config.host)))?)?;
+        let listener = port.listen()?;
+        let address = port.address;
+        let shared = Arc::new(Shared::new(config));
+        let (control, orders) = mpsc::unbounded_channel();
+        let server = Server {
+            port,
+            listener: Some(listener),
+            clients: JoinSet::new(),
+            crash: CancellationToken::new(),
+            restart_at: None,
+            shared: Arc::clone(&shared),
+            control: control.clone(),
+        };
+        shared.listening(address);
+        let task = tokio::spawn(server.run(orders)).abort_handle();
+        let sim = Self { address, shared, control, task };
+        sim.play_at_once();
+        Ok(sim)
+    }
+
+    /// Where it listens, or listened before it crashed.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Replaces the faults in force by one, or by none. [`Fault::Crash`] and [`Fault::Restart`] happen at once; to
+    /// wait for them, use [`ArmSim::crash`] and [`ArmSim::restart`].
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        self.set_faults(fault.map(FaultSpec::from).into_iter().collect());
+    }
+
+    /// Replaces the faults in force; commands are counted anew for each.
+    pub fn set_faults(&self, faults: Vec<FaultSpec>) {
+        self.shared.set_faults(faults);
+        self.play_at_once();
+    }
+
+    /// The faults in force.
+    pub fn faults(&self) -> Vec<FaultSpec> {
+        self.shared.plan.borrow().faults().cloned().collect()
+    }
+
+    /// Resets every connection and stops listening. When this returns, connecting is refused; the port stays
+    /// reserved. The arm stops where it is.
+    pub async fn crash(&self) {
+        let (done, crashed) = oneshot::channel();
+        let _ = self.control.send(Control::Crash { restart_after: None, done: Some(done) });
+        // Fails only when the runtime goes down, and everything with it.
+        let _ = crashed.await;
+    }
+
+    /// Listens again, on the same port; a controller that runs crashes first. When this returns, it listens.
+    ///
+    /// # Errors
+    /// Those of binding and listening.
+    pub async fn restart(&self) -> io::Result<()> {
+        if self.shared.record.borrow().listening {
+            self.crash().await;
+        }
+        let (done, listening) = oneshot::channel();
+        let _ = self.control.send(Control::Listen { done: Some(done) });
+        listening.await.unwrap_or_else(|_| Err(io::Error::other("the simulated controller has stopped")))
+    }
+
+    /// Ends the faults in force; a crashed controller listens again.
+    pub fn recover(&self) {
+        self.set_fault(None);
+        let _ = self.control.send(Control::Listen { done: None });
+    }
+
+    /// What happens from now on. A listener that falls far behind is told how much it missed.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.shared.events.subscribe()
+    }
+
+    /// Everything that happened so far.
+    pub fn record(&self) -> Record {
+        self.shared.record.borrow().clone()
+    }
+
+    /// The lines that arrived so far, in order.
+    pub fn received(&self) -> Vec<Received> {
+        self.shared.record.borrow().received.clone()
+    }
+
+    /// Waits until the record is as wanted, and returns it. Waits forever if it never is: put a time-out around it.
+    pub async fn wait_for(&self, wanted: impl FnMut(&Record) -> bool) -> Record {
+        match self.shared.record.subscribe().wait_for(wanted).await {
+            Ok(record) => record.clone(),
+            Err(_) => unreachable!("the sender lives in self.shared"),
+        }
+    }
+
+    /// Waits until `count` valid commands have arrived since the start.
+    pub async fn wait_for_commands(&self, count: u64) -> Record {
+        self.wait_for(|record| record.counts.commands >= count).await
+    }
+
+    /// What the arm does now.
+    pub fn state(&self) -> ArmState {
+        self.shared.arm_state()
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn play_at_once(&self) {
+        for spec in self.faults().into_iter().filter(FaultSpec::at_once) {
+            let restart_after = match spec.fault {
+                Fault::Crash => None,
+                Fault::Restart(time) => Some(time),
+                _ => continue,
+            };
+            let _ = self.control.send(Control::Crash { restart_after, done: None });
+        }
+    }
+}
+
+impl Drop for ArmSim {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A port that stays reserved while nobody listens on it: a second socket is bound to it and never listens. So
+/// connecting is refused, and the system gives the port to no one who asks for any: neither to another test, nor to
+/// a client as its own port, which on one machine would let it connect to itself.
+struct Port {
+    address: SocketAddr,
+    _reserved: Socket,
+}
+
+impl Port {
+    fn take(address: SocketAddr) -> io::Result<Self> {
+        let reserved = bind(address)?;
+        let address = reserved.local_addr()?.as_socket().unwrap_or(address);
+        Ok(Self { address, _reserved: reserved })
+    }
+
+    fn listen(&self) -> io::Result<TcpListener> {
+        let socket = bind(self.address)?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        TcpListener::from_std(socket.into())
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// The task that owns the port and the clients.
+struct Server {
+    port: Port,
+    listener: Option<TcpListener>,
+    clients: JoinSet<()>,
+    crash: CancellationToken,
+    restart_at: Option<Instant>,
+    shared: Arc<Shared>,
+    control: mpsc::UnboundedSender<Control>,
+}
+
+impl Server {
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Control>) {
+        loop {
+            select! {
+                accepted = accept(self.listener.as_ref()) => match accepted {
+                    Ok((stream, peer)) => self.welcome(stream, peer).await,
+                    Err(error) => self.try_later(&error),
+                },
+                Some(_) = self.clients.join_next() => {}
+                Some(order) = orders.recv() => self.follow(order).await,
+                () = until(self.restart_at) => match self.listen() {
+                    Ok(()) => {}
+                    Err(error) => self.try_later(&error),
+                },
+            }
+        }
+    }
+
+    async fn follow(&mut self, order: Control) {
+        match order {
+            Control::Crash { restart_after, done } => {
+                self.restart_at = restart_after.map(|time| Instant::now() + time);
+                if self.listener.take().is_some() || !self.clients.is_empty() {
+                    std::mem::take(&mut self.crash).cancel();
+                    while self.clients.join_next().await.is_some() {}
+                    self.shared.crashed();
+                }
+                done.map(|done| done.send(()));
+            }
+            Control::Listen { done } => {
+                let result = self.listen();
+                if let Some(done) = done {
+                    let _ = done.send(result);
+                }
+            }
+        }
+    }
+
+    fn listen(&mut self) -> io::Result<()> {
+        self.restart_at = None;
+        if self.listener.is_none() {
+            self.listener = Some(self.port.listen()?);
+            self.shared.listening(self.port.address);
+        }
+        Ok(())
+    }
+
+    async fn welcome(&mut self, stream: TcpStream, peer: SocketAddr) {
+        // A client that closed one connection and opened the next is not two clients: let its old one end.
+        for _ in 0..YIELDS {
+            if self.shared.has_room() {
+                break;
+            }
+            yield_now().await;
+        }
+        if !self.shared.has_room() {
+            drop(stream);
+            self.shared.refused(peer);
+            return;
+        }
+        // Entered here and not in the task: the next client must find it there.
+        let number = self.shared.connected(peer);
+        let (shared, control) = (Arc::clone(&self.shared), self.control.clone());
+        self.clients.spawn(serve(number, stream, peer, shared, control, self.crash.clone()));
+    }
+
+    /// Out of descriptors, say: close the listener, so as not to spin, and open it again in a while.
+    fn try_later(&mut self, error: &io::Error) {
+        self.listener = None;
+        self.restart_at = Some(Instant::now() + RETRY);
+        self.shared.emit(Event::CannotListen(error.to_string()));
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => pending().await,
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => pending().await,
+    }
+}
+
+const BACKLOG: i32 = 128;
+const RETRY: Duration = Duration::from_millis(500);
+const YIELDS: usize = 8;

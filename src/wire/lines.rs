@@ -1,0 +1,144 @@
+//! What both sides of the wire are built on: bounded lines, exact decimals, and the errors of a broken stream.
+
+use bytes::{Buf, BufMut, BytesMut};
+
+use super::message::{WireUnit, printable};
+
+/// The longest line that is taken, in bytes, the newline excluded (a `\r` before it counts).
+pub const MAX_LINE: usize = 4096;
+
+/// Why the bytes of a peer cannot be followed any further. After any of these the place in the stream, or what the
+/// peer means, is unknown: close the connection.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// More than [`MAX_LINE`] bytes without a newline.
+    #[error("a line is longer than {MAX_LINE} bytes; it begins {start:?}")]
+    LineTooLong {
+        /// The first bytes, printable.
+        start: String,
+    },
+    /// Bytes that are no text.
+    #[error("a line is not UTF-8 from its byte {valid_up_to} on: {line:?}")]
+    NotUtf8 {
+        /// How many bytes of the line are good.
+        valid_up_to: usize,
+        /// The line, printable.
+        line: String,
+    },
+    /// A line that is not a JSON object with the members of a reply.
+    #[error("a line is no reply ({why}): {line:?}; expected {{\"status\":\"ok\",\"message\":\"…\"}}")]
+    NotAReply {
+        /// The line, printable.
+        line: String,
+        /// What is wrong with it, printable.
+        why: String,
+    },
+    /// A reply whose verdict is neither word of the protocol.
+    #[error("a reply has the status {status:?}; expected \"ok\" or \"error\"")]
+    UnknownStatus {
+        /// The status as it came, printable.
+        status: String,
+    },
+    /// The stream ended inside a line.
+    #[error("the stream ended in the middle of a line, after {rest:?}")]
+    Truncated {
+        /// What came of the line, printable.
+        rest: String,
+    },
+    /// The transport failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// Cuts a stream of bytes into bounded lines. Remembers how far it has searched, so that a line that comes byte by
+/// byte costs linear time.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    searched: usize,
+}
+
+impl Lines {
+    /// Takes the next whole line off `bytes` and hands it, without its `\n` or `\r\n`, to `parse`.
+    pub(super) fn next<T>(
+        &mut self,
+        bytes: &mut BytesMut,
+        parse: impl FnOnce(&str) -> Result<T, WireError>,
+    ) -> Result<Option<T>, WireError> {
+        // A buffer that got shorter is another buffer.
+        self.searched = if self.searched <= bytes.len() { self.searched } else { 0 };
+        let newline = bytes[self.searched..].iter().position(|&byte| byte == b'\n');
+        let length = newline.map_or(bytes.len(), |offset| self.searched + offset);
+        if length > MAX_LINE {
+            let start = printable(&String::from_utf8_lossy(&bytes[..MAX_LINE]));
+            // What follows cannot be understood; keep none of it.
+            bytes.clear();
+            self.searched = 0;
+            return Err(WireError::LineTooLong { start });
+        }
+        if newline.is_none() {
+            self.searched = length;
+            return Ok(None);
+        }
+        let line = bytes[..length].strip_suffix(b"\r").unwrap_or(&bytes[..length]);
+        let parsed = match std::str::from_utf8(line) {
+            Ok(line) => parse(line),
+            Err(error) => Err(WireError::NotUtf8 {
+                valid_up_to: error.valid_up_to(),
+                line: printable(&String::from_utf8_lossy(line)),
+            }),
+        };
+        bytes.advance(length + 1);
+        self.searched = 0;
+        parsed.map(Some)
+    }
+
+    /// To be called at the end of the stream, when no whole line is left.
+    pub(super) fn end(&mut self, bytes: &mut BytesMut) -> Result<(), WireError> {
+        self.searched = 0;
+        let rest = bytes.split();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        Err(WireError::Truncated { rest: printable(&String::from_utf8_lossy(&rest)) })
+    }
+}
+
+/// Writes a length as a decimal number of `unit`. Every length is a whole number of micrometres, so the digits are
+/// integers: no 35.50000000000001, no exponent, no negative zero.
+pub(super) fn put_length(metres: f64, unit: WireUnit, out: &mut impl BufMut) {
+    let micrometres = (metres * 1e6).round() as i64;
+    let per_unit: u64 = match unit {
+        WireUnit::Millimetres => 1_000,
+        WireUnit::Centimetres => 10_000,
+        WireUnit::Metres => 1_000_000,
+    };
+    if micrometres < 0 {
+        out.put_u8(b'-');
+    }
+    let magnitude = micrometres.unsigned_abs();
+    put_integer(magnitude / per_unit, out);
+    out.put_u8(b'.');
+    let (mut fraction, mut place) = (magnitude % per_unit, per_unit / 10);
+    loop {
+        out.put_u8(b'0' + (fraction / place) as u8);
+        fraction %= place;
+        if fraction == 0 {
+            break;
+        }
+        place /= 10;
+    }
+}
+
+fn put_integer(mut number: u64, out: &mut impl BufMut) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.put_slice(&digits[start..]);
+}

@@ -1,0 +1,201 @@
+//! The `arm_sim` executable, as a person or a launch file runs it.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, ChildStdout, Command, Output, Stdio},
+    time::Duration,
+};
+
+const COMMAND: &str = "{\"type\":\"command\",\"x\":120.0,\"y\":35.5,\"z\":210.0,\"gripper\":\"closed\"}\n";
+const OK: &str = "{\"status\":\"ok\",\"message\":\"Command received\"}\n";
+
+/// A running `arm_sim`, killed when dropped.
+struct Running {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_arm_sim"));
+        command.args(["--port", "0"]).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let address = line.strip_prefix("arm_sim listening on ").expect(&line).trim_end().to_owned();
+        Self { child, out, address }
+    }
+
+    fn connect(&self) -> BufReader<TcpStream> {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        BufReader::new(stream)
+    }
+
+    fn type_in(&mut self, word: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{word}").unwrap();
+    }
+
+    /// Reads on until a line has the text, and returns that line.
+    fn shown(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.out.read_line(&mut line).unwrap(), 0, "{text:?} was never shown");
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+    }
+
+    /// What it prints until it ends, and its exit code.
+    fn end(&mut self) -> (String, Option<i32>) {
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        (rest, self.child.wait().unwrap().code())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn ask(client: &mut BufReader<TcpStream>, line: &str) -> String {
+    client.get_mut().write_all(line.as_bytes()).unwrap();
+    let mut reply = String::new();
+    client.read_line(&mut reply).unwrap();
+    reply
+}
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_arm_sim")).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+#[test]
+fn it_answers_until_a_signal_ends_it_with_a_summary_and_exit_code_0() {
+    for signal in ["-TERM", "-INT"] {
+        let mut arm_sim = Running::start(&[]);
+        let mut client = arm_sim.connect();
+        assert_eq!(ask(&mut client, COMMAND), OK);
+        assert!(ask(&mut client, "nonsense\n").starts_with("{\"status\":\"error\""));
+        arm_sim.signal(signal);
+        let (rest, code) = arm_sim.end();
+        let summary =
+            "arm_sim summary: 1 commands received, 1 bad lines, 1 error replies, 1 connections, arm at x=";
+        assert!(rest.lines().last().is_some_and(|line| line.starts_with(summary)), "{rest}");
+        assert_eq!(code, Some(0));
+    }
+}
+
+#[test]
+fn a_signal_right_after_the_first_line_is_heeded() {
+    let mut arm_sim = Running::start(&["--print", "none"]);
+    arm_sim.signal("-TERM");
+    let (rest, code) = arm_sim.end();
+    assert_eq!((rest.lines().count(), code), (1, Some(0)), "{rest}");
+}
+
+#[test]
+fn every_line_is_printed_when_asked_and_none_acts_on_the_terminal() {
+    let mut arm_sim = Running::start(&["--print", "lines"]);
+    let mut client = arm_sim.connect();
+    let peer = client.get_ref().local_addr().unwrap();
+    arm_sim.shown(&format!("{peer} connected"));
+    ask(&mut client, COMMAND);
+    arm_sim.shown(&format!("{peer} > {}", COMMAND.trim_end()));
+    arm_sim.shown(&format!("{peer} < {}", OK.trim_end()));
+    ask(&mut client, "\u{1b}[31mred\0\n");
+    arm_sim.shown(&format!("{peer} > \u{fffd}[31mred\u{fffd}"));
+    drop(client);
+    arm_sim.shown(&format!("{peer} closed by the client"));
+}
+
+#[test]
+fn faults_are_played_by_hand() {
+    let mut arm_sim = Running::start(&["--fault", "error:from the start"]);
+    let mut client = arm_sim.connect();
+    assert!(ask(&mut client, COMMAND).contains("from the start"));
+    arm_sim.type_in("error:by hand@0");
+    arm_sim.shown("fault: error:by hand@0");
+    assert!(ask(&mut client, COMMAND).contains("by hand"));
+    arm_sim.type_in("ok");
+    arm_sim.shown("no faults");
+    assert_eq!(ask(&mut client, COMMAND), OK);
+    arm_sim.type_in("explode");
+    arm_sim.shown("\"explode\" is no fault");
+    arm_sim.type_in("help");
+    arm_sim.shown("reset-mid-line");
+    arm_sim.type_in("crash");
+    arm_sim.shown("crashed: every connection reset, nobody listens");
+    arm_sim.type_in("status");
+    arm_sim.shown("crashed; was listening on 127.0.0.1:");
+    arm_sim.type_in("ok");
+    arm_sim.shown("listening on");
+    assert_eq!(ask(&mut arm_sim.connect(), COMMAND), OK);
+    arm_sim.type_in("quit");
+    assert_eq!(arm_sim.end().1, Some(0));
+}
+
+#[test]
+fn the_rate_and_the_arm_are_printed_every_second() {
+    let mut arm_sim = Running::start(&["--unit", "m"]);
+    let mut client = arm_sim.connect();
+    ask(&mut client, &COMMAND.replace("120.0", "0.2").replace("35.5", "0").replace("210.0", "0.2"));
+    let line = arm_sim.shown("commands/s");
+    assert!(line.contains("arm at x=0.2000 y=0.0000 z=0.2000 m, gripper closed"), "{line}");
+}
+
+#[test]
+fn it_goes_on_when_nobody_reads_its_output_or_types() {
+    let mut arm_sim = Running::start(&["--print", "lines"]);
+    arm_sim.child.stdin = None;
+    let mut client = arm_sim.connect();
+    // Far more than a pipe holds.
+    for _ in 0..5_000 {
+        assert_eq!(ask(&mut client, COMMAND), OK);
+    }
+    arm_sim.signal("-TERM");
+    assert_eq!(arm_sim.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_it_cannot_do_is_said_in_one_line() {
+    let arm_sim = Running::start(&[]);
+    let port = arm_sim.address.rsplit(':').next().unwrap();
+    let taken = run(&["--port", port]);
+    let text = String::from_utf8(taken.stderr).unwrap();
+    assert!(
+        text.contains(&format!("cannot listen on 127.0.0.1:{port}")) && text.contains("--port"),
+        "{text}"
+    );
+    assert_eq!(taken.status.code(), Some(1));
+    for (arguments, words) in [
+        (["--fault", "explode"], "is no fault; the faults are delay:SECONDS"),
+        (["--unit", "inch"], "it is one of mm, cm, m"),
+        (["--speed", "0"], "expected a number above 0"),
+        (["--port", "70000"], "70000"),
+    ] {
+        let output = run(&arguments);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(words), "{text}");
+        assert_eq!(output.status.code(), Some(2));
+    }
+}
+
+#[test]
+fn the_help_tells_protocol_and_faults() {
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    for words in [COMMAND.split(',').next().unwrap(), OK.trim_end(), "restart[:SECONDS]", "--report-state"] {
+        assert!(help.contains(words), "{words}");
+    }
+}
