@@ -299,17 +299,15 @@ impl Driver {
         loop {
             let mut inner = self.bridge.lock();
             let Some(action) = inner.joint.poll_action() else { return };
-            match action {
+            inner.outlet = None;
+            self.connection = None;
+            self.attempt = match action {
                 Action::Connect => {
                     let transport = transport.clone();
-                    self.attempt = Some(Box::pin(async move { transport.connect().await }));
+                    Some(Box::pin(async move { transport.connect().await }))
                 }
-                Action::Close => {
-                    inner.outlet = None;
-                    self.connection = None;
-                    self.attempt = None;
-                }
-            }
+                Action::Close => None,
+            };
         }
     }
 

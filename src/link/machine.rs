@@ -27,7 +27,7 @@ pub struct LinkConfig {
 /// What the driver has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Open a connection, and tell [`Link::handle_connected`] or [`Link::handle_failed`].
+    /// Drop what there was, open a connection, and tell [`Link::handle_connected`] or [`Link::handle_failed`].
     Connect,
     /// Drop the connection, or the attempt.
     Close,
@@ -322,7 +322,7 @@ impl Link {
     /// The one place where time changes the state.
     fn update(&mut self, now: Instant) {
         match &mut self.state {
-            State::Backoff { until } if *until <= now && self.action.is_none() => self.connect(now),
+            State::Backoff { until } if *until <= now => self.connect(now),
             State::Open(open) => {
                 let waited = open.waiting_since().map(|since| now.saturating_duration_since(since));
                 let over = |limit| waited.is_some_and(|waited| waited >= limit);

@@ -50,7 +50,7 @@ pub enum LinkError {
     #[error("the controller closed the connection")]
     Closed,
     /// The operating system reports the connection as broken.
-    #[error("the connection broke: {0}")]
+    #[error("the connection broke: {0}{hint}", hint = cable_hint(.0))]
     Broken(std::io::Error),
     /// What came is not the protocol.
     #[error("{0}")]
@@ -87,6 +87,16 @@ pub enum LinkError {
     /// `~/reconnect`.
     #[error("reconnecting on request")]
     Requested,
+}
+
+/// The kernel's time-out on unacknowledged bytes is what a pulled cable looks like.
+fn cable_hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::TimedOut => {
+            "; its machine has acknowledged nothing for tcp_user_timeout: is the cable in?"
+        }
+        _ => "",
+    }
 }
 
 /// What has been exchanged since start.

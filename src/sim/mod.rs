@@ -21,6 +21,7 @@ pub mod arm;
 mod connection;
 pub mod console;
 pub mod fault;
+pub mod hand;
 mod plan;
 pub mod record;
 mod server;

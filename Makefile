@@ -1,0 +1,30 @@
+# Everything here works from a bare clone: what a target needs is set up on the way. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help setup build test demo bench soak clean distclean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+setup: ## set up a ROS 2 in .ros/, unless one is sourced
+	@tools/setup-ros
+
+build: setup ## build all, into install/aether_bridge
+	@tools/build
+
+test: setup ## run every test: formatting, core, clippy, ROS graph, launch files
+	@tools/test
+
+demo: build ## watch it work: simulated hand, bridge, simulated controller (DEMO_SECONDS=30)
+	@tools/ros-env tools/demo
+
+bench: build ## measure the delay from a published target to its line on the socket
+	@tools/ros-env tools/bench
+
+soak: build ## run for half an hour and look for leaks (SOAK_SECONDS=1800)
+	@tools/ros-env tools/soak
+
+clean: ## remove what was built
+	rm -rf build install log target
+
+distclean: clean ## remove the ROS in .ros/ too
+	rm -rf .ros

@@ -1,0 +1,276 @@
+#![allow(clippy::disallowed_methods)] // owns the clock that the hand moves by
+//! The node: one thread publishes, one spins, and the main thread waits for the end.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use aether_bridge::config::{ConfigError, Value};
+use aether_bridge::ros::rosout;
+use aether_bridge::sim::hand::{Hand, HandError, HandPose, Reading};
+use r2r::geometry_msgs::msg::{Point, Pose, PoseStamped, Quaternion};
+use r2r::indexmap::IndexMap;
+use r2r::std_msgs::msg::{Bool, Float32, Header};
+use r2r::{Clock, ParameterValue, Publisher, QosProfile, RosParams};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::parameters::{GripperType, Parameters, Settings};
+
+/// Why there is no simulated hand.
+#[derive(Debug, thiserror::Error)]
+pub enum HandNodeError {
+    /// ROS does not take the arguments, or a parameter file cannot be read.
+    #[error("ROS refused the arguments: {0}")]
+    Arguments(String),
+    /// A parameter is wrong.
+    #[error(transparent)]
+    Parameters(#[from] ConfigError),
+    /// The parameters describe no hand.
+    #[error(transparent)]
+    Hand(#[from] HandError),
+    /// Something else in ROS.
+    #[error("ROS failed: {0}")]
+    Ros(#[from] r2r::Error),
+    /// The operating system refused a thread or a signal handler.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A thread has panicked; what it said is on the standard error.
+    #[error("the thread '{0}' panicked")]
+    Panicked(&'static str),
+}
+
+/// The node and its publishers, ready to run.
+pub struct HandNode {
+    node: r2r::Node,
+    parameters: Parameters,
+    hand: Hand,
+    tracker: Tracker,
+}
+
+/// Publishes what the tracker says.
+struct Tracker {
+    poses: Publisher<PoseStamped>,
+    gripper: Gripper,
+    clock: Arc<Mutex<Clock>>,
+    frame_id: String,
+}
+
+enum Gripper {
+    Bool(Publisher<Bool>),
+    Float32(Publisher<Float32>),
+}
+
+impl HandNode {
+    /// Creates the node from the process's arguments.
+    ///
+    /// # Errors
+    /// Arguments that ROS does not take, a parameter that is wrong, or what rcl says.
+    pub fn create() -> Result<Self, HandNodeError> {
+        let mut node = r2r::Node::create(context()?, "hand_sim", "")?;
+        rosout::set_logger(node.logger());
+        let parameters = parameters(&node)?;
+        let Settings { hand, frame_id, gripper_type } = parameters.settings()?;
+        // Reliable, so that it matches every subscription.
+        let qos = QosProfile::default().keep_last(10).reliable();
+        let gripper = match gripper_type {
+            GripperType::Bool => Gripper::Bool(node.create_publisher("gripper", qos.clone())?),
+            GripperType::Float32 => Gripper::Float32(node.create_publisher("gripper", qos.clone())?),
+        };
+        let poses = node.create_publisher("target_pose", qos)?;
+        tracing::info!("a hand in frame '{frame_id}' at {} Hz, seed {}", hand.rate, hand.seed);
+        let tracker = Tracker { poses, gripper, clock: node.get_ros_clock(), frame_id };
+        Ok(Self { node, parameters, hand: Hand::new(hand)?, tracker })
+    }
+
+    /// Publishes until SIGINT or SIGTERM.
+    ///
+    /// # Errors
+    /// What ends it early.
+    pub fn run(mut self) -> Result<(), HandNodeError> {
+        let declared = Arc::new(Mutex::new(Declared(self.parameters)));
+        let (answer_parameters, _changes) = self.node.make_derived_parameter_handler(declared)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (mut interrupt, mut terminate) = {
+            let _context = runtime.enter();
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        };
+        let end = Arc::new(AtomicBool::new(false));
+        let spin = thread::Builder::new().name("ros-spin".into()).spawn({
+            let end = Arc::clone(&end);
+            move || {
+                while !end.load(Ordering::Relaxed) {
+                    self.node.spin_once(SPIN_TIMEOUT);
+                }
+            }
+        })?;
+        let (running, ended) = mpsc::channel();
+        let (tracker, hand) = (self.tracker, self.hand);
+        let publish = thread::Builder::new().name("hand".into()).spawn(move || tracker.run(hand, &ended))?;
+        runtime.block_on(async {
+            // A client that goes before its answer makes r2r panic: in a task of its own, which is all that ends then.
+            tokio::spawn(answer_parameters);
+            tokio::select! {
+                _ = interrupt.recv() => tracing::info!("SIGINT: shutting down"),
+                _ = terminate.recv() => tracing::info!("SIGTERM: shutting down"),
+            }
+        });
+        drop(running);
+        publish.join().map_err(|_| HandNodeError::Panicked("hand"))?;
+        end.store(true, Ordering::Relaxed);
+        spin.join().map_err(|_| HandNodeError::Panicked("ros-spin"))
+    }
+}
+
+impl Tracker {
+    /// Publishes the samples as they fall due, until the other end of `ended` is gone.
+    fn run(&self, mut hand: Hand, ended: &mpsc::Receiver<()>) {
+        let start = Instant::now();
+        loop {
+            let sample = hand.next(start.elapsed());
+            let due = start + sample.taken + sample.delay;
+            // Not a timer of tokio's: those are of a millisecond, which is a period at 1 kHz.
+            match ended.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Err(RecvTimeoutError::Timeout) => {
+                    self.publish(sample.reading, (start + sample.taken).elapsed())
+                }
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn publish(&self, reading: Reading, age: Duration) {
+        let (pose, opening) = match reading {
+            Reading::Hand(hand) => (pose(hand), Some(hand.opening)),
+            Reading::Zeros => (Pose::default(), None),
+            Reading::Nothing => return,
+        };
+        let now = self.clock.lock().unwrap_or_else(PoisonError::into_inner).get_now().unwrap_or_default();
+        let stamp = Clock::to_builtin_time(&now.saturating_sub(age));
+        let header = Header { stamp, frame_id: self.frame_id.clone() };
+        let published =
+            self.poses.publish(&PoseStamped { header, pose }).and_then(|()| match &self.gripper {
+                Gripper::Bool(publisher) => {
+                    publisher.publish(&Bool { data: opening.is_some_and(|opening| opening < HALF_OPEN) })
+                }
+                Gripper::Float32(publisher) => {
+                    publisher.publish(&Float32 { data: opening.unwrap_or(0.0) as f32 })
+                }
+            });
+        if let Err(error) = published {
+            tracing::warn!(%error, "not published");
+        }
+    }
+}
+
+fn pose(hand: HandPose) -> Pose {
+    let [x, y, z] = hand.position;
+    let (sin, cos) = (hand.yaw / 2.0).sin_cos();
+    Pose { position: Point { x, y, z }, orientation: Quaternion { x: 0.0, y: 0.0, z: sin, w: cos } }
+}
+
+/// r2r panics where rcl refuses the arguments; the panic's words are rcl's.
+fn context() -> Result<r2r::Context, HandNodeError> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let created = std::panic::catch_unwind(r2r::Context::create);
+    std::panic::set_hook(hook);
+    let words = |panic: Box<dyn std::any::Any + Send>| match panic.downcast::<String>() {
+        Ok(words) => *words,
+        Err(_) => "no reason given".to_owned(),
+    };
+    Ok(created.map_err(|panic| HandNodeError::Arguments(words(panic)))??)
+}
+
+/// What `--ros-args` and parameter files say. Names that are not known are told of and let pass, since a file may serve
+/// several nodes.
+fn parameters(node: &r2r::Node) -> Result<Parameters, ConfigError> {
+    let mut parameters = Parameters::default();
+    let given = node.params.lock().unwrap_or_else(PoisonError::into_inner);
+    for (name, given) in given.iter().filter(|(name, _)| !is_every_nodes(name)) {
+        match parameters.set(name, value(&given.value)) {
+            Err(error @ ConfigError::Unknown { .. }) => tracing::warn!("{error}; ignored"),
+            other => other?,
+        }
+    }
+    Ok(parameters)
+}
+
+fn is_every_nodes(name: &str) -> bool {
+    name == USE_SIM_TIME || name == "start_type_description_service" || name.starts_with("qos_overrides.")
+}
+
+fn value(given: &ParameterValue) -> Value {
+    match given {
+        ParameterValue::Bool(value) => Value::Boolean(*value),
+        ParameterValue::Integer(value) => Value::Integer(*value),
+        ParameterValue::Double(value) => Value::Real(*value),
+        ParameterValue::String(value) => Value::Text(value.clone()),
+        ParameterValue::IntegerArray(values) => Value::Integers(values.clone()),
+        ParameterValue::DoubleArray(values) => Value::Reals(values.clone()),
+        ParameterValue::NotSet => Value::Other("value that is not set"),
+        ParameterValue::BoolArray(_) => Value::Other("list of booleans"),
+        ParameterValue::ByteArray(_) => Value::Other("list of bytes"),
+        ParameterValue::StringArray(_) => Value::Other("list of strings"),
+    }
+}
+
+fn declared(value: &Value) -> ParameterValue {
+    match value {
+        Value::Boolean(value) => ParameterValue::Bool(*value),
+        Value::Integer(value) => ParameterValue::Integer(*value),
+        Value::Real(value) => ParameterValue::Double(*value),
+        Value::Text(value) => ParameterValue::String(value.clone()),
+        Value::Integers(values) => ParameterValue::IntegerArray(values.clone()),
+        Value::Reals(values) => ParameterValue::DoubleArray(values.clone()),
+        Value::Other(_) => ParameterValue::NotSet,
+    }
+}
+
+/// The parameters as r2r's services want them: to be listed, described and read, not to be set.
+struct Declared(Parameters);
+
+impl RosParams for Declared {
+    fn register_parameters(
+        &mut self,
+        _prefix: &str,
+        _parameter: Option<r2r::Parameter>,
+        registered: &mut IndexMap<String, r2r::Parameter>,
+    ) -> r2r::Result<()> {
+        let sim_time =
+            registered.get(USE_SIM_TIME).map_or(ParameterValue::Bool(false), |given| given.value.clone());
+        registered.clear();
+        registered.insert(
+            USE_SIM_TIME.into(),
+            r2r::Parameter { value: sim_time, description: "Whether ROS time comes from /clock." },
+        );
+        for parameter in self.0.iter() {
+            let value = declared(&parameter.value);
+            registered
+                .insert(parameter.name.into(), r2r::Parameter { value, description: parameter.description });
+        }
+        Ok(())
+    }
+
+    fn get_parameter(&mut self, name: &str) -> r2r::Result<ParameterValue> {
+        let parameter = self.0.iter().find(|parameter| parameter.name == name);
+        let unknown = || r2r::Error::InvalidParameterName { name: name.to_owned() };
+        parameter.map(|parameter| declared(&parameter.value)).ok_or_else(unknown)
+    }
+
+    fn set_parameter(&mut self, name: &str, value: &ParameterValue) -> r2r::Result<()> {
+        self.check_parameter(name, value)
+    }
+
+    fn check_parameter(&self, name: &str, _value: &ParameterValue) -> r2r::Result<()> {
+        let msg = format!("it is read-only: set it at start, by a parameter file or -p {name}:=VALUE");
+        Err(r2r::Error::ParameterValueConv { name: name.to_owned(), msg })
+    }
+}
+
+const USE_SIM_TIME: &str = "use_sim_time";
+/// How long a spin waits when nothing comes; bounds how late the end is seen.
+const SPIN_TIMEOUT: Duration = Duration::from_millis(50);
+/// Fingers nearer than this are a closed hand.
+const HALF_OPEN: f64 = 0.5;

@@ -1,0 +1,165 @@
+//! Where the hand is and what its fingers do: straight reaches with the bell-shaped speed of people's (minimum jerk,
+//! Flash and Hogan 1985), a rest after each, sometimes a pinch, and tremor all along.
+
+use std::f64::consts::TAU;
+
+use fastrand::Rng;
+
+use super::{HandConfig, HandPose};
+
+/// The path, followed forwards in time.
+#[derive(Debug, Clone)]
+pub(super) struct Path {
+    rng: Rng,
+    /// The box less the tremor, so that the hand as a whole stays in it.
+    min: [f64; 3],
+    max: [f64; 3],
+    speed: f64,
+    pinch: f64,
+    tremor: [Tremor; 3],
+    reach: Reach,
+}
+
+/// One reach and the rest after it.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    from: HandPose,
+    to: HandPose,
+    /// When it starts, in seconds; it moves for `duration`, then rests for `rest`.
+    start: f64,
+    duration: f64,
+    rest: f64,
+}
+
+/// The sum of a few sines around 10 Hz, which is what a hand's physiological tremor looks like.
+#[derive(Debug, Clone, Copy)]
+struct Tremor {
+    amplitude: f64,
+    waves: [Wave; 3],
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Wave {
+    frequency: f64,
+    phase: f64,
+}
+
+impl Path {
+    /// The path of a valid configuration; takes its randomness from `seeds`.
+    pub(super) fn new(config: &HandConfig, seeds: &mut Rng) -> Self {
+        let mut rng = seeds.fork();
+        let half = |axis: usize| (config.max[axis] - config.min[axis]) / 2.0;
+        let margin: [f64; 3] = std::array::from_fn(|axis| config.tremor.min(half(axis)));
+        let centre = std::array::from_fn(|axis| config.min[axis] + half(axis));
+        let at_rest = HandPose { position: centre, yaw: 0.0, opening: 1.0 };
+        Self {
+            min: std::array::from_fn(|axis| config.min[axis] + margin[axis]),
+            max: std::array::from_fn(|axis| config.max[axis] - margin[axis]),
+            speed: config.speed,
+            pinch: config.pinch,
+            tremor: margin.map(|amplitude| Tremor::new(amplitude, &mut rng)),
+            reach: Reach { from: at_rest, to: at_rest, start: 0.0, duration: 0.0, rest: FIRST_REST },
+            rng,
+        }
+    }
+
+    /// The hand at `t` seconds from the start. `t` must not decrease from call to call.
+    pub(super) fn at(&mut self, t: f64) -> HandPose {
+        while t >= self.reach.end() {
+            self.reach = self.reach_after(self.reach);
+        }
+        let pose = self.reach.at(t);
+        let position = std::array::from_fn(|axis| {
+            // Not the sum alone: its last bit may round out of the box.
+            let (low, high) =
+                (self.min[axis] - self.tremor[axis].amplitude, self.max[axis] + self.tremor[axis].amplitude);
+            (pose.position[axis] + self.tremor[axis].at(t)).clamp(low, high)
+        });
+        HandPose { position, ..pose }
+    }
+
+    fn reach_after(&mut self, last: Reach) -> Reach {
+        let rng = &mut self.rng;
+        let position =
+            std::array::from_fn(|axis| between(rng, self.min[axis], self.max[axis].max(self.min[axis])));
+        let speed = self.speed * between(rng, SLOWEST, 1.0);
+        let pinches = rng.f64() < self.pinch;
+        let opening = if pinches { 1.0 - last.to.opening } else { last.to.opening };
+        let to = HandPose { position, yaw: between(rng, -MAX_YAW, MAX_YAW), opening };
+        let way = distance(last.to.position, to.position);
+        Reach {
+            from: last.to,
+            to,
+            start: last.end(),
+            duration: (PEAK_SPEED * way / speed).max(SHORTEST_REACH),
+            rest: between(rng, SHORTEST_REST, LONGEST_REST),
+        }
+    }
+}
+
+impl Reach {
+    fn end(&self) -> f64 {
+        self.start + self.duration + self.rest
+    }
+
+    fn at(&self, t: f64) -> HandPose {
+        let way = minimum_jerk((t - self.start) / self.duration.max(f64::MIN_POSITIVE));
+        let pinch = minimum_jerk((t - self.start - self.duration - BEFORE_PINCH) / PINCH);
+        HandPose {
+            position: std::array::from_fn(|axis| mix(self.from.position[axis], self.to.position[axis], way)),
+            yaw: mix(self.from.yaw, self.to.yaw, way),
+            opening: mix(self.from.opening, self.to.opening, pinch),
+        }
+    }
+}
+
+impl Tremor {
+    fn new(amplitude: f64, rng: &mut Rng) -> Self {
+        let wave =
+            |_| Wave { frequency: between(rng, SLOWEST_TREMOR, FASTEST_TREMOR), phase: rng.f64() * TAU };
+        Self { amplitude, waves: [(); 3].map(wave) }
+    }
+
+    fn at(&self, t: f64) -> f64 {
+        let sum: f64 = self.waves.iter().map(|wave| (TAU * wave.frequency * t + wave.phase).sin()).sum();
+        self.amplitude * sum / self.waves.len() as f64
+    }
+}
+
+/// From 0 to 1 with neither a jump of speed nor of acceleration at either end; its highest slope is [`PEAK_SPEED`].
+fn minimum_jerk(share: f64) -> f64 {
+    let s = share.clamp(0.0, 1.0);
+    s * s * s * (10.0 + s * (6.0 * s - 15.0))
+}
+
+fn mix(from: f64, to: f64, share: f64) -> f64 {
+    from + (to - from) * share
+}
+
+fn between(rng: &mut Rng, low: f64, high: f64) -> f64 {
+    mix(low, high, rng.f64())
+}
+
+fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+}
+
+/// Highest over mean speed of a minimum-jerk reach: 15/8.
+const PEAK_SPEED: f64 = 1.875;
+/// The slowest reach's speed, as a share of the fastest's.
+const SLOWEST: f64 = 0.6;
+/// Even the shortest reach takes a person about this long, in seconds.
+pub(super) const SHORTEST_REACH: f64 = 0.7;
+/// Rests after a reach, in seconds; long enough for a pinch.
+const SHORTEST_REST: f64 = 0.5;
+const LONGEST_REST: f64 = 1.0;
+/// The rest at the start, in seconds.
+const FIRST_REST: f64 = 1.0;
+/// From arriving to moving the fingers, and how long they take, in seconds.
+const BEFORE_PINCH: f64 = 0.1;
+const PINCH: f64 = 0.3;
+/// The hand turns this far to either side, in radians.
+const MAX_YAW: f64 = 0.5;
+/// The band of physiological tremor, in Hz.
+const SLOWEST_TREMOR: f64 = 8.0;
+pub(super) const FASTEST_TREMOR: f64 = 12.0;

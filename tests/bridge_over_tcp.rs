@@ -1,0 +1,365 @@
+//! The whole bridge but ROS, over real sockets, against the simulated controller.
+#![allow(clippy::disallowed_methods)] // the hand's pace
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aether_bridge::app::{Bridge, drive};
+use aether_bridge::config::{Config, Parameters, Value};
+use aether_bridge::link::LinkState;
+use aether_bridge::sim::{ArmSim, ArmSimConfig, Ended, Fault};
+use aether_bridge::status::{Observer, SentCommand, Status};
+use aether_bridge::teleop::{Motion, Target};
+use aether_bridge::wire::ReportedState;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// A bridge that is driven, a hand that can be moved, and what the bridge tells.
+struct Scene {
+    bridge: Bridge,
+    news: watch::Receiver<Option<Status>>,
+    heard: Arc<Mutex<Heard>>,
+    hand: watch::Sender<Option<[f64; 3]>>,
+    tasks: Vec<JoinHandle<()>>,
+    end: Option<oneshot::Sender<()>>,
+}
+
+#[derive(Default)]
+struct Heard {
+    commands: Vec<SentCommand>,
+    arm_states: Vec<ReportedState>,
+    link_states: Vec<LinkState>,
+}
+
+struct Ear {
+    news: watch::Sender<Option<Status>>,
+    heard: Arc<Mutex<Heard>>,
+}
+
+impl Observer for Ear {
+    fn handle_command(&mut self, command: &SentCommand) {
+        self.heard.lock().unwrap().commands.push(*command);
+    }
+
+    fn handle_status(&mut self, status: &Status) {
+        let mut heard = self.heard.lock().unwrap();
+        if heard.link_states.last() != Some(&status.state) {
+            heard.link_states.push(status.state);
+        }
+        self.news.send_replace(Some(status.clone()));
+    }
+
+    fn handle_arm_state(&mut self, state: &ReportedState) {
+        self.heard.lock().unwrap().arm_states.push(state.clone());
+    }
+
+    fn handle_diagnostics(&mut self, _: &Status) {}
+}
+
+impl Scene {
+    fn start(port: u16, settings: &[(&str, Value)]) -> Self {
+        let mut parameters = Parameters::default();
+        parameters.set("port", Value::Integer(port.into())).unwrap();
+        parameters.set("settle_time", Value::Real(0.1)).unwrap();
+        for (name, value) in settings {
+            parameters.set(name, value.clone()).unwrap();
+        }
+        let config = Config::new(&parameters).unwrap();
+        let (tell, news) = watch::channel(None);
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let bridge = Bridge::new(&config, Ear { news: tell, heard: Arc::clone(&heard) });
+        let (end, ended) = oneshot::channel::<()>();
+        let (hand, mut place) = watch::channel(None::<[f64; 3]>);
+        let driver = tokio::spawn({
+            let bridge = bridge.clone();
+            async move { drive(bridge, &config, async { drop(ended.await) }).await }
+        });
+        let mover = tokio::spawn({
+            let bridge = bridge.clone();
+            async move {
+                let mut ticks = tokio::time::interval(Duration::from_millis(10));
+                loop {
+                    ticks.tick().await;
+                    let now = *place.borrow_and_update();
+                    if let Some([x, y, z]) = now {
+                        bridge.handle_target(Target::new(x, y, z, None));
+                    }
+                }
+            }
+        });
+        Self { bridge, news, heard, hand, tasks: vec![driver, mover], end: Some(end) }
+    }
+
+    /// The next status that fulfils a condition.
+    async fn until(&mut self, what: &str, condition: impl Fn(&Status) -> bool) -> Status {
+        let wanted = self.news.wait_for(|status| status.as_ref().is_some_and(&condition));
+        let status = timeout(PATIENCE, wanted).await.map(|found| found.unwrap().clone());
+        status.unwrap_or_else(|_| panic!("never {what}; last: {:?}", self.news.borrow())).unwrap()
+    }
+
+    fn move_hand(&self, place: Option<[f64; 3]>) {
+        self.hand.send_replace(place);
+    }
+
+    async fn tracking(&mut self) {
+        self.until("tracking", |status| status.motion == Motion::Tracking).await;
+    }
+
+    async fn shut_down(&mut self) {
+        drop(self.end.take());
+        let driver = self.tasks.remove(0);
+        timeout(PATIENCE, driver).await.expect("it never ended").unwrap();
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+async fn sim() -> ArmSim {
+    ArmSim::start(ArmSimConfig::default()).await.unwrap()
+}
+
+/// For what must happen; how soon is not these tests' business.
+const PATIENCE: Duration = Duration::from_secs(20);
+const HERE: [f64; 3] = [0.2, 0.0, 0.2];
+const THERE: [f64; 3] = [0.22, 0.01, 0.21];
+
+#[tokio::test]
+async fn a_target_becomes_commands_that_are_acknowledged() {
+    let sim = sim().await;
+    let mut scene = Scene::start(sim.local_addr().port(), &[]);
+    scene.move_hand(Some(THERE));
+    scene.tracking().await;
+    let record = sim
+        .wait_for(|record| record.received.last().is_some_and(|last| last.line.contains("\"x\":220.0")))
+        .await;
+    let last = record.received.last().unwrap();
+    assert_eq!(last.line, r#"{"type":"command","x":220.0,"y":10.0,"z":210.0,"gripper":"open"}"#);
+    assert_eq!(record.connections[0].most_unanswered, 1);
+    let status =
+        scene.until("answered", |status| status.sent > 3 && status.sent == status.acknowledged).await;
+    assert_eq!((status.state, status.rejected, status.dropped_input), (LinkState::Connected, 0, 0));
+    assert!(status.round_trips.last > Duration::ZERO);
+    let heard = scene.heard.lock().unwrap();
+    let numbers: Vec<_> = heard.commands.iter().map(|command| command.seq).collect();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_slow_controller_sets_the_pace_and_gets_the_newest_target() {
+    let sim = sim().await;
+    sim.set_fault(Some(Fault::Delay(Duration::from_millis(100))));
+    let mut scene = Scene::start(sim.local_addr().port(), &[("command_rate", Value::Integer(0))]);
+    scene.move_hand(Some(HERE));
+    scene.tracking().await;
+    let status = scene.until("coalescing", |status| status.coalesced > 20).await;
+    let record = sim.record();
+    assert_eq!(record.connections[0].most_unanswered, 1, "a command was sent before the last was answered");
+    // The hand moves at 100 Hz, the controller answers 10 times a second: the rest is dropped, not queued.
+    assert!(status.coalesced > 3 * status.sent, "{status:?}");
+}
+
+#[tokio::test]
+async fn after_a_restart_nothing_is_replayed_and_motion_begins_with_an_approach_from_the_acknowledged_position()
+ {
+    let sim = sim().await;
+    let mut scene = Scene::start(sim.local_addr().port(), &[]);
+    scene.move_hand(Some(HERE));
+    scene.tracking().await;
+    sim.crash().await;
+    let status = scene.until("held", |status| status.motion == Motion::Holding).await;
+    assert!(status.reason.starts_with("holding: no connection to the controller: "), "{}", status.reason);
+    scene.until("backing off", |status| status.state == LinkState::Backoff).await;
+    let acknowledged = scene.heard.lock().unwrap().commands.last().unwrap().planned.command.position;
+    let sent_before = scene.heard.lock().unwrap().commands.len();
+    scene.move_hand(Some([-0.2, 0.2, 0.1]));
+    sim.restart().await.unwrap();
+    scene.until("approaching", |status| status.motion == Motion::Approach).await;
+    let record = sim.wait_for(|record| record.commands_on(record.connections.len() - 1).count() >= 5).await;
+    let commands: Vec<_> = record.commands_on(record.connections.len() - 1).collect();
+    // 0.1 m/s and 50 Hz: 2 mm a step, 4 mm for the first
+    assert!(commands[0].position.distance(acknowledged) < 0.0041, "{commands:?}");
+    assert!(
+        commands.windows(2).all(|pair| pair[0].position.distance(pair[1].position) < 0.02),
+        "{commands:?}"
+    );
+    let heard = scene.heard.lock().unwrap();
+    assert!(heard.commands[sent_before].planned.approach);
+}
+
+#[tokio::test]
+async fn silence_is_noticed_motion_holds_and_a_late_reply_makes_it_good_again() {
+    let sim = sim().await;
+    let mut scene = Scene::start(sim.local_addr().port(), &[("link_timeout", Value::Real(60.0))]);
+    scene.move_hand(Some(HERE));
+    scene.tracking().await;
+    sim.set_fault(Some(Fault::Delay(Duration::from_millis(900))));
+    let status = scene.until("unresponsive", |status| status.state == LinkState::Unresponsive).await;
+    assert_eq!(status.motion, Motion::Holding);
+    assert_eq!(status.reason, "holding: the controller does not answer");
+    sim.set_fault(None);
+    scene.until("connected again", |status| status.state == LinkState::Connected).await;
+    scene.tracking().await;
+    assert_eq!(sim.record().connections.len(), 1, "it was the same connection all the time");
+}
+
+#[tokio::test]
+async fn a_controller_that_stays_silent_is_given_up_and_connected_to_anew() {
+    let sim = sim().await;
+    let mut scene = Scene::start(
+        sim.local_addr().port(),
+        &[("reply_timeout", Value::Real(0.1)), ("link_timeout", Value::Real(0.2))],
+    );
+    sim.set_fault(Some(Fault::HalfOpen));
+    scene.move_hand(Some(HERE));
+    let status = scene.until("given up", |status| status.state == LinkState::Backoff).await;
+    assert!(status.last_error.contains("no reply for link_timeout 0.2 s"), "{}", status.last_error);
+    sim.set_fault(None);
+    sim.recover();
+    scene.tracking().await;
+}
+
+#[tokio::test]
+async fn replies_split_into_bytes_and_merged_into_segments_are_understood() {
+    for (fault, window) in [(Fault::Split, 1), (Fault::Merge(2), 2)] {
+        let sim = sim().await;
+        sim.set_fault(Some(fault));
+        let settings = [("max_in_flight", Value::Integer(window)), ("command_rate", Value::Integer(0))];
+        let mut scene = Scene::start(sim.local_addr().port(), &settings);
+        scene.move_hand(Some(HERE));
+        let status = scene.until("answered", |status| status.acknowledged > 20).await;
+        assert_eq!(status.last_error, "");
+        assert_eq!(scene.heard.lock().unwrap().link_states.last(), Some(&LinkState::Connected));
+    }
+}
+
+#[tokio::test]
+async fn a_reset_in_the_middle_of_a_reply_ends_that_connection_only() {
+    let sim = sim().await;
+    let mut scene = Scene::start(sim.local_addr().port(), &[]);
+    scene.move_hand(Some(HERE));
+    scene.tracking().await;
+    sim.set_fault(Some(Fault::CloseMidLine));
+    let status = scene.until("lost", |status| !status.last_error.is_empty()).await;
+    assert!(status.state != LinkState::Connected);
+    sim.set_fault(None);
+    scene.tracking().await;
+}
+
+#[tokio::test]
+async fn a_run_of_error_replies_holds_motion_and_the_controller_s_recovery_ends_the_hold() {
+    let sim = sim().await;
+    let mut scene = Scene::start(sim.local_addr().port(), &[]);
+    scene.move_hand(Some(HERE));
+    scene.tracking().await;
+    sim.set_fault(Some(Fault::Error("joint 3 too hot".into())));
+    let status = scene.until("held", |status| status.motion == Motion::Holding).await;
+    assert_eq!(status.reason, "holding: the controller refused 5 commands in a row");
+    sim.set_fault(None);
+    scene.tracking().await;
+}
+
+#[tokio::test]
+async fn a_stop_is_the_last_word_until_a_person_says_otherwise() {
+    let sim = sim().await;
+    let mut scene = Scene::start(sim.local_addr().port(), &[]);
+    scene.move_hand(Some(HERE));
+    scene.tracking().await;
+    scene.bridge.stop();
+    let sent = scene.heard.lock().unwrap().commands.len();
+    assert!(scene.bridge.set_armed(true).is_err());
+    // Two more statuses, half a second apart, while the hand goes on
+    let stopped = scene.until("stopped", |status| status.motion == Motion::Stopped).await;
+    scene.news.mark_unchanged();
+    scene.news.changed().await.unwrap();
+    assert_eq!(scene.news.borrow().as_ref().unwrap().sent, stopped.sent);
+    assert!(scene.bridge.reset());
+    scene.news.mark_unchanged();
+    scene.news.changed().await.unwrap();
+    assert_eq!(scene.heard.lock().unwrap().commands.len(), sent, "a reset moves nothing by itself");
+    scene.bridge.set_armed(true).unwrap();
+    scene.tracking().await;
+    assert!(scene.heard.lock().unwrap().commands[sent].planned.approach);
+}
+
+#[tokio::test]
+async fn the_end_sends_nothing_more_closes_the_connection_and_says_so() {
+    let sim = sim().await;
+    let mut scene = Scene::start(sim.local_addr().port(), &[]);
+    scene.move_hand(Some(HERE));
+    scene.tracking().await;
+    scene.shut_down().await;
+    let sent = scene.heard.lock().unwrap().commands.len() as u64;
+    scene.bridge.handle_target(Target::new(0.1, 0.1, 0.1, None));
+    assert!(scene.bridge.set_armed(true).is_err());
+    let record = sim.wait_for(|record| record.connections[0].ended.is_some()).await;
+    assert!(matches!(record.connections[0].ended, Some((_, Ended::ByPeer | Ended::Failed(_)))));
+    assert_eq!(record.counts.commands, sent);
+    let status = scene.news.borrow().clone().unwrap();
+    assert_eq!(status.state, LinkState::Disconnected);
+    assert!(status.reason.contains("shutting down"), "{}", status.reason);
+}
+
+#[tokio::test]
+async fn a_peer_that_never_reads_neither_blocks_the_hand_nor_gets_a_queue() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    socket2::SockRef::from(&listener).set_recv_buffer_size(2048).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut scene = Scene::start(
+        port,
+        &[
+            ("expect_reply", Value::Boolean(false)),
+            ("command_rate", Value::Integer(0)),
+            ("reply_timeout", Value::Real(0.1)),
+            ("link_timeout", Value::Real(0.3)),
+            ("tcp_user_timeout", Value::Real(60.0)), // or the kernel would be first to notice
+        ],
+    );
+    let (_deaf, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+    scene.move_hand(Some(HERE));
+    scene.tracking().await;
+    // A burst fills whatever the kernels hold; each call returns.
+    for i in 0..20_000 {
+        let x = 0.2 + f64::from(i % 10) * 1e-4;
+        scene.bridge.handle_target(Target::new(x, 0.0, 0.2, None));
+    }
+    let status = scene.until("given up", |status| !status.last_error.is_empty()).await;
+    let known = ["receive window", "has not read"];
+    assert!(known.iter().any(|words| status.last_error.contains(words)), "{}", status.last_error);
+    assert!(status.sent < 5_000, "{} commands were queued in buffers", status.sent);
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_resolve_and_a_reconnect_on_request_are_told() {
+    let mut scene = Scene::start(5000, &[("host", Value::Text("no-such-host.invalid".into()))]);
+    let status = scene.until("failed", |status| status.state == LinkState::Backoff).await;
+    assert!(status.last_error.contains("'no-such-host.invalid'"), "{}", status.last_error);
+    drop(scene);
+
+    let sim = sim().await;
+    let mut scene = Scene::start(sim.local_addr().port(), &[]);
+    scene.until("connected", |status| status.state == LinkState::Connected).await;
+    scene.bridge.reconnect();
+    sim.wait_for(|record| record.connections.len() == 2).await;
+    let status = scene
+        .until("connected", |status| status.state == LinkState::Connected && !status.last_error.is_empty())
+        .await;
+    assert_eq!(status.last_error, "reconnecting on request");
+}
+
+#[tokio::test]
+async fn what_the_controller_reports_is_told_and_is_where_the_first_approach_starts() {
+    let config = ArmSimConfig { report_state: true, ..ArmSimConfig::default() };
+    let sim = ArmSim::start(config).await.unwrap();
+    let mut scene = Scene::start(sim.local_addr().port(), &[]);
+    scene.move_hand(Some(HERE));
+    scene.until("answered", |status| status.acknowledged > 3).await;
+    let heard = scene.heard.lock().unwrap();
+    let state = heard.arm_states.last().unwrap();
+    assert!(state.position.is_some() && state.gripper.is_some(), "{state:?}");
+}

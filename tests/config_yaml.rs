@@ -1,0 +1,65 @@
+//! `config/bridge.yaml` says what the table of parameters says, word for word.
+//!
+//! After a change of the table, write it anew: `BLESS=1 cargo test --no-default-features --test config_yaml`
+
+use std::fmt::Write;
+use std::path::Path;
+
+use aether_bridge::config::{PARAMETERS, Value};
+
+const HEAD: &str = "\
+# Every parameter of the bridge, with its default, its range and what it does. The same words are in
+# `ros2 param describe /aether_bridge NAME`. Copy this file, delete what you leave as it is, and start with
+#   ros2 launch aether_bridge bridge.launch.py params_file:=/path/to/yours.yaml
+# All are read at start. Numbers with a fraction need their point: 1.0, not 1.
+/**:
+  ros__parameters:
+";
+
+fn written(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("\"{text}\""),
+        other => other.to_string(),
+    }
+}
+
+/// Text in lines of at most 110 characters, each after `prefix`.
+fn wrapped(text: &str, prefix: &str) -> String {
+    let mut lines = vec![prefix.to_owned()];
+    for word in text.split(' ') {
+        let last = lines.last_mut().unwrap();
+        if last.len() + word.len() > 110 {
+            lines.push(format!("{prefix}{word} "));
+        } else {
+            write!(last, "{word} ").unwrap();
+        }
+    }
+    lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
+}
+
+fn yaml() -> String {
+    let mut yaml = HEAD.to_owned();
+    for parameter in PARAMETERS {
+        yaml.push('\n');
+        yaml += &wrapped(parameter.description, "    # ");
+        let range = parameter.range.describe(parameter.unit);
+        if !range.is_empty() {
+            yaml += &wrapped(&format!("Range: {range}"), "    # ");
+        }
+        writeln!(yaml, "    {}: {}", parameter.name, written(&parameter.default())).unwrap();
+    }
+    yaml
+}
+
+#[test]
+fn the_file_and_the_table_agree() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/bridge.yaml");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, yaml()).unwrap();
+    }
+    let file = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        file == yaml(),
+        "config/bridge.yaml is not what the table of parameters says; see the top of this test"
+    );
+}

@@ -1,0 +1,340 @@
+//! The link machine in virtual time.
+#![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use aether_bridge::link::backoff::Backoff;
+use aether_bridge::link::{Action, Link, LinkConfig, LinkError, LinkState, Outcome};
+use aether_bridge::teleop::{Command, Gripper, Position};
+use aether_bridge::wire::{Reply, ReplyStatus};
+use proptest::prelude::*;
+
+struct Scene {
+    link: Link,
+    now: Instant,
+}
+
+impl Scene {
+    fn new(expect_reply: bool, max_in_flight: usize) -> Self {
+        let config = LinkConfig {
+            expect_reply,
+            max_in_flight,
+            reply_timeout: Duration::from_millis(500),
+            link_timeout: Duration::from_secs(3),
+            backoff: Backoff { initial: Duration::from_millis(100), max: Duration::from_secs(4) },
+        };
+        let now = Instant::now();
+        Self { link: Link::new(config, now, 7), now }
+    }
+
+    fn connected(expect_reply: bool, max_in_flight: usize) -> Self {
+        let mut scene = Self::new(expect_reply, max_in_flight);
+        assert_eq!(scene.link.poll_action(), Some(Action::Connect));
+        scene.link.handle_connected(scene.now);
+        scene
+    }
+
+    fn send(&mut self, x: f64) {
+        self.link.handle_sent(self.now, command(x));
+    }
+
+    fn reply(&mut self, status: ReplyStatus) -> Outcome {
+        self.link.handle_reply(self.now, &reply(status)).unwrap()
+    }
+
+    /// Lets time pass as a driver does: to each deadline in turn.
+    fn pass(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(millis);
+        while let Some(deadline) = self.link.poll_timeout().filter(|deadline| *deadline <= end) {
+            self.now = self.now.max(deadline);
+            let before = (self.link.state(), self.link.poll_timeout());
+            self.link.handle_timeout(self.now);
+            assert_ne!(
+                (self.link.state(), self.link.poll_timeout()),
+                before,
+                "a deadline that leads nowhere"
+            );
+        }
+        self.now = end;
+        self.link.handle_timeout(end);
+    }
+}
+
+fn command(x: f64) -> Command {
+    Command { position: Position::new(x, 0.0, 0.2).unwrap(), gripper: Gripper::Open }
+}
+
+fn reply(status: ReplyStatus) -> Reply {
+    Reply { status, message: "Command received".into(), state: None }
+}
+
+fn refused() -> LinkError {
+    LinkError::Connect { peer: "127.0.0.1:5000".into(), source: io::ErrorKind::ConnectionRefused.into() }
+}
+
+#[test]
+fn it_wants_to_connect_at_once_and_again_after_each_backoff() {
+    let mut scene = Scene::new(true, 1);
+    for expected in [100, 200, 400] {
+        assert_eq!(scene.link.poll_action(), Some(Action::Connect));
+        assert_eq!(scene.link.state(), LinkState::Connecting);
+        scene.link.handle_failed(scene.now, refused());
+        assert_eq!(scene.link.state(), LinkState::Backoff);
+        let wait = scene.link.poll_timeout().unwrap() - scene.now;
+        let full = Duration::from_millis(expected);
+        assert!(wait <= full && wait >= full.mul_f64(0.75), "{wait:?} of {full:?}");
+        scene.pass(expected);
+    }
+    assert_eq!(scene.link.attempts(), 4);
+    assert_eq!(
+        scene.link.last_error().unwrap().to_string(),
+        "cannot connect to 127.0.0.1:5000: connection refused"
+    );
+}
+
+#[test]
+fn a_connection_that_lived_resets_the_backoff_and_one_that_did_not_does_not() {
+    let wait_after = |lived: bool| {
+        let mut scene = Scene::new(true, 1);
+        for _ in 0..6 {
+            scene.link.handle_failed(scene.now, refused());
+            scene.pass(5000);
+        }
+        scene.link.handle_connected(scene.now);
+        if lived {
+            scene.send(0.1);
+            scene.reply(ReplyStatus::Ok);
+        }
+        scene.link.handle_failed(scene.now, LinkError::Closed);
+        scene.link.poll_timeout().unwrap() - scene.now
+    };
+    assert!(wait_after(true) <= Duration::from_millis(100));
+    assert!(wait_after(false) >= Duration::from_secs(3));
+}
+
+#[test]
+fn the_window_bounds_what_is_unanswered() {
+    let mut scene = Scene::connected(true, 2);
+    scene.send(0.1);
+    assert!(scene.link.has_room());
+    scene.send(0.2);
+    assert!(!scene.link.has_room());
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Acknowledged(command(0.1)));
+    assert!(scene.link.has_room());
+}
+
+#[test]
+fn replies_are_matched_in_order() {
+    let mut scene = Scene::connected(true, 3);
+    scene.send(0.1);
+    scene.send(0.2);
+    scene.send(0.3);
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Acknowledged(command(0.1)));
+    assert_eq!(scene.reply(ReplyStatus::Error), Outcome::Rejected(command(0.2)));
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Acknowledged(command(0.3)));
+    let counters = scene.link.counters();
+    assert_eq!((counters.sent, counters.acknowledged, counters.rejected), (3, 2, 1));
+}
+
+#[test]
+fn a_silent_controller_is_unresponsive_then_given_up() {
+    let mut scene = Scene::connected(true, 1);
+    scene.send(0.1);
+    scene.pass(499);
+    assert_eq!(scene.link.state(), LinkState::Connected);
+    scene.pass(1);
+    assert_eq!(scene.link.state(), LinkState::Unresponsive);
+    assert!(!scene.link.has_room());
+    scene.pass(2499);
+    assert_eq!(scene.link.state(), LinkState::Unresponsive);
+    assert_eq!(scene.link.poll_action(), None);
+    let given_up = scene.now + Duration::from_millis(1);
+    scene.link.handle_timeout(given_up);
+    assert_eq!(scene.link.state(), LinkState::Backoff);
+    assert_eq!(scene.link.poll_action(), Some(Action::Close));
+    assert!(scene.link.last_error().unwrap().to_string().contains("no reply for link_timeout 3.0 s"));
+}
+
+#[test]
+fn a_late_reply_makes_an_unresponsive_controller_connected_again() {
+    let mut scene = Scene::connected(true, 1);
+    scene.send(0.1);
+    scene.pass(700);
+    assert_eq!(scene.link.state(), LinkState::Unresponsive);
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Acknowledged(command(0.1)));
+    assert_eq!(scene.link.state(), LinkState::Connected);
+    assert_eq!(scene.link.round_trips().last, Duration::from_millis(700));
+    scene.pass(60_000);
+    assert_eq!(scene.link.state(), LinkState::Connected);
+}
+
+#[test]
+fn with_two_in_flight_the_older_one_s_age_counts() {
+    let mut scene = Scene::connected(true, 2);
+    scene.send(0.1);
+    scene.pass(300);
+    scene.send(0.2);
+    scene.pass(100);
+    scene.reply(ReplyStatus::Ok);
+    scene.pass(399);
+    assert_eq!(scene.link.state(), LinkState::Connected);
+    scene.pass(1);
+    assert_eq!(scene.link.state(), LinkState::Unresponsive);
+}
+
+#[test]
+fn a_reply_that_nothing_waits_for_ends_the_connection() {
+    let mut scene = Scene::connected(true, 1);
+    assert!(scene.link.handle_reply(scene.now, &reply(ReplyStatus::Ok)).is_err());
+    assert_eq!(scene.link.state(), LinkState::Backoff);
+    assert_eq!(scene.link.poll_action(), Some(Action::Close));
+    assert!(scene.link.last_error().unwrap().to_string().contains("'Command received'"));
+}
+
+#[test]
+fn nothing_of_a_dead_connection_is_awaited_on_the_next() {
+    let mut scene = Scene::connected(true, 1);
+    scene.send(0.1);
+    scene.link.handle_failed(scene.now, LinkError::Closed);
+    assert_eq!(scene.link.poll_action(), Some(Action::Close));
+    scene.pass(100);
+    assert_eq!(scene.link.poll_action(), Some(Action::Connect));
+    scene.link.handle_connected(scene.now);
+    assert!(scene.link.has_room());
+    scene.pass(60_000);
+    assert_eq!(scene.link.state(), LinkState::Connected);
+    assert!(scene.link.handle_reply(scene.now, &reply(ReplyStatus::Ok)).is_err());
+}
+
+#[test]
+fn without_expected_replies_commands_count_as_acknowledged_and_replies_are_ignored() {
+    let mut scene = Scene::connected(false, 1);
+    scene.send(0.1);
+    scene.send(0.2);
+    assert!(scene.link.has_room());
+    assert_eq!(scene.link.counters().acknowledged, 2);
+    assert_eq!(scene.reply(ReplyStatus::Error), Outcome::Ignored);
+    scene.pass(60_000);
+    assert_eq!(scene.link.state(), LinkState::Connected);
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_unresponsive_until_it_does_and_given_up_if_it_never_does() {
+    let mut scene = Scene::connected(false, 1);
+    scene.link.handle_blocked(scene.now);
+    assert!(scene.link.is_blocked());
+    scene.pass(500);
+    assert_eq!(scene.link.state(), LinkState::Unresponsive);
+    scene.link.handle_writable(scene.now);
+    assert_eq!(scene.link.state(), LinkState::Connected);
+    assert!(!scene.link.is_blocked());
+    scene.link.handle_blocked(scene.now);
+    scene.pass(3000);
+    assert_eq!(scene.link.state(), LinkState::Backoff);
+    assert!(scene.link.last_error().unwrap().to_string().contains("receive window is full"));
+}
+
+#[test]
+fn a_person_s_reconnect_closes_and_connects_at_once_and_cuts_a_backoff_short() {
+    let mut scene = Scene::connected(true, 1);
+    scene.link.handle_reconnect(scene.now);
+    assert_eq!(scene.link.poll_action(), Some(Action::Close));
+    scene.link.handle_timeout(scene.now);
+    assert_eq!(scene.link.poll_action(), Some(Action::Connect));
+    scene.link.handle_failed(scene.now, refused());
+    assert_eq!(scene.link.poll_action(), None);
+    scene.link.handle_reconnect(scene.now);
+    assert_eq!(scene.link.poll_action(), Some(Action::Connect));
+}
+
+#[test]
+fn the_end_closes_and_stays_closed() {
+    let mut scene = Scene::connected(true, 1);
+    scene.link.handle_shutdown(scene.now);
+    assert_eq!(scene.link.poll_action(), Some(Action::Close));
+    assert_eq!(scene.link.state(), LinkState::Disconnected);
+    scene.link.handle_failed(scene.now, LinkError::Closed);
+    scene.link.handle_reconnect(scene.now);
+    scene.pass(60_000);
+    assert_eq!(scene.link.state(), LinkState::Disconnected);
+    assert_eq!(scene.link.poll_action(), None);
+    assert!(!scene.link.has_room());
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Connected,
+    Failed,
+    Reply,
+    Send,
+    Blocked,
+    Writable,
+    Reconnect,
+    Pass(u64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => Just(Event::Connected),
+        1 => Just(Event::Failed),
+        6 => Just(Event::Reply),
+        8 => Just(Event::Send),
+        1 => Just(Event::Blocked),
+        1 => Just(Event::Writable),
+        1 => Just(Event::Reconnect),
+        6 => (0u64..1500).prop_map(Event::Pass),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever happens: the window is kept, counts add up, a link that is down knows when it will try again, and a
+    /// connection is never asked for while there is one.
+    #[test]
+    fn no_sequence_of_events_confuses_the_link(
+        expect_reply in any::<bool>(),
+        window in 1usize..5,
+        events in prop::collection::vec(event(), 1..200),
+    ) {
+        let mut scene = Scene::new(expect_reply, window);
+        let mut open = false;
+        let mut unanswered = 0;
+        for event in events {
+            if scene.link.poll_action() == Some(Action::Connect) {
+                prop_assert_eq!(scene.link.state(), LinkState::Connecting);
+            }
+            match event {
+                Event::Connected => scene.link.handle_connected(scene.now),
+                Event::Failed => scene.link.handle_failed(scene.now, LinkError::Closed),
+                Event::Reply => {
+                    let outcome = scene.link.handle_reply(scene.now, &reply(ReplyStatus::Ok));
+                    if open && expect_reply {
+                        prop_assert_eq!(outcome.is_ok(), unanswered > 0);
+                        unanswered = usize::saturating_sub(unanswered, 1);
+                    }
+                }
+                Event::Send if scene.link.has_room() => {
+                    scene.send(0.1);
+                    unanswered += usize::from(expect_reply);
+                    prop_assert!(unanswered <= window);
+                }
+                Event::Send => {}
+                Event::Blocked => scene.link.handle_blocked(scene.now),
+                Event::Writable => scene.link.handle_writable(scene.now),
+                Event::Reconnect => scene.link.handle_reconnect(scene.now),
+                Event::Pass(millis) => scene.pass(millis),
+            }
+            let state = scene.link.state();
+            open = matches!(state, LinkState::Connected | LinkState::Unresponsive);
+            if !open {
+                unanswered = 0;
+                prop_assert!(!scene.link.has_room());
+            }
+            prop_assert!(state != LinkState::Backoff || scene.link.poll_timeout().is_some());
+            let counters = scene.link.counters();
+            prop_assert!(counters.acknowledged + counters.rejected <= counters.sent);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+"""Fixtures of the ROS graph tests. Every pytest process has a ROS domain to itself, on this machine only."""
+
+import os
+import socket
+
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+
+def _take_domain():
+    """A domain from 1 to 100 that no other test process has: held by a name that the kernel gives out once."""
+    for offset in range(100):
+        domain = 1 + (os.getpid() + offset) % 100
+        holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            holder.bind(f"\0aether_bridge_test_domain_{domain}")
+        except OSError:
+            holder.close()
+            continue
+        return domain, holder
+    raise RuntimeError("every ROS domain from 1 to 100 is taken by a test process")
+
+
+DOMAIN, _holder = _take_domain()
+os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
+
+import pytest  # noqa: E402  the domain comes before anything that might start ROS
+from controller import ArmSim, Controller  # noqa: E402
+from harness import EXECUTABLES, Bridge, Hand, Peer, Repeater, Session  # noqa: E402
+from record import MEASUREMENTS  # noqa: E402
+
+
+def pytest_terminal_summary(terminalreporter):
+    if MEASUREMENTS.lines():
+        terminalreporter.section("measured")
+        for line in MEASUREMENTS.lines():
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def ros_session():
+    session = Session(DOMAIN)
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def peer(ros_session):
+    """A node of this test's own."""
+    peer = Peer(ros_session)
+    yield peer
+    peer.close()
+
+
+@pytest.fixture
+def controller():
+    """A controller that answers every command with ok."""
+    with _closing() as made:
+        yield made(Controller())
+
+
+@pytest.fixture
+def controllers():
+    """Makes controllers."""
+    with _closing() as made:
+        yield lambda *arguments, **options: made(Controller(*arguments, **options))
+
+
+@pytest.fixture
+def arm_sim():
+    """Starts arm_sim with arguments."""
+    with _closing() as made:
+        yield lambda *arguments: made(ArmSim(EXECUTABLES / "arm_sim", *arguments))
+
+
+@pytest.fixture
+def launch(peer, tmp_path):
+    """Starts bridges as they are, and at the end shows what they logged and ends those that still run."""
+    bridges = []
+
+    def start(parameters=None, arguments=(), name="/aether_bridge"):
+        bridges.append(Bridge(peer, parameters, arguments, tmp_path / "log", name))
+        return bridges[-1]
+
+    yield start
+    try:
+        for bridge in bridges:
+            if not bridge.ended():
+                took = bridge.end()
+                assert took < 5, f"SIGINT took {took} s to end the bridge"
+    finally:
+        for bridge in bridges:
+            print(f"--- log of {bridge.name}, exit code {bridge.process.returncode}", *bridge.log, sep="\n")
+
+
+@pytest.fixture
+def bridge(launch):
+    """Starts a bridge for a controller, and waits until it is seen in the graph."""
+
+    def start(controller, parameters=None, arguments=(), name="/aether_bridge"):
+        started = launch({"port": controller.port, **(parameters or {})}, arguments, name)
+        started.status.wait()
+        return started
+
+    return start
+
+
+@pytest.fixture
+def hand(peer):
+    """Starts hands: hand((x, y, z))."""
+    with _closing() as made:
+        yield lambda *arguments, **options: made(Hand(peer, *arguments, **options))
+
+
+@pytest.fixture
+def repeat(peer):
+    """Starts repeaters: repeat(message_type, topic, make)."""
+    with _closing() as made:
+        yield lambda *arguments, **options: made(Repeater(peer, *arguments, **options))
+
+
+class _closing:
+    """Closes what was made, the newest first."""
+
+    def __enter__(self):
+        self._made = []
+        return self._make
+
+    def _make(self, thing):
+        self._made.append(thing)
+        return thing
+
+    def __exit__(self, *_):
+        for thing in reversed(self._made):
+            thing.close()

@@ -1,0 +1,239 @@
+"""Arm controllers: one of the tests' own, that keeps every byte, and the package's `arm_sim` as a process."""
+
+import dataclasses
+import json
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+from record import PATIENCE, Record
+
+OK = b'{"status":"ok","message":"Command received"}\n'
+
+# As the protocol has it: numbers with one to three decimals, none of them for show, and no negative zero.
+NUMBER = rb"(?!-0\.0[,}])(-?(?:0|[1-9]\d*)\.(?:\d|\d{1,2}[1-9]))"
+COMMAND = re.compile(
+    rb'\{"type":"command","x":' + NUMBER + rb',"y":' + NUMBER + rb',"z":' + NUMBER + rb',"gripper":"(open|closed)"\}\n'
+)
+
+
+def command(x, y, z, gripper="open"):
+    """The line for a position in millimetres, given as it is to be written."""
+    return f'{{"type":"command","x":{x},"y":{y},"z":{z},"gripper":"{gripper}"}}\n'.encode()
+
+
+def error(message):
+    """The reply that refuses a command with these words."""
+    return json.dumps({"status": "error", "message": message}).encode() + b"\n"
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A line as it arrived, newline included."""
+
+    at: float
+    # Of the controller's life, from 1.
+    connection: int
+    data: bytes
+
+    @property
+    def position(self):
+        """In metres."""
+        return tuple(float(number) / 1000 for number in self._match().groups()[:3])
+
+    @property
+    def gripper(self):
+        return self._match()[4].decode()
+
+    def _match(self):
+        match = COMMAND.fullmatch(self.data)
+        assert match, f"not a command byte for byte: {self.data!r}"
+        return match
+
+
+class Controller:
+    """A TCP server on a port of its own, which it keeps while it is down.
+
+    `reply` makes the answer to a Line, or is None: then nothing is answered. It may be exchanged at any time.
+    """
+
+    def __init__(self, reply=lambda line: OK, up=True):
+        self.reply = reply
+        self.lines = Record("lines at the controller")
+        # When each connection came.
+        self.connections = Record("connections")
+        self._listener = _bound(0)
+        self.port = self._listener.getsockname()[1]
+        self.peer = f"127.0.0.1:{self.port}"
+        self._open = {}
+        self._lock = threading.Lock()
+        self._poll = select.epoll()
+        self._wake, self._woken = socket.socketpair()
+        self._poll.register(self._woken, select.EPOLLIN)
+        self._thread = threading.Thread(target=self._run, name="controller")
+        self._thread.start()
+        if up:
+            self.restart()
+
+    def restart(self):
+        """Listens (again), on the same port."""
+        with self._lock:
+            self._listener.listen()
+            self._poll.register(self._listener, select.EPOLLIN)
+
+    def kill(self, reset=True):
+        """Ends every connection as the end of a process does, and listens no more. Returns when that was.
+
+        With `reset` bytes that nobody has read were there, and the peer is told so; otherwise it is told of an end.
+        """
+        with self._lock:
+            self._drain()
+            at = time.monotonic()
+            self._listener.close()
+            # Bound without listening it refuses, and keeps the port for the restart.
+            self._listener = _bound(self.port)
+            for connection in list(self._open.values()):
+                connection.end(reset)
+            self._open.clear()
+        return at
+
+    def send(self, data):
+        """Sends bytes of the test's choosing to the client."""
+        with self._lock:
+            for connection in self._open.values():
+                connection.socket.sendall(data)
+
+    def mark(self):
+        """How many lines have come: all that the client had sent when this was called."""
+        with self._lock:
+            self._drain()
+            return len(self.lines)
+
+    def close(self):
+        self._wake.send(b"x")
+        self._thread.join(PATIENCE)
+        for connection in self._open.values():
+            connection.socket.close()
+        for end in (self._listener, self._wake, self._woken, self._poll):
+            end.close()
+
+    def _run(self):
+        while True:
+            for fd, _ in self._poll.poll():
+                if fd == self._woken.fileno():
+                    return
+                with self._lock:
+                    if fd == self._listener.fileno():
+                        self._accept()
+                    elif fd in self._open:
+                        self._read(self._open[fd])
+
+    def _accept(self):
+        try:
+            accepted, _ = self._listener.accept()
+        except OSError:  # killed in between
+            return
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connections.append(time.monotonic())
+        self._open[accepted.fileno()] = _Connection(accepted, len(self.connections))
+        self._poll.register(accepted, select.EPOLLIN)
+
+    def _drain(self):
+        """Reads all that has come, so that nothing is on its way when something else happens."""
+        for connection in list(self._open.values()):
+            self._read(connection)
+
+    def _read(self, connection):
+        try:
+            data = connection.socket.recv(1 << 16, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            del self._open[connection.socket.fileno()]
+            connection.socket.close()
+            return
+        *whole, connection.rest = (connection.rest + data).split(b"\n")
+        for text in whole:
+            line = Line(time.monotonic(), connection.number, text + b"\n")
+            # Answered first: who sees the line in the record knows that the answer is on its way.
+            answer = self.reply and self.reply(line)
+            if answer:
+                try:
+                    connection.socket.sendall(answer)
+                except OSError:  # the client has gone; the next read tells
+                    pass
+            self.lines.append(line)
+
+
+def _bound(port):
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
+
+
+class _Connection:
+    def __init__(self, accepted, number):
+        self.socket = accepted
+        self.number = number
+        self.rest = b""
+
+    def end(self, reset):
+        if reset:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+
+class ControllerProcess:
+    """A controller that is a program: what it prints is recorded, what it is told goes to its standard input."""
+
+    def __init__(self, command):
+        self.printed = Record(f"printed by {command[0]}")
+        self._process = subprocess.Popen(
+            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._reader = threading.Thread(target=self._read, name="controller's output")
+        self._reader.start()
+
+    def say(self, words):
+        self._process.stdin.write(words + "\n")
+        self._process.stdin.flush()
+
+    def close(self, ending=signal.SIGINT):
+        self._process.send_signal(ending)
+        self._process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+    def _read(self):
+        for line in self._process.stdout:
+            self.printed.append(line.rstrip("\n"))
+
+
+class ArmSim(ControllerProcess):
+    """The installed `arm_sim` on a free port."""
+
+    def __init__(self, executable, *arguments):
+        super().__init__([executable, "--port", 0, *arguments])
+        self.port = int(self.printed.wait(lambda line: "listening on" in line).rsplit(":", 1)[1])
+        self.peer = f"127.0.0.1:{self.port}"
+
+
+class Tutorial(ControllerProcess):
+    """The controller from the tutorial, as its own process."""
+
+    def __init__(self, script):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.peer = f"127.0.0.1:{self.port}"
+        super().__init__([sys.executable, "-u", script, self.port])
+        self.printed.wait()

@@ -1,0 +1,301 @@
+"""The bridge as a process, and the rest of its ROS graph: an independent peer in rclpy."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import rclpy
+from aether_bridge.msg import ArmCommand, LinkStatus
+from ament_index_python.packages import get_package_prefix
+from geometry_msgs.msg import PoseStamped
+from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from record import PATIENCE, Record
+
+EXECUTABLES = pathlib.Path(get_package_prefix("aether_bridge"), "lib", "aether_bridge")
+
+# For tests that are about something else: no long wait before the first motion, and patience with a busy machine.
+QUICK = {"settle_time": 0.1, "input_timeout": 0.5}
+
+LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+LINK_STATES = ["DISCONNECTED", "CONNECTING", "CONNECTED", "UNRESPONSIVE", "BACKOFF", "LISTENING"]
+MOTIONS = ["DISARMED", "APPROACH", "TRACKING", "HOLDING", "STOPPED"]
+
+
+class Session:
+    """The ROS context of the test process, and the thread that takes its messages."""
+
+    def __init__(self, domain):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self._thread = threading.Thread(target=self.executor.spin, name="rclpy")
+        self._thread.start()
+
+    def close(self):
+        self.executor.shutdown()
+        self._thread.join(PATIENCE)
+        rclpy.shutdown(context=self.context)
+
+
+class Peer:
+    """A node of one test."""
+
+    def __init__(self, session):
+        self._session = session
+        self.node = rclpy.create_node("tester", context=session.context)
+        session.executor.add_node(self.node)
+
+    def record(self, message_type, topic, qos=10):
+        """A Record of the messages on a topic from now on."""
+        record = Record(topic)
+        self.node.create_subscription(message_type, topic, record.append, qos)
+        return record
+
+    def status(self, topic="/aether_bridge/link_status"):
+        return StatusWatcher(self, topic)
+
+    def commands(self, topic="/aether_bridge/command"):
+        return self.record(ArmCommand, topic, QoSProfile(depth=1000))
+
+    def call(self, service_type, name, **fields):
+        """Calls a service and returns its response."""
+        client = self.node.create_client(service_type, name)
+        assert client.wait_for_service(PATIENCE), f"no service {name}"
+        future = client.call_async(service_type.Request(**fields))
+        answered = threading.Event()
+        future.add_done_callback(lambda _: answered.set())
+        assert answered.wait(PATIENCE), f"no answer from {name}"
+        return future.result()
+
+    def close(self):
+        self._session.executor.remove_node(self.node)
+        self.node.destroy_node()
+
+
+class StatusWatcher:
+    """Follows a LinkStatus topic. Each wait goes on where the last one ended, so that waits in a row are a story."""
+
+    def __init__(self, peer, topic):
+        # Pairs of when it was received and the message.
+        self.seen = Record(topic)
+        self._cursor = 0
+        # When what was last waited for was received.
+        self.at = None
+        receive = lambda message: self.seen.append(_Seen(time.monotonic(), message))  # noqa: E731
+        peer.node.create_subscription(LinkStatus, topic, receive, LATCHED)
+
+    def wait(self, predicate=lambda status: True, state=None, motion=None, reason=None, timeout=PATIENCE):
+        """The next status like this; `state` and `motion` are names, `reason` is a regular expression found in it."""
+
+        def matches(seen):
+            status = seen.message
+            return (
+                (state is None or LINK_STATES[status.state] == state)
+                and (motion is None or MOTIONS[status.motion] == motion)
+                and (reason is None or re.search(reason, status.reason) is not None)
+                and predicate(status)
+            )
+
+        self._cursor = self.seen.find(matches, self._cursor, timeout)
+        self.at, message = self.seen[self._cursor].at, self.seen[self._cursor].message
+        return message
+
+    def skip(self):
+        """Looks only at what comes from now on."""
+        self._cursor = len(self.seen)
+        return self
+
+    def newest(self):
+        return self.seen[-1].message
+
+    def motions(self):
+        """The motions seen so far, in order, repetitions left out."""
+        names = [MOTIONS[seen.message.motion] for seen in self.seen]
+        return [name for name, before in zip(names, [None, *names]) if name != before]
+
+
+@dataclasses.dataclass
+class _Seen:
+    at: float
+    message: LinkStatus
+
+    def __str__(self):
+        status = self.message
+        return f"{LINK_STATES[status.state]} {MOTIONS[status.motion]} {status.reason!r} {status.last_error!r}"
+
+
+class Bridge:
+    """The installed `bridge` as a process."""
+
+    def __init__(self, peer, parameters=None, arguments=(), log_folder="", name="/aether_bridge"):
+        self.name = name
+        # What the test process had mapped before is not the bridge's.
+        self._not_its_own = shared_memory(os.getpid())
+        # Before the process: nothing it says is missed.
+        self.status = peer.status(f"{name}/link_status")
+        self.log = Record("the bridge's log")
+        given = [f"{key}:={_yaml(value)}" for key, value in (parameters or {}).items()]
+        command = [EXECUTABLES / "bridge", "--ros-args", *(part for value in given for part in ("-p", value)), *arguments]
+        environment = {key: value for key, value in os.environ.items() if key not in ("RUST_LOG", "RUST_BACKTRACE")}
+        environment["ROS_LOG_DIR"] = str(log_folder)
+        self.process = subprocess.Popen(
+            list(map(str, command)),
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        self._reader = threading.Thread(target=self._read, name="bridge's log")
+        self._reader.start()
+
+    def end(self, ending=signal.SIGINT):
+        """Sends the signal, waits for the end and returns how long that took. Fails on another exit code than 0."""
+        before = time.monotonic()
+        self.process.send_signal(ending)
+        code = self.wait()
+        took = time.monotonic() - before
+        assert code == 0, f"the bridge ended with {code}"
+        return took
+
+    def wait(self):
+        """Waits for the end, and returns the exit code."""
+        try:
+            code = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            raise
+        self._reader.join(PATIENCE)
+        self.process.stdout.close()
+        return code
+
+    def cpu_seconds(self):
+        """What the process has used of a core so far."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def ended(self):
+        return self.process.poll() is not None
+
+    def _kill(self):
+        """The last resort. A process that is killed leaves its part of shared memory, which is removed for it."""
+        left = shared_memory(self.process.pid) - self._not_its_own
+        self.process.kill()
+        self.process.wait()
+        for path in left:
+            path.unlink(missing_ok=True)
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.log.append(line.rstrip("\n"))
+
+
+class Hand:
+    """A hand tracker: publishes the pose it is told, again and again, while it is started.
+
+    `stamp` makes the header's stamp out of a node's clock: `fresh` (the default), `unstamped`, or `aged(seconds)`.
+    """
+
+    def __init__(self, peer, position, topic="/target_pose", rate=30.0, stamp=None):
+        self._node = peer.node
+        self._publisher = peer.node.create_publisher(PoseStamped, topic, 10)
+        self.position = position
+        self.stamp = stamp or fresh
+        self._period = 1.0 / rate
+        self._on = threading.Event()
+        self._end = threading.Event()
+        # Held while a pose is published: after stop() none is on its way.
+        self._publishing = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="hand")
+        self._thread.start()
+        self._on.set()
+
+    def start(self):
+        self._on.set()
+
+    def stop(self):
+        self._on.clear()
+        with self._publishing:
+            pass
+
+    def close(self):
+        self._end.set()
+        self._on.set()
+        self._thread.join(PATIENCE)
+
+    def _run(self):
+        while not self._end.wait(self._period):
+            self._on.wait()
+            with self._publishing:
+                if self._on.is_set() and not self._end.is_set():
+                    self._publish()
+
+    def _publish(self):
+        pose = PoseStamped()
+        pose.header.frame_id = "hand"
+        pose.header.stamp = self.stamp(self._node.get_clock().now())
+        point = pose.pose.position
+        point.x, point.y, point.z = map(float, self.position)
+        pose.pose.orientation.w = 1.0
+        self._publisher.publish(pose)
+
+
+class Repeater:
+    """Publishes what a function makes, at a rate: for the gripper and /clock."""
+
+    def __init__(self, peer, message_type, topic, make, rate=30.0):
+        self._publisher = peer.node.create_publisher(message_type, topic, 10)
+        self.make = make
+        self._period = 1.0 / rate
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=topic)
+        self._thread.start()
+
+    def close(self):
+        self._end.set()
+        self._thread.join(PATIENCE)
+
+    def _run(self):
+        while not self._end.wait(self._period):
+            self._publisher.publish(self.make())
+
+
+def fresh(now):
+    return now.to_msg()
+
+
+def unstamped(now):
+    return PoseStamped().header.stamp
+
+
+def aged(seconds):
+    return lambda now: (now - Duration(seconds=seconds)).to_msg()
+
+
+def shared_memory(pid):
+    """The files of DDS in shared memory that a process has mapped."""
+    words = pathlib.Path(f"/proc/{pid}/maps").read_text().split()
+    return {pathlib.Path(word) for word in words if word.startswith("/dev/shm/fastrtps")}
+
+
+def distance(one, other):
+    return sum((a - b) ** 2 for a, b in zip(one, other)) ** 0.5
+
+
+def stamp_seconds(stamp):
+    return stamp.sec + stamp.nanosec * 1e-9
+
+
+def _yaml(value):
+    # JSON is YAML, but for the decimal point that makes a number a real.
+    return json.dumps(value)
+

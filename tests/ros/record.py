@@ -1,0 +1,84 @@
+"""What has been seen, to be awaited: the way tests wait without sleeping."""
+
+import threading
+import time
+
+# Far beyond what anything here takes: only a test that would fail anyway waits so long.
+PATIENCE = 20.0
+# How long something that must never happen is given to happen; long beside the periods of all that is sent.
+NEVER = 0.5
+
+
+class Record:
+    """An append-only list that threads of others fill."""
+
+    def __init__(self, name):
+        self.name = name
+        self._entries = []
+        self._news = threading.Condition()
+
+    def append(self, entry):
+        with self._news:
+            self._entries.append(entry)
+            self._news.notify_all()
+
+    def __len__(self):
+        return len(self._entries)
+
+    def __getitem__(self, index):
+        return self._entries[index]
+
+    def find(self, predicate, after=0, timeout=PATIENCE):
+        """The index of the first entry from `after` on that fulfils the predicate, waiting for it."""
+        deadline = time.monotonic() + timeout
+        index = after
+        with self._news:
+            while True:
+                while index < len(self._entries):
+                    if predicate(self._entries[index]):
+                        return index
+                    index += 1
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._news.wait(left):
+                    if index < len(self._entries):
+                        continue
+                    newest = "".join(f"\n    {entry}" for entry in self._entries[after:][-4:])
+                    raise AssertionError(f"{self.name}: never within {timeout} s; the newest are:{newest or ' none'}")
+
+    def wait(self, predicate=lambda entry: True, after=0, timeout=PATIENCE):
+        """The first entry from `after` on that fulfils the predicate, waiting for it."""
+        return self[self.find(predicate, after, timeout)]
+
+    def wait_count(self, count, timeout=PATIENCE):
+        """Waits until there are so many entries, and returns them."""
+        if count > 0:
+            self.find(lambda _: len(self._entries) >= count, 0, timeout)
+        return self._entries[:count]
+
+    def assert_none(self, predicate=lambda entry: True, after=0, within=NEVER):
+        """Fails if an entry from `after` on fulfils the predicate, now or soon."""
+        try:
+            entry = self.wait(predicate, after, within)
+        except AssertionError:
+            return
+        raise AssertionError(f"{self.name}: must not happen: {entry}")
+
+
+class Measurements:
+    """What took how long, for the table at the end of a run."""
+
+    def __init__(self):
+        self._rows = []
+
+    def note(self, name, value, wanted=""):
+        self._rows.append((name, value, wanted))
+
+    def seconds(self, name, seconds, wanted=""):
+        self.note(name, f"{seconds * 1e3:8.1f} ms", wanted)
+
+    def lines(self):
+        width = max((len(name) for name, *_ in self._rows), default=0)
+        return [f"{name:{width}}  {value}  {wanted}".rstrip() for name, value, wanted in self._rows]
+
+
+MEASUREMENTS = Measurements()

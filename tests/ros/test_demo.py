@@ -1,0 +1,124 @@
+"""The demo as a person runs it: a process whose output and exit code are all there is to see."""
+
+import os
+import pathlib
+import re
+import select
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+DEMO = pathlib.Path(__file__).resolve().parents[2] / "tools" / "demo"
+# Only so that a demo that hangs ends at all.
+FAR_TOO_LONG = 180
+
+
+class Demo:
+    """A running demo. Its lines are read as they come."""
+
+    def __init__(self, seconds: str) -> None:
+        environment = dict(os.environ, DEMO_SECONDS=seconds)
+        self.process = subprocess.Popen(
+            [sys.executable, DEMO],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines = []
+        self._watchdog = threading.Timer(FAR_TOO_LONG, self.process.kill)
+        self._watchdog.start()
+
+    def read_until(self, pattern: str) -> None:
+        """Reads on until a line matches, or to the end."""
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if re.search(pattern, line):
+                return
+
+    def finish(self) -> int:
+        """Reads to the end and returns the exit code."""
+        self.read_until(r"(?!)")
+        code = self.process.wait()
+        self._watchdog.cancel()
+        return code
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    def children(self) -> list:
+        """The process ids of the programs that it runs."""
+        pid = self.process.pid
+        return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    return pathlib.Path(f"/proc/{pid}").exists()
+
+
+def test_the_demo_shows_link_and_motion_over_a_restart_and_ends_with_a_summary():
+    demo = Demo("6")
+    code = demo.finish()
+    assert code == 0, demo.output
+    story = [
+        r"link +CONNECTED +127\.0\.0\.1:\d+",
+        r"motion +APPROACH",
+        r"motion +TRACKING",
+        r"flow +\d+ commands/s",
+        r"killing the controller",
+        r"link +BACKOFF +\S",
+        r"starting the controller, arm_sim, on \S+ again",
+        r"link +CONNECTED",
+        r"motion +APPROACH",
+        r"motion +TRACKING",
+        r"^Summary",
+        r"after it was restarted +\d+ sent, [1-9]\d* acknowledged",
+        r"exit codes +arm_sim killed by SIGKILL, bridge 0, hand_sim 0, arm_sim 0",
+        r"did its job",
+    ]
+    lines = iter(demo.lines)
+    for pattern in story:
+        assert any(re.search(pattern, line) for line in lines), f"no {pattern!r} in its place in\n{demo.output}"
+    assert "\x1b" not in demo.output, "colour is for terminals"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
+def test_a_demo_that_is_ended_early_ends_its_programs_and_sums_up(how):
+    demo = Demo("3600")
+    demo.read_until(r"motion +TRACKING")
+    children = demo.children()
+    assert len(children) == 3, demo.output
+    demo.process.send_signal(how)
+    code = demo.finish()
+    assert code == 130, demo.output
+    assert not [pid for pid in children if is_alive(pid)], demo.output
+    assert re.search(rf"{how.name}: ending early", demo.output), demo.output
+    assert re.search(r"exit codes +bridge 0, hand_sim 0, arm_sim 0", demo.output), demo.output
+
+
+def test_programs_do_not_outlive_a_demo_that_is_killed():
+    demo = Demo("3600")
+    demo.read_until(r"motion +TRACKING")
+    programs = [os.pidfd_open(pid) for pid in demo.children()]
+    assert len(programs) == 3, demo.output
+    demo.process.kill()
+    demo.finish()
+    for program in programs:
+        # Readable once the program has ended.
+        ended, _, _ = select.select([program], [], [], FAR_TOO_LONG)
+        os.close(program)
+        assert ended, "a program still runs"
+
+
+@pytest.mark.parametrize("seconds", ["2", "abc", "nan", "-1"])
+def test_a_length_that_makes_no_sense_is_refused_with_what_would(seconds):
+    demo = Demo(seconds)
+    assert demo.finish() == 2
+    assert demo.output == (
+        f"demo: DEMO_SECONDS is '{seconds}'; it must be a number of seconds from 6 to 86400, or not set for 20"
+    )

@@ -1,0 +1,58 @@
+"""The messages, as Python sees them, are those that others build on: names, order and types are a contract."""
+
+import pytest
+from aether_bridge.msg import ArmCommand, ArmState, LinkStatus
+
+FIELDS = {
+    LinkStatus: {
+        "stamp": "builtin_interfaces/Time",
+        "state": "uint8",
+        "peer": "string",
+        "since": "builtin_interfaces/Time",
+        "attempts": "uint32",
+        "last_error": "string",
+        "motion": "uint8",
+        "reason": "string",
+        "sent": "uint64",
+        "acknowledged": "uint64",
+        "rejected": "uint64",
+        "coalesced": "uint64",
+        "limited": "uint64",
+        "dropped_input": "uint64",
+        "rtt_last": "double",
+        "rtt_mean": "double",
+        "rtt_p99": "double",
+        "input_age": "double",
+    },
+    ArmCommand: {
+        "header": "std_msgs/Header",
+        "seq": "uint64",
+        "position": "geometry_msgs/Point",
+        "gripper": "string",
+        "altered_by": "sequence<string>",
+        "input_age": "double",
+    },
+    ArmState: {
+        "header": "std_msgs/Header",
+        "position": "geometry_msgs/Point",
+        "gripper": "string",
+        "moving": "boolean",
+        "fault": "string",
+        "raw": "string",
+    },
+}
+
+
+@pytest.mark.parametrize("message", FIELDS, ids=lambda message: message.__name__)
+def test_the_fields_are_the_agreed_ones_in_the_agreed_order(message):
+    assert list(message.get_fields_and_field_types().items()) == list(FIELDS[message].items())
+
+
+def test_the_states_of_the_link_have_the_agreed_numbers():
+    states = ["DISCONNECTED", "CONNECTING", "CONNECTED", "UNRESPONSIVE", "BACKOFF", "LISTENING"]
+    assert [getattr(LinkStatus, name) for name in states] == list(range(6))
+
+
+def test_the_states_of_motion_have_the_agreed_numbers():
+    motions = ["DISARMED", "APPROACH", "TRACKING", "HOLDING", "STOPPED"]
+    assert [getattr(LinkStatus, name) for name in motions] == list(range(5))

@@ -1,0 +1,431 @@
+//! The states of the motion machine, and what leaves them, in virtual time.
+#![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
+
+use std::time::{Duration, Instant};
+
+use aether_bridge::config::{Config, Parameters, Value};
+use aether_bridge::teleop::{
+    Gripper, GripperInput, LinkView, Motion, Planned, Position, Refused, Stamp, Target, Teleop,
+};
+
+struct Scene {
+    teleop: Teleop,
+    now: Instant,
+    hand: [f64; 3],
+    /// Whether commands are answered as they are sent.
+    answers: bool,
+    sent: Vec<(Instant, Planned)>,
+}
+
+impl Scene {
+    fn new(settings: &[(&str, Value)]) -> Self {
+        let mut parameters = Parameters::default();
+        for (name, value) in settings {
+            parameters.set(name, value.clone()).unwrap();
+        }
+        let config = Config::new(&parameters).unwrap().teleop;
+        let now = Instant::now();
+        Self { teleop: Teleop::new(config), now, hand: [0.2, 0.0, 0.2], answers: true, sent: Vec::new() }
+    }
+
+    /// Armed by itself and following the hand.
+    fn tracking(settings: &[(&str, Value)]) -> Self {
+        let mut scene = Self::new(settings);
+        scene.link(LinkView::Ready);
+        scene.move_for(1100);
+        assert_eq!(scene.teleop.motion(), Motion::Tracking);
+        scene.sent.clear();
+        scene
+    }
+
+    fn link(&mut self, link: LinkView) {
+        self.teleop.handle_link(self.now, link);
+    }
+
+    fn target(&mut self) {
+        let [x, y, z] = self.hand;
+        self.teleop.handle_target(self.now, Target::new(x, y, z, None).unwrap()).unwrap();
+        self.send();
+    }
+
+    /// Targets at 100 Hz for a while.
+    fn move_for(&mut self, millis: u64) {
+        for _ in 0..millis / 10 {
+            self.target();
+            self.wait(10);
+        }
+    }
+
+    /// Nothing comes for a while; the machine is driven at its deadlines.
+    fn wait(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(millis);
+        loop {
+            let next = [self.teleop.poll_timeout(self.now), self.teleop.poll_command_at(self.now)];
+            let next = next.into_iter().flatten().filter(|next| *next > self.now && *next <= end).min();
+            self.now = next.unwrap_or(end);
+            self.teleop.handle_timeout(self.now);
+            self.send();
+            if next.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        while let Some(planned) = self.teleop.poll_command(self.now) {
+            self.teleop.handle_sent(self.now, &planned);
+            self.sent.push((self.now, planned));
+            if self.answers {
+                self.teleop.handle_acknowledged(self.now, &planned.command);
+            }
+        }
+    }
+
+    fn motion(&self) -> Motion {
+        self.teleop.motion()
+    }
+
+    fn reason(&self) -> String {
+        self.teleop.reason(self.now).to_string()
+    }
+
+    fn positions(&self) -> Vec<Position> {
+        self.sent.iter().map(|(_, planned)| planned.command.position).collect()
+    }
+}
+
+fn text(value: &str) -> Value {
+    Value::Text(value.into())
+}
+
+fn at(x: f64, y: f64, z: f64) -> Position {
+    Position::new(x, y, z).unwrap()
+}
+
+#[test]
+fn it_arms_itself_when_the_link_is_up_and_the_input_has_been_good_for_settle_time() {
+    let mut scene = Scene::new(&[]);
+    scene.move_for(3000);
+    assert_eq!(scene.reason(), "not armed yet: no connection to the controller");
+    scene.wait(1000);
+    scene.link(LinkView::Ready);
+    assert_eq!(scene.reason(), "not armed yet: no new target for 1.0 s");
+    scene.move_for(990);
+    assert_eq!(scene.motion(), Motion::Disarmed);
+    assert_eq!(scene.reason(), "not armed yet: waiting until targets have been good for 1.0 s");
+    assert!(scene.sent.is_empty());
+    scene.move_for(20);
+    assert!(scene.sent[0].1.approach);
+}
+
+#[test]
+fn a_gap_or_a_refused_target_starts_the_settling_anew() {
+    for refused in [false, true] {
+        let mut scene = Scene::new(&[]);
+        scene.link(LinkView::Ready);
+        scene.move_for(700);
+        if refused {
+            scene.teleop.handle_invalid_target(scene.now, Target::new(f64::NAN, 0.0, 0.0, None).unwrap_err());
+            assert_eq!(
+                scene.reason(),
+                "not armed yet: target refused: x is NaN, which is not a finite number"
+            );
+        } else {
+            scene.wait(200);
+        }
+        scene.move_for(900);
+        assert_eq!(scene.motion(), Motion::Disarmed);
+        scene.move_for(200);
+        assert_eq!(scene.motion(), Motion::Tracking);
+    }
+}
+
+#[test]
+fn the_first_approach_ramps_from_home_at_approach_speed_and_then_tracks() {
+    let mut scene = Scene::new(&[]);
+    scene.hand = [0.25, 0.0, 0.2];
+    scene.link(LinkView::Ready);
+    scene.move_for(1400);
+    assert_eq!(scene.motion(), Motion::Approach);
+    let positions = scene.positions();
+    assert_eq!(positions[0], at(0.202, 0.0, 0.2));
+    assert_eq!(positions[1], at(0.204, 0.0, 0.2));
+    assert!(scene.sent.iter().all(|(_, planned)| planned.approach && planned.speed_limited));
+    scene.move_for(300);
+    assert_eq!(scene.motion(), Motion::Tracking);
+    assert_eq!(*scene.positions().last().unwrap(), at(0.25, 0.0, 0.2));
+    let names: Vec<_> = scene.sent[0].1.altered_by().collect();
+    assert_eq!(names, ["speed_limited", "approach"]);
+}
+
+#[test]
+fn a_reported_position_is_where_the_first_approach_starts_when_nothing_was_acknowledged() {
+    let mut scene = Scene::new(&[]);
+    scene.teleop.handle_reported(at(0.1, 0.1, 0.1));
+    scene.link(LinkView::Ready);
+    scene.move_for(1020);
+    assert!(scene.positions()[0].distance(at(0.1, 0.1, 0.1)) < 0.002_001);
+}
+
+#[test]
+fn tracking_follows_at_the_speed_limit_goes_on_between_targets_and_falls_silent_at_the_goal() {
+    let mut scene = Scene::tracking(&[]);
+    scene.hand = [0.22, 0.0, 0.2];
+    scene.target();
+    scene.wait(150);
+    let positions = scene.positions();
+    assert_eq!(*positions.last().unwrap(), at(0.22, 0.0, 0.2));
+    // 5 ms·1000 µm: 0.25 m/s and 50 Hz, after a first step of at most two periods
+    assert!(positions.len() >= 3, "{positions:?}");
+    assert!(positions.windows(2).all(|pair| pair[0].distance(pair[1]) <= 0.005_001));
+    let count = scene.sent.len();
+    scene.wait(40);
+    assert_eq!(scene.sent.len(), count, "the goal is reached and no target has come");
+}
+
+#[test]
+fn commands_keep_to_command_rate_and_with_zero_every_target_is_sent_at_once() {
+    let mut scene = Scene::tracking(&[]);
+    scene.move_for(1000);
+    assert!((48..=51).contains(&scene.sent.len()), "{}", scene.sent.len());
+    let mut scene = Scene::tracking(&[("command_rate", Value::Integer(0))]);
+    scene.move_for(1000);
+    assert_eq!(scene.sent.len(), 100);
+}
+
+#[test]
+fn stale_input_holds_and_the_hand_s_return_is_an_approach_from_the_acknowledged_position() {
+    let mut scene = Scene::tracking(&[]);
+    scene.move_for(100);
+    scene.wait(189);
+    assert_eq!(scene.motion(), Motion::Tracking);
+    scene.wait(1);
+    assert_eq!(scene.motion(), Motion::Holding);
+    assert_eq!(scene.reason(), "holding: no new target for 0.2 s");
+    scene.wait(5000);
+    scene.sent.clear();
+    scene.hand = [-0.2, 0.2, 0.1];
+    scene.target();
+    assert_eq!(scene.motion(), Motion::Approach);
+    assert!(scene.positions()[0].distance(at(0.2, 0.0, 0.2)) <= 0.004_001, "{:?}", scene.positions());
+}
+
+#[test]
+fn a_stamp_makes_a_target_as_old_as_it_says() {
+    let mut scene = Scene::tracking(&[]);
+    scene.wait(100);
+    let second = 1_000_000_000;
+    let stamp = Stamp { taken: 10 * second, received: 10 * second + second / 10 };
+    scene.teleop.handle_target(scene.now, Target::new(0.2, 0.0, 0.2, Some(stamp)).unwrap()).unwrap();
+    scene.wait(99);
+    assert_eq!(scene.motion(), Motion::Tracking);
+    scene.wait(1);
+    assert_eq!(scene.motion(), Motion::Holding);
+}
+
+#[test]
+fn targets_outside_the_workspace_are_clamped_or_refused() {
+    let mut scene = Scene::tracking(&[]);
+    scene.hand = [0.2, 0.0, -0.1];
+    scene.move_for(2000);
+    let (_, last) = scene.sent.last().unwrap();
+    assert_eq!((last.command.position, last.clamped), (at(0.2, 0.0, 0.0), true));
+    let mut scene = Scene::tracking(&[("workspace.policy", text("reject"))]);
+    let fault =
+        scene.teleop.handle_target(scene.now, Target::new(0.2, 0.0, -0.1, None).unwrap()).unwrap_err();
+    assert_eq!(scene.motion(), Motion::Holding);
+    assert_eq!(scene.reason(), format!("holding: {fault}"));
+    assert_eq!(scene.teleop.counters().dropped_input, 1);
+}
+
+#[test]
+fn an_unresponsive_controller_holds_and_its_answer_is_followed_by_an_approach() {
+    let mut scene = Scene::tracking(&[("arming", text("automatic"))]);
+    scene.link(LinkView::Unresponsive);
+    assert_eq!(scene.motion(), Motion::Holding);
+    scene.move_for(500);
+    assert!(scene.sent.is_empty());
+    scene.link(LinkView::Ready);
+    assert_eq!(scene.motion(), Motion::Approach);
+}
+
+#[test]
+fn an_approach_waits_until_all_that_was_sent_has_been_answered() {
+    let mut scene = Scene::tracking(&[]);
+    scene.answers = false;
+    scene.hand = [0.21, 0.0, 0.2];
+    scene.move_for(100);
+    let unanswered = scene.positions();
+    assert!(unanswered.len() >= 3);
+    scene.wait(300);
+    assert_eq!(scene.motion(), Motion::Holding);
+    scene.move_for(100);
+    assert_eq!(scene.motion(), Motion::Approach);
+    assert_eq!(scene.positions().len(), unanswered.len(), "where the arm is, is not known");
+    for (_, planned) in scene.sent.clone() {
+        scene.teleop.handle_acknowledged(scene.now, &planned.command);
+    }
+    scene.move_for(50);
+    let first = scene.positions()[unanswered.len()];
+    assert!(first.distance(*unanswered.last().unwrap()) <= 0.004_001);
+}
+
+#[test]
+fn after_refused_commands_the_approach_waits_for_the_way_back() {
+    let mut scene = Scene::tracking(&[("error_limit", Value::Integer(100))]);
+    scene.answers = false;
+    scene.hand = [0.28, 0.0, 0.2];
+    for _ in 0..40 {
+        scene.target();
+        scene.wait(10);
+        scene.teleop.handle_rejected(scene.now);
+    }
+    let refused = *scene.positions().last().unwrap();
+    assert!(refused.distance(at(0.2, 0.0, 0.2)) > 0.05);
+    let (refused_at, count) = (scene.sent.last().unwrap().0, scene.sent.len());
+    scene.wait(300);
+    scene.move_for(2000);
+    let (resumed_at, planned) = scene.sent[count];
+    assert!(planned.command.position.distance(at(0.2, 0.0, 0.2)) <= 0.004_001);
+    let allowed = 0.1 * (resumed_at - refused_at).as_secs_f64();
+    assert!(planned.command.position.distance(refused) <= allowed + 1e-6);
+}
+
+#[test]
+fn a_run_of_error_replies_holds_for_a_while_and_a_single_one_does_not() {
+    let mut scene = Scene::tracking(&[]);
+    for count in 1..=5 {
+        assert_eq!(scene.motion(), Motion::Tracking, "after {} errors", count - 1);
+        scene.teleop.handle_rejected(scene.now);
+    }
+    assert_eq!(scene.motion(), Motion::Holding);
+    assert_eq!(scene.reason(), "holding: the controller refused 5 commands in a row");
+    scene.move_for(900);
+    assert!(scene.sent.is_empty());
+    scene.answers = false;
+    scene.move_for(200);
+    assert_eq!(scene.motion(), Motion::Tracking);
+    scene.teleop.handle_rejected(scene.now);
+    assert_eq!(scene.motion(), Motion::Holding, "the next error after a run holds again at once");
+    scene.move_for(1100);
+    let command = scene.sent.last().unwrap().1.command;
+    scene.teleop.handle_acknowledged(scene.now, &command);
+    scene.teleop.handle_rejected(scene.now);
+    assert_ne!(scene.motion(), Motion::Holding, "an ok ends the run");
+}
+
+#[test]
+fn automatic_arming_comes_back_by_itself_after_a_loss_of_the_link() {
+    let mut scene = Scene::tracking(&[]);
+    scene.link(LinkView::Down);
+    assert_eq!(scene.motion(), Motion::Holding);
+    scene.move_for(500);
+    assert!(scene.sent.is_empty());
+    scene.link(LinkView::Ready);
+    assert_eq!(scene.motion(), Motion::Approach);
+}
+
+#[test]
+fn operator_arming_wants_a_person_at_start_and_after_every_loss_of_the_link() {
+    let mut scene = Scene::new(&[("arming", text("operator"))]);
+    scene.link(LinkView::Ready);
+    scene.move_for(3000);
+    assert_eq!(scene.motion(), Motion::Disarmed);
+    assert!(scene.reason().starts_with("disarmed: arming is 'operator'"), "{}", scene.reason());
+    scene.teleop.handle_set_armed(scene.now, true).unwrap();
+    assert_eq!(scene.motion(), Motion::Approach, "the input has been good all along");
+    scene.move_for(100);
+    scene.link(LinkView::Unresponsive);
+    scene.link(LinkView::Ready);
+    assert_ne!(scene.motion(), Motion::Disarmed, "silence is not a loss of the link");
+    scene.link(LinkView::Down);
+    assert_eq!(scene.motion(), Motion::Disarmed);
+    scene.link(LinkView::Ready);
+    scene.sent.clear();
+    scene.move_for(3000);
+    assert!(scene.sent.is_empty());
+    assert!(scene.reason().contains("the link was lost"), "{}", scene.reason());
+}
+
+#[test]
+fn a_person_who_arms_without_a_hand_in_sight_sees_holding_until_the_input_has_settled() {
+    let mut scene = Scene::new(&[("arming", text("operator"))]);
+    scene.link(LinkView::Ready);
+    let answer = scene.teleop.handle_set_armed(scene.now, true).unwrap();
+    assert_eq!(answer, "armed; holding: no target received yet");
+    scene.move_for(990);
+    assert_eq!(scene.motion(), Motion::Holding);
+    scene.move_for(50);
+    assert_eq!(scene.motion(), Motion::Tracking);
+}
+
+#[test]
+fn disarming_lasts_until_a_person_arms_in_automatic_mode_too() {
+    let mut scene = Scene::tracking(&[]);
+    scene.teleop.handle_set_armed(scene.now, false).unwrap();
+    scene.move_for(3000);
+    scene.link(LinkView::Down);
+    scene.link(LinkView::Ready);
+    scene.move_for(3000);
+    assert_eq!((scene.motion(), scene.sent.len()), (Motion::Disarmed, 0));
+    scene.teleop.handle_set_armed(scene.now, true).unwrap();
+    assert_eq!(scene.motion(), Motion::Approach);
+}
+
+#[test]
+fn a_stop_latches_and_a_reset_disarms() {
+    let mut scene = Scene::tracking(&[]);
+    assert!(!scene.teleop.handle_reset(), "nothing is latched");
+    assert_eq!(scene.motion(), Motion::Tracking);
+    scene.teleop.handle_stop();
+    scene.move_for(3000);
+    assert_eq!((scene.motion(), scene.sent.len()), (Motion::Stopped, 0));
+    assert_eq!(scene.teleop.handle_set_armed(scene.now, true), Err(Refused::StopLatched));
+    scene.teleop.handle_set_armed(scene.now, false).unwrap();
+    assert_eq!(scene.motion(), Motion::Stopped);
+    assert!(scene.teleop.handle_reset());
+    scene.move_for(3000);
+    assert_eq!((scene.motion(), scene.sent.len()), (Motion::Disarmed, 0));
+    scene.teleop.handle_set_armed(scene.now, true).unwrap();
+    scene.move_for(50);
+    assert!(scene.sent[0].1.approach);
+}
+
+#[test]
+fn the_gripper_follows_at_once_without_a_new_position_and_keeps_its_state_over_a_loss() {
+    let mut scene = Scene::tracking(&[("command_rate", Value::Integer(0))]);
+    scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));
+    scene.move_for(90);
+    assert_eq!(scene.sent.last().unwrap().1.command.gripper, Gripper::Open);
+    scene.move_for(30);
+    assert_eq!(scene.sent.last().unwrap().1.command.gripper, Gripper::Closed);
+    // The hand is lost, and its tracker says "open".
+    scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Open));
+    scene.wait(1000);
+    scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));
+    scene.sent.clear();
+    scene.move_for(500);
+    assert!(scene.sent.iter().all(|(_, planned)| planned.command.gripper == Gripper::Closed));
+}
+
+#[test]
+fn the_end_sends_nothing_more() {
+    let mut scene = Scene::tracking(&[]);
+    scene.teleop.handle_shutdown(scene.now);
+    assert_eq!(scene.reason(), "holding: the bridge is shutting down");
+    scene.teleop.handle_set_armed(scene.now, false).unwrap();
+    assert_eq!(scene.teleop.handle_set_armed(scene.now, true), Err(Refused::ShuttingDown));
+    scene.link(LinkView::Ready);
+    scene.move_for(1000);
+    assert!(scene.sent.is_empty());
+}
+
+#[test]
+fn a_target_that_a_newer_one_replaced_is_counted() {
+    let mut scene = Scene::tracking(&[]);
+    let before = scene.teleop.counters().coalesced;
+    for _ in 0..5 {
+        scene.target();
+    }
+    assert_eq!(scene.teleop.counters().coalesced - before, 4, "one may have gone out");
+}

@@ -1,0 +1,209 @@
+"""A ROS node that watches the bridge, tells a timeline what changes, and keeps the record for the summary."""
+
+import math
+import re
+import signal
+
+import rclpy
+from aether_bridge.msg import ArmCommand, LinkStatus
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.signals import SignalHandlerOptions
+
+LINK_STATES = ("DISCONNECTED", "CONNECTING", "CONNECTED", "UNRESPONSIVE", "BACKOFF", "LISTENING")
+MOTION_STATES = ("DISARMED", "APPROACH", "TRACKING", "HOLDING", "STOPPED")
+LINK_NAMES = {getattr(LinkStatus, name): name for name in LINK_STATES}
+MOTION_NAMES = {getattr(LinkStatus, name): name for name in MOTION_STATES}
+STYLES = {"CONNECTED": "good", "TRACKING": "good", "APPROACH": "warn", "HOLDING": "warn", "CONNECTING": "warn"}
+STEP = 0.05
+
+
+class Interrupted(Exception):
+    """A person or a parent wants the demo to end. Says by which signal."""
+
+
+class Record:
+    """What has been seen, for the story to wait for and for the summary. Times are those of the messages' stamps."""
+
+    def __init__(self) -> None:
+        self.status = None
+        self.killed_at = self.lost_at = self.held_at = self.reconnected_at = self.moving_again_at = None
+        # The counters when the link was lost.
+        self.at_loss = None
+        self.commands = 0
+        self.largest_step = 0.0
+        self.step_over_restart = None
+        self._position = None
+
+    @property
+    def is_tracking(self) -> bool:
+        return self.status is not None and self.status.motion == LinkStatus.TRACKING
+
+    @property
+    def acknowledged(self) -> int:
+        return self.status.acknowledged if self.status else 0
+
+    @property
+    def acknowledged_after(self) -> int:
+        return self.acknowledged - self.at_loss.acknowledged if self.at_loss else 0
+
+    def handle_kill(self, now: float) -> None:
+        self.killed_at = now
+
+    def handle_status(self, at: float, status: LinkStatus) -> None:
+        self.status = status
+        if self.killed_at is None:
+            return
+        connected = status.state == LinkStatus.CONNECTED
+        if self.lost_at is None and not connected:
+            self.lost_at, self.at_loss = at, status
+        if self.lost_at is not None and self.held_at is None and status.motion == LinkStatus.HOLDING:
+            self.held_at = at
+        if self.lost_at is not None and self.reconnected_at is None and connected:
+            self.reconnected_at = at
+
+    def handle_command(self, at: float, command: ArmCommand) -> None:
+        self.commands += 1
+        position = (command.position.x, command.position.y, command.position.z)
+        if self._position is not None:
+            step = math.dist(position, self._position)
+            self.largest_step = max(self.largest_step, step)
+            # By its stamp: a command from before the loss may be handled after the status that tells of it.
+            if self.lost_at is not None and at > self.lost_at and self.moving_again_at is None:
+                self.step_over_restart, self.moving_again_at = step, at
+        self._position = position
+
+
+class Watch:
+    """The node. As a context, it lives as long as that."""
+
+    def __init__(self, timeline) -> None:
+        self.timeline, self.record = timeline, Record()
+        self._signal = None
+        self._news, self._second = News(), Second()
+
+    def __enter__(self) -> "Watch":
+        # SIGINT belongs to the demo, which has children to end.
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle_signal)
+        self._node = rclpy.create_node("demo")
+        latched = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._node.create_subscription(LinkStatus, "/aether_bridge/link_status", self._handle_status, latched)
+        self._node.create_subscription(ArmCommand, "/aether_bridge/command", self._handle_command, 500)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._node.destroy_node()
+        rclpy.shutdown()
+
+    def step(self) -> None:
+        """Waits a moment for news and handles them. Raises Interrupted when the demo is to end."""
+        rclpy.spin_once(self._node, timeout_sec=STEP)
+        line = self._second.poll(self.timeline.now()) if self._second else None
+        if line:
+            self.timeline.say("flow", line)
+        if self._signal is not None:
+            raise Interrupted(signal.Signals(self._signal).name)
+
+    def wind_down(self) -> None:
+        """From now on the demo ends anyway: only what changes is still shown, and no signal makes a difference."""
+        self._signal, self._second = None, None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+    def _handle_signal(self, number: int, _frame) -> None:
+        self._signal = number
+
+    def _handle_status(self, status: LinkStatus) -> None:
+        self.record.handle_status(self.timeline.at(status.stamp), status)
+        if self._second:
+            self._second.handle_status(status)
+        for line in self._news.of(status):
+            self.timeline.say(*line)
+
+    def _handle_command(self, command: ArmCommand) -> None:
+        self.record.handle_command(self.timeline.at(command.header.stamp), command)
+        if self._second:
+            self._second.handle_command(command)
+
+
+class News:
+    """What is new in a status to a person: an attempt to connect that fails like the one before is not."""
+
+    def __init__(self) -> None:
+        self._link = self._motion = None
+        self._failures = 0
+
+    def of(self, status: LinkStatus) -> list:
+        """The lines to say."""
+        return [line for line in (self._of_link(status), self._of_motion(status)) if line]
+
+    def _of_link(self, status: LinkStatus) -> tuple | None:
+        state, words = LINK_NAMES[status.state], status.peer
+        if state in ("BACKOFF", "UNRESPONSIVE"):
+            words = status.last_error
+        if state == "BACKOFF":
+            self._failures = status.attempts
+        if state == "CONNECTED" and self._failures:
+            words += f", after {self._failures} attempts that failed"
+            self._failures = 0
+        if (state, words) == self._link or (state == "CONNECTING" and self._link and self._link[0] == "BACKOFF"):
+            return None
+        if state == "CONNECTED" and self._link and self._link[0] == "CONNECTED":
+            return None
+        self._link = (state, words)
+        return ("link", words, state, STYLES.get(state, "bad"))
+
+    def _of_motion(self, status: LinkStatus) -> tuple | None:
+        motion = MOTION_NAMES[status.motion]
+        # The state and the line for the link say these already.
+        words = status.reason.removeprefix("holding: ")
+        if status.last_error:
+            words = words.partition(f": {status.last_error}")[0]
+        # A number in it, like an age that grows, is no news.
+        new = (motion, re.sub(r"[0-9.]+", "#", words))
+        if new == self._motion:
+            return None
+        self._motion = new
+        return ("motion", words, motion, STYLES.get(motion, "bad"))
+
+
+class Second:
+    """What flows, a line a second."""
+
+    def __init__(self) -> None:
+        self._started = None
+        self._commands = 0
+        self._command = self._status = self._told = None
+
+    def handle_command(self, command: ArmCommand) -> None:
+        self._commands += 1
+        self._command = command
+
+    def handle_status(self, status: LinkStatus) -> None:
+        self._status = status
+
+    def poll(self, now: float) -> str | None:
+        if self._command is None or self._status is None:
+            return None
+        if self._started is None:
+            self._started = now
+        if now - self._started < 1.0:
+            return None
+        rate = self._commands / (now - self._started)
+        self._started, self._commands = now, 0
+        if rate == 0.0:
+            return None
+        where, status = self._command.position, self._status
+        line = (
+            f"{rate:3.0f} commands/s   x {where.x * 1e3:5.0f}  y {where.y * 1e3:5.0f}  z {where.z * 1e3:5.0f} mm"
+            f"   {self._command.gripper:<6}   {self._replies()}, in {status.rtt_last * 1e3:.1f} ms"
+        )
+        self._told = status
+        return line
+
+    def _replies(self) -> str:
+        """Replies since the last line; counted by the bridge, which tells at least twice a second."""
+        before = self._told.acknowledged if self._told else 0
+        rejected = self._status.rejected - (self._told.rejected if self._told else 0)
+        return f"{self._status.acknowledged - before:3d} ok" + (f", {rejected} refused" if rejected else "")
