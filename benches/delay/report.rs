@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use crate::round::{Round, percentile};
 
+/// A program's name and what was measured of it.
+type Measured = (&'static str, Vec<Round>);
+
 /// All that was measured, to be printed.
 pub struct Report {
     rounds: u32,
     seconds: u32,
-    rates: Vec<(u32, Vec<(&'static str, Vec<Round>)>)>,
+    rates: Vec<(u32, Vec<Measured>)>,
 }
 
 impl Report {
@@ -18,7 +21,7 @@ impl Report {
     }
 
     /// Adds what was measured at a rate, for each program; the first is what the others are compared with.
-    pub fn add(&mut self, rate: u32, programs: Vec<(&'static str, Vec<Round>)>) {
+    pub fn add(&mut self, rate: u32, programs: Vec<Measured>) {
         self.rates.push((rate, programs));
     }
 }
