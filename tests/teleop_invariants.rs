@@ -299,16 +299,22 @@ impl World {
 
     fn pass(&mut self, time: Duration, stalled: bool) {
         let end = self.now + time;
-        while !stalled {
+        if !stalled {
+            self.drive_until(end);
+        }
+        self.now = end;
+        self.teleop.handle_timeout(self.now);
+    }
+
+    fn drive_until(&mut self, end: Instant) {
+        loop {
             let command_at = self.teleop.poll_command_at(self.now).filter(|_| self.has_room());
             let next = [self.teleop.poll_timeout(self.now), command_at].into_iter().flatten().min();
-            let Some(next) = next.filter(|next| *next <= end && *next > self.now) else { break };
+            let Some(next) = next.filter(|next| *next <= end && *next > self.now) else { return };
             self.now = next;
             self.teleop.handle_timeout(self.now);
             self.send();
         }
-        self.now = end;
-        self.teleop.handle_timeout(self.now);
     }
 
     fn has_room(&self) -> bool {

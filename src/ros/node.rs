@@ -105,7 +105,12 @@ fn context() -> Result<r2r::Context, NodeError> {
     std::panic::set_hook(Box::new({
         let said = Arc::clone(&said);
         move |panic| {
-            let words = panic.payload_as_str().unwrap_or("no reason given").to_owned();
+            let payload = panic.payload();
+            let words = payload
+                .downcast_ref::<String>()
+                .cloned()
+                .or(payload.downcast_ref::<&str>().map(ToString::to_string));
+            let words = words.unwrap_or_else(|| "no reason given".into());
             said.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(words);
         }
     }));

@@ -68,8 +68,9 @@ class Controller:
         self.lines = Record("lines at the controller")
         # When each connection came.
         self.connections = Record("connections")
-        self._listener = socket.socket()
-        self._listener.bind(("127.0.0.1", 0))
+        # The number of each connection that the client has ended.
+        self.closed = Record("connections ended")
+        self._listener = _bound(0)
         self.port = self._listener.getsockname()[1]
         self.peer = f"127.0.0.1:{self.port}"
         self._open = {}
@@ -96,9 +97,9 @@ class Controller:
         with self._lock:
             self._drain()
             at = time.monotonic()
-            self._poll.unregister(self._listener)
-            # Unlike closing it keeps the port for the restart.
-            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            # Bound without listening it refuses, and keeps the port for the restart.
+            self._listener = _bound(self.port)
             for connection in list(self._open.values()):
                 connection.end(reset)
             self._open.clear()
@@ -160,6 +161,7 @@ class Controller:
         if not data:
             del self._open[connection.socket.fileno()]
             connection.socket.close()
+            self.closed.append(connection.number)
             return
         *whole, connection.rest = (connection.rest + data).split(b"\n")
         for text in whole:
@@ -172,6 +174,13 @@ class Controller:
                 except OSError:  # the client has gone; the next read tells
                     pass
             self.lines.append(line)
+
+
+def _bound(port):
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
 
 
 class _Connection:

@@ -112,19 +112,10 @@ class Ros:
         return next(filter(condition, seen))
 
 
-@pytest.fixture(autouse=True)
-def domain(monkeypatch):
-    """A domain that nobody else is in: chosen by a port, which the kernel gives to one process only."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        domain = 1 + taken.getsockname()[1] % 100
-        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-        yield domain
-
-
 @pytest.fixture
-def ros(domain):
+def ros():
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=domain)
+    rclpy.init(context=context)
     yield Ros(context)
     rclpy.shutdown(context=context)
 
@@ -151,7 +142,7 @@ def free_port():
 
 
 @pytest.fixture
-def launch(domain):
+def launch():
     """Starts ros2 launch, and at the end of the test stops it as Ctrl-C would."""
     processes = []
 

@@ -1,0 +1,83 @@
+"""The gripper's input in its four types, its debounce, and a hand that is lost."""
+
+import pytest
+from controller import command
+from harness import QUICK
+from std_msgs.msg import Bool, Float32, Float64, String
+
+PLACE = (0.12, 0.0355, 0.21)
+AT_PLACE = {**QUICK, "home": list(PLACE), "gripper.debounce": 0.05}
+OPEN, CLOSED = (command("120.0", "35.5", "210.0", state) for state in ("open", "closed"))
+
+
+@pytest.mark.parametrize(
+    ("message_type", "closing", "opening"),
+    [(Bool, True, False), (Float32, 0.1, 0.9), (Float64, 0.29, 0.51), (String, "closed", "open")],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_the_gripper_follows_its_topic(controller, bridge, hand, repeat, message_type, closing, opening):
+    bridge(controller, {**AT_PLACE, "gripper.type": f"std_msgs/msg/{message_type.__name__}"})
+    hand(PLACE)
+    pinch = repeat(message_type, "/gripper", lambda: message_type(data=closing))
+    index = controller.lines.find(lambda line: line.data == CLOSED)
+    pinch.make = lambda: message_type(data=opening)
+    index = controller.lines.find(lambda line: line.data == OPEN, index)
+    pinch.make = lambda: message_type(data=closing)
+    controller.lines.find(lambda line: line.data == CLOSED, index)
+
+
+def test_between_its_thresholds_the_gripper_stays_as_it_is(controller, bridge, hand, repeat):
+    bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/Float32"})
+    hand(PLACE)
+    pinch = repeat(Float32, "/gripper", lambda: Float32(data=0.1))
+    index = controller.lines.find(lambda line: line.gripper == "closed")
+    pinch.make = lambda: Float32(data=0.45)
+    # The hand's own lines have stopped: the target is reached, and nothing is new.
+    controller.lines.assert_none(lambda line: line.gripper == "open", index)
+    pinch.make = lambda: Float32(data=float("nan"))
+    controller.lines.assert_none(lambda line: line.gripper == "open", index)
+
+
+def test_a_word_that_is_none_says_nothing(controller, bridge, hand, repeat):
+    bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/String"})
+    hand(PLACE)
+    pinch = repeat(String, "/gripper", lambda: String(data="closed"))
+    index = controller.lines.find(lambda line: line.gripper == "closed")
+    pinch.make = lambda: String(data="opne\x1b[2J")
+    controller.lines.assert_none(lambda line: line.gripper == "open", index)
+
+
+def test_a_blip_shorter_than_the_debounce_does_not_move_the_gripper(controller, bridge, hand, repeat):
+    status = bridge(controller, {**AT_PLACE, "gripper.debounce": 1.0}).status
+    hand(PLACE)
+    status.wait(motion="TRACKING")
+    blip = [True, True, True]
+    pinch = repeat(Bool, "/gripper", lambda: Bool(data=bool(blip and blip.pop())))
+    controller.lines.assert_none(lambda line: line.gripper == "closed", within=1.5)
+    assert not blip
+    pinch.make = lambda: Bool(data=True)
+    controller.lines.wait(lambda line: line.data == CLOSED)
+
+
+def test_the_gripper_starts_as_the_parameter_says(controller, bridge, hand):
+    bridge(controller, {**AT_PLACE, "gripper.initial": "closed"})
+    hand(PLACE)
+    assert controller.lines.wait().data == CLOSED
+
+
+def test_a_lost_hand_does_not_open_the_gripper(controller, bridge, hand, repeat):
+    status = bridge(controller, {**AT_PLACE, "gripper.debounce": 0.3}).status
+    tracker = hand(PLACE)
+    pinch = repeat(Bool, "/gripper", lambda: Bool(data=True))
+    index = controller.lines.find(lambda line: line.gripper == "closed")
+    tracker.stop()
+    status.wait(motion="HOLDING")
+    # As trackers do that have lost the hand: the gripper's topic says open, for far longer than the debounce.
+    pinch.make = lambda: Bool(data=False)
+    after = controller.mark()
+    controller.lines.assert_none(after=after)
+    tracker.position = (0.13, 0.0355, 0.21)
+    tracker.start()
+    assert controller.lines.wait(after=after).gripper == "closed"
+    # With the hand back it is the hand's wish again.
+    controller.lines.wait(lambda line: line.gripper == "open", index)

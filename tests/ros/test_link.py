@@ -1,0 +1,401 @@
+"""The link seen from ROS: a controller that dies, comes back, is late, is silent, or talks nonsense."""
+
+import pathlib
+import signal
+import socket
+import time
+
+import pytest
+from aether_bridge.msg import ArmState, LinkStatus
+from controller import COMMAND, OK, Tutorial, command, error
+from harness import LATCHED, LINK_STATES, MOTIONS, QUICK, distance
+from rcl_interfaces.msg import Log
+from record import MEASUREMENTS, Record
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+PLACE = (0.12, 0.0355, 0.21)
+PLACE_LINE = b'{"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}\n'
+AT_PLACE = {**QUICK, "home": list(PLACE)}
+# At 0.1 m/s a ramp's first step is 2 mm; twice that is a step after a rest.
+STEP = 0.1 * 0.04 + 1e-6
+TUTORIAL = pathlib.Path(__file__).parents[1] / "controllers" / "tutorial_recv.py"
+
+
+@pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])
+def test_killing_the_controller_shows_backoff_and_holding_and_its_return_is_an_approach(
+    controller, bridge, hand, reset
+):
+    status = bridge(controller, AT_PLACE).status
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    controller.lines.wait(lambda line: line.data == PLACE_LINE)
+
+    killed = controller.kill(reset)
+    status.skip()
+    lost = status.wait(state="BACKOFF")
+    MEASUREMENTS.seconds(f"kill → BACKOFF ({'reset' if reset else 'closed'})", status.at - killed, "wanted: 200 ms")
+    assert status.at - killed < 5
+    assert lost.last_error
+    held = status.wait(motion="HOLDING", reason="^holding: no connection to the controller: .+ in [0-9.]+ s$")
+    assert held.last_error in held.reason
+    refused = status.wait(lambda status: status.attempts > 0, state="BACKOFF", motion="HOLDING")
+    assert "refused" in refused.last_error and controller.peer in refused.last_error
+
+    before = controller.mark()
+    tracker.position = (-0.1, 0.0355, 0.21)
+    restarted = time.monotonic()
+    controller.restart()
+    back = status.wait(state="CONNECTED")
+    MEASUREMENTS.seconds("restart → CONNECTED", status.at - restarted, "wanted: one back-off, at most 4 s")
+    assert back.attempts == 0
+    status.wait(motion="APPROACH")
+    controller.lines.wait(lambda line: line.data == command("-100.0", "35.5", "210.0"))
+    lines = controller.lines[before:]
+    assert distance(lines[0].position, PLACE) <= STEP, "a jump"
+    assert all(line.connection == 2 for line in lines)
+    for earlier, later in zip(lines, lines[1:]):
+        allowed = 0.1 * (later.at - earlier.at + 0.25)
+        assert distance(earlier.position, later.position) <= allowed + 1e-6
+
+
+def test_a_command_that_was_never_answered_is_not_sent_again(controller, bridge, hand):
+    status = bridge(controller, {**AT_PLACE, "reply_timeout": 5.0, "link_timeout": 9.0, "command_rate": 5.0}).status
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    # The next command is a long step away, and gets no answer.
+    controller.reply = None
+    after = controller.mark()
+    tracker.position = (0.2, 0.0355, 0.21)
+    unanswered = controller.lines.wait(lambda line: line.data != PLACE_LINE, after)
+    assert distance(unanswered.position, PLACE) > 0.04
+    controller.kill()
+    controller.reply = lambda line: OK
+    before = controller.mark()
+    tracker.position = (0.12, 0.1, 0.21)
+    controller.restart()
+    first = controller.lines.wait(after=before)
+    assert first.data != unanswered.data
+    assert distance(first.position, PLACE) <= 0.1 * 0.2 + 1e-6, "not from the last acknowledged position"
+    assert abs(first.position[0] - PLACE[0]) < 1e-9, "towards the target of before"
+
+
+def test_reconnect_opens_a_new_connection_and_approaches(controller, bridge, hand, peer):
+    status = bridge(controller, AT_PLACE).status
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    before = controller.mark()
+    tracker.stop()
+    assert peer.call(Trigger, "/aether_bridge/reconnect").success
+    controller.connections.wait_count(2)
+    status.skip().wait(state="CONNECTED", motion="HOLDING")
+    tracker.position = (0.2, 0.0355, 0.21)
+    tracker.start()
+    first = controller.lines.wait(lambda line: line.connection == 2, before)
+    assert distance(first.position, PLACE) <= STEP
+
+
+def test_a_late_subscriber_gets_the_latched_status_at_once(controller, bridge, peer):
+    status = bridge(controller, QUICK).status
+    status.wait(state="CONNECTED")
+    # Whoever comes between two publications 500 ms apart and is served at once has got the older of them.
+    for topic, message_type in [("link_status", LinkStatus), ("connected", Bool)]:
+        for _ in range(5):
+            received = Record(f"late subscriber to {topic}")
+            came = peer.node.get_clock().now().nanoseconds
+            peer.node.create_subscription(
+                message_type,
+                f"/aether_bridge/{topic}",
+                lambda message, info, received=received: received.append((message, info["source_timestamp"])),
+                LATCHED,
+            )
+            message, published = received.wait()
+            if published < came:
+                break
+        else:
+            pytest.fail(f"{topic} never gave what was published before the subscriber came")
+        assert (message.data is True) if topic == "connected" else (LINK_STATES[message.state] == "CONNECTED")
+
+
+def test_connected_follows_the_link(controller, bridge, peer):
+    connected = peer.record(Bool, "/aether_bridge/connected", LATCHED)
+    bridge(controller, QUICK)
+    index = connected.find(lambda message: message.data)
+    controller.kill()
+    index = connected.find(lambda message: not message.data, index)
+    controller.restart()
+    connected.find(lambda message: message.data, index)
+
+
+def test_the_controller_from_the_tutorial_works_unchanged(bridge, hand):
+    tutorial = Tutorial(TUTORIAL)
+    try:
+        started = bridge(tutorial, AT_PLACE)
+        tracker = hand(PLACE)
+        started.status.wait(state="CONNECTED", motion="TRACKING")
+        tracker.position = (0.15, -0.02, 0.2)
+        tutorial.printed.wait(lambda line: line == "Moving to x=150.0 y=-20.0 z=200.0, gripper open")
+        tracker.stop()
+        held = started.status.wait(lambda status: status.acknowledged == status.sent, motion="HOLDING")
+        assert held.acknowledged > 5 and held.rejected == 0
+        started.end()
+        tutorial.printed.wait(lambda line: line == "Disconnected")
+    finally:
+        tutorial.close()
+
+
+def test_a_bridge_without_its_controller_sits_quietly_and_starts_when_it_comes(controllers, bridge, hand):
+    controller = controllers(up=False)
+    started = bridge(controller, {"home": list(PLACE)})
+    status = started.status
+    status.wait(lambda status: status.attempts >= 3, state="BACKOFF", reason="refused.*; next attempt in")
+    log_before, seen_before = len(started.log), len(status.seen)
+    before, from_ = started.cpu_seconds(), time.monotonic()
+    # Nothing is to be awaited: this is the time over which it must be quiet.
+    started.log.assert_none(after=log_before, within=5.0)
+    busy = (started.cpu_seconds() - before) / (time.monotonic() - from_)
+    MEASUREMENTS.note("CPU without a controller", f"{busy * 100:8.2f} %", "wanted: under 1 % of a core")
+    assert busy < 0.01
+    assert len(started.log) <= 3, "one line per change of state"
+    assert len(status.seen) - seen_before >= 5, "the status keeps coming"
+    newest = status.newest()
+    assert newest.attempts >= 5 and newest.sent == 0
+    assert LINK_STATES[newest.state] in ("BACKOFF", "CONNECTING") and MOTIONS[newest.motion] == "DISARMED"
+
+    hand(PLACE)
+    controller.restart()
+    status.wait(state="CONNECTED")
+    started.log.wait(lambda line: "link up" in line)
+    controller.lines.wait(lambda line: line.data == PLACE_LINE)
+
+
+def test_a_change_of_state_is_one_line_in_the_log(controller, bridge, hand):
+    started = bridge(controller, AT_PLACE)
+    tracker = hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    controller.kill()
+    started.status.wait(lambda status: status.attempts >= 3, state="BACKOFF")
+    tracker.stop()
+    controller.restart()
+    started.status.wait(state="CONNECTED")
+    started.log.wait(lambda line: "no new target" in line)
+    texts = [line.split("]: ", 1)[1] for line in started.log]
+    assert sum(text.startswith("link up") for text in texts) == 2
+    # Lost, and then refused: two things to know, each once, however many attempts there were.
+    downs = [text for text in texts if text.startswith("link down")]
+    assert 1 <= len(downs) <= 2 and len(set(downs)) == len(downs)
+    assert len([text for text in texts if text.startswith("holding: no connection")]) == 1
+
+
+def test_a_silent_controller_is_unresponsive_and_then_connected_to_anew(controllers, bridge, hand):
+    controller = controllers(reply=None)
+    status = bridge(controller, {**AT_PLACE, "reply_timeout": 0.3, "link_timeout": 1.5}).status
+    hand(PLACE)
+    overdue = status.wait(state="UNRESPONSIVE", motion="HOLDING", reason="the controller does not answer")
+    assert overdue.sent == 1 and overdue.acknowledged == 0
+    given_up = status.wait(state="BACKOFF")
+    assert "link_timeout 1.5 s" in given_up.last_error and "expect_reply" in given_up.last_error
+    controller.connections.wait_count(2)
+    # One unanswered command at a time, on each connection.
+    for connection in (1, 2):
+        assert sum(line.connection == connection for line in controller.lines[: controller.mark()]) <= 1
+    controller.reply = lambda line: OK
+    status.wait(state="CONNECTED", motion="TRACKING")
+
+
+def test_a_late_reply_ends_the_unresponsive_state_without_a_new_connection(controllers, bridge, hand):
+    controller = controllers(reply=None)
+    status = bridge(controller, {**AT_PLACE, "reply_timeout": 0.2, "link_timeout": 20.0}).status
+    tracker = hand(PLACE)
+    status.wait(state="UNRESPONSIVE", motion="HOLDING")
+    tracker.position = (0.18, 0.0355, 0.21)
+    after = controller.mark()
+    controller.lines.assert_none(after=after)
+    controller.reply = lambda line: OK
+    controller.send(OK)
+    status.wait(state="CONNECTED", motion="APPROACH")
+    assert distance(controller.lines.wait(after=after).position, PLACE) <= 0.1 * 0.2 + 1e-6
+    assert len(controller.connections) == 1
+
+
+def test_a_controller_that_never_replies_is_followed_when_told_so(controllers, bridge, hand):
+    controller = controllers(reply=None)
+    status = bridge(controller, {**AT_PLACE, "expect_reply": False, "reply_timeout": 0.1, "link_timeout": 0.2}).status
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    tracker.position = (0.18, 0.0355, 0.21)
+    controller.lines.wait(lambda line: line.data == command("180.0", "35.5", "210.0"))
+    tracker.stop()
+    held = status.wait(lambda status: status.sent == controller.mark(), motion="HOLDING", reason="no new target")
+    assert held.acknowledged == held.sent and len(controller.connections) == 1
+    assert not any(LINK_STATES[seen.message.state] in ("UNRESPONSIVE", "BACKOFF") for seen in status.seen)
+
+
+def test_a_reply_in_pieces_is_one_reply(controllers, bridge, hand):
+    controller = controllers(reply=None)
+    status = bridge(controller, {**AT_PLACE, "reply_timeout": 9.0, "link_timeout": 9.0}).status
+    hand(PLACE)
+    controller.lines.wait()
+    for piece in (OK[:1], OK[1:20], OK[20:-1]):
+        controller.send(piece)
+        # The bridge has certainly seen the piece when it has published something later.
+        status.skip().wait()
+        unchanged = status.skip().wait()
+        assert (unchanged.acknowledged, LINK_STATES[unchanged.state]) == (0, "CONNECTED")
+    controller.send(OK[-1:])
+    status.wait(lambda status: status.acknowledged == 1)
+
+
+def test_replies_in_one_segment_answer_a_command_each(controllers, bridge, hand):
+    controller = controllers(reply=None)
+    parameters = {**AT_PLACE, "max_in_flight": 3, "reply_timeout": 9.0, "link_timeout": 9.0}
+    status = bridge(controller, parameters).status
+    hand((0.2, 0.0355, 0.21))
+    controller.lines.wait_count(3)
+    controller.lines.assert_none(after=3)
+    controller.send(OK + error("out of reach") + OK + OK[:10])
+    answered = status.wait(lambda status: status.acknowledged + status.rejected == 3)
+    assert (answered.acknowledged, answered.rejected) == (2, 1)
+    controller.lines.wait_count(6)
+    controller.reply = lambda line: OK
+    controller.send(OK[10:] + OK + OK)
+    status.wait(lambda status: status.acknowledged > 10)
+    assert len(controller.connections) == 1
+
+
+def test_a_reply_that_no_command_waited_for_ends_the_connection(controller, bridge):
+    status = bridge(controller, QUICK).status
+    status.wait(state="CONNECTED")
+    controller.connections.wait()
+    controller.send(b'{"status":"ok","message":"hello there"}\n')
+    ended = status.wait(state="BACKOFF")
+    assert "no command was waiting for" in ended.last_error and "hello there" in ended.last_error
+    assert ended.last_error in ended.reason
+    controller.connections.wait_count(2)
+
+
+def test_two_replies_to_one_command_end_the_connection_and_hold_the_arm(controller, bridge, hand):
+    status = bridge(controller, AT_PLACE).status
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    controller.reply = lambda line: OK + OK
+    tracker.position = (0.13, 0.0355, 0.21)
+    ended = status.wait(motion="HOLDING", reason="no command was waiting for")
+    assert ended.last_error
+    controller.reply = lambda line: OK
+    status.wait(state="CONNECTED", motion="TRACKING")
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (b"Command received\n", "Command received"),
+        (b"\n", "blank"),
+        (b'{"status":"fine"}\n', "fine"),
+        (b'{"message":"Command received"}\n', "status"),
+        (b'{"status":"ok"\xff}\n', "not UTF-8"),
+        (b'{"status":"ok","message":"' + b"m" * 5000 + b'"}\n', "longer than 4096 bytes"),
+        (b"m" * 5000, "longer than 4096 bytes"),
+    ],
+    ids=["words", "blank", "unknown status", "no status", "not UTF-8", "over-long", "without an end"],
+)
+def test_an_answer_that_is_no_reply_ends_the_connection_and_is_named(controllers, bridge, hand, answer, named):
+    controller = controllers(reply=lambda line: answer)
+    status = bridge(controller, AT_PLACE).status
+    hand(PLACE)
+    ended = status.wait(state="BACKOFF")
+    assert named in ended.last_error and len(ended.last_error) < 1000, ended.last_error
+    status.wait(lambda status: status.last_error in status.reason, state="BACKOFF", reason=r"no connection")
+    controller.reply = lambda line: OK
+    status.wait(state="CONNECTED", motion="TRACKING")
+    assert all(COMMAND.fullmatch(line.data) for line in controller.lines)
+
+
+def test_a_controller_that_keeps_refusing_holds_the_arm_and_is_asked_again_later(controllers, bridge, hand):
+    controller = controllers(reply=lambda line: error("joint limit"))
+    started = bridge(controller, {**AT_PLACE, "error_limit": 3})
+    hand((0.2, 0.0355, 0.21))
+    held = started.status.wait(motion="HOLDING", reason="the controller refused 3 commands in a row")
+    assert (held.rejected, held.acknowledged, held.sent) == (3, 0, 3)
+    assert LINK_STATES[held.state] == "CONNECTED"
+    controller.reply = lambda line: OK
+    started.status.wait(motion="APPROACH")
+    controller.lines.wait(lambda line: line.data == command("200.0", "35.5", "210.0"))
+    assert len(controller.connections) == 1
+
+
+def test_the_reason_of_a_hold_for_refusals_quotes_the_controller(controllers, bridge, hand):
+    controller = controllers(reply=lambda line: error("joint limit"))
+    status = bridge(controller, {**AT_PLACE, "error_limit": 3}).status
+    hand((0.2, 0.0355, 0.21))
+    assert "joint limit" in status.wait(motion="HOLDING", reason="refused 3 commands").reason
+
+
+def test_a_single_refusal_does_not_stop_the_motion(controllers, bridge, hand):
+    refused_once = []
+    controller = controllers()
+    controller.reply = lambda line: error("busy") if not refused_once and not refused_once.append(1) else OK
+    status = bridge(controller, AT_PLACE).status
+    hand((0.2, 0.0355, 0.21))
+    controller.lines.wait(lambda line: line.data == command("200.0", "35.5", "210.0"))
+    assert status.wait(lambda status: status.rejected == 1)
+    assert "HOLDING" not in status.motions()
+
+
+def test_an_attempt_that_nobody_answers_times_out_and_says_so(bridge, launch):
+    # A listener whose queue is full lets attempts hang, as a machine that is switched off does.
+    with socket.socket() as listener, socket.socket() as one, socket.socket() as two:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        for filler in (one, two):
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        started = launch({"port": port, "connect_timeout": 0.5})
+        started.status.wait(state="CONNECTING")
+        timed_out = started.status.wait(state="BACKOFF")
+        assert "no answer within connect_timeout 0.5 s" in timed_out.last_error
+        started.status.wait(state="CONNECTING")
+        started.end(signal.SIGTERM)
+
+
+def test_a_host_by_name_is_resolved_and_an_unknown_one_is_named(controller, launch):
+    started = launch({"host": "localhost", "port": controller.port})
+    assert str(controller.port) in started.status.wait(state="CONNECTED").peer
+    started.end()
+    # A resolver out of reach may take long to say so.
+    parameters = {"host": "no-such-host.invalid", "port": controller.port, "connect_timeout": 15.0}
+    lost = launch(parameters).status.skip().wait(state="BACKOFF")
+    assert "cannot resolve host 'no-such-host.invalid'" in lost.last_error
+
+
+def test_what_the_controller_says_reaches_ros_and_the_terminal_without_acting(controllers, bridge, hand, peer):
+    states, rosout = peer.record(ArmState, "/aether_bridge/arm_state"), peer.record(Log, "/rosout", 1000)
+    nasty = r'a\u0000b\u001b[2J\u202ec'
+    answers = iter(
+        [
+            f'{{"status":"error","message":"{nasty}"}}\n'.encode(),
+            f'{{"status":"ok","message":"{nasty}","fault":"{nasty}","moving":true}}\n'.encode(),
+            b'{"status":"\x00\x1b[2J"}\n',
+            b"\x00\x1b[2J\xe2\x80\xae\n",
+            f'{{"status":"ok","message":"{nasty}"}}\n'.encode() * 2,
+            f'{{"status":"{nasty}"}}\n'.encode(),
+        ]
+    )
+    controller = controllers()
+    controller.reply = lambda line: next(answers, OK)
+    started = bridge(controller, AT_PLACE, ["--log-level", "debug"])
+    # A moving target: a command for each answer.
+    tracker = hand((0.2, 0.0355, 0.21))
+    controller.connections.wait_count(5)
+    started.status.skip().wait(state="CONNECTED", motion="TRACKING")
+    tracker.stop()
+    started.status.wait(motion="HOLDING")
+    texts = [text for state in states for text in (state.fault, state.raw)]
+    texts += [text for seen in started.status.seen for text in (seen.message.last_error, seen.message.reason)]
+    texts += [log.msg for log in rosout]
+    texts += list(started.log)
+    assert any("[2J" in state.fault for state in states), "the words themselves are kept"
+    for text in texts:
+        assert not any(character in text for character in "\0\x1b\u202e"), repr(text)
+    assert not started.ended()

@@ -1,0 +1,91 @@
+"""Names: remapped topics, another node name, namespaces, and two bridges side by side."""
+
+from controller import command
+from harness import QUICK
+from std_msgs.msg import Bool
+from std_srvs.srv import SetBool, Trigger
+
+PLACE = (0.12, 0.0355, 0.21)
+PLACE_LINE = command("120.0", "35.5", "210.0")
+AT_PLACE = {**QUICK, "home": list(PLACE)}
+
+
+def test_every_name_of_the_interface_is_there(controller, bridge, hand, peer):
+    bridge(controller, QUICK)
+    hand(PLACE)
+    controller.lines.wait()
+    node = peer.node
+    offered = {name: types for name, types in node.get_service_names_and_types_by_node("aether_bridge", "/")}
+    assert offered["/aether_bridge/set_armed"] == ["std_srvs/srv/SetBool"]
+    for name in ("stop", "reset", "reconnect"):
+        assert offered[f"/aether_bridge/{name}"] == ["std_srvs/srv/Trigger"]
+    published = dict(node.get_publisher_names_and_types_by_node("aether_bridge", "/"))
+    assert published["/aether_bridge/link_status"] == ["aether_bridge/msg/LinkStatus"]
+    assert published["/aether_bridge/connected"] == ["std_msgs/msg/Bool"]
+    assert published["/aether_bridge/command"] == ["aether_bridge/msg/ArmCommand"]
+    assert published["/aether_bridge/arm_state"] == ["aether_bridge/msg/ArmState"]
+    assert published["/diagnostics"] == ["diagnostic_msgs/msg/DiagnosticArray"]
+    subscribed = dict(node.get_subscriber_names_and_types_by_node("aether_bridge", "/"))
+    assert subscribed["/target_pose"] == ["geometry_msgs/msg/PoseStamped"]
+    assert subscribed["/gripper"] == ["std_msgs/msg/Bool"]
+
+
+def test_inputs_are_best_effort_and_status_is_latched(controller, bridge, peer):
+    bridge(controller, QUICK)
+    qos = lambda infos: {  # noqa: E731
+        (info.qos_profile.reliability.name, info.qos_profile.durability.name) for info in infos
+    }
+    peer.record(Bool, "/aether_bridge/connected")
+    assert qos(peer.node.get_subscriptions_info_by_topic("/target_pose")) == {("BEST_EFFORT", "VOLATILE")}
+    assert qos(peer.node.get_subscriptions_info_by_topic("/gripper")) == {("BEST_EFFORT", "VOLATILE")}
+    for topic in ("link_status", "connected"):
+        infos = peer.node.get_publishers_info_by_topic(f"/aether_bridge/{topic}")
+        assert qos(infos) == {("RELIABLE", "TRANSIENT_LOCAL")}
+
+
+def test_topics_and_services_can_be_remapped(controller, launch, hand, repeat, peer):
+    status = peer.status("/arm/status")
+    rules = ["target_pose:=/ik/pose", "gripper:=/hand/pinch", "~/link_status:=/arm/status", "~/stop:=/panel/stop"]
+    started = launch(
+        {**AT_PLACE, "port": controller.port}, [part for rule in rules for part in ("-r", rule)]
+    )
+    hand((-0.1, 0.0, 0.1))
+    hand(PLACE, "/ik/pose")
+    repeat(Bool, "/hand/pinch", lambda: Bool(data=True))
+    status.wait(state="CONNECTED", motion="TRACKING")
+    controller.lines.wait(lambda line: line.data == command("120.0", "35.5", "210.0", "closed"))
+    assert peer.call(Trigger, "/panel/stop").success
+    status.wait(motion="STOPPED")
+    assert len(started.status.seen) == 0, "the name that was remapped is silent"
+    assert all(line.position == PLACE for line in controller.lines)
+
+
+def test_the_node_takes_another_name_and_namespace(controller, bridge, hand, peer):
+    arguments = ["-r", "__node:=gantry", "-r", "__ns:=/cell_1/left"]
+    started = bridge(controller, AT_PLACE, arguments, name="/cell_1/left/gantry")
+    assert ("gantry", "/cell_1/left") in peer.node.get_node_names_and_namespaces()
+    hand(PLACE, "/cell_1/left/target_pose")
+    started.status.wait(motion="TRACKING")
+    assert peer.call(SetBool, "/cell_1/left/gantry/set_armed", data=False).success
+    started.status.wait(motion="DISARMED")
+    started.log.wait(lambda line: "gantry]" in line)
+
+
+def test_two_bridges_side_by_side_move_an_arm_each(controllers, bridge, hand, peer):
+    left_arm, right_arm = controllers(), controllers()
+    left, right = (
+        bridge(controller, AT_PLACE, ["-r", f"__ns:=/{side}"], name=f"/{side}/aether_bridge")
+        for controller, side in ((left_arm, "left"), (right_arm, "right"))
+    )
+    hand(PLACE, "/left/target_pose")
+    left.status.wait(motion="TRACKING")
+    right.status.wait(state="CONNECTED", motion="DISARMED", reason="no target received yet")
+    right_arm.lines.assert_none()
+
+    hand((0.12, 0.05, 0.21), "/right/target_pose")
+    right.status.wait(motion="TRACKING")
+    peer.call(Trigger, "/left/aether_bridge/stop")
+    left.status.wait(motion="STOPPED")
+    right.status.skip().wait(motion="TRACKING")
+    assert (left.status.newest().peer, right.status.newest().peer) == (left_arm.peer, right_arm.peer)
+    assert all(line.data == PLACE_LINE for line in left_arm.lines)

@@ -1,0 +1,161 @@
+"""A person's services: stop, reset, arm, disarm; and that nothing but a person undoes what a person did."""
+
+from controller import command
+from harness import LINK_STATES, MOTIONS, QUICK, distance
+from std_srvs.srv import SetBool, Trigger
+
+PLACE = (0.12, 0.0355, 0.21)
+ELSEWHERE = (0.2, 0.0355, 0.21)
+ELSEWHERE_LINE = command("200.0", "35.5", "210.0")
+AT_PLACE = {**QUICK, "home": list(PLACE)}
+# At 0.1 m/s a ramp's first step is 2 mm; twice that is a step after a rest.
+STEP = 0.1 * 0.04 + 1e-6
+
+
+def set_armed(peer, armed):
+    return peer.call(SetBool, "/aether_bridge/set_armed", data=armed)
+
+
+def test_stop_latches_and_only_reset_and_arming_move_again(controller, bridge, hand, peer):
+    status = bridge(controller, AT_PLACE).status
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    tracker.position = ELSEWHERE
+    controller.lines.wait(lambda line: line.position[0] > 0.14)
+
+    stopped = peer.call(Trigger, "/aether_bridge/stop")
+    after = controller.mark()
+    assert stopped.success and "~/reset" in stopped.message
+    status.wait(state="CONNECTED", motion="STOPPED", reason=r"~/stop.*~/reset.*~/set_armed")
+    controller.lines.assert_none(after=after)
+    last = controller.lines[after - 1]
+
+    refused = set_armed(peer, True)
+    assert not refused.success and "~/reset" in refused.message
+    controller.lines.assert_none(after=after)
+    assert MOTIONS[status.newest().motion] == "STOPPED"
+
+    reset = peer.call(Trigger, "/aether_bridge/reset")
+    assert reset.success and "~/set_armed" in reset.message
+    status.wait(motion="DISARMED", reason="~/set_armed")
+    controller.lines.assert_none(after=after)
+
+    assert set_armed(peer, True).success
+    status.wait(motion="APPROACH")
+    assert distance(controller.lines.wait(after=after).position, last.position) <= STEP
+    status.wait(motion="TRACKING")
+    controller.lines.wait(lambda line: line.data == ELSEWHERE_LINE, after)
+
+
+def test_a_stop_is_latched_without_a_controller_too(controllers, bridge, hand, peer):
+    controller = controllers(up=False)
+    status = bridge(controller, AT_PLACE).status
+    hand(PLACE)
+    assert peer.call(Trigger, "/aether_bridge/stop").success
+    controller.restart()
+    status.wait(state="CONNECTED", motion="STOPPED")
+    controller.lines.assert_none()
+
+
+def test_a_stop_outlives_the_loss_of_the_link(controller, bridge, hand, peer):
+    status = bridge(controller, AT_PLACE).status
+    hand(PLACE)
+    status.wait(motion="TRACKING")
+    peer.call(Trigger, "/aether_bridge/stop")
+    controller.kill()
+    status.wait(state="BACKOFF", motion="STOPPED")
+    controller.restart()
+    status.wait(state="CONNECTED", motion="STOPPED")
+    assert controller.lines.assert_none(lambda line: line.connection == 2) is None
+
+
+def test_reset_without_a_stop_changes_nothing(controller, bridge, hand, peer):
+    status = bridge(controller, AT_PLACE).status
+    hand(PLACE)
+    status.wait(motion="TRACKING")
+    reset = peer.call(Trigger, "/aether_bridge/reset")
+    assert reset.success and "no stop" in reset.message
+    assert MOTIONS[status.skip().wait().motion] == "TRACKING"
+
+
+def test_disarming_ends_motion_and_arming_approaches(controller, bridge, hand, peer):
+    status = bridge(controller, AT_PLACE).status
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    assert set_armed(peer, False).success
+    after = controller.mark()
+    status.wait(state="CONNECTED", motion="DISARMED", reason="~/set_armed")
+    tracker.position = ELSEWHERE
+    controller.lines.assert_none(after=after)
+
+    armed = set_armed(peer, True)
+    assert armed.success and armed.message
+    status.wait(motion="APPROACH")
+    assert distance(controller.lines.wait(after=after).position, PLACE) <= STEP
+    again = set_armed(peer, True)
+    assert again.success and "already" in again.message
+
+
+def test_disarming_outlives_the_loss_of_link_and_hand_though_arming_is_automatic(controller, bridge, hand, peer):
+    status = bridge(controller, AT_PLACE).status
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    set_armed(peer, False)
+    after = controller.mark()
+    controller.kill()
+    tracker.stop()
+    status.wait(state="BACKOFF", motion="DISARMED")
+    controller.restart()
+    tracker.start()
+    status.wait(state="CONNECTED", motion="DISARMED")
+    controller.lines.assert_none(after=after)
+
+
+def test_with_an_operator_nothing_moves_before_arming_nor_after_a_loss_of_the_link(controller, bridge, hand, peer):
+    status = bridge(controller, {**AT_PLACE, "arming": "operator"}).status
+    tracker = hand(PLACE)
+    status.wait(lambda status: status.input_age >= 0, state="CONNECTED", motion="DISARMED", reason="~/set_armed")
+    controller.lines.assert_none()
+
+    assert set_armed(peer, True).success
+    status.wait(motion="TRACKING")
+    controller.lines.wait()
+
+    before = controller.mark()
+    controller.kill()
+    status.wait(state="BACKOFF", motion="DISARMED", reason="link was lost.*~/set_armed")
+    tracker.position = ELSEWHERE
+    controller.restart()
+    status.wait(state="CONNECTED", motion="DISARMED")
+    controller.lines.assert_none(after=before)
+
+    assert set_armed(peer, True).success
+    status.wait(motion="APPROACH")
+    assert distance(controller.lines.wait(after=before).position, PLACE) <= STEP
+
+
+def test_with_an_operator_a_hand_that_comes_back_needs_no_arming(controller, bridge, hand, peer):
+    status = bridge(controller, {**AT_PLACE, "arming": "operator"}).status
+    tracker = hand(PLACE)
+    status.wait(state="CONNECTED", reason="~/set_armed")
+    set_armed(peer, True)
+    status.wait(motion="TRACKING")
+    tracker.stop()
+    status.wait(motion="HOLDING", reason="no new target")
+    tracker.position = ELSEWHERE
+    tracker.start()
+    status.wait(motion="APPROACH")
+    status.wait(motion="TRACKING")
+
+
+def test_arming_before_link_and_hand_are_there_holds_and_says_for_what(controllers, bridge, hand, peer):
+    controller = controllers(up=False)
+    status = bridge(controller, {**AT_PLACE, "arming": "operator"}).status
+    armed = set_armed(peer, True)
+    assert armed.success and "no connection" in armed.message
+    status.wait(motion="HOLDING", reason="no connection")
+    controller.restart()
+    status.wait(state="CONNECTED", motion="HOLDING", reason="no target received yet")
+    hand(PLACE)
+    tracking = status.wait(motion="TRACKING")
+    assert LINK_STATES[tracking.state] == "CONNECTED"
