@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::link::backoff::Backoff;
 use crate::link::{LinkConfig, TransportConfig};
 use crate::teleop::gripper::GripperConfig;
+use crate::teleop::limiter::Limits;
 use crate::teleop::retarget::Retarget;
 use crate::teleop::workspace::{Policy, Workspace};
 use crate::teleop::{Arming, Gripper, Position, TeleopConfig};
@@ -160,7 +161,7 @@ fn teleop(p: &Parameters) -> TeleopConfig {
         )
         .expect("the corners' order is checked"),
         home: position(p, "home"),
-        speed: p.real("limits.speed"),
+        limits: Limits { speed: p.real("limits.speed"), acceleration: p.real("limits.acceleration") },
         approach_speed: p.real("approach_speed"),
         retarget: Retarget::new(
             p.reals("retarget.translation"),

@@ -254,6 +254,13 @@ pub const PARAMETERS: &[Parameter] = &[
         "Fastest that commands move the arm. The default is the reduced speed of ISO 10218 manual operation.",
     ),
     parameter(
+        "limits.acceleration",
+        Real(1.0),
+        "m/s^2",
+        Range::Real(0.01, 100.0),
+        "How much the velocity of the commands may change. Commands come to rest at the target without overshoot.",
+    ),
+    parameter(
         "approach_speed",
         Real(0.1),
         "m/s",

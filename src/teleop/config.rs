@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::command::{Gripper, Position};
 use super::gripper::GripperConfig;
+use super::limiter::Limits;
 use super::retarget::Retarget;
 use super::workspace::Workspace;
 
@@ -31,8 +32,8 @@ pub struct TeleopConfig {
     pub workspace: Workspace,
     /// Where the arm is taken to be when neither a reply nor a report has told.
     pub home: Position,
-    /// The fastest a command may move the arm while tracking, in m/s.
-    pub speed: f64,
+    /// How fast, and how suddenly, commands move the arm while tracking.
+    pub limits: Limits,
     /// The fastest a command may move the arm while approaching, in m/s.
     pub approach_speed: f64,
     /// From the tracker's frame to the arm's base frame.
@@ -46,6 +47,11 @@ pub struct TeleopConfig {
 }
 
 impl TeleopConfig {
+    /// How fast, and how suddenly, commands move the arm while approaching.
+    pub fn approach_limits(&self) -> Limits {
+        Limits { speed: self.approach_speed.min(self.limits.speed), ..self.limits }
+    }
+
     /// The time between two commands of a ramp.
     pub fn ramp_period(&self) -> Duration {
         self.command_period.unwrap_or(RAMP_PERIOD)

@@ -307,16 +307,16 @@ impl Teleop {
     /// [`Teleop::handle_sent`] once it is on its way; nothing changes before that.
     #[must_use]
     pub fn poll_command(&self, now: Instant) -> Option<Planned> {
-        let speed = match self.state {
-            State::Approach => self.config.approach_speed.min(self.config.speed),
-            State::Tracking => self.config.speed,
+        let limits = match self.state {
+            State::Approach => self.config.approach_limits(),
+            State::Tracking => self.config.limits,
             _ => return None,
         };
         if self.obstacle(now).is_some() || self.poll_command_at(now)? > now {
             return None;
         }
         let goal = self.goal?;
-        let step = self.walk().step(now, goal.position, speed, self.pace());
+        let step = self.walk().step(now, goal.position, limits, self.pace(), &self.config.workspace);
         Some(Planned {
             command: Command { position: step.position, gripper: self.gripper.decided() },
             clamped: goal.clamped,
@@ -341,7 +341,7 @@ impl Teleop {
             return (self.unanswered == 0).then_some(due);
         };
         let news = goal.unsent || sent.gripper != self.gripper.decided();
-        if !news && walk.position() == goal.position {
+        if !news && walk.rests_at(goal.position) {
             return None;
         }
         let spacing = match self.config.command_period {
@@ -452,8 +452,7 @@ impl Teleop {
     /// When the arm, told at `sent_at` to be elsewhere and having refused that, counts as being at the start: so late
     /// that the way from that command to the start keeps the speed limit too.
     fn at_start_since(&self, sent_at: Instant, sent: Command) -> Instant {
-        let seconds =
-            self.start().distance(sent.position) / self.config.approach_speed.min(self.config.speed);
+        let seconds = self.start().distance(sent.position) / self.config.approach_limits().speed;
         sent_at + Duration::from_secs_f64(seconds.min(MAX_WAIT))
     }
 
@@ -479,6 +478,9 @@ impl Teleop {
         if self.errors.pause_until.is_some_and(|until| now < until) {
             return Some(Obstacle::ErrorReplies(self.errors.count));
         }
+        if self.walk.is_none() && !self.config.workspace.contains(self.start()) {
+            return Some(Obstacle::ArmOutside(self.start()));
+        }
         if let Some(fault) = self.watchdog.fault() {
             return Some(Obstacle::Input(fault));
         }
@@ -491,7 +493,7 @@ impl Teleop {
 
     fn pace(&self) -> Pace {
         let period = self.config.ramp_period();
-        Pace { first: period, rest: period * 2, moving: self.config.input_timeout.max(period) }
+        Pace { period, longest: self.config.input_timeout.max(period) }
     }
 }
 
