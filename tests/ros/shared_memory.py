@@ -1,5 +1,6 @@
 """What DDS leaves in shared memory when a process is killed, and semaphores it leaves in any case."""
 
+import os
 import pathlib
 
 FOLDER = pathlib.Path("/dev/shm")
@@ -15,11 +16,12 @@ def mapped(pid):
 
 
 def sweep(domain, killed):
-    """Removes what nobody uses of a domain's ports and of what the killed processes had mapped."""
+    """Removes what no other process uses of a domain's ports and of what the killed processes had mapped."""
     # The ports of a domain are numbered as its UDP ports are.
     first = 7400 + 250 * domain
     ports = {FOLDER / f"fastrtps_port{number}" for number in range(first, first + 250)}
-    used = set().union(*(mapped(process.name) for process in pathlib.Path("/proc").glob("[0-9]*")))
+    others = [process.name for process in pathlib.Path("/proc").glob("[0-9]*") if process.name != str(os.getpid())]
+    used = set().union(*map(mapped, others))
     for path in (ports | killed) - used:
         for leftover in (path, path.with_name(f"{path.name}_el"), path.with_name(f"sem.{path.name}_mutex")):
             leftover.unlink(missing_ok=True)
