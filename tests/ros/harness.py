@@ -148,7 +148,8 @@ class Bridge:
         self.status = peer.status(f"{name}/link_status")
         self.log = Record("the bridge's log")
         given = [f"{key}:={_yaml(value)}" for key, value in (parameters or {}).items()]
-        command = [EXECUTABLES / "bridge", "--ros-args", *(part for value in given for part in ("-p", value)), *arguments]
+        command = [EXECUTABLES / "bridge", "--ros-args"]
+        command += [part for value in given for part in ("-p", value)] + list(arguments)
         environment = {key: value for key, value in os.environ.items() if key not in ("RUST_LOG", "RUST_BACKTRACE")}
         environment["ROS_LOG_DIR"] = str(log_folder)
         self.process = subprocess.Popen(

@@ -93,8 +93,8 @@ def test_diagnostics_tell_link_input_and_motion_apart(controller, bridge, hand, 
     def levels(array):
         return {status.name: LEVELS[status.level] for status in array.status}
 
-    def expect(link, input, motion):
-        wanted = {f"aether_bridge: {name}": level for name, level in zip(("link", "input", "motion"), (link, input, motion))}
+    def expect(*parts):
+        wanted = {f"aether_bridge: {name}": level for name, level in zip(("link", "input", "motion"), parts)}
         return arrays.wait(lambda array: levels(array) == wanted, len(arrays))
 
     expect("OK", "WARN", "WARN")
