@@ -145,7 +145,7 @@ class News:
         if state == "BACKOFF":
             self._failures = status.attempts
         if state == "CONNECTED" and self._failures:
-            words += f", after {self._failures} attempts that failed"
+            words += f", after {self._failures} failed attempt{'s' if self._failures > 1 else ''}"
             self._failures = 0
         if (state, words) == self._link or (state == "CONNECTING" and self._link and self._link[0] == "BACKOFF"):
             return None
