@@ -143,7 +143,7 @@ another_node:
     base_frame: wrong
 """
     )
-    bridge(controller, {"wire_unit": "m"}, ["--params-file", file])
+    bridge(controller, {}, ["--params-file", file, "-p", "wire_unit:=m"])
     # Whole numbers are taken for reals.
     assert get(peer, "base_frame", "settle_time", "workspace.min") == ["table", 0.0, [-1.0, -1.0, 0.0]]
     hand((0.2, 0.0, 0.1))

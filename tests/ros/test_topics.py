@@ -5,7 +5,7 @@ import re
 from aether_bridge.msg import ArmState
 from controller import OK, command
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from harness import LATCHED, QUICK, stamp_seconds
+from harness import LATCHED, QUICK, distance, stamp_seconds
 from rcl_interfaces.msg import Log
 
 PLACE = (0.12, 0.0355, 0.21)
@@ -30,7 +30,7 @@ def test_every_command_is_published_as_it_was_sent(controller, bridge, hand, pee
     for message in seen:
         # The numbers count the lines, from 1.
         line = controller.lines[message.seq - 1]
-        assert line.position == tuple(round(value, 6) for value in (message.position.x, message.position.y, message.position.z))
+        assert distance(line.position, (message.position.x, message.position.y, message.position.z)) < 1e-9
         assert message.gripper == line.gripper == "open"
         assert message.header.frame_id == "table"
         assert before <= stamp_seconds(message.header.stamp) <= before + 60
