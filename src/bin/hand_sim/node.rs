@@ -143,7 +143,7 @@ impl Tracker {
     fn publish(&self, reading: Reading, age: Duration) {
         let (pose, opening) = match reading {
             Reading::Hand(hand) => (pose(hand), Some(hand.opening)),
-            Reading::Zeros => (Pose::default(), None),
+            Reading::Zeros => (zeros(), None),
             Reading::Nothing => return,
         };
         let now = self.clock.lock().unwrap_or_else(PoisonError::into_inner).get_now().unwrap_or_default();
@@ -168,6 +168,11 @@ fn pose(hand: HandPose) -> Pose {
     let [x, y, z] = hand.position;
     let (sin, cos) = (hand.yaw / 2.0).sin_cos();
     Pose { position: Point { x, y, z }, orientation: Quaternion { x: 0.0, y: 0.0, z: sin, w: cos } }
+}
+
+/// Not the default, whose orientation is the identity.
+fn zeros() -> Pose {
+    Pose { position: Point::default(), orientation: Quaternion { x: 0.0, y: 0.0, z: 0.0, w: 0.0 } }
 }
 
 /// r2r panics where rcl refuses the arguments; the panic's words are rcl's.
