@@ -72,6 +72,7 @@ def _facts(record, story) -> list:
         if at_loss is not None:
             facts.append(("  before the controller was killed", _counters(at_loss)))
             facts.append(("  after it was restarted", _counters(status, at_loss)))
+    if record.acknowledged:
         facts.append(("round trip", f"mean {status.rtt_mean * 1e3:.2f} ms, 99 % below {status.rtt_p99 * 1e3:.2f} ms"))
     if record.commands:
         over = "" if record.step_over_restart is None else f"; over the restart {_mm(record.step_over_restart)}"
@@ -107,7 +108,7 @@ def _exit(code: int) -> str:
 def _faults(record, story) -> list:
     faults = []
     if story.trouble:
-        faults.append(story.trouble.split("\n")[0])
+        faults.append(story.trouble.split("\n")[0].rstrip(":"))
     if story.interrupted and not record.acknowledged_after:
         faults.append("it was ended before the arm had moved again after the restart")
     elif not story.trouble and not record.acknowledged_after:

@@ -7,8 +7,8 @@ use tokio::{
     net::{TcpListener, TcpStream, lookup_host},
     select,
     sync::{broadcast, mpsc, oneshot},
-    task::{AbortHandle, JoinSet, yield_now},
-    time::{Instant, sleep_until},
+    task::{AbortHandle, JoinSet},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -265,12 +265,10 @@ impl Server {
     }
 
     async fn welcome(&mut self, stream: TcpStream, peer: SocketAddr) {
-        // A client that closed one connection and opened the next is not two clients: let its old one end.
-        for _ in 0..YIELDS {
-            if self.shared.has_room() {
-                break;
-            }
-            yield_now().await;
+        if !self.shared.has_room() {
+            // A client that closed one connection and opened the next is one client: let the old one end.
+            let mut record = self.shared.record.subscribe();
+            let _ = timeout(GRACE, record.wait_for(|record| record.connected() == 0)).await;
         }
         if !self.shared.has_room() {
             drop(stream);
@@ -307,4 +305,4 @@ async fn until(instant: Option<Instant>) {
 
 const BACKLOG: i32 = 128;
 const RETRY: Duration = Duration::from_millis(500);
-const YIELDS: usize = 8;
+const GRACE: Duration = Duration::from_millis(50);

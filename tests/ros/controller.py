@@ -68,6 +68,8 @@ class Controller:
         self.lines = Record("lines at the controller")
         # When each connection came.
         self.connections = Record("connections")
+        # The number of each connection that the client has ended.
+        self.closed = Record("connections ended")
         self._listener = _bound(0)
         self.port = self._listener.getsockname()[1]
         self.peer = f"127.0.0.1:{self.port}"
@@ -159,6 +161,7 @@ class Controller:
         if not data:
             del self._open[connection.socket.fileno()]
             connection.socket.close()
+            self.closed.append(connection.number)
             return
         *whole, connection.rest = (connection.rest + data).split(b"\n")
         for text in whole:

@@ -1,0 +1,233 @@
+"""Parameters as ROS tools see them, from files and arguments, and what happens to those that are wrong."""
+
+import re
+
+import pytest
+from controller import command
+from harness import QUICK
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import (
+    DescribeParameters,
+    GetParameters,
+    GetParameterTypes,
+    ListParameters,
+    SetParameters,
+    SetParametersAtomically,
+)
+
+# The interface that others build on, with its defaults.
+DEFAULTS = {
+    "role": "tcp_client",
+    "host": "127.0.0.1",
+    "port": 5000,
+    "connect_timeout": 3.0,
+    "expect_reply": True,
+    "max_in_flight": 1,
+    "reply_timeout": 0.5,
+    "link_timeout": 3.0,
+    "tcp_user_timeout": 0.5,
+    "backoff.initial": 0.1,
+    "backoff.max": 4.0,
+    "wire_unit": "mm",
+    "base_frame": "arm_base",
+    "error_limit": 5,
+    "arming": "automatic",
+    "settle_time": 1.0,
+    "input_timeout": 0.2,
+    "command_rate": 50.0,
+    "workspace.min": [-0.3, -0.3, 0.0],
+    "workspace.max": [0.3, 0.3, 0.4],
+    "workspace.policy": "clamp",
+    "home": [0.2, 0.0, 0.2],
+    "limits.speed": 0.25,
+    "approach_speed": 0.1,
+    "gripper.close_below": 0.3,
+    "gripper.open_above": 0.5,
+    "gripper.debounce": 0.1,
+    "retarget.translation": [0.0, 0.0, 0.0],
+    "retarget.rotation_rpy": [0.0, 0.0, 0.0],
+    "retarget.scale": [1.0, 1.0, 1.0],
+}
+
+FIELDS = {
+    ParameterType.PARAMETER_BOOL: "bool_value",
+    ParameterType.PARAMETER_INTEGER: "integer_value",
+    ParameterType.PARAMETER_DOUBLE: "double_value",
+    ParameterType.PARAMETER_STRING: "string_value",
+    ParameterType.PARAMETER_DOUBLE_ARRAY: "double_array_value",
+}
+
+
+def plain(value):
+    found = getattr(value, FIELDS[value.type])
+    return list(found) if value.type == ParameterType.PARAMETER_DOUBLE_ARRAY else found
+
+
+def ask(peer, service_type, **fields):
+    words = re.findall("[A-Z][a-z]+", service_type.__name__)
+    return peer.call(service_type, "/aether_bridge/" + "_".join(words).lower(), **fields)
+
+
+def get(peer, *names):
+    return [plain(value) for value in ask(peer, GetParameters, names=names).values]
+
+
+def test_every_parameter_is_listed_with_its_default(launch, peer):
+    launch().status.wait()
+    listed = ask(peer, ListParameters).result.names
+    assert set(DEFAULTS) <= set(listed) and "use_sim_time" in listed and len(set(listed)) == len(listed)
+    assert dict(zip(DEFAULTS, get(peer, *DEFAULTS))) == DEFAULTS
+    assert set(ask(peer, ListParameters, prefixes=["backoff"]).result.names) == {"backoff.initial", "backoff.max"}
+    assert ask(peer, GetParameters, names=["no.such"]).values[0].type == ParameterType.PARAMETER_NOT_SET
+
+
+def test_every_parameter_is_described_in_full(launch, peer):
+    launch().status.wait()
+    names = ask(peer, ListParameters).result.names
+    descriptors = ask(peer, DescribeParameters, names=names).descriptors
+    types = ask(peer, GetParameterTypes, names=names).types
+    values = ask(peer, GetParameters, names=names).values
+    assert len(descriptors) == len(types) == len(values) == len(names)
+    for name, descriptor, type_, value in zip(names, descriptors, types, values):
+        assert descriptor.name == name
+        assert descriptor.type == type_ == value.type != ParameterType.PARAMETER_NOT_SET, name
+        assert descriptor.description and descriptor.read_only, name
+        if name == "use_sim_time":
+            continue
+        assert "default" in descriptor.additional_constraints, name
+        if type_ == ParameterType.PARAMETER_INTEGER:
+            (bounds,) = descriptor.integer_range
+            assert bounds.from_value <= plain(value) <= bounds.to_value
+        elif type_ in (ParameterType.PARAMETER_DOUBLE, ParameterType.PARAMETER_DOUBLE_ARRAY):
+            (bounds,) = descriptor.floating_point_range
+            numbers = plain(value) if isinstance(plain(value), list) else [plain(value)]
+            assert all(bounds.from_value <= number <= bounds.to_value for number in numbers)
+        elif type_ == ParameterType.PARAMETER_STRING and name not in ("host", "base_frame"):
+            assert f"'{plain(value)}'" in descriptor.additional_constraints
+    described = dict(zip(names, descriptors))
+    # Units, for the numbers that have one.
+    for name, unit in [("limits.speed", "m/s"), ("home", "m"), ("reply_timeout", "s"), ("command_rate", "Hz")]:
+        assert described[name].description.endswith(f"[{unit}]")
+
+
+def test_setting_a_parameter_is_refused_with_what_to_do_instead(launch, peer):
+    launch().status.wait()
+    value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=9.0)
+    parameters = [Parameter(name=name, value=value) for name in ("limits.speed", "no.such")]
+    known, unknown = ask(peer, SetParameters, parameters=parameters).results
+    assert not known.successful and "read-only" in known.reason and "limits.speed:=" in known.reason
+    assert not unknown.successful and "'no.such' is not declared" in unknown.reason
+    together = ask(peer, SetParametersAtomically, parameters=parameters).result
+    assert not together.successful and "limits.speed" in together.reason
+    assert get(peer, "limits.speed") == [0.25]
+
+
+def test_parameters_come_from_a_file_and_arguments_override_it(controller, bridge, hand, peer, tmp_path):
+    file = tmp_path / "bridge.yaml"
+    file.write_text(
+        """
+/**:
+  ros__parameters:
+    settle_time: 0
+    input_timeout: 0.5
+    wire_unit: cm
+    home: [0.1, 0.0, 0.1]
+    workspace:
+      min: [-1, -1, 0]
+      max: [0.1, 0.1, 0.2]
+aether_bridge:
+  ros__parameters:
+    base_frame: table
+another_node:
+  ros__parameters:
+    base_frame: wrong
+"""
+    )
+    bridge(controller, {}, ["--params-file", file, "-p", "wire_unit:=m"])
+    # Whole numbers are taken for reals.
+    assert get(peer, "base_frame", "settle_time", "workspace.min") == ["table", 0.0, [-1.0, -1.0, 0.0]]
+    hand((0.2, 0.0, 0.1))
+    controller.lines.wait(lambda line: line.data == command("0.1", "0.0", "0.1"))
+
+
+def test_an_unknown_parameter_is_told_of_with_the_one_that_was_meant(controller, bridge):
+    started = bridge(controller, {**QUICK, "prot": 5, "limits.sped": 0.1, "entirely.different": 1})
+    started.status.wait(state="CONNECTED")
+    warnings = [line for line in started.log if "WARN" in line]
+    assert sum("'prot' is unknown; did you mean 'port'?" in line for line in warnings) == 1
+    assert sum("'limits.sped' is unknown; did you mean 'limits.speed'?" in line for line in warnings) == 1
+    assert sum("'entirely.different' is unknown; ignored" in line for line in warnings) == 1
+
+
+# Of what is given, and what the one line has to say: parameter, value and range.
+WRONG = {
+    "a word for a number": ({"port": "abc"}, ["'port'", "'abc'", "integer", "from 1 to 65535"]),
+    "a number with quotes": ({"port": "5000"}, ["'port'", "'5000'", "string", "integer"]),
+    "port too large": ({"port": 70000}, ["'port'", "70000", "from 1 to 65535"]),
+    "port zero": ({"port": 0}, ["'port'", "is 0;", "from 1 to 65535"]),
+    "a real for an integer": ({"port": 5000.5}, ["'port'", "5000.5", "integer"]),
+    "unknown choice": ({"arming": "maybe"}, ["'arming'", "'maybe'", "'automatic'", "'operator'"]),
+    "unknown role": ({"role": "serial"}, ["'role'", "'serial'", "'tcp_client'"]),
+    "unknown unit": ({"wire_unit": "inch"}, ["'wire_unit'", "'inch'", "'mm'", "'cm'", "'m'"]),
+    "too fast": ({"limits.speed": 99.0}, ["'limits.speed'", "99.0", "10.0 m/s"]),
+    "negative time": ({"input_timeout": -1.0}, ["'input_timeout'", "-1.0", "from 0.01 to 10.0 s"]),
+    "min above max": (
+        {"workspace.min": [0.5, 0.0, 0.0]},
+        ["'workspace.min'", "[0.5, 0.0, 0.0]", "'workspace.max'", "[0.3, 0.3, 0.4]"],
+    ),
+    "home outside": ({"home": [0.2, 0.0, 0.9]}, ["'home'", "[0.2, 0.0, 0.9]", "'workspace.max'", "[0.3, 0.3, 0.4]"]),
+    "two numbers for three": ({"home": [0.2, 0.0]}, ["'home'", "[0.2, 0.0]", "3 numbers"]),
+    "thresholds crossed": ({"gripper.close_below": 0.8}, ["'gripper.close_below'", "0.8", "'gripper.open_above'", "0.5"]),
+    "approach faster than limit": ({"approach_speed": 1.0}, ["'approach_speed'", "1.0", "'limits.speed'", "0.25"]),
+    "empty host": ({"host": ""}, ["'host'", "''", "empty"]),
+    "no host of letters": ({"host": 5}, ["'host'", "5", "integer", "string"]),
+    "no truth": ({"use_sim_time": "yes please"}, ["'use_sim_time'", "'yes please'", "boolean"]),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_parameter_ends_the_bridge_with_one_line_that_names_it(controller, launch, case):
+    wrong, expected = WRONG[case]
+    started = launch({"port": controller.port, **wrong})
+    assert started.wait() == 2
+    (line,) = started.log
+    assert all(words in line for words in expected), line
+    assert len(controller.connections) == 0
+
+
+def test_numbers_that_are_none_are_refused(controller, launch):
+    for value in (".nan", ".inf", "-.inf"):
+        started = launch({"port": controller.port}, ["-p", f"limits.speed:={value}"])
+        assert started.wait() == 2
+        (line,) = started.log
+        assert "'limits.speed'" in line and "from 0.001 to 10.0 m/s" in line
+    assert len(controller.connections) == 0
+
+
+def test_two_wrong_parameters_are_two_lines(controller, launch):
+    started = launch({"port": controller.port, "arming": "maybe", "limits.speed": 99.0})
+    assert started.wait() == 2
+    assert sorted(re.search("'([a-z._]+)'", line)[1] for line in started.log) == ["arming", "limits.speed"]
+    assert len(controller.connections) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--log-level", "shout"], "shout"),
+        (["-p"], "-p"),
+        (["-p", "port"], "port"),
+        (["--params-file", "no-such-file.yaml"], "no-such-file.yaml"),
+        (["-r", "__node:=not-a-name"], "not-a-name"),
+        (["-r", "__ns:=no_slash"], "no_slash"),
+        (["--no-such-option"], "--no-such-option"),
+    ],
+    ids=lambda value: "_".join(value) if isinstance(value, list) else "",
+)
+def test_arguments_that_ros_does_not_take_end_the_bridge_with_a_line(controller, launch, arguments, named):
+    started = launch({"port": controller.port}, arguments)
+    assert started.wait() == 2
+    own = [line for line in started.log if line.startswith("aether_bridge: ")]
+    assert len(own) == 1 and named in own[0], started.log[:]
+    assert not any("panicked" in line or "backtrace" in line.lower() for line in started.log)
+    assert len(controller.connections) == 0

@@ -1,0 +1,86 @@
+"""SIGINT and SIGTERM: no new motion, a last status that says so, and a prompt end."""
+
+import os
+import signal
+
+import pytest
+from harness import LATCHED, LINK_STATES, MOTIONS, QUICK
+from record import MEASUREMENTS
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+PLACE = (0.12, 0.0355, 0.21)
+FAR = (-0.25, 0.2, 0.1)
+SIGNALS = pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=lambda ending: ending.name)
+WANTED = "wanted: 500 ms"
+# What a busy machine may add.
+PROMPT = 5.0
+
+
+@SIGNALS
+def test_a_signal_in_mid_motion_ends_motion_link_and_process(controller, bridge, hand, peer, ending):
+    connected = peer.record(Bool, "/aether_bridge/connected", LATCHED)
+    started = bridge(controller, {**QUICK, "home": list(PLACE)})
+    hand(FAR, rate=100.0)
+    started.status.wait(lambda status: status.acknowledged > 10, motion="APPROACH")
+
+    took = started.end(ending)
+    MEASUREMENTS.seconds(f"{ending.name} in motion → exit", took, WANTED)
+    assert took < PROMPT
+    last = started.status.wait(state="DISCONNECTED")
+    assert "shutting down" in last.reason and MOTIONS[last.motion] not in ("APPROACH", "TRACKING")
+    # What it says to have sent is what has come: nothing after it.
+    assert last.sent == controller.mark()
+    assert LINK_STATES[started.status.newest().state] == "DISCONNECTED"
+    connected.wait(lambda message: not message.data)
+    assert connected[-1].data is False
+    started.log.wait(lambda line: f"{ending.name}: shutting down" in line)
+
+
+@SIGNALS
+def test_a_signal_without_a_controller_ends_the_process(controllers, bridge, ending):
+    started = bridge(controllers(up=False))
+    # In the long waits between attempts, too.
+    started.status.wait(lambda status: status.attempts >= 4, state="BACKOFF")
+    took = started.end(ending)
+    MEASUREMENTS.seconds(f"{ending.name} in back-off → exit", took, WANTED)
+    assert took < PROMPT
+    assert "shutting down" in started.status.wait(state="DISCONNECTED").reason
+
+
+@SIGNALS
+def test_a_signal_while_the_controller_does_not_answer_ends_the_process(controllers, bridge, hand, ending):
+    started = bridge(controllers(reply=None), {**QUICK, "home": list(PLACE), "reply_timeout": 0.1})
+    hand(FAR)
+    started.status.wait(state="UNRESPONSIVE")
+    assert started.end(ending) < PROMPT
+    assert "shutting down" in started.status.wait(state="DISCONNECTED").reason
+
+
+def test_a_stop_that_is_latched_is_still_told_at_the_end(controller, bridge, peer):
+    started = bridge(controller, QUICK)
+    peer.call(Trigger, "/aether_bridge/stop")
+    started.end()
+    assert MOTIONS[started.status.wait(state="DISCONNECTED").motion] == "STOPPED"
+
+
+def test_signals_one_after_another_are_no_crash(controller, bridge):
+    started = bridge(controller, QUICK)
+    started.status.wait(state="CONNECTED")
+    for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        os.kill(started.process.pid, ending)
+    assert started.end() < PROMPT
+
+
+def test_a_signal_at_the_very_start_ends_the_process(controller, launch):
+    started = launch({"port": controller.port})
+    started.log.wait(lambda line: "link up" in line)
+    assert started.end(signal.SIGTERM) < PROMPT
+
+
+def test_the_connection_is_closed_at_the_end(controller, bridge):
+    started = bridge(controller, QUICK)
+    started.status.wait(state="CONNECTED")
+    controller.connections.wait()
+    started.end()
+    controller.closed.wait()

@@ -1,0 +1,97 @@
+"""Simulated time: what it governs, and the deadlines that it does not."""
+
+from builtin_interfaces.msg import Time
+from controller import OK, command
+from harness import LINK_STATES, QUICK, stamp_seconds
+from rosgraph_msgs.msg import Clock
+
+PLACE = (0.12, 0.0355, 0.21)
+PLACE_LINE = command("120.0", "35.5", "210.0")
+SIMULATED = {**QUICK, "home": list(PLACE), "use_sim_time": True}
+
+
+class Simulation:
+    """A /clock that can be paused: then it is published no more."""
+
+    def __init__(self, repeat, start=100.0):
+        self.now = start
+        self._repeat = repeat
+        self._clock = None
+        self.run()
+
+    def run(self):
+        self._clock = self._repeat(Clock, "/clock", self._tick, rate=50.0)
+
+    def pause(self):
+        self._clock.close()
+
+    def stamp(self, _):
+        """For a hand: simulated time."""
+        return _time(self.now)
+
+    def _tick(self):
+        self.now += 0.02
+        return Clock(clock=_time(self.now))
+
+
+def _time(seconds):
+    return Time(sec=int(seconds), nanosec=int(seconds % 1 * 1e9))
+
+
+def test_stamps_wait_for_the_first_clock_and_then_the_arm_follows(controller, bridge, hand, repeat):
+    status = bridge(controller, SIMULATED).status
+    tracker = hand(PLACE, stamp=lambda _: _time(100.0))
+    refused = status.wait(
+        lambda status: status.dropped_input > 0, state="CONNECTED", motion="DISARMED", reason="no /clock"
+    )
+    assert stamp_seconds(refused.stamp) == 0.0
+    controller.lines.assert_none()
+
+    simulation = Simulation(repeat)
+    tracker.stamp = simulation.stamp
+    tracking = status.wait(motion="TRACKING")
+    assert 100 <= stamp_seconds(tracking.stamp) < 200
+    controller.lines.wait(lambda line: line.data == PLACE_LINE)
+
+
+def test_a_stamp_of_the_wall_clock_is_refused_in_simulated_time(controller, bridge, hand, repeat):
+    status = bridge(controller, SIMULATED).status
+    Simulation(repeat)
+    hand(PLACE)
+    status.wait(motion="DISARMED", reason="s in the future")
+    controller.lines.assert_none()
+
+
+def test_a_clock_that_stops_does_not_stop_the_watchdogs(controller, bridge, hand, repeat):
+    status = bridge(controller, {**SIMULATED, "reply_timeout": 0.3, "link_timeout": 1.0}).status
+    simulation = Simulation(repeat)
+    tracker = hand(PLACE, stamp=simulation.stamp)
+    status.wait(motion="TRACKING")
+    simulation.pause()
+    tracker.stop()
+    held = status.wait(motion="HOLDING", reason="no new target")
+    frozen = stamp_seconds(held.stamp)
+    controller.lines.assert_none(after=controller.mark())
+
+    # The same for the link: unanswered, then given up, then tried again.
+    simulation.run()
+    tracker.position = (0.15, 0.0355, 0.21)
+    controller.reply = None
+    tracker.start()
+    status.wait(state="UNRESPONSIVE")
+    simulation.pause()
+    assert stamp_seconds(status.wait(state="BACKOFF").stamp) >= frozen
+    controller.connections.wait_count(2)
+    controller.reply = lambda line: OK
+    status.wait(state="CONNECTED")
+
+
+def test_the_watchdogs_keep_their_times_in_a_simulation_that_is_fast(controller, bridge, hand, repeat):
+    # Thirty times as fast as reality: what is a second old in simulation is 33 ms old, and fresh stamps are fresh.
+    status = bridge(controller, {**SIMULATED, "input_timeout": 5.0}).status
+    simulation = Simulation(repeat)
+    tick = simulation._tick
+    simulation._clock.make = lambda: [tick() for _ in range(30)][-1]
+    hand(PLACE, stamp=simulation.stamp)
+    tracking = status.wait(lambda status: stamp_seconds(status.stamp) > 130, motion="TRACKING")
+    assert LINK_STATES[tracking.state] == "CONNECTED"
