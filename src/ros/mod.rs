@@ -3,6 +3,8 @@
 //! [`RosNode`] creates every entity, then gives the node to one thread that takes messages and handles them there;
 //! [`Publishers`] is what the rest of the bridge tells its news to.
 
+pub mod arguments;
+pub mod clock;
 pub mod convert;
 pub mod node;
 pub mod params;

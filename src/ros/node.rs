@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::arguments;
+use super::clock::RosClock;
 use super::params::{Overrides, ParameterFaults, ParameterServer};
+use super::rosout;
 use super::services::Services;
 use super::source::Source;
-use super::status::{Publishers, RosClock};
+use super::status::Publishers;
 use crate::app::Bridge;
 use crate::config::Config;
 
@@ -16,7 +19,7 @@ use crate::config::Config;
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The arguments or a parameter file cannot be read.
-    #[error("ROS refused the arguments: {0}")]
+    #[error("bad arguments: {0}")]
     Arguments(String),
     /// A parameter is wrong.
     #[error(transparent)]
@@ -47,14 +50,18 @@ impl RosNode {
     /// # Errors
     /// Arguments that ROS does not take, parameters that are wrong, or what rcl says.
     pub fn create() -> Result<(Self, Publishers, Config), NodeError> {
+        arguments::check(std::env::args()).map_err(NodeError::Arguments)?;
         let context = context()?;
         let mut node = r2r::Node::create(context.clone(), NODE_NAME, "")?;
-        super::rosout::set_logger(node.logger());
+        rosout::set_logger(node.logger());
         let Overrides { parameters, config, use_sim_time } = Overrides::read(&node)?;
-        if use_sim_time {
+        let clock = if use_sim_time {
             node.get_time_source().enable_sim_time(&mut node)?;
-        }
-        let clock = RosClock(node.get_ros_clock());
+            RosClock::Simulated(node.get_ros_clock())
+        } else {
+            RosClock::System
+        };
+        rosout::publish_logs(&mut node, clock.clone())?;
         let publishers = Publishers::create(&mut node, clock.clone(), &config.base_frame)?;
         let services = Services::create(&mut node)?;
         let parameters = ParameterServer::create(&mut node, parameters, use_sim_time)?;
@@ -83,9 +90,10 @@ impl RosNode {
         Ok(())
     }
 
-    /// Handles what one spin has taken: people first, then the hand. Returns whether there was anything.
+    /// Handles what one spin has taken: a stop request, then the hand, then the rest. Returns whether there was
+    /// anything.
     fn handle(&mut self, bridge: &Bridge) -> bool {
-        let mut taken = self.services.answer(bridge);
+        let mut taken = self.services.answer_stop(bridge);
         while let Some(input) = self.source.take_gripper() {
             bridge.handle_gripper(input);
             taken = true;
@@ -94,7 +102,7 @@ impl RosNode {
             bridge.handle_target(target);
             taken = true;
         }
-        taken | self.parameters.answer()
+        taken | self.services.answer(bridge) | self.parameters.answer()
     }
 }
 
