@@ -13,7 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 use tokio_util::codec::Decoder;
 
@@ -38,7 +40,7 @@ struct Shared {
 struct Inner {
     joint: Joint,
     encoder: CommandEncoder,
-    outlet: Option<Arc<TcpStream>>,
+    outlet: Option<Arc<OwnedWriteHalf>>,
     line: Vec<u8>,
     face: Option<Face>,
     last_error: String,
@@ -131,6 +133,8 @@ impl Bridge {
         let (result, wake, news) = {
             let mut inner = self.lock();
             let result = event(&mut inner.joint, now);
+            // Twice, since a first command may end the approach that the event began: both are to be seen.
+            inner.note_changes(now);
             inner.transmit(now);
             inner.note_changes(now);
             (result, inner.wants_driver(now), !inner.outbox.is_empty())
@@ -234,7 +238,13 @@ impl Inner {
 /// and the last status has been told.
 pub async fn drive(bridge: Bridge, config: &Config, shutdown: impl Future<Output = ()>) {
     let transport = Transport::new(config.transport.clone());
-    let mut driver = Driver { bridge, unit: config.wire_unit, connection: None, attempt: None };
+    let mut driver = Driver {
+        bridge,
+        unit: config.wire_unit,
+        expect_reply: config.link.expect_reply,
+        connection: None,
+        attempt: None,
+    };
     let mut shutdown = std::pin::pin!(shutdown);
     let mut ticks = tokio::time::interval(STATUS_PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -247,15 +257,14 @@ pub async fn drive(bridge: Bridge, config: &Config, shutdown: impl Future<Output
             biased;
             () = &mut shutdown => break,
             result = next(attempt) => Woken::Connected(result),
-            () = readable(connection) => Woken::Readable,
-            () = writable(connection), if blocked => Woken::Writable,
+            woken = socket(connection, blocked) => woken,
             () = bridge.0.wake.notified() => Woken::Asked,
             () = sleep_until(deadline) => Woken::Timeout,
             _ = ticks.tick() => Woken::Tick,
         };
         match woken {
             Woken::Connected(result) => driver.handle_attempt(result),
-            Woken::Readable => driver.read(),
+            Woken::Read(result) => driver.handle_read(result),
             Woken::Writable => driver.bridge.with(|joint, now| joint.handle_writable(now)),
             Woken::Timeout => driver.bridge.with(|joint, now| joint.handle_timeout(now)),
             Woken::Asked => {}
@@ -271,7 +280,7 @@ pub async fn drive(bridge: Bridge, config: &Config, shutdown: impl Future<Output
 
 enum Woken {
     Connected(Result<TcpStream, LinkError>),
-    Readable,
+    Read(std::io::Result<usize>),
     Writable,
     Asked,
     Timeout,
@@ -281,6 +290,7 @@ enum Woken {
 struct Driver {
     bridge: Bridge,
     unit: WireUnit,
+    expect_reply: bool,
     connection: Option<Connection>,
     attempt: Option<Attempt>,
 }
@@ -288,7 +298,8 @@ struct Driver {
 type Attempt = Pin<Box<dyn Future<Output = Result<TcpStream, LinkError>> + Send>>;
 
 struct Connection {
-    stream: Arc<TcpStream>,
+    reader: OwnedReadHalf,
+    writer: Arc<OwnedWriteHalf>,
     buffer: BytesMut,
     decoder: ReplyDecoder,
 }
@@ -321,24 +332,41 @@ impl Driver {
         self.attempt = None;
         match result {
             Ok(stream) => {
-                let stream = Arc::new(stream);
+                let (reader, writer) = stream.into_split();
+                let writer = Arc::new(writer);
                 self.connection = Some(Connection {
-                    stream: Arc::clone(&stream),
+                    reader,
+                    writer: Arc::clone(&writer),
                     buffer: BytesMut::with_capacity(READ_BUFFER),
                     decoder: ReplyDecoder::new(self.unit),
                 });
-                self.bridge.lock().outlet = Some(stream);
+                self.bridge.lock().outlet = Some(writer);
                 self.bridge.with(|joint, now| joint.handle_connected(now));
             }
             Err(error) => self.bridge.with(|joint, now| joint.handle_failed(now, error)),
         }
     }
 
-    /// Takes what the socket holds, and handles the replies in it.
-    fn read(&mut self) {
+    /// Handles the replies in what has been read.
+    fn handle_read(&mut self, result: std::io::Result<usize>) {
         let Some(connection) = &mut self.connection else { return };
         let mut replies = Vec::new();
-        let end = connection.read(&mut replies);
+        let ended = matches!(result, Ok(0));
+        let end = match result {
+            Ok(0) => connection.decode(&mut replies, ReplyDecoder::decode_eof).and(Err(LinkError::Closed)),
+            Ok(_) => connection.decode(&mut replies, ReplyDecoder::decode),
+            Err(error) => Err(LinkError::Broken(error)),
+        };
+        let end = match end {
+            // What nobody waits for cannot be misunderstood.
+            Err(LinkError::Wire(error)) if !self.expect_reply => {
+                tracing::debug!(%error, "passed over");
+                connection.buffer.clear();
+                connection.decoder = ReplyDecoder::new(self.unit);
+                if ended { Err(LinkError::Closed) } else { Ok(()) }
+            }
+            end => end,
+        };
         let reported = replies.iter().filter_map(|reply| reply.state.clone()).map(Event::ArmState);
         self.bridge.lock().outbox.extend(reported);
         self.bridge.with(|joint, now| {
@@ -353,21 +381,6 @@ impl Driver {
 }
 
 impl Connection {
-    fn read(&mut self, replies: &mut Vec<Reply>) -> Result<(), LinkError> {
-        loop {
-            self.buffer.reserve(READ_BUFFER);
-            match self.stream.try_read_buf(&mut self.buffer) {
-                Ok(0) => {
-                    self.decode(replies, ReplyDecoder::decode_eof)?;
-                    return Err(LinkError::Closed);
-                }
-                Ok(_) => self.decode(replies, ReplyDecoder::decode)?,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(LinkError::Broken(error)),
-            }
-        }
-    }
-
     fn decode(
         &mut self,
         replies: &mut Vec<Reply>,
@@ -404,18 +417,16 @@ async fn next(attempt: &mut Option<Attempt>) -> Result<TcpStream, LinkError> {
     }
 }
 
-async fn readable(connection: &Option<Connection>) {
-    match connection {
+async fn socket(connection: &mut Option<Connection>, blocked: bool) -> Woken {
+    let Some(Connection { reader, writer, buffer, .. }) = connection else {
+        return std::future::pending().await;
+    };
+    buffer.reserve(READ_BUFFER);
+    tokio::select! {
+        biased;
+        result = reader.read_buf(buffer) => Woken::Read(result),
         // An error shows itself on reading.
-        Some(connection) => drop(connection.stream.readable().await),
-        None => std::future::pending().await,
-    }
-}
-
-async fn writable(connection: &Option<Connection>) {
-    match connection {
-        Some(connection) => drop(connection.stream.writable().await),
-        None => std::future::pending().await,
+        _ = writer.writable(), if blocked => Woken::Writable,
     }
 }
 

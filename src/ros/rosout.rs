@@ -29,6 +29,9 @@ pub fn install(arguments: impl Iterator<Item = String>) {
 /// # Errors
 /// What rcl says.
 pub fn publish_logs(node: &mut r2r::Node, clock: RosClock) -> r2r::Result<()> {
+    if std::env::args().any(|argument| argument == "--disable-rosout-logs") {
+        return Ok(());
+    }
     let (name, namespace) = (node.name()?, node.namespace()?);
     let publishers = node.get_publishers_info_by_topic("/rosout", false)?;
     if publishers.iter().any(|publisher| publisher.node_name == name && publisher.node_namespace == namespace)
