@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use aether_bridge::app::{self, Bridge};
-use aether_bridge::ros::{NodeError, RosNode, arguments, rosout};
+use aether_bridge::ros::{ContextError, NodeError, RosNode, arguments, rosout};
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -27,8 +27,10 @@ fn main() -> ExitCode {
             for line in format!("{error:#}").lines() {
                 eprintln!("aether_bridge: {line}");
             }
-            let misuse =
-                matches!(error.downcast_ref(), Some(NodeError::Arguments(_) | NodeError::Parameters(_)));
+            let misuse = matches!(
+                error.downcast_ref(),
+                Some(NodeError::Context(ContextError::Arguments(_)) | NodeError::Parameters(_))
+            );
             ExitCode::from(if misuse { 2 } else { 1 })
         }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 pub enum RosClock {
     /// The wall clock, read without a detour.
     System,
-    /// `/clock`, under `use_sim_time`.
+    /// The node's own clock, which follows `/clock` under `use_sim_time`.
     Simulated(Arc<Mutex<r2r::Clock>>),
 }
 

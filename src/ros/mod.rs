@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod clock;
+pub mod context;
 pub mod convert;
 pub mod node;
 pub mod params;
@@ -13,6 +14,7 @@ pub mod services;
 pub mod source;
 pub mod status;
 
+pub use context::ContextError;
 pub use node::{NodeError, RosNode};
 pub use params::ParameterFaults;
 pub use status::Publishers;

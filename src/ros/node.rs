@@ -2,11 +2,10 @@
 //! The node: every entity created first, then one thread that spins it and handles what it takes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::arguments;
 use super::clock::RosClock;
+use super::context::{ContextError, context};
 use super::params::{Overrides, ParameterFaults, ParameterServer};
 use super::rosout;
 use super::services::Services;
@@ -18,9 +17,9 @@ use crate::config::Config;
 /// Why there is no node.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The arguments or a parameter file cannot be read.
-    #[error("bad arguments: {0}")]
-    Arguments(String),
+    /// The arguments or a parameter file cannot be read, or ROS cannot be.
+    #[error(transparent)]
+    Context(#[from] ContextError),
     /// A parameter is wrong.
     #[error(transparent)]
     Parameters(#[from] ParameterFaults),
@@ -50,7 +49,6 @@ impl RosNode {
     /// # Errors
     /// Arguments that ROS does not take, parameters that are wrong, or what rcl says.
     pub fn create() -> Result<(Self, Publishers, Config), NodeError> {
-        arguments::check(std::env::args()).map_err(NodeError::Arguments)?;
         let context = context()?;
         let mut node = r2r::Node::create(context.clone(), NODE_NAME, "")?;
         rosout::set_logger(node.logger());
@@ -104,32 +102,6 @@ impl RosNode {
         }
         taken | self.services.answer(bridge) | self.parameters.answer()
     }
-}
-
-/// r2r panics where rcl refuses the arguments; the panic's words are rcl's.
-fn context() -> Result<r2r::Context, NodeError> {
-    let said = Arc::new(Mutex::new(None));
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new({
-        let said = Arc::clone(&said);
-        move |panic| {
-            let payload = panic.payload();
-            let words = payload
-                .downcast_ref::<String>()
-                .cloned()
-                .or(payload.downcast_ref::<&str>().map(ToString::to_string));
-            let words = words.unwrap_or_else(|| "no reason given".into());
-            said.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(words);
-        }
-    }));
-    let created = std::panic::catch_unwind(r2r::Context::create);
-    std::panic::set_hook(hook);
-    created
-        .map_err(|_| {
-            let words = said.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-            NodeError::Arguments(words.unwrap_or_else(|| "no reason given".into()))
-        })?
-        .map_err(NodeError::Ros)
 }
 
 const NODE_NAME: &str = "aether_bridge";
