@@ -72,7 +72,8 @@ impl HandNode {
     pub fn create() -> Result<Self, HandNodeError> {
         let mut node = r2r::Node::create(context()?, "hand_sim", "")?;
         rosout::set_logger(node.logger());
-        rosout::publish_logs(&mut node, RosClock::Simulated(node.get_ros_clock()))?;
+        let clock = RosClock::Simulated(node.get_ros_clock());
+        rosout::publish_logs(&mut node, clock)?;
         let parameters = parameters(&node)?;
         let Settings { hand, frame_id, gripper_type } = parameters.settings()?;
         // Reliable, so that it matches every subscription.
