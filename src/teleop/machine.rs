@@ -403,6 +403,20 @@ impl Teleop {
         self.watchdog.age(now)
     }
 
+    /// Why no target may move the arm at present, whatever else stands in the way.
+    pub fn input_obstacle(&self, now: Instant) -> Option<Obstacle> {
+        if let Some(fault) = self.watchdog.fault() {
+            return Some(Obstacle::Input(fault));
+        }
+        match self.watchdog.age(now) {
+            None => Some(Obstacle::NoInput),
+            Some(age) if !self.watchdog.is_fresh(now, self.config.input_timeout) => {
+                Some(Obstacle::Stale { age })
+            }
+            Some(_) => None,
+        }
+    }
+
     fn admit(&mut self, now: Instant, target: Target) -> Result<(Instant, Position, bool), InputFault> {
         let origin = self.watchdog.admit(now, target.stamp, self.config.input_timeout)?;
         let base = self.config.retarget.apply(target.position)?;
@@ -466,7 +480,6 @@ impl Teleop {
     }
 
     fn obstacle(&self, now: Instant) -> Option<Obstacle> {
-        let input_timeout = self.config.input_timeout;
         if self.shutting_down {
             return Some(Obstacle::ShuttingDown);
         }
@@ -481,14 +494,8 @@ impl Teleop {
         if self.walk.is_none() && !self.config.workspace.contains(self.start()) {
             return Some(Obstacle::ArmOutside(self.start()));
         }
-        if let Some(fault) = self.watchdog.fault() {
-            return Some(Obstacle::Input(fault));
-        }
-        match self.watchdog.age(now) {
-            None => Some(Obstacle::NoInput),
-            Some(age) if !self.watchdog.is_fresh(now, input_timeout) => Some(Obstacle::Stale { age }),
-            Some(_) => None,
-        }
+        self.input_obstacle(now)
+    }
     }
 
     fn pace(&self) -> Pace {

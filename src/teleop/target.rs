@@ -58,12 +58,14 @@ pub enum InputFault {
     },
     /// The stamp lies in the future.
     #[error(
-        "target refused: its stamp is {:.3} s in the future; are the clocks of the two machines synchronised?",
-        ahead.as_secs_f64()
+        "target refused: its stamp is {:.3} s in the future, more than {:.3} s; are the clocks of the two machines \
+         synchronised?", ahead.as_secs_f64(), limit.as_secs_f64()
     )]
     StampFromFuture {
         /// How far ahead of the node's clock.
         ahead: Duration,
+        /// How far it may be.
+        limit: Duration,
     },
     /// The stamp is older than the one before.
     #[error("target refused: its stamp is {:.3} s before the last one's; time jumped back", back.as_secs_f64())]

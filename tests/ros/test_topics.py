@@ -5,7 +5,7 @@ import re
 from aether_bridge.msg import ArmState
 from controller import OK, command
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from harness import LATCHED, QUICK, stamp_seconds
+from harness import LATCHED, QUICK, distance, stamp_seconds
 from rcl_interfaces.msg import Log
 
 PLACE = (0.12, 0.0355, 0.21)
@@ -30,7 +30,7 @@ def test_every_command_is_published_as_it_was_sent(controller, bridge, hand, pee
     for message in seen:
         # The numbers count the lines, from 1.
         line = controller.lines[message.seq - 1]
-        assert line.position == tuple(round(value, 6) for value in (message.position.x, message.position.y, message.position.z))
+        assert distance(line.position, (message.position.x, message.position.y, message.position.z)) < 1e-9
         assert message.gripper == line.gripper == "open"
         assert message.header.frame_id == "table"
         assert before <= stamp_seconds(message.header.stamp) <= before + 60
@@ -93,8 +93,8 @@ def test_diagnostics_tell_link_input_and_motion_apart(controller, bridge, hand, 
     def levels(array):
         return {status.name: LEVELS[status.level] for status in array.status}
 
-    def expect(link, input, motion):
-        wanted = {f"aether_bridge: {name}": level for name, level in zip(("link", "input", "motion"), (link, input, motion))}
+    def expect(*parts):
+        wanted = {f"aether_bridge: {name}": level for name, level in zip(("link", "input", "motion"), parts)}
         return arrays.wait(lambda array: levels(array) == wanted, len(arrays))
 
     expect("OK", "WARN", "WARN")
