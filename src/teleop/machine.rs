@@ -496,7 +496,6 @@ impl Teleop {
         }
         self.input_obstacle(now)
     }
-    }
 
     fn pace(&self) -> Pace {
         let period = self.config.ramp_period();
