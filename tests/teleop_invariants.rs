@@ -150,7 +150,9 @@ struct World {
     /// When the newest good target was taken; none after a refused one.
     good_input: Option<Instant>,
     last_stamp: Option<i64>,
-    /// A loss of link or input, a disarm or a stop since the last command.
+    /// Error replies in a row on this connection.
+    errors: u32,
+    /// A loss of link or input, a run of error replies, a disarm or a stop since the last command.
     interrupted: bool,
     gripper: GripperSide,
     permitted: bool,
@@ -192,6 +194,7 @@ impl World {
             acknowledged: None,
             good_input: None,
             last_stamp: None,
+            errors: 0,
             interrupted: true,
             gripper: GripperSide { wanted: Gripper::Open, since: now, stood: Vec::new() },
             last_gripper: Gripper::Open,
@@ -290,6 +293,7 @@ impl World {
     fn handle_link(&mut self, link: LinkView) {
         if link == LinkView::Down {
             self.in_flight.clear();
+            self.errors = 0;
             self.last_on_connection = None;
             self.permitted &= self.config.arming == Arming::Automatic;
         }
@@ -305,9 +309,12 @@ impl World {
         let command = self.in_flight.remove(0);
         if ok {
             self.acknowledged = Some(command.position);
+            self.errors = 0;
             self.teleop.handle_acknowledged(self.now, &command);
         } else {
             self.teleop.handle_rejected(self.now);
+            self.errors += 1;
+            self.interrupted |= self.errors >= self.config.error_limit;
         }
     }
 

@@ -102,6 +102,9 @@ fn at(x: f64, y: f64, z: f64) -> Position {
     Position::new(x, y, z).unwrap()
 }
 
+/// An acceleration that does not bind, for the tests of speed.
+const BRISK: (&str, Value) = ("limits.acceleration", Value::Real(100.0));
+
 #[test]
 fn it_arms_itself_when_the_link_is_up_and_the_input_has_been_good_for_settle_time() {
     let mut scene = Scene::new(&[]);
@@ -142,7 +145,7 @@ fn a_gap_or_a_refused_target_starts_the_settling_anew() {
 
 #[test]
 fn the_first_approach_ramps_from_home_at_approach_speed_and_then_tracks() {
-    let mut scene = Scene::new(&[]);
+    let mut scene = Scene::new(&[BRISK]);
     scene.hand = [0.25, 0.0, 0.2];
     scene.link(LinkView::Ready);
     scene.move_for(1400);
@@ -169,7 +172,7 @@ fn a_reported_position_is_where_the_first_approach_starts_when_nothing_was_ackno
 
 #[test]
 fn tracking_follows_at_the_speed_limit_goes_on_between_targets_and_falls_silent_at_the_goal() {
-    let mut scene = Scene::tracking(&[]);
+    let mut scene = Scene::tracking(&[BRISK]);
     scene.hand = [0.22, 0.0, 0.2];
     scene.target();
     scene.wait(150);
@@ -181,6 +184,26 @@ fn tracking_follows_at_the_speed_limit_goes_on_between_targets_and_falls_silent_
     let count = scene.sent.len();
     scene.wait(40);
     assert_eq!(scene.sent.len(), count, "the goal is reached and no target has come");
+}
+
+#[test]
+fn commands_speed_up_and_slow_down_by_the_acceleration_and_rest_at_the_target_without_overshoot() {
+    let mut scene = Scene::tracking(&[]);
+    scene.hand = [0.28, 0.0, 0.2];
+    scene.move_for(1500);
+    let xs: Vec<f64> = scene.positions().iter().map(|position| position.coordinates()[0]).collect();
+    let times: Vec<f64> = scene.sent.iter().map(|(at, _)| (*at - scene.sent[0].0).as_secs_f64()).collect();
+    let speeds: Vec<f64> =
+        xs.windows(2).zip(times.windows(2)).map(|(x, t)| (x[1] - x[0]) / (t[1] - t[0])).collect();
+    // 1 m/s² over 20 ms
+    assert!(speeds.windows(2).all(|pair| (pair[1] - pair[0]).abs() <= 0.0201), "{speeds:?}");
+    let fastest = speeds.iter().copied().fold(0.0, f64::max);
+    assert!((0.249..=0.2501).contains(&fastest), "{fastest}");
+    assert!(xs.iter().all(|x| *x <= 0.28), "{xs:?}");
+    assert_eq!(*xs.last().unwrap(), 0.28);
+    // 0.08 m at 0.25 m/s take 0.32 s, and 0.25 s more for speeding up and slowing down
+    let arrived = times[xs.iter().position(|x| *x == 0.28).unwrap()];
+    assert!(arrived < 0.65, "{arrived}");
 }
 
 #[test]
@@ -251,7 +274,7 @@ fn an_unresponsive_controller_holds_and_its_answer_is_followed_by_an_approach() 
 
 #[test]
 fn an_approach_waits_until_all_that_was_sent_has_been_answered() {
-    let mut scene = Scene::tracking(&[]);
+    let mut scene = Scene::tracking(&[BRISK]);
     scene.answers = false;
     scene.hand = [0.21, 0.0, 0.2];
     scene.move_for(100);
@@ -272,7 +295,7 @@ fn an_approach_waits_until_all_that_was_sent_has_been_answered() {
 
 #[test]
 fn after_refused_commands_the_approach_waits_for_the_way_back() {
-    let mut scene = Scene::tracking(&[("error_limit", Value::Integer(100))]);
+    let mut scene = Scene::tracking(&[("error_limit", Value::Integer(100)), BRISK]);
     scene.answers = false;
     scene.hand = [0.28, 0.0, 0.2];
     for _ in 0..40 {
