@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::teleop::{
-    Gripper, GripperInput, LinkView, Motion, Planned, Position, Refused, Stamp, Target, Teleop,
+    Gripper, GripperInput, InputFault, LinkView, Motion, Planned, Position, Refused, Stamp, Target, Teleop,
 };
 
 struct Scene {
@@ -248,17 +248,95 @@ fn a_stamp_makes_a_target_as_old_as_it_says() {
 
 #[test]
 fn targets_outside_the_workspace_are_clamped_or_refused() {
-    let mut scene = Scene::tracking(&[]);
+    let anywhere = ("limits.jump", Value::Integer(0));
+    let mut scene = Scene::tracking(&[anywhere.clone()]);
     scene.hand = [0.2, 0.0, -0.1];
     scene.move_for(2000);
     let (_, last) = scene.sent.last().unwrap();
     assert_eq!((last.command.position, last.clamped), (at(0.2, 0.0, 0.0), true));
-    let mut scene = Scene::tracking(&[("workspace.policy", text("reject"))]);
+    let mut scene = Scene::tracking(&[("workspace.policy", text("reject")), anywhere]);
     let fault =
         scene.teleop.handle_target(scene.now, Target::new(0.2, 0.0, -0.1, None).unwrap()).unwrap_err();
     assert_eq!(scene.motion(), Motion::Holding);
     assert_eq!(scene.reason(), format!("holding: {fault}"));
     assert_eq!(scene.teleop.counters().dropped_input, 1);
+}
+
+#[test]
+fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_hand() {
+    let mut scene = Scene::tracking(&[]);
+    let zero = |scene: &mut Scene| {
+        let target = Target::new(0.0, 0.0, 0.0, None).unwrap();
+        assert_eq!(scene.teleop.handle_target(scene.now, target), Err(InputFault::Zero));
+        scene.send();
+        scene.wait(10);
+    };
+    for _ in 0..10 {
+        zero(&mut scene);
+        assert_eq!(scene.motion(), Motion::Tracking);
+        scene.move_for(50);
+    }
+    zero(&mut scene);
+    zero(&mut scene);
+    assert_eq!(scene.motion(), Motion::Holding);
+    assert!(scene.reason().contains("all zero"), "{}", scene.reason());
+    let count = scene.sent.len();
+    (0..100).for_each(|_| zero(&mut scene));
+    assert_eq!(scene.sent.len(), count);
+    assert!(
+        scene.positions().iter().all(|position| *position == at(0.2, 0.0, 0.2)),
+        "nothing led to the origin"
+    );
+    scene.move_for(50);
+    assert!(scene.sent[count].1.approach);
+    let mut scene = Scene::tracking(&[
+        ("source.zero_is_lost", Value::Boolean(false)),
+        ("limits.jump", Value::Integer(0)),
+    ]);
+    scene.hand = [0.0; 3];
+    scene.move_for(2000);
+    assert_eq!(*scene.positions().last().unwrap(), at(0.0, 0.0, 0.0));
+}
+
+#[test]
+fn a_leap_of_the_target_holds_and_is_approached_once_it_has_stayed_there() {
+    let mut scene = Scene::tracking(&[]);
+    scene.hand = [0.2, 0.25, 0.2];
+    let leap = |scene: &mut Scene| {
+        let [x, y, z] = scene.hand;
+        scene.teleop.handle_target(scene.now, Target::new(x, y, z, None).unwrap())
+    };
+    for _ in 0..30 {
+        assert!(matches!(leap(&mut scene), Err(InputFault::Jump { .. })));
+        scene.wait(10);
+    }
+    assert_eq!((scene.motion(), scene.sent.len()), (Motion::Holding, 0));
+    assert!(scene.reason().contains("leapt by 0.250 m"), "{}", scene.reason());
+    scene.move_for(100);
+    assert_eq!(scene.motion(), Motion::Approach);
+    assert!(scene.positions()[0].distance(at(0.2, 0.0, 0.2)) < 0.004);
+}
+
+#[test]
+fn after_a_loss_the_hand_may_come_back_anywhere() {
+    let mut scene = Scene::tracking(&[]);
+    scene.wait(1000);
+    scene.hand = [0.2, 0.25, 0.2];
+    scene.target();
+    assert_eq!(scene.motion(), Motion::Approach);
+}
+
+#[test]
+fn an_arm_outside_the_workspace_is_not_commanded_into_it() {
+    let mut scene = Scene::new(&[]);
+    scene.teleop.handle_reported(at(0.5, 0.0, 0.2));
+    scene.link(LinkView::Ready);
+    scene.move_for(3000);
+    assert!(scene.sent.is_empty());
+    assert!(scene.reason().contains("the arm is at [0.500, 0.000, 0.200] m, outside"), "{}", scene.reason());
+    scene.teleop.handle_reported(at(0.3, 0.0, 0.2));
+    scene.move_for(50);
+    assert_eq!(scene.motion(), Motion::Approach);
 }
 
 #[test]

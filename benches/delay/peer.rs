@@ -35,11 +35,12 @@ impl Program {
     }
 }
 
-const BRIDGE_PARAMETERS: [&str; 7] = [
+const BRIDGE_PARAMETERS: [&str; 8] = [
     "host:=127.0.0.1",
     "command_rate:=0.0",
     "settle_time:=0.1",
     "limits.speed:=10.0",
+    "limits.acceleration:=1000.0",
     "approach_speed:=10.0",
     "workspace.min:=[-100.0,-100.0,-100.0]",
     "workspace.max:=[100.0,100.0,100.0]",

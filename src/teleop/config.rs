@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::command::{Gripper, Position};
 use super::gripper::GripperConfig;
+use super::jump::JumpConfig;
 use super::limiter::Limits;
 use super::retarget::Retarget;
 use super::workspace::Workspace;
@@ -26,6 +27,10 @@ pub struct TeleopConfig {
     pub settle_time: Duration,
     /// Input older than this never moves the arm.
     pub input_timeout: Duration,
+    /// Whether a target that is all zero means that the tracker sees no hand.
+    pub zero_is_lost: bool,
+    /// What counts as a leap of the target.
+    pub jump: JumpConfig,
     /// The least time between two commands; `None`: a command for every target.
     pub command_period: Option<Duration>,
     /// Where commands may lie.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::command::{Command, Position};
 use super::config::{Arming, TeleopConfig};
 use super::gripper::{GripperDecider, GripperInput};
+use super::jump::JumpGuard;
 use super::limiter::{Limiter, Pace, Step};
 use super::reason::{Disarmed, Obstacle, Reason};
 use super::target::{InputFault, Target};
@@ -90,6 +91,9 @@ pub struct Teleop {
     state: State,
     link: LinkView,
     watchdog: Watchdog,
+    /// Targets in a row that were all zero.
+    zeros: u32,
+    jump: JumpGuard,
     goal: Option<Goal>,
     gripper: GripperDecider,
     /// The walk of the present motion; none before its first command.
@@ -152,6 +156,8 @@ impl Teleop {
             state: State::Disarmed(permission),
             link: LinkView::Down,
             watchdog: Watchdog::default(),
+            zeros: 0,
+            jump: JumpGuard::default(),
             goal: None,
             gripper: GripperDecider::new(config.initial_gripper),
             walk: None,
@@ -169,8 +175,16 @@ impl Teleop {
     /// Takes a sample of the target.
     ///
     /// # Errors
-    /// Why it was refused. The machine has taken note of it: motion holds until the next good sample.
+    /// Why it was refused. The machine has taken note of it: motion holds until the next good sample, but for a single
+    /// zero, which is passed over.
     pub fn handle_target(&mut self, now: Instant, target: Target) -> Result<(), InputFault> {
+        let zero = self.config.zero_is_lost && target.is_zero();
+        self.zeros = if zero { self.zeros.saturating_add(1) } else { 0 };
+        if self.zeros == 1 {
+            // Trackers slip in single zeros in mid-motion: it is no target, and no loss either.
+            self.counters.dropped_input += 1;
+            return Err(InputFault::Zero);
+        }
         match self.admit(now, target) {
             Ok((origin, position, clamped)) => {
                 self.watchdog.handle_good(now, origin, self.config.input_timeout);
@@ -418,8 +432,17 @@ impl Teleop {
     }
 
     fn admit(&mut self, now: Instant, target: Target) -> Result<(Instant, Position, bool), InputFault> {
-        let origin = self.watchdog.admit(now, target.stamp, self.config.input_timeout)?;
+        if self.zeros > 0 {
+            return Err(InputFault::Zero);
+        }
+        let input_timeout = self.config.input_timeout;
+        let origin = self.watchdog.admit(now, target.stamp, input_timeout)?;
         let base = self.config.retarget.apply(target.position)?;
+        let leapt = matches!(self.watchdog.fault(), Some(InputFault::Jump { .. }));
+        if !leapt && !self.watchdog.is_fresh(now, input_timeout) {
+            self.jump.forget();
+        }
+        self.jump.admit(now, base, &self.config.jump)?;
         let (position, clamped) = self.config.workspace.admit(base)?;
         Ok((origin, position, clamped))
     }

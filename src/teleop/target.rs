@@ -14,6 +14,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether every coordinate is zero.
+    pub fn is_zero(&self) -> bool {
+        self.position.coordinates() == [0.0; 3]
+    }
+
     /// A target from coordinates in metres and an optional stamp.
     ///
     /// # Errors
@@ -72,6 +77,20 @@ pub enum InputFault {
     StampBackwards {
         /// How far back.
         back: Duration,
+    },
+    /// All zero, which is what many trackers say when they see no hand.
+    #[error("target refused: all zero, which is taken for a lost hand (source.zero_is_lost)")]
+    Zero,
+    /// Too far from the one before.
+    #[error(
+        "target refused: it leapt by {distance:.3} m, more than limits.jump; it is believed when it has stayed there \
+         for {:.1} s", confirm.as_secs_f64()
+    )]
+    Jump {
+        /// From the last good target, in metres, in the arm's base frame.
+        distance: f64,
+        /// `limits.jump_confirm`.
+        confirm: Duration,
     },
     /// The node runs on simulated time and has none yet.
     #[error("target refused: use_sim_time is true and no /clock has been received")]
