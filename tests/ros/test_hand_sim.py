@@ -130,7 +130,7 @@ def test_its_parameters_are_described_and_read_only(peer):
         (["-p", "rate:=0.0"], "parameter 'rate' is 0.0; it must be from 0.1 to 1000.0 Hz"),
         (["-p", "on_loss:=freeze"], "parameter 'on_loss' is 'freeze'; it must be one of: 'silent', 'zeros', 'repeat'"),
         (["-p", "box.max:=[0.1,0.2,0.3]"], "which is [0.1, 0.2, 0.3]"),
-        (["-p"], "ROS refused the arguments"),
+        (["-p"], "bad arguments: '-p' wants a value"),
     ],
     ids=["out of range", "no such choice", "box without an inside", "half an argument"],
 )
