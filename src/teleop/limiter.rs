@@ -129,8 +129,8 @@ impl Limiter {
         if !self.resting || elapsed <= pace.period {
             return (self.velocity, elapsed.min(pace.longest));
         }
-        // It has stood since one period after the last command, and a rest is no credit to be spent at once.
-        (Vector3::zeros(), (elapsed - pace.period).min(pace.period))
+        // It stands, and a rest is no credit to be spent at once.
+        (Vector3::zeros(), pace.period)
     }
 
     fn stay(&self) -> Step {

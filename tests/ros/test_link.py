@@ -59,7 +59,8 @@ def test_killing_the_controller_shows_backoff_and_holding_and_its_return_is_an_a
 
 
 def test_a_command_that_was_never_answered_is_not_sent_again(controller, bridge, hand):
-    status = bridge(controller, {**AT_PLACE, "reply_timeout": 5.0, "link_timeout": 9.0, "command_rate": 5.0}).status
+    brisk = {"reply_timeout": 5.0, "link_timeout": 9.0, "command_rate": 5.0, "limits.acceleration": 100.0}
+    status = bridge(controller, {**AT_PLACE, **brisk}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     # The next command to elsewhere is a long step away, and gets no answer.

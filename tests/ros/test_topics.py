@@ -16,7 +16,7 @@ LEVELS = {DiagnosticStatus.OK: "OK", DiagnosticStatus.WARN: "WARN", DiagnosticSt
 def test_every_command_is_published_as_it_was_sent(controller, bridge, hand, peer):
     commands = peer.commands()
     before = peer.node.get_clock().now().nanoseconds * 1e-9
-    status = bridge(controller, {**AT_PLACE, "base_frame": "table"}).status
+    status = bridge(controller, {**AT_PLACE, "base_frame": "table", "limits.jump": 0.0}).status
     tracker = hand((0.2, 0.0355, 0.21))
     status.wait(motion="TRACKING")
     tracker.position = (0.5, 0.0355, 0.21)
