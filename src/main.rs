@@ -9,12 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use aether_bridge::app::{self, Bridge};
-use aether_bridge::ros::{NodeError, RosNode, rosout};
+use aether_bridge::ros::{ContextError, NodeError, RosNode, arguments, rosout};
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 fn main() -> ExitCode {
+    if std::env::args().skip(1).any(|argument| argument == "--help" || argument == "-h") {
+        println!("{}", arguments::HELP);
+        return ExitCode::SUCCESS;
+    }
     rosout::install(std::env::args());
     let result = run();
     match &result {
@@ -23,8 +27,10 @@ fn main() -> ExitCode {
             for line in format!("{error:#}").lines() {
                 eprintln!("aether_bridge: {line}");
             }
-            let misuse =
-                matches!(error.downcast_ref(), Some(NodeError::Arguments(_) | NodeError::Parameters(_)));
+            let misuse = matches!(
+                error.downcast_ref(),
+                Some(NodeError::Context(ContextError::Arguments(_)) | NodeError::Parameters(_))
+            );
             ExitCode::from(if misuse { 2 } else { 1 })
         }
     }

@@ -41,6 +41,8 @@ pub struct Status {
     pub round_trips: RoundTrips,
     /// Age of the newest good target; `None` before the first, or after a refused one.
     pub input_age: Option<Duration>,
+    /// Why no target may move the arm at present, whatever else stands in the way; empty if one may.
+    pub input_fault: String,
 }
 
 /// A command as sent; becomes `ArmCommand`.

@@ -11,6 +11,7 @@ use aether_bridge::sim::{ArmSim, ArmSimConfig, Ended, Fault};
 use aether_bridge::status::{Observer, SentCommand, Status};
 use aether_bridge::teleop::{Motion, Target};
 use aether_bridge::wire::ReportedState;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -259,7 +260,10 @@ async fn a_run_of_error_replies_holds_motion_and_the_controller_s_recovery_ends_
     scene.tracking().await;
     sim.set_fault(Some(Fault::Error("joint 3 too hot".into())));
     let status = scene.until("held", |status| status.motion == Motion::Holding).await;
-    assert_eq!(status.reason, "holding: the controller refused 5 commands in a row");
+    assert_eq!(
+        status.reason,
+        "holding: the controller refused 5 commands in a row, lastly with 'joint 3 too hot'"
+    );
     sim.set_fault(None);
     scene.tracking().await;
 }
@@ -332,6 +336,44 @@ async fn a_peer_that_never_reads_neither_blocks_the_hand_nor_gets_a_queue() {
     let known = ["receive window", "has not read"];
     assert!(known.iter().any(|words| status.last_error.contains(words)), "{}", status.last_error);
     assert!(status.sent < 5_000, "{} commands were queued in buffers", status.sent);
+}
+
+/// A controller that says `line` for every line it hears.
+async fn parrot(line: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut bytes = [0; 1024];
+            while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {
+                stream.write_all(line.as_bytes()).await.unwrap();
+            }
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_controller_that_ends_its_replies_by_their_last_brace_works() {
+    let port = parrot(r#"{"status": "ok", "message": "Command received"}"#).await;
+    let mut scene = Scene::start(port, &[]);
+    scene.move_hand(Some(HERE));
+    let status = scene.until("answered", |status| status.acknowledged > 20).await;
+    assert_eq!(status.last_error, "");
+}
+
+#[tokio::test]
+async fn what_is_no_reply_ends_the_connection_only_where_replies_are_expected() {
+    let port = parrot("hello\n").await;
+    let mut scene = Scene::start(port, &[]);
+    scene.move_hand(Some(HERE));
+    let status = scene.until("lost", |status| status.state == LinkState::Backoff).await;
+    assert!(status.last_error.contains("hello"), "{}", status.last_error);
+    drop(scene);
+    let mut scene = Scene::start(port, &[("expect_reply", Value::Boolean(false))]);
+    scene.move_hand(Some(HERE));
+    let status = scene.until("many sent", |status| status.sent > 50).await;
+    assert_eq!(status.last_error, "");
 }
 
 #[tokio::test]

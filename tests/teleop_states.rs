@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::teleop::{
-    Gripper, GripperInput, LinkView, Motion, Planned, Position, Refused, Stamp, Target, Teleop,
+    Gripper, GripperInput, InputFault, LinkView, Motion, Planned, Position, Refused, Stamp, Target, Teleop,
 };
 
 struct Scene {
@@ -102,6 +102,9 @@ fn at(x: f64, y: f64, z: f64) -> Position {
     Position::new(x, y, z).unwrap()
 }
 
+/// An acceleration that does not bind, for the tests of speed.
+const BRISK: (&str, Value) = ("limits.acceleration", Value::Real(100.0));
+
 #[test]
 fn it_arms_itself_when_the_link_is_up_and_the_input_has_been_good_for_settle_time() {
     let mut scene = Scene::new(&[]);
@@ -142,7 +145,7 @@ fn a_gap_or_a_refused_target_starts_the_settling_anew() {
 
 #[test]
 fn the_first_approach_ramps_from_home_at_approach_speed_and_then_tracks() {
-    let mut scene = Scene::new(&[]);
+    let mut scene = Scene::new(&[BRISK]);
     scene.hand = [0.25, 0.0, 0.2];
     scene.link(LinkView::Ready);
     scene.move_for(1400);
@@ -169,7 +172,7 @@ fn a_reported_position_is_where_the_first_approach_starts_when_nothing_was_ackno
 
 #[test]
 fn tracking_follows_at_the_speed_limit_goes_on_between_targets_and_falls_silent_at_the_goal() {
-    let mut scene = Scene::tracking(&[]);
+    let mut scene = Scene::tracking(&[BRISK]);
     scene.hand = [0.22, 0.0, 0.2];
     scene.target();
     scene.wait(150);
@@ -181,6 +184,26 @@ fn tracking_follows_at_the_speed_limit_goes_on_between_targets_and_falls_silent_
     let count = scene.sent.len();
     scene.wait(40);
     assert_eq!(scene.sent.len(), count, "the goal is reached and no target has come");
+}
+
+#[test]
+fn commands_speed_up_and_slow_down_by_the_acceleration_and_rest_at_the_target_without_overshoot() {
+    let mut scene = Scene::tracking(&[]);
+    scene.hand = [0.28, 0.0, 0.2];
+    scene.move_for(1500);
+    let xs: Vec<f64> = scene.positions().iter().map(|position| position.coordinates()[0]).collect();
+    let times: Vec<f64> = scene.sent.iter().map(|(at, _)| (*at - scene.sent[0].0).as_secs_f64()).collect();
+    let speeds: Vec<f64> =
+        xs.windows(2).zip(times.windows(2)).map(|(x, t)| (x[1] - x[0]) / (t[1] - t[0])).collect();
+    // 1 m/s² over 20 ms
+    assert!(speeds.windows(2).all(|pair| (pair[1] - pair[0]).abs() <= 0.0201), "{speeds:?}");
+    let fastest = speeds.iter().copied().fold(0.0, f64::max);
+    assert!((0.249..=0.2501).contains(&fastest), "{fastest}");
+    assert!(xs.iter().all(|x| *x <= 0.28), "{xs:?}");
+    assert_eq!(*xs.last().unwrap(), 0.28);
+    // 0.08 m at 0.25 m/s take 0.32 s, and 0.25 s more for speeding up and slowing down
+    let arrived = times[xs.iter().position(|x| *x == 0.28).unwrap()];
+    assert!(arrived < 0.65, "{arrived}");
 }
 
 #[test]
@@ -225,17 +248,95 @@ fn a_stamp_makes_a_target_as_old_as_it_says() {
 
 #[test]
 fn targets_outside_the_workspace_are_clamped_or_refused() {
-    let mut scene = Scene::tracking(&[]);
+    let anywhere = ("limits.jump", Value::Integer(0));
+    let mut scene = Scene::tracking(&[anywhere.clone()]);
     scene.hand = [0.2, 0.0, -0.1];
     scene.move_for(2000);
     let (_, last) = scene.sent.last().unwrap();
     assert_eq!((last.command.position, last.clamped), (at(0.2, 0.0, 0.0), true));
-    let mut scene = Scene::tracking(&[("workspace.policy", text("reject"))]);
+    let mut scene = Scene::tracking(&[("workspace.policy", text("reject")), anywhere]);
     let fault =
         scene.teleop.handle_target(scene.now, Target::new(0.2, 0.0, -0.1, None).unwrap()).unwrap_err();
     assert_eq!(scene.motion(), Motion::Holding);
     assert_eq!(scene.reason(), format!("holding: {fault}"));
     assert_eq!(scene.teleop.counters().dropped_input, 1);
+}
+
+#[test]
+fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_hand() {
+    let mut scene = Scene::tracking(&[]);
+    let zero = |scene: &mut Scene| {
+        let target = Target::new(0.0, 0.0, 0.0, None).unwrap();
+        assert_eq!(scene.teleop.handle_target(scene.now, target), Err(InputFault::Zero));
+        scene.send();
+        scene.wait(10);
+    };
+    for _ in 0..10 {
+        zero(&mut scene);
+        assert_eq!(scene.motion(), Motion::Tracking);
+        scene.move_for(50);
+    }
+    zero(&mut scene);
+    zero(&mut scene);
+    assert_eq!(scene.motion(), Motion::Holding);
+    assert!(scene.reason().contains("all zero"), "{}", scene.reason());
+    let count = scene.sent.len();
+    (0..100).for_each(|_| zero(&mut scene));
+    assert_eq!(scene.sent.len(), count);
+    assert!(
+        scene.positions().iter().all(|position| *position == at(0.2, 0.0, 0.2)),
+        "nothing led to the origin"
+    );
+    scene.move_for(50);
+    assert!(scene.sent[count].1.approach);
+    let mut scene = Scene::tracking(&[
+        ("source.zero_is_lost", Value::Boolean(false)),
+        ("limits.jump", Value::Integer(0)),
+    ]);
+    scene.hand = [0.0; 3];
+    scene.move_for(2000);
+    assert_eq!(*scene.positions().last().unwrap(), at(0.0, 0.0, 0.0));
+}
+
+#[test]
+fn a_leap_of_the_target_holds_and_is_approached_once_it_has_stayed_there() {
+    let mut scene = Scene::tracking(&[]);
+    scene.hand = [0.2, 0.25, 0.2];
+    let leap = |scene: &mut Scene| {
+        let [x, y, z] = scene.hand;
+        scene.teleop.handle_target(scene.now, Target::new(x, y, z, None).unwrap())
+    };
+    for _ in 0..30 {
+        assert!(matches!(leap(&mut scene), Err(InputFault::Jump { .. })));
+        scene.wait(10);
+    }
+    assert_eq!((scene.motion(), scene.sent.len()), (Motion::Holding, 0));
+    assert!(scene.reason().contains("leapt by 0.250 m"), "{}", scene.reason());
+    scene.move_for(100);
+    assert_eq!(scene.motion(), Motion::Approach);
+    assert!(scene.positions()[0].distance(at(0.2, 0.0, 0.2)) < 0.004);
+}
+
+#[test]
+fn after_a_loss_the_hand_may_come_back_anywhere() {
+    let mut scene = Scene::tracking(&[]);
+    scene.wait(1000);
+    scene.hand = [0.2, 0.25, 0.2];
+    scene.target();
+    assert_eq!(scene.motion(), Motion::Approach);
+}
+
+#[test]
+fn an_arm_outside_the_workspace_is_not_commanded_into_it() {
+    let mut scene = Scene::new(&[]);
+    scene.teleop.handle_reported(at(0.5, 0.0, 0.2));
+    scene.link(LinkView::Ready);
+    scene.move_for(3000);
+    assert!(scene.sent.is_empty());
+    assert!(scene.reason().contains("the arm is at [0.500, 0.000, 0.200] m, outside"), "{}", scene.reason());
+    scene.teleop.handle_reported(at(0.3, 0.0, 0.2));
+    scene.move_for(50);
+    assert_eq!(scene.motion(), Motion::Approach);
 }
 
 #[test]
@@ -251,7 +352,7 @@ fn an_unresponsive_controller_holds_and_its_answer_is_followed_by_an_approach() 
 
 #[test]
 fn an_approach_waits_until_all_that_was_sent_has_been_answered() {
-    let mut scene = Scene::tracking(&[]);
+    let mut scene = Scene::tracking(&[BRISK]);
     scene.answers = false;
     scene.hand = [0.21, 0.0, 0.2];
     scene.move_for(100);
@@ -272,7 +373,7 @@ fn an_approach_waits_until_all_that_was_sent_has_been_answered() {
 
 #[test]
 fn after_refused_commands_the_approach_waits_for_the_way_back() {
-    let mut scene = Scene::tracking(&[("error_limit", Value::Integer(100))]);
+    let mut scene = Scene::tracking(&[("error_limit", Value::Integer(100)), BRISK]);
     scene.answers = false;
     scene.hand = [0.28, 0.0, 0.2];
     for _ in 0..40 {

@@ -98,7 +98,7 @@ def find_program(name: str) -> pathlib.Path:
     try:
         return pathlib.Path(get_package_prefix(PACKAGE), "lib", PACKAGE, name)
     except PackageNotFoundError:
-        raise ValueError(f"the package {PACKAGE} is not installed where AMENT_PREFIX_PATH says; run make build first") from None
+        raise ValueError(f"{PACKAGE} is not installed in any prefix of AMENT_PREFIX_PATH; run make build") from None
 
 
 def free_port() -> int:
@@ -108,18 +108,30 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def free_domain() -> int:
-    """A ROS domain that nobody on this machine uses: the UDP port that its first participant would take is free."""
-    first = os.getpid()
-    for domain in ((first + offset) % 100 + 1 for offset in range(100)):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+class Domain:
+    """A ROS domain to itself, for as long as this lives: neither another demo nor a test takes it."""
+
+    def __init__(self) -> None:
+        first = os.getpid()
+        for number in ((first + offset) % 100 + 1 for offset in range(100)):
+            # A name that the kernel gives out once, and forgets with the process. The tests take theirs like this too.
+            self._holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
-                # 7400 + 250 * domain + 10 + 2 * participant: the DDS specification's port for discovery.
-                probe.bind(("0.0.0.0", 7400 + 250 * domain + 10))
-                return domain
+                self._holder.bind(f"\0aether_bridge_test_domain_{number}")
+                _check_unused(number)
             except OSError:
+                self._holder.close()
                 continue
-    raise ValueError("all ROS domains from 1 to 100 are in use on this machine")
+            self.number = number
+            return
+        raise ValueError("all ROS domains from 1 to 100 are in use on this machine")
+
+
+def _check_unused(domain: int) -> None:
+    """Raises OSError if a ROS node on this machine is in the domain: by the port that the first one there takes."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # 7400 + 250 * domain + 10 + 2 * participant: the DDS specification's port for discovery.
+        probe.bind(("0.0.0.0", 7400 + 250 * domain + 10))
 
 
 def _end_with_parent() -> None:

@@ -23,7 +23,7 @@ class Timeline:
         """When a message was stamped, in seconds since the start."""
         return stamp.sec + stamp.nanosec * 1e-9 - self._start_of_stamps
 
-    def head(self, seconds: float, domain: str) -> None:
+    def head(self, seconds: float, domain: int) -> None:
         self.print("aether_bridge demo", "bold")
         self.print(f"  {ARROWS}")
         self.print(f"  About {seconds:g} s, on this machine alone (ROS_DOMAIN_ID {domain}). Half-way the arm's controller,")
@@ -31,7 +31,7 @@ class Timeline:
         self.print("")
 
     def say(self, who: str, what: str, state: str = "", style: str = "") -> None:
-        """One line: who, what happened, and the state that it led to. `style` is of the state, or else of the words."""
+        """One line: who, what happened, the state it led to. `style` is of the state, or else of the words."""
         first, *rest = what.split("\n")
         # Padded before they are painted: escape sequences have no width.
         columns = f"{state:<14}" if state else ""

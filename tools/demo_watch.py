@@ -145,7 +145,7 @@ class News:
         if state == "BACKOFF":
             self._failures = status.attempts
         if state == "CONNECTED" and self._failures:
-            words += f", after {self._failures} attempts that failed"
+            words += f", after {self._failures} failed attempt{'s' if self._failures > 1 else ''}"
             self._failures = 0
         if (state, words) == self._link or (state == "CONNECTING" and self._link and self._link[0] == "BACKOFF"):
             return None
@@ -174,7 +174,7 @@ class Second:
     def __init__(self) -> None:
         self._started = None
         self._commands = 0
-        self._command = self._status = self._told = None
+        self._command = self._status = None
 
     def handle_command(self, command: ArmCommand) -> None:
         self._commands += 1
@@ -195,15 +195,11 @@ class Second:
         if rate == 0.0:
             return None
         where, status = self._command.position, self._status
-        line = (
+        return (
             f"{rate:3.0f} commands/s   x {where.x * 1e3:5.0f}  y {where.y * 1e3:5.0f}  z {where.z * 1e3:5.0f} mm"
-            f"   {self._command.gripper:<6}   {self._replies()}, in {status.rtt_last * 1e3:.1f} ms"
+            f"   {self._command.gripper:<6}   {status.acknowledged:4d} of {status.sent} answered"
+            f"{self._refused()}, the last in {status.rtt_last * 1e3:.1f} ms"
         )
-        self._told = status
-        return line
 
-    def _replies(self) -> str:
-        """Replies since the last line; counted by the bridge, which tells at least twice a second."""
-        before = self._told.acknowledged if self._told else 0
-        rejected = self._status.rejected - (self._told.rejected if self._told else 0)
-        return f"{self._status.acknowledged - before:3d} ok" + (f", {rejected} refused" if rejected else "")
+    def _refused(self) -> str:
+        return f", {self._status.rejected} refused" if self._status.rejected else ""

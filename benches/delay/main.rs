@@ -58,6 +58,7 @@ fn main() -> anyhow::Result<()> {
             for (program, rounds) in programs.iter().zip(&mut rounds) {
                 let plan = round::Plan { rate, seconds: arguments.seconds, interrupted: &interrupted };
                 let round = round::run(program, &mut tracker, &plan)
+                    .inspect_err(|_| eprintln!())
                     .with_context(|| format!("{} at {rate} Hz", program.name))?;
                 eprint!("  {} {:.1} µs", program.name, report::micros(round.percentile(0.5)));
                 rounds.push(round);

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -35,17 +35,18 @@ impl Program {
     }
 }
 
-const BRIDGE_PARAMETERS: [&str; 7] = [
+const BRIDGE_PARAMETERS: [&str; 8] = [
     "host:=127.0.0.1",
     "command_rate:=0.0",
     "settle_time:=0.1",
     "limits.speed:=10.0",
+    "limits.acceleration:=1000.0",
     "approach_speed:=10.0",
     "workspace.min:=[-100.0,-100.0,-100.0]",
     "workspace.max:=[100.0,100.0,100.0]",
 ];
 
-/// A running program. Killed when dropped before it was stopped.
+/// A running program. Ended when dropped; drop its connection first.
 pub struct Peer<'a> {
     program: &'a Program,
     child: Child,
@@ -105,19 +106,24 @@ impl<'a> Peer<'a> {
 
     /// Ends it in order. Its connection must have been closed.
     pub fn stop(mut self) -> anyhow::Result<()> {
-        if self.program.ends_on_request {
+        match self.end()? {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => bail!("{} ended with {status}\n{}", self.program.name, self.printed()),
+            None => bail!("{} has not ended in {STOP_TIMEOUT:?}\n{}", self.program.name, self.printed()),
+        }
+    }
+
+    /// Asks it to end and waits until it has, or for long enough.
+    fn end(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        if self.program.ends_on_request && self.child.try_wait()?.is_none() {
             let pid = Pid::from_raw(self.child.id().try_into()?).context("the process has no number")?;
             kill_process(pid, Signal::TERM)?;
         }
         let deadline = Instant::now() + STOP_TIMEOUT;
         loop {
             match self.child.try_wait()? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => bail!("{} ended with {status}\n{}", self.program.name, self.printed()),
-                None if Instant::now() > deadline => {
-                    bail!("{} has not ended in {STOP_TIMEOUT:?}\n{}", self.program.name, self.printed())
-                }
-                None => std::thread::sleep(Duration::from_millis(10)),
+                None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+                status => return Ok(status),
             }
         }
     }
@@ -130,7 +136,9 @@ impl<'a> Peer<'a> {
 
 impl Drop for Peer<'_> {
     fn drop(&mut self) {
-        // Both fail harmlessly where it has ended.
+        // Killed, it would leave its shared memory behind: only where asking does not help. All of this fails harmlessly
+        // where it has ended.
+        let _ = self.end();
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -19,6 +19,8 @@ pub struct Joint {
     link: Link,
     view: LinkView,
     peer: String,
+    /// What the controller said of the last command that it refused.
+    refusal: String,
     seq: u64,
 }
 
@@ -42,6 +44,7 @@ impl Joint {
             link: Link::new(link, now, seed),
             view: LinkView::Down,
             peer,
+            refusal: String::new(),
             seq: 0,
         }
     }
@@ -117,6 +120,7 @@ impl Joint {
             Ok(Outcome::Acknowledged(command)) => self.teleop.handle_acknowledged(now, &command),
             Ok(Outcome::Rejected(_)) => {
                 tracing::debug!(message = reply.message, "command refused by the controller");
+                self.refusal.clone_from(&reply.message);
                 self.teleop.handle_rejected(now);
             }
             Ok(Outcome::Ignored) | Err(_) => {}
@@ -235,6 +239,7 @@ impl Joint {
             dropped_input: teleop.dropped_input,
             round_trips: self.link.round_trips(),
             input_age: self.teleop.input_age(now),
+            input_fault: self.teleop.input_obstacle(now).map(|fault| fault.to_string()).unwrap_or_default(),
         }
     }
 
@@ -248,6 +253,9 @@ impl Joint {
                 format!("{reason}: {error}; next attempt in {:.1} s", wait.as_secs_f64())
             }
             (Some(Obstacle::LinkDown), Some(error), None) => format!("{reason}: {error}; trying again"),
+            (Some(Obstacle::ErrorReplies(_)), ..) if !self.refusal.is_empty() => {
+                format!("{reason}, lastly with '{}'", self.refusal)
+            }
             _ => reason.to_string(),
         }
     }

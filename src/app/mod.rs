@@ -5,23 +5,22 @@
 //! thread that takes a message from ROS handles it and writes the command to the socket itself, without waking
 //! another; [`drive`] owns what takes time: connecting, reading replies, and the timers.
 
+mod driver;
 pub mod joint;
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+pub use driver::drive;
 
-use bytes::BytesMut;
-use tokio::net::TcpStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
-use tokio_util::codec::Decoder;
 
 use crate::config::Config;
-use crate::link::{Action, LinkError, LinkState, Transport};
+use crate::link::{LinkState, Transport};
 use crate::status::{Observer, SentCommand, Status};
 use crate::teleop::{GripperInput, InputFault, Refused, Target};
-use crate::wire::{CommandEncoder, Reply, ReplyDecoder, ReportedState, WireError, WireUnit};
+use crate::wire::{CommandEncoder, ReportedState};
 use joint::{Face, Joint};
 
 /// A handle to the running bridge. Cheap to clone; every method may be called from any thread.
@@ -38,7 +37,7 @@ struct Shared {
 struct Inner {
     joint: Joint,
     encoder: CommandEncoder,
-    outlet: Option<Arc<TcpStream>>,
+    outlet: Option<Arc<OwnedWriteHalf>>,
     line: Vec<u8>,
     face: Option<Face>,
     last_error: String,
@@ -125,12 +124,28 @@ impl Bridge {
         self.with(|joint, now| joint.handle_shutdown(now));
     }
 
+    /// Tells the status though nothing has changed, and the diagnostics every second time.
+    fn tick(&self, diagnostics: bool) {
+        let now = Instant::now();
+        {
+            let mut inner = self.lock();
+            let status = inner.joint.status(now);
+            if diagnostics {
+                inner.outbox.push(Event::Diagnostics(status.clone()));
+            }
+            inner.outbox.push(Event::Status(status));
+        }
+        self.tell();
+    }
+
     /// Handles an event: lets the machines see it, writes what they want written, tells what changed.
     fn with<R>(&self, event: impl FnOnce(&mut Joint, Instant) -> R) -> R {
         let now = Instant::now();
         let (result, wake, news) = {
             let mut inner = self.lock();
             let result = event(&mut inner.joint, now);
+            // Twice, since a first command may end the approach that the event began: both are to be seen.
+            inner.note_changes(now);
             inner.transmit(now);
             inner.note_changes(now);
             (result, inner.wants_driver(now), !inner.outbox.is_empty())
@@ -229,203 +244,3 @@ impl Inner {
         earlier || self.joint.wants_driver()
     }
 }
-
-/// Owns the connection's life, its replies and the timers, until `shutdown` completes. Then nothing is sent any more,
-/// and the last status has been told.
-pub async fn drive(bridge: Bridge, config: &Config, shutdown: impl Future<Output = ()>) {
-    let transport = Transport::new(config.transport.clone());
-    let mut driver = Driver { bridge, unit: config.wire_unit, connection: None, attempt: None };
-    let mut shutdown = std::pin::pin!(shutdown);
-    let mut ticks = tokio::time::interval(STATUS_PERIOD);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut second = false;
-    loop {
-        driver.act(&transport);
-        let (deadline, blocked) = driver.prepare_sleep();
-        let Driver { bridge, connection, attempt, .. } = &mut driver;
-        let woken = tokio::select! {
-            biased;
-            () = &mut shutdown => break,
-            result = next(attempt) => Woken::Connected(result),
-            () = readable(connection) => Woken::Readable,
-            () = writable(connection), if blocked => Woken::Writable,
-            () = bridge.0.wake.notified() => Woken::Asked,
-            () = sleep_until(deadline) => Woken::Timeout,
-            _ = ticks.tick() => Woken::Tick,
-        };
-        match woken {
-            Woken::Connected(result) => driver.handle_attempt(result),
-            Woken::Readable => driver.read(),
-            Woken::Writable => driver.bridge.with(|joint, now| joint.handle_writable(now)),
-            Woken::Timeout => driver.bridge.with(|joint, now| joint.handle_timeout(now)),
-            Woken::Asked => {}
-            Woken::Tick => {
-                driver.bridge.tick(second);
-                second = !second;
-            }
-        }
-    }
-    driver.bridge.shut_down();
-    driver.bridge.lock().outlet = None;
-}
-
-enum Woken {
-    Connected(Result<TcpStream, LinkError>),
-    Readable,
-    Writable,
-    Asked,
-    Timeout,
-    Tick,
-}
-
-struct Driver {
-    bridge: Bridge,
-    unit: WireUnit,
-    connection: Option<Connection>,
-    attempt: Option<Attempt>,
-}
-
-type Attempt = Pin<Box<dyn Future<Output = Result<TcpStream, LinkError>> + Send>>;
-
-struct Connection {
-    stream: Arc<TcpStream>,
-    buffer: BytesMut,
-    decoder: ReplyDecoder,
-}
-
-impl Driver {
-    /// Does what the link wants done.
-    fn act(&mut self, transport: &Transport) {
-        loop {
-            let mut inner = self.bridge.lock();
-            let Some(action) = inner.joint.poll_action() else { return };
-            inner.outlet = None;
-            self.connection = None;
-            self.attempt = match action {
-                Action::Connect => {
-                    let transport = transport.clone();
-                    Some(Box::pin(async move { transport.connect().await }))
-                }
-                Action::Close => None,
-            };
-        }
-    }
-
-    fn prepare_sleep(&mut self) -> (Option<Instant>, bool) {
-        let mut inner = self.bridge.lock();
-        inner.sleeping_until = inner.joint.poll_timeout(Instant::now());
-        (inner.sleeping_until, inner.joint.is_blocked())
-    }
-
-    fn handle_attempt(&mut self, result: Result<TcpStream, LinkError>) {
-        self.attempt = None;
-        match result {
-            Ok(stream) => {
-                let stream = Arc::new(stream);
-                self.connection = Some(Connection {
-                    stream: Arc::clone(&stream),
-                    buffer: BytesMut::with_capacity(READ_BUFFER),
-                    decoder: ReplyDecoder::new(self.unit),
-                });
-                self.bridge.lock().outlet = Some(stream);
-                self.bridge.with(|joint, now| joint.handle_connected(now));
-            }
-            Err(error) => self.bridge.with(|joint, now| joint.handle_failed(now, error)),
-        }
-    }
-
-    /// Takes what the socket holds, and handles the replies in it.
-    fn read(&mut self) {
-        let Some(connection) = &mut self.connection else { return };
-        let mut replies = Vec::new();
-        let end = connection.read(&mut replies);
-        let reported = replies.iter().filter_map(|reply| reply.state.clone()).map(Event::ArmState);
-        self.bridge.lock().outbox.extend(reported);
-        self.bridge.with(|joint, now| {
-            for reply in &replies {
-                joint.handle_reply(now, reply);
-            }
-            if let Err(error) = end {
-                joint.handle_failed(now, error);
-            }
-        });
-    }
-}
-
-impl Connection {
-    fn read(&mut self, replies: &mut Vec<Reply>) -> Result<(), LinkError> {
-        loop {
-            self.buffer.reserve(READ_BUFFER);
-            match self.stream.try_read_buf(&mut self.buffer) {
-                Ok(0) => {
-                    self.decode(replies, ReplyDecoder::decode_eof)?;
-                    return Err(LinkError::Closed);
-                }
-                Ok(_) => self.decode(replies, ReplyDecoder::decode)?,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(LinkError::Broken(error)),
-            }
-        }
-    }
-
-    fn decode(
-        &mut self,
-        replies: &mut Vec<Reply>,
-        decode: fn(&mut ReplyDecoder, &mut BytesMut) -> Result<Option<Reply>, WireError>,
-    ) -> Result<(), LinkError> {
-        while let Some(reply) = decode(&mut self.decoder, &mut self.buffer)? {
-            tracing::trace!(?reply, "received");
-            replies.push(reply);
-        }
-        Ok(())
-    }
-}
-
-impl Bridge {
-    /// Tells the status though nothing has changed, and the diagnostics every second time.
-    fn tick(&self, diagnostics: bool) {
-        let now = Instant::now();
-        {
-            let mut inner = self.lock();
-            let status = inner.joint.status(now);
-            if diagnostics {
-                inner.outbox.push(Event::Diagnostics(status.clone()));
-            }
-            inner.outbox.push(Event::Status(status));
-        }
-        self.tell();
-    }
-}
-
-async fn next(attempt: &mut Option<Attempt>) -> Result<TcpStream, LinkError> {
-    match attempt {
-        Some(attempt) => attempt.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn readable(connection: &Option<Connection>) {
-    match connection {
-        // An error shows itself on reading.
-        Some(connection) => drop(connection.stream.readable().await),
-        None => std::future::pending().await,
-    }
-}
-
-async fn writable(connection: &Option<Connection>) {
-    match connection {
-        Some(connection) => drop(connection.stream.writable().await),
-        None => std::future::pending().await,
-    }
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// `LinkStatus` at 2 Hz, diagnostics at half of that.
-const STATUS_PERIOD: Duration = Duration::from_millis(500);
-const READ_BUFFER: usize = 4096;

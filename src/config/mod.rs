@@ -11,6 +11,8 @@ use std::time::Duration;
 use crate::link::backoff::Backoff;
 use crate::link::{LinkConfig, TransportConfig};
 use crate::teleop::gripper::GripperConfig;
+use crate::teleop::jump::JumpConfig;
+use crate::teleop::limiter::Limits;
 use crate::teleop::retarget::Retarget;
 use crate::teleop::workspace::{Policy, Workspace};
 use crate::teleop::{Arming, Gripper, Position, TeleopConfig};
@@ -152,6 +154,8 @@ fn teleop(p: &Parameters) -> TeleopConfig {
         arming: if p.text("arming") == "operator" { Arming::Operator } else { Arming::Automatic },
         settle_time: p.seconds("settle_time"),
         input_timeout: p.seconds("input_timeout"),
+        zero_is_lost: p.boolean("source.zero_is_lost"),
+        jump: JumpConfig { distance: p.real("limits.jump"), confirm: p.seconds("limits.jump_confirm") },
         command_period: (rate > 0.0).then(|| Duration::from_secs_f64(1.0 / rate)),
         workspace: Workspace::new(
             position(p, "workspace.min"),
@@ -160,7 +164,7 @@ fn teleop(p: &Parameters) -> TeleopConfig {
         )
         .expect("the corners' order is checked"),
         home: position(p, "home"),
-        speed: p.real("limits.speed"),
+        limits: Limits { speed: p.real("limits.speed"), acceleration: p.real("limits.acceleration") },
         approach_speed: p.real("approach_speed"),
         retarget: Retarget::new(
             p.reals("retarget.translation"),

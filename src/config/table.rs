@@ -212,6 +212,13 @@ pub const PARAMETERS: &[Parameter] = &[
         "A target older than this never moves the arm. Measured on the steady clock from receipt, plus the age that its stamp tells.",
     ),
     parameter(
+        "source.zero_is_lost",
+        Boolean(true),
+        "",
+        Range::Any,
+        "Whether a target of exactly 0, 0, 0 means that the tracker sees no hand. A single one is passed over, two in a row are a loss.",
+    ),
+    parameter(
         "command_rate",
         Real(50.0),
         "Hz",
@@ -252,6 +259,27 @@ pub const PARAMETERS: &[Parameter] = &[
         "m/s",
         Range::Real(0.001, 10.0),
         "Fastest that commands move the arm. The default is the reduced speed of ISO 10218 manual operation.",
+    ),
+    parameter(
+        "limits.acceleration",
+        Real(1.0),
+        "m/s^2",
+        Range::Real(0.01, 1000.0),
+        "How much the velocity of the commands may change. Commands come to rest at the target without overshoot.",
+    ),
+    parameter(
+        "limits.jump",
+        Real(0.15),
+        "m",
+        Range::Real(0.0, 100.0),
+        "Two targets in a row farther apart than this are a leap, as when a tracker takes one hand for the other: refused, and motion holds. 0: never.",
+    ),
+    parameter(
+        "limits.jump_confirm",
+        Real(0.3),
+        "s",
+        Range::Real(0.0, 10.0),
+        "How long the target has to stay where it leapt to before it is believed and approached.",
     ),
     parameter(
         "approach_speed",

@@ -3,6 +3,9 @@
 //! [`RosNode`] creates every entity, then gives the node to one thread that takes messages and handles them there;
 //! [`Publishers`] is what the rest of the bridge tells its news to.
 
+pub mod arguments;
+pub mod clock;
+pub mod context;
 pub mod convert;
 pub mod node;
 pub mod params;
@@ -11,6 +14,7 @@ pub mod services;
 pub mod source;
 pub mod status;
 
+pub use context::ContextError;
 pub use node::{NodeError, RosNode};
 pub use params::ParameterFaults;
 pub use status::Publishers;

@@ -2,22 +2,24 @@
 //! The node: every entity created first, then one thread that spins it and handles what it takes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::clock::RosClock;
+use super::context::{ContextError, context};
 use super::params::{Overrides, ParameterFaults, ParameterServer};
+use super::rosout;
 use super::services::Services;
 use super::source::Source;
-use super::status::{Publishers, RosClock};
+use super::status::Publishers;
 use crate::app::Bridge;
 use crate::config::Config;
 
 /// Why there is no node.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The arguments or a parameter file cannot be read.
-    #[error("ROS refused the arguments: {0}")]
-    Arguments(String),
+    /// The arguments or a parameter file cannot be read, or ROS cannot be.
+    #[error(transparent)]
+    Context(#[from] ContextError),
     /// A parameter is wrong.
     #[error(transparent)]
     Parameters(#[from] ParameterFaults),
@@ -49,12 +51,15 @@ impl RosNode {
     pub fn create() -> Result<(Self, Publishers, Config), NodeError> {
         let context = context()?;
         let mut node = r2r::Node::create(context.clone(), NODE_NAME, "")?;
-        super::rosout::set_logger(node.logger());
+        rosout::set_logger(node.logger());
         let Overrides { parameters, config, use_sim_time } = Overrides::read(&node)?;
-        if use_sim_time {
+        let clock = if use_sim_time {
             node.get_time_source().enable_sim_time(&mut node)?;
-        }
-        let clock = RosClock(node.get_ros_clock());
+            RosClock::Simulated(node.get_ros_clock())
+        } else {
+            RosClock::System
+        };
+        rosout::publish_logs(&mut node, clock.clone())?;
         let publishers = Publishers::create(&mut node, clock.clone(), &config.base_frame)?;
         let services = Services::create(&mut node)?;
         let parameters = ParameterServer::create(&mut node, parameters, use_sim_time)?;
@@ -83,9 +88,10 @@ impl RosNode {
         Ok(())
     }
 
-    /// Handles what one spin has taken: people first, then the hand. Returns whether there was anything.
+    /// Handles what one spin has taken: a stop request, then the hand, then the rest. Returns whether there was
+    /// anything.
     fn handle(&mut self, bridge: &Bridge) -> bool {
-        let mut taken = self.services.answer(bridge);
+        let mut taken = self.services.answer_stop(bridge);
         while let Some(input) = self.source.take_gripper() {
             bridge.handle_gripper(input);
             taken = true;
@@ -94,34 +100,8 @@ impl RosNode {
             bridge.handle_target(target);
             taken = true;
         }
-        taken | self.parameters.answer()
+        taken | self.services.answer(bridge) | self.parameters.answer()
     }
-}
-
-/// r2r panics where rcl refuses the arguments; the panic's words are rcl's.
-fn context() -> Result<r2r::Context, NodeError> {
-    let said = Arc::new(Mutex::new(None));
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new({
-        let said = Arc::clone(&said);
-        move |panic| {
-            let payload = panic.payload();
-            let words = payload
-                .downcast_ref::<String>()
-                .cloned()
-                .or(payload.downcast_ref::<&str>().map(ToString::to_string));
-            let words = words.unwrap_or_else(|| "no reason given".into());
-            said.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(words);
-        }
-    }));
-    let created = std::panic::catch_unwind(r2r::Context::create);
-    std::panic::set_hook(hook);
-    created
-        .map_err(|_| {
-            let words = said.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-            NodeError::Arguments(words.unwrap_or_else(|| "no reason given".into()))
-        })?
-        .map_err(NodeError::Ros)
 }
 
 const NODE_NAME: &str = "aether_bridge";

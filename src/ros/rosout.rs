@@ -1,15 +1,17 @@
 //! `tracing` events as ROS logs: on the console in ROS's format, on `/rosout`, and subject to `--log-level`.
 
 use std::fmt::{Debug, Write};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use r2r::LogSeverity;
+use r2r::rcl_interfaces::msg::Log;
+use r2r::{LogSeverity, Publisher, QosProfile};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::clock::RosClock;
 use super::convert;
 
 /// Sends this process's tracing events to ROS from now on. `RUST_LOG` sets what is looked at (like
@@ -21,11 +23,38 @@ pub fn install(arguments: impl Iterator<Item = String>) {
     let _ = tracing_subscriber::registry().with(RosLayer.with_filter(filter)).try_init();
 }
 
+/// Publishes what is logged from now on on `/rosout`, where rcl does not do it by itself: since Iron that is left to
+/// the client library, and r2r does not do it.
+///
+/// # Errors
+/// What rcl says.
+pub fn publish_logs(node: &mut r2r::Node, clock: RosClock) -> r2r::Result<()> {
+    if std::env::args().any(|argument| argument == "--disable-rosout-logs") {
+        return Ok(());
+    }
+    let (name, namespace) = (node.name()?, node.namespace()?);
+    let publishers = node.get_publishers_info_by_topic("/rosout", false)?;
+    if publishers.iter().any(|publisher| publisher.node_name == name && publisher.node_namespace == namespace)
+    {
+        return Ok(());
+    }
+    let qos = QosProfile::default().keep_last(1000).reliable().transient_local();
+    let publisher = node.create_publisher("/rosout", qos)?;
+    let _ = PUBLISHER.set(Mutex::new(LogPublisher { publisher, clock }));
+    Ok(())
+}
+
 /// Names the logger, once the node has a name.
 pub fn set_logger(name: &str) {
     let _ = LOGGER.set(name.to_owned());
 }
 
+struct LogPublisher {
+    publisher: Publisher<Log>,
+    clock: RosClock,
+}
+
+static PUBLISHER: OnceLock<Mutex<LogPublisher>> = OnceLock::new();
 static LOGGER: OnceLock<String> = OnceLock::new();
 const DEFAULT_LOGGER: &str = "aether_bridge";
 
@@ -36,15 +65,30 @@ impl<S: Subscriber> Layer<S> for RosLayer {
         let mut line = Line::default();
         event.record(&mut line);
         let metadata = event.metadata();
-        let severity = match *metadata.level() {
-            Level::ERROR => LogSeverity::Error,
-            Level::WARN => LogSeverity::Warn,
-            Level::INFO => LogSeverity::Info,
-            Level::DEBUG | Level::TRACE => LogSeverity::Debug,
+        let (severity, level) = match *metadata.level() {
+            Level::ERROR => (LogSeverity::Error, Log::ERROR as u8),
+            Level::WARN => (LogSeverity::Warn, Log::WARN as u8),
+            Level::INFO => (LogSeverity::Info, Log::INFO as u8),
+            Level::DEBUG | Level::TRACE => (LogSeverity::Debug, Log::DEBUG as u8),
         };
         let logger = LOGGER.get().map_or(DEFAULT_LOGGER, String::as_str);
         let text = convert::text(&format!("{}{}", line.message, line.fields));
-        r2r::log(&text, logger, metadata.file().unwrap_or(""), metadata.line().unwrap_or(0), severity);
+        let (file, line) = (metadata.file().unwrap_or(""), metadata.line().unwrap_or(0));
+        if let Some(rosout) = PUBLISHER.get() {
+            let rosout = rosout.lock().unwrap_or_else(PoisonError::into_inner);
+            let log = Log {
+                stamp: convert::time(rosout.clock.now()),
+                level,
+                name: logger.into(),
+                msg: text.clone(),
+                file: file.into(),
+                function: String::new(),
+                line,
+            };
+            // Nowhere to tell of a log that cannot be published.
+            let _ = rosout.publisher.publish(&log);
+        }
+        r2r::log(&text, logger, file, line, severity);
     }
 }
 

@@ -29,8 +29,8 @@ impl Services {
         })
     }
 
-    /// Answers what has been asked, a stop request first. Returns whether there was anything.
-    pub fn answer(&mut self, bridge: &Bridge) -> bool {
+    /// Answers stop requests. Returns whether there was one.
+    pub fn answer_stop(&mut self, bridge: &Bridge) -> bool {
         let mut asked = false;
         while let Some(request) = self.stop.take() {
             bridge.stop();
@@ -42,6 +42,12 @@ impl Services {
             );
             asked = true;
         }
+        asked
+    }
+
+    /// Answers what else has been asked. Returns whether there was anything.
+    pub fn answer(&mut self, bridge: &Bridge) -> bool {
+        let mut asked = false;
         while let Some(request) = self.reset.take() {
             let message = if bridge.reset() {
                 "stop released; disarmed: call ~/set_armed with data: true to move again"

@@ -1,29 +1,18 @@
 //! The topics the bridge tells its news on.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use r2r::aether_bridge::msg::{ArmCommand, ArmState, LinkStatus};
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 use r2r::std_msgs::msg::{Bool, Header};
-use r2r::{Clock, Publisher, QosProfile};
+use r2r::{Publisher, QosProfile};
 
+use super::clock::RosClock;
 use super::convert;
 use crate::link::LinkState;
 use crate::status::{Observer, SentCommand, Status};
 use crate::teleop::Motion;
 use crate::wire::ReportedState;
-
-/// A node's ROS clock, shared.
-#[derive(Clone)]
-pub struct RosClock(pub(super) Arc<Mutex<Clock>>);
-
-impl RosClock {
-    /// ROS time since its epoch: the wall clock, or `/clock` under `use_sim_time`; zero before the first `/clock`.
-    pub fn now(&self) -> Duration {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_now().unwrap_or_default()
-    }
-}
 
 /// The publishers. Create them all before the node spins.
 pub struct Publishers {
@@ -173,10 +162,9 @@ fn diagnostics(status: &Status, node: &str) -> Vec<DiagnosticStatus> {
         (_, error) => error.to_owned(),
     };
     let milliseconds = |duration: Duration| format!("{:.3}", duration.as_secs_f64() * 1e3);
-    let (input_level, input_message) = match (status.input_age, status.reason_kind) {
-        (None, kind) => (WARN, format!("no good target ({kind})")),
-        (Some(_), "input_stale") => (WARN, "targets have stopped".into()),
-        (Some(_), _) => (OK, "targets are coming in".into()),
+    let (input_level, input_message) = match status.input_fault.as_str() {
+        "" => (OK, "targets are coming in"),
+        fault => (WARN, fault),
     };
     let motion_level = match status.motion {
         Motion::Approach | Motion::Tracking => OK,
@@ -212,7 +200,7 @@ fn diagnostics(status: &Status, node: &str) -> Vec<DiagnosticStatus> {
         entry(
             "input",
             input_level,
-            &input_message,
+            input_message,
             &[
                 ("age_s", status.input_age.map_or("none".into(), |age| format!("{:.3}", age.as_secs_f64()))),
                 ("dropped_input", status.dropped_input.to_string()),

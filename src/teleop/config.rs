@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::command::{Gripper, Position};
 use super::gripper::GripperConfig;
+use super::jump::JumpConfig;
+use super::limiter::Limits;
 use super::retarget::Retarget;
 use super::workspace::Workspace;
 
@@ -25,14 +27,18 @@ pub struct TeleopConfig {
     pub settle_time: Duration,
     /// Input older than this never moves the arm.
     pub input_timeout: Duration,
+    /// Whether a target that is all zero means that the tracker sees no hand.
+    pub zero_is_lost: bool,
+    /// What counts as a leap of the target.
+    pub jump: JumpConfig,
     /// The least time between two commands; `None`: a command for every target.
     pub command_period: Option<Duration>,
     /// Where commands may lie.
     pub workspace: Workspace,
     /// Where the arm is taken to be when neither a reply nor a report has told.
     pub home: Position,
-    /// The fastest a command may move the arm while tracking, in m/s.
-    pub speed: f64,
+    /// How fast, and how suddenly, commands move the arm while tracking.
+    pub limits: Limits,
     /// The fastest a command may move the arm while approaching, in m/s.
     pub approach_speed: f64,
     /// From the tracker's frame to the arm's base frame.
@@ -46,6 +52,11 @@ pub struct TeleopConfig {
 }
 
 impl TeleopConfig {
+    /// How fast, and how suddenly, commands move the arm while approaching.
+    pub fn approach_limits(&self) -> Limits {
+        Limits { speed: self.approach_speed.min(self.limits.speed), ..self.limits }
+    }
+
     /// The time between two commands of a ramp.
     pub fn ramp_period(&self) -> Duration {
         self.command_period.unwrap_or(RAMP_PERIOD)

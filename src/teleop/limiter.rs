@@ -1,42 +1,64 @@
-//! Speed: how far the next command may be from the last.
+//! Speed and acceleration: how far the next command may be from the last.
+//!
+//! A walk goes from one commanded position to the next. With `dt` the time between two commands, `v = Δp / dt` is the
+//! velocity of a command, and the limiter keeps, for every pair of commands and whatever the timers do,
+//!
+//! - `|v| ≤ speed`,
+//! - `|v - v_before| ≤ acceleration · dt`,
+//! - the *stop point* `p + v·|v| / (2·acceleration)` inside the workspace.
+//!
+//! The third is what makes the first two keepable. A walk that brakes straight at the full deceleration gets no farther
+//! than its stop point, whatever the steps: with `vᵢ = vᵢ₋₁ - a·dtᵢ` the way is `Σ vᵢ·dtᵢ`, a lower sum of the integral
+//! `v² / 2a`. So braking is always among the steps allowed, and where the wanted step is not, the limiter goes from
+//! braking towards it as far as it may. For the same reason a step towards a resting goal at distance `d` is no faster
+//! than `a·(√(dt² + 2d/a) - dt)`, the speed from which the walk can still stop at the goal: it comes to rest there and
+//! does not overshoot.
 
 use std::time::{Duration, Instant};
 
-use nalgebra::Point3;
+use nalgebra::{Point3, Vector3};
 
 use super::command::Position;
+use super::workspace::Workspace;
 
-/// Walks from one commanded position to the next at no more than a given speed.
-///
-/// A step of `dt` seconds moves `p' = p + (g - p) · min(1, v·dt / |g - p|)` towards the goal `g`. `dt` is the time since
-/// the last command, but no more than [`Pace::rest`] when the arm stood at its goal, since a rest is no credit to be
-/// spent at once, and no more than [`Pace::moving`] when the ramp was held up by the controller's own pace.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Limiter {
-    /// The exact walk; commands are its rounding to a micrometre, so that slow ramps lose nothing.
-    exact: Point3<f64>,
-    last: Option<Instant>,
-    resting: bool,
+/// How fast, and how suddenly.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// The fastest a command may move the arm, in m/s.
+    pub speed: f64,
+    /// How much the velocity may change, in m/s².
+    pub acceleration: f64,
 }
 
 /// The bounds of a step's `dt`.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// The time-step of the very first command.
-    pub first: Duration,
-    /// The longest time-step out of a rest at the goal.
-    pub rest: Duration,
-    /// The longest time-step within a ramp.
-    pub moving: Duration,
+    /// The time between two commands of a ramp: the time-step of the first, and the time after the last by which the
+    /// arm counts as standing.
+    pub period: Duration,
+    /// The longest time-step, for a ramp that was held up by the controller's own pace.
+    pub longest: Duration,
+}
+
+/// A walk from one commanded position to the next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limiter {
+    /// The exact position; commands are its rounding to a micrometre, so that slow ramps lose nothing.
+    exact: Point3<f64>,
+    velocity: Vector3<f64>,
+    last: Option<Instant>,
+    /// Whether the last command reached its goal, and slowly enough to stand there.
+    resting: bool,
 }
 
 /// A step that could be taken.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
     exact: Point3<f64>,
+    velocity: Vector3<f64>,
     /// The position to command.
     pub position: Position,
-    /// Whether the speed kept it from the goal.
+    /// Whether the limits kept it from the goal.
     pub limited: bool,
 }
 
@@ -44,7 +66,7 @@ impl Limiter {
     /// Starts at rest, at a position that no command of this walk has been sent for. `last` is when the arm is taken
     /// to have come to rest there, if it was moved before.
     pub fn at(start: Position, last: Option<Instant>) -> Self {
-        Self { exact: start.point(), last, resting: true }
+        Self { exact: start.point(), velocity: Vector3::zeros(), last, resting: true }
     }
 
     /// Where the walk is.
@@ -52,86 +74,113 @@ impl Limiter {
         Position::from_exact(self.exact)
     }
 
-    /// The step towards `goal` at `now`, at most at `speed` m/s. Nothing changes until [`Limiter::take`].
-    pub fn step(&self, now: Instant, goal: Position, speed: f64, pace: Pace) -> Step {
-        let elapsed = self.last.map_or(pace.first, |last| now.saturating_duration_since(last));
-        let dt = elapsed.min(if self.resting { pace.rest } else { pace.moving });
-        let reach = speed * dt.as_secs_f64();
+    /// Whether the walk stands at `goal`, so that no further command is needed to be and stay there.
+    pub fn rests_at(&self, goal: Position) -> bool {
+        self.resting && self.position() == goal
+    }
+
+    /// The step towards `goal` at `now`. Nothing changes until [`Limiter::take`].
+    pub fn step(
+        &self,
+        now: Instant,
+        goal: Position,
+        limits: Limits,
+        pace: Pace,
+        workspace: &Workspace,
+    ) -> Step {
+        let elapsed = self.last.map_or(pace.period, |last| now.saturating_duration_since(last));
+        let (before, dt) = self.before(elapsed, pace);
+        let seconds = dt.as_secs_f64();
+        if seconds <= 0.0 {
+            return self.stay();
+        }
+        let Limits { speed, acceleration } = limits;
+        let change = acceleration * seconds;
         let way = goal.point() - self.exact;
         let distance = way.norm();
-        if distance <= reach {
-            Step { exact: goal.point(), position: goal, limited: false }
-        } else {
-            let exact = self.exact + way * (reach / distance);
-            Step { exact, position: Position::from_exact(exact), limited: true }
+
+        // Landing: at the goal by this very step, and slow enough to stand there one period later.
+        let landing = way / seconds;
+        let standing = acceleration * dt.min(pace.period).as_secs_f64();
+        if distance <= (speed.min(standing) * seconds).max(NEGLIGIBLE) && (landing - before).norm() <= change
+        {
+            return self.to(goal.point(), elapsed, false);
         }
+
+        let braking = acceleration * ((seconds * seconds + 2.0 * distance / acceleration).sqrt() - seconds);
+        let direction = way.try_normalize(NEGLIGIBLE).unwrap_or_default();
+        let wanted = direction * braking.min(speed);
+        let reachable = (before + capped(wanted - before, change)).cap_magnitude(speed);
+        let stopping = (before - capped(before, change)).cap_magnitude(speed);
+        let velocity = self.allowed(stopping, reachable, seconds, acceleration, workspace);
+        self.to(self.exact + velocity * seconds, elapsed, true)
     }
 
     /// Takes a step whose command has been sent.
     pub fn take(&mut self, now: Instant, step: &Step) {
         self.exact = step.exact;
+        self.velocity = step.velocity;
         self.last = Some(now);
         self.resting = !step.limited;
     }
-}
 
-#[cfg(test)]
-#[allow(clippy::disallowed_methods)] // tests need some instant to start from
-mod tests {
-    use super::*;
-
-    const PACE: Pace = Pace {
-        first: Duration::from_millis(20),
-        rest: Duration::from_millis(40),
-        moving: Duration::from_millis(200),
-    };
-
-    fn at(x: f64) -> Position {
-        Position::new(x, 0.0, 0.0).unwrap()
-    }
-
-    #[test]
-    fn a_long_rest_is_no_credit_for_a_leap() {
-        let t = Instant::now();
-        let mut limiter = Limiter::at(at(0.0), None);
-        let step = limiter.step(t, at(0.0), 0.25, PACE);
-        limiter.take(t, &step);
-        let step = limiter.step(t + Duration::from_secs(60), at(0.3), 0.25, PACE);
-        assert_eq!(step.position, at(0.25 * 0.040));
-        assert!(step.limited);
-    }
-
-    #[test]
-    fn a_ramp_goes_on_at_full_speed_for_a_controller_slower_than_the_tick() {
-        let t = Instant::now();
-        let mut limiter = Limiter::at(at(0.0), None);
-        let step = limiter.step(t, at(0.3), 0.25, PACE);
-        assert_eq!(step.position, at(0.005));
-        limiter.take(t, &step);
-        let step = limiter.step(t + Duration::from_millis(100), at(0.3), 0.25, PACE);
-        assert_eq!(step.position, at(0.030));
-        let step = limiter.step(t + Duration::from_secs(9), at(0.3), 0.25, PACE);
-        assert_eq!(step.position, at(0.055));
-    }
-
-    #[test]
-    fn steps_smaller_than_a_micrometre_add_up() {
-        let t = Instant::now();
-        let mut limiter = Limiter::at(at(0.0), None);
-        for i in 1..=100 {
-            let now = t + Duration::from_millis(i);
-            let step = limiter.step(now, at(0.3), 0.000_1, PACE);
-            limiter.take(now, &step);
+    /// The velocity before a step that comes `elapsed` after the last command, and the time that the step has.
+    fn before(&self, elapsed: Duration, pace: Pace) -> (Vector3<f64>, Duration) {
+        if !self.resting || elapsed <= pace.period {
+            return (self.velocity, elapsed.min(pace.longest));
         }
-        // 20 ms for the first step and 99 of 1 ms at 0.1 mm/s
-        assert_eq!(limiter.position(), at(0.000_012));
+        // It has stood since one period after the last command, and a rest is no credit to be spent at once.
+        (Vector3::zeros(), (elapsed - pace.period).min(pace.period))
     }
 
-    #[test]
-    fn the_goal_is_reached_exactly_and_not_overshot() {
-        let t = Instant::now();
-        let limiter = Limiter::at(at(0.0), None);
-        let step = limiter.step(t, at(0.004), 0.25, PACE);
-        assert_eq!((step.position, step.limited), (at(0.004), false));
+    fn stay(&self) -> Step {
+        Step { exact: self.exact, velocity: self.velocity, position: self.position(), limited: true }
+    }
+
+    /// The velocity of a command is the one that the wire shows: over the whole time since the last.
+    fn to(&self, exact: Point3<f64>, elapsed: Duration, limited: bool) -> Step {
+        let velocity = (exact - self.exact) / elapsed.as_secs_f64();
+        Step { exact, velocity, position: Position::from_exact(exact), limited }
+    }
+
+    /// From `stopping` as far towards `wanted` as the stop point stays inside the workspace.
+    fn allowed(
+        &self,
+        stopping: Vector3<f64>,
+        wanted: Vector3<f64>,
+        seconds: f64,
+        acceleration: f64,
+        workspace: &Workspace,
+    ) -> Vector3<f64> {
+        let keeps_inside = |velocity: &Vector3<f64>, slack: f64| {
+            let stop = self.exact + velocity * (seconds + velocity.norm() / (2.0 * acceleration));
+            workspace.holds(self.exact + velocity * seconds, slack) && workspace.holds(stop, slack)
+        };
+        if keeps_inside(&wanted, SLACK) {
+            return wanted;
+        }
+        // Braking is inside as long as the limits stay what they were; where they have been tightened, standing is.
+        let sure = if keeps_inside(&stopping, 2.0 * SLACK) { stopping } else { Vector3::zeros() };
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..BISECTIONS {
+            let middle = 0.5 * (low + high);
+            if keeps_inside(&sure.lerp(&wanted, middle), SLACK) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        sure.lerp(&wanted, low)
     }
 }
+
+fn capped(vector: Vector3<f64>, magnitude: f64) -> Vector3<f64> {
+    vector.cap_magnitude(magnitude)
+}
+
+/// Below the wire's resolution, in metres.
+const NEGLIGIBLE: f64 = 0.5e-6;
+/// For the arithmetic's own noise at the workspace's faces, in metres; lost in the rounding to a micrometre.
+const SLACK: f64 = 1e-9;
+/// Enough for a thousandth of the wanted velocity.
+const BISECTIONS: u32 = 10;

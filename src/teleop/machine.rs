@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::command::{Command, Position};
 use super::config::{Arming, TeleopConfig};
 use super::gripper::{GripperDecider, GripperInput};
+use super::jump::JumpGuard;
 use super::limiter::{Limiter, Pace, Step};
 use super::reason::{Disarmed, Obstacle, Reason};
 use super::target::{InputFault, Target};
@@ -90,6 +91,9 @@ pub struct Teleop {
     state: State,
     link: LinkView,
     watchdog: Watchdog,
+    /// Targets in a row that were all zero.
+    zeros: u32,
+    jump: JumpGuard,
     goal: Option<Goal>,
     gripper: GripperDecider,
     /// The walk of the present motion; none before its first command.
@@ -152,6 +156,8 @@ impl Teleop {
             state: State::Disarmed(permission),
             link: LinkView::Down,
             watchdog: Watchdog::default(),
+            zeros: 0,
+            jump: JumpGuard::default(),
             goal: None,
             gripper: GripperDecider::new(config.initial_gripper),
             walk: None,
@@ -169,8 +175,16 @@ impl Teleop {
     /// Takes a sample of the target.
     ///
     /// # Errors
-    /// Why it was refused. The machine has taken note of it: motion holds until the next good sample.
+    /// Why it was refused. The machine has taken note of it: motion holds until the next good sample, but for a single
+    /// zero, which is passed over.
     pub fn handle_target(&mut self, now: Instant, target: Target) -> Result<(), InputFault> {
+        let zero = self.config.zero_is_lost && target.is_zero();
+        self.zeros = if zero { self.zeros.saturating_add(1) } else { 0 };
+        if self.zeros == 1 {
+            // Trackers slip in single zeros in mid-motion: it is no target, and no loss either.
+            self.counters.dropped_input += 1;
+            return Err(InputFault::Zero);
+        }
         match self.admit(now, target) {
             Ok((origin, position, clamped)) => {
                 self.watchdog.handle_good(now, origin, self.config.input_timeout);
@@ -307,16 +321,16 @@ impl Teleop {
     /// [`Teleop::handle_sent`] once it is on its way; nothing changes before that.
     #[must_use]
     pub fn poll_command(&self, now: Instant) -> Option<Planned> {
-        let speed = match self.state {
-            State::Approach => self.config.approach_speed.min(self.config.speed),
-            State::Tracking => self.config.speed,
+        let limits = match self.state {
+            State::Approach => self.config.approach_limits(),
+            State::Tracking => self.config.limits,
             _ => return None,
         };
         if self.obstacle(now).is_some() || self.poll_command_at(now)? > now {
             return None;
         }
         let goal = self.goal?;
-        let step = self.walk().step(now, goal.position, speed, self.pace());
+        let step = self.walk().step(now, goal.position, limits, self.pace(), &self.config.workspace);
         Some(Planned {
             command: Command { position: step.position, gripper: self.gripper.decided() },
             clamped: goal.clamped,
@@ -341,7 +355,7 @@ impl Teleop {
             return (self.unanswered == 0).then_some(due);
         };
         let news = goal.unsent || sent.gripper != self.gripper.decided();
-        if !news && walk.position() == goal.position {
+        if !news && walk.rests_at(goal.position) {
             return None;
         }
         let spacing = match self.config.command_period {
@@ -403,9 +417,32 @@ impl Teleop {
         self.watchdog.age(now)
     }
 
+    /// Why no target may move the arm at present, whatever else stands in the way.
+    pub fn input_obstacle(&self, now: Instant) -> Option<Obstacle> {
+        if let Some(fault) = self.watchdog.fault() {
+            return Some(Obstacle::Input(fault));
+        }
+        match self.watchdog.age(now) {
+            None => Some(Obstacle::NoInput),
+            Some(age) if !self.watchdog.is_fresh(now, self.config.input_timeout) => {
+                Some(Obstacle::Stale { age })
+            }
+            Some(_) => None,
+        }
+    }
+
     fn admit(&mut self, now: Instant, target: Target) -> Result<(Instant, Position, bool), InputFault> {
-        let origin = self.watchdog.admit(now, target.stamp, self.config.input_timeout)?;
+        if self.zeros > 0 {
+            return Err(InputFault::Zero);
+        }
+        let input_timeout = self.config.input_timeout;
+        let origin = self.watchdog.admit(now, target.stamp, input_timeout)?;
         let base = self.config.retarget.apply(target.position)?;
+        let leapt = matches!(self.watchdog.fault(), Some(InputFault::Jump { .. }));
+        if !leapt && !self.watchdog.is_fresh(now, input_timeout) {
+            self.jump.forget();
+        }
+        self.jump.admit(now, base, &self.config.jump)?;
         let (position, clamped) = self.config.workspace.admit(base)?;
         Ok((origin, position, clamped))
     }
@@ -452,8 +489,7 @@ impl Teleop {
     /// When the arm, told at `sent_at` to be elsewhere and having refused that, counts as being at the start: so late
     /// that the way from that command to the start keeps the speed limit too.
     fn at_start_since(&self, sent_at: Instant, sent: Command) -> Instant {
-        let seconds =
-            self.start().distance(sent.position) / self.config.approach_speed.min(self.config.speed);
+        let seconds = self.start().distance(sent.position) / self.config.approach_limits().speed;
         sent_at + Duration::from_secs_f64(seconds.min(MAX_WAIT))
     }
 
@@ -467,7 +503,6 @@ impl Teleop {
     }
 
     fn obstacle(&self, now: Instant) -> Option<Obstacle> {
-        let input_timeout = self.config.input_timeout;
         if self.shutting_down {
             return Some(Obstacle::ShuttingDown);
         }
@@ -479,19 +514,15 @@ impl Teleop {
         if self.errors.pause_until.is_some_and(|until| now < until) {
             return Some(Obstacle::ErrorReplies(self.errors.count));
         }
-        if let Some(fault) = self.watchdog.fault() {
-            return Some(Obstacle::Input(fault));
+        if self.walk.is_none() && !self.config.workspace.contains(self.start()) {
+            return Some(Obstacle::ArmOutside(self.start()));
         }
-        match self.watchdog.age(now) {
-            None => Some(Obstacle::NoInput),
-            Some(age) if !self.watchdog.is_fresh(now, input_timeout) => Some(Obstacle::Stale { age }),
-            Some(_) => None,
-        }
+        self.input_obstacle(now)
     }
 
     fn pace(&self) -> Pace {
         let period = self.config.ramp_period();
-        Pace { first: period, rest: period * 2, moving: self.config.input_timeout.max(period) }
+        Pace { period, longest: self.config.input_timeout.max(period) }
     }
 }
 

@@ -13,12 +13,13 @@
 //! ```
 //!
 //! A target's way: finite by construction ([`target`]) → stamp and age ([`watchdog`]) → arm base frame
-//! ([`retarget`]) → workspace ([`workspace`]) → speed ([`limiter`]) → command. There is one slot for it; the newest
+//! ([`retarget`]) → no leap ([`jump`]) → workspace ([`workspace`]) → speed and acceleration ([`limiter`]) → command. There is one slot for it; the newest
 //! wins and nothing is replayed.
 
 pub mod command;
 pub mod config;
 pub mod gripper;
+pub mod jump;
 pub mod limiter;
 mod machine;
 pub mod reason;

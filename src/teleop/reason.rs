@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::command::Position;
 use super::target::InputFault;
 
 /// What stands between an armed bridge and motion. The first that applies is the one named.
@@ -16,6 +17,8 @@ pub enum Obstacle {
     Unresponsive,
     /// The controller answered this many commands in a row with an error.
     ErrorReplies(u32),
+    /// The arm is where no command may lead, by its own report or by the last command that it has acknowledged.
+    ArmOutside(Position),
     /// The newest sample was refused.
     Input(InputFault),
     /// No target has come yet.
@@ -75,10 +78,13 @@ impl Reason {
                 Obstacle::LinkDown => "link_down",
                 Obstacle::Unresponsive => "unresponsive",
                 Obstacle::ErrorReplies(_) => "error_replies",
+                Obstacle::ArmOutside(_) => "arm_outside",
                 Obstacle::Input(InputFault::Position(_)) => "input_invalid",
                 Obstacle::Input(InputFault::StampTooOld { .. }) => "stamp_too_old",
                 Obstacle::Input(InputFault::StampFromFuture { .. }) => "stamp_from_future",
                 Obstacle::Input(InputFault::StampBackwards { .. }) => "stamp_backwards",
+                Obstacle::Input(InputFault::Zero) => "input_zero",
+                Obstacle::Input(InputFault::Jump { .. }) => "input_jump",
                 Obstacle::Input(InputFault::NoClock) => "no_clock",
                 Obstacle::Input(InputFault::OutsideWorkspace { .. }) => "outside_workspace",
                 Obstacle::NoInput => "no_input",
@@ -96,6 +102,13 @@ impl fmt::Display for Obstacle {
             Self::LinkDown => f.write_str("no connection to the controller"),
             Self::Unresponsive => f.write_str("the controller does not answer"),
             Self::ErrorReplies(count) => write!(f, "the controller refused {count} commands in a row"),
+            Self::ArmOutside(position) => {
+                let [x, y, z] = position.coordinates();
+                write!(
+                    f,
+                    "the arm is at [{x:.3}, {y:.3}, {z:.3}] m, outside the workspace; move it inside, or widen workspace.*"
+                )
+            }
             Self::Input(fault) => fault.fmt(f),
             Self::NoInput => f.write_str("no target received yet"),
             Self::Stale { age } => write!(f, "no new target for {:.1} s", age.as_secs_f64()),

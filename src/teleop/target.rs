@@ -14,6 +14,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether every coordinate is zero.
+    pub fn is_zero(&self) -> bool {
+        self.position.coordinates() == [0.0; 3]
+    }
+
     /// A target from coordinates in metres and an optional stamp.
     ///
     /// # Errors
@@ -58,18 +63,34 @@ pub enum InputFault {
     },
     /// The stamp lies in the future.
     #[error(
-        "target refused: its stamp is {:.3} s in the future; are the clocks of the two machines synchronised?",
-        ahead.as_secs_f64()
+        "target refused: its stamp is {:.3} s in the future, more than {:.3} s; are the clocks of the two machines \
+         synchronised?", ahead.as_secs_f64(), limit.as_secs_f64()
     )]
     StampFromFuture {
         /// How far ahead of the node's clock.
         ahead: Duration,
+        /// How far it may be.
+        limit: Duration,
     },
     /// The stamp is older than the one before.
     #[error("target refused: its stamp is {:.3} s before the last one's; time jumped back", back.as_secs_f64())]
     StampBackwards {
         /// How far back.
         back: Duration,
+    },
+    /// All zero, which is what many trackers say when they see no hand.
+    #[error("target refused: all zero, which is taken for a lost hand (source.zero_is_lost)")]
+    Zero,
+    /// Too far from the one before.
+    #[error(
+        "target refused: it leapt by {distance:.3} m, more than limits.jump; it is believed when it has stayed there \
+         for {:.1} s", confirm.as_secs_f64()
+    )]
+    Jump {
+        /// From the last good target, in metres, in the arm's base frame.
+        distance: f64,
+        /// `limits.jump_confirm`.
+        confirm: Duration,
     },
     /// The node runs on simulated time and has none yet.
     #[error("target refused: use_sim_time is true and no /clock has been received")]

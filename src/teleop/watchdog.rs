@@ -39,7 +39,7 @@ impl Watchdog {
         let age = stamp.age();
         let magnitude = Duration::from_nanos(age.unsigned_abs());
         if age < 0 && magnitude > MAX_AHEAD {
-            return Err(InputFault::StampFromFuture { ahead: magnitude });
+            return Err(InputFault::StampFromFuture { ahead: magnitude, limit: MAX_AHEAD });
         }
         if age > 0 && magnitude > input_timeout {
             return Err(InputFault::StampTooOld { age: magnitude, limit: input_timeout });

@@ -1,5 +1,7 @@
 //! The box that commands lie in.
 
+use nalgebra::Point3;
+
 use super::command::Position;
 use super::target::InputFault;
 
@@ -29,7 +31,13 @@ impl Workspace {
 
     /// Whether a position lies in the box, faces included.
     pub fn contains(&self, position: Position) -> bool {
-        self.nearest(position) == position
+        self.holds(position.point(), 0.0)
+    }
+
+    /// Whether a point lies in the box, faces included and `slack` metres more.
+    pub fn holds(&self, point: Point3<f64>, slack: f64) -> bool {
+        let (min, max) = (self.min.point(), self.max.point());
+        (0..3).all(|axis| min[axis] - slack <= point[axis] && point[axis] <= max[axis] + slack)
     }
 
     /// The position that a target stands for, and whether it had to be clamped.

@@ -92,6 +92,22 @@ impl Lines {
         parsed.map(Some)
     }
 
+    /// Takes what there is without a newline, if `parse` accepts it as it stands. For senders that end a JSON object by
+    /// its last brace and nothing else.
+    pub(super) fn next_unterminated<T>(
+        &mut self,
+        bytes: &mut BytesMut,
+        parse: impl FnOnce(&str) -> Result<T, WireError>,
+    ) -> Option<T> {
+        if !bytes.ends_with(b"}") {
+            return None;
+        }
+        let parsed = parse(std::str::from_utf8(bytes).ok()?).ok()?;
+        bytes.clear();
+        self.searched = 0;
+        Some(parsed)
+    }
+
     /// To be called at the end of the stream, when no whole line is left.
     pub(super) fn end(&mut self, bytes: &mut BytesMut) -> Result<(), WireError> {
         self.searched = 0;

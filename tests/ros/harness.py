@@ -11,6 +11,7 @@ import threading
 import time
 
 import rclpy
+import shared_memory
 from aether_bridge.msg import ArmCommand, LinkStatus
 from ament_index_python.packages import get_package_prefix
 from geometry_msgs.msg import PoseStamped
@@ -34,6 +35,9 @@ class Session:
     """The ROS context of the test process, and the thread that takes its messages."""
 
     def __init__(self, domain):
+        self._domain = domain
+        # Files of processes that had to be killed.
+        self.left_behind = set()
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
         self.executor = SingleThreadedExecutor(context=self.context)
@@ -44,13 +48,14 @@ class Session:
         self.executor.shutdown()
         self._thread.join(PATIENCE)
         rclpy.shutdown(context=self.context)
+        shared_memory.sweep(self._domain, self.left_behind)
 
 
 class Peer:
     """A node of one test."""
 
     def __init__(self, session):
-        self._session = session
+        self.session = session
         self.node = rclpy.create_node("tester", context=session.context)
         session.executor.add_node(self.node)
 
@@ -77,7 +82,7 @@ class Peer:
         return future.result()
 
     def close(self):
-        self._session.executor.remove_node(self.node)
+        self.session.executor.remove_node(self.node)
         self.node.destroy_node()
 
 
@@ -138,13 +143,13 @@ class Bridge:
 
     def __init__(self, peer, parameters=None, arguments=(), log_folder="", name="/aether_bridge"):
         self.name = name
-        # What the test process had mapped before is not the bridge's.
-        self._not_its_own = shared_memory(os.getpid())
+        self._session = peer.session
         # Before the process: nothing it says is missed.
         self.status = peer.status(f"{name}/link_status")
         self.log = Record("the bridge's log")
         given = [f"{key}:={_yaml(value)}" for key, value in (parameters or {}).items()]
-        command = [EXECUTABLES / "bridge", "--ros-args", *(part for value in given for part in ("-p", value)), *arguments]
+        command = [EXECUTABLES / "bridge", "--ros-args"]
+        command += [part for value in given for part in ("-p", value)] + list(arguments)
         environment = {key: value for key, value in os.environ.items() if key not in ("RUST_LOG", "RUST_BACKTRACE")}
         environment["ROS_LOG_DIR"] = str(log_folder)
         self.process = subprocess.Popen(
@@ -187,12 +192,10 @@ class Bridge:
         return self.process.poll() is not None
 
     def _kill(self):
-        """The last resort. A process that is killed leaves its part of shared memory, which is removed for it."""
-        left = shared_memory(self.process.pid) - self._not_its_own
+        """The last resort. A process that is killed leaves its part of shared memory, to be removed at the end."""
+        self._session.left_behind |= shared_memory.mapped(self.process.pid)
         self.process.kill()
         self.process.wait()
-        for path in left:
-            path.unlink(missing_ok=True)
 
     def _read(self):
         for line in self.process.stdout:
@@ -279,12 +282,6 @@ def unstamped(now):
 
 def aged(seconds):
     return lambda now: (now - Duration(seconds=seconds)).to_msg()
-
-
-def shared_memory(pid):
-    """The files of DDS in shared memory that a process has mapped."""
-    words = pathlib.Path(f"/proc/{pid}/maps").read_text().split()
-    return {pathlib.Path(word) for word in words if word.startswith("/dev/shm/fastrtps")}
 
 
 def distance(one, other):

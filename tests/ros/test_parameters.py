@@ -177,7 +177,10 @@ WRONG = {
     ),
     "home outside": ({"home": [0.2, 0.0, 0.9]}, ["'home'", "[0.2, 0.0, 0.9]", "'workspace.max'", "[0.3, 0.3, 0.4]"]),
     "two numbers for three": ({"home": [0.2, 0.0]}, ["'home'", "[0.2, 0.0]", "3 numbers"]),
-    "thresholds crossed": ({"gripper.close_below": 0.8}, ["'gripper.close_below'", "0.8", "'gripper.open_above'", "0.5"]),
+    "thresholds crossed": (
+        {"gripper.close_below": 0.8},
+        ["'gripper.close_below'", "0.8", "'gripper.open_above'", "0.5"],
+    ),
     "approach faster than limit": ({"approach_speed": 1.0}, ["'approach_speed'", "1.0", "'limits.speed'", "0.25"]),
     "empty host": ({"host": ""}, ["'host'", "''", "empty"]),
     "no host of letters": ({"host": 5}, ["'host'", "5", "integer", "string"]),

@@ -93,8 +93,8 @@ def test_diagnostics_tell_link_input_and_motion_apart(controller, bridge, hand, 
     def levels(array):
         return {status.name: LEVELS[status.level] for status in array.status}
 
-    def expect(link, input, motion):
-        wanted = {f"aether_bridge: {name}": level for name, level in zip(("link", "input", "motion"), (link, input, motion))}
+    def expect(*parts):
+        wanted = {f"aether_bridge: {name}": level for name, level in zip(("link", "input", "motion"), parts)}
         return arrays.wait(lambda array: levels(array) == wanted, len(arrays))
 
     expect("OK", "WARN", "WARN")
@@ -110,7 +110,7 @@ def test_diagnostics_tell_link_input_and_motion_apart(controller, bridge, hand, 
     assert "refused" in lost.status[0].message and "no connection" in lost.status[2].message
     tracker.stop()
     gone = expect("ERROR", "WARN", "WARN")
-    assert "stopped" in gone.status[1].message
+    assert "no new target for" in gone.status[1].message
 
 
 def test_diagnostics_of_a_namespace_bear_its_name(controller, bridge, peer):
@@ -126,7 +126,7 @@ def test_the_log_is_on_rosout_too(controller, bridge, hand, peer):
     started.log.wait(lambda line: "following the target" in line)
     controller.kill()
     down = rosout.wait(lambda log: "link down" in log.msg)
-    assert down.name == "aether_bridge" and down.level == int.from_bytes(Log.WARN, "little")
+    assert down.name == "aether_bridge" and down.level == 30  # WARN; the constant is an int or a byte, by distribution
     for line in started.log[:]:
         text = re.fullmatch(r"\[[A-Z]+\] \[[0-9.]+\] \[aether_bridge\]: (.*)", line)[1]
         rosout.wait(lambda log, text=text: log.msg == text and log.name == "aether_bridge")

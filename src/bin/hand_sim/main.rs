@@ -7,7 +7,7 @@ mod parameters;
 
 use std::process::ExitCode;
 
-use aether_bridge::ros::rosout;
+use aether_bridge::ros::{ContextError, rosout};
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use node::{HandNode, HandNodeError};
@@ -23,7 +23,10 @@ fn main() -> ExitCode {
             for line in error.to_string().lines() {
                 eprintln!("hand_sim: {line}");
             }
-            let misuse = matches!(error, HandNodeError::Arguments(_) | HandNodeError::Parameters(_));
+            let misuse = matches!(
+                error,
+                HandNodeError::Context(ContextError::Arguments(_)) | HandNodeError::Parameters(_)
+            );
             ExitCode::from(if misuse { 2 } else { 1 })
         }
     }

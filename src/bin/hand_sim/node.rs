@@ -8,6 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aether_bridge::config::{ConfigError, Value};
+use aether_bridge::ros::clock::RosClock;
+use aether_bridge::ros::context::{ContextError, context};
 use aether_bridge::ros::rosout;
 use aether_bridge::sim::hand::{Hand, HandError, HandPose, Reading};
 use r2r::geometry_msgs::msg::{Point, Pose, PoseStamped, Quaternion};
@@ -21,9 +23,9 @@ use crate::parameters::{GripperType, Parameters, Settings};
 /// Why there is no simulated hand.
 #[derive(Debug, thiserror::Error)]
 pub enum HandNodeError {
-    /// ROS does not take the arguments, or a parameter file cannot be read.
-    #[error("ROS refused the arguments: {0}")]
-    Arguments(String),
+    /// The arguments or a parameter file cannot be read, or ROS cannot be.
+    #[error(transparent)]
+    Context(#[from] ContextError),
     /// A parameter is wrong.
     #[error(transparent)]
     Parameters(#[from] ConfigError),
@@ -70,6 +72,8 @@ impl HandNode {
     pub fn create() -> Result<Self, HandNodeError> {
         let mut node = r2r::Node::create(context()?, "hand_sim", "")?;
         rosout::set_logger(node.logger());
+        let clock = RosClock::Simulated(node.get_ros_clock());
+        rosout::publish_logs(&mut node, clock)?;
         let parameters = parameters(&node)?;
         let Settings { hand, frame_id, gripper_type } = parameters.settings()?;
         // Reliable, so that it matches every subscription.
@@ -143,7 +147,7 @@ impl Tracker {
     fn publish(&self, reading: Reading, age: Duration) {
         let (pose, opening) = match reading {
             Reading::Hand(hand) => (pose(hand), Some(hand.opening)),
-            Reading::Zeros => (Pose::default(), None),
+            Reading::Zeros => (zeros(), None),
             Reading::Nothing => return,
         };
         let now = self.clock.lock().unwrap_or_else(PoisonError::into_inner).get_now().unwrap_or_default();
@@ -170,17 +174,9 @@ fn pose(hand: HandPose) -> Pose {
     Pose { position: Point { x, y, z }, orientation: Quaternion { x: 0.0, y: 0.0, z: sin, w: cos } }
 }
 
-/// r2r panics where rcl refuses the arguments; the panic's words are rcl's.
-fn context() -> Result<r2r::Context, HandNodeError> {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let created = std::panic::catch_unwind(r2r::Context::create);
-    std::panic::set_hook(hook);
-    let words = |panic: Box<dyn std::any::Any + Send>| match panic.downcast::<String>() {
-        Ok(words) => *words,
-        Err(_) => "no reason given".to_owned(),
-    };
-    Ok(created.map_err(|panic| HandNodeError::Arguments(words(panic)))??)
+/// Not the default, whose orientation is the identity.
+fn zeros() -> Pose {
+    Pose { position: Point::default(), orientation: Quaternion { x: 0.0, y: 0.0, z: 0.0, w: 0.0 } }
 }
 
 /// What `--ros-args` and parameter files say. Names that are not known are told of and let pass, since a file may serve

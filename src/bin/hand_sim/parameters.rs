@@ -339,7 +339,7 @@ mod tests {
             "parameter 'box.min' is [0.3, -0.2, 0.08]; it must be below, on every axis, 'box.max', which is \
              [0.28, 0.2, 0.3]"
         );
-        assert_eq!(error("sped", Value::Real(1.0)), "parameter 'sped' is unknown; did you mean 'speed'?");
+        assert_eq!(error("sppeed", Value::Real(1.0)), "parameter 'sppeed' is unknown; did you mean 'speed'?");
     }
 
     #[test]

@@ -1,0 +1,27 @@
+"""What DDS leaves in shared memory when a process is killed, and semaphores it leaves in any case."""
+
+import os
+import pathlib
+
+FOLDER = pathlib.Path("/dev/shm")
+
+
+def mapped(pid):
+    """The files of DDS that a process has mapped."""
+    try:
+        words = pathlib.Path(f"/proc/{pid}/maps").read_text().split()
+    except OSError:  # it has ended, or is another user's
+        return set()
+    return {pathlib.Path(word) for word in words if word.startswith(f"{FOLDER}/fastrtps")}
+
+
+def sweep(domain, killed):
+    """Removes what no other process uses of a domain's ports and of what the killed processes had mapped."""
+    # The ports of a domain are numbered as its UDP ports are.
+    first = 7400 + 250 * domain
+    ports = {FOLDER / f"fastrtps_port{number}" for number in range(first, first + 250)}
+    others = [process.name for process in pathlib.Path("/proc").glob("[0-9]*") if process.name != str(os.getpid())]
+    used = set().union(*map(mapped, others))
+    for path in (ports | killed) - used:
+        for leftover in (path, path.with_name(f"{path.name}_el"), path.with_name(f"sem.{path.name}_mutex")):
+            leftover.unlink(missing_ok=True)

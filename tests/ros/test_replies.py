@@ -1,0 +1,153 @@
+"""What a controller answers: in pieces, in one piece, unasked, in error, and what is no reply at all."""
+
+import pytest
+from aether_bridge.msg import ArmState
+from controller import COMMAND, OK, command, error
+from harness import LINK_STATES, QUICK
+from rcl_interfaces.msg import Log
+
+PLACE = (0.12, 0.0355, 0.21)
+AT_PLACE = {**QUICK, "home": list(PLACE)}
+
+
+def test_a_reply_in_pieces_is_one_reply(controllers, bridge, hand):
+    controller = controllers(reply=None)
+    status = bridge(controller, {**AT_PLACE, "reply_timeout": 9.0, "link_timeout": 9.0}).status
+    hand(PLACE)
+    controller.lines.wait()
+    for piece in (OK[:1], OK[1:20], OK[20:-2]):
+        controller.send(piece)
+        # The bridge has certainly seen the piece when it has published something later.
+        status.skip().wait()
+        unchanged = status.skip().wait()
+        assert (unchanged.acknowledged, LINK_STATES[unchanged.state]) == (0, "CONNECTED")
+    controller.send(OK[-2:])
+    status.wait(lambda status: status.acknowledged == 1)
+
+
+def test_replies_in_one_segment_answer_a_command_each(controllers, bridge, hand):
+    controller = controllers(reply=None)
+    parameters = {**AT_PLACE, "max_in_flight": 3, "reply_timeout": 9.0, "link_timeout": 9.0}
+    status = bridge(controller, parameters).status
+    hand((0.2, 0.0355, 0.21))
+    controller.lines.wait_count(3)
+    controller.lines.assert_none(after=3)
+    controller.send(OK + error("out of reach") + OK + OK[:10])
+    answered = status.wait(lambda status: status.acknowledged + status.rejected == 3)
+    assert (answered.acknowledged, answered.rejected) == (2, 1)
+    controller.lines.wait_count(6)
+    controller.reply = lambda line: OK
+    controller.send(OK[10:] + OK + OK)
+    status.wait(lambda status: status.acknowledged > 10)
+    assert len(controller.connections) == 1
+
+
+def test_a_reply_that_no_command_waited_for_ends_the_connection(controller, bridge):
+    status = bridge(controller, QUICK).status
+    status.wait(state="CONNECTED")
+    controller.connections.wait()
+    controller.send(b'{"status":"ok","message":"hello there"}\n')
+    ended = status.wait(state="BACKOFF")
+    assert "no command was waiting for" in ended.last_error and "hello there" in ended.last_error
+    assert ended.last_error in ended.reason
+    controller.connections.wait_count(2)
+
+
+def test_two_replies_to_one_command_end_the_connection_and_hold_the_arm(controller, bridge, hand):
+    status = bridge(controller, AT_PLACE).status
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    controller.reply = lambda line: OK + OK
+    tracker.position = (0.13, 0.0355, 0.21)
+    ended = status.wait(motion="HOLDING", reason="no command was waiting for")
+    assert ended.last_error
+    controller.reply = lambda line: OK
+    status.wait(state="CONNECTED", motion="TRACKING")
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (b"Command received\n", "Command received"),
+        (b"\n", "blank"),
+        (b'{"status":"fine"}\n', "fine"),
+        (b'{"message":"Command received"}\n', "status"),
+        (b'{"status":"ok"\xff}\n', "not UTF-8"),
+        (b'{"status":"ok","message":"' + b"m" * 5000 + b'"}\n', "longer than 4096 bytes"),
+        (b"m" * 5000, "longer than 4096 bytes"),
+    ],
+    ids=["words", "blank", "unknown status", "no status", "not UTF-8", "over-long", "without an end"],
+)
+def test_an_answer_that_is_no_reply_ends_the_connection_and_is_named(controllers, bridge, hand, answer, named):
+    controller = controllers(reply=lambda line: answer)
+    status = bridge(controller, AT_PLACE).status
+    hand(PLACE)
+    ended = status.wait(state="BACKOFF")
+    assert named in ended.last_error and len(ended.last_error) < 1000, ended.last_error
+    status.wait(lambda status: status.last_error in status.reason, state="BACKOFF", reason=r"no connection")
+    controller.reply = lambda line: OK
+    status.wait(state="CONNECTED", motion="TRACKING")
+    assert all(COMMAND.fullmatch(line.data) for line in controller.lines)
+
+
+def test_a_controller_that_keeps_refusing_holds_the_arm_and_is_asked_again_later(controllers, bridge, hand):
+    controller = controllers(reply=lambda line: error("joint limit"))
+    started = bridge(controller, {**AT_PLACE, "error_limit": 3})
+    hand((0.2, 0.0355, 0.21))
+    held = started.status.wait(motion="HOLDING", reason="the controller refused 3 commands in a row")
+    assert (held.rejected, held.acknowledged, held.sent) == (3, 0, 3)
+    assert LINK_STATES[held.state] == "CONNECTED"
+    controller.reply = lambda line: OK
+    started.status.wait(motion="APPROACH")
+    controller.lines.wait(lambda line: line.data == command("200.0", "35.5", "210.0"))
+    assert len(controller.connections) == 1
+
+
+def test_the_reason_of_a_hold_for_refusals_quotes_the_controller(controllers, bridge, hand):
+    controller = controllers(reply=lambda line: error("joint limit"))
+    status = bridge(controller, {**AT_PLACE, "error_limit": 3}).status
+    hand((0.2, 0.0355, 0.21))
+    assert "joint limit" in status.wait(motion="HOLDING", reason="refused 3 commands").reason
+
+
+def test_a_single_refusal_does_not_stop_the_motion(controllers, bridge, hand):
+    refused_once = []
+    controller = controllers()
+    controller.reply = lambda line: error("busy") if not refused_once and not refused_once.append(1) else OK
+    status = bridge(controller, AT_PLACE).status
+    hand((0.2, 0.0355, 0.21))
+    controller.lines.wait(lambda line: line.data == command("200.0", "35.5", "210.0"))
+    assert status.wait(lambda status: status.rejected == 1)
+    assert "HOLDING" not in status.motions()
+
+
+def test_what_the_controller_says_reaches_ros_and_the_terminal_without_acting(controllers, bridge, hand, peer):
+    states, rosout = peer.record(ArmState, "/aether_bridge/arm_state"), peer.record(Log, "/rosout", 1000)
+    nasty = r'a\u0000b\u001b[2J\u202ec'
+    answers = iter(
+        [
+            f'{{"status":"error","message":"{nasty}"}}\n'.encode(),
+            f'{{"status":"ok","message":"{nasty}","fault":"{nasty}","moving":true}}\n'.encode(),
+            b'{"status":"\x00\x1b[2J"}\n',
+            b"\x00\x1b[2J\xe2\x80\xae\n",
+            f'{{"status":"ok","message":"{nasty}"}}\n'.encode() * 2,
+            f'{{"status":"{nasty}"}}\n'.encode(),
+        ]
+    )
+    controller = controllers()
+    controller.reply = lambda line: next(answers, OK)
+    started = bridge(controller, AT_PLACE, ["--log-level", "debug"])
+    # A moving target: a command for each answer.
+    tracker = hand((0.2, 0.0355, 0.21))
+    controller.connections.wait_count(5)
+    started.status.skip().wait(state="CONNECTED", motion="TRACKING")
+    tracker.stop()
+    started.status.wait(motion="HOLDING")
+    texts = [text for state in states for text in (state.fault, state.raw)]
+    texts += [text for seen in started.status.seen for text in (seen.message.last_error, seen.message.reason)]
+    texts += [log.msg for log in rosout]
+    texts += list(started.log)
+    assert any("[2J" in state.fault for state in states), "the words themselves are kept"
+    for text in texts:
+        assert not any(character in text for character in "\0\x1b\u202e"), repr(text)
+    assert not started.ended()
