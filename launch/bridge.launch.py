@@ -37,7 +37,7 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument("gripper_topic", default_value="gripper", description="Topic with the gripper."),
     DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal."),
-    DeclareLaunchArgument("respawn", default_value="false", description="true: start the bridge again if it ends."),
+    DeclareLaunchArgument("respawn", default_value="false", description="true: start the bridge again if it ends. It then takes the arm to be at home: see docs/safety.md."),
 ]
 
 

@@ -249,7 +249,7 @@ fn a_stamp_makes_a_target_as_old_as_it_says() {
 #[test]
 fn targets_outside_the_workspace_are_clamped_or_refused() {
     let anywhere = ("limits.jump", Value::Integer(0));
-    let mut scene = Scene::tracking(&[anywhere.clone()]);
+    let mut scene = Scene::tracking(std::slice::from_ref(&anywhere));
     scene.hand = [0.2, 0.0, -0.1];
     scene.move_for(2000);
     let (_, last) = scene.sent.last().unwrap();

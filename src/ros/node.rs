@@ -73,10 +73,17 @@ impl RosNode {
     /// When ROS no longer waits for messages. It must not go on as a node that looks alive.
     pub fn spin(mut self, bridge: &Bridge, end: &AtomicBool) -> Result<(), NodeError> {
         let mut idle_returns = 0;
+        let mut handled = Instant::now();
         while !end.load(Ordering::Relaxed) {
-            let before = Instant::now();
+            let waiting = Instant::now();
             self.node.spin_once(SPIN_TIMEOUT);
-            if self.handle(bridge) || before.elapsed() > IDLE_RETURN {
+            let now = Instant::now();
+            let waited = now - waiting;
+            // What is taken now may have come while the last was being handled, or at any moment of a wait that took
+            // longer than it should have: the process was stopped, or starved.
+            let held_up = (waiting - handled) + waited.saturating_sub(SPIN_TIMEOUT);
+            handled = now;
+            if self.handle(bridge, held_up) || waited > IDLE_RETURN {
                 idle_returns = 0;
                 continue;
             }
@@ -90,13 +97,13 @@ impl RosNode {
 
     /// Handles what one spin has taken: a stop request, then the hand, then the rest. Returns whether there was
     /// anything.
-    fn handle(&mut self, bridge: &Bridge) -> bool {
+    fn handle(&mut self, bridge: &Bridge, held_up: Duration) -> bool {
         let mut taken = self.services.answer_stop(bridge);
         while let Some(input) = self.source.take_gripper() {
             bridge.handle_gripper(input);
             taken = true;
         }
-        while let Some(target) = self.source.take_target(|| self.clock.now()) {
+        while let Some(target) = self.source.take_target(held_up, || self.clock.now()) {
             bridge.handle_target(target);
             taken = true;
         }

@@ -226,7 +226,8 @@ fn list(prefixes: &[String], depth: u64) -> ListParametersResult {
     ListParametersResult { names, prefixes: groups }
 }
 
-fn value(given: &r2r::ParameterValue) -> Value {
+/// A parameter's value as r2r gives it, free of r2r.
+pub fn value(given: &r2r::ParameterValue) -> Value {
     use r2r::ParameterValue as Given;
     match given {
         Given::Bool(value) => Value::Boolean(*value),

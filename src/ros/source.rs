@@ -40,9 +40,15 @@ impl Source {
         Ok(Self { target: Inbox::new(node.subscribe("target_pose", qos)?), gripper })
     }
 
-    /// The target that has been taken, or why it is none. `ros_now` reads the node's clock.
-    pub fn take_target(&mut self, ros_now: impl FnOnce() -> Duration) -> Option<Result<Target, InputFault>> {
-        self.target.take().map(|pose| convert::target(&pose, ros_now()))
+    /// The target that has been taken, or why it is none. It may have waited for as long as `held_up`; `ros_now` reads
+    /// the node's clock.
+    pub fn take_target(
+        &mut self,
+        held_up: Duration,
+        ros_now: impl FnOnce() -> Duration,
+    ) -> Option<Result<Target, InputFault>> {
+        let target = convert::target(&self.target.take()?, ros_now());
+        Some(target.map(|target| Target { held_up, ..target }))
     }
 
     /// The gripper input that has been taken. Words that are neither "open" nor "closed" are told of and say nothing.

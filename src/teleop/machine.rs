@@ -436,7 +436,7 @@ impl Teleop {
             return Err(InputFault::Zero);
         }
         let input_timeout = self.config.input_timeout;
-        let origin = self.watchdog.admit(now, target.stamp, input_timeout)?;
+        let origin = self.watchdog.admit(now, target.stamp, target.held_up, input_timeout)?;
         let base = self.config.retarget.apply(target.position)?;
         let leapt = matches!(self.watchdog.fault(), Some(InputFault::Jump { .. }));
         if !leapt && !self.watchdog.is_fresh(now, input_timeout) {

@@ -81,6 +81,7 @@ impl Reason {
                 Obstacle::ArmOutside(_) => "arm_outside",
                 Obstacle::Input(InputFault::Position(_)) => "input_invalid",
                 Obstacle::Input(InputFault::StampTooOld { .. }) => "stamp_too_old",
+                Obstacle::Input(InputFault::HeldUp { .. }) => "held_up",
                 Obstacle::Input(InputFault::StampFromFuture { .. }) => "stamp_from_future",
                 Obstacle::Input(InputFault::StampBackwards { .. }) => "stamp_backwards",
                 Obstacle::Input(InputFault::Zero) => "input_zero",

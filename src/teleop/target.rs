@@ -11,6 +11,9 @@ pub struct Target {
     pub position: Position,
     /// When the sender says it was taken, if it says.
     pub stamp: Option<Stamp>,
+    /// How long it may have waited in this process before it was looked at: a process that was stopped or starved finds
+    /// a sample that looks new and is not.
+    pub held_up: Duration,
 }
 
 impl Target {
@@ -24,7 +27,7 @@ impl Target {
     /// # Errors
     /// [`InputFault::Position`] when the coordinates are no position.
     pub fn new(x: f64, y: f64, z: f64, stamp: Option<Stamp>) -> Result<Self, InputFault> {
-        Ok(Self { position: Position::new(x, y, z)?, stamp })
+        Ok(Self { position: Position::new(x, y, z)?, stamp, held_up: Duration::ZERO })
     }
 }
 
@@ -60,6 +63,15 @@ pub enum InputFault {
         age: Duration,
         /// `input_timeout`.
         limit: Duration,
+    },
+    /// The bridge itself was stopped or starved for longer than `input_timeout`.
+    #[error(
+        "target refused: this process was held up for {:.3} s, and how old the target is cannot be told",
+        held_up.as_secs_f64()
+    )]
+    HeldUp {
+        /// For how long.
+        held_up: Duration,
     },
     /// The stamp lies in the future.
     #[error(

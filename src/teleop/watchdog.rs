@@ -23,18 +23,23 @@ struct Good {
 }
 
 impl Watchdog {
-    /// Judges a sample's stamp, and returns when the sample was taken, on the steady clock.
+    /// Judges a sample's stamp and how long it may have waited in this process, and returns when the sample was taken, on the steady clock.
     ///
     /// # Errors
-    /// A stamp that is too old, from the future or before the last one. The sample after a jump back is judged anew,
+    /// A process that was held up for too long; a stamp that is too old, from the future or before the last one. The sample after a jump back is judged anew,
     /// so that a restarted sender or simulation is refused once and not for ever.
     pub fn admit(
         &mut self,
         now: Instant,
         stamp: Option<Stamp>,
+        held_up: Duration,
         input_timeout: Duration,
     ) -> Result<Instant, InputFault> {
-        let Some(stamp) = stamp else { return Ok(now) };
+        if held_up > input_timeout {
+            return Err(InputFault::HeldUp { held_up });
+        }
+        let held_up_since = now.checked_sub(held_up).unwrap_or(now);
+        let Some(stamp) = stamp else { return Ok(held_up_since) };
         let last = self.last_stamp.replace(stamp.taken);
         let age = stamp.age();
         let magnitude = Duration::from_nanos(age.unsigned_abs());
@@ -48,9 +53,12 @@ impl Watchdog {
             return Err(InputFault::StampBackwards { back: Duration::from_nanos(back.unsigned_abs()) });
         }
         if age <= 0 {
-            return Ok(now);
+            return Ok(held_up_since);
         }
-        now.checked_sub(magnitude).ok_or(InputFault::StampTooOld { age: magnitude, limit: input_timeout })
+        let taken = now
+            .checked_sub(magnitude)
+            .ok_or(InputFault::StampTooOld { age: magnitude, limit: input_timeout })?;
+        Ok(taken.min(held_up_since))
     }
 
     /// Takes note of a good sample.
@@ -113,7 +121,7 @@ mod tests {
         received_ms: i64,
     ) -> Result<Instant, InputFault> {
         let stamp = Stamp { taken: taken_ms * MS, received: received_ms * MS };
-        watchdog.admit(now, Some(stamp), TIMEOUT)
+        watchdog.admit(now, Some(stamp), Duration::ZERO, TIMEOUT)
     }
 
     #[test]
@@ -134,6 +142,18 @@ mod tests {
         assert_eq!(admit(&mut watchdog, now, 1050, 1000).unwrap(), now);
         let fault = admit(&mut watchdog, now, 1051, 1000).unwrap_err();
         assert!(fault.to_string().contains("0.051 s in the future"), "{fault}");
+    }
+
+    #[test]
+    fn a_sample_is_as_old_as_the_process_was_held_up() {
+        let now = Instant::now() + Duration::from_secs(1);
+        let held_up = Duration::from_millis(150);
+        let mut watchdog = Watchdog::default();
+        assert_eq!(now - watchdog.admit(now, None, held_up, TIMEOUT).unwrap(), held_up);
+        let stamp = Some(Stamp { taken: 900 * MS, received: 1000 * MS });
+        assert_eq!(now - watchdog.admit(now, stamp, held_up, TIMEOUT).unwrap(), held_up);
+        let fault = watchdog.admit(now, stamp, Duration::from_millis(201), TIMEOUT).unwrap_err();
+        assert!(fault.to_string().contains("held up for 0.201 s"), "{fault}");
     }
 
     #[test]

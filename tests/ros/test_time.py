@@ -1,8 +1,12 @@
 """Simulated time: what it governs, and the deadlines that it does not."""
 
+import signal
+import time
+
 from builtin_interfaces.msg import Time
 from controller import OK, command
-from harness import LINK_STATES, QUICK, stamp_seconds
+from geometry_msgs.msg import PoseStamped
+from harness import LINK_STATES, QUICK, stamp_seconds, unstamped
 from rosgraph_msgs.msg import Clock
 
 PLACE = (0.12, 0.0355, 0.21)
@@ -95,3 +99,24 @@ def test_the_watchdogs_keep_their_times_in_a_simulation_that_is_fast(controller,
     hand(PLACE, stamp=simulation.stamp)
     tracking = status.wait(lambda status: stamp_seconds(status.stamp) > 130, motion="TRACKING")
     assert LINK_STATES[tracking.state] == "CONNECTED"
+
+
+def test_a_bridge_that_was_stopped_does_not_take_an_old_target_for_a_new_one(controller, bridge, hand, peer):
+    started = bridge(controller, {**QUICK, "home": list(PLACE)})
+    published = peer.record(PoseStamped, "/target_pose")
+    # Without stamps, only the bridge itself can know that it was away.
+    tracker = hand(PLACE, stamp=unstamped)
+    started.status.wait(motion="TRACKING")
+    started.process.send_signal(signal.SIGSTOP)
+    try:
+        tracker.position = (0.15, 0.0355, 0.21)
+        published.wait(lambda pose: pose.pose.position.x == 0.15)
+        tracker.stop()
+        after = controller.mark()
+        time.sleep(2 * QUICK["input_timeout"])  # what the target ages by
+    finally:
+        started.process.send_signal(signal.SIGCONT)
+    started.status.skip().wait(motion="HOLDING")
+    controller.lines.assert_none(lambda line: line.data != PLACE_LINE, after=after)
+    tracker.start()
+    started.status.wait(motion="TRACKING")

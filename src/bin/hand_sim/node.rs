@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use aether_bridge::config::{ConfigError, Value};
 use aether_bridge::ros::clock::RosClock;
 use aether_bridge::ros::context::{ContextError, context};
+use aether_bridge::ros::params::value;
 use aether_bridge::ros::rosout;
 use aether_bridge::sim::hand::{Hand, HandError, HandPose, Reading};
 use r2r::geometry_msgs::msg::{Point, Pose, PoseStamped, Quaternion};
@@ -195,21 +196,6 @@ fn parameters(node: &r2r::Node) -> Result<Parameters, ConfigError> {
 
 fn is_every_nodes(name: &str) -> bool {
     name == USE_SIM_TIME || name == "start_type_description_service" || name.starts_with("qos_overrides.")
-}
-
-fn value(given: &ParameterValue) -> Value {
-    match given {
-        ParameterValue::Bool(value) => Value::Boolean(*value),
-        ParameterValue::Integer(value) => Value::Integer(*value),
-        ParameterValue::Double(value) => Value::Real(*value),
-        ParameterValue::String(value) => Value::Text(value.clone()),
-        ParameterValue::IntegerArray(values) => Value::Integers(values.clone()),
-        ParameterValue::DoubleArray(values) => Value::Reals(values.clone()),
-        ParameterValue::NotSet => Value::Other("value that is not set"),
-        ParameterValue::BoolArray(_) => Value::Other("list of booleans"),
-        ParameterValue::ByteArray(_) => Value::Other("list of bytes"),
-        ParameterValue::StringArray(_) => Value::Other("list of strings"),
-    }
 }
 
 fn declared(value: &Value) -> ParameterValue {
