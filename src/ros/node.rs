@@ -74,6 +74,7 @@ impl RosNode {
     pub fn spin(mut self, bridge: &Bridge, end: &AtomicBool) -> Result<(), NodeError> {
         let mut idle_returns = 0;
         let mut handled = Instant::now();
+        let mut stall = Stall::default();
         while !end.load(Ordering::Relaxed) {
             let waiting = Instant::now();
             self.node.spin_once(SPIN_TIMEOUT);
@@ -81,7 +82,7 @@ impl RosNode {
             let waited = now - waiting;
             // What is taken now may have come while the last was being handled, or at any moment of a wait that took
             // longer than it should have: the process was stopped, or starved.
-            let held_up = (waiting - handled) + waited.saturating_sub(SPIN_TIMEOUT);
+            let held_up = stall.note(now, (waiting - handled) + waited.saturating_sub(SPIN_TIMEOUT));
             handled = now;
             if self.handle(bridge, held_up) || waited > IDLE_RETURN {
                 idle_returns = 0;
@@ -111,9 +112,48 @@ impl RosNode {
     }
 }
 
+/// The last time that this thread was held up. The middleware's threads were held up with it, and hand over what came
+/// meanwhile a moment later.
+#[derive(Debug, Default)]
+struct Stall {
+    held_up: Duration,
+    over: Option<Instant>,
+}
+
+impl Stall {
+    /// Takes note of for how long the thread was held up by `now`, and returns for how long what is taken now may have
+    /// waited.
+    fn note(&mut self, now: Instant, held_up: Duration) -> Duration {
+        let recent = self.over.is_some_and(|over| now.saturating_duration_since(over) < AFTERMATH);
+        if !recent || held_up >= self.held_up {
+            *self = Self { held_up, over: Some(now) };
+        }
+        self.held_up
+    }
+}
+
 const NODE_NAME: &str = "aether_bridge";
 /// How long a spin waits when nothing comes; bounds how late `end` is seen.
 const SPIN_TIMEOUT: Duration = Duration::from_millis(100);
+/// Until what came while the process was stopped has certainly been handed over.
+const AFTERMATH: Duration = Duration::from_millis(250);
 /// r2r hides a wait that fails: it returns at once and with nothing, again and again.
 const IDLE_RETURN: Duration = Duration::from_micros(100);
 const MAX_IDLE_RETURNS: u32 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_right_after_a_stall_may_be_as_old_as_the_stall_was_long() {
+        let start = Instant::now();
+        let ms = Duration::from_millis;
+        let mut stall = Stall::default();
+        assert_eq!(stall.note(start, ms(1)), ms(1));
+        assert_eq!(stall.note(start + ms(1000), ms(900)), ms(900));
+        assert_eq!(stall.note(start + ms(1001), ms(0)), ms(900));
+        assert_eq!(stall.note(start + ms(1249), ms(0)), ms(900));
+        assert_eq!(stall.note(start + ms(1250), ms(0)), ms(0));
+    }
+}
