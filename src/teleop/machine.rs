@@ -6,83 +6,12 @@ use super::command::{Command, Position};
 use super::config::{Arming, TeleopConfig};
 use super::gripper::{GripperDecider, GripperInput};
 use super::jump::JumpGuard;
-use super::limiter::{Limiter, Pace, Step};
+use super::limiter::{Limiter, Pace};
+use super::planned::Planned;
 use super::reason::{Disarmed, Obstacle, Reason};
+use super::state::{Counters, LinkView, Motion, Refused};
 use super::target::{InputFault, Target};
 use super::watchdog::Watchdog;
-
-/// What the bridge does with targets, as published in `LinkStatus.motion`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Motion {
-    /// Motion is not allowed.
-    Disarmed,
-    /// Ramping slowly from where the arm is to a live target.
-    Approach,
-    /// Following the target.
-    Tracking,
-    /// Armed, and staying where the last command put the arm.
-    Holding,
-    /// A stop request is latched.
-    Stopped,
-}
-
-/// What the link looks like from here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkView {
-    /// Connected and answering.
-    Ready,
-    /// Connected and silent.
-    Unresponsive,
-    /// Not connected.
-    Down,
-}
-
-/// A command that may be sent now, and what altered it on its way from the target.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Planned {
-    /// The command.
-    pub command: Command,
-    /// The target lay outside the workspace and was taken to its edge.
-    pub clamped: bool,
-    /// The speed limit kept the command from the target.
-    pub speed_limited: bool,
-    /// The command is part of an approach.
-    pub approach: bool,
-    /// How old the target was when the command was planned.
-    pub input_age: Duration,
-    step: Step,
-}
-
-impl Planned {
-    /// The names of what altered the command, for `ArmCommand.altered_by`.
-    pub fn altered_by(&self) -> impl Iterator<Item = &'static str> {
-        [(self.clamped, "clamped"), (self.speed_limited, "speed_limited"), (self.approach, "approach")]
-            .into_iter()
-            .filter_map(|(altered, name)| altered.then_some(name))
-    }
-}
-
-/// How often input was not followed to the letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counters {
-    /// Targets replaced by a newer one before a command was sent for them.
-    pub coalesced: u64,
-    /// Commands that the speed limit or the workspace altered.
-    pub limited: u64,
-    /// Samples refused.
-    pub dropped_input: u64,
-}
-
-/// Why a request by a person was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// `~/set_armed` true while a stop is latched.
-    #[error("not armed: a stop request is latched; call ~/reset first")]
-    StopLatched,
-    /// `~/set_armed` true at the end.
-    #[error("not armed: the bridge is shutting down")]
-    ShuttingDown,
-}
 
 /// The teleoperation machine. See the [module](super) for its states and how to drive it.
 #[derive(Debug)]

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! A target's way: finite by construction ([`target`]) → stamp and age ([`watchdog`]) → arm base frame
-//! ([`retarget`]) → no leap ([`jump`]) → workspace ([`workspace`]) → speed and acceleration ([`limiter`]) → command. There is one slot for it; the newest
-//! wins and nothing is replayed.
+//! ([`retarget`]) → no leap ([`jump`]) → workspace ([`workspace`]) → speed and acceleration ([`limiter`]) → command.
+//! There is one slot for it; the newest wins and nothing is replayed.
 
 pub mod command;
 pub mod config;
@@ -22,8 +22,10 @@ pub mod gripper;
 pub mod jump;
 pub mod limiter;
 mod machine;
+mod planned;
 pub mod reason;
 pub mod retarget;
+mod state;
 pub mod target;
 pub mod watchdog;
 pub mod workspace;
@@ -31,6 +33,8 @@ pub mod workspace;
 pub use command::{Command, Gripper, Position};
 pub use config::{Arming, TeleopConfig};
 pub use gripper::GripperInput;
-pub use machine::{Counters, LinkView, Motion, Planned, Refused, Teleop};
+pub use machine::Teleop;
+pub use planned::Planned;
 pub use reason::Reason;
+pub use state::{Counters, LinkView, Motion, Refused};
 pub use target::{InputFault, Stamp, Target};
