@@ -60,22 +60,11 @@ impl Parameter {
 
     /// Checks a value of the right type against the range.
     pub(super) fn check(&self, value: &Value) -> Result<(), ConfigError> {
-        let holds = match (self.range, value) {
-            (Range::NotEmpty, Value::Text(text)) => !text.is_empty() && !text.contains('\0'),
-            (Range::OneOf(choices), Value::Text(text)) => choices.contains(&text.as_str()),
-            (Range::Integer(min, max), Value::Integer(value)) => (min..=max).contains(value),
-            (Range::Real(min, max), Value::Real(value)) => (min..=max).contains(value),
-            (Range::Real(min, max), Value::Reals(values)) => {
-                values.len() == 3 && values.iter().all(|value| (min..=max).contains(value))
-            }
-            (Range::Any, _) => true,
-            _ => false,
-        };
         let range = || {
             let three = if matches!(value, Value::Reals(_)) { "3 numbers, each " } else { "" };
             format!("{three}{}", self.range.describe(self.unit))
         };
-        if holds {
+        if self.range.holds(value) {
             Ok(())
         } else {
             Err(ConfigError::Range { name: self.name, value: value.to_string(), range: range() })
@@ -84,6 +73,21 @@ impl Parameter {
 }
 
 impl Range {
+    /// Whether a value of the right type lies in the range.
+    pub fn holds(&self, value: &Value) -> bool {
+        match (*self, value) {
+            (Self::NotEmpty, Value::Text(text)) => !text.is_empty() && !text.contains('\0'),
+            (Self::OneOf(choices), Value::Text(text)) => choices.contains(&text.as_str()),
+            (Self::Integer(min, max), Value::Integer(value)) => (min..=max).contains(value),
+            (Self::Real(min, max), Value::Real(value)) => (min..=max).contains(value),
+            (Self::Real(min, max), Value::Reals(values)) => {
+                values.len() == 3 && values.iter().all(|value| (min..=max).contains(value))
+            }
+            (Self::Any, _) => true,
+            _ => false,
+        }
+    }
+
     /// The range in words, like "from 0.0 to 60.0 s"; empty where anything goes.
     pub fn describe(&self, unit: &str) -> String {
         let words = match self {

@@ -167,16 +167,7 @@ impl Parameter {
     }
 
     fn checked(&self, value: Value) -> Result<Value, ConfigError> {
-        let holds = match (self.range, &value) {
-            (Range::NotEmpty, Value::Text(text)) => !text.is_empty() && !text.contains('\0'),
-            (Range::OneOf(choices), Value::Text(text)) => choices.contains(&text.as_str()),
-            (Range::Integer(min, max), Value::Integer(value)) => (min..=max).contains(value),
-            (Range::Real(min, max), Value::Real(value)) => (min..=max).contains(value),
-            (Range::Real(min, max), Value::Reals(values)) => {
-                values.len() == 3 && values.iter().all(|value| (min..=max).contains(value))
-            }
-            _ => false,
-        };
+        let holds = self.range.holds(&value);
         if holds {
             return Ok(value);
         }
