@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use aether_bridge::app::{self, Bridge};
 use aether_bridge::ros::{ContextError, NodeError, RosNode, arguments, rosout};
@@ -67,7 +68,12 @@ fn run() -> anyhow::Result<()> {
         .context("no signal handlers")?;
     // A name that is still being resolved holds nobody up.
     runtime.shutdown_background();
+    thread::sleep(LAST_WORDS);
     end.store(true, Ordering::Relaxed);
     spin.join().map_err(|_| anyhow!("the ROS thread panicked"))??;
     Ok(())
 }
+
+/// How long the last status has to reach its readers. A reader hears on one thread that a publisher is gone and on
+/// another what it said last, and drops what comes from one that is gone.
+const LAST_WORDS: Duration = Duration::from_millis(100);
