@@ -9,7 +9,7 @@ use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::link::LinkState;
 use aether_bridge::sim::{ArmSim, ArmSimConfig, Ended, Fault};
 use aether_bridge::status::{Observer, SentCommand, Status};
-use aether_bridge::teleop::{Motion, Target};
+use aether_bridge::teleop::{Kind, Motion, Target};
 use aether_bridge::wire::ReportedState;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -190,7 +190,7 @@ async fn after_a_restart_nothing_is_replayed_and_motion_begins_with_an_approach_
         "{commands:?}"
     );
     let heard = scene.heard.lock().unwrap();
-    assert!(heard.commands[sent_before].planned.approach);
+    assert!(heard.commands[sent_before].planned.kind == Kind::Approach);
 }
 
 #[tokio::test]
@@ -288,7 +288,7 @@ async fn a_stop_is_the_last_word_until_a_person_says_otherwise() {
     assert_eq!(scene.heard.lock().unwrap().commands.len(), sent, "a reset moves nothing by itself");
     scene.bridge.set_armed(true).unwrap();
     scene.tracking().await;
-    assert!(scene.heard.lock().unwrap().commands[sent].planned.approach);
+    assert!(scene.heard.lock().unwrap().commands[sent].planned.kind == Kind::Approach);
 }
 
 #[tokio::test]

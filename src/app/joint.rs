@@ -1,6 +1,7 @@
 //! The one place that knows both machines. Pure: `now` comes in, and the bytes go out through the caller.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::link::{Action, Link, LinkConfig, LinkError, LinkState, Outcome};
@@ -58,7 +59,7 @@ impl Joint {
         match target {
             Ok(target) => self.teleop.handle_target(now, target),
             Err(fault) => {
-                self.teleop.handle_invalid_target(now, fault);
+                self.teleop.handle_invalid_target(now, fault.clone());
                 Err(fault)
             }
         }
@@ -67,6 +68,11 @@ impl Joint {
     /// A sample of the gripper's input.
     pub fn handle_gripper(&mut self, now: Instant, input: GripperInput) {
         self.teleop.handle_gripper(now, input);
+    }
+
+    /// Who publishes input on the same topic, in words, when it is more than one.
+    pub fn handle_senders(&mut self, now: Instant, several: Option<Arc<str>>) {
+        self.teleop.handle_senders(now, several);
     }
 
     /// A person allows or forbids motion. Returns a line for that person.
@@ -229,7 +235,7 @@ impl Joint {
             attempts: self.link.attempts(),
             last_error: self.link.last_error().map(ToString::to_string).unwrap_or_default(),
             motion: self.teleop.motion(),
-            reason: self.explain(now, reason),
+            reason: self.explain(now, &reason),
             reason_kind: reason.kind(),
             sent: link.sent,
             acknowledged: link.acknowledged,
@@ -243,7 +249,7 @@ impl Joint {
         }
     }
 
-    fn explain(&self, now: Instant, reason: Reason) -> String {
+    fn explain(&self, now: Instant, reason: &Reason) -> String {
         let obstacle = match reason {
             Reason::Holding(obstacle) | Reason::WaitingToArm(obstacle) => Some(obstacle),
             _ => None,

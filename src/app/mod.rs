@@ -96,6 +96,11 @@ impl Bridge {
         self.with(|joint, now| joint.handle_gripper(now, input));
     }
 
+    /// Takes note of who publishes input on the same topic, in words, when it is more than one.
+    pub fn handle_senders(&self, several: Option<Arc<str>>) {
+        self.with(|joint, now| joint.handle_senders(now, several));
+    }
+
     /// A person allows or forbids motion. Returns a line for that person.
     ///
     /// # Errors

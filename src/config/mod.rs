@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use crate::link::backoff::Backoff;
 use crate::link::{LinkConfig, TransportConfig};
+use crate::teleop::clutch::RetargetMode;
+use crate::teleop::filter::{FilterConfig, OneEuro};
 use crate::teleop::gripper::GripperConfig;
 use crate::teleop::jump::JumpConfig;
 use crate::teleop::limiter::Limits;
+use crate::teleop::liveliness::LivelinessConfig;
 use crate::teleop::retarget::Retarget;
 use crate::teleop::workspace::{Policy, Workspace};
-use crate::teleop::{Arming, Gripper, Position, TeleopConfig};
+use crate::teleop::{Arming, Frames, Gripper, HoldLine, Position, TeleopConfig};
 use crate::wire::WireUnit;
 
 /// Everything that can be set, validated.
@@ -29,8 +32,8 @@ pub struct Config {
     pub teleop: TeleopConfig,
     /// The unit of length on the wire.
     pub wire_unit: WireUnit,
-    /// The `frame_id` of what is published: the arm's base frame.
-    pub base_frame: String,
+    /// The frames that targets may be in; the base frame is also the `frame_id` of what is published.
+    pub frames: Frames,
     /// The type of the messages on the topic `gripper`.
     pub gripper_type: GripperType,
 }
@@ -137,7 +140,10 @@ impl Config {
             },
             teleop: teleop(p),
             wire_unit: p.text("wire_unit").parse().expect("its choices are checked"),
-            base_frame: p.text("base_frame").to_owned(),
+            frames: Frames {
+                tracker: p.text("retarget.frame").to_owned(),
+                base: p.text("base_frame").to_owned(),
+            },
             gripper_type: match p.text("gripper.type") {
                 "std_msgs/msg/Float32" => GripperType::Float32,
                 "std_msgs/msg/Float64" => GripperType::Float64,
@@ -155,14 +161,21 @@ fn teleop(p: &Parameters) -> TeleopConfig {
         settle_time: p.seconds("settle_time"),
         input_timeout: p.seconds("input_timeout"),
         zero_is_lost: p.boolean("source.zero_is_lost"),
+        liveliness: LivelinessConfig {
+            frozen_timeout: p.seconds("source.frozen_timeout"),
+            min_rate: p.real("source.min_rate"),
+        },
+        filter: match p.text("filter.kind") {
+            "none" => FilterConfig::None,
+            _ => FilterConfig::OneEuro(OneEuro {
+                min_cutoff: p.real("filter.min_cutoff"),
+                beta: p.real("filter.beta"),
+                derivative_cutoff: p.real("filter.derivative_cutoff"),
+            }),
+        },
         jump: JumpConfig { distance: p.real("limits.jump"), confirm: p.seconds("limits.jump_confirm") },
         command_period: (rate > 0.0).then(|| Duration::from_secs_f64(1.0 / rate)),
-        workspace: Workspace::new(
-            position(p, "workspace.min"),
-            position(p, "workspace.max"),
-            if p.text("workspace.policy") == "reject" { Policy::Reject } else { Policy::Clamp },
-        )
-        .expect("the corners' order is checked"),
+        workspace: workspace(p).expect("the corners' order is checked"),
         home: position(p, "home"),
         limits: Limits { speed: p.real("limits.speed"), acceleration: p.real("limits.acceleration") },
         approach_speed: p.real("approach_speed"),
@@ -171,14 +184,30 @@ fn teleop(p: &Parameters) -> TeleopConfig {
             p.reals("retarget.rotation_rpy"),
             p.reals("retarget.scale"),
         ),
+        retarget_mode: match p.text("retarget.mode") {
+            "relative" => RetargetMode::Relative,
+            _ => RetargetMode::Absolute,
+        },
         gripper: GripperConfig {
             close_below: p.real("gripper.close_below"),
             open_above: p.real("gripper.open_above"),
-            debounce: p.seconds("gripper.debounce"),
+            close_debounce: p.seconds("gripper.close_debounce"),
+            open_debounce: p.seconds("gripper.open_debounce"),
         },
         initial_gripper: if p.text("gripper.initial") == "closed" { Gripper::Closed } else { Gripper::Open },
         error_limit: u32::try_from(p.integer("error_limit")).expect("its range is checked"),
+        hold_line: match p.text("hold_line") {
+            "repeat" => HoldLine::Repeat,
+            "stop" => HoldLine::Stop,
+            _ => HoldLine::Nothing,
+        },
     }
+}
+
+fn workspace(p: &Parameters) -> Option<Workspace> {
+    let policy = if p.text("workspace.policy") == "reject" { Policy::Reject } else { Policy::Clamp };
+    let workspace = Workspace::new(position(p, "workspace.min"), position(p, "workspace.max"), policy)?;
+    Some(workspace.with_reach(p.real("workspace.reach_min"), p.real("workspace.reach_max")))
 }
 
 fn position(p: &Parameters, name: &str) -> Position {
@@ -187,7 +216,7 @@ fn position(p: &Parameters, name: &str) -> Position {
 }
 
 fn check_relations(p: &Parameters) -> Result<(), ConfigError> {
-    let (min, max, home) = (position(p, "workspace.min"), position(p, "workspace.max"), position(p, "home"));
+    let (min, home) = (position(p, "workspace.min"), position(p, "home"));
     let require = |holds: bool, name: &'static str, relation: &'static str, other: &'static str| {
         let error = || ConfigError::Relation {
             name,
@@ -198,12 +227,21 @@ fn check_relations(p: &Parameters) -> Result<(), ConfigError> {
         };
         if holds { Ok(()) } else { Err(error()) }
     };
-    let workspace = Workspace::new(min, max, Policy::Clamp);
+    let workspace = workspace(p);
     require(workspace.is_some(), "workspace.min", "below, on every axis,", "workspace.max")?;
-    let workspace = workspace.expect("just checked");
     let above = home.coordinates().iter().zip(min.coordinates()).all(|(home, min)| *home >= min);
     require(above, "home", "at or above, on every axis,", "workspace.min")?;
-    require(workspace.contains(home), "home", "at or below, on every axis,", "workspace.max")?;
+    let unbounded = workspace.map(|workspace| workspace.with_reach(0.0, 0.0));
+    let contains = |workspace: Option<Workspace>| workspace.is_some_and(|workspace| workspace.contains(home));
+    require(contains(unbounded), "home", "at or below, on every axis,", "workspace.max")?;
+    let (nearest, farthest) = (p.real("workspace.reach_min"), p.real("workspace.reach_max"));
+    let room = farthest == 0.0 || nearest < farthest;
+    require(room, "workspace.reach_min", "below", "workspace.reach_max")?;
+    let distance = home.point().coords.norm();
+    let (near, far) =
+        ("no nearer to the origin of base_frame than", "no farther from the origin of base_frame than");
+    require(distance >= nearest, "home", near, "workspace.reach_min")?;
+    require(contains(workspace), "home", far, "workspace.reach_max")?;
     let ordered = |low: &str, high: &str| p.real(low) <= p.real(high);
     require(ordered("approach_speed", "limits.speed"), "approach_speed", "at most", "limits.speed")?;
     require(ordered("backoff.initial", "backoff.max"), "backoff.initial", "at most", "backoff.max")?;
@@ -281,6 +319,18 @@ mod tests {
         );
         assert!(error("home", Value::Reals(vec![0.2, 0.0, 0.5])).contains("'workspace.max'"));
         assert!(error("home", Value::Reals(vec![0.2, 0.0, -0.1])).contains("'workspace.min'"));
+        let reach = Value::Real(0.29);
+        assert_eq!(
+            error("workspace.reach_min", reach.clone()),
+            "parameter 'home' is [0.2, 0.0, 0.2]; it must be no nearer to the origin of base_frame than \
+             'workspace.reach_min', which is 0.29"
+        );
+        assert!(error("workspace.reach_max", Value::Real(0.28)).contains("no farther from the origin"));
+        let mut parameters = Parameters::default();
+        parameters.set("workspace.reach_min", reach.clone()).unwrap();
+        parameters.set("workspace.reach_max", reach).unwrap();
+        let error_text = Config::new(&parameters).unwrap_err().to_string();
+        assert!(error_text.contains("below 'workspace.reach_max', which is 0.29"), "{error_text}");
         assert!(error("approach_speed", Value::Real(0.3)).contains("'limits.speed', which is 0.25"));
         assert!(error("backoff.initial", Value::Real(5.0)).contains("'backoff.max'"));
         assert!(error("reply_timeout", Value::Real(5.0)).contains("'link_timeout'"));

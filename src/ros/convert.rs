@@ -3,15 +3,22 @@
 use std::time::Duration;
 
 use r2r::builtin_interfaces::msg::Time;
-use r2r::geometry_msgs::msg::{Point, PoseStamped};
+use r2r::geometry_msgs::msg::{Point, PoseStamped, Quaternion};
 
-use crate::teleop::{InputFault, Position, Stamp, Target};
+use crate::teleop::target::check_orientation;
+use crate::teleop::{Frames, InputFault, Position, Stamp, Target};
+use crate::wire;
 
 /// A target from a pose. A zero stamp means that the sender does not stamp; `ros_now` is the node's ROS clock.
 ///
 /// # Errors
-/// Coordinates that are no position, or a stamp that cannot be judged because simulated time has not begun.
-pub fn target(pose: &PoseStamped, ros_now: Duration) -> Result<Target, InputFault> {
+/// Coordinates that are no position, an orientation that is none, a frame that is not known, or a stamp that cannot be
+/// judged because simulated time has not begun.
+pub fn target(pose: &PoseStamped, ros_now: Duration, frames: &Frames) -> Result<Target, InputFault> {
+    let frame_id = &pose.header.frame_id;
+    let frame = frames.resolve(frame_id).ok_or_else(|| frames.unknown(&wire::printable(frame_id)))?;
+    let Quaternion { x, y, z, w } = pose.pose.orientation;
+    check_orientation([x, y, z, w])?;
     let taken = nanoseconds(&pose.header.stamp);
     let stamp = match (taken, ros_now) {
         (0, _) => None,
@@ -19,7 +26,7 @@ pub fn target(pose: &PoseStamped, ros_now: Duration) -> Result<Target, InputFaul
         _ => Some(Stamp { taken, received: i64::try_from(ros_now.as_nanos()).unwrap_or(i64::MAX) }),
     };
     let Point { x, y, z } = pose.pose.position;
-    Target::new(x, y, z, stamp)
+    Ok(Target { frame, ..Target::new(x, y, z, stamp)? })
 }
 
 /// A position as a point.
@@ -48,9 +55,16 @@ fn nanoseconds(time: &Time) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::teleop::Frame;
+
+    fn target(pose: &PoseStamped, ros_now: Duration) -> Result<Target, InputFault> {
+        let frames = Frames { tracker: "camera".into(), base: "arm_base".into() };
+        super::target(pose, ros_now, &frames)
+    }
 
     fn pose(x: f64, sec: i32, nanosec: u32) -> PoseStamped {
         let mut pose = PoseStamped::default();
+        pose.pose.orientation.w = 1.0;
         pose.pose.position.x = x;
         pose.header.stamp = Time { sec, nanosec };
         pose
@@ -76,6 +90,24 @@ mod tests {
     #[test]
     fn coordinates_that_are_no_position_are_refused() {
         assert!(target(&pose(f64::NAN, 0, 0), Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn a_frame_is_looked_up_by_its_name() {
+        let mut pose = pose(0.1, 0, 0);
+        assert_eq!(target(&pose, Duration::ZERO).unwrap().frame, Frame::Tracker);
+        pose.header.frame_id = "arm_base".into();
+        assert_eq!(target(&pose, Duration::ZERO).unwrap().frame, Frame::Base);
+        pose.header.frame_id = "ma\u{1b}p".into();
+        let refused = target(&pose, Duration::ZERO).unwrap_err().to_string();
+        assert!(refused.contains("'ma\u{fffd}p'"), "{refused}");
+    }
+
+    #[test]
+    fn an_orientation_that_is_none_is_refused() {
+        let mut pose = pose(0.1, 0, 0);
+        pose.pose.orientation.w = 0.0;
+        assert!(matches!(target(&pose, Duration::ZERO), Err(InputFault::Orientation { .. })));
     }
 
     #[test]

@@ -8,8 +8,9 @@ use super::clock::RosClock;
 use super::context::{ContextError, context};
 use super::params::{Overrides, ParameterFaults, ParameterServer};
 use super::rosout;
+use super::senders::Senders;
 use super::services::Services;
-use super::source::Source;
+use super::source::{self, Source};
 use super::status::Publishers;
 use crate::app::Bridge;
 use crate::config::Config;
@@ -39,6 +40,7 @@ pub struct RosNode {
     context: r2r::Context,
     clock: RosClock,
     source: Source,
+    senders: Senders,
     services: Services,
     parameters: ParameterServer,
 }
@@ -60,11 +62,12 @@ impl RosNode {
             RosClock::System
         };
         rosout::publish_logs(&mut node, clock.clone())?;
-        let publishers = Publishers::create(&mut node, clock.clone(), &config.base_frame)?;
+        let publishers = Publishers::create(&mut node, clock.clone(), &config.frames.base)?;
         let services = Services::create(&mut node)?;
         let parameters = ParameterServer::create(&mut node, parameters, use_sim_time)?;
-        let source = Source::create(&mut node, config.gripper_type)?;
-        Ok((Self { node, context, clock, source, services, parameters }, publishers, config))
+        let source = Source::create(&mut node, config.gripper_type, config.frames.clone())?;
+        let senders = Senders::create(&node, &source::TOPICS)?;
+        Ok((Self { node, context, clock, source, senders, services, parameters }, publishers, config))
     }
 
     /// Takes messages and handles them on this thread, until `end` is set.
@@ -84,6 +87,9 @@ impl RosNode {
             // longer than it should have: the process was stopped, or starved.
             let held_up = stall.note(now, (waiting - handled) + waited.saturating_sub(SPIN_TIMEOUT));
             handled = now;
+            if let Some(several) = self.senders.check(&self.node, now) {
+                bridge.handle_senders(several);
+            }
             if self.handle(bridge, held_up) || waited > IDLE_RETURN {
                 idle_returns = 0;
                 continue;

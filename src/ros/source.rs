@@ -8,10 +8,14 @@ use r2r::std_msgs::msg;
 
 use super::{Inbox, convert};
 use crate::config::GripperType;
-use crate::teleop::{Gripper, GripperInput, InputFault, Target};
+use crate::teleop::{Frames, Gripper, GripperInput, InputFault, Target};
+
+/// The topics of the input, by the names they are subscribed with.
+pub const TOPICS: [&str; 2] = ["target_pose", "gripper"];
 
 /// The subscriptions `target_pose` and `gripper`.
 pub struct Source {
+    frames: Frames,
     target: Inbox<PoseStamped>,
     gripper: GripperSource,
 }
@@ -28,16 +32,16 @@ impl Source {
     ///
     /// # Errors
     /// What rcl says.
-    pub fn create(node: &mut r2r::Node, gripper: GripperType) -> r2r::Result<Self> {
+    pub fn create(node: &mut r2r::Node, gripper: GripperType, frames: Frames) -> r2r::Result<Self> {
         let qos = QosProfile::default().keep_last(1).best_effort();
-        let topic = "gripper";
+        let [target, topic] = TOPICS;
         let gripper = match gripper {
             GripperType::Bool => GripperSource::Bool(Inbox::new(node.subscribe(topic, qos.clone())?)),
             GripperType::Float32 => GripperSource::Float32(Inbox::new(node.subscribe(topic, qos.clone())?)),
             GripperType::Float64 => GripperSource::Float64(Inbox::new(node.subscribe(topic, qos.clone())?)),
             GripperType::String => GripperSource::String(Inbox::new(node.subscribe(topic, qos.clone())?)),
         };
-        Ok(Self { target: Inbox::new(node.subscribe("target_pose", qos)?), gripper })
+        Ok(Self { frames, target: Inbox::new(node.subscribe(target, qos)?), gripper })
     }
 
     /// The target that has been taken, or why it is none. It may have waited for as long as `held_up`; `ros_now` reads
@@ -47,7 +51,7 @@ impl Source {
         held_up: Duration,
         ros_now: impl FnOnce() -> Duration,
     ) -> Option<Result<Target, InputFault>> {
-        let target = convert::target(&self.target.take()?, ros_now());
+        let target = convert::target(&self.target.take()?, ros_now(), &self.frames);
         Some(target.map(|target| Target { held_up, ..target }))
     }
 

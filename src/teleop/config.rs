@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use super::clutch::RetargetMode;
 use super::command::{Gripper, Position};
+use super::filter::FilterConfig;
 use super::gripper::GripperConfig;
+use super::hold::HoldLine;
 use super::jump::JumpConfig;
 use super::limiter::Limits;
+use super::liveliness::LivelinessConfig;
 use super::retarget::Retarget;
 use super::workspace::Workspace;
 
@@ -29,6 +33,10 @@ pub struct TeleopConfig {
     pub input_timeout: Duration,
     /// Whether a target that is all zero means that the tracker sees no hand.
     pub zero_is_lost: bool,
+    /// What counts as a live stream of targets.
+    pub liveliness: LivelinessConfig,
+    /// How targets are smoothed.
+    pub filter: FilterConfig,
     /// What counts as a leap of the target.
     pub jump: JumpConfig,
     /// The least time between two commands; `None`: a command for every target.
@@ -43,12 +51,16 @@ pub struct TeleopConfig {
     pub approach_speed: f64,
     /// From the tracker's frame to the arm's base frame.
     pub retarget: Retarget,
+    /// Whether the arm goes to where the hand is, or as far as it goes.
+    pub retarget_mode: RetargetMode,
     /// How gripper input becomes a decision.
     pub gripper: GripperConfig,
     /// What the gripper is taken to be before its first decision.
     pub initial_gripper: Gripper,
     /// Error replies in a row after which motion holds.
     pub error_limit: u32,
+    /// What the controller gets to hear while motion is held.
+    pub hold_line: HoldLine,
 }
 
 impl TeleopConfig {

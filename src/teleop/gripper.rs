@@ -20,8 +20,10 @@ pub struct GripperConfig {
     pub close_below: f64,
     /// An opening above this means open. Between the two nothing changes.
     pub open_above: f64,
-    /// How long a wish must stand uncontradicted.
-    pub debounce: Duration,
+    /// How long the wish to close must stand uncontradicted.
+    pub close_debounce: Duration,
+    /// How long the wish to open must: to drop what is held is the worse mistake.
+    pub open_debounce: Duration,
 }
 
 /// Decides what the gripper is to be.
@@ -64,7 +66,11 @@ impl GripperDecider {
 
     /// Takes up a wish that has stood long enough. Call it when a good target has come in.
     pub fn decide(&mut self, now: Instant, config: &GripperConfig) {
-        if self.wish.is_some_and(|since| now.saturating_duration_since(since) >= config.debounce) {
+        let debounce = match self.decided {
+            Gripper::Open => config.close_debounce,
+            Gripper::Closed => config.open_debounce,
+        };
+        if self.wish.is_some_and(|since| now.saturating_duration_since(since) >= debounce) {
             self.wish = None;
             self.decided = match self.decided {
                 Gripper::Open => Gripper::Closed,
@@ -84,8 +90,12 @@ impl GripperDecider {
 mod tests {
     use super::*;
 
-    const CONFIG: GripperConfig =
-        GripperConfig { close_below: 0.3, open_above: 0.5, debounce: Duration::from_millis(100) };
+    const CONFIG: GripperConfig = GripperConfig {
+        close_below: 0.3,
+        open_above: 0.5,
+        close_debounce: Duration::from_millis(100),
+        open_debounce: Duration::from_millis(300),
+    };
 
     fn ms(start: Instant, millis: u64) -> Instant {
         start + Duration::from_millis(millis)
@@ -100,6 +110,17 @@ mod tests {
         assert_eq!(gripper.decided(), Gripper::Open);
         gripper.decide(ms(t, 100), &CONFIG);
         assert_eq!(gripper.decided(), Gripper::Closed);
+    }
+
+    #[test]
+    fn opening_waits_longer_than_closing() {
+        let t = Instant::now();
+        let mut gripper = GripperDecider::new(Gripper::Closed);
+        gripper.handle_input(t, GripperInput::Wanted(Gripper::Open), &CONFIG);
+        gripper.decide(ms(t, 299), &CONFIG);
+        assert_eq!(gripper.decided(), Gripper::Closed);
+        gripper.decide(ms(t, 300), &CONFIG);
+        assert_eq!(gripper.decided(), Gripper::Open);
     }
 
     #[test]
@@ -136,9 +157,9 @@ mod tests {
         let mut gripper = GripperDecider::new(Gripper::Closed);
         gripper.handle_input(t, GripperInput::Wanted(Gripper::Open), &CONFIG);
         gripper.handle_start(ms(t, 1000));
-        gripper.decide(ms(t, 1099), &CONFIG);
+        gripper.decide(ms(t, 1299), &CONFIG);
         assert_eq!(gripper.decided(), Gripper::Closed);
-        gripper.decide(ms(t, 1100), &CONFIG);
+        gripper.decide(ms(t, 1300), &CONFIG);
         assert_eq!(gripper.decided(), Gripper::Open);
     }
 }

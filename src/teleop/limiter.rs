@@ -5,7 +5,7 @@
 //!
 //! - `|v| ≤ speed`,
 //! - `|v - v_before| ≤ acceleration · dt`,
-//! - the *stop point* `p + v·|v| / (2·acceleration)` inside the workspace.
+//! - the way to the *stop point* `p + v·|v| / (2·acceleration)` inside the workspace.
 //!
 //! The third is what makes the first two keepable. A walk that brakes straight at the full deceleration gets no farther
 //! than its stop point, whatever the steps: with `vᵢ = vᵢ₋₁ - a·dtᵢ` the way is `Σ vᵢ·dtᵢ`, a lower sum of the integral
@@ -58,8 +58,17 @@ pub struct Step {
     velocity: Vector3<f64>,
     /// The position to command.
     pub position: Position,
-    /// Whether the limits kept it from the goal.
-    pub limited: bool,
+    /// What kept it from the goal; none if it is there to stay.
+    pub limit: Option<Limit>,
+}
+
+/// What keeps a step from its goal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The speed limit: the step is as long as it allows.
+    Speed,
+    /// Speeding up, braking, or the way around.
+    Acceleration,
 }
 
 impl Limiter {
@@ -104,16 +113,21 @@ impl Limiter {
         let standing = acceleration * dt.min(pace.period).as_secs_f64();
         if distance <= (speed.min(standing) * seconds).max(NEGLIGIBLE) && (landing - before).norm() <= change
         {
-            return self.to(goal.point(), elapsed, false);
+            return self.to(goal.point(), elapsed, None);
         }
 
         let braking = acceleration * ((seconds * seconds + 2.0 * distance / acceleration).sqrt() - seconds);
-        let direction = way.try_normalize(NEGLIGIBLE).unwrap_or_default();
+        let direction = workspace.direction(self.exact, goal.point());
         let wanted = direction * braking.min(speed);
         let reachable = (before + capped(wanted - before, change)).cap_magnitude(speed);
         let stopping = (before - capped(before, change)).cap_magnitude(speed);
         let velocity = self.allowed(stopping, reachable, seconds, acceleration, workspace);
-        self.to(self.exact + velocity * seconds, elapsed, true)
+        let fast = velocity.norm() >= NEARLY * speed;
+        self.to(
+            self.exact + velocity * seconds,
+            elapsed,
+            Some(if fast { Limit::Speed } else { Limit::Acceleration }),
+        )
     }
 
     /// Takes a step whose command has been sent.
@@ -121,7 +135,7 @@ impl Limiter {
         self.exact = step.exact;
         self.velocity = step.velocity;
         self.last = Some(now);
-        self.resting = !step.limited;
+        self.resting = step.limit.is_none();
     }
 
     /// The velocity before a step that comes `elapsed` after the last command, and the time that the step has.
@@ -134,13 +148,14 @@ impl Limiter {
     }
 
     fn stay(&self) -> Step {
-        Step { exact: self.exact, velocity: self.velocity, position: self.position(), limited: true }
+        let limit = Some(Limit::Acceleration);
+        Step { exact: self.exact, velocity: self.velocity, position: self.position(), limit }
     }
 
     /// The velocity of a command is the one that the wire shows: over the whole time since the last.
-    fn to(&self, exact: Point3<f64>, elapsed: Duration, limited: bool) -> Step {
+    fn to(&self, exact: Point3<f64>, elapsed: Duration, limit: Option<Limit>) -> Step {
         let velocity = (exact - self.exact) / elapsed.as_secs_f64();
-        Step { exact, velocity, position: Position::from_exact(exact), limited }
+        Step { exact, velocity, position: Position::from_exact(exact), limit }
     }
 
     /// From `stopping` as far towards `wanted` as the stop point stays inside the workspace.
@@ -152,19 +167,20 @@ impl Limiter {
         acceleration: f64,
         workspace: &Workspace,
     ) -> Vector3<f64> {
-        let keeps_inside = |velocity: &Vector3<f64>, slack: f64| {
-            let stop = self.exact + velocity * (seconds + velocity.norm() / (2.0 * acceleration));
-            workspace.holds(self.exact + velocity * seconds, slack) && workspace.holds(stop, slack)
+        let keeps_inside = |velocity: &Vector3<f64>| {
+            let next = self.exact + velocity * seconds;
+            let stop = next + velocity * (velocity.norm() / (2.0 * acceleration));
+            workspace.holds_way(self.exact, stop) && workspace.contains(Position::from_exact(next))
         };
-        if keeps_inside(&wanted, SLACK) {
+        if keeps_inside(&wanted) {
             return wanted;
         }
         // Braking is inside as long as the limits stay what they were; where they have been tightened, standing is.
-        let sure = if keeps_inside(&stopping, 2.0 * SLACK) { stopping } else { Vector3::zeros() };
+        let sure = if keeps_inside(&stopping) { stopping } else { Vector3::zeros() };
         let (mut low, mut high) = (0.0, 1.0);
         for _ in 0..BISECTIONS {
             let middle = 0.5 * (low + high);
-            if keeps_inside(&sure.lerp(&wanted, middle), SLACK) {
+            if keeps_inside(&sure.lerp(&wanted, middle)) {
                 low = middle;
             } else {
                 high = middle;
@@ -180,7 +196,7 @@ fn capped(vector: Vector3<f64>, magnitude: f64) -> Vector3<f64> {
 
 /// Below the wire's resolution, in metres.
 const NEGLIGIBLE: f64 = 0.5e-6;
-/// For the arithmetic's own noise at the workspace's faces, in metres; lost in the rounding to a micrometre.
-const SLACK: f64 = 1e-9;
+/// A step this near to the speed limit, as a share of it, is as fast as it may be.
+const NEARLY: f64 = 0.999;
 /// Enough for a thousandth of the wanted velocity.
 const BISECTIONS: u32 = 10;

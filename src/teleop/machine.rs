@@ -1,45 +1,39 @@
-//! The machine: states, what leaves them, and the one place where a command is planned.
+//! The machine: its states, and what leaves them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::clutch::Clutch;
 use super::command::{Command, Position};
 use super::config::{Arming, TeleopConfig};
+use super::course::Course;
 use super::gripper::{GripperDecider, GripperInput};
-use super::jump::JumpGuard;
-use super::limiter::{Limiter, Pace};
-use super::planned::Planned;
+use super::hold::{ErrorRun, HoldLine};
+use super::input::Input;
 use super::reason::{Disarmed, Obstacle, Reason};
 use super::state::{Counters, LinkView, Motion, Refused};
 use super::target::{InputFault, Target};
-use super::watchdog::Watchdog;
 
 /// The teleoperation machine. See the [module](super) for its states and how to drive it.
 #[derive(Debug)]
 pub struct Teleop {
-    config: TeleopConfig,
-    state: State,
-    link: LinkView,
-    watchdog: Watchdog,
-    /// Targets in a row that were all zero.
-    zeros: u32,
-    jump: JumpGuard,
-    goal: Option<Goal>,
-    gripper: GripperDecider,
-    /// The walk of the present motion; none before its first command.
-    walk: Option<Limiter>,
-    /// The last command on this connection.
-    last_sent: Option<(Instant, Command)>,
-    /// How many commands of this connection have not been answered.
-    unanswered: u32,
-    acknowledged: Option<Position>,
-    reported: Option<Position>,
-    errors: ErrorRun,
-    shutting_down: bool,
-    counters: Counters,
+    pub(super) config: TeleopConfig,
+    pub(super) state: State,
+    pub(super) link: LinkView,
+    pub(super) input: Input,
+    pub(super) clutch: Clutch,
+    pub(super) goal: Option<Goal>,
+    pub(super) gripper: GripperDecider,
+    pub(super) course: Course,
+    pub(super) errors: ErrorRun,
+    /// A stop line is to be sent before anything else.
+    pub(super) stop_due: bool,
+    pub(super) shutting_down: bool,
+    pub(super) counters: Counters,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum State {
+pub(super) enum State {
     /// Permission has not been given, or has been taken away.
     Disarmed(Permission),
     Approach,
@@ -52,49 +46,47 @@ enum State {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Permission {
+pub(super) enum Permission {
     /// Arms itself when link and input are good; true once, at start.
     ArmsItself,
     NeedsOperator(Disarmed),
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Goal {
-    /// In the arm's base frame, inside the workspace.
-    position: Position,
-    clamped: bool,
-    /// No command has been sent for it yet.
-    unsent: bool,
+impl Permission {
+    fn at_start(arming: Arming) -> Self {
+        match arming {
+            Arming::Automatic => Self::ArmsItself,
+            Arming::Operator => Self::NeedsOperator(Disarmed::NotYetArmed),
+        }
+    }
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct ErrorRun {
-    count: u32,
-    /// After a run that reached the limit: when the next attempt may be made.
-    pause_until: Option<Instant>,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Goal {
+    /// Where the hand is, smoothed, in the arm's base frame.
+    pub(super) hand: Position,
+    /// Whether smoothing moved it.
+    pub(super) filtered: bool,
+    /// Where the arm is to go: inside the workspace.
+    pub(super) position: Position,
+    pub(super) clamped: bool,
+    /// No command has been sent for it yet.
+    pub(super) unsent: bool,
 }
 
 impl Teleop {
     /// A machine that has seen nothing yet: disarmed, link down.
     pub fn new(config: TeleopConfig) -> Self {
-        let permission = match config.arming {
-            Arming::Automatic => Permission::ArmsItself,
-            Arming::Operator => Permission::NeedsOperator(Disarmed::NotYetArmed),
-        };
         Self {
-            state: State::Disarmed(permission),
+            state: State::Disarmed(Permission::at_start(config.arming)),
             link: LinkView::Down,
-            watchdog: Watchdog::default(),
-            zeros: 0,
-            jump: JumpGuard::default(),
+            input: Input::default(),
+            clutch: Clutch::default(),
             goal: None,
             gripper: GripperDecider::new(config.initial_gripper),
-            walk: None,
-            last_sent: None,
-            unanswered: 0,
-            acknowledged: None,
-            reported: None,
+            course: Course::default(),
             errors: ErrorRun::default(),
+            stop_due: false,
             shutting_down: false,
             counters: Counters::default(),
             config,
@@ -107,19 +99,21 @@ impl Teleop {
     /// Why it was refused. The machine has taken note of it: motion holds until the next good sample, but for a single
     /// zero, which is passed over.
     pub fn handle_target(&mut self, now: Instant, target: Target) -> Result<(), InputFault> {
-        let zero = self.config.zero_is_lost && target.is_zero();
-        self.zeros = if zero { self.zeros.saturating_add(1) } else { 0 };
-        if self.zeros == 1 {
-            // Trackers slip in single zeros in mid-motion: it is no target, and no loss either.
+        if self.input.passes_over(&target, &self.config) {
             self.counters.dropped_input += 1;
             return Err(InputFault::Zero);
         }
-        match self.admit(now, target) {
-            Ok((origin, position, clamped)) => {
-                self.watchdog.handle_good(now, origin, self.config.input_timeout);
+        let admitted = self.input.judge(now, &target, &self.config).and_then(|sample| {
+            let (position, clamped) = self.place(sample.hand)?;
+            Ok((sample, position, clamped))
+        });
+        match admitted {
+            Ok((sample, position, clamped)) => {
+                self.input.handle_good(now, sample.origin, self.config.input_timeout);
                 let overtaken = self.goal.is_some_and(|goal| goal.unsent) && self.is_moving();
                 self.counters.coalesced += u64::from(overtaken);
-                self.goal = Some(Goal { position, clamped, unsent: true });
+                let (hand, filtered) = (sample.hand, sample.filtered);
+                self.goal = Some(Goal { hand, filtered, position, clamped, unsent: true });
                 if self.is_moving() {
                     self.gripper.decide(now, &self.config.gripper);
                 }
@@ -127,7 +121,7 @@ impl Teleop {
                 Ok(())
             }
             Err(fault) => {
-                self.handle_invalid_target(now, fault);
+                self.handle_invalid_target(now, fault.clone());
                 Err(fault)
             }
         }
@@ -136,7 +130,14 @@ impl Teleop {
     /// Takes note of a message that could not be made a [`Target`].
     pub fn handle_invalid_target(&mut self, now: Instant, fault: InputFault) {
         self.counters.dropped_input += 1;
-        self.watchdog.handle_fault(fault);
+        self.input.handle_fault(fault);
+        self.update(now);
+    }
+
+    /// Takes note of who publishes targets or gripper input on the same topic, in words, when it is more than one;
+    /// `None` when it is not. Two hands are never blended: motion holds.
+    pub fn handle_senders(&mut self, now: Instant, several: Option<Arc<str>>) {
+        self.input.handle_senders(several);
         self.update(now);
     }
 
@@ -150,27 +151,26 @@ impl Teleop {
         self.link = link;
         if link == LinkView::Down {
             self.errors = ErrorRun::default();
-            self.last_sent = None;
-            self.unanswered = 0;
-            let armed = matches!(self.state, State::Approach | State::Tracking | State::Holding { .. });
-            if armed && self.config.arming == Arming::Operator {
-                self.state = State::Disarmed(Permission::NeedsOperator(Disarmed::ByLinkLoss));
+            self.course.handle_link_down();
+            if self.is_armed() && self.config.arming == Arming::Operator {
+                self.enter(State::Disarmed(Permission::NeedsOperator(Disarmed::ByLinkLoss)));
             }
         }
         self.update(now);
+        // What was due on a connection that is gone is due no more.
+        self.stop_due &= link != LinkView::Down;
     }
 
     /// Takes the controller's word that it has accepted a command.
     pub fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
-        self.unanswered = self.unanswered.saturating_sub(1);
-        self.acknowledged = Some(command.position);
+        self.course.handle_acknowledged(command.position);
         self.errors = ErrorRun::default();
         self.update(now);
     }
 
     /// Takes the controller's word that it has refused a command.
     pub fn handle_rejected(&mut self, now: Instant) {
-        self.unanswered = self.unanswered.saturating_sub(1);
+        self.course.handle_rejected();
         self.errors.count = self.errors.count.saturating_add(1);
         if self.errors.count >= self.config.error_limit {
             self.errors.pause_until = Some(now + self.config.settle_time.max(MIN_ERROR_PAUSE));
@@ -180,7 +180,13 @@ impl Teleop {
 
     /// Takes the position that the controller reports of itself.
     pub fn handle_reported(&mut self, position: Position) {
-        self.reported = Some(position);
+        self.course.handle_reported(position);
+    }
+
+    /// Takes the position that the controller reports of itself in answer to a stop line: the arm may have stopped on
+    /// its way.
+    pub fn handle_stopped_at(&mut self, position: Position) {
+        self.course.handle_stopped_at(position);
     }
 
     /// A person allows motion (`true`) or forbids it (`false`). Returns a line for that person.
@@ -192,14 +198,14 @@ impl Teleop {
             (true, _) if self.shutting_down => Err(Refused::ShuttingDown),
             (true, State::Stopped) => Err(Refused::StopLatched),
             (true, State::Disarmed(_)) => {
-                self.state = State::Holding { settle: true };
+                self.enter(State::Holding { settle: true });
                 self.update(now);
                 Ok(format!("armed; {}", self.reason(now)))
             }
             (true, _) => Ok(format!("armed already; {}", self.reason(now))),
             (false, State::Stopped) => Ok("stopped, and so disarmed already".into()),
             (false, _) => {
-                self.state = State::Disarmed(Permission::NeedsOperator(Disarmed::ByOperator));
+                self.enter(State::Disarmed(Permission::NeedsOperator(Disarmed::ByOperator)));
                 Ok("disarmed".into())
             }
         }
@@ -207,21 +213,24 @@ impl Teleop {
 
     /// A person wants motion to end, until [`Teleop::handle_reset`]. Works in every state.
     pub fn handle_stop(&mut self) {
-        self.state = State::Stopped;
+        self.enter(State::Stopped);
+        self.ask_for_stop_line();
     }
 
     /// A person releases a stop. Moves nothing: the machine is disarmed after it. Returns whether a stop was latched.
     pub fn handle_reset(&mut self) -> bool {
         let stopped = self.state == State::Stopped;
         if stopped {
-            self.state = State::Disarmed(Permission::NeedsOperator(Disarmed::ByReset));
+            self.enter(State::Disarmed(Permission::NeedsOperator(Disarmed::ByReset)));
         }
         stopped
     }
 
     /// The bridge is ending: no further command.
     pub fn handle_shutdown(&mut self, now: Instant) {
-        self.shutting_down = true;
+        if !std::mem::replace(&mut self.shutting_down, true) {
+            self.ask_for_stop_line();
+        }
         self.update(now);
     }
 
@@ -233,9 +242,9 @@ impl Teleop {
     /// When to call [`Teleop::handle_timeout`] at the latest.
     #[must_use]
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let stale = self.watchdog.deadline(self.config.input_timeout);
-        let settled = self
-            .watchdog
+        let watchdog = self.input.watchdog();
+        let stale = watchdog.deadline(self.config.input_timeout);
+        let settled = watchdog
             .good_since(now, self.config.input_timeout)
             .filter(|_| self.settles())
             .map(|since| since + self.config.settle_time);
@@ -244,71 +253,6 @@ impl Teleop {
             .flatten()
             .filter(|deadline| *deadline > now)
             .min()
-    }
-
-    /// The command to send now, if one is due. Call it when the link has room for a command, and
-    /// [`Teleop::handle_sent`] once it is on its way; nothing changes before that.
-    #[must_use]
-    pub fn poll_command(&self, now: Instant) -> Option<Planned> {
-        let limits = match self.state {
-            State::Approach => self.config.approach_limits(),
-            State::Tracking => self.config.limits,
-            _ => return None,
-        };
-        if self.obstacle(now).is_some() || self.poll_command_at(now)? > now {
-            return None;
-        }
-        let goal = self.goal?;
-        let step = self.walk().step(now, goal.position, limits, self.pace(), &self.config.workspace);
-        Some(Planned {
-            command: Command { position: step.position, gripper: self.gripper.decided() },
-            clamped: goal.clamped,
-            speed_limited: step.limited,
-            approach: self.state == State::Approach,
-            input_age: self.watchdog.age(now).unwrap_or_default(),
-            step,
-        })
-    }
-
-    /// When a command will be due, if nothing happens before that. It may lie in the past.
-    #[must_use]
-    pub fn poll_command_at(&self, now: Instant) -> Option<Instant> {
-        if !self.is_moving() {
-            return None;
-        }
-        let goal = self.goal?;
-        let Some((sent_at, sent)) = self.last_sent else { return Some(now) };
-        let Some(walk) = &self.walk else {
-            // A new motion on a connection that has carried one: the arm's position is known once all is answered.
-            let due = self.at_start_since(sent_at, sent).max(sent_at + self.config.ramp_period());
-            return (self.unanswered == 0).then_some(due);
-        };
-        let news = goal.unsent || sent.gripper != self.gripper.decided();
-        if !news && walk.rests_at(goal.position) {
-            return None;
-        }
-        let spacing = match self.config.command_period {
-            None if news => Duration::ZERO,
-            _ => self.config.ramp_period(),
-        };
-        Some(sent_at + spacing)
-    }
-
-    /// Takes note that a planned command has been handed to the connection.
-    pub fn handle_sent(&mut self, now: Instant, planned: &Planned) {
-        let mut walk = self.walk();
-        walk.take(now, &planned.step);
-        self.unanswered += 1;
-        self.last_sent = Some((now, planned.command));
-        self.counters.limited += u64::from(planned.speed_limited || planned.clamped);
-        if let Some(goal) = &mut self.goal {
-            goal.unsent = false;
-            let near = walk.position().distance(goal.position) <= APPROACH_TOLERANCE;
-            if self.state == State::Approach && near {
-                self.state = State::Tracking;
-            }
-        }
-        self.walk = Some(walk);
     }
 
     /// What the bridge does with targets.
@@ -320,6 +264,11 @@ impl Teleop {
             State::Holding { .. } => Motion::Holding,
             State::Stopped => Motion::Stopped,
         }
+    }
+
+    /// Whether motion is allowed, though something may hold it.
+    pub fn is_armed(&self) -> bool {
+        matches!(self.state, State::Approach | State::Tracking | State::Holding { .. })
     }
 
     /// Why the arm does or does not move.
@@ -343,86 +292,66 @@ impl Teleop {
 
     /// The age of the newest good target, if there has been one since the last refused one.
     pub fn input_age(&self, now: Instant) -> Option<Duration> {
-        self.watchdog.age(now)
+        self.input.watchdog().age(now)
     }
 
     /// Why no target may move the arm at present, whatever else stands in the way.
     pub fn input_obstacle(&self, now: Instant) -> Option<Obstacle> {
-        if let Some(fault) = self.watchdog.fault() {
-            return Some(Obstacle::Input(fault));
-        }
-        match self.watchdog.age(now) {
-            None => Some(Obstacle::NoInput),
-            Some(age) if !self.watchdog.is_fresh(now, self.config.input_timeout) => {
-                Some(Obstacle::Stale { age })
-            }
-            Some(_) => None,
-        }
-    }
-
-    fn admit(&mut self, now: Instant, target: Target) -> Result<(Instant, Position, bool), InputFault> {
-        if self.zeros > 0 {
-            return Err(InputFault::Zero);
-        }
-        let input_timeout = self.config.input_timeout;
-        let origin = self.watchdog.admit(now, target.stamp, target.held_up, input_timeout)?;
-        let base = self.config.retarget.apply(target.position)?;
-        let leapt = matches!(self.watchdog.fault(), Some(InputFault::Jump { .. }));
-        if !leapt && !self.watchdog.is_fresh(now, input_timeout) {
-            self.jump.forget();
-        }
-        self.jump.admit(now, base, &self.config.jump)?;
-        let (position, clamped) = self.config.workspace.admit(base)?;
-        Ok((origin, position, clamped))
+        self.input.obstacle(now, self.config.input_timeout)
     }
 
     /// The one place where states change by themselves.
-    fn update(&mut self, now: Instant) {
-        if self.errors.pause_until.is_some_and(|until| until <= now) {
-            self.errors.pause_until = None;
-        }
+    pub(super) fn update(&mut self, now: Instant) {
+        self.errors.handle_timeout(now);
         let clear = self.obstacle(now).is_none();
         let settled = self
-            .watchdog
+            .input
+            .watchdog()
             .good_since(now, self.config.input_timeout)
             .is_some_and(|since| now.saturating_duration_since(since) >= self.config.settle_time);
         match self.state {
             State::Disarmed(Permission::ArmsItself) if clear && settled => self.approach(now),
             State::Holding { settle } if clear && (settled || !settle) => self.approach(now),
-            State::Approach | State::Tracking if !clear => {
-                self.state = State::Holding { settle: false };
-            }
+            State::Approach | State::Tracking if !clear => self.enter(State::Holding { settle: false }),
             _ => {}
         }
     }
 
+    /// Takes a change of who arms. Where nobody has armed yet, the new way is the one from the start.
+    pub(super) fn handle_arming(&mut self) {
+        let untouched = [Permission::ArmsItself, Permission::NeedsOperator(Disarmed::NotYetArmed)];
+        if untouched.iter().any(|permission| self.state == State::Disarmed(*permission)) {
+            self.state = State::Disarmed(Permission::at_start(self.config.arming));
+        }
+    }
+
     fn approach(&mut self, now: Instant) {
-        self.walk = None;
+        self.course.begin();
         self.gripper.handle_start(now);
-        self.state = State::Approach;
+        self.enter(State::Approach);
     }
 
-    /// The walk as it stands, or the one that would begin now.
-    fn walk(&self) -> Limiter {
-        let begin = || {
-            Limiter::at(self.start(), self.last_sent.map(|(at, command)| self.at_start_since(at, command)))
-        };
-        self.walk.clone().unwrap_or_else(begin)
+    /// Every change of state but the one from approach to tracking: motion begins or ends with it, or neither.
+    fn enter(&mut self, state: State) {
+        let moved = self.is_moving();
+        self.state = state;
+        self.clutch.release();
+        if moved && !self.is_moving() {
+            self.ask_for_stop_line();
+        }
     }
 
-    /// Where the arm is taken to be.
-    fn start(&self) -> Position {
-        self.acknowledged.or(self.reported).unwrap_or(self.config.home)
+    fn ask_for_stop_line(&mut self) {
+        self.stop_due = self.config.hold_line == HoldLine::Stop && self.link != LinkView::Down;
     }
 
-    /// When the arm, told at `sent_at` to be elsewhere and having refused that, counts as being at the start: so late
-    /// that the way from that command to the start keeps the speed limit too.
-    fn at_start_since(&self, sent_at: Instant, sent: Command) -> Instant {
-        let seconds = self.start().distance(sent.position) / self.config.approach_limits().speed;
-        sent_at + Duration::from_secs_f64(seconds.min(MAX_WAIT))
+    /// Where the arm is to go for a hand at `hand`.
+    pub(super) fn place(&self, hand: Position) -> Result<(Position, bool), InputFault> {
+        let arm = self.course.start(&self.config);
+        self.clutch.place(self.config.retarget_mode, hand, arm, &self.config.workspace)
     }
 
-    fn is_moving(&self) -> bool {
+    pub(super) fn is_moving(&self) -> bool {
         matches!(self.state, State::Approach | State::Tracking)
     }
 
@@ -431,7 +360,7 @@ impl Teleop {
         matches!(self.state, State::Disarmed(Permission::ArmsItself) | State::Holding { settle: true })
     }
 
-    fn obstacle(&self, now: Instant) -> Option<Obstacle> {
+    pub(super) fn obstacle(&self, now: Instant) -> Option<Obstacle> {
         if self.shutting_down {
             return Some(Obstacle::ShuttingDown);
         }
@@ -440,26 +369,16 @@ impl Teleop {
             LinkView::Unresponsive => return Some(Obstacle::Unresponsive),
             LinkView::Ready => {}
         }
-        if self.errors.pause_until.is_some_and(|until| now < until) {
+        if self.errors.is_pausing(now) {
             return Some(Obstacle::ErrorReplies(self.errors.count));
         }
-        if self.walk.is_none() && !self.config.workspace.contains(self.start()) {
-            return Some(Obstacle::ArmOutside(self.start()));
+        let start = self.course.start(&self.config);
+        if !self.course.has_begun() && !self.config.workspace.contains(start) {
+            return Some(Obstacle::ArmOutside(start));
         }
         self.input_obstacle(now)
     }
-
-    fn pace(&self) -> Pace {
-        let period = self.config.ramp_period();
-        Pace { period, longest: self.config.input_timeout.max(period) }
-    }
 }
-
-/// How near to the target an approach ends, in metres: the noise of a webcam's guess.
-const APPROACH_TOLERANCE: f64 = 0.005;
-
-/// Longer than any way in any workspace takes at any sensible speed, in seconds; keeps the arithmetic finite.
-const MAX_WAIT: f64 = 3600.0;
 
 /// The least time between a run of error replies and the next attempt.
 const MIN_ERROR_PAUSE: Duration = Duration::from_millis(500);

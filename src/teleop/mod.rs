@@ -13,17 +13,26 @@
 //! ```
 //!
 //! A target's way: finite by construction ([`target`]) → stamp and age ([`watchdog`]) → arm base frame
-//! ([`retarget`]) → no leap ([`jump`]) → workspace ([`workspace`]) → speed and acceleration ([`limiter`]) → command.
-//! There is one slot for it; the newest wins and nothing is replayed.
+//! ([`retarget`]) → no leap ([`jump`]) → a live hand ([`liveliness`]) → no jitter ([`filter`]) → coupled to the arm
+//! ([`clutch`]) → workspace ([`workspace`]) → speed and acceleration ([`limiter`]) → command. There is one slot for it;
+//! the newest wins and nothing is replayed.
 
+pub mod clutch;
 pub mod command;
 pub mod config;
+mod course;
+pub mod filter;
 pub mod gripper;
+pub mod hold;
+mod input;
 pub mod jump;
 pub mod limiter;
+pub mod liveliness;
 mod machine;
+mod plan;
 mod planned;
 pub mod reason;
+mod reconfigure;
 pub mod retarget;
 mod state;
 pub mod target;
@@ -33,8 +42,10 @@ pub mod workspace;
 pub use command::{Command, Gripper, Position};
 pub use config::{Arming, TeleopConfig};
 pub use gripper::GripperInput;
+pub use hold::HoldLine;
 pub use machine::Teleop;
-pub use planned::Planned;
+pub use planned::{Kind, Planned};
 pub use reason::Reason;
+pub use reconfigure::ConfigRefused;
 pub use state::{Counters, LinkView, Motion, Refused};
-pub use target::{InputFault, Stamp, Target};
+pub use target::{Frame, Frames, InputFault, Stamp, Target};

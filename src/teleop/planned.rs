@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::command::Command;
-use super::limiter::Step;
+use super::limiter::{Limit, Step};
 
 /// A command that may be sent now, and what altered it on its way from the target.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -12,20 +12,46 @@ pub struct Planned {
     pub command: Command,
     /// The target lay outside the workspace and was taken to its edge.
     pub clamped: bool,
-    /// The speed limit kept the command from the target.
-    pub speed_limited: bool,
-    /// The command is part of an approach.
-    pub approach: bool,
+    /// The filter moved the target.
+    pub filtered: bool,
+    /// What kept the command from getting to the target at once.
+    pub limited: Option<Limit>,
+    /// What the command is part of.
+    pub kind: Kind,
     /// How old the target was when the command was planned.
     pub input_age: Duration,
-    pub(super) step: Step,
+    /// The step of the walk; none when the command is a repetition.
+    pub(super) step: Option<Step>,
+}
+
+/// What a command is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The slow ramp to a live target.
+    Approach,
+    /// Following the target.
+    Tracking,
+    /// A hold: the last command once more (`hold_line` repeat).
+    Repetition,
 }
 
 impl Planned {
+    pub(super) fn repetition(command: Command, input_age: Duration) -> Self {
+        let kind = Kind::Repetition;
+        Self { command, clamped: false, filtered: false, limited: None, kind, input_age, step: None }
+    }
+
     /// The names of what altered the command, for `ArmCommand.altered_by`.
     pub fn altered_by(&self) -> impl Iterator<Item = &'static str> {
-        [(self.clamped, "clamped"), (self.speed_limited, "speed_limited"), (self.approach, "approach")]
-            .into_iter()
-            .filter_map(|(altered, name)| altered.then_some(name))
+        [
+            (self.filtered, "filtered"),
+            (self.clamped, "clamped"),
+            (self.limited == Some(Limit::Speed), "speed_limited"),
+            (self.limited == Some(Limit::Acceleration), "acceleration_limited"),
+            (self.kind == Kind::Approach, "approach"),
+            (self.kind == Kind::Repetition, "repeated"),
+        ]
+        .into_iter()
+        .filter_map(|(altered, name)| altered.then_some(name))
     }
 }

@@ -1,13 +1,14 @@
 //! Why the arm does or does not move, in one line.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::Position;
 use super::target::InputFault;
 
 /// What stands between an armed bridge and motion. The first that applies is the one named.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Obstacle {
     /// The bridge is ending.
     ShuttingDown,
@@ -19,6 +20,8 @@ pub enum Obstacle {
     ErrorReplies(u32),
     /// The arm is where no command may lead, by its own report or by the last command that it has acknowledged.
     ArmOutside(Position),
+    /// Several nodes publish on one topic of the input: which, in words.
+    SeveralSenders(Arc<str>),
     /// The newest sample was refused.
     Input(InputFault),
     /// No target has come yet.
@@ -49,7 +52,7 @@ pub enum Disarmed {
 }
 
 /// Why the arm does or does not move.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Reason {
     /// Commands follow the target.
     Tracking,
@@ -79,7 +82,11 @@ impl Reason {
                 Obstacle::Unresponsive => "unresponsive",
                 Obstacle::ErrorReplies(_) => "error_replies",
                 Obstacle::ArmOutside(_) => "arm_outside",
-                Obstacle::Input(InputFault::Position(_)) => "input_invalid",
+                Obstacle::SeveralSenders(_) => "several_senders",
+                Obstacle::Input(InputFault::Position(_) | InputFault::Orientation { .. }) => "input_invalid",
+                Obstacle::Input(InputFault::UnknownFrame { .. }) => "unknown_frame",
+                Obstacle::Input(InputFault::Frozen { .. }) => "input_frozen",
+                Obstacle::Input(InputFault::RateTooLow { .. }) => "rate_too_low",
                 Obstacle::Input(InputFault::StampTooOld { .. }) => "stamp_too_old",
                 Obstacle::Input(InputFault::HeldUp { .. }) => "held_up",
                 Obstacle::Input(InputFault::StampFromFuture { .. }) => "stamp_from_future",
@@ -110,6 +117,7 @@ impl fmt::Display for Obstacle {
                     "the arm is at [{x:.3}, {y:.3}, {z:.3}] m, outside the workspace; move it inside, or widen workspace.*"
                 )
             }
+            Self::SeveralSenders(who) => write!(f, "{who}; two hands are never blended: stop all but one"),
             Self::Input(fault) => fault.fmt(f),
             Self::NoInput => f.write_str("no target received yet"),
             Self::Stale { age } => write!(f, "no new target for {:.1} s", age.as_secs_f64()),

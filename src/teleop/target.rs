@@ -1,14 +1,17 @@
 //! One sample of the operator's hand, finite by construction, and why a sample is refused.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::{Position, PositionError};
 
-/// Where the hand or the IK wants the tool centre point, in the tracker's frame.
+/// Where the hand or the IK wants the tool centre point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Target {
-    /// The position in the tracker's frame, in metres.
+    /// The position in `frame`, in metres.
     pub position: Position,
+    /// The frame that the position is in.
+    pub frame: Frame,
     /// When the sender says it was taken, if it says.
     pub stamp: Option<Stamp>,
     /// How long it may have waited in this process before it was looked at: a process that was stopped or starved finds
@@ -22,14 +25,67 @@ impl Target {
         self.position.coordinates() == [0.0; 3]
     }
 
-    /// A target from coordinates in metres and an optional stamp.
+    /// A target from coordinates in metres in the tracker's frame and an optional stamp.
     ///
     /// # Errors
     /// [`InputFault::Position`] when the coordinates are no position.
     pub fn new(x: f64, y: f64, z: f64, stamp: Option<Stamp>) -> Result<Self, InputFault> {
-        Ok(Self { position: Position::new(x, y, z)?, stamp, held_up: Duration::ZERO })
+        Ok(Self { position: Position::new(x, y, z)?, frame: Frame::Tracker, stamp, held_up: Duration::ZERO })
     }
 }
+
+/// The frames that a target can be in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frame {
+    /// The tracker's own: it is retargeted.
+    Tracker,
+    /// The arm's base frame: it is taken as it is.
+    Base,
+}
+
+/// The names of the frames that targets may be in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frames {
+    /// The tracker's; empty if it has no name.
+    pub tracker: String,
+    /// The arm's base frame.
+    pub base: String,
+}
+
+impl Frames {
+    /// The frame that a `header.frame_id` names; `None` if it names neither. A sender that names none sends in the
+    /// tracker's.
+    pub fn resolve(&self, frame_id: &str) -> Option<Frame> {
+        if frame_id.is_empty() || frame_id == self.tracker {
+            Some(Frame::Tracker)
+        } else {
+            (frame_id == self.base).then_some(Frame::Base)
+        }
+    }
+
+    /// Why a frame that is neither is refused; `frame_id` fit to print.
+    pub fn unknown(&self, frame_id: &str) -> InputFault {
+        InputFault::UnknownFrame { frame_id: frame_id.into(), base: self.base.as_str().into() }
+    }
+}
+
+/// Refuses an orientation that is no rotation: a quaternion that is zero, not finite or not of unit length, within
+/// tf2's tolerance.
+///
+/// # Errors
+/// [`InputFault::Orientation`] with the quaternion `[x, y, z, w]`.
+pub fn check_orientation(xyzw: [f64; 4]) -> Result<(), InputFault> {
+    let norm_squared: f64 = xyzw.iter().map(|part| part * part).sum();
+    // NaN is within no tolerance.
+    if (norm_squared - 1.0).abs() < QUATERNION_TOLERANCE {
+        Ok(())
+    } else {
+        Err(InputFault::Orientation { xyzw })
+    }
+}
+
+/// tf2's `QUATERNION_NORMALIZATION_TOLERANCE`.
+const QUATERNION_TOLERANCE: f64 = 1e-2;
 
 /// A sender's stamp together with the reading of the same clock at receipt. Both in nanoseconds of ROS time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,11 +104,48 @@ impl Stamp {
 }
 
 /// Why a sample is no target.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum InputFault {
     /// A coordinate is not finite, or absurd.
     #[error("target refused: {0}")]
     Position(#[from] PositionError),
+    /// The orientation is no rotation.
+    #[error(
+        "target refused: its orientation [{}, {}, {}, {}] (x, y, z, w) is no unit quaternion; send 0, 0, 0, 1 if there is \
+         none", xyzw[0], xyzw[1], xyzw[2], xyzw[3]
+    )]
+    Orientation {
+        /// The quaternion as it came.
+        xyzw: [f64; 4],
+    },
+    /// The frame is neither the tracker's nor the arm's base frame.
+    #[error(
+        "target refused: its frame_id '{frame_id}' is neither retarget.frame nor base_frame '{base}'; set retarget.frame \
+         to it, and retarget.* to where that frame is"
+    )]
+    UnknownFrame {
+        /// `header.frame_id`, made fit to print.
+        frame_id: Arc<str>,
+        /// `base_frame`.
+        base: Arc<str>,
+    },
+    /// The same target again and again.
+    #[error(
+        "target refused: exactly the same for {:.2} s, which is taken for a lost hand (source.frozen_timeout)",
+        repeated.as_secs_f64()
+    )]
+    Frozen {
+        /// For how long.
+        repeated: Duration,
+    },
+    /// Targets come too seldom to be a live hand.
+    #[error("target refused: targets come at {rate:.1} Hz, below source.min_rate {min_rate:.1} Hz")]
+    RateTooLow {
+        /// Over the last few, in Hz.
+        rate: f64,
+        /// `source.min_rate`, in Hz.
+        min_rate: f64,
+    },
     /// The stamp is older than `input_timeout`.
     #[error(
         "target refused: its stamp is {:.3} s old, more than input_timeout {:.3} s; are the clocks of the two machines \
@@ -116,4 +209,41 @@ pub enum InputFault {
         /// The target in the arm's base frame.
         position: Position,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_the_trackers_or_the_bases_or_is_refused_with_its_name() {
+        let frames = Frames { tracker: "camera".into(), base: "arm_base".into() };
+        assert_eq!(frames.resolve("camera"), Some(Frame::Tracker));
+        assert_eq!(frames.resolve(""), Some(Frame::Tracker));
+        assert_eq!(frames.resolve("arm_base"), Some(Frame::Base));
+        assert_eq!(frames.resolve("map"), None);
+        let refused = frames.unknown("map").to_string();
+        assert!(refused.contains("'map'") && refused.contains("'arm_base'"), "{refused}");
+    }
+
+    #[test]
+    fn only_a_unit_quaternion_is_an_orientation() {
+        let half = 0.5_f64.sqrt();
+        for xyzw in [[0.0, 0.0, 0.0, 1.0], [0.0, half, 0.0, -half], [0.0, 0.0, 0.0, 1.004]] {
+            assert_eq!(check_orientation(xyzw), Ok(()), "{xyzw:?}");
+        }
+        let bad = [
+            [0.0; 4],
+            [0.0, 0.0, 0.0, 2.0],
+            [0.0, 0.0, 0.0, 0.99],
+            [f64::NAN, 0.0, 0.0, 1.0],
+            [0.0, f64::INFINITY, 0.0, 1.0],
+            [1e300, 0.0, 0.0, 1.0],
+        ];
+        for xyzw in bad {
+            assert!(matches!(check_orientation(xyzw), Err(InputFault::Orientation { .. })), "{xyzw:?}");
+        }
+        let refused = check_orientation([0.0; 4]).unwrap_err().to_string();
+        assert!(refused.contains("[0, 0, 0, 0]") && refused.contains("0, 0, 0, 1"), "{refused}");
+    }
 }

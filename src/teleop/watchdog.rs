@@ -78,8 +78,8 @@ impl Watchdog {
     }
 
     /// Why the last sample was refused, if it was.
-    pub fn fault(&self) -> Option<InputFault> {
-        self.fault
+    pub fn fault(&self) -> Option<&InputFault> {
+        self.fault.as_ref()
     }
 
     /// The age of the newest good sample, if there has been one since the last fault.

@@ -1,106 +1,19 @@
 //! The states of the motion machine, and what leaves them, in virtual time.
 #![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
 
-use std::time::{Duration, Instant};
+mod clutch;
+mod holds;
+mod live;
+mod scene;
+mod validity;
 
-use aether_bridge::config::{Config, Parameters, Value};
+use aether_bridge::config::Value;
+use aether_bridge::teleop::limiter::Limit;
 use aether_bridge::teleop::{
-    Gripper, GripperInput, InputFault, LinkView, Motion, Planned, Position, Refused, Stamp, Target, Teleop,
+    Gripper, GripperInput, InputFault, Kind, LinkView, Motion, Refused, Stamp, Target,
 };
 
-struct Scene {
-    teleop: Teleop,
-    now: Instant,
-    hand: [f64; 3],
-    /// Whether commands are answered as they are sent.
-    answers: bool,
-    sent: Vec<(Instant, Planned)>,
-}
-
-impl Scene {
-    fn new(settings: &[(&str, Value)]) -> Self {
-        let mut parameters = Parameters::default();
-        for (name, value) in settings {
-            parameters.set(name, value.clone()).unwrap();
-        }
-        let config = Config::new(&parameters).unwrap().teleop;
-        let now = Instant::now();
-        Self { teleop: Teleop::new(config), now, hand: [0.2, 0.0, 0.2], answers: true, sent: Vec::new() }
-    }
-
-    /// Armed by itself and following the hand.
-    fn tracking(settings: &[(&str, Value)]) -> Self {
-        let mut scene = Self::new(settings);
-        scene.link(LinkView::Ready);
-        scene.move_for(1100);
-        assert_eq!(scene.teleop.motion(), Motion::Tracking);
-        scene.sent.clear();
-        scene
-    }
-
-    fn link(&mut self, link: LinkView) {
-        self.teleop.handle_link(self.now, link);
-    }
-
-    fn target(&mut self) {
-        let [x, y, z] = self.hand;
-        self.teleop.handle_target(self.now, Target::new(x, y, z, None).unwrap()).unwrap();
-        self.send();
-    }
-
-    /// Targets at 100 Hz for a while.
-    fn move_for(&mut self, millis: u64) {
-        for _ in 0..millis / 10 {
-            self.target();
-            self.wait(10);
-        }
-    }
-
-    /// Nothing comes for a while; the machine is driven at its deadlines.
-    fn wait(&mut self, millis: u64) {
-        let end = self.now + Duration::from_millis(millis);
-        loop {
-            let next = [self.teleop.poll_timeout(self.now), self.teleop.poll_command_at(self.now)];
-            let next = next.into_iter().flatten().filter(|next| *next > self.now && *next <= end).min();
-            self.now = next.unwrap_or(end);
-            self.teleop.handle_timeout(self.now);
-            self.send();
-            if next.is_none() {
-                return;
-            }
-        }
-    }
-
-    fn send(&mut self) {
-        while let Some(planned) = self.teleop.poll_command(self.now) {
-            self.teleop.handle_sent(self.now, &planned);
-            self.sent.push((self.now, planned));
-            if self.answers {
-                self.teleop.handle_acknowledged(self.now, &planned.command);
-            }
-        }
-    }
-
-    fn motion(&self) -> Motion {
-        self.teleop.motion()
-    }
-
-    fn reason(&self) -> String {
-        self.teleop.reason(self.now).to_string()
-    }
-
-    fn positions(&self) -> Vec<Position> {
-        self.sent.iter().map(|(_, planned)| planned.command.position).collect()
-    }
-}
-
-fn text(value: &str) -> Value {
-    Value::Text(value.into())
-}
-
-fn at(x: f64, y: f64, z: f64) -> Position {
-    Position::new(x, y, z).unwrap()
-}
+use scene::{Scene, at, text};
 
 /// An acceleration that does not bind, for the tests of speed.
 const BRISK: (&str, Value) = ("limits.acceleration", Value::Real(100.0));
@@ -118,7 +31,7 @@ fn it_arms_itself_when_the_link_is_up_and_the_input_has_been_good_for_settle_tim
     assert_eq!(scene.reason(), "not armed yet: waiting until targets have been good for 1.0 s");
     assert!(scene.sent.is_empty());
     scene.move_for(20);
-    assert!(scene.sent[0].1.approach);
+    assert!(scene.sent[0].1.kind == Kind::Approach);
 }
 
 #[test]
@@ -153,7 +66,12 @@ fn the_first_approach_ramps_from_home_at_approach_speed_and_then_tracks() {
     let positions = scene.positions();
     assert_eq!(positions[0], at(0.202, 0.0, 0.2));
     assert_eq!(positions[1], at(0.204, 0.0, 0.2));
-    assert!(scene.sent.iter().all(|(_, planned)| planned.approach && planned.speed_limited));
+    assert!(
+        scene
+            .sent
+            .iter()
+            .all(|(_, planned)| planned.kind == Kind::Approach && planned.limited == Some(Limit::Speed))
+    );
     scene.move_for(300);
     assert_eq!(scene.motion(), Motion::Tracking);
     assert_eq!(*scene.positions().last().unwrap(), at(0.25, 0.0, 0.2));
@@ -288,7 +206,7 @@ fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_han
         "nothing led to the origin"
     );
     scene.move_for(50);
-    assert!(scene.sent[count].1.approach);
+    assert!(scene.sent[count].1.kind == Kind::Approach);
     let mut scene = Scene::tracking(&[
         ("source.zero_is_lost", Value::Boolean(false)),
         ("limits.jump", Value::Integer(0)),
@@ -489,7 +407,7 @@ fn a_stop_latches_and_a_reset_disarms() {
     assert_eq!((scene.motion(), scene.sent.len()), (Motion::Disarmed, 0));
     scene.teleop.handle_set_armed(scene.now, true).unwrap();
     scene.move_for(50);
-    assert!(scene.sent[0].1.approach);
+    assert!(scene.sent[0].1.kind == Kind::Approach);
 }
 
 #[test]

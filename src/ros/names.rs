@@ -1,0 +1,94 @@
+//! Topic names as rcl resolves them. r2r does not tell the name that a subscription came to have, and the graph is
+//! asked by full names.
+
+/// The full name of a topic of a node: relative and private names expanded, remap rules of the command line applied.
+///
+/// `arguments` are the process's. As in rcl the first rule that matches wins.
+pub fn resolve(topic: &str, node: &str, namespace: &str, arguments: impl Iterator<Item = String>) -> String {
+    let full = expand(topic, node, namespace);
+    let mut rules = remap_rules(arguments).into_iter();
+    rules
+        .find_map(|rule| {
+            let (from, to) = rule.split_once(":=")?;
+            let from = match from.split_once(':').filter(|(scheme, _)| *scheme != "rostopic") {
+                Some((name, _)) if name != node => return None,
+                Some((_, from)) => from,
+                None => from,
+            };
+            (expand(unschemed(from), node, namespace) == full).then(|| expand(unschemed(to), node, namespace))
+        })
+        .unwrap_or(full)
+}
+
+fn expand(name: &str, node: &str, namespace: &str) -> String {
+    let namespace = namespace.trim_end_matches('/');
+    if name.starts_with('/') {
+        name.to_owned()
+    } else if let Some(private) = name.strip_prefix('~') {
+        format!("{namespace}/{node}{private}")
+    } else {
+        format!("{namespace}/{name}")
+    }
+}
+
+fn unschemed(name: &str) -> &str {
+    name.strip_prefix("rostopic://").unwrap_or(name)
+}
+
+/// The values of `-r` and `--remap` that follow `--ros-args`, up to `--`.
+fn remap_rules(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut rules = Vec::new();
+    let mut for_ros = false;
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--ros-args" => for_ros = true,
+            "--" => for_ros = false,
+            "-r" | "--remap" if for_ros => rules.extend(arguments.next()),
+            _ => {}
+        }
+    }
+    rules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resolve;
+
+    fn resolved(topic: &str, arguments: &str) -> String {
+        let arguments = arguments.split(' ').map(ToOwned::to_owned);
+        resolve(topic, "left_arm", "/lab", arguments)
+    }
+
+    #[test]
+    fn names_are_expanded_as_ros_does() {
+        assert_eq!(resolved("target_pose", "bridge"), "/lab/target_pose");
+        assert_eq!(resolved("/target_pose", "bridge"), "/target_pose");
+        assert_eq!(resolved("~/command", "bridge"), "/lab/left_arm/command");
+        assert_eq!(super::resolve("gripper", "n", "/", std::iter::empty()), "/gripper");
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_wins() {
+        let rules = "bridge --ros-args -r gripper:=/pinch -r target_pose:=ik/pose --remap target_pose:=/late";
+        assert_eq!(resolved("target_pose", rules), "/lab/ik/pose");
+        assert_eq!(resolved("gripper", rules), "/pinch");
+        assert_eq!(
+            resolved("target_pose", "bridge --ros-args -r /lab/target_pose:=~/pose"),
+            "/lab/left_arm/pose"
+        );
+        assert_eq!(
+            resolved("target_pose", "bridge --ros-args -r rostopic://target_pose:=rostopic:///x"),
+            "/x"
+        );
+    }
+
+    #[test]
+    fn rules_for_other_nodes_and_outside_of_ros_arguments_are_none() {
+        assert_eq!(resolved("gripper", "bridge --ros-args -r left_arm:gripper:=/a"), "/a");
+        assert_eq!(resolved("gripper", "bridge --ros-args -r right_arm:gripper:=/a"), "/lab/gripper");
+        assert_eq!(resolved("gripper", "bridge -r gripper:=/a"), "/lab/gripper");
+        assert_eq!(resolved("gripper", "bridge --ros-args -- -r gripper:=/a"), "/lab/gripper");
+        assert_eq!(resolved("gripper", "bridge --ros-args -r __ns:=/lab -p a:=gripper"), "/lab/gripper");
+    }
+}

@@ -1,0 +1,66 @@
+//! Who publishes the input: messages carry no sender, so that two nodes on one topic would be one hand that jumps.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::names;
+
+/// Watches the graph for a second publisher on a topic of the input.
+pub struct Senders {
+    topics: Vec<String>,
+    next: Option<Instant>,
+    several: Option<Arc<str>>,
+}
+
+impl Senders {
+    /// Watches `topics`, by the names they are subscribed with.
+    ///
+    /// # Errors
+    /// What rcl says.
+    pub fn create(node: &r2r::Node, topics: &[&str]) -> r2r::Result<Self> {
+        let (name, namespace) = (node.name()?, node.namespace()?);
+        let full = |topic: &&str| names::resolve(topic, &name, &namespace, std::env::args());
+        Ok(Self { topics: topics.iter().map(full).collect(), next: None, several: None })
+    }
+
+    /// Looks at the graph now and then. Returns what there is to tell, if it has changed: who publishes on one topic,
+    /// or that nobody shares one any more.
+    pub fn check(&mut self, node: &r2r::Node, now: Instant) -> Option<Option<Arc<str>>> {
+        if self.next.is_some_and(|next| now < next) {
+            return None;
+        }
+        self.next = Some(now + PERIOD);
+        let several = self.topics.iter().find_map(|topic| several(node, topic));
+        if several.as_deref() == self.several.as_deref() {
+            return None;
+        }
+        self.several = several.map(Into::into);
+        if let Some(words) = &self.several {
+            tracing::warn!("{words}");
+        }
+        Some(self.several.clone())
+    }
+}
+
+/// Who publishes on a topic, in words, if several do.
+fn several(node: &r2r::Node, topic: &str) -> Option<String> {
+    let publishers = node
+        .get_publishers_info_by_topic(topic, false)
+        .inspect_err(|error| tracing::debug!(%error, topic, "the graph does not tell who publishes"))
+        .ok()?;
+    if publishers.len() < 2 {
+        return None;
+    }
+    let mut names: Vec<String> = publishers
+        .iter()
+        .map(|publisher| {
+            let namespace = publisher.node_namespace.trim_end_matches('/');
+            crate::wire::printable(&format!("{namespace}/{}", publisher.node_name))
+        })
+        .collect();
+    names.sort_unstable();
+    Some(format!("{} publishers on {topic}: {}", names.len(), names.join(", ")))
+}
+
+/// How long a second publisher may go unnoticed.
+const PERIOD: Duration = Duration::from_millis(250);

@@ -1,0 +1,59 @@
+//! From where the hand is to where the arm is to go.
+
+use nalgebra::Vector3;
+
+use super::command::Position;
+use super::target::InputFault;
+use super::workspace::Workspace;
+
+/// What a hand's position means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetargetMode {
+    /// The arm goes to where the hand is.
+    Absolute,
+    /// The arm goes as far, and in the direction, as the hand has gone since motion began.
+    Relative,
+}
+
+/// Couples the hand to the arm when motion begins, and lets it go when it ends.
+///
+/// In [`RetargetMode::Relative`] the first target of a motion is where the arm is; what follows is taken from there.
+/// Between motions the hand is free to move, as a mouse that is lifted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Clutch {
+    /// From the hand to the arm, in the arm's base frame; none while they are not coupled.
+    offset: Option<Vector3<f64>>,
+}
+
+impl Clutch {
+    /// Where the arm is to go for a hand at `hand`, and whether that had to be clamped. `arm` is where the arm is.
+    ///
+    /// # Errors
+    /// [`InputFault::OutsideWorkspace`] when the workspace's policy is to reject, or a position that is none.
+    pub(super) fn place(
+        self,
+        mode: RetargetMode,
+        hand: Position,
+        arm: Position,
+        workspace: &Workspace,
+    ) -> Result<(Position, bool), InputFault> {
+        match (mode, self.offset) {
+            (RetargetMode::Absolute, _) => workspace.admit(hand),
+            (RetargetMode::Relative, None) => Ok((arm, false)),
+            (RetargetMode::Relative, Some(offset)) => {
+                let place = hand.point() + offset;
+                workspace.admit(Position::new(place.x, place.y, place.z)?)
+            }
+        }
+    }
+
+    /// Motion begins with the arm at `arm` and the hand at `hand`. Does nothing when they are coupled already.
+    pub(super) fn engage(&mut self, hand: Position, arm: Position) {
+        self.offset.get_or_insert(arm.point() - hand.point());
+    }
+
+    /// Motion ends.
+    pub(super) fn release(&mut self) {
+        self.offset = None;
+    }
+}

@@ -1,0 +1,119 @@
+//! The course of the arm: what has been commanded, what has become of it, and so where the arm is.
+
+use std::time::{Duration, Instant};
+
+use super::command::{Command, Position};
+use super::config::TeleopConfig;
+use super::limiter::{Limiter, Step};
+
+/// What has been sent, and what the controller has said of it.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    /// The walk of the present motion; none before its first command.
+    walk: Option<Limiter>,
+    /// The last command on this connection.
+    last_sent: Option<(Instant, Command)>,
+    /// How many commands of this connection have not been answered.
+    unanswered: u32,
+    acknowledged: Option<Position>,
+    reported: Option<Position>,
+}
+
+impl Course {
+    /// A new motion: its walk begins with its first command.
+    pub(super) fn begin(&mut self) {
+        self.walk = None;
+    }
+
+    pub(super) fn handle_sent(&mut self, now: Instant, command: Command) {
+        self.unanswered += 1;
+        self.last_sent = Some((now, command));
+    }
+
+    /// Takes the step of a command that has been sent, in a walk that may begin with it.
+    pub(super) fn take(&mut self, now: Instant, step: &Step, config: &TeleopConfig) {
+        let mut walk = self.walk(config);
+        walk.take(now, step);
+        self.walk = Some(walk);
+    }
+
+    pub(super) fn handle_acknowledged(&mut self, position: Position) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        self.acknowledged = Some(position);
+    }
+
+    pub(super) fn handle_rejected(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+    }
+
+    pub(super) fn handle_reported(&mut self, position: Position) {
+        self.reported = Some(position);
+    }
+
+    /// The arm was stopped on its way: it is where the controller says, and not where the last command leads.
+    pub(super) fn handle_stopped_at(&mut self, position: Position) {
+        self.reported = Some(position);
+        self.acknowledged = None;
+    }
+
+    pub(super) fn handle_link_down(&mut self) {
+        self.last_sent = None;
+        self.unanswered = 0;
+    }
+
+    /// Whether the present motion has sent a command.
+    pub(super) fn has_begun(&self) -> bool {
+        self.walk.is_some()
+    }
+
+    pub(super) fn last_sent(&self) -> Option<(Instant, Command)> {
+        self.last_sent
+    }
+
+    /// When the first command of a motion may be sent, if nothing stands in its way; `None` while commands are
+    /// unanswered: the arm's position is known once all is answered.
+    pub(super) fn may_begin_at(&self, now: Instant, config: &TeleopConfig) -> Option<Instant> {
+        let Some((sent_at, sent)) = self.last_sent else { return Some(now) };
+        let due = self.at_start_since(sent_at, sent, config).max(sent_at + config.ramp_period());
+        (self.unanswered == 0).then_some(due)
+    }
+
+    /// The walk as it stands, or the one that would begin now.
+    pub(super) fn walk(&self, config: &TeleopConfig) -> Limiter {
+        let begin = || {
+            let last = self.last_sent.map(|(at, command)| self.at_start_since(at, command, config));
+            Limiter::at(self.start(config), last)
+        };
+        self.walk.clone().unwrap_or_else(begin)
+    }
+
+    /// Where the present walk has got to, if it has begun.
+    pub(super) fn walked_to(&self) -> Option<Position> {
+        self.walk.as_ref().map(Limiter::position)
+    }
+
+    /// Whether the present walk has begun and stands at `goal`.
+    pub(super) fn rests_at(&self, goal: Position) -> bool {
+        self.walk.as_ref().is_some_and(|walk| walk.rests_at(goal))
+    }
+
+    /// Where the arm is taken to be.
+    pub(super) fn start(&self, config: &TeleopConfig) -> Position {
+        self.known().unwrap_or(config.home)
+    }
+
+    /// Where the arm is by the controller's word.
+    pub(super) fn known(&self) -> Option<Position> {
+        self.acknowledged.or(self.reported)
+    }
+
+    /// When the arm, told at `sent_at` to be elsewhere and having refused that, counts as being at the start: so late
+    /// that the way from that command to the start keeps the speed limit too.
+    fn at_start_since(&self, sent_at: Instant, sent: Command, config: &TeleopConfig) -> Instant {
+        let seconds = self.start(config).distance(sent.position) / config.approach_limits().speed;
+        sent_at + Duration::from_secs_f64(seconds.min(MAX_WAIT))
+    }
+}
+
+/// Longer than any way in any workspace takes at any sensible speed, in seconds; keeps the arithmetic finite.
+const MAX_WAIT: f64 = 3600.0;

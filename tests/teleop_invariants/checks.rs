@@ -1,0 +1,99 @@
+//! The invariants, each by its number, for a command that is about to be sent.
+
+use aether_bridge::teleop::{Command, HoldLine, Kind, LinkView, Motion, Planned};
+
+use crate::world::World;
+
+impl World {
+    pub fn check(&self, planned: &Planned) {
+        let Planned { command, kind, .. } = planned;
+        assert!(!self.shut_down, "invariant 3: after the end");
+        assert!(self.link == LinkView::Ready, "invariant 3: without a link");
+        self.check_place(command);
+        if *kind == Kind::Repetition {
+            self.check_repetition(command);
+            return;
+        }
+        self.check_speed(command, *kind);
+        self.check_permission();
+        if self.interrupted {
+            self.check_start(command, *kind);
+        }
+        self.check_input();
+        // 6. The gripper changes only by its own input, debounced.
+        if command.gripper != self.last_gripper {
+            assert!(self.gripper.stood.contains(&command.gripper), "invariant 6: {:?}", self.gripper.stood);
+        }
+    }
+
+    /// 1. Every command is finite and inside the workspace.
+    fn check_place(&self, command: &Command) {
+        assert!(command.position.coordinates().iter().all(|c| c.is_finite()), "invariant 1: {command:?}");
+        // A repetition may be of a command from before the workspace was widened and narrowed; it leads nowhere new.
+        assert!(self.config.workspace.contains(command.position), "invariant 1: {command:?}");
+    }
+
+    /// 2. Successive commands on one connection keep the speed limit.
+    fn check_speed(&self, command: &Command, kind: Kind) {
+        let Some((sent_at, last)) = self.last_on_connection else { return };
+        let approach = kind == Kind::Approach;
+        let speed = if approach { self.config.approach_speed } else { self.config.limits.speed };
+        let seconds = (self.now - sent_at).as_secs_f64();
+        let allowed = speed * seconds + WIRE_RESOLUTION;
+        let moved = last.position.distance(command.position);
+        assert!(moved <= allowed, "invariant 2: {moved} m, {allowed} m allowed");
+        self.check_acceleration(command, last, seconds);
+    }
+
+    /// 2, second half: the velocity changes by no more than the acceleration allows, except towards standing: that is
+    /// what silence does to an arm.
+    fn check_acceleration(&self, command: &Command, last: Command, seconds: f64) {
+        let Some((before, seconds_before)) = self.velocity.filter(|_| !self.interrupted && seconds > 0.0)
+        else {
+            return; // the first of a motion: see 4.
+        };
+        let velocity = (command.position.point() - last.position.point()) / seconds;
+        let share = if before.norm() > 0.0 { velocity.dot(&before) / before.norm_squared() } else { 0.0 };
+        let change = (velocity - before * share.clamp(0.0, 1.0)).norm();
+        let noise = WIRE_RESOLUTION / seconds + WIRE_RESOLUTION / seconds_before;
+        let allowed = self.config.limits.acceleration * seconds + noise;
+        assert!(
+            change <= allowed,
+            "invariant 2: {change} m/s of change in {seconds} s, {allowed} m/s allowed"
+        );
+    }
+
+    /// 3. Nothing moves while DISARMED, HOLDING or STOPPED, nor without permission.
+    fn check_permission(&self) {
+        assert!(matches!(self.teleop.motion(), Motion::Approach | Motion::Tracking), "invariant 3");
+        assert!(self.permitted, "invariant 3: without permission");
+        assert!(!self.stop_owed, "invariant 3: the hold has not been told yet");
+    }
+
+    /// 3, while held: a repetition is the last command of this connection, and nothing else.
+    fn check_repetition(&self, command: &Command) {
+        assert!(!self.is_moving() && self.config.hold_line == HoldLine::Repeat, "invariant 3: repeated");
+        let last = self.last_on_connection.map(|(_, last)| last);
+        assert_eq!(last, Some(*command), "invariant 3: not the last command");
+    }
+
+    /// 4. After any loss the first motion is an approach from the acknowledged position.
+    fn check_start(&self, command: &Command, kind: Kind) {
+        assert!(kind == Kind::Approach, "invariant 4: not an approach");
+        let start = self.acknowledged.or(self.reported).unwrap_or(self.config.home);
+        let step = self.config.approach_speed * self.config.ramp_period().as_secs_f64() * 2.0;
+        let moved = start.distance(command.position);
+        assert!(moved <= step + WIRE_RESOLUTION, "invariant 4: {moved} m from the start, {step} m allowed");
+    }
+
+    /// 5. Stale input never moves the arm, nor do two hands at once.
+    fn check_input(&self) {
+        let taken = self.good_input.expect("invariant 5: no good input");
+        let age = self.now - taken;
+        assert!(age < self.config.input_timeout, "invariant 5: input taken {age:?} ago");
+        assert!(!self.several_senders, "invariant 5: two hands");
+    }
+}
+
+/// Two roundings to a micrometre in each of three axes, and the arithmetic's own noise.
+const WIRE_RESOLUTION: f64 = 2e-6;

@@ -1,0 +1,112 @@
+//! What can happen to the machine.
+
+use aether_bridge::teleop::{Frame, Gripper, GripperInput, LinkView, TeleopConfig};
+use proptest::prelude::*;
+
+use crate::settings::settings;
+
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A target, without a stamp, or with one `age_ms` old.
+    Target {
+        at: [f64; 3],
+        frame: Frame,
+        age_ms: Option<i64>,
+    },
+    /// A message that is no target.
+    NotATarget(f64),
+    /// The hand moves in a straight line for a while: `count` targets, `period_ms` apart, stamped or not, answered as
+    /// they are sent. A step of zero is a hand that is frozen.
+    Sweep {
+        from: [f64; 3],
+        step: [f64; 3],
+        count: usize,
+        period_ms: u64,
+        stamped: bool,
+        frame: Frame,
+    },
+    /// A second tracker appears, or is gone.
+    SeveralSenders(bool),
+    /// Gripper input.
+    Gripper(GripperInput),
+    /// The link changes.
+    Link(LinkView),
+    /// The controller answers the oldest command.
+    Reply {
+        ok: bool,
+    },
+    /// The controller answers a stop line with where the arm is: a share of the way back from the last command.
+    StoppedAt(f64),
+    /// The controller reports where the arm is.
+    Reported([f64; 3]),
+    SetArmed(bool),
+    Stop,
+    Reset,
+    /// Somebody sets parameters.
+    Configure(Box<TeleopConfig>),
+    /// Time passes; the machine is driven at its deadlines meanwhile, or not at all (a stalled process).
+    Pass {
+        ms: u64,
+        stalled: bool,
+    },
+    Shutdown,
+}
+
+pub fn event() -> impl Strategy<Value = Event> {
+    let link =
+        prop_oneof![8 => Just(LinkView::Ready), 1 => Just(LinkView::Unresponsive), 1 => Just(LinkView::Down)];
+    prop_oneof![
+        120 => sweep(),
+        120 => target(),
+        10 => prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(1e300)].prop_map(Event::NotATarget),
+        10 => prop_oneof![1 => Just(true), 3 => Just(false)].prop_map(Event::SeveralSenders),
+        60 => gripper().prop_map(Event::Gripper),
+        80 => link.prop_map(Event::Link),
+        200 => prop_oneof![12 => Just(true), 1 => Just(false)].prop_map(|ok| Event::Reply { ok }),
+        10 => (0.0..1.0).prop_map(Event::StoppedAt),
+        5 => prop::array::uniform3(-0.5..0.5).prop_map(Event::Reported),
+        80 => prop_oneof![12 => Just(true), 1 => Just(false)].prop_map(Event::SetArmed),
+        40 => prop_oneof![1 => Just(Event::Stop), 12 => Just(Event::Reset)],
+        15 => settings().prop_map(|config| Event::Configure(Box::new(config))),
+        240 => (0u64..60, prop_oneof![9 => Just(false), 1 => Just(true)])
+            .prop_map(|(ms, stalled)| Event::Pass { ms, stalled }),
+        10 => (100u64..5000, any::<bool>()).prop_map(|(ms, stalled)| Event::Pass { ms, stalled }),
+        1 => Just(Event::Shutdown),
+    ]
+}
+
+fn sweep() -> impl Strategy<Value = Event> {
+    let step = prop_oneof![6 => prop::array::uniform3(-0.01..0.01), 1 => Just([0.0; 3])];
+    let period = prop_oneof![3 => 5u64..40, 1 => 1u64..300];
+    (prop::array::uniform3(-0.3..0.4), step, 1usize..60, period, any::<bool>(), frame()).prop_map(
+        |(from, step, count, period_ms, stamped, frame)| Event::Sweep {
+            from,
+            step,
+            count,
+            period_ms,
+            stamped,
+            frame,
+        },
+    )
+}
+
+fn target() -> impl Strategy<Value = Event> {
+    let coordinate = || prop_oneof![20 => -0.45..0.45, 1 => -100.0..100.0, 1 => Just(0.0)];
+    let at = prop_oneof![9 => [coordinate(), coordinate(), coordinate()], 1 => Just([0.0; 3])];
+    let age =
+        prop_oneof![6 => Just(None), 3 => (0i64..150).prop_map(Some), 1 => (-200i64..1000).prop_map(Some)];
+    (at, frame(), age).prop_map(|(at, frame, age_ms)| Event::Target { at, frame, age_ms })
+}
+
+fn frame() -> impl Strategy<Value = Frame> {
+    prop_oneof![2 => Just(Frame::Tracker), 1 => Just(Frame::Base)]
+}
+
+fn gripper() -> impl Strategy<Value = GripperInput> {
+    prop_oneof![
+        3 => Just(GripperInput::Wanted(Gripper::Open)),
+        3 => Just(GripperInput::Wanted(Gripper::Closed)),
+        1 => (-0.5..1.5).prop_map(GripperInput::Opening),
+        1 => Just(GripperInput::Opening(f64::NAN)),
+    ]
+}

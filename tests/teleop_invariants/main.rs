@@ -1,0 +1,110 @@
+//! The invariants of docs/safety.md, each by its number, over random event sequences and random valid configurations.
+#![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
+
+mod checks;
+mod events;
+mod settings;
+mod world;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aether_bridge::teleop::Motion;
+use events::{Event, event};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use settings::settings;
+use world::World;
+
+#[test]
+fn no_sequence_of_events_yields_a_forbidden_command() {
+    let handled = AtomicU64::new(0);
+    let sequence = (settings(), 1usize..4, prop::collection::vec(event(), 1..150));
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: CASES, failure_persistence: None, ..Default::default() });
+    let result = runner.run(&sequence, |(config, window, events)| {
+        let mut world = World::new(config, window);
+        for event in &events {
+            world.handle(event);
+        }
+        handled.fetch_add(world.handled, Ordering::Relaxed);
+        Ok(())
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+    let handled = handled.into_inner();
+    assert!(handled >= 100_000, "only {handled} events");
+}
+
+/// 7: whatever the wall clock is set to, and with it the stamps, the same commands are sent at the same time.
+#[test]
+fn a_wall_clock_that_is_set_forward_changes_nothing() {
+    let sequence =
+        (settings(), prop::collection::vec(event(), 1..60), prop::collection::vec(0u64..100, 1..5));
+    let config = ProptestConfig { cases: CASES / 4, failure_persistence: None, ..Default::default() };
+    let result = TestRunner::new(config).run(&sequence, |(config, events, jumps)| {
+        let mut worlds = [World::new(config.clone(), 1), World::new(config, 1)];
+        for (i, event) in events.into_iter().enumerate() {
+            // Samples in the order in which they were taken: a jump may hide that a stamp goes back.
+            let event = match event {
+                Event::Target { at, frame, age_ms } => Event::Target { at, frame, age_ms: age_ms.map(|_| 0) },
+                event => event,
+            };
+            if jumps.contains(&(i as u64)) {
+                // More than what the filter takes for the pace of a sender.
+                worlds[1].set_wall_clock_forward(std::time::Duration::from_secs(2 + i as u64));
+            }
+            for world in &mut worlds {
+                world.handle(&event);
+            }
+        }
+        let [undisturbed, disturbed] = worlds.map(|world| world.log());
+        prop_assert_eq!(undisturbed, disturbed, "invariant 7");
+        Ok(())
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// A property test that never sends anything proves nothing.
+#[test]
+fn the_random_world_does_move_the_arm() {
+    let mut runner = TestRunner::deterministic();
+    let strategy = (settings(), prop::collection::vec(event(), 100));
+    let mut seen = Seen::default();
+    for _ in 0..96 {
+        let (config, events) = strategy.new_tree(&mut runner).unwrap().current();
+        let mut world = World::new(config, 1);
+        for event in &events {
+            world.handle(event);
+            let motion = world.teleop.motion();
+            seen.tracked += u64::from(motion == Motion::Tracking);
+            seen.stopped += u64::from(motion == Motion::Stopped);
+            seen.reconfigured += u64::from(matches!(event, Event::Configure(_)));
+        }
+        let log = world.log();
+        seen.sent += log.commands();
+        seen.repeated += log.repetitions();
+        seen.stop_lines += log.stop_lines();
+        seen.gripper_changes += log.gripper_changes();
+    }
+    let enough = seen.sent > 5000
+        && seen.tracked > 150
+        && seen.stopped > 100
+        && seen.repeated > 200
+        && seen.stop_lines > 100
+        && seen.gripper_changes > 5
+        && seen.reconfigured > 100;
+    assert!(enough, "{seen:?}");
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    sent: u64,
+    tracked: u64,
+    stopped: u64,
+    repeated: u64,
+    stop_lines: u64,
+    gripper_changes: u64,
+    reconfigured: u64,
+}
+
+const CASES: u32 = 600;

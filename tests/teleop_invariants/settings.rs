@@ -1,0 +1,121 @@
+//! Random settings, of all that validate.
+
+use aether_bridge::config::{Config, Parameters, Value};
+use aether_bridge::teleop::TeleopConfig;
+use proptest::prelude::*;
+
+/// What the motion machine is set to: any that [`Config`] accepts, mostly of a size that makes things happen.
+pub fn settings() -> impl Strategy<Value = TeleopConfig> {
+    let values = (source(), motion(), space(), gripper());
+    values.prop_filter_map("contradictory", |(source, motion, space, gripper)| {
+        let mut parameters = Parameters::default();
+        for (name, value) in [source, motion, space, gripper].concat() {
+            parameters.set(name, value).unwrap();
+        }
+        Config::new(&parameters).ok().map(|config| config.teleop)
+    })
+}
+
+type Settings = Vec<(&'static str, Value)>;
+
+fn source() -> impl Strategy<Value = Settings> {
+    let seldom = |range: std::ops::Range<f64>| prop_oneof![3 => Just(0.0), 1 => range];
+    (
+        any::<bool>(),
+        seldom(0.05..1.0),
+        seldom(1.0..20.0),
+        0.01..0.5f64,
+        0.0..1.5f64,
+        (any::<bool>(), 0.01..5.0f64, 0.0..40.0f64, 0.1..2.0f64),
+        prop_oneof![3 => Just(0.0), 2 => 0.05..0.3f64],
+        0.0..0.5f64,
+    )
+        .prop_map(|(zero, frozen, rate, timeout, settle, filter, jump, confirm)| {
+            let (filtered, cutoff, beta, derivative) = filter;
+            vec![
+                ("source.zero_is_lost", Value::Boolean(zero)),
+                ("source.frozen_timeout", Value::Real(frozen)),
+                ("source.min_rate", Value::Real(rate)),
+                ("input_timeout", Value::Real(timeout)),
+                ("settle_time", Value::Real(settle)),
+                ("filter.kind", text(if filtered { "one_euro" } else { "none" })),
+                ("filter.min_cutoff", Value::Real(cutoff)),
+                ("filter.beta", Value::Real(beta)),
+                ("filter.derivative_cutoff", Value::Real(derivative)),
+                ("limits.jump", Value::Real(jump)),
+                ("limits.jump_confirm", Value::Real(confirm)),
+            ]
+        })
+}
+
+fn motion() -> impl Strategy<Value = Settings> {
+    (
+        any::<bool>(),
+        prop_oneof![1 => Just(0.0), 4 => 5.0..1000.0f64],
+        (0.01..2.0f64, 0.05..1.0f64, 0.05..20.0f64),
+        1i64..8,
+        prop_oneof![Just("nothing"), Just("repeat"), Just("stop")],
+    )
+        .prop_map(|(operator, rate, (speed, share, acceleration), errors, hold)| {
+            vec![
+                ("arming", text(if operator { "operator" } else { "automatic" })),
+                ("command_rate", Value::Real(rate)),
+                ("limits.speed", Value::Real(speed)),
+                ("approach_speed", Value::Real((speed * share).max(0.001))),
+                ("limits.acceleration", Value::Real(acceleration)),
+                ("error_limit", Value::Integer(errors)),
+                ("hold_line", text(hold)),
+            ]
+        })
+}
+
+fn space() -> impl Strategy<Value = Settings> {
+    let low = prop::array::uniform3(-0.4..0.0f64);
+    let high = prop::array::uniform3(0.05..0.4f64);
+    let reach = prop_oneof![2 => Just((0.0, 0.0)), 1 => (0.0..0.15f64, 0.2..0.6f64)];
+    let share = prop::array::uniform3(0.0..1.0f64);
+    let retarget = prop_oneof![
+        3 => Just(([0.0; 3], [0.0; 3], [1.0; 3])),
+        1 => (
+            prop::array::uniform3(-0.2..0.2f64),
+            prop::array::uniform3(-3.2..3.2f64),
+            prop::array::uniform3(-2.0..2.0f64),
+        ),
+    ];
+    (low, high, reach, share, any::<bool>(), retarget, any::<bool>()).prop_map(
+        |(low, high, (near, far), share, reject, (translation, rotation, scale), relative)| {
+            let home = std::array::from_fn(|axis| low[axis] + share[axis] * (high[axis] - low[axis]));
+            vec![
+                ("workspace.min", reals(low)),
+                ("workspace.max", reals(high)),
+                ("workspace.reach_min", Value::Real(near)),
+                ("workspace.reach_max", Value::Real(far)),
+                ("workspace.policy", text(if reject { "reject" } else { "clamp" })),
+                ("home", reals(home)),
+                ("retarget.translation", reals(translation)),
+                ("retarget.rotation_rpy", reals(rotation)),
+                ("retarget.scale", reals(scale)),
+                ("retarget.mode", text(if relative { "relative" } else { "absolute" })),
+            ]
+        },
+    )
+}
+
+fn gripper() -> impl Strategy<Value = Settings> {
+    (0.0..0.5f64, 0.5..1.0f64, 0.0..0.3f64, 0.0..0.6f64).prop_map(|(close, open, closing, opening)| {
+        vec![
+            ("gripper.close_below", Value::Real(close)),
+            ("gripper.open_above", Value::Real(open)),
+            ("gripper.close_debounce", Value::Real(closing)),
+            ("gripper.open_debounce", Value::Real(opening)),
+        ]
+    })
+}
+
+fn text(value: &str) -> Value {
+    Value::Text(value.into())
+}
+
+fn reals(values: [f64; 3]) -> Value {
+    Value::Reals(values.into())
+}

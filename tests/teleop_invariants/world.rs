@@ -1,0 +1,471 @@
+//! The world around the machine. The arm's side of the story is kept here independently of the machine under test:
+//! what was sent, on which connection, what was answered, and which input was fresh.
+
+use std::time::{Duration, Instant};
+
+use aether_bridge::teleop::clutch::RetargetMode;
+use aether_bridge::teleop::filter::FilterConfig;
+use aether_bridge::teleop::{
+    Arming, Command, Frame, Gripper, GripperInput, HoldLine, Kind, LinkView, Planned, Position, Stamp,
+    Target, Teleop, TeleopConfig,
+};
+use nalgebra::Vector3;
+
+use crate::events::Event;
+
+pub struct World {
+    pub teleop: Teleop,
+    /// How often the machine was told something.
+    pub handled: u64,
+    pub config: TeleopConfig,
+    pub start: Instant,
+    pub now: Instant,
+    pub link: LinkView,
+    pub last_on_connection: Option<(Instant, Command)>,
+    /// The velocity of the last command, and the time it is over, once the present motion has two.
+    pub velocity: Option<(Vector3<f64>, f64)>,
+    pub acknowledged: Option<Position>,
+    pub reported: Option<Position>,
+    /// When the newest good target was taken; none after a refused one.
+    pub good_input: Option<Instant>,
+    pub several_senders: bool,
+    /// A loss of link or input, a run of error replies, a disarm or a stop since the last command.
+    pub interrupted: bool,
+    pub permitted: bool,
+    pub shut_down: bool,
+    pub gripper: GripperSide,
+    /// As last sent, on any connection.
+    pub last_gripper: Gripper,
+    /// Whether a stop line must come before the next motion.
+    pub stop_owed: bool,
+    window: usize,
+    in_flight: Vec<Command>,
+    wall_clock: Duration,
+    last_stamp: Option<i64>,
+    stream: Stream,
+    /// Error replies in a row on this connection.
+    errors: u32,
+    log: Log,
+}
+
+/// What has been sent, and when.
+#[derive(Debug, PartialEq)]
+pub struct Log(Vec<(Duration, Line)>);
+
+#[derive(Debug, PartialEq)]
+enum Line {
+    Command(Command, Kind),
+    Stop,
+}
+
+/// What the gripper's topic has said, and since when without contradiction.
+pub struct GripperSide {
+    pub wanted: Gripper,
+    since: Instant,
+    /// The states that have been wanted for their debounce time since the last command.
+    pub stood: Vec<Gripper>,
+}
+
+/// What the stream of targets looks like.
+#[derive(Default)]
+struct Stream {
+    /// Targets in a row that were all zero.
+    zeros: u32,
+    same: Option<(Position, Instant)>,
+    arrivals: Vec<Instant>,
+}
+
+impl World {
+    /// A link that is up, and nothing else.
+    pub fn new(config: TeleopConfig, window: usize) -> Self {
+        let now = Instant::now();
+        let mut world = Self {
+            teleop: Teleop::new(config.clone()),
+            handled: 0,
+            permitted: config.arming == Arming::Automatic,
+            config,
+            start: now,
+            now,
+            link: LinkView::Down,
+            last_on_connection: None,
+            velocity: None,
+            acknowledged: None,
+            reported: None,
+            good_input: None,
+            several_senders: false,
+            interrupted: true,
+            shut_down: false,
+            gripper: GripperSide { wanted: Gripper::Open, since: now, stood: Vec::new() },
+            last_gripper: Gripper::Open,
+            stop_owed: false,
+            window,
+            in_flight: Vec::new(),
+            // So late that ages never make a stamp negative.
+            wall_clock: Duration::from_secs(100),
+            last_stamp: None,
+            stream: Stream::default(),
+            errors: 0,
+            log: Log(Vec::new()),
+        };
+        world.handle_link(LinkView::Ready);
+        world
+    }
+
+    pub fn log(self) -> Log {
+        self.log
+    }
+
+    pub fn set_wall_clock_forward(&mut self, by: Duration) {
+        self.wall_clock += by;
+    }
+
+    pub fn handle(&mut self, event: &Event) {
+        self.note_gripper();
+        match event {
+            Event::Target { at, frame, age_ms } => self.handle_target(position(*at), *frame, *age_ms),
+            Event::NotATarget(x) => {
+                let fault = Target::new(*x, 0.0, 0.0, None).unwrap_err();
+                self.teleop.handle_invalid_target(self.now, fault);
+                self.lose_input();
+            }
+            Event::Sweep { from, step, count, period_ms, stamped, frame } => {
+                for i in 0..*count {
+                    let at = std::array::from_fn(|axis| from[axis] + step[axis] * i as f64);
+                    self.handle_target(position(at), *frame, stamped.then_some(0));
+                    self.send();
+                    while !self.in_flight.is_empty() {
+                        self.handle_reply(true);
+                        self.send();
+                    }
+                    self.pass(Duration::from_millis(*period_ms), false);
+                }
+            }
+            Event::SeveralSenders(several) => {
+                self.several_senders = *several;
+                self.interrupt_if(*several);
+                self.teleop.handle_senders(self.now, several.then(|| "two".into()));
+            }
+            Event::Gripper(input) => self.handle_gripper(*input),
+            Event::Link(link) => self.handle_link(*link),
+            Event::Reply { ok } => self.handle_reply(*ok),
+            Event::StoppedAt(share) => self.handle_stopped_at(*share),
+            Event::Reported(at) => {
+                self.reported = Some(position(*at));
+                self.teleop.handle_reported(position(*at));
+            }
+            Event::SetArmed(armed) => {
+                let accepted = self.teleop.handle_set_armed(self.now, *armed).is_ok();
+                assert!(!(accepted && *armed && self.shut_down), "armed at the end");
+                self.permitted = if *armed { self.permitted || accepted } else { false };
+                self.interrupt_if(!armed);
+            }
+            Event::Stop => {
+                self.teleop.handle_stop();
+                self.permitted = false;
+                self.interrupt_if(true);
+            }
+            Event::Reset => {
+                self.teleop.handle_reset();
+            }
+            Event::Configure(config) => self.handle_config((**config).clone()),
+            Event::Pass { ms, stalled } => self.pass(Duration::from_millis(*ms), *stalled),
+            Event::Shutdown => {
+                self.teleop.handle_shutdown(self.now);
+                self.shut_down = true;
+                self.interrupt_if(true);
+            }
+        }
+        self.handled += 1;
+        self.send();
+    }
+
+    fn handle_target(&mut self, at: Position, frame: Frame, age_ms: Option<i64>) {
+        self.handled += 1;
+        let received = i64::try_from((self.wall_clock + (self.now - self.start)).as_nanos()).unwrap();
+        let stamp = age_ms.map(|age| Stamp { taken: received - age * 1_000_000, received });
+        let target = Target { position: at, frame, stamp, held_up: Duration::ZERO };
+        let accepted = self.teleop.handle_target(self.now, target).is_ok();
+
+        let zero = self.config.zero_is_lost && at.coordinates() == [0.0; 3];
+        self.stream.zeros = if zero { self.stream.zeros + 1 } else { 0 };
+        let passed_over = self.stream.zeros == 1;
+        let mut acceptable = !zero;
+        if !passed_over {
+            acceptable &= self.stream.is_live(self.now, at, &self.config);
+        }
+        if !zero {
+            acceptable &= self.is_sane(stamp, age_ms);
+        }
+        let inside = self.is_inside(at, frame);
+        acceptable &= inside != Some(false);
+        assert!(!accepted || acceptable, "{at:?} {age_ms:?} was taken");
+        // Refusing more than it must is a fault too, unless there are rules that this world does not know.
+        let c = &self.config;
+        let unknown = inside.is_none()
+            || c.jump.distance > 0.0
+            || c.liveliness.min_rate > 0.0
+            || !c.liveliness.frozen_timeout.is_zero();
+        assert!(accepted || !acceptable || unknown, "{at:?} {age_ms:?} was refused");
+        if accepted {
+            let gap = self.good_input.is_none_or(|taken| self.now >= taken + self.config.input_timeout);
+            self.interrupt_if(gap);
+            let age = Duration::from_millis(age_ms.unwrap_or(0).max(0) as u64);
+            self.good_input = Some(self.now - age);
+        } else if !passed_over {
+            self.lose_input();
+        }
+    }
+
+    fn is_sane(&mut self, stamp: Option<Stamp>, age_ms: Option<i64>) -> bool {
+        let (Some(stamp), Some(age_ms)) = (stamp, age_ms) else { return true };
+        let backwards = self.last_stamp.is_some_and(|last| stamp.taken < last);
+        self.last_stamp = Some(stamp.taken);
+        let age = Duration::from_millis(age_ms.max(0) as u64);
+        age <= self.config.input_timeout && age_ms >= -50 && !backwards
+    }
+
+    /// Whether a target may be followed for where it is; none where that depends on what has been before it.
+    fn is_inside(&self, at: Position, frame: Frame) -> Option<bool> {
+        let base = match frame {
+            Frame::Tracker => self.config.retarget.apply(at),
+            Frame::Base => Ok(at),
+        };
+        let Ok(base) = base else { return Some(false) };
+        let known =
+            self.config.retarget_mode == RetargetMode::Absolute && self.config.filter == FilterConfig::None;
+        known.then(|| self.config.workspace.admit(base).is_ok())
+    }
+
+    fn lose_input(&mut self) {
+        self.good_input = None;
+        self.interrupt_if(true);
+    }
+
+    fn interrupt_if(&mut self, condition: bool) {
+        if condition && !self.interrupted {
+            self.interrupted = true;
+            self.stop_owed = self.config.hold_line == HoldLine::Stop && self.link != LinkView::Down;
+        }
+    }
+
+    fn note_gripper(&mut self) {
+        let debounce = match self.gripper.wanted {
+            Gripper::Open => self.config.gripper.open_debounce,
+            Gripper::Closed => self.config.gripper.close_debounce,
+        };
+        if self.now - self.gripper.since >= debounce {
+            self.gripper.stood.push(self.gripper.wanted);
+        }
+    }
+
+    fn handle_gripper(&mut self, input: GripperInput) {
+        self.teleop.handle_gripper(self.now, input);
+        let wanted = match input {
+            GripperInput::Wanted(gripper) => gripper,
+            GripperInput::Opening(opening) if opening < self.config.gripper.close_below => Gripper::Closed,
+            GripperInput::Opening(opening) if opening > self.config.gripper.open_above => Gripper::Open,
+            GripperInput::Opening(_) => return,
+        };
+        if wanted != self.gripper.wanted {
+            self.gripper.wanted = wanted;
+            self.gripper.since = self.now;
+        }
+    }
+
+    fn handle_link(&mut self, link: LinkView) {
+        self.interrupt_if(link != LinkView::Ready);
+        if link == LinkView::Down {
+            self.in_flight.clear();
+            self.errors = 0;
+            self.last_on_connection = None;
+            self.stop_owed = false;
+            self.permitted &= self.config.arming == Arming::Automatic;
+        }
+        self.link = link;
+        self.teleop.handle_link(self.now, link);
+    }
+
+    fn handle_reply(&mut self, ok: bool) {
+        if self.in_flight.is_empty() {
+            return;
+        }
+        self.handled += 1;
+        let command = self.in_flight.remove(0);
+        if ok {
+            self.acknowledged = Some(command.position);
+            self.errors = 0;
+            self.teleop.handle_acknowledged(self.now, &command);
+        } else {
+            self.teleop.handle_rejected(self.now);
+            self.errors += 1;
+            self.interrupt_if(self.errors >= self.config.error_limit);
+        }
+    }
+
+    fn handle_stopped_at(&mut self, share: f64) {
+        let (Some((_, last)), true) = (self.last_on_connection, self.in_flight.is_empty()) else { return };
+        if self.config.hold_line != HoldLine::Stop || !self.interrupted || self.stop_owed {
+            return;
+        }
+        let back = last.position.point().lerp(&self.config.home.point(), 0.1 * share);
+        let at = Position::new(back.x, back.y, back.z).unwrap();
+        self.teleop.handle_stopped_at(at);
+        (self.acknowledged, self.reported) = (None, Some(at));
+    }
+
+    fn handle_config(&mut self, config: TeleopConfig) {
+        // What the node refuses while armed.
+        let mut config = config;
+        if self.teleop.is_armed() {
+            config.arming = self.config.arming;
+            config.retarget = self.config.retarget;
+            config.retarget_mode = self.config.retarget_mode;
+        }
+        // What the node takes at start only.
+        config.initial_gripper = self.config.initial_gripper;
+        let arm = self.last_on_connection.map(|(_, command)| command.position).or(self.acknowledged);
+        let excluded =
+            arm.is_some_and(|arm| self.config.workspace.contains(arm) && !config.workspace.contains(arm));
+        let result = self.teleop.check_config(&config);
+        assert!(!excluded || result.is_err(), "the arm was excluded from the workspace");
+        if result.is_ok() {
+            if config.arming != self.config.arming {
+                // Permission that nobody has given yet is given, or taken, by the new way.
+                self.permitted |= config.arming == Arming::Automatic;
+            }
+            self.stop_owed &= config.hold_line == HoldLine::Stop;
+            self.config = config.clone();
+            self.teleop.handle_config(self.now, config);
+            // Where a goal is moved, or was refused, motion may go on after an approach or without one.
+            self.interrupted |= !self.is_moving();
+            self.note_gripper();
+        }
+    }
+
+    pub fn is_moving(&self) -> bool {
+        use aether_bridge::teleop::Motion;
+        matches!(self.teleop.motion(), Motion::Approach | Motion::Tracking)
+    }
+
+    fn pass(&mut self, time: Duration, stalled: bool) {
+        let end = self.now + time;
+        if !stalled {
+            self.drive_until(end);
+        }
+        self.now = end;
+        self.handle_timeout();
+    }
+
+    fn drive_until(&mut self, end: Instant) {
+        loop {
+            let command_at = self.teleop.poll_command_at(self.now).filter(|_| self.has_room());
+            let next = [self.teleop.poll_timeout(self.now), command_at].into_iter().flatten().min();
+            let Some(next) = next.filter(|next| *next <= end && *next > self.now) else { return };
+            self.now = next;
+            self.handle_timeout();
+            self.send();
+        }
+    }
+
+    fn handle_timeout(&mut self) {
+        self.handled += 1;
+        let stale = self.good_input.is_some_and(|taken| self.now >= taken + self.config.input_timeout);
+        self.interrupt_if(stale);
+        self.teleop.handle_timeout(self.now);
+    }
+
+    fn has_room(&self) -> bool {
+        self.link == LinkView::Ready && self.in_flight.len() < self.window
+    }
+
+    fn send(&mut self) {
+        let at = |world: &Self| world.now - world.start;
+        if self.teleop.poll_stop_line() {
+            assert!(self.link != LinkView::Down, "a stop line without a link");
+            self.teleop.handle_stop_sent();
+            self.stop_owed = false;
+            self.log.0.push((at(self), Line::Stop));
+        }
+        while self.has_room() {
+            let Some(planned) = self.teleop.poll_command(self.now) else { return };
+            self.note_gripper();
+            self.check(&planned);
+            self.teleop.handle_sent(self.now, &planned);
+            self.note_sent(&planned);
+            self.log.0.push((at(self), Line::Command(planned.command, planned.kind)));
+        }
+    }
+
+    fn note_sent(&mut self, planned: &Planned) {
+        let command = planned.command;
+        self.in_flight.push(command);
+        if self.interrupted {
+            self.velocity = None;
+        } else if let Some((sent_at, last)) = self.last_on_connection.filter(|(at, _)| *at < self.now) {
+            let seconds = (self.now - sent_at).as_secs_f64();
+            let moved = command.position.point() - last.position.point();
+            self.velocity = Some((moved / seconds, seconds));
+        }
+        self.last_on_connection = Some((self.now, command));
+        if planned.kind != Kind::Repetition {
+            self.interrupted = false;
+            self.last_gripper = command.gripper;
+            self.gripper.stood.clear();
+        }
+    }
+}
+
+impl Stream {
+    /// Takes note of a target and judges the stream.
+    fn is_live(&mut self, now: Instant, at: Position, config: &TeleopConfig) -> bool {
+        let min_rate = config.liveliness.min_rate;
+        if self.arrivals.last().is_some_and(|last| (now - *last).as_secs_f64() * min_rate > 4.0) {
+            self.arrivals.clear();
+        }
+        self.arrivals.push(now);
+        if self.same.is_none_or(|(same, _)| same != at) {
+            self.same = Some((at, now));
+        }
+        let frozen_timeout = config.liveliness.frozen_timeout;
+        let frozen =
+            !frozen_timeout.is_zero() && self.same.is_some_and(|(_, since)| now - since >= frozen_timeout);
+        let slow = self
+            .arrivals
+            .iter()
+            .rev()
+            .nth(4)
+            .is_some_and(|first| 4.0 / (now - *first).as_secs_f64() < min_rate);
+        !frozen && !slow
+    }
+}
+
+impl Log {
+    pub fn commands(&self) -> u64 {
+        self.count(|line| matches!(line, Line::Command(_, kind) if *kind != Kind::Repetition))
+    }
+
+    pub fn repetitions(&self) -> u64 {
+        self.count(|line| matches!(line, Line::Command(_, Kind::Repetition)))
+    }
+
+    pub fn stop_lines(&self) -> u64 {
+        self.count(|line| *line == Line::Stop)
+    }
+
+    pub fn gripper_changes(&self) -> u64 {
+        let grippers = self.0.iter().filter_map(|(_, line)| match line {
+            Line::Command(command, _) => Some(command.gripper),
+            Line::Stop => None,
+        });
+        let grippers: Vec<_> = grippers.collect();
+        grippers.windows(2).filter(|pair| pair[0] != pair[1]).count() as u64
+    }
+
+    fn count(&self, what: impl Fn(&Line) -> bool) -> u64 {
+        self.0.iter().filter(|(_, line)| what(line)).count() as u64
+    }
+}
+
+fn position([x, y, z]: [f64; 3]) -> Position {
+    Position::new(x, y, z).unwrap()
+}

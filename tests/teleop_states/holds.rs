@@ -1,0 +1,167 @@
+//! What the controller gets to hear while motion is held, and when the gripper is told.
+
+use aether_bridge::config::Value;
+use aether_bridge::teleop::{Gripper, GripperInput, Kind, LinkView, Motion};
+
+use crate::scene::{Scene, at, text};
+
+fn holding(line: &str) -> Scene {
+    let mut scene = Scene::tracking(&[("hold_line", text(line))]);
+    scene.hand = [0.28, 0.0, 0.2];
+    scene.move_for(200);
+    assert!(scene.stops.is_empty());
+    scene
+}
+
+#[test]
+fn a_hold_is_silent_unless_asked_otherwise() {
+    let mut scene = holding("nothing");
+    let count = scene.sent.len();
+    scene.wait(190);
+    scene.wait(1000);
+    assert_eq!(scene.motion(), Motion::Holding);
+    let on_the_way = scene.sent.len() - count;
+    assert!(on_the_way < 11 && scene.stops.is_empty(), "{on_the_way}");
+}
+
+#[test]
+fn a_stop_line_is_sent_once_for_a_hold_and_before_anything_else() {
+    let mut scene = holding("stop");
+    scene.wait(1000);
+    assert_eq!(scene.stops, [scene.sent.len()]);
+    scene.move_for(1000);
+    assert_eq!((scene.motion(), scene.stops.len()), (Motion::Tracking, 1));
+    scene.wait(1000);
+    assert_eq!(scene.stops.len(), 2);
+}
+
+#[test]
+fn a_disarm_a_stop_request_and_the_end_send_a_stop_line_too() {
+    let mut scene = holding("stop");
+    scene.teleop.handle_set_armed(scene.now, false).unwrap();
+    scene.send();
+    assert_eq!(scene.stops.len(), 1);
+    // A person who asks for a stop is not told that it is held already.
+    scene.teleop.handle_stop();
+    scene.send();
+    assert_eq!(scene.stops.len(), 2);
+    scene.teleop.handle_reset();
+    scene.send();
+    assert_eq!(scene.stops.len(), 2);
+    scene.teleop.handle_shutdown(scene.now);
+    scene.send();
+    scene.teleop.handle_shutdown(scene.now);
+    scene.send();
+    assert_eq!(scene.stops.len(), 3);
+}
+
+#[test]
+fn what_was_due_on_a_connection_that_is_gone_is_due_no_more() {
+    let mut scene = holding("stop");
+    scene.link(LinkView::Down);
+    assert!(!scene.teleop.poll_stop_line());
+    scene.teleop.handle_stop();
+    assert!(!scene.teleop.poll_stop_line());
+    scene.link(LinkView::Ready);
+    assert!(!scene.teleop.poll_stop_line());
+    // A controller that does not answer may still listen.
+    scene.link(LinkView::Unresponsive);
+    scene.teleop.handle_stop();
+    assert!(scene.teleop.poll_stop_line());
+    scene.link(LinkView::Down);
+    assert!(!scene.teleop.poll_stop_line());
+}
+
+#[test]
+fn nothing_moves_before_a_stop_line_has_gone_out() {
+    let mut scene = holding("stop");
+    let [x, y, z] = scene.hand;
+    scene.now += std::time::Duration::from_secs(1);
+    scene.teleop.handle_timeout(scene.now);
+    let target = aether_bridge::teleop::Target::new(x, y, z, None).unwrap();
+    scene.teleop.handle_target(scene.now, target).unwrap();
+    assert_eq!(scene.motion(), Motion::Approach);
+    assert_eq!(scene.teleop.poll_command_at(scene.now), None);
+    assert_eq!(scene.teleop.poll_command(scene.now), None);
+    scene.send();
+    assert_eq!((scene.stops.len(), scene.sent.last().unwrap().1.kind), (1, Kind::Approach));
+}
+
+#[test]
+fn the_approach_after_a_stop_starts_where_the_controller_says_the_arm_has_stopped() {
+    let mut scene = holding("stop");
+    scene.wait(1000);
+    scene.teleop.handle_stopped_at(at(0.21, 0.01, 0.2));
+    let count = scene.sent.len();
+    scene.target();
+    scene.move_for(10);
+    assert!(
+        scene.positions()[count].distance(at(0.21, 0.01, 0.2)) <= 0.004,
+        "{:?}",
+        scene.positions()[count]
+    );
+}
+
+#[test]
+fn repeating_sends_the_last_command_at_command_rate_until_motion_goes_on_or_the_bridge_ends() {
+    let mut scene = holding("repeat");
+    scene.wait(190);
+    scene.teleop.handle_stop();
+    let held = scene.sent.len();
+    let last = scene.sent[held - 1].1.command;
+    scene.wait(1000);
+    let repeated = &scene.sent[held..];
+    assert!((48..=51).contains(&repeated.len()), "{}", repeated.len());
+    assert!(repeated.iter().all(|(_, planned)| planned.command == last && planned.kind == Kind::Repetition));
+    assert_eq!(repeated[0].1.altered_by().collect::<Vec<_>>(), ["repeated"]);
+    // Nor does an unresponsive or refusing controller get more, nor the next connection anything.
+    let count = |scene: &mut Scene| {
+        let before = scene.sent.len();
+        scene.wait(100);
+        scene.sent.len() - before
+    };
+    scene.link(LinkView::Unresponsive);
+    assert_eq!(count(&mut scene), 0);
+    scene.link(LinkView::Ready);
+    scene.send();
+    assert_eq!(count(&mut scene), 5);
+    (0..5).for_each(|_| scene.teleop.handle_rejected(scene.now));
+    assert_eq!(count(&mut scene), 0);
+    scene.wait(1000);
+    assert_eq!(count(&mut scene), 5);
+    scene.link(LinkView::Down);
+    scene.link(LinkView::Ready);
+    assert_eq!(count(&mut scene), 0);
+}
+
+#[test]
+fn repeating_ends_with_the_bridge() {
+    let mut scene = holding("repeat");
+    scene.teleop.handle_shutdown(scene.now);
+    let count = scene.sent.len();
+    scene.wait(1000);
+    assert_eq!(scene.sent.len(), count);
+}
+
+#[test]
+fn a_gripper_change_is_sent_at_once_and_not_at_command_rate() {
+    let rate = ("command_rate", Value::Real(2.0));
+    let mut scene = Scene::tracking(&[rate, ("settle_time", Value::Real(0.1))]);
+    scene.move_for(500);
+    scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));
+    let (asked, count) = (scene.now, scene.sent.len());
+    scene.move_for(110);
+    let (sent_at, planned) =
+        scene.sent[count..].iter().find(|(_, p)| p.command.gripper == Gripper::Closed).unwrap();
+    assert_eq!((*sent_at - asked).as_millis(), 100, "the debounce time, and no wait for the next command");
+    assert_eq!(planned.command.position, at(0.2, 0.0, 0.2));
+}
+
+#[test]
+fn a_disarmed_or_held_gripper_stays() {
+    let mut scene = Scene::tracking(&[]);
+    scene.teleop.handle_set_armed(scene.now, false).unwrap();
+    scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));
+    scene.move_for(2000);
+    assert!(scene.sent.is_empty());
+}

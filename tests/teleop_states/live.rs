@@ -1,0 +1,127 @@
+//! Other settings while running.
+
+use aether_bridge::config::Value;
+use aether_bridge::teleop::{ConfigRefused, LinkView, Motion};
+
+use crate::BRISK;
+use crate::scene::{Scene, at, config, text};
+
+fn set(scene: &mut Scene, settings: &[(&str, Value)]) {
+    let config = config(settings);
+    scene.teleop.check_config(&config).unwrap();
+    scene.teleop.handle_config(scene.now, config);
+}
+
+/// The speeds between successive commands from `first` on, in m/s.
+fn speeds(scene: &Scene, first: usize) -> Vec<f64> {
+    let sent = &scene.sent[first..];
+    sent.windows(2)
+        .map(|pair| {
+            let moved = pair[0].1.command.position.distance(pair[1].1.command.position);
+            moved / (pair[1].0 - pair[0].0).as_secs_f64()
+        })
+        .collect()
+}
+
+#[test]
+fn a_tighter_speed_limit_holds_from_the_next_command_on() {
+    let mut scene = Scene::tracking(&[BRISK]);
+    scene.hand = [0.29, 0.0, 0.2];
+    scene.move_for(100);
+    assert!(speeds(&scene, 0).last().is_some_and(|speed| *speed > 0.249));
+    let count = scene.sent.len();
+    set(&mut scene, &[BRISK, ("limits.speed", Value::Real(0.1))]);
+    scene.move_for(100);
+    assert!(
+        speeds(&scene, count - 1).iter().all(|speed| *speed <= 0.1001),
+        "{:?}",
+        speeds(&scene, count - 1)
+    );
+}
+
+#[test]
+fn a_tighter_workspace_moves_the_goal_and_what_would_exclude_the_arm_is_refused() {
+    let mut scene = Scene::tracking(&[]);
+    scene.hand = [0.29, 0.0, 0.2];
+    scene.move_for(100);
+    let x_max = |x: f64| ("workspace.max", Value::Reals(vec![x, 0.3, 0.4]));
+    set(&mut scene, &[x_max(0.25)]);
+    // Though no target has come since.
+    scene.wait(100);
+    scene.move_for(3000);
+    assert_eq!(*scene.positions().last().unwrap(), at(0.25, 0.0, 0.2));
+    assert!(scene.positions().iter().all(|position| position.coordinates()[0] <= 0.25));
+    let home = ("home", Value::Reals(vec![0.1, 0.0, 0.2]));
+    let refused = scene.teleop.check_config(&config(&[x_max(0.24), home])).unwrap_err();
+    assert_eq!(refused, ConfigRefused::WorkspaceExcludesArm { position: at(0.25, 0.0, 0.2) });
+    assert!(refused.to_string().contains("[0.250, 0.000, 0.200] m"), "{refused}");
+}
+
+#[test]
+fn a_goal_that_a_tighter_workspace_rejects_is_given_up() {
+    let reject = ("workspace.policy", text("reject"));
+    let mut scene = Scene::tracking(std::slice::from_ref(&reject));
+    scene.hand = [0.29, 0.0, 0.2];
+    scene.move_for(100);
+    set(&mut scene, &[reject, ("workspace.max", Value::Reals(vec![0.25, 0.3, 0.4]))]);
+    assert_eq!(scene.motion(), Motion::Holding);
+    assert!(scene.reason().contains("[0.290, 0.000, 0.200] m"), "{}", scene.reason());
+}
+
+#[test]
+fn an_arm_that_is_outside_already_may_be_given_room() {
+    let mut scene = Scene::new(&[]);
+    scene.teleop.handle_reported(at(0.5, 0.0, 0.2));
+    scene.link(LinkView::Ready);
+    scene.move_for(1500);
+    assert_eq!(scene.motion(), Motion::Disarmed);
+    set(&mut scene, &[("workspace.max", Value::Reals(vec![0.45, 0.3, 0.4]))]);
+    scene.move_for(100);
+    assert_eq!(scene.motion(), Motion::Disarmed);
+    set(&mut scene, &[("workspace.max", Value::Reals(vec![0.6, 0.3, 0.4]))]);
+    scene.move_for(100);
+    assert_eq!(scene.motion(), Motion::Approach);
+}
+
+#[test]
+fn another_filter_begins_with_the_next_sample() {
+    let mut scene = Scene::tracking(&[("filter.kind", text("one_euro")), ("filter.beta", Value::Real(0.0))]);
+    scene.hand = [0.21, 0.0, 0.2];
+    scene.move_for(500);
+    assert!(scene.positions().last().unwrap().coordinates()[0] < 0.205);
+    set(&mut scene, &[]);
+    scene.move_for(500);
+    assert_eq!(*scene.positions().last().unwrap(), at(0.21, 0.0, 0.2));
+}
+
+#[test]
+fn who_arms_changes_for_an_arm_that_nobody_has_armed_yet() {
+    let operator = ("arming", text("operator"));
+    let mut scene = Scene::new(&[]);
+    scene.link(LinkView::Ready);
+    set(&mut scene, std::slice::from_ref(&operator));
+    scene.move_for(2000);
+    assert_eq!(scene.motion(), Motion::Disarmed);
+    assert!(scene.reason().contains("~/set_armed"), "{}", scene.reason());
+    set(&mut scene, &[]);
+    scene.move_for(100);
+    assert_eq!(scene.motion(), Motion::Tracking);
+    // A person's word outlasts it.
+    scene.teleop.handle_set_armed(scene.now, false).unwrap();
+    set(&mut scene, &[operator]);
+    set(&mut scene, &[]);
+    scene.move_for(2000);
+    assert_eq!(scene.motion(), Motion::Disarmed);
+}
+
+#[test]
+fn another_retargeting_takes_nothing_from_the_one_before() {
+    let mut scene = Scene::tracking(&[]);
+    scene.teleop.handle_set_armed(scene.now, false).unwrap();
+    set(&mut scene, &[("retarget.translation", Value::Reals(vec![-0.2, 0.2, 0.0]))]);
+    // No leap: the hand has not moved.
+    scene.target();
+    scene.teleop.handle_set_armed(scene.now, true).unwrap();
+    scene.move_for(6000);
+    assert_eq!(*scene.positions().last().unwrap(), at(0.0, 0.2, 0.2));
+}

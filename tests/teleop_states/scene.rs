@@ -1,0 +1,124 @@
+//! A hand, a machine and a controller that answers, in virtual time.
+
+use std::time::{Duration, Instant};
+
+use aether_bridge::config::{Config, Parameters, Value};
+use aether_bridge::teleop::{InputFault, LinkView, Motion, Planned, Position, Target, Teleop, TeleopConfig};
+
+pub struct Scene {
+    pub teleop: Teleop,
+    pub now: Instant,
+    pub hand: [f64; 3],
+    /// Whether commands are answered as they are sent.
+    pub answers: bool,
+    pub sent: Vec<(Instant, Planned)>,
+    /// How many commands had been sent before each stop line.
+    pub stops: Vec<usize>,
+}
+
+impl Scene {
+    pub fn new(settings: &[(&str, Value)]) -> Self {
+        let config = config(settings);
+        let now = Instant::now();
+        Self {
+            teleop: Teleop::new(config),
+            now,
+            hand: [0.2, 0.0, 0.2],
+            answers: true,
+            sent: Vec::new(),
+            stops: Vec::new(),
+        }
+    }
+
+    /// Armed by itself and following the hand.
+    pub fn tracking(settings: &[(&str, Value)]) -> Self {
+        let mut scene = Self::new(settings);
+        scene.link(LinkView::Ready);
+        scene.move_for(1100);
+        assert_eq!(scene.teleop.motion(), Motion::Tracking);
+        scene.sent.clear();
+        scene
+    }
+
+    pub fn link(&mut self, link: LinkView) {
+        self.teleop.handle_link(self.now, link);
+    }
+
+    pub fn target(&mut self) {
+        self.try_target().unwrap();
+    }
+
+    pub fn try_target(&mut self) -> Result<(), InputFault> {
+        let [x, y, z] = self.hand;
+        let result = self.teleop.handle_target(self.now, Target::new(x, y, z, None).unwrap());
+        self.send();
+        result
+    }
+
+    /// Targets at 100 Hz for a while.
+    pub fn move_for(&mut self, millis: u64) {
+        for _ in 0..millis / 10 {
+            self.target();
+            self.wait(10);
+        }
+    }
+
+    /// Nothing comes for a while; the machine is driven at its deadlines.
+    pub fn wait(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(millis);
+        loop {
+            let next = [self.teleop.poll_timeout(self.now), self.teleop.poll_command_at(self.now)];
+            let next = next.into_iter().flatten().filter(|next| *next > self.now && *next <= end).min();
+            self.now = next.unwrap_or(end);
+            self.teleop.handle_timeout(self.now);
+            self.send();
+            if next.is_none() {
+                return;
+            }
+        }
+    }
+
+    pub fn send(&mut self) {
+        if self.teleop.poll_stop_line() {
+            self.teleop.handle_stop_sent();
+            self.stops.push(self.sent.len());
+        }
+        while let Some(planned) = self.teleop.poll_command(self.now) {
+            self.teleop.handle_sent(self.now, &planned);
+            self.sent.push((self.now, planned));
+            if self.answers {
+                self.teleop.handle_acknowledged(self.now, &planned.command);
+            }
+        }
+    }
+
+    pub fn motion(&self) -> Motion {
+        self.teleop.motion()
+    }
+
+    pub fn reason(&self) -> String {
+        self.teleop.reason(self.now).to_string()
+    }
+
+    pub fn positions(&self) -> Vec<Position> {
+        self.sent.iter().map(|(_, planned)| planned.command.position).collect()
+    }
+}
+
+/// The settings, on top of the defaults but for a hand that is exact.
+pub fn config(settings: &[(&str, Value)]) -> TeleopConfig {
+    let mut parameters = Parameters::default();
+    parameters.set("filter.kind", text("none")).unwrap();
+    for (name, value) in settings {
+        parameters.set(name, value.clone()).unwrap();
+    }
+    Config::new(&parameters).unwrap().teleop
+}
+
+pub fn text(value: &str) -> Value {
+    Value::Text(value.into())
+}
+
+pub fn at(x: f64, y: f64, z: f64) -> Position {
+    Position::new(x, y, z).unwrap()
+}

@@ -1,0 +1,147 @@
+//! Which input moves nothing, and what is said of it.
+
+use aether_bridge::config::Value;
+use aether_bridge::teleop::limiter::Limit;
+use aether_bridge::teleop::{Frame, InputFault, Kind, LinkView, Motion, Position, Target};
+
+use crate::BRISK;
+use crate::scene::{Scene, at, text};
+
+#[test]
+fn a_frozen_hand_holds_until_it_moves() {
+    let mut scene =
+        Scene::new(&[("source.frozen_timeout", Value::Real(0.3)), ("settle_time", Value::Real(0.1))]);
+    scene.link(LinkView::Ready);
+    scene.move_for(290);
+    assert_eq!(scene.motion(), Motion::Tracking);
+    scene.wait(10);
+    assert!(matches!(scene.try_target(), Err(InputFault::Frozen { .. })));
+    assert_eq!(scene.motion(), Motion::Holding);
+    assert!(scene.reason().contains("exactly the same for 0.30 s"), "{}", scene.reason());
+    scene.hand[0] += 0.001;
+    scene.target();
+    assert_eq!(scene.motion(), Motion::Approach);
+}
+
+#[test]
+fn a_rate_that_collapses_holds_until_it_is_back() {
+    let slow = [("input_timeout", Value::Real(1.0)), ("source.min_rate", Value::Real(8.0))];
+    let mut scene = Scene::tracking(&slow);
+    let at_5_hz = |scene: &mut Scene| {
+        let result = scene.try_target();
+        scene.wait(200);
+        result
+    };
+    let refused = std::iter::repeat_with(|| at_5_hz(&mut scene)).take(5).find_map(Result::err).unwrap();
+    assert!(matches!(refused, InputFault::RateTooLow { .. }), "{refused}");
+    assert_eq!(scene.motion(), Motion::Holding);
+    assert!(scene.reason().contains("below source.min_rate 8.0 Hz"), "{}", scene.reason());
+    // With targets 10 ms apart again the slow intervals are soon over.
+    let again = std::iter::repeat_with(|| {
+        scene.wait(10);
+        scene.try_target()
+    });
+    assert!(again.take(5).any(|result| result.is_ok()));
+}
+
+#[test]
+fn two_hands_at_once_are_never_blended() {
+    let mut scene = Scene::tracking(&[]);
+    scene.teleop.handle_senders(scene.now, Some("2 publishers on /target_pose: /a, /b".into()));
+    assert_eq!(scene.motion(), Motion::Holding);
+    scene.hand = [0.25, 0.0, 0.2];
+    scene.move_for(1000);
+    assert!(scene.sent.is_empty());
+    assert_eq!(
+        scene.reason(),
+        "holding: 2 publishers on /target_pose: /a, /b; two hands are never blended: stop all but one"
+    );
+    scene.teleop.handle_senders(scene.now, None);
+    assert_eq!(scene.motion(), Motion::Approach);
+}
+
+#[test]
+fn a_target_in_the_arms_base_frame_is_not_retargeted() {
+    let mut scene = Scene::new(&[
+        ("retarget.translation", Value::Reals(vec![0.0, 0.1, 0.0])),
+        ("settle_time", Value::Integer(0)),
+        ("limits.jump", Value::Integer(0)),
+    ]);
+    scene.link(LinkView::Ready);
+    let go = |scene: &mut Scene, frame: Frame| {
+        for _ in 0..300 {
+            let target = Target { frame, ..Target::new(0.2, 0.05, 0.2, None).unwrap() };
+            scene.teleop.handle_target(scene.now, target).unwrap();
+            scene.wait(10);
+        }
+        *scene.positions().last().unwrap()
+    };
+    assert_eq!(go(&mut scene, Frame::Base), at(0.2, 0.05, 0.2));
+    assert_eq!(go(&mut scene, Frame::Tracker), at(0.2, 0.15, 0.2));
+}
+
+#[test]
+fn jitter_at_rest_is_smoothed_and_told_and_forgotten_after_a_loss() {
+    let mut scene = Scene::tracking(&[("filter.kind", text("one_euro"))]);
+    let jitter = |scene: &mut Scene| {
+        for i in 0..200 {
+            scene.hand[0] = if i % 2 == 0 { 0.202 } else { 0.198 };
+            scene.target();
+            scene.wait(10);
+        }
+    };
+    jitter(&mut scene);
+    let xs: Vec<f64> = scene.positions().iter().map(|position| position.coordinates()[0]).collect();
+    assert!(xs[60..].iter().all(|x| (x - 0.2).abs() < 0.000_5), "{:?}", &xs[60..]);
+    assert!(scene.sent[60].1.altered_by().any(|name| name == "filtered"));
+    scene.wait(1000);
+    scene.hand[0] = 0.21;
+    scene.move_for(1500);
+    assert_eq!(*scene.positions().last().unwrap(), at(0.21, 0.0, 0.2), "the hand is where it came back");
+    assert!(scene.sent.last().unwrap().1.altered_by().next().is_none());
+}
+
+#[test]
+fn what_altered_a_command_is_told() {
+    let mut scene = Scene::tracking(&[BRISK, ("limits.jump", Value::Integer(0))]);
+    scene.hand = [0.5, 0.0, 0.2];
+    scene.move_for(1000);
+    let names = |i: usize| scene.sent[i].1.altered_by().collect::<Vec<_>>();
+    assert_eq!(names(3), ["clamped", "speed_limited"]);
+    assert_eq!(names(scene.sent.len() - 1), ["clamped"]);
+    let mut scene = Scene::tracking(&[]);
+    scene.hand = [0.28, 0.0, 0.2];
+    scene.move_for(20);
+    let before = scene.teleop.counters().limited;
+    let first = scene.sent.iter().find(|(_, planned)| planned.limited.is_some()).unwrap().1;
+    assert_eq!((first.limited, first.kind), (Some(Limit::Acceleration), Kind::Tracking));
+    assert_eq!(first.altered_by().collect::<Vec<_>>(), ["acceleration_limited"]);
+    assert_eq!(before, 0, "speeding up is no limit that binds");
+}
+
+#[test]
+fn commands_lead_around_what_the_arm_cannot_reach_into() {
+    let reach = [("workspace.reach_min", Value::Real(0.1)), ("workspace.reach_max", Value::Real(0.3))];
+    let settings =
+        [&reach[..], &[("home", Value::Reals(vec![0.2, 0.0, 0.05])), ("limits.jump", Value::Integer(0))]]
+            .concat();
+    let mut scene = Scene::new(&settings);
+    scene.hand = [0.2, 0.0, 0.05];
+    scene.link(LinkView::Ready);
+    scene.move_for(1100);
+    scene.hand = [-0.2, 0.0, 0.05];
+    scene.move_for(6000);
+    let from_origin = |position: &Position| position.point().coords.norm();
+    assert_eq!(*scene.positions().last().unwrap(), at(-0.2, 0.0, 0.05));
+    assert!(scene.positions().iter().all(|position| (0.1..=0.3).contains(&from_origin(position))));
+    // As far out as it can.
+    scene.hand = [-0.3, 0.0, 0.3];
+    scene.move_for(6000);
+    let last = *scene.positions().last().unwrap();
+    assert!(last.distance(at(-0.212_132, 0.0, 0.212_132)) < 1e-5, "{last:?}");
+    // Into the middle: to the nearest place that it can reach.
+    scene.hand = [-0.01, 0.0, 0.01];
+    scene.move_for(6000);
+    let last = *scene.positions().last().unwrap();
+    assert!(last.distance(at(-0.070_711, 0.0, 0.070_711)) < 1e-5, "{last:?}");
+}
