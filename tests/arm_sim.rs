@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use aether_bridge::{
     sim::{ArmSim, ArmSimConfig, Clients, Ended, Event, Fault},
     teleop::command::{Gripper, Position},
-    wire::WireUnit,
+    wire::{Order, WireUnit},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -14,6 +14,7 @@ use tokio::{
 };
 
 const COMMAND: &str = r#"{"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"closed"}"#;
+const STOP: &str = r#"{"type":"stop"}"#;
 const OK: &str = "{\"status\":\"ok\",\"message\":\"Command received\"}\n";
 
 /// A client of the controller.
@@ -173,6 +174,77 @@ async fn the_arm_moves_at_a_finite_speed_and_its_state_is_reported_in_the_wires_
     );
     assert!(sim.state().moving);
     assert_eq!(sim.state().position, home);
+}
+
+#[tokio::test]
+async fn a_stop_halts_the_arm_where_it_is_with_its_gripper_until_the_next_command() {
+    let sim = ArmSim::start(ArmSimConfig { report_state: true, ..ArmSimConfig::default() }).await.unwrap();
+    let mut client = Client::connect(&sim).await;
+    let far_away = COMMAND.replace("120.0", "90000.0");
+    client.ask(&far_away).await;
+    let home = ArmSimConfig::default().home;
+    within(async {
+        while sim.state().position == home {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let reply = client.ask(STOP).await;
+    let halted = sim.state();
+    assert!(halted.position != home && !halted.moving && halted.gripper == Gripper::Closed, "{halted:?}");
+    assert!(
+        reply.starts_with("{\"status\":\"ok\",\"message\":\"Stop received\",\"position\":{\"x\":"),
+        "{reply}"
+    );
+    assert!(reply.ends_with("\"gripper\":\"closed\",\"moving\":false}\n"), "{reply}");
+    assert_eq!(client.ask(STOP).await, reply, "it stands where it said");
+    assert!(client.ask(&far_away).await.contains("\"moving\":true"));
+
+    let record = sim.record();
+    let stops: Vec<bool> = record.orders_on(0).map(|order| order == Order::Stop).collect();
+    assert_eq!(stops, [false, true, true, false]);
+    assert_eq!(record.commands_on(0).count(), 2);
+    assert_eq!((record.counts.commands, record.counts.stops, record.counts.bad_lines), (2, 2, 0));
+    assert_eq!(record.received[1].line, STOP);
+}
+
+#[tokio::test]
+async fn a_stop_that_is_refused_halts_nothing() {
+    for (config, line, message) in [
+        (
+            ArmSimConfig { knows_stop: false, ..ArmSimConfig::default() },
+            STOP,
+            r#"type is \"stop\", expected \"command\""#,
+        ),
+        (
+            ArmSimConfig { strict: true, ..ArmSimConfig::default() },
+            r#"{"type":"stop","x":1}"#,
+            r#"unknown members [\"x\"], expected only type"#,
+        ),
+        (
+            ArmSimConfig { faults: vec!["error:not now@1".parse().unwrap()], ..ArmSimConfig::default() },
+            STOP,
+            "not now",
+        ),
+    ] {
+        let sim = ArmSim::start(ArmSimConfig { speed: 1e-6, ..config }).await.unwrap();
+        let mut client = Client::connect(&sim).await;
+        assert_eq!(client.ask(COMMAND).await, OK);
+        assert_eq!(client.ask(line).await, format!("{{\"status\":\"error\",\"message\":\"{message}\"}}\n"));
+        assert!(sim.state().moving);
+    }
+}
+
+#[tokio::test]
+async fn a_silent_controller_obeys_a_stop_and_does_not_answer_it() {
+    let sim = ArmSim::start(ArmSimConfig { speed: 1e-6, ..ArmSimConfig::default() }).await.unwrap();
+    let mut client = Client::connect(&sim).await;
+    assert_eq!(client.ask(COMMAND).await, OK);
+    sim.set_fault(Some(Fault::Silence));
+    client.send(STOP).await;
+    within(sim.wait_for_stops(1)).await;
+    assert!(client.hears_nothing().await);
+    assert!(!sim.state().moving);
 }
 
 #[tokio::test]

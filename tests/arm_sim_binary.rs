@@ -11,6 +11,7 @@ use std::{
 };
 
 const COMMAND: &str = "{\"type\":\"command\",\"x\":120.0,\"y\":35.5,\"z\":210.0,\"gripper\":\"closed\"}\n";
+const STOP: &str = "{\"type\":\"stop\"}\n";
 const OK: &str = "{\"status\":\"ok\",\"message\":\"Command received\"}\n";
 
 /// A running `arm_sim`, killed when dropped.
@@ -64,7 +65,8 @@ impl Running {
 
     /// Reads on until a line has the text, and returns that line.
     fn shown(&mut self, text: &str) -> String {
-        while let Some(line) = self.line() {
+        let asked = Instant::now();
+        while let Some(line) = self.line().filter(|_| asked.elapsed() < TOO_LONG) {
             if line.contains(text) {
                 return line;
             }
@@ -123,11 +125,12 @@ fn it_answers_until_a_signal_ends_it_with_a_summary_and_exit_code_0() {
         let mut arm_sim = Running::start(&[]);
         let mut client = arm_sim.connect();
         assert_eq!(ask(&mut client, COMMAND), OK);
+        assert!(ask(&mut client, STOP).starts_with("{\"status\":\"ok\""));
         assert!(ask(&mut client, "nonsense\n").starts_with("{\"status\":\"error\""));
         arm_sim.signal(signal);
         let (rest, code) = arm_sim.end();
-        let summary =
-            "arm_sim summary: 1 commands received, 1 bad lines, 1 error replies, 1 connections, arm at x=";
+        let summary = "arm_sim summary: 1 commands received, 1 stops, 1 bad lines, 1 error replies, \
+                       1 connections, arm at x=";
         assert!(rest.last().is_some_and(|line| line.starts_with(summary)), "{rest:?}");
         assert_eq!(code, Some(0));
     }
@@ -157,6 +160,24 @@ fn every_line_is_printed_when_asked_and_none_acts_on_the_terminal() {
     arm_sim.shown(&format!("{peer} > {{\"a\":\"\u{fffd}2J\","));
     drop(client);
     arm_sim.shown(&format!("{peer} closed by the client"));
+}
+
+#[test]
+fn a_stop_is_shown_and_counted_and_refused_where_it_is_not_to_be_known() {
+    let mut arm_sim = Running::start(&[]);
+    let mut client = arm_sim.connect();
+    let peer = client.get_ref().local_addr().unwrap();
+    assert_eq!(ask(&mut client, STOP), OK.replace("Command", "Stop"));
+    arm_sim.shown(&format!("{peer} asked for a stop"));
+    arm_sim.type_in("status");
+    arm_sim.shown("1 connected, 0 commands, 1 stops, faults: none");
+
+    let mut arm_sim = Running::start(&["--no-stop"]);
+    let mut client = arm_sim.connect();
+    assert!(ask(&mut client, STOP).contains(r#"type is \"stop\", expected \"command\""#));
+    arm_sim.shown(r#"refused a line: type is "stop", expected "command""#);
+    arm_sim.type_in("status");
+    arm_sim.shown("1 connected, 0 commands, 0 stops, faults: none");
 }
 
 #[test]
@@ -243,7 +264,9 @@ fn what_it_cannot_do_is_said_in_one_line() {
 #[test]
 fn the_help_tells_protocol_and_faults() {
     let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
-    for words in [COMMAND.split(',').next().unwrap(), OK.trim_end(), "restart[:SECONDS]", "--report-state"] {
+    for words in
+        [COMMAND.split(',').next().unwrap(), OK.trim_end(), STOP.trim_end(), "restart[:SECONDS]", "--no-stop"]
+    {
         assert!(help.contains(words), "{words}");
     }
 }

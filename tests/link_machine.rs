@@ -1,11 +1,12 @@
 //! The link machine in virtual time.
 #![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
 use aether_bridge::link::backoff::Backoff;
-use aether_bridge::link::{Action, Link, LinkConfig, LinkError, LinkState, Outcome};
+use aether_bridge::link::{Action, Counters, Link, LinkConfig, LinkError, LinkState, Outcome};
 use aether_bridge::teleop::{Command, Gripper, Position};
 use aether_bridge::wire::{Reply, ReplyStatus};
 use proptest::prelude::*;
@@ -37,6 +38,11 @@ impl Scene {
 
     fn send(&mut self, x: f64) {
         self.link.handle_sent(self.now, command(x));
+    }
+
+    fn stop(&mut self) {
+        assert!(self.link.can_send_stop());
+        self.link.handle_stop_sent(self.now);
     }
 
     fn reply(&mut self, status: ReplyStatus) -> Outcome {
@@ -220,6 +226,104 @@ fn without_expected_replies_commands_count_as_acknowledged_and_replies_are_ignor
 }
 
 #[test]
+fn a_stop_does_not_wait_for_room_and_commands_wait_for_it() {
+    let mut scene = Scene::connected(true, 1);
+    scene.send(0.1);
+    assert!(!scene.link.has_room());
+    scene.stop();
+    scene.stop();
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Acknowledged(command(0.1)));
+    assert!(!scene.link.has_room(), "a command passes a stop that is unanswered");
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::StopAcknowledged);
+    assert!(!scene.link.has_room());
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::StopAcknowledged);
+    assert!(scene.link.has_room());
+}
+
+#[test]
+fn stops_have_their_place_in_the_order_of_replies_and_no_part_in_the_counts() {
+    let mut scene = Scene::connected(true, 3);
+    scene.send(0.1);
+    scene.stop();
+    scene.send(0.2);
+    scene.stop();
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Acknowledged(command(0.1)));
+    assert_eq!(scene.reply(ReplyStatus::Error), Outcome::StopRejected);
+    assert_eq!(scene.reply(ReplyStatus::Error), Outcome::Rejected(command(0.2)));
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::StopAcknowledged);
+    let counters = scene.link.counters();
+    assert_eq!((counters.sent, counters.acknowledged, counters.rejected), (2, 1, 1));
+    assert!(scene.link.handle_reply(scene.now, &reply(ReplyStatus::Ok)).is_err());
+}
+
+#[test]
+fn a_stop_without_an_answer_makes_the_controller_unresponsive_and_in_the_end_the_link_is_given_up() {
+    let mut scene = Scene::connected(true, 1);
+    scene.stop();
+    scene.pass(499);
+    assert_eq!(scene.link.state(), LinkState::Connected);
+    scene.pass(1);
+    assert_eq!(scene.link.state(), LinkState::Unresponsive);
+    scene.pass(2500);
+    assert_eq!(scene.link.state(), LinkState::Backoff);
+    assert!(scene.link.last_error().unwrap().to_string().contains("no reply for link_timeout"));
+}
+
+#[test]
+fn a_stop_can_be_sent_to_a_controller_that_is_late_and_does_not_buy_it_time() {
+    let mut scene = Scene::connected(true, 1);
+    scene.send(0.1);
+    scene.pass(2000);
+    assert_eq!(scene.link.state(), LinkState::Unresponsive);
+    scene.stop();
+    assert_eq!(scene.link.state(), LinkState::Unresponsive);
+    scene.pass(999);
+    assert_eq!(scene.link.state(), LinkState::Unresponsive);
+    scene.pass(1);
+    assert_eq!(scene.link.state(), LinkState::Backoff);
+}
+
+#[test]
+fn a_stop_is_sent_only_to_a_connection_that_takes_bytes() {
+    let mut scene = Scene::new(true, 1);
+    assert!(!scene.link.can_send_stop(), "nobody is connected");
+    scene.link.handle_connected(scene.now);
+    assert!(scene.link.can_send_stop());
+    scene.link.handle_blocked(scene.now);
+    assert!(!scene.link.can_send_stop());
+    scene.link.handle_writable(scene.now);
+    assert!(scene.link.can_send_stop());
+    scene.link.handle_failed(scene.now, LinkError::Closed);
+    assert!(!scene.link.can_send_stop());
+    scene.link.handle_stop_sent(scene.now);
+    scene.pass(100);
+    scene.link.handle_connected(scene.now);
+    assert!(scene.link.has_room(), "a stop of a dead connection is awaited on the next");
+}
+
+#[test]
+fn without_expected_replies_nothing_waits_for_a_stop_either() {
+    let mut scene = Scene::connected(false, 1);
+    scene.stop();
+    assert!(scene.link.has_room());
+    assert_eq!(scene.reply(ReplyStatus::Error), Outcome::Ignored);
+    assert_eq!(scene.link.counters(), Counters::default());
+    scene.pass(60_000);
+    assert_eq!(scene.link.state(), LinkState::Connected);
+}
+
+#[test]
+fn a_reply_after_the_connection_was_given_up_answers_nothing_whatever_is_expected() {
+    for expect_reply in [true, false] {
+        let mut scene = Scene::connected(expect_reply, 1);
+        scene.send(0.1);
+        scene.link.handle_failed(scene.now, LinkError::Closed);
+        assert!(scene.link.handle_reply(scene.now, &reply(ReplyStatus::Ok)).is_err());
+        assert_eq!(scene.link.last_error().unwrap().to_string(), LinkError::Closed.to_string());
+    }
+}
+
+#[test]
 fn a_peer_that_does_not_read_is_unresponsive_until_it_does_and_given_up_if_it_never_does() {
     let mut scene = Scene::connected(false, 1);
     scene.link.handle_blocked(scene.now);
@@ -268,6 +372,7 @@ enum Event {
     Failed,
     Reply,
     Send,
+    Stop,
     Blocked,
     Writable,
     Reconnect,
@@ -280,6 +385,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Failed),
         6 => Just(Event::Reply),
         8 => Just(Event::Send),
+        3 => Just(Event::Stop),
         1 => Just(Event::Blocked),
         1 => Just(Event::Writable),
         1 => Just(Event::Reconnect),
@@ -290,8 +396,9 @@ fn event() -> impl Strategy<Value = Event> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever happens: the window is kept, counts add up, a link that is down knows when it will try again, and a
-    /// connection is never asked for while there is one.
+    /// Whatever happens: the window is kept, replies answer commands and stops in the order in which they were sent,
+    /// counts add up, a link that is down knows when it will try again, and a connection is never asked for while there
+    /// is one.
     #[test]
     fn no_sequence_of_events_confuses_the_link(
         expect_reply in any::<bool>(),
@@ -300,7 +407,8 @@ proptest! {
     ) {
         let mut scene = Scene::new(expect_reply, window);
         let mut open = false;
-        let mut unanswered = 0;
+        let mut commands = 0.0;
+        let mut unanswered = VecDeque::new();
         for event in events {
             if scene.link.poll_action() == Some(Action::Connect) {
                 prop_assert_eq!(scene.link.state(), LinkState::Connecting);
@@ -311,16 +419,22 @@ proptest! {
                 Event::Reply => {
                     let outcome = scene.link.handle_reply(scene.now, &reply(ReplyStatus::Ok));
                     if open && expect_reply {
-                        prop_assert_eq!(outcome.is_ok(), unanswered > 0);
-                        unanswered = usize::saturating_sub(unanswered, 1);
+                        prop_assert_eq!(outcome.ok(), unanswered.pop_front());
+                    } else {
+                        prop_assert_eq!(outcome.ok(), open.then_some(Outcome::Ignored));
                     }
                 }
                 Event::Send if scene.link.has_room() => {
-                    scene.send(0.1);
-                    unanswered += usize::from(expect_reply);
-                    prop_assert!(unanswered <= window);
+                    commands += 1.0;
+                    scene.send(commands * 1e-3);
+                    unanswered.extend(expect_reply.then_some(Outcome::Acknowledged(command(commands * 1e-3))));
+                    prop_assert!(unanswered.len() <= window);
                 }
-                Event::Send => {}
+                Event::Stop if scene.link.can_send_stop() => {
+                    scene.stop();
+                    unanswered.extend(expect_reply.then_some(Outcome::StopAcknowledged));
+                }
+                Event::Send | Event::Stop => {}
                 Event::Blocked => scene.link.handle_blocked(scene.now),
                 Event::Writable => scene.link.handle_writable(scene.now),
                 Event::Reconnect => scene.link.handle_reconnect(scene.now),
@@ -329,12 +443,13 @@ proptest! {
             let state = scene.link.state();
             open = matches!(state, LinkState::Connected | LinkState::Unresponsive);
             if !open {
-                unanswered = 0;
-                prop_assert!(!scene.link.has_room());
+                unanswered.clear();
+                prop_assert!(!scene.link.has_room() && !scene.link.can_send_stop());
             }
             prop_assert!(state != LinkState::Backoff || scene.link.poll_timeout().is_some());
             let counters = scene.link.counters();
             prop_assert!(counters.acknowledged + counters.rejected <= counters.sent);
+            prop_assert_eq!(counters.sent, commands as u64);
         }
     }
 }

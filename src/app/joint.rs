@@ -119,17 +119,23 @@ impl Joint {
 
     /// A reply came.
     pub fn handle_reply(&mut self, now: Instant, reply: &Reply) {
-        if let Some(position) = reply.state.as_ref().and_then(|state| state.position) {
-            self.teleop.handle_reported(position);
-        }
-        match self.link.handle_reply(now, reply) {
-            Ok(Outcome::Acknowledged(command)) => self.teleop.handle_acknowledged(now, &command),
-            Ok(Outcome::Rejected(_)) => {
-                tracing::debug!(message = reply.message, "command refused by the controller");
-                self.refusal.clone_from(&reply.message);
-                self.teleop.handle_rejected(now);
+        if let Ok(outcome) = self.link.handle_reply(now, reply) {
+            // Not before: after a reply that nothing waited for nobody knows what is being told of.
+            if let Some(position) = reply.state.as_ref().and_then(|state| state.position) {
+                self.teleop.handle_reported(position);
             }
-            Ok(Outcome::Ignored) | Err(_) => {}
+            match outcome {
+                Outcome::Acknowledged(command) => self.teleop.handle_acknowledged(now, &command),
+                Outcome::Rejected(_) => {
+                    tracing::debug!(message = reply.message, "command refused by the controller");
+                    self.refusal.clone_from(&reply.message);
+                    self.teleop.handle_rejected(now);
+                }
+                Outcome::StopRejected => {
+                    tracing::warn!(message = reply.message, "stop refused by the controller");
+                }
+                Outcome::StopAcknowledged | Outcome::Ignored => {}
+            }
         }
         self.tell_teleop(now);
     }

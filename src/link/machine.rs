@@ -1,4 +1,4 @@
-//! The link's machine: when to connect, when to give up, and which reply answers which command.
+//! The link's machine: when to connect, when to give up, and which reply answers which command or stop.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -7,14 +7,15 @@ use super::backoff::Backoff;
 use super::rtt::Window;
 use super::state::{Counters, LinkError, LinkState, RoundTrips};
 use crate::teleop::command::Command;
-use crate::wire::{Reply, ReplyStatus};
+use crate::wire::{Order, Reply, ReplyStatus};
 
 /// What the link is set to. `crate::config` validates the values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkConfig {
-    /// Whether every command is answered.
+    /// Whether every command, and every stop, is answered.
     pub expect_reply: bool,
-    /// Commands that may be unanswered at a time, at least 1.
+    /// Commands that may be unanswered at a time, at least 1. Stops are sent whatever is unanswered, and commands wait
+    /// for them too.
     pub max_in_flight: usize,
     /// Without a reply for this long the controller counts as unresponsive.
     pub reply_timeout: Duration,
@@ -40,7 +41,11 @@ pub enum Outcome {
     Acknowledged(Command),
     /// The controller refused this command.
     Rejected(Command),
-    /// Replies are not expected, and not looked at.
+    /// The controller took a stop.
+    StopAcknowledged,
+    /// The controller refused a stop: it does not know the line, or will not stand still.
+    StopRejected,
+    /// Replies are not expected: this one answers nothing.
     Ignored,
 }
 
@@ -84,7 +89,7 @@ struct Open {
 #[derive(Debug)]
 struct InFlight {
     sent_at: Instant,
-    command: Command,
+    order: Order,
 }
 
 impl Link {
@@ -114,7 +119,8 @@ impl Link {
         self.attempts = 0;
         let open = Open {
             since: now,
-            in_flight: VecDeque::with_capacity(self.config.max_in_flight),
+            // One more, for a stop.
+            in_flight: VecDeque::with_capacity(self.config.max_in_flight + 1),
             blocked_since: None,
             unresponsive: false,
             answered: false,
@@ -142,27 +148,30 @@ impl Link {
     /// A reply came.
     ///
     /// # Errors
-    /// When no command waits for one. The link has then already given the connection up.
+    /// When neither a command nor a stop waits for one. The link has then already given the connection up, on account
+    /// of this reply or of what came before it.
     pub fn handle_reply(&mut self, now: Instant, reply: &Reply) -> Result<Outcome, Unsolicited> {
-        let State::Open(open) = &mut self.state else { return Ok(Outcome::Ignored) };
+        let State::Open(open) = &mut self.state else { return Err(Unsolicited) };
         if !self.config.expect_reply {
             return Ok(Outcome::Ignored);
         }
-        let Some(InFlight { sent_at, command }) = open.in_flight.pop_front() else {
+        let Some(InFlight { sent_at, order }) = open.in_flight.pop_front() else {
             self.handle_failed(now, LinkError::Unsolicited { message: reply.message.clone() });
             return Err(Unsolicited);
         };
         open.answered = true;
         self.round_trips.push(now.saturating_duration_since(sent_at));
-        let outcome = match reply.status {
-            ReplyStatus::Ok => {
+        let outcome = match (order, reply.status) {
+            (Order::Command(command), ReplyStatus::Ok) => {
                 self.counters.acknowledged += 1;
                 Outcome::Acknowledged(command)
             }
-            ReplyStatus::Error => {
+            (Order::Command(command), ReplyStatus::Error) => {
                 self.counters.rejected += 1;
                 Outcome::Rejected(command)
             }
+            (Order::Stop, ReplyStatus::Ok) => Outcome::StopAcknowledged,
+            (Order::Stop, ReplyStatus::Error) => Outcome::StopRejected,
         };
         self.update(now);
         Ok(outcome)
@@ -174,14 +183,24 @@ impl Link {
         self.counters.sent += 1;
         open.blocked_since = None;
         if self.config.expect_reply {
-            open.in_flight.push_back(InFlight { sent_at: now, command });
+            open.in_flight.push_back(InFlight { sent_at: now, order: Order::Command(command) });
         } else {
             self.counters.acknowledged += 1;
         }
         self.update(now);
     }
 
-    /// A command was offered to the connection, which took none of it: the peer does not read.
+    /// A stop has been handed to the connection, whole.
+    pub fn handle_stop_sent(&mut self, now: Instant) {
+        let State::Open(open) = &mut self.state else { return };
+        open.blocked_since = None;
+        if self.config.expect_reply {
+            open.in_flight.push_back(InFlight { sent_at: now, order: Order::Stop });
+        }
+        self.update(now);
+    }
+
+    /// A command or a stop was offered to the connection, which took none of it: the peer does not read.
     pub fn handle_blocked(&mut self, now: Instant) {
         if let State::Open(open) = &mut self.state {
             open.blocked_since.get_or_insert(now);
@@ -249,17 +268,24 @@ impl Link {
         }
     }
 
+    /// Whether a stop may be handed to the connection now. It waits neither for room nor for a controller that is
+    /// late with its answers, which may well be reading; only for a peer that takes bytes: after
+    /// [`Link::handle_blocked`], until [`Link::handle_writable`].
+    pub fn can_send_stop(&self) -> bool {
+        matches!(&self.state, State::Open(open) if open.blocked_since.is_none())
+    }
+
     /// Whether [`Link::poll_action`] has something.
     pub fn has_action(&self) -> bool {
         self.action.is_some()
     }
 
-    /// Whether every command is answered.
+    /// Whether every command, and every stop, is answered.
     pub fn expects_reply(&self) -> bool {
         self.config.expect_reply
     }
 
-    /// Whether the peer refused to take bytes when last offered a command.
+    /// Whether the peer refused to take bytes when last offered a line.
     pub fn is_blocked(&self) -> bool {
         matches!(&self.state, State::Open(open) if open.blocked_since.is_some())
     }
@@ -352,6 +378,6 @@ impl Open {
     }
 }
 
-/// A reply that no command was waiting for.
+/// A reply that neither a command nor a stop was waiting for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unsolicited;

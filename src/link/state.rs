@@ -61,7 +61,7 @@ pub enum LinkError {
         /// The reply's message.
         message: String,
     },
-    /// The oldest command has been unanswered for too long.
+    /// The oldest command or stop has been unanswered for too long.
     #[error(
         "no reply for link_timeout {:.1} s; if this controller never replies, set expect_reply to false",
         timeout.as_secs_f64()
@@ -77,7 +77,7 @@ pub enum LinkError {
         timeout: Duration,
     },
     /// A line went out in part: the rest would be sent late, so the connection is given up.
-    #[error("only {written} of a command's {length} bytes fitted into the controller's receive window")]
+    #[error("only {written} of a line's {length} bytes fitted into the controller's receive window")]
     PartialWrite {
         /// Bytes that were taken.
         written: usize,
@@ -99,7 +99,7 @@ fn cable_hint(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// What has been exchanged since start.
+/// What has been exchanged since start. Stops are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Commands handed to a connection.
@@ -110,7 +110,7 @@ pub struct Counters {
     pub rejected: u64,
 }
 
-/// Times from command to reply, over the newest few hundred replies. All zero before the first.
+/// Times from command or stop to reply, over the newest few hundred replies. All zero before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RoundTrips {
     /// Of the newest reply.

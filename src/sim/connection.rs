@@ -18,9 +18,9 @@ use super::plan::{Answer, Delivery, Plan};
 use super::record::Ended;
 use super::server::Control;
 use super::shared::Shared;
-use crate::teleop::command::Command;
 use crate::wire::{
-    CommandDecoder, CommandFault, ReceivedCommand, Reply, ReplyEncoder, ReplyStatus, ReportedState, WireError,
+    CommandDecoder, CommandFault, Order, ReceivedOrder, Reply, ReplyEncoder, ReplyStatus, ReportedState,
+    WireError,
 };
 
 /// Serves a client until either side is through with it, then closes its socket and enters its end.
@@ -32,11 +32,12 @@ pub(super) async fn serve(
     control: mpsc::UnboundedSender<Control>,
     crash: CancellationToken,
 ) {
+    let decoder = CommandDecoder::new(shared.config.unit);
     let mut connection = Connection {
         number,
         peer,
         stream,
-        decoder: CommandDecoder::new(shared.config.unit),
+        decoder: if shared.config.knows_stop { decoder } else { decoder.without_stop() },
         buffer: BytesMut::with_capacity(READ_AHEAD),
         owed: 0,
         held: Held::default(),
@@ -66,7 +67,7 @@ struct Connection {
     stream: TcpStream,
     decoder: CommandDecoder,
     buffer: BytesMut,
-    /// Commands read and not answered.
+    /// Lines read and not answered.
     owed: usize,
     held: Held,
     shared: Arc<Shared>,
@@ -110,7 +111,7 @@ impl Connection {
     async fn next_line(
         &mut self,
         plan: &mut watch::Receiver<Plan>,
-    ) -> Result<Option<Result<ReceivedCommand, CommandFault>>, WireError> {
+    ) -> Result<Option<Result<ReceivedOrder, CommandFault>>, WireError> {
         // The sender lives in `shared`; it cannot be gone.
         let _ = plan.wait_for(|plan| !plan.deaf()).await;
         self.decoder.decode(&mut self.buffer)
@@ -119,11 +120,11 @@ impl Connection {
     /// Answers a line, or does what a fault makes of it. An end, if that ends the connection.
     async fn answer(
         &mut self,
-        line: Result<ReceivedCommand, CommandFault>,
+        line: Result<ReceivedOrder, CommandFault>,
         plan: &mut watch::Receiver<Plan>,
     ) -> Result<Option<Ended>, WireError> {
         plan.mark_unchanged();
-        let (command, treatment) = self.shared.received(self.number, self.peer, line);
+        let (order, treatment) = self.shared.received(self.number, self.peer, line);
         self.owed += 1;
         match treatment.delivery {
             Delivery::HalfOpen => {
@@ -137,7 +138,7 @@ impl Connection {
             }
             _ => {}
         }
-        let (text, is_error) = self.obey(command, treatment.answer);
+        let (text, is_error) = self.obey(order, treatment.answer);
         if treatment.delivery == Delivery::Never {
             return Ok(None);
         }
@@ -181,23 +182,27 @@ impl Connection {
         Ok(None)
     }
 
-    /// Moves the arm as told; what there is to say about it, and whether that is an error.
-    fn obey(&self, command: Result<Command, String>, answer: Answer) -> (Vec<u8>, bool) {
-        let verdict = match (command, answer) {
+    /// Moves or halts the arm as told; what there is to say about it, and whether that is an error.
+    fn obey(&self, order: Result<Order, String>, answer: Answer) -> (Vec<u8>, bool) {
+        let verdict = match (order, answer) {
             (Ok(_), Answer::Error(message)) => Err(message),
-            (command, Answer::Say(line)) => {
-                if let Ok(command) = command {
-                    self.shared.obey(command);
+            (order, Answer::Say(line)) => {
+                if let Ok(order) = order {
+                    self.shared.obey(order);
                 }
                 return (format!("{line}\n").into_bytes(), false);
             }
-            (command, _) => command,
+            (order, _) => order,
         };
         let reply = match verdict {
-            Ok(command) => {
-                self.shared.obey(command);
+            Ok(order) => {
+                self.shared.obey(order);
                 let state = self.shared.config.report_state.then(|| self.reported_state());
-                Reply { status: ReplyStatus::Ok, message: "Command received".to_owned(), state }
+                let message = match order {
+                    Order::Command(_) => "Command received",
+                    Order::Stop => "Stop received",
+                };
+                Reply { status: ReplyStatus::Ok, message: message.to_owned(), state }
             }
             Err(message) => Reply { status: ReplyStatus::Error, message, state: None },
         };
@@ -217,7 +222,7 @@ impl Connection {
         }
     }
 
-    /// Looks how many commands the client has sent ahead of the answer that is due.
+    /// Looks how many lines the client has sent ahead of the answer that is due.
     fn note_unanswered(&mut self) {
         while self.buffer.len() < READ_AHEAD {
             match self.stream.try_read_buf(&mut self.buffer) {

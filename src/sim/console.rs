@@ -17,7 +17,7 @@ use tokio::{
 use super::fault::{FAULTS_HELP, FaultSpec};
 use super::record::{Event, Received};
 use super::server::ArmSim;
-use crate::wire::printable;
+use crate::wire::{Order, printable};
 
 /// What is printed, besides the first line and the summary at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -108,8 +108,11 @@ impl Console {
                     self.log(&format!("{peer} < {}", printable(line)));
                 }
             }
-            Event::Received(Received { peer, command: Err(why), .. }) => {
+            Event::Received(Received { peer, order: Err(why), .. }) => {
                 self.log(&format!("{peer} refused a line: {}", printable(&why)));
+            }
+            Event::Received(Received { peer, order: Ok(Order::Stop), .. }) => {
+                self.log(&format!("{peer} asked for a stop"));
             }
             Event::Received(_) | Event::Replied { .. } => {}
         }
@@ -159,10 +162,11 @@ impl Console {
         let faults = if faults.is_empty() { "none".to_owned() } else { printable(&faults.join(", ")) };
         let listening = if record.listening { "listening on" } else { "crashed; was listening on" };
         let line = format!(
-            "{listening} {}, {} connected, {} commands, faults: {faults}, {}",
+            "{listening} {}, {} connected, {} commands, {} stops, faults: {faults}, {}",
             self.sim.local_addr(),
             record.connected(),
             record.counts.commands,
+            record.counts.stops,
             self.arm()
         );
         self.log(&line);
@@ -178,8 +182,9 @@ impl Console {
     fn finish(mut self) {
         let counts = self.sim.shared().record.borrow().counts;
         let line = format!(
-            "arm_sim summary: {} commands received, {} bad lines, {} error replies, {} connections, {}",
+            "arm_sim summary: {} commands received, {} stops, {} bad lines, {} error replies, {} connections, {}",
             counts.commands,
+            counts.stops,
             counts.bad_lines,
             counts.error_replies,
             counts.connections,

@@ -31,7 +31,7 @@ pub enum Fault {
     Restart(Duration),
 }
 
-/// A fault and the commands it hits. Every line that wants an answer counts as a command.
+/// A fault and the commands it hits. Every line that wants an answer counts as a command, a stop too.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultSpec {
     /// What goes wrong.
@@ -55,7 +55,7 @@ pub const FAULTS_HELP: &str = "  delay:SECONDS     obeys at once, answers that m
   say:TEXT          answers with the line TEXT, whatever it is
   crash             resets every connection and stops listening
   restart[:SECONDS] crashes, and listens again on the same port after that time (1)
-  FAULT@N           spares the first N commands; FAULTxM hits M commands; FAULT@NxM does both
+  FAULT@N           spares the first N commands, stops included; FAULTxM hits M; FAULT@NxM does both
                     (after error: and say: xM is read only behind @N). Without @N and xM half-open,
                     crash and restart happen at once; the others begin with the next command.";
 

@@ -1,7 +1,7 @@
 //! The simulated arm controller: what the bridge talks to in tests, in the demo, and on a desk without an arm.
 //!
 //! [`ArmSim`] listens on a TCP port, judges every line by the protocol, moves a simulated [`arm`] towards the last
-//! command at a finite speed, and answers. It keeps a [`Record`] of what reached it, to be awaited and asserted on
+//! command at a finite speed, halts it at a stop, and answers. It keeps a [`Record`] of what reached it, to be awaited and asserted on
 //! from the peer's point of view, and plays [`fault`]s on demand. [`console`] is its face on a terminal, which the
 //! `arm_sim` executable shows.
 //!
@@ -54,8 +54,10 @@ pub struct ArmSimConfig {
     pub clients: Clients,
     /// Whether replies of "ok" carry position, gripper and motion.
     pub report_state: bool,
-    /// Whether a command with members beyond the protocol is refused.
+    /// Whether a line with members beyond the protocol is refused.
     pub strict: bool,
+    /// Whether it knows the stop line; otherwise that is refused like any unknown type, and the arm goes on.
+    pub knows_stop: bool,
     /// The faults it starts with.
     pub faults: Vec<FaultSpec>,
     /// Whether the record keeps every command and connection, as tests want, or only counts them, so that memory
@@ -64,7 +66,8 @@ pub struct ArmSimConfig {
 }
 
 impl Default for ArmSimConfig {
-    /// A well-behaved controller on a free port of 127.0.0.1 that speaks millimetres and keeps its record.
+    /// A well-behaved controller on a free port of 127.0.0.1 that speaks millimetres, knows the stop line and keeps its
+    /// record.
     fn default() -> Self {
         Self {
             host: "127.0.0.1".to_owned(),
@@ -76,6 +79,7 @@ impl Default for ArmSimConfig {
             clients: Clients::default(),
             report_state: false,
             strict: false,
+            knows_stop: true,
             faults: Vec::new(),
             keep_record: true,
         }

@@ -4,6 +4,7 @@ use std::{fmt, net::SocketAddr, time::Instant};
 
 use super::fault::Fault;
 use crate::teleop::command::Command;
+use crate::wire::Order;
 
 /// Everything since the start. A snapshot: it does not change in your hands.
 #[derive(Debug, Clone, Default)]
@@ -30,7 +31,9 @@ pub struct Counts {
     pub refused_connections: u64,
     /// Commands the protocol allows, whatever a fault made of them.
     pub commands: u64,
-    /// Lines it does not allow.
+    /// Stops, likewise.
+    pub stops: u64,
+    /// Lines it does not allow; stops too, where they are not known.
     pub bad_lines: u64,
     /// Replies written whole.
     pub replies: u64,
@@ -49,7 +52,7 @@ pub struct ConnectionRecord {
     pub connected_at: Instant,
     /// When and why it went; `None` while it is there.
     pub ended: Option<(Instant, Ended)>,
-    /// The most commands it had sent without an answer at the time of an answer, that answer's own included: 1 for a
+    /// The most lines it had sent without an answer at the time of an answer, that answer's own included: 1 for a
     /// client that waits for every reply.
     pub most_unanswered: usize,
 }
@@ -63,10 +66,10 @@ pub struct Received {
     pub peer: SocketAddr,
     /// When it was read.
     pub at: Instant,
-    /// The line, without its newline; printable only, when it is no command.
+    /// The line, without its newline; printable only, when it is neither a command nor a stop.
     pub line: String,
-    /// What it commands, or why it is refused.
-    pub command: Result<Command, String>,
+    /// What it asks for, or why it is refused.
+    pub order: Result<Order, String>,
 }
 
 /// Why a connection ended.
@@ -140,10 +143,18 @@ pub enum Event {
 }
 
 impl Record {
-    /// The commands that one client sent, in order; refused lines are passed over.
+    /// The commands that one client sent, in order; stops and refused lines are passed over.
     pub fn commands_on(&self, connection: usize) -> impl Iterator<Item = Command> {
+        self.orders_on(connection).filter_map(|order| match order {
+            Order::Command(command) => Some(command),
+            Order::Stop => None,
+        })
+    }
+
+    /// The commands and stops that one client sent, in order; refused lines are passed over.
+    pub fn orders_on(&self, connection: usize) -> impl Iterator<Item = Order> {
         let lines = self.received.iter().filter(move |received| received.connection == connection);
-        lines.filter_map(|received| received.command.as_ref().ok().copied())
+        lines.filter_map(|received| received.order.as_ref().ok().copied())
     }
 
     /// How many clients are connected.

@@ -149,6 +149,11 @@ impl ArmSim {
         self.wait_for(|record| record.counts.commands >= count).await
     }
 
+    /// Waits until `count` stops have arrived since the start.
+    pub async fn wait_for_stops(&self, count: u64) -> Record {
+        self.wait_for(|record| record.counts.stops >= count).await
+    }
+
     /// What the arm does now.
     pub fn state(&self) -> ArmState {
         self.shared.arm_state()

@@ -15,8 +15,8 @@ use super::fault::FaultSpec;
 use super::plan::{Plan, Treatment};
 use super::record::{ConnectionRecord, Ended, Event, Received, Record};
 use super::{ArmSimConfig, Clients};
-use crate::teleop::command::{Command, Position};
-use crate::wire::{CommandFault, ReceivedCommand};
+use crate::teleop::command::Position;
+use crate::wire::{CommandFault, Order, ReceivedOrder};
 
 /// The state of one controller.
 #[derive(Debug)]
@@ -48,8 +48,11 @@ impl Shared {
         self.arm().0.state()
     }
 
-    pub(super) fn obey(&self, command: Command) {
-        self.arm().0.command(command);
+    pub(super) fn obey(&self, order: Order) {
+        match order {
+            Order::Command(command) => self.arm().0.command(command),
+            Order::Stop => self.arm().0.halt(),
+        }
     }
 
     /// Whether another client may come in.
@@ -108,12 +111,12 @@ impl Shared {
         &self,
         connection: usize,
         peer: SocketAddr,
-        line: Result<ReceivedCommand, CommandFault>,
-    ) -> (Result<Command, String>, Treatment) {
+        line: Result<ReceivedOrder, CommandFault>,
+    ) -> (Result<Order, String>, Treatment) {
         let at = Instant::now();
-        let (line, command) = match line {
+        let (line, order) = match line {
             Ok(received) => {
-                let verdict = self.judge(&received).map(|()| received.command);
+                let verdict = self.judge(&received).map(|()| received.order);
                 (received.line, verdict)
             }
             Err(fault) => (fault.line, Err(fault.why)),
@@ -123,10 +126,11 @@ impl Shared {
             treatment = plan.treat();
             false
         });
-        let received = Received { connection, peer, at, line, command: command.clone() };
+        let received = Received { connection, peer, at, line, order: order.clone() };
         self.record.send_modify(|record| {
-            match command {
-                Ok(_) => record.counts.commands += 1,
+            match order {
+                Ok(Order::Command(_)) => record.counts.commands += 1,
+                Ok(Order::Stop) => record.counts.stops += 1,
                 Err(_) => record.counts.bad_lines += 1,
             }
             if self.config.keep_record {
@@ -134,10 +138,10 @@ impl Shared {
             }
         });
         self.emit(Event::Received(received));
-        (command, treatment)
+        (order, treatment)
     }
 
-    /// Enters how many commands a client has sent ahead, before one of them is answered.
+    /// Enters how many lines a client has sent ahead, before one of them is answered.
     pub(super) fn unanswered(&self, connection: usize, unanswered: usize) {
         self.record.send_modify(|record| {
             if let Some(client) = record.connections.get_mut(connection) {
@@ -168,14 +172,16 @@ impl Shared {
     }
 
     /// What the protocol leaves to the controller: how far the arm reaches, and whether it minds more members.
-    fn judge(&self, received: &ReceivedCommand) -> Result<(), String> {
+    fn judge(&self, received: &ReceivedOrder) -> Result<(), String> {
         if self.config.strict && !received.extras.is_empty() {
-            return Err(format!(
-                "unknown members {:?}, expected only type, x, y, z, gripper",
-                received.extras
-            ));
+            let members = match received.order {
+                Order::Command(_) => "type, x, y, z, gripper",
+                Order::Stop => "type",
+            };
+            return Err(format!("unknown members {:?}, expected only {members}", received.extras));
         }
-        let position = received.command.position;
+        let Order::Command(command) = received.order else { return Ok(()) };
+        let position = command.position;
         let distance = position.point().coords.norm();
         match self.config.reach {
             Some(reach) if distance > reach => Err(format!(

@@ -1,4 +1,4 @@
-//! The bridge's side of the wire: commands to bytes, bytes to replies.
+//! The bridge's side of the wire: commands and stops to bytes, bytes to replies.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ pub use super::lines::{MAX_LINE, WireError};
 use super::message::{Reply, ReplyStatus, ReportedState, WireUnit, printable};
 use crate::teleop::command::{Command, Gripper, Position};
 
-/// Writes commands as lines, in the unit of the wire.
+/// Writes orders as lines, in the unit of the wire.
 #[derive(Debug, Clone, Copy)]
 pub struct CommandEncoder {
     unit: WireUnit,
@@ -28,6 +28,12 @@ impl CommandEncoder {
     /// Numbers are exact decimals of whole micrometres, with at least one decimal place.
     pub fn encode_into(&self, command: &Command, line: &mut Vec<u8>) {
         self.put(command, line);
+    }
+
+    /// Appends the line of a stop, newline included, to `line`: exactly `{"type":"stop"}`. For controllers that know
+    /// it.
+    pub fn encode_stop_into(&self, line: &mut Vec<u8>) {
+        line.put_slice(STOP_LINE);
     }
 
     fn put(&self, command: &Command, out: &mut impl BufMut) {
@@ -160,6 +166,8 @@ struct Coordinates {
     z: f64,
 }
 
+const STOP_LINE: &[u8] = b"{\"type\":\"stop\"}\n";
+
 fn parse_reply(line: &str, unit: WireUnit) -> Result<Reply, WireError> {
     let no_reply = |why: &str| WireError::NotAReply { line: printable(line), why: printable(why) };
     if line.trim_ascii().is_empty() {
@@ -253,6 +261,15 @@ mod tests {
         let mut bytes = b"before\n".to_vec();
         CommandEncoder::new(WireUnit::Metres).encode_into(&command, &mut bytes);
         assert!(bytes.starts_with(b"before\n{\"type\""));
+    }
+
+    #[test]
+    fn a_stop_is_the_line_of_the_protocol_byte_for_byte_in_every_unit() {
+        for unit in [WireUnit::Millimetres, WireUnit::Centimetres, WireUnit::Metres] {
+            let mut bytes = b"before\n".to_vec();
+            CommandEncoder::new(unit).encode_stop_into(&mut bytes);
+            assert_eq!(bytes, b"before\n{\"type\":\"stop\"}\n");
+        }
     }
 
     #[test]

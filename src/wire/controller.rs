@@ -1,29 +1,29 @@
-//! The controller's side of the wire: bytes to commands, replies to bytes.
+//! The controller's side of the wire: bytes to commands and stops, replies to bytes.
 
 use std::collections::BTreeMap;
 
 use bytes::{BufMut, BytesMut};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::Value;
 use tokio_util::codec::Decoder;
 
 use super::codec::parse_gripper;
 use super::lines::{Lines, WireError, put_length};
-use super::message::{Reply, WireUnit, printable};
+use super::message::{Order, Reply, WireUnit, printable};
 use crate::teleop::command::{Command, Position};
 
-/// A command as the controller got it.
+/// A command or a stop as the controller got it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ReceivedCommand {
-    /// What it says, in metres.
-    pub command: Command,
+pub struct ReceivedOrder {
+    /// What it says; positions in metres.
+    pub order: Order,
     /// The line as it came, byte for byte, without its newline.
     pub line: String,
-    /// The names of members that the protocol does not have, in alphabetical order.
+    /// The names of members that the protocol does not have for such a line, in alphabetical order.
     pub extras: Vec<String>,
 }
 
-/// A line that is no command. The connection lives on; the answer is an error reply with [`CommandFault::why`].
+/// A line that is no order. The connection lives on; the answer is an error reply with [`CommandFault::why`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}: {line:?}")]
 pub struct CommandFault {
@@ -33,29 +33,36 @@ pub struct CommandFault {
     pub line: String,
 }
 
-/// Reads commands from a stream of bytes. A bad line is an item, to be answered; a line that is too long or not
-/// UTF-8 is an error that ends the connection.
+/// Reads commands and stops from a stream of bytes. A bad line is an item, to be answered; a line that is too long or
+/// not UTF-8 is an error that ends the connection.
 #[derive(Debug)]
 pub struct CommandDecoder {
     unit: WireUnit,
+    knows_stop: bool,
     lines: Lines,
 }
 
 impl CommandDecoder {
     /// A decoder for a controller that counts in `unit`.
     pub fn new(unit: WireUnit) -> Self {
-        Self { unit, lines: Lines::default() }
+        Self { unit, knows_stop: true, lines: Lines::default() }
+    }
+
+    /// The same for a controller to which a stop is a line of an unknown type.
+    #[must_use]
+    pub fn without_stop(self) -> Self {
+        Self { knows_stop: false, ..self }
     }
 }
 
 impl Decoder for CommandDecoder {
-    type Item = Result<ReceivedCommand, CommandFault>;
+    type Item = Result<ReceivedOrder, CommandFault>;
     type Error = WireError;
 
     fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Self::Item>, WireError> {
-        let unit = self.unit;
+        let (unit, knows_stop) = (self.unit, self.knows_stop);
         self.lines.next(bytes, |line| {
-            Ok(parse_command(line, unit)
+            Ok(parse_order(line, unit, knows_stop)
                 .map_err(|why| CommandFault { why: printable(&why), line: printable(line) }))
         })
     }
@@ -118,37 +125,70 @@ fn put_string(text: &str, line: &mut Vec<u8>) {
     line.put_slice(Value::from(text).to_string().as_bytes());
 }
 
+/// The members of both kinds of line. One that is `null` is there.
 #[derive(Deserialize)]
-struct CommandMembers {
+struct Members {
+    #[serde(default, deserialize_with = "present")]
     r#type: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     x: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     y: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     z: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     gripper: Option<Value>,
     // Flattening also makes serde ask for a map: a plain struct would be read from an array too.
     #[serde(flatten)]
     extras: BTreeMap<String, IgnoredAny>,
 }
 
-fn parse_command(line: &str, unit: WireUnit) -> Result<ReceivedCommand, String> {
-    let members: CommandMembers =
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Command,
+    Stop,
+}
+
+fn parse_order(line: &str, unit: WireUnit, knows_stop: bool) -> Result<ReceivedOrder, String> {
+    let members: Members =
         serde_json::from_str(line).map_err(|error| format!("not a JSON object of a command: {error}"))?;
-    word("type", members.r#type, "\"command\"", |word| (word == "command").then_some(()))?;
-    let x = number("x", members.x)?;
-    let y = number("y", members.y)?;
-    let z = number("z", members.z)?;
-    let gripper = word("gripper", members.gripper, "\"open\" or \"closed\"", parse_gripper)?;
-    let per_metre = unit.per_metre();
-    let position = Position::new(x / per_metre, y / per_metre, z / per_metre)
-        .map_err(|error| format!("{error} (the wire's unit is {unit})"))?;
-    Ok(ReceivedCommand {
-        command: Command { position, gripper },
-        line: line.to_owned(),
-        extras: members.extras.into_keys().collect(),
-    })
+    let kinds = if knows_stop { "\"command\" or \"stop\"" } else { "\"command\"" };
+    let kind = word("type", members.r#type, kinds, |word| match word {
+        "command" => Some(Kind::Command),
+        "stop" if knows_stop => Some(Kind::Stop),
+        _ => None,
+    })?;
+    let mut extras: Vec<String> = members.extras.into_keys().collect();
+    let order = match kind {
+        Kind::Command => {
+            let x = number("x", members.x)?;
+            let y = number("y", members.y)?;
+            let z = number("z", members.z)?;
+            let gripper = word("gripper", members.gripper, "\"open\" or \"closed\"", parse_gripper)?;
+            let per_metre = unit.per_metre();
+            let position = Position::new(x / per_metre, y / per_metre, z / per_metre)
+                .map_err(|error| format!("{error} (the wire's unit is {unit})"))?;
+            Order::Command(Command { position, gripper })
+        }
+        Kind::Stop => {
+            let of_commands =
+                [("x", members.x), ("y", members.y), ("z", members.z), ("gripper", members.gripper)];
+            extras.extend(
+                of_commands.into_iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key.into()),
+            );
+            extras.sort_unstable();
+            Order::Stop
+        }
+    };
+    Ok(ReceivedOrder { order, line: line.to_owned(), extras })
 }
 
 fn number(key: &str, value: Option<Value>) -> Result<f64, String> {
+    let value = value.filter(|value| !value.is_null());
     let value = value.ok_or_else(|| format!("{key} is missing or null, expected a number"))?;
     value.as_f64().ok_or_else(|| format!("{key} is {value}, expected a number"))
 }
@@ -159,6 +199,7 @@ fn word<T>(
     expected: &str,
     read: impl FnOnce(&str) -> Option<T>,
 ) -> Result<T, String> {
+    let value = value.filter(|value| !value.is_null());
     let value = value.ok_or_else(|| format!("{key} is missing or null, expected {expected}"))?;
     value.as_str().and_then(read).ok_or_else(|| format!("{key} is {value}, expected {expected}"))
 }
@@ -168,13 +209,17 @@ mod tests {
     use bytes::BytesMut;
     use tokio_util::codec::Decoder;
 
-    use super::{CommandDecoder, CommandFault, ReceivedCommand, ReplyEncoder};
-    use crate::teleop::command::{Gripper, Position};
-    use crate::wire::{Reply, ReplyStatus, ReportedState, WireError, WireUnit};
+    use super::{CommandDecoder, CommandFault, ReceivedOrder, ReplyEncoder};
+    use crate::teleop::command::{Command, Gripper, Position};
+    use crate::wire::{Order, Reply, ReplyStatus, ReportedState, WireError, WireUnit};
 
-    fn decode(line: &str) -> Result<ReceivedCommand, CommandFault> {
+    fn decode(line: &str) -> Result<ReceivedOrder, CommandFault> {
+        decode_with(CommandDecoder::new(WireUnit::Millimetres), line)
+    }
+
+    fn decode_with(mut decoder: CommandDecoder, line: &str) -> Result<ReceivedOrder, CommandFault> {
         let mut bytes = BytesMut::from(format!("{line}\n").as_bytes());
-        let item = CommandDecoder::new(WireUnit::Millimetres).decode(&mut bytes).unwrap();
+        let item = decoder.decode(&mut bytes).unwrap();
         item.expect("a whole line is there")
     }
 
@@ -182,8 +227,8 @@ mod tests {
     fn a_command_is_read_in_the_unit_of_the_wire_and_keeps_its_line() {
         let line = r#"{"type":"command","x":120,"y":35.5,"z":-2.1e2,"gripper":"closed"}"#;
         let received = decode(line).unwrap();
-        assert_eq!(received.command.position, Position::new(0.12, 0.0355, -0.21).unwrap());
-        assert_eq!(received.command.gripper, Gripper::Closed);
+        let position = Position::new(0.12, 0.0355, -0.21).unwrap();
+        assert_eq!(received.order, Order::Command(Command { position, gripper: Gripper::Closed }));
         assert_eq!((received.line.as_str(), received.extras.len()), (line, 0));
     }
 
@@ -194,17 +239,51 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_keeps_its_line_and_names_all_it_has_beyond_its_type() {
+        for (line, extras) in [
+            (r#"{"type":"stop"}"#, &[][..]),
+            (r#" {"type" : "st\u006fp"} "#, &[]),
+            (
+                r#"{"seq":7,"type":"stop","gripper":"open","x":null,"why":{"a":[1]}}"#,
+                &["gripper", "seq", "why", "x"],
+            ),
+        ] {
+            let received = decode(line).unwrap();
+            assert_eq!((received.order, received.line.as_str()), (Order::Stop, line));
+            assert_eq!(received.extras, extras);
+        }
+    }
+
+    #[test]
+    fn to_a_controller_that_does_not_know_it_a_stop_is_a_line_of_an_unknown_type() {
+        let decoder = || CommandDecoder::new(WireUnit::Millimetres).without_stop();
+        let fault = decode_with(decoder(), r#"{"type":"stop"}"#).unwrap_err();
+        assert_eq!(fault.why, r#"type is "stop", expected "command""#);
+        assert!(decode_with(decoder(), r#"{"type":"command","x":1,"y":2,"z":3,"gripper":"open"}"#).is_ok());
+    }
+
+    #[test]
     fn a_bad_line_is_answered_with_what_was_wrong_and_its_value() {
         for (line, why) in [
             ("", "not a JSON object"),
             ("move 1 2 3", "not a JSON object"),
             (r#"["command",1,2,3,"open"]"#, "not a JSON object"),
             (r#"{"x":1,"x":2}"#, "duplicate field `x`"),
-            (r#"{"x":1,"y":2,"z":3,"gripper":"open"}"#, r#"type is missing or null, expected "command""#),
+            (r#"["stop"]"#, "not a JSON object"),
+            (r#""stop""#, "not a JSON object"),
+            (r#"{"type":"stop"} {"type":"stop"}"#, "not a JSON object"),
+            (r#"{"type":"stop","type":"stop"}"#, "duplicate field `type`"),
+            (
+                r#"{"x":1,"y":2,"z":3,"gripper":"open"}"#,
+                r#"type is missing or null, expected "command" or "stop""#,
+            ),
             (
                 r#"{"type":"move","x":1,"y":2,"z":3,"gripper":"open"}"#,
-                r#"type is "move", expected "command""#,
+                r#"type is "move", expected "command" or "stop""#,
             ),
+            (r#"{"type":"Stop"}"#, r#"type is "Stop", expected "command" or "stop""#),
+            (r#"{"type":["stop"]}"#, r#"type is ["stop"], expected"#),
+            (r#"{"type":null,"stop":true}"#, "type is missing or null"),
             (r#"{"type":"command","y":2,"z":3,"gripper":"open"}"#, "x is missing or null, expected a number"),
             (r#"{"type":"command","x":1,"y":null,"z":3,"gripper":"open"}"#, "y is missing or null"),
             (r#"{"type":"command","x":1,"y":2,"z":"3","gripper":"open"}"#, r#"z is "3", expected a number"#),

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::teleop::command::{Gripper, Position};
+use crate::teleop::command::{Command, Gripper, Position};
 
 /// The unit of length in which the controller counts. Inside the bridge everything is in metres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,7 +62,17 @@ impl FromStr for WireUnit {
     }
 }
 
-/// The controller's verdict on a command.
+/// What the bridge asks of the controller with one line. Every order is answered by one reply, in order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Order {
+    /// Go there.
+    Command(Command),
+    /// Stand still where you are, and keep the gripper as it is. For controllers that know it; to others it is a line
+    /// with an unknown type.
+    Stop,
+}
+
+/// The controller's verdict on an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyStatus {
     /// Taken.
@@ -81,7 +91,7 @@ impl ReplyStatus {
     }
 }
 
-/// The controller's line for one command; replies come in the order of the commands.
+/// The controller's line for one [`Order`]; replies come in the order of the orders.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
     /// Taken or refused.

@@ -5,6 +5,12 @@
 //! controller → {"status":"ok","message":"Command received"}
 //! ```
 //!
+//! To controllers that know it, and only where it is asked for, goes a second kind of line, answered like the first:
+//!
+//! ```text
+//! bridge     → {"type":"stop"}
+//! ```
+//!
 //! [`message`] holds what is said, [`codec`] the bridge's side of saying it, [`controller`] the other side, which
 //! the simulated controller speaks. Positions are [`crate::teleop::command::Position`], in metres; only here do
 //! they have the [`WireUnit`].
@@ -14,8 +20,8 @@ mod lines;
 pub mod message;
 
 pub use codec::{CommandEncoder, MAX_LINE, ReplyDecoder, WireError};
-pub use controller::{CommandDecoder, CommandFault, ReceivedCommand, ReplyEncoder};
-pub use message::{Reply, ReplyStatus, ReportedState, WireUnit, printable};
+pub use controller::{CommandDecoder, CommandFault, ReceivedOrder, ReplyEncoder};
+pub use message::{Order, Reply, ReplyStatus, ReportedState, WireUnit, printable};
 
 #[cfg(test)]
 mod properties;

@@ -1,12 +1,17 @@
 //! What holds for any bytes, any message and any way a stream is cut into segments.
 
 use bytes::BytesMut;
-use proptest::{collection::vec, option, prelude::*, sample::Index};
+use proptest::{
+    collection::{btree_map, vec},
+    option,
+    prelude::*,
+    sample::Index,
+};
 use tokio_util::codec::Decoder;
 
 use super::{
-    CommandDecoder, CommandEncoder, MAX_LINE, Reply, ReplyDecoder, ReplyEncoder, ReplyStatus, ReportedState,
-    WireUnit, printable,
+    CommandDecoder, CommandEncoder, MAX_LINE, Order, Reply, ReplyDecoder, ReplyEncoder, ReplyStatus,
+    ReportedState, WireUnit, printable,
 };
 use crate::teleop::command::{Command, Gripper, MAX_COORDINATE, Position};
 
@@ -32,6 +37,19 @@ fn position() -> impl Strategy<Value = Position> {
 
 fn gripper() -> impl Strategy<Value = Gripper> {
     prop_oneof![Just(Gripper::Open), Just(Gripper::Closed)]
+}
+
+fn order() -> impl Strategy<Value = Order> {
+    let command =
+        (position(), gripper()).prop_map(|(position, gripper)| Order::Command(Command { position, gripper }));
+    prop_oneof![2 => command, 1 => Just(Order::Stop)]
+}
+
+fn encode(unit: WireUnit, order: Order, stream: &mut Vec<u8>) {
+    match order {
+        Order::Command(command) => CommandEncoder::new(unit).encode_into(&command, stream),
+        Order::Stop => CommandEncoder::new(unit).encode_stop_into(stream),
+    }
 }
 
 fn words() -> impl Strategy<Value = String> {
@@ -108,18 +126,53 @@ proptest! {
     }
 
     #[test]
-    fn a_command_comes_back_as_it_was_sent(
-        unit in unit(), position in position(), gripper in gripper(), cuts in vec(any::<Index>(), 0..5)
+    fn commands_and_stops_come_back_as_they_were_sent(
+        unit in unit(), orders in vec(order(), 0..6), cuts in vec(any::<Index>(), 0..20)
     ) {
-        let command = Command { position, gripper };
         let mut stream = Vec::new();
-        CommandEncoder::new(unit).encode_into(&command, &mut stream);
+        for &order in &orders {
+            encode(unit, order, &mut stream);
+        }
         let (received, ended_well) = decode_in_pieces(CommandDecoder::new(unit), &stream, &cuts);
         prop_assert!(ended_well);
+        let received: Vec<_> = received.into_iter().map(Result::unwrap).collect();
+        let lines: String = received.iter().flat_map(|received| [received.line.as_str(), "\n"]).collect();
+        prop_assert_eq!(lines.as_bytes(), stream);
+        for received in &received {
+            prop_assert!(received.extras.is_empty());
+            prop_assert!(!received.line.contains("-0.0,") && !received.line.contains("-0.0\""));
+        }
+        prop_assert_eq!(received.into_iter().map(|received| received.order).collect::<Vec<_>>(), orders);
+    }
+
+    #[test]
+    fn a_stop_is_taken_with_whatever_else_it_has_and_the_rest_is_named(
+        extras in btree_map("[a-z]{1,8}|[xyz]|gripper|\\PC{0,5}", r#"null|true|-?[1-9]{1,5}|"[a-z]*"|\[[1-9]?\]|\{\}"#, 0..6),
+        place in any::<Index>(),
+    ) {
+        let mut extras = extras;
+        extras.remove("type");
+        let mut members: Vec<String> =
+            extras.iter().map(|(key, value)| format!("{}:{value}", serde_json::Value::from(key.as_str()))).collect();
+        members.insert(place.index(members.len() + 1), r#""type":"stop""#.to_owned());
+        let line = format!("{{{}}}", members.join(","));
+        let (received, ended_well) =
+            decode_in_pieces(CommandDecoder::new(WireUnit::Metres), format!("{line}\n").as_bytes(), &[]);
+        prop_assert!(ended_well);
         let received = received[0].as_ref().unwrap();
-        prop_assert_eq!(received.command, command);
-        prop_assert_eq!(received.line.as_bytes(), &stream[..stream.len() - 1]);
-        prop_assert!(!received.line.contains("-0.0,") && !received.line.contains("-0.0\""));
+        prop_assert_eq!((received.order, &received.line), (Order::Stop, &line));
+        prop_assert_eq!(&received.extras, &extras.into_keys().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn only_two_words_are_types_and_one_where_stops_are_not_known(word in "[a-z]{0,7}|stop|command|\\PC{0,8}") {
+        let line = format!("{{\"type\":{}}}\n", serde_json::Value::from(word.as_str()));
+        let decode = |decoder| decode_in_pieces(decoder, line.as_bytes(), &[]).0.remove(0);
+        let decoder = || CommandDecoder::new(WireUnit::Metres);
+        prop_assert_eq!(decode(decoder()).is_ok(), word == "stop");
+        // Of a command the rest is missing here.
+        let why = decode(decoder().without_stop()).unwrap_err().why;
+        prop_assert_eq!(why.starts_with("type is"), word != "command", "{}", why);
     }
 
     #[test]

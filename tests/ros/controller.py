@@ -15,6 +15,8 @@ import time
 from record import PATIENCE, Record
 
 OK = b'{"status":"ok","message":"Command received"}\n'
+# To the byte: anything else is a line among the commands, and fails where it is read as one.
+STOP = b'{"type":"stop"}\n'
 
 # As the protocol has it: numbers with one to three decimals, none of them for show, and no negative zero.
 NUMBER = rb"(?!-0\.0[,}])(-?(?:0|[1-9]\d*)\.(?:\d|\d{1,2}[1-9]))"
@@ -60,12 +62,16 @@ class Line:
 class Controller:
     """A TCP server on a port of its own, which it keeps while it is down.
 
-    `reply` makes the answer to a Line, or is None: then nothing is answered. It may be exchanged at any time.
+    `reply` makes the answer to the Line of a command, or is None: then nothing is answered. `stop_reply` makes the
+    answer to that of a stop, which is ok from the start, unless nothing is answered. Both may be exchanged at any time.
     """
 
     def __init__(self, reply=lambda line: OK, up=True):
         self.reply = reply
+        self.stop_reply = lambda line: OK
+        # All that came but stops: commands, and what should have been one.
         self.lines = Record("lines at the controller")
+        self.stops = Record("stops at the controller")
         # When each connection came.
         self.connections = Record("connections")
         # The number of each connection that the client has ended.
@@ -112,7 +118,7 @@ class Controller:
                 connection.socket.sendall(data)
 
     def mark(self):
-        """How many lines have come: all that the client had sent when this was called."""
+        """How many lines, stops apart, have come: all that the client had sent when this was called."""
         with self._lock:
             self._drain()
             return len(self.lines)
@@ -166,14 +172,16 @@ class Controller:
         *whole, connection.rest = (connection.rest + data).split(b"\n")
         for text in whole:
             line = Line(time.monotonic(), connection.number, text + b"\n")
-            # Answered first: who sees the line in the record knows that the answer is on its way.
-            answer = self.reply and self.reply(line)
+            is_stop = line.data == STOP
+            # Answered first: who sees the line in the record knows that the answer is on its way. Answers are in the
+            # order of the lines, so one that answers no command answers no stop either.
+            answer = self.reply and (self.stop_reply if is_stop else self.reply)(line)
             if answer:
                 try:
                     connection.socket.sendall(answer)
                 except OSError:  # the client has gone; the next read tells
                     pass
-            self.lines.append(line)
+            (self.stops if is_stop else self.lines).append(line)
 
 
 def _bound(port):
