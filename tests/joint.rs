@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use aether_bridge::app::joint::Joint;
-use aether_bridge::config::{Config, Parameters};
+use aether_bridge::app::joint::{Joint, Outgoing, Sent};
+use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::link::{Action, LinkError, LinkState};
 use aether_bridge::teleop::{Command, Position, Target};
 use aether_bridge::wire::{Reply, ReplyStatus, ReportedState};
@@ -18,7 +18,11 @@ struct Scene {
 impl Scene {
     /// A bridge with the defaults, connected.
     fn connected() -> Self {
-        let config = Config::new(&Parameters::default()).unwrap();
+        Self::with(&Parameters::default())
+    }
+
+    fn with(parameters: &Parameters) -> Self {
+        let config = Config::new(parameters).unwrap();
         let home = config.teleop.home;
         let now = Instant::now();
         let joint = Joint::new(config.teleop, config.link, "controller".into(), now, 7);
@@ -46,8 +50,9 @@ impl Scene {
             self.now += Duration::from_millis(20);
             self.joint.handle_target(self.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
             self.joint.handle_timeout(self.now);
-            if let Some(planned) = self.joint.poll_transmit(self.now) {
-                self.joint.handle_transmitted(self.now, &planned, 70, Ok(70)).unwrap();
+            if let Some(line) = self.joint.poll_transmit(self.now) {
+                self.joint.handle_transmitted(self.now, &line, 70, Ok(70)).unwrap();
+                let Outgoing::Command(planned) = line else { panic!("{line:?}") };
                 return planned.command;
             }
         }
@@ -97,4 +102,65 @@ fn a_position_in_a_reply_that_nothing_waited_for_is_not_taken() {
     scene.reply(ReplyStatus::Ok, Some(elsewhere()));
     scene.reconnect();
     assert!(scene.first_command().position.distance(scene.home) < NEAR);
+}
+
+/// A bridge that says stop, with a command unanswered and the hand gone.
+fn held() -> Scene {
+    let mut parameters = Parameters::default();
+    parameters.set("hold_line", Value::Text("stop".into())).unwrap();
+    let mut scene = Scene::with(&parameters);
+    scene.first_command();
+    scene.now += Duration::from_millis(300);
+    scene.joint.handle_timeout(scene.now);
+    scene
+}
+
+#[test]
+fn a_stop_line_does_not_wait_for_answers() {
+    let mut scene = held();
+    assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
+    let sent = scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16));
+    assert_eq!(sent, Some(Sent::Stop));
+    assert_eq!(scene.joint.poll_transmit(scene.now), None);
+    assert_eq!(scene.joint.status(scene.now).sent, 1, "a stop is no command");
+}
+
+#[test]
+fn a_stop_line_that_the_peer_does_not_take_goes_out_when_it_does() {
+    let mut scene = held();
+    let full = Err(std::io::ErrorKind::WouldBlock.into());
+    assert_eq!(scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, full), None);
+    assert_eq!(scene.joint.poll_transmit(scene.now), None);
+    scene.joint.handle_writable(scene.now);
+    assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
+}
+
+#[test]
+fn where_the_arm_has_stopped_is_where_the_approach_starts() {
+    let mut scene = held();
+    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16)).unwrap();
+    scene.reply(ReplyStatus::Ok, None);
+    scene.reply(ReplyStatus::Ok, Some(elsewhere()));
+    assert!(scene.first_command().position.distance(elsewhere()) < NEAR);
+}
+
+#[test]
+fn a_stop_that_the_controller_refuses_is_no_refused_command() {
+    let mut scene = held();
+    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16)).unwrap();
+    scene.reply(ReplyStatus::Ok, None);
+    scene.reply(ReplyStatus::Error, None);
+    assert_eq!((scene.link(), scene.joint.status(scene.now).rejected), (LinkState::Connected, 0));
+}
+
+#[test]
+fn the_end_says_stop_before_the_connection_is_closed() {
+    let mut scene = held();
+    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16)).unwrap();
+    scene.joint.handle_shutdown(scene.now);
+    assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
+    assert_eq!(scene.link(), LinkState::Connected);
+    scene.joint.handle_end(scene.now);
+    assert_eq!(scene.joint.poll_action(), Some(Action::Close));
+    assert_eq!(scene.joint.poll_transmit(scene.now), None);
 }

@@ -151,16 +151,21 @@ impl Driver {
             }
             end => end,
         };
-        let reported = replies.iter().filter_map(|reply| reply.state.clone()).map(Event::ArmState);
-        self.bridge.lock().outbox.extend(reported);
+        let mut reported = Vec::new();
         self.bridge.with(|joint, now| {
-            for reply in &replies {
-                joint.handle_reply(now, reply);
+            for reply in replies {
+                if joint.handle_reply(now, &reply) {
+                    reported.extend(reply.state.map(Event::ArmState));
+                }
             }
             if let Err(error) = end {
                 joint.handle_failed(now, error);
             }
         });
+        if !reported.is_empty() {
+            self.bridge.lock().outbox.append(&mut reported);
+            self.bridge.tell();
+        }
     }
 }
 

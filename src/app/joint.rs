@@ -25,6 +25,24 @@ pub struct Joint {
     seq: u64,
 }
 
+/// A line that may go out now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outgoing {
+    /// Stand still (`hold_line` stop).
+    Stop,
+    /// A command.
+    Command(Planned),
+}
+
+/// A line that has gone out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Sent {
+    /// Stand still.
+    Stop,
+    /// A command, counted.
+    Command(SentCommand),
+}
+
 /// What is compared to tell a change of status from the passing of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Face {
@@ -117,32 +135,46 @@ impl Joint {
         self.tell_teleop(now);
     }
 
-    /// A reply came.
-    pub fn handle_reply(&mut self, now: Instant, reply: &Reply) {
-        if let Ok(outcome) = self.link.handle_reply(now, reply) {
-            // Not before: after a reply that nothing waited for nobody knows what is being told of.
-            if let Some(position) = reply.state.as_ref().and_then(|state| state.position) {
-                self.teleop.handle_reported(position);
-            }
-            match outcome {
-                Outcome::Acknowledged(command) => self.teleop.handle_acknowledged(now, &command),
-                Outcome::Rejected(_) => {
-                    tracing::debug!(message = reply.message, "command refused by the controller");
-                    self.refusal.clone_from(&reply.message);
-                    self.teleop.handle_rejected(now);
-                }
-                Outcome::StopRejected => {
-                    tracing::warn!(message = reply.message, "stop refused by the controller");
-                }
-                Outcome::StopAcknowledged | Outcome::Ignored => {}
-            }
+    /// A reply came. Returns whether something waited for it; otherwise nobody knows what it tells of.
+    pub fn handle_reply(&mut self, now: Instant, reply: &Reply) -> bool {
+        let outcome = self.link.handle_reply(now, reply);
+        let expected = outcome.is_ok();
+        if let Ok(outcome) = outcome {
+            self.handle_outcome(now, outcome, reply);
         }
         self.tell_teleop(now);
+        expected
     }
 
-    /// The bridge ends: no further command, and the connection is to be closed.
+    fn handle_outcome(&mut self, now: Instant, outcome: Outcome, reply: &Reply) {
+        let position = reply.state.as_ref().and_then(|state| state.position);
+        match (&outcome, position) {
+            (Outcome::StopAcknowledged, Some(position)) => self.teleop.handle_stopped_at(position),
+            (_, Some(position)) => self.teleop.handle_reported(position),
+            (_, None) => {}
+        }
+        match outcome {
+            Outcome::Acknowledged(command) => self.teleop.handle_acknowledged(now, &command),
+            Outcome::Rejected(_) => {
+                tracing::debug!(message = reply.message, "command refused by the controller");
+                self.refusal.clone_from(&reply.message);
+                self.teleop.handle_rejected(now);
+            }
+            Outcome::StopRejected => tracing::warn!(
+                message = reply.message,
+                "the controller refused the stop line; does it know it? hold_line 'nothing' sends none"
+            ),
+            Outcome::StopAcknowledged | Outcome::Ignored => {}
+        }
+    }
+
+    /// The bridge ends: no further command. What the controller is to hear of it is due now.
     pub fn handle_shutdown(&mut self, now: Instant) {
         self.teleop.handle_shutdown(now);
+    }
+
+    /// The connection is to be closed, for good.
+    pub fn handle_end(&mut self, now: Instant) {
         self.link.handle_shutdown(now);
         self.tell_teleop(now);
     }
@@ -162,50 +194,62 @@ impl Joint {
         [self.link.poll_timeout(), self.teleop.poll_timeout(now), command].into_iter().flatten().min()
     }
 
-    /// The command to hand to the connection now. Tell [`Joint::handle_transmitted`] what became of it.
+    /// The line to hand to the connection now. Tell [`Joint::handle_transmitted`] what became of it.
     #[must_use]
-    pub fn poll_transmit(&self, now: Instant) -> Option<Planned> {
-        if self.link.has_room() { self.teleop.poll_command(now) } else { None }
+    pub fn poll_transmit(&self, now: Instant) -> Option<Outgoing> {
+        if self.teleop.poll_stop_line() {
+            return self.link.can_send_stop().then_some(Outgoing::Stop);
+        }
+        if self.link.has_room() { self.teleop.poll_command(now).map(Outgoing::Command) } else { None }
     }
 
-    /// A planned command was offered to the connection as a line of `length` bytes, with this result. Returns what has
-    /// been sent, if it has been.
+    /// A line of `length` bytes was offered to the connection, with this result. Returns what has been sent, if it has
+    /// been.
     pub fn handle_transmitted(
         &mut self,
         now: Instant,
-        planned: &Planned,
+        line: &Outgoing,
         length: usize,
         written: io::Result<usize>,
-    ) -> Option<SentCommand> {
-        let sent = match written {
-            Ok(written) if written == length => {
+    ) -> Option<Sent> {
+        let failure = match written {
+            Ok(written) if written == length => None,
+            Ok(0) => Some(LinkError::Closed),
+            Ok(written) => Some(LinkError::PartialWrite { written, length }),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.link.handle_blocked(now);
+                return None;
+            }
+            Err(error) => Some(LinkError::Broken(error)),
+        };
+        let sent = match failure {
+            None => Some(self.handle_sent(now, line)),
+            Some(error) => {
+                self.link.handle_failed(now, error);
+                None
+            }
+        };
+        self.tell_teleop(now);
+        sent
+    }
+
+    fn handle_sent(&mut self, now: Instant, line: &Outgoing) -> Sent {
+        match line {
+            Outgoing::Stop => {
+                self.teleop.handle_stop_sent();
+                self.link.handle_stop_sent(now);
+                Sent::Stop
+            }
+            Outgoing::Command(planned) => {
                 self.seq += 1;
                 self.teleop.handle_sent(now, planned);
                 self.link.handle_sent(now, planned.command);
                 if !self.link.expects_reply() {
                     self.teleop.handle_acknowledged(now, &planned.command);
                 }
-                Some(SentCommand { seq: self.seq, planned: *planned })
+                Sent::Command(SentCommand { seq: self.seq, planned: *planned })
             }
-            Ok(0) => {
-                self.link.handle_failed(now, LinkError::Closed);
-                None
-            }
-            Ok(written) => {
-                self.link.handle_failed(now, LinkError::PartialWrite { written, length });
-                None
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.link.handle_blocked(now);
-                None
-            }
-            Err(error) => {
-                self.link.handle_failed(now, LinkError::Broken(error));
-                None
-            }
-        };
-        self.tell_teleop(now);
-        sent
+        }
     }
 
     /// What the driver has to do, once.

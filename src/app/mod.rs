@@ -21,7 +21,7 @@ use crate::link::{LinkState, Transport};
 use crate::status::{Observer, SentCommand, Status};
 use crate::teleop::{GripperInput, InputFault, Refused, Target};
 use crate::wire::{CommandEncoder, ReportedState};
-use joint::{Face, Joint};
+use joint::{Face, Joint, Outgoing, Sent};
 
 /// A handle to the running bridge. Cheap to clone; every method may be called from any thread.
 #[derive(Clone)]
@@ -124,9 +124,10 @@ impl Bridge {
         self.with(|joint, now| joint.handle_reconnect(now));
     }
 
-    /// Ends motion and the link. Nothing is sent after the return, and the last status has been observed.
+    /// Ends motion, then the link. Nothing is sent after the return, and the last status has been observed.
     pub fn shut_down(&self) {
         self.with(|joint, now| joint.handle_shutdown(now));
+        self.with(|joint, now| joint.handle_end(now));
     }
 
     /// Tells the status though nothing has changed, and the diagnostics every second time.
@@ -187,16 +188,20 @@ impl Bridge {
 
 impl Inner {
     fn transmit(&mut self, now: Instant) {
-        while let Some(planned) = self.joint.poll_transmit(now) {
+        while let Some(outgoing) = self.joint.poll_transmit(now) {
             self.line.clear();
-            self.encoder.encode_into(&planned.command, &mut self.line);
+            match &outgoing {
+                Outgoing::Stop => self.encoder.encode_stop_into(&mut self.line),
+                Outgoing::Command(planned) => self.encoder.encode_into(&planned.command, &mut self.line),
+            }
             let written = match &self.outlet {
                 Some(outlet) => outlet.try_write(&self.line),
                 None => Err(std::io::ErrorKind::NotConnected.into()),
             };
             tracing::trace!(line = %String::from_utf8_lossy(&self.line).trim_end(), ?written, "sent");
-            match self.joint.handle_transmitted(now, &planned, self.line.len(), written) {
-                Some(command) => self.outbox.push(Event::Command(command)),
+            match self.joint.handle_transmitted(now, &outgoing, self.line.len(), written) {
+                Some(Sent::Command(command)) => self.outbox.push(Event::Command(command)),
+                Some(Sent::Stop) => {}
                 None => break,
             }
         }
