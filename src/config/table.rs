@@ -245,7 +245,7 @@ pub const PARAMETERS: &[Parameter] = &[
     ),
     parameter(
         "filter.min_cutoff",
-        Real(0.03),
+        Real(0.05),
         "Hz",
         Range::Real(0.001, 1000.0),
         "Cutoff of the filter for a hand at rest. Lower: calmer, and slower to take up the last millimetres.",

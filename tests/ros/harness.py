@@ -14,7 +14,7 @@ import rclpy
 import shared_memory
 from aether_bridge.msg import ArmCommand, LinkStatus
 from ament_index_python.packages import get_package_prefix
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, Quaternion
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -23,7 +23,8 @@ from record import PATIENCE, Record
 EXECUTABLES = pathlib.Path(get_package_prefix("aether_bridge"), "lib", "aether_bridge")
 
 # For tests that are about something else: no long wait before the first motion, and patience with a busy machine.
-QUICK = {"settle_time": 0.1, "input_timeout": 0.5}
+# Soon in motion, and to exactly where the hand is.
+QUICK = {"settle_time": 0.1, "input_timeout": 0.5, "filter.kind": "none"}
 
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -212,6 +213,8 @@ class Hand:
         self._node = peer.node
         self._publisher = peer.node.create_publisher(PoseStamped, topic, 10)
         self.position = position
+        self.frame = ""
+        self.orientation = Quaternion(w=1.0)
         self.stamp = stamp or fresh
         self._period = 1.0 / rate
         self._on = threading.Event()
@@ -244,11 +247,11 @@ class Hand:
 
     def _publish(self):
         pose = PoseStamped()
-        pose.header.frame_id = "hand"
+        pose.header.frame_id = self.frame
         pose.header.stamp = self.stamp(self._node.get_clock().now())
         point = pose.pose.position
         point.x, point.y, point.z = map(float, self.position)
-        pose.pose.orientation.w = 1.0
+        pose.pose.orientation = self.orientation
         self._publisher.publish(pose)
 
 

@@ -6,7 +6,7 @@ from harness import QUICK
 from std_msgs.msg import Bool, Float32, Float64, String
 
 PLACE = (0.12, 0.0355, 0.21)
-AT_PLACE = {**QUICK, "home": list(PLACE), "gripper.debounce": 0.05}
+AT_PLACE = {**QUICK, "home": list(PLACE), "gripper.close_debounce": 0.05, "gripper.open_debounce": 0.05}
 OPEN, CLOSED = (command("120.0", "35.5", "210.0", state) for state in ("open", "closed"))
 
 
@@ -48,7 +48,7 @@ def test_a_word_that_is_none_says_nothing(controller, bridge, hand, repeat):
 
 
 def test_a_blip_shorter_than_the_debounce_does_not_move_the_gripper(controller, bridge, hand, repeat):
-    status = bridge(controller, {**AT_PLACE, "gripper.debounce": 1.0}).status
+    status = bridge(controller, {**AT_PLACE, "gripper.close_debounce": 1.0}).status
     hand(PLACE)
     status.wait(motion="TRACKING")
     blip = [True, True, True]
@@ -66,7 +66,7 @@ def test_the_gripper_starts_as_the_parameter_says(controller, bridge, hand):
 
 
 def test_a_lost_hand_does_not_open_the_gripper(controller, bridge, hand, repeat):
-    status = bridge(controller, {**AT_PLACE, "gripper.debounce": 0.3}).status
+    status = bridge(controller, {**AT_PLACE, "gripper.open_debounce": 0.3}).status
     tracker = hand(PLACE)
     pinch = repeat(Bool, "/gripper", lambda: Bool(data=True))
     index = controller.lines.find(lambda line: line.gripper == "closed")

@@ -22,7 +22,7 @@ def assert_slower_than(speed, lines):
 
 
 def test_a_hand_at_30_hz_becomes_lines_that_match_the_wire_byte_for_byte(controller, bridge, hand):
-    bridge(controller)
+    bridge(controller, {"filter.kind": "none"})
     tracker = hand(PLACE, rate=30.0)
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
     for position, expected in [
