@@ -25,3 +25,16 @@ fn every_name_of_the_ros_interface_is_in_the_readme() {
         assert!(readme.contains(&format!("`{service}`")), "{service}");
     }
 }
+
+#[test]
+fn every_reason_is_in_the_readme() {
+    let readme = file("README.md");
+    let code = file("src/teleop/reason.rs");
+    let (_, kinds) = code.split_once("pub fn kind").unwrap();
+    let (kinds, _) = kinds.split_once("\n    }\n").unwrap();
+    let words: Vec<_> = kinds.split('"').skip(1).step_by(2).collect();
+    assert!(words.len() > 20, "{words:?}");
+    for word in words {
+        assert!(readme.contains(&format!("| `{word}` |")), "{word}");
+    }
+}

@@ -35,9 +35,10 @@ impl Program {
     }
 }
 
-const BRIDGE_PARAMETERS: [&str; 8] = [
+const BRIDGE_PARAMETERS: [&str; 9] = [
     "host:=127.0.0.1",
     "command_rate:=0.0",
+    "filter.kind:=none",
     "settle_time:=0.1",
     "limits.speed:=10.0",
     "limits.acceleration:=1000.0",

@@ -216,7 +216,7 @@ class Hand:
         self.frame = ""
         self.orientation = Quaternion(w=1.0)
         self.stamp = stamp or fresh
-        self._period = 1.0 / rate
+        self.rate = rate
         self._on = threading.Event()
         self._end = threading.Event()
         # Held while a pose is published: after stop() none is on its way.
@@ -239,7 +239,7 @@ class Hand:
         self._thread.join(PATIENCE)
 
     def _run(self):
-        while not self._end.wait(self._period):
+        while not self._end.wait(1.0 / self.rate):
             self._on.wait()
             with self._publishing:
                 if self._on.is_set() and not self._end.is_set():

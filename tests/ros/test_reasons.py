@@ -1,0 +1,239 @@
+"""The table "Why does it not move?" of the README: each row as a person meets it."""
+
+import pathlib
+import re
+import signal
+
+import pytest
+from controller import error
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped, Quaternion
+from harness import QUICK, aged, unstamped
+from std_srvs.srv import SetBool, Trigger
+
+PLACE = (0.12, 0.0355, 0.21)
+NEAR = (0.13, 0.0355, 0.21)
+AT_PLACE = {**QUICK, "home": list(PLACE)}
+NOWHERE = (float("nan"), 0.0, 0.0)
+README = pathlib.Path(__file__).parents[2] / "README.md"
+
+
+def _rows():
+    """What the line says, as a regular expression, by the short name of the reason."""
+    section = README.read_text().partition("## Why does it not move?")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| .* \|$", section, re.MULTILINE)
+    return {name: ".*".join(map(re.escape, says.split("…"))) for name, says in rows}
+
+
+ROWS = _rows()
+CASES = {}
+
+
+def case(function):
+    CASES[function.__name__] = function
+    return function
+
+
+@pytest.fixture
+def scene(controllers, arm_sim, bridge, hand, repeat, peer):
+    return Scene(controllers, arm_sim, bridge, hand, repeat, peer)
+
+
+class Scene:
+    """A bridge at work, for the cases to disturb."""
+
+    def __init__(self, controllers, arm_sim, bridge, hand, repeat, peer):
+        self.controllers, self.arm_sim, self.repeat, self.peer = controllers, arm_sim, repeat, peer
+        self.hand, self._bridge = hand, bridge
+        self.controller = self.tracker = self.bridge = None
+
+    def start(self, parameters=None, controller=None, hand=True, **options):
+        self.controller = controller or self.controllers()
+        self.bridge = self._bridge(self.controller, {**AT_PLACE, **(parameters or {})})
+        if hand:
+            self.tracker = self.hand(PLACE, **options)
+        return self
+
+    def follow(self, parameters=None, **options):
+        self.start(parameters, **options)
+        self.bridge.status.wait(motion="TRACKING")
+        return self
+
+    def call(self, name, service_type=Trigger, **fields):
+        assert self.peer.call(service_type, f"/aether_bridge/{name}", **fields).success
+
+
+@pytest.mark.parametrize("reason", ROWS)
+def test_a_person_is_told(reason, scene):
+    diagnostics = scene.peer.record(DiagnosticArray, "/diagnostics")
+    seen_before = CASES[reason](scene)
+    status = scene.bridge.status
+    told = status.wait(reason=ROWS[reason])
+    if not seen_before:
+        diagnostics.wait(lambda array: _short_name(array) == reason)
+    still = reason not in ("tracking", "approaching")
+    moving = told.motion in (1, 2)
+    assert moving != still, told
+
+
+def test_every_row_has_a_case():
+    assert set(CASES) == set(ROWS)
+
+
+def _short_name(array):
+    return next(
+        pair.value for status in array.status if status.name.endswith(": motion") for pair in status.values
+        if pair.key == "reason"
+    )
+
+
+@case
+def tracking(scene):
+    scene.follow()
+
+
+@case
+def approaching(scene):
+    scene.start({"home": [0.2, 0.2, 0.3], "approach_speed": 0.02})
+
+
+@case
+def no_input(scene):
+    scene.start(hand=False)
+
+
+@case
+def settling(scene):
+    scene.start({"settle_time": 3.0})
+
+
+@case
+def input_stale(scene):
+    scene.follow().tracker.stop()
+
+
+@case
+def rate_too_low(scene):
+    scene.follow({"input_timeout": 5.0, "source.min_rate": 10.0}).tracker.rate = 4.0
+
+
+@case
+def input_zero(scene):
+    scene.follow().tracker.position = (0.0, 0.0, 0.0)
+
+
+@case
+def input_frozen(scene):
+    scene.start({"source.frozen_timeout": 1.0})
+
+
+@case
+def input_jump(scene):
+    scene.follow({"limits.jump_confirm": 10.0}).tracker.position = (-0.2, 0.0355, 0.21)
+
+
+@case
+def several_senders(scene):
+    scene.follow()
+    scene.hand(PLACE)
+
+
+@case
+def input_invalid(scene):
+    scene.follow().tracker.position = NOWHERE
+
+
+@case
+def orientation_invalid(scene):
+    scene.follow().tracker.orientation = Quaternion(w=0.0)
+
+
+@case
+def unknown_frame(scene):
+    scene.follow({"retarget.frame": "camera"}).tracker.frame = "map"
+
+
+@case
+def outside_workspace(scene):
+    scene.follow({"workspace.policy": "reject", "limits.jump": 0.0}).tracker.position = (0.12, 0.0355, 0.5)
+
+
+@case
+def stamp_too_old(scene):
+    scene.follow().tracker.stamp = aged(5.0)
+
+
+@case
+def stamp_from_future(scene):
+    scene.follow().tracker.stamp = aged(-5.0)
+
+
+@case
+def stamp_backwards(scene):
+    # Each is older than the one before, by more than the time between them, and young enough.
+    ages = iter(0.05 * count for count in range(200))
+    scene.follow({"input_timeout": 10.0}).tracker.stamp = lambda now: aged(next(ages))(now)
+
+
+@case
+def held_up(scene):
+    scene.follow(stamp=unstamped)
+    scene.bridge.process.send_signal(signal.SIGSTOP)
+    published = scene.peer.record(PoseStamped, "/target_pose")
+    try:
+        # What the bridge is away for, by the hand's own count.
+        published.wait_count(int(2 * QUICK["input_timeout"] * 30))
+        scene.tracker.stop()
+    finally:
+        scene.bridge.process.send_signal(signal.SIGCONT)
+
+
+@case
+def no_clock(scene):
+    scene.start({"use_sim_time": True})
+
+
+@case
+def link_down(scene):
+    scene.follow().controller.kill()
+
+
+@case
+def unresponsive(scene):
+    scene.follow({"link_timeout": 60.0}).controller.reply = None
+    scene.tracker.position = NEAR
+
+
+@case
+def error_replies(scene):
+    scene.follow({"settle_time": 3.0}).controller.reply = lambda line: error("joint 3 is out of range")
+    scene.tracker.position = NEAR
+
+
+@case
+def arm_outside(scene):
+    # It reports where it is in its first reply, which refuses the command.
+    outside = b'{"status":"error","message":"no","position":{"x":900.0,"y":0.0,"z":200.0}}\n'
+    scene.start({"error_limit": 1, "settle_time": 0.1}, scene.controllers(reply=lambda line: outside))
+
+
+@case
+def awaiting_operator(scene):
+    scene.start({"arming": "operator"})
+    scene.bridge.status.wait(reason=ROWS["awaiting_operator"])
+    scene.call("set_armed", SetBool, data=True)
+    scene.bridge.status.wait(motion="TRACKING")
+    scene.call("set_armed", SetBool, data=False)
+
+
+@case
+def stopped(scene):
+    scene.follow().call("stop")
+
+
+@case
+def shutting_down(scene):
+    scene.follow().bridge.end()
+    # There is no time for the diagnostics, which come once a second.
+    return True
+
