@@ -237,6 +237,7 @@ class Hand:
         self._end.set()
         self._on.set()
         self._thread.join(PATIENCE)
+        self._node.destroy_publisher(self._publisher)
 
     def _run(self):
         while not self._end.wait(1.0 / self.rate):
@@ -259,6 +260,7 @@ class Repeater:
     """Publishes what a function makes, at a rate: for the gripper and /clock."""
 
     def __init__(self, peer, message_type, topic, make, rate=30.0):
+        self._node = peer.node
         self._publisher = peer.node.create_publisher(message_type, topic, 10)
         self.make = make
         self._period = 1.0 / rate
@@ -269,6 +271,7 @@ class Repeater:
     def close(self):
         self._end.set()
         self._thread.join(PATIENCE)
+        self._node.destroy_publisher(self._publisher)
 
     def _run(self):
         while not self._end.wait(self._period):

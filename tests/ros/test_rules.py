@@ -1,0 +1,113 @@
+"""Rules of motion through the real node: frames, clutch, holds on the wire, two hands at once."""
+
+import re
+
+from controller import command, error
+from harness import QUICK
+from std_msgs.msg import Bool
+from std_srvs.srv import SetBool, Trigger
+
+PLACE = (0.12, 0.0355, 0.21)
+PLACE_LINE = command("120.0", "35.5", "210.0")
+AT_PLACE = {**QUICK, "home": list(PLACE)}
+
+
+def test_a_pose_in_the_base_frame_is_taken_as_it_is_and_one_in_the_trackers_is_retargeted(controller, bridge, hand):
+    retarget = {"retarget.frame": "camera", "retarget.translation": [0.01, 0.0, 0.0], "limits.jump": 0.0}
+    status = bridge(controller, {**AT_PLACE, **retarget}).status
+    tracker = hand(PLACE)
+    tracker.frame = "arm_base"
+    status.wait(motion="TRACKING")
+    controller.lines.wait(lambda line: line.data == PLACE_LINE)
+    for frame in ("camera", ""):
+        tracker.frame = frame
+        controller.lines.wait(lambda line: line.data == command("130.0", "35.5", "210.0"), after=controller.mark())
+        tracker.frame = "arm_base"
+        controller.lines.wait(lambda line: line.data == PLACE_LINE, after=controller.mark())
+
+
+def test_in_relative_mode_the_arm_stays_when_it_is_armed_and_follows_from_there(controller, bridge, hand, peer):
+    status = bridge(controller, {**AT_PLACE, "retarget.mode": "relative", "limits.jump": 0.0}).status
+    tracker = hand((3.0, -2.0, 1.0))
+    status.wait(motion="TRACKING")
+    assert controller.lines.wait().data == PLACE_LINE
+    tracker.position = (3.01, -2.0, 1.02)
+    controller.lines.wait(lambda line: line.data == command("130.0", "35.5", "230.0"))
+    # As a mouse that is lifted.
+    assert peer.call(SetBool, "/aether_bridge/set_armed", data=False).success
+    status.wait(motion="DISARMED")
+    tracker.position = (-1.0, 0.0, 0.0)
+    after = controller.mark()
+    controller.lines.assert_none(after=after)
+    assert peer.call(SetBool, "/aether_bridge/set_armed", data=True).success
+    status.wait(motion="TRACKING")
+    tracker.position = (-1.01, 0.0, 0.0)
+    controller.lines.wait(lambda line: line.data == command("120.0", "35.5", "230.0"), after=after)
+    assert all(0.1199 <= line.position[0] <= 0.1301 for line in controller.lines[after:])
+
+
+def test_a_hold_is_one_stop_line_where_the_controller_is_said_to_know_it(controller, bridge, hand, peer):
+    started = bridge(controller, {**AT_PLACE, "hold_line": "stop"})
+    tracker = hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    assert len(controller.stops) == 0
+    tracker.stop()
+    started.status.wait(motion="HOLDING")
+    controller.stops.wait_count(1)
+    controller.lines.assert_none(after=controller.mark())
+    assert len(controller.stops) == 1
+    # It goes on after it, though the stop was refused.
+    controller.stop_reply = lambda line: error("what is a stop?")
+    tracker.start()
+    started.status.wait(motion="TRACKING")
+    assert peer.call(Trigger, "/aether_bridge/stop").success
+    controller.stops.wait_count(2)
+    started.log.wait(lambda line: "refused the stop line" in line and "what is a stop?" in line)
+    after = controller.mark()
+    started.end()
+    controller.stops.wait_count(3)
+    assert controller.mark() == after
+
+
+def test_a_hold_repeats_the_last_command_where_that_is_asked_for(controller, bridge, hand, peer):
+    commands = peer.commands()
+    started = bridge(controller, {**AT_PLACE, "hold_line": "repeat"})
+    tracker = hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    tracker.position = (0.13, 0.0355, 0.21)
+    controller.lines.wait(lambda line: line.position[0] > 0.122)
+    tracker.stop()
+    started.status.wait(motion="HOLDING")
+    after = controller.mark()
+    controller.lines.wait_count(after + 20)
+    assert len({line.data for line in controller.lines[after - 1 :]}) == 1
+    commands.wait(lambda message: list(message.altered_by) == ["repeated"])
+
+
+def test_a_second_tracker_holds_the_arm_until_one_of_the_two_is_gone(controller, launch, hand):
+    started = launch({**AT_PLACE, "port": controller.port}, ["-r", "target_pose:=/ik/pose", "-r", "__ns:=/lab"],
+                     name="/lab/aether_bridge")
+    hand(PLACE, "/ik/pose")
+    # One on the name that nobody listens to does no harm.
+    hand((-0.2, 0.2, 0.1), "/lab/target_pose")
+    started.status.wait(motion="TRACKING")
+    second = hand((0.13, 0.0355, 0.21), "/ik/pose")
+    started.status.wait(motion="HOLDING", reason="2 publishers on /ik/pose: /tester, /tester; .* stop all but one")
+    after = controller.mark()
+    controller.lines.assert_none(after=after)
+    second.close()
+    started.status.wait(motion="TRACKING")
+    started.log.wait(lambda line: "WARN" in line and "2 publishers on /ik/pose" in line)
+
+
+def test_a_second_hand_on_the_gripper_holds_the_arm_too(controller, bridge, hand, repeat):
+    started = bridge(controller, AT_PLACE)
+    hand(PLACE)
+    repeat(Bool, "/gripper", lambda: Bool(data=False))
+    started.status.wait(motion="TRACKING")
+    second = repeat(Bool, "/gripper", lambda: Bool(data=True))
+    held = started.status.wait(motion="HOLDING", reason="2 publishers on /gripper: /tester, /tester")
+    assert re.search("stop all but one", held.reason)
+    controller.lines.assert_none(after=controller.mark())
+    assert all(line.gripper == "open" for line in controller.lines)
+    second.close()
