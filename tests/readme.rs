@@ -38,3 +38,42 @@ fn every_reason_is_in_the_readme() {
         assert!(readme.contains(&format!("| `{word}` |")), "{word}");
     }
 }
+
+/// Docs and code agree on what can be set: what docs/safety.md names exists, and what bears on motion is named there.
+#[test]
+fn every_parameter_of_motion_is_in_the_safety_page_and_nothing_else() {
+    use aether_bridge::config::PARAMETERS;
+
+    let page = file("docs/safety.md");
+    let named: Vec<_> = page.split('`').skip(1).step_by(2).collect();
+    let of_the_link_or_names = [
+        "role",
+        "host",
+        "port",
+        "connect_timeout",
+        "tcp_user_timeout",
+        "expect_reply",
+        "reply_timeout",
+        "link_timeout",
+        "backoff.initial",
+        "backoff.max",
+        "wire_unit",
+        "base_frame",
+        "gripper.type",
+        "gripper.initial",
+    ];
+    for parameter in PARAMETERS.iter().filter(|parameter| !of_the_link_or_names.contains(&parameter.name)) {
+        assert!(named.contains(&parameter.name), "docs/safety.md does not name {}", parameter.name);
+    }
+    let groups: Vec<_> =
+        PARAMETERS.iter().filter_map(|p| p.name.split_once('.')).map(|(group, _)| group).collect();
+    for name in named {
+        let name = name.split(": ").next().unwrap();
+        if name.split_once('.').is_some_and(|(group, rest)| groups.contains(&group) && rest != "*") {
+            assert!(
+                PARAMETERS.iter().any(|parameter| parameter.name == name),
+                "no parameter is named {name}"
+            );
+        }
+    }
+}
