@@ -16,30 +16,30 @@ use super::watchdog::Watchdog;
 /// The teleoperation machine. See the [module](super) for its states and how to drive it.
 #[derive(Debug)]
 pub struct Teleop {
-    config: TeleopConfig,
-    state: State,
+    pub(super) config: TeleopConfig,
+    pub(super) state: State,
     link: LinkView,
     watchdog: Watchdog,
     /// Targets in a row that were all zero.
     zeros: u32,
-    jump: JumpGuard,
-    goal: Option<Goal>,
+    pub(super) jump: JumpGuard,
+    pub(super) goal: Option<Goal>,
     gripper: GripperDecider,
     /// The walk of the present motion; none before its first command.
-    walk: Option<Limiter>,
+    pub(super) walk: Option<Limiter>,
     /// The last command on this connection.
     last_sent: Option<(Instant, Command)>,
     /// How many commands of this connection have not been answered.
     unanswered: u32,
-    acknowledged: Option<Position>,
-    reported: Option<Position>,
+    pub(super) acknowledged: Option<Position>,
+    pub(super) reported: Option<Position>,
     errors: ErrorRun,
     shutting_down: bool,
     counters: Counters,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum State {
+pub(super) enum State {
     /// Permission has not been given, or has been taken away.
     Disarmed(Permission),
     Approach,
@@ -52,17 +52,17 @@ enum State {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Permission {
+pub(super) enum Permission {
     /// Arms itself when link and input are good; true once, at start.
     ArmsItself,
     NeedsOperator(Disarmed),
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Goal {
+pub(super) struct Goal {
     /// In the arm's base frame, inside the workspace.
-    position: Position,
-    clamped: bool,
+    pub(super) position: Position,
+    pub(super) clamped: bool,
     /// No command has been sent for it yet.
     unsent: bool,
 }
@@ -377,7 +377,7 @@ impl Teleop {
     }
 
     /// The one place where states change by themselves.
-    fn update(&mut self, now: Instant) {
+    pub(super) fn update(&mut self, now: Instant) {
         if self.errors.pause_until.is_some_and(|until| until <= now) {
             self.errors.pause_until = None;
         }
