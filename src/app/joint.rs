@@ -95,12 +95,18 @@ impl Joint {
 
     /// The connection is there.
     pub fn handle_connected(&mut self, now: Instant) {
+        if self.is_superseded() {
+            return;
+        }
         self.link.handle_connected(now);
         self.tell_teleop(now);
     }
 
     /// The attempt failed, or the connection ended.
     pub fn handle_failed(&mut self, now: Instant, error: LinkError) {
+        if self.is_superseded() {
+            return;
+        }
         self.link.handle_failed(now, error);
         self.tell_teleop(now);
     }
@@ -113,6 +119,9 @@ impl Joint {
 
     /// A reply came.
     pub fn handle_reply(&mut self, now: Instant, reply: &Reply) {
+        if self.is_superseded() {
+            return;
+        }
         if let Some(position) = reply.state.as_ref().and_then(|state| state.position) {
             self.teleop.handle_reported(position);
         }
@@ -126,6 +135,23 @@ impl Joint {
             Ok(Outcome::Ignored) | Err(_) => {}
         }
         self.tell_teleop(now);
+    }
+
+    /// Takes new settings of motion. Ask [`Teleop::check_config`] first, by [`Joint::teleop`].
+    pub fn handle_config(&mut self, now: Instant, config: TeleopConfig) {
+        self.teleop.handle_config(now, config);
+    }
+
+    /// Takes new settings of the link, and connects anew by them. With `other_arm` what is known of the arm's position
+    /// is of another arm, or in another unit. Only while disarmed.
+    pub fn handle_link_config(&mut self, now: Instant, config: LinkConfig, peer: String, other_arm: bool) {
+        self.peer = peer;
+        self.refusal.clear();
+        self.link.handle_config(now, config);
+        self.tell_teleop(now);
+        if other_arm {
+            self.teleop.handle_other_arm();
+        }
     }
 
     /// The bridge ends: no further command, and the connection is to be closed.
@@ -212,6 +238,11 @@ impl Joint {
         self.link.is_blocked()
     }
 
+    /// The motion machine, to be asked.
+    pub fn teleop(&self) -> &Teleop {
+        &self.teleop
+    }
+
     /// What to compare to tell a change of status.
     pub fn face(&self, now: Instant) -> Face {
         Face { link: self.link.state(), motion: self.teleop.motion(), reason: self.teleop.reason(now).kind() }
@@ -258,6 +289,12 @@ impl Joint {
             }
             _ => reason.to_string(),
         }
+    }
+
+    /// Whether what is heard is of a connection, or an attempt, that the driver has yet to drop. It must not be taken
+    /// for the next one, which may be with another controller.
+    fn is_superseded(&self) -> bool {
+        self.link.has_action()
     }
 
     fn tell_teleop(&mut self, now: Instant) {
