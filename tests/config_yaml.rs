@@ -5,13 +5,14 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use aether_bridge::config::{PARAMETERS, Value};
+use aether_bridge::config::{Change, PARAMETERS, Value};
 
 const HEAD: &str = "\
 # Every parameter of the bridge, with its default, its range and what it does. The same words are in
 # `ros2 param describe /aether_bridge NAME`. Copy this file, delete what you leave as it is, and start with
 #   ros2 launch aether_bridge bridge.launch.py params_file:=/path/to/yours.yaml
-# All are read at start. Numbers with a fraction need their point: 1.0, not 1.
+# Unless it is marked otherwise a parameter may change at any time: ros2 param set /aether_bridge NAME VALUE.
+# Numbers with a fraction need their point: 1.0, not 1.
 /**:
   ros__parameters:
 ";
@@ -45,6 +46,9 @@ fn yaml() -> String {
         let range = parameter.range.describe(parameter.unit);
         if !range.is_empty() {
             yaml += &wrapped(&format!("Range: {range}"), "    # ");
+        }
+        if parameter.change != Change::Live {
+            writeln!(yaml, "    # Change: {}", parameter.change.describe()).unwrap();
         }
         writeln!(yaml, "    {}: {}", parameter.name, written(&parameter.default())).unwrap();
     }

@@ -52,7 +52,7 @@ impl RosNode {
         let context = context()?;
         let mut node = r2r::Node::create(context.clone(), NODE_NAME, "")?;
         rosout::set_logger(node.logger());
-        let Overrides { parameters, config, use_sim_time } = Overrides::read(&node)?;
+        let Overrides { config, use_sim_time } = Overrides::read(&node)?;
         let clock = if use_sim_time {
             node.get_time_source().enable_sim_time(&mut node)?;
             RosClock::Simulated(node.get_ros_clock())
@@ -62,7 +62,7 @@ impl RosNode {
         rosout::publish_logs(&mut node, clock.clone())?;
         let publishers = Publishers::create(&mut node, clock.clone(), &config.base_frame)?;
         let services = Services::create(&mut node)?;
-        let parameters = ParameterServer::create(&mut node, parameters, use_sim_time)?;
+        let parameters = ParameterServer::create(&mut node, config.clone(), use_sim_time, clock.clone())?;
         let source = Source::create(&mut node, config.gripper_type)?;
         Ok((Self { node, context, clock, source, services, parameters }, publishers, config))
     }
@@ -108,7 +108,7 @@ impl RosNode {
             bridge.handle_target(target);
             taken = true;
         }
-        taken | self.services.answer(bridge) | self.parameters.answer()
+        taken | self.services.answer(bridge) | self.parameters.answer(bridge)
     }
 }
 

@@ -6,7 +6,7 @@ use r2r::rcl_interfaces::msg::{
 
 use super::USE_SIM_TIME;
 use super::message::message;
-use crate::config::{PARAMETERS, Parameter, Range};
+use crate::config::{Change, PARAMETERS, Parameter, Range};
 
 /// A parameter in full; of a name that is not declared, nothing but the name.
 pub(super) fn describe(name: &str) -> ParameterDescriptor {
@@ -36,14 +36,15 @@ pub(super) fn describe(name: &str) -> ParameterDescriptor {
         type_: message(&parameter.default()).type_,
         description: format!("{}{unit}", parameter.description),
         additional_constraints: format!(
-            "{}default {}",
+            "{}default {}; may change {}",
             Some(parameter.range.describe(parameter.unit))
                 .filter(|r| !r.is_empty())
                 .map(|r| r + "; ")
                 .unwrap_or_default(),
-            parameter.default()
+            parameter.default(),
+            parameter.change.describe()
         ),
-        read_only: true,
+        read_only: parameter.change == Change::Start,
         floating_point_range,
         integer_range,
         ..Default::default()
@@ -80,7 +81,10 @@ mod tests {
         let port = describe("port");
         assert_eq!(port.type_, ParameterType::PARAMETER_INTEGER as u8);
         assert_eq!((port.integer_range[0].from_value, port.integer_range[0].to_value), (1, 65535));
-        assert_eq!(port.additional_constraints, "from 1 to 65535; default 5000");
+        assert_eq!(
+            port.additional_constraints,
+            "from 1 to 65535; default 5000; may change only while disarmed"
+        );
         let speed = describe("limits.speed");
         assert_eq!(
             (speed.floating_point_range[0].from_value, speed.floating_point_range[0].to_value),
@@ -89,6 +93,19 @@ mod tests {
         assert!(speed.description.ends_with("[m/s]"), "{}", speed.description);
         assert!(PARAMETERS.iter().all(|parameter| !describe(parameter.name).description.is_empty()));
         assert_eq!(describe("no.such").type_, 0);
+    }
+
+    #[test]
+    fn a_description_tells_when_the_parameter_may_change() {
+        let constraints = |name: &str| describe(name).additional_constraints;
+        assert!(constraints("limits.speed").ends_with("; may change at any time"));
+        assert!(constraints("host").ends_with("; may change only while disarmed"));
+        assert!(constraints("gripper.type").ends_with("; may change only by a new start"));
+        for parameter in PARAMETERS {
+            let read_only = parameter.change == Change::Start;
+            assert_eq!(describe(parameter.name).read_only, read_only, "{}", parameter.name);
+        }
+        assert!(describe(USE_SIM_TIME).read_only);
     }
 
     #[test]

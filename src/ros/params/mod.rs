@@ -1,8 +1,10 @@
-//! Parameters as ROS sees them: read at start, described in full, and refused with a reason.
+//! Parameters as ROS sees them: described in full, read at start, changed while running, and refused with a reason.
 
 mod describe;
+mod events;
 mod message;
 mod server;
+mod wanted;
 
 pub use message::value;
 pub use server::ParameterServer;
@@ -26,9 +28,7 @@ impl std::error::Error for ParameterFaults {}
 
 /// The parameters that a node was started with.
 pub struct Overrides {
-    /// A value for every parameter.
-    pub parameters: Parameters,
-    /// What they mean.
+    /// A value for every parameter, and what they mean.
     pub config: Config,
     /// The one parameter that every ROS node has.
     pub use_sim_time: bool,
@@ -68,7 +68,7 @@ impl Overrides {
             return Err(ParameterFaults(faults));
         }
         let config = Config::new(&parameters).map_err(|error| ParameterFaults(vec![error]))?;
-        Ok(Self { parameters, config, use_sim_time })
+        Ok(Self { config, use_sim_time })
     }
 }
 
