@@ -1,4 +1,4 @@
-//! `config/bridge.yaml` says what the table of parameters says, word for word.
+//! `config/bridge.yaml` says what the table of parameters says, word for word, and `docs/safety.md` when each may change.
 //!
 //! After a change of the table, write it anew: `BLESS=1 cargo test --no-default-features --test config_yaml`
 
@@ -66,4 +66,21 @@ fn the_file_and_the_table_agree() {
         file == yaml(),
         "config/bridge.yaml is not what the table of parameters says; see the top of this test"
     );
+}
+
+#[test]
+fn the_page_on_safety_says_of_every_parameter_when_it_may_change() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/safety.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let section = page.split("\n## ").find(|section| section.starts_with("Parameters that change")).unwrap();
+    let rows: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("| ")).collect();
+    for parameter in PARAMETERS {
+        let group = parameter.name.split_once('.').map(|(group, _)| format!("`{group}.*`"));
+        let names = [Some(format!("`{}`", parameter.name)), group];
+        let mut naming =
+            rows.iter().filter(|row| names.iter().flatten().any(|name| row.contains(name.as_str())));
+        let row = naming.next().unwrap_or_else(|| panic!("{} is in no row", parameter.name));
+        assert!(row.starts_with(parameter.change.describe()), "{}: {row}", parameter.name);
+        assert_eq!(naming.next(), None, "{} is in two rows", parameter.name);
+    }
 }

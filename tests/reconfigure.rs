@@ -52,6 +52,13 @@ impl Motions {
             let [x, y, z] = self.hand;
             // A refused one holds the motion, which is looked at.
             let _ = self.teleop.handle_target(self.now, Target::new(x, y, z, None).unwrap());
+            self.wait(10);
+        }
+    }
+
+    /// No target for a while.
+    fn wait(&mut self, millis: u64) {
+        for _ in 0..millis / 10 {
             self.teleop.handle_timeout(self.now);
             while let Some(planned) = self.teleop.poll_command(self.now) {
                 self.teleop.handle_sent(self.now, &planned);
@@ -93,15 +100,21 @@ fn a_speed_limit_that_is_tightened_in_motion_holds_from_the_next_command_on() {
 
 #[test]
 fn a_goal_outside_the_new_workspace_is_taken_to_its_edge_before_the_next_target_comes() {
-    let mut motions = Motions::tracking(&[("limits.jump", Value::Real(0.0))]);
+    let mut motions =
+        Motions::tracking(&[("limits.jump", Value::Real(0.0)), ("input_timeout", Value::Real(10.0))]);
     motions.hand = [0.0, 0.0, 0.2];
     motions.pass(100);
-    let smaller = workspace([0.15, -0.3, 0.0], [0.3, 0.3, 0.4]).teleop;
-    motions.teleop.check_config(&smaller).unwrap();
-    motions.teleop.handle_config(motions.now, smaller);
-    motions.pass(3000);
+    let smaller =
+        config(&[("workspace.min", reals([0.15, -0.3, 0.0])), ("input_timeout", Value::Real(10.0))]);
+    motions.teleop.check_config(&smaller.teleop).unwrap();
+    motions.teleop.handle_config(motions.now, smaller.teleop);
+    motions.wait(3000);
     assert_eq!(motions.sent.last().unwrap().1, [0.15, 0.0, 0.2]);
     assert!(motions.sent.iter().all(|(_, [x, ..])| *x >= 0.15));
+    // It stands there, and does not try for the place outside.
+    let sent = motions.sent.len();
+    motions.wait(1000);
+    assert_eq!((motions.sent.len(), motions.teleop.motion()), (sent, Motion::Tracking));
 }
 
 #[test]
