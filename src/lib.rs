@@ -18,7 +18,7 @@
 //! | [`wire`] | pure: commands and replies as lines | `teleop::command` |
 //! | [`link`] | `machine`, `backoff` pure; `transport` makes sockets | `wire`, `teleop::command` |
 //! | [`config`] | the table of parameters, and what they mean | `teleop`, `link`, `wire` |
-//! | [`status`] | what the bridge tells of itself, and to whom | `teleop`, `link`, `wire` |
+//! | [`status`] | what the bridge tells of itself, and to whom | `config`, `teleop`, `link`, `wire` |
 //! | [`app`] | `joint` pure: both machines; the handle and the driver | all but `ros` |
 //! | `ros` | the only place that names r2r (feature `ros`) | `app`, `config`, `status` |
 //! | [`sim`] | the simulated arm controller and hand | `wire` |

@@ -62,7 +62,7 @@ fn run() -> anyhow::Result<()> {
                     _ = &mut spin_ended => tracing::error!("the ROS thread has ended: shutting down"),
                 }
             };
-            app::drive(bridge, &config, shutdown).await;
+            app::drive(bridge, shutdown).await;
             std::io::Result::Ok(())
         })
         .context("no signal handlers")?;

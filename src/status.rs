@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::config::Config;
 use crate::link::{LinkState, RoundTrips};
 use crate::teleop::{Motion, Planned};
 use crate::wire::ReportedState;
@@ -65,4 +66,6 @@ pub trait Observer: Send {
     fn handle_arm_state(&mut self, state: &ReportedState);
     /// A second has passed.
     fn handle_diagnostics(&mut self, status: &Status);
+    /// Parameters have changed; what is told from now on is by these.
+    fn handle_config(&mut self, config: &Config);
 }

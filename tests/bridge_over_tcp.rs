@@ -57,6 +57,8 @@ impl Observer for Ear {
     }
 
     fn handle_diagnostics(&mut self, _: &Status) {}
+
+    fn handle_config(&mut self, _: &Config) {}
 }
 
 impl Scene {
@@ -75,7 +77,7 @@ impl Scene {
         let (hand, mut place) = watch::channel(None::<[f64; 3]>);
         let driver = tokio::spawn({
             let bridge = bridge.clone();
-            async move { drive(bridge, &config, async { drop(ended.await) }).await }
+            async move { drive(bridge, async { drop(ended.await) }).await }
         });
         let mover = tokio::spawn({
             let bridge = bridge.clone();

@@ -1,17 +1,18 @@
-//! `config/bridge.yaml` says what the table of parameters says, word for word.
+//! `config/bridge.yaml` says what the table of parameters says, word for word, and `docs/safety.md` when each may change.
 //!
 //! After a change of the table, write it anew: `BLESS=1 cargo test --no-default-features --test config_yaml`
 
 use std::fmt::Write;
 use std::path::Path;
 
-use aether_bridge::config::{PARAMETERS, Value};
+use aether_bridge::config::{Change, PARAMETERS, Value};
 
 const HEAD: &str = "\
 # Every parameter of the bridge, with its default, its range and what it does. The same words are in
 # `ros2 param describe /aether_bridge NAME`. Copy this file, delete what you leave as it is, and start with
 #   ros2 launch aether_bridge bridge.launch.py params_file:=/path/to/yours.yaml
-# All are read at start. Numbers with a fraction need their point: 1.0, not 1.
+# Unless it is marked otherwise a parameter may change at any time: ros2 param set /aether_bridge NAME VALUE.
+# Numbers with a fraction need their point: 1.0, not 1.
 /**:
   ros__parameters:
 ";
@@ -46,6 +47,9 @@ fn yaml() -> String {
         if !range.is_empty() {
             yaml += &wrapped(&format!("Range: {range}"), "    # ");
         }
+        if parameter.change != Change::Live {
+            writeln!(yaml, "    # Change: {}", parameter.change.describe()).unwrap();
+        }
         writeln!(yaml, "    {}: {}", parameter.name, written(&parameter.default())).unwrap();
     }
     yaml
@@ -62,4 +66,21 @@ fn the_file_and_the_table_agree() {
         file == yaml(),
         "config/bridge.yaml is not what the table of parameters says; see the top of this test"
     );
+}
+
+#[test]
+fn the_page_on_safety_says_of_every_parameter_when_it_may_change() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/safety.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let section = page.split("\n## ").find(|section| section.starts_with("Parameters that change")).unwrap();
+    let rows: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("| ")).collect();
+    for parameter in PARAMETERS {
+        let group = parameter.name.split_once('.').map(|(group, _)| format!("`{group}.*`"));
+        let names = [Some(format!("`{}`", parameter.name)), group];
+        let mut naming =
+            rows.iter().filter(|row| names.iter().flatten().any(|name| row.contains(name.as_str())));
+        let row = naming.next().unwrap_or_else(|| panic!("{} is in no row", parameter.name));
+        assert!(row.starts_with(parameter.change.describe()), "{}: {row}", parameter.name);
+        assert_eq!(naming.next(), None, "{} is in two rows", parameter.name);
+    }
 }

@@ -18,15 +18,8 @@ struct Scene {
 
 impl Scene {
     fn new(expect_reply: bool, max_in_flight: usize) -> Self {
-        let config = LinkConfig {
-            expect_reply,
-            max_in_flight,
-            reply_timeout: Duration::from_millis(500),
-            link_timeout: Duration::from_secs(3),
-            backoff: Backoff { initial: Duration::from_millis(100), max: Duration::from_secs(4) },
-        };
         let now = Instant::now();
-        Self { link: Link::new(config, now, 7), now }
+        Self { link: Link::new(config(expect_reply, max_in_flight), now, 7), now }
     }
 
     fn connected(expect_reply: bool, max_in_flight: usize) -> Self {
@@ -64,6 +57,16 @@ impl Scene {
         }
         self.now = end;
         self.link.handle_timeout(end);
+    }
+}
+
+fn config(expect_reply: bool, max_in_flight: usize) -> LinkConfig {
+    LinkConfig {
+        expect_reply,
+        max_in_flight,
+        reply_timeout: Duration::from_millis(500),
+        link_timeout: Duration::from_secs(3),
+        backoff: Backoff { initial: Duration::from_millis(100), max: Duration::from_secs(4) },
     }
 }
 
@@ -352,6 +355,58 @@ fn a_person_s_reconnect_closes_and_connects_at_once_and_cuts_a_backoff_short() {
     assert_eq!(scene.link.poll_action(), Some(Action::Connect));
 }
 
+/// Settings with shorter time-outs, and more commands ahead.
+fn other_config() -> LinkConfig {
+    LinkConfig {
+        reply_timeout: Duration::from_millis(200),
+        link_timeout: Duration::from_secs(1),
+        backoff: Backoff { initial: Duration::from_millis(50), max: Duration::from_millis(50) },
+        ..config(true, 3)
+    }
+}
+
+#[test]
+fn new_settings_connect_anew_hold_from_then_on_and_keep_the_counts() {
+    let mut scene = Scene::connected(true, 1);
+    scene.send(0.1);
+    scene.reply(ReplyStatus::Ok);
+    scene.send(0.2);
+    scene.link.handle_config(scene.now, other_config());
+    assert!(!scene.link.has_room());
+    assert_eq!(scene.link.state(), LinkState::Connecting);
+    assert_eq!(scene.link.last_error().unwrap().to_string(), "reconnecting with new parameters");
+    assert_eq!(scene.link.poll_action(), Some(Action::Connect));
+    scene.link.handle_connected(scene.now);
+    for x in [0.3, 0.4, 0.5] {
+        assert!(scene.link.has_room());
+        scene.send(x);
+    }
+    assert!(!scene.link.has_room());
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Acknowledged(command(0.3)));
+    let counters = scene.link.counters();
+    assert_eq!((counters.sent, counters.acknowledged), (5, 2));
+    scene.pass(200);
+    assert_eq!(scene.link.state(), LinkState::Unresponsive);
+    scene.pass(800);
+    assert_eq!(scene.link.state(), LinkState::Backoff);
+}
+
+#[test]
+fn new_settings_cut_a_backoff_and_an_attempt_short_and_wake_no_link_that_has_ended() {
+    let mut scene = Scene::new(true, 1);
+    assert_eq!(scene.link.poll_action(), Some(Action::Connect));
+    scene.link.handle_config(scene.now, other_config());
+    assert_eq!(scene.link.poll_action(), Some(Action::Connect));
+    scene.link.handle_failed(scene.now, refused());
+    assert!(scene.link.poll_timeout().unwrap() <= scene.now + Duration::from_millis(50));
+    scene.link.handle_config(scene.now, other_config());
+    assert_eq!(scene.link.poll_action(), Some(Action::Connect));
+    scene.link.handle_shutdown(scene.now);
+    assert_eq!(scene.link.poll_action(), Some(Action::Close));
+    scene.link.handle_config(scene.now, other_config());
+    assert_eq!((scene.link.state(), scene.link.poll_action()), (LinkState::Disconnected, None));
+}
+
 #[test]
 fn the_end_closes_and_stays_closed() {
     let mut scene = Scene::connected(true, 1);
@@ -376,6 +431,7 @@ enum Event {
     Blocked,
     Writable,
     Reconnect,
+    Config,
     Pass(u64),
 }
 
@@ -389,6 +445,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Blocked),
         1 => Just(Event::Writable),
         1 => Just(Event::Reconnect),
+        1 => Just(Event::Config),
         6 => (0u64..1500).prop_map(Event::Pass),
     ]
 }
@@ -438,6 +495,7 @@ proptest! {
                 Event::Blocked => scene.link.handle_blocked(scene.now),
                 Event::Writable => scene.link.handle_writable(scene.now),
                 Event::Reconnect => scene.link.handle_reconnect(scene.now),
+                Event::Config => scene.link.handle_config(scene.now, config(expect_reply, window)),
                 Event::Pass(millis) => scene.pass(millis),
             }
             let state = scene.link.state();

@@ -14,27 +14,19 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::codec::Decoder;
 
 use super::{Bridge, Event};
-use crate::config::Config;
 use crate::link::{Action, LinkError, Transport};
 use crate::wire::{Reply, ReplyDecoder, WireError, WireUnit};
 
 /// Owns the connection's life, its replies and the timers, until `shutdown` completes. Then nothing is sent any more,
 /// and the last status has been told.
-pub async fn drive(bridge: Bridge, config: &Config, shutdown: impl Future<Output = ()>) {
-    let transport = Transport::new(config.transport.clone());
-    let mut driver = Driver {
-        bridge,
-        unit: config.wire_unit,
-        expect_reply: config.link.expect_reply,
-        connection: None,
-        attempt: None,
-    };
+pub async fn drive(bridge: Bridge, shutdown: impl Future<Output = ()>) {
+    let mut driver = Driver { bridge, connection: None, attempt: None };
     let mut shutdown = std::pin::pin!(shutdown);
     let mut ticks = tokio::time::interval(STATUS_PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut second = false;
     loop {
-        driver.act(&transport);
+        driver.act();
         let (deadline, blocked) = driver.prepare_sleep();
         let Driver { bridge, connection, attempt, .. } = &mut driver;
         let woken = tokio::select! {
@@ -73,8 +65,6 @@ enum Woken {
 
 struct Driver {
     bridge: Bridge,
-    unit: WireUnit,
-    expect_reply: bool,
     connection: Option<Connection>,
     attempt: Option<Attempt>,
 }
@@ -86,11 +76,14 @@ struct Connection {
     writer: Arc<OwnedWriteHalf>,
     buffer: BytesMut,
     decoder: ReplyDecoder,
+    /// By what it was made: it ends before other settings hold.
+    unit: WireUnit,
+    expect_reply: bool,
 }
 
 impl Driver {
     /// Does what the link wants done.
-    fn act(&mut self, transport: &Transport) {
+    fn act(&mut self) {
         loop {
             let mut inner = self.bridge.lock();
             let Some(action) = inner.joint.poll_action() else { return };
@@ -98,7 +91,7 @@ impl Driver {
             self.connection = None;
             self.attempt = match action {
                 Action::Connect => {
-                    let transport = transport.clone();
+                    let transport = Transport::new(inner.config.transport.clone());
                     Some(Box::pin(async move { transport.connect().await }))
                 }
                 Action::Close => None,
@@ -118,14 +111,18 @@ impl Driver {
             Ok(stream) => {
                 let (reader, writer) = stream.into_split();
                 let writer = Arc::new(writer);
-                self.connection = Some(Connection {
-                    reader,
-                    writer: Arc::clone(&writer),
-                    buffer: BytesMut::with_capacity(READ_BUFFER),
-                    decoder: ReplyDecoder::new(self.unit),
-                });
-                self.bridge.lock().outlet = Some(writer);
-                self.bridge.with(|joint, now| joint.handle_connected(now));
+                self.connection = Some(self.bridge.with_inner(|inner, now| {
+                    inner.outlet = Some(Arc::clone(&writer));
+                    inner.joint.handle_connected(now);
+                    Connection {
+                        reader,
+                        writer,
+                        buffer: BytesMut::with_capacity(READ_BUFFER),
+                        decoder: ReplyDecoder::new(inner.config.wire_unit),
+                        unit: inner.config.wire_unit,
+                        expect_reply: inner.config.link.expect_reply,
+                    }
+                }));
             }
             Err(error) => self.bridge.with(|joint, now| joint.handle_failed(now, error)),
         }
@@ -143,10 +140,10 @@ impl Driver {
         };
         let end = match end {
             // What nobody waits for cannot be misunderstood.
-            Err(LinkError::Wire(error)) if !self.expect_reply => {
+            Err(LinkError::Wire(error)) if !connection.expect_reply => {
                 tracing::debug!(%error, "passed over");
                 connection.buffer.clear();
-                connection.decoder = ReplyDecoder::new(self.unit);
+                connection.decoder = ReplyDecoder::new(connection.unit);
                 if ended { Err(LinkError::Closed) } else { Ok(()) }
             }
             end => end,

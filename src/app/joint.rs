@@ -119,12 +119,18 @@ impl Joint {
 
     /// The connection is there.
     pub fn handle_connected(&mut self, now: Instant) {
+        if self.is_superseded() {
+            return;
+        }
         self.link.handle_connected(now);
         self.tell_teleop(now);
     }
 
     /// The attempt failed, or the connection ended.
     pub fn handle_failed(&mut self, now: Instant, error: LinkError) {
+        if self.is_superseded() {
+            return;
+        }
         self.link.handle_failed(now, error);
         self.tell_teleop(now);
     }
@@ -137,6 +143,9 @@ impl Joint {
 
     /// A reply came. Returns whether something waited for it; otherwise nobody knows what it tells of.
     pub fn handle_reply(&mut self, now: Instant, reply: &Reply) -> bool {
+        if self.is_superseded() {
+            return false;
+        }
         let outcome = self.link.handle_reply(now, reply);
         let expected = outcome.is_ok();
         if let Ok(outcome) = outcome {
@@ -165,6 +174,23 @@ impl Joint {
                 "the controller refused the stop line; does it know it? hold_line 'nothing' sends none"
             ),
             Outcome::StopAcknowledged | Outcome::Ignored => {}
+        }
+    }
+
+    /// Takes new settings of motion. Ask [`Teleop::check_config`] first, by [`Joint::teleop`].
+    pub fn handle_config(&mut self, now: Instant, config: TeleopConfig) {
+        self.teleop.handle_config(now, config);
+    }
+
+    /// Takes new settings of the link, and connects anew by them. With `other_arm` what is known of the arm's position
+    /// is of another arm, or in another unit. Only while disarmed.
+    pub fn handle_link_config(&mut self, now: Instant, config: LinkConfig, peer: String, other_arm: bool) {
+        self.peer = peer;
+        self.refusal.clear();
+        self.link.handle_config(now, config);
+        self.tell_teleop(now);
+        if other_arm {
+            self.teleop.handle_other_arm();
         }
     }
 
@@ -268,6 +294,11 @@ impl Joint {
         self.link.is_blocked()
     }
 
+    /// The motion machine, to be asked.
+    pub fn teleop(&self) -> &Teleop {
+        &self.teleop
+    }
+
     /// What to compare to tell a change of status.
     pub fn face(&self, now: Instant) -> Face {
         Face { link: self.link.state(), motion: self.teleop.motion(), reason: self.teleop.reason(now).kind() }
@@ -314,6 +345,12 @@ impl Joint {
             }
             _ => reason.to_string(),
         }
+    }
+
+    /// Whether what is heard is of a connection, or an attempt, that the driver has yet to drop. It must not be taken
+    /// for the next one, which may be with another controller.
+    fn is_superseded(&self) -> bool {
+        self.link.has_action()
     }
 
     fn tell_teleop(&mut self, now: Instant) {

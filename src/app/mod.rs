@@ -7,8 +7,10 @@
 
 mod driver;
 pub mod joint;
+mod reconfigure;
 
 pub use driver::drive;
+pub use reconfigure::ReconfigureRefused;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -35,6 +37,8 @@ struct Shared {
 }
 
 struct Inner {
+    /// What is in force.
+    config: Config,
     joint: Joint,
     encoder: CommandEncoder,
     outlet: Option<Arc<OwnedWriteHalf>>,
@@ -57,6 +61,7 @@ enum Event {
     Status(Status),
     Diagnostics(Status),
     ArmState(ReportedState),
+    Config(Box<Config>),
 }
 
 impl Bridge {
@@ -66,6 +71,7 @@ impl Bridge {
         let peer = Transport::new(config.transport.clone()).peer();
         let joint = Joint::new(config.teleop.clone(), config.link.clone(), peer, now, fastrand::u64(..));
         let inner = Inner {
+            config: config.clone(),
             joint,
             encoder: CommandEncoder::new(config.wire_unit),
             outlet: None,
@@ -146,10 +152,14 @@ impl Bridge {
 
     /// Handles an event: lets the machines see it, writes what they want written, tells what changed.
     fn with<R>(&self, event: impl FnOnce(&mut Joint, Instant) -> R) -> R {
+        self.with_inner(|inner, now| event(&mut inner.joint, now))
+    }
+
+    fn with_inner<R>(&self, event: impl FnOnce(&mut Inner, Instant) -> R) -> R {
         let now = Instant::now();
         let (result, wake, news) = {
             let mut inner = self.lock();
-            let result = event(&mut inner.joint, now);
+            let result = event(&mut inner, now);
             // Twice, since a first command may end the approach that the event began: both are to be seen.
             inner.note_changes(now);
             inner.transmit(now);
@@ -176,6 +186,7 @@ impl Bridge {
                 Event::Status(status) => observer.handle_status(&status),
                 Event::Diagnostics(status) => observer.handle_diagnostics(&status),
                 Event::ArmState(state) => observer.handle_arm_state(&state),
+                Event::Config(config) => observer.handle_config(&config),
             }
         }
     }

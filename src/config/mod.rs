@@ -1,8 +1,10 @@
 //! What the parameters mean: one validated [`Config`] with units in its types, and errors that name the parameter.
 
+mod change;
 mod table;
 mod value;
 
+pub use change::{Change, ChangeRefused, Changed};
 pub use table::{PARAMETERS, Parameter, Range};
 pub use value::{Parameters, Value};
 
@@ -36,6 +38,7 @@ pub struct Config {
     pub frames: Frames,
     /// The type of the messages on the topic `gripper`.
     pub gripper_type: GripperType,
+    parameters: Parameters,
 }
 
 /// The message types that the topic `gripper` can carry.
@@ -150,7 +153,13 @@ impl Config {
                 "std_msgs/msg/String" => GripperType::String,
                 _ => GripperType::Bool,
             },
+            parameters: parameters.clone(),
         })
+    }
+
+    /// The parameters that it was made of.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 }
 

@@ -1,7 +1,7 @@
 //! The table of parameters: the one source of names, defaults, ranges and descriptions. `config/bridge.yaml` and
 //! `ros2 param describe` say the same words.
 
-use super::{ConfigError, Value};
+use super::{Change, ConfigError, Value};
 
 /// A parameter as declared.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Parameter {
     pub range: Range,
     /// What it does, in one or two sentences.
     pub description: &'static str,
+    /// When it may change.
+    pub change: Change,
 }
 
 /// What a parameter may be.
@@ -107,10 +109,12 @@ const fn parameter(
     unit: &'static str,
     range: Range,
     description: &'static str,
+    change: Change,
 ) -> Parameter {
-    Parameter { name, default, unit, range, description }
+    Parameter { name, default, unit, range, description, change }
 }
 
+use Change::{Disarmed, Live, Start};
 use Initial::{Boolean, Integer, Real, Reals, Text};
 
 /// All parameters, in the order of the documentation.
@@ -121,6 +125,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::OneOf(&["tcp_client"]),
         "Who opens the connection. tcp_client: the bridge connects to the controller at host:port.",
+        Disarmed,
     ),
     parameter(
         "host",
@@ -128,14 +133,23 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::NotEmpty,
         "Name or address of the arm's controller. A name is resolved anew at every attempt.",
+        Disarmed,
     ),
-    parameter("port", Integer(5000), "", Range::Integer(1, 65535), "TCP port of the arm's controller."),
+    parameter(
+        "port",
+        Integer(5000),
+        "",
+        Range::Integer(1, 65535),
+        "TCP port of the arm's controller.",
+        Disarmed,
+    ),
     parameter(
         "connect_timeout",
         Real(3.0),
         "s",
         Range::Real(0.01, 60.0),
         "Time allowed for resolving the name and connecting, together.",
+        Disarmed,
     ),
     parameter(
         "tcp_user_timeout",
@@ -143,6 +157,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "s",
         Range::Real(0.01, 60.0),
         "Bytes that the controller's machine has not acknowledged for this long break the connection (TCP_USER_TIMEOUT). Finds a pulled cable.",
+        Disarmed,
     ),
     parameter(
         "expect_reply",
@@ -150,6 +165,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::Any,
         "Whether the controller answers every command with a line. Without replies nothing paces the commands but command_rate, and commands count as acknowledged when sent.",
+        Disarmed,
     ),
     parameter(
         "max_in_flight",
@@ -157,6 +173,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::Integer(1, 64),
         "Commands that may be unanswered at a time. With 1 the controller's own pace is the pace.",
+        Disarmed,
     ),
     parameter(
         "reply_timeout",
@@ -164,6 +181,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "s",
         Range::Real(0.01, 60.0),
         "Without a reply for this long the link is UNRESPONSIVE and motion holds.",
+        Disarmed,
     ),
     parameter(
         "link_timeout",
@@ -171,6 +189,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "s",
         Range::Real(0.01, 600.0),
         "Without a reply for this long the connection is closed and opened anew.",
+        Disarmed,
     ),
     parameter(
         "backoff.initial",
@@ -178,14 +197,23 @@ pub const PARAMETERS: &[Parameter] = &[
         "s",
         Range::Real(0.01, 60.0),
         "Wait before the first new attempt after a connection was lost or refused; doubles with each failure, less up to a quarter at random.",
+        Disarmed,
     ),
-    parameter("backoff.max", Real(4.0), "s", Range::Real(0.01, 600.0), "Longest wait between attempts."),
+    parameter(
+        "backoff.max",
+        Real(4.0),
+        "s",
+        Range::Real(0.01, 600.0),
+        "Longest wait between attempts.",
+        Disarmed,
+    ),
     parameter(
         "wire_unit",
         Text("mm"),
         "",
         Range::OneOf(&["mm", "cm", "m"]),
         "Unit of x, y and z on the wire.",
+        Disarmed,
     ),
     parameter(
         "base_frame",
@@ -193,6 +221,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::NotEmpty,
         "Name of the arm's base frame, the frame_id of what is published.",
+        Disarmed,
     ),
     parameter(
         "arming",
@@ -200,6 +229,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::OneOf(&["automatic", "operator"]),
         "Who arms. automatic: the bridge itself, once at start, and a loss is followed by an approach. operator: ~/set_armed, at start and after every loss of the link.",
+        Disarmed,
     ),
     parameter(
         "settle_time",
@@ -207,6 +237,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "s",
         Range::Real(0.0, 60.0),
         "How long the input must have been good without a gap before arming leads to motion.",
+        Live,
     ),
     parameter(
         "input_timeout",
@@ -214,6 +245,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "s",
         Range::Real(0.01, 10.0),
         "A target older than this never moves the arm. Measured on the steady clock from receipt, plus the age that its stamp tells.",
+        Live,
     ),
     parameter(
         "source.zero_is_lost",
@@ -221,6 +253,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::Any,
         "Whether a target of exactly 0, 0, 0 means that the tracker sees no hand. A single one is passed over, two in a row are a loss.",
+        Live,
     ),
     parameter(
         "source.frozen_timeout",
@@ -228,6 +261,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "s",
         Range::Real(0.0, 60.0),
         "Targets that are exactly the same for this long are a loss: what trackers repeat when they lose the hand. 0: never, for senders whose targets may rest.",
+        Live,
     ),
     parameter(
         "source.min_rate",
@@ -235,6 +269,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "Hz",
         Range::Real(0.0, 1000.0),
         "Targets that come less often than this, over the last four intervals, are a loss. 0: any rate will do.",
+        Live,
     ),
     parameter(
         "filter.kind",
@@ -242,6 +277,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::OneOf(&["one_euro", "none"]),
         "How targets are smoothed. one_euro: strongly at rest, little in motion, for a tracker that guesses. none: not at all, for a sender that computes.",
+        Live,
     ),
     parameter(
         "filter.min_cutoff",
@@ -249,6 +285,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "Hz",
         Range::Real(0.001, 1000.0),
         "Cutoff of the filter for a hand at rest. Lower: calmer, and slower to take up the last millimetres.",
+        Live,
     ),
     parameter(
         "filter.beta",
@@ -256,6 +293,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "Hz per m/s",
         Range::Real(0.0, 10000.0),
         "How much the cutoff rises with the hand's speed. The arm lags by at most 1 / (2 pi beta) metres. Higher: less lag, more jitter.",
+        Live,
     ),
     parameter(
         "filter.derivative_cutoff",
@@ -263,6 +301,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "Hz",
         Range::Real(0.001, 1000.0),
         "Cutoff of the smoothing of that speed. Higher: quicker to notice that the hand moves, more jitter.",
+        Live,
     ),
     parameter(
         "command_rate",
@@ -270,6 +309,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "Hz",
         Range::Real(0.0, 1000.0),
         "Most commands a second, and the rate of a ramp. 0: a command for every target at once, and 50 Hz within a ramp.",
+        Live,
     ),
     parameter(
         "workspace.min",
@@ -277,6 +317,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "m",
         Range::Real(-100.0, 100.0),
         "Lower corner of the box that commands lie in, in the arm's base frame.",
+        Live,
     ),
     parameter(
         "workspace.max",
@@ -284,6 +325,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "m",
         Range::Real(-100.0, 100.0),
         "Upper corner of the box that commands lie in, in the arm's base frame.",
+        Live,
     ),
     parameter(
         "workspace.policy",
@@ -291,6 +333,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::OneOf(&["clamp", "reject"]),
         "What happens to a target outside the box. clamp: taken to its nearest point. reject: refused, and motion holds.",
+        Live,
     ),
     parameter(
         "workspace.reach_min",
@@ -298,6 +341,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "m",
         Range::Real(0.0, 100.0),
         "Commands keep at least this far from the origin of base_frame, and lead around it: an arm cannot fold into itself. 0: no such bound.",
+        Live,
     ),
     parameter(
         "workspace.reach_max",
@@ -305,6 +349,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "m",
         Range::Real(0.0, 100.0),
         "Commands keep within this distance from the origin of base_frame. 0: no such bound.",
+        Live,
     ),
     parameter(
         "home",
@@ -312,6 +357,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "m",
         Range::Real(-100.0, 100.0),
         "Where the arm is taken to be when no reply has told yet: the first approach starts here. In the arm's base frame, inside the workspace.",
+        Live,
     ),
     parameter(
         "limits.speed",
@@ -319,6 +365,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "m/s",
         Range::Real(0.001, 10.0),
         "Fastest that commands move the arm. The default is the reduced speed of ISO 10218 manual operation.",
+        Live,
     ),
     parameter(
         "limits.acceleration",
@@ -326,6 +373,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "m/s^2",
         Range::Real(0.01, 1000.0),
         "How much the velocity of the commands may change. Commands come to rest at the target without overshoot.",
+        Live,
     ),
     parameter(
         "limits.jump",
@@ -333,6 +381,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "m",
         Range::Real(0.0, 100.0),
         "Two targets in a row farther apart than this are a leap, as when a tracker takes one hand for the other: refused, and motion holds. 0: never.",
+        Live,
     ),
     parameter(
         "limits.jump_confirm",
@@ -340,6 +389,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "s",
         Range::Real(0.0, 10.0),
         "How long the target has to stay where it leapt to before it is believed and approached.",
+        Live,
     ),
     parameter(
         "approach_speed",
@@ -347,6 +397,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "m/s",
         Range::Real(0.001, 10.0),
         "Fastest that commands move the arm while it approaches a target after arming or a hold.",
+        Live,
     ),
     parameter(
         "error_limit",
@@ -354,6 +405,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::Integer(1, 1000),
         "Error replies in a row after which motion holds for settle_time, at least 0.5 s, before the next attempt.",
+        Live,
     ),
     parameter(
         "hold_line",
@@ -361,6 +413,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::OneOf(&["nothing", "repeat", "stop"]),
         "What the controller gets when motion is held, stopped or ended. nothing: silence. repeat: the last command at command_rate. stop: one line {\"type\":\"stop\"}, for a controller that knows it.",
+        Live,
     ),
     parameter(
         "retarget.mode",
@@ -368,6 +421,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::OneOf(&["absolute", "relative"]),
         "absolute: the arm goes to where the hand is. relative: when motion begins the arm stays where it is, and from then on goes as far as the hand goes.",
+        Disarmed,
     ),
     parameter(
         "retarget.frame",
@@ -375,6 +429,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::Any,
         "Name of the tracker's frame. A target whose frame_id is this name, or empty, is retargeted; one in base_frame is taken as it is; any other is refused.",
+        Disarmed,
     ),
     parameter(
         "retarget.translation",
@@ -382,6 +437,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "m",
         Range::Real(-100.0, 100.0),
         "Origin of the tracker's frame in the arm's base frame. A target becomes translation + rotation * (scale * target).",
+        Disarmed,
     ),
     parameter(
         "retarget.rotation_rpy",
@@ -389,6 +445,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "rad",
         Range::Real(-7.0, 7.0),
         "Roll, pitch and yaw of the tracker's frame in the arm's base frame, about fixed axes (REP 103).",
+        Disarmed,
     ),
     parameter(
         "retarget.scale",
@@ -396,6 +453,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::Real(-1000.0, 1000.0),
         "Factor for each axis of the tracker's frame; a negative one mirrors.",
+        Disarmed,
     ),
     parameter(
         "gripper.type",
@@ -408,6 +466,7 @@ pub const PARAMETERS: &[Parameter] = &[
             "std_msgs/msg/String",
         ]),
         "Type of the messages on the topic gripper. Bool: closed? Float32, Float64: opening from 0 to 1. String: 'open' or 'closed'.",
+        Start,
     ),
     parameter(
         "gripper.initial",
@@ -415,6 +474,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::OneOf(&["open", "closed"]),
         "What the gripper is told to be before anyone has asked for anything.",
+        Start,
     ),
     parameter(
         "gripper.close_below",
@@ -422,6 +482,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::Real(0.0, 1.0),
         "An opening below this closes the gripper.",
+        Live,
     ),
     parameter(
         "gripper.open_above",
@@ -429,6 +490,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "",
         Range::Real(0.0, 1.0),
         "An opening above this opens the gripper; between the two nothing changes.",
+        Live,
     ),
     parameter(
         "gripper.close_debounce",
@@ -436,6 +498,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "s",
         Range::Real(0.0, 10.0),
         "How long the wish to close must stand before the gripper follows.",
+        Live,
     ),
     parameter(
         "gripper.open_debounce",
@@ -443,5 +506,6 @@ pub const PARAMETERS: &[Parameter] = &[
         "s",
         Range::Real(0.0, 10.0),
         "How long the wish to open must stand before the gripper follows: longer, since to drop what is held is the worse mistake.",
+        Live,
     ),
 ];

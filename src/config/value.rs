@@ -143,7 +143,7 @@ impl Parameters {
         }
     }
 
-    fn value(&self, name: &str) -> &Value {
+    pub(super) fn value(&self, name: &str) -> &Value {
         self.0.get(name).unwrap_or_else(|| unreachable!("'{name}' is not declared"))
     }
 }

@@ -229,6 +229,18 @@ impl Link {
         }
     }
 
+    /// Takes new settings, and connects anew by them. What has been counted stays.
+    pub fn handle_config(&mut self, now: Instant, config: LinkConfig) {
+        self.config = config;
+        if matches!(self.state, State::Disconnected) {
+            return;
+        }
+        self.last_error = Some(LinkError::Reconfigured);
+        self.failures = 0;
+        self.round_trips = Window::default();
+        self.connect(now);
+    }
+
     /// The bridge ends.
     pub fn handle_shutdown(&mut self, now: Instant) {
         self.enter(now, State::Disconnected);

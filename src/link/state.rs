@@ -87,6 +87,9 @@ pub enum LinkError {
     /// `~/reconnect`.
     #[error("reconnecting on request")]
     Requested,
+    /// A parameter of the link has changed.
+    #[error("reconnecting with new parameters")]
+    Reconfigured,
 }
 
 /// The kernel's time-out on unacknowledged bytes is what a pulled cable looks like.

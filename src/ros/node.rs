@@ -54,7 +54,7 @@ impl RosNode {
         let context = context()?;
         let mut node = r2r::Node::create(context.clone(), NODE_NAME, "")?;
         rosout::set_logger(node.logger());
-        let Overrides { parameters, config, use_sim_time } = Overrides::read(&node)?;
+        let Overrides { config, use_sim_time } = Overrides::read(&node)?;
         let clock = if use_sim_time {
             node.get_time_source().enable_sim_time(&mut node)?;
             RosClock::Simulated(node.get_ros_clock())
@@ -64,7 +64,7 @@ impl RosNode {
         rosout::publish_logs(&mut node, clock.clone())?;
         let publishers = Publishers::create(&mut node, clock.clone(), &config.frames.base)?;
         let services = Services::create(&mut node)?;
-        let parameters = ParameterServer::create(&mut node, parameters, use_sim_time)?;
+        let parameters = ParameterServer::create(&mut node, config.clone(), use_sim_time, clock.clone())?;
         let source = Source::create(&mut node, config.gripper_type, config.frames.clone())?;
         let senders = Senders::create(&node, &source::TOPICS)?;
         Ok((Self { node, context, clock, source, senders, services, parameters }, publishers, config))
@@ -114,7 +114,12 @@ impl RosNode {
             bridge.handle_target(target);
             taken = true;
         }
-        taken | self.services.answer(bridge) | self.parameters.answer()
+        taken |= self.services.answer(bridge);
+        if self.parameters.answer(bridge) {
+            self.source.handle_config(self.parameters.config());
+            taken = true;
+        }
+        taken
     }
 }
 

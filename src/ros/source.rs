@@ -7,7 +7,7 @@ use r2r::geometry_msgs::msg::PoseStamped;
 use r2r::std_msgs::msg;
 
 use super::{Inbox, convert};
-use crate::config::GripperType;
+use crate::config::{Config, GripperType};
 use crate::teleop::{Frames, Gripper, GripperInput, InputFault, Target};
 
 /// The topics of the input, by the names they are subscribed with.
@@ -42,6 +42,13 @@ impl Source {
             GripperType::String => GripperSource::String(Inbox::new(node.subscribe(topic, qos.clone())?)),
         };
         Ok(Self { frames, target: Inbox::new(node.subscribe(target, qos)?), gripper })
+    }
+
+    /// Other settings.
+    pub fn handle_config(&mut self, config: &Config) {
+        if self.frames != config.frames {
+            self.frames.clone_from(&config.frames);
+        }
     }
 
     /// The target that has been taken, or why it is none. It may have waited for as long as `held_up`; `ros_now` reads

@@ -9,6 +9,7 @@ use r2r::{Publisher, QosProfile};
 
 use super::clock::RosClock;
 use super::convert;
+use crate::config::Config;
 use crate::link::LinkState;
 use crate::status::{Observer, SentCommand, Status};
 use crate::teleop::Motion;
@@ -100,6 +101,10 @@ impl Observer for Publishers {
                 status: diagnostics(status, &self.node_name),
             },
         );
+    }
+
+    fn handle_config(&mut self, config: &Config) {
+        self.base_frame = convert::text(&config.frames.base);
     }
 }
 

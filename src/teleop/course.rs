@@ -61,6 +61,11 @@ impl Course {
         self.unanswered = 0;
     }
 
+    /// Forgets where the arm is: it is another one.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
     /// Whether the present motion has sent a command.
     pub(super) fn has_begun(&self) -> bool {
         self.walk.is_some()

@@ -317,10 +317,9 @@ impl Teleop {
         }
     }
 
-    /// Takes a change of who arms. Where nobody has armed yet, the new way is the one from the start.
+    /// Takes a change of who arms. It never arms: it takes back what nobody has made use of yet.
     pub(super) fn handle_arming(&mut self) {
-        let untouched = [Permission::ArmsItself, Permission::NeedsOperator(Disarmed::NotYetArmed)];
-        if untouched.iter().any(|permission| self.state == State::Disarmed(*permission)) {
+        if self.state == State::Disarmed(Permission::ArmsItself) {
             self.state = State::Disarmed(Permission::at_start(self.config.arming));
         }
     }

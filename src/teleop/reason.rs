@@ -41,7 +41,7 @@ pub enum Obstacle {
 /// Who or what took the permission to move, so that only a person gives it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disarmed {
-    /// `arming` is `operator` and nobody has armed yet.
+    /// `arming` is, or was, `operator` and nobody has armed yet.
     NotYetArmed,
     /// `~/set_armed` false.
     ByOperator,
@@ -137,7 +137,7 @@ impl fmt::Display for Reason {
             Self::Holding(obstacle) => write!(f, "holding: {obstacle}"),
             Self::WaitingToArm(obstacle) => write!(f, "not armed yet: {obstacle}"),
             Self::AwaitingOperator(Disarmed::NotYetArmed) => {
-                f.write_str("disarmed: arming is 'operator'; call ~/set_armed with data: true")
+                f.write_str("disarmed: nobody has armed yet; call ~/set_armed with data: true")
             }
             Self::AwaitingOperator(Disarmed::ByOperator) => {
                 f.write_str("disarmed by ~/set_armed; call it with data: true to arm again")

@@ -61,4 +61,10 @@ impl Teleop {
         }
         self.update(now);
     }
+
+    /// From now on another arm is moved, or the same one by other numbers: forgets where the arm is. Call it while
+    /// disarmed and without a link.
+    pub fn handle_other_arm(&mut self) {
+        self.course.forget();
+    }
 }

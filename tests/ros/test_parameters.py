@@ -1,19 +1,13 @@
-"""Parameters as ROS tools see them, from files and arguments, and what happens to those that are wrong."""
+"""Parameters as ROS tools see them, from files and arguments, and what happens to those that are wrong at start."""
 
 import re
 
 import pytest
 from controller import command
 from harness import QUICK
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import (
-    DescribeParameters,
-    GetParameters,
-    GetParameterTypes,
-    ListParameters,
-    SetParameters,
-    SetParametersAtomically,
-)
+from parameters import ask, get, plain
+from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.srv import DescribeParameters, GetParameters, GetParameterTypes, ListParameters
 
 # The interface that others build on, with its defaults.
 DEFAULTS = {
@@ -50,28 +44,6 @@ DEFAULTS = {
     "retarget.scale": [1.0, 1.0, 1.0],
 }
 
-FIELDS = {
-    ParameterType.PARAMETER_BOOL: "bool_value",
-    ParameterType.PARAMETER_INTEGER: "integer_value",
-    ParameterType.PARAMETER_DOUBLE: "double_value",
-    ParameterType.PARAMETER_STRING: "string_value",
-    ParameterType.PARAMETER_DOUBLE_ARRAY: "double_array_value",
-}
-
-
-def plain(value):
-    found = getattr(value, FIELDS[value.type])
-    return list(found) if value.type == ParameterType.PARAMETER_DOUBLE_ARRAY else found
-
-
-def ask(peer, service_type, **fields):
-    words = re.findall("[A-Z][a-z]+", service_type.__name__)
-    return peer.call(service_type, "/aether_bridge/" + "_".join(words).lower(), **fields)
-
-
-def get(peer, *names):
-    return [plain(value) for value in ask(peer, GetParameters, names=names).values]
-
 
 def test_every_parameter_is_listed_with_its_default(launch, peer):
     launch().status.wait()
@@ -92,7 +64,7 @@ def test_every_parameter_is_described_in_full(launch, peer):
     for name, descriptor, type_, value in zip(names, descriptors, types, values):
         assert descriptor.name == name
         assert descriptor.type == type_ == value.type != ParameterType.PARAMETER_NOT_SET, name
-        assert descriptor.description and descriptor.read_only, name
+        assert descriptor.description, name
         if name == "use_sim_time":
             continue
         assert "default" in descriptor.additional_constraints, name
@@ -109,18 +81,6 @@ def test_every_parameter_is_described_in_full(launch, peer):
     # Units, for the numbers that have one.
     for name, unit in [("limits.speed", "m/s"), ("home", "m"), ("reply_timeout", "s"), ("command_rate", "Hz")]:
         assert described[name].description.endswith(f"[{unit}]")
-
-
-def test_setting_a_parameter_is_refused_with_what_to_do_instead(launch, peer):
-    launch().status.wait()
-    value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=9.0)
-    parameters = [Parameter(name=name, value=value) for name in ("limits.speed", "no.such")]
-    known, unknown = ask(peer, SetParameters, parameters=parameters).results
-    assert not known.successful and "read-only" in known.reason and "limits.speed:=" in known.reason
-    assert not unknown.successful and "'no.such' is not declared" in unknown.reason
-    together = ask(peer, SetParametersAtomically, parameters=parameters).result
-    assert not together.successful and "limits.speed" in together.reason
-    assert get(peer, "limits.speed") == [0.25]
 
 
 def test_parameters_come_from_a_file_and_arguments_override_it(controller, bridge, hand, peer, tmp_path):

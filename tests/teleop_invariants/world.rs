@@ -329,10 +329,8 @@ impl World {
         let result = self.teleop.check_config(&config);
         assert!(!excluded || result.is_err(), "the arm was excluded from the workspace");
         if result.is_ok() {
-            if config.arming != self.config.arming {
-                // Permission that nobody has given yet is given, or taken, by the new way.
-                self.permitted |= config.arming == Arming::Automatic;
-            }
+            // What arms itself has not done so yet, and does so no more.
+            self.permitted &= config.arming == self.config.arming || config.arming == Arming::Automatic;
             self.stop_owed &= config.hold_line == HoldLine::Stop;
             self.config = config.clone();
             self.teleop.handle_config(self.now, config);

@@ -95,23 +95,19 @@ fn another_filter_begins_with_the_next_sample() {
 }
 
 #[test]
-fn who_arms_changes_for_an_arm_that_nobody_has_armed_yet() {
-    let operator = ("arming", text("operator"));
+fn setting_who_arms_takes_back_what_nobody_has_made_use_of_and_never_arms() {
     let mut scene = Scene::new(&[]);
     scene.link(LinkView::Ready);
-    set(&mut scene, std::slice::from_ref(&operator));
+    set(&mut scene, &[("arming", text("operator"))]);
     scene.move_for(2000);
     assert_eq!(scene.motion(), Motion::Disarmed);
-    assert!(scene.reason().contains("~/set_armed"), "{}", scene.reason());
+    assert!(scene.reason().contains("nobody has armed yet"), "{}", scene.reason());
     set(&mut scene, &[]);
+    scene.move_for(2000);
+    assert_eq!(scene.motion(), Motion::Disarmed);
+    scene.teleop.handle_set_armed(scene.now, true).unwrap();
     scene.move_for(100);
     assert_eq!(scene.motion(), Motion::Tracking);
-    // A person's word outlasts it.
-    scene.teleop.handle_set_armed(scene.now, false).unwrap();
-    set(&mut scene, &[operator]);
-    set(&mut scene, &[]);
-    scene.move_for(2000);
-    assert_eq!(scene.motion(), Motion::Disarmed);
 }
 
 #[test]

@@ -1,0 +1,124 @@
+//! What there is to set: names, types, ranges and meanings, as ROS tools ask for them.
+
+use r2r::rcl_interfaces::msg::{
+    FloatingPointRange, IntegerRange, ListParametersResult, ParameterDescriptor, ParameterType,
+};
+
+use super::USE_SIM_TIME;
+use super::message::message;
+use crate::config::{Change, PARAMETERS, Parameter, Range};
+
+/// A parameter in full; of a name that is not declared, nothing but the name.
+pub(super) fn describe(name: &str) -> ParameterDescriptor {
+    let Some(parameter) = Parameter::find(name) else {
+        let known = name == USE_SIM_TIME;
+        return ParameterDescriptor {
+            name: crate::ros::convert::text(name),
+            type_: if known { ParameterType::PARAMETER_BOOL as u8 } else { 0 },
+            description: if known { "Whether ROS time comes from /clock.".into() } else { String::new() },
+            read_only: known,
+            ..Default::default()
+        };
+    };
+    let (mut floating_point_range, mut integer_range) = (Vec::new(), Vec::new());
+    match parameter.range {
+        Range::Real(from_value, to_value) => {
+            floating_point_range.push(FloatingPointRange { from_value, to_value, step: 0.0 });
+        }
+        Range::Integer(from_value, to_value) => {
+            integer_range.push(IntegerRange { from_value, to_value, step: 1 });
+        }
+        Range::Any | Range::NotEmpty | Range::OneOf(_) => {}
+    }
+    let unit = if parameter.unit.is_empty() { String::new() } else { format!(" [{}]", parameter.unit) };
+    ParameterDescriptor {
+        name: parameter.name.into(),
+        type_: message(&parameter.default()).type_,
+        description: format!("{}{unit}", parameter.description),
+        additional_constraints: format!(
+            "{}default {}; may change {}",
+            Some(parameter.range.describe(parameter.unit))
+                .filter(|r| !r.is_empty())
+                .map(|r| r + "; ")
+                .unwrap_or_default(),
+            parameter.default(),
+            parameter.change.describe()
+        ),
+        read_only: parameter.change == Change::Start,
+        floating_point_range,
+        integer_range,
+        ..Default::default()
+    }
+}
+
+/// As `rcl_interfaces/srv/ListParameters` has it: names below any of the prefixes, at most `depth` dots below.
+pub(super) fn list(prefixes: &[String], depth: u64) -> ListParametersResult {
+    let all = PARAMETERS.iter().map(|parameter| parameter.name).chain([USE_SIM_TIME]);
+    let within = |rest: &str| depth == 0 || (rest.matches('.').count() as u64) < depth;
+    let wanted = |name: &&str| {
+        if prefixes.is_empty() {
+            return within(name);
+        }
+        prefixes.iter().any(|prefix| match name.strip_prefix(prefix.as_str()) {
+            Some("") => true,
+            Some(rest) => rest.strip_prefix('.').is_some_and(within),
+            None => false,
+        })
+    };
+    let names: Vec<String> = all.filter(wanted).map(Into::into).collect();
+    let mut groups: Vec<String> =
+        names.iter().filter_map(|name| name.rsplit_once('.')).map(|(group, _)| group.to_owned()).collect();
+    groups.dedup();
+    ListParametersResult { names, prefixes: groups }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parameter_is_described_with_type_default_range_and_unit() {
+        let port = describe("port");
+        assert_eq!(port.type_, ParameterType::PARAMETER_INTEGER as u8);
+        assert_eq!((port.integer_range[0].from_value, port.integer_range[0].to_value), (1, 65535));
+        assert_eq!(
+            port.additional_constraints,
+            "from 1 to 65535; default 5000; may change only while disarmed"
+        );
+        let speed = describe("limits.speed");
+        assert_eq!(
+            (speed.floating_point_range[0].from_value, speed.floating_point_range[0].to_value),
+            (0.001, 10.0)
+        );
+        assert!(speed.description.ends_with("[m/s]"), "{}", speed.description);
+        assert!(PARAMETERS.iter().all(|parameter| !describe(parameter.name).description.is_empty()));
+        assert_eq!(describe("no.such").type_, 0);
+    }
+
+    #[test]
+    fn a_description_tells_when_the_parameter_may_change() {
+        let constraints = |name: &str| describe(name).additional_constraints;
+        assert!(constraints("limits.speed").ends_with("; may change at any time"));
+        assert!(constraints("host").ends_with("; may change only while disarmed"));
+        assert!(constraints("gripper.type").ends_with("; may change only by a new start"));
+        for parameter in PARAMETERS {
+            let read_only = parameter.change == Change::Start;
+            assert_eq!(describe(parameter.name).read_only, read_only, "{}", parameter.name);
+        }
+        assert!(describe(USE_SIM_TIME).read_only);
+    }
+
+    #[test]
+    fn parameters_are_listed_by_prefix_and_depth() {
+        let names = |prefixes: &[&str], depth| {
+            let prefixes: Vec<_> = prefixes.iter().map(ToString::to_string).collect();
+            list(&prefixes, depth).names
+        };
+        assert_eq!(names(&["backoff"], 0), ["backoff.initial", "backoff.max"]);
+        assert_eq!(names(&["port"], 0), ["port"]);
+        assert!(names(&[], 0).contains(&"gripper.debounce".into()));
+        let top = names(&[], 1);
+        assert!(top.contains(&"port".into()) && !top.contains(&"gripper.debounce".into()));
+        assert!(names(&["back"], 0).is_empty());
+    }
+}

@@ -1,0 +1,59 @@
+//! `/parameter_events`: what is declared, and what has changed.
+
+use r2r::rcl_interfaces::msg::{Parameter, ParameterEvent};
+use r2r::{Publisher, QosProfile};
+
+use super::USE_SIM_TIME;
+use super::message::message;
+use crate::config::{Changed, Config, PARAMETERS, Value};
+use crate::ros::clock::RosClock;
+use crate::ros::convert;
+
+/// Tells every node of this one's parameters.
+pub(super) struct ParameterEvents {
+    publisher: Publisher<ParameterEvent>,
+    clock: RosClock,
+    node: String,
+    declared: bool,
+}
+
+impl ParameterEvents {
+    pub(super) fn create(node: &mut r2r::Node, clock: RosClock) -> r2r::Result<Self> {
+        let publisher = node.create_publisher("/parameter_events", QosProfile::parameter_events())?;
+        Ok(Self { publisher, clock, node: node.fully_qualified_name()?, declared: false })
+    }
+
+    /// Tells what is declared, once. What is published on this topic before anybody has been discovered is heard by
+    /// nobody, so it waits for the first that listens.
+    pub(super) fn tell_declared(&mut self, config: &Config, use_sim_time: bool) {
+        if !self.declared && self.publisher.get_inter_process_subscription_count().is_ok_and(|n| n > 0) {
+            self.declared = true;
+            let new_parameters = declared(config, use_sim_time);
+            self.publish(ParameterEvent { new_parameters, ..Default::default() });
+        }
+    }
+
+    pub(super) fn tell_changed<'a>(&self, changes: impl Iterator<Item = Changed<'a>>) {
+        let changed_parameters =
+            changes.map(|changed| parameter(changed.parameter.name, changed.after)).collect();
+        self.publish(ParameterEvent { changed_parameters, ..Default::default() });
+    }
+
+    fn publish(&self, event: ParameterEvent) {
+        let event =
+            ParameterEvent { stamp: convert::time(self.clock.now()), node: self.node.clone(), ..event };
+        if let Err(error) = self.publisher.publish(&event) {
+            tracing::debug!(%error, "not published");
+        }
+    }
+}
+
+fn declared(config: &Config, use_sim_time: bool) -> Vec<Parameter> {
+    let value = |name| config.parameters().get(name).map(|value| parameter(name, value));
+    let of_every_node = parameter(USE_SIM_TIME, &Value::Boolean(use_sim_time));
+    PARAMETERS.iter().filter_map(|parameter| value(parameter.name)).chain([of_every_node]).collect()
+}
+
+fn parameter(name: &str, value: &Value) -> Parameter {
+    Parameter { name: name.into(), value: message(value) }
+}
