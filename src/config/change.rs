@@ -1,7 +1,7 @@
 //! When a parameter may change, and what a change brings with it.
 
-use super::table::{PARAMETERS, Parameter};
 use super::{Config, Value};
+use super::{PARAMETERS, Parameter};
 
 /// When a parameter may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,13 @@
 //! What the parameters mean: one validated [`Config`] with units in its types, and errors that name the parameter.
 
 mod change;
+mod parameter;
 mod table;
 mod value;
 
 pub use change::{Change, ChangeRefused, Changed};
-pub use table::{PARAMETERS, Parameter, Range};
+pub use parameter::{Parameter, Range};
+pub use table::PARAMETERS;
 pub use value::{Parameters, Value};
 
 use std::time::Duration;

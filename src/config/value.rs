@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::ConfigError;
-use super::table::{PARAMETERS, Parameter};
+use super::{PARAMETERS, Parameter};
 
 /// A parameter's value, of one of the types that ROS knows.
 #[derive(Debug, Clone, PartialEq)]

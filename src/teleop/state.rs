@@ -31,7 +31,7 @@ pub enum LinkView {
 pub struct Counters {
     /// Targets replaced by a newer one before a command was sent for them.
     pub coalesced: u64,
-    /// Commands that the speed limit or the workspace altered.
+    /// Commands that the speed limit or the workspace altered; not those that speed up or brake.
     pub limited: u64,
     /// Samples refused.
     pub dropped_input: u64,
