@@ -253,6 +253,8 @@ fn check_relations(p: &Parameters) -> Result<(), ConfigError> {
         ("no nearer to the origin of base_frame than", "no farther from the origin of base_frame than");
     require(distance >= nearest, "home", near, "workspace.reach_min")?;
     require(contains(workspace), "home", far, "workspace.reach_max")?;
+    let named_apart = p.text("retarget.frame") != p.text("base_frame");
+    require(named_apart, "retarget.frame", "another name than", "base_frame")?;
     let ordered = |low: &str, high: &str| p.real(low) <= p.real(high);
     require(ordered("approach_speed", "limits.speed"), "approach_speed", "at most", "limits.speed")?;
     require(ordered("backoff.initial", "backoff.max"), "backoff.initial", "at most", "backoff.max")?;
@@ -330,6 +332,10 @@ mod tests {
         );
         assert!(error("home", Value::Reals(vec![0.2, 0.0, 0.5])).contains("'workspace.max'"));
         assert!(error("home", Value::Reals(vec![0.2, 0.0, -0.1])).contains("'workspace.min'"));
+        assert_eq!(
+            error("retarget.frame", Value::Text("arm_base".into())),
+            "parameter 'retarget.frame' is 'arm_base'; it must be another name than 'base_frame', which is 'arm_base'"
+        );
         let reach = Value::Real(0.29);
         assert_eq!(
             error("workspace.reach_min", reach.clone()),

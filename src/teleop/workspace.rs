@@ -78,7 +78,7 @@ impl Workspace {
             return straight;
         }
         // Along the tangent to a slightly larger sphere, in the plane of both points and the origin.
-        let outward = from.coords / start;
+        let outward = from.coords.try_normalize(NEGLIGIBLE).unwrap_or(Vector3::z());
         let sideways = [to.coords, Vector3::z(), Vector3::x()]
             .into_iter()
             .find_map(|aim| (aim - outward * outward.dot(&aim)).try_normalize(SLACK))
@@ -108,7 +108,7 @@ impl Workspace {
             }
             let outward = point.coords.try_normalize(NEGLIGIBLE).unwrap_or(Vector3::z());
             // Between the two bounds of the projection, so that rounding does not lead out again.
-            let aim = distance.clamp(nearest + MARGIN, farthest - MARGIN);
+            let aim = distance.max(nearest + MARGIN).min(farthest - MARGIN);
             place = Position::from_exact(Point3::from(outward * aim)).clamped(self.min, self.max);
         }
         self.contains(place).then_some(place)
@@ -191,6 +191,14 @@ mod tests {
         let (corner, clamped) = reach.admit(at(9.0, 0.0, -9.0)).unwrap();
         assert!(clamped && reach.contains(corner), "{corner:?}");
         assert_eq!(reach.admit(at(0.0, 0.2, 0.1)).unwrap(), (at(0.0, 0.2, 0.1), false));
+    }
+
+    #[test]
+    fn a_reach_without_room_contains_nothing_and_refuses_everything() {
+        let sliver = workspace(Policy::Clamp).with_reach(0.2, 0.200_001);
+        assert!(sliver.admit(at(0.1, 0.1, 0.1)).is_err());
+        let direction = sliver.direction(Point3::origin(), Point3::new(0.2, 0.0, 0.0));
+        assert!(direction.iter().all(|part| part.is_finite()), "{direction}");
     }
 
     #[test]
