@@ -13,6 +13,8 @@ pub(super) struct Course {
     walk: Option<Limiter>,
     /// The last command on this connection.
     last_sent: Option<(Instant, Command)>,
+    /// From when the time to the next command counts: when the last was due, if it was a little late.
+    beat: Option<Instant>,
     /// How many commands of this connection have not been answered.
     unanswered: u32,
     acknowledged: Option<Position>,
@@ -25,9 +27,19 @@ impl Course {
         self.walk = None;
     }
 
-    pub(super) fn handle_sent(&mut self, now: Instant, command: Command) {
+    pub(super) fn handle_sent(&mut self, now: Instant, command: Command, period: Duration) {
+        let late = |due: &Instant| now >= *due && now.duration_since(*due) <= period / LATE;
+        self.beat = Some(self.beat.map(|beat| beat + period).filter(late).unwrap_or(now));
         self.unanswered += 1;
         self.last_sent = Some((now, command));
+    }
+
+    /// When a command is due that follows the last one by `period`; none if there is no last one.
+    ///
+    /// Timers are late, some by a millisecond. What is due at a rate is to come at that rate, so a little lateness of
+    /// one command is made up for by the next.
+    pub(super) fn due_at(&self, period: Duration) -> Option<Instant> {
+        self.beat.map(|beat| beat + period)
     }
 
     /// Takes the step of a command that has been sent, in a walk that may begin with it.
@@ -58,6 +70,7 @@ impl Course {
 
     pub(super) fn handle_link_down(&mut self) {
         self.last_sent = None;
+        self.beat = None;
         self.unanswered = 0;
     }
 
@@ -92,11 +105,6 @@ impl Course {
         self.walk.clone().unwrap_or_else(begin)
     }
 
-    /// Where the present walk has got to, if it has begun.
-    pub(super) fn walked_to(&self) -> Option<Position> {
-        self.walk.as_ref().map(Limiter::position)
-    }
-
     /// Whether the present walk has begun and stands at `goal`.
     pub(super) fn rests_at(&self, goal: Position) -> bool {
         self.walk.as_ref().is_some_and(|walk| walk.rests_at(goal))
@@ -122,3 +130,6 @@ impl Course {
 
 /// Longer than any way in any workspace takes at any sensible speed, in seconds; keeps the arithmetic finite.
 const MAX_WAIT: f64 = 3600.0;
+
+/// The share of a period, as a divisor, by which a command may be late and still count as sent when it was due.
+const LATE: u32 = 4;

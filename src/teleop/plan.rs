@@ -76,7 +76,7 @@ impl Teleop {
             None if news => Duration::ZERO,
             _ => self.config.ramp_period(),
         };
-        Some(sent_at + spacing)
+        if spacing.is_zero() { Some(sent_at) } else { self.course.due_at(spacing) }
     }
 
     /// Takes note that a planned command has been handed to the connection.
@@ -85,7 +85,7 @@ impl Teleop {
             self.handle_step(now, step);
         }
         self.counters.limited += u64::from(planned.limited == Some(Limit::Speed) || planned.clamped);
-        self.course.handle_sent(now, planned.command);
+        self.course.handle_sent(now, planned.command, self.config.ramp_period());
     }
 
     fn handle_step(&mut self, now: Instant, step: &Step) {
@@ -114,8 +114,7 @@ impl Teleop {
             && self.link == LinkView::Ready
             && !self.shutting_down
             && !self.errors.is_pausing(now);
-        let (sent_at, _) = self.course.last_sent().filter(|_| wanted)?;
-        Some(sent_at + self.config.ramp_period())
+        self.course.due_at(self.config.ramp_period()).filter(|_| wanted)
     }
 
     /// The last command once more.

@@ -27,8 +27,7 @@ impl Teleop {
     /// Why [`Teleop::handle_config`] must not be called with them now.
     pub fn check_config(&self, config: &TeleopConfig) -> Result<(), ConfigRefused> {
         let sent = self.course.last_sent().map(|(_, command)| command.position);
-        let walked = self.course.walked_to().filter(|_| self.is_moving());
-        let excluded = [sent, walked, self.course.known()].into_iter().flatten().find(|position| {
+        let excluded = [sent, self.course.known()].into_iter().flatten().find(|position| {
             // An arm that is outside already is not made worse off.
             self.config.workspace.contains(*position) && !config.workspace.contains(*position)
         });

@@ -7,6 +7,8 @@ mod live;
 mod scene;
 mod validity;
 
+use std::time::Duration;
+
 use aether_bridge::config::Value;
 use aether_bridge::teleop::limiter::Limit;
 use aether_bridge::teleop::{
@@ -132,6 +134,27 @@ fn commands_keep_to_command_rate_and_with_zero_every_target_is_sent_at_once() {
     let mut scene = Scene::tracking(&[("command_rate", Value::Integer(0))]);
     scene.move_for(1000);
     assert_eq!(scene.sent.len(), 100);
+}
+
+#[test]
+fn a_ramp_keeps_its_rate_though_timers_are_late() {
+    let mut scene = Scene::tracking(&[("limits.speed", Value::Real(0.1))]);
+    scene.hand = [0.28, 0.0, 0.2];
+    scene.target();
+    // Every timer fires 1.3 ms late, and targets are held off meanwhile.
+    while scene.sent.len() < 9 {
+        let due = scene.teleop.poll_command_at(scene.now).unwrap();
+        scene.now = due.max(scene.now) + Duration::from_micros(1300);
+        scene.send();
+    }
+    let since = |i: usize| (scene.sent[i].0 - scene.sent[0].0).as_micros();
+    assert_eq!(since(8), 160_000, "50 Hz");
+    // One that comes much too late is not made up for.
+    scene.now += Duration::from_millis(5);
+    let due = scene.teleop.poll_command_at(scene.now).unwrap();
+    scene.now = due + Duration::from_millis(6);
+    scene.target();
+    assert_eq!(scene.teleop.poll_command_at(scene.now).unwrap() - scene.now, Duration::from_millis(20));
 }
 
 #[test]
