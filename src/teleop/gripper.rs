@@ -143,6 +143,11 @@ mod tests {
             gripper.decide(ms(t, 1000), &CONFIG);
             assert_eq!(gripper.decided(), Gripper::Closed, "{opening}");
         }
+        // The lower threshold itself closes nothing either.
+        let mut open = GripperDecider::new(Gripper::Open);
+        open.handle_input(t, GripperInput::Opening(0.3), &CONFIG);
+        open.decide(ms(t, 1000), &CONFIG);
+        assert_eq!(open.decided(), Gripper::Open);
         gripper.handle_input(t, GripperInput::Opening(0.51), &CONFIG);
         gripper.decide(ms(t, 1000), &CONFIG);
         assert_eq!(gripper.decided(), Gripper::Open);

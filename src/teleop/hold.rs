@@ -25,10 +25,4 @@ impl ErrorRun {
     pub(super) fn is_pausing(&self, now: Instant) -> bool {
         self.pause_until.is_some_and(|until| now < until)
     }
-
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
-        if !self.is_pausing(now) {
-            self.pause_until = None;
-        }
-    }
 }

@@ -83,6 +83,7 @@ mod tests {
     #[test]
     fn a_hand_that_moves_is_no_leap_however_far_it_gets() {
         assert_eq!(admitted(&[0.0, 0.14, 0.28, 0.42], &CONFIG), [true; 4]);
+        assert_eq!(admitted(&[0.0, 0.15], &CONFIG), [true; 2]);
     }
 
     #[test]

@@ -200,3 +200,98 @@ const NEGLIGIBLE: f64 = 0.5e-6;
 const NEARLY: f64 = 0.999;
 /// Enough for a thousandth of the wanted velocity.
 const BISECTIONS: u32 = 10;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // tests need some instant to start from
+mod tests {
+    use super::super::workspace::Policy;
+    use super::*;
+
+    const LIMITS: Limits = Limits { speed: 0.2, acceleration: 2.0 };
+    const PERIOD: Duration = Duration::from_millis(20);
+    const PACE: Pace = Pace { period: PERIOD, longest: Duration::from_millis(200) };
+
+    fn at(x: f64) -> Position {
+        Position::new(x, 0.0, 0.0).unwrap()
+    }
+
+    fn workspace() -> Workspace {
+        let corner = |by: f64| Position::new(by, by, by).unwrap();
+        Workspace::new(corner(-1.0), corner(1.0), Policy::Clamp).unwrap()
+    }
+
+    /// A walk, and when it took its last step.
+    struct Walk(Limiter, Instant);
+
+    impl Walk {
+        fn step(&mut self, goal: Position, after: Duration) -> Step {
+            self.1 += after;
+            let step = self.0.step(self.1, goal, LIMITS, PACE, &workspace());
+            self.0.take(self.1, &step);
+            step
+        }
+
+        fn at_full_speed() -> Self {
+            let mut walk = Self(Limiter::at(at(0.0), None), Instant::now());
+            while walk.step(at(0.9), PERIOD).limit != Some(Limit::Speed) {}
+            walk
+        }
+    }
+
+    #[test]
+    fn a_walk_rests_only_where_it_has_come_to_stand() {
+        let mut walk = Walk::at_full_speed();
+        assert!(!walk.0.rests_at(walk.0.position()), "it only passes there");
+        let goal = at(0.3);
+        while !walk.0.rests_at(goal) {
+            walk.step(goal, PERIOD);
+        }
+        assert!(!walk.0.rests_at(at(0.31)));
+    }
+
+    #[test]
+    fn a_goal_at_hand_is_not_landed_on_at_full_speed() {
+        let mut walk = Walk::at_full_speed();
+        let before = walk.0.position().coordinates()[0];
+        // The very next step would be there, and the arm could not stand still after it.
+        let goal = at(before + 0.004);
+        let step = walk.step(goal, PERIOD);
+        assert!(step.limit.is_some());
+        // Nor is a goal behind landed on by a step back.
+        let mut walk = Walk::at_full_speed();
+        let behind = at(walk.0.position().coordinates()[0] - 0.000_5);
+        let step = walk.step(behind, PERIOD);
+        assert!(step.position.coordinates()[0] > before, "{step:?}");
+    }
+
+    #[test]
+    fn a_rest_is_no_credit() {
+        let mut walk = Walk(Limiter::at(at(0.0), None), Instant::now());
+        let step = walk.step(at(0.5), Duration::from_secs(10));
+        assert!(step.position.coordinates()[0] <= 2.0 * 0.02 * 0.02, "{step:?}");
+        // Nor is a controller that takes its time: no step is longer than the longest.
+        let mut walk = Walk::at_full_speed();
+        let before = walk.0.position().coordinates()[0];
+        let step = walk.step(at(0.9), Duration::from_secs(10));
+        assert!(step.position.coordinates()[0] - before <= 0.2 * 0.2 + 1e-6, "{step:?}");
+    }
+
+    #[test]
+    fn no_time_is_no_step() {
+        let mut walk = Walk::at_full_speed();
+        let before = walk.0.position();
+        let step = walk.step(at(0.9), Duration::ZERO);
+        assert_eq!((step.position, step.limit), (before, Some(Limit::Acceleration)));
+        assert_eq!(walk.step(at(0.9), PERIOD).limit, Some(Limit::Speed), "it goes on as before");
+    }
+
+    #[test]
+    fn a_step_says_what_kept_it_from_its_goal() {
+        let mut walk = Walk(Limiter::at(at(0.0), None), Instant::now());
+        assert_eq!(walk.step(at(0.9), PERIOD).limit, Some(Limit::Acceleration));
+        let mut walk = Walk::at_full_speed();
+        assert_eq!(walk.step(at(0.9), PERIOD).limit, Some(Limit::Speed));
+        let mut walk = Walk(Limiter::at(at(0.0), None), Instant::now());
+        assert_eq!(walk.step(at(0.000_5), PERIOD).limit, None);
+    }
+}

@@ -302,7 +302,6 @@ impl Teleop {
 
     /// The one place where states change by themselves.
     pub(super) fn update(&mut self, now: Instant) {
-        self.errors.handle_timeout(now);
         let clear = self.obstacle(now).is_none();
         let settled = self
             .input

@@ -95,6 +95,18 @@ fn another_filter_begins_with_the_next_sample() {
 }
 
 #[test]
+fn a_filter_that_is_switched_on_again_knows_nothing_of_before() {
+    let one_euro = ("filter.kind", text("one_euro"));
+    let mut scene = Scene::tracking(std::slice::from_ref(&one_euro));
+    set(&mut scene, &[]);
+    scene.hand = [0.25, 0.0, 0.2];
+    scene.move_for(1500);
+    set(&mut scene, &[one_euro]);
+    scene.move_for(300);
+    assert!(scene.positions().iter().rev().take(5).all(|position| *position == at(0.25, 0.0, 0.2)));
+}
+
+#[test]
 fn setting_who_arms_takes_back_what_nobody_has_made_use_of_and_never_arms() {
     let mut scene = Scene::new(&[]);
     scene.link(LinkView::Ready);
