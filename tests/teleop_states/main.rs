@@ -222,6 +222,7 @@ fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_han
         assert_eq!(scene.motion(), Motion::Tracking);
         scene.move_for(50);
     }
+    assert_eq!(scene.teleop.counters().dropped_input, 10, "refused all the same");
     zero(&mut scene);
     zero(&mut scene);
     assert_eq!(scene.motion(), Motion::Holding);
