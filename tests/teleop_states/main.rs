@@ -37,6 +37,43 @@ fn it_arms_itself_when_the_link_is_up_and_the_input_has_been_good_for_settle_tim
 }
 
 #[test]
+fn it_says_when_to_look_again() {
+    let mut scene = Scene::new(&[]);
+    let millis = |scene: &Scene| {
+        scene.teleop.poll_timeout(scene.now).map(|deadline| (deadline - scene.now).as_millis())
+    };
+    assert_eq!(millis(&scene), None, "nothing is expected");
+    scene.link(LinkView::Ready);
+    scene.target();
+    assert_eq!(millis(&scene), Some(200), "the target goes stale");
+    scene.move_for(950);
+    assert_eq!(millis(&scene), Some(50), "the input will have settled");
+    scene.move_for(200);
+    assert_eq!(scene.motion(), Motion::Tracking);
+    assert_eq!(millis(&scene), Some(190), "only staleness is left");
+    assert_eq!(scene.teleop.input_age(scene.now), Some(Duration::from_millis(10)));
+    scene.wait(190);
+    assert_eq!((scene.motion(), millis(&scene)), (Motion::Holding, None), "what is over is no deadline");
+    // After a run of error replies, the next attempt.
+    (0..5).for_each(|_| scene.teleop.handle_rejected(scene.now));
+    assert_eq!(millis(&scene), Some(1000));
+    scene.move_for(990);
+    assert_eq!(scene.motion(), Motion::Holding);
+    scene.target();
+    scene.now += Duration::from_millis(10);
+    scene.teleop.handle_timeout(scene.now);
+    assert_eq!(scene.motion(), Motion::Approach, "at that moment, and not after it");
+    // A person who arms waits for the input to settle.
+    scene.teleop.handle_set_armed(scene.now, false).unwrap();
+    assert_eq!((scene.teleop.is_armed(), millis(&scene)), (false, Some(190)));
+    scene.wait(1000);
+    scene.teleop.handle_set_armed(scene.now, true).unwrap();
+    assert!(scene.teleop.is_armed());
+    scene.move_for(950);
+    assert_eq!((scene.motion(), millis(&scene)), (Motion::Holding, Some(50)));
+}
+
+#[test]
 fn a_gap_or_a_refused_target_starts_the_settling_anew() {
     for refused in [false, true] {
         let mut scene = Scene::new(&[]);
