@@ -109,6 +109,12 @@ fn what_altered_a_command_is_told() {
     let names = |i: usize| scene.sent[i].1.altered_by().collect::<Vec<_>>();
     assert_eq!(names(3), ["clamped", "speed_limited"]);
     assert_eq!(names(scene.sent.len() - 1), ["clamped"]);
+    assert_eq!(scene.teleop.counters().limited, scene.sent.len() as u64);
+    // By speed alone, too.
+    let before = scene.teleop.counters().limited;
+    scene.hand = [0.1, 0.0, 0.2];
+    scene.move_for(100);
+    assert!(scene.teleop.counters().limited > before);
     let mut scene = Scene::tracking(&[]);
     scene.hand = [0.28, 0.0, 0.2];
     scene.move_for(20);
