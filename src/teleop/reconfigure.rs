@@ -51,7 +51,7 @@ impl Teleop {
         // The goal of a narrower workspace is another one.
         if let Some(goal) = self.goal {
             match self.place(goal.hand) {
-                Ok((position, clamped)) => self.goal = Some(Goal { position, clamped, unsent: true, ..goal }),
+                Ok((position, clamped)) => self.goal = Some(Goal { position, clamped, ..goal }),
                 Err(fault) => {
                     self.goal = None;
                     self.input.handle_fault(fault);

@@ -43,13 +43,17 @@ fn a_tighter_speed_limit_holds_from_the_next_command_on() {
 fn a_tighter_workspace_moves_the_goal_and_what_would_exclude_the_arm_is_refused() {
     let mut scene = Scene::tracking(&[]);
     scene.hand = [0.29, 0.0, 0.2];
-    scene.move_for(100);
+    while scene.positions().last().is_none_or(|position| position.coordinates()[0] < 0.235) {
+        scene.move_for(10);
+    }
+    let count = scene.sent.len();
     let x_max = |x: f64| ("workspace.max", Value::Reals(vec![x, 0.3, 0.4]));
     set(&mut scene, &[x_max(0.25)]);
     // Though no target has come since.
-    scene.wait(100);
-    scene.move_for(3000);
+    scene.wait(180);
     assert_eq!(*scene.positions().last().unwrap(), at(0.25, 0.0, 0.2));
+    assert!(scene.sent[count..].iter().all(|(_, planned)| planned.clamped));
+    scene.move_for(1000);
     assert!(scene.positions().iter().all(|position| position.coordinates()[0] <= 0.25));
     let home = ("home", Value::Reals(vec![0.1, 0.0, 0.2]));
     let refused = scene.teleop.check_config(&config(&[x_max(0.24), home])).unwrap_err();

@@ -23,14 +23,17 @@ const BRISK: (&str, Value) = ("limits.acceleration", Value::Real(100.0));
 #[test]
 fn it_arms_itself_when_the_link_is_up_and_the_input_has_been_good_for_settle_time() {
     let mut scene = Scene::new(&[]);
+    let kind = |scene: &Scene| scene.teleop.reason(scene.now).kind();
     scene.move_for(3000);
     assert_eq!(scene.reason(), "not armed yet: no connection to the controller");
+    assert_eq!(kind(&scene), "link_down");
     scene.wait(1000);
     scene.link(LinkView::Ready);
     assert_eq!(scene.reason(), "not armed yet: no new target for 1.0 s");
     scene.move_for(990);
     assert_eq!(scene.motion(), Motion::Disarmed);
     assert_eq!(scene.reason(), "not armed yet: waiting until targets have been good for 1.0 s");
+    assert_eq!(kind(&scene), "settling");
     assert!(scene.sent.is_empty());
     scene.move_for(20);
     assert!(scene.sent[0].1.kind == Kind::Approach);
