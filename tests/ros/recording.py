@@ -80,9 +80,7 @@ def frozen(samples):
     """The samples that repeat the one before bit for bit, each run of them ended by zeros: a lost hand."""
     runs = _runs([None if sample.is_zero else sample.place for sample in samples])
     followed = [(start, count) for start, count in runs if start + count < len(samples)]
-    return [
-        Event(start + 1, count - 1) for start, count in followed if count > 1 and samples[start + count].is_zero
-    ]
+    return [Event(start + 1, count - 1) for start, count in followed if count > 1 and samples[start + count].is_zero]
 
 
 def swaps(samples, farther_than=100.0):

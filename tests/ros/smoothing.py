@@ -70,6 +70,11 @@ class Sweep:
 
 def sweeps(session, parameters, log_folder, count):
     """Sweeps to and fro."""
+    return play_sweeps(session, parameters, log_folder, count)[2]
+
+
+def play_sweeps(session, parameters, log_folder, count):
+    """The run, what was published of each of its sweeps to and fro, and the Sweeps."""
     there, places = sweep_samples()
     back = [Sample(-sample.x, sample.y, sample.z, False) for sample in there]
     home = list(to_arm(there[0].place))
@@ -81,7 +86,8 @@ def sweeps(session, parameters, log_folder, count):
             played.append(rig.stream.play(samples, then=samples[-1]))
         run = rig.finish()
     xs = [UNIT * place[0] for place in places]
-    return [_sweep(run, one, [-x for x in xs] if index % 2 else xs) for index, one in enumerate(played)]
+    ways = [_sweep(run, one, [-x for x in xs] if index % 2 else xs) for index, one in enumerate(played)]
+    return run, played, ways
 
 
 def _sweep(run, played, xs):

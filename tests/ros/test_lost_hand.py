@@ -37,11 +37,14 @@ def rig(ros_session, tmp_path):
         yield rig
 
 
-def _lose(rig, samples):
-    """Plays samples and then zeros. Returns the lines from the last before the zeros on, and asserts that they led
-    nowhere but on towards the last sample, that the hold was silent, and that the gripper stayed."""
-    rig.status.skip()
+def _lose(rig, samples, motion):
+    """Plays samples, which lead to a motion or go on with it, and then zeros.
+
+    Asserts that the lines after that led nowhere but on towards the last sample, that the hold was silent, and that the
+    gripper stayed. Returns the lines from the last two before the zeros on.
+    """
     lost = rig.stream.play([*samples, *ZEROS], then=NOBODY)[len(samples)].at
+    rig.status.wait(motion=motion)
     held = rig.status.wait(motion="HOLDING", reason="all zero")
     count = rig.controller.mark()
     lines = rig.controller.lines[:count]
@@ -56,16 +59,19 @@ def _lose(rig, samples):
 
 
 def _return(rig):
-    """The hand is back at NEAR, and the arm with it."""
+    """The hand is back at NEAR, and the arm with it and at rest."""
+    lost = rig.controller.mark()
     rig.stream.play([_at(NEAR)], then=_at(NEAR))
     rig.status.wait(motion="APPROACH")
     rig.status.wait(motion="TRACKING")
+    near = to_arm(_at(NEAR).place)
+    rig.controller.lines.wait(lambda line: distance(line.position, near) < 1e-4, lost)
 
 
 def test_zeros_at_any_moment_of_following_a_hand_hold_the_arm_and_its_gripper(rig):
     speeds = []
     for count in (1, 3, 5, 8, 11, 14, 17, 20, 23, 26, 60):
-        before, last, *_ = _lose(rig, _way_out(count))
+        before, last, *_ = _lose(rig, _way_out(count), "TRACKING")
         speeds.append(distance(before.position, last.position) / (last.at - before.at))
         _return(rig)
     assert {line.gripper for line in rig.controller.lines[len(rig.controller.lines) // 2 :]} == {"closed"}
@@ -78,7 +84,7 @@ def test_zeros_at_any_moment_of_an_approach_hold_the_arm_and_its_gripper(rig):
     for count in (1, 2, 4, 8, 12, 16, 20, 30):
         rig.stream.play(ZEROS, then=NOBODY)
         rig.status.wait(motion="HOLDING", reason="all zero")
-        lines = _lose(rig, [_at(FAR)] * count)
+        lines = _lose(rig, [_at(FAR)] * count, "APPROACH")
         approaching += distance(lines[0].position, lines[1].position) > 1e-4
         _return(rig)
     assert approaching >= 5, "lost in an approach too seldom"

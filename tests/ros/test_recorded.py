@@ -10,7 +10,7 @@ import re
 import pytest
 from harness import MOTIONS, distance
 from motion import ROUNDING, Limits, assert_keeps
-from recording import NOBODY, ORIGIN, RATE, UNIT, frozen, load, swaps, to_arm, zeros
+from recording import NOBODY, RATE, UNIT, frozen, load, swaps, to_arm, zeros
 from replay import PATIENT, replay, xyz
 from test_reasons import ROWS
 

@@ -3,11 +3,12 @@
 import statistics
 
 import pytest
-from smoothing import noise_at_rest, sweeps
 from record import MEASUREMENTS
+from smoothing import noise_at_rest, sweeps
 
 # Far more than any motion here asks for, so that the filter is what is measured.
 NO_LIMIT = {"limits.acceleration": 10.0}
+
 
 def test_at_rest_the_commands_shake_at_most_a_third_as_much_as_the_hand(ros_session, tmp_path):
     across, up, _ = noise_at_rest(ros_session, {}, tmp_path)
