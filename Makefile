@@ -1,6 +1,6 @@
 # Everything here works from a bare clone: what a target needs is set up on the way. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench soak clean distclean
+.PHONY: help setup build test demo bench jitter soak clean distclean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -19,6 +19,9 @@ demo: build ## watch it work: simulated hand, bridge, simulated controller (DEMO
 
 bench: build ## measure the delay from a published target to its line on the socket
 	@tools/ros-env tools/bench
+
+jitter: build ## measure how much of a tracker's noise the filter lets through, and how late the arm is for it
+	@tools/ros-env benches/jitter.py
 
 soak: build ## run for half an hour and look for leaks (SOAK_SECONDS=1800)
 	@tools/ros-env tools/soak

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Prints what the filter gives and costs with a real tracker's noise, through the real node: figures, no verdict.
+
+    tools/ros-env benches/jitter.py [--set filter.beta=45.0]... [--sweeps 5]
+
+At rest: the standard deviation of the commands and that of the hand, where the recorded hand in tests/data rests. In a
+sweep of 0.2 m/s, with the recorded noise on it: the delay that best aligns the commands with the hand. Each with the
+filter and without it, and with the limit of acceleration and without it.
+"""
+
+import argparse
+import os
+import pathlib
+import random
+import statistics
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "ros"))
+
+WITHOUT_FILTER = {"filter.kind": "none"}
+# Far more than any motion here asks for.
+WITHOUT_LIMIT = {"limits.acceleration": 10.0}
+AXES = ("x, across", "y, up", "z, depth")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--set", metavar="NAME=NUMBER", action="append", default=[], type=parameter, help="a parameter to try"
+    )
+    parser.add_argument("--sweeps", type=int, default=5, help="of which the median is told (default: %(default)s)")
+    options = parser.parse_args()
+    if options.sweeps < 1:
+        parser.error(f"--sweeps is {options.sweeps}; it must be 1 or more")
+
+    # A graph of its own, on this machine alone. Before anything that might start ROS.
+    domain = random.randint(1, 100)
+    os.environ.update(ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", ROS_DOMAIN_ID=str(domain))
+    for name in ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS"):
+        os.environ.pop(name, None)
+    from harness import Session
+
+    session = Session(domain)
+    try:
+        with tempfile.TemporaryDirectory() as log_folder:
+            report(session, dict(options.set), options.sweeps, log_folder)
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        session.close()
+    return 0
+
+
+def parameter(text: str) -> tuple[str, float]:
+    """A parameter and its number, from NAME=NUMBER."""
+    name, _, number = text.partition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not like filter.beta=45.0") from None
+
+
+def report(session, parameters: dict, count: int, log_folder: str) -> None:
+    import smoothing
+
+    given = ", ".join(f"{name} {value:g}" for name, value in parameters.items()) or "the defaults"
+    print(f"With {given}:\n")
+
+    print("At rest, standard deviation in mm, command / hand (wanted: at most 0.33 over the 4 s, x and y)")
+    print(f"{'':22}" + "".join(f"{axis:>22}" for axis in AXES))
+    for still, (_, start, end) in smoothing.STILL.items():
+        for name, changes in (("filter", {}), ("no filter", WITHOUT_FILTER)):
+            noise = smoothing.noise_at_rest(session, {**parameters, **changes}, log_folder, still)
+            cells = "".join(f"{told(each):>22}" for each in noise)
+            print(f"{start:4.1f} to {end:4.1f} s {name:>9}{cells}", flush=True)
+
+    speed, length = smoothing.SWEEP_SPEED, smoothing.SWEEP_LENGTH
+    print(f"\nIn a sweep of {length} m at {speed} m/s, lag in ms, median of {count} (wanted: below 80 in the middle)")
+    print(f"{'':44}{'from the start':>16}{'in the middle':>16}")
+    for limit, limits in (("acceleration as it is", {}), ("acceleration 10 m/s²", WITHOUT_LIMIT)):
+        for name, changes in (("filter", {}), ("no filter", WITHOUT_FILTER)):
+            sweeps = smoothing.sweeps(session, {**parameters, **limits, **changes}, log_folder, count)
+            all_of_it, middle = (
+                1e3 * statistics.median(lags) for lags in zip(*((each.lag, each.lag_in_the_middle) for each in sweeps))
+            )
+            print(f"{limit:>26}, {name:<16}{all_of_it:16.0f}{middle:16.0f}", flush=True)
+
+
+def told(noise) -> str:
+    if noise.input == 0:
+        return "the hand's is 0"
+    return f"{1e3 * noise.command:.2f} / {1e3 * noise.input:.2f} = {noise.ratio:.2f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Replays the recorded hand in tests/data through the real node and writes what went in and what came out, as JSON.
+
+    tools/ros-env benches/recorded/trace.py build/trace.json
+
+Takes a minute and a half. draw.py makes a picture of it.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import re
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "ros"))
+
+# What a user of this tracker sets; the rest is default.
+PARAMETERS = {"source.frozen_timeout": 0.25}
+# Of the line of status, so much as tells what kind of reason it is.
+KINDS = {
+    "zero": r"all zero",
+    "jump": r"it leapt by",
+    "frozen": r"exactly the same",
+    "settling": r"have been good for",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=pathlib.Path, help="to write")
+    file = parser.parse_args().file
+
+    # A graph of its own, on this machine alone. Before anything that might start ROS.
+    domain = random.randint(1, 100)
+    os.environ.update(ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", ROS_DOMAIN_ID=str(domain))
+    for name in ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS"):
+        os.environ.pop(name, None)
+    from harness import Session
+
+    session = Session(domain)
+    try:
+        with tempfile.TemporaryDirectory() as log_folder:
+            traces = {"recording": recording(session, log_folder), "sweep": sweep(session, log_folder)}
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        session.close()
+    file.write_text(json.dumps(traces))
+    return 0
+
+
+def recording(session, log_folder: str) -> dict:
+    from recording import NOBODY, load, zeros
+    from replay import replay
+
+    samples = load()
+    run = replay(session, samples, PARAMETERS, log_folder)
+    first_hand = next(index for index, each in enumerate(run.inputs) if each.sample != NOBODY)
+    start = first_hand - zeros(samples)[0].count
+    return trace(run, run.inputs[start : start + len(samples)])
+
+
+def sweep(session, log_folder: str) -> dict:
+    from smoothing import play_sweeps
+
+    run, (played,), (way,) = play_sweeps(session, {}, log_folder, 1)
+    return {**trace(run, played), "lag": way.lag_in_the_middle}
+
+
+def trace(run, inputs: list) -> dict:
+    """Times in seconds from the first of the inputs, positions in metres in the arm's base frame."""
+    from harness import MOTIONS, stamp_seconds
+    from recording import to_arm
+
+    start = inputs[0].stamp
+    hand = [
+        {"t": each.stamp - start, "at": None if each.sample.is_zero else to_arm(each.sample.place)} for each in inputs
+    ]
+    stamped, numbers = run.stamped(), sorted(run.commands)
+    arm = [
+        {"t": at - start, "at": position, "closed": run.commands[number].gripper == "closed"}
+        for number, (at, position) in zip(numbers, stamped)
+    ]
+    status = [
+        {"t": stamp_seconds(each.stamp) - start, "motion": MOTIONS[each.motion], "reason": kind(each.reason)}
+        for each in run.statuses
+    ]
+    closed = [{"t": each.stamp - start, "closed": each.sample.closed} for each in inputs]
+    return {"hand": hand, "arm": arm, "status": status, "hand_closed": closed, "end": inputs[-1].stamp - start}
+
+
+def kind(reason: str) -> str:
+    return next((name for name, says in KINDS.items() if re.search(says, reason)), "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

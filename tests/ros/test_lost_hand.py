@@ -1,0 +1,105 @@
+"""Zeros for a lost hand, as some trackers send them, at any moment of a motion.
+
+The hand moves away from the place that zeros would be, so that whatever brings the arm nearer to it is due to zeros.
+"""
+
+import math
+
+import pytest
+from harness import MOTIONS, distance
+from motion import ROUNDING
+from recording import NOBODY, ORIGIN, RATE, Sample, to_arm
+from replay import PATIENT, Rig
+
+# From near to far in 0.7 s, at 0.18 m/s at most, and then at rest; in the recording's units, of 2 mm.
+NEAR, FAR, MOVING = 20.0, 60.0, 0.7
+# As many as in 0.4 s: longer than gripper.open_debounce.
+ZEROS = [NOBODY] * 12
+
+
+def _at(radius):
+    return Sample(0.8 * radius, -0.6 * radius, 0.0, True)
+
+
+def _way_out(count):
+    """The first samples of the hand's way."""
+    seconds = [min((index + 1) / RATE, MOVING) for index in range(count)]
+    return [_at(NEAR + (FAR - NEAR) * (1 - math.cos(math.pi * each / MOVING)) / 2) for each in seconds]
+
+
+@pytest.fixture
+def rig(ros_session, tmp_path):
+    """A bridge whose arm is with a closed hand at NEAR."""
+    parameters = {**PATIENT, "settle_time": 0.1, "home": list(to_arm(_at(NEAR).place))}
+    with Rig(ros_session, parameters, _at(NEAR), tmp_path) as rig:
+        rig.status.wait(motion="TRACKING")
+        rig.controller.lines.wait(lambda line: line.gripper == "closed")
+        yield rig
+
+
+def _lose(rig, samples, motion):
+    """Plays samples, which lead to a motion or go on with it, and then zeros.
+
+    Asserts that the lines after that led nowhere but on towards the last sample, that the hold was silent, and that the
+    gripper stayed. Returns the lines from the last two before the zeros on.
+    """
+    lost = rig.stream.play([*samples, *ZEROS], then=NOBODY)[len(samples)].at
+    rig.status.wait(motion=motion)
+    held = rig.status.wait(motion="HOLDING", reason="all zero")
+    count = rig.controller.mark()
+    lines = rig.controller.lines[:count]
+    last = max(number for number, line in enumerate(lines) if line.at < lost)
+    after = lines[last:]
+    away = [distance(line.position, ORIGIN) for line in after]
+    assert all(one <= other + ROUNDING for one, other in zip(away, away[1:])), f"towards the origin: {after}"
+    assert away[-1] <= distance(to_arm(samples[-1].place), ORIGIN) + 1e-3, f"past the hand: {after}"
+    assert {line.gripper for line in after} == {"closed"}
+    assert held.sent == count, f"sent while holding: {lines[held.sent :]}"
+    return lines[max(0, last - 1) :]
+
+
+def _return(rig):
+    """The hand is back at NEAR, and the arm with it and at rest."""
+    lost = rig.controller.mark()
+    rig.stream.play([_at(NEAR)], then=_at(NEAR))
+    rig.status.wait(motion="APPROACH")
+    rig.status.wait(motion="TRACKING")
+    near = to_arm(_at(NEAR).place)
+    rig.controller.lines.wait(lambda line: distance(line.position, near) < 1e-4, lost)
+
+
+def test_zeros_at_any_moment_of_following_a_hand_hold_the_arm_and_its_gripper(rig):
+    speeds = []
+    for count in (1, 3, 5, 8, 11, 14, 17, 20, 23, 26, 60):
+        before, last, *_ = _lose(rig, _way_out(count), "TRACKING")
+        speeds.append(distance(before.position, last.position) / (last.at - before.at))
+        _return(rig)
+    assert {line.gripper for line in rig.controller.lines[len(rig.controller.lines) // 2 :]} == {"closed"}
+    assert sum(speed > 0.03 for speed in speeds) >= 5, f"lost in motion too seldom: {speeds}"
+    assert speeds[-1] < 0.01, "never lost at rest"
+
+
+def test_zeros_at_any_moment_of_an_approach_hold_the_arm_and_its_gripper(rig):
+    approaching = 0
+    for count in (1, 2, 4, 8, 12, 16, 20, 30):
+        rig.stream.play(ZEROS, then=NOBODY)
+        rig.status.wait(motion="HOLDING", reason="all zero")
+        lines = _lose(rig, [_at(FAR)] * count, "APPROACH")
+        approaching += distance(lines[0].position, lines[1].position) > 1e-4
+        _return(rig)
+    assert approaching >= 5, "lost in an approach too seldom"
+
+
+def test_single_zeros_in_mid_motion_leave_the_arm_on_its_way(rig):
+    samples = _way_out(45)
+    samples[3::9] = [NOBODY] * len(samples[3::9])
+    begin, seen = rig.controller.mark(), len(rig.status.seen)
+    rig.stream.play(samples, then=samples[-1])
+    arrived = to_arm(samples[-1].place)
+    end = rig.controller.lines.find(lambda line: distance(line.position, arrived) < 2e-3, begin)
+    away = [distance(line.position, ORIGIN) for line in rig.controller.lines[begin - 1 : end + 1]]
+    assert all(one <= other + ROUNDING for one, other in zip(away, away[1:])), away
+    assert {line.gripper for line in rig.controller.lines[begin : end + 1]} == {"closed"}
+    dropped = rig.status.wait(lambda status: status.sent > end).dropped_input
+    assert dropped >= 3, "the zeros were not passed over but not seen"
+    assert {MOTIONS[each.message.motion] for each in rig.status.seen[seen:]} == {"TRACKING"}
