@@ -177,15 +177,15 @@ pub const PARAMETERS: &[Parameter] = &[
     ),
     parameter(
         "filter.beta",
-        Real(30.0),
+        Real(50.0),
         "Hz per m/s",
         Range::Real(0.0, 10000.0),
-        "How much the cutoff rises with the hand's speed. The arm lags by at most 1 / (2 pi beta) metres. Higher: less lag, more jitter.",
+        "How much the cutoff rises with the hand's speed. Behind a steady motion the filter stays by at most 1 / (2 pi beta) metres, behind one that turns by more. Higher: less lag, more jitter.",
         Live,
     ),
     parameter(
         "filter.derivative_cutoff",
-        Real(0.3),
+        Real(0.2),
         "Hz",
         Range::Real(0.001, 1000.0),
         "Cutoff of the smoothing of that speed. Higher: quicker to notice that the hand moves, more jitter.",
@@ -257,10 +257,10 @@ pub const PARAMETERS: &[Parameter] = &[
     ),
     parameter(
         "limits.acceleration",
-        Real(1.0),
+        Real(5.0),
         "m/s^2",
         Range::Real(0.01, 1000.0),
-        "How much the velocity of the commands may change. Commands come to rest at the target without overshoot.",
+        "How much the velocity of the commands may change. Commands come to rest at the target without overshoot, so the arm follows a moving hand speed / (2 acceleration) late at least.",
         Live,
     ),
     parameter(

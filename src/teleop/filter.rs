@@ -1,8 +1,9 @@
 //! Jitter out, motion through: the One Euro filter (Casiez, Roussel, Vogel, CHI 2012), per axis.
 //!
 //! A low-pass filter whose cutoff rises with the speed of the hand: `cutoff = min_cutoff + beta · |speed|`. At rest it
-//! smooths strongly, in motion it lags little. At a constant speed `v` the lag is `v / (2π · cutoff)` metres, so never
-//! more than `1 / (2π · beta)`: 5.3 mm with the default.
+//! smooths strongly, in motion it lags little. Behind a constant speed `v` it stays by `v / (2π · cutoff)` metres, so by no
+//! more than `1 / (2π · beta)`: 3.2 mm with the default. Behind a hand that turns it stays by more: its smoothed speed goes
+//! through zero, and the cutoff goes down with it.
 
 use std::f64::consts::TAU;
 use std::time::{Duration, Instant};

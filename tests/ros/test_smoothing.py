@@ -2,7 +2,6 @@
 
 import statistics
 
-import pytest
 from record import MEASUREMENTS
 from smoothing import noise_at_rest, sweeps
 
@@ -27,7 +26,6 @@ def test_in_a_sweep_the_filter_lags_by_less_than_80_ms(ros_session, tmp_path):
     assert _lag(ros_session, NO_LIMIT, tmp_path, "without a limit of acceleration") < 0.08
 
 
-@pytest.mark.xfail(strict=True, reason="limits.acceleration 1.0 alone costs speed / (2 * acceleration): 100 ms")
 def test_in_a_sweep_the_arm_lags_by_less_than_80_ms(ros_session, tmp_path):
     assert _lag(ros_session, {}, tmp_path, "defaults") < 0.08
 
