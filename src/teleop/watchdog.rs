@@ -152,6 +152,7 @@ mod tests {
         assert_eq!(now - watchdog.admit(now, None, held_up, TIMEOUT).unwrap(), held_up);
         let stamp = Some(Stamp { taken: 900 * MS, received: 1000 * MS });
         assert_eq!(now - watchdog.admit(now, stamp, held_up, TIMEOUT).unwrap(), held_up);
+        assert!(watchdog.admit(now, stamp, TIMEOUT, TIMEOUT).is_ok(), "for no longer than the timeout");
         let fault = watchdog.admit(now, stamp, Duration::from_millis(201), TIMEOUT).unwrap_err();
         assert!(fault.to_string().contains("held up for 0.201 s"), "{fault}");
     }
@@ -161,6 +162,7 @@ mod tests {
         let now = Instant::now() + Duration::from_secs(1);
         let mut watchdog = Watchdog::default();
         assert!(admit(&mut watchdog, now, 5000, 5000).is_ok());
+        assert!(admit(&mut watchdog, now, 5000, 5001).is_ok(), "the same stamp again is no jump back");
         assert!(matches!(admit(&mut watchdog, now, 100, 100), Err(InputFault::StampBackwards { .. })));
         assert!(admit(&mut watchdog, now, 133, 133).is_ok());
     }
