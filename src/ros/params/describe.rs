@@ -116,9 +116,9 @@ mod tests {
         };
         assert_eq!(names(&["backoff"], 0), ["backoff.initial", "backoff.max"]);
         assert_eq!(names(&["port"], 0), ["port"]);
-        assert!(names(&[], 0).contains(&"gripper.debounce".into()));
+        assert!(names(&[], 0).contains(&"gripper.open_debounce".into()));
         let top = names(&[], 1);
-        assert!(top.contains(&"port".into()) && !top.contains(&"gripper.debounce".into()));
+        assert!(top.contains(&"port".into()) && !top.contains(&"gripper.open_debounce".into()));
         assert!(names(&["back"], 0).is_empty());
     }
 }
