@@ -26,7 +26,7 @@ os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
 import pytest  # noqa: E402  the domain comes before anything that might start ROS
 from controller import ArmSim, Controller  # noqa: E402
 from harness import EXECUTABLES, Bridge, Hand, Peer, Repeater, Session  # noqa: E402
-from record import MEASUREMENTS  # noqa: E402
+from record import MEASUREMENTS, PATIENCE  # noqa: E402
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -93,12 +93,14 @@ def launch(peer, tmp_path):
 
 
 @pytest.fixture
-def bridge(launch):
+def bridge(launch, peer):
     """Starts a bridge for a controller, and waits until it is seen in the graph."""
 
     def start(controller, parameters=None, arguments=(), name="/aether_bridge"):
         started = launch({"port": controller.port, **(parameters or {})}, arguments, name)
         started.status.wait()
+        # Names of nodes travel by themselves, and may come after what the nodes say.
+        assert peer.node.wait_for_node(name, PATIENCE), f"no node {name} in the graph"
         return started
 
     return start

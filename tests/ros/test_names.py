@@ -30,11 +30,15 @@ def test_every_name_of_the_interface_is_there(controller, bridge, hand, peer):
     assert subscribed["/gripper"] == ["std_msgs/msg/Bool"]
 
 
-def test_inputs_are_best_effort_and_status_is_latched(controller, bridge, peer):
-    bridge(controller, QUICK)
+def test_inputs_are_best_effort_and_status_is_latched(controller, bridge, hand, repeat, peer):
+    bridge(controller, AT_PLACE)
     qos = lambda infos: {  # noqa: E731
         (info.qos_profile.reliability.name, info.qos_profile.durability.name) for info in infos
     }
+    # What is heard has been found.
+    hand(PLACE)
+    repeat(Bool, "/gripper", lambda: Bool(data=True))
+    controller.lines.wait(lambda line: line.gripper == "closed")
     peer.record(Bool, "/aether_bridge/connected")
     assert qos(peer.node.get_subscriptions_info_by_topic("/target_pose")) == {("BEST_EFFORT", "VOLATILE")}
     assert qos(peer.node.get_subscriptions_info_by_topic("/gripper")) == {("BEST_EFFORT", "VOLATILE")}
