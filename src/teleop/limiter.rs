@@ -265,6 +265,15 @@ mod tests {
     }
 
     #[test]
+    fn a_goal_that_is_near_but_behind_is_not_landed_on_by_turning_at_once() {
+        // At 0.03 m/s; a step may change that by 0.04 m/s, and to be there it would have to by 0.055 m/s.
+        let mut walk = Walk(Limiter::at(at(0.0), None), Instant::now());
+        assert!(walk.step(at(0.000_83), PERIOD).limit.is_some());
+        let behind = at(walk.0.position().coordinates()[0] - 0.000_5);
+        assert!(walk.step(behind, PERIOD).limit.is_some());
+    }
+
+    #[test]
     fn a_rest_is_no_credit() {
         let mut walk = Walk(Limiter::at(at(0.0), None), Instant::now());
         let step = walk.step(at(0.5), Duration::from_secs(10));
