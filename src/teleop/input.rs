@@ -81,6 +81,10 @@ impl Input {
         self.watchdog.handle_good(now, origin, input_timeout);
     }
 
+    pub(super) fn handle_timeout_change(&mut self, now: Instant, before: Duration) {
+        self.watchdog.handle_timeout_change(now, before);
+    }
+
     pub(super) fn handle_fault(&mut self, fault: InputFault) {
         self.watchdog.handle_fault(fault);
     }

@@ -38,6 +38,8 @@ impl Teleop {
     /// may change while disarmed only: see [`Teleop::is_armed`].
     pub fn handle_config(&mut self, now: Instant, config: TeleopConfig) {
         let before = std::mem::replace(&mut self.config, config);
+        // A parameter that is set brings no lost hand back.
+        self.input.handle_timeout_change(now, before.input_timeout);
         if before.filter != self.config.filter {
             self.input.forget_smoothing();
         }

@@ -20,6 +20,8 @@ pub struct Watchdog {
 struct Good {
     origin: Instant,
     since: Instant,
+    /// It has gone stale, and stays so whatever the time-out becomes.
+    stale: bool,
 }
 
 impl Watchdog {
@@ -63,12 +65,17 @@ impl Watchdog {
 
     /// Takes note of a good sample.
     pub fn handle_good(&mut self, now: Instant, origin: Instant, input_timeout: Duration) {
-        let since = match self.good {
-            Some(good) if now < good.origin + input_timeout => good.since,
-            _ => now,
-        };
-        self.good = Some(Good { origin, since });
+        let since = self.good_since(now, input_timeout).unwrap_or(now);
+        self.good = Some(Good { origin, since, stale: false });
         self.fault = None;
+    }
+
+    /// The time-out is another from now on. A sample that was too old for the one `before` is no target by the new one.
+    pub fn handle_timeout_change(&mut self, now: Instant, before: Duration) {
+        let fresh = self.is_fresh(now, before);
+        if let Some(good) = &mut self.good {
+            good.stale = !fresh;
+        }
     }
 
     /// Takes note of a refused sample: the input is not good until the next good one.
@@ -89,17 +96,17 @@ impl Watchdog {
 
     /// Whether the newest sample may move the arm.
     pub fn is_fresh(&self, now: Instant, input_timeout: Duration) -> bool {
-        self.good.is_some_and(|good| now < good.origin + input_timeout)
+        self.good_since(now, input_timeout).is_some()
     }
 
     /// Since when the input has been good without a gap, if it is.
     pub fn good_since(&self, now: Instant, input_timeout: Duration) -> Option<Instant> {
-        self.good.filter(|good| now < good.origin + input_timeout).map(|good| good.since)
+        self.good.filter(|good| !good.stale && now < good.origin + input_timeout).map(|good| good.since)
     }
 
-    /// When the newest sample goes stale.
+    /// When the newest sample goes stale; none if it has.
     pub fn deadline(&self, input_timeout: Duration) -> Option<Instant> {
-        self.good.map(|good| good.origin + input_timeout)
+        self.good.filter(|good| !good.stale).map(|good| good.origin + input_timeout)
     }
 }
 

@@ -332,6 +332,8 @@ impl World {
             // What arms itself has not done so yet, and does so no more.
             self.permitted &= config.arming == self.config.arming || config.arming == Arming::Automatic;
             self.stop_owed &= config.hold_line == HoldLine::Stop;
+            // Input that was too old stays so.
+            self.good_input = self.good_input.filter(|taken| self.now < *taken + self.config.input_timeout);
             self.config = config.clone();
             self.teleop.handle_config(self.now, config);
             // Where a goal is moved, or was refused, motion may go on after an approach or without one.

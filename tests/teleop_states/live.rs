@@ -137,3 +137,22 @@ fn another_retargeting_takes_nothing_from_the_one_before() {
     scene.move_for(6000);
     assert_eq!(*scene.positions().last().unwrap(), at(0.0, 0.2, 0.2));
 }
+
+#[test]
+fn a_longer_time_out_does_not_bring_a_lost_hand_back() {
+    let mut scene = Scene::tracking(&[]);
+    scene.hand = [0.28, 0.0, 0.2];
+    scene.move_for(50);
+    scene.wait(300);
+    let count = scene.sent.len();
+    set(&mut scene, &[("input_timeout", Value::Real(10.0))]);
+    scene.wait(1000);
+    assert_eq!((scene.motion(), scene.sent.len()), (Motion::Holding, count));
+    assert!(scene.reason().contains("no new target for 1.3 s"), "{}", scene.reason());
+    scene.target();
+    assert_eq!(scene.motion(), Motion::Approach);
+    // A shorter one holds at once.
+    set(&mut scene, &[("input_timeout", Value::Real(0.1))]);
+    scene.wait(100);
+    assert_eq!(scene.motion(), Motion::Holding);
+}
