@@ -300,7 +300,7 @@ pub const PARAMETERS: &[Parameter] = &[
         Text("nothing"),
         "",
         Range::OneOf(&["nothing", "repeat", "stop"]),
-        "What the controller gets when motion is held, stopped or ended. nothing: silence. repeat: the last command at command_rate. stop: one line {\"type\":\"stop\"}, for a controller that knows it.",
+        "What the controller gets when motion is held, stopped or ended. nothing: silence. repeat: the last command at command_rate while HOLDING or STOPPED, once accepted. stop: one line {\"type\":\"stop\"}, for a controller that knows it.",
         Live,
     ),
     parameter(

@@ -19,6 +19,10 @@ pub(super) struct Course {
     unanswered: u32,
     acknowledged: Option<Position>,
     reported: Option<Position>,
+    /// The last command on this connection that was answered, if the controller has accepted it.
+    accepted: Option<Command>,
+    /// The arm has been left to the last command ever since it was sent, so that it may be said again.
+    undisturbed: bool,
 }
 
 impl Course {
@@ -32,6 +36,7 @@ impl Course {
         self.beat = Some(self.beat.map(|beat| beat + period).filter(late).unwrap_or(now));
         self.unanswered += 1;
         self.last_sent = Some((now, command));
+        self.undisturbed = true;
     }
 
     /// When a command is due that follows the last one by `period`; none if there is no last one.
@@ -49,13 +54,25 @@ impl Course {
         self.walk = Some(walk);
     }
 
-    pub(super) fn handle_acknowledged(&mut self, position: Position) {
+    pub(super) fn handle_acknowledged(&mut self, command: &Command) {
         self.unanswered = self.unanswered.saturating_sub(1);
-        self.acknowledged = Some(position);
+        self.acknowledged = Some(command.position);
+        self.accepted = Some(*command);
     }
 
     pub(super) fn handle_rejected(&mut self) {
         self.unanswered = self.unanswered.saturating_sub(1);
+        self.accepted = None;
+    }
+
+    /// What leads nowhere new: the last command, if the controller has accepted it and nothing has come between.
+    pub(super) fn repeatable(&self) -> Option<Command> {
+        self.accepted.filter(|_| self.undisturbed && self.unanswered == 0)
+    }
+
+    /// What has been sent is not to be said again: in the meantime the arm may be moved by other means.
+    pub(super) fn forbid_repetition(&mut self) {
+        self.undisturbed = false;
     }
 
     pub(super) fn handle_reported(&mut self, position: Position) {
@@ -69,9 +86,8 @@ impl Course {
     }
 
     pub(super) fn handle_link_down(&mut self) {
-        self.last_sent = None;
-        self.beat = None;
-        self.unanswered = 0;
+        let (acknowledged, reported) = (self.acknowledged, self.reported);
+        *self = Self { walk: self.walk.take(), acknowledged, reported, ..Self::default() };
     }
 
     /// Forgets where the arm is: it is another one.

@@ -7,7 +7,9 @@ use std::time::Instant;
 pub enum HoldLine {
     /// Nothing: silence is a hold, for a controller that goes to the last command and stays there.
     Nothing,
-    /// The last command of the connection, again and again, for a controller that takes silence for a failure.
+    /// The last command of the connection, again and again, for a controller that takes silence for a failure: while
+    /// held or stopped, from one that it has accepted until it refuses one. Not while disarmed, nor after that: then
+    /// people may move the arm by other means.
     Repeat,
     /// One line that says stop, for a controller that knows it.
     Stop,

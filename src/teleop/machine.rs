@@ -163,7 +163,7 @@ impl Teleop {
 
     /// Takes the controller's word that it has accepted a command.
     pub fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
-        self.course.handle_acknowledged(command.position);
+        self.course.handle_acknowledged(command);
         self.errors = ErrorRun::default();
         self.update(now);
     }
@@ -334,6 +334,9 @@ impl Teleop {
         let moved = self.is_moving();
         self.state = state;
         self.clutch.release();
+        if matches!(state, State::Disarmed(_)) {
+            self.course.forbid_repetition();
+        }
         if moved && !self.is_moving() {
             self.ask_for_stop_line();
         }

@@ -57,7 +57,7 @@ impl Teleop {
             return None;
         }
         if !self.is_moving() {
-            return self.repeat_at(now);
+            return self.repeat_at();
         }
         let aim = self.aim()?;
         if !self.course.has_begun() {
@@ -109,19 +109,18 @@ impl Teleop {
     }
 
     /// When the last command is to be sent again.
-    fn repeat_at(&self, now: Instant) -> Option<Instant> {
+    fn repeat_at(&self) -> Option<Instant> {
         let wanted = self.config.hold_line == HoldLine::Repeat
             && self.link == LinkView::Ready
             && !self.shutting_down
-            && !self.errors.is_pausing(now);
+            && self.course.repeatable().is_some();
         self.course.due_at(self.config.ramp_period()).filter(|_| wanted)
     }
 
     /// The last command once more.
     fn repetition(&self, now: Instant) -> Option<Planned> {
-        let (_, command) = self.course.last_sent()?;
         let input_age = self.input.watchdog().age(now).unwrap_or_default();
-        Some(Planned::repetition(command, input_age))
+        Some(Planned::repetition(self.course.repeatable()?, input_age))
     }
 
     fn pace(&self) -> Pace {

@@ -38,8 +38,11 @@ impl Teleop {
     /// may change while disarmed only: see [`Teleop::is_armed`].
     pub fn handle_config(&mut self, now: Instant, config: TeleopConfig) {
         let before = std::mem::replace(&mut self.config, config);
-        // A parameter that is set brings no lost hand back.
+        // A parameter that is set brings back neither a lost hand nor a command from before.
         self.input.handle_timeout_change(now, before.input_timeout);
+        if before.hold_line != self.config.hold_line && !self.is_moving() {
+            self.course.forbid_repetition();
+        }
         if before.filter != self.config.filter {
             self.input.forget_smoothing();
         }

@@ -70,11 +70,15 @@ impl World {
         assert!(!self.stop_owed, "invariant 3: the hold has not been told yet");
     }
 
-    /// 3, while held: a repetition is the last command of this connection, and nothing else.
+    /// 3, while held: a repetition is the last command of this connection, accepted, and nothing else.
     fn check_repetition(&self, command: &Command) {
-        assert!(!self.is_moving() && self.config.hold_line == HoldLine::Repeat, "invariant 3: repeated");
+        let held = matches!(self.teleop.motion(), Motion::Holding | Motion::Stopped);
+        assert!(held && self.config.hold_line == HoldLine::Repeat, "invariant 3: repeated");
         let last = self.last_on_connection.map(|(_, last)| last);
         assert_eq!(last, Some(*command), "invariant 3: not the last command");
+        assert_eq!(self.accepted, Some(*command), "invariant 3: repeated, and not accepted");
+        assert!(self.undisturbed, "invariant 3: repeated, and others may have moved the arm");
+        assert!(self.in_flight.is_empty(), "invariant 3: repeated, and not answered");
     }
 
     /// 4. After any loss the first motion is an approach from the acknowledged position.

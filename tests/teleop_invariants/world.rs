@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use aether_bridge::teleop::clutch::RetargetMode;
 use aether_bridge::teleop::filter::FilterConfig;
 use aether_bridge::teleop::{
-    Arming, Command, Frame, Gripper, GripperInput, HoldLine, Kind, LinkView, Planned, Position, Stamp,
-    Target, Teleop, TeleopConfig,
+    Arming, Command, Frame, Gripper, GripperInput, HoldLine, Kind, LinkView, Motion, Planned, Position,
+    Stamp, Target, Teleop, TeleopConfig,
 };
 use nalgebra::Vector3;
 
@@ -38,8 +38,12 @@ pub struct World {
     pub last_gripper: Gripper,
     /// Whether a stop line must come before the next motion.
     pub stop_owed: bool,
+    /// The last command of this connection that was answered, if it was accepted.
+    pub accepted: Option<Command>,
+    /// Whether the arm has been left to the last command since it was sent.
+    pub undisturbed: bool,
     window: usize,
-    in_flight: Vec<Command>,
+    pub in_flight: Vec<Command>,
     wall_clock: Duration,
     last_stamp: Option<i64>,
     stream: Stream,
@@ -98,6 +102,8 @@ impl World {
             gripper: GripperSide { wanted: Gripper::Open, since: now, stood: Vec::new() },
             last_gripper: Gripper::Open,
             stop_owed: false,
+            accepted: None,
+            undisturbed: false,
             window,
             in_flight: Vec::new(),
             // So late that ages never make a stamp negative.
@@ -157,6 +163,7 @@ impl World {
                 let accepted = self.teleop.handle_set_armed(self.now, *armed).is_ok();
                 assert!(!(accepted && *armed && self.shut_down), "armed at the end");
                 self.permitted = if *armed { self.permitted || accepted } else { false };
+                self.undisturbed &= *armed || self.teleop.motion() == Motion::Stopped;
                 self.interrupt_if(!armed);
             }
             Event::Stop => {
@@ -165,7 +172,7 @@ impl World {
                 self.interrupt_if(true);
             }
             Event::Reset => {
-                self.teleop.handle_reset();
+                self.undisturbed &= !self.teleop.handle_reset();
             }
             Event::Configure(config) => self.handle_config((**config).clone()),
             Event::Pass { ms, stalled } => self.pass(Duration::from_millis(*ms), *stalled),
@@ -278,6 +285,7 @@ impl World {
             self.in_flight.clear();
             self.errors = 0;
             self.last_on_connection = None;
+            self.accepted = None;
             self.stop_owed = false;
             self.permitted &= self.config.arming == Arming::Automatic;
         }
@@ -293,9 +301,11 @@ impl World {
         let command = self.in_flight.remove(0);
         if ok {
             self.acknowledged = Some(command.position);
+            self.accepted = Some(command);
             self.errors = 0;
             self.teleop.handle_acknowledged(self.now, &command);
         } else {
+            self.accepted = None;
             self.teleop.handle_rejected(self.now);
             self.errors += 1;
             self.interrupt_if(self.errors >= self.config.error_limit);
@@ -332,6 +342,7 @@ impl World {
             // What arms itself has not done so yet, and does so no more.
             self.permitted &= config.arming == self.config.arming || config.arming == Arming::Automatic;
             self.stop_owed &= config.hold_line == HoldLine::Stop;
+            self.undisturbed &= config.hold_line == self.config.hold_line || self.is_moving();
             // Input that was too old stays so.
             self.good_input = self.good_input.filter(|taken| self.now < *taken + self.config.input_timeout);
             self.config = config.clone();
@@ -343,7 +354,6 @@ impl World {
     }
 
     pub fn is_moving(&self) -> bool {
-        use aether_bridge::teleop::Motion;
         matches!(self.teleop.motion(), Motion::Approach | Motion::Tracking)
     }
 
@@ -407,6 +417,7 @@ impl World {
             self.velocity = Some((moved / seconds, seconds));
         }
         self.last_on_connection = Some((self.now, command));
+        self.undisturbed = true;
         if planned.kind != Kind::Repetition {
             self.interrupted = false;
             self.last_gripper = command.gripper;

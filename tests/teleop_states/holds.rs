@@ -3,7 +3,7 @@
 use aether_bridge::config::Value;
 use aether_bridge::teleop::{Gripper, GripperInput, Kind, LinkView, Motion};
 
-use crate::scene::{Scene, at, text};
+use crate::scene::{Scene, at, config, text};
 
 fn holding(line: &str) -> Scene {
     let mut scene = Scene::tracking(&[("hold_line", text(line))]);
@@ -125,13 +125,85 @@ fn repeating_sends_the_last_command_at_command_rate_until_motion_goes_on_or_the_
     scene.link(LinkView::Ready);
     scene.send();
     assert_eq!(count(&mut scene), 5);
-    (0..5).for_each(|_| scene.teleop.handle_rejected(scene.now));
-    assert_eq!(count(&mut scene), 0);
-    scene.wait(1000);
-    assert_eq!(count(&mut scene), 5);
     scene.link(LinkView::Down);
     scene.link(LinkView::Ready);
     assert_eq!(count(&mut scene), 0);
+}
+
+/// Motion held with repetitions on, some of them sent.
+fn repeating() -> Scene {
+    let mut scene = holding("repeat");
+    scene.wait(1000);
+    assert!(scene.sent.last().is_some_and(|(_, planned)| planned.kind == Kind::Repetition));
+    scene
+}
+
+fn repeats(scene: &mut Scene) -> bool {
+    scene.send();
+    let count = scene.sent.len();
+    scene.wait(3000);
+    scene.sent.len() > count
+}
+
+#[test]
+fn a_command_that_was_refused_is_not_repeated_until_it_is_accepted() {
+    // Somebody clears the controller's fault: the arm is not to go off then.
+    let mut scene = repeating();
+    scene.answers = false;
+    scene.wait(20);
+    scene.teleop.handle_rejected(scene.now);
+    scene.answers = true;
+    assert!(!repeats(&mut scene));
+    // With the next motion it is another command.
+    scene.move_for(500);
+    assert!(repeats(&mut scene));
+}
+
+#[test]
+fn a_command_that_is_not_answered_yet_is_not_repeated() {
+    let mut scene = repeating();
+    scene.answers = false;
+    scene.wait(20);
+    assert!(!repeats(&mut scene));
+}
+
+#[test]
+fn nothing_is_repeated_while_disarmed_nor_when_armed_again() {
+    // A person has moved the arm in between.
+    let mut scene = repeating();
+    scene.teleop.handle_set_armed(scene.now, false).unwrap();
+    assert!(!repeats(&mut scene));
+    scene.teleop.handle_set_armed(scene.now, true).unwrap();
+    assert_eq!(scene.motion(), Motion::Holding);
+    assert!(!repeats(&mut scene));
+    // A stop request is a hold like another, its release is not.
+    let mut scene = repeating();
+    scene.teleop.handle_stop();
+    assert!(repeats(&mut scene));
+    scene.teleop.handle_reset();
+    assert!(!repeats(&mut scene));
+}
+
+#[test]
+fn an_answer_that_comes_after_disarming_makes_nothing_repeat() {
+    let mut scene = repeating();
+    scene.answers = false;
+    scene.wait(20);
+    let (_, last) = *scene.sent.last().unwrap();
+    scene.teleop.handle_set_armed(scene.now, false).unwrap();
+    scene.teleop.handle_set_armed(scene.now, true).unwrap();
+    scene.teleop.handle_acknowledged(scene.now, &last.command);
+    scene.answers = true;
+    assert!(!repeats(&mut scene));
+}
+
+#[test]
+fn what_was_held_in_silence_is_not_repeated_when_that_is_set_later() {
+    let mut scene = holding("nothing");
+    scene.wait(1000);
+    let config = config(&[("hold_line", text("repeat"))]);
+    scene.teleop.handle_config(scene.now, config);
+    assert!(!repeats(&mut scene));
 }
 
 #[test]
