@@ -106,7 +106,14 @@ fn a_position_in_a_reply_that_nothing_waited_for_is_not_taken() {
 
 /// A bridge that says stop, with a command unanswered and the hand gone.
 fn held() -> Scene {
+    held_with(&[])
+}
+
+fn held_with(settings: &[(&str, Value)]) -> Scene {
     let mut parameters = Parameters::default();
+    for (name, value) in settings {
+        parameters.set(name, value.clone()).unwrap();
+    }
     parameters.set("hold_line", Value::Text("stop".into())).unwrap();
     let mut scene = Scene::with(&parameters);
     scene.first_command();
@@ -151,6 +158,15 @@ fn a_stop_that_the_controller_refuses_is_no_refused_command() {
     scene.reply(ReplyStatus::Ok, None);
     scene.reply(ReplyStatus::Error, None);
     assert_eq!((scene.link(), scene.joint.status(scene.now).rejected), (LinkState::Connected, 0));
+    // Nor does it stand in the way of the next motion.
+    scene.first_command();
+}
+
+#[test]
+fn a_stop_that_is_not_answered_at_all_does_not_stand_in_the_way_where_nothing_is() {
+    let mut scene = held_with(&[("expect_reply", Value::Boolean(false))]);
+    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16)).unwrap();
+    scene.first_command();
 }
 
 #[test]

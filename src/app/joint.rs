@@ -157,10 +157,8 @@ impl Joint {
 
     fn handle_outcome(&mut self, now: Instant, outcome: Outcome, reply: &Reply) {
         let position = reply.state.as_ref().and_then(|state| state.position);
-        match (&outcome, position) {
-            (Outcome::StopAcknowledged, Some(position)) => self.teleop.handle_stopped_at(position),
-            (_, Some(position)) => self.teleop.handle_reported(position),
-            (_, None) => {}
+        if let Some(position) = position {
+            self.teleop.handle_reported(position);
         }
         match outcome {
             Outcome::Acknowledged(command) => self.teleop.handle_acknowledged(now, &command),
@@ -169,11 +167,15 @@ impl Joint {
                 self.refusal.clone_from(&reply.message);
                 self.teleop.handle_rejected(now);
             }
-            Outcome::StopRejected => tracing::warn!(
-                message = reply.message,
-                "the controller refused the stop line; does it know it? hold_line 'nothing' sends none"
-            ),
-            Outcome::StopAcknowledged | Outcome::Ignored => {}
+            Outcome::StopAcknowledged => self.teleop.handle_stop_answered(position),
+            Outcome::StopRejected => {
+                tracing::warn!(
+                    message = reply.message,
+                    "the controller refused the stop line; does it know it? hold_line 'nothing' sends none"
+                );
+                self.teleop.handle_stop_answered(None);
+            }
+            Outcome::Ignored => {}
         }
     }
 
@@ -264,6 +266,9 @@ impl Joint {
             Outgoing::Stop => {
                 self.teleop.handle_stop_sent();
                 self.link.handle_stop_sent(now);
+                if !self.link.expects_reply() {
+                    self.teleop.handle_stop_answered(None);
+                }
                 Sent::Stop
             }
             Outgoing::Command(planned) => {

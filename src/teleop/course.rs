@@ -15,7 +15,7 @@ pub(super) struct Course {
     last_sent: Option<(Instant, Command)>,
     /// From when the time to the next command counts: when the last was due, if it was a little late.
     beat: Option<Instant>,
-    /// How many commands of this connection have not been answered.
+    /// How many lines of this connection, stop lines too, have not been answered.
     unanswered: u32,
     acknowledged: Option<Position>,
     reported: Option<Position>,
@@ -79,10 +79,16 @@ impl Course {
         self.reported = Some(position);
     }
 
-    /// The arm was stopped on its way: it is where the controller says, and not where the last command leads.
-    pub(super) fn handle_stopped_at(&mut self, position: Position) {
-        self.reported = Some(position);
-        self.acknowledged = None;
+    pub(super) fn handle_stop_sent(&mut self) {
+        self.unanswered += 1;
+    }
+
+    /// `stopped_at`: the arm was stopped on its way; it is there, and not where the last command leads.
+    pub(super) fn handle_stop_answered(&mut self, stopped_at: Option<Position>) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        if stopped_at.is_some() {
+            (self.reported, self.acknowledged) = (stopped_at, None);
+        }
     }
 
     pub(super) fn handle_link_down(&mut self) {
@@ -104,7 +110,7 @@ impl Course {
         self.last_sent
     }
 
-    /// When the first command of a motion may be sent, if nothing stands in its way; `None` while commands are
+    /// When the first command of a motion may be sent, if nothing stands in its way; `None` while anything is
     /// unanswered: the arm's position is known once all is answered.
     pub(super) fn may_begin_at(&self, now: Instant, config: &TeleopConfig) -> Option<Instant> {
         let Some((sent_at, sent)) = self.last_sent else { return Some(now) };

@@ -183,10 +183,10 @@ impl Teleop {
         self.course.handle_reported(position);
     }
 
-    /// Takes the position that the controller reports of itself in answer to a stop line: the arm may have stopped on
-    /// its way.
-    pub fn handle_stopped_at(&mut self, position: Position) {
-        self.course.handle_stopped_at(position);
+    /// Takes the controller's answer to a stop line; if it says where the arm is, that is where it has stopped on its
+    /// way. Until then no motion begins.
+    pub fn handle_stop_answered(&mut self, stopped_at: Option<Position>) {
+        self.course.handle_stop_answered(stopped_at);
     }
 
     /// A person allows motion (`true`) or forbids it (`false`). Returns a line for that person.

@@ -10,7 +10,8 @@ use super::planned::{Kind, Planned};
 use super::state::LinkView;
 
 impl Teleop {
-    /// Whether a stop line is to be sent now, whatever is unanswered. Tell [`Teleop::handle_stop_sent`].
+    /// Whether a stop line is to be sent now, whatever is unanswered. Tell [`Teleop::handle_stop_sent`],
+    /// and of its answer [`Teleop::handle_stop_answered`].
     #[must_use]
     pub fn poll_stop_line(&self) -> bool {
         self.stop_due
@@ -19,6 +20,7 @@ impl Teleop {
     /// Takes note that a stop line has been handed to the connection.
     pub fn handle_stop_sent(&mut self) {
         self.stop_due = false;
+        self.course.handle_stop_sent();
     }
 
     /// The command to send now, if one is due. Call it when the link has room for a command, and

@@ -84,6 +84,7 @@ impl World {
     /// 4. After any loss the first motion is an approach from the acknowledged position.
     fn check_start(&self, command: &Command, kind: Kind) {
         assert!(kind == Kind::Approach, "invariant 4: not an approach");
+        assert!(self.in_flight.is_empty(), "invariant 4: begun before {:?} was answered", self.in_flight);
         let start = self.acknowledged.or(self.reported).unwrap_or(self.config.home);
         let step = self.config.approach_speed * self.config.ramp_period().as_secs_f64() * 2.0;
         let moved = start.distance(command.position);

@@ -1,6 +1,7 @@
 //! The world around the machine. The arm's side of the story is kept here independently of the machine under test:
 //! what was sent, on which connection, what was answered, and which input was fresh.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use aether_bridge::teleop::clutch::RetargetMode;
@@ -43,13 +44,21 @@ pub struct World {
     /// Whether the arm has been left to the last command since it was sent.
     pub undisturbed: bool,
     window: usize,
-    pub in_flight: Vec<Command>,
+    /// What has not been answered yet.
+    pub in_flight: VecDeque<Order>,
     wall_clock: Duration,
     last_stamp: Option<i64>,
     stream: Stream,
     /// Error replies in a row on this connection.
     errors: u32,
     log: Log,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Order {
+    Command(Command),
+    Stop,
 }
 
 /// What has been sent, and when.
@@ -105,7 +114,7 @@ impl World {
             accepted: None,
             undisturbed: false,
             window,
-            in_flight: Vec::new(),
+            in_flight: VecDeque::new(),
             // So late that ages never make a stamp negative.
             wall_clock: Duration::from_secs(100),
             last_stamp: None,
@@ -294,32 +303,34 @@ impl World {
     }
 
     fn handle_reply(&mut self, ok: bool) {
-        if self.in_flight.is_empty() {
-            return;
-        }
+        let Some(order) = self.in_flight.pop_front() else { return };
         self.handled += 1;
-        let command = self.in_flight.remove(0);
-        if ok {
-            self.acknowledged = Some(command.position);
-            self.accepted = Some(command);
-            self.errors = 0;
-            self.teleop.handle_acknowledged(self.now, &command);
-        } else {
-            self.accepted = None;
-            self.teleop.handle_rejected(self.now);
-            self.errors += 1;
-            self.interrupt_if(self.errors >= self.config.error_limit);
+        match order {
+            Order::Command(command) if ok => {
+                self.acknowledged = Some(command.position);
+                self.accepted = Some(command);
+                self.errors = 0;
+                self.teleop.handle_acknowledged(self.now, &command);
+            }
+            Order::Command(_) => {
+                self.accepted = None;
+                self.teleop.handle_rejected(self.now);
+                self.errors += 1;
+                self.interrupt_if(self.errors >= self.config.error_limit);
+            }
+            Order::Stop => self.teleop.handle_stop_answered(None),
         }
     }
 
+    /// Everything up to a stop is accepted, and the arm has stopped a share of the way back from the last command.
     fn handle_stopped_at(&mut self, share: f64) {
-        let (Some((_, last)), true) = (self.last_on_connection, self.in_flight.is_empty()) else { return };
-        if self.config.hold_line != HoldLine::Stop || !self.interrupted || self.stop_owed {
-            return;
-        }
-        let back = last.position.point().lerp(&self.config.home.point(), 0.1 * share);
+        let Some(index) = self.in_flight.iter().position(|order| *order == Order::Stop) else { return };
+        (0..index).for_each(|_| self.handle_reply(true));
+        self.in_flight.pop_front();
+        let last = self.last_on_connection.map_or(self.config.home, |(_, last)| last.position);
+        let back = last.point().lerp(&self.config.home.point(), 0.1 * share);
         let at = Position::new(back.x, back.y, back.z).unwrap();
-        self.teleop.handle_stopped_at(at);
+        self.teleop.handle_stop_answered(Some(at));
         (self.acknowledged, self.reported) = (None, Some(at));
     }
 
@@ -393,6 +404,7 @@ impl World {
         if self.teleop.poll_stop_line() {
             assert!(self.link != LinkView::Down, "a stop line without a link");
             self.teleop.handle_stop_sent();
+            self.in_flight.push_back(Order::Stop);
             self.stop_owed = false;
             self.log.0.push((at(self), Line::Stop));
         }
@@ -408,7 +420,7 @@ impl World {
 
     fn note_sent(&mut self, planned: &Planned) {
         let command = planned.command;
-        self.in_flight.push(command);
+        self.in_flight.push_back(Order::Command(command));
         if self.interrupted {
             self.velocity = None;
         } else if let Some((sent_at, last)) = self.last_on_connection.filter(|(at, _)| *at < self.now) {

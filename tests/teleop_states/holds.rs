@@ -90,10 +90,16 @@ fn nothing_moves_before_a_stop_line_has_gone_out() {
 #[test]
 fn the_approach_after_a_stop_starts_where_the_controller_says_the_arm_has_stopped() {
     let mut scene = holding("stop");
+    scene.answers = false;
+    let answered = scene.sent.len();
     scene.wait(1000);
-    scene.teleop.handle_stopped_at(at(0.21, 0.01, 0.2));
     let count = scene.sent.len();
-    scene.target();
+    for (_, planned) in &scene.sent[answered..] {
+        scene.teleop.handle_acknowledged(scene.now, &planned.command);
+    }
+    scene.move_for(500);
+    assert_eq!(scene.sent.len(), count, "where the arm has stopped is not known yet");
+    scene.teleop.handle_stop_answered(Some(at(0.21, 0.01, 0.2)));
     scene.move_for(10);
     assert!(
         scene.positions()[count].distance(at(0.21, 0.01, 0.2)) <= 0.004,

@@ -82,6 +82,9 @@ impl Scene {
         if self.teleop.poll_stop_line() {
             self.teleop.handle_stop_sent();
             self.stops.push(self.sent.len());
+            if self.answers {
+                self.teleop.handle_stop_answered(None);
+            }
         }
         while let Some(planned) = self.teleop.poll_command(self.now) {
             self.teleop.handle_sent(self.now, &planned);
