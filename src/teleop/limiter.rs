@@ -202,6 +202,9 @@ const NEARLY: f64 = 0.999;
 const BISECTIONS: u32 = 10;
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 #[allow(clippy::disallowed_methods)] // tests need some instant to start from
 mod tests {
     use super::super::workspace::Policy;
