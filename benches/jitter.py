@@ -9,14 +9,13 @@ filter and without it, and with the limit of acceleration and without it.
 """
 
 import argparse
-import os
 import pathlib
-import random
 import statistics
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "ros"))
+from graph import own_session  # noqa: E402
 
 WITHOUT_FILTER = {"filter.kind": "none"}
 # Far more than any motion here asks for.
@@ -34,21 +33,11 @@ def main() -> int:
     if options.sweeps < 1:
         parser.error(f"--sweeps is {options.sweeps}; it must be 1 or more")
 
-    # A graph of its own, on this machine alone. Before anything that might start ROS.
-    domain = random.randint(1, 100)
-    os.environ.update(ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", ROS_DOMAIN_ID=str(domain))
-    for name in ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS"):
-        os.environ.pop(name, None)
-    from harness import Session
-
-    session = Session(domain)
     try:
-        with tempfile.TemporaryDirectory() as log_folder:
+        with own_session() as session, tempfile.TemporaryDirectory() as log_folder:
             report(session, dict(options.set), options.sweeps, log_folder)
     except KeyboardInterrupt:
         return 130
-    finally:
-        session.close()
     return 0
 
 

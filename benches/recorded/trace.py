@@ -8,14 +8,13 @@ Takes a minute and a half. draw.py makes a picture of it.
 
 import argparse
 import json
-import os
 import pathlib
-import random
 import re
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "ros"))
+from graph import own_session  # noqa: E402
 
 # What a user of this tracker sets; the rest is default.
 PARAMETERS = {"source.frozen_timeout": 0.25}
@@ -33,21 +32,11 @@ def main() -> int:
     parser.add_argument("file", type=pathlib.Path, help="to write")
     file = parser.parse_args().file
 
-    # A graph of its own, on this machine alone. Before anything that might start ROS.
-    domain = random.randint(1, 100)
-    os.environ.update(ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", ROS_DOMAIN_ID=str(domain))
-    for name in ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS"):
-        os.environ.pop(name, None)
-    from harness import Session
-
-    session = Session(domain)
     try:
-        with tempfile.TemporaryDirectory() as log_folder:
+        with own_session() as session, tempfile.TemporaryDirectory() as log_folder:
             traces = {"recording": recording(session, log_folder), "sweep": sweep(session, log_folder)}
     except KeyboardInterrupt:
         return 130
-    finally:
-        session.close()
     file.write_text(json.dumps(traces))
     return 0
 

@@ -92,8 +92,7 @@ impl Course {
     }
 
     pub(super) fn handle_link_down(&mut self) {
-        let (acknowledged, reported) = (self.acknowledged, self.reported);
-        *self = Self { walk: self.walk.take(), acknowledged, reported, ..Self::default() };
+        *self = Self { acknowledged: self.acknowledged, reported: self.reported, ..Self::default() };
     }
 
     /// Forgets where the arm is: it is another one.

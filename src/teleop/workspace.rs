@@ -215,6 +215,22 @@ mod tests {
     }
 
     #[test]
+    fn a_way_along_the_edge_is_inside() {
+        let reach = workspace(Policy::Clamp).with_reach(0.1, 0.25);
+        let floor = [Point3::new(0.15, 0.0, 0.0), Point3::new(0.0, 0.15, 0.0)];
+        assert!(reach.holds_way(floor[0], floor[1]));
+        let ceiling = workspace(Policy::Clamp);
+        assert!(ceiling.holds_way(Point3::new(0.3, 0.3, 0.4), Point3::new(-0.3, 0.3, 0.4)));
+        assert!(!ceiling.holds_way(floor[0], Point3::new(0.15, 0.0, -1e-6)));
+        assert!(!ceiling.holds_way(floor[0], Point3::new(0.15, 0.0, 0.400_001)));
+        // Out of where it can just fold to, and out of it straight.
+        let folded = Point3::new(0.1, 0.0, 0.0);
+        assert!(reach.holds_way(folded, floor[0]));
+        assert_eq!(reach.direction(folded, floor[0]), Vector3::x());
+        assert!(!reach.holds_way(floor[0], Point3::new(0.250_1, 0.0, 0.0)));
+    }
+
+    #[test]
     fn the_way_around_leads_past_the_origin_and_straight_where_nothing_is_in_the_way() {
         let reach = workspace(Policy::Clamp).with_reach(0.1, 0.0);
         let (left, right) = (Point3::new(-0.2, 0.0, 0.01), Point3::new(0.2, 0.0, 0.01));

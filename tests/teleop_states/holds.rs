@@ -213,6 +213,19 @@ fn what_was_held_in_silence_is_not_repeated_when_that_is_set_later() {
 }
 
 #[test]
+fn other_settings_do_not_end_repeating() {
+    let mut scene = repeating();
+    let slower = config(&[("hold_line", text("repeat")), ("limits.speed", Value::Real(0.2))]);
+    scene.teleop.handle_config(scene.now, slower);
+    assert!(repeats(&mut scene));
+    // What is set in motion is for the next hold.
+    let mut scene = holding("nothing");
+    scene.teleop.handle_config(scene.now, config(&[("hold_line", text("repeat"))]));
+    scene.wait(1000);
+    assert!(repeats(&mut scene));
+}
+
+#[test]
 fn repeating_ends_with_the_bridge() {
     let mut scene = holding("repeat");
     scene.teleop.handle_shutdown(scene.now);

@@ -40,6 +40,17 @@ fn it_arms_itself_when_the_link_is_up_and_the_input_has_been_good_for_settle_tim
 }
 
 #[test]
+fn a_hand_that_comes_back_does_not_have_to_settle_and_that_is_no_deadline() {
+    let mut scene = Scene::tracking(&[("settle_time", Value::Real(0.1))]);
+    scene.wait(300);
+    assert_eq!(scene.motion(), Motion::Holding);
+    scene.target();
+    assert_eq!(scene.motion(), Motion::Tracking, "it has not moved");
+    let deadline = scene.teleop.poll_timeout(scene.now).unwrap();
+    assert_eq!((deadline - scene.now).as_millis(), 200, "only staleness is left");
+}
+
+#[test]
 fn it_says_when_to_look_again() {
     let mut scene = Scene::new(&[]);
     let millis = |scene: &Scene| {

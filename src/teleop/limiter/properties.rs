@@ -91,20 +91,46 @@ fn a_wall_behind_the_goal_slows_nothing() {
     assert!(walled.limiter.rests_at(goal));
 }
 
-#[test]
-fn a_walk_that_turns_at_a_wall_brakes_no_more_than_the_wall_asks_for() {
-    // Straight towards the wall, as fast as it lets it; then along the wall.
-    let mut walk = Walk::new(corner_box(0.3), at(0.0, 0.0, 0.0));
-    let wall = at(0.3, 0.0, 0.0);
+/// Straight towards an edge of the workspace at x = 0.3 m, as fast as it lets the walk; then along the edge. Returns how
+/// near to the edge the way to a stand comes, in metres.
+fn turn_at_the_edge(workspace: Workspace) -> f64 {
+    let mut walk = Walk::new(workspace, at(0.0, 0.0, 0.0));
     while walk.limiter.position().coordinates()[0] < 0.284 {
-        walk.step(wall, PERIOD);
+        walk.step(at(0.3, 0.0, 0.0), PERIOD);
     }
     let mut nearest = f64::INFINITY;
     for _ in 0..200 {
-        walk.step(at(0.2, 0.29, 0.0), PERIOD);
+        let before = walk.limiter.velocity;
+        walk.step(at(0.2, 0.22, 0.0), PERIOD);
         let velocity = walk.limiter.velocity;
+        let change = (velocity - before).norm();
+        let allowed = LIMITS.acceleration * PERIOD.as_secs_f64();
+        assert!(change <= allowed + NOISE, "{change} m/s, {allowed} m/s allowed");
         let stop = walk.limiter.exact + velocity * velocity.norm() / (2.0 * LIMITS.acceleration);
-        nearest = nearest.min(0.3 - stop.x);
+        nearest = nearest.min(workspace_edge(workspace, stop));
     }
-    assert!((-NOISE..1e-4).contains(&nearest), "the way to a stand ends {nearest} m before the wall");
+    assert!(walk.limiter.rests_at(at(0.2, 0.22, 0.0)));
+    nearest
+}
+
+fn workspace_edge(workspace: Workspace, point: Point3<f64>) -> f64 {
+    if workspace.contains(at(0.3, 0.01, 0.0)) { 0.3 - point.x } else { 0.3 - point.coords.norm() }
+}
+
+#[test]
+fn a_walk_that_turns_at_the_edge_brakes_as_it_may_and_no_more_than_the_edge_asks_for() {
+    for workspace in [corner_box(0.3), corner_box(9.0).with_reach(0.0, 0.3)] {
+        let nearest = turn_at_the_edge(workspace);
+        assert!((-NOISE..1e-4).contains(&nearest), "{nearest} m before the edge of {workspace:?}");
+    }
+}
+
+#[test]
+fn what_is_allowed_is_as_near_to_what_is_wanted_as_the_workspace_lets_it() {
+    // At 0.12 m/s the way to a stand ends at the wall: 2.4 mm by this step, and 4.8 mm of braking.
+    let workspace = Workspace::new(at(-0.3, -0.3, -0.3), at(0.007_2, 0.3, 0.3), Policy::Clamp).unwrap();
+    let walk = Limiter::at(at(0.0, 0.0, 0.0), None);
+    let wanted = Vector3::new(0.2, 0.0, 0.0);
+    let allowed = walk.allowed(Vector3::zeros(), wanted, 0.02, LIMITS.acceleration, &workspace);
+    assert!((0.119_7..=0.12).contains(&allowed.x), "{allowed}");
 }
