@@ -15,9 +15,10 @@
 //! | module | what it is | may name |
 //! |---|---|---|
 //! | [`teleop`] | pure: targets to commands, states, reasons, limits | nothing of ours |
+//! | [`mapping`] | pure: targets out of messages of any type, by field paths | `teleop`, `wire` |
 //! | [`wire`] | pure: commands and replies as lines | `teleop::command` |
 //! | [`link`] | `machine`, `backoff` pure; `transport` makes sockets | `wire`, `teleop::command` |
-//! | [`config`] | the table of parameters, and what they mean | `teleop`, `link`, `wire` |
+//! | [`config`] | the table of parameters, and what they mean | `teleop`, `mapping`, `link`, `wire` |
 //! | [`status`] | what the bridge tells of itself, and to whom | `config`, `teleop`, `link`, `wire` |
 //! | [`app`] | `joint` pure: both machines; the handle and the driver | all but `ros` |
 //! | `ros` | the only place that names r2r (feature `ros`) | `app`, `config`, `status` |
@@ -29,6 +30,7 @@
 pub mod app;
 pub mod config;
 pub mod link;
+pub mod mapping;
 #[cfg(feature = "ros")]
 pub mod ros;
 pub mod sim;

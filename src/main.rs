@@ -30,7 +30,11 @@ fn main() -> ExitCode {
             }
             let misuse = matches!(
                 error.downcast_ref(),
-                Some(NodeError::Context(ContextError::Arguments(_)) | NodeError::Parameters(_))
+                Some(
+                    NodeError::Context(ContextError::Arguments(_))
+                        | NodeError::Parameters(_)
+                        | NodeError::Source(_)
+                )
             );
             ExitCode::from(if misuse { 2 } else { 1 })
         }

@@ -90,7 +90,16 @@ impl Config {
     /// Whether a connection that was made for an earlier configuration cannot serve this one.
     pub fn needs_new_link(&self, before: &Self) -> bool {
         // All fields by name: a new one does not compile before it has found its side.
-        let Self { transport, link, wire_unit, teleop: _, frames: _, gripper_type: _, parameters: _ } = self;
+        let Self {
+            transport,
+            link,
+            wire_unit,
+            teleop: _,
+            source: _,
+            frames: _,
+            gripper_type: _,
+            parameters: _,
+        } = self;
         *transport != before.transport || *link != before.link || *wire_unit != before.wire_unit
     }
 
@@ -173,6 +182,7 @@ mod tests {
             }
             Range::Any => vec![Value::Boolean(true), Value::Boolean(false)],
             Range::NotEmpty => vec![Value::Text("other".into())],
+            Range::Paths { count, .. } => vec![Value::Texts(vec!["other".into(); count])],
             Range::OneOf(choices) => choices.iter().map(|text| Value::Text((*text).into())).collect(),
             Range::Integer(min, max) => vec![Value::Integer(min), Value::Integer(max)],
             Range::Real(min, max) if matches!(parameter.default(), Value::Reals(_)) => {

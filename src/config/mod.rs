@@ -2,11 +2,13 @@
 
 mod change;
 mod parameter;
+mod source;
 mod table;
 mod value;
 
 pub use change::{Change, ChangeRefused, Changed};
 pub use parameter::{Parameter, Range};
+pub use source::SourceConfig;
 pub use table::PARAMETERS;
 pub use value::{Parameters, Value};
 
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 use crate::link::backoff::Backoff;
 use crate::link::{LinkConfig, TransportConfig};
+use crate::mapping::PathError;
 use crate::teleop::clutch::RetargetMode;
 use crate::teleop::filter::{FilterConfig, OneEuro};
 use crate::teleop::gripper::GripperConfig;
@@ -34,6 +37,8 @@ pub struct Config {
     pub link: LinkConfig,
     /// How to move.
     pub teleop: TeleopConfig,
+    /// Where targets come from.
+    pub source: SourceConfig,
     /// The unit of length on the wire.
     pub wire_unit: WireUnit,
     /// The frames that targets may be in; the base frame is also the `frame_id` of what is published.
@@ -96,6 +101,14 @@ pub enum ConfigError {
         /// What would be right.
         range: String,
     },
+    /// What is to be the path of a field is none.
+    #[error("parameter '{name}': {error}")]
+    Path {
+        /// The parameter.
+        name: &'static str,
+        /// What is wrong with which path.
+        error: PathError,
+    },
     /// Two parameters contradict each other.
     #[error("parameter '{name}' is {value}; it must be {relation} '{other}', which is {other_value}")]
     Relation {
@@ -144,6 +157,7 @@ impl Config {
                 backoff: Backoff { initial: p.seconds("backoff.initial"), max: p.seconds("backoff.max") },
             },
             teleop: teleop(p),
+            source: SourceConfig::new(p)?,
             wire_unit: p.text("wire_unit").parse().expect("its choices are checked"),
             frames: Frames {
                 tracker: p.text("retarget.frame").to_owned(),

@@ -31,6 +31,13 @@ pub enum Range {
     Integer(i64, i64),
     /// A number, or each of three numbers, between two bounds, inclusive.
     Real(f64, f64),
+    /// So many paths to fields of a message, or the word 'auto', or 'none' where there may be none.
+    Paths {
+        /// How many paths.
+        count: usize,
+        /// Whether there may be none.
+        none: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +47,7 @@ pub(super) enum Initial {
     Real(f64),
     Text(&'static str),
     Reals([f64; 3]),
+    Texts(&'static [&'static str]),
 }
 
 impl Parameter {
@@ -56,6 +64,7 @@ impl Parameter {
             Initial::Real(value) => Value::Real(value),
             Initial::Text(value) => Value::Text(value.into()),
             Initial::Reals(values) => Value::Reals(values.into()),
+            Initial::Texts(texts) => Value::Texts(texts.iter().map(|&text| text.into()).collect()),
         }
     }
 
@@ -84,6 +93,11 @@ impl Range {
             (Self::Real(min, max), Value::Reals(values)) => {
                 values.len() == 3 && values.iter().all(|value| (min..=max).contains(value))
             }
+            (Self::Paths { count, none }, Value::Texts(texts)) => match texts.as_slice() {
+                [word] if word == "auto" => true,
+                [word] if word == "none" => none,
+                paths => paths.len() == count,
+            },
             (Self::Any, _) => true,
             _ => false,
         }
@@ -97,6 +111,10 @@ impl Range {
             Self::OneOf(choices) => format!("one of: '{}'", choices.join("', '")),
             Self::Integer(min, max) => format!("from {min} to {max}"),
             Self::Real(min, max) => format!("from {min:?} to {max:?}"),
+            Self::Paths { count, none } => {
+                let or_none = if *none { ", ['none']" } else { "" };
+                format!("['auto']{or_none} or the paths of {count} fields")
+            }
         };
         if unit.is_empty() || words.is_empty() { words } else { format!("{words} {unit}") }
     }

@@ -2,7 +2,7 @@
 //! `ros2 param describe` say the same words.
 
 use super::Change::{Disarmed, Live, Start};
-use super::parameter::Initial::{Boolean, Integer, Real, Reals, Text};
+use super::parameter::Initial::{Boolean, Integer, Real, Reals, Text, Texts};
 use super::parameter::{Parameter, Range, parameter};
 
 /// All parameters, in the order of the documentation.
@@ -134,6 +134,78 @@ pub const PARAMETERS: &[Parameter] = &[
         Range::Real(0.01, 10.0),
         "A target older than this never moves the arm. Measured on the steady clock from receipt, plus the age that its stamp tells.",
         Live,
+    ),
+    parameter(
+        "source.topic",
+        Text("target_pose"),
+        "",
+        Range::NotEmpty,
+        "Name of the topic that the targets come on.",
+        Start,
+    ),
+    parameter(
+        "source.type",
+        Text("geometry_msgs/msg/PoseStamped"),
+        "",
+        Range::NotEmpty,
+        "Type of the messages on it: any that the bridge was built with. PoseStamped, Pose, PointStamped, Point and TransformStamped of geometry_msgs are read fastest.",
+        Start,
+    ),
+    parameter(
+        "source.position",
+        Texts(&["auto"]),
+        "",
+        Range::Paths { count: 3, none: false },
+        "Where a message has x, y and z: paths like 'pose.position.x' or 'landmarks[8].x'. auto: where messages of ROS have them.",
+        Start,
+    ),
+    parameter(
+        "source.orientation",
+        Texts(&["auto"]),
+        "",
+        Range::Paths { count: 4, none: true },
+        "Where a message has x, y, z and w of a quaternion. auto: where messages of ROS have them, if this one does. none: nowhere.",
+        Start,
+    ),
+    parameter(
+        "source.stamp",
+        Text("auto"),
+        "",
+        Range::NotEmpty,
+        "Where a message says when it was taken: a builtin_interfaces/Time, or a floating-point number of seconds. auto: header.stamp, if there is one. none: nowhere, or not to be trusted.",
+        Start,
+    ),
+    parameter(
+        "source.frame",
+        Text("auto"),
+        "",
+        Range::NotEmpty,
+        "Where a message names the frame that its position is in. auto: header.frame_id, if there is one. none: nowhere; it is the tracker's.",
+        Start,
+    ),
+    parameter(
+        "source.valid",
+        Text("none"),
+        "",
+        Range::NotEmpty,
+        "Where a message says whether there is a hand: a bool, or a number that is above zero then. none: nowhere.",
+        Start,
+    ),
+    parameter(
+        "source.gripper",
+        Text("none"),
+        "",
+        Range::NotEmpty,
+        "Where a message says what the gripper is to do: a bool (closed?), a number (opening from 0 to 1) or a string ('open', 'closed'). none: nowhere; the topic gripper does.",
+        Start,
+    ),
+    parameter(
+        "source.unit",
+        Text("m"),
+        "",
+        Range::NotEmpty,
+        "Unit of x, y and z: m, cm or mm, or a number of metres to the sender's unit, like '0.001', for image units.",
+        Start,
     ),
     parameter(
         "source.zero_is_lost",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::ConfigError;
 use super::{PARAMETERS, Parameter};
+use crate::wire::printable;
 
 /// A parameter's value, of one of the types that ROS knows.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,8 @@ pub enum Value {
     Integers(Vec<i64>),
     /// An array of doubles.
     Reals(Vec<f64>),
+    /// An array of strings.
+    Texts(Vec<String>),
     /// Of a type that no parameter here has, by its name.
     Other(&'static str),
 }
@@ -36,6 +39,7 @@ impl Value {
             Self::Text(_) => "string",
             Self::Integers(_) => "list of integers",
             Self::Reals(_) => "list of numbers",
+            Self::Texts(_) => "list of strings",
             Self::Other(name) => name,
         }
     }
@@ -59,9 +63,13 @@ impl fmt::Display for Value {
             Self::Boolean(value) => value.fmt(f),
             Self::Integer(value) => value.fmt(f),
             Self::Real(value) => write!(f, "{value:?}"),
-            Self::Text(value) => write!(f, "'{}'", crate::wire::printable(value)),
+            Self::Text(value) => write!(f, "'{}'", printable(value)),
             Self::Integers(values) => write!(f, "{values:?}"),
             Self::Reals(values) => write!(f, "{values:?}"),
+            Self::Texts(values) => {
+                let texts: Vec<_> = values.iter().map(|value| format!("'{}'", printable(value))).collect();
+                write!(f, "[{}]", texts.join(", "))
+            }
             Self::Other(name) => write!(f, "a {name}"),
         }
     }
@@ -132,6 +140,13 @@ impl Parameters {
     pub(super) fn text(&self, name: &str) -> &str {
         match self.value(name) {
             Value::Text(value) => value,
+            other => unreachable!("'{name}' is declared as {}", other.type_name()),
+        }
+    }
+
+    pub(super) fn texts(&self, name: &str) -> &[String] {
+        match self.value(name) {
+            Value::Texts(values) => values,
             other => unreachable!("'{name}' is declared as {}", other.type_name()),
         }
     }

@@ -3,30 +3,87 @@
 use std::time::Duration;
 
 use r2r::builtin_interfaces::msg::Time;
-use r2r::geometry_msgs::msg::{Point, PoseStamped, Quaternion};
+use r2r::geometry_msgs::msg::{
+    Point, PointStamped, Pose, PoseStamped, Quaternion, TransformStamped, Vector3,
+};
+use r2r::std_msgs::msg::Header;
 
+use crate::mapping::Sample;
 use crate::teleop::target::check_orientation;
 use crate::teleop::{Frames, InputFault, Position, Stamp, Target};
 use crate::wire;
 
-/// A target from a pose. A zero stamp means that the sender does not stamp; `ros_now` is the node's ROS clock.
+/// A target from what a message says, in metres of `unit` each. A zero stamp means that the sender does not stamp;
+/// `ros_now` is the node's ROS clock.
 ///
 /// # Errors
-/// Coordinates that are no position, an orientation that is none, a frame that is not known, or a stamp that cannot be
-/// judged because simulated time has not begun.
-pub fn target(pose: &PoseStamped, ros_now: Duration, frames: &Frames) -> Result<Target, InputFault> {
-    let frame_id = &pose.header.frame_id;
-    let frame = frames.resolve(frame_id).ok_or_else(|| frames.unknown(&wire::printable(frame_id)))?;
-    let Quaternion { x, y, z, w } = pose.pose.orientation;
-    check_orientation([x, y, z, w])?;
-    let taken = nanoseconds(&pose.header.stamp);
-    let stamp = match (taken, ros_now) {
+/// No hand, coordinates that are no position, an orientation that is none, a frame that is not known, or a stamp that
+/// cannot be judged because simulated time has not begun.
+pub fn target(sample: &Sample, ros_now: Duration, frames: &Frames, unit: f64) -> Result<Target, InputFault> {
+    if !sample.valid {
+        return Err(InputFault::NoHand);
+    }
+    let frame = frames.resolve(sample.frame).ok_or_else(|| frames.unknown(&wire::printable(sample.frame)))?;
+    sample.orientation.map_or(Ok(()), check_orientation)?;
+    let stamp = match (sample.stamp, ros_now) {
         (0, _) => None,
         (_, Duration::ZERO) => return Err(InputFault::NoClock),
-        _ => Some(Stamp { taken, received: i64::try_from(ros_now.as_nanos()).unwrap_or(i64::MAX) }),
+        (taken, _) => Some(Stamp { taken, received: i64::try_from(ros_now.as_nanos()).unwrap_or(i64::MAX) }),
     };
-    let Point { x, y, z } = pose.pose.position;
+    let [x, y, z] = sample.position.map(|coordinate| coordinate * unit);
     Ok(Target { frame, ..Target::new(x, y, z, stamp)? })
+}
+
+/// A message that says where the hand is, of one of the types that are read without a detour.
+pub trait Says {
+    /// What it says.
+    fn sample(&self) -> Sample<'_>;
+}
+
+impl Says for Point {
+    fn sample(&self) -> Sample<'_> {
+        Sample { position: [self.x, self.y, self.z], orientation: None, stamp: 0, frame: "", valid: true }
+    }
+}
+
+impl Says for PointStamped {
+    fn sample(&self) -> Sample<'_> {
+        stamped(self.point.sample(), &self.header)
+    }
+}
+
+impl Says for Pose {
+    fn sample(&self) -> Sample<'_> {
+        Sample { orientation: Some(xyzw(&self.orientation)), ..self.position.sample() }
+    }
+}
+
+impl Says for PoseStamped {
+    fn sample(&self) -> Sample<'_> {
+        stamped(self.pose.sample(), &self.header)
+    }
+}
+
+impl Says for TransformStamped {
+    fn sample(&self) -> Sample<'_> {
+        let Vector3 { x, y, z } = self.transform.translation;
+        let sample = Sample {
+            position: [x, y, z],
+            orientation: Some(xyzw(&self.transform.rotation)),
+            stamp: 0,
+            frame: "",
+            valid: true,
+        };
+        stamped(sample, &self.header)
+    }
+}
+
+fn stamped<'a>(sample: Sample<'_>, header: &'a Header) -> Sample<'a> {
+    Sample { frame: &header.frame_id, stamp: nanoseconds(&header.stamp), ..sample }
+}
+
+fn xyzw(orientation: &Quaternion) -> [f64; 4] {
+    [orientation.x, orientation.y, orientation.z, orientation.w]
 }
 
 /// A position as a point.
@@ -59,7 +116,7 @@ mod tests {
 
     fn target(pose: &PoseStamped, ros_now: Duration) -> Result<Target, InputFault> {
         let frames = Frames { tracker: "camera".into(), base: "arm_base".into() };
-        super::target(pose, ros_now, &frames)
+        super::target(&pose.sample(), ros_now, &frames, 1.0)
     }
 
     fn pose(x: f64, sec: i32, nanosec: u32) -> PoseStamped {

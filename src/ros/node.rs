@@ -10,7 +10,7 @@ use super::params::{Overrides, ParameterFaults, ParameterServer};
 use super::rosout;
 use super::senders::Senders;
 use super::services::Services;
-use super::source::{self, Source};
+use super::source::{Source, SourceError};
 use super::status::Publishers;
 use crate::app::Bridge;
 use crate::config::Config;
@@ -24,6 +24,9 @@ pub enum NodeError {
     /// A parameter is wrong.
     #[error(transparent)]
     Parameters(#[from] ParameterFaults),
+    /// Targets cannot come from where the parameters say.
+    #[error(transparent)]
+    Source(SourceError),
     /// Something else in ROS.
     #[error("ROS failed: {0}")]
     Ros(#[from] r2r::Error),
@@ -65,8 +68,11 @@ impl RosNode {
         let publishers = Publishers::create(&mut node, clock.clone(), &config.frames.base)?;
         let services = Services::create(&mut node)?;
         let parameters = ParameterServer::create(&mut node, config.clone(), use_sim_time, clock.clone())?;
-        let source = Source::create(&mut node, config.gripper_type, config.frames.clone())?;
-        let senders = Senders::create(&node, &source::TOPICS)?;
+        let source = Source::create(&mut node, &config).map_err(|error| match error {
+            SourceError::Ros(error) => NodeError::Ros(error),
+            error => NodeError::Source(error),
+        })?;
+        let senders = Senders::create(&node, source.topics())?;
         Ok((Self { node, context, clock, source, senders, services, parameters }, publishers, config))
     }
 
@@ -111,6 +117,10 @@ impl RosNode {
             taken = true;
         }
         while let Some(target) = self.source.take_target(held_up, || self.clock.now()) {
+            // What the same message says of the gripper.
+            if let Some(input) = self.source.take_gripper() {
+                bridge.handle_gripper(input);
+            }
             bridge.handle_target(target);
             taken = true;
         }

@@ -17,9 +17,9 @@ impl Senders {
     ///
     /// # Errors
     /// What rcl says.
-    pub fn create(node: &r2r::Node, topics: &[&str]) -> r2r::Result<Self> {
+    pub fn create(node: &r2r::Node, topics: &[String]) -> r2r::Result<Self> {
         let (name, namespace) = (node.name()?, node.namespace()?);
-        let full = |topic: &&str| names::resolve(topic, &name, &namespace, std::env::args());
+        let full = |topic: &String| names::resolve(topic, &name, &namespace, std::env::args());
         Ok(Self { topics: topics.iter().map(full).collect(), next: None, several: None })
     }
 

@@ -2,22 +2,73 @@
 
 use std::time::Duration;
 
-use r2r::QosProfile;
-use r2r::geometry_msgs::msg::PoseStamped;
+use r2r::geometry_msgs::msg::{Point, PointStamped, Pose, PoseStamped, TransformStamped};
 use r2r::std_msgs::msg;
+use r2r::{QosProfile, WrappedNativeMsgUntyped};
+use serde_json::Value;
 
 use super::{Inbox, convert};
-use crate::config::{Config, GripperType};
+use crate::config::{Config, GripperType, SourceConfig};
+use crate::mapping::{self, Choice, Fields, FieldsError, Mapping, Sample};
 use crate::teleop::{Frames, Gripper, GripperInput, InputFault, Target};
 
-/// The topics of the input, by the names they are subscribed with.
-pub const TOPICS: [&str; 2] = ["target_pose", "gripper"];
+/// The topic of the gripper's input, by the name it is subscribed with.
+const GRIPPER: &str = "gripper";
 
-/// The subscriptions `target_pose` and `gripper`.
+/// Why there is no source.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The message type was not built in, or does not exist.
+    #[error(
+        "parameter 'source.type' is '{message_type}', which this bridge was not built with. Is it spelt right? If so, \
+         source its workspace and build the bridge with it: AETHER_EXTRA_INTERFACES={package} make build, or colcon build \
+         --cmake-args -DEXTRA_INTERFACES={package}"
+    )]
+    UnknownType {
+        /// `source.type`.
+        message_type: String,
+        /// Its package.
+        package: String,
+    },
+    /// The messages do not have the fields.
+    #[error(transparent)]
+    Fields(#[from] FieldsError),
+    /// What rcl says.
+    #[error("ROS failed: {0}")]
+    Ros(#[from] r2r::Error),
+}
+
+/// The subscriptions to targets and to the gripper's input.
 pub struct Source {
+    topics: Vec<String>,
     frames: Frames,
-    target: Inbox<PoseStamped>,
+    /// Metres to the sender's unit.
+    unit: f64,
+    targets: Targets,
     gripper: GripperSource,
+}
+
+/// The messages with targets: of the types that are read as they are, or of any type, as JSON.
+enum Targets {
+    Pose(Typed<Pose>),
+    PoseStamped(Typed<PoseStamped>),
+    Point(Typed<Point>),
+    PointStamped(Typed<PointStamped>),
+    TransformStamped(Typed<TransformStamped>),
+    Mapped(Inbox<r2r::Result<Value>>, Box<Mapping>),
+}
+
+/// Messages of one type, and which of its fields are looked at.
+struct Typed<T> {
+    inbox: Inbox<T>,
+    looks_at: LooksAt,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct LooksAt {
+    orientation: bool,
+    stamp: bool,
+    frame: bool,
 }
 
 enum GripperSource {
@@ -25,23 +76,31 @@ enum GripperSource {
     Float32(Inbox<msg::Float32>),
     Float64(Inbox<msg::Float64>),
     String(Inbox<msg::String>),
+    /// The messages with targets say it: what the last one said.
+    WithTarget(Option<GripperInput>),
 }
 
 impl Source {
     /// Subscribes, best effort, so that it matches every publisher.
     ///
     /// # Errors
-    /// What rcl says.
-    pub fn create(node: &mut r2r::Node, gripper: GripperType, frames: Frames) -> r2r::Result<Self> {
-        let qos = QosProfile::default().keep_last(1).best_effort();
-        let [target, topic] = TOPICS;
-        let gripper = match gripper {
-            GripperType::Bool => GripperSource::Bool(Inbox::new(node.subscribe(topic, qos.clone())?)),
-            GripperType::Float32 => GripperSource::Float32(Inbox::new(node.subscribe(topic, qos.clone())?)),
-            GripperType::Float64 => GripperSource::Float64(Inbox::new(node.subscribe(topic, qos.clone())?)),
-            GripperType::String => GripperSource::String(Inbox::new(node.subscribe(topic, qos.clone())?)),
+    /// A message type that was not built in, or that does not have the fields; what rcl says.
+    pub fn create(node: &mut r2r::Node, config: &Config) -> Result<Self, SourceError> {
+        let targets = Targets::create(node, &config.source)?;
+        let mut topics = vec![config.source.topic.clone()];
+        let gripper = match config.source.fields.gripper {
+            Choice::At(_) => GripperSource::WithTarget(None),
+            _ => {
+                topics.push(GRIPPER.to_owned());
+                GripperSource::create(node, config.gripper_type)?
+            }
         };
-        Ok(Self { frames, target: Inbox::new(node.subscribe(target, qos)?), gripper })
+        Ok(Self { topics, frames: config.frames.clone(), unit: config.source.unit, targets, gripper })
+    }
+
+    /// The names of the topics, as they are subscribed with.
+    pub fn topics(&self) -> &[String] {
+        &self.topics
     }
 
     /// Other settings.
@@ -52,13 +111,30 @@ impl Source {
     }
 
     /// The target that has been taken, or why it is none. It may have waited for as long as `held_up`; `ros_now` reads
-    /// the node's clock.
+    /// the node's clock. Ask for the gripper's input after it.
     pub fn take_target(
         &mut self,
         held_up: Duration,
         ros_now: impl FnOnce() -> Duration,
     ) -> Option<Result<Target, InputFault>> {
-        let target = convert::target(&self.target.take()?, ros_now(), &self.frames);
+        let (frames, unit) = (&self.frames, self.unit);
+        let read = |sample: &Sample| convert::target(sample, ros_now(), frames, unit);
+        let target = match &mut self.targets {
+            Targets::Pose(typed) => typed.take(read)?,
+            Targets::PoseStamped(typed) => typed.take(read)?,
+            Targets::Point(typed) => typed.take(read)?,
+            Targets::PointStamped(typed) => typed.take(read)?,
+            Targets::TransformStamped(typed) => typed.take(read)?,
+            Targets::Mapped(inbox, mapping) => {
+                let message = inbox.take()?;
+                let read = |message: &Value| read(&mapping.sample(message).map_err(unreadable)?);
+                let target = message.as_ref().map_err(unreadable).and_then(read);
+                if let GripperSource::WithTarget(input) = &mut self.gripper {
+                    *input = message.ok().and_then(|message| mapping.gripper(&message).ok()).flatten();
+                }
+                target
+            }
+        };
         Some(target.map(|target| Target { held_up, ..target }))
     }
 
@@ -71,8 +147,102 @@ impl Source {
             }
             GripperSource::Float64(inbox) => inbox.take().map(|opening| GripperInput::Opening(opening.data)),
             GripperSource::String(inbox) => inbox.take().and_then(|word| gripper_word(&word.data)),
+            GripperSource::WithTarget(input) => input.take(),
         }
     }
+}
+
+impl Targets {
+    fn create(node: &mut r2r::Node, source: &SourceConfig) -> Result<Self, SourceError> {
+        let qos = QosProfile::default().keep_last(1).best_effort();
+        let SourceConfig { topic, message_type, fields, .. } = source;
+        let Some(looks_at) = LooksAt::of(fields) else { return Self::mapped(node, source, qos) };
+        Ok(match message_type.as_str() {
+            "geometry_msgs/msg/Pose" => Self::Pose(Typed::create(node, topic, looks_at, qos)?),
+            "geometry_msgs/msg/PoseStamped" => Self::PoseStamped(Typed::create(node, topic, looks_at, qos)?),
+            "geometry_msgs/msg/Point" => Self::Point(Typed::create(node, topic, looks_at, qos)?),
+            "geometry_msgs/msg/PointStamped" => {
+                Self::PointStamped(Typed::create(node, topic, looks_at, qos)?)
+            }
+            "geometry_msgs/msg/TransformStamped" => {
+                Self::TransformStamped(Typed::create(node, topic, looks_at, qos)?)
+            }
+            _ => Self::mapped(node, source, qos)?,
+        })
+    }
+
+    fn mapped(node: &mut r2r::Node, source: &SourceConfig, qos: QosProfile) -> Result<Self, SourceError> {
+        let SourceConfig { topic, message_type, fields, .. } = source;
+        let mapping = fields.of(message_type, &example(message_type)?)?;
+        let inbox = Inbox::new(node.subscribe_untyped(topic, message_type, qos)?);
+        Ok(Self::Mapped(inbox, Box::new(mapping)))
+    }
+}
+
+impl LooksAt {
+    /// What is looked at, if every field is where the type has it.
+    fn of(fields: &Fields) -> Option<Self> {
+        let auto = matches!(fields.position, Choice::Auto)
+            && matches!(fields.orientation, Choice::Auto | Choice::None)
+            && matches!(
+                (&fields.stamp, &fields.frame),
+                (Choice::Auto | Choice::None, Choice::Auto | Choice::None)
+            )
+            && matches!((&fields.valid, &fields.gripper), (Choice::None, Choice::None));
+        auto.then(|| Self {
+            orientation: fields.orientation != Choice::None,
+            stamp: fields.stamp != Choice::None,
+            frame: fields.frame != Choice::None,
+        })
+    }
+}
+
+impl<T: convert::Says + r2r::WrappedTypesupport + Send + 'static> Typed<T> {
+    fn create(node: &mut r2r::Node, topic: &str, looks_at: LooksAt, qos: QosProfile) -> r2r::Result<Self> {
+        Ok(Self { inbox: Inbox::new(node.subscribe(topic, qos)?), looks_at })
+    }
+
+    fn take<R>(&mut self, read: impl FnOnce(&Sample) -> R) -> Option<R> {
+        let message = self.inbox.take()?;
+        let sample = message.sample();
+        let LooksAt { orientation, stamp, frame } = self.looks_at;
+        Some(read(&Sample {
+            orientation: sample.orientation.filter(|_| orientation),
+            stamp: if stamp { sample.stamp } else { 0 },
+            frame: if frame { sample.frame } else { "" },
+            ..sample
+        }))
+    }
+}
+
+impl GripperSource {
+    fn create(node: &mut r2r::Node, message_type: GripperType) -> r2r::Result<Self> {
+        let qos = QosProfile::default().keep_last(1).best_effort();
+        Ok(match message_type {
+            GripperType::Bool => Self::Bool(Inbox::new(node.subscribe(GRIPPER, qos)?)),
+            GripperType::Float32 => Self::Float32(Inbox::new(node.subscribe(GRIPPER, qos)?)),
+            GripperType::Float64 => Self::Float64(Inbox::new(node.subscribe(GRIPPER, qos)?)),
+            GripperType::String => Self::String(Inbox::new(node.subscribe(GRIPPER, qos)?)),
+        })
+    }
+}
+
+/// The example of a message type that was built in.
+fn example(message_type: &str) -> Result<Value, SourceError> {
+    let unknown = |_| {
+        let package = message_type.split('/').next().unwrap_or_default();
+        SourceError::UnknownType { message_type: message_type.to_owned(), package: package.to_owned() }
+    };
+    let made = WrappedNativeMsgUntyped::new_from(message_type).map_err(unknown)?.to_json()?;
+    Ok(mapping::example(made, |value| {
+        let message = WrappedNativeMsgUntyped::new_from(message_type).ok()?;
+        message.from_json(value).ok()?;
+        message.to_json().ok()
+    }))
+}
+
+fn unreadable(error: impl std::fmt::Display) -> InputFault {
+    InputFault::Unreadable { what: crate::wire::printable(&error.to_string()).into() }
 }
 
 fn closed_or_open(closed: bool) -> GripperInput {
@@ -80,26 +250,10 @@ fn closed_or_open(closed: bool) -> GripperInput {
 }
 
 fn gripper_word(word: &str) -> Option<GripperInput> {
-    match word.trim().to_ascii_lowercase().as_str() {
-        "open" | "opened" => Some(closed_or_open(false)),
-        "closed" | "close" => Some(closed_or_open(true)),
-        _ => {
-            let word = crate::wire::printable(word);
-            tracing::debug!("gripper input '{word}' ignored; it must be 'open' or 'closed'");
-            None
-        }
+    let input = mapping::gripper_word(word);
+    if input.is_none() {
+        let word = crate::wire::printable(word);
+        tracing::debug!("gripper input '{word}' ignored; it must be 'open' or 'closed'");
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gripper_words_are_read_kindly_and_others_ignored() {
-        assert_eq!(gripper_word("open"), Some(GripperInput::Wanted(Gripper::Open)));
-        assert_eq!(gripper_word(" Closed\n"), Some(GripperInput::Wanted(Gripper::Closed)));
-        assert_eq!(gripper_word("close"), Some(GripperInput::Wanted(Gripper::Closed)));
-        assert_eq!(gripper_word("ajar"), None);
-    }
+    input
 }

@@ -93,6 +93,8 @@ impl Reason {
                 Obstacle::Input(InputFault::StampFromFuture { .. }) => "stamp_from_future",
                 Obstacle::Input(InputFault::StampBackwards { .. }) => "stamp_backwards",
                 Obstacle::Input(InputFault::Zero) => "input_zero",
+                Obstacle::Input(InputFault::NoHand) => "no_hand",
+                Obstacle::Input(InputFault::Unreadable { .. }) => "unreadable",
                 Obstacle::Input(InputFault::Jump { .. }) => "input_jump",
                 Obstacle::Input(InputFault::NoClock) => "no_clock",
                 Obstacle::Input(InputFault::OutsideWorkspace { .. }) => "outside_workspace",

@@ -197,6 +197,15 @@ pub enum InputFault {
         /// `limits.jump_confirm`.
         confirm: Duration,
     },
+    /// The message itself says that there is no hand.
+    #[error("target refused: the message says that there is no hand (source.valid)")]
+    NoHand,
+    /// The message does not have the field that it was to be read from.
+    #[error("target refused: {what}")]
+    Unreadable {
+        /// Which field, and what is wrong with it, fit to print.
+        what: Arc<str>,
+    },
     /// The node runs on simulated time and has none yet.
     #[error("target refused: use_sim_time is true and no /clock has been received")]
     NoClock,

@@ -9,6 +9,7 @@ from controller import error
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, Quaternion
 from harness import QUICK, aged, unstamped
+from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
 PLACE = (0.12, 0.0355, 0.21)
@@ -120,6 +121,20 @@ def rate_too_low(scene):
 @case
 def input_zero(scene):
     scene.follow().tracker.position = (0.0, 0.0, 0.0)
+
+
+@case
+def no_hand(scene):
+    # The rotation says so: its w is 1.
+    scene.follow({"source.valid": "pose.orientation.w"}).tracker.orientation = Quaternion(x=1.0, w=0.0)
+
+
+@case
+def unreadable(scene):
+    # What a message of this type has at any length.
+    scene.start({"source.type": "std_msgs/msg/Float64MultiArray", "source.position": [f"data[{i}]" for i in range(3)]},
+                hand=False)
+    scene.repeat(Float64MultiArray, "/target_pose", lambda: Float64MultiArray())
 
 
 @case

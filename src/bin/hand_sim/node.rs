@@ -206,6 +206,7 @@ fn declared(value: &Value) -> ParameterValue {
         Value::Text(value) => ParameterValue::String(value.clone()),
         Value::Integers(values) => ParameterValue::IntegerArray(values.clone()),
         Value::Reals(values) => ParameterValue::DoubleArray(values.clone()),
+        Value::Texts(values) => ParameterValue::StringArray(values.clone()),
         Value::Other(_) => ParameterValue::NotSet,
     }
 }

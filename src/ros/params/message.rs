@@ -17,7 +17,7 @@ pub fn value(given: &r2r::ParameterValue) -> Value {
         Given::NotSet => NOT_SET,
         Given::BoolArray(_) => BOOLEANS,
         Given::ByteArray(_) => BYTES,
-        Given::StringArray(_) => STRINGS,
+        Given::StringArray(values) => Value::Texts(values.clone()),
     }
 }
 
@@ -33,7 +33,7 @@ pub(super) fn from_message(given: &ParameterValue) -> Value {
         kind::DOUBLE_ARRAY => Value::Reals(given.double_array_value.clone()),
         kind::BOOL_ARRAY => BOOLEANS,
         kind::BYTE_ARRAY => BYTES,
-        kind::STRING_ARRAY => STRINGS,
+        kind::STRING_ARRAY => Value::Texts(given.string_array_value.clone()),
         _ => Value::Other("value of no known type"),
     }
 }
@@ -66,6 +66,10 @@ pub(super) fn message(value: &Value) -> ParameterValue {
             message.double_array_value.clone_from(values);
             kind::DOUBLE_ARRAY
         }
+        Value::Texts(values) => {
+            message.string_array_value.clone_from(values);
+            kind::STRING_ARRAY
+        }
         Value::Other(_) => kind::NOT_SET,
     };
     message
@@ -75,7 +79,6 @@ pub(super) fn message(value: &Value) -> ParameterValue {
 pub(super) const NOT_SET: Value = Value::Other("value that is not set");
 const BOOLEANS: Value = Value::Other("list of booleans");
 const BYTES: Value = Value::Other("list of bytes");
-const STRINGS: Value = Value::Other("list of strings");
 
 /// `ParameterType` as messages carry it.
 mod kind {

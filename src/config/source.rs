@@ -1,0 +1,181 @@
+//! What the `source.*` parameters mean.
+
+use super::{ConfigError, Parameters};
+use crate::mapping::{Choice, FieldPath, Fields};
+
+/// Where targets come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceConfig {
+    /// The name of the topic.
+    pub topic: String,
+    /// The type of its messages, like `geometry_msgs/msg/PoseStamped`.
+    pub message_type: String,
+    /// Which of their fields say what.
+    pub fields: Fields,
+    /// Metres to the sender's unit of length.
+    pub unit: f64,
+}
+
+impl SourceConfig {
+    pub(super) fn new(p: &Parameters) -> Result<Self, ConfigError> {
+        Ok(Self {
+            topic: p.text("source.topic").to_owned(),
+            message_type: message_type(p)?,
+            fields: Fields {
+                position: paths(p, "source.position")?,
+                orientation: paths(p, "source.orientation")?,
+                stamp: path(p, "source.stamp")?,
+                frame: path(p, "source.frame")?,
+                valid: no_auto("source.valid", p, path(p, "source.valid")?)?,
+                gripper: no_auto("source.gripper", p, path(p, "source.gripper")?)?,
+            },
+            unit: unit(p)?,
+        })
+    }
+}
+
+fn message_type(p: &Parameters) -> Result<String, ConfigError> {
+    let name = p.text("source.type");
+    let parts: Vec<_> = name.split('/').collect();
+    let is_name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    match parts.as_slice() {
+        [package, "msg", name] | [package, name] if is_name(package) && is_name(name) => {
+            Ok(format!("{package}/msg/{name}"))
+        }
+        _ => Err(wrong(p, "source.type", "the name of a message type, like 'geometry_msgs/msg/PoseStamped'")),
+    }
+}
+
+fn unit(p: &Parameters) -> Result<f64, ConfigError> {
+    let metres = match p.text("source.unit") {
+        "m" => Some(1.0),
+        "cm" => Some(0.01),
+        "mm" => Some(0.001),
+        number => number.parse().ok(),
+    };
+    let wanted = "'m', 'cm', 'mm', or a number of metres above 0 and at most 1000, like '0.001'";
+    metres.filter(|metres| *metres > 0.0 && *metres <= 1000.0).ok_or_else(|| wrong(p, "source.unit", wanted))
+}
+
+fn paths<const N: usize>(p: &Parameters, name: &'static str) -> Result<Choice<[FieldPath; N]>, ConfigError> {
+    match p.texts(name) {
+        [word] if word == "auto" => Ok(Choice::Auto),
+        [word] if word == "none" => Ok(Choice::None),
+        texts => {
+            let paths: Result<Vec<_>, _> = texts.iter().map(|text| parsed(name, text)).collect();
+            Ok(Choice::At(paths?.try_into().expect("their number is checked")))
+        }
+    }
+}
+
+fn path(p: &Parameters, name: &'static str) -> Result<Choice<FieldPath>, ConfigError> {
+    match p.text(name) {
+        "auto" => Ok(Choice::Auto),
+        "none" => Ok(Choice::None),
+        text => parsed(name, text).map(Choice::At),
+    }
+}
+
+fn parsed(name: &'static str, text: &str) -> Result<FieldPath, ConfigError> {
+    text.parse().map_err(|error| ConfigError::Path { name, error })
+}
+
+fn no_auto<T>(name: &'static str, p: &Parameters, choice: Choice<T>) -> Result<Choice<T>, ConfigError> {
+    if matches!(choice, Choice::Auto) {
+        return Err(wrong(
+            p,
+            name,
+            "'none' or the path of a field: no message of ROS has it at a place of its own",
+        ));
+    }
+    Ok(choice)
+}
+
+fn wrong(p: &Parameters, name: &'static str, range: &str) -> ConfigError {
+    ConfigError::Range { name, value: p.written(name), range: range.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Value;
+    use super::*;
+
+    fn source(settings: &[(&str, Value)]) -> Result<SourceConfig, String> {
+        let mut parameters = Parameters::default();
+        for (name, value) in settings {
+            parameters.set(name, value.clone()).map_err(|error| error.to_string())?;
+        }
+        SourceConfig::new(&parameters).map_err(|error| error.to_string())
+    }
+
+    fn text(name: &'static str, value: &str) -> Result<SourceConfig, String> {
+        source(&[(name, Value::Text(value.into()))])
+    }
+
+    fn texts(name: &'static str, values: &[&str]) -> Result<SourceConfig, String> {
+        source(&[(name, Value::Texts(values.iter().map(ToString::to_string).collect()))])
+    }
+
+    #[test]
+    fn units_are_names_or_numbers_of_metres() {
+        for (unit, metres) in [("m", 1.0), ("cm", 0.01), ("mm", 0.001), ("0.0015", 0.0015), ("1e-3", 0.001)] {
+            assert_eq!(text("source.unit", unit).unwrap().unit, metres);
+        }
+        for unit in ["inch", "0", "-1", "nan", "inf", "1e9"] {
+            let refused = text("source.unit", unit).unwrap_err();
+            let words =
+                format!("parameter 'source.unit' is '{unit}'; it must be 'm', 'cm', 'mm', or a number");
+            assert!(refused.starts_with(&words), "{refused}");
+        }
+    }
+
+    #[test]
+    fn types_are_named_in_full_or_as_people_do() {
+        for name in ["geometry_msgs/msg/Point", "geometry_msgs/Point"] {
+            assert_eq!(text("source.type", name).unwrap().message_type, "geometry_msgs/msg/Point");
+        }
+        for name in ["Point", "geometry_msgs/srv/Point", "a/msg/", "a/b/c/d", "a b/msg/C", "/msg/A"] {
+            let refused = text("source.type", name).unwrap_err();
+            assert!(
+                refused.contains(&format!("'source.type' is '{name}'; it must be the name of")),
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
+    fn fields_are_paths_or_words() {
+        let x = |text: &str| text.parse::<FieldPath>().unwrap();
+        let fields = texts("source.position", &["a.x", "a.y", "b[2]"]).unwrap().fields;
+        assert_eq!(fields.position, Choice::At(["a.x", "a.y", "b[2]"].map(x)));
+        assert_eq!(texts("source.orientation", &["none"]).unwrap().fields.orientation, Choice::None);
+        assert_eq!(text("source.stamp", "none").unwrap().fields.stamp, Choice::None);
+        assert_eq!(text("source.gripper", "pinch").unwrap().fields.gripper, Choice::At(x("pinch")));
+        for (refused, words) in [
+            (
+                texts("source.position", &["a", "b"]),
+                "is ['a', 'b']; it must be ['auto'] or the paths of 3 fields",
+            ),
+            (
+                texts("source.position", &["none"]),
+                "is ['none']; it must be ['auto'] or the paths of 3 fields",
+            ),
+            (
+                texts("source.position", &["a", "b", "c..d"]),
+                "parameter 'source.position': 'c..d' is no field path",
+            ),
+            (text("source.position", "a.x"), "is 'a.x', a string; it must be a list of strings"),
+            (
+                text("source.valid", "auto"),
+                "parameter 'source.valid' is 'auto'; it must be 'none' or the path",
+            ),
+            (text("source.stamp", "a["), "parameter 'source.stamp': 'a[' is no field path"),
+        ] {
+            let refused = refused.unwrap_err();
+            assert!(refused.contains(words), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Where a field lies in a message: `pose.position.x`, `landmarks[8].x`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use super::example::GROWS;
+use crate::wire::printable;
+
+/// The way from a message to one of its fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldPath(Vec<Step>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    Field(String),
+    Element(usize),
+}
+
+/// Why a text is no field path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{}' is no field path: {why}; write it like 'pose.position.x' or 'landmarks[8].x'", printable(text))]
+pub struct PathError {
+    text: String,
+    why: &'static str,
+}
+
+/// The part of a path that a message does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no '{path}': {why}")]
+pub struct Nowhere {
+    /// As far as the path could not be followed.
+    path: String,
+    why: String,
+}
+
+impl FieldPath {
+    /// What lies there in a message, or in the example of one.
+    ///
+    /// # Errors
+    /// The first part of the path that is not there.
+    pub fn find<'a>(&self, message: &'a Value) -> Result<&'a Value, Nowhere> {
+        let mut value = message;
+        for (depth, step) in self.0.iter().enumerate() {
+            let found = match (step, value) {
+                (Step::Field(name), Value::Object(fields)) => fields.get(name),
+                (Step::Element(index), Value::Array(elements)) => elements.get(*index),
+                (Step::Element(_), Value::Object(fields)) => fields.get(GROWS),
+                _ => None,
+            };
+            value = found.ok_or_else(|| self.nowhere(depth, value))?;
+        }
+        Ok(value)
+    }
+
+    fn nowhere(&self, depth: usize, value: &Value) -> Nowhere {
+        let owner = if depth == 0 { "the message".into() } else { format!("'{}'", self.up_to(depth)) };
+        let why = match value {
+            Value::Array(elements) => format!("{owner} is an array of {}", elements.len()),
+            Value::Object(fields) if fields.contains_key(GROWS) => format!("{owner} is an array"),
+            Value::Object(fields) => {
+                let names: Vec<_> = fields.keys().map(String::as_str).collect();
+                format!("{owner} has {}", names.join(", "))
+            }
+            other => format!("{owner} is {}", kind(other)),
+        };
+        Nowhere { path: self.up_to(depth + 1), why }
+    }
+
+    fn up_to(&self, depth: usize) -> String {
+        Self(self.0[..depth].to_vec()).to_string()
+    }
+}
+
+impl FromStr for FieldPath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        let error = |why| PathError { text: text.to_owned(), why };
+        let mut steps = Vec::new();
+        for part in text.split('.') {
+            let (name, elements) = part.split_at(part.find('[').unwrap_or(part.len()));
+            let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            if !is_name {
+                return Err(error("between its dots are names of fields"));
+            }
+            steps.push(Step::Field(name.to_owned()));
+            let mut rest = elements;
+            while !rest.is_empty() {
+                let (number, after) = rest
+                    .strip_prefix('[')
+                    .and_then(|rest| rest.split_once(']'))
+                    .ok_or_else(|| error("an element is a number in brackets"))?;
+                let is_number = number.chars().all(|c| c.is_ascii_digit());
+                let index = number.parse().ok().filter(|_| is_number);
+                steps.push(Step::Element(index.ok_or_else(|| error("an element is a number in brackets"))?));
+                rest = after;
+            }
+        }
+        Ok(Self(steps))
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (depth, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Field(name) if depth == 0 => f.write_str(name)?,
+                Step::Field(name) => write!(f, ".{name}")?,
+                Step::Element(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a value is, with its article. JSON has no word for a number that is not finite, and says null.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "not a finite number",
+        Value::Bool(_) => "a bool",
+        Value::Number(number) if number.is_f64() => "a floating-point number",
+        Value::Number(_) => "an integer",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(fields) if fields.contains_key(GROWS) => "an array",
+        Value::Object(_) => "a message",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn path(text: &str) -> FieldPath {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_path_leads_through_messages_and_arrays() {
+        let message = json!({"hands": [{"points": [{"x": 0.5}, {"x": 0.25}]}], "grid": [[1, 2], [3, 4]]});
+        assert_eq!(path("hands[0].points[1].x").find(&message).unwrap(), 0.25);
+        assert_eq!(path("grid[1][0]").find(&message).unwrap(), 3);
+        for text in ["hands[0].points[1].x", "grid[1][0]", "a_1.B"] {
+            assert_eq!(path(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_told_how_far_it_led_and_what_there_is() {
+        let message = json!({"pose": {"x": 0.5, "y": 0.25}, "list": [1]});
+        let told = |text: &str| path(text).find(&message).unwrap_err().to_string();
+        assert_eq!(told("position.x"), "there is no 'position': the message has list, pose");
+        assert_eq!(told("pose.z"), "there is no 'pose.z': 'pose' has x, y");
+        assert_eq!(told("list[1].x"), "there is no 'list[1]': 'list' is an array of 1");
+        assert_eq!(told("list.x"), "there is no 'list.x': 'list' is an array of 1");
+        assert_eq!(told("pose.x.y"), "there is no 'pose.x.y': 'pose.x' is a floating-point number");
+        assert_eq!(told("pose[0]"), "there is no 'pose[0]': 'pose' has x, y");
+    }
+
+    #[test]
+    fn what_is_no_path_is_refused() {
+        for text in [
+            "",
+            ".",
+            "a.",
+            ".a",
+            "a..b",
+            "a[",
+            "a[]",
+            "a[x]",
+            "a[-1]",
+            "a[+1]",
+            "a[1",
+            "a[1]b",
+            "[1]",
+            "1a",
+            "a b",
+            "a[99999999999999999999]",
+        ] {
+            let error = text.parse::<FieldPath>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("'{text}' is no field path")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+"""Targets from messages of other types, through the real node: typed ones, and any by field paths."""
+
+import pathlib
+import re
+
+import pytest
+from ament_index_python.packages import get_package_share_directory
+from builtin_interfaces.msg import Time
+from controller import command
+from geometry_msgs.msg import (
+    Point,
+    PointStamped,
+    Pose,
+    PoseStamped,
+    PoseWithCovarianceStamped,
+    Quaternion,
+    TransformStamped,
+    TwistStamped,
+)
+from harness import QUICK
+from std_msgs.msg import Float64MultiArray, Header
+
+PLACE = (0.12, 0.0355, 0.21)
+PLACE_LINE = command("120.0", "35.5", "210.0")
+AT_PLACE = {**QUICK, "home": list(PLACE)}
+IN_HUNDREDTHS = tuple(100 * coordinate for coordinate in PLACE)
+
+
+def point(x, y, z):
+    return Point(x=x, y=y, z=z)
+
+
+def transform():
+    message = TransformStamped()
+    translation = message.transform.translation
+    translation.x, translation.y, translation.z = PLACE
+    message.transform.rotation.w = 1.0
+    return message
+
+
+def pose():
+    return Pose(position=point(*PLACE), orientation=Quaternion(w=1.0))
+
+
+def in_frame(frame_id):
+    return lambda: PoseStamped(header=Header(frame_id=frame_id), pose=pose())
+
+
+def with_covariance():
+    message = PoseWithCovarianceStamped()
+    message.pose.pose = pose()
+    return message
+
+
+def twist(x=PLACE[0], y=PLACE[1], z=PLACE[2], seen=1.0, opening=1.0):
+    message = TwistStamped()
+    linear, angular = message.twist.linear, message.twist.angular
+    linear.x, linear.y, linear.z = x, y, z
+    angular.x, angular.y = seen, opening
+    return message
+
+
+TWIST = {
+    "source.topic": "/hand",
+    "source.type": "geometry_msgs/msg/TwistStamped",
+    "source.position": [f"twist.linear.{axis}" for axis in "xyz"],
+    "source.valid": "twist.angular.x",
+    "source.gripper": "twist.angular.y",
+}
+
+
+@pytest.mark.parametrize(
+    ("message_type", "make", "parameters"),
+    [
+        (PoseStamped, lambda: PoseStamped(pose=pose()), {}),
+        (Pose, pose, {}),
+        (PointStamped, lambda: PointStamped(point=point(*PLACE)), {}),
+        (Point, lambda: point(*IN_HUNDREDTHS), {"source.unit": "cm"}),
+        (TransformStamped, transform, {}),
+        (PoseWithCovarianceStamped, with_covariance, {}),
+        (
+            Float64MultiArray,
+            lambda: Float64MultiArray(data=[0.0, PLACE[2], PLACE[0], PLACE[1]]),
+            {"source.position": ["data[2]", "data[3]", "data[1]"]},
+        ),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+def test_a_source_of_any_type_moves_the_arm(controller, bridge, repeat, message_type, make, parameters):
+    package = message_type.__module__.partition(".")[0]
+    source = {"source.topic": "/hand", "source.type": f"{package}/msg/{message_type.__name__}"}
+    started = bridge(controller, {**AT_PLACE, **source, **parameters})
+    repeat(message_type, "/hand", make)
+    started.status.wait(motion="TRACKING")
+    assert controller.lines.wait().data == PLACE_LINE
+
+
+def test_a_field_says_whether_there_is_a_hand_and_another_what_it_holds(controller, bridge, repeat):
+    started = bridge(controller, {**AT_PLACE, **TWIST, "gripper.open_debounce": 0.0})
+    hand = repeat(TwistStamped, "/hand", twist)
+    started.status.wait(motion="TRACKING")
+    assert controller.lines.wait().data == PLACE_LINE
+    hand.make = lambda: twist(opening=0.1)
+    closed = command("120.0", "35.5", "210.0", "closed")
+    controller.lines.wait(lambda line: line.data == closed)
+    # A hand that is not seen holds the arm, and its fingers say nothing.
+    after = controller.mark()
+    hand.make = lambda: twist(x=0.2, seen=0.0, opening=1.0)
+    started.status.wait(motion="HOLDING", reason=r"there is no hand \(source.valid\)")
+    hand.make = lambda: twist(opening=0.4)
+    started.status.wait(motion="TRACKING")
+    # Nor does a single zero, which the arm rides through; between its thresholds the opening says nothing either.
+    blip = [twist(0.0, 0.0, 0.0)]
+    hand.make = lambda: blip.pop() if blip else twist(x=0.13, opening=0.4)
+    returned = command("130.0", "35.5", "210.0", "closed")
+    controller.lines.wait(lambda line: line.data == returned)
+    assert all(b'"closed"' in line.data for line in controller.lines[after:])
+    hand.make = twist
+    controller.lines.wait(lambda line: line.data == PLACE_LINE, after=controller.mark())
+
+
+def test_a_message_that_lacks_the_field_holds_the_arm_and_the_next_one_moves_it(controller, bridge, repeat):
+    source = {
+        "source.topic": "/hand",
+        "source.type": "std_msgs/msg/Float64MultiArray",
+        "source.position": ["data[0]", "data[1]", "data[2]"],
+    }
+    started = bridge(controller, {**AT_PLACE, **source})
+    hand = repeat(Float64MultiArray, "/hand", lambda: Float64MultiArray(data=PLACE))
+    started.status.wait(motion="TRACKING")
+    hand.make = Float64MultiArray
+    started.status.wait(motion="HOLDING", reason=r"source.position: there is no 'data\[0\]': 'data' is an array of 0")
+    hand.make = lambda: Float64MultiArray(data=PLACE)
+    started.status.wait(motion="TRACKING")
+
+
+@pytest.mark.parametrize("fields", [{}, {"source.position": [f"pose.position.{axis}" for axis in "xyz"]}])
+def test_a_stamp_that_is_not_to_be_trusted_is_not_looked_at(controller, bridge, hand, fields):
+    # By paths it is another way through the node.
+    started = bridge(controller, {**AT_PLACE, **fields, "source.stamp": "none", "source.frame": "none"})
+    tracker = hand(PLACE, stamp=lambda now: Time(sec=1))
+    tracker.frame = "somewhere"
+    started.status.wait(motion="TRACKING")
+    assert controller.lines.wait().data == PLACE_LINE
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"source.type": "hands/msg/Hand"}, "'hands/msg/Hand', which this bridge was not built with"),
+        ({"source.type": "std_msgs/msg/Bool"}, "std_msgs/msg/Bool has no position.*It has data \\(bool\\)"),
+        (
+            {"source.type": "geometry_msgs/msg/TwistStamped", "source.position": ["twist.x", "twist.y", "twist.z"]},
+            "there is no 'twist.x': 'twist' has angular, linear. It has header.frame_id \\(string\\), .*twist.linear.z",
+        ),
+        ({"source.stamp": "header"}, "source.stamp: 'header' is a message; it must be a builtin_interfaces/Time"),
+        ({"source.unit": "inch"}, "parameter 'source.unit' is 'inch'; it must be 'm', 'cm', 'mm'"),
+        ({"source.position": ["x", "y"]}, "'source.position' is \\['x', 'y'\\]; it must be"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_at_start_with_what_there_is(launch, source, words):
+    started = launch(source)
+    assert started.wait() == 2
+    assert re.search(words, "\n".join(started.log)), list(started.log)
+
+
+@pytest.mark.parametrize(
+    ("preset", "message_type", "topic", "make"),
+    [
+        ("pose_stamped", PoseStamped, "/target_pose", lambda: PoseStamped(pose=pose())),
+        ("hand_xyz", Point, "/hand_xyz", lambda: point(*PLACE)),
+        ("servo_pose", PoseStamped, "/servo_node/pose_target_cmds", in_frame("base_link")),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "/" not in value else "",
+)
+def test_a_preset_fits_its_sender(controller, bridge, repeat, preset, message_type, topic, make):
+    file = pathlib.Path(get_package_share_directory("aether_bridge"), "config", f"{preset}.yaml")
+    started = bridge(controller, {"home": list(PLACE)}, ["--params-file", file])
+    repeat(message_type, topic, make)
+    started.status.wait(motion="TRACKING")
+    assert controller.lines.wait().data == PLACE_LINE
+
+
+def test_every_preset_is_tested():
+    folder = pathlib.Path(get_package_share_directory("aether_bridge"), "config")
+    assert {file.stem for file in folder.glob("*.yaml")} == {"bridge", "pose_stamped", "hand_xyz", "servo_pose"}
