@@ -12,13 +12,15 @@ FIELDS = {
     ParameterType.PARAMETER_DOUBLE: "double_value",
     ParameterType.PARAMETER_STRING: "string_value",
     ParameterType.PARAMETER_DOUBLE_ARRAY: "double_array_value",
+    ParameterType.PARAMETER_STRING_ARRAY: "string_array_value",
 }
+ARRAYS = (ParameterType.PARAMETER_DOUBLE_ARRAY, ParameterType.PARAMETER_STRING_ARRAY)
 
 
 def plain(value):
     """A ParameterValue as Python has it."""
     found = getattr(value, FIELDS[value.type])
-    return list(found) if value.type == ParameterType.PARAMETER_DOUBLE_ARRAY else found
+    return list(found) if value.type in ARRAYS else found
 
 
 def ask(peer, service_type, **fields):

@@ -13,7 +13,11 @@ from std_srvs.srv import SetBool
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "home": list(PLACE)}
-READ_ONLY = {"use_sim_time", "gripper.type", "gripper.initial"}
+FIELDS = ("position", "orientation", "stamp", "frame", "valid", "gripper")
+READ_ONLY = {"use_sim_time", "gripper.type", "gripper.initial", "source.topic", "source.type", "source.unit"}
+READ_ONLY |= {f"source.{field}" for field in FIELDS}
+# Where the nearest other value contradicts another parameter, or is out of a range that tools are not told of.
+OTHERS = {"workspace.reach_max": 0.5, "source.unit": "cm"}
 
 
 def set_armed(peer, armed):
@@ -224,6 +228,8 @@ def another(value, constraints):
         return value.double_value + 0.001
     if value.type == ParameterType.PARAMETER_DOUBLE_ARRAY:
         return [number + 0.001 for number in value.double_array_value]
+    if value.type == ParameterType.PARAMETER_STRING_ARRAY:
+        return ["x"] * int(re.search(r"paths of (\d) fields", constraints)[1])
     choices = re.match("one of: '(.*?)';", constraints)
     if not choices:
         return value.string_value + "x"
@@ -241,8 +247,7 @@ def test_every_parameter_changes_when_its_description_says_so(launch, peer):
         set_armed(peer, armed)
         for descriptor, value in zip(descriptors, values):
             name, constraints = descriptor.name, descriptor.additional_constraints
-            # The nearest other value would put `home` out of reach.
-            wanted = 0.5 if name == "workspace.reach_max" else another(value, constraints)
+            wanted = OTHERS.get(name, another(value, constraints))
             if wanted is None:
                 continue
             (reason,) = set_each(peer, (name, wanted))
