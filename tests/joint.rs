@@ -163,6 +163,27 @@ fn a_stop_that_the_controller_refuses_is_no_refused_command() {
 }
 
 #[test]
+fn not_even_the_first_motion_begins_before_a_stop_is_answered() {
+    let mut parameters = Parameters::default();
+    parameters.set("hold_line", Value::Text("stop".into())).unwrap();
+    parameters.set("max_in_flight", Value::Integer(4)).unwrap();
+    parameters.set("settle_time", Value::Real(0.0)).unwrap();
+    let mut scene = Scene::with(&parameters);
+    scene.joint.handle_stop();
+    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16)).unwrap();
+    scene.joint.handle_reset();
+    scene.joint.handle_set_armed(scene.now, true).unwrap();
+    // No longer than the link waits for it.
+    for _ in 0..20 {
+        scene.now += Duration::from_millis(20);
+        scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
+        assert_eq!(scene.joint.poll_transmit(scene.now), None);
+    }
+    scene.reply(ReplyStatus::Ok, Some(elsewhere()));
+    assert!(scene.first_command().position.distance(elsewhere()) < NEAR);
+}
+
+#[test]
 fn a_stop_that_is_not_answered_at_all_does_not_stand_in_the_way_where_nothing_is() {
     let mut scene = held_with(&[("expect_reply", Value::Boolean(false))]);
     scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16)).unwrap();

@@ -112,9 +112,9 @@ impl Course {
     /// When the first command of a motion may be sent, if nothing stands in its way; `None` while anything is
     /// unanswered: the arm's position is known once all is answered.
     pub(super) fn may_begin_at(&self, now: Instant, config: &TeleopConfig) -> Option<Instant> {
-        let Some((sent_at, sent)) = self.last_sent else { return Some(now) };
-        let due = self.at_start_since(sent_at, sent, config).max(sent_at + config.ramp_period());
-        (self.unanswered == 0).then_some(due)
+        let since =
+            |(sent_at, sent)| self.at_start_since(sent_at, sent, config).max(sent_at + config.ramp_period());
+        (self.unanswered == 0).then(|| self.last_sent.map_or(now, since))
     }
 
     /// The walk as it stands, or the one that would begin now.
