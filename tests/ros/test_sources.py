@@ -11,6 +11,7 @@ from geometry_msgs.msg import (
     Point,
     PointStamped,
     Pose,
+    PoseArray,
     PoseStamped,
     PoseWithCovarianceStamped,
     Quaternion,
@@ -44,6 +45,13 @@ def pose():
 
 def in_frame(frame_id):
     return lambda: PoseStamped(header=Header(frame_id=frame_id), pose=pose())
+
+
+def landmarks():
+    """21 normalised landmarks; the tip of the index finger is where PLACE is by the preset."""
+    x, y, z = PLACE
+    tip = point((0.2 - y) / 0.4, (0.4 - z) / 0.4, (0.2 - x) / 0.4)
+    return PoseArray(poses=[Pose(position=tip if number == 8 else point(0.5, 0.5, 0.0)) for number in range(21)])
 
 
 def with_covariance():
@@ -169,6 +177,7 @@ def test_what_cannot_be_read_is_refused_at_start_with_what_there_is(launch, sour
     [
         ("pose_stamped", PoseStamped, "/target_pose", lambda: PoseStamped(pose=pose())),
         ("hand_xyz", Point, "/hand_xyz", lambda: point(*PLACE)),
+        ("mediapipe_landmarks", PoseArray, "/hand_landmarks", landmarks),
         ("servo_pose", PoseStamped, "/servo_node/pose_target_cmds", in_frame("base_link")),
     ],
     ids=lambda value: value if isinstance(value, str) and "/" not in value else "",
@@ -183,4 +192,6 @@ def test_a_preset_fits_its_sender(controller, bridge, repeat, preset, message_ty
 
 def test_every_preset_is_tested():
     folder = pathlib.Path(get_package_share_directory("aether_bridge"), "config")
-    assert {file.stem for file in folder.glob("*.yaml")} == {"bridge", "pose_stamped", "hand_xyz", "servo_pose"}
+    here = {"pose_stamped", "hand_xyz", "servo_pose", "mediapipe_landmarks"}
+    elsewhere = {"bridge": "tests/config_yaml.rs", "aether_handstate": "test_with_fixtures.py"}
+    assert {file.stem for file in folder.glob("*.yaml")} == here | set(elsewhere)

@@ -1,0 +1,50 @@
+"""Senders whose messages ROS does not come with. Needs a bridge that was built with the packages in tests/fixtures:
+tools/build-with-fixtures, then AETHER_INSTALL=build/with_fixtures/install tools/ros-env python3 -m pytest on this file."""
+
+import itertools
+import pathlib
+
+import pytest
+from ament_index_python.packages import get_package_share_directory
+from controller import command
+
+aether_interfaces = pytest.importorskip("aether_interfaces.msg", reason="aether_interfaces is not built")
+
+PRESET = pathlib.Path(get_package_share_directory("aether_bridge"), "config", "aether_handstate.yaml")
+
+
+def test_the_aether_tracker_moves_the_arm_at_two_hertz_and_its_zeros_hold_it(controller, bridge, repeat):
+    here = aether_interfaces.HandState(x=10.0, y=20.0, z=5.0, hand_closed=True)
+    # A hand that is there is not bit for bit the same for long.
+    there = aether_interfaces.HandState(x=10.0, y=20.0, z=5.5, hand_closed=True)
+    live = itertools.cycle([here, there])
+    started = bridge(controller, {"home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET])
+    tracker = repeat(aether_interfaces.HandState, "/HandStates", lambda: next(live), rate=2.0)
+    started.status.wait(motion="TRACKING")
+    controller.lines.wait(lambda line: line.data == command("160.0", "-20.0", "240.0", "closed"))
+    after = controller.mark()
+    tracker.make = aether_interfaces.HandState
+    started.status.wait(motion="HOLDING", reason="all zero")
+    # It has lost the hand, and so says that the hand is open.
+    assert all(b'"closed"' in line.data for line in controller.lines[after:])
+    tracker.make = lambda: here
+    started.status.wait(motion="TRACKING")
+    started.status.wait(motion="HOLDING", reason="exactly the same")
+
+
+def test_arrays_of_messages_are_read_by_paths_too(controller, bridge, repeat):
+    from geometry_msgs.msg import TransformStamped
+
+    tf2_msgs = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not built")
+    transform = TransformStamped()
+    translation = transform.transform.translation
+    translation.x, translation.y, translation.z = 0.12, 0.0355, 0.21
+    source = {
+        "source.topic": "/hands",
+        "source.type": "tf2_msgs/msg/TFMessage",
+        "source.position": [f"transforms[1].transform.translation.{axis}" for axis in "xyz"],
+    }
+    started = bridge(controller, {"home": [0.12, 0.0355, 0.21], "settle_time": 0.1, **source})
+    repeat(tf2_msgs.TFMessage, "/hands", lambda: tf2_msgs.TFMessage(transforms=[TransformStamped(), transform]))
+    started.status.wait(motion="TRACKING")
+    assert controller.lines.wait().data == command("120.0", "35.5", "210.0")
