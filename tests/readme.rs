@@ -58,6 +58,7 @@ fn every_parameter_of_motion_is_in_the_safety_page_and_nothing_else() {
         "backoff.initial",
         "backoff.max",
         "wire_unit",
+        "greeting_lines",
         "base_frame",
         "gripper.type",
         "gripper.initial",

@@ -118,7 +118,8 @@ impl Driver {
                         reader,
                         writer,
                         buffer: BytesMut::with_capacity(READ_BUFFER),
-                        decoder: ReplyDecoder::new(inner.config.wire_unit),
+                        decoder: ReplyDecoder::new(inner.config.wire_unit)
+                            .after_greeting(inner.config.greeting_lines),
                         unit: inner.config.wire_unit,
                         expect_reply: inner.config.link.expect_reply,
                     }

@@ -94,13 +94,17 @@ impl Config {
             transport,
             link,
             wire_unit,
+            greeting_lines,
             teleop: _,
             source: _,
             frames: _,
             gripper_type: _,
             parameters: _,
         } = self;
-        *transport != before.transport || *link != before.link || *wire_unit != before.wire_unit
+        *transport != before.transport
+            || *link != before.link
+            || *wire_unit != before.wire_unit
+            || *greeting_lines != before.greeting_lines
     }
 
     /// Whether what an earlier configuration has learnt of the arm's position may be of another arm, or in another
@@ -159,6 +163,7 @@ mod tests {
             ("expect_reply", Value::Boolean(false)),
             ("backoff.max", Value::Real(2.0)),
             ("wire_unit", Value::Text("cm".into())),
+            ("greeting_lines", Value::Integer(1)),
         ] {
             let after = with(&[(name, value)]);
             assert!(after.needs_new_link(&before), "{name}");

@@ -41,6 +41,8 @@ pub struct Config {
     pub source: SourceConfig,
     /// The unit of length on the wire.
     pub wire_unit: WireUnit,
+    /// How many lines the controller says on connecting that are no replies.
+    pub greeting_lines: u32,
     /// The frames that targets may be in; the base frame is also the `frame_id` of what is published.
     pub frames: Frames,
     /// The type of the messages on the topic `gripper`.
@@ -159,6 +161,7 @@ impl Config {
             teleop: teleop(p),
             source: SourceConfig::new(p)?,
             wire_unit: p.text("wire_unit").parse().expect("its choices are checked"),
+            greeting_lines: u32::try_from(p.integer("greeting_lines")).expect("its range is checked"),
             frames: Frames {
                 tracker: p.text("retarget.frame").to_owned(),
                 base: p.text("base_frame").to_owned(),

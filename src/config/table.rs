@@ -104,6 +104,14 @@ pub const PARAMETERS: &[Parameter] = &[
         Disarmed,
     ),
     parameter(
+        "greeting_lines",
+        Integer(0),
+        "",
+        Range::Integer(0, 100),
+        "How many lines the controller says on connecting, before its first reply. They are passed over.",
+        Disarmed,
+    ),
+    parameter(
         "base_frame",
         Text("arm_base"),
         "",

@@ -77,12 +77,21 @@ pub struct ReplyDecoder {
     lines: Lines,
     /// The last reply was taken without its newline, which may yet come.
     unterminated: bool,
+    /// How many lines the controller has yet to say before its first reply.
+    greeting: u32,
 }
 
 impl ReplyDecoder {
     /// A decoder for a controller that reports positions in `unit`.
     pub fn new(unit: WireUnit) -> Self {
-        Self { unit, lines: Lines::default(), unterminated: false }
+        Self { unit, lines: Lines::default(), unterminated: false, greeting: 0 }
+    }
+
+    /// The same for a controller that says `lines` lines of its own before its first reply: they are passed over,
+    /// bounded and UTF-8 like any other.
+    #[must_use]
+    pub fn after_greeting(self, lines: u32) -> Self {
+        Self { greeting: lines, ..self }
     }
 }
 
@@ -92,6 +101,12 @@ impl Decoder for ReplyDecoder {
 
     fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Reply>, WireError> {
         let unit = self.unit;
+        while self.greeting > 0 {
+            if self.lines.next(bytes, |_| Ok(()))?.is_none() {
+                return Ok(None);
+            }
+            self.greeting -= 1;
+        }
         if std::mem::take(&mut self.unterminated) {
             let newline = [&b"\r\n"[..], b"\n"].into_iter().find(|newline| bytes.starts_with(newline));
             bytes.advance(newline.map_or(0, <[u8]>::len));
@@ -411,5 +426,24 @@ mod tests {
             decoder.decode_eof(&mut BytesMut::new()),
             Err(WireError::Truncated { .. }) | Ok(None)
         ));
+    }
+
+    #[test]
+    fn a_greeting_is_passed_over_however_it_is_cut_and_whatever_it_says() {
+        let stream = b"hello, I am an arm\n{\"status\":\"error\"}\n{\"status\":\"ok\"}\n";
+        for cut in 0..stream.len() {
+            let mut decoder = ReplyDecoder::new(WireUnit::Metres).after_greeting(2);
+            let mut bytes = BytesMut::from(&stream[..cut]);
+            let early = decoder.decode(&mut bytes).unwrap();
+            bytes.extend_from_slice(&stream[cut..]);
+            let reply = early.or_else(|| decoder.decode(&mut bytes).unwrap());
+            assert_eq!(reply.map(|reply| reply.status), Some(ReplyStatus::Ok), "cut at {cut}");
+        }
+        let mut decoder = ReplyDecoder::new(WireUnit::Metres).after_greeting(1);
+        let mut endless = BytesMut::from(&[b'x'; MAX_LINE + 1][..]);
+        assert!(matches!(decoder.decode(&mut endless), Err(WireError::LineTooLong { .. })));
+        let mut decoder = ReplyDecoder::new(WireUnit::Metres).after_greeting(1);
+        let mut cut_off = BytesMut::from(&b"hel"[..]);
+        assert!(matches!(decoder.decode_eof(&mut cut_off), Err(WireError::Truncated { .. })));
     }
 }

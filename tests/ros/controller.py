@@ -64,10 +64,12 @@ class Controller:
 
     `reply` makes the answer to the Line of a command, or is None: then nothing is answered. `stop_reply` makes the
     answer to that of a stop, which is ok from the start, unless nothing is answered. Both may be exchanged at any time.
+    `greeting` is said on every connection.
     """
 
-    def __init__(self, reply=lambda line: OK, up=True):
+    def __init__(self, reply=lambda line: OK, up=True, greeting=b""):
         self.reply = reply
+        self._greeting = greeting
         self.stop_reply = lambda line: OK
         # All that came but stops: commands, and what should have been one.
         self.lines = Record("lines at the controller")
@@ -148,6 +150,7 @@ class Controller:
         except OSError:  # killed in between
             return
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        accepted.sendall(self._greeting)
         self.connections.append(time.monotonic())
         self._open[accepted.fileno()] = _Connection(accepted, len(self.connections))
         self._poll.register(accepted, select.EPOLLIN)

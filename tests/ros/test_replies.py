@@ -7,6 +7,7 @@ from harness import LINK_STATES, QUICK
 from rcl_interfaces.msg import Log
 
 PLACE = (0.12, 0.0355, 0.21)
+PLACE_LINE = command("120.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "home": list(PLACE)}
 
 
@@ -51,6 +52,22 @@ def test_a_reply_that_no_command_waited_for_ends_the_connection(controller, brid
     assert "no command was waiting for" in ended.last_error and "hello there" in ended.last_error
     assert ended.last_error in ended.reason
     controller.connections.wait_count(2)
+
+
+def test_a_greeting_of_so_many_lines_is_passed_over_on_every_connection(controllers, bridge, hand):
+    controller = controllers(greeting=b"ARM 1.2 ready\r\n{}\n")
+    started = bridge(controller, {**AT_PLACE, "greeting_lines": 2})
+    hand(PLACE)
+    for connections in (1, 2):
+        started.status.wait(state="CONNECTED", motion="TRACKING")
+        controller.lines.wait(lambda line: line.connection == connections and line.data == PLACE_LINE)
+        controller.kill()
+        started.status.wait(state="BACKOFF")
+        controller.restart()
+    # Taken for a reply it is none, and the error shows it.
+    other = controllers(greeting=b"ARM 1.2 ready\n")
+    unaware = bridge(other, QUICK, ["-r", "__node:=unaware"], "/unaware")
+    assert "ARM 1.2 ready" in unaware.status.wait(state="BACKOFF").last_error
 
 
 def test_two_replies_to_one_command_end_the_connection_and_hold_the_arm(controller, bridge, hand):
