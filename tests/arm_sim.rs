@@ -15,6 +15,7 @@ use tokio::{
 
 const COMMAND: &str = r#"{"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"closed"}"#;
 const STOP: &str = r#"{"type":"stop"}"#;
+const HEARTBEAT: &str = r#"{"type":"heartbeat"}"#;
 const OK: &str = "{\"status\":\"ok\",\"message\":\"Command received\"}\n";
 
 /// A client of the controller.
@@ -209,10 +210,21 @@ async fn a_stop_halts_the_arm_where_it_is_with_its_gripper_until_the_next_comman
 }
 
 #[tokio::test]
+async fn a_heartbeat_is_answered_and_counted_and_moves_and_halts_nothing() {
+    let sim = ArmSim::start(ArmSimConfig { speed: 1e-6, ..ArmSimConfig::default() }).await.unwrap();
+    let mut client = Client::connect(&sim).await;
+    assert_eq!(client.ask(COMMAND).await, OK);
+    assert_eq!(client.ask(HEARTBEAT).await, OK.replace("Command", "Heartbeat"));
+    assert!(sim.state().moving);
+    let counts = sim.record().counts;
+    assert_eq!((counts.commands, counts.stops, counts.heartbeats, counts.bad_lines), (1, 0, 1, 0));
+}
+
+#[tokio::test]
 async fn a_stop_that_is_refused_halts_nothing() {
     for (config, line, message) in [
         (
-            ArmSimConfig { knows_stop: false, ..ArmSimConfig::default() },
+            ArmSimConfig { commands_only: true, ..ArmSimConfig::default() },
             STOP,
             r#"type is \"stop\", expected \"command\""#,
         ),

@@ -129,7 +129,7 @@ fn it_answers_until_a_signal_ends_it_with_a_summary_and_exit_code_0() {
         assert!(ask(&mut client, "nonsense\n").starts_with("{\"status\":\"error\""));
         arm_sim.signal(signal);
         let (rest, code) = arm_sim.end();
-        let summary = "arm_sim summary: 1 commands received, 1 stops, 1 bad lines, 1 error replies, \
+        let summary = "arm_sim summary: 1 commands received, 1 stops, 0 heartbeats, 1 bad lines, 1 error replies, \
                        1 connections, arm at x=";
         assert!(rest.last().is_some_and(|line| line.starts_with(summary)), "{rest:?}");
         assert_eq!(code, Some(0));
@@ -170,14 +170,14 @@ fn a_stop_is_shown_and_counted_and_refused_where_it_is_not_to_be_known() {
     assert_eq!(ask(&mut client, STOP), OK.replace("Command", "Stop"));
     arm_sim.shown(&format!("{peer} asked for a stop"));
     arm_sim.type_in("status");
-    arm_sim.shown("1 connected, 0 commands, 1 stops, faults: none");
+    arm_sim.shown("1 connected, 0 commands, 1 stops, 0 heartbeats, faults: none");
 
-    let mut arm_sim = Running::start(&["--no-stop"]);
+    let mut arm_sim = Running::start(&["--commands-only"]);
     let mut client = arm_sim.connect();
     assert!(ask(&mut client, STOP).contains(r#"type is \"stop\", expected \"command\""#));
     arm_sim.shown(r#"refused a line: type is "stop", expected "command""#);
     arm_sim.type_in("status");
-    arm_sim.shown("1 connected, 0 commands, 0 stops, faults: none");
+    arm_sim.shown("1 connected, 0 commands, 0 stops, 0 heartbeats, faults: none");
 }
 
 #[test]
@@ -264,9 +264,14 @@ fn what_it_cannot_do_is_said_in_one_line() {
 #[test]
 fn the_help_tells_protocol_and_faults() {
     let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
-    for words in
-        [COMMAND.split(',').next().unwrap(), OK.trim_end(), STOP.trim_end(), "restart[:SECONDS]", "--no-stop"]
-    {
+    for words in [
+        COMMAND.split(',').next().unwrap(),
+        OK.trim_end(),
+        STOP.trim_end(),
+        r#"{"type":"heartbeat"}"#,
+        "restart[:SECONDS]",
+        "--commands-only",
+    ] {
         assert!(help.contains(words), "{words}");
     }
 }

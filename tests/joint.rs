@@ -201,3 +201,32 @@ fn the_end_says_stop_before_the_connection_is_closed() {
     assert_eq!(scene.joint.poll_action(), Some(Action::Close));
     assert_eq!(scene.joint.poll_transmit(scene.now), None);
 }
+
+#[test]
+fn a_heartbeat_fills_silence_and_lets_commands_and_stops_go_first() {
+    let mut parameters = Parameters::default();
+    parameters.set("heartbeat_period", Value::Real(0.1)).unwrap();
+    parameters.set("hold_line", Value::Text("stop".into())).unwrap();
+    parameters.set("settle_time", Value::Real(0.0)).unwrap();
+    let mut scene = Scene::with(&parameters);
+    assert_eq!(scene.joint.poll_timeout(scene.now), Some(scene.now + Duration::from_millis(100)));
+    scene.now += Duration::from_millis(100);
+    assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Heartbeat));
+    scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
+    let line = scene.joint.poll_transmit(scene.now).unwrap();
+    assert!(matches!(line, Outgoing::Command(_)), "{line:?}");
+    scene.joint.handle_stop();
+    assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
+    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16)).unwrap();
+    scene.reply(ReplyStatus::Ok, None);
+    // Stopped, and the controller still hears from the bridge, and the bridge of the arm.
+    scene.now += Duration::from_millis(100);
+    let sent = scene.joint.handle_transmitted(scene.now, &Outgoing::Heartbeat, 21, Ok(21));
+    assert_eq!(sent, Some(Sent::Heartbeat));
+    assert_eq!(scene.joint.poll_transmit(scene.now), None);
+    scene.reply(ReplyStatus::Ok, Some(elsewhere()));
+    assert_eq!((scene.link(), scene.joint.status(scene.now).sent), (LinkState::Connected, 0));
+    scene.joint.handle_reset();
+    scene.joint.handle_set_armed(scene.now, true).unwrap();
+    assert!(scene.first_command().position.distance(elsewhere()) < NEAR);
+}

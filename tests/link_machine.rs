@@ -6,7 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use aether_bridge::link::backoff::Backoff;
-use aether_bridge::link::{Action, Counters, Link, LinkConfig, LinkError, LinkState, Outcome};
+use aether_bridge::link::{Action, Counters, Heartbeat, Link, LinkConfig, LinkError, LinkState, Outcome};
 use aether_bridge::teleop::{Command, Gripper, Position};
 use aether_bridge::wire::{Reply, ReplyStatus};
 use proptest::prelude::*;
@@ -64,6 +64,7 @@ fn config(expect_reply: bool, max_in_flight: usize) -> LinkConfig {
     LinkConfig {
         expect_reply,
         max_in_flight,
+        heartbeat: None,
         reply_timeout: Duration::from_millis(500),
         link_timeout: Duration::from_secs(3),
         backoff: Backoff { initial: Duration::from_millis(100), max: Duration::from_secs(4) },
@@ -313,6 +314,75 @@ fn without_expected_replies_nothing_waits_for_a_stop_either() {
     assert_eq!(scene.link.counters(), Counters::default());
     scene.pass(60_000);
     assert_eq!(scene.link.state(), LinkState::Connected);
+}
+
+/// Connected, with a heartbeat after 100 ms of silence.
+fn with_heartbeat(expect_reply: bool, expects_reply: bool) -> Scene {
+    let now = Instant::now();
+    let heartbeat = Some(Heartbeat { period: Duration::from_millis(100), expects_reply });
+    let config = LinkConfig { heartbeat, ..config(expect_reply, 1) };
+    let mut scene = Scene { link: Link::new(config, now, 7), now };
+    assert!(!scene.link.poll_heartbeat(now + Duration::from_secs(9)), "nobody is connected");
+    scene.link.handle_connected(now);
+    scene
+}
+
+#[test]
+fn a_heartbeat_is_due_when_nothing_has_been_said_for_its_period() {
+    let mut scene = with_heartbeat(true, true);
+    let due_in = |scene: &Scene| (scene.link.poll_timeout().unwrap() - scene.now).as_millis();
+    assert_eq!(due_in(&scene), 100);
+    scene.now += Duration::from_millis(99);
+    assert!(!scene.link.poll_heartbeat(scene.now));
+    scene.send(0.1);
+    scene.reply(ReplyStatus::Ok);
+    assert_eq!(due_in(&scene), 100, "a command says it too");
+    scene.now += Duration::from_millis(100);
+    assert!(scene.link.poll_heartbeat(scene.now));
+    scene.link.handle_heartbeat_sent(scene.now);
+    assert!(!scene.link.poll_heartbeat(scene.now));
+    assert!(!scene.link.has_room(), "it takes a place among what is unanswered");
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Alive(true));
+    assert_eq!(due_in(&scene), 100);
+    assert_eq!((scene.link.counters().sent, scene.link.counters().acknowledged), (1, 1), "it is no command");
+    // It waits for what is unanswered, and is not offered again to a peer that does not read.
+    scene.send(0.2);
+    scene.now += Duration::from_millis(200);
+    assert!(!scene.link.poll_heartbeat(scene.now));
+    scene.reply(ReplyStatus::Ok);
+    assert!(scene.link.poll_heartbeat(scene.now));
+    scene.link.handle_blocked(scene.now);
+    assert!(!scene.link.poll_heartbeat(scene.now));
+    assert_eq!(due_in(&scene), 500);
+}
+
+#[test]
+fn a_controller_that_leaves_a_heartbeat_unanswered_is_unresponsive_and_then_given_up() {
+    let mut scene = with_heartbeat(true, true);
+    scene.link.handle_heartbeat_sent(scene.now);
+    scene.pass(500);
+    assert_eq!(scene.link.state(), LinkState::Unresponsive);
+    assert_eq!(scene.reply(ReplyStatus::Error), Outcome::Alive(false), "it is there");
+    assert_eq!(scene.link.state(), LinkState::Connected);
+    scene.link.handle_heartbeat_sent(scene.now);
+    scene.now += Duration::from_secs(3);
+    scene.link.handle_timeout(scene.now);
+    assert_eq!(scene.link.state(), LinkState::Backoff);
+    assert!(!scene.link.poll_heartbeat(scene.now));
+}
+
+#[test]
+fn a_heartbeat_that_nobody_answers_is_not_waited_for() {
+    for (expect_reply, expects_reply) in [(true, false), (false, true), (false, false)] {
+        let mut scene = with_heartbeat(expect_reply, expects_reply);
+        scene.link.handle_heartbeat_sent(scene.now);
+        assert!(scene.link.has_room());
+        scene.now += Duration::from_millis(100);
+        assert!(scene.link.poll_heartbeat(scene.now));
+        scene.now += Duration::from_secs(60);
+        scene.link.handle_timeout(scene.now);
+        assert_eq!(scene.link.state(), LinkState::Connected);
+    }
 }
 
 #[test]

@@ -59,6 +59,8 @@ fn every_parameter_of_motion_is_in_the_safety_page_and_nothing_else() {
         "backoff.max",
         "wire_unit",
         "greeting_lines",
+        "heartbeat_period",
+        "heartbeat_expects_reply",
         "base_frame",
         "gripper.type",
         "gripper.initial",

@@ -22,6 +22,8 @@ pub struct Joint {
     peer: String,
     /// What the controller said of the last command that it refused.
     refusal: String,
+    /// That this controller refuses heartbeats has been told.
+    told_of_heartbeats: bool,
     seq: u64,
 }
 
@@ -32,6 +34,8 @@ pub enum Outgoing {
     Stop,
     /// A command.
     Command(Planned),
+    /// The bridge is there (`heartbeat_period`).
+    Heartbeat,
 }
 
 /// A line that has gone out.
@@ -41,6 +45,8 @@ pub enum Sent {
     Stop,
     /// A command, counted.
     Command(SentCommand),
+    /// The bridge is there.
+    Heartbeat,
 }
 
 /// What is compared to tell a change of status from the passing of time.
@@ -64,6 +70,7 @@ impl Joint {
             view: LinkView::Down,
             peer,
             refusal: String::new(),
+            told_of_heartbeats: false,
             seq: 0,
         }
     }
@@ -175,7 +182,13 @@ impl Joint {
                 );
                 self.teleop.handle_stop_answered(None);
             }
-            Outcome::Ignored => {}
+            Outcome::Alive(false) if !std::mem::replace(&mut self.told_of_heartbeats, true) => {
+                tracing::warn!(
+                    message = reply.message,
+                    "the controller refused a heartbeat; does it know the line? heartbeat_period 0.0 sends none"
+                )
+            }
+            Outcome::Alive(_) | Outcome::Ignored => {}
         }
     }
 
@@ -228,7 +241,9 @@ impl Joint {
         if self.teleop.poll_stop_line() {
             return self.link.can_send_stop().then_some(Outgoing::Stop);
         }
-        if self.link.has_room() { self.teleop.poll_command(now).map(Outgoing::Command) } else { None }
+        let command = self.teleop.poll_command(now).filter(|_| self.link.has_room());
+        let heartbeat = || self.link.poll_heartbeat(now).then_some(Outgoing::Heartbeat);
+        command.map(Outgoing::Command).or_else(heartbeat)
     }
 
     /// A line of `length` bytes was offered to the connection, with this result. Returns what has been sent, if it has
@@ -270,6 +285,10 @@ impl Joint {
                     self.teleop.handle_stop_answered(None);
                 }
                 Sent::Stop
+            }
+            Outgoing::Heartbeat => {
+                self.link.handle_heartbeat_sent(now);
+                Sent::Heartbeat
             }
             Outgoing::Command(planned) => {
                 self.seq += 1;
@@ -366,6 +385,7 @@ impl Joint {
         };
         if view != self.view {
             self.view = view;
+            self.told_of_heartbeats &= view != LinkView::Down;
             self.teleop.handle_link(now, view);
         }
     }

@@ -203,6 +203,7 @@ impl Inner {
             self.line.clear();
             match &outgoing {
                 Outgoing::Stop => self.encoder.encode_stop_into(&mut self.line),
+                Outgoing::Heartbeat => self.encoder.encode_heartbeat_into(&mut self.line),
                 Outgoing::Command(planned) => self.encoder.encode_into(&planned.command, &mut self.line),
             }
             let written = match &self.outlet {
@@ -212,7 +213,7 @@ impl Inner {
             tracing::trace!(line = %String::from_utf8_lossy(&self.line).trim_end(), ?written, "sent");
             match self.joint.handle_transmitted(now, &outgoing, self.line.len(), written) {
                 Some(Sent::Command(command)) => self.outbox.push(Event::Command(command)),
-                Some(Sent::Stop) => {}
+                Some(Sent::Stop | Sent::Heartbeat) => {}
                 None => break,
             }
         }

@@ -9,7 +9,7 @@ use clap::Parser;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let Args { host, port, unit, speed, reach, clients, report_state, strict, no_stop, fault, print } =
+    let Args { host, port, unit, speed, reach, clients, report_state, strict, commands_only, fault, print } =
         Args::parse();
     let config = ArmSimConfig {
         unit,
@@ -18,7 +18,7 @@ async fn main() -> anyhow::Result<()> {
         clients,
         report_state,
         strict,
-        knows_stop: !no_stop,
+        commands_only,
         faults: fault,
         keep_record: false,
         ..ArmSimConfig { host: host.clone(), port, ..ArmSimConfig::default() }
@@ -30,8 +30,8 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// A simulated arm controller: listens on a TCP port, judges every line by the protocol, moves a simulated arm
-/// towards the last command at a finite speed, halts it at a stop, and answers. Point the bridge at it to try things without an arm, and let
-/// it misbehave to see what the bridge does then.
+/// towards the last command at a finite speed, halts it at a stop, and answers. Point the bridge at it to try things
+/// without an arm, and let it misbehave to see what the bridge does then.
 #[derive(Parser)]
 #[command(version, after_help = AFTER_HELP.replace("FAULTS", FAULTS_HELP), max_term_width = 110)]
 struct Args {
@@ -59,9 +59,9 @@ struct Args {
     /// Refuse lines with members beyond the protocol
     #[arg(long)]
     strict: bool,
-    /// Refuse {"type":"stop"} like any other line of an unknown type, and go on moving
+    /// Refuse all but commands like any line of an unknown type; at a stop, go on moving
     #[arg(long)]
-    no_stop: bool,
+    commands_only: bool,
     /// A fault to show, as below; may be given several times
     #[arg(long, value_name = "SPEC")]
     fault: Vec<FaultSpec>,
@@ -79,6 +79,7 @@ const AFTER_HELP: &str = r#"Protocol:
   One JSON object a line, UTF-8, ended by \n; one reply to each line, in order.
   client      {"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}
               {"type":"stop"}
+              {"type":"heartbeat"}
   controller  {"status":"ok","message":"Command received"}
               {"status":"error","message":"z is \"up\", expected a number"}
   A stop halts the arm where it is and leaves the gripper, until the next command.
@@ -91,7 +92,7 @@ FAULTS
 Examples:
   arm_sim                                    a well-behaved controller on 127.0.0.1:5000
   arm_sim --print lines --report-state       shows every line, reports where the arm is
-  arm_sim --no-stop --strict                 a controller that knows commands and nothing else
+  arm_sim --commands-only --strict           a controller that knows commands as they are, and nothing else
   arm_sim --fault delay:0.2 --fault split    slow, and byte by byte
   arm_sim --fault silence@100x50             answers 100 commands, not the next 50, then all again
   arm_sim --fault restart:2@300              crashes at command 301, is back 2 s later

@@ -15,7 +15,7 @@ pub use value::{Parameters, Value};
 use std::time::Duration;
 
 use crate::link::backoff::Backoff;
-use crate::link::{LinkConfig, TransportConfig};
+use crate::link::{Heartbeat, LinkConfig, TransportConfig};
 use crate::mapping::PathError;
 use crate::teleop::clutch::RetargetMode;
 use crate::teleop::filter::{FilterConfig, OneEuro};
@@ -154,6 +154,7 @@ impl Config {
             link: LinkConfig {
                 expect_reply: p.boolean("expect_reply"),
                 max_in_flight: usize::try_from(p.integer("max_in_flight")).expect("its range is checked"),
+                heartbeat: heartbeat(p),
                 reply_timeout: p.seconds("reply_timeout"),
                 link_timeout: p.seconds("link_timeout"),
                 backoff: Backoff { initial: p.seconds("backoff.initial"), max: p.seconds("backoff.max") },
@@ -232,6 +233,11 @@ fn teleop(p: &Parameters) -> TeleopConfig {
     }
 }
 
+fn heartbeat(p: &Parameters) -> Option<Heartbeat> {
+    let period = p.seconds("heartbeat_period");
+    (!period.is_zero()).then(|| Heartbeat { period, expects_reply: p.boolean("heartbeat_expects_reply") })
+}
+
 fn workspace(p: &Parameters) -> Option<Workspace> {
     let policy = if p.text("workspace.policy") == "reject" { Policy::Reject } else { Policy::Clamp };
     let workspace = Workspace::new(position(p, "workspace.min"), position(p, "workspace.max"), policy)?;
@@ -242,6 +248,9 @@ fn position(p: &Parameters, name: &str) -> Position {
     let [x, y, z] = p.reals(name);
     Position::new(x, y, z).expect("its range is checked")
 }
+
+/// More often is no heartbeat but a load, in seconds.
+const MIN_HEARTBEAT: f64 = 0.01;
 
 fn check_relations(p: &Parameters) -> Result<(), ConfigError> {
     let (min, home) = (position(p, "workspace.min"), position(p, "home"));
@@ -272,6 +281,12 @@ fn check_relations(p: &Parameters) -> Result<(), ConfigError> {
     require(contains(workspace), "home", far, "workspace.reach_max")?;
     let named_apart = p.text("retarget.frame") != p.text("base_frame");
     require(named_apart, "retarget.frame", "another name than", "base_frame")?;
+    let heartbeat = p.real("heartbeat_period");
+    if heartbeat > 0.0 && heartbeat < MIN_HEARTBEAT {
+        let (name, value) = ("heartbeat_period", p.written("heartbeat_period"));
+        let range = format!("0.0, or from {MIN_HEARTBEAT:?} to 60.0 s");
+        return Err(ConfigError::Range { name, value, range });
+    }
     let ordered = |low: &str, high: &str| p.real(low) <= p.real(high);
     require(ordered("approach_speed", "limits.speed"), "approach_speed", "at most", "limits.speed")?;
     require(ordered("backoff.initial", "backoff.max"), "backoff.initial", "at most", "backoff.max")?;
@@ -390,6 +405,17 @@ mod tests {
         assert_eq!(
             error("robot_description", Value::Text(String::new())),
             "parameter 'robot_description' is unknown"
+        );
+    }
+
+    #[test]
+    fn a_heartbeat_has_a_period_that_a_controller_can_bear() {
+        assert_eq!(with("heartbeat_period", Value::Real(0.0)).unwrap().link.heartbeat, None);
+        let heartbeat = with("heartbeat_period", Value::Real(0.1)).unwrap().link.heartbeat.unwrap();
+        assert_eq!((heartbeat.period, heartbeat.expects_reply), (Duration::from_millis(100), true));
+        assert_eq!(
+            error("heartbeat_period", Value::Real(0.001)),
+            "parameter 'heartbeat_period' is 0.001; it must be 0.0, or from 0.01 to 60.0 s"
         );
     }
 

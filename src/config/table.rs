@@ -96,6 +96,22 @@ pub const PARAMETERS: &[Parameter] = &[
         Disarmed,
     ),
     parameter(
+        "heartbeat_period",
+        Real(0.0),
+        "s",
+        Range::Real(0.0, 60.0),
+        "When nothing else has been said to the controller for this long, a line {\"type\":\"heartbeat\"} is, for a controller that knows it: its own watchdog then tells a resting arm from a dead laptop, and its silence is noticed at rest too. 0: never.",
+        Disarmed,
+    ),
+    parameter(
+        "heartbeat_expects_reply",
+        Boolean(true),
+        "",
+        Range::Any,
+        "Whether the controller answers a heartbeat like any other line; false if it answers all but heartbeats.",
+        Disarmed,
+    ),
+    parameter(
         "wire_unit",
         Text("mm"),
         "",

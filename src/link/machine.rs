@@ -1,4 +1,4 @@
-//! The link's machine: when to connect, when to give up, and which reply answers which command or stop.
+//! The link's machine: when to connect, when to give up, and which reply answers which line.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,17 +12,28 @@ use crate::wire::{Order, Reply, ReplyStatus};
 /// What the link is set to. `crate::config` validates the values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkConfig {
-    /// Whether every command, and every stop, is answered.
+    /// Whether every line is answered.
     pub expect_reply: bool,
-    /// Commands that may be unanswered at a time, at least 1. Stops are sent whatever is unanswered, and commands wait
+    /// Lines that may be unanswered at a time, at least 1. Stops are sent whatever is unanswered, and other lines wait
     /// for them too.
     pub max_in_flight: usize,
+    /// When there is nothing else to say, how often to say that the bridge is there; none: never.
+    pub heartbeat: Option<Heartbeat>,
     /// Without a reply for this long the controller counts as unresponsive.
     pub reply_timeout: Duration,
     /// Without a reply for this long the connection is given up.
     pub link_timeout: Duration,
     /// The waits between attempts.
     pub backoff: Backoff,
+}
+
+/// What is said when there is nothing else to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The longest silence towards the controller.
+    pub period: Duration,
+    /// Whether it is answered, where lines are.
+    pub expects_reply: bool,
 }
 
 /// What the driver has to do.
@@ -45,6 +56,8 @@ pub enum Outcome {
     StopAcknowledged,
     /// The controller refused a stop: it does not know the line, or will not stand still.
     StopRejected,
+    /// The controller answered a heartbeat, with `false` that it will have none.
+    Alive(bool),
     /// Replies are not expected: this one answers nothing.
     Ignored,
 }
@@ -79,6 +92,8 @@ enum State {
 struct Open {
     since: Instant,
     in_flight: VecDeque<InFlight>,
+    /// When the last line was sent; at first, when the connection was there.
+    spoken: Instant,
     /// Since when the peer has taken no bytes.
     blocked_since: Option<Instant>,
     /// Whether the oldest wait has exceeded `reply_timeout`.
@@ -121,6 +136,7 @@ impl Link {
             since: now,
             // One more, for a stop.
             in_flight: VecDeque::with_capacity(self.config.max_in_flight + 1),
+            spoken: now,
             blocked_since: None,
             unresponsive: false,
             answered: false,
@@ -148,7 +164,7 @@ impl Link {
     /// A reply came.
     ///
     /// # Errors
-    /// When neither a command nor a stop waits for one. The link has then already given the connection up, on account
+    /// When no line waits for one. The link has then already given the connection up, on account
     /// of this reply or of what came before it.
     pub fn handle_reply(&mut self, now: Instant, reply: &Reply) -> Result<Outcome, Unsolicited> {
         let State::Open(open) = &mut self.state else { return Err(Unsolicited) };
@@ -172,6 +188,7 @@ impl Link {
             }
             (Order::Stop, ReplyStatus::Ok) => Outcome::StopAcknowledged,
             (Order::Stop, ReplyStatus::Error) => Outcome::StopRejected,
+            (Order::Heartbeat, status) => Outcome::Alive(status == ReplyStatus::Ok),
         };
         self.update(now);
         Ok(outcome)
@@ -179,28 +196,38 @@ impl Link {
 
     /// A command has been handed to the connection, whole.
     pub fn handle_sent(&mut self, now: Instant, command: Command) {
-        let State::Open(open) = &mut self.state else { return };
+        if !matches!(self.state, State::Open(_)) {
+            return;
+        }
         self.counters.sent += 1;
-        open.blocked_since = None;
-        if self.config.expect_reply {
-            open.in_flight.push_back(InFlight { sent_at: now, order: Order::Command(command) });
-        } else {
+        if !self.config.expect_reply {
             self.counters.acknowledged += 1;
         }
-        self.update(now);
+        self.handle_spoken(now, Order::Command(command), true);
     }
 
     /// A stop has been handed to the connection, whole.
     pub fn handle_stop_sent(&mut self, now: Instant) {
+        self.handle_spoken(now, Order::Stop, true);
+    }
+
+    /// A heartbeat has been handed to the connection, whole.
+    pub fn handle_heartbeat_sent(&mut self, now: Instant) {
+        let answered = self.config.heartbeat.is_some_and(|heartbeat| heartbeat.expects_reply);
+        self.handle_spoken(now, Order::Heartbeat, answered);
+    }
+
+    fn handle_spoken(&mut self, now: Instant, order: Order, answered: bool) {
         let State::Open(open) = &mut self.state else { return };
+        open.spoken = now;
         open.blocked_since = None;
-        if self.config.expect_reply {
-            open.in_flight.push_back(InFlight { sent_at: now, order: Order::Stop });
+        if answered && self.config.expect_reply {
+            open.in_flight.push_back(InFlight { sent_at: now, order });
         }
         self.update(now);
     }
 
-    /// A command or a stop was offered to the connection, which took none of it: the peer does not read.
+    /// A line was offered to the connection, which took none of it: the peer does not read.
     pub fn handle_blocked(&mut self, now: Instant) {
         if let State::Open(open) = &mut self.state {
             open.blocked_since.get_or_insert(now);
@@ -267,12 +294,28 @@ impl Link {
             State::Open(open) => {
                 let patience =
                     if open.unresponsive { self.config.link_timeout } else { self.config.reply_timeout };
-                open.waiting_since().map(|since| since + patience)
+                let overdue = open.waiting_since().map(|since| since + patience);
+                [overdue, self.poll_heartbeat_at()].into_iter().flatten().min()
             }
         }
     }
 
-    /// Whether a command may be handed to the connection now.
+    /// Whether a heartbeat is to be sent now, unless there is something else to say.
+    #[must_use]
+    pub fn poll_heartbeat(&self, now: Instant) -> bool {
+        self.poll_heartbeat_at().is_some_and(|at| at <= now)
+    }
+
+    fn poll_heartbeat_at(&self) -> Option<Instant> {
+        match (&self.state, self.config.heartbeat) {
+            (State::Open(open), Some(Heartbeat { period, .. })) if self.has_room() && !self.is_blocked() => {
+                Some(open.spoken + period)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a line may be handed to the connection now.
     pub fn has_room(&self) -> bool {
         match &self.state {
             State::Open(open) => !open.unresponsive && open.in_flight.len() < self.config.max_in_flight,
@@ -292,7 +335,7 @@ impl Link {
         self.action.is_some()
     }
 
-    /// Whether every command, and every stop, is answered.
+    /// Whether every line is answered.
     pub fn expects_reply(&self) -> bool {
         self.config.expect_reply
     }

@@ -18,6 +18,6 @@ mod rtt;
 pub mod state;
 pub mod transport;
 
-pub use machine::{Action, Link, LinkConfig, Outcome};
+pub use machine::{Action, Heartbeat, Link, LinkConfig, Outcome};
 pub use state::{Counters, LinkError, LinkState, RoundTrips};
 pub use transport::{Transport, TransportConfig};

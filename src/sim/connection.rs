@@ -37,7 +37,7 @@ pub(super) async fn serve(
         number,
         peer,
         stream,
-        decoder: if shared.config.knows_stop { decoder } else { decoder.without_stop() },
+        decoder: if shared.config.commands_only { decoder.commands_only() } else { decoder },
         buffer: BytesMut::with_capacity(READ_AHEAD),
         owed: 0,
         held: Held::default(),
@@ -201,6 +201,7 @@ impl Connection {
                 let message = match order {
                     Order::Command(_) => "Command received",
                     Order::Stop => "Stop received",
+                    Order::Heartbeat => "Heartbeat received",
                 };
                 Reply { status: ReplyStatus::Ok, message: message.to_owned(), state }
             }

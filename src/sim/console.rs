@@ -162,11 +162,12 @@ impl Console {
         let faults = if faults.is_empty() { "none".to_owned() } else { printable(&faults.join(", ")) };
         let listening = if record.listening { "listening on" } else { "crashed; was listening on" };
         let line = format!(
-            "{listening} {}, {} connected, {} commands, {} stops, faults: {faults}, {}",
+            "{listening} {}, {} connected, {} commands, {} stops, {} heartbeats, faults: {faults}, {}",
             self.sim.local_addr(),
             record.connected(),
             record.counts.commands,
             record.counts.stops,
+            record.counts.heartbeats,
             self.arm()
         );
         self.log(&line);
@@ -182,9 +183,10 @@ impl Console {
     fn finish(mut self) {
         let counts = self.sim.shared().record.borrow().counts;
         let line = format!(
-            "arm_sim summary: {} commands received, {} stops, {} bad lines, {} error replies, {} connections, {}",
+            "arm_sim summary: {} commands received, {} stops, {} heartbeats, {} bad lines, {} error replies, {} connections, {}",
             counts.commands,
             counts.stops,
+            counts.heartbeats,
             counts.bad_lines,
             counts.error_replies,
             counts.connections,

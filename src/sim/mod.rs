@@ -56,8 +56,9 @@ pub struct ArmSimConfig {
     pub report_state: bool,
     /// Whether a line with members beyond the protocol is refused.
     pub strict: bool,
-    /// Whether it knows the stop line; otherwise that is refused like any unknown type, and the arm goes on.
-    pub knows_stop: bool,
+    /// Whether it knows commands and nothing else: a stop, or a heartbeat, is then refused like any unknown type, and the
+    /// arm goes on.
+    pub commands_only: bool,
     /// The faults it starts with.
     pub faults: Vec<FaultSpec>,
     /// Whether the record keeps every command and connection, as tests want, or only counts them, so that memory
@@ -66,8 +67,8 @@ pub struct ArmSimConfig {
 }
 
 impl Default for ArmSimConfig {
-    /// A well-behaved controller on a free port of 127.0.0.1 that speaks millimetres, knows the stop line and keeps its
-    /// record.
+    /// A well-behaved controller on a free port of 127.0.0.1 that speaks millimetres, knows every kind of line and keeps
+    /// its record.
     fn default() -> Self {
         Self {
             host: "127.0.0.1".to_owned(),
@@ -79,7 +80,7 @@ impl Default for ArmSimConfig {
             clients: Clients::default(),
             report_state: false,
             strict: false,
-            knows_stop: true,
+            commands_only: false,
             faults: Vec::new(),
             keep_record: true,
         }

@@ -33,7 +33,9 @@ pub struct Counts {
     pub commands: u64,
     /// Stops, likewise.
     pub stops: u64,
-    /// Lines it does not allow; stops too, where they are not known.
+    /// Heartbeats, likewise.
+    pub heartbeats: u64,
+    /// Lines it does not allow; stops and heartbeats too, where they are not known.
     pub bad_lines: u64,
     /// Replies written whole.
     pub replies: u64,
@@ -66,7 +68,7 @@ pub struct Received {
     pub peer: SocketAddr,
     /// When it was read.
     pub at: Instant,
-    /// The line, without its newline; printable only, when it is neither a command nor a stop.
+    /// The line, without its newline; printable only, when it is no order.
     pub line: String,
     /// What it asks for, or why it is refused.
     pub order: Result<Order, String>,
@@ -143,15 +145,15 @@ pub enum Event {
 }
 
 impl Record {
-    /// The commands that one client sent, in order; stops and refused lines are passed over.
+    /// The commands that one client sent, in order; other orders and refused lines are passed over.
     pub fn commands_on(&self, connection: usize) -> impl Iterator<Item = Command> {
         self.orders_on(connection).filter_map(|order| match order {
             Order::Command(command) => Some(command),
-            Order::Stop => None,
+            Order::Stop | Order::Heartbeat => None,
         })
     }
 
-    /// The commands and stops that one client sent, in order; refused lines are passed over.
+    /// The orders that one client sent, in order; refused lines are passed over.
     pub fn orders_on(&self, connection: usize) -> impl Iterator<Item = Order> {
         let lines = self.received.iter().filter(move |received| received.connection == connection);
         lines.filter_map(|received| received.order.as_ref().ok().copied())

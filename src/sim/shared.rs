@@ -52,6 +52,7 @@ impl Shared {
         match order {
             Order::Command(command) => self.arm().0.command(command),
             Order::Stop => self.arm().0.halt(),
+            Order::Heartbeat => {}
         }
     }
 
@@ -131,6 +132,7 @@ impl Shared {
             match order {
                 Ok(Order::Command(_)) => record.counts.commands += 1,
                 Ok(Order::Stop) => record.counts.stops += 1,
+                Ok(Order::Heartbeat) => record.counts.heartbeats += 1,
                 Err(_) => record.counts.bad_lines += 1,
             }
             if self.config.keep_record {
@@ -176,7 +178,7 @@ impl Shared {
         if self.config.strict && !received.extras.is_empty() {
             let members = match received.order {
                 Order::Command(_) => "type, x, y, z, gripper",
-                Order::Stop => "type",
+                Order::Stop | Order::Heartbeat => "type",
             };
             return Err(format!("unknown members {:?}, expected only {members}", received.extras));
         }

@@ -36,6 +36,12 @@ impl CommandEncoder {
         line.put_slice(STOP_LINE);
     }
 
+    /// Appends the line of a heartbeat, newline included, to `line`: exactly `{"type":"heartbeat"}`. For controllers
+    /// that know it.
+    pub fn encode_heartbeat_into(&self, line: &mut Vec<u8>) {
+        line.put_slice(HEARTBEAT_LINE);
+    }
+
     fn put(&self, command: &Command, out: &mut impl BufMut) {
         let [x, y, z] = command.position.coordinates();
         out.put_slice(br#"{"type":"command","x":"#);
@@ -182,6 +188,7 @@ struct Coordinates {
 }
 
 const STOP_LINE: &[u8] = b"{\"type\":\"stop\"}\n";
+const HEARTBEAT_LINE: &[u8] = b"{\"type\":\"heartbeat\"}\n";
 
 fn parse_reply(line: &str, unit: WireUnit) -> Result<Reply, WireError> {
     let no_reply = |why: &str| WireError::NotAReply { line: printable(line), why: printable(why) };

@@ -1,4 +1,4 @@
-//! The controller's side of the wire: bytes to commands and stops, replies to bytes.
+//! The controller's side of the wire: bytes to orders, replies to bytes.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::lines::{Lines, WireError, put_length};
 use super::message::{Order, Reply, WireUnit, printable};
 use crate::teleop::command::{Command, Position};
 
-/// A command or a stop as the controller got it.
+/// An order as the controller got it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReceivedOrder {
     /// What it says; positions in metres.
@@ -33,25 +33,25 @@ pub struct CommandFault {
     pub line: String,
 }
 
-/// Reads commands and stops from a stream of bytes. A bad line is an item, to be answered; a line that is too long or
+/// Reads orders from a stream of bytes. A bad line is an item, to be answered; a line that is too long or
 /// not UTF-8 is an error that ends the connection.
 #[derive(Debug)]
 pub struct CommandDecoder {
     unit: WireUnit,
-    knows_stop: bool,
+    commands_only: bool,
     lines: Lines,
 }
 
 impl CommandDecoder {
     /// A decoder for a controller that counts in `unit`.
     pub fn new(unit: WireUnit) -> Self {
-        Self { unit, knows_stop: true, lines: Lines::default() }
+        Self { unit, commands_only: false, lines: Lines::default() }
     }
 
-    /// The same for a controller to which a stop is a line of an unknown type.
+    /// The same for a controller to which all but commands are lines of an unknown type.
     #[must_use]
-    pub fn without_stop(self) -> Self {
-        Self { knows_stop: false, ..self }
+    pub fn commands_only(self) -> Self {
+        Self { commands_only: true, ..self }
     }
 }
 
@@ -60,9 +60,9 @@ impl Decoder for CommandDecoder {
     type Error = WireError;
 
     fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Self::Item>, WireError> {
-        let (unit, knows_stop) = (self.unit, self.knows_stop);
+        let (unit, commands_only) = (self.unit, self.commands_only);
         self.lines.next(bytes, |line| {
-            Ok(parse_order(line, unit, knows_stop)
+            Ok(parse_order(line, unit, commands_only)
                 .map_err(|why| CommandFault { why: printable(&why), line: printable(line) }))
         })
     }
@@ -150,16 +150,17 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 #[derive(Clone, Copy)]
 enum Kind {
     Command,
-    Stop,
+    Bare(Order),
 }
 
-fn parse_order(line: &str, unit: WireUnit, knows_stop: bool) -> Result<ReceivedOrder, String> {
+fn parse_order(line: &str, unit: WireUnit, commands_only: bool) -> Result<ReceivedOrder, String> {
     let members: Members =
         serde_json::from_str(line).map_err(|error| format!("not a JSON object of a command: {error}"))?;
-    let kinds = if knows_stop { "\"command\" or \"stop\"" } else { "\"command\"" };
+    let kinds = if commands_only { "\"command\"" } else { "\"command\", \"stop\" or \"heartbeat\"" };
     let kind = word("type", members.r#type, kinds, |word| match word {
         "command" => Some(Kind::Command),
-        "stop" if knows_stop => Some(Kind::Stop),
+        "stop" if !commands_only => Some(Kind::Bare(Order::Stop)),
+        "heartbeat" if !commands_only => Some(Kind::Bare(Order::Heartbeat)),
         _ => None,
     })?;
     let mut extras: Vec<String> = members.extras.into_keys().collect();
@@ -174,14 +175,14 @@ fn parse_order(line: &str, unit: WireUnit, knows_stop: bool) -> Result<ReceivedO
                 .map_err(|error| format!("{error} (the wire's unit is {unit})"))?;
             Order::Command(Command { position, gripper })
         }
-        Kind::Stop => {
+        Kind::Bare(order) => {
             let of_commands =
                 [("x", members.x), ("y", members.y), ("z", members.z), ("gripper", members.gripper)];
             extras.extend(
                 of_commands.into_iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key.into()),
             );
             extras.sort_unstable();
-            Order::Stop
+            order
         }
     };
     Ok(ReceivedOrder { order, line: line.to_owned(), extras })
@@ -250,15 +251,19 @@ mod tests {
         ] {
             let received = decode(line).unwrap();
             assert_eq!((received.order, received.line.as_str()), (Order::Stop, line));
+            let line = line.replace("st\\u006fp", "heartbeat").replace("stop", "heartbeat");
+            assert_eq!(decode(&line).unwrap().order, Order::Heartbeat);
             assert_eq!(received.extras, extras);
         }
     }
 
     #[test]
-    fn to_a_controller_that_does_not_know_it_a_stop_is_a_line_of_an_unknown_type() {
-        let decoder = || CommandDecoder::new(WireUnit::Millimetres).without_stop();
-        let fault = decode_with(decoder(), r#"{"type":"stop"}"#).unwrap_err();
-        assert_eq!(fault.why, r#"type is "stop", expected "command""#);
+    fn to_a_controller_that_knows_commands_only_the_rest_are_lines_of_an_unknown_type() {
+        let decoder = || CommandDecoder::new(WireUnit::Millimetres).commands_only();
+        for kind in ["stop", "heartbeat"] {
+            let fault = decode_with(decoder(), &format!(r#"{{"type":"{kind}"}}"#)).unwrap_err();
+            assert_eq!(fault.why, format!(r#"type is "{kind}", expected "command""#));
+        }
         assert!(decode_with(decoder(), r#"{"type":"command","x":1,"y":2,"z":3,"gripper":"open"}"#).is_ok());
     }
 
@@ -275,13 +280,13 @@ mod tests {
             (r#"{"type":"stop","type":"stop"}"#, "duplicate field `type`"),
             (
                 r#"{"x":1,"y":2,"z":3,"gripper":"open"}"#,
-                r#"type is missing or null, expected "command" or "stop""#,
+                r#"type is missing or null, expected "command", "stop" or "heartbeat""#,
             ),
             (
                 r#"{"type":"move","x":1,"y":2,"z":3,"gripper":"open"}"#,
-                r#"type is "move", expected "command" or "stop""#,
+                r#"type is "move", expected "command", "stop" or "heartbeat""#,
             ),
-            (r#"{"type":"Stop"}"#, r#"type is "Stop", expected "command" or "stop""#),
+            (r#"{"type":"Stop"}"#, r#"type is "Stop", expected "command", "stop" or "heartbeat""#),
             (r#"{"type":["stop"]}"#, r#"type is ["stop"], expected"#),
             (r#"{"type":null,"stop":true}"#, "type is missing or null"),
             (r#"{"type":"command","y":2,"z":3,"gripper":"open"}"#, "x is missing or null, expected a number"),

@@ -70,6 +70,8 @@ pub enum Order {
     /// Stand still where you are, and keep the gripper as it is. For controllers that know it; to others it is a line
     /// with an unknown type.
     Stop,
+    /// Nothing: the bridge is there, and wants to know whether the controller is. For controllers that know it, too.
+    Heartbeat,
 }
 
 /// The controller's verdict on an order.

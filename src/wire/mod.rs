@@ -5,10 +5,12 @@
 //! controller → {"status":"ok","message":"Command received"}
 //! ```
 //!
-//! To controllers that know it, and only where it is asked for, goes a second kind of line, answered like the first:
+//! To controllers that know them, and only where they are asked for, go two other kinds of line, answered like the
+//! first:
 //!
 //! ```text
 //! bridge     → {"type":"stop"}
+//! bridge     → {"type":"heartbeat"}
 //! ```
 //!
 //! [`message`] holds what is said, [`codec`] the bridge's side of saying it, [`controller`] the other side, which

@@ -42,13 +42,14 @@ fn gripper() -> impl Strategy<Value = Gripper> {
 fn order() -> impl Strategy<Value = Order> {
     let command =
         (position(), gripper()).prop_map(|(position, gripper)| Order::Command(Command { position, gripper }));
-    prop_oneof![2 => command, 1 => Just(Order::Stop)]
+    prop_oneof![2 => command, 1 => Just(Order::Stop), 1 => Just(Order::Heartbeat)]
 }
 
 fn encode(unit: WireUnit, order: Order, stream: &mut Vec<u8>) {
     match order {
         Order::Command(command) => CommandEncoder::new(unit).encode_into(&command, stream),
         Order::Stop => CommandEncoder::new(unit).encode_stop_into(stream),
+        Order::Heartbeat => CommandEncoder::new(unit).encode_heartbeat_into(stream),
     }
 }
 
@@ -165,13 +166,15 @@ proptest! {
     }
 
     #[test]
-    fn only_two_words_are_types_and_one_where_stops_are_not_known(word in "[a-z]{0,7}|stop|command|\\PC{0,8}") {
+    fn only_three_words_are_types_and_one_to_those_that_know_commands_only(
+        word in "[a-z]{0,7}|stop|heartbeat|command|\\PC{0,8}"
+    ) {
         let line = format!("{{\"type\":{}}}\n", serde_json::Value::from(word.as_str()));
         let decode = |decoder| decode_in_pieces(decoder, line.as_bytes(), &[]).0.remove(0);
         let decoder = || CommandDecoder::new(WireUnit::Metres);
-        prop_assert_eq!(decode(decoder()).is_ok(), word == "stop");
+        prop_assert_eq!(decode(decoder()).is_ok(), word == "stop" || word == "heartbeat");
         // Of a command the rest is missing here.
-        let why = decode(decoder().without_stop()).unwrap_err().why;
+        let why = decode(decoder().commands_only()).unwrap_err().why;
         prop_assert_eq!(why.starts_with("type is"), word != "command", "{}", why);
     }
 

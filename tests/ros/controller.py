@@ -17,6 +17,7 @@ from record import PATIENCE, Record
 OK = b'{"status":"ok","message":"Command received"}\n'
 # To the byte: anything else is a line among the commands, and fails where it is read as one.
 STOP = b'{"type":"stop"}\n'
+HEARTBEAT = b'{"type":"heartbeat"}\n'
 
 # As the protocol has it: numbers with one to three decimals, none of them for show, and no negative zero.
 NUMBER = rb"(?!-0\.0[,}])(-?(?:0|[1-9]\d*)\.(?:\d|\d{1,2}[1-9]))"
@@ -62,18 +63,19 @@ class Line:
 class Controller:
     """A TCP server on a port of its own, which it keeps while it is down.
 
-    `reply` makes the answer to the Line of a command, or is None: then nothing is answered. `stop_reply` makes the
-    answer to that of a stop, which is ok from the start, unless nothing is answered. Both may be exchanged at any time.
-    `greeting` is said on every connection.
+    `reply` makes the answer to the Line of a command, or is None: then nothing is answered. `stop_reply` and
+    `heartbeat_reply` make the answers to those, or are None: then those are not answered. They are ok from the start.
+    All may be exchanged at any time. `greeting` is said on every connection.
     """
 
     def __init__(self, reply=lambda line: OK, up=True, greeting=b""):
         self.reply = reply
         self._greeting = greeting
-        self.stop_reply = lambda line: OK
-        # All that came but stops: commands, and what should have been one.
+        self.stop_reply = self.heartbeat_reply = lambda line: OK
+        # All that came but stops and heartbeats: commands, and what should have been one.
         self.lines = Record("lines at the controller")
         self.stops = Record("stops at the controller")
+        self.heartbeats = Record("heartbeats at the controller")
         # When each connection came.
         self.connections = Record("connections")
         # The number of each connection that the client has ended.
@@ -120,7 +122,7 @@ class Controller:
                 connection.socket.sendall(data)
 
     def mark(self):
-        """How many lines, stops apart, have come: all that the client had sent when this was called."""
+        """How many lines, stops and heartbeats apart, have come: all that the client had sent when this was called."""
         with self._lock:
             self._drain()
             return len(self.lines)
@@ -175,16 +177,19 @@ class Controller:
         *whole, connection.rest = (connection.rest + data).split(b"\n")
         for text in whole:
             line = Line(time.monotonic(), connection.number, text + b"\n")
-            is_stop = line.data == STOP
             # Answered first: who sees the line in the record knows that the answer is on its way. Answers are in the
-            # order of the lines, so one that answers no command answers no stop either.
-            answer = self.reply and (self.stop_reply if is_stop else self.reply)(line)
+            # order of the lines, so one that answers no command answers nothing else either.
+            reply, record = {
+                STOP: (self.stop_reply, self.stops),
+                HEARTBEAT: (self.heartbeat_reply, self.heartbeats),
+            }.get(line.data, (self.reply, self.lines))
+            answer = self.reply and reply and reply(line)
             if answer:
                 try:
                     connection.socket.sendall(answer)
                 except OSError:  # the client has gone; the next read tells
                     pass
-            (self.stops if is_stop else self.lines).append(line)
+            record.append(line)
 
 
 def _bound(port):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from aether_bridge.msg import LinkStatus
-from controller import OK, Tutorial, command
+from controller import OK, Tutorial, command, error
 from harness import LATCHED, LINK_STATES, MOTIONS, QUICK, distance
 from record import MEASUREMENTS, Record
 from std_msgs.msg import Bool
@@ -256,3 +256,38 @@ def test_a_host_by_name_is_resolved_and_an_unknown_one_is_named(controller, laun
     parameters = {"host": "no-such-host.invalid", "port": controller.port, "connect_timeout": 15.0}
     lost = launch(parameters).status.skip().wait(state="BACKOFF")
     assert "cannot resolve host 'no-such-host.invalid'" in lost.last_error
+
+
+def test_a_controller_that_dies_while_the_arm_rests_is_noticed_by_its_heartbeat(controller, bridge, hand):
+    started = bridge(controller, {**AT_PLACE, "heartbeat_period": 0.1})
+    # Before there is anything to command, and when there is no more.
+    controller.heartbeats.wait_count(2)
+    tracker = hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    tracker.stop()
+    started.status.wait(motion="HOLDING")
+    said = controller.mark()
+    controller.heartbeats.wait_count(len(controller.heartbeats) + 3)
+    assert controller.mark() == said and len(controller.connections) == 1
+    controller.reply = None
+    started.status.wait(state="UNRESPONSIVE", motion="HOLDING")
+    started.status.wait(state="BACKOFF")
+
+
+def test_a_controller_that_will_have_no_heartbeats_is_told_of_once_and_kept(controller, bridge):
+    controller.heartbeat_reply = lambda line: error("what is a heartbeat?")
+    started = bridge(controller, {**QUICK, "heartbeat_period": 0.02})
+    controller.heartbeats.wait_count(20)
+    said = [line for line in started.log if "refused a heartbeat" in line]
+    assert len(said) == 1 and "what is a heartbeat?" in said[0]
+    assert len(controller.connections) == 1
+
+
+def test_heartbeats_that_are_not_answered_are_not_waited_for_where_that_is_said(controller, bridge, hand):
+    controller.heartbeat_reply = None
+    started = bridge(controller, {**AT_PLACE, "heartbeat_period": 0.02, "heartbeat_expects_reply": False})
+    controller.heartbeats.wait_count(20)
+    hand(PLACE)
+    started.status.wait(state="CONNECTED", motion="TRACKING")
+    assert controller.lines.wait().data == command("120.0", "35.5", "210.0")
+    assert len(controller.connections) == 1
