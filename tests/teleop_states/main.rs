@@ -338,17 +338,6 @@ fn an_arm_outside_the_workspace_is_not_commanded_into_it() {
 }
 
 #[test]
-fn an_unresponsive_controller_holds_and_its_answer_is_followed_by_an_approach() {
-    let mut scene = Scene::tracking(&[("arming", text("automatic"))]);
-    scene.link(LinkView::Unresponsive);
-    assert_eq!(scene.motion(), Motion::Holding);
-    scene.move_for(500);
-    assert!(scene.sent.is_empty());
-    scene.link(LinkView::Ready);
-    assert_eq!(scene.motion(), Motion::Approach);
-}
-
-#[test]
 fn an_approach_waits_until_all_that_was_sent_has_been_answered() {
     let mut scene = Scene::tracking(&[BRISK]);
     scene.answers = false;
@@ -414,14 +403,16 @@ fn a_run_of_error_replies_holds_for_a_while_and_a_single_one_does_not() {
 }
 
 #[test]
-fn automatic_arming_comes_back_by_itself_after_a_loss_of_the_link() {
-    let mut scene = Scene::tracking(&[]);
-    scene.link(LinkView::Down);
-    assert_eq!(scene.motion(), Motion::Holding);
-    scene.move_for(500);
-    assert!(scene.sent.is_empty());
-    scene.link(LinkView::Ready);
-    assert_eq!(scene.motion(), Motion::Approach);
+fn what_arms_itself_holds_while_the_controller_is_away_or_silent_and_then_comes_back_by_an_approach() {
+    for loss in [LinkView::Down, LinkView::Unresponsive] {
+        let mut scene = Scene::tracking(&[("arming", text("automatic"))]);
+        scene.link(loss);
+        assert_eq!(scene.motion(), Motion::Holding);
+        scene.move_for(500);
+        assert!(scene.sent.is_empty());
+        scene.link(LinkView::Ready);
+        assert_eq!(scene.motion(), Motion::Approach);
+    }
 }
 
 #[test]
