@@ -63,7 +63,8 @@ fn unit(p: &Parameters) -> Result<f64, ConfigError> {
 fn paths<const N: usize>(p: &Parameters, name: &'static str) -> Result<Choice<[FieldPath; N]>, ConfigError> {
     match p.texts(name) {
         [word] if word == "auto" => Ok(Choice::Auto),
-        [word] if word == "none" => Ok(Choice::None),
+        // Of one word the range has nothing else but "none".
+        [_] => Ok(Choice::None),
         texts => {
             let paths: Result<Vec<_>, _> = texts.iter().map(|text| parsed(name, text)).collect();
             Ok(Choice::At(paths?.try_into().expect("their number is checked")))

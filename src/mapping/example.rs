@@ -145,6 +145,7 @@ mod tests {
             "landmarks[].tags[] (string), landmarks[].x (floating-point number), matrix[0..2] (floating-point \
              number), scores[] (floating-point number), seen[] (bool)"
         );
+        assert_eq!(fields(&json!({"odd": [], "x": 0.5})), "odd (array), x (floating-point number)");
         let many: Map<_, _> = (0..50).map(|index| (format!("f{index}"), json!(true))).collect();
         assert!(fields(&Value::Object(many)).ends_with("and 10 more"));
     }

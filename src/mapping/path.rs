@@ -163,6 +163,16 @@ mod tests {
     }
 
     #[test]
+    fn in_an_example_an_array_of_any_length_has_every_element() {
+        let example = json!({"points": {"[]": {"x": 0.5}}, "stamp": {"sec": 0}});
+        assert_eq!(path("points[20].x").find(&example).unwrap(), 0.5);
+        let told = |text: &str| path(text).find(&example).unwrap_err().to_string();
+        assert_eq!(told("points.x"), "there is no 'points.x': 'points' is an array");
+        assert_eq!(told("points[0].y"), "there is no 'points[0].y': 'points[0]' has x");
+        assert_eq!((kind(&example["points"]), kind(&example["stamp"])), ("an array", "a message"));
+    }
+
+    #[test]
     fn what_is_no_path_is_refused() {
         for text in [
             "",
