@@ -219,14 +219,50 @@ fn a_heartbeat_fills_silence_and_lets_commands_and_stops_go_first() {
     assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
     scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16)).unwrap();
     scene.reply(ReplyStatus::Ok, None);
-    // Stopped, and the controller still hears from the bridge, and the bridge of the arm.
+    // Stopped, and the controller still hears from the bridge.
     scene.now += Duration::from_millis(100);
     let sent = scene.joint.handle_transmitted(scene.now, &Outgoing::Heartbeat, 21, Ok(21));
     assert_eq!(sent, Some(Sent::Heartbeat));
     assert_eq!(scene.joint.poll_transmit(scene.now), None);
-    scene.reply(ReplyStatus::Ok, Some(elsewhere()));
+    scene.reply(ReplyStatus::Ok, None);
     assert_eq!((scene.link(), scene.joint.status(scene.now).sent), (LinkState::Connected, 0));
-    scene.joint.handle_reset();
+}
+
+/// Disarmed after a command that was accepted, and a heartbeat answered with where the arm is then.
+fn sighted_at(position: Position) -> (Scene, Command) {
+    let mut parameters = Parameters::default();
+    // Sent by hand.
+    parameters.set("heartbeat_period", Value::Real(60.0)).unwrap();
+    let mut scene = Scene::with(&parameters);
+    let told = scene.first_command();
+    scene.reply(ReplyStatus::Ok, None);
+    scene.joint.handle_set_armed(scene.now, false).unwrap();
+    scene.now += Duration::from_secs(1);
+    scene.joint.handle_transmitted(scene.now, &Outgoing::Heartbeat, 21, Ok(21)).unwrap();
+    scene.reply(ReplyStatus::Ok, Some(position));
     scene.joint.handle_set_armed(scene.now, true).unwrap();
+    (scene, told)
+}
+
+#[test]
+fn an_arm_that_was_moved_by_other_means_while_disarmed_is_approached_with_from_where_it_is_seen() {
+    let (mut scene, _) = sighted_at(elsewhere());
     assert!(scene.first_command().position.distance(elsewhere()) < NEAR);
+    // What it is told after that counts again.
+    let (mut scene, _) = sighted_at(elsewhere());
+    let told = scene.first_command();
+    scene.reply(ReplyStatus::Ok, None);
+    scene.joint.handle_failed(scene.now, LinkError::Closed);
+    scene.reconnect();
+    assert!(scene.first_command().position.distance(told.position) < NEAR);
+}
+
+#[test]
+fn an_arm_that_is_measured_a_little_beside_where_it_was_told_to_be_is_there() {
+    // Though that be outside of the workspace: told to be at its edge, it would never move again.
+    let (_, told) = sighted_at(elsewhere());
+    let [x, y, z] = told.position.coordinates();
+    let beside = Position::new(x + 0.004, y, z).unwrap();
+    let (mut scene, _) = sighted_at(beside);
+    assert!(scene.first_command().position.distance(told.position) <= 0.002_001, "one step of the approach");
 }

@@ -164,8 +164,10 @@ impl Joint {
 
     fn handle_outcome(&mut self, now: Instant, outcome: Outcome, reply: &Reply) {
         let position = reply.state.as_ref().and_then(|state| state.position);
-        if let Some(position) = position {
-            self.teleop.handle_reported(position);
+        match (&outcome, position) {
+            (Outcome::Alive(_), Some(position)) => self.teleop.handle_sighted(position),
+            (_, Some(position)) => self.teleop.handle_reported(position),
+            (_, None) => {}
         }
         match outcome {
             Outcome::Acknowledged(command) => self.teleop.handle_acknowledged(now, &command),

@@ -19,6 +19,8 @@ pub(super) struct Course {
     unanswered: u32,
     acknowledged: Option<Position>,
     reported: Option<Position>,
+    /// Where the arm has been seen since the last command was acknowledged.
+    sighted: Option<Position>,
     /// The last command on this connection that was answered, if the controller has accepted it.
     accepted: Option<Command>,
     /// The arm has been left to the last command ever since it was sent, so that it may be said again.
@@ -57,6 +59,7 @@ impl Course {
     pub(super) fn handle_acknowledged(&mut self, command: &Command) {
         self.unanswered = self.unanswered.saturating_sub(1);
         self.acknowledged = Some(command.position);
+        self.sighted = None;
         self.accepted = Some(*command);
     }
 
@@ -79,6 +82,11 @@ impl Course {
         self.reported = Some(position);
     }
 
+    /// The arm is there, whatever it was told last.
+    pub(super) fn handle_sighted(&mut self, position: Position) {
+        (self.reported, self.sighted) = (Some(position), Some(position));
+    }
+
     pub(super) fn handle_stop_sent(&mut self) {
         self.unanswered += 1;
     }
@@ -92,7 +100,8 @@ impl Course {
     }
 
     pub(super) fn handle_link_down(&mut self) {
-        *self = Self { acknowledged: self.acknowledged, reported: self.reported, ..Self::default() };
+        let Self { acknowledged, reported, sighted, .. } = *self;
+        *self = Self { acknowledged, reported, sighted, ..Self::default() };
     }
 
     /// Forgets where the arm is: it is another one.
@@ -136,9 +145,10 @@ impl Course {
         self.known().unwrap_or(config.home)
     }
 
-    /// Where the arm is by the controller's word.
+    /// Where the arm is by the controller's word: where it has been told to be, unless it has been seen elsewhere.
     pub(super) fn known(&self) -> Option<Position> {
-        self.acknowledged.or(self.reported)
+        let elsewhere = |told: &Position| self.sighted.is_some_and(|seen| seen.distance(*told) > MEASURING);
+        self.acknowledged.filter(|told| !elsewhere(told)).or(self.reported)
     }
 
     /// When the arm, told at `sent_at` to be elsewhere and having refused that, counts as being at the start: so late
@@ -148,6 +158,9 @@ impl Course {
         sent_at + Duration::from_secs_f64(seconds.min(MAX_WAIT))
     }
 }
+
+/// How far from where it was told to be an arm that is there may be measured, in metres.
+const MEASURING: f64 = 0.005;
 
 /// Longer than any way in any workspace takes at any sensible speed, in seconds; keeps the arithmetic finite.
 const MAX_WAIT: f64 = 3600.0;

@@ -183,6 +183,12 @@ impl Teleop {
         self.course.handle_reported(position);
     }
 
+    /// Takes where the controller says that the arm is, when nothing has been asked of it: it may have been moved by
+    /// other means.
+    pub fn handle_sighted(&mut self, position: Position) {
+        self.course.handle_sighted(position);
+    }
+
     /// Takes the controller's answer to a stop line; if it says where the arm is, that is where it has stopped on its
     /// way. Until then no motion begins.
     pub fn handle_stop_answered(&mut self, stopped_at: Option<Position>) {

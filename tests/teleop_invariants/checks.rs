@@ -85,7 +85,7 @@ impl World {
     fn check_start(&self, command: &Command, kind: Kind) {
         assert!(kind == Kind::Approach, "invariant 4: not an approach");
         assert!(self.in_flight.is_empty(), "invariant 4: begun before {:?} was answered", self.in_flight);
-        let start = self.acknowledged.or(self.reported).unwrap_or(self.config.home);
+        let start = self.place();
         let step = self.config.approach_speed * self.config.ramp_period().as_secs_f64() * 2.0;
         let moved = start.distance(command.position);
         assert!(moved <= step + WIRE_RESOLUTION, "invariant 4: {moved} m from the start, {step} m allowed");

@@ -39,6 +39,8 @@ pub enum Event {
     StoppedAt(f64),
     /// The controller reports where the arm is.
     Reported([f64; 3]),
+    /// The controller says where the arm is, unasked for a motion: so far along each axis from where it was told to be.
+    Sighted([f64; 3]),
     SetArmed(bool),
     Stop,
     Reset,
@@ -65,6 +67,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         200 => prop_oneof![12 => Just(true), 1 => Just(false)].prop_map(|ok| Event::Reply { ok }),
         10 => (0.0..1.0).prop_map(Event::StoppedAt),
         5 => prop::array::uniform3(-0.5..0.5).prop_map(Event::Reported),
+        5 => prop::array::uniform3(-0.02..0.02).prop_map(Event::Sighted),
         80 => prop_oneof![12 => Just(true), 1 => Just(false)].prop_map(Event::SetArmed),
         40 => prop_oneof![1 => Just(Event::Stop), 12 => Just(Event::Reset)],
         15 => settings().prop_map(|config| Event::Configure(Box::new(config))),

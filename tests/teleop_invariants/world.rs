@@ -27,6 +27,8 @@ pub struct World {
     pub velocity: Option<(Vector3<f64>, f64)>,
     pub acknowledged: Option<Position>,
     pub reported: Option<Position>,
+    /// Where the arm was seen since the last command was acknowledged.
+    sighted: Option<Position>,
     /// When the newest good target was taken; none after a refused one.
     pub good_input: Option<Instant>,
     pub several_senders: bool,
@@ -104,6 +106,7 @@ impl World {
             velocity: None,
             acknowledged: None,
             reported: None,
+            sighted: None,
             good_input: None,
             several_senders: false,
             interrupted: true,
@@ -167,6 +170,12 @@ impl World {
             Event::Reported(at) => {
                 self.reported = Some(position(*at));
                 self.teleop.handle_reported(position(*at));
+            }
+            Event::Sighted(by) => {
+                let told = self.told().point();
+                let at = position([told.x + by[0], told.y + by[1], told.z + by[2]]);
+                (self.reported, self.sighted) = (Some(at), Some(at));
+                self.teleop.handle_sighted(at);
             }
             Event::SetArmed(armed) => {
                 let accepted = self.teleop.handle_set_armed(self.now, *armed).is_ok();
@@ -308,6 +317,7 @@ impl World {
         match order {
             Order::Command(command) if ok => {
                 self.acknowledged = Some(command.position);
+                self.sighted = None;
                 self.accepted = Some(command);
                 self.errors = 0;
                 self.teleop.handle_acknowledged(self.now, &command);
@@ -334,6 +344,19 @@ impl World {
         (self.acknowledged, self.reported) = (None, Some(at));
     }
 
+    /// Where the arm is by what it was told and what it has said.
+    fn told(&self) -> Position {
+        self.acknowledged.or(self.reported).unwrap_or(self.config.home)
+    }
+
+    /// Where the next motion has to begin.
+    pub fn place(&self) -> Position {
+        match (self.acknowledged, self.sighted) {
+            (Some(told), Some(seen)) if seen.distance(told) > 0.005 => self.reported.unwrap_or(seen),
+            _ => self.told(),
+        }
+    }
+
     fn handle_config(&mut self, config: TeleopConfig) {
         // What the node refuses while armed.
         let mut config = config;
@@ -344,7 +367,8 @@ impl World {
         }
         // What the node takes at start only.
         config.initial_gripper = self.config.initial_gripper;
-        let arm = self.last_on_connection.map(|(_, command)| command.position).or(self.acknowledged);
+        let known = self.acknowledged.map(|_| self.place());
+        let arm = self.last_on_connection.map(|(_, command)| command.position).or(known);
         let excluded =
             arm.is_some_and(|arm| self.config.workspace.contains(arm) && !config.workspace.contains(arm));
         let result = self.teleop.check_config(&config);

@@ -10,7 +10,7 @@ use super::*;
 const LIMITS: Limits = Limits { speed: 0.25, acceleration: 1.5 };
 const PERIOD: Duration = Duration::from_millis(20);
 const PACE: Pace = Pace { period: PERIOD, longest: Duration::from_millis(200) };
-/// The rounding of a command, in metres, and the arithmetic's own noise.
+/// The arithmetic's own noise, in metres.
 const NOISE: f64 = 1e-9;
 
 fn at(x: f64, y: f64, z: f64) -> Position {
