@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aether_bridge::link::backoff::Backoff;
 use aether_bridge::link::{Action, Counters, Heartbeat, Link, LinkConfig, LinkError, LinkState, Outcome};
 use aether_bridge::teleop::{Command, Gripper, Position};
-use aether_bridge::wire::{Reply, ReplyStatus};
+use aether_bridge::wire::{Order, Reply, ReplyStatus};
 use proptest::prelude::*;
 
 struct Scene {
@@ -30,12 +30,12 @@ impl Scene {
     }
 
     fn send(&mut self, x: f64) {
-        self.link.handle_sent(self.now, command(x));
+        self.link.handle_sent(self.now, Order::Command(command(x)));
     }
 
     fn stop(&mut self) {
         assert!(self.link.can_send_stop());
-        self.link.handle_stop_sent(self.now);
+        self.link.handle_sent(self.now, Order::Stop);
     }
 
     fn reply(&mut self, status: ReplyStatus) -> Outcome {
@@ -299,7 +299,7 @@ fn a_stop_is_sent_only_to_a_connection_that_takes_bytes() {
     assert!(scene.link.can_send_stop());
     scene.link.handle_failed(scene.now, LinkError::Closed);
     assert!(!scene.link.can_send_stop());
-    scene.link.handle_stop_sent(scene.now);
+    scene.link.handle_sent(scene.now, Order::Stop);
     scene.pass(100);
     scene.link.handle_connected(scene.now);
     assert!(scene.link.has_room(), "a stop of a dead connection is awaited on the next");
@@ -339,7 +339,7 @@ fn a_heartbeat_is_due_when_nothing_has_been_said_for_its_period() {
     assert_eq!(due_in(&scene), 100, "a command says it too");
     scene.now += Duration::from_millis(100);
     assert!(scene.link.poll_heartbeat(scene.now));
-    scene.link.handle_heartbeat_sent(scene.now);
+    scene.link.handle_sent(scene.now, Order::Heartbeat);
     assert!(!scene.link.poll_heartbeat(scene.now));
     assert!(!scene.link.has_room(), "it takes a place among what is unanswered");
     assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Alive(true));
@@ -359,12 +359,12 @@ fn a_heartbeat_is_due_when_nothing_has_been_said_for_its_period() {
 #[test]
 fn a_controller_that_leaves_a_heartbeat_unanswered_is_unresponsive_and_then_given_up() {
     let mut scene = with_heartbeat(true, true);
-    scene.link.handle_heartbeat_sent(scene.now);
+    scene.link.handle_sent(scene.now, Order::Heartbeat);
     scene.pass(500);
     assert_eq!(scene.link.state(), LinkState::Unresponsive);
     assert_eq!(scene.reply(ReplyStatus::Error), Outcome::Alive(false), "it is there");
     assert_eq!(scene.link.state(), LinkState::Connected);
-    scene.link.handle_heartbeat_sent(scene.now);
+    scene.link.handle_sent(scene.now, Order::Heartbeat);
     scene.now += Duration::from_secs(3);
     scene.link.handle_timeout(scene.now);
     assert_eq!(scene.link.state(), LinkState::Backoff);
@@ -375,7 +375,7 @@ fn a_controller_that_leaves_a_heartbeat_unanswered_is_unresponsive_and_then_give
 fn a_heartbeat_that_nobody_answers_is_not_waited_for() {
     for (expect_reply, expects_reply) in [(true, false), (false, true), (false, false)] {
         let mut scene = with_heartbeat(expect_reply, expects_reply);
-        scene.link.handle_heartbeat_sent(scene.now);
+        scene.link.handle_sent(scene.now, Order::Heartbeat);
         assert!(scene.link.has_room());
         scene.now += Duration::from_millis(100);
         assert!(scene.link.poll_heartbeat(scene.now));

@@ -10,7 +10,7 @@ use crate::teleop::reason::{Obstacle, Reason};
 use crate::teleop::{
     GripperInput, InputFault, LinkView, Motion, Planned, Refused, Target, Teleop, TeleopConfig,
 };
-use crate::wire::Reply;
+use crate::wire::{Order, Reply};
 
 /// Teleoperation and link, joined: what the link does is told to the motion, and a command goes out only where both
 /// agree.
@@ -282,20 +282,20 @@ impl Joint {
         match line {
             Outgoing::Stop => {
                 self.teleop.handle_stop_sent();
-                self.link.handle_stop_sent(now);
+                self.link.handle_sent(now, Order::Stop);
                 if !self.link.expects_reply() {
                     self.teleop.handle_stop_answered(None);
                 }
                 Sent::Stop
             }
             Outgoing::Heartbeat => {
-                self.link.handle_heartbeat_sent(now);
+                self.link.handle_sent(now, Order::Heartbeat);
                 Sent::Heartbeat
             }
             Outgoing::Command(planned) => {
                 self.seq += 1;
                 self.teleop.handle_sent(now, planned);
-                self.link.handle_sent(now, planned.command);
+                self.link.handle_sent(now, Order::Command(planned.command));
                 if !self.link.expects_reply() {
                     self.teleop.handle_acknowledged(now, &planned.command);
                 }

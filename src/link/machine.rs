@@ -194,35 +194,21 @@ impl Link {
         Ok(outcome)
     }
 
-    /// A command has been handed to the connection, whole.
-    pub fn handle_sent(&mut self, now: Instant, command: Command) {
-        if !matches!(self.state, State::Open(_)) {
-            return;
-        }
-        self.counters.sent += 1;
-        if !self.config.expect_reply {
-            self.counters.acknowledged += 1;
-        }
-        self.handle_spoken(now, Order::Command(command), true);
-    }
-
-    /// A stop has been handed to the connection, whole.
-    pub fn handle_stop_sent(&mut self, now: Instant) {
-        self.handle_spoken(now, Order::Stop, true);
-    }
-
-    /// A heartbeat has been handed to the connection, whole.
-    pub fn handle_heartbeat_sent(&mut self, now: Instant) {
-        let answered = self.config.heartbeat.is_some_and(|heartbeat| heartbeat.expects_reply);
-        self.handle_spoken(now, Order::Heartbeat, answered);
-    }
-
-    fn handle_spoken(&mut self, now: Instant, order: Order, answered: bool) {
+    /// A line has been handed to the connection, whole.
+    pub fn handle_sent(&mut self, now: Instant, order: Order) {
         let State::Open(open) = &mut self.state else { return };
         open.spoken = now;
         open.blocked_since = None;
+        let answered = match order {
+            Order::Command(_) | Order::Stop => true,
+            Order::Heartbeat => self.config.heartbeat.is_some_and(|heartbeat| heartbeat.expects_reply),
+        };
         if answered && self.config.expect_reply {
             open.in_flight.push_back(InFlight { sent_at: now, order });
+        }
+        if matches!(order, Order::Command(_)) {
+            self.counters.sent += 1;
+            self.counters.acknowledged += u64::from(!self.config.expect_reply);
         }
         self.update(now);
     }
