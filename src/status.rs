@@ -32,6 +32,8 @@ pub struct Status {
     pub acknowledged: u64,
     /// Commands answered with an error.
     pub rejected: u64,
+    /// Lines, sent as datagrams, that were not answered though a later one was.
+    pub lost: u64,
     /// Targets replaced by a newer one before a command was sent for them.
     pub coalesced: u64,
     /// Commands that a limit altered.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aether_bridge::app::joint::{Joint, Outgoing, Sent};
 use aether_bridge::config::{Config, Parameters, Value};
-use aether_bridge::link::{Action, LinkError, LinkState};
+use aether_bridge::link::{Action, LinkError, LinkState, PeerId};
 use aether_bridge::teleop::{Command, Position, Target};
 use aether_bridge::wire::{Reply, ReplyStatus, ReportedState};
 
@@ -51,7 +51,7 @@ impl Scene {
             self.joint.handle_target(self.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
             self.joint.handle_timeout(self.now);
             if let Some(line) = self.joint.poll_transmit(self.now) {
-                self.joint.handle_transmitted(self.now, &line, 70, Ok(70)).unwrap();
+                self.joint.handle_transmitted(self.now, &line, 70, [(PeerId::ONLY, Ok(70))]).unwrap();
                 let Outgoing::Command(planned) = line else { panic!("{line:?}") };
                 return planned.command;
             }
@@ -60,14 +60,12 @@ impl Scene {
     }
 
     fn reply(&mut self, status: ReplyStatus, position: Option<Position>) {
-        let state = position.map(|_| ReportedState {
-            position,
-            gripper: None,
-            moving: None,
-            fault: None,
-            raw: String::new(),
-        });
-        self.joint.handle_reply(self.now, &Reply { status, message: String::new(), state });
+        let state = position.map(|_| ReportedState { position, ..ReportedState::default() });
+        self.joint.handle_reply(
+            self.now,
+            PeerId::ONLY,
+            &Reply { status, message: String::new(), seq: None, state },
+        );
     }
 
     fn link(&self) -> LinkState {
@@ -126,7 +124,7 @@ fn held_with(settings: &[(&str, Value)]) -> Scene {
 fn a_stop_line_does_not_wait_for_answers() {
     let mut scene = held();
     assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
-    let sent = scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16));
+    let sent = scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]);
     assert_eq!(sent, Some(Sent::Stop));
     assert_eq!(scene.joint.poll_transmit(scene.now), None);
     assert_eq!(scene.joint.status(scene.now).sent, 1, "a stop is no command");
@@ -136,7 +134,7 @@ fn a_stop_line_does_not_wait_for_answers() {
 fn a_stop_line_that_the_peer_does_not_take_goes_out_when_it_does() {
     let mut scene = held();
     let full = Err(std::io::ErrorKind::WouldBlock.into());
-    assert_eq!(scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, full), None);
+    assert_eq!(scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, full)]), None);
     assert_eq!(scene.joint.poll_transmit(scene.now), None);
     scene.joint.handle_writable(scene.now);
     assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
@@ -145,7 +143,7 @@ fn a_stop_line_that_the_peer_does_not_take_goes_out_when_it_does() {
 #[test]
 fn where_the_arm_has_stopped_is_where_the_approach_starts() {
     let mut scene = held();
-    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16)).unwrap();
+    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]).unwrap();
     scene.reply(ReplyStatus::Ok, None);
     scene.reply(ReplyStatus::Ok, Some(elsewhere()));
     assert!(scene.first_command().position.distance(elsewhere()) < NEAR);
@@ -154,7 +152,7 @@ fn where_the_arm_has_stopped_is_where_the_approach_starts() {
 #[test]
 fn a_stop_that_the_controller_refuses_is_no_refused_command() {
     let mut scene = held();
-    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16)).unwrap();
+    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]).unwrap();
     scene.reply(ReplyStatus::Ok, None);
     scene.reply(ReplyStatus::Error, None);
     assert_eq!((scene.link(), scene.joint.status(scene.now).rejected), (LinkState::Connected, 0));
@@ -170,7 +168,7 @@ fn not_even_the_first_motion_begins_before_a_stop_is_answered() {
     parameters.set("settle_time", Value::Real(0.0)).unwrap();
     let mut scene = Scene::with(&parameters);
     scene.joint.handle_stop();
-    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16)).unwrap();
+    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]).unwrap();
     scene.joint.handle_reset();
     scene.joint.handle_set_armed(scene.now, true).unwrap();
     // No longer than the link waits for it.
@@ -186,14 +184,14 @@ fn not_even_the_first_motion_begins_before_a_stop_is_answered() {
 #[test]
 fn a_stop_that_is_not_answered_at_all_does_not_stand_in_the_way_where_nothing_is() {
     let mut scene = held_with(&[("expect_reply", Value::Boolean(false))]);
-    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16)).unwrap();
+    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]).unwrap();
     scene.first_command();
 }
 
 #[test]
 fn the_end_says_stop_before_the_connection_is_closed() {
     let mut scene = held();
-    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16)).unwrap();
+    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]).unwrap();
     scene.joint.handle_shutdown(scene.now);
     assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
     assert_eq!(scene.link(), LinkState::Connected);
@@ -217,11 +215,11 @@ fn a_heartbeat_fills_silence_and_lets_commands_and_stops_go_first() {
     assert!(matches!(line, Outgoing::Command(_)), "{line:?}");
     scene.joint.handle_stop();
     assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
-    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, Ok(16)).unwrap();
+    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]).unwrap();
     scene.reply(ReplyStatus::Ok, None);
     // Stopped, and the controller still hears from the bridge.
     scene.now += Duration::from_millis(100);
-    let sent = scene.joint.handle_transmitted(scene.now, &Outgoing::Heartbeat, 21, Ok(21));
+    let sent = scene.joint.handle_transmitted(scene.now, &Outgoing::Heartbeat, 21, [(PeerId::ONLY, Ok(21))]);
     assert_eq!(sent, Some(Sent::Heartbeat));
     assert_eq!(scene.joint.poll_transmit(scene.now), None);
     scene.reply(ReplyStatus::Ok, None);
@@ -238,7 +236,7 @@ fn sighted_at(position: Position) -> (Scene, Command) {
     scene.reply(ReplyStatus::Ok, None);
     scene.joint.handle_set_armed(scene.now, false).unwrap();
     scene.now += Duration::from_secs(1);
-    scene.joint.handle_transmitted(scene.now, &Outgoing::Heartbeat, 21, Ok(21)).unwrap();
+    scene.joint.handle_transmitted(scene.now, &Outgoing::Heartbeat, 21, [(PeerId::ONLY, Ok(21))]).unwrap();
     scene.reply(ReplyStatus::Ok, Some(position));
     scene.joint.handle_set_armed(scene.now, true).unwrap();
     (scene, told)

@@ -6,7 +6,9 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use aether_bridge::link::backoff::Backoff;
-use aether_bridge::link::{Action, Counters, Heartbeat, Link, LinkConfig, LinkError, LinkState, Outcome};
+use aether_bridge::link::{
+    Action, Counters, Heartbeat, Link, LinkConfig, LinkError, LinkState, Outcome, PeerId, Role,
+};
 use aether_bridge::teleop::{Command, Gripper, Position};
 use aether_bridge::wire::{Order, Reply, ReplyStatus};
 use proptest::prelude::*;
@@ -39,7 +41,7 @@ impl Scene {
     }
 
     fn reply(&mut self, status: ReplyStatus) -> Outcome {
-        self.link.handle_reply(self.now, &reply(status)).unwrap()
+        self.link.handle_reply(self.now, PeerId::ONLY, &reply(status)).unwrap()
     }
 
     /// Lets time pass as a driver does: to each deadline in turn.
@@ -62,6 +64,7 @@ impl Scene {
 
 fn config(expect_reply: bool, max_in_flight: usize) -> LinkConfig {
     LinkConfig {
+        role: Role::TcpClient,
         expect_reply,
         max_in_flight,
         heartbeat: None,
@@ -72,11 +75,11 @@ fn config(expect_reply: bool, max_in_flight: usize) -> LinkConfig {
 }
 
 fn command(x: f64) -> Command {
-    Command { position: Position::new(x, 0.0, 0.2).unwrap(), gripper: Gripper::Open }
+    Command { position: Position::new(x, 0.0, 0.2).unwrap(), gripper: Gripper::Open, orientation: None }
 }
 
 fn reply(status: ReplyStatus) -> Reply {
-    Reply { status, message: "Command received".into(), state: None }
+    Reply { status, message: "Command received".into(), seq: None, state: None }
 }
 
 fn refused() -> LinkError {
@@ -196,7 +199,7 @@ fn with_two_in_flight_the_older_one_s_age_counts() {
 #[test]
 fn a_reply_that_nothing_waits_for_ends_the_connection() {
     let mut scene = Scene::connected(true, 1);
-    assert!(scene.link.handle_reply(scene.now, &reply(ReplyStatus::Ok)).is_err());
+    assert!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply(ReplyStatus::Ok)).is_err());
     assert_eq!(scene.link.state(), LinkState::Backoff);
     assert_eq!(scene.link.poll_action(), Some(Action::Close));
     assert!(scene.link.last_error().unwrap().to_string().contains("'Command received'"));
@@ -214,7 +217,7 @@ fn nothing_of_a_dead_connection_is_awaited_on_the_next() {
     assert!(scene.link.has_room());
     scene.pass(60_000);
     assert_eq!(scene.link.state(), LinkState::Connected);
-    assert!(scene.link.handle_reply(scene.now, &reply(ReplyStatus::Ok)).is_err());
+    assert!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply(ReplyStatus::Ok)).is_err());
 }
 
 #[test]
@@ -257,7 +260,7 @@ fn stops_have_their_place_in_the_order_of_replies_and_no_part_in_the_counts() {
     assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::StopAcknowledged);
     let counters = scene.link.counters();
     assert_eq!((counters.sent, counters.acknowledged, counters.rejected), (2, 1, 1));
-    assert!(scene.link.handle_reply(scene.now, &reply(ReplyStatus::Ok)).is_err());
+    assert!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply(ReplyStatus::Ok)).is_err());
 }
 
 #[test]
@@ -391,7 +394,7 @@ fn a_reply_after_the_connection_was_given_up_answers_nothing_whatever_is_expecte
         let mut scene = Scene::connected(expect_reply, 1);
         scene.send(0.1);
         scene.link.handle_failed(scene.now, LinkError::Closed);
-        assert!(scene.link.handle_reply(scene.now, &reply(ReplyStatus::Ok)).is_err());
+        assert!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply(ReplyStatus::Ok)).is_err());
         assert_eq!(scene.link.last_error().unwrap().to_string(), LinkError::Closed.to_string());
     }
 }
@@ -544,7 +547,7 @@ proptest! {
                 Event::Connected => scene.link.handle_connected(scene.now),
                 Event::Failed => scene.link.handle_failed(scene.now, LinkError::Closed),
                 Event::Reply => {
-                    let outcome = scene.link.handle_reply(scene.now, &reply(ReplyStatus::Ok));
+                    let outcome = scene.link.handle_reply(scene.now, PeerId::ONLY, &reply(ReplyStatus::Ok));
                     if open && expect_reply {
                         prop_assert_eq!(outcome.ok(), unanswered.pop_front());
                     } else {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use aether_bridge::app::Bridge;
 use aether_bridge::app::joint::{Joint, Outgoing};
 use aether_bridge::config::{Config, Parameters, Value};
-use aether_bridge::link::{Action, LinkError, LinkState};
+use aether_bridge::link::{Action, LinkError, LinkState, PeerId};
 use aether_bridge::status::{Observer, SentCommand, Status};
 use aether_bridge::teleop::{Position, Target};
 use aether_bridge::wire::{Reply, ReplyStatus, ReportedState};
@@ -31,21 +31,16 @@ fn disarmed(now: Instant) -> Joint {
     joint.handle_connected(now);
     joint.handle_target(now, Ok(Target::new(0.1, 0.1, 0.1, None).unwrap())).unwrap();
     let planned = joint.poll_transmit(now).unwrap();
-    joint.handle_transmitted(now, &planned, 60, Ok(60)).unwrap();
-    joint.handle_reply(now, &ok(None));
+    joint.handle_transmitted(now, &planned, 60, [(PeerId::ONLY, Ok(60))]).unwrap();
+    joint.handle_reply(now, PeerId::ONLY, &ok(None));
     joint.handle_set_armed(now, false).unwrap();
     joint
 }
 
 fn ok(position: Option<Position>) -> Reply {
-    let state = position.map(|position| ReportedState {
-        position: Some(position),
-        gripper: None,
-        moving: None,
-        fault: None,
-        raw: String::new(),
-    });
-    Reply { status: ReplyStatus::Ok, message: String::new(), state }
+    let state =
+        position.map(|position| ReportedState { position: Some(position), ..ReportedState::default() });
+    Reply { status: ReplyStatus::Ok, message: String::new(), seq: None, state }
 }
 
 /// Where the first command leads after the link is back.
@@ -88,7 +83,7 @@ fn what_the_connection_before_still_says_is_not_taken_for_the_next_one() {
     joint.handle_link_config(now, config(&[]).link, "other:5000".into(), true);
     // The driver has not looked yet.
     joint.handle_connected(now);
-    joint.handle_reply(now, &ok(Some(Position::new(0.25, 0.25, 0.1).unwrap())));
+    joint.handle_reply(now, PeerId::ONLY, &ok(Some(Position::new(0.25, 0.25, 0.1).unwrap())));
     joint.handle_failed(now, LinkError::Closed);
     assert_eq!(joint.status(now).state, LinkState::Connecting);
     let first = first_command(&mut joint, now);

@@ -1,26 +1,26 @@
 #![allow(clippy::disallowed_methods)] // this is where the clock is owned
-//! What takes time: connecting, reading replies, the timers.
+//! What takes time: connecting, listening, reading what controllers say, the timers.
 
-use std::future::Future;
+use std::future::{Future, pending, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio_util::codec::Decoder;
+use tokio::net::{TcpListener, TcpStream};
 
-use super::{Bridge, Event};
-use crate::link::{Action, LinkError, Transport};
-use crate::wire::{Reply, ReplyDecoder, WireError, WireUnit};
+use super::connection::{Connection, Readable};
+use super::{Bridge, Event, Outlet};
+use crate::link::{Action, LinkError, Opened, PeerId, Transport};
+use crate::wire::Heard;
 
-/// Owns the connection's life, its replies and the timers, until `shutdown` completes. Then nothing is sent any more,
-/// and the last status has been told.
+/// Owns the connections' lives, what is heard on them, and the timers, until `shutdown` completes. Then nothing is sent
+/// any more, and the last status has been told.
 pub async fn drive(bridge: Bridge, shutdown: impl Future<Output = ()>) {
-    let mut driver = Driver { bridge, connection: None, attempt: None };
+    let mut driver =
+        Driver { bridge, listener: None, deaf_until: None, connections: Vec::new(), turn: 0, attempt: None };
     let mut shutdown = std::pin::pin!(shutdown);
     let mut ticks = tokio::time::interval(STATUS_PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -28,21 +28,28 @@ pub async fn drive(bridge: Bridge, shutdown: impl Future<Output = ()>) {
     loop {
         driver.act();
         let (deadline, blocked) = driver.prepare_sleep();
-        let Driver { bridge, connection, attempt, .. } = &mut driver;
+        let Driver { bridge, listener, deaf_until, connections, turn, attempt } = &mut driver;
+        let listener = listener.as_ref().filter(|_| deaf_until.is_none());
+        let deadline = [deadline, *deaf_until].into_iter().flatten().min();
         let woken = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            result = next(attempt) => Woken::Connected(result),
-            woken = socket(connection, blocked) => woken,
+            result = next(attempt) => Woken::Opened(result),
+            woken = poll_fn(|cx| poll_connections(connections, turn, blocked, cx)) => woken,
+            joined = accept(listener) => Woken::Joined(joined),
             () = bridge.0.wake.notified() => Woken::Asked,
             () = sleep_until(deadline) => Woken::Timeout,
             _ = ticks.tick() => Woken::Tick,
         };
         match woken {
-            Woken::Connected(result) => driver.handle_attempt(result),
-            Woken::Read(result) => driver.handle_read(result),
+            Woken::Opened(result) => driver.handle_attempt(result),
+            Woken::Joined(result) => driver.handle_joined(result),
+            Woken::Read(peer, result) => driver.handle_read(peer, result),
             Woken::Writable => driver.bridge.with(|joint, now| joint.handle_writable(now)),
-            Woken::Timeout => driver.bridge.with(|joint, now| joint.handle_timeout(now)),
+            Woken::Timeout => {
+                driver.deaf_until = driver.deaf_until.filter(|until| *until > Instant::now());
+                driver.bridge.with(|joint, now| joint.handle_timeout(now));
+            }
             Woken::Asked => {}
             Woken::Tick => {
                 driver.bridge.tick(second);
@@ -51,12 +58,13 @@ pub async fn drive(bridge: Bridge, shutdown: impl Future<Output = ()>) {
         }
     }
     driver.bridge.shut_down();
-    driver.bridge.lock().outlet = None;
+    driver.bridge.lock().outlets.clear();
 }
 
 enum Woken {
-    Connected(Result<TcpStream, LinkError>),
-    Read(io::Result<usize>),
+    Opened(Result<Opened, LinkError>),
+    Joined(io::Result<(TcpStream, SocketAddr)>),
+    Read(PeerId, io::Result<usize>),
     Writable,
     Asked,
     Timeout,
@@ -65,21 +73,16 @@ enum Woken {
 
 struct Driver {
     bridge: Bridge,
-    connection: Option<Connection>,
+    listener: Option<TcpListener>,
+    /// The port cannot be listened on before: the process is out of descriptors, say.
+    deaf_until: Option<Instant>,
+    connections: Vec<Connection>,
+    /// Which connection is looked at first, so that one that talks without end leaves the others their turn.
+    turn: usize,
     attempt: Option<Attempt>,
 }
 
-type Attempt = Pin<Box<dyn Future<Output = Result<TcpStream, LinkError>> + Send>>;
-
-struct Connection {
-    reader: OwnedReadHalf,
-    writer: Arc<OwnedWriteHalf>,
-    buffer: BytesMut,
-    decoder: ReplyDecoder,
-    /// By what it was made: it ends before other settings hold.
-    unit: WireUnit,
-    expect_reply: bool,
-}
+type Attempt = Pin<Box<dyn Future<Output = Result<Opened, LinkError>> + Send>>;
 
 impl Driver {
     /// Does what the link wants done.
@@ -87,15 +90,21 @@ impl Driver {
         loop {
             let mut inner = self.bridge.lock();
             let Some(action) = inner.joint.poll_action() else { return };
-            inner.outlet = None;
-            self.connection = None;
-            self.attempt = match action {
-                Action::Connect => {
-                    let transport = Transport::new(inner.config.transport.clone());
-                    Some(Box::pin(async move { transport.connect().await }))
+            if let Action::Drop(peer) = action {
+                inner.outlets.retain(|(other, _)| *other != peer);
+                self.connections.retain(|connection| connection.peer != peer);
+                if let Some(error) = inner.joint.last_error() {
+                    tracing::warn!("controller gone: {error}");
                 }
-                Action::Close => None,
-            };
+                continue;
+            }
+            inner.outlets.clear();
+            self.connections.clear();
+            self.listener = None;
+            self.attempt = (action == Action::Connect).then(|| {
+                let transport = Transport::new(inner.config.transport.clone());
+                Box::pin(async move { transport.open().await }) as Attempt
+            });
         }
     }
 
@@ -105,59 +114,70 @@ impl Driver {
         (inner.sleeping_until, inner.joint.is_blocked())
     }
 
-    fn handle_attempt(&mut self, result: Result<TcpStream, LinkError>) {
+    fn handle_attempt(&mut self, result: Result<Opened, LinkError>) {
         self.attempt = None;
-        match result {
-            Ok(stream) => {
-                let (reader, writer) = stream.into_split();
-                let writer = Arc::new(writer);
-                self.connection = Some(self.bridge.with_inner(|inner, now| {
-                    inner.outlet = Some(Arc::clone(&writer));
-                    inner.joint.handle_connected(now);
-                    Connection {
-                        reader,
-                        writer,
-                        buffer: BytesMut::with_capacity(READ_BUFFER),
-                        decoder: ReplyDecoder::new(inner.config.wire_unit)
-                            .after_greeting(inner.config.greeting_lines),
-                        unit: inner.config.wire_unit,
-                        expect_reply: inner.config.link.expect_reply,
-                    }
-                }));
+        let outlet = match result {
+            Ok(Opened::Listener(listener)) => {
+                self.listener = Some(listener);
+                return self.bridge.with(|joint, now| joint.handle_connected(now));
             }
-            Err(error) => self.bridge.with(|joint, now| joint.handle_failed(now, error)),
+            Ok(Opened::Stream(stream)) => Outlet::Stream(Arc::new(stream)),
+            Ok(Opened::Datagrams(socket)) => Outlet::Datagrams(Arc::new(socket)),
+            Err(error) => return self.bridge.with(|joint, now| joint.handle_failed(now, error)),
+        };
+        let connection = self.bridge.with_inner(|inner, now| {
+            inner.outlets.push((PeerId::ONLY, outlet.clone()));
+            inner.joint.handle_connected(now);
+            Connection::new(PeerId::ONLY, outlet, &inner.config)
+        });
+        self.connections.push(connection);
+    }
+
+    /// A controller has dialled in.
+    fn handle_joined(&mut self, result: io::Result<(TcpStream, SocketAddr)>) {
+        let (stream, address) = match result {
+            Ok(joined) => joined,
+            Err(error) => {
+                tracing::warn!(%error, "a controller could not connect");
+                self.deaf_until = Some(Instant::now() + DEAFNESS);
+                return;
+            }
+        };
+        let joined = self.bridge.with_inner(|inner, now| {
+            // What cannot be set is of a connection that is gone already, which reading will tell.
+            let _ = Transport::new(inner.config.transport.clone()).adopt(&stream);
+            let outlet = Outlet::Stream(Arc::new(stream));
+            let peer = inner.joint.handle_joined(now, address.to_string())?;
+            inner.outlets.push((peer, outlet.clone()));
+            Ok(Connection::new(peer, outlet, &inner.config))
+        });
+        match joined {
+            Ok(connection) => {
+                tracing::info!(%address, "controller connected");
+                self.connections.push(connection);
+            }
+            Err(crate::link::Full) => tracing::warn!(%address, "refused: {}", crate::link::Full),
         }
     }
 
-    /// Handles the replies in what has been read.
-    fn handle_read(&mut self, result: io::Result<usize>) {
-        let Some(connection) = &mut self.connection else { return };
-        let mut replies = Vec::new();
-        let ended = matches!(result, Ok(0));
-        let end = match result {
-            Ok(0) => connection.decode(&mut replies, ReplyDecoder::decode_eof).and(Err(LinkError::Closed)),
-            Ok(_) => connection.decode(&mut replies, ReplyDecoder::decode),
-            Err(error) => Err(LinkError::Broken(error)),
+    /// Handles what the controller says in what has been read.
+    fn handle_read(&mut self, peer: PeerId, result: io::Result<usize>) {
+        let Some(connection) = self.connections.iter_mut().find(|connection| connection.peer == peer) else {
+            return;
         };
-        let end = match end {
-            // What nobody waits for cannot be misunderstood.
-            Err(LinkError::Wire(error)) if !connection.expect_reply => {
-                tracing::debug!(%error, "passed over");
-                connection.buffer.clear();
-                connection.decoder = ReplyDecoder::new(connection.unit);
-                if ended { Err(LinkError::Closed) } else { Ok(()) }
-            }
-            end => end,
-        };
+        let mut heard = Vec::new();
+        let end = connection.hear(result, &mut heard);
         let mut reported = Vec::new();
         self.bridge.with(|joint, now| {
-            for reply in replies {
-                if joint.handle_reply(now, &reply) {
-                    reported.extend(reply.state.map(Event::ArmState));
-                }
+            for heard in heard {
+                let (known, state) = match heard {
+                    Heard::Reply(reply) => (joint.handle_reply(now, peer, &reply), reply.state),
+                    Heard::State(state) => (joint.handle_state(peer, &state), Some(state)),
+                };
+                reported.extend(state.filter(|_| known).map(Event::ArmState));
             }
             if let Err(error) = end {
-                joint.handle_failed(now, error);
+                joint.handle_ended(now, peer, error);
             }
         });
         if !reported.is_empty() {
@@ -167,47 +187,49 @@ impl Driver {
     }
 }
 
-impl Connection {
-    fn decode(
-        &mut self,
-        replies: &mut Vec<Reply>,
-        decode: fn(&mut ReplyDecoder, &mut BytesMut) -> Result<Option<Reply>, WireError>,
-    ) -> Result<(), LinkError> {
-        while let Some(reply) = decode(&mut self.decoder, &mut self.buffer)? {
-            tracing::trace!(?reply, "received");
-            replies.push(reply);
-        }
-        Ok(())
-    }
-}
-
-async fn next(attempt: &mut Option<Attempt>) -> Result<TcpStream, LinkError> {
+async fn next(attempt: &mut Option<Attempt>) -> Result<Opened, LinkError> {
     match attempt {
         Some(attempt) => attempt.await,
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }
 
-async fn socket(connection: &mut Option<Connection>, blocked: bool) -> Woken {
-    let Some(Connection { reader, writer, buffer, .. }) = connection else {
-        return std::future::pending().await;
-    };
-    buffer.reserve(READ_BUFFER);
-    tokio::select! {
-        biased;
-        result = reader.read_buf(buffer) => Woken::Read(result),
-        // An error shows itself on reading.
-        _ = writer.writable(), if blocked => Woken::Writable,
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => pending().await,
     }
+}
+
+fn poll_connections(
+    connections: &mut [Connection],
+    turn: &mut usize,
+    blocked: bool,
+    cx: &mut Context<'_>,
+) -> Poll<Woken> {
+    let count = connections.len();
+    for place in (0..count).map(|offset| (*turn + offset) % count) {
+        let connection = &mut connections[place];
+        match connection.poll(blocked, cx) {
+            Poll::Ready(Readable::Read(result)) => {
+                *turn = place + 1;
+                return Poll::Ready(Woken::Read(connection.peer, result));
+            }
+            Poll::Ready(Readable::Writable) => return Poll::Ready(Woken::Writable),
+            Poll::Pending => {}
+        }
+    }
+    Poll::Pending
 }
 
 async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }
 
 /// `LinkStatus` at 2 Hz, diagnostics at half of that.
 const STATUS_PERIOD: Duration = Duration::from_millis(500);
-const READ_BUFFER: usize = 4096;
+/// How long to leave those who want to connect where they are, when they cannot be let in.
+const DEAFNESS: Duration = Duration::from_millis(500);

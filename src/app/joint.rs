@@ -2,15 +2,15 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::link::{Action, Link, LinkConfig, LinkError, LinkState, Outcome};
+use crate::link::{Action, Full, Link, LinkConfig, LinkError, LinkState, Outcome, PeerId};
 use crate::status::{SentCommand, Status};
 use crate::teleop::reason::{Obstacle, Reason};
 use crate::teleop::{
     GripperInput, InputFault, LinkView, Motion, Planned, Refused, Target, Teleop, TeleopConfig,
 };
-use crate::wire::{Order, Reply};
+use crate::wire::{Line, Order, Reply, ReportedState};
 
 /// Teleoperation and link, joined: what the link does is told to the motion, and a command goes out only where both
 /// agree.
@@ -126,7 +126,7 @@ impl Joint {
 
     /// The connection is there.
     pub fn handle_connected(&mut self, now: Instant) {
-        if self.is_superseded() {
+        if self.link.is_superseded() {
             return;
         }
         self.link.handle_connected(now);
@@ -135,10 +135,36 @@ impl Joint {
 
     /// The attempt failed, or the connection ended.
     pub fn handle_failed(&mut self, now: Instant, error: LinkError) {
-        if self.is_superseded() {
+        if self.link.is_superseded() {
             return;
         }
         self.link.handle_failed(now, error);
+        self.tell_teleop(now);
+    }
+
+    /// A controller has connected to the port that listens.
+    ///
+    /// # Errors
+    /// When there are as many as there can be, or the port is about to be closed.
+    pub fn handle_joined(&mut self, now: Instant, name: String) -> Result<PeerId, Full> {
+        if self.link.is_superseded() {
+            return Err(Full);
+        }
+        let joined = self.link.handle_joined(now, name)?;
+        // Nobody knows where its arm is: whatever was moving goes on by an approach.
+        self.view = LinkView::Partial;
+        self.teleop.handle_link(now, LinkView::Partial);
+        self.tell_teleop(now);
+        Ok(joined)
+    }
+
+    /// The connection with this peer ended.
+    pub fn handle_ended(&mut self, now: Instant, peer: PeerId, error: LinkError) {
+        if self.link.is_superseded() {
+            return;
+        }
+        self.link.handle_ended(now, peer, error);
+        self.handle_settled(now);
         self.tell_teleop(now);
     }
 
@@ -149,21 +175,39 @@ impl Joint {
     }
 
     /// A reply came. Returns whether something waited for it; otherwise nobody knows what it tells of.
-    pub fn handle_reply(&mut self, now: Instant, reply: &Reply) -> bool {
-        if self.is_superseded() {
+    pub fn handle_reply(&mut self, now: Instant, peer: PeerId, reply: &Reply) -> bool {
+        if self.link.is_superseded() {
             return false;
         }
-        let outcome = self.link.handle_reply(now, reply);
+        let outcome = self.link.handle_reply(now, peer, reply);
         let expected = outcome.is_ok();
+        self.handle_settled(now);
         if let Ok(outcome) = outcome {
-            self.handle_outcome(now, outcome, reply);
+            self.handle_outcome(now, outcome, Some(reply));
         }
         self.tell_teleop(now);
         expected
     }
 
-    fn handle_outcome(&mut self, now: Instant, outcome: Outcome, reply: &Reply) {
-        let position = reply.state.as_ref().and_then(|state| state.position);
+    /// The controller tells, unasked, how the arm is. Returns whether that may be believed.
+    pub fn handle_state(&mut self, peer: PeerId, state: &ReportedState) -> bool {
+        let known = !self.link.is_superseded() && self.link.peers().any(|known| known.id == peer);
+        if let Some(position) = state.position.filter(|_| known) {
+            self.teleop.handle_sighted(position);
+        }
+        known
+    }
+
+    /// What has become of orders without a reply of their own.
+    fn handle_settled(&mut self, now: Instant) {
+        while let Some(outcome) = self.link.poll_settled() {
+            self.handle_outcome(now, outcome, None);
+        }
+    }
+
+    fn handle_outcome(&mut self, now: Instant, outcome: Outcome, reply: Option<&Reply>) {
+        let position = reply.and_then(|reply| reply.state.as_ref()).and_then(|state| state.position);
+        let message = reply.map_or("", |reply| &reply.message);
         match (&outcome, position) {
             (Outcome::Alive(_), Some(position)) => self.teleop.handle_sighted(position),
             (_, Some(position)) => self.teleop.handle_reported(position),
@@ -172,25 +216,27 @@ impl Joint {
         match outcome {
             Outcome::Acknowledged(command) => self.teleop.handle_acknowledged(now, &command),
             Outcome::Rejected(_) => {
-                tracing::debug!(message = reply.message, "command refused by the controller");
-                self.refusal.clone_from(&reply.message);
+                tracing::debug!(message, "command refused by the controller");
+                message.clone_into(&mut self.refusal);
                 self.teleop.handle_rejected(now);
             }
             Outcome::StopAcknowledged => self.teleop.handle_stop_answered(position),
             Outcome::StopRejected => {
                 tracing::warn!(
-                    message = reply.message,
+                    message,
                     "the controller refused the stop line; does it know it? hold_line 'nothing' sends none"
                 );
                 self.teleop.handle_stop_answered(None);
             }
             Outcome::Alive(false) if !std::mem::replace(&mut self.told_of_heartbeats, true) => {
                 tracing::warn!(
-                    message = reply.message,
+                    message,
                     "the controller refused a heartbeat; does it know the line? heartbeat_period 0.0 sends none"
                 )
             }
-            Outcome::Alive(_) | Outcome::Ignored => {}
+            Outcome::Lost(Order::Command(_)) => self.teleop.handle_lost(),
+            Outcome::Lost(Order::Stop) => self.teleop.handle_stop_lost(),
+            Outcome::Lost(Order::Heartbeat) | Outcome::Alive(_) | Outcome::Ignored => {}
         }
     }
 
@@ -225,6 +271,7 @@ impl Joint {
     /// Lets time pass. Call it no later than [`Joint::poll_timeout`] says.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.link.handle_timeout(now);
+        self.handle_settled(now);
         self.teleop.handle_timeout(now);
         self.tell_teleop(now);
     }
@@ -248,32 +295,38 @@ impl Joint {
         command.map(Outgoing::Command).or_else(heartbeat)
     }
 
-    /// A line of `length` bytes was offered to the connection, with this result. Returns what has been sent, if it has
-    /// been.
+    /// A line of `length` bytes was offered to the connections, each with this result. Returns what has been sent, if it
+    /// has been.
     pub fn handle_transmitted(
         &mut self,
         now: Instant,
         line: &Outgoing,
         length: usize,
-        written: io::Result<usize>,
+        written: impl IntoIterator<Item = (PeerId, io::Result<usize>)>,
     ) -> Option<Sent> {
-        let failure = match written {
-            Ok(written) if written == length => None,
-            Ok(0) => Some(LinkError::Closed),
-            Ok(written) => Some(LinkError::PartialWrite { written, length }),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.link.handle_blocked(now);
-                return None;
-            }
-            Err(error) => Some(LinkError::Broken(error)),
-        };
-        let sent = match failure {
-            None => Some(self.handle_sent(now, line)),
-            Some(error) => {
-                self.link.handle_failed(now, error);
-                None
-            }
-        };
+        let mut taken = false;
+        for (peer, written) in written {
+            let failure = match written {
+                Ok(written) if written == length => {
+                    taken = true;
+                    continue;
+                }
+                Ok(0) => LinkError::Closed,
+                Ok(written) => LinkError::PartialWrite { written, length },
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.link.clients().is_none() {
+                        self.link.handle_blocked(now);
+                        return None;
+                    }
+                    LinkError::Slow
+                }
+                Err(error) => LinkError::Broken(error),
+            };
+            self.link.handle_ended(now, peer, failure);
+        }
+        // A connection that failed takes its orders with it; those that are left got the line whole.
+        let sent = taken.then(|| self.handle_sent(now, line));
+        self.handle_settled(now);
         self.tell_teleop(now);
         sent
     }
@@ -325,6 +378,21 @@ impl Joint {
         &self.teleop
     }
 
+    /// What is handed to the connections for an outgoing line, next of all.
+    pub fn line(&self, outgoing: &Outgoing, stamp: Duration) -> Line {
+        let order = match outgoing {
+            Outgoing::Stop => Order::Stop,
+            Outgoing::Heartbeat => Order::Heartbeat,
+            Outgoing::Command(planned) => Order::Command(planned.command),
+        };
+        Line { order, seq: self.link.next_seq(), stamp }
+    }
+
+    /// Why the last connection, or attempt, ended.
+    pub fn last_error(&self) -> Option<&LinkError> {
+        self.link.last_error()
+    }
+
     /// What to compare to tell a change of status.
     pub fn face(&self, now: Instant) -> Face {
         Face { link: self.link.state(), motion: self.teleop.motion(), reason: self.teleop.reason(now).kind() }
@@ -337,7 +405,7 @@ impl Joint {
         let teleop = self.teleop.counters();
         Status {
             state: self.link.state(),
-            peer: self.peer.clone(),
+            peer: self.peer(),
             since: self.link.since(),
             attempts: self.link.attempts(),
             last_error: self.link.last_error().map(ToString::to_string).unwrap_or_default(),
@@ -347,6 +415,7 @@ impl Joint {
             sent: link.sent,
             acknowledged: link.acknowledged,
             rejected: link.rejected,
+            lost: link.lost,
             coalesced: teleop.coalesced,
             limited: teleop.limited,
             dropped_input: teleop.dropped_input,
@@ -356,11 +425,26 @@ impl Joint {
         }
     }
 
+    /// The controller's address; where controllers dial in, that of the port, and theirs.
+    fn peer(&self) -> String {
+        let names: Vec<_> = self.link.peers().map(|peer| peer.name.as_str()).collect();
+        match self.link.clients() {
+            Some(_) if !names.is_empty() => format!("{} from {}", self.peer, names.join(", ")),
+            _ => self.peer.clone(),
+        }
+    }
+
     fn explain(&self, now: Instant, reason: &Reason) -> String {
         let obstacle = match reason {
             Reason::Holding(obstacle) | Reason::WaitingToArm(obstacle) => Some(obstacle),
             _ => None,
         };
+        if let (Some(Obstacle::LinkDown), LinkState::Listening, Some((clients, wanted))) =
+            (obstacle, self.link.state(), self.link.clients())
+        {
+            let last = self.link.last_error().map(|error| format!("; lastly {error}")).unwrap_or_default();
+            return format!("{reason}: {clients} of {wanted} connected to {}{last}", self.peer);
+        }
         match (obstacle, self.link.last_error(), self.link.retry_in(now)) {
             (Some(Obstacle::LinkDown), Some(error), Some(wait)) => {
                 format!("{reason}: {error}; next attempt in {:.1} s", wait.as_secs_f64())
@@ -373,21 +457,18 @@ impl Joint {
         }
     }
 
-    /// Whether what is heard is of a connection, or an attempt, that the driver has yet to drop. It must not be taken
-    /// for the next one, which may be with another controller.
-    fn is_superseded(&self) -> bool {
-        self.link.has_action()
-    }
-
     fn tell_teleop(&mut self, now: Instant) {
         let view = match self.link.state() {
             LinkState::Connected => LinkView::Ready,
             LinkState::Unresponsive => LinkView::Unresponsive,
-            LinkState::Disconnected | LinkState::Connecting | LinkState::Backoff => LinkView::Down,
+            LinkState::Listening if self.link.peers().next().is_some() => LinkView::Partial,
+            LinkState::Disconnected | LinkState::Connecting | LinkState::Backoff | LinkState::Listening => {
+                LinkView::Down
+            }
         };
         if view != self.view {
             self.view = view;
-            self.told_of_heartbeats &= view != LinkView::Down;
+            self.told_of_heartbeats &= !view.is_down();
             self.teleop.handle_link(now, view);
         }
     }

@@ -5,6 +5,7 @@
 //! thread that takes a message from ROS handles it and writes the command to the socket itself, without waking
 //! another; [`drive`] owns what takes time: connecting, reading replies, and the timers.
 
+mod connection;
 mod driver;
 pub mod joint;
 mod reconfigure;
@@ -12,18 +13,19 @@ mod reconfigure;
 pub use driver::drive;
 pub use reconfigure::ReconfigureRefused;
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::Notify;
 
 use crate::config::Config;
-use crate::link::{LinkState, Transport};
+use crate::link::{LinkState, PeerId, Transport};
 use crate::status::{Observer, SentCommand, Status};
 use crate::teleop::{GripperInput, InputFault, Refused, Target};
 use crate::wire::{CommandEncoder, ReportedState};
-use joint::{Face, Joint, Outgoing, Sent};
+use joint::{Face, Joint, Sent};
 
 /// A handle to the running bridge. Cheap to clone; every method may be called from any thread.
 #[derive(Clone)]
@@ -41,13 +43,32 @@ struct Inner {
     config: Config,
     joint: Joint,
     encoder: CommandEncoder,
-    outlet: Option<Arc<OwnedWriteHalf>>,
+    outlets: Vec<(PeerId, Outlet)>,
+    /// What became of a line at each outlet; kept to spare an allocation a command.
+    written: Vec<(PeerId, io::Result<usize>)>,
     line: Vec<u8>,
     face: Option<Face>,
     last_error: String,
     outbox: Vec<Event>,
     /// Until when [`drive`] sleeps.
     sleeping_until: Option<Instant>,
+}
+
+/// Where lines go.
+#[derive(Clone)]
+enum Outlet {
+    Stream(Arc<TcpStream>),
+    Datagrams(Arc<UdpSocket>),
+}
+
+impl Outlet {
+    /// Hands over a line, or as much of it as is taken at once.
+    fn try_write(&self, line: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stream(stream) => stream.try_write(line),
+            Self::Datagrams(socket) => socket.try_send(line),
+        }
+    }
 }
 
 /// Who is told, and the events that are being told; the vector goes back and forth to spare an allocation a command.
@@ -73,8 +94,9 @@ impl Bridge {
         let inner = Inner {
             config: config.clone(),
             joint,
-            encoder: CommandEncoder::new(config.wire_unit),
-            outlet: None,
+            encoder: config.wire.encoder(),
+            outlets: Vec::new(),
+            written: Vec::new(),
             line: Vec::with_capacity(128),
             face: None,
             last_error: String::new(),
@@ -201,17 +223,16 @@ impl Inner {
     fn transmit(&mut self, now: Instant) {
         while let Some(outgoing) = self.joint.poll_transmit(now) {
             self.line.clear();
-            match &outgoing {
-                Outgoing::Stop => self.encoder.encode_stop_into(&mut self.line),
-                Outgoing::Heartbeat => self.encoder.encode_heartbeat_into(&mut self.line),
-                Outgoing::Command(planned) => self.encoder.encode_into(&planned.command, &mut self.line),
+            let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.encoder.encode_into(&self.joint.line(&outgoing, stamp), &mut self.line);
+            self.written
+                .extend(self.outlets.iter().map(|(peer, outlet)| (*peer, outlet.try_write(&self.line))));
+            if self.written.is_empty() {
+                self.written.push((PeerId::ONLY, Err(io::ErrorKind::NotConnected.into())));
             }
-            let written = match &self.outlet {
-                Some(outlet) => outlet.try_write(&self.line),
-                None => Err(std::io::ErrorKind::NotConnected.into()),
-            };
-            tracing::trace!(line = %String::from_utf8_lossy(&self.line).trim_end(), ?written, "sent");
-            match self.joint.handle_transmitted(now, &outgoing, self.line.len(), written) {
+            let Self { line, written, .. } = self;
+            tracing::trace!(line = %String::from_utf8_lossy(line).trim_end(), ?written, "sent");
+            match self.joint.handle_transmitted(now, &outgoing, line.len(), written.drain(..)) {
                 Some(Sent::Command(command)) => self.outbox.push(Event::Command(command)),
                 Some(Sent::Stop | Sent::Heartbeat) => {}
                 None => break,
@@ -245,6 +266,9 @@ impl Inner {
                 LinkState::Backoff if !repeated => {
                     self.last_error.clone_from(&status.last_error);
                     tracing::warn!(peer = status.peer, "link down: {}", status.last_error);
+                }
+                LinkState::Listening => {
+                    tracing::info!(peer = status.peer, "listening for controllers");
                 }
                 LinkState::Connecting if before.is_none() => tracing::info!(peer = status.peer, "connecting"),
                 state => tracing::debug!(peer = status.peer, ?state, "link"),

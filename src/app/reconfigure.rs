@@ -6,7 +6,6 @@ use super::{Bridge, Event, Inner};
 use crate::config::{ChangeRefused, Config};
 use crate::link::Transport;
 use crate::teleop::ConfigRefused;
-use crate::wire::CommandEncoder;
 
 /// Why a configuration cannot take the place of the one in force.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -58,10 +57,10 @@ impl Inner {
     }
 
     fn relink(&mut self, now: Instant, other_arm: bool) {
-        let Config { transport, link, wire_unit, .. } = &self.config;
+        let Config { transport, link, wire, .. } = &self.config;
         let peer = Transport::new(transport.clone()).peer();
-        self.encoder = CommandEncoder::new(*wire_unit);
-        self.outlet = None;
+        self.encoder = wire.encoder();
+        self.outlets.clear();
         self.joint.handle_link_config(now, link.clone(), peer, other_arm);
         // What is wrong with it is told though the last was wrong in the same way, and its name at once.
         self.last_error.clear();

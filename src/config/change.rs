@@ -90,21 +90,9 @@ impl Config {
     /// Whether a connection that was made for an earlier configuration cannot serve this one.
     pub fn needs_new_link(&self, before: &Self) -> bool {
         // All fields by name: a new one does not compile before it has found its side.
-        let Self {
-            transport,
-            link,
-            wire_unit,
-            greeting_lines,
-            teleop: _,
-            source: _,
-            frames: _,
-            gripper_type: _,
-            parameters: _,
-        } = self;
-        *transport != before.transport
-            || *link != before.link
-            || *wire_unit != before.wire_unit
-            || *greeting_lines != before.greeting_lines
+        let Self { transport, link, wire, teleop: _, source: _, frames: _, gripper_type: _, parameters: _ } =
+            self;
+        *transport != before.transport || *link != before.link || *wire != before.wire
     }
 
     /// Whether what an earlier configuration has learnt of the arm's position may be of another arm, or in another
@@ -115,7 +103,18 @@ impl Config {
 }
 
 /// The parameters that say which arm is moved, and what the numbers on its wire mean.
-const OF_THE_ARM: [&str; 4] = ["role", "host", "port", "wire_unit"];
+const OF_THE_ARM: [&str; 10] = [
+    "role",
+    "host",
+    "port",
+    "wire_unit",
+    "codec",
+    "text_template",
+    "json_fields.x",
+    "json_fields.y",
+    "json_fields.z",
+    "json_fields.constant",
+];
 
 #[cfg(test)]
 mod tests {
@@ -182,11 +181,12 @@ mod tests {
     fn whatever_needs_a_new_link_is_refused_while_armed() {
         let before = with(&[]);
         let bounds = |parameter: &Parameter| match parameter.range {
-            Range::Any if parameter.default() == Value::Text(String::new()) => {
-                vec![Value::Text("other".into())]
+            Range::Any if matches!(parameter.default(), Value::Text(_)) => {
+                vec![Value::Text("other".into()), Value::Text(String::new()), Value::Text("{x} {seq}".into())]
             }
             Range::Any => vec![Value::Boolean(true), Value::Boolean(false)],
             Range::NotEmpty => vec![Value::Text("other".into())],
+            Range::Subset(words) => words.iter().map(|word| Value::Texts(vec![(*word).into()])).collect(),
             Range::Paths { count, .. } => vec![Value::Texts(vec!["other".into(); count])],
             Range::OneOf(choices) => choices.iter().map(|text| Value::Text((*text).into())).collect(),
             Range::Integer(min, max) => vec![Value::Integer(min), Value::Integer(max)],

@@ -5,6 +5,7 @@ mod parameter;
 mod source;
 mod table;
 mod value;
+mod wire;
 
 pub use change::{Change, ChangeRefused, Changed};
 pub use parameter::{Parameter, Range};
@@ -15,7 +16,7 @@ pub use value::{Parameters, Value};
 use std::time::Duration;
 
 use crate::link::backoff::Backoff;
-use crate::link::{Heartbeat, LinkConfig, TransportConfig};
+use crate::link::{Heartbeat, LinkConfig, Role, TransportConfig};
 use crate::mapping::PathError;
 use crate::teleop::clutch::RetargetMode;
 use crate::teleop::filter::{FilterConfig, OneEuro};
@@ -25,8 +26,8 @@ use crate::teleop::limiter::Limits;
 use crate::teleop::liveliness::LivelinessConfig;
 use crate::teleop::retarget::Retarget;
 use crate::teleop::workspace::{Policy, Workspace};
-use crate::teleop::{Arming, Frames, Gripper, HoldLine, Position, TeleopConfig};
-use crate::wire::WireUnit;
+use crate::teleop::{Arming, Frames, Gripper, HoldLine, Orientation, Position, TeleopConfig, Turning};
+use crate::wire::{JsonFieldsError, WireConfig};
 
 /// Everything that can be set, validated.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,10 +40,8 @@ pub struct Config {
     pub teleop: TeleopConfig,
     /// Where targets come from.
     pub source: SourceConfig,
-    /// The unit of length on the wire.
-    pub wire_unit: WireUnit,
-    /// How many lines the controller says on connecting that are no replies.
-    pub greeting_lines: u32,
+    /// How lines are written and read.
+    pub wire: WireConfig,
     /// The frames that targets may be in; the base frame is also the `frame_id` of what is published.
     pub frames: Frames,
     /// The type of the messages on the topic `gripper`.
@@ -111,6 +110,9 @@ pub enum ConfigError {
         /// What is wrong with which path.
         error: PathError,
     },
+    /// The members of a line of JSON make none.
+    #[error("{0} (json_fields.*, wire_extras)")]
+    JsonFields(JsonFieldsError),
     /// Two parameters contradict each other.
     #[error("parameter '{name}' is {value}; it must be {relation} '{other}', which is {other_value}")]
     Relation {
@@ -144,14 +146,17 @@ impl Config {
     pub fn new(parameters: &Parameters) -> Result<Self, ConfigError> {
         check_relations(parameters)?;
         let p = parameters;
+        let wire = wire::wire(p)?;
         Ok(Self {
             transport: TransportConfig {
+                role: role(p),
                 host: p.text("host").to_owned(),
                 port: u16::try_from(p.integer("port")).expect("its range is checked"),
                 connect_timeout: p.seconds("connect_timeout"),
                 tcp_user_timeout: p.seconds("tcp_user_timeout"),
             },
             link: LinkConfig {
+                role: role(p),
                 expect_reply: p.boolean("expect_reply"),
                 max_in_flight: usize::try_from(p.integer("max_in_flight")).expect("its range is checked"),
                 heartbeat: heartbeat(p),
@@ -159,10 +164,9 @@ impl Config {
                 link_timeout: p.seconds("link_timeout"),
                 backoff: Backoff { initial: p.seconds("backoff.initial"), max: p.seconds("backoff.max") },
             },
-            teleop: teleop(p),
+            teleop: teleop(p, wire.lines.command.has_orientation()),
             source: SourceConfig::new(p)?,
-            wire_unit: p.text("wire_unit").parse().expect("its choices are checked"),
-            greeting_lines: u32::try_from(p.integer("greeting_lines")).expect("its range is checked"),
+            wire,
             frames: Frames {
                 tracker: p.text("retarget.frame").to_owned(),
                 base: p.text("base_frame").to_owned(),
@@ -183,7 +187,7 @@ impl Config {
     }
 }
 
-fn teleop(p: &Parameters) -> TeleopConfig {
+fn teleop(p: &Parameters, turns: bool) -> TeleopConfig {
     let rate = p.real("command_rate");
     TeleopConfig {
         arming: if p.text("arming") == "operator" { Arming::Operator } else { Arming::Automatic },
@@ -208,6 +212,10 @@ fn teleop(p: &Parameters) -> TeleopConfig {
         home: position(p, "home"),
         limits: Limits { speed: p.real("limits.speed"), acceleration: p.real("limits.acceleration") },
         approach_speed: p.real("approach_speed"),
+        turning: turns.then(|| Turning {
+            speed: p.real("limits.angular_speed"),
+            home: Orientation::from_rpy(p.reals("home_rpy")),
+        }),
         retarget: Retarget::new(
             p.reals("retarget.translation"),
             p.reals("retarget.rotation_rpy"),
@@ -230,6 +238,16 @@ fn teleop(p: &Parameters) -> TeleopConfig {
             "stop" => HoldLine::Stop,
             _ => HoldLine::Nothing,
         },
+    }
+}
+
+fn role(p: &Parameters) -> Role {
+    match p.text("role") {
+        "tcp_server" => Role::TcpServer {
+            min_clients: usize::try_from(p.integer("min_clients")).expect("its range is checked"),
+        },
+        "udp" => Role::Udp,
+        _ => Role::TcpClient,
     }
 }
 
@@ -324,7 +342,7 @@ mod tests {
         assert_eq!(config.teleop.command_period, Some(Duration::from_millis(20)));
         assert_eq!(config.teleop.home.coordinates(), [0.2, 0.0, 0.2]);
         assert_eq!(config.teleop.arming, Arming::Automatic);
-        assert_eq!(config.wire_unit, WireUnit::Millimetres);
+        assert_eq!(config.wire, WireConfig::default());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A parameter as it is declared: its name, default, range, and when it may change.
 
+use std::collections::BTreeSet;
+
 use super::{Change, ConfigError, PARAMETERS, Value};
 
 /// A parameter as declared.
@@ -31,6 +33,8 @@ pub enum Range {
     Integer(i64, i64),
     /// A number, or each of three numbers, between two bounds, inclusive.
     Real(f64, f64),
+    /// Any of these words, each once, or only the word 'none'.
+    Subset(&'static [&'static str]),
     /// So many paths to fields of a message, or the word 'auto', or 'none' where there may be none.
     Paths {
         /// How many paths.
@@ -98,6 +102,15 @@ impl Range {
                 [word] if word == "none" => none,
                 paths => paths.len() == count,
             },
+            (Self::Subset(words), Value::Texts(texts)) => match texts.as_slice() {
+                [word] if word == "none" => true,
+                texts => {
+                    let once: BTreeSet<_> = texts.iter().map(String::as_str).collect();
+                    !texts.is_empty()
+                        && once.len() == texts.len()
+                        && once.iter().all(|word| words.contains(word))
+                }
+            },
             (Self::Any, _) => true,
             _ => false,
         }
@@ -111,6 +124,7 @@ impl Range {
             Self::OneOf(choices) => format!("one of: '{}'", choices.join("', '")),
             Self::Integer(min, max) => format!("from {min} to {max}"),
             Self::Real(min, max) => format!("from {min:?} to {max:?}"),
+            Self::Subset(words) => format!("['none'] or any of '{}'", words.join("', '")),
             Self::Paths { count, none } => {
                 let or_none = if *none { ", ['none']" } else { "" };
                 format!("['auto']{or_none} or the paths of {count} fields")

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
+use super::peers::{Full, Peer, PeerId, Peers};
 use super::rtt::Window;
 use super::state::{Counters, LinkError, LinkState, RoundTrips};
 use crate::teleop::command::Command;
@@ -12,6 +13,8 @@ use crate::wire::{Order, Reply, ReplyStatus};
 /// What the link is set to. `crate::config` validates the values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkConfig {
+    /// Who opens the connection.
+    pub role: Role,
     /// Whether every line is answered.
     pub expect_reply: bool,
     /// Lines that may be unanswered at a time, at least 1. Stops are sent whatever is unanswered, and other lines wait
@@ -19,12 +22,27 @@ pub struct LinkConfig {
     pub max_in_flight: usize,
     /// When there is nothing else to say, how often to say that the bridge is there; none: never.
     pub heartbeat: Option<Heartbeat>,
-    /// Without a reply for this long the controller counts as unresponsive.
+    /// Without a reply for this long the controller counts as unresponsive; one that dialled in is dropped.
     pub reply_timeout: Duration,
     /// Without a reply for this long the connection is given up.
     pub link_timeout: Duration,
     /// The waits between attempts.
     pub backoff: Backoff,
+}
+
+/// Who opens the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The bridge connects to one controller.
+    TcpClient,
+    /// Controllers connect to the bridge. Every one gets every line, in step: the next line waits for the replies of
+    /// all, and who is late with one is dropped.
+    TcpServer {
+        /// With fewer there is no link, at least 1.
+        min_clients: usize,
+    },
+    /// Datagrams to one controller: there is no connection to be opened, and a line that is lost stays lost.
+    Udp,
 }
 
 /// What is said when there is nothing else to say.
@@ -39,10 +57,13 @@ pub struct Heartbeat {
 /// What the driver has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Drop what there was, open a connection, and tell [`Link::handle_connected`] or [`Link::handle_failed`].
+    /// Drop what there was, open a connection (or listen for some), and tell [`Link::handle_connected`] or
+    /// [`Link::handle_failed`].
     Connect,
-    /// Drop the connection, or the attempt.
+    /// Drop all connections, or the attempt.
     Close,
+    /// Drop this connection of several.
+    Drop(PeerId),
 }
 
 /// What a reply meant.
@@ -58,8 +79,11 @@ pub enum Outcome {
     StopRejected,
     /// The controller answered a heartbeat, with `false` that it will have none.
     Alive(bool),
-    /// Replies are not expected: this one answers nothing.
+    /// This reply answers nothing that is waited for: replies are not expected, or a datagram was late. Or the replies of
+    /// others are to come.
     Ignored,
+    /// An order whose datagram, or reply, was lost.
+    Lost(Order),
 }
 
 /// The link machine. Events and `now` in by `handle_*`, [`Link::poll_action`] and [`Link::poll_timeout`] out.
@@ -74,6 +98,12 @@ pub struct Link {
     attempts: u32,
     last_error: Option<LinkError>,
     action: Option<Action>,
+    /// Connections to be dropped.
+    drops: VecDeque<PeerId>,
+    /// What has become of orders without a reply of their own.
+    settled: VecDeque<Outcome>,
+    /// The lines sent since start.
+    lines: u64,
     counters: Counters,
     round_trips: Window,
     jitter: fastrand::Rng,
@@ -87,10 +117,11 @@ enum State {
     Backoff { until: Instant },
 }
 
-/// A connection.
+/// A connection, or a port that listens for some.
 #[derive(Debug)]
 struct Open {
     since: Instant,
+    peers: Peers,
     in_flight: VecDeque<InFlight>,
     /// When the last line was sent; at first, when the connection was there.
     spoken: Instant,
@@ -103,8 +134,13 @@ struct Open {
 
 #[derive(Debug)]
 struct InFlight {
+    seq: u64,
     sent_at: Instant,
     order: Order,
+    /// Whose replies are to come, a bit each.
+    awaited: u32,
+    /// Whether one of them has refused it.
+    refused: bool,
 }
 
 impl Link {
@@ -118,6 +154,9 @@ impl Link {
             attempts: 0,
             last_error: None,
             action: None,
+            drops: VecDeque::new(),
+            settled: VecDeque::new(),
+            lines: 0,
             counters: Counters::default(),
             round_trips: Window::default(),
             jitter: fastrand::Rng::with_seed(seed),
@@ -126,14 +165,16 @@ impl Link {
         link
     }
 
-    /// The connection is there.
+    /// The connection is there; or the port that listens for some.
     pub fn handle_connected(&mut self, now: Instant) {
         if !matches!(self.state, State::Connecting) {
             return;
         }
         self.attempts = 0;
+        let listens = matches!(self.config.role, Role::TcpServer { .. });
         let open = Open {
             since: now,
+            peers: if listens { Peers::default() } else { Peers::only() },
             // One more, for a stop.
             in_flight: VecDeque::with_capacity(self.config.max_in_flight + 1),
             spoken: now,
@@ -144,7 +185,23 @@ impl Link {
         self.enter(now, State::Open(open));
     }
 
-    /// The attempt failed, or the connection ended, for this reason.
+    /// A controller has connected to the port that listens.
+    ///
+    /// # Errors
+    /// When there are as many as there can be.
+    pub fn handle_joined(&mut self, now: Instant, name: String) -> Result<PeerId, Full> {
+        let before = self.state();
+        let State::Open(open) = &mut self.state else { return Err(Full) };
+        let id = open.peers.join(name)?;
+        if open.peers.count() == 1 {
+            // Nobody was there to be spoken to.
+            open.spoken = now;
+        }
+        self.note_change(now, before);
+        Ok(id)
+    }
+
+    /// The attempt failed, or the connection ended, for this reason; or the port listens no more.
     pub fn handle_failed(&mut self, now: Instant, error: LinkError) {
         match &self.state {
             State::Disconnected | State::Backoff { .. } => return,
@@ -161,42 +218,82 @@ impl Link {
         self.enter(now, State::Backoff { until });
     }
 
-    /// A reply came.
+    /// The connection with this peer ended, or has to. Where controllers dial in, the others stay.
+    pub fn handle_ended(&mut self, now: Instant, peer: PeerId, error: LinkError) {
+        if !matches!(self.config.role, Role::TcpServer { .. }) {
+            return self.handle_failed(now, error);
+        }
+        let before = self.state();
+        let State::Open(open) = &mut self.state else { return };
+        let Some(Peer { bit, name, .. }) = open.peers.leave(peer) else { return };
+        for line in &mut open.in_flight {
+            line.awaited &= !bit;
+        }
+        // What the others have answered already waits for nobody now; what nobody else got is nobody's.
+        let others = open.peers.count() > 0;
+        while open.in_flight.front().is_some_and(|line| line.awaited == 0) {
+            let Some(line) = open.in_flight.pop_front() else { break };
+            if others {
+                self.settled.push_back(self.counters.settle(line.order, !line.refused));
+            }
+        }
+        self.drops.push_back(peer);
+        self.last_error = Some(LinkError::Client { name, error: Box::new(error) });
+        self.note_change(now, before);
+    }
+
+    /// A reply of this peer came.
     ///
     /// # Errors
     /// When no line waits for one. The link has then already given the connection up, on account
     /// of this reply or of what came before it.
-    pub fn handle_reply(&mut self, now: Instant, reply: &Reply) -> Result<Outcome, Unsolicited> {
+    pub fn handle_reply(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        reply: &Reply,
+    ) -> Result<Outcome, Unsolicited> {
         let State::Open(open) = &mut self.state else { return Err(Unsolicited) };
+        let Some(bit) = open.peers.bit(peer) else { return Err(Unsolicited) };
         if !self.config.expect_reply {
             return Ok(Outcome::Ignored);
         }
-        let Some(InFlight { sent_at, order }) = open.in_flight.pop_front() else {
-            self.handle_failed(now, LinkError::Unsolicited { message: reply.message.clone() });
+        if self.config.role == Role::Udp {
+            // Datagrams get lost and overtake each other: only the number tells which line this one answers.
+            let answered = open.in_flight.iter().position(|line| Some(line.seq) == reply.seq);
+            let Some(answered) = answered else { return Ok(Outcome::Ignored) };
+            for line in open.in_flight.drain(..answered) {
+                self.counters.lost += 1;
+                self.settled.push_back(Outcome::Lost(line.order));
+            }
+        }
+        let awaited = open.in_flight.iter_mut().find(|line| line.awaited & bit != 0);
+        let Some(line) = awaited else {
+            self.handle_ended(now, peer, LinkError::Unsolicited { message: reply.message.clone() });
             return Err(Unsolicited);
         };
+        if let Some(echoed) = reply.seq.filter(|echoed| *echoed != line.seq) {
+            let expected = line.seq;
+            self.handle_ended(now, peer, LinkError::OutOfOrder { echoed, expected });
+            return Err(Unsolicited);
+        }
+        line.awaited &= !bit;
+        line.refused |= reply.status == ReplyStatus::Error;
         open.answered = true;
-        self.round_trips.push(now.saturating_duration_since(sent_at));
-        let outcome = match (order, reply.status) {
-            (Order::Command(command), ReplyStatus::Ok) => {
-                self.counters.acknowledged += 1;
-                Outcome::Acknowledged(command)
-            }
-            (Order::Command(command), ReplyStatus::Error) => {
-                self.counters.rejected += 1;
-                Outcome::Rejected(command)
-            }
-            (Order::Stop, ReplyStatus::Ok) => Outcome::StopAcknowledged,
-            (Order::Stop, ReplyStatus::Error) => Outcome::StopRejected,
-            (Order::Heartbeat, status) => Outcome::Alive(status == ReplyStatus::Ok),
-        };
+        let is_complete = open.in_flight.front().is_some_and(|line| line.awaited == 0);
+        let complete = if is_complete { open.in_flight.pop_front() } else { None };
+        let outcome = complete.map_or(Outcome::Ignored, |line| {
+            self.round_trips.push(now.saturating_duration_since(line.sent_at));
+            self.counters.settle(line.order, !line.refused)
+        });
         self.update(now);
         Ok(outcome)
     }
 
-    /// A line has been handed to the connection, whole.
+    /// A line has been handed to every connection, whole.
     pub fn handle_sent(&mut self, now: Instant, order: Order) {
         let State::Open(open) = &mut self.state else { return };
+        self.lines += 1;
         open.spoken = now;
         open.blocked_since = None;
         let answered = match order {
@@ -204,7 +301,8 @@ impl Link {
             Order::Heartbeat => self.config.heartbeat.is_some_and(|heartbeat| heartbeat.expects_reply),
         };
         if answered && self.config.expect_reply {
-            open.in_flight.push_back(InFlight { sent_at: now, order });
+            let (seq, awaited) = (self.lines, open.peers.bits());
+            open.in_flight.push_back(InFlight { seq, sent_at: now, order, awaited, refused: false });
         }
         if matches!(order, Order::Command(_)) {
             self.counters.sent += 1;
@@ -268,7 +366,18 @@ impl Link {
     /// What the driver has to do, once.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.action.take()
+        self.action.take().or_else(|| self.drops.pop_front().map(Action::Drop))
+    }
+
+    /// What has become of an order that has no reply of its own to tell. To be asked after each event.
+    #[must_use]
+    pub fn poll_settled(&mut self) -> Option<Outcome> {
+        self.settled.pop_front()
+    }
+
+    /// The number of the next line.
+    pub fn next_seq(&self) -> u64 {
+        self.lines + 1
     }
 
     /// When to call [`Link::handle_timeout`] at the latest.
@@ -280,6 +389,7 @@ impl Link {
             State::Open(open) => {
                 let patience =
                     if open.unresponsive { self.config.link_timeout } else { self.config.reply_timeout };
+                let patience = if self.listens() { self.config.reply_timeout } else { patience };
                 let overdue = open.waiting_since().map(|since| since + patience);
                 [overdue, self.poll_heartbeat_at()].into_iter().flatten().min()
             }
@@ -294,15 +404,22 @@ impl Link {
 
     fn poll_heartbeat_at(&self) -> Option<Instant> {
         match (&self.state, self.config.heartbeat) {
-            (State::Open(open), Some(Heartbeat { period, .. })) if self.has_room() && !self.is_blocked() => {
-                Some(open.spoken + period)
+            // After a datagram was lost it is a heartbeat that finds out whether the controller is there.
+            (State::Open(open), Some(Heartbeat { period, .. }))
+                if (self.has_window() || self.config.role == Role::Udp) && !self.is_blocked() =>
+            {
+                (open.peers.count() > 0).then_some(open.spoken + period)
             }
             _ => None,
         }
     }
 
-    /// Whether a line may be handed to the connection now.
+    /// Whether a command may be handed to the connection now.
     pub fn has_room(&self) -> bool {
+        self.has_window() && self.state() == LinkState::Connected
+    }
+
+    fn has_window(&self) -> bool {
         match &self.state {
             State::Open(open) => !open.unresponsive && open.in_flight.len() < self.config.max_in_flight,
             _ => false,
@@ -313,12 +430,31 @@ impl Link {
     /// late with its answers, which may well be reading; only for a peer that takes bytes: after
     /// [`Link::handle_blocked`], until [`Link::handle_writable`].
     pub fn can_send_stop(&self) -> bool {
-        matches!(&self.state, State::Open(open) if open.blocked_since.is_none())
+        matches!(&self.state, State::Open(open) if open.blocked_since.is_none() && open.peers.count() > 0)
     }
 
     /// Whether [`Link::poll_action`] has something.
     pub fn has_action(&self) -> bool {
+        self.action.is_some() || !self.drops.is_empty()
+    }
+
+    /// Whether what is heard is of a connection, or an attempt, that the driver has yet to drop. It must not be taken
+    /// for the next one, which may be with another controller.
+    pub fn is_superseded(&self) -> bool {
         self.action.is_some()
+    }
+
+    /// Those that every line goes to.
+    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
+        let open = match &self.state {
+            State::Open(open) => Some(open),
+            _ => None,
+        };
+        open.into_iter().flat_map(|open| open.peers.iter())
+    }
+
+    fn listens(&self) -> bool {
+        matches!(self.config.role, Role::TcpServer { .. })
     }
 
     /// Whether every line is answered.
@@ -337,9 +473,22 @@ impl Link {
             State::Disconnected => LinkState::Disconnected,
             State::Connecting => LinkState::Connecting,
             State::Open(open) if open.unresponsive => LinkState::Unresponsive,
+            State::Open(open) if self.is_short(open) => LinkState::Listening,
             State::Open(_) => LinkState::Connected,
             State::Backoff { .. } => LinkState::Backoff,
         }
+    }
+
+    /// How many controllers have connected, and how many are wanted, where they dial in.
+    pub fn clients(&self) -> Option<(usize, usize)> {
+        match self.config.role {
+            Role::TcpServer { min_clients } => Some((self.peers().count(), min_clients)),
+            Role::TcpClient | Role::Udp => None,
+        }
+    }
+
+    fn is_short(&self, open: &Open) -> bool {
+        matches!(self.config.role, Role::TcpServer { min_clients } if open.peers.count() < min_clients)
     }
 
     /// When the state last changed.
@@ -384,12 +533,22 @@ impl Link {
     fn enter(&mut self, now: Instant, state: State) {
         self.state = state;
         self.since = now;
+        // All connections go with what follows.
+        self.drops.clear();
+        self.settled.clear();
+    }
+
+    fn note_change(&mut self, now: Instant, before: LinkState) {
+        if self.state() != before {
+            self.since = now;
+        }
     }
 
     /// The one place where time changes the state.
     fn update(&mut self, now: Instant) {
         match &mut self.state {
             State::Backoff { until } if *until <= now => self.connect(now),
+            State::Open(_) if matches!(self.config.role, Role::TcpServer { .. }) => self.drop_late(now),
             State::Open(open) => {
                 let waited = open.waiting_since().map(|since| now.saturating_duration_since(since));
                 let over = |limit| waited.is_some_and(|waited| waited >= limit);
@@ -409,6 +568,17 @@ impl Link {
             _ => {}
         }
     }
+
+    /// Drops every controller that is late with a reply: the others do not wait for it any longer.
+    fn drop_late(&mut self, now: Instant) {
+        let timeout = self.config.reply_timeout;
+        while let State::Open(open) = &self.state {
+            let late = |line: &&InFlight| now.saturating_duration_since(line.sent_at) >= timeout;
+            let awaited = open.in_flight.iter().filter(late).fold(0, |bits, line| bits | line.awaited);
+            let Some(peer) = open.peers.iter().find(|peer| peer.bit & awaited != 0) else { return };
+            self.handle_ended(now, peer.id, LinkError::Late { timeout });
+        }
+    }
 }
 
 impl Open {
@@ -419,6 +589,6 @@ impl Open {
     }
 }
 
-/// A reply that neither a command nor a stop was waiting for.
+/// A reply that no line was waiting for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unsolicited;

@@ -10,14 +10,19 @@
 //!      └─ BACKOFF ◀───────────────────┴───────────────────────────────────────────┘
 //! ```
 //!
+//! Where controllers dial in, LISTENING stands for CONNECTING until enough of them have, one that is late is dropped, and
+//! the others stay. A datagram has no connection to lose: silence is all that tells.
+//!
 //! Commands are handed to the connection that is there or not at all: nothing is queued across connections.
 
 pub mod backoff;
 mod machine;
+mod peers;
 mod rtt;
 pub mod state;
 pub mod transport;
 
-pub use machine::{Action, Heartbeat, Link, LinkConfig, Outcome};
+pub use machine::{Action, Heartbeat, Link, LinkConfig, Outcome, Role, Unsolicited};
+pub use peers::{Full, Peer, PeerId};
 pub use state::{Counters, LinkError, LinkState, RoundTrips};
-pub use transport::{Transport, TransportConfig};
+pub use transport::{Opened, Transport, TransportConfig};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::wire::WireError;
+use super::machine::Outcome;
+use crate::wire::{Order, WireError};
 
 /// The states of the link, as published in `LinkStatus.state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum LinkState {
     Unresponsive,
     /// Waiting before the next attempt.
     Backoff,
+    /// Waiting for controllers to connect: fewer than `min_clients` have.
+    Listening,
 }
 
 /// Why a connection did not come about, or ended. In plain words, with what to do where that is known.
@@ -84,6 +87,43 @@ pub enum LinkError {
         /// Bytes of the line.
         length: usize,
     },
+    /// A controller that dialled in is gone, or had to go.
+    #[error("{name}: {error}")]
+    Client {
+        /// Its address.
+        name: String,
+        /// Why.
+        error: Box<LinkError>,
+    },
+    /// A controller that dialled in is late with a reply: the others are not to wait for it.
+    #[error(
+        "dropped, since it has not replied for reply_timeout {:.1} s; if controllers never reply, set expect_reply to \
+         false",
+        timeout.as_secs_f64()
+    )]
+    Late {
+        /// `reply_timeout`.
+        timeout: Duration,
+    },
+    /// A controller that dialled in does not read: the others are not to wait for it.
+    #[error("dropped, since it does not read: its receive window is full")]
+    Slow,
+    /// A reply that says itself that it answers another line.
+    #[error("the controller replied to line {echoed}, and line {expected} was next: replies come in order")]
+    OutOfOrder {
+        /// The number that it echoed.
+        echoed: u64,
+        /// The number of the oldest line without a reply.
+        expected: u64,
+    },
+    /// The port cannot be listened on.
+    #[error("cannot listen on {address}: {source}{hint}", hint = listen_hint(source))]
+    Listen {
+        /// Host and port.
+        address: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// `~/reconnect`.
     #[error("reconnecting on request")]
     Requested,
@@ -102,6 +142,14 @@ fn cable_hint(error: &std::io::Error) -> &'static str {
     }
 }
 
+fn listen_hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => "; something else listens there: another bridge?",
+        std::io::ErrorKind::AddrNotAvailable => "; host must be an address of this machine",
+        _ => "",
+    }
+}
+
 /// What has been exchanged since start. Stops are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
@@ -111,6 +159,27 @@ pub struct Counters {
     pub acknowledged: u64,
     /// Commands answered with an error.
     pub rejected: u64,
+    /// Lines, sent as datagrams, that a later one was answered before.
+    pub lost: u64,
+}
+
+impl Counters {
+    /// Counts an order that all have answered, and says what that meant.
+    pub(super) fn settle(&mut self, order: Order, accepted: bool) -> Outcome {
+        match (order, accepted) {
+            (Order::Command(command), true) => {
+                self.acknowledged += 1;
+                Outcome::Acknowledged(command)
+            }
+            (Order::Command(command), false) => {
+                self.rejected += 1;
+                Outcome::Rejected(command)
+            }
+            (Order::Stop, true) => Outcome::StopAcknowledged,
+            (Order::Stop, false) => Outcome::StopRejected,
+            (Order::Heartbeat, accepted) => Outcome::Alive(accepted),
+        }
+    }
 }
 
 /// Times from command or stop to reply, over the newest few hundred replies. All zero before the first.

@@ -1,20 +1,23 @@
 //! The sockets: names resolved anew at every attempt, options set before the connection opens.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, lookup_host};
 
+use super::machine::Role;
 use super::state::LinkError;
 
 /// Where to connect, and how long that may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransportConfig {
-    /// Name or address of the controller.
+    /// Who opens the connection.
+    pub role: Role,
+    /// Name or address of the controller; of this machine, where controllers dial in.
     pub host: String,
-    /// Its TCP port.
+    /// Its port.
     pub port: u16,
     /// For resolving the name and connecting, together.
     pub connect_timeout: Duration,
@@ -41,26 +44,31 @@ impl Transport {
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
-    /// Resolves the host and connects to the first of its addresses that takes the connection.
+    /// Resolves the host and opens a socket at the first of its addresses where that can be done.
     ///
     /// # Errors
     /// The last address's error, or that `connect_timeout` has passed.
-    pub async fn connect(&self) -> Result<TcpStream, LinkError> {
+    pub async fn open(&self) -> Result<Opened, LinkError> {
         let timeout = self.config.connect_timeout;
-        tokio::time::timeout(timeout, self.resolve_and_connect())
+        tokio::time::timeout(timeout, self.resolve_and_open())
             .await
             .unwrap_or_else(|_| Err(LinkError::ConnectTimeout { peer: self.peer(), timeout }))
     }
 
-    async fn resolve_and_connect(&self) -> Result<TcpStream, LinkError> {
+    async fn resolve_and_open(&self) -> Result<Opened, LinkError> {
         let host = self.config.host.as_str();
         let resolve_error = |source| LinkError::Resolve { host: host.to_owned(), source };
         let addresses = lookup_host((host, self.config.port)).await.map_err(resolve_error)?;
         let mut last = None;
         for address in addresses {
-            match self.open(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(source) => last = Some(LinkError::Connect { peer: address.to_string(), source }),
+            let opened = match self.config.role {
+                Role::TcpClient => self.connect(address).await.map(Opened::Stream),
+                Role::TcpServer { .. } => listen(address).map(Opened::Listener),
+                Role::Udp => self.datagrams(address).await.map(Opened::Datagrams),
+            };
+            match opened {
+                Ok(opened) => return Ok(opened),
+                Err(source) => last = Some(self.refused(address, source)),
             }
         }
         Err(last.unwrap_or_else(|| {
@@ -68,7 +76,31 @@ impl Transport {
         }))
     }
 
-    async fn open(&self, address: SocketAddr) -> io::Result<TcpStream> {
+    fn refused(&self, address: SocketAddr, source: io::Error) -> LinkError {
+        let address = address.to_string();
+        match self.config.role {
+            Role::TcpServer { .. } => LinkError::Listen { address, source },
+            Role::TcpClient | Role::Udp => LinkError::Connect { peer: address, source },
+        }
+    }
+
+    /// Sets the options of a connection that a controller has opened.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn adopt(&self, stream: &TcpStream) -> io::Result<()> {
+        self.set_options(&SockRef::from(stream))
+    }
+
+    /// A socket that hears the controller only.
+    async fn datagrams(&self, address: SocketAddr) -> io::Result<UdpSocket> {
+        let any = if address.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
+        let socket = UdpSocket::bind((any, 0)).await?;
+        socket.connect(address).await?;
+        Ok(socket)
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         self.set_options(&SockRef::from(&socket))?;
@@ -93,6 +125,29 @@ impl Transport {
     }
 }
 
+/// Listens at this address and no other.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // The connections of a bridge that has just ended do not keep the next one from listening.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// What a [`Transport`] has opened.
+#[derive(Debug)]
+pub enum Opened {
+    /// A connection.
+    Stream(TcpStream),
+    /// A port that controllers connect to.
+    Listener(TcpListener),
+    /// A way for datagrams.
+    Datagrams(UdpSocket),
+}
+
+const BACKLOG: i32 = 16;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(1);
 #[cfg(target_os = "linux")]
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
@@ -106,7 +161,12 @@ mod tests {
     use super::*;
 
     fn transport(host: &str, port: u16) -> Transport {
+        with_role(Role::TcpClient, host, port)
+    }
+
+    fn with_role(role: Role, host: &str, port: u16) -> Transport {
         Transport::new(TransportConfig {
+            role,
             host: host.into(),
             port,
             connect_timeout: Duration::from_secs(3),
@@ -114,10 +174,50 @@ mod tests {
         })
     }
 
+    async fn connected(transport: &Transport) -> TcpStream {
+        match transport.open().await.unwrap() {
+            Opened::Stream(stream) => stream,
+            other => panic!("no stream: {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_is_listened_on_at_its_address_alone_and_only_once() {
+        let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let server = with_role(Role::TcpServer { min_clients: 1 }, "127.0.0.1", free.port());
+        let Opened::Listener(listener) = server.open().await.unwrap() else { panic!("no listener") };
+        assert_eq!(listener.local_addr().unwrap(), free);
+        let error = server.open().await.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot listen on {free}: ")), "{error}");
+        assert!(error.ends_with("; something else listens there: another bridge?"), "{error}");
+        let stream = tokio::net::TcpStream::connect(free).await.unwrap();
+        server.adopt(&stream).unwrap();
+        assert!(SockRef::from(&stream).tcp_nodelay().unwrap());
+        let elsewhere = with_role(Role::TcpServer { min_clients: 1 }, "192.0.2.1", free.port());
+        let error = elsewhere.open().await.unwrap_err().to_string();
+        assert!(error.ends_with("; host must be an address of this machine"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn datagrams_come_from_the_controller_only() {
+        let controller = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = controller.local_addr().unwrap().port();
+        let Opened::Datagrams(socket) = with_role(Role::Udp, "localhost", port).open().await.unwrap() else {
+            panic!("no datagrams")
+        };
+        let ours = socket.local_addr().unwrap();
+        let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        stranger.send_to(b"I am the arm", ours).await.unwrap();
+        controller.send_to(b"no, I am", ours).await.unwrap();
+        let mut heard = [0; 64];
+        let length = socket.recv(&mut heard).await.unwrap();
+        assert_eq!(&heard[..length], b"no, I am");
+    }
+
     #[tokio::test]
     async fn the_socket_options_of_the_design_are_set() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = transport("127.0.0.1", listener.local_addr().unwrap().port()).connect().await.unwrap();
+        let stream = connected(&transport("127.0.0.1", listener.local_addr().unwrap().port())).await;
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap());
         assert!(socket.keepalive().unwrap());
@@ -135,16 +235,16 @@ mod tests {
     async fn a_name_is_resolved_and_all_its_addresses_are_tried() {
         // localhost may be ::1 first, where nobody listens
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = transport("localhost", listener.local_addr().unwrap().port()).connect().await.unwrap();
+        let stream = connected(&transport("localhost", listener.local_addr().unwrap().port())).await;
         assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
     }
 
     #[tokio::test]
     async fn a_name_without_address_and_a_port_without_listener_are_named() {
-        let error = transport("no-such-host.invalid", 5000).connect().await.unwrap_err();
+        let error = transport("no-such-host.invalid", 5000).open().await.unwrap_err();
         assert!(error.to_string().contains("'no-such-host.invalid'"), "{error}");
         let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let error = transport("127.0.0.1", free.port()).connect().await.unwrap_err();
+        let error = transport("127.0.0.1", free.port()).open().await.unwrap_err();
         assert!(error.to_string().starts_with(&format!("cannot connect to {free}: ")), "{error}");
     }
 

@@ -9,8 +9,7 @@ use r2r::geometry_msgs::msg::{
 use r2r::std_msgs::msg::Header;
 
 use crate::mapping::Sample;
-use crate::teleop::target::check_orientation;
-use crate::teleop::{Frames, InputFault, Position, Stamp, Target};
+use crate::teleop::{Frames, InputFault, Orientation, Position, Stamp, Target};
 use crate::wire;
 
 /// A target from what a message says, in metres of `unit` each. A zero stamp means that the sender does not stamp;
@@ -24,14 +23,14 @@ pub fn target(sample: &Sample, ros_now: Duration, frames: &Frames, unit: f64) ->
         return Err(InputFault::NoHand);
     }
     let frame = frames.resolve(sample.frame).ok_or_else(|| frames.unknown(&wire::printable(sample.frame)))?;
-    sample.orientation.map_or(Ok(()), check_orientation)?;
+    let orientation = sample.orientation.map(Orientation::new).transpose()?;
     let stamp = match (sample.stamp, ros_now) {
         (0, _) => None,
         (_, Duration::ZERO) => return Err(InputFault::NoClock),
         (taken, _) => Some(Stamp { taken, received: i64::try_from(ros_now.as_nanos()).unwrap_or(i64::MAX) }),
     };
     let [x, y, z] = sample.position.map(|coordinate| coordinate * unit);
-    Ok(Target { frame, ..Target::new(x, y, z, stamp)? })
+    Ok(Target { frame, orientation, ..Target::new(x, y, z, stamp)? })
 }
 
 /// A message that says where the hand is, of one of the types that are read without a detour.
@@ -90,6 +89,12 @@ fn xyzw(orientation: &Quaternion) -> [f64; 4] {
 pub fn point(position: Position) -> Point {
     let [x, y, z] = position.coordinates();
     Point { x, y, z }
+}
+
+/// An orientation as a quaternion, all zero where there is none.
+pub fn quaternion(orientation: Option<Orientation>) -> Quaternion {
+    let [x, y, z, w] = orientation.map_or([0.0; 4], Orientation::xyzw);
+    Quaternion { x, y, z, w }
 }
 
 /// A time since the epoch of ROS time as a message.

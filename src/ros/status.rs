@@ -66,6 +66,7 @@ impl Observer for Publishers {
                 seq: command.seq,
                 position: convert::point(planned.command.position),
                 gripper: planned.command.gripper.as_str().into(),
+                orientation: convert::quaternion(planned.command.orientation),
                 altered_by: planned.altered_by().map(Into::into).collect(),
                 input_age: planned.input_age.as_secs_f64(),
             },
@@ -87,6 +88,7 @@ impl Observer for Publishers {
                 position: r2r::geometry_msgs::msg::Point { x, y, z },
                 gripper: state.gripper.map(|gripper| gripper.as_str().into()).unwrap_or_default(),
                 moving: state.moving.unwrap_or(false),
+                joint_positions: state.joints.clone().unwrap_or_default(),
                 fault: convert::text(state.fault.as_deref().unwrap_or_default()),
                 raw: convert::text(&state.raw),
             },
@@ -127,6 +129,7 @@ fn link_status(status: &Status, now: Duration) -> LinkStatus {
             LinkState::Connected => LinkStatus::CONNECTED as u8,
             LinkState::Unresponsive => LinkStatus::UNRESPONSIVE as u8,
             LinkState::Backoff => LinkStatus::BACKOFF as u8,
+            LinkState::Listening => LinkStatus::LISTENING as u8,
         },
         peer: convert::text(&status.peer),
         since: convert::time(now.saturating_sub(status.since.elapsed())),
@@ -157,12 +160,14 @@ fn link_status(status: &Status, now: Duration) -> LinkStatus {
 fn diagnostics(status: &Status, node: &str) -> Vec<DiagnosticStatus> {
     let link_level = match status.state {
         LinkState::Connected => OK,
-        LinkState::Unresponsive | LinkState::Connecting => WARN,
+        LinkState::Unresponsive | LinkState::Connecting | LinkState::Listening => WARN,
         LinkState::Backoff | LinkState::Disconnected => ERROR,
     };
     let link_message = match (status.state, status.last_error.as_str()) {
         (LinkState::Connected, _) => "connected".to_owned(),
         (LinkState::Unresponsive, _) => "connected, but the controller does not answer".to_owned(),
+        (LinkState::Listening, "") => "waiting for controllers to connect".to_owned(),
+        (LinkState::Listening, error) => format!("waiting for controllers to connect; lastly {error}"),
         (_, "") => "connecting".to_owned(),
         (_, error) => error.to_owned(),
     };
@@ -196,6 +201,7 @@ fn diagnostics(status: &Status, node: &str) -> Vec<DiagnosticStatus> {
                 ("sent", status.sent.to_string()),
                 ("acknowledged", status.acknowledged.to_string()),
                 ("rejected", status.rejected.to_string()),
+                ("lost", status.lost.to_string()),
                 ("rtt_last_ms", milliseconds(status.round_trips.last)),
                 ("rtt_mean_ms", milliseconds(status.round_trips.mean)),
                 ("rtt_p99_ms", milliseconds(status.round_trips.p99)),

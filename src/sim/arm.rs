@@ -82,7 +82,7 @@ mod tests {
 
     fn arm_on_its_way() -> Arm {
         let mut arm = Arm::new(at(0.0, 0.0, 0.0), 0.5);
-        arm.command(Command { position: at(0.3, 0.0, 0.4), gripper: Gripper::Closed });
+        arm.command(Command { position: at(0.3, 0.0, 0.4), gripper: Gripper::Closed, orientation: None });
         arm
     }
 
@@ -114,7 +114,7 @@ mod tests {
         let mut arm = arm_on_its_way();
         assert_eq!(arm.state().gripper, Gripper::Closed);
         arm.step(Duration::from_millis(500));
-        arm.command(Command { position: at(0.15, 0.25, 0.2), gripper: Gripper::Open });
+        arm.command(Command { position: at(0.15, 0.25, 0.2), gripper: Gripper::Open, orientation: None });
         arm.step(Duration::from_millis(500));
         assert_eq!(arm.state().position, at(0.15, 0.25, 0.2));
         assert_eq!(arm.state().gripper, Gripper::Open);

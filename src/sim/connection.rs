@@ -124,6 +124,7 @@ impl Connection {
         plan: &mut watch::Receiver<Plan>,
     ) -> Result<Option<Ended>, WireError> {
         plan.mark_unchanged();
+        let seq = line.as_ref().ok().and_then(|line| line.seq);
         let (order, treatment) = self.shared.received(self.number, self.peer, line);
         self.owed += 1;
         match treatment.delivery {
@@ -138,7 +139,7 @@ impl Connection {
             }
             _ => {}
         }
-        let (text, is_error) = self.obey(order, treatment.answer);
+        let (text, is_error) = self.obey(order, treatment.answer, seq);
         if treatment.delivery == Delivery::Never {
             return Ok(None);
         }
@@ -183,7 +184,7 @@ impl Connection {
     }
 
     /// Moves or halts the arm as told; what there is to say about it, and whether that is an error.
-    fn obey(&self, order: Result<Order, String>, answer: Answer) -> (Vec<u8>, bool) {
+    fn obey(&self, order: Result<Order, String>, answer: Answer, seq: Option<u64>) -> (Vec<u8>, bool) {
         let verdict = match (order, answer) {
             (Ok(_), Answer::Error(message)) => Err(message),
             (order, Answer::Say(line)) => {
@@ -203,9 +204,9 @@ impl Connection {
                     Order::Stop => "Stop received",
                     Order::Heartbeat => "Heartbeat received",
                 };
-                Reply { status: ReplyStatus::Ok, message: message.to_owned(), state }
+                Reply { status: ReplyStatus::Ok, message: message.to_owned(), seq, state }
             }
-            Err(message) => Reply { status: ReplyStatus::Error, message, state: None },
+            Err(message) => Reply { status: ReplyStatus::Error, message, seq, state: None },
         };
         let mut text = Vec::new();
         ReplyEncoder::new(self.shared.config.unit).encode_into(&reply, &mut text);
@@ -218,8 +219,7 @@ impl Connection {
             position: Some(state.position),
             gripper: Some(state.gripper),
             moving: Some(state.moving),
-            fault: None,
-            raw: String::new(),
+            ..ReportedState::default()
         }
     }
 

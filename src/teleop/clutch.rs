@@ -1,8 +1,9 @@
 //! From where the hand is to where the arm is to go.
 
-use nalgebra::Vector3;
+use nalgebra::{UnitQuaternion, Vector3};
 
 use super::command::Position;
+use super::orientation::Orientation;
 use super::target::InputFault;
 use super::workspace::Workspace;
 
@@ -23,6 +24,8 @@ pub enum RetargetMode {
 pub(super) struct Clutch {
     /// From the hand to the arm, in the arm's base frame; none while they are not coupled.
     offset: Option<Vector3<f64>>,
+    /// From how the hand is turned to how the tool is; none while they are not coupled.
+    turn: Option<UnitQuaternion<f64>>,
 }
 
 impl Clutch {
@@ -47,6 +50,20 @@ impl Clutch {
         }
     }
 
+    /// How the tool is to be turned for a hand that is turned like `hand`. `tool` is how it is turned.
+    pub(super) fn turn(self, mode: RetargetMode, hand: Orientation, tool: Orientation) -> Orientation {
+        match (mode, self.turn) {
+            (RetargetMode::Absolute, _) => hand,
+            (RetargetMode::Relative, None) => tool,
+            (RetargetMode::Relative, Some(turn)) => hand.rotated(&turn),
+        }
+    }
+
+    /// Motion begins with the tool turned like `tool` and the hand like `hand`. Does nothing when they are coupled already.
+    pub(super) fn engage_turn(&mut self, hand: Orientation, tool: Orientation) {
+        self.turn.get_or_insert(hand.rotation_to(tool));
+    }
+
     /// Motion begins with the arm at `arm` and the hand at `hand`. Does nothing when they are coupled already.
     pub(super) fn engage(&mut self, hand: Position, arm: Position) {
         self.offset.get_or_insert(arm.point() - hand.point());
@@ -54,6 +71,6 @@ impl Clutch {
 
     /// Motion ends.
     pub(super) fn release(&mut self) {
-        self.offset = None;
+        *self = Self::default();
     }
 }

@@ -2,6 +2,8 @@
 
 use nalgebra::Point3;
 
+use super::orientation::Orientation;
+
 /// A position in metres, finite by construction; of a command, in the arm's base frame.
 ///
 /// Coordinates are rounded to a micrometre, the resolution of the wire, so that what is limited, what is sent
@@ -107,6 +109,8 @@ pub struct Command {
     pub position: Position,
     /// What the gripper is to be.
     pub gripper: Gripper,
+    /// How the tool is to be turned, where the controller is told of it.
+    pub orientation: Option<Orientation>,
 }
 
 #[cfg(test)]

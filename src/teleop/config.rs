@@ -10,6 +10,7 @@ use super::hold::HoldLine;
 use super::jump::JumpConfig;
 use super::limiter::Limits;
 use super::liveliness::LivelinessConfig;
+use super::orientation::Orientation;
 use super::retarget::Retarget;
 use super::workspace::Workspace;
 
@@ -49,6 +50,8 @@ pub struct TeleopConfig {
     pub limits: Limits,
     /// The fastest a command may move the arm while approaching, in m/s.
     pub approach_speed: f64,
+    /// How the tool is turned; none where the controller is not told of it.
+    pub turning: Option<Turning>,
     /// From the tracker's frame to the arm's base frame.
     pub retarget: Retarget,
     /// Whether the arm goes to where the hand is, or as far as it goes.
@@ -61,6 +64,15 @@ pub struct TeleopConfig {
     pub error_limit: u32,
     /// What the controller gets to hear while motion is held.
     pub hold_line: HoldLine,
+}
+
+/// How the tool is turned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Turning {
+    /// The fastest that commands turn it, in rad/s.
+    pub speed: f64,
+    /// How it is taken to be turned before the first command.
+    pub home: Orientation,
 }
 
 impl TeleopConfig {

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::command::{Command, Position};
-use super::config::TeleopConfig;
+use super::config::{TeleopConfig, Turning};
 use super::limiter::{Limiter, Step};
+use super::orientation::Orientation;
+use super::planned::Planned;
 
 /// What has been sent, and what the controller has said of it.
 #[derive(Debug, Default)]
@@ -18,6 +20,10 @@ pub(super) struct Course {
     /// How many lines of this connection, stop lines too, have not been answered.
     unanswered: u32,
     acknowledged: Option<Position>,
+    /// The last command left the tool on its way.
+    turns: bool,
+    /// How the tool is turned by the last command that was acknowledged.
+    turned: Option<Orientation>,
     reported: Option<Position>,
     /// Where the arm has been seen since the last command was acknowledged.
     sighted: Option<Position>,
@@ -33,11 +39,12 @@ impl Course {
         self.walk = None;
     }
 
-    pub(super) fn handle_sent(&mut self, now: Instant, command: Command, period: Duration) {
+    pub(super) fn handle_sent(&mut self, now: Instant, planned: &Planned, period: Duration) {
         let late = |due: &Instant| now >= *due && now.duration_since(*due) <= period / LATE;
         self.beat = Some(self.beat.map(|beat| beat + period).filter(late).unwrap_or(now));
         self.unanswered += 1;
-        self.last_sent = Some((now, command));
+        self.last_sent = Some((now, planned.command));
+        self.turns = planned.turning;
         self.undisturbed = true;
     }
 
@@ -59,6 +66,7 @@ impl Course {
     pub(super) fn handle_acknowledged(&mut self, command: &Command) {
         self.unanswered = self.unanswered.saturating_sub(1);
         self.acknowledged = Some(command.position);
+        self.turned = command.orientation.or(self.turned);
         self.sighted = None;
         self.accepted = Some(*command);
     }
@@ -100,8 +108,8 @@ impl Course {
     }
 
     pub(super) fn handle_link_down(&mut self) {
-        let Self { acknowledged, reported, sighted, .. } = *self;
-        *self = Self { acknowledged, reported, sighted, ..Self::default() };
+        let Self { acknowledged, turned, reported, sighted, .. } = *self;
+        *self = Self { acknowledged, turned, reported, sighted, ..Self::default() };
     }
 
     /// Forgets where the arm is: it is another one.
@@ -145,6 +153,18 @@ impl Course {
         self.known().unwrap_or(config.home)
     }
 
+    /// How the tool is turned: by the last command of this motion, or by the last that the controller has accepted.
+    pub(super) fn turned(&self, turning: &Turning) -> Orientation {
+        let commanded =
+            self.last_sent.filter(|_| self.has_begun()).and_then(|(_, command)| command.orientation);
+        commanded.or(self.turned).unwrap_or(turning.home)
+    }
+
+    /// Whether the last command left the tool on its way.
+    pub(super) fn turns(&self) -> bool {
+        self.turns
+    }
+
     /// Where the arm is by the controller's word: where it has been told to be, unless it has been seen elsewhere.
     pub(super) fn known(&self) -> Option<Position> {
         let elsewhere = |told: &Position| self.sighted.is_some_and(|seen| seen.distance(*told) > MEASURING);
@@ -154,7 +174,11 @@ impl Course {
     /// When the arm, told at `sent_at` to be elsewhere and having refused that, counts as being at the start: so late
     /// that the way from that command to the start keeps the speed limit too.
     fn at_start_since(&self, sent_at: Instant, sent: Command, config: &TeleopConfig) -> Instant {
-        let seconds = self.start(config).distance(sent.position) / config.approach_limits().speed;
+        let way = self.start(config).distance(sent.position) / config.approach_limits().speed;
+        let turn = config.turning.zip(sent.orientation).map_or(0.0, |(turning, sent)| {
+            self.turned.unwrap_or(turning.home).angle_to(sent) / turning.speed
+        });
+        let seconds = way.max(turn);
         sent_at + Duration::from_secs_f64(seconds.min(MAX_WAIT))
     }
 }

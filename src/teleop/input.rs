@@ -8,6 +8,7 @@ use super::config::TeleopConfig;
 use super::filter::Filter;
 use super::jump::JumpGuard;
 use super::liveliness::Liveliness;
+use super::orientation::Orientation;
 use super::reason::Obstacle;
 use super::target::{Frame, InputFault, Target};
 use super::watchdog::Watchdog;
@@ -32,7 +33,9 @@ pub(super) struct Sample {
     pub(super) origin: Instant,
     /// Where the hand is, smoothed, in the arm's base frame.
     pub(super) hand: Position,
-    /// Whether smoothing changed it.
+    /// How the hand is turned, in the arm's base frame, if the sender says.
+    pub(super) orientation: Option<Orientation>,
+    /// Whether smoothing changed its position.
     pub(super) filtered: bool,
 }
 
@@ -64,6 +67,10 @@ impl Input {
             Frame::Tracker => config.retarget.apply(target.position)?,
             Frame::Base => target.position,
         };
+        let orientation = target.orientation.map(|orientation| match target.frame {
+            Frame::Tracker => config.retarget.turn(orientation),
+            Frame::Base => orientation,
+        });
         if !self.watchdog.is_fresh(now, config.input_timeout) {
             self.filter.reset();
             // After a loss the hand may be anywhere, but a leap that is waited out is none.
@@ -74,7 +81,7 @@ impl Input {
         self.jump.admit(now, base, &config.jump)?;
         self.liveliness.check(now, &config.liveliness)?;
         let hand = self.filter.apply(base, target.stamp, origin, &config.filter);
-        Ok(Sample { origin, hand, filtered: hand != base })
+        Ok(Sample { origin, hand, orientation, filtered: hand != base })
     }
 
     pub(super) fn handle_good(&mut self, now: Instant, origin: Instant, input_timeout: Duration) {

@@ -9,7 +9,8 @@ use super::config::{Arming, TeleopConfig};
 use super::course::Course;
 use super::gripper::{GripperDecider, GripperInput};
 use super::hold::{ErrorRun, HoldLine};
-use super::input::Input;
+use super::input::{Input, Sample};
+use super::orientation::Orientation;
 use super::reason::{Disarmed, Obstacle, Reason};
 use super::state::{Counters, LinkView, Motion, Refused};
 use super::target::{InputFault, Target};
@@ -65,6 +66,8 @@ impl Permission {
 pub(super) struct Goal {
     /// Where the hand is, smoothed, in the arm's base frame.
     pub(super) hand: Position,
+    /// How the hand is turned, in the arm's base frame, if the sender says.
+    pub(super) orientation: Option<Orientation>,
     /// Whether smoothing moved it.
     pub(super) filtered: bool,
     /// Where the arm is to go: inside the workspace.
@@ -112,8 +115,8 @@ impl Teleop {
                 self.input.handle_good(now, sample.origin, self.config.input_timeout);
                 let overtaken = self.goal.is_some_and(|goal| goal.unsent) && self.is_moving();
                 self.counters.coalesced += u64::from(overtaken);
-                let (hand, filtered) = (sample.hand, sample.filtered);
-                self.goal = Some(Goal { hand, filtered, position, clamped, unsent: true });
+                let Sample { hand, orientation, filtered, .. } = sample;
+                self.goal = Some(Goal { hand, orientation, filtered, position, clamped, unsent: true });
                 if self.is_moving() {
                     self.gripper.decide(now, &self.config.gripper);
                 }
@@ -149,7 +152,7 @@ impl Teleop {
     /// Takes the state of the link. Call it on every change.
     pub fn handle_link(&mut self, now: Instant, link: LinkView) {
         self.link = link;
-        if link == LinkView::Down {
+        if link.is_down() {
             self.errors = ErrorRun::default();
             self.course.handle_link_down();
             if self.is_armed() && self.config.arming == Arming::Operator {
@@ -176,6 +179,19 @@ impl Teleop {
             self.errors.pause_until = Some(now + self.config.settle_time.max(MIN_ERROR_PAUSE));
         }
         self.update(now);
+    }
+
+    /// Takes note that a command, or the reply to it, was lost: the controller may have taken it or not.
+    pub fn handle_lost(&mut self) {
+        self.course.handle_rejected();
+    }
+
+    /// Takes note that a stop line, or the reply to it, was lost. It is due again, unless motion has begun anew.
+    pub fn handle_stop_lost(&mut self) {
+        self.course.handle_stop_answered(None);
+        if !self.is_moving() {
+            self.ask_for_stop_line();
+        }
     }
 
     /// Takes the position that the controller reports of itself.
@@ -372,7 +388,7 @@ impl Teleop {
             return Some(Obstacle::ShuttingDown);
         }
         match self.link {
-            LinkView::Down => return Some(Obstacle::LinkDown),
+            LinkView::Down | LinkView::Partial => return Some(Obstacle::LinkDown),
             LinkView::Unresponsive => return Some(Obstacle::Unresponsive),
             LinkView::Ready => {}
         }

@@ -15,7 +15,8 @@
 //! A target's way: finite by construction ([`target`]) → stamp and age ([`watchdog`]) → arm base frame
 //! ([`retarget`]) → no leap ([`jump`]) → a live hand ([`liveliness`]) → no jitter ([`filter`]) → coupled to the arm
 //! ([`clutch`]) → workspace ([`workspace`]) → speed and acceleration ([`limiter`]) → command. There is one slot for it;
-//! the newest wins and nothing is replayed.
+//! the newest wins and nothing is replayed. Its [`orientation`] goes along, at a speed of its own, where a controller
+//! is told of it.
 
 pub mod clutch;
 pub mod command;
@@ -29,6 +30,7 @@ pub mod jump;
 pub mod limiter;
 pub mod liveliness;
 mod machine;
+pub mod orientation;
 mod plan;
 mod planned;
 pub mod reason;
@@ -40,10 +42,11 @@ pub mod watchdog;
 pub mod workspace;
 
 pub use command::{Command, Gripper, Position};
-pub use config::{Arming, TeleopConfig};
+pub use config::{Arming, TeleopConfig, Turning};
 pub use gripper::GripperInput;
 pub use hold::HoldLine;
 pub use machine::Teleop;
+pub use orientation::Orientation;
 pub use planned::{Kind, Planned};
 pub use reason::Reason;
 pub use reconfigure::ConfigRefused;

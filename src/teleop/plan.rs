@@ -6,6 +6,7 @@ use super::command::{Command, Position};
 use super::hold::HoldLine;
 use super::limiter::{Limit, Pace, Step};
 use super::machine::{State, Teleop};
+use super::orientation::Orientation;
 use super::planned::{Kind, Planned};
 use super::state::LinkView;
 
@@ -41,11 +42,13 @@ impl Teleop {
         let (goal, aim) = (self.goal?, self.aim()?);
         let walk = self.course.walk(&self.config);
         let step = walk.step(now, aim, limits, self.pace(), &self.config.workspace);
+        let (orientation, turning) = self.turn_step(now).unzip();
         Some(Planned {
-            command: Command { position: step.position, gripper: self.gripper.decided() },
+            command: Command { position: step.position, gripper: self.gripper.decided(), orientation },
             clamped: goal.clamped,
             filtered: goal.filtered,
             limited: step.limit,
+            turning: turning.unwrap_or(false),
             kind: if self.state == State::Approach { Kind::Approach } else { Kind::Tracking },
             input_age: self.input.watchdog().age(now).unwrap_or_default(),
             step: Some(step),
@@ -71,7 +74,7 @@ impl Teleop {
             return Some(sent_at);
         }
         let news = self.goal.is_some_and(|goal| goal.unsent);
-        if !news && self.course.rests_at(aim) {
+        if !news && self.course.rests_at(aim) && self.turn().is_none_or(|(tool, goal)| tool == goal) {
             return None;
         }
         let spacing = match self.config.command_period {
@@ -87,15 +90,19 @@ impl Teleop {
             self.handle_step(now, step);
         }
         self.counters.limited += u64::from(planned.limited == Some(Limit::Speed) || planned.clamped);
-        self.course.handle_sent(now, planned.command, self.config.ramp_period());
+        self.course.handle_sent(now, planned, self.config.ramp_period());
     }
 
     fn handle_step(&mut self, now: Instant, step: &Step) {
         let (aim, start) = (self.aim(), self.course.start(&self.config));
+        let tool = self.config.turning.map(|turning| self.course.turned(&turning));
         self.course.take(now, step, &self.config);
         let (Some(goal), Some(aim)) = (&mut self.goal, aim) else { return };
         (goal.unsent, goal.position) = (false, aim);
         self.clutch.engage(goal.hand, start);
+        if let Some((hand, tool)) = goal.orientation.zip(tool) {
+            self.clutch.engage_turn(hand, tool);
+        }
         if self.state == State::Approach && step.position.distance(aim) <= APPROACH_TOLERANCE {
             self.state = State::Tracking;
         }
@@ -108,6 +115,25 @@ impl Teleop {
             return Some(goal.position);
         }
         self.place(goal.hand).map(|(position, _)| position).ok()
+    }
+
+    /// How the tool is turned, and how it is to be; none where the controller is not told of it.
+    fn turn(&self) -> Option<(Orientation, Orientation)> {
+        let tool = self.course.turned(&self.config.turning?);
+        let hand = self.goal.and_then(|goal| goal.orientation);
+        Some((tool, hand.map_or(tool, |hand| self.clutch.turn(self.config.retarget_mode, hand, tool))))
+    }
+
+    /// How the next command turns the tool, and whether it does not yet get there.
+    fn turn_step(&self, now: Instant) -> Option<(Orientation, bool)> {
+        let (tool, goal) = self.turn()?;
+        let Pace { period, longest } = self.pace();
+        // A rest is no credit to be spent at once.
+        let most = if self.course.turns() { longest } else { period };
+        let last = self.course.last_sent().filter(|_| self.course.has_begun());
+        let elapsed = last.map_or(period, |(at, _)| now.saturating_duration_since(at).min(most));
+        let turned = tool.towards(goal, self.config.turning?.speed * elapsed.as_secs_f64());
+        Some((turned, turned != goal))
     }
 
     /// When the last command is to be sent again.

@@ -16,6 +16,8 @@ pub struct Planned {
     pub filtered: bool,
     /// What kept the command from getting to the target at once.
     pub limited: Option<Limit>,
+    /// The tool is still on its way to how the hand is turned.
+    pub turning: bool,
     /// What the command is part of.
     pub kind: Kind,
     /// How old the target was when the command was planned.
@@ -38,7 +40,8 @@ pub enum Kind {
 impl Planned {
     pub(super) fn repetition(command: Command, input_age: Duration) -> Self {
         let kind = Kind::Repetition;
-        Self { command, clamped: false, filtered: false, limited: None, kind, input_age, step: None }
+        let (clamped, filtered, turning) = (false, false, false);
+        Self { command, clamped, filtered, limited: None, turning, kind, input_age, step: None }
     }
 
     /// The names of what altered the command, for `ArmCommand.altered_by`.
@@ -48,6 +51,7 @@ impl Planned {
             (self.clamped, "clamped"),
             (self.limited == Some(Limit::Speed), "speed_limited"),
             (self.limited == Some(Limit::Acceleration), "acceleration_limited"),
+            (self.turning, "turn_limited"),
             (self.kind == Kind::Approach, "approach"),
             (self.kind == Kind::Repetition, "repeated"),
         ]

@@ -3,6 +3,7 @@
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
 
 use super::command::{Position, PositionError};
+use super::orientation::Orientation;
 
 /// A retargeting: `base = translation + rotation · (scale ∘ tracker)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,6 +33,13 @@ impl Retarget {
         let base = self.isometry * scaled;
         Position::new(base.x, base.y, base.z)
     }
+
+    /// An orientation in the tracker's frame as one in the arm's base frame. What a negative scale mirrors is turned the
+    /// other way about the axes that it leaves as they are.
+    pub fn turn(&self, tracker: Orientation) -> Orientation {
+        let sign = self.scale.map(f64::signum);
+        tracker.mirrored(sign).rotated(&self.isometry.rotation)
+    }
 }
 
 impl Default for Retarget {
@@ -44,7 +52,24 @@ impl Default for Retarget {
 mod tests {
     use std::f64::consts::FRAC_PI_2;
 
-    use super::{Position, Retarget};
+    use super::{Orientation, Position, Retarget};
+
+    #[test]
+    fn an_orientation_is_turned_with_its_frame_and_mirrored_with_it() {
+        let [roll, yaw] = [[0.3, 0.0, 0.0], [0.0, 0.0, 0.3]].map(Orientation::from_rpy);
+        let turned = Retarget::new([1.0; 3], [0.0, 0.0, FRAC_PI_2], [2.0; 3]).turn(roll);
+        // Roll about the tracker's x is, seen from the base, first a quarter about z, then about y.
+        let expected = nalgebra::UnitQuaternion::from_euler_angles(0.0, 0.3, 0.0)
+            * nalgebra::UnitQuaternion::from_euler_angles(0.0, 0.0, FRAC_PI_2);
+        let [x, y, z, w] = turned.xyzw();
+        let turned = nalgebra::UnitQuaternion::new_normalize(nalgebra::Quaternion::new(w, x, y, z));
+        assert!(turned.angle_to(&expected) < 1e-9);
+        // In a mirror that swaps left and right, a head that tips keeps tipping about the axis across, and turns the
+        // other way about the others.
+        let mirror = Retarget::new([0.0; 3], [0.0; 3], [-1.0, 1.0, 1.0]);
+        assert!(mirror.turn(roll).angle_to(roll) < 1e-9);
+        assert!(mirror.turn(yaw).angle_to(Orientation::from_rpy([0.0, 0.0, -0.3])) < 1e-9);
+    }
 
     fn applied(retarget: Retarget, [x, y, z]: [f64; 3]) -> [f64; 3] {
         retarget.apply(Position::new(x, y, z).unwrap()).unwrap().coordinates()

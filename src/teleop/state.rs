@@ -24,6 +24,16 @@ pub enum LinkView {
     Unresponsive,
     /// Not connected.
     Down,
+    /// Some of those that are wanted are not connected. No better than [`LinkView::Down`], but for those that are: they
+    /// hear a stop.
+    Partial,
+}
+
+impl LinkView {
+    /// Whether nothing may move for want of a connection.
+    pub fn is_down(self) -> bool {
+        matches!(self, Self::Down | Self::Partial)
+    }
 }
 
 /// How often input was not followed to the letter.

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::{Position, PositionError};
+use super::orientation::Orientation;
 
 /// Where the hand or the IK wants the tool centre point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Target {
     /// The position in `frame`, in metres.
     pub position: Position,
+    /// How the hand is turned, in `frame`, if the sender says.
+    pub orientation: Option<Orientation>,
     /// The frame that the position is in.
     pub frame: Frame,
     /// When the sender says it was taken, if it says.
@@ -30,7 +33,8 @@ impl Target {
     /// # Errors
     /// [`InputFault::Position`] when the coordinates are no position.
     pub fn new(x: f64, y: f64, z: f64, stamp: Option<Stamp>) -> Result<Self, InputFault> {
-        Ok(Self { position: Position::new(x, y, z)?, frame: Frame::Tracker, stamp, held_up: Duration::ZERO })
+        let position = Position::new(x, y, z)?;
+        Ok(Self { position, orientation: None, frame: Frame::Tracker, stamp, held_up: Duration::ZERO })
     }
 }
 
@@ -68,24 +72,6 @@ impl Frames {
         InputFault::UnknownFrame { frame_id: frame_id.into(), base: self.base.as_str().into() }
     }
 }
-
-/// Refuses an orientation that is no rotation: a quaternion that is zero, not finite or not of unit length, within
-/// tf2's tolerance.
-///
-/// # Errors
-/// [`InputFault::Orientation`] with the quaternion `[x, y, z, w]`.
-pub fn check_orientation(xyzw: [f64; 4]) -> Result<(), InputFault> {
-    let norm_squared: f64 = xyzw.iter().map(|part| part * part).sum();
-    // NaN is within no tolerance.
-    if (norm_squared - 1.0).abs() < QUATERNION_TOLERANCE {
-        Ok(())
-    } else {
-        Err(InputFault::Orientation { xyzw })
-    }
-}
-
-/// tf2's `QUATERNION_NORMALIZATION_TOLERANCE`.
-const QUATERNION_TOLERANCE: f64 = 1e-2;
 
 /// A sender's stamp together with the reading of the same clock at receipt. Both in nanoseconds of ROS time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,26 +219,5 @@ mod tests {
         assert_eq!(frames.resolve("map"), None);
         let refused = frames.unknown("map").to_string();
         assert!(refused.contains("'map'") && refused.contains("'arm_base'"), "{refused}");
-    }
-
-    #[test]
-    fn only_a_unit_quaternion_is_an_orientation() {
-        let half = 0.5_f64.sqrt();
-        for xyzw in [[0.0, 0.0, 0.0, 1.0], [0.0, half, 0.0, -half], [0.0, 0.0, 0.0, 1.004]] {
-            assert_eq!(check_orientation(xyzw), Ok(()), "{xyzw:?}");
-        }
-        let bad = [
-            [0.0; 4],
-            [0.0, 0.0, 0.0, 2.0],
-            [0.0, 0.0, 0.0, 0.99],
-            [f64::NAN, 0.0, 0.0, 1.0],
-            [0.0, f64::INFINITY, 0.0, 1.0],
-            [1e300, 0.0, 0.0, 1.0],
-        ];
-        for xyzw in bad {
-            assert!(matches!(check_orientation(xyzw), Err(InputFault::Orientation { .. })), "{xyzw:?}");
-        }
-        let refused = check_orientation([0.0; 4]).unwrap_err().to_string();
-        assert!(refused.contains("[0, 0, 0, 0]") && refused.contains("0, 0, 0, 1"), "{refused}");
     }
 }

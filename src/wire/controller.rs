@@ -1,13 +1,14 @@
 //! The controller's side of the wire: bytes to orders, replies to bytes.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio_util::codec::Decoder;
 
-use super::codec::parse_gripper;
+use super::decoder::parse_gripper;
 use super::lines::{Lines, WireError, put_length};
 use super::message::{Order, Reply, WireUnit, printable};
 use crate::teleop::command::{Command, Position};
@@ -21,6 +22,10 @@ pub struct ReceivedOrder {
     pub line: String,
     /// The names of members that the protocol does not have for such a line, in alphabetical order.
     pub extras: Vec<String>,
+    /// The number of the line, if it has one (`"seq"`).
+    pub seq: Option<u64>,
+    /// After what time without a further line the arm is to halt, if the line says (`"ttl"`, in milliseconds).
+    pub ttl: Option<Duration>,
 }
 
 /// A line that is no order. The connection lives on; the answer is an error reply with [`CommandFault::why`].
@@ -94,6 +99,9 @@ impl ReplyEncoder {
         line.put_slice(reply.status.as_str().as_bytes());
         line.put_slice(br#"","message":"#);
         put_string(&reply.message, line);
+        if let Some(seq) = reply.seq {
+            line.put_slice(format!(",\"seq\":{seq}").as_bytes());
+        }
         if let Some(state) = &reply.state {
             if let Some(position) = state.position {
                 let [x, y, z] = position.coordinates();
@@ -114,6 +122,10 @@ impl ReplyEncoder {
             if let Some(fault) = &state.fault {
                 line.put_slice(br#","fault":"#);
                 put_string(fault, line);
+            }
+            if let Some(joints) = &state.joints {
+                line.put_slice(br#","joints":"#);
+                line.put_slice(Value::from(joints.as_slice()).to_string().as_bytes());
             }
         }
         line.put_slice(b"}\n");
@@ -140,7 +152,7 @@ struct Members {
     gripper: Option<Value>,
     // Flattening also makes serde ask for a map: a plain struct would be read from an array too.
     #[serde(flatten)]
-    extras: BTreeMap<String, IgnoredAny>,
+    extras: BTreeMap<String, Value>,
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
@@ -163,6 +175,8 @@ fn parse_order(line: &str, unit: WireUnit, commands_only: bool) -> Result<Receiv
         "heartbeat" if !commands_only => Some(Kind::Bare(Order::Heartbeat)),
         _ => None,
     })?;
+    let extra = |name: &str| members.extras.get(name).and_then(Value::as_u64);
+    let (seq, ttl) = (extra("seq"), extra("ttl").map(Duration::from_millis));
     let mut extras: Vec<String> = members.extras.into_keys().collect();
     let order = match kind {
         Kind::Command => {
@@ -173,7 +187,7 @@ fn parse_order(line: &str, unit: WireUnit, commands_only: bool) -> Result<Receiv
             let per_metre = unit.per_metre();
             let position = Position::new(x / per_metre, y / per_metre, z / per_metre)
                 .map_err(|error| format!("{error} (the wire's unit is {unit})"))?;
-            Order::Command(Command { position, gripper })
+            Order::Command(Command { position, gripper, orientation: None })
         }
         Kind::Bare(order) => {
             let of_commands =
@@ -185,7 +199,7 @@ fn parse_order(line: &str, unit: WireUnit, commands_only: bool) -> Result<Receiv
             order
         }
     };
-    Ok(ReceivedOrder { order, line: line.to_owned(), extras })
+    Ok(ReceivedOrder { order, line: line.to_owned(), extras, seq, ttl })
 }
 
 fn number(key: &str, value: Option<Value>) -> Result<f64, String> {
@@ -229,7 +243,10 @@ mod tests {
         let line = r#"{"type":"command","x":120,"y":35.5,"z":-2.1e2,"gripper":"closed"}"#;
         let received = decode(line).unwrap();
         let position = Position::new(0.12, 0.0355, -0.21).unwrap();
-        assert_eq!(received.order, Order::Command(Command { position, gripper: Gripper::Closed }));
+        assert_eq!(
+            received.order,
+            Order::Command(Command { position, gripper: Gripper::Closed, orientation: None })
+        );
         assert_eq!((received.line.as_str(), received.extras.len()), (line, 0));
     }
 
@@ -321,20 +338,21 @@ mod tests {
             String::from_utf8(line).unwrap()
         };
         let mut reply =
-            Reply { status: ReplyStatus::Ok, message: "Command received".to_owned(), state: None };
+            Reply { status: ReplyStatus::Ok, message: "Command received".to_owned(), seq: None, state: None };
         assert_eq!(line(&reply), "{\"status\":\"ok\",\"message\":\"Command received\"}\n");
         reply.state = Some(ReportedState {
             position: Some(Position::new(0.12, -0.0355, 0.0).unwrap()),
             gripper: Some(Gripper::Closed),
             moving: Some(true),
             fault: Some("joint \"3\"\n".to_owned()),
+            joints: Some(vec![0.5, -1.25]),
             raw: String::new(),
         });
         assert_eq!(
             line(&reply),
             "{\"status\":\"ok\",\"message\":\"Command received\",\
              \"position\":{\"x\":120.0,\"y\":-35.5,\"z\":0.0},\
-             \"gripper\":\"closed\",\"moving\":true,\"fault\":\"joint \\\"3\\\"\\n\"}\n"
+             \"gripper\":\"closed\",\"moving\":true,\"fault\":\"joint \\\"3\\\"\\n\",\"joints\":[0.5,-1.25]}\n"
         );
     }
 }

@@ -25,13 +25,15 @@ pub enum WireError {
         /// The line, printable.
         line: String,
     },
-    /// A line that is not a JSON object with the members of a reply.
-    #[error("a line is no reply ({why}): {line:?}; expected {{\"status\":\"ok\",\"message\":\"…\"}}")]
+    /// A line that is not a JSON object with the members of a reply, or does not begin with its word.
+    #[error("a line is no reply ({why}): {line:?}; expected {expected}")]
     NotAReply {
         /// The line, printable.
         line: String,
         /// What is wrong with it, printable.
         why: String,
+        /// What a reply looks like.
+        expected: &'static str,
     },
     /// A reply whose verdict is neither word of the protocol.
     #[error("a reply has the status {status:?}; expected \"ok\" or \"error\"")]
@@ -119,22 +121,26 @@ impl Lines {
     }
 }
 
-/// Writes a length as a decimal number of `unit`. Every length is a whole number of micrometres, so the digits are
-/// integers: no 35.50000000000001, no exponent, no negative zero.
+/// Writes a length as a decimal number of `unit`. Every length is a whole number of micrometres.
 pub(super) fn put_length(metres: f64, unit: WireUnit, out: &mut impl BufMut) {
-    let micrometres = (metres * 1e6).round() as i64;
-    let per_unit: u64 = match unit {
+    let per_unit = match unit {
         WireUnit::Millimetres => 1_000,
         WireUnit::Centimetres => 10_000,
         WireUnit::Metres => 1_000_000,
     };
-    if micrometres < 0 {
+    put_decimal((metres * 1e6).round() as i64, per_unit, out);
+}
+
+/// Writes a number of small parts as a decimal number of wholes of `per_whole` parts, a power of ten. The digits are
+/// integers: no 35.50000000000001, no exponent, no negative zero.
+pub(super) fn put_decimal(parts: i64, per_whole: u64, out: &mut impl BufMut) {
+    if parts < 0 {
         out.put_u8(b'-');
     }
-    let magnitude = micrometres.unsigned_abs();
-    put_integer(magnitude / per_unit, out);
+    let magnitude = parts.unsigned_abs();
+    put_integer(magnitude / per_whole, out);
     out.put_u8(b'.');
-    let (mut fraction, mut place) = (magnitude % per_unit, per_unit / 10);
+    let (mut fraction, mut place) = (magnitude % per_whole, per_whole / 10);
     loop {
         out.put_u8(b'0' + (fraction / place) as u8);
         fraction %= place;
@@ -145,7 +151,7 @@ pub(super) fn put_length(metres: f64, unit: WireUnit, out: &mut impl BufMut) {
     }
 }
 
-fn put_integer(mut number: u64, out: &mut impl BufMut) {
+pub(super) fn put_integer(mut number: u64, out: &mut impl BufMut) {
     let mut digits = [0; 20];
     let mut start = digits.len();
     loop {

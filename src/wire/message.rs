@@ -1,6 +1,6 @@
 //! What is said on the wire, and how to show it safely.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use crate::teleop::command::{Command, Gripper, Position};
 
@@ -74,6 +74,33 @@ pub enum Order {
     Heartbeat,
 }
 
+/// A line that is sent: an order, and what may be told with it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Line {
+    /// What is asked.
+    pub order: Order,
+    /// Counts the lines of this bridge, from 1.
+    pub seq: u64,
+    /// When it is sent, since 1970 by the clock of this machine.
+    pub stamp: Duration,
+}
+
+impl From<Order> for Line {
+    /// A line of which nobody has to know its number or its time.
+    fn from(order: Order) -> Self {
+        Self { order, seq: 0, stamp: Duration::ZERO }
+    }
+}
+
+/// What a controller says with one line.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// The answer to an order.
+    Reply(Reply),
+    /// How the arm is, unasked (`accept_state`).
+    State(ReportedState),
+}
+
 /// The controller's verdict on an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyStatus {
@@ -100,12 +127,14 @@ pub struct Reply {
     pub status: ReplyStatus,
     /// The controller's words, [`printable`]; empty when it gave none.
     pub message: String,
+    /// The number of the line that it answers, when it echoes that.
+    pub seq: Option<u64>,
     /// What the controller reports beyond ok or error, when it reports anything.
     pub state: Option<ReportedState>,
 }
 
 /// What a talkative controller adds to its replies. Every part is optional; `null` counts as absent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ReportedState {
     /// Where the tool centre point is, in the arm's base frame. On the wire `"position"`, in the wire's unit, as
     /// `{"x":…,"y":…,"z":…}` or `[x,y,z]`.
@@ -116,6 +145,8 @@ pub struct ReportedState {
     pub moving: Option<bool>,
     /// The controller's fault, [`printable`]. On the wire `"fault"`.
     pub fault: Option<String>,
+    /// The positions of the arm's joints, in radians, base first. On the wire `"joints"`, an array.
+    pub joints: Option<Vec<f64>>,
     /// The whole line as it came, [`printable`].
     pub raw: String,
 }

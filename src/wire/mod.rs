@@ -13,17 +13,28 @@
 //! bridge     → {"type":"heartbeat"}
 //! ```
 //!
-//! [`message`] holds what is said, [`codec`] the bridge's side of saying it, [`controller`] the other side, which
-//! the simulated controller speaks. Positions are [`crate::teleop::command::Position`], in metres; only here do
-//! they have the [`WireUnit`].
-pub mod codec;
+//! A controller may have other names for the members, want more of them ([`json`]), or speak in words ([`template`]):
+//! [`format`] is what a person says of that, and every line that is sent comes of one [`Template`].
+//!
+//! [`message`] holds what is said, [`encoder`] and [`decoder`] the bridge's side of saying it, [`controller`] the other
+//! side, which the simulated controller speaks. Positions are [`crate::teleop::command::Position`], in metres; only here
+//! do they have the [`WireUnit`].
 pub mod controller;
+pub mod decoder;
+pub mod encoder;
+pub mod format;
+pub mod json;
 mod lines;
 pub mod message;
+pub mod template;
 
-pub use codec::{CommandEncoder, MAX_LINE, ReplyDecoder, WireError};
 pub use controller::{CommandDecoder, CommandFault, ReceivedOrder, ReplyEncoder};
-pub use message::{Order, Reply, ReplyStatus, ReportedState, WireUnit, printable};
+pub use decoder::{MAX_LINE, ReplyDecoder, WireError};
+pub use encoder::CommandEncoder;
+pub use format::{Codec, Extra, OrderLines, WireConfig};
+pub use json::{JsonFields, JsonFieldsError};
+pub use message::{Heard, Line, Order, Reply, ReplyStatus, ReportedState, WireUnit, printable};
+pub use template::{Template, TemplateError};
 
 #[cfg(test)]
 mod properties;

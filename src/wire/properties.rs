@@ -10,7 +10,7 @@ use proptest::{
 use tokio_util::codec::Decoder;
 
 use super::{
-    CommandDecoder, CommandEncoder, MAX_LINE, Order, Reply, ReplyDecoder, ReplyEncoder, ReplyStatus,
+    CommandDecoder, CommandEncoder, Heard, MAX_LINE, Order, Reply, ReplyDecoder, ReplyEncoder, ReplyStatus,
     ReportedState, WireUnit, printable,
 };
 use crate::teleop::command::{Command, Gripper, MAX_COORDINATE, Position};
@@ -40,32 +40,43 @@ fn gripper() -> impl Strategy<Value = Gripper> {
 }
 
 fn order() -> impl Strategy<Value = Order> {
-    let command =
-        (position(), gripper()).prop_map(|(position, gripper)| Order::Command(Command { position, gripper }));
+    let command = (position(), gripper())
+        .prop_map(|(position, gripper)| Order::Command(Command { position, gripper, orientation: None }));
     prop_oneof![2 => command, 1 => Just(Order::Stop), 1 => Just(Order::Heartbeat)]
 }
 
 fn encode(unit: WireUnit, order: Order, stream: &mut Vec<u8>) {
-    match order {
-        Order::Command(command) => CommandEncoder::new(unit).encode_into(&command, stream),
-        Order::Stop => CommandEncoder::new(unit).encode_stop_into(stream),
-        Order::Heartbeat => CommandEncoder::new(unit).encode_heartbeat_into(stream),
-    }
+    CommandEncoder::new(unit).encode_into(&order.into(), stream);
 }
 
 fn words() -> impl Strategy<Value = String> {
     vec(any::<char>(), 0..40).prop_map(|chars| printable(&chars.into_iter().collect::<String>()))
 }
 
+fn joints() -> impl Strategy<Value = Option<Vec<f64>>> {
+    // Thousandths, which a decimal says exactly.
+    option::of(vec((-7000..7000).prop_map(|thousandths| f64::from(thousandths) / 1000.0), 0..7))
+}
+
 fn reply() -> impl Strategy<Value = Reply> {
-    let state =
-        (option::of(position()), option::of(gripper()), option::of(any::<bool>()), option::of(words()))
-            .prop_map(|(position, gripper, moving, fault)| {
-                let reports = position.is_some() || gripper.is_some() || moving.is_some() || fault.is_some();
-                reports.then_some(ReportedState { position, gripper, moving, fault, raw: String::new() })
-            });
+    let state = (
+        option::of(position()),
+        option::of(gripper()),
+        option::of(any::<bool>()),
+        option::of(words()),
+        joints(),
+    )
+        .prop_map(|(position, gripper, moving, fault, joints)| {
+            let state = ReportedState { position, gripper, moving, fault, joints, raw: String::new() };
+            (state != ReportedState::default()).then_some(state)
+        });
     let status = prop_oneof![Just(ReplyStatus::Ok), Just(ReplyStatus::Error)];
-    (status, words(), state).prop_map(|(status, message, state)| Reply { status, message, state })
+    (status, words(), option::of(any::<u64>()), state).prop_map(|(status, message, seq, state)| Reply {
+        status,
+        message,
+        seq,
+        state,
+    })
 }
 
 /// Cuts `stream` at `cuts` and feeds it to a decoder piece by piece; what came out until the first error, if any.
@@ -102,8 +113,15 @@ proptest! {
         for reply in &replies {
             ReplyEncoder::new(unit).encode_into(reply, &mut stream);
         }
-        let (mut decoded, ended_well) = decode_in_pieces(ReplyDecoder::new(unit), &stream, &cuts);
+        let (heard, ended_well) = decode_in_pieces(ReplyDecoder::new(unit), &stream, &cuts);
         prop_assert!(ended_well);
+        let mut decoded: Vec<_> = heard
+            .into_iter()
+            .map(|heard| match heard {
+                Heard::Reply(reply) => reply,
+                Heard::State(state) => panic!("{state:?}"),
+            })
+            .collect();
         for state in decoded.iter_mut().filter_map(|reply| reply.state.as_mut()) {
             prop_assert!(!state.raw.is_empty());
             state.raw.clear();

@@ -43,6 +43,17 @@ impl World {
         let moved = last.position.distance(command.position);
         assert!(moved <= allowed, "invariant 2: {moved} m, {allowed} m allowed");
         self.check_acceleration(command, last, seconds);
+        self.check_turn(command, last, seconds);
+    }
+
+    /// 2, for the tool.
+    fn check_turn(&self, command: &Command, last: Command, seconds: f64) {
+        let Some(turning) = self.config.turning else {
+            return assert_eq!(command.orientation, None, "told, though nobody asked");
+        };
+        let Some((last, next)) = last.orientation.zip(command.orientation) else { return };
+        let (turned, allowed) = (last.angle_to(next), turning.speed * seconds + 1e-6);
+        assert!(turned <= allowed, "invariant 2: {turned} rad, {allowed} rad allowed");
     }
 
     /// 2, second half: the velocity changes by no more than the acceleration allows, except towards standing: that is

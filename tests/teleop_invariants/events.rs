@@ -35,6 +35,8 @@ pub enum Event {
     Reply {
         ok: bool,
     },
+    /// The oldest line, or its answer, has got lost.
+    Lost,
     /// The controller answers a stop line with where the arm is: a share of the way back from the last command.
     StoppedAt(f64),
     /// The controller reports where the arm is.
@@ -55,8 +57,7 @@ pub enum Event {
 }
 
 pub fn event() -> impl Strategy<Value = Event> {
-    let link =
-        prop_oneof![8 => Just(LinkView::Ready), 1 => Just(LinkView::Unresponsive), 1 => Just(LinkView::Down)];
+    let link = prop_oneof![16 => Just(LinkView::Ready), 2 => Just(LinkView::Unresponsive), 2 => Just(LinkView::Down), 1 => Just(LinkView::Partial)];
     prop_oneof![
         120 => sweep(),
         120 => target(),
@@ -65,6 +66,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         60 => gripper().prop_map(Event::Gripper),
         80 => link.prop_map(Event::Link),
         200 => prop_oneof![12 => Just(true), 1 => Just(false)].prop_map(|ok| Event::Reply { ok }),
+        10 => Just(Event::Lost),
         10 => (0.0..1.0).prop_map(Event::StoppedAt),
         5 => prop::array::uniform3(-0.5..0.5).prop_map(Event::Reported),
         5 => prop::array::uniform3(-0.02..0.02).prop_map(Event::Sighted),

@@ -82,8 +82,18 @@ fn space() -> impl Strategy<Value = Settings> {
             prop::array::uniform3(-2.0..2.0f64),
         ),
     ];
-    (low, high, reach, share, any::<bool>(), retarget, any::<bool>()).prop_map(
-        |(low, high, (near, far), share, reject, (translation, rotation, scale), relative)| {
+    let turning = (any::<bool>(), 0.05..3.0f64);
+    (low, high, reach, share, any::<bool>(), retarget, any::<bool>(), turning).prop_map(
+        |(
+            low,
+            high,
+            (near, far),
+            share,
+            reject,
+            (translation, rotation, scale),
+            relative,
+            (turns, turn_speed),
+        )| {
             let home = std::array::from_fn(|axis| low[axis] + share[axis] * (high[axis] - low[axis]));
             vec![
                 ("workspace.min", reals(low)),
@@ -92,6 +102,9 @@ fn space() -> impl Strategy<Value = Settings> {
                 ("workspace.reach_max", Value::Real(far)),
                 ("workspace.policy", text(if reject { "reject" } else { "clamp" })),
                 ("home", reals(home)),
+                ("wire_extras", Value::Texts(vec![if turns { "rpy" } else { "none" }.into()])),
+                ("limits.angular_speed", Value::Real(turn_speed)),
+                ("home_rpy", reals(rotation)),
                 ("retarget.translation", reals(translation)),
                 ("retarget.rotation_rpy", reals(rotation)),
                 ("retarget.scale", reals(scale)),

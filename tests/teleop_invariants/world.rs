@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use aether_bridge::teleop::clutch::RetargetMode;
 use aether_bridge::teleop::filter::FilterConfig;
 use aether_bridge::teleop::{
-    Arming, Command, Frame, Gripper, GripperInput, HoldLine, Kind, LinkView, Motion, Planned, Position,
-    Stamp, Target, Teleop, TeleopConfig,
+    Arming, Command, Frame, Gripper, GripperInput, HoldLine, Kind, LinkView, Motion, Orientation, Planned,
+    Position, Stamp, Target, Teleop, TeleopConfig,
 };
 use nalgebra::Vector3;
 
@@ -166,6 +166,7 @@ impl World {
             Event::Gripper(input) => self.handle_gripper(*input),
             Event::Link(link) => self.handle_link(*link),
             Event::Reply { ok } => self.handle_reply(*ok),
+            Event::Lost => self.handle_lost(),
             Event::StoppedAt(share) => self.handle_stopped_at(*share),
             Event::Reported(at) => {
                 self.reported = Some(position(*at));
@@ -208,7 +209,13 @@ impl World {
         self.handled += 1;
         let received = i64::try_from((self.wall_clock + (self.now - self.start)).as_nanos()).unwrap();
         let stamp = age_ms.map(|age| Stamp { taken: received - age * 1_000_000, received });
-        let target = Target { position: at, frame, stamp, held_up: Duration::ZERO };
+        let target = Target {
+            position: at,
+            orientation: Some(turned_like(at)),
+            frame,
+            stamp,
+            held_up: Duration::ZERO,
+        };
         let accepted = self.teleop.handle_target(self.now, target).is_ok();
 
         let zero = self.config.zero_is_lost && at.coordinates() == [0.0; 3];
@@ -299,12 +306,13 @@ impl World {
 
     fn handle_link(&mut self, link: LinkView) {
         self.interrupt_if(link != LinkView::Ready);
-        if link == LinkView::Down {
+        if link.is_down() {
             self.in_flight.clear();
             self.errors = 0;
             self.last_on_connection = None;
             self.accepted = None;
-            self.stop_owed = false;
+            // Those that are there still hear it.
+            self.stop_owed &= link == LinkView::Partial;
             self.permitted &= self.config.arming == Arming::Automatic;
         }
         self.link = link;
@@ -329,6 +337,17 @@ impl World {
                 self.interrupt_if(self.errors >= self.config.error_limit);
             }
             Order::Stop => self.teleop.handle_stop_answered(None),
+        }
+    }
+
+    fn handle_lost(&mut self) {
+        match self.in_flight.pop_front() {
+            Some(Order::Command(_)) => {
+                self.accepted = None;
+                self.teleop.handle_lost();
+            }
+            Some(Order::Stop) => self.teleop.handle_stop_lost(),
+            None => {}
         }
     }
 
@@ -511,6 +530,11 @@ impl Log {
     fn count(&self, what: impl Fn(&Line) -> bool) -> u64 {
         self.0.iter().filter(|(_, line)| what(line)).count() as u64
     }
+}
+
+/// A hand turns as it moves.
+fn turned_like(at: Position) -> Orientation {
+    Orientation::from_rpy(at.coordinates().map(|coordinate| 10.0 * coordinate))
 }
 
 fn position([x, y, z]: [f64; 3]) -> Position {

@@ -1,70 +1,16 @@
-//! The bridge's side of the wire: commands and stops to bytes, bytes to replies.
+//! The bridge's side of the wire: bytes to what the controller says.
 
 use std::borrow::Cow;
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BytesMut};
 use serde::{Deserialize, de::IgnoredAny};
-use tokio_util::codec::{Decoder, Encoder};
+use tokio_util::codec::Decoder;
 
-use super::lines::{Lines, put_length};
+use super::format::{Codec, WireConfig};
+use super::lines::Lines;
 pub use super::lines::{MAX_LINE, WireError};
-use super::message::{Reply, ReplyStatus, ReportedState, WireUnit, printable};
-use crate::teleop::command::{Command, Gripper, Position};
-
-/// Writes orders as lines, in the unit of the wire.
-#[derive(Debug, Clone, Copy)]
-pub struct CommandEncoder {
-    unit: WireUnit,
-}
-
-impl CommandEncoder {
-    /// An encoder for a controller that counts in `unit`.
-    pub fn new(unit: WireUnit) -> Self {
-        Self { unit }
-    }
-
-    /// Appends one line, newline included, to `line`; allocates nothing once `line` has grown to a line's length.
-    ///
-    /// Numbers are exact decimals of whole micrometres, with at least one decimal place.
-    pub fn encode_into(&self, command: &Command, line: &mut Vec<u8>) {
-        self.put(command, line);
-    }
-
-    /// Appends the line of a stop, newline included, to `line`: exactly `{"type":"stop"}`. For controllers that know
-    /// it.
-    pub fn encode_stop_into(&self, line: &mut Vec<u8>) {
-        line.put_slice(STOP_LINE);
-    }
-
-    /// Appends the line of a heartbeat, newline included, to `line`: exactly `{"type":"heartbeat"}`. For controllers
-    /// that know it.
-    pub fn encode_heartbeat_into(&self, line: &mut Vec<u8>) {
-        line.put_slice(HEARTBEAT_LINE);
-    }
-
-    fn put(&self, command: &Command, out: &mut impl BufMut) {
-        let [x, y, z] = command.position.coordinates();
-        out.put_slice(br#"{"type":"command","x":"#);
-        put_length(x, self.unit, out);
-        out.put_slice(br#","y":"#);
-        put_length(y, self.unit, out);
-        out.put_slice(br#","z":"#);
-        put_length(z, self.unit, out);
-        out.put_slice(br#","gripper":""#);
-        out.put_slice(command.gripper.as_str().as_bytes());
-        out.put_slice(b"\"}\n");
-    }
-}
-
-impl Encoder<Command> for CommandEncoder {
-    type Error = WireError;
-
-    /// Never fails: a [`Command`] is valid by construction.
-    fn encode(&mut self, command: Command, line: &mut BytesMut) -> Result<(), WireError> {
-        self.put(&command, line);
-        Ok(())
-    }
-}
+use super::message::{Heard, Reply, ReplyStatus, ReportedState, WireUnit, printable};
+use crate::teleop::command::{Gripper, Position};
 
 /// Reads replies from a stream of bytes, however it is cut into segments.
 ///
@@ -79,7 +25,7 @@ impl Encoder<Command> for CommandEncoder {
 /// since many a first controller sends none; a newline that follows later is then passed over.
 #[derive(Debug)]
 pub struct ReplyDecoder {
-    unit: WireUnit,
+    reading: Reading,
     lines: Lines,
     /// The last reply was taken without its newline, which may yet come.
     unterminated: bool,
@@ -87,26 +33,40 @@ pub struct ReplyDecoder {
     greeting: u32,
 }
 
+/// How a line is read.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    unit: WireUnit,
+    codec: Codec,
+    /// Whether a line of text may begin with the number of the line that it answers.
+    seq: bool,
+    accept_state: bool,
+}
+
 impl ReplyDecoder {
     /// A decoder for a controller that reports positions in `unit`.
     pub fn new(unit: WireUnit) -> Self {
-        Self { unit, lines: Lines::default(), unterminated: false, greeting: 0 }
+        Self::for_wire(&WireConfig { unit, ..WireConfig::default() })
     }
 
-    /// The same for a controller that says `lines` lines of its own before its first reply: they are passed over,
-    /// bounded and UTF-8 like any other.
-    #[must_use]
-    pub fn after_greeting(self, lines: u32) -> Self {
-        Self { greeting: lines, ..self }
+    /// A decoder for a controller that speaks like this.
+    pub fn for_wire(wire: &WireConfig) -> Self {
+        let reading = Reading {
+            unit: wire.unit,
+            codec: wire.codec,
+            seq: wire.lines.command.has_seq(),
+            accept_state: wire.accept_state,
+        };
+        Self { reading, lines: Lines::default(), unterminated: false, greeting: wire.greeting_lines }
     }
 }
 
 impl Decoder for ReplyDecoder {
-    type Item = Reply;
+    type Item = Heard;
     type Error = WireError;
 
-    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Reply>, WireError> {
-        let unit = self.unit;
+    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Heard>, WireError> {
+        let reading = self.reading;
         while self.greeting > 0 {
             if self.lines.next(bytes, |_| Ok(()))?.is_none() {
                 return Ok(None);
@@ -121,15 +81,15 @@ impl Decoder for ReplyDecoder {
                 return Ok(None);
             }
         }
-        if let Some(reply) = self.lines.next(bytes, |line| parse_reply(line, unit))? {
+        if let Some(reply) = self.lines.next(bytes, |line| parse(line, reading))? {
             return Ok(Some(reply));
         }
-        let reply = self.lines.next_unterminated(bytes, |text| parse_reply(text, unit));
+        let reply = self.lines.next_unterminated(bytes, |text| parse(text, reading));
         self.unterminated = reply.is_some();
         Ok(reply)
     }
 
-    fn decode_eof(&mut self, bytes: &mut BytesMut) -> Result<Option<Reply>, WireError> {
+    fn decode_eof(&mut self, bytes: &mut BytesMut) -> Result<Option<Heard>, WireError> {
         match self.decode(bytes)? {
             Some(reply) => Ok(Some(reply)),
             None => self.lines.end(bytes).map(|()| None),
@@ -140,7 +100,11 @@ impl Decoder for ReplyDecoder {
 #[derive(Deserialize)]
 struct ReplyMembers<'a> {
     #[serde(borrow)]
-    status: Cow<'a, str>,
+    status: Option<Cow<'a, str>>,
+    #[serde(default)]
+    r#type: Taken<String>,
+    #[serde(default)]
+    seq: Taken<u64>,
     message: Option<String>,
     #[serde(default)]
     position: Taken<Coordinates>,
@@ -150,6 +114,8 @@ struct ReplyMembers<'a> {
     moving: Taken<bool>,
     #[serde(default)]
     fault: Taken<String>,
+    #[serde(default)]
+    joints: Taken<Vec<f64>>,
     // Not only to pass over what else is there. Flattening makes serde ask for a map, where a plain struct would
     // also be read from an array, and makes serde_json walk the rest under its limit of nesting.
     #[serde(flatten)]
@@ -187,110 +153,115 @@ struct Coordinates {
     z: f64,
 }
 
-const STOP_LINE: &[u8] = b"{\"type\":\"stop\"}\n";
-const HEARTBEAT_LINE: &[u8] = b"{\"type\":\"heartbeat\"}\n";
+fn parse(line: &str, reading: Reading) -> Result<Heard, WireError> {
+    match reading.codec {
+        Codec::Json => parse_json(line, reading),
+        Codec::Text => parse_text(line, reading),
+    }
+}
 
-fn parse_reply(line: &str, unit: WireUnit) -> Result<Reply, WireError> {
-    let no_reply = |why: &str| WireError::NotAReply { line: printable(line), why: printable(why) };
+fn parse_json(line: &str, reading: Reading) -> Result<Heard, WireError> {
+    let no_reply = |why: &str| WireError::NotAReply {
+        line: printable(line),
+        why: printable(why),
+        expected: r#"{"status":"ok","message":"…"}"#,
+    };
     if line.trim_ascii().is_empty() {
         return Err(no_reply("it is blank"));
     }
     let members: ReplyMembers<'_> =
         serde_json::from_str(line).map_err(|error| no_reply(&error.to_string()))?;
-    let status = match &*members.status {
-        "ok" => ReplyStatus::Ok,
-        "error" => ReplyStatus::Error,
-        other => return Err(WireError::UnknownStatus { status: printable(other) }),
-    };
+    let unasked = reading.accept_state && members.r#type.known().is_some_and(|word| word != "reply");
     let position = members.position.known().and_then(|Coordinates { x, y, z }| {
-        let unit = unit.per_metre();
+        let unit = reading.unit.per_metre();
         Position::new(x / unit, y / unit, z / unit).ok()
     });
     let gripper = members.gripper.known().and_then(|word| parse_gripper(&word));
     let moving = members.moving.known();
     let fault = members.fault.known().map(|fault| printable(&fault));
-    let reports = position.is_some() || gripper.is_some() || moving.is_some() || fault.is_some();
-    Ok(Reply {
+    let joints = members.joints.known().filter(|joints| joints.len() <= MAX_JOINTS);
+    let reports =
+        position.is_some() || gripper.is_some() || moving.is_some() || fault.is_some() || joints.is_some();
+    let state = ReportedState { position, gripper, moving, fault, joints, raw: printable(line) };
+    if unasked {
+        return Ok(Heard::State(state));
+    }
+    let status = match members.status.as_deref() {
+        Some("ok") => ReplyStatus::Ok,
+        Some("error") => ReplyStatus::Error,
+        Some(other) => return Err(WireError::UnknownStatus { status: printable(other) }),
+        None => return Err(no_reply("missing field `status`")),
+    };
+    Ok(Heard::Reply(Reply {
         status,
         message: members.message.as_deref().map(printable).unwrap_or_default(),
-        state: reports.then(|| ReportedState { position, gripper, moving, fault, raw: printable(line) }),
-    })
+        seq: members.seq.known(),
+        state: reports.then_some(state),
+    }))
+}
+
+/// `OK`, `OK words`, `ERROR words`, in capitals or not.
+fn parse_text(line: &str, reading: Reading) -> Result<Heard, WireError> {
+    let verdict =
+        [("ok", ReplyStatus::Ok), ("error", ReplyStatus::Error)].into_iter().find_map(|(word, status)| {
+            let (start, rest) = line.trim_ascii_start().split_at_checked(word.len())?;
+            let ends = !rest.starts_with(|next: char| next.is_alphanumeric());
+            (start.eq_ignore_ascii_case(word) && ends).then_some((status, rest))
+        });
+    let Some((status, rest)) = verdict else {
+        if reading.accept_state {
+            let raw = printable(line);
+            let state = ReportedState { raw, ..ReportedState::default() };
+            return Ok(Heard::State(state));
+        }
+        let why = "it begins with neither OK nor ERROR".into();
+        return Err(WireError::NotAReply { line: printable(line), why, expected: "OK …" });
+    };
+    let mut words = rest.trim_start_matches([' ', '\t', ':']);
+    let mut seq = None;
+    if reading.seq {
+        let (first, others) = words.split_once([' ', '\t']).unwrap_or((words, ""));
+        seq = first.trim_end().parse().ok();
+        words = if seq.is_some() { others } else { words };
+    }
+    Ok(Heard::Reply(Reply { status, message: printable(words.trim_ascii()), seq, state: None }))
 }
 
 pub(super) fn parse_gripper(word: &str) -> Option<Gripper> {
     [Gripper::Open, Gripper::Closed].into_iter().find(|gripper| gripper.as_str() == word)
 }
 
+/// More joints than an arm has.
+const MAX_JOINTS: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use bytes::BytesMut;
-    use tokio_util::codec::{Decoder, Encoder};
+    use tokio_util::codec::Decoder;
 
-    use super::{CommandEncoder, MAX_LINE, ReplyDecoder, WireError};
-    use crate::teleop::command::{Command, Gripper, Position};
-    use crate::wire::{Reply, ReplyStatus, WireUnit};
+    use super::{MAX_LINE, ReplyDecoder, WireError};
+    use crate::teleop::command::{Gripper, Position};
+    use crate::wire::{Codec, Heard, Reply, ReplyStatus, ReportedState, WireConfig, WireUnit};
 
-    fn line(x: f64, y: f64, z: f64, gripper: Gripper, unit: WireUnit) -> String {
-        let command = Command { position: Position::new(x, y, z).unwrap(), gripper };
-        let mut bytes = Vec::new();
-        CommandEncoder::new(unit).encode_into(&command, &mut bytes);
-        let mut framed = BytesMut::new();
-        CommandEncoder::new(unit).encode(command, &mut framed).unwrap();
-        assert_eq!(bytes, framed);
-        String::from_utf8(bytes).unwrap()
+    fn hear(line: &str, mut decoder: ReplyDecoder) -> Result<Heard, WireError> {
+        let mut bytes = BytesMut::from(format!("{line}\n").as_bytes());
+        let heard = decoder.decode(&mut bytes);
+        assert!(bytes.is_empty(), "a line stays in the buffer");
+        heard.map(|heard| heard.expect("a whole line is there"))
     }
 
     fn decode(line: &str) -> Result<Reply, WireError> {
-        let mut bytes = BytesMut::from(format!("{line}\n").as_bytes());
-        let reply = ReplyDecoder::new(WireUnit::Millimetres).decode(&mut bytes);
-        assert!(bytes.is_empty(), "a line stays in the buffer");
-        reply.map(|reply| reply.expect("a whole line is there"))
+        hear(line, ReplyDecoder::new(WireUnit::Millimetres)).map(reply)
     }
 
-    #[test]
-    fn a_command_is_the_line_of_the_protocol_byte_for_byte() {
-        assert_eq!(
-            line(0.12, 0.0355, 0.21, Gripper::Open, WireUnit::Millimetres),
-            "{\"type\":\"command\",\"x\":120.0,\"y\":35.5,\"z\":210.0,\"gripper\":\"open\"}\n"
-        );
-        assert_eq!(
-            line(0.12, 0.0355, -0.21, Gripper::Closed, WireUnit::Centimetres),
-            "{\"type\":\"command\",\"x\":12.0,\"y\":3.55,\"z\":-21.0,\"gripper\":\"closed\"}\n"
-        );
-        assert_eq!(
-            line(0.12, 0.0355, 0.21, Gripper::Closed, WireUnit::Metres),
-            "{\"type\":\"command\",\"x\":0.12,\"y\":0.0355,\"z\":0.21,\"gripper\":\"closed\"}\n"
-        );
+    fn greeted(greeting_lines: u32) -> ReplyDecoder {
+        ReplyDecoder::for_wire(&WireConfig { greeting_lines, ..WireConfig::default() })
     }
 
-    #[test]
-    fn numbers_are_micrometres_without_exponents_or_negative_zeros() {
-        for (unit, expected) in [
-            (WireUnit::Millimetres, r#""x":100000.0,"y":-0.001,"z":0.0,"#),
-            (WireUnit::Centimetres, r#""x":10000.0,"y":-0.0001,"z":0.0,"#),
-            (WireUnit::Metres, r#""x":100.0,"y":-0.000001,"z":0.0,"#),
-        ] {
-            let line = line(100.0, -0.000_000_6, -0.000_000_4, Gripper::Open, unit);
-            assert!(line.contains(expected), "{line}");
-        }
-        let line = line(-99.999_999_4, 0.3 - 0.1, -0.0, Gripper::Open, WireUnit::Millimetres);
-        assert!(line.contains(r#""x":-99999.999,"y":200.0,"z":0.0,"#), "{line}");
-    }
-
-    #[test]
-    fn a_line_is_appended_to_what_is_there() {
-        let command = Command { position: Position::new(0.0, 0.0, 0.0).unwrap(), gripper: Gripper::Open };
-        let mut bytes = b"before\n".to_vec();
-        CommandEncoder::new(WireUnit::Metres).encode_into(&command, &mut bytes);
-        assert!(bytes.starts_with(b"before\n{\"type\""));
-    }
-
-    #[test]
-    fn a_stop_is_the_line_of_the_protocol_byte_for_byte_in_every_unit() {
-        for unit in [WireUnit::Millimetres, WireUnit::Centimetres, WireUnit::Metres] {
-            let mut bytes = b"before\n".to_vec();
-            CommandEncoder::new(unit).encode_stop_into(&mut bytes);
-            assert_eq!(bytes, b"before\n{\"type\":\"stop\"}\n");
+    fn reply(heard: Heard) -> Reply {
+        match heard {
+            Heard::Reply(reply) => reply,
+            Heard::State(state) => panic!("a state: {state:?}"),
         }
     }
 
@@ -299,10 +270,13 @@ mod tests {
         let reply = decode(r#"{"status": "ok", "message": "Command received"}"#).unwrap();
         assert_eq!(
             reply,
-            Reply { status: ReplyStatus::Ok, message: "Command received".to_owned(), state: None }
+            Reply { status: ReplyStatus::Ok, message: "Command received".to_owned(), seq: None, state: None }
         );
         let bare = decode("{\"status\":\"error\",\"extra\":[{\"a\":[1]}],\"extra\":null}\r").unwrap();
-        assert_eq!(bare, Reply { status: ReplyStatus::Error, message: String::new(), state: None });
+        assert_eq!(
+            bare,
+            Reply { status: ReplyStatus::Error, message: String::new(), seq: None, state: None }
+        );
     }
 
     #[test]
@@ -439,18 +413,101 @@ mod tests {
     fn a_greeting_is_passed_over_however_it_is_cut_and_whatever_it_says() {
         let stream = b"hello, I am an arm\n{\"status\":\"error\"}\n{\"status\":\"ok\"}\n";
         for cut in 0..stream.len() {
-            let mut decoder = ReplyDecoder::new(WireUnit::Metres).after_greeting(2);
+            let mut decoder = greeted(2);
             let mut bytes = BytesMut::from(&stream[..cut]);
             let early = decoder.decode(&mut bytes).unwrap();
             bytes.extend_from_slice(&stream[cut..]);
             let reply = early.or_else(|| decoder.decode(&mut bytes).unwrap());
-            assert_eq!(reply.map(|reply| reply.status), Some(ReplyStatus::Ok), "cut at {cut}");
+            assert_eq!(
+                reply.map(|heard| super::tests::reply(heard).status),
+                Some(ReplyStatus::Ok),
+                "cut at {cut}"
+            );
         }
-        let mut decoder = ReplyDecoder::new(WireUnit::Metres).after_greeting(1);
+        let mut decoder = greeted(1);
         let mut endless = BytesMut::from(&[b'x'; MAX_LINE + 1][..]);
         assert!(matches!(decoder.decode(&mut endless), Err(WireError::LineTooLong { .. })));
-        let mut decoder = ReplyDecoder::new(WireUnit::Metres).after_greeting(1);
+        let mut decoder = greeted(1);
         let mut cut_off = BytesMut::from(&b"hel"[..]);
         assert!(matches!(decoder.decode_eof(&mut cut_off), Err(WireError::Truncated { .. })));
+    }
+
+    #[test]
+    fn the_number_of_a_line_may_be_echoed_and_joints_may_be_told() {
+        let reply = decode(r#"{"status":"ok","seq":17,"joints":[0.5,-1,2e-1]}"#).unwrap();
+        assert_eq!((reply.seq, reply.state.unwrap().joints), (Some(17), Some(vec![0.5, -1.0, 0.2])));
+        for member in
+            [r#""seq":"17""#, r#""seq":-1"#, r#""seq":1.5"#, r#""seq":null"#, r#""joints":[0.5,"a"]"#]
+        {
+            let reply = decode(&format!(r#"{{"status":"ok",{member}}}"#)).unwrap();
+            assert_eq!((reply.seq, reply.state), (None, None), "{member}");
+        }
+        let many = format!(r#"{{"status":"ok","joints":{:?}}}"#, [0.1; 65]);
+        assert_eq!(decode(&many).unwrap().state, None);
+    }
+
+    #[test]
+    fn a_state_is_taken_unasked_only_where_that_is_wanted() {
+        let wanted = WireConfig { accept_state: true, ..WireConfig::default() };
+        let line = r#"{"type":"state","position":[1,2,3],"moving":true}"#;
+        let Ok(Heard::State(state)) = hear(line, wanted.decoder()) else { panic!("no state") };
+        assert_eq!(state.position, Some(Position::new(0.001, 0.002, 0.003).unwrap()));
+        assert_eq!((state.moving, state.raw.as_str()), (Some(true), line));
+        let error = decode(line).unwrap_err().to_string();
+        assert!(error.contains("missing field `status`"), "{error}");
+        // With a status it is a reply, but where its type says that it is none.
+        for (line, is_reply) in [
+            (r#"{"status":"ok"}"#, true),
+            (r#"{"type":"reply","status":"ok"}"#, true),
+            (r#"{"type":7,"status":"ok"}"#, true),
+            (r#"{"type":"event","status":"ok"}"#, false),
+        ] {
+            let heard = hear(line, wanted.decoder()).unwrap();
+            assert_eq!(matches!(heard, Heard::Reply(_)), is_reply, "{line}");
+            assert!(decode(line).is_ok(), "{line}");
+        }
+        assert!(matches!(hear("{}", wanted.decoder()), Err(WireError::NotAReply { .. })));
+    }
+
+    fn text(seq: bool, accept_state: bool) -> ReplyDecoder {
+        let texts = [if seq { "{x} {seq}" } else { "{x}" }, "STOP", "HEARTBEAT"];
+        let lines = crate::wire::OrderLines::text(texts, std::time::Duration::ZERO).unwrap();
+        WireConfig { codec: Codec::Text, lines, accept_state, ..WireConfig::default() }.decoder()
+    }
+
+    #[test]
+    fn replies_of_text_are_told_by_their_first_word() {
+        for (line, status, message) in [
+            ("OK", ReplyStatus::Ok, ""),
+            ("ok\r", ReplyStatus::Ok, ""),
+            ("OK Command received", ReplyStatus::Ok, "Command received"),
+            ("OK 17 done", ReplyStatus::Ok, "17 done"),
+            ("  Ok: done ", ReplyStatus::Ok, "done"),
+            ("ERROR out of reach", ReplyStatus::Error, "out of reach"),
+            ("error:9", ReplyStatus::Error, "9"),
+            ("ERROR\u{1b}[31m", ReplyStatus::Error, "\u{fffd}[31m"),
+        ] {
+            let expected = Reply { status, message: message.into(), seq: None, state: None };
+            assert_eq!(hear(line, text(false, false)).unwrap(), Heard::Reply(expected), "{line}");
+        }
+        for line in ["", "OKAY", "ERROR9", "Okä", "O", "MOVING 1 2 3", r#"{"status":"ok"}"#] {
+            let error = hear(line, text(false, false)).unwrap_err().to_string();
+            assert!(error.contains("begins with neither OK nor ERROR") && error.contains("OK …"), "{error}");
+            let state = ReportedState { raw: line.into(), ..ReportedState::default() };
+            assert_eq!(hear(line, text(false, true)).unwrap(), Heard::State(state));
+        }
+    }
+
+    #[test]
+    fn replies_of_text_echo_numbers_where_lines_have_them() {
+        for (line, seq, message) in [
+            ("OK 17 done", Some(17), "done"),
+            ("ERROR 17", Some(17), ""),
+            ("OK", None, ""),
+            ("OK seventeen 17", None, "seventeen 17"),
+        ] {
+            let heard = reply(hear(line, text(true, false)).unwrap());
+            assert_eq!((heard.seq, heard.message.as_str()), (seq, message), "{line}");
+        }
     }
 }

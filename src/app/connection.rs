@@ -1,0 +1,131 @@
+//! One connection: what comes in on it, and what that says.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio_util::codec::Decoder;
+
+use super::Outlet;
+use crate::config::Config;
+use crate::link::{LinkError, PeerId};
+use crate::wire::{Heard, ReplyDecoder, WireConfig, WireError};
+
+/// A connection, or the way of datagrams to and from one controller.
+pub(super) struct Connection {
+    pub(super) peer: PeerId,
+    socket: Outlet,
+    buffer: BytesMut,
+    decoder: ReplyDecoder,
+    /// By what it was made: it ends before other settings hold.
+    wire: WireConfig,
+    expect_reply: bool,
+}
+
+/// What a connection is ready for.
+pub(super) enum Readable {
+    /// So many bytes have been read, or the connection broke.
+    Read(io::Result<usize>),
+    /// The peer takes bytes again.
+    Writable,
+}
+
+impl Connection {
+    pub(super) fn new(peer: PeerId, socket: Outlet, config: &Config) -> Self {
+        let (wire, expect_reply) = (config.wire.clone(), config.link.expect_reply);
+        let buffer = BytesMut::with_capacity(READ_BUFFER);
+        Self { peer, socket, buffer, decoder: wire.decoder(), wire, expect_reply }
+    }
+
+    /// Reads what is there. With `blocked` also looks whether the peer takes bytes.
+    pub(super) fn poll(&mut self, blocked: bool, cx: &mut Context<'_>) -> Poll<Readable> {
+        if let Poll::Ready(read) = self.poll_read(cx) {
+            return Poll::Ready(Readable::Read(read));
+        }
+        if !blocked {
+            return Poll::Pending;
+        }
+        // An error shows itself on reading.
+        let _ = ready!(match &self.socket {
+            Outlet::Stream(stream) => stream.poll_write_ready(cx),
+            Outlet::Datagrams(socket) => socket.poll_send_ready(cx),
+        });
+        Poll::Ready(Readable::Writable)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.buffer.reserve(READ_BUFFER);
+        loop {
+            let read = match &self.socket {
+                Outlet::Stream(stream) => {
+                    ready!(stream.poll_read_ready(cx))?;
+                    stream.try_read_buf(&mut self.buffer)
+                }
+                Outlet::Datagrams(socket) => {
+                    ready!(socket.poll_recv_ready(cx))?;
+                    socket.try_recv_buf(&mut self.buffer)
+                }
+            };
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read),
+            }
+        }
+    }
+
+    /// What the controller says in what has been read.
+    ///
+    /// # Errors
+    /// Why this connection has to end.
+    pub(super) fn hear(&mut self, read: io::Result<usize>, heard: &mut Vec<Heard>) -> Result<(), LinkError> {
+        if let Outlet::Datagrams(_) = self.socket {
+            read.map_err(LinkError::Broken)?;
+            self.hear_datagram(heard);
+            return Ok(());
+        }
+        let ended = matches!(read, Ok(0));
+        let end = match read {
+            Ok(0) => self.decode(heard, ReplyDecoder::decode_eof).and(Err(LinkError::Closed)),
+            Ok(_) => self.decode(heard, ReplyDecoder::decode),
+            Err(error) => Err(LinkError::Broken(error)),
+        };
+        match end {
+            // What nobody waits for cannot be misunderstood.
+            Err(LinkError::Wire(error)) if !self.expect_reply => {
+                self.pass_over(&error);
+                if ended { Err(LinkError::Closed) } else { Ok(()) }
+            }
+            end => end,
+        }
+    }
+
+    /// A datagram is whole, with a newline at its end or not, and what is wrong with it says nothing of the next.
+    fn hear_datagram(&mut self, heard: &mut Vec<Heard>) {
+        if !self.buffer.ends_with(b"\n") {
+            self.buffer.extend_from_slice(b"\n");
+        }
+        if let Err(LinkError::Wire(error)) = self.decode(heard, ReplyDecoder::decode) {
+            self.pass_over(&error);
+        }
+    }
+
+    fn pass_over(&mut self, error: &WireError) {
+        tracing::debug!(%error, "passed over");
+        self.buffer.clear();
+        self.decoder = WireConfig { greeting_lines: 0, ..self.wire.clone() }.decoder();
+    }
+
+    fn decode(
+        &mut self,
+        heard: &mut Vec<Heard>,
+        decode: fn(&mut ReplyDecoder, &mut BytesMut) -> Result<Option<Heard>, WireError>,
+    ) -> Result<(), LinkError> {
+        while let Some(next) = decode(&mut self.decoder, &mut self.buffer)? {
+            tracing::trace!(heard = ?next, "received");
+            heard.push(next);
+        }
+        Ok(())
+    }
+}
+
+const READ_BUFFER: usize = 4096;

@@ -1,0 +1,245 @@
+//! What the parameters of the wire mean.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+
+use super::{ConfigError, Parameters};
+use crate::wire::{Codec, Extra, JsonFields, OrderLines, WireConfig};
+
+/// How lines are written and read.
+pub(super) fn wire(p: &Parameters) -> Result<WireConfig, ConfigError> {
+    let codec = if p.text("codec") == "text" { Codec::Text } else { Codec::Json };
+    let lines = match codec {
+        Codec::Json => json(p)?,
+        Codec::Text => text(p)?,
+    };
+    check_replies(p, &lines)?;
+    Ok(WireConfig {
+        unit: p.text("wire_unit").parse().expect("its choices are checked"),
+        codec,
+        lines,
+        greeting_lines: u32::try_from(p.integer("greeting_lines")).expect("its range is checked"),
+        accept_state: p.boolean("accept_state"),
+    })
+}
+
+fn extras(p: &Parameters) -> BTreeSet<Extra> {
+    // The only word that is none is "none".
+    p.texts("wire_extras").iter().filter_map(|word| word.parse().ok()).collect()
+}
+
+fn text(p: &Parameters) -> Result<OrderLines, ConfigError> {
+    if !extras(p).is_empty() {
+        let relation = "['none'], since lines of text have placeholders instead, with";
+        return Err(contradiction(p, "wire_extras", relation, "codec"));
+    }
+    OrderLines::text(TEMPLATES.map(|name| p.text(name)), p.seconds("ttl"))
+        .map_err(|(which, error)| wrong(p, TEMPLATES[which], &format!("the text of a line: {error}")))
+}
+
+fn json(p: &Parameters) -> Result<OrderLines, ConfigError> {
+    let name = |name| p.text(name).to_owned();
+    let constant = match p.text("json_fields.constant") {
+        "" => serde_json::Map::new(),
+        text => match serde_json::from_str(text) {
+            Ok(Json::Object(members)) => members,
+            _ => return Err(wrong(p, "json_fields.constant", "a JSON object, like '{\"speed\":50}'")),
+        },
+    };
+    let fields = JsonFields {
+        r#type: name("json_fields.type"),
+        coordinates: ["json_fields.x", "json_fields.y", "json_fields.z"].map(name),
+        gripper: name("json_fields.gripper"),
+        open: value(p, "json_fields.open")?,
+        closed: value(p, "json_fields.closed")?,
+        constant,
+    };
+    let wants_type = |other: &'static str, wanted: bool| {
+        let relation = "a name, so that a stop or a heartbeat can be told from a command, with";
+        if wanted && fields.r#type.is_empty() {
+            Err(contradiction(p, "json_fields.type", relation, other))
+        } else {
+            Ok(())
+        }
+    };
+    wants_type("hold_line", p.text("hold_line") == "stop")?;
+    wants_type("heartbeat_period", p.real("heartbeat_period") > 0.0)?;
+    OrderLines::json(&fields, &extras(p), p.seconds("ttl")).map_err(ConfigError::JsonFields)
+}
+
+fn value(p: &Parameters, name: &'static str) -> Result<Json, ConfigError> {
+    let wanted = "a JSON value: '\"open\"', 'true', '1'; a word is in double quotes";
+    serde_json::from_str(p.text(name)).map_err(|_| wrong(p, name, wanted))
+}
+
+/// A datagram that is lost must not have the reply to the next one taken for its own.
+fn check_replies(p: &Parameters, lines: &OrderLines) -> Result<(), ConfigError> {
+    if p.text("role") != "udp" || !p.boolean("expect_reply") {
+        return Ok(());
+    }
+    let beats = p.real("heartbeat_period") > 0.0 && p.boolean("heartbeat_expects_reply");
+    let stops = p.text("hold_line") == "stop";
+    let relation = "with a number in every line, for replies to echo, with expect_reply and";
+    if p.text("codec") != "text" {
+        let numbered = lines.command.has_seq();
+        return if numbered {
+            Ok(())
+        } else {
+            Err(contradiction(
+                p,
+                "wire_extras",
+                "with 'seq', for replies to echo, with expect_reply and",
+                "role",
+            ))
+        };
+    }
+    let numbered = [
+        (lines.command.has_seq(), "text_template"),
+        (!stops || lines.stop.has_seq(), "text_stop"),
+        (!beats || lines.heartbeat.has_seq(), "text_heartbeat"),
+    ];
+    match numbered.into_iter().find(|(numbered, _)| !numbered) {
+        Some((_, name)) => Err(contradiction(p, name, relation, "role")),
+        None => Ok(()),
+    }
+}
+
+fn contradiction(
+    p: &Parameters,
+    name: &'static str,
+    relation: &'static str,
+    other: &'static str,
+) -> ConfigError {
+    ConfigError::Relation { name, value: p.written(name), relation, other, other_value: p.written(other) }
+}
+
+fn wrong(p: &Parameters, name: &'static str, range: &str) -> ConfigError {
+    ConfigError::Range { name, value: p.written(name), range: range.to_owned() }
+}
+
+const TEMPLATES: [&str; 3] = ["text_template", "text_stop", "text_heartbeat"];
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Value};
+    use super::*;
+    use crate::teleop::{Command, Gripper, Position};
+    use crate::wire::{Line, Order};
+
+    fn with(settings: &[(&str, Value)]) -> Result<WireConfig, String> {
+        let mut parameters = Parameters::default();
+        for (name, value) in settings {
+            parameters.set(name, value.clone()).map_err(|error| error.to_string())?;
+        }
+        Config::new(&parameters).map(|config| config.wire).map_err(|error| error.to_string())
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.into())
+    }
+
+    fn extras(words: &[&str]) -> Value {
+        Value::Texts(words.iter().map(ToString::to_string).collect())
+    }
+
+    fn written(settings: &[(&str, Value)]) -> String {
+        let position = Position::new(0.12, 0.0355, 0.21).unwrap();
+        let command = Command { position, gripper: Gripper::Closed, orientation: None };
+        let mut out = Vec::new();
+        let line = Line { seq: 17, ..Line::from(Order::Command(command)) };
+        with(settings).unwrap().encoder().encode_into(&line, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn by_default_it_is_the_protocol() {
+        assert_eq!(with(&[]).unwrap(), WireConfig::default());
+    }
+
+    #[test]
+    fn a_line_is_as_the_parameters_say() {
+        let codec = || ("codec", text("text"));
+        for (settings, line) in [
+            (vec![codec()], "COMMAND MOVE 120.0 35.5 210.0 CLOSED\n"),
+            (vec![codec(), ("text_template", text("G1 X{x} Y{y} Z{z}"))], "G1 X120.0 Y35.5 Z210.0\n"),
+            (
+                vec![("json_fields.type", text("")), ("json_fields.gripper", text(""))],
+                "{\"x\":120.0,\"y\":35.5,\"z\":210.0}\n",
+            ),
+            (
+                vec![
+                    ("json_fields.gripper", text("grip")),
+                    ("json_fields.open", text("0")),
+                    ("json_fields.closed", text("1")),
+                    ("json_fields.constant", text(r#"{"speed": 50}"#)),
+                    ("wire_extras", extras(&["ttl", "seq"])),
+                    ("ttl", Value::Real(0.25)),
+                ],
+                "{\"type\":\"command\",\"x\":120.0,\"y\":35.5,\"z\":210.0,\"grip\":1,\"speed\":50,\"seq\":17,\"ttl\":250}\n",
+            ),
+        ] {
+            assert_eq!(written(&settings), line);
+        }
+    }
+
+    #[test]
+    fn what_makes_no_line_is_refused_by_name() {
+        let udp = || ("role", text("udp"));
+        let codec = || ("codec", text("text"));
+        let heartbeat = || ("heartbeat_period", Value::Real(0.1));
+        for (settings, words) in [
+            (
+                vec![codec(), ("text_template", text("G1 {px}"))],
+                "'text_template' is 'G1 {px}'; it must be the text of a line: '{px}' is no placeholder",
+            ),
+            (
+                vec![codec(), ("text_stop", text(""))],
+                "'text_stop' is ''; it must be the text of a line: it is empty",
+            ),
+            (
+                vec![codec(), ("wire_extras", extras(&["seq"]))],
+                "'wire_extras' is ['seq']; it must be ['none'], since lines of text have placeholders instead, with 'codec'",
+            ),
+            (
+                vec![("wire_extras", extras(&["sec"]))],
+                "'wire_extras' is ['sec']; it must be ['none'] or any of",
+            ),
+            (vec![("wire_extras", extras(&["seq", "seq"]))], "it must be ['none'] or any of"),
+            (
+                vec![("json_fields.open", text("open"))],
+                "'json_fields.open' is 'open'; it must be a JSON value",
+            ),
+            (
+                vec![("json_fields.constant", text("[1]"))],
+                "'json_fields.constant' is '[1]'; it must be a JSON object",
+            ),
+            (
+                vec![("json_fields.y", text("x"))],
+                "two members of a line would be called 'x' (json_fields.*, wire_extras)",
+            ),
+            (
+                vec![("json_fields.type", text("")), ("hold_line", text("stop"))],
+                "'json_fields.type' is ''; it must be a name, so that a stop or a heartbeat can be told from a command, \
+                 with 'hold_line', which is 'stop'",
+            ),
+            (vec![("json_fields.type", text("")), heartbeat()], "with 'heartbeat_period', which is 0.1"),
+            (vec![udp()], "'wire_extras' is ['none']; it must be with 'seq', for replies to echo"),
+            (vec![udp(), codec()], "'text_template' is 'COMMAND MOVE"),
+            (
+                vec![udp(), codec(), ("text_template", text("{x} {seq}")), heartbeat()],
+                "'text_heartbeat' is 'HEARTBEAT'; it must be with a number in every line",
+            ),
+            (
+                vec![udp(), codec(), ("text_template", text("{x} {seq}")), ("hold_line", text("stop"))],
+                "'text_stop' is 'STOP'; it must be with a number in every line",
+            ),
+        ] {
+            let refused = with(&settings).unwrap_err();
+            assert!(refused.contains(words), "{settings:?}: {refused}");
+        }
+        assert!(with(&[udp(), ("expect_reply", Value::Boolean(false))]).is_ok());
+        assert!(with(&[udp(), ("wire_extras", extras(&["seq"]))]).is_ok());
+        assert!(with(&[udp(), codec(), ("text_template", text("{x} {seq}"))]).is_ok());
+    }
+}

@@ -1,0 +1,117 @@
+//! The bridge's side of the wire: orders to bytes.
+
+use bytes::{BufMut, BytesMut};
+use tokio_util::codec::Encoder;
+
+use super::format::OrderLines;
+use super::lines::WireError;
+use super::message::{Line, Order, WireUnit};
+
+/// Writes orders as lines, in the unit of the wire.
+#[derive(Debug, Clone)]
+pub struct CommandEncoder {
+    unit: WireUnit,
+    lines: OrderLines,
+}
+
+impl CommandEncoder {
+    /// An encoder for a controller that knows the lines of the protocol, and counts in `unit`.
+    pub fn new(unit: WireUnit) -> Self {
+        Self::with_lines(unit, OrderLines::default())
+    }
+
+    /// An encoder for a controller that knows these lines.
+    pub fn with_lines(unit: WireUnit, lines: OrderLines) -> Self {
+        Self { unit, lines }
+    }
+
+    /// Appends one line, newline included, to `out`; allocates nothing once `out` has grown to a line's length.
+    ///
+    /// Lengths are exact decimals of whole micrometres, with at least one decimal place.
+    pub fn encode_into(&self, line: &Line, out: &mut Vec<u8>) {
+        self.put(line, out);
+    }
+
+    fn put(&self, line: &Line, out: &mut impl BufMut) {
+        let template = match line.order {
+            Order::Command(_) => &self.lines.command,
+            Order::Stop => &self.lines.stop,
+            Order::Heartbeat => &self.lines.heartbeat,
+        };
+        template.put(line, self.unit, out);
+    }
+}
+
+impl Encoder<Line> for CommandEncoder {
+    type Error = WireError;
+
+    /// Never fails: an order is valid by construction.
+    fn encode(&mut self, line: Line, out: &mut BytesMut) -> Result<(), WireError> {
+        self.put(&line, out);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use tokio_util::codec::Encoder;
+
+    use super::CommandEncoder;
+    use crate::teleop::command::{Command, Gripper, Position};
+    use crate::wire::{Line, Order, WireUnit};
+
+    fn line(x: f64, y: f64, z: f64, gripper: Gripper, unit: WireUnit) -> String {
+        let command = Command { position: Position::new(x, y, z).unwrap(), gripper, orientation: None };
+        let line = Line::from(Order::Command(command));
+        let mut bytes = Vec::new();
+        CommandEncoder::new(unit).encode_into(&line, &mut bytes);
+        let mut framed = BytesMut::new();
+        CommandEncoder::new(unit).encode(line, &mut framed).unwrap();
+        assert_eq!(bytes, framed);
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_command_is_the_line_of_the_protocol_byte_for_byte() {
+        assert_eq!(
+            line(0.12, 0.0355, 0.21, Gripper::Open, WireUnit::Millimetres),
+            "{\"type\":\"command\",\"x\":120.0,\"y\":35.5,\"z\":210.0,\"gripper\":\"open\"}\n"
+        );
+        assert_eq!(
+            line(0.12, 0.0355, -0.21, Gripper::Closed, WireUnit::Centimetres),
+            "{\"type\":\"command\",\"x\":12.0,\"y\":3.55,\"z\":-21.0,\"gripper\":\"closed\"}\n"
+        );
+        assert_eq!(
+            line(0.12, 0.0355, 0.21, Gripper::Closed, WireUnit::Metres),
+            "{\"type\":\"command\",\"x\":0.12,\"y\":0.0355,\"z\":0.21,\"gripper\":\"closed\"}\n"
+        );
+    }
+
+    #[test]
+    fn numbers_are_micrometres_without_exponents_or_negative_zeros() {
+        for (unit, expected) in [
+            (WireUnit::Millimetres, r#""x":100000.0,"y":-0.001,"z":0.0,"#),
+            (WireUnit::Centimetres, r#""x":10000.0,"y":-0.0001,"z":0.0,"#),
+            (WireUnit::Metres, r#""x":100.0,"y":-0.000001,"z":0.0,"#),
+        ] {
+            let line = line(100.0, -0.000_000_6, -0.000_000_4, Gripper::Open, unit);
+            assert!(line.contains(expected), "{line}");
+        }
+        let line = line(-99.999_999_4, 0.3 - 0.1, -0.0, Gripper::Open, WireUnit::Millimetres);
+        assert!(line.contains(r#""x":-99999.999,"y":200.0,"z":0.0,"#), "{line}");
+    }
+
+    #[test]
+    fn a_line_is_appended_to_what_is_there_and_is_the_same_in_every_unit_where_it_has_no_length() {
+        for (order, line) in
+            [(Order::Stop, "{\"type\":\"stop\"}\n"), (Order::Heartbeat, "{\"type\":\"heartbeat\"}\n")]
+        {
+            for unit in [WireUnit::Millimetres, WireUnit::Centimetres, WireUnit::Metres] {
+                let mut bytes = b"before\n".to_vec();
+                CommandEncoder::new(unit).encode_into(&order.into(), &mut bytes);
+                assert_eq!(bytes, format!("before\n{line}").as_bytes());
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Lines of JSON, by the names that a controller has for things.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::format::Extra;
+use super::template::{Field, Template};
+
+/// What a controller calls the members of a line. An empty name leaves the member out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JsonFields {
+    /// What kind of line it is: `command`, `stop` or `heartbeat`.
+    pub r#type: String,
+    /// x, y and z.
+    pub coordinates: [String; 3],
+    /// The gripper.
+    pub gripper: String,
+    /// The gripper's value when it is to be open.
+    pub open: Value,
+    /// The gripper's value when it is to be closed.
+    pub closed: Value,
+    /// Members that every line has.
+    pub constant: Map<String, Value>,
+}
+
+impl Default for JsonFields {
+    fn default() -> Self {
+        Self {
+            r#type: "type".into(),
+            coordinates: ["x", "y", "z"].map(Into::into),
+            gripper: "gripper".into(),
+            open: "open".into(),
+            closed: "closed".into(),
+            constant: Map::new(),
+        }
+    }
+}
+
+/// Why members make no line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonFieldsError {
+    /// Two members of one name.
+    #[error("two members of a line would be called '{0}'")]
+    Twice(String),
+    /// A command that leads nowhere.
+    #[error("a command would have none of x, y and z")]
+    NoCoordinate,
+    /// A gripper that is told the same whatever it is to do.
+    #[error("the gripper would be {0} whether it is to be open or closed")]
+    SameGripper(Value),
+}
+
+impl JsonFields {
+    /// The line of a command.
+    ///
+    /// # Errors
+    /// Why the members make none.
+    pub fn command(&self, extras: &BTreeSet<Extra>, ttl: Duration) -> Result<Template, JsonFieldsError> {
+        if self.coordinates.iter().all(String::is_empty) {
+            return Err(JsonFieldsError::NoCoordinate);
+        }
+        if self.open == self.closed && !self.gripper.is_empty() {
+            return Err(JsonFieldsError::SameGripper(self.open.clone()));
+        }
+        let mut object = Object::new();
+        object.constant(&self.r#type, &"command".into())?;
+        for (axis, name) in self.coordinates.iter().enumerate() {
+            object.members(name, [Field::Coordinate(axis)])?;
+        }
+        let (open, closed) = (self.open.to_string(), self.closed.to_string());
+        object.members(&self.gripper, [Field::Gripper { open, closed }])?;
+        self.finish(object, extras, ttl, true)
+    }
+
+    /// The line of a stop or a heartbeat, by its word.
+    ///
+    /// # Errors
+    /// Why the members make none.
+    pub fn bare(
+        &self,
+        word: &str,
+        extras: &BTreeSet<Extra>,
+        ttl: Duration,
+    ) -> Result<Template, JsonFieldsError> {
+        let mut object = Object::new();
+        object.constant(&self.r#type, &word.into())?;
+        self.finish(object, extras, ttl, false)
+    }
+
+    fn finish(
+        &self,
+        mut object: Object,
+        extras: &BTreeSet<Extra>,
+        ttl: Duration,
+        command: bool,
+    ) -> Result<Template, JsonFieldsError> {
+        for (name, value) in &self.constant {
+            object.constant(name, value)?;
+        }
+        for extra in extras {
+            match extra {
+                Extra::Seq => object.members("seq", [Field::Seq])?,
+                Extra::Stamp => object.members("stamp", [Field::Stamp])?,
+                Extra::Rpy if command => object.array("rpy", [0, 1, 2].map(Field::Angle))?,
+                Extra::Quaternion if command => {
+                    object.array("quaternion", [0, 1, 2, 3].map(Field::Quaternion))?
+                }
+                Extra::Rpy | Extra::Quaternion => {}
+                Extra::Ttl => {
+                    object.name("ttl")?;
+                    object.template.ttl(ttl);
+                }
+            }
+        }
+        object.template.text(if object.names.is_empty() { "{}\n" } else { "}\n" });
+        Ok(object.template)
+    }
+}
+
+/// A JSON object that is being written.
+struct Object {
+    template: Template,
+    names: BTreeSet<String>,
+}
+
+impl Object {
+    fn new() -> Self {
+        Self { template: Template::default(), names: BTreeSet::new() }
+    }
+
+    fn name(&mut self, name: &str) -> Result<(), JsonFieldsError> {
+        let start = if self.names.is_empty() { "{" } else { "," };
+        if !self.names.insert(name.to_owned()) {
+            return Err(JsonFieldsError::Twice(name.to_owned()));
+        }
+        self.template.text(&format!("{start}{}:", Value::from(name)));
+        Ok(())
+    }
+
+    fn constant(&mut self, name: &str, value: &Value) -> Result<(), JsonFieldsError> {
+        if !name.is_empty() {
+            self.name(name)?;
+            self.template.text(&value.to_string());
+        }
+        Ok(())
+    }
+
+    fn members(&mut self, name: &str, fields: [Field; 1]) -> Result<(), JsonFieldsError> {
+        if !name.is_empty() {
+            self.name(name)?;
+            fields.into_iter().for_each(|field| self.template.field(field));
+        }
+        Ok(())
+    }
+
+    fn array<const N: usize>(&mut self, name: &str, fields: [Field; N]) -> Result<(), JsonFieldsError> {
+        self.name(name)?;
+        for (place, field) in fields.into_iter().enumerate() {
+            self.template.text(if place == 0 { "[" } else { "," });
+            self.template.field(field);
+        }
+        self.template.text("]");
+        Ok(())
+    }
+}

@@ -1,0 +1,295 @@
+//! A line with places to be filled in: what both codecs are made of.
+
+use std::time::Duration;
+
+use bytes::BufMut;
+
+use super::lines::{put_decimal, put_integer, put_length};
+use super::message::{Line, Order, WireUnit, printable};
+use crate::teleop::command::{Command, Gripper};
+
+/// A line with places to be filled in, newline included.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Template(Vec<Segment>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Text(Vec<u8>),
+    Field(Field),
+}
+
+/// What a place is filled with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Field {
+    /// x, y or z (0, 1, 2), in the unit of the wire.
+    Coordinate(usize),
+    /// One of two words.
+    Gripper {
+        /// When it is to be open.
+        open: String,
+        /// When it is to be closed.
+        closed: String,
+    },
+    /// Roll, pitch or yaw (0, 1, 2), in radians.
+    Angle(usize),
+    /// x, y, z or w of a quaternion (0 to 3).
+    Quaternion(usize),
+    /// The number of the line.
+    Seq,
+    /// When it is sent, in seconds since 1970.
+    Stamp,
+}
+
+/// Whether a line says where the arm is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A command does.
+    Command,
+    /// A stop or a heartbeat does not.
+    Bare,
+}
+
+/// Why a text is no template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// A place that nothing can be filled into.
+    #[error("'{{{name}}}' is no placeholder; here there are {known}")]
+    Unknown {
+        /// What stands in the braces.
+        name: String,
+        /// What may.
+        known: &'static str,
+    },
+    /// A brace without its other half.
+    #[error("a brace has no partner; a brace itself is written twice: {{{{ or }}}}")]
+    Brace,
+    /// A character that would end or spoil the line.
+    #[error("it has a line break, or another character that cannot be printed")]
+    Unprintable,
+    /// Nothing in it.
+    #[error("it is empty")]
+    Empty,
+    /// A command that leads nowhere.
+    #[error("it has none of {{x}}, {{y}} and {{z}}")]
+    NoCoordinate,
+    /// Too long for a line.
+    #[error("it is longer than {MAX_TEMPLATE} bytes")]
+    TooLong,
+}
+
+impl Template {
+    /// A template from text with placeholders in braces, without the newline. `ttl` fills in `{ttl}`.
+    ///
+    /// # Errors
+    /// Why the text is none.
+    pub fn parse(text: &str, kind: Kind, ttl: Duration) -> Result<Self, TemplateError> {
+        if text.trim().is_empty() {
+            return Err(TemplateError::Empty);
+        }
+        if printable(text) != text && text.chars().count() <= super::message::PRINTABLE_CHARS {
+            return Err(TemplateError::Unprintable);
+        }
+        if text.len() > MAX_TEMPLATE {
+            return Err(TemplateError::TooLong);
+        }
+        let mut template = Self::default();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            template.text(&rest[..at]);
+            let (brace, after) = (&rest[at..=at], &rest[at + 1..]);
+            if let Some(after) = after.strip_prefix(brace) {
+                template.text(brace);
+                rest = after;
+                continue;
+            }
+            let (name, after) = after.split_once('}').filter(|_| brace == "{").ok_or(TemplateError::Brace)?;
+            if name == "ttl" {
+                template.ttl(ttl);
+            } else {
+                template.field(field(name, kind)?);
+            }
+            rest = after;
+        }
+        template.text(rest);
+        template.text("\n");
+        if kind == Kind::Command && !template.fields().any(|field| matches!(field, Field::Coordinate(_))) {
+            return Err(TemplateError::NoCoordinate);
+        }
+        Ok(template)
+    }
+
+    /// Appends text as it is.
+    pub(super) fn text(&mut self, text: &str) {
+        match self.0.last_mut() {
+            Some(Segment::Text(before)) => before.extend_from_slice(text.as_bytes()),
+            _ if text.is_empty() => {}
+            _ => self.0.push(Segment::Text(text.into())),
+        }
+    }
+
+    /// Appends a place.
+    pub(super) fn field(&mut self, field: Field) {
+        self.0.push(Segment::Field(field));
+    }
+
+    /// Appends whole milliseconds.
+    pub(super) fn ttl(&mut self, ttl: Duration) {
+        self.text(&ttl.as_millis().to_string());
+    }
+
+    /// Whether a reply may echo the number of this line.
+    pub fn has_seq(&self) -> bool {
+        self.fields().any(|field| *field == Field::Seq)
+    }
+
+    /// Whether the line says how the tool is to be turned.
+    pub fn has_orientation(&self) -> bool {
+        self.fields().any(|field| matches!(field, Field::Angle(_) | Field::Quaternion(_)))
+    }
+
+    fn fields(&self) -> impl Iterator<Item = &Field> {
+        self.0.iter().filter_map(|segment| match segment {
+            Segment::Field(field) => Some(field),
+            Segment::Text(_) => None,
+        })
+    }
+
+    /// Appends the line, filled in, to `out`.
+    pub(super) fn put(&self, line: &Line, unit: WireUnit, out: &mut impl BufMut) {
+        for segment in &self.0 {
+            match (segment, &line.order) {
+                (Segment::Text(text), _) => out.put_slice(text),
+                (Segment::Field(Field::Seq), _) => put_integer(line.seq, out),
+                (Segment::Field(Field::Stamp), _) => put_seconds(line.stamp, out),
+                (Segment::Field(field), Order::Command(command)) => put_part(field, command, unit, out),
+                // Only a command's template has other places.
+                (Segment::Field(_), Order::Stop | Order::Heartbeat) => {}
+            }
+        }
+    }
+}
+
+fn put_part(field: &Field, command: &Command, unit: WireUnit, out: &mut impl BufMut) {
+    match field {
+        Field::Coordinate(axis) => put_length(command.position.coordinates()[*axis], unit, out),
+        Field::Gripper { open, closed } => out.put_slice(match command.gripper {
+            Gripper::Open => open.as_bytes(),
+            Gripper::Closed => closed.as_bytes(),
+        }),
+        Field::Angle(part) => {
+            put_micro(command.orientation.map_or(0.0, |orientation| orientation.rpy()[*part]), out)
+        }
+        Field::Quaternion(part) => {
+            let whole = command.orientation.map_or([0.0, 0.0, 0.0, 1.0], |orientation| orientation.xyzw());
+            put_micro(whole[*part], out)
+        }
+        Field::Seq | Field::Stamp => {}
+    }
+}
+
+fn put_micro(value: f64, out: &mut impl BufMut) {
+    put_decimal((value * 1e6).round() as i64, 1_000_000, out);
+}
+
+fn put_seconds(since_1970: Duration, out: &mut impl BufMut) {
+    put_integer(since_1970.as_secs(), out);
+    out.put_u8(b'.');
+    let micros = since_1970.subsec_micros();
+    for place in [100_000, 10_000, 1_000, 100, 10, 1] {
+        out.put_u8(b'0' + (micros / place % 10) as u8);
+    }
+}
+
+fn field(name: &str, kind: Kind) -> Result<Field, TemplateError> {
+    let known = if kind == Kind::Command { OF_COMMANDS } else { OF_ALL };
+    let unknown = || TemplateError::Unknown { name: name.to_owned(), known };
+    let field = match name {
+        "seq" => return Ok(Field::Seq),
+        "stamp" => return Ok(Field::Stamp),
+        "x" => Field::Coordinate(0),
+        "y" => Field::Coordinate(1),
+        "z" => Field::Coordinate(2),
+        "roll" => Field::Angle(0),
+        "pitch" => Field::Angle(1),
+        "yaw" => Field::Angle(2),
+        "qx" => Field::Quaternion(0),
+        "qy" => Field::Quaternion(1),
+        "qz" => Field::Quaternion(2),
+        "qw" => Field::Quaternion(3),
+        "gripper" => Field::Gripper { open: "open".into(), closed: "closed".into() },
+        _ => {
+            let words = name.strip_prefix("gripper:").and_then(|words| words.split_once('|'));
+            let (open, closed) = words.ok_or_else(unknown)?;
+            Field::Gripper { open: open.into(), closed: closed.into() }
+        }
+    };
+    if kind == Kind::Command { Ok(field) } else { Err(unknown()) }
+}
+
+const OF_COMMANDS: &str = "{x}, {y}, {z}, {gripper}, {gripper:OPEN|CLOSED} with two words of yours, {roll}, {pitch}, \
+                           {yaw}, {qx}, {qy}, {qz}, {qw}, {seq}, {stamp} and {ttl}";
+const OF_ALL: &str = "{seq}, {stamp} and {ttl}";
+/// Filled in, it is still far from the longest line a controller has to take.
+const MAX_TEMPLATE: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::teleop::{Orientation, Position};
+
+    const TTL: Duration = Duration::from_millis(250);
+
+    fn filled(text: &str, gripper: Gripper) -> String {
+        let command = Command {
+            position: Position::new(0.12, -0.0355, 0.21).unwrap(),
+            gripper,
+            orientation: Some(Orientation::from_rpy([0.1, -0.2, 1.5])),
+        };
+        let line = Line {
+            order: Order::Command(command),
+            seq: 17,
+            stamp: Duration::from_micros(1_732_233_600_000_042),
+        };
+        let mut out = Vec::new();
+        Template::parse(text, Kind::Command, TTL).unwrap().put(&line, WireUnit::Millimetres, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_place_is_filled() {
+        for (text, line) in [
+            ("COMMAND MOVE {x} {y} {z} {gripper:OPEN|CLOSED}", "COMMAND MOVE 120.0 -35.5 210.0 OPEN\n"),
+            ("{x};{gripper}", "120.0;open\n"),
+            ("{x} {roll} {pitch} {yaw}", "120.0 0.1 -0.2 1.5\n"),
+            ("{x} {qx} {qy} {qz} {qw}", "120.0 0.104352 -0.039058 0.681037 0.723723\n"),
+            ("{{{x}}} {seq} {stamp} {ttl}", "{120.0} 17 1732233600.000042 250\n"),
+        ] {
+            assert_eq!(filled(text, Gripper::Open), line);
+        }
+        assert_eq!(filled("{x} {gripper:M5|M3 S90}", Gripper::Closed), "120.0 M3 S90\n");
+        assert_eq!(filled("{x} {gripper:|!}", Gripper::Open), "120.0 \n");
+    }
+
+    #[test]
+    fn what_is_no_template_is_refused_with_what_is_wrong() {
+        let refused = |text: &str, kind| Template::parse(text, kind, TTL).unwrap_err().to_string();
+        for (text, words) in [
+            ("G1 X{px}", "'{px}' is no placeholder; here there are {x}, {y}, {z}"),
+            ("{x} {gripper:OPEN}", "'{gripper:OPEN}' is no placeholder"),
+            ("{x", "a brace has no partner"),
+            ("{x}}", "a brace has no partner"),
+            ("{x}\nM112", "a line break"),
+            ("{x}\u{1b}[2J", "a line break, or another character"),
+            (" ", "it is empty"),
+            ("HOME {seq}", "it has none of {x}, {y} and {z}"),
+        ] {
+            assert!(
+                refused(text, Kind::Command).contains(words),
+                "{text:?}: {}",
+                refused(text, Kind::Command)
+            );
+        }
+        assert!(refused("STOP {x}", Kind::Bare).ends_with("here there are {seq}, {stamp} and {ttl}"));
+        assert!(refused(&format!("{{x}}{}", "G".repeat(1024)), Kind::Command).contains("longer than 1024"));
+    }
+}
