@@ -1,6 +1,6 @@
 //! From where the hand is to where the arm is to go.
 
-use nalgebra::{UnitQuaternion, Vector3};
+use nalgebra::Vector3;
 
 use super::command::Position;
 use super::orientation::Orientation;
@@ -24,8 +24,8 @@ pub enum RetargetMode {
 pub(super) struct Clutch {
     /// From the hand to the arm, in the arm's base frame; none while they are not coupled.
     offset: Option<Vector3<f64>>,
-    /// From how the hand is turned to how the tool is; none while they are not coupled.
-    turn: Option<UnitQuaternion<f64>>,
+    /// How the tool is turned, seen from the hand; none while they are not coupled.
+    turn: Option<Orientation>,
 }
 
 impl Clutch {
@@ -55,13 +55,13 @@ impl Clutch {
         match (mode, self.turn) {
             (RetargetMode::Absolute, _) => hand,
             (RetargetMode::Relative, None) => tool,
-            (RetargetMode::Relative, Some(turn)) => hand.rotated(&turn),
+            (RetargetMode::Relative, Some(turn)) => hand.carrying(turn),
         }
     }
 
     /// Motion begins with the tool turned like `tool` and the hand like `hand`. Does nothing when they are coupled already.
     pub(super) fn engage_turn(&mut self, hand: Orientation, tool: Orientation) {
-        self.turn.get_or_insert(hand.rotation_to(tool));
+        self.turn.get_or_insert(tool.seen_from(hand));
     }
 
     /// Motion begins with the arm at `arm` and the hand at `hand`. Does nothing when they are coupled already.

@@ -64,9 +64,14 @@ impl Orientation {
         Self(UnitQuaternion::new_normalize(Quaternion::from_parts(quaternion.w, axis)))
     }
 
-    /// The rotation that leads from one to the other.
-    pub(super) fn rotation_to(self, other: Self) -> UnitQuaternion<f64> {
-        self.0.rotation_to(&other.0)
+    /// This orientation as it is seen from another: what [`Orientation::carrying`] undoes.
+    pub(super) fn seen_from(self, other: Self) -> Self {
+        Self(other.0.inverse() * self.0)
+    }
+
+    /// How something is turned that is held like `held` by what is turned like this.
+    pub(super) fn carrying(self, held: Self) -> Self {
+        Self(self.0 * held.0)
     }
 
     /// The same orientation after everything has been turned by `rotation`.

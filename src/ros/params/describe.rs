@@ -28,7 +28,7 @@ pub(super) fn describe(name: &str) -> ParameterDescriptor {
         Range::Integer(from_value, to_value) => {
             integer_range.push(IntegerRange { from_value, to_value, step: 1 });
         }
-        Range::Any | Range::NotEmpty | Range::OneOf(_) | Range::Paths { .. } => {}
+        Range::Any | Range::NotEmpty | Range::OneOf(_) | Range::Subset(_) | Range::Paths { .. } => {}
     }
     let unit = if parameter.unit.is_empty() { String::new() } else { format!(" [{}]", parameter.unit) };
     ParameterDescriptor {

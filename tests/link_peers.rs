@@ -1,0 +1,311 @@
+//! The link machine with controllers that dial in, and with datagrams, in virtual time.
+#![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
+
+use std::time::{Duration, Instant};
+
+use aether_bridge::link::backoff::Backoff;
+use aether_bridge::link::{Action, Heartbeat, Link, LinkConfig, LinkError, LinkState, Outcome, PeerId, Role};
+use aether_bridge::teleop::{Command, Gripper, Position};
+use aether_bridge::wire::{Order, Reply, ReplyStatus};
+
+struct Scene {
+    link: Link,
+    now: Instant,
+}
+
+impl Scene {
+    fn new(role: Role, max_in_flight: usize, heartbeat: Option<Heartbeat>) -> Self {
+        let config = LinkConfig {
+            role,
+            expect_reply: true,
+            max_in_flight,
+            heartbeat,
+            reply_timeout: Duration::from_millis(500),
+            link_timeout: Duration::from_secs(3),
+            backoff: Backoff { initial: Duration::from_millis(100), max: Duration::from_secs(4) },
+        };
+        let now = Instant::now();
+        let mut scene = Self { link: Link::new(config, now, 7), now };
+        assert_eq!(scene.link.poll_action(), Some(Action::Connect));
+        scene.link.handle_connected(now);
+        scene
+    }
+
+    fn server(min_clients: usize) -> Self {
+        Self::new(Role::TcpServer { min_clients }, 1, None)
+    }
+
+    fn join(&mut self, name: &str) -> PeerId {
+        self.link.handle_joined(self.now, name.into()).unwrap()
+    }
+
+    fn send(&mut self, order: Order) -> u64 {
+        let seq = self.link.next_seq();
+        self.link.handle_sent(self.now, order);
+        seq
+    }
+
+    fn reply(&mut self, peer: PeerId, status: ReplyStatus) -> Outcome {
+        let reply = Reply { status, message: String::new(), seq: None, state: None };
+        self.link.handle_reply(self.now, peer, &reply).unwrap()
+    }
+
+    fn echo(&mut self, seq: Option<u64>) -> Outcome {
+        let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq, state: None };
+        self.link.handle_reply(self.now, PeerId::ONLY, &reply).unwrap()
+    }
+
+    fn pass(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(millis);
+        while let Some(deadline) = self.link.poll_timeout().filter(|deadline| *deadline <= end) {
+            self.now = self.now.max(deadline);
+            self.link.handle_timeout(self.now);
+            if self.link.poll_heartbeat(self.now) {
+                self.link.handle_sent(self.now, Order::Heartbeat);
+            }
+        }
+        self.now = end;
+        self.link.handle_timeout(end);
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.link.peers().map(|peer| peer.name.as_str()).collect()
+    }
+
+    fn error(&self) -> String {
+        self.link.last_error().unwrap().to_string()
+    }
+}
+
+fn command(x: f64) -> Order {
+    Order::Command(moved(x))
+}
+
+fn moved(x: f64) -> Command {
+    Command { position: Position::new(x, 0.0, 0.2).unwrap(), gripper: Gripper::Open, orientation: None }
+}
+
+#[test]
+fn it_listens_until_as_many_are_there_as_are_wanted() {
+    let mut scene = Scene::server(2);
+    let listening = |scene: &Scene| (scene.link.state(), scene.link.has_room());
+    assert_eq!(listening(&scene), (LinkState::Listening, false));
+    assert!(!scene.link.can_send_stop(), "to nobody");
+    scene.pass(1000);
+    scene.join("left");
+    assert_eq!(listening(&scene), (LinkState::Listening, false));
+    assert!(scene.link.can_send_stop(), "the one that is there can be stopped");
+    assert_eq!(scene.link.clients(), Some((1, 2)));
+    scene.pass(1000);
+    let right = scene.join("right");
+    assert_eq!(listening(&scene), (LinkState::Connected, true));
+    assert_eq!((scene.link.since(), scene.names()), (scene.now, vec!["left", "right"]));
+    scene.pass(1000);
+    scene.link.handle_ended(scene.now, right, LinkError::Closed);
+    assert_eq!(listening(&scene), (LinkState::Listening, false));
+    assert_eq!((scene.link.since(), scene.names()), (scene.now, vec!["left"]));
+    assert_eq!(scene.error(), "right: the controller closed the connection");
+    assert_eq!(scene.link.poll_action(), Some(Action::Drop(right)));
+    assert_eq!(scene.link.poll_action(), None, "the other stays");
+}
+
+#[test]
+fn a_line_is_answered_when_all_have_answered_it_and_refused_when_one_has_refused_it() {
+    let mut scene = Scene::server(2);
+    let [left, right] = ["left", "right"].map(|name| scene.join(name));
+    for (status, expected) in [
+        (ReplyStatus::Ok, Outcome::Acknowledged(moved(0.1))),
+        (ReplyStatus::Error, Outcome::Rejected(moved(0.1))),
+    ] {
+        scene.send(command(0.1));
+        assert!(!scene.link.has_room());
+        assert_eq!(scene.reply(right, status), Outcome::Ignored);
+        assert!(!scene.link.has_room(), "the other has not answered");
+        assert_eq!(scene.reply(left, ReplyStatus::Ok), expected);
+        assert!(scene.link.has_room());
+    }
+    let counters = scene.link.counters();
+    assert_eq!((counters.sent, counters.acknowledged, counters.rejected), (2, 1, 1));
+    scene.send(Order::Stop);
+    assert_eq!(scene.reply(left, ReplyStatus::Ok), Outcome::Ignored);
+    assert_eq!(scene.reply(right, ReplyStatus::Ok), Outcome::StopAcknowledged);
+}
+
+#[test]
+fn each_has_its_own_order_of_replies() {
+    let mut scene = Scene::new(Role::TcpServer { min_clients: 2 }, 2, None);
+    let [left, right] = ["left", "right"].map(|name| scene.join(name));
+    scene.send(command(0.1));
+    scene.send(command(0.2));
+    assert_eq!(scene.reply(left, ReplyStatus::Ok), Outcome::Ignored);
+    assert_eq!(scene.reply(left, ReplyStatus::Error), Outcome::Ignored);
+    assert_eq!(scene.reply(right, ReplyStatus::Ok), Outcome::Acknowledged(moved(0.1)));
+    assert_eq!(scene.reply(right, ReplyStatus::Ok), Outcome::Rejected(moved(0.2)));
+}
+
+#[test]
+fn one_that_is_late_is_dropped_and_the_others_go_on() {
+    let mut scene = Scene::server(1);
+    let [quick, slow] = ["quick", "slow"].map(|name| scene.join(name));
+    scene.send(command(0.1));
+    assert_eq!(scene.reply(quick, ReplyStatus::Ok), Outcome::Ignored);
+    scene.pass(499);
+    assert_eq!(scene.names(), ["quick", "slow"]);
+    scene.pass(1);
+    assert_eq!((scene.names(), scene.link.state()), (vec!["quick"], LinkState::Connected));
+    assert!(scene.error().starts_with("slow: dropped, since it has not replied for reply_timeout 0.5 s"));
+    assert_eq!(scene.link.poll_action(), Some(Action::Drop(slow)));
+    // What the others have said of the line counts.
+    assert_eq!(scene.link.poll_settled(), Some(Outcome::Acknowledged(moved(0.1))));
+    assert_eq!(scene.link.poll_settled(), None);
+    assert!(scene.link.has_room());
+    let late = Reply { status: ReplyStatus::Ok, message: String::new(), seq: None, state: None };
+    assert!(scene.link.handle_reply(scene.now, slow, &late).is_err());
+    assert_eq!(scene.names(), ["quick"]);
+}
+
+#[test]
+fn what_nobody_is_left_to_answer_has_not_been_accepted() {
+    let mut scene = Scene::server(1);
+    scene.join("slow");
+    scene.send(command(0.1));
+    scene.pass(500);
+    assert_eq!((scene.link.state(), scene.link.poll_settled()), (LinkState::Listening, None));
+    assert_eq!(scene.link.counters().acknowledged, 0);
+    let next = scene.join("next");
+    scene.send(command(0.2));
+    assert_eq!(scene.reply(next, ReplyStatus::Ok), Outcome::Acknowledged(moved(0.2)));
+}
+
+#[test]
+fn a_reply_to_nothing_costs_its_sender_the_connection_and_no_other() {
+    let mut scene = Scene::server(1);
+    let [left, right] = ["left", "right"].map(|name| scene.join(name));
+    let reply = Reply { status: ReplyStatus::Ok, message: "hello".into(), seq: None, state: None };
+    assert!(scene.link.handle_reply(scene.now, left, &reply).is_err());
+    assert_eq!(scene.names(), ["right"]);
+    assert_eq!(scene.error(), "left: the controller sent a reply that no command was waiting for: 'hello'");
+    scene.send(command(0.1));
+    assert_eq!(scene.reply(right, ReplyStatus::Ok), Outcome::Acknowledged(moved(0.1)));
+}
+
+#[test]
+fn one_that_comes_in_the_midst_owes_no_reply_to_what_was_before_it() {
+    let mut scene = Scene::server(1);
+    let first = scene.join("first");
+    scene.send(command(0.1));
+    let second = scene.join("second");
+    assert_eq!(scene.reply(first, ReplyStatus::Ok), Outcome::Acknowledged(moved(0.1)));
+    scene.send(command(0.2));
+    scene.reply(first, ReplyStatus::Ok);
+    assert_eq!(scene.reply(second, ReplyStatus::Ok), Outcome::Acknowledged(moved(0.2)));
+}
+
+#[test]
+fn there_is_room_for_thirty_two_and_the_room_is_free_again() {
+    let mut scene = Scene::server(1);
+    let all: Vec<_> = (0..32).map(|number| scene.join(&number.to_string())).collect();
+    let full = scene.link.handle_joined(scene.now, "one more".into()).unwrap_err();
+    assert_eq!(full.to_string(), "32 controllers are connected, and there is no room for another");
+    scene.link.handle_ended(scene.now, all[7], LinkError::Closed);
+    let next = scene.join("next");
+    assert!(!all.contains(&next), "a name is never used again");
+    scene.send(command(0.1));
+    for peer in all.iter().filter(|peer| **peer != all[7]) {
+        assert_eq!(scene.reply(*peer, ReplyStatus::Ok), Outcome::Ignored);
+    }
+    assert_eq!(scene.reply(next, ReplyStatus::Ok), Outcome::Acknowledged(moved(0.1)));
+}
+
+#[test]
+fn heartbeats_go_to_those_that_are_there() {
+    let heartbeat = Heartbeat { period: Duration::from_millis(100), expects_reply: true };
+    let mut scene = Scene::new(Role::TcpServer { min_clients: 2 }, 1, Some(heartbeat));
+    scene.pass(1000);
+    assert_eq!(scene.link.next_seq(), 1, "said to nobody");
+    let peer = scene.join("left");
+    scene.pass(99);
+    assert_eq!(scene.link.next_seq(), 1);
+    scene.pass(1);
+    assert_eq!(scene.link.next_seq(), 2);
+    assert_eq!(scene.reply(peer, ReplyStatus::Ok), Outcome::Alive(true));
+}
+
+#[test]
+fn a_port_that_is_taken_is_tried_again() {
+    let config = LinkConfig {
+        role: Role::TcpServer { min_clients: 1 },
+        expect_reply: true,
+        max_in_flight: 1,
+        heartbeat: None,
+        reply_timeout: Duration::from_millis(500),
+        link_timeout: Duration::from_secs(3),
+        backoff: Backoff { initial: Duration::from_millis(100), max: Duration::from_secs(4) },
+    };
+    let now = Instant::now();
+    let mut link = Link::new(config, now, 7);
+    let source = std::io::ErrorKind::AddrInUse.into();
+    link.handle_failed(now, LinkError::Listen { address: "127.0.0.1:5000".into(), source });
+    assert_eq!((link.state(), link.poll_action()), (LinkState::Backoff, Some(Action::Connect)));
+    link.handle_timeout(now + Duration::from_millis(100));
+    assert_eq!((link.state(), link.poll_action()), (LinkState::Connecting, Some(Action::Connect)));
+}
+
+#[test]
+fn over_a_connection_an_echoed_number_must_be_that_of_the_oldest_line() {
+    let mut scene = Scene::new(Role::TcpClient, 2, None);
+    let first = scene.send(command(0.1));
+    let second = scene.send(command(0.2));
+    assert_eq!((first, second), (1, 2));
+    assert_eq!(scene.echo(Some(first)), Outcome::Acknowledged(moved(0.1)));
+    assert_eq!(scene.echo(None), Outcome::Acknowledged(moved(0.2)), "an echo is no duty");
+    let [third, fourth] = [0.3, 0.4].map(|x| scene.send(command(x)));
+    let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq: Some(fourth), state: None };
+    assert!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply).is_err());
+    assert_eq!(scene.link.state(), LinkState::Backoff);
+    let expected =
+        format!("the controller replied to line {fourth}, and line {third} was next: replies come in order");
+    assert_eq!(scene.error(), expected);
+}
+
+fn datagrams(max_in_flight: usize, heartbeat: Option<Heartbeat>) -> Scene {
+    Scene::new(Role::Udp, max_in_flight, heartbeat)
+}
+
+#[test]
+fn a_datagram_answers_its_line_and_what_was_before_it_is_lost() {
+    let mut scene = datagrams(4, None);
+    let lines = [command(0.1), Order::Stop, command(0.2), command(0.3)].map(|order| scene.send(order));
+    assert_eq!(scene.echo(Some(lines[2])), Outcome::Acknowledged(moved(0.2)));
+    assert_eq!(scene.link.poll_settled(), Some(Outcome::Lost(command(0.1))));
+    assert_eq!(scene.link.poll_settled(), Some(Outcome::Lost(Order::Stop)));
+    assert_eq!(scene.link.poll_settled(), None);
+    assert_eq!(scene.link.counters().lost, 2);
+    // Late, twice, from another life, or without a number: they answer nothing, and end nothing.
+    for seq in [Some(lines[0]), Some(lines[2]), Some(99), None] {
+        assert_eq!(scene.echo(seq), Outcome::Ignored);
+    }
+    assert_eq!(scene.echo(Some(lines[3])), Outcome::Acknowledged(moved(0.3)));
+    assert_eq!((scene.link.state(), scene.link.counters().lost), (LinkState::Connected, 2));
+}
+
+#[test]
+fn after_a_lost_datagram_a_heartbeat_finds_out_that_the_controller_is_there() {
+    let heartbeat = Heartbeat { period: Duration::from_millis(100), expects_reply: true };
+    let mut scene = datagrams(1, Some(heartbeat));
+    scene.send(command(0.1));
+    assert!(!scene.link.has_room());
+    scene.pass(100);
+    let heartbeat = scene.link.next_seq() - 1;
+    assert_eq!(heartbeat, 2);
+    assert_eq!(scene.echo(Some(heartbeat)), Outcome::Alive(true));
+    assert!(scene.link.has_room());
+    // From UNRESPONSIVE too.
+    scene.pass(700);
+    assert_eq!(scene.link.state(), LinkState::Unresponsive);
+    assert_eq!(scene.echo(Some(scene.link.next_seq() - 1)), Outcome::Alive(true));
+    assert_eq!(scene.link.state(), LinkState::Connected);
+    scene.pass(3200);
+    assert_ne!(scene.link.state(), LinkState::Unresponsive);
+    assert!(scene.error().starts_with("no reply for link_timeout 3.0 s"), "{}", scene.error());
+}
