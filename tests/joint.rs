@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use aether_bridge::app::joint::{Joint, Outgoing, Sent};
 use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::link::{Action, LinkError, LinkState, PeerId};
-use aether_bridge::teleop::{Command, Position, Target};
+use aether_bridge::status::SentCommand;
+use aether_bridge::teleop::{Command, Kind, Motion, Position, Target};
 use aether_bridge::wire::{Reply, ReplyStatus, ReportedState};
 
 struct Scene {
@@ -263,4 +264,165 @@ fn an_arm_that_is_measured_a_little_beside_where_it_was_told_to_be_is_there() {
     let beside = Position::new(x + 0.004, y, z).unwrap();
     let (mut scene, _) = sighted_at(beside);
     assert!(scene.first_command().position.distance(told.position) <= 0.002_001, "one step of the approach");
+}
+
+fn server(min_clients: i64, more: &[(&str, Value)]) -> Scene {
+    let mut parameters = Parameters::default();
+    parameters.set("role", Value::Text("tcp_server".into())).unwrap();
+    parameters.set("min_clients", Value::Integer(min_clients)).unwrap();
+    for (name, value) in more {
+        parameters.set(name, value.clone()).unwrap();
+    }
+    Scene::with(&parameters)
+}
+
+impl Scene {
+    fn join(&mut self, name: &str) -> PeerId {
+        self.joint.handle_joined(self.now, name.into()).unwrap()
+    }
+
+    /// What goes out next, taken by all of these.
+    fn transmit(&mut self, peers: &[PeerId]) -> Sent {
+        let line = self.joint.poll_transmit(self.now).expect("something to send");
+        self.joint.handle_transmitted(self.now, &line, 70, peers.iter().map(|peer| (*peer, Ok(70)))).unwrap()
+    }
+
+    /// Holds the hand there until a command goes out to all of these.
+    fn command_to(&mut self, peers: &[PeerId]) -> SentCommand {
+        for _ in 0..200 {
+            self.now += Duration::from_millis(20);
+            self.joint.handle_target(self.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
+            self.joint.handle_timeout(self.now);
+            if self.joint.poll_transmit(self.now).is_some() {
+                match self.transmit(peers) {
+                    Sent::Command(command) => return command,
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        panic!("nothing is sent: {:?}", self.joint.status(self.now));
+    }
+
+    fn ok(&mut self, peer: PeerId) -> bool {
+        let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq: None, state: None };
+        self.joint.handle_reply(self.now, peer, &reply)
+    }
+}
+
+#[test]
+fn the_arm_moves_when_as_many_controllers_are_there_as_are_wanted() {
+    let mut scene = server(2, &[]);
+    let reason = |scene: &Scene| scene.joint.status(scene.now).reason;
+    assert!(reason(&scene).ends_with(": 0 of 2 connected to controller"), "{}", reason(&scene));
+    let left = scene.join("left");
+    assert!(reason(&scene).ends_with(": 1 of 2 connected to controller"), "{}", reason(&scene));
+    let right = scene.join("right");
+    assert_eq!(scene.joint.status(scene.now).peer, "controller from left, right");
+    let first = scene.command_to(&[left, right]);
+    assert!(first.planned.command.position.distance(scene.home) < 0.005);
+    assert!(scene.ok(right) && scene.joint.poll_transmit(scene.now).is_none());
+    assert!(scene.ok(left));
+    scene.command_to(&[left, right]);
+    scene.joint.handle_ended(scene.now, right, LinkError::Closed);
+    assert_eq!(scene.link(), LinkState::Listening);
+    let expected = ": 1 of 2 connected to controller; lastly right: the controller closed the connection";
+    assert!(reason(&scene).ends_with(expected), "{}", reason(&scene));
+    assert_eq!(scene.joint.poll_action(), Some(Action::Drop(right)));
+}
+
+#[test]
+fn those_that_are_left_hear_of_a_hold() {
+    let mut scene = server(2, &[("hold_line", Value::Text("stop".into()))]);
+    let [left, right] = ["left", "right"].map(|name| scene.join(name));
+    scene.command_to(&[left, right]);
+    scene.joint.handle_ended(scene.now, right, LinkError::Closed);
+    assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
+    assert_eq!(scene.transmit(&[left]), Sent::Stop);
+    assert_eq!(scene.joint.poll_transmit(scene.now), None);
+}
+
+#[test]
+fn one_that_joins_in_mid_motion_is_no_reason_to_leap() {
+    let mut scene = server(1, &[]);
+    let left = scene.join("left");
+    for _ in 0..60 {
+        scene.command_to(&[left]);
+        scene.ok(left);
+    }
+    let right = scene.join("right");
+    assert_eq!(scene.joint.status(scene.now).motion, Motion::Approach, "it goes on, by an approach");
+    let next = scene.command_to(&[left, right]);
+    assert_eq!(next.planned.kind, Kind::Approach);
+    let mut operator = server(1, &[("arming", Value::Text("operator".into()))]);
+    let left = operator.join("left");
+    operator.joint.handle_set_armed(operator.now, true).unwrap();
+    operator.command_to(&[left]);
+    operator.join("right");
+    assert_eq!(operator.joint.status(operator.now).motion, Motion::Disarmed);
+}
+
+#[test]
+fn one_that_does_not_read_is_dropped_and_the_others_have_the_line() {
+    let mut scene = server(1, &[]);
+    let [left, right] = ["left", "right"].map(|name| scene.join(name));
+    for _ in 0..200 {
+        scene.now += Duration::from_millis(20);
+        scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
+        scene.joint.handle_timeout(scene.now);
+        if scene.joint.poll_transmit(scene.now).is_some() {
+            break;
+        }
+    }
+    let line = scene.joint.poll_transmit(scene.now).unwrap();
+    let full = || Err(std::io::ErrorKind::WouldBlock.into());
+    let sent = scene.joint.handle_transmitted(scene.now, &line, 70, [(left, full()), (right, Ok(70))]);
+    assert!(matches!(sent, Some(Sent::Command(_))));
+    assert_eq!(scene.joint.poll_action(), Some(Action::Drop(left)));
+    assert!(scene.ok(right));
+    assert_eq!(scene.joint.status(scene.now).acknowledged, 1);
+    // A line of which only a part went out cannot be gone on with, here neither.
+    scene.now += Duration::from_millis(20);
+    scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
+    let line = scene.joint.poll_transmit(scene.now).unwrap();
+    assert_eq!(scene.joint.handle_transmitted(scene.now, &line, 70, [(right, Ok(30))]), None);
+    assert_eq!((scene.joint.poll_action(), scene.link()), (Some(Action::Drop(right)), LinkState::Listening));
+}
+
+#[test]
+fn a_stop_that_got_lost_is_said_again_and_a_command_is_not() {
+    let mut parameters = Parameters::default();
+    for (name, value) in [
+        ("role", Value::Text("udp".into())),
+        ("wire_extras", Value::Texts(vec!["seq".into()])),
+        ("hold_line", Value::Text("stop".into())),
+        ("max_in_flight", Value::Integer(8)),
+        ("heartbeat_period", Value::Real(0.1)),
+        ("settle_time", Value::Real(0.0)),
+    ] {
+        parameters.set(name, value).unwrap();
+    }
+    let mut scene = Scene::with(&parameters);
+    scene.first_command();
+    scene.joint.handle_stop();
+    assert_eq!(scene.transmit(&[PeerId::ONLY]), Sent::Stop);
+    assert_eq!(scene.joint.poll_transmit(scene.now), None);
+    scene.now += Duration::from_millis(100);
+    assert_eq!(scene.transmit(&[PeerId::ONLY]), Sent::Heartbeat);
+    // The command was line 1, the stop 2; of the two nothing is heard.
+    let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq: Some(3), state: None };
+    assert!(scene.joint.handle_reply(scene.now, PeerId::ONLY, &reply));
+    assert_eq!(scene.joint.status(scene.now).lost, 2);
+    assert_eq!(scene.transmit(&[PeerId::ONLY]), Sent::Stop);
+    assert_eq!(scene.joint.poll_transmit(scene.now), None);
+}
+
+#[test]
+fn a_state_that_is_told_unasked_says_where_the_arm_is_to_be_approached_from() {
+    let mut scene = Scene::connected();
+    let seen = Position::new(0.1, 0.1, 0.1).unwrap();
+    let state = ReportedState { position: Some(seen), ..ReportedState::default() };
+    assert!(scene.joint.handle_state(PeerId::ONLY, &state));
+    assert!(scene.first_command().position.distance(seen) < 0.005);
+    scene.joint.handle_failed(scene.now, LinkError::Closed);
+    assert!(!scene.joint.handle_state(PeerId::ONLY, &state), "of a connection that is no more");
 }

@@ -17,7 +17,8 @@ FIELDS = ("position", "orientation", "stamp", "frame", "valid", "gripper")
 READ_ONLY = {"use_sim_time", "gripper.type", "gripper.initial", "source.topic", "source.type", "source.unit"}
 READ_ONLY |= {f"source.{field}" for field in FIELDS}
 # Where the nearest other value contradicts another parameter, or is out of a range that tools are not told of.
-OTHERS = {"workspace.reach_max": 0.5, "source.unit": "cm", "heartbeat_period": 0.5}
+OTHERS = {"workspace.reach_max": 0.5, "source.unit": "cm", "heartbeat_period": 0.5, "wire_extras": ["seq"]}
+OTHERS |= {"json_fields.open": "true", "json_fields.closed": "false", "json_fields.constant": '{"speed":50}'}
 
 
 def set_armed(peer, armed):

@@ -1,0 +1,239 @@
+"""Who opens the connection: controllers that dial in, and datagrams. Over the real graph and real sockets."""
+
+import json
+import socket
+import threading
+import time
+
+import pytest
+from controller import OK, command
+from diagnostic_msgs.msg import DiagnosticArray
+from harness import QUICK
+from record import PATIENCE, Record
+
+PLACE = (0.12, 0.0355, 0.21)
+PLACE_LINE = command("120.0", "35.5", "210.0")
+AT_PLACE = {**QUICK, "home": list(PLACE)}
+
+
+class Dialler:
+    """A controller that connects to the bridge, and answers every line while `answers`."""
+
+    def __init__(self, port, answers=True):
+        self.answers = answers
+        self.lines = Record("lines at the dialler")
+        # Set when the bridge has closed the connection.
+        self.closed = threading.Event()
+        self._socket = dial(port)
+        self.name = "%s:%d" % self._socket.getsockname()
+        self._thread = threading.Thread(target=self._run, name="dialler")
+        self._thread.start()
+
+    def close(self):
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:  # closed by the bridge
+            pass
+        self._thread.join(PATIENCE)
+        self._socket.close()
+
+    def _run(self):
+        try:
+            with self._socket.makefile("rb") as lines:
+                for line in lines:
+                    if self.answers:
+                        self._socket.sendall(OK)
+                    self.lines.append(line)
+        except OSError:
+            pass
+        self.closed.set()
+
+
+def dial(port):
+    """Connects as soon as the bridge listens."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), PATIENCE)
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline, "nobody listens"
+
+
+class Receiver:
+    """A controller that takes datagrams, and answers those that `hears` says it hears."""
+
+    def __init__(self):
+        self.hears = lambda message: True
+        self.lines = Record("datagrams")
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._end = False
+        self._thread = threading.Thread(target=self._run, name="receiver")
+        self._thread.start()
+
+    def close(self):
+        self._end = True
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
+            waker.sendto(b"", ("127.0.0.1", self.port))
+        self._thread.join(PATIENCE)
+        self._socket.close()
+
+    def _run(self):
+        while True:
+            data, sender = self._socket.recvfrom(65536)
+            if self._end:
+                return
+            message = json.loads(data)
+            if self.hears(message):
+                reply = {"status": "ok", "seq": message["seq"]} if "seq" in message else {"status": "ok"}
+                # Without the newline: a datagram is whole as it is.
+                self._socket.sendto(json.dumps(reply).encode(), sender)
+            self.lines.append(data)
+
+
+@pytest.fixture
+def port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def diallers():
+    made = []
+
+    def make(*arguments, **options):
+        made.append(Dialler(*arguments, **options))
+        return made[-1]
+
+    yield make
+    for dialler in made:
+        dialler.close()
+
+
+@pytest.fixture
+def receiver():
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+def serve(launch, port, **more):
+    return launch({**AT_PLACE, "role": "tcp_server", "port": port, **more})
+
+
+def test_controllers_dial_in_and_all_of_them_get_every_line(launch, port, diallers, hand):
+    started = serve(launch, port, min_clients=2)
+    started.status.wait(state="LISTENING", reason="0 of 2 connected to 127.0.0.1:")
+    tracker = hand(PLACE)
+    left = diallers(port)
+    started.status.wait(state="LISTENING", reason="1 of 2 connected")
+    right = diallers(port)
+    status = started.status.wait(state="CONNECTED")
+    assert status.peer == f"127.0.0.1:{port} from {left.name}, {right.name}"
+    started.status.wait(motion="TRACKING")
+    assert left.lines.wait() == right.lines.wait() == PLACE_LINE
+    tracker.position = (0.15, 0.0355, 0.21)
+    there = command("150.0", "35.5", "210.0")
+    left.lines.wait(lambda line: line == there)
+    right.lines.wait(lambda line: line == there)
+    assert list(left.lines) == list(right.lines)
+
+    # With one of them gone nothing moves; with another in its place the arm is approached again.
+    right.close()
+    started.status.wait(
+        lambda status: right.name in status.last_error, state="LISTENING", motion="HOLDING", reason="1 of 2 connected"
+    )
+    tracker.position = PLACE
+    before = len(left.lines)
+    left.lines.assert_none(after=before)
+    another = diallers(port)
+    started.status.wait(state="CONNECTED", motion="APPROACH")
+    assert another.lines.wait() == left.lines.wait(after=before)
+    another.lines.wait(lambda line: line == PLACE_LINE)
+
+
+def test_one_that_does_not_answer_is_dropped_and_the_other_goes_on(launch, port, diallers, hand):
+    started = serve(launch, port, min_clients=1, reply_timeout=0.2)
+    started.status.wait(state="LISTENING")
+    good = diallers(port)
+    started.status.wait(state="CONNECTED")
+    silent = diallers(port, answers=False)
+    started.status.wait(lambda status: silent.name in status.peer)
+    tracker = hand(PLACE)
+    assert silent.closed.wait(PATIENCE)
+    status = started.status.wait(lambda status: silent.name not in status.peer)
+    assert f"{silent.name}: dropped, since it has not replied for reply_timeout 0.2 s" in status.last_error
+    assert status.state == 2, "the link is still up"
+    tracker.position = (0.15, 0.0355, 0.21)
+    good.lines.wait(lambda line: line == command("150.0", "35.5", "210.0"))
+    assert not good.closed.is_set()
+
+
+def test_it_listens_where_it_is_told_and_nowhere_else(launch, port, diallers):
+    started = serve(launch, port)
+    started.status.wait(state="LISTENING")
+    diallers(port)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", port), PATIENCE)
+
+
+def test_a_port_that_is_taken_is_named_and_tried_again(launch, port, diallers):
+    with socket.create_server(("127.0.0.1", port)):
+        started = serve(launch, port)
+        wanted = f"cannot listen on 127.0.0.1:{port}: "
+        status = started.status.wait(lambda status: wanted in status.last_error, state="BACKOFF")
+        assert status.last_error.endswith("something else listens there: another bridge?")
+    started.status.wait(state="LISTENING")
+
+
+def test_datagrams_are_numbered_and_answered_by_their_numbers(launch, receiver, hand, peer):
+    diagnostics = peer.record(DiagnosticArray, "/diagnostics")
+    parameters = {"role": "udp", "port": receiver.port, "wire_extras": ["seq"], "max_in_flight": 8}
+    started = launch({**AT_PLACE, **parameters, "heartbeat_period": 0.1})
+    tracker = hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    first = receiver.lines.wait(lambda line: b"command" in line)
+    assert first.startswith(PLACE_LINE[:-2]) and first.endswith(b"}\n")
+    # Three in a row are lost, and nothing stops for that.
+    missed = []
+
+    def misses_three(message):
+        if message["type"] == "command" and len(missed) < 3:
+            missed.append(message["seq"])
+            return False
+        return True
+
+    receiver.hears = misses_three
+    tracker.position = (0.2, 0.0355, 0.21)
+    receiver.lines.wait(lambda line: b'"x":200.0,' in line)
+    lost = lambda message: [value.value for status in message.status for value in status.values if value.key == "lost"]  # noqa: E731
+    diagnostics.wait(lambda message: lost(message) == ["3"])
+    started.status.skip()
+    started.status.wait(motion="TRACKING", state="CONNECTED")
+    assert started.status.motions()[-1] == "TRACKING" and "HOLDING" not in started.status.motions()
+
+
+def test_silence_of_a_receiver_holds_the_arm_and_its_voice_lets_it_go_on(launch, receiver, hand):
+    parameters = {"role": "udp", "port": receiver.port, "wire_extras": ["seq"], "heartbeat_period": 0.1}
+    started = launch({**AT_PLACE, **parameters, "link_timeout": 60.0})
+    hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    receiver.hears = lambda message: False
+    started.status.wait(state="UNRESPONSIVE", motion="HOLDING")
+    receiver.hears = lambda message: True
+    started.status.wait(state="CONNECTED", motion="TRACKING")
+
+
+def test_datagrams_to_a_controller_that_never_replies(launch, receiver, hand):
+    receiver.hears = lambda message: False
+    started = launch({**AT_PLACE, "role": "udp", "port": receiver.port, "expect_reply": False})
+    hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    assert receiver.lines.wait() == PLACE_LINE
+
+
+def test_nobody_at_a_port_of_datagrams_is_told(launch, port, hand):
+    started = launch({**AT_PLACE, "role": "udp", "port": port, "expect_reply": False})
+    hand(PLACE)
+    started.status.wait(lambda status: "Connection refused" in status.last_error, state="BACKOFF")

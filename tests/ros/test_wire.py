@@ -1,0 +1,178 @@
+"""What controllers want their lines to be, and what they may say: over the real graph and a real socket."""
+
+import json
+import re
+
+import pytest
+from aether_bridge.msg import ArmState
+from controller import OK, command
+from geometry_msgs.msg import Quaternion
+from harness import QUICK
+
+PLACE = (0.12, 0.0355, 0.21)
+AT_PLACE = {**QUICK, "home": list(PLACE)}
+STOPPING = {"hold_line": "stop", "heartbeat_period": 0.1}
+
+
+def words(text):
+    """Answers every line with these words."""
+    return lambda line: text.encode() + b"\n"
+
+
+def echo(line, **more):
+    """Answers with the number of the line."""
+    return json.dumps({"status": "ok", "seq": json.loads(line.data)["seq"], **more}).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "line", "answer"),
+    [
+        ({"codec": "text"}, "COMMAND MOVE 120.0 35.5 210.0 OPEN", "OK"),
+        ({"codec": "text"}, "COMMAND MOVE 120.0 35.5 210.0 OPEN", "ok Command received"),
+        (
+            {"codec": "text", "text_template": "G1 X{x} Y{y} Z{z} {gripper:M5|M3}", "wire_unit": "cm"},
+            "G1 X12.0 Y3.55 Z21.0 M5",
+            "ok",
+        ),
+        (
+            {"json_fields.type": "", "json_fields.gripper": ""},
+            '{"x":120.0,"y":35.5,"z":210.0}',
+            '{"status":"ok"}',
+        ),
+        (
+            {
+                "json_fields.type": "cmd",
+                "json_fields.gripper": "grip",
+                "json_fields.open": "0",
+                "json_fields.closed": "1",
+                "json_fields.constant": '{"speed": 50}',
+            },
+            '{"cmd":"command","x":120.0,"y":35.5,"z":210.0,"grip":0,"speed":50}',
+            '{"status":"ok"}',
+        ),
+        (
+            {"wire_extras": ["ttl", "quaternion", "rpy"], "ttl": 0.25},
+            '{"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open",'
+            '"rpy":[0.0,0.0,0.0],"quaternion":[0.0,0.0,0.0,1.0],"ttl":250}',
+            '{"status":"ok"}',
+        ),
+    ],
+    ids=["text", "text with words", "G-code", "bare", "json_fields", "extras"],
+)
+def test_a_controller_gets_the_lines_that_it_knows(controller, bridge, hand, parameters, line, answer):
+    controller.reply = words(answer)
+    started = bridge(controller, {**AT_PLACE, **parameters})
+    hand(PLACE)
+    status = started.status.wait(motion="TRACKING")
+    assert controller.lines.wait().data == f"{line}\n".encode()
+    started.status.wait(lambda status: status.acknowledged > 0)
+    assert status.rejected == 0 and len(controller.connections) == 1
+
+
+def test_text_has_its_own_words_for_refusals_stops_and_heartbeats(controller, bridge, hand, peer):
+    controller.reply = words("ERROR out of reach")
+    started = bridge(controller, {**AT_PLACE, **STOPPING, "codec": "text", "error_limit": 2, "settle_time": 0.5})
+    controller.lines.wait(lambda line: line.data == b"HEARTBEAT\n")
+    hand(PLACE)
+    started.status.wait(motion="HOLDING", reason="refused 2 commands in a row, lastly with 'out of reach'")
+    controller.lines.wait(lambda line: line.data == b"STOP\n")
+
+
+def test_what_is_no_reply_of_text_ends_the_connection(controller, bridge, hand):
+    controller.reply = words("MOVING")
+    started = bridge(controller, {**AT_PLACE, "codec": "text"})
+    hand(PLACE)
+    wanted = "begins with neither OK nor ERROR"
+    started.status.wait(lambda status: wanted in status.last_error, state="BACKOFF")
+
+
+def test_lines_are_numbered_and_replies_may_echo_their_numbers(controller, bridge, hand):
+    controller.reply = controller.heartbeat_reply = echo
+    started = bridge(controller, {**AT_PLACE, "wire_extras": ["seq", "stamp"], "heartbeat_period": 0.1})
+    controller.lines.wait()
+    tracker = hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    tracker.position = (0.15, 0.0355, 0.21)
+    started.status.wait(lambda status: status.acknowledged >= 10)
+    lines = [json.loads(line.data) for line in controller.lines]
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    assert {line["type"] for line in lines} == {"command", "heartbeat"}
+    stamps = [line["stamp"] for line in lines]
+    assert stamps == sorted(stamps) and abs(stamps[0] - tracker._node.get_clock().now().nanoseconds * 1e-9) < 60
+    assert len(controller.connections) == 1
+
+
+def test_a_reply_to_another_line_ends_the_connection(controller, bridge, hand):
+    controller.reply = lambda line: b'{"status":"ok","seq":4711}\n'
+    started = bridge(controller, {**AT_PLACE, "wire_extras": ["seq"]})
+    hand(PLACE)
+    wanted = re.compile(r"replied to line 4711, and line \d+ was next: replies come in order")
+    started.status.wait(lambda status: wanted.search(status.last_error), state="BACKOFF")
+
+
+def test_the_tool_is_turned_like_the_hand_at_a_limited_speed(controller, bridge, hand, peer):
+    commands = peer.commands()
+    turn = {"wire_extras": ["rpy"], "limits.angular_speed": 1.0, "home_rpy": [0.0, 0.0, 0.5]}
+    started = bridge(controller, {**AT_PLACE, **turn})
+    tracker = hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    yaws = lambda: [json.loads(line.data)["rpy"][2] for line in controller.lines]  # noqa: E731
+    controller.lines.wait(lambda line: json.loads(line.data)["rpy"] == [0.0, 0.0, 0.0])
+    assert 0.47 <= yaws()[0] <= 0.5
+    tracker.orientation = Quaternion(z=0.5**0.5, w=0.5**0.5)
+    controller.lines.wait(lambda line: abs(json.loads(line.data)["rpy"][2] - 1.570796) < 2e-6)
+    told = [(line.at, json.loads(line.data)["rpy"][2]) for line in controller.lines]
+    # In a tenth of a second, of which a busy machine may take a part.
+    for (then, before), (now, after) in zip(told, told[5:]):
+        assert abs(after - before) <= 1.0 * (now - then) + 0.1
+    sent = commands.wait(lambda message: abs(message.orientation.z - 0.5**0.5) < 1e-5)
+    assert abs(sent.orientation.w - 0.5**0.5) < 1e-5
+    assert any("turn_limited" in message.altered_by for message in commands)
+
+
+def test_joints_are_published(controller, bridge, hand, peer):
+    states = peer.record(ArmState, "/aether_bridge/arm_state")
+    controller.reply = lambda line: b'{"status":"ok","joints":[0.5,-1.25]}\n'
+    bridge(controller, AT_PLACE)
+    hand(PLACE)
+    assert list(states.wait().joint_positions) == [0.5, -1.25]
+
+
+def test_a_controller_may_tell_its_state_unasked(controller, bridge, hand, peer):
+    states = peer.record(ArmState, "/aether_bridge/arm_state")
+    started = bridge(controller, {**QUICK, "accept_state": True})
+    started.status.wait(state="CONNECTED")
+    controller.connections.wait()
+    controller.send(b'{"type":"state","position":[120.0,35.5,210.0],"gripper":"closed","moving":true}\n')
+    state = states.wait()
+    assert (state.position.x, state.gripper, state.moving) == (0.12, "closed", True)
+    # It is approached from there.
+    hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    assert controller.lines.wait().data == command("120.0", "35.5", "210.0")
+    controller.send(b'{"type":"event","what":"door open"}\n' + OK)
+    assert states.wait(lambda state: "door open" in state.raw).fault == ""
+
+
+def test_a_state_that_is_not_expected_ends_the_connection(controller, bridge):
+    started = bridge(controller, QUICK)
+    started.status.wait(state="CONNECTED")
+    controller.connections.wait()
+    controller.send(b'{"type":"state","moving":true}\n')
+    started.status.wait(lambda status: "missing field `status`" in status.last_error, state="BACKOFF")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"codec": "text", "text_template": "G1 X{px}"}, "'{px}' is no placeholder; here there are {x}, {y}, {z}"),
+        ({"json_fields.open": "yes"}, "'json_fields.open' is 'yes'; it must be a JSON value"),
+        ({"role": "udp"}, "'wire_extras' is ['none']; it must be with 'seq', for replies to echo, with expect_reply"),
+        ({"wire_extras": ["seq", "time"]}, "it must be ['none'] or any of 'seq', 'stamp', 'rpy', 'quaternion', 'ttl'"),
+        ({"json_fields.type": "", "hold_line": "stop"}, "'json_fields.type' is ''; it must be a name"),
+    ],
+)
+def test_lines_that_cannot_be_are_refused_at_start(launch, parameters, expected):
+    started = launch(parameters)
+    assert started.wait() == 2
+    assert expected in "\n".join(started.log), list(started.log)
