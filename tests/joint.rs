@@ -426,3 +426,20 @@ fn a_state_that_is_told_unasked_says_where_the_arm_is_to_be_approached_from() {
     scene.joint.handle_failed(scene.now, LinkError::Closed);
     assert!(!scene.joint.handle_state(PeerId::ONLY, &state), "of a connection that is no more");
 }
+
+#[test]
+fn an_arm_that_is_on_its_way_to_where_it_was_told_to_be_has_not_been_moved_by_others() {
+    for (moving, aside) in [(Some(true), false), (Some(false), true), (None, true)] {
+        let mut scene = Scene::connected();
+        let told = scene.first_command().position;
+        scene.reply(ReplyStatus::Ok, None);
+        scene.joint.handle_set_armed(scene.now, false).unwrap();
+        let [x, y, z] = told.coordinates();
+        let seen = Position::new(x - 0.02, y, z).unwrap();
+        let state = ReportedState { position: Some(seen), moving, ..ReportedState::default() };
+        scene.joint.handle_state(PeerId::ONLY, &state);
+        scene.joint.handle_set_armed(scene.now, true).unwrap();
+        let first = scene.first_command().position;
+        assert_eq!(first.distance(seen) < first.distance(told), aside, "{moving:?}");
+    }
+}

@@ -161,7 +161,7 @@ mod tests {
     fn written(lines: OrderLines, gripper: Gripper) -> [String; 3] {
         let encoder = CommandEncoder::with_lines(WireUnit::Millimetres, lines);
         let position = Position::new(0.12, 0.0355, 0.21).unwrap();
-        let orientation = Some(Orientation::from_rpy([0.0, 0.0, 1.5708]));
+        let orientation = Some(Orientation::from_rpy([0.0, 0.0, 1.5]));
         [Order::Command(Command { position, gripper, orientation }), Order::Stop, Order::Heartbeat].map(
             |order| {
                 let mut out = Vec::new();
@@ -191,8 +191,8 @@ mod tests {
             lines(&JsonFields::default(), &all),
             [
                 "{\"type\":\"command\",\"x\":120.0,\"y\":35.5,\"z\":210.0,\"gripper\":\"open\",\"seq\":17,\
-                 \"stamp\":1732233600.123456,\"rpy\":[0.0,0.0,1.5708],\
-                 \"quaternion\":[0.0,0.0,0.707108,0.707105],\"ttl\":500}\n",
+                 \"stamp\":1732233600.123456,\"rpy\":[0.0,0.0,1.5],\
+                 \"quaternion\":[0.0,0.0,0.681639,0.731689],\"ttl\":500}\n",
                 "{\"type\":\"stop\",\"seq\":17,\"stamp\":1732233600.123456,\"ttl\":500}\n",
                 "{\"type\":\"heartbeat\",\"seq\":17,\"stamp\":1732233600.123456,\"ttl\":500}\n"
             ]

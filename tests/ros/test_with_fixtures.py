@@ -2,6 +2,7 @@
 tools/build-with-fixtures, then AETHER_INSTALL=build/with_fixtures/install tools/ros-env python3 -m pytest on this file."""
 
 import itertools
+import json
 import pathlib
 
 import pytest
@@ -10,6 +11,7 @@ from controller import command
 
 aether_interfaces = pytest.importorskip("aether_interfaces.msg", reason="aether_interfaces is not built")
 
+RECORDING = pathlib.Path(__file__).parents[1] / "data" / "handstates_2hz_solo.jsonl"
 PRESET = pathlib.Path(get_package_share_directory("aether_bridge"), "config", "aether_handstate.yaml")
 
 
@@ -30,6 +32,39 @@ def test_the_aether_tracker_moves_the_arm_at_two_hertz_and_its_zeros_hold_it(con
     tracker.make = lambda: here
     started.status.wait(motion="TRACKING")
     started.status.wait(motion="HOLDING", reason="exactly the same")
+
+
+def recorded(start, end):
+    """What the tracker as it is published in a part of its recorded minute, in seconds."""
+    rows = [json.loads(line) for line in RECORDING.read_text().splitlines()]
+    fields = ("x", "y", "z", "wrist_x", "wrist_y", "hand_closed")
+    part = [row for row in rows if start <= row["t"] < end]
+    return [aether_interfaces.HandState(**{field: row[field] for field in fields}) for row in part]
+
+
+def test_the_recorded_aether_tracker_moves_the_arm_while_it_sees_the_hand_and_only_then(controller, bridge, repeat):
+    started = bridge(controller, {"settle_time": 1.0}, ["--params-file", PRESET])
+    # A reach, then the hand leaves for 3 s and the last sample is repeated; it comes back, and leaves for good: the
+    # last sample is repeated for 5 s, then come zeros.
+    samples = recorded(40.0, 48.0) + recorded(55.5, 65.0)
+    played = iter(samples)
+    repeat(aether_interfaces.HandState, "/HandStates", lambda: next(played, aether_interfaces.HandState()), rate=2.0)
+    started.status.wait(motion="TRACKING")
+    started.status.wait(motion="HOLDING", reason="exactly the same")
+    after = controller.mark()
+    controller.lines.assert_none(after=after)
+    started.status.wait(motion="TRACKING")
+    started.status.wait(motion="HOLDING", reason="exactly the same")
+    started.status.wait(motion="HOLDING", reason="all zero")
+    # Its zeros are at the middle of the picture, and it was at the right of it.
+    ends = controller.lines[-1].position
+    right = 0.15, -0.002 * samples[-12].x, 0.2 + 0.002 * samples[-12].y
+    assert max(abs(one - other) for one, other in zip(ends, right)) < 0.02, ends
+    for line, following in zip(controller.lines, controller.lines[1:]):
+        moved = max(abs(one - other) for one, other in zip(line.position, following.position))
+        # What a busy machine adds to the time between two lines.
+        assert moved <= 0.25 * (following.at - line.at) + 0.02
+    assert {line.gripper for line in controller.lines} == {"open"}
 
 
 def test_arrays_of_messages_are_read_by_paths_too(controller, bridge, repeat):
