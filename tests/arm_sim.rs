@@ -221,6 +221,53 @@ async fn a_heartbeat_is_answered_and_counted_and_moves_and_halts_nothing() {
 }
 
 #[tokio::test]
+async fn a_greeting_comes_before_anything_else() {
+    let greeting = vec!["AetherArm 3".to_owned(), "ready".to_owned()];
+    let sim = ArmSim::start(ArmSimConfig { greeting, ..ArmSimConfig::default() }).await.unwrap();
+    let mut client = Client::connect(&sim).await;
+    assert_eq!(client.line().await.unwrap(), "AetherArm 3\n");
+    assert_eq!(client.line().await.unwrap(), "ready\n");
+    assert_eq!(client.ask(COMMAND).await, OK);
+}
+
+#[tokio::test]
+async fn the_number_of_a_line_is_echoed() {
+    let sim = sim().await;
+    let mut client = Client::connect(&sim).await;
+    let line = r#"{"type":"heartbeat","seq":17}"#;
+    let reply = "{\"status\":\"ok\",\"message\":\"Heartbeat received\",\"seq\":17}\n";
+    assert_eq!(client.ask(line).await, reply);
+    let refused = client.ask(r#"{"type":"command","seq":18}"#).await;
+    assert!(refused.starts_with("{\"status\":\"error\""), "{refused}");
+}
+
+#[tokio::test]
+async fn an_arm_whose_client_falls_silent_for_its_ttl_halts() {
+    let config = ArmSimConfig { speed: 0.01, ..ArmSimConfig::default() };
+    let sim = ArmSim::start(config).await.unwrap();
+    let mut events = sim.events();
+    let mut client = Client::connect(&sim).await;
+    client.ask(&COMMAND.replace("\"closed\"", "\"closed\",\"ttl\":100")).await;
+    assert!(sim.state().moving);
+    // A line without one takes it back.
+    client.ask(COMMAND).await;
+    assert!(client.hears_nothing().await);
+    assert_eq!(sim.record().counts.expiries, 0);
+    assert!(sim.state().moving);
+    client.ask(&COMMAND.replace("\"closed\"", "\"closed\",\"ttl\":1")).await;
+    within(sim.wait_for(|record| record.counts.expiries == 1)).await;
+    assert!(!sim.state().moving);
+    let told = within(async {
+        loop {
+            if let Event::Expired { ttl, .. } = events.recv().await.unwrap() {
+                return ttl;
+            }
+        }
+    });
+    assert_eq!(told.await, Duration::from_millis(1));
+}
+
+#[tokio::test]
 async fn a_stop_that_is_refused_halts_nothing() {
     for (config, line, message) in [
         (

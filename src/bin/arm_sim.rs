@@ -9,8 +9,20 @@ use clap::Parser;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let Args { host, port, unit, speed, reach, clients, report_state, strict, commands_only, fault, print } =
-        Args::parse();
+    let Args {
+        host,
+        port,
+        unit,
+        speed,
+        reach,
+        clients,
+        report_state,
+        strict,
+        commands_only,
+        greeting,
+        fault,
+        print,
+    } = Args::parse();
     let config = ArmSimConfig {
         unit,
         speed,
@@ -19,6 +31,7 @@ async fn main() -> anyhow::Result<()> {
         report_state,
         strict,
         commands_only,
+        greeting,
         faults: fault,
         keep_record: false,
         ..ArmSimConfig { host: host.clone(), port, ..ArmSimConfig::default() }
@@ -62,6 +75,9 @@ struct Args {
     /// Refuse all but commands like any line of an unknown type; at a stop, go on moving
     #[arg(long)]
     commands_only: bool,
+    /// A line to say to every client before anything else; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    greeting: Vec<String>,
     /// A fault to show, as below; may be given several times
     #[arg(long, value_name = "SPEC")]
     fault: Vec<FaultSpec>,
@@ -82,6 +98,8 @@ const AFTER_HELP: &str = r#"Protocol:
               {"type":"heartbeat"}
   controller  {"status":"ok","message":"Command received"}
               {"status":"error","message":"z is \"up\", expected a number"}
+  A line may have a "seq", which the reply echoes, and a "ttl" in milliseconds: without a further line for so long the
+  arm halts by itself.
   A stop halts the arm where it is and leaves the gripper, until the next command.
   gripper is "open" or "closed"; a line over 4096 bytes or not UTF-8 ends the connection.
 

@@ -9,14 +9,14 @@ use tokio::{
     net::TcpStream,
     select,
     sync::{mpsc, watch},
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tokio_util::{codec::Decoder, sync::CancellationToken};
 
 use super::fault::Fault;
 use super::plan::{Answer, Delivery, Plan};
 use super::record::Ended;
-use super::server::Control;
+use super::server::{Control, until};
 use super::shared::Shared;
 use crate::wire::{
     CommandDecoder, CommandFault, Order, ReceivedOrder, Reply, ReplyEncoder, ReplyStatus, ReportedState,
@@ -41,6 +41,7 @@ pub(super) async fn serve(
         buffer: BytesMut::with_capacity(READ_AHEAD),
         owed: 0,
         held: Held::default(),
+        expiry: None,
         shared: Arc::clone(&shared),
         control,
     };
@@ -70,6 +71,8 @@ struct Connection {
     /// Lines read and not answered.
     owed: usize,
     held: Held,
+    /// When the arm halts by itself, unless a further line comes, and how long the last line gave it.
+    expiry: Option<(Instant, Duration)>,
     shared: Arc<Shared>,
     control: mpsc::UnboundedSender<Control>,
 }
@@ -85,6 +88,9 @@ struct Held {
 impl Connection {
     async fn run(&mut self) -> Result<Ended, WireError> {
         self.stream.set_nodelay(true)?;
+        for line in &self.shared.config.greeting {
+            self.stream.write_all(format!("{line}\n").as_bytes()).await?;
+        }
         let mut plan = self.shared.plan.subscribe();
         loop {
             while let Some(line) = self.next_line(&mut plan).await? {
@@ -101,6 +107,11 @@ impl Connection {
                     self.decoder.decode_eof(&mut self.buffer)?;
                     return Ok(Ended::ByPeer);
                 },
+                () = until(self.expiry.map(|(at, _)| at)) => {
+                    if let Some((_, ttl)) = self.expiry.take() {
+                        self.shared.expired(self.number, self.peer, ttl);
+                    }
+                }
                 // Held replies may be free now, or nothing may be read any more.
                 _ = plan.changed() => {}
             }
@@ -124,7 +135,9 @@ impl Connection {
         plan: &mut watch::Receiver<Plan>,
     ) -> Result<Option<Ended>, WireError> {
         plan.mark_unchanged();
-        let seq = line.as_ref().ok().and_then(|line| line.seq);
+        let received = line.as_ref().ok();
+        let seq = received.and_then(|line| line.seq);
+        self.expiry = received.and_then(|line| line.ttl).map(|ttl| (Instant::now() + ttl, ttl));
         let (order, treatment) = self.shared.received(self.number, self.peer, line);
         self.owed += 1;
         match treatment.delivery {

@@ -100,6 +100,10 @@ impl Console {
             Event::Disconnected { peer, why, .. } => {
                 self.log(&format!("{peer} {}", printable(&why.to_string())))
             }
+            Event::Expired { peer, ttl, .. } => {
+                let ttl = ttl.as_millis();
+                self.log(&format!("{peer} has said nothing for its ttl, {ttl} ms: the arm is halted"));
+            }
             Event::Received(Received { peer, line, .. }) if self.print == Print::Lines => {
                 self.log(&format!("{peer} > {}", printable(&line)));
             }

@@ -59,6 +59,8 @@ pub struct ArmSimConfig {
     /// Whether it knows commands and nothing else: a stop, or a heartbeat, is then refused like any unknown type, and the
     /// arm goes on.
     pub commands_only: bool,
+    /// What it says to every client before anything else, a line each.
+    pub greeting: Vec<String>,
     /// The faults it starts with.
     pub faults: Vec<FaultSpec>,
     /// Whether the record keeps every command and connection, as tests want, or only counts them, so that memory
@@ -81,6 +83,7 @@ impl Default for ArmSimConfig {
             report_state: false,
             strict: false,
             commands_only: false,
+            greeting: Vec::new(),
             faults: Vec::new(),
             keep_record: true,
         }

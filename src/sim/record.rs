@@ -1,6 +1,10 @@
 //! What a controller has seen, from its own point of view.
 
-use std::{fmt, net::SocketAddr, time::Instant};
+use std::{
+    fmt,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use super::fault::Fault;
 use crate::teleop::command::Command;
@@ -41,6 +45,8 @@ pub struct Counts {
     pub replies: u64,
     /// Those of them that said "error".
     pub error_replies: u64,
+    /// How often the arm halted by itself, since nothing came for as long as the last line had said (`ttl`).
+    pub expiries: u64,
     /// Crashes.
     pub crashes: u64,
 }
@@ -130,6 +136,15 @@ pub enum Event {
         peer: SocketAddr,
         /// Why.
         why: Ended,
+    },
+    /// A client has said nothing for as long as its last line had said, and the arm has halted by itself.
+    Expired {
+        /// Its number, from 0.
+        connection: usize,
+        /// Its address.
+        peer: SocketAddr,
+        /// For how long.
+        ttl: Duration,
     },
     /// A line came.
     Received(Received),

@@ -5,7 +5,7 @@
 use std::{
     net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{broadcast, watch};
@@ -150,6 +150,13 @@ impl Shared {
                 client.most_unanswered = client.most_unanswered.max(unanswered);
             }
         });
+    }
+
+    /// Nothing has come from a client for as long as its last line had said.
+    pub(super) fn expired(&self, connection: usize, peer: SocketAddr, ttl: Duration) {
+        self.arm().0.halt();
+        self.record.send_modify(|record| record.counts.expiries += 1);
+        self.emit(Event::Expired { connection, peer, ttl });
     }
 
     /// Enters what was written; `replies` and `errors` of it are whole replies, and such that say "error".
