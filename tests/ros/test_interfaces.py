@@ -31,6 +31,8 @@ FIELDS = {
         "gripper": "string",
         "altered_by": "sequence<string>",
         "input_age": "double",
+        # What has been added since stands at the end.
+        "orientation": "geometry_msgs/Quaternion",
     },
     ArmState: {
         "header": "std_msgs/Header",
@@ -39,6 +41,7 @@ FIELDS = {
         "moving": "boolean",
         "fault": "string",
         "raw": "string",
+        "joint_positions": "sequence<double>",
     },
 }
 

@@ -248,7 +248,7 @@ def test_every_parameter_changes_when_its_description_says_so(launch, peer):
         set_armed(peer, armed)
         for descriptor, value in zip(descriptors, values):
             name, constraints = descriptor.name, descriptor.additional_constraints
-            wanted = OTHERS.get(name, another(value, constraints))
+            wanted = OTHERS[name] if name in OTHERS else another(value, constraints)
             if wanted is None:
                 continue
             (reason,) = set_each(peer, (name, wanted))
