@@ -15,6 +15,7 @@ pub(super) fn wire(p: &Parameters) -> Result<WireConfig, ConfigError> {
         Codec::Text => text(p)?,
     };
     check_replies(p, &lines)?;
+    check_ttl(p, codec)?;
     Ok(WireConfig {
         unit: p.text("wire_unit").parse().expect("its choices are checked"),
         codec,
@@ -103,6 +104,19 @@ fn check_replies(p: &Parameters, lines: &OrderLines) -> Result<(), ConfigError> 
         Some((_, name)) => Err(contradiction(p, name, relation, "role")),
         None => Ok(()),
     }
+}
+
+/// A heartbeat that comes later than the controller stops by itself keeps nothing alive.
+fn check_ttl(p: &Parameters, codec: Codec) -> Result<(), ConfigError> {
+    let told = match codec {
+        Codec::Json => extras(p).contains(&Extra::Ttl),
+        Codec::Text => TEMPLATES.iter().any(|name| p.text(name).contains("{ttl}")),
+    };
+    let beats = p.real("heartbeat_period") > 0.0;
+    if told && beats && p.real("heartbeat_period") >= p.real("ttl") {
+        return Err(contradiction(p, "heartbeat_period", "below", "ttl"));
+    }
+    Ok(())
 }
 
 fn contradiction(
@@ -224,6 +238,18 @@ mod tests {
                  with 'hold_line', which is 'stop'",
             ),
             (vec![("json_fields.type", text("")), heartbeat()], "with 'heartbeat_period', which is 0.1"),
+            (
+                vec![("wire_extras", extras(&["ttl"])), ("heartbeat_period", Value::Real(0.5))],
+                "'heartbeat_period' is 0.5; it must be below 'ttl', which is 0.5",
+            ),
+            (
+                vec![
+                    codec(),
+                    ("text_heartbeat", text("ALIVE {ttl}")),
+                    ("heartbeat_period", Value::Real(1.0)),
+                ],
+                "'heartbeat_period' is 1.0; it must be below 'ttl', which is 0.5",
+            ),
             (vec![udp()], "'wire_extras' is ['none']; it must be with 'seq', for replies to echo"),
             (vec![udp(), codec()], "'text_template' is 'COMMAND MOVE"),
             (
