@@ -443,3 +443,36 @@ fn an_arm_that_is_on_its_way_to_where_it_was_told_to_be_has_not_been_moved_by_ot
         assert_eq!(first.distance(seen) < first.distance(told), aside, "{moving:?}");
     }
 }
+
+#[test]
+fn what_was_sent_before_one_joined_is_answered_before_the_arm_goes_on() {
+    let mut scene = server(1, &[("max_in_flight", Value::Integer(4))]);
+    let left = scene.join("left");
+    for _ in 0..20 {
+        scene.command_to(&[left]);
+        scene.ok(left);
+    }
+    scene.command_to(&[left]);
+    let right = scene.join("right");
+    for _ in 0..5 {
+        scene.now += Duration::from_millis(20);
+        scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
+        assert_eq!(scene.joint.poll_transmit(scene.now), None);
+    }
+    scene.ok(left);
+    let next = scene.command_to(&[left, right]);
+    assert_eq!(next.planned.kind, Kind::Approach);
+}
+
+#[test]
+fn what_was_said_before_one_joined_is_not_repeated_to_it() {
+    let mut scene = server(1, &[("hold_line", Value::Text("repeat".into()))]);
+    let left = scene.join("left");
+    scene.command_to(&[left]);
+    scene.ok(left);
+    scene.joint.handle_stop();
+    scene.now += Duration::from_millis(20);
+    assert!(matches!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Command(_))));
+    scene.join("right");
+    assert_eq!(scene.joint.poll_transmit(scene.now), None);
+}

@@ -202,6 +202,17 @@ fn one_that_comes_in_the_midst_owes_no_reply_to_what_was_before_it() {
 }
 
 #[test]
+fn one_that_came_later_has_not_accepted_what_was_before_it() {
+    let mut scene = Scene::server(1);
+    let first = scene.join("first");
+    scene.send(command(0.1));
+    scene.join("second");
+    scene.link.handle_ended(scene.now, first, LinkError::Closed);
+    assert_eq!(scene.link.poll_settled(), Some(Outcome::Lost(command(0.1))));
+    assert_eq!((scene.link.counters().acknowledged, scene.link.has_room()), (0, true));
+}
+
+#[test]
 fn there_is_room_for_thirty_two_and_the_room_is_free_again() {
     let mut scene = Scene::server(1);
     let all: Vec<_> = (0..32).map(|number| scene.join(&number.to_string())).collect();

@@ -82,7 +82,7 @@ pub enum Outcome {
     /// This reply answers nothing that is waited for: replies are not expected, or a datagram was late. Or the replies of
     /// others are to come.
     Ignored,
-    /// An order whose datagram, or reply, was lost.
+    /// An order whose datagram, or reply, was lost; or that went to a controller that is gone, and to no other.
     Lost(Order),
 }
 
@@ -139,7 +139,9 @@ struct InFlight {
     order: Order,
     /// Whose replies are to come, a bit each.
     awaited: u32,
-    /// Whether one of them has refused it.
+    /// Whether one of them has come.
+    answered: bool,
+    /// Whether one of them was a refusal.
     refused: bool,
 }
 
@@ -229,12 +231,14 @@ impl Link {
         for line in &mut open.in_flight {
             line.awaited &= !bit;
         }
-        // What the others have answered already waits for nobody now; what nobody else got is nobody's.
+        // What others have answered already waits for nobody now; what nobody else got is lost.
         let others = open.peers.count() > 0;
         while open.in_flight.front().is_some_and(|line| line.awaited == 0) {
             let Some(line) = open.in_flight.pop_front() else { break };
-            if others {
+            if line.answered && others {
                 self.settled.push_back(self.counters.settle(line.order, !line.refused));
+            } else if others {
+                self.settled.push_back(Outcome::Lost(line.order));
             }
         }
         self.drops.push_back(peer);
@@ -278,6 +282,7 @@ impl Link {
             return Err(Unsolicited);
         }
         line.awaited &= !bit;
+        line.answered = true;
         line.refused |= reply.status == ReplyStatus::Error;
         open.answered = true;
         let is_complete = open.in_flight.front().is_some_and(|line| line.awaited == 0);
@@ -302,7 +307,14 @@ impl Link {
         };
         if answered && self.config.expect_reply {
             let (seq, awaited) = (self.lines, open.peers.bits());
-            open.in_flight.push_back(InFlight { seq, sent_at: now, order, awaited, refused: false });
+            open.in_flight.push_back(InFlight {
+                seq,
+                sent_at: now,
+                order,
+                awaited,
+                answered: false,
+                refused: false,
+            });
         }
         if matches!(order, Order::Command(_)) {
             self.counters.sent += 1;

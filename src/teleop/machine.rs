@@ -154,7 +154,11 @@ impl Teleop {
         self.link = link;
         if link.is_down() {
             self.errors = ErrorRun::default();
-            self.course.handle_link_down();
+            match link {
+                // Those that are left have still to answer, but who comes in the place of another has been told nothing.
+                LinkView::Partial => self.course.forbid_repetition(),
+                _ => self.course.handle_link_down(),
+            }
             if self.is_armed() && self.config.arming == Arming::Operator {
                 self.enter(State::Disarmed(Permission::NeedsOperator(Disarmed::ByLinkLoss)));
             }

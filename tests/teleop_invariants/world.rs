@@ -306,11 +306,14 @@ impl World {
 
     fn handle_link(&mut self, link: LinkView) {
         self.interrupt_if(link != LinkView::Ready);
-        if link.is_down() {
+        if link == LinkView::Down {
             self.in_flight.clear();
-            self.errors = 0;
             self.last_on_connection = None;
             self.accepted = None;
+        }
+        if link.is_down() {
+            self.undisturbed = false;
+            self.errors = 0;
             // Those that are there still hear it.
             self.stop_owed &= link == LinkView::Partial;
             self.permitted &= self.config.arming == Arming::Automatic;
