@@ -1,12 +1,14 @@
 //! The link machine with controllers that dial in, and with datagrams, in virtual time.
 #![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
 
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use aether_bridge::link::backoff::Backoff;
 use aether_bridge::link::{Action, Heartbeat, Link, LinkConfig, LinkError, LinkState, Outcome, PeerId, Role};
 use aether_bridge::teleop::{Command, Gripper, Position};
 use aether_bridge::wire::{Order, Reply, ReplyStatus};
+use proptest::prelude::*;
 
 struct Scene {
     link: Link,
@@ -319,4 +321,121 @@ fn after_a_lost_datagram_a_heartbeat_finds_out_that_the_controller_is_there() {
     scene.pass(3200);
     assert_ne!(scene.link.state(), LinkState::Unresponsive);
     assert!(scene.error().starts_with("no reply for link_timeout 3.0 s"), "{}", scene.error());
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Join,
+    Leave(usize),
+    /// A controller answers its oldest line.
+    Reply(usize, bool),
+    Send,
+    Pass(u64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        2 => Just(Event::Join),
+        1 => (0usize..8).prop_map(Event::Leave),
+        8 => (0usize..8, prop::bool::weighted(0.8)).prop_map(|(which, ok)| Event::Reply(which, ok)),
+        6 => Just(Event::Send),
+        4 => (0u64..300).prop_map(Event::Pass),
+    ]
+}
+
+/// What is known of a line without asking the machine.
+#[derive(Debug, Default)]
+struct Known {
+    accepted: u32,
+    refused: u32,
+    settled: bool,
+}
+
+/// The other side: who owes which replies, and what has been answered.
+struct Others {
+    scene: Scene,
+    owed: BTreeMap<PeerId, VecDeque<usize>>,
+    lines: Vec<Known>,
+}
+
+impl Others {
+    fn peer(&self, which: usize) -> Option<PeerId> {
+        let count = self.owed.len();
+        (count > 0).then(|| *self.owed.keys().nth(which % count).unwrap())
+    }
+
+    fn handle(&mut self, event: &Event) {
+        match event {
+            Event::Join => {
+                let peer = self.scene.join("one");
+                self.owed.insert(peer, VecDeque::new());
+            }
+            Event::Leave(which) => {
+                let Some(peer) = self.peer(*which) else { return };
+                self.owed.remove(&peer);
+                self.scene.link.handle_ended(self.scene.now, peer, LinkError::Closed);
+            }
+            Event::Reply(which, ok) => {
+                let Some(peer) = self.peer(*which) else { return };
+                let Some(line) = self.owed.get_mut(&peer).unwrap().pop_front() else { return };
+                let count = if *ok { &mut self.lines[line].accepted } else { &mut self.lines[line].refused };
+                *count += 1;
+                let outcome = self.scene.reply(peer, if *ok { ReplyStatus::Ok } else { ReplyStatus::Error });
+                self.settle(outcome);
+            }
+            Event::Send => {
+                if self.scene.link.has_room() {
+                    let line = self.lines.len();
+                    self.lines.push(Known::default());
+                    self.scene.send(command(line as f64 / 1e3));
+                    self.owed.values_mut().for_each(|owed| owed.push_back(line));
+                }
+            }
+            Event::Pass(ms) => self.scene.pass(*ms),
+        }
+        // Who is late has been dropped, and nobody else.
+        let left: Vec<_> = self.scene.link.peers().map(|peer| peer.id).collect();
+        self.owed.retain(|peer, owed| left.contains(peer) || owed.is_empty());
+        assert_eq!(self.owed.keys().copied().collect::<Vec<_>>(), left, "one that owes nothing was dropped");
+        while let Some(outcome) = self.scene.link.poll_settled() {
+            self.settle(outcome);
+        }
+        let most = self.owed.values().map(VecDeque::len).max().unwrap_or(0);
+        assert!(most <= WINDOW, "{most} lines unanswered");
+        let expected = if left.len() < MIN_CLIENTS { LinkState::Listening } else { LinkState::Connected };
+        assert_eq!(self.scene.link.state(), expected);
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        let (command, accepted) = match outcome {
+            Outcome::Acknowledged(command) => (command, Some(true)),
+            Outcome::Rejected(command) => (command, Some(false)),
+            Outcome::Lost(Order::Command(command)) => (command, None),
+            _ => return,
+        };
+        let line = (command.position.coordinates()[0] * 1e3).round() as usize;
+        let known = &mut self.lines[line];
+        assert!(!std::mem::replace(&mut known.settled, true), "line {line} was settled twice");
+        let owed = self.owed.values().flatten().any(|owed| *owed == line);
+        assert!(!owed, "line {line} was settled before all had answered");
+        let said = (known.accepted + known.refused > 0).then_some(known.refused == 0);
+        assert_eq!(accepted, said, "line {line}: {known:?}");
+    }
+}
+
+const WINDOW: usize = 2;
+const MIN_CLIENTS: usize = 2;
+
+proptest! {
+    #[test]
+    fn whoever_comes_goes_and_is_late_a_line_is_accepted_only_by_all(events in prop::collection::vec(event(), 0..200)) {
+        let scene = Scene::new(Role::TcpServer { min_clients: MIN_CLIENTS }, WINDOW, None);
+        let mut others = Others { scene, owed: BTreeMap::new(), lines: Vec::new() };
+        for event in &events {
+            if matches!(event, Event::Join) && others.owed.len() >= 6 {
+                continue;
+            }
+            others.handle(event);
+        }
+    }
 }

@@ -84,6 +84,10 @@ impl Decoder for ReplyDecoder {
         if let Some(reply) = self.lines.next(bytes, |line| parse(line, reading))? {
             return Ok(Some(reply));
         }
+        // Only an object says itself where it ends.
+        if reading.codec == Codec::Text {
+            return Ok(None);
+        }
         let reply = self.lines.next_unterminated(bytes, |text| parse(text, reading));
         self.unterminated = reply.is_some();
         Ok(reply)

@@ -1,5 +1,7 @@
 //! What holds for any bytes, any message and any way a stream is cut into segments.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use proptest::{
     collection::{btree_map, vec},
@@ -10,8 +12,8 @@ use proptest::{
 use tokio_util::codec::Decoder;
 
 use super::{
-    CommandDecoder, CommandEncoder, Heard, MAX_LINE, Order, Reply, ReplyDecoder, ReplyEncoder, ReplyStatus,
-    ReportedState, WireUnit, printable,
+    Codec, CommandDecoder, CommandEncoder, Extra, Heard, JsonFields, MAX_LINE, Order, OrderLines, Reply,
+    ReplyDecoder, ReplyEncoder, ReplyStatus, ReportedState, WireConfig, WireUnit, printable,
 };
 use crate::teleop::command::{Command, Gripper, MAX_COORDINATE, Position};
 
@@ -206,6 +208,9 @@ proptest! {
         prop_assert_eq!(&whole, &decode_in_pieces(ReplyDecoder::new(WireUnit::Metres), &bytes, &cuts));
         let whole = decode_in_pieces(CommandDecoder::new(WireUnit::Metres), &bytes, &[]);
         prop_assert_eq!(&whole, &decode_in_pieces(CommandDecoder::new(WireUnit::Metres), &bytes, &cuts));
+        let text = WireConfig { codec: Codec::Text, accept_state: true, ..WireConfig::default() };
+        let whole = decode_in_pieces(text.decoder(), &bytes, &[]);
+        prop_assert_eq!(&whole, &decode_in_pieces(text.decoder(), &bytes, &cuts));
     }
 
     #[test]
@@ -215,6 +220,45 @@ proptest! {
         let stream = lines.join("\n");
         decode_in_pieces(ReplyDecoder::new(WireUnit::Centimetres), stream.as_bytes(), &[]);
         decode_in_pieces(CommandDecoder::new(WireUnit::Centimetres), stream.as_bytes(), &[]);
+    }
+
+    #[test]
+    fn whatever_a_template_is_it_makes_one_line_or_is_refused(
+        text in "(\\PC|[{}]|\\{(x|y|z|gripper|gripper:[A-Z]*\\|[a-z]*|roll|qw|seq|stamp|ttl)\\}|\n){0,12}", order in order(),
+    ) {
+        let texts = [text.as_str(), "STOP {seq}", "HEARTBEAT"];
+        if let Ok(lines) = OrderLines::text(texts, Duration::from_millis(500)) {
+            let mut out = Vec::new();
+            CommandEncoder::with_lines(WireUnit::Metres, lines).encode_into(&order.into(), &mut out);
+            let line = String::from_utf8(out).unwrap();
+            prop_assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{:?}", line);
+            prop_assert!(line.len() <= MAX_LINE);
+        }
+    }
+
+    #[test]
+    fn whatever_members_are_called_a_line_is_one_json_object(
+        names in prop::array::uniform5("\\PC{0,6}"), open in "\\PC{0,4}", constant in "[a-z]{1,3}", all in any::<bool>(), order in order(),
+    ) {
+        let [kind, x, y, z, gripper] = names;
+        let fields = JsonFields {
+            r#type: kind,
+            coordinates: [x, y, z],
+            gripper,
+            open: open.into(),
+            closed: 1.into(),
+            constant: [(constant, serde_json::json!({"a": [1.5]}))].into_iter().collect(),
+        };
+        let extras = [Extra::Seq, Extra::Stamp, Extra::Rpy, Extra::Quaternion, Extra::Ttl];
+        let extras = extras.into_iter().filter(|_| all).collect();
+        if let Ok(lines) = OrderLines::json(&fields, &extras, Duration::from_millis(500)) {
+            let mut out = Vec::new();
+            CommandEncoder::with_lines(WireUnit::Metres, lines).encode_into(&order.into(), &mut out);
+            let line = String::from_utf8(out).unwrap();
+            prop_assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{:?}", line);
+            let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+            prop_assert!(value.is_object());
+        }
     }
 
     #[test]
