@@ -129,6 +129,17 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// A value that is out of a range which its row of the table cannot say.
+    fn range(p: &Parameters, name: &'static str, range: &str) -> Self {
+        Self::Range { name, value: p.written(name), range: range.to_owned() }
+    }
+
+    fn relation(p: &Parameters, name: &'static str, relation: &'static str, other: &'static str) -> Self {
+        Self::Relation { name, value: p.written(name), relation, other, other_value: p.written(other) }
+    }
+}
+
 fn with_article(noun: &str) -> String {
     let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {noun}")
@@ -273,14 +284,7 @@ const MIN_HEARTBEAT: f64 = 0.01;
 fn check_relations(p: &Parameters) -> Result<(), ConfigError> {
     let (min, home) = (position(p, "workspace.min"), position(p, "home"));
     let require = |holds: bool, name: &'static str, relation: &'static str, other: &'static str| {
-        let error = || ConfigError::Relation {
-            name,
-            value: p.written(name),
-            relation,
-            other,
-            other_value: p.written(other),
-        };
-        if holds { Ok(()) } else { Err(error()) }
+        if holds { Ok(()) } else { Err(ConfigError::relation(p, name, relation, other)) }
     };
     let workspace = workspace(p);
     require(workspace.is_some(), "workspace.min", "below, on every axis,", "workspace.max")?;
@@ -301,9 +305,8 @@ fn check_relations(p: &Parameters) -> Result<(), ConfigError> {
     require(named_apart, "retarget.frame", "another name than", "base_frame")?;
     let heartbeat = p.real("heartbeat_period");
     if heartbeat > 0.0 && heartbeat < MIN_HEARTBEAT {
-        let (name, value) = ("heartbeat_period", p.written("heartbeat_period"));
         let range = format!("0.0, or from {MIN_HEARTBEAT:?} to 60.0 s");
-        return Err(ConfigError::Range { name, value, range });
+        return Err(ConfigError::range(p, "heartbeat_period", &range));
     }
     let ordered = |low: &str, high: &str| p.real(low) <= p.real(high);
     require(ordered("approach_speed", "limits.speed"), "approach_speed", "at most", "limits.speed")?;

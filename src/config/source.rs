@@ -45,7 +45,11 @@ fn message_type(p: &Parameters) -> Result<String, ConfigError> {
         [package, "msg", name] | [package, name] if is_name(package) && is_name(name) => {
             Ok(format!("{package}/msg/{name}"))
         }
-        _ => Err(wrong(p, "source.type", "the name of a message type, like 'geometry_msgs/msg/PoseStamped'")),
+        _ => Err(ConfigError::range(
+            p,
+            "source.type",
+            "the name of a message type, like 'geometry_msgs/msg/PoseStamped'",
+        )),
     }
 }
 
@@ -57,7 +61,9 @@ fn unit(p: &Parameters) -> Result<f64, ConfigError> {
         number => number.parse().ok(),
     };
     let wanted = "'m', 'cm', 'mm', or a number of metres above 0 and at most 1000, like '0.001'";
-    metres.filter(|metres| *metres > 0.0 && *metres <= 1000.0).ok_or_else(|| wrong(p, "source.unit", wanted))
+    metres
+        .filter(|metres| *metres > 0.0 && *metres <= 1000.0)
+        .ok_or_else(|| ConfigError::range(p, "source.unit", wanted))
 }
 
 fn paths<const N: usize>(p: &Parameters, name: &'static str) -> Result<Choice<[FieldPath; N]>, ConfigError> {
@@ -86,17 +92,13 @@ fn parsed(name: &'static str, text: &str) -> Result<FieldPath, ConfigError> {
 
 fn no_auto<T>(name: &'static str, p: &Parameters, choice: Choice<T>) -> Result<Choice<T>, ConfigError> {
     if matches!(choice, Choice::Auto) {
-        return Err(wrong(
+        return Err(ConfigError::range(
             p,
             name,
             "'none' or the path of a field: no message of ROS has it at a place of its own",
         ));
     }
     Ok(choice)
-}
-
-fn wrong(p: &Parameters, name: &'static str, range: &str) -> ConfigError {
-    ConfigError::Range { name, value: p.written(name), range: range.to_owned() }
 }
 
 #[cfg(test)]

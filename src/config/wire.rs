@@ -33,10 +33,11 @@ fn extras(p: &Parameters) -> BTreeSet<Extra> {
 fn text(p: &Parameters) -> Result<OrderLines, ConfigError> {
     if !extras(p).is_empty() {
         let relation = "['none'], since lines of text have placeholders instead, with";
-        return Err(contradiction(p, "wire_extras", relation, "codec"));
+        return Err(ConfigError::relation(p, "wire_extras", relation, "codec"));
     }
-    OrderLines::text(TEMPLATES.map(|name| p.text(name)), p.seconds("ttl"))
-        .map_err(|(which, error)| wrong(p, TEMPLATES[which], &format!("the text of a line: {error}")))
+    OrderLines::text(TEMPLATES.map(|name| p.text(name)), p.seconds("ttl")).map_err(|(which, error)| {
+        ConfigError::range(p, TEMPLATES[which], &format!("the text of a line: {error}"))
+    })
 }
 
 fn json(p: &Parameters) -> Result<OrderLines, ConfigError> {
@@ -45,7 +46,13 @@ fn json(p: &Parameters) -> Result<OrderLines, ConfigError> {
         "" => serde_json::Map::new(),
         text => match serde_json::from_str(text) {
             Ok(Json::Object(members)) => members,
-            _ => return Err(wrong(p, "json_fields.constant", "a JSON object, like '{\"speed\":50}'")),
+            _ => {
+                return Err(ConfigError::range(
+                    p,
+                    "json_fields.constant",
+                    "a JSON object, like '{\"speed\":50}'",
+                ));
+            }
         },
     };
     let fields = JsonFields {
@@ -59,7 +66,7 @@ fn json(p: &Parameters) -> Result<OrderLines, ConfigError> {
     let wants_type = |other: &'static str, wanted: bool| {
         let relation = "a name, so that a stop or a heartbeat can be told from a command, with";
         if wanted && fields.r#type.is_empty() {
-            Err(contradiction(p, "json_fields.type", relation, other))
+            Err(ConfigError::relation(p, "json_fields.type", relation, other))
         } else {
             Ok(())
         }
@@ -71,7 +78,7 @@ fn json(p: &Parameters) -> Result<OrderLines, ConfigError> {
 
 fn value(p: &Parameters, name: &'static str) -> Result<Json, ConfigError> {
     let wanted = "a JSON value: '\"open\"', 'true', '1'; a word is in double quotes";
-    serde_json::from_str(p.text(name)).map_err(|_| wrong(p, name, wanted))
+    serde_json::from_str(p.text(name)).map_err(|_| ConfigError::range(p, name, wanted))
 }
 
 /// A datagram that is lost must not have the reply to the next one taken for its own.
@@ -87,7 +94,7 @@ fn check_replies(p: &Parameters, lines: &OrderLines) -> Result<(), ConfigError> 
         return if numbered {
             Ok(())
         } else {
-            Err(contradiction(
+            Err(ConfigError::relation(
                 p,
                 "wire_extras",
                 "with 'seq', for replies to echo, with expect_reply and",
@@ -101,7 +108,7 @@ fn check_replies(p: &Parameters, lines: &OrderLines) -> Result<(), ConfigError> 
         (!beats || lines.heartbeat.has_seq(), "text_heartbeat"),
     ];
     match numbered.into_iter().find(|(numbered, _)| !numbered) {
-        Some((_, name)) => Err(contradiction(p, name, relation, "role")),
+        Some((_, name)) => Err(ConfigError::relation(p, name, relation, "role")),
         None => Ok(()),
     }
 }
@@ -114,22 +121,9 @@ fn check_ttl(p: &Parameters, codec: Codec) -> Result<(), ConfigError> {
     };
     let beats = p.real("heartbeat_period") > 0.0;
     if told && beats && p.real("heartbeat_period") >= p.real("ttl") {
-        return Err(contradiction(p, "heartbeat_period", "below", "ttl"));
+        return Err(ConfigError::relation(p, "heartbeat_period", "below", "ttl"));
     }
     Ok(())
-}
-
-fn contradiction(
-    p: &Parameters,
-    name: &'static str,
-    relation: &'static str,
-    other: &'static str,
-) -> ConfigError {
-    ConfigError::Relation { name, value: p.written(name), relation, other, other_value: p.written(other) }
-}
-
-fn wrong(p: &Parameters, name: &'static str, range: &str) -> ConfigError {
-    ConfigError::Range { name, value: p.written(name), range: range.to_owned() }
 }
 
 const TEMPLATES: [&str; 3] = ["text_template", "text_stop", "text_heartbeat"];
