@@ -88,27 +88,10 @@ fn check_replies(p: &Parameters, lines: &OrderLines) -> Result<(), ConfigError> 
     }
     let beats = p.real("heartbeat_period") > 0.0 && p.boolean("heartbeat_expects_reply");
     let stops = p.text("hold_line") == "stop";
-    let relation = "with a number in every line, for replies to echo, with expect_reply and";
-    if p.text("codec") != "text" {
-        let numbered = lines.command.has_seq();
-        return if numbered {
-            Ok(())
-        } else {
-            Err(ConfigError::relation(
-                p,
-                "wire_extras",
-                "with 'seq', for replies to echo, with expect_reply and",
-                "role",
-            ))
-        };
-    }
-    let numbered = [
-        (lines.command.has_seq(), "text_template"),
-        (!stops || lines.stop.has_seq(), "text_stop"),
-        (!beats || lines.heartbeat.has_seq(), "text_heartbeat"),
-    ];
-    match numbered.into_iter().find(|(numbered, _)| !numbered) {
-        Some((_, name)) => Err(ConfigError::relation(p, name, relation, "role")),
+    let names = if p.text("codec") == "text" { TEMPLATES } else { ["wire_extras"; 3] };
+    let answered = [(&lines.command, true), (&lines.stop, stops), (&lines.heartbeat, beats)];
+    match answered.iter().position(|(line, answered)| *answered && !line.has_seq()) {
+        Some(which) => Err(ConfigError::relation(p, names[which], NUMBERED, "role")),
         None => Ok(()),
     }
 }
@@ -126,6 +109,7 @@ fn check_ttl(p: &Parameters, codec: Codec) -> Result<(), ConfigError> {
     Ok(())
 }
 
+const NUMBERED: &str = "numbered ('seq', or '{seq}' in text), for replies to echo, with expect_reply and";
 const TEMPLATES: [&str; 3] = ["text_template", "text_stop", "text_heartbeat"];
 
 #[cfg(test)]
@@ -244,15 +228,15 @@ mod tests {
                 ],
                 "'heartbeat_period' is 1.0; it must be below 'ttl', which is 0.5",
             ),
-            (vec![udp()], "'wire_extras' is ['none']; it must be with 'seq', for replies to echo"),
+            (vec![udp()], "'wire_extras' is ['none']; it must be numbered ('seq'"),
             (vec![udp(), codec()], "'text_template' is 'COMMAND MOVE"),
             (
                 vec![udp(), codec(), ("text_template", text("{x} {seq}")), heartbeat()],
-                "'text_heartbeat' is 'HEARTBEAT'; it must be with a number in every line",
+                "'text_heartbeat' is 'HEARTBEAT'; it must be numbered",
             ),
             (
                 vec![udp(), codec(), ("text_template", text("{x} {seq}")), ("hold_line", text("stop"))],
-                "'text_stop' is 'STOP'; it must be with a number in every line",
+                "'text_stop' is 'STOP'; it must be numbered",
             ),
         ] {
             let refused = with(&settings).unwrap_err();
