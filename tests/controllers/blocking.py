@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""An arm's controller over a blocking socket: one thread, one client at a time. If in doubt, start from this one."""
+
+import argparse
+import atexit
+import json
+import signal
+import socket
+import sys
+import time
+
+LINE_LIMIT = 4096  # bytes: who sends a longer line is not the bridge
+WATCHDOG = 0.5  # seconds of silence after which the arm is halted, once a heartbeat has been heard
+
+
+# YOUR ARM: fill in these two functions. The rest can stay as it is.
+def move(x, y, z, gripper):
+    """MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, with the gripper "open" or "closed".
+    Begin the motion and return; do not wait for its end: the next command comes within some 20 ms, and leads on from
+    wherever the arm is. For what the arm cannot do, raise ValueError("out of reach: ...").
+    """
+    print(f"move x={x} y={y} z={z} gripper={gripper}", flush=True)
+
+
+def halt(why):
+    """HALT THE ARM HERE: where it is, with the gripper as it is. It may be at rest already."""
+    print(why, flush=True)
+
+
+def wrong(message, name, wanted):
+    found = json.dumps(message[name])[:60] if name in message else "missing"
+    return ValueError(f"{name} is {found}; it should be {wanted}")
+
+
+def number(message, name):
+    value = message.get(name)
+    # Python takes True for a number, and NaN and Infinity for JSON. None of them is a place.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e6 <= value <= 1e6:
+        raise wrong(message, name, "a number from -1e6 to 1e6")
+    return float(value)
+
+
+class Session:
+    """One connection: bytes go in, replies come out, and it knows when there has been silence for too long."""
+
+    def __init__(self):
+        self.rest = b""  # the beginning of a line whose end has not come yet
+        self.heartbeats, self.silence, self.deadline = False, None, None
+
+    def feed(self, data):
+        """The replies to the lines that end in these bytes. Raises ValueError if the connection is to be closed."""
+        # TCP carries bytes, not lines: one recv may bring half a line, or three.
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        if max(map(len, (*lines, self.rest))) > LINE_LIMIT:
+            raise ValueError(f"a line is longer than {LINE_LIMIT} bytes")
+        return b"".join(map(self.answer, lines))
+
+    def answer(self, line):
+        """Every line is answered by one line, in order; a bad one too."""
+        reply = {"status": "ok", "message": "Command received"}
+        try:
+            message = json.loads(line.decode())
+            if not isinstance(message, dict):
+                raise ValueError("not a JSON object")
+            if type(message.get("seq")) is int:
+                reply["seq"] = message["seq"]
+            self.obey(message)
+        except (ValueError, RecursionError) as problem:
+            reply.update(status="error", message=f"{problem}, in: {line[:60].decode(errors='replace')}")
+        return json.dumps(reply).encode() + b"\n"
+
+    def obey(self, message):
+        kind = message.get("type")  # everything is looked at before anything is done
+        if kind not in ("command", "stop", "heartbeat"):
+            raise wrong(message, "type", '"command", "stop" or "heartbeat"')
+        target = [number(message, name) for name in "xyz"] if kind == "command" else None
+        if target and message.get("gripper") not in ("open", "closed"):
+            raise wrong(message, "gripper", '"open" or "closed"')
+        self.heartbeats = self.heartbeats or kind == "heartbeat"
+        # Without ttl and heartbeats silence is no alarm: the bridge says nothing while the arm is to rest.
+        self.silence = number(message, "ttl") / 1000 if "ttl" in message else WATCHDOG if self.heartbeats else None
+        self.deadline = None if self.silence is None else time.monotonic() + self.silence
+        if target:
+            move(*target, message["gripper"])
+        elif kind == "stop":
+            halt("stop")
+
+    def watch(self):
+        """Halts the arm if it is time to. Returns for how many seconds to wait for bytes; None: for ever."""
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            self.deadline = None
+            halt(f"halt: nothing came for {self.silence:g} s")
+        return None if self.deadline is None else max(0.001, self.deadline - time.monotonic())
+
+
+def serve(client):
+    # Replies leave at once, and a laptop that has vanished is noticed within seconds, where the system can do it.
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("KEEPIDLE", 1), ("KEEPINTVL", 1), ("KEEPCNT", 3), ("USER_TIMEOUT", 4000)):
+        if hasattr(socket, f"TCP_{option}"):
+            client.setsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_{option}"), value)
+    session = Session()
+    while True:
+        client.settimeout(session.watch())
+        try:
+            data = client.recv(4096)
+        except TimeoutError:
+            continue
+        if not data:
+            raise ConnectionError("the bridge has gone")
+        replies = session.feed(data)
+        client.settimeout(1.0)  # who does not take its replies for so long is dropped
+        client.sendall(replies)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: every address of this machine")
+    parser.add_argument("--port", type=int, default=5000, help="0: a free one")
+    arguments = parser.parse_args()
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: sys.exit(0))
+    atexit.register(halt, "halt: the controller ends")  # also after an exception that nobody has caught
+    with socket.create_server((arguments.host, arguments.port)) as server:
+        print("listening on {}:{}".format(*server.getsockname()), flush=True)
+        while True:
+            client, _ = server.accept()
+            try:
+                with client:
+                    serve(client)
+            except (OSError, ValueError) as problem:
+                halt(f"halt: {problem}")
