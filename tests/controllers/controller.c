@@ -1,0 +1,149 @@
+/* An arm's controller in C (POSIX): one thread, one client at a time.  cc -O2 -o controller controller.c -lm */
+#define _POSIX_C_SOURCE 200809L
+#include <arpa/inet.h>
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <netinet/tcp.h>
+#include <regex.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+#define LINE_LIMIT 4096 /* bytes: who sends a longer line is not the bridge */
+#define WATCHDOG 0.5    /* seconds of silence after which the arm is halted, once a heartbeat has been heard */
+
+/* YOUR ARM: fill in these two functions. The rest can stay as it is.
+ * MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, with the gripper "open" or "closed". Begin the motion
+ * and return; do not wait for its end: the next command comes within some 20 ms, and leads on from wherever the arm
+ * is. Return NULL if the command is taken; if not, why not: "out of reach". */
+static const char *move(double x, double y, double z, const char *gripper) {
+    printf("move x=%.3f y=%.3f z=%.3f gripper=%s\n", x, y, z, gripper);
+    return NULL;
+}
+static void halt(const char *why) { /* HALT THE ARM HERE: where it is, gripper as it is. It may be at rest already. */
+    printf("%s\n", why);
+}
+
+/* JSON, as far as the protocol needs it: an object, of whose members those that are named here are kept. */
+#define STRING "\"([^\"\\[:cntrl:]]|\\\\[\"\\/bfnrtu])*\""
+#define BLANKS "[ \t\r]*"
+#define NUMBER "-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][-+]?[0-9]+)?"
+#define MEMBER "^" BLANKS "(" STRING ")" BLANKS ":" BLANKS "(" STRING "|" NUMBER "|true|false|null|[[{])"
+static regex_t pattern; /* MEMBER: its first bracket is the name, the third the value, or a nested one's beginning */
+enum { TYPE, X, Y, Z, TTL, GRIPPER, SEQ, COUNT };
+static const char *const names[] = {"\"type\"", "\"x\"", "\"y\"", "\"z\"", "\"ttl\"", "\"gripper\"", "\"seq\""};
+static struct text { const char *start; int length; } members[COUNT]; /* as they stand in the line; length 0: missing */
+static int is(struct text text, const char *word) {
+    return text.length == (int)strlen(word) && !strncmp(text.start, word, strlen(word));
+}
+static int object(const char *p) { /* Finds the line's members; returns 0 if it is no JSON object. */
+    regmatch_t found[4];
+    memset(members, 0, sizeof members);
+    if (mbstowcs(NULL, p, 0) == (size_t)-1 || *(p += strspn(p, " \t\r")) != '{') return 0; /* not UTF-8, or no object */
+    for (int more = *(p += 1 + strspn(p + 1, " \t\r")) != '}'; more; p += more) {
+        if (regexec(&pattern, p, 4, found, 0)) return 0;
+        struct text name = {p + found[1].rm_so, found[1].rm_eo - found[1].rm_so};
+        struct text value = {p + found[3].rm_so, found[3].rm_eo - found[3].rm_so};
+        for (int i = 0; i < COUNT; i++) if (is(name, names[i])) members[i] = value;
+        /* Of what is nested, and so no member of the protocol, only the end is looked for. */
+        int depth = *value.start == '{' || *value.start == '[', quoted = 0;
+        for (p = value.start + value.length; depth && *p; p++) {
+            if (quoted && *p == '\\' && p[1]) p++;
+            else if (*p == '"') quoted = !quoted;
+            else if (!quoted) depth += (*p == '{' || *p == '[') - (*p == '}' || *p == ']');
+        }
+        more = *(p += strspn(p, " \t\r")) == ',';
+    }
+    return *p == '}' && !p[1 + strspn(p + 1, " \t\r")];
+}
+static double deadline; /* when the arm is halted if nothing comes */
+static int heartbeats;  /* whether there was one on this connection */
+static double now(void) {
+    struct timespec time = {0};
+    return clock_gettime(CLOCK_MONOTONIC, &time), (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+static double number(int i) { /* NaN if it is no number, or no place */
+    double it = members[i].length && strchr("-0123456789", *members[i].start) ? strtod(members[i].start, NULL) : NAN;
+    return fabs(it) <= 1e6 ? it : NAN;
+}
+static const char *obey(const char *line) { /* NULL, or what is wrong; all is looked at before anything is done */
+    static char problem[64];
+    if (!object(line)) return "not a JSON object in UTF-8";
+    const struct text type = members[TYPE];
+    int command = is(type, "\"command\""), heartbeat = is(type, "\"heartbeat\""), stop = is(type, "\"stop\"");
+    if (!command && !heartbeat && !stop) return "type should be \"command\", \"stop\" or \"heartbeat\"";
+    for (int i = command ? X : TTL; i <= TTL; i++) {
+        snprintf(problem, sizeof problem, "%s should be a number from -1e6 to 1e6", names[i]);
+        if (isnan(number(i)) && (i != TTL || members[i].length)) return problem;
+    }
+    int open = is(members[GRIPPER], "\"open\"");
+    if (command && !open && !is(members[GRIPPER], "\"closed\"")) return "gripper should be \"open\" or \"closed\"";
+    heartbeats |= heartbeat; /* without any, and without ttl, silence is no alarm: it is how the bridge lets the arm rest */
+    deadline = now() + (members[TTL].length ? number(TTL) / 1000 : heartbeats ? WATCHDOG : INFINITY);
+    if (stop) halt("stop");
+    return command ? move(number(X), number(Y), number(Z), open ? "open" : "closed") : NULL;
+}
+static int answer(int client, const char *line) { /* Every line is answered by one line, in order; a bad one too. */
+    char words[300] = "Command received", reply[800];
+    const char *problem = obey(line);
+    if (problem) snprintf(words, sizeof words, "%.100s, in: %.150s", problem, line);
+    int n = sprintf(reply, "{\"status\":\"%s\",\"message\":\"", problem ? "error" : "ok");
+    for (const char *c = words; *c; reply[n++] = *c < ' ' || *c > '~' ? '?' : *c, c++)
+        if (*c == '"' || *c == '\\') reply[n++] = '\\';
+    const struct text seq = members[SEQ]; /* echoed as it stands there */
+    int echo = seq.length && seq.length < 20 && *seq.start >= '0' && *seq.start <= '9';
+    n += echo ? sprintf(reply + n, "\",\"seq\":%.*s}\n", seq.length, seq.start) : sprintf(reply + n, "\"}\n");
+    return send(client, reply, (size_t)n, MSG_NOSIGNAL) == n;
+}
+static volatile sig_atomic_t ending;
+static void end(int number) { ending = number; }
+static const char *serve(int client) { /* Talks with one client until it ends; returns why it did. */
+    char buffer[LINE_LIMIT + 1], *newline;
+    size_t used = 0; /* how much there is of a line whose end has not come yet */
+    for (heartbeats = 0, deadline = INFINITY; !ending;) {
+        if (now() >= deadline) deadline = INFINITY, halt("halt: nothing came in time");
+        ssize_t got = recv(client, buffer + used, sizeof buffer - used, 0);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+        if (got <= 0) return "halt: the bridge has gone";
+        used += (size_t)got; /* TCP carries bytes, not lines: one recv may bring half a line, or three */
+        while ((newline = memchr(buffer, '\n', used))) {
+            for (char *c = buffer; c < newline; c++) if (!*c) *c = 1; /* a NUL would end the text before the line */
+            *newline++ = 0;
+            if (!answer(client, buffer)) return "halt: the client does not take its replies";
+            used -= (size_t)(newline - buffer);
+            memmove(buffer, newline, used);
+        }
+        if (used > LINE_LIMIT) return "halt: a line is longer than 4096 bytes";
+    }
+    return "halt: the controller ends";
+}
+int main(int argc, char **argv) {
+    const char *host = "127.0.0.1", *port = "5000";
+    for (int i = 1; i + 1 < argc; i += 2) *(strcmp(argv[i], "--port") ? &host : &port) = argv[i + 1];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+    socklen_t size = sizeof address;
+    struct timeval tick = {.tv_usec = 20000}, second = {.tv_sec = 1}; /* how often the clock is looked at; for a send */
+    int on = 1, client, server = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1 || bind(server, (struct sockaddr *)&address, size) ||
+        listen(server, 1) || getsockname(server, (struct sockaddr *)&address, &size))
+        return perror(host), 1;
+    regcomp(&pattern, MEMBER, REG_EXTENDED);
+    setlocale(LC_CTYPE, "C.UTF-8"); /* what mbstowcs takes for text */
+    signal(SIGINT, end), signal(SIGTERM, end);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    printf("listening on %s:%d\n", host, ntohs(address.sin_port));
+    while (!ending) {
+        if ((client = accept(server, NULL, NULL)) < 0) continue;
+        setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* replies leave at once */
+        setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);
+        setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second);
+        halt(serve(client));
+        close(client);
+    }
+}
