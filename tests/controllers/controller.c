@@ -82,7 +82,7 @@ static const char *obey(const char *line) { /* NULL, or what is wrong; all is lo
     }
     int open = is(members[GRIPPER], "\"open\"");
     if (command && !open && !is(members[GRIPPER], "\"closed\"")) return "gripper should be \"open\" or \"closed\"";
-    heartbeats |= heartbeat; /* without any, and without ttl, silence is no alarm: it is how the bridge lets the arm rest */
+    heartbeats |= heartbeat; /* without one, and without ttl, silence is no alarm: it lets the arm rest */
     deadline = now() + (members[TTL].length ? number(TTL) / 1000 : heartbeats ? WATCHDOG : INFINITY);
     if (stop) halt("stop");
     return command ? move(number(X), number(Y), number(Z), open ? "open" : "closed") : NULL;
