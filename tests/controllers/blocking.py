@@ -114,15 +114,11 @@ def serve(client):
         client.sendall(replies)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: every address of this machine")
-    parser.add_argument("--port", type=int, default=5000, help="0: a free one")
-    arguments = parser.parse_args()
+def run(host, port):
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: sys.exit(0))
-    atexit.register(halt, "halt: the controller ends")  # also after an exception that nobody has caught
-    with socket.create_server((arguments.host, arguments.port)) as server:
+    atexit.register(lambda: halt("halt: the controller ends"))  # also after an exception that nobody has caught
+    with socket.create_server((host, port)) as server:
         print("listening on {}:{}".format(*server.getsockname()), flush=True)
         while True:
             client, _ = server.accept()
@@ -131,3 +127,11 @@ if __name__ == "__main__":
                     serve(client)
             except (OSError, ValueError) as problem:
                 halt(f"halt: {problem}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: every address of this machine")
+    parser.add_argument("--port", type=int, default=5000, help="0: a free one")
+    arguments = parser.parse_args()
+    run(arguments.host, arguments.port)
