@@ -53,8 +53,8 @@ ARM = """<mujoco>
   <actuator><position joint="turn"/><position joint="shoulder"/><position joint="elbow"/>
             <position joint="left"/><position joint="right"/></actuator>
 </mujoco>"""
-SHOULDER = 0.0, 0.0, 0.14  # metres
-OPEN = 0.025  # metres from the middle to each finger
+SHOULDER, OPEN = (0.0, 0.0, 0.14), 0.025  # metres; open: from the middle to each finger
+SIZE = struct.pack(">IIBBBBB", 640, 480, 8, 2, 0, 0, 0)  # of the picture, and that it has three colours of 8 bits
 
 
 class Arm:
@@ -119,10 +119,9 @@ class Arm:
         with self.lock:
             renderer.update_scene(self.data, "view")
         rows = b"".join(b"\0" + row.tobytes() for row in renderer.render())
-        header = struct.pack(">IIBBBBB", 640, 480, 8, 2, 0, 0, 0)
         with open(file, "wb") as png:
             png.write(b"\x89PNG\r\n\x1a\n")
-            for name, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+            for name, data in ((b"IHDR", SIZE), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
                 png.write(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)))
 
 

@@ -214,10 +214,10 @@ class _Connection:
 class ControllerProcess:
     """A controller that is a program: what it prints is recorded, what it is told goes to its standard input."""
 
-    def __init__(self, command):
+    def __init__(self, command, env=None):
         self.printed = Record(f"printed by {command[0]}")
         self._process = subprocess.Popen(
-            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
         )
         self._reader = threading.Thread(target=self._read, name="controller's output")
         self._reader.start()
