@@ -498,10 +498,11 @@ def test_a_controller_follows_the_hand_and_is_approached_anew_after_its_death(ru
     started.status.wait(state="BACKOFF", motion="HOLDING")
     again = run(name, program.port)
     started.status.wait(state="CONNECTED")
-    tracker.position = (-0.1, 0.0355, 0.21)
+    # Not across the base, where the simulated arm cannot reach.
+    tracker.position = (0.05, 0.2, 0.21)
     tracker.start()
     started.status.wait(motion="APPROACH")
-    again.wait_for_move(-100.0, 35.5, 210.0)
+    again.wait_for_move(50.0, 200.0, 210.0)
     # That one knows where it is, and a new one is where it always begins.
     if name != "mujoco_arm.py":
         assert distance(again.moves()[0][:3], (150.0, -20.0, 200.0)) <= STEP, "a jump"
