@@ -23,11 +23,13 @@
 //! | [`app`] | `joint` pure: both machines; the handle and the driver | all but `ros` |
 //! | `ros` | the only place that names r2r (feature `ros`) | `app`, `config`, `status` |
 //! | [`sim`] | the simulated arm controller and hand | `wire` |
+//! | [`check`] | the conformance check of a controller | `wire`, `teleop::command` |
 //!
 //! A pose's way: r2r stream → `ros::convert` → [`app::Bridge::handle_target`] → `Teleop::handle_target` →
 //! `Teleop::poll_command` → `CommandEncoder` → socket, all on the thread that took the message.
 
 pub mod app;
+pub mod check;
 pub mod config;
 pub mod link;
 pub mod mapping;

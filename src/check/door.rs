@@ -1,0 +1,66 @@
+//! How a connection with the controller comes about: the checker dials, or the controller does.
+
+use std::io;
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{Duration, Instant, sleep, timeout_at},
+};
+
+use super::{CheckConfig, CheckError, peer::Peer};
+
+/// The way to the controller.
+#[derive(Debug)]
+pub(super) enum Door {
+    Dial { host: String, port: u16 },
+    Listen(TcpListener),
+}
+
+impl Door {
+    pub async fn new(config: &CheckConfig) -> Result<Self, CheckError> {
+        let (host, port) = (config.host.clone(), config.port);
+        if !config.listen {
+            return Ok(Self::Dial { host, port });
+        }
+        let failed = |source| CheckError::Listen { peer: format!("{}:{}", config.host, config.port), source };
+        TcpListener::bind((host, port)).await.map(Self::Listen).map_err(failed)
+    }
+
+    /// One attempt. A controller that dials in is waited for.
+    pub async fn open(&self, deadline: Instant) -> io::Result<Peer> {
+        let stream = match self {
+            Self::Dial { host, port } => timeout_at(deadline, TcpStream::connect((host.as_str(), *port)))
+                .await
+                .unwrap_or_else(timed_out)?,
+            Self::Listen(listener) => {
+                timeout_at(deadline, listener.accept()).await.unwrap_or_else(timed_out)?.0
+            }
+        };
+        Peer::new(stream)
+    }
+
+    /// As many attempts as there is time for; with the error of the last.
+    pub async fn open_again(&self, deadline: Instant) -> io::Result<Peer> {
+        loop {
+            match self.open(deadline).await {
+                Err(_) if Instant::now() + BETWEEN_ATTEMPTS < deadline => sleep(BETWEEN_ATTEMPTS).await,
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Where a controller that dials in finds it.
+    pub fn listening_on(&self) -> Option<String> {
+        match self {
+            Self::Dial { .. } => None,
+            Self::Listen(listener) => listener.local_addr().ok().map(|address| address.to_string()),
+        }
+    }
+}
+
+fn timed_out<T, E>(_: E) -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::TimedOut, "nobody answered in time"))
+}
+
+/// As the bridge's first wait.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
