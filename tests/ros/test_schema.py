@@ -1,0 +1,166 @@
+"""docs/protocol.md, docs/protocol.schema.json and what bridge and controllers really say are one and the same."""
+
+import itertools
+import json
+import pathlib
+import re
+import socket
+
+import pytest
+from controller import command
+from harness import QUICK
+from std_srvs.srv import SetBool, Trigger
+
+jsonschema = pytest.importorskip("jsonschema", reason="the PyPI package jsonschema is not installed")
+
+DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
+SCHEMA = json.loads((DOCS / "protocol.schema.json").read_text())
+PLACE = (0.12, 0.0355, 0.21)
+AT_PLACE = {**QUICK, "home": list(PLACE)}
+
+
+def errors(name, line):
+    """Why a line is none of these; nothing if it is one."""
+    validator = jsonschema.Draft202012Validator({**SCHEMA, "anyOf": [{"$ref": f"#/$defs/{name}"}]})
+    return [error.message for error in validator.iter_errors(_parse(line))]
+
+
+def _parse(line):
+    """As strict as the protocol: no NaN, and no member twice."""
+
+    def once(pairs):
+        assert len({name for name, _ in pairs}) == len(pairs), f"a member is there twice: {line}"
+        return dict(pairs)
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON: {line}")
+
+    return json.loads(line, object_pairs_hook=once, parse_constant=refuse)
+
+
+def examples():
+    """Pairs of what a line of docs/protocol.md is said to be, and the line."""
+    page = (DOCS / "protocol.md").read_text()
+    for kind, block in re.findall(r"^```json ([a-z-]+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            yield kind, line
+    for block in re.findall(r"^```text\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            sent_by, text, wrong = re.fullmatch(r"(?:(→|←) )?(.*?)(   # wrong: .*)?", line).groups()
+            if sent_by and text.startswith("{"):
+                yield ("bad-" if wrong else "") + {"→": "bridge", "←": "controller"}[sent_by], text
+
+
+def test_the_schema_is_one():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_every_kind_of_line_has_examples_and_every_block_of_json_says_what_it_is():
+    page = (DOCS / "protocol.md").read_text()
+    assert "```json\n" not in page
+    kinds = {kind for kind, _ in examples()}
+    said = {"command", "stop", "heartbeat", "reply", "state", "bad-reply", "other", "bridge", "controller"}
+    assert kinds == said | {"bad-controller"}
+
+
+@pytest.mark.parametrize("kind, line", list(examples()))
+def test_every_example_is_what_it_is_said_to_be(kind, line):
+    if kind == "other":
+        assert errors("bridge", line), "this is the bridge's own line, and no other"
+    elif kind.startswith("bad-"):
+        assert errors(kind.removeprefix("bad-"), line)
+    else:
+        assert errors(kind, line) == []
+        # Good examples are understood to the last member, and the bridge's are of its own spelling.
+        if kind in ("reply", "state", "controller"):
+            assert errors("reported", line) == []
+        else:
+            assert json.dumps(json.loads(line), separators=(",", ":")) == line
+
+
+@pytest.mark.parametrize(
+    "name, line",
+    [
+        ("command", '{"type":"command","x":1.0,"y":2.0,"z":3.0}'),
+        ("command", '{"type":"command","x":1.0,"y":2.0,"z":3.0,"gripper":"ajar"}'),
+        ("command", '{"type":"command","x":"1","y":2.0,"z":3.0,"gripper":"open"}'),
+        ("command", '{"type":"command","x":1.0,"y":2.0,"z":3.0,"gripper":"open","speed":1}'),
+        ("command", '{"type":"command","x":1.0,"y":2.0,"z":3.0,"gripper":"open","seq":0}'),
+        ("command", '{"type":"command","x":1.0,"y":2.0,"z":3.0,"gripper":"open","ttl":0.5}'),
+        ("command", '{"type":"command","x":1.0,"y":2.0,"z":3.0,"gripper":"open","quaternion":[0.0,0.0,0.0]}'),
+        ("stop", '{"type":"stop","x":1.0}'),
+        ("stop", '{"type":"heartbeat"}'),
+        ("heartbeat", '{"type":"heartbeat","rpy":[0.0,0.0,0.0]}'),
+        ("reported", '{"status":"ok","position":[1,2]}'),
+        ("reported", '{"status":"ok","gripper":0.5}'),
+        ("state", '{"type":"reply"}'),
+        ("state", '{"position":[1,2,3]}'),
+    ],
+)
+def test_the_schema_is_strict_where_it_is_to_be(name, line):
+    assert errors(name, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"status":"ok","message":null,"mine":{"a":[1]}}', '{"status":"error","position":"far","moving":1,"gripper":0.5}'],
+)
+def test_the_schema_is_lenient_with_controllers(line):
+    assert errors("reply", line) == []
+
+
+EXTRAS = ["seq", "stamp", "rpy", "quaternion", "ttl"]
+
+
+@pytest.mark.parametrize(
+    "extras",
+    [None, *([name] for name in EXTRAS), EXTRAS],
+    ids=lambda extras: "+".join(extras or ["default"]),
+)
+def test_whatever_the_bridge_says_is_in_the_schema(controllers, bridge, hand, peer, extras):
+    controller = controllers()
+    parameters = {**AT_PLACE, "hold_line": "stop", "heartbeat_period": 0.05}
+    if extras:
+        parameters["wire_extras"] = extras
+    status = bridge(controller, parameters).status
+    # With extras a stop is not byte for byte the plain one, so every line is looked for among all.
+    heard = lambda kind: lambda line: json.loads(line.data)["type"] == kind  # noqa: E731
+    everything = lambda: itertools.chain(  # noqa: E731
+        *(list(record) for record in (controller.lines, controller.stops, controller.heartbeats))
+    )
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    tracker.position = (0.14, 0.0355, 0.21)
+    assert peer.call(Trigger, "/aether_bridge/stop").success
+    (controller.lines if extras else controller.stops).wait(heard("stop"))
+    status.wait(motion="STOPPED")
+    assert peer.call(Trigger, "/aether_bridge/reset").success
+    (controller.lines if extras else controller.heartbeats).wait(heard("heartbeat"))
+    assert peer.call(SetBool, "/aether_bridge/set_armed", data=True).success
+    status.wait(motion="TRACKING")
+
+    lines = list(everything())
+    kinds = set()
+    for line in lines:
+        members = list(_parse(line.data))
+        kinds.add(_parse(line.data)["type"])
+        assert errors("bridge", line.data) == [], line.data
+        # As asked for and no others, in their order.
+        wanted = extras or []
+        if members[0] == "type" and _parse(line.data)["type"] != "command":
+            wanted = [name for name in wanted if name in ("seq", "stamp", "ttl")]
+        assert [name for name in members if name in EXTRAS] == wanted, line.data
+    assert kinds == {"command", "stop", "heartbeat"}
+    if "seq" in (extras or []):
+        assert sorted(_parse(line.data)["seq"] for line in lines) == list(range(1, len(lines) + 1))
+
+
+@pytest.mark.parametrize("arguments", [(), ("--report-state",), ("--fault", "error:no")], ids=["plain", "state", "error"])
+def test_whatever_arm_sim_answers_is_in_the_schema(arm_sim, arguments):
+    sim = arm_sim(*arguments)
+    lines = [command("120.0", "35.5", "210.0"), b'{"type":"stop"}\n', b'{"type":"heartbeat"}\n', b"nonsense\n"]
+    with socket.create_connection(("127.0.0.1", sim.port)) as client, client.makefile() as replies:
+        for line in lines:
+            client.sendall(line)
+            reply = replies.readline()
+            assert errors("reply", reply) == [] and errors("reported", reply) == [], reply
