@@ -28,11 +28,10 @@ fn allowed() -> Allowed {
 }
 
 fn config(address: SocketAddr) -> CheckConfig {
-    // Less than the bridge's: a check listens to silence for so long, several times.
-    let (timeout, patience) = (Duration::from_millis(150), Duration::from_millis(1500));
     CheckConfig {
-        timeout,
-        patience,
+        // No reply of these tests is late, but for those that are meant to be, however busy the machine is.
+        timeout: Duration::from_secs(20),
+        silence: Duration::from_millis(150),
         ..CheckConfig::new(address.ip().to_string(), address.port(), Some(allowed()))
     }
 }
@@ -44,10 +43,8 @@ async fn checked(config: &CheckConfig) -> (Report, String) {
     (report, said)
 }
 
-/// What is wrong, but for late replies: those a busy machine has too, and a test of their own.
 fn wrong(report: &Report) -> Vec<&Finding> {
-    let wrong = report.findings.iter().filter(|finding| finding.verdict == Verdict::Wrong);
-    wrong.filter(|finding| finding.check != "in time").collect()
+    report.findings.iter().filter(|finding| finding.verdict == Verdict::Wrong).collect()
 }
 
 /// The one thing that is wrong.
@@ -293,8 +290,11 @@ async fn two_replies_to_each_line_are_named_and_do_not_look_like_a_wrong_order()
         ArmSim::start(ArmSimConfig { faults: vec!["twice".parse().unwrap()], ..ArmSimConfig::default() });
     let (report, said) = checked(&config(sim.await.unwrap().local_addr())).await;
     let found = only_wrong(&report, "twice");
-    assert!(found.check == "one reply" && found.seen.contains("after the line had been answered"), "{said}");
-    assert!(has(&report, Verdict::Note, "order", "not judged"), "{said}");
+    assert!(
+        found.check == "one reply" && found.seen.contains("a line was answered more than once"),
+        "{said}"
+    );
+    assert!(has(&report, Verdict::Note, "not checked", "which reply is for which line"), "{said}");
 }
 
 #[tokio::test]
@@ -321,7 +321,7 @@ async fn silence_is_named_once_and_nothing_more_is_sent() {
     let sim = sim.unwrap();
     let (report, said) = checked(&config(sim.local_addr())).await;
     let found = only_wrong(&report, "silence");
-    assert!(found.check == "reply" && found.seen == "no reply within 1.5 s", "{said}");
+    assert!(found.check == "reply" && found.seen == "no reply within 3.0 s", "{said}");
     assert!(found.advice.unwrap().mend.contains("expect_reply: false"));
     assert!(has(&report, Verdict::Note, "not checked", "it does not answer"), "{said}");
     assert_eq!(sim.record().counts.commands, 1);
@@ -428,7 +428,11 @@ async fn a_greeting_is_named_unless_it_was_told_of() {
         "{said}"
     );
 
-    let too_many = CheckConfig { greeting: 3, ..config(controller(greeting).await) };
+    let too_many = CheckConfig {
+        greeting: 3,
+        patience: Duration::from_millis(500),
+        ..config(controller(greeting).await)
+    };
     let (report, said) = checked(&too_many).await;
     assert!(has(&report, Verdict::Wrong, "greeting", "2 of 3 lines came on connecting"), "{said}");
 }
@@ -448,7 +452,7 @@ async fn a_controller_that_takes_every_piece_for_a_line_is_told_about_streams() 
     let (report, said) = checked(&config(address)).await;
     let found = wrong(&report);
     let pieces = found.iter().find(|finding| finding.check == "byte by byte").expect(&said);
-    assert!(pieces.seen.contains("was refused"), "{said}");
+    assert!(pieces.seen.contains("a line was answered more than once"), "{said}");
     assert!(pieces.advice.unwrap().rule.contains("TCP is a stream"));
     assert!(found.iter().any(|finding| finding.check == "two lines"), "{said}");
 }
@@ -614,11 +618,13 @@ async fn arm_check(arguments: &[&str]) -> (Option<i32>, String, String) {
 async fn the_exit_code_tells_conformant_wrong_and_not_checked_apart() {
     let sim = ArmSim::start(ArmSimConfig::default()).await.unwrap();
     let port = sim.local_addr().port().to_string();
-    let (code, out, _) = arm_check(&["127.0.0.1", &port, "--at", "200", "-10", "200", "--stop"]).await;
+    let (code, out, _) =
+        arm_check(&["127.0.0.1", &port, "--at", "200", "-10", "200", "--stop", "--timeout", "20"]).await;
     assert_eq!(code, Some(0), "{out}");
     assert!(out.contains("\nconformant: ") && out.contains(r#""y":-10.0"#), "{out}");
 
-    let (code, out, _) = arm_check(&["127.0.0.1", &port, "--no-motion", "--heartbeat", "--state"]).await;
+    let (code, out, _) =
+        arm_check(&["127.0.0.1", &port, "--no-motion", "--heartbeat", "--state", "--timeout", "20"]).await;
     assert_eq!(code, Some(1), "{out}");
     assert!(out.contains("\nWRONG state: 0 of ") && out.contains("\nnot conformant: "), "{out}");
 

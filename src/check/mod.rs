@@ -39,10 +39,12 @@ pub struct CheckConfig {
     pub allowed: Option<Allowed>,
     /// How many lines the controller says on connecting (`greeting_lines`).
     pub greeting: u32,
-    /// When a reply is late (`reply_timeout`), and for how long silence is listened to.
+    /// When a reply is late (`reply_timeout`).
     pub timeout: Duration,
     /// When a reply is given up (`link_timeout`), and for how long a new connection is tried.
     pub patience: Duration,
+    /// For how long silence is listened to, where nothing should come.
+    pub silence: Duration,
     /// Whether the controller is said to know `{"type":"stop"}`.
     pub stop: bool,
     /// Whether the controller is said to know `{"type":"heartbeat"}`.
@@ -65,6 +67,7 @@ impl CheckConfig {
             greeting: 0,
             timeout: Duration::from_millis(500),
             patience: Duration::from_secs(3),
+            silence: Duration::from_millis(500),
             stop: false,
             heartbeat: false,
             seq: false,

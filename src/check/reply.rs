@@ -47,6 +47,8 @@ pub(super) struct Judged {
     pub findings: Vec<Finding>,
     /// Its verdict on the line it answers, as far as it can be guessed.
     pub says_ok: Option<bool>,
+    /// Whether that is said as the protocol has it.
+    pub clear: bool,
     /// Its message.
     pub message: String,
     /// Its `seq`.
@@ -168,7 +170,9 @@ impl Judged {
 
     fn status(&mut self, status: Option<&Value>, raw: &Raw) {
         match status {
-            Some(Value::String(word)) if word == "ok" || word == "error" => self.says_ok = Some(word == "ok"),
+            Some(Value::String(word)) if word == "ok" || word == "error" => {
+                (self.says_ok, self.clear) = (Some(word == "ok"), true);
+            }
             Some(Value::String(word)) => {
                 let known = ["ok", "error"].into_iter().find(|known| known.eq_ignore_ascii_case(word.trim()));
                 self.says_ok = known.map(|known| known == "ok");
@@ -275,6 +279,25 @@ mod tests {
         });
         assert_eq!((judged.says_ok, judged.message.as_str()), (Some(false), "m"));
         assert_eq!((judged.seq, judged.position), (Some(7.into()), Some([1.0, 2.0, 3.0])));
+    }
+
+    #[test]
+    fn the_examples_of_the_protocol_page_are_judged_as_it_says() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/protocol.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let examples = |kind: &str| -> Vec<&str> {
+            let blocks =
+                page.split("\n```json ").filter_map(|block| block.strip_prefix(kind)?.strip_prefix('\n'));
+            blocks.flat_map(|block| block.split("\n```").next().unwrap().lines()).collect()
+        };
+        let (good, bad, state) = (examples("reply"), examples("bad-reply"), examples("state"));
+        assert!(good.len() > 4 && bad.len() > 4 && state.len() > 1);
+        for line in good.into_iter().chain(state) {
+            assert_eq!(of(line.as_bytes(), End::Newline), [], "{line}");
+        }
+        for line in bad {
+            assert_eq!(one(line).0, Verdict::Wrong, "{line}");
+        }
     }
 
     #[test]

@@ -135,19 +135,20 @@ impl<'a> Talk<'a> {
 
     /// Hears the lines that are said on connecting, and that no others are.
     async fn greet(&mut self, first: bool) -> Result<(), Gone> {
-        let timeout = self.config.timeout;
+        let silence = self.config.silence;
         for nth in 0..self.greeting {
-            match self.hear(Instant::now() + timeout).await? {
+            match self.hear(Instant::now() + self.config.patience).await? {
                 Some((raw, at)) => self.show(&raw, at.elapsed(), "(greeting)"),
                 None => {
                     let seen = format!("{nth} of {} lines came on connecting", self.greeting);
                     self.find(Finding::wrong("greeting", seen, advice::FEWER_LINES));
+                    self.greeting = nth;
                     break;
                 }
             }
         }
         let mut extra = 0;
-        while let Some((raw, _)) = self.hear(Instant::now() + timeout).await? {
+        while let Some((raw, _)) = self.hear(Instant::now() + silence).await? {
             self.show(&raw, Duration::ZERO, "(unasked)");
             let seen = format!("{} came before the first line was sent", raw.shown());
             match first {
@@ -206,27 +207,34 @@ impl<'a> Talk<'a> {
             since = since.max(at);
             replies.push(judged);
         }
-        let quiet = if self.heard.too_many { self.config.timeout } else { A_MOMENT };
-        self.stay_quiet(quiet.min(self.config.timeout)).await?;
+        let quiet = if self.heard.too_many { self.config.silence } else { A_MOMENT };
+        let in_pieces = (missing == advice::FRAMING && !self.heard.too_many).then_some(check);
+        self.stay_quiet(quiet.min(self.config.silence), in_pieces).await?;
         Ok(replies)
     }
 
-    /// Hears that nothing more comes for a while, not even the end.
-    pub async fn stay_quiet(&mut self, time: Duration) -> Result<(), Gone> {
-        let deadline = Instant::now() + time;
+    /// Hears that nothing more comes for a while, not even the end. With `in_pieces`, the check that has found out whether
+    /// lines are told from pieces, what comes nevertheless is laid to that.
+    pub async fn stay_quiet(&mut self, time: Duration, in_pieces: Option<&'static str>) -> Result<(), Gone> {
+        let (deadline, mut extra) = (Instant::now() + time, 0);
         while let Some((raw, _)) = self.hear_or_end("stays connected", deadline, advice::STAYS).await? {
-            self.show(&raw, Duration::ZERO, "(one more)");
-            let judged = judge(&raw);
-            if self.is_aside(&raw, &judged) {
-                continue;
+            extra += 1;
+            if extra <= SHOWN_AT_MOST {
+                self.show(&raw, Duration::ZERO, "(one more)");
             }
-            let blank = raw.bytes.trim_ascii().is_empty();
-            judged.findings.into_iter().for_each(|finding| self.find(finding));
-            if !blank {
-                self.heard.too_many = true;
-                let seen = format!("{} came after the line had been answered", raw.shown());
-                self.find(Finding::wrong("one reply", seen, advice::ONE_REPLY));
+            if raw.bytes.trim_ascii().is_empty() {
+                self.find(Finding::wrong("one reply", "a blank line came", advice::BLANK));
+            } else if !self.is_aside(&raw, &judge(&raw)) {
+                let seen = format!("a line was answered more than once: {} came too", raw.shown());
+                self.heard.too_many |= in_pieces.is_none();
+                self.find(match in_pieces {
+                    Some(check) => Finding::wrong(check, seen, advice::FRAMING),
+                    None => Finding::wrong("one reply", seen, advice::ONE_REPLY),
+                });
             }
+        }
+        if extra > SHOWN_AT_MOST {
+            self.say(&format!("← … and {} more", extra - SHOWN_AT_MOST));
         }
         Ok(())
     }
@@ -275,7 +283,7 @@ impl<'a> Talk<'a> {
         ended: Advice,
     ) -> Result<Option<(Raw, Instant)>, Gone> {
         let Some(peer) = &mut self.peer else { return Err(Gone::Closed) };
-        match peer.next(deadline, self.config.timeout).await {
+        match peer.next(deadline, self.config.silence).await {
             Heard::Reply(raw, at) => {
                 if raw.end == End::Missing {
                     peer.without_newlines();
@@ -367,6 +375,9 @@ const BETWEEN_BYTES: Duration = Duration::from_millis(1);
 
 /// How long a second reply is waited for after each line, where the first line has shown none.
 const A_MOMENT: Duration = Duration::from_millis(20);
+
+/// How many replies too many are shown after a line.
+const SHOWN_AT_MOST: u32 = 3;
 
 /// What a delayed acknowledgement takes on Linux: a small segment waits for that of the one before it.
 const HELD_BACK: RangeInclusive<Duration> = Duration::from_millis(38)..=Duration::from_millis(48);
