@@ -648,6 +648,19 @@ async fn the_exit_code_tells_conformant_wrong_and_not_checked_apart() {
 }
 
 #[tokio::test]
+async fn the_excerpt_in_the_readme_is_what_is_said() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let excerpt = readme.split("```text\n→ ").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let shouting = by_rule(|_| br#"{"status": "OK", "message": "Moving to 200.0"}"#.to_vec()).await;
+    let (_, said) = checked(&config(shouting)).await;
+    for line in excerpt.lines() {
+        // Every run has times of its own.
+        let line = line.strip_suffix("   0.3 ms").unwrap_or(line);
+        assert!(said.contains(line), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn the_help_has_an_example_and_says_that_the_arm_moves() {
     let (code, help, _) = arm_check(&["--help"]).await;
     assert_eq!(code, Some(0));
