@@ -12,7 +12,7 @@ use aether_bridge::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     net::{
-        TcpListener, TcpStream,
+        TcpListener, TcpSocket, TcpStream, UdpSocket,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::mpsc,
@@ -319,9 +319,10 @@ async fn silence_is_named_once_and_nothing_more_is_sent() {
         ArmSim::start(ArmSimConfig { faults: vec!["silence".parse().unwrap()], ..ArmSimConfig::default() })
             .await;
     let sim = sim.unwrap();
-    let (report, said) = checked(&config(sim.local_addr())).await;
+    let patience = Duration::from_millis(300);
+    let (report, said) = checked(&CheckConfig { patience, ..config(sim.local_addr()) }).await;
     let found = only_wrong(&report, "silence");
-    assert!(found.check == "reply" && found.seen == "no reply within 3.0 s", "{said}");
+    assert!(found.check == "reply" && found.seen == "no reply within 300 ms", "{said}");
     assert!(found.advice.unwrap().mend.contains("expect_reply: false"));
     assert!(has(&report, Verdict::Note, "not checked", "it does not answer"), "{said}");
     assert_eq!(sim.record().counts.commands, 1);
@@ -340,10 +341,7 @@ async fn a_wrong_order_is_seen_by_who_is_refused_and_by_seq() {
                 text.extend_from_slice(&buffer[..size]);
             }
             for line in String::from_utf8(text).unwrap().lines().rev() {
-                let seq = serde_json::from_str(line)
-                    .map_or(0, |line: serde_json::Value| line["seq"].as_u64().unwrap_or(0));
-                let echo = if seq > 0 { format!(",\"seq\":{seq}}}\n") } else { "}\n".to_owned() };
-                if stream.write_all(reply(line).replace('}', &echo).as_bytes()).await.is_err() {
+                if stream.write_all(echo_seq(line).as_bytes()).await.is_err() {
                     return;
                 }
             }
@@ -364,13 +362,7 @@ async fn a_wrong_order_is_seen_by_who_is_refused_and_by_seq() {
 
 #[tokio::test]
 async fn a_seq_that_is_echoed_is_counted_and_one_that_is_made_up_is_named() {
-    let echoing = by_rule(|line| {
-        let seq = serde_json::from_str(line)
-            .map_or(serde_json::Value::Null, |line: serde_json::Value| line["seq"].clone());
-        let end = if seq.is_null() { "}\n".to_owned() } else { format!(",\"seq\":{seq}}}\n") };
-        reply(line).replace('}', &end).into()
-    })
-    .await;
+    let echoing = by_rule(|line| echo_seq(line).into()).await;
     let (report, said) = checked(&CheckConfig { seq: true, ..config(echoing) }).await;
     assert!(
         wrong(&report).is_empty() && has(&report, Verdict::Ok, "seq", "replies had that of their line"),
@@ -449,7 +441,8 @@ async fn a_controller_that_takes_every_piece_for_a_line_is_told_about_streams() 
         }
     })
     .await;
-    let (report, said) = checked(&config(address)).await;
+    let patience = Duration::from_millis(500);
+    let (report, said) = checked(&CheckConfig { patience, ..config(address) }).await;
     let found = wrong(&report);
     let pieces = found.iter().find(|finding| finding.check == "byte by byte").expect(&said);
     assert!(pieces.seen.contains("a line was answered more than once"), "{said}");
@@ -614,6 +607,57 @@ async fn arm_check(arguments: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), out, errors)
 }
 
+/// A controller of datagrams: what it answers to a line, and whether to the sender or always to the first.
+async fn datagrams(rule: impl Fn(&str) -> String + Send + 'static, to_the_first: bool) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut buffer, mut first) = (vec![0; 8192], None);
+        while let Ok((size, sender)) = socket.recv_from(&mut buffer).await {
+            let to = *first.get_or_insert(sender);
+            let reply = rule(&String::from_utf8_lossy(&buffer[..size]));
+            let _ = socket.send_to(reply.as_bytes(), if to_the_first { to } else { sender }).await;
+        }
+    });
+    address
+}
+
+fn echo_seq(line: &str) -> String {
+    let seq =
+        serde_json::from_str(line).map_or(0, |line: serde_json::Value| line["seq"].as_u64().unwrap_or(0));
+    let end = if seq > 0 { format!(",\"seq\":{seq}}}\n") } else { "}\n".to_owned() };
+    reply(line).replace('}', &end)
+}
+
+#[tokio::test]
+async fn datagrams_are_checked_with_seq_and_without_what_only_streams_have() {
+    let udp = |address| CheckConfig { udp: true, seq: true, stop: true, ..config(address) };
+    let wordy = |line: &str| echo_seq(line).replace("received", &"received ".repeat(300));
+    let (report, said) = checked(&udp(datagrams(wordy, false).await)).await;
+    assert!(wrong(&report).is_empty() && has(&report, Verdict::Ok, "seq", ""), "{said}");
+    assert!(
+        has(&report, Verdict::Ok, "stop", "") && has(&report, Verdict::Ok, "reconnect", "the new sender"),
+        "{said}"
+    );
+    assert!(!said.contains("byte by byte"), "{said}");
+
+    let (report, said) = checked(&udp(datagrams(|line| format!("{}\n", reply(line)), false).await)).await;
+    let found = only_wrong(&report, "no seq");
+    assert!(found.check == "seq" && found.advice.unwrap().rule.contains("over UDP"), "{said}");
+
+    let patience = Duration::from_millis(300);
+    let stubborn = CheckConfig { patience, ..udp(datagrams(echo_seq, true).await) };
+    let (report, said) = checked(&stubborn).await;
+    let found = only_wrong(&report, "to the first");
+    assert!(found.check == "reply" && found.advice.unwrap().mend.contains("sender"), "{said}");
+
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let nobody = taken.local_addr().unwrap();
+    drop(taken);
+    let (report, said) = checked(&udp(nobody)).await;
+    assert!(has(&report, Verdict::Wrong, "command", "nobody takes datagrams there"), "{said}");
+}
+
 #[tokio::test]
 async fn the_exit_code_tells_conformant_wrong_and_not_checked_apart() {
     let sim = ArmSim::start(ArmSimConfig::default()).await.unwrap();
@@ -628,7 +672,10 @@ async fn the_exit_code_tells_conformant_wrong_and_not_checked_apart() {
     assert_eq!(code, Some(1), "{out}");
     assert!(out.contains("\nWRONG state: 0 of ") && out.contains("\nnot conformant: "), "{out}");
 
-    drop(sim);
+    // A port that is taken, and nobody listens on it.
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
     let (code, _, errors) = arm_check(&["127.0.0.1", &port, "--no-motion"]).await;
     assert_eq!(code, Some(2));
     assert!(errors.contains(&format!("cannot connect to 127.0.0.1:{port}: ")), "{errors}");

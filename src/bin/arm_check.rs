@@ -42,7 +42,7 @@ fn say(line: &str) {
 struct Args {
     /// Name or address of the controller
     host: String,
-    /// TCP port of the controller
+    /// Port of the controller
     port: u16,
     /// Where the arm may go, in the wire's unit and the arm's base frame
     #[arg(
@@ -84,6 +84,9 @@ struct Args {
     /// Listen on HOST and PORT, for a controller that dials in (role: tcp_server)
     #[arg(long)]
     listen: bool,
+    /// Send datagrams (role: udp); --seq goes with it
+    #[arg(long, conflicts_with_all = ["listen", "greeting"])]
+    udp: bool,
 }
 
 impl Args {
@@ -95,6 +98,7 @@ impl Args {
             allowed.unwrap_or_else(|error| Self::command().error(ErrorKind::ValueValidation, error).exit());
         CheckConfig {
             listen: self.listen,
+            udp: self.udp,
             unit: self.unit,
             greeting: self.greeting,
             timeout: Duration::from_secs_f64(self.timeout),
@@ -102,7 +106,7 @@ impl Args {
             patience: Duration::from_secs_f64((6.0 * self.timeout).max(3.0)),
             stop: self.stop,
             heartbeat: self.heartbeat,
-            seq: self.seq,
+            seq: self.seq || self.udp,
             state: self.state,
             ..CheckConfig::new(self.host, self.port, allowed)
         }
@@ -130,9 +134,10 @@ const AFTER_HELP: &str = r#"Findings:
 Exit code: 0 nothing is wrong; 1 something is; 2 no connection, or arguments that make no sense.
 
 Examples:
-  arm_check 192.168.1.50 5000 --at 200 0 200            moves the arm to (200, 0, 200) mm and 5 mm around it
+  arm_check 192.168.1.50 5000 --at 200 0 200            moves the arm: there, and 5 mm around
   arm_check 192.168.1.50 5000 --at 0.2 0 0.2 --unit m --stop --heartbeat --state
   arm_check 192.168.1.50 5000 --no-motion --heartbeat   moves nothing
   arm_check 0.0.0.0 5000 --listen --at 200 0 200        for a controller that dials in
+  arm_check 192.168.1.50 5000 --udp --at 200 0 200      for one that speaks in datagrams
 
 Try it without an arm: arm_sim, in another terminal, and arm_check 127.0.0.1 5000 --at 200 0 200"#;

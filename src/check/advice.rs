@@ -161,3 +161,13 @@ pub(super) const MESSAGE: Advice = Advice {
     rule: r#""message" is a string"#,
     mend: r#"put it in double quotes, as in "message":"7", or leave it out"#,
 };
+
+pub(super) const SENDER: Advice = Advice {
+    rule: "each datagram is answered to the address and port that it came from",
+    mend: "reply to the sender that recvfrom() tells of, every time anew",
+};
+
+pub(super) const SEQ_OF_DATAGRAMS: Advice = Advice {
+    rule: "over UDP every reply has the \"seq\" of the line that it answers; nothing else tells what it answers",
+    mend: "copy it from the line: reply[\"seq\"] = line[\"seq\"]; or run the bridge with expect_reply: false",
+};

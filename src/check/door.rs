@@ -3,7 +3,7 @@
 use std::io;
 
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     time::{Duration, Instant, sleep, timeout_at},
 };
 
@@ -14,11 +14,15 @@ use super::{CheckConfig, CheckError, peer::Peer};
 pub(super) enum Door {
     Dial { host: String, port: u16 },
     Listen(TcpListener),
+    Datagrams { host: String, port: u16 },
 }
 
 impl Door {
     pub async fn new(config: &CheckConfig) -> Result<Self, CheckError> {
         let (host, port) = (config.host.clone(), config.port);
+        if config.udp {
+            return Ok(Self::Datagrams { host, port });
+        }
         if !config.listen {
             return Ok(Self::Dial { host, port });
         }
@@ -35,8 +39,14 @@ impl Door {
             Self::Listen(listener) => {
                 timeout_at(deadline, listener.accept()).await.unwrap_or_else(timed_out)?.0
             }
+            // From a port of its own each time, as a bridge that was started anew.
+            Self::Datagrams { host, port } => {
+                let socket = UdpSocket::bind("0.0.0.0:0").await?;
+                socket.connect((host.as_str(), *port)).await?;
+                return Ok(Peer::datagrams(socket));
+            }
         };
-        Peer::new(stream)
+        Peer::stream(stream)
     }
 
     /// As many attempts as there is time for; with the error of the last.
@@ -52,7 +62,7 @@ impl Door {
     /// Where a controller that dials in finds it.
     pub fn listening_on(&self) -> Option<String> {
         match self {
-            Self::Dial { .. } => None,
+            Self::Dial { .. } | Self::Datagrams { .. } => None,
             Self::Listen(listener) => listener.local_addr().ok().map(|address| address.to_string()),
         }
     }

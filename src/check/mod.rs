@@ -33,6 +33,8 @@ pub struct CheckConfig {
     pub port: u16,
     /// Wait for the controller to dial in, as `role: tcp_server` does.
     pub listen: bool,
+    /// Send datagrams, as `role: udp` does; wants `seq`.
+    pub udp: bool,
     /// The unit of length on the wire.
     pub unit: WireUnit,
     /// Where the arm may be sent. `None`: it is not moved at all.
@@ -62,6 +64,7 @@ impl CheckConfig {
             host: host.into(),
             port,
             listen: false,
+            udp: false,
             unit: WireUnit::default(),
             allowed,
             greeting: 0,

@@ -1,11 +1,11 @@
-//! The controller as a stream of bytes, cut into replies however they are ended.
+//! The controller as bytes, cut into replies however they are ended: a stream, or datagrams that are a line each.
 
 use std::{io, time::Duration};
 
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpStream, UdpSocket},
     time::{Instant, timeout_at},
 };
 
@@ -15,7 +15,7 @@ use crate::wire::MAX_LINE;
 /// One connection with a controller.
 #[derive(Debug)]
 pub(super) struct Peer {
-    stream: TcpStream,
+    socket: Socket,
     buffer: Vec<u8>,
     /// When the last bytes came.
     heard: Instant,
@@ -23,6 +23,12 @@ pub(super) struct Peer {
     unterminated: bool,
     /// The last reply had no newline, which may yet come.
     owes_newline: bool,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Stream(TcpStream),
+    Datagrams(UdpSocket),
 }
 
 /// What came of waiting.
@@ -37,15 +43,19 @@ pub(super) enum Heard {
 }
 
 impl Peer {
-    pub fn new(stream: TcpStream) -> io::Result<Self> {
+    pub fn stream(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            buffer: Vec::new(),
-            heard: Instant::now(),
-            unterminated: false,
-            owes_newline: false,
-        })
+        Ok(Self::new(Socket::Stream(stream)))
+    }
+
+    /// A socket that is connected to the controller.
+    pub fn datagrams(socket: UdpSocket) -> Self {
+        Self::new(Socket::Datagrams(socket))
+    }
+
+    fn new(socket: Socket) -> Self {
+        let (heard, buffer) = (Instant::now(), Vec::new());
+        Self { socket, buffer, heard, unterminated: false, owes_newline: false }
     }
 
     /// Says that this controller is known to leave out newlines.
@@ -54,7 +64,31 @@ impl Peer {
     }
 
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await
+        match &mut self.socket {
+            Socket::Stream(stream) => stream.write_all(bytes).await,
+            Socket::Datagrams(socket) => {
+                for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+                    socket.send(line).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Appends what comes next to the buffer; how much it was. A datagram is a line, whether it says so or not.
+    async fn read(&mut self) -> io::Result<usize> {
+        match &mut self.socket {
+            Socket::Stream(stream) => stream.read_buf(&mut self.buffer).await,
+            Socket::Datagrams(socket) => {
+                // What has no room is lost.
+                self.buffer.reserve(MOST);
+                let size = socket.recv_buf(&mut self.buffer).await?;
+                if !self.buffer.ends_with(b"\n") {
+                    self.buffer.push(b'\n');
+                }
+                Ok(size.max(1))
+            }
+        }
     }
 
     /// The next reply, waited for until `deadline`. A complete object that has no newline is taken when it has been alone
@@ -67,10 +101,10 @@ impl Peer {
             }
             let (waits, complete) = (!self.buffer.is_empty(), !is_begun(&self.buffer));
             let until = if waits && complete { deadline.min(self.heard + settle) } else { deadline };
-            match timeout_at(until, self.stream.read_buf(&mut self.buffer)).await {
+            match timeout_at(until, self.read()).await {
                 Ok(Ok(0)) => return self.end("it closed the connection".to_owned()),
                 Ok(Ok(_)) => self.heard = Instant::now(),
-                Ok(Err(error)) => return self.end(format!("the connection broke: {error}")),
+                Ok(Err(error)) => return self.end(self.broken(&error)),
                 Err(_) => {
                     return match cut(&mut self.buffer, true).or_else(|| self.rest()) {
                         Some(raw) => self.reply(raw),
@@ -78,6 +112,16 @@ impl Peer {
                     };
                 }
             }
+        }
+    }
+
+    /// What an error of the socket means.
+    pub fn broken(&self, error: &io::Error) -> String {
+        match (&self.socket, error.kind()) {
+            (Socket::Datagrams(_), io::ErrorKind::ConnectionRefused) => {
+                format!("nobody takes datagrams there: {error}")
+            }
+            _ => format!("the connection broke: {error}"),
         }
     }
 

@@ -33,7 +33,11 @@ pub(super) async fn run(
     check.talk.begin().await?;
     let mut rounds = rounds(config).into_iter();
     while let Some(round) = rounds.next() {
-        check.talk.say(&format!("\n{}", round.title()));
+        let title = match round {
+            Round::Reconnect if config.udp => "the next line, from another port",
+            round => round.title(),
+        };
+        check.talk.say(&format!("\n{title}"));
         if round != Round::Reconnect && !check.talk.is_connected() && !check.talk.connect_again().await {
             check.not_checked(round, rounds.as_slice(), "there is no connection");
             break;
@@ -85,15 +89,16 @@ fn announce(config: &CheckConfig, say: &mut (dyn FnMut(&str) + Send)) {
 
 fn rounds(config: &CheckConfig) -> Vec<Round> {
     let asks = config.allowed.is_some() || config.heartbeat;
+    let streams = asks && !config.udp;
     let all = [
         (Round::First, asks),
         (Round::Again, asks),
         (Round::UnknownMember, config.allowed.is_some()),
         (Round::Heartbeat, config.heartbeat && config.allowed.is_some()),
         (Round::Stop, config.stop),
-        (Round::ByteByByte, asks),
-        (Round::TwoLines, asks),
-        (Round::Order, config.allowed.is_some()),
+        (Round::ByteByByte, streams),
+        (Round::TwoLines, streams),
+        (Round::Order, streams && config.allowed.is_some()),
         (Round::BadLine, config.allowed.is_some()),
         (Round::Reconnect, true),
     ];
@@ -262,7 +267,7 @@ impl Check<'_> {
 
     async fn reconnect(&mut self) -> Result<(), Gone> {
         let asks = self.talk.config.allowed.is_some() || self.talk.config.heartbeat;
-        if asks && self.talk.is_connected() {
+        if asks && self.talk.is_connected() && !self.talk.config.udp {
             let (whole, broken) = (self.probe().bytes(), self.probe().bytes());
             self.talk.send_unheard(&[&whole[..], &broken[..broken.len() / 2]].concat()).await;
         }
@@ -273,9 +278,13 @@ impl Check<'_> {
             self.talk.find(Finding::ok("reconnect", "a new connection was taken"));
             return Ok(());
         }
+        let (seen, missing) = match self.talk.config.udp {
+            true => ("the new sender was answered", advice::SENDER),
+            false => ("a new connection was taken, and starts fresh", advice::FRESH),
+        };
         let line = self.probe();
-        let replies = self.talk.ask("reconnect", &[line], Pace::AtOnce, advice::FRESH).await?;
-        self.obeyed("reconnect", &replies, "a new connection was taken, and starts fresh", advice::FRESH);
+        let replies = self.talk.ask("reconnect", &[line], Pace::AtOnce, missing).await?;
+        self.obeyed("reconnect", &replies, seen, missing);
         Ok(())
     }
 
@@ -339,13 +348,11 @@ impl Check<'_> {
         }
         if config.seq {
             let seen = format!("{echoed} of {asked} replies had that of their line");
-            let finding = match echoed == asked {
-                true => Finding::ok("seq", seen),
-                false => {
-                    Finding::note("seq", format!("{seen}; over TCP it may be left out, over UDP it may not"))
-                }
-            };
-            self.talk.find(finding);
+            self.talk.find(match (echoed == asked, config.udp) {
+                (true, _) => Finding::ok("seq", seen),
+                (false, true) => Finding::wrong("seq", seen, advice::SEQ_OF_DATAGRAMS),
+                (false, false) => Finding::note("seq", format!("{seen}; over TCP it may be left out")),
+            });
         }
         if config.state {
             let seen = format!("{positions} of {all} replies said where the arm is");

@@ -98,7 +98,9 @@ impl<'a> Talk<'a> {
         })?;
         self.peer = Some(peer);
         let verb = if self.config.listen { "it dialled in" } else { "it took the connection" };
-        self.find(Finding::ok("connect", format!("{verb} after {}", time_of(began.elapsed()))));
+        if !self.config.udp {
+            self.find(Finding::ok("connect", format!("{verb} after {}", time_of(began.elapsed()))));
+        }
         let greeted = self.greet(true).await;
         if greeted.is_ok() && !self.report.is_wrong("greeting") {
             let seen = match self.config.greeting {
@@ -176,7 +178,8 @@ impl<'a> Talk<'a> {
         missing: Advice,
     ) -> Result<Vec<Judged>, Gone> {
         if let Err(error) = self.send(lines, pace).await {
-            return Err(self.gone(check, &format!("the connection broke: {error}"), missing));
+            let why = self.peer.as_ref().map_or_else(|| error.to_string(), |peer| peer.broken(&error));
+            return Err(self.gone(check, &why, missing));
         }
         let (mut since, mut replies) = (Instant::now(), Vec::new());
         while let Some(line) = lines.get(replies.len()) {
@@ -253,7 +256,7 @@ impl<'a> Talk<'a> {
         for (nth, line) in lines.iter().enumerate() {
             let how = match pace {
                 Pace::ByteByByte => "   (byte by byte)",
-                Pace::AtOnce if nth + 1 < lines.len() => "   (and in the same piece)",
+                Pace::AtOnce if nth + 1 < lines.len() && !self.config.udp => "   (and in the same piece)",
                 Pace::AtOnce => "",
             };
             self.say(&format!("→ {}{how}", shown(&line.bytes())));
