@@ -16,6 +16,7 @@
 //! |---|---|---|
 //! | [`teleop`] | pure: targets to commands, states, reasons, limits | nothing of ours |
 //! | [`mapping`] | pure: targets out of messages of any type, by field paths | `teleop`, `wire` |
+//! | [`tf`] | pure: frames as TF tells them, and the targets that wait for them | `teleop`, `wire` |
 //! | [`wire`] | pure: commands and replies as lines | `teleop::command` |
 //! | [`link`] | `machine`, `backoff` pure; `transport` makes sockets | `wire`, `teleop::command` |
 //! | [`config`] | the table of parameters, and what they mean | `teleop`, `mapping`, `link`, `wire` |
@@ -38,4 +39,5 @@ pub mod ros;
 pub mod sim;
 pub mod status;
 pub mod teleop;
+pub mod tf;
 pub mod wire;

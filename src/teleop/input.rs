@@ -66,6 +66,7 @@ impl Input {
         let base = match target.frame {
             Frame::Tracker => config.retarget.apply(target.position)?,
             Frame::Base => target.position,
+            Frame::Placed(placement) => placement.position(target.position)?,
         };
         let orientation = target.orientation.map(|orientation| match target.frame {
             Frame::Tracker => config.retarget.turn(orientation),

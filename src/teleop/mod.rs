@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A target's way: finite by construction ([`target`]) → stamp and age ([`watchdog`]) → arm base frame
-//! ([`retarget`]) → no leap ([`jump`]) → a live hand ([`liveliness`]) → no jitter ([`filter`]) → coupled to the arm
+//! ([`retarget`], [`placement`]) → no leap ([`jump`]) → a live hand ([`liveliness`]) → no jitter ([`filter`]) → coupled to the arm
 //! ([`clutch`]) → workspace ([`workspace`]) → speed and acceleration ([`limiter`]) → command. There is one slot for it;
 //! the newest wins and nothing is replayed. Its [`orientation`] goes along, at a speed of its own, where a controller
 //! is told of it.
@@ -31,6 +31,7 @@ pub mod limiter;
 pub mod liveliness;
 mod machine;
 pub mod orientation;
+pub mod placement;
 mod plan;
 mod planned;
 pub mod reason;
@@ -47,6 +48,7 @@ pub use gripper::GripperInput;
 pub use hold::HoldLine;
 pub use machine::Teleop;
 pub use orientation::Orientation;
+pub use placement::Placement;
 pub use planned::{Kind, Planned};
 pub use reason::Reason;
 pub use reconfigure::ConfigRefused;

@@ -86,6 +86,7 @@ impl Reason {
                 Obstacle::Input(InputFault::Position(_)) => "input_invalid",
                 Obstacle::Input(InputFault::Orientation { .. }) => "orientation_invalid",
                 Obstacle::Input(InputFault::UnknownFrame { .. }) => "unknown_frame",
+                Obstacle::Input(InputFault::NoTransform { .. }) => "no_transform",
                 Obstacle::Input(InputFault::Frozen { .. }) => "input_frozen",
                 Obstacle::Input(InputFault::RateTooLow { .. }) => "rate_too_low",
                 Obstacle::Input(InputFault::StampTooOld { .. }) => "stamp_too_old",

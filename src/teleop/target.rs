@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::command::{Position, PositionError};
 use super::orientation::Orientation;
+use super::placement::Placement;
 
 /// Where the hand or the IK wants the tool centre point.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,12 +40,15 @@ impl Target {
 }
 
 /// The frames that a target can be in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Frame {
     /// The tracker's own: it is retargeted.
     Tracker,
     /// The arm's base frame: it is taken as it is.
     Base,
+    /// Another, and where that is by TF. The position stays as the sender said it: a zero and a sample that is repeated
+    /// are such in its own frame.
+    Placed(Placement),
 }
 
 /// The names of the frames that targets may be in.
@@ -60,10 +64,11 @@ impl Frames {
     /// The frame that a `header.frame_id` names; `None` if it names neither. A sender that names none sends in the
     /// tracker's.
     pub fn resolve(&self, frame_id: &str) -> Option<Frame> {
-        if frame_id.is_empty() || frame_id == self.tracker {
+        let frame_id = bare(frame_id);
+        if frame_id.is_empty() || frame_id == bare(&self.tracker) {
             Some(Frame::Tracker)
         } else {
-            (frame_id == self.base).then_some(Frame::Base)
+            (frame_id == bare(&self.base)).then_some(Frame::Base)
         }
     }
 
@@ -71,6 +76,11 @@ impl Frames {
     pub fn unknown(&self, frame_id: &str) -> InputFault {
         InputFault::UnknownFrame { frame_id: frame_id.into(), base: self.base.as_str().into() }
     }
+}
+
+/// The name of a frame without the slash that old senders put first, as tf2 takes it.
+pub fn bare(frame_id: &str) -> &str {
+    frame_id.strip_prefix('/').unwrap_or(frame_id)
 }
 
 /// A sender's stamp together with the reading of the same clock at receipt. Both in nanoseconds of ROS time.
@@ -104,16 +114,26 @@ pub enum InputFault {
         /// The quaternion as it came.
         xyzw: [f64; 4],
     },
-    /// The frame is neither the tracker's nor the arm's base frame.
+    /// The frame is neither the tracker's nor the arm's base frame, and there is no TF to look it up in.
     #[error(
         "target refused: its frame_id '{frame_id}' is neither retarget.frame nor base_frame '{base}'; set retarget.frame \
-         to it, and retarget.* to where that frame is"
+         to it, and retarget.* to where that frame is, or build with tf2_msgs for /tf"
     )]
     UnknownFrame {
         /// `header.frame_id`, made fit to print.
         frame_id: Arc<str>,
         /// `base_frame`.
         base: Arc<str>,
+    },
+    /// The frame is another, and TF does not say where it is.
+    #[error("target refused: no transform from frame_id '{frame_id}' to base_frame '{base}': {why}")]
+    NoTransform {
+        /// `header.frame_id`, made fit to print.
+        frame_id: Arc<str>,
+        /// `base_frame`.
+        base: Arc<str>,
+        /// What is missing, fit to print.
+        why: Arc<str>,
     },
     /// The same target again and again.
     #[error(
@@ -216,6 +236,8 @@ mod tests {
         assert_eq!(frames.resolve("camera"), Some(Frame::Tracker));
         assert_eq!(frames.resolve(""), Some(Frame::Tracker));
         assert_eq!(frames.resolve("arm_base"), Some(Frame::Base));
+        assert_eq!(frames.resolve("/camera"), Some(Frame::Tracker));
+        assert_eq!(frames.resolve("/arm_base"), Some(Frame::Base));
         assert_eq!(frames.resolve("map"), None);
         let refused = frames.unknown("map").to_string();
         assert!(refused.contains("'map'") && refused.contains("'arm_base'"), "{refused}");

@@ -43,14 +43,9 @@ impl Watchdog {
         let held_up_since = now.checked_sub(held_up).unwrap_or(now);
         let Some(stamp) = stamp else { return Ok(held_up_since) };
         let last = self.last_stamp.replace(stamp.taken);
+        check_age(stamp, input_timeout)?;
         let age = stamp.age();
         let magnitude = Duration::from_nanos(age.unsigned_abs());
-        if age < 0 && magnitude > MAX_AHEAD {
-            return Err(InputFault::StampFromFuture { ahead: magnitude, limit: MAX_AHEAD });
-        }
-        if age > 0 && magnitude > input_timeout {
-            return Err(InputFault::StampTooOld { age: magnitude, limit: input_timeout });
-        }
         if let Some(back) = last.and_then(|last| last.checked_sub(stamp.taken)).filter(|back| *back > 0) {
             return Err(InputFault::StampBackwards { back: Duration::from_nanos(back.unsigned_abs()) });
         }
@@ -108,6 +103,22 @@ impl Watchdog {
     pub fn deadline(&self, input_timeout: Duration) -> Option<Instant> {
         self.good.filter(|good| !good.stale).map(|good| good.origin + input_timeout)
     }
+}
+
+/// Judges how old a sample was at receipt by its stamp.
+///
+/// # Errors
+/// Older than `input_timeout`, or from the future.
+pub fn check_age(stamp: Stamp, input_timeout: Duration) -> Result<(), InputFault> {
+    let age = stamp.age();
+    let magnitude = Duration::from_nanos(age.unsigned_abs());
+    if age < 0 && magnitude > MAX_AHEAD {
+        return Err(InputFault::StampFromFuture { ahead: magnitude, limit: MAX_AHEAD });
+    }
+    if age > 0 && magnitude > input_timeout {
+        return Err(InputFault::StampTooOld { age: magnitude, limit: input_timeout });
+    }
+    Ok(())
 }
 
 /// How far ahead of the node's clock a stamp may be: the usual error between synchronised machines.

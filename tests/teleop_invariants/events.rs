@@ -1,6 +1,6 @@
 //! What can happen to the machine.
 
-use aether_bridge::teleop::{Frame, Gripper, GripperInput, LinkView, TeleopConfig};
+use aether_bridge::teleop::{Frame, Gripper, GripperInput, LinkView, Placement, TeleopConfig};
 use proptest::prelude::*;
 
 use crate::settings::settings;
@@ -104,7 +104,9 @@ fn target() -> impl Strategy<Value = Event> {
 }
 
 fn frame() -> impl Strategy<Value = Frame> {
-    prop_oneof![2 => Just(Frame::Tracker), 1 => Just(Frame::Base)]
+    let placed = (prop::array::uniform3(-0.3..0.3), prop::array::uniform4(0.1..1.0))
+        .prop_map(|(translation, xyzw)| Frame::Placed(Placement::new(translation, xyzw)));
+    prop_oneof![2 => Just(Frame::Tracker), 1 => Just(Frame::Base), 1 => placed]
 }
 
 fn gripper() -> impl Strategy<Value = GripperInput> {

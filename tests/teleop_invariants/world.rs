@@ -261,6 +261,7 @@ impl World {
         let base = match frame {
             Frame::Tracker => self.config.retarget.apply(at),
             Frame::Base => Ok(at),
+            Frame::Placed(placement) => placement.position(at),
         };
         let Ok(base) = base else { return Some(false) };
         let known =

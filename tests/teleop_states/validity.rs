@@ -2,7 +2,7 @@
 
 use aether_bridge::config::Value;
 use aether_bridge::teleop::limiter::Limit;
-use aether_bridge::teleop::{Frame, InputFault, Kind, LinkView, Motion, Position, Target};
+use aether_bridge::teleop::{Frame, InputFault, Kind, LinkView, Motion, Placement, Position, Target};
 
 use crate::BRISK;
 use crate::scene::{Scene, at, text};
@@ -78,6 +78,37 @@ fn a_target_in_the_arms_base_frame_is_not_retargeted() {
     };
     assert_eq!(go(&mut scene, Frame::Base), at(0.2, 0.05, 0.2));
     assert_eq!(go(&mut scene, Frame::Tracker), at(0.2, 0.15, 0.2));
+}
+
+#[test]
+fn a_target_in_a_placed_frame_is_not_retargeted_and_is_still_told_from_a_lost_hand() {
+    let settings = [
+        ("retarget.translation", Value::Reals(vec![0.0, 0.1, 0.0])),
+        ("source.frozen_timeout", Value::Real(0.5)),
+        ("settle_time", Value::Integer(0)),
+        ("limits.jump", Value::Integer(0)),
+    ];
+    let mut scene = Scene::new(&settings);
+    scene.link(LinkView::Ready);
+    // The frame wavers, so that no target is twice at the same place in the base frame.
+    let go = |scene: &mut Scene, hand: [f64; 3], count: i32| {
+        let mut told = Ok(());
+        for i in 0..count {
+            let waver = f64::from(i % 2) * 1e-4;
+            let placement = Placement::new([0.2, -0.1 + waver, 0.1], [0.0, 0.0, 0.0, 1.0]);
+            let [x, y, z] = hand;
+            let target = Target { frame: Frame::Placed(placement), ..Target::new(x, y, z, None).unwrap() };
+            told = scene.teleop.handle_target(scene.now, target);
+            scene.wait(10);
+        }
+        told
+    };
+    for i in 0..300 {
+        go(&mut scene, [1e-6 * f64::from(i), 0.15, 0.1], 1).unwrap();
+    }
+    assert!(scene.positions().last().unwrap().distance(at(0.2, 0.05, 0.2)) < 1e-3);
+    assert_eq!(go(&mut scene, [0.0; 3], 2), Err(InputFault::Zero));
+    assert!(matches!(go(&mut scene, [0.0, 0.15, 0.1], 60), Err(InputFault::Frozen { .. })));
 }
 
 #[test]

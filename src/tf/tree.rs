@@ -1,0 +1,386 @@
+//! The tree of frames: what is kept of `/tf` and `/tf_static`, what is not believed, and where a frame was when.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use transforms::errors::RegistryError;
+use transforms::geometry::{Quaternion, Vector3};
+use transforms::time::{Stamp, Timestamp};
+use transforms::{Registry, Transform};
+
+use crate::teleop::Placement;
+use crate::teleop::target::{bare, check_orientation};
+use crate::wire::printable;
+
+/// Where one frame is in another, as a message says it.
+#[derive(Debug, Clone, Copy)]
+pub struct Edge<'a> {
+    /// `header.frame_id`
+    pub parent: &'a str,
+    /// `child_frame_id`
+    pub child: &'a str,
+    /// Nanoseconds of ROS time; none for one of `/tf_static`, which holds at any time.
+    pub stamp: Option<i64>,
+    /// In metres.
+    pub translation: [f64; 3],
+    /// x, y, z and w.
+    pub rotation: [f64; 4],
+}
+
+/// Why a transform is not believed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Ignored {
+    /// A frame without a name, or with one of absurd length.
+    #[error("one of its frames has no name, or one of more than {MAX_NAME} bytes")]
+    Name,
+    /// A frame that is its own parent.
+    #[error("it is its own parent")]
+    SelfParent,
+    /// Numbers that are no transform.
+    #[error(
+        "its numbers are no transform: translation {translation:?}, rotation {rotation:?} (x, y, z, w), which must be a \
+         unit quaternion"
+    )]
+    Numbers {
+        /// As it came.
+        translation: [f64; 3],
+        /// As it came.
+        rotation: [f64; 4],
+    },
+    /// The frame would be its own ancestor.
+    #[error("its parent '{parent}' is its own descendant")]
+    Cycle {
+        /// The parent.
+        parent: String,
+    },
+    /// Two broadcasters that do not agree.
+    #[error("its parent is '{parent}' now and was '{before}' just before; two broadcasters?")]
+    SecondParent {
+        /// The parent that is not believed.
+        parent: String,
+        /// The parent that is.
+        before: String,
+    },
+    /// A transform of `/tf` for a frame of `/tf_static`, or the other way round.
+    #[error("it comes on /tf and on /tf_static")]
+    FixedAndMoving,
+    /// A stamp that no target can need any more.
+    #[error("its stamp is {:.1} s old, more than {:.0} s", seconds(*.age), HISTORY.as_secs_f64())]
+    TooOld {
+        /// By the node's clock, in nanoseconds.
+        age: i64,
+    },
+    /// A stamp from the future.
+    #[error(
+        "its stamp is {:.1} s in the future, more than {:.0} s; are the clocks of the machines synchronised?",
+        seconds(*.ahead),
+        MAX_AHEAD.as_secs_f64()
+    )]
+    Ahead {
+        /// Of the node's clock, in nanoseconds.
+        ahead: i64,
+    },
+    /// More frames than are kept.
+    #[error("there are {MAX_FRAMES} frames already")]
+    TooMany,
+}
+
+/// Why it is not known where a frame is.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Missing {
+    /// Nobody tells of a frame.
+    #[error("neither /tf nor /tf_static has '{frame}'")]
+    Unknown {
+        /// Its name, made fit to print.
+        frame: String,
+    },
+    /// There is no way between the two.
+    #[error("/tf and /tf_static do not connect the two")]
+    Unconnected,
+    /// The transform for the stamp may yet come: nothing is extrapolated.
+    #[error("the newest of '{frame}' is {:.3} s older than the stamp", seconds(*.by))]
+    Behind {
+        /// The frame that it waits for, made fit to print.
+        frame: String,
+        /// In nanoseconds.
+        by: i64,
+    },
+    /// The stamp is older than all that is kept.
+    #[error("the oldest of '{frame}' is {:.3} s newer than the stamp", seconds(*.by))]
+    Before {
+        /// The frame, made fit to print.
+        frame: String,
+        /// In nanoseconds.
+        by: i64,
+    },
+    /// Without a stamp, the newest is wanted, and it is too old.
+    #[error("the newest of '{frame}' is {:.3} s old, more than input_timeout", age.as_secs_f64())]
+    Old {
+        /// The frame, made fit to print.
+        frame: String,
+        /// Its age.
+        age: Duration,
+    },
+    /// Two frames on the way are never known at the same time.
+    #[error("'{frame}' is not known at any time at which the others are")]
+    NeverTogether {
+        /// One of them, made fit to print.
+        frame: String,
+    },
+    /// The numbers on the way lead nowhere.
+    #[error("the transforms on the way do not multiply: {0}")]
+    Numbers(String),
+}
+
+/// Where a frame is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Found {
+    /// In the base frame.
+    pub placement: Placement,
+    /// How old that is, where the newest was asked for.
+    pub age: Duration,
+}
+
+/// The frames, and where they were in the last ten seconds.
+#[derive(Debug)]
+pub struct Tree {
+    registry: Registry,
+    frames: HashMap<String, Frame>,
+    /// The last reading of the node's clock, in nanoseconds.
+    clock: i64,
+}
+
+/// What the registry does not tell of a frame.
+#[derive(Debug)]
+struct Frame {
+    parent: String,
+    /// The stamp of its newest transform; none for a fixed one.
+    newest: Option<i64>,
+}
+
+impl Tree {
+    /// A tree without a frame.
+    pub fn new() -> Self {
+        Self { registry: Registry::with_max_age(HISTORY), frames: HashMap::new(), clock: 0 }
+    }
+
+    /// Takes a reading of the node's clock, in nanoseconds. Returns whether time has jumped back, as it does when a
+    /// simulation is begun anew: where frames were says nothing any more then; fixed ones stay.
+    pub fn handle_clock(&mut self, ros_now: i64) -> bool {
+        let jumped = ros_now < self.clock;
+        if jumped {
+            self.forget(|frame| frame.newest.is_some());
+        }
+        self.clock = ros_now;
+        jumped
+    }
+
+    /// The last reading of the node's clock, in nanoseconds.
+    pub fn clock(&self) -> i64 {
+        self.clock
+    }
+
+    /// Takes a transform. One that is not newer than what is known of its frame says nothing and is passed over, and so
+    /// is one of `/tf` before simulated time has begun.
+    ///
+    /// # Errors
+    /// Why it is not believed. Then nothing has changed.
+    pub fn handle_edge(&mut self, edge: &Edge) -> Result<(), Ignored> {
+        let (parent, child) = (bare(edge.parent), bare(edge.child));
+        if [parent, child].iter().any(|name| name.is_empty() || name.len() > MAX_NAME) {
+            return Err(Ignored::Name);
+        }
+        if parent == child {
+            return Err(Ignored::SelfParent);
+        }
+        let rotation = unit(edge.rotation).filter(|_| edge.translation.iter().all(|it| it.is_finite()));
+        let Some(rotation) = rotation else {
+            return Err(Ignored::Numbers { translation: edge.translation, rotation: edge.rotation });
+        };
+        if let Some(stamp) = edge.stamp
+            && !self.is_of_use(stamp, child)?
+        {
+            return Ok(());
+        }
+        self.make_way_for(parent, child, edge.stamp)?;
+        let [x, y, z] = edge.translation;
+        let stamp = edge.stamp.map_or(Stamp::Static, |stamp| Stamp::At(timestamp(stamp)));
+        Transform::new(parent, child, Vector3::new(x, y, z), rotation, stamp)
+            .map_err(RegistryError::from)
+            .and_then(|transform| self.registry.add_transform(transform))
+            .map_err(|error| match error {
+                RegistryError::CycleDetected => Ignored::Cycle { parent: printable(parent) },
+                _ => Ignored::Numbers { translation: edge.translation, rotation: edge.rotation },
+            })?;
+        self.frames.insert(child.to_owned(), Frame { parent: parent.to_owned(), newest: edge.stamp });
+        Ok(())
+    }
+
+    /// Where `frame` was in `base` at a stamp, interpolated, or, without one, where it is: the newest that all
+    /// transforms on the way can tell, which may be `max_age` old.
+    ///
+    /// # Errors
+    /// Why that is not known.
+    pub fn find(
+        &self,
+        base: &str,
+        frame: &str,
+        stamp: Option<i64>,
+        max_age: Duration,
+    ) -> Result<Found, Missing> {
+        let (base, frame) = (bare(base), bare(frame));
+        let (at, age) = match stamp {
+            Some(stamp) => (timestamp(stamp), Duration::ZERO),
+            None => self.newest(base, frame, max_age)?,
+        };
+        let found = self.registry.get_transform(base, frame, at).map_err(missing)?;
+        let (translation, rotation) = (found.translation(), found.rotation());
+        let placement = Placement::new(
+            [translation.x, translation.y, translation.z],
+            [rotation.x, rotation.y, rotation.z, rotation.w],
+        );
+        Ok(Found { placement, age })
+    }
+
+    /// The newest time that all transforms on the way can tell of, but not one in the future, and how long ago it is.
+    fn newest(&self, base: &str, frame: &str, max_age: Duration) -> Result<(Timestamp, Duration), Missing> {
+        let now = timestamp(self.clock);
+        let common = self.registry.latest_common_time(base, frame).map_err(missing)?;
+        let newest = common.at().map_or(now, |newest| newest.min(now));
+        let age = Duration::from_nanos(now.as_nanos() - newest.as_nanos());
+        if age <= max_age {
+            return Ok((newest, age));
+        }
+        // A moment later it is known no more because of the one that is late.
+        let later = Timestamp::from_nanos(newest.as_nanos().saturating_add(1));
+        let late = match self.registry.get_transform(base, frame, later) {
+            Err(RegistryError::NotFoundAt { frame: late, .. }) => late,
+            _ => frame.to_owned(),
+        };
+        Err(Missing::Old { frame: printable(&late), age })
+    }
+
+    /// Whether a transform with this stamp can tell where anything is that a target may yet ask for.
+    fn is_of_use(&self, stamp: i64, child: &str) -> Result<bool, Ignored> {
+        if self.clock == 0 {
+            return Ok(false);
+        }
+        let age = self.clock.saturating_sub(stamp);
+        if age > nanoseconds(HISTORY) {
+            return Err(Ignored::TooOld { age });
+        }
+        if age < -nanoseconds(MAX_AHEAD) {
+            return Err(Ignored::Ahead { ahead: age.saturating_neg() });
+        }
+        let newest = self.frames.get(child).and_then(|frame| frame.newest);
+        Ok(newest.is_none_or(|newest| stamp.saturating_sub(newest) >= nanoseconds(RESOLUTION)))
+    }
+
+    /// Makes room for a frame, and for one that has another parent than before, or moves or stands still unlike before.
+    /// A moving one is believed as long as it has moved of late; a fixed one that is fixed elsewhere is there.
+    fn make_way_for(&mut self, parent: &str, child: &str, stamp: Option<i64>) -> Result<(), Ignored> {
+        let oldest = self.clock.saturating_sub(nanoseconds(HISTORY));
+        let Some(known) = self.frames.get(child) else {
+            if self.frames.len() >= MAX_FRAMES {
+                self.forget(|frame| frame.newest.is_some_and(|newest| newest < oldest));
+            }
+            return if self.frames.len() < MAX_FRAMES { Ok(()) } else { Err(Ignored::TooMany) };
+        };
+        let is_dead = known.newest.is_some_and(|newest| newest < oldest);
+        if known.newest.is_some() != stamp.is_some() && !is_dead {
+            return Err(Ignored::FixedAndMoving);
+        }
+        if known.parent == parent && known.newest.is_some() == stamp.is_some() {
+            return Ok(());
+        }
+        if known.newest.is_some() && !is_dead {
+            let (parent, before) = (printable(parent), printable(&known.parent));
+            return Err(Ignored::SecondParent { parent, before });
+        }
+        if self.is_below(parent, child) {
+            return Err(Ignored::Cycle { parent: printable(parent) });
+        }
+        self.registry.remove_frame(child);
+        self.frames.remove(child);
+        Ok(())
+    }
+
+    /// Whether a frame hangs below another.
+    fn is_below(&self, frame: &str, other: &str) -> bool {
+        let parent = |name: &str| self.frames.get(name).map(|frame| frame.parent.as_str());
+        std::iter::successors(parent(frame), |name| parent(name)).any(|name| name == other)
+    }
+
+    fn forget(&mut self, which: impl Fn(&Frame) -> bool) {
+        let (registry, frames) = (&mut self.registry, &mut self.frames);
+        frames.retain(|name, frame| {
+            let forgotten = which(frame);
+            if forgotten {
+                registry.remove_frame(name);
+            }
+            !forgotten
+        });
+    }
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn missing(error: RegistryError) -> Missing {
+    match error {
+        RegistryError::UnknownFrame(frame) => Missing::Unknown { frame: printable(&frame) },
+        RegistryError::Disconnected { .. } => Missing::Unconnected,
+        RegistryError::NotFoundAt { frame, requested, covered: Some((start, end)), .. } => {
+            let frame = printable(&frame);
+            let apart = |one: Timestamp, other: Timestamp| {
+                i64::try_from(one.as_nanos().saturating_sub(other.as_nanos())).unwrap_or(i64::MAX)
+            };
+            if requested > end {
+                Missing::Behind { frame, by: apart(requested, end) }
+            } else {
+                Missing::Before { frame, by: apart(start, requested) }
+            }
+        }
+        RegistryError::NoCommonTime { frame, .. } | RegistryError::NotFoundAt { frame, .. } => {
+            Missing::NeverTogether { frame: printable(&frame) }
+        }
+        other => Missing::Numbers(printable(&other.to_string())),
+    }
+}
+
+/// A rotation brought to unit length, if it is nearly so: tf2 takes what is off by more than what the registry does.
+fn unit(xyzw: [f64; 4]) -> Option<Quaternion> {
+    check_orientation(xyzw).ok()?;
+    let [x, y, z, w] = xyzw;
+    Quaternion::from_wxyz(w, x, y, z).normalize().ok()
+}
+
+/// Before the epoch there is nothing.
+fn timestamp(nanoseconds: i64) -> Timestamp {
+    Timestamp::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
+}
+
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn seconds(nanoseconds: i64) -> f64 {
+    nanoseconds as f64 * 1e-9
+}
+
+/// How long it is kept where a frame was: as long as the longest `input_timeout`.
+const HISTORY: Duration = Duration::from_secs(10);
+/// How far ahead of the node's clock a stamp on `/tf` may be. Localisation stamps its frame up to a second ahead; what
+/// lies farther ahead is a clock that is wrong, and would be the newest for as long.
+const MAX_AHEAD: Duration = Duration::from_secs(2);
+/// Transforms of one frame that follow each other closer than this are one: it bounds what is kept.
+const RESOLUTION: Duration = Duration::from_millis(1);
+/// More frames than any robot has.
+const MAX_FRAMES: usize = 1000;
+const MAX_NAME: usize = 255;
+
+#[cfg(test)]
+mod tests;
