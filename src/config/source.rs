@@ -1,4 +1,6 @@
-//! What the `source.*` parameters mean.
+//! What the `source.*` and `tf.*` parameters mean.
+
+use std::time::Duration;
 
 use super::{ConfigError, Parameters};
 use crate::mapping::{Choice, FieldPath, Fields};
@@ -14,6 +16,8 @@ pub struct SourceConfig {
     pub fields: Fields,
     /// Metres to the sender's unit of length.
     pub unit: f64,
+    /// How long a target waits for its transform.
+    pub tf_timeout: Duration,
 }
 
 impl SourceConfig {
@@ -30,6 +34,7 @@ impl SourceConfig {
                 gripper: no_auto("source.gripper", p, path(p, "source.gripper")?)?,
             },
             unit: unit(p)?,
+            tf_timeout: p.seconds("tf.timeout"),
         })
     }
 }

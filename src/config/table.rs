@@ -384,6 +384,14 @@ pub const PARAMETERS: &[Parameter] = &[
         Live,
     ),
     parameter(
+        "tf.timeout",
+        Real(0.1),
+        "s",
+        Range::Real(0.0, 1.0),
+        "How long a target in a frame of /tf waits for the transform of its stamp, at most as long as input_timeout leaves it. Transforms have to be on their way for less, and come more often. 0: not at all.",
+        Live,
+    ),
+    parameter(
         "filter.kind",
         Text("one_euro"),
         "",
@@ -556,7 +564,7 @@ pub const PARAMETERS: &[Parameter] = &[
         Text(""),
         "",
         Range::Any,
-        "Name of the tracker's frame. A target whose frame_id is this name, or empty, is retargeted; one in base_frame is taken as it is; any other is refused.",
+        "Name of the tracker's frame. A target whose frame_id is this name, or empty, is retargeted; one in base_frame is taken as it is; any other is looked up on /tf and /tf_static, or refused where the bridge was built without tf2_msgs.",
         Disarmed,
     ),
     parameter(

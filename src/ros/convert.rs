@@ -10,27 +10,39 @@ use r2r::std_msgs::msg::Header;
 
 use crate::mapping::Sample;
 use crate::teleop::{Frames, InputFault, Orientation, Position, Stamp, Target};
-use crate::wire;
+use crate::tf::Unplaced;
+
+/// What a message says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Read {
+    /// A target in a frame that the bridge has been told of.
+    Target(Target),
+    /// A target in another.
+    Elsewhere(Unplaced),
+}
 
 /// A target from what a message says, in metres of `unit` each. A zero stamp means that the sender does not stamp;
 /// `ros_now` is the node's ROS clock.
 ///
 /// # Errors
-/// No hand, coordinates that are no position, an orientation that is none, a frame that is not known, or a stamp that
-/// cannot be judged because simulated time has not begun.
-pub fn target(sample: &Sample, ros_now: Duration, frames: &Frames, unit: f64) -> Result<Target, InputFault> {
+/// No hand, coordinates that are no position, an orientation that is none, or a stamp that cannot be judged because
+/// simulated time has not begun.
+pub fn target(sample: &Sample, ros_now: Duration, frames: &Frames, unit: f64) -> Result<Read, InputFault> {
     if !sample.valid {
         return Err(InputFault::NoHand);
     }
-    let frame = frames.resolve(sample.frame).ok_or_else(|| frames.unknown(&wire::printable(sample.frame)))?;
     let orientation = sample.orientation.map(Orientation::new).transpose()?;
     let stamp = match (sample.stamp, ros_now) {
         (0, _) => None,
         (_, Duration::ZERO) => return Err(InputFault::NoClock),
-        (taken, _) => Some(Stamp { taken, received: i64::try_from(ros_now.as_nanos()).unwrap_or(i64::MAX) }),
+        (taken, _) => Some(Stamp { taken, received: nanoseconds_of(ros_now) }),
     };
     let [x, y, z] = sample.position.map(|coordinate| coordinate * unit);
-    Ok(Target { frame, orientation, ..Target::new(x, y, z, stamp)? })
+    let target = Target { orientation, ..Target::new(x, y, z, stamp)? };
+    Ok(match frames.resolve(sample.frame) {
+        Some(frame) => Read::Target(Target { frame, ..target }),
+        None => Read::Elsewhere(Unplaced::new(sample.frame, target)),
+    })
 }
 
 /// A message that says where the hand is, of one of the types that are read without a detour.
@@ -110,6 +122,11 @@ pub fn text(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
+/// A reading of the node's clock as stamps count: in nanoseconds.
+pub fn nanoseconds_of(ros_now: Duration) -> i64 {
+    i64::try_from(ros_now.as_nanos()).unwrap_or(i64::MAX)
+}
+
 fn nanoseconds(time: &Time) -> i64 {
     i64::from(time.sec) * 1_000_000_000 + i64::from(time.nanosec)
 }
@@ -119,9 +136,16 @@ mod tests {
     use super::*;
     use crate::teleop::Frame;
 
-    fn target(pose: &PoseStamped, ros_now: Duration) -> Result<Target, InputFault> {
+    fn read(pose: &PoseStamped, ros_now: Duration) -> Result<Read, InputFault> {
         let frames = Frames { tracker: "camera".into(), base: "arm_base".into() };
         super::target(&pose.sample(), ros_now, &frames, 1.0)
+    }
+
+    fn target(pose: &PoseStamped, ros_now: Duration) -> Result<Target, InputFault> {
+        read(pose, ros_now).map(|read| match read {
+            Read::Target(target) => target,
+            Read::Elsewhere(unplaced) => panic!("{unplaced:?}"),
+        })
     }
 
     fn pose(x: f64, sec: i32, nanosec: u32) -> PoseStamped {
@@ -160,9 +184,9 @@ mod tests {
         assert_eq!(target(&pose, Duration::ZERO).unwrap().frame, Frame::Tracker);
         pose.header.frame_id = "arm_base".into();
         assert_eq!(target(&pose, Duration::ZERO).unwrap().frame, Frame::Base);
-        pose.header.frame_id = "ma\u{1b}p".into();
-        let refused = target(&pose, Duration::ZERO).unwrap_err().to_string();
-        assert!(refused.contains("'ma\u{fffd}p'"), "{refused}");
+        pose.header.frame_id = "map".into();
+        let Ok(Read::Elsewhere(unplaced)) = read(&pose, Duration::ZERO) else { panic!() };
+        assert_eq!(unplaced.frame_id(), "map");
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod senders;
 pub mod services;
 pub mod source;
 pub mod status;
+pub mod tf;
 
 pub use context::ContextError;
 pub use node::{NodeError, RosNode};

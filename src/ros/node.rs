@@ -10,7 +10,7 @@ use super::params::{Overrides, ParameterFaults, ParameterServer};
 use super::rosout;
 use super::senders::Senders;
 use super::services::Services;
-use super::source::{Source, SourceError};
+use super::source::{Source, SourceError, Taken};
 use super::status::Publishers;
 use crate::app::Bridge;
 use crate::config::Config;
@@ -96,7 +96,7 @@ impl RosNode {
             if let Some(several) = self.senders.check(&self.node, now) {
                 bridge.handle_senders(several);
             }
-            if self.handle(bridge, held_up) || waited > IDLE_RETURN {
+            if self.handle(bridge, now, held_up) || waited > IDLE_RETURN {
                 idle_returns = 0;
                 continue;
             }
@@ -110,18 +110,26 @@ impl RosNode {
 
     /// Handles what one spin has taken: a stop request, then the hand, then the rest. Returns whether there was
     /// anything.
-    fn handle(&mut self, bridge: &Bridge, held_up: Duration) -> bool {
+    fn handle(&mut self, bridge: &Bridge, now: Instant, held_up: Duration) -> bool {
         let mut taken = self.services.answer_stop(bridge);
         while let Some(input) = self.source.take_gripper() {
             bridge.handle_gripper(input);
             taken = true;
         }
-        while let Some(target) = self.source.take_target(held_up, || self.clock.now()) {
+        taken |= self.source.take_transforms(|| self.clock.now());
+        // Before newer ones, which they must not overtake.
+        while let Some(target) = self.source.poll_waiting(now, || self.clock.now()) {
+            bridge.handle_target(target);
+            taken = true;
+        }
+        while let Some(target) = self.source.take_target(now, held_up, || self.clock.now()) {
             // What the same message says of the gripper.
             if let Some(input) = self.source.take_gripper() {
                 bridge.handle_gripper(input);
             }
-            bridge.handle_target(target);
+            if let Taken::Decided(target) = target {
+                bridge.handle_target(target);
+            }
             taken = true;
         }
         taken |= self.services.answer(bridge);

@@ -1,16 +1,19 @@
 //! Where targets and gripper input come from.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use r2r::geometry_msgs::msg::{Point, PointStamped, Pose, PoseStamped, TransformStamped};
 use r2r::std_msgs::msg;
 use r2r::{QosProfile, WrappedNativeMsgUntyped};
 use serde_json::Value;
 
-use super::{Inbox, convert};
+use super::Inbox;
+use super::convert::{self, Read};
+use super::tf::Tf;
 use crate::config::{Config, GripperType, SourceConfig};
 use crate::mapping::{self, Choice, Fields, FieldsError, Mapping, Sample};
 use crate::teleop::{Frames, Gripper, GripperInput, InputFault, Target};
+use crate::wire::printable;
 
 /// The topic of the gripper's input, by the name it is subscribed with.
 const GRIPPER: &str = "gripper";
@@ -46,6 +49,16 @@ pub struct Source {
     unit: f64,
     targets: Targets,
     gripper: GripperSource,
+    /// Where other frames are; none where the bridge was built without `tf2_msgs`.
+    tf: Option<Tf>,
+}
+
+/// What has come of a message with a target.
+pub enum Taken {
+    /// A target, or why it is none.
+    Decided(Result<Target, InputFault>),
+    /// It waits for its transform: [`Source::poll_waiting`] will tell.
+    Waits,
 }
 
 /// The messages with targets: of the types that are read as they are, or of any type, as JSON.
@@ -95,7 +108,8 @@ impl Source {
                 GripperSource::create(node, config.gripper_type)?
             }
         };
-        Ok(Self { topics, frames: config.frames.clone(), unit: config.source.unit, targets, gripper })
+        let (frames, unit) = (config.frames.clone(), config.source.unit);
+        Ok(Self { topics, frames, unit, targets, gripper, tf: Tf::create(node, config)? })
     }
 
     /// The names of the topics, as they are subscribed with.
@@ -108,18 +122,38 @@ impl Source {
         if self.frames != config.frames {
             self.frames.clone_from(&config.frames);
         }
+        if let Some(tf) = &mut self.tf {
+            tf.handle_config(config);
+        }
+    }
+
+    /// Takes the transforms that have come; `ros_now` reads the node's clock. Call it before targets are asked for.
+    /// Returns whether there were any.
+    pub fn take_transforms(&mut self, ros_now: impl FnOnce() -> Duration) -> bool {
+        self.tf.as_mut().is_some_and(|tf| tf.take(ros_now))
+    }
+
+    /// A target that has waited for its transform, or why it waits no longer. Call it until it returns nothing, after
+    /// transforms have been taken and now and then: one that waits in vain is refused when this is called.
+    pub fn poll_waiting(
+        &mut self,
+        now: Instant,
+        ros_now: impl FnOnce() -> Duration,
+    ) -> Option<Result<Target, InputFault>> {
+        self.tf.as_mut()?.poll(now, ros_now)
     }
 
     /// The target that has been taken, or why it is none. It may have waited for as long as `held_up`; `ros_now` reads
     /// the node's clock. Ask for the gripper's input after it.
     pub fn take_target(
         &mut self,
+        now: Instant,
         held_up: Duration,
-        ros_now: impl FnOnce() -> Duration,
-    ) -> Option<Result<Target, InputFault>> {
+        ros_now: impl Fn() -> Duration,
+    ) -> Option<Taken> {
         let (frames, unit) = (&self.frames, self.unit);
         let read = |sample: &Sample| convert::target(sample, ros_now(), frames, unit);
-        let target = match &mut self.targets {
+        let read = match &mut self.targets {
             Targets::Pose(typed) => typed.take(read)?,
             Targets::PoseStamped(typed) => typed.take(read)?,
             Targets::Point(typed) => typed.take(read)?,
@@ -135,7 +169,21 @@ impl Source {
                 target
             }
         };
-        Some(target.map(|target| Target { held_up, ..target }))
+        let decided = match (read, &mut self.tf) {
+            (Ok(Read::Elsewhere(unplaced)), Some(tf)) => {
+                let decided = tf.handle_target(now, ros_now(), unplaced.held_up(held_up));
+                return Some(decided.map_or(Taken::Waits, Taken::Decided));
+            }
+            (Ok(Read::Elsewhere(unplaced)), None) => {
+                Err(self.frames.unknown(&printable(unplaced.frame_id())))
+            }
+            (Ok(Read::Target(target)), _) => Ok(Target { held_up, ..target }),
+            (Err(fault), _) => Err(fault),
+        };
+        if let Some(tf) = &mut self.tf {
+            tf.handle_other();
+        }
+        Some(Taken::Decided(decided))
     }
 
     /// The gripper input that has been taken. Words that are neither "open" nor "closed" are told of and say nothing.
@@ -242,7 +290,7 @@ fn example(message_type: &str) -> Result<Value, SourceError> {
 }
 
 fn unreadable(error: impl std::fmt::Display) -> InputFault {
-    InputFault::Unreadable { what: crate::wire::printable(&error.to_string()).into() }
+    InputFault::Unreadable { what: printable(&error.to_string()).into() }
 }
 
 fn closed_or_open(closed: bool) -> GripperInput {
@@ -252,7 +300,7 @@ fn closed_or_open(closed: bool) -> GripperInput {
 fn gripper_word(word: &str) -> Option<GripperInput> {
     let input = mapping::gripper_word(word);
     if input.is_none() {
-        let word = crate::wire::printable(word);
+        let word = printable(word);
         tracing::debug!("gripper input '{word}' ignored; it must be 'open' or 'closed'");
     }
     input

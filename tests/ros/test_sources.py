@@ -1,5 +1,6 @@
 """Targets from messages of other types, through the real node: typed ones, and any by field paths."""
 
+import importlib.util
 import pathlib
 import re
 
@@ -150,6 +151,22 @@ def test_a_stamp_that_is_not_to_be_trusted_is_not_looked_at(controller, bridge, 
     tracker.frame = "somewhere"
     started.status.wait(motion="TRACKING")
     assert controller.lines.wait().data == PLACE_LINE
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tf2_msgs") is not None, reason="tf2_msgs is built in")
+@pytest.mark.parametrize("fields", [{}, {"source.position": [f"pose.position.{axis}" for axis in "xyz"]}])
+def test_a_bridge_without_tf_says_so_and_refuses_other_frames(controller, bridge, hand, fields):
+    started = bridge(controller, {**AT_PLACE, **fields, "retarget.frame": "camera"})
+    started.log.wait(lambda line: "INFO" in line and "tf2_msgs is not built in" in line)
+    tracker = hand(PLACE)
+    tracker.frame = "/camera"
+    started.status.wait(motion="TRACKING")
+    tracker.frame = "map"
+    held = started.status.wait(motion="HOLDING")
+    assert held.reason == (
+        "holding: target refused: its frame_id 'map' is neither retarget.frame nor base_frame 'arm_base'; set "
+        "retarget.frame to it, and retarget.* to where that frame is, or build with tf2_msgs for /tf"
+    )
 
 
 @pytest.mark.parametrize(

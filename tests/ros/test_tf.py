@@ -1,0 +1,264 @@
+"""Targets in frames that only /tf and /tf_static know. Needs a bridge that was built with tf2_msgs: where ROS has none,
+tools/build-with-fixtures, then AETHER_INSTALL=build/with_fixtures/install tools/ros-env python3 -m pytest on this file."""
+
+import math
+import threading
+
+import pytest
+from builtin_interfaces.msg import Time
+from controller import command
+from geometry_msgs.msg import PoseStamped, TransformStamped
+from harness import LATCHED, QUICK, fresh, unstamped
+from parameters import set_each
+from rclpy.duration import Duration
+from record import PATIENCE
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import Header
+from test_reasons import ROWS
+
+TFMessage = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not built").TFMessage
+
+# Where the hand is for the camera, and where that is for the arm when the camera is at CAMERA, turned to the left.
+SEEN = (0.1, 0.3, 0.05)
+CAMERA = (0.5, 0.0, 0.2)
+PLACE = (0.2, 0.1, 0.25)
+PLACE_LINE = command("200.0", "100.0", "250.0")
+LEFT = math.pi / 2
+# Patience with a busy machine.
+AT_PLACE = {**QUICK, "home": list(PLACE), "tf.timeout": 0.4}
+
+
+def transform(parent, child, translation=(0.0, 0.0, 0.0), yaw=0.0, stamp=None):
+    message = TransformStamped(header=Header(frame_id=parent, stamp=stamp or Time()), child_frame_id=child)
+    to, rotation = message.transform.translation, message.transform.rotation
+    to.x, to.y, to.z = map(float, translation)
+    rotation.z, rotation.w = math.sin(yaw / 2), math.cos(yaw / 2)
+    return message
+
+
+def camera(stamp=None):
+    return transform("arm_base", "camera", CAMERA, LEFT, stamp)
+
+
+@pytest.fixture
+def fixed(peer):
+    """Says where frames are on /tf_static, once."""
+
+    def say(*transforms):
+        publisher = peer.node.create_publisher(TFMessage, "/tf_static", LATCHED)
+        publisher.publish(TFMessage(transforms=transforms))
+
+    return say
+
+
+@pytest.fixture
+def moving(peer, repeat):
+    """Says on /tf, again and again, where the camera was a moment ago: moving(lag, rate)."""
+
+    def start(lag=0.0, rate=50.0):
+        stamp = lambda: (peer.node.get_clock().now() - Duration(seconds=lag)).to_msg()  # noqa: E731
+        return repeat(TFMessage, "/tf", lambda: TFMessage(transforms=[camera(stamp())]), rate=rate)
+
+    return start
+
+
+@pytest.fixture
+def seen(hand):
+    """A hand as the camera sees it."""
+
+    def start(**options):
+        tracker = hand(SEEN, **options)
+        tracker.frame = "camera"
+        return tracker
+
+    return start
+
+
+def test_a_frame_that_was_fixed_before_the_bridge_came_is_looked_up(controller, bridge, seen, fixed):
+    fixed(transform("arm_base", "rig", (0.5, 0.0, 0.0), LEFT), transform("rig", "/camera", (0.0, 0.0, 0.2)))
+    # What is retargeted is what nobody else places.
+    started = bridge(controller, {**AT_PLACE, "retarget.frame": "hand", "retarget.translation": [0.0, 0.0, 0.1]})
+    tracker = seen()
+    started.status.wait(motion="TRACKING")
+    assert controller.lines.wait().data == PLACE_LINE
+    tracker.frame, tracker.position = "hand", (0.2, 0.1, 0.15)
+    passed = len(controller.lines) + 5
+    assert all(line.data == PLACE_LINE for line in controller.lines.wait_count(passed))
+    tracker.frame, tracker.position = "/arm_base", PLACE
+    passed = len(controller.lines) + 5
+    assert all(line.data == PLACE_LINE for line in controller.lines.wait_count(passed))
+
+
+class Swing:
+    """A camera that is thrown to and fro, and a hand that it sees half-way between two transforms."""
+
+    PERIOD = 0.05
+
+    def __init__(self, peer):
+        self._node = peer.node
+        self._tf = peer.node.create_publisher(TFMessage, "/tf", 10)
+        self._hand = peer.node.create_publisher(PoseStamped, "/target_pose", 10)
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="swing")
+        self._thread.start()
+
+    def close(self):
+        self._end.set()
+        self._thread.join(PATIENCE)
+
+    def _run(self):
+        there = False
+        before = None
+        while not self._end.wait(self.PERIOD):
+            now = self._node.get_clock().now()
+            x, yaw = (0.2, LEFT) if there else (0.1, 0.0)
+            self._tf.publish(TFMessage(transforms=[transform("arm_base", "camera", (x, 0.0, 0.2), yaw, now.to_msg())]))
+            if before is not None:
+                half = before + Duration(nanoseconds=(now - before).nanoseconds // 2)
+                pose = PoseStamped(header=Header(frame_id="camera", stamp=half.to_msg()))
+                pose.pose.position.x = 0.1
+                pose.pose.orientation.w = 1.0
+                self._hand.publish(pose)
+            there, before = not there, now
+
+
+def test_a_moving_frame_is_interpolated_at_the_stamp(controller, bridge, peer):
+    # Half-way: 0.15 m, and 45 degrees.
+    away = 0.1 * math.cos(math.pi / 4)
+    place = [0.15 + away, away, 0.2]
+    started = bridge(controller, {**AT_PLACE, "home": place})
+    swing = Swing(peer)
+    try:
+        started.status.wait(motion="TRACKING")
+        lines = controller.lines.wait_count(20)
+    finally:
+        swing.close()
+    for line in lines:
+        # Half a nanosecond of the stamp is less than half a micrometre.
+        assert line.position == pytest.approx(place, abs=1.5e-6)
+
+
+def test_a_frame_that_nobody_knows_holds_the_arm(controller, bridge, seen, fixed):
+    fixed(camera())
+    started = bridge(controller, AT_PLACE)
+    tracker = seen()
+    started.status.wait(motion="TRACKING")
+    tracker.frame = "nowhere"
+    held = started.status.wait(motion="HOLDING")
+    assert held.reason == (
+        "holding: target refused: no transform from frame_id 'nowhere' to base_frame 'arm_base': neither /tf nor "
+        "/tf_static has 'nowhere'"
+    )
+    fixed(transform("room", "nowhere"))
+    started.status.wait(motion="HOLDING", reason=ROWS["no_transform"] + ".*do not connect the two")
+    tracker.frame = "camera"
+    started.status.wait(motion="TRACKING")
+
+
+@pytest.mark.parametrize(
+    ("stamp", "words"), [(fresh, "s older than the stamp"), (unstamped, "s old, more than input_timeout")]
+)
+def test_a_broadcaster_that_stops_holds_the_arm_until_it_is_back(controller, bridge, seen, moving, stamp, words):
+    started = bridge(controller, AT_PLACE)
+    broadcaster = moving()
+    seen(stamp=stamp)
+    started.status.wait(motion="TRACKING")
+    broadcaster.close()
+    started.status.wait(motion="HOLDING", reason=f"the newest of 'camera' is .*{words}")
+    controller.lines.assert_none(after=controller.mark())
+    moving()
+    started.status.wait(motion="TRACKING")
+    assert all(line.data == PLACE_LINE for line in controller.lines)
+
+
+def test_a_hand_that_is_ahead_of_its_transforms_is_waited_for_and_ages_meanwhile(controller, bridge, seen, moving, peer):
+    started = bridge(controller, AT_PLACE)
+    commands = peer.commands()
+    # Slower than the hand too: with one slot each target would push out the one before, and none would be placed.
+    moving(lag=0.06, rate=20.0)
+    seen(rate=100.0)
+    started.status.wait(motion="TRACKING")
+    assert controller.lines.wait().data == PLACE_LINE
+    ages = [command.input_age for command in commands.wait_count(20)]
+    assert min(ages) > 0.055, ages
+    # Without waiting there is no transform for any of them.
+    assert set_each(peer, ("tf.timeout", 0.0)) == [""]
+    started.status.wait(motion="HOLDING", reason=ROWS["no_transform"] + ".*s older than the stamp")
+
+
+def test_a_zero_is_no_hand_and_a_repetition_no_live_one_wherever_the_camera_is(controller, bridge, seen, peer, repeat):
+    # Its frame moves, so that no target is where the last one was.
+    phase = iter(range(10**9))
+
+    def waver():
+        offset = 0.0005 * (next(phase) % 2)
+        there = (CAMERA[0] + offset, *CAMERA[1:])
+        stamp = peer.node.get_clock().now().to_msg()
+        return TFMessage(transforms=[transform("arm_base", "camera", there, LEFT, stamp)])
+
+    started = bridge(controller, {**AT_PLACE, "source.frozen_timeout": 1.0, "limits.jump": 0.0})
+    repeat(TFMessage, "/tf", waver, rate=50.0)
+    tracker = seen()
+    started.status.wait(motion="TRACKING")
+    started.status.wait(motion="HOLDING", reason="exactly the same for")
+    tracker.position = (0.0, 0.0, 0.0)
+    started.status.wait(motion="HOLDING", reason="all zero")
+
+
+def test_garbage_is_told_of_once_and_changes_nothing(controller, bridge, seen, fixed, repeat, peer):
+    fixed(camera())
+    started = bridge(controller, AT_PLACE)
+    garbage = [
+        transform("arm_base", "nan", (float("nan"), 0.0, 0.0)),
+        transform("arm_base", ""),
+        transform("self", "self"),
+        transform("arm_base", "old"),
+        camera(),
+    ]
+    garbage[0].header.stamp = garbage[1].header.stamp = garbage[4].header.stamp = peer.node.get_clock().now().to_msg()
+    turned = transform("arm_base", "zero")
+    turned.transform.rotation.w = 0.0
+    repeat(TFMessage, "/tf", lambda: TFMessage(transforms=[*garbage, turned]), rate=10.0)
+    fixed(transform("camera", "arm_base"))
+    seen()
+    started.status.wait(motion="TRACKING")
+    for words in [
+        "'nan' on /tf is ignored: its numbers are no transform: translation \\[NaN, 0.0, 0.0\\]".replace("\\", ""),
+        "'' on /tf is ignored: one of its frames has no name",
+        "'self' on /tf is ignored: it is its own parent",
+        "'old' on /tf is ignored: its stamp is",
+        "'camera' on /tf is ignored: it comes on /tf and on /tf_static",
+        "'arm_base' on /tf_static is ignored: its parent 'camera' is its own descendant",
+    ]:
+        started.log.wait(lambda line: "WARN" in line and words in line)
+    passed = len(controller.lines) + 30
+    assert all(line.data == PLACE_LINE for line in controller.lines.wait_count(passed))
+    assert sum("is ignored" in line for line in started.log) == 6, list(started.log)
+
+
+def test_a_simulation_that_begins_anew_is_followed_as_before(controller, bridge, hand, repeat):
+    started = bridge(controller, {**AT_PLACE, "use_sim_time": True})
+    simulated = Simulated()
+    repeat(Clock, "/clock", simulated.tick, rate=50.0)
+    repeat(TFMessage, "/tf", lambda: TFMessage(transforms=[camera(simulated.stamp())]), rate=50.0)
+    tracker = hand(SEEN, stamp=lambda _: simulated.stamp())
+    tracker.frame = "camera"
+    started.status.wait(motion="TRACKING")
+    simulated.now = 10.0
+    started.status.wait(motion="HOLDING")
+    started.status.wait(motion="TRACKING")
+    assert all(line.data == PLACE_LINE for line in controller.lines)
+
+
+class Simulated:
+    """Simulated time."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def tick(self):
+        self.now += 0.02
+        return Clock(clock=self.stamp())
+
+    def stamp(self):
+        return Time(sec=int(self.now), nanosec=int(self.now % 1 * 1e9))
