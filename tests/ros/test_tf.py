@@ -138,9 +138,11 @@ def test_a_moving_frame_is_interpolated_at_the_stamp(controller, bridge, peer):
         assert line.position == pytest.approx(place, abs=1.5e-6)
 
 
-def test_a_frame_that_nobody_knows_holds_the_arm(controller, bridge, seen, fixed):
+@pytest.mark.parametrize("fields", [{}, {"source.position": [f"pose.position.{axis}" for axis in "xyz"]}])
+def test_a_frame_that_nobody_knows_holds_the_arm(controller, bridge, seen, fixed, fields):
     fixed(camera())
-    started = bridge(controller, AT_PLACE)
+    # By paths it is another way through the node.
+    started = bridge(controller, {**AT_PLACE, **fields})
     tracker = seen()
     started.status.wait(motion="TRACKING")
     tracker.frame = "nowhere"
