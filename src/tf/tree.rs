@@ -203,6 +203,12 @@ impl Tree {
             return Ok(());
         }
         self.make_way_for(parent, child, edge.stamp)?;
+        let newest = self.frames.get(child).and_then(|frame| frame.newest);
+        if let (Some(newest), Some(stamp)) = (newest, edge.stamp)
+            && stamp.saturating_sub(newest) > nanoseconds(MAX_GAP)
+        {
+            self.registry.remove_frame(child);
+        }
         let [x, y, z] = edge.translation;
         let stamp = edge.stamp.map_or(Stamp::Static, |stamp| Stamp::At(timestamp(stamp)));
         Transform::new(parent, child, Vector3::new(x, y, z), rotation, stamp)
@@ -378,6 +384,8 @@ const HISTORY: Duration = Duration::from_secs(10);
 const MAX_AHEAD: Duration = Duration::from_secs(2);
 /// Transforms of one frame that follow each other closer than this are one: it bounds what is kept.
 const RESOLUTION: Duration = Duration::from_millis(1);
+/// Between two transforms farther apart than this nothing is interpolated: where the frame was meanwhile nobody knows.
+const MAX_GAP: Duration = Duration::from_secs(1);
 /// More frames than any robot has.
 const MAX_FRAMES: usize = 1000;
 const MAX_NAME: usize = 255;

@@ -216,8 +216,11 @@ fn numbers_beyond_all_bounds_are_no_panic() {
 }
 
 #[test]
-fn what_is_not_newer_is_passed_over() {
+fn what_is_not_newer_by_a_millisecond_is_passed_over() {
     let mut tree = tree(&[moving("base", "camera", 50, 0.1)]);
+    let stamp = Some(NOW - 50 * MS + MS - 1);
+    assert_eq!(tree.handle_edge(&Edge { stamp, ..moving("base", "camera", 0, 0.9) }), Ok(()));
+    assert!(matches!(origin(&tree, "camera", 49), Err(Missing::Behind { by: MS, .. })));
     for ms in [50, 100] {
         assert_eq!(tree.handle_edge(&moving("base", "camera", ms, 0.9)), Ok(()));
     }
@@ -227,11 +230,29 @@ fn what_is_not_newer_is_passed_over() {
 
 #[test]
 fn history_ends_after_ten_seconds() {
-    let mut tree = tree(&[moving("base", "camera", 9_900, 0.1), moving("base", "camera", 9_800, 0.2)]);
-    assert!(origin(&tree, "camera", 9_850).is_ok());
+    let mut tree = tree(&[]);
+    for ms in (0..=10_000).rev().step_by(500) {
+        tree.handle_edge(&moving("base", "camera", ms, 0.1)).unwrap();
+    }
+    assert!(origin(&tree, "camera", 9_750).is_ok());
     tree.handle_clock(NOW + S);
-    tree.handle_edge(&moving("base", "camera", -1000, 0.3)).unwrap();
-    assert!(matches!(origin(&tree, "camera", 9_850), Err(Missing::Before { .. })));
+    tree.handle_edge(&moving("base", "camera", -500, 0.1)).unwrap();
+    assert!(matches!(origin(&tree, "camera", 9_750), Err(Missing::Before { .. })));
+    assert!(origin(&tree, "camera", 9_250).is_ok());
+}
+
+#[test]
+fn a_gap_of_more_than_a_second_is_not_bridged() {
+    let mut tree = tree(&[moving("base", "camera", 2000, 0.1), moving("base", "camera", 1000, 0.1)]);
+    assert!(origin(&tree, "camera", 1500).is_ok());
+    tree.handle_clock(NOW + 1);
+    tree.handle_edge(&Edge { stamp: Some(NOW + 1), ..moving("base", "camera", 0, 0.9) }).unwrap();
+    assert!(matches!(origin(&tree, "camera", 1), Err(Missing::Before { .. })));
+    let found = tree.find("base", "camera", Some(NOW + 1), MAX_AGE).unwrap();
+    assert_eq!(
+        found.placement.position(Position::new(0.0, 0.0, 0.0).unwrap()).unwrap().coordinates()[0],
+        0.9
+    );
 }
 
 #[test]
