@@ -27,7 +27,8 @@
 //! | [`check`] | the conformance check of a controller | `wire`, `teleop::command` |
 //!
 //! A pose's way: r2r stream → `ros::convert` → [`app::Bridge::handle_target`] → `Teleop::handle_target` →
-//! `Teleop::poll_command` → `CommandEncoder` → socket, all on the thread that took the message.
+//! `Teleop::poll_command` → `CommandEncoder` → socket, all on the thread that took the message. Where its frame has to be
+//! looked up, [`tf::Lookup`] comes after `ros::convert`, and may let it wait.
 
 pub mod app;
 pub mod check;
