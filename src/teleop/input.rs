@@ -71,6 +71,7 @@ impl Input {
         let orientation = target.orientation.map(|orientation| match target.frame {
             Frame::Tracker => config.retarget.turn(orientation),
             Frame::Base => orientation,
+            Frame::Placed(placement) => placement.orientation(orientation),
         });
         if !self.watchdog.is_fresh(now, config.input_timeout) {
             self.filter.reset();

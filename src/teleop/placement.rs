@@ -3,6 +3,7 @@
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 
 use super::command::{Position, PositionError};
+use super::orientation::Orientation;
 
 /// Where a frame is: `base = translation + rotation · frame`. Nothing is scaled.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,10 +25,9 @@ impl Placement {
         Position::new(base.x, base.y, base.z)
     }
 
-    /// An orientation `[x, y, z, w]` in the frame as one in the arm's base frame.
-    pub fn orientation(&self, [x, y, z, w]: [f64; 4]) -> [f64; 4] {
-        let base = self.0.rotation.into_inner() * Quaternion::new(w, x, y, z);
-        [base.i, base.j, base.k, base.w]
+    /// An orientation in the frame as one in the arm's base frame.
+    pub fn orientation(&self, orientation: Orientation) -> Orientation {
+        orientation.rotated(&self.0.rotation)
     }
 }
 
@@ -51,7 +51,7 @@ mod tests {
     fn an_orientation_is_turned() {
         let half = 0.5_f64.sqrt();
         let about_x = [half, 0.0, 0.0, half];
-        let base = turned().orientation(about_x);
+        let base = turned().orientation(Orientation::new(about_x).unwrap()).xyzw();
         for (is, should) in base.into_iter().zip([0.5, 0.5, 0.5, 0.5]) {
             assert!((is - should).abs() < 1e-12, "{base:?}");
         }

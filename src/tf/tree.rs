@@ -8,8 +8,8 @@ use transforms::geometry::{Quaternion, Vector3};
 use transforms::time::{Stamp, Timestamp};
 use transforms::{Registry, Transform};
 
-use crate::teleop::Placement;
-use crate::teleop::target::{bare, check_orientation};
+use crate::teleop::target::bare;
+use crate::teleop::{Orientation, Placement};
 use crate::wire::printable;
 
 /// Where one frame is in another, as a message says it.
@@ -359,7 +359,7 @@ fn missing(error: RegistryError) -> Missing {
 
 /// A rotation brought to unit length, if it is nearly so: tf2 takes what is off by more than what the registry does.
 fn unit(xyzw: [f64; 4]) -> Option<Quaternion> {
-    check_orientation(xyzw).ok()?;
+    Orientation::new(xyzw).ok()?;
     let [x, y, z, w] = xyzw;
     Quaternion::from_wxyz(w, x, y, z).normalize().ok()
 }

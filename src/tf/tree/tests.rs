@@ -73,7 +73,7 @@ fn between_two_samples_a_frame_moves_evenly_and_turns_the_shorter_way() {
     let should = Position::new(0.25 + 0.1 * cos, 0.1 * sin, 0.0).unwrap();
     assert_eq!(at(&tree, "camera", 25, [0.1, 0.0, 0.0]), Ok(should.coordinates()));
     let placement = tree.find("base", "camera", Some(NOW - 50 * MS), MAX_AGE).unwrap().placement;
-    let turned = placement.orientation(UNTURNED);
+    let turned = placement.orientation(Orientation::new(UNTURNED).unwrap()).xyzw();
     for (is, should) in turned.into_iter().zip(yaw(FRAC_PI_2 / 2.0)) {
         assert!((is - should).abs() < 1e-12, "{turned:?}");
     }
