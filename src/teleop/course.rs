@@ -160,9 +160,15 @@ impl Course {
         commanded.or(self.turned).unwrap_or(turning.home)
     }
 
-    /// Whether the last command left the tool on its way.
+    /// From when the tool counts as turned like that: the way back from a command that was refused takes its time too.
+    pub(super) fn turned_since(&self, config: &TeleopConfig) -> Option<Instant> {
+        let (sent_at, sent) = self.last_sent?;
+        Some(if self.has_begun() { sent_at } else { self.at_start_since(sent_at, sent, config) })
+    }
+
+    /// Whether the last command of this motion left the tool on its way.
     pub(super) fn turns(&self) -> bool {
-        self.turns
+        self.turns && self.has_begun()
     }
 
     /// Where the arm is by the controller's word: where it has been told to be, unless it has been seen elsewhere.

@@ -130,8 +130,8 @@ impl Teleop {
         let Pace { period, longest } = self.pace();
         // A rest is no credit to be spent at once.
         let most = if self.course.turns() { longest } else { period };
-        let last = self.course.last_sent().filter(|_| self.course.has_begun());
-        let elapsed = last.map_or(period, |(at, _)| now.saturating_duration_since(at).min(most));
+        let since = self.course.turned_since(&self.config);
+        let elapsed = since.map_or(period, |since| now.saturating_duration_since(since).min(most));
         let turned = tool.towards(goal, self.config.turning?.speed * elapsed.as_secs_f64());
         Some((turned, turned != goal))
     }

@@ -3,7 +3,7 @@
 use std::f64::consts::PI;
 
 use aether_bridge::config::Value;
-use aether_bridge::teleop::{LinkView, Motion, Orientation, Target};
+use aether_bridge::teleop::{InputFault, LinkView, Motion, Orientation, Target};
 
 use crate::scene::{Scene, text};
 
@@ -103,6 +103,27 @@ fn after_a_loss_it_goes_on_from_what_the_controller_has_accepted() {
     turn_for(&mut scene, yaw(PI), 30);
     assert!(commanded(&scene)[0].angle_to(accepted) <= SPEED * 0.02 + 1e-9);
     assert_eq!(scene.motion(), Motion::Tracking);
+}
+
+#[test]
+fn the_way_back_from_a_refused_turn_takes_its_time() {
+    let mut scene = Scene::tracking(&settings(&[]));
+    turn_for(&mut scene, yaw(0.4), 100);
+    // A command that is far ahead of what is accepted, and refused.
+    scene.answers = false;
+    scene.now += std::time::Duration::from_millis(150);
+    turn_for(&mut scene, yaw(0.4), 10);
+    let (sent_at, refused) = *scene.sent.last().unwrap();
+    scene.teleop.handle_rejected(scene.now);
+    scene.teleop.handle_invalid_target(scene.now, InputFault::NoHand);
+    scene.answers = true;
+    let before = scene.sent.len();
+    while scene.sent.len() == before {
+        turn_for(&mut scene, yaw(-1.0), 10);
+    }
+    let (at, next) = scene.sent[before];
+    let turned = refused.command.orientation.unwrap().angle_to(next.command.orientation.unwrap());
+    assert!(turned <= SPEED * (at - sent_at).as_secs_f64() + 1e-9, "{turned} rad");
 }
 
 #[test]
