@@ -276,6 +276,23 @@ async fn every_fault_of_a_reply_is_named_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_newline_that_comes_with_the_next_reply_is_no_blank_line() {
+    let address = controller(|stream| async move {
+        let (mut lines, mut out) = split(stream);
+        let mut between = "";
+        while let Ok(Some(line)) = lines.next_line().await {
+            if out.write_all(format!("{between}{}", reply(&line)).as_bytes()).await.is_err() {
+                break;
+            }
+            between = "\n";
+        }
+    })
+    .await;
+    let (report, said) = checked(&config(address)).await;
+    assert_eq!(only_wrong(&report, "between").check, "newline", "{said}");
+}
+
+#[tokio::test]
 async fn a_reply_without_status_is_named() {
     let address = by_rule(|_| b"{\"message\":\"Command received\"}\n".to_vec()).await;
     let (report, _) = checked(&config(address)).await;
