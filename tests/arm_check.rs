@@ -276,20 +276,22 @@ async fn every_fault_of_a_reply_is_named_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_newline_that_comes_with_the_next_reply_is_no_blank_line() {
+async fn a_newline_that_comes_long_after_its_reply_is_no_blank_line() {
     let address = controller(|stream| async move {
         let (mut lines, mut out) = split(stream);
-        let mut between = "";
         while let Ok(Some(line)) = lines.next_line().await {
-            if out.write_all(format!("{between}{}", reply(&line)).as_bytes()).await.is_err() {
+            let _ = out.write_all(reply(&line).as_bytes()).await;
+            // The fault: longer than silence is listened to, and by itself.
+            sleep(Duration::from_millis(400)).await;
+            if out.write_all(b"\n").await.is_err() {
                 break;
             }
-            between = "\n";
+            sleep(Duration::from_millis(50)).await;
         }
     })
     .await;
     let (report, said) = checked(&config(address)).await;
-    assert_eq!(only_wrong(&report, "between").check, "newline", "{said}");
+    assert_eq!(only_wrong(&report, "late newline").check, "newline", "{said}");
 }
 
 #[tokio::test]
