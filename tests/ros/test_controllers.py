@@ -163,6 +163,7 @@ def test_a_line_of_4096_bytes_is_taken_and_a_longer_one_ends_the_connection(prog
             assert client.wait_closed() == b""
     with program.client() as client:
         assert client.ask(STOP)[0]["status"] == "ok"
+    program.printed.wait(lambda line: line == "stop")
     assert list(program.printed).count("stop") == 1
 
 
