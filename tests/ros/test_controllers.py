@@ -9,11 +9,12 @@ import random
 import signal
 import socket
 import struct
+import subprocess
 import time
 
 import pytest
 from aether_bridge.msg import ArmState
-from harness import QUICK, distance
+from harness import EXECUTABLES, QUICK, distance
 from record import NEVER, PATIENCE
 from reference import CONTROLLERS, ONE_BY_ONE, TOGETHER, Client, Dialling, Listening, Program, Workshop
 
@@ -198,7 +199,7 @@ def test_the_arm_halts_when_nothing_comes_for_the_ttl_of_the_last_line(program, 
         sent = time.monotonic()
         client.ask(line.replace(b"}", b',"ttl":300}'))
         program.printed.wait(lambda line: line.startswith("halt: nothing came"), before)
-        assert 0.29 < time.monotonic() - sent < 5
+        assert time.monotonic() - sent > 0.29
     # It is still there, and it halts once.
     program.printed.assert_none(after=len(program.printed))
     assert client.ask(COMMAND)[0]["status"] == "ok"
@@ -274,6 +275,29 @@ def test_a_first_client_that_is_long_silent_does_not_keep_the_arm(run, name):
             second.silent(0.1)
         assert first.ask(COMMAND)[0]["status"] == "error"
     program.printed.wait_count(3)
+
+
+@pytest.mark.parametrize("name", [*SERVERS, "dial_in.py", "udp_receiver.py"])
+def test_arm_check_finds_nothing_wrong_with_it(workshop, run, name):
+    check = [str(EXECUTABLES / "arm_check"), "127.0.0.1"]
+    options = ["--at", "200", "0", "200", "--stop", "--heartbeat", "--seq"]
+    if name == "dial_in.py":
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        # It tries until arm_check listens.
+        program = Program(workshop.command(name), port)
+        options.append("--listen")
+    else:
+        program = run(name)
+        port = program.port
+        options += ["--udp"] if name == "udp_receiver.py" else []
+    try:
+        done = subprocess.run([*check, str(port), *options], capture_output=True, text=True, timeout=120, check=False)
+    finally:
+        if name == "dial_in.py":
+            program.close()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 0 wrong" in done.stdout.splitlines()[-1]
 
 
 def test_dial_in_tries_again_until_the_bridge_is_there(workshop):
