@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use aether_bridge::config::{Change, PARAMETERS, Value};
+use aether_bridge::config::{Change, Value, parameters};
 
 const HEAD: &str = "\
 # Every parameter of the bridge, with its default, its range and what it does. The same words are in
@@ -40,7 +40,7 @@ fn wrapped(text: &str, prefix: &str) -> String {
 
 fn yaml() -> String {
     let mut yaml = HEAD.to_owned();
-    for parameter in PARAMETERS {
+    for parameter in parameters() {
         yaml.push('\n');
         yaml += &wrapped(parameter.description, "    # ");
         let range = parameter.range.describe(parameter.unit);
@@ -74,7 +74,7 @@ fn the_page_on_safety_says_of_every_parameter_when_it_may_change() {
     let page = std::fs::read_to_string(path).unwrap();
     let section = page.split("\n## ").find(|section| section.starts_with("Parameters that change")).unwrap();
     let rows: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("| ")).collect();
-    for parameter in PARAMETERS {
+    for parameter in parameters() {
         let group = parameter.name.split_once('.').map(|(group, _)| format!("`{group}.*`"));
         let names = [Some(format!("`{}`", parameter.name)), group];
         let mut naming =

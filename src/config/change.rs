@@ -1,7 +1,7 @@
 //! When a parameter may change, and what a change brings with it.
 
 use super::{Config, Value};
-use super::{PARAMETERS, Parameter};
+use super::{Parameter, parameters};
 
 /// When a parameter may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub struct Changed<'a> {
 impl Config {
     /// What differs from an earlier configuration, in the order of the table.
     pub fn changes<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = Changed<'a>> {
-        PARAMETERS.iter().filter_map(move |parameter| {
+        parameters().filter_map(move |parameter| {
             let (before, after) =
                 (before.parameters.value(parameter.name), self.parameters.value(parameter.name));
             (before != after).then_some(Changed { parameter, before, after })
@@ -195,7 +195,7 @@ mod tests {
             }
             Range::Real(min, max) => vec![Value::Real(min), Value::Real(max)],
         };
-        for parameter in PARAMETERS {
+        for parameter in parameters() {
             for value in bounds(parameter) {
                 let mut parameters = Parameters::default();
                 parameters.set(parameter.name, value).unwrap();

@@ -10,7 +10,7 @@ mod wire;
 pub use change::{Change, ChangeRefused, Changed};
 pub use parameter::{Parameter, Range};
 pub use source::SourceConfig;
-pub use table::PARAMETERS;
+pub use table::parameters;
 pub use value::{Parameters, Value};
 
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Change, ConfigError, PARAMETERS, Value};
+use super::{Change, ConfigError, Value, parameters};
 
 /// A parameter as declared.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub(super) enum Initial {
 impl Parameter {
     /// The parameter of that name, if there is one.
     pub fn find(name: &str) -> Option<&'static Self> {
-        PARAMETERS.iter().find(|parameter| parameter.name == name)
+        parameters().find(|parameter| parameter.name == name)
     }
 
     /// Its value when nobody sets it.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::ConfigError;
-use super::{PARAMETERS, Parameter};
+use super::{Parameter, parameters};
 use crate::wire::printable;
 
 /// A parameter's value, of one of the types that ROS knows.
@@ -81,7 +81,7 @@ pub struct Parameters(BTreeMap<&'static str, Value>);
 
 impl Default for Parameters {
     fn default() -> Self {
-        Self(PARAMETERS.iter().map(|parameter| (parameter.name, parameter.default())).collect())
+        Self(parameters().map(|parameter| (parameter.name, parameter.default())).collect())
     }
 }
 
@@ -166,7 +166,7 @@ impl Parameters {
 /// The known name that a misspelt one was meant to be.
 fn nearest(name: &str) -> Option<&'static str> {
     let distance = |parameter: &Parameter| strsim::damerau_levenshtein(parameter.name, name);
-    let best = PARAMETERS.iter().min_by_key(|parameter| distance(parameter))?;
+    let best = parameters().min_by_key(|parameter| distance(parameter))?;
     (distance(best) <= MAX_TYPING_ERRORS).then_some(best.name)
 }
 

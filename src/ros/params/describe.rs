@@ -6,7 +6,7 @@ use r2r::rcl_interfaces::msg::{
 
 use super::USE_SIM_TIME;
 use super::message::message;
-use crate::config::{Change, PARAMETERS, Parameter, Range};
+use crate::config::{Change, Parameter, Range, parameters};
 
 /// A parameter in full; of a name that is not declared, nothing but the name.
 pub(super) fn describe(name: &str) -> ParameterDescriptor {
@@ -53,7 +53,7 @@ pub(super) fn describe(name: &str) -> ParameterDescriptor {
 
 /// As `rcl_interfaces/srv/ListParameters` has it: names below any of the prefixes, at most `depth` dots below.
 pub(super) fn list(prefixes: &[String], depth: u64) -> ListParametersResult {
-    let all = PARAMETERS.iter().map(|parameter| parameter.name).chain([USE_SIM_TIME]);
+    let all = parameters().map(|parameter| parameter.name).chain([USE_SIM_TIME]);
     let within = |rest: &str| depth == 0 || (rest.matches('.').count() as u64) < depth;
     let wanted = |name: &&str| {
         if prefixes.is_empty() {
@@ -91,7 +91,7 @@ mod tests {
             (0.001, 10.0)
         );
         assert!(speed.description.ends_with("[m/s]"), "{}", speed.description);
-        assert!(PARAMETERS.iter().all(|parameter| !describe(parameter.name).description.is_empty()));
+        assert!(parameters().all(|parameter| !describe(parameter.name).description.is_empty()));
         assert_eq!(describe("no.such").type_, 0);
     }
 
@@ -101,7 +101,7 @@ mod tests {
         assert!(constraints("limits.speed").ends_with("; may change at any time"));
         assert!(constraints("host").ends_with("; may change only while disarmed"));
         assert!(constraints("gripper.type").ends_with("; may change only by a new start"));
-        for parameter in PARAMETERS {
+        for parameter in parameters() {
             let read_only = parameter.change == Change::Start;
             assert_eq!(describe(parameter.name).read_only, read_only, "{}", parameter.name);
         }

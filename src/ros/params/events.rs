@@ -5,7 +5,7 @@ use r2r::{Publisher, QosProfile};
 
 use super::USE_SIM_TIME;
 use super::message::message;
-use crate::config::{Changed, Config, PARAMETERS, Value};
+use crate::config::{Changed, Config, Value, parameters};
 use crate::ros::clock::RosClock;
 use crate::ros::convert;
 
@@ -51,7 +51,7 @@ impl ParameterEvents {
 fn declared(config: &Config, use_sim_time: bool) -> Vec<Parameter> {
     let value = |name| config.parameters().get(name).map(|value| parameter(name, value));
     let of_every_node = parameter(USE_SIM_TIME, &Value::Boolean(use_sim_time));
-    PARAMETERS.iter().filter_map(|parameter| value(parameter.name)).chain([of_every_node]).collect()
+    parameters().filter_map(|parameter| value(parameter.name)).chain([of_every_node]).collect()
 }
 
 fn parameter(name: &str, value: &Value) -> Parameter {
