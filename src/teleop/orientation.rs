@@ -46,6 +46,16 @@ impl Orientation {
         self.0.angle_to(&other.0)
     }
 
+    /// The same orientation, written with the sign that is nearer to another: a controller that interpolates numbers is
+    /// not to be sent once around.
+    pub fn near(self, other: Self) -> Self {
+        if self.0.coords.dot(&other.0.coords) < 0.0 {
+            Self(UnitQuaternion::new_unchecked(-self.0.into_inner()))
+        } else {
+            self
+        }
+    }
+
     /// The orientation on the shortest way to `goal`, by at most `angle` radians; `goal` itself if that is no farther.
     pub fn towards(self, goal: Self, angle: f64) -> Self {
         let whole = self.angle_to(goal);

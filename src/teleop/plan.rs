@@ -121,7 +121,8 @@ impl Teleop {
     fn turn(&self) -> Option<(Orientation, Orientation)> {
         let tool = self.course.turned(&self.config.turning?);
         let hand = self.goal.and_then(|goal| goal.orientation);
-        Some((tool, hand.map_or(tool, |hand| self.clutch.turn(self.config.retarget_mode, hand, tool))))
+        let goal = hand.map(|hand| self.clutch.turn(self.config.retarget_mode, hand, tool).near(tool));
+        Some((tool, goal.unwrap_or(tool)))
     }
 
     /// How the next command turns the tool, and whether it does not yet get there.

@@ -144,6 +144,22 @@ fn in_relative_mode_the_tool_turns_as_far_as_the_hand_does() {
 }
 
 #[test]
+fn a_sender_that_writes_the_same_with_the_other_sign_turns_nothing() {
+    let mut scene = Scene::tracking(&settings(&[]));
+    turn_for(&mut scene, yaw(0.2), 600);
+    let [x, y, z, w] = yaw(0.21).xyzw();
+    turn_for(&mut scene, Orientation::new([-x, -y, -z, -w]).unwrap(), 200);
+    for pair in commanded(&scene).windows(2) {
+        let [one, other] = [pair[0].xyzw(), pair[1].xyzw()];
+        let apart = one.iter().zip(other).map(|(one, other)| (one - other).abs()).fold(0.0, f64::max);
+        assert!(apart < 0.01, "{one:?} {other:?}");
+    }
+    let sent = scene.sent.len();
+    scene.wait(100);
+    assert_eq!(scene.sent.len(), sent, "it is there, whatever the sign");
+}
+
+#[test]
 fn a_sender_that_says_nothing_of_it_leaves_the_tool_as_it_is() {
     let mut scene = Scene::tracking(&settings(&[("home_rpy", Value::Reals(vec![0.0, 0.0, 0.1]))]));
     scene.hand = [0.21, 0.0, 0.2];
