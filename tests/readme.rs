@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use aether_bridge::config::{Config, Parameters, Value, parameters};
+
 fn file(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
 }
@@ -42,8 +44,6 @@ fn every_reason_is_in_the_readme() {
 /// Docs and code agree on what can be set: what docs/safety.md names exists, and what bears on motion is named there.
 #[test]
 fn every_parameter_of_motion_is_in_the_safety_page_and_nothing_else() {
-    use aether_bridge::config::parameters;
-
     let page = file("docs/safety.md");
     let named: Vec<_> = page.split('`').skip(1).step_by(2).collect();
     let of_the_link_or_names = [
@@ -91,5 +91,72 @@ fn every_parameter_of_motion_is_in_the_safety_page_and_nothing_else() {
         if name.split_once('.').is_some_and(|(group, rest)| groups.contains(&group) && rest != "*") {
             assert!(parameters().any(|parameter| parameter.name == name), "no parameter is named {name}");
         }
+    }
+}
+
+/// Docs name no parameter that there is not.
+#[test]
+fn every_parameter_in_the_page_on_the_protocol_exists() {
+    let page = file("docs/protocol.md");
+    let names = page.split('`').skip(1).step_by(2).map(|code| code.split(": ").next().unwrap());
+    let is_name = |name: &&str| {
+        let word = |c: char| c.is_ascii_lowercase() || c == '_' || c == '.';
+        name.chars().all(word) && name.contains(['_', '.']) && !name.starts_with(['.', '_'])
+    };
+    let others = ["arm_sim", "tcp_server", "json_fields."];
+    let mut seen = 0;
+    for name in names.filter(is_name).filter(|name| !others.contains(name)) {
+        assert!(parameters().any(|parameter| parameter.name == name), "no parameter is named {name}");
+        seen += 1;
+    }
+    assert!(seen > 30, "{seen}");
+}
+
+/// What the README tells to set for a controller can be set, row by row.
+#[test]
+fn every_row_of_settings_in_the_readme_makes_a_configuration() {
+    let page = file("README.md");
+    let section =
+        page.split("### Your controller").nth(1).unwrap().split("### Check your controller").next().unwrap();
+    let mut rows = 0;
+    for row in section.lines().filter(|line| line.starts_with("| ")) {
+        let settings = row.rsplit(" | ").next().unwrap().trim_end_matches(" |");
+        let mut parameters = Parameters::default();
+        let mut set = 0;
+        for (name, value) in settings.split('`').skip(1).step_by(2).filter_map(|code| code.split_once(": ")) {
+            parameters.set(name, value_of(value)).unwrap_or_else(|error| panic!("{row}: {error}"));
+            set += 1;
+        }
+        if set > 0 {
+            if settings.starts_with("the same") {
+                parameters.set("hold_line", Value::Text("stop".into())).unwrap();
+                parameters.set("heartbeat_period", Value::Real(0.1)).unwrap();
+            }
+            Config::new(&parameters).unwrap_or_else(|error| panic!("{row}: {error}"));
+            rows += 1;
+        }
+    }
+    assert!(rows > 22, "{rows}");
+}
+
+/// A value as YAML has it, as far as the README uses YAML.
+fn value_of(yaml: &str) -> Value {
+    let text = |yaml: &str| yaml.trim().trim_matches(['"', '\'']).to_owned();
+    let real = |yaml: &str| yaml.trim().parse::<f64>();
+    if let Some(list) = yaml.strip_prefix('[').and_then(|yaml| yaml.strip_suffix(']')) {
+        let numbers: Result<Vec<_>, _> = list.split(',').map(real).collect();
+        return numbers.map_or_else(|_| Value::Texts(list.split(',').map(text).collect()), Value::Reals);
+    }
+    match (yaml.parse(), yaml.parse(), real(yaml)) {
+        (Ok(truth), ..) => Value::Boolean(truth),
+        (_, Ok(number), _) => Value::Integer(number),
+        (.., Ok(number)) => Value::Real(number),
+        // Two pairs of quotes around a JSON string: the outer are YAML's.
+        _ => Value::Text(
+            yaml.strip_prefix(['"', '\''])
+                .and_then(|yaml| yaml.strip_suffix(['"', '\'']))
+                .unwrap_or(yaml)
+                .to_owned(),
+        ),
     }
 }
