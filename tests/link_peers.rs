@@ -303,6 +303,32 @@ fn a_datagram_answers_its_line_and_what_was_before_it_is_lost() {
 }
 
 #[test]
+fn a_stop_that_is_not_answered_in_time_is_to_be_said_again() {
+    let mut scene = datagrams(4, None);
+    scene.send(command(0.1));
+    let stop = scene.send(Order::Stop);
+    scene.pass(499);
+    assert_eq!(scene.link.poll_settled(), None);
+    scene.pass(1);
+    assert_eq!(scene.link.poll_settled(), Some(Outcome::Lost(Order::Stop)));
+    assert!(scene.link.can_send_stop());
+    let again = scene.send(Order::Stop);
+    scene.pass(500);
+    assert_eq!(scene.link.poll_settled(), Some(Outcome::Lost(Order::Stop)));
+    // The first one's reply was only late.
+    assert_eq!(scene.echo(Some(stop)), Outcome::Alive(true));
+    assert_eq!(scene.link.poll_settled(), Some(Outcome::Lost(command(0.1))));
+    let third = scene.send(Order::Stop);
+    assert_eq!(scene.echo(Some(third)), Outcome::StopAcknowledged);
+    assert_eq!(scene.link.poll_settled(), Some(Outcome::Lost(Order::Heartbeat)), "the second, {again}");
+    // Over a connection it is on its way, however long that takes.
+    let mut scene = Scene::new(Role::TcpClient, 4, None);
+    scene.send(Order::Stop);
+    scene.pass(600);
+    assert_eq!(scene.link.poll_settled(), None);
+}
+
+#[test]
 fn after_a_lost_datagram_a_heartbeat_finds_out_that_the_controller_is_there() {
     let heartbeat = Heartbeat { period: Duration::from_millis(100), expects_reply: true };
     let mut scene = datagrams(1, Some(heartbeat));

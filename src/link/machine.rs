@@ -403,7 +403,8 @@ impl Link {
                     if open.unresponsive { self.config.link_timeout } else { self.config.reply_timeout };
                 let patience = if self.listens() { self.config.reply_timeout } else { patience };
                 let overdue = open.waiting_since().map(|since| since + patience);
-                [overdue, self.poll_heartbeat_at()].into_iter().flatten().min()
+                let stop = self.unanswered_stop(open).map(|sent_at| sent_at + self.config.reply_timeout);
+                [overdue, stop, self.poll_heartbeat_at()].into_iter().flatten().min()
             }
         }
     }
@@ -556,8 +557,29 @@ impl Link {
         }
     }
 
+    /// When the oldest stop without a reply was sent, where it may have got lost.
+    fn unanswered_stop(&self, open: &Open) -> Option<Instant> {
+        let stop = |line: &&InFlight| line.order == Order::Stop && self.config.role == Role::Udp;
+        open.in_flight.iter().find(stop).map(|line| line.sent_at)
+    }
+
+    /// A stop that is not answered in time is to be said again. What comes of the first one yet is a sign of life.
+    fn give_up_stops(&mut self, now: Instant) {
+        while let State::Open(open) = &mut self.state {
+            let late = |line: &&mut InFlight| {
+                line.order == Order::Stop
+                    && now.saturating_duration_since(line.sent_at) >= self.config.reply_timeout
+            };
+            let stop = open.in_flight.iter_mut().find(late).filter(|_| self.config.role == Role::Udp);
+            let Some(stop) = stop else { return };
+            stop.order = Order::Heartbeat;
+            self.settled.push_back(Outcome::Lost(Order::Stop));
+        }
+    }
+
     /// The one place where time changes the state.
     fn update(&mut self, now: Instant) {
+        self.give_up_stops(now);
         match &mut self.state {
             State::Backoff { until } if *until <= now => self.connect(now),
             State::Open(_) if matches!(self.config.role, Role::TcpServer { .. }) => self.drop_late(now),

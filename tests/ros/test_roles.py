@@ -225,6 +225,20 @@ def test_silence_of_a_receiver_holds_the_arm_and_its_voice_lets_it_go_on(launch,
     started.status.wait(state="CONNECTED", motion="TRACKING")
 
 
+def test_a_stop_that_is_not_answered_is_said_again(launch, receiver, hand):
+    receiver.hears = lambda message: message["type"] != "stop"
+    parameters = {"role": "udp", "port": receiver.port, "wire_extras": ["seq"], "hold_line": "stop"}
+    started = launch({**AT_PLACE, **parameters, "link_timeout": 60.0})
+    tracker = hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    tracker.stop()
+    first = receiver.lines.find(lambda line: b'"stop"' in line)
+    second = receiver.lines.find(lambda line: b'"stop"' in line, first + 1)
+    assert json.loads(receiver.lines[second])["seq"] > json.loads(receiver.lines[first])["seq"]
+    receiver.hears = lambda message: True
+    started.status.wait(state="CONNECTED", motion="HOLDING")
+
+
 def test_datagrams_to_a_controller_that_never_replies(launch, receiver, hand):
     receiver.hears = lambda message: False
     started = launch({**AT_PLACE, "role": "udp", "port": receiver.port, "expect_reply": False})
