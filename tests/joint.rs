@@ -7,7 +7,7 @@ use aether_bridge::app::joint::{Joint, Outgoing, Sent};
 use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::link::{Action, LinkError, LinkState, PeerId};
 use aether_bridge::status::SentCommand;
-use aether_bridge::teleop::{Command, Kind, Motion, Position, Target};
+use aether_bridge::teleop::{Command, InputFault, Kind, Motion, Position, Target};
 use aether_bridge::wire::{Reply, ReplyStatus, ReportedState};
 
 struct Scene {
@@ -327,7 +327,9 @@ fn the_arm_moves_when_as_many_controllers_are_there_as_are_wanted() {
     assert_eq!(scene.link(), LinkState::Listening);
     let expected = ": 1 of 2 connected to controller; lastly right: the controller closed the connection";
     assert!(reason(&scene).ends_with(expected), "{}", reason(&scene));
+    assert!(scene.joint.wants_driver(), "to drop it");
     assert_eq!(scene.joint.poll_action(), Some(Action::Drop(right)));
+    assert!(!scene.joint.wants_driver());
 }
 
 #[test]
@@ -417,14 +419,42 @@ fn a_stop_that_got_lost_is_said_again_and_a_command_is_not() {
 }
 
 #[test]
+fn a_command_that_got_lost_keeps_no_later_motion_from_beginning() {
+    let mut parameters = Parameters::default();
+    for (name, value) in [
+        ("role", Value::Text("udp".into())),
+        ("wire_extras", Value::Texts(vec!["seq".into()])),
+        ("max_in_flight", Value::Integer(8)),
+        ("settle_time", Value::Real(0.0)),
+    ] {
+        parameters.set(name, value).unwrap();
+    }
+    let mut scene = Scene::with(&parameters);
+    scene.command_to(&[PeerId::ONLY]);
+    scene.command_to(&[PeerId::ONLY]);
+    let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq: Some(2), state: None };
+    assert!(scene.joint.handle_reply(scene.now, PeerId::ONLY, &reply));
+    assert_eq!(scene.joint.status(scene.now).lost, 1);
+    scene.joint.handle_target(scene.now, Err(InputFault::NoHand)).unwrap_err();
+    assert_eq!(scene.joint.status(scene.now).motion, Motion::Holding);
+    assert_eq!(scene.command_to(&[PeerId::ONLY]).planned.kind, Kind::Approach);
+}
+
+#[test]
 fn a_state_that_is_told_unasked_says_where_the_arm_is_to_be_approached_from() {
     let mut scene = Scene::connected();
     let seen = Position::new(0.1, 0.1, 0.1).unwrap();
     let state = ReportedState { position: Some(seen), ..ReportedState::default() };
     assert!(scene.joint.handle_state(PeerId::ONLY, &state));
-    assert!(scene.first_command().position.distance(seen) < 0.005);
+    let told = scene.first_command().position;
+    assert!(told.distance(seen) < 0.005);
+    scene.reply(ReplyStatus::Ok, None);
     scene.joint.handle_failed(scene.now, LinkError::Closed);
-    assert!(!scene.joint.handle_state(PeerId::ONLY, &state), "of a connection that is no more");
+    let elsewhere =
+        ReportedState { position: Position::new(0.2, -0.2, 0.3).ok(), ..ReportedState::default() };
+    assert!(!scene.joint.handle_state(PeerId::ONLY, &elsewhere), "of a connection that is no more");
+    scene.reconnect();
+    assert!(scene.first_command().position.distance(told) < 0.005);
 }
 
 #[test]

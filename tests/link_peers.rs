@@ -151,6 +151,7 @@ fn one_that_is_late_is_dropped_and_the_others_go_on() {
     let [quick, slow] = ["quick", "slow"].map(|name| scene.join(name));
     scene.send(command(0.1));
     assert_eq!(scene.reply(quick, ReplyStatus::Ok), Outcome::Ignored);
+    assert_eq!(scene.link.poll_timeout(), Some(scene.now + Duration::from_millis(500)));
     scene.pass(499);
     assert_eq!(scene.names(), ["quick", "slow"]);
     scene.pass(1);

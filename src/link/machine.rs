@@ -173,7 +173,7 @@ impl Link {
             return;
         }
         self.attempts = 0;
-        let listens = matches!(self.config.role, Role::TcpServer { .. });
+        let listens = self.listens();
         let open = Open {
             since: now,
             peers: if listens { Peers::default() } else { Peers::only() },
@@ -222,7 +222,7 @@ impl Link {
 
     /// The connection with this peer ended, or has to. Where controllers dial in, the others stay.
     pub fn handle_ended(&mut self, now: Instant, peer: PeerId, error: LinkError) {
-        if !matches!(self.config.role, Role::TcpServer { .. }) {
+        if !self.listens() {
             return self.handle_failed(now, error);
         }
         let before = self.state();
@@ -401,7 +401,6 @@ impl Link {
             State::Open(open) => {
                 let patience =
                     if open.unresponsive { self.config.link_timeout } else { self.config.reply_timeout };
-                let patience = if self.listens() { self.config.reply_timeout } else { patience };
                 let overdue = open.waiting_since().map(|since| since + patience);
                 let stop = self.unanswered_stop(open).map(|sent_at| sent_at + self.config.reply_timeout);
                 [overdue, stop, self.poll_heartbeat_at()].into_iter().flatten().min()
@@ -580,9 +579,10 @@ impl Link {
     /// The one place where time changes the state.
     fn update(&mut self, now: Instant) {
         self.give_up_stops(now);
+        let listens = self.listens();
         match &mut self.state {
             State::Backoff { until } if *until <= now => self.connect(now),
-            State::Open(_) if matches!(self.config.role, Role::TcpServer { .. }) => self.drop_late(now),
+            State::Open(_) if listens => self.drop_late(now),
             State::Open(open) => {
                 let waited = open.waiting_since().map(|since| now.saturating_duration_since(since));
                 let over = |limit| waited.is_some_and(|waited| waited >= limit);
