@@ -256,3 +256,34 @@ fn a_disarmed_or_held_gripper_stays() {
     scene.move_for(2000);
     assert!(scene.sent.is_empty());
 }
+
+#[test]
+fn a_stop_line_that_got_lost_is_due_again_and_keeps_no_later_motion_from_beginning() {
+    let mut scene = Scene::tracking(&[("hold_line", text("stop"))]);
+    scene.answers = false;
+    scene.wait(300);
+    assert_eq!((scene.motion(), scene.stops.len()), (Motion::Holding, 1));
+    scene.teleop.handle_stop_lost();
+    scene.send();
+    assert_eq!(scene.stops.len(), 2);
+    scene.teleop.handle_stop_answered(None);
+    scene.answers = true;
+    let sent = scene.sent.len();
+    scene.move_for(200);
+    assert!(scene.sent.len() > sent, "{}", scene.reason());
+}
+
+#[test]
+fn a_stop_line_that_got_lost_is_not_said_to_an_arm_that_is_to_move_again() {
+    let mut scene = Scene::tracking(&[("hold_line", text("stop"))]);
+    scene.answers = false;
+    scene.wait(300);
+    assert_eq!((scene.motion(), scene.stops.len()), (Motion::Holding, 1));
+    scene.target();
+    assert_eq!(scene.motion(), Motion::Approach);
+    let sent = scene.sent.len();
+    scene.teleop.handle_stop_lost();
+    scene.move_for(50);
+    assert_eq!(scene.stops.len(), 1);
+    assert!(scene.sent.len() > sent, "{}", scene.reason());
+}
