@@ -109,6 +109,7 @@ fn after_a_loss_it_goes_on_from_what_the_controller_has_accepted() {
 fn the_way_back_from_a_refused_turn_takes_its_time() {
     let mut scene = Scene::tracking(&settings(&[]));
     turn_for(&mut scene, yaw(0.4), 100);
+    let accepted = *commanded(&scene).last().unwrap();
     // A command that is far ahead of what is accepted, and refused.
     scene.answers = false;
     scene.now += std::time::Duration::from_millis(150);
@@ -124,6 +125,17 @@ fn the_way_back_from_a_refused_turn_takes_its_time() {
     let (at, next) = scene.sent[before];
     let turned = refused.command.orientation.unwrap().angle_to(next.command.orientation.unwrap());
     assert!(turned <= SPEED * (at - sent_at).as_secs_f64() + 1e-9, "{turned} rad");
+    let first = next.command.orientation.unwrap().angle_to(accepted);
+    assert!(first <= SPEED * 0.02 + 1e-9, "it begins {first} rad from what was accepted");
+}
+
+#[test]
+fn the_tool_turns_as_the_hand_is_seen_from_the_base() {
+    let base = [("retarget.rotation_rpy", Value::Reals(vec![0.0, 0.0, 0.5]))];
+    let mut scene = Scene::new(&settings(&base));
+    scene.link(LinkView::Ready);
+    turn_for(&mut scene, yaw(-0.3), 3000);
+    assert!(commanded(&scene).last().unwrap().angle_to(yaw(0.2)) < 1e-9);
 }
 
 #[test]
