@@ -1,7 +1,13 @@
 """Fixtures of the ROS graph tests. Every pytest process has a ROS domain to itself, on this machine only."""
 
 import os
+import signal
 import socket
+
+# A shell has what it starts in the background ignore SIGINT, which is inherited, and Java's runtime leaves it at that.
+# A handler in this process is none in those that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
