@@ -1,6 +1,6 @@
 # Everything here works from a bare clone: what a target needs is set up on the way. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench jitter soak clean distclean
+.PHONY: help setup build test demo bench jitter faults soak clean distclean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -22,6 +22,9 @@ bench: build ## measure the delay from a published target to its line on the soc
 
 jitter: build ## measure how much of a tracker's noise the filter lets through, and how late the arm is for it
 	@tools/ros-env benches/jitter.py
+
+faults: build ## what faults of controller, input and process do to link and motion, and how soon
+	@tools/ros-env python3 -m pytest -q tests/ros/test_faults.py -p no:cacheprovider -W ignore::DeprecationWarning
 
 soak: build ## run for half an hour and look for leaks (SOAK_SECONDS=1800)
 	@tools/ros-env tools/soak

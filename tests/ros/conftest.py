@@ -32,14 +32,15 @@ os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
 import pytest  # noqa: E402  the domain comes before anything that might start ROS
 from controller import ArmSim, Controller  # noqa: E402
 from harness import EXECUTABLES, Bridge, Hand, Peer, Repeater, Session  # noqa: E402
-from record import MEASUREMENTS, PATIENCE  # noqa: E402
+from record import FAULTS, MEASUREMENTS, PATIENCE  # noqa: E402
 
 
 def pytest_terminal_summary(terminalreporter):
-    if MEASUREMENTS.lines():
-        terminalreporter.section("measured")
-        for line in MEASUREMENTS.lines():
-            terminalreporter.write_line(line)
+    for title, table in (("measured", MEASUREMENTS), ("faults: seen after", FAULTS)):
+        if table.lines():
+            terminalreporter.section(title)
+            for line in table.lines():
+                terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -257,7 +257,7 @@ class Hand:
 
 
 class Repeater:
-    """Publishes what a function makes, at a rate: for the gripper and /clock."""
+    """Publishes what a function makes, at a rate; nothing when that is None."""
 
     def __init__(self, peer, message_type, topic, make, rate=30.0):
         self._node = peer.node
@@ -275,7 +275,9 @@ class Repeater:
 
     def _run(self):
         while not self._end.wait(self._period):
-            self._publisher.publish(self.make())
+            message = self.make()
+            if message is not None:
+                self._publisher.publish(message)
 
 
 def fresh(now):

@@ -82,3 +82,5 @@ class Measurements:
 
 
 MEASUREMENTS = Measurements()
+# How soon each fault was seen, and what link and motion were then.
+FAULTS = Measurements()
