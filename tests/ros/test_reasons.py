@@ -207,8 +207,9 @@ def held_up(scene):
     scene.bridge.process.send_signal(signal.SIGSTOP)
     published = scene.peer.record(PoseStamped, "/target_pose")
     try:
-        # What the bridge is away for, by the hand's own count.
-        published.wait_count(int(2 * QUICK["input_timeout"] * 30))
+        # What the bridge is away for, by the hand's own count: longer than a target may be old, and shorter than the
+        # second after which Fast DDS takes a reader in shared memory for dead, and delivers nothing.
+        published.wait_count(int(1.6 * QUICK["input_timeout"] * 30))
         scene.tracker.stop()
     finally:
         scene.bridge.process.send_signal(signal.SIGCONT)
