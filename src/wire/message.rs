@@ -168,7 +168,7 @@ pub fn printable(text: &str) -> String {
 pub const PRINTABLE_CHARS: usize = 200;
 
 /// Whether a character does something to a terminal or a reader instead of being seen.
-fn acts(c: char) -> bool {
+pub(super) fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}'

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::BufMut;
 
 use super::lines::{put_decimal, put_integer, put_length};
-use super::message::{Line, Order, WireUnit, printable};
+use super::message::{Line, Order, WireUnit, acts};
 use crate::teleop::command::{Command, Gripper};
 
 /// A line with places to be filled in, newline included.
@@ -72,6 +72,9 @@ pub enum TemplateError {
     /// A command that leads nowhere.
     #[error("it has none of {{x}}, {{y}} and {{z}}")]
     NoCoordinate,
+    /// A gripper that is told the same whatever it is to do.
+    #[error("it says '{0}' whether the gripper is to be open or closed")]
+    SameGripper(String),
     /// Too long for a line.
     #[error("it is longer than {MAX_TEMPLATE} bytes")]
     TooLong,
@@ -86,7 +89,7 @@ impl Template {
         if text.trim().is_empty() {
             return Err(TemplateError::Empty);
         }
-        if printable(text) != text && text.chars().count() <= super::message::PRINTABLE_CHARS {
+        if text.chars().any(acts) {
             return Err(TemplateError::Unprintable);
         }
         if text.len() > MAX_TEMPLATE {
@@ -220,6 +223,9 @@ fn field(name: &str, kind: Kind) -> Result<Field, TemplateError> {
         _ => {
             let words = name.strip_prefix("gripper:").and_then(|words| words.split_once('|'));
             let (open, closed) = words.ok_or_else(unknown)?;
+            if open == closed {
+                return Err(TemplateError::SameGripper(open.to_owned()));
+            }
             Field::Gripper { open: open.into(), closed: closed.into() }
         }
     };
@@ -280,6 +286,7 @@ mod tests {
             ("{x}}", "a brace has no partner"),
             ("{x}\nM112", "a line break"),
             ("{x}\u{1b}[2J", "a line break, or another character"),
+            ("{x} {gripper:GRIP|GRIP}", "it says 'GRIP' whether the gripper is to be open or closed"),
             (" ", "it is empty"),
             ("HOME {seq}", "it has none of {x}, {y} and {z}"),
         ] {
@@ -290,6 +297,9 @@ mod tests {
             );
         }
         assert!(refused("STOP {x}", Kind::Bare).ends_with("here there are {seq}, {stamp} and {ttl}"));
+        // However long it is, it is one line.
+        let hidden = format!("{{x}} {} \nG28", "G".repeat(300));
+        assert!(refused(&hidden, Kind::Command).contains("a line break"));
         assert!(refused(&format!("{{x}}{}", "G".repeat(1024)), Kind::Command).contains("longer than 1024"));
     }
 }
