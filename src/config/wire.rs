@@ -14,6 +14,14 @@ pub(super) fn wire(p: &Parameters) -> Result<WireConfig, ConfigError> {
         Codec::Json => json(p)?,
         Codec::Text => text(p)?,
     };
+    if p.text("role") == "udp" && p.integer("greeting_lines") > 0 {
+        return Err(ConfigError::relation(
+            p,
+            "greeting_lines",
+            "0, since nobody greets a datagram, with",
+            "role",
+        ));
+    }
     check_replies(p, &lines)?;
     check_ttl(p, codec)?;
     Ok(WireConfig {
@@ -227,6 +235,10 @@ mod tests {
                     ("heartbeat_period", Value::Real(1.0)),
                 ],
                 "'heartbeat_period' is 1.0; it must be below 'ttl', which is 0.5",
+            ),
+            (
+                vec![udp(), ("greeting_lines", Value::Integer(1))],
+                "'greeting_lines' is 1; it must be 0, since nobody greets a datagram, with 'role', which is 'udp'",
             ),
             (vec![udp()], "'wire_extras' is ['none']; it must be numbered ('seq'"),
             (vec![udp(), codec()], "'text_template' is 'COMMAND MOVE"),

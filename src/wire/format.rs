@@ -236,6 +236,9 @@ mod tests {
         assert_eq!(refused(&fields, &[Extra::Seq]), "two members of a line would be called 'seq'");
         let fields = JsonFields { coordinates: Default::default(), ..JsonFields::default() };
         assert_eq!(refused(&fields, &[]), "a command would have none of x, y and z");
+        let constant = json!({"note": "x".repeat(1024)}).as_object().unwrap().clone();
+        let refused_length = refused(&JsonFields { constant, ..JsonFields::default() }, &[]);
+        assert!(refused_length.contains("longer than 1024 bytes"), "{refused_length}");
         let fields = JsonFields { open: json!(1), closed: json!(1), ..JsonFields::default() };
         assert_eq!(refused(&fields, &[]), "the gripper would be 1 whether it is to be open or closed");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::format::Extra;
-use super::template::{Field, Template};
+use super::template::{Field, MAX_TEMPLATE, Template};
 
 /// What a controller calls the members of a line. An empty name leaves the member out.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +50,9 @@ pub enum JsonFieldsError {
     /// A gripper that is told the same whatever it is to do.
     #[error("the gripper would be {0} whether it is to be open or closed")]
     SameGripper(Value),
+    /// Too long for a line.
+    #[error("a line would be longer than {MAX_TEMPLATE} bytes without its numbers")]
+    TooLong,
 }
 
 impl JsonFields {
@@ -67,10 +70,10 @@ impl JsonFields {
         let mut object = Object::new();
         object.constant(&self.r#type, &"command".into())?;
         for (axis, name) in self.coordinates.iter().enumerate() {
-            object.members(name, [Field::Coordinate(axis)])?;
+            object.member(name, Field::Coordinate(axis))?;
         }
         let (open, closed) = (self.open.to_string(), self.closed.to_string());
-        object.members(&self.gripper, [Field::Gripper { open, closed }])?;
+        object.member(&self.gripper, Field::Gripper { open, closed })?;
         self.finish(object, extras, ttl, true)
     }
 
@@ -101,8 +104,8 @@ impl JsonFields {
         }
         for extra in extras {
             match extra {
-                Extra::Seq => object.members("seq", [Field::Seq])?,
-                Extra::Stamp => object.members("stamp", [Field::Stamp])?,
+                Extra::Seq => object.member("seq", Field::Seq)?,
+                Extra::Stamp => object.member("stamp", Field::Stamp)?,
                 Extra::Rpy if command => object.array("rpy", [0, 1, 2].map(Field::Angle))?,
                 Extra::Quaternion if command => {
                     object.array("quaternion", [0, 1, 2, 3].map(Field::Quaternion))?
@@ -115,6 +118,9 @@ impl JsonFields {
             }
         }
         object.template.text(if object.names.is_empty() { "{}\n" } else { "}\n" });
+        if object.template.length() > MAX_TEMPLATE {
+            return Err(JsonFieldsError::TooLong);
+        }
         Ok(object.template)
     }
 }
@@ -147,10 +153,10 @@ impl Object {
         Ok(())
     }
 
-    fn members(&mut self, name: &str, fields: [Field; 1]) -> Result<(), JsonFieldsError> {
+    fn member(&mut self, name: &str, field: Field) -> Result<(), JsonFieldsError> {
         if !name.is_empty() {
             self.name(name)?;
-            fields.into_iter().for_each(|field| self.template.field(field));
+            self.template.field(field);
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use bytes::BufMut;
 
 use super::lines::{put_decimal, put_integer, put_length};
 use super::message::{Line, Order, WireUnit, acts};
-use crate::teleop::command::{Command, Gripper};
+use crate::teleop::command::Gripper;
 
 /// A line with places to be filled in, newline included.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -160,33 +160,41 @@ impl Template {
     /// Appends the line, filled in, to `out`.
     pub(super) fn put(&self, line: &Line, unit: WireUnit, out: &mut impl BufMut) {
         for segment in &self.0 {
-            match (segment, &line.order) {
-                (Segment::Text(text), _) => out.put_slice(text),
-                (Segment::Field(Field::Seq), _) => put_integer(line.seq, out),
-                (Segment::Field(Field::Stamp), _) => put_seconds(line.stamp, out),
-                (Segment::Field(field), Order::Command(command)) => put_part(field, command, unit, out),
-                // Only a command's template has other places.
-                (Segment::Field(_), Order::Stop | Order::Heartbeat) => {}
+            match segment {
+                Segment::Text(text) => out.put_slice(text),
+                Segment::Field(field) => field.put(line, unit, out),
             }
         }
     }
+
+    /// How long a line is without what is filled in.
+    pub(super) fn length(&self) -> usize {
+        let length = |segment: &Segment| if let Segment::Text(text) = segment { text.len() } else { 0 };
+        self.0.iter().map(length).sum()
+    }
 }
 
-fn put_part(field: &Field, command: &Command, unit: WireUnit, out: &mut impl BufMut) {
-    match field {
-        Field::Coordinate(axis) => put_length(command.position.coordinates()[*axis], unit, out),
-        Field::Gripper { open, closed } => out.put_slice(match command.gripper {
-            Gripper::Open => open.as_bytes(),
-            Gripper::Closed => closed.as_bytes(),
-        }),
-        Field::Angle(part) => {
-            put_micro(command.orientation.map_or(0.0, |orientation| orientation.rpy()[*part]), out)
+impl Field {
+    fn put(&self, line: &Line, unit: WireUnit, out: &mut impl BufMut) {
+        match (self, &line.order) {
+            (Self::Seq, _) => put_integer(line.seq, out),
+            (Self::Stamp, _) => put_seconds(line.stamp, out),
+            (Self::Coordinate(axis), Order::Command(command)) => {
+                put_length(command.position.coordinates()[*axis], unit, out)
+            }
+            (Self::Gripper { open, closed }, Order::Command(command)) => {
+                out.put_slice(if command.gripper == Gripper::Open { open } else { closed }.as_bytes())
+            }
+            (Self::Angle(part), Order::Command(command)) => {
+                put_micro(command.orientation.map_or(0.0, |orientation| orientation.rpy()[*part]), out)
+            }
+            (Self::Quaternion(part), Order::Command(command)) => {
+                let untwisted = [0.0, 0.0, 0.0, 1.0];
+                put_micro(command.orientation.map_or(untwisted, |orientation| orientation.xyzw())[*part], out)
+            }
+            // Only a command's template has these places.
+            (_, Order::Stop | Order::Heartbeat) => {}
         }
-        Field::Quaternion(part) => {
-            let whole = command.orientation.map_or([0.0, 0.0, 0.0, 1.0], |orientation| orientation.xyzw());
-            put_micro(whole[*part], out)
-        }
-        Field::Seq | Field::Stamp => {}
     }
 }
 
@@ -236,12 +244,12 @@ const OF_COMMANDS: &str = "{x}, {y}, {z}, {gripper}, {gripper:OPEN|CLOSED} with 
                            {yaw}, {qx}, {qy}, {qz}, {qw}, {seq}, {stamp} and {ttl}";
 const OF_ALL: &str = "{seq}, {stamp} and {ttl}";
 /// Filled in, it is still far from the longest line a controller has to take.
-const MAX_TEMPLATE: usize = 1024;
+pub(super) const MAX_TEMPLATE: usize = 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::teleop::{Orientation, Position};
+    use crate::teleop::{Command, Orientation, Position};
 
     const TTL: Duration = Duration::from_millis(250);
 
