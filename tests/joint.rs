@@ -506,3 +506,51 @@ fn what_was_said_before_one_joined_is_not_repeated_to_it() {
     scene.join("right");
     assert_eq!(scene.joint.poll_transmit(scene.now), None);
 }
+
+#[test]
+fn a_datagram_that_comes_late_or_twice_says_nothing_of_where_the_arm_is() {
+    let mut parameters = Parameters::default();
+    for (name, value) in [
+        ("role", Value::Text("udp".into())),
+        ("wire_extras", Value::Texts(vec!["seq".into()])),
+        ("settle_time", Value::Real(0.0)),
+    ] {
+        parameters.set(name, value).unwrap();
+    }
+    let mut scene = Scene::with(&parameters);
+    let there = |x| Position::new(x, 0.0, 0.2).unwrap();
+    let reply = |seq, x| {
+        let state = Some(ReportedState { position: Some(there(x)), ..ReportedState::default() });
+        Reply { status: ReplyStatus::Ok, message: String::new(), seq, state }
+    };
+    scene.command_to(&[PeerId::ONLY]);
+    assert!(scene.joint.handle_reply(scene.now, PeerId::ONLY, &reply(Some(1), 0.2)));
+    // People move the arm; the controller tells where it is.
+    scene.joint.handle_set_armed(scene.now, false).unwrap();
+    let seen = ReportedState { position: Some(there(0.1)), ..ReportedState::default() };
+    assert!(scene.joint.handle_state(PeerId::ONLY, &seen));
+    for seq in [Some(1), Some(99), None] {
+        assert!(!scene.joint.handle_reply(scene.now, PeerId::ONLY, &reply(seq, 0.25)), "published as news");
+    }
+    scene.joint.handle_set_armed(scene.now, true).unwrap();
+    let first = scene.command_to(&[PeerId::ONLY]).planned.command.position;
+    assert!(first.distance(there(0.1)) < 0.005, "{first:?}");
+}
+
+#[test]
+fn what_a_controller_takes_that_has_been_given_up_does_not_count() {
+    let mut scene = server(1, &[]);
+    let [left, right] = ["left", "right"].map(|name| scene.join(name));
+    scene.command_to(&[left, right]);
+    scene.ok(right);
+    scene.joint.handle_ended(scene.now, left, LinkError::Closed);
+    scene.now += Duration::from_millis(20);
+    scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
+    let line = scene.joint.poll_transmit(scene.now).unwrap();
+    // Its socket is still there, for the driver to close; the other's breaks in this moment.
+    let broken = Err(std::io::ErrorKind::BrokenPipe.into());
+    assert_eq!(scene.joint.handle_transmitted(scene.now, &line, 70, [(left, Ok(70)), (right, broken)]), None);
+    assert_eq!(scene.link(), LinkState::Listening);
+    let next = scene.join("next");
+    scene.command_to(&[next]);
+}

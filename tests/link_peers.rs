@@ -297,7 +297,7 @@ fn a_datagram_answers_its_line_and_what_was_before_it_is_lost() {
     assert_eq!(scene.link.counters().lost, 2);
     // Late, twice, from another life, or without a number: they answer nothing, and end nothing.
     for seq in [Some(lines[0]), Some(lines[2]), Some(99), None] {
-        assert_eq!(scene.echo(seq), Outcome::Ignored);
+        assert_eq!(scene.echo(seq), Outcome::Late);
     }
     assert_eq!(scene.echo(Some(lines[3])), Outcome::Acknowledged(moved(0.3)));
     assert_eq!((scene.link.state(), scene.link.counters().lost), (LinkState::Connected, 2));

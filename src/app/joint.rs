@@ -180,9 +180,9 @@ impl Joint {
             return false;
         }
         let outcome = self.link.handle_reply(now, peer, reply);
-        let expected = outcome.is_ok();
+        let expected = outcome.as_ref().is_ok_and(|outcome| *outcome != Outcome::Late);
         self.handle_settled(now);
-        if let Ok(outcome) = outcome {
+        if let Some(outcome) = outcome.ok().filter(|_| expected) {
             self.handle_outcome(now, outcome, Some(reply));
         }
         self.tell_teleop(now);
@@ -191,7 +191,7 @@ impl Joint {
 
     /// The controller tells, unasked, how the arm is. Returns whether that may be believed.
     pub fn handle_state(&mut self, peer: PeerId, state: &ReportedState) -> bool {
-        let known = !self.link.is_superseded() && self.link.peers().any(|known| known.id == peer);
+        let known = !self.link.is_superseded() && self.link.has_peer(peer);
         if known {
             self.handle_seen(state);
         }
@@ -247,7 +247,7 @@ impl Joint {
             }
             Outcome::Lost(Order::Command(_)) => self.teleop.handle_lost(),
             Outcome::Lost(Order::Stop) => self.teleop.handle_stop_lost(),
-            Outcome::Lost(Order::Heartbeat) | Outcome::Alive(_) | Outcome::Ignored => {}
+            Outcome::Lost(Order::Heartbeat) | Outcome::Alive(_) | Outcome::Ignored | Outcome::Late => {}
         }
     }
 
@@ -317,6 +317,10 @@ impl Joint {
     ) -> Option<Sent> {
         let mut taken = false;
         for (peer, written) in written {
+            // Given up, and its socket not closed yet.
+            if !self.has_peer(peer) {
+                continue;
+            }
             let failure = match written {
                 Ok(written) if written == length => {
                     taken = true;
@@ -377,6 +381,11 @@ impl Joint {
     /// Whether the driver has to look: an action is pending, or the peer has stopped taking bytes.
     pub fn wants_driver(&self) -> bool {
         self.link.has_action() || self.link.is_blocked()
+    }
+
+    /// Whether lines go to this connection. One that has been given up gets none, though its socket may still be there.
+    pub fn has_peer(&self, peer: PeerId) -> bool {
+        self.link.has_peer(peer)
     }
 
     /// Whether the peer has stopped taking bytes; then watch for [`Joint::handle_writable`].

@@ -222,6 +222,8 @@ impl Bridge {
 impl Inner {
     fn transmit(&mut self, now: Instant) {
         while let Some(outgoing) = self.joint.poll_transmit(now) {
+            // The driver has yet to drop those that the link has given up.
+            self.outlets.retain(|(peer, _)| self.joint.has_peer(*peer));
             self.line.clear();
             let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             self.encoder.encode_into(&self.joint.line(&outgoing, stamp), &mut self.line);

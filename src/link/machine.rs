@@ -79,9 +79,10 @@ pub enum Outcome {
     StopRejected,
     /// The controller answered a heartbeat, with `false` that it will have none.
     Alive(bool),
-    /// This reply answers nothing that is waited for: replies are not expected, or a datagram was late. Or the replies of
-    /// others are to come.
+    /// This reply decides nothing: replies are not expected, or those of others are to come.
     Ignored,
+    /// A datagram that answers nothing that is waited for: it comes late, or twice. What it says is of another time.
+    Late,
     /// An order whose datagram, or reply, was lost; or that went to a controller that is gone, and to no other.
     Lost(Order),
 }
@@ -265,7 +266,7 @@ impl Link {
         if self.config.role == Role::Udp {
             // Datagrams get lost and overtake each other: only the number tells which line this one answers.
             let answered = open.in_flight.iter().position(|line| Some(line.seq) == reply.seq);
-            let Some(answered) = answered else { return Ok(Outcome::Ignored) };
+            let Some(answered) = answered else { return Ok(Outcome::Late) };
             for line in open.in_flight.drain(..answered) {
                 self.counters.lost += 1;
                 self.settled.push_back(Outcome::Lost(line.order));
@@ -454,6 +455,11 @@ impl Link {
     /// for the next one, which may be with another controller.
     pub fn is_superseded(&self) -> bool {
         self.action.is_some()
+    }
+
+    /// Whether this connection is one that lines go to.
+    pub fn has_peer(&self, id: PeerId) -> bool {
+        self.peers().any(|peer| peer.id == id)
     }
 
     /// Those that every line goes to.
