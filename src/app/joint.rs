@@ -192,20 +192,10 @@ impl Joint {
     /// The controller tells, unasked, how the arm is. Returns whether that may be believed.
     pub fn handle_state(&mut self, peer: PeerId, state: &ReportedState) -> bool {
         let known = !self.link.is_superseded() && self.link.has_peer(peer);
-        if known {
-            self.handle_seen(state);
+        if let Some(position) = state.position.filter(|_| known) {
+            self.teleop.handle_sighted(position, state.moving);
         }
         known
-    }
-
-    /// The controller says where the arm is, when nothing has been asked of it.
-    fn handle_seen(&mut self, state: &ReportedState) {
-        match (state.position, state.moving) {
-            // On its way to where it was told to be it is elsewhere, and nobody has moved it.
-            (Some(position), Some(true)) => self.teleop.handle_reported(position),
-            (Some(position), _) => self.teleop.handle_sighted(position),
-            (None, _) => {}
-        }
     }
 
     /// What has become of orders without a reply of their own.
@@ -217,12 +207,12 @@ impl Joint {
 
     fn handle_outcome(&mut self, now: Instant, outcome: Outcome, reply: Option<&Reply>) {
         let state = reply.and_then(|reply| reply.state.as_ref());
-        let position = state.and_then(|state| state.position);
+        let (position, moving) = state.map_or((None, None), |state| (state.position, state.moving));
         let message = reply.map_or("", |reply| &reply.message);
-        match (&outcome, state, position) {
-            (Outcome::Alive(_), Some(state), _) => self.handle_seen(state),
-            (_, _, Some(position)) => self.teleop.handle_reported(position),
-            (..) => {}
+        match (&outcome, position) {
+            (Outcome::Alive(_), Some(position)) => self.teleop.handle_sighted(position, moving),
+            (_, Some(position)) => self.teleop.handle_reported(position),
+            (_, None) => {}
         }
         match outcome {
             Outcome::Acknowledged(command) => self.teleop.handle_acknowledged(now, &command),

@@ -203,10 +203,15 @@ impl Teleop {
         self.course.handle_reported(position);
     }
 
-    /// Takes where the controller says that the arm is, when nothing has been asked of it: it may have been moved by
-    /// other means.
-    pub fn handle_sighted(&mut self, position: Position) {
-        self.course.handle_sighted(position);
+    /// Takes where the controller says that the arm is, when nothing has been asked of it, and whether it moves, if it
+    /// says: it may have been moved by other means.
+    pub fn handle_sighted(&mut self, position: Position, moving: Option<bool>) {
+        if moving == Some(true) {
+            // On its way to where it was told to be it is elsewhere, and nobody has moved it.
+            self.course.handle_reported(position);
+        } else {
+            self.course.handle_sighted(position);
+        }
     }
 
     /// Takes the controller's answer to a stop line; if it says where the arm is, that is where it has stopped on its

@@ -176,7 +176,7 @@ impl World {
                 let told = self.told().point();
                 let at = position([told.x + by[0], told.y + by[1], told.z + by[2]]);
                 (self.reported, self.sighted) = (Some(at), Some(at));
-                self.teleop.handle_sighted(at);
+                self.teleop.handle_sighted(at, None);
             }
             Event::SetArmed(armed) => {
                 let accepted = self.teleop.handle_set_armed(self.now, *armed).is_ok();
