@@ -407,3 +407,22 @@ async fn what_the_controller_reports_is_told_and_is_where_the_first_approach_sta
     let state = heard.arm_states.last().unwrap();
     assert!(state.position.is_some() && state.gripper.is_some(), "{state:?}");
 }
+
+#[tokio::test]
+async fn a_controller_that_never_stops_talking_keeps_no_deadline_from_being_kept() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let talker = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let chatter = "{\"status\":\"ok\"}\n".repeat(1000);
+        // Until the bridge has closed the connection.
+        while std::io::Write::write_all(&mut stream, chatter.as_bytes()).is_ok() {}
+    });
+    let mut scene = Scene::start(port, &[("expect_reply", Value::Boolean(false))]);
+    scene.move_hand(Some([0.2, 0.0, 0.2]));
+    scene.tracking().await;
+    scene.move_hand(None);
+    scene.until("held", |status| status.motion == Motion::Holding).await;
+    scene.shut_down().await;
+    talker.join().unwrap();
+}

@@ -26,20 +26,27 @@ pub async fn drive(bridge: Bridge, shutdown: impl Future<Output = ()>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut second = false;
     loop {
+        // Not only when the timer wakes the driver: a controller that talks without end, or an event in the instant in which
+        // a deadline passes, would have it forgotten.
+        let now = driver.bridge.with(|joint, now| {
+            joint.handle_timeout(now);
+            now
+        });
         driver.act();
-        let (deadline, blocked) = driver.prepare_sleep();
+        let (deadline, blocked) = driver.prepare_sleep(now);
         let Driver { bridge, listener, deaf_until, connections, turn, attempt } = &mut driver;
         let listener = listener.as_ref().filter(|_| deaf_until.is_none());
         let deadline = [deadline, *deaf_until].into_iter().flatten().min();
         let woken = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            result = next(attempt) => Woken::Opened(result),
-            woken = poll_fn(|cx| poll_connections(connections, turn, blocked, cx)) => woken,
-            joined = accept(listener) => Woken::Joined(joined),
-            () = bridge.0.wake.notified() => Woken::Asked,
+            // What is due comes before what never ends: a controller may talk all the time.
             () = sleep_until(deadline) => Woken::Timeout,
             _ = ticks.tick() => Woken::Tick,
+            () = bridge.0.wake.notified() => Woken::Asked,
+            result = next(attempt) => Woken::Opened(result),
+            joined = accept(listener) => Woken::Joined(joined),
+            woken = poll_fn(|cx| poll_connections(connections, turn, blocked, cx)) => woken,
         };
         match woken {
             Woken::Opened(result) => driver.handle_attempt(result),
@@ -48,7 +55,6 @@ pub async fn drive(bridge: Bridge, shutdown: impl Future<Output = ()>) {
             Woken::Writable => driver.bridge.with(|joint, now| joint.handle_writable(now)),
             Woken::Timeout => {
                 driver.deaf_until = driver.deaf_until.filter(|until| *until > Instant::now());
-                driver.bridge.with(|joint, now| joint.handle_timeout(now));
             }
             Woken::Asked => {}
             Woken::Tick => {
@@ -108,9 +114,10 @@ impl Driver {
         }
     }
 
-    fn prepare_sleep(&mut self) -> (Option<Instant>, bool) {
+    /// Returns when to wake at the latest, given that what was due at `now` is done, and whether a line waits for room.
+    fn prepare_sleep(&mut self, now: Instant) -> (Option<Instant>, bool) {
         let mut inner = self.bridge.lock();
-        inner.sleeping_until = inner.joint.poll_timeout(Instant::now());
+        inner.sleeping_until = inner.joint.poll_timeout(now);
         (inner.sleeping_until, inner.joint.is_blocked())
     }
 
