@@ -18,7 +18,7 @@
 //! | [`mapping`] | pure: targets out of messages of any type, by field paths | `teleop`, `wire` |
 //! | [`tf`] | pure: frames as TF tells them, and the targets that wait for them | `teleop`, `wire` |
 //! | [`wire`] | pure: commands and replies as lines | `teleop::command` |
-//! | [`link`] | `machine`, `backoff` pure; `transport` makes sockets | `wire`, `teleop::command` |
+//! | [`link`] | `machine`, `backoff` pure; `transport` and `tls` make sockets | `wire`, `teleop::command` |
 //! | [`config`] | the table of parameters, and what they mean | `teleop`, `mapping`, `link`, `wire` |
 //! | [`status`] | what the bridge tells of itself, and to whom | `config`, `teleop`, `link`, `wire` |
 //! | [`app`] | `joint` pure: both machines; the handle and the driver | all but `ros` |

@@ -1,20 +1,21 @@
 //! One connection: what comes in on it, and what that says.
 
+use std::future::poll_fn;
 use std::io;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use tokio_util::codec::Decoder;
 
-use super::Outlet;
 use crate::config::Config;
-use crate::link::{LinkError, PeerId};
-use crate::wire::{Heard, ReplyDecoder, WireConfig, WireError};
+use crate::link::{LinkError, PeerId, Socket};
+use crate::wire::{Heard, Hello, Reply, ReplyDecoder, ReplyStatus, WireConfig, WireError};
 
 /// A connection, or the way of datagrams to and from one controller.
 pub(super) struct Connection {
     pub(super) peer: PeerId,
-    socket: Outlet,
+    pub(super) socket: Arc<dyn Socket>,
     buffer: BytesMut,
     decoder: ReplyDecoder,
     /// By what it was made: it ends before other settings hold.
@@ -31,10 +32,50 @@ pub(super) enum Readable {
 }
 
 impl Connection {
-    pub(super) fn new(peer: PeerId, socket: Outlet, config: &Config) -> Self {
+    pub(super) fn new(peer: PeerId, socket: Arc<dyn Socket>, config: &Config) -> Self {
         let (wire, expect_reply) = (config.wire.clone(), config.link.expect_reply);
         let buffer = BytesMut::with_capacity(READ_BUFFER);
         Self { peer, socket, buffer, decoder: wire.decoder(), wire, expect_reply }
+    }
+
+    /// Says who speaks, before all else, and hears whether that is welcome, where lines are answered.
+    ///
+    /// # Errors
+    /// Why this connection has to end.
+    pub(super) async fn introduce(&mut self, hello: &Hello) -> Result<(), LinkError> {
+        self.write(hello.line()).await.map_err(LinkError::Broken)?;
+        while self.expect_reply {
+            match self.decoder.decode(&mut self.buffer)? {
+                Some(Heard::Reply(Reply { status: ReplyStatus::Ok, .. })) => break,
+                Some(Heard::Reply(Reply { message, .. })) => return Err(LinkError::Unwelcome { message }),
+                // Where the arm is will be said again.
+                Some(Heard::State(_)) => {}
+                None => {
+                    if poll_fn(|cx| self.poll_read(cx)).await.map_err(LinkError::Broken)? == 0 {
+                        return Err(LinkError::Closed);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many bytes have been read that [`Connection::hear`] has not heard.
+    pub(super) fn unheard(&self) -> usize {
+        self.buffer.len()
+    }
+
+    async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.socket.try_write(bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    poll_fn(|cx| self.socket.poll_writable(cx)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Reads what is there. With `blocked` also looks whether the peer takes bytes.
@@ -45,32 +86,12 @@ impl Connection {
         if !blocked {
             return Poll::Pending;
         }
-        // An error shows itself on reading.
-        let _ = ready!(match &self.socket {
-            Outlet::Stream(stream) => stream.poll_write_ready(cx),
-            Outlet::Datagrams(socket) => socket.poll_send_ready(cx),
-        });
-        Poll::Ready(Readable::Writable)
+        self.socket.poll_writable(cx).map(|()| Readable::Writable)
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.buffer.reserve(READ_BUFFER);
-        loop {
-            let read = match &self.socket {
-                Outlet::Stream(stream) => {
-                    ready!(stream.poll_read_ready(cx))?;
-                    stream.try_read_buf(&mut self.buffer)
-                }
-                Outlet::Datagrams(socket) => {
-                    ready!(socket.poll_recv_ready(cx))?;
-                    socket.try_recv_buf(&mut self.buffer)
-                }
-            };
-            match read {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read),
-            }
-        }
+        self.socket.poll_read(cx, &mut self.buffer)
     }
 
     /// What the controller says in what has been read.
@@ -78,7 +99,7 @@ impl Connection {
     /// # Errors
     /// Why this connection has to end.
     pub(super) fn hear(&mut self, read: io::Result<usize>, heard: &mut Vec<Heard>) -> Result<(), LinkError> {
-        if let Outlet::Datagrams(_) = self.socket {
+        if self.socket.keeps_messages_apart() {
             read.map_err(LinkError::Broken)?;
             self.hear_datagram(heard);
             return Ok(());

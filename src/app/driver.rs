@@ -1,26 +1,38 @@
-#![allow(clippy::disallowed_methods)] // this is where the clock is owned
 //! What takes time: connecting, listening, reading what controllers say, the timers.
 
 use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use super::connection::{Connection, Readable};
-use super::{Bridge, Event, Outlet};
-use crate::link::{Action, LinkError, Opened, PeerId, Transport};
+use super::opening::{Protocol, Reached};
+use super::{Bridge, Event};
+use crate::link::{Accepted, Action, Full, LinkError, Listener, Network, Opening, PeerId, System};
 use crate::wire::Heard;
 
 /// Owns the connections' lives, what is heard on them, and the timers, until `shutdown` completes. Then nothing is sent
 /// any more, and the last status has been told.
 pub async fn drive(bridge: Bridge, shutdown: impl Future<Output = ()>) {
-    let mut driver =
-        Driver { bridge, listener: None, deaf_until: None, connections: Vec::new(), turn: 0, attempt: None };
+    drive_over(bridge, System, shutdown).await;
+}
+
+/// As [`drive`], over another network.
+pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdown: impl Future<Output = ()>) {
+    let mut driver = Driver {
+        bridge,
+        network: Box::new(network),
+        listener: None,
+        deaf_until: None,
+        connections: Vec::new(),
+        turn: 0,
+        attempt: None,
+        joining: JoinSet::new(),
+    };
     let mut shutdown = std::pin::pin!(shutdown);
     let mut ticks = tokio::time::interval(STATUS_PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -34,8 +46,8 @@ pub async fn drive(bridge: Bridge, shutdown: impl Future<Output = ()>) {
         });
         driver.act();
         let (deadline, blocked) = driver.prepare_sleep(now);
-        let Driver { bridge, listener, deaf_until, connections, turn, attempt } = &mut driver;
-        let listener = listener.as_ref().filter(|_| deaf_until.is_none());
+        let Driver { bridge, listener, deaf_until, connections, turn, attempt, joining, .. } = &mut driver;
+        let listener = listener.as_mut().filter(|_| deaf_until.is_none());
         let deadline = [deadline, *deaf_until].into_iter().flatten().min();
         let woken = tokio::select! {
             biased;
@@ -45,17 +57,17 @@ pub async fn drive(bridge: Bridge, shutdown: impl Future<Output = ()>) {
             _ = ticks.tick() => Woken::Tick,
             () = bridge.0.wake.notified() => Woken::Asked,
             result = next(attempt) => Woken::Opened(result),
-            joined = accept(listener) => Woken::Joined(joined),
+            accepted = accept(listener) => Woken::Accepted(accepted),
+            joined = next_joined(joining) => joined,
             woken = poll_fn(|cx| poll_connections(connections, turn, blocked, cx)) => woken,
         };
         match woken {
             Woken::Opened(result) => driver.handle_attempt(result),
-            Woken::Joined(result) => driver.handle_joined(result),
+            Woken::Accepted(result) => driver.handle_accepted(result),
+            Woken::Joined(address, result) => driver.handle_joined(address, result),
             Woken::Read(peer, result) => driver.handle_read(peer, result),
             Woken::Writable => driver.bridge.with(|joint, now| joint.handle_writable(now)),
-            Woken::Timeout => {
-                driver.deaf_until = driver.deaf_until.filter(|until| *until > Instant::now());
-            }
+            Woken::Timeout => driver.deaf_until = driver.deaf_until.filter(|until| *until > super::now()),
             Woken::Asked => {}
             Woken::Tick => {
                 driver.bridge.tick(second);
@@ -68,8 +80,9 @@ pub async fn drive(bridge: Bridge, shutdown: impl Future<Output = ()>) {
 }
 
 enum Woken {
-    Opened(Result<Opened, LinkError>),
-    Joined(io::Result<(TcpStream, SocketAddr)>),
+    Opened(Result<Reached, LinkError>),
+    Accepted(io::Result<Accepted>),
+    Joined(SocketAddr, Result<Connection, LinkError>),
     Read(PeerId, io::Result<usize>),
     Writable,
     Asked,
@@ -79,16 +92,19 @@ enum Woken {
 
 struct Driver {
     bridge: Bridge,
-    listener: Option<TcpListener>,
+    network: Box<dyn Network>,
+    listener: Option<Box<dyn Listener>>,
     /// The port cannot be listened on before: the process is out of descriptors, say.
     deaf_until: Option<Instant>,
     connections: Vec<Connection>,
     /// Which connection is looked at first, so that one that talks without end leaves the others their turn.
     turn: usize,
-    attempt: Option<Attempt>,
+    attempt: Option<Opening<Reached>>,
+    /// Those who have dialled in and are not yet let in.
+    joining: JoinSet<Joined>,
 }
 
-type Attempt = Pin<Box<dyn Future<Output = Result<Opened, LinkError>> + Send>>;
+type Joined = (SocketAddr, Result<Connection, LinkError>);
 
 impl Driver {
     /// Does what the link wants done.
@@ -107,9 +123,10 @@ impl Driver {
             inner.outlets.clear();
             self.connections.clear();
             self.listener = None;
+            self.joining = JoinSet::new();
             self.attempt = (action == Action::Connect).then(|| {
-                let transport = Transport::new(inner.config.transport.clone());
-                Box::pin(async move { transport.open().await }) as Attempt
+                let opening = self.network.open(&inner.config.transport);
+                Box::pin(Protocol::new(&inner.config).reach(opening)) as Opening<Reached>
             });
         }
     }
@@ -121,49 +138,67 @@ impl Driver {
         (inner.sleeping_until, inner.joint.is_blocked())
     }
 
-    fn handle_attempt(&mut self, result: Result<Opened, LinkError>) {
+    fn handle_attempt(&mut self, result: Result<Reached, LinkError>) {
         self.attempt = None;
-        let outlet = match result {
-            Ok(Opened::Listener(listener)) => {
+        match result {
+            Ok(Reached::Listener(listener)) => {
                 self.listener = Some(listener);
-                return self.bridge.with(|joint, now| joint.handle_connected(now));
+                self.bridge.with(|joint, now| joint.handle_connected(now));
             }
-            Ok(Opened::Stream(stream)) => Outlet::Stream(Arc::new(stream)),
-            Ok(Opened::Datagrams(socket)) => Outlet::Datagrams(Arc::new(socket)),
-            Err(error) => return self.bridge.with(|joint, now| joint.handle_failed(now, error)),
-        };
-        let connection = self.bridge.with_inner(|inner, now| {
-            inner.outlets.push((PeerId::ONLY, outlet.clone()));
-            inner.joint.handle_connected(now);
-            Connection::new(PeerId::ONLY, outlet, &inner.config)
-        });
-        self.connections.push(connection);
+            Ok(Reached::Connection(connection)) => {
+                self.bridge.with_inner(|inner, now| {
+                    inner.outlets.push((connection.peer, Arc::clone(&connection.socket)));
+                    inner.joint.handle_connected(now);
+                });
+                self.take(connection);
+            }
+            Err(error) => self.bridge.with(|joint, now| joint.handle_failed(now, error)),
+        }
     }
 
     /// A controller has dialled in.
-    fn handle_joined(&mut self, result: io::Result<(TcpStream, SocketAddr)>) {
-        let (stream, address) = match result {
-            Ok(joined) => joined,
+    fn handle_accepted(&mut self, result: io::Result<Accepted>) {
+        match result {
+            Ok((_, address)) if self.joining.len() >= MAX_JOINING => {
+                tracing::warn!(%address, "refused: {MAX_JOINING} others are on their way in");
+            }
+            Ok((opening, address)) => {
+                let protocol = Protocol::new(&self.bridge.lock().config);
+                self.joining.spawn(async move { (address, protocol.welcome(opening, address).await) });
+            }
             Err(error) => {
                 tracing::warn!(%error, "a controller could not connect");
-                self.deaf_until = Some(Instant::now() + DEAFNESS);
-                return;
+                self.deaf_until = Some(super::now() + DEAFNESS);
             }
+        }
+    }
+
+    /// A controller that has dialled in may be spoken to, or not.
+    fn handle_joined(&mut self, address: SocketAddr, result: Result<Connection, LinkError>) {
+        let mut connection = match result {
+            Ok(connection) => connection,
+            Err(error) => return tracing::warn!(%address, "refused: {error}"),
         };
         let joined = self.bridge.with_inner(|inner, now| {
-            // What cannot be set is of a connection that is gone already, which reading will tell.
-            let _ = Transport::new(inner.config.transport.clone()).adopt(&stream);
-            let outlet = Outlet::Stream(Arc::new(stream));
-            let peer = inner.joint.handle_joined(now, address.to_string())?;
-            inner.outlets.push((peer, outlet.clone()));
-            Ok(Connection::new(peer, outlet, &inner.config))
+            connection.peer = inner.joint.handle_joined(now, address.to_string())?;
+            inner.outlets.push((connection.peer, Arc::clone(&connection.socket)));
+            Ok(())
         });
         match joined {
-            Ok(connection) => {
+            Ok(()) => {
                 tracing::info!(%address, "controller connected");
-                self.connections.push(connection);
+                self.take(connection);
             }
-            Err(crate::link::Full) => tracing::warn!(%address, "refused: {}", crate::link::Full),
+            Err(Full) => tracing::warn!(%address, "refused: {Full}"),
+        }
+    }
+
+    /// Listens to a connection from now on, and to what came after the answer to its hello.
+    fn take(&mut self, connection: Connection) {
+        let (peer, early) = (connection.peer, connection.unheard());
+        self.connections.push(connection);
+        if early > 0 {
+            self.handle_read(peer, Ok(early));
         }
     }
 
@@ -194,16 +229,24 @@ impl Driver {
     }
 }
 
-async fn next(attempt: &mut Option<Attempt>) -> Result<Opened, LinkError> {
+async fn next(attempt: &mut Option<Opening<Reached>>) -> Result<Reached, LinkError> {
     match attempt {
         Some(attempt) => attempt.await,
         None => pending().await,
     }
 }
 
-async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(listener: Option<&mut Box<dyn Listener>>) -> io::Result<Accepted> {
     match listener {
-        Some(listener) => listener.accept().await,
+        Some(listener) => poll_fn(|cx| listener.poll_accept(cx)).await,
+        None => pending().await,
+    }
+}
+
+async fn next_joined(joining: &mut JoinSet<Joined>) -> Woken {
+    match joining.join_next().await {
+        Some(Ok((address, result))) => Woken::Joined(address, result),
+        Some(Err(ended)) => std::panic::resume_unwind(ended.into_panic()),
         None => pending().await,
     }
 }
@@ -240,3 +283,5 @@ async fn sleep_until(deadline: Option<Instant>) {
 const STATUS_PERIOD: Duration = Duration::from_millis(500);
 /// How long to leave those who want to connect where they are, when they cannot be let in.
 const DEAFNESS: Duration = Duration::from_millis(500);
+/// How many may be on their way in at a time.
+const MAX_JOINING: usize = 32;

@@ -1,4 +1,3 @@
-#![allow(clippy::disallowed_methods)] // this is where the clock is owned
 //! Joins ROS, teleoperation and link; owns the clock.
 //!
 //! A [`Bridge`] is a handle to the two machines and the connection, behind one lock that is held for microseconds. The
@@ -8,20 +7,20 @@
 mod connection;
 mod driver;
 pub mod joint;
+mod opening;
 mod reconfigure;
 
-pub use driver::drive;
+pub use driver::{drive, drive_over};
 pub use reconfigure::ReconfigureRefused;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::Notify;
 
 use crate::config::Config;
-use crate::link::{LinkState, PeerId, Transport};
+use crate::link::{LinkState, PeerId, Socket};
 use crate::status::{Observer, SentCommand, Status};
 use crate::teleop::{GripperInput, InputFault, Refused, Target};
 use crate::wire::{CommandEncoder, ReportedState};
@@ -43,7 +42,8 @@ struct Inner {
     config: Config,
     joint: Joint,
     encoder: CommandEncoder,
-    outlets: Vec<(PeerId, Outlet)>,
+    /// Where lines go.
+    outlets: Vec<(PeerId, Arc<dyn Socket>)>,
     /// What became of a line at each outlet; kept to spare an allocation a command.
     written: Vec<(PeerId, io::Result<usize>)>,
     line: Vec<u8>,
@@ -52,23 +52,6 @@ struct Inner {
     outbox: Vec<Event>,
     /// Until when [`drive`] sleeps.
     sleeping_until: Option<Instant>,
-}
-
-/// Where lines go.
-#[derive(Clone)]
-enum Outlet {
-    Stream(Arc<TcpStream>),
-    Datagrams(Arc<UdpSocket>),
-}
-
-impl Outlet {
-    /// Hands over a line, or as much of it as is taken at once.
-    fn try_write(&self, line: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Stream(stream) => stream.try_write(line),
-            Self::Datagrams(socket) => socket.try_send(line),
-        }
-    }
 }
 
 /// Who is told, and the events that are being told; the vector goes back and forth to spare an allocation a command.
@@ -88,8 +71,8 @@ enum Event {
 impl Bridge {
     /// A bridge that will connect as soon as it is [driven](drive).
     pub fn new(config: &Config, observer: impl Observer + 'static) -> Self {
-        let now = Instant::now();
-        let peer = Transport::new(config.transport.clone()).peer();
+        let now = now();
+        let peer = config.transport.peer();
         let joint = Joint::new(config.teleop.clone(), config.link.clone(), peer, now, fastrand::u64(..));
         let inner = Inner {
             config: config.clone(),
@@ -160,7 +143,7 @@ impl Bridge {
 
     /// Tells the status though nothing has changed, and the diagnostics every second time.
     fn tick(&self, diagnostics: bool) {
-        let now = Instant::now();
+        let now = now();
         {
             let mut inner = self.lock();
             let status = inner.joint.status(now);
@@ -178,7 +161,7 @@ impl Bridge {
     }
 
     fn with_inner<R>(&self, event: impl FnOnce(&mut Inner, Instant) -> R) -> R {
-        let now = Instant::now();
+        let now = now();
         let (result, wake, news) = {
             let mut inner = self.lock();
             let result = event(&mut inner, now);
@@ -225,6 +208,7 @@ impl Inner {
             // The driver has yet to drop those that the link has given up.
             self.outlets.retain(|(peer, _)| self.joint.has_peer(*peer));
             self.line.clear();
+            #[allow(clippy::disallowed_methods)] // told to the controller; nothing here depends on it
             let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             self.encoder.encode_into(&self.joint.line(&outgoing, stamp), &mut self.line);
             self.written
@@ -291,4 +275,9 @@ impl Inner {
         };
         earlier || self.joint.wants_driver()
     }
+}
+
+/// The clock: that of the runtime, which a simulation may set.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }

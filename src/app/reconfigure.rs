@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::{Bridge, Event, Inner};
 use crate::config::{ChangeRefused, Config};
-use crate::link::Transport;
 use crate::teleop::ConfigRefused;
 
 /// Why a configuration cannot take the place of the one in force.
@@ -58,7 +57,7 @@ impl Inner {
 
     fn relink(&mut self, now: Instant, other_arm: bool) {
         let Config { transport, link, wire, .. } = &self.config;
-        let peer = Transport::new(transport.clone()).peer();
+        let peer = transport.peer();
         self.encoder = wire.encoder();
         self.outlets.clear();
         self.joint.handle_link_config(now, link.clone(), peer, other_arm);

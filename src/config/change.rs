@@ -90,9 +90,21 @@ impl Config {
     /// Whether a connection that was made for an earlier configuration cannot serve this one.
     pub fn needs_new_link(&self, before: &Self) -> bool {
         // All fields by name: a new one does not compile before it has found its side.
-        let Self { transport, link, wire, teleop: _, source: _, frames: _, gripper_type: _, parameters: _ } =
-            self;
-        *transport != before.transport || *link != before.link || *wire != before.wire
+        let Self {
+            transport,
+            hello,
+            link,
+            wire,
+            teleop: _,
+            source: _,
+            frames: _,
+            gripper_type: _,
+            parameters: _,
+        } = self;
+        *transport != before.transport
+            || *hello != before.hello
+            || *link != before.link
+            || *wire != before.wire
     }
 
     /// Whether what an earlier configuration has learnt of the arm's position may be of another arm, or in another

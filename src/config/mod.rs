@@ -2,6 +2,7 @@
 
 mod change;
 mod parameter;
+mod security;
 mod source;
 mod table;
 mod value;
@@ -9,6 +10,7 @@ mod wire;
 
 pub use change::{Change, ChangeRefused, Changed};
 pub use parameter::{Parameter, Range};
+pub use security::HelloConfig;
 pub use source::SourceConfig;
 pub use table::parameters;
 pub use value::{Parameters, Value};
@@ -34,6 +36,8 @@ use crate::wire::{JsonFieldsError, WireConfig};
 pub struct Config {
     /// Where to connect.
     pub transport: TransportConfig,
+    /// What the controller wants to be told first, if it wants anything.
+    pub hello: Option<HelloConfig>,
     /// How to keep the link.
     pub link: LinkConfig,
     /// How to move.
@@ -165,7 +169,9 @@ impl Config {
                 port: u16::try_from(p.integer("port")).expect("its range is checked"),
                 connect_timeout: p.seconds("connect_timeout"),
                 tcp_user_timeout: p.seconds("tcp_user_timeout"),
+                tls: security::tls(p)?,
             },
+            hello: security::hello(p)?,
             link: LinkConfig {
                 role: role(p),
                 expect_reply: p.boolean("expect_reply"),

@@ -72,7 +72,7 @@ fn json(p: &Parameters) -> Result<OrderLines, ConfigError> {
         constant,
     };
     let wants_type = |other: &'static str, wanted: bool| {
-        let relation = "a name, so that a stop or a heartbeat can be told from a command, with";
+        let relation = "a name, so that other lines can be told from commands, with";
         if wanted && fields.r#type.is_empty() {
             Err(ConfigError::relation(p, "json_fields.type", relation, other))
         } else {
@@ -81,6 +81,7 @@ fn json(p: &Parameters) -> Result<OrderLines, ConfigError> {
     };
     wants_type("hold_line", p.text("hold_line") == "stop")?;
     wants_type("heartbeat_period", p.real("heartbeat_period") > 0.0)?;
+    wants_type("hello.token_file", !p.text("hello.token_file").is_empty())?;
     OrderLines::json(&fields, &extras(p), p.seconds("ttl")).map_err(ConfigError::JsonFields)
 }
 
@@ -220,7 +221,7 @@ mod tests {
             ),
             (
                 vec![("json_fields.type", text("")), ("hold_line", text("stop"))],
-                "'json_fields.type' is ''; it must be a name, so that a stop or a heartbeat can be told from a command, \
+                "'json_fields.type' is ''; it must be a name, so that other lines can be told from commands, \
                  with 'hold_line', which is 'stop'",
             ),
             (vec![("json_fields.type", text("")), heartbeat()], "with 'heartbeat_period', which is 0.1"),

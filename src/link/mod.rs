@@ -1,6 +1,6 @@
 //! Am I connected, and does the controller answer?
 //!
-//! [`Link`] is a state machine without a clock or a socket; [`Transport`] makes the sockets. `app` drives both.
+//! [`Link`] is a state machine without a clock or a socket; a [`Network`] makes the [`Socket`]s. `app` drives both.
 //!
 //! ```text
 //!                    connected                     no reply for reply_timeout
@@ -19,10 +19,14 @@ pub mod backoff;
 mod machine;
 mod peers;
 mod rtt;
+mod socket;
 pub mod state;
+mod tls;
 pub mod transport;
 
 pub use machine::{Action, Heartbeat, Link, LinkConfig, Outcome, Role, Unsolicited};
 pub use peers::{Full, Peer, PeerId};
+pub use socket::Socket;
 pub use state::{Counters, LinkError, LinkState, RoundTrips};
-pub use transport::{Opened, Transport, TransportConfig};
+pub use tls::{Identity, TlsConfig, TlsError};
+pub use transport::{Accepted, Listener, Network, Opened, Opening, System, TransportConfig};

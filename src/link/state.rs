@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::machine::Outcome;
-use crate::wire::{Order, WireError};
+use super::tls::{self, TlsError};
+use crate::wire::{Order, TokenError, WireError};
 
 /// The states of the link, as published in `LinkStatus.state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +50,46 @@ pub enum LinkError {
         /// `connect_timeout`.
         timeout: Duration,
     },
+    /// The connection cannot be encrypted.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The token for the controller cannot be read.
+    #[error("cannot read hello.token_file '{path}': {source}")]
+    TokenFile {
+        /// The parameter.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// What there is to be read is no token.
+    #[error("hello.token_file '{path}': {error}")]
+    Token {
+        /// The parameter.
+        path: String,
+        /// What is wrong.
+        error: TokenError,
+    },
+    /// The controller does not take the token.
+    #[error("the controller refused the token of hello.token_file: '{message}'")]
+    Unwelcome {
+        /// What it says.
+        message: String,
+    },
+    /// The controller has not answered the hello in time.
+    #[error(
+        "the controller has not answered the hello within connect_timeout {:.1} s; if it wants none, leave \
+         hello.token_file empty",
+        timeout.as_secs_f64()
+    )]
+    NotWelcomed {
+        /// `connect_timeout`.
+        timeout: Duration,
+    },
     /// The controller closed the connection.
     #[error("the controller closed the connection")]
     Closed,
     /// The operating system reports the connection as broken.
-    #[error("the connection broke: {0}{hint}", hint = cable_hint(.0))]
+    #[error("the connection broke: {0}{hint}{tls}", hint = cable_hint(.0), tls = tls::hint(.0))]
     Broken(std::io::Error),
     /// What came is not the protocol.
     #[error("{0}")]

@@ -1,14 +1,21 @@
-//! The sockets: names resolved anew at every attempt, options set before the connection opens.
+//! The system's sockets: names resolved anew at every attempt, options set before the connection opens.
 
+use std::fmt::Debug;
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, lookup_host};
 
 use super::machine::Role;
+use super::socket::Socket;
 use super::state::LinkError;
+use super::tls::TlsConfig;
 
 /// Where to connect, and how long that may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,49 +31,87 @@ pub struct TransportConfig {
     /// `TCP_USER_TIMEOUT`: unacknowledged bytes older than this break the connection (Linux). Found by the kernel, so
     /// a pulled cable is noticed even where the controller never replies.
     pub tcp_user_timeout: Duration,
+    /// How to encrypt what is said; none: not at all.
+    pub tls: Option<TlsConfig>,
 }
 
-/// Opens connections to the controller.
+impl TransportConfig {
+    /// `host:port`, as a person would write it.
+    pub fn peer(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+}
+
+/// What takes time, and gives a `T` or why there is none.
+pub type Opening<T> = Pin<Box<dyn Future<Output = Result<T, LinkError>> + Send>>;
+
+/// Where connections come from: the system's sockets, or a simulation of them.
+pub trait Network: Send + Sync {
+    /// Opens a connection, or a port that listens for some.
+    fn open(&self, config: &TransportConfig) -> Opening<Opened>;
+}
+
+/// What a [`Network`] has opened.
+#[derive(Debug)]
+pub enum Opened {
+    /// A connection, or a way for datagrams.
+    Socket(Arc<dyn Socket>),
+    /// A port that controllers connect to.
+    Listener(Box<dyn Listener>),
+}
+
+/// A controller that has connected: what is to be done before it can be spoken to, and from where it comes.
+pub type Accepted = (Opening<Arc<dyn Socket>>, SocketAddr);
+
+/// A port that controllers connect to.
+pub trait Listener: Debug + Send {
+    /// The next that has connected.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>>;
+}
+
+/// The system's sockets.
+#[derive(Debug, Clone, Copy)]
+pub struct System;
+
+impl Network for System {
+    fn open(&self, config: &TransportConfig) -> Opening<Opened> {
+        let transport = Transport { config: config.clone() };
+        Box::pin(async move { transport.open().await })
+    }
+}
+
 #[derive(Debug, Clone)]
-pub struct Transport {
+struct Transport {
     config: TransportConfig,
 }
 
 impl Transport {
-    /// A transport that opens connections as configured.
-    pub fn new(config: TransportConfig) -> Self {
-        Self { config }
+    async fn open(&self) -> Result<Opened, LinkError> {
+        Ok(match self.config.role {
+            Role::TcpClient => {
+                let stream = self.at_first_address(Self::connect).await?;
+                Opened::Socket(match &self.config.tls {
+                    None => Arc::new(stream),
+                    Some(tls) => Arc::new(tls.connect(stream).await?),
+                })
+            }
+            Role::TcpServer { .. } => Opened::Listener(Box::new(self.at_first_address(Self::listen).await?)),
+            Role::Udp => Opened::Socket(Arc::new(self.at_first_address(Self::datagrams).await?)),
+        })
     }
 
-    /// `host:port`, as a person would write it.
-    pub fn peer(&self) -> String {
-        let TransportConfig { host, port, .. } = &self.config;
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-    }
-
-    /// Resolves the host and opens a socket at the first of its addresses where that can be done.
-    ///
-    /// # Errors
-    /// The last address's error, or that `connect_timeout` has passed.
-    pub async fn open(&self) -> Result<Opened, LinkError> {
-        let timeout = self.config.connect_timeout;
-        tokio::time::timeout(timeout, self.resolve_and_open())
-            .await
-            .unwrap_or_else(|_| Err(LinkError::ConnectTimeout { peer: self.peer(), timeout }))
-    }
-
-    async fn resolve_and_open(&self) -> Result<Opened, LinkError> {
+    /// Resolves the host and opens what is wanted at the first of its addresses where that can be done.
+    async fn at_first_address<T>(
+        &self,
+        open: impl AsyncFn(&Self, SocketAddr) -> io::Result<T>,
+    ) -> Result<T, LinkError> {
         let host = self.config.host.as_str();
         let resolve_error = |source| LinkError::Resolve { host: host.to_owned(), source };
         let addresses = lookup_host((host, self.config.port)).await.map_err(resolve_error)?;
         let mut last = None;
         for address in addresses {
-            let opened = match self.config.role {
-                Role::TcpClient => self.connect(address).await.map(Opened::Stream),
-                Role::TcpServer { .. } => listen(address).map(Opened::Listener),
-                Role::Udp => self.datagrams(address).await.map(Opened::Datagrams),
-            };
-            match opened {
+            match open(self, address).await {
                 Ok(opened) => return Ok(opened),
                 Err(source) => last = Some(self.refused(address, source)),
             }
@@ -84,14 +129,6 @@ impl Transport {
         }
     }
 
-    /// Sets the options of a connection that a controller has opened.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn adopt(&self, stream: &TcpStream) -> io::Result<()> {
-        self.set_options(&SockRef::from(stream))
-    }
-
     /// A socket that hears the controller only.
     async fn datagrams(&self, address: SocketAddr) -> io::Result<UdpSocket> {
         let any = if address.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
@@ -101,7 +138,7 @@ impl Transport {
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         self.set_options(&SockRef::from(&socket))?;
         let stream = TcpSocket::from_std_stream(socket.into()).connect(address).await?;
@@ -110,6 +147,17 @@ impl Transport {
             return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "nobody listens there"));
         }
         Ok(stream)
+    }
+
+    /// Listens at this address and no other.
+    async fn listen(&self, address: SocketAddr) -> io::Result<Port> {
+        let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // The connections of a bridge that has just ended do not keep the next one from listening.
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(Port { listener: TcpListener::from_std(socket.into())?, transport: self.clone() })
     }
 
     fn set_options(&self, socket: &SockRef<'_>) -> io::Result<()> {
@@ -125,26 +173,28 @@ impl Transport {
     }
 }
 
-/// Listens at this address and no other.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // The connections of a bridge that has just ended do not keep the next one from listening.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+#[derive(Debug)]
+struct Port {
+    listener: TcpListener,
+    transport: Transport,
 }
 
-/// What a [`Transport`] has opened.
-#[derive(Debug)]
-pub enum Opened {
-    /// A connection.
-    Stream(TcpStream),
-    /// A port that controllers connect to.
-    Listener(TcpListener),
-    /// A way for datagrams.
-    Datagrams(UdpSocket),
+impl Listener for Port {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        self.listener.poll_accept(cx).map_ok(|(stream, address)| {
+            // What cannot be set is of a connection that is gone already, which reading will tell.
+            let _ = self.transport.set_options(&SockRef::from(&stream));
+            let tls = self.transport.config.tls.clone();
+            let opening = async move {
+                let socket: Arc<dyn Socket> = match tls {
+                    None => Arc::new(stream),
+                    Some(tls) => Arc::new(tls.accept(stream).await?),
+                };
+                Ok(socket)
+            };
+            (Box::pin(opening) as Opening<_>, address)
+        })
+    }
 }
 
 const BACKLOG: i32 = 16;
@@ -165,34 +215,30 @@ mod tests {
     }
 
     fn with_role(role: Role, host: &str, port: u16) -> Transport {
-        Transport::new(TransportConfig {
+        let config = TransportConfig {
             role,
             host: host.into(),
             port,
             connect_timeout: Duration::from_secs(3),
             tcp_user_timeout: Duration::from_millis(500),
-        })
+            tls: None,
+        };
+        Transport { config }
     }
 
     async fn connected(transport: &Transport) -> TcpStream {
-        match transport.open().await.unwrap() {
-            Opened::Stream(stream) => stream,
-            other => panic!("no stream: {other:?}"),
-        }
+        transport.at_first_address(Transport::connect).await.unwrap()
     }
 
     #[tokio::test]
     async fn a_port_is_listened_on_at_its_address_alone_and_only_once() {
         let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let server = with_role(Role::TcpServer { min_clients: 1 }, "127.0.0.1", free.port());
-        let Opened::Listener(listener) = server.open().await.unwrap() else { panic!("no listener") };
-        assert_eq!(listener.local_addr().unwrap(), free);
+        let port = server.at_first_address(Transport::listen).await.unwrap();
+        assert_eq!(port.listener.local_addr().unwrap(), free);
         let error = server.open().await.unwrap_err().to_string();
         assert!(error.starts_with(&format!("cannot listen on {free}: ")), "{error}");
         assert!(error.ends_with("; something else listens there: another bridge?"), "{error}");
-        let stream = tokio::net::TcpStream::connect(free).await.unwrap();
-        server.adopt(&stream).unwrap();
-        assert!(SockRef::from(&stream).tcp_nodelay().unwrap());
         let elsewhere = with_role(Role::TcpServer { min_clients: 1 }, "192.0.2.1", free.port());
         let error = elsewhere.open().await.unwrap_err().to_string();
         assert!(error.ends_with("; host must be an address of this machine"), "{error}");
@@ -202,9 +248,8 @@ mod tests {
     async fn datagrams_come_from_the_controller_only() {
         let controller = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let port = controller.local_addr().unwrap().port();
-        let Opened::Datagrams(socket) = with_role(Role::Udp, "localhost", port).open().await.unwrap() else {
-            panic!("no datagrams")
-        };
+        let transport = with_role(Role::Udp, "localhost", port);
+        let socket = transport.at_first_address(Transport::datagrams).await.unwrap();
         let ours = socket.local_addr().unwrap();
         let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         stranger.send_to(b"I am the arm", ours).await.unwrap();
@@ -250,6 +295,6 @@ mod tests {
 
     #[test]
     fn an_ipv6_peer_is_written_in_brackets() {
-        assert_eq!(transport("::1", 5000).peer(), "[::1]:5000");
+        assert_eq!(transport("::1", 5000).config.peer(), "[::1]:5000");
     }
 }

@@ -13,6 +13,8 @@
 //! bridge     → {"type":"heartbeat"}
 //! ```
 //!
+//! One that wants to know who speaks to it is first told a [`Hello`].
+//!
 //! A controller may have other names for the members, want more of them ([`json`]), or speak in words ([`template`]):
 //! [`format`] is what a person says of that, and every line that is sent comes of one [`Template`].
 //!
@@ -23,6 +25,7 @@ pub mod controller;
 pub mod decoder;
 pub mod encoder;
 pub mod format;
+pub mod hello;
 pub mod json;
 mod lines;
 pub mod message;
@@ -32,6 +35,7 @@ pub use controller::{CommandDecoder, CommandFault, ReceivedOrder, ReplyEncoder};
 pub use decoder::{MAX_LINE, ReplyDecoder, WireError};
 pub use encoder::CommandEncoder;
 pub use format::{Codec, Extra, OrderLines, WireConfig};
+pub use hello::{Hello, HelloForm, TokenError};
 pub use json::{JsonFields, JsonFieldsError};
 pub use message::{Heard, Line, Order, Reply, ReplyStatus, ReportedState, WireUnit, printable};
 pub use template::{Template, TemplateError};

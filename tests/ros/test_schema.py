@@ -58,7 +58,7 @@ def test_every_kind_of_line_has_examples_and_every_block_of_json_says_what_it_is
     page = (DOCS / "protocol.md").read_text()
     assert "```json\n" not in page
     kinds = {kind for kind, _ in examples()}
-    said = {"command", "stop", "heartbeat", "reply", "state", "bad-reply", "other", "bridge", "controller"}
+    said = {"command", "stop", "heartbeat", "hello", "reply", "state", "bad-reply", "other", "bridge", "controller"}
     assert kinds == said | {"bad-controller"}
 
 

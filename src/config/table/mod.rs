@@ -5,11 +5,14 @@ mod gripper;
 mod input;
 mod link;
 mod motion;
+mod security;
 mod wire;
 
 use super::Parameter;
 
 /// All parameters, in the order of the documentation.
 pub fn parameters() -> impl Iterator<Item = &'static Parameter> {
-    [link::LINK, wire::WIRE, input::INPUT, motion::MOTION, gripper::GRIPPER].into_iter().flatten()
+    [link::LINK, security::SECURITY, wire::WIRE, input::INPUT, motion::MOTION, gripper::GRIPPER]
+        .into_iter()
+        .flatten()
 }

@@ -1,0 +1,83 @@
+//! From nothing to a connection on which commands may go: opened, encrypted where that is asked for, and introduced.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+
+use super::connection::Connection;
+use crate::config::{Config, HelloConfig};
+use crate::link::{LinkError, Listener, Opened, Opening, PeerId, Socket};
+use crate::wire::Hello;
+
+/// What has come of an attempt.
+pub(super) enum Reached {
+    Connection(Connection),
+    Listener(Box<dyn Listener>),
+}
+
+/// How connections come about.
+#[derive(Clone)]
+pub(super) struct Protocol {
+    config: Config,
+    deadline: Instant,
+}
+
+impl Protocol {
+    /// As configured; what is begun now is to be done within `connect_timeout`.
+    pub(super) fn new(config: &Config) -> Self {
+        Self { config: config.clone(), deadline: Instant::now() + config.transport.connect_timeout }
+    }
+
+    /// Connects, or listens.
+    pub(super) async fn reach(self, opening: Opening<Opened>) -> Result<Reached, LinkError> {
+        let peer = self.config.transport.peer();
+        match self.in_time(opening, peer).await? {
+            Opened::Socket(socket) => self.introduced(socket).await.map(Reached::Connection),
+            Opened::Listener(listener) => Ok(Reached::Listener(listener)),
+        }
+    }
+
+    /// Lets a controller in that has dialled in.
+    pub(super) async fn welcome(
+        self,
+        opening: Opening<Arc<dyn Socket>>,
+        address: SocketAddr,
+    ) -> Result<Connection, LinkError> {
+        let socket = self.in_time(opening, address.to_string()).await?;
+        self.introduced(socket).await
+    }
+
+    async fn in_time<T>(&self, opening: Opening<T>, peer: String) -> Result<T, LinkError> {
+        let timeout = self.timeout();
+        let otherwise = |_| Err(LinkError::ConnectTimeout { peer, timeout });
+        timeout_at(self.deadline, opening).await.unwrap_or_else(otherwise)
+    }
+
+    async fn introduced(&self, socket: Arc<dyn Socket>) -> Result<Connection, LinkError> {
+        let mut connection = Connection::new(PeerId::ONLY, socket, &self.config);
+        if let Some(hello) = &self.config.hello {
+            let hello = read(hello.clone()).await?;
+            let timeout = self.timeout();
+            let otherwise = |_| Err(LinkError::NotWelcomed { timeout });
+            timeout_at(self.deadline, connection.introduce(&hello)).await.unwrap_or_else(otherwise)?;
+        }
+        Ok(connection)
+    }
+
+    fn timeout(&self) -> Duration {
+        self.config.transport.connect_timeout
+    }
+}
+
+/// The line that shows the token, which is read anew so that another one needs no restart.
+async fn read(HelloConfig { token_file, form }: HelloConfig) -> Result<Hello, LinkError> {
+    let path = token_file.display().to_string();
+    // Files may lie where reading takes long, and nothing is to wait for them but this connection.
+    let text = spawn_blocking(move || std::fs::read_to_string(token_file)).await;
+    let text = text.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
+    let text = text.map_err(|source| LinkError::TokenFile { path: path.clone(), source })?;
+    Hello::new(&form, &text).map_err(|error| LinkError::Token { path, error })
+}

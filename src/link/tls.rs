@@ -1,0 +1,279 @@
+//! TLS: that the peer is who it should be, and that nobody else hears or says what is said.
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{
+    CertificateError, ClientConfig, Connection, Error as RustlsError, RootCertStore, ServerConfig,
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::socket::{Socket, unless_blocked};
+
+/// Whom to trust, and who to be. The files are PEM, and read anew for every connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The authorities that sign the peer's certificate. A bridge that listens may have none, and then asks for no
+    /// certificate.
+    pub ca_file: Option<PathBuf>,
+    /// What the certificate of a controller that listens must be for.
+    pub server_name: String,
+    /// Who the bridge is. One that listens must be somebody.
+    pub identity: Option<Identity>,
+}
+
+/// A certificate, those between it and its authority, and its private key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificates, the own one first.
+    pub certificate_file: PathBuf,
+    /// The key.
+    pub key_file: PathBuf,
+}
+
+/// Why there is no encrypted connection.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file does not hold what it should.
+    #[error("{parameter} '{path}' cannot be used: {problem}")]
+    File {
+        /// The parameter that names it.
+        parameter: &'static str,
+        /// Its path.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Nobody can have a certificate for this.
+    #[error("tls.server_name, or host, is '{0}', which is neither a name nor an address")]
+    ServerName(String),
+    /// The files do not go together.
+    #[error("the files of tls.* cannot be used: {0}")]
+    Files(String),
+    /// The two sides did not agree.
+    #[error("no TLS with the controller: {0}{hint}", hint = hint(.0))]
+    Handshake(io::Error),
+}
+
+impl TlsConfig {
+    /// Encrypts a connection that the bridge has opened.
+    pub(super) async fn connect(&self, stream: TcpStream) -> Result<TlsSocket, TlsError> {
+        let name = ServerName::try_from(self.server_name.clone())
+            .map_err(|_| TlsError::ServerName(self.server_name.clone()))?;
+        let connector = TlsConnector::from(self.load(Self::client).await?);
+        let (stream, session) =
+            connector.connect(name, stream).await.map_err(TlsError::Handshake)?.into_inner();
+        Ok(TlsSocket { stream, session: Mutex::new(session.into()) })
+    }
+
+    /// Encrypts a connection that a controller has opened.
+    pub(super) async fn accept(&self, stream: TcpStream) -> Result<TlsSocket, TlsError> {
+        let acceptor = TlsAcceptor::from(self.load(Self::server).await?);
+        let (stream, session) = acceptor.accept(stream).await.map_err(TlsError::Handshake)?.into_inner();
+        Ok(TlsSocket { stream, session: Mutex::new(session.into()) })
+    }
+
+    /// Reads the files, where nothing else has to wait for it.
+    async fn load<T: Send + 'static>(
+        &self,
+        load: fn(&Self) -> Result<T, TlsError>,
+    ) -> Result<Arc<T>, TlsError> {
+        let config = self.clone();
+        let loaded = spawn_blocking(move || load(&config)).await;
+        loaded.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic())).map(Arc::new)
+    }
+
+    fn client(&self) -> Result<ClientConfig, TlsError> {
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(files)?
+            .with_root_certificates(self.authorities()?);
+        match &self.identity {
+            None => Ok(builder.with_no_client_auth()),
+            Some(identity) => {
+                builder.with_client_auth_cert(identity.certificates()?, identity.key()?).map_err(files)
+            }
+        }
+    }
+
+    fn server(&self) -> Result<ServerConfig, TlsError> {
+        let missing = || TlsError::Files("tls.certificate_file and tls.key_file are missing".into());
+        let identity = self.identity.as_ref().ok_or_else(missing)?;
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(files)?;
+        let builder = match self.ca_file {
+            None => builder.with_no_client_auth(),
+            Some(_) => {
+                let authorities = Arc::new(self.authorities()?);
+                let verifier = WebPkiClientVerifier::builder_with_provider(authorities, provider()).build();
+                builder
+                    .with_client_cert_verifier(verifier.map_err(|error| TlsError::Files(error.to_string()))?)
+            }
+        };
+        builder.with_single_cert(identity.certificates()?, identity.key()?).map_err(files)
+    }
+
+    fn authorities(&self) -> Result<RootCertStore, TlsError> {
+        let mut store = RootCertStore::empty();
+        if let Some(path) = &self.ca_file {
+            for certificate in certificates("tls.ca_file", path)? {
+                store.add(certificate).map_err(|error| unusable("tls.ca_file", path, error))?;
+            }
+        }
+        Ok(store)
+    }
+}
+
+impl Identity {
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        certificates("tls.certificate_file", &self.certificate_file)
+    }
+
+    fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        PrivateKeyDer::from_pem_file(&self.key_file).map_err(|error| match error {
+            pem::Error::NoItemsFound => {
+                unusable("tls.key_file", &self.key_file, "it holds no private key (PEM)")
+            }
+            error => unusable("tls.key_file", &self.key_file, error),
+        })
+    }
+}
+
+fn certificates(parameter: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match read {
+        Ok(found) if found.is_empty() => Err(unusable(parameter, path, "it holds no certificate (PEM)")),
+        read => read.map_err(|error| unusable(parameter, path, error)),
+    }
+}
+
+fn unusable(parameter: &'static str, path: &Path, problem: impl ToString) -> TlsError {
+    TlsError::File { parameter, path: path.display().to_string(), problem: problem.to_string() }
+}
+
+fn files(error: RustlsError) -> TlsError {
+    TlsError::Files(error.to_string())
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// What to do about a connection that broke for a reason of TLS.
+pub(super) fn hint(error: &io::Error) -> &'static str {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(RustlsError::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "; no authority in tls.ca_file has signed its certificate"
+        }
+        Some(RustlsError::InvalidCertificate(CertificateError::NotValidForNameContext { .. })) => {
+            "; is it the right controller? If so, set tls.server_name"
+        }
+        Some(RustlsError::InvalidMessage(_)) => "; does it speak TLS?",
+        Some(RustlsError::AlertReceived(_)) => {
+            "; does it want a certificate, or another? See tls.certificate_file"
+        }
+        _ => "",
+    }
+}
+
+/// An encrypted connection.
+#[derive(Debug)]
+pub(super) struct TlsSocket {
+    stream: TcpStream,
+    session: Mutex<Connection>,
+}
+
+impl TlsSocket {
+    fn session(&self) -> MutexGuard<'_, Connection> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what has come.
+    fn receive(&self) -> io::Result<()> {
+        let mut session = self.session();
+        session.read_tls(&mut Raw(&self.stream))?;
+        let processed = session.process_new_packets();
+        // An answer to what came, or why there will be none; what does not go now goes before the next line.
+        let _ = self.flush(&mut session);
+        processed.map(drop).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    fn flush(&self, session: &mut Connection) -> io::Result<()> {
+        while session.wants_write() {
+            session.write_tls(&mut Raw(&self.stream))?;
+        }
+        Ok(())
+    }
+}
+
+impl Socket for TlsSocket {
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
+        loop {
+            if let Some(read) = unless_blocked(read_text(&mut self.session(), buffer)) {
+                return Poll::Ready(read);
+            }
+            ready!(self.stream.poll_read_ready(cx))?;
+            if let Some(Err(error)) = unless_blocked(self.receive()) {
+                return Poll::Ready(Err(error));
+            }
+        }
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.stream.poll_write_ready(cx).map(drop)
+    }
+
+    /// A line that is encrypted and does not fit cannot be taken back, and would be sent late: the connection is given up.
+    fn try_write(&self, line: &[u8]) -> io::Result<usize> {
+        let mut session = self.session();
+        self.flush(&mut session)?;
+        session.writer().write_all(line)?;
+        match unless_blocked(self.flush(&mut session)) {
+            None => Err(io::Error::new(io::ErrorKind::WriteZero, "the controller's receive window is full")),
+            Some(flushed) => flushed.map(|()| line.len()),
+        }
+    }
+}
+
+fn read_text(session: &mut Connection, buffer: &mut BytesMut) -> io::Result<usize> {
+    let start = buffer.len();
+    buffer.resize(start + CHUNK, 0);
+    let read = match session.reader().read(&mut buffer[start..]) {
+        // Many close the connection without a word of TLS. A line that is cut off by it is noticed as such.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+        read => read,
+    };
+    buffer.truncate(start + *read.as_ref().unwrap_or(&0));
+    read
+}
+
+/// The connection below.
+struct Raw<'a>(&'a TcpStream);
+
+impl Read for Raw<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
+    }
+}
+
+impl Write for Raw<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+const CHUNK: usize = 4096;

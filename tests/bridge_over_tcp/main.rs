@@ -1,0 +1,5 @@
+//! The whole bridge but ROS, over real sockets.
+
+mod exchange;
+mod scene;
+mod security;

@@ -1,0 +1,433 @@
+//! Who may speak to whom: tokens and certificates.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aether_bridge::config::Value;
+use aether_bridge::link::LinkState;
+use aether_bridge::teleop::Target;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion, version};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::scene::{PATIENCE, Scene};
+
+const OK: &str = r#"{"status":"ok"}"#;
+const HERE: [f64; 3] = [0.2, 0.0, 0.2];
+
+async fn listen() -> (TcpListener, u16) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+/// A controller on one connection: says what `answer` makes of each line, and tells each line.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    answer: impl Fn(&str) -> &'static str,
+    lines: mpsc::UnboundedSender<String>,
+) {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    while matches!(stream.read_line(&mut line).await, Ok(length) if length > 0) {
+        let reply = answer(line.trim_end());
+        let _ = lines.send(std::mem::take(&mut line));
+        if stream.write_all(format!("{reply}\n").as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A controller that listens, and serves one connection after the other.
+fn controller(listener: TcpListener, answer: fn(&str) -> &'static str) -> mpsc::UnboundedReceiver<String> {
+    let (lines, heard) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            converse(stream, answer, lines.clone()).await;
+        }
+    });
+    heard
+}
+
+async fn next(heard: &mut mpsc::UnboundedReceiver<String>) -> String {
+    timeout(PATIENCE, heard.recv()).await.expect("no line came").unwrap()
+}
+
+fn text(text: impl AsRef<Path>) -> Value {
+    Value::Text(text.as_ref().to_str().unwrap().to_owned())
+}
+
+/// A file with a token, which is gone when the test ends.
+struct TokenFile(PathBuf);
+
+impl TokenFile {
+    fn new(name: &str, token: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&path, token).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for TokenFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn doorkeeper(line: &str) -> &'static str {
+    let hello = r#"{"type":"hello","token":"sesame"}"#;
+    if line == hello || line.contains("command") {
+        OK
+    } else {
+        r#"{"status":"error","message":"who are you?"}"#
+    }
+}
+
+#[tokio::test]
+async fn the_token_is_told_first_and_once_and_its_answer_is_awaited() {
+    let token = TokenFile::new("token-told", "sesame\n");
+    let (listener, port) = listen().await;
+    let mut heard = controller(listener, doorkeeper);
+    let mut scene = Scene::start(port, &[("hello.token_file", text(&token.0))]);
+    scene.move_hand(Some(HERE));
+    assert_eq!(next(&mut heard).await, "{\"type\":\"hello\",\"token\":\"sesame\"}\n");
+    for _ in 0..3 {
+        assert!(next(&mut heard).await.starts_with("{\"type\":\"command\""));
+    }
+    scene.tracking().await;
+    let status = scene.until("answered", |status| status.acknowledged > 5).await;
+    assert_eq!(status.rejected, 0, "the hello is no command");
+}
+
+#[tokio::test]
+async fn a_refused_token_is_told_and_no_command_follows_until_there_is_another() {
+    let token = TokenFile::new("token-refused", "open up");
+    let (listener, port) = listen().await;
+    let mut heard = controller(listener, doorkeeper);
+    let mut scene = Scene::start(port, &[("hello.token_file", text(&token.0))]);
+    scene.move_hand(Some(HERE));
+    let refused = "the controller refused the token of hello.token_file: 'who are you?'";
+    scene.until("refused", |status| status.last_error == refused && status.state == LinkState::Backoff).await;
+    assert_eq!(next(&mut heard).await, "{\"type\":\"hello\",\"token\":\"open up\"}\n");
+    std::fs::write(&token.0, "sesame").unwrap();
+    scene.tracking().await;
+    while !next(&mut heard).await.contains("sesame") {}
+    assert!(next(&mut heard).await.contains("command"));
+}
+
+#[tokio::test]
+async fn a_hello_without_an_answer_or_a_token_is_told_by_name() {
+    let (listener, port) = listen().await;
+    let silent = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let token = TokenFile::new("token-silence", "sesame");
+    let file = ("hello.token_file", text(&token.0));
+    let mut scene = Scene::start(port, &[file.clone(), ("connect_timeout", Value::Real(0.2))]);
+    let silence =
+        "the controller has not answered the hello within connect_timeout 0.2 s; if it wants none, leave";
+    scene.until("silent", |status| status.last_error.starts_with(silence)).await;
+    timeout(PATIENCE, silent).await.expect("its connection was never given up").unwrap();
+
+    std::fs::write(&token.0, "\n").unwrap();
+    let (_listener, port) = listen().await;
+    let mut scene = Scene::start(port, &[file]);
+    let empty = "token-silence': its first line is empty; it must be the token";
+    scene.until("without token", |status| status.last_error.ends_with(empty)).await;
+    drop(token);
+    scene.bridge.reconnect();
+    scene.until("without file", |status| status.last_error.contains("cannot read hello.token_file")).await;
+}
+
+#[tokio::test]
+async fn controllers_that_never_answer_are_told_the_token_too() {
+    let token = TokenFile::new("token-mute", "sesame");
+    let (listener, port) = listen().await;
+    let mut scene =
+        Scene::start(port, &[("hello.token_file", text(&token.0)), ("expect_reply", Value::Boolean(false))]);
+    scene.move_hand(Some(HERE));
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut lines = BufReader::new(stream).lines();
+    let mut line =
+        async || timeout(PATIENCE, lines.next_line()).await.expect("no line came").unwrap().unwrap();
+    assert!(line().await.contains("sesame"));
+    assert!(line().await.contains("command"));
+    scene.tracking().await;
+}
+
+/// A port that was free a moment ago, for the bridge to listen on.
+async fn free_port() -> u16 {
+    listen().await.1
+}
+
+async fn dial(port: u16) -> TcpStream {
+    let dialling = async {
+        loop {
+            match TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
+                Ok(stream) => return stream,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    timeout(PATIENCE, dialling).await.expect("nobody listened")
+}
+
+#[tokio::test]
+async fn who_dials_in_is_told_the_token_and_counts_once_it_has_taken_it() {
+    let token = TokenFile::new("token-server", "sesame");
+    let port = free_port().await;
+    let mut scene = Scene::start(
+        port,
+        &[("role", Value::Text("tcp_server".into())), ("hello.token_file", text(&token.0))],
+    );
+    scene.move_hand(Some(HERE));
+    // This one never answers, and keeps nobody else out.
+    let _silent = dial(port).await;
+    let (lines, mut heard) = mpsc::unbounded_channel();
+    let stream = dial(port).await;
+    tokio::spawn(converse(stream, doorkeeper, lines));
+    assert!(next(&mut heard).await.contains("sesame"));
+    scene.tracking().await;
+    assert!(next(&mut heard).await.contains("command"));
+}
+
+fn pem(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls").join(name)
+}
+
+fn certificates(stem: &str) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_file_iter(pem(&format!("{stem}.pem"))).unwrap().map(Result::unwrap).collect()
+}
+
+fn key(stem: &str) -> PrivateKeyDer<'static> {
+    PrivateKeyDer::from_pem_file(pem(&format!("{stem}.key"))).unwrap()
+}
+
+fn authority() -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    store.add(certificates("ca").remove(0)).unwrap();
+    store
+}
+
+type Versions = &'static [&'static SupportedProtocolVersion];
+const BOTH: Versions = &[&version::TLS12, &version::TLS13];
+
+/// A controller that shows this certificate and, if `asks`, asks for one.
+fn tls_controller(stem: &str, asks: bool, versions: Versions) -> TlsAcceptor {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions);
+    let builder = match asks {
+        false => builder.unwrap().with_no_client_auth(),
+        true => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(authority()), provider);
+            builder.unwrap().with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    let config = builder.with_single_cert(certificates(stem), key(stem)).unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// Serves one encrypted connection after the other, and tells the lines of all.
+fn serve(listener: TcpListener, acceptor: TlsAcceptor) -> mpsc::UnboundedReceiver<String> {
+    let (lines, heard) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            if let Ok(stream) = acceptor.accept(stream).await {
+                converse(stream, |_| OK, lines.clone()).await;
+            }
+        }
+    });
+    heard
+}
+
+fn tls() -> Vec<(&'static str, Value)> {
+    vec![("tls.enabled", Value::Boolean(true)), ("tls.ca_file", text(pem("ca.pem")))]
+}
+
+fn own(stem: &str) -> [(&'static str, Value); 2] {
+    let file = |ending| text(pem(&format!("{stem}.{ending}")));
+    [("tls.certificate_file", file("pem")), ("tls.key_file", file("key"))]
+}
+
+#[tokio::test]
+async fn commands_go_encrypted_by_either_version_to_a_controller_that_shows_who_it_is() {
+    const EACH: [Versions; 2] = [&[&version::TLS12], &[&version::TLS13]];
+    for versions in EACH {
+        let (listener, port) = listen().await;
+        let mut heard = serve(listener, tls_controller("controller", true, versions));
+        let mut scene = Scene::start(port, &[tls(), own("bridge").into()].concat());
+        scene.move_hand(Some(HERE));
+        scene.tracking().await;
+        assert!(next(&mut heard).await.contains("command"));
+        let status = scene.until("answered", |status| status.acknowledged > 5).await;
+        assert_eq!(status.rejected, 0);
+        scene.shut_down().await;
+    }
+}
+
+#[tokio::test]
+async fn a_controller_that_is_not_who_it_should_be_hears_no_command() {
+    let unknown = "no TLS with the controller: invalid peer certificate: UnknownIssuer; no authority in tls.ca_file has \
+                   signed its certificate";
+    let other_name = "; is it the right controller? If so, set tls.server_name";
+    let wants = "; does it want a certificate, or another? See tls.certificate_file";
+    let other_ca = ("tls.ca_file", text(pem("other_ca.pem")));
+    for (stem, asks, settings, error) in [
+        ("controller", false, vec![other_ca], unknown),
+        ("elsewhere", false, vec![], other_name),
+        ("controller", true, vec![], wants),
+        ("controller", true, own("stranger").into(), wants),
+    ] {
+        let (listener, port) = listen().await;
+        let mut heard = serve(listener, tls_controller(stem, asks, BOTH));
+        let mut scene = Scene::start(port, &[tls(), settings].concat());
+        scene.move_hand(Some(HERE));
+        scene.until(error, |status| status.last_error.ends_with(error)).await;
+        scene.shut_down().await;
+        assert!(heard.try_recv().is_err(), "it was told a command");
+    }
+    let (listener, port) = listen().await;
+    let _heard = serve(listener, tls_controller("elsewhere", false, BOTH));
+    let mut scene =
+        Scene::start(port, &[tls(), vec![("tls.server_name", Value::Text("arm.lab".into()))]].concat());
+    scene.move_hand(Some(HERE));
+    scene.tracking().await;
+}
+
+#[tokio::test]
+async fn a_controller_that_does_not_speak_tls_or_says_nothing_is_told_as_such() {
+    let (listener, port) = listen().await;
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.write_all(b"{\"status\":\"ready\"}\n").await;
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        }
+    });
+    let mut scene = Scene::start(port, &tls());
+    scene.until("plain", |status| status.last_error.ends_with("; does it speak TLS?")).await;
+
+    let (_listener, port) = listen().await;
+    let mut scene = Scene::start(port, &[tls(), vec![("connect_timeout", Value::Real(0.2))]].concat());
+    let silence = format!("cannot connect to 127.0.0.1:{port}: no answer within connect_timeout 0.2 s");
+    scene.until("silent", |status| status.last_error == silence).await;
+}
+
+#[tokio::test]
+async fn files_that_do_not_hold_what_they_should_are_told_by_parameter_and_path() {
+    let no_file = Path::new("/no/such.pem");
+    let readme = pem("README.md");
+    for (settings, error) in [
+        (vec![("tls.ca_file", text(no_file))], "tls.ca_file '/no/such.pem' cannot be used: "),
+        (vec![("tls.ca_file", text(&readme))], "README.md' cannot be used: it holds no certificate (PEM)"),
+        (
+            vec![
+                ("tls.certificate_file", text(pem("bridge.pem"))),
+                ("tls.key_file", text(pem("bridge.pem"))),
+            ],
+            "bridge.pem' cannot be used: it holds no private key (PEM)",
+        ),
+        (
+            vec![
+                ("tls.certificate_file", text(pem("bridge.pem"))),
+                ("tls.key_file", text(pem("stranger.key"))),
+            ],
+            "the files of tls.* cannot be used: ",
+        ),
+        (
+            vec![("tls.server_name", Value::Text("no name".into()))],
+            "tls.server_name, or host, is 'no name', which is neither a name nor an address",
+        ),
+    ] {
+        let (_listener, port) = listen().await;
+        let mut scene = Scene::start(port, &[tls(), settings].concat());
+        let status = scene.until(error, |status| status.last_error.contains(error)).await;
+        assert_eq!(status.state, LinkState::Backoff);
+    }
+}
+
+#[tokio::test]
+async fn an_encrypted_peer_that_never_reads_gets_no_queue() {
+    let (listener, port) = listen().await;
+    socket2::SockRef::from(&listener).set_recv_buffer_size(2048).unwrap();
+    let settings = vec![
+        ("expect_reply", Value::Boolean(false)),
+        ("command_rate", Value::Integer(0)),
+        ("link_timeout", Value::Real(60.0)),
+        ("tcp_user_timeout", Value::Real(60.0)),
+    ];
+    let mut scene = Scene::start(port, &[tls(), settings].concat());
+    let (stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+    let _deaf = tls_controller("controller", false, BOTH).accept(stream).await.unwrap();
+    scene.move_hand(Some(HERE));
+    scene.tracking().await;
+    for i in 0..20_000 {
+        let x = 0.2 + f64::from(i % 10) * 1e-4;
+        scene.bridge.handle_target(Target::new(x, 0.0, 0.2, None));
+    }
+    let gone = "the connection broke: the controller's receive window is full";
+    let status = scene.until("given up", |status| status.last_error == gone).await;
+    assert!(status.sent < 5_000, "{} commands were queued in buffers", status.sent);
+}
+
+/// A controller that dials in.
+async fn join(port: u16, stem: Option<&str>) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(authority());
+    let config = match stem {
+        None => builder.with_no_client_auth(),
+        Some(stem) => builder.with_client_auth_cert(certificates(stem), key(stem)).unwrap(),
+    };
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, dial(port).await).await
+}
+
+#[tokio::test]
+async fn who_dials_in_shows_who_it_is_or_stays_outside() {
+    let port = free_port().await;
+    let role = vec![("role", Value::Text("tcp_server".into()))];
+    // What a controller that listens shows does for a bridge that listens.
+    let mut scene = Scene::start(port, &[tls(), own("controller").into(), role].concat());
+    scene.move_hand(Some(HERE));
+    // In plain text, as nobody, as a stranger, and silent: none of them gets in, and none keeps another out.
+    let _silent = dial(port).await;
+    let mut plain = dial(port).await;
+    plain.write_all(b"{\"status\":\"ok\"}\n").await.unwrap();
+    assert!(end_of(plain).await.iter().all(|byte| *byte != b'{'), "it was told a command in plain text");
+    for stem in [None, Some("stranger")] {
+        let heard = match join(port, stem).await {
+            Ok(stream) => end_of(stream).await,
+            Err(_) => Vec::new(),
+        };
+        assert!(heard.is_empty(), "{stem:?} was told {heard:?}");
+    }
+    let status = scene.until("anything", |_| true).await;
+    assert_eq!((status.state, status.sent), (LinkState::Listening, 0));
+    let (lines, mut heard) = mpsc::unbounded_channel();
+    let stream = join(port, Some("bridge")).await.unwrap();
+    let address: SocketAddr = stream.get_ref().0.local_addr().unwrap();
+    tokio::spawn(converse(stream, |_| OK, lines));
+    assert!(next(&mut heard).await.contains("command"));
+    scene.tracking().await;
+    scene.until("named", |status| status.peer.contains(&address.to_string())).await;
+}
+
+/// What comes until the other side ends the connection.
+async fn end_of<S: AsyncRead + Unpin>(mut stream: S) -> Vec<u8> {
+    let mut heard = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut heard)).await.expect("it was never ended");
+    heard
+}

@@ -1,0 +1,104 @@
+"""Tokens and TLS, with the peers that people have: Python's `ssl`, by what docs/protocol.md says."""
+
+import hmac
+import json
+import pathlib
+import socket
+import ssl
+import threading
+
+import pytest
+from controller import OK, command, error
+from harness import QUICK
+from record import Record
+
+CERTIFICATES = pathlib.Path(__file__).resolve().parents[1] / "data" / "tls"
+PLACE = (0.12, 0.0355, 0.21)
+LINE = command(120.0, 35.5, 210.0)
+
+
+class TlsController:
+    """Answers every line with ok, one connection after the other."""
+
+    def __init__(self):
+        self.lines = Record("lines at the controller")
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=CERTIFICATES / "ca.pem")
+        self._context.load_cert_chain(CERTIFICATES / "controller.pem", CERTIFICATES / "controller.key")
+        self._context.verify_mode = ssl.CERT_REQUIRED
+        self._thread = threading.Thread(target=self._run, name="TLS controller")
+        self._thread.start()
+
+    def _run(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                with self._context.wrap_socket(connection, server_side=True) as stream:
+                    for line in stream.makefile("rb"):
+                        self.lines.append(line)
+                        stream.sendall(OK)
+            except OSError:
+                pass  # it did not show who it is, or is gone
+
+    def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+
+@pytest.fixture
+def tls_controller():
+    controller = TlsController()
+    yield controller
+    controller.close()
+
+
+def shown(stem):
+    return {
+        "tls.enabled": True,
+        "tls.ca_file": str(CERTIFICATES / "ca.pem"),
+        "tls.certificate_file": str(CERTIFICATES / f"{stem}.pem"),
+        "tls.key_file": str(CERTIFICATES / f"{stem}.key"),
+    }
+
+
+def test_commands_go_encrypted_to_python(tls_controller, bridge, hand):
+    started = bridge(tls_controller, {**QUICK, "home": list(PLACE), **shown("bridge")})
+    hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    assert tls_controller.lines.wait() == LINE
+    status = started.status.wait(lambda status: status.acknowledged > 5)
+    assert status.rejected == 0
+
+
+def test_python_lets_no_stranger_in(tls_controller, bridge, hand):
+    started = bridge(tls_controller, {**QUICK, "home": list(PLACE), **shown("stranger")})
+    hand(PLACE)
+    started.status.wait(lambda status: "does it want a certificate, or another?" in status.last_error)
+    assert not tls_controller.lines
+
+
+def test_a_token_is_told_before_the_first_command(controller, bridge, hand, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("wrong\n")
+
+    def reply(line):
+        if b"hello" not in line.data:
+            return OK
+        good = hmac.compare_digest(json.loads(line.data)["token"], "sesame")
+        return OK if good else error("who are \x1b[31myou\x1b[0m?")
+
+    controller.reply = reply
+    started = bridge(controller, {**QUICK, "home": list(PLACE), "hello.token_file": str(token)})
+    hand(PLACE)
+    refused = "the controller refused the token of hello.token_file: 'who are \ufffd[31myou\ufffd[0m?'"
+    started.status.wait(lambda status: refused in status.last_error, "BACKOFF")
+    assert {line.data for line in controller.lines} == {b'{"type":"hello","token":"wrong"}\n'}
+    token.write_text("sesame\n")
+    started.status.wait(motion="TRACKING")
+    last = [line.data for line in controller.lines if line.connection == len(controller.connections)]
+    assert last[0] == b'{"type":"hello","token":"sesame"}\n' and set(last[1:]) == {LINE}
