@@ -28,13 +28,24 @@ pub enum NodeError {
     #[error(transparent)]
     Source(SourceError),
     /// Something else in ROS.
-    #[error("ROS failed: {0}")]
+    #[error("ROS failed: {0}{hint}", hint = security_hint())]
     Ros(#[from] r2r::Error),
     /// The spin thread no longer waits for messages.
     #[error(
         "ROS no longer waits for messages: the node returned {0} times in a row at once and with nothing"
     )]
     NotWaiting(u32),
+}
+
+/// rcl's reason is lost on the way through r2r.
+fn security_hint() -> &'static str {
+    match std::env::var("ROS_SECURITY_ENABLE").as_deref() {
+        Ok("true") => {
+            "; ROS_SECURITY_ENABLE is set: does ROS_SECURITY_KEYSTORE have this node's enclave, and was the middleware built \
+             with security? See docs/security.md"
+        }
+        _ => "",
+    }
 }
 
 /// The node with all its entities but the publishers, which [`RosNode::create`] hands out.

@@ -2,19 +2,39 @@
 
 import hmac
 import json
+import os
 import pathlib
 import socket
 import ssl
+import subprocess
 import threading
 
 import pytest
 from controller import OK, command, error
-from harness import QUICK
-from record import Record
+from harness import EXECUTABLES, QUICK
+from record import PATIENCE, Record
 
 CERTIFICATES = pathlib.Path(__file__).resolve().parents[1] / "data" / "tls"
 PLACE = (0.12, 0.0355, 0.21)
 LINE = command(120.0, 35.5, 210.0)
+
+
+def test_a_graph_that_cannot_be_secured_is_not_joined(tmp_path):
+    secured = {
+        "ROS_SECURITY_ENABLE": "true",
+        "ROS_SECURITY_STRATEGY": "Enforce",
+        "ROS_SECURITY_KEYSTORE": str(tmp_path),
+    }
+    ended = subprocess.run(
+        [EXECUTABLES / "bridge", "--ros-args", "--enclave", "/aether_bridge"],
+        env=os.environ | secured,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "does ROS_SECURITY_KEYSTORE have this node's enclave" in ended.stderr
 
 
 class TlsController:
