@@ -23,7 +23,7 @@
 //! | [`status`] | what the bridge tells of itself, and to whom | `config`, `teleop`, `link`, `wire` |
 //! | [`app`] | `joint` pure: both machines; the handle and the driver | all but `ros` |
 //! | `ros` | the only place that names r2r (feature `ros`) | `app`, `config`, `status` |
-//! | [`sim`] | the simulated arm controller and hand | `wire` |
+//! | [`sim`] | the simulated arm controller and hand, and the judge of the wire | `config`, `teleop`, `wire` |
 //! | [`check`] | the conformance check of a controller | `wire`, `teleop::command` |
 //!
 //! A pose's way: r2r stream → `ros::convert` → [`app::Bridge::handle_target`] → `Teleop::handle_target` →

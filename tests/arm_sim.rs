@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use aether_bridge::{
-    sim::{ArmSim, ArmSimConfig, Clients, Ended, Event, Fault},
+    sim::{ArmSim, ArmSimConfig, Clients, Ended, Event, Fault, Rules},
     teleop::command::{Gripper, Position},
     wire::{Order, WireUnit},
 };
@@ -433,6 +433,85 @@ async fn replies_can_come_twice_or_say_anything() {
     assert_eq!((client.ask(COMMAND).await.as_str(), client.line().await.unwrap().as_str()), (OK, OK));
     sim.set_fault(Some(Fault::Say("{\"status\":\"maybe\"}".to_owned())));
     assert_eq!(client.ask(COMMAND).await, "{\"status\":\"maybe\"}\n");
+}
+
+#[tokio::test]
+async fn what_is_no_line_can_be_answered_too() {
+    for (fault, start) in
+        [("binary", &b"{\"status\":\"\xff\"}\n"[..]), ("flood", &[b'x'; 5000]), ("drip", b"..")]
+    {
+        let sim = faulty(fault).await;
+        let mut client = Client::connect(&sim).await;
+        client.send(COMMAND).await;
+        let mut answer = vec![0; start.len()];
+        within(client.0.read_exact(&mut answer)).await.unwrap();
+        assert_eq!(answer, start, "{fault}");
+    }
+    // A drip ends with the fault, and the line that it answered stays without an answer.
+    let sim = faulty("drip@0x1").await;
+    let mut client = Client::connect(&sim).await;
+    client.send(COMMAND).await;
+    within(client.0.read_exact(&mut [0])).await.unwrap();
+    sim.set_fault(None);
+    assert!(client.ask(COMMAND).await.trim_start_matches('.') == OK);
+}
+
+#[tokio::test]
+async fn the_judge_is_told_what_comes_and_goes_on_real_sockets() {
+    let sim = ArmSim::start(ArmSimConfig { judge: Some(Rules::default()), ..ArmSimConfig::default() });
+    let sim = sim.await.unwrap();
+    let violations = || sim.record().counts.violations;
+    let mut events = sim.events();
+    let at =
+        |x: f64| COMMAND.replace("120.0", &format!("{x:?}")).replace("35.5", "0.0").replace("210.0", "200.0");
+    let mut client = Client::connect(&sim).await;
+    for step in 0..5 {
+        assert_eq!(client.ask(&at(202.0 + 0.01 * f64::from(step))).await, OK);
+    }
+    assert_eq!(violations(), 0);
+    // Two lines in one segment: the second was not sent after the reply to the first.
+    client.send(&format!("{}\n{}", at(202.0), at(202.0))).await;
+    assert_eq!((client.line().await.unwrap(), client.line().await.unwrap()), (OK.to_owned(), OK.to_owned()));
+    assert_eq!(violations(), 1);
+    // 98 mm at once, and then an end in the middle of a line.
+    client.ask(&at(300.0)).await;
+    assert_eq!(violations(), 2);
+    client.0.write_all(b"{\"type\":").await.unwrap();
+    drop(client);
+    within(sim.wait_for(|record| record.counts.violations == 3)).await;
+    let mut rules = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let Event::Violation(violation) = event {
+            rules.push(violation.rule.as_str());
+        }
+    }
+    assert_eq!(rules, ["pace", "speed", "form"]);
+}
+
+#[tokio::test]
+async fn the_judge_does_not_take_a_silence_for_one_of_the_client_while_the_controller_does_not_look() {
+    let sim = ArmSim::start(ArmSimConfig { judge: Some(Rules::default()), ..ArmSimConfig::default() });
+    let sim = sim.await.unwrap();
+    let at =
+        |x: f64| COMMAND.replace("120.0", &format!("{x:?}")).replace("35.5", "0.0").replace("210.0", "200.0");
+    for (looks, violations) in [(false, 0), (true, 1)] {
+        let mut client = Client::connect(&sim).await;
+        client.ask(&at(200.0)).await;
+        client.ask(&at(200.0)).await;
+        if looks {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+        } else {
+            sim.set_fault(Some(Fault::HalfOpen));
+        }
+        client.send(&at(203.0)).await;
+        if !looks {
+            // The runtime's only thread, and with it the controller's.
+            std::thread::sleep(Duration::from_millis(700));
+            sim.set_fault(None);
+        }
+        assert_eq!(client.line().await.unwrap(), OK);
+        assert_eq!(sim.record().counts.violations, violations, "looks: {looks}");
+    }
 }
 
 #[tokio::test]

@@ -207,6 +207,55 @@ fn faults_are_played_by_hand() {
 }
 
 #[test]
+fn the_judge_s_findings_are_printed_as_json_and_make_the_exit_code() {
+    // 5 cm below the workspace and far from home: two rules.
+    let outside = COMMAND.replace("210.0", "-50.0");
+    let home = COMMAND.replace("120.0", "200.0").replace("35.5", "0.0").replace("210.0", "200.0");
+    for (settings, line, violations) in [
+        (&[][..], &home, &[][..]),
+        (&[], &outside, &["workspace", "approach"]),
+        (&["workspace.min:=[-0.3, -0.3, -0.1]", "home:=[0.12,0.0355,-0.05]"], &outside, &[]),
+    ] {
+        let mut arm_sim = Running::start(&[&["--print", "none", "--judge"], settings].concat());
+        assert_eq!(ask(&mut arm_sim.connect(), line), OK);
+        for rule in violations {
+            let told = arm_sim.line().unwrap();
+            assert!(told.starts_with('{') && told.contains(&format!(r#""violation":"{rule}""#)), "{told}");
+        }
+        arm_sim.signal("-TERM");
+        let (rest, code) = arm_sim.end();
+        let summary = format!("1 connections, {} violations, arm at", violations.len());
+        assert!(rest.last().is_some_and(|line| line.contains(&summary)), "{rest:?}");
+        assert_eq!(code, Some(if violations.is_empty() { 0 } else { 3 }));
+    }
+}
+
+#[test]
+fn the_judge_s_rules_change_by_hand() {
+    let home = COMMAND.replace("120.0", "200.0").replace("35.5", "0.0").replace("210.0", "200.0");
+    let mut arm_sim = Running::start(&["--judge", "limits.speed:=0.1"]);
+    let mut client = arm_sim.connect();
+    ask(&mut client, &home);
+    arm_sim.type_in("judge workspace.max:=[0.3,0.3,0.1] home:=[0.2,0,0.1]");
+    arm_sim.shown("the judge goes by that now");
+    ask(&mut client, &home);
+    arm_sim.shown(r#""violation":"workspace""#);
+    for (words, answer) in [
+        (
+            "judge approach_speed:=0.2",
+            "'approach_speed' is 0.2; it must be at most 'limits.speed', which is 0.1",
+        ),
+        ("judge limits.speed", "expected NAME:=VALUE"),
+    ] {
+        arm_sim.type_in(words);
+        arm_sim.shown(answer);
+    }
+    let mut arm_sim = Running::start(&[]);
+    arm_sim.type_in("judge limits.speed:=0.1");
+    arm_sim.shown("there is no judge; start with --judge");
+}
+
+#[test]
 fn the_rate_and_the_arm_are_printed_every_second() {
     let mut arm_sim = Running::start(&["--unit", "m"]);
     let mut client = arm_sim.connect();
@@ -252,6 +301,7 @@ fn what_it_cannot_do_is_said_in_one_line() {
         (["--fault", "explode"], "is no fault; the faults are delay:SECONDS"),
         (["--unit", "inch"], "it is one of mm, cm, m"),
         (["--speed", "0"], "expected a number above 0"),
+        (["--judge", "limits.sped:=1"], "did you mean 'limits.speed'?"),
         (["--port", "70000"], "70000"),
     ] {
         let output = run(&arguments);

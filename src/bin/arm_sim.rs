@@ -1,14 +1,19 @@
 //! `arm_sim`: a simulated arm controller to point the bridge at.
 
+use std::process::ExitCode;
+
 use aether_bridge::{
-    sim::{ArmSim, ArmSimConfig, Clients, FaultSpec, console, console::Print, fault::FAULTS_HELP},
+    sim::{
+        ArmSim, ArmSimConfig, Clients, FaultSpec, Rules, console, console::Print, fault::FAULTS_HELP,
+        judge::Setting,
+    },
     wire::WireUnit,
 };
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, Parser, error::ErrorKind};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let Args {
         host,
         port,
@@ -20,9 +25,12 @@ async fn main() -> anyhow::Result<()> {
         strict,
         commands_only,
         greeting,
+        judge,
         fault,
         print,
     } = Args::parse();
+    let rules = judge.map(|settings| Rules::default().with(&settings)).transpose();
+    let judge = rules.unwrap_or_else(|error| Args::command().error(ErrorKind::ValueValidation, error).exit());
     let config = ArmSimConfig {
         unit,
         speed,
@@ -32,6 +40,7 @@ async fn main() -> anyhow::Result<()> {
         strict,
         commands_only,
         greeting,
+        judge,
         faults: fault,
         keep_record: false,
         ..ArmSimConfig { host: host.clone(), port, ..ArmSimConfig::default() }
@@ -39,8 +48,12 @@ async fn main() -> anyhow::Result<()> {
     let sim = ArmSim::start(config).await.with_context(|| {
         format!("cannot listen on {host}:{port}; if another controller runs there, stop it or choose another --port")
     })?;
-    Ok(console::run(sim, print).await?)
+    let counts = console::run(sim, print).await?;
+    Ok(if counts.violations > 0 { ExitCode::from(VIOLATED) } else { ExitCode::SUCCESS })
 }
+
+/// The exit code where the judge has found something wrong; 1 is for what cannot be run, 2 for bad options.
+const VIOLATED: u8 = 3;
 
 /// A simulated arm controller: listens on a TCP port, judges every line by the protocol, moves a simulated arm
 /// towards the last command at a finite speed, halts it at a stop, and answers. Point the bridge at it to try things
@@ -78,6 +91,10 @@ struct Args {
     /// A line to say to every client before anything else; may be given several times
     #[arg(long, value_name = "TEXT")]
     greeting: Vec<String>,
+    /// Hold every line against what a controller may rely on, by these parameters of the bridge where they are not the
+    /// defaults; what is wrong is printed as a line of JSON, and makes the exit code 3
+    #[arg(long, value_name = "NAME:=VALUE", num_args = 0..)]
+    judge: Option<Vec<Setting>>,
     /// A fault to show, as below; may be given several times
     #[arg(long, value_name = "SPEC")]
     fault: Vec<FaultSpec>,
@@ -105,14 +122,15 @@ const AFTER_HELP: &str = r#"Protocol:
 
 Faults, for --fault and to be typed while it runs (typed, they replace those in force):
 FAULTS
-  Typed besides: ok (ends the faults), status, help, quit.
+  Typed besides: ok (ends the faults), judge NAME:=VALUE, status, help, quit.
 
 Examples:
   arm_sim                                    a well-behaved controller on 127.0.0.1:5000
   arm_sim --print lines --report-state       shows every line, reports where the arm is
   arm_sim --commands-only --strict           a controller that knows commands as they are, and nothing else
+  arm_sim --judge limits.speed:=0.1          tells of every line that breaks a rule of docs/safety.md
   arm_sim --fault delay:0.2 --fault split    slow, and byte by byte
   arm_sim --fault silence@100x50             answers 100 commands, not the next 50, then all again
   arm_sim --fault restart:2@300              crashes at command 301, is back 2 s later
 
-SIGINT (Ctrl-C) and SIGTERM end it with a summary and exit code 0."#;
+SIGINT (Ctrl-C) and SIGTERM end it with a summary and exit code 0, or 3 where --judge has found a line wrong."#;

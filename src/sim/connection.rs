@@ -1,6 +1,9 @@
 //! One client of the controller.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+// The times of what is written are what the judge goes by.
+#![allow(clippy::disallowed_methods)]
+
+use std::{io, mem::MaybeUninit, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use socket2::SockRef;
@@ -9,7 +12,7 @@ use tokio::{
     net::TcpStream,
     select,
     sync::{mpsc, watch},
-    time::{Instant, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::{codec::Decoder, sync::CancellationToken};
 
@@ -92,6 +95,8 @@ impl Connection {
             self.stream.write_all(format!("{line}\n").as_bytes()).await?;
         }
         let mut plan = self.shared.plan.subscribe();
+        let mut look = interval(BETWEEN_LOOKS);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while let Some(line) = self.next_line(&mut plan).await? {
                 if let Some(ended) = self.answer(line, &mut plan).await? {
@@ -112,6 +117,7 @@ impl Connection {
                         self.shared.expired(self.number, self.peer, ttl);
                     }
                 }
+                _ = look.tick(), if self.shared.has_judge() => self.look(),
                 // Held replies may be free now, or nothing may be read any more.
                 _ = plan.changed() => {}
             }
@@ -126,6 +132,19 @@ impl Connection {
         // The sender lives in `shared`; it cannot be gone.
         let _ = plan.wait_for(|plan| !plan.deaf()).await;
         self.decoder.decode(&mut self.buffer)
+    }
+
+    /// Tells the judge if nothing has come. Asks the system: what the runtime knows may be of before the process was
+    /// stopped.
+    fn look(&self) {
+        let now = Instant::now();
+        if !self.buffer.is_empty() {
+            return;
+        }
+        let unread = SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
+        if unread.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            self.shared.quiet(self.number, now.into_std());
+        }
     }
 
     /// Answers a line, or does what a fault makes of it. An end, if that ends the connection.
@@ -153,8 +172,10 @@ impl Connection {
             _ => {}
         }
         let (text, is_error) = self.obey(order, treatment.answer, seq);
-        if treatment.delivery == Delivery::Never {
-            return Ok(None);
+        match treatment.delivery {
+            Delivery::Never => return Ok(None),
+            Delivery::Drip => return self.drip(plan).await,
+            _ => {}
         }
         if !treatment.delay.is_zero() {
             sleep(treatment.delay).await;
@@ -175,11 +196,12 @@ impl Connection {
             }
             Delivery::Split => {
                 self.send_held().await?;
+                let begun = Instant::now();
                 for byte in &text {
                     self.stream.write_all(&[*byte]).await?;
                     sleep(BETWEEN_BYTES).await;
                 }
-                self.replied(&text, 1, errors);
+                self.replied(begun, &text, 1, errors);
             }
             Delivery::CloseMidLine | Delivery::ResetMidLine => {
                 self.hold(&text[..text.len() / 2], 0, 0);
@@ -196,15 +218,29 @@ impl Connection {
         Ok(None)
     }
 
+    /// A byte now and then, until the faults change. Who has had enough of it ends the connection.
+    async fn drip(&mut self, plan: &mut watch::Receiver<Plan>) -> Result<Option<Ended>, WireError> {
+        let drip = async {
+            loop {
+                self.stream.write_all(b".").await?;
+                sleep(BETWEEN_DRIPS).await;
+            }
+        };
+        select! {
+            dripped = drip => dripped,
+            _ = plan.changed() => Ok(None),
+        }
+    }
+
     /// Moves or halts the arm as told; what there is to say about it, and whether that is an error.
     fn obey(&self, order: Result<Order, String>, answer: Answer, seq: Option<u64>) -> (Vec<u8>, bool) {
         let verdict = match (order, answer) {
             (Ok(_), Answer::Error(message)) => Err(message),
-            (order, Answer::Say(line)) => {
+            (order, Answer::Bytes(bytes)) => {
                 if let Ok(order) = order {
                     self.shared.obey(order);
                 }
-                return (format!("{line}\n").into_bytes(), false);
+                return (bytes, false);
             }
             (order, _) => order,
         };
@@ -246,7 +282,7 @@ impl Connection {
             }
         }
         let ahead = self.buffer.iter().filter(|&&byte| byte == b'\n').count();
-        self.shared.unanswered(self.number, self.owed + ahead);
+        self.shared.unanswered(self.number, self.owed + ahead, &self.buffer);
     }
 
     fn hold(&mut self, text: &[u8], replies: u64, errors: u64) {
@@ -259,16 +295,16 @@ impl Connection {
     async fn send_held(&mut self) -> io::Result<()> {
         let held = std::mem::take(&mut self.held);
         if !held.text.is_empty() {
+            let begun = Instant::now();
             self.stream.write_all(&held.text).await?;
-            self.replied(&held.text, held.replies, held.errors);
+            self.replied(begun, &held.text, held.replies, held.errors);
         }
         Ok(())
     }
 
-    fn replied(&mut self, text: &[u8], replies: u64, errors: u64) {
+    fn replied(&mut self, begun: Instant, text: &[u8], replies: u64, errors: u64) {
         self.owed = self.owed.saturating_sub(replies as usize);
-        let text = String::from_utf8_lossy(text).into_owned();
-        self.shared.replied(self.number, self.peer, text, replies, errors);
+        self.shared.replied(self.number, self.peer, begun.into_std(), text, replies, errors);
     }
 }
 
@@ -277,3 +313,8 @@ const READ_AHEAD: usize = 8192;
 
 /// The pause after every byte of a split reply, long enough for the client to have read it.
 const BETWEEN_BYTES: Duration = Duration::from_millis(1);
+
+const BETWEEN_DRIPS: Duration = Duration::from_millis(50);
+
+/// How often the judge is told that nothing has come.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);

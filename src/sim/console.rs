@@ -15,7 +15,8 @@ use tokio::{
 };
 
 use super::fault::{FAULTS_HELP, FaultSpec};
-use super::record::{Event, Received};
+use super::judge::{RulesError, Setting};
+use super::record::{Counts, Event, Received};
 use super::server::ArmSim;
 use crate::wire::{Order, printable};
 
@@ -31,14 +32,15 @@ pub enum Print {
     None,
 }
 
-/// Runs the controller until SIGINT, SIGTERM or the word `quit`, then prints a summary and stops it.
+/// Runs the controller until SIGINT, SIGTERM or the word `quit`, then prints a summary, stops it, and returns how often
+/// things have happened. What the judge finds is printed in any case, a line of JSON each.
 ///
 /// The first line printed is `arm_sim listening on ADDRESS:PORT`; from then on signals are heeded. Whoever reads the
 /// output slowly, or not at all, does not slow the controller down: lines that find no room are counted and dropped.
 ///
 /// # Errors
 /// Only from setting up the signals.
-pub async fn run(sim: ArmSim, print: Print) -> io::Result<()> {
+pub async fn run(sim: ArmSim, print: Print) -> io::Result<Counts> {
     let (mut interrupted, mut terminated) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut events = sim.events();
@@ -60,8 +62,7 @@ pub async fn run(sim: ArmSim, print: Print) -> io::Result<()> {
             _ = terminated.recv() => break,
         }
     }
-    console.finish();
-    Ok(())
+    Ok(console.finish())
 }
 
 struct Console {
@@ -86,6 +87,9 @@ impl Console {
     }
 
     fn show(&mut self, event: Event) {
+        if let Event::Violation(violation) = &event {
+            return self.say(violation.to_string());
+        }
         if self.print == Print::None {
             return;
         }
@@ -118,7 +122,7 @@ impl Console {
             Event::Received(Received { peer, order: Ok(Order::Stop), .. }) => {
                 self.log(&format!("{peer} asked for a stop"));
             }
-            Event::Received(_) | Event::Replied { .. } => {}
+            Event::Received(_) | Event::Replied { .. } | Event::Violation(_) => {}
         }
     }
 
@@ -149,6 +153,11 @@ impl Console {
                 self.sim.recover();
                 self.log("no faults");
             }
+            rules if rules.starts_with("judge ") => {
+                let settings = rules.split_whitespace().skip(1).map(str::parse).collect();
+                let answer = self.set_rules(settings).unwrap_or_else(|error| error.to_string());
+                self.log(&printable(&answer));
+            }
             fault => match fault.parse::<FaultSpec>() {
                 Ok(spec) => {
                     self.log(&format!("fault: {}", printable(&spec.to_string())));
@@ -160,18 +169,26 @@ impl Console {
         true
     }
 
+    fn set_rules(&self, settings: Result<Vec<Setting>, RulesError>) -> Result<String, RulesError> {
+        let judged = self.sim.shared().set_rules(&settings?)?;
+        Ok(if judged { "the judge goes by that now" } else { "there is no judge; start with --judge" }
+            .to_owned())
+    }
+
     fn status(&mut self) {
         let record = self.sim.shared().record.borrow().clone();
         let faults: Vec<String> = self.sim.faults().iter().map(ToString::to_string).collect();
         let faults = if faults.is_empty() { "none".to_owned() } else { printable(&faults.join(", ")) };
         let listening = if record.listening { "listening on" } else { "crashed; was listening on" };
         let line = format!(
-            "{listening} {}, {} connected, {} commands, {} stops, {} heartbeats, faults: {faults}, {}",
+            "{listening} {}, {} connected, {} commands, {} stops, {} heartbeats, faults: {faults}, \
+             {} connections so far, {}",
             self.sim.local_addr(),
             record.connected(),
             record.counts.commands,
             record.counts.stops,
             record.counts.heartbeats,
+            record.counts.connections,
             self.arm()
         );
         self.log(&line);
@@ -184,10 +201,16 @@ impl Console {
         format!("arm at {position}, gripper {}{moving}", state.gripper.as_str())
     }
 
-    fn finish(mut self) {
+    fn finish(mut self) -> Counts {
         let counts = self.sim.shared().record.borrow().counts;
+        let judged = if self.sim.shared().has_judge() {
+            format!("{} violations, ", counts.violations)
+        } else {
+            String::new()
+        };
         let line = format!(
-            "arm_sim summary: {} commands received, {} stops, {} heartbeats, {} bad lines, {} error replies, {} connections, {}",
+            "arm_sim summary: {} commands received, {} stops, {} heartbeats, {} bad lines, {} error replies, \
+             {} connections, {judged}{}",
             counts.commands,
             counts.stops,
             counts.heartbeats,
@@ -198,6 +221,7 @@ impl Console {
         );
         self.say(line);
         self.paper.finish();
+        counts
     }
 }
 
@@ -276,6 +300,7 @@ fn now() -> Instant {
 /// The words besides the faults.
 const WORDS_HELP: &str = "\
 ok                ends the faults in force; a crashed controller listens again
+  judge NAME:=VALUE the judge goes by another value of this parameter from now on
   status            what is going on
   quit              ends the controller";
 

@@ -25,6 +25,12 @@ pub enum Fault {
     Error(String),
     /// Obeys and answers with this line, whatever it is.
     Say(String),
+    /// Obeys and answers with a line that is not UTF-8.
+    Binary,
+    /// Obeys and answers with a megabyte without a newline.
+    Flood,
+    /// Obeys and answers with a byte every 50 ms and never a newline, until the faults are changed.
+    Drip,
     /// Resets every connection and stops listening; the arm stops.
     Crash,
     /// Crashes, and listens again on the same port after that time.
@@ -53,6 +59,9 @@ pub const FAULTS_HELP: &str = "  delay:SECONDS     obeys at once, answers that m
   twice             answers every command twice
   error:MESSAGE     refuses the command with MESSAGE
   say:TEXT          answers with the line TEXT, whatever it is
+  binary            answers with a line that is not UTF-8
+  flood             answers with a megabyte without a newline
+  drip              answers with a byte every 50 ms and never a newline
   crash             resets every connection and stops listening
   restart[:SECONDS] crashes, and listens again on the same port after that time (1)
   FAULT@N           spares the first N commands, stops included; FAULTxM hits M; FAULT@NxM does both
@@ -65,7 +74,8 @@ pub enum FaultError {
     /// An unknown word.
     #[error(
         "{0:?} is no fault; the faults are delay:SECONDS, silence, half-open, reset-mid-line, \
-             close-mid-line, split, merge[:COUNT], twice, error:MESSAGE, say:TEXT, crash, restart[:SECONDS]"
+             close-mid-line, split, merge[:COUNT], twice, error:MESSAGE, say:TEXT, binary, flood, drip, crash, \
+             restart[:SECONDS]"
     )]
     Unknown(String),
     /// A time that is none.
@@ -152,13 +162,16 @@ impl FromStr for FaultSpec {
 }
 
 /// The faults that are one word.
-const PLAIN: [(&str, Fault); 7] = [
+const PLAIN: [(&str, Fault); 10] = [
     ("silence", Fault::Silence),
     ("half-open", Fault::HalfOpen),
     ("reset-mid-line", Fault::ResetMidLine),
     ("close-mid-line", Fault::CloseMidLine),
     ("split", Fault::Split),
     ("twice", Fault::Twice),
+    ("binary", Fault::Binary),
+    ("flood", Fault::Flood),
+    ("drip", Fault::Drip),
     ("crash", Fault::Crash),
 ];
 
@@ -250,6 +263,9 @@ mod tests {
             "error:a@b",
             "error:joint limit@0x2",
             "say:{\"status\":1}",
+            "binary",
+            "flood@1x1",
+            "drip",
             "crash@100",
             "restart:1.5@10",
         ] {

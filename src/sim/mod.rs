@@ -2,7 +2,8 @@
 //!
 //! [`ArmSim`] listens on a TCP port, judges every line by the protocol, moves a simulated [`arm`] towards the last
 //! command at a finite speed, halts it at a stop, and answers. It keeps a [`Record`] of what reached it, to be awaited and asserted on
-//! from the peer's point of view, and plays [`fault`]s on demand. [`console`] is its face on a terminal, which the
+//! from the peer's point of view, plays [`fault`]s on demand, and holds every line against what it may rely on, if a
+//! [`judge`] is asked for. [`console`] is its face on a terminal, which the
 //! `arm_sim` executable shows.
 //!
 //! ```no_run
@@ -22,6 +23,7 @@ mod connection;
 pub mod console;
 pub mod fault;
 pub mod hand;
+pub mod judge;
 mod plan;
 pub mod record;
 mod server;
@@ -29,6 +31,7 @@ mod shared;
 
 pub use arm::{Arm, ArmState};
 pub use fault::{Fault, FaultError, FaultSpec};
+pub use judge::{Judge, Rules, Violation};
 pub use record::{ConnectionRecord, Counts, Ended, Event, Received, Record};
 pub use server::ArmSim;
 
@@ -61,6 +64,8 @@ pub struct ArmSimConfig {
     pub commands_only: bool,
     /// What it says to every client before anything else, a line each.
     pub greeting: Vec<String>,
+    /// What every line is held against; none: the protocol alone.
+    pub judge: Option<Rules>,
     /// The faults it starts with.
     pub faults: Vec<FaultSpec>,
     /// Whether the record keeps every command and connection, as tests want, or only counts them, so that memory
@@ -84,6 +89,7 @@ impl Default for ArmSimConfig {
             strict: false,
             commands_only: false,
             greeting: Vec::new(),
+            judge: None,
             faults: Vec::new(),
             keep_record: true,
         }

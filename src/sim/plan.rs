@@ -23,7 +23,7 @@ pub(super) enum Answer {
     #[default]
     Honest,
     Error(String),
-    Say(String),
+    Bytes(Vec<u8>),
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -34,6 +34,7 @@ pub(super) enum Delivery {
     Merge(usize),
     Twice,
     Never,
+    Drip,
     HalfOpen,
     CloseMidLine,
     ResetMidLine,
@@ -77,7 +78,10 @@ impl Plan {
             match spec.fault.clone() {
                 Fault::Delay(time) => treatment.delay += time,
                 Fault::Error(message) => treatment.answer = Answer::Error(message),
-                Fault::Say(line) => treatment.answer = Answer::Say(line),
+                Fault::Say(line) => treatment.answer = Answer::Bytes(format!("{line}\n").into_bytes()),
+                Fault::Binary => treatment.answer = Answer::Bytes(NOT_UTF8.to_vec()),
+                Fault::Flood => treatment.answer = Answer::Bytes(vec![b'x'; MEGABYTE]),
+                Fault::Drip => treatment.delivery = Delivery::Drip,
                 Fault::Silence => treatment.delivery = Delivery::Never,
                 Fault::HalfOpen => treatment.delivery = Delivery::HalfOpen,
                 Fault::ResetMidLine => treatment.delivery = Delivery::ResetMidLine,
@@ -92,6 +96,9 @@ impl Plan {
         treatment
     }
 }
+
+const NOT_UTF8: &[u8] = b"{\"status\":\"\xff\"}\n";
+const MEGABYTE: usize = 1_000_000;
 
 #[cfg(test)]
 mod tests {

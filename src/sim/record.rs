@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::fault::Fault;
+use super::judge::Violation;
 use crate::teleop::command::Command;
 use crate::wire::Order;
 
@@ -49,6 +50,8 @@ pub struct Counts {
     pub expiries: u64,
     /// Crashes.
     pub crashes: u64,
+    /// What the judge has found wrong.
+    pub violations: u64,
 }
 
 /// One client.
@@ -148,6 +151,8 @@ pub enum Event {
     },
     /// A line came.
     Received(Received),
+    /// The judge has found something wrong.
+    Violation(Violation),
     /// Bytes were written.
     Replied {
         /// To which client, from 0.

@@ -12,6 +12,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::arm::{Arm, ArmState};
 use super::fault::FaultSpec;
+use super::judge::{Judge, Rules, RulesError, Setting, Violation};
 use super::plan::{Plan, Treatment};
 use super::record::{ConnectionRecord, Ended, Event, Received, Record};
 use super::{ArmSimConfig, Clients};
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     pub(super) plan: watch::Sender<Plan>,
     pub(super) events: broadcast::Sender<Event>,
     arm: Mutex<(Arm, Instant)>,
+    judge: Option<Mutex<Judge>>,
 }
 
 impl Shared {
@@ -36,6 +38,7 @@ impl Shared {
             plan: watch::Sender::new(Plan::new(config.faults.clone())),
             events: broadcast::Sender::new(EVENTS_KEPT),
             arm: Mutex::new((Arm::new(config.home, config.speed), Instant::now())),
+            judge: config.judge.clone().map(|rules| Mutex::new(Judge::new(rules, config.unit))),
             config,
         }
     }
@@ -62,6 +65,10 @@ impl Shared {
     }
 
     pub(super) fn listening(&self, address: SocketAddr) {
+        self.judged(|judge| {
+            judge.handle_listening(Instant::now());
+            Vec::new()
+        });
         self.record.send_modify(|record| record.listening = true);
         self.emit(Event::Listening(address));
     }
@@ -93,11 +100,17 @@ impl Shared {
                 record.connections.push(client);
             }
         });
+        self.judged(|judge| {
+            judge.handle_connected(connection);
+            Vec::new()
+        });
         self.emit(Event::Connected { connection, peer });
         connection
     }
 
     pub(super) fn disconnected(&self, connection: usize, peer: SocketAddr, why: Ended) {
+        let torn = if let Ended::Unreadable(why) = &why { Some(why.as_str()) } else { None };
+        self.judged(|judge| judge.handle_disconnected(connection, torn));
         self.record.send_modify(|record| {
             record.counts.disconnections += 1;
             if let Some(client) = record.connections.get_mut(connection) {
@@ -115,6 +128,7 @@ impl Shared {
         line: Result<ReceivedOrder, CommandFault>,
     ) -> (Result<Order, String>, Treatment) {
         let at = Instant::now();
+        self.judged(|judge| judge.handle_line(at, connection, &line));
         let (line, order) = match line {
             Ok(received) => {
                 let verdict = self.judge(&received).map(|()| received.order);
@@ -143,8 +157,10 @@ impl Shared {
         (order, treatment)
     }
 
-    /// Enters how many lines a client has sent ahead, before one of them is answered.
-    pub(super) fn unanswered(&self, connection: usize, unanswered: usize) {
+    /// Enters how many lines a client has sent ahead, before one of them is answered; those that are yet to be taken are
+    /// `waiting`.
+    pub(super) fn unanswered(&self, connection: usize, unanswered: usize, waiting: &[u8]) {
+        self.judged(|judge| judge.handle_ahead(connection, waiting));
         self.record.send_modify(|record| {
             if let Some(client) = record.connections.get_mut(connection) {
                 client.most_unanswered = client.most_unanswered.max(unanswered);
@@ -159,20 +175,58 @@ impl Shared {
         self.emit(Event::Expired { connection, peer, ttl });
     }
 
-    /// Enters what was written; `replies` and `errors` of it are whole replies, and such that say "error".
+    /// Enters what has been written since `begun`; `replies` and `errors` of it are whole replies, and such that say
+    /// "error".
     pub(super) fn replied(
         &self,
         connection: usize,
         peer: SocketAddr,
-        text: String,
+        begun: Instant,
+        text: &[u8],
         replies: u64,
         errors: u64,
     ) {
+        self.judged(|judge| {
+            judge.handle_replied(begun, connection, text, replies);
+            Vec::new()
+        });
+        let text = String::from_utf8_lossy(text).into_owned();
         self.record.send_modify(|record| {
             record.counts.replies += replies;
             record.counts.error_replies += errors;
         });
         self.emit(Event::Replied { connection, peer, text });
+    }
+
+    /// A look at a client's socket has found nothing to be read, since then.
+    pub(super) fn quiet(&self, connection: usize, since: Instant) {
+        self.judged(|judge| {
+            judge.handle_quiet(since, connection);
+            Vec::new()
+        });
+    }
+
+    pub(super) fn has_judge(&self) -> bool {
+        self.judge.is_some()
+    }
+
+    /// Gives the judge other rules from now on; false, if there is none.
+    pub(super) fn set_rules(&self, settings: &[Setting]) -> Result<bool, RulesError> {
+        let Some(judge) = &self.judge else { return Ok(false) };
+        let mut judge = judge.lock().unwrap_or_else(PoisonError::into_inner);
+        let rules: Rules = judge.rules().with(settings)?;
+        judge.handle_rules(rules);
+        Ok(true)
+    }
+
+    /// Asks the judge, if there is one, and tells what it finds.
+    fn judged(&self, ask: impl FnOnce(&mut Judge) -> Vec<Violation>) {
+        let Some(judge) = &self.judge else { return };
+        let found = ask(&mut judge.lock().unwrap_or_else(PoisonError::into_inner));
+        for violation in found {
+            self.record.send_modify(|record| record.counts.violations += 1);
+            self.emit(Event::Violation(violation));
+        }
     }
 
     pub(super) fn emit(&self, event: Event) {

@@ -1,20 +1,43 @@
 //! What goes to and fro: against the simulated controller, and against worse ones.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use aether_bridge::config::Value;
 use aether_bridge::link::LinkState;
-use aether_bridge::sim::{ArmSim, ArmSimConfig, Ended, Fault};
+use aether_bridge::sim::{ArmSim, ArmSimConfig, Ended, Fault, Rules};
 use aether_bridge::teleop::{Kind, Motion, Target};
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use super::scene::{PATIENCE, Scene};
 
-async fn sim() -> ArmSim {
-    ArmSim::start(ArmSimConfig::default()).await.unwrap()
+/// A controller whose judge finds nothing wrong, whatever it does.
+struct Judged(ArmSim);
+
+impl Deref for Judged {
+    type Target = ArmSim;
+
+    fn deref(&self) -> &ArmSim {
+        &self.0
+    }
+}
+
+impl Drop for Judged {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking() || self.0.record().counts.violations == 0, "see its events");
+    }
+}
+
+async fn sim() -> Judged {
+    judged(&[]).await
+}
+
+async fn judged(settings: &[&str]) -> Judged {
+    let settings: Vec<_> = settings.iter().map(|setting| setting.parse().unwrap()).collect();
+    let judge = Some(Rules::default().with(&settings).unwrap());
+    Judged(ArmSim::start(ArmSimConfig { judge, ..ArmSimConfig::default() }).await.unwrap())
 }
 
 const HERE: [f64; 3] = [0.2, 0.0, 0.2];
@@ -118,7 +141,7 @@ async fn a_controller_that_stays_silent_is_given_up_and_connected_to_anew() {
 #[tokio::test]
 async fn replies_split_into_bytes_and_merged_into_segments_are_understood() {
     for (fault, window) in [(Fault::Split, 1), (Fault::Merge(2), 2)] {
-        let sim = sim().await;
+        let sim = judged(&[&format!("max_in_flight:={window}")]).await;
         sim.set_fault(Some(fault));
         let settings = [("max_in_flight", Value::Integer(window)), ("command_rate", Value::Integer(0))];
         let mut scene = Scene::start(sim.local_addr().port(), &settings);
