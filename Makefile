@@ -26,7 +26,7 @@ jitter: build ## measure how much of a tracker's noise the filter lets through, 
 faults: build ## what faults of controller, input and process do to link and motion, and how soon
 	@tools/ros-env python3 -m pytest -q tests/ros/test_faults.py -p no:cacheprovider -W ignore::DeprecationWarning
 
-soak: build ## run for half an hour and look for leaks (SOAK_SECONDS=1800)
+soak: build ## half an hour of faults: nothing wrong is sent, nothing leaks (SOAK_SECONDS=1800 SOAK_FAULTS=1 SOAK_SEED)
 	@tools/ros-env tools/soak
 
 clean: ## remove what was built
