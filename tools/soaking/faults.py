@@ -24,6 +24,8 @@ class Rig:
     bridge: Bridge
     arm: ArmSim
     graph: Graph
+    # What the bridge is set to where a fault changes it.
+    hold_line: str
 
     def check_alive(self):
         self.bridge.check_alive()
@@ -194,7 +196,7 @@ def stop_lines(rig, seconds):
     rig.graph.alter = lambda pose: None
     rig.pass_time(seconds)
     rig.graph.alter = None
-    rig.tighten(hold_line="nothing")
+    rig.tighten(hold_line=rig.hold_line)
 
 
 def refused_settings(rig, _seconds):

@@ -83,7 +83,7 @@ class Process:
 
 class Bridge(Process):
     def __init__(self, path, parameters, log):
-        words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+        words = [word for setting in written(parameters) for word in ("-p", setting)]
         streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
         super().__init__("the bridge", [path, "--ros-args", *words], **streams)
 
@@ -91,8 +91,8 @@ class Bridge(Process):
 class ArmSim(Process):
     """The simulated arm with its judge, on a free port. Words are typed to it."""
 
-    def __init__(self, path, rules):
-        command = [path, "--port", 0, "--judge", *(f"{name}:={value}" for name, value in rules.items())]
+    def __init__(self, path, rules, arguments):
+        command = [path, "--port", 0, *arguments, "--judge", *written(rules)]
         super().__init__("arm_sim", command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.violations = 0
         # The first of them, each with what was done meanwhile, and what was printed last.
@@ -131,8 +131,7 @@ class ArmSim(Process):
 
     def judge_by(self, **rules):
         """Gives the judge other values of parameters; "__" stands for a dot."""
-        written = [(name.replace("__", "."), json.dumps(value, separators=(",", ":"))) for name, value in rules.items()]
-        words = " ".join(f"{name}:={value}" for name, value in written)
+        words = " ".join(written({name.replace("__", "."): value for name, value in rules.items()}))
         self.ask(f"judge {words}", "the judge goes by that now")
 
     def _read(self):
@@ -144,6 +143,11 @@ class ArmSim(Process):
                         self.found.append(f"during {self.during}: {line.strip()}")
                 self._lines = [*self._lines[-LINES_KEPT:], line.strip()]
                 self._news.notify_all()
+
+
+def written(parameters):
+    """As arguments, for ROS and for arm_sim: JSON is YAML, and without spaces it is one word."""
+    return [f"{name}:={json.dumps(value, separators=(',', ':'))}" for name, value in parameters.items()]
 
 
 FOUND_KEPT = 5
