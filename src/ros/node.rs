@@ -31,10 +31,8 @@ pub enum NodeError {
     #[error("ROS failed: {0}{hint}", hint = security_hint())]
     Ros(#[from] r2r::Error),
     /// The spin thread no longer waits for messages.
-    #[error(
-        "ROS no longer waits for messages: the node returned {0} times in a row at once and with nothing"
-    )]
-    NotWaiting(u32),
+    #[error("ROS no longer waits for messages: the node returned at once and with nothing, again and again")]
+    NotWaiting,
 }
 
 /// rcl's reason is lost on the way through r2r.
@@ -92,7 +90,7 @@ impl RosNode {
     /// # Errors
     /// When ROS no longer waits for messages. It must not go on as a node that looks alive.
     pub fn spin(mut self, bridge: &Bridge, end: &AtomicBool) -> Result<(), NodeError> {
-        let mut idle_returns = 0;
+        let mut idle_returns = IdleReturns::default();
         let mut handled = Instant::now();
         let mut stall = Stall::default();
         while !end.load(Ordering::Relaxed) {
@@ -107,13 +105,9 @@ impl RosNode {
             if let Some(several) = self.senders.check(&self.node, now) {
                 bridge.handle_senders(several);
             }
-            if self.handle(bridge, now, held_up) || waited > IDLE_RETURN {
-                idle_returns = 0;
-                continue;
-            }
-            idle_returns += 1;
-            if idle_returns >= MAX_IDLE_RETURNS || !self.context.is_valid() {
-                return Err(NodeError::NotWaiting(idle_returns));
+            let idle = !self.handle(bridge, now, held_up) && waited <= IDLE_RETURN;
+            if idle_returns.note(idle) || idle && !self.context.is_valid() {
+                return Err(NodeError::NotWaiting);
             }
         }
         Ok(())
@@ -172,18 +166,44 @@ impl Stall {
     }
 }
 
+/// How often the node has returned at once and with nothing. r2r hides a wait that fails: it returns like that again and
+/// again. Any other return makes up for some of those and not for all, since to a thread that no longer waits, too, a
+/// message comes now and then, and it is interrupted now and then.
+#[derive(Debug, Default)]
+struct IdleReturns(u32);
+
+impl IdleReturns {
+    /// Takes note of a return. Returns whether there have been too many.
+    fn note(&mut self, idle: bool) -> bool {
+        self.0 = if idle { self.0 + 1 } else { self.0.saturating_sub(MADE_UP_FOR) };
+        self.0 >= MAX_IDLE_RETURNS
+    }
+}
+
 const NODE_NAME: &str = "aether_bridge";
 /// How long a spin waits when nothing comes; bounds how late `end` is seen.
 const SPIN_TIMEOUT: Duration = Duration::from_millis(100);
 /// Until what came while the process was stopped has certainly been handed over.
 const AFTERMATH: Duration = Duration::from_millis(250);
-/// r2r hides a wait that fails: it returns at once and with nothing, again and again.
 const IDLE_RETURN: Duration = Duration::from_micros(100);
 const MAX_IDLE_RETURNS: u32 = 10_000;
+const MADE_UP_FOR: u32 = 100;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_that_no_longer_waits_is_known_though_a_message_or_an_interruption_comes_now_and_then() {
+        let mut returns = IdleReturns::default();
+        assert!((1..20_000).any(|number| returns.note(number % 800 != 0)));
+    }
+
+    #[test]
+    fn returns_for_nothing_among_messages_are_forgotten() {
+        let mut returns = IdleReturns::default();
+        assert!(!(1..1_000_000).any(|number| returns.note(number % 50 != 0)));
+    }
 
     #[test]
     fn what_comes_right_after_a_stall_may_be_as_old_as_the_stall_was_long() {
