@@ -3,6 +3,7 @@
 //!
 //! Exit codes: 0 ended on request; 1 ROS failed; 2 the arguments or parameters are wrong.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,23 +11,22 @@ use std::thread;
 use std::time::Duration;
 
 use aether_bridge::app::{self, Bridge};
-use aether_bridge::ros::{ContextError, NodeError, RosNode, arguments, rosout};
+use aether_bridge::ros::{ContextError, NodeError, RosNode, arguments, console, rosout};
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 fn main() -> ExitCode {
     if std::env::args().skip(1).any(|argument| argument == "--help" || argument == "-h") {
-        println!("{}", arguments::HELP);
+        let _ = writeln!(io::stdout(), "{}", arguments::HELP);
         return ExitCode::SUCCESS;
     }
     rosout::install(std::env::args());
-    let result = run();
-    match &result {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             for line in format!("{error:#}").lines() {
-                eprintln!("aether_bridge: {line}");
+                console::say(&format!("aether_bridge: {line}"));
             }
             let misuse = matches!(
                 error.downcast_ref(),

@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod clock;
+pub mod console;
 pub mod context;
 pub mod convert;
 pub mod names;

@@ -12,7 +12,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::clock::RosClock;
-use super::convert;
+use super::{console, convert};
 
 /// Sends this process's tracing events to ROS from now on. `RUST_LOG` sets what is looked at (like
 /// `RUST_LOG=trace` for the wire's traffic), otherwise the `--log-level` among `arguments`.
@@ -88,7 +88,7 @@ impl<S: Subscriber> Layer<S> for RosLayer {
             // Nowhere to tell of a log that cannot be published.
             let _ = rosout.publisher.publish(&log);
         }
-        r2r::log(&text, logger, file, line, severity);
+        console::log(&text, logger, file, line, severity);
     }
 }
 
