@@ -172,7 +172,7 @@ pub enum LinkError {
 fn cable_hint(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::TimedOut => {
-            "; its machine has acknowledged nothing for tcp_user_timeout: is the cable in?"
+            "; its machine has taken nothing for tcp_user_timeout: is the cable in, and does the controller read?"
         }
         _ => "",
     }
