@@ -1,13 +1,18 @@
-//! Who publishes the input: messages carry no sender, so that two nodes on one topic would be one hand that jumps.
+//! Who else is in the graph. Messages carry no sender, so that two nodes on one topic of the input would be one hand that
+//! jumps; and two bridges of one name would tell and answer as one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::names;
 
-/// Watches the graph for a second publisher on a topic of the input.
+/// Watches the graph for a second publisher on a topic of the input, and for another node of this name.
 pub struct Senders {
     topics: Vec<String>,
+    name: String,
+    namespace: String,
+    status: String,
+    namesakes: bool,
     next: Option<Instant>,
     several: Option<Arc<str>>,
 }
@@ -20,7 +25,9 @@ impl Senders {
     pub fn create(node: &r2r::Node, topics: &[String]) -> r2r::Result<Self> {
         let (name, namespace) = (node.name()?, node.namespace()?);
         let full = |topic: &String| names::resolve(topic, &name, &namespace, std::env::args());
-        Ok(Self { topics: topics.iter().map(full).collect(), next: None, several: None })
+        let topics = topics.iter().map(full).collect();
+        let status = full(&"~/link_status".to_owned());
+        Ok(Self { topics, status, name, namespace, namesakes: false, next: None, several: None })
     }
 
     /// Looks at the graph now and then. Returns what there is to tell, if it has changed: who publishes on one topic,
@@ -30,6 +37,7 @@ impl Senders {
             return None;
         }
         self.next = Some(now + PERIOD);
+        self.warn_of_namesakes(node);
         let several = self.topics.iter().find_map(|topic| several(node, topic));
         if several.as_deref() == self.several.as_deref() {
             return None;
@@ -39,6 +47,21 @@ impl Senders {
             tracing::warn!("{words}");
         }
         Some(self.several.clone())
+    }
+
+    fn warn_of_namesakes(&mut self, node: &r2r::Node) {
+        let publishers = node.get_publishers_info_by_topic(&self.status, false).unwrap_or_default();
+        let own = publishers.iter().filter(|publisher| {
+            publisher.node_name == self.name && publisher.node_namespace == self.namespace
+        });
+        let namesakes = own.count() > 1;
+        if namesakes && !self.namesakes {
+            tracing::warn!(
+                "another node has this one's name: what one tells or is asked is taken for the other's; start one of them with \
+                 -r __node:=… or -r __ns:=/…"
+            );
+        }
+        self.namesakes = namesakes;
     }
 }
 

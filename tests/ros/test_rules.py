@@ -100,6 +100,12 @@ def test_a_second_tracker_holds_the_arm_until_one_of_the_two_is_gone(controller,
     started.log.wait(lambda line: "WARN" in line and "2 publishers on /ik/pose" in line)
 
 
+def test_a_second_bridge_of_one_name_is_told_of_by_both(controllers, bridge):
+    bridges = [bridge(controllers(), AT_PLACE) for _ in range(2)]
+    for started in bridges:
+        started.log.wait(lambda line: "WARN" in line and "another node has this one's name" in line)
+
+
 def test_a_second_hand_on_the_gripper_holds_the_arm_too(controller, bridge, hand, repeat):
     started = bridge(controller, AT_PLACE)
     hand(PLACE)
