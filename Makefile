@@ -23,8 +23,8 @@ bench: build ## measure the delay from a published target to its line on the soc
 jitter: build ## measure how much of a tracker's noise the filter lets through, and how late the arm is for it
 	@tools/ros-env benches/jitter.py
 
-faults: build ## what faults of controller, input and process do to link and motion, and how soon
-	@tools/ros-env python3 -m pytest -q tests/ros/test_faults.py -p no:cacheprovider -W ignore::DeprecationWarning
+faults: build ## what faults of link, controller, input, graph and process do to link and motion, and how soon
+	@tools/ros-env python3 -m pytest -q tests/ros/test_faults_*.py -p no:cacheprovider -W ignore::DeprecationWarning
 
 soak: build ## half an hour of faults: nothing wrong is sent, nothing leaks (SOAK_SECONDS=1800 SOAK_FAULTS=1 SOAK_SEED)
 	@tools/ros-env tools/soak

@@ -1,5 +1,6 @@
 """Fixtures of the ROS graph tests. Every pytest process has a ROS domain to itself, on this machine only."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -31,15 +32,16 @@ os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
 
 import pytest  # noqa: E402  the domain comes before anything that might start ROS
 from controller import ArmSim, Controller  # noqa: E402
+from faults import Rig, table  # noqa: E402
 from harness import EXECUTABLES, Bridge, Hand, Peer, Repeater, Session  # noqa: E402
-from record import FAULTS, MEASUREMENTS, PATIENCE  # noqa: E402
+from record import MEASUREMENTS, PATIENCE  # noqa: E402
 
 
 def pytest_terminal_summary(terminalreporter):
-    for title, table in (("measured", MEASUREMENTS), ("faults: seen after", FAULTS)):
-        if table.lines():
+    for title, lines in (("measured", MEASUREMENTS.lines()), ("faults", table())):
+        if lines:
             terminalreporter.section(title)
-            for line in table.lines():
+            for line in lines:
                 terminalreporter.write_line(line)
 
 
@@ -84,8 +86,8 @@ def launch(peer, tmp_path):
     """Starts bridges as they are, and at the end shows what they logged and ends those that still run."""
     bridges = []
 
-    def start(parameters=None, arguments=(), name="/aether_bridge"):
-        bridges.append(Bridge(peer, parameters, arguments, tmp_path / "log", name))
+    def start(parameters=None, arguments=(), name="/aether_bridge", **options):
+        bridges.append(Bridge(peer, parameters, arguments, tmp_path / "log", name, **options))
         return bridges[-1]
 
     yield start
@@ -103,14 +105,21 @@ def launch(peer, tmp_path):
 def bridge(launch, peer):
     """Starts a bridge for a controller, and waits until it is seen in the graph."""
 
-    def start(controller, parameters=None, arguments=(), name="/aether_bridge"):
-        started = launch({"port": controller.port, **(parameters or {})}, arguments, name)
+    def start(controller, parameters=None, arguments=(), name="/aether_bridge", **options):
+        started = launch({"port": controller.port, **(parameters or {})}, arguments, name, **options)
         started.status.wait()
         # Names of nodes travel by themselves, and may come after what the nodes say.
         assert peer.node.wait_for_node(name, PATIENCE), f"no node {name} in the graph"
         return started
 
     return start
+
+
+@pytest.fixture
+def rig(launch, peer, repeat, tmp_path):
+    """What faults are played with."""
+    with _closing() as made, contextlib.ExitStack() as cleanup:
+        yield Rig(made, launch, peer, repeat, tmp_path, cleanup)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import typing
 
 from record import PATIENCE, Record
 
@@ -40,10 +41,14 @@ def error(message):
 class Line:
     """A line as it arrived, newline included."""
 
+    PATTERN: typing.ClassVar = COMMAND
+
     at: float
     # Of the controller's life, from 1.
     connection: int
     data: bytes
+    # How many lines before it on its connection had no reply yet.
+    owed: int = 0
 
     @property
     def position(self):
@@ -55,7 +60,7 @@ class Line:
         return self._match()[4].decode()
 
     def _match(self):
-        match = COMMAND.fullmatch(self.data)
+        match = self.PATTERN.fullmatch(self.data)
         assert match, f"not a command byte for byte: {self.data!r}"
         return match
 
@@ -65,12 +70,23 @@ class Controller:
 
     `reply` makes the answer to the Line of a command, or is None: then nothing is answered. `stop_reply` and
     `heartbeat_reply` make the answers to those, or are None: then those are not answered. They are ok from the start.
-    All may be exchanged at any time. `greeting` is said on every connection.
+    All may be exchanged at any time. `greeting` is said on every connection. `make_socket` may make sockets of another
+    network; with a `receive_buffer`, in bytes, the kernel keeps no more than that of what has not been read.
     """
 
-    def __init__(self, reply=lambda line: OK, up=True, greeting=b""):
+    def __init__(
+        self,
+        reply=lambda line: OK,
+        up=True,
+        greeting=b"",
+        host="127.0.0.1",
+        port=0,
+        make_socket=socket.socket,
+        receive_buffer=None,
+    ):
         self.reply = reply
-        self._greeting = greeting
+        self.host = host
+        self._greeting, self._make_socket, self._receive_buffer = greeting, make_socket, receive_buffer
         self.stop_reply = self.heartbeat_reply = lambda line: OK
         # All that came but stops and heartbeats: commands, and what should have been one.
         self.lines = Record("lines at the controller")
@@ -80,10 +96,12 @@ class Controller:
         self.connections = Record("connections")
         # The number of each connection that the client has ended.
         self.closed = Record("connections ended")
-        self._listener = _bound(0)
+        self._listener = self._bound(port)
         self.port = self._listener.getsockname()[1]
-        self.peer = f"127.0.0.1:{self.port}"
+        self.peer = f"{host}:{self.port}"
         self._open = {}
+        self._paused = False
+        self._fillers = []
         self._lock = threading.Lock()
         self._poll = select.epoll()
         self._wake, self._woken = socket.socketpair()
@@ -108,18 +126,47 @@ class Controller:
             self._drain()
             at = time.monotonic()
             self._listener.close()
+            for filler in self._fillers:
+                filler.close()
             # Bound without listening it refuses, and keeps the port for the restart.
-            self._listener = _bound(self.port)
+            self._listener = self._bound(self.port)
             for connection in list(self._open.values()):
                 connection.end(reset)
             self._open.clear()
         return at
 
+    def swallow(self):
+        """Instead of a restart: listens with a queue that is full and stays so, which lets attempts hang."""
+        with self._lock:
+            self._listener.listen(0)
+            self._fillers = [self._make_socket() for _ in range(2)]
+            for filler in self._fillers:
+                filler.setblocking(False)
+                filler.connect_ex((self.host, self.port))
+
+    def leave_waiting(self):
+        """Serves those who are there, and nobody else: others connect, and are not accepted."""
+        with self._lock:
+            self._poll.unregister(self._listener)
+
+    def pause(self):
+        """Reads no more, and says no more."""
+        with self._lock:
+            self._paused = True
+            for fd in self._open:
+                self._poll.unregister(fd)
+
+    def resume(self):
+        with self._lock:
+            self._paused = False
+            for fd in self._open:
+                self._poll.register(fd, select.EPOLLIN)
+
     def send(self, data):
         """Sends bytes of the test's choosing to the client."""
         with self._lock:
             for connection in self._open.values():
-                connection.socket.sendall(data)
+                connection.send(data)
 
     def mark(self):
         """How many lines, stops and heartbeats apart, have come: all that the client had sent when this was called."""
@@ -132,7 +179,7 @@ class Controller:
         self._thread.join(PATIENCE)
         for connection in self._open.values():
             connection.socket.close()
-        for end in (self._listener, self._wake, self._woken, self._poll):
+        for end in (self._listener, self._wake, self._woken, self._poll, *self._fillers):
             end.close()
 
     def _run(self):
@@ -155,11 +202,12 @@ class Controller:
         accepted.sendall(self._greeting)
         self.connections.append(time.monotonic())
         self._open[accepted.fileno()] = _Connection(accepted, len(self.connections))
-        self._poll.register(accepted, select.EPOLLIN)
+        if not self._paused:
+            self._poll.register(accepted, select.EPOLLIN)
 
     def _drain(self):
         """Reads all that has come, so that nothing is on its way when something else happens."""
-        for connection in list(self._open.values()):
+        for connection in [] if self._paused else list(self._open.values()):
             self._read(connection)
 
     def _read(self, connection):
@@ -176,7 +224,8 @@ class Controller:
             return
         *whole, connection.rest = (connection.rest + data).split(b"\n")
         for text in whole:
-            line = Line(time.monotonic(), connection.number, text + b"\n")
+            line = Line(time.monotonic(), connection.number, text + b"\n", connection.owed)
+            connection.owed += 1
             # Answered first: who sees the line in the record knows that the answer is on its way. Answers are in the
             # order of the lines, so one that answers no command answers nothing else either.
             reply, record = {
@@ -186,17 +235,18 @@ class Controller:
             answer = self.reply and reply and reply(line)
             if answer:
                 try:
-                    connection.socket.sendall(answer)
+                    connection.send(answer)
                 except OSError:  # the client has gone; the next read tells
                     pass
             record.append(line)
 
-
-def _bound(port):
-    bound = socket.socket()
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind(("127.0.0.1", port))
-    return bound
+    def _bound(self, port):
+        bound = self._make_socket()
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self._receive_buffer:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
+        bound.bind((self.host, port))
+        return bound
 
 
 class _Connection:
@@ -204,11 +254,62 @@ class _Connection:
         self.socket = accepted
         self.number = number
         self.rest = b""
+        # Lines without a reply.
+        self.owed = 0
+
+    def send(self, data):
+        self.socket.sendall(data)
+        # The bridge takes an object's last brace for its end.
+        self.owed -= data.count(b"}")
 
     def end(self, reset):
         if reset:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class Datagram(Line):
+    """A numbered line."""
+
+    PATTERN: typing.ClassVar = re.compile(COMMAND.pattern.replace(rb"\}\n", rb',"seq":[1-9]\d*\}\n'))
+
+
+class Receiver:
+    """A controller that takes datagrams, and answers those that `hears` says it hears, by the numbers of `answers`."""
+
+    def __init__(self):
+        self.hears = lambda message: True
+        self.answers = lambda seq: [seq]
+        self.lines = Record("datagrams")
+        # Where the bridge is.
+        self.sender = None
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.host, self.port = self._socket.getsockname()
+        self._end = False
+        self._thread = threading.Thread(target=self._run, name="receiver")
+        self._thread.start()
+
+    def close(self):
+        self._end = True
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
+            waker.sendto(b"", (self.host, self.port))
+        self._thread.join(PATIENCE)
+        self._socket.close()
+
+    def _run(self):
+        while True:
+            data, self.sender = self._socket.recvfrom(65536)
+            if self._end:
+                return
+            message = json.loads(data)
+            if self.hears(message):
+                for number in self.answers(message["seq"]) if "seq" in message else [None]:
+                    reply = {"status": "ok"} | ({"seq": number} if number is not None else {})
+                    # Without the newline: a datagram is whole as it is.
+                    self._socket.sendto(json.dumps(reply).encode(), self.sender)
+            self.lines.append(Datagram(time.monotonic(), 1, data))
 
 
 class ControllerProcess:

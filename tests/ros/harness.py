@@ -140,23 +140,36 @@ class _Seen:
 
 
 class Bridge:
-    """The installed `bridge` as a process."""
+    """The installed `bridge` as a process.
 
-    def __init__(self, peer, parameters=None, arguments=(), log_folder="", name="/aether_bridge"):
+    `under` is a command that runs it, `environment` is set besides what there is, and `output` takes its log instead of
+    the record.
+    """
+
+    def __init__(
+        self,
+        peer,
+        parameters=None,
+        arguments=(),
+        log_folder="",
+        name="/aether_bridge",
+        under=(),
+        environment=None,
+        output=subprocess.PIPE,
+    ):
         self.name = name
         self._session = peer.session
         # Before the process: nothing it says is missed.
         self.status = peer.status(f"{name}/link_status")
         self.log = Record("the bridge's log")
         given = [f"{key}:={_yaml(value)}" for key, value in (parameters or {}).items()]
-        command = [EXECUTABLES / "bridge", "--ros-args"]
+        command = [*under, EXECUTABLES / "bridge", "--ros-args"]
         command += [part for value in given for part in ("-p", value)] + list(arguments)
-        environment = {key: value for key, value in os.environ.items() if key not in ("RUST_LOG", "RUST_BACKTRACE")}
-        environment["ROS_LOG_DIR"] = str(log_folder)
+        inherited = {key: value for key, value in os.environ.items() if key not in ("RUST_LOG", "RUST_BACKTRACE")}
         self.process = subprocess.Popen(
             list(map(str, command)),
-            env=environment,
-            stdout=subprocess.PIPE,
+            env=inherited | {"ROS_LOG_DIR": str(log_folder)} | (environment or {}),
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
@@ -181,7 +194,8 @@ class Bridge:
             self._kill()
             raise
         self._reader.join(PATIENCE)
-        self.process.stdout.close()
+        if self.process.stdout:
+            self.process.stdout.close()
         return code
 
     def cpu_seconds(self):
@@ -199,7 +213,7 @@ class Bridge:
         self.process.wait()
 
     def _read(self):
-        for line in self.process.stdout:
+        for line in self.process.stdout or ():
             self.log.append(line.rstrip("\n"))
 
 
@@ -268,6 +282,11 @@ class Repeater:
         self._thread = threading.Thread(target=self._run, name=topic)
         self._thread.start()
 
+    def publish(self):
+        message = self.make()
+        if message is not None:
+            self._publisher.publish(message)
+
     def close(self):
         self._end.set()
         self._thread.join(PATIENCE)
@@ -275,9 +294,7 @@ class Repeater:
 
     def _run(self):
         while not self._end.wait(self._period):
-            message = self.make()
-            if message is not None:
-                self._publisher.publish(message)
+            self.publish()
 
 
 def fresh(now):

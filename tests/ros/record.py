@@ -82,5 +82,3 @@ class Measurements:
 
 
 MEASUREMENTS = Measurements()
-# How soon each fault was seen, and what link and motion were then.
-FAULTS = Measurements()

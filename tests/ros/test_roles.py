@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from controller import OK, command
+from controller import OK, Receiver, command
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import QUICK
 from record import PATIENCE, Record
@@ -57,39 +57,6 @@ def dial(port):
             return socket.create_connection(("127.0.0.1", port), PATIENCE)
         except ConnectionRefusedError:
             assert time.monotonic() < deadline, "nobody listens"
-
-
-class Receiver:
-    """A controller that takes datagrams, and answers those that `hears` says it hears."""
-
-    def __init__(self):
-        self.hears = lambda message: True
-        self.lines = Record("datagrams")
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self._end = False
-        self._thread = threading.Thread(target=self._run, name="receiver")
-        self._thread.start()
-
-    def close(self):
-        self._end = True
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
-            waker.sendto(b"", ("127.0.0.1", self.port))
-        self._thread.join(PATIENCE)
-        self._socket.close()
-
-    def _run(self):
-        while True:
-            data, sender = self._socket.recvfrom(65536)
-            if self._end:
-                return
-            message = json.loads(data)
-            if self.hears(message):
-                reply = {"status": "ok", "seq": message["seq"]} if "seq" in message else {"status": "ok"}
-                # Without the newline: a datagram is whole as it is.
-                self._socket.sendto(json.dumps(reply).encode(), sender)
-            self.lines.append(data)
 
 
 @pytest.fixture
@@ -193,7 +160,7 @@ def test_datagrams_are_numbered_and_answered_by_their_numbers(launch, receiver, 
     started = launch({**AT_PLACE, **parameters, "heartbeat_period": 0.1})
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
-    first = receiver.lines.wait(lambda line: b"command" in line)
+    first = receiver.lines.wait(lambda line: b"command" in line.data).data
     assert first.startswith(PLACE_LINE[:-2]) and first.endswith(b"}\n")
     # Three in a row are lost, and nothing stops for that.
     missed = []
@@ -206,7 +173,7 @@ def test_datagrams_are_numbered_and_answered_by_their_numbers(launch, receiver, 
 
     receiver.hears = misses_three
     tracker.position = (0.2, 0.0355, 0.21)
-    receiver.lines.wait(lambda line: b'"x":200.0,' in line)
+    receiver.lines.wait(lambda line: b'"x":200.0,' in line.data)
     lost = lambda message: [value.value for status in message.status for value in status.values if value.key == "lost"]  # noqa: E731
     diagnostics.wait(lambda message: lost(message) == ["3"])
     started.status.skip()
@@ -232,9 +199,9 @@ def test_a_stop_that_is_not_answered_is_said_again(launch, receiver, hand):
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
     tracker.stop()
-    first = receiver.lines.find(lambda line: b'"stop"' in line)
-    second = receiver.lines.find(lambda line: b'"stop"' in line, first + 1)
-    assert json.loads(receiver.lines[second])["seq"] > json.loads(receiver.lines[first])["seq"]
+    first = receiver.lines.find(lambda line: b'"stop"' in line.data)
+    second = receiver.lines.find(lambda line: b'"stop"' in line.data, first + 1)
+    assert json.loads(receiver.lines[second].data)["seq"] > json.loads(receiver.lines[first].data)["seq"]
     receiver.hears = lambda message: True
     started.status.wait(state="CONNECTED", motion="HOLDING")
 
@@ -244,7 +211,7 @@ def test_datagrams_to_a_controller_that_never_replies(launch, receiver, hand):
     started = launch({**AT_PLACE, "role": "udp", "port": receiver.port, "expect_reply": False})
     hand(PLACE)
     started.status.wait(motion="TRACKING")
-    assert receiver.lines.wait() == PLACE_LINE
+    assert receiver.lines.wait().data == PLACE_LINE
 
 
 def test_nobody_at_a_port_of_datagrams_is_told(launch, port, hand):

@@ -3,48 +3,19 @@
 import signal
 import time
 
-from builtin_interfaces.msg import Time
 from controller import OK, command
 from geometry_msgs.msg import PoseStamped
 from harness import LINK_STATES, QUICK, stamp_seconds, unstamped
-from rosgraph_msgs.msg import Clock
+from simulation import Simulation, clock_time
 
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
 SIMULATED = {**QUICK, "home": list(PLACE), "use_sim_time": True}
 
 
-class Simulation:
-    """A /clock that can be paused: then it is published no more."""
-
-    def __init__(self, repeat, start=100.0):
-        self.now = start
-        self._repeat = repeat
-        self._clock = None
-        self.run()
-
-    def run(self):
-        self._clock = self._repeat(Clock, "/clock", self._tick, rate=50.0)
-
-    def pause(self):
-        self._clock.close()
-
-    def stamp(self, _):
-        """For a hand: simulated time."""
-        return _time(self.now)
-
-    def _tick(self):
-        self.now += 0.02
-        return Clock(clock=_time(self.now))
-
-
-def _time(seconds):
-    return Time(sec=int(seconds), nanosec=int(seconds % 1 * 1e9))
-
-
 def test_stamps_wait_for_the_first_clock_and_then_the_arm_follows(controller, bridge, hand, repeat):
     status = bridge(controller, SIMULATED).status
-    tracker = hand(PLACE, stamp=lambda _: _time(100.0))
+    tracker = hand(PLACE, stamp=lambda _: clock_time(100.0))
     refused = status.wait(
         lambda status: status.dropped_input > 0, state="CONNECTED", motion="DISARMED", reason="no /clock"
     )

@@ -1,0 +1,296 @@
+"""Faults in mid-motion: what each does to link and motion, what it tells, and by when; and the rig that plays them.
+
+A row is played against a bridge, a controller and a hand of its own, on real sockets. Whatever the row, every line that
+the controller got is judged, and nothing may be sent while motion is held. `make faults` prints the rows as the tables of
+docs/faults.md.
+"""
+
+import dataclasses
+import itertools
+import math
+import pathlib
+import re
+import threading
+import time
+import typing
+
+import pytest
+from controller import OK, Controller
+from geometry_msgs.msg import PoseStamped
+from harness import LINK_STATES, MOTIONS, QUICK, distance, fresh
+from record import PATIENCE
+from std_srvs.srv import SetBool, Trigger
+
+CENTRE = (0.2, 0.0, 0.2)
+# Of the hand's circle, in metres and in rad/s.
+RADIUS, ROUND = 0.05, 0.4 * math.pi
+SPEED = 0.25
+# What a busy machine may take from the time between two lines, in seconds.
+LATENESS = 0.1
+# How many commands it takes to believe that motion goes on.
+SOME = 20
+MOVING = ("APPROACH", "TRACKING")
+
+CONFIG = pathlib.Path(__file__).parents[2] / "config" / "bridge.yaml"
+DEFAULTS = dict(re.findall(r"^    ([a-z_.]+): ([0-9.]+)$", CONFIG.read_text(), re.MULTILINE))
+
+
+class Sweep:
+    """A hand that goes round in a circle, for a Repeater: no way from one place is the way from there a moment later."""
+
+    def __init__(self, node):
+        self.on, self.stamp, self._node = True, fresh, node
+        self._start = time.monotonic()
+
+    def __call__(self):
+        if not self.on:
+            return None
+        pose = PoseStamped()
+        pose.header.stamp = self.stamp(self._node.get_clock().now())
+        # Slower than an approach.
+        angle = ROUND * (time.monotonic() - self._start)
+        x, y, z = CENTRE
+        y, z = y + RADIUS * math.sin(angle), z + RADIUS * math.cos(angle)
+        pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = x, y, z
+        pose.pose.orientation.w = 1.0
+        return pose
+
+
+class Rig:
+    """Controller, bridge and hand, in mid-motion."""
+
+    def __init__(self, make_controller, launch, peer, repeat, folder, cleanup):
+        self.launch, self.peer, self.repeat, self.folder, self._cleanup = launch, peer, repeat, folder, cleanup
+        self._make_controller = make_controller
+        # What a fault's `setup` may change before the start: the controller, the host by another name, how the bridge is
+        # run, the hand's stamps.
+        self.controller = self.host = None
+        self.options = {}
+        self.stamp = fresh
+        # What there is once it has started.
+        self.bridge = self.status = self.hand = self.tracker = None
+        # All that have got commands from this bridge.
+        self.controllers = []
+        # When the fault began.
+        self.begun = None
+        self.ending = threading.Event()
+
+    def start(self, fault):
+        fault.setup(self)
+        if not self.controllers:
+            self.make_controller()
+        self.controller = self.controllers[0]
+        self.host = self.host or self.controller.host
+        where = {"host": self.host, "port": self.controller.port}
+        self.bridge = self.launch({**QUICK, "home": list(CENTRE), **where, **fault.parameters}, **self.options)
+        self.status = self.bridge.status
+        self.hand = Sweep(self.peer.node)
+        self.hand.stamp = self.stamp
+        self.tracker = self.repeat(PoseStamped, "/target_pose", self.hand)
+        self.status.wait(state="CONNECTED", motion="TRACKING")
+        self.status.skip()
+        self.begun = time.monotonic()
+
+    def make_controller(self, *arguments, kind=Controller, **options):
+        self.controllers.append(self._make_controller(kind(*arguments, **options)))
+        return self.controllers[-1]
+
+    def keep(self, context):
+        """Enters a context that is left at the end of the test."""
+        return self._cleanup.enter_context(context)
+
+    def answer(self, reply):
+        self.controller.reply = (lambda line: reply) if reply else None
+
+    def say(self, pieces, period, reply=None):
+        """Has the controller say one piece after the other, besides what `reply` says."""
+        self.controller.reply = reply
+
+        def run():
+            for piece in pieces:
+                if self.ending.wait(period):
+                    return
+                try:
+                    self.controller.send(piece)
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=run, name="controller's words")
+        thread.start()
+        self._cleanup.callback(thread.join)
+        self._cleanup.callback(self.ending.set)
+
+    def call(self, service, **fields):
+        kind = SetBool if service == "set_armed" else Trigger
+        assert self.peer.call(kind, f"/aether_bridge/{service}", **fields).success
+
+    def heal(self):
+        self.ending.set()
+        self.controller.reply = lambda line: OK
+        self.hand.on, self.hand.stamp = True, self.stamp
+
+    def judge(self, fault):
+        """Nothing forbidden has been sent."""
+        if not self.bridge.ended():
+            received = sum(len(commands(controller)) for controller in self.controllers)
+            told = self.status.skip().wait().sent
+            assert told >= received, f"{received} commands came, and {told} were told of"
+        judge_lines(self.controllers, fault)
+        for one, other in itertools.pairwise(seen.message for seen in self.status.seen):
+            if not {MOTIONS[one.motion], MOTIONS[other.motion]} & set(MOVING):
+                assert other.sent == one.sent, f"sent while held: {one} {other}"
+
+
+def commands(controller):
+    """All but stops and heartbeats: commands, and what should have been one."""
+    return [line for line in controller.lines if not line.data.startswith((b'{"type":"stop"', b'{"type":"heartbeat"'))]
+
+
+def judge_lines(controllers, fault):
+    """Every line is a command inside the workspace, near the one before it, none is faster than it may be, none is sent
+    before its turn, and none is sent again.
+    """
+    lines = [((number, line.connection), line) for number, one in enumerate(controllers) for line in commands(one)]
+    # A controller that did not read for a while reads connections side by side.
+    lines.sort(key=lambda entry: (entry[0], entry[1].at))
+    allowed = fault.parameters.get("max_in_flight", 1) - 1
+    replies = fault.parameters.get("expect_reply", True)
+    for connection, line in lines:
+        x, y, z = line.position
+        assert -0.3 <= x <= 0.3 and -0.3 <= y <= 0.3 and 0.0 <= z <= 0.4, f"outside the workspace: {line}"
+        if replies:
+            assert line.owed <= allowed, f"sent though {line.owed} replies were owed: {line}"
+    for (before, one), (after, other) in itertools.pairwise(lines):
+        if before != after and not replies:
+            # What was handed over counts as done, though it was lost with its connection.
+            continue
+        apart, seconds = distance(one.position, other.position), max(0.0, other.at - one.at)
+        assert apart <= SPEED * (seconds + LATENESS), f"{apart} m in {seconds} s: {one} {other}"
+        if before != after:
+            # An approach from the last acknowledged position, which is at most one command away; and the hand has not
+            # waited.
+            assert apart <= SPEED * LATENESS, f"{apart} m: {one} {other}"
+            assert one.data != other.data, f"sent again on the next connection: {one} {other}"
+
+
+@dataclasses.dataclass
+class Fault:
+    """What happens, and what link and motion are then until it is over."""
+
+    name: str
+    begin: typing.Callable
+    link: str = "CONNECTED"
+    motion: str = "HOLDING"
+    # What reason or last error have in them; one of these words, if there are several.
+    tells: str | tuple = ""
+    # The parameters, or in words what else, that say by when.
+    within: str = "at once"
+    end: typing.Callable = lambda rig: None
+    parameters: dict = dataclasses.field(default_factory=dict)
+    setup: typing.Callable = lambda rig: None
+    # What else has to be while it lasts.
+    check: typing.Callable = lambda rig: None
+    # How long the way back may take, in seconds.
+    patience: float = PATIENCE
+
+    def does(self):
+        return f"{self.link}, {self.motion}"
+
+    def words(self):
+        return (self.tells,) if isinstance(self.tells, str) else self.tells
+
+    def cells(self):
+        """The row, but for what is measured."""
+        told = " or ".join(f"`{words}`" for words in self.words() if words)
+        return (self.name, self.does(), told, self.promise())
+
+    def promise(self):
+        values = {**DEFAULTS, **QUICK, **self.parameters}
+        parts = [f"`{part}`, {float(values[part])} s" if part in values else part for part in self.within.split(" + ")]
+        return " + ".join(parts)
+
+    def play(self, rig):
+        """Returns what was measured."""
+        # Of whoever is concerned, if that is another bridge.
+        status = self.begin(rig) or rig.status
+        status.wait(self._tells, self.link, self.motion)
+        measured = status.at - rig.begun
+        self.check(rig)
+        rig.heal()
+        self.end(rig)
+        rig.status.wait(state="CONNECTED", motion="TRACKING", timeout=self.patience)
+        rig.judge(self)
+        return f"{measured:.2f} s"
+
+    def _tells(self, status):
+        return any(words in text for words in self.words() for text in (status.reason, status.last_error))
+
+
+@dataclasses.dataclass
+class Harmless(Fault):
+    """What motion goes on with, on the same connection."""
+
+    def does(self):
+        return "goes on"
+
+    def promise(self):
+        return ""
+
+    def play(self, rig):
+        from_, before = len(rig.status.seen), rig.status.newest().acknowledged
+        self.begin(rig)
+        rig.status.wait(lambda status: status.acknowledged >= before + SOME)
+        self.check(rig)
+        seen = rig.status.seen[from_:]
+        for status in (entry.message for entry in seen):
+            assert LINK_STATES[status.state] == "CONNECTED" and MOTIONS[status.motion] in MOVING, status
+        self.end(rig)
+        rig.judge(self)
+        return f"{seen[-1].message.acknowledged - before} commands"
+
+
+@dataclasses.dataclass
+class Fatal(Fault):
+    """What ends the process: with an exit code, after the stop line."""
+
+    exit: int = 1
+
+    def does(self):
+        return f"ends, exit code {self.exit}"
+
+    def play(self, rig):
+        self.begin(rig)
+        code = rig.bridge.wait()
+        took = time.monotonic() - rig.begun
+        assert code == self.exit, f"exit code {code}"
+        if self.tells:
+            rig.bridge.log.wait(lambda line: self.tells in line)
+        rig.controller.closed.wait()
+        last = rig.controller.stops[-1]
+        assert not [line for line in rig.controller.lines if line.at > last.at], "commands after the stop line"
+        self.check(rig)
+        rig.judge(self)
+        return f"{took:.2f} s"
+
+
+def rows(faults):
+    """A test that plays each of these."""
+    return pytest.mark.parametrize("fault", faults, ids=lambda fault: fault.name)
+
+
+def play(rig, fault):
+    rig.start(fault)
+    TABLE.append((*fault.cells(), fault.play(rig)))
+
+
+# The rows that were played, and what was measured.
+TABLE = []
+HEAD = ("fault", "link and motion", "tells", "by when", "seen")
+
+
+def table():
+    """The rows that were played, as a table of Markdown."""
+    width = [max(map(len, column)) for column in zip(HEAD, *TABLE)]
+    lines = [[cell.ljust(size) for cell, size in zip(row, width)] for row in (HEAD, *TABLE)]
+    lines.insert(1, ["-" * size for size in width])
+    return [f"| {' | '.join(cells)} |" for cells in lines] if TABLE else []

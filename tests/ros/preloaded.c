@@ -1,0 +1,51 @@
+/* Faults of the clock and of ROS itself, for tests: preloaded into a bridge, which knows nothing of it. What is wrong is
+ * said by a file that is shared with the test. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WAITS, WAIT_FAILS, CLOCK_FAILS };
+
+struct faults {
+    int64_t ahead; /* of the wall clock, in seconds */
+    int64_t wait;  /* what happens to a thread that waits for messages */
+};
+
+static const struct faults none;
+static const volatile struct faults *faults = &none;
+static __thread int clockless;
+
+__attribute__((constructor)) static void share(void) {
+    const char *path = getenv("AETHER_FAULTS");
+    int file = path ? open(path, O_RDONLY) : -1;
+    if (file < 0) abort();
+    void *shared = mmap(NULL, sizeof(struct faults), PROT_READ, MAP_SHARED, file, 0);
+    close(file);
+    if (shared == MAP_FAILED) abort();
+    faults = shared;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    if (clockless && clock == CLOCK_MONOTONIC) {
+        errno = EINVAL;
+        return -1;
+    }
+    int result = syscall(SYS_clock_gettime, clock, now);
+    if (result == 0 && clock == CLOCK_REALTIME) now->tv_sec += faults->ahead;
+    return result;
+}
+
+int rcl_wait(void *wait_set, int64_t timeout) {
+    int (*wait)(void *, int64_t) = (int (*)(void *, int64_t))dlsym(RTLD_NEXT, "rcl_wait");
+    if (faults->wait == WAIT_FAILS) return 1;
+    int result = wait(wait_set, timeout);
+    clockless = faults->wait == CLOCK_FAILS;
+    return result;
+}

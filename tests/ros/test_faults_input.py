@@ -1,0 +1,161 @@
+"""Faults of input and time, in mid-motion: hands that are lost, late or too many, and clocks that jump."""
+
+import subprocess
+import threading
+import time
+
+import shared_memory
+from faults import Fault, Harmless, play, rows
+from geometry_msgs.msg import PoseStamped
+from harness import EXECUTABLES, aged, unstamped
+from preloaded import Preloaded
+from simulation import Simulation
+
+HOUR = 3600
+# DDS gives up a participant that is silent for 20 s.
+LEASE = 60.0
+# Of messages a second, for two seconds.
+BURST, BURST_SECONDS = 10_000, 2.0
+
+
+def loses_the_hand(rig):
+    rig.hand.on = False
+
+
+def stamps(seconds):
+    def begin(rig):
+        rig.hand.stamp = aged(seconds)
+
+    return begin
+
+
+def with_clock(rig):
+    rig.faults = Preloaded(rig.folder)
+    rig.options["environment"] = rig.faults.environment
+
+
+def with_clock_alone(rig):
+    with_clock(rig)
+    rig.stamp = unstamped
+
+
+def clock_ahead(seconds):
+    return lambda rig: rig.faults.set(ahead=seconds)
+
+
+def simulated(rig):
+    rig.simulation = Simulation(rig.repeat)
+    rig.stamp = rig.simulation.stamp
+
+
+def simulation_stops(rig):
+    """And the hand, which is part of it."""
+    rig.simulation.pause()
+    rig.hand.on = False
+
+
+def simulation_goes_on(rig):
+    rig.simulation.run()
+
+
+def simulation_starts_again(rig):
+    rig.simulation.pause()
+    rig.simulation.now = 1.0
+    rig.simulation.run()
+
+
+def burst(rig):
+    """With a stop request in the middle of it."""
+    sent = []
+
+    def run():
+        begun = time.monotonic()
+        while (passed := time.monotonic() - begun) < BURST_SECONDS:
+            while len(sent) < BURST * passed:
+                rig.tracker.publish()
+                sent.append(None)
+            time.sleep(0.001)  # the pace of a burst
+
+    rig.burst, rig.burst_sent = threading.Thread(target=run, name="burst"), sent
+    rig.burst.start()
+    rig.status.wait(lambda status: len(sent) > BURST)
+    rig.status.skip()
+    rig.begun = time.monotonic()
+    rig.call("stop")
+
+
+def is_over(rig):
+    """Nothing has waited to be sent after the stop; the judgement looks at the rest."""
+    rig.burst.join()
+    assert len(rig.burst_sent) > BURST, f"{len(rig.burst_sent)} messages are no burst"
+    rig.status.skip().wait(motion="STOPPED")
+
+
+def allowed_again(rig):
+    rig.call("reset")
+    rig.call("set_armed", data=True)
+
+
+def second_hand(rig):
+    rig.second = rig.peer.node.create_publisher(PoseStamped, "/target_pose", 10)
+
+
+def second_hand_ends(rig):
+    rig.peer.node.destroy_publisher(rig.second)
+
+
+def second_tracker_dies(rig):
+    """DDS takes it for alive until its lease is over."""
+    with subprocess.Popen([EXECUTABLES / "hand_sim"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as tracker:
+        rig.status.wait(motion="HOLDING", reason="2 publishers")
+        rig.peer.session.left_behind |= shared_memory.mapped(tracker.pid)
+        rig.begun = time.monotonic()
+        tracker.kill()
+    rig.status.skip()
+
+
+ROWS = [
+    Fault("input stops", loses_the_hand, tells="no new target", within="input_timeout"),
+    Fault("stamps jump back an hour", stamps(HOUR), tells="stamp is"),
+    Fault("stamps jump ahead an hour", stamps(-HOUR), tells="in the future"),
+    Fault("the bridge's clock jumps ahead", clock_ahead(HOUR), tells="s old", end=clock_ahead(0), setup=with_clock),
+    Fault("the bridge's clock jumps back", clock_ahead(-HOUR), tells="in the future", end=clock_ahead(0), setup=with_clock),
+    Harmless("the bridge's clock jumps, and the hand is not stamped", clock_ahead(-HOUR), setup=with_clock_alone),
+    Fault(
+        "simulated time stops, and the hand",
+        simulation_stops,
+        tells="no new target",
+        within="input_timeout",
+        end=simulation_goes_on,
+        parameters={"use_sim_time": True},
+        setup=simulated,
+    ),
+    Fault(
+        "simulated time starts again at 1 s",
+        simulation_starts_again,
+        tells=("before the last one's", "in the future"),
+        parameters={"use_sim_time": True},
+        setup=simulated,
+    ),
+    Fault(
+        "a burst of 10 kHz, and a stop request in it",
+        burst,
+        motion="STOPPED",
+        tells="stopped by ~/stop",
+        check=is_over,
+        end=allowed_again,
+    ),
+    Fault(
+        "a second hand",
+        second_hand,
+        tells="2 publishers on /target_pose",
+        within="a look at the graph, every 0.25 s",
+        end=second_hand_ends,
+    ),
+    Fault("a second tracker, killed", second_tracker_dies, tells="2 publishers on /target_pose", patience=LEASE),
+]
+
+
+@rows(ROWS)
+def test_a_fault_of_input_or_time_holds_the_arm_and_is_got_over(rig, fault):
+    play(rig, fault)

@@ -1,0 +1,262 @@
+"""Faults of the link, in mid-motion: refused, gone, silent, half-open, full, elsewhere."""
+
+import itertools
+import time
+
+from controller import OK
+from elsewhere import Machine, Names
+from faults import Fault, play, rows
+from harness import QUICK
+
+SILENT = "the controller does not answer"
+SHORT = {"link_timeout": 0.8}
+# What a controller that did not read may find later, in lines: what the kernels of both sides keep of a connection.
+ROOM = 150
+
+
+def silence(rig):
+    rig.answer(None)
+
+
+def says_the_rest(rig):
+    rig.controller.send(OK[10:])
+
+
+def killed(after=b"", reset=True):
+    def begin(rig):
+        if after:
+            rig.answer(None)
+            rig.controller.send(after)
+        rig.controller.kill(reset)
+
+    return begin
+
+
+def restarted(rig):
+    rig.controller.restart()
+
+
+def killed_in_debt(rig):
+    """One command is unanswered when the controller ends, and the next connection must not bring it."""
+    rig.answer(None)
+    rig.status.wait(lambda status: status.sent > status.acknowledged, state="UNRESPONSIVE")
+    rig.begun = time.monotonic()
+    rig.controller.kill()
+
+
+def accepts_and_is_silent(rig):
+    rig.controller.kill()
+    rig.answer(None)
+    rig.controller.restart()
+
+
+def swallows(rig):
+    rig.controller.kill()
+    rig.controller.swallow()
+
+
+def revived(rig):
+    rig.controller.kill()
+    rig.controller.restart()
+
+
+def with_little_room(rig):
+    rig.make_controller(receive_buffer=1)
+
+
+def reads_no_more(rig):
+    rig.controller.pause()
+
+
+def reads_again(rig):
+    """Meanwhile the services are answered; and what it then finds is little."""
+    rig.call("set_armed", data=True)
+    unread = rig.status.newest().sent - len(rig.controller.lines)
+    assert unread <= ROOM * len(rig.controller.connections), f"{unread} commands are waiting to be read"
+    rig.controller.resume()
+
+
+def on_another_machine(rig):
+    rig.machine = rig.keep(Machine())
+    rig.make_controller(host=rig.machine.host, make_socket=rig.machine.socket)
+
+
+def loses_the_cable_at_rest(rig):
+    rig.hand.on = False
+    rig.status.wait(lambda status: status.sent == status.acknowledged, motion="HOLDING", reason="no new target")
+    rig.begun = time.monotonic()
+    rig.machine.pull_out()
+
+
+def by_name(rig):
+    rig.names = Names(rig.folder, arm="127.0.0.1")
+    rig.host, rig.options["under"] = "arm.test", rig.names.under
+    # The other is there all the time: only the name tells which one is meant.
+    port = rig.make_controller().port
+    rig.other = rig.make_controller(host="127.0.0.2", port=port)
+
+
+def moves_to_another_address(rig):
+    rig.names.set(arm="127.0.0.2")
+    rig.controller.kill()
+
+
+def has_got_there(rig):
+    rig.other.lines.wait()
+
+
+def loses_its_name(rig):
+    rig.names.set()
+    rig.controller.kill()
+
+
+def has_its_name_again(rig):
+    rig.names.set(arm="127.0.0.1")
+    rig.controller.restart()
+
+
+def another_bridge(rig):
+    """The controller serves one, as most do."""
+    rig.controller.leave_waiting()
+    where = {"host": rig.host, "port": rig.controller.port, **QUICK, **SHORT}
+    rig.another = rig.launch(where, ["-r", "__node:=another"], "/another")
+    return rig.another.status
+
+
+def is_not_disturbed(rig):
+    """By the other one, which has said no more than one command on each connection."""
+    assert len(rig.controller.connections) == 1
+    assert rig.status.motions()[-1] == "TRACKING" and "HOLDING" not in rig.status.motions()
+    assert rig.another.status.newest().sent <= 1 + rig.another.status.newest().attempts
+    rig.another.end()
+
+
+ROWS = [
+    Fault("refused", killed(), "BACKOFF", tells="Connection refused", within="backoff.initial", end=restarted),
+    Fault(
+        "an attempt that nobody answers",
+        swallows,
+        "BACKOFF",
+        tells="no answer within connect_timeout 0.5 s",
+        within="connect_timeout",
+        end=revived,
+        parameters={"connect_timeout": 0.5},
+    ),
+    Fault(
+        "accepted, then silence",
+        accepts_and_is_silent,
+        "UNRESPONSIVE",
+        tells=SILENT,
+        within="reply_timeout",
+        parameters=SHORT,
+    ),
+    Fault(
+        "silence, then a late reply",
+        silence,
+        "UNRESPONSIVE",
+        tells=SILENT,
+        within="reply_timeout",
+        end=lambda rig: rig.controller.send(OK),
+    ),
+    Fault(
+        "half a reply, and the rest too late",
+        lambda rig: rig.answer(OK[:10]),
+        "UNRESPONSIVE",
+        tells=SILENT,
+        within="reply_timeout",
+        end=says_the_rest,
+    ),
+    Fault(
+        "silence, until it is given up",
+        silence,
+        "BACKOFF",
+        tells="no reply for link_timeout 0.8 s",
+        within="link_timeout",
+        parameters=SHORT,
+    ),
+    Fault(
+        "a byte now and then, and never a newline",
+        lambda rig: rig.say(itertools.repeat(b"."), 0.05),
+        "BACKOFF",
+        tells="no reply for link_timeout 0.8 s",
+        within="link_timeout",
+        parameters=SHORT,
+    ),
+    Fault("killed, with a reset", killed(), "BACKOFF", tells="no connection to the controller", end=restarted),
+    Fault("killed, with an end", killed(reset=False), "BACKOFF", tells="closed the connection", end=restarted),
+    Fault("killed while it owes a reply", killed_in_debt, "BACKOFF", tells="Connection refused", end=restarted),
+    Fault("reset in the middle of a line", killed(b'{"sta'), "BACKOFF", tells="no connection", end=restarted),
+    Fault("end in the middle of a line", killed(b'{"sta', False), "BACKOFF", tells="in the middle of a line", end=restarted),
+    Fault("restarted at once", revived, "BACKOFF", tells="no connection"),
+    Fault(
+        "it reads no more", reads_no_more, "UNRESPONSIVE", tells=SILENT, within="reply_timeout", end=reads_again
+    ),
+    Fault(
+        "it reads no more, and never replies",
+        reads_no_more,
+        "BACKOFF",
+        tells=("receive window", "does the controller read"),
+        within="until both kernels are full + tcp_user_timeout",
+        end=reads_again,
+        parameters={"expect_reply": False},
+        setup=with_little_room,
+    ),
+    Fault(
+        "its cable is pulled",
+        lambda rig: rig.machine.pull_out(),
+        "BACKOFF",
+        tells="is the cable in",
+        within="tcp_user_timeout",
+        end=lambda rig: rig.machine.plug_in(),
+        setup=on_another_machine,
+    ),
+    Fault(
+        "its cable is pulled while the arm rests",
+        loses_the_cable_at_rest,
+        "BACKOFF",
+        tells="is the cable in",
+        within="a keep-alive of 1 s + tcp_user_timeout",
+        end=lambda rig: rig.machine.plug_in(),
+        setup=on_another_machine,
+    ),
+    Fault(
+        "its machine is switched off",
+        lambda rig: rig.machine.switch_off(),
+        "BACKOFF",
+        tells="is the cable in",
+        within="tcp_user_timeout",
+        end=lambda rig: rig.machine.switch_on(),
+        setup=on_another_machine,
+    ),
+    Fault(
+        "its name leads to another address",
+        moves_to_another_address,
+        "BACKOFF",
+        tells="no connection",
+        end=has_got_there,
+        setup=by_name,
+    ),
+    Fault(
+        "its name is gone",
+        loses_its_name,
+        "BACKOFF",
+        tells="cannot resolve host 'arm.test'",
+        within="backoff.initial",
+        end=has_its_name_again,
+        setup=by_name,
+    ),
+    Fault(
+        "another bridge, to a controller that serves one",
+        another_bridge,
+        "BACKOFF",
+        tells="no reply for link_timeout 0.8 s",
+        within="its start + link_timeout",
+        parameters=SHORT,
+        check=is_not_disturbed,
+    ),
+]
+
+
+@rows(ROWS)
+def test_a_fault_of_the_link_holds_the_arm_and_is_got_over(rig, fault):
+    play(rig, fault)

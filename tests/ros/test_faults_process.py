@@ -1,0 +1,151 @@
+"""Faults of the process, in mid-motion: signals, a log that cannot be written, descriptors, and ROS itself."""
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import time
+
+from elsewhere import mounted
+from faults import Fatal, Fault, play, rows
+from harness import EXECUTABLES
+from preloaded import CLOCK_FAILS, WAIT_FAILS, Preloaded
+
+TELLS_STOPS = {"hold_line": "stop"}
+
+
+def signalled(which):
+    return lambda rig: rig.bridge.process.send_signal(which)
+
+
+def stopped_for_a_second(rig):
+    """Longer than a target may be old."""
+    rig.bridge.process.send_signal(signal.SIGSTOP)
+    time.sleep(1.0)  # the fault itself
+    rig.bridge.process.send_signal(signal.SIGCONT)
+
+
+def killed(rig):
+    rig.controller.kill()
+
+
+def restarted(rig):
+    rig.controller.restart()
+
+
+def log_to_a_full_disk(rig):
+    rig.options["output"] = rig.keep(open("/dev/full", "w"))
+
+
+def log_to_a_pipe(rig):
+    rig.log, rig.options["output"] = os.pipe()
+
+
+def pipe_is_closed(rig):
+    os.close(rig.options["output"])
+    os.close(rig.log)
+    rig.controller.kill()
+
+
+def pipe_is_full(rig):
+    """As in a terminal after Ctrl-S, or with a reader that hangs."""
+    pipe = rig.options["output"]
+    os.set_blocking(pipe, False)
+    for size in (4096, 1):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(pipe, b"." * size)
+    os.set_blocking(pipe, True)
+    rig.controller.kill()
+
+
+def log_folder_that_is_full(rig):
+    folder = rig.folder / "log"
+    folder.mkdir()
+    rig.options["under"] = mounted([f"mount -t tmpfs -o size=4k none {folder}", f"head -c 4096 /dev/zero > {folder}/full"])
+    rig.options["arguments"] = ["--log-level", "debug"]
+
+
+def out_of_descriptors(rig):
+    pid = rig.bridge.process.pid
+    rig.limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    rig.controller.kill()
+    # Of what it has it needs one for a socket.
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, rig.limits[1]))
+    rig.controller.restart()
+
+
+def descriptors_again(rig):
+    resource.prlimit(rig.bridge.process.pid, resource.RLIMIT_NOFILE, rig.limits)
+
+
+def with_faults(rig):
+    rig.faults = Preloaded(rig.folder)
+    rig.options["environment"] = rig.faults.environment
+
+
+def waits_no_more(rig):
+    rig.faults.set(wait=WAIT_FAILS)
+
+
+def panics(rig):
+    rig.faults.set(wait=CLOCK_FAILS)
+
+
+ROWS = [
+    Fatal("SIGTERM", signalled(signal.SIGTERM), tells="SIGTERM: shutting down", parameters=TELLS_STOPS, exit=0),
+    Fatal("SIGINT", signalled(signal.SIGINT), tells="SIGINT: shutting down", parameters=TELLS_STOPS, exit=0),
+    Fault("SIGSTOP, and SIGCONT a second later", stopped_for_a_second, tells=("held up", "no new target"), within="its end"),
+    Fatal(
+        "ROS waits for messages no more",
+        waits_no_more,
+        tells="ROS no longer waits for messages",
+        parameters=TELLS_STOPS,
+        setup=with_faults,
+    ),
+    Fatal(
+        "the thread that takes messages panics",
+        panics,
+        tells="the ROS thread panicked",
+        parameters=TELLS_STOPS,
+        setup=with_faults,
+    ),
+    Fault(
+        "out of descriptors",
+        out_of_descriptors,
+        "BACKOFF",
+        tells="Too many open files",
+        within="backoff.initial",
+        end=descriptors_again,
+    ),
+    Fault("the log's disk is full", killed, "BACKOFF", tells="no connection", end=restarted, setup=log_to_a_full_disk),
+    Fault("the log's pipe is closed", pipe_is_closed, "BACKOFF", tells="no connection", end=restarted, setup=log_to_a_pipe),
+    Fault(
+        "nobody reads the log's pipe, which is full",
+        pipe_is_full,
+        "BACKOFF",
+        tells="no connection",
+        end=restarted,
+        setup=log_to_a_pipe,
+    ),
+    Fault("the log's folder is full", killed, "BACKOFF", tells="no connection", end=restarted, setup=log_folder_that_is_full),
+]
+
+
+@rows(ROWS)
+def test_a_fault_of_the_process_is_got_over_or_ends_it(rig, fault):
+    play(rig, fault)
+
+
+def test_a_log_that_nobody_reads_does_not_keep_the_process_from_ending(rig):
+    fault = ROWS[-2]
+    rig.start(fault)
+    fault.begin(rig)
+    rig.bridge.end()
+
+
+def test_the_exit_code_tells_what_was_wrong_though_nobody_can_be_told_in_words():
+    with open("/dev/full", "w") as full:
+        wrong = subprocess.run([EXECUTABLES / "bridge", "--ros-args", "-p", "port:=-1"], stderr=full, stdout=full)
+        assert wrong.returncode == 2

@@ -1,0 +1,109 @@
+"""Faults of what the controller says, in mid-motion: what is no reply, and replies in odd pieces, late, twice, unasked."""
+
+import queue
+import socket
+
+from controller import OK, Receiver, error
+from faults import Fault, Harmless, play, rows
+
+DATAGRAMS = {"role": "udp", "wire_extras": ["seq"], "max_in_flight": 8, "heartbeat_period": 0.1}
+DEEP = b'{"status":"ok","a":' + b"[" * 1000 + b"]" * 1000 + b"}\n"
+
+
+def answers(name, reply, tells):
+    """A controller that answers every command with this, which is no reply."""
+    return Fault(name, lambda rig: rig.answer(reply), "BACKOFF", tells=tells)
+
+
+def byte_by_byte(rig):
+    """A reply begins when the one before it is through."""
+    owed = queue.SimpleQueue()
+
+    def pieces():
+        while True:
+            try:
+                owed.get(timeout=0.1)
+            except queue.Empty:
+                yield b""
+            else:
+                yield from (OK[place : place + 1] for place in range(len(OK)))
+
+    rig.say(pieces(), 0.0005, reply=owed.put)
+
+
+def three_at_a_time(rig):
+    owed = []
+
+    def reply(line):
+        owed.append(OK)
+        return b"".join(owed.pop() for _ in range(3)) if len(owed) == 3 else None
+
+    rig.controller.reply = reply
+
+
+def speaks_unasked(rig):
+    """While no command is on its way."""
+    rig.hand.on = False
+    rig.status.wait(lambda status: status.sent == status.acknowledged, motion="HOLDING", reason="no new target")
+    rig.controller.send(OK)
+
+
+def by_datagrams(rig):
+    rig.make_controller(kind=Receiver)
+
+
+def number(which):
+    def begin(rig):
+        rig.controller.answers = which
+
+    return begin
+
+
+def loses_every_third(rig):
+    rig.controller.hears = lambda message: message["seq"] % 3
+
+
+def stranger(rig):
+    """Who knows the bridge's port, and answers for the controller with a refusal of all there may be."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        for seq in range(1, 2000):
+            other.sendto(b'{"status":"error","message":"no","seq":%d}' % seq, rig.controller.sender)
+
+
+ROWS = [
+    answers("two replies to one command", OK + OK, "no command was waiting for"),
+    answers("a megabyte without a newline", b"x" * 1_000_000, "longer than 4096 bytes"),
+    answers("not UTF-8", b'{"status":"\xff"}\n', "not UTF-8"),
+    answers("JSON a thousand deep", DEEP, "recursion limit"),
+    answers("a member twice", b'{"status":"ok","status":"ok"}\n', "duplicate field"),
+    answers("an unknown status", b'{"status":"done"}\n', 'the status "done"'),
+    answers("bare words", b"OK\n", "is no reply"),
+    answers("NUL and escapes for a status", b'{"status":"\\u0000\\u001b[2J"}\n', "\ufffd\ufffd[2J"),
+    Fault("a reply to nothing", speaks_unasked, "BACKOFF", tells="no command was waiting for"),
+    Fault(
+        "a storm of error replies, with NUL and escapes",
+        lambda rig: rig.answer(error("no \x00\x1b[2J way")),
+        tells="refused 5 commands in a row, lastly with 'no \ufffd\ufffd[2J way'",
+        within="the fifth refusal",
+    ),
+    Harmless("replies byte by byte", byte_by_byte),
+    Harmless("three replies in one segment", three_at_a_time, parameters={"max_in_flight": 3}),
+    Harmless("datagrams: every reply twice", number(lambda seq: [seq, seq]), parameters=DATAGRAMS, setup=by_datagrams),
+    Harmless("datagrams: every third line lost", loses_every_third, parameters=DATAGRAMS, setup=by_datagrams),
+    Harmless("datagrams: replies of a stranger", stranger, parameters=DATAGRAMS, setup=by_datagrams),
+    Fault(
+        "datagrams: replies ten lines late",
+        number(lambda seq: [seq - 10]),
+        "UNRESPONSIVE",
+        tells="the controller does not answer",
+        within="reply_timeout",
+        end=number(lambda seq: [seq]),
+        parameters=DATAGRAMS,
+        setup=by_datagrams,
+    ),
+]
+
+
+@rows(ROWS)
+def test_a_fault_of_what_is_said_is_named_and_got_over(rig, fault):
+    play(rig, fault)
