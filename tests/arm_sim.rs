@@ -231,6 +231,25 @@ async fn a_greeting_comes_before_anything_else() {
 }
 
 #[tokio::test]
+async fn who_shows_the_token_is_let_in_and_nobody_else() {
+    let config = ArmSimConfig { token: Some("sesame".into()), ..ArmSimConfig::default() };
+    let sim = ArmSim::start(config).await.unwrap();
+    for (line, why) in
+        [(r#"{"type":"hello","token":"open up"}"#, "the token is another"), (COMMAND, "before anything else")]
+    {
+        let mut client = Client::connect(&sim).await;
+        let refused = client.ask(line).await;
+        assert!(refused.starts_with("{\"status\":\"error\"") && refused.contains(why), "{refused}");
+        assert!(client.line().await.unwrap_or_default().is_empty(), "it was not shown the door");
+    }
+    let mut client = Client::connect(&sim).await;
+    let welcome = client.ask(r#"{"type":"hello","token":"sesame"}"#).await;
+    assert_eq!(welcome, "{\"status\":\"ok\",\"message\":\"Welcome\"}\n");
+    assert_eq!(client.ask(COMMAND).await, OK);
+    assert_eq!(sim.record().counts.commands, 1, "a hello is no command, and strangers are not heard");
+}
+
+#[tokio::test]
 async fn the_number_of_a_line_is_echoed() {
     let sim = sim().await;
     let mut client = Client::connect(&sim).await;

@@ -25,6 +25,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         strict,
         commands_only,
         greeting,
+        token,
         judge,
         fault,
         print,
@@ -40,6 +41,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         strict,
         commands_only,
         greeting,
+        token,
         judge,
         faults: fault,
         keep_record: false,
@@ -91,6 +93,9 @@ struct Args {
     /// A line to say to every client before anything else; may be given several times
     #[arg(long, value_name = "TEXT")]
     greeting: Vec<String>,
+    /// What every client has to show before anything else, as {"type":"hello","token":"..."}
+    #[arg(long)]
+    token: Option<String>,
     /// Hold every line against what a controller may rely on, by these parameters of the bridge where they are not the
     /// defaults; what is wrong is printed as a line of JSON, and makes the exit code 3
     #[arg(long, value_name = "NAME:=VALUE", num_args = 0..)]

@@ -22,8 +22,8 @@ use super::record::Ended;
 use super::server::{Control, until};
 use super::shared::Shared;
 use crate::wire::{
-    CommandDecoder, CommandFault, Order, ReceivedOrder, Reply, ReplyEncoder, ReplyStatus, ReportedState,
-    WireError,
+    CommandDecoder, CommandFault, HelloDecoder, Order, ReceivedOrder, Reply, ReplyEncoder, ReplyStatus,
+    ReportedState, WireError,
 };
 
 /// Serves a client until either side is through with it, then closes its socket and enters its end.
@@ -94,6 +94,9 @@ impl Connection {
         for line in &self.shared.config.greeting {
             self.stream.write_all(format!("{line}\n").as_bytes()).await?;
         }
+        if let Some(stranger) = self.admit().await? {
+            return Ok(stranger);
+        }
         let mut plan = self.shared.plan.subscribe();
         let mut look = interval(BETWEEN_LOOKS);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -122,6 +125,29 @@ impl Connection {
                 _ = plan.changed() => {}
             }
         }
+    }
+
+    /// Lets a client in that shows the token, where there is one to be shown.
+    async fn admit(&mut self) -> Result<Option<Ended>, WireError> {
+        let Some(token) = &self.shared.config.token else { return Ok(None) };
+        let mut hello = HelloDecoder::default();
+        let shown = loop {
+            match hello.decode(&mut self.buffer)? {
+                Some(shown) => break shown,
+                None if self.stream.read_buf(&mut self.buffer).await? == 0 => return Ok(Some(Ended::ByPeer)),
+                None => {}
+            }
+        };
+        let (status, message) = match shown {
+            Ok(shown) if shown == *token => (ReplyStatus::Ok, "Welcome".to_owned()),
+            Ok(_) => (ReplyStatus::Error, "the token is another".to_owned()),
+            Err(fault) => (ReplyStatus::Error, fault.why),
+        };
+        let mut text = Vec::new();
+        let reply = Reply { status, message, seq: None, state: None };
+        ReplyEncoder::new(self.shared.config.unit).encode_into(&reply, &mut text);
+        self.stream.write_all(&text).await?;
+        Ok((status == ReplyStatus::Error).then_some(Ended::Stranger))
     }
 
     /// The next line that is here, once nothing keeps the controller from reading.

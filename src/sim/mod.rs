@@ -64,6 +64,8 @@ pub struct ArmSimConfig {
     pub commands_only: bool,
     /// What it says to every client before anything else, a line each.
     pub greeting: Vec<String>,
+    /// What every client has to show in a hello before anything else, if it has to.
+    pub token: Option<String>,
     /// What every line is held against; none: the protocol alone.
     pub judge: Option<Rules>,
     /// The faults it starts with.
@@ -89,6 +91,7 @@ impl Default for ArmSimConfig {
             strict: false,
             commands_only: false,
             greeting: Vec::new(),
+            token: None,
             judge: None,
             faults: Vec::new(),
             keep_record: true,

@@ -92,6 +92,8 @@ pub enum Ended {
     Unreadable(String),
     /// The transport failed, and how.
     Failed(String),
+    /// The client did not show the token.
+    Stranger,
     /// A fault wanted it.
     Fault(Fault),
     /// The controller crashed.
@@ -104,6 +106,7 @@ impl fmt::Display for Ended {
             Self::ByPeer => formatter.write_str("closed by the client"),
             Self::Unreadable(why) => write!(formatter, "closed: {why}"),
             Self::Failed(why) => write!(formatter, "lost: {why}"),
+            Self::Stranger => formatter.write_str("closed: the client did not show the token"),
             Self::Fault(fault) => write!(formatter, "ended by the fault {fault}"),
             Self::Crash => formatter.write_str("reset by the crash"),
         }

@@ -80,6 +80,33 @@ impl Decoder for CommandDecoder {
     }
 }
 
+/// Reads the first line of a client that has to show a token: `{"type":"hello","token":"..."}`.
+#[derive(Debug, Default)]
+pub struct HelloDecoder {
+    lines: Lines,
+}
+
+#[derive(Deserialize)]
+struct HelloMembers {
+    r#type: String,
+    token: String,
+}
+
+impl Decoder for HelloDecoder {
+    /// The token, or why there is none.
+    type Item = Result<String, CommandFault>;
+    type Error = WireError;
+
+    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Self::Item>, WireError> {
+        self.lines.next(bytes, |line| {
+            let hello =
+                serde_json::from_str(line).ok().filter(|hello: &HelloMembers| hello.r#type == "hello");
+            let why = r#"expected {"type":"hello","token":"..."} before anything else"#.to_owned();
+            Ok(hello.map(|hello| hello.token).ok_or_else(|| CommandFault { why, line: printable(line) }))
+        })
+    }
+}
+
 /// Writes replies as lines, in the unit of the wire.
 #[derive(Debug, Clone, Copy)]
 pub struct ReplyEncoder {

@@ -31,7 +31,7 @@ mod lines;
 pub mod message;
 pub mod template;
 
-pub use controller::{CommandDecoder, CommandFault, ReceivedOrder, ReplyEncoder};
+pub use controller::{CommandDecoder, CommandFault, HelloDecoder, ReceivedOrder, ReplyEncoder};
 pub use decoder::{MAX_LINE, ReplyDecoder, WireError};
 pub use encoder::CommandEncoder;
 pub use format::{Codec, Extra, OrderLines, WireConfig};
