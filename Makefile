@@ -17,8 +17,8 @@ test: setup ## run every test: formatting, core, clippy, ROS graph, launch files
 demo: build ## watch it work: simulated hand, bridge, simulated controller (DEMO_SECONDS=30)
 	@tools/ros-env tools/demo
 
-bench: build ## measure the delay from a published target to its line on the socket
-	@tools/ros-env tools/bench
+bench: build ## measure delay and cost, from a published target to its line on the socket (BENCH="--quick")
+	@tools/ros-env tools/bench $(BENCH)
 
 jitter: build ## measure how much of a tracker's noise the filter lets through, and how late the arm is for it
 	@tools/ros-env benches/jitter.py

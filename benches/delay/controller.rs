@@ -14,6 +14,8 @@ use crate::tracker;
 pub struct Arrival {
     /// When the bytes had been read.
     pub at: Instant,
+    /// When the reply had been written.
+    pub answered: Instant,
     /// Which target it is for, or the line as it came if it is for none.
     pub seq: Result<u32, String>,
 }
@@ -47,9 +49,11 @@ impl Controller {
                     if !part.ends_with(b"\n") {
                         continue;
                     }
-                    if socket.write_all(REPLY).is_err()
-                        || sender.send(Arrival { at, seq: parse(&line) }).is_err()
-                    {
+                    if socket.write_all(REPLY).is_err() {
+                        return;
+                    }
+                    let answered = Instant::now();
+                    if sender.send(Arrival { at, answered, seq: parse(&line) }).is_err() {
                         return;
                     }
                     line.clear();

@@ -1,15 +1,21 @@
-//! Measures the delay from publish to line, from outside, over real DDS and TCP: `make bench`.
+//! Measures the bridge from outside, over real DDS and TCP: `make bench`. `docs/performance.md` says how to read it.
 //!
 //! This process is both of the bridge's neighbours. It publishes poses at a steady rate, each with its sequence number
 //! in its position, and is the controller that reads the lines and answers at once. Between the two runs, one at a
-//! time, the bridge or what it is compared with. Rounds are interleaved, so that what else the machine does falls on
-//! all alike; what counts is the ratio, not the microseconds.
+//! time, the bridge or what it is compared with. Every round has every program once at every rate, and once at rest, so
+//! that what else the machine does falls on all alike; what counts is the ratios, not the microseconds.
 #![allow(clippy::disallowed_methods)] // a stopwatch
 
 mod controller;
+mod flow;
+mod kernel;
 mod peer;
+mod program;
 mod report;
+mod rest;
 mod round;
+mod session;
+mod statistics;
 mod tracker;
 
 use std::path::PathBuf;
@@ -20,54 +26,91 @@ use anyhow::Context;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-use peer::Program;
-use report::Report;
+use kernel::Processors;
+use program::Program;
+use report::{Measured, Report, micros};
 use tracker::Tracker;
 
-/// Delay from publish to line, for the bridge and for a floor that does nothing but the unavoidable.
+/// Delay from publish to line, and its cost: the bridge, a floor that does nothing but the unavoidable, and a plain
+/// rclpy node.
 #[derive(Parser)]
 struct Arguments {
     /// Rates to publish at, in Hz, separated by commas
-    #[arg(long, value_delimiter = ',', default_values_t = [100, 1000])]
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 5000])]
     #[arg(value_parser = clap::value_parser!(u32).range(10..=10_000))]
     rates: Vec<u32>,
-    /// Rounds at each rate; each measures every program once
+    /// Rounds; each measures every program once at every rate, and once at rest
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Seconds measured in a round, for each program
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=60))]
+    /// Seconds measured in a round, for each program and rate
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=60))]
     seconds: u32,
+    /// A first look: two rounds of one second
+    #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
+    quick: bool,
     /// The bridge to measure [default: the release build beside this program]
     #[arg(long)]
     bridge: Option<PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if arguments.quick {
+        (arguments.rounds, arguments.seconds) = (2, 1);
+    }
     let interrupted = watch_for_signals()?;
     let examples = std::env::current_exe()?.parent().context("this program lies nowhere")?.to_owned();
-    let bridge = arguments.bridge.unwrap_or_else(|| examples.join("../bridge"));
-    let programs = [Program::floor(examples.join("floor")), Program::bridge(bridge)];
+    let bridge = arguments.bridge.clone().unwrap_or_else(|| examples.join("../bridge"));
+    let programs = Program::all(&bridge, &examples);
     let mut tracker = Tracker::create()?;
 
-    let mut report = Report::new(arguments.rounds, arguments.seconds);
-    for &rate in &arguments.rates {
-        let mut rounds: Vec<_> = programs.iter().map(|_| Vec::new()).collect();
-        for number in 1..=arguments.rounds {
-            eprint!("{rate} Hz, round {number} of {}:", arguments.rounds);
-            for (program, rounds) in programs.iter().zip(&mut rounds) {
-                let plan = round::Plan { rate, seconds: arguments.seconds, interrupted: &interrupted };
-                let round = round::run(program, &mut tracker, &plan)
-                    .inspect_err(|_| eprintln!())
-                    .with_context(|| format!("{} at {rate} Hz", program.name))?;
-                eprint!("  {} {:.1} µs", program.name, report::micros(round.percentile(0.5)));
-                rounds.push(round);
-            }
-            eprintln!();
-        }
-        report.add(rate, programs.iter().map(|program| program.name).zip(rounds).collect());
+    let before = Processors::now()?;
+    let mut measured = programs.each_ref().map(|program| Measured::new(program.name, arguments.rates.len()));
+    for number in 1..=arguments.rounds {
+        measure(&arguments, number, &programs, &mut measured, &mut tracker, &interrupted)?;
     }
-    print!("{report}");
+    let stolen = Processors::now()?.stolen_since(&before);
+    let Arguments { rates, rounds, seconds, .. } = arguments;
+    print!("{}", Report { rates, rounds, seconds, stolen, programs: &measured });
+    Ok(())
+}
+
+/// One round.
+fn measure(
+    arguments: &Arguments,
+    number: u32,
+    programs: &[Program],
+    measured: &mut [Measured],
+    tracker: &mut Tracker,
+    interrupted: &AtomicBool,
+) -> anyhow::Result<()> {
+    let Arguments { rates, rounds, seconds, .. } = arguments;
+    // Nobody comes always first, or always after the same one.
+    let turn = (0..programs.len()).cycle().skip(number as usize - 1).take(programs.len());
+
+    eprint!("round {number} of {rounds}, at rest:");
+    for at in turn.clone() {
+        let program = &programs[at];
+        let rest = rest::run(program, tracker, *seconds, interrupted)
+            .inspect_err(|_| eprintln!())
+            .with_context(|| format!("{} at rest", program.name))?;
+        eprint!("  {} {:.2} %", program.name, rest.idle);
+        measured[at].rests.push(rest);
+    }
+    eprintln!();
+    for (&rate, place) in rates.iter().zip(0..) {
+        eprint!("round {number} of {rounds}, {rate} Hz:");
+        for at in turn.clone() {
+            let program = &programs[at];
+            let plan = round::Plan { rate, seconds: *seconds, interrupted };
+            let round = round::run(program, tracker, &plan)
+                .inspect_err(|_| eprintln!())
+                .with_context(|| format!("{} at {rate} Hz", program.name))?;
+            eprint!("  {} {:.1} µs", program.name, micros(round.percentile(0.5)));
+            measured[at].rates[place].push(round);
+        }
+        eprintln!();
+    }
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The programs that are measured, and what the kernel says of a running one.
+//! A running program, and what the kernel says of it.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -8,44 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A program that turns poses into lines.
-pub struct Program {
-    pub name: &'static str,
-    path: PathBuf,
-    arguments: fn(port: u16) -> Vec<String>,
-    /// Whether it takes SIGTERM as a request to end; otherwise it ends with its connection.
-    ends_on_request: bool,
-}
-
-impl Program {
-    /// The comparison: see `benches/floor.rs`.
-    pub fn floor(path: PathBuf) -> Self {
-        Self { name: "floor", path, arguments: |port| vec![port.to_string()], ends_on_request: false }
-    }
-
-    /// The bridge with every safety rule on, and limits so wide that none alters a command.
-    pub fn bridge(path: PathBuf) -> Self {
-        let arguments = |port| {
-            let port = format!("port:={port}");
-            let parameters = BRIDGE_PARAMETERS.iter().copied().chain([port.as_str()]);
-            let parameters = parameters.flat_map(|parameter| ["-p".to_owned(), parameter.to_owned()]);
-            std::iter::once("--ros-args".to_owned()).chain(parameters).collect()
-        };
-        Self { name: "bridge", path, arguments, ends_on_request: true }
-    }
-}
-
-const BRIDGE_PARAMETERS: [&str; 9] = [
-    "host:=127.0.0.1",
-    "command_rate:=0.0",
-    "filter.kind:=none",
-    "settle_time:=0.1",
-    "limits.speed:=10.0",
-    "limits.acceleration:=1000.0",
-    "approach_speed:=10.0",
-    "workspace.min:=[-100.0,-100.0,-100.0]",
-    "workspace.max:=[100.0,100.0,100.0]",
-];
+use crate::program::{Ending, Program};
 
 /// A running program. Ended when dropped; drop its connection first.
 pub struct Peer<'a> {
@@ -85,19 +48,23 @@ impl<'a> Peer<'a> {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The processor time it has used, in all its threads.
+    /// The processor time that its threads have used, those that have ended left out.
     pub fn cpu_time(&self) -> anyhow::Result<Duration> {
-        let stat = self.proc_file("stat")?;
-        // After the name in parentheses, which may hold anything: state is field 3, utime and stime are 14 and 15.
-        let (_, fields) = stat.rsplit_once(')').context("no name in /proc/PID/stat")?;
-        let ticks: u64 =
-            fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<_, _>>()?;
-        Ok(Duration::from_secs(ticks) / u32::try_from(rustix::param::clock_ticks_per_second())?)
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let mut used = Duration::ZERO;
+        for task in fs::read_dir(&tasks).with_context(|| format!("cannot read {tasks}"))? {
+            // A thread may end while this is read.
+            let Ok(stat) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+            let nanoseconds = stat.split_whitespace().next().context("no time in schedstat")?;
+            used += Duration::from_nanos(nanoseconds.parse()?);
+        }
+        Ok(used)
     }
 
     /// The most memory it has had resident, in KiB.
     pub fn peak_memory(&self) -> anyhow::Result<u64> {
-        let status = self.proc_file("status")?;
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
         let peak = status
             .lines()
             .find_map(|line| line.strip_prefix("VmHWM:"))
@@ -108,7 +75,7 @@ impl<'a> Peer<'a> {
     /// Ends it in order. Its connection must have been closed.
     pub fn stop(mut self) -> anyhow::Result<()> {
         match self.end()? {
-            Some(status) if status.success() => Ok(()),
+            Some(status) if status.success() || self.program.ending == Ending::Anyhow => Ok(()),
             Some(status) => bail!("{} ended with {status}\n{}", self.program.name, self.printed()),
             None => bail!("{} has not ended in {STOP_TIMEOUT:?}\n{}", self.program.name, self.printed()),
         }
@@ -116,7 +83,7 @@ impl<'a> Peer<'a> {
 
     /// Asks it to end and waits until it has, or for long enough.
     fn end(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        if self.program.ends_on_request && self.child.try_wait()?.is_none() {
+        if self.program.ending != Ending::WithConnection && self.child.try_wait()?.is_none() {
             let pid = Pid::from_raw(self.child.id().try_into()?).context("the process has no number")?;
             kill_process(pid, Signal::TERM)?;
         }
@@ -127,11 +94,6 @@ impl<'a> Peer<'a> {
                 status => return Ok(status),
             }
         }
-    }
-
-    fn proc_file(&self, name: &str) -> anyhow::Result<String> {
-        let path = format!("/proc/{}/{name}", self.child.id());
-        fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
     }
 }
 

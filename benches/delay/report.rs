@@ -1,57 +1,120 @@
-//! The table.
+//! The tables.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use crate::round::{Round, percentile};
+use crate::rest::Rest;
+use crate::round::Round;
+use crate::statistics::{Spread, percentile};
 
-/// A program's name and what was measured of it.
-type Measured = (&'static str, Vec<Round>);
+/// What was measured of a program.
+pub struct Measured {
+    name: &'static str,
+    /// At rest, once a round.
+    pub rests: Vec<Rest>,
+    /// At each rate, once a round.
+    pub rates: Vec<Vec<Round>>,
+}
+
+impl Measured {
+    pub fn new(name: &'static str, rates: usize) -> Self {
+        Self { name, rests: Vec::new(), rates: (0..rates).map(|_| Vec::new()).collect() }
+    }
+}
 
 /// All that was measured, to be printed.
-pub struct Report {
-    rounds: u32,
-    seconds: u32,
-    rates: Vec<(u32, Vec<Measured>)>,
+pub struct Report<'a> {
+    pub rates: Vec<u32>,
+    pub rounds: u32,
+    pub seconds: u32,
+    /// The share of the processors' time that other machines took meanwhile, in per cent.
+    pub stolen: f64,
+    /// The first is what the others are compared with.
+    pub programs: &'a [Measured],
 }
 
-impl Report {
-    pub fn new(rounds: u32, seconds: u32) -> Self {
-        Self { rounds, seconds, rates: Vec::new() }
-    }
-
-    /// Adds what was measured at a rate, for each program; the first is what the others are compared with.
-    pub fn add(&mut self, rate: u32, programs: Vec<Measured>) {
-        self.rates.push((rate, programs));
-    }
-}
-
-impl Display for Report {
+impl Display for Report<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let Some(floor) = self.programs.first() else { return Ok(()) };
+        let Self { rounds, seconds, stolen, .. } = self;
         writeln!(
             out,
-            "Delay from publish to line; {} rounds of {} s, interleaved.",
-            self.rounds, self.seconds
+            "{rounds} rounds of {seconds} s, interleaved; meanwhile other machines on this hardware took {stolen:.1} % of \
+             the processors' time.\n\
+             p99.9: over all lines. Lines, coalesced, lost, CPU: of all rounds. Peak: of any. The rest: median of the rounds.\n\
+             × floor: median of the rounds' own ratios, and between what they lie.\n\
+             coalesced: a newer target came before the controller had answered. lost: without that excuse."
         )?;
+        self.write_delays(out, floor)?;
+        self.write_costs(out, floor)?;
+        self.write_rest(out, floor)
+    }
+}
+
+impl Report<'_> {
+    fn write_delays(&self, out: &mut Formatter<'_>, floor: &Measured) -> fmt::Result {
         writeln!(
             out,
-            "p50 and p99: medians over the rounds; p99.9 and max: over all lines; the rest: over all rounds."
+            "\n{:<14}{:<14}{:>8}  {RATIO:<21}{:>8}  {RATIO:<21}{:>8}{:>9}{:>11}{:>7}",
+            "delay", "", "p50 µs", "p99 µs", "p99.9 µs", "lines", "coalesced", "lost"
         )?;
-        writeln!(
-            out,
-            "{:>8}  {:<8}{:>9}{:>9}{:>11}{:>9}{:>8}{:>8}{:>8}{:>10}",
-            "rate", "program", "p50 µs", "p99 µs", "p99.9 µs", "max µs", "lines", "lost", "CPU s", "peak MB"
-        )?;
-        for (rate, programs) in &self.rates {
-            for (name, rounds) in programs {
-                write_row(out, *rate, name, rounds)?;
+        self.each_rate(|rate, place, program| {
+            let (rounds, floor) = (&program.rates[place], &floor.rates[place]);
+            let mut all: Vec<_> = rounds.iter().flat_map(|round| round.flow.delays.iter().copied()).collect();
+            all.sort_unstable();
+            write!(out, "{rate:<14}{:<14}", program.name)?;
+            for share in [0.5, 0.99] {
+                let of = |round: &Round| micros(round.percentile(share));
+                let (median, ratio) = compared(rounds, floor, of);
+                write!(out, "{median:>8.1}  {ratio:<21}")?;
             }
+            let sum = |count: fn(&Round) -> usize| rounds.iter().map(count).sum::<usize>();
+            let (coalesced, lost) = (sum(|round| round.flow.coalesced), sum(|round| round.flow.lost));
+            writeln!(out, "{:>8.1}{:>9}{coalesced:>11}{lost:>7}", micros(percentile(&all, 0.999)), all.len())
+        })
+    }
+
+    fn write_costs(&self, out: &mut Formatter<'_>, floor: &Measured) -> fmt::Result {
+        writeln!(out, "\n{:<14}{:<14}{:>8}  {RATIO:<21}{:>8}", "cost", "", "CPU s", "peak MB")?;
+        self.each_rate(|rate, place, program| {
+            let (rounds, floor) = (&program.rates[place], &floor.rates[place]);
+            let cpu: Duration = rounds.iter().map(|round| round.cpu).sum();
+            let (_, ratio) = compared(rounds, floor, |round| round.cpu.as_secs_f64());
+            let memory = megabytes(rounds.iter().map(|round| round.peak_memory));
+            writeln!(
+                out,
+                "{rate:<14}{:<14}{:>8.2}  {ratio:<21}{memory:>8.1}",
+                program.name,
+                cpu.as_secs_f64()
+            )
+        })
+    }
+
+    fn write_rest(&self, out: &mut Formatter<'_>, floor: &Measured) -> fmt::Result {
+        writeln!(
+            out,
+            "\n{:<28}{:>8}  {RATIO:<21}{:>8}{:>20}",
+            "start and rest", "start ms", "peak MB", "idle, % of a core"
+        )?;
+        for program in self.programs {
+            let Measured { name, rests, .. } = program;
+            let start = |rest: &Rest| rest.connected_after.as_secs_f64() * 1e3;
+            let (median, ratio) = compared(rests, &floor.rests, start);
+            let memory = megabytes(rests.iter().map(|rest| rest.peak_memory));
+            let idle = Spread::of(rests.iter().map(|rest| rest.idle));
+            writeln!(out, "{:<14}{name:<14}{median:>8.1}  {ratio:<21}{memory:>8.1}{idle:>20}", "")?;
         }
-        for (rate, programs) in &self.rates {
-            let Some(((base, floor), others)) = programs.split_first() else { continue };
-            for (name, rounds) in others {
-                let [p50, p99] = [0.5, 0.99].map(|share| ratio(rounds, floor, share));
-                writeln!(out, "{name} p50 / {base} p50 = {p50} at {rate} Hz; p99: {p99}")?;
+        writeln!(
+            out,
+            "start: from the start of the process to its first connection. idle: connected, and nothing published."
+        )
+    }
+
+    fn each_rate(&self, mut write: impl FnMut(String, usize, &Measured) -> fmt::Result) -> fmt::Result {
+        for (place, rate) in self.rates.iter().enumerate() {
+            for (at, program) in self.programs.iter().enumerate() {
+                let rate = if at == 0 { format!("{rate} Hz") } else { String::new() };
+                write(rate, place, program)?;
             }
         }
         Ok(())
@@ -63,39 +126,17 @@ pub fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
-fn write_row(out: &mut Formatter<'_>, rate: u32, name: &str, rounds: &[Round]) -> fmt::Result {
-    let mut all: Vec<Duration> = rounds.iter().flat_map(|round| round.delays().iter().copied()).collect();
-    all.sort_unstable();
-    let published: usize = rounds.iter().map(|round| round.published).sum();
-    let cpu: Duration = rounds.iter().map(|round| round.cpu).sum();
-    let memory = rounds.iter().map(|round| round.peak_memory).max().unwrap_or_default();
-    writeln!(
-        out,
-        "{:>8}  {name:<8}{:>9.1}{:>9.1}{:>11.1}{:>9.1}{:>8}{:>8}{:>8.2}{:>10.1}",
-        format!("{rate} Hz"),
-        micros(median_of(rounds, 0.5)),
-        micros(median_of(rounds, 0.99)),
-        micros(percentile(&all, 0.999)),
-        micros(percentile(&all, 1.0)),
-        all.len(),
-        published - all.len(),
-        cpu.as_secs_f64(),
-        memory as f64 / 1024.0,
-    )
+/// The median over the rounds, and the ratios to the floor's; none for the floor itself.
+fn compared<T>(rounds: &[T], floor: &[T], of: impl Fn(&T) -> f64) -> (f64, String) {
+    let median = Spread::of(rounds.iter().map(&of)).median;
+    if std::ptr::eq(rounds, floor) {
+        return (median, String::new());
+    }
+    (median, Spread::of_ratios(rounds.iter().map(&of), floor.iter().map(&of)).to_string())
 }
 
-/// The median over the rounds of their percentiles.
-fn median_of(rounds: &[Round], share: f64) -> Duration {
-    let mut values: Vec<Duration> = rounds.iter().map(|round| round.percentile(share)).collect();
-    values.sort_unstable();
-    percentile(&values, 0.5)
+fn megabytes(kibibytes: impl Iterator<Item = u64>) -> f64 {
+    kibibytes.max().unwrap_or_default() as f64 / 1024.0
 }
 
-/// The ratio of the medians, and between what the ratios of the single rounds lie.
-fn ratio(rounds: &[Round], floor: &[Round], share: f64) -> String {
-    let of = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
-    let pairs = rounds.iter().zip(floor).map(|(a, b)| of(a.percentile(share), b.percentile(share)));
-    let (low, high) = pairs.fold((f64::INFINITY, 0.0), |(low, high), pair| (pair.min(low), pair.max(high)));
-    let medians = of(median_of(rounds, share), median_of(floor, share));
-    format!("{medians:.2} (rounds {low:.2} to {high:.2})")
-}
+const RATIO: &str = "× floor";

@@ -1,0 +1,91 @@
+//! The programs that are measured.
+
+use std::path::{Path, PathBuf};
+
+/// A program that turns poses into lines.
+pub struct Program {
+    pub name: &'static str,
+    pub path: PathBuf,
+    /// Its arguments, to connect to this port.
+    pub arguments: fn(port: u16) -> Vec<String>,
+    pub ending: Ending,
+}
+
+/// How a program ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// In order, when its connection has.
+    WithConnection,
+    /// In order, on SIGTERM.
+    OnRequest,
+    /// On SIGTERM, with an error or without: whoever wrote it did not think of that.
+    Anyhow,
+}
+
+impl Program {
+    /// All of them. The first is what the others are compared with.
+    pub fn all(bridge: &Path, examples: &Path) -> [Self; 4] {
+        [
+            Self {
+                name: "floor",
+                path: examples.join("floor"),
+                arguments: |port| vec![port.to_string()],
+                ending: Ending::WithConnection,
+            },
+            Self {
+                name: "bridge",
+                path: bridge.to_owned(),
+                arguments: |port| parameters(&[WIDE], port),
+                ending: Ending::OnRequest,
+            },
+            Self {
+                name: "pass-through",
+                path: bridge.to_owned(),
+                arguments: |port| parameters(&[WIDE, PASS_THROUGH], port),
+                ending: Ending::OnRequest,
+            },
+            Self {
+                name: "rclpy",
+                path: "python3".into(),
+                arguments: |port| vec![USER_NODE.to_owned(), port.to_string()],
+                ending: Ending::Anyhow,
+            },
+        ]
+    }
+}
+
+/// The bridge's arguments for these parameters.
+fn parameters(groups: &[&[&str]], port: u16) -> Vec<String> {
+    let given = groups.iter().copied().flatten().map(|&parameter| parameter.to_owned());
+    let all = given.chain([format!("port:={port}")]);
+    std::iter::once("--ros-args".to_owned()).chain(all.flat_map(|each| ["-p".to_owned(), each])).collect()
+}
+
+/// Every safety rule on, and limits so wide that none alters a command; a command for every target. The filter is no
+/// rule: it moves every target, so that no line could be told from another.
+const WIDE: &[&str] = &[
+    "command_rate:=0.0",
+    "filter.kind:=none",
+    "settle_time:=0.1",
+    "limits.speed:=10.0",
+    "limits.acceleration:=1000.0",
+    "approach_speed:=10.0",
+    "workspace.min:=[-100.0,-100.0,-100.0]",
+    "workspace.max:=[100.0,100.0,100.0]",
+];
+
+/// What can be switched off is off: stamps, orientations and frames are not looked at, nothing is taken for a lost
+/// hand, and no reply is waited for. What cannot is the limits, the workspace, and the age of a target on the steady
+/// clock.
+const PASS_THROUGH: &[&str] = &[
+    "source.stamp:=none",
+    "source.orientation:=[none]",
+    "source.frame:=none",
+    "source.zero_is_lost:=false",
+    "source.min_rate:=0.0",
+    "limits.jump:=0.0",
+    "input_timeout:=10.0",
+    "expect_reply:=false",
+];
+
+const USER_NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/user_node.py");
