@@ -1,0 +1,161 @@
+//! The pure steps of a target's way, each by itself and all in a row: `cargo bench --no-default-features`.
+//!
+//! They are a few of the hundred microseconds that `make bench` measures from outside, and unlike those they hardly
+//! depend on what else the machine does.
+#![allow(clippy::disallowed_methods, missing_docs)] // a stopwatch; criterion's macros
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use aether_bridge::app::joint::{Joint, Outgoing};
+use aether_bridge::config::{Config, Parameters, Value};
+use aether_bridge::link::{Action, PeerId};
+use aether_bridge::mapping::{Choice, Fields};
+use aether_bridge::teleop::{Command, Gripper, LinkView, Motion, Position, Stamp, Target, Teleop};
+use aether_bridge::wire::{Heard, Line, Order, ReplyDecoder, WireConfig};
+use bytes::BytesMut;
+use criterion::{Criterion, criterion_group, criterion_main};
+use serde_json::json;
+use tokio_util::codec::Decoder;
+
+criterion_group!(steps, teleop, encode, decode, map, whole);
+criterion_main!(steps);
+
+/// A target through the machine of motion: judged, retargeted, limited, sent and acknowledged.
+fn teleop(criterion: &mut Criterion) {
+    let mut hand = Hand::new();
+    let mut teleop = Teleop::new(config(&[]).teleop);
+    teleop.handle_link(hand.now, LinkView::Ready);
+    let mut step = || {
+        let target = hand.next();
+        let now = hand.now;
+        teleop.handle_target(now, target).expect("it is a good target");
+        if let Some(planned) = teleop.poll_command(now) {
+            teleop.handle_sent(now, &planned);
+            teleop.handle_acknowledged(now, &planned.command);
+        }
+        teleop.motion()
+    };
+    while step() != Motion::Tracking {}
+    criterion.bench_function("teleop: target to command", |bencher| bencher.iter(&mut step));
+}
+
+fn encode(criterion: &mut Criterion) {
+    let position = Position::new(0.12, 0.0355, 0.21).expect("it is a position");
+    let order = Order::Command(Command { position, gripper: Gripper::Open, orientation: None });
+    let line = Line { order, seq: 1, stamp: Duration::ZERO };
+    let mut out = Vec::with_capacity(128);
+    for codec in ["json", "text"] {
+        let encoder = config(&[("codec", Value::Text(codec.into()))]).wire.encoder();
+        criterion.bench_function(&format!("wire: command to a line of {codec}"), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                encoder.encode_into(black_box(&line), &mut out);
+                out.len()
+            });
+        });
+    }
+}
+
+fn decode(criterion: &mut Criterion) {
+    let (mut decoder, mut buffer) = (WireConfig::default().decoder(), BytesMut::with_capacity(4096));
+    criterion.bench_function("wire: line to reply", |bencher| {
+        bencher.iter(|| reply(&mut decoder, &mut buffer));
+    });
+}
+
+/// A message of a type that is read by field paths, as JSON.
+fn map(criterion: &mut Criterion) {
+    let message = json!({
+        "header": {"stamp": {"sec": 1_700_000_000, "nanosec": 5}, "frame_id": "arm_base"},
+        "pose": {
+            "position": {"x": 0.2, "y": 0.0, "z": 0.2},
+            "orientation": {"x": 0.0, "y": 0.0, "z": 0.0, "w": 1.0}
+        }
+    });
+    let auto = Fields {
+        position: Choice::Auto,
+        orientation: Choice::Auto,
+        stamp: Choice::Auto,
+        frame: Choice::Auto,
+        valid: Choice::None,
+        gripper: Choice::None,
+    };
+    let mapping = auto.of("geometry_msgs/msg/PoseStamped", &message).expect("it has a pose");
+    criterion.bench_function("mapping: message to sample", |bencher| {
+        bencher.iter(|| mapping.sample(black_box(&message)).expect("it has the fields").position);
+    });
+}
+
+/// Both machines and both codecs: a target comes, its line goes out, the reply is read.
+fn whole(criterion: &mut Criterion) {
+    let config = config(&[]);
+    let mut hand = Hand::new();
+    let mut joint = Joint::new(config.teleop, config.link, "controller".into(), hand.now, 7);
+    assert_eq!(joint.poll_action(), Some(Action::Connect));
+    joint.handle_connected(hand.now);
+    let (encoder, mut out) = (config.wire.encoder(), Vec::with_capacity(128));
+    let (mut decoder, mut buffer) = (config.wire.decoder(), BytesMut::with_capacity(4096));
+    let mut step = || {
+        let target = hand.next();
+        let now = hand.now;
+        joint.handle_target(now, Ok(target)).expect("it is a good target");
+        if let Some(outgoing) = joint.poll_transmit(now) {
+            out.clear();
+            encoder.encode_into(&joint.line(&outgoing, Duration::ZERO), &mut out);
+            assert!(matches!(outgoing, Outgoing::Command(_)));
+            joint.handle_transmitted(now, &outgoing, out.len(), [(PeerId::ONLY, Ok(out.len()))]);
+            let Heard::Reply(reply) = reply(&mut decoder, &mut buffer) else { unreachable!("it is a reply") };
+            joint.handle_reply(now, PeerId::ONLY, &reply);
+        }
+        joint.face(now).motion
+    };
+    while step() != Motion::Tracking {}
+    criterion.bench_function("joint: target to line, and its reply", |bencher| bencher.iter(&mut step));
+}
+
+/// A hand that is seen a thousand times a second, each time a little farther to and fro.
+struct Hand {
+    now: Instant,
+    count: u64,
+}
+
+impl Hand {
+    fn new() -> Self {
+        Self { now: Instant::now(), count: 0 }
+    }
+
+    fn next(&mut self) -> Target {
+        self.now += PERIOD;
+        self.count += 1;
+        let offset = (self.count % 200).abs_diff(100) as f64 * 1e-5;
+        let taken = i64::try_from(self.count * PERIOD.as_nanos() as u64).expect("a bench is no century");
+        let stamp = Stamp { taken, received: taken };
+        Target::new(0.2 + offset, 0.0, 0.2, Some(stamp)).expect("it is a position")
+    }
+}
+
+/// What a controller says to every line.
+fn reply(decoder: &mut ReplyDecoder, buffer: &mut BytesMut) -> Heard {
+    buffer.extend_from_slice(b"{\"status\":\"ok\",\"message\":\"Command received\"}\n");
+    decoder.decode(buffer).expect("it is a reply").expect("it is whole")
+}
+
+/// As in `make bench`, every rule on and wide limits; and these parameters.
+fn config(more: &[(&str, Value)]) -> Config {
+    let mut parameters = Parameters::default();
+    let wide = [
+        ("command_rate", Value::Real(0.0)),
+        ("filter.kind", Value::Text("none".into())),
+        ("settle_time", Value::Real(0.1)),
+        ("limits.speed", Value::Real(10.0)),
+        ("limits.acceleration", Value::Real(1000.0)),
+        ("approach_speed", Value::Real(10.0)),
+    ];
+    for (name, value) in wide.iter().chain(more) {
+        parameters.set(name, value.clone()).expect("it is in the table");
+    }
+    Config::new(&parameters).expect("it is a configuration")
+}
+
+const PERIOD: Duration = Duration::from_millis(1);
