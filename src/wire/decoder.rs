@@ -186,9 +186,9 @@ fn parse_json(line: &str, reading: Reading) -> Result<Heard, WireError> {
     let joints = members.joints.known().filter(|joints| joints.len() <= MAX_JOINTS);
     let reports =
         position.is_some() || gripper.is_some() || moving.is_some() || fault.is_some() || joints.is_some();
-    let state = ReportedState { position, gripper, moving, fault, joints, raw: printable(line) };
+    let state = || ReportedState { position, gripper, moving, fault, joints, raw: printable(line) };
     if unasked {
-        return Ok(Heard::State(state));
+        return Ok(Heard::State(state()));
     }
     let status = match members.status.as_deref() {
         Some("ok") => ReplyStatus::Ok,
@@ -200,7 +200,7 @@ fn parse_json(line: &str, reading: Reading) -> Result<Heard, WireError> {
         status,
         message: members.message.as_deref().map(printable).unwrap_or_default(),
         seq: members.seq.known(),
-        state: reports.then_some(state),
+        state: reports.then(state),
     }))
 }
 
