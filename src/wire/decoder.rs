@@ -22,7 +22,7 @@ use crate::teleop::command::{Gripper, Position};
 /// a controller may use these words for something else. A member of ours given twice is an error.
 ///
 /// A reply ends with a newline. One that stands alone at the end of what was read and is complete is taken without it,
-/// since many a first controller sends none; a newline that follows later is then passed over.
+/// since many a first controller sends none; a newline that follows later, after blanks or not, is then passed over.
 #[derive(Debug)]
 pub struct ReplyDecoder {
     reading: Reading,
@@ -74,12 +74,14 @@ impl Decoder for ReplyDecoder {
             self.greeting -= 1;
         }
         if std::mem::take(&mut self.unterminated) {
-            let newline = [&b"\r\n"[..], b"\n"].into_iter().find(|newline| bytes.starts_with(newline));
-            bytes.advance(newline.map_or(0, <[u8]>::len));
-            self.unterminated = bytes.is_empty() && newline.is_none() || &bytes[..] == b"\r";
+            // What is blank belongs to the line that was taken.
+            let blanks = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
+            bytes.advance(blanks);
+            self.unterminated = bytes.is_empty();
             if self.unterminated {
                 return Ok(None);
             }
+            bytes.advance(usize::from(bytes.starts_with(b"\n")));
         }
         if let Some(reply) = self.lines.next(bytes, |line| parse(line, reading))? {
             return Ok(Some(reply));
@@ -316,6 +318,9 @@ mod tests {
         assert_eq!(decode("\n"), 0);
         assert_eq!(decode("{\"status\":\"ok\"}\n{\"status\":\"ok\"}"), 2);
         assert_eq!(decode("\n{\"status\":\"ok\"}\n"), 1);
+        assert_eq!(decode("{\"status\":\"ok\"}"), 1);
+        assert_eq!(decode(" \t"), 0);
+        assert_eq!(decode(" \r\n{\"status\":\"ok\"} \n"), 1);
         assert!(decoder.decode(&mut BytesMut::from("\n")).is_err(), "a blank line is no reply");
     }
 
