@@ -239,8 +239,21 @@ mod tests {
         let constant = json!({"note": "x".repeat(1024)}).as_object().unwrap().clone();
         let refused_length = refused(&JsonFields { constant, ..JsonFields::default() }, &[]);
         assert!(refused_length.contains("longer than 1024 bytes"), "{refused_length}");
+        for word in [
+            JsonFields { open: json!("x".repeat(1024)), ..JsonFields::default() },
+            JsonFields { closed: json!("x".repeat(1024)), ..JsonFields::default() },
+        ] {
+            assert_eq!(refused(&word, &[]), refused_length);
+        }
         let fields = JsonFields { open: json!(1), closed: json!(1), ..JsonFields::default() };
         assert_eq!(refused(&fields, &[]), "the gripper would be 1 whether it is to be open or closed");
+        let hostile = "a\u{1b}[2J\u{202e}";
+        let names = [hostile; 3].map(Into::into);
+        let fields = JsonFields { coordinates: names, ..JsonFields::default() };
+        assert_eq!(refused(&fields, &[]), "two members of a line would be called 'a�[2J�'");
+        let fields = JsonFields { open: json!(hostile), closed: json!(hostile), ..JsonFields::default() };
+        let same = refused(&fields, &[]);
+        assert!(same.contains(r#""a\u001b[2J�""#), "{same}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::format::Extra;
+use super::message::printable;
 use super::template::{Field, MAX_TEMPLATE, Template};
 
 /// What a controller calls the members of a line. An empty name leaves the member out.
@@ -41,15 +42,15 @@ impl Default for JsonFields {
 /// Why members make no line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonFieldsError {
-    /// Two members of one name.
+    /// Two members of one name, printable.
     #[error("two members of a line would be called '{0}'")]
     Twice(String),
     /// A command that leads nowhere.
     #[error("a command would have none of x, y and z")]
     NoCoordinate,
-    /// A gripper that is told the same whatever it is to do.
+    /// A gripper that is told the same whatever it is to do, printable.
     #[error("the gripper would be {0} whether it is to be open or closed")]
-    SameGripper(Value),
+    SameGripper(String),
     /// Too long for a line.
     #[error("a line would be longer than {MAX_TEMPLATE} bytes without its numbers")]
     TooLong,
@@ -65,7 +66,7 @@ impl JsonFields {
             return Err(JsonFieldsError::NoCoordinate);
         }
         if self.open == self.closed && !self.gripper.is_empty() {
-            return Err(JsonFieldsError::SameGripper(self.open.clone()));
+            return Err(JsonFieldsError::SameGripper(printable(&self.open.to_string())));
         }
         let mut object = Object::new();
         object.constant(&self.r#type, &"command".into())?;
@@ -139,7 +140,7 @@ impl Object {
     fn name(&mut self, name: &str) -> Result<(), JsonFieldsError> {
         let start = if self.names.is_empty() { "{" } else { "," };
         if !self.names.insert(name.to_owned()) {
-            return Err(JsonFieldsError::Twice(name.to_owned()));
+            return Err(JsonFieldsError::Twice(printable(name)));
         }
         self.template.text(&format!("{start}{}:", Value::from(name)));
         Ok(())

@@ -167,9 +167,13 @@ impl Template {
         }
     }
 
-    /// How long a line is without what is filled in.
+    /// How long a line is without its numbers.
     pub(super) fn length(&self) -> usize {
-        let length = |segment: &Segment| if let Segment::Text(text) = segment { text.len() } else { 0 };
+        let length = |segment: &Segment| match segment {
+            Segment::Text(text) => text.len(),
+            Segment::Field(Field::Gripper { open, closed }) => open.len().max(closed.len()),
+            Segment::Field(_) => 0,
+        };
         self.0.iter().map(length).sum()
     }
 }
