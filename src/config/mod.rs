@@ -72,7 +72,7 @@ pub enum ConfigError {
     /// No parameter has this name.
     #[error("parameter '{name}' is unknown{}", suggestion.map(|s| format!("; did you mean '{s}'?")).unwrap_or_default())]
     Unknown {
-        /// The name.
+        /// The name, printable.
         name: String,
         /// The nearest known name, if one is near.
         suggestion: Option<&'static str>,
@@ -286,6 +286,8 @@ fn position(p: &Parameters, name: &str) -> Position {
 
 /// More often is no heartbeat but a load, in seconds.
 const MIN_HEARTBEAT: f64 = 0.01;
+/// Less often is no motion, and at last no time that can be told, in Hz.
+const MIN_COMMAND_RATE: f64 = 0.01;
 
 fn check_relations(p: &Parameters) -> Result<(), ConfigError> {
     let (min, home) = (position(p, "workspace.min"), position(p, "home"));
@@ -313,6 +315,11 @@ fn check_relations(p: &Parameters) -> Result<(), ConfigError> {
     if heartbeat > 0.0 && heartbeat < MIN_HEARTBEAT {
         let range = format!("0.0, or from {MIN_HEARTBEAT:?} to 60.0 s");
         return Err(ConfigError::range(p, "heartbeat_period", &range));
+    }
+    let rate = p.real("command_rate");
+    if rate > 0.0 && rate < MIN_COMMAND_RATE {
+        let range = format!("0.0, or from {MIN_COMMAND_RATE:?} to 1000.0 Hz");
+        return Err(ConfigError::range(p, "command_rate", &range));
     }
     let ordered = |low: &str, high: &str| p.real(low) <= p.real(high);
     require(ordered("approach_speed", "limits.speed"), "approach_speed", "at most", "limits.speed")?;
@@ -433,6 +440,10 @@ mod tests {
             error("robot_description", Value::Text(String::new())),
             "parameter 'robot_description' is unknown"
         );
+        assert_eq!(
+            error("\u{1b}[2J\u{202e}", Value::Real(0.1)),
+            "parameter '\u{fffd}[2J\u{fffd}' is unknown"
+        );
     }
 
     #[test]
@@ -449,5 +460,15 @@ mod tests {
     #[test]
     fn a_rate_of_zero_means_a_command_for_every_target() {
         assert_eq!(with("command_rate", Value::Integer(0)).unwrap().teleop.command_period, None);
+    }
+
+    #[test]
+    fn a_rate_has_a_period_that_can_be_told() {
+        let slowest = with("command_rate", Value::Real(0.01)).unwrap();
+        assert_eq!(slowest.teleop.command_period, Some(Duration::from_secs(100)));
+        assert_eq!(
+            error("command_rate", Value::Real(1e-300)),
+            "parameter 'command_rate' is 1e-300; it must be 0.0, or from 0.01 to 1000.0 Hz"
+        );
     }
 }

@@ -91,8 +91,10 @@ impl Parameters {
     /// # Errors
     /// An unknown name, a value of the wrong type, or out of range. Nothing has changed then.
     pub fn set(&mut self, name: &str, value: Value) -> Result<(), ConfigError> {
-        let parameter = Parameter::find(name)
-            .ok_or_else(|| ConfigError::Unknown { name: name.to_owned(), suggestion: nearest(name) })?;
+        let parameter = Parameter::find(name).ok_or_else(|| {
+            let name = printable(name);
+            ConfigError::Unknown { suggestion: nearest(&name), name }
+        })?;
         let default = parameter.default();
         let value = value.coerced_to(&default).map_err(|value| ConfigError::Type {
             name: parameter.name,
@@ -165,9 +167,14 @@ impl Parameters {
 
 /// The known name that a misspelt one was meant to be.
 fn nearest(name: &str) -> Option<&'static str> {
-    let distance = |parameter: &Parameter| strsim::damerau_levenshtein(parameter.name, name);
-    let best = parameters().min_by_key(|parameter| distance(parameter))?;
-    (distance(best) <= MAX_TYPING_ERRORS).then_some(best.name)
+    let length = name.chars().count();
+    parameters()
+        // Each missing or further character is an error: names of other lengths need no closer look.
+        .filter(|parameter| parameter.name.len().abs_diff(length) <= MAX_TYPING_ERRORS)
+        .map(|parameter| (strsim::damerau_levenshtein(parameter.name, name), parameter.name))
+        .filter(|(distance, _)| *distance <= MAX_TYPING_ERRORS)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
 }
 
 const MAX_TYPING_ERRORS: usize = 3;
