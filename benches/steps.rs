@@ -2,6 +2,7 @@
 //!
 //! They are a few of the hundred microseconds that `make bench` measures from outside, and unlike those they hardly
 //! depend on what else the machine does.
+#![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, missing_docs)] // a stopwatch; criterion's macros
 
 use std::hint::black_box;

@@ -4,6 +4,7 @@
 //! in its position, and is the controller that reads the lines and answers at once. Between the two runs, one at a
 //! time, the bridge or what it is compared with. Every round has every program once at every rate, and once at rest, so
 //! that what else the machine does falls on all alike; what counts is the ratios, not the microseconds.
+#![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // a stopwatch
 
 mod controller;
