@@ -21,6 +21,8 @@ struct Seen {
     hand: Option<Instant>,
     stopped: bool,
     last: Option<(Instant, Position)>,
+    /// The command before it: of two the last may not have been answered, and is then taken as not obeyed.
+    before_last: Option<Position>,
     /// Whether motion was held since the last command.
     interrupted: bool,
     violations: Vec<String>,
@@ -82,20 +84,19 @@ impl Observer for Judge {
         must(fresh, "sent though the hand was last seen too long ago");
         let approaches = planned.kind == Kind::Approach;
         must(approaches || !seen.interrupted, "motion goes on after a hold without an approach");
-        let home = || Position::new(HOME[0], HOME[1], HOME[2]).unwrap();
-        let (since, from) = seen.last.unwrap_or_else(|| (now - 2 * PERIOD, home()));
-        // After a hold: a step of the approach, and back to the last command that was answered, which is one before.
-        let (pause, speed) = match (seen.interrupted, planned.kind) {
-            (true, _) => (2 * PERIOD, SPEED + APPROACH_SPEED),
-            (false, Kind::Approach) => (now - since, APPROACH_SPEED),
-            (false, _) => (now - since, SPEED),
+        let home = Position::new(HOME[0], HOME[1], HOME[2]).unwrap();
+        let (since, last) = seen.last.unwrap_or((now, home));
+        let (from, allowed) = match (seen.interrupted || seen.last.is_none(), planned.kind) {
+            (true, _) => {
+                (vec![last, seen.before_last.unwrap_or(home)], APPROACH_SPEED * (2 * PERIOD).as_secs_f64())
+            }
+            (false, Kind::Approach) => (vec![last], APPROACH_SPEED * (now - since).as_secs_f64()),
+            (false, _) => (vec![last], SPEED * (now - since).as_secs_f64()),
         };
-        let step = position.distance(from);
-        must(
-            step <= speed * pause.as_secs_f64() + ROUNDING,
-            &format!("{step} m after {pause:?} of {speed} m/s"),
-        );
+        let step = from.iter().map(|from| position.distance(*from)).fold(f64::INFINITY, f64::min);
+        must(step <= allowed + ROUNDING, &format!("{step} m after {:?}, {allowed} m allowed", now - since));
         seen.violations.append(&mut complaints);
+        seen.before_last = Some(last);
         (seen.last, seen.interrupted) = (Some((now, position)), false);
     }
 
