@@ -235,6 +235,17 @@ fn a_pause_in_mid_motion_is_no_credit() {
 }
 
 #[test]
+fn the_way_back_from_commands_that_were_refused_may_be_long() {
+    let mut wire = Wire::moving(&[]);
+    for number in 1..=25 {
+        assert_eq!(wire.command(205.0 + 2.4 * f64::from(number)), []);
+        wire.reply(ERROR);
+    }
+    wire.pause(1000);
+    assert_eq!(wire.step(206.0), []);
+}
+
+#[test]
 fn the_first_motion_of_all_begins_at_home() {
     assert_eq!(Wire::new(&[]).step(198.0), []);
     assert_only(&Wire::new(&[]).step(197.9), Rule::Approach, "the first after a new connection is 2.100 mm");
@@ -268,6 +279,12 @@ fn a_motion_on_a_new_connection_begins_where_a_command_was_acknowledged() {
     wire.reconnect();
     // That 211 was acknowledged is known by the line that followed.
     assert_only(&wire.step(205.0), Rule::Approach, "6.000 mm");
+
+    // Not so where it may have followed before the reply.
+    let mut wire = Wire::moving(&["max_in_flight:=2"]);
+    assert_eq!((wire.step(206.0), wire.step(209.0)), (vec![], vec![]));
+    wire.reconnect();
+    assert_eq!(wire.step(203.5), []);
 }
 
 #[test]
