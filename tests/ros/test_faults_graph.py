@@ -1,5 +1,5 @@
-"""Faults of the ROS graph, in mid-motion: participants that vanish, storms of parameters, quality of service that does not
-match.
+"""Faults of the ROS graph, in mid-motion: participants that vanish, storms of parameters, quality of service that does
+not match.
 """
 
 import pathlib
@@ -17,7 +17,7 @@ from rclpy.qos import QoSProfile
 from record import PATIENCE, Record
 
 CLIENT = pathlib.Path(__file__).with_name("client.py")
-CLIENTS = 6
+CLIENTS = 4
 # Each with whether it is accepted while armed.
 WISHES = [
     (Parameter("limits.speed", value=0.24), True),

@@ -186,7 +186,9 @@ ROWS = [
     Fault("killed, with an end", killed(reset=False), "BACKOFF", tells="closed the connection", end=restarted),
     Fault("killed while it owes a reply", killed_in_debt, "BACKOFF", tells="Connection refused", end=restarted),
     Fault("reset in the middle of a line", killed(b'{"sta'), "BACKOFF", tells="no connection", end=restarted),
-    Fault("end in the middle of a line", killed(b'{"sta', False), "BACKOFF", tells="in the middle of a line", end=restarted),
+    Fault(
+        "end in the middle of a line", killed(b'{"sta', False), "BACKOFF", tells="in the middle of a line", end=restarted
+    ),
     Fault("restarted at once", revived, "BACKOFF", tells="no connection"),
     Fault(
         "it reads no more", reads_no_more, "UNRESPONSIVE", tells=SILENT, within="reply_timeout", end=reads_again
@@ -199,6 +201,16 @@ ROWS = [
         within="until both kernels are full + tcp_user_timeout",
         end=reads_again,
         parameters={"expect_reply": False},
+        setup=with_little_room,
+    ),
+    Fault(
+        "it reads no more, never replies, and the kernel is patient",
+        reads_no_more,
+        "BACKOFF",
+        tells="receive window",
+        within="until both kernels are full + link_timeout",
+        end=reads_again,
+        parameters={"expect_reply": False, "tcp_user_timeout": 20.0, **SHORT},
         setup=with_little_room,
     ),
     Fault(

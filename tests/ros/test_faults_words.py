@@ -1,4 +1,4 @@
-"""Faults of what the controller says, in mid-motion: what is no reply, and replies in odd pieces, late, twice, unasked."""
+"""Faults of what the controller says, in mid-motion: what is no reply, and replies in pieces, late, twice, unasked."""
 
 import queue
 import socket
