@@ -3,7 +3,7 @@
 import re
 
 from controller import command, error
-from harness import QUICK
+from harness import MOTIONS, QUICK
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
@@ -100,10 +100,18 @@ def test_a_second_tracker_holds_the_arm_until_one_of_the_two_is_gone(controller,
     started.log.wait(lambda line: "WARN" in line and "2 publishers on /ik/pose" in line)
 
 
-def test_a_second_bridge_of_one_name_is_told_of_by_both(controllers, bridge):
-    bridges = [bridge(controllers(), AT_PLACE) for _ in range(2)]
+def test_two_bridges_of_one_name_are_told_of_by_both_and_both_are_stopped(controllers, bridge, peer):
+    both = [controllers(), controllers()]
+    bridges = [bridge(controller, AT_PLACE) for controller in both]
     for started in bridges:
         started.log.wait(lambda line: "WARN" in line and "another node has this one's name" in line)
+    peer.call(Trigger, "/aether_bridge/stop")
+    for controller in both:
+        bridges[0].status.seen.wait(
+            lambda seen, peer=controller.peer: (
+                seen.message.peer == peer and MOTIONS[seen.message.motion] == "STOPPED"
+            )
+        )
 
 
 def test_a_second_hand_on_the_gripper_holds_the_arm_too(controller, bridge, hand, repeat):
