@@ -11,6 +11,7 @@ use r2r::std_msgs::msg::Header;
 use crate::mapping::Sample;
 use crate::teleop::{Frames, InputFault, Orientation, Position, Stamp, Target};
 use crate::tf::Unplaced;
+use crate::wire::inert;
 
 /// What a message says.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,9 +118,10 @@ pub fn time(since_epoch: Duration) -> Time {
     }
 }
 
-/// Text as a ROS string, which cannot carry a NUL.
+/// Text as a ROS string, wherever it comes from: without a NUL, which none can carry, and without anything else that acts
+/// on the terminal or the reader that it ends at.
 pub fn text(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
+    inert(text)
 }
 
 /// A reading of the node's clock as stamps count: in nanoseconds.
@@ -197,7 +199,9 @@ mod tests {
     }
 
     #[test]
-    fn a_nul_does_not_reach_ros() {
-        assert_eq!(text("a\0b"), "a\u{fffd}b");
+    fn nothing_that_acts_reaches_ros_however_long_it_is() {
+        assert_eq!(text("a\0b\u{1b}[2J\n\u{202e}\u{9b}"), "a�b�[2J���");
+        let long = "é".repeat(1000);
+        assert_eq!(text(&long), long);
     }
 }

@@ -62,8 +62,7 @@ struct RosLayer;
 
 impl<S: Subscriber> Layer<S> for RosLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut line = Line::default();
-        event.record(&mut line);
+        let text = text(event);
         let metadata = event.metadata();
         let (severity, level) = match *metadata.level() {
             Level::ERROR => (LogSeverity::Error, Log::ERROR as u8),
@@ -72,7 +71,6 @@ impl<S: Subscriber> Layer<S> for RosLayer {
             Level::DEBUG | Level::TRACE => (LogSeverity::Debug, Log::DEBUG as u8),
         };
         let logger = LOGGER.get().map_or(DEFAULT_LOGGER, String::as_str);
-        let text = convert::text(&format!("{}{}", line.message, line.fields));
         let (file, line) = (metadata.file().unwrap_or(""), metadata.line().unwrap_or(0));
         if let Some(rosout) = PUBLISHER.get() {
             let rosout = rosout.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +90,13 @@ impl<S: Subscriber> Layer<S> for RosLayer {
     }
 }
 
-/// An event in words: its message, then its fields.
+/// An event in words: its message, then its fields. Whatever is told of, nothing in it acts on whoever reads it.
+fn text(event: &Event<'_>) -> String {
+    let mut line = Line::default();
+    event.record(&mut line);
+    convert::text(&(line.message + &line.fields))
+}
+
 #[derive(Default)]
 struct Line {
     message: String,
@@ -134,7 +138,35 @@ fn level_argument(arguments: impl Iterator<Item = String>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::level_argument;
+    use std::sync::{Arc, Mutex};
+
+    use tracing::{Event, Subscriber};
+    use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+    use super::{level_argument, text};
+
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<Vec<String>>>);
+
+    impl<S: Subscriber> Layer<S> for Told {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            self.0.lock().unwrap().push(text(event));
+        }
+    }
+
+    #[test]
+    fn whatever_is_logged_does_not_act() {
+        let (told, hostile) = (Told::default(), "a\0\u{1b}[2J\n\u{202e}b");
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(told.clone()), || {
+            tracing::info!("a frame '{hostile}'");
+            tracing::info!(peer = hostile, shown = %hostile, "link up");
+        });
+        let inert = "a��[2J��b";
+        assert_eq!(
+            *told.0.lock().unwrap(),
+            [format!("a frame '{inert}'"), format!("link up peer={inert} shown={inert}")]
+        );
+    }
 
     fn level(arguments: &[&str]) -> Option<String> {
         level_argument(arguments.iter().map(ToString::to_string))

@@ -151,21 +151,26 @@ pub struct ReportedState {
     pub raw: String,
 }
 
-/// Makes text that came from the wire safe for terminals, logs and ROS strings: characters that act instead of
-/// showing (controls with NUL and ESC, C1, line separators, invisible and direction-changing ones) become U+FFFD,
-/// and what is longer than [`PRINTABLE_CHARS`] is cut, ending in `…`. Applying it twice changes nothing.
+/// Makes text that came from the wire safe for terminals, logs and ROS strings: it is [`inert`], and what is longer than
+/// [`PRINTABLE_CHARS`] is cut, ending in `…`. Applying it twice changes nothing.
 pub fn printable(text: &str) -> String {
+    if text.len() <= PRINTABLE_CHARS {
+        return inert(text);
+    }
+    match text.char_indices().nth(PRINTABLE_CHARS - 1) {
+        Some((cut, last)) if cut + last.len_utf8() < text.len() => inert(&text[..cut]) + "…",
+        _ => inert(text),
+    }
+}
+
+/// Text of any length in which nothing acts instead of showing: controls with NUL and ESC, C1, line separators, and
+/// invisible and direction-changing characters become U+FFFD.
+pub fn inert(text: &str) -> String {
     // As nearly all text is; the way below costs ten times as much.
-    if text.len() <= PRINTABLE_CHARS && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.to_owned();
     }
-    let cut = text.char_indices().nth(PRINTABLE_CHARS).is_some();
-    let kept = if cut { PRINTABLE_CHARS - 1 } else { PRINTABLE_CHARS };
-    let mut shown: String = text.chars().take(kept).map(|c| if acts(c) { '\u{fffd}' } else { c }).collect();
-    if cut {
-        shown.push('…');
-    }
-    shown
+    text.chars().map(|c| if acts(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// The most characters [`printable`] leaves.

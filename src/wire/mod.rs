@@ -37,7 +37,7 @@ pub use encoder::CommandEncoder;
 pub use format::{Codec, Extra, OrderLines, WireConfig};
 pub use hello::{Hello, HelloForm, TokenError};
 pub use json::{JsonFields, JsonFieldsError};
-pub use message::{Heard, Line, Order, Reply, ReplyStatus, ReportedState, WireUnit, printable};
+pub use message::{Heard, Line, Order, Reply, ReplyStatus, ReportedState, WireUnit, inert, printable};
 pub use template::{Template, TemplateError};
 
 #[cfg(test)]

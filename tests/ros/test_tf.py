@@ -10,6 +10,7 @@ from controller import command
 from geometry_msgs.msg import PoseStamped, TransformStamped
 from harness import LATCHED, QUICK, fresh, unstamped
 from parameters import set_each
+from rcl_interfaces.msg import Log
 from rclpy.duration import Duration
 from record import PATIENCE
 from rosgraph_msgs.msg import Clock
@@ -87,6 +88,19 @@ def test_a_frame_that_was_fixed_before_the_bridge_came_is_looked_up(controller, 
     tracker.frame, tracker.position = "/arm_base", PLACE
     passed = len(controller.lines) + 5
     assert all(line.data == PLACE_LINE for line in controller.lines.wait_count(passed))
+
+
+def test_a_child_frame_that_is_ignored_does_not_act_on_whoever_reads_the_log(controller, bridge, peer, repeat):
+    rosout = peer.record(Log, "/rosout", LATCHED)
+    started = bridge(controller, AT_PLACE, ["--log-level", "debug"])
+    # Its own parent.
+    child = transform("a\x1b[2J\n\u202eb", "a\x1b[2J\n\u202eb")
+    repeat(TFMessage, "/tf", lambda: TFMessage(transforms=[child]))
+    told = "a transform of 'a\ufffd[2J\ufffd\ufffdb' on /tf is ignored"
+    rosout.wait(lambda log: told in log.msg)
+    started.log.wait(lambda line: told in line)
+    for text in [log.msg for log in rosout] + list(started.log):
+        assert not any(character in text for character in "\x1b\n\u202e"), repr(text)
 
 
 class Swing:

@@ -1,0 +1,104 @@
+"""Nothing that comes from outside acts on whoever reads what the bridge tells of it: on a terminal, in a log, in rqt. What
+controllers say in their replies is in test_replies.py, child frames of TF in test_tf.py."""
+
+import itertools
+
+import pytest
+from aether_bridge.msg import ArmState
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion
+from harness import LATCHED, QUICK
+from parameters import set_each, set_together
+from rcl_interfaces.msg import Log
+from std_msgs.msg import Header, String
+
+# Clears a screen, begins a line of its own, turns the direction of writing. A ROS string ends at a NUL.
+HOSTILE = "a\x1b[2J\n\u202eb\x9b"
+INERT = "a\ufffd[2J\ufffd\ufffdb\ufffd"
+PLACE = (0.12, 0.0355, 0.21)
+AT_PLACE = {**QUICK, "home": list(PLACE)}
+TALKATIVE = ["--log-level", "debug"]
+
+
+class Told:
+    """Everything that a bridge tells in words."""
+
+    def __init__(self, peer):
+        self._states = peer.record(ArmState, "/aether_bridge/arm_state")
+        self._diagnostics = peer.record(DiagnosticArray, "/diagnostics")
+        self._rosout = peer.record(Log, "/rosout", LATCHED)
+
+    def texts(self, started):
+        for state in self._states:
+            yield from (state.header.frame_id, state.fault, state.raw)
+        for part in itertools.chain.from_iterable(array.status for array in self._diagnostics):
+            yield from (part.name, part.message, part.hardware_id, *(value.value for value in part.values))
+        for seen in started.status.seen:
+            yield from (seen.message.peer, seen.message.last_error, seen.message.reason)
+        for log in self._rosout:
+            yield from (log.msg, log.name)
+        yield from started.log
+
+    def assert_inert(self, started, words):
+        """That nothing acts, once `words` have been told: by ROS and on the terminal."""
+        self._rosout.wait(lambda log: words in log.msg)
+        started.log.wait(lambda line: words in line)
+        assert not started.ended()
+        for text in self.texts(started):
+            assert not any(character in text for character in "\0\x1b\n\r\x9b\u202e"), repr(text)
+
+
+@pytest.fixture
+def told(peer):
+    return Told(peer)
+
+
+def pose(frame_id):
+    orientation = Quaternion(w=1.0)
+    x, y, z = PLACE
+    return PoseStamped(header=Header(frame_id=frame_id), pose=Pose(position=Point(x=x, y=y, z=z), orientation=orientation))
+
+
+# Typed, and as JSON by field paths: two ways through the node.
+@pytest.mark.parametrize("fields", [{}, {"source.position": [f"pose.position.{axis}" for axis in "xyz"]}])
+def test_the_name_of_a_frame(controller, bridge, repeat, told, fields):
+    started = bridge(controller, {**AT_PLACE, **fields}, TALKATIVE)
+    repeat(PoseStamped, "/target_pose", lambda: pose(HOSTILE))
+    started.status.wait(reason=r"frame_id 'a\ufffd\[2J")
+    told.assert_inert(started, f"frame_id '{INERT}'")
+
+
+def test_a_word_for_the_gripper(controller, bridge, repeat, told):
+    started = bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/String"}, TALKATIVE)
+    repeat(String, "/gripper", lambda: String(data=HOSTILE))
+    told.assert_inert(started, f"gripper input '{INERT}' ignored")
+
+
+@pytest.mark.parametrize("expect_reply", [True, False])
+def test_a_greeting_that_nobody_has_told_of(controllers, bridge, told, expect_reply):
+    controller = controllers(greeting=b"a\0\x1b[2J\xe2\x80\xae\xff\n" + b"\x1b[2J\r" * 1000)
+    started = bridge(controller, {**AT_PLACE, "expect_reply": expect_reply}, TALKATIVE)
+    told.assert_inert(started, "a line is not UTF-8")
+
+
+def test_the_parameters_at_start(launch, told):
+    parameters = {"host": HOSTILE, "base_frame": HOSTILE, "json_fields.x": HOSTILE}
+    started = launch({**parameters, "backoff.max": 0.1}, TALKATIVE)
+    started.status.wait(state="BACKOFF", reason="no connection")
+    told.assert_inert(started, f"cannot resolve host '{INERT}'")
+
+
+def test_parameters_that_change(controller, bridge, peer, repeat, told):
+    started = bridge(controller, {**AT_PLACE, "arming": "operator"}, TALKATIVE)
+    refused = set_each(
+        peer, (HOSTILE, 1), ("role", HOSTILE), ("source.type", HOSTILE), ("port", HOSTILE)
+    )
+    refused.append(set_together(peer, json_fields__x=HOSTILE, json_fields__y=HOSTILE))
+    refused.append(set_together(peer, codec="text", text_template=HOSTILE))
+    for reason in refused:
+        assert INERT in reason, repr(reason)
+    assert set_each(peer, ("base_frame", HOSTILE), ("retarget.frame", HOSTILE + "c"), ("host", HOSTILE)) == ["", "", ""]
+    repeat(PoseStamped, "/target_pose", lambda: pose("elsewhere"))
+    started.log.wait(lambda line: "cannot resolve host" in line)
+    started.log.wait(lambda line: "input refused" in line)
+    told.assert_inert(started, f"parameter host: '127.0.0.1' → '{INERT}'")
