@@ -1,0 +1,109 @@
+//! Whatever parameters are set to, they are taken as they are or refused with a reason that names them and is fit to
+//! print.
+
+use std::sync::LazyLock;
+
+use aether_bridge::config::{Config, Parameter, Parameters, Value};
+use aether_bridge::teleop::Teleop;
+use aether_bridge::wire::printable;
+
+use super::input::{NEXT, NEXT_OF_LIST, assert_printable, texts};
+
+/// Settings like `limits.speed=r0.2`: a name, the letter of a type, and the value.
+pub fn check(data: &[u8]) {
+    let mut wanted = DEFAULTS.parameters().clone();
+    let (mut accepted, mut unknown) = (0, 0);
+    for setting in data.split(|&byte| byte == NEXT).take(SETTINGS) {
+        let cut = setting.iter().position(|&byte| byte == b'=').unwrap_or(setting.len());
+        let (name, value) = (String::from_utf8_lossy(&setting[..cut]), &setting[cut..]);
+        unknown += u32::from(Parameter::find(&name).is_none());
+        if unknown > UNKNOWN {
+            return;
+        }
+        accepted += u32::from(check_set(&mut wanted, &name, read(value.get(1..).unwrap_or_default())));
+    }
+    if accepted > 0 {
+        check_all(&wanted);
+    }
+}
+
+fn check_all(wanted: &Parameters) {
+    match Config::new(wanted) {
+        Ok(config) => check_config(&config, wanted),
+        Err(error) => {
+            let error = error.to_string();
+            assert_reason(&error);
+            let names_one = error.split('\'').any(|word| Parameter::find(word).is_some());
+            assert!(names_one || error.contains("json_fields.*"), "{error}");
+        }
+    }
+}
+
+/// Whether it was accepted.
+fn check_set(wanted: &mut Parameters, name: &str, value: Value) -> bool {
+    // As the log says it.
+    assert_printable(&value.to_string());
+    let before = wanted.get(name).cloned();
+    match wanted.set(name, value.clone()) {
+        Ok(()) => {
+            let taken = wanted.get(name).expect("what is set is there");
+            let same = match (taken, &value) {
+                (Value::Real(real), Value::Integer(integer)) => *real == *integer as f64,
+                (Value::Reals(reals), Value::Integers(integers)) => {
+                    reals.iter().copied().eq(integers.iter().map(|integer| *integer as f64))
+                }
+                (taken, value) => taken == value,
+            };
+            assert!(same, "{name} was set to {value} and is {taken}");
+            true
+        }
+        Err(refused) => {
+            let refused = refused.to_string();
+            assert_reason(&refused);
+            assert!(refused.contains(&format!("'{}'", printable(name))), "{refused} does not name {name:?}");
+            assert_eq!(wanted.get(name), before.as_ref());
+            false
+        }
+    }
+}
+
+fn check_config(config: &Config, wanted: &Parameters) {
+    assert_eq!(config.parameters(), wanted);
+    assert!(config.teleop.workspace.contains(config.teleop.home), "{:?}", config.teleop);
+    Teleop::new(config.teleop.clone());
+    config.wire.decoder();
+}
+
+fn assert_reason(reason: &str) {
+    assert_printable(reason);
+    assert!(reason.len() < LONGEST, "a reason of {} bytes", reason.len());
+}
+
+/// A value of the type that its first letter names.
+fn read(text: &[u8]) -> Value {
+    let (kind, rest) = text.split_first().unwrap_or((&b' ', &[]));
+    let text = String::from_utf8_lossy(rest);
+    let real = |text: &str| text.parse().unwrap_or(f64::NAN);
+    let integer = |text: &str| text.parse().unwrap_or(i64::MIN);
+    let list = || texts(rest, NEXT_OF_LIST);
+    match kind {
+        b'b' => Value::Boolean(text == "true"),
+        b'i' => Value::Integer(integer(&text)),
+        b'r' => Value::Real(real(&text)),
+        b't' => Value::Text(text.into_owned()),
+        b'I' => Value::Integers(list().map(|text| integer(&text)).collect()),
+        b'R' => Value::Reals(list().map(|text| real(&text)).collect()),
+        b'T' => Value::Texts(list().collect()),
+        _ => Value::Other("value of no known type"),
+    }
+}
+
+static DEFAULTS: LazyLock<Config> =
+    LazyLock::new(|| Config::new(&Parameters::default()).expect("the defaults are right"));
+
+/// A name that is not known costs a look at all that are, and one of them is as good as more.
+const UNKNOWN: u32 = 1;
+/// More of them contradict each other no more than these do.
+const SETTINGS: usize = 6;
+/// Longer is no reason but a load on whoever reads it.
+const LONGEST: usize = 10_000;
