@@ -82,7 +82,11 @@ fn empty_array(value: &Value, pointer: String, known: &[String]) -> Option<Strin
             .enumerate()
             .find_map(|(index, element)| empty_array(element, format!("{pointer}/{index}"), known)),
         Value::Object(fields) => {
-            fields.iter().find_map(|(name, field)| empty_array(field, format!("{pointer}/{name}"), known))
+            // As JSON pointers have it, so that none leads to another field.
+            let step = |name: &str| name.replace('~', "~0").replace('/', "~1");
+            fields
+                .iter()
+                .find_map(|(name, field)| empty_array(field, format!("{pointer}/{}", step(name)), known))
         }
         _ => None,
     }
@@ -136,6 +140,9 @@ mod tests {
         assert_eq!(example(json!({"odd": [], "x": 0.5}), |_| None), json!({"odd": [], "x": 0.5}));
         // Nor does it go on for ever where nothing changes.
         assert_eq!(example(json!({"odd": []}), |_| Some(json!({"odd": []}))), json!({"odd": []}));
+        let one = json!({"[]": {}});
+        let alike = example(json!({"a": {"b": []}, "a/b": [], "a~1b": []}), Some);
+        assert_eq!(alike, json!({"a": {"b": one}, "a/b": one, "a~1b": one}));
     }
 
     #[test]
