@@ -209,6 +209,8 @@ mod tests {
         assert_eq!(printable("a\0b\x1b[31m\u{9b}2J\r\n\t\x7f"), "a�b�[31m�2J����");
         assert_eq!(printable("x\u{202e}y\u{2066}z\u{2028}\u{feff}\u{200b}"), "x�y�z���");
         assert_eq!(printable("Kommando empfangen: 好 ✓"), "Kommando empfangen: 好 ✓");
+        assert_eq!(printable("\0a\x1b[31m\r\n\t\x1f"), "�a�[31m����");
+        assert_eq!(printable("del\x7f"), "del�");
         assert_eq!(printable("Command received ~"), "Command received ~");
     }
 
