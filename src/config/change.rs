@@ -175,6 +175,7 @@ mod tests {
             ("backoff.max", Value::Real(2.0)),
             ("wire_unit", Value::Text("cm".into())),
             ("greeting_lines", Value::Integer(1)),
+            ("hello.token_file", Value::Text("/token".into())),
         ] {
             let after = with(&[(name, value)]);
             assert!(after.needs_new_link(&before), "{name}");

@@ -165,6 +165,24 @@ async fn controllers_that_never_answer_are_told_the_token_too() {
     scene.tracking().await;
 }
 
+#[tokio::test]
+async fn what_comes_together_with_the_answer_to_the_hello_is_heard() {
+    let token = TokenFile::new("token-early", "sesame");
+    let (listener, port) = listen().await;
+    const WELCOME: &str = "{\"status\":\"ok\"}\n{\"type\":\"state\",\"position\":[210.0,0.0,200.0]}";
+    let _heard = controller(listener, |_| WELCOME);
+    let settings = [("hello.token_file", text(&token.0)), ("accept_state", Value::Boolean(true))];
+    let mut scene = Scene::start(port, &settings);
+    scene.until("connected", |status| status.state == LinkState::Connected).await;
+    // Nothing else comes that would have it looked at.
+    let told = async {
+        while scene.heard.lock().unwrap().arm_states.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, told).await.expect("the state was passed over");
+}
+
 /// A port that was free a moment ago, for the bridge to listen on.
 async fn free_port() -> u16 {
     listen().await.1
@@ -379,6 +397,21 @@ async fn an_encrypted_peer_that_never_reads_gets_no_queue() {
     let gone = "the connection broke: the controller's receive window is full";
     let status = scene.until("given up", |status| status.last_error == gone).await;
     assert!(status.sent < 5_000, "{} commands were queued in buffers", status.sent);
+}
+
+#[tokio::test]
+async fn an_encrypted_connection_that_ends_without_a_word_of_tls_is_closed_like_any_other() {
+    let (listener, port) = listen().await;
+    tokio::spawn(async move {
+        let acceptor = tls_controller("controller", false, BOTH);
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            // The kernel ends it when this is dropped, which has no last words.
+            drop(acceptor.accept(stream).await.map(|stream| stream.into_inner().0));
+        }
+    });
+    let mut scene = Scene::start(port, &tls());
+    scene.until("closed", |status| status.last_error == "the controller closed the connection").await;
 }
 
 /// A controller that dials in.
