@@ -109,7 +109,8 @@ fn check_replies(p: &Parameters, lines: &OrderLines) -> Result<(), ConfigError> 
 fn check_ttl(p: &Parameters, codec: Codec) -> Result<(), ConfigError> {
     let told = match codec {
         Codec::Json => extras(p).contains(&Extra::Ttl),
-        Codec::Text => TEMPLATES.iter().any(|name| p.text(name).contains("{ttl}")),
+        // A doubled brace is a brace, and what is between such is text.
+        Codec::Text => TEMPLATES.iter().any(|name| p.text(name).replace("{{", "").contains("{ttl}")),
     };
     let beats = p.real("heartbeat_period") > 0.0;
     if told && beats && p.real("heartbeat_period") >= p.real("ttl") {
@@ -258,5 +259,7 @@ mod tests {
         assert!(with(&[udp(), ("expect_reply", Value::Boolean(false))]).is_ok());
         assert!(with(&[udp(), ("wire_extras", extras(&["seq"]))]).is_ok());
         assert!(with(&[udp(), codec(), ("text_template", text("{x} {seq}"))]).is_ok());
+        let braces = [codec(), ("text_heartbeat", text("{{ttl}}")), ("heartbeat_period", Value::Real(1.0))];
+        assert!(with(&braces).is_ok());
     }
 }
