@@ -1,5 +1,6 @@
 //! What no command may be, whatever the network does: judged where the bridge sends, to the microsecond.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,9 +21,8 @@ struct Seen {
     /// When the hand was last where it could be seen.
     hand: Option<Instant>,
     stopped: bool,
-    last: Option<(Instant, Position)>,
-    /// The command before it: of two the last may not have been answered, and is then taken as not obeyed.
-    before_last: Option<Position>,
+    /// The last commands, the newest first.
+    last: VecDeque<(Instant, Position)>,
     /// Whether motion was held since the last command.
     interrupted: bool,
     violations: Vec<String>,
@@ -85,19 +85,22 @@ impl Observer for Judge {
         let approaches = planned.kind == Kind::Approach;
         must(approaches || !seen.interrupted, "motion goes on after a hold without an approach");
         let home = Position::new(HOME[0], HOME[1], HOME[2]).unwrap();
-        let (since, last) = seen.last.unwrap_or((now, home));
-        let (from, allowed) = match (seen.interrupted || seen.last.is_none(), planned.kind) {
-            (true, _) => {
-                (vec![last, seen.before_last.unwrap_or(home)], APPROACH_SPEED * (2 * PERIOD).as_secs_f64())
+        let (since, _) = seen.last.front().copied().unwrap_or((now, home));
+        let (allowed, from) = match planned.kind {
+            // From the last that is known to be obeyed, which is one of these.
+            _ if seen.interrupted || seen.last.is_empty() => {
+                (APPROACH_SPEED * (2 * PERIOD).as_secs_f64(), UNSURE)
             }
-            (false, Kind::Approach) => (vec![last], APPROACH_SPEED * (now - since).as_secs_f64()),
-            (false, _) => (vec![last], SPEED * (now - since).as_secs_f64()),
+            Kind::Approach => (APPROACH_SPEED * (now - since).as_secs_f64(), 1),
+            _ => (SPEED * (now - since).as_secs_f64(), 1),
         };
+        let from: Vec<_> = seen.last.iter().map(|(_, position)| *position).chain([home]).take(from).collect();
         let step = from.iter().map(|from| position.distance(*from)).fold(f64::INFINITY, f64::min);
         must(step <= allowed + ROUNDING, &format!("{step} m after {:?}, {allowed} m allowed", now - since));
         seen.violations.append(&mut complaints);
-        seen.before_last = Some(last);
-        (seen.last, seen.interrupted) = (Some((now, position)), false);
+        seen.last.push_front((now, position));
+        seen.last.truncate(UNSURE);
+        seen.interrupted = false;
     }
 
     fn handle_status(&mut self, status: &Status) {
@@ -122,3 +125,5 @@ const SPEED: f64 = 0.25;
 const APPROACH_SPEED: f64 = 0.1;
 /// Both ends of a step are rounded to a micrometre on each axis.
 const ROUNDING: f64 = 2e-6;
+/// A command whose reply never came, as many as are refused before motion holds, and the one before them.
+const UNSURE: usize = 7;
