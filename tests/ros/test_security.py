@@ -19,7 +19,15 @@ PLACE = (0.12, 0.0355, 0.21)
 LINE = command(120.0, 35.5, 210.0)
 
 
-def test_a_graph_that_cannot_be_secured_is_not_joined(tmp_path):
+@pytest.mark.parametrize(
+    ("enclave", "code", "words"),
+    [
+        ("aether_bridge", 1, "does ROS_SECURITY_KEYSTORE have this node's enclave"),
+        ("another", 2, "enclaves/aether_bridge' does not exist"),
+    ],
+)
+def test_a_graph_that_cannot_be_secured_is_not_joined(tmp_path, enclave, code, words):
+    (tmp_path / "enclaves" / enclave).mkdir(parents=True)
     secured = {
         "ROS_SECURITY_ENABLE": "true",
         "ROS_SECURITY_STRATEGY": "Enforce",
@@ -33,8 +41,8 @@ def test_a_graph_that_cannot_be_secured_is_not_joined(tmp_path):
         timeout=PATIENCE,
         check=False,
     )
-    assert ended.returncode == 1
-    assert "does ROS_SECURITY_KEYSTORE have this node's enclave" in ended.stderr
+    assert ended.returncode == code
+    assert words in ended.stderr
 
 
 class TlsController:
@@ -120,5 +128,6 @@ def test_a_token_is_told_before_the_first_command(controller, bridge, hand, tmp_
     assert {line.data for line in controller.lines} == {b'{"type":"hello","token":"wrong"}\n'}
     token.write_text("sesame\n")
     started.status.wait(motion="TRACKING")
+    controller.lines.wait(lambda line: line.data == LINE)
     last = [line.data for line in controller.lines if line.connection == len(controller.connections)]
     assert last[0] == b'{"type":"hello","token":"sesame"}\n' and set(last[1:]) == {LINE}
