@@ -40,10 +40,11 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
     loop {
         // Not only when the timer wakes the driver: a controller that talks without end, or an event in the instant in which
         // a deadline passes, would have it forgotten.
-        let now = driver.bridge.with(|joint, now| {
-            joint.handle_timeout(now);
+        let now = driver.bridge.driven(|inner, now| {
+            inner.joint.handle_timeout(now);
             now
         });
+        driver.deaf_until = driver.deaf_until.filter(|until| *until > now);
         driver.act();
         let (deadline, blocked) = driver.prepare_sleep(now);
         let Driver { bridge, listener, deaf_until, connections, turn, attempt, joining, .. } = &mut driver;
@@ -52,22 +53,21 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
         let woken = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            // What is due comes before what never ends: a controller may talk all the time.
-            () = sleep_until(deadline) => Woken::Timeout,
             _ = ticks.tick() => Woken::Tick,
-            () = bridge.0.wake.notified() => Woken::Asked,
             result = next(attempt) => Woken::Opened(result),
             accepted = accept(listener) => Woken::Accepted(accepted),
             joined = next_joined(joining) => joined,
+            // A controller may talk all the time; what comes after it is looked at above in any case.
             woken = poll_fn(|cx| poll_connections(connections, turn, blocked, cx)) => woken,
+            () = bridge.0.wake.notified() => Woken::Asked,
+            () = sleep_until(deadline) => Woken::Asked,
         };
         match woken {
             Woken::Opened(result) => driver.handle_attempt(result),
             Woken::Accepted(result) => driver.handle_accepted(result),
             Woken::Joined(address, result) => driver.handle_joined(address, result),
             Woken::Read(peer, result) => driver.handle_read(peer, result),
-            Woken::Writable => driver.bridge.with(|joint, now| joint.handle_writable(now)),
-            Woken::Timeout => driver.deaf_until = driver.deaf_until.filter(|until| *until > super::now()),
+            Woken::Writable => driver.bridge.driven(|inner, now| inner.joint.handle_writable(now)),
             Woken::Asked => {}
             Woken::Tick => {
                 driver.bridge.tick(second);
@@ -86,7 +86,6 @@ enum Woken {
     Read(PeerId, io::Result<usize>),
     Writable,
     Asked,
-    Timeout,
     Tick,
 }
 
@@ -143,16 +142,16 @@ impl Driver {
         match result {
             Ok(Reached::Listener(listener)) => {
                 self.listener = Some(listener);
-                self.bridge.with(|joint, now| joint.handle_connected(now));
+                self.bridge.driven(|inner, now| inner.joint.handle_connected(now));
             }
             Ok(Reached::Connection(connection)) => {
-                self.bridge.with_inner(|inner, now| {
+                self.bridge.driven(|inner, now| {
                     inner.outlets.push((connection.peer, Arc::clone(&connection.socket)));
                     inner.joint.handle_connected(now);
                 });
                 self.take(connection);
             }
-            Err(error) => self.bridge.with(|joint, now| joint.handle_failed(now, error)),
+            Err(error) => self.bridge.driven(|inner, now| inner.joint.handle_failed(now, error)),
         }
     }
 
@@ -179,7 +178,7 @@ impl Driver {
             Ok(connection) => connection,
             Err(error) => return tracing::warn!(%address, "refused: {error}"),
         };
-        let joined = self.bridge.with_inner(|inner, now| {
+        let joined = self.bridge.driven(|inner, now| {
             connection.peer = inner.joint.handle_joined(now, address.to_string())?;
             inner.outlets.push((connection.peer, Arc::clone(&connection.socket)));
             Ok(())
@@ -210,7 +209,8 @@ impl Driver {
         let mut heard = Vec::new();
         let end = connection.hear(result, &mut heard);
         let mut reported = Vec::new();
-        self.bridge.with(|joint, now| {
+        self.bridge.driven(|inner, now| {
+            let joint = &mut inner.joint;
             for heard in heard {
                 let (known, state) = match heard {
                     Heard::Reply(reply) => (joint.handle_reply(now, peer, &reply), reply.state),

@@ -161,8 +161,22 @@ impl Bridge {
     }
 
     fn with_inner<R>(&self, event: impl FnOnce(&mut Inner, Instant) -> R) -> R {
+        let (result, wants_driver) = self.handle(event);
+        if wants_driver {
+            self.0.wake.notify_one();
+        }
+        result
+    }
+
+    /// What the driver does itself, which looks at everything afterwards: waking it for that would have it look for ever.
+    fn driven<R>(&self, event: impl FnOnce(&mut Inner, Instant) -> R) -> R {
+        self.handle(event).0
+    }
+
+    /// Returns also whether the driver has to look.
+    fn handle<R>(&self, event: impl FnOnce(&mut Inner, Instant) -> R) -> (R, bool) {
         let now = now();
-        let (result, wake, news) = {
+        let (result, wants_driver, news) = {
             let mut inner = self.lock();
             let result = event(&mut inner, now);
             // Twice, since a first command may end the approach that the event began: both are to be seen.
@@ -171,13 +185,10 @@ impl Bridge {
             inner.note_changes(now);
             (result, inner.wants_driver(now), !inner.outbox.is_empty())
         };
-        if wake {
-            self.0.wake.notify_one();
-        }
         if news {
             self.tell();
         }
-        result
+        (result, wants_driver)
     }
 
     fn tell(&self) {

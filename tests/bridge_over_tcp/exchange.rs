@@ -251,6 +251,41 @@ async fn a_peer_that_never_reads_neither_blocks_the_hand_nor_gets_a_queue() {
     assert!(status.sent < 5_000, "{} commands were queued in buffers", status.sent);
 }
 
+#[tokio::test]
+async fn a_peer_that_reads_again_is_written_to_again_on_the_same_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    socket2::SockRef::from(&listener).set_recv_buffer_size(2048).unwrap();
+    let settings = [
+        ("expect_reply", Value::Boolean(false)),
+        ("command_rate", Value::Integer(0)),
+        ("reply_timeout", Value::Real(60.0)),
+        ("link_timeout", Value::Real(60.0)),
+        ("tcp_user_timeout", Value::Real(60.0)),
+    ];
+    let mut scene = Scene::start(listener.local_addr().unwrap().port(), &settings);
+    let again = async {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            scene.move_hand(Some(HERE));
+            scene.tracking().await;
+            for i in 0..20_000 {
+                let x = 0.2 + f64::from(i % 10) * 1e-4;
+                scene.bridge.handle_target(Target::new(x, 0.0, 0.2, None));
+            }
+            let told = |scene: &Scene| scene.heard.lock().unwrap().commands.len();
+            let before = told(&scene);
+            let mut bytes = [0; 4096];
+            // Where a line went out in part the connection is given up, and this tells nothing.
+            while stream.read(&mut bytes).await.is_ok_and(|read| read > 0) {
+                if told(&scene) > before {
+                    return;
+                }
+            }
+        }
+    };
+    timeout(PATIENCE, again).await.expect("nothing was written any more");
+}
+
 /// A controller that says `line` for every line it hears.
 async fn parrot(line: &'static str) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
