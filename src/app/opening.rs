@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
@@ -19,7 +18,6 @@ pub(super) enum Reached {
 }
 
 /// How connections come about.
-#[derive(Clone)]
 pub(super) struct Protocol {
     config: Config,
     deadline: Instant,
@@ -59,7 +57,7 @@ impl Protocol {
     async fn introduced(&self, socket: Arc<dyn Socket>) -> Result<Connection, LinkError> {
         let mut connection = Connection::new(PeerId::ONLY, socket, &self.config);
         if let Some(hello) = &self.config.hello {
-            let hello = read(hello.clone()).await?;
+            let hello = read(hello).await?;
             let timeout = self.timeout();
             let otherwise = |_| Err(LinkError::NotWelcomed { timeout });
             timeout_at(self.deadline, connection.introduce(&hello)).await.unwrap_or_else(otherwise)?;
@@ -73,11 +71,9 @@ impl Protocol {
 }
 
 /// The line that shows the token, which is read anew so that another one needs no restart.
-async fn read(HelloConfig { token_file, form }: HelloConfig) -> Result<Hello, LinkError> {
-    let path = token_file.display().to_string();
-    // Files may lie where reading takes long, and nothing is to wait for them but this connection.
-    let text = spawn_blocking(move || std::fs::read_to_string(token_file)).await;
-    let text = text.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
-    let text = text.map_err(|source| LinkError::TokenFile { path: path.clone(), source })?;
-    Hello::new(&form, &text).map_err(|error| LinkError::Token { path, error })
+async fn read(HelloConfig { token_file, form }: &HelloConfig) -> Result<Hello, LinkError> {
+    let path = || token_file.display().to_string();
+    let text = tokio::fs::read_to_string(token_file).await;
+    let text = text.map_err(|source| LinkError::TokenFile { path: path(), source })?;
+    Hello::new(form, &text).map_err(|error| LinkError::Token { path: path(), error })
 }

@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
-use tokio::task::spawn_blocking;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem};
@@ -69,7 +68,7 @@ impl TlsConfig {
     pub(super) async fn connect(&self, stream: TcpStream) -> Result<TlsSocket, TlsError> {
         let name = ServerName::try_from(self.server_name.clone())
             .map_err(|_| TlsError::ServerName(self.server_name.clone()))?;
-        let connector = TlsConnector::from(self.load(Self::client).await?);
+        let connector = TlsConnector::from(Arc::new(self.client().await?));
         let (stream, session) =
             connector.connect(name, stream).await.map_err(TlsError::Handshake)?.into_inner();
         Ok(TlsSocket { stream, session: Mutex::new(session.into()) })
@@ -77,35 +76,25 @@ impl TlsConfig {
 
     /// Encrypts a connection that a controller has opened.
     pub(super) async fn accept(&self, stream: TcpStream) -> Result<TlsSocket, TlsError> {
-        let acceptor = TlsAcceptor::from(self.load(Self::server).await?);
+        let acceptor = TlsAcceptor::from(Arc::new(self.server().await?));
         let (stream, session) = acceptor.accept(stream).await.map_err(TlsError::Handshake)?.into_inner();
         Ok(TlsSocket { stream, session: Mutex::new(session.into()) })
     }
 
-    /// Reads the files, where nothing else has to wait for it.
-    async fn load<T: Send + 'static>(
-        &self,
-        load: fn(&Self) -> Result<T, TlsError>,
-    ) -> Result<Arc<T>, TlsError> {
-        let config = self.clone();
-        let loaded = spawn_blocking(move || load(&config)).await;
-        loaded.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic())).map(Arc::new)
-    }
-
-    fn client(&self) -> Result<ClientConfig, TlsError> {
+    async fn client(&self) -> Result<ClientConfig, TlsError> {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(files)?
-            .with_root_certificates(self.authorities()?);
+            .with_root_certificates(self.authorities().await?);
         match &self.identity {
             None => Ok(builder.with_no_client_auth()),
-            Some(identity) => {
-                builder.with_client_auth_cert(identity.certificates()?, identity.key()?).map_err(files)
-            }
+            Some(identity) => builder
+                .with_client_auth_cert(identity.certificates().await?, identity.key().await?)
+                .map_err(files),
         }
     }
 
-    fn server(&self) -> Result<ServerConfig, TlsError> {
+    async fn server(&self) -> Result<ServerConfig, TlsError> {
         let missing = || TlsError::Files("tls.certificate_file and tls.key_file are missing".into());
         let identity = self.identity.as_ref().ok_or_else(missing)?;
         let builder = ServerConfig::builder_with_provider(provider())
@@ -114,19 +103,19 @@ impl TlsConfig {
         let builder = match self.ca_file {
             None => builder.with_no_client_auth(),
             Some(_) => {
-                let authorities = Arc::new(self.authorities()?);
+                let authorities = Arc::new(self.authorities().await?);
                 let verifier = WebPkiClientVerifier::builder_with_provider(authorities, provider()).build();
                 builder
                     .with_client_cert_verifier(verifier.map_err(|error| TlsError::Files(error.to_string()))?)
             }
         };
-        builder.with_single_cert(identity.certificates()?, identity.key()?).map_err(files)
+        builder.with_single_cert(identity.certificates().await?, identity.key().await?).map_err(files)
     }
 
-    fn authorities(&self) -> Result<RootCertStore, TlsError> {
+    async fn authorities(&self) -> Result<RootCertStore, TlsError> {
         let mut store = RootCertStore::empty();
         if let Some(path) = &self.ca_file {
-            for certificate in certificates("tls.ca_file", path)? {
+            for certificate in certificates("tls.ca_file", path).await? {
                 store.add(certificate).map_err(|error| unusable("tls.ca_file", path, error))?;
             }
         }
@@ -135,12 +124,13 @@ impl TlsConfig {
 }
 
 impl Identity {
-    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-        certificates("tls.certificate_file", &self.certificate_file)
+    async fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        certificates("tls.certificate_file", &self.certificate_file).await
     }
 
-    fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
-        PrivateKeyDer::from_pem_file(&self.key_file).map_err(|error| match error {
+    async fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        let pem = read("tls.key_file", &self.key_file).await?;
+        PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
             pem::Error::NoItemsFound => {
                 unusable("tls.key_file", &self.key_file, "it holds no private key (PEM)")
             }
@@ -149,12 +139,20 @@ impl Identity {
     }
 }
 
-fn certificates(parameter: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match read {
+async fn certificates(
+    parameter: &'static str,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = read(parameter, path).await?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match found {
         Ok(found) if found.is_empty() => Err(unusable(parameter, path, "it holds no certificate (PEM)")),
-        read => read.map_err(|error| unusable(parameter, path, error)),
+        found => found.map_err(|error| unusable(parameter, path, error)),
     }
+}
+
+async fn read(parameter: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
+    tokio::fs::read(path).await.map_err(|error| unusable(parameter, path, error))
 }
 
 fn unusable(parameter: &'static str, path: &Path, problem: impl ToString) -> TlsError {

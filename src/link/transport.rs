@@ -168,7 +168,7 @@ impl Transport {
         socket.set_tcp_keepalive(&keepalive)?;
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(Some(self.config.tcp_user_timeout))?;
-        // Commands that wait in a buffer are stale commands: keep room for a few dozen lines, not for a minute of them.
+        // Commands that wait in a buffer are stale commands: keep room for a hundred lines, not for a minute of them.
         socket.set_send_buffer_size(SEND_BUFFER)
     }
 }
