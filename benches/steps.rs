@@ -105,7 +105,7 @@ fn whole(criterion: &mut Criterion) {
             out.clear();
             encoder.encode_into(&joint.line(&outgoing, Duration::ZERO), &mut out);
             assert!(matches!(outgoing, Outgoing::Command(_)));
-            joint.handle_transmitted(now, &outgoing, out.len(), [(PeerId::ONLY, Ok(out.len()))]);
+            joint.handle_transmitted(now, now, &outgoing, out.len(), [(PeerId::ONLY, Ok(out.len()))]);
             let Heard::Reply(reply) = reply(&mut decoder, &mut buffer) else { unreachable!("it is a reply") };
             joint.handle_reply(now, PeerId::ONLY, &reply);
         }

@@ -30,6 +30,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use kernel::Processors;
 use program::Program;
 use report::{Measured, Report, micros};
+use round::Plan;
 use tracker::Tracker;
 
 /// Delay from publish to line, and its cost: the bridge, a floor that does nothing but the unavoidable, and a plain
@@ -46,6 +47,10 @@ struct Arguments {
     /// Seconds measured in a round, for each program and rate
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=60))]
     seconds: u32,
+    /// Measure again, twice at most, where other machines on the same hardware took more than so many per cent of the
+    /// processors' time
+    #[arg(long, default_value_t = 100.0)]
+    max_stolen: f64,
     /// A first look: two rounds of one second
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
@@ -63,56 +68,95 @@ fn main() -> anyhow::Result<()> {
     let examples = std::env::current_exe()?.parent().context("this program lies nowhere")?.to_owned();
     let bridge = arguments.bridge.clone().unwrap_or_else(|| examples.join("../bridge"));
     let programs = Program::all(&bridge, &examples);
-    let mut tracker = Tracker::create()?;
-
-    let before = Processors::now()?;
-    let mut measured = programs.each_ref().map(|program| Measured::new(program.name, arguments.rates.len()));
-    for number in 1..=arguments.rounds {
-        measure(&arguments, number, &programs, &mut measured, &mut tracker, &interrupted)?;
+    let measured = programs.each_ref().map(|program| Measured::new(program.name, arguments.rates.len()));
+    let tracker = Tracker::create()?;
+    let mut bench =
+        Bench { arguments, programs, measured, tracker, interrupted, stolen: Vec::new(), repeated: 0 };
+    for number in 1..=bench.arguments.rounds {
+        bench.measure(number)?;
     }
-    let stolen = Processors::now()?.stolen_since(&before);
-    let Arguments { rates, rounds, seconds, .. } = arguments;
-    print!("{}", Report { rates, rounds, seconds, stolen, programs: &measured });
+    let Bench { arguments: Arguments { rates, rounds, seconds, .. }, measured, stolen, repeated, .. } = bench;
+    let stolen = stolen.iter().sum::<f64>() / stolen.len() as f64;
+    print!("{}", Report { rates, rounds, seconds, stolen, repeated, programs: &measured });
     Ok(())
 }
 
-/// One round.
-fn measure(
-    arguments: &Arguments,
-    number: u32,
-    programs: &[Program],
-    measured: &mut [Measured],
-    tracker: &mut Tracker,
-    interrupted: &AtomicBool,
-) -> anyhow::Result<()> {
-    let Arguments { rates, rounds, seconds, .. } = arguments;
-    // Nobody comes always first, or always after the same one.
-    let turn = (0..programs.len()).cycle().skip(number as usize - 1).take(programs.len());
+struct Bench {
+    arguments: Arguments,
+    programs: [Program; 4],
+    measured: [Measured; 4],
+    tracker: Tracker,
+    interrupted: Arc<AtomicBool>,
+    /// The share of the processors' time that other machines took, in per cent, while each was measured that counts.
+    stolen: Vec<f64>,
+    /// How often all programs were measured again for that.
+    repeated: u32,
+}
 
-    eprint!("round {number} of {rounds}, at rest:");
-    for at in turn.clone() {
-        let program = &programs[at];
-        let rest = rest::run(program, tracker, *seconds, interrupted)
-            .inspect_err(|_| eprintln!())
-            .with_context(|| format!("{} at rest", program.name))?;
-        eprint!("  {} {:.2} %", program.name, rest.idle);
-        measured[at].rests.push(rest);
-    }
-    eprintln!();
-    for (&rate, place) in rates.iter().zip(0..) {
-        eprint!("round {number} of {rounds}, {rate} Hz:");
-        for at in turn.clone() {
-            let program = &programs[at];
-            let plan = round::Plan { rate, seconds: *seconds, interrupted };
-            let round = round::run(program, tracker, &plan)
-                .inspect_err(|_| eprintln!())
-                .with_context(|| format!("{} at {rate} Hz", program.name))?;
-            eprint!("  {} {:.1} µs", program.name, micros(round.percentile(0.5)));
-            measured[at].rates[place].push(round);
+impl Bench {
+    /// One round.
+    fn measure(&mut self, number: u32) -> anyhow::Result<()> {
+        let Arguments { rates, rounds, seconds, .. } = &self.arguments;
+        let (rates, rounds, seconds) = (rates.clone(), *rounds, *seconds);
+        let each = self.each(
+            number,
+            &format!("round {number} of {rounds}, at rest"),
+            |program, tracker, interrupted| rest::run(program, tracker, seconds, interrupted),
+            |rest| format!("{:.2} %", rest.idle),
+        )?;
+        for (measured, rest) in self.measured.iter_mut().zip(each) {
+            measured.rests.push(rest);
         }
-        eprintln!();
+        for (&rate, place) in rates.iter().zip(0..) {
+            let each = self.each(
+                number,
+                &format!("round {number} of {rounds}, {rate} Hz"),
+                |program, tracker, interrupted| {
+                    round::run(program, tracker, &Plan { rate, seconds, interrupted })
+                },
+                |round| format!("{:.1} µs", micros(round.percentile(0.5))),
+            )?;
+            for (measured, round) in self.measured.iter_mut().zip(each) {
+                measured.rates[place].push(round);
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Measures every program, and all of them again where other machines took too much meanwhile. Returns what counts.
+    fn each<T>(
+        &mut self,
+        number: u32,
+        title: &str,
+        run: impl Fn(&Program, &mut Tracker, &AtomicBool) -> anyhow::Result<T>,
+        say: impl Fn(&T) -> String,
+    ) -> anyhow::Result<Vec<T>> {
+        // Nobody comes always first, or always after the same one.
+        let first = (number as usize - 1) % self.programs.len();
+        let mut repetitions = 0..REPETITIONS;
+        loop {
+            eprint!("{title}:");
+            let mut results: Vec<_> = self.programs.iter().map(|_| None).collect();
+            let mut stolen = Vec::new();
+            for at in (0..self.programs.len()).cycle().skip(first).take(self.programs.len()) {
+                let (program, before) = (&self.programs[at], Processors::now()?);
+                let result = run(program, &mut self.tracker, &self.interrupted)
+                    .inspect_err(|_| eprintln!())
+                    .with_context(|| format!("{}, {title}", program.name))?;
+                stolen.push(Processors::now()?.stolen_since(&before));
+                eprint!("  {} {}", program.name, say(&result));
+                results[at] = Some(result);
+            }
+            let most = stolen.iter().copied().fold(0.0, f64::max);
+            if most <= self.arguments.max_stolen || repetitions.next().is_none() {
+                eprintln!();
+                self.stolen.append(&mut stolen);
+                return Ok(results.into_iter().flatten().collect());
+            }
+            eprintln!("  (others took up to {most:.0} %: again)");
+            self.repeated += 1;
+        }
+    }
 }
 
 /// A flag that rises when this process is asked to end: then what it has started must end too.
@@ -132,3 +176,6 @@ fn watch_for_signals() -> anyhow::Result<Arc<AtomicBool>> {
     });
     Ok(raised)
 }
+
+/// How often at most all programs are measured again.
+const REPETITIONS: u32 = 2;

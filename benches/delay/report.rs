@@ -29,6 +29,8 @@ pub struct Report<'a> {
     pub seconds: u32,
     /// The share of the processors' time that other machines took meanwhile, in per cent.
     pub stolen: f64,
+    /// How often something was measured again since that was too much.
+    pub repeated: u32,
     /// The first is what the others are compared with.
     pub programs: &'a [Measured],
 }
@@ -36,11 +38,12 @@ pub struct Report<'a> {
 impl Display for Report<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         let Some(floor) = self.programs.first() else { return Ok(()) };
-        let Self { rounds, seconds, stolen, .. } = self;
+        let Self { rounds, seconds, stolen, repeated, .. } = self;
+        let repeated = if *repeated > 0 { format!(", after {repeated} repetitions") } else { String::new() };
         writeln!(
             out,
             "{rounds} rounds of {seconds} s, interleaved; meanwhile other machines on this hardware took {stolen:.1} % of \
-             the processors' time.\n\
+             the processors' time{repeated}.\n\
              p99.9: over all lines. Lines, coalesced, lost, CPU: of all rounds. Peak: of any. The rest: median of the rounds.\n\
              × floor: median of the rounds' own ratios, and between what they lie.\n\
              coalesced: a newer target came before the controller had answered. lost: without that excuse."

@@ -83,4 +83,5 @@ impl Metronome {
 
 /// More than a sleep oversleeps, as a rule: 50 µs of timer slack and a wake-up.
 const SPIN: Duration = Duration::from_micros(150);
-const ALONE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Whoever was killed is known to be gone after the lease of DDS, 20 s.
+const ALONE_TIMEOUT: Duration = Duration::from_secs(30);
