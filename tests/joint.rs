@@ -52,7 +52,9 @@ impl Scene {
             self.joint.handle_target(self.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
             self.joint.handle_timeout(self.now);
             if let Some(line) = self.joint.poll_transmit(self.now) {
-                self.joint.handle_transmitted(self.now, &line, 70, [(PeerId::ONLY, Ok(70))]).unwrap();
+                self.joint
+                    .handle_transmitted(self.now, self.now, &line, 70, [(PeerId::ONLY, Ok(70))])
+                    .unwrap();
                 let Outgoing::Command(planned) = line else { panic!("{line:?}") };
                 return planned.command;
             }
@@ -125,7 +127,8 @@ fn held_with(settings: &[(&str, Value)]) -> Scene {
 fn a_stop_line_does_not_wait_for_answers() {
     let mut scene = held();
     assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
-    let sent = scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]);
+    let sent =
+        scene.joint.handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]);
     assert_eq!(sent, Some(Sent::Stop));
     assert_eq!(scene.joint.poll_transmit(scene.now), None);
     assert_eq!(scene.joint.status(scene.now).sent, 1, "a stop is no command");
@@ -135,7 +138,10 @@ fn a_stop_line_does_not_wait_for_answers() {
 fn a_stop_line_that_the_peer_does_not_take_goes_out_when_it_does() {
     let mut scene = held();
     let full = Err(std::io::ErrorKind::WouldBlock.into());
-    assert_eq!(scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, full)]), None);
+    assert_eq!(
+        scene.joint.handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, full)]),
+        None
+    );
     assert_eq!(scene.joint.poll_transmit(scene.now), None);
     scene.joint.handle_writable(scene.now);
     assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
@@ -144,7 +150,10 @@ fn a_stop_line_that_the_peer_does_not_take_goes_out_when_it_does() {
 #[test]
 fn where_the_arm_has_stopped_is_where_the_approach_starts() {
     let mut scene = held();
-    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]).unwrap();
+    scene
+        .joint
+        .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
+        .unwrap();
     scene.reply(ReplyStatus::Ok, None);
     scene.reply(ReplyStatus::Ok, Some(elsewhere()));
     assert!(scene.first_command().position.distance(elsewhere()) < NEAR);
@@ -153,7 +162,10 @@ fn where_the_arm_has_stopped_is_where_the_approach_starts() {
 #[test]
 fn a_stop_that_the_controller_refuses_is_no_refused_command() {
     let mut scene = held();
-    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]).unwrap();
+    scene
+        .joint
+        .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
+        .unwrap();
     scene.reply(ReplyStatus::Ok, None);
     scene.reply(ReplyStatus::Error, None);
     assert_eq!((scene.link(), scene.joint.status(scene.now).rejected), (LinkState::Connected, 0));
@@ -169,7 +181,10 @@ fn not_even_the_first_motion_begins_before_a_stop_is_answered() {
     parameters.set("settle_time", Value::Real(0.0)).unwrap();
     let mut scene = Scene::with(&parameters);
     scene.joint.handle_stop();
-    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]).unwrap();
+    scene
+        .joint
+        .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
+        .unwrap();
     scene.joint.handle_reset();
     scene.joint.handle_set_armed(scene.now, true).unwrap();
     // No longer than the link waits for it.
@@ -185,14 +200,20 @@ fn not_even_the_first_motion_begins_before_a_stop_is_answered() {
 #[test]
 fn a_stop_that_is_not_answered_at_all_does_not_stand_in_the_way_where_nothing_is() {
     let mut scene = held_with(&[("expect_reply", Value::Boolean(false))]);
-    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]).unwrap();
+    scene
+        .joint
+        .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
+        .unwrap();
     scene.first_command();
 }
 
 #[test]
 fn the_end_says_stop_before_the_connection_is_closed() {
     let mut scene = held();
-    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]).unwrap();
+    scene
+        .joint
+        .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
+        .unwrap();
     scene.joint.handle_shutdown(scene.now);
     assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
     assert_eq!(scene.link(), LinkState::Connected);
@@ -216,11 +237,20 @@ fn a_heartbeat_fills_silence_and_lets_commands_and_stops_go_first() {
     assert!(matches!(line, Outgoing::Command(_)), "{line:?}");
     scene.joint.handle_stop();
     assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
-    scene.joint.handle_transmitted(scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]).unwrap();
+    scene
+        .joint
+        .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
+        .unwrap();
     scene.reply(ReplyStatus::Ok, None);
     // Stopped, and the controller still hears from the bridge.
     scene.now += Duration::from_millis(100);
-    let sent = scene.joint.handle_transmitted(scene.now, &Outgoing::Heartbeat, 21, [(PeerId::ONLY, Ok(21))]);
+    let sent = scene.joint.handle_transmitted(
+        scene.now,
+        scene.now,
+        &Outgoing::Heartbeat,
+        21,
+        [(PeerId::ONLY, Ok(21))],
+    );
     assert_eq!(sent, Some(Sent::Heartbeat));
     assert_eq!(scene.joint.poll_transmit(scene.now), None);
     scene.reply(ReplyStatus::Ok, None);
@@ -237,7 +267,10 @@ fn sighted_at(position: Position) -> (Scene, Command) {
     scene.reply(ReplyStatus::Ok, None);
     scene.joint.handle_set_armed(scene.now, false).unwrap();
     scene.now += Duration::from_secs(1);
-    scene.joint.handle_transmitted(scene.now, &Outgoing::Heartbeat, 21, [(PeerId::ONLY, Ok(21))]).unwrap();
+    scene
+        .joint
+        .handle_transmitted(scene.now, scene.now, &Outgoing::Heartbeat, 21, [(PeerId::ONLY, Ok(21))])
+        .unwrap();
     scene.reply(ReplyStatus::Ok, Some(position));
     scene.joint.handle_set_armed(scene.now, true).unwrap();
     (scene, told)
@@ -284,7 +317,9 @@ impl Scene {
     /// What goes out next, taken by all of these.
     fn transmit(&mut self, peers: &[PeerId]) -> Sent {
         let line = self.joint.poll_transmit(self.now).expect("something to send");
-        self.joint.handle_transmitted(self.now, &line, 70, peers.iter().map(|peer| (*peer, Ok(70)))).unwrap()
+        self.joint
+            .handle_transmitted(self.now, self.now, &line, 70, peers.iter().map(|peer| (*peer, Ok(70))))
+            .unwrap()
     }
 
     /// Holds the hand there until a command goes out to all of these.
@@ -377,7 +412,8 @@ fn one_that_does_not_read_is_dropped_and_the_others_have_the_line() {
     }
     let line = scene.joint.poll_transmit(scene.now).unwrap();
     let full = || Err(std::io::ErrorKind::WouldBlock.into());
-    let sent = scene.joint.handle_transmitted(scene.now, &line, 70, [(left, full()), (right, Ok(70))]);
+    let sent =
+        scene.joint.handle_transmitted(scene.now, scene.now, &line, 70, [(left, full()), (right, Ok(70))]);
     assert!(matches!(sent, Some(Sent::Command(_))));
     assert_eq!(scene.joint.poll_action(), Some(Action::Drop(left)));
     assert!(scene.ok(right));
@@ -386,7 +422,7 @@ fn one_that_does_not_read_is_dropped_and_the_others_have_the_line() {
     scene.now += Duration::from_millis(20);
     scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
     let line = scene.joint.poll_transmit(scene.now).unwrap();
-    assert_eq!(scene.joint.handle_transmitted(scene.now, &line, 70, [(right, Ok(30))]), None);
+    assert_eq!(scene.joint.handle_transmitted(scene.now, scene.now, &line, 70, [(right, Ok(30))]), None);
     assert_eq!((scene.joint.poll_action(), scene.link()), (Some(Action::Drop(right)), LinkState::Listening));
 }
 
@@ -549,7 +585,10 @@ fn what_a_controller_takes_that_has_been_given_up_does_not_count() {
     let line = scene.joint.poll_transmit(scene.now).unwrap();
     // Its socket is still there, for the driver to close; the other's breaks in this moment.
     let broken = Err(std::io::ErrorKind::BrokenPipe.into());
-    assert_eq!(scene.joint.handle_transmitted(scene.now, &line, 70, [(left, Ok(70)), (right, broken)]), None);
+    assert_eq!(
+        scene.joint.handle_transmitted(scene.now, scene.now, &line, 70, [(left, Ok(70)), (right, broken)]),
+        None
+    );
     assert_eq!(scene.link(), LinkState::Listening);
     let next = scene.join("next");
     scene.command_to(&[next]);

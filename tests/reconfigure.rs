@@ -31,7 +31,7 @@ fn disarmed(now: Instant) -> Joint {
     joint.handle_connected(now);
     joint.handle_target(now, Ok(Target::new(0.1, 0.1, 0.1, None).unwrap())).unwrap();
     let planned = joint.poll_transmit(now).unwrap();
-    joint.handle_transmitted(now, &planned, 60, [(PeerId::ONLY, Ok(60))]).unwrap();
+    joint.handle_transmitted(now, now, &planned, 60, [(PeerId::ONLY, Ok(60))]).unwrap();
     joint.handle_reply(now, PeerId::ONLY, &ok(None));
     joint.handle_set_armed(now, false).unwrap();
     joint

@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use tokio_util::codec::Decoder;
@@ -21,14 +20,6 @@ pub(super) struct Connection {
     /// By what it was made: it ends before other settings hold.
     wire: WireConfig,
     expect_reply: bool,
-}
-
-/// What a connection is ready for.
-pub(super) enum Readable {
-    /// So many bytes have been read, or the connection broke.
-    Read(io::Result<usize>),
-    /// The peer takes bytes again.
-    Writable,
 }
 
 impl Connection {
@@ -51,18 +42,16 @@ impl Connection {
                 // Where the arm is will be said again.
                 Some(Heard::State(_)) => {}
                 None => {
-                    if poll_fn(|cx| self.poll_read(cx)).await.map_err(LinkError::Broken)? == 0 {
-                        return Err(LinkError::Closed);
+                    poll_fn(|cx| self.socket.poll_readable(cx)).await;
+                    match self.read() {
+                        Some(Ok(0)) => return Err(LinkError::Closed),
+                        Some(Err(error)) => return Err(LinkError::Broken(error)),
+                        Some(Ok(_)) | None => {}
                     }
                 }
             }
         }
         Ok(())
-    }
-
-    /// How many bytes have been read that [`Connection::hear`] has not heard.
-    pub(super) fn unheard(&self) -> usize {
-        self.buffer.len()
     }
 
     async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
@@ -78,27 +67,32 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads what is there. With `blocked` also looks whether the peer takes bytes.
-    pub(super) fn poll(&mut self, blocked: bool, cx: &mut Context<'_>) -> Poll<Readable> {
-        if let Poll::Ready(read) = self.poll_read(cx) {
-            return Poll::Ready(Readable::Read(read));
+    /// Reads some of what is there, and hears what the controller says in it and in what was read before. Returns whether
+    /// anything was there, and so there may be more.
+    ///
+    /// # Errors
+    /// Why this connection has to end.
+    pub(super) fn listen(&mut self, heard: &mut Vec<Heard>) -> Result<bool, LinkError> {
+        match self.read() {
+            Some(read) => self.hear(read, heard).map(|()| true),
+            None if self.buffer.is_empty() => Ok(false),
+            None => self.hear(Ok(self.buffer.len()), heard).map(|()| false),
         }
-        if !blocked {
-            return Poll::Pending;
-        }
-        self.socket.poll_writable(cx).map(|()| Readable::Writable)
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.buffer.reserve(READ_BUFFER);
-        self.socket.poll_read(cx, &mut self.buffer)
+    /// Nothing where nothing is there.
+    fn read(&mut self) -> Option<io::Result<usize>> {
+        match self.socket.try_read(&mut self.buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            read => Some(read),
+        }
     }
 
     /// What the controller says in what has been read.
     ///
     /// # Errors
     /// Why this connection has to end.
-    pub(super) fn hear(&mut self, read: io::Result<usize>, heard: &mut Vec<Heard>) -> Result<(), LinkError> {
+    fn hear(&mut self, read: io::Result<usize>, heard: &mut Vec<Heard>) -> Result<(), LinkError> {
         if self.socket.keeps_messages_apart() {
             read.map_err(LinkError::Broken)?;
             self.hear_datagram(heard);

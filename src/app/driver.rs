@@ -1,19 +1,17 @@
-//! What takes time: connecting, listening, reading what controllers say, the timers.
+//! What takes time: connecting, listening, waiting for what controllers say, the timers.
 
 use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::connection::{Connection, Readable};
+use super::Bridge;
+use super::connection::Connection;
 use super::opening::{Protocol, Reached};
-use super::{Bridge, Event};
 use crate::link::{Accepted, Action, Full, LinkError, Listener, Network, Opening, PeerId, System};
-use crate::wire::Heard;
 
 /// Owns the connections' lives, what is heard on them, and the timers, until `shutdown` completes. Then nothing is sent
 /// any more, and the last status has been told.
@@ -28,7 +26,6 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
         network: Box::new(network),
         listener: None,
         deaf_until: None,
-        connections: Vec::new(),
         turn: 0,
         attempt: None,
         joining: JoinSet::new(),
@@ -40,14 +37,11 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
     loop {
         // Not only when the timer wakes the driver: a controller that talks without end, or an event in the instant in which
         // a deadline passes, would have it forgotten.
-        let now = driver.bridge.driven(|inner, now| {
-            inner.joint.handle_timeout(now);
-            now
-        });
+        let now = driver.bridge.driven(|_, now| now);
         driver.deaf_until = driver.deaf_until.filter(|until| *until > now);
         driver.act();
         let (deadline, blocked) = driver.prepare_sleep(now);
-        let Driver { bridge, listener, deaf_until, connections, turn, attempt, joining, .. } = &mut driver;
+        let Driver { bridge, listener, deaf_until, turn, attempt, joining, .. } = &mut driver;
         let listener = listener.as_mut().filter(|_| deaf_until.is_none());
         let deadline = [deadline, *deaf_until].into_iter().flatten().min();
         let woken = tokio::select! {
@@ -58,7 +52,7 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
             accepted = accept(listener) => Woken::Accepted(accepted),
             joined = next_joined(joining) => joined,
             // A controller may talk all the time; what comes after it is looked at above in any case.
-            woken = poll_fn(|cx| poll_connections(connections, turn, blocked, cx)) => woken,
+            woken = poll_fn(|cx| poll_connections(&bridge.lock().connections, turn, blocked, cx)) => woken,
             () = bridge.0.wake.notified() => Woken::Asked,
             () = sleep_until(deadline) => Woken::Asked,
         };
@@ -66,7 +60,7 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
             Woken::Opened(result) => driver.handle_attempt(result),
             Woken::Accepted(result) => driver.handle_accepted(result),
             Woken::Joined(address, result) => driver.handle_joined(address, result),
-            Woken::Read(peer, result) => driver.handle_read(peer, result),
+            Woken::Readable(peer) => driver.listen(peer),
             Woken::Writable => driver.bridge.driven(|inner, now| inner.joint.handle_writable(now)),
             Woken::Asked => {}
             Woken::Tick => {
@@ -76,14 +70,14 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
         }
     }
     driver.bridge.shut_down();
-    driver.bridge.lock().outlets.clear();
+    driver.bridge.lock().connections.clear();
 }
 
 enum Woken {
     Opened(Result<Reached, LinkError>),
     Accepted(io::Result<Accepted>),
     Joined(SocketAddr, Result<Connection, LinkError>),
-    Read(PeerId, io::Result<usize>),
+    Readable(PeerId),
     Writable,
     Asked,
     Tick,
@@ -95,7 +89,6 @@ struct Driver {
     listener: Option<Box<dyn Listener>>,
     /// The port cannot be listened on before: the process is out of descriptors, say.
     deaf_until: Option<Instant>,
-    connections: Vec<Connection>,
     /// Which connection is looked at first, so that one that talks without end leaves the others their turn.
     turn: usize,
     attempt: Option<Opening<Reached>>,
@@ -112,15 +105,13 @@ impl Driver {
             let mut inner = self.bridge.lock();
             let Some(action) = inner.joint.poll_action() else { return };
             if let Action::Drop(peer) = action {
-                inner.outlets.retain(|(other, _)| *other != peer);
-                self.connections.retain(|connection| connection.peer != peer);
+                inner.connections.retain(|connection| connection.peer != peer);
                 if let Some(error) = inner.joint.last_error() {
                     tracing::warn!("controller gone: {error}");
                 }
                 continue;
             }
-            inner.outlets.clear();
-            self.connections.clear();
+            inner.connections.clear();
             self.listener = None;
             self.joining = JoinSet::new();
             self.attempt = (action == Action::Connect).then(|| {
@@ -145,11 +136,12 @@ impl Driver {
                 self.bridge.driven(|inner, now| inner.joint.handle_connected(now));
             }
             Ok(Reached::Connection(connection)) => {
+                let peer = connection.peer;
                 self.bridge.driven(|inner, now| {
-                    inner.outlets.push((connection.peer, Arc::clone(&connection.socket)));
+                    inner.connections.push(connection);
                     inner.joint.handle_connected(now);
                 });
-                self.take(connection);
+                self.listen(peer);
             }
             Err(error) => self.bridge.driven(|inner, now| inner.joint.handle_failed(now, error)),
         }
@@ -180,52 +172,22 @@ impl Driver {
         };
         let joined = self.bridge.driven(|inner, now| {
             connection.peer = inner.joint.handle_joined(now, address.to_string())?;
-            inner.outlets.push((connection.peer, Arc::clone(&connection.socket)));
-            Ok(())
+            let peer = connection.peer;
+            inner.connections.push(connection);
+            Ok(peer)
         });
         match joined {
-            Ok(()) => {
+            Ok(peer) => {
                 tracing::info!(%address, "controller connected");
-                self.take(connection);
+                self.listen(peer);
             }
             Err(Full) => tracing::warn!(%address, "refused: {Full}"),
         }
     }
 
-    /// Listens to a connection from now on, and to what came after the answer to its hello.
-    fn take(&mut self, connection: Connection) {
-        let (peer, early) = (connection.peer, connection.unheard());
-        self.connections.push(connection);
-        if early > 0 {
-            self.handle_read(peer, Ok(early));
-        }
-    }
-
-    /// Handles what the controller says in what has been read.
-    fn handle_read(&mut self, peer: PeerId, result: io::Result<usize>) {
-        let Some(connection) = self.connections.iter_mut().find(|connection| connection.peer == peer) else {
-            return;
-        };
-        let mut heard = Vec::new();
-        let end = connection.hear(result, &mut heard);
-        let mut reported = Vec::new();
-        self.bridge.driven(|inner, now| {
-            let joint = &mut inner.joint;
-            for heard in heard {
-                let (known, state) = match heard {
-                    Heard::Reply(reply) => (joint.handle_reply(now, peer, &reply), reply.state),
-                    Heard::State(state) => (joint.handle_state(peer, &state), Some(state)),
-                };
-                reported.extend(state.filter(|_| known).map(Event::ArmState));
-            }
-            if let Err(error) = end {
-                joint.handle_ended(now, peer, error);
-            }
-        });
-        if !reported.is_empty() {
-            self.bridge.lock().outbox.append(&mut reported);
-            self.bridge.tell();
-        }
+    /// Listens to what a controller says, at first to what came together with the answer to its hello.
+    fn listen(&self, peer: PeerId) {
+        self.bridge.driven(|inner, now| inner.listen(now, peer));
     }
 }
 
@@ -252,21 +214,20 @@ async fn next_joined(joining: &mut JoinSet<Joined>) -> Woken {
 }
 
 fn poll_connections(
-    connections: &mut [Connection],
+    connections: &[Connection],
     turn: &mut usize,
     blocked: bool,
     cx: &mut Context<'_>,
 ) -> Poll<Woken> {
     let count = connections.len();
     for place in (0..count).map(|offset| (*turn + offset) % count) {
-        let connection = &mut connections[place];
-        match connection.poll(blocked, cx) {
-            Poll::Ready(Readable::Read(result)) => {
-                *turn = place + 1;
-                return Poll::Ready(Woken::Read(connection.peer, result));
-            }
-            Poll::Ready(Readable::Writable) => return Poll::Ready(Woken::Writable),
-            Poll::Pending => {}
+        let Connection { peer, socket, .. } = &connections[place];
+        if socket.poll_readable(cx).is_ready() {
+            *turn = place + 1;
+            return Poll::Ready(Woken::Readable(*peer));
+        }
+        if blocked && socket.poll_writable(cx).is_ready() {
+            return Poll::Ready(Woken::Writable);
         }
     }
     Poll::Pending

@@ -296,10 +296,14 @@ impl Joint {
         command.map(Outgoing::Command).or_else(heartbeat)
     }
 
-    /// A line of `length` bytes was offered to the connections, each with this result. Returns what has been sent, if it
-    /// has been.
+    /// A line of `length` bytes, polled at `begun`, has been offered to the connections by `now`, each with this result.
+    /// Returns what has been sent, if it has been.
+    ///
+    /// When in between it went nobody knows. The way to the next command is reckoned from `now` and the time for a reply
+    /// from `begun`, so that neither is ever too generous.
     pub fn handle_transmitted(
         &mut self,
+        begun: Instant,
         now: Instant,
         line: &Outgoing,
         length: usize,
@@ -330,30 +334,30 @@ impl Joint {
             self.link.handle_ended(now, peer, failure);
         }
         // A connection that failed takes its orders with it; those that are left got the line whole.
-        let sent = taken.then(|| self.handle_sent(now, line));
+        let sent = taken.then(|| self.handle_sent(begun, now, line));
         self.handle_settled(now);
         self.tell_teleop(now);
         sent
     }
 
-    fn handle_sent(&mut self, now: Instant, line: &Outgoing) -> Sent {
+    fn handle_sent(&mut self, begun: Instant, now: Instant, line: &Outgoing) -> Sent {
         match line {
             Outgoing::Stop => {
                 self.teleop.handle_stop_sent();
-                self.link.handle_sent(now, Order::Stop);
+                self.link.handle_sent(begun, Order::Stop);
                 if !self.link.expects_reply() {
                     self.teleop.handle_stop_answered(None);
                 }
                 Sent::Stop
             }
             Outgoing::Heartbeat => {
-                self.link.handle_sent(now, Order::Heartbeat);
+                self.link.handle_sent(begun, Order::Heartbeat);
                 Sent::Heartbeat
             }
             Outgoing::Command(planned) => {
                 self.seq += 1;
                 self.teleop.handle_sent(now, planned);
-                self.link.handle_sent(now, Order::Command(planned.command));
+                self.link.handle_sent(begun, Order::Command(planned.command));
                 if !self.link.expects_reply() {
                     self.teleop.handle_acknowledged(now, &planned.command);
                 }
@@ -376,6 +380,11 @@ impl Joint {
     /// Whether lines go to this connection. One that has been given up gets none, though its socket may still be there.
     pub fn has_peer(&self, peer: PeerId) -> bool {
         self.link.has_peer(peer)
+    }
+
+    /// Whether a command may go: the link is there, and no reply is owed that it would have to wait for.
+    pub fn has_room(&self) -> bool {
+        self.link.has_room()
     }
 
     /// Whether the peer has stopped taking bytes; then watch for [`Joint::handle_writable`].

@@ -1,8 +1,9 @@
 //! Joins ROS, teleoperation and link; owns the clock.
 //!
-//! A [`Bridge`] is a handle to the two machines and the connection, behind one lock that is held for microseconds. The
+//! A [`Bridge`] is a handle to the two machines and the connections, behind one lock that is held for microseconds. The
 //! thread that takes a message from ROS handles it and writes the command to the socket itself, without waking
-//! another; [`drive`] owns what takes time: connecting, reading replies, and the timers.
+//! another, once it has heard what the controller has said by then; [`drive`] owns what takes time: connecting, waiting
+//! for what controllers say, and the timers. Either thread may be late, so time passes for the machines before each event.
 
 mod connection;
 mod driver;
@@ -20,11 +21,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 
 use crate::config::Config;
-use crate::link::{LinkState, PeerId, Socket};
+use crate::link::{LinkState, PeerId};
 use crate::status::{Observer, SentCommand, Status};
 use crate::teleop::{GripperInput, InputFault, Refused, Target};
-use crate::wire::{CommandEncoder, ReportedState};
-use joint::{Face, Joint, Sent};
+use crate::wire::{CommandEncoder, Heard, ReportedState};
+use connection::Connection;
+use joint::{Face, Joint, Outgoing, Sent};
 
 /// A handle to the running bridge. Cheap to clone; every method may be called from any thread.
 #[derive(Clone)]
@@ -42,9 +44,10 @@ struct Inner {
     config: Config,
     joint: Joint,
     encoder: CommandEncoder,
-    /// Where lines go.
-    outlets: Vec<(PeerId, Arc<dyn Socket>)>,
-    /// What became of a line at each outlet; kept to spare an allocation a command.
+    connections: Vec<Connection>,
+    /// What has been heard and not yet handled; kept, like the next two, to spare an allocation a command.
+    heard: Vec<Heard>,
+    /// What became of a line at each connection.
     written: Vec<(PeerId, io::Result<usize>)>,
     line: Vec<u8>,
     face: Option<Face>,
@@ -78,7 +81,8 @@ impl Bridge {
             config: config.clone(),
             joint,
             encoder: config.wire.encoder(),
-            outlets: Vec::new(),
+            connections: Vec::new(),
+            heard: Vec::new(),
             written: Vec::new(),
             line: Vec::with_capacity(128),
             face: None,
@@ -97,7 +101,13 @@ impl Bridge {
     /// Takes a sample of the target, or why a message was none. A command that follows from it has been written to the
     /// socket on return.
     pub fn handle_target(&self, target: Result<Target, InputFault>) {
-        if let Err(fault) = self.with(|joint, now| joint.handle_target(now, target)) {
+        let taken = self.with_inner(|inner, now| {
+            if !inner.joint.has_room() {
+                inner.listen_to_all(now);
+            }
+            inner.joint.handle_target(now, target)
+        });
+        if let Err(fault) = taken {
             tracing::debug!(%fault, "input refused");
         }
     }
@@ -143,9 +153,9 @@ impl Bridge {
 
     /// Tells the status though nothing has changed, and the diagnostics every second time.
     fn tick(&self, diagnostics: bool) {
-        let now = now();
         {
             let mut inner = self.lock();
+            let now = now();
             let status = inner.joint.status(now);
             if diagnostics {
                 inner.outbox.push(Event::Diagnostics(status.clone()));
@@ -175,13 +185,16 @@ impl Bridge {
 
     /// Returns also whether the driver has to look.
     fn handle<R>(&self, event: impl FnOnce(&mut Inner, Instant) -> R) -> (R, bool) {
-        let now = now();
         let (result, wants_driver, news) = {
             let mut inner = self.lock();
+            // Not before, or whoever waits for the lock would come back to the machines from their past.
+            let now = now();
+            // What was due before the event comes before it, whichever thread is late.
+            inner.pass_time(now);
             let result = event(&mut inner, now);
             // Twice, since a first command may end the approach that the event began: both are to be seen.
             inner.note_changes(now);
-            inner.transmit(now);
+            let now = inner.transmit(now);
             inner.note_changes(now);
             (result, inner.wants_driver(now), !inner.outbox.is_empty())
         };
@@ -214,27 +227,82 @@ impl Bridge {
 }
 
 impl Inner {
-    fn transmit(&mut self, now: Instant) {
-        while let Some(outgoing) = self.joint.poll_transmit(now) {
+    /// What is found too late is too late: a reply, a target.
+    fn pass_time(&mut self, now: Instant) {
+        self.joint.handle_timeout(now);
+        self.note_changes(now);
+    }
+
+    /// Handles what controllers have said lately and the driver has not come to.
+    fn listen_to_all(&mut self, now: Instant) {
+        for place in 0..self.connections.len() {
+            self.listen_at(now, place);
+        }
+    }
+
+    /// Handles what this controller says, if it says anything.
+    fn listen(&mut self, now: Instant, peer: PeerId) {
+        if let Some(place) = self.connections.iter().position(|connection| connection.peer == peer) {
+            self.listen_at(now, place);
+        }
+    }
+
+    /// Returns whether there may be more.
+    fn listen_at(&mut self, now: Instant, place: usize) -> bool {
+        let Self { connections, heard, joint, outbox, .. } = self;
+        let peer = connections[place].peer;
+        let listened = connections[place].listen(heard);
+        for heard in heard.drain(..) {
+            let (known, state) = match heard {
+                Heard::Reply(reply) => (joint.handle_reply(now, peer, &reply), reply.state),
+                Heard::State(state) => (joint.handle_state(peer, &state), Some(state)),
+            };
+            outbox.extend(state.filter(|_| known).map(Event::ArmState));
+        }
+        listened.unwrap_or_else(|error| {
+            joint.handle_ended(now, peer, error);
+            false
+        })
+    }
+
+    /// The line to send now. What controllers have said by now is heard before: an answer that nobody asked for must not
+    /// pass for that to a line which comes after it. For who talks without end only a stop does not wait, and what needs no
+    /// answer.
+    fn poll_transmit(&mut self, now: Instant) -> Option<Outgoing> {
+        self.joint.poll_transmit(now)?;
+        let heard_all =
+            (0..self.connections.len()).all(|place| (0..MAX_READS).any(|_| !self.listen_at(now, place)));
+        let may_go =
+            |outgoing: &Outgoing| heard_all || !self.config.link.expect_reply || *outgoing == Outgoing::Stop;
+        self.joint.poll_transmit(now).filter(may_go)
+    }
+
+    /// Sends what is to be sent. Returns the time by then.
+    fn transmit(&mut self, mut now: Instant) -> Instant {
+        while let Some(outgoing) = self.poll_transmit(now) {
             // The driver has yet to drop those that the link has given up.
-            self.outlets.retain(|(peer, _)| self.joint.has_peer(*peer));
+            self.connections.retain(|connection| self.joint.has_peer(connection.peer));
             self.line.clear();
             #[allow(clippy::disallowed_methods)] // told to the controller; nothing here depends on it
             let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             self.encoder.encode_into(&self.joint.line(&outgoing, stamp), &mut self.line);
-            self.written
-                .extend(self.outlets.iter().map(|(peer, outlet)| (*peer, outlet.try_write(&self.line))));
+            let write = |connection: &Connection| (connection.peer, connection.socket.try_write(&self.line));
+            self.written.extend(self.connections.iter().map(write));
             if self.written.is_empty() {
                 self.written.push((PeerId::ONLY, Err(io::ErrorKind::NotConnected.into())));
             }
+            // The system may have let it wait on its way; the next must not follow as if this one had gone at once.
+            let begun = std::mem::replace(&mut now, self::now());
             let Self { line, written, .. } = self;
             tracing::trace!(line = %String::from_utf8_lossy(line).trim_end(), ?written, "sent");
-            match self.joint.handle_transmitted(now, &outgoing, line.len(), written.drain(..)) {
+            match self.joint.handle_transmitted(begun, now, &outgoing, line.len(), written.drain(..)) {
                 Some(Sent::Command(command)) => self.outbox.push(Event::Command(command)),
                 Some(Sent::Stop | Sent::Heartbeat) => {}
                 None => break,
             }
+            self.pass_time(now);
         }
+        now
     }
 
     fn note_changes(&mut self, now: Instant) {
@@ -288,7 +356,48 @@ impl Inner {
     }
 }
 
+/// How often a connection is read for a line that is to go out, some kilobytes at a time.
+const MAX_READS: usize = 16;
+
 /// The clock: that of the runtime, which a simulation may set.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use super::*;
+    use crate::config::Parameters;
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn handle_command(&mut self, _: &SentCommand) {}
+        fn handle_status(&mut self, _: &Status) {}
+        fn handle_diagnostics(&mut self, _: &Status) {}
+        fn handle_arm_state(&mut self, _: &ReportedState) {}
+        fn handle_config(&mut self, _: &Config) {}
+    }
+
+    #[test]
+    fn time_never_goes_back_for_the_machines() {
+        let bridge = Bridge::new(&Config::new(&Parameters::default()).unwrap(), Nobody);
+        for _ in 0..100 {
+            let (tell, told) = channel();
+            thread::scope(|scope| {
+                let inner = bridge.lock();
+                let other = scope.spawn(|| {
+                    tell.send(()).unwrap();
+                    bridge.with(|_, now| now)
+                });
+                told.recv().unwrap();
+                let before = now();
+                drop(inner);
+                assert!(other.join().unwrap() >= before);
+            });
+        }
+    }
 }

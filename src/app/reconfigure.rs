@@ -59,7 +59,7 @@ impl Inner {
         let Config { transport, link, wire, .. } = &self.config;
         let peer = transport.peer();
         self.encoder = wire.encoder();
-        self.outlets.clear();
+        self.connections.clear();
         self.joint.handle_link_config(now, link.clone(), peer, other_arm);
         // What is wrong with it is told though the last was wrong in the same way, and its name at once.
         self.last_error.clear();

@@ -362,6 +362,12 @@ mod tests {
     }
 
     #[test]
+    fn an_error_says_of_a_long_list_how_long_it_is() {
+        let refused = error("home", Value::Integers(vec![i64::MIN; 5000]));
+        assert!(refused.contains("… (5000 in all)]") && refused.len() < 1000, "{refused}");
+    }
+
+    #[test]
     fn an_error_names_parameter_value_and_range() {
         assert_eq!(
             error("port", Value::Integer(70_000)),

@@ -64,16 +64,25 @@ impl fmt::Display for Value {
             Self::Integer(value) => value.fmt(f),
             Self::Real(value) => write!(f, "{value:?}"),
             Self::Text(value) => write!(f, "'{}'", printable(value)),
-            Self::Integers(values) => write!(f, "{values:?}"),
-            Self::Reals(values) => write!(f, "{values:?}"),
-            Self::Texts(values) => {
-                let texts: Vec<_> = values.iter().map(|value| format!("'{}'", printable(value))).collect();
-                write!(f, "[{}]", texts.join(", "))
-            }
+            Self::Integers(values) => f.write_str(&list(values, i64::to_string)),
+            Self::Reals(values) => f.write_str(&list(values, |value| format!("{value:?}"))),
+            Self::Texts(values) => f.write_str(&list(values, |value| format!("'{}'", printable(value)))),
             Self::Other(name) => write!(f, "a {name}"),
         }
     }
 }
+
+/// The first of them, and how many there are where that is not all.
+fn list<T>(values: &[T], say: impl FnMut(&T) -> String) -> String {
+    let first: Vec<_> = values.iter().take(MOST_SAID).map(say).collect();
+    match values.len() {
+        count if count > MOST_SAID => format!("[{}, … ({count} in all)]", first.join(", ")),
+        _ => format!("[{}]", first.join(", ")),
+    }
+}
+
+/// The most values of a list that are said; no parameter has as many.
+const MOST_SAID: usize = 20;
 
 /// A value for every parameter, each of its type and in its range.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,19 +1,27 @@
 //! What a connection reads and writes with, whatever carries it.
 
 use std::fmt::Debug;
-use std::io;
-use std::task::{Context, Poll, ready};
+use std::io::{self, Read};
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
+use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UdpSocket};
 
-/// A connection, or the way of datagrams to and from one controller; one thread reads it while any writes.
+/// A connection, or the way of datagrams to and from one controller. One task waits for it; any thread reads and writes.
 pub trait Socket: Debug + Send + Sync {
-    /// Reads what is there to the end of `buffer`. No bytes: the peer has ended the stream.
-    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>>;
+    /// Whether there may be something to be read. What is wrong shows itself on reading.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Whether the peer takes bytes. What is wrong shows itself on reading.
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Reads what is there, in part or whole, to the end of `buffer`. No bytes: the peer has ended the stream.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) where nothing is there; whatever else the system says.
+    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize>;
 
     /// Hands over a line, or as much of it as is taken at once.
     ///
@@ -28,17 +36,16 @@ pub trait Socket: Debug + Send + Sync {
 }
 
 impl Socket for TcpStream {
-    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.poll_read_ready(cx))?;
-            if let Some(read) = unless_blocked(self.try_read_buf(buffer)) {
-                return Poll::Ready(read);
-            }
-        }
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_read_ready(cx).map(drop)
     }
 
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_write_ready(cx).map(drop)
+    }
+
+    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        read_to_end_of(buffer, |room| read_stream(self, room))
     }
 
     fn try_write(&self, line: &[u8]) -> io::Result<usize> {
@@ -47,17 +54,19 @@ impl Socket for TcpStream {
 }
 
 impl Socket for UdpSocket {
-    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.poll_recv_ready(cx))?;
-            if let Some(read) = unless_blocked(self.try_recv_buf(buffer)) {
-                return Poll::Ready(read);
-            }
-        }
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_recv_ready(cx).map(drop)
     }
 
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_send_ready(cx).map(drop)
+    }
+
+    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        read_to_end_of(buffer, |room| match self.try_recv(room) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => (&*SockRef::from(self)).read(room),
+            received => received,
+        })
     }
 
     fn try_write(&self, line: &[u8]) -> io::Result<usize> {
@@ -69,10 +78,30 @@ impl Socket for UdpSocket {
     }
 }
 
-/// Nothing where the socket was not ready after all, and says so from now on.
-pub(super) fn unless_blocked<T>(result: io::Result<T>) -> Option<io::Result<T>> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-        result => Some(result),
-    }
+/// Reads what is there, though the runtime may not have noticed yet that it is.
+pub(super) fn read_stream(stream: &TcpStream, room: &mut [u8]) -> io::Result<usize> {
+    let whole = room.len();
+    let mut receive = || (&*SockRef::from(stream)).read(room);
+    let mut received = None;
+    let _ = stream.try_io(Interest::READABLE, || match received.insert(receive()) {
+        // There was no more than that, which need not be asked for.
+        Ok(read) if 0 < *read && *read < whole => Err(io::ErrorKind::WouldBlock.into()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.kind().into()),
+    });
+    received.unwrap_or_else(receive)
 }
+
+/// Gives `read` room at the end of `buffer`, of which what it reads is kept.
+pub(super) fn read_to_end_of(
+    buffer: &mut BytesMut,
+    read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let start = buffer.len();
+    buffer.resize(start + CHUNK, 0);
+    let read = read(&mut buffer[start..]);
+    buffer.truncate(start + *read.as_ref().unwrap_or(&0));
+    read
+}
+
+const CHUNK: usize = 4096;

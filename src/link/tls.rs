@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
@@ -16,7 +16,7 @@ use tokio_rustls::rustls::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::socket::{Socket, unless_blocked};
+use super::socket::{Socket, read_stream, read_to_end_of};
 
 /// Whom to trust, and who to be. The files are PEM, and read anew for every connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,13 +197,13 @@ impl TlsSocket {
     }
 
     /// Takes in what has come.
-    fn receive(&self) -> io::Result<()> {
-        let mut session = self.session();
-        session.read_tls(&mut Raw(&self.stream))?;
+    fn receive(&self, session: &mut Connection) -> io::Result<()> {
+        let read = session.read_tls(&mut Raw(&self.stream));
         let processed = session.process_new_packets();
         // An answer to what came, or why there will be none; what does not go now goes before the next line.
-        let _ = self.flush(&mut session);
-        processed.map(drop).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        let _ = self.flush(session);
+        processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        read.map(drop)
     }
 
     fn flush(&self, session: &mut Connection) -> io::Result<()> {
@@ -215,15 +215,13 @@ impl TlsSocket {
 }
 
 impl Socket for TlsSocket {
-    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
-        loop {
-            if let Some(read) = unless_blocked(read_text(&mut self.session(), buffer)) {
-                return Poll::Ready(read);
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.session().process_new_packets() {
+            Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {
+                self.stream.poll_read_ready(cx).map(drop)
             }
-            ready!(self.stream.poll_read_ready(cx))?;
-            if let Some(Err(error)) = unless_blocked(self.receive()) {
-                return Poll::Ready(Err(error));
-            }
+            // There is more to be said of what came earlier.
+            _ => Poll::Ready(()),
         }
     }
 
@@ -231,28 +229,37 @@ impl Socket for TlsSocket {
         self.stream.poll_write_ready(cx).map(drop)
     }
 
+    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        let mut session = self.session();
+        loop {
+            match read_text(&mut session, buffer) {
+                // What came last may have been none of the text.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.receive(&mut session)?,
+                read => return read,
+            }
+        }
+    }
+
     /// A line that is encrypted and does not fit cannot be taken back, and would be sent late: the connection is given up.
     fn try_write(&self, line: &[u8]) -> io::Result<usize> {
         let mut session = self.session();
         self.flush(&mut session)?;
         session.writer().write_all(line)?;
-        match unless_blocked(self.flush(&mut session)) {
-            None => Err(io::Error::new(io::ErrorKind::WriteZero, "the controller's receive window is full")),
-            Some(flushed) => flushed.map(|()| line.len()),
+        match self.flush(&mut session) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(io::Error::new(io::ErrorKind::WriteZero, "the controller's receive window is full"))
+            }
+            flushed => flushed.map(|()| line.len()),
         }
     }
 }
 
 fn read_text(session: &mut Connection, buffer: &mut BytesMut) -> io::Result<usize> {
-    let start = buffer.len();
-    buffer.resize(start + CHUNK, 0);
-    let read = match session.reader().read(&mut buffer[start..]) {
+    match read_to_end_of(buffer, |room| session.reader().read(room)) {
         // Many close the connection without a word of TLS. A line that is cut off by it is noticed as such.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
         read => read,
-    };
-    buffer.truncate(start + *read.as_ref().unwrap_or(&0));
-    read
+    }
 }
 
 /// The connection below.
@@ -260,7 +267,7 @@ struct Raw<'a>(&'a TcpStream);
 
 impl Read for Raw<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
+        read_stream(self.0, buffer)
     }
 }
 
@@ -273,5 +280,3 @@ impl Write for Raw<'_> {
         Ok(())
     }
 }
-
-const CHUNK: usize = 4096;

@@ -2,6 +2,7 @@
 
 use std::fmt::{Debug, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use r2r::rcl_interfaces::msg::Log;
 use r2r::{LogSeverity, Publisher, QosProfile};
@@ -38,7 +39,8 @@ pub fn publish_logs(node: &mut r2r::Node, clock: RosClock) -> r2r::Result<()> {
     {
         return Ok(());
     }
-    let qos = QosProfile::default().keep_last(1000).reliable().transient_local();
+    // As rcl's own: whoever comes later hears the last ten seconds, and the memory of older lines is given back.
+    let qos = QosProfile::default().keep_last(1000).reliable().transient_local().lifespan(LIFESPAN);
     let publisher = node.create_publisher("/rosout", qos)?;
     let _ = PUBLISHER.set(Mutex::new(LogPublisher { publisher, clock }));
     Ok(())
@@ -56,6 +58,7 @@ struct LogPublisher {
 
 static PUBLISHER: OnceLock<Mutex<LogPublisher>> = OnceLock::new();
 static LOGGER: OnceLock<String> = OnceLock::new();
+const LIFESPAN: Duration = Duration::from_secs(10);
 const DEFAULT_LOGGER: &str = "aether_bridge";
 
 struct RosLayer;

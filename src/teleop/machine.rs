@@ -102,6 +102,8 @@ impl Teleop {
     /// Why it was refused. The machine has taken note of it: motion holds until the next good sample, but for a single
     /// zero, which is passed over.
     pub fn handle_target(&mut self, now: Instant, target: Target) -> Result<(), InputFault> {
+        // A gap is a loss, though no timer has told of it yet.
+        self.update(now);
         if self.input.passes_over(&target, &self.config) {
             self.counters.dropped_input += 1;
             return Err(InputFault::Zero);

@@ -8,7 +8,7 @@ use aether_bridge::link::LinkState;
 use aether_bridge::sim::{ArmSim, ArmSimConfig, Ended, Fault, Rules};
 use aether_bridge::teleop::{Kind, Motion, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::scene::{PATIENCE, Scene};
@@ -251,39 +251,65 @@ async fn a_peer_that_never_reads_neither_blocks_the_hand_nor_gets_a_queue() {
     assert!(status.sent < 5_000, "{} commands were queued in buffers", status.sent);
 }
 
-#[tokio::test]
-async fn a_peer_that_reads_again_is_written_to_again_on_the_same_connection() {
+/// A scene whose controller has stopped reading in mid-motion, until no further command fits; its connection, and how many
+/// commands went to others before it.
+async fn with_a_full_window() -> (Scene, TcpStream, usize) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     socket2::SockRef::from(&listener).set_recv_buffer_size(2048).unwrap();
     let settings = [
         ("expect_reply", Value::Boolean(false)),
         ("command_rate", Value::Integer(0)),
-        ("reply_timeout", Value::Real(60.0)),
         ("link_timeout", Value::Real(60.0)),
         ("tcp_user_timeout", Value::Real(60.0)),
     ];
     let mut scene = Scene::start(listener.local_addr().unwrap().port(), &settings);
+    loop {
+        let (stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+        let earlier = scene.told();
+        scene.move_hand(Some(HERE));
+        scene.tracking().await;
+        for i in 0..20_000 {
+            let x = 0.2 + f64::from(i % 10) * 1e-4;
+            scene.bridge.handle_target(Target::new(x, 0.0, 0.2, None));
+        }
+        // Where a line went out in part, the connection is given up.
+        if scene.next_status().await.state != LinkState::Backoff {
+            return (scene, stream, earlier);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_again_is_written_to_again_on_the_same_connection() {
+    let (scene, mut stream, _) = with_a_full_window().await;
+    let before = scene.told();
     let again = async {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            scene.move_hand(Some(HERE));
-            scene.tracking().await;
-            for i in 0..20_000 {
-                let x = 0.2 + f64::from(i % 10) * 1e-4;
-                scene.bridge.handle_target(Target::new(x, 0.0, 0.2, None));
-            }
-            let told = |scene: &Scene| scene.heard.lock().unwrap().commands.len();
-            let before = told(&scene);
-            let mut bytes = [0; 4096];
-            // Where a line went out in part the connection is given up, and this tells nothing.
-            while stream.read(&mut bytes).await.is_ok_and(|read| read > 0) {
-                if told(&scene) > before {
-                    return;
-                }
-            }
+        while scene.told() == before {
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0, "it was given up");
         }
     };
     timeout(PATIENCE, again).await.expect("nothing was written any more");
+}
+
+#[tokio::test]
+async fn what_waited_for_room_is_not_sent_once_the_hand_is_gone() {
+    let (mut scene, mut stream, earlier) = with_a_full_window().await;
+    scene.move_hand(None);
+    scene.until("without a hand", |status| status.input_fault.starts_with("no new target")).await;
+    let before = scene.told();
+    // The window opens, and a while later the connection ends.
+    let heard = tokio::spawn(async move {
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await.map(|_| heard)
+    });
+    for _ in 0..2 {
+        scene.next_status().await;
+    }
+    scene.bridge.reconnect();
+    let heard = timeout(PATIENCE, heard).await.expect("the connection goes on").unwrap().unwrap();
+    assert_eq!(scene.told(), before, "it was told long after the hand had gone");
+    let lines = heard.split(|byte| *byte == b'\n').count() - 1;
+    assert_eq!(lines, before - earlier, "it was sent long after the hand had gone");
 }
 
 /// A controller that says `line` for every line it hears.

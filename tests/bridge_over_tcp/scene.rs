@@ -4,9 +4,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aether_bridge::app::{Bridge, drive};
+use aether_bridge::app::{Bridge, drive_over};
 use aether_bridge::config::{Config, Parameters, Value};
-use aether_bridge::link::LinkState;
+use aether_bridge::link::{LinkState, Network, System};
 use aether_bridge::status::{Observer, SentCommand, Status};
 use aether_bridge::teleop::{Motion, Target};
 use aether_bridge::wire::ReportedState;
@@ -63,6 +63,10 @@ impl Observer for Ear {
 
 impl Scene {
     pub fn start(port: u16, settings: &[(&str, Value)]) -> Self {
+        Self::over(System, port, settings)
+    }
+
+    pub fn over(network: impl Network + 'static, port: u16, settings: &[(&str, Value)]) -> Self {
         let mut parameters = Parameters::default();
         parameters.set("port", Value::Integer(port.into())).unwrap();
         parameters.set("settle_time", Value::Real(0.1)).unwrap();
@@ -77,7 +81,7 @@ impl Scene {
         let (hand, mut place) = watch::channel(None::<[f64; 3]>);
         let driver = tokio::spawn({
             let bridge = bridge.clone();
-            async move { drive(bridge, async { drop(ended.await) }).await }
+            async move { drive_over(bridge, network, async { drop(ended.await) }).await }
         });
         let mover = tokio::spawn({
             let bridge = bridge.clone();
@@ -100,6 +104,18 @@ impl Scene {
         let wanted = self.news.wait_for(|status| status.as_ref().is_some_and(&condition));
         let status = timeout(PATIENCE, wanted).await.map(|found| found.unwrap().clone());
         status.unwrap_or_else(|_| panic!("never {what}; last: {:?}", self.news.borrow())).unwrap()
+    }
+
+    /// What is told next, in half a second at the latest.
+    pub async fn next_status(&mut self) -> Status {
+        self.news.mark_unchanged();
+        timeout(PATIENCE, self.news.changed()).await.expect("nothing is told").unwrap();
+        self.news.borrow().clone().unwrap()
+    }
+
+    /// How many commands the bridge has told of.
+    pub fn told(&self) -> usize {
+        self.heard.lock().unwrap().commands.len()
     }
 
     pub fn move_hand(&self, place: Option<[f64; 3]>) {

@@ -183,6 +183,28 @@ async fn what_comes_together_with_the_answer_to_the_hello_is_heard() {
     timeout(PATIENCE, told).await.expect("the state was passed over");
 }
 
+#[tokio::test]
+async fn who_is_welcomed_late_does_not_send_where_the_hand_was_before() {
+    let token = TokenFile::new("token-late", "sesame");
+    let (listener, port) = listen().await;
+    let settings = [("hello.token_file", text(&token.0)), ("connect_timeout", Value::Real(60.0))];
+    let mut scene = Scene::start(port, &settings);
+    scene.move_hand(Some(HERE));
+    let (stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+    let mut stream = BufReader::new(stream);
+    stream.read_line(&mut String::new()).await.unwrap();
+    scene.until("with a hand", |status| status.input_fault.is_empty()).await;
+    scene.move_hand(None);
+    scene.until("without a hand", |status| status.input_fault.starts_with("no new target")).await;
+    stream.write_all(format!("{OK}\n").as_bytes()).await.unwrap();
+    scene.until("connected", |status| status.state == LinkState::Connected).await;
+    for _ in 0..2 {
+        scene.next_status().await;
+    }
+    scene.shut_down().await;
+    assert_eq!(end_of(stream).await, b"", "it was told a command");
+}
+
 /// A port that was free a moment ago, for the bridge to listen on.
 async fn free_port() -> u16 {
     listen().await.1
@@ -412,6 +434,24 @@ async fn an_encrypted_connection_that_ends_without_a_word_of_tls_is_closed_like_
     });
     let mut scene = Scene::start(port, &tls());
     scene.until("closed", |status| status.last_error == "the controller closed the connection").await;
+}
+
+#[tokio::test]
+async fn last_words_of_text_and_of_tls_in_one_packet_are_both_heard() {
+    let (listener, port) = listen().await;
+    let states = vec![("accept_state", Value::Boolean(true))];
+    let mut scene = Scene::start(port, &[tls(), states].concat());
+    let (stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+    let mut stream = tls_controller("controller", false, BOTH).accept(stream).await.unwrap();
+    scene.until("connected", |status| status.state == LinkState::Connected).await;
+    let (_, session) = stream.get_mut();
+    let words = b"{\"type\":\"state\",\"position\":[210.0,0.0,200.0]}\n";
+    std::io::Write::write_all(&mut session.writer(), words).unwrap();
+    session.send_close_notify();
+    stream.flush().await.unwrap();
+    // What is below stays open.
+    scene.until("closed", |status| status.last_error == "the controller closed the connection").await;
+    assert_eq!(scene.heard.lock().unwrap().arm_states.len(), 1);
 }
 
 /// A controller that dials in.

@@ -132,6 +132,15 @@ def test_the_log_is_on_rosout_too(controller, bridge, hand, peer):
         rosout.wait(lambda log, text=text: log.msg == text and log.name == "aether_bridge")
 
 
+def test_late_listeners_of_rosout_hear_as_much_as_from_any_node(controller, bridge, peer):
+    bridge(controller)
+    own, bridges = (
+        next(end for end in peer.node.get_publishers_info_by_topic("/rosout") if end.node_name == name).qos_profile
+        for name in ("tester", "aether_bridge")
+    )
+    assert (bridges.durability, bridges.lifespan) == (own.durability, own.lifespan)
+
+
 def test_the_log_level_is_heeded(controllers, bridge, hand):
     controller = controllers()
     quiet = bridge(controller, AT_PLACE, ["--log-level", "error"])

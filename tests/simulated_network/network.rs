@@ -4,8 +4,8 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use aether_bridge::link::{LinkError, Network, Opened, Opening, Socket, TransportConfig};
 use bytes::BytesMut;
@@ -21,17 +21,18 @@ impl Network for Simulated {
         Box::pin(async move {
             let connected = TcpStream::connect((host.as_str(), port)).await;
             let stream = connected.map_err(|source| LinkError::Connect { peer, source })?;
-            Ok(Opened::Socket(Arc::new(Stream(Mutex::new(stream)))))
+            let shared = Shared { stream, waiting: Waker::noop().clone() };
+            Ok(Opened::Socket(Arc::new(Stream(Mutex::new(shared)))))
         })
     }
 }
 
-struct Stream(Mutex<TcpStream>);
+struct Stream(Mutex<Shared>);
 
-impl Stream {
-    fn lock(&self) -> MutexGuard<'_, TcpStream> {
-        self.0.lock().unwrap()
-    }
+struct Shared {
+    stream: TcpStream,
+    /// Who waits for it to be readable; turmoil forgets that when somebody else tries to read.
+    waiting: Waker,
 }
 
 impl fmt::Debug for Stream {
@@ -41,20 +42,31 @@ impl fmt::Debug for Stream {
 }
 
 impl Socket for Stream {
-    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
-        let mut bytes = [0; 1024];
-        let mut read = ReadBuf::new(&mut bytes);
-        ready!(Pin::new(&mut *self.lock()).poll_read(cx, &mut read))?;
-        buffer.extend_from_slice(read.filled());
-        Poll::Ready(Ok(read.filled().len()))
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut shared = self.0.lock().unwrap();
+        shared.waiting.clone_from(cx.waker());
+        shared.stream.poll_peek(cx, &mut ReadBuf::new(&mut [0; 1])).map(drop)
     }
 
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let stream = self.lock();
-        pin!(stream.writable()).poll(cx).map(drop)
+        let shared = self.0.lock().unwrap();
+        pin!(shared.stream.writable()).poll(cx).map(drop)
+    }
+
+    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        let mut shared = self.0.lock().unwrap();
+        let Shared { stream, waiting } = &mut *shared;
+        let mut bytes = [0; 1024];
+        let mut read = ReadBuf::new(&mut bytes);
+        match Pin::new(stream).poll_read(&mut Context::from_waker(waiting), &mut read) {
+            Poll::Ready(result) => result?,
+            Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
+        }
+        buffer.extend_from_slice(read.filled());
+        Ok(read.filled().len())
     }
 
     fn try_write(&self, line: &[u8]) -> io::Result<usize> {
-        self.lock().try_write(line)
+        self.0.lock().unwrap().stream.try_write(line)
     }
 }

@@ -48,6 +48,10 @@ pub enum Event {
     Reset,
     /// Somebody sets parameters.
     Configure(Box<TeleopConfig>),
+    /// From now on a line takes so long on its way out.
+    Writing {
+        us: u64,
+    },
     /// Time passes; the machine is driven at its deadlines meanwhile, or not at all (a stalled process).
     Pass {
         ms: u64,
@@ -73,6 +77,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         80 => prop_oneof![12 => Just(true), 1 => Just(false)].prop_map(Event::SetArmed),
         40 => prop_oneof![1 => Just(Event::Stop), 12 => Just(Event::Reset)],
         15 => settings().prop_map(|config| Event::Configure(Box::new(config))),
+        10 => prop_oneof![2 => Just(0), 1 => 1u64..2000, 1 => 1u64..100_000].prop_map(|us| Event::Writing { us }),
         240 => (0u64..60, prop_oneof![9 => Just(false), 1 => Just(true)])
             .prop_map(|(ms, stalled)| Event::Pass { ms, stalled }),
         10 => (100u64..5000, any::<bool>()).prop_map(|(ms, stalled)| Event::Pass { ms, stalled }),

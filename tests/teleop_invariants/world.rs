@@ -53,6 +53,8 @@ pub struct World {
     stream: Stream,
     /// Error replies in a row on this connection.
     errors: u32,
+    /// How long a line takes on its way out: the system may let the process wait right then.
+    writing: Duration,
     log: Log,
 }
 
@@ -123,6 +125,7 @@ impl World {
             last_stamp: None,
             stream: Stream::default(),
             errors: 0,
+            writing: Duration::ZERO,
             log: Log(Vec::new()),
         };
         world.handle_link(LinkView::Ready);
@@ -194,6 +197,7 @@ impl World {
                 self.undisturbed &= !self.teleop.handle_reset();
             }
             Event::Configure(config) => self.handle_config((**config).clone()),
+            Event::Writing { us } => self.writing = Duration::from_micros(*us),
             Event::Pass { ms, stalled } => self.pass(Duration::from_millis(*ms), *stalled),
             Event::Shutdown => {
                 self.teleop.handle_shutdown(self.now);
@@ -420,7 +424,7 @@ impl World {
         if !stalled {
             self.drive_until(end);
         }
-        self.now = end;
+        self.now = self.now.max(end);
         self.handle_timeout();
     }
 
@@ -437,9 +441,13 @@ impl World {
 
     fn handle_timeout(&mut self) {
         self.handled += 1;
+        self.note_stale_input();
+        self.teleop.handle_timeout(self.now);
+    }
+
+    fn note_stale_input(&mut self) {
         let stale = self.good_input.is_some_and(|taken| self.now >= taken + self.config.input_timeout);
         self.interrupt_if(stale);
-        self.teleop.handle_timeout(self.now);
     }
 
     fn has_room(&self) -> bool {
@@ -459,19 +467,23 @@ impl World {
             let Some(planned) = self.teleop.poll_command(self.now) else { return };
             self.note_gripper();
             self.check(&planned);
+            let begun = self.now;
+            self.now += self.writing;
             self.teleop.handle_sent(self.now, &planned);
-            self.note_sent(&planned);
+            self.note_sent(begun, &planned);
+            self.note_stale_input();
             self.log.0.push((at(self), Line::Command(planned.command, planned.kind)));
         }
     }
 
-    fn note_sent(&mut self, planned: &Planned) {
+    /// A command is on its way that was planned at `begun`.
+    fn note_sent(&mut self, begun: Instant, planned: &Planned) {
         let command = planned.command;
         self.in_flight.push_back(Order::Command(command));
         if self.interrupted {
             self.velocity = None;
-        } else if let Some((sent_at, last)) = self.last_on_connection.filter(|(at, _)| *at < self.now) {
-            let seconds = (self.now - sent_at).as_secs_f64();
+        } else if let Some((sent_at, last)) = self.last_on_connection.filter(|(at, _)| *at < begun) {
+            let seconds = (begun - sent_at).as_secs_f64();
             let moved = command.position.point() - last.position.point();
             self.velocity = Some((moved / seconds, seconds));
         }

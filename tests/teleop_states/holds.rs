@@ -36,6 +36,17 @@ fn a_stop_line_is_sent_once_for_a_hold_and_before_anything_else() {
 }
 
 #[test]
+fn a_gap_that_no_timer_has_told_of_is_a_hold_all_the_same() {
+    let mut scene = holding("stop");
+    scene.now += config(&[]).input_timeout;
+    let count = scene.sent.len();
+    scene.target();
+    assert_eq!((scene.motion(), scene.stops.as_slice()), (Motion::Approach, [count].as_slice()));
+    scene.wait(20);
+    assert!(scene.sent[count..].iter().all(|(_, planned)| planned.kind == Kind::Approach));
+}
+
+#[test]
 fn a_disarm_a_stop_request_and_the_end_send_a_stop_line_too() {
     let mut scene = holding("stop");
     scene.teleop.handle_set_armed(scene.now, false).unwrap();

@@ -1,6 +1,6 @@
 //! The rules, one by one.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::client::{Held, Sent};
 use super::{Fingers, Found, Judge, Rule, SLACK, Told, Violation};
@@ -93,7 +93,7 @@ impl Judge {
         let commands = &self.clients.get(&connection)?.commands;
         commands.iter().rev().enumerate().find_map(|(back, before)| {
             let way = before.command.position.distance(sent.command.position);
-            let time = before.not_before.map(|since| now.saturating_duration_since(since) + LATENESS);
+            let time = before.not_before.map(|since| now.saturating_duration_since(since));
             let by_time = time.map_or(f64::INFINITY, |time| self.rules.speed * time.as_secs_f64());
             let allowed = if back == 0 && !begins { by_time.min(self.rules.longest_step) } else { by_time };
             (way > allowed + RESOLUTION).then(|| {
@@ -172,7 +172,7 @@ impl Judge {
         }
         let since = std::mem::replace(&mut before.since, decided);
         before.gripper = gripper;
-        let stood = since.map(|since| now.saturating_duration_since(since) + LATENESS)?;
+        let stood = since.map(|since| now.saturating_duration_since(since))?;
         let debounce = self.rules.debounce(gripper);
         (stood < debounce).then(|| {
             let (stood, debounce) = (stood.as_secs_f64(), debounce.as_secs_f64());
@@ -198,5 +198,3 @@ impl Judge {
 
 /// Two roundings to a micrometre in each of three axes, in metres.
 const RESOLUTION: f64 = 2e-6;
-/// How much older than the line the clock may be that the bridge has read for it.
-const LATENESS: Duration = Duration::from_millis(5);

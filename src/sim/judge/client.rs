@@ -67,9 +67,9 @@ impl Client {
         }
     }
 
-    /// Nothing was there to be read: what comes from now on had not been sent.
+    /// Nothing was there to be read: what comes from now on had not been sent, or was on its way.
     pub(super) fn handle_quiet(&mut self, now: Instant) {
-        self.quiet = Some(now);
+        self.quiet = now.checked_sub(TRANSIT).max(self.quiet);
     }
 
     /// When it was last seen to be there, with nothing to be read.
@@ -121,3 +121,5 @@ impl Client {
 /// Over how many commands speed is looked at. The time between two is known to within one period, so that the more lie
 /// between them the less is overlooked.
 const WINDOW: usize = 40;
+/// How long a line may be on its way, on one machine that is busy.
+const TRANSIT: Duration = Duration::from_millis(5);

@@ -2,8 +2,8 @@
 //! Pure: what comes and goes is told with its time.
 //!
 //! It knows the bridge by its lines alone, and shares none of its arithmetic. When a line was sent it knows to within
-//! two bounds: it was there when it was read, and before the reply that it had to wait for, or before the last look at
-//! an empty socket, it was not. A line is wrong only if it is for every time between, so that a machine that is busy, or a
+//! two bounds: it was there when it was read, and before the reply that it had to wait for, or well before the last look
+//! at an empty socket, it was not. A line is wrong only if it is for every time between, so that a machine that is busy, or a
 //! process that is stopped, is never taken for a fault. What cannot be told like that, as how suddenly velocity changes,
 //! is not judged.
 //!
