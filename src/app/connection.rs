@@ -17,6 +17,8 @@ pub(super) struct Connection {
     pub(super) socket: Arc<dyn Socket>,
     buffer: BytesMut,
     decoder: ReplyDecoder,
+    /// The line that is coming in was begun before anything was asked that it could answer.
+    begun_unasked: bool,
     /// By what it was made: it ends before other settings hold.
     wire: WireConfig,
     expect_reply: bool,
@@ -26,7 +28,7 @@ impl Connection {
     pub(super) fn new(peer: PeerId, socket: Arc<dyn Socket>, config: &Config) -> Self {
         let (wire, expect_reply) = (config.wire.clone(), config.link.expect_reply);
         let buffer = BytesMut::with_capacity(READ_BUFFER);
-        Self { peer, socket, buffer, decoder: wire.decoder(), wire, expect_reply }
+        Self { peer, socket, buffer, decoder: wire.decoder(), begun_unasked: false, wire, expect_reply }
     }
 
     /// Says who speaks, before all else, and hears whether that is welcome, where lines are answered.
@@ -78,6 +80,11 @@ impl Connection {
             None if self.buffer.is_empty() => Ok(false),
             None => self.hear(Ok(self.buffer.len()), heard).map(|()| false),
         }
+    }
+
+    /// A line is about to go to this controller, which owes no reply: what it has begun to say is none to that line.
+    pub(super) fn note_asked(&mut self) {
+        self.begun_unasked = self.expect_reply && self.decoder.has_begun(&self.buffer);
     }
 
     /// Nothing where nothing is there.
@@ -137,6 +144,10 @@ impl Connection {
     ) -> Result<(), LinkError> {
         while let Some(next) = decode(&mut self.decoder, &mut self.buffer)? {
             tracing::trace!(heard = ?next, "received");
+            let unasked = std::mem::take(&mut self.begun_unasked);
+            if let (Heard::Reply(Reply { message, .. }), true) = (&next, unasked) {
+                return Err(LinkError::Unsolicited { message: message.clone() });
+            }
             heard.push(next);
         }
         Ok(())

@@ -382,6 +382,11 @@ impl Joint {
         self.link.has_peer(peer)
     }
 
+    /// Whether this connection has yet to answer a line.
+    pub fn owes_reply(&self, peer: PeerId) -> bool {
+        self.link.owes_reply(peer)
+    }
+
     /// Whether a command may go: the link is there, and no reply is owed that it would have to wait for.
     pub fn has_room(&self) -> bool {
         self.link.has_room()

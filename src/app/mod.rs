@@ -282,6 +282,10 @@ impl Inner {
         while let Some(outgoing) = self.poll_transmit(now) {
             // The driver has yet to drop those that the link has given up.
             self.connections.retain(|connection| self.joint.has_peer(connection.peer));
+            self.connections
+                .iter_mut()
+                .filter(|connection| !self.joint.owes_reply(connection.peer))
+                .for_each(Connection::note_asked);
             self.line.clear();
             #[allow(clippy::disallowed_methods)] // told to the controller; nothing here depends on it
             let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -462,6 +462,13 @@ impl Link {
         self.peers().any(|peer| peer.id == id)
     }
 
+    /// Whether this connection has yet to answer a line.
+    pub fn owes_reply(&self, id: PeerId) -> bool {
+        let State::Open(open) = &self.state else { return false };
+        let bit = open.peers.bit(id).unwrap_or_default();
+        open.in_flight.iter().any(|line| line.awaited & bit != 0)
+    }
+
     /// Those that every line goes to.
     pub fn peers(&self) -> impl Iterator<Item = &Peer> {
         let open = match &self.state {

@@ -59,6 +59,11 @@ impl ReplyDecoder {
         };
         Self { reading, lines: Lines::default(), unterminated: false, greeting: wire.greeting_lines }
     }
+
+    /// Whether what is left of the bytes after [`Decoder::decode`] is the beginning of a line that will be heard.
+    pub fn has_begun(&self, bytes: &[u8]) -> bool {
+        self.greeting == 0 && !bytes.trim_ascii().is_empty()
+    }
 }
 
 impl Decoder for ReplyDecoder {
@@ -439,6 +444,24 @@ mod tests {
         let mut decoder = greeted(1);
         let mut cut_off = BytesMut::from(&b"hel"[..]);
         assert!(matches!(decoder.decode_eof(&mut cut_off), Err(WireError::Truncated { .. })));
+    }
+
+    #[test]
+    fn a_line_has_begun_that_is_neither_blank_nor_of_the_greeting() {
+        for (greeting_lines, said, begun) in [
+            (0, "", false),
+            (0, "{", true),
+            (0, "{\"status\":\"ok\"}", false),
+            (0, "{\"status\":\"ok\"}\n\r", false),
+            (1, "hello", false),
+            (1, "hello\n", false),
+            (1, "hello\n{", true),
+        ] {
+            let mut decoder = greeted(greeting_lines);
+            let mut bytes = BytesMut::from(said);
+            while decoder.decode(&mut bytes).unwrap().is_some() {}
+            assert_eq!(decoder.has_begun(&bytes), begun, "{greeting_lines} of {said:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The whole bridge but ROS, over real sockets.
 
 mod exchange;
+mod heard;
 mod late;
+mod memory;
 mod room;
 mod scene;
 mod security;

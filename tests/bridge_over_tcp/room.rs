@@ -1,10 +1,10 @@
-//! What a controller has said is heard before it is told anything, by the thread that tells it. Here nobody else can, since the
-//! tests hold the thread of the driver.
+//! A reply that is owed is read by the thread that has a target. Here nobody else can, since the tests hold the thread of the
+//! driver.
 #![allow(clippy::disallowed_methods)] // for what must happen; how soon is not their business
 
 use std::future::Future;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::pin::pin;
 use std::sync::mpsc::{Receiver, channel};
 use std::task::{Context, Waker};
@@ -16,7 +16,6 @@ use aether_bridge::teleop::Target;
 
 use super::scene::{PATIENCE, Scene};
 
-const STATE: &[u8] = b"{\"type\": \"state\", \"position\": [200.0, 0.0, 200.0]}\n";
 const OK: &[u8] = b"{\"status\": \"ok\", \"message\": \"\"}\n";
 
 /// A controller on a thread of its own that answers at once; tells its connection, and each line that it has answered.
@@ -94,46 +93,12 @@ async fn a_reply_that_is_found_too_late_is_too_late() {
 
 /// The same with room: all that was told has been answered, and the answers have been read.
 async fn with_room() -> (Scene, TcpStream, usize) {
-    let (mut scene, stream, answered, before) = following(&[("accept_state", Value::Boolean(true))]).await;
+    let (mut scene, stream, answered, before) = following(&[]).await;
     scene.move_hand(None);
     scene.until("answered", |status| status.sent == status.acknowledged).await;
     let told = scene.told();
     wait_for(told, &answered, before);
     (scene, stream, told)
-}
-
-#[tokio::test]
-async fn an_answer_that_nobody_asked_for_does_not_pass_for_that_to_the_next_command() {
-    let (mut scene, mut stream, told) = with_room().await;
-    stream.write_all(OK).unwrap();
-    scene.bridge.handle_target(Target::new(0.201, 0.0, 0.2, None));
-    assert_eq!(scene.told(), told, "a command was sent that was answered before");
-    let status = scene.news.borrow_and_update().clone().unwrap();
-    assert_eq!(status.state, LinkState::Backoff, "{status:?}");
-    assert!(status.last_error.contains("no command was waiting for"), "{}", status.last_error);
-}
-
-#[tokio::test]
-async fn nor_if_much_else_was_said_before_it() {
-    let (mut scene, mut stream, told) = with_room().await;
-    stream.write_all(&[&STATE.repeat(200), OK].concat()).unwrap();
-    scene.bridge.handle_target(Target::new(0.201, 0.0, 0.2, None));
-    assert_eq!(scene.told(), told, "a command was sent that was answered before");
-    let status = scene.news.borrow_and_update().clone().unwrap();
-    assert!(status.last_error.contains("no command was waiting for"), "{}", status.last_error);
-}
-
-#[tokio::test]
-async fn a_controller_that_has_left_is_told_nothing() {
-    for last_words in [&b""[..], STATE] {
-        let (mut scene, mut stream, told) = with_room().await;
-        stream.write_all(last_words).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        scene.bridge.handle_target(Target::new(0.201, 0.0, 0.2, None));
-        assert_eq!(scene.told(), told, "a command was sent to nobody");
-        let status = scene.news.borrow_and_update().clone().unwrap();
-        assert_eq!(status.last_error, "the controller closed the connection");
-    }
 }
 
 #[tokio::test]
