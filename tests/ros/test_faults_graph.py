@@ -9,6 +9,8 @@ import sys
 import shared_memory
 from aether_bridge.msg import LinkStatus
 from faults import Harmless, play, rows
+from harness import call_in_vain
+from rcl_interfaces.msg import ParameterEvent
 from rcl_interfaces.srv import SetParameters
 from rclpy.duration import Duration
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -47,6 +49,14 @@ def is_still_served(rig):
     rig.call("set_armed", data=True)
 
 
+def client_is_deaf(rig):
+    """What it wants is done, and it is not told."""
+    events = rig.peer.record(ParameterEvent, "/parameter_events")
+    slower = Parameter("limits.speed", value=0.24).to_parameter_msg()
+    call_in_vain(rig.peer, SetParameters, "/aether_bridge/set_parameters", parameters=[slower])
+    events.wait(lambda event: any(changed.name == "limits.speed" for changed in event.changed_parameters))
+
+
 def parameter_storm(rig):
     client = rig.peer.node.create_client(SetParameters, "/aether_bridge/set_parameters")
     assert client.wait_for_service(PATIENCE)
@@ -80,6 +90,7 @@ def cannot_be_met(rig):
 
 ROWS = [
     Harmless("clients die between request and answer", clients_die, check=is_still_served),
+    Harmless("a client that no answer can reach", client_is_deaf, check=is_still_served),
     Harmless("a storm of parameters, legal and not", parameter_storm),
     Harmless("a listener whose quality of service is not offered", cannot_be_met),
 ]

@@ -6,11 +6,12 @@ import subprocess
 
 import pytest
 from geometry_msgs.msg import Pose, PoseStamped, Quaternion
-from harness import EXECUTABLES
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from harness import EXECUTABLES, call_in_vain
+from rcl_interfaces.msg import Log, Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from record import PATIENCE
+from simulation import Simulation
 from std_msgs.msg import Bool, Float32
 
 DEFAULT_BOX = ((0.1, -0.2, 0.08), (0.28, 0.2, 0.3))
@@ -118,10 +119,26 @@ def test_its_parameters_are_described_and_read_only(peer):
         ParameterType.PARAMETER_DOUBLE,
         ParameterType.PARAMETER_STRING,
     ]
-    assert all(parameter.description for parameter in described)
+    assert all(parameter.description and parameter.read_only for parameter in described)
+    assert "from 0.1 to 1000.0 Hz" in described[0].additional_constraints
     assert got[0].double_value == 60.0
     assert not result.successful
     assert "read-only" in result.reason and "rate:=VALUE" in result.reason
+
+
+def test_a_client_that_no_answer_can_reach_costs_nobody_else_theirs(peer):
+    logged = peer.record(Log, "/rosout", QoSProfile(depth=100))
+    with hand_sim("-r", "__node:=heard_by_some", "--log-level", "debug"):
+        call_in_vain(peer, ListParameters, "/heard_by_some/list_parameters")
+        logged.wait(lambda log: log.name == "heard_by_some" and "gone before its answer" in log.msg)
+        assert "rate" in peer.call(ListParameters, "/heard_by_some/list_parameters").result.names
+
+
+def test_in_simulated_time_the_stamps_are_of_the_clock(peer, repeat):
+    poses = peer.record(PoseStamped, "/target_pose", BEST_EFFORT)
+    Simulation(repeat)
+    with hand_sim("-p", "use_sim_time:=true"):
+        poses.wait(lambda pose: 100 <= pose.header.stamp.sec < 200)
 
 
 @pytest.mark.parametrize(
@@ -130,9 +147,10 @@ def test_its_parameters_are_described_and_read_only(peer):
         (["-p", "rate:=0.0"], "parameter 'rate' is 0.0; it must be from 0.1 to 1000.0 Hz"),
         (["-p", "on_loss:=freeze"], "parameter 'on_loss' is 'freeze'; it must be one of: 'silent', 'zeros', 'repeat'"),
         (["-p", "box.max:=[0.1,0.2,0.3]"], "which is [0.1, 0.2, 0.3]"),
+        (["-p", "use_sim_time:=1"], "parameter 'use_sim_time' is 1, an integer; it must be a boolean"),
         (["-p"], "bad arguments: '-p' wants a value"),
     ],
-    ids=["out of range", "no such choice", "box without an inside", "half an argument"],
+    ids=["out of range", "no such choice", "box without an inside", "time of no kind", "half an argument"],
 )
 def test_what_is_wrong_is_named_and_ends_it_with_exit_code_2(arguments, words):
     code, line = refused("--ros-args", *arguments)

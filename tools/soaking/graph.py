@@ -20,7 +20,8 @@ from aether_bridge.msg import ArmCommand, ArmState, LinkStatus
 from .processes import Failure
 
 RATE = 100  # Hz
-SERVICE_TIMEOUT = 10.0  # s
+SERVICE_TIMEOUT = 20.0  # s
+ASK_AGAIN = 4.0  # s
 BRIDGE = "/aether_bridge"
 CENTRE = (0.2, 0.0, 0.2)
 RADIUS = 0.05  # m, in 10 s around: 31 mm/s
@@ -118,11 +119,15 @@ class Graph(Spinner):
         if not client.wait_for_service(SERVICE_TIMEOUT):
             raise Failure(f"there is no service {name}")
         answered = threading.Event()
-        future = client.call_async(client.srv_type.Request(**fields))
-        future.add_done_callback(lambda _: answered.set())
-        if not answered.wait(SERVICE_TIMEOUT):
-            raise Failure(f"{name} has not been answered in {SERVICE_TIMEOUT:.0f} s")
-        return future.result()
+        futures = []
+        # Asked again: a request may go to a bridge that was killed, for as long as DDS takes it for alive, and a server
+        # gives up an answer whose client it has not found in 0.1 s.
+        while not answered.wait(ASK_AGAIN if futures else 0):
+            if len(futures) * ASK_AGAIN >= SERVICE_TIMEOUT:
+                raise Failure(f"{name} has not been answered in {SERVICE_TIMEOUT:.0f} s, asked {len(futures)} times")
+            futures.append(client.call_async(client.srv_type.Request(**fields)))
+            futures[-1].add_done_callback(lambda _: answered.set())
+        return next(future.result() for future in futures if future.done())
 
     def leave_call(self):
         """Calls a service and is gone before the answer."""

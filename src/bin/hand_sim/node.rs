@@ -10,13 +10,18 @@ use std::time::{Duration, Instant};
 use aether_bridge::config::{ConfigError, Value};
 use aether_bridge::ros::clock::RosClock;
 use aether_bridge::ros::context::{ContextError, context};
-use aether_bridge::ros::params::value;
+use aether_bridge::ros::convert;
+use aether_bridge::ros::params::{
+    Answers, ParameterServices, USE_SIM_TIME, is_every_nodes, list, message, not_boolean, value,
+};
 use aether_bridge::ros::rosout;
 use aether_bridge::sim::hand::{Hand, HandError, HandPose, Reading};
 use r2r::geometry_msgs::msg::{Point, Pose, PoseStamped, Quaternion};
-use r2r::indexmap::IndexMap;
+use r2r::rcl_interfaces::msg::{
+    ListParametersResult, Parameter, ParameterDescriptor, ParameterType, ParameterValue, SetParametersResult,
+};
 use r2r::std_msgs::msg::{Bool, Float32, Header};
-use r2r::{Clock, ParameterValue, Publisher, QosProfile, RosParams};
+use r2r::{Clock, Publisher, QosProfile};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::parameters::{GripperType, Parameters, Settings};
@@ -47,7 +52,8 @@ pub enum HandNodeError {
 /// The node and its publishers, ready to run.
 pub struct HandNode {
     node: r2r::Node,
-    parameters: Parameters,
+    services: ParameterServices,
+    declared: Declared,
     hand: Hand,
     tracker: Tracker,
 }
@@ -75,8 +81,12 @@ impl HandNode {
         rosout::set_logger(node.logger());
         let clock = RosClock::Simulated(node.get_ros_clock());
         rosout::publish_logs(&mut node, clock)?;
-        let parameters = parameters(&node)?;
-        let Settings { hand, frame_id, gripper_type } = parameters.settings()?;
+        let declared = declared(&node)?;
+        if declared.use_sim_time {
+            node.get_time_source().enable_sim_time(&mut node)?;
+        }
+        let Settings { hand, frame_id, gripper_type } = declared.parameters.settings()?;
+        let services = ParameterServices::create(&mut node)?;
         // Reliable, so that it matches every subscription.
         let qos = QosProfile::default().keep_last(10).reliable();
         let gripper = match gripper_type {
@@ -86,7 +96,7 @@ impl HandNode {
         let poses = node.create_publisher("target_pose", qos)?;
         tracing::info!("a hand in frame '{frame_id}' at {} Hz, seed {}", hand.rate, hand.seed);
         let tracker = Tracker { poses, gripper, clock: node.get_ros_clock(), frame_id };
-        Ok(Self { node, parameters, hand: Hand::new(hand)?, tracker })
+        Ok(Self { node, services, declared, hand: Hand::new(hand)?, tracker })
     }
 
     /// Publishes until SIGINT or SIGTERM.
@@ -94,8 +104,6 @@ impl HandNode {
     /// # Errors
     /// What ends it early.
     pub fn run(mut self) -> Result<(), HandNodeError> {
-        let declared = Arc::new(Mutex::new(Declared(self.parameters)));
-        let (answer_parameters, _changes) = self.node.make_derived_parameter_handler(declared)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (mut interrupt, mut terminate) = {
             let _context = runtime.enter();
@@ -107,6 +115,7 @@ impl HandNode {
             move || {
                 while !end.load(Ordering::Relaxed) {
                     self.node.spin_once(SPIN_TIMEOUT);
+                    self.services.answer(&mut self.declared);
                 }
             }
         })?;
@@ -114,8 +123,6 @@ impl HandNode {
         let (tracker, hand) = (self.tracker, self.hand);
         let publish = thread::Builder::new().name("hand".into()).spawn(move || tracker.run(hand, &ended))?;
         runtime.block_on(async {
-            // A client that goes before its answer makes r2r panic: in a task of its own, which is all that ends then.
-            tokio::spawn(answer_parameters);
             tokio::select! {
                 _ = interrupt.recv() => tracing::info!("SIGINT: shutting down"),
                 _ = terminate.recv() => tracing::info!("SIGTERM: shutting down"),
@@ -182,77 +189,75 @@ fn zeros() -> Pose {
 
 /// What `--ros-args` and parameter files say. Names that are not known are told of and let pass, since a file may serve
 /// several nodes.
-fn parameters(node: &r2r::Node) -> Result<Parameters, ConfigError> {
+fn declared(node: &r2r::Node) -> Result<Declared, ConfigError> {
     let mut parameters = Parameters::default();
+    let mut use_sim_time = false;
     let given = node.params.lock().unwrap_or_else(PoisonError::into_inner);
-    for (name, given) in given.iter().filter(|(name, _)| !is_every_nodes(name)) {
-        match parameters.set(name, value(&given.value)) {
-            Err(error @ ConfigError::Unknown { .. }) => tracing::warn!("{error}; ignored"),
-            other => other?,
+    for (name, given) in given.iter() {
+        match (name.as_str(), value(&given.value)) {
+            (USE_SIM_TIME, Value::Boolean(value)) => use_sim_time = value,
+            (USE_SIM_TIME, value) => return Err(not_boolean(&value)),
+            (name, _) if is_every_nodes(name) => {}
+            (name, value) => match parameters.set(name, value) {
+                Err(error @ ConfigError::Unknown { .. }) => tracing::warn!("{error}; ignored"),
+                other => other?,
+            },
         }
     }
-    Ok(parameters)
+    Ok(Declared { parameters, use_sim_time })
 }
 
-fn is_every_nodes(name: &str) -> bool {
-    name == USE_SIM_TIME || name == "start_type_description_service" || name.starts_with("qos_overrides.")
+/// The parameters, to be listed, described and read, not to be set.
+struct Declared {
+    parameters: Parameters,
+    use_sim_time: bool,
 }
 
-fn declared(value: &Value) -> ParameterValue {
-    match value {
-        Value::Boolean(value) => ParameterValue::Bool(*value),
-        Value::Integer(value) => ParameterValue::Integer(*value),
-        Value::Real(value) => ParameterValue::Double(*value),
-        Value::Text(value) => ParameterValue::String(value.clone()),
-        Value::Integers(values) => ParameterValue::IntegerArray(values.clone()),
-        Value::Reals(values) => ParameterValue::DoubleArray(values.clone()),
-        Value::Texts(values) => ParameterValue::StringArray(values.clone()),
-        Value::Other(_) => ParameterValue::NotSet,
-    }
-}
-
-/// The parameters as r2r's services want them: to be listed, described and read, not to be set.
-struct Declared(Parameters);
-
-impl RosParams for Declared {
-    fn register_parameters(
-        &mut self,
-        _prefix: &str,
-        _parameter: Option<r2r::Parameter>,
-        registered: &mut IndexMap<String, r2r::Parameter>,
-    ) -> r2r::Result<()> {
-        let sim_time =
-            registered.get(USE_SIM_TIME).map_or(ParameterValue::Bool(false), |given| given.value.clone());
-        registered.clear();
-        registered.insert(
-            USE_SIM_TIME.into(),
-            r2r::Parameter { value: sim_time, description: "Whether ROS time comes from /clock." },
-        );
-        for parameter in self.0.iter() {
-            let value = declared(&parameter.value);
-            registered
-                .insert(parameter.name.into(), r2r::Parameter { value, description: parameter.description });
+impl Answers for Declared {
+    fn describe(&self, name: &str) -> ParameterDescriptor {
+        let name = convert::text(name);
+        if name == USE_SIM_TIME {
+            let description = "Whether ROS time comes from /clock.".into();
+            let type_ = ParameterType::PARAMETER_BOOL as u8;
+            return ParameterDescriptor { name, type_, description, read_only: true, ..Default::default() };
         }
-        Ok(())
+        match self.parameters.find(&name) {
+            Some(parameter) => ParameterDescriptor {
+                name,
+                type_: message(&parameter.value).type_,
+                description: parameter.description.into(),
+                additional_constraints: parameter.range_in_words(),
+                read_only: true,
+                ..Default::default()
+            },
+            None => ParameterDescriptor { name, ..Default::default() },
+        }
     }
 
-    fn get_parameter(&mut self, name: &str) -> r2r::Result<ParameterValue> {
-        let parameter = self.0.iter().find(|parameter| parameter.name == name);
-        let unknown = || r2r::Error::InvalidParameterName { name: name.to_owned() };
-        parameter.map(|parameter| declared(&parameter.value)).ok_or_else(unknown)
+    fn value(&self, name: &str) -> ParameterValue {
+        match self.parameters.find(name) {
+            Some(parameter) => message(&parameter.value),
+            None if name == USE_SIM_TIME => message(&Value::Boolean(self.use_sim_time)),
+            None => ParameterValue::default(),
+        }
     }
 
-    fn set_parameter(&mut self, name: &str, value: &ParameterValue) -> r2r::Result<()> {
-        self.check_parameter(name, value)
+    fn list(&self, prefixes: &[String], depth: u64) -> ListParametersResult {
+        let names = self.parameters.iter().map(|parameter| parameter.name);
+        list(names.chain([USE_SIM_TIME]), prefixes, depth)
     }
 
-    fn check_parameter(&self, name: &str, _value: &ParameterValue) -> r2r::Result<()> {
-        let msg = format!("it is read-only: set it at start, by a parameter file or -p {name}:=VALUE");
-        Err(r2r::Error::ParameterValueConv { name: name.to_owned(), msg })
+    fn set(&mut self, given: &[Parameter]) -> SetParametersResult {
+        let refused = given.first().map(|Parameter { name, .. }| {
+            format!(
+                "parameter '{name}' is read-only: set it at start, by a parameter file or -p {name}:=VALUE"
+            )
+        });
+        let successful = refused.is_none();
+        SetParametersResult { successful, reason: convert::text(&refused.unwrap_or_default()) }
     }
 }
 
-const USE_SIM_TIME: &str = "use_sim_time";
 /// How long a spin waits when nothing comes; bounds how late the end is seen.
 const SPIN_TIMEOUT: Duration = Duration::from_millis(50);
 /// Fingers nearer than this are a closed hand.

@@ -63,6 +63,11 @@ impl Parameters {
         self.0.iter()
     }
 
+    /// The one of this name.
+    pub fn find(&self, name: &str) -> Option<&Parameter> {
+        self.iter().find(|parameter| parameter.name == name)
+    }
+
     /// What they mean together.
     ///
     /// # Errors
@@ -114,8 +119,7 @@ impl Parameters {
     }
 
     fn value(&self, name: &str) -> &Value {
-        let parameter = self.0.iter().find(|parameter| parameter.name == name);
-        parameter.map_or_else(|| unreachable!("'{name}' is not declared"), |parameter| &parameter.value)
+        self.find(name).map_or_else(|| unreachable!("'{name}' is not declared"), |parameter| &parameter.value)
     }
 
     fn real(&self, name: &str) -> f64 {
@@ -174,7 +178,8 @@ impl Parameter {
         Err(ConfigError::Range { name: self.name, value: value.to_string(), range: self.range_in_words() })
     }
 
-    fn range_in_words(&self) -> String {
+    /// What it may be.
+    pub fn range_in_words(&self) -> String {
         let three = if matches!(self.value, Value::Reals(_)) { "3 numbers, each " } else { "" };
         format!("{three}{}", self.range.describe(self.unit))
     }

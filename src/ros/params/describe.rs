@@ -6,7 +6,7 @@ use r2r::rcl_interfaces::msg::{
 
 use super::USE_SIM_TIME;
 use super::message::message;
-use crate::config::{Change, Parameter, Range, parameters};
+use crate::config::{Change, Parameter, Range};
 
 /// A parameter in full; of a name that is not declared, nothing but the name.
 pub(super) fn describe(name: &str) -> ParameterDescriptor {
@@ -52,10 +52,9 @@ pub(super) fn describe(name: &str) -> ParameterDescriptor {
 }
 
 /// As `rcl_interfaces/srv/ListParameters` has it: names below any of the prefixes, at most `depth` dots below.
-pub(super) fn list(prefixes: &[String], depth: u64) -> ListParametersResult {
-    let all = parameters().map(|parameter| parameter.name).chain([USE_SIM_TIME]);
+pub fn list<'a>(all: impl Iterator<Item = &'a str>, prefixes: &[String], depth: u64) -> ListParametersResult {
     let within = |rest: &str| depth == 0 || (rest.matches('.').count() as u64) < depth;
-    let wanted = |name: &&str| {
+    let wanted = |name: &&'a str| {
         if prefixes.is_empty() {
             return within(name);
         }
@@ -75,6 +74,7 @@ pub(super) fn list(prefixes: &[String], depth: u64) -> ListParametersResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::parameters;
 
     #[test]
     fn every_parameter_is_described_with_type_default_range_and_unit() {
@@ -112,7 +112,7 @@ mod tests {
     fn parameters_are_listed_by_prefix_and_depth() {
         let names = |prefixes: &[&str], depth| {
             let prefixes: Vec<_> = prefixes.iter().map(ToString::to_string).collect();
-            list(&prefixes, depth).names
+            list(parameters().map(|parameter| parameter.name), &prefixes, depth).names
         };
         assert_eq!(names(&["backoff"], 0), ["backoff.initial", "backoff.max"]);
         assert_eq!(names(&["port"], 0), ["port"]);

@@ -39,7 +39,7 @@ pub(super) fn from_message(given: &ParameterValue) -> Value {
 }
 
 /// A value as ROS messages have it.
-pub(super) fn message(value: &Value) -> ParameterValue {
+pub fn message(value: &Value) -> ParameterValue {
     let mut message = ParameterValue::default();
     message.type_ = match value {
         Value::Boolean(value) => {

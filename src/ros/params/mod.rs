@@ -4,10 +4,13 @@ mod describe;
 mod events;
 mod message;
 mod server;
+mod services;
 mod wanted;
 
-pub use message::value;
+pub use describe::list;
+pub use message::{message, value};
 pub use server::ParameterServer;
+pub use services::{Answers, ParameterServices};
 
 use std::fmt;
 
@@ -48,15 +51,8 @@ impl Overrides {
         for (name, given) in given.iter() {
             match (name.as_str(), value(&given.value)) {
                 (USE_SIM_TIME, Value::Boolean(value)) => use_sim_time = value,
-                (USE_SIM_TIME, value) => faults.push(ConfigError::Type {
-                    name: USE_SIM_TIME,
-                    found: value.type_name(),
-                    value: value.to_string(),
-                    wanted: "boolean",
-                    wanted_range: String::new(),
-                }),
-                (name, _)
-                    if name == "start_type_description_service" || name.starts_with("qos_overrides.") => {}
+                (USE_SIM_TIME, value) => faults.push(not_boolean(&value)),
+                (name, _) if is_every_nodes(name) => {}
                 (name, value) => match parameters.set(name, value) {
                     Err(error @ ConfigError::Unknown { .. }) => tracing::warn!("{error}; ignored"),
                     Err(error) => faults.push(error),
@@ -72,4 +68,21 @@ impl Overrides {
     }
 }
 
-const USE_SIM_TIME: &str = "use_sim_time";
+/// What is wrong with `use_sim_time`.
+pub fn not_boolean(value: &Value) -> ConfigError {
+    ConfigError::Type {
+        name: USE_SIM_TIME,
+        found: value.type_name(),
+        value: value.to_string(),
+        wanted: "boolean",
+        wanted_range: String::new(),
+    }
+}
+
+/// Whether a parameter is one that any node may be given, and that means nothing to ours.
+pub fn is_every_nodes(name: &str) -> bool {
+    name == "start_type_description_service" || name.starts_with("qos_overrides.")
+}
+
+/// The one parameter that every ROS node has.
+pub const USE_SIM_TIME: &str = "use_sim_time";
