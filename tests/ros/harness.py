@@ -77,21 +77,25 @@ class Peer:
 
     def call(self, service_type, name, **fields):
         """Calls a service and returns its response."""
-        client = self.node.create_client(service_type, name)
-        assert client.wait_for_service(PATIENCE), f"no service {name}"
-        answered = threading.Event()
-        futures = []
-        # Asked again: a server gives up an answer whose client it has not found in 0.1 s, which on a busy machine can come
-        # after the client has found the server.
-        while not answered.wait(ASK_AGAIN if futures else 0):
-            assert len(futures) * ASK_AGAIN < PATIENCE, f"no answer from {name}, asked {len(futures)} times"
-            futures.append(client.call_async(service_type.Request(**fields)))
-            futures[-1].add_done_callback(lambda _: answered.set())
-        return next(future.result() for future in futures if future.done())
+        return ask(self.node.create_client(service_type, name), service_type.Request(**fields))
 
     def close(self):
         self.session.executor.remove_node(self.node)
         self.node.destroy_node()
+
+
+def ask(client, request):
+    """The response of a service, as soon as there is one."""
+    assert client.wait_for_service(PATIENCE), f"no service {client.srv_name}"
+    answered = threading.Event()
+    futures = []
+    # Asked again: a server gives up an answer whose client it has not found in 0.1 s, which on a busy machine can come
+    # after the client has found the server.
+    while not answered.wait(ASK_AGAIN if futures else 0):
+        assert len(futures) * ASK_AGAIN < PATIENCE, f"no answer from {client.srv_name}, asked {len(futures)} times"
+        futures.append(client.call_async(request))
+        futures[-1].add_done_callback(lambda _: answered.set())
+    return next(future.result() for future in futures if future.done())
 
 
 def call_in_vain(peer, service_type, name, **fields):

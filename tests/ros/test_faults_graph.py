@@ -9,14 +9,14 @@ import sys
 import shared_memory
 from aether_bridge.msg import LinkStatus
 from faults import Harmless, play, rows
-from harness import call_in_vain
+from harness import ask, call_in_vain
 from rcl_interfaces.msg import ParameterEvent
 from rcl_interfaces.srv import SetParameters
 from rclpy.duration import Duration
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
-from record import PATIENCE, Record
+from record import Record
 
 CLIENT = pathlib.Path(__file__).with_name("client.py")
 CLIENTS = 4
@@ -59,16 +59,17 @@ def client_is_deaf(rig):
 
 def parameter_storm(rig):
     client = rig.peer.node.create_client(SetParameters, "/aether_bridge/set_parameters")
-    assert client.wait_for_service(PATIENCE)
+    # No answer is given up once one has come.
+    ask(client, SetParameters.Request())
     answers = Record("answers to the storm")
 
-    def ask(number):
+    def wish(number):
         parameter, accepted = WISHES[number % len(WISHES)]
         future = client.call_async(SetParameters.Request(parameters=[parameter.to_parameter_msg()]))
         future.add_done_callback(lambda done: answers.append((done.result().results[0], accepted)))
 
     for number in range(ROUNDS * len(WISHES)):
-        ask(number)
+        wish(number)
         # As many at a time as a service of DDS keeps.
         answers.wait_count(number - 8)
     for result, accepted in answers.wait_count(ROUNDS * len(WISHES)):
