@@ -61,6 +61,17 @@ impl<T> Inbox<T> {
     }
 }
 
+/// Takes note of what became of an answer. One that does not arrive is no reason to do anything else: what was asked for has
+/// been done.
+fn note_answered(result: r2r::Result<()>) {
+    if let Err(error) = result {
+        tracing::warn!(
+            "nobody took the answer of a service ({error}): its client is gone, or has to call again, since ROS had not \
+             found it in full"
+        );
+    }
+}
+
 /// Whether anything may have come since the stream was found empty.
 struct News(AtomicBool);
 

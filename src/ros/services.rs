@@ -3,7 +3,7 @@
 use r2r::std_srvs::srv::{SetBool, Trigger};
 use r2r::{QosProfile, ServiceRequest};
 
-use super::Inbox;
+use super::{Inbox, note_answered};
 use crate::app::Bridge;
 
 /// `~/set_armed`, `~/stop`, `~/reset` and `~/reconnect`.
@@ -67,7 +67,7 @@ impl Services {
                 Ok(message) => (true, message),
                 Err(refused) => (false, refused.to_string()),
             };
-            tell_if_gone(request.respond(SetBool::Response { success, message }));
+            note_answered(request.respond(SetBool::Response { success, message }));
             asked = true;
         }
         asked
@@ -75,12 +75,5 @@ impl Services {
 }
 
 fn reply(request: ServiceRequest<Trigger::Service>, success: bool, message: String) {
-    tell_if_gone(request.respond(Trigger::Response { success, message }));
-}
-
-/// A client that has gone is no reason to do anything else.
-fn tell_if_gone(result: r2r::Result<()>) {
-    if let Err(error) = result {
-        tracing::debug!(%error, "a service client was gone before its answer");
-    }
+    note_answered(request.respond(Trigger::Response { success, message }));
 }

@@ -9,7 +9,7 @@ use r2r::rcl_interfaces::srv::{
 };
 use r2r::{QosProfile, ServiceRequest};
 
-use crate::ros::Inbox;
+use crate::ros::{Inbox, note_answered};
 
 /// What the services are asked.
 pub trait Answers {
@@ -59,42 +59,36 @@ impl ParameterServices {
         let mut asked = false;
         while let Some(request) = self.describe.take() {
             let descriptors = request.message.names.iter().map(|name| answers.describe(name)).collect();
-            tell_if_gone(request.respond(DescribeParameters::Response { descriptors }));
+            note_answered(request.respond(DescribeParameters::Response { descriptors }));
             asked = true;
         }
         while let Some(request) = self.get.take() {
             let values = request.message.names.iter().map(|name| answers.value(name)).collect();
-            tell_if_gone(request.respond(GetParameters::Response { values }));
+            note_answered(request.respond(GetParameters::Response { values }));
             asked = true;
         }
         while let Some(request) = self.get_types.take() {
             let types = request.message.names.iter().map(|name| answers.value(name).type_).collect();
-            tell_if_gone(request.respond(GetParameterTypes::Response { types }));
+            note_answered(request.respond(GetParameterTypes::Response { types }));
             asked = true;
         }
         while let Some(request) = self.list.take() {
             let result = answers.list(&request.message.prefixes, request.message.depth);
-            tell_if_gone(request.respond(ListParameters::Response { result }));
+            note_answered(request.respond(ListParameters::Response { result }));
             asked = true;
         }
         while let Some(request) = self.set.take() {
             // Each by itself, in order: one that is refused is no reason against the next.
             let each = request.message.parameters.iter();
             let results = each.map(|parameter| answers.set(std::slice::from_ref(parameter))).collect();
-            tell_if_gone(request.respond(SetParameters::Response { results }));
+            note_answered(request.respond(SetParameters::Response { results }));
             asked = true;
         }
         while let Some(request) = self.set_atomically.take() {
             let result = answers.set(&request.message.parameters);
-            tell_if_gone(request.respond(SetParametersAtomically::Response { result }));
+            note_answered(request.respond(SetParametersAtomically::Response { result }));
             asked = true;
         }
         asked
-    }
-}
-
-fn tell_if_gone(result: r2r::Result<()>) {
-    if let Err(error) = result {
-        tracing::debug!(%error, "a parameter client was gone before its answer");
     }
 }
