@@ -7,19 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aether_bridge::config::{ConfigError, Value};
+use aether_bridge::config::Value;
+use aether_bridge::ros::ParameterFaults;
 use aether_bridge::ros::clock::RosClock;
 use aether_bridge::ros::context::{ContextError, context};
 use aether_bridge::ros::convert;
-use aether_bridge::ros::params::{
-    Answers, ParameterServices, USE_SIM_TIME, is_every_nodes, list, message, not_boolean, value,
-};
+use aether_bridge::ros::params::{Declared, ParameterServices, message, read_given};
 use aether_bridge::ros::rosout;
 use aether_bridge::sim::hand::{Hand, HandError, HandPose, Reading};
 use r2r::geometry_msgs::msg::{Point, Pose, PoseStamped, Quaternion};
-use r2r::rcl_interfaces::msg::{
-    ListParametersResult, Parameter, ParameterDescriptor, ParameterType, ParameterValue, SetParametersResult,
-};
+use r2r::rcl_interfaces::msg::{Parameter, ParameterDescriptor, SetParametersResult};
 use r2r::std_msgs::msg::{Bool, Float32, Header};
 use r2r::{Clock, Publisher, QosProfile};
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,7 +31,7 @@ pub enum HandNodeError {
     Context(#[from] ContextError),
     /// A parameter is wrong.
     #[error(transparent)]
-    Parameters(#[from] ConfigError),
+    Parameters(#[from] ParameterFaults),
     /// The parameters describe no hand.
     #[error(transparent)]
     Hand(#[from] HandError),
@@ -53,7 +50,7 @@ pub enum HandNodeError {
 pub struct HandNode {
     node: r2r::Node,
     services: ParameterServices,
-    declared: Declared,
+    parameters: Parameters,
     hand: Hand,
     tracker: Tracker,
 }
@@ -81,12 +78,14 @@ impl HandNode {
         rosout::set_logger(node.logger());
         let clock = RosClock::Simulated(node.get_ros_clock());
         rosout::publish_logs(&mut node, clock)?;
-        let declared = declared(&node)?;
-        if declared.use_sim_time {
+        let mut parameters = Parameters::default();
+        let use_sim_time = read_given(&node, |name, value| parameters.set(name, value))?;
+        if use_sim_time {
             node.get_time_source().enable_sim_time(&mut node)?;
         }
-        let Settings { hand, frame_id, gripper_type } = declared.parameters.settings()?;
-        let services = ParameterServices::create(&mut node)?;
+        let settings = parameters.settings().map_err(ParameterFaults::from)?;
+        let Settings { hand, frame_id, gripper_type } = settings;
+        let services = ParameterServices::create(&mut node, use_sim_time)?;
         // Reliable, so that it matches every subscription.
         let qos = QosProfile::default().keep_last(10).reliable();
         let gripper = match gripper_type {
@@ -96,7 +95,7 @@ impl HandNode {
         let poses = node.create_publisher("target_pose", qos)?;
         tracing::info!("a hand in frame '{frame_id}' at {} Hz, seed {}", hand.rate, hand.seed);
         let tracker = Tracker { poses, gripper, clock: node.get_ros_clock(), frame_id };
-        Ok(Self { node, services, declared, hand: Hand::new(hand)?, tracker })
+        Ok(Self { node, services, parameters, hand: Hand::new(hand)?, tracker })
     }
 
     /// Publishes until SIGINT or SIGTERM.
@@ -115,7 +114,7 @@ impl HandNode {
             move || {
                 while !end.load(Ordering::Relaxed) {
                     self.node.spin_once(SPIN_TIMEOUT);
-                    self.services.answer(&mut self.declared);
+                    self.services.answer(&mut self.parameters);
                 }
             }
         })?;
@@ -187,64 +186,25 @@ fn zeros() -> Pose {
     Pose { position: Point::default(), orientation: Quaternion { x: 0.0, y: 0.0, z: 0.0, w: 0.0 } }
 }
 
-/// What `--ros-args` and parameter files say. Names that are not known are told of and let pass, since a file may serve
-/// several nodes.
-fn declared(node: &r2r::Node) -> Result<Declared, ConfigError> {
-    let mut parameters = Parameters::default();
-    let mut use_sim_time = false;
-    let given = node.params.lock().unwrap_or_else(PoisonError::into_inner);
-    for (name, given) in given.iter() {
-        match (name.as_str(), value(&given.value)) {
-            (USE_SIM_TIME, Value::Boolean(value)) => use_sim_time = value,
-            (USE_SIM_TIME, value) => return Err(not_boolean(&value)),
-            (name, _) if is_every_nodes(name) => {}
-            (name, value) => match parameters.set(name, value) {
-                Err(error @ ConfigError::Unknown { .. }) => tracing::warn!("{error}; ignored"),
-                other => other?,
-            },
-        }
+/// To be listed, described and read, not to be set.
+impl Declared for Parameters {
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.iter().map(|parameter| parameter.name)
     }
-    Ok(Declared { parameters, use_sim_time })
-}
 
-/// The parameters, to be listed, described and read, not to be set.
-struct Declared {
-    parameters: Parameters,
-    use_sim_time: bool,
-}
-
-impl Answers for Declared {
     fn describe(&self, name: &str) -> ParameterDescriptor {
-        let name = convert::text(name);
-        if name == USE_SIM_TIME {
-            let description = "Whether ROS time comes from /clock.".into();
-            let type_ = ParameterType::PARAMETER_BOOL as u8;
-            return ParameterDescriptor { name, type_, description, read_only: true, ..Default::default() };
-        }
-        match self.parameters.find(&name) {
-            Some(parameter) => ParameterDescriptor {
-                name,
-                type_: message(&parameter.value).type_,
-                description: parameter.description.into(),
-                additional_constraints: parameter.range_in_words(),
-                read_only: true,
-                ..Default::default()
-            },
-            None => ParameterDescriptor { name, ..Default::default() },
-        }
+        let described = self.find(name).map(|parameter| ParameterDescriptor {
+            type_: message(&parameter.value).type_,
+            description: parameter.description.into(),
+            additional_constraints: parameter.range_in_words(),
+            read_only: true,
+            ..Default::default()
+        });
+        ParameterDescriptor { name: convert::text(name), ..described.unwrap_or_default() }
     }
 
-    fn value(&self, name: &str) -> ParameterValue {
-        match self.parameters.find(name) {
-            Some(parameter) => message(&parameter.value),
-            None if name == USE_SIM_TIME => message(&Value::Boolean(self.use_sim_time)),
-            None => ParameterValue::default(),
-        }
-    }
-
-    fn list(&self, prefixes: &[String], depth: u64) -> ListParametersResult {
-        let names = self.parameters.iter().map(|parameter| parameter.name);
-        list(names.chain([USE_SIM_TIME]), prefixes, depth)
+    fn value(&self, name: &str) -> Option<&Value> {
+        self.find(name).map(|parameter| &parameter.value)
     }
 
     fn set(&mut self, given: &[Parameter]) -> SetParametersResult {

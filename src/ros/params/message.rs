@@ -5,7 +5,7 @@ use r2r::rcl_interfaces::msg::{ParameterType, ParameterValue};
 use crate::config::Value;
 
 /// A parameter's value as r2r gives it, free of r2r.
-pub fn value(given: &r2r::ParameterValue) -> Value {
+pub(super) fn value(given: &r2r::ParameterValue) -> Value {
     use r2r::ParameterValue as Given;
     match given {
         Given::Bool(value) => Value::Boolean(*value),

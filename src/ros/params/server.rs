@@ -1,14 +1,10 @@
 //! The parameters of the bridge, while it runs.
 
-use r2r::rcl_interfaces::msg::{
-    ListParametersResult, Parameter, ParameterDescriptor, ParameterValue, SetParametersResult,
-};
+use r2r::rcl_interfaces::msg::{Parameter, ParameterDescriptor, SetParametersResult};
 
-use super::USE_SIM_TIME;
-use super::describe::{describe, list};
+use super::describe::describe;
 use super::events::ParameterEvents;
-use super::message::message;
-use super::services::{Answers, ParameterServices};
+use super::services::{Declared, ParameterServices};
 use super::wanted::wanted;
 use crate::app::Bridge;
 use crate::config::{Config, Value, parameters};
@@ -41,7 +37,7 @@ impl ParameterServer {
     ) -> r2r::Result<Self> {
         let events = ParameterEvents::create(node, clock)?;
         let parameters = LiveParameters { config, use_sim_time, events };
-        Ok(Self { services: ParameterServices::create(node)?, parameters })
+        Ok(Self { services: ParameterServices::create(node, use_sim_time)?, parameters })
     }
 
     /// What is in force.
@@ -62,22 +58,17 @@ struct Live<'a> {
     bridge: &'a Bridge,
 }
 
-impl Answers for Live<'_> {
+impl Declared for Live<'_> {
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        parameters().map(|parameter| parameter.name)
+    }
+
     fn describe(&self, name: &str) -> ParameterDescriptor {
         describe(name)
     }
 
-    fn value(&self, name: &str) -> ParameterValue {
-        let LiveParameters { config, use_sim_time, .. } = &self.parameters;
-        match config.parameters().get(name) {
-            Some(value) => message(value),
-            None if name == USE_SIM_TIME => message(&Value::Boolean(*use_sim_time)),
-            None => ParameterValue::default(),
-        }
-    }
-
-    fn list(&self, prefixes: &[String], depth: u64) -> ListParametersResult {
-        list(parameters().map(|parameter| parameter.name).chain([USE_SIM_TIME]), prefixes, depth)
+    fn value(&self, name: &str) -> Option<&Value> {
+        self.parameters.config.parameters().get(name)
     }
 
     fn set(&mut self, given: &[Parameter]) -> SetParametersResult {
