@@ -98,14 +98,14 @@ def ask(client, request):
     return next(future.result() for future in futures if future.done())
 
 
-def call_in_vain(peer, service_type, name, **fields):
+def call_in_vain(peer, service_type, name, period=0.5, **fields):
     """Calls a service again and again whose answers the middleware cannot deliver: the client wants more of them than is
     offered.
     """
     wants_history = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     client = peer.node.create_client(service_type, name, qos_profile=wants_history)
     # Nor can the client tell when it has been found: it would have to be in full.
-    peer.node.create_timer(0.5, lambda: client.call_async(service_type.Request(**fields)))
+    peer.node.create_timer(period, lambda: client.call_async(service_type.Request(**fields)))
 
 
 class StatusWatcher:

@@ -1,7 +1,10 @@
 """A person's services: stop, reset, arm, disarm; and that nothing but a person undoes what a person did."""
 
 from controller import command
-from harness import LINK_STATES, MOTIONS, QUICK, distance
+from harness import LINK_STATES, MOTIONS, QUICK, call_in_vain, distance
+from rcl_interfaces.msg import Log
+from rcl_interfaces.srv import GetParameters, ListParameters
+from rclpy.qos import QoSProfile
 from std_srvs.srv import SetBool, Trigger
 
 PLACE = (0.12, 0.0355, 0.21)
@@ -67,6 +70,32 @@ def test_a_stop_outlives_the_loss_of_the_link(controller, bridge, hand, peer):
     controller.restart()
     status.wait(state="CONNECTED", motion="STOPPED")
     assert controller.lines.assert_none(lambda line: line.connection == 2) is None
+
+
+def test_a_stop_is_heard_among_clients_that_no_answer_can_reach(controller, bridge, hand, peer):
+    status = bridge(controller, AT_PLACE).status
+    hand(PLACE)
+    status.wait(motion="TRACKING")
+    given_up = peer.record(Log, "/rosout", QoSProfile(depth=1000))
+    # Each answer takes 0.1 s to be given up: far more is asked than can be answered.
+    call_in_vain(peer, ListParameters, "/aether_bridge/list_parameters", period=0.02)
+    call_in_vain(peer, GetParameters, "/aether_bridge/get_parameters", period=0.02)
+    seen = -1
+    for _ in range(10):
+        seen = given_up.find(lambda log: "has to call again" in log.msg, seen + 1)
+    assert peer.call(Trigger, "/aether_bridge/stop").success
+    after = controller.mark()
+    status.wait(motion="STOPPED")
+    controller.lines.assert_none(after=after)
+
+
+def test_a_stop_stops_though_its_answer_reaches_nobody(controller, bridge, hand, peer):
+    status = bridge(controller, AT_PLACE).status
+    hand(PLACE)
+    status.wait(motion="TRACKING")
+    call_in_vain(peer, Trigger, "/aether_bridge/stop")
+    status.wait(motion="STOPPED")
+    controller.lines.assert_none(after=controller.mark())
 
 
 def test_reset_without_a_stop_changes_nothing(controller, bridge, hand, peer):
