@@ -19,6 +19,8 @@ const HEAD: &str = "\
 
 fn written(value: &Value) -> String {
     match value {
+        // Quoted in the way that needs no escapes.
+        Value::Text(text) if text.contains(['"', '\\']) => format!("'{}'", text.replace('\'', "''")),
         Value::Text(text) => format!("\"{text}\""),
         other => other.to_string(),
     }
