@@ -1,29 +1,39 @@
-//! `bridge`: the ROS 2 node. Parameters become a [`Config`](aether_bridge::config::Config), which is run until SIGINT
-//! or SIGTERM.
+//! `bridge`: the ROS 2 node. Parameters become a [`Config`](aether_bridge::config::Config), which is run until SIGINT,
+//! SIGTERM or SIGHUP.
 //!
 //! Exit codes: 0 ended on request; 1 ROS failed; 2 the arguments or parameters are wrong.
+#![allow(clippy::disallowed_methods)] // the end of the process has a deadline
 #![forbid(unsafe_code)]
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aether_bridge::app::{self, Bridge};
 use aether_bridge::ros::{ContextError, NodeError, RosNode, arguments, console, rosout};
 use anyhow::{Context, anyhow};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 fn main() -> ExitCode {
-    if std::env::args().skip(1).any(|argument| argument == "--help" || argument == "-h") {
-        let _ = writeln!(io::stdout(), "{}", arguments::HELP);
-        return ExitCode::SUCCESS;
-    }
-    rosout::install(std::env::args());
-    match run() {
+    let code = match arguments::own() {
+        Ok(arguments)
+            if arguments.iter().skip(1).any(|argument| argument == "--help" || argument == "-h") =>
+        {
+            let _ = writeln!(io::stdout(), "{}", arguments::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Ok(arguments) => {
+            rosout::install(arguments.into_iter());
+            run()
+        }
+        Err(error) => Err(NodeError::from(ContextError::Arguments(error)).into()),
+    };
+    match code {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             for line in format!("{error:#}").lines() {
@@ -46,13 +56,17 @@ fn run() -> anyhow::Result<()> {
     let (node, publishers, config) = RosNode::create()?;
     let bridge = Bridge::new(&config, publishers);
     let end = Arc::new(AtomicBool::new(false));
-    let (ended, mut spin_ended) = oneshot::channel();
+    let (stopped, mut spin_stopped) = oneshot::channel::<()>();
+    let (report, spin_result) = mpsc::channel();
     let spin = thread::Builder::new().name("ros-spin".into()).spawn({
         let (bridge, end) = (bridge.clone(), Arc::clone(&end));
+        let mut node = node;
         move || {
-            // Dropped at the end, by a panic too: then the channel closes.
-            let _ended: oneshot::Sender<()> = ended;
-            node.spin(&bridge, &end)
+            // Dropped before the node, by a panic too: to drop a node can take seconds, or hang, and the arm must not
+            // wait for that.
+            let (report, stopped) = (report, stopped);
+            let _ = report.send(node.spin(&bridge, &end));
+            drop((report, stopped));
         }
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -60,25 +74,72 @@ fn run() -> anyhow::Result<()> {
         .block_on(async {
             let mut interrupt = signal(SignalKind::interrupt())?;
             let mut terminate = signal(SignalKind::terminate())?;
+            let mut hangup = unless_ignored(SignalKind::hangup())?;
             let shutdown = async {
                 tokio::select! {
                     _ = interrupt.recv() => tracing::info!("SIGINT: shutting down"),
                     _ = terminate.recv() => tracing::info!("SIGTERM: shutting down"),
-                    _ = &mut spin_ended => tracing::error!("the ROS thread has ended: shutting down"),
+                    () = next(&mut hangup) => tracing::info!("SIGHUP: shutting down"),
+                    _ = &mut spin_stopped => tracing::error!("the ROS thread has ended: shutting down"),
                 }
             };
             app::drive(bridge, shutdown).await;
             std::io::Result::Ok(())
         })
         .context("no signal handlers")?;
-    // A name that is still being resolved holds nobody up.
+    // A name that is still being resolved must not delay the end.
     runtime.shutdown_background();
     thread::sleep(LAST_WORDS);
     end.store(true, Ordering::Relaxed);
-    spin.join().map_err(|_| anyhow!("the ROS thread panicked"))??;
-    Ok(())
+    let patience = Instant::now() + PATIENCE;
+    let result = match spin_result.recv_timeout(PATIENCE) {
+        Ok(result) => result.map_err(Into::into),
+        Err(RecvTimeoutError::Disconnected) => Err(anyhow!("the ROS thread panicked")),
+        Err(RecvTimeoutError::Timeout) => Ok(()),
+    };
+    if ends_by(patience, &spin) {
+        return result;
+    }
+    // The middleware still holds the node, because a reader that was killed has not confirmed what it was sent.
+    if let Err(error) = &result {
+        console::say(&format!("aether_bridge: {error:#}"));
+    }
+    rcl_ext::leave(i32::from(result.is_err()))
 }
 
-/// How long the last status has to reach its readers. A reader hears on one thread that a publisher is gone and on
-/// another what it said last, and drops what comes from one that is gone.
+/// A signal, unless this process was started with it ignored, as `nohup` does with SIGHUP.
+fn unless_ignored(kind: SignalKind) -> io::Result<Option<Signal>> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    let is_ignored = ignored & 1 << (kind.as_raw_value() - 1) != 0;
+    if is_ignored { Ok(None) } else { signal(kind).map(Some) }
+}
+
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a thread to end, and returns whether it has.
+fn ends_by<T>(deadline: Instant, thread: &thread::JoinHandle<T>) -> bool {
+    while !thread.is_finished() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        thread::sleep(POLL_PERIOD);
+    }
+    true
+}
+
+/// How long the last status has to reach its readers. A reader learns on one thread that a publisher is gone and on
+/// another what it published last, and drops what comes from one that is gone.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+/// How long the thread that takes messages has to end. Its last wait is up to 0.1 s, and to drop the node takes some
+/// milliseconds when all is well.
+const PATIENCE: Duration = Duration::from_millis(300);
+const POLL_PERIOD: Duration = Duration::from_millis(5);

@@ -79,10 +79,11 @@ pub enum ConfigError {
     },
     /// The value is of another type.
     #[error(
-        "parameter '{name}' is {value}, {}; it must be {}{}",
-        with_article(found),
+        "parameter '{name}' is {}; it must be {}{}{}",
+        with_type(value, found),
         with_article(wanted),
-        unit_of(wanted_range)
+        unit_of(wanted_range),
+        in_quotes(found, wanted)
     )]
     Type {
         /// The parameter.
@@ -134,6 +135,12 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// A value of another type than the wanted one.
+    pub fn wrong_type(name: &'static str, value: &Value, wanted: &'static str, wanted_range: &str) -> Self {
+        let (found, value) = (value.type_name(), value.to_string());
+        Self::Type { name, value, found, wanted, wanted_range: wanted_range.to_owned() }
+    }
+
     /// A value that is out of a range which its row of the table cannot say.
     fn range(p: &Parameters, name: &'static str, range: &str) -> Self {
         Self::Range { name, value: p.written(name), range: range.to_owned() }
@@ -147,6 +154,26 @@ impl ConfigError {
 fn with_article(noun: &str) -> String {
     let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {noun}")
+}
+
+/// A value and its type, which are the same words for a type that no parameter has.
+fn with_type(value: &str, found: &str) -> String {
+    let found = with_article(found);
+    if value == found { found } else { format!("{value}, {found}") }
+}
+
+/// How to write a word or a number that YAML takes for something else than text.
+fn in_quotes(found: &str, wanted: &str) -> &'static str {
+    match (wanted, found) {
+        ("string", "boolean") => {
+            ". YAML reads y, n, yes, no, on and off without quotes as true or false: write it in quotes, like 'y' in a file \
+             and \"NAME:='y'\" after -p"
+        }
+        ("string", "integer" | "number") => {
+            ". YAML reads it as a number: write it in quotes, like '0' in a file and \"NAME:='0'\" after -p"
+        }
+        _ => "",
+    }
 }
 
 fn unit_of(range: &str) -> String {

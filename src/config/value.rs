@@ -67,7 +67,7 @@ impl fmt::Display for Value {
             Self::Integers(values) => f.write_str(&list(values, i64::to_string)),
             Self::Reals(values) => f.write_str(&list(values, |value| format!("{value:?}"))),
             Self::Texts(values) => f.write_str(&list(values, |value| format!("'{}'", printable(value)))),
-            Self::Other(name) => write!(f, "a {name}"),
+            Self::Other(name) => f.write_str(&super::with_article(name)),
         }
     }
 }
@@ -105,12 +105,9 @@ impl Parameters {
             ConfigError::Unknown { suggestion: nearest(&name), name }
         })?;
         let default = parameter.default();
-        let value = value.coerced_to(&default).map_err(|value| ConfigError::Type {
-            name: parameter.name,
-            value: value.to_string(),
-            found: value.type_name(),
-            wanted: default.type_name(),
-            wanted_range: parameter.range.describe(parameter.unit),
+        let value = value.coerced_to(&default).map_err(|value| {
+            let range = parameter.range.describe(parameter.unit);
+            ConfigError::wrong_type(parameter.name, &value, default.type_name(), &range)
         })?;
         parameter.check(&value)?;
         self.0.insert(parameter.name, value);

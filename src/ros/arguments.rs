@@ -1,6 +1,7 @@
 //! The command line. rcl reads what follows `--ros-args` and passes over what it does not know; a misspelt option that
 //! does nothing is no way to start an arm.
 
+use std::ffi::OsString;
 use std::iter::Peekable;
 
 /// What `bridge --help` prints.
@@ -15,6 +16,19 @@ usage: bridge [--ros-args ARGUMENTS...]
 Every parameter is in config/bridge.yaml of the package, and in `ros2 param describe /aether_bridge NAME`.
 RUST_LOG=trace shows the lines on the wire. Exit codes: 0 ended by SIGINT or SIGTERM, 1 ROS failed, 2 bad arguments or
 parameters.";
+
+/// The arguments of this process, its own name first.
+///
+/// # Errors
+/// The first that is not UTF-8.
+pub fn own() -> Result<Vec<String>, String> {
+    let text = |argument: OsString| {
+        argument.into_string().map_err(|argument| {
+            format!("{argument:?} is not UTF-8; ROS takes UTF-8 alone, so rename the file, or type the value once more")
+        })
+    };
+    std::env::args_os().map(text).collect()
+}
 
 /// Checks a process's arguments, its own name first.
 ///

@@ -1,8 +1,11 @@
 //! The process's ROS context, from its arguments.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::arguments;
+use super::error::RosError;
+use super::params::readable;
 
 /// Why there is no context.
 #[derive(Debug, thiserror::Error)]
@@ -10,30 +13,87 @@ pub enum ContextError {
     /// The arguments are not understood, or a parameter file cannot be read.
     #[error("bad arguments: {0}")]
     Arguments(String),
+    /// rcl does not start with this environment, like a ROS_DOMAIN_ID that is no number.
+    #[error("ROS does not start: {0}")]
+    Start(String),
+    /// rcl cannot write its log.
+    #[error(
+        "ROS cannot write its log in '{folder}': {reason}. Set ROS_LOG_DIR to a folder that can be written ({now}). {rcl}"
+    )]
+    LogFolder {
+        /// The folder that rcl takes.
+        folder: String,
+        /// What the system says.
+        reason: String,
+        /// The variables that lead to this folder, as they are.
+        now: String,
+        /// What rcl says.
+        rcl: RosError,
+    },
     /// Something else in ROS.
-    #[error("ROS failed: {0}")]
-    Ros(#[from] r2r::Error),
+    #[error(transparent)]
+    Ros(#[from] RosError),
 }
 
-/// The context of a program that takes no arguments of its own but `--ros-args …`.
+/// The context of a program that takes no arguments of its own but `--ros-args …`, and those arguments.
 ///
 /// # Errors
-/// Arguments that are not known, or that rcl refuses.
-pub fn context() -> Result<r2r::Context, ContextError> {
-    arguments::check(std::env::args()).map_err(ContextError::Arguments)?;
-    // r2r panics where rcl refuses the arguments; the panic's words are rcl's.
-    let said = Arc::new(Mutex::new(String::from("ROS gives no reason")));
+/// Arguments that are not known, or that rcl refuses; an environment that rcl refuses.
+pub fn context() -> Result<(r2r::Context, Vec<String>), ContextError> {
+    let arguments = arguments::own().map_err(ContextError::Arguments)?;
+    arguments::check(arguments.iter().cloned()).map_err(ContextError::Arguments)?;
+    readable(&arguments).map_err(ContextError::Arguments)?;
+    let context = create()?.map_err(|error| {
+        let rcl = RosError::from(error);
+        match log_folder_fault() {
+            Some((folder, reason, now)) => ContextError::LogFolder { folder, reason, now, rcl },
+            None => rcl.into(),
+        }
+    })?;
+    Ok((context, arguments))
+}
+
+/// Creates the context. r2r panics if rcl refuses to start; the panic's message is rcl's text.
+fn create() -> Result<r2r::Result<r2r::Context>, ContextError> {
+    let text = Arc::new(Mutex::new(String::from("rcl gives no reason")));
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new({
-        let said = Arc::clone(&said);
+        let text = Arc::clone(&text);
         move |panic| {
-            if let Some(words) = panic.payload().downcast_ref::<String>() {
-                said.lock().unwrap_or_else(PoisonError::into_inner).clone_from(words);
+            if let Some(message) = panic.payload().downcast_ref::<String>() {
+                text.lock().unwrap_or_else(PoisonError::into_inner).clone_from(message);
             }
         }
     }));
     let created = std::panic::catch_unwind(r2r::Context::create);
     std::panic::set_hook(hook);
-    let words = || std::mem::take(&mut *said.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(created.map_err(|_| ContextError::Arguments(words()))??)
+    created.map_err(|_| {
+        ContextError::Start(super::convert::text(&text.lock().unwrap_or_else(PoisonError::into_inner)))
+    })
+}
+
+/// The folder of rcl's log, why it cannot be written, if it cannot, and the variables that lead to it. rcl's own text does
+/// not always name them.
+fn log_folder_fault() -> Option<(String, String, String)> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let now = ["ROS_LOG_DIR", "ROS_HOME", "HOME"].map(|name| match set(name) {
+        Some(value) => format!("{name} is '{value}'"),
+        None => format!("{name} is not set"),
+    });
+    let fault = |folder: String, reason: String| Some((folder, reason, now.join(", ")));
+    // As rcl_logging chooses it.
+    let folder = set("ROS_LOG_DIR")
+        .or_else(|| set("ROS_HOME").map(|home| format!("{home}/log")))
+        .unwrap_or_else(|| "~/.ros/log".into());
+    let folder = match folder.strip_prefix('~') {
+        Some(rest) => match set("HOME") {
+            Some(home) => home + rest,
+            None => return fault(folder, "HOME is not set".into()),
+        },
+        None => folder,
+    };
+    let probe = PathBuf::from(&folder).join(format!(".aether_bridge-{}", std::process::id()));
+    let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&probe, ""));
+    let _ = std::fs::remove_file(&probe);
+    written.err().and_then(|error| fault(folder, error.to_string()))
 }

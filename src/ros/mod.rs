@@ -8,6 +8,7 @@ pub mod clock;
 pub mod console;
 pub mod context;
 pub mod convert;
+pub mod error;
 pub mod names;
 pub mod node;
 pub mod params;
@@ -19,6 +20,7 @@ pub mod status;
 pub mod tf;
 
 pub use context::ContextError;
+pub use error::RosError;
 pub use node::{NodeError, RosNode};
 pub use params::ParameterFaults;
 pub use status::Publishers;

@@ -1,6 +1,8 @@
 //! Topic names as rcl resolves them. r2r does not tell the name that a subscription came to have, and the graph is
 //! asked by full names.
 
+use crate::wire::printable;
+
 /// The full name of a topic of a node: relative and private names expanded, remap rules of the command line applied.
 ///
 /// `arguments` are the process's. As in rcl the first rule that matches wins.
@@ -19,6 +21,34 @@ pub fn resolve(topic: &str, node: &str, namespace: &str, arguments: impl Iterato
         })
         .unwrap_or(full)
 }
+
+/// Warns of rules that rename a topic of the input which this node does not have, because `source.*` says otherwise.
+///
+/// `topics` are those that it has, by the names that it subscribes with.
+///
+/// # Errors
+/// What rcl says.
+pub fn warn_of_idle_rules(node: &r2r::Node, topics: &[String], arguments: &[String]) -> r2r::Result<()> {
+    let (name, namespace) = (node.name()?, node.namespace()?);
+    let expanded = |topic: &str| expand(topic, &name, &namespace);
+    let used: Vec<_> = topics.iter().map(|topic| expanded(topic)).collect();
+    for rule in remap_rules(arguments.iter().cloned()) {
+        let Some((from, to)) = rule.split_once(":=") else { continue };
+        let from = expanded(unschemed(from));
+        let idle = |(topic, _): &&(&str, &str)| from == expanded(topic) && !used.contains(&from);
+        if let Some((topic, parameter)) = INPUT.iter().find(idle) {
+            tracing::warn!(
+                "the remapping of '{topic}' to '{}' has no effect, because {parameter} says that the input comes elsewhere: '{}'",
+                printable(to),
+                topics.first().map_or("", String::as_str)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The topics of the input, and the parameter that can name another source.
+const INPUT: [(&str, &str); 2] = [("target_pose", "source.topic"), ("gripper", "source.gripper")];
 
 fn expand(name: &str, node: &str, namespace: &str) -> String {
     let namespace = namespace.trim_end_matches('/');

@@ -4,9 +4,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rcl_ext::RclError;
+
 use super::clock::RosClock;
 use super::context::{ContextError, context};
-use super::params::{Overrides, ParameterFaults, ParameterServer};
+use super::error::RosError;
+use super::names;
+use super::params::{Given, Overrides, ParameterFaults, ParameterServer};
 use super::rosout;
 use super::senders::Senders;
 use super::services::Services;
@@ -28,14 +32,27 @@ pub enum NodeError {
     #[error(transparent)]
     Source(SourceError),
     /// Something else in ROS.
-    #[error("ROS failed: {0}{hint}", hint = security_hint())]
-    Ros(#[from] r2r::Error),
+    #[error("{0}{hint}", hint = security_hint())]
+    Ros(RosError),
     /// The spin thread no longer waits for messages.
     #[error("ROS no longer waits for messages: the node returned at once and with nothing, again and again")]
     NotWaiting,
 }
 
-/// rcl's reason is lost on the way through r2r.
+impl From<r2r::Error> for NodeError {
+    fn from(error: r2r::Error) -> Self {
+        Self::Ros(error.into())
+    }
+}
+
+impl From<RclError> for NodeError {
+    /// rcl has read these arguments before, for the context.
+    fn from(error: RclError) -> Self {
+        Self::Context(ContextError::Arguments(error.to_string()))
+    }
+}
+
+/// rcl does not say what to look at.
 fn security_hint() -> &'static str {
     match std::env::var("ROS_SECURITY_ENABLE").as_deref() {
         Ok("true") => {
@@ -63,10 +80,11 @@ impl RosNode {
     /// # Errors
     /// Arguments that ROS does not take, parameters that are wrong, or what rcl says.
     pub fn create() -> Result<(Self, Publishers, Config), NodeError> {
-        let context = context()?;
+        let (context, arguments) = context()?;
         let mut node = r2r::Node::create(context.clone(), NODE_NAME, "")?;
         rosout::set_logger(node.logger());
-        let Overrides { config, use_sim_time } = Overrides::read(&node)?;
+        let given = Given::read(&arguments, &node.fully_qualified_name()?)?;
+        let Overrides { config, use_sim_time } = Overrides::read(&given)?;
         let clock = if use_sim_time {
             node.get_time_source().enable_sim_time(&mut node)?;
             RosClock::Simulated(node.get_ros_clock())
@@ -74,6 +92,7 @@ impl RosNode {
             RosClock::System
         };
         rosout::publish_logs(&mut node, clock.clone())?;
+        given.log();
         let publishers = Publishers::create(&mut node, clock.clone(), &config.frames.base)?;
         let services = Services::create(&mut node)?;
         let parameters = ParameterServer::create(&mut node, config.clone(), use_sim_time, clock.clone())?;
@@ -81,6 +100,7 @@ impl RosNode {
             SourceError::Ros(error) => NodeError::Ros(error),
             error => NodeError::Source(error),
         })?;
+        names::warn_of_idle_rules(&node, source.topics(), &arguments)?;
         let senders = Senders::create(&node, source.topics())?;
         Ok((Self { node, context, clock, source, senders, services, parameters }, publishers, config))
     }
@@ -88,8 +108,9 @@ impl RosNode {
     /// Takes messages and handles them on this thread, until `end` is set.
     ///
     /// # Errors
-    /// When ROS no longer waits for messages. It must not go on as a node that looks alive.
-    pub fn spin(mut self, bridge: &Bridge, end: &AtomicBool) -> Result<(), NodeError> {
+    /// When ROS no longer waits for messages. It must not go on as a node that looks alive: report the end before the
+    /// node is dropped, because that can take long.
+    pub fn spin(&mut self, bridge: &Bridge, end: &AtomicBool) -> Result<(), NodeError> {
         let mut idle_returns = IdleReturns::default();
         let mut handled = Instant::now();
         let mut stall = Stall::default();

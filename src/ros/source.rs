@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Inbox;
 use super::convert::{self, Read};
+use super::error::RosError;
 use super::tf::Tf;
 use crate::config::{Config, GripperType, SourceConfig};
 use crate::mapping::{self, Choice, Fields, FieldsError, Mapping, Sample};
@@ -36,9 +37,35 @@ pub enum SourceError {
     /// The messages do not have the fields.
     #[error(transparent)]
     Fields(#[from] FieldsError),
+    /// The name of a topic is none.
+    #[error("the topic '{topic}' cannot be subscribed to: {reason}")]
+    Topic {
+        /// `source.topic`, or `gripper`.
+        topic: String,
+        /// What rcl says of it.
+        reason: String,
+    },
     /// What rcl says.
-    #[error("ROS failed: {0}")]
-    Ros(#[from] r2r::Error),
+    #[error(transparent)]
+    Ros(RosError),
+}
+
+impl From<r2r::Error> for SourceError {
+    fn from(error: r2r::Error) -> Self {
+        Self::Ros(error.into())
+    }
+}
+
+impl SourceError {
+    /// Why a topic could not be subscribed to.
+    fn of_topic(topic: &str, error: RosError) -> Self {
+        match error {
+            error if matches!(error.code, r2r::Error::RCL_RET_TOPIC_NAME_INVALID) => {
+                Self::Topic { topic: printable(topic), reason: error.text().to_owned() }
+            }
+            error => Self::Ros(error),
+        }
+    }
 }
 
 /// The subscriptions to targets and to the gripper's input.
@@ -99,7 +126,10 @@ impl Source {
     /// # Errors
     /// A message type that was not built in, or that does not have the fields; what rcl says.
     pub fn create(node: &mut r2r::Node, config: &Config) -> Result<Self, SourceError> {
-        let targets = Targets::create(node, &config.source)?;
+        let targets = Targets::create(node, &config.source).map_err(|error| match error {
+            SourceError::Ros(error) => SourceError::of_topic(&config.source.topic, error),
+            error => error,
+        })?;
         let mut topics = vec![config.source.topic.clone()];
         let gripper = match config.source.fields.gripper {
             Choice::At(_) => GripperSource::WithTarget(None),

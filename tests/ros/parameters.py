@@ -3,7 +3,7 @@
 import re
 
 from rcl_interfaces.msg import ParameterType
-from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
+from rcl_interfaces.srv import GetParameters, ListParameters, SetParameters, SetParametersAtomically
 from rclpy.parameter import Parameter
 
 FIELDS = {
@@ -23,14 +23,25 @@ def plain(value):
     return list(found) if value.type in ARRAYS else found
 
 
-def ask(peer, service_type, **fields):
+def unquoted(text):
+    """A text as it was meant, without the quotes that it is reported in if YAML would read it as something else."""
+    quoted = len(text) > 1 and text[0] == text[-1] == "'"
+    return text[1:-1].replace("''", "'") if quoted else text
+
+
+def ask(peer, service_type, node="/aether_bridge", **fields):
     """Calls the bridge's service of that type."""
     words = re.findall("[A-Z][a-z]+", service_type.__name__)
-    return peer.call(service_type, "/aether_bridge/" + "_".join(words).lower(), **fields)
+    return peer.call(service_type, f"{node}/" + "_".join(words).lower(), **fields)
 
 
-def get(peer, *names):
-    return [plain(value) for value in ask(peer, GetParameters, names=names).values]
+def get(peer, *names, node="/aether_bridge"):
+    return [plain(value) for value in ask(peer, GetParameters, node, names=names).values]
+
+
+def names(peer):
+    """The names of the bridge's own parameters."""
+    return [name for name in ask(peer, ListParameters).result.names if name != "use_sim_time"]
 
 
 def set_each(peer, *wanted):

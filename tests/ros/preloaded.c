@@ -16,6 +16,7 @@ enum { WAITS, WAIT_FAILS, CLOCK_FAILS };
 struct faults {
     int64_t ahead; /* of the wall clock, in seconds */
     int64_t wait;  /* what happens to a thread that waits for messages */
+    int64_t hangs; /* whether giving up a node takes for ever, as with a middleware that waits for a dead reader */
 };
 
 static const struct faults none;
@@ -48,4 +49,10 @@ int rcl_wait(void *wait_set, int64_t timeout) {
     int result = wait(wait_set, timeout);
     clockless = faults->wait == CLOCK_FAILS;
     return result;
+}
+
+int rcl_node_fini(void *node) {
+    int (*fini)(void *) = (int (*)(void *))dlsym(RTLD_NEXT, "rcl_node_fini");
+    while (faults->hangs) usleep(10000);
+    return fini(node);
 }

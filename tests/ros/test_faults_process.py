@@ -90,6 +90,16 @@ def waits_no_more(rig):
     rig.faults.set(wait=WAIT_FAILS)
 
 
+def hangs_after_sigint(rig):
+    """As the middleware does while a reader that was killed has not confirmed what it was sent."""
+    rig.faults.set(hangs=True)
+    rig.bridge.process.send_signal(signal.SIGINT)
+
+
+def waits_no_more_and_hangs(rig):
+    rig.faults.set(wait=WAIT_FAILS, hangs=True)
+
+
 def panics(rig):
     rig.faults.set(wait=CLOCK_FAILS)
 
@@ -97,6 +107,22 @@ def panics(rig):
 ROWS = [
     Fatal("SIGTERM", signalled(signal.SIGTERM), tells="SIGTERM: shutting down", parameters=TELLS_STOPS, exit=0),
     Fatal("SIGINT", signalled(signal.SIGINT), tells="SIGINT: shutting down", parameters=TELLS_STOPS, exit=0),
+    Fatal("SIGHUP", signalled(signal.SIGHUP), tells="SIGHUP: shutting down", parameters=TELLS_STOPS, exit=0),
+    Fatal(
+        "SIGINT, and the middleware does not give the node up",
+        hangs_after_sigint,
+        tells="SIGINT: shutting down",
+        parameters=TELLS_STOPS,
+        setup=with_faults,
+        exit=0,
+    ),
+    Fatal(
+        "ROS waits no more, and does not give the node up",
+        waits_no_more_and_hangs,
+        tells="ROS no longer waits for messages",
+        parameters=TELLS_STOPS,
+        setup=with_faults,
+    ),
     Fault(
         "SIGSTOP, and SIGCONT a second later",
         stopped_for_a_second,

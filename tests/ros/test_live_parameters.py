@@ -5,7 +5,7 @@ import re
 import pytest
 from controller import OK, command
 from harness import QUICK, distance, stamp_seconds
-from parameters import ask, get, plain, set_each, set_together
+from parameters import ask, get, plain, set_each, set_together, unquoted
 from rcl_interfaces.msg import ParameterEvent, ParameterType
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
 from std_srvs.srv import SetBool
@@ -235,7 +235,7 @@ def another(value, constraints):
         return ["x"] * int(re.search(r"paths of (\d) fields", constraints)[1])
     choices = re.match("one of: '(.*?)';", constraints)
     if not choices:
-        return value.string_value + "x"
+        return unquoted(value.string_value) + "x"
     return next((choice for choice in choices[1].split("', '") if choice != value.string_value), None)
 
 
@@ -261,7 +261,8 @@ def test_every_parameter_changes_when_its_description_says_so(launch, peer):
             else:
                 assert constraints.endswith(("at any time", "only while disarmed")), name
                 assert reason == "", name
-                assert get(peer, name) == [wanted]
+                (now,) = get(peer, name)
+                assert (unquoted(now) if isinstance(now, str) else now) == wanted
                 assert set_each(peer, (name, plain(value))) == [""]
             tried += 1
     assert tried >= 2 * (len(names) - 2)

@@ -1,7 +1,9 @@
 """SIGINT and SIGTERM: no new motion, a last status that says so, and a prompt end."""
 
 import os
+import pty
 import signal
+import sys
 
 import pytest
 from harness import LATCHED, LINK_STATES, MOTIONS, QUICK
@@ -11,7 +13,7 @@ from std_srvs.srv import Trigger
 
 PLACE = (0.12, 0.0355, 0.21)
 FAR = (-0.25, 0.2, 0.1)
-SIGNALS = pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=lambda ending: ending.name)
+SIGNALS = pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda ending: ending.name)
 WANTED = "wanted: 500 ms"
 # What a busy machine may add.
 PROMPT = 5.0
@@ -84,3 +86,37 @@ def test_the_connection_is_closed_at_the_end(controller, bridge):
     controller.connections.wait()
     started.end()
     controller.closed.wait()
+
+
+# Makes standard output the terminal of a session of its own, as sshd and a terminal window do, and then runs a command.
+IN_A_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_a_terminal_that_closes_ends_the_process_with_a_stop_line(controller, bridge, hand):
+    terminal, inner = pty.openpty()
+    parameters = {**QUICK, "home": list(PLACE), "hold_line": "stop"}
+    under = [sys.executable, "-c", IN_A_TERMINAL]
+    started = bridge(controller, parameters, under=under, output=inner)
+    os.close(inner)
+    hand(FAR, rate=100.0)
+    started.status.wait(lambda status: status.acknowledged > 10, motion="APPROACH")
+    os.close(terminal)
+    assert started.wait() == 0
+    controller.closed.wait()
+    last = controller.stops[-1]
+    assert not [line for line in controller.lines if line.at > last.at]
+
+
+def test_a_bridge_under_nohup_outlives_its_terminal(controller, bridge):
+    # What nohup does before it runs a command.
+    started = bridge(controller, QUICK, under=["sh", "-c", 'trap "" HUP; exec "$0" "$@"'])
+    started.status.wait(state="CONNECTED")
+    os.kill(started.process.pid, signal.SIGHUP)
+    os.kill(started.process.pid, signal.SIGINT)
+    assert started.wait() == 0
+    assert not any("SIGHUP" in line for line in started.log) and any("SIGINT" in line for line in started.log)

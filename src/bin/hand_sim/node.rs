@@ -8,12 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aether_bridge::config::Value;
-use aether_bridge::ros::ParameterFaults;
 use aether_bridge::ros::clock::RosClock;
 use aether_bridge::ros::context::{ContextError, context};
 use aether_bridge::ros::convert;
-use aether_bridge::ros::params::{Declared, ParameterServices, message, read_given};
+use aether_bridge::ros::params::{Declared, Given, ParameterServices, message, set_given};
 use aether_bridge::ros::rosout;
+use aether_bridge::ros::{ParameterFaults, RosError};
 use aether_bridge::sim::hand::{Hand, HandError, HandPose, Reading};
 use r2r::geometry_msgs::msg::{Point, Pose, PoseStamped, Quaternion};
 use r2r::rcl_interfaces::msg::{Parameter, ParameterDescriptor, SetParametersResult};
@@ -36,14 +36,20 @@ pub enum HandNodeError {
     #[error(transparent)]
     Hand(#[from] HandError),
     /// Something else in ROS.
-    #[error("ROS failed: {0}")]
-    Ros(#[from] r2r::Error),
+    #[error(transparent)]
+    Ros(RosError),
     /// The operating system refused a thread or a signal handler.
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// A thread has panicked; what it said is on the standard error.
     #[error("the thread '{0}' panicked")]
     Panicked(&'static str),
+}
+
+impl From<r2r::Error> for HandNodeError {
+    fn from(error: r2r::Error) -> Self {
+        Self::Ros(error.into())
+    }
 }
 
 /// The node and its publishers, ready to run.
@@ -74,12 +80,16 @@ impl HandNode {
     /// # Errors
     /// Arguments that ROS does not take, a parameter that is wrong, or what rcl says.
     pub fn create() -> Result<Self, HandNodeError> {
-        let mut node = r2r::Node::create(context()?, "hand_sim", "")?;
+        let (context, arguments) = context()?;
+        let mut node = r2r::Node::create(context, "hand_sim", "")?;
         rosout::set_logger(node.logger());
         let clock = RosClock::Simulated(node.get_ros_clock());
         rosout::publish_logs(&mut node, clock)?;
         let mut parameters = Parameters::default();
-        let use_sim_time = read_given(&node, |name, value| parameters.set(name, value))?;
+        let given = Given::read(&arguments, &node.fully_qualified_name()?)
+            .map_err(|error| ContextError::Arguments(error.to_string()))?;
+        let use_sim_time = set_given(&given, |name, value| parameters.set(name, value))?;
+        given.log();
         if use_sim_time {
             node.get_time_source().enable_sim_time(&mut node)?;
         }

@@ -160,13 +160,12 @@ impl Parameter {
                 Ok(Value::Reals(values.into_iter().map(|value| value as f64).collect()))
             }
             (value, own) if std::mem::discriminant(&value) == std::mem::discriminant(own) => Ok(value),
-            (value, own) => Err(ConfigError::Type {
-                name: self.name,
-                value: value.to_string(),
-                found: value.type_name(),
-                wanted: own.type_name(),
-                wanted_range: self.range.describe(self.unit),
-            }),
+            (value, own) => Err(ConfigError::wrong_type(
+                self.name,
+                &value,
+                own.type_name(),
+                &self.range.describe(self.unit),
+            )),
         }
     }
 

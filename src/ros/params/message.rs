@@ -2,43 +2,47 @@
 
 use r2r::rcl_interfaces::msg::{ParameterType, ParameterValue};
 
+use super::quote::{quoted, unquoted};
 use crate::config::Value;
 
-/// A parameter's value as r2r gives it, free of r2r.
-pub(super) fn value(given: &r2r::ParameterValue) -> Value {
-    use r2r::ParameterValue as Given;
-    match given {
-        Given::Bool(value) => Value::Boolean(*value),
+/// A value as rcl has read it from a file or the command line.
+pub(super) fn given(value: &rcl_ext::Value) -> Value {
+    use rcl_ext::Value as Given;
+    match value {
+        Given::Boolean(value) => Value::Boolean(*value),
         Given::Integer(value) => Value::Integer(*value),
-        Given::Double(value) => Value::Real(*value),
-        Given::String(value) => Value::Text(value.clone()),
-        Given::IntegerArray(values) => Value::Integers(values.clone()),
-        Given::DoubleArray(values) => Value::Reals(values.clone()),
-        Given::NotSet => NOT_SET,
-        Given::BoolArray(_) => BOOLEANS,
-        Given::ByteArray(_) => BYTES,
-        Given::StringArray(values) => Value::Texts(values.clone()),
+        Given::Real(value) => Value::Real(*value),
+        Given::Text(value) => text(value),
+        Given::Integers(values) => Value::Integers(values.clone()),
+        Given::Reals(values) => Value::Reals(values.clone()),
+        Given::Texts(values) => texts(values),
+        // A list without elements has no type, and rcl reads nothing of it.
+        Given::Nothing => EMPTY_LIST,
+        Given::Booleans(_) => BOOLEANS,
+        Given::Bytes(_) => BYTES,
     }
 }
 
-/// A value as ROS messages have it, free of r2r.
+/// A value as a ROS message has it, free of r2r.
 pub(super) fn from_message(given: &ParameterValue) -> Value {
     match given.type_ {
         kind::NOT_SET => NOT_SET,
         kind::BOOL => Value::Boolean(given.bool_value),
         kind::INTEGER => Value::Integer(given.integer_value),
         kind::DOUBLE => Value::Real(given.double_value),
-        kind::STRING => Value::Text(given.string_value.clone()),
+        kind::STRING => text(&given.string_value),
         kind::INTEGER_ARRAY => Value::Integers(given.integer_array_value.clone()),
         kind::DOUBLE_ARRAY => Value::Reals(given.double_array_value.clone()),
+        // `ros2 param set` sends a list without elements as one of booleans.
+        kind::BOOL_ARRAY if given.bool_array_value.is_empty() => EMPTY_LIST,
         kind::BOOL_ARRAY => BOOLEANS,
         kind::BYTE_ARRAY => BYTES,
-        kind::STRING_ARRAY => Value::Texts(given.string_array_value.clone()),
+        kind::STRING_ARRAY => texts(&given.string_array_value),
         _ => Value::Other("value of no known type"),
     }
 }
 
-/// A value as ROS messages have it.
+/// A value as ROS messages have it. A text that YAML would read as something else is in single quotes.
 pub fn message(value: &Value) -> ParameterValue {
     let mut message = ParameterValue::default();
     message.type_ = match value {
@@ -55,7 +59,7 @@ pub fn message(value: &Value) -> ParameterValue {
             kind::DOUBLE
         }
         Value::Text(value) => {
-            message.string_value.clone_from(value);
+            message.string_value = quoted(value);
             kind::STRING
         }
         Value::Integers(values) => {
@@ -67,7 +71,7 @@ pub fn message(value: &Value) -> ParameterValue {
             kind::DOUBLE_ARRAY
         }
         Value::Texts(values) => {
-            message.string_array_value.clone_from(values);
+            message.string_array_value = values.iter().map(|value| quoted(value)).collect();
             kind::STRING_ARRAY
         }
         Value::Other(_) => kind::NOT_SET,
@@ -75,6 +79,15 @@ pub fn message(value: &Value) -> ParameterValue {
     message
 }
 
+fn text(given: &str) -> Value {
+    Value::Text(unquoted(given).into_owned())
+}
+
+fn texts(given: &[String]) -> Value {
+    Value::Texts(given.iter().map(|text| unquoted(text).into_owned()).collect())
+}
+
+const EMPTY_LIST: Value = Value::Other("empty list");
 /// What deletes a parameter.
 pub(super) const NOT_SET: Value = Value::Other("value that is not set");
 const BOOLEANS: Value = Value::Other("list of booleans");

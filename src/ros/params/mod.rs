@@ -2,11 +2,14 @@
 
 mod describe;
 mod events;
+mod given;
 mod message;
+mod quote;
 mod server;
 mod services;
 mod wanted;
 
+pub use given::{Given, readable};
 pub use message::message;
 pub use server::ParameterServer;
 pub use services::{Declared, ParameterServices};
@@ -14,16 +17,14 @@ pub use services::{Declared, ParameterServices};
 use std::fmt;
 
 use crate::config::{Config, ConfigError, Parameters, Value};
-use message::value;
 
 /// What is wrong with the parameters a node was started with; one line each.
 #[derive(Debug)]
-pub struct ParameterFaults(Vec<ConfigError>);
+pub struct ParameterFaults(Vec<String>);
 
 impl fmt::Display for ParameterFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<_> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&lines.join("\n"))
+        f.write_str(&self.0.join("\n"))
     }
 }
 
@@ -31,7 +32,7 @@ impl std::error::Error for ParameterFaults {}
 
 impl From<ConfigError> for ParameterFaults {
     fn from(error: ConfigError) -> Self {
-        Self(vec![error])
+        Self(vec![error.to_string()])
     }
 }
 
@@ -44,43 +45,40 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Reads and validates what `--ros-args` and parameter files say.
+    /// Validates what `--ros-args` and parameter files say.
     ///
     /// # Errors
     /// Every value that is wrong.
-    pub fn read(node: &r2r::Node) -> Result<Self, ParameterFaults> {
+    pub fn read(given: &Given) -> Result<Self, ParameterFaults> {
         let mut parameters = Parameters::default();
-        let use_sim_time = read_given(node, |name, value| parameters.set(name, value))?;
+        let use_sim_time = set_given(given, |name, value| parameters.set(name, value))?;
         Ok(Self { config: Config::new(&parameters)?, use_sim_time })
     }
 }
 
-/// Sets what `--ros-args` and parameter files say. Names that are not known are told of and let pass, since a file may serve
+/// Sets what `--ros-args` and parameter files say. Warns of unknown names and ignores them, because a file may serve
 /// several nodes. Returns `use_sim_time`.
 ///
 /// # Errors
-/// Every value that is wrong.
-pub fn read_given(
-    node: &r2r::Node,
+/// Every value that is wrong, with the file that it is in.
+pub fn set_given(
+    given: &Given,
     mut set: impl FnMut(&str, Value) -> Result<(), ConfigError>,
 ) -> Result<bool, ParameterFaults> {
     let mut use_sim_time = false;
     let mut faults = Vec::new();
-    let given = node.params.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for (name, given) in given.iter() {
-        match (name.as_str(), value(&given.value)) {
-            (USE_SIM_TIME, Value::Boolean(value)) => use_sim_time = value,
-            (USE_SIM_TIME, value) => faults.push(ConfigError::Type {
-                name: USE_SIM_TIME,
-                found: value.type_name(),
-                value: value.to_string(),
-                wanted: "boolean",
-                wanted_range: String::new(),
-            }),
+    for (name, value) in given.parameters() {
+        let file = given.file_of(name).map(|file| format!(" (in '{file}')")).unwrap_or_default();
+        match (name, value) {
+            (USE_SIM_TIME, Value::Boolean(value)) => use_sim_time = *value,
+            (USE_SIM_TIME, value) => {
+                let error = ConfigError::wrong_type(USE_SIM_TIME, value, "boolean", "");
+                faults.push(format!("{error}{file}"));
+            }
             (name, _) if name == "start_type_description_service" || name.starts_with("qos_overrides.") => {}
-            (name, value) => match set(name, value) {
-                Err(error @ ConfigError::Unknown { .. }) => tracing::warn!("{error}; ignored"),
-                Err(error) => faults.push(error),
+            (name, value) => match set(name, value.clone()) {
+                Err(error @ ConfigError::Unknown { .. }) => tracing::warn!("{error}; ignored{file}"),
+                Err(error) => faults.push(format!("{error}{file}")),
                 Ok(()) => {}
             },
         }

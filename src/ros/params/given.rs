@@ -1,0 +1,296 @@
+//! The parameters that a node was started with, and where each comes from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use rcl_ext::{Arguments, NodeParameters, RclError, read_parameter_file};
+use regex_lite::Regex;
+
+use super::message::given;
+use crate::config::{Parameter, Value};
+use crate::wire::printable;
+
+/// The parameters that files and the command line have for a node.
+#[derive(Debug)]
+pub struct Given {
+    /// The node's full name.
+    node: String,
+    /// In the order of the command line, which comes last.
+    sources: Vec<Source>,
+    /// What holds.
+    merged: BTreeMap<String, Value>,
+}
+
+/// A parameter file, or the command line.
+#[derive(Debug)]
+struct Source {
+    /// `None` for the command line.
+    file: Option<String>,
+    /// The names of nodes that it has parameters for.
+    keys: Vec<String>,
+    /// What it has for this node.
+    parameters: BTreeMap<String, Value>,
+}
+
+impl Given {
+    /// Reads what the arguments, and the files on them, have for a node by its full name. The keys that match are those
+    /// that match for rclcpp and rclpy.
+    ///
+    /// # Errors
+    /// What rcl says. [`readable`] has better words for what it cannot read.
+    pub fn read(arguments: &[String], node: &str) -> Result<Self, RclError> {
+        let all = Arguments::parse(arguments)?;
+        let mut sources = Vec::new();
+        for file in all.parameter_files()? {
+            let nodes = read_parameter_file(Path::new(&file))?;
+            sources.push(Source::new(Some(printable(&file)), &nodes, node));
+        }
+        let command_line: Vec<_> =
+            ["", "--ros-args"].into_iter().chain(rules(arguments).flat_map(|rule| ["-p", rule])).collect();
+        sources.push(Source::new(None, &Arguments::parse(&command_line)?.parameters()?, node));
+        let merged = matching(&all.parameters()?, node);
+        Ok(Self { node: node.to_owned(), sources, merged })
+    }
+
+    /// Every name with the value that holds.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.merged.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// The file that the value of a parameter comes from, if it comes from one.
+    pub(super) fn file_of(&self, name: &str) -> Option<&str> {
+        let value = self.merged.get(name);
+        let source = self.sources.iter().rev().find(|source| source.parameters.get(name) == value);
+        source.and_then(|source| source.file.as_deref())
+    }
+
+    /// Logs how many parameters each file has given, and what is probably not as it was meant.
+    pub fn log(&self) {
+        tracing::info!("{self}");
+        for source in self.sources.iter().filter(|source| source.parameters.is_empty()) {
+            let Some(file) = &source.file else { continue };
+            let node = &self.node;
+            match &source.keys[..] {
+                [] => tracing::warn!("parameter file '{file}' is empty"),
+                keys => tracing::warn!(
+                    "parameter file '{file}' has no parameters for {node}: it has some for {}. Name the node '{node}' in it, or \
+                     '/**' for every node",
+                    some(keys)
+                ),
+            }
+        }
+        for (name, holds) in &self.merged {
+            self.warn_of_overridden(name, holds);
+        }
+    }
+
+    /// A value that was set to something else than its default, and does not hold, is a surprise.
+    fn warn_of_overridden(&self, name: &str, holds: &Value) {
+        let Some(parameter) = Parameter::find(name) else { return };
+        for source in &self.sources {
+            match source.parameters.get(name) {
+                Some(value) if value != holds && *value != parameter.default() => tracing::warn!(
+                    "parameter '{name}' is {value} {source}, and that does not hold: it is {holds} {}",
+                    self.sources
+                        .iter()
+                        .rev()
+                        .find(|source| source.parameters.get(name) == Some(holds))
+                        .map_or_else(|| "under another key".to_owned(), ToString::to_string)
+                ),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts: Vec<_> = self
+            .sources
+            .iter()
+            .filter(|source| source.file.is_some() || !source.parameters.is_empty())
+            .map(|source| format!("{} {}", source.parameters.len(), source.origin()))
+            .collect();
+        match &counts[..] {
+            [] => write!(f, "parameters of {}: all have their defaults", self.node),
+            counts => write!(f, "parameters of {}: {}", self.node, counts.join(", ")),
+        }
+    }
+}
+
+impl Source {
+    fn new(file: Option<String>, nodes: &[NodeParameters], node: &str) -> Self {
+        let keys = nodes.iter().map(|entry| entry.key.clone()).collect();
+        Self { file, keys, parameters: matching(nodes, node) }
+    }
+
+    fn origin(&self) -> String {
+        self.file.as_ref().map_or_else(|| "from the command line".into(), |file| format!("from '{file}'"))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            Some(file) => write!(f, "in '{file}'"),
+            None => f.write_str("on the command line"),
+        }
+    }
+}
+
+/// What the keys that match have, later ones over earlier ones, as in rclcpp and rclpy.
+fn matching(nodes: &[NodeParameters], node: &str) -> BTreeMap<String, Value> {
+    nodes
+        .iter()
+        .filter(|entry| matches(&entry.key, node))
+        .flat_map(|entry| &entry.parameters)
+        .map(|(name, value)| (name.clone(), given(value)))
+        .collect()
+}
+
+/// Whether a key of a parameter file is for the node of this full name. rclcpp and rclpy make it a regular expression,
+/// with `/*` for one level and `/**` for any number of levels; so does this.
+fn matches(key: &str, node: &str) -> bool {
+    let slash = if key.starts_with('/') { "" } else { "/" };
+    let pattern = format!("{slash}{key}").replace("/*", r"(/\w+)");
+    Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(node))
+}
+
+fn some(keys: &[String]) -> String {
+    let shown: Vec<_> = keys.iter().take(MOST_KEYS).map(|key| format!("'{}'", printable(key))).collect();
+    let more =
+        if keys.len() > MOST_KEYS { format!(" and {} more", keys.len() - MOST_KEYS) } else { String::new() };
+    shown.join(", ") + &more
+}
+
+/// The rules `NAME:=VALUE` of `-p` and `--param`.
+fn rules(arguments: &[String]) -> impl Iterator<Item = &str> {
+    values(arguments, &["-p", "--param"])
+}
+
+/// What follows one of these options of ROS.
+fn values<'a>(arguments: &'a [String], options: &'a [&str]) -> impl Iterator<Item = &'a str> {
+    let mut for_ros = false;
+    arguments.windows(2).filter_map(move |pair| {
+        match pair[0].as_str() {
+            "--ros-args" => for_ros = true,
+            "--" => for_ros = false,
+            _ => {}
+        }
+        (for_ros && options.contains(&pair[0].as_str())).then_some(pair[1].as_str())
+    })
+}
+
+/// Checks that rcl can read the arguments, and the files on them.
+///
+/// # Errors
+/// The first that it cannot read, with what to write.
+pub fn readable(arguments: &[String]) -> Result<(), String> {
+    let Err(error) = Arguments::parse(arguments) else { return Ok(()) };
+    for file in values(arguments, &["--params-file"]) {
+        let shown = printable(file);
+        if let Err(error) = std::fs::read(file) {
+            return Err(format!("cannot read the parameter file '{shown}': {error}"));
+        }
+        if let Err(error) = read_parameter_file(Path::new(file)) {
+            return Err(format!("parameter file '{shown}': {}{}", short(&error), advice(&error)));
+        }
+    }
+    for rule in rules(arguments) {
+        if let Err(error) = Arguments::parse(&["", "--ros-args", "-p", rule]) {
+            return Err(format!("-p '{}': {}", printable(rule), advice_on_rule(rule, &error)));
+        }
+    }
+    Err(printable(&error.to_string()))
+}
+
+/// rcl's text without the places in its source.
+fn short(error: &RclError) -> String {
+    let text = error.to_string();
+    let text = text.split(", at /").next().unwrap_or(&text);
+    printable(text.rsplit_once("Error: ").map_or(text, |(_, reason)| reason))
+}
+
+/// What to write in a file instead, where rcl's text says too little.
+fn advice(error: &RclError) -> &'static str {
+    let text = error.to_string();
+    ADVICE.iter().find(|(words, _)| text.contains(words)).map_or("", |(_, advice)| advice)
+}
+
+fn advice_on_rule(rule: &str, error: &RclError) -> String {
+    match rule.split_once(":=") {
+        None => "it must be NAME:=VALUE, like 'port:=5000'".into(),
+        Some((name, "")) => format!("it has no value; an empty string is \"{name}:=''\""),
+        Some((name, value)) if error.to_string().contains("Unknown YAML event") => {
+            let value = value.replace('\'', "''");
+            format!(
+                "the value is no YAML as it stands; text in quotes is: -p \"{name}:='{}'\"",
+                printable(&value)
+            )
+        }
+        Some(_) => format!("{}{}", short(error), advice(error)),
+    }
+}
+
+/// Words of rcl, and what to write instead.
+const ADVICE: &[(&str, &str)] = &[
+    (
+        "Value type 'bool'",
+        ". YAML reads y, n, yes, no, on and off as true or false: in a list of words put them in quotes, like 'y'",
+    ),
+    ("Value type 'integer'", ". All values of a list have one type: write 0.0, not 0, beside 0.5"),
+    (
+        "Sequence should be of same type",
+        ". All values of a list have one type: words in quotes, numbers with a point",
+    ),
+    ("No value at line", ". An empty string is written ''"),
+    (
+        "before ros__parameters",
+        ". Parameters are below a node's name and 'ros__parameters': '/**:', then '  ros__parameters:', then '    port: 5000'",
+    ),
+    ("Sequences cannot be key", ". A list has values only, no lists"),
+    (
+        "Error parsing a event",
+        ". Near that line the file is no YAML: indent with spaces, and put text with any of : # { } [ ] \" in single quotes",
+    ),
+];
+
+const MOST_KEYS: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn keys_match_as_in_rclcpp() {
+        let node = "/left/aether_bridge";
+        for key in [
+            "/left/aether_bridge",
+            "left/aether_bridge",
+            "/**",
+            "**",
+            "/**/aether_bridge",
+            "/*/aether_bridge",
+            "*/aether_bridge",
+            "/left/*",
+            "/left/**",
+            "/*/*",
+        ] {
+            assert!(matches(key, node), "{key}");
+        }
+        for key in [
+            "aether_bridge",
+            "/aether_bridge",
+            "/right/aether_bridge",
+            "/*",
+            "/left",
+            "/left/a(",
+            "/left/*/*",
+            "",
+        ] {
+            assert!(!matches(key, node), "{key}");
+        }
+        assert!(matches("aether_bridge", "/aether_bridge") && matches("/*", "/aether_bridge"));
+    }
+}

@@ -1,0 +1,113 @@
+//! Texts that YAML would read as something else.
+//!
+//! `ros2 param dump` writes a text with PyYAML, which leaves `y` without quotes, and rcl reads that as true. `ros2 param
+//! load` reads each text as YAML a second time, which makes `"open"` the word open and `{"speed":50}` no text at all.
+//! So a node reports such a text in single quotes of its own, and takes one layer of single quotes off a text that it is
+//! given. What is dumped can then be given again, in any of these ways.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// A text as it is reported: in single quotes, unless YAML reads it as the text that it is.
+pub(super) fn quoted(text: &str) -> String {
+    let in_quotes = text.len() > 1 && text.starts_with('\'') && text.ends_with('\'');
+    if text.is_empty() || is_plain(text) && !in_quotes {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "''"))
+    }
+}
+
+/// A text as it was meant, without the quotes that it may have been given in.
+pub(super) fn unquoted(text: &str) -> Cow<'_, str> {
+    match text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        Some(inner) if inner.contains("''") => inner.replace("''", "'").into(),
+        Some(inner) => inner.into(),
+        None => text.into(),
+    }
+}
+
+/// Whether every reader of YAML takes these characters, without quotes, for just this text.
+fn is_plain(text: &str) -> bool {
+    // An IPv6 address of decimal digits alone is a number to base 60.
+    let address = text.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4() || text.contains("::"));
+    let begins_as_word =
+        text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_' || first == '/');
+    // No number and no date has two points, or another letter.
+    let begins_with_digit = text.starts_with(|first: char| first.is_ascii_digit())
+        && (text.matches('.').count() > 1
+            || text.contains(|letter: char| letter.is_ascii_alphabetic() && !OF_NUMBERS.contains(letter)));
+    let is_indicator = text.contains(": ") || text.contains(" #") || text.ends_with(':');
+    address
+        || (begins_as_word || begins_with_digit)
+            && !is_indicator
+            && text.trim() == text
+            && !text.contains(char::is_control)
+            && !NO_TEXT.contains(&text.to_ascii_lowercase().as_str())
+}
+
+/// Letters of hexadecimal, octal and binary numbers, of exponents and of dates.
+const OF_NUMBERS: &str = "abcdefABCDEFxXoOtTzZ";
+/// Words that YAML 1.1, or rcl's reading of numbers, takes for a boolean, nothing or a number.
+const NO_TEXT: &[&str] =
+    &["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_yaml_are_quoted() {
+        for text in [
+            "y", "N", "Yes", "off", "true", "null", "~", "nan", "Inf", "1", "0.01", "1e5", "0x10", ".5",
+            "-1", "1:30",
+        ] {
+            assert_eq!(quoted(text), format!("'{text}'"));
+        }
+        for text in [
+            "\"open\"",
+            "{\"speed\":50}",
+            "{{x}}",
+            "[1",
+            "- a",
+            "a: b",
+            "a #b",
+            "@a",
+            "%a",
+            "# a",
+            "1:2:3:4:5:6:7:8",
+        ] {
+            assert_eq!(quoted(text), format!("'{text}'"));
+        }
+    }
+
+    #[test]
+    fn plain_texts_stay_as_they_are() {
+        for text in [
+            "",
+            "127.0.0.1",
+            "127.0.0.1x",
+            "3dof_arm",
+            "::1",
+            "fe80::1",
+            "arm.local",
+            "target_pose",
+            "/ik/target",
+            "geometry_msgs/msg/Pose",
+            "hands[0].x",
+            "COMMAND MOVE {x} {y} {z} {gripper:OPEN|CLOSED}",
+            "year",
+        ] {
+            assert_eq!(quoted(text), text);
+        }
+    }
+
+    #[test]
+    fn what_is_quoted_is_unquoted() {
+        for text in ["y", "it's", "'", "''", "'a'", "'it''s'", "{\"a\":'b'}", "a", ""] {
+            assert_eq!(unquoted(&quoted(text)), text);
+        }
+        assert_eq!(unquoted("'y'"), "y");
+        assert_eq!(unquoted("'"), "'");
+    }
+}

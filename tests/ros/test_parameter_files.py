@@ -1,0 +1,314 @@
+"""Parameter files and -p mean to the bridge what they mean to rclpy, and the bridge says what it has read."""
+
+import os
+import subprocess
+
+import pytest
+import rclpy
+import yaml
+from controller import command
+from harness import EXECUTABLES, QUICK
+from parameters import get, names, set_each, unquoted
+from rcl_interfaces.msg import ParameterType
+from rclpy.context import Context
+
+# Each key gives a parameter of its own. Some are for no node here.
+KEYS = [
+    "/left/aether_bridge",
+    "left/aether_bridge",
+    "aether_bridge",
+    "/aether_bridge",
+    "/**",
+    "**",
+    "/**/aether_bridge",
+    "**/aether_bridge",
+    "/*/aether_bridge",
+    "*/aether_bridge",
+    "/*/*",
+    "/*/*/*",
+    "/*",
+    "*",
+    "/left/**",
+    "/left/*",
+    "/left/*/aether_bridge",
+    "/left/**/aether_bridge",
+    "left/**",
+    "/**/left/*",
+    "/left",
+    "left",
+    "/right/aether_bridge",
+    "/right/**",
+    "/left/aether",
+    "/*/**",
+    "/**/*",
+    "**/left/**",
+    "/lab/left/aether_bridge",
+    "/**/lab/**",
+]
+NODES = ["/aether_bridge", "/left/aether_bridge", "/lab/left/aether_bridge", "/left/arm", "/left", "/right/aether_bridge"]
+
+
+def remapped(node):
+    namespace, _, name = node.rpartition("/")
+    return ["-r", f"__ns:={namespace or '/'}", "-r", f"__node:={name}"]
+
+
+def seen_by_rclpy(node, arguments):
+    """The parameters that a node of rclpy has by these arguments."""
+    context = Context()
+    rclpy.init(context=context, args=["--ros-args", *map(str, arguments), *remapped(node)])
+    try:
+        other = rclpy.create_node(
+            "any",
+            context=context,
+            start_parameter_services=False,
+            automatically_declare_parameters_from_overrides=True,
+            allow_undeclared_parameters=True,
+        )
+        assert other.get_fully_qualified_name() == node
+        return {name: value.value for name, value in other._parameters.items()}
+    finally:
+        rclpy.shutdown(context=context)
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_keys_match_as_in_rclpy(controller, launch, node, tmp_path):
+    file = tmp_path / "keys.yaml"
+    file.write_text(yaml.dump({key: {"ros__parameters": {f"key_{n}": n}} for n, key in enumerate(KEYS)}))
+    expected = {name for name in seen_by_rclpy(node, ["--params-file", file]) if name.startswith("key_")}
+
+    started = launch({"port": controller.port}, ["--params-file", file, *remapped(node)], node)
+    started.status.wait(state="CONNECTED")
+    unknown = [line.split("'")[1] for line in started.log if "is unknown" in line]
+    assert {KEYS[int(name[4:])] for name in unknown} == {KEYS[int(name[4:])] for name in expected}
+    assert expected, "no key is for this node"
+    assert any(f"parameters of {node}: {len(expected)} from '{file}'" in line for line in started.log), started.log[:]
+
+
+@pytest.mark.parametrize("key", ["/left/aether_bridge/", "/l*/aether_bridge", "/aether.bridge", "/***", "/"])
+def test_a_key_that_rcl_refuses_ends_the_bridge(launch, key, tmp_path):
+    file = tmp_path / "key.yaml"
+    file.write_text(yaml.dump({key: {"ros__parameters": {"port": 5000}}}))
+    started = launch({}, ["--params-file", file])
+    assert started.wait() == 2
+    (line,) = started.log
+    assert str(file) in line and "name" in line
+
+
+def test_nested_keys_are_for_the_namespace(controller, bridge, peer, tmp_path):
+    file = tmp_path / "nested.yaml"
+    file.write_text("left:\n  aether_bridge:\n    ros__parameters:\n      approach_speed: 0.03\n")
+    bridge(controller, {}, ["--params-file", file, *remapped("/left/aether_bridge")], "/left/aether_bridge")
+    assert get(peer, "approach_speed", node="/left/aether_bridge") == [0.03]
+
+
+# What comes where, for limits.speed of /left/aether_bridge.
+ORDERS = {
+    "every node, then one": (["/**", "/left/aether_bridge"], "{file}"),
+    "one node, then every": (["/left/aether_bridge", "/**"], "{file}"),
+    "-p before the file": (["/left/aether_bridge"], "-p limits.speed:=0.9 {file}"),
+    "-p after the file": (["/left/aether_bridge"], "{file} -p limits.speed:=0.9"),
+    "-p after every node": (["/**"], "{file} -p limits.speed:=0.9"),
+    "-p after both": (["/**", "/left/aether_bridge"], "{file} -p limits.speed:=0.9"),
+    "-p for one node": (["/**"], "{file} -p aether_bridge:limits.speed:=0.9"),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_same_value_holds_as_in_rclpy(controller, bridge, peer, order, tmp_path):
+    keys, line = ORDERS[order]
+    file = tmp_path / "order.yaml"
+    speeds = dict(zip(keys, (0.3, 0.4)))
+    file.write_text("".join(f"{key}:\n  ros__parameters:\n    limits.speed: {v}\n" for key, v in speeds.items()))
+    arguments = line.format(file=f"--params-file {file}").split()
+    node = "/left/aether_bridge"
+    # Which key comes first on the whole line matters, and -p is a key.
+    expected = seen_by_rclpy(node, ["-p", f"port:={controller.port}", *arguments])["limits.speed"]
+    bridge(controller, {}, [*arguments, *remapped(node)], node)
+    assert get(peer, "limits.speed", node=node) == [expected]
+
+
+def test_a_file_for_another_node_is_warned_of(controller, bridge, tmp_path):
+    file = tmp_path / "typo.yaml"
+    file.write_text("aether_brige:\n  ros__parameters:\n    limits.speed: 0.1\n")
+    started = bridge(controller, {}, ["--params-file", file])
+    warning = f"parameter file '{file}' has no parameters for /aether_bridge: it has some for 'aether_brige'"
+    started.log.wait(lambda line: "WARN" in line and warning in line and "'/**' for every node" in line)
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("")
+    started = bridge(controller, {}, ["--params-file", empty, *remapped("/other")], "/other")
+    started.log.wait(lambda line: "WARN" in line and f"parameter file '{empty}' is empty" in line)
+
+
+def test_the_start_says_what_was_read_from_where(controller, bridge, tmp_path):
+    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    one.write_text("/**:\n  ros__parameters:\n    limits.speed: 0.2\n    home: [0.1, 0.0, 0.1]\n")
+    two.write_text("/aether_bridge:\n  ros__parameters:\n    limits.speed: 0.15\n")
+    started = bridge(controller, {}, ["--params-file", one, "--params-file", two])
+    started.log.wait(lambda line: f"2 from '{one}', 1 from '{two}', 1 from the command line" in line)
+    # A value of a file that does not hold, though it is no default, is a surprise.
+    warning = f"parameter 'limits.speed' is 0.2 in '{one}', and that does not hold: it is 0.15 in '{two}'"
+    assert sum(warning in line for line in started.log) == 1
+
+
+def test_a_default_that_is_overridden_is_no_surprise(controller, bridge, tmp_path):
+    file = tmp_path / "defaults.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    limits.speed: 0.25\n")
+    started = bridge(controller, {}, ["--params-file", file, "-p", "limits.speed:=0.2"])
+    started.status.wait(state="CONNECTED")
+    assert not any("does not hold" in line for line in started.log)
+
+
+def test_a_wrong_value_names_its_file(launch, tmp_path):
+    file = tmp_path / "wrong.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    port: 70000\n")
+    started = launch({}, ["--params-file", file])
+    assert started.wait() == 2
+    (line,) = started.log
+    assert f"'port' is 70000; it must be from 1 to 65535 (in '{file}')" in line
+
+
+def test_a_remapping_without_effect_is_warned_of(controller, bridge):
+    started = bridge(controller, {"source.topic": "/hand"}, ["-r", "target_pose:=/ik/target"])
+    started.log.wait(
+        lambda line: "the remapping of 'target_pose' to '/ik/target' has no effect, because source.topic" in line
+    )
+
+
+# A line of a parameter file, or an argument, and what the one line has to say.
+UNREADABLE = {
+    "a true for a word": ("json_fields.y: y", ["'json_fields.y' is true, a boolean", "in quotes, like 'y'"]),
+    "yes": ("text_stop: yes", ["'text_stop' is true", "in quotes"]),
+    "off": ("json_fields.z: off", ["'json_fields.z' is false", "in quotes"]),
+    "a number for a word": ("json_fields.open: 0", ["'json_fields.open' is 0, an integer", "in quotes, like '0'"]),
+    "a real for a word": ("source.unit: 0.01", ["'source.unit' is 0.01, a number", "in quotes"]),
+    "y in a list": ("source.position: [x, y, z]", ["wrong.yaml", "line_num 3", "in quotes, like 'y'"]),
+    "mixed numbers": ("home: [0.1, 0, 0.1]", ["wrong.yaml", "line_num 3", "0.0, not 0"]),
+    "no value": ("host:", ["wrong.yaml", "line 3", "An empty string is written ''"]),
+    "an empty list": ("wire_extras: []", ["'wire_extras' is an empty list; it must be a list of strings, ['none'] or"]),
+    "no YAML": ('json_fields.open: ""open""', ["wrong.yaml", "near line", "in single quotes"]),
+    "a tab": ("port: 5000\n\thost: x", ["wrong.yaml", "near line", "spaces"]),
+    "a list of lists": ("home: [[0.1], [0.2]]", ["wrong.yaml", "A list has values only"]),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_what_yaml_reads_otherwise_is_refused_with_advice(launch, case, tmp_path):
+    given, expected = UNREADABLE[case]
+    file = tmp_path / "wrong.yaml"
+    file.write_text(f"/**:\n  ros__parameters:\n    {given}\n")
+    started = launch({}, ["--params-file", file])
+    assert started.wait() == 2
+    (line,) = started.log
+    assert all(words in line for words in expected), line
+
+
+@pytest.mark.parametrize(
+    ("rule", "advice"),
+    [
+        ("text_template:={{x}}", "text in quotes is: -p \"text_template:='{{x}}'\""),
+        ("json_fields.constant:={'a': 1}", "text in quotes is: -p \"json_fields.constant:='{''a'': 1}'\""),
+        ("host:=", "an empty string is \"host:=''\""),
+        ("port", "it must be NAME:=VALUE"),
+        ("home:=[0.1, a]", "All values of a list have one type"),
+    ],
+)
+def test_an_argument_that_is_no_yaml_is_refused_with_advice(launch, rule, advice):
+    started = launch({}, ["-p", rule])
+    assert started.wait() == 2
+    (line,) = [line for line in started.log if line.startswith("aether_bridge: ")]
+    assert f"-p '{rule}'" in line and advice in line, line
+
+
+def test_the_advice_for_an_argument_can_be_followed(controller, bridge):
+    bridge(controller, {}, ["-p", "json_fields.constant:='{\"a\": 1}'"]).status.wait(state="CONNECTED")
+
+
+def test_a_file_without_parameters_below_a_node_is_refused_with_advice(launch, tmp_path):
+    file = tmp_path / "flat.yaml"
+    file.write_text("port: 5000\n")
+    started = launch({}, ["--params-file", file])
+    assert started.wait() == 2
+    assert "'ros__parameters'" in started.log[0] and str(file) in started.log[0]
+    started = launch({}, ["--params-file", tmp_path])
+    assert started.wait() == 2
+    assert f"cannot read the parameter file '{tmp_path}': Is a directory" in started.log[0]
+
+
+# Texts that PyYAML, rcl or `ros2 param load` would read as something else.
+TEXTS = ["y", "N", "yes", "on", "true", "null", "~", "0", "0.01", "1e5", ".nan", '"open"', "it's", "a: b", "a #b", "'", "x"]
+
+
+def test_a_text_survives_dump_and_start_and_load(controller, bridge, peer, tmp_path):
+    """The three ways of ros2 param: dump is PyYAML, a start is rcl, and load reads each text a second time."""
+    started = bridge(controller, {"json_fields.type": "", "json_fields.gripper": ""}, [])
+    started.status.wait(state="CONNECTED")
+    for number, text in enumerate(TEXTS):
+        assert set_each(peer, ("base_frame", text)) == [""]
+        (reported,) = get(peer, "base_frame")
+        # As `ros2 param load` gives it.
+        again = rclpy.parameter.get_parameter_value(str(yaml.safe_load(yaml.dump(reported))))
+        assert again.type == ParameterType.PARAMETER_STRING, (text, reported, again)
+        assert unquoted(again.string_value) == text, (text, reported, again)
+        # As rcl reads it at the next start.
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(yaml.dump({"/**": {"ros__parameters": {"base_frame": reported}}}))
+        read = seen_by_rclpy("/any", ["--params-file", file])["base_frame"]
+        assert isinstance(read, str) and unquoted(read) == text, (text, reported, read)
+
+
+def test_texts_that_are_no_words_of_yaml_have_no_quotes(controller, bridge, peer):
+    bridge(controller, {**QUICK})
+    assert get(peer, "host", "source.topic", "json_fields.x", "json_fields.y") == ["127.0.0.1", "target_pose", "x", "'y'"]
+
+
+def test_a_start_from_what_was_dumped_is_the_same_bridge(controller, bridge, hand, peer, tmp_path):
+    """What `ros2 param dump` prints: PyYAML's block style over the values of ~/get_parameters."""
+    bridge(controller, QUICK).status.wait(state="CONNECTED")
+    all_names = names(peer)
+    values = dict(zip(all_names, get(peer, *all_names)))
+    file = tmp_path / "dump.yaml"
+    file.write_text(yaml.dump({"/again": {"ros__parameters": values}}, default_flow_style=False))
+    bridge(controller, {}, ["--params-file", file, *remapped("/again")], "/again")
+    assert dict(zip(all_names, get(peer, *all_names, node="/again"))) == values
+    hand((0.2, 0.0, 0.1))
+    controller.lines.wait(lambda line: line.data == command("200.0", "0.0", "100.0"))
+
+
+@pytest.mark.parametrize("program", ["bridge", "hand_sim"])
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"ROS_LOG_DIR": "/proc/1/x"}, ["'/proc/1/x'", "ROS_LOG_DIR is '/proc/1/x'"]),
+        ({"ROS_LOG_DIR": "", "HOME": ""}, ["HOME is not set", "ROS_LOG_DIR is not set"]),
+        ({"ROS_LOG_DIR": "", "ROS_HOME": "/proc/1/y"}, ["'/proc/1/y/log'", "ROS_HOME is '/proc/1/y'"]),
+    ],
+)
+def test_a_log_folder_that_cannot_be_written_is_named(program, environment, named):
+    ended = subprocess.run(
+        [EXECUTABLES / program], env=os.environ | environment, capture_output=True, text=True, timeout=30
+    )
+    assert ended.returncode == 1
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith((f"aether_{program}: ", f"{program}: "))]
+    assert all(words in line for words in [*named, "Set ROS_LOG_DIR", "ROS failed: "]), line
+
+
+def test_a_domain_that_is_no_number_is_named_without_a_panic():
+    environment = os.environ | {"ROS_DOMAIN_ID": "lab"}
+    ended = subprocess.run([EXECUTABLES / "bridge"], env=environment, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 1
+    assert "ROS does not start: " in ended.stderr and "ROS_DOMAIN_ID" in ended.stderr, ended.stderr
+    assert "panicked" not in ended.stderr
+
+
+@pytest.mark.parametrize("topic", ["a b", "/x/", "1x"])
+def test_a_topic_that_is_no_name_is_a_wrong_parameter(launch, topic):
+    started = launch({"source.topic": topic})
+    assert started.wait() == 2
+    assert any(f"the topic '{topic}' cannot be subscribed to" in line for line in started.log), started.log[:]
+
+
+def test_an_argument_that_is_not_utf8_is_refused():
+    ended = subprocess.run([EXECUTABLES / "bridge", "--ros-args", "-p", b"host:=\xff"], capture_output=True, timeout=30)
+    assert ended.returncode == 2
+    assert b"is not UTF-8" in ended.stderr and b"panicked" not in ended.stderr
