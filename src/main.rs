@@ -2,7 +2,6 @@
 //! or SIGTERM.
 //!
 //! Exit codes: 0 ended on request; 1 ROS failed; 2 the arguments or parameters are wrong.
-#![forbid(unsafe_code)]
 
 use std::io::{self, Write};
 use std::process::ExitCode;
