@@ -1,5 +1,4 @@
 //! Link arguments of the programs that speak ROS.
-#![forbid(unsafe_code)]
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -4,7 +4,6 @@
 //!
 //! The one thing it does besides: replies are read and thrown away, 64 at a time or when no pose comes, after a line
 //! has been written and so outside its delay. Left unread they would fill the socket's buffer and stall the controller.
-#![forbid(unsafe_code)]
 
 use std::error::Error;
 use std::io::{ErrorKind, Read, Write};

@@ -1,8 +1,8 @@
-//! The pure steps of a target's way, each by itself and all in a row: `cargo bench --no-default-features`.
+//! The pure steps of a target's way, each by itself and all in a row: `cargo bench -p aether_benches
+//! --no-default-features --features steps`.
 //!
 //! They are a few of the hundred microseconds that `make bench` measures from outside, and unlike those they hardly
 //! depend on what else the machine does.
-#![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, missing_docs)] // a stopwatch; criterion's macros
 
 use std::hint::black_box;

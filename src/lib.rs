@@ -29,7 +29,6 @@
 //! A pose's way: r2r stream → `ros::convert` → [`app::Bridge::handle_target`] → `Teleop::handle_target` →
 //! `Teleop::poll_command` → `CommandEncoder` → socket, all on the thread that took the message. Where its frame has to be
 //! looked up, [`tf::Lookup`] comes after `ros::convert`, and may let it wait.
-#![forbid(unsafe_code)]
 
 pub mod app;
 pub mod check;

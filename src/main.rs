@@ -3,7 +3,6 @@
 //!
 //! Exit codes: 0 ended on request; 1 ROS failed; 2 the arguments or parameters are wrong.
 #![allow(clippy::disallowed_methods)] // the end of the process has a deadline
-#![forbid(unsafe_code)]
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -484,16 +484,17 @@ async fn the_judge_is_told_what_comes_and_goes_on_real_sockets() {
     let at =
         |x: f64| COMMAND.replace("120.0", &format!("{x:?}")).replace("35.5", "0.0").replace("210.0", "200.0");
     let mut client = Client::connect(&sim).await;
+    // Steps so short that they are slow enough however soon the replies come.
     for step in 0..5 {
-        assert_eq!(client.ask(&at(202.0 + 0.01 * f64::from(step))).await, OK);
+        assert_eq!(client.ask(&at(202.0 + 0.001 * f64::from(step))).await, OK);
     }
     assert_eq!(violations(), 0);
     // Two lines in one segment: the second was not sent after the reply to the first.
-    client.send(&format!("{}\n{}", at(202.0), at(202.0))).await;
+    client.send(&format!("{}\n{}", at(202.004), at(202.004))).await;
     assert_eq!((client.line().await.unwrap(), client.line().await.unwrap()), (OK.to_owned(), OK.to_owned()));
     assert_eq!(violations(), 1);
-    // 98 mm at once, and then an end in the middle of a line.
-    client.ask(&at(300.0)).await;
+    // 502 mm at once: too fast unless this machine stands still for 2 s. And then an end in the middle of a line.
+    client.ask(&at(-300.0)).await;
     assert_eq!(violations(), 2);
     client.0.write_all(b"{\"type\":").await.unwrap();
     drop(client);

@@ -4,7 +4,6 @@
 //! in its position, and is the controller that reads the lines and answers at once. Between the two runs, one at a
 //! time, the bridge or what it is compared with. Every round has every program once at every rate, and once at rest, so
 //! that what else the machine does falls on all alike; what counts is the ratios, not the microseconds.
-#![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // a stopwatch
 
 mod controller;
@@ -65,9 +64,9 @@ fn main() -> anyhow::Result<()> {
         (arguments.rounds, arguments.seconds) = (2, 1);
     }
     let interrupted = watch_for_signals()?;
-    let examples = std::env::current_exe()?.parent().context("this program lies nowhere")?.to_owned();
-    let bridge = arguments.bridge.clone().unwrap_or_else(|| examples.join("../bridge"));
-    let programs = Program::all(&bridge, &examples);
+    let programs = std::env::current_exe()?.parent().context("this program lies nowhere")?.to_owned();
+    let bridge = arguments.bridge.clone().unwrap_or_else(|| programs.join("bridge"));
+    let programs = Program::all(&bridge, &programs);
     let measured = programs.each_ref().map(|program| Measured::new(program.name, arguments.rates.len()));
     let tracker = Tracker::create()?;
     let mut bench =

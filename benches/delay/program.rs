@@ -24,11 +24,11 @@ pub enum Ending {
 
 impl Program {
     /// All of them. The first is what the others are compared with.
-    pub fn all(bridge: &Path, examples: &Path) -> [Self; 4] {
+    pub fn all(bridge: &Path, programs: &Path) -> [Self; 4] {
         [
             Self {
                 name: "floor",
-                path: examples.join("floor"),
+                path: programs.join("floor"),
                 arguments: |port| vec![port.to_string()],
                 ending: Ending::WithConnection,
             },
@@ -88,4 +88,4 @@ const PASS_THROUGH: &[&str] = &[
     "expect_reply:=false",
 ];
 
-const USER_NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/user_node.py");
+const USER_NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/user_node.py");

@@ -1,5 +1,4 @@
 //! `arm_check`: tells the author of a controller what the bridge will make of it.
-#![forbid(unsafe_code)]
 
 use std::{io::Write, process::ExitCode, time::Duration};
 

@@ -1,5 +1,4 @@
 //! `arm_sim`: a simulated arm controller to point the bridge at.
-#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

@@ -16,6 +16,8 @@ pub struct SourceConfig {
     pub fields: Fields,
     /// Metres to the sender's unit of length.
     pub unit: f64,
+    /// Whether transforms are read.
+    pub tf_enabled: bool,
     /// How long a target waits for its transform.
     pub tf_timeout: Duration,
 }
@@ -34,6 +36,7 @@ impl SourceConfig {
                 gripper: no_auto("source.gripper", p, path(p, "source.gripper")?)?,
             },
             unit: unit(p)?,
+            tf_enabled: p.boolean("tf.enabled"),
             tf_timeout: p.seconds("tf.timeout"),
         })
     }

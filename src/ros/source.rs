@@ -76,7 +76,7 @@ pub struct Source {
     unit: f64,
     targets: Targets,
     gripper: GripperSource,
-    /// Where other frames are; none where the bridge was built without `tf2_msgs`.
+    /// Where other frames are, if the bridge reads that.
     tf: Option<Tf>,
 }
 

@@ -27,14 +27,21 @@ pub struct Tf {
 }
 
 impl Tf {
-    /// Subscribes both topics. Where `tf2_msgs` is not built in there is nothing to subscribe with, which is told.
+    /// Subscribes both topics. Returns nothing, and logs why, if `tf.enabled` is false or `tf2_msgs` is not built in.
     ///
     /// # Errors
     /// What rcl says.
     pub fn create(node: &mut r2r::Node, config: &Config) -> r2r::Result<Option<Self>> {
-        if WrappedNativeMsgUntyped::new_from(MESSAGE).is_err() {
+        let obstacle = if !config.source.tf_enabled {
+            Some("tf.enabled is false")
+        } else if WrappedNativeMsgUntyped::new_from(MESSAGE).is_err() {
+            Some("tf2_msgs is not built in")
+        } else {
+            None
+        };
+        if let Some(obstacle) = obstacle {
             tracing::info!(
-                "tf2_msgs is not built in: a target's frame_id is retarget.frame or base_frame, or the target is refused"
+                "{obstacle}: a target's frame_id is retarget.frame or base_frame, or the target is refused"
             );
             return Ok(None);
         }

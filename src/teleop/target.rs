@@ -117,7 +117,8 @@ pub enum InputFault {
     /// The frame is neither the tracker's nor the arm's base frame, and there is no TF to look it up in.
     #[error(
         "target refused: its frame_id '{frame_id}' is neither retarget.frame nor base_frame '{base}'; set retarget.frame \
-         to it, and retarget.* to where that frame is, or build with tf2_msgs for /tf"
+         to it, and retarget.* to where that frame is, or have it looked up on /tf: tf.enabled is true, and the \
+         bridge is built with tf2_msgs"
     )]
     UnknownFrame {
         /// `header.frame_id`, made fit to print.

@@ -32,9 +32,28 @@ os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
 
 import pytest  # noqa: E402  the domain comes before anything that might start ROS
 from controller import ArmSim, Controller  # noqa: E402
-from faults import Rig, table  # noqa: E402
+from faults import TABLE, Rig, table  # noqa: E402
 from harness import EXECUTABLES, Bridge, Hand, Peer, Repeater, Session  # noqa: E402
 from record import MEASUREMENTS, PATIENCE  # noqa: E402
+
+
+def pytest_configure(config):
+    # Where pytest-xdist is installed it knows this mark by itself.
+    config.addinivalue_line("markers", "xdist_group(name): run these tests in one process, one after another")
+
+
+def pytest_sessionfinish(session):
+    """In a worker of pytest-xdist: hands what was measured to the process that prints the summary."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["measured"] = (MEASUREMENTS.rows, TABLE)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """In that process: takes what a worker has measured. A worker that crashed hands over nothing."""
+    rows, table_rows = getattr(node, "workeroutput", {}).get("measured", ((), ()))
+    MEASUREMENTS.rows += rows
+    TABLE.extend(table_rows)
 
 
 def pytest_terminal_summary(terminalreporter):

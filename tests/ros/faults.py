@@ -281,22 +281,26 @@ class Fatal(Fault):
 
 def rows(faults):
     """A test that plays each of these."""
+    ORDER.extend(fault.name for fault in faults)
     return pytest.mark.parametrize("fault", faults, ids=lambda fault: fault.name)
 
 
 def play(rig, fault):
     rig.start(fault)
-    TABLE.append((*fault.cells(), fault.play(rig)))
+    TABLE.append((ORDER.index(fault.name), *fault.cells(), fault.play(rig)))
 
 
-# The rows that were played, and what was measured.
+# The names of all rows, in the order of docs/faults.md.
+ORDER = []
+# The rows that were played: the place in ORDER, the cells, and what was measured.
 TABLE = []
 HEAD = ("fault", "link and motion", "tells", "by when", "seen")
 
 
 def table():
     """The rows that were played, as a table of Markdown."""
-    width = [max(map(len, column)) for column in zip(HEAD, *TABLE)]
-    lines = [[cell.ljust(size) for cell, size in zip(row, width)] for row in (HEAD, *TABLE)]
+    played = [cells for _, *cells in sorted(TABLE)]
+    width = [max(map(len, column)) for column in zip(HEAD, *played)]
+    lines = [[cell.ljust(size) for cell, size in zip(row, width)] for row in (HEAD, *played)]
     lines.insert(1, ["-" * size for size in width])
     return [f"| {' | '.join(cells)} |" for cells in lines] if TABLE else []

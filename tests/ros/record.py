@@ -68,17 +68,17 @@ class Measurements:
     """What took how long, for the table at the end of a run."""
 
     def __init__(self):
-        self._rows = []
+        self.rows = []
 
     def note(self, name, value, wanted=""):
-        self._rows.append((name, value, wanted))
+        self.rows.append((name, value, wanted))
 
     def seconds(self, name, seconds, wanted=""):
         self.note(name, f"{seconds * 1e3:8.1f} ms", wanted)
 
     def lines(self):
-        width = max((len(name) for name, *_ in self._rows), default=0)
-        return [f"{name:{width}}  {value}  {wanted}".rstrip() for name, value, wanted in self._rows]
+        width = max((len(name) for name, *_ in self.rows), default=0)
+        return [f"{name:{width}}  {value}  {wanted}".rstrip() for name, value, wanted in sorted(self.rows)]
 
 
 MEASUREMENTS = Measurements()

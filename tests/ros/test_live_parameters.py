@@ -15,7 +15,7 @@ PLACE_LINE = command("120.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "home": list(PLACE)}
 FIELDS = ("position", "orientation", "stamp", "frame", "valid", "gripper")
 READ_ONLY = {"use_sim_time", "gripper.type", "gripper.initial", "source.topic", "source.type", "source.unit"}
-READ_ONLY |= {f"source.{field}" for field in FIELDS}
+READ_ONLY |= {"tf.enabled", *(f"source.{field}" for field in FIELDS)}
 # Where the nearest other value contradicts another parameter, or is out of a range that tools are not told of.
 OTHERS = {"workspace.reach_max": 0.5, "source.unit": "cm", "heartbeat_period": 0.5, "wire_extras": ["seq"]}
 # Encryption needs files; test_security.py has some.

@@ -1,5 +1,4 @@
-"""Targets in frames that only /tf and /tf_static know. Needs a bridge that was built with tf2_msgs: where ROS has none,
-tools/build-with-fixtures, then AETHER_INSTALL=build/with_fixtures/install tools/ros-env python3 -m pytest on this file."""
+"""Targets in frames that only /tf and /tf_static know. Needs a bridge that was built with tf2_msgs, as by tools/build."""
 
 import math
 import threading
@@ -16,8 +15,7 @@ from record import PATIENCE
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Header
 from test_reasons import ROWS
-
-TFMessage = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not built").TFMessage
+from tf2_msgs.msg import TFMessage
 
 # Where the hand is for the camera, and where that is for the arm when the camera is at CAMERA, turned to the left.
 SEEN = (0.1, 0.3, 0.05)

@@ -1,31 +1,31 @@
-"""Senders whose messages ROS does not come with. Needs a bridge that was built with the packages in tests/fixtures:
-tools/build-with-fixtures, then AETHER_INSTALL=build/with_fixtures/install tools/ros-env python3 -m pytest on this file."""
+"""Senders whose messages ROS does not come with. Needs a bridge that was built with the packages in tests/fixtures, as by
+tools/build."""
 
 import itertools
 import json
 import pathlib
 
-import pytest
+from aether_interfaces.msg import HandState
 from ament_index_python.packages import get_package_share_directory
 from controller import command
-
-aether_interfaces = pytest.importorskip("aether_interfaces.msg", reason="aether_interfaces is not built")
+from geometry_msgs.msg import TransformStamped
+from tf2_msgs.msg import TFMessage
 
 RECORDING = pathlib.Path(__file__).parents[1] / "data" / "handstates_2hz_solo.jsonl"
 PRESET = pathlib.Path(get_package_share_directory("aether_bridge"), "config", "aether_handstate.yaml")
 
 
 def test_the_aether_tracker_moves_the_arm_at_two_hertz_and_its_zeros_hold_it(controller, bridge, repeat):
-    here = aether_interfaces.HandState(x=10.0, y=20.0, z=5.0, hand_closed=True)
+    here = HandState(x=10.0, y=20.0, z=5.0, hand_closed=True)
     # A hand that is there is not bit for bit the same for long.
-    there = aether_interfaces.HandState(x=10.0, y=20.0, z=5.5, hand_closed=True)
+    there = HandState(x=10.0, y=20.0, z=5.5, hand_closed=True)
     live = itertools.cycle([here, there])
     started = bridge(controller, {"home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET])
-    tracker = repeat(aether_interfaces.HandState, "/HandStates", lambda: next(live), rate=2.0)
+    tracker = repeat(HandState, "/HandStates", lambda: next(live), rate=2.0)
     started.status.wait(motion="TRACKING")
     controller.lines.wait(lambda line: line.data == command("160.0", "-20.0", "240.0", "closed"))
     after = controller.mark()
-    tracker.make = aether_interfaces.HandState
+    tracker.make = HandState
     started.status.wait(motion="HOLDING", reason="all zero")
     # It has lost the hand, and so says that the hand is open.
     assert all(b'"closed"' in line.data for line in controller.lines[after:])
@@ -39,7 +39,7 @@ def recorded(start, end):
     rows = [json.loads(line) for line in RECORDING.read_text().splitlines()]
     fields = ("x", "y", "z", "wrist_x", "wrist_y", "hand_closed")
     part = [row for row in rows if start <= row["t"] < end]
-    return [aether_interfaces.HandState(**{field: row[field] for field in fields}) for row in part]
+    return [HandState(**{field: row[field] for field in fields}) for row in part]
 
 
 def test_the_recorded_aether_tracker_moves_the_arm_while_it_sees_the_hand_and_only_then(controller, bridge, repeat):
@@ -48,7 +48,7 @@ def test_the_recorded_aether_tracker_moves_the_arm_while_it_sees_the_hand_and_on
     # last sample is repeated for 5 s, then come zeros.
     samples = recorded(40.0, 48.0) + recorded(55.5, 65.0)
     played = iter(samples)
-    repeat(aether_interfaces.HandState, "/HandStates", lambda: next(played, aether_interfaces.HandState()), rate=2.0)
+    repeat(HandState, "/HandStates", lambda: next(played, HandState()), rate=2.0)
     started.status.wait(motion="TRACKING")
     started.status.wait(motion="HOLDING", reason="exactly the same")
     after = controller.mark()
@@ -68,9 +68,6 @@ def test_the_recorded_aether_tracker_moves_the_arm_while_it_sees_the_hand_and_on
 
 
 def test_arrays_of_messages_are_read_by_paths_too(controller, bridge, repeat):
-    from geometry_msgs.msg import TransformStamped
-
-    tf2_msgs = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not built")
     transform = TransformStamped()
     translation = transform.transform.translation
     translation.x, translation.y, translation.z = 0.12, 0.0355, 0.21
@@ -80,6 +77,6 @@ def test_arrays_of_messages_are_read_by_paths_too(controller, bridge, repeat):
         "source.position": [f"transforms[1].transform.translation.{axis}" for axis in "xyz"],
     }
     started = bridge(controller, {"home": [0.12, 0.0355, 0.21], "settle_time": 0.1, **source})
-    repeat(tf2_msgs.TFMessage, "/hands", lambda: tf2_msgs.TFMessage(transforms=[TransformStamped(), transform]))
+    repeat(TFMessage, "/hands", lambda: TFMessage(transforms=[TransformStamped(), transform]))
     started.status.wait(motion="TRACKING")
     assert controller.lines.wait().data == command("120.0", "35.5", "210.0")

@@ -1,7 +1,6 @@
 //! `hand_sim`: a ROS 2 node that publishes what a hand tracker would, for when there is no camera.
 //!
 //! Exit codes: 0 ended on request; 1 ROS failed; 2 the arguments or parameters are wrong.
-#![forbid(unsafe_code)]
 
 mod node;
 mod parameters;

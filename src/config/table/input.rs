@@ -134,6 +134,14 @@ pub(super) const INPUT: &[Parameter] = &[
         Live,
     ),
     parameter(
+        "tf.enabled",
+        Boolean(true),
+        "",
+        Range::Any,
+        "Whether /tf and /tf_static are read, which takes a bridge that was built with tf2_msgs. Without them a target in a frame that is neither retarget.frame nor base_frame is refused.",
+        Start,
+    ),
+    parameter(
         "tf.timeout",
         Real(0.1),
         "s",

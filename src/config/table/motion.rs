@@ -146,7 +146,7 @@ pub(super) const MOTION: &[Parameter] = &[
         Text(""),
         "",
         Range::Any,
-        "Name of the tracker's frame. A target whose frame_id is this name, or empty, is retargeted; one in base_frame is taken as it is; any other is looked up on /tf and /tf_static, or refused where the bridge was built without tf2_msgs.",
+        "Name of the tracker's frame. A target whose frame_id is this name, or empty, is retargeted; one in base_frame is taken as it is; any other is looked up on /tf and /tf_static if tf.enabled is true, and refused otherwise.",
         Disarmed,
     ),
     parameter(

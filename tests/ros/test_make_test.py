@@ -1,0 +1,63 @@
+"""What `make test` makes of its suites, and that graph tests side by side do not meet."""
+
+import importlib.machinery
+import importlib.util
+import pathlib
+
+import conftest
+import pytest
+
+PROGRAM = pathlib.Path(__file__).resolve().parents[2] / "tools" / "test"
+
+
+@pytest.fixture(scope="module")
+def program():
+    """tools/test as a module."""
+    loader = importlib.machinery.SourceFileLoader("tools_test", str(PROGRAM))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("tools_test", loader))
+    loader.exec_module(module)
+    return module
+
+
+def test_the_summary_begins_with_skips_and_ends_with_failures(program, capsys):
+    good = program.Suite("good", ["true"], passed=3)
+    skipped = [("a", "no tool"), ("b", "no tool"), ("c", "no root")]
+    partial = program.Suite("partial", ["true"], passed=1, skipped=skipped)
+    bad = program.Suite("bad", ["false"], failed=["d"], why=["d was wrong"])
+    assert program.summarise([bad, good, partial]) == 1
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines == [
+        "=== summary",
+        "not run:",
+        "    partial: 2 tests: no tool",
+        "    partial: c: no root",
+        "bad: 0 passed, 1 FAILED",
+        "good: 3 passed",
+        "partial: 1 passed, 3 skipped",
+        "    bad: FAILED: d",
+        "bad: d was wrong",
+        "4 passed, 1 failed, 3 skipped",
+    ]
+
+
+def test_a_suite_fails_by_what_it_prints(program):
+    suite = program.Suite("suite", ["true"], must_print=["= measured ="], must_not_print={"Compiling r2r": "twice"})
+    program.check_printed(suite, ["== measured ==\n", "   Compiling serde v1\n"])
+    assert suite.failed == []
+    program.check_printed(suite, ["   Compiling r2r v0.9.7\n"])
+    assert suite.failed == ["no line like '= measured =' in the output", "twice: Compiling r2r v0.9.7"]
+
+
+def test_every_test_process_has_a_domain_of_its_own():
+    taken = [conftest._take_domain() for _ in range(3)]
+    domains = [conftest.DOMAIN, *(domain for domain, _ in taken)]
+    for _, holder in taken:
+        holder.close()
+    assert len(set(domains)) == 4 and all(1 <= domain <= 100 for domain in domains)
+
+
+def test_the_suites_leave_no_graph_test_out(program):
+    words = [word for lane in program.lanes() for suite in lane if suite.kind == "pytest" for word in suite.command]
+    assert "tests/ros" in words
+    left_out = [words[index + 1] for index, word in enumerate(words) if word == "--ignore"]
+    assert all(words.count(path) == 2 for path in left_out), left_out
