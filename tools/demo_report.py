@@ -23,11 +23,12 @@ class Timeline:
         """When a message was stamped, in seconds since the start."""
         return stamp.sec + stamp.nanosec * 1e-9 - self._start_of_stamps
 
-    def head(self, seconds: float, domain: int) -> None:
+    def head(self, seconds: float, seen_with: str) -> None:
         self.print("aether_bridge demo", "bold")
         self.print(f"  {ARROWS}")
-        self.print(f"  About {seconds:g} s, on this machine alone (ROS_DOMAIN_ID {domain}). Half-way the arm's controller,")
-        self.print("  arm_sim, is killed, and restarted a moment later. Ctrl-C ends it.")
+        self.print(f"  About {seconds:g} s, on this machine alone. Half-way the arm's controller, arm_sim, is killed, and")
+        self.print("  restarted a moment later. Ctrl-C ends it.")
+        self.print(f"  To see its topics in another terminal of this machine: {seen_with}")
         self.print("")
 
     def say(self, who: str, what: str, state: str = "", style: str = "") -> None:

@@ -2,15 +2,18 @@
 
 import contextlib
 import os
+import pathlib
 import signal
 import socket
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+from this_machine import keep_to_this_machine  # noqa: E402  before anything that might start ROS
 
 # A shell has what it starts in the background ignore SIGINT, which is inherited, and Java's runtime leaves it at that.
 # A handler in this process is none in those that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 
 def _take_domain():
@@ -28,7 +31,7 @@ def _take_domain():
 
 
 DOMAIN, _holder = _take_domain()
-os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
+keep_to_this_machine(DOMAIN)
 
 import pytest  # noqa: E402  the domain comes before anything that might start ROS
 from controller import ArmSim, Controller  # noqa: E402
@@ -128,7 +131,7 @@ def bridge(launch, peer):
         started = launch({"port": controller.port, **(parameters or {})}, arguments, name, **options)
         started.status.wait()
         # Names of nodes travel by themselves, and may come after what the nodes say.
-        assert peer.node.wait_for_node(name, PATIENCE), f"no node {name} in the graph"
+        assert peer.sees_node(name), f"no node {name} in the graph"
         return started
 
     return start

@@ -75,6 +75,31 @@ class Peer:
     def commands(self, topic="/aether_bridge/command"):
         return self.record(ArmCommand, topic, QoSProfile(depth=1000))
 
+    def sees_node(self, name, timeout=PATIENCE):
+        """Waits until a node is in the graph; `name` with its namespace. rclpy's own way came with Iron."""
+        folder, _, base = name.rpartition("/")
+        deadline = time.monotonic() + timeout
+        while (base, folder or "/") not in self.node.get_node_names_and_namespaces():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def take(self, message_type, topic, qos=10):
+        """Subscribes, and returns the first message with when it was sent, in ns: in a callback Humble does not tell."""
+        node = rclpy.create_node("taker", context=self.session.context)
+        try:
+            subscription = node.create_subscription(message_type, topic, lambda _: None, qos)
+            deadline = time.monotonic() + PATIENCE
+            while time.monotonic() < deadline:
+                with subscription.handle:
+                    if taken := subscription.handle.take_message(message_type, False):
+                        return taken[0], taken[1]["source_timestamp"]
+                time.sleep(0.002)
+            raise AssertionError(f"nothing on {topic} in {PATIENCE} s")
+        finally:
+            node.destroy_node()
+
     def call(self, service_type, name, **fields):
         """Calls a service and returns its response."""
         return ask(self.node.create_client(service_type, name), service_type.Request(**fields))

@@ -19,8 +19,8 @@ FAR_TOO_LONG = 180
 class Demo:
     """A running demo. Its lines are read as they come."""
 
-    def __init__(self, seconds: str) -> None:
-        environment = dict(os.environ, DEMO_SECONDS=seconds)
+    def __init__(self, seconds: str, **environment: str) -> None:
+        environment = dict(os.environ, DEMO_SECONDS=seconds, **environment)
         self.process = subprocess.Popen(
             [sys.executable, DEMO],
             env=environment,
@@ -99,6 +99,20 @@ def test_a_demo_that_is_ended_early_ends_its_programs_and_sums_up(how):
     assert not [pid for pid in children if is_alive(pid)], demo.output
     assert re.search(rf"{how.name}: ending early", demo.output), demo.output
     assert re.search(r"exit codes +bridge 0, hand_sim 0, arm_sim 0", demo.output), demo.output
+
+
+# On this machine the libraries are those of a newer one, which takes the older variable too.
+@pytest.mark.parametrize("distro, more", [("humble", " ROS_LOCALHOST_ONLY=1"), ("jazzy", "")])
+def test_the_demo_says_what_another_terminal_has_to_set(distro, more):
+    demo = Demo("3600", ROS_DISTRO=distro)
+    demo.read_until(r"motion +TRACKING")
+    (child, *_) = demo.children()
+    environment = pathlib.Path(f"/proc/{child}/environ").read_bytes().decode().split("\0")
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.finish() == 130, demo.output
+    said = re.search(r"To see its topics in another terminal of this machine: export (.*)$", demo.output, re.MULTILINE)
+    assert re.fullmatch(rf"ROS_DOMAIN_ID=\d+{more}", said[1]), demo.output
+    assert set(said[1].split()) == {name for name in environment if name.startswith(("ROS_DOMAIN_ID=", "ROS_LOCALHOST_ONLY="))}
 
 
 def test_programs_do_not_outlive_a_demo_that_is_killed():

@@ -13,10 +13,14 @@ from harness import ask, call_in_vain
 from rcl_interfaces.msg import ParameterEvent
 from rcl_interfaces.srv import SetParameters
 from rclpy.duration import Duration
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from record import Record
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # before Iron
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 CLIENT = pathlib.Path(__file__).with_name("client.py")
 CLIENTS = 4

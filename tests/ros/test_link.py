@@ -9,7 +9,7 @@ import pytest
 from aether_bridge.msg import LinkStatus
 from controller import OK, Tutorial, command, error
 from harness import LATCHED, LINK_STATES, MOTIONS, QUICK, distance
-from record import MEASUREMENTS, Record
+from record import MEASUREMENTS
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
@@ -101,15 +101,8 @@ def test_a_late_subscriber_gets_the_latched_status_at_once(controller, bridge, p
     # Whoever comes between two publications 500 ms apart and is served at once has got the older of them.
     for topic, message_type in [("link_status", LinkStatus), ("connected", Bool)]:
         for _ in range(5):
-            received = Record(f"late subscriber to {topic}")
             came = peer.node.get_clock().now().nanoseconds
-            peer.node.create_subscription(
-                message_type,
-                f"/aether_bridge/{topic}",
-                lambda message, info, received=received: received.append((message, info["source_timestamp"])),
-                LATCHED,
-            )
-            message, published = received.wait()
+            message, published = peer.take(message_type, f"/aether_bridge/{topic}", LATCHED)
             if published < came:
                 break
         else:

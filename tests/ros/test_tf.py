@@ -222,6 +222,9 @@ def test_a_zero_is_no_hand_and_a_repetition_no_live_one_wherever_the_camera_is(c
 def test_garbage_is_told_of_once_and_changes_nothing(controller, bridge, seen, fixed, repeat, peer):
     fixed(camera())
     started = bridge(controller, AT_PLACE)
+    seen()
+    # The bridge knows the camera: what comes from now on comes second.
+    started.status.wait(motion="TRACKING")
     garbage = [
         transform("arm_base", "nan", (float("nan"), 0.0, 0.0)),
         transform("arm_base", ""),
@@ -234,8 +237,6 @@ def test_garbage_is_told_of_once_and_changes_nothing(controller, bridge, seen, f
     turned.transform.rotation.w = 0.0
     repeat(TFMessage, "/tf", lambda: TFMessage(transforms=[*garbage, turned]), rate=10.0)
     fixed(transform("camera", "arm_base"))
-    seen()
-    started.status.wait(motion="TRACKING")
     for words in [
         "'nan' on /tf is ignored: its numbers are no transform: translation \\[NaN, 0.0, 0.0\\]".replace("\\", ""),
         "'' on /tf is ignored: one of its frames has no name",

@@ -1,0 +1,37 @@
+"""A plugin of pytest that takes from rclpy and jsonschema what Humble on Ubuntu 22.04 does not have:
+python3 -m pytest -p older_rclpy."""
+
+import inspect
+import sys
+import types
+
+import rclpy.node
+
+# Iron renamed it.
+sys.modules["rclpy.qos_event"] = sys.modules.pop("rclpy.event_handler")
+sys.modules["rclpy.event_handler"] = None
+# Iron added it.
+del rclpy.node.Node.wait_for_node
+_create_subscription = rclpy.node.Node.create_subscription
+
+
+def _create_subscription_for_messages_alone(self, message_type, topic, callback, *arguments, **options):
+    try:
+        inspect.signature(callback).bind("message")
+    except TypeError:
+        raise AssertionError(f"Humble calls a callback of {topic} with the message alone") from None
+    return _create_subscription(self, message_type, topic, callback, *arguments, **options)
+
+
+rclpy.node.Node.create_subscription = _create_subscription_for_messages_alone
+
+try:
+    import jsonschema
+except ImportError:
+    pass
+else:
+    # As it was in 3.2.
+    older = types.ModuleType("jsonschema")
+    for name in ("Draft3Validator", "Draft4Validator", "Draft6Validator", "Draft7Validator", "validate", "ValidationError"):
+        setattr(older, name, getattr(jsonschema, name))
+    sys.modules["jsonschema"] = older

@@ -1,0 +1,277 @@
+"""Every block of code in README.md and docs/ is run, or read by what reads its kind, or stands below with the reason
+why it is not. A new block that is in no list fails."""
+
+import json
+import pathlib
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import xml.etree.ElementTree as xml
+
+import pytest
+import rclpy
+import yaml
+from harness import EXECUTABLES
+from test_schema import errors
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PATIENCE = 60.0
+
+
+class Block:
+    """What is between two fences."""
+
+    def __init__(self, page, language, text):
+        self.page, self.language, self.text = page.name, language, text
+        self.first = text.strip().splitlines()[0]
+
+    def __str__(self):
+        return f"{self.page}: {self.first[:50]}"
+
+
+def blocks(*languages):
+    found = []
+    for page in PAGES:
+        for info, text in re.findall(r"^```([^\n]*)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+            language = (info.split() or [""])[0]
+            if not languages or language in languages:
+                found.append(Block(page, language, text))
+    return found
+
+
+NEEDS_ROOT = "it changes the system, and needs root"
+# Shell and Python that is not run from here: the page, the beginning of the block's first line, and why.
+NOT_RUN = {
+    ("README.md", "make demo"): "tests/ros/test_demo.py runs the demo, and the tests do not run the tests",
+    ("README.md", "git clone"): "tools/build is the same; tests/ros/test_launch.py runs the lines that begin with ros2",
+    ("README.md", "ros2 launch"): "tests/ros/test_launch.py runs the lines that begin with ros2",
+    ("README.md", "ros2 run tf2_ros"): "tf2_ros is not on every machine; tests/ros/test_tf.py plays its part",
+    ("README.md", "ros2 run aether_bridge arm_check"): "tests/ros/test_controllers.py runs arm_check",
+    ("README.md", "ros2 param set"): "tests/ros/test_launch.py runs the lines that begin with ros2",
+    ("README.md", "import json"): "tests/ros/test_link.py runs it, and tests/readme.rs compares it",
+    ("faults.md", "make simulate"): "it takes minutes; `cargo test --test simulated_network` is the same with fewer seeds",
+    ("fuzzing.md", "cargo fuzz cmin"): "cargo-fuzz is not on every machine",
+    ("performance.md", "make bench"): "it takes minutes and has no verdict",
+    ("security.md", "ros2 security"): "wheels have no sros2; tests/ros/test_security.py has a bridge that cannot be secured",
+    ("install.md", "sudo apt update"): NEEDS_ROOT,
+    ("install.md", "source /opt/ros/humble"): "Humble is in /opt on few machines; see the test of --base-paths below",
+    ("install.md", "source ~/tracker_ws"): "tools/build-with-fixtures is the same, with the packages of tests/fixtures",
+    ("install.md", "export ROS_LOCALHOST_ONLY"): "it says what to set; tests/ros/test_isolation.py has its rule",
+    ("install.md", "sudo systemctl"): NEEDS_ROOT,
+    ("install.md", "docker build"): "it needs Docker, and a network",
+    ("install.md", "rustup target"): "it needs a network, and takes half an hour",
+}
+
+
+def reason(block):
+    return next((why for (page, start), why in NOT_RUN.items() if page == block.page and block.first.startswith(start)), None)
+
+
+# Shell and Python that a test below runs.
+RUN = [("security.md", "openssl req"), ("protocol.md", "context = ssl")]
+
+
+def is_run(block):
+    return any(page == block.page and block.first.startswith(start) for page, start in RUN)
+
+
+def the_block(page, start):
+    (block,) = [block for block in blocks() if block.page == page and block.first.startswith(start)]
+    return block.text
+
+
+def test_every_language_is_one_that_is_read():
+    known = {"sh", "bash", "python", "yaml", "json", "xml", "ini", "dockerfile", "text"}
+    assert {block.language for block in blocks()} <= known
+
+
+@pytest.mark.parametrize("block", blocks("sh", "bash", "python"), ids=str)
+def test_a_block_is_run_or_says_why_not(block):
+    assert is_run(block) != (reason(block) is not None), f"{block} is in neither list of {__file__}, or in both"
+
+
+def test_the_lists_name_blocks_that_there_are():
+    there = [(block.page, block.first) for block in blocks("sh", "bash", "python")]
+    for page, start in [*NOT_RUN, *RUN]:
+        assert any(page == other and first.startswith(start) for other, first in there), (page, start)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_shell_is_read_by_a_shell(shell):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    for block in blocks("sh", "bash"):
+        # A word in angle brackets is for the reader to put in.
+        text = re.sub(r"<(\w[\w ]*)>", "placeholder", block.text)
+        done = subprocess.run([shell, "-n"], input=text, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), block
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
+def test_python_is_read_by_python(block):
+    compile(block.text, str(block), "exec")
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("json") if block.page != "protocol.md"], ids=str)
+def test_json_is_a_line_of_the_wire(block):
+    for line in block.text.splitlines():
+        assert errors("reply" if "status" in json.loads(line) else "bridge", line) == [], line
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_yaml_is_read_by_rcl(block, tmp_path):
+    text = block.text
+    if "ros__parameters" not in text:
+        text = "/**:\n  ros__parameters:\n" + "".join(f"    {line}\n" for line in text.splitlines())
+    read_by_rcl(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ['/**:\n  ros__parameters:\n    a: ""open""\n', "/**:\n  ros__parameters:\n   - a\n"])
+def test_rcl_refuses_what_is_no_parameter_file(tmp_path, text):
+    with pytest.raises(Exception, match="(?i)pars"):
+        read_by_rcl(tmp_path, text)
+
+
+def read_by_rcl(folder, text):
+    path = folder / "block.yaml"
+    path.write_text(text)
+    context = rclpy.Context()
+    rclpy.init(args=["--ros-args", "--params-file", str(path)], context=context)
+    rclpy.shutdown(context=context)
+
+
+def tracked(pattern):
+    listed = subprocess.run(["git", "ls-files", "-z", pattern], cwd=ROOT, capture_output=True, text=True, check=False)
+    # An archive of the source has no git.
+    files = listed.stdout.split("\0")[:-1] or [path.relative_to(ROOT) for path in (ROOT / "config").glob(pattern)]
+    return sorted(map(str, files))
+
+
+@pytest.mark.parametrize("name", [*tracked("*.yaml"), *tracked("*.yml")])
+def test_every_yaml_file_is_yaml(name):
+    assert list(yaml.safe_load_all((ROOT / name).read_text()))
+
+
+@pytest.mark.parametrize("block", blocks("xml"), ids=str)
+def test_xml_is_xml(block):
+    assert xml.fromstring(block.text).tag == "policy"
+
+
+def test_every_link_leads_somewhere():
+    anchor = lambda title: re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")  # noqa: E731
+    wrong = []
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!http)([^)\s]+)\)", page.read_text()):
+            name, _, section = target.partition("#")
+            file = (page.parent / name) if name else page
+            titles = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE) if section else []
+            if not file.exists() or (section and section not in map(anchor, titles)):
+                wrong.append(f"{page.name}: {target}")
+    assert wrong == []
+
+
+def test_the_unit_is_one_for_systemd(tmp_path):
+    (block,) = blocks("ini")
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd is not installed")
+    # This machine has neither the user nor the folder of the page.
+    text = re.sub(r"^ExecStart=\S+", f"ExecStart={EXECUTABLES / 'bridge'}", block.text, flags=re.MULTILINE)
+    assert text != block.text and "User=robot" in text
+    unit = tmp_path / "aether_bridge.service"
+    unit.write_text(text.replace("User=robot", "User=root"))
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    ours = [line for line in (done.stdout + done.stderr).splitlines() if "aether_bridge" in line]
+    assert ours == [] and done.returncode == 0, done.stderr
+
+
+def test_the_recipe_of_the_container_is_shell_and_names_what_is_installed():
+    (block,) = blocks("dockerfile")
+    known = {"FROM", "RUN", "ENV", "WORKDIR", "ENTRYPOINT", "CMD", "COPY"}
+    lines = [line.split(" ", 1) for line in block.text.splitlines()]
+    assert {word for word, _ in lines} <= known
+    for word, rest in lines:
+        if word == "RUN":
+            text = re.sub(r"<(\w[\w ]*)>", "placeholder", rest)
+            done = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stderr) == (0, ""), rest
+    prefix = "/ws/install/aether_bridge/"
+    installed = EXECUTABLES.parents[1]
+    for word, rest in lines:
+        if word in ("ENTRYPOINT", "CMD"):
+            for path in (part for part in json.loads(rest) if part.startswith("/")):
+                assert path.startswith(prefix) and (installed / path.removeprefix(prefix)).is_file(), path
+
+
+@pytest.mark.skipif(not shutil.which("colcon"), reason="colcon is not installed")
+def test_a_workspace_with_a_cmake_file_needs_base_paths(tmp_path):
+    package = tmp_path / "src" / "aether_bridge"
+    package.mkdir(parents=True)
+    for name in ("package.xml", "CMakeLists.txt"):
+        shutil.copy(ROOT / name, package)
+    (tmp_path / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.16)\nproject(workspace)\n")
+
+    def listed(*arguments):
+        command = ["colcon", "--log-base", tmp_path / "log", "list", "--names-only", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split()
+
+    assert "aether_bridge" not in listed()
+    assert listed("--base-paths", "src") == ["aether_bridge"]
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """The folder in which the commands of docs/security.md were run."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("certificates")
+    block = the_block("security.md", "openssl req")
+    done = subprocess.run(["bash", "-e", "-c", block], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_certificates_of_the_page_fit_the_authority(certificates):
+    for who in ("controller", "bridge"):
+        done = subprocess.run(
+            ["openssl", "verify", "-CAfile", "ca.pem", f"{who}.pem"], cwd=certificates, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == f"{who}.pem: OK\n"
+
+
+def test_the_controller_of_the_page_takes_the_bridge_alone(certificates, monkeypatch):
+    monkeypatch.chdir(certificates)
+    block = the_block("protocol.md", "context = ssl")
+    assert connect(block, certificate="bridge.pem") == b"hello"
+    with pytest.raises(ssl.SSLError):
+        connect(block, certificate=None)
+
+
+def connect(block, certificate):
+    """What the block's controller sends to a client with this certificate."""
+    failed = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            names = {"ssl": ssl, "listener": listener}
+            try:
+                exec(block, names)  # noqa: S102  it is ours
+                names["connection"].sendall(b"hello")
+                names["connection"].close()
+            except ssl.SSLError as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        context = ssl.create_default_context(cafile="ca.pem")
+        if certificate:
+            context.load_cert_chain(certificate, "bridge.key")
+        try:
+            with socket.create_connection(listener.getsockname(), PATIENCE) as plain:
+                with context.wrap_socket(plain, server_hostname="controller.lab") as connection:
+                    return connection.recv(100)
+        finally:
+            thread.join(PATIENCE)

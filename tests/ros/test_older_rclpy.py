@@ -1,0 +1,30 @@
+"""These tests run with the rclpy and jsonschema of Humble too: with older_rclpy.py, which takes away what came later."""
+
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+# Tests that used what Humble does not have.
+CONCERNED = [
+    "test_link.py::test_a_late_subscriber_gets_the_latched_status_at_once",
+    "test_schema.py::test_the_schema_is_one",
+    "test_schema.py::test_the_schema_is_strict_where_it_is_to_be",
+    "test_schema.py::test_every_example_is_what_it_is_said_to_be",
+    "test_faults_graph.py",
+]
+
+
+def pytest_with_older_rclpy(*arguments):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "older_rclpy", *arguments]
+    return subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
+
+
+def test_every_test_is_collected():
+    done = pytest_with_older_rclpy("--collect-only")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_concerned_tests_pass():
+    done = pytest_with_older_rclpy(*CONCERNED, "-k", "not storm")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]

@@ -1,0 +1,90 @@
+"""package.xml, read by catkin_pkg as colcon, rosdep and bloom do, and what it has to name."""
+
+import ast
+import pathlib
+import re
+import sys
+
+import pytest
+from ament_index_python.packages import get_packages_with_prefixes
+
+packages = pytest.importorskip("catkin_pkg.package", reason="catkin_pkg is not installed")
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Keys of rosdep, which are no packages of ROS, each as rosdep/base.yaml or python.yaml of rosdistro has it.
+SYSTEM_KEYS = {
+    "libclang-dev",
+    "python3-catkin-pkg-modules",
+    "python3-jsonschema",
+    "python3-pytest",
+    "python3-pytest-xdist",
+    "python3-yaml",
+}
+# Modules that the tests import, by the key that has them. Other modules are packages of ROS under their own name.
+MODULES = {
+    "catkin_pkg": "python3-catkin-pkg-modules",
+    "jsonschema": "python3-jsonschema",
+    "pytest": "python3-pytest",
+    "yaml": "python3-yaml",
+}
+# What tests/fixtures builds, and what a test skips without: launch has a key of its own, mujoco has none.
+OPTIONAL = {"aether_bridge", "aether_interfaces", "tf2_msgs", "mujoco"}
+
+
+@pytest.fixture(scope="module")
+def package():
+    return packages.parse_package(str(ROOT / "package.xml"))
+
+
+def names(dependencies):
+    return {dependency.name for dependency in dependencies}
+
+
+@pytest.mark.parametrize("path", [ROOT, *sorted((ROOT / "tests" / "fixtures").iterdir())], ids=lambda path: path.name)
+def test_a_package_is_valid_without_a_warning(path):
+    warnings = []
+    package = packages.parse_package(str(path / "package.xml"), warnings=warnings)
+    package.validate(warnings=warnings)
+    assert warnings == []
+
+
+def test_its_version_is_that_of_the_crate(package):
+    assert f'\nversion = "{package.version}"\n' in (ROOT / "Cargo.toml").read_text()
+
+
+def test_every_key_is_a_package_of_ros_or_one_of_rosdep(package):
+    dependencies = package.build_depends + package.buildtool_depends + package.exec_depends + package.test_depends
+    keys = names(dependencies)
+    assert all(re.fullmatch(r"[a-z0-9_]+", key) for key in keys - SYSTEM_KEYS)
+    assert SYSTEM_KEYS <= keys
+    # Those that are not: launch is in no wheel, and tf2_msgs only where it is built.
+    assert keys - SYSTEM_KEYS - set(get_packages_with_prefixes()) <= {"launch", "launch_ros", "ros2launch", "tf2_msgs"}
+
+
+def test_messages_that_cmake_looks_for_are_dependencies(package):
+    text = (ROOT / "CMakeLists.txt").read_text()
+    listed = re.findall(r"^set\((?:message_dependencies|interfaces) (.*)\)$", text, re.MULTILINE)
+    wanted = {word for line in listed for word in line.split() if "$" not in word} | {"tf2_msgs"}
+    assert len(listed) == 2 and wanted <= names(package.build_depends) & names(package.exec_depends)
+
+
+def imported(folders):
+    """The first words of what the Python files import."""
+    found = {}
+    for path in (path for folder in folders for path in folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                modules = [node.module]
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.importorskip":
+                modules = [node.args[0].value]
+            found |= {module.partition(".")[0]: path.name for module in modules}
+    return found
+
+
+def test_modules_that_tests_import_are_dependencies(package):
+    folders = [ROOT / "tests" / "ros", ROOT / "tools"]
+    own = {path.stem for folder in folders for path in folder.rglob("*")} | OPTIONAL | set(sys.stdlib_module_names)
+    keys = names(package.test_depends + package.exec_depends)
+    lacking = {name: file for name, file in imported(folders).items() if name not in own and MODULES.get(name, name) not in keys}
+    assert lacking == {}
