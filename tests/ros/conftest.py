@@ -35,6 +35,7 @@ from controller import ArmSim, Controller  # noqa: E402
 from faults import Rig, table  # noqa: E402
 from harness import EXECUTABLES, Bridge, Hand, Peer, Repeater, Session  # noqa: E402
 from record import MEASUREMENTS, PATIENCE  # noqa: E402
+from ros2_command import Ros2  # noqa: E402
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -113,6 +114,13 @@ def bridge(launch, peer):
         return started
 
     return start
+
+
+@pytest.fixture
+def ros2(tmp_path):
+    """Starts `ros2` commands, and at the end of the test stops those that still run."""
+    with _closing() as made:
+        yield lambda *arguments, **options: made(Ros2(*arguments, log_folder=tmp_path / "log", **options))
 
 
 @pytest.fixture
