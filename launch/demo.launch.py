@@ -6,7 +6,7 @@
 
 import os
 
-from launch import LaunchContext, LaunchDescription
+from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
@@ -64,7 +64,7 @@ def generate_launch_description() -> LaunchDescription:
     )
 
 
-def on_this_machine_alone() -> list[SetEnvironmentVariable | LogInfo]:
+def on_this_machine_alone() -> list[Action]:
     """A demo never reaches a robot in the lab."""
     # The distributions before Iron know only this variable, and their setup.bash sets it to 0.
     if os.environ.get("ROS_DISTRO") in ("foxy", "galactic", "humble"):
@@ -74,12 +74,12 @@ def on_this_machine_alone() -> list[SetEnvironmentVariable | LogInfo]:
     return [SetEnvironmentVariable("ROS_AUTOMATIC_DISCOVERY_RANGE", discovery_range)]
 
 
-def ended(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
+def ended(event: ProcessExited, context: LaunchContext) -> list[Action]:
     """Ends the demo when one of its programs ends, with an exit code if the program failed."""
     program = event.process_name.rsplit("-", 1)[0]
     if program not in PROGRAMS or context.is_shutdown:
-        return None
+        return []
     reason = f"{program} ended with exit code {event.returncode}: the demo ends"
     if event.returncode != 0:
         raise RuntimeError(reason)
-    return Shutdown(reason=reason)
+    return [LogInfo(msg=reason), Shutdown(reason=reason)]
