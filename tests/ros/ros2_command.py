@@ -4,6 +4,7 @@ Such a folder holds plain Python packages (launch, launch_ros, ros2cli, ros2laun
 folders are separated by colons.
 """
 
+import contextlib
 import importlib.machinery
 import os
 import pathlib
@@ -78,11 +79,10 @@ class Ros2:
         """Waits for the end, and returns the exit code."""
         try:
             code = self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            raise
         finally:
+            # launch leaves a process behind if it is interrupted in the moment in which it starts the process.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._reader.join(PATIENCE)
         self._process.stdout.close()
         return code

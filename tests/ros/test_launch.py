@@ -8,13 +8,12 @@ import socket
 import textwrap
 
 import pytest
-from ament_index_python.packages import get_package_share_directory
+from configurations import CONFIGURATIONS, SHARE, configuration, launch_arguments
 from parameters import plain
 from rcl_interfaces.srv import GetParameters
 from ros2_command import needs_launch
 
 SOURCES = sorted((pathlib.Path(__file__).parents[2] / "launch").glob("*.launch.py"))
-SHARE = pathlib.Path(get_package_share_directory("aether_bridge"))
 DEFAULT_FILE = SHARE / "config" / "bridge.yaml"
 
 # What a launch file of someone else has arguments for.
@@ -83,46 +82,14 @@ def test_launch_gives_the_arguments_that_stand_in_for_it(launched, controller, t
     controller.connections.wait()
     command = pathlib.Path(f"/proc/{process_ids(log, 'bridge')[0]}/cmdline").read_text().split("\0")[1:-1]
     overrides = pathlib.Path(command[-3])
-    assert command == [*arguments_of_launch(DEFAULT_FILE, overrides), "-r", "gripper:=/grip"]
+    assert command == [*launch_arguments(DEFAULT_FILE, overrides), "-r", "gripper:=/grip"]
     assert overrides.read_text() == f"/aether_bridge:\n  ros__parameters:\n    port: {controller.port}\n"
-
-
-def arguments_of_launch(*files):
-    """What bridge.launch.py starts the bridge with, for a machine without launch."""
-    names = ["--ros-args", "--log-level", "info", "--ros-args", "-r", "__node:=aether_bridge", "-r", "__ns:=/"]
-    return [*names, *(part for file in files for part in ("--params-file", str(file)))]
-
-
-CONFIGURATIONS = sorted(path.name for path in (SHARE / "config").glob("*.yaml"))
-
-
-def needs_messages(name):
-    """Skips where the bridge is built without the messages that a parameter file names."""
-    package = re.search(r'source\.type: "(\w+)/msg/', (SHARE / "config" / name).read_text())
-    if package and package[1] != "geometry_msgs":
-        pytest.importorskip(f"{package[1]}.msg", reason=f"the bridge is built without {package[1]}")
-
-
-def test_there_are_configurations():
-    sources = (pathlib.Path(__file__).parents[2] / "config").iterdir()
-    assert CONFIGURATIONS == sorted(path.name for path in sources)
-
-
-@pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_every_shipped_configuration_connects_to_a_controller(launch, controller, tmp_path, name):
-    needs_messages(name)
-    # What launch makes of aether_port.
-    overrides = tmp_path / "overrides.yaml"
-    overrides.write_text(f"/aether_bridge:\n  ros__parameters:\n    port: {controller.port}\n")
-    started = launch(arguments=arguments_of_launch(SHARE / "config" / name, overrides)[1:])
-    started.status.wait(state="CONNECTED")
 
 
 @needs_launch
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_every_shipped_configuration_is_launched_and_connects(launched, controller, name):
-    needs_messages(name)
-    launched("bridge.launch.py", f"aether_params_file:={SHARE / 'config' / name}", f"aether_port:={controller.port}")
+    launched("bridge.launch.py", f"aether_params_file:={configuration(name)}", f"aether_port:={controller.port}")
     controller.connections.wait()
 
 
