@@ -35,7 +35,7 @@ from controller import ArmSim, Controller  # noqa: E402
 from faults import Rig, table  # noqa: E402
 from harness import EXECUTABLES, Bridge, Hand, Peer, Repeater, Session  # noqa: E402
 from record import MEASUREMENTS, PATIENCE  # noqa: E402
-from ros2_command import Ros2  # noqa: E402
+from ros2_command import Ros2, skip_without  # noqa: E402
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -114,6 +114,16 @@ def bridge(launch, peer):
         return started
 
     return start
+
+
+@pytest.fixture(scope="session")
+def ros2_launch():
+    skip_without("launch_ros.actions", "ros2launch.command.launch")
+
+
+@pytest.fixture(scope="session")
+def ros2_commands():
+    skip_without("ros2cli.node.strategy", "ros2param.verb.dump", "ros2run.command.run", "ros2service.verb.call", "ros2topic.verb.echo")
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The `ros2` command as a process: of the ROS in the environment, or of the folders in AETHER_TEST_PYTHONPATH.
 
-Such a folder holds plain Python packages (launch, launch_ros, ros2cli, ros2launch, … with their .dist-info). Several
-folders are separated by colons.
+Such a folder holds plain Python packages, as `pip install --target FOLDER --no-deps` makes it of the folders launch,
+launch_xml and launch_yaml of ros2/launch, launch_ros and ros2launch of ros2/launch_ros, ros2cli, ros2node, ros2param,
+ros2pkg, ros2run, ros2service and ros2topic of ros2/ros2cli, rosidl_runtime_py, osrf_pycommon, and psutil. Several folders
+are separated by colons.
 """
 
 import contextlib
@@ -13,33 +15,37 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from record import PATIENCE, Record
 
 FOLDERS = [folder for folder in os.environ.get("AETHER_TEST_PYTHONPATH", "").split(":") if folder]
+# Seconds until an interrupt was in vain.
+ASK_AGAIN = 4.0
 STAND_INS = pathlib.Path(__file__).parent / "stand_ins"
-LAUNCH = ["launch", "launch_ros", "ros2cli", "ros2launch"]
-COMMANDS = ["psutil", "ros2cli", "ros2node", "ros2param", "ros2run", "ros2service", "ros2topic"]
+
+needs_launch = pytest.mark.usefixtures("ros2_launch")
+needs_commands = pytest.mark.usefixtures("ros2_commands")
 
 
-def _found(module):
-    return importlib.machinery.PathFinder.find_spec(module, [*FOLDERS, *sys.path]) is not None
-
-
-def _needs(modules):
-    missing = [module for module in modules if not _found(module)]
-    reason = f"this ROS has no {', '.join(missing)}: source a ROS that has them, or name folders of Python packages in "
-    return pytest.mark.skipif(bool(missing), reason=f"{reason}AETHER_TEST_PYTHONPATH (see tests/ros/ros2_command.py)")
-
-
-needs_launch = _needs(LAUNCH)
-needs_commands = _needs(COMMANDS)
+def skip_without(*modules):
+    """Skips where `ros2` cannot import what it needs, with the reason."""
+    command = [sys.executable, "-c", f"import {', '.join(modules)}"]
+    tried = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    if tried.returncode != 0:
+        why = tried.stderr.strip().splitlines()[-1]
+        pytest.skip(
+            f"no ros2 command here ({why}): source a ROS that has it, or name a folder of Python packages in "
+            "AETHER_TEST_PYTHONPATH (see tests/ros/ros2_command.py)"
+        )
 
 
 def environment():
     """The environment in which `ros2` runs."""
-    folders = FOLDERS + ([] if _found("composition_interfaces") else [str(STAND_INS)])
+    folders = [*FOLDERS, *sys.path]
+    found = importlib.machinery.PathFinder.find_spec("composition_interfaces", folders)
+    folders = [*FOLDERS, *([] if found else [str(STAND_INS)])]
     programs = [f"{folder}/bin" for folder in FOLDERS]
     return os.environ | {
         "PYTHONPATH": ":".join(filter(None, [*folders, os.environ.get("PYTHONPATH")])),
@@ -73,14 +79,26 @@ class Ros2:
         self._reader.start()
 
     def interrupt(self):
-        self._process.send_signal(signal.SIGINT)
+        """Ends it as Ctrl-C does, and returns the exit code.
+
+        launch loses an interrupt that comes while its Python code runs. So it comes while it waits, and again if that
+        was in vain.
+        """
+        for _ in range(int(PATIENCE / ASK_AGAIN)):
+            while not self.ended() and self._state() != "S":
+                time.sleep(0.001)
+            self._process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(ASK_AGAIN)
+                break
+        return self.wait()
 
     def wait(self):
         """Waits for the end, and returns the exit code."""
         try:
             code = self._process.wait(PATIENCE)
         finally:
-            # launch leaves a process behind if it is interrupted in the moment in which it starts the process.
+            # What it may have left behind.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._reader.join(PATIENCE)
@@ -91,10 +109,13 @@ class Ros2:
         return self._process.poll() is not None
 
     def close(self):
-        """Ends it as Ctrl-C does."""
         if not self.ended():
             self.interrupt()
-            self.wait()
+        print(f"--- log of {self.log.name}, exit code {self._process.returncode}", *self.log, sep="\n")
+
+    def _state(self):
+        """Of its main thread: R where it runs, S where it waits."""
+        return pathlib.Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
     def _read(self):
         for line in self._process.stdout:

@@ -33,7 +33,9 @@ def test_a_dump_of_a_configuration_starts_the_same_bridge(launch, peer, controll
     started = launch(arguments=["--params-file", dump])
     # What ends it is named after the program, not after the node.
     begun = started.log.wait(lambda line: "link up" in line or line.startswith("aether_bridge: "))
-    assert "link up" in begun
+    if "link up" not in begun:
+        started.wait()
+        pytest.fail(begun)
     assert values(peer) == before
 
 
