@@ -6,19 +6,24 @@
 
 import os
 
-from launch import LaunchDescription
+from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
     IncludeLaunchDescription,
+    LogInfo,
+    RegisterEventHandler,
     SetEnvironmentVariable,
     Shutdown,
 )
+from launch.event_handlers import OnProcessExit
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackagePrefix, FindPackageShare
 
 PACKAGE = "aether_bridge"
+PROGRAMS = ["arm_sim", "hand_sim", "bridge"]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -34,36 +39,47 @@ def generate_launch_description() -> LaunchDescription:
         ],
         name="arm_sim",
         output="screen",
-        on_exit=Shutdown(reason="the simulated controller ended"),
     )
-    hand = Node(
-        package=PACKAGE,
-        executable="hand_sim",
-        name="hand_sim",
-        namespace=namespace,
-        output="screen",
-        on_exit=Shutdown(reason="the simulated hand ended"),
-    )
+    hand = Node(package=PACKAGE, executable="hand_sim", name="hand_sim", namespace=namespace, output="screen")
     bridge = IncludeLaunchDescription(
         PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "bridge.launch.py"]),
         launch_arguments={
-            "host": host,
-            "port": port,
+            "aether_host": host,
+            "aether_port": port,
+            "aether_target_topic": "target_pose",
+            "aether_gripper_topic": "gripper",
             "namespace": namespace,
-            "target_topic": "target_pose",
-            "gripper_topic": "gripper",
         }.items(),
     )
     return LaunchDescription(
         [
-            # A demo never reaches a robot in the lab.
-            SetEnvironmentVariable(
-                "ROS_AUTOMATIC_DISCOVERY_RANGE", os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-            ),
+            *on_this_machine_alone(),
             DeclareLaunchArgument("port", default_value="5000", description="TCP port of the simulated controller."),
             DeclareLaunchArgument("namespace", default_value="", description="Namespace of the nodes and topics."),
+            RegisterEventHandler(OnProcessExit(on_exit=ended)),
             controller,
             hand,
             bridge,
         ]
     )
+
+
+def on_this_machine_alone() -> list[Action]:
+    """A demo never reaches a robot in the lab."""
+    # The distributions before Iron know only this variable, and their setup.bash sets it to 0.
+    if os.environ.get("ROS_DISTRO") in ("foxy", "galactic", "humble"):
+        hint = "This demo stays on this machine. Other terminals see it after: export ROS_LOCALHOST_ONLY=1"
+        return [SetEnvironmentVariable("ROS_LOCALHOST_ONLY", "1"), LogInfo(msg=hint)]
+    discovery_range = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    return [SetEnvironmentVariable("ROS_AUTOMATIC_DISCOVERY_RANGE", discovery_range)]
+
+
+def ended(event: ProcessExited, context: LaunchContext) -> list[Action]:
+    """Ends the demo when one of its programs ends, with an exit code if the program failed."""
+    program = event.process_name.rsplit("-", 1)[0]
+    if program not in PROGRAMS or context.is_shutdown:
+        return []
+    reason = f"{program} ended with exit code {event.returncode}: the demo ends"
+    if event.returncode != 0:
+        raise RuntimeError(reason)
+    return [LogInfo(msg=reason), Shutdown(reason=reason)]

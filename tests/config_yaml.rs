@@ -10,8 +10,8 @@ use aether_bridge::config::{Change, Value, parameters};
 const HEAD: &str = "\
 # Every parameter of the bridge, with its default, its range and what it does. The same words are in
 # `ros2 param describe /aether_bridge NAME`. Copy this file, delete what you leave as it is, and start with
-#   ros2 launch aether_bridge bridge.launch.py params_file:=/path/to/yours.yaml
-# Unless it is marked otherwise a parameter may change at any time: ros2 param set /aether_bridge NAME VALUE.
+#   ros2 launch aether_bridge bridge.launch.py aether_params_file:=/path/to/yours.yaml
+# Unless it is marked otherwise a parameter may change at any time: `ros2 param set /aether_bridge NAME VALUE`.
 # Numbers with a fraction need their point: 1.0, not 1.
 /**:
   ros__parameters:

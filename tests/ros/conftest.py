@@ -38,6 +38,7 @@ from controller import ArmSim, Controller  # noqa: E402
 from faults import TABLE, Rig, table  # noqa: E402
 from harness import EXECUTABLES, Bridge, Hand, Peer, Repeater, Session  # noqa: E402
 from record import MEASUREMENTS, PATIENCE  # noqa: E402
+from ros2_command import Ros2, skip_without  # noqa: E402
 
 
 def pytest_configure(config):
@@ -135,6 +136,23 @@ def bridge(launch, peer):
         return started
 
     return start
+
+
+@pytest.fixture(scope="session")
+def ros2_launch():
+    skip_without("launch_ros.actions", "ros2launch.command.launch")
+
+
+@pytest.fixture(scope="session")
+def ros2_commands():
+    skip_without("ros2cli.node.strategy", "ros2param.verb.dump", "ros2run.command.run", "ros2service.verb.call", "ros2topic.verb.echo")
+
+
+@pytest.fixture
+def ros2(tmp_path):
+    """Starts `ros2` commands, and at the end of the test stops those that still run."""
+    with _closing() as made:
+        yield lambda *arguments, **options: made(Ros2(*arguments, log_folder=tmp_path / "log", **options))
 
 
 @pytest.fixture

@@ -1,29 +1,30 @@
 """The installed launch files: that they are Python in any case, and what they start where ros2 launch is installed."""
 
-import importlib.util
 import os
 import pathlib
-import shutil
+import re
 import signal
 import socket
-import subprocess
-import time
+import textwrap
 
 import pytest
-import rclpy
-from aether_bridge.msg import LinkStatus
-from ament_index_python.packages import get_package_share_directory
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from configurations import CONFIGURATIONS, SHARE, configuration, launch_arguments
+from parameters import plain
+from rcl_interfaces.srv import GetParameters
+from ros2_command import needs_launch
 
 SOURCES = sorted((pathlib.Path(__file__).parents[2] / "launch").glob("*.launch.py"))
-INSTALLED = pathlib.Path(get_package_share_directory("aether_bridge"), "launch")
+DEFAULT_FILE = SHARE / "config" / "bridge.yaml"
 
-missing = [name for name in ("launch_ros", "ros2launch") if importlib.util.find_spec(name) is None]
-missing += [] if shutil.which("ros2") else ["ros2"]
-needs_launch = pytest.mark.skipif(bool(missing), reason=f"this ROS has no {', '.join(missing)}")
-
-# Far beyond what anything here takes: only a test that would fail anyway waits so long.
-PATIENCE = 30.0
+# What a launch file of someone else has arguments for.
+FOREIGN = {
+    "host": "192.0.2.1",
+    "port": "6000",
+    "node_name": "controller_server",
+    "target_topic": "/goal_pose",
+    "gripper_topic": "/other/gripper",
+    "respawn": "true",
+}
 
 
 def test_there_are_launch_files():
@@ -33,130 +34,352 @@ def test_there_are_launch_files():
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
 def test_a_launch_file_is_python_and_installed_as_it_is(source):
     compile(source.read_text(), str(source), "exec")
-    assert (INSTALLED / source.name).read_text() == source.read_text()
+    assert (SHARE / "launch" / source.name).read_text() == source.read_text()
 
 
 @needs_launch
-def test_the_bridge_offers_its_arguments_and_says_what_they_mean():
-    shown = subprocess.run(
-        ["ros2", "launch", "aether_bridge", "bridge.launch.py", "--show-args"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=PATIENCE,
-    ).stdout
-    names = "params_file host port namespace node_name target_topic gripper_topic use_sim_time log_level respawn"
-    assert [name for name in names.split() if f"'{name}':" not in shown] == []
-    assert "No description given" not in shown
+def test_the_arguments_of_the_bridge_are_all_described(ros2):
+    shown = ros2("launch", "aether_bridge", "bridge.launch.py", "--show-args")
+    assert shown.wait() == 0
+    names = {match[1] for line in shown.log if (match := re.match(r"    '(\w+)':", line))}
+    own = {"host", "port", "params_file", "node_name", "target_topic", "gripper_topic", "respawn"}
+    assert names == {f"aether_{name}" for name in own} | {"namespace", "use_sim_time", "log_level"}
+    assert not [line for line in shown.log if "no description given" in line.lower()]
+
+
+# What runs
 
 
 @needs_launch
-def test_host_and_port_override_the_parameter_file_only_when_given(ros, controller, launch, tmp_path):
-    in_file, given = controller(), controller()
-    parameters = tmp_path / "bridge.yaml"
-    parameters.write_text(
-        f"/**:\n  ros__parameters:\n    host: 127.0.0.1\n    port: {in_file.getsockname()[1]}\n"
-    )
-
-    launch("bridge.launch.py", f"params_file:={parameters}")
-    in_file.accept()[0].close()
-
-    launch("bridge.launch.py", f"params_file:={parameters}", "host:=localhost", f"port:={given.getsockname()[1]}")
-    given.accept()[0].close()
+def test_the_launched_bridge_moves_the_arm(launched, controller, hand):
+    launched("bridge.launch.py", f"aether_port:={controller.port}")
+    hand((0.2, 0.0, 0.2))
+    controller.lines.wait_count(10)
 
 
 @needs_launch
-def test_the_bridge_takes_the_name_the_namespace_and_the_topics_given(ros, controller, launch):
-    port = controller().getsockname()[1]
-    launch(
-        "bridge.launch.py",
-        f"port:={port}",
-        "namespace:=left",
-        "node_name:=arm",
-        "target_topic:=/ik/pose",
-        "gripper_topic:=/hand/pinch",
-    )
-    status = ros.wait_for_status("/left/arm/link_status", lambda status: True)
-    assert str(port) in status.peer
-    ros.wait_until(lambda node: node.count_subscribers("/ik/pose") == node.count_subscribers("/hand/pinch") == 1)
-
-
-@needs_launch
-def test_the_demo_moves_the_simulated_arm(ros, free_port, launch):
-    launch("demo.launch.py", f"port:={free_port}")
-    status = ros.wait_for_status("/aether_bridge/link_status", lambda status: status.acknowledged >= 10)
-    assert status.state == LinkStatus.CONNECTED
+def test_the_demo_moves_the_simulated_arm(launched, peer, free_port):
+    launched("demo.launch.py", f"port:={free_port}")
+    status = peer.status().wait(lambda status: status.acknowledged >= 10, state="CONNECTED")
     assert str(free_port) in status.peer
 
 
-class Ros:
-    """A node of the test's own, that waits for what others do."""
+@needs_launch
+def test_the_example_for_launch_files_runs(ros2, peer, tmp_path):
+    docstring = compile((SHARE / "launch" / "bridge.launch.py").read_text(), "bridge.launch.py", "exec").co_consts[0]
+    example = textwrap.dedent(docstring[docstring.index("    from launch") : docstring.index("\nAn included")])
+    (tmp_path / "both.launch.py").write_text(example)
+    ros2("launch", "--noninteractive", tmp_path / "both.launch.py")
+    assert "192.168.1.20" in peer.status("/left/aether_bridge/link_status").wait().peer
+    assert "192.168.1.21" in peer.status("/right/aether_bridge/link_status").wait().peer
+    for topic in ("/ik/left", "/ik/right"):
+        assert peer.node.count_subscribers(topic) == 1
 
-    def __init__(self, context):
-        self.node = rclpy.create_node("test_launch", context=context)
-        self.executor = rclpy.executors.SingleThreadedExecutor(context=context)
-        self.executor.add_node(self.node)
 
-    def wait_until(self, condition):
-        deadline = time.monotonic() + PATIENCE
-        while not condition(self.node):
-            assert time.monotonic() < deadline, "it never happened"
-            self.executor.spin_once(timeout_sec=0.1)
+@needs_launch
+def test_launch_gives_the_arguments_that_stand_in_for_it(launched, controller, tmp_path):
+    log = launched("bridge.launch.py", f"aether_port:={controller.port}", "aether_gripper_topic:=/grip").log
+    controller.connections.wait()
+    command = pathlib.Path(f"/proc/{process_ids(log, 'bridge')[0]}/cmdline").read_text().split("\0")[1:-1]
+    overrides = pathlib.Path(command[-3])
+    assert command == [*launch_arguments(DEFAULT_FILE, overrides), "-r", "gripper:=/grip"]
+    assert overrides.read_text() == f"/aether_bridge:\n  ros__parameters:\n    port: {controller.port}\n"
 
-    def wait_for_status(self, topic, condition):
-        """The first LinkStatus on the topic that fulfils the condition."""
-        seen = []
-        latched = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self.node.create_subscription(LinkStatus, topic, seen.append, latched)
-        self.wait_until(lambda _: any(map(condition, seen)))
-        return next(filter(condition, seen))
+
+@needs_launch
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_every_shipped_configuration_is_launched_and_connects(launched, controller, name):
+    launched("bridge.launch.py", f"aether_params_file:={configuration(name)}", f"aether_port:={controller.port}")
+    controller.connections.wait()
+
+
+# Arguments and the parameter file
+
+
+@needs_launch
+def test_host_and_port_replace_the_file_only_if_given(launched, controllers, tmp_path):
+    in_file, given = controllers(), controllers()
+    file = parameters(tmp_path, host="127.0.0.1", port=in_file.port)
+    launched("bridge.launch.py", f"aether_params_file:={file}", "aether_node_name:=one")
+    in_file.connections.wait()
+    launched(
+        "bridge.launch.py",
+        f"aether_params_file:={file}",
+        "aether_host:=localhost",
+        f"aether_port:={given.port}",
+        "aether_node_name:=other",
+    )
+    given.connections.wait()
+    assert len(in_file.connections) == 1
+
+
+@needs_launch
+def test_name_namespace_and_gripper_topic_are_taken(launched, peer, controller):
+    launched(
+        "bridge.launch.py",
+        f"aether_port:={controller.port}",
+        "namespace:=left",
+        "aether_node_name:=arm",
+        "aether_gripper_topic:=/hand/pinch",
+    )
+    assert str(controller.port) in peer.status("/left/arm/link_status").wait().peer
+    assert peer.node.count_subscribers("/left/target_pose") == peer.node.count_subscribers("/hand/pinch") == 1
+
+
+@needs_launch
+@pytest.mark.parametrize("in_file", [{}, {"source.topic": "/in/file"}], ids=["no topic in file", "topic in file"])
+def test_the_target_topic_given_wins_over_the_file(launched, peer, tmp_path, in_file):
+    file = parameters(tmp_path, **in_file)
+    launched("bridge.launch.py", f"aether_params_file:={file}", "aether_target_topic:=/ik/target")
+    peer.status().wait()
+    assert peer.node.count_subscribers("/ik/target") == 1
+    assert peer.node.count_subscribers("/in/file") == peer.node.count_subscribers("/target_pose") == 0
+
+
+@needs_launch
+def test_without_a_target_topic_the_file_decides(launched, peer, tmp_path):
+    file = parameters(tmp_path, **{"source.topic": "/in/file"})
+    launched("bridge.launch.py", f"aether_params_file:={file}")
+    peer.status().wait()
+    assert peer.node.count_subscribers("/in/file") == 1
+
+
+@needs_launch
+@pytest.mark.parametrize("given", ["~/arm.yaml", "arm.yaml", "./arm.yaml"])
+def test_the_parameter_file_is_found_from_home_and_here(launched, controller, tmp_path, given):
+    parameters(tmp_path, "arm.yaml", port=controller.port)
+    launched("bridge.launch.py", f"aether_params_file:={given}", HOME=str(tmp_path), folder=tmp_path)
+    controller.connections.wait()
+
+
+@needs_launch
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("~/arm.yml", "{home}/arm.yml does not exist"),
+        ("/nowhere/arm.yaml", "/nowhere/arm.yaml does not exist"),
+        ("~nobody_here/arm.yaml", "/~nobody_here/arm.yaml does not exist"),
+        ("folder", "{home}/folder is a directory"),
+        ("pipe", "{home}/pipe is no readable file"),
+    ],
+)
+def test_an_unreadable_parameter_file_ends_the_launch(launched, tmp_path, given, named):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    running = launched("bridge.launch.py", f"aether_params_file:={given}", HOME=str(tmp_path), folder=tmp_path)
+    assert running.wait() == 1
+    message = next(line for line in running.log if "aether_params_file" in line)
+    assert f"'{given}'" in message and named.format(home=tmp_path) in message
+    assert process_ids(running.log, "bridge") == []
+
+
+@needs_launch
+def test_an_empty_parameter_file_argument_ends_the_launch(include, peer):
+    running = include('include(aether_params_file="")')
+    assert running.wait() == 1
+    assert [line for line in running.log if "aether_params_file ''" in line and "is a directory" in line]
+
+
+@needs_launch
+def test_a_wrong_parameter_gives_an_exit_code(launched):
+    running = launched("bridge.launch.py", "aether_port:=70000")
+    assert running.wait() == 1
+    assert [line for line in running.log if "the bridge ended with exit code 2: its arguments" in line]
+
+
+# Beside other launch files
+
+
+@needs_launch
+def test_arguments_of_a_parent_do_not_reach_the_bridge(include, peer, controllers, tmp_path):
+    own, foreign = controllers(), controllers()
+    nav2 = parameters(tmp_path, "nav2.yaml", port=foreign.port, base_frame="map")
+    values = FOREIGN | {"params_file": str(nav2), "port": str(foreign.port), "host": "localhost"}
+    declared = "".join(f"DeclareLaunchArgument({name!r}, default_value={value!r}), " for name, value in values.items())
+    running = include(f"{declared}include(aether_port='{own.port}')")
+    own.connections.wait()
+    peer.status().wait()
+    assert len(foreign.connections) == 0
+    assert values_of(peer, "/aether_bridge", "host", "base_frame") == ["127.0.0.1", "arm_base"]
+    assert peer.node.count_subscribers("/target_pose") == peer.node.count_subscribers("/gripper") == 1
+    for name in {"params_file", *FOREIGN} - {"port"}:
+        assert [line for line in running.log if f"'{name}' is not" in line and f"'aether_{name}'" in line], name
+    assert not [line for line in running.log if "'port' is not" in line]
+
+
+@needs_launch
+def test_nothing_leaks_from_one_bridge_to_the_next(include, peer, controllers, tmp_path):
+    left, right = controllers(), controllers()
+    file = parameters(tmp_path, **{"limits.speed": 0.1})
+    running = include(
+        f"include(namespace='left', aether_port='{left.port}', aether_params_file={str(file)!r}, "
+        "aether_target_topic='/ik/left', aether_gripper_topic='/grip/left', aether_node_name='arm'), "
+        f"include(namespace='right', aether_port='{right.port}')"
+    )
+    left.connections.wait()
+    right.connections.wait()
+    peer.status("/left/arm/link_status").wait()
+    peer.status("/right/aether_bridge/link_status").wait()
+    assert values_of(peer, "/left/arm", "limits.speed", "source.topic") == [0.1, "/ik/left"]
+    assert values_of(peer, "/right/aether_bridge", "limits.speed", "source.topic") == [0.25, "target_pose"]
+    for topic in ("/ik/left", "/grip/left", "/right/target_pose", "/right/gripper"):
+        assert peer.node.count_subscribers(topic) == 1, topic
+    dropped = [line for line in running.log if "was given to an earlier bridge" in line]
+    assert len(dropped) == 4 and "aether_params_file" in "".join(dropped)
+
+
+@needs_launch
+def test_an_argument_typed_holds_for_every_bridge(include, peer, tmp_path):
+    typed, other = parameters(tmp_path, **{"limits.speed": 0.1}), parameters(tmp_path, "other", **{"limits.speed": 0.2})
+    include(
+        f"include(namespace='one'), include(namespace='two', aether_params_file={str(other)!r}), include(namespace='three')",
+        f"aether_params_file:={typed}",
+    )
+    for name, speed in (("/one/aether_bridge", 0.1), ("/two/aether_bridge", 0.2), ("/three/aether_bridge", 0.1)):
+        peer.status(f"{name}/link_status").wait()
+        assert values_of(peer, name, "limits.speed") == [speed]
+
+
+@needs_launch
+def test_defaults_of_the_bridge_do_not_reach_others(include, peer):
+    names = ["use_sim_time", "namespace", "log_level", "aether_host", "aether_respawn"]
+    shown = ", ".join(f"LogInfo(msg=['{name}=', LaunchConfiguration('{name}', default='free')])" for name in names)
+    running = include(f"include(), {shown}")
+    for name in names:
+        running.log.wait(lambda line, name=name: f"{name}=free" in line)
+    peer.status().wait()
+
+
+@needs_launch
+def test_a_misspelt_argument_is_warned_of(launched, peer):
+    running = launched("bridge.launch.py", "aether_hots:=192.0.2.1", "port:=1", "log_level:=error")
+    running.log.wait(lambda line: "'aether_hots' is not one of the bridge's; did you mean 'aether_host'?" in line)
+    running.log.wait(lambda line: "'port' is not one of the bridge's; did you mean 'aether_port'?" in line)
+    peer.status().wait()
+
+
+# What ends
+
+
+@needs_launch
+def test_a_killed_bridge_is_started_again(launched, controllers):
+    controller = controllers()
+    running = launched("bridge.launch.py", f"aether_port:={controller.port}", "aether_respawn:=true")
+    controller.connections.wait()
+    # It ends as it would by itself: SIGTERM is not from launch.
+    os.kill(process_ids(running.log, "bridge")[0], signal.SIGTERM)
+    controller.connections.wait_count(2)
+    assert running.interrupt() == 0
+
+
+@needs_launch
+def test_a_wrong_parameter_is_not_tried_again(launched):
+    running = launched("bridge.launch.py", "aether_port:=70000", "aether_respawn:=true")
+    assert running.wait() == 1
+    assert len(process_ids(running.log, "bridge")) == 1
+    assert [line for line in running.log if "not started again" in line and "arguments or parameters are wrong" in line]
+
+
+@needs_launch
+def test_an_interrupt_before_the_second_start_ends_all(launched, controller):
+    running = launched("bridge.launch.py", f"aether_port:={controller.port}", "aether_respawn:=true")
+    controller.connections.wait()
+    os.kill(process_ids(running.log, "bridge")[0], signal.SIGTERM)
+    running.log.wait(lambda line: "process has finished cleanly" in line)
+    assert running.interrupt() == 0
+
+
+@needs_launch
+@pytest.mark.parametrize("program", ["arm_sim", "hand_sim", "bridge"])
+def test_the_demo_ends_with_each_of_its_programs(launched, peer, free_port, program):
+    running = launched("demo.launch.py", f"port:={free_port}")
+    peer.status().wait(state="CONNECTED")
+    pids = {name: process_ids(running.log, name)[0] for name in ("arm_sim", "hand_sim", "bridge")}
+    os.kill(pids[program], signal.SIGTERM)
+    running.wait()
+    assert [line for line in running.log if f"{program} ended with exit code" in line]
+    assert not [name for name, pid in pids.items() if pathlib.Path(f"/proc/{pid}").exists()]
+
+
+@needs_launch
+def test_the_demo_fails_if_its_bridge_cannot_start(launched, free_port):
+    running = launched("demo.launch.py", f"port:={free_port}", "aether_node_name:=bridge", "log_level:=loud")
+    assert running.wait() == 1
+    assert [line for line in running.log if "bridge ended with exit code 2: the demo ends" in line]
+
+
+# What stays on this machine
+
+
+@needs_launch
+@pytest.mark.parametrize(
+    ("distribution", "variable", "expected"),
+    [("humble", "ROS_LOCALHOST_ONLY", "1"), ("jazzy", "ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")],
+)
+def test_the_demo_stays_on_this_machine(launched, free_port, distribution, variable, expected):
+    # Humble's setup.bash sets it to 0.
+    running = launched("demo.launch.py", f"port:={free_port}", ROS_DISTRO=distribution, ROS_LOCALHOST_ONLY="0")
+    for program in ("hand_sim", "bridge"):
+        running.log.wait(lambda line, program=program: f"[{program}" in line and "started with pid" in line)
+        variables = pathlib.Path(f"/proc/{process_ids(running.log, program)[0]}/environ").read_text().split("\0")
+        assert f"{variable}={expected}" in variables
+    told = [line for line in running.log if "export ROS_LOCALHOST_ONLY=1" in line]
+    assert len(told) == (1 if distribution == "humble" else 0)
+
+
+def process_ids(log, program):
+    """The processes of a program that a launch has started."""
+    started = (re.search(rf"\[{program}-\d+\]: process started with pid \[(\d+)\]", line) for line in log)
+    return [int(match[1]) for match in started if match]
+
+
+def parameters(folder, name="parameters.yaml", **values):
+    """A parameter file for every node."""
+    lines = [f"    {name}: {value}\n" for name, value in values.items()]
+    file = folder / name
+    # use_sim_time, so that it is never empty.
+    file.write_text("/**:\n  ros__parameters:\n    use_sim_time: false\n" + "".join(lines))
+    return file
+
+
+def values_of(peer, node, *names):
+    return [plain(value) for value in peer.call(GetParameters, f"{node}/get_parameters", names=names).values]
 
 
 @pytest.fixture
-def ros():
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    yield Ros(context)
-    rclpy.shutdown(context=context)
+def launched(ros2):
+    """Starts a launch file of the package."""
+    return lambda file, *given, **options: ros2("launch", "--noninteractive", "aether_bridge", file, *given, **options)
 
 
 @pytest.fixture
-def controller():
-    """Makes listening sockets where a controller would listen."""
-    sockets = []
+def include(ros2, tmp_path):
+    """Starts a launch file made of actions in Python, among which include(…) is the bridge with arguments."""
 
-    def listen():
-        sockets.append(socket.create_server(("127.0.0.1", 0)))
-        sockets[-1].settimeout(PATIENCE)
-        return sockets[-1]
+    def start(actions, *given):
+        file = tmp_path / "parent.launch.py"
+        file.write_text(PARENT.format(actions=actions))
+        return ros2("launch", "--noninteractive", file, *given)
 
-    yield listen
-    for listener in sockets:
-        listener.close()
+    return start
+
+
+PARENT = """
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogInfo
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.substitutions import FindPackageShare
+
+def include(**arguments):
+    source = PathJoinSubstitution([FindPackageShare("aether_bridge"), "launch", "bridge.launch.py"])
+    return IncludeLaunchDescription(source, launch_arguments=arguments.items())
+
+def generate_launch_description():
+    return LaunchDescription([{actions}])
+"""
 
 
 @pytest.fixture
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]
-
-
-@pytest.fixture
-def launch():
-    """Starts ros2 launch, and at the end of the test stops it as Ctrl-C would."""
-    processes = []
-
-    def start(file, *arguments):
-        command = ["ros2", "launch", "--noninteractive", "aether_bridge", file, *arguments]
-        processes.append(subprocess.Popen(command, start_new_session=True))
-
-    yield start
-    try:
-        for process in processes:
-            process.send_signal(signal.SIGINT)
-        codes = [process.wait(PATIENCE) for process in processes]
-    except subprocess.TimeoutExpired:
-        for process in processes:
-            os.killpg(process.pid, signal.SIGKILL)
-        raise
-    assert codes == [0] * len(codes)

@@ -1,0 +1,122 @@
+"""The `ros2` command as a process: of the ROS in the environment, or of the folders in AETHER_TEST_PYTHONPATH.
+
+Such a folder holds plain Python packages, as `pip install --target FOLDER --no-deps` makes it of the folders launch,
+launch_xml and launch_yaml of ros2/launch, launch_ros and ros2launch of ros2/launch_ros, ros2cli, ros2node, ros2param,
+ros2pkg, ros2run, ros2service and ros2topic of ros2/ros2cli, rosidl_runtime_py, osrf_pycommon, and psutil. Several folders
+are separated by colons.
+"""
+
+import contextlib
+import importlib.machinery
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from record import PATIENCE, Record
+
+FOLDERS = [folder for folder in os.environ.get("AETHER_TEST_PYTHONPATH", "").split(":") if folder]
+# Seconds until an interrupt was in vain.
+ASK_AGAIN = 4.0
+STAND_INS = pathlib.Path(__file__).parent / "stand_ins"
+
+needs_launch = pytest.mark.usefixtures("ros2_launch")
+needs_commands = pytest.mark.usefixtures("ros2_commands")
+
+
+def skip_without(*modules):
+    """Skips where `ros2` cannot import what it needs, with the reason."""
+    command = [sys.executable, "-c", f"import {', '.join(modules)}"]
+    tried = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    if tried.returncode != 0:
+        why = tried.stderr.strip().splitlines()[-1]
+        pytest.skip(
+            f"no ros2 command here ({why}): source a ROS that has it, or name a folder of Python packages in "
+            "AETHER_TEST_PYTHONPATH (see tests/ros/ros2_command.py)"
+        )
+
+
+def environment():
+    """The environment in which `ros2` runs."""
+    folders = [*FOLDERS, *sys.path]
+    found = importlib.machinery.PathFinder.find_spec("composition_interfaces", folders)
+    folders = [*FOLDERS, *([] if found else [str(STAND_INS)])]
+    programs = [f"{folder}/bin" for folder in FOLDERS]
+    return os.environ | {
+        "PYTHONPATH": ":".join(filter(None, [*folders, os.environ.get("PYTHONPATH")])),
+        "PATH": ":".join([*programs, os.environ["PATH"]]),
+    }
+
+
+def command_line(*arguments):
+    """`ros2` with arguments. A plain copy of the packages needs no program of that name."""
+    if shutil.which("ros2", path=environment()["PATH"]):
+        return ["ros2", *map(str, arguments)]
+    return [sys.executable, "-c", "import sys; from ros2cli.cli import main; sys.exit(main())", *map(str, arguments)]
+
+
+class Ros2:
+    """A `ros2` command that runs. Its lines are recorded as they come."""
+
+    def __init__(self, *arguments, log_folder, folder=None, **variables):
+        self.log = Record(f"ros2 {' '.join(map(str, arguments))}")
+        self._process = subprocess.Popen(
+            command_line(*arguments),
+            env=environment() | {"ROS_LOG_DIR": str(log_folder)} | variables,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, name="ros2's output")
+        self._reader.start()
+
+    def interrupt(self):
+        """Ends it as Ctrl-C does, and returns the exit code.
+
+        launch loses an interrupt that comes while its Python code runs. So it comes while it waits, and again if that
+        was in vain.
+        """
+        for _ in range(int(PATIENCE / ASK_AGAIN)):
+            while not self.ended() and self._state() != "S":
+                time.sleep(0.001)
+            self._process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(ASK_AGAIN)
+                break
+        return self.wait()
+
+    def wait(self):
+        """Waits for the end, and returns the exit code."""
+        try:
+            code = self._process.wait(PATIENCE)
+        finally:
+            # What it may have left behind.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._reader.join(PATIENCE)
+        self._process.stdout.close()
+        return code
+
+    def ended(self):
+        return self._process.poll() is not None
+
+    def close(self):
+        if not self.ended():
+            self.interrupt()
+        print(f"--- log of {self.log.name}, exit code {self._process.returncode}", *self.log, sep="\n")
+
+    def _state(self):
+        """Of its main thread: R where it runs, S where it waits."""
+        return pathlib.Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+    def _read(self):
+        for line in self._process.stdout:
+            self.log.append(line.rstrip("\n"))
