@@ -5,11 +5,12 @@ use std::{io, ops::RangeInclusive, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use super::advice;
-use super::finding::{Advice, Finding, Report, shown};
+use super::finding::{Finding, Report};
 use super::line::Line;
 use super::peer::{Heard, Peer};
 use super::reply::{End, Judged, Raw, judge};
 use super::{CheckConfig, CheckError, door::Door};
+use crate::wire::{advice::Advice, shown};
 
 /// The controller is no longer there to be asked; why is among the findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

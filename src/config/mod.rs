@@ -168,6 +168,7 @@ impl Config {
                 host: p.text("host").to_owned(),
                 port: u16::try_from(p.integer("port")).expect("its range is checked"),
                 connect_timeout: p.seconds("connect_timeout"),
+                greeting_timeout: p.seconds("greeting_timeout"),
                 tcp_user_timeout: p.seconds("tcp_user_timeout"),
                 tls: security::tls(p)?,
             },

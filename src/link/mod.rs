@@ -27,6 +27,6 @@ pub mod transport;
 pub use machine::{Action, Heartbeat, Link, LinkConfig, Outcome, Role, Unsolicited};
 pub use peers::{Full, Peer, PeerId};
 pub use socket::Socket;
-pub use state::{Counters, LinkError, LinkState, RoundTrips};
+pub use state::{Counters, FailureKind, LinkError, LinkState, RoundTrips, Stage};
 pub use tls::{Identity, TlsConfig, TlsError};
 pub use transport::{Accepted, Listener, Network, Opened, Opening, System, TransportConfig};

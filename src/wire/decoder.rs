@@ -1,15 +1,17 @@
 //! The bridge's side of the wire: bytes to what the controller says.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::{Buf, BytesMut};
 use serde::{Deserialize, de::IgnoredAny};
 use tokio_util::codec::Decoder;
 
+use super::advice::{self, Advice};
 use super::format::{Codec, WireConfig};
 use super::lines::Lines;
 pub use super::lines::{MAX_LINE, WireError};
-use super::message::{Heard, Reply, ReplyStatus, ReportedState, WireUnit, printable};
+use super::message::{Heard, Reply, ReplyStatus, ReportedState, WireUnit, printable, shown};
 use crate::teleop::command::{Gripper, Position};
 
 /// Reads replies from a stream of bytes, however it is cut into segments.
@@ -23,6 +25,8 @@ use crate::teleop::command::{Gripper, Position};
 ///
 /// A reply ends with a newline. One that stands alone at the end of what was read and is complete is taken without it,
 /// since many a first controller sends none; a newline that follows later, after blanks or not, is then passed over.
+///
+/// Lines of the greeting are passed over as bytes, and so is a byte order mark (U+FEFF) in front of the first reply.
 #[derive(Debug)]
 pub struct ReplyDecoder {
     reading: Reading,
@@ -31,6 +35,8 @@ pub struct ReplyDecoder {
     unterminated: bool,
     /// How many lines the controller has yet to say before its first reply.
     greeting: u32,
+    /// Nothing has been heard yet but lines of the greeting.
+    at_start: bool,
 }
 
 /// How a line is read.
@@ -57,14 +63,114 @@ impl ReplyDecoder {
             seq: wire.lines.command.has_seq(),
             accept_state: wire.accept_state,
         };
-        Self { reading, lines: Lines::default(), unterminated: false, greeting: wire.greeting_lines }
+        Self {
+            reading,
+            lines: Lines::default(),
+            unterminated: false,
+            greeting: wire.greeting_lines,
+            at_start: true,
+        }
+    }
+
+    /// Passes over what has come of the greeting. Returns how many of its lines are still to come.
+    ///
+    /// # Errors
+    /// A line that is too long.
+    pub fn greet(&mut self, bytes: &mut BytesMut) -> Result<u32, WireError> {
+        while self.greeting > 0 && self.lines.skip(bytes)? {
+            self.greeting -= 1;
+        }
+        Ok(self.greeting)
+    }
+
+    /// What is left of the bytes after [`Decoder::decode`] or [`ReplyDecoder::greet`], if anything is.
+    pub fn unfinished(&self, bytes: &[u8]) -> Option<Unfinished> {
+        let object = self.greeting == 0 && self.reading.codec == Codec::Json;
+        (!bytes.is_empty()).then(|| Unfinished::new(bytes, object))
+    }
+
+    /// Passes over a byte order mark, if there is one. Returns whether that is decided.
+    fn pass_mark(&mut self, bytes: &mut BytesMut) -> bool {
+        if self.at_start && !bytes.is_empty() {
+            if bytes.len() < MARK.len() && MARK.starts_with(bytes) {
+                return false;
+            }
+            self.at_start = false;
+            bytes.advance(if bytes.starts_with(MARK) { MARK.len() } else { 0 });
+        }
+        true
     }
 
     /// Whether what is left of the bytes after [`Decoder::decode`] is the beginning of a line that will be heard.
     pub fn has_begun(&self, bytes: &[u8]) -> bool {
-        self.greeting == 0 && !bytes.trim_ascii().is_empty()
+        let is_mark = self.at_start && MARK.starts_with(bytes);
+        self.greeting == 0 && !is_mark && !bytes.trim_ascii().is_empty()
     }
 }
+
+/// What has come of a line whose end has not come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// As [`shown`].
+    said: String,
+    missing: Missing,
+}
+
+/// What a line lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// Its newline, as far as that can be known.
+    Newline,
+    /// A newline, instead of which this came.
+    Instead(&'static str),
+    /// More than its newline.
+    Rest,
+}
+
+impl Unfinished {
+    /// Of these bytes, which are the beginning of a JSON object if `object`.
+    fn new(bytes: &[u8], object: bool) -> Self {
+        let end = bytes.trim_ascii_end();
+        let cut_short = || {
+            object
+                && bytes.trim_ascii_start().starts_with(b"{")
+                && serde_json::from_slice::<IgnoredAny>(bytes).is_err_and(|error| error.is_eof())
+        };
+        let missing = match bytes {
+            _ if bytes.contains(&0) => Missing::Instead("NUL (byte 0)"),
+            _ if bytes.contains(&b'\r') => Missing::Instead(r"a carriage return (\r)"),
+            _ if end.ends_with(b";") => Missing::Instead("a semicolon"),
+            _ if end.ends_with(br"\n") => Missing::Instead("a backslash and the letter n"),
+            [.., last] if last.is_ascii_control() && *last != b'\t' => {
+                Missing::Instead("a control character")
+            }
+            _ if cut_short() => Missing::Rest,
+            _ => Missing::Newline,
+        };
+        Self { said: shown(bytes), missing }
+    }
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { said, missing } = self;
+        match missing {
+            Missing::Newline => {
+                write!(formatter, "\"{said}\" has come, without the newline (\\n) that ends a line")
+            }
+            Missing::Instead(what) => {
+                write!(
+                    formatter,
+                    "\"{said}\" has come, with {what} where a newline (\\n) has to end the line"
+                )
+            }
+            Missing::Rest => write!(formatter, "\"{said}\" has come, and the rest of the reply has not"),
+        }
+    }
+}
+
+/// The byte order mark, with which some libraries begin a stream of UTF-8.
+const MARK: &[u8] = "\u{feff}".as_bytes();
 
 impl Decoder for ReplyDecoder {
     type Item = Heard;
@@ -72,11 +178,8 @@ impl Decoder for ReplyDecoder {
 
     fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Heard>, WireError> {
         let reading = self.reading;
-        while self.greeting > 0 {
-            if self.lines.next(bytes, |_| Ok(()))?.is_none() {
-                return Ok(None);
-            }
-            self.greeting -= 1;
+        if self.greet(bytes)? > 0 || !self.pass_mark(bytes) {
+            return Ok(None);
         }
         if std::mem::take(&mut self.unterminated) {
             // What is blank belongs to the line that was taken.
@@ -172,16 +275,17 @@ fn parse(line: &str, reading: Reading) -> Result<Heard, WireError> {
 }
 
 fn parse_json(line: &str, reading: Reading) -> Result<Heard, WireError> {
-    let no_reply = |why: &str| WireError::NotAReply {
+    let no_reply = |why: &str, advice| WireError::NotAReply {
         line: printable(line),
         why: printable(why),
         expected: r#"{"status":"ok","message":"…"}"#,
+        advice,
     };
     if line.trim_ascii().is_empty() {
-        return Err(no_reply("it is blank"));
+        return Err(no_reply("it is blank", advice::BLANK));
     }
     let members: ReplyMembers<'_> =
-        serde_json::from_str(line).map_err(|error| no_reply(&error.to_string()))?;
+        serde_json::from_str(line).map_err(|error| no_reply(&error.to_string(), advice_on(line, &error)))?;
     let unasked = reading.accept_state && members.r#type.known().is_some_and(|word| word != "reply");
     let position = members.position.known().and_then(|Coordinates { x, y, z }| {
         let unit = reading.unit.per_metre();
@@ -201,7 +305,7 @@ fn parse_json(line: &str, reading: Reading) -> Result<Heard, WireError> {
         Some("ok") => ReplyStatus::Ok,
         Some("error") => ReplyStatus::Error,
         Some(other) => return Err(WireError::UnknownStatus { status: printable(other) }),
-        None => return Err(no_reply("missing field `status`")),
+        None => return Err(no_reply("missing field `status`", advice_on_type(line))),
     };
     Ok(Heard::Reply(Reply {
         status,
@@ -211,14 +315,46 @@ fn parse_json(line: &str, reading: Reading) -> Result<Heard, WireError> {
     }))
 }
 
+/// What to do about a line that is no JSON object with the members of a reply.
+fn advice_on(line: &str, error: &serde_json::Error) -> Advice {
+    let word = |word: &str| begins_with_word(line, word).is_some();
+    match serde_json::from_str::<serde_json::Value>(line) {
+        Err(_) if word("ok") || word("error") => advice::BARE_TEXT,
+        Err(_) if error.is_eof() && line.trim_ascii_start().starts_with('{') => advice::ONE_LINE,
+        Err(_) => advice::OBJECT,
+        Ok(_) if error.to_string().starts_with("duplicate field") => advice::TWICE,
+        Ok(value)
+            if value.get("message").is_some_and(|message| !(message.is_string() || message.is_null())) =>
+        {
+            advice::MESSAGE
+        }
+        Ok(value) if value.is_object() => advice::STATUS,
+        Ok(_) => advice::OBJECT,
+    }
+}
+
+/// What to do about an object without a status.
+fn advice_on_type(line: &str) -> Advice {
+    let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
+    match value.as_ref().and_then(|value| value.get("type")?.as_str()) {
+        Some("command" | "stop" | "heartbeat" | "hello") => advice::ECHO,
+        Some(word) if word != "reply" => advice::UNASKED_STATE,
+        _ => advice::STATUS,
+    }
+}
+
+/// What follows a word, in capitals or not, with which a line begins.
+fn begins_with_word<'a>(line: &'a str, word: &str) -> Option<&'a str> {
+    let (start, rest) = line.trim_ascii_start().split_at_checked(word.len())?;
+    let ends = !rest.starts_with(|next: char| next.is_alphanumeric());
+    (start.eq_ignore_ascii_case(word) && ends).then_some(rest)
+}
+
 /// `OK`, `OK words`, `ERROR words`, in capitals or not.
 fn parse_text(line: &str, reading: Reading) -> Result<Heard, WireError> {
-    let verdict =
-        [("ok", ReplyStatus::Ok), ("error", ReplyStatus::Error)].into_iter().find_map(|(word, status)| {
-            let (start, rest) = line.trim_ascii_start().split_at_checked(word.len())?;
-            let ends = !rest.starts_with(|next: char| next.is_alphanumeric());
-            (start.eq_ignore_ascii_case(word) && ends).then_some((status, rest))
-        });
+    let verdict = [("ok", ReplyStatus::Ok), ("error", ReplyStatus::Error)]
+        .into_iter()
+        .find_map(|(word, status)| begins_with_word(line, word).map(|rest| (status, rest)));
     let Some((status, rest)) = verdict else {
         if reading.accept_state {
             let raw = printable(line);
@@ -226,7 +362,12 @@ fn parse_text(line: &str, reading: Reading) -> Result<Heard, WireError> {
             return Ok(Heard::State(state));
         }
         let why = "it begins with neither OK nor ERROR".into();
-        return Err(WireError::NotAReply { line: printable(line), why, expected: "OK …" });
+        let advice = match line.trim_ascii() {
+            "" => advice::BLANK,
+            line if line.starts_with('{') => advice::JSON_AFTER_ALL,
+            _ => advice::WORDS,
+        };
+        return Err(WireError::NotAReply { line: printable(line), why, expected: "OK …", advice });
     };
     let mut words = rest.trim_start_matches([' ', '\t', ':']);
     let mut seq = None;
