@@ -196,3 +196,201 @@ fn said(telling: Telling, text: &str, again: impl FnOnce(String) -> String) -> O
 
 /// How often motion may come to the same state for the same reason in a minute before that is only counted.
 const MOST_OF_A_MOTION: u32 = 10;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
+    use std::io;
+    use std::time::{Duration, Instant};
+
+    use super::{Line, Log};
+    use crate::app::joint::{Face, Joint};
+    use crate::config::{Config, Parameters};
+    use crate::link::{LinkError, LinkState, PeerId};
+    use crate::wire::{ReplyDecoder, WireUnit};
+
+    /// A link that fails as a test wants it to, and what is logged of it.
+    struct Scene {
+        log: Log,
+        joint: Joint,
+        now: Instant,
+        start: Instant,
+        face: Option<Face>,
+        lines: Vec<(u64, String)>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let config = Config::new(&Parameters::default()).unwrap();
+            let now = Instant::now();
+            let log = Log::new(config.link.link_timeout);
+            let joint = Joint::new(config.teleop, config.link, "arm:5000".into(), now, 7);
+            let mut scene = Self { log, joint, now, start: now, face: None, lines: Vec::new() };
+            scene.note();
+            scene
+        }
+
+        fn note(&mut self) {
+            let face = self.joint.face(self.now);
+            let before = self.face.replace(face);
+            if before != Some(face) {
+                let status = self.joint.status(self.now);
+                let lines = self.log.change(self.now, before, &status, self.joint.last_error());
+                self.keep(lines);
+            }
+        }
+
+        fn keep(&mut self, lines: impl IntoIterator<Item = Line>) {
+            let at = (self.now - self.start).as_secs();
+            self.lines.extend(lines.into_iter().map(|line| match line {
+                Line::Info(text) | Line::Warn(text) => (at, text),
+            }));
+        }
+
+        /// As the driver does twice a second.
+        fn pass(&mut self, milliseconds: u64) {
+            for _ in 0..milliseconds / 100 {
+                self.now += Duration::from_millis(100);
+                self.joint.handle_timeout(self.now);
+                self.note();
+                let status = self.joint.status(self.now);
+                let line = self.log.settle(self.now, &status);
+                self.keep(line);
+            }
+        }
+
+        fn connect(&mut self) {
+            while self.joint.status(self.now).state != LinkState::Connecting {
+                self.pass(100);
+            }
+            let _ = self.joint.poll_action();
+            self.joint.handle_connected(self.now);
+            self.note();
+        }
+
+        fn fail(&mut self, error: LinkError) {
+            let _ = self.joint.poll_action();
+            self.joint.handle_ended(self.now, PeerId::ONLY, error);
+            self.note();
+            let _ = self.joint.poll_action();
+        }
+
+        fn cycle(&mut self, error: LinkError) {
+            self.connect();
+            self.fail(error);
+        }
+
+        /// The lines of the link since `from` seconds.
+        fn of_link(&self, from: u64) -> Vec<&str> {
+            let since = self.lines.iter().filter(|(at, _)| *at >= from);
+            since.map(|(_, text)| text.as_str()).filter(|text| text.starts_with("link ")).collect()
+        }
+    }
+
+    fn garbage(line: &str) -> LinkError {
+        let mut bytes = bytes::BytesMut::from(line);
+        let mut decoder = ReplyDecoder::new(WireUnit::Millimetres);
+        let error = tokio_util::codec::Decoder::decode(&mut decoder, &mut bytes).unwrap_err();
+        LinkError::FirstWords { error, asked: true }
+    }
+
+    #[test]
+    fn garbage_is_logged_once_with_a_hint_and_then_once_a_minute() {
+        let mut scene = Scene::new();
+        let mut attempts = 0;
+        while scene.now - scene.start < Duration::from_secs(130) {
+            attempts += 1;
+            // The values differ each time.
+            scene.cycle(garbage(&format!("OK {attempts}\n")));
+        }
+        assert!(attempts > 30, "{attempts}");
+        let lines = scene.of_link(0);
+        assert_eq!(lines.len(), 4, "{lines:#?}");
+        assert!(lines[0].starts_with("link up peer="), "{}", lines[0]);
+        assert!(
+            lines[1].contains("\"OK 1\"") && lines[1].contains("run the bridge with codec: text"),
+            "{}",
+            lines[1]
+        );
+        for line in &lines[2..] {
+            assert!(
+                line.contains("times in the last minute in the same way") && line.contains("codec: text"),
+                "{line}"
+            );
+        }
+        // Motion holds after each, for the same reason.
+        assert!(scene.lines.len() < 12, "{:#?}", scene.lines);
+    }
+
+    #[test]
+    fn a_link_that_works_again_is_logged_with_how_many_attempts_it_took() {
+        let mut scene = Scene::new();
+        for _ in 0..10 {
+            scene.cycle(garbage("OK\n"));
+        }
+        let before = scene.lines.len();
+        scene.connect();
+        scene.pass(2900);
+        assert_eq!(scene.lines.len(), before, "it may be like the others: {:#?}", &scene.lines[before..]);
+        scene.pass(100);
+        assert_eq!(
+            scene.lines[before..].iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(),
+            ["link up after 10 attempts peer=arm:5000"]
+        );
+        scene.pass(100_000);
+        assert_eq!(scene.lines.len(), before + 1);
+    }
+
+    #[test]
+    fn another_error_begins_another_run() {
+        let mut scene = Scene::new();
+        for _ in 0..3 {
+            scene.cycle(garbage("OK\n"));
+        }
+        for _ in 0..3 {
+            scene.cycle(garbage("{'status': 'ok'}\n"));
+            scene.cycle(garbage("OK\n"));
+        }
+        let lines = scene.of_link(0);
+        assert_eq!(lines.len(), 3, "{lines:#?}");
+        assert!(lines[2].contains("'status'"), "{}", lines[2]);
+    }
+
+    #[test]
+    fn a_controller_that_ends_and_comes_back_is_logged_at_once() {
+        let mut scene = Scene::new();
+        for _ in 0..3 {
+            scene.connect();
+            scene.pass(120_000);
+            scene.fail(LinkError::Closed);
+        }
+        assert_eq!(scene.of_link(0).len(), 6, "{:#?}", scene.lines);
+        let refused = || LinkError::Connect {
+            peer: "arm:5000".into(),
+            source: io::ErrorKind::ConnectionRefused.into(),
+        };
+        for _ in 0..5 {
+            while scene.joint.status(scene.now).state != LinkState::Connecting {
+                scene.pass(100);
+            }
+            scene.fail(refused());
+        }
+        scene.connect();
+        let lines = scene.of_link(0);
+        assert_eq!(lines.len(), 8, "{lines:#?}");
+        assert_eq!(lines[7], "link up after 6 attempts peer=arm:5000");
+    }
+
+    #[test]
+    fn connections_that_last_some_seconds_are_not_logged_each() {
+        let mut scene = Scene::new();
+        for _ in 0..60 {
+            scene.connect();
+            scene.pass(5000);
+            scene.fail(LinkError::Closed);
+        }
+        let minutes = (scene.now - scene.start).as_secs() / 60;
+        let lines = scene.of_link(0);
+        assert!((5..=6).contains(&minutes) && lines.len() <= 12, "{minutes} minutes: {lines:#?}");
+    }
+}

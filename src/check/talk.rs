@@ -139,8 +139,9 @@ impl<'a> Talk<'a> {
     /// Hears the lines that are said on connecting, and that no others are.
     async fn greet(&mut self, first: bool) -> Result<(), Gone> {
         let silence = self.config.silence;
+        let deadline = Instant::now() + self.config.greeting_timeout;
         for nth in 0..self.greeting {
-            match self.hear(Instant::now() + self.config.patience).await? {
+            match self.hear(deadline).await? {
                 Some((raw, at)) => self.show(&raw, at.elapsed(), "(greeting)"),
                 None => {
                     let seen = format!("{nth} of {} lines came on connecting", self.greeting);

@@ -2,6 +2,7 @@
 
 mod change;
 mod parameter;
+mod place;
 mod security;
 mod source;
 mod table;
@@ -106,6 +107,16 @@ pub enum ConfigError {
         /// What would be right.
         range: String,
     },
+    /// What is to be an address or the path of a file cannot be one.
+    #[error("parameter '{name}' is {value}; {fault}")]
+    Place {
+        /// The parameter.
+        name: &'static str,
+        /// The value, as written.
+        value: String,
+        /// What is wrong, and what to write.
+        fault: String,
+    },
     /// What is to be the path of a field is none.
     #[error("parameter '{name}': {error}")]
     Path {
@@ -159,6 +170,7 @@ impl Config {
     /// # Errors
     /// The first contradiction between two parameters. Types and ranges have been checked when the set was made.
     pub fn new(parameters: &Parameters) -> Result<Self, ConfigError> {
+        place::check(parameters)?;
         check_relations(parameters)?;
         let p = parameters;
         let wire = wire::wire(p)?;

@@ -99,6 +99,8 @@ pub struct Link {
     /// Attempts since the last time the link was connected.
     attempts: u32,
     last_error: Option<(Instant, LinkError)>,
+    /// The last connection was ended by its peer after the first reply.
+    ended_after_first_reply: bool,
     action: Option<Action>,
     /// Connections to be dropped.
     drops: VecDeque<PeerId>,
@@ -157,6 +159,7 @@ impl Link {
             failures: 0,
             attempts: 0,
             last_error: None,
+            ended_after_first_reply: false,
             action: None,
             drops: VecDeque::new(),
             settled: VecDeque::new(),
@@ -238,9 +241,9 @@ impl Link {
                     open.answered || now.saturating_duration_since(open.since) >= self.config.link_timeout;
                 self.failures = if lived { 1 } else { self.failures.saturating_add(1) };
                 self.action = Some(Action::Close);
-                if let Some(peer) = open.peers.get(PeerId::ONLY) {
-                    error = ended_by(peer, error);
-                }
+                let after_first_reply =
+                    open.peers.get(PeerId::ONLY).is_some_and(|peer| ended_after_first_reply(peer, &error));
+                error = self.note_ending(after_first_reply, error);
             }
         }
         self.last_error = Some((now, error));
@@ -255,7 +258,9 @@ impl Link {
         }
         let before = self.state();
         let State::Open(open) = &mut self.state else { return };
-        let Some(Peer { id, bit, name, .. }) = open.peers.leave(peer) else { return };
+        let Some(peer) = open.peers.leave(peer) else { return };
+        let after_first_reply = ended_after_first_reply(&peer, &error);
+        let Peer { id, bit, name, .. } = peer;
         for line in &mut open.in_flight {
             line.awaited &= !bit;
         }
@@ -270,7 +275,8 @@ impl Link {
             }
         }
         self.drops.push_back(id);
-        self.last_error = Some((now, LinkError::Client { name, error: Box::new(error) }));
+        let error = Box::new(self.note_ending(after_first_reply, error));
+        self.last_error = Some((now, LinkError::Client { name, error }));
         self.note_change(now, before);
     }
 
@@ -619,6 +625,13 @@ impl Link {
         self.round_trips.summary()
     }
 
+    /// Takes note of how a connection ended, and returns what to tell of that. A controller that takes a connection for a
+    /// question shows by doing it again.
+    fn note_ending(&mut self, after_first_reply: bool, error: LinkError) -> LinkError {
+        let before = std::mem::replace(&mut self.ended_after_first_reply, after_first_reply);
+        if before && after_first_reply { LinkError::AfterFirstReply(Box::new(error)) } else { error }
+    }
+
     fn connect(&mut self, now: Instant) {
         self.attempts = self.attempts.saturating_add(1);
         self.enter(now, State::Connecting(Stage::Opening));
@@ -708,15 +721,14 @@ impl Open {
     }
 }
 
-/// An error as what it is, given what the peer had said before. One that ends each connection after one reply takes a
-/// connection for a question.
-fn ended_by(peer: &Peer, error: LinkError) -> LinkError {
-    let by_peer = match &error {
+/// Whether a peer has ended its connection when it had answered one line.
+fn ended_after_first_reply(peer: &Peer, error: &LinkError) -> bool {
+    let by_peer = match error {
         LinkError::Closed => true,
         LinkError::Broken(error) => error.kind() == io::ErrorKind::ConnectionReset,
         _ => false,
     };
-    if by_peer && peer.replies == 1 { LinkError::AfterFirstReply(Box::new(error)) } else { error }
+    by_peer && peer.replies == 1
 }
 
 /// A datagram with this number answers no line.

@@ -146,8 +146,8 @@ pub enum LinkError {
         /// `greeting_lines`.
         wanted: u32,
     },
-    /// The controller ended the connection when it had answered one line.
-    #[error("{0}, after its first reply")]
+    /// The controller ended the connection when it had answered one line, and the one before it too.
+    #[error("{0}, after its first reply, as on the connection before")]
     AfterFirstReply(Box<LinkError>),
     /// A reply to nothing: its place in the stream is not known.
     #[error("the controller sent a reply that no command was waiting for: '{message}'")]

@@ -393,6 +393,7 @@ mod tests {
 
     use super::{MAX_LINE, ReplyDecoder, WireError};
     use crate::teleop::command::{Gripper, Position};
+    use crate::wire::advice;
     use crate::wire::{Codec, Heard, Reply, ReplyStatus, ReportedState, WireConfig, WireUnit};
 
     fn hear(line: &str, mut decoder: ReplyDecoder) -> Result<Heard, WireError> {
@@ -585,6 +586,166 @@ mod tests {
         let mut decoder = greeted(1);
         let mut cut_off = BytesMut::from(&b"hel"[..]);
         assert!(matches!(decoder.decode_eof(&mut cut_off), Err(WireError::Truncated { .. })));
+    }
+
+    /// What is heard of a stream that comes in one piece, and in each two pieces: it is the same.
+    fn heard(greeting_lines: u32, stream: &[u8]) -> Result<Vec<Heard>, String> {
+        let hear = |cut: usize| {
+            let (mut decoder, mut bytes, mut heard) = (greeted(greeting_lines), BytesMut::new(), Vec::new());
+            for piece in [&stream[..cut], &stream[cut..]] {
+                bytes.extend_from_slice(piece);
+                while let Some(next) = decoder.decode(&mut bytes).map_err(|error| error.to_string())? {
+                    heard.push(next);
+                }
+            }
+            Ok(heard)
+        };
+        let whole = hear(0);
+        (1..stream.len()).for_each(|cut| assert_eq!(hear(cut), whole, "cut at {cut}"));
+        whole
+    }
+
+    #[test]
+    fn greeting_lines_are_passed_over_as_bytes() {
+        for line in [
+            &b"Gr\xfc\xdf Gott"[..],
+            b"\xff\xfd\x2c\xff\xfb\x01ready",
+            b"\0\0ready\0",
+            b"\xff\xfeh\0i\0",
+            b"\xef\xbb\xbfready",
+            b"\r",
+            b"",
+        ] {
+            let stream = [line, b"\n{\"status\":\"ok\"}\n"].concat();
+            assert_eq!(heard(1, &stream).map(|heard| heard.len()), Ok(1), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_at_the_start_is_passed_over() {
+        let ok = "{\"status\":\"ok\"}\n";
+        for (greeting_lines, stream) in [
+            (0, format!("\u{feff}{ok}{ok}")),
+            (1, format!("\u{feff}hello\n{ok}{ok}")),
+            (1, format!("hello\n\u{feff}{ok}{ok}")),
+        ] {
+            assert_eq!(heard(greeting_lines, stream.as_bytes()).map(|heard| heard.len()), Ok(2), "{stream}");
+        }
+        for stream in [format!("\u{feff}\u{feff}{ok}"), format!("{ok}\u{feff}{ok}")] {
+            assert!(heard(0, stream.as_bytes()).is_err(), "{stream}");
+        }
+        // It is no line that has begun, whole or in part.
+        for mark in [&b"\xef"[..], b"\xef\xbb", b"\xef\xbb\xbf"] {
+            let mut bytes = BytesMut::from(mark);
+            let mut decoder = greeted(0);
+            assert!(decoder.decode(&mut bytes).unwrap().is_none());
+            assert!(!decoder.has_begun(&bytes), "{mark:?}");
+        }
+    }
+
+    #[test]
+    fn a_nul_in_a_reply_is_named_with_its_place() {
+        for (stream, words, advice) in [
+            (
+                &b"{\"status\":\"ok\"}\0\n"[..],
+                r#"at its byte 15, which no reply has: "{"status":"ok"}\0""#,
+                advice::NUL,
+            ),
+            (
+                b"\0{\"status\":\"ok\"}\n",
+                r#"at its byte 0, which no reply has: "\0{"status":"ok"}""#,
+                advice::NUL,
+            ),
+            (b"{\0\"\0s\0\"\0:\0\n", "at its byte 1", advice::UTF16),
+        ] {
+            let mut bytes = BytesMut::from(stream);
+            let error = greeted(0).decode(&mut bytes).unwrap_err();
+            assert!(
+                error.to_string().contains("NUL (byte 0)") && error.to_string().contains(words),
+                "{error}"
+            );
+            assert_eq!(error.advice(), Some(advice));
+        }
+        let mut bytes = BytesMut::from(&b"\0OK\n"[..]);
+        let error = text(false, false).decode(&mut bytes).unwrap_err();
+        assert!(matches!(error, WireError::Nul { at: 0, .. }), "{error}");
+        // One that ends a line is behind its newline, and so before the next.
+        let error = heard(0, b"{\"status\":\"ok\"}\n\0{\"status\":\"ok\"}\n\0").unwrap_err();
+        assert!(error.contains("NUL (byte 0) at its byte 0"), "{error}");
+    }
+
+    #[test]
+    fn what_has_no_end_is_told_with_what_is_missing() {
+        let told = |mut decoder: ReplyDecoder, said: &[u8]| {
+            let mut bytes = BytesMut::from(said);
+            while decoder.decode(&mut bytes).unwrap().is_some() {}
+            decoder.unfinished(&bytes).map(|unfinished| unfinished.to_string())
+        };
+        for (said, words) in [
+            (&b"OK"[..], r#""OK" has come, without the newline (\n)"#),
+            (b"OK\r", r#""OK\r" has come, with a carriage return (\r) where a newline"#),
+            (b"OK 1\rOK 2\r", "with a carriage return"),
+            (b"OK\0", r#""OK\0" has come, with NUL (byte 0) where a newline"#),
+            (b"OK\0OK\0", "with NUL (byte 0)"),
+            (b"OK;", r#""OK;" has come, with a semicolon where a newline"#),
+            (b"OK\\n", "with a backslash and the letter n where a newline"),
+            (b"OK\x03", "with a control character where a newline"),
+        ] {
+            let unfinished = told(text(false, false), said).unwrap();
+            assert!(unfinished.contains(words), "{unfinished}");
+        }
+        for (said, words) in [
+            (&b"{\"status\":\"ok\"}\0"[..], "with NUL (byte 0)"),
+            (b"{\"status\":\"ok\"}\r", "with a carriage return"),
+            (b"{\"status\":\"ok\"};", "with a semicolon"),
+            (b"{\"status\":\"ok\"} {\"sta", "without the newline"),
+            (b"{\"status\":", r#""{"status":" has come, and the rest of the reply has not"#),
+            (b"OK", "without the newline"),
+        ] {
+            let unfinished = told(greeted(0), said).unwrap();
+            assert!(unfinished.contains(words), "{unfinished}");
+        }
+        assert_eq!(told(greeted(0), b"{\"status\":\"ok\"}"), None);
+        assert_eq!(told(greeted(0), b"{\"status\":\"ok\"}\n"), None);
+        let prompt = told(greeted(1), b"login: ").unwrap();
+        assert!(prompt.contains(r#""login: " has come, without the newline"#), "{prompt}");
+    }
+
+    #[test]
+    fn what_is_no_reply_comes_with_the_advice_of_arm_check() {
+        let advice = |line: &[u8], mut decoder: ReplyDecoder| {
+            let mut bytes = BytesMut::from(&[line, b"\n"].concat()[..]);
+            let error = decoder.decode(&mut bytes).unwrap_err();
+            (error.advice().unwrap(), error.may_be_greeting())
+        };
+        for (line, expected, may_be_greeting) in [
+            (&b"OK"[..], advice::BARE_TEXT, false),
+            (b"error: 9", advice::BARE_TEXT, false),
+            (b"Grbl 1.1h ['$' for help]", advice::OBJECT, true),
+            (b"", advice::BLANK, true),
+            (b"Gr\xfc\xdf Gott", advice::UTF8, true),
+            (b"{\"status\":\"\xfc\"}", advice::UTF8, false),
+            (b"\xff\xfd\x2cOK", advice::TELNET, false),
+            (b"\xff\xfeO\0K\0", advice::UTF16, false),
+            (b"{", advice::ONE_LINE, false),
+            (b"{'status': 'ok'}", advice::OBJECT, false),
+            (b"{\"status\":\"ok\",\"status\":\"ok\"}", advice::TWICE, false),
+            (b"{\"status\":1}", advice::STATUS, false),
+            (b"{\"status\":\"done\"}", advice::STATUS, false),
+            (b"{\"message\":\"done\"}", advice::STATUS, false),
+            (b"{\"status\":\"ok\",\"message\":7}", advice::MESSAGE, false),
+            (b"{\"type\":\"command\",\"x\":1.0}", advice::ECHO, false),
+            (b"{\"type\":\"state\"}", advice::UNASKED_STATE, false),
+        ] {
+            let shown = String::from_utf8_lossy(line);
+            assert_eq!(advice(line, greeted(0)), (expected, may_be_greeting), "{shown}");
+        }
+        for (line, expected, may_be_greeting) in [
+            (&b"{\"status\":\"ok\"}"[..], advice::JSON_AFTER_ALL, false),
+            (b"Grbl 1.1h", advice::WORDS, true),
+        ] {
+            assert_eq!(advice(line, text(false, false)), (expected, may_be_greeting));
+        }
     }
 
     #[test]
