@@ -620,7 +620,7 @@ fn no_connection_has_a_cause_from_the_first_status_on() {
     scene.connect_later();
     let before = scene.joint.face(scene.now);
     scene.joint.handle_stage(Stage::Greeting { heard: 1, wanted: 2 });
-    assert_ne!(scene.joint.face(scene.now), before, "nobody is told");
+    assert_ne!(scene.joint.face(scene.now), before, "no status follows");
     let greeting = "waiting for 2 greeting lines of arm:5000 (greeting_lines), 1 so far";
     assert_eq!(reason(&scene), format!("{down}: {greeting}"));
     assert_eq!(scene.joint.status(scene.now).state, LinkState::Connecting);
@@ -653,7 +653,7 @@ fn a_port_without_controllers_has_a_cause_from_the_first_status_on() {
     assert_eq!(reason(&scene), format!("{down}: 0 of 1 connected to arm:5000"));
     let before = scene.joint.face(scene.now);
     scene.joint.handle_arriving(1);
-    assert_ne!(scene.joint.face(scene.now), before, "nobody is told");
+    assert_ne!(scene.joint.face(scene.now), before, "no status follows");
     assert_eq!(reason(&scene), format!("{down}: 0 of 1 connected to arm:5000, 1 more on the way in"));
     scene.joint.handle_arriving(0);
     scene.joint.handle_refused(scene.now, "guest".into(), LinkError::Closed);

@@ -123,7 +123,8 @@ impl Connection {
         }
     }
 
-    /// What has come since the last reply and is none, in words: the beginning of a line, or what was passed over.
+    /// What has come since the last reply and is no reply, in words: the beginning of a line, or a datagram that was
+    /// passed over.
     pub(super) fn instead(&self) -> Option<String> {
         let unfinished = self.decoder.unfinished(&self.buffer).map(|unfinished| unfinished.to_string());
         unfinished.or_else(|| self.passed_over.clone())

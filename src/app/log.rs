@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::joint::Face;
-use super::repeats::{PERIOD, Repeats, Telling};
+use super::repeats::{Decision, PERIOD, Repeats};
 use crate::link::{FailureKind, LinkError, LinkState};
 use crate::status::Status;
 use crate::teleop::Motion;
@@ -105,9 +105,9 @@ impl Log {
                 self.settle(now, status)
             }
             (LinkState::Unresponsive, _) => {
-                let telling = self.fail(now, What::Silence, false);
+                let decision = self.fail(now, What::Silence, false);
                 let text = "link up, but the controller does not answer";
-                let counted = said(telling, text, |times| format!("{text}: {times}"))?;
+                let counted = in_words(decision, text, |times| format!("{text}: {times}"))?;
                 Some(Line::Warn(format!("{counted} peer={}", status.peer)))
             }
             (LinkState::Backoff, Some(error)) => self.failed(now, "link down", error),
@@ -134,10 +134,10 @@ impl Log {
 
     /// What to log of an error that has ended a connection, or an attempt, or kept a controller out.
     pub fn failed(&mut self, now: Instant, what: &str, error: &LinkError) -> Option<Line> {
-        let telling = self.fail(now, What::Failure(error.kind()), error.is_of_words());
+        let decision = self.fail(now, What::Failure(error.kind()), error.is_of_words());
         let error = error.advised();
         let again = |times| format!("{what}: it has failed {times} in the same way: {error}");
-        said(telling, &format!("{what}: {error}"), again).map(Line::Warn)
+        in_words(decision, &format!("{what}: {error}"), again).map(Line::Warn)
     }
 
     /// What to log of a controller that has been let in, among the clients of a port.
@@ -147,50 +147,52 @@ impl Log {
 
     /// What to log of a controller that was refused because of how many there are.
     pub fn crowded(&mut self, now: Instant, text: &str) -> Option<Line> {
-        said(self.repeats.note(now, What::Crowd, 1), text, |times| format!("{text}: {times}")).map(Line::Warn)
+        in_words(self.repeats.note(now, What::Crowd, 1), text, |times| format!("{text}: {times}"))
+            .map(Line::Warn)
     }
 
     /// What to log of a system that lets no controller in.
     pub fn shut(&mut self, now: Instant, text: &str) -> Option<Line> {
-        said(self.repeats.note(now, What::Door, 1), text, |times| format!("{text}: {times}")).map(Line::Warn)
+        in_words(self.repeats.note(now, What::Door, 1), text, |times| format!("{text}: {times}"))
+            .map(Line::Warn)
     }
 
-    fn fail(&mut self, now: Instant, what: What, of_words: bool) -> Telling {
+    fn fail(&mut self, now: Instant, what: What, of_words: bool) -> Decision {
         let was_logged = std::mem::take(&mut self.up);
         self.unlogged_since = None;
-        let telling = self.repeats.note(now, what, 1);
-        if was_logged && telling != Telling::Now {
+        let decision = self.repeats.note(now, what, 1);
+        if was_logged && decision != Decision::Log {
             self.patience = (2 * self.patience).max(self.steady).min(PERIOD);
         } else if of_words {
             // The next connection is going to end in the same way.
             self.patience = self.patience.max(self.steady);
         }
-        telling
+        decision
     }
 
     fn motion(&mut self, now: Instant, status: &Status) -> Option<Line> {
         // What motion does with each connection of a link that fails again and again is known after the first.
         let flaps = !self.patience.is_zero();
         let at_most = if flaps { 1 } else { MOST_OF_A_MOTION };
-        let telling = self.repeats.note(now, What::Motion(status.motion, status.reason_kind), at_most);
-        let counted = matches!(telling, Telling::Count { .. });
+        let decision = self.repeats.note(now, What::Motion(status.motion, status.reason_kind), at_most);
+        let counted = matches!(decision, Decision::LogCount { .. });
         if flaps && counted {
             return None;
         }
-        let text = said(telling, &status.reason, |times| format!("{}: {times}", status.reason))?;
+        let text = in_words(decision, &status.reason, |times| format!("{}: {times}", status.reason))?;
         Some(Line::Info(format!("{text} motion={:?}", status.motion)))
     }
 }
 
-fn said(telling: Telling, text: &str, again: impl FnOnce(String) -> String) -> Option<String> {
-    match telling {
-        Telling::Now => Some(text.to_owned()),
-        Telling::Count { times, within } => {
+fn in_words(decision: Decision, text: &str, again: impl FnOnce(String) -> String) -> Option<String> {
+    match decision {
+        Decision::Log => Some(text.to_owned()),
+        Decision::LogCount { times, within } => {
             let seconds = within.as_secs();
             let time = if seconds < 2 * PERIOD.as_secs() { "minute".into() } else { format!("{seconds} s") };
             Some(again(format!("{times} times in the last {time}")))
         }
-        Telling::Nothing => None,
+        Decision::Skip => None,
     }
 }
 

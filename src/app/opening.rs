@@ -21,12 +21,12 @@ pub(super) enum Reached {
 pub(super) struct Protocol {
     config: Config,
     deadline: Instant,
-    /// Takes note of how far this has come.
+    /// Called with each stage that this comes to.
     note: Box<dyn Fn(Stage) + Send + Sync>,
 }
 
 impl Protocol {
-    /// As configured; what is begun now is to be opened within `connect_timeout`. `note` is called with each stage.
+    /// As configured; what is begun now is to be opened within `connect_timeout`. `note` is called with each stage that it comes to.
     pub(super) fn new(config: &Config, note: impl Fn(Stage) + Send + Sync + 'static) -> Self {
         let deadline = Instant::now() + config.transport.connect_timeout;
         Self { config: config.clone(), deadline, note: Box::new(note) }
@@ -70,7 +70,7 @@ impl Protocol {
         Ok(connection)
     }
 
-    /// Says nothing before the controller has said its greeting: a board that has just started would not hear it.
+    /// Waits for the greeting, and sends nothing before it: a board that has just started would lose it.
     async fn greeted(&self, connection: &mut Connection) -> Result<(), LinkError> {
         let (wanted, limit) = (self.config.wire.greeting_lines, self.config.transport.greeting_timeout);
         if wanted == 0 {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Why a text is no host, and what to write instead where that can be known.
+/// Why a text is not a host, and what to write instead where that can be known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
     /// There is nothing.
@@ -28,12 +28,12 @@ pub enum HostError {
     /// The names of every address, in other programs.
     #[error("it is no address: write '0.0.0.0' for every IPv4 address of this machine")]
     Every,
-    /// It ends like an address of IPv4, and is none.
+    /// It ends like an IPv4 address, and is not one.
     #[error(
         "it is no IPv4 address, which is four numbers from 0 to 255 without leading zeros, like '192.168.1.50'"
     )]
     NotIpv4,
-    /// It has colons like an address of IPv6, and is none.
+    /// It has colons like an IPv6 address, and is not one.
     #[error("it is no IPv6 address, like '::1' or 'fe80::1%eth0', and a name has no colon")]
     NotIpv6,
     /// A character that neither names nor addresses have.

@@ -625,8 +625,8 @@ impl Link {
         self.round_trips.summary()
     }
 
-    /// Takes note of how a connection ended, and returns what to tell of that. A controller that takes a connection for a
-    /// question shows by doing it again.
+    /// Notes how a connection ended, and returns the error for it. A controller that closes after each reply does so on two
+    /// connections in a row; one that is restarted may do so once.
     fn note_ending(&mut self, after_first_reply: bool, error: LinkError) -> LinkError {
         let before = std::mem::replace(&mut self.ended_after_first_reply, after_first_reply);
         if before && after_first_reply { LinkError::AfterFirstReply(Box::new(error)) } else { error }

@@ -588,7 +588,7 @@ mod tests {
         assert!(matches!(decoder.decode_eof(&mut cut_off), Err(WireError::Truncated { .. })));
     }
 
-    /// What is heard of a stream that comes in one piece, and in each two pieces: it is the same.
+    /// What the decoder makes of a stream, in one piece or in any two pieces.
     fn heard(greeting_lines: u32, stream: &[u8]) -> Result<Vec<Heard>, String> {
         let hear = |cut: usize| {
             let (mut decoder, mut bytes, mut heard) = (greeted(greeting_lines), BytesMut::new(), Vec::new());
@@ -675,8 +675,8 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_end_is_told_with_what_is_missing() {
-        let told = |mut decoder: ReplyDecoder, said: &[u8]| {
+    fn a_line_without_end_comes_with_what_is_missing() {
+        let describe = |mut decoder: ReplyDecoder, said: &[u8]| {
             let mut bytes = BytesMut::from(said);
             while decoder.decode(&mut bytes).unwrap().is_some() {}
             decoder.unfinished(&bytes).map(|unfinished| unfinished.to_string())
@@ -691,7 +691,7 @@ mod tests {
             (b"OK\\n", "with a backslash and the letter n where a newline"),
             (b"OK\x03", "with a control character where a newline"),
         ] {
-            let unfinished = told(text(false, false), said).unwrap();
+            let unfinished = describe(text(false, false), said).unwrap();
             assert!(unfinished.contains(words), "{unfinished}");
         }
         for (said, words) in [
@@ -702,12 +702,12 @@ mod tests {
             (b"{\"status\":", r#""{"status":" has come, and the rest of the reply has not"#),
             (b"OK", "without the newline"),
         ] {
-            let unfinished = told(greeted(0), said).unwrap();
+            let unfinished = describe(greeted(0), said).unwrap();
             assert!(unfinished.contains(words), "{unfinished}");
         }
-        assert_eq!(told(greeted(0), b"{\"status\":\"ok\"}"), None);
-        assert_eq!(told(greeted(0), b"{\"status\":\"ok\"}\n"), None);
-        let prompt = told(greeted(1), b"login: ").unwrap();
+        assert_eq!(describe(greeted(0), b"{\"status\":\"ok\"}"), None);
+        assert_eq!(describe(greeted(0), b"{\"status\":\"ok\"}\n"), None);
+        let prompt = describe(greeted(1), b"login: ").unwrap();
         assert!(prompt.contains(r#""login: " has come, without the newline"#), "{prompt}");
     }
 
@@ -767,7 +767,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_a_line_may_be_echoed_and_joints_may_be_told() {
+    fn the_number_of_a_line_may_be_echoed_and_joints_may_be_describe() {
         let reply = decode(r#"{"status":"ok","seq":17,"joints":[0.5,-1,2e-1]}"#).unwrap();
         assert_eq!((reply.seq, reply.state.unwrap().joints), (Some(17), Some(vec![0.5, -1.0, 0.2])));
         for member in

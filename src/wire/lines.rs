@@ -82,7 +82,7 @@ impl WireError {
         }
     }
 
-    /// Whether a controller that talks on connecting may have said this, so that it is no reply gone wrong.
+    /// Whether this may be a line of a greeting, and not a reply with a fault.
     pub fn may_be_greeting(&self) -> bool {
         match self {
             Self::NotAReply { line, advice, .. } | Self::NotUtf8 { line, advice, .. } => {

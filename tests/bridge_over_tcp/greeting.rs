@@ -21,7 +21,7 @@ async fn listen() -> (TcpListener, u16) {
 }
 
 async fn accept(listener: &TcpListener) -> TcpStream {
-    timeout(PATIENCE, listener.accept()).await.expect("nobody connects").unwrap().0
+    timeout(PATIENCE, listener.accept()).await.expect("the bridge does not connect").unwrap().0
 }
 
 /// The next line that comes, without its newline.
@@ -107,7 +107,7 @@ async fn a_greeting_that_does_not_come_is_given_up_by_name() {
                  newline (\\n) that ends a line; set greeting_lines to";
     let status = scene.until("given up", |status| status.last_error.starts_with(error)).await;
     assert!(status.reason.contains("greeting_timeout to more than"), "{}", status.reason);
-    assert_eq!(rest(stream).await, b"", "it was told a command");
+    assert_eq!(rest(stream).await, b"", "a command was sent");
     let mut stream = accept(&listener).await;
     stream.write_all(b"ready\n").await.unwrap();
     drop(stream);
@@ -116,7 +116,7 @@ async fn a_greeting_that_does_not_come_is_given_up_by_name() {
 }
 
 #[tokio::test]
-async fn the_token_is_told_after_the_greeting_and_has_its_own_time() {
+async fn the_token_follows_the_greeting_and_has_its_own_time() {
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("token-after-greeting");
     std::fs::write(&path, "sesame\n").unwrap();
     let (listener, port) = listen().await;
@@ -148,7 +148,7 @@ async fn the_token_is_told_after_the_greeting_and_has_its_own_time() {
 }
 
 #[tokio::test]
-async fn who_dials_in_counts_once_it_has_greeted() {
+async fn a_controller_that_dials_in_counts_after_its_greeting() {
     let port = listen().await.1;
     let settings = [
         ("role", text("tcp_server")),
@@ -236,7 +236,7 @@ async fn a_datagram_that_is_no_reply_is_quoted() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_and_a_nul_between_lines_are_told_apart() {
+async fn a_byte_order_mark_passes_and_a_nul_is_named() {
     let (listener, port) = listen().await;
     let mut scene = Scene::start(port, &[]);
     scene.move_hand(Some(HERE));

@@ -26,7 +26,7 @@ pub(super) const WIRE: &[Parameter] = &[
         Real(5.0),
         "s",
         Range::Real(0.01, 600.0),
-        "With greeting_lines: time allowed for them after connecting. A board that starts when it is connected to needs some seconds; when it is over, the connection is closed and opened anew.",
+        "With greeting_lines: time allowed for them after connecting. A board that starts when it is connected to needs some seconds. If they do not come in time, the connection is closed and opened again.",
         Disarmed,
     ),
     parameter(
