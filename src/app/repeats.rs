@@ -96,13 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_each_second_is_told_once_a_minute() {
+    fn a_fault_each_second_is_logged_once_a_minute() {
         let expected = [(0, Decision::Log), (60, count(60, 60)), (120, count(60, 60)), (180, count(60, 60))];
         assert_eq!(logged(1, 0..200), expected);
     }
 
     #[test]
-    fn a_fault_after_a_quiet_minute_is_told_at_once() {
+    fn a_fault_after_a_quiet_minute_is_logged_at_once() {
         assert_eq!(
             logged(1, [0, 30, 90, 200]),
             [(0, Decision::Log), (90, Decision::Log), (200, Decision::Log)]
@@ -111,13 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_told_often_is_counted_afterwards() {
+    fn what_may_be_logged_often_is_counted_afterwards() {
         let expected = [(0, Decision::Log), (1, Decision::Log), (2, Decision::Log), (60, count(58, 60))];
         assert_eq!(logged(3, 0..100), expected);
     }
 
     #[test]
-    fn another_fault_is_told_between_two_of_a_run() {
+    fn another_fault_is_logged_between_two_of_a_run() {
         let (mut repeats, start) = (Repeats::default(), Instant::now());
         assert_eq!(repeats.note(start, "a", 1), Decision::Log);
         assert_eq!(repeats.note(start, "b", 1), Decision::Log);
