@@ -21,7 +21,7 @@
 //! | [`link`] | `machine`, `backoff` pure; `transport` and `tls` make sockets | `wire`, `teleop::command` |
 //! | [`config`] | the table of parameters, and what they mean | `teleop`, `mapping`, `link`, `wire` |
 //! | [`status`] | what the bridge tells of itself, and to whom | `config`, `teleop`, `link`, `wire` |
-//! | [`app`] | `joint` pure: both machines; the handle and the driver | all but `ros` |
+//! | [`app`] | `joint` pure: both machines; `log` pure: what is logged; the handle and the driver | all but `ros` |
 //! | `ros` | the only place that names r2r and `rcl_ext` (feature `ros`) | `app`, `config`, `status` |
 //! | [`sim`] | the simulated arm controller and hand, and the judge of the wire | `config`, `teleop`, `wire` |
 //! | [`check`] | the conformance check of a controller | `wire`, `teleop::command` |

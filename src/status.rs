@@ -18,8 +18,11 @@ pub struct Status {
     pub since: Instant,
     /// Attempts since the link was last connected.
     pub attempts: u32,
-    /// Why the last connection or attempt ended, in plain words; empty if none has.
+    /// Why the last connection or attempt ended, in plain words; empty if none has, or if the link has been connected for
+    /// `link_timeout` since.
     pub last_error: String,
+    /// The same whether it is over or not, and how long ago it was.
+    pub newest_error: Option<(String, Duration)>,
     /// What the bridge does with targets.
     pub motion: Motion,
     /// Why the arm does or does not move, in one line.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aether_bridge::app::joint::{Joint, Outgoing, Sent};
 use aether_bridge::config::{Config, Parameters, Value};
-use aether_bridge::link::{Action, LinkError, LinkState, PeerId};
+use aether_bridge::link::{Action, LinkError, LinkState, PeerId, Stage};
 use aether_bridge::status::SentCommand;
 use aether_bridge::teleop::{Command, InputFault, Kind, Motion, Position, Target};
 use aether_bridge::wire::{Reply, ReplyStatus, ReportedState};
@@ -35,6 +35,11 @@ impl Scene {
     fn connect(&mut self) {
         assert_eq!(self.joint.poll_action(), Some(Action::Connect));
         self.joint.handle_connected(self.now);
+    }
+
+    /// Takes what the driver has to do, which takes its time.
+    fn connect_later(&mut self) {
+        assert_eq!(self.joint.poll_action(), Some(Action::Connect));
     }
 
     /// Lets the next connection come about.
@@ -592,4 +597,96 @@ fn what_a_controller_takes_that_has_been_given_up_does_not_count() {
     assert_eq!(scene.link(), LinkState::Listening);
     let next = scene.join("next");
     scene.command_to(&[next]);
+}
+
+/// A joint that has yet to connect, by these parameters.
+fn unconnected(settings: &[(&str, Value)]) -> Scene {
+    let mut parameters = Parameters::default();
+    for (name, value) in settings {
+        parameters.set(name, value.clone()).unwrap();
+    }
+    let config = Config::new(&parameters).unwrap();
+    let (home, now) = (config.teleop.home, Instant::now());
+    let joint = Joint::new(config.teleop, config.link, "arm:5000".into(), now, 7);
+    Scene { joint, now, home }
+}
+
+#[test]
+fn no_connection_has_a_cause_from_the_first_status_on() {
+    let mut scene = unconnected(&[]);
+    let reason = |scene: &Scene| scene.joint.status(scene.now).reason;
+    let down = "not armed yet: no connection to the controller";
+    assert_eq!(reason(&scene), format!("{down}: connecting to arm:5000"));
+    scene.connect_later();
+    let before = scene.joint.face(scene.now);
+    scene.joint.handle_stage(Stage::Greeting { heard: 1, wanted: 2 });
+    assert_ne!(scene.joint.face(scene.now), before, "no status follows");
+    let greeting = "waiting for 2 greeting lines of arm:5000 (greeting_lines), 1 so far";
+    assert_eq!(reason(&scene), format!("{down}: {greeting}"));
+    assert_eq!(scene.joint.status(scene.now).state, LinkState::Connecting);
+    scene.joint.handle_stage(Stage::Hello);
+    assert_eq!(
+        reason(&scene),
+        format!("{down}: waiting for the answer of arm:5000 to the hello (hello.token_file)")
+    );
+    scene.joint.handle_failed(scene.now, LinkError::Closed);
+    assert!(reason(&scene).contains("closed the connection; next attempt in 0."), "{}", reason(&scene));
+    scene.now += Duration::from_secs(5);
+    scene.joint.handle_timeout(scene.now);
+    assert!(reason(&scene).ends_with("closed the connection; trying again"), "{}", reason(&scene));
+    scene.connect_later();
+    scene.joint.handle_stage(Stage::Greeting { heard: 0, wanted: 2 });
+    assert!(
+        reason(&scene).ends_with("0 so far; lastly the controller closed the connection"),
+        "{}",
+        reason(&scene)
+    );
+}
+
+#[test]
+fn a_port_without_controllers_has_a_cause_from_the_first_status_on() {
+    let mut scene = unconnected(&[("role", Value::Text("tcp_server".into()))]);
+    let reason = |scene: &Scene| scene.joint.status(scene.now).reason;
+    let down = "not armed yet: no connection to the controller";
+    assert_eq!(reason(&scene), format!("{down}: opening the port arm:5000"));
+    scene.connect();
+    assert_eq!(reason(&scene), format!("{down}: 0 of 1 connected to arm:5000"));
+    let before = scene.joint.face(scene.now);
+    scene.joint.handle_arriving(1);
+    assert_ne!(scene.joint.face(scene.now), before, "no status follows");
+    assert_eq!(reason(&scene), format!("{down}: 0 of 1 connected to arm:5000, 1 more on the way in"));
+    scene.joint.handle_arriving(0);
+    scene.joint.handle_refused(scene.now, "guest".into(), LinkError::Closed);
+    assert_eq!(
+        reason(&scene),
+        format!("{down}: 0 of 1 connected to arm:5000; lastly guest: the controller closed the connection")
+    );
+}
+
+#[test]
+fn a_reply_without_its_end_is_quoted_while_the_controller_does_not_answer() {
+    let mut scene = Scene::connected();
+    scene.first_command();
+    scene.now += Duration::from_millis(500);
+    scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
+    scene.joint.handle_timeout(scene.now);
+    assert!(scene.joint.is_overdue(scene.now));
+    let reason = |scene: &Scene| scene.joint.status(scene.now).reason;
+    assert_eq!(reason(&scene), "holding: the controller does not answer");
+    scene.joint.handle_instead(PeerId::ONLY, Some("\"OK\" has come".into()));
+    assert_eq!(reason(&scene), "holding: the controller does not answer: \"OK\" has come");
+}
+
+#[test]
+fn the_last_error_goes_and_is_still_known_with_its_age() {
+    let mut scene = Scene::connected();
+    scene.joint.handle_failed(scene.now, LinkError::Closed);
+    scene.reconnect();
+    let status = scene.joint.status(scene.now);
+    assert_eq!(status.last_error, "the controller closed the connection");
+    scene.now += Duration::from_secs(3);
+    let status = scene.joint.status(scene.now);
+    assert_eq!(status.last_error, "");
+    let newest = ("the controller closed the connection".to_owned(), Duration::from_secs(8));
+    assert_eq!(status.newest_error, Some(newest));
 }

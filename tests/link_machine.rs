@@ -494,6 +494,123 @@ fn the_end_closes_and_stays_closed() {
     assert!(!scene.link.has_room());
 }
 
+#[test]
+fn silence_is_given_up_with_what_has_come_instead_of_a_reply() {
+    for instead in [None, Some("\"OK\" has come".to_owned())] {
+        let mut scene = Scene::connected(true, 1);
+        scene.send(0.1);
+        scene.pass(499);
+        assert!(!scene.link.is_overdue(scene.now));
+        scene.pass(1);
+        assert!(scene.link.is_overdue(scene.now));
+        scene.link.handle_instead(PeerId::ONLY, instead.clone());
+        assert_eq!(scene.link.instead(), instead.as_deref());
+        scene.pass(2500);
+        let error = scene.link.last_error().unwrap().to_string();
+        let expected = match instead {
+            Some(_) => "no reply for link_timeout 3.0 s: \"OK\" has come",
+            None => {
+                "no reply for link_timeout 3.0 s; if this controller never replies, set expect_reply to false"
+            }
+        };
+        assert_eq!(error, expected);
+    }
+}
+
+#[test]
+fn what_came_instead_of_a_reply_is_forgotten_with_the_reply() {
+    let mut scene = Scene::connected(true, 1);
+    scene.send(0.1);
+    scene.pass(700);
+    scene.link.handle_instead(PeerId::ONLY, Some("half".into()));
+    scene.reply(ReplyStatus::Ok);
+    assert_eq!(scene.link.instead(), None);
+    scene.send(0.2);
+    scene.pass(3000);
+    assert!(scene.link.last_error().unwrap().to_string().contains("expect_reply"));
+}
+
+#[test]
+fn datagrams_without_their_number_are_named_as_what_came_instead() {
+    for (seq, words) in
+        [(None, "a reply has come without \"seq\""), (Some(9), "with \"seq\" 9, which no line")]
+    {
+        let now = Instant::now();
+        let config = LinkConfig { role: Role::Udp, ..config(true, 1) };
+        let mut scene = Scene { link: Link::new(config, now, 7), now };
+        scene.link.handle_connected(now);
+        scene.send(0.1);
+        let reply = Reply { seq, ..reply(ReplyStatus::Ok) };
+        assert_eq!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply), Ok(Outcome::Late));
+        scene.pass(3000);
+        let error = scene.link.last_error().unwrap().to_string();
+        assert!(error.contains(words) && !error.contains("never replies"), "{error}");
+    }
+}
+
+#[test]
+fn an_error_stands_until_the_next_connection_has_lived() {
+    let mut scene = Scene::connected(true, 1);
+    scene.link.handle_failed(scene.now, LinkError::Closed);
+    let lost_at = scene.now;
+    let stands = |scene: &Scene| scene.link.standing_error(scene.now).is_some();
+    scene.pass(10_000);
+    assert!(stands(&scene), "there is no connection yet");
+    scene.link.handle_connected(scene.now);
+    scene.pass(2999);
+    assert!(stands(&scene));
+    scene.pass(1);
+    assert!(!stands(&scene));
+    let (at, error) = scene.link.last_error_at().unwrap();
+    assert_eq!((at, error.to_string()), (lost_at, LinkError::Closed.to_string()), "it is still known");
+    // Nor while the controller does not answer.
+    let mut scene = Scene::connected(true, 1);
+    scene.link.handle_reconnect(scene.now);
+    scene.link.handle_timeout(scene.now);
+    scene.link.handle_connected(scene.now);
+    scene.send(0.1);
+    scene.pass(2999);
+    assert_eq!(scene.link.state(), LinkState::Unresponsive);
+    assert!(stands(&scene));
+}
+
+#[test]
+fn one_reply_a_connection_is_named_when_it_happens_again() {
+    let error_after = |replies: &[u32]| {
+        let mut scene = Scene::connected(true, 1);
+        for count in replies {
+            for _ in 0..*count {
+                scene.send(0.1);
+                scene.reply(ReplyStatus::Ok);
+            }
+            scene.link.handle_failed(scene.now, LinkError::Closed);
+            scene.pass(5000);
+            scene.link.handle_connected(scene.now);
+        }
+        scene.link.last_error().unwrap().advised()
+    };
+    let plain = LinkError::Closed.to_string();
+    for replies in [&[1][..], &[1, 2], &[2, 2], &[0, 0], &[1, 0, 1]] {
+        assert_eq!(error_after(replies), plain, "{replies:?}");
+    }
+    let again = error_after(&[1, 1]);
+    assert!(again.contains("after its first reply") && again.contains("read in a loop"), "{again}");
+}
+
+#[test]
+fn unasked_words_are_a_greeting_only_when_they_come_first() {
+    for (replies, words) in [(0, "set greeting_lines"), (1, "answer when the line is taken, and not again")] {
+        let mut scene = Scene::connected(true, 1);
+        for _ in 0..replies {
+            scene.send(0.1);
+            scene.reply(ReplyStatus::Ok);
+        }
+        assert!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply(ReplyStatus::Ok)).is_err());
+        let advised = scene.link.last_error().unwrap().advised();
+        assert!(advised.contains(words), "{advised}");
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Event {
     Connected,

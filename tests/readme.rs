@@ -75,6 +75,7 @@ fn every_parameter_of_motion_is_in_the_safety_page_and_nothing_else() {
         "ttl",
         "accept_state",
         "greeting_lines",
+        "greeting_timeout",
         "hello.token_file",
         "tls.enabled",
         "tls.ca_file",

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio_util::codec::Decoder;
@@ -19,6 +20,12 @@ pub(super) struct Connection {
     decoder: ReplyDecoder,
     /// The line that is coming in was begun before anything was asked that it could answer.
     begun_unasked: bool,
+    /// A line has been sent on this connection.
+    asked: bool,
+    /// Something has come on this connection that was understood.
+    understood: bool,
+    /// What has come last and was passed over, in words; nothing once something has come that was understood.
+    passed_over: Option<String>,
     /// By what it was made: it ends before other settings hold.
     wire: WireConfig,
     expect_reply: bool,
@@ -28,7 +35,52 @@ impl Connection {
     pub(super) fn new(peer: PeerId, socket: Arc<dyn Socket>, config: &Config) -> Self {
         let (wire, expect_reply) = (config.wire.clone(), config.link.expect_reply);
         let buffer = BytesMut::with_capacity(READ_BUFFER);
-        Self { peer, socket, buffer, decoder: wire.decoder(), begun_unasked: false, wire, expect_reply }
+        let decoder = wire.decoder();
+        Self {
+            peer,
+            socket,
+            buffer,
+            decoder,
+            begun_unasked: false,
+            asked: false,
+            understood: false,
+            passed_over: None,
+            wire,
+            expect_reply,
+        }
+    }
+
+    /// Waits for the greeting, if there is to be one, and tells `heard` how many of its lines have come each time.
+    ///
+    /// # Errors
+    /// Why this connection has to end.
+    pub(super) async fn greet(&mut self, heard: impl Fn(u32)) -> Result<(), LinkError> {
+        let wanted = self.wire.greeting_lines;
+        loop {
+            let left = self.decoder.greet(&mut self.buffer)?;
+            heard(wanted - left);
+            if left == 0 {
+                return Ok(());
+            }
+            match self.read_more().await {
+                Err(LinkError::Closed) => {
+                    return Err(LinkError::ClosedInGreeting { heard: wanted - left, wanted });
+                }
+                read => read?,
+            }
+        }
+    }
+
+    /// Why this connection has to end when the greeting has not come in time.
+    pub(super) fn not_greeted(&mut self, timeout: Duration) -> LinkError {
+        let wanted = self.wire.greeting_lines;
+        match self.decoder.greet(&mut self.buffer) {
+            Ok(left) => {
+                let unfinished = self.decoder.unfinished(&self.buffer);
+                LinkError::NotGreeted { heard: wanted - left, wanted, timeout, unfinished }
+            }
+            Err(error) => error.into(),
+        }
     }
 
     /// Says who speaks, before all else, and hears whether that is welcome, where lines are answered.
@@ -37,23 +89,45 @@ impl Connection {
     /// Why this connection has to end.
     pub(super) async fn introduce(&mut self, hello: &Hello) -> Result<(), LinkError> {
         self.write(hello.line()).await.map_err(LinkError::Broken)?;
+        self.asked = true;
         while self.expect_reply {
-            match self.decoder.decode(&mut self.buffer)? {
-                Some(Heard::Reply(Reply { status: ReplyStatus::Ok, .. })) => break,
+            match self.decoder.decode(&mut self.buffer).map_err(|error| self.no_reply(error))? {
+                Some(Heard::Reply(Reply { status: ReplyStatus::Ok, .. })) => {
+                    self.understood = true;
+                    break;
+                }
                 Some(Heard::Reply(Reply { message, .. })) => return Err(LinkError::Unwelcome { message }),
                 // Where the arm is will be said again.
                 Some(Heard::State(_)) => {}
-                None => {
-                    poll_fn(|cx| self.socket.poll_readable(cx)).await;
-                    match self.read() {
-                        Some(Ok(0)) => return Err(LinkError::Closed),
-                        Some(Err(error)) => return Err(LinkError::Broken(error)),
-                        Some(Ok(_)) | None => {}
-                    }
-                }
+                None => self.read_more().await?,
             }
         }
         Ok(())
+    }
+
+    /// Waits until there may be more in the buffer.
+    async fn read_more(&mut self) -> Result<(), LinkError> {
+        poll_fn(|cx| self.socket.poll_readable(cx)).await;
+        match self.read() {
+            Some(Ok(0)) => Err(LinkError::Closed),
+            Some(Err(error)) => Err(LinkError::Broken(error)),
+            Some(Ok(_)) | None => Ok(()),
+        }
+    }
+
+    /// Why this connection has to end: what has come is no reply.
+    fn no_reply(&self, error: WireError) -> LinkError {
+        match self.understood {
+            true => error.into(),
+            false => LinkError::FirstWords { error, asked: self.asked },
+        }
+    }
+
+    /// What has come since the last reply and is no reply, in words: the beginning of a line, or a datagram that was
+    /// passed over.
+    pub(super) fn instead(&self) -> Option<String> {
+        let unfinished = self.decoder.unfinished(&self.buffer).map(|unfinished| unfinished.to_string());
+        unfinished.or_else(|| self.passed_over.clone())
     }
 
     async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
@@ -84,6 +158,7 @@ impl Connection {
 
     /// A line is about to go to this controller, which owes no reply: what it has begun to say is none to that line.
     pub(super) fn note_asked(&mut self) {
+        self.asked = true;
         self.begun_unasked = self.expect_reply && self.decoder.has_begun(&self.buffer);
     }
 
@@ -113,7 +188,7 @@ impl Connection {
         };
         match end {
             // What nobody waits for cannot be misunderstood.
-            Err(LinkError::Wire(error)) if !self.expect_reply => {
+            Err(LinkError::Wire(error) | LinkError::FirstWords { error, .. }) if !self.expect_reply => {
                 self.pass_over(&error);
                 if ended { Err(LinkError::Closed) } else { Ok(()) }
             }
@@ -126,8 +201,11 @@ impl Connection {
         if !self.buffer.ends_with(b"\n") {
             self.buffer.extend_from_slice(b"\n");
         }
-        if let Err(LinkError::Wire(error)) = self.decode(heard, ReplyDecoder::decode) {
-            self.pass_over(&error);
+        if let Err(fault) = self.decode(heard, ReplyDecoder::decode) {
+            self.passed_over = Some(format!("a datagram was passed over: {}", fault.advised()));
+            if let LinkError::Wire(error) | LinkError::FirstWords { error, .. } = fault {
+                self.pass_over(&error);
+            }
         }
     }
 
@@ -142,11 +220,15 @@ impl Connection {
         heard: &mut Vec<Heard>,
         decode: fn(&mut ReplyDecoder, &mut BytesMut) -> Result<Option<Heard>, WireError>,
     ) -> Result<(), LinkError> {
-        while let Some(next) = decode(&mut self.decoder, &mut self.buffer)? {
+        while let Some(next) =
+            decode(&mut self.decoder, &mut self.buffer).map_err(|error| self.no_reply(error))?
+        {
             tracing::trace!(heard = ?next, "received");
+            let first = !std::mem::replace(&mut self.understood, true);
+            self.passed_over = None;
             let unasked = std::mem::take(&mut self.begun_unasked);
             if let (Heard::Reply(Reply { message, .. }), true) = (&next, unasked) {
-                return Err(LinkError::Unsolicited { message: message.clone() });
+                return Err(LinkError::Unsolicited { message: message.clone(), first });
             }
             heard.push(next);
         }

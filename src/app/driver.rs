@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::Bridge;
 use super::connection::Connection;
+use super::log::Line;
 use super::opening::{Protocol, Reached};
+use super::{Bridge, Inner};
 use crate::link::{Accepted, Action, Full, LinkError, Listener, Network, Opening, PeerId, System};
 
 /// Owns the connections' lives, what is heard on them, and the timers, until `shutdown` completes. Then nothing is sent
@@ -106,17 +107,21 @@ impl Driver {
             let Some(action) = inner.joint.poll_action() else { return };
             if let Action::Drop(peer) = action {
                 inner.connections.retain(|connection| connection.peer != peer);
-                if let Some(error) = inner.joint.last_error() {
-                    tracing::warn!("controller gone: {error}");
-                }
+                let Inner { joint, log, .. } = &mut *inner;
+                let line =
+                    joint.last_error().and_then(|error| log.failed(super::now(), "controller gone", error));
+                drop(inner);
+                line.iter().for_each(Line::write);
                 continue;
             }
             inner.connections.clear();
             self.listener = None;
             self.joining = JoinSet::new();
+            inner.joint.handle_arriving(0);
             self.attempt = (action == Action::Connect).then(|| {
-                let opening = self.network.open(&inner.config.transport);
-                Box::pin(Protocol::new(&inner.config).reach(opening)) as Opening<Reached>
+                let (opening, bridge) = (self.network.open(&inner.config.transport), self.bridge.clone());
+                let note = move |stage| bridge.with(|joint, _| joint.handle_stage(stage));
+                Box::pin(Protocol::new(&inner.config, note).reach(opening)) as Opening<Reached>
             });
         }
     }
@@ -151,24 +156,45 @@ impl Driver {
     fn handle_accepted(&mut self, result: io::Result<Accepted>) {
         match result {
             Ok((_, address)) if self.joining.len() >= MAX_JOINING => {
-                tracing::warn!(%address, "refused: {MAX_JOINING} others are on their way in");
+                self.refuse(address, &format!("{MAX_JOINING} others are on their way in"));
             }
             Ok((opening, address)) => {
-                let protocol = Protocol::new(&self.bridge.lock().config);
+                let protocol = Protocol::new(&self.bridge.lock().config, |_| ());
                 self.joining.spawn(async move { (address, protocol.welcome(opening, address).await) });
+                self.note_arriving();
             }
             Err(error) => {
-                tracing::warn!(%error, "a controller could not connect");
+                let text = format!("a controller could not connect: {error}");
+                let line = self.bridge.driven(|inner, now| inner.log.shut(now, &text));
+                line.iter().for_each(Line::write);
                 self.deaf_until = Some(super::now() + DEAFNESS);
             }
         }
     }
 
+    fn refuse(&self, address: SocketAddr, why: &str) {
+        let text = format!("refused: {why} address={address}");
+        let line = self.bridge.driven(|inner, now| inner.log.crowded(now, &text));
+        line.iter().for_each(Line::write);
+    }
+
+    fn note_arriving(&self) {
+        self.bridge.driven(|inner, _| inner.joint.handle_arriving(self.joining.len()));
+    }
+
     /// A controller that has dialled in may be spoken to, or not.
     fn handle_joined(&mut self, address: SocketAddr, result: Result<Connection, LinkError>) {
+        self.note_arriving();
         let mut connection = match result {
             Ok(connection) => connection,
-            Err(error) => return tracing::warn!(%address, "refused: {error}"),
+            Err(error) => {
+                let line = self.bridge.driven(|inner, now| {
+                    inner.joint.handle_refused(now, address.to_string(), error);
+                    let Inner { joint, log, .. } = inner;
+                    joint.last_error().and_then(|error| log.failed(now, "refused", error))
+                });
+                return line.iter().for_each(Line::write);
+            }
         };
         let joined = self.bridge.driven(|inner, now| {
             connection.peer = inner.joint.handle_joined(now, address.to_string())?;
@@ -178,10 +204,10 @@ impl Driver {
         });
         match joined {
             Ok(peer) => {
-                tracing::info!(%address, "controller connected");
+                self.bridge.lock().log.joined(&address.to_string()).iter().for_each(Line::write);
                 self.listen(peer);
             }
-            Err(Full) => tracing::warn!(%address, "refused: {Full}"),
+            Err(Full) => self.refuse(address, &Full.to_string()),
         }
     }
 

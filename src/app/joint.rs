@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::link::{Action, Full, Link, LinkConfig, LinkError, LinkState, Outcome, PeerId};
+use crate::link::{Action, Full, Link, LinkConfig, LinkError, LinkState, Outcome, PeerId, Role, Stage};
 use crate::status::{SentCommand, Status};
 use crate::teleop::reason::{Obstacle, Reason};
 use crate::teleop::{
@@ -24,6 +24,9 @@ pub struct Joint {
     refusal: String,
     /// That this controller refuses heartbeats has been told.
     told_of_heartbeats: bool,
+    /// How many controllers have dialled in and are not let in yet.
+    arriving: usize,
+    listens: bool,
     seq: u64,
 }
 
@@ -58,12 +61,17 @@ pub struct Face {
     pub motion: Motion,
     /// A word for the reason.
     pub reason: &'static str,
+    /// How far the present attempt to connect has come, if there is one.
+    pub stage: Option<Stage>,
+    /// How many controllers have dialled in and are not let in yet.
+    pub arriving: usize,
 }
 
 impl Joint {
     /// Both machines at their start; the link wants to connect. `peer` is the controller's name for people, `seed`
     /// picks the jitter of the back-off.
     pub fn new(teleop: TeleopConfig, link: LinkConfig, peer: String, now: Instant, seed: u64) -> Self {
+        let listens = matches!(link.role, Role::TcpServer { .. });
         Self {
             teleop: Teleop::new(teleop),
             link: Link::new(link, now, seed),
@@ -71,6 +79,8 @@ impl Joint {
             peer,
             refusal: String::new(),
             told_of_heartbeats: false,
+            arriving: 0,
+            listens,
             seq: 0,
         }
     }
@@ -131,6 +141,28 @@ impl Joint {
         }
         self.link.handle_connected(now);
         self.tell_teleop(now);
+    }
+
+    /// The attempt to connect has come so far.
+    pub fn handle_stage(&mut self, stage: Stage) {
+        if !self.link.is_superseded() {
+            self.link.handle_stage(stage);
+        }
+    }
+
+    /// So many controllers have dialled in and are not let in yet.
+    pub fn handle_arriving(&mut self, arriving: usize) {
+        self.arriving = arriving;
+    }
+
+    /// A controller that has dialled in is not let in, for this reason.
+    pub fn handle_refused(&mut self, now: Instant, name: String, error: LinkError) {
+        self.link.handle_refused(now, name, error);
+    }
+
+    /// What has come from this controller since its last reply, in words. Tell it while [`Joint::is_overdue`].
+    pub fn handle_instead(&mut self, peer: PeerId, instead: Option<String>) {
+        self.link.handle_instead(peer, instead);
     }
 
     /// The attempt failed, or the connection ended.
@@ -251,6 +283,7 @@ impl Joint {
     pub fn handle_link_config(&mut self, now: Instant, config: LinkConfig, peer: String, other_arm: bool) {
         self.peer = peer;
         self.refusal.clear();
+        self.listens = matches!(config.role, Role::TcpServer { .. });
         self.link.handle_config(now, config);
         self.tell_teleop(now);
         if other_arm {
@@ -412,14 +445,25 @@ impl Joint {
         Line { order, seq: self.link.next_seq(), stamp }
     }
 
-    /// Why the last connection, or attempt, ended.
+    /// Whether a reply is overdue.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.link.is_overdue(now)
+    }
+
+    /// Why the last connection, or attempt, ended, however long ago.
     pub fn last_error(&self) -> Option<&LinkError> {
         self.link.last_error()
     }
 
     /// What to compare to tell a change of status.
     pub fn face(&self, now: Instant) -> Face {
-        Face { link: self.link.state(), motion: self.teleop.motion(), reason: self.teleop.reason(now).kind() }
+        Face {
+            link: self.link.state(),
+            motion: self.teleop.motion(),
+            reason: self.teleop.reason(now).kind(),
+            stage: self.link.stage(),
+            arriving: self.arriving,
+        }
     }
 
     /// Everything there is to tell.
@@ -432,7 +476,11 @@ impl Joint {
             peer: self.peer(),
             since: self.link.since(),
             attempts: self.link.attempts(),
-            last_error: self.link.last_error().map(ToString::to_string).unwrap_or_default(),
+            last_error: self.link.standing_error(now).map(LinkError::advised).unwrap_or_default(),
+            newest_error: self
+                .link
+                .last_error_at()
+                .map(|(at, error)| (error.advised(), now.saturating_duration_since(at))),
             motion: self.teleop.motion(),
             reason: self.explain(now, &reason),
             reason_kind: reason.kind(),
@@ -463,22 +511,53 @@ impl Joint {
             Reason::Holding(obstacle) | Reason::WaitingToArm(obstacle) => Some(obstacle),
             _ => None,
         };
+        let error =
+            self.link.last_error().filter(|_| obstacle == Some(&Obstacle::LinkDown)).map(LinkError::advised);
         if let (Some(Obstacle::LinkDown), LinkState::Listening, Some((clients, wanted))) =
             (obstacle, self.link.state(), self.link.clients())
         {
-            let last = self.link.last_error().map(|error| format!("; lastly {error}")).unwrap_or_default();
-            return format!("{reason}: {clients} of {wanted} connected to {}{last}", self.peer);
+            let arriving = match self.arriving {
+                0 => String::new(),
+                count => format!(", {count} more on the way in"),
+            };
+            let last = error.as_ref().map(|error| format!("; lastly {error}")).unwrap_or_default();
+            return format!("{reason}: {clients} of {wanted} connected to {}{arriving}{last}", self.peer);
         }
-        match (obstacle, self.link.last_error(), self.link.retry_in(now)) {
+        match (obstacle, error, self.link.retry_in(now)) {
             (Some(Obstacle::LinkDown), Some(error), Some(wait)) => {
                 format!("{reason}: {error}; next attempt in {:.1} s", wait.as_secs_f64())
             }
-            (Some(Obstacle::LinkDown), Some(error), None) => format!("{reason}: {error}; trying again"),
+            (Some(Obstacle::LinkDown), error, None) => match (self.explain_stage(), error) {
+                (Some(stage), None) => format!("{reason}: {stage}"),
+                (Some(stage), Some(error)) if self.link.stage() != Some(Stage::Opening) => {
+                    format!("{reason}: {stage}; lastly {error}")
+                }
+                (_, Some(error)) => format!("{reason}: {error}; trying again"),
+                (None, None) => reason.to_string(),
+            },
+            (Some(Obstacle::Unresponsive), ..) => match self.link.instead() {
+                Some(instead) => format!("{reason}: {instead}"),
+                None => reason.to_string(),
+            },
             (Some(Obstacle::ErrorReplies(_)), ..) if !self.refusal.is_empty() => {
                 format!("{reason}, lastly with '{}'", self.refusal)
             }
             _ => reason.to_string(),
         }
+    }
+
+    /// What an attempt to connect waits for.
+    fn explain_stage(&self) -> Option<String> {
+        let peer = &self.peer;
+        Some(match self.link.stage()? {
+            Stage::Opening if self.listens => format!("opening the port {peer}"),
+            Stage::Opening => format!("connecting to {peer}"),
+            Stage::Greeting { heard, wanted } => {
+                let lines = if wanted == 1 { "line" } else { "lines" };
+                format!("waiting for {wanted} greeting {lines} of {peer} (greeting_lines), {heard} so far")
+            }
+            Stage::Hello => format!("waiting for the answer of {peer} to the hello (hello.token_file)"),
+        })
     }
 
     fn tell_teleop(&mut self, now: Instant) {

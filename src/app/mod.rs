@@ -8,8 +8,10 @@
 mod connection;
 mod driver;
 pub mod joint;
+mod log;
 mod opening;
 mod reconfigure;
+mod repeats;
 
 pub use driver::{drive, drive_over};
 pub use reconfigure::ReconfigureRefused;
@@ -21,12 +23,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 
 use crate::config::Config;
-use crate::link::{LinkState, PeerId};
+use crate::link::PeerId;
 use crate::status::{Observer, SentCommand, Status};
 use crate::teleop::{GripperInput, InputFault, Refused, Target};
 use crate::wire::{CommandEncoder, Heard, ReportedState};
 use connection::Connection;
 use joint::{Face, Joint, Outgoing, Sent};
+use log::{Line, Log};
 
 /// A handle to the running bridge. Cheap to clone; every method may be called from any thread.
 #[derive(Clone)]
@@ -51,7 +54,7 @@ struct Inner {
     written: Vec<(PeerId, io::Result<usize>)>,
     line: Vec<u8>,
     face: Option<Face>,
-    last_error: String,
+    log: Log,
     outbox: Vec<Event>,
     /// Until when [`drive`] sleeps.
     sleeping_until: Option<Instant>,
@@ -86,7 +89,7 @@ impl Bridge {
             written: Vec::new(),
             line: Vec::with_capacity(128),
             face: None,
-            last_error: String::new(),
+            log: Log::new(config.link.link_timeout),
             outbox: Vec::new(),
             sleeping_until: None,
         };
@@ -157,6 +160,7 @@ impl Bridge {
             let mut inner = self.lock();
             let now = now();
             let status = inner.joint.status(now);
+            inner.log.settle(now, &status).iter().for_each(Line::write);
             if diagnostics {
                 inner.outbox.push(Event::Diagnostics(status.clone()));
             }
@@ -229,6 +233,11 @@ impl Bridge {
 impl Inner {
     /// What is found too late is too late: a reply, a target.
     fn pass_time(&mut self, now: Instant) {
+        if self.joint.is_overdue(now) {
+            for connection in &self.connections {
+                self.joint.handle_instead(connection.peer, connection.instead());
+            }
+        }
         self.joint.handle_timeout(now);
         self.note_changes(now);
     }
@@ -316,37 +325,8 @@ impl Inner {
             return;
         }
         let status = self.joint.status(now);
-        self.log_change(before, &status);
+        self.log.change(now, before, &status, self.joint.last_error()).iter().for_each(Line::write);
         self.outbox.push(Event::Status(status));
-    }
-
-    /// One line a change; a controller that stays away is told of once.
-    fn log_change(&mut self, before: Option<Face>, status: &Status) {
-        if before.map(|face| face.link) != Some(status.state) {
-            let repeated = status.last_error == self.last_error;
-            match status.state {
-                LinkState::Connected => {
-                    self.last_error.clear();
-                    tracing::info!(peer = status.peer, "link up");
-                }
-                LinkState::Unresponsive => {
-                    tracing::warn!(peer = status.peer, "link up, but the controller does not answer")
-                }
-                LinkState::Backoff if !repeated => {
-                    self.last_error.clone_from(&status.last_error);
-                    tracing::warn!(peer = status.peer, "link down: {}", status.last_error);
-                }
-                LinkState::Listening => {
-                    tracing::info!(peer = status.peer, "listening for controllers");
-                }
-                LinkState::Connecting if before.is_none() => tracing::info!(peer = status.peer, "connecting"),
-                state => tracing::debug!(peer = status.peer, ?state, "link"),
-            }
-        }
-        let motion = (status.motion, status.reason_kind);
-        if before.map(|face| (face.motion, face.reason)) != Some(motion) {
-            tracing::info!(motion = ?status.motion, "{}", status.reason);
-        }
     }
 
     /// Whether [`drive`] has to look before it wakes by itself.

@@ -1,14 +1,14 @@
-//! From nothing to a connection on which commands may go: opened, encrypted where that is asked for, and introduced.
+//! From nothing to a connection on which commands may go: opened, encrypted where that is asked for, greeted on and
+//! introduced.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::Connection;
 use crate::config::{Config, HelloConfig};
-use crate::link::{LinkError, Listener, Opened, Opening, PeerId, Socket};
+use crate::link::{LinkError, Listener, Opened, Opening, PeerId, Socket, Stage};
 use crate::wire::Hello;
 
 /// What has come of an attempt.
@@ -21,12 +21,15 @@ pub(super) enum Reached {
 pub(super) struct Protocol {
     config: Config,
     deadline: Instant,
+    /// Called with each stage that this comes to.
+    note: Box<dyn Fn(Stage) + Send + Sync>,
 }
 
 impl Protocol {
-    /// As configured; what is begun now is to be done within `connect_timeout`.
-    pub(super) fn new(config: &Config) -> Self {
-        Self { config: config.clone(), deadline: Instant::now() + config.transport.connect_timeout }
+    /// As configured; what is begun now is to be opened within `connect_timeout`. `note` is called with each stage that it comes to.
+    pub(super) fn new(config: &Config, note: impl Fn(Stage) + Send + Sync + 'static) -> Self {
+        let deadline = Instant::now() + config.transport.connect_timeout;
+        Self { config: config.clone(), deadline, note: Box::new(note) }
     }
 
     /// Connects, or listens.
@@ -49,24 +52,33 @@ impl Protocol {
     }
 
     async fn in_time<T>(&self, opening: Opening<T>, peer: String) -> Result<T, LinkError> {
-        let timeout = self.timeout();
+        let timeout = self.config.transport.connect_timeout;
         let otherwise = |_| Err(LinkError::ConnectTimeout { peer, timeout });
         timeout_at(self.deadline, opening).await.unwrap_or_else(otherwise)
     }
 
     async fn introduced(&self, socket: Arc<dyn Socket>) -> Result<Connection, LinkError> {
         let mut connection = Connection::new(PeerId::ONLY, socket, &self.config);
+        self.greeted(&mut connection).await?;
         if let Some(hello) = &self.config.hello {
+            (self.note)(Stage::Hello);
             let hello = read(hello).await?;
-            let timeout = self.timeout();
-            let otherwise = |_| Err(LinkError::NotWelcomed { timeout });
-            timeout_at(self.deadline, connection.introduce(&hello)).await.unwrap_or_else(otherwise)?;
+            let limit = self.config.transport.connect_timeout;
+            let otherwise = |_| Err(LinkError::NotWelcomed { timeout: limit });
+            timeout(limit, connection.introduce(&hello)).await.unwrap_or_else(otherwise)?;
         }
         Ok(connection)
     }
 
-    fn timeout(&self) -> Duration {
-        self.config.transport.connect_timeout
+    /// Waits for the greeting, and sends nothing before it: a board that has just started would lose it.
+    async fn greeted(&self, connection: &mut Connection) -> Result<(), LinkError> {
+        let (wanted, limit) = (self.config.wire.greeting_lines, self.config.transport.greeting_timeout);
+        if wanted == 0 {
+            return Ok(());
+        }
+        let note = |heard| (self.note)(Stage::Greeting { heard, wanted });
+        let greeted = timeout(limit, connection.greet(note)).await;
+        greeted.unwrap_or_else(|_| Err(connection.not_greeted(limit)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::log::Log;
 use super::{Bridge, Event, Inner};
 use crate::config::{ChangeRefused, Config};
 use crate::teleop::ConfigRefused;
@@ -62,7 +63,7 @@ impl Inner {
         self.connections.clear();
         self.joint.handle_link_config(now, link.clone(), peer, other_arm);
         // What is wrong with it is told though the last was wrong in the same way, and its name at once.
-        self.last_error.clear();
+        self.log = Log::new(self.config.link.link_timeout);
         let status = self.joint.status(now);
         self.outbox.push(Event::Status(status));
     }

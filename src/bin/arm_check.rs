@@ -4,6 +4,7 @@ use std::{io::Write, process::ExitCode, time::Duration};
 
 use aether_bridge::{
     check::{self, Allowed, CheckConfig},
+    link::{HostError, check_host},
     teleop::command::Gripper,
     wire::WireUnit,
 };
@@ -41,6 +42,7 @@ fn say(line: &str) {
 #[command(name = "arm_check", version, after_help = AFTER_HELP, max_term_width = 110)]
 struct Args {
     /// Name or address of the controller
+    #[arg(value_parser = host)]
     host: String,
     /// Port of the controller
     port: u16,
@@ -66,6 +68,9 @@ struct Args {
     /// How many lines the controller says on connecting (greeting_lines)
     #[arg(long, default_value_t = 0, value_name = "LINES")]
     greeting: u32,
+    /// For how long those lines are waited for after connecting, in s (greeting_timeout)
+    #[arg(long, default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
+    greeting_timeout: f64,
     /// When a reply is late, in s (reply_timeout)
     #[arg(long, default_value_t = 0.5, value_name = "SECONDS", value_parser = seconds)]
     timeout: f64,
@@ -101,6 +106,7 @@ impl Args {
             udp: self.udp,
             unit: self.unit,
             greeting: self.greeting,
+            greeting_timeout: Duration::from_secs_f64(self.greeting_timeout),
             timeout: Duration::from_secs_f64(self.timeout),
             // The bridge's link_timeout, and longer where replies may take longer.
             patience: Duration::from_secs_f64((6.0 * self.timeout).max(3.0)),
@@ -111,6 +117,10 @@ impl Args {
             ..CheckConfig::new(self.host, self.port, allowed)
         }
     }
+}
+
+fn host(text: &str) -> Result<String, HostError> {
+    check_host(text).map(|()| text.to_owned())
 }
 
 fn gripper(word: &str) -> Result<Gripper, String> {

@@ -1,6 +1,10 @@
 //! What the protocol says, and how to mend what does not keep to it: the words for everything that can be wrong.
 
-use super::finding::Advice;
+use crate::wire::advice::Advice;
+pub(super) use crate::wire::advice::{
+    BARE_TEXT, BLANK, ECHO, GREETING, LENGTH, MESSAGE, NEWLINE, NUL, OBJECT, ONE_LINE, ONE_REPLY, ORDER,
+    SEQ_OF_DATAGRAMS, STATUS, STAYS, TWICE, UTF8,
+};
 
 pub(super) const RECONNECT: Advice = Advice {
     rule: "the bridge connects anew after every loss, and the controller takes the new connection",
@@ -12,39 +16,14 @@ pub(super) const LEFT_OVER: Advice = Advice {
     mend: "keep buffers and pending replies with the connection, and drop them with it",
 };
 
-pub(super) const GREETING: Advice = Advice {
-    rule: "a controller speaks only when asked; a line that nobody waits for ends the connection",
-    mend: "say nothing on connecting; or set the bridge's greeting_lines, and --greeting here, to the number of lines",
-};
-
 pub(super) const FEWER_LINES: Advice = Advice {
     rule: "greeting_lines is exactly the number of lines said on connecting: so many replies are passed over",
     mend: "give --greeting, and the bridge's greeting_lines, the number that comes; each line ends with a newline",
 };
 
-pub(super) const STAYS: Advice = Advice {
-    rule: "one connection carries all commands; it stays open until the bridge closes it",
-    mend: "read in a loop until recv() returns nothing, and close only then",
-};
-
-pub(super) const ONE_REPLY: Advice = Advice {
-    rule: "each line is answered by exactly one reply; one more ends the connection",
-    mend: "answer when the line is taken, and not again when the motion is done",
-};
-
-pub(super) const ECHO: Advice = Advice {
-    rule: "what comes back is the reply, and nothing else",
-    mend: "do not send back what was received; on a serial line behind a converter, switch its echo off",
-};
-
 pub(super) const IN_TIME: Advice = Advice {
     rule: "without a reply for reply_timeout (0.5 s) motion holds; for link_timeout (3 s) the bridge connects anew",
     mend: "answer when the command is taken, not when the motion is done; or raise the bridge's reply_timeout",
-};
-
-pub(super) const ORDER: Advice = Advice {
-    rule: "replies come in the order of the lines",
-    mend: "handle the lines of a connection one after another, in one thread",
 };
 
 pub(super) const SEQ: Advice = Advice {
@@ -107,67 +86,12 @@ pub(super) const UNIT: Advice = Advice {
     mend: "convert it; or, if it is the commands that are read wrongly, set wire_unit (here --unit)",
 };
 
-pub(super) const NEWLINE: Advice = Advice {
-    rule: r#"every reply ends with a newline, "\n""#,
-    mend: r#"add "\n" to what you send: sock.sendall((json.dumps(reply) + "\n").encode())"#,
-};
-
-pub(super) const LENGTH: Advice = Advice {
-    rule: "a line has at most 4096 bytes; a longer one ends the connection",
-    mend: "shorten the message, or leave out members that nobody reads",
-};
-
-pub(super) const BLANK: Advice = Advice {
-    rule: "each line is answered by exactly one line, a JSON object; a blank line ends the connection",
-    mend: r#"send one "\n" after a reply, not two (a println or puts adds one of its own)"#,
-};
-
-pub(super) const UTF8: Advice = Advice {
-    rule: "lines are UTF-8; other bytes end the connection",
-    mend: "encode the text as UTF-8 before it is sent, or keep to ASCII",
-};
-
-pub(super) const ONE_LINE: Advice = Advice {
-    rule: "a reply is one line, with no newline inside",
-    mend: "write the JSON without indentation: json.dumps(reply), with no indent=",
-};
-
-pub(super) const BARE_TEXT: Advice = Advice {
-    rule: r#"a reply is a JSON object: {"status":"ok","message":"…"} or {"status":"error","message":"…"}"#,
-    mend: "send such an object; or, if the controller is to stay as it is, run the bridge with codec: text",
-};
-
 pub(super) const NUMBERS: Advice = Advice {
     rule: "numbers are finite; JSON has no NaN and no Infinity",
     mend: "leave out the member when its value is not known (in Python: json.dumps(reply, allow_nan=False) finds it)",
 };
 
-pub(super) const OBJECT: Advice = Advice {
-    rule: r#"a reply is one JSON object: {"status":"ok","message":"…"}"#,
-    mend: "write replies with a JSON library: names and text in double quotes, no comma at the end",
-};
-
-pub(super) const TWICE: Advice = Advice {
-    rule: "a member is there once; one of the protocol's given twice ends the connection",
-    mend: "leave out one of the two",
-};
-
-pub(super) const STATUS: Advice = Advice {
-    rule: r#"every reply has "status", exactly "ok" or exactly "error""#,
-    mend: r#"{"status":"ok","message":"…"} when the line is obeyed, {"status":"error","message":"why"} when not"#,
-};
-
-pub(super) const MESSAGE: Advice = Advice {
-    rule: r#""message" is a string"#,
-    mend: r#"put it in double quotes, as in "message":"7", or leave it out"#,
-};
-
 pub(super) const SENDER: Advice = Advice {
     rule: "each datagram is answered to the address and port that it came from",
     mend: "reply to the sender that recvfrom() tells of, every time anew",
-};
-
-pub(super) const SEQ_OF_DATAGRAMS: Advice = Advice {
-    rule: "over UDP every reply has the \"seq\" of the line that it answers; nothing else tells what it answers",
-    mend: "copy it from the line: reply[\"seq\"] = line[\"seq\"]; or run the bridge with expect_reply: false",
 };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::wire::printable;
+use crate::wire::advice::Advice;
 
 /// How a finding bears on conformance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,15 +28,6 @@ pub struct Finding {
     pub advice: Option<Advice>,
     /// How many times it was seen.
     pub times: u32,
-}
-
-/// What to do about a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Advice {
-    /// What the protocol says.
-    pub rule: &'static str,
-    /// How to mend it.
-    pub mend: &'static str,
 }
 
 impl Finding {
@@ -126,23 +117,9 @@ impl fmt::Display for Report {
     }
 }
 
-/// Bytes as they came, safe to show: a line's end is seen, what acts on a terminal is not.
-pub(super) fn shown(bytes: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(bytes)
-        .chars()
-        .map(|c| match c {
-            '\n' => "\\n".to_owned(),
-            '\r' => "\\r".to_owned(),
-            '\t' => "\\t".to_owned(),
-            c => c.to_string(),
-        })
-        .collect();
-    printable(&text)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Advice, Finding, Report, shown};
+    use super::{Advice, Finding, Report};
 
     const ADVICE: Advice = Advice { rule: "a newline ends it", mend: "add one" };
 
@@ -168,10 +145,5 @@ mod tests {
             report.to_string(),
             "WRONG newline: at first (2 times)\nnot conformant: 0 ok, 2 notes, 1 wrong"
         );
-    }
-
-    #[test]
-    fn bytes_are_shown_with_their_line_ends_and_nothing_that_acts() {
-        assert_eq!(shown(b"{\"a\":1}\r\n\x1b[2J\xff"), "{\"a\":1}\\r\\n\u{fffd}[2J\u{fffd}");
     }
 }

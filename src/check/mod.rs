@@ -41,6 +41,8 @@ pub struct CheckConfig {
     pub allowed: Option<Allowed>,
     /// How many lines the controller says on connecting (`greeting_lines`).
     pub greeting: u32,
+    /// For how long those lines are waited for (`greeting_timeout`).
+    pub greeting_timeout: Duration,
     /// When a reply is late (`reply_timeout`).
     pub timeout: Duration,
     /// When a reply is given up (`link_timeout`), and for how long a new connection is tried.
@@ -68,6 +70,7 @@ impl CheckConfig {
             unit: WireUnit::default(),
             allowed,
             greeting: 0,
+            greeting_timeout: Duration::from_secs(5),
             timeout: Duration::from_millis(500),
             patience: Duration::from_secs(3),
             silence: Duration::from_millis(500),

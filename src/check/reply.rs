@@ -9,8 +9,8 @@ use serde::{
 use serde_json::Value;
 
 use super::advice;
-use super::finding::{Advice, Finding, shown};
-use crate::wire::MAX_LINE;
+use super::finding::Finding;
+use crate::wire::{MAX_LINE, advice::Advice, shown};
 
 /// A reply as it was cut out of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +91,10 @@ pub(super) fn judge(raw: &Raw) -> Judged {
             return judged;
         }
     };
+    if let Some(at) = text.bytes().position(|byte| byte == 0) {
+        judged.wrong("NUL", format!("byte {at} is NUL (byte 0), in {}", raw.shown()), advice::NUL);
+        return judged;
+    }
     if text.trim_ascii().contains('\n') {
         let lines = text.trim_ascii().lines().count();
         judged.wrong(
@@ -336,6 +340,8 @@ mod tests {
         assert_eq!(one(&long).2, "a line of 4124 bytes came");
         let latin1 = of(b"{\"status\":\"ok\",\"message\":\"h\xf6her\"}", End::Newline);
         assert!(latin1[0].1 == "UTF-8" && latin1[0].2.starts_with("byte 27 is 0xf6"), "{latin1:?}");
+        let nul = of(b"\0{\"status\":\"ok\"}", End::Newline);
+        assert!(nul[0].1 == "NUL" && nul[0].2.starts_with("byte 0 is NUL (byte 0), in \\0{"), "{nul:?}");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What is said, in which order, and what the replies should say.
 
 use super::advice;
-use super::finding::{Advice, Finding, Report};
+use super::finding::{Finding, Report};
 use super::line::{Line, Writer, number};
 use super::reply::Judged;
 use super::talk::{Gone, Pace, Talk, time_of};
 use super::{Allowed, CheckConfig, CheckError};
+use crate::wire::advice::Advice;
 
 /// One thing that is tried. What a controller may not live through comes late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

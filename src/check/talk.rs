@@ -5,11 +5,12 @@ use std::{io, ops::RangeInclusive, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use super::advice;
-use super::finding::{Advice, Finding, Report, shown};
+use super::finding::{Finding, Report};
 use super::line::Line;
 use super::peer::{Heard, Peer};
 use super::reply::{End, Judged, Raw, judge};
 use super::{CheckConfig, CheckError, door::Door};
+use crate::wire::{advice::Advice, shown};
 
 /// The controller is no longer there to be asked; why is among the findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,8 +139,9 @@ impl<'a> Talk<'a> {
     /// Hears the lines that are said on connecting, and that no others are.
     async fn greet(&mut self, first: bool) -> Result<(), Gone> {
         let silence = self.config.silence;
+        let deadline = Instant::now() + self.config.greeting_timeout;
         for nth in 0..self.greeting {
-            match self.hear(Instant::now() + self.config.patience).await? {
+            match self.hear(deadline).await? {
                 Some((raw, at)) => self.show(&raw, at.elapsed(), "(greeting)"),
                 None => {
                     let seen = format!("{nth} of {} lines came on connecting", self.greeting);

@@ -2,6 +2,7 @@
 
 mod change;
 mod parameter;
+mod place;
 mod security;
 mod source;
 mod table;
@@ -107,6 +108,16 @@ pub enum ConfigError {
         /// What would be right.
         range: String,
     },
+    /// What is to be an address or the path of a file cannot be one.
+    #[error("parameter '{name}' is {value}; {fault}")]
+    Place {
+        /// The parameter.
+        name: &'static str,
+        /// The value, as written.
+        value: String,
+        /// What is wrong, and what to write.
+        fault: String,
+    },
     /// What is to be the path of a field is none.
     #[error("parameter '{name}': {error}")]
     Path {
@@ -186,6 +197,7 @@ impl Config {
     /// # Errors
     /// The first contradiction between two parameters. Types and ranges have been checked when the set was made.
     pub fn new(parameters: &Parameters) -> Result<Self, ConfigError> {
+        place::check(parameters)?;
         check_relations(parameters)?;
         let p = parameters;
         let wire = wire::wire(p)?;
@@ -195,6 +207,7 @@ impl Config {
                 host: p.text("host").to_owned(),
                 port: u16::try_from(p.integer("port")).expect("its range is checked"),
                 connect_timeout: p.seconds("connect_timeout"),
+                greeting_timeout: p.seconds("greeting_timeout"),
                 tcp_user_timeout: p.seconds("tcp_user_timeout"),
                 tls: security::tls(p)?,
             },

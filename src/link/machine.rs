@@ -1,14 +1,15 @@
 //! The link's machine: when to connect, when to give up, and which reply answers which line.
 
 use std::collections::VecDeque;
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
 use super::peers::{Full, Peer, PeerId, Peers};
 use super::rtt::Window;
-use super::state::{Counters, LinkError, LinkState, RoundTrips};
+use super::state::{Counters, LinkError, LinkState, RoundTrips, Stage};
 use crate::teleop::command::Command;
-use crate::wire::{Order, Reply, ReplyStatus};
+use crate::wire::{Order, Reply, ReplyStatus, advice};
 
 /// What the link is set to. `crate::config` validates the values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +98,9 @@ pub struct Link {
     failures: u32,
     /// Attempts since the last time the link was connected.
     attempts: u32,
-    last_error: Option<LinkError>,
+    last_error: Option<(Instant, LinkError)>,
+    /// The last connection was ended by its peer after the first reply.
+    ended_after_first_reply: bool,
     action: Option<Action>,
     /// Connections to be dropped.
     drops: VecDeque<PeerId>,
@@ -113,7 +116,7 @@ pub struct Link {
 #[derive(Debug)]
 enum State {
     Disconnected,
-    Connecting,
+    Connecting(Stage),
     Open(Open),
     Backoff { until: Instant },
 }
@@ -156,6 +159,7 @@ impl Link {
             failures: 0,
             attempts: 0,
             last_error: None,
+            ended_after_first_reply: false,
             action: None,
             drops: VecDeque::new(),
             settled: VecDeque::new(),
@@ -170,7 +174,7 @@ impl Link {
 
     /// The connection is there; or the port that listens for some.
     pub fn handle_connected(&mut self, now: Instant) {
-        if !matches!(self.state, State::Connecting) {
+        if !matches!(self.state, State::Connecting(_)) {
             return;
         }
         self.attempts = 0;
@@ -186,6 +190,29 @@ impl Link {
             answered: false,
         };
         self.enter(now, State::Open(open));
+    }
+
+    /// The attempt has come so far.
+    pub fn handle_stage(&mut self, stage: Stage) {
+        if let State::Connecting(reached) = &mut self.state {
+            *reached = stage;
+        }
+    }
+
+    /// A controller that wanted to connect to the port that listens was not let in, for this reason.
+    pub fn handle_refused(&mut self, now: Instant, name: String, error: LinkError) {
+        if matches!(self.state, State::Open(_)) {
+            self.last_error = Some((now, LinkError::Client { name, error: Box::new(error) }));
+        }
+    }
+
+    /// What has come from this peer since its last reply, in words, if anything has. Tell it while a reply is overdue.
+    pub fn handle_instead(&mut self, peer: PeerId, instead: Option<String>) {
+        if let State::Open(open) = &mut self.state
+            && let Some(peer) = open.peers.get_mut(peer)
+        {
+            peer.instead = instead;
+        }
     }
 
     /// A controller has connected to the port that listens.
@@ -205,18 +232,21 @@ impl Link {
     }
 
     /// The attempt failed, or the connection ended, for this reason; or the port listens no more.
-    pub fn handle_failed(&mut self, now: Instant, error: LinkError) {
+    pub fn handle_failed(&mut self, now: Instant, mut error: LinkError) {
         match &self.state {
             State::Disconnected | State::Backoff { .. } => return,
-            State::Connecting => self.failures = self.failures.saturating_add(1),
+            State::Connecting(_) => self.failures = self.failures.saturating_add(1),
             State::Open(open) => {
                 let lived =
                     open.answered || now.saturating_duration_since(open.since) >= self.config.link_timeout;
                 self.failures = if lived { 1 } else { self.failures.saturating_add(1) };
                 self.action = Some(Action::Close);
+                let after_first_reply =
+                    open.peers.get(PeerId::ONLY).is_some_and(|peer| ended_after_first_reply(peer, &error));
+                error = self.note_ending(after_first_reply, error);
             }
         }
-        self.last_error = Some(error);
+        self.last_error = Some((now, error));
         let until = now + self.config.backoff.delay(self.failures, self.jitter.f64());
         self.enter(now, State::Backoff { until });
     }
@@ -228,7 +258,9 @@ impl Link {
         }
         let before = self.state();
         let State::Open(open) = &mut self.state else { return };
-        let Some(Peer { bit, name, .. }) = open.peers.leave(peer) else { return };
+        let Some(peer) = open.peers.leave(peer) else { return };
+        let after_first_reply = ended_after_first_reply(&peer, &error);
+        let Peer { id, bit, name, .. } = peer;
         for line in &mut open.in_flight {
             line.awaited &= !bit;
         }
@@ -242,8 +274,9 @@ impl Link {
                 self.settled.push_back(Outcome::Lost(line.order));
             }
         }
-        self.drops.push_back(peer);
-        self.last_error = Some(LinkError::Client { name, error: Box::new(error) });
+        self.drops.push_back(id);
+        let error = Box::new(self.note_ending(after_first_reply, error));
+        self.last_error = Some((now, LinkError::Client { name, error }));
         self.note_change(now, before);
     }
 
@@ -266,7 +299,12 @@ impl Link {
         if self.config.role == Role::Udp {
             // Datagrams get lost and overtake each other: only the number tells which line this one answers.
             let answered = open.in_flight.iter().position(|line| Some(line.seq) == reply.seq);
-            let Some(answered) = answered else { return Ok(Outcome::Late) };
+            let Some(answered) = answered else {
+                if let Some(peer) = open.peers.get_mut(peer) {
+                    peer.late = Some(unawaited(reply.seq));
+                }
+                return Ok(Outcome::Late);
+            };
             for line in open.in_flight.drain(..answered) {
                 self.counters.lost += 1;
                 self.settled.push_back(Outcome::Lost(line.order));
@@ -274,7 +312,8 @@ impl Link {
         }
         let awaited = open.in_flight.iter_mut().find(|line| line.awaited & bit != 0);
         let Some(line) = awaited else {
-            self.handle_ended(now, peer, LinkError::Unsolicited { message: reply.message.clone() });
+            let first = open.peers.get(peer).is_some_and(|peer| peer.replies == 0);
+            self.handle_ended(now, peer, LinkError::Unsolicited { message: reply.message.clone(), first });
             return Err(Unsolicited);
         };
         if let Some(echoed) = reply.seq.filter(|echoed| *echoed != line.seq) {
@@ -286,6 +325,10 @@ impl Link {
         line.answered = true;
         line.refused |= reply.status == ReplyStatus::Error;
         open.answered = true;
+        if let Some(peer) = open.peers.get_mut(peer) {
+            peer.replies += 1;
+            (peer.instead, peer.late) = (None, None);
+        }
         let is_complete = open.in_flight.front().is_some_and(|line| line.awaited == 0);
         let complete = if is_complete { open.in_flight.pop_front() } else { None };
         let outcome = complete.map_or(Outcome::Ignored, |line| {
@@ -342,10 +385,10 @@ impl Link {
     /// A person asks for a new connection, now.
     pub fn handle_reconnect(&mut self, now: Instant) {
         match self.state {
-            State::Disconnected | State::Connecting => {}
+            State::Disconnected | State::Connecting(_) => {}
             State::Backoff { .. } => self.connect(now),
             State::Open(_) => {
-                self.last_error = Some(LinkError::Requested);
+                self.last_error = Some((now, LinkError::Requested));
                 self.failures = 0;
                 self.enter(now, State::Backoff { until: now });
                 self.action = Some(Action::Close);
@@ -359,7 +402,7 @@ impl Link {
         if matches!(self.state, State::Disconnected) {
             return;
         }
-        self.last_error = Some(LinkError::Reconfigured);
+        self.last_error = Some((now, LinkError::Reconfigured));
         self.failures = 0;
         self.round_trips = Window::default();
         self.connect(now);
@@ -397,7 +440,7 @@ impl Link {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
-            State::Disconnected | State::Connecting => None,
+            State::Disconnected | State::Connecting(_) => None,
             State::Backoff { until } => Some(*until),
             State::Open(open) => {
                 let patience =
@@ -496,7 +539,7 @@ impl Link {
     pub fn state(&self) -> LinkState {
         match &self.state {
             State::Disconnected => LinkState::Disconnected,
-            State::Connecting => LinkState::Connecting,
+            State::Connecting(_) => LinkState::Connecting,
             State::Open(open) if open.unresponsive => LinkState::Unresponsive,
             State::Open(open) if self.is_short(open) => LinkState::Listening,
             State::Open(_) => LinkState::Connected,
@@ -526,9 +569,42 @@ impl Link {
         self.attempts
     }
 
-    /// Why the last connection, or attempt, ended.
+    /// Why the last connection, or attempt, ended, however long ago.
     pub fn last_error(&self) -> Option<&LinkError> {
-        self.last_error.as_ref()
+        self.last_error.as_ref().map(|(_, error)| error)
+    }
+
+    /// The same, and when that was.
+    pub fn last_error_at(&self) -> Option<(Instant, &LinkError)> {
+        self.last_error.as_ref().map(|(at, error)| (*at, error))
+    }
+
+    /// The same while it still says something of the present: until the link has been connected for `link_timeout` since.
+    pub fn standing_error(&self, now: Instant) -> Option<&LinkError> {
+        let (at, error) = self.last_error.as_ref()?;
+        let healthy = now.saturating_duration_since(self.since.max(*at));
+        let over = self.state() == LinkState::Connected && healthy >= self.config.link_timeout;
+        (!over).then_some(error)
+    }
+
+    /// How far the present attempt to connect has come, if there is one.
+    pub fn stage(&self) -> Option<Stage> {
+        match self.state {
+            State::Connecting(stage) => Some(stage),
+            _ => None,
+        }
+    }
+
+    /// Whether a reply is overdue. Then it matters what has come instead.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        let State::Open(open) = &self.state else { return false };
+        let waited = |line: &InFlight| now.saturating_duration_since(line.sent_at);
+        open.in_flight.front().is_some_and(|oldest| waited(oldest) >= self.config.reply_timeout)
+    }
+
+    /// What has come instead of a reply that is overdue, in words.
+    pub fn instead(&self) -> Option<&str> {
+        self.peers().find_map(Peer::instead)
     }
 
     /// How long until the next attempt, while backing off.
@@ -549,9 +625,16 @@ impl Link {
         self.round_trips.summary()
     }
 
+    /// Notes how a connection ended, and returns the error for it. A controller that closes after each reply does so on two
+    /// connections in a row; one that is restarted may do so once.
+    fn note_ending(&mut self, after_first_reply: bool, error: LinkError) -> LinkError {
+        let before = std::mem::replace(&mut self.ended_after_first_reply, after_first_reply);
+        if before && after_first_reply { LinkError::AfterFirstReply(Box::new(error)) } else { error }
+    }
+
     fn connect(&mut self, now: Instant) {
         self.attempts = self.attempts.saturating_add(1);
-        self.enter(now, State::Connecting);
+        self.enter(now, State::Connecting(Stage::Opening));
         self.action = Some(Action::Connect);
     }
 
@@ -604,7 +687,8 @@ impl Link {
                     let error = if open.blocked_since.is_some() {
                         LinkError::NotReading { timeout }
                     } else {
-                        LinkError::NoReply { timeout }
+                        let instead = open.peers.iter().find_map(Peer::instead).map(str::to_owned);
+                        LinkError::NoReply { timeout, instead }
                     };
                     self.handle_failed(now, error);
                 } else if open.unresponsive != over(self.config.reply_timeout) {
@@ -623,7 +707,8 @@ impl Link {
             let late = |line: &&InFlight| now.saturating_duration_since(line.sent_at) >= timeout;
             let awaited = open.in_flight.iter().filter(late).fold(0, |bits, line| bits | line.awaited);
             let Some(peer) = open.peers.iter().find(|peer| peer.bit & awaited != 0) else { return };
-            self.handle_ended(now, peer.id, LinkError::Late { timeout });
+            let instead = peer.instead().map(str::to_owned);
+            self.handle_ended(now, peer.id, LinkError::Late { timeout, instead });
         }
     }
 }
@@ -633,6 +718,24 @@ impl Open {
     fn waiting_since(&self) -> Option<Instant> {
         let unanswered = self.in_flight.front().map(|oldest| oldest.sent_at);
         [unanswered, self.blocked_since].into_iter().flatten().min()
+    }
+}
+
+/// Whether a peer has ended its connection when it had answered one line.
+fn ended_after_first_reply(peer: &Peer, error: &LinkError) -> bool {
+    let by_peer = match error {
+        LinkError::Closed => true,
+        LinkError::Broken(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        _ => false,
+    };
+    by_peer && peer.replies == 1
+}
+
+/// A datagram with this number answers no line.
+fn unawaited(seq: Option<u64>) -> String {
+    match seq {
+        None => format!("a reply has come without \"seq\"; {}", advice::SEQ_OF_DATAGRAMS.mend),
+        Some(seq) => format!("a reply has come with \"seq\" {seq}, which no line waits for"),
     }
 }
 

@@ -16,6 +16,7 @@
 //! Commands are handed to the connection that is there or not at all: nothing is queued across connections.
 
 pub mod backoff;
+mod host;
 mod machine;
 mod peers;
 mod rtt;
@@ -24,9 +25,10 @@ pub mod state;
 mod tls;
 pub mod transport;
 
+pub use host::{HostError, check_host};
 pub use machine::{Action, Heartbeat, Link, LinkConfig, Outcome, Role, Unsolicited};
 pub use peers::{Full, Peer, PeerId};
 pub use socket::Socket;
-pub use state::{Counters, LinkError, LinkState, RoundTrips};
+pub use state::{Counters, FailureKind, LinkError, LinkState, RoundTrips, Stage};
 pub use tls::{Identity, TlsConfig, TlsError};
 pub use transport::{Accepted, Listener, Network, Opened, Opening, System, TransportConfig};

@@ -18,6 +18,23 @@ pub struct Peer {
     pub(super) bit: u32,
     /// Its address, for people; empty where there is only one.
     pub name: String,
+    /// How many replies have come from it.
+    pub(super) replies: u64,
+    /// What has come from it last and is no reply, in words.
+    pub(super) instead: Option<String>,
+    /// What its last reply was that no line waited for, in words.
+    pub(super) late: Option<String>,
+}
+
+impl Peer {
+    fn new(id: PeerId, bit: u32, name: String) -> Self {
+        Self { id, bit, name, replies: 0, instead: None, late: None }
+    }
+
+    /// What has come instead of the reply that is overdue, in words.
+    pub(super) fn instead(&self) -> Option<&str> {
+        self.instead.as_deref().or(self.late.as_deref())
+    }
 }
 
 /// As many controllers are connected as there can be.
@@ -35,7 +52,7 @@ pub(super) struct Peers {
 impl Peers {
     /// The one controller that the bridge has connected to.
     pub(super) fn only() -> Self {
-        Self { peers: vec![Peer { id: PeerId::ONLY, bit: 1, name: String::new() }], joined: 0 }
+        Self { peers: vec![Peer::new(PeerId::ONLY, 1, String::new())], joined: 0 }
     }
 
     pub(super) fn join(&mut self, name: String) -> Result<PeerId, Full> {
@@ -45,7 +62,7 @@ impl Peers {
         }
         self.joined += 1;
         let id = PeerId(self.joined);
-        self.peers.push(Peer { id, bit: free & free.wrapping_neg(), name });
+        self.peers.push(Peer::new(id, free & free.wrapping_neg(), name));
         Ok(id)
     }
 
@@ -54,8 +71,16 @@ impl Peers {
         Some(self.peers.remove(place))
     }
 
+    pub(super) fn get(&self, id: PeerId) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.id == id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
+        self.peers.iter_mut().find(|peer| peer.id == id)
+    }
+
     pub(super) fn bit(&self, id: PeerId) -> Option<u32> {
-        self.peers.iter().find(|peer| peer.id == id).map(|peer| peer.bit)
+        self.get(id).map(|peer| peer.bit)
     }
 
     pub(super) fn bits(&self) -> u32 {

@@ -1,10 +1,13 @@
 //! What the link tells of itself.
 
+use std::io;
+use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
 use super::machine::Outcome;
 use super::tls::{self, TlsError};
-use crate::wire::{Order, TokenError, WireError};
+use crate::wire::advice::{self, Advice};
+use crate::wire::{Order, TokenError, Unfinished, WireError};
 
 /// The states of the link, as published in `LinkStatus.state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +24,22 @@ pub enum LinkState {
     Backoff,
     /// Waiting for controllers to connect: fewer than `min_clients` have.
     Listening,
+}
+
+/// How far an attempt to connect has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The name is resolved, the connection opened, encrypted where that is asked for; or the port opened.
+    Opening,
+    /// The controller has yet to say its greeting.
+    Greeting {
+        /// How many lines of it have come.
+        heard: u32,
+        /// `greeting_lines`.
+        wanted: u32,
+    },
+    /// The controller has yet to answer the hello.
+    Hello,
 }
 
 /// Why a connection did not come about, or ended. In plain words, with what to do where that is known.
@@ -94,20 +113,57 @@ pub enum LinkError {
     /// What came is not the protocol.
     #[error("{0}")]
     Wire(#[from] WireError),
+    /// What came is not the protocol, and nothing else has come on this connection: it may be a greeting.
+    #[error("{error}")]
+    FirstWords {
+        /// What is wrong with it.
+        error: WireError,
+        /// Whether a line had been sent by then.
+        asked: bool,
+    },
+    /// The greeting has not come in time.
+    #[error(
+        "{heard} of {wanted} greeting lines have come within greeting_timeout {:.1} s{rest}; set greeting_lines to the \
+         number of lines that the controller says on connecting, or greeting_timeout to more than it takes to start",
+        timeout.as_secs_f64(),
+        rest = instead(unfinished.as_ref())
+    )]
+    NotGreeted {
+        /// How many lines have come.
+        heard: u32,
+        /// `greeting_lines`.
+        wanted: u32,
+        /// `greeting_timeout`.
+        timeout: Duration,
+        /// What has come of the next.
+        unfinished: Option<Unfinished>,
+    },
+    /// The controller closed the connection before the end of its greeting.
+    #[error("the controller closed the connection after {heard} of {wanted} greeting lines (greeting_lines)")]
+    ClosedInGreeting {
+        /// How many lines had come.
+        heard: u32,
+        /// `greeting_lines`.
+        wanted: u32,
+    },
+    /// The controller ended the connection when it had answered one line, and the one before it too.
+    #[error("{0}, after its first reply, as on the connection before")]
+    AfterFirstReply(Box<LinkError>),
     /// A reply to nothing: its place in the stream is not known.
     #[error("the controller sent a reply that no command was waiting for: '{message}'")]
     Unsolicited {
         /// The reply's message.
         message: String,
+        /// Whether nothing else has come on this connection.
+        first: bool,
     },
     /// The oldest command or stop has been unanswered for too long.
-    #[error(
-        "no reply for link_timeout {:.1} s; if this controller never replies, set expect_reply to false",
-        timeout.as_secs_f64()
-    )]
+    #[error("no reply for link_timeout {:.1} s{}", timeout.as_secs_f64(), instead_of_reply(instead.as_deref()))]
     NoReply {
         /// `link_timeout`.
         timeout: Duration,
+        /// What has come instead, in words.
+        instead: Option<String>,
     },
     /// The controller has not taken any byte for too long.
     #[error("the controller has not read for link_timeout {:.1} s: its receive window is full", timeout.as_secs_f64())]
@@ -133,13 +189,15 @@ pub enum LinkError {
     },
     /// A controller that dialled in is late with a reply: the others are not to wait for it.
     #[error(
-        "dropped, since it has not replied for reply_timeout {:.1} s; if controllers never reply, set expect_reply to \
-         false",
-        timeout.as_secs_f64()
+        "dropped, since it has not replied for reply_timeout {:.1} s{}",
+        timeout.as_secs_f64(),
+        instead_of_reply(instead.as_deref())
     )]
     Late {
         /// `reply_timeout`.
         timeout: Duration,
+        /// What has come instead, in words.
+        instead: Option<String>,
     },
     /// A controller that dialled in does not read: the others are not to wait for it.
     #[error("dropped, since it does not read: its receive window is full")]
@@ -166,6 +224,97 @@ pub enum LinkError {
     /// A parameter of the link has changed.
     #[error("reconnecting with new parameters")]
     Reconfigured,
+}
+
+/// What tells one way to fail from another: the error and its causes, without the values, which may differ every time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailureKind {
+    error: Discriminant<LinkError>,
+    wire: Option<Discriminant<WireError>>,
+    tls: Option<Discriminant<TlsError>>,
+    io: Option<io::ErrorKind>,
+    advice: Option<Advice>,
+}
+
+impl LinkError {
+    /// The error, and how to mend it where that is known.
+    pub fn advised(&self) -> String {
+        match self.mend() {
+            Some(mend) => format!("{self}; {mend}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// How to mend it, in the words of `arm_check`.
+    fn mend(&self) -> Option<String> {
+        let advice = match self {
+            Self::Client { error, .. } => return error.mend(),
+            // A greeting may come late, when a line has been sent already.
+            Self::FirstWords { error, asked: true } if error.may_be_greeting() => {
+                let other =
+                    error.advice().map(|advice| format!("; if not: {}", advice.mend)).unwrap_or_default();
+                let words =
+                    "if the controller says this on connecting, set greeting_lines to the number of lines";
+                return Some(format!("{words}{other}"));
+            }
+            Self::FirstWords { error, .. } if error.may_be_greeting() => Some(advice::GREETING),
+            Self::Wire(error) | Self::FirstWords { error, .. } => error.advice(),
+            Self::AfterFirstReply(_) => Some(advice::STAYS),
+            Self::Unsolicited { first: true, .. } => Some(advice::GREETING),
+            Self::Unsolicited { first: false, .. } => Some(advice::ONE_REPLY),
+            _ => None,
+        };
+        advice.map(|advice| advice.mend.to_owned())
+    }
+
+    /// Which way to fail this is.
+    pub fn kind(&self) -> FailureKind {
+        let plain = FailureKind { error: discriminant(self), wire: None, tls: None, io: None, advice: None };
+        match self {
+            Self::Client { error, .. } => error.kind(),
+            Self::Wire(error) | Self::FirstWords { error, .. } => {
+                FailureKind { wire: Some(discriminant(error)), advice: error.advice(), ..plain }
+            }
+            Self::Tls(error) => FailureKind { tls: Some(discriminant(error)), ..plain },
+            Self::Resolve { source, .. }
+            | Self::Connect { source, .. }
+            | Self::TokenFile { source, .. }
+            | Self::Listen { source, .. }
+            | Self::Broken(source) => FailureKind { io: Some(source.kind()), ..plain },
+            _ => plain,
+        }
+    }
+
+    /// Whether it follows from what the controller says, or does not say, so that a new connection ends in the same way.
+    pub fn is_of_words(&self) -> bool {
+        match self {
+            Self::Client { error, .. } => error.is_of_words(),
+            Self::Wire(_)
+            | Self::FirstWords { .. }
+            | Self::NotGreeted { .. }
+            | Self::ClosedInGreeting { .. }
+            | Self::AfterFirstReply(_)
+            | Self::Unsolicited { .. }
+            | Self::NoReply { .. }
+            | Self::Late { .. }
+            | Self::OutOfOrder { .. }
+            | Self::Unwelcome { .. }
+            | Self::NotWelcomed { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+fn instead(unfinished: Option<&Unfinished>) -> String {
+    unfinished.map(|unfinished| format!("; {unfinished}")).unwrap_or_default()
+}
+
+/// Silence is advised on only where it was silence.
+fn instead_of_reply(instead: Option<&str>) -> String {
+    match instead {
+        Some(instead) => format!(": {instead}"),
+        None => "; if this controller never replies, set expect_reply to false".to_owned(),
+    }
 }
 
 /// The kernel's time-out on unacknowledged bytes is what a pulled cable looks like.

@@ -28,6 +28,8 @@ pub struct TransportConfig {
     pub port: u16,
     /// For resolving the name and connecting, together.
     pub connect_timeout: Duration,
+    /// For the controller's greeting, where it has one, after connecting.
+    pub greeting_timeout: Duration,
     /// `TCP_USER_TIMEOUT`: unacknowledged bytes older than this break the connection (Linux). Found by the kernel, so
     /// a pulled cable is noticed even where the controller never replies.
     pub tcp_user_timeout: Duration,
@@ -220,6 +222,7 @@ mod tests {
             host: host.into(),
             port,
             connect_timeout: Duration::from_secs(3),
+            greeting_timeout: Duration::from_secs(5),
             tcp_user_timeout: Duration::from_millis(500),
             tls: None,
         };

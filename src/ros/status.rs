@@ -180,6 +180,10 @@ fn diagnostics(status: &Status, node: &str) -> Vec<DiagnosticStatus> {
         Motion::Approach | Motion::Tracking => OK,
         Motion::Disarmed | Motion::Holding | Motion::Stopped => WARN,
     };
+    let (newest_error, newest_error_age) = match &status.newest_error {
+        Some((error, age)) => (error.as_str(), format!("{:.1}", age.as_secs_f64())),
+        None => ("", "none".to_owned()),
+    };
     let entry = |part: &str, level: u8, message: &str, values: &[(&str, String)]| DiagnosticStatus {
         level,
         name: format!("{}: {part}", node.trim_start_matches('/')),
@@ -205,7 +209,8 @@ fn diagnostics(status: &Status, node: &str) -> Vec<DiagnosticStatus> {
                 ("rtt_last_ms", milliseconds(status.round_trips.last)),
                 ("rtt_mean_ms", milliseconds(status.round_trips.mean)),
                 ("rtt_p99_ms", milliseconds(status.round_trips.p99)),
-                ("last_error", status.last_error.clone()),
+                ("last_error", newest_error.to_owned()),
+                ("last_error_age_s", newest_error_age),
             ],
         ),
         entry(

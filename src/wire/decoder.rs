@@ -1,15 +1,17 @@
 //! The bridge's side of the wire: bytes to what the controller says.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::{Buf, BytesMut};
 use serde::{Deserialize, de::IgnoredAny};
 use tokio_util::codec::Decoder;
 
+use super::advice::{self, Advice};
 use super::format::{Codec, WireConfig};
 use super::lines::Lines;
 pub use super::lines::{MAX_LINE, WireError};
-use super::message::{Heard, Reply, ReplyStatus, ReportedState, WireUnit, printable};
+use super::message::{Heard, Reply, ReplyStatus, ReportedState, WireUnit, printable, shown};
 use crate::teleop::command::{Gripper, Position};
 
 /// Reads replies from a stream of bytes, however it is cut into segments.
@@ -23,6 +25,8 @@ use crate::teleop::command::{Gripper, Position};
 ///
 /// A reply ends with a newline. One that stands alone at the end of what was read and is complete is taken without it,
 /// since many a first controller sends none; a newline that follows later, after blanks or not, is then passed over.
+///
+/// Lines of the greeting are passed over as bytes, and so is a byte order mark (U+FEFF) in front of the first reply.
 #[derive(Debug)]
 pub struct ReplyDecoder {
     reading: Reading,
@@ -31,6 +35,8 @@ pub struct ReplyDecoder {
     unterminated: bool,
     /// How many lines the controller has yet to say before its first reply.
     greeting: u32,
+    /// Nothing has been heard yet but lines of the greeting.
+    at_start: bool,
 }
 
 /// How a line is read.
@@ -57,14 +63,114 @@ impl ReplyDecoder {
             seq: wire.lines.command.has_seq(),
             accept_state: wire.accept_state,
         };
-        Self { reading, lines: Lines::default(), unterminated: false, greeting: wire.greeting_lines }
+        Self {
+            reading,
+            lines: Lines::default(),
+            unterminated: false,
+            greeting: wire.greeting_lines,
+            at_start: true,
+        }
+    }
+
+    /// Passes over what has come of the greeting. Returns how many of its lines are still to come.
+    ///
+    /// # Errors
+    /// A line that is too long.
+    pub fn greet(&mut self, bytes: &mut BytesMut) -> Result<u32, WireError> {
+        while self.greeting > 0 && self.lines.skip(bytes)? {
+            self.greeting -= 1;
+        }
+        Ok(self.greeting)
+    }
+
+    /// What is left of the bytes after [`Decoder::decode`] or [`ReplyDecoder::greet`], if anything is.
+    pub fn unfinished(&self, bytes: &[u8]) -> Option<Unfinished> {
+        let object = self.greeting == 0 && self.reading.codec == Codec::Json;
+        (!bytes.is_empty()).then(|| Unfinished::new(bytes, object))
+    }
+
+    /// Passes over a byte order mark, if there is one. Returns whether that is decided.
+    fn pass_mark(&mut self, bytes: &mut BytesMut) -> bool {
+        if self.at_start && !bytes.is_empty() {
+            if bytes.len() < MARK.len() && MARK.starts_with(bytes) {
+                return false;
+            }
+            self.at_start = false;
+            bytes.advance(if bytes.starts_with(MARK) { MARK.len() } else { 0 });
+        }
+        true
     }
 
     /// Whether what is left of the bytes after [`Decoder::decode`] is the beginning of a line that will be heard.
     pub fn has_begun(&self, bytes: &[u8]) -> bool {
-        self.greeting == 0 && !bytes.trim_ascii().is_empty()
+        let is_mark = self.at_start && MARK.starts_with(bytes);
+        self.greeting == 0 && !is_mark && !bytes.trim_ascii().is_empty()
     }
 }
+
+/// What has come of a line whose end has not come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// As [`shown`].
+    said: String,
+    missing: Missing,
+}
+
+/// What a line lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// Its newline, as far as that can be known.
+    Newline,
+    /// A newline, instead of which this came.
+    Instead(&'static str),
+    /// More than its newline.
+    Rest,
+}
+
+impl Unfinished {
+    /// Of these bytes, which are the beginning of a JSON object if `object`.
+    fn new(bytes: &[u8], object: bool) -> Self {
+        let end = bytes.trim_ascii_end();
+        let cut_short = || {
+            object
+                && bytes.trim_ascii_start().starts_with(b"{")
+                && serde_json::from_slice::<IgnoredAny>(bytes).is_err_and(|error| error.is_eof())
+        };
+        let missing = match bytes {
+            _ if bytes.contains(&0) => Missing::Instead("NUL (byte 0)"),
+            _ if bytes.contains(&b'\r') => Missing::Instead(r"a carriage return (\r)"),
+            _ if end.ends_with(b";") => Missing::Instead("a semicolon"),
+            _ if end.ends_with(br"\n") => Missing::Instead("a backslash and the letter n"),
+            [.., last] if last.is_ascii_control() && *last != b'\t' => {
+                Missing::Instead("a control character")
+            }
+            _ if cut_short() => Missing::Rest,
+            _ => Missing::Newline,
+        };
+        Self { said: shown(bytes), missing }
+    }
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { said, missing } = self;
+        match missing {
+            Missing::Newline => {
+                write!(formatter, "\"{said}\" has come, without the newline (\\n) that ends a line")
+            }
+            Missing::Instead(what) => {
+                write!(
+                    formatter,
+                    "\"{said}\" has come, with {what} where a newline (\\n) has to end the line"
+                )
+            }
+            Missing::Rest => write!(formatter, "\"{said}\" has come, and the rest of the reply has not"),
+        }
+    }
+}
+
+/// The byte order mark, with which some libraries begin a stream of UTF-8.
+const MARK: &[u8] = "\u{feff}".as_bytes();
 
 impl Decoder for ReplyDecoder {
     type Item = Heard;
@@ -72,11 +178,8 @@ impl Decoder for ReplyDecoder {
 
     fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Heard>, WireError> {
         let reading = self.reading;
-        while self.greeting > 0 {
-            if self.lines.next(bytes, |_| Ok(()))?.is_none() {
-                return Ok(None);
-            }
-            self.greeting -= 1;
+        if self.greet(bytes)? > 0 || !self.pass_mark(bytes) {
+            return Ok(None);
         }
         if std::mem::take(&mut self.unterminated) {
             // What is blank belongs to the line that was taken.
@@ -172,16 +275,17 @@ fn parse(line: &str, reading: Reading) -> Result<Heard, WireError> {
 }
 
 fn parse_json(line: &str, reading: Reading) -> Result<Heard, WireError> {
-    let no_reply = |why: &str| WireError::NotAReply {
+    let no_reply = |why: &str, advice| WireError::NotAReply {
         line: printable(line),
         why: printable(why),
         expected: r#"{"status":"ok","message":"…"}"#,
+        advice,
     };
     if line.trim_ascii().is_empty() {
-        return Err(no_reply("it is blank"));
+        return Err(no_reply("it is blank", advice::BLANK));
     }
     let members: ReplyMembers<'_> =
-        serde_json::from_str(line).map_err(|error| no_reply(&error.to_string()))?;
+        serde_json::from_str(line).map_err(|error| no_reply(&error.to_string(), advice_on(line, &error)))?;
     let unasked = reading.accept_state && members.r#type.known().is_some_and(|word| word != "reply");
     let position = members.position.known().and_then(|Coordinates { x, y, z }| {
         let unit = reading.unit.per_metre();
@@ -201,7 +305,7 @@ fn parse_json(line: &str, reading: Reading) -> Result<Heard, WireError> {
         Some("ok") => ReplyStatus::Ok,
         Some("error") => ReplyStatus::Error,
         Some(other) => return Err(WireError::UnknownStatus { status: printable(other) }),
-        None => return Err(no_reply("missing field `status`")),
+        None => return Err(no_reply("missing field `status`", advice_on_type(line))),
     };
     Ok(Heard::Reply(Reply {
         status,
@@ -211,14 +315,46 @@ fn parse_json(line: &str, reading: Reading) -> Result<Heard, WireError> {
     }))
 }
 
+/// What to do about a line that is no JSON object with the members of a reply.
+fn advice_on(line: &str, error: &serde_json::Error) -> Advice {
+    let word = |word: &str| begins_with_word(line, word).is_some();
+    match serde_json::from_str::<serde_json::Value>(line) {
+        Err(_) if word("ok") || word("error") => advice::BARE_TEXT,
+        Err(_) if error.is_eof() && line.trim_ascii_start().starts_with('{') => advice::ONE_LINE,
+        Err(_) => advice::OBJECT,
+        Ok(_) if error.to_string().starts_with("duplicate field") => advice::TWICE,
+        Ok(value)
+            if value.get("message").is_some_and(|message| !(message.is_string() || message.is_null())) =>
+        {
+            advice::MESSAGE
+        }
+        Ok(value) if value.is_object() => advice::STATUS,
+        Ok(_) => advice::OBJECT,
+    }
+}
+
+/// What to do about an object without a status.
+fn advice_on_type(line: &str) -> Advice {
+    let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
+    match value.as_ref().and_then(|value| value.get("type")?.as_str()) {
+        Some("command" | "stop" | "heartbeat" | "hello") => advice::ECHO,
+        Some(word) if word != "reply" => advice::UNASKED_STATE,
+        _ => advice::STATUS,
+    }
+}
+
+/// What follows a word, in capitals or not, with which a line begins.
+fn begins_with_word<'a>(line: &'a str, word: &str) -> Option<&'a str> {
+    let (start, rest) = line.trim_ascii_start().split_at_checked(word.len())?;
+    let ends = !rest.starts_with(|next: char| next.is_alphanumeric());
+    (start.eq_ignore_ascii_case(word) && ends).then_some(rest)
+}
+
 /// `OK`, `OK words`, `ERROR words`, in capitals or not.
 fn parse_text(line: &str, reading: Reading) -> Result<Heard, WireError> {
-    let verdict =
-        [("ok", ReplyStatus::Ok), ("error", ReplyStatus::Error)].into_iter().find_map(|(word, status)| {
-            let (start, rest) = line.trim_ascii_start().split_at_checked(word.len())?;
-            let ends = !rest.starts_with(|next: char| next.is_alphanumeric());
-            (start.eq_ignore_ascii_case(word) && ends).then_some((status, rest))
-        });
+    let verdict = [("ok", ReplyStatus::Ok), ("error", ReplyStatus::Error)]
+        .into_iter()
+        .find_map(|(word, status)| begins_with_word(line, word).map(|rest| (status, rest)));
     let Some((status, rest)) = verdict else {
         if reading.accept_state {
             let raw = printable(line);
@@ -226,7 +362,12 @@ fn parse_text(line: &str, reading: Reading) -> Result<Heard, WireError> {
             return Ok(Heard::State(state));
         }
         let why = "it begins with neither OK nor ERROR".into();
-        return Err(WireError::NotAReply { line: printable(line), why, expected: "OK …" });
+        let advice = match line.trim_ascii() {
+            "" => advice::BLANK,
+            line if line.starts_with('{') => advice::JSON_AFTER_ALL,
+            _ => advice::WORDS,
+        };
+        return Err(WireError::NotAReply { line: printable(line), why, expected: "OK …", advice });
     };
     let mut words = rest.trim_start_matches([' ', '\t', ':']);
     let mut seq = None;
@@ -252,6 +393,7 @@ mod tests {
 
     use super::{MAX_LINE, ReplyDecoder, WireError};
     use crate::teleop::command::{Gripper, Position};
+    use crate::wire::advice;
     use crate::wire::{Codec, Heard, Reply, ReplyStatus, ReportedState, WireConfig, WireUnit};
 
     fn hear(line: &str, mut decoder: ReplyDecoder) -> Result<Heard, WireError> {
@@ -446,6 +588,166 @@ mod tests {
         assert!(matches!(decoder.decode_eof(&mut cut_off), Err(WireError::Truncated { .. })));
     }
 
+    /// What the decoder makes of a stream, in one piece or in any two pieces.
+    fn heard(greeting_lines: u32, stream: &[u8]) -> Result<Vec<Heard>, String> {
+        let hear = |cut: usize| {
+            let (mut decoder, mut bytes, mut heard) = (greeted(greeting_lines), BytesMut::new(), Vec::new());
+            for piece in [&stream[..cut], &stream[cut..]] {
+                bytes.extend_from_slice(piece);
+                while let Some(next) = decoder.decode(&mut bytes).map_err(|error| error.to_string())? {
+                    heard.push(next);
+                }
+            }
+            Ok(heard)
+        };
+        let whole = hear(0);
+        (1..stream.len()).for_each(|cut| assert_eq!(hear(cut), whole, "cut at {cut}"));
+        whole
+    }
+
+    #[test]
+    fn greeting_lines_are_passed_over_as_bytes() {
+        for line in [
+            &b"Gr\xfc\xdf Gott"[..],
+            b"\xff\xfd\x2c\xff\xfb\x01ready",
+            b"\0\0ready\0",
+            b"\xff\xfeh\0i\0",
+            b"\xef\xbb\xbfready",
+            b"\r",
+            b"",
+        ] {
+            let stream = [line, b"\n{\"status\":\"ok\"}\n"].concat();
+            assert_eq!(heard(1, &stream).map(|heard| heard.len()), Ok(1), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_at_the_start_is_passed_over() {
+        let ok = "{\"status\":\"ok\"}\n";
+        for (greeting_lines, stream) in [
+            (0, format!("\u{feff}{ok}{ok}")),
+            (1, format!("\u{feff}hello\n{ok}{ok}")),
+            (1, format!("hello\n\u{feff}{ok}{ok}")),
+        ] {
+            assert_eq!(heard(greeting_lines, stream.as_bytes()).map(|heard| heard.len()), Ok(2), "{stream}");
+        }
+        for stream in [format!("\u{feff}\u{feff}{ok}"), format!("{ok}\u{feff}{ok}")] {
+            assert!(heard(0, stream.as_bytes()).is_err(), "{stream}");
+        }
+        // It is no line that has begun, whole or in part.
+        for mark in [&b"\xef"[..], b"\xef\xbb", b"\xef\xbb\xbf"] {
+            let mut bytes = BytesMut::from(mark);
+            let mut decoder = greeted(0);
+            assert!(decoder.decode(&mut bytes).unwrap().is_none());
+            assert!(!decoder.has_begun(&bytes), "{mark:?}");
+        }
+    }
+
+    #[test]
+    fn a_nul_in_a_reply_is_named_with_its_place() {
+        for (stream, words, advice) in [
+            (
+                &b"{\"status\":\"ok\"}\0\n"[..],
+                r#"at its byte 15, which no reply has: "{"status":"ok"}\0""#,
+                advice::NUL,
+            ),
+            (
+                b"\0{\"status\":\"ok\"}\n",
+                r#"at its byte 0, which no reply has: "\0{"status":"ok"}""#,
+                advice::NUL,
+            ),
+            (b"{\0\"\0s\0\"\0:\0\n", "at its byte 1", advice::UTF16),
+        ] {
+            let mut bytes = BytesMut::from(stream);
+            let error = greeted(0).decode(&mut bytes).unwrap_err();
+            assert!(
+                error.to_string().contains("NUL (byte 0)") && error.to_string().contains(words),
+                "{error}"
+            );
+            assert_eq!(error.advice(), Some(advice));
+        }
+        let mut bytes = BytesMut::from(&b"\0OK\n"[..]);
+        let error = text(false, false).decode(&mut bytes).unwrap_err();
+        assert!(matches!(error, WireError::Nul { at: 0, .. }), "{error}");
+        // One that ends a line is behind its newline, and so before the next.
+        let error = heard(0, b"{\"status\":\"ok\"}\n\0{\"status\":\"ok\"}\n\0").unwrap_err();
+        assert!(error.contains("NUL (byte 0) at its byte 0"), "{error}");
+    }
+
+    #[test]
+    fn a_line_without_end_comes_with_what_is_missing() {
+        let describe = |mut decoder: ReplyDecoder, said: &[u8]| {
+            let mut bytes = BytesMut::from(said);
+            while decoder.decode(&mut bytes).unwrap().is_some() {}
+            decoder.unfinished(&bytes).map(|unfinished| unfinished.to_string())
+        };
+        for (said, words) in [
+            (&b"OK"[..], r#""OK" has come, without the newline (\n)"#),
+            (b"OK\r", r#""OK\r" has come, with a carriage return (\r) where a newline"#),
+            (b"OK 1\rOK 2\r", "with a carriage return"),
+            (b"OK\0", r#""OK\0" has come, with NUL (byte 0) where a newline"#),
+            (b"OK\0OK\0", "with NUL (byte 0)"),
+            (b"OK;", r#""OK;" has come, with a semicolon where a newline"#),
+            (b"OK\\n", "with a backslash and the letter n where a newline"),
+            (b"OK\x03", "with a control character where a newline"),
+        ] {
+            let unfinished = describe(text(false, false), said).unwrap();
+            assert!(unfinished.contains(words), "{unfinished}");
+        }
+        for (said, words) in [
+            (&b"{\"status\":\"ok\"}\0"[..], "with NUL (byte 0)"),
+            (b"{\"status\":\"ok\"}\r", "with a carriage return"),
+            (b"{\"status\":\"ok\"};", "with a semicolon"),
+            (b"{\"status\":\"ok\"} {\"sta", "without the newline"),
+            (b"{\"status\":", r#""{"status":" has come, and the rest of the reply has not"#),
+            (b"OK", "without the newline"),
+        ] {
+            let unfinished = describe(greeted(0), said).unwrap();
+            assert!(unfinished.contains(words), "{unfinished}");
+        }
+        assert_eq!(describe(greeted(0), b"{\"status\":\"ok\"}"), None);
+        assert_eq!(describe(greeted(0), b"{\"status\":\"ok\"}\n"), None);
+        let prompt = describe(greeted(1), b"login: ").unwrap();
+        assert!(prompt.contains(r#""login: " has come, without the newline"#), "{prompt}");
+    }
+
+    #[test]
+    fn what_is_no_reply_comes_with_the_advice_of_arm_check() {
+        let advice = |line: &[u8], mut decoder: ReplyDecoder| {
+            let mut bytes = BytesMut::from(&[line, b"\n"].concat()[..]);
+            let error = decoder.decode(&mut bytes).unwrap_err();
+            (error.advice().unwrap(), error.may_be_greeting())
+        };
+        for (line, expected, may_be_greeting) in [
+            (&b"OK"[..], advice::BARE_TEXT, false),
+            (b"error: 9", advice::BARE_TEXT, false),
+            (b"Grbl 1.1h ['$' for help]", advice::OBJECT, true),
+            (b"", advice::BLANK, true),
+            (b"Gr\xfc\xdf Gott", advice::UTF8, true),
+            (b"{\"status\":\"\xfc\"}", advice::UTF8, false),
+            (b"\xff\xfd\x2cOK", advice::TELNET, false),
+            (b"\xff\xfeO\0K\0", advice::UTF16, false),
+            (b"{", advice::ONE_LINE, false),
+            (b"{'status': 'ok'}", advice::OBJECT, false),
+            (b"{\"status\":\"ok\",\"status\":\"ok\"}", advice::TWICE, false),
+            (b"{\"status\":1}", advice::STATUS, false),
+            (b"{\"status\":\"done\"}", advice::STATUS, false),
+            (b"{\"message\":\"done\"}", advice::STATUS, false),
+            (b"{\"status\":\"ok\",\"message\":7}", advice::MESSAGE, false),
+            (b"{\"type\":\"command\",\"x\":1.0}", advice::ECHO, false),
+            (b"{\"type\":\"state\"}", advice::UNASKED_STATE, false),
+        ] {
+            let shown = String::from_utf8_lossy(line);
+            assert_eq!(advice(line, greeted(0)), (expected, may_be_greeting), "{shown}");
+        }
+        for (line, expected, may_be_greeting) in [
+            (&b"{\"status\":\"ok\"}"[..], advice::JSON_AFTER_ALL, false),
+            (b"Grbl 1.1h", advice::WORDS, true),
+        ] {
+            assert_eq!(advice(line, text(false, false)), (expected, may_be_greeting));
+        }
+    }
+
     #[test]
     fn a_line_has_begun_that_is_neither_blank_nor_of_the_greeting() {
         for (greeting_lines, said, begun) in [
@@ -465,7 +767,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_a_line_may_be_echoed_and_joints_may_be_told() {
+    fn the_number_of_a_line_may_be_echoed_and_joints_may_be_describe() {
         let reply = decode(r#"{"status":"ok","seq":17,"joints":[0.5,-1,2e-1]}"#).unwrap();
         assert_eq!((reply.seq, reply.state.unwrap().joints), (Some(17), Some(vec![0.5, -1.0, 0.2])));
         for member in

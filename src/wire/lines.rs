@@ -2,7 +2,8 @@
 
 use bytes::{Buf, BufMut, BytesMut};
 
-use super::message::{WireUnit, printable};
+use super::advice::{self, Advice};
+use super::message::{WireUnit, printable, shown};
 
 /// The longest line that is taken, in bytes, the newline excluded (a `\r` before it counts).
 pub const MAX_LINE: usize = 4096;
@@ -24,6 +25,18 @@ pub enum WireError {
         valid_up_to: usize,
         /// The line, printable.
         line: String,
+        /// What to do.
+        advice: Advice,
+    },
+    /// A line that is no reply, and has a NUL in it.
+    #[error("a line has NUL (byte 0) at its byte {at}, which no reply has: \"{line}\"")]
+    Nul {
+        /// How many bytes come before it.
+        at: usize,
+        /// The line, as [`shown`].
+        line: String,
+        /// What to do.
+        advice: Advice,
     },
     /// A line that is not a JSON object with the members of a reply, or does not begin with its word.
     #[error("a line is no reply ({why}): {line:?}; expected {expected}")]
@@ -34,6 +47,8 @@ pub enum WireError {
         why: String,
         /// What a reply looks like.
         expected: &'static str,
+        /// What to do.
+        advice: Advice,
     },
     /// A reply whose verdict is neither word of the protocol.
     #[error("a reply has the status {status:?}; expected \"ok\" or \"error\"")]
@@ -52,6 +67,33 @@ pub enum WireError {
     Io(#[from] std::io::Error),
 }
 
+impl WireError {
+    /// What to do about it, if that is known.
+    pub fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::LineTooLong { .. } => Some(advice::LENGTH),
+            Self::NotUtf8 { advice, .. } | Self::Nul { advice, .. } | Self::NotAReply { advice, .. } => {
+                Some(*advice)
+            }
+            Self::UnknownStatus { .. } => Some(advice::STATUS),
+            // A half object has no newline because the rest is missing too.
+            Self::Truncated { rest } => (!rest.starts_with('{')).then_some(advice::NEWLINE),
+            Self::Io(_) => None,
+        }
+    }
+
+    /// Whether this may be a line of a greeting, and not a reply with a fault.
+    pub fn may_be_greeting(&self) -> bool {
+        match self {
+            Self::NotAReply { line, advice, .. } | Self::NotUtf8 { line, advice, .. } => {
+                let known = [advice::OBJECT, advice::BLANK, advice::UTF8, advice::WORDS];
+                !line.trim_start().starts_with('{') && known.contains(advice)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Cuts a stream of bytes into bounded lines. Remembers how far it has searched, so that a line that comes byte by
 /// byte costs linear time.
 #[derive(Debug, Default)]
@@ -65,6 +107,23 @@ impl Lines {
         &mut self,
         bytes: &mut BytesMut,
         parse: impl FnOnce(&str) -> Result<T, WireError>,
+    ) -> Result<Option<T>, WireError> {
+        self.next_bytes(bytes, |line| {
+            let text = std::str::from_utf8(line).map_err(|error| not_utf8(line, error.valid_up_to()))?;
+            let nul = || line.iter().position(|byte| *byte == 0);
+            parse(text).map_err(|error| nul().map_or(error, |at| has_nul(line, at)))
+        })
+    }
+
+    /// Passes over the next whole line, whatever its bytes are. Returns whether there was one.
+    pub(super) fn skip(&mut self, bytes: &mut BytesMut) -> Result<bool, WireError> {
+        self.next_bytes(bytes, |_| Ok(())).map(|line| line.is_some())
+    }
+
+    fn next_bytes<T>(
+        &mut self,
+        bytes: &mut BytesMut,
+        parse: impl FnOnce(&[u8]) -> Result<T, WireError>,
     ) -> Result<Option<T>, WireError> {
         // A buffer that got shorter is another buffer.
         self.searched = if self.searched <= bytes.len() { self.searched } else { 0 };
@@ -81,14 +140,7 @@ impl Lines {
             self.searched = length;
             return Ok(None);
         }
-        let line = bytes[..length].strip_suffix(b"\r").unwrap_or(&bytes[..length]);
-        let parsed = match std::str::from_utf8(line) {
-            Ok(line) => parse(line),
-            Err(error) => Err(WireError::NotUtf8 {
-                valid_up_to: error.valid_up_to(),
-                line: printable(&String::from_utf8_lossy(line)),
-            }),
-        };
+        let parsed = parse(bytes[..length].strip_suffix(b"\r").unwrap_or(&bytes[..length]));
         bytes.advance(length + 1);
         self.searched = 0;
         parsed.map(Some)
@@ -120,6 +172,27 @@ impl Lines {
         Err(WireError::Truncated { rest: printable(&String::from_utf8_lossy(&rest)) })
     }
 }
+
+fn not_utf8(line: &[u8], valid_up_to: usize) -> WireError {
+    let advice = match line {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => advice::UTF16,
+        _ if line.windows(2).any(|pair| pair[0] == TELNET_COMMAND && pair[1] >= TELNET_LOWEST) => {
+            advice::TELNET
+        }
+        _ => advice::UTF8,
+    };
+    WireError::NotUtf8 { valid_up_to, line: printable(&String::from_utf8_lossy(line)), advice }
+}
+
+fn has_nul(line: &[u8], at: usize) -> WireError {
+    let nuls = line.iter().filter(|byte| **byte == 0).count();
+    let advice = if nuls > 1 && nuls * 2 + 1 >= line.len() { advice::UTF16 } else { advice::NUL };
+    WireError::Nul { at, line: shown(line), advice }
+}
+
+/// What commands of telnet begin with, and the lowest of those commands.
+const TELNET_COMMAND: u8 = 0xff;
+const TELNET_LOWEST: u8 = 0xf0;
 
 /// Writes a length as a decimal number of `unit`. Every length is a whole number of micrometres.
 pub(super) fn put_length(metres: f64, unit: WireUnit, out: &mut impl BufMut) {

@@ -173,6 +173,21 @@ pub fn inert(text: &str) -> String {
     text.chars().map(|c| if acts(c) { '\u{fffd}' } else { c }).collect()
 }
 
+/// Bytes as they came, [`printable`]: NUL, tabs and what ends a line are visible.
+pub fn shown(bytes: &[u8]) -> String {
+    let text: String = String::from_utf8_lossy(bytes)
+        .chars()
+        .map(|c| match c {
+            '\n' => "\\n".to_owned(),
+            '\r' => "\\r".to_owned(),
+            '\t' => "\\t".to_owned(),
+            '\0' => "\\0".to_owned(),
+            c => c.to_string(),
+        })
+        .collect();
+    printable(&text)
+}
+
 /// The most characters [`printable`] leaves.
 pub const PRINTABLE_CHARS: usize = 200;
 
@@ -191,7 +206,7 @@ pub(super) fn acts(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{PRINTABLE_CHARS, WireUnit, printable};
+    use super::{PRINTABLE_CHARS, WireUnit, printable, shown};
 
     #[test]
     fn a_unit_reads_back_from_its_symbol_and_others_are_refused_by_name() {
@@ -212,6 +227,11 @@ mod tests {
         assert_eq!(printable("\0a\x1b[31m\r\n\t\x1f"), "�a�[31m����");
         assert_eq!(printable("del\x7f"), "del�");
         assert_eq!(printable("Command received ~"), "Command received ~");
+    }
+
+    #[test]
+    fn shown_bytes_have_visible_ends_and_do_not_act() {
+        assert_eq!(shown(b"{\"a\":1}\t\0\r\n\x1b[2J\xff"), "{\"a\":1}\\t\\0\\r\\n\u{fffd}[2J\u{fffd}");
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! [`message`] holds what is said, [`encoder`] and [`decoder`] the bridge's side of saying it, [`controller`] the other
 //! side, which the simulated controller speaks. Positions are [`crate::teleop::command::Position`], in metres; only here
 //! do they have the [`WireUnit`].
+pub mod advice;
 pub mod controller;
 pub mod decoder;
 pub mod encoder;
@@ -32,12 +33,12 @@ pub mod message;
 pub mod template;
 
 pub use controller::{CommandDecoder, CommandFault, HelloDecoder, ReceivedOrder, ReplyEncoder};
-pub use decoder::{MAX_LINE, ReplyDecoder, WireError};
+pub use decoder::{MAX_LINE, ReplyDecoder, Unfinished, WireError};
 pub use encoder::CommandEncoder;
 pub use format::{Codec, Extra, OrderLines, WireConfig};
 pub use hello::{Hello, HelloForm, TokenError};
 pub use json::{JsonFields, JsonFieldsError};
-pub use message::{Heard, Line, Order, Reply, ReplyStatus, ReportedState, WireUnit, inert, printable};
+pub use message::{Heard, Line, Order, Reply, ReplyStatus, ReportedState, WireUnit, inert, printable, shown};
 pub use template::{Template, TemplateError};
 
 #[cfg(test)]

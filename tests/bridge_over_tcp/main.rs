@@ -1,6 +1,7 @@
 //! The whole bridge but ROS, over real sockets.
 
 mod exchange;
+mod greeting;
 mod heard;
 mod late;
 mod memory;

@@ -86,7 +86,7 @@ class Controller:
     ):
         self.reply = reply
         self.host = host
-        self._greeting, self._make_socket, self._receive_buffer = greeting, make_socket, receive_buffer
+        self.greeting, self._make_socket, self._receive_buffer = greeting, make_socket, receive_buffer
         self.stop_reply = self.heartbeat_reply = lambda line: OK
         # All that came but stops and heartbeats: commands, and what should have been one.
         self.lines = Record("lines at the controller")
@@ -199,7 +199,7 @@ class Controller:
         except OSError:  # killed in between
             return
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        accepted.sendall(self._greeting)
+        accepted.sendall(self.greeting)
         self.connections.append(time.monotonic())
         self._open[accepted.fileno()] = _Connection(accepted, len(self.connections))
         if not self._paused:
@@ -310,6 +310,40 @@ class Receiver:
                     # Without the newline: a datagram is whole as it is.
                     self._socket.sendto(json.dumps(reply).encode(), self.sender)
             self.lines.append(Datagram(time.monotonic(), 1, data))
+
+
+class OneShot:
+    """A TCP server that takes a connection for a question: it answers one line, and closes."""
+
+    def __init__(self):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.connections = Record("connections")
+        # From then on it answers each line.
+        self.mended = threading.Event()
+        self._end = False
+        self._thread = threading.Thread(target=self._run, name="one-shot controller")
+        self._thread.start()
+
+    def close(self):
+        self._end = True
+        with socket.create_connection(("127.0.0.1", self.port)):
+            pass
+        self._thread.join(PATIENCE)
+        self._listener.close()
+
+    def _run(self):
+        while True:
+            connection, _ = self._listener.accept()
+            with connection:
+                if self._end:
+                    return
+                self.connections.append(time.monotonic())
+                # Until the client ends it, which it does before the test ends.
+                while connection.recv(1024):
+                    connection.sendall(OK)
+                    if not self.mended.is_set():
+                        break
 
 
 class ControllerProcess:

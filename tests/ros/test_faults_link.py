@@ -10,6 +10,7 @@ from harness import QUICK
 
 SILENT = "the controller does not answer"
 SHORT = {"link_timeout": 0.8}
+GREETING = b"\xff\xfd\x2cready\r\n"
 # What a controller that did not read may find later, in lines: what the kernels of both sides keep of a connection.
 ROOM = 150
 
@@ -20,6 +21,21 @@ def silence(rig):
 
 def says_the_rest(rig):
     rig.controller.send(OK[10:])
+
+
+def greets_no_more(rig):
+    """It comes back without the line that it greeted with."""
+    rig.controller.kill()
+    rig.controller.greeting = b"\xff\xfd\x2cready"
+    rig.controller.restart()
+
+
+def greets_again(rig):
+    rig.controller.greeting = GREETING
+
+
+def that_greets(rig):
+    rig.make_controller(greeting=GREETING)
 
 
 def killed(after=b"", reset=True):
@@ -181,6 +197,16 @@ ROWS = [
         tells="no reply for link_timeout 0.8 s",
         within="link_timeout",
         parameters=SHORT,
+    ),
+    Fault(
+        "it greets no more",
+        greets_no_more,
+        "BACKOFF",
+        tells="0 of 1 greeting lines have come within greeting_timeout 0.5 s",
+        within="backoff.initial + greeting_timeout",
+        end=greets_again,
+        parameters={"greeting_lines": 1, "greeting_timeout": 0.5},
+        setup=that_greets,
     ),
     Fault("killed, with a reset", killed(), "BACKOFF", tells="no connection to the controller", end=restarted),
     Fault("killed, with an end", killed(reset=False), "BACKOFF", tells="closed the connection", end=restarted),

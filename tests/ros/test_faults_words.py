@@ -79,6 +79,15 @@ ROWS = [
     answers("an unknown status", b'{"status":"done"}\n', 'the status "done"'),
     answers("bare words", b"OK\n", "is no reply"),
     answers("NUL and escapes for a status", b'{"status":"\\u0000\\u001b[2J"}\n', "\ufffd\ufffd[2J"),
+    answers("a NUL in front of each reply", b"\0" + OK, "NUL (byte 0) at its byte 0"),
+    Fault(
+        "a reply that ends with NUL",
+        lambda rig: rig.answer(OK[:-1] + b"\0"),
+        "UNRESPONSIVE",
+        tells="with NUL (byte 0) where a newline",
+        within="reply_timeout",
+        parameters={"link_timeout": 0.8},
+    ),
     Fault("a reply to nothing", speaks_unasked, "BACKOFF", tells="no command was waiting for"),
     Fault(
         "a storm of error replies, with NUL and escapes",

@@ -7,7 +7,8 @@ import time
 
 import pytest
 from aether_bridge.msg import LinkStatus
-from controller import OK, Tutorial, command, error
+from controller import OK, OneShot, Tutorial, command, error
+from diagnostic_msgs.msg import DiagnosticArray
 from harness import LATCHED, LINK_STATES, MOTIONS, QUICK, distance
 from record import MEASUREMENTS
 from std_msgs.msg import Bool
@@ -180,6 +181,110 @@ def test_a_change_of_state_is_one_line_in_the_log(controller, bridge, hand):
     downs = [text for text in texts if text.startswith("link down")]
     assert 1 <= len(downs) <= 2 and len(set(downs)) == len(downs)
     assert len([text for text in texts if text.startswith("holding: no connection")]) == 1
+
+
+QUICK_AGAIN = {"backoff.initial": 0.01, "backoff.max": 0.02, "link_timeout": 1.0}
+
+
+def assert_logged_once(started, attempts, again, hint):
+    """That failures are one line with a hint, however many attempts there are; and the way back is one line."""
+    attempts.wait_count(40)
+    downs = started.log.find(lambda line: "link down: " in line and hint in line)
+    # Of the link and of motion, while it failed some forty times: three or four for each would be more than a hundred.
+    assert len(started.log) - downs < 10, "the log is flooded"
+    said = len(started.log)
+    again()
+    back = started.log.wait(lambda line: "link up after " in line, said)
+    assert int(back.split("link up after ")[1].split(" attempts")[0]) > 30
+    assert sum("link down" in line for line in started.log) <= 3
+    started.status.wait(state="CONNECTED", motion="TRACKING")
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (b"OK\n", "codec: text"),
+        (b"Command received\n", "set greeting_lines"),
+        (OK + OK, "answer when the line is taken, and not again"),
+        (b'{\n  "status": "ok"\n}\n', "without indentation"),
+    ],
+    ids=["words", "a greeting", "two replies", "over several lines"],
+)
+def test_garbage_again_and_again_is_logged_once_with_a_hint(controllers, bridge, hand, answer, hint):
+    controller = controllers(reply=lambda line: answer)
+    started = bridge(controller, {**AT_PLACE, **QUICK_AGAIN})
+    hand(PLACE)
+    assert_logged_once(started, controller.connections, lambda: setattr(controller, "reply", lambda line: OK), hint)
+
+
+def test_a_close_after_each_reply_is_logged_once_with_a_hint(bridge, hand):
+    controller = OneShot()
+    try:
+        started = bridge(controller, {**AT_PLACE, **QUICK_AGAIN})
+        hand(PLACE)
+        assert_logged_once(started, controller.connections, controller.mended.set, "read in a loop")
+        started.end()
+    finally:
+        controller.close()
+
+
+def test_the_last_error_goes_when_the_next_connection_has_lived(controller, bridge, peer):
+    diagnostics = peer.record(DiagnosticArray, "/diagnostics")
+    started = bridge(controller, {**QUICK, "link_timeout": 1.0})
+    started.status.wait(state="CONNECTED")
+    controller.kill()
+    lost = started.status.wait(state="BACKOFF")
+    assert lost.last_error
+    controller.restart()
+    started.status.wait(lambda status: status.last_error != "", state="CONNECTED")
+    started.status.wait(lambda status: status.last_error == "", state="CONNECTED")
+
+    def values(array):
+        return {pair.key: pair.value for status in array.status for pair in status.values}
+
+    # It is known for longer, and how long ago it was.
+    told = diagnostics.wait(lambda array: values(array)["last_error_age_s"] != "none", len(diagnostics))
+    assert values(told)["last_error"] and float(values(told)["last_error_age_s"]) >= 1.0
+
+
+def test_no_connection_has_a_cause_from_the_first_status_on(controllers, launch):
+    controller = controllers(up=False)
+    controller.swallow()
+    status = launch({"port": controller.port, "connect_timeout": 30.0}).status.wait(state="CONNECTING")
+    assert status.reason == f"not armed yet: no connection to the controller: connecting to {controller.peer}"
+    assert status.last_error == ""
+
+
+def test_a_board_that_starts_on_connecting_is_sent_nothing_before_its_greeting(controller, bridge, hand):
+    started = bridge(controller, {**AT_PLACE, "greeting_lines": 2, "heartbeat_period": 0.05, "connect_timeout": 0.2})
+    hand(PLACE)
+    for connections in (1, 2):
+        waiting = f"waiting for 2 greeting lines of {controller.peer} .greeting_lines., 0 so far"
+        started.status.wait(state="CONNECTING", reason=waiting)
+        controller.connections.wait_count(connections)
+        before, beats = controller.mark(), len(controller.heartbeats)
+        # It starts for longer than connecting may take, and whatever it was sent meanwhile would be lost.
+        controller.lines.assert_none(after=before)
+        assert len(controller.heartbeats) == beats
+        # The second line is no UTF-8, and comes by itself.
+        controller.send(b"\r\n")
+        started.status.wait(state="CONNECTING", reason="1 so far")
+        controller.lines.assert_none(after=before)
+        controller.send(b"Grbl 1.1h \xff\xfd\x2c gr\xfc\xdft\r\n")
+        started.status.wait(state="CONNECTED", motion="TRACKING")
+        assert controller.lines.wait(after=before).connection == connections
+        assert len(controller.connections) == connections
+        controller.kill()
+        started.status.wait(state="BACKOFF")
+        controller.restart()
+
+
+def test_a_greeting_that_does_not_come_is_told_with_both_parameters(controllers, bridge):
+    controller = controllers(greeting=b"hello\nlogin: ")
+    started = bridge(controller, {**QUICK, "greeting_lines": 2, "greeting_timeout": 0.3})
+    given_up = started.status.wait(state="BACKOFF", reason="1 of 2 greeting lines have come")
+    for words in ("greeting_timeout 0.3 s", "set greeting_lines", '"login: " has come, without the newline'):
+        assert words in given_up.last_error, given_up.last_error
 
 
 def test_a_silent_controller_is_unresponsive_and_then_connected_to_anew(controllers, bridge, hand):

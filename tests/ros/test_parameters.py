@@ -5,7 +5,7 @@ import re
 import pytest
 from controller import command
 from harness import QUICK
-from parameters import ask, get, plain
+from parameters import ask, get, plain, set_each
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters, GetParameters, GetParameterTypes, ListParameters
 
@@ -146,6 +146,15 @@ WRONG = {
     ),
     "approach faster than limit": ({"approach_speed": 1.0}, ["'approach_speed'", "1.0", "'limits.speed'", "0.25"]),
     "empty host": ({"host": ""}, ["'host'", "''", "empty"]),
+    "host in brackets": ({"host": "[::1]"}, ["'host'", "'[::1]'", "write '::1'"]),
+    "host with port": ({"host": "192.168.1.50:5000"}, ["'host'", "write host '192.168.1.50' and port 5000 apart"]),
+    "host with a blank": ({"host": "127.0.0.1 "}, ["'host'", "'127.0.0.1 '", "write '127.0.0.1'"]),
+    "host as URL": ({"host": "http://arm.lab:80/"}, ["'host'", "write 'arm.lab', and port 80 apart"]),
+    "host with path": ({"host": "arm.lab/x"}, ["'host'", "write 'arm.lab'"]),
+    "host with user": ({"host": "robot@arm.lab"}, ["'host'", "write 'arm.lab'"]),
+    "host that is no address": ({"host": "192.168.1.500"}, ["'host'", "no IPv4 address"]),
+    "home of a path": ({"hello.token_file": "~/token"}, ["'hello.token_file'", "'~/token'", "not expanded"]),
+    "path with a blank": ({"tls.ca_file": "/ca.pem "}, ["'tls.ca_file'", "write '/ca.pem'"]),
     "no host of letters": ({"host": 5}, ["'host'", "5", "integer", "string"]),
     "no truth": ({"use_sim_time": "yes please"}, ["'use_sim_time'", "'yes please'", "boolean"]),
 }
@@ -159,6 +168,14 @@ def test_a_wrong_parameter_ends_the_bridge_with_one_line_that_names_it(controlle
     (line,) = started.log
     assert all(words in line for words in expected), line
     assert len(controller.connections) == 0
+
+
+def test_a_host_that_is_none_is_refused_while_running_too(controller, bridge, peer):
+    bridge(controller, {"arming": "operator"})
+    brackets, port, good = set_each(peer, ("host", "[::1]"), ("host", "127.0.0.1:5000"), ("host", "localhost"))
+    assert "'host'" in brackets and "write '::1'" in brackets
+    assert "write host '127.0.0.1' and port 5000 apart" in port
+    assert good == ""
 
 
 def test_numbers_that_are_none_are_refused(controller, launch):

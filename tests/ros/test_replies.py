@@ -1,5 +1,7 @@
 """What a controller answers: in pieces, in one piece, unasked, in error, and what is no reply at all."""
 
+import re
+
 import pytest
 from aether_bridge.msg import ArmState
 from controller import COMMAND, OK, command, error
@@ -106,6 +108,47 @@ def test_an_answer_that_is_no_reply_ends_the_connection_and_is_named(controllers
     controller.reply = lambda line: OK
     status.wait(state="CONNECTED", motion="TRACKING")
     assert all(COMMAND.fullmatch(line.data) for line in controller.lines)
+
+
+@pytest.mark.parametrize(
+    ("answer", "codec", "quoted"),
+    [
+        (b"OK", "text", r'"OK" has come, without the newline (\n)'),
+        (b"OK\r", "text", r'"OK\r" has come, with a carriage return (\r) where a newline (\n) has to end the line'),
+        (b'{"status":"ok"}\0', "json", r'"{"status":"ok"}\0" has come, with NUL (byte 0) where a newline'),
+        (b'{"status":"ok"};', "json", '"{"status":"ok"};" has come, with a semicolon'),
+        (b'{"status":', "json", '"{"status":" has come, and the rest of the reply has not'),
+    ],
+    ids=["no newline", "carriage return", "NUL", "semicolon", "half"],
+)
+def test_a_reply_without_its_end_is_quoted(controllers, bridge, hand, answer, codec, quoted):
+    controller = controllers(reply=lambda line: answer)
+    status = bridge(controller, {**AT_PLACE, "codec": codec, "reply_timeout": 0.3, "link_timeout": 1.5}).status
+    hand(PLACE)
+    overdue = status.wait(state="UNRESPONSIVE", motion="HOLDING", reason=": " + re.escape(quoted))
+    assert "expect_reply" not in overdue.reason
+    given_up = status.wait(lambda status: quoted in status.last_error, state="BACKOFF")
+    assert "link_timeout 1.5 s" in given_up.last_error and "expect_reply" not in given_up.last_error
+
+
+def test_a_byte_order_mark_before_the_first_reply_is_passed_over(controllers, bridge, hand):
+    controller = controllers()
+    controller.reply = lambda line: (b"\xef\xbb\xbf" if len(controller.lines) == 0 else b"") + OK
+    status = bridge(controller, AT_PLACE).status
+    hand(PLACE)
+    status.wait(lambda status: status.acknowledged > 5, motion="TRACKING")
+    assert len(controller.connections) == 1
+
+
+def test_a_nul_between_replies_is_named(controllers, bridge, hand):
+    # As a program in C sends the end of a string, too.
+    controller = controllers(reply=lambda line: OK + b"\0")
+    status = bridge(controller, AT_PLACE).status
+    hand(PLACE)
+    ended = status.wait(lambda status: "NUL (byte 0) at its byte 0" in status.last_error, state="BACKOFF")
+    assert "in C send strlen(reply) bytes" in ended.last_error
+    controller.reply = lambda line: OK
+    status.wait(state="CONNECTED", motion="TRACKING")
 
 
 def test_a_controller_that_keeps_refusing_holds_the_arm_and_is_asked_again_later(controllers, bridge, hand):

@@ -42,7 +42,7 @@ pub(super) const LINK: &[Parameter] = &[
         Real(3.0),
         "s",
         Range::Real(0.01, 60.0),
-        "Time allowed for resolving the name and connecting, together.",
+        "Time allowed for resolving the name and connecting, together; with hello.token_file as much again for the answer to the hello.",
         Disarmed,
     ),
     parameter(

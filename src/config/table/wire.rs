@@ -18,7 +18,15 @@ pub(super) const WIRE: &[Parameter] = &[
         Integer(0),
         "",
         Range::Integer(0, 100),
-        "How many lines the controller says on connecting, before its first reply. They are passed over.",
+        "How many lines the controller says on connecting, before its first reply. They are passed over, whatever their bytes are, and nothing is sent before they have come.",
+        Disarmed,
+    ),
+    parameter(
+        "greeting_timeout",
+        Real(5.0),
+        "s",
+        Range::Real(0.01, 600.0),
+        "With greeting_lines: time allowed for them after connecting. A board that starts when it is connected to needs some seconds. If they do not come in time, the connection is closed and opened again.",
         Disarmed,
     ),
     parameter(

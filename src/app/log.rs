@@ -1,0 +1,393 @@
+//! What is logged of link and motion: a line for a change, and for what goes on in the same way a line a minute. Pure.
+
+use std::time::{Duration, Instant};
+
+use super::joint::Face;
+use super::repeats::{Decision, PERIOD, Repeats};
+use crate::link::{FailureKind, LinkError, LinkState};
+use crate::status::Status;
+use crate::teleop::Motion;
+
+/// Decides what is logged.
+#[derive(Debug)]
+pub(super) struct Log {
+    repeats: Repeats<What>,
+    /// How long a connection has to live before it counts as good, after one that did not.
+    steady: Duration,
+    /// How long the next connection has to live before it is logged. It grows with each that was logged and did not last.
+    patience: Duration,
+    /// Since when the link is up, while that is not logged yet.
+    unlogged_since: Option<Instant>,
+    /// The link is up, and that has been logged.
+    up: bool,
+    /// Attempts to connect since the link was last logged as up.
+    attempts: u32,
+}
+
+/// What may repeat itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum What {
+    Failure(FailureKind),
+    Silence,
+    /// So many want in at a time that some are refused.
+    Crowd,
+    /// The system let no controller in.
+    Door,
+    Motion(Motion, &'static str),
+}
+
+/// A line for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Line {
+    Info(String),
+    Warn(String),
+}
+
+impl Line {
+    /// Logs it.
+    pub fn write(&self) {
+        match self {
+            Self::Info(text) => tracing::info!("{text}"),
+            Self::Warn(text) => tracing::warn!("{text}"),
+        }
+    }
+}
+
+impl Log {
+    /// For a link with this `link_timeout`.
+    pub fn new(link_timeout: Duration) -> Self {
+        Self {
+            repeats: Repeats::default(),
+            steady: link_timeout.min(PERIOD),
+            patience: Duration::ZERO,
+            unlogged_since: None,
+            up: false,
+            attempts: 0,
+        }
+    }
+
+    /// What to log of a change, the last error being `error`.
+    pub fn change(
+        &mut self,
+        now: Instant,
+        before: Option<Face>,
+        status: &Status,
+        error: Option<&LinkError>,
+    ) -> Vec<Line> {
+        let mut lines = Vec::new();
+        if before.map(|face| face.link) != Some(status.state) {
+            lines.extend(self.link(now, before.map(|face| face.link), status, error));
+        }
+        let motion = (status.motion, status.reason_kind);
+        if before.map(|face| (face.motion, face.reason)) != Some(motion) {
+            lines.extend(self.motion(now, status));
+        }
+        lines
+    }
+
+    fn link(
+        &mut self,
+        now: Instant,
+        before: Option<LinkState>,
+        status: &Status,
+        error: Option<&LinkError>,
+    ) -> Option<Line> {
+        match (status.state, error) {
+            (LinkState::Connecting, _) => {
+                self.attempts = self.attempts.saturating_add(1);
+                before.is_none().then(|| Line::Info(format!("connecting peer={}", status.peer)))
+            }
+            (LinkState::Connected, _) => {
+                if !self.repeats.has(now, |what| !matches!(what, What::Motion(..))) {
+                    self.patience = Duration::ZERO;
+                }
+                self.unlogged_since = Some(now);
+                self.settle(now, status)
+            }
+            (LinkState::Unresponsive, _) => {
+                let decision = self.fail(now, What::Silence, false);
+                let text = "link up, but the controller does not answer";
+                let counted = in_words(decision, text, |times| format!("{text}: {times}"))?;
+                Some(Line::Warn(format!("{counted} peer={}", status.peer)))
+            }
+            (LinkState::Backoff, Some(error)) => self.failed(now, "link down", error),
+            (LinkState::Listening, _) if before == Some(LinkState::Connecting) => {
+                Some(Line::Info(format!("listening for controllers peer={}", status.peer)))
+            }
+            (LinkState::Backoff | LinkState::Listening | LinkState::Disconnected, _) => None,
+        }
+    }
+
+    /// To be asked now and then while the link may be up.
+    pub fn settle(&mut self, now: Instant, status: &Status) -> Option<Line> {
+        let since = self.unlogged_since?;
+        if now.saturating_duration_since(since) < self.patience {
+            return None;
+        }
+        (self.unlogged_since, self.up) = (None, true);
+        let attempts = match std::mem::take(&mut self.attempts) {
+            0 | 1 => String::new(),
+            attempts => format!(" after {attempts} attempts"),
+        };
+        Some(Line::Info(format!("link up{attempts} peer={}", status.peer)))
+    }
+
+    /// What to log of an error that has ended a connection, or an attempt, or kept a controller out.
+    pub fn failed(&mut self, now: Instant, what: &str, error: &LinkError) -> Option<Line> {
+        let decision = self.fail(now, What::Failure(error.kind()), error.is_of_words());
+        let error = error.advised();
+        let again = |times| format!("{what}: it has failed {times} in the same way: {error}");
+        in_words(decision, &format!("{what}: {error}"), again).map(Line::Warn)
+    }
+
+    /// What to log of a controller that has been let in, among the clients of a port.
+    pub fn joined(&mut self, address: &str) -> Option<Line> {
+        self.patience.is_zero().then(|| Line::Info(format!("controller connected address={address}")))
+    }
+
+    /// What to log of a controller that was refused because of how many there are.
+    pub fn crowded(&mut self, now: Instant, text: &str) -> Option<Line> {
+        in_words(self.repeats.note(now, What::Crowd, 1), text, |times| format!("{text}: {times}"))
+            .map(Line::Warn)
+    }
+
+    /// What to log of a system that lets no controller in.
+    pub fn shut(&mut self, now: Instant, text: &str) -> Option<Line> {
+        in_words(self.repeats.note(now, What::Door, 1), text, |times| format!("{text}: {times}"))
+            .map(Line::Warn)
+    }
+
+    fn fail(&mut self, now: Instant, what: What, of_words: bool) -> Decision {
+        let was_logged = std::mem::take(&mut self.up);
+        self.unlogged_since = None;
+        let decision = self.repeats.note(now, what, 1);
+        if was_logged && decision != Decision::Log {
+            self.patience = (2 * self.patience).max(self.steady).min(PERIOD);
+        } else if of_words {
+            // The next connection is going to end in the same way.
+            self.patience = self.patience.max(self.steady);
+        }
+        decision
+    }
+
+    fn motion(&mut self, now: Instant, status: &Status) -> Option<Line> {
+        // What motion does with each connection of a link that fails again and again is known after the first.
+        let flaps = !self.patience.is_zero();
+        let at_most = if flaps { 1 } else { MOST_OF_A_MOTION };
+        let decision = self.repeats.note(now, What::Motion(status.motion, status.reason_kind), at_most);
+        let counted = matches!(decision, Decision::LogCount { .. });
+        if flaps && counted {
+            return None;
+        }
+        let text = in_words(decision, &status.reason, |times| format!("{}: {times}", status.reason))?;
+        Some(Line::Info(format!("{text} motion={:?}", status.motion)))
+    }
+}
+
+fn in_words(decision: Decision, text: &str, again: impl FnOnce(String) -> String) -> Option<String> {
+    match decision {
+        Decision::Log => Some(text.to_owned()),
+        Decision::LogCount { times, within } => {
+            let seconds = within.as_secs();
+            let time = if seconds < 2 * PERIOD.as_secs() { "minute".into() } else { format!("{seconds} s") };
+            Some(again(format!("{times} times in the last {time}")))
+        }
+        Decision::Skip => None,
+    }
+}
+
+/// How often motion may come to the same state for the same reason in a minute before that is only counted.
+const MOST_OF_A_MOTION: u32 = 10;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
+    use std::io;
+    use std::time::{Duration, Instant};
+
+    use super::{Line, Log};
+    use crate::app::joint::{Face, Joint};
+    use crate::config::{Config, Parameters};
+    use crate::link::{LinkError, LinkState, PeerId};
+    use crate::wire::{ReplyDecoder, WireUnit};
+
+    /// A link that fails as a test wants it to, and what is logged of it.
+    struct Scene {
+        log: Log,
+        joint: Joint,
+        now: Instant,
+        start: Instant,
+        face: Option<Face>,
+        lines: Vec<String>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let config = Config::new(&Parameters::default()).unwrap();
+            let now = Instant::now();
+            let log = Log::new(config.link.link_timeout);
+            let joint = Joint::new(config.teleop, config.link, "arm:5000".into(), now, 7);
+            let mut scene = Self { log, joint, now, start: now, face: None, lines: Vec::new() };
+            scene.note();
+            scene
+        }
+
+        fn note(&mut self) {
+            let face = self.joint.face(self.now);
+            let before = self.face.replace(face);
+            if before != Some(face) {
+                let status = self.joint.status(self.now);
+                let lines = self.log.change(self.now, before, &status, self.joint.last_error());
+                self.keep(lines);
+            }
+        }
+
+        fn keep(&mut self, lines: impl IntoIterator<Item = Line>) {
+            self.lines.extend(lines.into_iter().map(|line| match line {
+                Line::Info(text) | Line::Warn(text) => text,
+            }));
+        }
+
+        /// As the driver does twice a second.
+        fn pass(&mut self, milliseconds: u64) {
+            for _ in 0..milliseconds / 100 {
+                self.now += Duration::from_millis(100);
+                self.joint.handle_timeout(self.now);
+                self.note();
+                let status = self.joint.status(self.now);
+                let line = self.log.settle(self.now, &status);
+                self.keep(line);
+            }
+        }
+
+        fn connect(&mut self) {
+            while self.joint.status(self.now).state != LinkState::Connecting {
+                self.pass(100);
+            }
+            let _ = self.joint.poll_action();
+            self.joint.handle_connected(self.now);
+            self.note();
+        }
+
+        fn fail(&mut self, error: LinkError) {
+            let _ = self.joint.poll_action();
+            self.joint.handle_ended(self.now, PeerId::ONLY, error);
+            self.note();
+            let _ = self.joint.poll_action();
+        }
+
+        fn cycle(&mut self, error: LinkError) {
+            self.connect();
+            self.fail(error);
+        }
+
+        /// The lines about the link, and not about motion.
+        fn of_link(&self) -> Vec<&str> {
+            self.lines.iter().map(String::as_str).filter(|text| text.starts_with("link ")).collect()
+        }
+    }
+
+    fn garbage(line: &str) -> LinkError {
+        let mut bytes = bytes::BytesMut::from(line);
+        let mut decoder = ReplyDecoder::new(WireUnit::Millimetres);
+        let error = tokio_util::codec::Decoder::decode(&mut decoder, &mut bytes).unwrap_err();
+        LinkError::FirstWords { error, asked: true }
+    }
+
+    #[test]
+    fn garbage_is_logged_once_with_a_hint_and_then_once_a_minute() {
+        let mut scene = Scene::new();
+        let mut attempts = 0;
+        while scene.now - scene.start < Duration::from_secs(130) {
+            attempts += 1;
+            // The values differ each time.
+            scene.cycle(garbage(&format!("OK {attempts}\n")));
+        }
+        assert!(attempts > 30, "{attempts}");
+        let lines = scene.of_link();
+        assert_eq!(lines.len(), 4, "{lines:#?}");
+        assert!(lines[0].starts_with("link up peer="), "{}", lines[0]);
+        assert!(
+            lines[1].contains("\"OK 1\"") && lines[1].contains("run the bridge with codec: text"),
+            "{}",
+            lines[1]
+        );
+        for line in &lines[2..] {
+            assert!(
+                line.contains("times in the last minute in the same way") && line.contains("codec: text"),
+                "{line}"
+            );
+        }
+        // Motion holds after each, for the same reason.
+        assert!(scene.lines.len() < 12, "{:#?}", scene.lines);
+    }
+
+    #[test]
+    fn a_link_that_works_again_is_logged_with_how_many_attempts_it_took() {
+        let mut scene = Scene::new();
+        for _ in 0..10 {
+            scene.cycle(garbage("OK\n"));
+        }
+        let before = scene.lines.len();
+        scene.connect();
+        scene.pass(2900);
+        assert_eq!(scene.lines.len(), before, "it may be like the others: {:#?}", &scene.lines[before..]);
+        scene.pass(100);
+        assert_eq!(scene.lines[before..], ["link up after 10 attempts peer=arm:5000"]);
+        scene.pass(100_000);
+        assert_eq!(scene.lines.len(), before + 1);
+    }
+
+    #[test]
+    fn another_error_begins_another_run() {
+        let mut scene = Scene::new();
+        for _ in 0..3 {
+            scene.cycle(garbage("OK\n"));
+        }
+        for _ in 0..3 {
+            scene.cycle(garbage("{'status': 'ok'}\n"));
+            scene.cycle(garbage("OK\n"));
+        }
+        let lines = scene.of_link();
+        assert_eq!(lines.len(), 3, "{lines:#?}");
+        assert!(lines[2].contains("'status'"), "{}", lines[2]);
+    }
+
+    #[test]
+    fn a_controller_that_ends_and_comes_back_is_logged_at_once() {
+        let mut scene = Scene::new();
+        for _ in 0..3 {
+            scene.connect();
+            scene.pass(120_000);
+            scene.fail(LinkError::Closed);
+        }
+        assert_eq!(scene.of_link().len(), 6, "{:#?}", scene.lines);
+        let refused = || LinkError::Connect {
+            peer: "arm:5000".into(),
+            source: io::ErrorKind::ConnectionRefused.into(),
+        };
+        for _ in 0..5 {
+            while scene.joint.status(scene.now).state != LinkState::Connecting {
+                scene.pass(100);
+            }
+            scene.fail(refused());
+        }
+        scene.connect();
+        let lines = scene.of_link();
+        assert_eq!(lines.len(), 8, "{lines:#?}");
+        assert_eq!(lines[7], "link up after 6 attempts peer=arm:5000");
+    }
+
+    #[test]
+    fn connections_that_last_some_seconds_are_not_logged_each() {
+        let mut scene = Scene::new();
+        for _ in 0..60 {
+            scene.connect();
+            scene.pass(5000);
+            scene.fail(LinkError::Closed);
+        }
+        let minutes = (scene.now - scene.start).as_secs() / 60;
+        let lines = scene.of_link();
+        assert!((5..=6).contains(&minutes) && lines.len() <= 12, "{minutes} minutes: {lines:#?}");
+    }
+}

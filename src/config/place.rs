@@ -1,0 +1,101 @@
+//! Addresses, and paths of files: what cannot be one is refused at once, and not tried again and again.
+
+use super::{ConfigError, Parameters};
+use crate::link::check_host;
+use crate::wire::inert;
+
+/// Checks every parameter that says where something is.
+pub(super) fn check(p: &Parameters) -> Result<(), ConfigError> {
+    check_host(p.text("host")).map_err(|error| fault(p, "host", &error.to_string()))?;
+    check_blanks(p, "tls.server_name")?;
+    PATHS.into_iter().try_for_each(|name| check_path(p, name))
+}
+
+/// A path is taken as it is: what a shell makes of it is not known here.
+fn check_path(p: &Parameters, name: &'static str) -> Result<(), ConfigError> {
+    check_blanks(p, name)?;
+    let path = p.text(name);
+    let why = match path.chars().next() {
+        Some('~') => "'~' is not expanded here: write the whole path, like '/home/robot/…'",
+        Some('$') => "variables are not expanded here: write the whole path",
+        _ if path.starts_with("file:") => "it is a URL: write the path alone, like '/home/robot/…'",
+        _ => return Ok(()),
+    };
+    Err(fault(p, name, why))
+}
+
+/// Refuses what an editor or a shell has left around a text, or in it.
+fn check_blanks(p: &Parameters, name: &'static str) -> Result<(), ConfigError> {
+    let text = p.text(name);
+    let trimmed = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
+    if trimmed.len() < text.len() {
+        let why = match trimmed {
+            "" => "it is blank: leave it empty, or fill it in".to_owned(),
+            trimmed => format!("it has blanks or control characters around it: write '{trimmed}'"),
+        };
+        return Err(fault(p, name, &why));
+    }
+    if text.contains(char::is_control) {
+        return Err(fault(p, name, "it has a control character in it: write it without"));
+    }
+    Ok(())
+}
+
+fn fault(p: &Parameters, name: &'static str, why: &str) -> ConfigError {
+    ConfigError::Place { name, value: p.written(name), fault: inert(why) }
+}
+
+const PATHS: [&str; 4] = ["tls.ca_file", "tls.certificate_file", "tls.key_file", "hello.token_file"];
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Parameters, Value};
+    use super::PATHS;
+
+    fn refused(name: &str, text: &str) -> String {
+        let mut parameters = Parameters::default();
+        parameters.set(name, Value::Text(text.into())).unwrap();
+        Config::new(&parameters).map(|_| format!("{name} {text:?} is taken")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_host_that_is_none_is_refused_by_name() {
+        assert_eq!(refused("host", "[::1]"), "parameter 'host' is '[::1]'; it has brackets: write '::1'");
+        assert_eq!(
+            refused("host", "192.168.1.50:5000"),
+            "parameter 'host' is '192.168.1.50:5000'; it has a port: write host '192.168.1.50' and port 5000 apart"
+        );
+        let hostile = refused("host", "a\u{1b}[2J\n\u{202e}b \u{9b}");
+        assert!(
+            hostile.starts_with("parameter 'host' is 'a\u{fffd}[2J\u{fffd}\u{fffd}b \u{fffd}'; "),
+            "{hostile}"
+        );
+        assert!(!hostile.contains(['\u{1b}', '\n', '\u{202e}', '\u{9b}']), "{hostile:?}");
+    }
+
+    #[test]
+    fn a_path_that_is_none_is_refused_by_name() {
+        for name in PATHS {
+            for (path, words) in [
+                ("~/ca.pem", "'~' is not expanded here"),
+                ("~", "'~' is not expanded here"),
+                ("$HOME/ca.pem", "variables are not expanded here"),
+                ("file:///ca.pem", "it is a URL: write the path alone"),
+                ("/ca.pem ", "write '/ca.pem'"),
+                ("\t/ca.pem", "write '/ca.pem'"),
+                ("/ca.pem\n", "write '/ca.pem'"),
+                ("/ca\n.pem", "a control character"),
+                (" ", "it is blank"),
+            ] {
+                let error = refused(name, path);
+                assert!(error.contains(words) && error.contains(&format!("'{name}'")), "{error}");
+            }
+            for path in ["", "/ca.pem", "ca.pem", "../a b/~x/$y.pem"] {
+                let mut parameters = Parameters::default();
+                parameters.set(name, Value::Text(path.into())).unwrap();
+                assert!(Config::new(&parameters).is_ok(), "{name} {path}");
+            }
+        }
+        assert!(refused("tls.server_name", "arm.lab ").contains("write 'arm.lab'"));
+    }
+}

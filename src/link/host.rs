@@ -1,0 +1,219 @@
+//! What may be written as a host: a name or an address, and nothing else. Pure.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Why a text is not a host, and what to write instead where that can be known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// There is nothing.
+    #[error("it is empty: write a name or an address, like '192.168.1.50'")]
+    Empty,
+    /// Blanks or control characters around it.
+    #[error("it has blanks or control characters around it: write '{0}'")]
+    Blanks(String),
+    /// A port behind it.
+    #[error("it has a port: write host '{host}' and port {port} apart")]
+    Port {
+        /// What is left without the port.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// Brackets, which belong to a port.
+    #[error("it has brackets: write '{0}'")]
+    Brackets(String),
+    /// A URL, or a part of one.
+    #[error("it is a URL, or a part of one: write '{0}'{port}", port = port_apart(*.1))]
+    Url(String, Option<u16>),
+    /// The names of every address, in other programs.
+    #[error("it is no address: write '0.0.0.0' for every IPv4 address of this machine")]
+    Every,
+    /// It ends like an IPv4 address, and is not one.
+    #[error(
+        "it is no IPv4 address, which is four numbers from 0 to 255 without leading zeros, like '192.168.1.50'"
+    )]
+    NotIpv4,
+    /// It has colons like an IPv6 address, and is not one.
+    #[error("it is no IPv6 address, like '::1' or 'fe80::1%eth0', and a name has no colon")]
+    NotIpv6,
+    /// A character that neither names nor addresses have.
+    #[error("a name or an address has no {0:?}: write a name or an address, like '192.168.1.50'")]
+    Character(char),
+    /// An empty or an over-long part between dots.
+    #[error("each part of a name between dots has 1 to 63 characters, and the name 253 at most")]
+    Length,
+}
+
+fn port_apart(port: Option<u16>) -> String {
+    port.map(|port| format!(", and port {port} apart")).unwrap_or_default()
+}
+
+/// Whether this can be the name or the address of a machine.
+///
+/// # Errors
+/// What to write instead.
+pub fn check_host(text: &str) -> Result<(), HostError> {
+    let is_around = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
+    let host = text.trim_matches(is_around);
+    match host {
+        "" => return Err(HostError::Empty),
+        "*" => return Err(HostError::Every),
+        _ if host.len() < text.len() => return Err(HostError::Blanks(host.to_owned())),
+        _ if is_address(host) => return Ok(()),
+        _ => {}
+    }
+    if let Some((host, port)) = without_url(host) {
+        return Err(HostError::Url(host, port));
+    }
+    if let Some((host, port)) = without_port(host) {
+        return Err(HostError::Port { host, port });
+    }
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return Err(HostError::Brackets(address.to_owned()));
+    }
+    check_name(host)
+}
+
+/// An address of IPv4 or IPv6, the latter with a zone or without.
+fn is_address(host: &str) -> bool {
+    let zoned = host.split_once('%').filter(|(_, zone)| {
+        !zone.is_empty() && !zone.chars().any(|c| c.is_whitespace() || c.is_control() || "/[]%".contains(c))
+    });
+    match zoned {
+        Some((address, _)) => address.parse::<Ipv6Addr>().is_ok(),
+        None => host.parse::<IpAddr>().is_ok(),
+    }
+}
+
+/// Host and port of a URL, or of a part of one: a scheme, a user, a path.
+fn without_url(text: &str) -> Option<(String, Option<u16>)> {
+    let (_, rest) = text
+        .split_once("//")
+        .filter(|(scheme, _)| scheme.is_empty() || scheme.ends_with(':'))
+        .unwrap_or(("", text));
+    let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let rest = rest.rsplit('@').next().unwrap_or_default();
+    if rest == text {
+        return None;
+    }
+    let (host, port) = without_port(rest).map_or((rest.to_owned(), None), |(host, port)| (host, Some(port)));
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
+    Some((bare.to_owned(), port))
+}
+
+/// What stands in front of a port, without brackets, and the port.
+fn without_port(text: &str) -> Option<(String, u16)> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Some((address.ip().to_string(), address.port()));
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_host = bare.is_some_and(is_address) || !host.is_empty() && !host.contains([':', '[', ']']);
+    let port = port.parse().ok().filter(|port| *port > 0 && is_host)?;
+    Some((bare.unwrap_or(host).to_owned(), port))
+}
+
+fn check_name(name: &str) -> Result<(), HostError> {
+    if name.contains(':') && !name.contains(['[', ']']) {
+        return Err(HostError::NotIpv6);
+    }
+    let unknown = |c: &char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    if let Some(c) = name.chars().find(unknown) {
+        return Err(HostError::Character(c));
+    }
+    let labels = name.strip_suffix('.').unwrap_or(name);
+    let is_number = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_digit());
+    if labels.rsplit('.').next().is_some_and(is_number) && labels.parse::<Ipv4Addr>().is_err() {
+        return Err(HostError::NotIpv4);
+    }
+    let fits = |label: &str| (1..=63).contains(&label.len());
+    if labels.len() > 253 || !labels.split('.').all(fits) {
+        return Err(HostError::Length);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_host;
+
+    #[test]
+    fn names_and_addresses_are_hosts() {
+        for host in [
+            "127.0.0.1",
+            "0.0.0.0",
+            "192.168.1.50",
+            "::",
+            "::1",
+            "::ffff:192.168.1.50",
+            "fe80::1%eth0",
+            "fe80::1%3",
+            "fe80::1%enp0s31f6.100",
+            "localhost",
+            "arm",
+            "arm.lab",
+            "arm.lab.",
+            "arm-1.lab",
+            "lab_arm_controller_1",
+            "_arm._tcp.lab",
+            "4f5e6a7b8c9d",
+            "3com",
+            "xn--rbter-jua.lab",
+            "röbter.lab",
+        ] {
+            assert_eq!(check_host(host), Ok(()), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused_with_what_to_write() {
+        for (host, words) in [
+            ("", "it is empty"),
+            (" \t", "it is empty"),
+            ("[::1]", "it has brackets: write '::1'"),
+            ("[fe80::1%eth0]", "it has brackets: write 'fe80::1%eth0'"),
+            ("[arm]", "it has brackets: write 'arm'"),
+            ("192.168.1.50:5000", "write host '192.168.1.50' and port 5000 apart"),
+            ("[::1]:5000", "write host '::1' and port 5000 apart"),
+            ("[fe80::1%eth0]:5000", "write host 'fe80::1%eth0' and port 5000 apart"),
+            ("arm.lab:5000", "write host 'arm.lab' and port 5000 apart"),
+            (" arm", "write 'arm'"),
+            ("arm ", "write 'arm'"),
+            ("arm\n", "write 'arm'"),
+            ("\u{a0}192.168.1.50\r\n", "write '192.168.1.50'"),
+            ("\u{feff}arm", "write 'arm'"),
+            ("arm\0", "write 'arm'"),
+            ("http://arm.lab", "write 'arm.lab'"),
+            ("http://arm.lab/", "write 'arm.lab'"),
+            ("tcp://192.168.1.50:5000", "write '192.168.1.50', and port 5000 apart"),
+            ("tcp://[::1]:5000/x", "write '::1', and port 5000 apart"),
+            ("//arm", "write 'arm'"),
+            ("arm/path", "write 'arm'"),
+            ("192.168.1.50/24", "write '192.168.1.50'"),
+            ("robot@arm", "write 'arm'"),
+            ("ssh://robot:secret@arm:22", "write 'arm', and port 22 apart"),
+            ("*", "write '0.0.0.0'"),
+            ("192.168.1", "no IPv4 address"),
+            ("192.168.1.500", "no IPv4 address"),
+            ("192.168.001.050", "no IPv4 address"),
+            ("5000", "no IPv4 address"),
+            ("::1::", "no IPv6 address"),
+            ("fe80::1%", "no IPv6 address"),
+            ("arm:", "no IPv6 address"),
+            ("arm:5000:1", "no IPv6 address"),
+            ("arm lab", "has no ' '"),
+            ("arm,lab", "has no ','"),
+            ("\"arm\"", "has no '\"'"),
+            ("a\u{1b}[2Jb", "has no '\\u{1b}'"),
+            ("[::1", "has no '['"),
+            ("$ARM", "has no '$'"),
+            ("arm..lab", "between dots"),
+            (".arm", "between dots"),
+        ] {
+            let error = check_host(host).map(|()| host.to_owned()).unwrap_err().to_string();
+            assert!(error.contains(words), "{host:?}: {error}");
+        }
+        let long = "a".repeat(64);
+        assert!(check_host(&long).is_err() && check_host(&long[1..]).is_ok());
+    }
+}
