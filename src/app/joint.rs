@@ -113,8 +113,8 @@ impl Joint {
         self.teleop.handle_stop();
     }
 
-    /// A person releases a stop. Returns whether one was latched.
-    pub fn handle_reset(&mut self) -> bool {
+    /// A person releases a stop, and disarms. Returns a line for that person.
+    pub fn handle_reset(&mut self) -> String {
         self.teleop.handle_reset()
     }
 

@@ -135,8 +135,8 @@ impl Bridge {
         self.with(|joint, _| joint.handle_stop());
     }
 
-    /// A person releases a stop. Returns whether one was latched.
-    pub fn reset(&self) -> bool {
+    /// A person releases a stop, and disarms. Returns a line for that person.
+    pub fn reset(&self) -> String {
         self.with(|joint, _| joint.handle_reset())
     }
 

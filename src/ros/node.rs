@@ -77,7 +77,7 @@ impl RosNode {
         let publishers = Publishers::create(&mut node, clock.clone(), &config.frames.base)?;
         let services = Services::create(&mut node)?;
         let parameters = ParameterServer::create(&mut node, config.clone(), use_sim_time, clock.clone())?;
-        let source = Source::create(&mut node, &config).map_err(|error| match error {
+        let source = Source::create(&mut node, &config, &clock).map_err(|error| match error {
             SourceError::Ros(error) => NodeError::Ros(error),
             error => NodeError::Source(error),
         })?;

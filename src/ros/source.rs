@@ -8,11 +8,12 @@ use r2r::{QosProfile, WrappedNativeMsgUntyped};
 use serde_json::Value;
 
 use super::Inbox;
-use super::convert::{self, Read};
+use super::clock::RosClock;
+use super::convert::{self, Conventions, Read};
 use super::tf::Tf;
 use crate::config::{Config, GripperType, SourceConfig};
 use crate::mapping::{self, Choice, Fields, FieldsError, Mapping, Sample};
-use crate::teleop::{Frames, Gripper, GripperInput, InputFault, Target};
+use crate::teleop::{Gripper, GripperInput, InputFault, Target};
 use crate::wire::printable;
 
 /// The topic of the gripper's input, by the name it is subscribed with.
@@ -44,9 +45,7 @@ pub enum SourceError {
 /// The subscriptions to targets and to the gripper's input.
 pub struct Source {
     topics: Vec<String>,
-    frames: Frames,
-    /// Metres to the sender's unit.
-    unit: f64,
+    conventions: Conventions,
     targets: Targets,
     gripper: GripperSource,
     /// Where other frames are; none where the bridge was built without `tf2_msgs`.
@@ -98,7 +97,7 @@ impl Source {
     ///
     /// # Errors
     /// A message type that was not built in, or that does not have the fields; what rcl says.
-    pub fn create(node: &mut r2r::Node, config: &Config) -> Result<Self, SourceError> {
+    pub fn create(node: &mut r2r::Node, config: &Config, clock: &RosClock) -> Result<Self, SourceError> {
         let targets = Targets::create(node, &config.source)?;
         let mut topics = vec![config.source.topic.clone()];
         let gripper = match config.source.fields.gripper {
@@ -108,8 +107,12 @@ impl Source {
                 GripperSource::create(node, config.gripper_type)?
             }
         };
-        let (frames, unit) = (config.frames.clone(), config.source.unit);
-        Ok(Self { topics, frames, unit, targets, gripper, tf: Tf::create(node, config)? })
+        let conventions = Conventions {
+            frames: config.frames.clone(),
+            unit: config.source.unit,
+            simulated: clock.is_simulated(),
+        };
+        Ok(Self { topics, conventions, targets, gripper, tf: Tf::create(node, config)? })
     }
 
     /// The names of the topics, as they are subscribed with.
@@ -119,8 +122,8 @@ impl Source {
 
     /// Other settings.
     pub fn handle_config(&mut self, config: &Config) {
-        if self.frames != config.frames {
-            self.frames.clone_from(&config.frames);
+        if self.conventions.frames != config.frames {
+            self.conventions.frames.clone_from(&config.frames);
         }
         if let Some(tf) = &mut self.tf {
             tf.handle_config(config);
@@ -151,8 +154,8 @@ impl Source {
         held_up: Duration,
         ros_now: impl Fn() -> Duration,
     ) -> Option<Taken> {
-        let (frames, unit) = (&self.frames, self.unit);
-        let read = |sample: &Sample| convert::target(sample, ros_now(), frames, unit);
+        let conventions = &self.conventions;
+        let read = |sample: &Sample| convert::target(sample, ros_now(), conventions);
         let read = match &mut self.targets {
             Targets::Pose(typed) => typed.take(read)?,
             Targets::PoseStamped(typed) => typed.take(read)?,
@@ -175,7 +178,7 @@ impl Source {
                 return Some(decided.map_or(Taken::Waits, Taken::Decided));
             }
             (Ok(Read::Elsewhere(unplaced)), None) => {
-                Err(self.frames.unknown(&printable(unplaced.frame_id())))
+                Err(self.conventions.frames.unknown(&printable(unplaced.frame_id())))
             }
             (Ok(Read::Target(target)), _) => Ok(Target { held_up, ..target }),
             (Err(fault), _) => Err(fault),

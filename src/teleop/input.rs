@@ -20,6 +20,10 @@ pub(super) struct Input {
     liveliness: Liveliness,
     jump: JumpGuard,
     filter: Filter,
+    /// When the last message came, good or not.
+    last_message: Option<Instant>,
+    /// The times between the last messages, the newest last.
+    intervals: [Duration; 2],
     /// Targets in a row that were all zero.
     zeros: u32,
     /// Who else publishes targets, when several do.
@@ -40,6 +44,21 @@ pub(super) struct Sample {
 }
 
 impl Input {
+    /// Takes note that a message has come, good or not. Call it once for each.
+    pub(super) fn handle_message(&mut self, now: Instant) {
+        if let Some(last) = self.last_message.replace(now) {
+            self.intervals = [self.intervals[1], now.saturating_duration_since(last)];
+        }
+    }
+
+    /// When a sender whose last message was refused has stopped sending: once nothing has come for `input_timeout`, nor
+    /// for several of the sender's own intervals.
+    pub(super) fn stopped_at(&self, input_timeout: Duration) -> Option<Instant> {
+        self.watchdog.fault()?;
+        let interval = self.intervals[0].min(self.intervals[1]);
+        Some(self.last_message? + input_timeout.max(interval * MISSED))
+    }
+
     /// Whether a target is a zero that is passed over: trackers slip in single zeros in mid-motion, and that is no
     /// target, and no loss either. Call it once for each target.
     pub(super) fn passes_over(&mut self, target: &Target, config: &TeleopConfig) -> bool {
@@ -58,7 +77,7 @@ impl Input {
         target: &Target,
         config: &TeleopConfig,
     ) -> Result<Sample, InputFault> {
-        self.liveliness.handle_arrival(now, target.position, &config.liveliness);
+        self.liveliness.handle_arrival(now, target.position, &config.liveliness, config.input_timeout);
         if self.zeros > 0 {
             return Err(InputFault::Zero);
         }
@@ -81,7 +100,7 @@ impl Input {
             }
         }
         self.jump.admit(now, base, &config.jump)?;
-        self.liveliness.check(now, &config.liveliness)?;
+        self.liveliness.check(now, &config.liveliness, config.input_timeout)?;
         let hand = self.filter.apply(base, target.stamp, origin, &config.filter);
         Ok(Sample { origin, hand, orientation, filtered: hand != base })
     }
@@ -123,12 +142,25 @@ impl Input {
             return Some(Obstacle::SeveralSenders(Arc::clone(senders)));
         }
         if let Some(fault) = self.watchdog.fault() {
-            return Some(Obstacle::Input(fault.clone()));
+            let stopped = self.stopped_at(input_timeout).is_some_and(|stopped| now >= stopped);
+            let last = self.last_message.filter(|_| stopped);
+            return Some(last.map_or_else(
+                || Obstacle::Input(fault.clone()),
+                |last| Obstacle::Stale {
+                    age: now.saturating_duration_since(last),
+                    refused: Some(fault.clone()),
+                },
+            ));
         }
         match self.watchdog.age(now) {
             None => Some(Obstacle::NoInput),
-            Some(age) if !self.watchdog.is_fresh(now, input_timeout) => Some(Obstacle::Stale { age }),
+            Some(age) if !self.watchdog.is_fresh(now, input_timeout) => {
+                Some(Obstacle::Stale { age, refused: None })
+            }
             Some(_) => None,
         }
     }
 }
+
+/// How many messages in a row a sender may leave out before it counts as stopped: one or two get lost.
+const MISSED: u32 = 3;

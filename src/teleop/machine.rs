@@ -104,6 +104,7 @@ impl Teleop {
     pub fn handle_target(&mut self, now: Instant, target: Target) -> Result<(), InputFault> {
         // A gap is a loss, though no timer has told of it yet.
         self.update(now);
+        self.input.handle_message(now);
         if self.input.passes_over(&target, &self.config) {
             self.counters.dropped_input += 1;
             return Err(InputFault::Zero);
@@ -126,7 +127,7 @@ impl Teleop {
                 Ok(())
             }
             Err(fault) => {
-                self.handle_invalid_target(now, fault.clone());
+                self.refuse(now, fault.clone());
                 Err(fault)
             }
         }
@@ -134,6 +135,11 @@ impl Teleop {
 
     /// Takes note of a message that could not be made a [`Target`].
     pub fn handle_invalid_target(&mut self, now: Instant, fault: InputFault) {
+        self.input.handle_message(now);
+        self.refuse(now, fault);
+    }
+
+    fn refuse(&mut self, now: Instant, fault: InputFault) {
         self.counters.dropped_input += 1;
         self.input.handle_fault(fault);
         self.update(now);
@@ -250,13 +256,21 @@ impl Teleop {
         self.ask_for_stop_line();
     }
 
-    /// A person releases a stop. Moves nothing: the machine is disarmed after it. Returns whether a stop was latched.
-    pub fn handle_reset(&mut self) -> bool {
-        let stopped = self.state == State::Stopped;
-        if stopped {
+    /// A person releases a stop, if one is latched. Disarms in every state, and so ends motion; moves nothing. Returns a
+    /// line for that person.
+    pub fn handle_reset(&mut self) -> String {
+        let happened = match self.state {
+            State::Stopped => "stop released; disarmed",
+            State::Disarmed(Permission::NeedsOperator(_)) => "no stop was latched; disarmed already",
+            State::Disarmed(Permission::ArmsItself)
+            | State::Approach
+            | State::Tracking
+            | State::Holding { .. } => "no stop was latched; disarmed",
+        };
+        if !matches!(self.state, State::Disarmed(Permission::NeedsOperator(_))) {
             self.enter(State::Disarmed(Permission::NeedsOperator(Disarmed::ByReset)));
         }
-        stopped
+        format!("{happened}: call ~/set_armed with data: true to move again")
     }
 
     /// The bridge is ending: no further command.
@@ -281,7 +295,7 @@ impl Teleop {
             .good_since(now, self.config.input_timeout)
             .filter(|_| self.settles())
             .map(|since| since + self.config.settle_time);
-        [stale, settled, self.errors.pause_until]
+        [stale, self.input.stopped_at(self.config.input_timeout), settled, self.errors.pause_until]
             .into_iter()
             .flatten()
             .filter(|deadline| *deadline > now)

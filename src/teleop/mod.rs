@@ -53,4 +53,4 @@ pub use planned::{Kind, Planned};
 pub use reason::Reason;
 pub use reconfigure::ConfigRefused;
 pub use state::{Counters, LinkView, Motion, Refused};
-pub use target::{Frame, Frames, InputFault, Stamp, Target};
+pub use target::{ClockCause, Frame, Frames, InputFault, Stamp, Target};

@@ -26,10 +26,12 @@ pub enum Obstacle {
     Input(InputFault),
     /// No target has come yet.
     NoInput,
-    /// The newest target is too old.
+    /// The newest target is too old, or nothing has come since the newest was refused.
     Stale {
         /// Its age.
         age: Duration,
+        /// Why it was refused, if it was.
+        refused: Option<InputFault>,
     },
     /// The input is good, but not for long enough yet.
     Settling {
@@ -45,7 +47,7 @@ pub enum Disarmed {
     NotYetArmed,
     /// `~/set_armed` false.
     ByOperator,
-    /// `~/reset` after a stop.
+    /// `~/reset`.
     ByReset,
     /// The link was lost while `arming` is `operator`.
     ByLinkLoss,
@@ -124,7 +126,12 @@ impl fmt::Display for Obstacle {
             Self::SeveralSenders(who) => write!(f, "{who}; two hands are never blended: stop all but one"),
             Self::Input(fault) => fault.fmt(f),
             Self::NoInput => f.write_str("no target received yet"),
-            Self::Stale { age } => write!(f, "no new target for {:.1} s", age.as_secs_f64()),
+            Self::Stale { age, refused } => {
+                write!(f, "no new target for {:.1} s", age.as_secs_f64())?;
+                let Some(fault) = refused else { return Ok(()) };
+                let fault = fault.to_string();
+                write!(f, "; the last was refused: {}", fault.trim_start_matches("target refused: "))
+            }
             Self::Settling { settle_time } => {
                 write!(f, "waiting until targets have been good for {:.1} s", settle_time.as_secs_f64())
             }
@@ -146,7 +153,7 @@ impl fmt::Display for Reason {
                 f.write_str("disarmed by ~/set_armed; call it with data: true to arm again")
             }
             Self::AwaitingOperator(Disarmed::ByReset) => {
-                f.write_str("disarmed after ~/stop and ~/reset; call ~/set_armed with data: true to arm again")
+                f.write_str("disarmed by ~/reset; call ~/set_armed with data: true to arm again")
             }
             Self::AwaitingOperator(Disarmed::ByLinkLoss) => f.write_str(
                 "disarmed: the link was lost and arming is 'operator'; call ~/set_armed with data: true to arm again",

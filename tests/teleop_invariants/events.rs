@@ -75,7 +75,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         5 => prop::array::uniform3(-0.5..0.5).prop_map(Event::Reported),
         5 => prop::array::uniform3(-0.02..0.02).prop_map(Event::Sighted),
         80 => prop_oneof![12 => Just(true), 1 => Just(false)].prop_map(Event::SetArmed),
-        40 => prop_oneof![1 => Just(Event::Stop), 12 => Just(Event::Reset)],
+        40 => prop_oneof![1 => Just(Event::Stop), 4 => Just(Event::Reset)],
         15 => settings().prop_map(|config| Event::Configure(Box::new(config))),
         10 => prop_oneof![2 => Just(0), 1 => 1u64..2000, 1 => 1u64..100_000].prop_map(|us| Event::Writing { us }),
         240 => (0u64..60, prop_oneof![9 => Just(false), 1 => Just(true)])

@@ -90,6 +90,9 @@ struct Stream {
     zeros: u32,
     same: Option<(Position, Instant)>,
     arrivals: Vec<Instant>,
+    interval_before: Option<f64>,
+    /// Two intervals in a row were too long, and since then no two in a row were not.
+    slow: bool,
 }
 
 impl World {
@@ -194,7 +197,11 @@ impl World {
                 self.interrupt_if(true);
             }
             Event::Reset => {
-                self.undisturbed &= !self.teleop.handle_reset();
+                self.teleop.handle_reset();
+                self.permitted = false;
+                self.undisturbed = false;
+                self.interrupt_if(true);
+                assert_eq!(self.teleop.motion(), Motion::Disarmed, "a reset disarms");
             }
             Event::Configure(config) => self.handle_config((**config).clone()),
             Event::Writing { us } => self.writing = Duration::from_micros(*us),
@@ -212,7 +219,7 @@ impl World {
     fn handle_target(&mut self, at: Position, frame: Frame, age_ms: Option<i64>) {
         self.handled += 1;
         let received = i64::try_from((self.wall_clock + (self.now - self.start)).as_nanos()).unwrap();
-        let stamp = age_ms.map(|age| Stamp { taken: received - age * 1_000_000, received });
+        let stamp = age_ms.map(|age| Stamp { taken: received - age * 1_000_000, received, simulated: false });
         let target = Target {
             position: at,
             orientation: Some(turned_like(at)),
@@ -501,7 +508,16 @@ impl Stream {
     /// Takes note of a target and judges the stream.
     fn is_live(&mut self, now: Instant, at: Position, config: &TeleopConfig) -> bool {
         let min_rate = config.liveliness.min_rate;
-        if self.arrivals.last().is_some_and(|last| (now - *last).as_secs_f64() * min_rate > 4.0) {
+        let longest = (4.0 / min_rate).min(config.input_timeout.as_secs_f64());
+        let interval = self.arrivals.last().map(|last| (now - *last).as_secs_f64());
+        if let Some(interval) = interval {
+            let long = interval > longest;
+            if self.interval_before.is_some_and(|before| long == (before > longest)) {
+                self.slow = long;
+            }
+            self.interval_before = Some(interval);
+        }
+        if interval.is_some_and(|interval| interval * min_rate > 4.0) {
             self.arrivals.clear();
         }
         self.arrivals.push(now);
@@ -517,7 +533,7 @@ impl Stream {
             .rev()
             .nth(4)
             .is_some_and(|first| 4.0 / (now - *first).as_secs_f64() < min_rate);
-        !frozen && !slow
+        !frozen && !slow && !self.slow
     }
 }
 
