@@ -9,7 +9,7 @@ use r2r::geometry_msgs::msg::{
 use r2r::std_msgs::msg::Header;
 
 use crate::mapping::Sample;
-use crate::teleop::{Frames, InputFault, Orientation, Position, Stamp, Target};
+use crate::teleop::{Frames, GripperInput, InputFault, Orientation, Position, Stamp, Target};
 use crate::tf::Unplaced;
 use crate::wire::inert;
 
@@ -20,6 +20,16 @@ pub enum Read {
     Target(Target),
     /// A target in another.
     Elsewhere(Unplaced),
+}
+
+impl Read {
+    /// The same, of a message that wants this of the gripper.
+    pub fn with_gripper(self, gripper: Option<GripperInput>) -> Self {
+        match self {
+            Self::Target(target) => Self::Target(Target { gripper, ..target }),
+            Self::Elsewhere(unplaced) => Self::Elsewhere(unplaced.with_gripper(gripper)),
+        }
+    }
 }
 
 /// How a sender's messages are to be understood.

@@ -84,12 +84,23 @@ struct LooksAt {
 }
 
 enum GripperSource {
-    Bool(Inbox<msg::Bool>),
-    Float32(Inbox<msg::Float32>),
-    Float64(Inbox<msg::Float64>),
-    String(Inbox<msg::String>),
-    /// The messages with targets say it: what the last one said.
-    WithTarget(Option<GripperInput>),
+    Bool(Latched<msg::Bool>),
+    Float32(Latched<msg::Float32>),
+    Float64(Latched<msg::Float64>),
+    String(Latched<msg::String>),
+    /// The messages with targets say it.
+    WithTarget,
+}
+
+/// A topic whose last message counts, by two subscriptions: no single one takes both what any publisher sends from now on,
+/// and what one that latches (transient local) sent before.
+struct Latched<T> {
+    /// Best effort and volatile: matches every publisher.
+    live: Inbox<T>,
+    /// Reliable and transient local: matches publishers that latch, and hears them twice.
+    kept: Inbox<T>,
+    /// What the last message wanted.
+    last: Option<GripperInput>,
 }
 
 impl Source {
@@ -101,7 +112,7 @@ impl Source {
         let targets = Targets::create(node, &config.source)?;
         let mut topics = vec![config.source.topic.clone()];
         let gripper = match config.source.fields.gripper {
-            Choice::At(_) => GripperSource::WithTarget(None),
+            Choice::At(_) => GripperSource::WithTarget,
             _ => {
                 topics.push(GRIPPER.to_owned());
                 GripperSource::create(node, config.gripper_type)?
@@ -147,7 +158,7 @@ impl Source {
     }
 
     /// The target that has been taken, or why it is none. It may have waited for as long as `held_up`; `ros_now` reads
-    /// the node's clock. Ask for the gripper's input after it.
+    /// the node's clock.
     pub fn take_target(
         &mut self,
         now: Instant,
@@ -165,11 +176,9 @@ impl Source {
             Targets::Mapped(inbox, mapping) => {
                 let message = inbox.take()?;
                 let read = |message: &Value| read(&mapping.sample(message).map_err(unreadable)?);
-                let target = message.as_ref().map_err(unreadable).and_then(read);
-                if let GripperSource::WithTarget(input) = &mut self.gripper {
-                    *input = message.ok().and_then(|message| mapping.gripper(&message).ok()).flatten();
-                }
-                target
+                let gripper =
+                    message.as_ref().ok().and_then(|message| mapping.gripper(message).ok()).flatten();
+                message.as_ref().map_err(unreadable).and_then(read).map(|read| read.with_gripper(gripper))
             }
         };
         let decided = match (read, &mut self.tf) {
@@ -189,16 +198,19 @@ impl Source {
         Some(Taken::Decided(decided))
     }
 
-    /// The gripper input that has been taken. Words that are neither "open" nor "closed" are told of and say nothing.
-    pub fn take_gripper(&mut self) -> Option<GripperInput> {
+    /// The gripper input that has been taken from its topic. Words that are neither "open" nor "closed" are told of and say
+    /// nothing. `is_alone` asks the graph whether the topic has one publisher.
+    pub fn take_gripper(&mut self, is_alone: impl FnOnce() -> bool) -> Option<GripperInput> {
         match &mut self.gripper {
-            GripperSource::Bool(inbox) => inbox.take().map(|closed| closed_or_open(closed.data)),
-            GripperSource::Float32(inbox) => {
-                inbox.take().map(|opening| GripperInput::Opening(opening.data.into()))
+            GripperSource::Bool(topic) => topic.take(|closed| Some(closed_or_open(closed.data)), is_alone),
+            GripperSource::Float32(topic) => {
+                topic.take(|opening| Some(GripperInput::Opening(opening.data.into())), is_alone)
             }
-            GripperSource::Float64(inbox) => inbox.take().map(|opening| GripperInput::Opening(opening.data)),
-            GripperSource::String(inbox) => inbox.take().and_then(|word| gripper_word(&word.data)),
-            GripperSource::WithTarget(input) => input.take(),
+            GripperSource::Float64(topic) => {
+                topic.take(|opening| Some(GripperInput::Opening(opening.data)), is_alone)
+            }
+            GripperSource::String(topic) => topic.take(|word| gripper_word(&word.data), is_alone),
+            GripperSource::WithTarget => None,
         }
     }
 }
@@ -268,13 +280,50 @@ impl<T: convert::Says + r2r::WrappedTypesupport + Send + 'static> Typed<T> {
 
 impl GripperSource {
     fn create(node: &mut r2r::Node, message_type: GripperType) -> r2r::Result<Self> {
-        let qos = QosProfile::default().keep_last(1).best_effort();
         Ok(match message_type {
-            GripperType::Bool => Self::Bool(Inbox::new(node.subscribe(GRIPPER, qos)?)),
-            GripperType::Float32 => Self::Float32(Inbox::new(node.subscribe(GRIPPER, qos)?)),
-            GripperType::Float64 => Self::Float64(Inbox::new(node.subscribe(GRIPPER, qos)?)),
-            GripperType::String => Self::String(Inbox::new(node.subscribe(GRIPPER, qos)?)),
+            GripperType::Bool => Self::Bool(Latched::create(node, GRIPPER)?),
+            GripperType::Float32 => Self::Float32(Latched::create(node, GRIPPER)?),
+            GripperType::Float64 => Self::Float64(Latched::create(node, GRIPPER)?),
+            GripperType::String => Self::String(Latched::create(node, GRIPPER)?),
         })
+    }
+}
+
+impl<T: r2r::WrappedTypesupport + Send + 'static> Latched<T> {
+    fn create(node: &mut r2r::Node, topic: &str) -> r2r::Result<Self> {
+        let live = QosProfile::default().keep_last(1).best_effort();
+        let kept = QosProfile::default().keep_last(1).reliable().transient_local();
+        let (live, kept) = (node.subscribe(topic, live)?, node.subscribe(topic, kept)?);
+        Ok(Self { live: Inbox::new(live), kept: Inbox::new(kept), last: None })
+    }
+}
+
+impl<T> Latched<T> {
+    /// The next message that wants something, by what `read` makes of it.
+    ///
+    /// A latched message may be older than one that has come live from another publisher, and must not take its place. It
+    /// is taken if nothing has come before it, or if there is no other publisher (`is_alone`): then what it contradicts was
+    /// its publisher's own.
+    fn take(
+        &mut self,
+        read: impl Fn(T) -> Option<GripperInput>,
+        is_alone: impl FnOnce() -> bool,
+    ) -> Option<GripperInput> {
+        while let Some(message) = self.live.take() {
+            if let Some(input) = read(message) {
+                self.last = Some(input);
+                return self.last;
+            }
+        }
+        while let Some(message) = self.kept.take() {
+            let Some(input) = read(message).filter(|input| Some(*input) != self.last) else { continue };
+            if self.last.is_some() && !is_alone() {
+                return None;
+            }
+            self.last = Some(input);
+            return self.last;
+        }
+        None
     }
 }
 
@@ -307,4 +356,45 @@ fn gripper_word(word: &str) -> Option<GripperInput> {
         tracing::debug!("gripper input '{word}' ignored; it must be 'open' or 'closed'");
     }
     input
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+
+    /// What is taken of words that come live, and of words that are kept by their publishers.
+    fn taken(live: &[&'static str], kept: &[&'static str], is_alone: bool) -> Vec<GripperInput> {
+        let inbox =
+            |words: &[&'static str]| Inbox::new(stream::iter(words.to_vec()).chain(stream::pending()));
+        let mut topic = Latched { live: inbox(live), kept: inbox(kept), last: None };
+        std::iter::from_fn(|| topic.take(gripper_word, || is_alone)).collect()
+    }
+
+    const OPEN: GripperInput = GripperInput::Wanted(Gripper::Open);
+    const CLOSED: GripperInput = GripperInput::Wanted(Gripper::Closed);
+
+    #[test]
+    fn a_latched_word_is_taken_though_nothing_comes_live() {
+        assert_eq!(taken(&[], &["closed"], false), [CLOSED]);
+    }
+
+    #[test]
+    fn a_word_that_comes_twice_is_taken_once() {
+        assert_eq!(taken(&["opne", "closed"], &["closed"], true), [CLOSED]);
+        assert_eq!(taken(&["closed"], &["closed"], false), [CLOSED]);
+    }
+
+    #[test]
+    fn a_latched_word_of_another_publisher_contradicts_nothing() {
+        assert_eq!(taken(&["open"], &["closed"], false), [OPEN]);
+    }
+
+    #[test]
+    fn a_latched_word_of_the_only_publisher_is_its_newest() {
+        assert_eq!(taken(&["open"], &["closed"], true), [OPEN, CLOSED]);
+        // What was overtaken by the live one comes right again.
+        assert_eq!(taken(&["closed", "open"], &["closed", "open"], true), [CLOSED, OPEN, CLOSED, OPEN]);
+    }
 }

@@ -20,7 +20,7 @@ pub enum Obstacle {
     ErrorReplies(u32),
     /// The arm is where no command may lead, by its own report or by the last command that it has acknowledged.
     ArmOutside(Position),
-    /// Several nodes publish on one topic of the input: which, in words.
+    /// Several nodes send on one topic of the input: which publish there, in words.
     SeveralSenders(Arc<str>),
     /// The newest sample was refused.
     Input(InputFault),
@@ -33,6 +33,8 @@ pub enum Obstacle {
         /// Why it was refused, if it was.
         refused: Option<InputFault>,
     },
+    /// A node publishes on the gripper's topic, and has not said yet what the gripper is to be.
+    GripperAwaited,
     /// The input is good, but not for long enough yet.
     Settling {
         /// How long it must be good.
@@ -103,6 +105,7 @@ impl Reason {
                 Obstacle::Input(InputFault::OutsideWorkspace { .. }) => "outside_workspace",
                 Obstacle::NoInput => "no_input",
                 Obstacle::Stale { .. } => "input_stale",
+                Obstacle::GripperAwaited => "gripper_awaited",
                 Obstacle::Settling { .. } => "settling",
             },
         }
@@ -132,6 +135,7 @@ impl fmt::Display for Obstacle {
                 let fault = fault.to_string();
                 write!(f, "; the last was refused: {}", fault.trim_start_matches("target refused: "))
             }
+            Self::GripperAwaited => f.write_str("waiting for the first message of the gripper's publisher"),
             Self::Settling { settle_time } => {
                 write!(f, "waiting until targets have been good for {:.1} s", settle_time.as_secs_f64())
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::{Position, PositionError};
+use super::gripper::GripperInput;
 use super::orientation::Orientation;
 use super::placement::Placement;
 
@@ -19,6 +20,8 @@ pub struct Target {
     pub frame: Frame,
     /// When the sender says it was taken, if it says.
     pub stamp: Option<Stamp>,
+    /// What the same message wants the gripper to be, if it says. It counts if the target does.
+    pub gripper: Option<GripperInput>,
     /// How long it may have waited in this process before it was looked at: a process that was stopped or starved finds
     /// a sample that looks new and is not.
     pub held_up: Duration,
@@ -36,7 +39,14 @@ impl Target {
     /// [`InputFault::Position`] when the coordinates are no position.
     pub fn new(x: f64, y: f64, z: f64, stamp: Option<Stamp>) -> Result<Self, InputFault> {
         let position = Position::new(x, y, z)?;
-        Ok(Self { position, orientation: None, frame: Frame::Tracker, stamp, held_up: Duration::ZERO })
+        Ok(Self {
+            position,
+            orientation: None,
+            frame: Frame::Tracker,
+            stamp,
+            gripper: None,
+            held_up: Duration::ZERO,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ mod clutch;
 mod holds;
 mod live;
 mod scene;
+mod senders;
 mod turning;
 mod validity;
 

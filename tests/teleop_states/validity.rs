@@ -105,22 +105,6 @@ fn a_sender_that_stops_after_a_refusal_is_told_of_with_the_refusal() {
 }
 
 #[test]
-fn two_hands_at_once_are_never_blended() {
-    let mut scene = Scene::tracking(&[]);
-    scene.teleop.handle_senders(scene.now, Some("2 publishers on /target_pose: /a, /b".into()));
-    assert_eq!(scene.motion(), Motion::Holding);
-    scene.hand = [0.25, 0.0, 0.2];
-    scene.move_for(1000);
-    assert!(scene.sent.is_empty());
-    assert_eq!(
-        scene.reason(),
-        "holding: 2 publishers on /target_pose: /a, /b; two hands are never blended: stop all but one"
-    );
-    scene.teleop.handle_senders(scene.now, None);
-    assert_eq!(scene.motion(), Motion::Approach);
-}
-
-#[test]
 fn a_target_in_the_arms_base_frame_is_not_retargeted() {
     let mut scene = Scene::new(&[
         ("retarget.translation", Value::Reals(vec![0.0, 0.1, 0.0])),
