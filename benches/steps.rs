@@ -131,7 +131,7 @@ impl Hand {
         self.count += 1;
         let offset = (self.count % 200).abs_diff(100) as f64 * 1e-5;
         let taken = i64::try_from(self.count * PERIOD.as_nanos() as u64).expect("a bench is no century");
-        let stamp = Stamp { taken, received: taken };
+        let stamp = Stamp { taken, received: taken, simulated: false };
         Target::new(0.2 + offset, 0.0, 0.2, Some(stamp)).expect("it is a position")
     }
 }

@@ -1,14 +1,13 @@
 //! The one place that knows both machines. Pure: `now` comes in, and the bytes go out through the caller.
 
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::link::{Action, Full, Link, LinkConfig, LinkError, LinkState, Outcome, PeerId, Role, Stage};
 use crate::status::{SentCommand, Status};
 use crate::teleop::reason::{Obstacle, Reason};
 use crate::teleop::{
-    GripperInput, InputFault, LinkView, Motion, Planned, Refused, Target, Teleop, TeleopConfig,
+    GraphNews, GripperInput, InputFault, LinkView, Motion, Planned, Refused, Target, Teleop, TeleopConfig,
 };
 use crate::wire::{Line, Order, Reply, ReportedState};
 
@@ -105,9 +104,9 @@ impl Joint {
         self.teleop.handle_gripper(now, input);
     }
 
-    /// Who publishes input on the same topic, in words, when it is more than one.
-    pub fn handle_senders(&mut self, now: Instant, several: Option<Arc<str>>) {
-        self.teleop.handle_senders(now, several);
+    /// What the graph says of who publishes input.
+    pub fn handle_graph(&mut self, now: Instant, news: GraphNews) {
+        self.teleop.handle_graph(now, news);
     }
 
     /// A person allows or forbids motion. Returns a line for that person.
@@ -123,8 +122,8 @@ impl Joint {
         self.teleop.handle_stop();
     }
 
-    /// A person releases a stop. Returns whether one was latched.
-    pub fn handle_reset(&mut self) -> bool {
+    /// A person releases a stop, and disarms. Returns a line for that person.
+    pub fn handle_reset(&mut self) -> String {
         self.teleop.handle_reset()
     }
 

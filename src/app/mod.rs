@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use crate::config::Config;
 use crate::link::PeerId;
 use crate::status::{Observer, SentCommand, Status};
-use crate::teleop::{GripperInput, InputFault, Refused, Target};
+use crate::teleop::{GraphNews, GripperInput, InputFault, Refused, Target};
 use crate::wire::{CommandEncoder, Heard, ReportedState};
 use connection::Connection;
 use joint::{Face, Joint, Outgoing, Sent};
@@ -120,9 +120,9 @@ impl Bridge {
         self.with(|joint, now| joint.handle_gripper(now, input));
     }
 
-    /// Takes note of who publishes input on the same topic, in words, when it is more than one.
-    pub fn handle_senders(&self, several: Option<Arc<str>>) {
-        self.with(|joint, now| joint.handle_senders(now, several));
+    /// Takes what the graph says of who publishes input.
+    pub fn handle_graph(&self, news: GraphNews) {
+        self.with(|joint, now| joint.handle_graph(now, news));
     }
 
     /// A person allows or forbids motion. Returns a line for that person.
@@ -138,8 +138,8 @@ impl Bridge {
         self.with(|joint, _| joint.handle_stop());
     }
 
-    /// A person releases a stop. Returns whether one was latched.
-    pub fn reset(&self) -> bool {
+    /// A person releases a stop, and disarms. Returns a line for that person.
+    pub fn reset(&self) -> String {
         self.with(|joint, _| joint.handle_reset())
     }
 

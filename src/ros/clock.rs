@@ -14,6 +14,11 @@ pub enum RosClock {
 }
 
 impl RosClock {
+    /// Whether it follows `/clock`.
+    pub fn is_simulated(&self) -> bool {
+        matches!(self, Self::Simulated(_))
+    }
+
     /// ROS time since its epoch; zero before the first `/clock`.
     pub fn now(&self) -> Duration {
         match self {

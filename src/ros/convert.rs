@@ -9,7 +9,7 @@ use r2r::geometry_msgs::msg::{
 use r2r::std_msgs::msg::Header;
 
 use crate::mapping::Sample;
-use crate::teleop::{Frames, InputFault, Orientation, Position, Stamp, Target};
+use crate::teleop::{Frames, GripperInput, InputFault, Orientation, Position, Stamp, Target};
 use crate::tf::Unplaced;
 use crate::wire::inert;
 
@@ -22,13 +22,35 @@ pub enum Read {
     Elsewhere(Unplaced),
 }
 
-/// A target from what a message says, in metres of `unit` each. A zero stamp means that the sender does not stamp;
-/// `ros_now` is the node's ROS clock.
+impl Read {
+    /// The same, of a message that wants this of the gripper.
+    pub fn with_gripper(self, gripper: Option<GripperInput>) -> Self {
+        match self {
+            Self::Target(target) => Self::Target(Target { gripper, ..target }),
+            Self::Elsewhere(unplaced) => Self::Elsewhere(unplaced.with_gripper(gripper)),
+        }
+    }
+}
+
+/// How a sender's messages are to be understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conventions {
+    /// The names of the frames that need no transform.
+    pub frames: Frames,
+    /// Metres to the sender's unit.
+    pub unit: f64,
+    /// Whether the node's clock, which stamps are compared with, is simulated.
+    pub simulated: bool,
+}
+
+/// A target from what a message says. A zero stamp means that the sender does not stamp; `ros_now` is the node's ROS
+/// clock.
 ///
 /// # Errors
 /// No hand, coordinates that are no position, an orientation that is none, or a stamp that cannot be judged because
 /// simulated time has not begun.
-pub fn target(sample: &Sample, ros_now: Duration, frames: &Frames, unit: f64) -> Result<Read, InputFault> {
+pub fn target(sample: &Sample, ros_now: Duration, conventions: &Conventions) -> Result<Read, InputFault> {
+    let Conventions { frames, unit, simulated } = conventions;
     if !sample.valid {
         return Err(InputFault::NoHand);
     }
@@ -36,7 +58,7 @@ pub fn target(sample: &Sample, ros_now: Duration, frames: &Frames, unit: f64) ->
     let stamp = match (sample.stamp, ros_now) {
         (0, _) => None,
         (_, Duration::ZERO) => return Err(InputFault::NoClock),
-        (taken, _) => Some(Stamp { taken, received: nanoseconds_of(ros_now) }),
+        (taken, _) => Some(Stamp { taken, received: nanoseconds_of(ros_now), simulated: *simulated }),
     };
     let [x, y, z] = sample.position.map(|coordinate| coordinate * unit);
     let target = Target { orientation, ..Target::new(x, y, z, stamp)? };
@@ -140,7 +162,7 @@ mod tests {
 
     fn read(pose: &PoseStamped, ros_now: Duration) -> Result<Read, InputFault> {
         let frames = Frames { tracker: "camera".into(), base: "arm_base".into() };
-        super::target(&pose.sample(), ros_now, &frames, 1.0)
+        super::target(&pose.sample(), ros_now, &Conventions { frames, unit: 1.0, simulated: false })
     }
 
     fn target(pose: &PoseStamped, ros_now: Duration) -> Result<Target, InputFault> {
@@ -161,7 +183,10 @@ mod tests {
     #[test]
     fn a_stamp_is_compared_with_the_clock_at_receipt() {
         let target = target(&pose(0.1, 10, 500), Duration::from_secs(11)).unwrap();
-        assert_eq!(target.stamp, Some(Stamp { taken: 10_000_000_500, received: 11_000_000_000 }));
+        assert_eq!(
+            target.stamp,
+            Some(Stamp { taken: 10_000_000_500, received: 11_000_000_000, simulated: false })
+        );
         assert_eq!(target.position.coordinates(), [0.1, 0.0, 0.0]);
     }
 

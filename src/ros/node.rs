@@ -96,12 +96,12 @@ impl RosNode {
         let publishers = Publishers::create(&mut node, clock.clone(), &config.frames.base)?;
         let services = Services::create(&mut node)?;
         let parameters = ParameterServer::create(&mut node, config.clone(), use_sim_time, clock.clone())?;
-        let source = Source::create(&mut node, &config).map_err(|error| match error {
+        let source = Source::create(&mut node, &config, &clock).map_err(|error| match error {
             SourceError::Ros(error) => NodeError::Ros(error),
             error => NodeError::Source(error),
         })?;
         names::warn_of_idle_rules(&node, source.topics(), &arguments)?;
-        let senders = Senders::create(&node, source.topics())?;
+        let senders = Senders::create(&node, source.topics(), Instant::now())?;
         Ok((Self { node, context, clock, source, senders, services, parameters }, publishers, config))
     }
 
@@ -123,8 +123,8 @@ impl RosNode {
             // longer than it should have: the process was stopped, or starved.
             let held_up = stall.note(now, (waiting - handled) + waited.saturating_sub(SPIN_TIMEOUT));
             handled = now;
-            if let Some(several) = self.senders.check(&self.node, now) {
-                bridge.handle_senders(several);
+            for news in self.senders.check(&self.node, now) {
+                bridge.handle_graph(news);
             }
             let idle = !self.handle(bridge, now, held_up) && waited <= IDLE_RETURN;
             if idle_returns.note(idle) || idle && !self.context.is_valid() {
@@ -138,7 +138,7 @@ impl RosNode {
     /// anything.
     fn handle(&mut self, bridge: &Bridge, now: Instant, held_up: Duration) -> bool {
         let mut taken = self.services.answer_stop(bridge);
-        while let Some(input) = self.source.take_gripper() {
+        while let Some(input) = self.source.take_gripper(|| self.senders.gripper_is_alone(&self.node)) {
             bridge.handle_gripper(input);
             taken = true;
         }
@@ -149,10 +149,6 @@ impl RosNode {
             taken = true;
         }
         while let Some(target) = self.source.take_target(now, held_up, || self.clock.now()) {
-            // What the same message says of the gripper.
-            if let Some(input) = self.source.take_gripper() {
-                bridge.handle_gripper(input);
-            }
             if let Taken::Decided(target) = target {
                 bridge.handle_target(target);
             }

@@ -1,52 +1,82 @@
-//! Who else is in the graph. Messages carry no sender, so that two nodes on one topic of the input would be one hand that
-//! jumps; and two bridges of one name would tell and answer as one.
+//! Who else is in the graph. Messages carry no sender, so the bridge has to know whether several nodes publish on a topic of
+//! its input; and two bridges of one name would tell and answer as one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::names;
+use crate::teleop::GraphNews;
 
-/// Watches the graph for a second publisher on a topic of the input, and for another node of this name.
+/// Watches the graph for publishers on the topics of the input, and for another node of this name.
 pub struct Senders {
-    topics: Vec<String>,
+    targets: Topic,
+    /// None where the messages with targets say what the gripper is to do.
+    gripper: Option<Topic>,
     name: String,
     namespace: String,
     status: String,
     namesakes: bool,
+    started: Instant,
     next: Option<Instant>,
+}
+
+/// Who publishes on a topic.
+struct Topic {
+    name: String,
     several: Option<Arc<str>>,
+    /// The identities of its publishers.
+    ids: Vec<Vec<u8>>,
 }
 
 impl Senders {
-    /// Watches `topics`, by the names they are subscribed with.
+    /// Watches the topic of targets, and the gripper's if it is there, by the names they are subscribed with.
     ///
     /// # Errors
     /// What rcl says.
-    pub fn create(node: &r2r::Node, topics: &[String]) -> r2r::Result<Self> {
+    pub fn create(node: &r2r::Node, topics: &[String], now: Instant) -> r2r::Result<Self> {
         let (name, namespace) = (node.name()?, node.namespace()?);
-        let full = |topic: &String| names::resolve(topic, &name, &namespace, std::env::args());
-        let topics = topics.iter().map(full).collect();
-        let status = full(&"~/link_status".to_owned());
-        Ok(Self { topics, status, name, namespace, namesakes: false, next: None, several: None })
+        let full = |topic: &str| names::resolve(topic, &name, &namespace, std::env::args());
+        let mut topics =
+            topics.iter().map(|topic| Topic { name: full(topic), several: None, ids: Vec::new() });
+        let targets = topics.next().expect("targets have a topic");
+        let gripper = topics.next();
+        let status = full("~/link_status");
+        Ok(Self { targets, gripper, status, name, namespace, namesakes: false, started: now, next: None })
     }
 
-    /// Looks at the graph now and then. Returns what there is to tell, if it has changed: who publishes on one topic,
-    /// or that nobody shares one any more.
-    pub fn check(&mut self, node: &r2r::Node, now: Instant) -> Option<Option<Arc<str>>> {
+    /// Looks at the graph now and then. Returns what has changed since the last look.
+    pub fn check(&mut self, node: &r2r::Node, now: Instant) -> Vec<GraphNews> {
+        let mut news = Vec::new();
         if self.next.is_some_and(|next| now < next) {
-            return None;
+            return news;
         }
-        self.next = Some(now + PERIOD);
+        let starting = now.saturating_duration_since(self.started) < START;
+        self.next = Some(now + if starting { PERIOD_AT_START } else { PERIOD });
         self.warn_of_namesakes(node);
-        let several = self.topics.iter().find_map(|topic| several(node, topic));
-        if several.as_deref() == self.several.as_deref() {
-            return None;
+        if let Some(several) = self.targets.look(node).several {
+            news.push(GraphNews::TargetPublishers(several));
         }
-        self.several = several.map(Into::into);
-        if let Some(words) = &self.several {
-            tracing::warn!("{words}");
+        if let Some(gripper) = &mut self.gripper {
+            let found = gripper.ids.is_empty();
+            let changes = gripper.look(node);
+            if changes.left {
+                news.push(GraphNews::GripperLeft);
+            }
+            if found && !gripper.ids.is_empty() {
+                news.push(GraphNews::GripperFound);
+            }
+            if let Some(several) = changes.several {
+                news.push(GraphNews::GripperPublishers(several));
+            }
         }
-        Some(self.several.clone())
+        news
+    }
+
+    /// Whether the gripper's topic has one publisher at this moment.
+    pub fn gripper_is_alone(&self, node: &r2r::Node) -> bool {
+        self.gripper
+            .as_ref()
+            .is_some_and(|gripper| gripper.publishers(node).is_some_and(|publishers| publishers.len() == 1))
     }
 
     fn warn_of_namesakes(&mut self, node: &r2r::Node) {
@@ -65,25 +95,64 @@ impl Senders {
     }
 }
 
-/// Who publishes on a topic, in words, if several do.
-fn several(node: &r2r::Node, topic: &str) -> Option<String> {
-    let publishers = node
-        .get_publishers_info_by_topic(topic, false)
-        .inspect_err(|error| tracing::debug!(%error, topic, "the graph does not tell who publishes"))
-        .ok()?;
-    if publishers.len() < 2 {
-        return None;
+struct Publisher {
+    /// Its identity in the middleware.
+    id: Vec<u8>,
+    /// The full name of its node, fit to print.
+    node: String,
+}
+
+/// What a look at the graph has brought.
+struct Changes {
+    /// Who publishes, in words, if it is more than one and that has changed; that it is at most one, if that has.
+    several: Option<Option<Arc<str>>>,
+    /// A publisher has gone.
+    left: bool,
+}
+
+impl Topic {
+    fn look(&mut self, node: &r2r::Node) -> Changes {
+        let Some(publishers) = self.publishers(node) else { return Changes { several: None, left: false } };
+        let ids: Vec<_> = publishers.iter().map(|publisher| publisher.id.clone()).collect();
+        let left = self.ids.iter().any(|id| !ids.contains(id));
+        self.ids = ids;
+        let several = self.in_words(&publishers);
+        if several.as_deref() == self.several.as_deref() {
+            return Changes { several: None, left };
+        }
+        self.several = several.map(Into::into);
+        if let Some(words) = &self.several {
+            tracing::warn!("{words}; motion is held while more than one of them sends");
+        }
+        Changes { several: Some(self.several.clone()), left }
     }
-    let mut names: Vec<String> = publishers
-        .iter()
-        .map(|publisher| {
+
+    /// None where the graph does not tell.
+    fn publishers(&self, node: &r2r::Node) -> Option<Vec<Publisher>> {
+        let publishers = node.get_publishers_info_by_topic(&self.name, false).inspect_err(
+            |error| tracing::debug!(%error, topic = self.name, "the graph does not tell who publishes"),
+        );
+        let publishers = publishers.ok()?.into_iter().map(|publisher| {
             let namespace = publisher.node_namespace.trim_end_matches('/');
-            crate::wire::printable(&format!("{namespace}/{}", publisher.node_name))
-        })
-        .collect();
-    names.sort_unstable();
-    Some(format!("{} publishers on {topic}: {}", names.len(), names.join(", ")))
+            let node = crate::wire::printable(&format!("{namespace}/{}", publisher.node_name));
+            Publisher { id: publisher.endpoint_gid.to_vec(), node }
+        });
+        Some(publishers.collect())
+    }
+
+    /// Who publishes, in words, if several do.
+    fn in_words(&self, publishers: &[Publisher]) -> Option<String> {
+        if publishers.len() < 2 {
+            return None;
+        }
+        let mut names: Vec<_> = publishers.iter().map(|publisher| publisher.node.as_str()).collect();
+        names.sort_unstable();
+        Some(format!("{} publishers on {}: {}", names.len(), self.name, names.join(", ")))
+    }
 }
 
 /// How long a second publisher may go unnoticed.
 const PERIOD: Duration = Duration::from_millis(250);
+/// The same at the start, for so long: the first motion waits for the gripper's publisher, if there is one.
+const PERIOD_AT_START: Duration = Duration::from_millis(50);
+const START: Duration = Duration::from_secs(5);

@@ -49,12 +49,7 @@ impl Services {
     pub fn answer(&mut self, bridge: &Bridge) -> bool {
         let mut asked = false;
         while let Some(request) = self.reset.take() {
-            let message = if bridge.reset() {
-                "stop released; disarmed: call ~/set_armed with data: true to move again"
-            } else {
-                "no stop was latched; nothing has changed"
-            };
-            reply(request, true, message.into());
+            reply(request, true, bridge.reset());
             asked = true;
         }
         while let Some(request) = self.reconnect.take() {

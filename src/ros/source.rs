@@ -8,12 +8,13 @@ use r2r::{QosProfile, WrappedNativeMsgUntyped};
 use serde_json::Value;
 
 use super::Inbox;
-use super::convert::{self, Read};
+use super::clock::RosClock;
+use super::convert::{self, Conventions, Read};
 use super::error::RosError;
 use super::tf::Tf;
 use crate::config::{Config, GripperType, SourceConfig};
 use crate::mapping::{self, Choice, Fields, FieldsError, Mapping, Sample};
-use crate::teleop::{Frames, Gripper, GripperInput, InputFault, Target};
+use crate::teleop::{Gripper, GripperInput, InputFault, Target};
 use crate::wire::printable;
 
 /// The topic of the gripper's input, by the name it is subscribed with.
@@ -71,9 +72,7 @@ impl SourceError {
 /// The subscriptions to targets and to the gripper's input.
 pub struct Source {
     topics: Vec<String>,
-    frames: Frames,
-    /// Metres to the sender's unit.
-    unit: f64,
+    conventions: Conventions,
     targets: Targets,
     gripper: GripperSource,
     /// Where other frames are, if the bridge reads that.
@@ -112,12 +111,23 @@ struct LooksAt {
 }
 
 enum GripperSource {
-    Bool(Inbox<msg::Bool>),
-    Float32(Inbox<msg::Float32>),
-    Float64(Inbox<msg::Float64>),
-    String(Inbox<msg::String>),
-    /// The messages with targets say it: what the last one said.
-    WithTarget(Option<GripperInput>),
+    Bool(Latched<msg::Bool>),
+    Float32(Latched<msg::Float32>),
+    Float64(Latched<msg::Float64>),
+    String(Latched<msg::String>),
+    /// The messages with targets say it.
+    WithTarget,
+}
+
+/// A topic whose last message counts, by two subscriptions: no single one takes both what any publisher sends from now on,
+/// and what one that latches (transient local) sent before.
+struct Latched<T> {
+    /// Best effort and volatile: matches every publisher.
+    live: Inbox<T>,
+    /// Reliable and transient local: matches publishers that latch, and hears them twice.
+    kept: Inbox<T>,
+    /// What the last message wanted.
+    last: Option<GripperInput>,
 }
 
 impl Source {
@@ -125,21 +135,25 @@ impl Source {
     ///
     /// # Errors
     /// A message type that was not built in, or that does not have the fields; what rcl says.
-    pub fn create(node: &mut r2r::Node, config: &Config) -> Result<Self, SourceError> {
+    pub fn create(node: &mut r2r::Node, config: &Config, clock: &RosClock) -> Result<Self, SourceError> {
         let targets = Targets::create(node, &config.source).map_err(|error| match error {
             SourceError::Ros(error) => SourceError::of_topic(&config.source.topic, error),
             error => error,
         })?;
         let mut topics = vec![config.source.topic.clone()];
         let gripper = match config.source.fields.gripper {
-            Choice::At(_) => GripperSource::WithTarget(None),
+            Choice::At(_) => GripperSource::WithTarget,
             _ => {
                 topics.push(GRIPPER.to_owned());
                 GripperSource::create(node, config.gripper_type)?
             }
         };
-        let (frames, unit) = (config.frames.clone(), config.source.unit);
-        Ok(Self { topics, frames, unit, targets, gripper, tf: Tf::create(node, config)? })
+        let conventions = Conventions {
+            frames: config.frames.clone(),
+            unit: config.source.unit,
+            simulated: clock.is_simulated(),
+        };
+        Ok(Self { topics, conventions, targets, gripper, tf: Tf::create(node, config)? })
     }
 
     /// The names of the topics, as they are subscribed with.
@@ -149,8 +163,8 @@ impl Source {
 
     /// Other settings.
     pub fn handle_config(&mut self, config: &Config) {
-        if self.frames != config.frames {
-            self.frames.clone_from(&config.frames);
+        if self.conventions.frames != config.frames {
+            self.conventions.frames.clone_from(&config.frames);
         }
         if let Some(tf) = &mut self.tf {
             tf.handle_config(config);
@@ -174,15 +188,15 @@ impl Source {
     }
 
     /// The target that has been taken, or why it is none. It may have waited for as long as `held_up`; `ros_now` reads
-    /// the node's clock. Ask for the gripper's input after it.
+    /// the node's clock.
     pub fn take_target(
         &mut self,
         now: Instant,
         held_up: Duration,
         ros_now: impl Fn() -> Duration,
     ) -> Option<Taken> {
-        let (frames, unit) = (&self.frames, self.unit);
-        let read = |sample: &Sample| convert::target(sample, ros_now(), frames, unit);
+        let conventions = &self.conventions;
+        let read = |sample: &Sample| convert::target(sample, ros_now(), conventions);
         let read = match &mut self.targets {
             Targets::Pose(typed) => typed.take(read)?,
             Targets::PoseStamped(typed) => typed.take(read)?,
@@ -192,11 +206,9 @@ impl Source {
             Targets::Mapped(inbox, mapping) => {
                 let message = inbox.take()?;
                 let read = |message: &Value| read(&mapping.sample(message).map_err(unreadable)?);
-                let target = message.as_ref().map_err(unreadable).and_then(read);
-                if let GripperSource::WithTarget(input) = &mut self.gripper {
-                    *input = message.ok().and_then(|message| mapping.gripper(&message).ok()).flatten();
-                }
-                target
+                let gripper =
+                    message.as_ref().ok().and_then(|message| mapping.gripper(message).ok()).flatten();
+                message.as_ref().map_err(unreadable).and_then(read).map(|read| read.with_gripper(gripper))
             }
         };
         let decided = match (read, &mut self.tf) {
@@ -205,7 +217,7 @@ impl Source {
                 return Some(decided.map_or(Taken::Waits, Taken::Decided));
             }
             (Ok(Read::Elsewhere(unplaced)), None) => {
-                Err(self.frames.unknown(&printable(unplaced.frame_id())))
+                Err(self.conventions.frames.unknown(&printable(unplaced.frame_id())))
             }
             (Ok(Read::Target(target)), _) => Ok(Target { held_up, ..target }),
             (Err(fault), _) => Err(fault),
@@ -216,16 +228,19 @@ impl Source {
         Some(Taken::Decided(decided))
     }
 
-    /// The gripper input that has been taken. Words that are neither "open" nor "closed" are told of and say nothing.
-    pub fn take_gripper(&mut self) -> Option<GripperInput> {
+    /// The gripper input that has been taken from its topic. Words that are neither "open" nor "closed" are told of and say
+    /// nothing. `is_alone` asks the graph whether the topic has one publisher.
+    pub fn take_gripper(&mut self, is_alone: impl FnOnce() -> bool) -> Option<GripperInput> {
         match &mut self.gripper {
-            GripperSource::Bool(inbox) => inbox.take().map(|closed| closed_or_open(closed.data)),
-            GripperSource::Float32(inbox) => {
-                inbox.take().map(|opening| GripperInput::Opening(opening.data.into()))
+            GripperSource::Bool(topic) => topic.take(|closed| Some(closed_or_open(closed.data)), is_alone),
+            GripperSource::Float32(topic) => {
+                topic.take(|opening| Some(GripperInput::Opening(opening.data.into())), is_alone)
             }
-            GripperSource::Float64(inbox) => inbox.take().map(|opening| GripperInput::Opening(opening.data)),
-            GripperSource::String(inbox) => inbox.take().and_then(|word| gripper_word(&word.data)),
-            GripperSource::WithTarget(input) => input.take(),
+            GripperSource::Float64(topic) => {
+                topic.take(|opening| Some(GripperInput::Opening(opening.data)), is_alone)
+            }
+            GripperSource::String(topic) => topic.take(|word| gripper_word(&word.data), is_alone),
+            GripperSource::WithTarget => None,
         }
     }
 }
@@ -295,13 +310,50 @@ impl<T: convert::Says + r2r::WrappedTypesupport + Send + 'static> Typed<T> {
 
 impl GripperSource {
     fn create(node: &mut r2r::Node, message_type: GripperType) -> r2r::Result<Self> {
-        let qos = QosProfile::default().keep_last(1).best_effort();
         Ok(match message_type {
-            GripperType::Bool => Self::Bool(Inbox::new(node.subscribe(GRIPPER, qos)?)),
-            GripperType::Float32 => Self::Float32(Inbox::new(node.subscribe(GRIPPER, qos)?)),
-            GripperType::Float64 => Self::Float64(Inbox::new(node.subscribe(GRIPPER, qos)?)),
-            GripperType::String => Self::String(Inbox::new(node.subscribe(GRIPPER, qos)?)),
+            GripperType::Bool => Self::Bool(Latched::create(node, GRIPPER)?),
+            GripperType::Float32 => Self::Float32(Latched::create(node, GRIPPER)?),
+            GripperType::Float64 => Self::Float64(Latched::create(node, GRIPPER)?),
+            GripperType::String => Self::String(Latched::create(node, GRIPPER)?),
         })
+    }
+}
+
+impl<T: r2r::WrappedTypesupport + Send + 'static> Latched<T> {
+    fn create(node: &mut r2r::Node, topic: &str) -> r2r::Result<Self> {
+        let live = QosProfile::default().keep_last(1).best_effort();
+        let kept = QosProfile::default().keep_last(1).reliable().transient_local();
+        let (live, kept) = (node.subscribe(topic, live)?, node.subscribe(topic, kept)?);
+        Ok(Self { live: Inbox::new(live), kept: Inbox::new(kept), last: None })
+    }
+}
+
+impl<T> Latched<T> {
+    /// The next message that wants something, by what `read` makes of it.
+    ///
+    /// A latched message may be older than one that has come live from another publisher, and must not take its place. It
+    /// is taken if nothing has come before it, or if there is no other publisher (`is_alone`): then what it contradicts was
+    /// its publisher's own.
+    fn take(
+        &mut self,
+        read: impl Fn(T) -> Option<GripperInput>,
+        is_alone: impl FnOnce() -> bool,
+    ) -> Option<GripperInput> {
+        while let Some(message) = self.live.take() {
+            if let Some(input) = read(message) {
+                self.last = Some(input);
+                return self.last;
+            }
+        }
+        while let Some(message) = self.kept.take() {
+            let Some(input) = read(message).filter(|input| Some(*input) != self.last) else { continue };
+            if self.last.is_some() && !is_alone() {
+                return None;
+            }
+            self.last = Some(input);
+            return self.last;
+        }
+        None
     }
 }
 
@@ -334,4 +386,45 @@ fn gripper_word(word: &str) -> Option<GripperInput> {
         tracing::debug!("gripper input '{word}' ignored; it must be 'open' or 'closed'");
     }
     input
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+
+    /// What is taken of words that come live, and of words that are kept by their publishers.
+    fn taken(live: &[&'static str], kept: &[&'static str], is_alone: bool) -> Vec<GripperInput> {
+        let inbox =
+            |words: &[&'static str]| Inbox::new(stream::iter(words.to_vec()).chain(stream::pending()));
+        let mut topic = Latched { live: inbox(live), kept: inbox(kept), last: None };
+        std::iter::from_fn(|| topic.take(gripper_word, || is_alone)).collect()
+    }
+
+    const OPEN: GripperInput = GripperInput::Wanted(Gripper::Open);
+    const CLOSED: GripperInput = GripperInput::Wanted(Gripper::Closed);
+
+    #[test]
+    fn a_latched_word_is_taken_though_nothing_comes_live() {
+        assert_eq!(taken(&[], &["closed"], false), [CLOSED]);
+    }
+
+    #[test]
+    fn a_word_that_comes_twice_is_taken_once() {
+        assert_eq!(taken(&["opne", "closed"], &["closed"], true), [CLOSED]);
+        assert_eq!(taken(&["closed"], &["closed"], false), [CLOSED]);
+    }
+
+    #[test]
+    fn a_latched_word_of_another_publisher_contradicts_nothing() {
+        assert_eq!(taken(&["open"], &["closed"], false), [OPEN]);
+    }
+
+    #[test]
+    fn a_latched_word_of_the_only_publisher_is_its_newest() {
+        assert_eq!(taken(&["open"], &["closed"], true), [OPEN, CLOSED]);
+        // What was overtaken by the live one comes right again.
+        assert_eq!(taken(&["closed", "open"], &["closed", "open"], true), [CLOSED, OPEN, CLOSED, OPEN]);
+    }
 }

@@ -176,7 +176,8 @@ mod tests {
     fn the_time_step_comes_from_stamps_that_are_sane() {
         let start = Instant::now();
         let config = FilterConfig::OneEuro(OneEuro { min_cutoff: 1.0, beta: 0.0, derivative_cutoff: 1.0 });
-        let stamp = |ms: i64| Some(Stamp { taken: ms * 1_000_000, received: ms * 1_000_000 });
+        let stamp =
+            |ms: i64| Some(Stamp { taken: ms * 1_000_000, received: ms * 1_000_000, simulated: false });
         let second = |stamps: [Option<Stamp>; 2], ms: u64| {
             let mut filter = Filter::default();
             filter.apply(at(0.0), stamps[0], start, &config);

@@ -26,22 +26,39 @@ pub struct GripperConfig {
     pub open_debounce: Duration,
 }
 
+impl GripperConfig {
+    /// What a sample wants, if it wants anything.
+    pub fn wanted(&self, input: GripperInput) -> Option<Gripper> {
+        match input {
+            GripperInput::Wanted(gripper) => Some(gripper),
+            GripperInput::Opening(opening) if opening < self.close_below => Some(Gripper::Closed),
+            GripperInput::Opening(opening) if opening > self.open_above => Some(Gripper::Open),
+            GripperInput::Opening(_) => None,
+        }
+    }
+}
+
 /// Decides what the gripper is to be.
 ///
-/// A wish is taken up by [`GripperDecider::decide`], which is called for a good target while moving only: when the hand
-/// is lost the gripper keeps its state, whatever its own topic says then. When motion starts again, what is wanted by
-/// then has to stand for the debounce time anew.
+/// What is wanted stands until it is contradicted. The first wish of all counts at once: what the gripper is to be is not
+/// known before it. Every later one has to stand for the debounce time while a hand is in sight, and is taken up by
+/// [`GripperDecider::decide`], which is called when motion begins and for a good target in motion. So when the hand is lost
+/// the gripper keeps its state, whatever its own topic says then.
 #[derive(Debug)]
 pub struct GripperDecider {
     decided: Gripper,
+    /// Somebody has said what the gripper is to be, or the controller has been told it.
+    known: bool,
     /// Since when the other state has been wanted.
     wish: Option<Instant>,
+    /// The node that wanted it has gone.
+    orphaned: bool,
 }
 
 impl GripperDecider {
     /// Starts from a state that nobody has asked for yet.
     pub fn new(initial: Gripper) -> Self {
-        Self { decided: initial, wish: None }
+        Self { decided: initial, known: false, wish: None, orphaned: false }
     }
 
     /// The decision in force.
@@ -49,39 +66,55 @@ impl GripperDecider {
         self.decided
     }
 
-    /// Takes a sample. Openings that are not finite say nothing.
+    /// Whether somebody has said what the gripper is to be, or the controller has been told it.
+    pub fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// Takes a sample. An opening between the thresholds, or one that is not finite, contradicts a wish and is none.
     pub fn handle_input(&mut self, now: Instant, input: GripperInput, config: &GripperConfig) {
-        let wanted = match input {
-            GripperInput::Wanted(gripper) => gripper,
-            GripperInput::Opening(opening) if opening < config.close_below => Gripper::Closed,
-            GripperInput::Opening(opening) if opening > config.open_above => Gripper::Open,
-            GripperInput::Opening(_) => self.decided,
-        };
-        if wanted == self.decided {
-            self.wish = None;
-        } else {
-            self.wish.get_or_insert(now);
+        self.orphaned = false;
+        match config.wanted(input) {
+            Some(first) if !self.known => (self.decided, self.known) = (first, true),
+            Some(wanted) if wanted != self.decided => {
+                self.wish.get_or_insert(now);
+            }
+            Some(_) | None => self.wish = None,
         }
     }
 
-    /// Takes up a wish that has stood long enough. Call it when a good target has come in.
-    pub fn decide(&mut self, now: Instant, config: &GripperConfig) {
-        let debounce = match self.decided {
-            Gripper::Open => config.close_debounce,
-            Gripper::Closed => config.open_debounce,
+    /// Takes up a wish that has stood long enough. `in_sight` is since when targets have been good. Call it when motion
+    /// begins, and when a good target has come in motion.
+    pub fn decide(&mut self, now: Instant, in_sight: Instant, config: &GripperConfig) {
+        let (other, debounce) = match self.decided {
+            Gripper::Open => (Gripper::Closed, config.close_debounce),
+            Gripper::Closed => (Gripper::Open, config.open_debounce),
         };
-        if self.wish.is_some_and(|since| now.saturating_duration_since(since) >= debounce) {
-            self.wish = None;
-            self.decided = match self.decided {
-                Gripper::Open => Gripper::Closed,
-                Gripper::Closed => Gripper::Open,
-            };
+        let since = self.wish.map(|wish| wish.max(in_sight));
+        if since.is_some_and(|since| now.saturating_duration_since(since) >= debounce) {
+            (self.decided, self.wish) = (other, None);
         }
     }
 
-    /// Motion starts (again): a wish counts from now.
-    pub fn handle_start(&mut self, now: Instant) {
-        self.wish = self.wish.map(|_| now);
+    /// The controller has been told the decision.
+    pub fn handle_sent(&mut self) {
+        self.known = true;
+    }
+
+    /// A node has gone that may have said what is wanted. A wish that has not been taken up must not change the gripper
+    /// later: it is dropped, or where the arm is in motion (`moving`) at the end of this motion.
+    pub fn handle_left(&mut self, moving: bool) {
+        self.orphaned = true;
+        if !moving {
+            self.handle_end();
+        }
+    }
+
+    /// Motion ends.
+    pub fn handle_end(&mut self) {
+        if self.orphaned {
+            self.wish = None;
+        }
     }
 }
 
@@ -101,70 +134,128 @@ mod tests {
         start + Duration::from_millis(millis)
     }
 
+    /// One whose state the controller has been told, as in mid-motion, with a hand in sight all the time.
+    struct Scene {
+        start: Instant,
+        gripper: GripperDecider,
+        in_sight: Instant,
+    }
+
+    impl Scene {
+        fn new(initial: Gripper) -> Self {
+            let start = Instant::now();
+            let mut gripper = GripperDecider::new(initial);
+            gripper.handle_sent();
+            Self { start, gripper, in_sight: start }
+        }
+
+        fn say(&mut self, millis: u64, input: GripperInput) {
+            self.gripper.handle_input(ms(self.start, millis), input, &CONFIG);
+        }
+
+        fn want(&mut self, millis: u64, gripper: Gripper) {
+            self.say(millis, GripperInput::Wanted(gripper));
+        }
+
+        fn decided(&mut self, millis: u64) -> Gripper {
+            self.gripper.decide(ms(self.start, millis), self.in_sight, &CONFIG);
+            self.gripper.decided()
+        }
+    }
+
     #[test]
-    fn a_wish_is_taken_up_only_after_it_stood_for_the_debounce_time() {
-        let t = Instant::now();
-        let mut gripper = GripperDecider::new(Gripper::Open);
-        gripper.handle_input(t, GripperInput::Wanted(Gripper::Closed), &CONFIG);
-        gripper.decide(ms(t, 99), &CONFIG);
-        assert_eq!(gripper.decided(), Gripper::Open);
-        gripper.decide(ms(t, 100), &CONFIG);
-        assert_eq!(gripper.decided(), Gripper::Closed);
+    fn a_wish_is_taken_up_after_its_debounce_time() {
+        let mut scene = Scene::new(Gripper::Open);
+        scene.want(0, Gripper::Closed);
+        assert_eq!(scene.decided(99), Gripper::Open);
+        assert_eq!(scene.decided(100), Gripper::Closed);
     }
 
     #[test]
     fn opening_waits_longer_than_closing() {
-        let t = Instant::now();
-        let mut gripper = GripperDecider::new(Gripper::Closed);
-        gripper.handle_input(t, GripperInput::Wanted(Gripper::Open), &CONFIG);
-        gripper.decide(ms(t, 299), &CONFIG);
-        assert_eq!(gripper.decided(), Gripper::Closed);
-        gripper.decide(ms(t, 300), &CONFIG);
-        assert_eq!(gripper.decided(), Gripper::Open);
+        let mut scene = Scene::new(Gripper::Closed);
+        scene.want(0, Gripper::Open);
+        assert_eq!(scene.decided(299), Gripper::Closed);
+        assert_eq!(scene.decided(300), Gripper::Open);
     }
 
     #[test]
-    fn a_contradiction_starts_the_debounce_anew() {
-        let t = Instant::now();
-        let mut gripper = GripperDecider::new(Gripper::Open);
-        gripper.handle_input(t, GripperInput::Wanted(Gripper::Closed), &CONFIG);
-        gripper.handle_input(ms(t, 50), GripperInput::Wanted(Gripper::Open), &CONFIG);
-        gripper.handle_input(ms(t, 60), GripperInput::Wanted(Gripper::Closed), &CONFIG);
-        gripper.decide(ms(t, 120), &CONFIG);
-        assert_eq!(gripper.decided(), Gripper::Open);
+    fn a_contradiction_starts_the_debounce_again() {
+        let mut scene = Scene::new(Gripper::Open);
+        scene.want(0, Gripper::Closed);
+        scene.want(50, Gripper::Open);
+        scene.want(60, Gripper::Closed);
+        assert_eq!(scene.decided(120), Gripper::Open);
     }
 
     #[test]
     fn between_the_thresholds_and_for_nan_nothing_changes() {
-        let t = Instant::now();
-        let mut gripper = GripperDecider::new(Gripper::Closed);
         for opening in [0.4, 0.5, f64::NAN] {
-            gripper.handle_input(t, GripperInput::Opening(opening), &CONFIG);
-            gripper.decide(ms(t, 1000), &CONFIG);
-            assert_eq!(gripper.decided(), Gripper::Closed, "{opening}");
+            let mut scene = Scene::new(Gripper::Closed);
+            scene.want(0, Gripper::Open);
+            scene.say(1, GripperInput::Opening(opening));
+            assert_eq!(scene.decided(1000), Gripper::Closed, "{opening}");
         }
         // The lower threshold itself closes nothing either.
-        let mut open = GripperDecider::new(Gripper::Open);
-        open.handle_input(t, GripperInput::Opening(0.3), &CONFIG);
-        open.decide(ms(t, 1000), &CONFIG);
-        assert_eq!(open.decided(), Gripper::Open);
-        gripper.handle_input(t, GripperInput::Opening(0.51), &CONFIG);
-        gripper.decide(ms(t, 1000), &CONFIG);
-        assert_eq!(gripper.decided(), Gripper::Open);
-        gripper.handle_input(ms(t, 1000), GripperInput::Opening(0.29), &CONFIG);
-        gripper.decide(ms(t, 2000), &CONFIG);
-        assert_eq!(gripper.decided(), Gripper::Closed);
+        let mut scene = Scene::new(Gripper::Open);
+        scene.say(0, GripperInput::Opening(0.3));
+        assert_eq!(scene.decided(1000), Gripper::Open);
+        scene.say(1000, GripperInput::Opening(0.29));
+        assert_eq!(scene.decided(2000), Gripper::Closed);
+        scene.say(2000, GripperInput::Opening(0.51));
+        assert_eq!(scene.decided(3000), Gripper::Open);
     }
 
     #[test]
-    fn a_wish_from_before_a_start_counts_from_the_start() {
+    fn the_first_wish_of_all_needs_no_debounce() {
         let t = Instant::now();
-        let mut gripper = GripperDecider::new(Gripper::Closed);
-        gripper.handle_input(t, GripperInput::Wanted(Gripper::Open), &CONFIG);
-        gripper.handle_start(ms(t, 1000));
-        gripper.decide(ms(t, 1299), &CONFIG);
-        assert_eq!(gripper.decided(), Gripper::Closed);
-        gripper.decide(ms(t, 1300), &CONFIG);
-        assert_eq!(gripper.decided(), Gripper::Open);
+        for input in [GripperInput::Wanted(Gripper::Closed), GripperInput::Opening(0.1)] {
+            let mut gripper = GripperDecider::new(Gripper::Open);
+            // What is no wish is not the first one.
+            gripper.handle_input(t, GripperInput::Opening(0.4), &CONFIG);
+            gripper.handle_input(t, GripperInput::Opening(f64::NAN), &CONFIG);
+            assert!(!gripper.is_known());
+            gripper.handle_input(t, input, &CONFIG);
+            assert_eq!((gripper.decided(), gripper.is_known()), (Gripper::Closed, true));
+            // The second does.
+            gripper.handle_input(t, GripperInput::Wanted(Gripper::Open), &CONFIG);
+            gripper.decide(ms(t, 299), t, &CONFIG);
+            assert_eq!(gripper.decided(), Gripper::Closed);
+        }
+    }
+
+    #[test]
+    fn the_first_wish_after_a_command_needs_its_debounce() {
+        let mut scene = Scene::new(Gripper::Closed);
+        scene.want(0, Gripper::Open);
+        assert_eq!(scene.gripper.decided(), Gripper::Closed);
+    }
+
+    #[test]
+    fn a_wish_without_a_hand_in_sight_does_not_count() {
+        let mut scene = Scene::new(Gripper::Closed);
+        scene.want(0, Gripper::Open);
+        scene.in_sight = ms(scene.start, 1000);
+        assert_eq!(scene.decided(1299), Gripper::Closed);
+        assert_eq!(scene.decided(1300), Gripper::Open);
+    }
+
+    #[test]
+    fn a_wish_of_a_node_that_has_gone_counts_in_this_motion_only() {
+        let mut scene = Scene::new(Gripper::Closed);
+        scene.want(0, Gripper::Open);
+        scene.gripper.handle_left(true);
+        assert_eq!(scene.decided(300), Gripper::Open);
+        scene.want(400, Gripper::Closed);
+        scene.gripper.handle_left(true);
+        scene.gripper.handle_end();
+        assert_eq!(scene.decided(1000), Gripper::Open);
+        scene.want(1000, Gripper::Closed);
+        scene.gripper.handle_left(false);
+        assert_eq!(scene.decided(2000), Gripper::Open);
+        // What another node says after that stands through a hold.
+        scene.want(2000, Gripper::Closed);
+        scene.gripper.handle_end();
+        assert_eq!(scene.decided(2100), Gripper::Closed);
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::command::Position;
+use super::command::{Gripper, Position, PositionError};
 use super::config::TeleopConfig;
 use super::filter::Filter;
 use super::jump::JumpGuard;
 use super::liveliness::Liveliness;
 use super::orientation::Orientation;
 use super::reason::Obstacle;
+use super::senders::SenderWatch;
 use super::target::{Frame, InputFault, Target};
 use super::watchdog::Watchdog;
 
@@ -20,10 +21,16 @@ pub(super) struct Input {
     liveliness: Liveliness,
     jump: JumpGuard,
     filter: Filter,
+    /// When the last message came, good or not.
+    last_message: Option<Instant>,
+    /// The times between the last messages, the newest last.
+    intervals: [Duration; 2],
     /// Targets in a row that were all zero.
     zeros: u32,
-    /// Who else publishes targets, when several do.
-    senders: Option<Arc<str>>,
+    /// Whether several nodes send targets.
+    senders: SenderWatch,
+    /// Whether several nodes send on the gripper's topic.
+    gripper_senders: SenderWatch,
 }
 
 /// A sample that may be followed.
@@ -40,6 +47,41 @@ pub(super) struct Sample {
 }
 
 impl Input {
+    /// Takes note of a target, as it came.
+    pub(super) fn handle_target(&mut self, now: Instant, target: &Target, config: &TeleopConfig) {
+        self.handle_message(now);
+        self.senders.handle_target(now, target, in_base_frame(target, config).ok());
+        if let Some(word) = target.gripper.and_then(|input| config.gripper.wanted(input)) {
+            self.senders.handle_word(now, word);
+        }
+    }
+
+    /// Takes note of a message that is no target.
+    pub(super) fn handle_invalid_target(&mut self, now: Instant) {
+        self.handle_message(now);
+        self.senders.handle_unreadable(now);
+    }
+
+    /// Takes note of what a message on the gripper's topic wants.
+    pub(super) fn handle_gripper_word(&mut self, now: Instant, word: Gripper) {
+        self.gripper_senders.handle_word(now, word);
+    }
+
+    /// Takes note that a message has come, good or not. Call it once for each.
+    fn handle_message(&mut self, now: Instant) {
+        if let Some(last) = self.last_message.replace(now) {
+            self.intervals = [self.intervals[1], now.saturating_duration_since(last)];
+        }
+    }
+
+    /// When a sender whose last message was refused has stopped sending: once nothing has come for `input_timeout`, nor
+    /// for several of the sender's own intervals.
+    pub(super) fn stopped_at(&self, input_timeout: Duration) -> Option<Instant> {
+        self.watchdog.fault()?;
+        let interval = self.intervals[0].min(self.intervals[1]);
+        Some(self.last_message? + input_timeout.max(interval * MISSED))
+    }
+
     /// Whether a target is a zero that is passed over: trackers slip in single zeros in mid-motion, and that is no
     /// target, and no loss either. Call it once for each target.
     pub(super) fn passes_over(&mut self, target: &Target, config: &TeleopConfig) -> bool {
@@ -58,16 +100,12 @@ impl Input {
         target: &Target,
         config: &TeleopConfig,
     ) -> Result<Sample, InputFault> {
-        self.liveliness.handle_arrival(now, target.position, &config.liveliness);
+        self.liveliness.handle_arrival(now, target.position, &config.liveliness, config.input_timeout);
         if self.zeros > 0 {
             return Err(InputFault::Zero);
         }
         let origin = self.watchdog.admit(now, target.stamp, target.held_up, config.input_timeout)?;
-        let base = match target.frame {
-            Frame::Tracker => config.retarget.apply(target.position)?,
-            Frame::Base => target.position,
-            Frame::Placed(placement) => placement.position(target.position)?,
-        };
+        let base = in_base_frame(target, config)?;
         let orientation = target.orientation.map(|orientation| match target.frame {
             Frame::Tracker => config.retarget.turn(orientation),
             Frame::Base => orientation,
@@ -81,7 +119,7 @@ impl Input {
             }
         }
         self.jump.admit(now, base, &config.jump)?;
-        self.liveliness.check(now, &config.liveliness)?;
+        self.liveliness.check(now, &config.liveliness, config.input_timeout)?;
         let hand = self.filter.apply(base, target.stamp, origin, &config.filter);
         Ok(Sample { origin, hand, orientation, filtered: hand != base })
     }
@@ -98,9 +136,19 @@ impl Input {
         self.watchdog.handle_fault(fault);
     }
 
-    /// Takes note of who publishes, if it is more than one.
-    pub(super) fn handle_senders(&mut self, several: Option<Arc<str>>) {
-        self.senders = several;
+    /// Takes who publishes targets, if it is more than one node.
+    pub(super) fn handle_publishers(&mut self, several: Option<Arc<str>>) {
+        self.senders.handle_publishers(several);
+    }
+
+    /// Takes who publishes on the gripper's topic, if it is more than one node.
+    pub(super) fn handle_gripper_publishers(&mut self, several: Option<Arc<str>>) {
+        self.gripper_senders.handle_publishers(several);
+    }
+
+    /// When there will have been no sign of a second sender for long enough.
+    pub(super) fn quiet_at(&self) -> [Option<Instant>; 2] {
+        [self.senders.quiet_at(), self.gripper_senders.quiet_at()]
     }
 
     /// Targets mean something else from now on: where they were says nothing of where they are.
@@ -119,16 +167,41 @@ impl Input {
 
     /// Why no target may move the arm at present.
     pub(super) fn obstacle(&self, now: Instant, input_timeout: Duration) -> Option<Obstacle> {
-        if let Some(senders) = &self.senders {
+        if let Some(senders) = self.senders.several(now).or_else(|| self.gripper_senders.several(now)) {
             return Some(Obstacle::SeveralSenders(Arc::clone(senders)));
         }
         if let Some(fault) = self.watchdog.fault() {
-            return Some(Obstacle::Input(fault.clone()));
+            let stopped = self.stopped_at(input_timeout).is_some_and(|stopped| now >= stopped);
+            let last = self.last_message.filter(|_| stopped);
+            return Some(last.map_or_else(
+                || Obstacle::Input(fault.clone()),
+                |last| Obstacle::Stale {
+                    age: now.saturating_duration_since(last),
+                    refused: Some(fault.clone()),
+                },
+            ));
         }
         match self.watchdog.age(now) {
             None => Some(Obstacle::NoInput),
-            Some(age) if !self.watchdog.is_fresh(now, input_timeout) => Some(Obstacle::Stale { age }),
+            Some(age) if !self.watchdog.is_fresh(now, input_timeout) => {
+                Some(Obstacle::Stale { age, refused: None })
+            }
             Some(_) => None,
         }
     }
 }
+
+/// Where a target is in the arm's base frame.
+///
+/// # Errors
+/// When that is no position.
+fn in_base_frame(target: &Target, config: &TeleopConfig) -> Result<Position, PositionError> {
+    match target.frame {
+        Frame::Tracker => config.retarget.apply(target.position),
+        Frame::Base => Ok(target.position),
+        Frame::Placed(placement) => placement.position(target.position),
+    }
+}
+
+/// How many messages in a row a sender may leave out before it counts as stopped: one or two get lost.
+const MISSED: u32 = 3;

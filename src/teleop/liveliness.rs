@@ -15,19 +15,49 @@ pub struct LivelinessConfig {
     pub min_rate: f64,
 }
 
+impl LivelinessConfig {
+    /// The longest time between two targets that is not a loss in itself: after `input_timeout` the first of the two is
+    /// too old.
+    fn longest_interval(&self, input_timeout: Duration) -> Duration {
+        let by_rate = Duration::try_from_secs_f64(INTERVALS as f64 / self.min_rate).unwrap_or(Duration::MAX);
+        by_rate.min(input_timeout)
+    }
+}
+
 /// Watches a stream of targets for repetition and for its rate.
 #[derive(Debug, Default)]
 pub struct Liveliness {
     same: Option<(Position, Instant)>,
     /// When the last targets came, the newest last.
     arrivals: [Option<Instant>; INTERVALS + 1],
+    /// The times between the last targets, losses too, the newest last.
+    intervals: [Option<Duration>; INTERVALS],
+    /// Two times in a row between targets were too long, and since then no two in a row were short enough.
+    slow: bool,
 }
 
 impl Liveliness {
     /// Takes note of a target as it came, in the frame it came in. After a gap so long that it is a loss in itself,
-    /// the rate is taken anew.
-    pub fn handle_arrival(&mut self, now: Instant, position: Position, config: &LivelinessConfig) {
-        let gap = self.arrivals[INTERVALS].map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+    /// the rate is taken anew; but a gap after a gap is a slow sender.
+    pub fn handle_arrival(
+        &mut self,
+        now: Instant,
+        position: Position,
+        config: &LivelinessConfig,
+        input_timeout: Duration,
+    ) {
+        let last = self.arrivals[INTERVALS];
+        let gap = last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        if last.is_some() {
+            self.intervals.rotate_left(1);
+            self.intervals[INTERVALS - 1] = Some(gap);
+            let longest = config.longest_interval(input_timeout);
+            match self.intervals {
+                [.., Some(before), Some(last)] if before > longest && last > longest => self.slow = true,
+                [.., Some(before), Some(last)] if before <= longest && last <= longest => self.slow = false,
+                _ => {}
+            }
+        }
         if gap.as_secs_f64() * config.min_rate > INTERVALS as f64 {
             self.arrivals = [None; INTERVALS + 1];
         }
@@ -42,16 +72,31 @@ impl Liveliness {
     ///
     /// # Errors
     /// [`InputFault::Frozen`], or [`InputFault::RateTooLow`] once there have been enough targets to tell.
-    pub fn check(&self, now: Instant, config: &LivelinessConfig) -> Result<(), InputFault> {
+    pub fn check(
+        &self,
+        now: Instant,
+        config: &LivelinessConfig,
+        input_timeout: Duration,
+    ) -> Result<(), InputFault> {
         let LivelinessConfig { frozen_timeout, min_rate } = *config;
         let repeated = self.same.map_or(Duration::ZERO, |(_, since)| now.saturating_duration_since(since));
         if !frozen_timeout.is_zero() && repeated >= frozen_timeout {
             return Err(InputFault::Frozen { repeated });
         }
+        let too_low = |rate| Err(InputFault::RateTooLow { rate, min_rate, input_timeout });
         match self.rate() {
-            Some(rate) if rate < min_rate => Err(InputFault::RateTooLow { rate, min_rate }),
+            _ if self.slow => too_low(self.slow_rate(config.longest_interval(input_timeout))),
+            Some(rate) if rate < min_rate => too_low(rate),
             _ => Ok(()),
         }
+    }
+
+    /// Over the last intervals that were too long, in Hz; over all of the last few if the newest was not.
+    fn slow_rate(&self, longest: Duration) -> f64 {
+        let newest_first = || self.intervals.iter().rev().flatten().copied();
+        let long: Vec<_> = newest_first().take_while(|interval| *interval > longest).collect();
+        let counted = if long.is_empty() { newest_first().collect() } else { long };
+        counted.len() as f64 / counted.iter().sum::<Duration>().as_secs_f64()
     }
 
     /// Over the last few targets, in Hz.
@@ -71,14 +116,23 @@ mod tests {
 
     /// What is said of each of the targets `(x, ms)`.
     fn judged(config: LivelinessConfig, targets: &[(f64, u64)]) -> Vec<Result<(), InputFault>> {
+        judged_with(Duration::from_secs(60), config, targets)
+    }
+
+    fn judged_with(
+        input_timeout: Duration,
+        config: LivelinessConfig,
+        targets: &[(f64, u64)],
+    ) -> Vec<Result<(), InputFault>> {
         let start = Instant::now();
         let mut liveliness = Liveliness::default();
         targets
             .iter()
             .map(|(x, ms)| {
                 let now = start + Duration::from_millis(*ms);
-                liveliness.handle_arrival(now, Position::new(*x, 0.0, 0.0).unwrap(), &config);
-                liveliness.check(now, &config)
+                let position = Position::new(*x, 0.0, 0.0).unwrap();
+                liveliness.handle_arrival(now, position, &config, input_timeout);
+                liveliness.check(now, &config, input_timeout)
             })
             .collect()
     }
@@ -107,7 +161,7 @@ mod tests {
     fn a_stream_that_slows_down_is_refused_with_its_rate() {
         let seen = judged(RATE, &[(0.0, 0), (0.1, 100), (0.0, 200), (0.1, 300), (0.0, 400), (0.1, 501)]);
         assert!(seen[..5].iter().all(Result::is_ok), "{seen:?}");
-        let Err(InputFault::RateTooLow { rate, min_rate }) = seen[5] else { panic!("{seen:?}") };
+        let Err(InputFault::RateTooLow { rate, min_rate, .. }) = seen[5] else { panic!("{seen:?}") };
         assert!((rate - 4.0 / 0.401).abs() < 1e-9 && min_rate == 10.0, "{rate}");
     }
 
@@ -125,5 +179,61 @@ mod tests {
         assert!(judged(RATE, &[&before[..], &after[..]].concat()).iter().all(Result::is_ok));
         // A shorter one does.
         assert!(judged(RATE, &[&before[..], &[(0.0, 490)]].concat())[4].is_err());
+    }
+
+    /// Targets at a rate in Hz.
+    fn at_rate(rate: f64, count: u64) -> Vec<(f64, u64)> {
+        (0..count).map(|i| (i as f64 * 1e-3, (1000.0 * i as f64 / rate) as u64)).collect()
+    }
+
+    #[test]
+    fn a_slow_sender_is_refused_from_its_third_target_on() {
+        let five_hertz = LivelinessConfig { min_rate: 5.0, ..RATE };
+        let any_rate = LivelinessConfig { min_rate: 0.0, ..RATE };
+        let ms = Duration::from_millis;
+        // Every rate below source.min_rate, whether its intervals are a loss each or not, and every rate at which targets
+        // are too old in between.
+        let cases = [
+            (five_hertz, ms(200), 1.0),
+            (five_hertz, ms(200), 0.2),
+            (five_hertz, ms(200), 2.0),
+            (five_hertz, ms(5000), 1.0),
+            (any_rate, ms(200), 2.0),
+            (LivelinessConfig { min_rate: 1.0, ..RATE }, ms(200), 4.0),
+        ];
+        for (config, input_timeout, sent) in cases {
+            let seen = judged_with(input_timeout, config, &at_rate(sent, 20));
+            assert!(seen[..2].iter().all(Result::is_ok), "one gap is a hand that comes back");
+            for refused in &seen[2..] {
+                let Err(InputFault::RateTooLow { rate, .. }) = refused else { panic!("{sent} Hz: {seen:?}") };
+                assert!((rate / sent - 1.0).abs() < 0.01, "{sent} Hz: {rate}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sender_that_gets_fast_enough_is_believed_at_its_third_target() {
+        let slow = at_rate(1.0, 5);
+        let fast = [(0.1, 4033), (0.2, 4066), (0.3, 4100), (0.4, 4133)];
+        let seen = judged_with(Duration::from_millis(200), RATE, &[&slow[..], &fast[..]].concat());
+        assert!(seen[5].is_err(), "one short interval may be chance");
+        assert!(seen[6..].iter().all(Result::is_ok), "{seen:?}");
+    }
+
+    #[test]
+    fn a_slow_rate_names_what_it_is_below_and_what_to_set() {
+        let told = |rate, min_rate, ms| {
+            let input_timeout = Duration::from_millis(ms);
+            InputFault::RateTooLow { rate, min_rate, input_timeout }.to_string()
+        };
+        let below_min_rate = told(1.0, 5.0, 200);
+        assert!(below_min_rate.contains("come at 1.0 Hz, below source.min_rate 5.0 Hz"), "{below_min_rate}");
+        assert!(below_min_rate.contains("input_timeout above 1.00 s"), "{below_min_rate}");
+        let below_timeout = told(2.0, 1.0, 200);
+        assert!(
+            below_timeout.contains("at 2.0 Hz, below the 5.0 Hz that input_timeout 0.20 s"),
+            "{below_timeout}"
+        );
+        assert!(told(0.2, 5.0, 200).contains("come at 0.20 Hz"));
     }
 }

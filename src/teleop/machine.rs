@@ -1,6 +1,5 @@
 //! The machine: its states, and what leaves them.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::clutch::Clutch;
@@ -12,6 +11,7 @@ use super::hold::{ErrorRun, HoldLine};
 use super::input::{Input, Sample};
 use super::orientation::Orientation;
 use super::reason::{Disarmed, Obstacle, Reason};
+use super::senders::GraphNews;
 use super::state::{Counters, LinkView, Motion, Refused};
 use super::target::{InputFault, Target};
 
@@ -25,6 +25,8 @@ pub struct Teleop {
     pub(super) clutch: Clutch,
     pub(super) goal: Option<Goal>,
     pub(super) gripper: GripperDecider,
+    /// Until when the first motion waits for what the gripper is to be.
+    pub(super) gripper_awaited: Option<Instant>,
     pub(super) course: Course,
     pub(super) errors: ErrorRun,
     /// A stop line is to be sent before anything else.
@@ -87,6 +89,7 @@ impl Teleop {
             clutch: Clutch::default(),
             goal: None,
             gripper: GripperDecider::new(config.initial_gripper),
+            gripper_awaited: None,
             course: Course::default(),
             errors: ErrorRun::default(),
             stop_due: false,
@@ -104,6 +107,7 @@ impl Teleop {
     pub fn handle_target(&mut self, now: Instant, target: Target) -> Result<(), InputFault> {
         // A gap is a loss, though no timer has told of it yet.
         self.update(now);
+        self.input.handle_target(now, &target, &self.config);
         if self.input.passes_over(&target, &self.config) {
             self.counters.dropped_input += 1;
             return Err(InputFault::Zero);
@@ -119,14 +123,17 @@ impl Teleop {
                 self.counters.coalesced += u64::from(overtaken);
                 let Sample { hand, orientation, filtered, .. } = sample;
                 self.goal = Some(Goal { hand, orientation, filtered, position, clamped, unsent: true });
+                if let Some(input) = target.gripper {
+                    self.gripper.handle_input(now, input, &self.config.gripper);
+                }
                 if self.is_moving() {
-                    self.gripper.decide(now, &self.config.gripper);
+                    self.decide_gripper(now);
                 }
                 self.update(now);
                 Ok(())
             }
             Err(fault) => {
-                self.handle_invalid_target(now, fault.clone());
+                self.refuse(now, fault.clone());
                 Err(fault)
             }
         }
@@ -134,21 +141,38 @@ impl Teleop {
 
     /// Takes note of a message that could not be made a [`Target`].
     pub fn handle_invalid_target(&mut self, now: Instant, fault: InputFault) {
+        self.input.handle_invalid_target(now);
+        self.refuse(now, fault);
+    }
+
+    fn refuse(&mut self, now: Instant, fault: InputFault) {
         self.counters.dropped_input += 1;
         self.input.handle_fault(fault);
         self.update(now);
     }
 
-    /// Takes note of who publishes targets or gripper input on the same topic, in words, when it is more than one;
-    /// `None` when it is not. Two hands are never blended: motion holds.
-    pub fn handle_senders(&mut self, now: Instant, several: Option<Arc<str>>) {
-        self.input.handle_senders(several);
+    /// Takes what the graph says of who publishes. Two hands are never blended: motion holds while several nodes send on
+    /// one topic.
+    pub fn handle_graph(&mut self, now: Instant, news: GraphNews) {
+        match news {
+            GraphNews::TargetPublishers(several) => self.input.handle_publishers(several),
+            GraphNews::GripperPublishers(several) => self.input.handle_gripper_publishers(several),
+            GraphNews::GripperFound => self.gripper_awaited = Some(now + GRIPPER_PATIENCE),
+            GraphNews::GripperLeft => {
+                self.gripper_awaited = None;
+                self.gripper.handle_left(self.is_moving());
+            }
+        }
         self.update(now);
     }
 
-    /// Takes a sample of the gripper's input.
+    /// Takes a sample of the gripper's topic.
     pub fn handle_gripper(&mut self, now: Instant, input: GripperInput) {
+        if let Some(word) = self.config.gripper.wanted(input) {
+            self.input.handle_gripper_word(now, word);
+        }
         self.gripper.handle_input(now, input, &self.config.gripper);
+        self.update(now);
     }
 
     /// Takes the state of the link. Call it on every change.
@@ -250,13 +274,21 @@ impl Teleop {
         self.ask_for_stop_line();
     }
 
-    /// A person releases a stop. Moves nothing: the machine is disarmed after it. Returns whether a stop was latched.
-    pub fn handle_reset(&mut self) -> bool {
-        let stopped = self.state == State::Stopped;
-        if stopped {
+    /// A person releases a stop, if one is latched. Disarms in every state, and so ends motion; moves nothing. Returns a
+    /// line for that person.
+    pub fn handle_reset(&mut self) -> String {
+        let happened = match self.state {
+            State::Stopped => "stop released; disarmed",
+            State::Disarmed(Permission::NeedsOperator(_)) => "no stop was latched; disarmed already",
+            State::Disarmed(Permission::ArmsItself)
+            | State::Approach
+            | State::Tracking
+            | State::Holding { .. } => "no stop was latched; disarmed",
+        };
+        if !matches!(self.state, State::Disarmed(Permission::NeedsOperator(_))) {
             self.enter(State::Disarmed(Permission::NeedsOperator(Disarmed::ByReset)));
         }
-        stopped
+        format!("{happened}: call ~/set_armed with data: true to move again")
     }
 
     /// The bridge is ending: no further command.
@@ -281,8 +313,10 @@ impl Teleop {
             .good_since(now, self.config.input_timeout)
             .filter(|_| self.settles())
             .map(|since| since + self.config.settle_time);
-        [stale, settled, self.errors.pause_until]
+        [stale, self.input.stopped_at(self.config.input_timeout), settled, self.errors.pause_until]
             .into_iter()
+            .chain(self.input.quiet_at())
+            .chain([self.gripper_awaited])
             .flatten()
             .filter(|deadline| *deadline > now)
             .min()
@@ -358,8 +392,14 @@ impl Teleop {
 
     fn approach(&mut self, now: Instant) {
         self.course.begin();
-        self.gripper.handle_start(now);
+        self.decide_gripper(now);
         self.enter(State::Approach);
+    }
+
+    fn decide_gripper(&mut self, now: Instant) {
+        if let Some(in_sight) = self.input.watchdog().good_since(now, self.config.input_timeout) {
+            self.gripper.decide(now, in_sight, &self.config.gripper);
+        }
     }
 
     /// Every change of state but the one from approach to tracking: motion begins or ends with it, or neither.
@@ -371,6 +411,7 @@ impl Teleop {
             self.course.forbid_repetition();
         }
         if moved && !self.is_moving() {
+            self.gripper.handle_end();
             self.ask_for_stop_line();
         }
     }
@@ -410,9 +451,14 @@ impl Teleop {
         if !self.course.has_begun() && !self.config.workspace.contains(start) {
             return Some(Obstacle::ArmOutside(start));
         }
-        self.input_obstacle(now)
+        let awaited = !self.gripper.is_known() && self.gripper_awaited.is_some_and(|until| now < until);
+        self.input_obstacle(now).or_else(|| awaited.then_some(Obstacle::GripperAwaited))
     }
 }
+
+/// How long the first motion waits for what a node that publishes on the gripper's topic has to say. `ros2 topic pub`
+/// sends at 1 Hz.
+const GRIPPER_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The least time between a run of error replies and the next attempt.
 const MIN_ERROR_PAUSE: Duration = Duration::from_millis(500);

@@ -86,6 +86,7 @@ impl Teleop {
 
     /// Takes note that a planned command has been handed to the connection.
     pub fn handle_sent(&mut self, now: Instant, planned: &Planned) {
+        self.gripper.handle_sent();
         if let Some(step) = &planned.step {
             self.handle_step(now, step);
         }

@@ -20,17 +20,21 @@ pub enum Obstacle {
     ErrorReplies(u32),
     /// The arm is where no command may lead, by its own report or by the last command that it has acknowledged.
     ArmOutside(Position),
-    /// Several nodes publish on one topic of the input: which, in words.
+    /// Several nodes send on one topic of the input: which publish there, in words.
     SeveralSenders(Arc<str>),
     /// The newest sample was refused.
     Input(InputFault),
     /// No target has come yet.
     NoInput,
-    /// The newest target is too old.
+    /// The newest target is too old, or nothing has come since the newest was refused.
     Stale {
         /// Its age.
         age: Duration,
+        /// Why it was refused, if it was.
+        refused: Option<InputFault>,
     },
+    /// A node publishes on the gripper's topic, and has not said yet what the gripper is to be.
+    GripperAwaited,
     /// The input is good, but not for long enough yet.
     Settling {
         /// How long it must be good.
@@ -45,7 +49,7 @@ pub enum Disarmed {
     NotYetArmed,
     /// `~/set_armed` false.
     ByOperator,
-    /// `~/reset` after a stop.
+    /// `~/reset`.
     ByReset,
     /// The link was lost while `arming` is `operator`.
     ByLinkLoss,
@@ -101,6 +105,7 @@ impl Reason {
                 Obstacle::Input(InputFault::OutsideWorkspace { .. }) => "outside_workspace",
                 Obstacle::NoInput => "no_input",
                 Obstacle::Stale { .. } => "input_stale",
+                Obstacle::GripperAwaited => "gripper_awaited",
                 Obstacle::Settling { .. } => "settling",
             },
         }
@@ -124,7 +129,13 @@ impl fmt::Display for Obstacle {
             Self::SeveralSenders(who) => write!(f, "{who}; two hands are never blended: stop all but one"),
             Self::Input(fault) => fault.fmt(f),
             Self::NoInput => f.write_str("no target received yet"),
-            Self::Stale { age } => write!(f, "no new target for {:.1} s", age.as_secs_f64()),
+            Self::Stale { age, refused } => {
+                write!(f, "no new target for {:.1} s", age.as_secs_f64())?;
+                let Some(fault) = refused else { return Ok(()) };
+                let fault = fault.to_string();
+                write!(f, "; the last was refused: {}", fault.trim_start_matches("target refused: "))
+            }
+            Self::GripperAwaited => f.write_str("waiting for the first message of the gripper's publisher"),
             Self::Settling { settle_time } => {
                 write!(f, "waiting until targets have been good for {:.1} s", settle_time.as_secs_f64())
             }
@@ -146,7 +157,7 @@ impl fmt::Display for Reason {
                 f.write_str("disarmed by ~/set_armed; call it with data: true to arm again")
             }
             Self::AwaitingOperator(Disarmed::ByReset) => {
-                f.write_str("disarmed after ~/stop and ~/reset; call ~/set_armed with data: true to arm again")
+                f.write_str("disarmed by ~/reset; call ~/set_armed with data: true to arm again")
             }
             Self::AwaitingOperator(Disarmed::ByLinkLoss) => f.write_str(
                 "disarmed: the link was lost and arming is 'operator'; call ~/set_armed with data: true to arm again",

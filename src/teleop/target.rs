@@ -1,9 +1,11 @@
 //! One sample of the operator's hand, finite by construction, and why a sample is refused.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::{Position, PositionError};
+use super::gripper::GripperInput;
 use super::orientation::Orientation;
 use super::placement::Placement;
 
@@ -18,6 +20,8 @@ pub struct Target {
     pub frame: Frame,
     /// When the sender says it was taken, if it says.
     pub stamp: Option<Stamp>,
+    /// What the same message wants the gripper to be, if it says. It counts if the target does.
+    pub gripper: Option<GripperInput>,
     /// How long it may have waited in this process before it was looked at: a process that was stopped or starved finds
     /// a sample that looks new and is not.
     pub held_up: Duration,
@@ -35,7 +39,14 @@ impl Target {
     /// [`InputFault::Position`] when the coordinates are no position.
     pub fn new(x: f64, y: f64, z: f64, stamp: Option<Stamp>) -> Result<Self, InputFault> {
         let position = Position::new(x, y, z)?;
-        Ok(Self { position, orientation: None, frame: Frame::Tracker, stamp, held_up: Duration::ZERO })
+        Ok(Self {
+            position,
+            orientation: None,
+            frame: Frame::Tracker,
+            stamp,
+            gripper: None,
+            held_up: Duration::ZERO,
+        })
     }
 }
 
@@ -90,6 +101,8 @@ pub struct Stamp {
     pub taken: i64,
     /// The node's ROS clock when the message was received.
     pub received: i64,
+    /// Whether that clock is simulated (`use_sim_time`).
+    pub simulated: bool,
 }
 
 impl Stamp {
@@ -97,7 +110,59 @@ impl Stamp {
     pub fn age(self) -> i64 {
         self.received.saturating_sub(self.taken)
     }
+
+    /// What makes a stamp as far from the node's clock as this one.
+    pub fn cause(self) -> ClockCause {
+        let ahead = self.age() < 0;
+        match (self.age().unsigned_abs() > A_DAY.as_nanos() as u64, self.simulated, ahead) {
+            (false, ..) => ClockCause::NotSynchronised,
+            (true, true, true) => ClockCause::SenderOnSystemTime,
+            (true, false, false) => ClockCause::SenderOnSimulatedTime,
+            (true, simulated, _) => ClockCause::OfAnotherDay { simulated },
+        }
+    }
 }
+
+/// Why a stamp may be far from the node's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockCause {
+    /// By less than a day: the clocks of two machines are not synchronised, or the message was long on its way.
+    NotSynchronised,
+    /// This node runs on simulated time, and the sender stamps with the time of its system.
+    SenderOnSystemTime,
+    /// This node runs on the time of its system, and the sender stamps with simulated time.
+    SenderOnSimulatedTime,
+    /// By more than a day, the other way round.
+    OfAnotherDay {
+        /// Whether this node runs on simulated time.
+        simulated: bool,
+    },
+}
+
+impl fmt::Display for ClockCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotSynchronised => "are the clocks of the two machines synchronised?",
+            Self::SenderOnSystemTime => {
+                "the sender stamps with system time, but use_sim_time is true here; set use_sim_time: true at the \
+                 sender too, or false here"
+            }
+            Self::SenderOnSimulatedTime => {
+                "the sender stamps with simulated time, or with another clock that does not tell the date, but \
+                 use_sim_time is false here; set use_sim_time: true here too, or false at the sender"
+            }
+            Self::OfAnotherDay { simulated: true } => {
+                "use_sim_time is true here; does the sender use the same /clock?"
+            }
+            Self::OfAnotherDay { simulated: false } => {
+                "use_sim_time is false here; is use_sim_time false at the sender too, and are both machines' dates right?"
+            }
+        })
+    }
+}
+
+/// Clocks of two machines that are only not synchronised are closer together than that.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a sample is no target.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -145,24 +210,32 @@ pub enum InputFault {
         /// For how long.
         repeated: Duration,
     },
-    /// Targets come too seldom to be a live hand.
-    #[error("target refused: targets come at {rate:.1} Hz, below source.min_rate {min_rate:.1} Hz")]
+    /// Targets come too seldom to be a live hand, or so seldom that each is too old before the next comes.
+    #[error(
+        "target refused: targets come at {} Hz, below {}; send faster, or for a sender that is meant to be slow set \
+         source.min_rate below {} and input_timeout above {:.2} s",
+        hertz(*.rate), lowest_rate(*.rate, *.min_rate, *.input_timeout), hertz(*.rate), rate.recip()
+    )]
     RateTooLow {
         /// Over the last few, in Hz.
         rate: f64,
         /// `source.min_rate`, in Hz.
         min_rate: f64,
+        /// `input_timeout`.
+        input_timeout: Duration,
     },
     /// The stamp is older than `input_timeout`.
     #[error(
-        "target refused: its stamp is {:.3} s old, more than input_timeout {:.3} s; are the clocks of the two machines \
-         synchronised?", age.as_secs_f64(), limit.as_secs_f64()
+        "target refused: its stamp is {:.3} s old, more than input_timeout {:.3} s; {cause}", age.as_secs_f64(),
+        limit.as_secs_f64()
     )]
     StampTooOld {
         /// The sample's age by its stamp.
         age: Duration,
         /// `input_timeout`.
         limit: Duration,
+        /// What may be the cause.
+        cause: ClockCause,
     },
     /// The bridge itself was stopped or starved for longer than `input_timeout`.
     #[error(
@@ -175,14 +248,16 @@ pub enum InputFault {
     },
     /// The stamp lies in the future.
     #[error(
-        "target refused: its stamp is {:.3} s in the future, more than {:.3} s; are the clocks of the two machines \
-         synchronised?", ahead.as_secs_f64(), limit.as_secs_f64()
+        "target refused: its stamp is {:.3} s in the future, more than {:.3} s; {cause}", ahead.as_secs_f64(),
+        limit.as_secs_f64()
     )]
     StampFromFuture {
         /// How far ahead of the node's clock.
         ahead: Duration,
         /// How far it may be.
         limit: Duration,
+        /// What may be the cause.
+        cause: ClockCause,
     },
     /// The stamp is older than the one before.
     #[error("target refused: its stamp is {:.3} s before the last one's; time jumped back", back.as_secs_f64())]
@@ -227,9 +302,44 @@ pub enum InputFault {
     },
 }
 
+/// A slow rate with the digits that tell it from none.
+fn hertz(rate: f64) -> String {
+    if rate < 0.95 { format!("{rate:.2}") } else { format!("{rate:.1}") }
+}
+
+/// What a rate is below, in words.
+fn lowest_rate(rate: f64, min_rate: f64, input_timeout: Duration) -> String {
+    if rate < min_rate {
+        format!("source.min_rate {} Hz", hertz(min_rate))
+    } else {
+        let timeout = input_timeout.as_secs_f64();
+        format!("the {} Hz that input_timeout {timeout:.2} s needs", hertz(timeout.recip()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clocks_a_day_apart_are_clocks_of_different_kinds() {
+        const SECOND: i64 = 1_000_000_000;
+        let cause = |taken: i64, received: i64, simulated| {
+            Stamp { taken: taken * SECOND, received: received * SECOND, simulated }.cause()
+        };
+        let (wall, yesterday) = (1_795_767_257, 1_795_767_257 - 100_000);
+        assert_eq!(cause(wall, 100, true), ClockCause::SenderOnSystemTime);
+        // A recording that is played again has the clock of its day.
+        assert_eq!(cause(wall, yesterday, true), ClockCause::SenderOnSystemTime);
+        assert_eq!(cause(100, wall, false), ClockCause::SenderOnSimulatedTime);
+        assert_eq!(cause(yesterday, wall, false), ClockCause::SenderOnSimulatedTime);
+        assert_eq!(cause(100, wall, true), ClockCause::OfAnotherDay { simulated: true });
+        assert_eq!(cause(wall, yesterday, false), ClockCause::OfAnotherDay { simulated: false });
+        for simulated in [false, true] {
+            assert_eq!(cause(wall - 3600, wall, simulated), ClockCause::NotSynchronised);
+            assert_eq!(cause(wall + 3600, wall, simulated), ClockCause::NotSynchronised);
+        }
+    }
 
     #[test]
     fn a_frame_is_the_trackers_or_the_bases_or_is_refused_with_its_name() {

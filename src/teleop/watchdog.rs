@@ -52,9 +52,11 @@ impl Watchdog {
         if age <= 0 {
             return Ok(held_up_since);
         }
-        let taken = now
-            .checked_sub(magnitude)
-            .ok_or(InputFault::StampTooOld { age: magnitude, limit: input_timeout })?;
+        let taken = now.checked_sub(magnitude).ok_or(InputFault::StampTooOld {
+            age: magnitude,
+            limit: input_timeout,
+            cause: stamp.cause(),
+        })?;
         Ok(taken.min(held_up_since))
     }
 
@@ -111,12 +113,12 @@ impl Watchdog {
 /// Older than `input_timeout`, or from the future.
 pub fn check_age(stamp: Stamp, input_timeout: Duration) -> Result<(), InputFault> {
     let age = stamp.age();
-    let magnitude = Duration::from_nanos(age.unsigned_abs());
+    let (magnitude, cause) = (Duration::from_nanos(age.unsigned_abs()), stamp.cause());
     if age < 0 && magnitude > MAX_AHEAD {
-        return Err(InputFault::StampFromFuture { ahead: magnitude, limit: MAX_AHEAD });
+        return Err(InputFault::StampFromFuture { ahead: magnitude, limit: MAX_AHEAD, cause });
     }
     if age > 0 && magnitude > input_timeout {
-        return Err(InputFault::StampTooOld { age: magnitude, limit: input_timeout });
+        return Err(InputFault::StampTooOld { age: magnitude, limit: input_timeout, cause });
     }
     Ok(())
 }
@@ -138,7 +140,7 @@ mod tests {
         taken_ms: i64,
         received_ms: i64,
     ) -> Result<Instant, InputFault> {
-        let stamp = Stamp { taken: taken_ms * MS, received: received_ms * MS };
+        let stamp = Stamp { taken: taken_ms * MS, received: received_ms * MS, simulated: false };
         watchdog.admit(now, Some(stamp), Duration::ZERO, TIMEOUT)
     }
 
@@ -168,7 +170,7 @@ mod tests {
         let held_up = Duration::from_millis(150);
         let mut watchdog = Watchdog::default();
         assert_eq!(now - watchdog.admit(now, None, held_up, TIMEOUT).unwrap(), held_up);
-        let stamp = Some(Stamp { taken: 900 * MS, received: 1000 * MS });
+        let stamp = Some(Stamp { taken: 900 * MS, received: 1000 * MS, simulated: false });
         assert_eq!(now - watchdog.admit(now, stamp, held_up, TIMEOUT).unwrap(), held_up);
         assert!(watchdog.admit(now, stamp, TIMEOUT, TIMEOUT).is_ok(), "for no longer than the timeout");
         let fault = watchdog.admit(now, stamp, Duration::from_millis(201), TIMEOUT).unwrap_err();

@@ -13,7 +13,7 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use crate::teleop::watchdog::check_age;
-use crate::teleop::{Frame, InputFault, Stamp, Target};
+use crate::teleop::{Frame, GripperInput, InputFault, Stamp, Target};
 use crate::wire::printable;
 
 /// A target in a frame that has to be looked up.
@@ -68,6 +68,11 @@ impl Unplaced {
     /// The same, that may have waited in this process for as long as `held_up`.
     pub fn held_up(self, held_up: Duration) -> Self {
         Self { target: Target { held_up, ..self.target }, ..self }
+    }
+
+    /// The same, of a message that wants this of the gripper.
+    pub fn with_gripper(self, gripper: Option<GripperInput>) -> Self {
+        Self { target: Target { gripper, ..self.target }, ..self }
     }
 }
 

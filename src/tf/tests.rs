@@ -48,7 +48,7 @@ impl Scene {
 
     /// A target of the camera's that was taken at `ms` and has come now.
     fn target(&mut self, ms: i64, x: f64) -> Option<Result<Target, InputFault>> {
-        self.stamped(Some(Stamp { taken: NOW + ms * MS, received: self.ros_now() }), x)
+        self.stamped(Some(Stamp { taken: NOW + ms * MS, received: self.ros_now(), simulated: false }), x)
     }
 
     fn stamped(&mut self, stamp: Option<Stamp>, x: f64) -> Option<Result<Target, InputFault>> {
@@ -78,7 +78,7 @@ fn a_target_whose_transform_is_there_is_placed_at_once() {
     scene.ms = 50;
     scene.camera(50, 0.1);
     let target = scene.target(25, 0.2);
-    let stamp = Stamp { taken: NOW + 25 * MS, received: NOW + 50 * MS };
+    let stamp = Stamp { taken: NOW + 25 * MS, received: NOW + 50 * MS, simulated: false };
     let placed = target.clone().unwrap().unwrap();
     assert_eq!((placed.stamp, placed.held_up), (Some(stamp), Duration::ZERO));
     // The position stays as the sender said it: zeros and repetitions are told by it.
@@ -98,7 +98,7 @@ fn a_target_a_little_ahead_of_its_transform_waits_for_it_and_ages_meanwhile() {
     let target = scene.poll();
     let placed = target.clone().unwrap().unwrap();
     assert_eq!(placed.held_up, Duration::from_millis(50));
-    assert_eq!(placed.stamp, Some(Stamp { taken: NOW + 5 * MS, received: NOW + 60 * MS }));
+    assert_eq!(placed.stamp, Some(Stamp { taken: NOW + 5 * MS, received: NOW + 60 * MS, simulated: false }));
     assert_eq!(x(target), 0.25);
     assert_eq!((scene.poll(), scene.lookup.deadline()), (None, None));
 }
@@ -245,7 +245,8 @@ fn a_target_without_a_stamp_is_as_old_as_its_transform() {
 fn a_target_that_was_held_up_before_stays_so() {
     let mut scene = Scene::with_camera(100);
     let held_up = Duration::from_millis(80);
-    let target = Target::new(0.2, 0.0, 0.0, Some(Stamp { taken: NOW + MS, received: NOW })).unwrap();
+    let target =
+        Target::new(0.2, 0.0, 0.0, Some(Stamp { taken: NOW + MS, received: NOW, simulated: false })).unwrap();
     let unplaced = Unplaced::new("camera", target).held_up(held_up);
     assert_eq!(scene.lookup.handle_target(scene.now(), NOW, unplaced), None);
     scene.ms = 20;

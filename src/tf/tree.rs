@@ -65,16 +65,17 @@ pub enum Ignored {
     #[error("it comes on /tf and on /tf_static")]
     FixedAndMoving,
     /// A stamp that no target can need any more.
-    #[error("its stamp is {:.1} s old, more than {:.0} s", seconds(*.age), HISTORY.as_secs_f64())]
+    #[error(
+        "its stamp is {:.1} s old, more than {:.0} s; {}", seconds(*.age), HISTORY.as_secs_f64(), clock_hint(*.age)
+    )]
     TooOld {
         /// By the node's clock, in nanoseconds.
         age: i64,
     },
     /// A stamp from the future.
     #[error(
-        "its stamp is {:.1} s in the future, more than {:.0} s; are the clocks of the machines synchronised?",
-        seconds(*.ahead),
-        MAX_AHEAD.as_secs_f64()
+        "its stamp is {:.1} s in the future, more than {:.0} s; {}", seconds(*.ahead), MAX_AHEAD.as_secs_f64(),
+        clock_hint(*.ahead)
     )]
     Ahead {
         /// Of the node's clock, in nanoseconds.
@@ -379,6 +380,15 @@ fn seconds(nanoseconds: i64) -> f64 {
 
 /// How long it is kept where a frame was: as long as the longest `input_timeout`.
 const HISTORY: Duration = Duration::from_secs(10);
+/// What to look at when a stamp is so many nanoseconds off: further off than a day are clocks of different kinds only.
+fn clock_hint(off: i64) -> &'static str {
+    if off.unsigned_abs() > 24 * 60 * 60 * 1_000_000_000 {
+        "is use_sim_time the same at its broadcaster and here?"
+    } else {
+        "are the clocks of the machines synchronised?"
+    }
+}
+
 /// How far ahead of the node's clock a stamp on `/tf` may be. Localisation stamps its frame up to a second ahead; what
 /// lies farther ahead is a clock that is wrong, and would be the newest for as long.
 const MAX_AHEAD: Duration = Duration::from_secs(2);

@@ -195,7 +195,7 @@ async fn a_stop_is_the_last_word_until_a_person_says_otherwise() {
     scene.news.mark_unchanged();
     scene.news.changed().await.unwrap();
     assert_eq!(scene.news.borrow().as_ref().unwrap().sent, stopped.sent);
-    assert!(scene.bridge.reset());
+    assert!(scene.bridge.reset().starts_with("stop released"));
     scene.news.mark_unchanged();
     scene.news.changed().await.unwrap();
     assert_eq!(scene.heard.lock().unwrap().commands.len(), sent, "a reset moves nothing by itself");

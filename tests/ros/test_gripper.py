@@ -3,11 +3,16 @@
 import pytest
 from controller import command
 from harness import QUICK
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, Float32, Float64, String
+from std_srvs.srv import SetBool
 
 PLACE = (0.12, 0.0355, 0.21)
 AT_PLACE = {**QUICK, "home": list(PLACE), "gripper.close_debounce": 0.05, "gripper.open_debounce": 0.05}
 OPEN, CLOSED = (command("120.0", "35.5", "210.0", state) for state in ("open", "closed"))
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+# Nothing of a second wish in the time of a test.
+STEADY = {**AT_PLACE, "gripper.close_debounce": 10.0, "gripper.open_debounce": 10.0}
 
 
 @pytest.mark.parametrize(
@@ -81,3 +86,90 @@ def test_a_lost_hand_does_not_open_the_gripper(controller, bridge, hand, repeat)
     assert controller.lines.wait(after=after).gripper == "closed"
     # With the hand back it is the hand's wish again.
     controller.lines.wait(lambda line: line.gripper == "open", index)
+
+
+@pytest.mark.parametrize("rate", [30.0, 2.0, 1.0])
+@pytest.mark.parametrize(
+    ("message_type", "closed"), [(Bool, True), (Float32, 0.1), (String, "closed")], ids=lambda value: getattr(value, "__name__", "")
+)
+def test_every_command_of_a_bridge_that_is_restarted_keeps_the_gripper_closed(
+    controller, bridge, hand, repeat, message_type, closed, rate
+):
+    hand(PLACE)
+    repeat(message_type, "/gripper", lambda: message_type(data=closed), rate=rate)
+    parameters = {**STEADY, "gripper.type": f"std_msgs/msg/{message_type.__name__}"}
+    for _ in range(2):
+        after = controller.mark()
+        started = bridge(controller, parameters)
+        started.status.wait(motion="TRACKING")
+        controller.lines.wait(after=after)
+        started.end()
+    assert {line.gripper for line in controller.lines} == {"closed"}
+
+
+def test_a_latched_word_from_before_the_start_is_in_the_first_command(controller, bridge, hand, peer):
+    peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=True))
+    bridge(controller, STEADY)
+    hand(PLACE)
+    assert controller.lines.wait().data == CLOSED
+
+
+def test_a_latched_word_in_motion_closes_the_gripper_and_stays(controller, bridge, hand, peer):
+    status = bridge(controller, AT_PLACE).status
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    fingers = peer.node.create_publisher(Bool, "/gripper", LATCHED)
+    fingers.publish(Bool(data=True))
+    index = controller.lines.find(lambda line: line.data == CLOSED)
+    # Said once, it stands for every motion that follows.
+    tracker.stop()
+    status.wait(motion="HOLDING")
+    tracker.start()
+    status.wait(motion="TRACKING")
+    controller.lines.assert_none(lambda line: line.gripper == "open", index)
+    fingers.publish(Bool(data=False))
+    controller.lines.wait(lambda line: line.data == OPEN, index)
+
+
+def test_a_latched_word_does_not_contradict_a_newer_one_of_another(controller, bridge, hand, repeat, peer):
+    peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=True))
+    repeat(Bool, "/gripper", lambda: Bool(data=False))
+    # So that a single word that is taken is seen.
+    status = bridge(controller, {**AT_PLACE, "gripper.close_debounce": 0.0, "settle_time": 1.0}).status
+    hand(PLACE)
+    status.wait(motion="TRACKING")
+    assert controller.lines.assert_none(lambda line: line.gripper == "closed") is None
+
+
+def test_what_a_publisher_that_has_gone_wanted_changes_nothing_later(controller, bridge, hand, repeat, peer):
+    status = bridge(controller, AT_PLACE).status
+    tracker = hand(PLACE)
+    pinch = repeat(Bool, "/gripper", lambda: Bool(data=True))
+    index = controller.lines.find(lambda line: line.gripper == "closed")
+    tracker.stop()
+    status.wait(motion="HOLDING")
+    # It loses the hand, says open, and ends.
+    said = peer.record(Bool, "/gripper")
+    pinch.make = lambda: Bool(data=False)
+    said.wait(lambda word: not word.data)
+    pinch.close()
+    status.wait(lambda _: peer.node.count_publishers("/gripper") == 0)
+    # The bridge has looked at the graph since.
+    for _ in range(2):
+        status.skip().wait()
+    tracker.start()
+    status.wait(motion="TRACKING")
+    controller.lines.assert_none(lambda line: line.gripper == "open", index)
+
+
+def test_a_word_said_while_disarmed_is_in_the_first_command(controller, bridge, hand, peer):
+    status = bridge(controller, AT_PLACE).status
+    hand(PLACE)
+    status.wait(motion="TRACKING")
+    assert peer.call(SetBool, "/aether_bridge/set_armed", data=False).success
+    after = controller.mark()
+    peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=True))
+    for _ in range(2):
+        status.skip().wait()
+    assert peer.call(SetBool, "/aether_bridge/set_armed", data=True).success
+    assert controller.lines.wait(after=after).gripper == "closed"

@@ -41,7 +41,11 @@ def test_inputs_are_best_effort_and_status_is_latched(controller, bridge, hand, 
     controller.lines.wait(lambda line: line.gripper == "closed")
     peer.record(Bool, "/aether_bridge/connected")
     assert qos(peer.node.get_subscriptions_info_by_topic("/target_pose")) == {("BEST_EFFORT", "VOLATILE")}
-    assert qos(peer.node.get_subscriptions_info_by_topic("/gripper")) == {("BEST_EFFORT", "VOLATILE")}
+    # The second is for publishers that latch.
+    assert qos(peer.node.get_subscriptions_info_by_topic("/gripper")) == {
+        ("BEST_EFFORT", "VOLATILE"),
+        ("RELIABLE", "TRANSIENT_LOCAL"),
+    }
     for topic in ("link_status", "connected"):
         infos = peer.node.get_publishers_info_by_topic(f"/aether_bridge/{topic}")
         assert qos(infos) == {("RELIABLE", "TRANSIENT_LOCAL")}

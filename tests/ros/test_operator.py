@@ -1,5 +1,7 @@
 """A person's services: stop, reset, arm, disarm; and that nothing but a person undoes what a person did."""
 
+import re
+
 from controller import command
 from harness import LINK_STATES, MOTIONS, QUICK, call_in_vain, distance
 from rcl_interfaces.msg import Log
@@ -98,13 +100,20 @@ def test_a_stop_stops_though_its_answer_reaches_nobody(controller, bridge, hand,
     controller.lines.assert_none(after=controller.mark())
 
 
-def test_reset_without_a_stop_changes_nothing(controller, bridge, hand, peer):
+def test_a_reset_in_motion_disarms(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
-    hand(PLACE)
+    tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     reset = peer.call(Trigger, "/aether_bridge/reset")
-    assert reset.success and "no stop" in reset.message
-    assert MOTIONS[status.skip().wait().motion] == "TRACKING"
+    after = controller.mark()
+    assert reset.success and re.search("no stop was latched; disarmed: .*~/set_armed", reset.message), reset
+    status.wait(motion="DISARMED", reason="disarmed by ~/reset; call ~/set_armed")
+    tracker.position = ELSEWHERE
+    controller.lines.assert_none(after=after)
+    again = peer.call(Trigger, "/aether_bridge/reset")
+    assert again.success and "disarmed already" in again.message
+    assert set_armed(peer, True).success
+    status.wait(motion="APPROACH")
 
 
 def test_disarming_ends_motion_and_arming_approaches(controller, bridge, hand, peer):

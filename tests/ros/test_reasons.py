@@ -9,7 +9,7 @@ from controller import error
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, Quaternion
 from harness import QUICK, aged, unstamped
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
 PLACE = (0.12, 0.0355, 0.21)
@@ -104,6 +104,12 @@ def no_input(scene):
 
 
 @case
+def gripper_awaited(scene):
+    scene.peer.node.create_publisher(Bool, "/gripper", 10)
+    scene.start()
+
+
+@case
 def settling(scene):
     scene.start({"settle_time": 3.0})
 
@@ -150,7 +156,7 @@ def input_jump(scene):
 @case
 def several_senders(scene):
     scene.follow()
-    scene.hand(PLACE)
+    scene.hand(NEAR)
 
 
 @case

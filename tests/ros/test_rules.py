@@ -3,7 +3,9 @@
 import contextlib
 import re
 
+import pytest
 from controller import command, error
+from geometry_msgs.msg import PoseStamped
 from harness import MOTIONS, QUICK
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
@@ -123,7 +125,42 @@ def test_two_bridges_of_one_name_are_told_of_by_both_and_both_are_stopped(contro
     raise AssertionError(f"never stopped: {missing}")
 
 
-def test_a_second_hand_on_the_gripper_holds_the_arm_too(controller, bridge, hand, repeat):
+def test_a_second_publisher_that_is_silent_holds_nothing(controller, bridge, hand, repeat, peer):
+    silent = [peer.node.create_publisher(PoseStamped, "/target_pose", 10), peer.node.create_publisher(Bool, "/gripper", 10)]
+    started = bridge(controller, AT_PLACE)
+    tracker = hand(PLACE)
+    repeat(Bool, "/gripper", lambda: Bool(data=True))
+    started.status.wait(motion="TRACKING")
+    # One that comes later, too.
+    silent.append(peer.node.create_publisher(PoseStamped, "/target_pose", 10))
+    started.log.wait(lambda line: "3 publishers on /target_pose" in line)
+    started.log.wait(lambda line: "2 publishers on /gripper" in line)
+    first = len(started.status.seen)
+    tracker.position = (0.15, 0.0355, 0.21)
+    controller.lines.wait(lambda line: line.data == command("150.0", "35.5", "210.0", "closed"))
+    started.status.seen.wait_count(first + 2)
+    assert {MOTIONS[seen.message.motion] for seen in started.status.seen[first:]} == {"TRACKING"}
+
+
+@pytest.mark.parametrize("rate", [30.0, 5.0, 1.0])
+@pytest.mark.parametrize("away", [0.01, 0.1], ids=["near", "far"])
+def test_a_second_sender_at_another_rate_holds_the_arm(controller, bridge, hand, rate, away):
+    x, y, z = PLACE
+    started = bridge(controller, AT_PLACE)
+    hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    second = hand((x + away, y, z), rate=rate)
+    started.status.wait(motion="HOLDING", reason="2 publishers on /target_pose")
+    # For as long as it sends, however seldom.
+    after = controller.mark()
+    controller.lines.assert_none(after=after, within=3.0)
+    second.stop()
+    # The graph still shows it.
+    started.status.wait(motion="APPROACH")
+    started.status.wait(motion="TRACKING")
+
+
+def test_two_hands_that_contradict_each_other_on_the_gripper_hold_the_arm(controller, bridge, hand, repeat):
     started = bridge(controller, AT_PLACE)
     hand(PLACE)
     repeat(Bool, "/gripper", lambda: Bool(data=False))
@@ -134,3 +171,4 @@ def test_a_second_hand_on_the_gripper_holds_the_arm_too(controller, bridge, hand
     controller.lines.assert_none(after=controller.mark())
     assert all(line.gripper == "open" for line in controller.lines)
     second.close()
+    started.status.wait(motion="TRACKING")

@@ -5,7 +5,7 @@ import time
 
 from controller import OK, command
 from geometry_msgs.msg import PoseStamped
-from harness import LINK_STATES, QUICK, stamp_seconds, unstamped
+from harness import LINK_STATES, QUICK, aged, stamp_seconds, unstamped
 from simulation import Simulation, clock_time
 
 PLACE = (0.12, 0.0355, 0.21)
@@ -33,8 +33,21 @@ def test_a_stamp_of_the_wall_clock_is_refused_in_simulated_time(controller, brid
     status = bridge(controller, SIMULATED).status
     Simulation(repeat)
     hand(PLACE)
-    status.wait(motion="DISARMED", reason="s in the future")
+    status.wait(motion="DISARMED", reason="s in the future.* use_sim_time is true here; set use_sim_time: true at the sender")
     controller.lines.assert_none()
+
+
+def test_a_simulated_stamp_is_refused_in_the_system_s_time(controller, bridge, hand):
+    status = bridge(controller, {**QUICK, "home": list(PLACE)}).status
+    hand(PLACE, stamp=lambda _: clock_time(100.0))
+    status.wait(motion="DISARMED", reason="s old.* use_sim_time is false here; set use_sim_time: true here too")
+    controller.lines.assert_none()
+
+
+def test_a_stamp_an_hour_off_is_a_matter_of_synchronised_clocks(controller, bridge, hand):
+    status = bridge(controller, {**QUICK, "home": list(PLACE)}).status
+    hand(PLACE, stamp=aged(3600.0))
+    status.wait(motion="DISARMED", reason="3600.* s old, .*are the clocks of the two machines synchronised")
 
 
 def test_a_clock_that_stops_does_not_stop_the_watchdogs(controller, bridge, hand, repeat):

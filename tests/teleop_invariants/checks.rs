@@ -20,9 +20,17 @@ impl World {
             self.check_start(command, *kind);
         }
         self.check_input();
-        // 6. The gripper changes only by its own input, debounced.
+        self.check_gripper(command);
+    }
+
+    /// 6. The gripper changes only by its own input: by the first word of all at once, by what comes later when it has
+    /// stood for its debounce time with a hand in sight. And what has stood is what a command says.
+    fn check_gripper(&self, command: &Command) {
         if command.gripper != self.last_gripper {
-            assert!(self.gripper.stood.contains(&command.gripper), "invariant 6: {:?}", self.gripper.stood);
+            assert!(self.gripper.stood.contains(&command.gripper), "invariant 6: {:?}", self.gripper);
+        }
+        if let Some(due) = self.gripper.due.filter(|_| !self.gripper.orphaned) {
+            assert_eq!(command.gripper, due, "invariant 6: a standing wish is not met: {:?}", self.gripper);
         }
     }
 
@@ -107,7 +115,7 @@ impl World {
         let taken = self.good_input.expect("invariant 5: no good input");
         let age = self.now - taken;
         assert!(age < self.config.input_timeout, "invariant 5: input taken {age:?} ago");
-        assert!(!self.several_senders, "invariant 5: two hands");
+        assert!(!self.two_hands, "invariant 5: two hands");
     }
 }
 

@@ -12,6 +12,8 @@ pub enum Event {
         at: [f64; 3],
         frame: Frame,
         age_ms: Option<i64>,
+        /// What the same message wants of the gripper.
+        word: Option<GripperInput>,
     },
     /// A message that is no target.
     NotATarget(f64),
@@ -24,11 +26,22 @@ pub enum Event {
         period_ms: u64,
         stamped: bool,
         frame: Frame,
+        word: Option<GripperInput>,
     },
-    /// A second tracker appears, or is gone.
-    SeveralSenders(bool),
+    /// A second publisher of targets appears in the graph, or is gone. It need not send.
+    SeveralPublishers(bool),
+    /// Two hands, so far apart, send in turn for a while, in the arm's base frame.
+    TwoHands {
+        at: [f64; 3],
+        apart: f64,
+        count: usize,
+        period_ms: u64,
+    },
     /// Gripper input.
     Gripper(GripperInput),
+    /// The graph shows the first publisher of the gripper's topic, or that one has gone.
+    GripperFound,
+    GripperLeft,
     /// The link changes.
     Link(LinkView),
     /// The controller answers the oldest command.
@@ -66,8 +79,11 @@ pub fn event() -> impl Strategy<Value = Event> {
         120 => sweep(),
         120 => target(),
         10 => prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(1e300)].prop_map(Event::NotATarget),
-        10 => prop_oneof![1 => Just(true), 3 => Just(false)].prop_map(Event::SeveralSenders),
+        20 => any::<bool>().prop_map(Event::SeveralPublishers),
+        10 => two_hands(),
         60 => gripper().prop_map(Event::Gripper),
+        5 => Just(Event::GripperFound),
+        10 => Just(Event::GripperLeft),
         80 => link.prop_map(Event::Link),
         200 => prop_oneof![12 => Just(true), 1 => Just(false)].prop_map(|ok| Event::Reply { ok }),
         10 => Just(Event::Lost),
@@ -75,7 +91,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         5 => prop::array::uniform3(-0.5..0.5).prop_map(Event::Reported),
         5 => prop::array::uniform3(-0.02..0.02).prop_map(Event::Sighted),
         80 => prop_oneof![12 => Just(true), 1 => Just(false)].prop_map(Event::SetArmed),
-        40 => prop_oneof![1 => Just(Event::Stop), 12 => Just(Event::Reset)],
+        40 => prop_oneof![1 => Just(Event::Stop), 4 => Just(Event::Reset)],
         15 => settings().prop_map(|config| Event::Configure(Box::new(config))),
         10 => prop_oneof![2 => Just(0), 1 => 1u64..2000, 1 => 1u64..100_000].prop_map(|us| Event::Writing { us }),
         240 => (0u64..60, prop_oneof![9 => Just(false), 1 => Just(true)])
@@ -88,16 +104,23 @@ pub fn event() -> impl Strategy<Value = Event> {
 fn sweep() -> impl Strategy<Value = Event> {
     let step = prop_oneof![6 => prop::array::uniform3(-0.01..0.01), 1 => Just([0.0; 3])];
     let period = prop_oneof![3 => 5u64..40, 1 => 1u64..300];
-    (prop::array::uniform3(-0.3..0.4), step, 1usize..60, period, any::<bool>(), frame()).prop_map(
-        |(from, step, count, period_ms, stamped, frame)| Event::Sweep {
+    let word = prop_oneof![3 => Just(None), 1 => gripper().prop_map(Some)];
+    (prop::array::uniform3(-0.3..0.4), step, 1usize..60, period, any::<bool>(), frame(), word).prop_map(
+        |(from, step, count, period_ms, stamped, frame, word)| Event::Sweep {
             from,
             step,
             count,
             period_ms,
             stamped,
             frame,
+            word,
         },
     )
+}
+
+fn two_hands() -> impl Strategy<Value = Event> {
+    (prop::array::uniform3(-0.2..0.2), 0.01..0.2, 1usize..80, 5u64..40)
+        .prop_map(|(at, apart, count, period_ms)| Event::TwoHands { at, apart, count, period_ms })
 }
 
 fn target() -> impl Strategy<Value = Event> {
@@ -105,7 +128,8 @@ fn target() -> impl Strategy<Value = Event> {
     let at = prop_oneof![9 => [coordinate(), coordinate(), coordinate()], 1 => Just([0.0; 3])];
     let age =
         prop_oneof![6 => Just(None), 3 => (0i64..150).prop_map(Some), 1 => (-200i64..1000).prop_map(Some)];
-    (at, frame(), age).prop_map(|(at, frame, age_ms)| Event::Target { at, frame, age_ms })
+    let word = prop_oneof![3 => Just(None), 1 => gripper().prop_map(Some)];
+    (at, frame(), age, word).prop_map(|(at, frame, age_ms, word)| Event::Target { at, frame, age_ms, word })
 }
 
 fn frame() -> impl Strategy<Value = Frame> {

@@ -46,7 +46,9 @@ fn a_wall_clock_that_is_set_forward_changes_nothing() {
         for (i, event) in events.into_iter().enumerate() {
             // Samples in the order in which they were taken: a jump may hide that a stamp goes back.
             let event = match event {
-                Event::Target { at, frame, age_ms } => Event::Target { at, frame, age_ms: age_ms.map(|_| 0) },
+                Event::Target { at, frame, age_ms, word } => {
+                    Event::Target { at, frame, age_ms: age_ms.map(|_| 0), word }
+                }
                 event => event,
             };
             if jumps.contains(&(i as u64)) {

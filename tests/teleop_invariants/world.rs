@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use aether_bridge::teleop::clutch::RetargetMode;
 use aether_bridge::teleop::filter::FilterConfig;
 use aether_bridge::teleop::{
-    Arming, Command, Frame, Gripper, GripperInput, HoldLine, Kind, LinkView, Motion, Orientation, Planned,
-    Position, Stamp, Target, Teleop, TeleopConfig,
+    Arming, Command, Frame, GraphNews, Gripper, GripperInput, HoldLine, Kind, LinkView, Motion, Orientation,
+    Planned, Position, Stamp, Target, Teleop, TeleopConfig,
 };
 use nalgebra::Vector3;
 
@@ -31,7 +31,11 @@ pub struct World {
     sighted: Option<Position>,
     /// When the newest good target was taken; none after a refused one.
     pub good_input: Option<Instant>,
-    pub several_senders: bool,
+    several_publishers: bool,
+    /// Two hands send in turn, and have done so for long enough to be told apart.
+    pub two_hands: bool,
+    /// Since when input has been good.
+    good_since: Option<Instant>,
     /// A loss of link or input, a run of error replies, a disarm or a stop since the last command.
     pub interrupted: bool,
     pub permitted: bool,
@@ -76,11 +80,18 @@ enum Line {
 }
 
 /// What the gripper's topic has said, and since when without contradiction.
+#[derive(Debug, Default)]
 pub struct GripperSide {
-    pub wanted: Gripper,
-    since: Instant,
+    /// Something has been wanted, or a command has been sent.
+    known: bool,
+    /// What is wanted, and since when without contradiction.
+    wanted: Option<(Gripper, Instant)>,
     /// The states that have been wanted for their debounce time since the last command.
     pub stood: Vec<Gripper>,
+    /// What the next command has to say, if nothing comes between.
+    pub due: Option<Gripper>,
+    /// One that may have said what is wanted has gone since, so that it may count or not.
+    pub orphaned: bool,
 }
 
 /// What the stream of targets looks like.
@@ -90,12 +101,18 @@ struct Stream {
     zeros: u32,
     same: Option<(Position, Instant)>,
     arrivals: Vec<Instant>,
+    interval_before: Option<f64>,
+    /// Two intervals in a row were too long, and since then no two in a row were not.
+    slow: bool,
 }
+
+/// By how many messages two hands in turn are told apart, though what came before was a hand that moved fast.
+const TOLD_APART_BY: usize = 40;
 
 impl World {
     /// A link that is up, and nothing else.
     pub fn new(config: TeleopConfig, window: usize) -> Self {
-        let now = Instant::now();
+        let (now, last_gripper) = (Instant::now(), config.initial_gripper);
         let mut world = Self {
             teleop: Teleop::new(config.clone()),
             handled: 0,
@@ -110,11 +127,13 @@ impl World {
             reported: None,
             sighted: None,
             good_input: None,
-            several_senders: false,
+            several_publishers: false,
+            two_hands: false,
+            good_since: None,
             interrupted: true,
             shut_down: false,
-            gripper: GripperSide { wanted: Gripper::Open, since: now, stood: Vec::new() },
-            last_gripper: Gripper::Open,
+            gripper: GripperSide::default(),
+            last_gripper,
             stop_owed: false,
             accepted: None,
             undisturbed: false,
@@ -143,30 +162,53 @@ impl World {
     pub fn handle(&mut self, event: &Event) {
         self.note_gripper();
         match event {
-            Event::Target { at, frame, age_ms } => self.handle_target(position(*at), *frame, *age_ms),
+            Event::Target { at, frame, age_ms, word } => {
+                self.handle_target(position(*at), *frame, *age_ms, *word);
+            }
             Event::NotATarget(x) => {
                 let fault = Target::new(*x, 0.0, 0.0, None).unwrap_err();
                 self.teleop.handle_invalid_target(self.now, fault);
                 self.lose_input();
             }
-            Event::Sweep { from, step, count, period_ms, stamped, frame } => {
+            Event::Sweep { from, step, count, period_ms, stamped, frame, word } => {
                 for i in 0..*count {
                     let at = std::array::from_fn(|axis| from[axis] + step[axis] * i as f64);
-                    self.handle_target(position(at), *frame, stamped.then_some(0));
-                    self.send();
-                    while !self.in_flight.is_empty() {
-                        self.handle_reply(true);
-                        self.send();
-                    }
-                    self.pass(Duration::from_millis(*period_ms), false);
+                    self.note_gripper();
+                    self.handle_target(position(at), *frame, stamped.then_some(0), *word);
+                    self.answer_and_pass(*period_ms);
                 }
             }
-            Event::SeveralSenders(several) => {
-                self.several_senders = *several;
-                self.interrupt_if(*several);
-                self.teleop.handle_senders(self.now, several.then(|| "two".into()));
+            Event::SeveralPublishers(several) => {
+                self.several_publishers = *several;
+                let news = GraphNews::TargetPublishers(several.then(|| "two".into()));
+                self.teleop.handle_graph(self.now, news);
             }
-            Event::Gripper(input) => self.handle_gripper(*input),
+            Event::TwoHands { at, apart, count, period_ms } => {
+                for number in 0..*count {
+                    let [x, y, z] = *at;
+                    let hand = position([x + apart * (number % 2) as f64, y, z]);
+                    self.note_gripper();
+                    self.two_hands = self.several_publishers && number >= TOLD_APART_BY;
+                    self.handle_target(hand, Frame::Base, None, None);
+                    self.answer_and_pass(*period_ms);
+                }
+                self.two_hands = false;
+            }
+            Event::Gripper(input) => {
+                self.teleop.handle_gripper(self.now, *input);
+                self.note_word(*input);
+            }
+            Event::GripperFound => {
+                self.teleop.handle_graph(self.now, GraphNews::GripperFound);
+                self.interrupt_if(!self.is_moving());
+            }
+            Event::GripperLeft => {
+                if !self.is_moving() {
+                    (self.gripper.wanted, self.gripper.due) = (None, None);
+                }
+                self.teleop.handle_graph(self.now, GraphNews::GripperLeft);
+                self.gripper.orphaned = true;
+            }
             Event::Link(link) => self.handle_link(*link),
             Event::Reply { ok } => self.handle_reply(*ok),
             Event::Lost => self.handle_lost(),
@@ -194,7 +236,11 @@ impl World {
                 self.interrupt_if(true);
             }
             Event::Reset => {
-                self.undisturbed &= !self.teleop.handle_reset();
+                self.teleop.handle_reset();
+                self.permitted = false;
+                self.undisturbed = false;
+                self.interrupt_if(true);
+                assert_eq!(self.teleop.motion(), Motion::Disarmed, "a reset disarms");
             }
             Event::Configure(config) => self.handle_config((**config).clone()),
             Event::Writing { us } => self.writing = Duration::from_micros(*us),
@@ -209,15 +255,26 @@ impl World {
         self.send();
     }
 
-    fn handle_target(&mut self, at: Position, frame: Frame, age_ms: Option<i64>) {
+    /// Everything that is sent is answered, and then time passes.
+    fn answer_and_pass(&mut self, ms: u64) {
+        self.send();
+        while !self.in_flight.is_empty() {
+            self.handle_reply(true);
+            self.send();
+        }
+        self.pass(Duration::from_millis(ms), false);
+    }
+
+    fn handle_target(&mut self, at: Position, frame: Frame, age_ms: Option<i64>, word: Option<GripperInput>) {
         self.handled += 1;
         let received = i64::try_from((self.wall_clock + (self.now - self.start)).as_nanos()).unwrap();
-        let stamp = age_ms.map(|age| Stamp { taken: received - age * 1_000_000, received });
+        let stamp = age_ms.map(|age| Stamp { taken: received - age * 1_000_000, received, simulated: false });
         let target = Target {
             position: at,
             orientation: Some(turned_like(at)),
             frame,
             stamp,
+            gripper: word,
             held_up: Duration::ZERO,
         };
         let accepted = self.teleop.handle_target(self.now, target).is_ok();
@@ -245,11 +302,20 @@ impl World {
         if accepted {
             let gap = self.good_input.is_none_or(|taken| self.now >= taken + self.config.input_timeout);
             self.interrupt_if(gap);
+            if gap {
+                self.good_since = Some(self.now);
+            }
+            if let Some(word) = word {
+                self.note_word(word);
+            }
+            self.note_due();
             let age = Duration::from_millis(age_ms.unwrap_or(0).max(0) as u64);
             self.good_input = Some(self.now - age);
         } else if !passed_over {
             self.lose_input();
         }
+        // Several that send: when that is told is not known here.
+        self.interrupt_if(self.several_publishers && !self.is_moving());
     }
 
     fn is_sane(&mut self, stamp: Option<Stamp>, age_ms: Option<i64>) -> bool {
@@ -274,7 +340,7 @@ impl World {
     }
 
     fn lose_input(&mut self) {
-        self.good_input = None;
+        (self.good_input, self.good_since) = (None, None);
         self.interrupt_if(true);
     }
 
@@ -286,26 +352,48 @@ impl World {
     }
 
     fn note_gripper(&mut self) {
-        let debounce = match self.gripper.wanted {
+        if self.gripper.orphaned && !self.is_moving() {
+            (self.gripper.wanted, self.gripper.due) = (None, None);
+        }
+        self.gripper.stood.extend(self.has_stood());
+    }
+
+    /// What has been wanted for its debounce time, with a hand in sight.
+    fn has_stood(&self) -> Option<Gripper> {
+        let (wanted, since) = self.gripper.wanted?;
+        let debounce = match wanted {
             Gripper::Open => self.config.gripper.open_debounce,
             Gripper::Closed => self.config.gripper.close_debounce,
         };
-        if self.now - self.gripper.since >= debounce {
-            self.gripper.stood.push(self.gripper.wanted);
+        let since = since.max(self.good_since?);
+        (self.now - since >= debounce).then_some(wanted)
+    }
+
+    /// A good target has come, or motion may have begun: in motion a wish that has stood is due from now on.
+    fn note_due(&mut self) {
+        if self.is_moving() {
+            self.gripper.due = self.has_stood().or(self.gripper.due);
         }
     }
 
-    fn handle_gripper(&mut self, input: GripperInput) {
-        self.teleop.handle_gripper(self.now, input);
+    fn note_word(&mut self, input: GripperInput) {
         let wanted = match input {
-            GripperInput::Wanted(gripper) => gripper,
-            GripperInput::Opening(opening) if opening < self.config.gripper.close_below => Gripper::Closed,
-            GripperInput::Opening(opening) if opening > self.config.gripper.open_above => Gripper::Open,
-            GripperInput::Opening(_) => return,
+            GripperInput::Wanted(gripper) => Some(gripper),
+            GripperInput::Opening(opening) if opening < self.config.gripper.close_below => {
+                Some(Gripper::Closed)
+            }
+            GripperInput::Opening(opening) if opening > self.config.gripper.open_above => Some(Gripper::Open),
+            GripperInput::Opening(_) => None,
         };
-        if wanted != self.gripper.wanted {
-            self.gripper.wanted = wanted;
-            self.gripper.since = self.now;
+        let side = &mut self.gripper;
+        if wanted != side.wanted.map(|(wanted, _)| wanted) {
+            side.wanted = wanted.map(|wanted| (wanted, self.now));
+            (side.due, side.orphaned) = (None, false);
+        }
+        if let Some(first) = wanted.filter(|_| !side.known) {
+            side.known = true;
+            side.stood.push(first);
+            side.due = Some(first);
         }
     }
 
@@ -324,7 +412,11 @@ impl World {
             self.permitted &= self.config.arming == Arming::Automatic;
         }
         self.link = link;
+        let moving = self.is_moving();
         self.teleop.handle_link(self.now, link);
+        if !moving {
+            self.note_due();
+        }
     }
 
     fn handle_reply(&mut self, ok: bool) {
@@ -442,7 +534,11 @@ impl World {
     fn handle_timeout(&mut self) {
         self.handled += 1;
         self.note_stale_input();
+        let moving = self.is_moving();
         self.teleop.handle_timeout(self.now);
+        if !moving {
+            self.note_due();
+        }
     }
 
     fn note_stale_input(&mut self) {
@@ -493,6 +589,7 @@ impl World {
             self.interrupted = false;
             self.last_gripper = command.gripper;
             self.gripper.stood.clear();
+            self.gripper.known = true;
         }
     }
 }
@@ -501,7 +598,16 @@ impl Stream {
     /// Takes note of a target and judges the stream.
     fn is_live(&mut self, now: Instant, at: Position, config: &TeleopConfig) -> bool {
         let min_rate = config.liveliness.min_rate;
-        if self.arrivals.last().is_some_and(|last| (now - *last).as_secs_f64() * min_rate > 4.0) {
+        let longest = (4.0 / min_rate).min(config.input_timeout.as_secs_f64());
+        let interval = self.arrivals.last().map(|last| (now - *last).as_secs_f64());
+        if let Some(interval) = interval {
+            let long = interval > longest;
+            if self.interval_before.is_some_and(|before| long == (before > longest)) {
+                self.slow = long;
+            }
+            self.interval_before = Some(interval);
+        }
+        if interval.is_some_and(|interval| interval * min_rate > 4.0) {
             self.arrivals.clear();
         }
         self.arrivals.push(now);
@@ -517,7 +623,7 @@ impl Stream {
             .rev()
             .nth(4)
             .is_some_and(|first| 4.0 / (now - *first).as_secs_f64() < min_rate);
-        !frozen && !slow
+        !frozen && !slow && !self.slow
     }
 }
 

@@ -58,12 +58,20 @@ fn a_disarm_a_stop_request_and_the_end_send_a_stop_line_too() {
     assert_eq!(scene.stops.len(), 2);
     scene.teleop.handle_reset();
     scene.send();
-    assert_eq!(scene.stops.len(), 2);
+    assert_eq!(scene.stops.len(), 2, "nothing was moving");
     for _ in 0..2 {
         scene.teleop.handle_shutdown(scene.now);
         scene.send();
         assert_eq!(scene.stops.len(), 3, "once, at the first call");
     }
+}
+
+#[test]
+fn a_reset_in_motion_sends_a_stop_line() {
+    let mut scene = holding("stop");
+    scene.teleop.handle_reset();
+    scene.send();
+    assert_eq!((scene.motion(), scene.stops.len()), (Motion::Disarmed, 1));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod clutch;
 mod holds;
 mod live;
 mod scene;
+mod senders;
 mod turning;
 mod validity;
 
@@ -236,7 +237,7 @@ fn a_stamp_makes_a_target_as_old_as_it_says() {
     let mut scene = Scene::tracking(&[]);
     scene.wait(100);
     let second = 1_000_000_000;
-    let stamp = Stamp { taken: 10 * second, received: 10 * second + second / 10 };
+    let stamp = Stamp { taken: 10 * second, received: 10 * second + second / 10, simulated: false };
     scene.teleop.handle_target(scene.now, Target::new(0.2, 0.0, 0.2, Some(stamp)).unwrap()).unwrap();
     scene.wait(99);
     assert_eq!(scene.motion(), Motion::Tracking);
@@ -466,20 +467,62 @@ fn disarming_lasts_until_a_person_arms_in_automatic_mode_too() {
 #[test]
 fn a_stop_latches_and_a_reset_disarms() {
     let mut scene = Scene::tracking(&[]);
-    assert!(!scene.teleop.handle_reset(), "nothing is latched");
-    assert_eq!(scene.motion(), Motion::Tracking);
     scene.teleop.handle_stop();
     scene.move_for(3000);
     assert_eq!((scene.motion(), scene.sent.len()), (Motion::Stopped, 0));
     assert_eq!(scene.teleop.handle_set_armed(scene.now, true), Err(Refused::StopLatched));
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
     assert_eq!(scene.motion(), Motion::Stopped);
-    assert!(scene.teleop.handle_reset());
+    assert!(scene.teleop.handle_reset().starts_with("stop released; disarmed"));
     scene.move_for(3000);
     assert_eq!((scene.motion(), scene.sent.len()), (Motion::Disarmed, 0));
     scene.teleop.handle_set_armed(scene.now, true).unwrap();
     scene.move_for(50);
     assert!(scene.sent[0].1.kind == Kind::Approach);
+}
+
+#[test]
+fn a_reset_disarms_in_every_state() {
+    let before: [fn(&mut Scene); 5] = [
+        |_| {},
+        |scene| {
+            scene.hand = [0.28, 0.0, 0.2];
+            scene.wait(300);
+            scene.move_for(20);
+            assert_eq!(scene.motion(), Motion::Approach);
+        },
+        |scene| {
+            scene.wait(300);
+            assert_eq!(scene.motion(), Motion::Holding);
+        },
+        |scene| scene.teleop.handle_stop(),
+        |scene| {
+            scene.teleop.handle_set_armed(scene.now, false).unwrap();
+        },
+    ];
+    for (number, before) in before.into_iter().enumerate() {
+        let mut scene = Scene::tracking(&[("limits.jump", Value::Integer(0))]);
+        before(&mut scene);
+        let moving = matches!(scene.motion(), Motion::Approach | Motion::Tracking);
+        let stopped = scene.motion() == Motion::Stopped;
+        let answer = scene.teleop.handle_reset();
+        assert_eq!(answer.starts_with("stop released"), stopped, "{number}: {answer}");
+        assert!(answer.contains("disarmed") && answer.contains("~/set_armed with data: true"), "{answer}");
+        assert!(!moving || scene.reason().starts_with("disarmed by ~/reset"), "{number}: {}", scene.reason());
+        scene.sent.clear();
+        scene.move_for(3000);
+        assert_eq!((scene.motion(), scene.sent.len()), (Motion::Disarmed, 0), "{number}");
+    }
+}
+
+#[test]
+fn a_reset_before_the_bridge_arms_itself_takes_that_back() {
+    let mut scene = Scene::new(&[]);
+    scene.link(LinkView::Ready);
+    scene.move_for(500);
+    scene.teleop.handle_reset();
+    scene.move_for(3000);
+    assert_eq!((scene.motion(), scene.sent.len()), (Motion::Disarmed, 0));
 }
 
 #[test]

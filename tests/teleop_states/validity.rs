@@ -45,19 +45,63 @@ fn a_rate_that_collapses_holds_until_it_is_back() {
 }
 
 #[test]
-fn two_hands_at_once_are_never_blended() {
+fn a_slow_sender_keeps_the_reason_between_its_targets() {
+    for (rate, input_timeout, min_rate) in [(1, 0.2, 5.0), (2, 0.2, 1.0), (2, 5.0, 10.0), (4, 0.2, 0.0)] {
+        let mut scene = Scene::new(&[
+            ("input_timeout", Value::Real(input_timeout)),
+            ("source.min_rate", Value::Real(min_rate)),
+            ("settle_time", Value::Real(3.0)),
+        ]);
+        scene.link(LinkView::Ready);
+        for _ in 0..5 {
+            scene.try_target().ok();
+            scene.wait(1000 / rate);
+        }
+        let rate_told = format!("not armed yet: target refused: targets come at {rate}.0 Hz, below ");
+        for _ in 0..10 {
+            scene.try_target().unwrap_err();
+            for _ in 0..50 {
+                assert!(scene.reason().starts_with(&rate_told), "{}", scene.reason());
+                scene.wait(1000 / rate / 50);
+            }
+        }
+        assert!(scene.sent.is_empty());
+        // It has stopped when several targets are missing.
+        scene.wait(5 * 1000 / rate + 5000);
+        let told = scene.reason();
+        assert!(told.contains("no new target for") && told.contains("targets come at"), "{told}");
+        assert_eq!(scene.teleop.reason(scene.now).kind(), "input_stale");
+    }
+}
+
+#[test]
+fn a_sender_that_stops_after_a_refusal_is_told_of_with_the_refusal() {
     let mut scene = Scene::tracking(&[]);
-    scene.teleop.handle_senders(scene.now, Some("2 publishers on /target_pose: /a, /b".into()));
-    assert_eq!(scene.motion(), Motion::Holding);
-    scene.hand = [0.25, 0.0, 0.2];
-    scene.move_for(1000);
-    assert!(scene.sent.is_empty());
+    scene.hand = [0.0; 3];
+    for _ in 0..20 {
+        scene.try_target().unwrap_err();
+        scene.wait(10);
+    }
+    assert!(scene.reason().starts_with("holding: target refused: all zero"), "{}", scene.reason());
+    let deadline = scene.teleop.poll_timeout(scene.now).unwrap() - scene.now;
+    assert_eq!(deadline.as_millis(), 190, "input_timeout after the last message");
+    scene.wait(190);
+    assert_eq!(scene.teleop.reason(scene.now).kind(), "input_stale");
+    scene.wait(3000);
     assert_eq!(
         scene.reason(),
-        "holding: 2 publishers on /target_pose: /a, /b; two hands are never blended: stop all but one"
+        "holding: no new target for 3.2 s; the last was refused: all zero, which is taken for a lost hand \
+         (source.zero_is_lost)"
     );
-    scene.teleop.handle_senders(scene.now, None);
-    assert_eq!(scene.motion(), Motion::Approach);
+    // A message that is no target at all, too; and what comes next is judged as ever.
+    let fault = Target::new(f64::NAN, 0.0, 0.0, None).unwrap_err();
+    scene.teleop.handle_invalid_target(scene.now, fault);
+    assert!(scene.reason().starts_with("holding: target refused: x is NaN"), "{}", scene.reason());
+    scene.wait(20_000);
+    assert!(scene.reason().contains("; the last was refused: x is NaN"), "{}", scene.reason());
+    scene.hand = [0.2, 0.0, 0.2];
+    scene.move_for(100);
+    assert!(scene.teleop.is_armed() && scene.motion() != Motion::Holding, "{}", scene.reason());
 }
 
 #[test]

@@ -1,0 +1,46 @@
+"""Senders that are too slow, and senders that stop: the reason stays what it is between two messages."""
+
+import pytest
+from harness import QUICK
+
+PLACE = (0.12, 0.0355, 0.21)
+NOWHERE = (float("nan"), 0.0, 0.0)
+SLOW = {**QUICK, "home": list(PLACE), "input_timeout": 0.2, "settle_time": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("rate", "parameters", "below"),
+    [
+        (1.0, {}, "source.min_rate 5.0 Hz"),
+        (2.0, {}, "source.min_rate 5.0 Hz"),
+        (2.0, {"source.min_rate": 1.0}, "the 5.0 Hz that input_timeout 0.20 s needs"),
+        (1.0, {"input_timeout": 5.0, "settle_time": 4.0}, "source.min_rate 5.0 Hz"),
+    ],
+)
+def test_a_slow_sender_has_one_reason_with_its_rate(controller, bridge, hand, rate, parameters, below):
+    status = bridge(controller, {**SLOW, **parameters}).status
+    tracker = hand(PLACE, rate=rate)
+    status.wait(reason=f"targets come at {rate:.0f}\\.[0-9] Hz, below {below}|targets come at 0\\.9[0-9] Hz, below {below}")
+    first = len(status.seen)
+    # Several periods, and a status twice a second.
+    status.seen.wait_count(first + 8)
+    for seen in status.seen[first:]:
+        assert "targets come at" in seen.message.reason and "no new target" not in seen.message.reason, seen
+    controller.lines.assert_none()
+    # It stops for good.
+    tracker.stop()
+    status.wait(reason="no new target for .*; the last was refused: targets come at")
+    tracker.rate = 30.0
+    tracker.start()
+    status.wait(motion="TRACKING")
+
+
+@pytest.mark.parametrize("nobody", [(0.0, 0.0, 0.0), NOWHERE], ids=["zero", "not a number"])
+def test_a_tracker_that_dies_after_a_refusal_has_stopped(controller, bridge, hand, nobody):
+    status = bridge(controller, SLOW).status
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    tracker.position = nobody
+    status.wait(motion="HOLDING", reason="target refused: ")
+    tracker.stop()
+    status.wait(motion="HOLDING", reason="no new target for [1-9].*; the last was refused: (all zero|x is NaN)")
