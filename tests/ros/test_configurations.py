@@ -24,7 +24,6 @@ def test_every_configuration_connects_to_a_controller(launch, controller, tmp_pa
 
 
 @needs_commands
-@pytest.mark.xfail(strict=True, reason="rcl reads json_fields.y: y as true, because PyYAML writes it without quotes")
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_dump_of_a_configuration_starts_the_same_bridge(launch, peer, controller, ros2, tmp_path, name):
     first = start(launch, controller, name)
@@ -40,12 +39,11 @@ def test_a_dump_of_a_configuration_starts_the_same_bridge(launch, peer, controll
 
 
 @needs_commands
-@pytest.mark.xfail(strict=True, reason='rclpy reads the JSON value "open" as the word open, and "0.4" as a number')
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_dump_of_a_configuration_loads_into_the_bridge(launch, peer, controller, ros2, tmp_path, name):
     start(launch, controller, name)
     before, dump = values(peer), dumped(ros2, tmp_path)
-    assert set_each(peer, ("limits.speed", 0.01)) == [""]
+    assert set_each(peer, ("settle_time", 7.5)) == [""]
     load = ros2("param", "load", "/aether_bridge", dump, "--no-daemon", "--timeout", "10")
     load.wait()
     assert [line for line in load.log if not line.endswith("successful")] == []

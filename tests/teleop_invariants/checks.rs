@@ -23,7 +23,7 @@ impl World {
         self.check_gripper(command);
     }
 
-    /// 6. The gripper changes only by its own input: by the first word of all at once, by what comes later when it has
+    /// Invariant 6. The gripper changes only by its own input: by the first word of all at once, by what comes later when it has
     /// stood for its debounce time with a hand in sight. And what has stood is what a command says.
     fn check_gripper(&self, command: &Command) {
         if command.gripper != self.last_gripper {
