@@ -60,7 +60,7 @@ def starts_the_demo(bench, words):
 
 def shows_the_status(bench, words):
     bench.start_bridge()
-    echo = bench.run(*words[1:], "--no-daemon")
+    echo = bench.run(*words[1:], "--no-daemon", "--spin-time", "10")
     for field in ("state: ", "motion: ", "reason: "):
         echo.log.wait(lambda line, field=field: line.startswith(field))
 
