@@ -170,7 +170,7 @@ ROWS = [
         "a second hand",
         second_hand,
         tells="2 publishers on /target_pose",
-        within="a look at the graph, every 0.25 s, and six targets of the slower hand",
+        within="a look at the graph, every 0.25 s, and some targets of the slower hand",
         end=second_hand_ends,
     ),
     Fault(

@@ -145,10 +145,11 @@ def test_the_gripper_moves_as_often_as_the_hand_did_and_not_when_the_hand_is_los
         for number, (before, line) in enumerate(zip(run.lines, run.lines[1:]), 1)
         if line.gripper != before.gripper
     ]
-    assert run.lines[0].gripper == "open"
-    # The hand closes at 3.4 s, opens at 43.6 s and closes at 52.7 s. When it opens at 57.7 s it is already lost.
-    assert [gripper for _, gripper in toggles] == ["closed", "open", "closed"]
-    for (number, _), asked, answered in zip(toggles, (3.36, 43.6, 52.7), (6.6, 46.0, 55.0)):
+    # The hand closes at 3.6 s, before the first motion, opens at 43.6 s and closes at 52.7 s. When it opens at 57.7 s it is
+    # already lost.
+    assert run.lines[0].gripper == "closed", "a wish that stands is in the first command"
+    assert [gripper for _, gripper in toggles] == ["open", "closed"]
+    for (number, _), asked, answered in zip(toggles, (43.6, 52.7), (46.0, 55.0)):
         assert _recorded(run)[int(asked * RATE)].at < run.lines[number].at < _recorded(run)[int(answered * RATE)].at
     assert run.lines[-1].gripper == "closed"
 

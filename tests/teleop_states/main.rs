@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
 
 mod clutch;
+mod gripper;
 mod holds;
 mod live;
 mod scene;

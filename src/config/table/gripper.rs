@@ -23,7 +23,7 @@ pub(super) const GRIPPER: &[Parameter] = &[
         Text("open"),
         "",
         Range::OneOf(&["open", "closed"]),
-        "What the gripper is told to be before anyone has asked for anything.",
+        "What the gripper is told to be until somebody has said what it is to be.",
         Start,
     ),
     parameter(
