@@ -59,7 +59,7 @@ NOT_RUN = {
     ("security.md", "ros2 security"): "wheels have no sros2; tests/ros/test_security.py has a bridge that cannot be secured",
     ("install.md", "sudo apt update"): NEEDS_ROOT,
     ("install.md", "source /opt/ros/humble"): "Humble is in /opt on few machines; see the test of --base-paths below",
-    ("install.md", "source ~/tracker_ws"): "tools/build-with-fixtures is the same, with the packages of tests/fixtures",
+    ("install.md", "source ~/tracker_ws"): "tools/build is the same, with the packages of tests/fixtures",
     ("install.md", "export ROS_LOCALHOST_ONLY"): "it says what to set; tests/ros/test_isolation.py has its rule",
     ("install.md", "sudo systemctl"): NEEDS_ROOT,
     ("install.md", "docker build"): "it needs Docker, and a network",
