@@ -1,7 +1,7 @@
 //! `bridge`: the ROS 2 node. Parameters become a [`Config`](aether_bridge::config::Config), which is run until SIGINT,
 //! SIGTERM or SIGHUP.
 //!
-//! Exit codes: 0 ended on request; 1 ROS failed; 2 the arguments or parameters are wrong.
+//! Exit codes: 0 ended on request; 1 ROS failed; 2 the arguments, parameters or environment are wrong.
 #![allow(clippy::disallowed_methods)] // the end of the process has a deadline
 
 use std::io::{self, Write};
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
             let misuse = matches!(
                 error.downcast_ref(),
                 Some(
-                    NodeError::Context(ContextError::Arguments(_))
+                    NodeError::Context(ContextError::Arguments(_) | ContextError::Start(_))
                         | NodeError::Parameters(_)
                         | NodeError::Source(_)
                 )

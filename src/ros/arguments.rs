@@ -14,7 +14,7 @@ usage: bridge [--ros-args ARGUMENTS...]
   bridge --ros-args --params-file bridge.yaml -r __ns:=/left --log-level debug
 
 Every parameter is in config/bridge.yaml of the package, and in `ros2 param describe /aether_bridge NAME`.
-RUST_LOG=trace shows the lines on the wire. Exit codes: 0 ended by SIGINT or SIGTERM, 1 ROS failed, 2 bad arguments or
+RUST_LOG=trace shows the lines on the wire. Exit codes: 0 ended by SIGINT, SIGTERM or SIGHUP, 1 ROS failed, 2 bad arguments or
 parameters.";
 
 /// The arguments of this process, its own name first.

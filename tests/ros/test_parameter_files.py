@@ -296,7 +296,7 @@ def test_a_log_folder_that_cannot_be_written_is_named(program, environment, name
 def test_a_domain_that_is_no_number_is_named_without_a_panic():
     environment = os.environ | {"ROS_DOMAIN_ID": "lab"}
     ended = subprocess.run([EXECUTABLES / "bridge"], env=environment, capture_output=True, text=True, timeout=30)
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert "ROS does not start: " in ended.stderr and "ROS_DOMAIN_ID" in ended.stderr, ended.stderr
     assert "panicked" not in ended.stderr
 

@@ -22,7 +22,8 @@ def commands():
     found += re.findall(r"^# +(ros2 .*)$", heads, re.M)
     for path in sorted(ROOT.glob("launch/*.launch.py")):
         found += re.findall(r"^    (ros2 .*)$", path.read_text(), re.M)
-    found += re.findall(r"`(ros2 [^`]*)`", readme + heads)
+    # Three words are the name of a command, like `ros2 topic pub`.
+    found += re.findall(r"`(ros2 \S+ \S+ [^`]+)`", readme + heads)
     return sorted({command.split(" #")[0].strip() for command in found})
 
 

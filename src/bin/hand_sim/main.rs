@@ -25,7 +25,8 @@ fn main() -> ExitCode {
             }
             let misuse = matches!(
                 error,
-                HandNodeError::Context(ContextError::Arguments(_)) | HandNodeError::Parameters(_)
+                HandNodeError::Context(ContextError::Arguments(_) | ContextError::Start(_))
+                    | HandNodeError::Parameters(_)
             );
             ExitCode::from(if misuse { 2 } else { 1 })
         }
