@@ -75,11 +75,11 @@ impl Input {
     }
 
     /// When a sender whose last message was refused has stopped sending: once nothing has come for `input_timeout`, nor
-    /// for several of the sender's own intervals.
+    /// for several of the sender's own intervals, and the refusal has been told for long enough.
     pub(super) fn stopped_at(&self, input_timeout: Duration) -> Option<Instant> {
         self.watchdog.fault()?;
         let interval = self.intervals[0].min(self.intervals[1]);
-        Some(self.last_message? + input_timeout.max(interval * MISSED))
+        Some(self.last_message? + input_timeout.max(interval * MISSED).max(TOLD_FOR))
     }
 
     /// Whether a target is a zero that is passed over: trackers slip in single zeros in mid-motion, and that is no
@@ -203,5 +203,7 @@ fn in_base_frame(target: &Target, config: &TeleopConfig) -> Result<Position, Pos
     }
 }
 
+/// For how long a refusal is told at least: longer than the second between two diagnostics.
+const TOLD_FOR: Duration = Duration::from_millis(1500);
 /// How many messages in a row a sender may leave out before it counts as stopped: one or two get lost.
 const MISSED: u32 = 3;

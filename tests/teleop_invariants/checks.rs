@@ -23,8 +23,9 @@ impl World {
         self.check_gripper(command);
     }
 
-    /// Invariant 6. The gripper changes only by its own input: by the first word of all at once, by what comes later when it has
-    /// stood for its debounce time with a hand in sight. And what has stood is what a command says.
+    /// 6. The gripper changes only by its own input, and a wish that has stood is what a command says.
+    ///
+    /// The first word counts at once, a later one when it has stood for its debounce time with a hand in sight.
     fn check_gripper(&self, command: &Command) {
         if command.gripper != self.last_gripper {
             assert!(self.gripper.stood.contains(&command.gripper), "invariant 6: {:?}", self.gripper);

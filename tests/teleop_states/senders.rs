@@ -138,6 +138,23 @@ fn frames_stamps_and_refusals_that_alternate_are_two_senders() {
 }
 
 #[test]
+fn words_and_frames_that_change_now_and_then_are_of_one_sender() {
+    let mut scene = Scene::tracking(&[]);
+    two_publishers(&mut scene);
+    let publishers = Some("2 publishers on /gripper: /a, /b".into());
+    scene.teleop.handle_graph(scene.now, GraphNews::GripperPublishers(publishers));
+    for number in 0..100 {
+        let frame = [Frame::Tracker, Frame::Base][number / 5 % 2];
+        let word = [Gripper::Open, Gripper::Closed][number / 5 % 2];
+        let target = Target { frame, ..Target::new(0.2, 0.0, 0.2, None).unwrap() };
+        scene.teleop.handle_target(scene.now, target).unwrap();
+        scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(word));
+        scene.wait(20);
+        assert_eq!(scene.motion(), Motion::Tracking, "{}", scene.reason());
+    }
+}
+
+#[test]
 fn two_that_contradict_each_other_on_the_gripper_hold() {
     let say = |scene: &mut Scene, words: &[Gripper]| {
         for word in words {
