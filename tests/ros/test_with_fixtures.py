@@ -35,10 +35,10 @@ def test_the_aether_tracker_moves_the_arm_at_two_hertz_and_its_zeros_hold_it(con
 
 
 def test_extra_messages_are_found_where_nothing_is_sourced(controller, bridge, repeat):
-    samples = itertools.cycle(aether_interfaces.HandState(x=10.0, y=20.0, z=z) for z in (5.0, 5.5))
+    samples = itertools.cycle(HandState(x=10.0, y=20.0, z=z) for z in (5.0, 5.5))
     under = ["env", *(f"--unset={name}" for name in ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "LD_LIBRARY_PATH"))]
     started = bridge(controller, {"home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET], under=under)
-    repeat(aether_interfaces.HandState, "/HandStates", lambda: next(samples), rate=2.0)
+    repeat(HandState, "/HandStates", lambda: next(samples), rate=2.0)
     started.status.wait(motion="TRACKING")
 
 
