@@ -10,10 +10,12 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 from this_machine import keep_to_this_machine  # noqa: E402  before anything that might start ROS
 
-# A shell has what it starts in the background ignore SIGINT, which is inherited, and Java's runtime leaves it at that.
-# A handler in this process is none in those that it starts.
+# A shell has what it starts in the background ignore SIGINT, and nohup has it ignore SIGHUP, which is inherited, and Java's
+# runtime leaves it at that. A handler in this process is none in those that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
 def _take_domain():
@@ -41,9 +43,25 @@ from record import MEASUREMENTS, PATIENCE  # noqa: E402
 from ros2_command import Ros2, skip_without  # noqa: E402
 
 
-def pytest_configure(config):
-    # Where pytest-xdist is installed it knows this mark by itself.
-    config.addinivalue_line("markers", "xdist_group(name): run these tests in one process, one after another")
+# Files whose tests share something that takes long to make: one process runs them all.
+TOGETHER = ["test_recorded.py"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Gives each test, or each file of TOGETHER, to the next process that is free.
+
+    It is what --dist loadgroup and the mark xdist_group are for, but with pytest 9.2 they are ignored
+    (https://github.com/pytest-dev/pytest-xdist/issues/1386).
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduler(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return file if pathlib.Path(file).name in TOGETHER else nodeid
+
+    return Scheduler(config, log)
 
 
 def pytest_sessionfinish(session):

@@ -2,7 +2,11 @@
 
 import importlib.machinery
 import importlib.util
+import os
 import pathlib
+import re
+import subprocess
+import sys
 
 import conftest
 import pytest
@@ -54,6 +58,30 @@ def test_every_test_process_has_a_domain_of_its_own():
     for _, holder in taken:
         holder.close()
     assert len(set(domains)) == 4 and all(1 <= domain <= 100 for domain in domains)
+
+
+def test_processes_share_out_tests_and_hand_over_measurements(tmp_path):
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed")
+    tests = """
+import pytest
+from record import MEASUREMENTS
+
+@pytest.mark.parametrize("number", range(6))
+def test(number):
+    MEASUREMENTS.note(f"figure {number}", "1 m")
+"""
+    for name in ("test_recorded.py", "test_other.py"):
+        (tmp_path / name).write_text(tests)
+    folder = str(pathlib.Path(__file__).parent)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "conftest", "-p", "no:cacheprovider"]
+    command += ["-n", "2", "--dist", "loadscope", tmp_path]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    ran = re.findall(r"^\[(gw\d)\] .* PASSED \S*(test_\w+)\.py", done.stdout, re.MULTILINE)
+    assert len(ran) == 12
+    assert len({process for process, file in ran if file == "test_recorded"}) == 1, ran
+    assert len(re.findall(r"^figure \d  1 m$", done.stdout, re.MULTILINE)) == 12, done.stdout
 
 
 def test_the_suites_leave_no_graph_test_out(program):

@@ -25,6 +25,7 @@ MODULES = {
     "catkin_pkg": "python3-catkin-pkg-modules",
     "jsonschema": "python3-jsonschema",
     "pytest": "python3-pytest",
+    "xdist": "python3-pytest-xdist",
     "yaml": "python3-yaml",
 }
 # What tests/fixtures builds, and what a test skips without: launch has a key of its own, mujoco has none.
@@ -77,7 +78,7 @@ def imported(folders):
             if isinstance(node, ast.ImportFrom) and not node.level:
                 modules = [node.module]
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.importorskip":
-                modules = [node.args[0].value]
+                modules = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
             found |= {module.partition(".")[0]: path.name for module in modules}
     return found
 

@@ -14,9 +14,6 @@ from recording import NOBODY, RATE, UNIT, frozen, load, swaps, to_arm, zeros
 from replay import PATIENT, replay, xyz
 from test_reasons import ROWS
 
-# The minute is replayed once for all of these tests, so one process runs them.
-pytestmark = pytest.mark.xdist_group("recorded")
-
 SAMPLES = load()
 # What a user of this tracker sets: it repeats the last sample for up to 0.3 s, and of a live hand for up to 0.17 s. All
 # else is the default; genuine steps are under 0.05 m, swaps over 0.25 m, and limits.jump is 0.15 m.
