@@ -17,22 +17,26 @@ pub enum ContextError {
     #[error("ROS does not start: {0}")]
     Start(String),
     /// rcl cannot write its log.
-    #[error(
-        "ROS cannot write its log in '{folder}': {reason}. Set ROS_LOG_DIR to a folder that can be written ({now}). {rcl}"
-    )]
-    LogFolder {
-        /// The folder that rcl takes.
-        folder: String,
-        /// What the system says.
-        reason: String,
-        /// The variables that lead to this folder, as they are.
-        now: String,
-        /// What rcl says.
-        rcl: RosError,
-    },
+    #[error(transparent)]
+    LogFolder(Box<LogFolderFault>),
     /// Something else in ROS.
     #[error(transparent)]
     Ros(#[from] RosError),
+}
+
+/// Why rcl cannot write its log. rcl's own text does not always name the folder.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "ROS cannot write its log in '{folder}': {reason}. Set ROS_LOG_DIR to a folder that can be written ({now}). {rcl}"
+)]
+pub struct LogFolderFault {
+    /// The folder that rcl takes.
+    folder: String,
+    /// What the system says.
+    reason: String,
+    /// The variables that lead to this folder, as they are.
+    now: String,
+    rcl: RosError,
 }
 
 /// The context of a program that takes no arguments of its own but `--ros-args …`, and those arguments.
@@ -46,7 +50,9 @@ pub fn context() -> Result<(r2r::Context, Vec<String>), ContextError> {
     let context = create()?.map_err(|error| {
         let rcl = RosError::from(error);
         match log_folder_fault() {
-            Some((folder, reason, now)) => ContextError::LogFolder { folder, reason, now, rcl },
+            Some((folder, reason, now)) => {
+                ContextError::LogFolder(Box::new(LogFolderFault { folder, reason, now, rcl }))
+            }
             None => rcl.into(),
         }
     })?;
@@ -72,8 +78,7 @@ fn create() -> Result<r2r::Result<r2r::Context>, ContextError> {
     })
 }
 
-/// The folder of rcl's log, why it cannot be written, if it cannot, and the variables that lead to it. rcl's own text does
-/// not always name them.
+/// The folder of rcl's log, why it cannot be written, and the variables that lead to it; nothing if it can be written.
 fn log_folder_fault() -> Option<(String, String, String)> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let now = ["ROS_LOG_DIR", "ROS_HOME", "HOME"].map(|name| match set(name) {

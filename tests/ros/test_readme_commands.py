@@ -23,7 +23,7 @@ def commands():
     for path in sorted(ROOT.glob("launch/*.launch.py")):
         found += re.findall(r"^    (ros2 .*)$", path.read_text(), re.M)
     # Three words are the name of a command, like `ros2 topic pub`.
-    found += re.findall(r"`(ros2 \S+ \S+ [^`]+)`", readme + heads)
+    found += re.findall(r"`(ros2 [^\s`]+ [^\s`]+ [^`]+)`", readme + heads)
     return sorted({command.split(" #")[0].strip() for command in found})
 
 

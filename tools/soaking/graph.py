@@ -6,7 +6,7 @@ import time
 
 import rclpy
 from geometry_msgs.msg import PoseStamped
-from rcl_interfaces.srv import SetParametersAtomically
+from rcl_interfaces.srv import ListParameters, SetParametersAtomically
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -132,10 +132,10 @@ class Graph(Spinner):
     def leave_call(self):
         """Calls a service and is gone before the answer."""
         caller = Spinner("impatient")
-        client = caller.node.create_client(Trigger, f"{BRIDGE}/reset")
+        client = caller.node.create_client(ListParameters, f"{BRIDGE}/list_parameters")
         if not client.wait_for_service(SERVICE_TIMEOUT):
-            raise Failure("there is no service reset for another participant")
-        client.call_async(Trigger.Request())
+            raise Failure("there is no service list_parameters for another participant")
+        client.call_async(ListParameters.Request())
         caller.close()
 
     def set(self, **values):
