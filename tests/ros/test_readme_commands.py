@@ -22,8 +22,9 @@ def commands():
     found += re.findall(r"^# +(ros2 .*)$", heads, re.M)
     for path in sorted(ROOT.glob("launch/*.launch.py")):
         found += re.findall(r"^    (ros2 .*)$", path.read_text(), re.M)
-    # Three words are the name of a command, like `ros2 topic pub`.
-    found += re.findall(r"`(ros2 [^\s`]+ [^\s`]+ [^`]+)`", readme + heads)
+    found += re.findall(r"`(ros2 [^`]*)`", readme + heads)
+    # Three words are the name of a command, like `ros2 topic pub`; three dots stand for words that are left out.
+    found = [command for command in found if len(command.split()) > 3 and "…" not in command]
     return sorted({command.split(" #")[0].strip() for command in found})
 
 
