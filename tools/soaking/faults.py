@@ -136,7 +136,12 @@ def flicker(rig, seconds):
 
 
 def second_hand(rig, seconds):
-    guest = Guest(rig.graph.pose)
+    def elsewhere():
+        pose = rig.graph.pose()
+        return placed(pose, pose.pose.position.x - 0.05)
+
+    # Two hands at the same place are not told apart.
+    guest = Guest(elsewhere)
     rig.graph.wait("held for a second publisher", lambda status: "publish" in status.reason, 10.0)
     rig.pass_time(seconds)
     guest.close()
