@@ -38,7 +38,7 @@ pub enum SourceError {
     /// The messages do not have the fields.
     #[error(transparent)]
     Fields(#[from] FieldsError),
-    /// The name of a topic is none.
+    /// The name of a topic is not valid.
     #[error("the topic '{topic}' cannot be subscribed to: {reason}")]
     Topic {
         /// `source.topic`, or `gripper`.

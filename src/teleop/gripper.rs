@@ -71,7 +71,7 @@ impl GripperDecider {
         self.known
     }
 
-    /// Takes a sample. An opening between the thresholds, or one that is not finite, contradicts a wish and is none.
+    /// Takes a sample. An opening between the thresholds, or one that is not finite, contradicts a wish, and is not a wish itself.
     pub fn handle_input(&mut self, now: Instant, input: GripperInput, config: &GripperConfig) {
         self.orphaned = false;
         match config.wanted(input) {

@@ -47,7 +47,7 @@ pub(super) struct Sample {
 }
 
 impl Input {
-    /// Takes note of a target, as it came.
+    /// Notes a target, as it came.
     pub(super) fn handle_target(&mut self, now: Instant, target: &Target, config: &TeleopConfig) {
         self.handle_message(now);
         self.senders.handle_target(now, target, in_base_frame(target, config).ok());
@@ -56,18 +56,18 @@ impl Input {
         }
     }
 
-    /// Takes note of a message that is no target.
+    /// Notes a message that is no target.
     pub(super) fn handle_invalid_target(&mut self, now: Instant) {
         self.handle_message(now);
         self.senders.handle_unreadable(now);
     }
 
-    /// Takes note of what a message on the gripper's topic wants.
+    /// Notes what a message on the gripper's topic wants.
     pub(super) fn handle_gripper_word(&mut self, now: Instant, word: Gripper) {
         self.gripper_senders.handle_word(now, word);
     }
 
-    /// Takes note that a message has come, good or not. Call it once for each.
+    /// Notes that a message has come, good or not. Call it once for each.
     fn handle_message(&mut self, now: Instant) {
         if let Some(last) = self.last_message.replace(now) {
             self.intervals = [self.intervals[1], now.saturating_duration_since(last)];
@@ -203,7 +203,7 @@ fn in_base_frame(target: &Target, config: &TeleopConfig) -> Result<Position, Pos
     }
 }
 
-/// For how long a refusal is told at least: longer than the second between two diagnostics.
+/// The shortest time for which a refusal stays the reason: longer than the second between two diagnostics.
 const TOLD_FOR: Duration = Duration::from_millis(1500);
 /// How many messages in a row a sender may leave out before it counts as stopped: one or two get lost.
 const MISSED: u32 = 3;

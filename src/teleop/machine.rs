@@ -139,7 +139,7 @@ impl Teleop {
         }
     }
 
-    /// Takes note of a message that could not be made a [`Target`].
+    /// Notes a message that could not be made a [`Target`].
     pub fn handle_invalid_target(&mut self, now: Instant, fault: InputFault) {
         self.input.handle_invalid_target(now);
         self.refuse(now, fault);
@@ -211,12 +211,12 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Takes note that a command, or the reply to it, was lost: the controller may have taken it or not.
+    /// Notes that a command, or the reply to it, was lost: the controller may have taken it or not.
     pub fn handle_lost(&mut self) {
         self.course.handle_rejected();
     }
 
-    /// Takes note that a stop line, or the reply to it, was lost. It is due again, unless motion has begun anew.
+    /// Notes that a stop line, or the reply to it, was lost. It is due again, unless motion has begun anew.
     pub fn handle_stop_lost(&mut self) {
         self.course.handle_stop_answered(None);
         if !self.is_moving() {

@@ -74,7 +74,7 @@ impl SenderWatch {
         }
     }
 
-    /// Takes note of a message that is no target.
+    /// Notes a message that could not be read as a target.
     pub fn handle_unreadable(&mut self, now: Instant) {
         if self.publishers.is_some() && self.readable.changes_back(false) {
             self.flickers.note(now, FLICKERS_WITHIN);

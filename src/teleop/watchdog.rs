@@ -60,7 +60,7 @@ impl Watchdog {
         Ok(taken.min(held_up_since))
     }
 
-    /// Takes note of a good sample.
+    /// Notes a good sample.
     pub fn handle_good(&mut self, now: Instant, origin: Instant, input_timeout: Duration) {
         let since = self.good_since(now, input_timeout).unwrap_or(now);
         self.good = Some(Good { origin, since, stale: false });
@@ -75,7 +75,7 @@ impl Watchdog {
         }
     }
 
-    /// Takes note of a refused sample: the input is not good until the next good one.
+    /// Notes a refused sample: the input is not good until the next good one.
     pub fn handle_fault(&mut self, fault: InputFault) {
         self.good = None;
         self.fault = Some(fault);

@@ -10,7 +10,7 @@ pub struct Advice {
 }
 
 pub(crate) const GREETING: Advice = Advice {
-    rule: "a controller speaks only when asked; a line that nobody waits for ends the connection",
+    rule: "a controller speaks only when asked; an unsolicited line ends the connection",
     mend: "say nothing on connecting; or set greeting_lines (--greeting of arm_check) to the number of lines",
 };
 
@@ -41,7 +41,7 @@ pub(crate) const NEWLINE: Advice = Advice {
 
 pub(crate) const LENGTH: Advice = Advice {
     rule: "a line has at most 4096 bytes; a longer one ends the connection",
-    mend: "shorten the message, or leave out members that nobody reads",
+    mend: "shorten the message, or leave out members that the bridge does not read",
 };
 
 pub(crate) const BLANK: Advice = Advice {

@@ -23,7 +23,7 @@ pub(super) const GRIPPER: &[Parameter] = &[
         Text("open"),
         "",
         Range::OneOf(&["open", "closed"]),
-        "What the gripper is told to be until somebody has said what it is to be.",
+        "State of the gripper in commands until the input says one.",
         Start,
     ),
     parameter(
