@@ -7,7 +7,7 @@ use aether_bridge::app::joint::{Joint, Outgoing, Sent};
 use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::link::{Action, LinkError, LinkState, PeerId, Stage};
 use aether_bridge::status::SentCommand;
-use aether_bridge::teleop::{Command, InputFault, Kind, Motion, Position, Target};
+use aether_bridge::teleop::{Command, Gripper, InputFault, Kind, Motion, Position, Target};
 use aether_bridge::wire::{Reply, ReplyStatus, ReportedState};
 
 struct Scene {
@@ -496,6 +496,20 @@ fn a_state_that_is_told_unasked_says_where_the_arm_is_to_be_approached_from() {
     assert!(!scene.joint.handle_state(PeerId::ONLY, &elsewhere), "of a connection that is no more");
     scene.reconnect();
     assert!(scene.first_command().position.distance(told) < 0.005);
+}
+
+#[test]
+fn a_reported_gripper_is_in_the_first_command() {
+    let mut scene = Scene::connected();
+    let closed = ReportedState { gripper: Some(Gripper::Closed), ..ReportedState::default() };
+    assert!(scene.joint.handle_state(PeerId::ONLY, &closed));
+    assert_eq!(scene.first_command().gripper, Gripper::Closed);
+    // One of a connection that has ended does not count.
+    let mut scene = Scene::connected();
+    scene.joint.handle_failed(scene.now, LinkError::Closed);
+    assert!(!scene.joint.handle_state(PeerId::ONLY, &closed));
+    scene.reconnect();
+    assert_eq!(scene.first_command().gripper, Gripper::Open);
 }
 
 #[test]

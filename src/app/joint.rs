@@ -226,6 +226,9 @@ impl Joint {
         if let Some(position) = state.position.filter(|_| known) {
             self.teleop.handle_sighted(position, state.moving);
         }
+        if let Some(gripper) = state.gripper.filter(|_| known) {
+            self.teleop.handle_reported_gripper(gripper);
+        }
         known
     }
 
@@ -240,6 +243,9 @@ impl Joint {
         let state = reply.and_then(|reply| reply.state.as_ref());
         let (position, moving) = state.map_or((None, None), |state| (state.position, state.moving));
         let message = reply.map_or("", |reply| &reply.message);
+        if let Some(gripper) = state.and_then(|state| state.gripper) {
+            self.teleop.handle_reported_gripper(gripper);
+        }
         match (&outcome, position) {
             (Outcome::Alive(_), Some(position)) => self.teleop.handle_sighted(position, moving),
             (_, Some(position)) => self.teleop.handle_reported(position),

@@ -96,6 +96,14 @@ impl GripperDecider {
         }
     }
 
+    /// Takes what the controller reports its gripper to be. It counts until somebody has said what the gripper is to be: a
+    /// bridge that is started with something in the gripper must not tell it to open.
+    pub fn handle_reported(&mut self, gripper: Gripper) {
+        if !self.known {
+            self.decided = gripper;
+        }
+    }
+
     /// The controller has been told the decision.
     pub fn handle_sent(&mut self) {
         self.known = true;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::clutch::Clutch;
-use super::command::{Command, Position};
+use super::command::{Command, Gripper, Position};
 use super::config::{Arming, TeleopConfig};
 use super::course::Course;
 use super::gripper::{GripperDecider, GripperInput};
@@ -238,6 +238,11 @@ impl Teleop {
         } else {
             self.course.handle_sighted(position);
         }
+    }
+
+    /// Takes what the controller reports its gripper to be.
+    pub fn handle_reported_gripper(&mut self, gripper: Gripper) {
+        self.gripper.handle_reported(gripper);
     }
 
     /// Takes the controller's answer to a stop line; if it says where the arm is, that is where it has stopped on its

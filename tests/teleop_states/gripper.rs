@@ -50,6 +50,19 @@ fn a_word_said_once_is_in_every_command() {
 }
 
 #[test]
+fn what_the_controller_reports_counts_before_any_word() {
+    let mut scene = Scene::new(&[]);
+    scene.teleop.handle_reported_gripper(Gripper::Closed);
+    scene.link(LinkView::Ready);
+    scene.move_for(2000);
+    assert!(!scene.sent.is_empty());
+    assert!(scene.sent.iter().all(|(_, planned)| planned.command.gripper == Gripper::Closed));
+    // From now on it is known, and a report is no wish.
+    scene.teleop.handle_reported_gripper(Gripper::Open);
+    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
+}
+
+#[test]
 fn without_a_word_the_gripper_is_as_the_parameter_says() {
     let mut scene = Scene::new(&[("gripper.initial", text("closed"))]);
     scene.link(LinkView::Ready);

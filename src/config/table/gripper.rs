@@ -23,7 +23,7 @@ pub(super) const GRIPPER: &[Parameter] = &[
         Text("open"),
         "",
         Range::OneOf(&["open", "closed"]),
-        "State of the gripper in commands until the input says one.",
+        "State of the gripper in commands until the input says one, or the controller reports one.",
         Start,
     ),
     parameter(
