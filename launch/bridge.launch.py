@@ -30,7 +30,7 @@ from difflib import get_close_matches
 
 from launch import LaunchContext, LaunchDescription, logging
 from launch.actions import DeclareLaunchArgument, EmitEvent, GroupAction, OpaqueFunction
-from launch.conditions import evaluate_condition_expression
+from launch.conditions import InvalidConditionExpressionError, evaluate_condition_expression
 from launch.event_handlers import OnShutdown
 from launch.events import Shutdown, matches_action
 from launch.events.process import ProcessExited, ShutdownProcess
@@ -143,7 +143,7 @@ def bridge(context: LaunchContext) -> list[Node]:
         if value != ""
     }
     gripper_topic = values["aether_gripper_topic"]
-    respawn = evaluate_condition_expression(context, [TextSubstitution(text=values["aether_respawn"])])
+    respawn = true_or_false(context, "aether_respawn")
     return [
         Node(
             package=PACKAGE,
@@ -159,6 +159,15 @@ def bridge(context: LaunchContext) -> list[Node]:
             output="screen",
         )
     ]
+
+
+def true_or_false(context: LaunchContext, name: str) -> bool:
+    """The value of an argument, or an error that names it: that of launch does not."""
+    value = context.launch_configurations[name]
+    try:
+        return evaluate_condition_expression(context, [TextSubstitution(text=value)])
+    except InvalidConditionExpressionError:
+        raise RuntimeError(f"{name} is '{value}'; it must be true or false") from None
 
 
 def readable(given: str) -> str:

@@ -686,7 +686,7 @@ fn a_reply_without_its_end_is_quoted_while_the_controller_does_not_answer() {
     scene.joint.handle_timeout(scene.now);
     assert!(scene.joint.is_overdue(scene.now));
     let reason = |scene: &Scene| scene.joint.status(scene.now).reason;
-    assert_eq!(reason(&scene), "holding: the controller does not answer");
+    assert_eq!(reason(&scene), "holding: the controller does not answer: no reply for reply_timeout 0.5 s");
     scene.joint.handle_instead(PeerId::ONLY, Some("\"OK\" has come".into()));
     assert_eq!(reason(&scene), "holding: the controller does not answer: \"OK\" has come");
 }

@@ -102,7 +102,8 @@ fn it_wants_to_connect_at_once_and_again_after_each_backoff() {
     assert_eq!(scene.link.attempts(), 4);
     assert_eq!(
         scene.link.last_error().unwrap().to_string(),
-        "cannot connect to 127.0.0.1:5000: connection refused"
+        "cannot connect to 127.0.0.1:5000: connection refused; nothing listens there: start the controller, or set host and port \
+         to its address"
     );
 }
 
@@ -518,6 +519,17 @@ fn silence_is_given_up_with_what_has_come_instead_of_a_reply() {
 }
 
 #[test]
+fn after_a_reply_silence_is_not_taken_for_a_mute_controller() {
+    let mut scene = Scene::connected(true, 1);
+    scene.send(0.1);
+    scene.reply(ReplyStatus::Ok);
+    scene.send(0.2);
+    scene.pass(3000);
+    let error = scene.link.last_error().unwrap().to_string();
+    assert_eq!(error, "no reply for link_timeout 3.0 s: one line before it was answered");
+}
+
+#[test]
 fn what_came_instead_of_a_reply_is_forgotten_with_the_reply() {
     let mut scene = Scene::connected(true, 1);
     scene.send(0.1);
@@ -527,7 +539,8 @@ fn what_came_instead_of_a_reply_is_forgotten_with_the_reply() {
     assert_eq!(scene.link.instead(), None);
     scene.send(0.2);
     scene.pass(3000);
-    assert!(scene.link.last_error().unwrap().to_string().contains("expect_reply"));
+    let error = scene.link.last_error().unwrap().to_string();
+    assert!(error.ends_with("one line before it was answered"), "{error}");
 }
 
 #[test]

@@ -542,7 +542,10 @@ impl Joint {
             },
             (Some(Obstacle::Unresponsive), ..) => match self.link.instead() {
                 Some(instead) => format!("{reason}: {instead}"),
-                None => reason.to_string(),
+                None => format!(
+                    "{reason}: no reply for reply_timeout {} s",
+                    self.link.reply_timeout().as_secs_f64()
+                ),
             },
             (Some(Obstacle::ErrorReplies(_)), ..) if !self.refusal.is_empty() => {
                 format!("{reason}, lastly with '{}'", self.refusal)

@@ -84,7 +84,7 @@ pub enum ConfigError {
         with_type(value, found),
         with_article(wanted),
         unit_of(wanted_range),
-        in_quotes(found, wanted)
+        how_to_write(value, found, wanted)
     )]
     Type {
         /// The parameter.
@@ -173,17 +173,22 @@ fn with_type(value: &str, found: &str) -> String {
     if value == found { found } else { format!("{value}, {found}") }
 }
 
-/// How to write a word or a number that YAML takes for something else than text.
-fn in_quotes(found: &str, wanted: &str) -> &'static str {
+/// How to write a value that YAML takes for another type than it is meant to have.
+fn how_to_write(value: &str, found: &str, wanted: &str) -> String {
     match (wanted, found) {
         ("string", "boolean") => {
             ". YAML reads y, n, yes, no, on and off without quotes as true or false: write it in quotes, like 'y' in a file \
              and \"NAME:='y'\" after -p"
+                .into()
         }
-        ("string", "integer" | "number") => {
-            ". YAML reads it as a number: write it in quotes, like '0' in a file and \"NAME:='0'\" after -p"
+        ("string", "integer" | "number") => format!(
+            ". YAML reads it as a number: write it in quotes, like '{value}' in a file and \"NAME:='{value}'\" after -p"
+        ),
+        // What `ros2 param set` makes of a list with several types in it.
+        ("list of numbers", "string") if value.trim_start_matches('\'').starts_with('[') => {
+            ". All values of a list have one type: write 0.0, not 0, beside 0.5".into()
         }
-        _ => "",
+        _ => String::new(),
     }
 }
 

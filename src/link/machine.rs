@@ -607,6 +607,11 @@ impl Link {
         self.peers().find_map(Peer::instead)
     }
 
+    /// For how long a reply may be missing before motion is held.
+    pub fn reply_timeout(&self) -> Duration {
+        self.config.reply_timeout
+    }
+
     /// How long until the next attempt, while backing off.
     pub fn retry_in(&self, now: Instant) -> Option<Duration> {
         match self.state {
@@ -687,7 +692,7 @@ impl Link {
                     let error = if open.blocked_since.is_some() {
                         LinkError::NotReading { timeout }
                     } else {
-                        let instead = open.peers.iter().find_map(Peer::instead).map(str::to_owned);
+                        let instead = open.peers.iter().find_map(Peer::instead_of_silence);
                         LinkError::NoReply { timeout, instead }
                     };
                     self.handle_failed(now, error);
@@ -707,7 +712,7 @@ impl Link {
             let late = |line: &&InFlight| now.saturating_duration_since(line.sent_at) >= timeout;
             let awaited = open.in_flight.iter().filter(late).fold(0, |bits, line| bits | line.awaited);
             let Some(peer) = open.peers.iter().find(|peer| peer.bit & awaited != 0) else { return };
-            let instead = peer.instead().map(str::to_owned);
+            let instead = peer.instead_of_silence();
             self.handle_ended(now, peer.id, LinkError::Late { timeout, instead });
         }
     }

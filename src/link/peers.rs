@@ -35,6 +35,16 @@ impl Peer {
     pub(super) fn instead(&self) -> Option<&str> {
         self.instead.as_deref().or(self.late.as_deref())
     }
+
+    /// What has come on this connection, in words, if anything has.
+    pub(super) fn instead_of_silence(&self) -> Option<String> {
+        let earlier = match self.replies {
+            0 => None,
+            1 => Some("one line before it was answered".to_owned()),
+            replies => Some(format!("{replies} lines before it were answered")),
+        };
+        self.instead().map(str::to_owned).or(earlier)
+    }
 }
 
 /// As many controllers are connected as there can be.

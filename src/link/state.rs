@@ -54,7 +54,7 @@ pub enum LinkError {
         source: std::io::Error,
     },
     /// No address of the host took the connection.
-    #[error("cannot connect to {peer}: {source}")]
+    #[error("cannot connect to {peer}: {source}{hint}", hint = refused_hint(source))]
     Connect {
         /// Address and port.
         peer: String,
@@ -314,6 +314,16 @@ fn instead_of_reply(instead: Option<&str>) -> String {
     match instead {
         Some(instead) => format!(": {instead}"),
         None => "; if this controller never replies, set expect_reply to false".to_owned(),
+    }
+}
+
+/// What to do about a port that no program listens at.
+fn refused_hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => {
+            "; nothing listens there: start the controller, or set host and port to its address"
+        }
+        _ => "",
     }
 }
 

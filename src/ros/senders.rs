@@ -87,8 +87,8 @@ impl Senders {
         let namesakes = own.count() > 1;
         if namesakes && !self.namesakes {
             tracing::warn!(
-                "another node has this one's name: what one tells or is asked is taken for the other's; start one of them with \
-                 -r __node:=… or -r __ns:=/…"
+                "another node has the same name, so their topics, services and parameters cannot be told apart; start one of them \
+                 with -r __node:=… or -r __ns:=/…"
             );
         }
         self.namesakes = namesakes;

@@ -142,7 +142,7 @@ pub enum ClockCause {
 impl fmt::Display for ClockCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotSynchronised => "are the clocks of the two machines synchronised?",
+            Self::NotSynchronised => "are the clocks of the two machines synchronised, and does nothing hold the message up?",
             Self::SenderOnSystemTime => {
                 "the sender stamps with system time, but use_sim_time is true here; set use_sim_time: true at the \
                  sender too, or false here"

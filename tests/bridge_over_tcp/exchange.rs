@@ -115,7 +115,7 @@ async fn silence_is_noticed_motion_holds_and_a_late_reply_makes_it_good_again() 
     sim.set_fault(Some(Fault::Delay(Duration::from_millis(900))));
     let status = scene.until("unresponsive", |status| status.state == LinkState::Unresponsive).await;
     assert_eq!(status.motion, Motion::Holding);
-    assert_eq!(status.reason, "holding: the controller does not answer");
+    assert_eq!(status.reason, "holding: the controller does not answer: no reply for reply_timeout 0.5 s");
     sim.set_fault(None);
     scene.until("connected again", |status| status.state == LinkState::Connected).await;
     scene.tracking().await;

@@ -280,6 +280,13 @@ def test_a_killed_bridge_is_started_again(launched, controllers):
 
 
 @needs_launch
+def test_a_respawn_that_is_no_truth_value_is_named(launched):
+    running = launched("bridge.launch.py", "aether_respawn:=yes")
+    assert running.wait() == 1
+    assert [line for line in running.log if "aether_respawn is 'yes'; it must be true or false" in line]
+
+
+@needs_launch
 def test_a_wrong_parameter_is_not_tried_again(launched):
     running = launched("bridge.launch.py", "aether_port:=70000", "aether_respawn:=true")
     assert running.wait() == 1

@@ -181,7 +181,7 @@ UNREADABLE = {
     "yes": ("text_stop: yes", ["'text_stop' is true", "in quotes"]),
     "off": ("json_fields.z: off", ["'json_fields.z' is false", "in quotes"]),
     "a number for a word": ("json_fields.open: 0", ["'json_fields.open' is 0, an integer", "in quotes, like '0'"]),
-    "a real for a word": ("source.unit: 0.01", ["'source.unit' is 0.01, a number", "in quotes"]),
+    "a real for a word": ("source.unit: 0.01", ["'source.unit' is 0.01, a number", "in quotes, like '0.01'"]),
     "y in a list": ("source.position: [x, y, z]", ["wrong.yaml", "line_num 3", "in quotes, like 'y'"]),
     "mixed numbers": ("home: [0.1, 0, 0.1]", ["wrong.yaml", "line_num 3", "0.0, not 0"]),
     "no value": ("host:", ["wrong.yaml", "line 3", "An empty string is written ''"]),
@@ -190,6 +190,22 @@ UNREADABLE = {
     "a tab": ("port: 5000\n\thost: x", ["wrong.yaml", "near line", "spaces"]),
     "a list of lists": ("home: [[0.1], [0.2]]", ["wrong.yaml", "A list has values only"]),
 }
+
+
+def test_a_name_that_no_node_has_is_refused_with_advice(launch, tmp_path):
+    file = tmp_path / "wrong.yaml"
+    file.write_text("aether-bridge:\n  ros__parameters:\n    port: 5000\n")
+    started = launch({}, ["--params-file", file])
+    assert started.wait() == 2
+    (line,) = started.log
+    assert "wrong.yaml" in line and "letters, digits and '_'" in line, line
+
+
+def test_an_unknown_log_level_is_refused_with_those_known(launch):
+    started = launch({}, ["--log-level", "verbose"])
+    assert started.wait() == 2
+    (line,) = started.log
+    assert "verbose" in line and line.endswith("debug, info, warn, error or fatal"), line
 
 
 @pytest.mark.parametrize("case", UNREADABLE)

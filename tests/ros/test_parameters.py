@@ -119,7 +119,7 @@ def test_an_unknown_parameter_is_told_of_with_the_one_that_was_meant(controller,
     warnings = [line for line in started.log if "WARN" in line]
     assert sum("'prot' is unknown; did you mean 'port'?" in line for line in warnings) == 1
     assert sum("'limits.sped' is unknown; did you mean 'limits.speed'?" in line for line in warnings) == 1
-    assert sum("'entirely.different' is unknown; ignored" in line for line in warnings) == 1
+    assert sum("ignored: parameter 'entirely.different' is unknown" in line for line in warnings) == 1
 
 
 # Of what is given, and what the one line has to say: parameter, value and range.

@@ -107,7 +107,7 @@ def test_two_bridges_of_one_name_are_told_of_by_both_and_both_are_stopped(contro
     both = [controllers(), controllers()]
     bridges = [bridge(controller, AT_PLACE) for controller in both]
     for started in bridges:
-        started.log.wait(lambda line: "WARN" in line and "another node has this one's name" in line)
+        started.log.wait(lambda line: "WARN" in line and "another node has the same name" in line)
     missing = {controller.peer for controller in both}
 
     def all_stopped(seen):

@@ -202,7 +202,8 @@ pub fn readable(arguments: &[String]) -> Result<(), String> {
             return Err(format!("-p '{}': {}", printable(rule), advice_on_rule(rule, &error)));
         }
     }
-    Err(printable(&error.to_string()))
+    let text = error.to_string();
+    Err(printable(text.split(", at /").next().unwrap_or(&text)) + advice(&error))
 }
 
 /// rcl's text without the places in its source.
@@ -249,6 +250,11 @@ const ADVICE: &[(&str, &str)] = &[
         "before ros__parameters",
         ". Parameters are below a node's name and 'ros__parameters': '/**:', then '  ros__parameters:', then '    port: 5000'",
     ),
+    (
+        "node name must not contain",
+        ". The names at the top of the file are those of nodes: letters, digits and '_', with '/' between namespaces, or '/**'",
+    ),
+    ("a valid severity level", ": debug, info, warn, error or fatal"),
     ("Sequences cannot be key", ". A list has values only, no lists"),
     (
         "Error parsing a event",

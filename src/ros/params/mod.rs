@@ -77,7 +77,7 @@ pub fn set_given(
             }
             (name, _) if name == "start_type_description_service" || name.starts_with("qos_overrides.") => {}
             (name, value) => match set(name, value.clone()) {
-                Err(error @ ConfigError::Unknown { .. }) => tracing::warn!("{error}; ignored{file}"),
+                Err(error @ ConfigError::Unknown { .. }) => tracing::warn!("ignored: {error}{file}"),
                 Err(error) => faults.push(format!("{error}{file}")),
                 Ok(()) => {}
             },

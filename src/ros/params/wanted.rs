@@ -91,6 +91,7 @@ mod tests {
         for (name, value, words) in [
             ("limits.sped", Value::Real(0.1), "'limits.sped' is unknown; did you mean 'limits.speed'?"),
             ("limits.speed", Value::Text("fast".into()), "is 'fast', a string; it must be a number"),
+            ("home", Value::Text("[0.2, 0, 0.2]".into()), "write 0.0, not 0"),
             ("limits.speed", Value::Real(99.0), "is 99.0; it must be from 0.001 to 10.0 m/s"),
             ("limits.speed", Value::Real(0.05), "'approach_speed' is 0.1; it must be at most 'limits.speed'"),
             ("limits.speed", NOT_SET, "'limits.speed' cannot be deleted: set it to its default, 0.25"),
