@@ -1,4 +1,4 @@
-//! Two senders on one topic, told from one sender by what they send.
+//! Several senders on one topic, told from one sender by what they send.
 //!
 //! The graph says how many nodes publish on a topic, and a message does not say which of them sent it. A publisher that
 //! never sends, such as an idle panel, does no harm; two that send must not be blended to one hand. So while the graph shows
@@ -157,13 +157,13 @@ impl<T: PartialEq> Alternation<T> {
     }
 }
 
-/// Where targets have been, as of two hands.
+/// Where targets have been, as of several hands.
 #[derive(Debug, Default)]
 struct Places {
     /// The last places, the newest last, those left out that were exactly the one before.
     recent: VecDeque<Position>,
-    hands: [Option<Hand>; 2],
-    /// Which of the two the last target was of.
+    hands: [Option<Hand>; HANDS],
+    /// Which of them the last target was of.
     current: usize,
 }
 
@@ -176,7 +176,7 @@ struct Hand {
 }
 
 impl Places {
-    /// Takes the next place. Returns whether the target has leapt back to where the other hand was, after a short run.
+    /// Takes the next place. Returns whether the target has leapt back to where another hand was, after a short run.
     fn leaps_back(&mut self, now: Instant, place: Position) -> bool {
         let Some(here) = &mut self.hands[self.current] else {
             self.hands[self.current] = Some(Hand { last: place, seen: now, run: 1 });
@@ -196,12 +196,27 @@ impl Places {
             return false;
         }
         let run = here.run;
-        self.current = 1 - self.current;
-        let other = self.hands[self.current].replace(Hand { last: place, seen: now, run: 1 });
-        other.is_some_and(|other| {
-            let fresh = now.saturating_duration_since(other.seen) <= WITHIN;
-            fresh && other.last.distance(place) * NEARER <= way && run.min(other.run) <= SHORT_RUN
-        })
+        let known = self.other_at(now, place, way / NEARER);
+        self.current = known.unwrap_or_else(|| self.oldest_other());
+        let before = self.hands[self.current].replace(Hand { last: place, seen: now, run: 1 });
+        known.is_some() && before.is_some_and(|before| run.min(before.run) <= SHORT_RUN)
+    }
+
+    /// The hand next to a place, other than the one that the last target was of, if it was seen lately and within a way.
+    fn other_at(&self, now: Instant, place: Position, within: f64) -> Option<usize> {
+        let near = |index: usize| {
+            let hand = self.hands[index].filter(|hand| now.saturating_duration_since(hand.seen) <= WITHIN)?;
+            Some(hand.last.distance(place)).filter(|distance| *distance <= within)
+        };
+        let others = (0..HANDS).filter(|index| *index != self.current);
+        let found = others.filter_map(|index| near(index).map(|distance| (index, distance)));
+        found.min_by(|one, other| one.1.total_cmp(&other.1)).map(|(index, _)| index)
+    }
+
+    /// The other hand that was seen longest ago, or has not been seen at all.
+    fn oldest_other(&self) -> usize {
+        let others = (0..HANDS).filter(|index| *index != self.current);
+        others.min_by_key(|index| self.hands[*index].map(|hand| hand.seen)).unwrap_or_default()
     }
 }
 
@@ -235,6 +250,8 @@ const LEAST_LEAP: f64 = 0.002;
 const LEAP: f64 = 6.0;
 /// How much nearer a target is to the hand it leaps back to than to the one it leaps from.
 const NEARER: f64 = 3.0;
+/// How many hands are told apart.
+const HANDS: usize = 4;
 /// How many places tell the noise, and how far ahead the next target of the same hand may be.
 const RECENT: usize = 32;
-const LAGS: usize = 3;
+const LAGS: usize = HANDS;

@@ -66,6 +66,24 @@ fn two_hands_at_once_are_never_blended() {
 }
 
 #[test]
+fn three_or_four_hands_in_turn_hold_motion() {
+    // In a line, and at the corners of a square: no two of them take turns by themselves.
+    let line = [[0.2, 0.0, 0.2], [0.2, 0.05, 0.2], [0.2, 0.1, 0.2]];
+    let square = [[0.2, 0.0, 0.2], [0.2, 0.1, 0.2], [0.2, 0.1, 0.1], [0.2, 0.0, 0.1]];
+    for hands in [&line[..], &square[..]] {
+        let mut scene = Scene::tracking(&[]);
+        two_publishers(&mut scene);
+        let held = (1..=20).find(|number| {
+            scene.hand = hands[number % hands.len()];
+            scene.try_target().ok();
+            scene.wait(10);
+            scene.teleop.reason(scene.now).kind() == "several_senders"
+        });
+        assert!(held.is_some(), "{} hands", hands.len());
+    }
+}
+
+#[test]
 fn motion_goes_on_when_one_publisher_is_left() {
     let mut scene = Scene::tracking(&[]);
     two_publishers(&mut scene);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use rcl_ext::{Arguments, NodeParameters, RclError, read_parameter_file};
@@ -60,8 +61,10 @@ impl Given {
 
     /// The file that the value of a parameter comes from, if it comes from one.
     pub(super) fn file_of(&self, name: &str) -> Option<&str> {
-        let value = self.merged.get(name);
-        let source = self.sources.iter().rev().find(|source| source.parameters.get(name) == value);
+        // As they are said, because no number is like NaN.
+        let said = |parameters: &BTreeMap<String, Value>| parameters.get(name).map(ToString::to_string);
+        let value = said(&self.merged);
+        let source = self.sources.iter().rev().find(|source| said(&source.parameters) == value);
         source.and_then(|source| source.file.as_deref())
     }
 
@@ -187,6 +190,14 @@ fn values<'a>(arguments: &'a [String], options: &'a [&str]) -> impl Iterator<Ite
 /// # Errors
 /// The first that it cannot read, with what to write.
 pub fn readable(arguments: &[String]) -> Result<(), String> {
+    // A pipe is empty at the second reading, and the parameters that it had would not hold.
+    let is_pipe = |file: &&str| std::fs::metadata(file).is_ok_and(|found| found.file_type().is_fifo());
+    if let Some(pipe) = values(arguments, &["--params-file"]).find(is_pipe) {
+        return Err(format!(
+            "the parameter file '{}' is a pipe, and parameter files are read more than once: write it to a file",
+            printable(pipe)
+        ));
+    }
     let Err(error) = Arguments::parse(arguments) else { return Ok(()) };
     for file in values(arguments, &["--params-file"]) {
         let shown = printable(file);
@@ -210,7 +221,7 @@ pub fn readable(arguments: &[String]) -> Result<(), String> {
 fn short(error: &RclError) -> String {
     let text = error.to_string();
     let text = text.split(", at /").next().unwrap_or(&text);
-    printable(text.rsplit_once("Error: ").map_or(text, |(_, reason)| reason))
+    printable(text.rsplit_once("Error: ").map_or(text, |(_, reason)| reason).trim_end())
 }
 
 /// What to write in a file instead, where rcl's text says too little.
@@ -245,7 +256,7 @@ const ADVICE: &[(&str, &str)] = &[
         "Sequence should be of same type",
         ". All values of a list have one type: words in quotes, numbers with a point",
     ),
-    ("No value at line", ". An empty string is written ''"),
+    ("No value at line", ". An empty string is written '', and text that begins with { or [ is put in single quotes"),
     (
         "before ros__parameters",
         ". Parameters are below a node's name and 'ros__parameters': '/**:', then '  ros__parameters:', then '    port: 5000'",
