@@ -119,7 +119,7 @@ fn check_ttl(p: &Parameters, codec: Codec) -> Result<(), ConfigError> {
     Ok(())
 }
 
-const NUMBERED: &str = "numbered ('seq', or '{seq}' in text), for replies to echo, with expect_reply and";
+const NUMBERED: &str = "one with a number ('seq', or '{seq}' in text), by which replies are matched if expect_reply is true, with";
 const TEMPLATES: [&str; 3] = ["text_template", "text_stop", "text_heartbeat"];
 
 #[cfg(test)]
@@ -242,15 +242,15 @@ mod tests {
                 vec![udp(), ("greeting_lines", Value::Integer(1))],
                 "'greeting_lines' is 1; it must be 0, since nobody greets a datagram, with 'role', which is 'udp'",
             ),
-            (vec![udp()], "'wire_extras' is ['none']; it must be numbered ('seq'"),
+            (vec![udp()], "'wire_extras' is ['none']; it must be one with a number ('seq'"),
             (vec![udp(), codec()], "'text_template' is 'COMMAND MOVE"),
             (
                 vec![udp(), codec(), ("text_template", text("{x} {seq}")), heartbeat()],
-                "'text_heartbeat' is 'HEARTBEAT'; it must be numbered",
+                "'text_heartbeat' is 'HEARTBEAT'; it must be one with a number",
             ),
             (
                 vec![udp(), codec(), ("text_template", text("{x} {seq}")), ("hold_line", text("stop"))],
-                "'text_stop' is 'STOP'; it must be numbered",
+                "'text_stop' is 'STOP'; it must be one with a number",
             ),
         ] {
             let refused = with(&settings).unwrap_err();

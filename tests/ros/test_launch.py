@@ -291,6 +291,7 @@ def test_a_wrong_parameter_is_not_tried_again(launched):
     running = launched("bridge.launch.py", "aether_port:=70000", "aether_respawn:=true")
     assert running.wait() == 1
     assert len(process_ids(running.log, "bridge")) == 1
+    assert [line for line in running.log if "'port' is 70000" in line and "which launch wrote" in line]
     assert [line for line in running.log if "not started again" in line and "arguments or parameters are wrong" in line]
 
 

@@ -167,7 +167,7 @@ def test_a_state_that_is_not_expected_ends_the_connection(controller, bridge):
     [
         ({"codec": "text", "text_template": "G1 X{px}"}, "'{px}' is no placeholder; here there are {x}, {y}, {z}"),
         ({"json_fields.open": "yes"}, "'json_fields.open' is 'yes'; it must be a JSON value"),
-        ({"role": "udp"}, "'wire_extras' is ['none']; it must be numbered ('seq', or '{seq}' in text)"),
+        ({"role": "udp"}, "'wire_extras' is ['none']; it must be one with a number ('seq', or '{seq}' in text)"),
         ({"wire_extras": ["seq", "time"]}, "it must be ['none'] or any of 'seq', 'stamp', 'rpy', 'quaternion', 'ttl'"),
         ({"json_fields.type": "", "hold_line": "stop"}, "'json_fields.type' is ''; it must be a name"),
     ],

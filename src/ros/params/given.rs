@@ -129,17 +129,29 @@ impl Source {
     }
 
     fn origin(&self) -> String {
-        self.file.as_ref().map_or_else(|| "from the command line".into(), |file| format!("from '{file}'"))
+        self.file
+            .as_ref()
+            .map_or_else(|| "from the command line".into(), |file| format!("from {}", quoted(file)))
     }
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.file {
-            Some(file) => write!(f, "in '{file}'"),
+            Some(file) => write!(f, "in {}", quoted(file)),
             None => f.write_str("on the command line"),
         }
     }
+}
+
+/// The path of a file in quotes. That of a file which launch has made says nothing to a person.
+pub(super) fn quoted(file: &str) -> String {
+    let made_by_launch = Path::new(file)
+        .file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.starts_with("launch_params_"));
+    let maker = if made_by_launch { ", which launch wrote" } else { "" };
+    format!("'{file}'{maker}")
 }
 
 /// What the keys that match have, later ones over earlier ones, as in rclcpp and rclpy.

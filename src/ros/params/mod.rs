@@ -16,6 +16,7 @@ pub use services::{Declared, ParameterServices};
 
 use std::fmt;
 
+use self::given::quoted;
 use crate::config::{Config, ConfigError, Parameters, Value};
 
 /// What is wrong with the parameters a node was started with; one line each.
@@ -68,7 +69,7 @@ pub fn set_given(
     let mut use_sim_time = false;
     let mut faults = Vec::new();
     for (name, value) in given.parameters() {
-        let file = given.file_of(name).map(|file| format!(" (in '{file}')")).unwrap_or_default();
+        let file = given.file_of(name).map(|file| format!(" (in {})", quoted(file))).unwrap_or_default();
         match (name, value) {
             (USE_SIM_TIME, Value::Boolean(value)) => use_sim_time = *value,
             (USE_SIM_TIME, value) => {
