@@ -255,7 +255,10 @@ const ADVICE: &[(&str, &str)] = &[
         "Sequence should be of same type",
         ". All values of a list have one type: words in quotes, numbers with a point",
     ),
-    ("No value at line", ". An empty string is written '', and text that begins with { or [ is put in single quotes"),
+    (
+        "No value at line",
+        ". An empty string is written '', and text that begins with { or [ is put in single quotes",
+    ),
     (
         "before ros__parameters",
         ". Parameters are below a node's name and 'ros__parameters': '/**:', then '  ros__parameters:', then '    port: 5000'",
