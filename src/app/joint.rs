@@ -104,6 +104,11 @@ impl Joint {
         self.teleop.handle_gripper(now, input);
     }
 
+    /// What a publisher of the gripper's input kept from before, beside other publishers.
+    pub fn handle_kept_gripper(&mut self, now: Instant, input: GripperInput) {
+        self.teleop.handle_kept_gripper(now, input);
+    }
+
     /// What the graph says of who publishes input.
     pub fn handle_graph(&mut self, now: Instant, news: GraphNews) {
         self.teleop.handle_graph(now, news);

@@ -120,6 +120,11 @@ impl Bridge {
         self.with(|joint, now| joint.handle_gripper(now, input));
     }
 
+    /// Takes what a publisher of the gripper's input kept from before, beside other publishers.
+    pub fn handle_kept_gripper(&self, input: GripperInput) {
+        self.with(|joint, now| joint.handle_kept_gripper(now, input));
+    }
+
     /// Takes what the graph says of who publishes input.
     pub fn handle_graph(&self, news: GraphNews) {
         self.with(|joint, now| joint.handle_graph(now, news));

@@ -1,6 +1,6 @@
 //! What may be written as a host: a name or an address, and nothing else. Pure.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Why a text is not a host, and what to write instead where that can be known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,12 +19,18 @@ pub enum HostError {
         /// The port.
         port: u16,
     },
+    /// A port behind it that is none.
+    #[error("it has a port, and that is none: write host '{0}', and port as a number from 1 to 65535")]
+    NoPort(String),
     /// Brackets, which belong to a port.
     #[error("it has brackets: write '{0}'")]
     Brackets(String),
     /// A URL, or a part of one.
     #[error("it is a URL, or a part of one: write '{0}'{port}", port = port_apart(*.1))]
     Url(String, Option<u16>),
+    /// A path, or a URL without a host.
+    #[error("it has no name and no address of a machine: write one, like '192.168.1.50'")]
+    NoHost,
     /// The names of every address, in other programs.
     #[error("it is no address: write '0.0.0.0' for every IPv4 address of this machine")]
     Every,
@@ -62,11 +68,14 @@ pub fn check_host(text: &str) -> Result<(), HostError> {
         _ if is_address(host) => return Ok(()),
         _ => {}
     }
+    let is_host = |text: &str| check_host(text).is_ok();
     if let Some((host, port)) = without_url(host) {
-        return Err(HostError::Url(host, port));
+        return Err(if is_host(&host) { HostError::Url(host, port) } else { HostError::NoHost });
     }
-    if let Some((host, port)) = without_port(host) {
-        return Err(HostError::Port { host, port });
+    match without_port(host) {
+        Some((host, Some(port))) if is_host(&host) => return Err(HostError::Port { host, port }),
+        Some((host, None)) if is_host(&host) => return Err(HostError::NoPort(host)),
+        _ => {}
     }
     if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return Err(HostError::Brackets(address.to_owned()));
@@ -96,21 +105,27 @@ fn without_url(text: &str) -> Option<(String, Option<u16>)> {
     if rest == text {
         return None;
     }
-    let (host, port) = without_port(rest).map_or((rest.to_owned(), None), |(host, port)| (host, Some(port)));
+    // What is in front of a path is no host, if it ends with a colon: a scheme.
+    let (host, port) = match without_port(rest) {
+        Some(_) if rest.ends_with(':') => (String::new(), None),
+        Some(host_and_port) => host_and_port,
+        None => (rest.to_owned(), None),
+    };
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
     Some((bare.to_owned(), port))
 }
 
-/// What stands in front of a port, without brackets, and the port.
-fn without_port(text: &str) -> Option<(String, u16)> {
-    if let Ok(address) = text.parse::<SocketAddr>() {
-        return Some((address.ip().to_string(), address.port()));
-    }
+/// What stands in front of a port, without brackets, and the port, if it is one: what has digits only or is empty may have
+/// been meant as one.
+fn without_port(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = text.rsplit_once(':')?;
+    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let is_host = bare.is_some_and(is_address) || !host.is_empty() && !host.contains([':', '[', ']']);
-    let port = port.parse().ok().filter(|port| *port > 0 && is_host)?;
-    Some((bare.unwrap_or(host).to_owned(), port))
+    let port = port.parse().ok().filter(|port| *port > 0);
+    is_host.then(|| (bare.unwrap_or(host).to_owned(), port))
 }
 
 fn check_name(name: &str) -> Result<(), HostError> {
@@ -199,7 +214,16 @@ mod tests {
             ("5000", "no IPv4 address"),
             ("::1::", "no IPv6 address"),
             ("fe80::1%", "no IPv6 address"),
-            ("arm:", "no IPv6 address"),
+            ("arm:", "write host 'arm', and port as a number"),
+            ("arm:0", "write host 'arm', and port as a number"),
+            ("arm:99999", "write host 'arm', and port as a number"),
+            ("[::1]:99999", "write host '::1', and port as a number"),
+            ("tcp://arm:99999", "write 'arm'"),
+            ("10:30", "no IPv6 address"),
+            ("/dev/ttyUSB0", "it has no name and no address"),
+            ("serial:/dev/ttyUSB0", "it has no name and no address"),
+            ("http://", "it has no name and no address"),
+            ("http://arm lab/", "it has no name and no address"),
             ("arm:5000:1", "no IPv6 address"),
             ("arm lab", "has no ' '"),
             ("arm,lab", "has no ','"),

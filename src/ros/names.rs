@@ -12,11 +12,7 @@ pub fn resolve(topic: &str, node: &str, namespace: &str, arguments: impl Iterato
     rules
         .find_map(|rule| {
             let (from, to) = rule.split_once(":=")?;
-            let from = match from.split_once(':').filter(|(scheme, _)| *scheme != "rostopic") {
-                Some((name, _)) if name != node => return None,
-                Some((_, from)) => from,
-                None => from,
-            };
+            let from = for_node(from, node)?;
             (expand(unschemed(from), node, namespace) == full).then(|| expand(unschemed(to), node, namespace))
         })
         .unwrap_or(full)
@@ -34,6 +30,7 @@ pub fn warn_of_idle_rules(node: &r2r::Node, topics: &[String], arguments: &[Stri
     let used: Vec<_> = topics.iter().map(|topic| expanded(topic)).collect();
     for rule in remap_rules(arguments.iter().cloned()) {
         let Some((from, to)) = rule.split_once(":=") else { continue };
+        let Some(from) = for_node(from, &name) else { continue };
         let from = expanded(unschemed(from));
         let idle = |(topic, _): &&(&str, &str)| from == expanded(topic) && !used.contains(&from);
         if let Some((topic, parameter)) = INPUT.iter().find(idle) {
@@ -58,6 +55,15 @@ fn expand(name: &str, node: &str, namespace: &str) -> String {
         format!("{namespace}/{node}{private}")
     } else {
         format!("{namespace}/{name}")
+    }
+}
+
+/// The name that a rule renames, if the rule is for every node or for this one.
+fn for_node<'a>(from: &'a str, node: &str) -> Option<&'a str> {
+    match from.split_once(':').filter(|(scheme, _)| *scheme != "rostopic") {
+        Some((name, _)) if name != node => None,
+        Some((_, from)) => Some(from),
+        None => Some(from),
     }
 }
 

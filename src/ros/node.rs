@@ -14,7 +14,7 @@ use super::params::{Given, Overrides, ParameterFaults, ParameterServer};
 use super::rosout;
 use super::senders::Senders;
 use super::services::Services;
-use super::source::{Source, SourceError, Taken};
+use super::source::{GripperWord, Source, SourceError, Taken};
 use super::status::Publishers;
 use crate::app::Bridge;
 use crate::config::Config;
@@ -138,8 +138,11 @@ impl RosNode {
     /// anything.
     fn handle(&mut self, bridge: &Bridge, now: Instant, held_up: Duration) -> bool {
         let mut taken = self.services.answer_stop(bridge);
-        while let Some(input) = self.source.take_gripper(|| self.senders.gripper_is_alone(&self.node)) {
-            bridge.handle_gripper(input);
+        while let Some(word) = self.source.take_gripper(|| self.senders.gripper_is_alone(&self.node)) {
+            match word {
+                GripperWord::Said(input) => bridge.handle_gripper(input),
+                GripperWord::Kept(input) => bridge.handle_kept_gripper(input),
+            }
             taken = true;
         }
         taken |= self.source.take_transforms(|| self.clock.now());

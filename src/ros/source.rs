@@ -119,6 +119,15 @@ enum GripperSource {
     WithTarget,
 }
 
+/// What a message on the gripper's topic wants.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum GripperWord {
+    /// It has been said now, or by the only publisher.
+    Said(GripperInput),
+    /// A publisher that latches said it before, and there are other publishers, whose word may be newer.
+    Kept(GripperInput),
+}
+
 /// A topic whose last message counts, by two subscriptions: no single one takes both what any publisher sends from now on,
 /// and what one that latches (transient local) sent before.
 struct Latched<T> {
@@ -230,7 +239,7 @@ impl Source {
 
     /// The gripper input that has been taken from its topic. Words that are neither "open" nor "closed" are told of and say
     /// nothing. `is_alone` asks the graph whether the topic has one publisher.
-    pub fn take_gripper(&mut self, is_alone: impl FnOnce() -> bool) -> Option<GripperInput> {
+    pub fn take_gripper(&mut self, is_alone: impl FnOnce() -> bool) -> Option<GripperWord> {
         match &mut self.gripper {
             GripperSource::Bool(topic) => topic.take(|closed| Some(closed_or_open(closed.data)), is_alone),
             GripperSource::Float32(topic) => {
@@ -331,27 +340,30 @@ impl<T: r2r::WrappedTypesupport + Send + 'static> Latched<T> {
 impl<T> Latched<T> {
     /// The next message that wants something, by what `read` makes of it.
     ///
-    /// A latched message may be older than one that has come live from another publisher, and must not take its place. It
-    /// is taken if nothing has come before it, or if there is no other publisher (`is_alone`): then what it contradicts was
-    /// its publisher's own.
+    /// A latched message may be older than one of another publisher, and must not take its place. If there is no other
+    /// publisher (`is_alone`), what it contradicts was its publisher's own. If there is one, it is passed over once something
+    /// has been said, and until then it is known that it is a kept one.
     fn take(
         &mut self,
         read: impl Fn(T) -> Option<GripperInput>,
         is_alone: impl FnOnce() -> bool,
-    ) -> Option<GripperInput> {
+    ) -> Option<GripperWord> {
         while let Some(message) = self.live.take() {
             if let Some(input) = read(message) {
                 self.last = Some(input);
-                return self.last;
+                return Some(GripperWord::Said(input));
             }
         }
         while let Some(message) = self.kept.take() {
             let Some(input) = read(message).filter(|input| Some(*input) != self.last) else { continue };
-            if self.last.is_some() && !is_alone() {
-                return None;
-            }
-            self.last = Some(input);
-            return self.last;
+            return match (is_alone(), self.last.replace(input)) {
+                (true, _) => Some(GripperWord::Said(input)),
+                (false, None) => Some(GripperWord::Kept(input)),
+                (false, said) => {
+                    self.last = said;
+                    None
+                }
+            };
         }
         None
     }
@@ -395,19 +407,22 @@ mod tests {
     use super::*;
 
     /// What is taken of words that come live, and of words that are kept by their publishers.
-    fn taken(live: &[&'static str], kept: &[&'static str], is_alone: bool) -> Vec<GripperInput> {
+    fn taken(live: &[&'static str], kept: &[&'static str], is_alone: bool) -> Vec<GripperWord> {
         let inbox =
             |words: &[&'static str]| Inbox::new(stream::iter(words.to_vec()).chain(stream::pending()));
         let mut topic = Latched { live: inbox(live), kept: inbox(kept), last: None };
         std::iter::from_fn(|| topic.take(gripper_word, || is_alone)).collect()
     }
 
-    const OPEN: GripperInput = GripperInput::Wanted(Gripper::Open);
-    const CLOSED: GripperInput = GripperInput::Wanted(Gripper::Closed);
+    const OPEN: GripperWord = GripperWord::Said(GripperInput::Wanted(Gripper::Open));
+    const CLOSED: GripperWord = GripperWord::Said(GripperInput::Wanted(Gripper::Closed));
+    const KEPT_CLOSED: GripperWord = GripperWord::Kept(GripperInput::Wanted(Gripper::Closed));
 
     #[test]
     fn a_latched_word_is_taken_though_nothing_comes_live() {
-        assert_eq!(taken(&[], &["closed"], false), [CLOSED]);
+        assert_eq!(taken(&[], &["closed"], true), [CLOSED]);
+        // Beside another publisher it may be an old one.
+        assert_eq!(taken(&[], &["closed", "open"], false), [KEPT_CLOSED]);
     }
 
     #[test]

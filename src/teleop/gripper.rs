@@ -83,6 +83,13 @@ impl GripperDecider {
         }
     }
 
+    /// Takes a sample that may be older than what others have to say: it decides until one of them says something.
+    pub fn handle_kept(&mut self, input: GripperInput, config: &GripperConfig) {
+        if let Some(wanted) = config.wanted(input).filter(|_| !self.known) {
+            self.decided = wanted;
+        }
+    }
+
     /// Takes up a wish that has stood long enough. `in_sight` is since when targets have been good. Call it when motion
     /// begins, and when a good target has come in motion.
     pub fn decide(&mut self, now: Instant, in_sight: Instant, config: &GripperConfig) {

@@ -175,6 +175,17 @@ impl Teleop {
         self.update(now);
     }
 
+    /// Takes what a publisher on the gripper's topic said before, and kept, where there are other publishers. Their word may
+    /// be newer: the first motion waits for it as if this one had said nothing.
+    pub fn handle_kept_gripper(&mut self, now: Instant, input: GripperInput) {
+        if self.gripper.is_known() {
+            self.handle_gripper(now, input);
+        } else {
+            self.gripper.handle_kept(input, &self.config.gripper);
+            self.update(now);
+        }
+    }
+
     /// Takes the state of the link. Call it on every change.
     pub fn handle_link(&mut self, now: Instant, link: LinkView) {
         self.link = link;

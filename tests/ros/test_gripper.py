@@ -173,3 +173,23 @@ def test_a_word_said_while_disarmed_is_in_the_first_command(controller, bridge, 
         status.skip().wait()
     assert peer.call(SetBool, "/aether_bridge/set_armed", data=True).success
     assert controller.lines.wait(after=after).gripper == "closed"
+
+
+def test_a_latched_word_of_an_idle_publisher_does_not_open_the_gripper(controller, bridge, hand, repeat, peer):
+    """A panel said open some time ago. The bridge restarts while another node says closed, as slowly as `ros2 topic pub`."""
+    peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=False))
+    repeat(Bool, "/gripper", lambda: Bool(data=True), rate=1.0)
+    hand(PLACE)
+    status = bridge(controller, STEADY).status
+    status.wait(motion="TRACKING")
+    for _ in range(2):
+        status.skip().wait()
+    assert {line.gripper for line in controller.lines} == {"closed"}
+
+
+def test_a_latched_word_beside_a_silent_publisher_is_in_the_first_command(controller, bridge, hand, repeat, peer):
+    peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=True))
+    repeat(Bool, "/gripper", lambda: None)
+    bridge(controller, STEADY)
+    hand(PLACE)
+    assert controller.lines.wait().data == CLOSED

@@ -168,8 +168,9 @@ def test_a_wrong_value_names_its_file(launch, tmp_path):
     assert f"'port' is 70000; it must be from 1 to 65535 (in '{file}')" in line
 
 
-def test_a_remapping_without_effect_is_warned_of(controller, bridge):
-    started = bridge(controller, {"source.topic": "/hand"}, ["-r", "target_pose:=/ik/target"])
+@pytest.mark.parametrize("rule", ["target_pose", "/target_pose", "aether_bridge:target_pose", "rostopic://target_pose"])
+def test_a_remapping_without_effect_is_warned_of(controller, bridge, rule):
+    started = bridge(controller, {"source.topic": "/hand"}, ["-r", f"{rule}:=/ik/target"])
     started.log.wait(
         lambda line: "the remapping of 'target_pose' to '/ik/target' has no effect, because source.topic" in line
     )
@@ -184,6 +185,8 @@ UNREADABLE = {
     "a real for a word": ("source.unit: 0.01", ["'source.unit' is 0.01, a number", "in quotes, like '0.01'"]),
     "y in a list": ("source.position: [x, y, z]", ["wrong.yaml", "line_num 3", "in quotes, like 'y'"]),
     "mixed numbers": ("home: [0.1, 0, 0.1]", ["wrong.yaml", "line_num 3", "0.0, not 0"]),
+    "a map for a word": ("text_template: {{x}}", ["wrong.yaml", "line 3", "begins with { or [ is put in single quotes"]),
+    "no number": ("limits.speed: .nan", ["'limits.speed' is NaN; it must be from 0.001", "wrong.yaml"]),
     "no value": ("host:", ["wrong.yaml", "line 3", "An empty string is written ''"]),
     "an empty list": ("wire_extras: []", ["'wire_extras' is an empty list; it must be a list of strings, ['none'] or"]),
     "no YAML": ('json_fields.open: ""open""', ["wrong.yaml", "near line", "in single quotes"]),
@@ -224,6 +227,11 @@ def test_what_yaml_reads_otherwise_is_refused_with_advice(launch, case, tmp_path
     [
         ("text_template:={{x}}", "text in quotes is: -p \"text_template:='{{x}}'\""),
         ("json_fields.constant:={'a': 1}", "text in quotes is: -p \"json_fields.constant:='{''a'': 1}'\""),
+        ("text_template:=@{x}", "text in quotes is: -p \"text_template:='@{x}'\""),
+        ("text_template:=%x", "text in quotes is: -p \"text_template:='%x'\""),
+        ("text_template:=[x", "text in quotes is: -p \"text_template:='[x'\""),
+        ("text_template:=&x", "text in quotes is: -p \"text_template:='&x'\""),
+        ("text_stop:='a", "text in quotes is: -p \"text_stop:='''a'\""),
         ("host:=", "an empty string is \"host:=''\""),
         ("port", "it must be NAME:=VALUE"),
         ("home:=[0.1, a]", "All values of a list have one type"),
@@ -251,8 +259,23 @@ def test_a_file_without_parameters_below_a_node_is_refused_with_advice(launch, t
     assert f"cannot read the parameter file '{tmp_path}': Is a directory" in started.log[0]
 
 
+@pytest.mark.parametrize("way", ["a named pipe", "what a shell makes of <(command)"])
+def test_a_parameter_file_that_is_a_pipe_is_refused(launch, way, tmp_path):
+    """A pipe is empty at the second reading, so the parameters in it would not hold."""
+    if way == "a named pipe":
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        started = launch({}, ["--params-file", pipe])
+    else:
+        text = "/**: {ros__parameters: {limits.speed: 0.1}}"
+        started = launch(under=["bash", "-c", f"exec \"$@\" --params-file <(echo '{text}')", "bash"])
+    assert started.wait() == 2
+    (line,) = started.log
+    assert "is a pipe" in line and "write it to a file" in line
+
+
 # Texts that PyYAML, rcl or `ros2 param load` would read as something else.
-TEXTS = ["y", "N", "yes", "on", "true", "null", "~", "0", "0.01", "1e5", ".nan", '"open"', "it's", "a: b", "a #b", "'", "x"]
+TEXTS = ["::", "fe80::", "0x1p3", "nan(1)", "y", "N", "yes", "on", "true", "null", "~", "0", "0.01", "1e5", ".nan", '"open"', "it's", "a: b", "a #b", "'", "x"]
 
 
 def test_a_text_survives_dump_and_start_and_load(controller, bridge, peer, tmp_path):

@@ -399,6 +399,16 @@ fn motion_waits_for_what_the_gripper_s_publisher_has_to_say() {
         let (at, first) = scene.sent[0];
         (at - begun, first.command.gripper)
     };
+    // What another publisher has kept from before ends no wait, and holds if nothing else is said.
+    let mut scene = Scene::new(&[("settle_time", Value::Real(0.1))]);
+    scene.link(LinkView::Ready);
+    scene.teleop.handle_graph(scene.now, GraphNews::GripperFound);
+    scene.teleop.handle_kept_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));
+    scene.move_for(1490);
+    assert!(scene.sent.is_empty());
+    scene.move_for(50);
+    assert_eq!(scene.sent[0].1.command.gripper, Gripper::Closed);
+
     assert_eq!(start(Some(900)), (Duration::from_millis(900), Gripper::Closed));
     let (after, gripper) = start(None);
     assert_eq!((after, gripper), (Duration::from_millis(1500), Gripper::Open));

@@ -246,16 +246,21 @@ fn advice_on_rule(rule: &str, error: &RclError) -> String {
     match rule.split_once(":=") {
         None => "it must be NAME:=VALUE, like 'port:=5000'".into(),
         Some((name, "")) => format!("it has no value; an empty string is \"{name}:=''\""),
-        Some((name, value)) if error.to_string().contains("Unknown YAML event") => {
-            let value = value.replace('\'', "''");
-            format!(
-                "the value is no YAML as it stands; text in quotes is: -p \"{name}:='{}'\"",
-                printable(&value)
-            )
+        Some((name, value)) => {
+            let quoted = format!("{name}:='{}'", value.replace('\'', "''"));
+            let advice = advice(error);
+            let says_how = !advice.is_empty() && advice != QUOTES;
+            if says_how || Arguments::parse(&["", "--ros-args", "-p", &quoted]).is_err() {
+                return format!("{}{advice}", short(error));
+            }
+            format!("the value is no YAML as it stands; text in quotes is: -p \"{}\"", printable(&quoted))
         }
-        Some(_) => format!("{}{}", short(error), advice(error)),
     }
 }
+
+/// What to write where YAML finds no value.
+const QUOTES: &str =
+    ". An empty string is written '', and text that begins with { or [ is put in single quotes";
 
 /// Words of rcl, and what to write instead.
 const ADVICE: &[(&str, &str)] = &[

@@ -38,16 +38,17 @@ fn is_plain(text: &str) -> bool {
         && (text.matches('.').count() > 1
             || text.contains(|letter: char| letter.is_ascii_alphabetic() && !OF_NUMBERS.contains(letter)));
     let is_indicator = text.contains(": ") || text.contains(" #") || text.ends_with(':');
-    address
+    address && !is_indicator
         || (begins_as_word || begins_with_digit)
             && !is_indicator
             && text.trim() == text
             && !text.contains(char::is_control)
             && !NO_TEXT.contains(&text.to_ascii_lowercase().as_str())
+            && !text.to_ascii_lowercase().starts_with("nan(")
 }
 
 /// Letters of hexadecimal, octal and binary numbers, of exponents and of dates.
-const OF_NUMBERS: &str = "abcdefABCDEFxXoOtTzZ";
+const OF_NUMBERS: &str = "abcdefABCDEFxXpPoOtTzZ";
 /// Words that YAML 1.1, or rcl's reading of numbers, takes for a boolean, nothing or a number.
 const NO_TEXT: &[&str] =
     &["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"];
@@ -60,7 +61,7 @@ mod tests {
     fn words_of_yaml_are_quoted() {
         for text in [
             "y", "N", "Yes", "off", "true", "null", "~", "nan", "Inf", "1", "0.01", "1e5", "0x10", ".5",
-            "-1", "1:30",
+            "-1", "1:30", "0x1p3", "NaN(1)", "::", "fe80::",
         ] {
             assert_eq!(quoted(text), format!("'{text}'"));
         }
