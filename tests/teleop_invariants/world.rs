@@ -386,9 +386,11 @@ impl World {
             GripperInput::Opening(_) => None,
         };
         let side = &mut self.gripper;
+        // A publisher that is still there says it.
+        side.orphaned = false;
         if wanted != side.wanted.map(|(wanted, _)| wanted) {
             side.wanted = wanted.map(|wanted| (wanted, self.now));
-            (side.due, side.orphaned) = (None, false);
+            side.due = None;
         }
         if let Some(first) = wanted.filter(|_| !side.known) {
             side.known = true;
