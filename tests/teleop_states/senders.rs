@@ -413,3 +413,17 @@ fn motion_waits_for_what_the_gripper_s_publisher_has_to_say() {
     let (after, gripper) = start(None);
     assert_eq!((after, gripper), (Duration::from_millis(1500), Gripper::Open));
 }
+
+#[test]
+fn a_seldom_word_against_a_frequent_one_holds_motion() {
+    let mut scene = Scene::tracking(&[]);
+    let who: std::sync::Arc<str> = "2 publishers on /gripper: /a, /b".into();
+    scene.teleop.handle_graph(scene.now, GraphNews::GripperPublishers(Some(who)));
+    let held = (0..300).any(|n| {
+        let word = if n % 30 == 0 { Gripper::Closed } else { Gripper::Open };
+        scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(word));
+        scene.move_for(33);
+        scene.reason().contains("2 publishers")
+    });
+    assert!(held, "{}", scene.reason());
+}
