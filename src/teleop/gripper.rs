@@ -47,10 +47,12 @@ impl GripperConfig {
 #[derive(Debug)]
 pub struct GripperDecider {
     decided: Gripper,
-    /// Somebody has said what the gripper is to be, or the controller has been told it.
+    /// A word has come, or a command has been sent: the decision is no guess.
     known: bool,
     /// Since when the other state has been wanted.
     wish: Option<Instant>,
+    /// The controller has reported what the gripper is.
+    reported: bool,
     /// The node that wanted it has gone.
     orphaned: bool,
 }
@@ -58,7 +60,7 @@ pub struct GripperDecider {
 impl GripperDecider {
     /// Starts from a state that nobody has asked for yet.
     pub fn new(initial: Gripper) -> Self {
-        Self { decided: initial, known: false, wish: None, orphaned: false }
+        Self { decided: initial, known: false, reported: false, wish: None, orphaned: false }
     }
 
     /// The decision in force.
@@ -83,9 +85,10 @@ impl GripperDecider {
         }
     }
 
-    /// Takes a sample that may be older than what others have to say: it decides until one of them says something.
+    /// Takes a sample that may be older than what others have to say: it decides until one of them says something, unless the
+    /// controller has reported the gripper, because that is newer.
     pub fn handle_kept(&mut self, input: GripperInput, config: &GripperConfig) {
-        if let Some(wanted) = config.wanted(input).filter(|_| !self.known) {
+        if let Some(wanted) = config.wanted(input).filter(|_| !self.known && !self.reported) {
             self.decided = wanted;
         }
     }
@@ -107,7 +110,7 @@ impl GripperDecider {
     /// bridge that is started with something in the gripper must not tell it to open.
     pub fn handle_reported(&mut self, gripper: Gripper) {
         if !self.known {
-            self.decided = gripper;
+            (self.decided, self.reported) = (gripper, true);
         }
     }
 

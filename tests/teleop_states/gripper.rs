@@ -63,6 +63,25 @@ fn what_the_controller_reports_counts_before_any_word() {
 }
 
 #[test]
+fn a_reported_gripper_outweighs_a_kept_word() {
+    for reported_first in [true, false] {
+        let mut scene = Scene::new(&[]);
+        let report = |scene: &mut Scene| scene.teleop.handle_reported_gripper(Gripper::Closed);
+        if reported_first {
+            report(&mut scene);
+        }
+        scene.teleop.handle_kept_gripper(scene.now, OPEN);
+        if !reported_first {
+            report(&mut scene);
+        }
+        scene.link(LinkView::Ready);
+        scene.move_for(4000);
+        assert!(!scene.sent.is_empty(), "{}", scene.reason());
+        assert!(scene.sent.iter().all(|(_, planned)| planned.command.gripper == Gripper::Closed));
+    }
+}
+
+#[test]
 fn without_a_word_the_gripper_is_as_the_parameter_says() {
     let mut scene = Scene::new(&[("gripper.initial", text("closed"))]);
     scene.link(LinkView::Ready);
