@@ -19,7 +19,7 @@ pub enum HostError {
         /// The port.
         port: u16,
     },
-    /// A port behind it that is none.
+    /// It has a port, and the port is not valid.
     #[error("it has a port, and that is none: write host '{0}', and port as a number from 1 to 65535")]
     NoPort(String),
     /// Brackets, which belong to a port.

@@ -38,7 +38,7 @@ pub struct Liveliness {
 
 impl Liveliness {
     /// Notes a target as it came, in the frame it came in. After a gap so long that it is a loss in itself,
-    /// the rate is taken anew; but a gap after a gap is a slow sender.
+    /// the rate is measured from the start; but a gap after a gap is a slow sender.
     pub fn handle_arrival(
         &mut self,
         now: Instant,

@@ -227,7 +227,7 @@ impl Teleop {
         self.course.handle_rejected();
     }
 
-    /// Notes that a stop line, or the reply to it, was lost. It is due again, unless motion has begun anew.
+    /// Notes that a stop line, or the reply to it, was lost. It is due again, unless motion has begun again.
     pub fn handle_stop_lost(&mut self) {
         self.course.handle_stop_answered(None);
         if !self.is_moving() {

@@ -250,7 +250,7 @@ const LEAST_LEAP: f64 = 0.002;
 const LEAP: f64 = 6.0;
 /// How much nearer a target is to the hand it leaps back to than to the one it leaps from.
 const NEARER: f64 = 3.0;
-/// How many hands are told apart.
+/// How many hands a watch distinguishes.
 const HANDS: usize = 4;
 /// How many places tell the noise, and how far ahead the next target of the same hand may be.
 const RECENT: usize = 32;

@@ -314,7 +314,7 @@ impl World {
         } else if !passed_over {
             self.lose_input();
         }
-        // Several that send: when that is told is not known here.
+        // Several senders: the time of detection is not known here.
         self.interrupt_if(self.several_publishers && !self.is_moving());
     }
 
