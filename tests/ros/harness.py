@@ -51,6 +51,18 @@ class Session:
         self._thread = threading.Thread(target=self.executor.spin, name="rclpy")
         self._thread.start()
 
+    def run(self, function):
+        """Calls a function in the executor's thread, between two waits, and returns when it has ended.
+
+        What a wait uses must be destroyed there: elsewhere rclpy puts it off, or the executor ends with InvalidHandle.
+        As long as it is put off, a topic has its old type, and a subscription of another type fails.
+        """
+        ended = threading.Event()
+        task = self.executor.create_task(function)
+        task.add_done_callback(lambda _: ended.set())
+        assert ended.wait(PATIENCE), "the executor's thread has ended, or hangs"
+        return task.result()
+
     def close(self):
         self.executor.shutdown()
         self._thread.join(PATIENCE)
@@ -108,6 +120,12 @@ class Peer:
         return ask(self.node.create_client(service_type, name), service_type.Request(**fields))
 
     def close(self):
+        self.session.run(self._destroy)
+
+    def destroy(self, publisher):
+        self.session.run(lambda: self.node.destroy_publisher(publisher))
+
+    def _destroy(self):
         self.session.executor.remove_node(self.node)
         self.node.destroy_node()
 
@@ -273,7 +291,7 @@ class Hand:
     """
 
     def __init__(self, peer, position, topic="/target_pose", rate=30.0, stamp=None):
-        self._node = peer.node
+        self._peer, self._node = peer, peer.node
         self._publisher = peer.node.create_publisher(PoseStamped, topic, 10)
         self.position = position
         self.frame = ""
@@ -300,7 +318,7 @@ class Hand:
         self._end.set()
         self._on.set()
         self._thread.join(PATIENCE)
-        self._node.destroy_publisher(self._publisher)
+        self._peer.destroy(self._publisher)
 
     def _run(self):
         while not self._end.wait(1.0 / self.rate):
@@ -323,7 +341,7 @@ class Repeater:
     """Publishes what a function makes, at a rate; nothing when that is None."""
 
     def __init__(self, peer, message_type, topic, make, rate=30.0):
-        self._node = peer.node
+        self._peer = peer
         self._publisher = peer.node.create_publisher(message_type, topic, 10)
         self.make = make
         self._period = 1.0 / rate
@@ -339,7 +357,7 @@ class Repeater:
     def close(self):
         self._end.set()
         self._thread.join(PATIENCE)
-        self._node.destroy_publisher(self._publisher)
+        self._peer.destroy(self._publisher)
 
     def _run(self):
         while not self._end.wait(self._period):

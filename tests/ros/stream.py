@@ -35,7 +35,7 @@ class Stream:
     def __init__(self, peer, idle, rate=RATE):
         self.idle = idle
         self.published = Record("samples published")
-        self._node = peer.node
+        self._peer, self._node = peer, peer.node
         self._pose = peer.node.create_publisher(PoseStamped, "/target_pose", 10)
         self._closed = peer.node.create_publisher(Bool, "/gripper", 10)
         self._period = 1.0 / rate
@@ -58,8 +58,8 @@ class Stream:
     def close(self):
         self._end.set()
         self._thread.join()
-        self._node.destroy_publisher(self._pose)
-        self._node.destroy_publisher(self._closed)
+        self._peer.destroy(self._pose)
+        self._peer.destroy(self._closed)
 
     def _run(self):
         start, start_stamp = time.monotonic(), self._node.get_clock().now().nanoseconds
