@@ -9,10 +9,12 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use aether_bridge::app::joint::{Joint, Outgoing};
+use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::config::{Config, Parameters, Value};
+use aether_bridge::geometry::Position;
 use aether_bridge::link::{Action, PeerId};
 use aether_bridge::mapping::{Choice, Fields};
-use aether_bridge::teleop::{Command, Gripper, LinkView, Motion, Position, Stamp, Target, Teleop};
+use aether_bridge::teleop::{LinkView, Motion, Stamp, Target, Teleop};
 use aether_bridge::wire::{Heard, Line, Order, ReplyDecoder, WireConfig};
 use bytes::BytesMut;
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -14,31 +14,36 @@
 //!
 //! | module | what it is | may name |
 //! |---|---|---|
-//! | [`teleop`] | pure: targets to commands, states, reasons, limits | nothing of ours |
-//! | [`mapping`] | pure: targets out of messages of any type, by field paths | `teleop`, `wire` |
-//! | [`tf`] | pure: frames as TF tells them, and the targets that wait for them | `teleop`, `wire` |
-//! | [`wire`] | pure: commands and replies as lines | `teleop::command` |
-//! | [`link`] | `machine`, `backoff` pure; `transport` and `tls` make sockets | `wire`, `teleop::command` |
-//! | [`config`] | the table of parameters, and what they mean | `teleop`, `mapping`, `link`, `wire` |
-//! | [`status`] | what the bridge tells of itself, and to whom | `config`, `teleop`, `link`, `wire` |
-//! | [`app`] | `joint` pure: both machines; `log` pure: what is logged; the handle and the driver | all but `ros` |
-//! | `ros` | the only place that names r2r and `rcl_ext` (feature `ros`) | `app`, `config`, `status` |
-//! | [`sim`] | the simulated arm controller and hand, and the judge of the wire | `config`, `teleop`, `wire` |
-//! | [`check`] | the conformance check of a controller | `wire`, `teleop::command` |
+//! | [`geometry`] | positions, orientations and transforms, valid by construction | nothing |
+//! | [`text`] | foreign text made safe to print | nothing |
+//! | [`arm`] | what the arm can be told, and what its controller reports | `geometry` |
+//! | [`wire`] | pure: commands and replies as lines | `arm`, `geometry`, `text` |
+//! | [`teleop`] | pure: targets to commands, states, reasons, limits | `arm`, `geometry`, `text` |
+//! | [`mapping`] | pure: targets out of messages of any type, by field paths | `arm`, `geometry`, `teleop`, `text` |
+//! | [`tf`] | pure: the tree of frames, and the targets that wait for a transform | `geometry`, `teleop`, `text` |
+//! | [`link`] | the connection: a pure state machine, and what opens sockets | `arm`, `geometry`, `text`, `wire` |
+//! | [`config`] | the table of parameters, and what they mean | all above |
+//! | [`status`] | the content of the bridge's topics, and the trait that observes them | all above |
+//! | [`app`] | both state machines joined, the clock, the driver of the connections | all above |
+//! | `ros` | the only place that names r2r and `rcl_ext` (feature `ros`) | all above |
+//!
+//! Beside `src/`, members of the workspace: `sim/` (simulated arm controller and hand, the judge of the wire, the check of a
+//! controller), `benches/` (what measures), `rcl_ext/` (the only unsafe code).
 //!
 //! A pose's way: r2r stream → `ros::convert` → [`app::Bridge::handle_target`] → `Teleop::handle_target` →
 //! `Teleop::poll_command` → `CommandEncoder` → socket, all on the thread that took the message. Where its frame has to be
 //! looked up, [`tf::Lookup`] comes after `ros::convert`, and may let it wait.
 
 pub mod app;
-pub mod check;
+pub mod arm;
 pub mod config;
+pub mod geometry;
 pub mod link;
 pub mod mapping;
 #[cfg(feature = "ros")]
 pub mod ros;
-pub mod sim;
 pub mod status;
 pub mod teleop;
+pub mod text;
 pub mod tf;
 pub mod wire;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use crate::arm::ReportedState;
 use crate::config::Config;
 use crate::link::{LinkState, RoundTrips};
 use crate::teleop::{Motion, Planned};
-use crate::wire::ReportedState;
 
 /// The state of link and motion at one moment; becomes `LinkStatus`.
 #[derive(Debug, Clone, PartialEq)]

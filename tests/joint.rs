@@ -4,11 +4,14 @@
 use std::time::{Duration, Instant};
 
 use aether_bridge::app::joint::{Joint, Outgoing, Sent};
+use aether_bridge::arm::ReportedState;
+use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::config::{Config, Parameters, Value};
+use aether_bridge::geometry::Position;
 use aether_bridge::link::{Action, LinkError, LinkState, PeerId, Stage};
 use aether_bridge::status::SentCommand;
-use aether_bridge::teleop::{Command, Gripper, InputFault, Kind, Motion, Position, Target};
-use aether_bridge::wire::{Reply, ReplyStatus, ReportedState};
+use aether_bridge::teleop::{InputFault, Kind, Motion, Target};
+use aether_bridge::wire::{Reply, ReplyStatus};
 
 struct Scene {
     joint: Joint,

@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
+use aether_bridge::arm::{Command, Gripper};
+use aether_bridge::geometry::Position;
 use aether_bridge::link::backoff::Backoff;
 use aether_bridge::link::{
     Action, Counters, Heartbeat, Link, LinkConfig, LinkError, LinkState, Outcome, PeerId, Role,
 };
-use aether_bridge::teleop::{Command, Gripper, Position};
 use aether_bridge::wire::{Order, Reply, ReplyStatus};
 use proptest::prelude::*;
 

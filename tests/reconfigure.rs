@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use aether_bridge::app::Bridge;
 use aether_bridge::app::joint::{Joint, Outgoing};
+use aether_bridge::arm::ReportedState;
 use aether_bridge::config::{Config, Parameters, Value};
+use aether_bridge::geometry::Position;
 use aether_bridge::link::{Action, LinkError, LinkState, PeerId};
 use aether_bridge::status::{Observer, SentCommand, Status};
-use aether_bridge::teleop::{Position, Target};
-use aether_bridge::wire::{Reply, ReplyStatus, ReportedState};
+use aether_bridge::teleop::Target;
+use aether_bridge::wire::{Reply, ReplyStatus};
 
 fn config(settings: &[(&str, Value)]) -> Config {
     let mut parameters = Parameters::default();

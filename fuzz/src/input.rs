@@ -1,7 +1,7 @@
 //! How bytes are read as what a target takes, and what is asked of every text that is shown.
 
-use aether_bridge::wire::message::PRINTABLE_CHARS;
-use aether_bridge::wire::printable;
+use aether_bridge::text::MAX_SHORT_CHARS;
+use aether_bridge::text::sanitize_short;
 
 /// The texts of an input: what lies between bytes that no text has.
 pub fn texts(data: &[u8], separator: u8) -> impl Iterator<Item = String> {
@@ -19,8 +19,8 @@ pub fn assert_printable(text: &str) {
         return;
     }
     let chars: Vec<char> = text.chars().collect();
-    for piece in chars.chunks(PRINTABLE_CHARS) {
+    for piece in chars.chunks(MAX_SHORT_CHARS) {
         let piece: String = piece.iter().collect();
-        assert_eq!(printable(&piece), piece, "in {text:?}");
+        assert_eq!(sanitize_short(&piece), piece, "in {text:?}");
     }
 }

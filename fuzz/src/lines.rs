@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aether_bridge::teleop::{Command, Gripper, Orientation, Position};
-use aether_bridge::wire::{
-    CommandEncoder, Extra, JsonFields, Line, MAX_LINE, Order, OrderLines, WireUnit, printable,
-};
+use aether_bridge::arm::{Command, Gripper};
+use aether_bridge::geometry::{Orientation, Position};
+use aether_bridge::text::sanitize_short;
+use aether_bridge::wire::{CommandEncoder, Extra, JsonFields, Line, MAX_LINE, Order, OrderLines, WireUnit};
 use serde_json::{Map, Value};
 
 use super::input::{NEXT, assert_printable, texts};
@@ -62,7 +62,7 @@ fn written(encoder: &CommandEncoder, line: &Line) -> String {
     let out = String::from_utf8(out).expect("it is UTF-8");
     let line = out.strip_prefix("before\n").and_then(|line| line.strip_suffix('\n')).expect("it ends a line");
     assert!(!line.contains(['\n', '\r', '\0']), "more than one line: {line:?}");
-    assert!(line.len() <= MAX_LINE, "{} bytes: {}", line.len(), printable(line));
+    assert!(line.len() <= MAX_LINE, "{} bytes: {}", line.len(), sanitize_short(line));
     line.to_owned()
 }
 

@@ -1,8 +1,9 @@
 //! Whatever a message is and whatever is said of its fields, either the fields are refused by name or what is read is
 //! what lies there.
 
+use aether_bridge::geometry::Orientation;
 use aether_bridge::mapping::{Choice, FieldPath, Fields, Mapping, MappingError, example};
-use aether_bridge::teleop::{Orientation, Target};
+use aether_bridge::teleop::Target;
 use serde_json::Value;
 
 use super::input::{NEXT, texts};

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use aether_bridge::config::{Config, Parameter, Parameters, Value};
 use aether_bridge::teleop::Teleop;
-use aether_bridge::wire::printable;
+use aether_bridge::text::sanitize_short;
 
 use super::input::{NEXT, NEXT_OF_LIST, assert_printable, texts};
 
@@ -60,7 +60,10 @@ fn check_set(wanted: &mut Parameters, name: &str, value: Value) -> bool {
         Err(refused) => {
             let refused = refused.to_string();
             assert_reason(&refused);
-            assert!(refused.contains(&format!("'{}'", printable(name))), "{refused} does not name {name:?}");
+            assert!(
+                refused.contains(&format!("'{}'", sanitize_short(name))),
+                "{refused} does not name {name:?}"
+            );
             assert_eq!(wanted.get(name), before.as_ref());
             false
         }

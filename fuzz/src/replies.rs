@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use aether_bridge::wire::message::PRINTABLE_CHARS;
+use aether_bridge::arm::ReportedState;
+use aether_bridge::text::MAX_SHORT_CHARS;
 use aether_bridge::wire::{
-    Codec, Heard, MAX_LINE, OrderLines, ReplyDecoder, ReportedState, WireConfig, WireError, WireUnit,
+    Codec, Heard, MAX_LINE, OrderLines, ReplyDecoder, WireConfig, WireError, WireUnit,
 };
 use bytes::BytesMut;
 use tokio_util::codec::Decoder;
@@ -85,7 +86,7 @@ fn check_heard(heard: &Heard) {
 }
 
 fn assert_shown(text: &str) {
-    assert!(text.len() <= PRINTABLE_CHARS || text.chars().count() <= PRINTABLE_CHARS, "{text}");
+    assert!(text.len() <= MAX_SHORT_CHARS || text.chars().count() <= MAX_SHORT_CHARS, "{text}");
     assert_printable(text);
 }
 

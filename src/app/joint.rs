@@ -3,13 +3,14 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::arm::ReportedState;
 use crate::link::{Action, Full, Link, LinkConfig, LinkError, LinkState, Outcome, PeerId, Role, Stage};
 use crate::status::{SentCommand, Status};
 use crate::teleop::reason::{Obstacle, Reason};
 use crate::teleop::{
     GraphNews, GripperInput, InputFault, LinkView, Motion, Planned, Refused, Target, Teleop, TeleopConfig,
 };
-use crate::wire::{Line, Order, Reply, ReportedState};
+use crate::wire::{Line, Order, Reply};
 
 /// Teleoperation and link, joined: what the link does is told to the motion, and a command goes out only where both
 /// agree.

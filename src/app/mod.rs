@@ -22,11 +22,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
+use crate::arm::ReportedState;
 use crate::config::Config;
 use crate::link::PeerId;
 use crate::status::{Observer, SentCommand, Status};
 use crate::teleop::{GraphNews, GripperInput, InputFault, Refused, Target};
-use crate::wire::{CommandEncoder, Heard, ReportedState};
+use crate::wire::{CommandEncoder, Heard};
 use connection::Connection;
 use joint::{Face, Joint, Outgoing, Sent};
 use log::{Line, Log};

@@ -18,6 +18,8 @@ pub use value::{Parameters, Value};
 
 use std::time::Duration;
 
+use crate::arm::Gripper;
+use crate::geometry::{Orientation, Position};
 use crate::link::backoff::Backoff;
 use crate::link::{Heartbeat, LinkConfig, Role, TransportConfig};
 use crate::mapping::PathError;
@@ -29,7 +31,7 @@ use crate::teleop::limiter::Limits;
 use crate::teleop::liveliness::LivelinessConfig;
 use crate::teleop::retarget::Retarget;
 use crate::teleop::workspace::{Policy, Workspace};
-use crate::teleop::{Arming, Frames, Gripper, HoldLine, Orientation, Position, TeleopConfig, Turning};
+use crate::teleop::{Arming, Frames, HoldLine, TeleopConfig, Turning};
 use crate::wire::{JsonFieldsError, WireConfig};
 
 /// Everything that can be set, validated.

@@ -2,7 +2,7 @@
 
 use super::{ConfigError, Parameters};
 use crate::link::check_host;
-use crate::wire::inert;
+use crate::text::sanitize;
 
 /// Checks every parameter that says where something is.
 pub(super) fn check(p: &Parameters) -> Result<(), ConfigError> {
@@ -42,7 +42,7 @@ fn check_blanks(p: &Parameters, name: &'static str) -> Result<(), ConfigError> {
 }
 
 fn fault(p: &Parameters, name: &'static str, why: &str) -> ConfigError {
-    ConfigError::Place { name, value: p.written(name), fault: inert(why) }
+    ConfigError::Place { name, value: p.written(name), fault: sanitize(why) }
 }
 
 const PATHS: [&str; 4] = ["tls.ca_file", "tls.certificate_file", "tls.key_file", "hello.token_file"];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::ConfigError;
 use super::{Parameter, parameters};
-use crate::wire::printable;
+use crate::text::sanitize_short;
 
 /// A parameter's value, of one of the types that ROS knows.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,10 +63,10 @@ impl fmt::Display for Value {
             Self::Boolean(value) => value.fmt(f),
             Self::Integer(value) => value.fmt(f),
             Self::Real(value) => write!(f, "{value:?}"),
-            Self::Text(value) => write!(f, "'{}'", printable(value)),
+            Self::Text(value) => write!(f, "'{}'", sanitize_short(value)),
             Self::Integers(values) => f.write_str(&list(values, i64::to_string)),
             Self::Reals(values) => f.write_str(&list(values, |value| format!("{value:?}"))),
-            Self::Texts(values) => f.write_str(&list(values, |value| format!("'{}'", printable(value)))),
+            Self::Texts(values) => f.write_str(&list(values, |value| format!("'{}'", sanitize_short(value)))),
             Self::Other(name) => f.write_str(&super::with_article(name)),
         }
     }
@@ -101,7 +101,7 @@ impl Parameters {
     /// An unknown name, a value of the wrong type, or out of range. Nothing has changed then.
     pub fn set(&mut self, name: &str, value: Value) -> Result<(), ConfigError> {
         let parameter = Parameter::find(name).ok_or_else(|| {
-            let name = printable(name);
+            let name = sanitize_short(name);
             ConfigError::Unknown { suggestion: nearest(&name), name }
         })?;
         let default = parameter.default();

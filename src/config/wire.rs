@@ -126,7 +126,8 @@ const TEMPLATES: [&str; 3] = ["text_template", "text_stop", "text_heartbeat"];
 mod tests {
     use super::super::{Config, Value};
     use super::*;
-    use crate::teleop::{Command, Gripper, Position};
+    use crate::arm::{Command, Gripper};
+    use crate::geometry::Position;
     use crate::wire::{Line, Order};
 
     fn with(settings: &[(&str, Value)]) -> Result<WireConfig, String> {

@@ -8,7 +8,7 @@ use super::backoff::Backoff;
 use super::peers::{Full, Peer, PeerId, Peers};
 use super::rtt::Window;
 use super::state::{Counters, LinkError, LinkState, RoundTrips, Stage};
-use crate::teleop::command::Command;
+use crate::arm::Command;
 use crate::wire::{Order, Reply, ReplyStatus, advice};
 
 /// What the link is set to. `crate::config` validates the values.

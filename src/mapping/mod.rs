@@ -14,7 +14,8 @@ pub use path::{FieldPath, Nowhere, PathError};
 
 use serde_json::Value;
 
-use crate::teleop::{Gripper, GripperInput};
+use crate::arm::Gripper;
+use crate::teleop::GripperInput;
 
 /// Which fields of a message say what.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use super::example::GROWS;
-use crate::wire::printable;
+use crate::text::sanitize_short;
 
 /// The way from a message to one of its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,10 @@ enum Step {
 
 /// Why a text is no field path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{}' is no field path: {why}; write it like 'pose.position.x' or 'landmarks[8].x'", printable(text))]
+#[error(
+    "'{}' is no field path: {why}; write it like 'pose.position.x' or 'landmarks[8].x'",
+    sanitize_short(text)
+)]
 pub struct PathError {
     text: String,
     why: &'static str,

@@ -8,10 +8,11 @@ use r2r::geometry_msgs::msg::{
 };
 use r2r::std_msgs::msg::Header;
 
+use crate::geometry::{Orientation, Position};
 use crate::mapping::Sample;
-use crate::teleop::{Frames, GripperInput, InputFault, Orientation, Position, Stamp, Target};
-use crate::tf::Unplaced;
-use crate::wire::inert;
+use crate::teleop::{Frames, GripperInput, InputFault, Stamp, Target};
+use crate::text::sanitize;
+use crate::tf::PendingTarget;
 
 /// What a message says.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +20,7 @@ pub enum Read {
     /// A target in a frame that the bridge has been told of.
     Target(Target),
     /// A target in another.
-    Elsewhere(Unplaced),
+    Elsewhere(PendingTarget),
 }
 
 impl Read {
@@ -27,7 +28,7 @@ impl Read {
     pub fn with_gripper(self, gripper: Option<GripperInput>) -> Self {
         match self {
             Self::Target(target) => Self::Target(Target { gripper, ..target }),
-            Self::Elsewhere(unplaced) => Self::Elsewhere(unplaced.with_gripper(gripper)),
+            Self::Elsewhere(pending) => Self::Elsewhere(pending.with_gripper(gripper)),
         }
     }
 }
@@ -64,7 +65,7 @@ pub fn target(sample: &Sample, ros_now: Duration, conventions: &Conventions) -> 
     let target = Target { orientation, ..Target::new(x, y, z, stamp)? };
     Ok(match frames.resolve(sample.frame) {
         Some(frame) => Read::Target(Target { frame, ..target }),
-        None => Read::Elsewhere(Unplaced::new(sample.frame, target)),
+        None => Read::Elsewhere(PendingTarget::new(sample.frame, target)),
     })
 }
 
@@ -143,7 +144,7 @@ pub fn time(since_epoch: Duration) -> Time {
 /// Text as a ROS string, wherever it comes from: without a NUL, which none can carry, and without anything else that acts
 /// on the terminal or the reader that it ends at.
 pub fn text(text: &str) -> String {
-    inert(text)
+    sanitize(text)
 }
 
 /// A reading of the node's clock as stamps count: in nanoseconds.
@@ -168,7 +169,7 @@ mod tests {
     fn target(pose: &PoseStamped, ros_now: Duration) -> Result<Target, InputFault> {
         read(pose, ros_now).map(|read| match read {
             Read::Target(target) => target,
-            Read::Elsewhere(unplaced) => panic!("{unplaced:?}"),
+            Read::Elsewhere(pending) => panic!("{pending:?}"),
         })
     }
 
@@ -212,15 +213,15 @@ mod tests {
         pose.header.frame_id = "arm_base".into();
         assert_eq!(target(&pose, Duration::ZERO).unwrap().frame, Frame::Base);
         pose.header.frame_id = "map".into();
-        let Ok(Read::Elsewhere(unplaced)) = read(&pose, Duration::ZERO) else { panic!() };
-        assert_eq!(unplaced.frame_id(), "map");
+        let Ok(Read::Elsewhere(pending)) = read(&pose, Duration::ZERO) else { panic!() };
+        assert_eq!(pending.frame_id(), "map");
     }
 
     #[test]
     fn an_orientation_that_is_none_is_refused() {
         let mut pose = pose(0.1, 0, 0);
         pose.pose.orientation.w = 0.0;
-        assert!(matches!(target(&pose, Duration::ZERO), Err(InputFault::Orientation { .. })));
+        assert!(matches!(target(&pose, Duration::ZERO), Err(InputFault::Orientation(_))));
     }
 
     #[test]

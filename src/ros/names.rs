@@ -1,7 +1,7 @@
 //! Topic names as rcl resolves them. r2r does not tell the name that a subscription came to have, and the graph is
 //! asked by full names.
 
-use crate::wire::printable;
+use crate::text::sanitize_short;
 
 /// The full name of a topic of a node: relative and private names expanded, remap rules of the command line applied.
 ///
@@ -36,7 +36,7 @@ pub fn warn_of_idle_rules(node: &r2r::Node, topics: &[String], arguments: &[Stri
         if let Some((topic, parameter)) = INPUT.iter().find(idle) {
             tracing::warn!(
                 "the remapping of '{topic}' to '{}' has no effect, because {parameter} says that the input comes elsewhere: '{}'",
-                printable(to),
+                sanitize_short(to),
                 topics.first().map_or("", String::as_str)
             );
         }

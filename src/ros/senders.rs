@@ -134,7 +134,7 @@ impl Topic {
         );
         let publishers = publishers.ok()?.into_iter().map(|publisher| {
             let namespace = publisher.node_namespace.trim_end_matches('/');
-            let node = crate::wire::printable(&format!("{namespace}/{}", publisher.node_name));
+            let node = crate::text::sanitize_short(&format!("{namespace}/{}", publisher.node_name));
             Publisher { id: publisher.endpoint_gid.to_vec(), node }
         });
         Some(publishers.collect())

@@ -12,10 +12,11 @@ use super::clock::RosClock;
 use super::convert::{self, Conventions, Read};
 use super::error::RosError;
 use super::tf::Tf;
+use crate::arm::Gripper;
 use crate::config::{Config, GripperType, SourceConfig};
 use crate::mapping::{self, Choice, Fields, FieldsError, Mapping, Sample};
-use crate::teleop::{Gripper, GripperInput, InputFault, Target};
-use crate::wire::printable;
+use crate::teleop::{GripperInput, InputFault, Target};
+use crate::text::sanitize_short;
 
 /// The topic of the gripper's input, by the name it is subscribed with.
 const GRIPPER: &str = "gripper";
@@ -62,7 +63,7 @@ impl SourceError {
     fn of_topic(topic: &str, error: RosError) -> Self {
         match error {
             error if matches!(error.code, r2r::Error::RCL_RET_TOPIC_NAME_INVALID) => {
-                Self::Topic { topic: printable(topic), reason: error.text().to_owned() }
+                Self::Topic { topic: sanitize_short(topic), reason: error.text().to_owned() }
             }
             error => Self::Ros(error),
         }
@@ -221,12 +222,12 @@ impl Source {
             }
         };
         let decided = match (read, &mut self.tf) {
-            (Ok(Read::Elsewhere(unplaced)), Some(tf)) => {
-                let decided = tf.handle_target(now, ros_now(), unplaced.held_up(held_up));
+            (Ok(Read::Elsewhere(pending)), Some(tf)) => {
+                let decided = tf.handle_target(now, ros_now(), pending.held_up(held_up));
                 return Some(decided.map_or(Taken::Waits, Taken::Decided));
             }
-            (Ok(Read::Elsewhere(unplaced)), None) => {
-                Err(self.conventions.frames.unknown(&printable(unplaced.frame_id())))
+            (Ok(Read::Elsewhere(pending)), None) => {
+                Err(self.conventions.frames.unknown(&sanitize_short(pending.frame_id())))
             }
             (Ok(Read::Target(target)), _) => Ok(Target { held_up, ..target }),
             (Err(fault), _) => Err(fault),
@@ -384,7 +385,7 @@ fn example(message_type: &str) -> Result<Value, SourceError> {
 }
 
 fn unreadable(error: impl std::fmt::Display) -> InputFault {
-    InputFault::Unreadable { what: printable(&error.to_string()).into() }
+    InputFault::Unreadable { what: sanitize_short(&error.to_string()).into() }
 }
 
 fn closed_or_open(closed: bool) -> GripperInput {
@@ -394,7 +395,7 @@ fn closed_or_open(closed: bool) -> GripperInput {
 fn gripper_word(word: &str) -> Option<GripperInput> {
     let input = mapping::gripper_word(word);
     if input.is_none() {
-        let word = printable(word);
+        let word = sanitize_short(word);
         tracing::debug!("gripper input '{word}' ignored; it must be 'open' or 'closed'");
     }
     input

@@ -9,11 +9,11 @@ use r2r::{Publisher, QosProfile};
 
 use super::clock::RosClock;
 use super::convert;
+use crate::arm::ReportedState;
 use crate::config::Config;
 use crate::link::LinkState;
 use crate::status::{Observer, SentCommand, Status};
 use crate::teleop::Motion;
-use crate::wire::ReportedState;
 
 /// The publishers. Create them all before the node spins.
 pub struct Publishers {

@@ -12,8 +12,8 @@ use super::Inbox;
 use super::convert::nanoseconds_of;
 use crate::config::Config;
 use crate::teleop::{InputFault, Target};
-use crate::tf::{Edge, Ignored, Lookup, LookupConfig, Unplaced};
-use crate::wire::printable;
+use crate::text::sanitize_short;
+use crate::tf::{Lookup, LookupConfig, PendingTarget, TransformRejected, TransformStamped};
 
 /// Both topics, and the targets that wait for what comes on them.
 pub struct Tf {
@@ -23,7 +23,7 @@ pub struct Tf {
     /// Transforms have come since targets that wait were last looked at.
     news: bool,
     /// The kinds of garbage that have been told of.
-    told: HashSet<Discriminant<Ignored>>,
+    told: HashSet<Discriminant<TransformRejected>>,
 }
 
 impl Tf {
@@ -88,7 +88,7 @@ impl Tf {
         &mut self,
         now: Instant,
         ros_now: Duration,
-        target: Unplaced,
+        target: PendingTarget,
     ) -> Option<Result<Target, InputFault>> {
         self.lookup.handle_target(now, nanoseconds_of(ros_now), target)
     }
@@ -119,7 +119,7 @@ impl Tf {
         let transforms = message.get("transforms").and_then(Value::as_array);
         for edge in transforms.into_iter().flatten().filter_map(|transform| edge(transform, is_fixed)) {
             let Err(ignored) = self.lookup.handle_transform(ros_now, &edge) else { continue };
-            let child = printable(edge.child);
+            let child = sanitize_short(edge.child);
             if self.told.insert(discriminant(&ignored)) {
                 tracing::warn!(
                     "a transform of '{child}' on {topic} is ignored: {ignored}; told once for each cause"
@@ -140,11 +140,11 @@ fn lookup_config(config: &Config) -> LookupConfig {
 }
 
 /// A `geometry_msgs/TransformStamped`; every message of the type has all its fields.
-fn edge(transform: &Value, is_fixed: bool) -> Option<Edge<'_>> {
+fn edge(transform: &Value, is_fixed: bool) -> Option<TransformStamped<'_>> {
     let (header, geometry) = (transform.get("header")?, transform.get("transform")?);
     let stamp = header.get("stamp")?;
     let stamp = stamp.get("sec")?.as_i64()? * 1_000_000_000 + stamp.get("nanosec")?.as_i64()?;
-    Some(Edge {
+    Some(TransformStamped {
         parent: header.get("frame_id")?.as_str()?,
         child: transform.get("child_frame_id")?.as_str()?,
         stamp: (!is_fixed).then_some(stamp),

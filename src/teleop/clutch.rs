@@ -2,10 +2,10 @@
 
 use nalgebra::Vector3;
 
-use super::command::Position;
-use super::orientation::Orientation;
 use super::target::InputFault;
 use super::workspace::Workspace;
+use crate::geometry::Orientation;
+use crate::geometry::Position;
 
 /// What a hand's position means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

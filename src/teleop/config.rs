@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use super::clutch::RetargetMode;
-use super::command::{Gripper, Position};
 use super::filter::FilterConfig;
 use super::gripper::GripperConfig;
 use super::hold::HoldLine;
 use super::jump::JumpConfig;
 use super::limiter::Limits;
 use super::liveliness::LivelinessConfig;
-use super::orientation::Orientation;
 use super::retarget::Retarget;
 use super::workspace::Workspace;
+use crate::arm::Gripper;
+use crate::geometry::Orientation;
+use crate::geometry::Position;
 
 /// Who arms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::command::{Command, Position};
 use super::config::{TeleopConfig, Turning};
 use super::limiter::{Limiter, Step};
-use super::orientation::Orientation;
 use super::planned::Planned;
+use crate::arm::Command;
+use crate::geometry::Orientation;
+use crate::geometry::Position;
 
 /// What has been sent, and what the controller has said of it.
 #[derive(Debug, Default)]

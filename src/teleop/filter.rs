@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use nalgebra::{Point3, Vector3};
 
-use super::command::Position;
 use super::target::Stamp;
+use crate::geometry::Position;
 
 /// How targets are smoothed.
 #[derive(Debug, Clone, Copy, PartialEq)]

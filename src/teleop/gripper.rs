@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::command::Gripper;
+use crate::arm::Gripper;
 
 /// One sample of gripper input.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::command::{Gripper, Position, PositionError};
 use super::config::TeleopConfig;
 use super::filter::Filter;
 use super::jump::JumpGuard;
 use super::liveliness::Liveliness;
-use super::orientation::Orientation;
 use super::reason::Obstacle;
 use super::senders::SenderWatch;
 use super::target::{Frame, InputFault, Target};
 use super::watchdog::Watchdog;
+use crate::arm::Gripper;
+use crate::geometry::Orientation;
+use crate::geometry::{Position, PositionError};
 
 /// What the machine knows of its input.
 #[derive(Debug, Default)]
@@ -109,7 +110,7 @@ impl Input {
         let orientation = target.orientation.map(|orientation| match target.frame {
             Frame::Tracker => config.retarget.turn(orientation),
             Frame::Base => orientation,
-            Frame::Placed(placement) => placement.orientation(orientation),
+            Frame::Transformed(transform) => transform.orientation(orientation),
         });
         if !self.watchdog.is_fresh(now, config.input_timeout) {
             self.filter.reset();
@@ -199,7 +200,7 @@ fn in_base_frame(target: &Target, config: &TeleopConfig) -> Result<Position, Pos
     match target.frame {
         Frame::Tracker => config.retarget.apply(target.position),
         Frame::Base => Ok(target.position),
-        Frame::Placed(placement) => placement.position(target.position),
+        Frame::Transformed(transform) => transform.position(target.position),
     }
 }
 

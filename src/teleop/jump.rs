@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::command::Position;
 use super::target::InputFault;
+use crate::geometry::Position;
 
 /// What counts as a leap, and when it is believed.
 #[derive(Debug, Clone, Copy, PartialEq)]

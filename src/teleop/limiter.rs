@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use nalgebra::{Point3, Vector3};
 
-use super::command::Position;
 use super::workspace::Workspace;
+use crate::geometry::Position;
 
 /// How fast, and how suddenly.
 #[derive(Debug, Clone, Copy, PartialEq)]

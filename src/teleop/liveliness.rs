@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::command::Position;
 use super::target::InputFault;
+use crate::geometry::Position;
 
 /// What counts as a live stream.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,17 +3,18 @@
 use std::time::{Duration, Instant};
 
 use super::clutch::Clutch;
-use super::command::{Command, Gripper, Position};
 use super::config::{Arming, TeleopConfig};
 use super::course::Course;
 use super::gripper::{GripperDecider, GripperInput};
 use super::hold::{ErrorRun, HoldLine};
 use super::input::{Input, Sample};
-use super::orientation::Orientation;
 use super::reason::{Disarmed, Obstacle, Reason};
 use super::senders::GraphNews;
 use super::state::{Counters, LinkView, Motion, Refused};
 use super::target::{InputFault, Target};
+use crate::arm::{Command, Gripper};
+use crate::geometry::Orientation;
+use crate::geometry::Position;
 
 /// The teleoperation machine. See the [module](super) for its states and how to drive it.
 #[derive(Debug)]

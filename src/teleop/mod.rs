@@ -13,13 +13,12 @@
 //! ```
 //!
 //! A target's way: finite by construction ([`target`]) → stamp and age ([`watchdog`]) → arm base frame
-//! ([`retarget`], [`placement`]) → no leap ([`jump`]) → a live hand ([`liveliness`]) → no jitter ([`filter`]) → coupled to the arm
+//! ([`retarget`], [`crate::geometry::Transform`]) → no leap ([`jump`]) → a live hand ([`liveliness`]) → no jitter ([`filter`]) → coupled to the arm
 //! ([`clutch`]) → workspace ([`workspace`]) → speed and acceleration ([`limiter`]) → command. There is one slot for it;
-//! the newest wins and nothing is replayed. Its [`orientation`] goes along, at a speed of its own, where a controller
+//! the newest wins and nothing is replayed. Its orientation goes along, at a speed of its own, where a controller
 //! is told of it.
 
 pub mod clutch;
-pub mod command;
 pub mod config;
 mod course;
 pub mod filter;
@@ -30,8 +29,6 @@ pub mod jump;
 pub mod limiter;
 pub mod liveliness;
 mod machine;
-pub mod orientation;
-pub mod placement;
 mod plan;
 mod planned;
 pub mod reason;
@@ -43,13 +40,10 @@ pub mod target;
 pub mod watchdog;
 pub mod workspace;
 
-pub use command::{Command, Gripper, Position};
 pub use config::{Arming, TeleopConfig, Turning};
 pub use gripper::GripperInput;
 pub use hold::HoldLine;
 pub use machine::Teleop;
-pub use orientation::Orientation;
-pub use placement::Placement;
 pub use planned::{Kind, Planned};
 pub use reason::Reason;
 pub use reconfigure::ConfigRefused;

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::command::{Command, Position};
 use super::hold::HoldLine;
 use super::limiter::{Limit, Pace, Step};
 use super::machine::{State, Teleop};
-use super::orientation::Orientation;
 use super::planned::{Kind, Planned};
 use super::state::LinkView;
+use crate::arm::Command;
+use crate::geometry::Orientation;
+use crate::geometry::Position;
 
 impl Teleop {
     /// Whether a stop line is to be sent now, whatever is unanswered. Tell [`Teleop::handle_stop_sent`],

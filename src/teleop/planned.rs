@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::command::Command;
 use super::limiter::{Limit, Step};
+use crate::arm::Command;
 
 /// A command that may be sent now, and what altered it on its way from the target.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::command::Position;
 use super::target::InputFault;
+use crate::geometry::Position;
 
 /// What stands between an armed bridge and motion. The first that applies is the one named.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +88,7 @@ impl Reason {
                 Obstacle::ArmOutside(_) => "arm_outside",
                 Obstacle::SeveralSenders(_) => "several_senders",
                 Obstacle::Input(InputFault::Position(_)) => "input_invalid",
-                Obstacle::Input(InputFault::Orientation { .. }) => "orientation_invalid",
+                Obstacle::Input(InputFault::Orientation(_)) => "orientation_invalid",
                 Obstacle::Input(InputFault::UnknownFrame { .. }) => "unknown_frame",
                 Obstacle::Input(InputFault::NoTransform { .. }) => "no_transform",
                 Obstacle::Input(InputFault::Frozen { .. }) => "input_frozen",

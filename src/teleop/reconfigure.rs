@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::command::Position;
 use super::config::TeleopConfig;
 use super::machine::{Goal, Teleop};
+use crate::geometry::Position;
 
 /// Why settings were not taken. Nothing has changed then.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]

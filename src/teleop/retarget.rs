@@ -2,8 +2,8 @@
 
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
 
-use super::command::{Position, PositionError};
-use super::orientation::Orientation;
+use crate::geometry::Orientation;
+use crate::geometry::{Position, PositionError};
 
 /// A retargeting: `base = translation + rotation · (scale ∘ tracker)`.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -16,8 +16,9 @@ use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::command::{Gripper, Position};
 use super::target::{Frame, Stamp, Target};
+use crate::arm::Gripper;
+use crate::geometry::Position;
 
 /// What the graph says of who publishes the bridge's input.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::command::{Position, PositionError};
 use super::gripper::GripperInput;
-use super::orientation::Orientation;
-use super::placement::Placement;
+use crate::geometry::Orientation;
+use crate::geometry::Transform;
+use crate::geometry::{OrientationError, Position, PositionError};
 
 /// Where the hand or the IK wants the tool centre point.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,7 +59,7 @@ pub enum Frame {
     Base,
     /// Another, and where that is by TF. The position stays as the sender said it: a zero and a sample that is repeated
     /// are such in its own frame.
-    Placed(Placement),
+    Transformed(Transform),
 }
 
 /// The names of the frames that targets may be in.
@@ -75,11 +75,11 @@ impl Frames {
     /// The frame that a `header.frame_id` names; `None` if it names neither. A sender that names none sends in the
     /// tracker's.
     pub fn resolve(&self, frame_id: &str) -> Option<Frame> {
-        let frame_id = bare(frame_id);
-        if frame_id.is_empty() || frame_id == bare(&self.tracker) {
+        let frame_id = strip_leading_slash(frame_id);
+        if frame_id.is_empty() || frame_id == strip_leading_slash(&self.tracker) {
             Some(Frame::Tracker)
         } else {
-            (frame_id == bare(&self.base)).then_some(Frame::Base)
+            (frame_id == strip_leading_slash(&self.base)).then_some(Frame::Base)
         }
     }
 
@@ -90,7 +90,7 @@ impl Frames {
 }
 
 /// The name of a frame without the slash that old senders put first, as tf2 takes it.
-pub fn bare(frame_id: &str) -> &str {
+pub fn strip_leading_slash(frame_id: &str) -> &str {
     frame_id.strip_prefix('/').unwrap_or(frame_id)
 }
 
@@ -170,15 +170,9 @@ pub enum InputFault {
     /// A coordinate is not finite, or absurd.
     #[error("target refused: {0}")]
     Position(#[from] PositionError),
-    /// The orientation is no rotation.
-    #[error(
-        "target refused: its orientation [{}, {}, {}, {}] (x, y, z, w) is no unit quaternion; send 0, 0, 0, 1 if there is \
-         none", xyzw[0], xyzw[1], xyzw[2], xyzw[3]
-    )]
-    Orientation {
-        /// The quaternion as it came.
-        xyzw: [f64; 4],
-    },
+    /// The orientation is not a unit quaternion.
+    #[error("target refused: its orientation {0}")]
+    Orientation(#[from] OrientationError),
     /// The frame is neither the tracker's nor the arm's base frame, and there is no TF to look it up in.
     #[error(
         "target refused: its frame_id '{frame_id}' is neither retarget.frame nor base_frame '{base}'; set retarget.frame \

@@ -2,8 +2,8 @@
 
 use nalgebra::{Point3, Vector3};
 
-use super::command::Position;
 use super::target::InputFault;
+use crate::geometry::Position;
 
 /// What happens to a target outside the workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

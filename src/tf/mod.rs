@@ -6,7 +6,7 @@
 
 mod tree;
 
-pub use tree::{Edge, Found, Ignored, Missing, Tree};
+pub use tree::{Found, LookupError, TransformRejected, TransformStamped, Tree};
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use crate::teleop::watchdog::check_age;
 use crate::teleop::{Frame, GripperInput, InputFault, Stamp, Target};
-use crate::wire::printable;
+use crate::text::sanitize_short;
 
 /// A target in a frame that has to be looked up.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Unplaced {
+pub struct PendingTarget {
     frame_id: String,
     target: Target,
 }
@@ -48,13 +48,13 @@ pub struct Lookup {
 
 #[derive(Debug)]
 struct Waiting {
-    target: Unplaced,
+    target: PendingTarget,
     since: Instant,
     /// Until its transform has to be there: `tf.timeout`, or what `input_timeout` leaves of the target's life.
     until: Instant,
 }
 
-impl Unplaced {
+impl PendingTarget {
     /// A target whose `header.frame_id` is neither the tracker's frame nor the arm's base frame.
     pub fn new(frame_id: &str, target: Target) -> Self {
         Self { frame_id: frame_id.to_owned(), target }
@@ -94,7 +94,11 @@ impl Lookup {
     ///
     /// # Errors
     /// Why it is not believed.
-    pub fn handle_transform(&mut self, ros_now: i64, edge: &Edge) -> Result<(), Ignored> {
+    pub fn handle_transform(
+        &mut self,
+        ros_now: i64,
+        edge: &TransformStamped,
+    ) -> Result<(), TransformRejected> {
         self.handle_clock(ros_now);
         self.tree.handle_edge(edge)
     }
@@ -110,7 +114,7 @@ impl Lookup {
         &mut self,
         now: Instant,
         ros_now: i64,
-        target: Unplaced,
+        target: PendingTarget,
     ) -> Option<Result<Target, InputFault>> {
         self.handle_clock(ros_now);
         let decided = self.decide(now, target).transpose()?;
@@ -118,7 +122,7 @@ impl Lookup {
         Some(decided)
     }
 
-    fn decide(&mut self, now: Instant, target: Unplaced) -> Result<Option<Target>, InputFault> {
+    fn decide(&mut self, now: Instant, target: PendingTarget) -> Result<Option<Target>, InputFault> {
         let LookupConfig { timeout, input_timeout, .. } = self.config;
         let mut age = 0;
         if let Some(stamp) = target.target.stamp {
@@ -129,7 +133,7 @@ impl Lookup {
         let left = input_timeout.saturating_sub(Duration::from_nanos(u64::try_from(age).unwrap_or(0)));
         let waiting = Waiting { target, since: now, until: now + timeout.min(left) };
         match self.place(now, &waiting) {
-            Err(Missing::Behind { .. }) if waiting.until > now && self.waiting.len() < MAX_WAITING => {
+            Err(LookupError::Behind { .. }) if waiting.until > now && self.waiting.len() < MAX_WAITING => {
                 self.waiting.push_back(waiting);
                 Ok(None)
             }
@@ -152,7 +156,7 @@ impl Lookup {
         }
         let decided = self.waiting.iter().enumerate().rev().find_map(|(index, waiting)| {
             match self.place(now, waiting) {
-                Err(Missing::Behind { .. }) => None,
+                Err(LookupError::Behind { .. }) => None,
                 placed => {
                     Some((index, placed.map_err(|missing| self.no_transform(&waiting.target, &missing))))
                 }
@@ -176,19 +180,24 @@ impl Lookup {
 
     /// A target as it is when it leaves here: as old as its stamp says by now, or as the transform that it was placed by,
     /// or as the time that it has waited.
-    fn place(&self, now: Instant, waiting: &Waiting) -> Result<Target, Missing> {
-        let Unplaced { frame_id, target } = &waiting.target;
+    fn place(&self, now: Instant, waiting: &Waiting) -> Result<Target, LookupError> {
+        let PendingTarget { frame_id, target } = &waiting.target;
         let LookupConfig { base, input_timeout, .. } = &self.config;
         let stamp = target.stamp.map(|stamp| Stamp { received: self.tree.clock(), ..stamp });
         let found = self.tree.find(base, frame_id, stamp.map(|stamp| stamp.taken), *input_timeout)?;
         let waited = target.held_up + now.saturating_duration_since(waiting.since);
-        Ok(Target { frame: Frame::Placed(found.placement), stamp, held_up: waited.max(found.age), ..*target })
+        Ok(Target {
+            frame: Frame::Transformed(found.transform),
+            stamp,
+            held_up: waited.max(found.age),
+            ..*target
+        })
     }
 
-    fn no_transform(&self, target: &Unplaced, why: &dyn Display) -> InputFault {
+    fn no_transform(&self, target: &PendingTarget, why: &dyn Display) -> InputFault {
         InputFault::NoTransform {
-            frame_id: printable(&target.frame_id).into(),
-            base: printable(&self.config.base).into(),
+            frame_id: sanitize_short(&target.frame_id).into(),
+            base: sanitize_short(&self.config.base).into(),
             why: why.to_string().into(),
         }
     }

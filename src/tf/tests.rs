@@ -42,7 +42,8 @@ impl Scene {
     /// Where the camera was at `ms`, told now.
     fn camera(&mut self, ms: i64, x: f64) {
         let (stamp, rotation) = (Some(NOW + ms * MS), [0.0, 0.0, 0.0, 1.0]);
-        let edge = Edge { parent: "base", child: "camera", stamp, translation: [x, 0.0, 0.0], rotation };
+        let edge =
+            TransformStamped { parent: "base", child: "camera", stamp, translation: [x, 0.0, 0.0], rotation };
         self.lookup.handle_transform(self.ros_now(), &edge).unwrap();
     }
 
@@ -52,7 +53,7 @@ impl Scene {
     }
 
     fn stamped(&mut self, stamp: Option<Stamp>, x: f64) -> Option<Result<Target, InputFault>> {
-        let target = Unplaced::new("camera", Target::new(x, 0.0, 0.0, stamp).unwrap());
+        let target = PendingTarget::new("camera", Target::new(x, 0.0, 0.0, stamp).unwrap());
         self.lookup.handle_target(self.now(), self.ros_now(), target)
     }
 
@@ -64,8 +65,8 @@ impl Scene {
 /// Where a target is in the base frame, in x.
 fn x(target: Option<Result<Target, InputFault>>) -> f64 {
     let target = target.unwrap().unwrap();
-    let Frame::Placed(placement) = target.frame else { panic!("{target:?}") };
-    placement.position(target.position).unwrap().coordinates()[0]
+    let Frame::Transformed(transform) = target.frame else { panic!("{target:?}") };
+    transform.position(target.position).unwrap().coordinates()[0]
 }
 
 fn refused(target: Option<Result<Target, InputFault>>) -> String {
@@ -177,7 +178,7 @@ fn a_tracker_that_is_faster_than_its_transforms_is_followed_at_their_pace() {
 
 #[test]
 fn what_is_decided_drops_what_came_before_it() {
-    let fixed = Edge {
+    let fixed = TransformStamped {
         parent: "base",
         child: "table",
         stamp: None,
@@ -189,11 +190,11 @@ fn what_is_decided_drops_what_came_before_it() {
         (|scene: &mut Scene| scene.lookup.handle_other()) as fn(&mut Scene),
         // One in a fixed frame, and one that is refused.
         |scene| {
-            let target = Unplaced::new("table", Target::new(0.0, 0.0, 0.0, None).unwrap());
+            let target = PendingTarget::new("table", Target::new(0.0, 0.0, 0.0, None).unwrap());
             assert!(scene.lookup.handle_target(scene.now(), scene.ros_now(), target).unwrap().is_ok());
         },
         |scene| {
-            let target = Unplaced::new("map", Target::new(0.0, 0.0, 0.0, None).unwrap());
+            let target = PendingTarget::new("map", Target::new(0.0, 0.0, 0.0, None).unwrap());
             assert!(scene.lookup.handle_target(scene.now(), scene.ros_now(), target).unwrap().is_err());
         },
         // Another base frame, and another time.
@@ -247,8 +248,8 @@ fn a_target_that_was_held_up_before_stays_so() {
     let held_up = Duration::from_millis(80);
     let target =
         Target::new(0.2, 0.0, 0.0, Some(Stamp { taken: NOW + MS, received: NOW, simulated: false })).unwrap();
-    let unplaced = Unplaced::new("camera", target).held_up(held_up);
-    assert_eq!(scene.lookup.handle_target(scene.now(), NOW, unplaced), None);
+    let pending = PendingTarget::new("camera", target).held_up(held_up);
+    assert_eq!(scene.lookup.handle_target(scene.now(), NOW, pending), None);
     scene.ms = 20;
     scene.camera(10, 0.0);
     assert_eq!(scene.poll().unwrap().unwrap().held_up, Duration::from_millis(100));

@@ -8,13 +8,13 @@ use transforms::geometry::{Quaternion, Vector3};
 use transforms::time::{Stamp, Timestamp};
 use transforms::{Registry, Transform};
 
-use crate::teleop::target::bare;
-use crate::teleop::{Orientation, Placement};
-use crate::wire::printable;
+use crate::geometry::{self, Orientation};
+use crate::teleop::target::strip_leading_slash;
+use crate::text::sanitize_short;
 
 /// Where one frame is in another, as a message says it.
 #[derive(Debug, Clone, Copy)]
-pub struct Edge<'a> {
+pub struct TransformStamped<'a> {
     /// `header.frame_id`
     pub parent: &'a str,
     /// `child_frame_id`
@@ -29,7 +29,7 @@ pub struct Edge<'a> {
 
 /// Why a transform is not believed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Ignored {
+pub enum TransformRejected {
     /// A frame without a name, or with one of absurd length.
     #[error("one of its frames has no name, or one of more than {MAX_NAME} bytes")]
     Name,
@@ -88,7 +88,7 @@ pub enum Ignored {
 
 /// Why it is not known where a frame is.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Missing {
+pub enum LookupError {
     /// Nobody tells of a frame.
     #[error("neither /tf nor /tf_static has '{frame}'")]
     Unknown {
@@ -137,7 +137,7 @@ pub enum Missing {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Found {
     /// In the base frame.
-    pub placement: Placement,
+    pub transform: geometry::Transform,
     /// How old that is, where the newest was asked for.
     pub age: Duration,
 }
@@ -186,17 +186,20 @@ impl Tree {
     ///
     /// # Errors
     /// Why it is not believed. Then nothing has changed.
-    pub fn handle_edge(&mut self, edge: &Edge) -> Result<(), Ignored> {
-        let (parent, child) = (bare(edge.parent), bare(edge.child));
+    pub fn handle_edge(&mut self, edge: &TransformStamped) -> Result<(), TransformRejected> {
+        let (parent, child) = (strip_leading_slash(edge.parent), strip_leading_slash(edge.child));
         if [parent, child].iter().any(|name| name.is_empty() || name.len() > MAX_NAME) {
-            return Err(Ignored::Name);
+            return Err(TransformRejected::Name);
         }
         if parent == child {
-            return Err(Ignored::SelfParent);
+            return Err(TransformRejected::SelfParent);
         }
         let rotation = unit(edge.rotation).filter(|_| edge.translation.iter().all(|it| it.is_finite()));
         let Some(rotation) = rotation else {
-            return Err(Ignored::Numbers { translation: edge.translation, rotation: edge.rotation });
+            return Err(TransformRejected::Numbers {
+                translation: edge.translation,
+                rotation: edge.rotation,
+            });
         };
         if let Some(stamp) = edge.stamp
             && !self.is_of_use(stamp, child)?
@@ -216,8 +219,8 @@ impl Tree {
             .map_err(RegistryError::from)
             .and_then(|transform| self.registry.add_transform(transform))
             .map_err(|error| match error {
-                RegistryError::CycleDetected => Ignored::Cycle { parent: printable(parent) },
-                _ => Ignored::Numbers { translation: edge.translation, rotation: edge.rotation },
+                RegistryError::CycleDetected => TransformRejected::Cycle { parent: sanitize_short(parent) },
+                _ => TransformRejected::Numbers { translation: edge.translation, rotation: edge.rotation },
             })?;
         self.frames.insert(child.to_owned(), Frame { parent: parent.to_owned(), newest: edge.stamp });
         Ok(())
@@ -234,23 +237,28 @@ impl Tree {
         frame: &str,
         stamp: Option<i64>,
         max_age: Duration,
-    ) -> Result<Found, Missing> {
-        let (base, frame) = (bare(base), bare(frame));
+    ) -> Result<Found, LookupError> {
+        let (base, frame) = (strip_leading_slash(base), strip_leading_slash(frame));
         let (at, age) = match stamp {
             Some(stamp) => (timestamp(stamp), Duration::ZERO),
             None => self.newest(base, frame, max_age)?,
         };
         let found = self.registry.get_transform(base, frame, at).map_err(missing)?;
         let (translation, rotation) = (found.translation(), found.rotation());
-        let placement = Placement::new(
+        let transform = geometry::Transform::new(
             [translation.x, translation.y, translation.z],
             [rotation.x, rotation.y, rotation.z, rotation.w],
         );
-        Ok(Found { placement, age })
+        Ok(Found { transform, age })
     }
 
     /// The newest time that all transforms on the way can tell of, but not one in the future, and how long ago it is.
-    fn newest(&self, base: &str, frame: &str, max_age: Duration) -> Result<(Timestamp, Duration), Missing> {
+    fn newest(
+        &self,
+        base: &str,
+        frame: &str,
+        max_age: Duration,
+    ) -> Result<(Timestamp, Duration), LookupError> {
         let now = timestamp(self.clock);
         let common = self.registry.latest_common_time(base, frame).map_err(missing)?;
         let newest = common.at().map_or(now, |newest| newest.min(now));
@@ -264,20 +272,20 @@ impl Tree {
             Err(RegistryError::NotFoundAt { frame: late, .. }) => late,
             _ => frame.to_owned(),
         };
-        Err(Missing::Old { frame: printable(&late), age })
+        Err(LookupError::Old { frame: sanitize_short(&late), age })
     }
 
     /// Whether a transform with this stamp can tell where anything is that a target may yet ask for.
-    fn is_of_use(&self, stamp: i64, child: &str) -> Result<bool, Ignored> {
+    fn is_of_use(&self, stamp: i64, child: &str) -> Result<bool, TransformRejected> {
         if self.clock == 0 {
             return Ok(false);
         }
         let age = self.clock.saturating_sub(stamp);
         if age > nanoseconds(HISTORY) {
-            return Err(Ignored::TooOld { age });
+            return Err(TransformRejected::TooOld { age });
         }
         if age < -nanoseconds(MAX_AHEAD) {
-            return Err(Ignored::Ahead { ahead: age.saturating_neg() });
+            return Err(TransformRejected::Ahead { ahead: age.saturating_neg() });
         }
         let newest = self.frames.get(child).and_then(|frame| frame.newest);
         Ok(newest.is_none_or(|newest| stamp.saturating_sub(newest) >= nanoseconds(RESOLUTION)))
@@ -285,27 +293,32 @@ impl Tree {
 
     /// Makes room for a frame, and for one that has another parent than before, or moves or stands still unlike before.
     /// A moving one is believed as long as it has moved of late; a fixed one that is fixed elsewhere is there.
-    fn make_way_for(&mut self, parent: &str, child: &str, stamp: Option<i64>) -> Result<(), Ignored> {
+    fn make_way_for(
+        &mut self,
+        parent: &str,
+        child: &str,
+        stamp: Option<i64>,
+    ) -> Result<(), TransformRejected> {
         let oldest = self.clock.saturating_sub(nanoseconds(HISTORY));
         let Some(known) = self.frames.get(child) else {
             if self.frames.len() >= MAX_FRAMES {
                 self.forget(|frame| frame.newest.is_some_and(|newest| newest < oldest));
             }
-            return if self.frames.len() < MAX_FRAMES { Ok(()) } else { Err(Ignored::TooMany) };
+            return if self.frames.len() < MAX_FRAMES { Ok(()) } else { Err(TransformRejected::TooMany) };
         };
         let is_dead = known.newest.is_some_and(|newest| newest < oldest);
         if known.newest.is_some() != stamp.is_some() && !is_dead {
-            return Err(Ignored::FixedAndMoving);
+            return Err(TransformRejected::FixedAndMoving);
         }
         if known.parent == parent && known.newest.is_some() == stamp.is_some() {
             return Ok(());
         }
         if known.newest.is_some() && !is_dead {
-            let (parent, before) = (printable(parent), printable(&known.parent));
-            return Err(Ignored::SecondParent { parent, before });
+            let (parent, before) = (sanitize_short(parent), sanitize_short(&known.parent));
+            return Err(TransformRejected::SecondParent { parent, before });
         }
         if self.is_below(parent, child) {
-            return Err(Ignored::Cycle { parent: printable(parent) });
+            return Err(TransformRejected::Cycle { parent: sanitize_short(parent) });
         }
         self.registry.remove_frame(child);
         self.frames.remove(child);
@@ -336,25 +349,25 @@ impl Default for Tree {
     }
 }
 
-fn missing(error: RegistryError) -> Missing {
+fn missing(error: RegistryError) -> LookupError {
     match error {
-        RegistryError::UnknownFrame(frame) => Missing::Unknown { frame: printable(&frame) },
-        RegistryError::Disconnected { .. } => Missing::Unconnected,
+        RegistryError::UnknownFrame(frame) => LookupError::Unknown { frame: sanitize_short(&frame) },
+        RegistryError::Disconnected { .. } => LookupError::Unconnected,
         RegistryError::NotFoundAt { frame, requested, covered: Some((start, end)), .. } => {
-            let frame = printable(&frame);
+            let frame = sanitize_short(&frame);
             let apart = |one: Timestamp, other: Timestamp| {
                 i64::try_from(one.as_nanos().saturating_sub(other.as_nanos())).unwrap_or(i64::MAX)
             };
             if requested > end {
-                Missing::Behind { frame, by: apart(requested, end) }
+                LookupError::Behind { frame, by: apart(requested, end) }
             } else {
-                Missing::Before { frame, by: apart(start, requested) }
+                LookupError::Before { frame, by: apart(start, requested) }
             }
         }
         RegistryError::NoCommonTime { frame, .. } | RegistryError::NotFoundAt { frame, .. } => {
-            Missing::NeverTogether { frame: printable(&frame) }
+            LookupError::NeverTogether { frame: sanitize_short(&frame) }
         }
-        other => Missing::Numbers(printable(&other.to_string())),
+        other => LookupError::Numbers(sanitize_short(&other.to_string())),
     }
 }
 

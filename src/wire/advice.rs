@@ -1,5 +1,7 @@
 //! What the protocol says of a fault, and how to mend it, in words that `arm_check` and the link's errors share.
 
+#![allow(missing_docs)] // each constant is named after its fault, and its text says the rest
+
 /// What to do about a fault of a controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advice {
@@ -9,112 +11,112 @@ pub struct Advice {
     pub mend: &'static str,
 }
 
-pub(crate) const GREETING: Advice = Advice {
+pub const GREETING: Advice = Advice {
     rule: "a controller speaks only when asked; an unsolicited line ends the connection",
     mend: "say nothing on connecting; or set greeting_lines (--greeting of arm_check) to the number of lines",
 };
 
-pub(crate) const STAYS: Advice = Advice {
+pub const STAYS: Advice = Advice {
     rule: "one connection carries all commands; it stays open until the bridge closes it",
     mend: "read in a loop until recv() returns nothing, and close only then",
 };
 
-pub(crate) const ONE_REPLY: Advice = Advice {
+pub const ONE_REPLY: Advice = Advice {
     rule: "each line is answered by exactly one reply; one more ends the connection",
     mend: "answer when the line is taken, and not again when the motion is done",
 };
 
-pub(crate) const ECHO: Advice = Advice {
+pub const ECHO: Advice = Advice {
     rule: "what comes back is the reply, and nothing else",
     mend: "do not send back what was received; on a serial line behind a converter, switch its echo off",
 };
 
-pub(crate) const ORDER: Advice = Advice {
+pub const ORDER: Advice = Advice {
     rule: "replies come in the order of the lines",
     mend: "handle the lines of a connection one after another, in one thread",
 };
 
-pub(crate) const NEWLINE: Advice = Advice {
+pub const NEWLINE: Advice = Advice {
     rule: r#"every reply ends with a newline, "\n""#,
     mend: r#"add "\n" to what you send: sock.sendall((json.dumps(reply) + "\n").encode())"#,
 };
 
-pub(crate) const LENGTH: Advice = Advice {
+pub const LENGTH: Advice = Advice {
     rule: "a line has at most 4096 bytes; a longer one ends the connection",
     mend: "shorten the message, or leave out members that the bridge does not read",
 };
 
-pub(crate) const BLANK: Advice = Advice {
+pub const BLANK: Advice = Advice {
     rule: "each line is answered by exactly one line, a JSON object; a blank line ends the connection",
     mend: r#"send one "\n" after a reply, not two (a println or puts adds one of its own)"#,
 };
 
-pub(crate) const UTF8: Advice = Advice {
+pub const UTF8: Advice = Advice {
     rule: "lines are UTF-8; other bytes end the connection",
     mend: "encode the text as UTF-8 before it is sent, or keep to ASCII",
 };
 
-pub(crate) const ONE_LINE: Advice = Advice {
+pub const ONE_LINE: Advice = Advice {
     rule: "a reply is one line, with no newline inside",
     mend: "write the JSON without indentation: json.dumps(reply), with no indent=",
 };
 
-pub(crate) const BARE_TEXT: Advice = Advice {
+pub const BARE_TEXT: Advice = Advice {
     rule: r#"a reply is a JSON object: {"status":"ok","message":"…"} or {"status":"error","message":"…"}"#,
     mend: "send such an object; or, if the controller is to stay as it is, run the bridge with codec: text",
 };
 
-pub(crate) const OBJECT: Advice = Advice {
+pub const OBJECT: Advice = Advice {
     rule: r#"a reply is one JSON object: {"status":"ok","message":"…"}"#,
     mend: "write replies with a JSON library: names and text in double quotes, no comma at the end",
 };
 
-pub(crate) const TWICE: Advice = Advice {
+pub const TWICE: Advice = Advice {
     rule: "a member is there once; one of the protocol's given twice ends the connection",
     mend: "leave out one of the two",
 };
 
-pub(crate) const STATUS: Advice = Advice {
+pub const STATUS: Advice = Advice {
     rule: r#"every reply has "status", exactly "ok" or exactly "error""#,
     mend: r#"{"status":"ok","message":"…"} when the line is obeyed, {"status":"error","message":"why"} when not"#,
 };
 
-pub(crate) const MESSAGE: Advice = Advice {
+pub const MESSAGE: Advice = Advice {
     rule: r#""message" is a string"#,
     mend: r#"put it in double quotes, as in "message":"7", or leave it out"#,
 };
 
-pub(crate) const SEQ_OF_DATAGRAMS: Advice = Advice {
+pub const SEQ_OF_DATAGRAMS: Advice = Advice {
     rule: "over UDP every reply has the \"seq\" of the line that it answers; nothing else tells what it answers",
     mend: "copy it from the line: reply[\"seq\"] = line[\"seq\"]; or run the bridge with expect_reply: false",
 };
 
-pub(crate) const NUL: Advice = Advice {
+pub const NUL: Advice = Advice {
     rule: "a reply is text and has no NUL (byte 0); a newline, and nothing else, ends it",
     mend: "send no NUL: in C send strlen(reply) bytes, and not sizeof",
 };
 
-pub(crate) const UTF16: Advice = Advice {
+pub const UTF16: Advice = Advice {
     rule: "lines are UTF-8; UTF-16 has a NUL (byte 0) beside each letter",
     mend: "send UTF-8, or ASCII: this looks like UTF-16",
 };
 
-pub(crate) const TELNET: Advice = Advice {
+pub const TELNET: Advice = Advice {
     rule: "a connection carries the lines of the protocol, as they are",
     mend: "switch the telnet protocol off, whose commands begin with byte 0xff; in ser2net choose raw, and not telnet",
 };
 
-pub(crate) const UNASKED_STATE: Advice = Advice {
+pub const UNASKED_STATE: Advice = Advice {
     rule: "a line that no line of the bridge asked for ends the connection, unless accept_state is true",
     mend: "send state in replies only; or set accept_state to true",
 };
 
-pub(crate) const WORDS: Advice = Advice {
+pub const WORDS: Advice = Advice {
     rule: "with codec: text a reply begins with OK or ERROR",
     mend: "begin each reply with OK or ERROR; or set accept_state to true, if this is no reply",
 };
 
-pub(crate) const JSON_AFTER_ALL: Advice = Advice {
+pub const JSON_AFTER_ALL: Advice = Advice {
     rule: "with codec: text a reply begins with OK or ERROR, and is no JSON",
     mend: "set codec to json, if the controller speaks JSON",
 };

@@ -10,8 +10,10 @@ use tokio_util::codec::Decoder;
 
 use super::decoder::parse_gripper;
 use super::lines::{Lines, WireError, put_length};
-use super::message::{Order, Reply, WireUnit, printable};
-use crate::teleop::command::{Command, Position};
+use super::message::{Order, Reply, WireUnit};
+use crate::arm::Command;
+use crate::geometry::Position;
+use crate::text::sanitize_short;
 
 /// An order as the controller got it.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +70,7 @@ impl Decoder for CommandDecoder {
         let (unit, commands_only) = (self.unit, self.commands_only);
         self.lines.next(bytes, |line| {
             Ok(parse_order(line, unit, commands_only)
-                .map_err(|why| CommandFault { why: printable(&why), line: printable(line) }))
+                .map_err(|why| CommandFault { why: sanitize_short(&why), line: sanitize_short(line) }))
         })
     }
 
@@ -102,7 +104,7 @@ impl Decoder for HelloDecoder {
             let hello =
                 serde_json::from_str(line).ok().filter(|hello: &HelloMembers| hello.r#type == "hello");
             let why = r#"expected {"type":"hello","token":"..."} before anything else"#.to_owned();
-            Ok(hello.map(|hello| hello.token).ok_or_else(|| CommandFault { why, line: printable(line) }))
+            Ok(hello.map(|hello| hello.token).ok_or_else(|| CommandFault { why, line: sanitize_short(line) }))
         })
     }
 }
@@ -252,8 +254,10 @@ mod tests {
     use tokio_util::codec::Decoder;
 
     use super::{CommandDecoder, CommandFault, ReceivedOrder, ReplyEncoder};
-    use crate::teleop::command::{Command, Gripper, Position};
-    use crate::wire::{Order, Reply, ReplyStatus, ReportedState, WireError, WireUnit};
+    use crate::arm::ReportedState;
+    use crate::arm::{Command, Gripper};
+    use crate::geometry::Position;
+    use crate::wire::{Order, Reply, ReplyStatus, WireError, WireUnit};
 
     fn decode(line: &str) -> Result<ReceivedOrder, CommandFault> {
         decode_with(CommandDecoder::new(WireUnit::Millimetres), line)

@@ -11,8 +11,11 @@ use super::advice::{self, Advice};
 use super::format::{Codec, WireConfig};
 use super::lines::Lines;
 pub use super::lines::{MAX_LINE, WireError};
-use super::message::{Heard, Reply, ReplyStatus, ReportedState, WireUnit, printable, shown};
-use crate::teleop::command::{Gripper, Position};
+use super::message::{Heard, Reply, ReplyStatus, WireUnit};
+use crate::arm::Gripper;
+use crate::arm::ReportedState;
+use crate::geometry::Position;
+use crate::text::{sanitize_short, show_bytes};
 
 /// Reads replies from a stream of bytes, however it is cut into segments.
 ///
@@ -111,7 +114,7 @@ impl ReplyDecoder {
 /// What has come of a line whose end has not come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
-    /// As [`shown`].
+    /// As [`show_bytes`](crate::text::show_bytes).
     said: String,
     missing: Missing,
 }
@@ -147,7 +150,7 @@ impl Unfinished {
             _ if cut_short() => Missing::Rest,
             _ => Missing::Newline,
         };
-        Self { said: shown(bytes), missing }
+        Self { said: show_bytes(bytes), missing }
     }
 }
 
@@ -276,8 +279,8 @@ fn parse(line: &str, reading: Reading) -> Result<Heard, WireError> {
 
 fn parse_json(line: &str, reading: Reading) -> Result<Heard, WireError> {
     let no_reply = |why: &str, advice| WireError::NotAReply {
-        line: printable(line),
-        why: printable(why),
+        line: sanitize_short(line),
+        why: sanitize_short(why),
         expected: r#"{"status":"ok","message":"…"}"#,
         advice,
     };
@@ -293,23 +296,23 @@ fn parse_json(line: &str, reading: Reading) -> Result<Heard, WireError> {
     });
     let gripper = members.gripper.known().and_then(|word| parse_gripper(&word));
     let moving = members.moving.known();
-    let fault = members.fault.known().map(|fault| printable(&fault));
+    let fault = members.fault.known().map(|fault| sanitize_short(&fault));
     let joints = members.joints.known().filter(|joints| joints.len() <= MAX_JOINTS);
     let reports =
         position.is_some() || gripper.is_some() || moving.is_some() || fault.is_some() || joints.is_some();
-    let state = || ReportedState { position, gripper, moving, fault, joints, raw: printable(line) };
+    let state = || ReportedState { position, gripper, moving, fault, joints, raw: sanitize_short(line) };
     if unasked {
         return Ok(Heard::State(state()));
     }
     let status = match members.status.as_deref() {
         Some("ok") => ReplyStatus::Ok,
         Some("error") => ReplyStatus::Error,
-        Some(other) => return Err(WireError::UnknownStatus { status: printable(other) }),
+        Some(other) => return Err(WireError::UnknownStatus { status: sanitize_short(other) }),
         None => return Err(no_reply("missing field `status`", advice_on_type(line))),
     };
     Ok(Heard::Reply(Reply {
         status,
-        message: members.message.as_deref().map(printable).unwrap_or_default(),
+        message: members.message.as_deref().map(sanitize_short).unwrap_or_default(),
         seq: members.seq.known(),
         state: reports.then(state),
     }))
@@ -357,7 +360,7 @@ fn parse_text(line: &str, reading: Reading) -> Result<Heard, WireError> {
         .find_map(|(word, status)| begins_with_word(line, word).map(|rest| (status, rest)));
     let Some((status, rest)) = verdict else {
         if reading.accept_state {
-            let raw = printable(line);
+            let raw = sanitize_short(line);
             let state = ReportedState { raw, ..ReportedState::default() };
             return Ok(Heard::State(state));
         }
@@ -367,7 +370,7 @@ fn parse_text(line: &str, reading: Reading) -> Result<Heard, WireError> {
             line if line.starts_with('{') => advice::JSON_AFTER_ALL,
             _ => advice::WORDS,
         };
-        return Err(WireError::NotAReply { line: printable(line), why, expected: "OK …", advice });
+        return Err(WireError::NotAReply { line: sanitize_short(line), why, expected: "OK …", advice });
     };
     let mut words = rest.trim_start_matches([' ', '\t', ':']);
     let mut seq = None;
@@ -376,7 +379,7 @@ fn parse_text(line: &str, reading: Reading) -> Result<Heard, WireError> {
         seq = first.trim_end().parse().ok();
         words = if seq.is_some() { others } else { words };
     }
-    Ok(Heard::Reply(Reply { status, message: printable(words.trim_ascii()), seq, state: None }))
+    Ok(Heard::Reply(Reply { status, message: sanitize_short(words.trim_ascii()), seq, state: None }))
 }
 
 pub(super) fn parse_gripper(word: &str) -> Option<Gripper> {
@@ -392,9 +395,11 @@ mod tests {
     use tokio_util::codec::Decoder;
 
     use super::{MAX_LINE, ReplyDecoder, WireError};
-    use crate::teleop::command::{Gripper, Position};
+    use crate::arm::Gripper;
+    use crate::arm::ReportedState;
+    use crate::geometry::Position;
     use crate::wire::advice;
-    use crate::wire::{Codec, Heard, Reply, ReplyStatus, ReportedState, WireConfig, WireUnit};
+    use crate::wire::{Codec, Heard, Reply, ReplyStatus, WireConfig, WireUnit};
 
     fn hear(line: &str, mut decoder: ReplyDecoder) -> Result<Heard, WireError> {
         let mut bytes = BytesMut::from(format!("{line}\n").as_bytes());

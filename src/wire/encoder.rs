@@ -58,7 +58,8 @@ mod tests {
     use tokio_util::codec::Encoder;
 
     use super::CommandEncoder;
-    use crate::teleop::command::{Command, Gripper, Position};
+    use crate::arm::{Command, Gripper};
+    use crate::geometry::Position;
     use crate::wire::{Line, Order, WireUnit};
 
     fn line(x: f64, y: f64, z: f64, gripper: Gripper, unit: WireUnit) -> String {

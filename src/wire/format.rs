@@ -147,8 +147,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::teleop::Orientation;
-    use crate::teleop::command::{Command, Gripper, Position};
+    use crate::arm::{Command, Gripper};
+    use crate::geometry::Orientation;
+    use crate::geometry::Position;
     use crate::wire::{Line, Order};
 
     const TTL: Duration = Duration::from_millis(500);

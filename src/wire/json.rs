@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::format::Extra;
-use super::message::printable;
 use super::template::{Field, MAX_TEMPLATE, Template};
+use crate::text::sanitize_short;
 
 /// What a controller calls the members of a line. An empty name leaves the member out.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +66,7 @@ impl JsonFields {
             return Err(JsonFieldsError::NoCoordinate);
         }
         if self.open == self.closed && !self.gripper.is_empty() {
-            return Err(JsonFieldsError::SameGripper(printable(&self.open.to_string())));
+            return Err(JsonFieldsError::SameGripper(sanitize_short(&self.open.to_string())));
         }
         let mut object = Object::new();
         object.constant(&self.r#type, &"command".into())?;
@@ -140,7 +140,7 @@ impl Object {
     fn name(&mut self, name: &str) -> Result<(), JsonFieldsError> {
         let start = if self.names.is_empty() { "{" } else { "," };
         if !self.names.insert(name.to_owned()) {
-            return Err(JsonFieldsError::Twice(printable(name)));
+            return Err(JsonFieldsError::Twice(sanitize_short(name)));
         }
         self.template.text(&format!("{start}{}:", Value::from(name)));
         Ok(())

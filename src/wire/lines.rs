@@ -3,7 +3,8 @@
 use bytes::{Buf, BufMut, BytesMut};
 
 use super::advice::{self, Advice};
-use super::message::{WireUnit, printable, shown};
+use super::message::WireUnit;
+use crate::text::{sanitize_short, show_bytes};
 
 /// The longest line that is taken, in bytes, the newline excluded (a `\r` before it counts).
 pub const MAX_LINE: usize = 4096;
@@ -33,7 +34,7 @@ pub enum WireError {
     Nul {
         /// How many bytes come before it.
         at: usize,
-        /// The line, as [`shown`].
+        /// The line, as [`show_bytes`](crate::text::show_bytes).
         line: String,
         /// What to do.
         advice: Advice,
@@ -130,7 +131,7 @@ impl Lines {
         let newline = bytes[self.searched..].iter().position(|&byte| byte == b'\n');
         let length = newline.map_or(bytes.len(), |offset| self.searched + offset);
         if length > MAX_LINE {
-            let start = printable(&String::from_utf8_lossy(&bytes[..MAX_LINE]));
+            let start = sanitize_short(&String::from_utf8_lossy(&bytes[..MAX_LINE]));
             // What follows cannot be understood; keep none of it.
             bytes.clear();
             self.searched = 0;
@@ -169,7 +170,7 @@ impl Lines {
         if rest.is_empty() {
             return Ok(());
         }
-        Err(WireError::Truncated { rest: printable(&String::from_utf8_lossy(&rest)) })
+        Err(WireError::Truncated { rest: sanitize_short(&String::from_utf8_lossy(&rest)) })
     }
 }
 
@@ -181,13 +182,13 @@ fn not_utf8(line: &[u8], valid_up_to: usize) -> WireError {
         }
         _ => advice::UTF8,
     };
-    WireError::NotUtf8 { valid_up_to, line: printable(&String::from_utf8_lossy(line)), advice }
+    WireError::NotUtf8 { valid_up_to, line: sanitize_short(&String::from_utf8_lossy(line)), advice }
 }
 
 fn has_nul(line: &[u8], at: usize) -> WireError {
     let nuls = line.iter().filter(|byte| **byte == 0).count();
     let advice = if nuls > 1 && nuls * 2 + 1 >= line.len() { advice::UTF16 } else { advice::NUL };
-    WireError::Nul { at, line: shown(line), advice }
+    WireError::Nul { at, line: show_bytes(line), advice }
 }
 
 /// What commands of telnet begin with, and the lowest of those commands.

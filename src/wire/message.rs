@@ -2,7 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use crate::teleop::command::{Command, Gripper, Position};
+use crate::arm::{Command, ReportedState};
+use crate::text::sanitize_short;
 
 /// The unit of length in which the controller counts. Inside the bridge everything is in metres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,7 +58,7 @@ impl FromStr for WireUnit {
             "mm" => Ok(Self::Millimetres),
             "cm" => Ok(Self::Centimetres),
             "m" => Ok(Self::Metres),
-            _ => Err(UnknownUnit(printable(symbol))),
+            _ => Err(UnknownUnit(sanitize_short(symbol))),
         }
     }
 }
@@ -125,7 +126,7 @@ impl ReplyStatus {
 pub struct Reply {
     /// Taken or refused.
     pub status: ReplyStatus,
-    /// The controller's words, [`printable`]; empty when it gave none.
+    /// The controller's words, [`sanitize_short`](crate::text::sanitize_short); empty when it gave none.
     pub message: String,
     /// The number of the line that it answers, when it echoes that.
     pub seq: Option<u64>,
@@ -133,80 +134,9 @@ pub struct Reply {
     pub state: Option<ReportedState>,
 }
 
-/// What a talkative controller adds to its replies. Every part is optional; `null` counts as absent.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ReportedState {
-    /// Where the tool centre point is, in the arm's base frame. On the wire `"position"`, in the wire's unit, as
-    /// `{"x":…,"y":…,"z":…}` or `[x,y,z]`.
-    pub position: Option<Position>,
-    /// What the gripper is. On the wire `"gripper"`, `"open"` or `"closed"`.
-    pub gripper: Option<Gripper>,
-    /// Whether the arm is in motion. On the wire `"moving"`.
-    pub moving: Option<bool>,
-    /// The controller's fault, [`printable`]. On the wire `"fault"`.
-    pub fault: Option<String>,
-    /// The positions of the arm's joints, in radians, base first. On the wire `"joints"`, an array.
-    pub joints: Option<Vec<f64>>,
-    /// The whole line as it came, [`printable`].
-    pub raw: String,
-}
-
-/// Makes text that came from the wire safe for terminals, logs and ROS strings: it is [`inert`], and what is longer than
-/// [`PRINTABLE_CHARS`] is cut, ending in `…`. Applying it twice changes nothing.
-pub fn printable(text: &str) -> String {
-    if text.len() <= PRINTABLE_CHARS {
-        return inert(text);
-    }
-    match text.char_indices().nth(PRINTABLE_CHARS - 1) {
-        Some((cut, last)) if cut + last.len_utf8() < text.len() => inert(&text[..cut]) + "…",
-        _ => inert(text),
-    }
-}
-
-/// Text of any length in which nothing acts instead of showing: controls with NUL and ESC, C1, line separators, and
-/// invisible and direction-changing characters become U+FFFD.
-pub fn inert(text: &str) -> String {
-    // As nearly all text is; the way below costs ten times as much.
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return text.to_owned();
-    }
-    text.chars().map(|c| if acts(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// Bytes as they came, [`printable`]: NUL, tabs and what ends a line are visible.
-pub fn shown(bytes: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(bytes)
-        .chars()
-        .map(|c| match c {
-            '\n' => "\\n".to_owned(),
-            '\r' => "\\r".to_owned(),
-            '\t' => "\\t".to_owned(),
-            '\0' => "\\0".to_owned(),
-            c => c.to_string(),
-        })
-        .collect();
-    printable(&text)
-}
-
-/// The most characters [`printable`] leaves.
-pub const PRINTABLE_CHARS: usize = 200;
-
-/// Whether a character does something to a terminal or a reader instead of being seen.
-pub(super) fn acts(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
-            | '\u{200b}'..='\u{200f}'     // zero-width characters and direction marks
-            | '\u{2028}'..='\u{202e}'     // line and paragraph separators, embeddings and overrides
-            | '\u{2060}'..='\u{206f}'     // invisible operators and isolates
-            | '\u{fff9}'..='\u{fffb}'     // interlinear annotation
-            | '\u{e0000}'..='\u{e007f}'   // tags
-        )
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{PRINTABLE_CHARS, WireUnit, printable, shown};
+    use super::WireUnit;
 
     #[test]
     fn a_unit_reads_back_from_its_symbol_and_others_are_refused_by_name() {
@@ -217,30 +147,5 @@ mod tests {
             "MM".parse::<WireUnit>().unwrap_err().to_string(),
             r#""MM" is no unit of the wire; it is one of mm, cm, m"#
         );
-    }
-
-    #[test]
-    fn what_acts_on_a_terminal_or_a_reader_is_made_visible() {
-        assert_eq!(printable("a\0b\x1b[31m\u{9b}2J\r\n\t\x7f"), "a�b�[31m�2J����");
-        assert_eq!(printable("x\u{202e}y\u{2066}z\u{2028}\u{feff}\u{200b}"), "x�y�z���");
-        assert_eq!(printable("Kommando empfangen: 好 ✓"), "Kommando empfangen: 好 ✓");
-        assert_eq!(printable("\0a\x1b[31m\r\n\t\x1f"), "�a�[31m����");
-        assert_eq!(printable("del\x7f"), "del�");
-        assert_eq!(printable("Command received ~"), "Command received ~");
-    }
-
-    #[test]
-    fn shown_bytes_have_visible_ends_and_do_not_act() {
-        assert_eq!(shown(b"{\"a\":1}\t\0\r\n\x1b[2J\xff"), "{\"a\":1}\\t\\0\\r\\n\u{fffd}[2J\u{fffd}");
-    }
-
-    #[test]
-    fn what_is_too_long_is_cut_and_says_so() {
-        let fits = "é".repeat(PRINTABLE_CHARS);
-        assert_eq!(printable(&fits), fits);
-        let cut = printable(&"é".repeat(PRINTABLE_CHARS + 1));
-        assert_eq!(cut.chars().count(), PRINTABLE_CHARS);
-        assert!(cut.ends_with("é…"));
-        assert!(printable(&"x".repeat(PRINTABLE_CHARS + 1)).ends_with("x…"));
     }
 }

@@ -19,7 +19,7 @@
 //! [`format`] is what a person says of that, and every line that is sent comes of one [`Template`].
 //!
 //! [`message`] holds what is said, [`encoder`] and [`decoder`] the bridge's side of saying it, [`controller`] the other
-//! side, which the simulated controller speaks. Positions are [`crate::teleop::command::Position`], in metres; only here
+//! side, which the simulated controller speaks. Positions are [`crate::geometry::Position`], in metres; only here
 //! do they have the [`WireUnit`].
 pub mod advice;
 pub mod controller;
@@ -38,7 +38,7 @@ pub use encoder::CommandEncoder;
 pub use format::{Codec, Extra, OrderLines, WireConfig};
 pub use hello::{Hello, HelloForm, TokenError};
 pub use json::{JsonFields, JsonFieldsError};
-pub use message::{Heard, Line, Order, Reply, ReplyStatus, ReportedState, WireUnit, inert, printable, shown};
+pub use message::{Heard, Line, Order, Reply, ReplyStatus, WireUnit};
 pub use template::{Template, TemplateError};
 
 #[cfg(test)]

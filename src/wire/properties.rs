@@ -13,9 +13,12 @@ use tokio_util::codec::Decoder;
 
 use super::{
     Codec, CommandDecoder, CommandEncoder, Extra, Heard, JsonFields, MAX_LINE, Order, OrderLines, Reply,
-    ReplyDecoder, ReplyEncoder, ReplyStatus, ReportedState, WireConfig, WireUnit, printable,
+    ReplyDecoder, ReplyEncoder, ReplyStatus, WireConfig, WireUnit,
 };
-use crate::teleop::command::{Command, Gripper, MAX_COORDINATE, Position};
+use crate::arm::ReportedState;
+use crate::arm::{Command, Gripper};
+use crate::geometry::{MAX_COORDINATE, Position};
+use crate::text::sanitize_short;
 
 /// What a transport asks of the socket at once.
 const ONE_READ: usize = 8192;
@@ -52,7 +55,7 @@ fn encode(unit: WireUnit, order: Order, stream: &mut Vec<u8>) {
 }
 
 fn words() -> impl Strategy<Value = String> {
-    vec(any::<char>(), 0..40).prop_map(|chars| printable(&chars.into_iter().collect::<String>()))
+    vec(any::<char>(), 0..40).prop_map(|chars| sanitize_short(&chars.into_iter().collect::<String>()))
 }
 
 fn joints() -> impl Strategy<Value = Option<Vec<f64>>> {
@@ -263,8 +266,8 @@ proptest! {
 
     #[test]
     fn what_is_printable_stays_as_it_is(chars in vec(any::<char>(), 0..300)) {
-        let shown = printable(&chars.into_iter().collect::<String>());
+        let shown = sanitize_short(&chars.into_iter().collect::<String>());
         prop_assert!(!shown.contains(char::is_control));
-        prop_assert_eq!(printable(&shown), shown);
+        prop_assert_eq!(sanitize_short(&shown), shown);
     }
 }

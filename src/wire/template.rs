@@ -5,8 +5,9 @@ use std::time::Duration;
 use bytes::BufMut;
 
 use super::lines::{put_decimal, put_integer, put_length};
-use super::message::{Line, Order, WireUnit, acts};
-use crate::teleop::command::Gripper;
+use super::message::{Line, Order, WireUnit};
+use crate::arm::Gripper;
+use crate::text::is_control_like;
 
 /// A line with places to be filled in, newline included.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -89,7 +90,7 @@ impl Template {
         if text.trim().is_empty() {
             return Err(TemplateError::Empty);
         }
-        if text.chars().any(acts) {
+        if text.chars().any(is_control_like) {
             return Err(TemplateError::Unprintable);
         }
         if text.len() > MAX_TEMPLATE {
@@ -253,7 +254,8 @@ pub(super) const MAX_TEMPLATE: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::teleop::{Command, Orientation, Position};
+    use crate::arm::Command;
+    use crate::geometry::{Orientation, Position};
 
     const TTL: Duration = Duration::from_millis(250);
 

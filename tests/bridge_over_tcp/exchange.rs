@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aether_bridge::config::Value;
 use aether_bridge::link::LinkState;
-use aether_bridge::sim::{ArmSim, ArmSimConfig, Ended, Fault, Rules};
 use aether_bridge::teleop::{Kind, Motion, Target};
+use aether_sim::{ArmSim, ArmSimConfig, Ended, Fault, Rules};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use aether_bridge::config::Value;
+use aether_bridge::geometry::Position;
 use aether_bridge::link::LinkState;
-use aether_bridge::teleop::{Kind, Motion, Position};
+use aether_bridge::teleop::{Kind, Motion};
 
 use super::memory::{advance, following, target};
 

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aether_bridge::app::{Bridge, drive_over};
+use aether_bridge::arm::ReportedState;
 use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::link::{LinkState, Network, System};
 use aether_bridge::status::{Observer, SentCommand, Status};
 use aether_bridge::teleop::{Motion, Target};
-use aether_bridge::wire::ReportedState;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aether_bridge::arm::ReportedState;
 use aether_bridge::config::Config;
+use aether_bridge::geometry::Position;
 use aether_bridge::link::LinkState;
 use aether_bridge::status::{Observer, SentCommand, Status};
-use aether_bridge::teleop::{Kind, Motion, Position};
-use aether_bridge::wire::ReportedState;
+use aether_bridge::teleop::{Kind, Motion};
 use tokio::time::Instant;
 
 /// What the bridge has told so far.

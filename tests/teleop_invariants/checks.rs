@@ -1,6 +1,7 @@
 //! The invariants, each by its number, for a command that is about to be sent.
 
-use aether_bridge::teleop::{Command, HoldLine, Kind, LinkView, Motion, Planned};
+use aether_bridge::arm::Command;
+use aether_bridge::teleop::{HoldLine, Kind, LinkView, Motion, Planned};
 
 use crate::world::World;
 

@@ -1,6 +1,8 @@
 //! What can happen to the machine.
 
-use aether_bridge::teleop::{Frame, Gripper, GripperInput, LinkView, Placement, TeleopConfig};
+use aether_bridge::arm::Gripper;
+use aether_bridge::geometry::Transform;
+use aether_bridge::teleop::{Frame, GripperInput, LinkView, TeleopConfig};
 use proptest::prelude::*;
 
 use crate::settings::settings;
@@ -134,7 +136,7 @@ fn target() -> impl Strategy<Value = Event> {
 
 fn frame() -> impl Strategy<Value = Frame> {
     let placed = (prop::array::uniform3(-0.3..0.3), prop::array::uniform4(0.1..1.0))
-        .prop_map(|(translation, xyzw)| Frame::Placed(Placement::new(translation, xyzw)));
+        .prop_map(|(translation, xyzw)| Frame::Transformed(Transform::new(translation, xyzw)));
     prop_oneof![2 => Just(Frame::Tracker), 1 => Just(Frame::Base), 1 => placed]
 }
 

@@ -4,11 +4,13 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use aether_bridge::arm::{Command, Gripper};
+use aether_bridge::geometry::{Orientation, Position};
 use aether_bridge::teleop::clutch::RetargetMode;
 use aether_bridge::teleop::filter::FilterConfig;
 use aether_bridge::teleop::{
-    Arming, Command, Frame, GraphNews, Gripper, GripperInput, HoldLine, Kind, LinkView, Motion, Orientation,
-    Planned, Position, Stamp, Target, Teleop, TeleopConfig,
+    Arming, Frame, GraphNews, GripperInput, HoldLine, Kind, LinkView, Motion, Planned, Stamp, Target, Teleop,
+    TeleopConfig,
 };
 use nalgebra::Vector3;
 
@@ -331,7 +333,7 @@ impl World {
         let base = match frame {
             Frame::Tracker => self.config.retarget.apply(at),
             Frame::Base => Ok(at),
-            Frame::Placed(placement) => placement.position(at),
+            Frame::Transformed(transform) => transform.position(at),
         };
         let Ok(base) = base else { return Some(false) };
         let known =

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use aether_bridge::arm::Gripper;
 use aether_bridge::config::Value;
-use aether_bridge::teleop::{GraphNews, Gripper, GripperInput, LinkView, Motion, Target};
+use aether_bridge::teleop::{GraphNews, GripperInput, LinkView, Motion, Target};
 
 use crate::scene::{Scene, text};
 

@@ -1,7 +1,8 @@
 //! What the controller gets to hear while motion is held, and when the gripper is told.
 
+use aether_bridge::arm::Gripper;
 use aether_bridge::config::Value;
-use aether_bridge::teleop::{Gripper, GripperInput, Kind, LinkView, Motion};
+use aether_bridge::teleop::{GripperInput, Kind, LinkView, Motion};
 
 use crate::scene::{Scene, at, config, text};
 

@@ -12,11 +12,10 @@ mod validity;
 
 use std::time::Duration;
 
+use aether_bridge::arm::Gripper;
 use aether_bridge::config::Value;
 use aether_bridge::teleop::limiter::Limit;
-use aether_bridge::teleop::{
-    Gripper, GripperInput, InputFault, Kind, LinkView, Motion, Refused, Stamp, Target,
-};
+use aether_bridge::teleop::{GripperInput, InputFault, Kind, LinkView, Motion, Refused, Stamp, Target};
 
 use scene::{Scene, at, text};
 

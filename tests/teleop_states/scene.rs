@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use aether_bridge::config::{Config, Parameters, Value};
-use aether_bridge::teleop::{InputFault, LinkView, Motion, Planned, Position, Target, Teleop, TeleopConfig};
+use aether_bridge::geometry::Position;
+use aether_bridge::teleop::{InputFault, LinkView, Motion, Planned, Target, Teleop, TeleopConfig};
 
 pub struct Scene {
     pub teleop: Teleop,

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use aether_bridge::arm::Gripper;
 use aether_bridge::config::Value;
+use aether_bridge::geometry::Position;
 use aether_bridge::teleop::senders::SenderWatch;
 use aether_bridge::teleop::{
-    Frame, GraphNews, Gripper, GripperInput, InputFault, Kind, LinkView, Motion, Position, Stamp, Target,
+    Frame, GraphNews, GripperInput, InputFault, Kind, LinkView, Motion, Stamp, Target,
 };
 use fastrand::Rng;
 use proptest::prelude::*;

@@ -3,7 +3,8 @@
 use std::f64::consts::PI;
 
 use aether_bridge::config::Value;
-use aether_bridge::teleop::{InputFault, LinkView, Motion, Orientation, Target};
+use aether_bridge::geometry::Orientation;
+use aether_bridge::teleop::{InputFault, LinkView, Motion, Target};
 
 use crate::scene::{Scene, text};
 

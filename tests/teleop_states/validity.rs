@@ -1,8 +1,9 @@
 //! Which input moves nothing, and what is said of it.
 
 use aether_bridge::config::Value;
+use aether_bridge::geometry::{Position, Transform};
 use aether_bridge::teleop::limiter::Limit;
-use aether_bridge::teleop::{Frame, InputFault, Kind, LinkView, Motion, Placement, Position, Target};
+use aether_bridge::teleop::{Frame, InputFault, Kind, LinkView, Motion, Target};
 
 use crate::BRISK;
 use crate::scene::{Scene, at, text};
@@ -139,9 +140,10 @@ fn a_target_in_a_placed_frame_is_not_retargeted_and_is_still_told_from_a_lost_ha
         let mut told = Ok(());
         for i in 0..count {
             let waver = f64::from(i % 2) * 1e-4;
-            let placement = Placement::new([0.2, -0.1 + waver, 0.1], [0.0, 0.0, 0.0, 1.0]);
+            let transform = Transform::new([0.2, -0.1 + waver, 0.1], [0.0, 0.0, 0.0, 1.0]);
             let [x, y, z] = hand;
-            let target = Target { frame: Frame::Placed(placement), ..Target::new(x, y, z, None).unwrap() };
+            let target =
+                Target { frame: Frame::Transformed(transform), ..Target::new(x, y, z, None).unwrap() };
             told = scene.teleop.handle_target(scene.now, target);
             scene.wait(10);
         }

@@ -10,7 +10,7 @@ use regex_lite::Regex;
 
 use super::message::given;
 use crate::config::{Parameter, Value};
-use crate::wire::printable;
+use crate::text::sanitize_short;
 
 /// The parameters that files and the command line have for a node.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Given {
         let mut sources = Vec::new();
         for file in all.parameter_files()? {
             let nodes = read_parameter_file(Path::new(&file))?;
-            sources.push(Source::new(Some(printable(&file)), &nodes, node));
+            sources.push(Source::new(Some(sanitize_short(&file)), &nodes, node));
         }
         let command_line: Vec<_> =
             ["", "--ros-args"].into_iter().chain(rules(arguments).flat_map(|rule| ["-p", rule])).collect();
@@ -173,7 +173,7 @@ fn matches(key: &str, node: &str) -> bool {
 }
 
 fn some(keys: &[String]) -> String {
-    let shown: Vec<_> = keys.iter().take(MOST_KEYS).map(|key| format!("'{}'", printable(key))).collect();
+    let shown: Vec<_> = keys.iter().take(MOST_KEYS).map(|key| format!("'{}'", sanitize_short(key))).collect();
     let more =
         if keys.len() > MOST_KEYS { format!(" and {} more", keys.len() - MOST_KEYS) } else { String::new() };
     shown.join(", ") + &more
@@ -207,12 +207,12 @@ pub fn readable(arguments: &[String]) -> Result<(), String> {
     if let Some(pipe) = values(arguments, &["--params-file"]).find(is_pipe) {
         return Err(format!(
             "the parameter file '{}' is a pipe, and parameter files are read more than once: write it to a file",
-            printable(pipe)
+            sanitize_short(pipe)
         ));
     }
     let Err(error) = Arguments::parse(arguments) else { return Ok(()) };
     for file in values(arguments, &["--params-file"]) {
-        let shown = printable(file);
+        let shown = sanitize_short(file);
         if let Err(error) = std::fs::read(file) {
             return Err(format!("cannot read the parameter file '{shown}': {error}"));
         }
@@ -222,18 +222,18 @@ pub fn readable(arguments: &[String]) -> Result<(), String> {
     }
     for rule in rules(arguments) {
         if let Err(error) = Arguments::parse(&["", "--ros-args", "-p", rule]) {
-            return Err(format!("-p '{}': {}", printable(rule), advice_on_rule(rule, &error)));
+            return Err(format!("-p '{}': {}", sanitize_short(rule), advice_on_rule(rule, &error)));
         }
     }
     let text = error.to_string();
-    Err(printable(text.split(", at /").next().unwrap_or(&text)) + advice(&error))
+    Err(sanitize_short(text.split(", at /").next().unwrap_or(&text)) + advice(&error))
 }
 
 /// rcl's text without the places in its source.
 fn short(error: &RclError) -> String {
     let text = error.to_string();
     let text = text.split(", at /").next().unwrap_or(&text);
-    printable(text.rsplit_once("Error: ").map_or(text, |(_, reason)| reason).trim_end())
+    sanitize_short(text.rsplit_once("Error: ").map_or(text, |(_, reason)| reason).trim_end())
 }
 
 /// What to write in a file instead, where rcl's text says too little.
@@ -253,7 +253,10 @@ fn advice_on_rule(rule: &str, error: &RclError) -> String {
             if says_how || Arguments::parse(&["", "--ros-args", "-p", &quoted]).is_err() {
                 return format!("{}{advice}", short(error));
             }
-            format!("the value is no YAML as it stands; text in quotes is: -p \"{}\"", printable(&quoted))
+            format!(
+                "the value is no YAML as it stands; text in quotes is: -p \"{}\"",
+                sanitize_short(&quoted)
+            )
         }
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn wanted(
 ) -> Result<Config, WantedRefused> {
     let mut parameters = config.parameters().clone();
     for msg::Parameter { name, value } in given {
-        let (name, value) = (crate::wire::printable(name), from_message(value));
+        let (name, value) = (crate::text::sanitize_short(name), from_message(value));
         if name == USE_SIM_TIME {
             if value != Value::Boolean(use_sim_time) {
                 let value = Value::Boolean(use_sim_time).to_string();

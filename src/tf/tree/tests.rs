@@ -1,7 +1,7 @@
 use std::f64::consts::FRAC_PI_2;
 
 use super::*;
-use crate::teleop::Position;
+use crate::geometry::Position;
 
 const MS: i64 = 1_000_000;
 const S: i64 = 1000 * MS;
@@ -10,36 +10,36 @@ const NOW: i64 = 1000 * S;
 const UNTURNED: [f64; 4] = [0.0, 0.0, 0.0, 1.0];
 const MAX_AGE: Duration = Duration::from_millis(200);
 
-fn fixed<'a>(parent: &'a str, child: &'a str, translation: [f64; 3]) -> Edge<'a> {
-    Edge { parent, child, stamp: None, translation, rotation: UNTURNED }
+fn fixed<'a>(parent: &'a str, child: &'a str, translation: [f64; 3]) -> TransformStamped<'a> {
+    TransformStamped { parent, child, stamp: None, translation, rotation: UNTURNED }
 }
 
 /// As of `ms` before now.
-fn moving<'a>(parent: &'a str, child: &'a str, ms: i64, x: f64) -> Edge<'a> {
-    Edge { stamp: Some(NOW - ms * MS), ..fixed(parent, child, [x, 0.0, 0.0]) }
+fn moving<'a>(parent: &'a str, child: &'a str, ms: i64, x: f64) -> TransformStamped<'a> {
+    TransformStamped { stamp: Some(NOW - ms * MS), ..fixed(parent, child, [x, 0.0, 0.0]) }
 }
 
 fn yaw(angle: f64) -> [f64; 4] {
     [0.0, 0.0, (angle / 2.0).sin(), (angle / 2.0).cos()]
 }
 
-fn tree(edges: &[Edge]) -> Tree {
+fn tree(transforms: &[TransformStamped]) -> Tree {
     let mut tree = Tree::new();
     tree.handle_clock(NOW);
-    for edge in edges {
+    for edge in transforms {
         tree.handle_edge(edge).unwrap();
     }
     tree
 }
 
 /// Where a position in `frame` is in `base`, `ms` before now.
-fn at(tree: &Tree, frame: &str, ms: i64, position: [f64; 3]) -> Result<[f64; 3], Missing> {
+fn at(tree: &Tree, frame: &str, ms: i64, position: [f64; 3]) -> Result<[f64; 3], LookupError> {
     let [x, y, z] = position;
     let found = tree.find("base", frame, Some(NOW - ms * MS), MAX_AGE)?;
-    Ok(found.placement.position(Position::new(x, y, z).unwrap()).unwrap().coordinates())
+    Ok(found.transform.position(Position::new(x, y, z).unwrap()).unwrap().coordinates())
 }
 
-fn origin(tree: &Tree, frame: &str, ms: i64) -> Result<[f64; 3], Missing> {
+fn origin(tree: &Tree, frame: &str, ms: i64) -> Result<[f64; 3], LookupError> {
     at(tree, frame, ms, [0.0; 3])
 }
 
@@ -49,14 +49,15 @@ fn words<T: std::fmt::Debug, E: std::fmt::Display>(result: Result<T, E>) -> Stri
 
 #[test]
 fn a_fixed_frame_is_where_it_is_at_any_time() {
-    let tree = tree(&[Edge { rotation: yaw(FRAC_PI_2), ..fixed("base", "camera", [0.5, 0.0, 0.2]) }]);
+    let tree =
+        tree(&[TransformStamped { rotation: yaw(FRAC_PI_2), ..fixed("base", "camera", [0.5, 0.0, 0.2]) }]);
     for ms in [0, 9000, -50] {
         assert_eq!(at(&tree, "camera", ms, [0.1, 0.0, 0.0]), Ok([0.5, 0.1, 0.2]));
     }
     let found = tree.find("base", "camera", None, Duration::ZERO).unwrap();
     assert_eq!(
-        (found.placement, found.age),
-        (tree.find("base", "camera", Some(NOW), MAX_AGE).unwrap().placement, Duration::ZERO)
+        (found.transform, found.age),
+        (tree.find("base", "camera", Some(NOW), MAX_AGE).unwrap().transform, Duration::ZERO)
     );
 }
 
@@ -65,15 +66,17 @@ fn between_two_samples_a_frame_moves_evenly_and_turns_the_shorter_way() {
     let rotation = yaw(FRAC_PI_2);
     // The same rotation: the longer way would be through it.
     let rotation = rotation.map(|part| -part);
-    let tree =
-        tree(&[moving("base", "camera", 100, 0.1), Edge { rotation, ..moving("base", "camera", 0, 0.3) }]);
+    let tree = tree(&[
+        moving("base", "camera", 100, 0.1),
+        TransformStamped { rotation, ..moving("base", "camera", 0, 0.3) },
+    ]);
     assert_eq!(origin(&tree, "camera", 100), Ok([0.1, 0.0, 0.0]));
     assert_eq!(origin(&tree, "camera", 25), Ok([0.25, 0.0, 0.0]));
     let (sin, cos) = (FRAC_PI_2 * 0.75).sin_cos();
     let should = Position::new(0.25 + 0.1 * cos, 0.1 * sin, 0.0).unwrap();
     assert_eq!(at(&tree, "camera", 25, [0.1, 0.0, 0.0]), Ok(should.coordinates()));
-    let placement = tree.find("base", "camera", Some(NOW - 50 * MS), MAX_AGE).unwrap().placement;
-    let turned = placement.orientation(Orientation::new(UNTURNED).unwrap()).xyzw();
+    let transform = tree.find("base", "camera", Some(NOW - 50 * MS), MAX_AGE).unwrap().transform;
+    let turned = transform.orientation(Orientation::new(UNTURNED).unwrap()).xyzw();
     for (is, should) in turned.into_iter().zip(yaw(FRAC_PI_2 / 2.0)) {
         assert!((is - should).abs() < 1e-12, "{turned:?}");
     }
@@ -83,7 +86,7 @@ fn between_two_samples_a_frame_moves_evenly_and_turns_the_shorter_way() {
 fn a_way_leads_up_to_the_common_ancestor_and_down_fixed_and_moving() {
     let tree = tree(&[
         fixed("world", "table", [0.0, 0.0, 0.7]),
-        Edge { rotation: yaw(FRAC_PI_2), ..fixed("table", "base", [1.0, 0.0, 0.0]) },
+        TransformStamped { rotation: yaw(FRAC_PI_2), ..fixed("table", "base", [1.0, 0.0, 0.0]) },
         moving("world", "rig", 100, 1.0),
         moving("world", "rig", 0, 2.0),
         fixed("rig", "camera", [0.0, 0.3, 0.8]),
@@ -99,7 +102,7 @@ fn a_way_leads_up_to_the_common_ancestor_and_down_fixed_and_moving() {
 fn nothing_is_extrapolated_to_either_side() {
     let tree = tree(&[moving("base", "camera", 150, 0.1), moving("base", "camera", 100, 0.2)]);
     assert_eq!(words(origin(&tree, "camera", 50)), "the newest of 'camera' is 0.050 s older than the stamp");
-    assert!(matches!(origin(&tree, "camera", 99), Err(Missing::Behind { by: MS, .. })));
+    assert!(matches!(origin(&tree, "camera", 99), Err(LookupError::Behind { by: MS, .. })));
     assert_eq!(words(origin(&tree, "camera", 200)), "the oldest of 'camera' is 0.050 s newer than the stamp");
 }
 
@@ -124,7 +127,7 @@ fn without_a_stamp_it_is_the_newest_that_all_can_tell_and_it_may_not_be_old() {
     let found = tree.find("base", "camera", None, MAX_AGE).unwrap();
     assert_eq!(found.age, Duration::from_millis(150));
     assert_eq!(
-        found.placement.position(Position::new(0.0, 0.0, 0.0).unwrap()).unwrap().coordinates()[0],
+        found.transform.position(Position::new(0.0, 0.0, 0.0).unwrap()).unwrap().coordinates()[0],
         0.3
     );
     let old = tree.find("base", "camera", None, Duration::from_millis(149));
@@ -135,7 +138,7 @@ fn without_a_stamp_it_is_the_newest_that_all_can_tell_and_it_may_not_be_old() {
     let found = tree.find("base", "camera", None, MAX_AGE).unwrap();
     assert_eq!(found.age, Duration::ZERO);
     assert_eq!(
-        found.placement.position(Position::new(0.0, 0.0, 0.0).unwrap()).unwrap().coordinates()[0],
+        found.transform.position(Position::new(0.0, 0.0, 0.0).unwrap()).unwrap().coordinates()[0],
         0.45
     );
 }
@@ -169,30 +172,33 @@ fn garbage_is_named_and_changes_nothing() {
     let long = "a".repeat(256);
     let nan = f64::NAN;
     for (edge, said) in [
-        (Edge { parent: "", ..good }, "has no name"),
-        (Edge { child: "/", ..good }, "has no name"),
-        (Edge { child: &long, ..good }, "more than 255 bytes"),
-        (Edge { parent: "/camera", ..good }, "it is its own parent"),
-        (Edge { translation: [0.0, nan, 0.0], ..good }, "translation [0.0, NaN, 0.0]"),
+        (TransformStamped { parent: "", ..good }, "has no name"),
+        (TransformStamped { child: "/", ..good }, "has no name"),
+        (TransformStamped { child: &long, ..good }, "more than 255 bytes"),
+        (TransformStamped { parent: "/camera", ..good }, "it is its own parent"),
+        (TransformStamped { translation: [0.0, nan, 0.0], ..good }, "translation [0.0, NaN, 0.0]"),
         (
-            Edge { rotation: [0.0; 4], ..good },
+            TransformStamped { rotation: [0.0; 4], ..good },
             "rotation [0.0, 0.0, 0.0, 0.0] (x, y, z, w), which must be a unit",
         ),
-        (Edge { rotation: [0.0, 0.0, nan, 1.0], ..good }, "rotation [0.0, 0.0, NaN, 1.0]"),
-        (Edge { rotation: [1e200, 0.0, 0.0, 1.0], ..good }, "no transform"),
-        (Edge { parent: "lens", ..good }, "its parent 'lens' is its own descendant"),
-        (Edge { parent: "lens", child: "base", ..good }, "its parent 'lens' is its own descendant"),
+        (TransformStamped { rotation: [0.0, 0.0, nan, 1.0], ..good }, "rotation [0.0, 0.0, NaN, 1.0]"),
+        (TransformStamped { rotation: [1e200, 0.0, 0.0, 1.0], ..good }, "no transform"),
+        (TransformStamped { parent: "lens", ..good }, "its parent 'lens' is its own descendant"),
         (
-            Edge { parent: "room", ..moving("", "rig", 0, 0.1) },
+            TransformStamped { parent: "lens", child: "base", ..good },
+            "its parent 'lens' is its own descendant",
+        ),
+        (
+            TransformStamped { parent: "room", ..moving("", "rig", 0, 0.1) },
             "its parent is 'room' now and was 'base' just before",
         ),
         (moving("base", "camera", 0, 0.2), "on /tf and on /tf_static"),
-        (Edge { child: "rig", ..good }, "on /tf and on /tf_static"),
+        (TransformStamped { child: "rig", ..good }, "on /tf and on /tf_static"),
         (moving("base", "rig", 10_001, 0.2), "its stamp is 10.0 s old, more than 10 s"),
         (moving("base", "rig", -2_001, 0.2), "its stamp is 2.0 s in the future, more than 2 s"),
-        (Edge { stamp: Some(0), ..good }, "its stamp is 1000.0 s old"),
-        (Edge { stamp: Some(i64::MIN), ..good }, "s old"),
-        (Edge { stamp: Some(i64::MAX), ..good }, "s in the future"),
+        (TransformStamped { stamp: Some(0), ..good }, "its stamp is 1000.0 s old"),
+        (TransformStamped { stamp: Some(i64::MIN), ..good }, "s old"),
+        (TransformStamped { stamp: Some(i64::MAX), ..good }, "s in the future"),
     ] {
         let told = words(tree.handle_edge(&edge));
         assert!(told.contains(said), "{edge:?}: {told}");
@@ -203,7 +209,10 @@ fn garbage_is_named_and_changes_nothing() {
 
 #[test]
 fn a_rotation_that_is_nearly_of_unit_length_is_one() {
-    let tree = tree(&[Edge { rotation: [0.0, 0.0, 0.0, 1.004], ..fixed("base", "camera", [0.1, 0.0, 0.0]) }]);
+    let tree = tree(&[TransformStamped {
+        rotation: [0.0, 0.0, 0.0, 1.004],
+        ..fixed("base", "camera", [0.1, 0.0, 0.0])
+    }]);
     assert_eq!(at(&tree, "camera", 0, [1.0, 0.0, 0.0]), Ok([1.1, 0.0, 0.0]));
 }
 
@@ -211,7 +220,7 @@ fn a_rotation_that_is_nearly_of_unit_length_is_one() {
 fn numbers_beyond_all_bounds_are_no_panic() {
     let tree = tree(&[fixed("world", "base", [1e308; 3]), fixed("world", "camera", [-1e308; 3])]);
     if let Ok(found) = tree.find("base", "camera", Some(NOW), MAX_AGE) {
-        assert!(found.placement.position(Position::new(0.0, 0.0, 0.0).unwrap()).is_err());
+        assert!(found.transform.position(Position::new(0.0, 0.0, 0.0).unwrap()).is_err());
     }
 }
 
@@ -219,13 +228,13 @@ fn numbers_beyond_all_bounds_are_no_panic() {
 fn what_is_not_newer_by_a_millisecond_is_passed_over() {
     let mut tree = tree(&[moving("base", "camera", 50, 0.1)]);
     let stamp = Some(NOW - 50 * MS + MS - 1);
-    assert_eq!(tree.handle_edge(&Edge { stamp, ..moving("base", "camera", 0, 0.9) }), Ok(()));
-    assert!(matches!(origin(&tree, "camera", 49), Err(Missing::Behind { by: MS, .. })));
+    assert_eq!(tree.handle_edge(&TransformStamped { stamp, ..moving("base", "camera", 0, 0.9) }), Ok(()));
+    assert!(matches!(origin(&tree, "camera", 49), Err(LookupError::Behind { by: MS, .. })));
     for ms in [50, 100] {
         assert_eq!(tree.handle_edge(&moving("base", "camera", ms, 0.9)), Ok(()));
     }
     assert_eq!(origin(&tree, "camera", 50), Ok([0.1, 0.0, 0.0]));
-    assert!(matches!(origin(&tree, "camera", 51), Err(Missing::Before { .. })));
+    assert!(matches!(origin(&tree, "camera", 51), Err(LookupError::Before { .. })));
 }
 
 #[test]
@@ -237,7 +246,7 @@ fn history_ends_after_ten_seconds() {
     assert!(origin(&tree, "camera", 9_750).is_ok());
     tree.handle_clock(NOW + S);
     tree.handle_edge(&moving("base", "camera", -500, 0.1)).unwrap();
-    assert!(matches!(origin(&tree, "camera", 9_750), Err(Missing::Before { .. })));
+    assert!(matches!(origin(&tree, "camera", 9_750), Err(LookupError::Before { .. })));
     assert!(origin(&tree, "camera", 9_250).is_ok());
 }
 
@@ -246,11 +255,11 @@ fn a_gap_of_more_than_a_second_is_not_bridged() {
     let mut tree = tree(&[moving("base", "camera", 2000, 0.1), moving("base", "camera", 1000, 0.1)]);
     assert!(origin(&tree, "camera", 1500).is_ok());
     tree.handle_clock(NOW + 1);
-    tree.handle_edge(&Edge { stamp: Some(NOW + 1), ..moving("base", "camera", 0, 0.9) }).unwrap();
-    assert!(matches!(origin(&tree, "camera", 1), Err(Missing::Before { .. })));
+    tree.handle_edge(&TransformStamped { stamp: Some(NOW + 1), ..moving("base", "camera", 0, 0.9) }).unwrap();
+    assert!(matches!(origin(&tree, "camera", 1), Err(LookupError::Before { .. })));
     let found = tree.find("base", "camera", Some(NOW + 1), MAX_AGE).unwrap();
     assert_eq!(
-        found.placement.position(Position::new(0.0, 0.0, 0.0).unwrap()).unwrap().coordinates()[0],
+        found.transform.position(Position::new(0.0, 0.0, 0.0).unwrap()).unwrap().coordinates()[0],
         0.9
     );
 }
@@ -260,7 +269,7 @@ fn a_frame_may_be_put_elsewhere_when_nobody_moves_it_any_more() {
     let mut tree = tree(&[moving("base", "camera", 0, 0.1), fixed("base", "room", [0.0, 1.0, 0.0])]);
     tree.handle_clock(NOW + 10 * S);
     let moved = fixed("room", "camera", [0.2, 0.0, 0.0]);
-    assert_eq!(tree.handle_edge(&moved), Err(Ignored::FixedAndMoving), "ten seconds are not over");
+    assert_eq!(tree.handle_edge(&moved), Err(TransformRejected::FixedAndMoving), "ten seconds are not over");
     tree.handle_clock(NOW + 10 * S + 1);
     tree.handle_edge(&moved).unwrap();
     assert_eq!(origin(&tree, "camera", 0), Ok([0.2, 1.0, 0.0]));
@@ -281,7 +290,7 @@ fn frames_are_bounded_and_dead_ones_make_room() {
     assert_eq!(words(tree.handle_edge(&one_more)), "there are 1000 frames already");
     tree.handle_clock(NOW + 11 * S);
     tree.handle_edge(&one_more).unwrap();
-    assert!(matches!(origin(&tree, "marker_0", 0), Err(Missing::Unknown { .. })));
+    assert!(matches!(origin(&tree, "marker_0", 0), Err(LookupError::Unknown { .. })));
 }
 
 #[test]
@@ -289,12 +298,12 @@ fn a_jump_back_of_time_forgets_where_frames_were_but_for_the_fixed_ones() {
     let mut tree = tree(&[fixed("base", "rig", [0.1, 0.0, 0.0]), moving("rig", "camera", 0, 0.1)]);
     assert!(!tree.handle_clock(NOW));
     assert!(tree.handle_clock(5 * S));
-    assert!(matches!(origin(&tree, "camera", 0), Err(Missing::Unknown { .. })));
+    assert!(matches!(origin(&tree, "camera", 0), Err(LookupError::Unknown { .. })));
     assert_eq!(origin(&tree, "rig", 0), Ok([0.1, 0.0, 0.0]));
-    tree.handle_edge(&Edge { stamp: Some(5 * S), ..moving("rig", "camera", 0, 0.2) }).unwrap();
+    tree.handle_edge(&TransformStamped { stamp: Some(5 * S), ..moving("rig", "camera", 0, 0.2) }).unwrap();
     let found = tree.find("base", "camera", Some(5 * S), MAX_AGE).unwrap();
     assert_eq!(
-        found.placement.position(Position::new(0.0, 0.0, 0.0).unwrap()).unwrap().coordinates()[0],
+        found.transform.position(Position::new(0.0, 0.0, 0.0).unwrap()).unwrap().coordinates()[0],
         0.3
     );
 }
@@ -305,6 +314,6 @@ fn before_simulated_time_begins_only_fixed_frames_are_taken() {
     tree.handle_clock(0);
     tree.handle_edge(&moving("base", "camera", 0, 0.1)).unwrap();
     tree.handle_edge(&fixed("base", "rig", [0.1, 0.0, 0.0])).unwrap();
-    assert!(matches!(origin(&tree, "camera", 0), Err(Missing::Unknown { .. })));
+    assert!(matches!(origin(&tree, "camera", 0), Err(LookupError::Unknown { .. })));
     assert!(tree.find("base", "rig", None, MAX_AGE).is_ok());
 }

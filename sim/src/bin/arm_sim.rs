@@ -1,0 +1,139 @@
+//! `arm_sim`: a simulated arm controller to point the bridge at.
+
+use std::process::ExitCode;
+
+use aether_bridge::wire::WireUnit;
+use aether_sim::console::{self, Print};
+use aether_sim::fault::FAULTS_HELP;
+use aether_sim::judge::Setting;
+use aether_sim::{ArmSim, ArmSimConfig, Clients, FaultSpec, Rules};
+use anyhow::Context;
+use clap::{CommandFactory, Parser, error::ErrorKind};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<ExitCode> {
+    let Args {
+        host,
+        port,
+        unit,
+        speed,
+        reach,
+        clients,
+        report_state,
+        strict,
+        commands_only,
+        greeting,
+        token,
+        judge,
+        fault,
+        print,
+    } = Args::parse();
+    let rules = judge.map(|settings| Rules::default().with(&settings)).transpose();
+    let judge = rules.unwrap_or_else(|error| Args::command().error(ErrorKind::ValueValidation, error).exit());
+    let config = ArmSimConfig {
+        unit,
+        speed,
+        reach,
+        clients,
+        report_state,
+        strict,
+        commands_only,
+        greeting,
+        token,
+        judge,
+        faults: fault,
+        keep_record: false,
+        ..ArmSimConfig { host: host.clone(), port, ..ArmSimConfig::default() }
+    };
+    let sim = ArmSim::start(config).await.with_context(|| {
+        format!("cannot listen on {host}:{port}; if another controller runs there, stop it or choose another --port")
+    })?;
+    let counts = console::run(sim, print).await?;
+    Ok(if counts.violations > 0 { ExitCode::from(VIOLATED) } else { ExitCode::SUCCESS })
+}
+
+/// The exit code where the judge has found something wrong; 1 is for what cannot be run, 2 for bad options.
+const VIOLATED: u8 = 3;
+
+/// A simulated arm controller: listens on a TCP port, judges every line by the protocol, moves a simulated arm
+/// towards the last command at a finite speed, halts it at a stop, and answers. Point the bridge at it to try things
+/// without an arm, and let it misbehave to see what the bridge does then.
+#[derive(Parser)]
+#[command(version, after_help = AFTER_HELP.replace("FAULTS", FAULTS_HELP), max_term_width = 110)]
+struct Args {
+    /// Name or address to listen on; 0.0.0.0 lets other machines in
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// TCP port to listen on; 0 takes a free one, which the first line printed tells
+    #[arg(long, default_value_t = 5000)]
+    port: u16,
+    /// Unit of length on the wire: mm, cm or m
+    #[arg(long, default_value_t = WireUnit::Millimetres)]
+    unit: WireUnit,
+    /// How fast the arm moves, in m/s
+    #[arg(long, default_value_t = 0.5, value_parser = above_zero)]
+    speed: f64,
+    /// How far the arm reaches from its base, in m; commands beyond get an error reply [default: anywhere]
+    #[arg(long, value_parser = above_zero)]
+    reach: Option<f64>,
+    /// How many clients may be connected at a time; the second of one is closed at once
+    #[arg(long, value_enum, default_value_t)]
+    clients: Clients,
+    /// Add position, gripper and motion to every ok reply
+    #[arg(long)]
+    report_state: bool,
+    /// Refuse lines with members beyond the protocol
+    #[arg(long)]
+    strict: bool,
+    /// Refuse all but commands like any line of an unknown type; at a stop, go on moving
+    #[arg(long)]
+    commands_only: bool,
+    /// A line to say to every client before anything else; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    greeting: Vec<String>,
+    /// What every client has to show before anything else, as {"type":"hello","token":"..."}
+    #[arg(long)]
+    token: Option<String>,
+    /// Hold every line against what a controller may rely on, by these parameters of the bridge where they are not the
+    /// defaults; what is wrong is printed as a line of JSON, and makes the exit code 3
+    #[arg(long, value_name = "NAME:=VALUE", num_args = 0..)]
+    judge: Option<Vec<Setting>>,
+    /// A fault to show, as below; may be given several times
+    #[arg(long, value_name = "SPEC")]
+    fault: Vec<FaultSpec>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t)]
+    print: Print,
+}
+
+fn above_zero(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "expected a number above 0".to_owned())
+}
+
+const AFTER_HELP: &str = r#"Protocol:
+  One JSON object a line, UTF-8, ended by \n; one reply to each line, in order.
+  client      {"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}
+              {"type":"stop"}
+              {"type":"heartbeat"}
+  controller  {"status":"ok","message":"Command received"}
+              {"status":"error","message":"z is \"up\", expected a number"}
+  A line may have a "seq", which the reply echoes, and a "ttl" in milliseconds: without a further line for so long the
+  arm halts by itself.
+  A stop halts the arm where it is and leaves the gripper, until the next command.
+  gripper is "open" or "closed"; a line over 4096 bytes or not UTF-8 ends the connection.
+
+Faults, for --fault and to be typed while it runs (typed, they replace those in force):
+FAULTS
+  Typed besides: ok (ends the faults), judge NAME:=VALUE, status, help, quit.
+
+Examples:
+  arm_sim                                    a well-behaved controller on 127.0.0.1:5000
+  arm_sim --print lines --report-state       shows every line, reports where the arm is
+  arm_sim --commands-only --strict           a controller that knows commands as they are, and nothing else
+  arm_sim --judge limits.speed:=0.1          tells of every line that breaks a rule of docs/safety.md
+  arm_sim --fault delay:0.2 --fault split    slow, and byte by byte
+  arm_sim --fault silence@100x50             answers 100 commands, not the next 50, then all again
+  arm_sim --fault restart:2@300              crashes at command 301, is back 2 s later
+
+SIGINT (Ctrl-C) and SIGTERM end it with a summary and exit code 0, or 3 where --judge has found a line wrong."#;

@@ -1,0 +1,374 @@
+//! One reply, judged by its bytes. Pure.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::Value;
+
+use super::advice;
+use super::finding::Finding;
+use aether_bridge::text::show_bytes;
+use aether_bridge::wire::MAX_LINE;
+use aether_bridge::wire::advice::Advice;
+
+/// A reply as it was cut out of the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Raw {
+    /// Without what ended it.
+    pub bytes: Vec<u8>,
+    pub end: End,
+}
+
+/// What ended a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Newline,
+    CrLf,
+    Missing,
+}
+
+impl Raw {
+    /// As it came.
+    pub fn shown(&self) -> String {
+        let end: &[u8] = match self.end {
+            End::Newline => b"\n",
+            End::CrLf => b"\r\n",
+            End::Missing => b"",
+        };
+        show_bytes(&[&self.bytes[..], end].concat())
+    }
+}
+
+/// What a reply is worth.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    /// What is wrong or unusual.
+    pub findings: Vec<Finding>,
+    /// Its verdict on the line it answers, as far as it can be guessed.
+    pub says_ok: Option<bool>,
+    /// Whether that is said as the protocol has it.
+    pub clear: bool,
+    /// Its message.
+    pub message: String,
+    /// Its `seq`.
+    pub seq: Option<Value>,
+    /// Where it says that the arm is, in the wire's unit.
+    pub position: Option<[f64; 3]>,
+    /// Not a reply, but state that nobody has asked for.
+    pub unsolicited_state: bool,
+}
+
+/// Judges what a reply is by itself, whatever it answers.
+pub(super) fn judge(raw: &Raw) -> Judged {
+    let mut judged = Judged::default();
+    match raw.end {
+        End::Newline => {}
+        End::CrLf => {
+            judged.note("line ends", r"lines end with \r\n; \n alone is the protocol, both are taken")
+        }
+        End::Missing => {
+            judged.wrong(
+                "newline",
+                format!("{} came without its newline", show_bytes(&raw.bytes)),
+                advice::NEWLINE,
+            );
+        }
+    }
+    if raw.bytes.len() > MAX_LINE {
+        judged.wrong("length", format!("a line of {} bytes came", raw.bytes.len()), advice::LENGTH);
+    }
+    if raw.bytes.trim_ascii().is_empty() {
+        judged.wrong("one reply", "a blank line came".to_owned(), advice::BLANK);
+        return judged;
+    }
+    let text = match str::from_utf8(&raw.bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let at = error.valid_up_to();
+            let seen = format!("byte {at} is 0x{:02x}, in {}", raw.bytes[at], show_bytes(&raw.bytes));
+            judged.wrong("UTF-8", seen, advice::UTF8);
+            return judged;
+        }
+    };
+    if let Some(at) = text.bytes().position(|byte| byte == 0) {
+        judged.wrong("NUL", format!("byte {at} is NUL (byte 0), in {}", raw.shown()), advice::NUL);
+        return judged;
+    }
+    if text.trim_ascii().contains('\n') {
+        let lines = text.trim_ascii().lines().count();
+        judged.wrong(
+            "one line",
+            format!("a reply is spread over {lines} lines: {}", raw.shown()),
+            advice::ONE_LINE,
+        );
+    }
+    match serde_json::from_str::<Members>(text) {
+        Ok(Members(members)) => judged.members(&members, raw),
+        Err(error) => judged.no_object(text, &error, raw),
+    }
+    judged
+}
+
+impl Judged {
+    fn wrong(&mut self, check: &'static str, seen: String, advice: Advice) {
+        self.findings.push(Finding::wrong(check, seen, advice));
+    }
+
+    fn note(&mut self, check: &'static str, seen: impl Into<String>) {
+        self.findings.push(Finding::note(check, seen));
+    }
+
+    fn no_object(&mut self, text: &str, error: &serde_json::Error, raw: &Raw) {
+        let word: String = text.trim_start().chars().take_while(char::is_ascii_alphanumeric).collect();
+        if word.eq_ignore_ascii_case("ok") || word.eq_ignore_ascii_case("error") {
+            self.says_ok = Some(word.eq_ignore_ascii_case("ok"));
+            self.wrong("JSON", format!("bare text came: {}", raw.shown()), advice::BARE_TEXT);
+        } else if ["NaN", "Infinity", "1e999"].iter().any(|number| text.contains(number)) {
+            self.wrong(
+                "numbers",
+                format!("{} has a number that is none ({error})", raw.shown()),
+                advice::NUMBERS,
+            );
+        } else {
+            let what = serde_json::from_str::<Value>(text).map_or("no JSON", |value| match value {
+                Value::Array(_) => "an array",
+                Value::String(_) => "a string",
+                _ => "a bare value",
+            });
+            let why = if what == "no JSON" { format!(" ({error})") } else { String::new() };
+            self.wrong("JSON", format!("{} is {what} and no JSON object{why}", raw.shown()), advice::OBJECT);
+        }
+    }
+
+    fn members(&mut self, members: &[(String, Value)], raw: &Raw) {
+        for (at, (name, _)) in members.iter().enumerate() {
+            if members[..at].iter().any(|(earlier, _)| earlier == name) {
+                let seen = format!("{name:?} is there twice: {}", raw.shown());
+                if OURS.contains(&name.as_str()) {
+                    self.wrong("members", seen, advice::TWICE);
+                } else {
+                    self.note("members", seen);
+                }
+            }
+        }
+        let member = |name: &str| members.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        let (status, kind) = (member("status"), member("type").and_then(Value::as_str));
+        if status.is_none() && kind.is_some_and(|kind| kind != "reply") {
+            self.unsolicited_state = true;
+        } else {
+            self.status(status, raw);
+        }
+        match member("message") {
+            None | Some(Value::String(_)) | Some(Value::Null) => {}
+            Some(other) => {
+                self.wrong("message", format!("\"message\" is {other}, not a string"), advice::MESSAGE)
+            }
+        }
+        self.message = member("message").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.seq = member("seq").cloned();
+        for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
+            self.state(name, value);
+        }
+    }
+
+    fn status(&mut self, status: Option<&Value>, raw: &Raw) {
+        match status {
+            Some(Value::String(word)) if word == "ok" || word == "error" => {
+                (self.says_ok, self.clear) = (Some(word == "ok"), true);
+            }
+            Some(Value::String(word)) => {
+                let known = ["ok", "error"].into_iter().find(|known| known.eq_ignore_ascii_case(word.trim()));
+                self.says_ok = known.map(|known| known == "ok");
+                let why = if known.is_some() { ": it is written in small letters" } else { "" };
+                self.wrong("status", format!("\"status\" is {word:?}{why}"), advice::STATUS);
+            }
+            Some(other) => {
+                self.wrong("status", format!("\"status\" is {other}, not a string"), advice::STATUS)
+            }
+            None => self.wrong("status", format!("\"status\" is missing in {}", raw.shown()), advice::STATUS),
+        }
+    }
+
+    fn state(&mut self, name: &str, value: &Value) {
+        let fits = match name {
+            "position" => {
+                self.position = coordinates(value);
+                self.position.is_some()
+            }
+            "gripper" => value.as_str().is_some_and(|word| word == "open" || word == "closed"),
+            "moving" => value.is_boolean(),
+            "fault" => value.is_string(),
+            "joints" => value.as_array().is_some_and(|joints| joints.iter().all(Value::is_number)),
+            _ => true,
+        };
+        if !fits {
+            self.note(
+                "state",
+                format!("{name:?} is {value}, which is not understood and passed over: {STATE}"),
+            );
+        }
+    }
+}
+
+fn coordinates(value: &Value) -> Option<[f64; 3]> {
+    let numbers: Option<Vec<f64>> = match value {
+        Value::Array(values) => values.iter().map(Value::as_f64).collect(),
+        Value::Object(members) => ["x", "y", "z"].iter().map(|axis| members.get(*axis)?.as_f64()).collect(),
+        _ => None,
+    };
+    numbers?.try_into().ok()
+}
+
+/// The members of an object, in their order, and whatever is there twice.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+/// The members that the protocol gives a meaning.
+const OURS: [&str; 8] = ["status", "message", "position", "gripper", "moving", "fault", "joints", "seq"];
+
+const STATE: &str = "\"position\" is {\"x\":…,\"y\":…,\"z\":…} or [x,y,z], \"gripper\" \"open\" or \"closed\", \
+                     \"moving\" true or false, \"fault\" a string, \"joints\" numbers in rad";
+
+#[cfg(test)]
+mod tests {
+    use super::{End, Raw, judge};
+    use crate::check::finding::Verdict;
+
+    fn of(bytes: &[u8], end: End) -> Vec<(Verdict, &'static str, String)> {
+        let judged = judge(&Raw { bytes: bytes.to_vec(), end });
+        judged.findings.into_iter().map(|finding| (finding.verdict, finding.check, finding.seen)).collect()
+    }
+
+    fn one(line: &str) -> (Verdict, &'static str, String) {
+        let mut findings = of(line.as_bytes(), End::Newline);
+        assert_eq!(findings.len(), 1, "{line}: {findings:?}");
+        findings.remove(0)
+    }
+
+    #[test]
+    fn replies_of_the_protocol_have_nothing_wrong() {
+        for line in [
+            r#"{"status":"ok","message":"Command received"}"#,
+            r#"{"message": "no", "status": "error"}"#,
+            r#"{"status":"ok","position":[1,2.5,-3e1],"gripper":"open","moving":false,"fault":null,"joints":[0.1]}"#,
+            r#"{"status":"ok","position":{"x":1,"y":2,"z":3,"w":4},"mine":{"a":1}}"#,
+        ] {
+            assert_eq!(of(line.as_bytes(), End::Newline), [], "{line}");
+        }
+        let judged = judge(&Raw {
+            bytes: br#"{"status":"error","message":"m","seq":7,"position":[1,2,3]}"#.to_vec(),
+            end: End::Newline,
+        });
+        assert_eq!((judged.says_ok, judged.message.as_str()), (Some(false), "m"));
+        assert_eq!((judged.seq, judged.position), (Some(7.into()), Some([1.0, 2.0, 3.0])));
+    }
+
+    #[test]
+    fn the_examples_of_the_protocol_page_are_judged_as_it_says() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/protocol.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let examples = |kind: &str| -> Vec<&str> {
+            let blocks =
+                page.split("\n```json ").filter_map(|block| block.strip_prefix(kind)?.strip_prefix('\n'));
+            blocks.flat_map(|block| block.split("\n```").next().unwrap().lines()).collect()
+        };
+        let (good, bad, state) = (examples("reply"), examples("bad-reply"), examples("state"));
+        assert!(good.len() > 4 && bad.len() > 4 && state.len() > 1);
+        for line in good.into_iter().chain(state) {
+            assert_eq!(of(line.as_bytes(), End::Newline), [], "{line}");
+        }
+        for line in bad {
+            assert_eq!(one(line).0, Verdict::Wrong, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_value() {
+        for (line, check, words) in [
+            ("", "one reply", "blank line"),
+            (" \t", "one reply", "blank line"),
+            ("OK done", "JSON", "bare text came: OK done\\n"),
+            ("error: 9", "JSON", "bare text"),
+            ("okay", "JSON", "okay\\n is no JSON and no JSON object (expected"),
+            (r#"["ok"]"#, "JSON", "is an array"),
+            (r#""ok""#, "JSON", "is a string"),
+            (r#"{"status":"ok",}"#, "JSON", "trailing comma"),
+            (r#"{"status":"ok","position":[NaN,0,0]}"#, "numbers", "NaN"),
+            ("{\n  \"status\": \"ok\"\n}", "one line", "spread over 3 lines"),
+            ("{}", "status", "\"status\" is missing in {}\\n"),
+            (r#"{"status":"OK"}"#, "status", "\"status\" is \"OK\": it is written in small letters"),
+            (r#"{"status":"done"}"#, "status", "\"status\" is \"done\""),
+            (r#"{"status":true}"#, "status", "\"status\" is true, not a string"),
+            (r#"{"status":"ok","message":7}"#, "message", "\"message\" is 7, not a string"),
+            (r#"{"status":"ok","status":"ok"}"#, "members", "\"status\" is there twice"),
+            (r#"{"status":"ok","st\u0061tus":"ok"}"#, "members", "\"status\" is there twice"),
+        ] {
+            let (verdict, named, seen) = one(line);
+            assert_eq!((verdict, named), (Verdict::Wrong, check), "{line}");
+            assert!(seen.contains(words), "{line}: {seen}");
+        }
+    }
+
+    #[test]
+    fn what_ends_it_how_long_it_is_and_its_bytes_are_judged_too() {
+        let reply = br#"{"status":"ok"}"#;
+        assert_eq!(of(reply, End::Missing)[0].1, "newline");
+        assert_eq!(of(reply, End::CrLf)[0].0, Verdict::Note);
+        let long = format!(r#"{{"status":"ok","message":"{}"}}"#, "x".repeat(4096));
+        assert_eq!(one(&long).2, "a line of 4124 bytes came");
+        let latin1 = of(b"{\"status\":\"ok\",\"message\":\"h\xf6her\"}", End::Newline);
+        assert!(latin1[0].1 == "UTF-8" && latin1[0].2.starts_with("byte 27 is 0xf6"), "{latin1:?}");
+        let nul = of(b"\0{\"status\":\"ok\"}", End::Newline);
+        assert!(nul[0].1 == "NUL" && nul[0].2.starts_with("byte 0 is NUL (byte 0), in \\0{"), "{nul:?}");
+    }
+
+    #[test]
+    fn state_that_is_not_understood_is_noted_and_not_wrong() {
+        for member in [
+            r#""position":[1,2]"#,
+            r#""position":{"x":"1","y":2,"z":3}"#,
+            r#""gripper":0.5"#,
+            r#""moving":"yes""#,
+            r#""fault":3"#,
+            r#""joints":["a"]"#,
+        ] {
+            let (verdict, named, seen) = one(&format!(r#"{{"status":"ok",{member}}}"#));
+            assert_eq!((verdict, named), (Verdict::Note, "state"), "{member}");
+            assert!(seen.contains("passed over"), "{seen}");
+        }
+        assert_eq!(one(r#"{"status":"ok","mine":1,"mine":2}"#).0, Verdict::Note);
+    }
+
+    #[test]
+    fn an_object_with_another_type_and_no_status_is_state_that_nobody_asked_for() {
+        let state = |line: &str| judge(&Raw { bytes: line.into(), end: End::Newline }).unsolicited_state;
+        assert!(state(r#"{"type":"state","position":[1,2,3]}"#));
+        assert!(!state(r#"{"type":"state","status":"ok"}"#));
+        assert!(!state(r#"{"type":"reply"}"#));
+        assert!(!state(r#"{"position":[1,2,3]}"#));
+    }
+}

@@ -1,0 +1,347 @@
+//! One client of the controller.
+
+// The times of what is written are what the judge goes by.
+#![allow(clippy::disallowed_methods)]
+
+use std::{io, mem::MaybeUninit, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    select,
+    sync::{mpsc, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
+use tokio_util::{codec::Decoder, sync::CancellationToken};
+
+use super::fault::Fault;
+use super::plan::{Answer, Delivery, Plan};
+use super::record::Ended;
+use super::server::{Control, until};
+use super::shared::Shared;
+use aether_bridge::arm::ReportedState;
+use aether_bridge::wire::{
+    CommandDecoder, CommandFault, HelloDecoder, Order, ReceivedOrder, Reply, ReplyEncoder, ReplyStatus,
+    WireError,
+};
+
+/// Serves a client until either side is through with it, then closes its socket and enters its end.
+pub(super) async fn serve(
+    number: usize,
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    control: mpsc::UnboundedSender<Control>,
+    crash: CancellationToken,
+) {
+    let decoder = CommandDecoder::new(shared.config.unit);
+    let mut connection = Connection {
+        number,
+        peer,
+        stream,
+        decoder: if shared.config.commands_only { decoder.commands_only() } else { decoder },
+        buffer: BytesMut::with_capacity(READ_AHEAD),
+        owed: 0,
+        held: Held::default(),
+        expiry: None,
+        shared: Arc::clone(&shared),
+        control,
+    };
+    let why = match crash.run_until_cancelled(connection.run()).await {
+        Some(Ok(why)) => why,
+        Some(Err(WireError::Io(error))) => Ended::Failed(error.to_string()),
+        Some(Err(error)) => Ended::Unreadable(error.to_string()),
+        None => Ended::Crash,
+    };
+    let socket = SockRef::from(&connection.stream);
+    // Neither call can do more than fail on a socket that is gone already.
+    if matches!(why, Ended::Crash | Ended::Fault(Fault::ResetMidLine)) {
+        let _ = socket.set_linger(Some(Duration::ZERO));
+    } else {
+        let _ = socket.shutdown(std::net::Shutdown::Write);
+    }
+    drop(connection);
+    shared.disconnected(number, peer, why);
+}
+
+struct Connection {
+    number: usize,
+    peer: SocketAddr,
+    stream: TcpStream,
+    decoder: CommandDecoder,
+    buffer: BytesMut,
+    /// Lines read and not answered.
+    owed: usize,
+    held: Held,
+    /// When the arm halts by itself, unless a further line comes, and how long the last line gave it.
+    expiry: Option<(Instant, Duration)>,
+    shared: Arc<Shared>,
+    control: mpsc::UnboundedSender<Control>,
+}
+
+/// Replies held back, to be merged.
+#[derive(Default)]
+struct Held {
+    text: Vec<u8>,
+    replies: u64,
+    errors: u64,
+}
+
+impl Connection {
+    async fn run(&mut self) -> Result<Ended, WireError> {
+        self.stream.set_nodelay(true)?;
+        for line in &self.shared.config.greeting {
+            self.stream.write_all(format!("{line}\n").as_bytes()).await?;
+        }
+        if let Some(stranger) = self.admit().await? {
+            return Ok(stranger);
+        }
+        let mut plan = self.shared.plan.subscribe();
+        let mut look = interval(BETWEEN_LOOKS);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            while let Some(line) = self.next_line(&mut plan).await? {
+                if let Some(ended) = self.answer(line, &mut plan).await? {
+                    return Ok(ended);
+                }
+            }
+            let merging = self.shared.plan.borrow().merging();
+            if !merging {
+                self.send_held().await?;
+            }
+            select! {
+                read = self.stream.read_buf(&mut self.buffer) => if read? == 0 {
+                    self.decoder.decode_eof(&mut self.buffer)?;
+                    return Ok(Ended::ByPeer);
+                },
+                () = until(self.expiry.map(|(at, _)| at)) => {
+                    if let Some((_, ttl)) = self.expiry.take() {
+                        self.shared.expired(self.number, self.peer, ttl);
+                    }
+                }
+                _ = look.tick(), if self.shared.has_judge() => self.look(),
+                // Held replies may be free now, or nothing may be read any more.
+                _ = plan.changed() => {}
+            }
+        }
+    }
+
+    /// Lets a client in that shows the token, where there is one to be shown.
+    async fn admit(&mut self) -> Result<Option<Ended>, WireError> {
+        let Some(token) = &self.shared.config.token else { return Ok(None) };
+        let mut hello = HelloDecoder::default();
+        let shown = loop {
+            match hello.decode(&mut self.buffer)? {
+                Some(shown) => break shown,
+                None if self.stream.read_buf(&mut self.buffer).await? == 0 => return Ok(Some(Ended::ByPeer)),
+                None => {}
+            }
+        };
+        let (status, message) = match shown {
+            Ok(shown) if shown == *token => (ReplyStatus::Ok, "Welcome".to_owned()),
+            Ok(_) => (ReplyStatus::Error, "the token is another".to_owned()),
+            Err(fault) => (ReplyStatus::Error, fault.why),
+        };
+        let mut text = Vec::new();
+        let reply = Reply { status, message, seq: None, state: None };
+        ReplyEncoder::new(self.shared.config.unit).encode_into(&reply, &mut text);
+        self.stream.write_all(&text).await?;
+        Ok((status == ReplyStatus::Error).then_some(Ended::Stranger))
+    }
+
+    /// The next line that is here, once nothing keeps the controller from reading.
+    async fn next_line(
+        &mut self,
+        plan: &mut watch::Receiver<Plan>,
+    ) -> Result<Option<Result<ReceivedOrder, CommandFault>>, WireError> {
+        // The sender lives in `shared`; it cannot be gone.
+        let _ = plan.wait_for(|plan| !plan.deaf()).await;
+        self.decoder.decode(&mut self.buffer)
+    }
+
+    /// Tells the judge if nothing has come. Asks the system: what the runtime knows may be of before the process was
+    /// stopped.
+    fn look(&self) {
+        let now = Instant::now();
+        if !self.buffer.is_empty() {
+            return;
+        }
+        let unread = SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
+        if unread.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            self.shared.quiet(self.number, now.into_std());
+        }
+    }
+
+    /// Answers a line, or does what a fault makes of it. An end, if that ends the connection.
+    async fn answer(
+        &mut self,
+        line: Result<ReceivedOrder, CommandFault>,
+        plan: &mut watch::Receiver<Plan>,
+    ) -> Result<Option<Ended>, WireError> {
+        plan.mark_unchanged();
+        let received = line.as_ref().ok();
+        let seq = received.and_then(|line| line.seq);
+        self.expiry = received.and_then(|line| line.ttl).map(|ttl| (Instant::now() + ttl, ttl));
+        let (order, treatment) = self.shared.received(self.number, self.peer, line);
+        self.owed += 1;
+        match treatment.delivery {
+            Delivery::HalfOpen => {
+                let _ = plan.changed().await;
+                return Ok(None);
+            }
+            Delivery::Crash(restart_after) => {
+                // The controller takes this task down with it.
+                let _ = self.control.send(Control::Crash { restart_after, done: None });
+                std::future::pending::<()>().await;
+            }
+            _ => {}
+        }
+        let (text, is_error) = self.obey(order, treatment.answer, seq);
+        match treatment.delivery {
+            Delivery::Never => return Ok(None),
+            Delivery::Drip => return self.drip(plan).await,
+            _ => {}
+        }
+        if !treatment.delay.is_zero() {
+            sleep(treatment.delay).await;
+        }
+        self.note_unanswered();
+        let errors = u64::from(is_error);
+        match treatment.delivery {
+            Delivery::Merge(count) => {
+                self.hold(&text, 1, errors);
+                if self.held.replies >= count as u64 {
+                    self.send_held().await?;
+                }
+            }
+            Delivery::Twice => {
+                self.hold(&text, 1, errors);
+                self.hold(&text, 1, errors);
+                self.send_held().await?;
+            }
+            Delivery::Split => {
+                self.send_held().await?;
+                let begun = Instant::now();
+                for byte in &text {
+                    self.stream.write_all(&[*byte]).await?;
+                    sleep(BETWEEN_BYTES).await;
+                }
+                self.replied(begun, &text, 1, errors);
+            }
+            Delivery::CloseMidLine | Delivery::ResetMidLine => {
+                self.hold(&text[..text.len() / 2], 0, 0);
+                self.send_held().await?;
+                let reset = treatment.delivery == Delivery::ResetMidLine;
+                let fault = if reset { Fault::ResetMidLine } else { Fault::CloseMidLine };
+                return Ok(Some(Ended::Fault(fault)));
+            }
+            _ => {
+                self.hold(&text, 1, errors);
+                self.send_held().await?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// A byte now and then, until the faults change. Who has had enough of it ends the connection.
+    async fn drip(&mut self, plan: &mut watch::Receiver<Plan>) -> Result<Option<Ended>, WireError> {
+        let drip = async {
+            loop {
+                self.stream.write_all(b".").await?;
+                sleep(BETWEEN_DRIPS).await;
+            }
+        };
+        select! {
+            dripped = drip => dripped,
+            _ = plan.changed() => Ok(None),
+        }
+    }
+
+    /// Moves or halts the arm as told; what there is to say about it, and whether that is an error.
+    fn obey(&self, order: Result<Order, String>, answer: Answer, seq: Option<u64>) -> (Vec<u8>, bool) {
+        let verdict = match (order, answer) {
+            (Ok(_), Answer::Error(message)) => Err(message),
+            (order, Answer::Bytes(bytes)) => {
+                if let Ok(order) = order {
+                    self.shared.obey(order);
+                }
+                return (bytes, false);
+            }
+            (order, _) => order,
+        };
+        let reply = match verdict {
+            Ok(order) => {
+                self.shared.obey(order);
+                let state = self.shared.config.report_state.then(|| self.reported_state());
+                let message = match order {
+                    Order::Command(_) => "Command received",
+                    Order::Stop => "Stop received",
+                    Order::Heartbeat => "Heartbeat received",
+                };
+                Reply { status: ReplyStatus::Ok, message: message.to_owned(), seq, state }
+            }
+            Err(message) => Reply { status: ReplyStatus::Error, message, seq, state: None },
+        };
+        let mut text = Vec::new();
+        ReplyEncoder::new(self.shared.config.unit).encode_into(&reply, &mut text);
+        (text, reply.status == ReplyStatus::Error)
+    }
+
+    fn reported_state(&self) -> ReportedState {
+        let state = self.shared.arm_state();
+        ReportedState {
+            position: Some(state.position),
+            gripper: Some(state.gripper),
+            moving: Some(state.moving),
+            ..ReportedState::default()
+        }
+    }
+
+    /// Looks how many lines the client has sent ahead of the answer that is due.
+    fn note_unanswered(&mut self) {
+        while self.buffer.len() < READ_AHEAD {
+            match self.stream.try_read_buf(&mut self.buffer) {
+                // The end and errors come up again where they are awaited.
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        let ahead = self.buffer.iter().filter(|&&byte| byte == b'\n').count();
+        self.shared.unanswered(self.number, self.owed + ahead, &self.buffer);
+    }
+
+    fn hold(&mut self, text: &[u8], replies: u64, errors: u64) {
+        self.held.text.extend_from_slice(text);
+        self.held.replies += replies;
+        self.held.errors += errors;
+    }
+
+    /// Sends what is held, in one write.
+    async fn send_held(&mut self) -> io::Result<()> {
+        let held = std::mem::take(&mut self.held);
+        if !held.text.is_empty() {
+            let begun = Instant::now();
+            self.stream.write_all(&held.text).await?;
+            self.replied(begun, &held.text, held.replies, held.errors);
+        }
+        Ok(())
+    }
+
+    fn replied(&mut self, begun: Instant, text: &[u8], replies: u64, errors: u64) {
+        self.owed = self.owed.saturating_sub(replies as usize);
+        self.shared.replied(self.number, self.peer, begun.into_std(), text, replies, errors);
+    }
+}
+
+/// How much is read ahead of the answer that is due, in bytes.
+const READ_AHEAD: usize = 8192;
+
+/// The pause after every byte of a split reply, long enough for the client to have read it.
+const BETWEEN_BYTES: Duration = Duration::from_millis(1);
+
+const BETWEEN_DRIPS: Duration = Duration::from_millis(50);
+
+/// How often the judge is told that nothing has come.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);

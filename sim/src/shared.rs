@@ -1,0 +1,279 @@
+//! What the tasks of one controller share, and its clock.
+// A simulated arm moves in real time, and the times of arrival are what tests look at.
+#![allow(clippy::disallowed_methods)]
+
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{broadcast, watch};
+
+use super::arm::{Arm, ArmState};
+use super::fault::FaultSpec;
+use super::judge::{Judge, Rules, RulesError, Setting, Violation};
+use super::plan::{Plan, Treatment};
+use super::record::{ConnectionRecord, Ended, Event, Received, Record};
+use super::{ArmSimConfig, Clients};
+use aether_bridge::geometry::Position;
+use aether_bridge::wire::{CommandFault, Order, ReceivedOrder};
+
+/// The state of one controller.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: ArmSimConfig,
+    pub(super) record: watch::Sender<Record>,
+    /// Changed by counting without a notification; with one when the faults are set.
+    pub(super) plan: watch::Sender<Plan>,
+    pub(super) events: broadcast::Sender<Event>,
+    arm: Mutex<(Arm, Instant)>,
+    judge: Option<Mutex<Judge>>,
+}
+
+impl Shared {
+    pub(super) fn new(config: ArmSimConfig) -> Self {
+        Self {
+            record: watch::Sender::default(),
+            plan: watch::Sender::new(Plan::new(config.faults.clone())),
+            events: broadcast::Sender::new(EVENTS_KEPT),
+            arm: Mutex::new((Arm::new(config.home, config.speed), Instant::now())),
+            judge: config.judge.clone().map(|rules| Mutex::new(Judge::new(rules, config.unit))),
+            config,
+        }
+    }
+
+    pub(super) fn set_faults(&self, faults: Vec<FaultSpec>) {
+        self.plan.send_replace(Plan::new(faults));
+    }
+
+    pub(super) fn arm_state(&self) -> ArmState {
+        self.arm().0.state()
+    }
+
+    pub(super) fn obey(&self, order: Order) {
+        match order {
+            Order::Command(command) => self.arm().0.command(command),
+            Order::Stop => self.arm().0.halt(),
+            Order::Heartbeat => {}
+        }
+    }
+
+    /// Whether another client may come in.
+    pub(super) fn has_room(&self) -> bool {
+        self.config.clients == Clients::Many || self.record.borrow().connected() == 0
+    }
+
+    pub(super) fn listening(&self, address: SocketAddr) {
+        self.judged(|judge| {
+            judge.handle_listening(Instant::now());
+            Vec::new()
+        });
+        self.record.send_modify(|record| record.listening = true);
+        self.emit(Event::Listening(address));
+    }
+
+    /// The listener is closed and every connection has ended.
+    pub(super) fn crashed(&self) {
+        self.arm().0.halt();
+        self.record.send_modify(|record| {
+            record.listening = false;
+            record.counts.crashes += 1;
+        });
+        self.emit(Event::Crashed);
+    }
+
+    pub(super) fn refused(&self, peer: SocketAddr) {
+        self.record.send_modify(|record| record.counts.refused_connections += 1);
+        self.emit(Event::Refused { peer });
+    }
+
+    /// Enters a client and gives it its number.
+    pub(super) fn connected(&self, peer: SocketAddr) -> usize {
+        let mut connection = 0;
+        self.record.send_modify(|record| {
+            connection = record.counts.connections as usize;
+            record.counts.connections += 1;
+            if self.config.keep_record {
+                let connected_at = Instant::now();
+                let client = ConnectionRecord { peer, connected_at, ended: None, most_unanswered: 0 };
+                record.connections.push(client);
+            }
+        });
+        self.judged(|judge| {
+            judge.handle_connected(connection);
+            Vec::new()
+        });
+        self.emit(Event::Connected { connection, peer });
+        connection
+    }
+
+    pub(super) fn disconnected(&self, connection: usize, peer: SocketAddr, why: Ended) {
+        let torn = if let Ended::Unreadable(why) = &why { Some(why.as_str()) } else { None };
+        self.judged(|judge| judge.handle_disconnected(connection, torn));
+        self.record.send_modify(|record| {
+            record.counts.disconnections += 1;
+            if let Some(client) = record.connections.get_mut(connection) {
+                client.ended = Some((Instant::now(), why.clone()));
+            }
+        });
+        self.emit(Event::Disconnected { connection, peer, why });
+    }
+
+    /// Judges a line, enters it, and says what the faults make of it.
+    pub(super) fn received(
+        &self,
+        connection: usize,
+        peer: SocketAddr,
+        line: Result<ReceivedOrder, CommandFault>,
+    ) -> (Result<Order, String>, Treatment) {
+        let at = Instant::now();
+        self.judged(|judge| judge.handle_line(at, connection, &line));
+        let (line, order) = match line {
+            Ok(received) => {
+                let verdict = self.judge(&received).map(|()| received.order);
+                (received.line, verdict)
+            }
+            Err(fault) => (fault.line, Err(fault.why)),
+        };
+        let mut treatment = Treatment::default();
+        self.plan.send_if_modified(|plan| {
+            treatment = plan.treat();
+            false
+        });
+        let received = Received { connection, peer, at, line, order: order.clone() };
+        self.record.send_modify(|record| {
+            match order {
+                Ok(Order::Command(_)) => record.counts.commands += 1,
+                Ok(Order::Stop) => record.counts.stops += 1,
+                Ok(Order::Heartbeat) => record.counts.heartbeats += 1,
+                Err(_) => record.counts.bad_lines += 1,
+            }
+            if self.config.keep_record {
+                record.received.push(received.clone());
+            }
+        });
+        self.emit(Event::Received(received));
+        (order, treatment)
+    }
+
+    /// Enters how many lines a client has sent ahead, before one of them is answered; those that are yet to be taken are
+    /// `waiting`.
+    pub(super) fn unanswered(&self, connection: usize, unanswered: usize, waiting: &[u8]) {
+        self.judged(|judge| judge.handle_ahead(connection, waiting));
+        self.record.send_modify(|record| {
+            if let Some(client) = record.connections.get_mut(connection) {
+                client.most_unanswered = client.most_unanswered.max(unanswered);
+            }
+        });
+    }
+
+    /// Nothing has come from a client for as long as its last line had said.
+    pub(super) fn expired(&self, connection: usize, peer: SocketAddr, ttl: Duration) {
+        self.arm().0.halt();
+        self.record.send_modify(|record| record.counts.expiries += 1);
+        self.emit(Event::Expired { connection, peer, ttl });
+    }
+
+    /// Enters what has been written since `begun`; `replies` and `errors` of it are whole replies, and such that say
+    /// "error".
+    pub(super) fn replied(
+        &self,
+        connection: usize,
+        peer: SocketAddr,
+        begun: Instant,
+        text: &[u8],
+        replies: u64,
+        errors: u64,
+    ) {
+        self.judged(|judge| {
+            judge.handle_replied(begun, connection, text, replies);
+            Vec::new()
+        });
+        let text = String::from_utf8_lossy(text).into_owned();
+        self.record.send_modify(|record| {
+            record.counts.replies += replies;
+            record.counts.error_replies += errors;
+        });
+        self.emit(Event::Replied { connection, peer, text });
+    }
+
+    /// A look at a client's socket has found nothing to be read, since then.
+    pub(super) fn quiet(&self, connection: usize, since: Instant) {
+        self.judged(|judge| {
+            judge.handle_quiet(since, connection);
+            Vec::new()
+        });
+    }
+
+    pub(super) fn has_judge(&self) -> bool {
+        self.judge.is_some()
+    }
+
+    /// Gives the judge other rules from now on; false, if there is none.
+    pub(super) fn set_rules(&self, settings: &[Setting]) -> Result<bool, RulesError> {
+        let Some(judge) = &self.judge else { return Ok(false) };
+        let mut judge = judge.lock().unwrap_or_else(PoisonError::into_inner);
+        let rules: Rules = judge.rules().with(settings)?;
+        judge.handle_rules(rules);
+        Ok(true)
+    }
+
+    /// Asks the judge, if there is one, and tells what it finds.
+    fn judged(&self, ask: impl FnOnce(&mut Judge) -> Vec<Violation>) {
+        let Some(judge) = &self.judge else { return };
+        let found = ask(&mut judge.lock().unwrap_or_else(PoisonError::into_inner));
+        for violation in found {
+            self.record.send_modify(|record| record.counts.violations += 1);
+            self.emit(Event::Violation(violation));
+        }
+    }
+
+    pub(super) fn emit(&self, event: Event) {
+        // Nobody has to listen.
+        let _ = self.events.send(event);
+    }
+
+    /// What the protocol leaves to the controller: how far the arm reaches, and whether it minds more members.
+    fn judge(&self, received: &ReceivedOrder) -> Result<(), String> {
+        if self.config.strict && !received.extras.is_empty() {
+            let members = match received.order {
+                Order::Command(_) => "type, x, y, z, gripper",
+                Order::Stop | Order::Heartbeat => "type",
+            };
+            return Err(format!("unknown members {:?}, expected only {members}", received.extras));
+        }
+        let Order::Command(command) = received.order else { return Ok(()) };
+        let position = command.position;
+        let distance = position.point().coords.norm();
+        match self.config.reach {
+            Some(reach) if distance > reach => Err(format!(
+                "{} is {distance:.3} m from the base, beyond the reach of {reach} m",
+                self.in_wire_unit(position)
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// A position as a person reads it.
+    pub(super) fn in_wire_unit(&self, position: Position) -> String {
+        let unit = self.config.unit;
+        let [x, y, z] = position.coordinates().map(|metres| metres * unit.per_metre());
+        let places = (6.0 - unit.per_metre().log10()) as usize;
+        let places = places.saturating_sub(2).max(1);
+        format!("x={x:.places$} y={y:.places$} z={z:.places$} {unit}")
+    }
+
+    /// The arm, moved to this moment.
+    fn arm(&self) -> MutexGuard<'_, (Arm, Instant)> {
+        let mut guard = self.arm.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let (arm, stepped) = &mut *guard;
+        arm.step(now.duration_since(*stepped));
+        *stepped = now;
+        guard
+    }
+}
+
+/// How many events a slow listener may be behind.
+const EVENTS_KEPT: usize = 4096;

@@ -1,0 +1,51 @@
+//! The arm: what it can be told to do, and what its controller reports.
+
+use crate::geometry::{Orientation, Position};
+
+/// What the gripper is told to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gripper {
+    /// Fingers apart.
+    Open,
+    /// Fingers together.
+    Closed,
+}
+
+impl Gripper {
+    /// The word used on the wire and in topics: `open` or `closed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// One order to the arm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Command {
+    /// Where the tool centre point is to be, in the arm's base frame.
+    pub position: Position,
+    /// What the gripper is to be.
+    pub gripper: Gripper,
+    /// How the tool is to be turned, where the controller is told of it.
+    pub orientation: Option<Orientation>,
+}
+
+/// What a talkative controller adds to its replies. Every part is optional; `null` counts as absent.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ReportedState {
+    /// Where the tool centre point is, in the arm's base frame. On the wire `"position"`, in the wire's unit, as
+    /// `{"x":…,"y":…,"z":…}` or `[x,y,z]`.
+    pub position: Option<Position>,
+    /// What the gripper is. On the wire `"gripper"`, `"open"` or `"closed"`.
+    pub gripper: Option<Gripper>,
+    /// Whether the arm is in motion. On the wire `"moving"`.
+    pub moving: Option<bool>,
+    /// The controller's fault, made safe to print. On the wire `"fault"`.
+    pub fault: Option<String>,
+    /// The positions of the arm's joints, in radians, base first. On the wire `"joints"`, an array.
+    pub joints: Option<Vec<f64>>,
+    /// The whole line as it came, made safe to print.
+    pub raw: String,
+}

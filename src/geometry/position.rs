@@ -1,0 +1,105 @@
+//! A point in space, in metres.
+
+use nalgebra::Point3;
+
+/// A position in metres, finite by construction.
+///
+/// Coordinates are rounded to a micrometre. Because no protocol of ours has more digits, the number that is limited, the
+/// number that is sent and the number that is published are the same.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Position(Point3<f64>);
+
+/// The largest coordinate, in metres. A larger one is taken for garbage.
+pub const MAX_COORDINATE: f64 = 100.0;
+
+/// Why three numbers are not a position.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum PositionError {
+    /// NaN or an infinity.
+    #[error("{axis} is {value}, which is not a finite number")]
+    NotFinite {
+        /// "x", "y" or "z".
+        axis: &'static str,
+        /// The number as it came.
+        value: f64,
+    },
+    /// Farther away than any arm on a table reaches.
+    #[error("{axis} is {value} m, beyond ±{MAX_COORDINATE} m; is the sender's unit metres?")]
+    Huge {
+        /// "x", "y" or "z".
+        axis: &'static str,
+        /// The number as it came, in metres.
+        value: f64,
+    },
+}
+
+impl Position {
+    /// A position from coordinates in metres.
+    ///
+    /// # Errors
+    /// A coordinate that is not finite, or beyond [`MAX_COORDINATE`].
+    pub fn new(x: f64, y: f64, z: f64) -> Result<Self, PositionError> {
+        for (axis, value) in [("x", x), ("y", y), ("z", z)] {
+            if !value.is_finite() {
+                return Err(PositionError::NotFinite { axis, value });
+            }
+            if value.abs() > MAX_COORDINATE {
+                return Err(PositionError::Huge { axis, value });
+            }
+        }
+        Ok(Self(Point3::new(x, y, z).map(to_micrometre)))
+    }
+
+    /// The coordinates as a point, in metres.
+    pub fn point(self) -> Point3<f64> {
+        self.0
+    }
+
+    /// The coordinates `[x, y, z]` in metres.
+    pub fn coordinates(self) -> [f64; 3] {
+        self.0.coords.into()
+    }
+
+    /// Returns the nearest position in the box between two corners.
+    pub(crate) fn clamped(self, min: Self, max: Self) -> Self {
+        Self(self.0.sup(&min.0).inf(&max.0))
+    }
+
+    /// Rounds a point that lies between two positions, and so is finite.
+    pub(crate) fn from_exact(point: Point3<f64>) -> Self {
+        Self(point.map(to_micrometre))
+    }
+
+    /// The straight-line distance to another position, in metres.
+    pub fn distance(self, other: Self) -> f64 {
+        nalgebra::distance(&self.0, &other.0)
+    }
+}
+
+/// Rounds metres to the nearest micrometre; never yields a negative zero.
+fn to_micrometre(metres: f64) -> f64 {
+    (metres * 1e6).round() / 1e6 + 0.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Position, PositionError};
+
+    #[test]
+    fn a_position_is_rounded_to_a_micrometre_and_has_no_negative_zero() {
+        let position = Position::new(0.123_456_7, -1e-9, 0.2).unwrap();
+        assert_eq!(position.coordinates(), [0.123_457, 0.0, 0.2]);
+        assert!(position.coordinates()[1].is_sign_positive());
+    }
+
+    #[test]
+    fn numbers_that_are_no_position_are_named_with_axis_and_value() {
+        assert!(matches!(Position::new(0.0, f64::NAN, 0.0), Err(PositionError::NotFinite { axis: "y", .. })));
+        assert!(matches!(
+            Position::new(f64::INFINITY, 0.0, 0.0),
+            Err(PositionError::NotFinite { axis: "x", .. })
+        ));
+        let error = Position::new(0.0, 0.0, 210.0).unwrap_err();
+        assert_eq!(error.to_string(), "z is 210 m, beyond ±100 m; is the sender's unit metres?");
+    }
+}
