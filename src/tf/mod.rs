@@ -12,8 +12,7 @@ use std::collections::VecDeque;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use crate::teleop::watchdog::check_age;
-use crate::teleop::{Frame, GripperInput, InputFault, Stamp, Target};
+use crate::teleop::{Frame, GripperInput, InputFault, Stamp, Target, check_age};
 use crate::text::sanitize_short;
 
 /// A target in a frame that has to be looked up.

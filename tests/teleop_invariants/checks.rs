@@ -1,7 +1,7 @@
 //! The invariants, each by its number, for a command that is about to be sent.
 
 use aether_bridge::arm::Command;
-use aether_bridge::teleop::{HoldLine, Kind, LinkView, Motion, Planned};
+use aether_bridge::teleop::{HoldBehavior, Kind, LinkView, Motion, Planned};
 
 use crate::world::World;
 
@@ -94,7 +94,7 @@ impl World {
     /// 3, while held: a repetition is the last command of this connection, accepted, and nothing else.
     fn check_repetition(&self, command: &Command) {
         let held = matches!(self.teleop.motion(), Motion::Holding | Motion::Stopped);
-        assert!(held && self.config.hold_line == HoldLine::Repeat, "invariant 3: repeated");
+        assert!(held && self.config.hold_line == HoldBehavior::Repeat, "invariant 3: repeated");
         let last = self.last_on_connection.map(|(_, last)| last);
         assert_eq!(last, Some(*command), "invariant 3: not the last command");
         assert_eq!(self.accepted, Some(*command), "invariant 3: repeated, and not accepted");

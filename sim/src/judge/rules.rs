@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use aether_bridge::arm::Gripper;
 use aether_bridge::config::{Config, ConfigError, Parameters, Value};
 use aether_bridge::geometry::Position;
-use aether_bridge::teleop::{HoldLine, workspace::Workspace};
+use aether_bridge::teleop::{HoldBehavior, Workspace};
 use aether_bridge::wire::OrderLines;
 
 /// What a controller may rely on.
@@ -96,7 +96,7 @@ impl Rules {
             input_timeout: teleop.input_timeout,
             reply_timeout: link.reply_timeout,
             max_in_flight: link.max_in_flight as u64,
-            stops: teleop.hold_line == HoldLine::Stop,
+            stops: teleop.hold_line == HoldBehavior::Stop,
             heartbeats: link.heartbeat.is_some(),
             numbered: wire.lines.command.has_seq(),
             lines: wire.lines,

@@ -1,23 +1,18 @@
-//! Leaps of the target: a tracker that takes one hand for the other, or a guess gone wrong.
+//! Jumps of the target: the tracker takes one hand for the other, or its guess is wrong.
+//!
+//! Invariant: two admitted positions in a row are no farther apart than the limit, unless the target has stayed near the
+//! second one for the time of the limit.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::target::InputFault;
 use crate::geometry::Position;
+use crate::teleop::config::JumpConfig;
+use crate::teleop::input_fault::InputFault;
 
-/// What counts as a leap, and when it is believed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct JumpConfig {
-    /// Two targets in a row farther apart than this, in metres, are a leap; 0: nothing is.
-    pub distance: f64,
-    /// How long the target has to stay where it leapt to.
-    pub confirm: Duration,
-}
-
-/// Tells a hand that moves from one that is suddenly elsewhere.
+/// Refuses jumps of the target.
 ///
-/// A leap is refused until the target has stayed near where it leapt to, each sample within [`JumpConfig::distance`] of
-/// the one before. It is then believed, and what follows a refusal is an approach.
+/// A jump is refused until the target has stayed near where it jumped to, each sample within [`JumpConfig::distance`] of
+/// the sample before. Then it is believed. Motion goes on by an approach, because refusals came before it.
 #[derive(Debug, Default)]
 pub struct JumpGuard {
     last: Option<Position>,
@@ -31,21 +26,21 @@ struct Elsewhere {
 }
 
 impl JumpGuard {
-    /// Judges a target by those before it.
+    /// Judges a target by the targets before it.
     ///
     /// # Errors
-    /// [`InputFault::Jump`] for a leap that is not yet believed.
+    /// [`InputFault::Jump`] for a jump that is not believed yet.
     pub fn admit(&mut self, now: Instant, position: Position, config: &JumpConfig) -> Result<(), InputFault> {
-        let leap = |from: Position| {
+        let jump = |from: Position| {
             let distance = from.distance(position);
             (config.distance > 0.0 && distance > config.distance).then_some(distance)
         };
-        let Some(distance) = self.last.and_then(leap) else {
+        let Some(distance) = self.last.and_then(jump) else {
             *self = Self { last: Some(position), elsewhere: None };
             return Ok(());
         };
         let since = match self.elsewhere {
-            Some(elsewhere) if leap(elsewhere.position).is_none() => elsewhere.since,
+            Some(elsewhere) if jump(elsewhere.position).is_none() => elsewhere.since,
             _ => now,
         };
         if now.saturating_duration_since(since) >= config.confirm && since != now {
@@ -56,7 +51,7 @@ impl JumpGuard {
         Err(InputFault::Jump { distance, confirm: config.confirm })
     }
 
-    /// Forgets where the target was: after a loss it may be anywhere.
+    /// Forgets where the target was, because after a loss it may be anywhere.
     pub fn forget(&mut self) {
         *self = Self::default();
     }
@@ -65,6 +60,8 @@ impl JumpGuard {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // tests need some instant to start from
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const CONFIG: JumpConfig = JumpConfig { distance: 0.15, confirm: Duration::from_millis(300) };
@@ -81,30 +78,30 @@ mod tests {
     }
 
     #[test]
-    fn a_hand_that_moves_is_no_leap_however_far_it_gets() {
+    fn moving_hand_is_admitted_however_far_it_gets() {
         assert_eq!(admitted(&[0.0, 0.14, 0.28, 0.42], &CONFIG), [true; 4]);
         assert_eq!(admitted(&[0.0, 0.15], &CONFIG), [true; 2]);
     }
 
     #[test]
-    fn a_single_outlier_is_refused_and_the_next_good_sample_taken() {
+    fn single_outlier_is_refused_and_next_sample_admitted() {
         assert_eq!(admitted(&[0.0, 0.5, 0.01], &CONFIG), [true, false, true]);
     }
 
     #[test]
-    fn a_leap_is_believed_once_it_has_stayed_there() {
+    fn jump_is_believed_once_the_target_stays() {
         let xs = [0.0, 0.5, 0.51, 0.52, 0.53, 0.54];
         assert_eq!(admitted(&xs, &CONFIG), [true, false, false, false, true, true]);
     }
 
     #[test]
-    fn leaping_about_is_never_believed() {
+    fn jumps_to_and_fro_are_never_believed() {
         let xs = [0.0, 0.5, 0.9, 0.5, 0.9, 0.5, 0.9, 0.5];
         assert_eq!(admitted(&xs, &CONFIG)[1..], [false; 7]);
     }
 
     #[test]
-    fn a_distance_of_zero_believes_everything() {
+    fn distance_of_zero_admits_every_jump() {
         let config = JumpConfig { distance: 0.0, ..CONFIG };
         assert_eq!(admitted(&[0.0, 5.0, -5.0], &config), [true; 3]);
     }

@@ -18,17 +18,9 @@ use std::time::{Duration, Instant};
 
 use nalgebra::{Point3, Vector3};
 
-use super::workspace::Workspace;
 use crate::geometry::Position;
-
-/// How fast, and how suddenly.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// The fastest a command may move the arm, in m/s.
-    pub speed: f64,
-    /// How much the velocity may change, in m/s².
-    pub acceleration: f64,
-}
+use crate::teleop::config::Limits;
+use crate::teleop::workspace::Workspace;
 
 /// The bounds of a step's `dt`.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +66,7 @@ pub enum Limit {
 impl Limiter {
     /// Starts at rest, at a position that no command of this walk has been sent for. `last` is when the arm is taken
     /// to have come to rest there, if it was moved before.
-    pub fn at(start: Position, last: Option<Instant>) -> Self {
+    pub fn at_rest(start: Position, last: Option<Instant>) -> Self {
         Self { exact: start.point(), velocity: Vector3::zeros(), last, resting: true }
     }
 
@@ -207,8 +199,8 @@ mod properties;
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // tests need some instant to start from
 mod tests {
-    use super::super::workspace::Policy;
     use super::*;
+    use crate::teleop::workspace::Policy;
 
     const LIMITS: Limits = Limits { speed: 0.2, acceleration: 2.0 };
     const PERIOD: Duration = Duration::from_millis(20);
@@ -235,7 +227,7 @@ mod tests {
         }
 
         fn at_full_speed() -> Self {
-            let mut walk = Self(Limiter::at(at(0.0), None), Instant::now());
+            let mut walk = Self(Limiter::at_rest(at(0.0), None), Instant::now());
             while walk.step(at(0.9), PERIOD).limit != Some(Limit::Speed) {}
             walk
         }
@@ -270,7 +262,7 @@ mod tests {
     #[test]
     fn a_goal_that_is_near_but_behind_is_not_landed_on_by_turning_at_once() {
         // At 0.03 m/s; a step may change that by 0.04 m/s, and to be there it would have to by 0.055 m/s.
-        let mut walk = Walk(Limiter::at(at(0.0), None), Instant::now());
+        let mut walk = Walk(Limiter::at_rest(at(0.0), None), Instant::now());
         assert!(walk.step(at(0.000_83), PERIOD).limit.is_some());
         let behind = at(walk.0.position().coordinates()[0] - 0.000_5);
         assert!(walk.step(behind, PERIOD).limit.is_some());
@@ -278,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_rest_is_no_credit() {
-        let mut walk = Walk(Limiter::at(at(0.0), None), Instant::now());
+        let mut walk = Walk(Limiter::at_rest(at(0.0), None), Instant::now());
         let step = walk.step(at(0.5), Duration::from_secs(10));
         assert!(step.position.coordinates()[0] <= 2.0 * 0.02 * 0.02, "{step:?}");
         // Nor is a controller that takes its time: no step is longer than the longest.
@@ -299,11 +291,11 @@ mod tests {
 
     #[test]
     fn a_step_says_what_kept_it_from_its_goal() {
-        let mut walk = Walk(Limiter::at(at(0.0), None), Instant::now());
+        let mut walk = Walk(Limiter::at_rest(at(0.0), None), Instant::now());
         assert_eq!(walk.step(at(0.9), PERIOD).limit, Some(Limit::Acceleration));
         let mut walk = Walk::at_full_speed();
         assert_eq!(walk.step(at(0.9), PERIOD).limit, Some(Limit::Speed));
-        let mut walk = Walk(Limiter::at(at(0.0), None), Instant::now());
+        let mut walk = Walk(Limiter::at_rest(at(0.0), None), Instant::now());
         assert_eq!(walk.step(at(0.000_5), PERIOD).limit, None);
     }
 }

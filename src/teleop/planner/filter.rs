@@ -4,34 +4,19 @@
 //! smooths strongly, in motion it lags little. Behind a constant speed `v` it stays by `v / (2π · cutoff)` metres, so by no
 //! more than `1 / (2π · beta)`: 3.2 mm with the default. Behind a hand that turns it stays by more: its smoothed speed goes
 //! through zero, and the cutoff goes down with it.
+//!
+//! Invariants:
+//! - The first sample after a reset is returned as it is.
+//! - A hand at rest is returned exactly where it is.
 
 use std::f64::consts::TAU;
 use std::time::{Duration, Instant};
 
 use nalgebra::{Point3, Vector3};
 
-use super::target::Stamp;
 use crate::geometry::Position;
-
-/// How targets are smoothed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum FilterConfig {
-    /// Not at all.
-    None,
-    /// By the One Euro filter.
-    OneEuro(OneEuro),
-}
-
-/// The One Euro filter's three.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct OneEuro {
-    /// The cutoff at rest, in Hz.
-    pub min_cutoff: f64,
-    /// How much the cutoff rises with speed, in Hz per m/s.
-    pub beta: f64,
-    /// The cutoff of the speed's own smoothing, in Hz.
-    pub derivative_cutoff: f64,
-}
+use crate::teleop::config::FilterConfig;
+use crate::teleop::stamp::Stamp;
 
 /// Smooths the positions of one hand, in the arm's base frame.
 #[derive(Debug, Default)]
@@ -110,6 +95,7 @@ const LONGEST_STAMPED: Duration = Duration::from_secs(1);
 #[allow(clippy::disallowed_methods)] // tests need some instant to start from
 mod tests {
     use super::*;
+    use crate::teleop::config::OneEuro;
 
     const CONFIG: FilterConfig =
         FilterConfig::OneEuro(OneEuro { min_cutoff: 0.03, beta: 30.0, derivative_cutoff: 0.3 });

@@ -10,28 +10,20 @@
 //!
 //! Of two senders that send at a steady rate, messages of the faster lie between any two of the slower one. So the slower
 //! one never sends many messages in a row, and each of its messages is one change there and one change back.
+//!
+//! Invariants:
+//! - With at most one publisher nothing holds.
+//! - Signs hold motion until there has been none for [`QUIET`].
 
 use std::collections::VecDeque;
 use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::target::{Frame, Stamp, Target};
 use crate::arm::Gripper;
 use crate::geometry::Position;
-
-/// What the graph says of who publishes the bridge's input.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GraphNews {
-    /// Who publishes targets, in words, if it is more than one node.
-    TargetPublishers(Option<Arc<str>>),
-    /// Who publishes on the gripper's topic, in words, if it is more than one node.
-    GripperPublishers(Option<Arc<str>>),
-    /// A node publishes on the gripper's topic, and none did before.
-    GripperFound,
-    /// A node that published on the gripper's topic has gone.
-    GripperLeft,
-}
+use crate::teleop::stamp::Stamp;
+use crate::teleop::target::{Frame, Target};
 
 /// Watches one topic for signs of two senders, while the graph shows more than one publisher.
 #[derive(Debug, Default)]

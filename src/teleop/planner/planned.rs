@@ -1,4 +1,4 @@
-//! A command on its way: what is sent, and why it is not the target itself.
+//! A planned command: what is sent, and why it is not the target itself.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ pub struct Planned {
     pub filtered: bool,
     /// What kept the command from getting to the target at once.
     pub limited: Option<Limit>,
-    /// The tool is still on its way to how the hand is turned.
+    /// The tool is still on its way to the orientation of the hand.
     pub turning: bool,
     /// What the command is part of.
     pub kind: Kind,
     /// How old the target was when the command was planned.
     pub input_age: Duration,
-    /// The step of the walk; none when the command is a repetition.
-    pub(super) step: Option<Step>,
+    /// The step of the ramp. `None` if the command is a repetition.
+    step: Option<Step>,
 }
 
 /// What a command is part of.
@@ -38,13 +38,26 @@ pub enum Kind {
 }
 
 impl Planned {
-    pub(super) fn repetition(command: Command, input_age: Duration) -> Self {
-        let kind = Kind::Repetition;
-        let (clamped, filtered, turning) = (false, false, false);
-        Self { command, clamped, filtered, limited: None, turning, kind, input_age, step: None }
+    /// Plans a command that a step of the ramp alters, and nothing else.
+    pub(in crate::teleop) fn new(kind: Kind, command: Command, step: Option<Step>) -> Self {
+        Self {
+            command,
+            clamped: false,
+            filtered: false,
+            limited: step.and_then(|step| step.limit),
+            turning: false,
+            kind,
+            input_age: Duration::ZERO,
+            step,
+        }
     }
 
-    /// The names of what altered the command, for `ArmCommand.altered_by`.
+    /// Returns the step of the ramp that the command takes.
+    pub(super) fn step(&self) -> Option<&Step> {
+        self.step.as_ref()
+    }
+
+    /// Returns the names of what altered the command, for `ArmCommand.altered_by`.
     pub fn altered_by(&self) -> impl Iterator<Item = &'static str> {
         [
             (self.filtered, "filtered"),

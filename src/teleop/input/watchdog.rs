@@ -1,8 +1,13 @@
-//! Is the input good: fresh on the steady clock, with a sane stamp, and for how long has it been?
+//! Is the input good, that is fresh on the steady clock and with a sane stamp, and for how long has it been good?
+//!
+//! Invariants:
+//! - A sample that is older than the timeout is not fresh, whatever its stamp says and whatever the timeout becomes later.
+//! - After a refused sample the input is not good until the next good sample.
 
 use std::time::{Duration, Instant};
 
-use super::target::{InputFault, Stamp};
+use crate::teleop::input_fault::InputFault;
+use crate::teleop::stamp::Stamp;
 
 /// Watches the stream of targets.
 ///
@@ -20,16 +25,17 @@ pub struct Watchdog {
 struct Good {
     origin: Instant,
     since: Instant,
-    /// It has gone stale, and stays so whatever the time-out becomes.
+    /// It has gone stale, and stays stale whatever the timeout becomes.
     stale: bool,
 }
 
 impl Watchdog {
-    /// Judges a sample's stamp and how long it may have waited in this process, and returns when the sample was taken, on the steady clock.
+    /// Judges a sample's stamp, and how long the sample may have waited in this process. Returns when it was taken, on the
+    /// steady clock.
     ///
     /// # Errors
-    /// A process that was held up for too long; a stamp that is too old, from the future or before the last one. The sample after a jump back is judged anew,
-    /// so that a restarted sender or simulation is refused once and not for ever.
+    /// If the process was held up for too long, or the stamp is too old, from the future or before the last one. After a
+    /// jump back the next sample is judged by the new time, so that a restarted sender or simulation is refused only once.
     pub fn admit(
         &mut self,
         now: Instant,
@@ -60,14 +66,14 @@ impl Watchdog {
         Ok(taken.min(held_up_since))
     }
 
-    /// Notes a good sample.
+    /// Records a good sample.
     pub fn handle_good(&mut self, now: Instant, origin: Instant, input_timeout: Duration) {
         let since = self.good_since(now, input_timeout).unwrap_or(now);
         self.good = Some(Good { origin, since, stale: false });
         self.fault = None;
     }
 
-    /// The time-out is another from now on. A sample that was too old for the one `before` is no target by the new one.
+    /// Handles a change of the timeout. A sample that was too old by the timeout `before` stays too old.
     pub fn handle_timeout_change(&mut self, now: Instant, before: Duration) {
         let fresh = self.is_fresh(now, before);
         if let Some(good) = &mut self.good {
@@ -75,33 +81,33 @@ impl Watchdog {
         }
     }
 
-    /// Notes a refused sample: the input is not good until the next good one.
+    /// Records a refused sample.
     pub fn handle_fault(&mut self, fault: InputFault) {
         self.good = None;
         self.fault = Some(fault);
     }
 
-    /// Why the last sample was refused, if it was.
+    /// Returns why the last sample was refused, if it was.
     pub fn fault(&self) -> Option<&InputFault> {
         self.fault.as_ref()
     }
 
-    /// The age of the newest good sample, if there has been one since the last fault.
+    /// Returns the age of the newest good sample, if there has been one since the last fault.
     pub fn age(&self, now: Instant) -> Option<Duration> {
         self.good.map(|good| now.saturating_duration_since(good.origin))
     }
 
-    /// Whether the newest sample may move the arm.
+    /// Returns whether the newest sample may move the arm.
     pub fn is_fresh(&self, now: Instant, input_timeout: Duration) -> bool {
         self.good_since(now, input_timeout).is_some()
     }
 
-    /// Since when the input has been good without a gap, if it is.
+    /// Returns since when the input has been good without a gap, if it is good.
     pub fn good_since(&self, now: Instant, input_timeout: Duration) -> Option<Instant> {
         self.good.filter(|good| !good.stale && now < good.origin + input_timeout).map(|good| good.since)
     }
 
-    /// When the newest sample goes stale; none if it has.
+    /// Returns when the newest sample goes stale. `None` if it is stale already.
     pub fn deadline(&self, input_timeout: Duration) -> Option<Instant> {
         self.good.filter(|good| !good.stale).map(|good| good.origin + input_timeout)
     }

@@ -4,8 +4,8 @@
 use proptest::prelude::{Strategy, any, prop};
 use proptest::{prop_assert, proptest};
 
-use super::super::workspace::Policy;
 use super::*;
+use crate::teleop::workspace::Policy;
 
 const LIMITS: Limits = Limits { speed: 0.25, acceleration: 1.5 };
 const PERIOD: Duration = Duration::from_millis(20);
@@ -30,7 +30,7 @@ struct Walk {
 
 impl Walk {
     fn new(workspace: Workspace, start: Position) -> Self {
-        Self { limiter: Limiter::at(start, None), workspace, now: Instant::now() }
+        Self { limiter: Limiter::at_rest(start, None), workspace, now: Instant::now() }
     }
 
     fn step(&mut self, goal: Position, after: Duration) -> Step {
@@ -129,7 +129,7 @@ fn a_walk_that_turns_at_the_edge_brakes_as_it_may_and_no_more_than_the_edge_asks
 fn what_is_allowed_is_as_near_to_what_is_wanted_as_the_workspace_lets_it() {
     // At 0.12 m/s the way to a stand ends at the wall: 2.4 mm by this step, and 4.8 mm of braking.
     let workspace = Workspace::new(at(-0.3, -0.3, -0.3), at(0.007_2, 0.3, 0.3), Policy::Clamp).unwrap();
-    let walk = Limiter::at(at(0.0, 0.0, 0.0), None);
+    let walk = Limiter::at_rest(at(0.0, 0.0, 0.0), None);
     let wanted = Vector3::new(0.2, 0.0, 0.0);
     let allowed = walk.allowed(Vector3::zeros(), wanted, 0.02, LIMITS.acceleration, &workspace);
     assert!((0.119_7..=0.12).contains(&allowed.x), "{allowed}");
