@@ -244,7 +244,7 @@ impl ConformanceMonitor {
         let longest = self.rules.motion.input_timeout + SLACK;
         let Some(client) = self.clients.get_mut(&connection) else { return Vec::new() };
         let start = client.take_start(sent.not_before, longest);
-        let step = if start.is_some() { Step::Start } else { Step::Continue };
+        let step = start.is_none().then_some(Step::Continue);
         let speed = client.history.check_speed(&self.rules.motion, sent, step);
         let place = self.rules.motion.check_workspace(&sent.command);
         let mut faults: Vec<_> = place.into_iter().chain(speed).collect();

@@ -142,19 +142,20 @@ impl CommandHistory {
     }
 
     /// Checks that a step is no longer than there was time for. A step in mid-motion, however long ago the last command
-    /// was, is bounded by the time for which motion goes on without a target.
+    /// was, is also bounded by the time for which motion goes on without a target. `None`: nothing is known of the step.
     pub(super) fn check_speed(
         &self,
         limits: &MotionLimits,
         sent: &TimedCommand,
-        step: Step,
+        step: Option<Step>,
     ) -> Option<Fault> {
         self.newest_first().enumerate().find_map(|(back, before)| {
             let way = before.command.position.distance(sent.command.position);
             let time = before.not_before.map(|since| sent.at.saturating_duration_since(since));
             let (speed, longest) = match step {
-                Step::Approach if back == 0 => (limits.approach_speed, limits.longest_step),
-                Step::Continue if back == 0 => (limits.speed, limits.longest_step),
+                Some(Step::Start) if back == 0 => (limits.approach_speed, f64::INFINITY),
+                Some(Step::Approach) if back == 0 => (limits.approach_speed, limits.longest_step),
+                Some(Step::Continue) if back == 0 => (limits.speed, limits.longest_step),
                 _ => (limits.speed, f64::INFINITY),
             };
             let allowed = time.map_or(f64::INFINITY, |time| speed * time.as_secs_f64()).min(longest);
@@ -228,7 +229,7 @@ impl MotionMonitor {
             });
         let faults = [
             self.limits.check_workspace(&planned.command),
-            self.history.check_speed(&self.limits, planned, step),
+            self.history.check_speed(&self.limits, planned, Some(step)),
             far,
         ];
         faults.into_iter().flatten().map(|fault| fault.on(0, &planned.line)).collect()
