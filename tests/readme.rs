@@ -11,7 +11,7 @@ fn file(name: &str) -> String {
 
 #[test]
 fn the_controller_in_the_readme_is_the_one_that_the_ros_graph_tests_run() {
-    let controller = file("tests/controllers/tutorial_recv.py");
+    let controller = file("examples/controllers/tutorial_recv.py");
     let (_, code) = controller.split_once("import json").unwrap();
     assert!(file("README.md").contains(code.trim_end()));
 }

@@ -10,8 +10,10 @@ use aether_bridge::teleop::{
     Arming, FilterConfig, Frame, GraphNews, GripperInput, HoldBehavior, Kind, LinkView, Motion, Planned,
     RetargetMode, Stamp, Target, Teleop, TeleopConfig,
 };
+use aether_sim::monitor::{MotionLimits, MotionMonitor};
 use nalgebra::Vector3;
 
+use crate::checks::timed;
 use crate::events::Event;
 
 pub struct World {
@@ -22,6 +24,7 @@ pub struct World {
     pub start: Instant,
     pub now: Instant,
     pub link: LinkView,
+    pub monitor: MotionMonitor,
     pub last_on_connection: Option<(Instant, Command)>,
     /// The velocity of the last command, and the time it is over, once the present motion has two.
     pub velocity: Option<(Vector3<f64>, f64)>,
@@ -117,6 +120,7 @@ impl World {
             teleop: Teleop::new(config.clone()),
             handled: 0,
             permitted: config.arming == Arming::Automatic,
+            monitor: MotionMonitor::new(MotionLimits::from(&config)),
             config,
             start: now,
             now,
@@ -404,6 +408,7 @@ impl World {
         if link == LinkView::Down {
             self.in_flight.clear();
             self.last_on_connection = None;
+            self.monitor.handle_connected();
             self.accepted = None;
         }
         if link.is_down() {
@@ -502,6 +507,7 @@ impl World {
             // Input that was too old stays so.
             self.good_input = self.good_input.filter(|taken| self.now < *taken + self.config.input_timeout);
             self.config = config.clone();
+            self.monitor.handle_limits(MotionLimits::from(&config));
             self.teleop.handle_config(self.now, config);
             // Where a goal is moved, or was refused, motion may go on after an approach or without one.
             self.interrupted |= !self.is_moving();
@@ -586,6 +592,7 @@ impl World {
             self.velocity = Some((moved / seconds, seconds));
         }
         self.last_on_connection = Some((self.now, command));
+        self.monitor.handle_sent(timed(self.now, planned));
         self.undisturbed = true;
         if planned.kind != Kind::Repetition {
             self.interrupted = false;

@@ -7,17 +7,18 @@ use tokio::{
     time::{Duration, Instant, sleep, timeout_at},
 };
 
-use super::{CheckConfig, CheckError, peer::Peer};
+use super::config::{CheckConfig, CheckError};
+use super::peer::Peer;
 
 /// The way to the controller.
 #[derive(Debug)]
-pub(super) enum Door {
+pub(super) enum Connector {
     Dial { host: String, port: u16 },
     Listen(TcpListener),
     Datagrams { host: String, port: u16 },
 }
 
-impl Door {
+impl Connector {
     pub async fn new(config: &CheckConfig) -> Result<Self, CheckError> {
         let (host, port) = (config.host.clone(), config.port);
         if config.udp {

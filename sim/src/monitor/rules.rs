@@ -4,33 +4,25 @@ use std::{str::FromStr, time::Duration};
 
 use serde_json::Value as Json;
 
-use aether_bridge::arm::Gripper;
 use aether_bridge::config::{Config, ConfigError, Parameters, Value};
-use aether_bridge::geometry::Position;
-use aether_bridge::teleop::{HoldBehavior, Workspace};
-use aether_bridge::wire::OrderLines;
+use aether_bridge::teleop::HoldBehavior;
+use aether_bridge::wire::WireUnit;
+
+use super::motion::MotionLimits;
+use crate::protocol;
 
 /// What a controller may rely on.
 #[derive(Debug, Clone)]
 pub struct Rules {
     parameters: Parameters,
-    pub(super) workspace: Workspace,
-    pub(super) home: Position,
-    /// In m/s.
-    pub(super) speed: f64,
-    /// The longest first step of a motion, in metres.
-    pub(super) approach_step: f64,
-    /// The longest step of all, in metres, however long the last was ago.
-    pub(super) longest_step: f64,
-    pub(super) input_timeout: Duration,
+    pub(super) motion: MotionLimits,
     pub(super) reply_timeout: Duration,
     pub(super) max_in_flight: u64,
     pub(super) stops: bool,
     pub(super) heartbeats: bool,
     pub(super) numbered: bool,
-    pub(super) lines: OrderLines,
-    close_debounce: Duration,
-    open_debounce: Duration,
+    /// In milliseconds, if lines have it.
+    ttl: Option<u64>,
 }
 
 /// A parameter of the bridge and its value, written `NAME:=VALUE` as for the bridge itself.
@@ -47,8 +39,11 @@ pub enum RulesError {
     #[error("{0:?} is no setting, expected NAME:=VALUE as in limits.speed:=0.25")]
     Form(String),
     /// A parameter that a controller does not see the effect of, or that the simulated one has an option for.
-    #[error("parameter '{0}' is none that the judge goes by; those are {JUDGED}")]
-    NotJudged(String),
+    #[error("parameter '{name}' is none that the judge goes by; those are {}", JUDGED.join(", "))]
+    NotJudged {
+        /// Its name.
+        name: String,
+    },
     /// Members that the simulated controller cannot check.
     #[error("parameter 'wire_extras' is {0}; the judge can check 'seq' and 'ttl'")]
     Extras(String),
@@ -71,9 +66,8 @@ impl Rules {
     pub fn with<'a>(&self, settings: impl IntoIterator<Item = &'a Setting>) -> Result<Self, RulesError> {
         let mut parameters = self.parameters.clone();
         for Setting { name, value } in settings {
-            let judged = JUDGED.split([',', ' ']).any(|judged| judged == name);
-            if !judged && aether_bridge::config::Parameter::find(name).is_some() {
-                return Err(RulesError::NotJudged(name.clone()));
+            if !JUDGED.contains(&name.as_str()) && aether_bridge::config::Parameter::find(name).is_some() {
+                return Err(RulesError::NotJudged { name: name.clone() });
             }
             parameters.set(name, value.clone())?;
         }
@@ -81,37 +75,45 @@ impl Rules {
     }
 
     fn by(parameters: Parameters) -> Result<Self, RulesError> {
-        let Config { teleop, link, wire, .. } = Config::new(&parameters)?;
+        let Config { teleop, link, .. } = Config::new(&parameters)?;
         let extras = parameters.get("wire_extras").map(ToString::to_string).unwrap_or_default();
         if ["stamp", "rpy", "quaternion"].iter().any(|extra| extras.contains(extra)) {
             return Err(RulesError::Extras(extras));
         }
-        let (speed, period) = (teleop.limits.speed, teleop.ramp_period());
+        let ttl = match parameters.get("ttl") {
+            Some(Value::Real(seconds)) if extras.contains("ttl") => Some((seconds * 1e3).round() as u64),
+            _ => None,
+        };
         Ok(Self {
-            workspace: teleop.workspace,
-            home: teleop.home,
-            speed,
-            approach_step: teleop.approach_limits().speed * period.as_secs_f64(),
-            longest_step: speed * teleop.input_timeout.max(period).as_secs_f64(),
-            input_timeout: teleop.input_timeout,
+            motion: MotionLimits::from(&teleop),
             reply_timeout: link.reply_timeout,
             max_in_flight: link.max_in_flight as u64,
             stops: teleop.hold_line == HoldBehavior::Stop,
             heartbeats: link.heartbeat.is_some(),
-            numbered: wire.lines.command.has_seq(),
-            lines: wire.lines,
-            close_debounce: teleop.gripper.close_debounce,
-            open_debounce: teleop.gripper.open_debounce,
+            numbered: extras.contains("seq"),
+            ttl,
             parameters,
         })
     }
 
-    /// How long the wish for this has to have stood.
-    pub(super) fn debounce(&self, gripper: Gripper) -> Duration {
-        match gripper {
-            Gripper::Open => self.open_debounce,
-            Gripper::Closed => self.close_debounce,
+    /// What a line has to be by docs/protocol.md, made of the values of its members; `None` if it is not an object.
+    pub(super) fn line(&self, text: &str, unit: WireUnit) -> Option<String> {
+        let members: Json = serde_json::from_str(text).ok()?;
+        let kind = members["type"].as_str()?;
+        let mut line = match kind {
+            "command" => {
+                let point = ["x", "y", "z"].map(|axis| members[axis].as_f64().unwrap_or_default());
+                protocol::pose(kind, point, unit, members["gripper"].as_str()?)
+            }
+            _ => format!(r#"{{"type":"{kind}""#),
+        };
+        if self.numbered {
+            line += &format!(r#","seq":{}"#, members["seq"].as_u64().unwrap_or_default());
         }
+        if let Some(ttl) = self.ttl {
+            line += &format!(r#","ttl":{ttl}"#);
+        }
+        Some(line + "}")
     }
 }
 
@@ -151,9 +153,25 @@ fn value(json: &Json) -> Option<Value> {
 }
 
 /// The parameters whose effect a controller sees.
-const JUDGED: &str = "workspace.min, workspace.max, workspace.reach_min, workspace.reach_max, home, limits.speed, \
-                      approach_speed, command_rate, input_timeout, reply_timeout, max_in_flight, hold_line, \
-                      heartbeat_period, wire_extras, ttl, gripper.close_debounce, gripper.open_debounce";
+const JUDGED: [&str; 17] = [
+    "workspace.min",
+    "workspace.max",
+    "workspace.reach_min",
+    "workspace.reach_max",
+    "home",
+    "limits.speed",
+    "approach_speed",
+    "command_rate",
+    "input_timeout",
+    "reply_timeout",
+    "max_in_flight",
+    "hold_line",
+    "heartbeat_period",
+    "wire_extras",
+    "ttl",
+    "gripper.close_debounce",
+    "gripper.open_debounce",
+];
 
 #[cfg(test)]
 mod tests {
@@ -167,15 +185,18 @@ mod tests {
     #[test]
     fn rules_are_parameters_of_the_bridge_by_their_names_and_units() {
         let rules = Rules::default();
-        assert_eq!((rules.speed, rules.max_in_flight, rules.stops), (0.25, 1, false));
-        assert!((rules.approach_step - 0.002).abs() < 1e-12 && (rules.longest_step - 0.05).abs() < 1e-12);
-        assert_eq!(with("limits.speed:=1").unwrap().speed, 1.0);
+        assert_eq!((rules.motion.speed, rules.max_in_flight, rules.stops), (0.25, 1, false));
+        assert!(
+            (rules.motion.approach_step - 0.002).abs() < 1e-12
+                && (rules.motion.longest_step - 0.05).abs() < 1e-12
+        );
+        assert_eq!(with("limits.speed:=1").unwrap().motion.speed, 1.0);
         assert!(with("hold_line:=stop").unwrap().stops);
         assert!(with("heartbeat_period:=0.1").unwrap().heartbeats);
         assert!(with(r#"wire_extras:=["seq","ttl"]"#).unwrap().numbered);
-        assert_eq!(with("home:=[0.1, 0.0, 0.1]").unwrap().home.coordinates(), [0.1, 0.0, 0.1]);
+        assert_eq!(with("home:=[0.1, 0.0, 0.1]").unwrap().motion.home.coordinates(), [0.1, 0.0, 0.1]);
         // Twice the time between two commands, twice the step.
-        assert!((with("command_rate:=25.0").unwrap().approach_step - 0.004).abs() < 1e-12);
+        assert!((with("command_rate:=25.0").unwrap().motion.approach_step - 0.004).abs() < 1e-12);
     }
 
     #[test]

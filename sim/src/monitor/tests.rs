@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use tokio_util::codec::Decoder;
 
-use super::{Judge, Rule, Rules, Setting, Violation};
+use super::{ConformanceMonitor, MotionMonitor, Rule, Rules, Setting, Step, TimedCommand, Violation};
+use aether_bridge::arm::{Command, Gripper};
+use aether_bridge::geometry::Position;
 use aether_bridge::wire::{CommandDecoder, WireUnit};
 
 const OK: &[u8] = b"{\"status\":\"ok\",\"message\":\"Command received\"}\n";
@@ -17,7 +19,7 @@ const HEARTBEAT: &str = r#"{"type":"heartbeat"}"#;
 /// A bridge and a controller on one connection after the other, by the defaults: home is at x = 200 mm, an approach
 /// begins with 2 mm, and a period of 10 ms has room for 2.5 mm.
 struct Wire {
-    judge: Judge,
+    monitor: ConformanceMonitor,
     now: Instant,
     connection: usize,
 }
@@ -26,9 +28,9 @@ impl Wire {
     fn new(settings: &[&str]) -> Self {
         let settings: Vec<Setting> = settings.iter().map(|text| text.parse().unwrap()).collect();
         let rules = Rules::default().with(&settings).unwrap();
-        let judge = Judge::new(rules, WireUnit::Millimetres);
-        let mut wire = Self { judge, now: Instant::now(), connection: 0 };
-        wire.judge.handle_connected(0);
+        let monitor = ConformanceMonitor::new(rules, WireUnit::Millimetres);
+        let mut wire = Self { monitor, now: Instant::now(), connection: 0 };
+        wire.monitor.handle_connected(0);
         wire
     }
 
@@ -48,17 +50,17 @@ impl Wire {
     /// Time in which the socket is looked at and nothing comes.
     fn pause(&mut self, milliseconds: u64) {
         self.pass(milliseconds);
-        self.judge.handle_quiet(self.now, self.connection);
+        self.monitor.handle_quiet(self.now, self.connection);
     }
 
     fn line(&mut self, text: &str) -> Vec<Violation> {
         let mut bytes = BytesMut::from(format!("{text}\n").as_bytes());
         let line = CommandDecoder::new(WireUnit::Millimetres).decode(&mut bytes).unwrap().unwrap();
-        self.judge.handle_line(self.now, self.connection, &line)
+        self.monitor.handle_line(self.now, self.connection, &line)
     }
 
     fn reply(&mut self, text: &[u8]) {
-        self.judge.handle_replied(self.now, self.connection, text, 1);
+        self.monitor.handle_replied(self.now, self.connection, text, 1);
     }
 
     /// A command 10 ms after the last reply.
@@ -76,7 +78,7 @@ impl Wire {
 
     fn reconnect(&mut self) {
         self.connection += 1;
-        self.judge.handle_connected(self.connection);
+        self.monitor.handle_connected(self.connection);
     }
 }
 
@@ -108,6 +110,8 @@ fn a_line_is_byte_for_byte_as_the_protocol_has_it() {
             r#"as {"type":"command","x":200.0,"#,
         ),
         (r#"{"type": "command","x":200.0,"y":0.0,"z":200.0,"gripper":"open"}"#, "the protocol has it as"),
+        (r#"{"type":"command","x":200.0004,"y":0.0,"z":200.0,"gripper":"open"}"#, r#""x":200.0,"#),
+        (r#"{"type":"command","x":200.0,"x":200.0,"y":0.0,"z":200.0,"gripper":"open"}"#, "duplicate"),
         (r#"{"type":"command","x":200.0,"y":-0.0,"z":200.0,"gripper":"open"}"#, r#""y":0.0"#),
         (
             r#"{"type":"command","x":200.0,"y":0.0,"z":200.0,"gripper":"open","a":1}"#,
@@ -118,9 +122,9 @@ fn a_line_is_byte_for_byte_as_the_protocol_has_it() {
         wire.reply(OK);
         wire.pass(10);
     }
-    let torn = wire.judge.handle_disconnected(0, Some("the stream ended in the middle of a line"));
+    let torn = wire.monitor.handle_disconnected(0, Some("the stream ended in the middle of a line"));
     assert_only(&torn, Rule::Form, "in the middle");
-    assert_eq!(wire.judge.handle_disconnected(0, None), []);
+    assert_eq!(wire.monitor.handle_disconnected(0, None), []);
 }
 
 #[test]
@@ -148,6 +152,16 @@ fn numbers_grow_over_connections_too() {
     wire.reconnect();
     assert_only(&wire.line(&line(3)), Rule::Numbering, "line 3 after line 7");
     wire.reply(OK);
+    // A line that the network has held back comes after those of the next connection, and must be older.
+    wire.reconnect();
+    assert_eq!(wire.line(&line(9)), []);
+    wire.reply(OK);
+    wire.connection = 1;
+    assert_eq!(wire.line(&line(8)), []);
+    wire.reply(OK);
+    assert_only(&wire.line(&line(9)), Rule::Numbering, "line 9 on a connection before that of line 9");
+    wire.connection = 2;
+    wire.reply(OK);
     assert_only(&wire.line(&command(202.0, "open")), Rule::Form, r#""seq":0"#);
 }
 
@@ -167,10 +181,10 @@ fn what_waits_behind_a_line_was_sent_before_its_reply() {
     let mut wire = Wire::moving(&["hold_line:=stop"]);
     assert_eq!(wire.command(206.0), []);
     let (stop, command) = (format!("{STOP}\n"), format!("{}\n", command(207.0, "open")));
-    assert_eq!(wire.judge.handle_ahead(0, b""), []);
-    assert_eq!(wire.judge.handle_ahead(0, stop.as_bytes()), []);
-    assert_eq!(wire.judge.handle_ahead(0, b"{\"type\":"), []);
-    assert_only(&wire.judge.handle_ahead(0, command.as_bytes()), Rule::Pace, "1 lines unanswered");
+    assert_eq!(wire.monitor.handle_ahead(0, b""), []);
+    assert_eq!(wire.monitor.handle_ahead(0, stop.as_bytes()), []);
+    assert_eq!(wire.monitor.handle_ahead(0, b"{\"type\":"), []);
+    assert_only(&wire.monitor.handle_ahead(0, command.as_bytes()), Rule::Pace, "1 lines unanswered");
 }
 
 #[test]
@@ -378,7 +392,7 @@ fn nothing_of_a_dead_connection_is_sent_on_the_next() {
     // A controller that was gone knows for how long it was.
     let mut wire = Wire::moving(&[]);
     wire.pass(600);
-    wire.judge.handle_listening(wire.now);
+    wire.monitor.handle_listening(wire.now);
     wire.reconnect();
     assert_eq!(wire.step(205.0), []);
     assert_only(&wire.step(206.0), Rule::Replay, "0.60 s later");
@@ -421,7 +435,7 @@ fn other_rules_hold_from_when_they_are_told() {
     let mut wire = Wire::moving(&[]);
     let slower: [Setting; 2] =
         ["approach_speed:=0.05", "limits.speed:=0.05"].map(|text| text.parse().unwrap());
-    wire.judge.handle_rules(wire.judge.rules().with(&slower).unwrap());
+    wire.monitor.handle_rules(wire.monitor.rules().with(&slower).unwrap());
     assert_eq!((wire.step(206.0), wire.step(206.5)), (vec![], vec![]));
     assert_only(&wire.step(209.0), Rule::Speed, "1.000 mm allowed");
 }
@@ -434,4 +448,33 @@ fn a_violation_is_told_as_a_line_of_json() {
         found[0].to_string(),
         r#"{"before":"{\"type\":\"command\",\"x\":205.0,\"y\":0.0,\"z\":200.0,\"gripper\":\"open\"}","connection":0,"line":"{\"type\":\"command\",\"x\":250.0,\"y\":0.0,\"z\":200.0,\"gripper\":\"open\"}","violation":"speed","why":"45.000 mm in at most 0.0200 s, 5.000 mm allowed"}"#
     );
+}
+
+#[test]
+fn exact_times_leave_no_room_beyond_each_limit() {
+    let limits = Rules::default().motion;
+    let start = Instant::now();
+    let at = |milliseconds: u64, x: f64| {
+        let at = start + Duration::from_millis(milliseconds);
+        let position = Position::new(x, 0.0, 0.2).unwrap();
+        let command = Command { position, gripper: Gripper::Open, orientation: None };
+        TimedCommand { command, not_before: Some(at), at, line: format!("to {x}") }
+    };
+    let mut monitor = MotionMonitor::new(limits.clone());
+    let home = [limits.home];
+    assert_eq!(monitor.check(&at(0, 0.202), Step::Start, &home), []);
+    assert_only(&monitor.check(&at(0, 0.2021), Step::Start, &home), Rule::Approach, "begins 2.100 mm away");
+    monitor.handle_sent(at(0, 0.202));
+    assert_eq!(monitor.check(&at(20, 0.204), Step::Approach, &home), []);
+    let found = monitor.check(&at(20, 0.2041), Step::Approach, &home);
+    assert_only(&found, Rule::Speed, "2.100 mm in at most 0.0200 s, 2.000 mm allowed");
+    assert_eq!(found[0].before.as_deref(), Some("to 0.202"));
+    assert_eq!(monitor.check(&at(20, 0.207), Step::Continue, &home), []);
+    assert_only(&monitor.check(&at(20, 0.2071), Step::Continue, &home), Rule::Speed, "5.000 mm allowed");
+    // Tighter limits hold for the next step, and none leads over to a new connection.
+    let slower: Setting = "workspace.max:=[0.203, 0.1, 0.3]".parse().unwrap();
+    monitor.handle_limits(Rules::default().with([&slower]).unwrap().motion);
+    assert_only(&monitor.check(&at(20, 0.204), Step::Approach, &home), Rule::Workspace, "outside");
+    monitor.handle_connected();
+    assert_eq!(monitor.check(&at(20, 0.15), Step::Continue, &home), []);
 }

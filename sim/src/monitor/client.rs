@@ -1,12 +1,14 @@
-//! One connection as the judge sees it: what came, what went back, and so when a line can have been sent.
+//! One connection as a controller sees it: what came, what went back, and so when a line can have been sent.
 
 use std::{
     collections::VecDeque,
+    fmt,
     time::{Duration, Instant},
 };
 
-use aether_bridge::arm::Command;
 use aether_bridge::wire::Order;
+
+use super::motion::CommandHistory;
 
 /// A line that has not been answered.
 #[derive(Debug)]
@@ -17,23 +19,24 @@ pub(super) struct Pending {
     pub(super) not_before: Option<Instant>,
 }
 
-/// A command that came.
-#[derive(Debug, Clone)]
-pub(super) struct Sent {
-    pub(super) command: Command,
-    pub(super) line: String,
-    pub(super) at: Instant,
-    /// Before this it cannot have been sent; none where that is not known.
-    pub(super) not_before: Option<Instant>,
-}
-
 /// What makes the next command the first of a motion.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Held {
+pub(super) enum MotionStart {
     Connection,
     LateReply(Duration),
     Silence(Duration),
     Stop,
+}
+
+impl fmt::Display for MotionStart {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection => formatter.write_str("a new connection"),
+            Self::LateReply(took) => write!(formatter, "a reply that took {:.2} s", took.as_secs_f64()),
+            Self::Silence(silence) => write!(formatter, "a silence of {:.2} s", silence.as_secs_f64()),
+            Self::Stop => formatter.write_str("a stop"),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -48,9 +51,11 @@ pub(super) struct Client {
     /// When the last command was answered; later by the time for which other lines were not, since then.
     idle: Option<Instant>,
     /// The last commands.
-    pub(super) commands: VecDeque<Sent>,
+    pub(super) history: CommandHistory,
     /// Why the next command begins a motion.
-    pub(super) held: Option<Held>,
+    pub(super) start: Option<MotionStart>,
+    /// The lowest and the highest number of a line.
+    pub(super) numbers: Option<(u64, u64)>,
 }
 
 impl Client {
@@ -62,8 +67,9 @@ impl Client {
             replies: VecDeque::new(),
             quiet: since,
             idle: None,
-            commands: VecDeque::new(),
-            held: Some(Held::Connection),
+            history: CommandHistory::default(),
+            start: Some(MotionStart::Connection),
+            numbers: None,
         }
     }
 
@@ -104,22 +110,16 @@ impl Client {
 
     /// Why a command that was not sent before then begins a motion, if it does: a silence that nothing made it keep, longer
     /// than any while it moves, or what has come before.
-    pub(super) fn take_held(&mut self, not_before: Option<Instant>, longest: Duration) -> Option<Held> {
+    pub(super) fn take_start(
+        &mut self,
+        not_before: Option<Instant>,
+        longest: Duration,
+    ) -> Option<MotionStart> {
         let idle = self.idle.filter(|_| self.pending.is_empty());
         let silence = not_before.zip(idle).map(|(sent, since)| sent.saturating_duration_since(since));
-        self.held.take().or(silence.filter(|silence| *silence > longest).map(Held::Silence))
-    }
-
-    pub(super) fn remember(&mut self, sent: Sent) {
-        self.commands.push_back(sent);
-        if self.commands.len() > WINDOW {
-            self.commands.pop_front();
-        }
+        self.start.take().or(silence.filter(|silence| *silence > longest).map(MotionStart::Silence))
     }
 }
 
-/// Over how many commands speed is looked at. The time between two is known to within one period, so that the more lie
-/// between them the less is overlooked.
-const WINDOW: usize = 40;
 /// How long a line may be on its way, on one machine that is busy.
 const TRANSIT: Duration = Duration::from_millis(5);

@@ -1,21 +1,22 @@
-//! Lines said and replies heard on one connection after another, each judged as it comes.
+//! Lines sent and replies read on one connection after another, each judged as it comes.
 
 use std::{io, ops::RangeInclusive, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
 use super::advice;
-use super::finding::{Finding, Report};
+use super::config::{CheckConfig, CheckError};
+use super::connector::Connector;
+use super::finding::{Check, Finding, Report};
 use super::line::Line;
-use super::peer::{Heard, Peer};
-use super::reply::{End, Judged, Raw, judge};
-use super::{CheckConfig, CheckError, door::Door};
+use super::peer::{Incoming, Peer};
+use super::reply::{self, CheckedReply, End, Raw};
 use aether_bridge::text::show_bytes;
 use aether_bridge::wire::advice::Advice;
 
 /// The controller is no longer there to be asked; why is among the findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gone {
+pub(super) enum Disconnected {
     Closed,
     Silent,
 }
@@ -27,13 +28,13 @@ pub(super) enum Pace {
     ByteByByte,
 }
 
-/// A talk with the controller, over as many connections as it takes.
-pub(super) struct Talk<'a> {
+/// A session with the controller, over as many connections as it takes.
+pub(super) struct Session<'a> {
     pub config: &'a CheckConfig,
     pub report: Report,
-    pub heard: HeardSoFar,
+    pub stats: ReplyStats,
     say: &'a mut (dyn FnMut(&str) + Send),
-    door: Door,
+    connector: Connector,
     peer: Option<Peer>,
     /// How many lines it says on connecting: as told, or as learned.
     greeting: u32,
@@ -43,7 +44,7 @@ pub(super) struct Talk<'a> {
 
 /// What is told of all replies together.
 #[derive(Debug, Default)]
-pub(super) struct HeardSoFar {
+pub(super) struct ReplyStats {
     pub replies: u32,
     pub slowest: Duration,
     pub with_seq: u32,
@@ -53,21 +54,22 @@ pub(super) struct HeardSoFar {
     pub too_many: bool,
 }
 
-impl<'a> Talk<'a> {
+impl<'a> Session<'a> {
     pub async fn new(
         config: &'a CheckConfig,
         say: &'a mut (dyn FnMut(&str) + Send),
     ) -> Result<Self, CheckError> {
-        let (door, report, heard) = (Door::new(config).await?, Report::default(), HeardSoFar::default());
-        if let Some(address) = door.listening_on() {
+        let (connector, report, stats) =
+            (Connector::new(config).await?, Report::default(), ReplyStats::default());
+        if let Some(address) = connector.listening_on() {
             say(&format!("listening on {address}, until a controller dials in"));
         }
         Ok(Self {
             config,
             report,
-            heard,
+            stats,
             say,
-            door,
+            connector,
             peer: None,
             greeting: config.greeting,
             asked: Vec::new(),
@@ -94,22 +96,22 @@ impl<'a> Talk<'a> {
     pub async fn begin(&mut self) -> Result<(), CheckError> {
         let began = Instant::now();
         let time = if self.config.listen { UNTIL_SOMEBODY_DIALS } else { self.config.patience };
-        let peer = self.door.open(began + time).await.map_err(|source| CheckError::Connect {
+        let peer = self.connector.open(began + time).await.map_err(|source| CheckError::Connect {
             peer: format!("{}:{}", self.config.host, self.config.port),
             source,
         })?;
         self.peer = Some(peer);
         let verb = if self.config.listen { "it dialled in" } else { "it took the connection" };
         if !self.config.udp {
-            self.find(Finding::ok("connect", format!("{verb} after {}", time_of(began.elapsed()))));
+            self.find(Finding::ok(Check::Connect, format!("{verb} after {}", time_of(began.elapsed()))));
         }
         let greeted = self.greet(true).await;
-        if greeted.is_ok() && !self.report.is_wrong("greeting") {
+        if greeted.is_ok() && !self.report.is_wrong(Check::Greeting) {
             let seen = match self.config.greeting {
                 0 => "it says nothing before the first line".to_owned(),
                 lines => format!("{lines} on connecting, as told, and nothing more"),
             };
-            self.find(Finding::ok("greeting", seen));
+            self.find(Finding::ok(Check::Greeting, seen));
         }
         Ok(())
     }
@@ -123,11 +125,11 @@ impl<'a> Talk<'a> {
     pub async fn connect_again(&mut self) -> bool {
         self.hang_up();
         let deadline = Instant::now() + self.config.patience;
-        match self.door.open_again(deadline).await {
+        match self.connector.open_again(deadline).await {
             Ok(peer) => self.peer = Some(peer),
             Err(error) => {
                 self.find(Finding::wrong(
-                    "reconnect",
+                    Check::Reconnect,
                     format!("no new connection: {error}"),
                     advice::RECONNECT,
                 ));
@@ -138,7 +140,7 @@ impl<'a> Talk<'a> {
     }
 
     /// Hears the lines that are said on connecting, and that no others are.
-    async fn greet(&mut self, first: bool) -> Result<(), Gone> {
+    async fn greet(&mut self, first: bool) -> Result<(), Disconnected> {
         let silence = self.config.silence;
         let deadline = Instant::now() + self.config.greeting_timeout;
         for nth in 0..self.greeting {
@@ -146,7 +148,7 @@ impl<'a> Talk<'a> {
                 Some((raw, at)) => self.show(&raw, at.elapsed(), "(greeting)"),
                 None => {
                     let seen = format!("{nth} of {} lines came on connecting", self.greeting);
-                    self.find(Finding::wrong("greeting", seen, advice::FEWER_LINES));
+                    self.find(Finding::wrong(Check::Greeting, seen, advice::FEWER_LINES));
                     self.greeting = nth;
                     break;
                 }
@@ -157,8 +159,8 @@ impl<'a> Talk<'a> {
             self.show(&raw, Duration::ZERO, "(unasked)");
             let seen = format!("{} came before the first line was sent", raw.shown());
             match first {
-                true => self.find(Finding::wrong("greeting", seen, advice::GREETING)),
-                false => self.find(Finding::wrong("reconnect", seen, advice::LEFT_OVER)),
+                true => self.find(Finding::wrong(Check::Greeting, seen, advice::GREETING)),
+                false => self.find(Finding::wrong(Check::Reconnect, seen, advice::LEFT_OVER)),
             }
             extra += 1;
             if extra == 100 {
@@ -175,11 +177,11 @@ impl<'a> Talk<'a> {
     /// should is the caller's question. `missing` is the advice when one does not come.
     pub async fn ask(
         &mut self,
-        check: &'static str,
+        check: Check,
         lines: &[Line],
         pace: Pace,
         missing: Advice,
-    ) -> Result<Vec<Judged>, Gone> {
+    ) -> Result<Vec<CheckedReply>, Disconnected> {
         if let Err(error) = self.send(lines, pace).await {
             let why = self.peer.as_ref().map_or_else(|| error.to_string(), |peer| peer.broken(&error));
             return Err(self.gone(check, &why, missing));
@@ -195,47 +197,47 @@ impl<'a> Talk<'a> {
                         format!("{heard} of {all} lines were answered, then nothing for {waited}")
                     }
                 };
-                self.find(Finding::wrong(if lines.len() == 1 { "reply" } else { check }, seen, missing));
+                self.find(Finding::wrong(if lines.len() == 1 { Check::Reply } else { check }, seen, missing));
                 self.hang_up();
-                return Err(Gone::Silent);
+                return Err(Disconnected::Silent);
             };
             let took = at.saturating_duration_since(since);
             self.show(&raw, took, "");
-            let judged = judge(&raw);
-            if self.is_aside(&raw, &judged) {
+            let reply = reply::check(&raw);
+            if self.is_unsolicited(&raw, &reply) {
                 continue;
             }
-            self.judge_place(line, lines, &judged, took);
+            self.check_place(line, lines, &reply, took);
             if !replies.is_empty() {
-                self.judge_delay(took);
+                self.check_delay(took);
             }
-            judged.findings.iter().cloned().for_each(|finding| self.find(finding));
+            reply.findings.iter().cloned().for_each(|finding| self.find(finding));
             since = since.max(at);
-            replies.push(judged);
+            replies.push(reply);
         }
-        let quiet = if self.heard.too_many { self.config.silence } else { A_MOMENT };
-        let in_pieces = (missing == advice::FRAMING && !self.heard.too_many).then_some(check);
+        let quiet = if self.stats.too_many { self.config.silence } else { A_MOMENT };
+        let in_pieces = (missing == advice::FRAMING && !self.stats.too_many).then_some(check);
         self.stay_quiet(quiet.min(self.config.silence), in_pieces).await?;
         Ok(replies)
     }
 
     /// Hears that nothing more comes for a while, not even the end. With `in_pieces`, the check that has found out whether
     /// lines are told from pieces, what comes nevertheless is laid to that.
-    pub async fn stay_quiet(&mut self, time: Duration, in_pieces: Option<&'static str>) -> Result<(), Gone> {
+    pub async fn stay_quiet(&mut self, time: Duration, in_pieces: Option<Check>) -> Result<(), Disconnected> {
         let (deadline, mut extra) = (Instant::now() + time, 0);
-        while let Some((raw, _)) = self.hear_or_end("stays connected", deadline, advice::STAYS).await? {
+        while let Some((raw, _)) = self.hear_or_end(Check::StaysConnected, deadline, advice::STAYS).await? {
             extra += 1;
             if extra <= SHOWN_AT_MOST {
                 self.show(&raw, Duration::ZERO, "(one more)");
             }
             if raw.bytes.trim_ascii().is_empty() {
-                self.find(Finding::wrong("one reply", "a blank line came", advice::BLANK));
-            } else if !self.is_aside(&raw, &judge(&raw)) {
+                self.find(Finding::wrong(Check::OneReply, "a blank line came", advice::BLANK));
+            } else if !self.is_unsolicited(&raw, &reply::check(&raw)) {
                 let seen = format!("a line was answered more than once: {} came too", raw.shown());
-                self.heard.too_many |= in_pieces.is_none();
+                self.stats.too_many |= in_pieces.is_none();
                 self.find(match in_pieces {
                     Some(check) => Finding::wrong(check, seen, advice::FRAMING),
-                    None => Finding::wrong("one reply", seen, advice::ONE_REPLY),
+                    None => Finding::wrong(Check::OneReply, seen, advice::ONE_REPLY),
                 });
             }
         }
@@ -278,34 +280,34 @@ impl<'a> Talk<'a> {
         }
     }
 
-    async fn hear(&mut self, deadline: Instant) -> Result<Option<(Raw, Instant)>, Gone> {
-        self.hear_or_end("connect", deadline, advice::STAYS).await
+    async fn hear(&mut self, deadline: Instant) -> Result<Option<(Raw, Instant)>, Disconnected> {
+        self.hear_or_end(Check::Connect, deadline, advice::STAYS).await
     }
 
     async fn hear_or_end(
         &mut self,
-        check: &'static str,
+        check: Check,
         deadline: Instant,
         ended: Advice,
-    ) -> Result<Option<(Raw, Instant)>, Gone> {
-        let Some(peer) = &mut self.peer else { return Err(Gone::Closed) };
+    ) -> Result<Option<(Raw, Instant)>, Disconnected> {
+        let Some(peer) = &mut self.peer else { return Err(Disconnected::Closed) };
         match peer.next(deadline, self.config.silence).await {
-            Heard::Reply(raw, at) => {
+            Incoming::Reply(raw, at) => {
                 if raw.end == End::Missing {
                     peer.without_newlines();
                 }
                 Ok(Some((raw, at)))
             }
-            Heard::Nothing => Ok(None),
-            Heard::End(why) => Err(self.gone(check, &why, ended)),
+            Incoming::Nothing => Ok(None),
+            Incoming::End(why) => Err(self.gone(check, &why, ended)),
         }
     }
 
-    fn gone(&mut self, check: &'static str, why: &str, advice: Advice) -> Gone {
+    fn gone(&mut self, check: Check, why: &str, advice: Advice) -> Disconnected {
         self.say(&format!("× {why}"));
         self.find(Finding::wrong(check, why, advice));
         self.hang_up();
-        Gone::Closed
+        Disconnected::Closed
     }
 
     fn show(&mut self, raw: &Raw, took: Duration, remark: &str) {
@@ -314,55 +316,55 @@ impl<'a> Talk<'a> {
     }
 
     /// What comes between the replies: the echo of a line, state that nobody has asked for.
-    fn is_aside(&mut self, raw: &Raw, judged: &Judged) -> bool {
+    fn is_unsolicited(&mut self, raw: &Raw, reply: &CheckedReply) -> bool {
         let text = String::from_utf8_lossy(&raw.bytes);
         if self.asked.iter().any(|asked| asked == text.trim()) {
             self.find(Finding::wrong(
-                "echo",
+                Check::Echo,
                 format!("it sent the line back: {}", raw.shown()),
                 advice::ECHO,
             ));
             return true;
         }
-        if judged.unsolicited_state {
+        if reply.unsolicited_state {
             let seen =
                 format!("{} came unasked: the bridge has to be run with accept_state: true", raw.shown());
-            self.find(Finding::note("unsolicited state", seen));
+            self.find(Finding::note(Check::UnsolicitedState, seen));
         }
-        judged.unsolicited_state
+        reply.unsolicited_state
     }
 
     /// Whether it comes in time and answers the line whose turn it is.
-    fn judge_place(&mut self, line: &Line, together: &[Line], judged: &Judged, took: Duration) {
-        self.heard.replies += 1;
-        self.heard.slowest = self.heard.slowest.max(took);
-        self.heard.positions += u32::from(judged.position.is_some());
-        self.heard.seq_asked += u32::from(line.seq.is_some());
+    fn check_place(&mut self, line: &Line, together: &[Line], reply: &CheckedReply, took: Duration) {
+        self.stats.replies += 1;
+        self.stats.slowest = self.stats.slowest.max(took);
+        self.stats.positions += u32::from(reply.position.is_some());
+        self.stats.seq_asked += u32::from(line.seq.is_some());
         if took > self.config.timeout {
             let allowed = time_of(self.config.timeout);
             let seen = format!("a reply came after {}, later than {allowed}", time_of(took));
-            self.find(Finding::wrong("in time", seen, advice::IN_TIME));
+            self.find(Finding::wrong(Check::InTime, seen, advice::IN_TIME));
         }
-        let (Some(expected), Some(seq)) = (line.seq, &judged.seq) else { return };
+        let (Some(expected), Some(seq)) = (line.seq, &reply.seq) else { return };
         if seq.as_u64() == Some(expected) {
-            self.heard.with_seq += 1;
+            self.stats.with_seq += 1;
         } else if together.iter().any(|line| line.seq.is_some() && line.seq == seq.as_u64()) {
             let seen = format!("the reply to line {expected} was due, and that to line {seq} came");
-            self.find(Finding::wrong("order", seen, advice::ORDER));
+            self.find(Finding::wrong(Check::Order, seen, advice::ORDER));
         } else {
             let seen = format!("a reply has \"seq\" {seq}, the line that it answers had {expected}");
-            self.find(Finding::wrong("seq", seen, advice::SEQ));
+            self.find(Finding::wrong(Check::Seq, seen, advice::SEQ));
         }
     }
 
     /// Whether a reply right behind another was held back by the controller's own network stack.
-    fn judge_delay(&mut self, took: Duration) {
+    fn check_delay(&mut self, took: Duration) {
         if HELD_BACK.contains(&took) {
             let seen = format!(
                 "a reply came {} after the one before it, which looks like Nagle's algorithm: set TCP_NODELAY",
                 time_of(took)
             );
-            self.find(Finding::note("delay", seen));
+            self.find(Finding::note(Check::Delay, seen));
         }
     }
 }

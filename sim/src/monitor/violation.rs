@@ -1,6 +1,8 @@
-//! What is wrong with a line, and how it is told.
+//! What is wrong with a line, and how it is printed.
 
 use std::fmt;
+
+use aether_bridge::text::sanitize_short;
 
 /// What a controller may rely on, and could not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,26 @@ pub struct Violation {
     pub line: String,
     /// The line before that it does not go with, if it is that.
     pub before: Option<String>,
+}
+
+/// What is wrong with a line, whatever the line is.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) rule: Rule,
+    pub(super) why: String,
+    pub(super) before: Option<String>,
+}
+
+impl Fault {
+    pub(super) fn new(rule: Rule, why: String) -> Self {
+        Self { rule, why, before: None }
+    }
+
+    /// The violation that a line with this fault is.
+    pub(super) fn on(self, connection: usize, line: &str) -> Violation {
+        let Self { rule, why, before } = self;
+        Violation { rule, connection, why, line: sanitize_short(line), before }
+    }
 }
 
 impl Rule {

@@ -6,7 +6,7 @@ use super::fault::{Fault, FaultSpec};
 
 /// The faults in force, and how many commands each has seen.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct FaultSchedule {
     faults: Vec<(FaultSpec, u64)>,
 }
 
@@ -41,7 +41,7 @@ pub(super) enum Delivery {
     Crash(Option<Duration>),
 }
 
-impl Plan {
+impl FaultSchedule {
     pub(super) fn new(faults: Vec<FaultSpec>) -> Self {
         Self { faults: faults.into_iter().map(|fault| (fault, 0)).collect() }
     }
@@ -104,7 +104,7 @@ const MEGABYTE: usize = 1_000_000;
 mod tests {
     use std::time::Duration;
 
-    use super::{Answer, Delivery, Plan, Treatment};
+    use super::{Answer, Delivery, FaultSchedule, Treatment};
     use crate::FaultSpec;
 
     fn spec(text: &str) -> FaultSpec {
@@ -113,44 +113,45 @@ mod tests {
 
     #[test]
     fn a_fault_spares_the_first_commands_and_hits_as_many_as_told() {
-        let mut plan = Plan::new(vec![spec("silence@2x3")]);
-        let hits: Vec<bool> = (0..7).map(|_| plan.treat().delivery == Delivery::Never).collect();
+        let mut schedule = FaultSchedule::new(vec![spec("silence@2x3")]);
+        let hits: Vec<bool> = (0..7).map(|_| schedule.treat().delivery == Delivery::Never).collect();
         assert_eq!(hits, [false, false, true, true, true, false, false]);
     }
 
     #[test]
     fn a_crash_hits_one_command_and_others_go_on() {
-        let mut plan = Plan::new(vec![spec("restart:2@1"), spec("delay:0.1")]);
+        let mut schedule = FaultSchedule::new(vec![spec("restart:2@1"), spec("delay:0.1")]);
         let crash = Delivery::Crash(Some(Duration::from_secs(2)));
-        let hits: Vec<bool> = (0..4).map(|_| plan.treat().delivery == crash).collect();
+        let hits: Vec<bool> = (0..4).map(|_| schedule.treat().delivery == crash).collect();
         assert_eq!(hits, [false, true, false, false]);
-        assert_eq!(plan.treat().delay, Duration::from_millis(100));
+        assert_eq!(schedule.treat().delay, Duration::from_millis(100));
     }
 
     #[test]
     fn faults_add_up_and_of_two_deliveries_the_later_wins() {
-        let mut plan = Plan::new(["delay:1", "delay:2", "split", "error:no", "silence"].map(spec).to_vec());
+        let mut schedule =
+            FaultSchedule::new(["delay:1", "delay:2", "split", "error:no", "silence"].map(spec).to_vec());
         let expected = Treatment {
             delay: Duration::from_secs(3),
             answer: Answer::Error("no".to_owned()),
             delivery: Delivery::Never,
         };
-        assert_eq!(plan.treat(), expected);
+        assert_eq!(schedule.treat(), expected);
     }
 
     #[test]
     fn replies_are_held_back_only_while_a_merge_is_to_come() {
-        let mut plan = Plan::new(vec![spec("merge@1x2")]);
-        let merging: Vec<bool> = (0..4).map(|_| (plan.merging(), plan.treat()).0).collect();
+        let mut schedule = FaultSchedule::new(vec![spec("merge@1x2")]);
+        let merging: Vec<bool> = (0..4).map(|_| (schedule.merging(), schedule.treat()).0).collect();
         assert_eq!(merging, [true, true, true, false]);
-        assert!(!Plan::new(vec![spec("split")]).merging());
+        assert!(!FaultSchedule::new(vec![spec("split")]).merging());
     }
 
     #[test]
     fn only_a_half_open_fault_without_a_trigger_deafens_at_once() {
-        assert!(Plan::new(vec![spec("half-open")]).deaf());
-        assert!(!Plan::new(vec![spec("half-open@0")]).deaf());
-        assert!(!Plan::new(vec![spec("silence")]).deaf());
-        assert_eq!(Plan::new(vec![spec("half-open@0")]).treat().delivery, Delivery::HalfOpen);
+        assert!(FaultSchedule::new(vec![spec("half-open")]).deaf());
+        assert!(!FaultSchedule::new(vec![spec("half-open@0")]).deaf());
+        assert!(!FaultSchedule::new(vec![spec("silence")]).deaf());
+        assert_eq!(FaultSchedule::new(vec![spec("half-open@0")]).treat().delivery, Delivery::HalfOpen);
     }
 }
