@@ -13,7 +13,7 @@ use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::geometry::Position;
 use aether_bridge::link::{Action, PeerId};
-use aether_bridge::mapping::{Choice, Fields};
+use aether_bridge::mapping::{FieldSelector, Fields, Schema};
 use aether_bridge::teleop::{LinkView, Motion, Stamp, Target, Teleop};
 use aether_bridge::wire::{Heard, Line, Order, ReplyDecoder, WireConfig};
 use bytes::BytesMut;
@@ -77,14 +77,14 @@ fn map(criterion: &mut Criterion) {
         }
     });
     let auto = Fields {
-        position: Choice::Auto,
-        orientation: Choice::Auto,
-        stamp: Choice::Auto,
-        frame: Choice::Auto,
-        valid: Choice::None,
-        gripper: Choice::None,
+        position: FieldSelector::Auto,
+        orientation: FieldSelector::Auto,
+        stamp: FieldSelector::Auto,
+        frame: FieldSelector::Auto,
+        valid: FieldSelector::None,
+        gripper: FieldSelector::None,
     };
-    let mapping = auto.of("geometry_msgs/msg/PoseStamped", &message).expect("it has a pose");
+    let mapping = auto.of("geometry_msgs/msg/PoseStamped", &Schema::from(&message)).expect("it has a pose");
     criterion.bench_function("mapping: message to sample", |bencher| {
         bencher.iter(|| mapping.sample(black_box(&message)).expect("it has the fields").position);
     });

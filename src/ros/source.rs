@@ -14,7 +14,7 @@ use super::error::RosError;
 use super::tf::Tf;
 use crate::arm::Gripper;
 use crate::config::{Config, GripperType, SourceConfig};
-use crate::mapping::{self, Choice, Fields, FieldsError, Mapping, Sample};
+use crate::mapping::{self, FieldSelector, Fields, FieldsError, Mapping, Sample, Schema};
 use crate::teleop::{GripperInput, InputFault, Target};
 use crate::text::sanitize_short;
 
@@ -152,7 +152,7 @@ impl Source {
         })?;
         let mut topics = vec![config.source.topic.clone()];
         let gripper = match config.source.fields.gripper {
-            Choice::At(_) => GripperSource::WithTarget,
+            FieldSelector::Path(_) => GripperSource::WithTarget,
             _ => {
                 topics.push(GRIPPER.to_owned());
                 GripperSource::create(node, config.gripper_type)?
@@ -276,7 +276,7 @@ impl Targets {
 
     fn mapped(node: &mut r2r::Node, source: &SourceConfig, qos: QosProfile) -> Result<Self, SourceError> {
         let SourceConfig { topic, message_type, fields, .. } = source;
-        let mapping = fields.of(message_type, &example(message_type)?)?;
+        let mapping = fields.of(message_type, &schema(message_type)?)?;
         let inbox = Inbox::new(node.subscribe_untyped(topic, message_type, qos)?);
         Ok(Self::Mapped(inbox, Box::new(mapping)))
     }
@@ -285,17 +285,17 @@ impl Targets {
 impl LooksAt {
     /// What is looked at, if every field is where the type has it.
     fn of(fields: &Fields) -> Option<Self> {
-        let auto = matches!(fields.position, Choice::Auto)
-            && matches!(fields.orientation, Choice::Auto | Choice::None)
+        let auto = matches!(fields.position, FieldSelector::Auto)
+            && matches!(fields.orientation, FieldSelector::Auto | FieldSelector::None)
             && matches!(
                 (&fields.stamp, &fields.frame),
-                (Choice::Auto | Choice::None, Choice::Auto | Choice::None)
+                (FieldSelector::Auto | FieldSelector::None, FieldSelector::Auto | FieldSelector::None)
             )
-            && matches!((&fields.valid, &fields.gripper), (Choice::None, Choice::None));
+            && matches!((&fields.valid, &fields.gripper), (FieldSelector::None, FieldSelector::None));
         auto.then(|| Self {
-            orientation: fields.orientation != Choice::None,
-            stamp: fields.stamp != Choice::None,
-            frame: fields.frame != Choice::None,
+            orientation: fields.orientation != FieldSelector::None,
+            stamp: fields.stamp != FieldSelector::None,
+            frame: fields.frame != FieldSelector::None,
         })
     }
 }
@@ -370,14 +370,14 @@ impl<T> Latched<T> {
     }
 }
 
-/// The example of a message type that was built in.
-fn example(message_type: &str) -> Result<Value, SourceError> {
+/// Finds the schema of a message type that was built in.
+fn schema(message_type: &str) -> Result<Schema, SourceError> {
     let unknown = |_| {
         let package = message_type.split('/').next().unwrap_or_default();
         SourceError::UnknownType { message_type: message_type.to_owned(), package: package.to_owned() }
     };
     let made = WrappedNativeMsgUntyped::new_from(message_type).map_err(unknown)?.to_json()?;
-    Ok(mapping::example(made, |value| {
+    Ok(Schema::of(made, |value| {
         let message = WrappedNativeMsgUntyped::new_from(message_type).ok()?;
         message.from_json(value).ok()?;
         message.to_json().ok()
