@@ -18,14 +18,12 @@ use tokio_util::{codec::Decoder, sync::CancellationToken};
 
 use super::fault::Fault;
 use super::plan::{Answer, Delivery, Plan};
+use super::protocol::{CommandDecoder, CommandFault, HelloDecoder, ReceivedOrder, ReplyEncoder};
 use super::record::Ended;
 use super::server::{Control, until};
 use super::shared::Shared;
 use aether_bridge::arm::ReportedState;
-use aether_bridge::wire::{
-    CommandDecoder, CommandFault, HelloDecoder, Order, ReceivedOrder, Reply, ReplyEncoder, ReplyStatus,
-    WireError,
-};
+use aether_bridge::wire::{Order, Reply, ReplyStatus, WireError};
 
 /// Serves a client until either side is through with it, then closes its socket and enters its end.
 pub(super) async fn serve(

@@ -26,6 +26,7 @@ pub mod fault;
 pub mod hand;
 pub mod judge;
 mod plan;
+pub mod protocol;
 pub mod record;
 mod server;
 mod shared;

@@ -14,10 +14,11 @@ use super::arm::{Arm, ArmState};
 use super::fault::FaultSpec;
 use super::judge::{Judge, Rules, RulesError, Setting, Violation};
 use super::plan::{Plan, Treatment};
+use super::protocol::{CommandFault, ReceivedOrder};
 use super::record::{ConnectionRecord, Ended, Event, Received, Record};
 use super::{ArmSimConfig, Clients};
 use aether_bridge::geometry::Position;
-use aether_bridge::wire::{CommandFault, Order, ReceivedOrder};
+use aether_bridge::wire::Order;
 
 /// The state of one controller.
 #[derive(Debug)]

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use super::client::{Held, Sent};
 use super::{Fingers, Found, Judge, Rule, SLACK, Told, Violation};
+use crate::protocol::{CommandFault, ReceivedOrder};
 use aether_bridge::arm::Command;
 use aether_bridge::text::sanitize_short;
-use aether_bridge::wire::{CommandFault, Line, Order, ReceivedOrder};
+use aether_bridge::wire::{Line, Order};
 
 impl Judge {
     pub(super) fn check_form(

@@ -12,6 +12,10 @@
 mod checks;
 mod client;
 mod rules;
+fn encoder(unit: WireUnit, rules: &Rules) -> CommandEncoder {
+    CommandEncoder::new(&WireConfig { unit, lines: rules.lines.clone(), ..WireConfig::default() })
+}
+
 #[cfg(test)]
 mod tests;
 mod violation;
@@ -27,13 +31,11 @@ use std::{
 use bytes::BytesMut;
 use tokio_util::codec::Decoder;
 
+use crate::protocol::{CommandDecoder, CommandFault, ReceivedOrder};
 use aether_bridge::arm::Gripper;
 use aether_bridge::geometry::Position;
 use aether_bridge::text::sanitize_short;
-use aether_bridge::wire::{
-    CommandDecoder, CommandEncoder, CommandFault, Heard, Order, ReceivedOrder, ReplyDecoder, ReplyStatus,
-    WireUnit,
-};
+use aether_bridge::wire::{CommandEncoder, Incoming, Order, ReplyDecoder, ReplyStatus, WireConfig, WireUnit};
 use client::{Client, Held, Pending, Sent};
 
 /// Judges every line of the bridge that a controller serves.
@@ -79,7 +81,7 @@ impl Judge {
     /// A judge by these rules, for a controller that counts in `unit`.
     pub fn new(rules: Rules, unit: WireUnit) -> Self {
         Self {
-            encoder: CommandEncoder::with_lines(unit, rules.lines.clone()),
+            encoder: encoder(unit, &rules),
             known: rules.home,
             rules,
             unit,
@@ -99,7 +101,7 @@ impl Judge {
 
     /// Takes other rules from now on. Tell it of tighter ones when the bridge has taken them, of wider ones before.
     pub fn handle_rules(&mut self, rules: Rules) {
-        self.encoder = CommandEncoder::with_lines(self.unit, rules.lines.clone());
+        self.encoder = encoder(self.unit, &rules);
         self.rules = rules;
         for client in self.clients.values_mut() {
             // What was sent by the old ones says nothing of the new.
@@ -190,7 +192,8 @@ impl Judge {
 
     /// So many lines have been written for replies, the first byte not before `at`.
     pub fn handle_replied(&mut self, at: Instant, connection: usize, text: &[u8], replies: u64) {
-        let (mut decoder, mut bytes) = (ReplyDecoder::new(self.unit), BytesMut::from(text));
+        let wire = WireConfig { unit: self.unit, ..WireConfig::default() };
+        let (mut decoder, mut bytes) = (ReplyDecoder::new(&wire), BytesMut::from(text));
         for _ in 0..replies {
             // What is no reply answers nothing.
             let Ok(Some(heard)) = decoder.decode(&mut bytes) else { return };
@@ -209,8 +212,8 @@ impl Judge {
     }
 
     /// Where a reply says that the arm is, if it does.
-    fn place(&self, order: Option<Order>, heard: &Heard) -> Option<Position> {
-        let Heard::Reply(reply) = heard else { return None };
+    fn place(&self, order: Option<Order>, heard: &Incoming) -> Option<Position> {
+        let Incoming::Reply(reply) = heard else { return None };
         let state = reply.state.as_ref();
         let position = state.and_then(|state| state.position);
         let told = self.told.last().map_or(self.known, |told| told.position);

@@ -7,7 +7,8 @@ use bytes::BytesMut;
 use tokio_util::codec::Decoder;
 
 use super::{Judge, Rule, Rules, Setting, Violation};
-use aether_bridge::wire::{CommandDecoder, WireUnit};
+use crate::protocol::CommandDecoder;
+use aether_bridge::wire::WireUnit;
 
 const OK: &[u8] = b"{\"status\":\"ok\",\"message\":\"Command received\"}\n";
 const ERROR: &[u8] = b"{\"status\":\"error\",\"message\":\"no\"}\n";

@@ -1,19 +1,16 @@
-//! The controller's side of the wire: bytes to orders, replies to bytes.
+//! The controller's side of the wire: bytes to orders, replies to bytes. The bridge's side is [`aether_bridge::wire`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aether_bridge::arm::{Command, Gripper};
+use aether_bridge::geometry::Position;
+use aether_bridge::text::sanitize_short;
+use aether_bridge::wire::{Lines, Order, Reply, WireError, WireUnit, put_length};
 use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio_util::codec::Decoder;
-
-use super::decoder::parse_gripper;
-use super::lines::{Lines, WireError, put_length};
-use super::message::{Order, Reply, WireUnit};
-use crate::arm::Command;
-use crate::geometry::Position;
-use crate::text::sanitize_short;
 
 /// An order as the controller got it.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,7 +119,7 @@ impl ReplyEncoder {
     }
 
     /// Appends one line, newline included, to `line`. Of a reported state every part that is there is written,
-    /// except [`super::ReportedState::raw`].
+    /// except [`raw`](aether_bridge::arm::ReportedState::raw).
     pub fn encode_into(&self, reply: &Reply, line: &mut Vec<u8>) {
         line.put_slice(br#"{"status":""#);
         line.put_slice(reply.status.as_str().as_bytes());
@@ -212,7 +209,11 @@ fn parse_order(line: &str, unit: WireUnit, commands_only: bool) -> Result<Receiv
             let x = number("x", members.x)?;
             let y = number("y", members.y)?;
             let z = number("z", members.z)?;
-            let gripper = word("gripper", members.gripper, "\"open\" or \"closed\"", parse_gripper)?;
+            let gripper = word("gripper", members.gripper, "\"open\" or \"closed\"", |word| match word {
+                "open" => Some(Gripper::Open),
+                "closed" => Some(Gripper::Closed),
+                _ => None,
+            })?;
             let per_metre = unit.per_metre();
             let position = Position::new(x / per_metre, y / per_metre, z / per_metre)
                 .map_err(|error| format!("{error} (the wire's unit is {unit})"))?;
@@ -249,15 +250,18 @@ fn word<T>(
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use bytes::BytesMut;
     use tokio_util::codec::Decoder;
 
+    use aether_bridge::arm::{Command, Gripper, ReportedState};
+    use aether_bridge::geometry::Position;
+    use aether_bridge::wire::{Order, Reply, ReplyStatus, WireError, WireUnit};
+
     use super::{CommandDecoder, CommandFault, ReceivedOrder, ReplyEncoder};
-    use crate::arm::ReportedState;
-    use crate::arm::{Command, Gripper};
-    use crate::geometry::Position;
-    use crate::wire::{Order, Reply, ReplyStatus, WireError, WireUnit};
 
     fn decode(line: &str) -> Result<ReceivedOrder, CommandFault> {
         decode_with(CommandDecoder::new(WireUnit::Millimetres), line)
