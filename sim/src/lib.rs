@@ -3,7 +3,7 @@
 //! [`ArmSim`] listens on a TCP port, judges every line by the protocol, moves a simulated [`arm`] towards the last
 //! command at a finite speed, halts it at a stop, and answers. It keeps a [`Record`] of what reached it, to be awaited and asserted on
 //! from the peer's point of view, plays [`fault`]s on demand, and holds every line against what it may rely on, if a
-//! [`judge`] is asked for. [`console`] is its face on a terminal, which the
+//! [`judge`] is asked for. [`protocol`] is the controller's side of the wire. [`console`] is its face on a terminal, which the
 //! `arm_sim` executable shows.
 //!
 //! ```no_run

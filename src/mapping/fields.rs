@@ -84,6 +84,11 @@ impl Fields {
 }
 
 impl<T: Clone> FieldSelector<T> {
+    /// Returns whether it names a field.
+    pub fn is_path(&self) -> bool {
+        matches!(self, Self::Path(_))
+    }
+
     fn or(&self, found: impl FnOnce() -> Option<T>) -> Option<T> {
         match self {
             Self::Auto => found(),

@@ -121,49 +121,30 @@ pub fn gripper_word(word: &str) -> Option<GripperInput> {
     }
 }
 
-/// A part of a sample: the parameter that names its field, and what the field must be.
-struct Member {
-    parameter: &'static str,
-    wanted: &'static str,
-    fits: fn(&Schema) -> bool,
-}
+/// A part of a sample: the parameter that names its field, what the field must be, and the kinds that serve.
+struct Member(&'static str, &'static str, &'static [Kind]);
 
-const POSITION: Member = Member { parameter: "source.position", wanted: "a number", fits: is_number };
-const ORIENTATION: Member = Member { parameter: "source.orientation", wanted: "a number", fits: is_number };
-const STAMP: Member = Member {
-    parameter: "source.stamp",
-    wanted: "a builtin_interfaces/Time, or a floating-point number of seconds",
-    fits: |schema| match schema {
-        Schema::Object(fields) => {
-            ["sec", "nanosec"].iter().all(|name| fields.get(*name) == Some(&Schema::Leaf(Kind::Integer)))
-        }
-        other => *other == Schema::Leaf(Kind::Real),
-    },
-};
-const FRAME: Member = Member {
-    parameter: "source.frame",
-    wanted: "a string",
-    fits: |schema| *schema == Schema::Leaf(Kind::Text),
-};
-const VALID: Member = Member {
-    parameter: "source.valid",
-    wanted: "a bool or a number",
-    fits: |schema| is_number(schema) || *schema == Schema::Leaf(Kind::Bool),
-};
-const GRIPPER: Member = Member {
-    parameter: "source.gripper",
-    wanted: "a bool, a number or a string",
-    fits: |schema| matches!(schema, Schema::Leaf(kind) if *kind != Kind::Unknown),
-};
-
-fn is_number(schema: &Schema) -> bool {
-    matches!(schema, Schema::Leaf(Kind::Integer | Kind::Real))
-}
+const NUMBER: &[Kind] = &[Kind::Integer, Kind::Real];
+const POSITION: Member = Member("source.position", "a number", NUMBER);
+const ORIENTATION: Member = Member("source.orientation", "a number", NUMBER);
+const STAMP: Member =
+    Member("source.stamp", "a builtin_interfaces/Time, or a floating-point number of seconds", &[Kind::Real]);
+const FRAME: Member = Member("source.frame", "a string", &[Kind::Text]);
+const VALID: Member = Member("source.valid", "a bool or a number", &[Kind::Bool, Kind::Integer, Kind::Real]);
+const GRIPPER: Member = Member(
+    "source.gripper",
+    "a bool, a number or a string",
+    &[Kind::Bool, Kind::Integer, Kind::Real, Kind::Text],
+);
 
 impl Member {
     fn check(&self, path: &FieldPath, schema: &Schema) -> Result<(), MappingError> {
         let found = path.check(schema).map_err(|missing| self.missing(missing))?;
-        if (self.fits)(found) { Ok(()) } else { Err(self.wrong_kind(path, found)) }
+        let fits = match found {
+            Schema::Leaf(kind) => self.2.contains(kind),
+            found => self.0 == STAMP.0 && found.is_time(),
+        };
+        if fits { Ok(()) } else { Err(self.wrong_kind(path, found)) }
     }
 
     fn read<'a, T>(
@@ -186,11 +167,11 @@ impl Member {
     }
 
     fn missing(&self, missing: MissingField) -> MappingError {
-        MappingError::Missing { parameter: self.parameter, missing }
+        MappingError::Missing { parameter: self.0, missing }
     }
 
     fn wrong_kind(&self, path: &FieldPath, found: &Schema) -> MappingError {
-        let Self { parameter, wanted, .. } = *self;
+        let Self(parameter, wanted, _) = *self;
         MappingError::Kind { parameter, path: path.to_string(), found: found.kind(), wanted }
     }
 }

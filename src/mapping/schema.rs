@@ -66,18 +66,17 @@ impl Schema {
     /// Reads the schema of a value. The arrays at the JSON pointers in `grown` may have any length.
     fn read(value: &Value, pointer: String, grown: &[String]) -> Self {
         match value {
-            Value::Object(fields) => Self::Object(
-                fields
-                    .iter()
-                    .map(|(name, field)| (name.clone(), Self::read(field, step(&pointer, name), grown)))
-                    .collect(),
-            ),
-            Value::Array(elements) => Self::Array {
-                element: Box::new(elements.first().map_or(Self::Leaf(Kind::Unknown), |first| {
-                    Self::read(first, step(&pointer, "0"), grown)
-                })),
-                len: (!grown.contains(&pointer)).then_some(elements.len()),
-            },
+            Value::Object(fields) => {
+                let field = |(name, field): (&String, _)| {
+                    (name.clone(), Self::read(field, step(&pointer, name), grown))
+                };
+                Self::Object(fields.iter().map(field).collect())
+            }
+            Value::Array(elements) => {
+                let first = elements.first().map(|first| Self::read(first, step(&pointer, "0"), grown));
+                let len = (!grown.contains(&pointer)).then_some(elements.len());
+                Self::Array { element: Box::new(first.unwrap_or(Self::Leaf(Kind::Unknown))), len }
+            }
             Value::Bool(_) => Self::Leaf(Kind::Bool),
             Value::Number(number) if !number.is_f64() => Self::Leaf(Kind::Integer),
             // JSON has no word for a number that is not finite, and says null.
@@ -97,6 +96,12 @@ impl Schema {
             Self::Leaf(Kind::Text) => "a string",
             Self::Leaf(Kind::Unknown) => "of an unknown type",
         }
+    }
+
+    /// Returns whether this is a `builtin_interfaces/Time`.
+    pub(super) fn is_time(&self) -> bool {
+        let is_integer = |field: Option<&Self>| field == Some(&Self::Leaf(Kind::Integer));
+        matches!(self, Self::Object(fields) if is_integer(fields.get("sec")) && is_integer(fields.get("nanosec")))
     }
 
     fn list(&self, path: String, leaves: &mut Vec<String>) {

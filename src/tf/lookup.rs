@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::tree::{LookupError, TransformRejected, TransformStamped, Tree};
 use crate::teleop::watchdog::check_age;
-use crate::teleop::{Frame, GripperInput, InputFault, Stamp, Target};
+use crate::teleop::{Frame, InputFault, Stamp, Target};
 use crate::text::sanitize_short;
 
 /// A target in a frame that has to be looked up.
@@ -60,16 +60,6 @@ impl PendingTarget {
     /// The name of its frame.
     pub fn frame_id(&self) -> &str {
         &self.frame_id
-    }
-
-    /// The same, that may have waited in this process for as long as `held_up`.
-    pub fn held_up(self, held_up: Duration) -> Self {
-        Self { target: Target { held_up, ..self.target }, ..self }
-    }
-
-    /// The same, of a message that wants this of the gripper.
-    pub fn with_gripper(self, gripper: Option<GripperInput>) -> Self {
-        Self { target: Target { gripper, ..self.target }, ..self }
     }
 }
 
