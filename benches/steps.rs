@@ -13,9 +13,9 @@ use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::geometry::Position;
 use aether_bridge::link::{Action, PeerId};
-use aether_bridge::mapping::{Choice, Fields};
+use aether_bridge::mapping::{FieldSelector, Fields, Schema};
 use aether_bridge::teleop::{LinkView, Motion, Stamp, Target, Teleop};
-use aether_bridge::wire::{Heard, Line, Order, ReplyDecoder, WireConfig};
+use aether_bridge::wire::{CommandEncoder, Incoming, Line, Order, ReplyDecoder, WireConfig};
 use bytes::BytesMut;
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::json;
@@ -49,7 +49,8 @@ fn encode(criterion: &mut Criterion) {
     let line = Line { order, seq: 1, stamp: Duration::ZERO };
     let mut out = Vec::with_capacity(128);
     for codec in ["json", "text"] {
-        let encoder = config(&[("codec", Value::Text(codec.into()))]).wire.encoder();
+        let wire = config(&[("codec", Value::Text(codec.into()))]).wire;
+        let encoder = CommandEncoder::new(&wire);
         criterion.bench_function(&format!("wire: command to a line of {codec}"), |bencher| {
             bencher.iter(|| {
                 out.clear();
@@ -61,7 +62,8 @@ fn encode(criterion: &mut Criterion) {
 }
 
 fn decode(criterion: &mut Criterion) {
-    let (mut decoder, mut buffer) = (WireConfig::default().decoder(), BytesMut::with_capacity(4096));
+    let (mut decoder, mut buffer) =
+        (ReplyDecoder::new(&WireConfig::default()), BytesMut::with_capacity(4096));
     criterion.bench_function("wire: line to reply", |bencher| {
         bencher.iter(|| reply(&mut decoder, &mut buffer));
     });
@@ -77,14 +79,14 @@ fn map(criterion: &mut Criterion) {
         }
     });
     let auto = Fields {
-        position: Choice::Auto,
-        orientation: Choice::Auto,
-        stamp: Choice::Auto,
-        frame: Choice::Auto,
-        valid: Choice::None,
-        gripper: Choice::None,
+        position: FieldSelector::Auto,
+        orientation: FieldSelector::Auto,
+        stamp: FieldSelector::Auto,
+        frame: FieldSelector::Auto,
+        valid: FieldSelector::None,
+        gripper: FieldSelector::None,
     };
-    let mapping = auto.of("geometry_msgs/msg/PoseStamped", &message).expect("it has a pose");
+    let mapping = auto.of("geometry_msgs/msg/PoseStamped", &Schema::from(&message)).expect("it has a pose");
     criterion.bench_function("mapping: message to sample", |bencher| {
         bencher.iter(|| mapping.sample(black_box(&message)).expect("it has the fields").position);
     });
@@ -97,8 +99,8 @@ fn whole(criterion: &mut Criterion) {
     let mut joint = Joint::new(config.teleop, config.link, "controller".into(), hand.now, 7);
     assert_eq!(joint.poll_action(), Some(Action::Connect));
     joint.handle_connected(hand.now);
-    let (encoder, mut out) = (config.wire.encoder(), Vec::with_capacity(128));
-    let (mut decoder, mut buffer) = (config.wire.decoder(), BytesMut::with_capacity(4096));
+    let (encoder, mut out) = (CommandEncoder::new(&config.wire), Vec::with_capacity(128));
+    let (mut decoder, mut buffer) = (ReplyDecoder::new(&config.wire), BytesMut::with_capacity(4096));
     let mut step = || {
         let target = hand.next();
         let now = hand.now;
@@ -108,7 +110,9 @@ fn whole(criterion: &mut Criterion) {
             encoder.encode_into(&joint.line(&outgoing, Duration::ZERO), &mut out);
             assert!(matches!(outgoing, Outgoing::Command(_)));
             joint.handle_transmitted(now, now, &outgoing, out.len(), [(PeerId::ONLY, Ok(out.len()))]);
-            let Heard::Reply(reply) = reply(&mut decoder, &mut buffer) else { unreachable!("it is a reply") };
+            let Incoming::Reply(reply) = reply(&mut decoder, &mut buffer) else {
+                unreachable!("it is a reply")
+            };
             joint.handle_reply(now, PeerId::ONLY, &reply);
         }
         joint.face(now).motion
@@ -139,7 +143,7 @@ impl Hand {
 }
 
 /// What a controller says to every line.
-fn reply(decoder: &mut ReplyDecoder, buffer: &mut BytesMut) -> Heard {
+fn reply(decoder: &mut ReplyDecoder, buffer: &mut BytesMut) -> Incoming {
     buffer.extend_from_slice(b"{\"status\":\"ok\",\"message\":\"Command received\"}\n");
     decoder.decode(buffer).expect("it is a reply").expect("it is whole")
 }

@@ -13,26 +13,24 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aether_bridge::app::{self, Bridge};
-use aether_bridge::ros::{ContextError, NodeError, RosNode, arguments, console, rosout};
+use aether_bridge::ros::{Arguments, ContextError, NodeError, RosNode, arguments, console, rosout};
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 fn main() -> ExitCode {
-    let code = match arguments::own() {
-        Ok(arguments)
-            if arguments.iter().skip(1).any(|argument| argument == "--help" || argument == "-h") =>
-        {
+    let result = match Arguments::new(std::env::args_os()) {
+        Ok(arguments) if arguments.has(&["--help", "-h"]) => {
             let _ = writeln!(io::stdout(), "{}", arguments::HELP);
             return ExitCode::SUCCESS;
         }
         Ok(arguments) => {
-            rosout::install(arguments.into_iter());
-            run()
+            rosout::install(&arguments);
+            run(&arguments)
         }
         Err(error) => Err(NodeError::from(ContextError::Arguments(error)).into()),
     };
-    match code {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             for line in format!("{error:#}").lines() {
@@ -51,8 +49,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> anyhow::Result<()> {
-    let (node, publishers, config) = RosNode::create()?;
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let (node, publishers, config) = RosNode::create(arguments)?;
     let bridge = Bridge::new(&config, publishers);
     let end = Arc::new(AtomicBool::new(false));
     let (stopped, mut spin_stopped) = oneshot::channel::<()>();
@@ -88,7 +86,7 @@ fn run() -> anyhow::Result<()> {
         .context("no signal handlers")?;
     // A name that is still being resolved must not delay the end.
     runtime.shutdown_background();
-    thread::sleep(LAST_WORDS);
+    thread::sleep(SHUTDOWN_FLUSH);
     end.store(true, Ordering::Relaxed);
     let patience = Instant::now() + PATIENCE;
     let result = match spin_result.recv_timeout(PATIENCE) {
@@ -136,8 +134,9 @@ fn ends_by<T>(deadline: Instant, thread: &thread::JoinHandle<T>) -> bool {
 }
 
 /// How long the last status has to reach its readers. A reader learns on one thread that a publisher is gone and on
-/// another what it published last, and drops what comes from one that is gone.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+/// another what it published last, and drops what comes from one that is gone. `rcl_publisher_wait_for_all_acked` would be
+/// the API, but r2r lacks it and does not give out the handle of a publisher.
+const SHUTDOWN_FLUSH: Duration = Duration::from_millis(100);
 /// How long the thread that takes messages has to end. Its last wait is up to 0.1 s, and to drop the node takes some
 /// milliseconds when all is well.
 const PATIENCE: Duration = Duration::from_millis(300);

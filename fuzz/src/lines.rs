@@ -7,7 +7,9 @@ use std::time::Duration;
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::geometry::{Orientation, Position};
 use aether_bridge::text::sanitize_short;
-use aether_bridge::wire::{CommandEncoder, Extra, JsonFields, Line, MAX_LINE, Order, OrderLines, WireUnit};
+use aether_bridge::wire::{
+    CommandEncoder, Extra, JsonFields, Line, MAX_LINE, Order, OrderLines, WireConfig, WireUnit,
+};
 use serde_json::{Map, Value};
 
 use super::input::{NEXT, assert_printable, texts};
@@ -30,7 +32,7 @@ pub fn check(data: &[u8]) {
 fn check_text(templates: [String; 3], unit: WireUnit, lines: &[Line]) {
     match OrderLines::text(templates.each_ref().map(String::as_str), TTL) {
         Ok(orders) => {
-            let encoder = CommandEncoder::with_lines(unit, orders);
+            let encoder = CommandEncoder::new(&WireConfig { unit, lines: orders, ..WireConfig::default() });
             lines.iter().for_each(|line| assert_printable(&written(&encoder, line)));
         }
         Err((which, error)) => {
@@ -43,7 +45,7 @@ fn check_text(templates: [String; 3], unit: WireUnit, lines: &[Line]) {
 fn check_json(fields: &JsonFields, extras: &BTreeSet<Extra>, unit: WireUnit, lines: &[Line]) {
     match OrderLines::json(fields, extras, TTL) {
         Ok(orders) => {
-            let encoder = CommandEncoder::with_lines(unit, orders);
+            let encoder = CommandEncoder::new(&WireConfig { unit, lines: orders, ..WireConfig::default() });
             for line in lines {
                 let written = written(&encoder, line);
                 let members = serde_json::from_str(&written).expect("it is an object");

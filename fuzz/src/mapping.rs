@@ -2,7 +2,7 @@
 //! what lies there.
 
 use aether_bridge::geometry::Orientation;
-use aether_bridge::mapping::{Choice, FieldPath, Fields, Mapping, MappingError, example};
+use aether_bridge::mapping::{FieldPath, FieldSelector, Fields, Mapping, MappingError, Schema};
 use aether_bridge::teleop::Target;
 use serde_json::Value;
 
@@ -21,10 +21,10 @@ pub fn check(data: &[u8]) {
     let Some(position) = choices([next(), next(), next()]) else { return };
     let Some(orientation) = choices([next(), next(), next(), next()]) else { return };
     let fields = Fields { position, orientation, stamp, frame, valid, gripper };
-    let example = example(made, Some);
-    match fields.of(TYPE, &example) {
+    let schema = Schema::of(made, Some);
+    match fields.of(TYPE, &schema) {
         Ok(mapping) => {
-            assert_eq!(mapping.check(&example), Ok(()));
+            assert_eq!(mapping.check(&schema), Ok(()));
             check_mapping(&mapping, &message);
         }
         Err(refused) => {
@@ -64,22 +64,22 @@ fn check_error(error: &MappingError) {
     assert!(error.to_string().starts_with("source."), "{error}");
 }
 
-fn choices<const N: usize>(texts: [String; N]) -> Option<Choice<[FieldPath; N]>> {
+fn choices<const N: usize>(texts: [String; N]) -> Option<FieldSelector<[FieldPath; N]>> {
     match texts[0].as_str() {
-        "" => Some(Choice::Auto),
-        "none" => Some(Choice::None),
+        "" => Some(FieldSelector::Auto),
+        "none" => Some(FieldSelector::None),
         _ => {
             let paths = texts.iter().map(|text| path(text)).collect::<Option<Vec<_>>>()?;
-            paths.try_into().ok().map(Choice::At)
+            paths.try_into().ok().map(FieldSelector::Path)
         }
     }
 }
 
-fn choice(text: &str) -> Option<Choice<FieldPath>> {
+fn choice(text: &str) -> Option<FieldSelector<FieldPath>> {
     match text {
-        "" => Some(Choice::Auto),
-        "none" => Some(Choice::None),
-        text => path(text).map(Choice::At),
+        "" => Some(FieldSelector::Auto),
+        "none" => Some(FieldSelector::None),
+        text => path(text).map(FieldSelector::Path),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use aether_bridge::config::{Config, Parameter, Parameters, Value};
 use aether_bridge::teleop::Teleop;
 use aether_bridge::text::sanitize_short;
+use aether_bridge::wire::ReplyDecoder;
 
 use super::input::{NEXT, NEXT_OF_LIST, assert_printable, texts};
 
@@ -74,7 +75,7 @@ fn check_config(config: &Config, wanted: &Parameters) {
     assert_eq!(config.parameters(), wanted);
     assert!(config.teleop.workspace.contains(config.teleop.home), "{:?}", config.teleop);
     Teleop::new(config.teleop.clone());
-    config.wire.decoder();
+    ReplyDecoder::new(&config.wire);
 }
 
 fn assert_reason(reason: &str) {

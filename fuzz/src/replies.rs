@@ -5,7 +5,7 @@ use std::time::Duration;
 use aether_bridge::arm::ReportedState;
 use aether_bridge::text::MAX_SHORT_CHARS;
 use aether_bridge::wire::{
-    Codec, Heard, MAX_LINE, OrderLines, ReplyDecoder, WireConfig, WireError, WireUnit,
+    Codec, Incoming, MAX_LINE, OrderLines, ReplyDecoder, WireConfig, WireError, WireUnit,
 };
 use bytes::BytesMut;
 use tokio_util::codec::Decoder;
@@ -39,14 +39,14 @@ pub fn check(data: &[u8]) {
 /// What was heard, and how it ended.
 #[derive(Debug, PartialEq)]
 struct Conversation {
-    heard: Vec<Heard>,
+    heard: Vec<Incoming>,
     end: Result<(), String>,
 }
 
 impl Conversation {
     fn of<'a>(wire: &WireConfig, segments: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut heard = Vec::new();
-        let end = hear(wire.decoder(), segments, &mut heard).map_err(|error| error.to_string());
+        let end = hear(ReplyDecoder::new(wire), segments, &mut heard).map_err(|error| error.to_string());
         Self { heard, end }
     }
 }
@@ -54,7 +54,7 @@ impl Conversation {
 fn hear<'a>(
     mut decoder: ReplyDecoder,
     segments: impl IntoIterator<Item = &'a [u8]>,
-    heard: &mut Vec<Heard>,
+    heard: &mut Vec<Incoming>,
 ) -> Result<(), WireError> {
     let mut buffer = BytesMut::new();
     for segment in segments {
@@ -71,13 +71,13 @@ fn hear<'a>(
     Ok(())
 }
 
-fn check_heard(heard: &Heard) {
+fn check_heard(heard: &Incoming) {
     let state = match heard {
-        Heard::Reply(reply) => {
+        Incoming::Reply(reply) => {
             assert_shown(&reply.message);
             reply.state.as_ref()
         }
-        Heard::State(state) => Some(state),
+        Incoming::State(state) => Some(state),
     };
     if let Some(ReportedState { fault, joints, raw, .. }) = state {
         fault.iter().chain([raw]).for_each(|text| assert_shown(text));

@@ -19,13 +19,11 @@ use tokio_util::{codec::Decoder, sync::CancellationToken};
 
 use super::fault::Fault;
 use super::fault_schedule::{Answer, Delivery, FaultSchedule};
+use super::protocol::{CommandDecoder, CommandFault, HelloDecoder, ReceivedOrder, ReplyEncoder};
 use super::record::Ended;
 use super::shared::{Control, Shared};
 use aether_bridge::arm::ReportedState;
-use aether_bridge::wire::{
-    CommandDecoder, CommandFault, HelloDecoder, Order, ReceivedOrder, Reply, ReplyEncoder, ReplyStatus,
-    WireError,
-};
+use aether_bridge::wire::{Order, Reply, ReplyStatus, WireError};
 
 /// Serves a client until either side is through with it, then closes its socket and enters its end.
 pub(super) async fn serve(

@@ -10,7 +10,7 @@ use tokio_util::codec::Decoder;
 
 use crate::config::Config;
 use crate::link::{LinkError, PeerId, Socket};
-use crate::wire::{Heard, Hello, Reply, ReplyDecoder, ReplyStatus, WireConfig, WireError};
+use crate::wire::{Hello, Incoming, Reply, ReplyDecoder, ReplyStatus, WireConfig, WireError};
 
 /// A connection, or the way of datagrams to and from one controller.
 pub(super) struct Connection {
@@ -35,7 +35,7 @@ impl Connection {
     pub(super) fn new(peer: PeerId, socket: Arc<dyn Socket>, config: &Config) -> Self {
         let (wire, expect_reply) = (config.wire.clone(), config.link.expect_reply);
         let buffer = BytesMut::with_capacity(READ_BUFFER);
-        let decoder = wire.decoder();
+        let decoder = ReplyDecoder::new(&wire);
         Self {
             peer,
             socket,
@@ -92,13 +92,13 @@ impl Connection {
         self.asked = true;
         while self.expect_reply {
             match self.decoder.decode(&mut self.buffer).map_err(|error| self.no_reply(error))? {
-                Some(Heard::Reply(Reply { status: ReplyStatus::Ok, .. })) => {
+                Some(Incoming::Reply(Reply { status: ReplyStatus::Ok, .. })) => {
                     self.understood = true;
                     break;
                 }
-                Some(Heard::Reply(Reply { message, .. })) => return Err(LinkError::Unwelcome { message }),
+                Some(Incoming::Reply(Reply { message, .. })) => return Err(LinkError::Unwelcome { message }),
                 // Where the arm is will be said again.
-                Some(Heard::State(_)) => {}
+                Some(Incoming::State(_)) => {}
                 None => self.read_more().await?,
             }
         }
@@ -148,7 +148,7 @@ impl Connection {
     ///
     /// # Errors
     /// Why this connection has to end.
-    pub(super) fn listen(&mut self, heard: &mut Vec<Heard>) -> Result<bool, LinkError> {
+    pub(super) fn listen(&mut self, heard: &mut Vec<Incoming>) -> Result<bool, LinkError> {
         match self.read() {
             Some(read) => self.hear(read, heard).map(|()| true),
             None if self.buffer.is_empty() => Ok(false),
@@ -174,7 +174,7 @@ impl Connection {
     ///
     /// # Errors
     /// Why this connection has to end.
-    fn hear(&mut self, read: io::Result<usize>, heard: &mut Vec<Heard>) -> Result<(), LinkError> {
+    fn hear(&mut self, read: io::Result<usize>, heard: &mut Vec<Incoming>) -> Result<(), LinkError> {
         if self.socket.keeps_messages_apart() {
             read.map_err(LinkError::Broken)?;
             self.hear_datagram(heard);
@@ -197,7 +197,7 @@ impl Connection {
     }
 
     /// A datagram is whole, with a newline at its end or not, and what is wrong with it says nothing of the next.
-    fn hear_datagram(&mut self, heard: &mut Vec<Heard>) {
+    fn hear_datagram(&mut self, heard: &mut Vec<Incoming>) {
         if !self.buffer.ends_with(b"\n") {
             self.buffer.extend_from_slice(b"\n");
         }
@@ -212,13 +212,13 @@ impl Connection {
     fn pass_over(&mut self, error: &WireError) {
         tracing::debug!(%error, "passed over");
         self.buffer.clear();
-        self.decoder = WireConfig { greeting_lines: 0, ..self.wire.clone() }.decoder();
+        self.decoder = ReplyDecoder::new(&WireConfig { greeting_lines: 0, ..self.wire.clone() });
     }
 
     fn decode(
         &mut self,
-        heard: &mut Vec<Heard>,
-        decode: fn(&mut ReplyDecoder, &mut BytesMut) -> Result<Option<Heard>, WireError>,
+        heard: &mut Vec<Incoming>,
+        decode: fn(&mut ReplyDecoder, &mut BytesMut) -> Result<Option<Incoming>, WireError>,
     ) -> Result<(), LinkError> {
         while let Some(next) =
             decode(&mut self.decoder, &mut self.buffer).map_err(|error| self.no_reply(error))?
@@ -227,7 +227,7 @@ impl Connection {
             let first = !std::mem::replace(&mut self.understood, true);
             self.passed_over = None;
             let unasked = std::mem::take(&mut self.begun_unasked);
-            if let (Heard::Reply(Reply { message, .. }), true) = (&next, unasked) {
+            if let (Incoming::Reply(Reply { message, .. }), true) = (&next, unasked) {
                 return Err(LinkError::Unsolicited { message: message.clone(), first });
             }
             heard.push(next);

@@ -209,7 +209,7 @@ mod tests {
     use crate::app::joint::{Face, Joint};
     use crate::config::{Config, Parameters};
     use crate::link::{LinkError, LinkState, PeerId};
-    use crate::wire::{ReplyDecoder, WireUnit};
+    use crate::wire::{ReplyDecoder, WireConfig};
 
     /// A link that fails as a test wants it to, and what is logged of it.
     struct Scene {
@@ -289,7 +289,7 @@ mod tests {
 
     fn garbage(line: &str) -> LinkError {
         let mut bytes = bytes::BytesMut::from(line);
-        let mut decoder = ReplyDecoder::new(WireUnit::Millimetres);
+        let mut decoder = ReplyDecoder::new(&WireConfig::default());
         let error = tokio_util::codec::Decoder::decode(&mut decoder, &mut bytes).unwrap_err();
         LinkError::FirstWords { error, asked: true }
     }

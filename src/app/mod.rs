@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::link::PeerId;
 use crate::status::{Observer, SentCommand, Status};
 use crate::teleop::{GraphNews, GripperInput, InputFault, Refused, Target};
-use crate::wire::{CommandEncoder, Heard};
+use crate::wire::{CommandEncoder, Incoming};
 use connection::Connection;
 use joint::{Face, Joint, Outgoing, Sent};
 use log::{Line, Log};
@@ -50,7 +50,7 @@ struct Inner {
     encoder: CommandEncoder,
     connections: Vec<Connection>,
     /// What has been heard and not yet handled; kept, like the next two, to spare an allocation a command.
-    heard: Vec<Heard>,
+    heard: Vec<Incoming>,
     /// What became of a line at each connection.
     written: Vec<(PeerId, io::Result<usize>)>,
     line: Vec<u8>,
@@ -84,7 +84,7 @@ impl Bridge {
         let inner = Inner {
             config: config.clone(),
             joint,
-            encoder: config.wire.encoder(),
+            encoder: CommandEncoder::new(&config.wire),
             connections: Vec::new(),
             heard: Vec::new(),
             written: Vec::new(),
@@ -269,8 +269,8 @@ impl Inner {
         let listened = connections[place].listen(heard);
         for heard in heard.drain(..) {
             let (known, state) = match heard {
-                Heard::Reply(reply) => (joint.handle_reply(now, peer, &reply), reply.state),
-                Heard::State(state) => (joint.handle_state(peer, &state), Some(state)),
+                Incoming::Reply(reply) => (joint.handle_reply(now, peer, &reply), reply.state),
+                Incoming::State(state) => (joint.handle_state(peer, &state), Some(state)),
             };
             outbox.extend(state.filter(|_| known).map(Event::ArmState));
         }

@@ -6,6 +6,7 @@ use super::log::Log;
 use super::{Bridge, Event, Inner};
 use crate::config::{ChangeRefused, Config};
 use crate::teleop::ConfigRefused;
+use crate::wire::CommandEncoder;
 
 /// Why a configuration cannot take the place of the one in force.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -59,7 +60,7 @@ impl Inner {
     fn relink(&mut self, now: Instant, other_arm: bool) {
         let Config { transport, link, wire, .. } = &self.config;
         let peer = transport.peer();
-        self.encoder = wire.encoder();
+        self.encoder = CommandEncoder::new(wire);
         self.connections.clear();
         self.joint.handle_link_config(now, link.clone(), peer, other_arm);
         // What is wrong with it is told though the last was wrong in the same way, and its name at once.

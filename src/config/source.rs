@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{ConfigError, Parameters};
-use crate::mapping::{Choice, FieldPath, Fields};
+use crate::mapping::{FieldPath, FieldSelector, Fields};
 
 /// Where targets come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,23 +74,26 @@ fn unit(p: &Parameters) -> Result<f64, ConfigError> {
         .ok_or_else(|| ConfigError::range(p, "source.unit", wanted))
 }
 
-fn paths<const N: usize>(p: &Parameters, name: &'static str) -> Result<Choice<[FieldPath; N]>, ConfigError> {
+fn paths<const N: usize>(
+    p: &Parameters,
+    name: &'static str,
+) -> Result<FieldSelector<[FieldPath; N]>, ConfigError> {
     match p.texts(name) {
-        [word] if word == "auto" => Ok(Choice::Auto),
+        [word] if word == "auto" => Ok(FieldSelector::Auto),
         // Of one word the range has nothing else but "none".
-        [_] => Ok(Choice::None),
+        [_] => Ok(FieldSelector::None),
         texts => {
             let paths: Result<Vec<_>, _> = texts.iter().map(|text| parsed(name, text)).collect();
-            Ok(Choice::At(paths?.try_into().expect("their number is checked")))
+            Ok(FieldSelector::Path(paths?.try_into().expect("their number is checked")))
         }
     }
 }
 
-fn path(p: &Parameters, name: &'static str) -> Result<Choice<FieldPath>, ConfigError> {
+fn path(p: &Parameters, name: &'static str) -> Result<FieldSelector<FieldPath>, ConfigError> {
     match p.text(name) {
-        "auto" => Ok(Choice::Auto),
-        "none" => Ok(Choice::None),
-        text => parsed(name, text).map(Choice::At),
+        "auto" => Ok(FieldSelector::Auto),
+        "none" => Ok(FieldSelector::None),
+        text => parsed(name, text).map(FieldSelector::Path),
     }
 }
 
@@ -98,8 +101,12 @@ fn parsed(name: &'static str, text: &str) -> Result<FieldPath, ConfigError> {
     text.parse().map_err(|error| ConfigError::Path { name, error })
 }
 
-fn no_auto<T>(name: &'static str, p: &Parameters, choice: Choice<T>) -> Result<Choice<T>, ConfigError> {
-    if matches!(choice, Choice::Auto) {
+fn no_auto<T>(
+    name: &'static str,
+    p: &Parameters,
+    choice: FieldSelector<T>,
+) -> Result<FieldSelector<T>, ConfigError> {
+    if matches!(choice, FieldSelector::Auto) {
         return Err(ConfigError::range(
             p,
             name,
@@ -161,10 +168,10 @@ mod tests {
     fn fields_are_paths_or_words() {
         let x = |text: &str| text.parse::<FieldPath>().unwrap();
         let fields = texts("source.position", &["a.x", "a.y", "b[2]"]).unwrap().fields;
-        assert_eq!(fields.position, Choice::At(["a.x", "a.y", "b[2]"].map(x)));
-        assert_eq!(texts("source.orientation", &["none"]).unwrap().fields.orientation, Choice::None);
-        assert_eq!(text("source.stamp", "none").unwrap().fields.stamp, Choice::None);
-        assert_eq!(text("source.gripper", "pinch").unwrap().fields.gripper, Choice::At(x("pinch")));
+        assert_eq!(fields.position, FieldSelector::Path(["a.x", "a.y", "b[2]"].map(x)));
+        assert_eq!(texts("source.orientation", &["none"]).unwrap().fields.orientation, FieldSelector::None);
+        assert_eq!(text("source.stamp", "none").unwrap().fields.stamp, FieldSelector::None);
+        assert_eq!(text("source.gripper", "pinch").unwrap().fields.gripper, FieldSelector::Path(x("pinch")));
         for (refused, words) in [
             (
                 texts("source.position", &["a", "b"]),

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::arm::{Command, Gripper};
     use crate::geometry::Position;
-    use crate::wire::{Line, Order};
+    use crate::wire::{CommandEncoder, Line, Order};
 
     fn with(settings: &[(&str, Value)]) -> Result<WireConfig, String> {
         let mut parameters = Parameters::default();
@@ -151,7 +151,7 @@ mod tests {
         let command = Command { position, gripper: Gripper::Closed, orientation: None };
         let mut out = Vec::new();
         let line = Line { seq: 17, ..Line::from(Order::Command(command)) };
-        with(settings).unwrap().encoder().encode_into(&line, &mut out);
+        CommandEncoder::new(&with(settings).unwrap()).encode_into(&line, &mut out);
         String::from_utf8(out).unwrap()
     }
 

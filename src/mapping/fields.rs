@@ -1,35 +1,35 @@
-//! What a person says of the fields of a message, and what it comes to for a type of message.
+//! Which fields of a message are read, as the parameters choose them, and what that comes to for a type of message.
 
-use serde_json::Value;
+use super::path::FieldPath;
+use super::sample::{Mapping, MappingError};
+use super::schema::{Kind, Schema};
 
-use super::{FieldPath, Mapping, MappingError, example};
-
-/// What is said of one field.
+/// How one field is chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Choice<T> {
+pub enum FieldSelector<T> {
     /// It is where messages of ROS have it, if this one has it.
     Auto,
     /// It is not looked at.
     None,
     /// It is there.
-    At(T),
+    Path(T),
 }
 
-/// What is said of the fields of a message.
+/// How the fields of a message are chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fields {
     /// x, y and z.
-    pub position: Choice<[FieldPath; 3]>,
+    pub position: FieldSelector<[FieldPath; 3]>,
     /// x, y, z and w of a quaternion.
-    pub orientation: Choice<[FieldPath; 4]>,
+    pub orientation: FieldSelector<[FieldPath; 4]>,
     /// When the sample was taken.
-    pub stamp: Choice<FieldPath>,
+    pub stamp: FieldSelector<FieldPath>,
     /// The name of the frame that the position is in.
-    pub frame: Choice<FieldPath>,
+    pub frame: FieldSelector<FieldPath>,
     /// Whether there is a hand.
-    pub valid: Choice<FieldPath>,
+    pub valid: FieldSelector<FieldPath>,
     /// What the gripper is to do.
-    pub gripper: Choice<FieldPath>,
+    pub gripper: FieldSelector<FieldPath>,
 }
 
 /// Why messages of a type cannot be read.
@@ -59,51 +59,57 @@ pub enum FieldsError {
 }
 
 impl Fields {
-    /// Where the fields are in messages of a type, given the [`example()`] of it.
+    /// Finds the fields in messages of a type, given its schema.
     ///
     /// # Errors
     /// A field that the type does not have, or not of a kind that serves, with the fields that it has.
-    pub fn of(&self, message_type: &str, example: &Value) -> Result<Mapping, FieldsError> {
-        let (message_type, fields) = (message_type.to_owned(), example::fields(example));
-        let Some(position) = self.position.or(|| first(POSITIONS, ["x", "y", "z"], example)) else {
+    pub fn of(&self, message_type: &str, schema: &Schema) -> Result<Mapping, FieldsError> {
+        let (message_type, fields) = (message_type.to_owned(), schema.to_string());
+        let Some(position) = self.position.or(|| first(POSITIONS, ["x", "y", "z"], schema)) else {
             return Err(FieldsError::NoPosition { message_type, fields });
         };
         let mapping = Mapping {
             position,
-            orientation: self.orientation.or(|| first(ORIENTATIONS, ["x", "y", "z", "w"], example)),
-            stamp: self.stamp.or(|| header("stamp", example)),
-            frame: self.frame.or(|| header("frame_id", example)),
+            orientation: self.orientation.or(|| first(ORIENTATIONS, ["x", "y", "z", "w"], schema)),
+            stamp: self.stamp.or(|| header("stamp", schema)),
+            frame: self.frame.or(|| header("frame_id", schema)),
             valid: self.valid.or(|| None),
             gripper: self.gripper.or(|| None),
         };
-        match mapping.check(example) {
+        match mapping.check(schema) {
             Ok(()) => Ok(mapping),
             Err(error) => Err(FieldsError::Mapping { message_type, error, fields }),
         }
     }
 }
 
-impl<T: Clone> Choice<T> {
+impl<T: Clone> FieldSelector<T> {
+    /// Returns whether it names a field.
+    pub fn is_path(&self) -> bool {
+        matches!(self, Self::Path(_))
+    }
+
     fn or(&self, found: impl FnOnce() -> Option<T>) -> Option<T> {
         match self {
             Self::Auto => found(),
             Self::None => None,
-            Self::At(place) => Some(place.clone()),
+            Self::Path(path) => Some(path.clone()),
         }
     }
 }
 
 /// The first of some places that has numbers of these names.
-fn first<const N: usize>(places: &[&str], names: [&str; N], example: &Value) -> Option<[FieldPath; N]> {
-    let is_there = |path: &FieldPath| path.find(example).is_ok_and(Value::is_number);
+fn first<const N: usize>(places: &[&str], names: [&str; N], schema: &Schema) -> Option<[FieldPath; N]> {
+    let is_there =
+        |path: &FieldPath| matches!(path.check(schema), Ok(Schema::Leaf(Kind::Integer | Kind::Real)));
     places.iter().find_map(|place| {
         let paths = names.map(|name| path(&format!("{place}{name}")));
         paths.iter().all(is_there).then_some(paths)
     })
 }
 
-fn header(name: &str, example: &Value) -> Option<FieldPath> {
-    Some(path(&format!("header.{name}"))).filter(|path| path.find(example).is_ok())
+fn header(name: &str, schema: &Schema) -> Option<FieldPath> {
+    Some(path(&format!("header.{name}"))).filter(|path| path.check(schema).is_ok())
 }
 
 fn path(text: &str) -> FieldPath {
@@ -131,12 +137,12 @@ mod tests {
 
     fn auto() -> Fields {
         Fields {
-            position: Choice::Auto,
-            orientation: Choice::Auto,
-            stamp: Choice::Auto,
-            frame: Choice::Auto,
-            valid: Choice::None,
-            gripper: Choice::None,
+            position: FieldSelector::Auto,
+            orientation: FieldSelector::Auto,
+            stamp: FieldSelector::Auto,
+            frame: FieldSelector::Auto,
+            valid: FieldSelector::None,
+            gripper: FieldSelector::None,
         }
     }
 
@@ -166,7 +172,7 @@ mod tests {
             ),
             (point.clone(), "x", ""),
         ] {
-            let mapping = auto().of("some/msg/Type", &example).unwrap();
+            let mapping = auto().of("some/msg/Type", &Schema::from(&example)).unwrap();
             assert_eq!(mapping.position[0].to_string(), position);
             assert_eq!(mapping.orientation.map(|it| it[3].to_string()).unwrap_or_default(), orientation);
             assert_eq!(mapping.stamp.is_some() && mapping.frame.is_some(), example.get("header").is_some());
@@ -181,35 +187,38 @@ mod tests {
         });
         let tip = ["tip[0]", "tip[2]", "tip[1]"].map(path);
         let fields = Fields {
-            position: Choice::At(tip.clone()),
-            stamp: Choice::None,
-            valid: Choice::At(path("seen")),
+            position: FieldSelector::Path(tip.clone()),
+            stamp: FieldSelector::None,
+            valid: FieldSelector::Path(path("seen")),
             ..auto()
         };
-        let mapping = fields.of("some/msg/Type", &example).unwrap();
+        let mapping = fields.of("some/msg/Type", &Schema::from(&example)).unwrap();
         assert_eq!(written(&mapping.position), written(&tip));
         assert_eq!((mapping.stamp, mapping.valid), (None, Some(path("seen"))));
     }
 
     #[test]
     fn a_type_that_cannot_be_read_is_refused_with_its_fields() {
-        let example = json!({"wrist": [0.0, 0.0], "seen": false});
-        let refused = auto().of("hands/msg/Hand", &example).unwrap_err().to_string();
+        let schema = Schema::from(&json!({"wrist": [0.0, 0.0], "seen": false}));
+        let refused = auto().of("hands/msg/Hand", &schema).unwrap_err().to_string();
         assert_eq!(
             refused,
             "source.position is 'auto', and hands/msg/Hand has no position where messages of ROS have one; name its \
              three fields. It has seen (bool), wrist[0..1] (floating-point number)"
         );
-        let fields =
-            Fields { position: Choice::At(["wrist[0]", "wrist[1]", "wrist[2]"].map(path)), ..auto() };
-        let refused = fields.of("hands/msg/Hand", &example).unwrap_err().to_string();
+        let fields = Fields {
+            position: FieldSelector::Path(["wrist[0]", "wrist[1]", "wrist[2]"].map(path)),
+            ..auto()
+        };
+        let refused = fields.of("hands/msg/Hand", &schema).unwrap_err().to_string();
         assert_eq!(
             refused,
             "hands/msg/Hand cannot be read: source.position: there is no 'wrist[2]': 'wrist' is an array of 2. It has \
              seen (bool), wrist[0..1] (floating-point number)"
         );
-        let fields = Fields { position: Choice::At(["wrist[0]", "seen", "wrist[1]"].map(path)), ..auto() };
-        let refused = fields.of("hands/msg/Hand", &example).unwrap_err().to_string();
+        let fields =
+            Fields { position: FieldSelector::Path(["wrist[0]", "seen", "wrist[1]"].map(path)), ..auto() };
+        let refused = fields.of("hands/msg/Hand", &schema).unwrap_err().to_string();
         assert!(
             refused.contains("source.position: 'seen' is a bool; it must be a number. It has"),
             "{refused}"

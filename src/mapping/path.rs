@@ -1,11 +1,11 @@
-//! Where a field lies in a message: `pose.position.x`, `landmarks[8].x`.
+//! The way to a field of a message: `pose.position.x`, `landmarks[8].x`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::example::GROWS;
+use super::schema::Schema;
 use crate::text::sanitize_short;
 
 /// The way from a message to one of its fields.
@@ -32,43 +32,60 @@ pub struct PathError {
 /// The part of a path that a message does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no '{path}': {why}")]
-pub struct Nowhere {
+pub struct MissingField {
     /// As far as the path could not be followed.
     path: String,
     why: String,
 }
 
 impl FieldPath {
-    /// What lies there in a message, or in the example of one.
+    /// Finds the field in a message.
     ///
     /// # Errors
-    /// The first part of the path that is not there.
-    pub fn find<'a>(&self, message: &'a Value) -> Result<&'a Value, Nowhere> {
+    /// The first part of the path that the message does not have.
+    pub fn find<'a>(&self, message: &'a Value) -> Result<&'a Value, MissingField> {
         let mut value = message;
         for (depth, step) in self.0.iter().enumerate() {
             let found = match (step, value) {
                 (Step::Field(name), Value::Object(fields)) => fields.get(name),
                 (Step::Element(index), Value::Array(elements)) => elements.get(*index),
-                (Step::Element(_), Value::Object(fields)) => fields.get(GROWS),
                 _ => None,
             };
-            value = found.ok_or_else(|| self.nowhere(depth, value))?;
+            value = found.ok_or_else(|| self.missing(depth, &Schema::from(value)))?;
         }
         Ok(value)
     }
 
-    fn nowhere(&self, depth: usize, value: &Value) -> Nowhere {
+    /// Finds what the field is in all messages of a type.
+    ///
+    /// # Errors
+    /// The first part of the path that the type does not have.
+    pub fn check<'a>(&self, schema: &'a Schema) -> Result<&'a Schema, MissingField> {
+        let mut schema = schema;
+        for (depth, step) in self.0.iter().enumerate() {
+            let found = match (step, schema) {
+                (Step::Field(name), Schema::Object(fields)) => fields.get(name),
+                (Step::Element(index), Schema::Array { element, len }) => {
+                    Some(&**element).filter(|_| len.is_none_or(|len| *index < len))
+                }
+                _ => None,
+            };
+            schema = found.ok_or_else(|| self.missing(depth, schema))?;
+        }
+        Ok(schema)
+    }
+
+    fn missing(&self, depth: usize, schema: &Schema) -> MissingField {
         let owner = if depth == 0 { "the message".into() } else { format!("'{}'", self.up_to(depth)) };
-        let why = match value {
-            Value::Array(elements) => format!("{owner} is an array of {}", elements.len()),
-            Value::Object(fields) if fields.contains_key(GROWS) => format!("{owner} is an array"),
-            Value::Object(fields) => {
+        let why = match schema {
+            Schema::Array { len: Some(len), .. } => format!("{owner} is an array of {len}"),
+            Schema::Object(fields) => {
                 let names: Vec<_> = fields.keys().map(String::as_str).collect();
                 format!("{owner} has {}", names.join(", "))
             }
-            other => format!("{owner} is {}", kind(other)),
+            other => format!("{owner} is {}", other.kind()),
         };
-        Nowhere { path: self.up_to(depth + 1), why }
+        MissingField { path: self.up_to(depth + 1), why }
     }
 
     fn up_to(&self, depth: usize) -> String {
@@ -119,20 +136,6 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// What a value is, with its article. JSON has no word for a number that is not finite, and says null.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "not a finite number",
-        Value::Bool(_) => "a bool",
-        Value::Number(number) if number.is_f64() => "a floating-point number",
-        Value::Number(_) => "an integer",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(fields) if fields.contains_key(GROWS) => "an array",
-        Value::Object(_) => "a message",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -154,25 +157,31 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_leads_nowhere_is_told_how_far_it_led_and_what_there_is() {
+    fn a_missing_field_is_named_with_what_is_there() {
         let message = json!({"pose": {"x": 0.5, "y": 0.25}, "list": [1]});
-        let told = |text: &str| path(text).find(&message).unwrap_err().to_string();
-        assert_eq!(told("position.x"), "there is no 'position': the message has list, pose");
-        assert_eq!(told("pose.z"), "there is no 'pose.z': 'pose' has x, y");
-        assert_eq!(told("list[1].x"), "there is no 'list[1]': 'list' is an array of 1");
-        assert_eq!(told("list.x"), "there is no 'list.x': 'list' is an array of 1");
-        assert_eq!(told("pose.x.y"), "there is no 'pose.x.y': 'pose.x' is a floating-point number");
-        assert_eq!(told("pose[0]"), "there is no 'pose[0]': 'pose' has x, y");
+        let missing = |text: &str| path(text).find(&message).unwrap_err().to_string();
+        assert_eq!(missing("position.x"), "there is no 'position': the message has list, pose");
+        assert_eq!(missing("pose.z"), "there is no 'pose.z': 'pose' has x, y");
+        assert_eq!(missing("list[1].x"), "there is no 'list[1]': 'list' is an array of 1");
+        assert_eq!(missing("list.x"), "there is no 'list.x': 'list' is an array of 1");
+        assert_eq!(missing("pose.x.y"), "there is no 'pose.x.y': 'pose.x' is a floating-point number");
+        assert_eq!(missing("pose[0]"), "there is no 'pose[0]': 'pose' has x, y");
     }
 
     #[test]
-    fn in_an_example_an_array_of_any_length_has_every_element() {
-        let example = json!({"points": {"[]": {"x": 0.5}}, "stamp": {"sec": 0}});
-        assert_eq!(path("points[20].x").find(&example).unwrap(), 0.5);
-        let told = |text: &str| path(text).find(&example).unwrap_err().to_string();
-        assert_eq!(told("points.x"), "there is no 'points.x': 'points' is an array");
-        assert_eq!(told("points[0].y"), "there is no 'points[0].y': 'points[0]' has x");
-        assert_eq!((kind(&example["points"]), kind(&example["stamp"])), ("an array", "a message"));
+    fn in_a_schema_an_array_of_any_length_has_every_element() {
+        let made = json!({"points": [], "pair": [1, 2], "stamp": {"sec": 0}});
+        let schema = Schema::of(made, |mut message| {
+            *message.pointer_mut("/points/0")? = json!({"x": 0.5});
+            Some(message)
+        });
+        assert_eq!(path("points[20].x").check(&schema).unwrap().kind(), "a floating-point number");
+        assert_eq!(path("pair[1]").check(&schema).unwrap().kind(), "an integer");
+        let missing = |text: &str| path(text).check(&schema).unwrap_err().to_string();
+        assert_eq!(missing("points.x"), "there is no 'points.x': 'points' is an array");
+        assert_eq!(missing("points[0].y"), "there is no 'points[0].y': 'points[0]' has x");
+        assert_eq!(missing("pair[2]"), "there is no 'pair[2]': 'pair' is an array of 2");
+        assert_eq!(missing("stamp.sec.x"), "there is no 'stamp.sec.x': 'stamp.sec' is an integer");
     }
 
     #[test]

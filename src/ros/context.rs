@@ -1,11 +1,11 @@
 //! The process's ROS context, from its arguments.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use super::arguments;
+use super::arguments::Arguments;
 use super::error::RosError;
 use super::params::readable;
+use super::r2r_ext::create_context;
 
 /// Why there is no context.
 #[derive(Debug, thiserror::Error)]
@@ -39,15 +39,13 @@ pub struct LogFolderFault {
     rcl: RosError,
 }
 
-/// The context of a program that takes no arguments of its own but `--ros-args …`, and those arguments.
+/// Creates the context of a program that takes no arguments but `--ros-args …`.
 ///
 /// # Errors
 /// Arguments that are not known, or that rcl refuses; an environment that rcl refuses.
-pub fn context() -> Result<(r2r::Context, Vec<String>), ContextError> {
-    let arguments = arguments::own().map_err(ContextError::Arguments)?;
-    arguments::check(arguments.iter().cloned()).map_err(ContextError::Arguments)?;
-    readable(&arguments).map_err(ContextError::Arguments)?;
-    let context = create()?.map_err(|error| {
+pub fn context(arguments: &Arguments) -> Result<r2r::Context, ContextError> {
+    arguments.check().and_then(|()| readable(arguments.as_slice())).map_err(ContextError::Arguments)?;
+    create_context().map_err(ContextError::Start)?.map_err(|error| {
         let rcl = RosError::from(error);
         match log_folder_fault() {
             Some((folder, reason, now)) => {
@@ -55,26 +53,6 @@ pub fn context() -> Result<(r2r::Context, Vec<String>), ContextError> {
             }
             None => rcl.into(),
         }
-    })?;
-    Ok((context, arguments))
-}
-
-/// Creates the context. r2r panics if rcl refuses to start; the panic's message is rcl's text.
-fn create() -> Result<r2r::Result<r2r::Context>, ContextError> {
-    let text = Arc::new(Mutex::new(String::from("rcl gives no reason")));
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new({
-        let text = Arc::clone(&text);
-        move |panic| {
-            if let Some(message) = panic.payload().downcast_ref::<String>() {
-                text.lock().unwrap_or_else(PoisonError::into_inner).clone_from(message);
-            }
-        }
-    }));
-    let created = std::panic::catch_unwind(r2r::Context::create);
-    std::panic::set_hook(hook);
-    created.map_err(|_| {
-        ContextError::Start(super::convert::text(&text.lock().unwrap_or_else(PoisonError::into_inner)))
     })
 }
 

@@ -6,16 +6,19 @@ use std::time::{Duration, Instant};
 
 use rcl_ext::RclError;
 
+use super::arguments::Arguments;
 use super::clock::RosClock;
 use super::context::{ContextError, context};
 use super::error::RosError;
-use super::names;
+use super::gripper::{GRIPPER, GripperMessage, GripperSource};
 use super::params::{Given, Overrides, ParameterFaults, ParameterServer};
+use super::publisher_monitor::PublisherMonitor;
+use super::r2r_ext::{IdleReturns, NodeNames};
+use super::remaps;
 use super::rosout;
-use super::senders::Senders;
 use super::services::Services;
-use super::source::{GripperWord, Source, SourceError, Taken};
 use super::status::Publishers;
+use super::targets::{Received, SourceError, TargetSource};
 use crate::app::Bridge;
 use crate::config::Config;
 
@@ -68,22 +71,24 @@ pub struct RosNode {
     node: r2r::Node,
     context: r2r::Context,
     clock: RosClock,
-    source: Source,
-    senders: Senders,
+    targets: TargetSource,
+    /// None if the messages with targets say what the gripper is to do.
+    gripper: Option<GripperSource>,
+    monitor: PublisherMonitor,
     services: Services,
     parameters: ParameterServer,
 }
 
 impl RosNode {
-    /// Creates the node from the process's arguments, with everything that it publishes, subscribes and offers.
+    /// Creates the node from the arguments of the process, with everything that it publishes, subscribes and offers.
     ///
     /// # Errors
     /// Arguments that ROS does not take, parameters that are wrong, or what rcl says.
-    pub fn create() -> Result<(Self, Publishers, Config), NodeError> {
-        let (context, arguments) = context()?;
+    pub fn create(arguments: &Arguments) -> Result<(Self, Publishers, Config), NodeError> {
+        let context = context(arguments)?;
         let mut node = r2r::Node::create(context.clone(), NODE_NAME, "")?;
         rosout::set_logger(node.logger());
-        let given = Given::read(&arguments, &node.fully_qualified_name()?)?;
+        let given = Given::read(arguments.as_slice(), &node.fully_qualified_name()?)?;
         let Overrides { config, use_sim_time } = Overrides::read(&given)?;
         let clock = if use_sim_time {
             node.get_time_source().enable_sim_time(&mut node)?;
@@ -91,18 +96,25 @@ impl RosNode {
         } else {
             RosClock::System
         };
-        rosout::publish_logs(&mut node, clock.clone())?;
+        rosout::publish_logs(&mut node, arguments, clock.clone())?;
         given.log();
         let publishers = Publishers::create(&mut node, clock.clone(), &config.frames.base)?;
         let services = Services::create(&mut node)?;
         let parameters = ParameterServer::create(&mut node, config.clone(), use_sim_time, clock.clone())?;
-        let source = Source::create(&mut node, &config, &clock).map_err(|error| match error {
+        let targets = TargetSource::create(&mut node, &config, &clock).map_err(|error| match error {
             SourceError::Ros(error) => NodeError::Ros(error),
             error => NodeError::Source(error),
         })?;
-        names::warn_of_idle_rules(&node, source.topics(), &arguments)?;
-        let senders = Senders::create(&node, source.topics(), Instant::now())?;
-        Ok((Self { node, context, clock, source, senders, services, parameters }, publishers, config))
+        let gripper = (!config.source.fields.gripper.is_path())
+            .then(|| GripperSource::create(&mut node, config.gripper_type))
+            .transpose()?;
+        let (target_topic, gripper_topic) =
+            (config.source.topic.as_str(), gripper.is_some().then_some(GRIPPER));
+        let names = NodeNames::of(&node, arguments)?;
+        remaps::warn_of_idle_rules(&names, target_topic, gripper_topic);
+        let monitor = PublisherMonitor::new(names, target_topic, gripper_topic, Instant::now());
+        let this = Self { node, context, clock, targets, gripper, monitor, services, parameters };
+        Ok((this, publishers, config))
     }
 
     /// Takes messages and handles them on this thread, until `end` is set.
@@ -123,7 +135,7 @@ impl RosNode {
             // longer than it should have: the process was stopped, or starved.
             let held_up = stall.note(now, (waiting - handled) + waited.saturating_sub(SPIN_TIMEOUT));
             handled = now;
-            for news in self.senders.check(&self.node, now) {
+            for news in self.monitor.check(&self.node, now) {
                 bridge.handle_graph(news);
             }
             let idle = !self.handle(bridge, now, held_up) && waited <= IDLE_RETURN;
@@ -138,28 +150,29 @@ impl RosNode {
     /// anything.
     fn handle(&mut self, bridge: &Bridge, now: Instant, held_up: Duration) -> bool {
         let mut taken = self.services.answer_stop(bridge);
-        while let Some(word) = self.source.take_gripper(|| self.senders.gripper_is_alone(&self.node)) {
-            match word {
-                GripperWord::Said(input) => bridge.handle_gripper(input),
-                GripperWord::Kept(input) => bridge.handle_kept_gripper(input),
+        let mut next = || self.gripper.as_mut()?.take(|| self.monitor.gripper_is_alone(&self.node));
+        while let Some(message) = next() {
+            match message {
+                GripperMessage::Live(input) => bridge.handle_gripper(input),
+                GripperMessage::Latched(input) => bridge.handle_kept_gripper(input),
             }
             taken = true;
         }
-        taken |= self.source.take_transforms(|| self.clock.now());
+        taken |= self.targets.take_transforms(|| self.clock.now());
         // Before newer ones, which they must not overtake.
-        while let Some(target) = self.source.poll_waiting(now, || self.clock.now()) {
+        while let Some(target) = self.targets.poll_waiting(now, || self.clock.now()) {
             bridge.handle_target(target);
             taken = true;
         }
-        while let Some(target) = self.source.take_target(now, held_up, || self.clock.now()) {
-            if let Taken::Decided(target) = target {
+        while let Some(received) = self.targets.take(now, held_up, || self.clock.now()) {
+            if let Received::Decided(target) = received {
                 bridge.handle_target(target);
             }
             taken = true;
         }
         taken |= self.services.answer(bridge);
         if self.parameters.answer(bridge) {
-            self.source.handle_config(self.parameters.config());
+            self.targets.handle_config(self.parameters.config());
             taken = true;
         }
         taken
@@ -186,44 +199,16 @@ impl Stall {
     }
 }
 
-/// How often the node has returned at once and with nothing. r2r hides a wait that fails: it returns like that again and
-/// again. Any other return makes up for some of those and not for all, since to a thread that no longer waits, too, a
-/// message comes now and then, and it is interrupted now and then.
-#[derive(Debug, Default)]
-struct IdleReturns(u32);
-
-impl IdleReturns {
-    /// Takes note of a return. Returns whether there have been too many.
-    fn note(&mut self, idle: bool) -> bool {
-        self.0 = if idle { self.0 + 1 } else { self.0.saturating_sub(MADE_UP_FOR) };
-        self.0 >= MAX_IDLE_RETURNS
-    }
-}
-
 const NODE_NAME: &str = "aether_bridge";
 /// How long a spin waits when nothing comes; bounds how late `end` is seen.
 const SPIN_TIMEOUT: Duration = Duration::from_millis(100);
 /// Until what came while the process was stopped has certainly been handed over.
 const AFTERMATH: Duration = Duration::from_millis(250);
 const IDLE_RETURN: Duration = Duration::from_micros(100);
-const MAX_IDLE_RETURNS: u32 = 10_000;
-const MADE_UP_FOR: u32 = 100;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_node_that_no_longer_waits_is_known_though_a_message_or_an_interruption_comes_now_and_then() {
-        let mut returns = IdleReturns::default();
-        assert!((1..20_000).any(|number| returns.note(number % 800 != 0)));
-    }
-
-    #[test]
-    fn returns_for_nothing_among_messages_are_forgotten() {
-        let mut returns = IdleReturns::default();
-        assert!(!(1..1_000_000).any(|number| returns.note(number % 50 != 0)));
-    }
 
     #[test]
     fn what_comes_right_after_a_stall_may_be_as_old_as_the_stall_was_long() {

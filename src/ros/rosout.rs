@@ -12,13 +12,14 @@ use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::arguments::Arguments;
 use super::clock::RosClock;
 use super::{console, convert};
 
 /// Sends this process's tracing events to ROS from now on. `RUST_LOG` sets what is looked at (like
 /// `RUST_LOG=trace` for the wire's traffic), otherwise the `--log-level` among `arguments`.
-pub fn install(arguments: impl Iterator<Item = String>) {
-    let directive = level_argument(arguments).unwrap_or_else(|| "info".into());
+pub fn install(arguments: &Arguments) {
+    let directive = log_level(arguments).unwrap_or_else(|| "info".into());
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directive));
     // A second installation, as tests may do, changes nothing.
     let _ = tracing_subscriber::registry().with(RosLayer.with_filter(filter)).try_init();
@@ -29,8 +30,8 @@ pub fn install(arguments: impl Iterator<Item = String>) {
 ///
 /// # Errors
 /// What rcl says.
-pub fn publish_logs(node: &mut r2r::Node, clock: RosClock) -> r2r::Result<()> {
-    if std::env::args().any(|argument| argument == "--disable-rosout-logs") {
+pub fn publish_logs(node: &mut r2r::Node, arguments: &Arguments, clock: RosClock) -> r2r::Result<()> {
+    if arguments.has(&["--disable-rosout-logs"]) {
         return Ok(());
     }
     let (name, namespace) = (node.name()?, node.namespace()?);
@@ -123,19 +124,13 @@ impl Visit for Line {
     }
 }
 
-/// The level in ROS's `--log-level LEVEL` or `--log-level NAME:=LEVEL`; the most talkative, if there are several.
-fn level_argument(arguments: impl Iterator<Item = String>) -> Option<String> {
-    let mut arguments = arguments.skip_while(|argument| argument != "--ros-args");
-    let mut levels = Vec::new();
-    while let Some(argument) = arguments.next() {
-        if argument == "--log-level" {
-            let value = arguments.next()?.to_lowercase();
-            levels.push(match value.rsplit(":=").next()? {
-                "fatal" => Level::ERROR,
-                level => level.parse().ok()?,
-            });
-        }
-    }
+/// Returns the level in ROS's `--log-level LEVEL` or `--log-level NAME:=LEVEL`; the most talkative, if there are several.
+fn log_level(arguments: &Arguments) -> Option<String> {
+    let level = |value: &str| match value.to_lowercase().rsplit(":=").next()? {
+        "fatal" => Some(Level::ERROR),
+        level => level.parse().ok(),
+    };
+    let levels = arguments.ros_values(&["--log-level"]).map(level).collect::<Option<Vec<_>>>()?;
     levels.into_iter().max().map(|level| level.to_string().to_lowercase())
 }
 
@@ -146,7 +141,7 @@ mod tests {
     use tracing::{Event, Subscriber};
     use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-    use super::{level_argument, text};
+    use super::{Arguments, log_level, text};
 
     #[derive(Clone, Default)]
     struct Told(Arc<Mutex<Vec<String>>>);
@@ -172,7 +167,7 @@ mod tests {
     }
 
     fn level(arguments: &[&str]) -> Option<String> {
-        level_argument(arguments.iter().map(ToString::to_string))
+        log_level(&Arguments::new(arguments.iter().map(Into::into)).unwrap())
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use r2r::std_srvs::srv::{SetBool, Trigger};
 use r2r::{QosProfile, ServiceRequest};
 
-use super::{Inbox, note_answered};
+use super::r2r_ext::{Inbox, note_answered};
 use crate::app::Bridge;
 
 /// `~/set_armed`, `~/stop`, `~/reset` and `~/reconnect`.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use r2r::{QosProfile, WrappedNativeMsgUntyped};
 use serde_json::Value;
 
-use super::Inbox;
 use super::convert::nanoseconds_of;
+use super::r2r_ext::Inbox;
 use crate::config::Config;
 use crate::teleop::{InputFault, Target};
 use crate::text::sanitize_short;

@@ -9,9 +9,8 @@ use tokio_util::codec::Decoder;
 
 use super::advice::{self, Advice};
 use super::format::{Codec, WireConfig};
-use super::lines::Lines;
-pub use super::lines::{MAX_LINE, WireError};
-use super::message::{Heard, Reply, ReplyStatus, WireUnit};
+use super::lines::{Lines, WireError};
+use super::message::{Incoming, Reply, ReplyStatus, WireUnit};
 use crate::arm::Gripper;
 use crate::arm::ReportedState;
 use crate::geometry::Position;
@@ -53,13 +52,8 @@ struct Reading {
 }
 
 impl ReplyDecoder {
-    /// A decoder for a controller that reports positions in `unit`.
-    pub fn new(unit: WireUnit) -> Self {
-        Self::for_wire(&WireConfig { unit, ..WireConfig::default() })
-    }
-
-    /// A decoder for a controller that speaks like this.
-    pub fn for_wire(wire: &WireConfig) -> Self {
+    /// Makes a decoder for a controller that speaks like this.
+    pub fn new(wire: &WireConfig) -> Self {
         let reading = Reading {
             unit: wire.unit,
             codec: wire.codec,
@@ -176,10 +170,10 @@ impl fmt::Display for Unfinished {
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
 impl Decoder for ReplyDecoder {
-    type Item = Heard;
+    type Item = Incoming;
     type Error = WireError;
 
-    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Heard>, WireError> {
+    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Incoming>, WireError> {
         let reading = self.reading;
         if self.greet(bytes)? > 0 || !self.pass_mark(bytes) {
             return Ok(None);
@@ -206,7 +200,7 @@ impl Decoder for ReplyDecoder {
         Ok(reply)
     }
 
-    fn decode_eof(&mut self, bytes: &mut BytesMut) -> Result<Option<Heard>, WireError> {
+    fn decode_eof(&mut self, bytes: &mut BytesMut) -> Result<Option<Incoming>, WireError> {
         match self.decode(bytes)? {
             Some(reply) => Ok(Some(reply)),
             None => self.lines.end(bytes).map(|()| None),
@@ -270,14 +264,14 @@ struct Coordinates {
     z: f64,
 }
 
-fn parse(line: &str, reading: Reading) -> Result<Heard, WireError> {
+fn parse(line: &str, reading: Reading) -> Result<Incoming, WireError> {
     match reading.codec {
         Codec::Json => parse_json(line, reading),
         Codec::Text => parse_text(line, reading),
     }
 }
 
-fn parse_json(line: &str, reading: Reading) -> Result<Heard, WireError> {
+fn parse_json(line: &str, reading: Reading) -> Result<Incoming, WireError> {
     let no_reply = |why: &str, advice| WireError::NotAReply {
         line: sanitize_short(line),
         why: sanitize_short(why),
@@ -302,7 +296,7 @@ fn parse_json(line: &str, reading: Reading) -> Result<Heard, WireError> {
         position.is_some() || gripper.is_some() || moving.is_some() || fault.is_some() || joints.is_some();
     let state = || ReportedState { position, gripper, moving, fault, joints, raw: sanitize_short(line) };
     if unasked {
-        return Ok(Heard::State(state()));
+        return Ok(Incoming::State(state()));
     }
     let status = match members.status.as_deref() {
         Some("ok") => ReplyStatus::Ok,
@@ -310,7 +304,7 @@ fn parse_json(line: &str, reading: Reading) -> Result<Heard, WireError> {
         Some(other) => return Err(WireError::UnknownStatus { status: sanitize_short(other) }),
         None => return Err(no_reply("missing field `status`", advice_on_type(line))),
     };
-    Ok(Heard::Reply(Reply {
+    Ok(Incoming::Reply(Reply {
         status,
         message: members.message.as_deref().map(sanitize_short).unwrap_or_default(),
         seq: members.seq.known(),
@@ -354,7 +348,7 @@ fn begins_with_word<'a>(line: &'a str, word: &str) -> Option<&'a str> {
 }
 
 /// `OK`, `OK words`, `ERROR words`, in capitals or not.
-fn parse_text(line: &str, reading: Reading) -> Result<Heard, WireError> {
+fn parse_text(line: &str, reading: Reading) -> Result<Incoming, WireError> {
     let verdict = [("ok", ReplyStatus::Ok), ("error", ReplyStatus::Error)]
         .into_iter()
         .find_map(|(word, status)| begins_with_word(line, word).map(|rest| (status, rest)));
@@ -362,7 +356,7 @@ fn parse_text(line: &str, reading: Reading) -> Result<Heard, WireError> {
         if reading.accept_state {
             let raw = sanitize_short(line);
             let state = ReportedState { raw, ..ReportedState::default() };
-            return Ok(Heard::State(state));
+            return Ok(Incoming::State(state));
         }
         let why = "it begins with neither OK nor ERROR".into();
         let advice = match line.trim_ascii() {
@@ -379,10 +373,10 @@ fn parse_text(line: &str, reading: Reading) -> Result<Heard, WireError> {
         seq = first.trim_end().parse().ok();
         words = if seq.is_some() { others } else { words };
     }
-    Ok(Heard::Reply(Reply { status, message: sanitize_short(words.trim_ascii()), seq, state: None }))
+    Ok(Incoming::Reply(Reply { status, message: sanitize_short(words.trim_ascii()), seq, state: None }))
 }
 
-pub(super) fn parse_gripper(word: &str) -> Option<Gripper> {
+fn parse_gripper(word: &str) -> Option<Gripper> {
     [Gripper::Open, Gripper::Closed].into_iter().find(|gripper| gripper.as_str() == word)
 }
 
@@ -394,14 +388,14 @@ mod tests {
     use bytes::BytesMut;
     use tokio_util::codec::Decoder;
 
-    use super::{MAX_LINE, ReplyDecoder, WireError};
+    use super::{ReplyDecoder, WireError};
     use crate::arm::Gripper;
     use crate::arm::ReportedState;
     use crate::geometry::Position;
     use crate::wire::advice;
-    use crate::wire::{Codec, Heard, Reply, ReplyStatus, WireConfig, WireUnit};
+    use crate::wire::{Codec, Incoming, MAX_LINE, Reply, ReplyStatus, WireConfig, WireUnit};
 
-    fn hear(line: &str, mut decoder: ReplyDecoder) -> Result<Heard, WireError> {
+    fn hear(line: &str, mut decoder: ReplyDecoder) -> Result<Incoming, WireError> {
         let mut bytes = BytesMut::from(format!("{line}\n").as_bytes());
         let heard = decoder.decode(&mut bytes);
         assert!(bytes.is_empty(), "a line stays in the buffer");
@@ -409,17 +403,21 @@ mod tests {
     }
 
     fn decode(line: &str) -> Result<Reply, WireError> {
-        hear(line, ReplyDecoder::new(WireUnit::Millimetres)).map(reply)
+        hear(line, in_unit(WireUnit::Millimetres)).map(reply)
     }
 
     fn greeted(greeting_lines: u32) -> ReplyDecoder {
-        ReplyDecoder::for_wire(&WireConfig { greeting_lines, ..WireConfig::default() })
+        ReplyDecoder::new(&WireConfig { greeting_lines, ..WireConfig::default() })
     }
 
-    fn reply(heard: Heard) -> Reply {
+    fn in_unit(unit: WireUnit) -> ReplyDecoder {
+        ReplyDecoder::new(&WireConfig { unit, ..WireConfig::default() })
+    }
+
+    fn reply(heard: Incoming) -> Reply {
         match heard {
-            Heard::Reply(reply) => reply,
-            Heard::State(state) => panic!("a state: {state:?}"),
+            Incoming::Reply(reply) => reply,
+            Incoming::State(state) => panic!("a state: {state:?}"),
         }
     }
 
@@ -453,7 +451,7 @@ mod tests {
 
     #[test]
     fn a_complete_reply_is_taken_without_its_newline_which_may_come_later_or_never() {
-        let mut decoder = ReplyDecoder::new(WireUnit::Millimetres);
+        let mut decoder = in_unit(WireUnit::Millimetres);
         let mut bytes = BytesMut::new();
         let mut decode = |segment: &str| {
             bytes.extend_from_slice(segment.as_bytes());
@@ -536,7 +534,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_refused() {
         let mut bytes = BytesMut::from(&b"{\"status\":\"\xff\"}\n"[..]);
-        let error = ReplyDecoder::new(WireUnit::Metres).decode(&mut bytes).unwrap_err();
+        let error = in_unit(WireUnit::Metres).decode(&mut bytes).unwrap_err();
         assert!(matches!(error, WireError::NotUtf8 { valid_up_to: 11, .. }), "{error}");
     }
 
@@ -549,7 +547,7 @@ mod tests {
         assert!(decode(&reply(MAX_LINE)).is_ok());
         let mut whole = BytesMut::from(format!("{}\n", reply(MAX_LINE + 1)).as_bytes());
         let mut open = BytesMut::from(&vec![b' '; MAX_LINE][..]);
-        let mut decoder = ReplyDecoder::new(WireUnit::Metres);
+        let mut decoder = in_unit(WireUnit::Metres);
         assert!(matches!(decoder.decode(&mut whole), Err(WireError::LineTooLong { .. })));
         assert!(matches!(decoder.decode(&mut open), Ok(None)));
         open.extend_from_slice(b" ");
@@ -559,7 +557,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_stream_is_clean_only_between_lines() {
-        let mut decoder = ReplyDecoder::new(WireUnit::Metres);
+        let mut decoder = in_unit(WireUnit::Metres);
         let mut bytes = BytesMut::from(&b"{\"status\":\"ok\"}\n{\"sta"[..]);
         assert!(matches!(decoder.decode_eof(&mut bytes), Ok(Some(_))));
         let error = decoder.decode_eof(&mut bytes).unwrap_err();
@@ -594,7 +592,7 @@ mod tests {
     }
 
     /// What the decoder makes of a stream, in one piece or in any two pieces.
-    fn heard(greeting_lines: u32, stream: &[u8]) -> Result<Vec<Heard>, String> {
+    fn heard(greeting_lines: u32, stream: &[u8]) -> Result<Vec<Incoming>, String> {
         let hear = |cut: usize| {
             let (mut decoder, mut bytes, mut heard) = (greeted(greeting_lines), BytesMut::new(), Vec::new());
             for piece in [&stream[..cut], &stream[cut..]] {
@@ -789,7 +787,7 @@ mod tests {
     fn a_state_is_taken_unasked_only_where_that_is_wanted() {
         let wanted = WireConfig { accept_state: true, ..WireConfig::default() };
         let line = r#"{"type":"state","position":[1,2,3],"moving":true}"#;
-        let Ok(Heard::State(state)) = hear(line, wanted.decoder()) else { panic!("no state") };
+        let Ok(Incoming::State(state)) = hear(line, ReplyDecoder::new(&wanted)) else { panic!("no state") };
         assert_eq!(state.position, Some(Position::new(0.001, 0.002, 0.003).unwrap()));
         assert_eq!((state.moving, state.raw.as_str()), (Some(true), line));
         let error = decode(line).unwrap_err().to_string();
@@ -801,17 +799,17 @@ mod tests {
             (r#"{"type":7,"status":"ok"}"#, true),
             (r#"{"type":"event","status":"ok"}"#, false),
         ] {
-            let heard = hear(line, wanted.decoder()).unwrap();
-            assert_eq!(matches!(heard, Heard::Reply(_)), is_reply, "{line}");
+            let heard = hear(line, ReplyDecoder::new(&wanted)).unwrap();
+            assert_eq!(matches!(heard, Incoming::Reply(_)), is_reply, "{line}");
             assert!(decode(line).is_ok(), "{line}");
         }
-        assert!(matches!(hear("{}", wanted.decoder()), Err(WireError::NotAReply { .. })));
+        assert!(matches!(hear("{}", ReplyDecoder::new(&wanted)), Err(WireError::NotAReply { .. })));
     }
 
     fn text(seq: bool, accept_state: bool) -> ReplyDecoder {
         let texts = [if seq { "{x} {seq}" } else { "{x}" }, "STOP", "HEARTBEAT"];
         let lines = crate::wire::OrderLines::text(texts, std::time::Duration::ZERO).unwrap();
-        WireConfig { codec: Codec::Text, lines, accept_state, ..WireConfig::default() }.decoder()
+        ReplyDecoder::new(&WireConfig { codec: Codec::Text, lines, accept_state, ..WireConfig::default() })
     }
 
     #[test]
@@ -827,13 +825,13 @@ mod tests {
             ("ERROR\u{1b}[31m", ReplyStatus::Error, "\u{fffd}[31m"),
         ] {
             let expected = Reply { status, message: message.into(), seq: None, state: None };
-            assert_eq!(hear(line, text(false, false)).unwrap(), Heard::Reply(expected), "{line}");
+            assert_eq!(hear(line, text(false, false)).unwrap(), Incoming::Reply(expected), "{line}");
         }
         for line in ["", "OKAY", "ERROR9", "Okä", "O", "MOVING 1 2 3", r#"{"status":"ok"}"#] {
             let error = hear(line, text(false, false)).unwrap_err().to_string();
             assert!(error.contains("begins with neither OK nor ERROR") && error.contains("OK …"), "{error}");
             let state = ReportedState { raw: line.into(), ..ReportedState::default() };
-            assert_eq!(hear(line, text(false, true)).unwrap(), Heard::State(state));
+            assert_eq!(hear(line, text(false, true)).unwrap(), Incoming::State(state));
         }
     }
 

@@ -1,10 +1,6 @@
 //! The bridge's side of the wire: orders to bytes.
 
-use bytes::{BufMut, BytesMut};
-use tokio_util::codec::Encoder;
-
-use super::format::OrderLines;
-use super::lines::WireError;
+use super::format::{OrderLines, WireConfig};
 use super::message::{Line, Order, WireUnit};
 
 /// Writes orders as lines, in the unit of the wire.
@@ -15,24 +11,15 @@ pub struct CommandEncoder {
 }
 
 impl CommandEncoder {
-    /// An encoder for a controller that knows the lines of the protocol, and counts in `unit`.
-    pub fn new(unit: WireUnit) -> Self {
-        Self::with_lines(unit, OrderLines::default())
-    }
-
-    /// An encoder for a controller that knows these lines.
-    pub fn with_lines(unit: WireUnit, lines: OrderLines) -> Self {
-        Self { unit, lines }
+    /// Makes an encoder for a controller that speaks like this.
+    pub fn new(wire: &WireConfig) -> Self {
+        Self { unit: wire.unit, lines: wire.lines.clone() }
     }
 
     /// Appends one line, newline included, to `out`; allocates nothing once `out` has grown to a line's length.
     ///
     /// Lengths are exact decimals of whole micrometres, with at least one decimal place.
     pub fn encode_into(&self, line: &Line, out: &mut Vec<u8>) {
-        self.put(line, out);
-    }
-
-    fn put(&self, line: &Line, out: &mut impl BufMut) {
         let template = match line.order {
             Order::Command(_) => &self.lines.command,
             Order::Stop => &self.lines.stop,
@@ -42,34 +29,18 @@ impl CommandEncoder {
     }
 }
 
-impl Encoder<Line> for CommandEncoder {
-    type Error = WireError;
-
-    /// Never fails: an order is valid by construction.
-    fn encode(&mut self, line: Line, out: &mut BytesMut) -> Result<(), WireError> {
-        self.put(&line, out);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use bytes::BytesMut;
-    use tokio_util::codec::Encoder;
-
     use super::CommandEncoder;
     use crate::arm::{Command, Gripper};
     use crate::geometry::Position;
-    use crate::wire::{Line, Order, WireUnit};
+    use crate::wire::{Line, Order, WireConfig, WireUnit};
 
     fn line(x: f64, y: f64, z: f64, gripper: Gripper, unit: WireUnit) -> String {
         let command = Command { position: Position::new(x, y, z).unwrap(), gripper, orientation: None };
         let line = Line::from(Order::Command(command));
         let mut bytes = Vec::new();
-        CommandEncoder::new(unit).encode_into(&line, &mut bytes);
-        let mut framed = BytesMut::new();
-        CommandEncoder::new(unit).encode(line, &mut framed).unwrap();
-        assert_eq!(bytes, framed);
+        CommandEncoder::new(&WireConfig { unit, ..WireConfig::default() }).encode_into(&line, &mut bytes);
         String::from_utf8(bytes).unwrap()
     }
 
@@ -104,13 +75,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_appended_to_what_is_there_and_is_the_same_in_every_unit_where_it_has_no_length() {
+    fn a_line_without_lengths_is_appended_alike_in_every_unit() {
         for (order, line) in
             [(Order::Stop, "{\"type\":\"stop\"}\n"), (Order::Heartbeat, "{\"type\":\"heartbeat\"}\n")]
         {
             for unit in [WireUnit::Millimetres, WireUnit::Centimetres, WireUnit::Metres] {
                 let mut bytes = b"before\n".to_vec();
-                CommandEncoder::new(unit).encode_into(&order.into(), &mut bytes);
+                CommandEncoder::new(&WireConfig { unit, ..WireConfig::default() })
+                    .encode_into(&order.into(), &mut bytes);
                 assert_eq!(bytes, format!("before\n{line}").as_bytes());
             }
         }

@@ -1,13 +1,11 @@
 //! How a controller wants its lines, and how it answers.
 
 use std::collections::BTreeSet;
-use std::str::FromStr;
 use std::time::Duration;
 
 use super::json::{JsonFields, JsonFieldsError};
 use super::message::WireUnit;
-use super::template::{Kind, Template, TemplateError};
-use super::{CommandEncoder, ReplyDecoder};
+use super::template::{Extra, Kind, Template, TemplateError};
 
 /// How lines are written and read.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,36 +40,6 @@ pub struct OrderLines {
     pub stop: Template,
     /// The bridge is there.
     pub heartbeat: Template,
-}
-
-/// What a line of JSON may tell beyond the protocol, in the order in which it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Extra {
-    /// `seq`: the number of the line.
-    Seq,
-    /// `stamp`: when it was sent.
-    Stamp,
-    /// `rpy`: how the tool is to be turned, as roll, pitch and yaw.
-    Rpy,
-    /// `quaternion`: the same, as x, y, z and w.
-    Quaternion,
-    /// `ttl`: after how many milliseconds without a further line the controller is to stop by itself.
-    Ttl,
-}
-
-impl FromStr for Extra {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Self, ()> {
-        match word {
-            "seq" => Ok(Self::Seq),
-            "stamp" => Ok(Self::Stamp),
-            "rpy" => Ok(Self::Rpy),
-            "quaternion" => Ok(Self::Quaternion),
-            "ttl" => Ok(Self::Ttl),
-            _ => Err(()),
-        }
-    }
 }
 
 impl OrderLines {
@@ -130,18 +98,6 @@ impl Default for WireConfig {
     }
 }
 
-impl WireConfig {
-    /// What writes lines.
-    pub fn encoder(&self) -> CommandEncoder {
-        CommandEncoder::with_lines(self.unit, self.lines.clone())
-    }
-
-    /// What reads one stream of replies, from its beginning.
-    pub fn decoder(&self) -> ReplyDecoder {
-        ReplyDecoder::for_wire(self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -150,7 +106,7 @@ mod tests {
     use crate::arm::{Command, Gripper};
     use crate::geometry::Orientation;
     use crate::geometry::Position;
-    use crate::wire::{Line, Order};
+    use crate::wire::{CommandEncoder, Line, Order};
 
     const TTL: Duration = Duration::from_millis(500);
 
@@ -160,7 +116,7 @@ mod tests {
     }
 
     fn written(lines: OrderLines, gripper: Gripper) -> [String; 3] {
-        let encoder = CommandEncoder::with_lines(WireUnit::Millimetres, lines);
+        let encoder = CommandEncoder::new(&WireConfig { lines, ..WireConfig::default() });
         let position = Position::new(0.12, 0.0355, 0.21).unwrap();
         let orientation = Some(Orientation::from_rpy([0.0, 0.0, 1.5]));
         [Order::Command(Command { position, gripper, orientation }), Order::Stop, Order::Heartbeat].map(

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::format::Extra;
-use super::template::{Field, MAX_TEMPLATE, Template};
+use super::template::{Extra, Field, MAX_TEMPLATE, Template};
 use crate::text::sanitize_short;
 
 /// What a controller calls the members of a line. An empty name leaves the member out.

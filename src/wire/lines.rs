@@ -1,9 +1,8 @@
-//! What both sides of the wire are built on: bounded lines, exact decimals, and the errors of a broken stream.
+//! Framing, the same on both sides of the wire: a stream of bytes cut into bounded lines, and the errors of a broken stream.
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BytesMut};
 
 use super::advice::{self, Advice};
-use super::message::WireUnit;
 use crate::text::{sanitize_short, show_bytes};
 
 /// The longest line that is taken, in bytes, the newline excluded (a `\r` before it counts).
@@ -97,14 +96,19 @@ impl WireError {
 
 /// Cuts a stream of bytes into bounded lines. Remembers how far it has searched, so that a line that comes byte by
 /// byte costs linear time.
+///
+/// Call [`Lines::next`] after each read until it returns nothing, always with the same buffer.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub struct Lines {
     searched: usize,
 }
 
 impl Lines {
     /// Takes the next whole line off `bytes` and hands it, without its `\n` or `\r\n`, to `parse`.
-    pub(super) fn next<T>(
+    ///
+    /// # Errors
+    /// A line that is too long or not UTF-8, or what `parse` returns. Close the connection then.
+    pub fn next<T>(
         &mut self,
         bytes: &mut BytesMut,
         parse: impl FnOnce(&str) -> Result<T, WireError>,
@@ -163,8 +167,11 @@ impl Lines {
         Some(parsed)
     }
 
-    /// To be called at the end of the stream, when no whole line is left.
-    pub(super) fn end(&mut self, bytes: &mut BytesMut) -> Result<(), WireError> {
+    /// Checks at the end of the stream, when no whole line is left, that it did not end inside one.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`] if it did.
+    pub fn end(&mut self, bytes: &mut BytesMut) -> Result<(), WireError> {
         self.searched = 0;
         let rest = bytes.split();
         if rest.is_empty() {
@@ -194,47 +201,3 @@ fn has_nul(line: &[u8], at: usize) -> WireError {
 /// What commands of telnet begin with, and the lowest of those commands.
 const TELNET_COMMAND: u8 = 0xff;
 const TELNET_LOWEST: u8 = 0xf0;
-
-/// Writes a length as a decimal number of `unit`. Every length is a whole number of micrometres.
-pub(super) fn put_length(metres: f64, unit: WireUnit, out: &mut impl BufMut) {
-    let per_unit = match unit {
-        WireUnit::Millimetres => 1_000,
-        WireUnit::Centimetres => 10_000,
-        WireUnit::Metres => 1_000_000,
-    };
-    put_decimal((metres * 1e6).round() as i64, per_unit, out);
-}
-
-/// Writes a number of small parts as a decimal number of wholes of `per_whole` parts, a power of ten. The digits are
-/// integers: no 35.50000000000001, no exponent, no negative zero.
-pub(super) fn put_decimal(parts: i64, per_whole: u64, out: &mut impl BufMut) {
-    if parts < 0 {
-        out.put_u8(b'-');
-    }
-    let magnitude = parts.unsigned_abs();
-    put_integer(magnitude / per_whole, out);
-    out.put_u8(b'.');
-    let (mut fraction, mut place) = (magnitude % per_whole, per_whole / 10);
-    loop {
-        out.put_u8(b'0' + (fraction / place) as u8);
-        fraction %= place;
-        if fraction == 0 {
-            break;
-        }
-        place /= 10;
-    }
-}
-
-pub(super) fn put_integer(mut number: u64, out: &mut impl BufMut) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.put_slice(&digits[start..]);
-}

@@ -95,7 +95,7 @@ impl From<Order> for Line {
 
 /// What a controller says with one line.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Heard {
+pub enum Incoming {
     /// The answer to an order.
     Reply(Reply),
     /// How the arm is, unasked (`accept_state`).

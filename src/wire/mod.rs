@@ -18,11 +18,12 @@
 //! A controller may have other names for the members, want more of them ([`json`]), or speak in words ([`template`]):
 //! [`format`] is what a person says of that, and every line that is sent comes of one [`Template`].
 //!
-//! [`message`] holds what is said, [`encoder`] and [`decoder`] the bridge's side of saying it, [`controller`] the other
-//! side, which the simulated controller speaks. Positions are [`crate::geometry::Position`], in metres; only here
-//! do they have the [`WireUnit`].
+//! [`message`] holds what is exchanged, [`encoder`] and [`decoder`] the bridge's side of it. The controller's side is in the
+//! simulator (`aether_sim::protocol`), which takes the framing, [`Lines`], and the decimals, [`put_length`], from here.
+//! Positions are [`crate::geometry::Position`], in metres; only here do they have the [`WireUnit`].
+//!
+//! Names `arm`, `geometry` and `text`. Never a socket, a clock or a log.
 pub mod advice;
-pub mod controller;
 pub mod decoder;
 pub mod encoder;
 pub mod format;
@@ -32,14 +33,14 @@ mod lines;
 pub mod message;
 pub mod template;
 
-pub use controller::{CommandDecoder, CommandFault, HelloDecoder, ReceivedOrder, ReplyEncoder};
-pub use decoder::{MAX_LINE, ReplyDecoder, Unfinished, WireError};
+pub use decoder::{ReplyDecoder, Unfinished};
 pub use encoder::CommandEncoder;
-pub use format::{Codec, Extra, OrderLines, WireConfig};
+pub use format::{Codec, OrderLines, WireConfig};
 pub use hello::{Hello, HelloForm, TokenError};
 pub use json::{JsonFields, JsonFieldsError};
-pub use message::{Heard, Line, Order, Reply, ReplyStatus, WireUnit};
-pub use template::{Template, TemplateError};
+pub use lines::{Lines, MAX_LINE, WireError};
+pub use message::{Incoming, Line, Order, Reply, ReplyStatus, WireUnit};
+pub use template::{Extra, Template, TemplateError, put_length};
 
 #[cfg(test)]
 mod properties;

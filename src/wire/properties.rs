@@ -1,230 +1,25 @@
-//! What holds for any bytes, any message and any way a stream is cut into segments.
+//! What holds for any template, any names of members, and any text.
 
 use std::time::Duration;
 
-use bytes::BytesMut;
-use proptest::{
-    collection::{btree_map, vec},
-    option,
-    prelude::*,
-    sample::Index,
-};
-use tokio_util::codec::Decoder;
+use proptest::prelude::*;
 
-use super::{
-    Codec, CommandDecoder, CommandEncoder, Extra, Heard, JsonFields, MAX_LINE, Order, OrderLines, Reply,
-    ReplyDecoder, ReplyEncoder, ReplyStatus, WireConfig, WireUnit,
-};
-use crate::arm::ReportedState;
+use super::{CommandEncoder, Extra, JsonFields, MAX_LINE, Order, OrderLines, WireConfig, WireUnit};
 use crate::arm::{Command, Gripper};
 use crate::geometry::{MAX_COORDINATE, Position};
 use crate::text::sanitize_short;
 
-/// What a transport asks of the socket at once.
-const ONE_READ: usize = 8192;
-
-fn unit() -> impl Strategy<Value = WireUnit> {
-    prop_oneof![Just(WireUnit::Millimetres), Just(WireUnit::Centimetres), Just(WireUnit::Metres)]
-}
-
-fn position() -> impl Strategy<Value = Position> {
-    let coordinate = || {
-        prop_oneof![
-            -MAX_COORDINATE..=MAX_COORDINATE,
-            -1.0..1.0,
-            -2e-6..2e-6,
-            Just(-0.0),
-            Just(MAX_COORDINATE)
-        ]
-    };
-    [coordinate(), coordinate(), coordinate()].prop_map(|[x, y, z]| Position::new(x, y, z).unwrap())
-}
-
-fn gripper() -> impl Strategy<Value = Gripper> {
-    prop_oneof![Just(Gripper::Open), Just(Gripper::Closed)]
-}
-
 fn order() -> impl Strategy<Value = Order> {
-    let command = (position(), gripper())
-        .prop_map(|(position, gripper)| Order::Command(Command { position, gripper, orientation: None }));
+    let coordinates = prop::array::uniform3(-MAX_COORDINATE..=MAX_COORDINATE);
+    let gripper = prop_oneof![Just(Gripper::Open), Just(Gripper::Closed)];
+    let command = (coordinates, gripper).prop_map(|([x, y, z], gripper)| {
+        let position = Position::new(x, y, z).unwrap();
+        Order::Command(Command { position, gripper, orientation: None })
+    });
     prop_oneof![2 => command, 1 => Just(Order::Stop), 1 => Just(Order::Heartbeat)]
 }
 
-fn encode(unit: WireUnit, order: Order, stream: &mut Vec<u8>) {
-    CommandEncoder::new(unit).encode_into(&order.into(), stream);
-}
-
-fn words() -> impl Strategy<Value = String> {
-    vec(any::<char>(), 0..40).prop_map(|chars| sanitize_short(&chars.into_iter().collect::<String>()))
-}
-
-fn joints() -> impl Strategy<Value = Option<Vec<f64>>> {
-    // Thousandths, which a decimal says exactly.
-    option::of(vec((-7000..7000).prop_map(|thousandths| f64::from(thousandths) / 1000.0), 0..7))
-}
-
-fn reply() -> impl Strategy<Value = Reply> {
-    let state = (
-        option::of(position()),
-        option::of(gripper()),
-        option::of(any::<bool>()),
-        option::of(words()),
-        joints(),
-    )
-        .prop_map(|(position, gripper, moving, fault, joints)| {
-            let state = ReportedState { position, gripper, moving, fault, joints, raw: String::new() };
-            (state != ReportedState::default()).then_some(state)
-        });
-    let status = prop_oneof![Just(ReplyStatus::Ok), Just(ReplyStatus::Error)];
-    (status, words(), option::of(any::<u64>()), state).prop_map(|(status, message, seq, state)| Reply {
-        status,
-        message,
-        seq,
-        state,
-    })
-}
-
-/// Cuts `stream` at `cuts` and feeds it to a decoder piece by piece; what came out until the first error, if any.
-fn decode_in_pieces<D: Decoder>(mut decoder: D, stream: &[u8], cuts: &[Index]) -> (Vec<D::Item>, bool) {
-    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
-    cuts.sort_unstable();
-    cuts.push(stream.len());
-    let (mut buffer, mut items, mut from) = (BytesMut::new(), Vec::new(), 0);
-    for to in cuts {
-        for read in stream[from..to].chunks(ONE_READ) {
-            buffer.extend_from_slice(read);
-            assert!(buffer.len() <= MAX_LINE + ONE_READ);
-            loop {
-                match decoder.decode(&mut buffer) {
-                    Ok(Some(item)) => items.push(item),
-                    Ok(None) => break,
-                    Err(_) => return (items, false),
-                }
-            }
-            assert!(buffer.len() <= MAX_LINE);
-        }
-        from = to;
-    }
-    let ended_well = decoder.decode_eof(&mut buffer).is_ok();
-    (items, ended_well)
-}
-
 proptest! {
-    #[test]
-    fn replies_decode_the_same_however_they_are_cut(
-        unit in unit(), replies in vec(reply(), 0..6), cuts in vec(any::<Index>(), 0..40)
-    ) {
-        let mut stream = Vec::new();
-        for reply in &replies {
-            ReplyEncoder::new(unit).encode_into(reply, &mut stream);
-        }
-        let (heard, ended_well) = decode_in_pieces(ReplyDecoder::new(unit), &stream, &cuts);
-        prop_assert!(ended_well);
-        let mut decoded: Vec<_> = heard
-            .into_iter()
-            .map(|heard| match heard {
-                Heard::Reply(reply) => reply,
-                Heard::State(state) => panic!("{state:?}"),
-            })
-            .collect();
-        for state in decoded.iter_mut().filter_map(|reply| reply.state.as_mut()) {
-            prop_assert!(!state.raw.is_empty());
-            state.raw.clear();
-        }
-        prop_assert_eq!(decoded, replies);
-    }
-
-    #[test]
-    fn replies_decode_the_same_byte_by_byte(replies in vec(reply(), 1..4)) {
-        let mut stream = Vec::new();
-        for reply in &replies {
-            ReplyEncoder::new(WireUnit::Metres).encode_into(reply, &mut stream);
-        }
-        let (mut decoder, mut buffer, mut decoded) = (ReplyDecoder::new(WireUnit::Metres), BytesMut::new(), 0);
-        for byte in stream {
-            buffer.extend_from_slice(&[byte]);
-            decoded += usize::from(decoder.decode(&mut buffer).unwrap().is_some());
-            prop_assert!(buffer.is_empty() || byte != b'\n');
-        }
-        prop_assert_eq!(decoded, replies.len());
-    }
-
-    #[test]
-    fn commands_and_stops_come_back_as_they_were_sent(
-        unit in unit(), orders in vec(order(), 0..6), cuts in vec(any::<Index>(), 0..20)
-    ) {
-        let mut stream = Vec::new();
-        for &order in &orders {
-            encode(unit, order, &mut stream);
-        }
-        let (received, ended_well) = decode_in_pieces(CommandDecoder::new(unit), &stream, &cuts);
-        prop_assert!(ended_well);
-        let received: Vec<_> = received.into_iter().map(Result::unwrap).collect();
-        let lines: String = received.iter().flat_map(|received| [received.line.as_str(), "\n"]).collect();
-        prop_assert_eq!(lines.as_bytes(), stream);
-        for received in &received {
-            prop_assert!(received.extras.is_empty());
-            prop_assert!(!received.line.contains("-0.0,") && !received.line.contains("-0.0\""));
-        }
-        prop_assert_eq!(received.into_iter().map(|received| received.order).collect::<Vec<_>>(), orders);
-    }
-
-    #[test]
-    fn a_stop_is_taken_with_whatever_else_it_has_and_the_rest_is_named(
-        extras in btree_map("[a-z]{1,8}|[xyz]|gripper|\\PC{0,5}", r#"null|true|-?[1-9]{1,5}|"[a-z]*"|\[[1-9]?\]|\{\}"#, 0..6),
-        place in any::<Index>(),
-    ) {
-        let mut extras = extras;
-        extras.remove("type");
-        let mut members: Vec<String> =
-            extras.iter().map(|(key, value)| format!("{}:{value}", serde_json::Value::from(key.as_str()))).collect();
-        members.insert(place.index(members.len() + 1), r#""type":"stop""#.to_owned());
-        let line = format!("{{{}}}", members.join(","));
-        let (received, ended_well) =
-            decode_in_pieces(CommandDecoder::new(WireUnit::Metres), format!("{line}\n").as_bytes(), &[]);
-        prop_assert!(ended_well);
-        let received = received[0].as_ref().unwrap();
-        prop_assert_eq!((received.order, &received.line), (Order::Stop, &line));
-        prop_assert_eq!(&received.extras, &extras.into_keys().collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn only_three_words_are_types_and_one_to_those_that_know_commands_only(
-        word in "[a-z]{0,7}|stop|heartbeat|command|\\PC{0,8}"
-    ) {
-        let line = format!("{{\"type\":{}}}\n", serde_json::Value::from(word.as_str()));
-        let decode = |decoder| decode_in_pieces(decoder, line.as_bytes(), &[]).0.remove(0);
-        let decoder = || CommandDecoder::new(WireUnit::Metres);
-        prop_assert_eq!(decode(decoder()).is_ok(), word == "stop" || word == "heartbeat");
-        // Of a command the rest is missing here.
-        let why = decode(decoder().commands_only()).unwrap_err().why;
-        prop_assert_eq!(why.starts_with("type is"), word != "command", "{}", why);
-    }
-
-    #[test]
-    fn any_bytes_are_decoded_or_refused_within_the_limit(
-        runs in vec((prop_oneof![4 => any::<u8>(), 1 => Just(b'\n')], 1..400_usize), 0..60),
-        cuts in vec(any::<Index>(), 0..8),
-    ) {
-        let bytes: Vec<u8> = runs.into_iter().flat_map(|(byte, times)| std::iter::repeat_n(byte, times)).collect();
-        let whole = decode_in_pieces(ReplyDecoder::new(WireUnit::Metres), &bytes, &[]);
-        prop_assert_eq!(&whole, &decode_in_pieces(ReplyDecoder::new(WireUnit::Metres), &bytes, &cuts));
-        let whole = decode_in_pieces(CommandDecoder::new(WireUnit::Metres), &bytes, &[]);
-        prop_assert_eq!(&whole, &decode_in_pieces(CommandDecoder::new(WireUnit::Metres), &bytes, &cuts));
-        let text = WireConfig { codec: Codec::Text, accept_state: true, ..WireConfig::default() };
-        let whole = decode_in_pieces(text.decoder(), &bytes, &[]);
-        prop_assert_eq!(&whole, &decode_in_pieces(text.decoder(), &bytes, &cuts));
-    }
-
-    #[test]
-    fn almost_json_is_decoded_or_refused(
-        lines in vec(r#"[{}\[\]":,\\a-u0-9.e+\-\n ]{0,40}|\{"status":"(ok|error|\\u0000)","[a-z]{0,8}":[\[\]{}0-9"]{0,9}\}"#, 0..8)
-    ) {
-        let stream = lines.join("\n");
-        decode_in_pieces(ReplyDecoder::new(WireUnit::Centimetres), stream.as_bytes(), &[]);
-        decode_in_pieces(CommandDecoder::new(WireUnit::Centimetres), stream.as_bytes(), &[]);
-    }
-
     #[test]
     fn whatever_a_template_is_it_makes_one_line_or_is_refused(
         text in "(\\PC|[{}]|\\{(x|y|z|gripper|gripper:[A-Z]*\\|[a-z]*|roll|qw|seq|stamp|ttl)\\}|\n){0,12}", order in order(),
@@ -232,7 +27,7 @@ proptest! {
         let texts = [text.as_str(), "STOP {seq}", "HEARTBEAT"];
         if let Ok(lines) = OrderLines::text(texts, Duration::from_millis(500)) {
             let mut out = Vec::new();
-            CommandEncoder::with_lines(WireUnit::Metres, lines).encode_into(&order.into(), &mut out);
+            CommandEncoder::new(&WireConfig { unit: WireUnit::Metres, lines, ..WireConfig::default() }).encode_into(&order.into(), &mut out);
             let line = String::from_utf8(out).unwrap();
             prop_assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{:?}", line);
             prop_assert!(line.len() <= MAX_LINE);
@@ -256,7 +51,7 @@ proptest! {
         let extras = extras.into_iter().filter(|_| all).collect();
         if let Ok(lines) = OrderLines::json(&fields, &extras, Duration::from_millis(500)) {
             let mut out = Vec::new();
-            CommandEncoder::with_lines(WireUnit::Metres, lines).encode_into(&order.into(), &mut out);
+            CommandEncoder::new(&WireConfig { unit: WireUnit::Metres, lines, ..WireConfig::default() }).encode_into(&order.into(), &mut out);
             let line = String::from_utf8(out).unwrap();
             prop_assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{:?}", line);
             let value: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -265,7 +60,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_printable_stays_as_it_is(chars in vec(any::<char>(), 0..300)) {
+    fn what_is_printable_stays_as_it_is(chars in prop::collection::vec(any::<char>(), 0..300)) {
         let shown = sanitize_short(&chars.into_iter().collect::<String>());
         prop_assert!(!shown.contains(char::is_control));
         prop_assert_eq!(sanitize_short(&shown), shown);

@@ -1,10 +1,10 @@
 //! A line with places to be filled in: what both codecs are made of.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::BufMut;
 
-use super::lines::{put_decimal, put_integer, put_length};
 use super::message::{Line, Order, WireUnit};
 use crate::arm::Gripper;
 use crate::text::is_control_like;
@@ -39,6 +39,36 @@ pub enum Field {
     Seq,
     /// When it is sent, in seconds since 1970.
     Stamp,
+}
+
+/// What a line of JSON may tell beyond the protocol, in the order in which it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extra {
+    /// `seq`: the number of the line.
+    Seq,
+    /// `stamp`: when it was sent.
+    Stamp,
+    /// `rpy`: how the tool is to be turned, as roll, pitch and yaw.
+    Rpy,
+    /// `quaternion`: the same, as x, y, z and w.
+    Quaternion,
+    /// `ttl`: after how many milliseconds without a further line the controller is to stop by itself.
+    Ttl,
+}
+
+impl FromStr for Extra {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        match word {
+            "seq" => Ok(Self::Seq),
+            "stamp" => Ok(Self::Stamp),
+            "rpy" => Ok(Self::Rpy),
+            "quaternion" => Ok(Self::Quaternion),
+            "ttl" => Ok(Self::Ttl),
+            _ => Err(()),
+        }
+    }
 }
 
 /// Whether a line says where the arm is to go.
@@ -201,6 +231,50 @@ impl Field {
             (_, Order::Stop | Order::Heartbeat) => {}
         }
     }
+}
+
+/// Writes a length as a decimal number of `unit`. Every length is a whole number of micrometres.
+pub fn put_length(metres: f64, unit: WireUnit, out: &mut impl BufMut) {
+    let per_unit = match unit {
+        WireUnit::Millimetres => 1_000,
+        WireUnit::Centimetres => 10_000,
+        WireUnit::Metres => 1_000_000,
+    };
+    put_decimal((metres * 1e6).round() as i64, per_unit, out);
+}
+
+/// Writes a number of small parts as a decimal number of wholes of `per_whole` parts, a power of ten. The digits are
+/// integers: no 35.50000000000001, no exponent, no negative zero.
+fn put_decimal(parts: i64, per_whole: u64, out: &mut impl BufMut) {
+    if parts < 0 {
+        out.put_u8(b'-');
+    }
+    let magnitude = parts.unsigned_abs();
+    put_integer(magnitude / per_whole, out);
+    out.put_u8(b'.');
+    let (mut fraction, mut place) = (magnitude % per_whole, per_whole / 10);
+    loop {
+        out.put_u8(b'0' + (fraction / place) as u8);
+        fraction %= place;
+        if fraction == 0 {
+            break;
+        }
+        place /= 10;
+    }
+}
+
+fn put_integer(mut number: u64, out: &mut impl BufMut) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.put_slice(&digits[start..]);
 }
 
 fn put_micro(value: f64, out: &mut impl BufMut) {

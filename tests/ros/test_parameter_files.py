@@ -347,7 +347,8 @@ def test_a_topic_that_is_no_name_is_a_wrong_parameter(launch, topic):
     assert any(f"the topic '{topic}' cannot be subscribed to" in line for line in started.log), started.log[:]
 
 
-def test_an_argument_that_is_not_utf8_is_refused():
-    ended = subprocess.run([EXECUTABLES / "bridge", "--ros-args", "-p", b"host:=\xff"], capture_output=True, timeout=30)
+@pytest.mark.parametrize("program", ["bridge", "hand_sim"])
+def test_an_argument_that_is_not_utf8_is_refused(program):
+    ended = subprocess.run([EXECUTABLES / program, "--ros-args", "-p", b"host:=\xff"], capture_output=True, timeout=30)
     assert ended.returncode == 2
     assert b"is not UTF-8" in ended.stderr and b"panicked" not in ended.stderr

@@ -10,14 +10,13 @@ use tokio_util::codec::Decoder;
 
 use aether_bridge::geometry::Position;
 use aether_bridge::text::sanitize_short;
-use aether_bridge::wire::{
-    CommandDecoder, CommandFault, Heard, Order, ReceivedOrder, ReplyDecoder, ReplyStatus, WireUnit,
-};
+use aether_bridge::wire::{Incoming, Order, ReplyDecoder, ReplyStatus, WireConfig, WireUnit};
 
 use super::client::{Client, MotionStart, Pending};
 use super::motion::{GripperHistory, Step, TimedCommand};
 use super::rules::Rules;
 use super::violation::{Fault, Rule, Violation};
+use crate::protocol::{CommandDecoder, CommandFault, ReceivedOrder};
 
 /// Checks every line that a controller receives from the bridge.
 ///
@@ -157,7 +156,10 @@ impl ConformanceMonitor {
 
     /// So many lines have been written for replies, the first byte not before `at`.
     pub fn handle_replied(&mut self, at: Instant, connection: usize, text: &[u8], replies: u64) {
-        let (mut decoder, mut bytes) = (ReplyDecoder::new(self.unit), BytesMut::from(text));
+        let (mut decoder, mut bytes) = (
+            ReplyDecoder::new(&WireConfig { unit: self.unit, ..WireConfig::default() }),
+            BytesMut::from(text),
+        );
         for _ in 0..replies {
             // What is no reply answers nothing.
             let Ok(Some(heard)) = decoder.decode(&mut bytes) else { return };
@@ -177,8 +179,8 @@ impl ConformanceMonitor {
     }
 
     /// Where the arm is, by a reply to `order`.
-    fn position(&self, order: Option<Order>, heard: &Heard) -> Option<Position> {
-        let Heard::Reply(reply) = heard else { return None };
+    fn position(&self, order: Option<Order>, heard: &Incoming) -> Option<Position> {
+        let Incoming::Reply(reply) = heard else { return None };
         let state = reply.state.as_ref();
         let position = state.and_then(|state| state.position);
         let expected = self.reported.last().map_or(self.known, |reported| reported.position);

@@ -9,7 +9,7 @@ use aether_bridge::teleop::HoldBehavior;
 use aether_bridge::wire::WireUnit;
 
 use super::motion::MotionLimits;
-use crate::protocol;
+use crate::line_text;
 
 /// What a controller may rely on.
 #[derive(Debug, Clone)]
@@ -103,7 +103,7 @@ impl Rules {
         let mut line = match kind {
             "command" => {
                 let point = ["x", "y", "z"].map(|axis| members[axis].as_f64().unwrap_or_default());
-                protocol::pose(kind, point, unit, members["gripper"].as_str()?)
+                line_text::pose(kind, point, unit, members["gripper"].as_str()?)
             }
             _ => format!(r#"{{"type":"{kind}""#),
         };

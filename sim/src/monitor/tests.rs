@@ -7,9 +7,10 @@ use bytes::BytesMut;
 use tokio_util::codec::Decoder;
 
 use super::{ConformanceMonitor, MotionMonitor, Rule, Rules, Setting, Step, TimedCommand, Violation};
+use crate::protocol::CommandDecoder;
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::geometry::Position;
-use aether_bridge::wire::{CommandDecoder, WireUnit};
+use aether_bridge::wire::WireUnit;
 
 const OK: &[u8] = b"{\"status\":\"ok\",\"message\":\"Command received\"}\n";
 const ERROR: &[u8] = b"{\"status\":\"error\",\"message\":\"no\"}\n";

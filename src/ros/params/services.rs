@@ -11,7 +11,7 @@ use super::USE_SIM_TIME;
 use super::describe::{describe_sim_time, list};
 use super::message::message;
 use crate::config::Value;
-use crate::ros::{Inbox, note_answered};
+use crate::ros::r2r_ext::{Inbox, note_answered};
 
 /// The parameters that a node has beside the one that every node has.
 pub trait Declared {

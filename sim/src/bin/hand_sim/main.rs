@@ -7,17 +7,24 @@ mod parameters;
 
 use std::process::ExitCode;
 
-use aether_bridge::ros::{ContextError, rosout};
+use aether_bridge::ros::{Arguments, ContextError, rosout};
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use node::{HandNode, HandNodeError};
 
 fn main() -> ExitCode {
+    let arguments = match Arguments::new(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("hand_sim: bad arguments: {error}");
+            return ExitCode::from(2);
+        }
+    };
     let command = Args::command().after_help(format!("{}\n{EXAMPLES}", parameters::help()));
-    let matches = command.get_matches_from(without_ros_arguments(std::env::args()));
+    let matches = command.get_matches_from(without_ros_arguments(arguments.as_slice().iter().cloned()));
     let Args {} = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    rosout::install(std::env::args());
-    match HandNode::create().and_then(HandNode::run) {
+    rosout::install(&arguments);
+    match HandNode::create(&arguments).and_then(HandNode::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             for line in error.to_string().lines() {

@@ -13,7 +13,7 @@ use aether_bridge::ros::context::{ContextError, context};
 use aether_bridge::ros::convert;
 use aether_bridge::ros::params::{Declared, Given, ParameterServices, message, set_given};
 use aether_bridge::ros::rosout;
-use aether_bridge::ros::{ParameterFaults, RosError};
+use aether_bridge::ros::{Arguments, ParameterFaults, RosError};
 use aether_sim::hand::{Hand, HandError, HandPose, Reading};
 use r2r::geometry_msgs::msg::{Point, Pose, PoseStamped, Quaternion};
 use r2r::rcl_interfaces::msg::{Parameter, ParameterDescriptor, SetParametersResult};
@@ -79,14 +79,14 @@ impl HandNode {
     ///
     /// # Errors
     /// Arguments that ROS does not take, a parameter that is wrong, or what rcl says.
-    pub fn create() -> Result<Self, HandNodeError> {
-        let (context, arguments) = context()?;
+    pub fn create(arguments: &Arguments) -> Result<Self, HandNodeError> {
+        let context = context(arguments)?;
         let mut node = r2r::Node::create(context, "hand_sim", "")?;
         rosout::set_logger(node.logger());
         let clock = RosClock::Simulated(node.get_ros_clock());
-        rosout::publish_logs(&mut node, clock)?;
+        rosout::publish_logs(&mut node, arguments, clock)?;
         let mut parameters = Parameters::default();
-        let given = Given::read(&arguments, &node.fully_qualified_name()?)
+        let given = Given::read(arguments.as_slice(), &node.fully_qualified_name()?)
             .map_err(|error| ContextError::Arguments(error.to_string()))?;
         let use_sim_time = set_given(&given, |name, value| parameters.set(name, value))?;
         given.log();

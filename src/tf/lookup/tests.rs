@@ -248,7 +248,7 @@ fn a_target_that_was_held_up_before_stays_so() {
     let held_up = Duration::from_millis(80);
     let target =
         Target::new(0.2, 0.0, 0.0, Some(Stamp { taken: NOW + MS, received: NOW, simulated: false })).unwrap();
-    let pending = PendingTarget::new("camera", target).held_up(held_up);
+    let pending = PendingTarget::new("camera", Target { held_up, ..target });
     assert_eq!(scene.lookup.handle_target(scene.now(), NOW, pending), None);
     scene.ms = 20;
     scene.camera(10, 0.0);

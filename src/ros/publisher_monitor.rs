@@ -1,21 +1,20 @@
-//! Who else is in the graph. Messages carry no sender, so the bridge has to know whether several nodes publish on a topic of
-//! its input; and two bridges of one name would tell and answer as one.
+//! Detects a second publisher on a topic of the input, and a second node with the name of this one. ROS messages do not
+//! identify their publisher, so two trackers would look like one hand that jumps.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::names;
+use super::r2r_ext::NodeNames;
 use crate::teleop::GraphNews;
 
 /// Watches the graph for publishers on the topics of the input, and for another node of this name.
-pub struct Senders {
+pub struct PublisherMonitor {
     targets: Topic,
-    /// None where the messages with targets say what the gripper is to do.
+    /// None if the messages with targets say what the gripper is to do.
     gripper: Option<Topic>,
-    name: String,
-    namespace: String,
+    names: NodeNames,
     status: String,
-    namesakes: bool,
+    duplicate_nodes: bool,
     started: Instant,
     next: Option<Instant>,
 }
@@ -23,25 +22,25 @@ pub struct Senders {
 /// Who publishes on a topic.
 struct Topic {
     name: String,
-    several: Option<Arc<str>>,
+    /// Who publishes, in words, if it is more than one.
+    multiple: Option<Arc<str>>,
     /// The identities of its publishers.
     ids: Vec<Vec<u8>>,
 }
 
-impl Senders {
-    /// Watches the topic of targets, and the gripper's if it is there, by the names they are subscribed with.
-    ///
-    /// # Errors
-    /// What rcl says.
-    pub fn create(node: &r2r::Node, topics: &[String], now: Instant) -> r2r::Result<Self> {
-        let (name, namespace) = (node.name()?, node.namespace()?);
-        let full = |topic: &str| names::resolve(topic, &name, &namespace, std::env::args());
-        let mut topics =
-            topics.iter().map(|topic| Topic { name: full(topic), several: None, ids: Vec::new() });
-        let targets = topics.next().expect("targets have a topic");
-        let gripper = topics.next();
-        let status = full("~/link_status");
-        Ok(Self { targets, gripper, status, name, namespace, namesakes: false, started: now, next: None })
+impl PublisherMonitor {
+    /// Watches the topic of targets, and the gripper's if there is one, by the names they are subscribed with.
+    pub fn new(names: NodeNames, targets: &str, gripper: Option<&str>, now: Instant) -> Self {
+        let topic = |topic| Topic { name: names.resolve(topic), multiple: None, ids: Vec::new() };
+        Self {
+            targets: topic(targets),
+            gripper: gripper.map(topic),
+            status: names.resolve("~/link_status"),
+            names,
+            duplicate_nodes: false,
+            started: now,
+            next: None,
+        }
     }
 
     /// Looks at the graph now and then. Returns what has changed since the last look.
@@ -52,9 +51,9 @@ impl Senders {
         }
         let starting = now.saturating_duration_since(self.started) < START;
         self.next = Some(now + if starting { PERIOD_AT_START } else { PERIOD });
-        self.warn_of_namesakes(node);
-        if let Some(several) = self.targets.look(node).several {
-            news.push(GraphNews::TargetPublishers(several));
+        self.warn_of_duplicate_nodes(node);
+        if let Some(multiple) = self.targets.look(node).multiple {
+            news.push(GraphNews::TargetPublishers(multiple));
         }
         if let Some(gripper) = &mut self.gripper {
             let found = gripper.ids.is_empty();
@@ -65,8 +64,8 @@ impl Senders {
             if found && !gripper.ids.is_empty() {
                 news.push(GraphNews::GripperFound);
             }
-            if let Some(several) = changes.several {
-                news.push(GraphNews::GripperPublishers(several));
+            if let Some(multiple) = changes.multiple {
+                news.push(GraphNews::GripperPublishers(multiple));
             }
         }
         news
@@ -79,19 +78,19 @@ impl Senders {
             .is_some_and(|gripper| gripper.publishers(node).is_some_and(|publishers| publishers.len() == 1))
     }
 
-    fn warn_of_namesakes(&mut self, node: &r2r::Node) {
+    fn warn_of_duplicate_nodes(&mut self, node: &r2r::Node) {
         let publishers = node.get_publishers_info_by_topic(&self.status, false).unwrap_or_default();
         let own = publishers.iter().filter(|publisher| {
-            publisher.node_name == self.name && publisher.node_namespace == self.namespace
+            publisher.node_name == self.names.node && publisher.node_namespace == self.names.namespace
         });
-        let namesakes = own.count() > 1;
-        if namesakes && !self.namesakes {
+        let duplicate_nodes = own.count() > 1;
+        if duplicate_nodes && !self.duplicate_nodes {
             tracing::warn!(
                 "another node has the same name, so their topics, services and parameters cannot be told apart; start one of them \
                  with -r __node:=… or -r __ns:=/…"
             );
         }
-        self.namesakes = namesakes;
+        self.duplicate_nodes = duplicate_nodes;
     }
 }
 
@@ -105,26 +104,26 @@ struct Publisher {
 /// What a look at the graph has brought.
 struct Changes {
     /// Who publishes, in words, if it is more than one and that has changed; that it is at most one, if that has.
-    several: Option<Option<Arc<str>>>,
+    multiple: Option<Option<Arc<str>>>,
     /// A publisher has gone.
     left: bool,
 }
 
 impl Topic {
     fn look(&mut self, node: &r2r::Node) -> Changes {
-        let Some(publishers) = self.publishers(node) else { return Changes { several: None, left: false } };
+        let Some(publishers) = self.publishers(node) else { return Changes { multiple: None, left: false } };
         let ids: Vec<_> = publishers.iter().map(|publisher| publisher.id.clone()).collect();
         let left = self.ids.iter().any(|id| !ids.contains(id));
         self.ids = ids;
-        let several = self.in_words(&publishers);
-        if several.as_deref() == self.several.as_deref() {
-            return Changes { several: None, left };
+        let multiple = self.in_words(&publishers);
+        if multiple.as_deref() == self.multiple.as_deref() {
+            return Changes { multiple: None, left };
         }
-        self.several = several.map(Into::into);
-        if let Some(words) = &self.several {
+        self.multiple = multiple.map(Into::into);
+        if let Some(words) = &self.multiple {
             tracing::warn!("{words}; motion is held while more than one of them sends");
         }
-        Changes { several: Some(self.several.clone()), left }
+        Changes { multiple: Some(self.multiple.clone()), left }
     }
 
     /// None where the graph does not tell.
@@ -140,7 +139,7 @@ impl Topic {
         Some(publishers.collect())
     }
 
-    /// Who publishes, in words, if several do.
+    /// Who publishes, in words, if more than one does.
     fn in_words(&self, publishers: &[Publisher]) -> Option<String> {
         if publishers.len() < 2 {
             return None;

@@ -1,0 +1,312 @@
+//! One sample out of a message: which fields are read, and what they are read as.
+
+use serde_json::Value;
+
+use super::path::{FieldPath, MissingField};
+use super::schema::{Kind, Schema};
+use crate::arm::Gripper;
+use crate::teleop::GripperInput;
+
+/// Which fields of a message say what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mapping {
+    /// x, y and z.
+    pub position: [FieldPath; 3],
+    /// x, y, z and w of a quaternion; none if the message has no orientation.
+    pub orientation: Option<[FieldPath; 4]>,
+    /// When the sample was taken: a `builtin_interfaces/Time`, or a floating-point number of seconds.
+    pub stamp: Option<FieldPath>,
+    /// The name of the frame that the position is in.
+    pub frame: Option<FieldPath>,
+    /// Whether there is a hand: a bool, or a number that is above zero.
+    pub valid: Option<FieldPath>,
+    /// A bool (closed?), a number (opening 0..1) or a string ("open", "closed").
+    pub gripper: Option<FieldPath>,
+}
+
+/// What a message says, as it says it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample<'a> {
+    /// x, y and z in the sender's unit; NaN where the message has no finite number.
+    pub position: [f64; 3],
+    /// x, y, z and w of a quaternion, if the message has one.
+    pub orientation: Option<[f64; 4]>,
+    /// Nanoseconds; zero if the sender does not stamp.
+    pub stamp: i64,
+    /// Empty if the message names no frame.
+    pub frame: &'a str,
+    /// Whether there is a hand.
+    pub valid: bool,
+}
+
+/// A field that is not what it is taken for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MappingError {
+    /// It is not there.
+    #[error("{parameter}: {missing}")]
+    Missing {
+        /// The parameter that names the field.
+        parameter: &'static str,
+        /// How far its path leads.
+        missing: MissingField,
+    },
+    /// It is of another kind.
+    #[error("{parameter}: '{path}' is {found}; it must be {wanted}")]
+    Kind {
+        /// The parameter that names the field.
+        parameter: &'static str,
+        /// The field.
+        path: String,
+        /// What it is.
+        found: &'static str,
+        /// What it must be.
+        wanted: &'static str,
+    },
+}
+
+impl Mapping {
+    /// Checks every path against the schema of the message type.
+    ///
+    /// # Errors
+    /// The first field that is not there, or not of a kind that serves.
+    pub fn check(&self, schema: &Schema) -> Result<(), MappingError> {
+        self.position.iter().try_for_each(|path| POSITION.check(path, schema))?;
+        self.orientation.iter().flatten().try_for_each(|path| ORIENTATION.check(path, schema))?;
+        let others =
+            [(&self.stamp, STAMP), (&self.frame, FRAME), (&self.valid, VALID), (&self.gripper, GRIPPER)];
+        others
+            .iter()
+            .try_for_each(|(path, member)| path.iter().try_for_each(|path| member.check(path, schema)))
+    }
+
+    /// Reads what a message says of the hand.
+    ///
+    /// # Errors
+    /// An element that this message does not have. All else has been checked.
+    pub fn sample<'a>(&self, message: &'a Value) -> Result<Sample<'a>, MappingError> {
+        let [x, y, z] = &self.position;
+        let position = |path| POSITION.read(path, message, number);
+        let turned = |path| ORIENTATION.read(path, message, number);
+        let orientation = match &self.orientation {
+            Some([x, y, z, w]) => Some([turned(x)?, turned(y)?, turned(z)?, turned(w)?]),
+            None => None,
+        };
+        let stamp = STAMP.read_optional(&self.stamp, message, nanoseconds)?;
+        let frame = FRAME.read_optional(&self.frame, message, Value::as_str)?;
+        let valid = VALID.read_optional(&self.valid, message, truth)?;
+        Ok(Sample {
+            position: [position(x)?, position(y)?, position(z)?],
+            orientation,
+            stamp: stamp.unwrap_or(0),
+            frame: frame.unwrap_or_default(),
+            valid: valid.unwrap_or(true),
+        })
+    }
+
+    /// Reads what a message says of the gripper. Returns nothing if that is a word which is neither "open" nor "closed".
+    ///
+    /// # Errors
+    /// An element that this message does not have. All else has been checked.
+    pub fn gripper(&self, message: &Value) -> Result<Option<GripperInput>, MappingError> {
+        GRIPPER.read_optional(&self.gripper, message, gripper).map(Option::flatten)
+    }
+}
+
+/// What a word says of the gripper: "open" or "closed", if it is either.
+pub fn gripper_word(word: &str) -> Option<GripperInput> {
+    match word.trim().to_ascii_lowercase().as_str() {
+        "open" | "opened" => Some(GripperInput::Wanted(Gripper::Open)),
+        "closed" | "close" => Some(GripperInput::Wanted(Gripper::Closed)),
+        _ => None,
+    }
+}
+
+/// A part of a sample: the parameter that names its field, what the field must be, and the kinds that serve.
+struct Member(&'static str, &'static str, &'static [Kind]);
+
+const NUMBER: &[Kind] = &[Kind::Integer, Kind::Real];
+const POSITION: Member = Member("source.position", "a number", NUMBER);
+const ORIENTATION: Member = Member("source.orientation", "a number", NUMBER);
+const STAMP: Member =
+    Member("source.stamp", "a builtin_interfaces/Time, or a floating-point number of seconds", &[Kind::Real]);
+const FRAME: Member = Member("source.frame", "a string", &[Kind::Text]);
+const VALID: Member = Member("source.valid", "a bool or a number", &[Kind::Bool, Kind::Integer, Kind::Real]);
+const GRIPPER: Member = Member(
+    "source.gripper",
+    "a bool, a number or a string",
+    &[Kind::Bool, Kind::Integer, Kind::Real, Kind::Text],
+);
+
+impl Member {
+    fn check(&self, path: &FieldPath, schema: &Schema) -> Result<(), MappingError> {
+        let found = path.check(schema).map_err(|missing| self.missing(missing))?;
+        let fits = match found {
+            Schema::Leaf(kind) => self.2.contains(kind),
+            found => self.0 == STAMP.0 && found.is_time(),
+        };
+        if fits { Ok(()) } else { Err(self.wrong_kind(path, found)) }
+    }
+
+    fn read<'a, T>(
+        &self,
+        path: &FieldPath,
+        message: &'a Value,
+        meaning: impl Fn(&'a Value) -> Option<T>,
+    ) -> Result<T, MappingError> {
+        let value = path.find(message).map_err(|missing| self.missing(missing))?;
+        meaning(value).ok_or_else(|| self.wrong_kind(path, &Schema::from(value)))
+    }
+
+    fn read_optional<'a, T>(
+        &self,
+        path: &Option<FieldPath>,
+        message: &'a Value,
+        meaning: impl Fn(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>, MappingError> {
+        path.as_ref().map(|path| self.read(path, message, meaning)).transpose()
+    }
+
+    fn missing(&self, missing: MissingField) -> MappingError {
+        MappingError::Missing { parameter: self.0, missing }
+    }
+
+    fn wrong_kind(&self, path: &FieldPath, found: &Schema) -> MappingError {
+        let Self(parameter, wanted, _) = *self;
+        MappingError::Kind { parameter, path: path.to_string(), found: found.kind(), wanted }
+    }
+}
+
+/// JSON has no NaN and no infinity, and says null.
+fn number(value: &Value) -> Option<f64> {
+    if value.is_null() { Some(f64::NAN) } else { value.as_f64() }
+}
+
+fn truth(value: &Value) -> Option<bool> {
+    value.as_bool().or_else(|| number(value).map(|number| number > 0.0))
+}
+
+fn nanoseconds(value: &Value) -> Option<i64> {
+    let (sec, nanosec) =
+        (value.get("sec").and_then(Value::as_i64), value.get("nanosec").and_then(Value::as_i64));
+    match (sec, nanosec) {
+        (Some(sec), Some(nanosec)) => Some(sec.saturating_mul(1_000_000_000).saturating_add(nanosec)),
+        // Of an integer nobody can tell what it counts. What is not finite is no stamp that anything was taken at.
+        _ if value.is_null() => Some(i64::MAX),
+        _ => value.as_f64().filter(|_| value.is_f64()).map(|seconds| (seconds * 1e9) as i64),
+    }
+}
+
+fn gripper(value: &Value) -> Option<Option<GripperInput>> {
+    match value {
+        Value::Bool(true) => Some(Some(GripperInput::Wanted(Gripper::Closed))),
+        Value::Bool(false) => Some(Some(GripperInput::Wanted(Gripper::Open))),
+        Value::String(word) => Some(gripper_word(word)),
+        other => number(other).map(|opening| Some(GripperInput::Opening(opening))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn path(text: &str) -> FieldPath {
+        text.parse().unwrap()
+    }
+
+    fn mapping() -> Mapping {
+        Mapping {
+            position: ["x", "y", "z"].map(path),
+            orientation: Some(["q[0]", "q[1]", "q[2]", "q[3]"].map(path)),
+            stamp: Some(path("stamp")),
+            frame: Some(path("frame")),
+            valid: Some(path("seen")),
+            gripper: Some(path("pinch")),
+        }
+    }
+
+    fn message() -> Value {
+        json!({
+            "x": 1.5, "y": -2, "z": 0.25, "q": [0.0, 0.0, 0.0, 1.0], "stamp": {"sec": 3, "nanosec": 5}, "frame": "cam",
+            "seen": true, "pinch": false
+        })
+    }
+
+    fn with(name: &str, value: Value) -> Value {
+        let mut message = message();
+        message[name] = value;
+        message
+    }
+
+    #[test]
+    fn a_sample_is_read_field_by_field() {
+        let sample = Sample {
+            position: [1.5, -2.0, 0.25],
+            orientation: Some([0.0, 0.0, 0.0, 1.0]),
+            stamp: 3_000_000_005,
+            frame: "cam",
+            valid: true,
+        };
+        assert_eq!(mapping().sample(&message()), Ok(sample));
+        let bare =
+            Mapping { orientation: None, stamp: None, frame: None, valid: None, gripper: None, ..mapping() };
+        let sample =
+            Sample { position: [1.5, -2.0, 0.25], orientation: None, stamp: 0, frame: "", valid: true };
+        assert_eq!(bare.sample(&message()), Ok(sample));
+        assert_eq!(bare.gripper(&message()), Ok(None));
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_stays_none() {
+        let message = with("x", Value::Null);
+        assert!(mapping().sample(&message).unwrap().position[0].is_nan());
+        assert!(!mapping().sample(&with("seen", Value::Null)).unwrap().valid);
+        assert_eq!(mapping().sample(&with("stamp", Value::Null)).unwrap().stamp, i64::MAX);
+    }
+
+    #[test]
+    fn a_hand_is_there_when_a_bool_says_so_or_a_number_is_above_zero() {
+        for (seen, valid) in
+            [(json!(false), false), (json!(0), false), (json!(0.01), true), (json!(-1), false)]
+        {
+            assert_eq!(mapping().sample(&with("seen", seen)).unwrap().valid, valid);
+        }
+    }
+
+    #[test]
+    fn a_stamp_is_a_time_or_a_floating_point_number_of_seconds() {
+        assert_eq!(mapping().sample(&with("stamp", json!(2.5))).unwrap().stamp, 2_500_000_000);
+        let refused = mapping().sample(&with("stamp", json!(2))).unwrap_err().to_string();
+        assert!(refused.starts_with("source.stamp: 'stamp' is an integer; it must be"), "{refused}");
+        assert!(mapping().sample(&with("stamp", json!({"sec": 1}))).is_err());
+    }
+
+    #[test]
+    fn a_gripper_is_a_bool_an_opening_or_a_word() {
+        let read = |value| mapping().gripper(&with("pinch", value)).unwrap();
+        assert_eq!(read(json!(true)), Some(GripperInput::Wanted(Gripper::Closed)));
+        assert_eq!(read(json!(false)), Some(GripperInput::Wanted(Gripper::Open)));
+        assert_eq!(read(json!(0.5)), Some(GripperInput::Opening(0.5)));
+        assert_eq!(read(json!(" Closed\n")), Some(GripperInput::Wanted(Gripper::Closed)));
+        assert_eq!(read(json!("open")), Some(GripperInput::Wanted(Gripper::Open)));
+        assert_eq!(read(json!("ajar")), None);
+    }
+
+    #[test]
+    fn every_field_is_checked() {
+        let check = |message: &Value| mapping().check(&Schema::from(message));
+        assert_eq!(check(&message()), Ok(()));
+        for (name, value, parameter) in [
+            ("z", json!("high"), "source.position"),
+            ("q", json!([0.0, 0.0, 0.0]), "source.orientation"),
+            ("stamp", json!("now"), "source.stamp"),
+            ("frame", json!(1), "source.frame"),
+            ("seen", json!("yes"), "source.valid"),
+            ("pinch", json!([]), "source.gripper"),
+        ] {
+            let refused = check(&with(name, value)).unwrap_err().to_string();
+            assert!(refused.starts_with(parameter), "{refused}");
+        }
+    }
+}

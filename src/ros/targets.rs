@@ -1,0 +1,454 @@
+//! Where targets come from: the subscription, what its messages say, and the transform that a target may need.
+
+use std::time::{Duration, Instant};
+
+use r2r::builtin_interfaces::msg::Time;
+use r2r::geometry_msgs::msg::{
+    Point, PointStamped, Pose, PoseStamped, Quaternion, TransformStamped, Vector3,
+};
+use r2r::std_msgs::msg::Header;
+use r2r::{QosProfile, WrappedNativeMsgUntyped};
+use serde_json::Value;
+
+use super::clock::RosClock;
+use super::convert;
+use super::error::RosError;
+use super::r2r_ext::Inbox;
+use super::tf::Tf;
+use crate::config::{Config, SourceConfig};
+use crate::geometry::Orientation;
+use crate::mapping::{FieldSelector, Fields, FieldsError, Mapping, Sample, Schema};
+use crate::teleop::{Frames, GripperInput, InputFault, Stamp, Target};
+use crate::text::sanitize_short;
+use crate::tf::PendingTarget;
+
+/// Why there is no source.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The message type was not built in, or does not exist.
+    #[error(
+        "parameter 'source.type' is '{message_type}', which this bridge was not built with. Is it spelt right? If so, \
+         source its workspace and build the bridge with it: AETHER_EXTRA_INTERFACES={package} make build, or colcon build \
+         --cmake-args -DEXTRA_INTERFACES={package}"
+    )]
+    UnknownType {
+        /// `source.type`.
+        message_type: String,
+        /// Its package.
+        package: String,
+    },
+    /// The messages do not have the fields.
+    #[error(transparent)]
+    Fields(#[from] FieldsError),
+    /// The name of a topic is not valid.
+    #[error("the topic '{topic}' cannot be subscribed to: {reason}")]
+    Topic {
+        /// `source.topic`, or `gripper`.
+        topic: String,
+        /// What rcl says of it.
+        reason: String,
+    },
+    /// What rcl says.
+    #[error(transparent)]
+    Ros(RosError),
+}
+
+impl From<r2r::Error> for SourceError {
+    fn from(error: r2r::Error) -> Self {
+        Self::Ros(error.into())
+    }
+}
+
+impl SourceError {
+    /// Why a topic could not be subscribed to.
+    fn of_topic(topic: &str, error: RosError) -> Self {
+        match error {
+            error if matches!(error.code, r2r::Error::RCL_RET_TOPIC_NAME_INVALID) => {
+                Self::Topic { topic: sanitize_short(topic), reason: error.text().to_owned() }
+            }
+            error => Self::Ros(error),
+        }
+    }
+}
+
+/// The subscription to targets.
+pub struct TargetSource {
+    conventions: Conventions,
+    messages: Messages,
+    /// Where other frames are, if the bridge reads that.
+    tf: Option<Tf>,
+}
+
+/// What a received message with a target has come to.
+pub enum Received {
+    /// A target, or why it is none.
+    Decided(Result<Target, InputFault>),
+    /// It waits for its transform: [`TargetSource::poll_waiting`] will return it.
+    Waits,
+}
+
+/// The messages with targets: of the types that are read as they are, or of any type, as JSON.
+enum Messages {
+    Pose(Typed<Pose>),
+    PoseStamped(Typed<PoseStamped>),
+    Point(Typed<Point>),
+    PointStamped(Typed<PointStamped>),
+    TransformStamped(Typed<TransformStamped>),
+    Mapped(Inbox<r2r::Result<Value>>, Box<Mapping>),
+}
+
+/// Messages of one type, and which of its fields are looked at.
+struct Typed<T> {
+    inbox: Inbox<T>,
+    fields: FieldSelection,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct FieldSelection {
+    orientation: bool,
+    stamp: bool,
+    frame: bool,
+}
+
+impl TargetSource {
+    /// Subscribes, best effort, so that it matches every publisher.
+    ///
+    /// # Errors
+    /// A message type that was not built in, or that does not have the fields; what rcl says.
+    pub fn create(node: &mut r2r::Node, config: &Config, clock: &RosClock) -> Result<Self, SourceError> {
+        let messages = Messages::create(node, &config.source).map_err(|error| match error {
+            SourceError::Ros(error) => SourceError::of_topic(&config.source.topic, error),
+            error => error,
+        })?;
+        let conventions = Conventions {
+            frames: config.frames.clone(),
+            unit: config.source.unit,
+            simulated: clock.is_simulated(),
+        };
+        Ok(Self { conventions, messages, tf: Tf::create(node, config)? })
+    }
+
+    /// Other settings.
+    pub fn handle_config(&mut self, config: &Config) {
+        if self.conventions.frames != config.frames {
+            self.conventions.frames.clone_from(&config.frames);
+        }
+        if let Some(tf) = &mut self.tf {
+            tf.handle_config(config);
+        }
+    }
+
+    /// Takes the transforms that have come; `ros_now` reads the node's clock. Call it before targets are asked for.
+    /// Returns whether there were any.
+    pub fn take_transforms(&mut self, ros_now: impl FnOnce() -> Duration) -> bool {
+        self.tf.as_mut().is_some_and(|tf| tf.take(ros_now))
+    }
+
+    /// A target that has waited for its transform, or why it waits no longer. Call it until it returns nothing, after
+    /// transforms have been taken and now and then: one that waits in vain is refused when this is called.
+    pub fn poll_waiting(
+        &mut self,
+        now: Instant,
+        ros_now: impl FnOnce() -> Duration,
+    ) -> Option<Result<Target, InputFault>> {
+        self.tf.as_mut()?.poll(now, ros_now)
+    }
+
+    /// The target that has been taken, or why it is none. It may have waited for as long as `held_up`; `ros_now` reads
+    /// the node's clock.
+    pub fn take(
+        &mut self,
+        now: Instant,
+        held_up: Duration,
+        ros_now: impl Fn() -> Duration,
+    ) -> Option<Received> {
+        let conventions = &self.conventions;
+        let read = |sample: &Sample, gripper| conventions.read(sample, gripper, held_up, ros_now());
+        let typed = |sample: &Sample| read(sample, None);
+        let read = match &mut self.messages {
+            Messages::Pose(messages) => messages.take(typed)?,
+            Messages::PoseStamped(messages) => messages.take(typed)?,
+            Messages::Point(messages) => messages.take(typed)?,
+            Messages::PointStamped(messages) => messages.take(typed)?,
+            Messages::TransformStamped(messages) => messages.take(typed)?,
+            Messages::Mapped(inbox, mapping) => inbox.take()?.map_err(unreadable).and_then(|message| {
+                let gripper = mapping.gripper(&message).ok().flatten();
+                read(&mapping.sample(&message).map_err(unreadable)?, gripper)
+            }),
+        };
+        let decided = match (read, &mut self.tf) {
+            (Ok(Read::NeedsTransform(pending)), Some(tf)) => {
+                let decided = tf.handle_target(now, ros_now(), pending);
+                return Some(decided.map_or(Received::Waits, Received::Decided));
+            }
+            (Ok(Read::NeedsTransform(pending)), None) => {
+                Err(self.conventions.frames.unknown(&sanitize_short(pending.frame_id())))
+            }
+            (Ok(Read::Target(target)), _) => Ok(target),
+            (Err(fault), _) => Err(fault),
+        };
+        if let Some(tf) = &mut self.tf {
+            tf.handle_other();
+        }
+        Some(Received::Decided(decided))
+    }
+}
+
+impl Messages {
+    fn create(node: &mut r2r::Node, source: &SourceConfig) -> Result<Self, SourceError> {
+        let qos = QosProfile::default().keep_last(1).best_effort();
+        let SourceConfig { topic, message_type, fields, .. } = source;
+        let Some(fields) = FieldSelection::of(fields) else { return Self::mapped(node, source, qos) };
+        Ok(match message_type.as_str() {
+            "geometry_msgs/msg/Pose" => Self::Pose(Typed::create(node, topic, fields, qos)?),
+            "geometry_msgs/msg/PoseStamped" => Self::PoseStamped(Typed::create(node, topic, fields, qos)?),
+            "geometry_msgs/msg/Point" => Self::Point(Typed::create(node, topic, fields, qos)?),
+            "geometry_msgs/msg/PointStamped" => Self::PointStamped(Typed::create(node, topic, fields, qos)?),
+            "geometry_msgs/msg/TransformStamped" => {
+                Self::TransformStamped(Typed::create(node, topic, fields, qos)?)
+            }
+            _ => Self::mapped(node, source, qos)?,
+        })
+    }
+
+    fn mapped(node: &mut r2r::Node, source: &SourceConfig, qos: QosProfile) -> Result<Self, SourceError> {
+        let SourceConfig { topic, message_type, fields, .. } = source;
+        let mapping = fields.of(message_type, &schema(message_type)?)?;
+        let inbox = Inbox::new(node.subscribe_untyped(topic, message_type, qos)?);
+        Ok(Self::Mapped(inbox, Box::new(mapping)))
+    }
+}
+
+impl FieldSelection {
+    /// What is looked at, if every field is where the type has it.
+    fn of(fields: &Fields) -> Option<Self> {
+        let auto = fields.position == FieldSelector::Auto
+            && !(fields.orientation.is_path() || fields.stamp.is_path() || fields.frame.is_path())
+            && (&fields.valid, &fields.gripper) == (&FieldSelector::None, &FieldSelector::None);
+        auto.then(|| Self {
+            orientation: fields.orientation != FieldSelector::None,
+            stamp: fields.stamp != FieldSelector::None,
+            frame: fields.frame != FieldSelector::None,
+        })
+    }
+}
+
+impl<T: AsSample + r2r::WrappedTypesupport + Send + 'static> Typed<T> {
+    fn create(
+        node: &mut r2r::Node,
+        topic: &str,
+        fields: FieldSelection,
+        qos: QosProfile,
+    ) -> r2r::Result<Self> {
+        Ok(Self { inbox: Inbox::new(node.subscribe(topic, qos)?), fields })
+    }
+
+    fn take<R>(&mut self, read: impl FnOnce(&Sample) -> R) -> Option<R> {
+        let message = self.inbox.take()?;
+        let sample = message.sample();
+        let FieldSelection { orientation, stamp, frame } = self.fields;
+        Some(read(&Sample {
+            orientation: sample.orientation.filter(|_| orientation),
+            stamp: if stamp { sample.stamp } else { 0 },
+            frame: if frame { sample.frame } else { "" },
+            ..sample
+        }))
+    }
+}
+
+/// Finds the schema of a message type that was built in.
+fn schema(message_type: &str) -> Result<Schema, SourceError> {
+    let unknown = |_| {
+        let package = message_type.split('/').next().unwrap_or_default();
+        SourceError::UnknownType { message_type: message_type.to_owned(), package: package.to_owned() }
+    };
+    let made = WrappedNativeMsgUntyped::new_from(message_type).map_err(unknown)?.to_json()?;
+    Ok(Schema::of(made, |value| {
+        let message = WrappedNativeMsgUntyped::new_from(message_type).ok()?;
+        message.from_json(value).ok()?;
+        message.to_json().ok()
+    }))
+}
+
+fn unreadable(error: impl std::fmt::Display) -> InputFault {
+    InputFault::Unreadable { what: sanitize_short(&error.to_string()).into() }
+}
+
+/// What a message says.
+#[derive(Debug)]
+enum Read {
+    /// A target in a frame that the parameters name.
+    Target(Target),
+    /// A target in another frame.
+    NeedsTransform(PendingTarget),
+}
+
+/// How a sender's messages are to be understood.
+#[derive(Debug, Clone, PartialEq)]
+struct Conventions {
+    /// The names of the frames that need no transform.
+    frames: Frames,
+    /// Metres to the sender's unit.
+    unit: f64,
+    /// Whether the node's clock, which stamps are compared with, is simulated.
+    simulated: bool,
+}
+
+impl Conventions {
+    /// Reads a target from what a message says. A zero stamp means that the sender does not stamp; `ros_now` is the node's
+    /// ROS clock.
+    ///
+    /// # Errors
+    /// No hand, coordinates that are no position, an orientation that is none, or a stamp that cannot be judged because
+    /// simulated time has not begun.
+    fn read(
+        &self,
+        sample: &Sample,
+        gripper: Option<GripperInput>,
+        held_up: Duration,
+        ros_now: Duration,
+    ) -> Result<Read, InputFault> {
+        if !sample.valid {
+            return Err(InputFault::NoHand);
+        }
+        let orientation = sample.orientation.map(Orientation::new).transpose()?;
+        let received = convert::nanoseconds_of(ros_now);
+        let stamp = match sample.stamp {
+            0 => None,
+            _ if ros_now.is_zero() => return Err(InputFault::NoClock),
+            taken => Some(Stamp { taken, received, simulated: self.simulated }),
+        };
+        let [x, y, z] = sample.position.map(|coordinate| coordinate * self.unit);
+        let target = Target { orientation, gripper, held_up, ..Target::new(x, y, z, stamp)? };
+        Ok(match self.frames.resolve(sample.frame) {
+            Some(frame) => Read::Target(Target { frame, ..target }),
+            None => Read::NeedsTransform(PendingTarget::new(sample.frame, target)),
+        })
+    }
+}
+
+/// A message that says where the hand is, of one of the types that are read without a detour.
+trait AsSample {
+    /// What it says.
+    fn sample(&self) -> Sample<'_>;
+}
+
+impl AsSample for Point {
+    fn sample(&self) -> Sample<'_> {
+        Sample { position: [self.x, self.y, self.z], orientation: None, stamp: 0, frame: "", valid: true }
+    }
+}
+
+impl AsSample for PointStamped {
+    fn sample(&self) -> Sample<'_> {
+        stamped(self.point.sample(), &self.header)
+    }
+}
+
+impl AsSample for Pose {
+    fn sample(&self) -> Sample<'_> {
+        Sample { orientation: Some(xyzw(&self.orientation)), ..self.position.sample() }
+    }
+}
+
+impl AsSample for PoseStamped {
+    fn sample(&self) -> Sample<'_> {
+        stamped(self.pose.sample(), &self.header)
+    }
+}
+
+impl AsSample for TransformStamped {
+    fn sample(&self) -> Sample<'_> {
+        let Vector3 { x, y, z } = self.transform.translation;
+        let sample = Sample {
+            position: [x, y, z],
+            orientation: Some(xyzw(&self.transform.rotation)),
+            stamp: 0,
+            frame: "",
+            valid: true,
+        };
+        stamped(sample, &self.header)
+    }
+}
+
+fn stamped<'a>(sample: Sample<'_>, header: &'a Header) -> Sample<'a> {
+    Sample { frame: &header.frame_id, stamp: nanoseconds(&header.stamp), ..sample }
+}
+
+fn xyzw(orientation: &Quaternion) -> [f64; 4] {
+    [orientation.x, orientation.y, orientation.z, orientation.w]
+}
+
+fn nanoseconds(time: &Time) -> i64 {
+    i64::from(time.sec) * 1_000_000_000 + i64::from(time.nanosec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::teleop::Frame;
+
+    fn read(pose: &PoseStamped, ros_now: Duration) -> Result<Read, InputFault> {
+        let frames = Frames { tracker: "camera".into(), base: "arm_base".into() };
+        let conventions = Conventions { frames, unit: 1.0, simulated: false };
+        conventions.read(&pose.sample(), None, Duration::ZERO, ros_now)
+    }
+
+    fn target(pose: &PoseStamped, ros_now: Duration) -> Result<Target, InputFault> {
+        read(pose, ros_now).map(|read| match read {
+            Read::Target(target) => target,
+            Read::NeedsTransform(pending) => panic!("{pending:?}"),
+        })
+    }
+
+    fn pose(x: f64, sec: i32, nanosec: u32) -> PoseStamped {
+        let mut pose = PoseStamped::default();
+        pose.pose.orientation.w = 1.0;
+        pose.pose.position.x = x;
+        pose.header.stamp = Time { sec, nanosec };
+        pose
+    }
+
+    #[test]
+    fn a_stamp_is_compared_with_the_clock_at_receipt() {
+        let target = target(&pose(0.1, 10, 500), Duration::from_secs(11)).unwrap();
+        assert_eq!(
+            target.stamp,
+            Some(Stamp { taken: 10_000_000_500, received: 11_000_000_000, simulated: false })
+        );
+        assert_eq!(target.position.coordinates(), [0.1, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_sender_without_stamps_is_taken_at_its_word() {
+        assert_eq!(target(&pose(0.1, 0, 0), Duration::ZERO).unwrap().stamp, None);
+    }
+
+    #[test]
+    fn a_stamp_before_simulated_time_has_begun_is_refused() {
+        assert_eq!(target(&pose(0.1, 1, 0), Duration::ZERO), Err(InputFault::NoClock));
+    }
+
+    #[test]
+    fn coordinates_that_are_no_position_are_refused() {
+        assert!(target(&pose(f64::NAN, 0, 0), Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn a_frame_is_looked_up_by_its_name() {
+        let mut pose = pose(0.1, 0, 0);
+        assert_eq!(target(&pose, Duration::ZERO).unwrap().frame, Frame::Tracker);
+        pose.header.frame_id = "arm_base".into();
+        assert_eq!(target(&pose, Duration::ZERO).unwrap().frame, Frame::Base);
+        pose.header.frame_id = "map".into();
+        let Ok(Read::NeedsTransform(pending)) = read(&pose, Duration::ZERO) else { panic!() };
+        assert_eq!(pending.frame_id(), "map");
+    }
+
+    #[test]
+    fn an_orientation_that_is_none_is_refused() {
+        let mut pose = pose(0.1, 0, 0);
+        pose.pose.orientation.w = 0.0;
+        assert!(matches!(target(&pose, Duration::ZERO), Err(InputFault::Orientation(_))));
+    }
+}
