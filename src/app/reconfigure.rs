@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::log::Log;
 use super::{Bridge, Event, Inner};
-use crate::config::{ChangeRefused, Config};
+use crate::config::{ChangeError, Config};
 use crate::teleop::ConfigRefused;
 
 /// Why a configuration cannot take the place of the one in force.
@@ -12,7 +12,7 @@ use crate::teleop::ConfigRefused;
 pub enum ReconfigureRefused {
     /// A parameter may not change, or not now.
     #[error(transparent)]
-    Change(#[from] ChangeRefused),
+    Change(#[from] ChangeError),
     /// The arm stands against it.
     #[error("cannot set {wanted}: {refused}")]
     Motion {

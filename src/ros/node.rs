@@ -10,7 +10,7 @@ use super::clock::RosClock;
 use super::context::{ContextError, context};
 use super::error::RosError;
 use super::names;
-use super::params::{Given, Overrides, ParameterFaults, ParameterServer};
+use super::params::{Given, ParameterFaults, ParameterServer, Start};
 use super::rosout;
 use super::senders::Senders;
 use super::services::Services;
@@ -18,6 +18,7 @@ use super::source::{GripperWord, Source, SourceError, Taken};
 use super::status::Publishers;
 use crate::app::Bridge;
 use crate::config::Config;
+use crate::config::table::BridgeTable;
 
 /// Why there is no node.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +85,8 @@ impl RosNode {
         let mut node = r2r::Node::create(context.clone(), NODE_NAME, "")?;
         rosout::set_logger(node.logger());
         let given = Given::read(&arguments, &node.fully_qualified_name()?)?;
-        let Overrides { config, use_sim_time } = Overrides::read(&given)?;
+        let Start { parameters, use_sim_time } = Start::read(&given)?;
+        let config = Config::new(&parameters).map_err(ParameterFaults::of)?;
         let clock = if use_sim_time {
             node.get_time_source().enable_sim_time(&mut node)?;
             RosClock::Simulated(node.get_ros_clock())
@@ -92,7 +94,7 @@ impl RosNode {
             RosClock::System
         };
         rosout::publish_logs(&mut node, clock.clone())?;
-        given.log();
+        given.log::<BridgeTable>();
         let publishers = Publishers::create(&mut node, clock.clone(), &config.frames.base)?;
         let services = Services::create(&mut node)?;
         let parameters = ParameterServer::create(&mut node, config.clone(), use_sim_time, clock.clone())?;

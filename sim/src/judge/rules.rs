@@ -5,10 +5,12 @@ use std::{str::FromStr, time::Duration};
 use serde_json::Value as Json;
 
 use aether_bridge::arm::Gripper;
+use aether_bridge::config::table::{self, BridgeTable};
 use aether_bridge::config::{Config, ConfigError, Parameters, Value};
 use aether_bridge::geometry::Position;
+use aether_bridge::params::{Parameter, ParameterError, Table};
 use aether_bridge::teleop::{HoldLine, workspace::Workspace};
-use aether_bridge::wire::OrderLines;
+use aether_bridge::wire::{Extra, OrderLines};
 
 /// What a controller may rely on.
 #[derive(Debug, Clone)]
@@ -47,12 +49,15 @@ pub enum RulesError {
     #[error("{0:?} is no setting, expected NAME:=VALUE as in limits.speed:=0.25")]
     Form(String),
     /// A parameter that a controller does not see the effect of, or that the simulated one has an option for.
-    #[error("parameter '{0}' is none that the judge goes by; those are {JUDGED}")]
+    #[error("parameter '{0}' is none that the judge goes by; those are {judged}", judged = JUDGED.map(|judged| judged.name).join(", "))]
     NotJudged(String),
     /// Members that the simulated controller cannot check.
     #[error("parameter 'wire_extras' is {0}; the judge can check 'seq' and 'ttl'")]
     Extras(String),
-    /// A value that is none, or does not go with another.
+    /// A value that is none.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// A value that does not go with another.
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
@@ -71,8 +76,8 @@ impl Rules {
     pub fn with<'a>(&self, settings: impl IntoIterator<Item = &'a Setting>) -> Result<Self, RulesError> {
         let mut parameters = self.parameters.clone();
         for Setting { name, value } in settings {
-            let judged = JUDGED.split([',', ' ']).any(|judged| judged == name);
-            if !judged && aether_bridge::config::Parameter::find(name).is_some() {
+            let judged = JUDGED.iter().any(|judged| judged.name == name);
+            if !judged && BridgeTable::find(name).is_some() {
                 return Err(RulesError::NotJudged(name.clone()));
             }
             parameters.set(name, value.clone())?;
@@ -82,9 +87,9 @@ impl Rules {
 
     fn by(parameters: Parameters) -> Result<Self, RulesError> {
         let Config { teleop, link, wire, .. } = Config::new(&parameters)?;
-        let extras = parameters.get("wire_extras").map(ToString::to_string).unwrap_or_default();
-        if ["stamp", "rpy", "quaternion"].iter().any(|extra| extras.contains(extra)) {
-            return Err(RulesError::Extras(extras));
+        let extras = &table::WIRE_EXTRA_FIELDS;
+        if !parameters.get(extras).is_subset(&[Extra::Seq, Extra::Ttl].into()) {
+            return Err(RulesError::Extras(parameters.written(extras)));
         }
         let (speed, period) = (teleop.limits.speed, teleop.ramp_period());
         Ok(Self {
@@ -151,9 +156,25 @@ fn value(json: &Json) -> Option<Value> {
 }
 
 /// The parameters whose effect a controller sees.
-const JUDGED: &str = "workspace.min, workspace.max, workspace.reach_min, workspace.reach_max, home, limits.speed, \
-                      approach_speed, command_rate, input_timeout, reply_timeout, max_in_flight, hold_line, \
-                      heartbeat_period, wire_extras, ttl, gripper.close_debounce, gripper.open_debounce";
+static JUDGED: [&dyn Parameter; 17] = [
+    &table::WORKSPACE_MIN,
+    &table::WORKSPACE_MAX,
+    &table::WORKSPACE_REACH_MIN,
+    &table::WORKSPACE_REACH_MAX,
+    &table::ARM_HOME,
+    &table::LIMITS_SPEED,
+    &table::LIMITS_APPROACH_SPEED,
+    &table::TELEOP_COMMAND_RATE,
+    &table::INPUT_TIMEOUT,
+    &table::LINK_REPLY_TIMEOUT,
+    &table::LINK_MAX_IN_FLIGHT,
+    &table::TELEOP_HOLD_BEHAVIOR,
+    &table::LINK_HEARTBEAT_PERIOD,
+    &table::WIRE_EXTRA_FIELDS,
+    &table::WIRE_COMMAND_TTL,
+    &table::GRIPPER_CLOSE_DEBOUNCE,
+    &table::GRIPPER_OPEN_DEBOUNCE,
+];
 
 #[cfg(test)]
 mod tests {
