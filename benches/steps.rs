@@ -150,7 +150,6 @@ fn reply(decoder: &mut ReplyDecoder, buffer: &mut BytesMut) -> Incoming {
 
 /// As in `make bench`, every rule on and wide limits; and these parameters.
 fn config(more: &[(&str, Value)]) -> Config {
-    let mut parameters = Parameters::default();
     let wide = [
         ("command_rate", Value::Real(0.0)),
         ("filter.kind", Value::Text("none".into())),
@@ -159,9 +158,7 @@ fn config(more: &[(&str, Value)]) -> Config {
         ("limits.acceleration", Value::Real(1000.0)),
         ("approach_speed", Value::Real(10.0)),
     ];
-    for (name, value) in wide.iter().chain(more) {
-        parameters.set(name, value.clone()).expect("it is in the table");
-    }
+    let parameters = Parameters::with(&[&wide, more].concat()).expect("they are in the table");
     Config::new(&parameters).expect("it is a configuration")
 }
 

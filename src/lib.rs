@@ -22,6 +22,7 @@
 //! | [`mapping`] | pure: targets out of messages of any type, by field paths | `arm`, `geometry`, `teleop`, `text` |
 //! | [`tf`] | pure: the tree of frames, and the targets that wait for a transform | `geometry`, `teleop`, `text` |
 //! | [`link`] | the connection: a pure state machine, and what opens sockets | `arm`, `geometry`, `text`, `wire` |
+//! | [`params`] | what a parameter is: declared once with its type, checked, read | `geometry`, `text` |
 //! | [`config`] | the table of parameters, and what they mean | all above |
 //! | [`status`] | the content of the bridge's topics, and the trait that observes them | all above |
 //! | [`app`] | both state machines joined, the clock, the driver of the connections | all above |
@@ -40,6 +41,7 @@ pub mod config;
 pub mod geometry;
 pub mod link;
 pub mod mapping;
+pub mod params;
 #[cfg(feature = "ros")]
 pub mod ros;
 pub mod status;

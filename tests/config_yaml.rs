@@ -5,7 +5,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use aether_bridge::config::{Change, Value, parameters};
+use aether_bridge::config::{Value, parameters};
+use aether_bridge::params::{Mutability, Parameter};
 
 const HEAD: &str = "\
 # Every parameter of the bridge, with its default, its range and what it does. The same words are in
@@ -40,17 +41,29 @@ fn wrapped(text: &str, prefix: &str) -> String {
     lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
+/// All parameters in the order of the table, but those of a group together where its first is.
+fn by_group() -> Vec<&'static dyn Parameter> {
+    let group = |parameter: &dyn Parameter| match parameter.name.split_once('.') {
+        Some((group, _)) => group,
+        None => parameter.name,
+    };
+    let mut all: Vec<_> = parameters().collect();
+    let order: Vec<_> = all.iter().map(|parameter| group(*parameter)).collect();
+    all.sort_by_key(|parameter| order.iter().position(|name| *name == group(*parameter)));
+    all
+}
+
 fn yaml() -> String {
     let mut yaml = HEAD.to_owned();
-    for parameter in parameters() {
+    for parameter in by_group() {
         yaml.push('\n');
         yaml += &wrapped(parameter.description, "    # ");
-        let range = parameter.range.describe(parameter.unit);
+        let range = parameter.describe_range();
         if !range.is_empty() {
             yaml += &wrapped(&format!("Range: {range}"), "    # ");
         }
-        if parameter.change != Change::Live {
-            writeln!(yaml, "    # Change: {}", parameter.change.describe()).unwrap();
+        if parameter.mutability != Mutability::Always {
+            writeln!(yaml, "    # Change: {}", parameter.mutability.describe()).unwrap();
         }
         writeln!(yaml, "    {}: {}", parameter.name, written(&parameter.default())).unwrap();
     }
@@ -82,7 +95,7 @@ fn the_page_on_safety_says_of_every_parameter_when_it_may_change() {
         let mut naming =
             rows.iter().filter(|row| names.iter().flatten().any(|name| row.contains(name.as_str())));
         let row = naming.next().unwrap_or_else(|| panic!("{} is in no row", parameter.name));
-        assert!(row.starts_with(parameter.change.describe()), "{}: {row}", parameter.name);
+        assert!(row.starts_with(parameter.mutability.describe()), "{}: {row}", parameter.name);
         assert_eq!(naming.next(), None, "{} is in two rows", parameter.name);
     }
 }

@@ -119,12 +119,8 @@ fn held() -> Scene {
 }
 
 fn held_with(settings: &[(&str, Value)]) -> Scene {
-    let mut parameters = Parameters::default();
-    for (name, value) in settings {
-        parameters.set(name, value.clone()).unwrap();
-    }
-    parameters.set("hold_line", Value::Text("stop".into())).unwrap();
-    let mut scene = Scene::with(&parameters);
+    let settings = [settings, &[("hold_line", Value::Text("stop".into()))]].concat();
+    let mut scene = Scene::with(&Parameters::with(&settings).unwrap());
     scene.first_command();
     scene.now += Duration::from_millis(300);
     scene.joint.handle_timeout(scene.now);
@@ -183,11 +179,12 @@ fn a_stop_that_the_controller_refuses_is_no_refused_command() {
 
 #[test]
 fn not_even_the_first_motion_begins_before_a_stop_is_answered() {
-    let mut parameters = Parameters::default();
-    parameters.set("hold_line", Value::Text("stop".into())).unwrap();
-    parameters.set("max_in_flight", Value::Integer(4)).unwrap();
-    parameters.set("settle_time", Value::Real(0.0)).unwrap();
-    let mut scene = Scene::with(&parameters);
+    let parameters = Parameters::with(&[
+        ("hold_line", Value::Text("stop".into())),
+        ("max_in_flight", Value::Integer(4)),
+        ("settle_time", Value::Real(0.0)),
+    ]);
+    let mut scene = Scene::with(&parameters.unwrap());
     scene.joint.handle_stop();
     scene
         .joint
@@ -232,11 +229,12 @@ fn the_end_says_stop_before_the_connection_is_closed() {
 
 #[test]
 fn a_heartbeat_fills_silence_and_lets_commands_and_stops_go_first() {
-    let mut parameters = Parameters::default();
-    parameters.set("heartbeat_period", Value::Real(0.1)).unwrap();
-    parameters.set("hold_line", Value::Text("stop".into())).unwrap();
-    parameters.set("settle_time", Value::Real(0.0)).unwrap();
-    let mut scene = Scene::with(&parameters);
+    let parameters = Parameters::with(&[
+        ("heartbeat_period", Value::Real(0.1)),
+        ("hold_line", Value::Text("stop".into())),
+        ("settle_time", Value::Real(0.0)),
+    ]);
+    let mut scene = Scene::with(&parameters.unwrap());
     assert_eq!(scene.joint.poll_timeout(scene.now), Some(scene.now + Duration::from_millis(100)));
     scene.now += Duration::from_millis(100);
     assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Heartbeat));
@@ -267,10 +265,9 @@ fn a_heartbeat_fills_silence_and_lets_commands_and_stops_go_first() {
 
 /// Disarmed after a command that was accepted, and a heartbeat answered with where the arm is then.
 fn sighted_at(position: Position) -> (Scene, Command) {
-    let mut parameters = Parameters::default();
     // Sent by hand.
-    parameters.set("heartbeat_period", Value::Real(60.0)).unwrap();
-    let mut scene = Scene::with(&parameters);
+    let parameters = Parameters::with(&[("heartbeat_period", Value::Real(60.0))]);
+    let mut scene = Scene::with(&parameters.unwrap());
     let told = scene.first_command();
     scene.reply(ReplyStatus::Ok, None);
     scene.joint.handle_set_armed(scene.now, false).unwrap();
@@ -308,13 +305,8 @@ fn an_arm_that_is_measured_a_little_beside_where_it_was_told_to_be_is_there() {
 }
 
 fn server(min_clients: i64, more: &[(&str, Value)]) -> Scene {
-    let mut parameters = Parameters::default();
-    parameters.set("role", Value::Text("tcp_server".into())).unwrap();
-    parameters.set("min_clients", Value::Integer(min_clients)).unwrap();
-    for (name, value) in more {
-        parameters.set(name, value.clone()).unwrap();
-    }
-    Scene::with(&parameters)
+    let role = [("role", Value::Text("tcp_server".into())), ("min_clients", Value::Integer(min_clients))];
+    Scene::with(&Parameters::with(&[&role, more].concat()).unwrap())
 }
 
 impl Scene {
@@ -436,18 +428,15 @@ fn one_that_does_not_read_is_dropped_and_the_others_have_the_line() {
 
 #[test]
 fn a_stop_that_got_lost_is_said_again_and_a_command_is_not() {
-    let mut parameters = Parameters::default();
-    for (name, value) in [
+    let parameters = Parameters::with(&[
         ("role", Value::Text("udp".into())),
         ("wire_extras", Value::Texts(vec!["seq".into()])),
         ("hold_line", Value::Text("stop".into())),
         ("max_in_flight", Value::Integer(8)),
         ("heartbeat_period", Value::Real(0.1)),
         ("settle_time", Value::Real(0.0)),
-    ] {
-        parameters.set(name, value).unwrap();
-    }
-    let mut scene = Scene::with(&parameters);
+    ]);
+    let mut scene = Scene::with(&parameters.unwrap());
     scene.first_command();
     scene.joint.handle_stop();
     assert_eq!(scene.transmit(&[PeerId::ONLY]), Sent::Stop);
@@ -464,16 +453,13 @@ fn a_stop_that_got_lost_is_said_again_and_a_command_is_not() {
 
 #[test]
 fn a_command_that_got_lost_keeps_no_later_motion_from_beginning() {
-    let mut parameters = Parameters::default();
-    for (name, value) in [
+    let parameters = Parameters::with(&[
         ("role", Value::Text("udp".into())),
         ("wire_extras", Value::Texts(vec!["seq".into()])),
         ("max_in_flight", Value::Integer(8)),
         ("settle_time", Value::Real(0.0)),
-    ] {
-        parameters.set(name, value).unwrap();
-    }
-    let mut scene = Scene::with(&parameters);
+    ]);
+    let mut scene = Scene::with(&parameters.unwrap());
     scene.command_to(&[PeerId::ONLY]);
     scene.command_to(&[PeerId::ONLY]);
     let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq: Some(2), state: None };
@@ -567,15 +553,12 @@ fn what_was_said_before_one_joined_is_not_repeated_to_it() {
 
 #[test]
 fn a_datagram_that_comes_late_or_twice_says_nothing_of_where_the_arm_is() {
-    let mut parameters = Parameters::default();
-    for (name, value) in [
+    let parameters = Parameters::with(&[
         ("role", Value::Text("udp".into())),
         ("wire_extras", Value::Texts(vec!["seq".into()])),
         ("settle_time", Value::Real(0.0)),
-    ] {
-        parameters.set(name, value).unwrap();
-    }
-    let mut scene = Scene::with(&parameters);
+    ]);
+    let mut scene = Scene::with(&parameters.unwrap());
     let there = |x| Position::new(x, 0.0, 0.2).unwrap();
     let reply = |seq, x| {
         let state = Some(ReportedState { position: Some(there(x)), ..ReportedState::default() });
@@ -618,11 +601,7 @@ fn what_a_controller_takes_that_has_been_given_up_does_not_count() {
 
 /// A joint that has yet to connect, by these parameters.
 fn unconnected(settings: &[(&str, Value)]) -> Scene {
-    let mut parameters = Parameters::default();
-    for (name, value) in settings {
-        parameters.set(name, value.clone()).unwrap();
-    }
-    let config = Config::new(&parameters).unwrap();
+    let config = Config::new(&Parameters::with(settings).unwrap()).unwrap();
     let (home, now) = (config.teleop.home, Instant::now());
     let joint = Joint::new(config.teleop, config.link, "arm:5000".into(), now, 7);
     Scene { joint, now, home }

@@ -14,11 +14,7 @@ use aether_bridge::teleop::Target;
 use aether_bridge::wire::{Reply, ReplyStatus};
 
 fn config(settings: &[(&str, Value)]) -> Config {
-    let mut parameters = Parameters::default();
-    for (name, value) in settings {
-        parameters.set(name, value.clone()).unwrap();
-    }
-    Config::new(&parameters).unwrap()
+    Config::new(&Parameters::with(settings).unwrap()).unwrap()
 }
 
 fn reals(values: [f64; 3]) -> Value {

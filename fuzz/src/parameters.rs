@@ -3,7 +3,9 @@
 
 use std::sync::LazyLock;
 
-use aether_bridge::config::{Config, Parameter, Parameters, Value};
+use aether_bridge::config::table::BridgeTable;
+use aether_bridge::config::{Config, Parameters, Value};
+use aether_bridge::params::Table;
 use aether_bridge::teleop::Teleop;
 use aether_bridge::text::sanitize_short;
 use aether_bridge::wire::ReplyDecoder;
@@ -17,7 +19,7 @@ pub fn check(data: &[u8]) {
     for setting in data.split(|&byte| byte == NEXT).take(SETTINGS) {
         let cut = setting.iter().position(|&byte| byte == b'=').unwrap_or(setting.len());
         let (name, value) = (String::from_utf8_lossy(&setting[..cut]), &setting[cut..]);
-        unknown += u32::from(Parameter::find(&name).is_none());
+        unknown += u32::from(BridgeTable::find(&name).is_none());
         if unknown > UNKNOWN {
             return;
         }
@@ -34,7 +36,7 @@ fn check_all(wanted: &Parameters) {
         Err(error) => {
             let error = error.to_string();
             assert_reason(&error);
-            let names_one = error.split('\'').any(|word| Parameter::find(word).is_some());
+            let names_one = error.split('\'').any(|word| BridgeTable::find(word).is_some());
             assert!(names_one || error.contains("json_fields.*"), "{error}");
         }
     }
@@ -44,10 +46,10 @@ fn check_all(wanted: &Parameters) {
 fn check_set(wanted: &mut Parameters, name: &str, value: Value) -> bool {
     // As the log says it.
     assert_printable(&value.to_string());
-    let before = wanted.get(name).cloned();
+    let before = wanted.value(name).cloned();
     match wanted.set(name, value.clone()) {
         Ok(()) => {
-            let taken = wanted.get(name).expect("what is set is there");
+            let taken = wanted.value(name).expect("what is set is there");
             let same = match (taken, &value) {
                 (Value::Real(real), Value::Integer(integer)) => *real == *integer as f64,
                 (Value::Reals(reals), Value::Integers(integers)) => {
@@ -65,7 +67,7 @@ fn check_set(wanted: &mut Parameters, name: &str, value: Value) -> bool {
                 refused.contains(&format!("'{}'", sanitize_short(name))),
                 "{refused} does not name {name:?}"
             );
-            assert_eq!(wanted.get(name), before.as_ref());
+            assert_eq!(wanted.value(name), before.as_ref());
             false
         }
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::log::Log;
 use super::{Bridge, Event, Inner};
-use crate::config::{ChangeRefused, Config};
+use crate::config::{ChangeError, Config};
 use crate::teleop::ConfigRefused;
 use crate::wire::CommandEncoder;
 
@@ -13,7 +13,7 @@ use crate::wire::CommandEncoder;
 pub enum ReconfigureRefused {
     /// A parameter may not change, or not now.
     #[error(transparent)]
-    Change(#[from] ChangeRefused),
+    Change(#[from] ChangeError),
     /// The arm stands against it.
     #[error("cannot set {wanted}: {refused}")]
     Motion {

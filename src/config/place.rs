@@ -1,51 +1,57 @@
 //! Addresses, and paths of files: what cannot be one is refused at once, and not tried again and again.
 
-use super::{ConfigError, Parameters};
+use super::Parameters;
+use super::table::{
+    LINK_AUTH_TOKEN_FILE, LINK_HOST, LINK_TLS_CA_FILE, LINK_TLS_CERTIFICATE_FILE, LINK_TLS_KEY_FILE,
+    LINK_TLS_SERVER_NAME,
+};
 use crate::link::check_host;
+use crate::params::{Param, ParameterError};
 use crate::text::sanitize;
 
 /// Checks every parameter that says where something is.
-pub(super) fn check(p: &Parameters) -> Result<(), ConfigError> {
-    check_host(p.text("host")).map_err(|error| fault(p, "host", &error.to_string()))?;
-    check_blanks(p, "tls.server_name")?;
-    PATHS.into_iter().try_for_each(|name| check_path(p, name))
+pub(super) fn check(p: &Parameters) -> Result<(), ParameterError> {
+    check_host(&p.get(&LINK_HOST)).map_err(|error| fault(p, &LINK_HOST, &error.to_string()))?;
+    check_blanks(p, &LINK_TLS_SERVER_NAME)?;
+    PATHS.into_iter().try_for_each(|path| check_path(p, path))
 }
 
 /// A path is taken as it is: what a shell makes of it is not known here.
-fn check_path(p: &Parameters, name: &'static str) -> Result<(), ConfigError> {
-    check_blanks(p, name)?;
-    let path = p.text(name);
+fn check_path(p: &Parameters, parameter: &Param<String>) -> Result<(), ParameterError> {
+    check_blanks(p, parameter)?;
+    let path = p.get(parameter);
     let why = match path.chars().next() {
         Some('~') => "'~' is not expanded here: write the whole path, like '/home/robot/…'",
         Some('$') => "variables are not expanded here: write the whole path",
         _ if path.starts_with("file:") => "it is a URL: write the path alone, like '/home/robot/…'",
         _ => return Ok(()),
     };
-    Err(fault(p, name, why))
+    Err(fault(p, parameter, why))
 }
 
 /// Refuses what an editor or a shell has left around a text, or in it.
-fn check_blanks(p: &Parameters, name: &'static str) -> Result<(), ConfigError> {
-    let text = p.text(name);
+fn check_blanks(p: &Parameters, parameter: &Param<String>) -> Result<(), ParameterError> {
+    let text = p.get(parameter);
     let trimmed = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
     if trimmed.len() < text.len() {
         let why = match trimmed {
             "" => "it is blank: leave it empty, or fill it in".to_owned(),
             trimmed => format!("it has blanks or control characters around it: write '{trimmed}'"),
         };
-        return Err(fault(p, name, &why));
+        return Err(fault(p, parameter, &why));
     }
     if text.contains(char::is_control) {
-        return Err(fault(p, name, "it has a control character in it: write it without"));
+        return Err(fault(p, parameter, "it has a control character in it: write it without"));
     }
     Ok(())
 }
 
-fn fault(p: &Parameters, name: &'static str, why: &str) -> ConfigError {
-    ConfigError::Place { name, value: p.written(name), fault: sanitize(why) }
+fn fault(p: &Parameters, parameter: &Param<String>, why: &str) -> ParameterError {
+    p.place_error(parameter, sanitize(why))
 }
 
-const PATHS: [&str; 4] = ["tls.ca_file", "tls.certificate_file", "tls.key_file", "hello.token_file"];
+static PATHS: [&Param<String>; 4] =
+    [&LINK_TLS_CA_FILE, &LINK_TLS_CERTIFICATE_FILE, &LINK_TLS_KEY_FILE, &LINK_AUTH_TOKEN_FILE];
 
 #[cfg(test)]
 mod tests {
@@ -53,8 +59,7 @@ mod tests {
     use super::PATHS;
 
     fn refused(name: &str, text: &str) -> String {
-        let mut parameters = Parameters::default();
-        parameters.set(name, Value::Text(text.into())).unwrap();
+        let parameters = Parameters::with(&[(name, Value::Text(text.into()))]).unwrap();
         Config::new(&parameters).map(|_| format!("{name} {text:?} is taken")).unwrap_err().to_string()
     }
 
@@ -75,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_path_that_is_none_is_refused_by_name() {
-        for name in PATHS {
+        for name in PATHS.map(|parameter| parameter.name) {
             for (path, words) in [
                 ("~/ca.pem", "'~' is not expanded here"),
                 ("~", "'~' is not expanded here"),
@@ -91,8 +96,7 @@ mod tests {
                 assert!(error.contains(words) && error.contains(&format!("'{name}'")), "{error}");
             }
             for path in ["", "/ca.pem", "ca.pem", "../a b/~x/$y.pem"] {
-                let mut parameters = Parameters::default();
-                parameters.set(name, Value::Text(path.into())).unwrap();
+                let parameters = Parameters::with(&[(name, Value::Text(path.into()))]).unwrap();
                 assert!(Config::new(&parameters).is_ok(), "{name} {path}");
             }
         }

@@ -2,9 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::{ConfigError, Parameters};
+use super::Parameters;
+use super::table::{
+    LINK_AUTH_TOKEN_FILE, LINK_HOST, LINK_TLS_CA_FILE, LINK_TLS_CERTIFICATE_FILE, LINK_TLS_ENABLED,
+    LINK_TLS_KEY_FILE, LINK_TLS_SERVER_NAME, LINK_TRANSPORT, Transport, WIRE_FORMAT, WIRE_JSON_TYPE,
+};
 use crate::link::{Identity, TlsConfig};
-use crate::wire::HelloForm;
+use crate::params::{Param, ParameterError};
+use crate::wire::{Codec, HelloForm};
 
 /// How a controller is told who speaks to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,46 +20,53 @@ pub struct HelloConfig {
     pub form: HelloForm,
 }
 
-pub(super) fn hello(p: &Parameters) -> Result<Option<HelloConfig>, ConfigError> {
-    let path = p.text("hello.token_file");
-    if path.is_empty() {
-        return Ok(None);
-    }
-    if p.text("role") == "udp" {
+pub(super) fn hello(p: &Parameters) -> Result<Option<HelloConfig>, ParameterError> {
+    let Some(token_file) = file(p, &LINK_AUTH_TOKEN_FILE) else { return Ok(None) };
+    if p.get(&LINK_TRANSPORT) == Transport::Udp {
         let relation = "empty, since a datagram that is lost greets nobody, with";
-        return Err(ConfigError::relation(p, "hello.token_file", relation, "role"));
+        return Err(p.relation_error(&LINK_AUTH_TOKEN_FILE, relation, &LINK_TRANSPORT));
     }
-    let form = match p.text("codec") {
-        "text" => HelloForm::Text,
-        _ => HelloForm::Json { r#type: p.text("json_fields.type").to_owned() },
+    let form = match p.get(&WIRE_FORMAT) {
+        Codec::Text => HelloForm::Text,
+        Codec::Json => HelloForm::Json { r#type: p.get(&WIRE_JSON_TYPE) },
     };
-    Ok(Some(HelloConfig { token_file: path.into(), form }))
+    Ok(Some(HelloConfig { token_file, form }))
 }
 
-pub(super) fn tls(p: &Parameters) -> Result<Option<TlsConfig>, ConfigError> {
-    if !p.boolean("tls.enabled") {
+pub(super) fn tls(p: &Parameters) -> Result<Option<TlsConfig>, ParameterError> {
+    if !p.get(&LINK_TLS_ENABLED) {
         return Ok(None);
     }
-    let role = p.text("role");
-    if role == "udp" {
+    let transport = p.get(&LINK_TRANSPORT);
+    if transport == Transport::Udp {
         let relation = "false, since datagrams are not encrypted, with";
-        return Err(ConfigError::relation(p, "tls.enabled", relation, "role"));
+        return Err(p.relation_error(&LINK_TLS_ENABLED, relation, &LINK_TRANSPORT));
     }
-    let file = |name| Some(p.text(name)).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let needed = |name, other| Err(ConfigError::relation(p, name, "the path of a file, with", other));
-    let identity = match (file("tls.certificate_file"), file("tls.key_file")) {
+    let needed = "the path of a file, with";
+    let identity = match (file(p, &LINK_TLS_CERTIFICATE_FILE), file(p, &LINK_TLS_KEY_FILE)) {
         (Some(certificate_file), Some(key_file)) => Some(Identity { certificate_file, key_file }),
-        (Some(_), None) => return needed("tls.key_file", "tls.certificate_file"),
-        (None, Some(_)) => return needed("tls.certificate_file", "tls.key_file"),
-        (None, None) if role == "tcp_server" => return needed("tls.certificate_file", "role"),
+        (Some(_), None) => {
+            return Err(p.relation_error(&LINK_TLS_KEY_FILE, needed, &LINK_TLS_CERTIFICATE_FILE));
+        }
+        (None, Some(_)) => {
+            return Err(p.relation_error(&LINK_TLS_CERTIFICATE_FILE, needed, &LINK_TLS_KEY_FILE));
+        }
+        (None, None) if transport == Transport::TcpServer => {
+            return Err(p.relation_error(&LINK_TLS_CERTIFICATE_FILE, needed, &LINK_TRANSPORT));
+        }
         (None, None) => None,
     };
-    let ca_file = file("tls.ca_file");
-    if ca_file.is_none() && role == "tcp_client" {
-        return needed("tls.ca_file", "tls.enabled");
+    let ca_file = file(p, &LINK_TLS_CA_FILE);
+    if ca_file.is_none() && transport == Transport::TcpClient {
+        return Err(p.relation_error(&LINK_TLS_CA_FILE, needed, &LINK_TLS_ENABLED));
     }
-    let name = [p.text("tls.server_name"), p.text("host")].into_iter().find(|name| !name.is_empty());
-    Ok(Some(TlsConfig { ca_file, server_name: name.unwrap_or_default().to_owned(), identity }))
+    let named = Some(p.get(&LINK_TLS_SERVER_NAME)).filter(|name| !name.is_empty());
+    Ok(Some(TlsConfig { ca_file, server_name: named.unwrap_or_else(|| p.get(&LINK_HOST)), identity }))
+}
+
+/// Returns the path that a parameter has, unless it is empty.
+fn file(p: &Parameters, parameter: &Param<String>) -> Option<PathBuf> {
+    Some(p.get(parameter)).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 #[cfg(test)]
@@ -63,14 +75,12 @@ mod tests {
     use super::*;
 
     fn with(settings: &[(&str, &str)]) -> Result<Config, String> {
-        let mut parameters = Parameters::default();
-        for (name, value) in settings {
-            let value = match *value {
-                "true" | "false" => Value::Boolean(*value == "true"),
-                text => Value::Text(text.into()),
-            };
-            parameters.set(name, value).map_err(|error| error.to_string())?;
-        }
+        let value = |text: &str| match text {
+            "true" | "false" => Value::Boolean(text == "true"),
+            text => Value::Text(text.into()),
+        };
+        let settings: Vec<_> = settings.iter().map(|(name, text)| (*name, value(text))).collect();
+        let parameters = Parameters::with(&settings).map_err(|error| error.to_string())?;
         Config::new(&parameters).map_err(|error| error.to_string())
     }
 

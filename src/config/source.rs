@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::{ConfigError, Parameters};
+use super::Parameters;
+use super::error::ConfigError;
+use super::table;
 use crate::mapping::{FieldPath, FieldSelector, Fields};
+use crate::params::{Param, ParameterError};
 
 /// Where targets come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,25 +28,25 @@ pub struct SourceConfig {
 impl SourceConfig {
     pub(super) fn new(p: &Parameters) -> Result<Self, ConfigError> {
         Ok(Self {
-            topic: p.text("source.topic").to_owned(),
+            topic: p.get(&table::INPUT_TOPIC),
             message_type: message_type(p)?,
             fields: Fields {
-                position: paths(p, "source.position")?,
-                orientation: paths(p, "source.orientation")?,
-                stamp: path(p, "source.stamp")?,
-                frame: path(p, "source.frame")?,
-                valid: no_auto("source.valid", p, path(p, "source.valid")?)?,
-                gripper: no_auto("source.gripper", p, path(p, "source.gripper")?)?,
+                position: paths(p, &table::INPUT_POSITION)?,
+                orientation: paths(p, &table::INPUT_ORIENTATION)?,
+                stamp: path(p, &table::INPUT_STAMP)?,
+                frame: path(p, &table::INPUT_FRAME)?,
+                valid: path_of_its_own(p, &table::INPUT_VALID)?,
+                gripper: path_of_its_own(p, &table::INPUT_GRIPPER)?,
             },
             unit: unit(p)?,
-            tf_enabled: p.boolean("tf.enabled"),
-            tf_timeout: p.seconds("tf.timeout"),
+            tf_enabled: p.get(&table::TF_ENABLED),
+            tf_timeout: p.get(&table::TF_TIMEOUT),
         })
     }
 }
 
-fn message_type(p: &Parameters) -> Result<String, ConfigError> {
-    let name = p.text("source.type");
+fn message_type(p: &Parameters) -> Result<String, ParameterError> {
+    let name = p.get(&table::INPUT_TYPE);
     let parts: Vec<_> = name.split('/').collect();
     let is_name = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -53,16 +56,15 @@ fn message_type(p: &Parameters) -> Result<String, ConfigError> {
         [package, "msg", name] | [package, name] if is_name(package) && is_name(name) => {
             Ok(format!("{package}/msg/{name}"))
         }
-        _ => Err(ConfigError::range(
-            p,
-            "source.type",
+        _ => Err(p.range_error(
+            &table::INPUT_TYPE,
             "the name of a message type, like 'geometry_msgs/msg/PoseStamped'",
         )),
     }
 }
 
-fn unit(p: &Parameters) -> Result<f64, ConfigError> {
-    let metres = match p.text("source.unit") {
+fn unit(p: &Parameters) -> Result<f64, ParameterError> {
+    let metres = match p.get(&table::INPUT_UNIT).as_str() {
         "m" => Some(1.0),
         "cm" => Some(0.01),
         "mm" => Some(0.001),
@@ -71,49 +73,47 @@ fn unit(p: &Parameters) -> Result<f64, ConfigError> {
     let wanted = "'m', 'cm', 'mm', or a number of metres above 0 and at most 1000, like '0.001'";
     metres
         .filter(|metres| *metres > 0.0 && *metres <= 1000.0)
-        .ok_or_else(|| ConfigError::range(p, "source.unit", wanted))
+        .ok_or_else(|| p.range_error(&table::INPUT_UNIT, wanted))
 }
 
 fn paths<const N: usize>(
     p: &Parameters,
-    name: &'static str,
+    parameter: &Param<Vec<String>>,
 ) -> Result<FieldSelector<[FieldPath; N]>, ConfigError> {
-    match p.texts(name) {
+    match p.get(parameter).as_slice() {
         [word] if word == "auto" => Ok(FieldSelector::Auto),
-        // Of one word the range has nothing else but "none".
-        [_] => Ok(FieldSelector::None),
+        [word] if word == "none" => Ok(FieldSelector::None),
         texts => {
-            let paths: Result<Vec<_>, _> = texts.iter().map(|text| parsed(name, text)).collect();
-            Ok(FieldSelector::Path(paths?.try_into().expect("their number is checked")))
+            let paths: Result<Vec<_>, _> = texts.iter().map(|text| parsed(parameter, text)).collect();
+            let wanted = || p.range_error(parameter, &parameter.describe_range()).into();
+            paths?.try_into().map(FieldSelector::Path).map_err(|_| wanted())
         }
     }
 }
 
-fn path(p: &Parameters, name: &'static str) -> Result<FieldSelector<FieldPath>, ConfigError> {
-    match p.text(name) {
+fn path(p: &Parameters, parameter: &Param<String>) -> Result<FieldSelector<FieldPath>, ConfigError> {
+    match p.get(parameter).as_str() {
         "auto" => Ok(FieldSelector::Auto),
         "none" => Ok(FieldSelector::None),
-        text => parsed(name, text).map(FieldSelector::Path),
+        text => parsed(parameter, text).map(FieldSelector::Path),
     }
 }
 
-fn parsed(name: &'static str, text: &str) -> Result<FieldPath, ConfigError> {
-    text.parse().map_err(|error| ConfigError::Path { name, error })
+fn parsed<T>(parameter: &Param<T>, text: &str) -> Result<FieldPath, ConfigError> {
+    text.parse().map_err(|error| ConfigError::Path { name: parameter.name, error })
 }
 
-fn no_auto<T>(
-    name: &'static str,
+fn path_of_its_own(
     p: &Parameters,
-    choice: FieldSelector<T>,
-) -> Result<FieldSelector<T>, ConfigError> {
-    if matches!(choice, FieldSelector::Auto) {
-        return Err(ConfigError::range(
-            p,
-            name,
-            "'none' or the path of a field: no message of ROS has it at a place of its own",
-        ));
+    parameter: &Param<String>,
+) -> Result<FieldSelector<FieldPath>, ConfigError> {
+    match path(p, parameter)? {
+        FieldSelector::Auto => {
+            let wanted = "'none' or the path of a field: no message of ROS has it at a place of its own";
+            Err(p.range_error(parameter, wanted).into())
+        }
+        choice => Ok(choice),
     }
-    Ok(choice)
 }
 
 #[cfg(test)]
@@ -122,10 +122,7 @@ mod tests {
     use super::*;
 
     fn source(settings: &[(&str, Value)]) -> Result<SourceConfig, String> {
-        let mut parameters = Parameters::default();
-        for (name, value) in settings {
-            parameters.set(name, value.clone()).map_err(|error| error.to_string())?;
-        }
+        let parameters = Parameters::with(settings).map_err(|error| error.to_string())?;
         SourceConfig::new(&parameters).map_err(|error| error.to_string())
     }
 

@@ -1,126 +1,115 @@
 //! What the parameters of the wire mean.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value as Json;
 
-use super::{ConfigError, Parameters};
+use super::Parameters;
+use super::error::ConfigError;
+use super::table::{
+    LINK_AUTH_TOKEN_FILE, LINK_BANNER_LINES, LINK_EXPECT_REPLY, LINK_HEARTBEAT_EXPECT_REPLY,
+    LINK_HEARTBEAT_PERIOD, LINK_TRANSPORT, TELEOP_HOLD_BEHAVIOR, Transport, WIRE_ACCEPT_STATE,
+    WIRE_COMMAND_TTL, WIRE_EXTRA_FIELDS, WIRE_FORMAT, WIRE_JSON_CLOSED, WIRE_JSON_CONSTANT,
+    WIRE_JSON_GRIPPER, WIRE_JSON_OPEN, WIRE_JSON_TYPE, WIRE_JSON_X, WIRE_JSON_Y, WIRE_JSON_Z,
+    WIRE_POSITION_UNIT, WIRE_TEXT_COMMAND, WIRE_TEXT_HEARTBEAT, WIRE_TEXT_STOP,
+};
+use crate::params::{Declaration, Param, ParameterError};
+use crate::teleop::HoldBehavior;
 use crate::wire::{Codec, Extra, JsonFields, OrderLines, WireConfig};
 
-/// How lines are written and read.
+/// Reads how lines are written and read.
 pub(super) fn wire(p: &Parameters) -> Result<WireConfig, ConfigError> {
-    let codec = if p.text("codec") == "text" { Codec::Text } else { Codec::Json };
+    let codec = p.get(&WIRE_FORMAT);
     let lines = match codec {
         Codec::Json => json(p)?,
         Codec::Text => text(p)?,
     };
-    if p.text("role") == "udp" && p.integer("greeting_lines") > 0 {
-        return Err(ConfigError::relation(
-            p,
-            "greeting_lines",
-            "0, since nobody greets a datagram, with",
-            "role",
-        ));
+    let greeting_lines = p.get(&LINK_BANNER_LINES);
+    if p.get(&LINK_TRANSPORT) == Transport::Udp && greeting_lines > 0 {
+        let relation = "0, since nobody greets a datagram, with";
+        return Err(p.relation_error(&LINK_BANNER_LINES, relation, &LINK_TRANSPORT).into());
     }
-    check_replies(p, &lines)?;
+    check_replies(p, codec, &lines)?;
     check_ttl(p, codec)?;
-    Ok(WireConfig {
-        unit: p.text("wire_unit").parse().expect("its choices are checked"),
-        codec,
-        lines,
-        greeting_lines: u32::try_from(p.integer("greeting_lines")).expect("its range is checked"),
-        accept_state: p.boolean("accept_state"),
-    })
+    let (unit, accept_state) = (p.get(&WIRE_POSITION_UNIT), p.get(&WIRE_ACCEPT_STATE));
+    Ok(WireConfig { unit, codec, lines, greeting_lines, accept_state })
 }
 
-fn extras(p: &Parameters) -> BTreeSet<Extra> {
-    // The only word that is none is "none".
-    p.texts("wire_extras").iter().filter_map(|word| word.parse().ok()).collect()
-}
-
-fn text(p: &Parameters) -> Result<OrderLines, ConfigError> {
-    if !extras(p).is_empty() {
+fn text(p: &Parameters) -> Result<OrderLines, ParameterError> {
+    if !p.get(&WIRE_EXTRA_FIELDS).is_empty() {
         let relation = "['none'], since lines of text have placeholders instead, with";
-        return Err(ConfigError::relation(p, "wire_extras", relation, "codec"));
+        return Err(p.relation_error(&WIRE_EXTRA_FIELDS, relation, &WIRE_FORMAT));
     }
-    OrderLines::text(TEMPLATES.map(|name| p.text(name)), p.seconds("ttl")).map_err(|(which, error)| {
-        ConfigError::range(p, TEMPLATES[which], &format!("the text of a line: {error}"))
-    })
+    let templates = TEMPLATES.map(|parameter| p.get(parameter));
+    let templates = templates.each_ref().map(String::as_str);
+    OrderLines::text(templates, p.get(&WIRE_COMMAND_TTL))
+        .map_err(|(which, error)| p.range_error(TEMPLATES[which], &format!("the text of a line: {error}")))
 }
 
 fn json(p: &Parameters) -> Result<OrderLines, ConfigError> {
-    let name = |name| p.text(name).to_owned();
-    let constant = match p.text("json_fields.constant") {
+    let constant = match p.get(&WIRE_JSON_CONSTANT).as_str() {
         "" => serde_json::Map::new(),
-        text => match serde_json::from_str(text) {
-            Ok(Json::Object(members)) => members,
-            _ => {
-                return Err(ConfigError::range(
-                    p,
-                    "json_fields.constant",
-                    "a JSON object, like '{\"speed\":50}'",
-                ));
-            }
-        },
+        text => serde_json::from_str(text)
+            .map_err(|_| p.range_error(&WIRE_JSON_CONSTANT, "a JSON object, like '{\"speed\":50}'"))?,
     };
     let fields = JsonFields {
-        r#type: name("json_fields.type"),
-        coordinates: ["json_fields.x", "json_fields.y", "json_fields.z"].map(name),
-        gripper: name("json_fields.gripper"),
-        open: value(p, "json_fields.open")?,
-        closed: value(p, "json_fields.closed")?,
+        r#type: p.get(&WIRE_JSON_TYPE),
+        coordinates: [&WIRE_JSON_X, &WIRE_JSON_Y, &WIRE_JSON_Z].map(|parameter| p.get(parameter)),
+        gripper: p.get(&WIRE_JSON_GRIPPER),
+        open: value(p, &WIRE_JSON_OPEN)?,
+        closed: value(p, &WIRE_JSON_CLOSED)?,
         constant,
     };
-    let wants_type = |other: &'static str, wanted: bool| {
+    let of_other_lines: [(&Declaration, bool); 3] = [
+        (&TELEOP_HOLD_BEHAVIOR, p.get(&TELEOP_HOLD_BEHAVIOR) == HoldBehavior::Stop),
+        (&LINK_HEARTBEAT_PERIOD, !p.get(&LINK_HEARTBEAT_PERIOD).is_zero()),
+        (&LINK_AUTH_TOKEN_FILE, !p.get(&LINK_AUTH_TOKEN_FILE).is_empty()),
+    ];
+    if let Some((other, _)) = of_other_lines.iter().find(|(_, sent)| *sent && fields.r#type.is_empty()) {
         let relation = "a name, so that other lines can be told from commands, with";
-        if wanted && fields.r#type.is_empty() {
-            Err(ConfigError::relation(p, "json_fields.type", relation, other))
-        } else {
-            Ok(())
-        }
-    };
-    wants_type("hold_line", p.text("hold_line") == "stop")?;
-    wants_type("heartbeat_period", p.real("heartbeat_period") > 0.0)?;
-    wants_type("hello.token_file", !p.text("hello.token_file").is_empty())?;
-    OrderLines::json(&fields, &extras(p), p.seconds("ttl")).map_err(ConfigError::JsonFields)
+        return Err(p.relation_error(&WIRE_JSON_TYPE, relation, other).into());
+    }
+    OrderLines::json(&fields, &p.get(&WIRE_EXTRA_FIELDS), p.get(&WIRE_COMMAND_TTL))
+        .map_err(ConfigError::JsonFields)
 }
 
-fn value(p: &Parameters, name: &'static str) -> Result<Json, ConfigError> {
+fn value(p: &Parameters, parameter: &Param<String>) -> Result<Json, ParameterError> {
     let wanted = "a JSON value: '\"open\"', 'true', '1'; a word is in double quotes";
-    serde_json::from_str(p.text(name)).map_err(|_| ConfigError::range(p, name, wanted))
+    serde_json::from_str(&p.get(parameter)).map_err(|_| p.range_error(parameter, wanted))
 }
 
 /// A datagram that is lost must not have the reply to the next one taken for its own.
-fn check_replies(p: &Parameters, lines: &OrderLines) -> Result<(), ConfigError> {
-    if p.text("role") != "udp" || !p.boolean("expect_reply") {
+fn check_replies(p: &Parameters, codec: Codec, lines: &OrderLines) -> Result<(), ParameterError> {
+    if p.get(&LINK_TRANSPORT) != Transport::Udp || !p.get(&LINK_EXPECT_REPLY) {
         return Ok(());
     }
-    let beats = p.real("heartbeat_period") > 0.0 && p.boolean("heartbeat_expects_reply");
-    let stops = p.text("hold_line") == "stop";
-    let names = if p.text("codec") == "text" { TEMPLATES } else { ["wire_extras"; 3] };
+    let beats = !p.get(&LINK_HEARTBEAT_PERIOD).is_zero() && p.get(&LINK_HEARTBEAT_EXPECT_REPLY);
+    let stops = p.get(&TELEOP_HOLD_BEHAVIOR) == HoldBehavior::Stop;
     let answered = [(&lines.command, true), (&lines.stop, stops), (&lines.heartbeat, beats)];
-    match answered.iter().position(|(line, answered)| *answered && !line.has_seq()) {
-        Some(which) => Err(ConfigError::relation(p, names[which], NUMBERED, "role")),
-        None => Ok(()),
-    }
+    let Some(which) = answered.iter().position(|(line, answered)| *answered && !line.has_seq()) else {
+        return Ok(());
+    };
+    let parameter: &Declaration = match codec {
+        Codec::Json => &WIRE_EXTRA_FIELDS,
+        Codec::Text => TEMPLATES[which],
+    };
+    Err(p.relation_error(parameter, NUMBERED, &LINK_TRANSPORT))
 }
 
 /// A heartbeat that comes later than the controller stops by itself keeps nothing alive.
-fn check_ttl(p: &Parameters, codec: Codec) -> Result<(), ConfigError> {
+fn check_ttl(p: &Parameters, codec: Codec) -> Result<(), ParameterError> {
     let told = match codec {
-        Codec::Json => extras(p).contains(&Extra::Ttl),
+        Codec::Json => p.get(&WIRE_EXTRA_FIELDS).contains(&Extra::Ttl),
         // A doubled brace is a brace, and what is between such is text.
-        Codec::Text => TEMPLATES.iter().any(|name| p.text(name).replace("{{", "").contains("{ttl}")),
+        Codec::Text => TEMPLATES.iter().any(|text| p.get(text).replace("{{", "").contains("{ttl}")),
     };
-    let beats = p.real("heartbeat_period") > 0.0;
-    if told && beats && p.real("heartbeat_period") >= p.real("ttl") {
-        return Err(ConfigError::relation(p, "heartbeat_period", "below", "ttl"));
+    let period = p.get(&LINK_HEARTBEAT_PERIOD);
+    if told && !period.is_zero() && period >= p.get(&WIRE_COMMAND_TTL) {
+        return Err(p.relation_error(&LINK_HEARTBEAT_PERIOD, "below", &WIRE_COMMAND_TTL));
     }
     Ok(())
 }
 
 const NUMBERED: &str = "one with a number ('seq', or '{seq}' in text), by which replies are matched if expect_reply is true, with";
-const TEMPLATES: [&str; 3] = ["text_template", "text_stop", "text_heartbeat"];
+static TEMPLATES: [&Param<String>; 3] = [&WIRE_TEXT_COMMAND, &WIRE_TEXT_STOP, &WIRE_TEXT_HEARTBEAT];
 
 #[cfg(test)]
 mod tests {
@@ -131,10 +120,7 @@ mod tests {
     use crate::wire::{CommandEncoder, Line, Order};
 
     fn with(settings: &[(&str, Value)]) -> Result<WireConfig, String> {
-        let mut parameters = Parameters::default();
-        for (name, value) in settings {
-            parameters.set(name, value.clone()).map_err(|error| error.to_string())?;
-        }
+        let parameters = Parameters::with(settings).map_err(|error| error.to_string())?;
         Config::new(&parameters).map(|config| config.wire).map_err(|error| error.to_string())
     }
 

@@ -11,7 +11,7 @@ use super::clock::RosClock;
 use super::context::{ContextError, context};
 use super::error::RosError;
 use super::gripper::{GRIPPER, GripperMessage, GripperSource};
-use super::params::{Given, Overrides, ParameterFaults, ParameterServer};
+use super::params::{Given, ParameterFaults, ParameterServer, Start};
 use super::publisher_monitor::PublisherMonitor;
 use super::r2r_ext::{IdleReturns, NodeNames};
 use super::remaps;
@@ -21,6 +21,7 @@ use super::status::Publishers;
 use super::targets::{Received, SourceError, TargetSource};
 use crate::app::Bridge;
 use crate::config::Config;
+use crate::config::table::BridgeTable;
 
 /// Why there is no node.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +90,8 @@ impl RosNode {
         let mut node = r2r::Node::create(context.clone(), NODE_NAME, "")?;
         rosout::set_logger(node.logger());
         let given = Given::read(arguments.as_slice(), &node.fully_qualified_name()?)?;
-        let Overrides { config, use_sim_time } = Overrides::read(&given)?;
+        let Start { parameters, use_sim_time } = Start::read(&given)?;
+        let config = Config::new(&parameters).map_err(ParameterFaults::of)?;
         let clock = if use_sim_time {
             node.get_time_source().enable_sim_time(&mut node)?;
             RosClock::Simulated(node.get_ros_clock())
@@ -97,7 +99,7 @@ impl RosNode {
             RosClock::System
         };
         rosout::publish_logs(&mut node, arguments, clock.clone())?;
-        given.log();
+        given.log::<BridgeTable>();
         let publishers = Publishers::create(&mut node, clock.clone(), &config.frames.base)?;
         let services = Services::create(&mut node)?;
         let parameters = ParameterServer::create(&mut node, config.clone(), use_sim_time, clock.clone())?;

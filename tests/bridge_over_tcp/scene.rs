@@ -67,13 +67,8 @@ impl Scene {
     }
 
     pub fn over(network: impl Network + 'static, port: u16, settings: &[(&str, Value)]) -> Self {
-        let mut parameters = Parameters::default();
-        parameters.set("port", Value::Integer(port.into())).unwrap();
-        parameters.set("settle_time", Value::Real(0.1)).unwrap();
-        for (name, value) in settings {
-            parameters.set(name, value.clone()).unwrap();
-        }
-        let config = Config::new(&parameters).unwrap();
+        let own = [("port", Value::Integer(port.into())), ("settle_time", Value::Real(0.1))];
+        let config = Config::new(&Parameters::with(&[&own, settings].concat()).unwrap()).unwrap();
         let (tell, news) = watch::channel(None);
         let heard = Arc::new(Mutex::new(Heard::default()));
         let bridge = Bridge::new(&config, Ear { news: tell, heard: Arc::clone(&heard) });

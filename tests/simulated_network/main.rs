@@ -156,8 +156,7 @@ async fn bridge(config: Config, judge: Judge, person: Rc<Person>) {
 }
 
 fn config() -> Config {
-    let mut parameters = Parameters::default();
-    let settings = [
+    let parameters = Parameters::with(&[
         ("host", Value::Text(ARM.into())),
         ("port", Value::Integer(arm::PORT.into())),
         ("wire_extras", Value::Texts(vec!["seq".into()])),
@@ -166,11 +165,8 @@ fn config() -> Config {
         ("reply_timeout", Value::Real(0.3)),
         ("link_timeout", Value::Real(1.0)),
         ("backoff.max", Value::Real(0.5)),
-    ];
-    for (name, value) in settings {
-        parameters.set(name, value).unwrap();
-    }
-    Config::new(&parameters).unwrap()
+    ]);
+    Config::new(&parameters.unwrap()).unwrap()
 }
 
 /// What `config` has of the controller's rules.

@@ -8,10 +8,7 @@ use proptest::prelude::*;
 pub fn settings() -> impl Strategy<Value = TeleopConfig> {
     let values = (source(), motion(), space(), gripper());
     values.prop_filter_map("contradictory", |(source, motion, space, gripper)| {
-        let mut parameters = Parameters::default();
-        for (name, value) in [source, motion, space, gripper].concat() {
-            parameters.set(name, value).unwrap();
-        }
+        let parameters = Parameters::with(&[source, motion, space, gripper].concat()).unwrap();
         Config::new(&parameters).ok().map(|config| config.teleop)
     })
 }

@@ -111,12 +111,8 @@ impl Scene {
 
 /// The settings, on top of the defaults but for a hand that is exact.
 pub fn config(settings: &[(&str, Value)]) -> TeleopConfig {
-    let mut parameters = Parameters::default();
-    parameters.set("filter.kind", text("none")).unwrap();
-    for (name, value) in settings {
-        parameters.set(name, value.clone()).unwrap();
-    }
-    Config::new(&parameters).unwrap().teleop
+    let settings = [&[("filter.kind", text("none"))], settings].concat();
+    Config::new(&Parameters::with(&settings).unwrap()).unwrap().teleop
 }
 
 pub fn text(value: &str) -> Value {

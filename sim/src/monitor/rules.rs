@@ -4,9 +4,11 @@ use std::{str::FromStr, time::Duration};
 
 use serde_json::Value as Json;
 
+use aether_bridge::config::table::{self, BridgeTable};
 use aether_bridge::config::{Config, ConfigError, Parameters, Value};
+use aether_bridge::params::{Parameter, ParameterError, Table};
 use aether_bridge::teleop::HoldBehavior;
-use aether_bridge::wire::WireUnit;
+use aether_bridge::wire::{Extra, WireUnit};
 
 use super::motion::MotionLimits;
 use crate::line_text;
@@ -39,15 +41,15 @@ pub enum RulesError {
     #[error("{0:?} is no setting, expected NAME:=VALUE as in limits.speed:=0.25")]
     Form(String),
     /// A parameter that a controller does not see the effect of, or that the simulated one has an option for.
-    #[error("parameter '{name}' is none that the judge goes by; those are {}", JUDGED.join(", "))]
-    NotJudged {
-        /// Its name.
-        name: String,
-    },
+    #[error("parameter '{0}' is none that the judge goes by; those are {judged}", judged = JUDGED.map(|judged| judged.name).join(", "))]
+    NotJudged(String),
     /// Members that the simulated controller cannot check.
     #[error("parameter 'wire_extras' is {0}; the judge can check 'seq' and 'ttl'")]
     Extras(String),
-    /// A value that is none, or does not go with another.
+    /// A value that is none.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// A value that does not go with another.
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
@@ -66,8 +68,9 @@ impl Rules {
     pub fn with<'a>(&self, settings: impl IntoIterator<Item = &'a Setting>) -> Result<Self, RulesError> {
         let mut parameters = self.parameters.clone();
         for Setting { name, value } in settings {
-            if !JUDGED.contains(&name.as_str()) && aether_bridge::config::Parameter::find(name).is_some() {
-                return Err(RulesError::NotJudged { name: name.clone() });
+            let judged = JUDGED.iter().any(|judged| judged.name == name);
+            if !judged && BridgeTable::find(name).is_some() {
+                return Err(RulesError::NotJudged(name.clone()));
             }
             parameters.set(name, value.clone())?;
         }
@@ -76,21 +79,20 @@ impl Rules {
 
     fn by(parameters: Parameters) -> Result<Self, RulesError> {
         let Config { teleop, link, .. } = Config::new(&parameters)?;
-        let extras = parameters.get("wire_extras").map(ToString::to_string).unwrap_or_default();
-        if ["stamp", "rpy", "quaternion"].iter().any(|extra| extras.contains(extra)) {
-            return Err(RulesError::Extras(extras));
+        let extras = parameters.get(&table::WIRE_EXTRA_FIELDS);
+        if !extras.is_subset(&[Extra::Seq, Extra::Ttl].into()) {
+            return Err(RulesError::Extras(parameters.written(&table::WIRE_EXTRA_FIELDS)));
         }
-        let ttl = match parameters.get("ttl") {
-            Some(Value::Real(seconds)) if extras.contains("ttl") => Some((seconds * 1e3).round() as u64),
-            _ => None,
-        };
+        let ttl =
+            extras.contains(&Extra::Ttl).then(|| parameters.get(&table::WIRE_COMMAND_TTL).as_millis() as u64);
+        let numbered = extras.contains(&Extra::Seq);
         Ok(Self {
             motion: MotionLimits::from(&teleop),
             reply_timeout: link.reply_timeout,
             max_in_flight: link.max_in_flight as u64,
             stops: teleop.hold_line == HoldBehavior::Stop,
             heartbeats: link.heartbeat.is_some(),
-            numbered: extras.contains("seq"),
+            numbered,
             ttl,
             parameters,
         })
@@ -153,24 +155,24 @@ fn value(json: &Json) -> Option<Value> {
 }
 
 /// The parameters whose effect a controller sees.
-const JUDGED: [&str; 17] = [
-    "workspace.min",
-    "workspace.max",
-    "workspace.reach_min",
-    "workspace.reach_max",
-    "home",
-    "limits.speed",
-    "approach_speed",
-    "command_rate",
-    "input_timeout",
-    "reply_timeout",
-    "max_in_flight",
-    "hold_line",
-    "heartbeat_period",
-    "wire_extras",
-    "ttl",
-    "gripper.close_debounce",
-    "gripper.open_debounce",
+static JUDGED: [&dyn Parameter; 17] = [
+    &table::WORKSPACE_MIN,
+    &table::WORKSPACE_MAX,
+    &table::WORKSPACE_REACH_MIN,
+    &table::WORKSPACE_REACH_MAX,
+    &table::ARM_HOME,
+    &table::LIMITS_SPEED,
+    &table::LIMITS_APPROACH_SPEED,
+    &table::TELEOP_COMMAND_RATE,
+    &table::INPUT_TIMEOUT,
+    &table::LINK_REPLY_TIMEOUT,
+    &table::LINK_MAX_IN_FLIGHT,
+    &table::TELEOP_HOLD_BEHAVIOR,
+    &table::LINK_HEARTBEAT_PERIOD,
+    &table::WIRE_EXTRA_FIELDS,
+    &table::WIRE_COMMAND_TTL,
+    &table::GRIPPER_CLOSE_DEBOUNCE,
+    &table::GRIPPER_OPEN_DEBOUNCE,
 ];
 
 #[cfg(test)]

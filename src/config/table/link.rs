@@ -1,120 +1,64 @@
 //! Who opens the connection to the controller, and how it is kept.
 
-use crate::config::Change::Disarmed;
-use crate::config::parameter::Initial::{Boolean, Integer, Real, Text};
-use crate::config::parameter::{Parameter, Range, parameter};
+use std::time::Duration;
 
-pub(super) const LINK: &[Parameter] = &[
-    parameter(
-        "role",
-        Text("tcp_client"),
-        "",
-        Range::OneOf(&["tcp_client", "tcp_server", "udp"]),
-        "Who opens the connection. tcp_client: the bridge connects to the controller at host:port. tcp_server: controllers connect to the bridge, which listens on host:port and nowhere else. udp: a datagram to host:port for every line; what is lost is lost.",
-        Disarmed,
-    ),
-    parameter(
-        "host",
-        Text("127.0.0.1"),
-        "",
-        Range::NotEmpty,
-        "Name or address of the arm's controller; for a tcp_server, of this machine, where 0.0.0.0 lets in whoever reaches it. A name is resolved anew at every attempt.",
-        Disarmed,
-    ),
-    parameter(
-        "port",
-        Integer(5000),
-        "",
-        Range::Integer(1, 65535),
-        "TCP or UDP port of the arm's controller; for a tcp_server, of the bridge.",
-        Disarmed,
-    ),
-    parameter(
-        "min_clients",
-        Integer(1),
-        "",
-        Range::Integer(1, 32),
-        "With a tcp_server: how many controllers must be connected for the arm to move. Every one gets every line; the next command waits for the replies of all.",
-        Disarmed,
-    ),
-    parameter(
-        "connect_timeout",
-        Real(3.0),
-        "s",
-        Range::Real(0.01, 60.0),
-        "Time allowed for resolving the name and connecting, together; with hello.token_file as much again for the answer to the hello.",
-        Disarmed,
-    ),
-    parameter(
-        "tcp_user_timeout",
-        Real(0.5),
-        "s",
-        Range::Real(0.01, 60.0),
-        "Bytes that the controller's machine has not acknowledged for this long break the connection (TCP_USER_TIMEOUT). Finds a pulled cable.",
-        Disarmed,
-    ),
-    parameter(
-        "expect_reply",
-        Boolean(true),
-        "",
-        Range::Any,
-        "Whether the controller answers every command with a line. Without replies nothing paces the commands but command_rate, and commands count as acknowledged when sent.",
-        Disarmed,
-    ),
-    parameter(
-        "max_in_flight",
-        Integer(1),
-        "",
-        Range::Integer(1, 64),
-        "Commands that may be unanswered at a time. With 1 the controller's own pace is the pace.",
-        Disarmed,
-    ),
-    parameter(
-        "reply_timeout",
-        Real(0.5),
-        "s",
-        Range::Real(0.01, 60.0),
-        "Without a reply for this long the link is UNRESPONSIVE and motion holds.",
-        Disarmed,
-    ),
-    parameter(
-        "link_timeout",
-        Real(3.0),
-        "s",
-        Range::Real(0.01, 600.0),
-        "Without a reply for this long the connection is closed and opened anew.",
-        Disarmed,
-    ),
-    parameter(
-        "backoff.initial",
-        Real(0.1),
-        "s",
-        Range::Real(0.01, 60.0),
-        "Wait before the first new attempt after a connection was lost or refused; doubles with each failure, less up to a quarter at random.",
-        Disarmed,
-    ),
-    parameter(
-        "backoff.max",
-        Real(4.0),
-        "s",
-        Range::Real(0.01, 600.0),
-        "Longest wait between attempts.",
-        Disarmed,
-    ),
-    parameter(
-        "heartbeat_period",
-        Real(0.0),
-        "s",
-        Range::Real(0.0, 60.0),
-        "When nothing else has been said to the controller for this long, a line {\"type\":\"heartbeat\"} is, for a controller that knows it: its own watchdog then tells a resting arm from a dead laptop, and its silence is noticed at rest too. 0: never.",
-        Disarmed,
-    ),
-    parameter(
-        "heartbeat_expects_reply",
-        Boolean(true),
-        "",
-        Range::Any,
-        "Whether the controller answers a heartbeat like any other line; false if it answers all but heartbeats.",
-        Disarmed,
-    ),
-];
+use crate::params::{boolean, integer, one_of, seconds, text};
+
+/// Who opens the connection, and what it carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// The bridge connects to the controller.
+    TcpClient,
+    /// Controllers connect to the bridge.
+    TcpServer,
+    /// Datagrams to the controller.
+    Udp,
+}
+
+crate::parameters! {
+    /// Who opens the connection to the controller, and how it is kept.
+    pub static LINK;
+
+    /// Who opens the connection. tcp_client: the bridge connects to the controller at host:port. tcp_server:
+    /// controllers connect to the bridge, which listens on host:port and nowhere else. udp: a datagram to host:port for
+    /// every line; what is lost is lost.
+    LINK_TRANSPORT: Transport = one_of("role", &[
+        ("tcp_client", Transport::TcpClient),
+        ("tcp_server", Transport::TcpServer),
+        ("udp", Transport::Udp),
+    ]).while_disarmed().identifies_arm();
+    /// Name or address of the arm's controller; for a tcp_server, of this machine, where 0.0.0.0 lets in whoever
+    /// reaches it. A name is resolved anew at every attempt.
+    LINK_HOST: String = text("host", "127.0.0.1").not_empty().while_disarmed().identifies_arm();
+    /// TCP or UDP port of the arm's controller; for a tcp_server, of the bridge.
+    LINK_PORT: u16 = integer("port", 5000, 1..=65535).while_disarmed().identifies_arm();
+    /// With a tcp_server: how many controllers must be connected for the arm to move. Every one gets every line; the
+    /// next command waits for the replies of all.
+    LINK_MIN_CLIENTS: usize = integer("min_clients", 1, 1..=32).while_disarmed();
+    /// Time allowed for resolving the name and connecting, together; with hello.token_file as much again for the answer
+    /// to the hello.
+    LINK_CONNECT_TIMEOUT: Duration = seconds("connect_timeout", 3.0, 0.01..=60.0).while_disarmed();
+    /// Bytes that the controller's machine has not acknowledged for this long break the connection (TCP_USER_TIMEOUT).
+    /// Finds a pulled cable.
+    LINK_TCP_USER_TIMEOUT: Duration = seconds("tcp_user_timeout", 0.5, 0.01..=60.0).while_disarmed();
+    /// Whether the controller answers every command with a line. Without replies nothing paces the commands but
+    /// command_rate, and commands count as acknowledged when sent.
+    LINK_EXPECT_REPLY: bool = boolean("expect_reply", true).while_disarmed();
+    /// Commands that may be unanswered at a time. With 1 the controller's own pace is the pace.
+    LINK_MAX_IN_FLIGHT: usize = integer("max_in_flight", 1, 1..=64).while_disarmed();
+    /// Without a reply for this long the link is UNRESPONSIVE and motion holds.
+    LINK_REPLY_TIMEOUT: Duration = seconds("reply_timeout", 0.5, 0.01..=60.0).while_disarmed();
+    /// Without a reply for this long the connection is closed and opened anew.
+    LINK_TIMEOUT: Duration = seconds("link_timeout", 3.0, 0.01..=600.0).while_disarmed();
+    /// Wait before the first new attempt after a connection was lost or refused; doubles with each failure, less up to
+    /// a quarter at random.
+    LINK_BACKOFF_INITIAL: Duration = seconds("backoff.initial", 0.1, 0.01..=60.0).while_disarmed();
+    /// Longest wait between attempts.
+    LINK_BACKOFF_MAX: Duration = seconds("backoff.max", 4.0, 0.01..=600.0).while_disarmed();
+    /// When nothing else has been said to the controller for this long, a line {"type":"heartbeat"} is, for a
+    /// controller that knows it: its own watchdog then tells a resting arm from a dead laptop, and its silence is
+    /// noticed at rest too. 0: never.
+    LINK_HEARTBEAT_PERIOD: Duration = seconds("heartbeat_period", 0.0, 0.0..=60.0).while_disarmed();
+    /// Whether the controller answers a heartbeat like any other line; false if it answers all but heartbeats.
+    LINK_HEARTBEAT_EXPECT_REPLY: bool = boolean("heartbeat_expects_reply", true).while_disarmed();
+}

@@ -1,6 +1,7 @@
 //! The table of parameters: the one source of names, defaults, ranges and descriptions. `config/bridge.yaml` and
 //! `ros2 param describe` say the same words.
 
+mod former;
 mod gripper;
 mod input;
 mod link;
@@ -8,11 +9,27 @@ mod motion;
 mod security;
 mod wire;
 
-use super::Parameter;
+pub use gripper::*;
+pub use input::*;
+pub use link::*;
+pub use motion::*;
+pub use security::*;
+pub use wire::*;
 
-/// All parameters, in the order of the documentation.
-pub fn parameters() -> impl Iterator<Item = &'static Parameter> {
-    [link::LINK, security::SECURITY, wire::WIRE, input::INPUT, motion::MOTION, gripper::GRIPPER]
-        .into_iter()
-        .flatten()
+use crate::params::{Parameter, Table};
+
+/// The parameters of the bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BridgeTable {}
+
+impl Table for BridgeTable {
+    const GROUPS: &'static [&'static [&'static dyn Parameter]] =
+        &[LINK, SECURITY, WIRE, INPUT, MOTION, GRIPPER];
+    const FORMER_NAMES: &'static [(&'static str, &'static str)] = former::NAMES;
+    const FORMER_VALUES: &'static [(&'static str, &'static str, &'static str)] = former::VALUES;
+}
+
+/// Returns all parameters of the bridge, in the order of the documentation.
+pub fn parameters() -> impl Iterator<Item = &'static dyn Parameter> {
+    BridgeTable::parameters()
 }

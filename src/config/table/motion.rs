@@ -1,176 +1,79 @@
 //! Where commands may lead, and how fast.
 
-use crate::config::Change::{Disarmed, Live};
-use crate::config::parameter::Initial::{Integer, Real, Reals, Text};
-use crate::config::parameter::{Parameter, Range, parameter};
+use std::time::Duration;
 
-pub(super) const MOTION: &[Parameter] = &[
-    parameter(
-        "command_rate",
-        Real(50.0),
-        "Hz",
-        Range::Real(0.0, 1000.0),
-        "Most commands a second, and the rate of a ramp. 0: a command for every target at once, and 50 Hz within a ramp.",
-        Live,
-    ),
-    parameter(
-        "workspace.min",
-        Reals([-0.3, -0.3, 0.0]),
-        "m",
-        Range::Real(-100.0, 100.0),
-        "Lower corner of the box that commands lie in, in the arm's base frame.",
-        Live,
-    ),
-    parameter(
-        "workspace.max",
-        Reals([0.3, 0.3, 0.4]),
-        "m",
-        Range::Real(-100.0, 100.0),
-        "Upper corner of the box that commands lie in, in the arm's base frame.",
-        Live,
-    ),
-    parameter(
-        "workspace.policy",
-        Text("clamp"),
-        "",
-        Range::OneOf(&["clamp", "reject"]),
-        "What happens to a target outside the box. clamp: taken to its nearest point. reject: refused, and motion holds.",
-        Live,
-    ),
-    parameter(
-        "workspace.reach_min",
-        Real(0.0),
-        "m",
-        Range::Real(0.0, 100.0),
-        "Commands keep at least this far from the origin of base_frame, and lead around it: an arm cannot fold into itself. 0: no such bound.",
-        Live,
-    ),
-    parameter(
-        "workspace.reach_max",
-        Real(0.0),
-        "m",
-        Range::Real(0.0, 100.0),
-        "Commands keep within this distance from the origin of base_frame. 0: no such bound.",
-        Live,
-    ),
-    parameter(
-        "home",
-        Reals([0.2, 0.0, 0.2]),
-        "m",
-        Range::Real(-100.0, 100.0),
-        "Where the arm is taken to be when no reply has told yet: the first approach starts here. In the arm's base frame, inside the workspace.",
-        Live,
-    ),
-    parameter(
-        "home_rpy",
-        Reals([0.0; 3]),
-        "rad",
-        Range::Real(-7.0, 7.0),
-        "How the tool is taken to be turned when no reply has told yet, where the controller is told of it at all: roll, pitch and yaw in the arm's base frame.",
-        Live,
-    ),
-    parameter(
-        "limits.speed",
-        Real(0.25),
-        "m/s",
-        Range::Real(0.001, 10.0),
-        "Fastest that commands move the arm. The default is the reduced speed of ISO 10218 manual operation.",
-        Live,
-    ),
-    parameter(
-        "limits.acceleration",
-        Real(5.0),
-        "m/s^2",
-        Range::Real(0.01, 1000.0),
-        "How much the velocity of the commands may change. Commands come to rest at the target without overshoot, so the arm follows a moving hand speed / (2 acceleration) late at least.",
-        Live,
-    ),
-    parameter(
-        "limits.angular_speed",
-        Real(0.5),
-        "rad/s",
-        Range::Real(0.001, 100.0),
-        "Fastest that commands turn the tool, where the controller is told how it is to be turned.",
-        Live,
-    ),
-    parameter(
-        "limits.jump",
-        Real(0.15),
-        "m",
-        Range::Real(0.0, 100.0),
-        "Two targets in a row farther apart than this are a leap, as when a tracker takes one hand for the other: refused, and motion holds. 0: never.",
-        Live,
-    ),
-    parameter(
-        "limits.jump_confirm",
-        Real(0.3),
-        "s",
-        Range::Real(0.0, 10.0),
-        "How long the target has to stay where it leapt to before it is believed and approached.",
-        Live,
-    ),
-    parameter(
-        "approach_speed",
-        Real(0.1),
-        "m/s",
-        Range::Real(0.001, 10.0),
-        "Fastest that commands move the arm while it approaches a target after arming or a hold.",
-        Live,
-    ),
-    parameter(
-        "error_limit",
-        Integer(5),
-        "",
-        Range::Integer(1, 1000),
-        "Error replies in a row after which motion holds for settle_time, at least 0.5 s, before the next attempt.",
-        Live,
-    ),
-    parameter(
-        "hold_line",
-        Text("nothing"),
-        "",
-        Range::OneOf(&["nothing", "repeat", "stop"]),
-        "What the controller gets when motion is held, stopped or ended. nothing: silence. repeat: the last command at command_rate while HOLDING or STOPPED, once accepted. stop: one line {\"type\":\"stop\"}, for a controller that knows it.",
-        Live,
-    ),
-    parameter(
-        "retarget.mode",
-        Text("absolute"),
-        "",
-        Range::OneOf(&["absolute", "relative"]),
-        "absolute: the arm goes to where the hand is. relative: when motion begins the arm stays where it is, and from then on goes as far as the hand goes.",
-        Disarmed,
-    ),
-    parameter(
-        "retarget.frame",
-        Text(""),
-        "",
-        Range::Any,
-        "Name of the tracker's frame. A target whose frame_id is this name, or empty, is retargeted; one in base_frame is taken as it is; any other is looked up on /tf and /tf_static if tf.enabled is true, and refused otherwise.",
-        Disarmed,
-    ),
-    parameter(
-        "retarget.translation",
-        Reals([0.0; 3]),
-        "m",
-        Range::Real(-100.0, 100.0),
-        "Origin of the tracker's frame in the arm's base frame. A target becomes translation + rotation * (scale * target).",
-        Disarmed,
-    ),
-    parameter(
-        "retarget.rotation_rpy",
-        Reals([0.0; 3]),
-        "rad",
-        Range::Real(-7.0, 7.0),
-        "Roll, pitch and yaw of the tracker's frame in the arm's base frame, about fixed axes (REP 103).",
-        Disarmed,
-    ),
-    parameter(
-        "retarget.scale",
-        Reals([1.0; 3]),
-        "",
-        Range::Real(-1000.0, 1000.0),
-        "Factor for each axis of the tracker's frame; a negative one mirrors.",
-        Disarmed,
-    ),
-];
+use crate::geometry::Position;
+use crate::params::{integer, one_of, position, real, reals, seconds, text};
+use crate::teleop::HoldBehavior;
+use crate::teleop::Policy;
+use crate::teleop::RetargetMode;
+
+crate::parameters! {
+    /// Where commands may lead, and how fast.
+    pub static MOTION;
+
+    /// Most commands a second, and the rate of a ramp. 0: a command for every target at once, and 50 Hz within a ramp.
+    TELEOP_COMMAND_RATE: f64 = real("command_rate", 50.0, 0.0..=1000.0).unit("Hz").always();
+    /// Lower corner of the box that commands lie in, in the arm's base frame.
+    WORKSPACE_MIN: Position = position("workspace.min", [-0.3, -0.3, 0.0], -100.0..=100.0).always();
+    /// Upper corner of the box that commands lie in, in the arm's base frame.
+    WORKSPACE_MAX: Position = position("workspace.max", [0.3, 0.3, 0.4], -100.0..=100.0).always();
+    /// What happens to a target outside the box. clamp: taken to its nearest point. reject: refused, and motion holds.
+    WORKSPACE_POLICY: Policy = one_of("workspace.policy", &[
+        ("clamp", Policy::Clamp),
+        ("reject", Policy::Reject),
+    ]).always();
+    /// Commands keep at least this far from the origin of base_frame, and lead around it: an arm cannot fold into
+    /// itself. 0: no such bound.
+    WORKSPACE_REACH_MIN: f64 = real("workspace.reach_min", 0.0, 0.0..=100.0).unit("m").always();
+    /// Commands keep within this distance from the origin of base_frame. 0: no such bound.
+    WORKSPACE_REACH_MAX: f64 = real("workspace.reach_max", 0.0, 0.0..=100.0).unit("m").always();
+    /// Where the arm is taken to be when no reply has told yet: the first approach starts here. In the arm's base
+    /// frame, inside the workspace.
+    ARM_HOME: Position = position("home", [0.2, 0.0, 0.2], -100.0..=100.0).always();
+    /// How the tool is taken to be turned when no reply has told yet, where the controller is told of it at all: roll,
+    /// pitch and yaw in the arm's base frame.
+    ARM_HOME_RPY: [f64; 3] = reals("home_rpy", [0.0; 3], -7.0..=7.0).unit("rad").always();
+    /// Fastest that commands move the arm. The default is the reduced speed of ISO 10218 manual operation.
+    LIMITS_SPEED: f64 = real("limits.speed", 0.25, 0.001..=10.0).unit("m/s").always();
+    /// How much the velocity of the commands may change. Commands come to rest at the target without overshoot, so the
+    /// arm follows a moving hand speed / (2 acceleration) late at least.
+    LIMITS_ACCELERATION: f64 = real("limits.acceleration", 5.0, 0.01..=1000.0).unit("m/s^2").always();
+    /// Fastest that commands turn the tool, where the controller is told how it is to be turned.
+    LIMITS_ANGULAR_SPEED: f64 = real("limits.angular_speed", 0.5, 0.001..=100.0).unit("rad/s").always();
+    /// Two targets in a row farther apart than this are a leap, as when a tracker takes one hand for the other:
+    /// refused, and motion holds. 0: never.
+    LIMITS_MAX_JUMP: f64 = real("limits.jump", 0.15, 0.0..=100.0).unit("m").always();
+    /// How long the target has to stay where it leapt to before it is believed and approached.
+    LIMITS_JUMP_CONFIRM_TIME: Duration = seconds("limits.jump_confirm", 0.3, 0.0..=10.0).always();
+    /// Fastest that commands move the arm while it approaches a target after arming or a hold.
+    LIMITS_APPROACH_SPEED: f64 = real("approach_speed", 0.1, 0.001..=10.0).unit("m/s").always();
+    /// Error replies in a row after which motion holds for settle_time, at least 0.5 s, before the next attempt.
+    TELEOP_MAX_CONSECUTIVE_ERRORS: u32 = integer("error_limit", 5, 1..=1000).always();
+    /// What the controller gets when motion is held, stopped or ended. nothing: silence. repeat: the last command at
+    /// command_rate while HOLDING or STOPPED, once accepted. stop: one line {"type":"stop"}, for a controller that
+    /// knows it.
+    TELEOP_HOLD_BEHAVIOR: HoldBehavior = one_of("hold_line", &[
+        ("nothing", HoldBehavior::Nothing),
+        ("repeat", HoldBehavior::Repeat),
+        ("stop", HoldBehavior::Stop),
+    ]).always();
+    /// absolute: the arm goes to where the hand is. relative: when motion begins the arm stays where it is, and from
+    /// then on goes as far as the hand goes.
+    RETARGET_MODE: RetargetMode = one_of("retarget.mode", &[
+        ("absolute", RetargetMode::Absolute),
+        ("relative", RetargetMode::Relative),
+    ]).while_disarmed();
+    /// Name of the tracker's frame. A target whose frame_id is this name, or empty, is retargeted; one in base_frame is
+    /// taken as it is; any other is looked up on /tf and /tf_static if tf.enabled is true, and refused otherwise.
+    RETARGET_FRAME: String = text("retarget.frame", "").while_disarmed();
+    /// Origin of the tracker's frame in the arm's base frame. A target becomes translation + rotation * (scale *
+    /// target).
+    RETARGET_TRANSLATION: [f64; 3] =
+        reals("retarget.translation", [0.0; 3], -100.0..=100.0).unit("m").while_disarmed();
+    /// Roll, pitch and yaw of the tracker's frame in the arm's base frame, about fixed axes (REP 103).
+    RETARGET_ROTATION_RPY: [f64; 3] =
+        reals("retarget.rotation_rpy", [0.0; 3], -7.0..=7.0).unit("rad").while_disarmed();
+    /// Factor for each axis of the tracker's frame; a negative one mirrors.
+    RETARGET_SCALE: [f64; 3] = reals("retarget.scale", [1.0; 3], -1000.0..=1000.0).while_disarmed();
+}

@@ -1,16 +1,18 @@
 //! What there is to set: names, types, ranges and meanings, as ROS tools ask for them.
 
+use std::collections::BTreeSet;
+
 use r2r::rcl_interfaces::msg::{
     FloatingPointRange, IntegerRange, ListParametersResult, ParameterDescriptor, ParameterType,
 };
 
 use super::USE_SIM_TIME;
 use super::message::message;
-use crate::config::{Change, Parameter, Range};
+use crate::params::{Mutability, Range, Table};
 
 /// A parameter in full; of a name that is not declared, nothing but the name.
-pub(super) fn describe(name: &str) -> ParameterDescriptor {
-    let Some(parameter) = Parameter::find(name) else {
+pub(super) fn describe<T: Table>(name: &str) -> ParameterDescriptor {
+    let Some(parameter) = T::find(name) else {
         return ParameterDescriptor { name: crate::ros::convert::text(name), ..Default::default() };
     };
     let (mut floating_point_range, mut integer_range) = (Vec::new(), Vec::new());
@@ -21,23 +23,21 @@ pub(super) fn describe(name: &str) -> ParameterDescriptor {
         Range::Integer(from_value, to_value) => {
             integer_range.push(IntegerRange { from_value, to_value, step: 1 });
         }
-        Range::Any | Range::NotEmpty | Range::OneOf(_) | Range::Subset(_) | Range::Paths { .. } => {}
+        Range::Any | Range::NotEmpty | Range::OneOf(_) | Range::Subset(_) | Range::FieldPaths { .. } => {}
     }
+    let range = Some(parameter.describe_range()).filter(|range| !range.is_empty());
+    let range = range.map(|range| range + "; ").unwrap_or_default();
     let unit = if parameter.unit.is_empty() { String::new() } else { format!(" [{}]", parameter.unit) };
     ParameterDescriptor {
         name: parameter.name.into(),
         type_: message(&parameter.default()).type_,
         description: format!("{}{unit}", parameter.description),
         additional_constraints: format!(
-            "{}default {}; may change {}",
-            Some(parameter.range.describe(parameter.unit))
-                .filter(|r| !r.is_empty())
-                .map(|r| r + "; ")
-                .unwrap_or_default(),
+            "{range}default {}; may change {}",
             parameter.default(),
-            parameter.change.describe()
+            parameter.mutability.describe()
         ),
-        read_only: parameter.change == Change::Start,
+        read_only: parameter.mutability == Mutability::AtStart,
         floating_point_range,
         integer_range,
         ..Default::default()
@@ -55,7 +55,8 @@ pub(super) fn describe_sim_time() -> ParameterDescriptor {
     }
 }
 
-/// As `rcl_interfaces/srv/ListParameters` has it: names below any of the prefixes, at most `depth` dots below.
+/// Lists, in alphabetical order, what `rcl_interfaces/srv/ListParameters` asks for: names below any of the prefixes, at
+/// most `depth` dots below.
 pub(super) fn list<'a>(
     all: impl Iterator<Item = &'a str>,
     prefixes: &[String],
@@ -72,17 +73,22 @@ pub(super) fn list<'a>(
             None => false,
         })
     };
-    let names: Vec<String> = all.filter(wanted).map(Into::into).collect();
-    let mut groups: Vec<String> =
-        names.iter().filter_map(|name| name.rsplit_once('.')).map(|(group, _)| group.to_owned()).collect();
-    groups.dedup();
-    ListParametersResult { names, prefixes: groups }
+    let names: BTreeSet<_> = all.filter(wanted).collect();
+    let groups: BTreeSet<_> =
+        names.iter().filter_map(|name| name.rsplit_once('.')).map(|(group, _)| group).collect();
+    let list = |names: BTreeSet<&str>| names.into_iter().map(Into::into).collect();
+    ListParametersResult { prefixes: list(groups), names: list(names) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::parameters;
+    use crate::config::table::BridgeTable;
+
+    fn describe(name: &str) -> ParameterDescriptor {
+        super::describe::<BridgeTable>(name)
+    }
 
     #[test]
     fn every_parameter_is_described_with_type_default_range_and_unit() {
@@ -110,7 +116,7 @@ mod tests {
         assert!(constraints("host").ends_with("; may change only while disarmed"));
         assert!(constraints("gripper.type").ends_with("; may change only by a new start"));
         for parameter in parameters() {
-            let read_only = parameter.change == Change::Start;
+            let read_only = parameter.mutability == Mutability::AtStart;
             assert_eq!(describe(parameter.name).read_only, read_only, "{}", parameter.name);
         }
     }
@@ -123,6 +129,7 @@ mod tests {
         };
         assert_eq!(names(&["backoff"], 0), ["backoff.initial", "backoff.max"]);
         assert_eq!(names(&["port"], 0), ["port"]);
+        assert!(names(&[], 0).is_sorted());
         assert!(names(&[], 0).contains(&"gripper.open_debounce".into()));
         let top = names(&[], 1);
         assert!(top.contains(&"port".into()) && !top.contains(&"gripper.open_debounce".into()));

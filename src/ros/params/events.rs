@@ -5,7 +5,7 @@ use r2r::{Publisher, QosProfile};
 
 use super::USE_SIM_TIME;
 use super::message::message;
-use crate::config::{Changed, Config, Value, parameters};
+use crate::params::{Changed, Parameters, Table, Value};
 use crate::ros::clock::RosClock;
 use crate::ros::convert;
 
@@ -25,10 +25,10 @@ impl ParameterEvents {
 
     /// Tells what is declared, once. What is published on this topic before anybody has been discovered is heard by
     /// nobody, so it waits for the first that listens.
-    pub(super) fn tell_declared(&mut self, config: &Config, use_sim_time: bool) {
+    pub(super) fn tell_declared<T: Table>(&mut self, parameters: &Parameters<T>, use_sim_time: bool) {
         if !self.declared && self.publisher.get_inter_process_subscription_count().is_ok_and(|n| n > 0) {
             self.declared = true;
-            let new_parameters = declared(config, use_sim_time);
+            let new_parameters = declared(parameters, use_sim_time);
             self.publish(ParameterEvent { new_parameters, ..Default::default() });
         }
     }
@@ -48,10 +48,10 @@ impl ParameterEvents {
     }
 }
 
-fn declared(config: &Config, use_sim_time: bool) -> Vec<Parameter> {
-    let value = |name| config.parameters().get(name).map(|value| parameter(name, value));
+fn declared<T: Table>(parameters: &Parameters<T>, use_sim_time: bool) -> Vec<Parameter> {
+    let value = |name| parameters.value(name).map(|value| parameter(name, value));
     let of_every_node = parameter(USE_SIM_TIME, &Value::Boolean(use_sim_time));
-    parameters().filter_map(|parameter| value(parameter.name)).chain([of_every_node]).collect()
+    T::parameters().filter_map(|parameter| value(parameter.name)).chain([of_every_node]).collect()
 }
 
 fn parameter(name: &str, value: &Value) -> Parameter {

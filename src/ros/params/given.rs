@@ -9,7 +9,7 @@ use rcl_ext::{Arguments, NodeParameters, RclError, read_parameter_file};
 use regex_lite::Regex;
 
 use super::message::given;
-use crate::config::{Parameter, Value};
+use crate::params::{Table, Value};
 use crate::text::sanitize_short;
 
 /// The parameters that files and the command line have for a node.
@@ -68,8 +68,8 @@ impl Given {
         source.and_then(|source| source.file.as_deref())
     }
 
-    /// Logs how many parameters each file has given, and what is probably not as it was meant.
-    pub fn log(&self) {
+    /// Logs how many parameters each file has given to a node with this table, and what is probably not as it was meant.
+    pub fn log<T: Table>(&self) {
         tracing::info!("{self}");
         for source in self.sources.iter().filter(|source| source.parameters.is_empty()) {
             let Some(file) = &source.file else { continue };
@@ -84,13 +84,13 @@ impl Given {
             }
         }
         for (name, holds) in &self.merged {
-            self.warn_of_overridden(name, holds);
+            self.warn_of_overridden::<T>(name, holds);
         }
     }
 
     /// A value that was set to something else than its default, and does not hold, is a surprise.
-    fn warn_of_overridden(&self, name: &str, holds: &Value) {
-        let Some(parameter) = Parameter::find(name) else { return };
+    fn warn_of_overridden<T: Table>(&self, name: &str, holds: &Value) {
+        let Some(parameter) = T::find(name) else { return };
         for source in &self.sources {
             match source.parameters.get(name) {
                 Some(value) if value != holds && *value != parameter.default() => tracing::warn!(

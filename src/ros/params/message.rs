@@ -3,7 +3,7 @@
 use r2r::rcl_interfaces::msg::{ParameterType, ParameterValue};
 
 use super::quote::{quoted, unquoted};
-use crate::config::Value;
+use crate::params::Value;
 
 /// A value as rcl has read it from a file or the command line.
 pub(super) fn given(value: &rcl_ext::Value) -> Value {
@@ -43,7 +43,7 @@ pub(super) fn from_message(given: &ParameterValue) -> Value {
 }
 
 /// A value as ROS messages have it. A text that YAML would read as something else is in single quotes.
-pub fn message(value: &Value) -> ParameterValue {
+pub(super) fn message(value: &Value) -> ParameterValue {
     let mut message = ParameterValue::default();
     message.type_ = match value {
         Value::Boolean(value) => {

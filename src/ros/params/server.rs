@@ -1,15 +1,14 @@
 //! The parameters of the bridge, while it runs.
 
-use r2r::rcl_interfaces::msg::{Parameter, ParameterDescriptor, SetParametersResult};
+use r2r::rcl_interfaces::msg::Parameter;
 
-use super::describe::describe;
 use super::events::ParameterEvents;
-use super::services::{Declared, ParameterServices};
-use super::wanted::wanted;
+use super::requested::requested;
+use super::services::{ParameterServices, Settable};
 use crate::app::Bridge;
-use crate::config::{Config, Value, parameters};
+use crate::config::table::BridgeTable;
+use crate::config::{Config, Parameters};
 use crate::ros::clock::RosClock;
-use crate::ros::convert;
 
 /// The parameters of the bridge's node, and the services by which they are read and set.
 pub struct ParameterServer {
@@ -48,7 +47,7 @@ impl ParameterServer {
     /// Answers what has been asked, and does what has been accepted. Returns whether there was anything.
     pub fn answer(&mut self, bridge: &Bridge) -> bool {
         let LiveParameters { config, use_sim_time, events } = &mut self.parameters;
-        events.tell_declared(config, *use_sim_time);
+        events.tell_declared(config.parameters(), *use_sim_time);
         self.services.answer(&mut Live { parameters: &mut self.parameters, bridge })
     }
 }
@@ -58,44 +57,27 @@ struct Live<'a> {
     bridge: &'a Bridge,
 }
 
-impl Declared for Live<'_> {
-    fn names(&self) -> impl Iterator<Item = &'static str> {
-        parameters().map(|parameter| parameter.name)
+impl Settable for Live<'_> {
+    type Table = BridgeTable;
+
+    fn parameters(&self) -> &Parameters {
+        self.parameters.config.parameters()
     }
 
-    fn describe(&self, name: &str) -> ParameterDescriptor {
-        describe(name)
-    }
-
-    fn value(&self, name: &str) -> Option<&Value> {
-        self.parameters.config.parameters().get(name)
-    }
-
-    fn set(&mut self, given: &[Parameter]) -> SetParametersResult {
-        match self.parameters.set(self.bridge, given) {
-            Ok(()) => SetParametersResult { successful: true, reason: String::new() },
-            Err(reason) => {
-                let reason = convert::text(&reason);
-                tracing::debug!("refused: {reason}");
-                SetParametersResult { successful: false, reason }
-            }
-        }
-    }
-}
-
-impl LiveParameters {
-    /// Sets all of these parameters, or none.
-    fn set(&mut self, bridge: &Bridge, given: &[Parameter]) -> Result<(), String> {
-        let config = wanted(&self.config, self.use_sim_time, given).map_err(|refused| refused.to_string())?;
-        if config == self.config {
+    fn set(&mut self, given: &[Parameter]) -> Result<(), String> {
+        let LiveParameters { config: before, use_sim_time, events } = &mut *self.parameters;
+        let parameters =
+            requested(before.parameters(), *use_sim_time, given).map_err(|error| error.to_string())?;
+        let config = Config::new(&parameters).map_err(|error| error.to_string())?;
+        if config == *before {
             return Ok(());
         }
-        bridge.reconfigure(&config).map_err(|refused| refused.to_string())?;
-        for changed in config.changes(&self.config) {
+        self.bridge.reconfigure(&config).map_err(|error| error.to_string())?;
+        for changed in config.changes(before) {
             tracing::info!("parameter {}: {} → {}", changed.parameter.name, changed.before, changed.after);
         }
-        self.events.tell_changed(config.changes(&self.config));
-        self.config = config;
+        events.tell_changed(config.changes(before));
+        *before = config;
         Ok(())
     }
 }

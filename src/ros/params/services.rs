@@ -1,6 +1,6 @@
 //! The six parameter services that every ROS node has.
 
-use r2r::rcl_interfaces::msg::{Parameter, ParameterDescriptor, ParameterValue, SetParametersResult};
+use r2r::rcl_interfaces::msg::{Parameter, ParameterValue, SetParametersResult};
 use r2r::rcl_interfaces::srv::{
     DescribeParameters, GetParameterTypes, GetParameters, ListParameters, SetParameters,
     SetParametersAtomically,
@@ -8,24 +8,25 @@ use r2r::rcl_interfaces::srv::{
 use r2r::{QosProfile, ServiceRequest};
 
 use super::USE_SIM_TIME;
-use super::describe::{describe_sim_time, list};
+use super::describe::{describe, describe_sim_time, list};
 use super::message::message;
-use crate::config::Value;
+use crate::params::{Parameters, Table, Value};
+use crate::ros::convert;
 use crate::ros::r2r_ext::{Inbox, note_answered};
 
-/// The parameters that a node has beside the one that every node has.
-pub trait Declared {
-    /// All names.
-    fn names(&self) -> impl Iterator<Item = &'static str>;
+/// The parameters of a node, beside the one that every node has.
+pub trait Settable {
+    /// What they are.
+    type Table: Table;
 
-    /// A parameter in full; of a name that is not declared, nothing but the name.
-    fn describe(&self, name: &str) -> ParameterDescriptor;
-
-    /// Its value, of a name that is declared.
-    fn value(&self, name: &str) -> Option<&Value>;
+    /// Returns what is in force.
+    fn parameters(&self) -> &Parameters<Self::Table>;
 
     /// Sets all of these, or none.
-    fn set(&mut self, given: &[Parameter]) -> SetParametersResult;
+    ///
+    /// # Errors
+    /// Why they cannot be set.
+    fn set(&mut self, given: &[Parameter]) -> Result<(), String>;
 }
 
 /// The services. A client that goes before its answer, or that the middleware has not found in full, costs nobody else
@@ -59,29 +60,31 @@ impl ParameterServices {
     }
 
     /// Answers what has been asked since the last time. Returns whether there was anything.
-    pub fn answer(&mut self, declared: &mut impl Declared) -> bool {
+    pub fn answer<S: Settable>(&mut self, node: &mut S) -> bool {
         let mut asked = false;
         while let Some(request) = self.describe.take() {
             let describe = |name: &String| match name.as_str() {
                 USE_SIM_TIME => describe_sim_time(),
-                name => declared.describe(name),
+                name => describe::<S::Table>(name),
             };
             let descriptors = request.message.names.iter().map(describe).collect();
             note_answered(request.respond(DescribeParameters::Response { descriptors }));
             asked = true;
         }
         while let Some(request) = self.get.take() {
-            let values = request.message.names.iter().map(|name| self.value(declared, name)).collect();
+            let values =
+                request.message.names.iter().map(|name| self.value(node.parameters(), name)).collect();
             note_answered(request.respond(GetParameters::Response { values }));
             asked = true;
         }
         while let Some(request) = self.get_types.take() {
-            let types = request.message.names.iter().map(|name| self.value(declared, name).type_).collect();
+            let types =
+                request.message.names.iter().map(|name| self.value(node.parameters(), name).type_).collect();
             note_answered(request.respond(GetParameterTypes::Response { types }));
             asked = true;
         }
         while let Some(request) = self.list.take() {
-            let names = declared.names().chain([USE_SIM_TIME]);
+            let names = S::Table::parameters().map(|parameter| parameter.name).chain([USE_SIM_TIME]);
             let result = list(names, &request.message.prefixes, request.message.depth);
             note_answered(request.respond(ListParameters::Response { result }));
             asked = true;
@@ -89,23 +92,31 @@ impl ParameterServices {
         while let Some(request) = self.set.take() {
             // Each by itself, in order: one that is refused is no reason against the next.
             let each = request.message.parameters.iter();
-            let results = each.map(|parameter| declared.set(std::slice::from_ref(parameter))).collect();
+            let results = each.map(|parameter| set(node, std::slice::from_ref(parameter))).collect();
             note_answered(request.respond(SetParameters::Response { results }));
             asked = true;
         }
         while let Some(request) = self.set_atomically.take() {
-            let result = declared.set(&request.message.parameters);
+            let result = set(node, &request.message.parameters);
             note_answered(request.respond(SetParametersAtomically::Response { result }));
             asked = true;
         }
         asked
     }
 
-    fn value(&self, declared: &impl Declared, name: &str) -> ParameterValue {
-        match declared.value(name) {
+    fn value<T: Table>(&self, parameters: &Parameters<T>, name: &str) -> ParameterValue {
+        match parameters.value(name) {
             Some(value) => message(value),
             None if name == USE_SIM_TIME => message(&Value::Boolean(self.use_sim_time)),
             None => ParameterValue::default(),
         }
     }
+}
+
+fn set(node: &mut impl Settable, given: &[Parameter]) -> SetParametersResult {
+    let refused = node.set(given).err().map(|reason| convert::text(&reason));
+    if let Some(reason) = &refused {
+        tracing::debug!("refused: {reason}");
+    }
+    SetParametersResult { successful: refused.is_none(), reason: refused.unwrap_or_default() }
 }

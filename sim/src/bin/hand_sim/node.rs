@@ -7,21 +7,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aether_bridge::config::Value;
+use aether_bridge::params::Changed;
 use aether_bridge::ros::clock::RosClock;
 use aether_bridge::ros::context::{ContextError, context};
-use aether_bridge::ros::convert;
-use aether_bridge::ros::params::{Declared, Given, ParameterServices, message, set_given};
+use aether_bridge::ros::params::{Given, ParameterServices, Settable, Start, requested};
 use aether_bridge::ros::rosout;
 use aether_bridge::ros::{Arguments, ParameterFaults, RosError};
 use aether_sim::hand::{Hand, HandError, HandPose, Reading};
 use r2r::geometry_msgs::msg::{Point, Pose, PoseStamped, Quaternion};
-use r2r::rcl_interfaces::msg::{Parameter, ParameterDescriptor, SetParametersResult};
+use r2r::rcl_interfaces::msg::Parameter;
 use r2r::std_msgs::msg::{Bool, Float32, Header};
 use r2r::{Clock, Publisher, QosProfile};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::parameters::{GripperType, Parameters, Settings};
+use crate::parameters::{GripperType, HandTable, Parameters, Settings};
 
 /// Why there is no simulated hand.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +55,7 @@ impl From<r2r::Error> for HandNodeError {
 pub struct HandNode {
     node: r2r::Node,
     services: ParameterServices,
-    parameters: Parameters,
+    parameters: ReadAtStart,
     hand: Hand,
     tracker: Tracker,
 }
@@ -85,17 +84,16 @@ impl HandNode {
         rosout::set_logger(node.logger());
         let clock = RosClock::Simulated(node.get_ros_clock());
         rosout::publish_logs(&mut node, arguments, clock)?;
-        let mut parameters = Parameters::default();
         let given = Given::read(arguments.as_slice(), &node.fully_qualified_name()?)
             .map_err(|error| ContextError::Arguments(error.to_string()))?;
-        let use_sim_time = set_given(&given, |name, value| parameters.set(name, value))?;
-        given.log();
-        if use_sim_time {
+        let parameters = Start::read(&given)?;
+        given.log::<HandTable>();
+        if parameters.use_sim_time {
             node.get_time_source().enable_sim_time(&mut node)?;
         }
-        let settings = parameters.settings().map_err(ParameterFaults::from)?;
+        let settings = Settings::new(&parameters.parameters).map_err(ParameterFaults::of)?;
         let Settings { hand, frame_id, gripper_type } = settings;
-        let services = ParameterServices::create(&mut node, use_sim_time)?;
+        let services = ParameterServices::create(&mut node, parameters.use_sim_time)?;
         // Reliable, so that it matches every subscription.
         let qos = QosProfile::default().keep_last(10).reliable();
         let gripper = match gripper_type {
@@ -105,7 +103,7 @@ impl HandNode {
         let poses = node.create_publisher("target_pose", qos)?;
         tracing::info!("a hand in frame '{frame_id}' at {} Hz, seed {}", hand.rate, hand.seed);
         let tracker = Tracker { poses, gripper, clock: node.get_ros_clock(), frame_id };
-        Ok(Self { node, services, parameters, hand: Hand::new(hand)?, tracker })
+        Ok(Self { node, services, parameters: ReadAtStart(parameters), hand: Hand::new(hand)?, tracker })
     }
 
     /// Publishes until SIGINT or SIGTERM.
@@ -196,35 +194,21 @@ fn zeros() -> Pose {
     Pose { position: Point::default(), orientation: Quaternion { x: 0.0, y: 0.0, z: 0.0, w: 0.0 } }
 }
 
-/// To be listed, described and read, not to be set.
-impl Declared for Parameters {
-    fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.iter().map(|parameter| parameter.name)
+/// Parameters that are read at start, and so can be listed, described and read while the node runs, but not changed.
+struct ReadAtStart(Start<HandTable>);
+
+impl Settable for ReadAtStart {
+    type Table = HandTable;
+
+    fn parameters(&self) -> &Parameters {
+        &self.0.parameters
     }
 
-    fn describe(&self, name: &str) -> ParameterDescriptor {
-        let described = self.find(name).map(|parameter| ParameterDescriptor {
-            type_: message(&parameter.value).type_,
-            description: parameter.description.into(),
-            additional_constraints: parameter.range_in_words(),
-            read_only: true,
-            ..Default::default()
-        });
-        ParameterDescriptor { name: convert::text(name), ..described.unwrap_or_default() }
-    }
-
-    fn value(&self, name: &str) -> Option<&Value> {
-        self.find(name).map(|parameter| &parameter.value)
-    }
-
-    fn set(&mut self, given: &[Parameter]) -> SetParametersResult {
-        let refused = given.first().map(|Parameter { name, .. }| {
-            format!(
-                "parameter '{name}' is read-only: set it at start, by a parameter file or -p {name}:=VALUE"
-            )
-        });
-        let successful = refused.is_none();
-        SetParametersResult { successful, reason: convert::text(&refused.unwrap_or_default()) }
+    fn set(&mut self, given: &[Parameter]) -> Result<(), String> {
+        let Start { parameters, use_sim_time } = &self.0;
+        let requested = requested(parameters, *use_sim_time, given).map_err(|error| error.to_string())?;
+        let mut changes = Changed::between(parameters, &requested);
+        changes.try_for_each(|changed| changed.check(false)).map_err(|error| error.to_string())
     }
 }
 

@@ -1,20 +1,20 @@
-//! What a person wants to set, made a configuration or refused with a reason.
+//! What a person asks to set, made a set of parameters or refused with a reason.
 
 use r2r::rcl_interfaces::msg;
 
 use super::USE_SIM_TIME;
 use super::message::{NOT_SET, from_message};
-use crate::config::{ChangeRefused, Config, ConfigError, Parameter, Value};
+use crate::params::{ChangeError, ParameterError, Parameters, Table, Value};
 
-/// Why parameters cannot be set to what is wanted, whatever the bridge is doing.
+/// Why parameters cannot be set to what is asked, whatever the node is doing.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub(super) enum WantedRefused {
-    /// Unknown, of the wrong type, out of range, or in contradiction to another one.
+pub enum SetParametersError {
+    /// Unknown, of the wrong type, or out of range.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Parameter(#[from] ParameterError),
     /// Read at start only.
     #[error(transparent)]
-    Change(#[from] ChangeRefused),
+    Change(#[from] ChangeError),
     /// A value of type NOT_SET.
     #[error("parameter '{name}' cannot be deleted: set it to its default, {default}")]
     Deleted {
@@ -25,49 +25,50 @@ pub(super) enum WantedRefused {
     },
 }
 
-/// The configuration that comes of setting these parameters, all together, where `config` is in force.
+/// Makes the set that comes of setting these parameters, all together, where `parameters` are in force.
 ///
 /// # Errors
-/// The first of them that is wrong by itself, or the first contradiction between two parameters.
-pub(super) fn wanted(
-    config: &Config,
+/// The first of them that is wrong by itself.
+pub fn requested<T: Table>(
+    parameters: &Parameters<T>,
     use_sim_time: bool,
     given: &[msg::Parameter],
-) -> Result<Config, WantedRefused> {
-    let mut parameters = config.parameters().clone();
+) -> Result<Parameters<T>, SetParametersError> {
+    let mut parameters = parameters.clone();
     for msg::Parameter { name, value } in given {
         let (name, value) = (crate::text::sanitize_short(name), from_message(value));
         if name == USE_SIM_TIME {
             if value != Value::Boolean(use_sim_time) {
                 let value = Value::Boolean(use_sim_time).to_string();
-                return Err(ChangeRefused::Start { name: USE_SIM_TIME, value }.into());
+                return Err(ChangeError::ReadOnly { name: USE_SIM_TIME, value }.into());
             }
             continue;
         }
-        match Parameter::find(&name) {
+        match T::find(&name) {
             Some(parameter) if value == NOT_SET => {
                 let default = parameter.default().to_string();
-                return Err(WantedRefused::Deleted { name: parameter.name, default });
+                return Err(SetParametersError::Deleted { name: parameter.name, default });
             }
             _ => parameters.set(&name, value)?,
         }
     }
-    Ok(Config::new(&parameters)?)
+    Ok(parameters)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::message::message;
     use super::*;
-    use crate::config::Parameters;
+    use crate::config::{Config, Parameters};
 
     fn set(given: &[(&str, Value)]) -> Result<Config, String> {
-        let config = Config::new(&Parameters::default()).unwrap();
         let given: Vec<_> = given
             .iter()
             .map(|(name, value)| msg::Parameter { name: (*name).into(), value: message(value) })
             .collect();
-        wanted(&config, false, &given).map_err(|refused| refused.to_string())
+        let parameters =
+            requested(&Parameters::default(), false, &given).map_err(|error| error.to_string())?;
+        Config::new(&parameters).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -106,12 +107,11 @@ mod tests {
 
     #[test]
     fn names_and_types_that_no_tool_sends_are_refused_too() {
-        let config = Config::new(&Parameters::default()).unwrap();
         let given = msg::Parameter {
             name: "limits.speed".into(),
             value: msg::ParameterValue { type_: 42, ..Default::default() },
         };
-        let refused = wanted(&config, false, &[given]).unwrap_err().to_string();
+        let refused = requested(&Parameters::default(), false, &[given]).unwrap_err().to_string();
         assert!(refused.contains("'limits.speed' is a value of no known type"), "{refused}");
         let refused = set(&[(&"x\u{1b}".repeat(10_000), Value::Real(0.1))]).unwrap_err();
         assert!(refused.len() < 1000 && !refused.contains('\u{1b}'), "{refused}");

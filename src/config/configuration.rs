@@ -1,0 +1,365 @@
+//! All that is set, as the rest of the bridge takes it.
+
+use super::error::ConfigError;
+use super::security::HelloConfig;
+use super::source::SourceConfig;
+use super::table::{self, GripperType, Transport};
+use super::{Parameters, motion, place, relations, security, wire};
+use crate::link::backoff::Backoff;
+use crate::link::{Heartbeat, LinkConfig, Role, TransportConfig};
+use crate::params::{ChangeError, Changed};
+use crate::teleop::{Frames, TeleopConfig};
+use crate::wire::WireConfig;
+
+/// Everything that can be set, validated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where to connect.
+    pub transport: TransportConfig,
+    /// What the controller wants to be told first, if it wants anything.
+    pub hello: Option<HelloConfig>,
+    /// How to keep the link.
+    pub link: LinkConfig,
+    /// How to move.
+    pub teleop: TeleopConfig,
+    /// Where targets come from.
+    pub source: SourceConfig,
+    /// How lines are written and read.
+    pub wire: WireConfig,
+    /// The frames that targets may be in; the base frame is also the `frame_id` of what is published.
+    pub frames: Frames,
+    /// The type of the messages on the topic `gripper`.
+    pub gripper_type: GripperType,
+    parameters: Parameters,
+}
+
+impl Config {
+    /// Makes the configuration that a set of parameters stands for.
+    ///
+    /// # Errors
+    /// The first contradiction between two parameters. Types and ranges have been checked when the set was made.
+    pub fn new(parameters: &Parameters) -> Result<Self, ConfigError> {
+        let p = parameters;
+        place::check(p)?;
+        let workspace = relations::check(p)?;
+        let wire = wire::wire(p)?;
+        Ok(Self {
+            transport: TransportConfig {
+                role: role(p),
+                host: p.get(&table::LINK_HOST),
+                port: p.get(&table::LINK_PORT),
+                connect_timeout: p.get(&table::LINK_CONNECT_TIMEOUT),
+                greeting_timeout: p.get(&table::LINK_BANNER_TIMEOUT),
+                tcp_user_timeout: p.get(&table::LINK_TCP_USER_TIMEOUT),
+                tls: security::tls(p)?,
+            },
+            hello: security::hello(p)?,
+            link: LinkConfig {
+                role: role(p),
+                expect_reply: p.get(&table::LINK_EXPECT_REPLY),
+                max_in_flight: p.get(&table::LINK_MAX_IN_FLIGHT),
+                heartbeat: heartbeat(p),
+                reply_timeout: p.get(&table::LINK_REPLY_TIMEOUT),
+                link_timeout: p.get(&table::LINK_TIMEOUT),
+                backoff: Backoff {
+                    initial: p.get(&table::LINK_BACKOFF_INITIAL),
+                    max: p.get(&table::LINK_BACKOFF_MAX),
+                },
+            },
+            teleop: motion::teleop(p, workspace, wire.lines.command.has_orientation()),
+            source: SourceConfig::new(p)?,
+            wire,
+            frames: Frames { tracker: p.get(&table::RETARGET_FRAME), base: p.get(&table::ARM_BASE_FRAME) },
+            gripper_type: p.get(&table::GRIPPER_TYPE),
+            parameters: parameters.clone(),
+        })
+    }
+
+    /// Returns the parameters that it was made of.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Returns what differs from an earlier configuration, in the order of the table.
+    pub fn changes<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = Changed<'a>> {
+        Changed::between(&before.parameters, &self.parameters)
+    }
+
+    /// Checks that this configuration may take the place of an earlier one now.
+    ///
+    /// # Errors
+    /// The first parameter that may not change now.
+    pub fn check_changes(&self, before: &Self, armed: bool) -> Result<(), ChangeError> {
+        self.changes(before).try_for_each(|changed| changed.check(armed))
+    }
+
+    /// Whether a connection that was made for an earlier configuration cannot serve this one.
+    pub fn needs_new_link(&self, before: &Self) -> bool {
+        // All fields by name: a new one does not compile before it has found its side.
+        let Self {
+            transport,
+            hello,
+            link,
+            wire,
+            teleop: _,
+            source: _,
+            frames: _,
+            gripper_type: _,
+            parameters: _,
+        } = self;
+        *transport != before.transport
+            || *hello != before.hello
+            || *link != before.link
+            || *wire != before.wire
+    }
+
+    /// Whether what an earlier configuration has learnt of the arm's position may be of another arm, or in another
+    /// unit.
+    pub fn may_be_another_arm(&self, before: &Self) -> bool {
+        self.changes(before).any(|changed| changed.parameter.identifies_arm)
+    }
+}
+
+fn role(p: &Parameters) -> Role {
+    match p.get(&table::LINK_TRANSPORT) {
+        Transport::TcpClient => Role::TcpClient,
+        Transport::TcpServer => Role::TcpServer { min_clients: p.get(&table::LINK_MIN_CLIENTS) },
+        Transport::Udp => Role::Udp,
+    }
+}
+
+fn heartbeat(p: &Parameters) -> Option<Heartbeat> {
+    let period = p.get(&table::LINK_HEARTBEAT_PERIOD);
+    let expects_reply = p.get(&table::LINK_HEARTBEAT_EXPECT_REPLY);
+    (!period.is_zero()).then_some(Heartbeat { period, expects_reply })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::params::{Parameter, Range, Value};
+    use crate::teleop::Arming;
+
+    fn with(name: &str, value: Value) -> Result<Config, ConfigError> {
+        Config::new(&Parameters::with(&[(name, value)])?)
+    }
+
+    fn error(name: &str, value: Value) -> String {
+        with(name, value).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_the_designs() {
+        let config = Config::new(&Parameters::default()).unwrap();
+        assert_eq!(config.transport.host, "127.0.0.1");
+        assert_eq!(config.transport.port, 5000);
+        assert_eq!(config.transport.tcp_user_timeout, Duration::from_millis(500));
+        assert_eq!(config.link.max_in_flight, 1);
+        assert_eq!(config.link.link_timeout, Duration::from_secs(3));
+        assert_eq!(config.teleop.command_period, Some(Duration::from_millis(20)));
+        assert_eq!(config.teleop.home.coordinates(), [0.2, 0.0, 0.2]);
+        assert_eq!(config.teleop.arming, Arming::Automatic);
+        assert_eq!(config.wire, WireConfig::default());
+    }
+
+    #[test]
+    fn an_error_says_of_a_long_list_how_long_it_is() {
+        let refused = error("home", Value::Integers(vec![i64::MIN; 5000]));
+        assert!(refused.contains("… (5000 in all)]") && refused.len() < 1000, "{refused}");
+    }
+
+    #[test]
+    fn an_error_names_parameter_value_and_range() {
+        assert_eq!(
+            error("port", Value::Integer(70_000)),
+            "parameter 'port' is 70000; it must be from 1 to 65535"
+        );
+        assert_eq!(
+            error("port", Value::Text("abc".into())),
+            "parameter 'port' is 'abc', a string; it must be an integer, from 1 to 65535"
+        );
+        assert_eq!(
+            error("arming", Value::Text("always".into())),
+            "parameter 'arming' is 'always'; it must be one of: 'automatic', 'operator'"
+        );
+        assert_eq!(
+            error("limits.speed", Value::Real(0.0)),
+            "parameter 'limits.speed' is 0.0; it must be from 0.001 to 10.0 m/s"
+        );
+        assert_eq!(
+            error("settle_time", Value::Real(f64::NAN)),
+            "parameter 'settle_time' is NaN; it must be from 0.0 to 60.0 s"
+        );
+        assert_eq!(
+            error("home", Value::Reals(vec![0.1, 0.2])),
+            "parameter 'home' is [0.1, 0.2]; it must be 3 numbers, each from -100.0 to 100.0 m"
+        );
+    }
+
+    #[test]
+    fn contradictions_name_both_parameters_and_both_values() {
+        assert_eq!(
+            error("workspace.min", Value::Reals(vec![0.4, -0.3, 0.0])),
+            "parameter 'workspace.min' is [0.4, -0.3, 0.0]; it must be below, on every axis, 'workspace.max', \
+             which is [0.3, 0.3, 0.4]"
+        );
+        assert!(error("home", Value::Reals(vec![0.2, 0.0, 0.5])).contains("'workspace.max'"));
+        assert!(error("home", Value::Reals(vec![0.2, 0.0, -0.1])).contains("'workspace.min'"));
+        assert_eq!(
+            error("retarget.frame", Value::Text("arm_base".into())),
+            "parameter 'retarget.frame' is 'arm_base'; it must be another name than 'base_frame', which is 'arm_base'"
+        );
+        let reach = Value::Real(0.29);
+        assert_eq!(
+            error("workspace.reach_min", reach.clone()),
+            "parameter 'home' is [0.2, 0.0, 0.2]; it must be no nearer to the origin of base_frame than \
+             'workspace.reach_min', which is 0.29"
+        );
+        assert!(error("workspace.reach_max", Value::Real(0.28)).contains("no farther from the origin"));
+        let both = [("workspace.reach_min", reach.clone()), ("workspace.reach_max", reach)];
+        let parameters = Parameters::with(&both).unwrap();
+        let error_text = Config::new(&parameters).unwrap_err().to_string();
+        assert!(error_text.contains("below 'workspace.reach_max', which is 0.29"), "{error_text}");
+        assert!(error("approach_speed", Value::Real(0.3)).contains("'limits.speed', which is 0.25"));
+        assert!(error("backoff.initial", Value::Real(5.0)).contains("'backoff.max'"));
+        assert!(error("reply_timeout", Value::Real(5.0)).contains("'link_timeout'"));
+        assert!(error("gripper.close_below", Value::Real(0.5)).contains("'gripper.open_above'"));
+    }
+
+    #[test]
+    fn a_whole_number_serves_where_a_real_is_wanted() {
+        assert_eq!(
+            with("settle_time", Value::Integer(2)).unwrap().teleop.settle_time,
+            Duration::from_secs(2)
+        );
+        let config = with("home", Value::Integers(vec![0, 0, 0])).unwrap();
+        assert_eq!(config.teleop.home.coordinates(), [0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest_known_one() {
+        assert_eq!(
+            error("limits.sped", Value::Real(0.1)),
+            "parameter 'limits.sped' is unknown; did you mean 'limits.speed'?"
+        );
+        assert_eq!(
+            error("robot_description", Value::Text(String::new())),
+            "parameter 'robot_description' is unknown"
+        );
+        assert_eq!(
+            error("\u{1b}[2J\u{202e}", Value::Real(0.1)),
+            "parameter '\u{fffd}[2J\u{fffd}' is unknown"
+        );
+    }
+
+    #[test]
+    fn a_heartbeat_has_a_period_that_a_controller_can_bear() {
+        assert_eq!(with("heartbeat_period", Value::Real(0.0)).unwrap().link.heartbeat, None);
+        let heartbeat = with("heartbeat_period", Value::Real(0.1)).unwrap().link.heartbeat.unwrap();
+        assert_eq!((heartbeat.period, heartbeat.expects_reply), (Duration::from_millis(100), true));
+        assert_eq!(
+            error("heartbeat_period", Value::Real(0.001)),
+            "parameter 'heartbeat_period' is 0.001; it must be 0.0, or from 0.01 to 60.0 s"
+        );
+    }
+
+    #[test]
+    fn a_rate_of_zero_means_a_command_for_every_target() {
+        assert_eq!(with("command_rate", Value::Integer(0)).unwrap().teleop.command_period, None);
+    }
+
+    #[test]
+    fn a_rate_has_a_period_that_can_be_told() {
+        let slowest = with("command_rate", Value::Real(0.01)).unwrap();
+        assert_eq!(slowest.teleop.command_period, Some(Duration::from_secs(100)));
+        assert_eq!(
+            error("command_rate", Value::Real(1e-300)),
+            "parameter 'command_rate' is 1e-300; it must be 0.0, or from 0.01 to 1000.0 Hz"
+        );
+    }
+
+    fn changed(settings: &[(&str, Value)]) -> Config {
+        Config::new(&Parameters::with(settings).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_has_changed_is_told_with_both_values() {
+        let (before, after) = (changed(&[]), changed(&[("limits.speed", Value::Real(0.2))]));
+        let changes: Vec<_> = after
+            .changes(&before)
+            .map(|c| (c.parameter.name, c.before.to_string(), c.after.to_string()))
+            .collect();
+        assert_eq!(changes, [("limits.speed", "0.25".into(), "0.2".into())]);
+        assert_eq!(after.changes(&after).count(), 0);
+    }
+
+    #[test]
+    fn a_limit_changes_at_any_time_a_host_while_disarmed_a_type_never() {
+        let before = changed(&[]);
+        assert_eq!(changed(&[("limits.speed", Value::Real(0.2))]).check_changes(&before, true), Ok(()));
+        let host = changed(&[("limits.speed", Value::Real(0.2)), ("host", Value::Text("arm".into()))]);
+        assert_eq!(host.check_changes(&before, false), Ok(()));
+        let refused = host.check_changes(&before, true).unwrap_err().to_string();
+        assert!(refused.contains("'host' is '127.0.0.1'") && refused.contains("~/set_armed"), "{refused}");
+        let typed = changed(&[("gripper.type", Value::Text("std_msgs/msg/String".into()))]);
+        let refused = typed.check_changes(&before, false).unwrap_err().to_string();
+        assert!(refused.contains("-p gripper.type:=VALUE"), "{refused}");
+    }
+
+    #[test]
+    fn only_what_a_connection_is_made_of_needs_a_new_one() {
+        let before = changed(&[]);
+        for (name, value) in [
+            ("host", Value::Text("arm".into())),
+            ("tcp_user_timeout", Value::Real(1.0)),
+            ("expect_reply", Value::Boolean(false)),
+            ("backoff.max", Value::Real(2.0)),
+            ("wire_unit", Value::Text("cm".into())),
+            ("greeting_lines", Value::Integer(1)),
+            ("hello.token_file", Value::Text("/token".into())),
+        ] {
+            let after = changed(&[(name, value)]);
+            assert!(after.needs_new_link(&before), "{name}");
+            assert_eq!(after.may_be_another_arm(&before), ["host", "wire_unit"].contains(&name), "{name}");
+        }
+        for (name, value) in [
+            ("limits.speed", Value::Real(0.2)),
+            ("base_frame", Value::Text("table".into())),
+            ("arming", Value::Text("operator".into())),
+        ] {
+            assert!(!changed(&[(name, value)]).needs_new_link(&before), "{name}");
+        }
+    }
+
+    #[test]
+    fn whatever_needs_a_new_link_is_refused_while_armed() {
+        let before = changed(&[]);
+        let bounds = |parameter: &dyn Parameter| match parameter.range {
+            Range::Any if matches!(parameter.default(), Value::Text(_)) => {
+                vec![Value::Text("other".into()), Value::Text(String::new()), Value::Text("{x} {seq}".into())]
+            }
+            Range::Any => vec![Value::Boolean(true), Value::Boolean(false)],
+            Range::NotEmpty => vec![Value::Text("other".into())],
+            Range::Subset(words) => words.iter().map(|word| Value::Texts(vec![(*word).into()])).collect(),
+            Range::FieldPaths { count, .. } => vec![Value::Texts(vec!["other".into(); count])],
+            Range::OneOf(choices) => choices.words().iter().map(|text| Value::Text((*text).into())).collect(),
+            Range::Integer(min, max) => vec![Value::Integer(min), Value::Integer(max)],
+            Range::Real(min, max) if matches!(parameter.default(), Value::Reals(_)) => {
+                vec![Value::Reals(vec![min; 3]), Value::Reals(vec![max; 3])]
+            }
+            Range::Real(min, max) => vec![Value::Real(min), Value::Real(max)],
+        };
+        for parameter in table::parameters() {
+            for value in bounds(parameter) {
+                let parameters = Parameters::with(&[(parameter.name, value)]).unwrap();
+                // Some contradict another parameter.
+                let Ok(after) = Config::new(&parameters) else { continue };
+                if after.needs_new_link(&before) || after.may_be_another_arm(&before) {
+                    assert!(after.check_changes(&before, true).is_err(), "{}", parameter.name);
+                }
+            }
+        }
+    }
+}

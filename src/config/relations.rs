@@ -1,0 +1,80 @@
+//! What two parameters must be to each other.
+
+use std::time::Duration;
+
+use super::Parameters;
+use super::table::{
+    ARM_BASE_FRAME, ARM_HOME, GRIPPER_CLOSE_BELOW, GRIPPER_OPEN_ABOVE, LIMITS_APPROACH_SPEED, LIMITS_SPEED,
+    LINK_BACKOFF_INITIAL, LINK_BACKOFF_MAX, LINK_HEARTBEAT_PERIOD, LINK_REPLY_TIMEOUT, LINK_TIMEOUT,
+    RETARGET_FRAME, TELEOP_COMMAND_RATE, WORKSPACE_MAX, WORKSPACE_MIN, WORKSPACE_POLICY, WORKSPACE_REACH_MAX,
+    WORKSPACE_REACH_MIN,
+};
+use crate::params::{Param, ParameterError};
+use crate::teleop::Workspace;
+
+/// More often is no heartbeat but a load, in seconds.
+const MIN_HEARTBEAT: f64 = 0.01;
+/// Less often is no motion, and at last no time that can be told, in Hz.
+const MIN_COMMAND_RATE: f64 = 0.01;
+
+/// Checks them all, and returns the workspace, which has a home in it.
+///
+/// # Errors
+/// The first contradiction.
+pub(super) fn check(p: &Parameters) -> Result<Workspace, ParameterError> {
+    let workspace = check_workspace(p)?;
+    if p.get(&RETARGET_FRAME) == p.get(&ARM_BASE_FRAME) {
+        return Err(p.relation_error(&RETARGET_FRAME, "another name than", &ARM_BASE_FRAME));
+    }
+    let heartbeat = p.get(&LINK_HEARTBEAT_PERIOD);
+    if !heartbeat.is_zero() && heartbeat < Duration::from_secs_f64(MIN_HEARTBEAT) {
+        let range = format!("0.0, or from {MIN_HEARTBEAT:?} to 60.0 s");
+        return Err(p.range_error(&LINK_HEARTBEAT_PERIOD, &range));
+    }
+    let rate = p.get(&TELEOP_COMMAND_RATE);
+    if rate > 0.0 && rate < MIN_COMMAND_RATE {
+        let range = format!("0.0, or from {MIN_COMMAND_RATE:?} to 1000.0 Hz");
+        return Err(p.range_error(&TELEOP_COMMAND_RATE, &range));
+    }
+    check_order(p, &LIMITS_APPROACH_SPEED, &LIMITS_SPEED)?;
+    check_order(p, &LINK_BACKOFF_INITIAL, &LINK_BACKOFF_MAX)?;
+    check_order(p, &LINK_REPLY_TIMEOUT, &LINK_TIMEOUT)?;
+    if p.get(&GRIPPER_CLOSE_BELOW) >= p.get(&GRIPPER_OPEN_ABOVE) {
+        return Err(p.relation_error(&GRIPPER_CLOSE_BELOW, "below", &GRIPPER_OPEN_ABOVE));
+    }
+    Ok(workspace)
+}
+
+fn check_order<T: Clone + PartialOrd>(
+    p: &Parameters,
+    low: &Param<T>,
+    high: &Param<T>,
+) -> Result<(), ParameterError> {
+    if p.get(low) <= p.get(high) { Ok(()) } else { Err(p.relation_error(low, "at most", high)) }
+}
+
+fn check_workspace(p: &Parameters) -> Result<Workspace, ParameterError> {
+    let (min, home) = (p.get(&WORKSPACE_MIN), p.get(&ARM_HOME));
+    let unbounded = Workspace::new(min, p.get(&WORKSPACE_MAX), p.get(&WORKSPACE_POLICY))
+        .ok_or_else(|| p.relation_error(&WORKSPACE_MIN, "below, on every axis,", &WORKSPACE_MAX))?;
+    if home.coordinates().iter().zip(min.coordinates()).any(|(home, min)| *home < min) {
+        return Err(p.relation_error(&ARM_HOME, "at or above, on every axis,", &WORKSPACE_MIN));
+    }
+    if !unbounded.contains(home) {
+        return Err(p.relation_error(&ARM_HOME, "at or below, on every axis,", &WORKSPACE_MAX));
+    }
+    let (nearest, farthest) = (p.get(&WORKSPACE_REACH_MIN), p.get(&WORKSPACE_REACH_MAX));
+    if farthest != 0.0 && nearest >= farthest {
+        return Err(p.relation_error(&WORKSPACE_REACH_MIN, "below", &WORKSPACE_REACH_MAX));
+    }
+    if home.point().coords.norm() < nearest {
+        let near = "no nearer to the origin of base_frame than";
+        return Err(p.relation_error(&ARM_HOME, near, &WORKSPACE_REACH_MIN));
+    }
+    let workspace = unbounded.with_reach(nearest, farthest);
+    if !workspace.contains(home) {
+        let far = "no farther from the origin of base_frame than";
+        return Err(p.relation_error(&ARM_HOME, far, &WORKSPACE_REACH_MAX));
+    }
+    Ok(workspace)
+}

@@ -1,0 +1,315 @@
+//! The declaration of a parameter: all there is to know of it, in one place.
+
+use std::collections::BTreeSet;
+use std::ops::{Deref, RangeInclusive};
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::range::Range;
+use super::value::Value;
+use crate::geometry::Position;
+
+/// A parameter whose value is read as a `T`. Made by functions like [`real`].
+pub struct Param<T: 'static> {
+    declaration: Declaration,
+    read: Read<T>,
+}
+
+/// How a value becomes what it means.
+enum Read<T: 'static> {
+    By(fn(&Value) -> Option<T>),
+    Choice(&'static [(&'static str, T)]),
+}
+
+/// What is declared of a parameter, whatever the type that its value is read as.
+pub struct Declaration {
+    /// Its name, groups separated by dots.
+    pub name: &'static str,
+    default: DefaultValue,
+    /// The unit of its value; empty if it has none.
+    pub unit: &'static str,
+    /// What it may be.
+    pub range: Range,
+    /// What it does, in one or two sentences.
+    pub description: &'static str,
+    /// When it may change.
+    pub mutability: Mutability,
+    /// Whether another value can mean another arm, or another meaning of the positions on its wire.
+    pub identifies_arm: bool,
+}
+
+/// When a parameter may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutability {
+    /// At any time; in motion it holds from the next command on.
+    Always,
+    /// While motion is not allowed: it says whose arm moves, or what a position means.
+    WhileDisarmed,
+    /// Never: it is read when the node starts.
+    AtStart,
+}
+
+#[derive(Clone, Copy)]
+enum DefaultValue {
+    Boolean(bool),
+    Integer(i64),
+    Real(f64),
+    Text(&'static str),
+    Reals([f64; 3]),
+    Texts(&'static [&'static str]),
+}
+
+/// A parameter of a table.
+pub trait Parameter: Deref<Target = Declaration> + Sync {
+    /// Whether a value of the right type means anything: it lies in the range, and its words are known.
+    fn accepts(&self, value: &Value) -> bool;
+}
+
+/// Declares parameters, and a group of them all. The comment above each is its description.
+///
+/// ```
+/// use aether_bridge::params::{Param, Parameter, real, text};
+///
+/// aether_bridge::parameters! {
+///     /// How a hand moves.
+///     pub static HAND;
+///
+///     /// The fastest that it moves.
+///     SPEED: f64 = real("speed", 0.25, 0.001..=10.0).unit("m/s").always();
+///     /// Whose hand it is.
+///     OWNER: String = text("owner", "");
+/// }
+/// assert_eq!(HAND[0].name, "speed");
+/// assert_eq!(OWNER.description, "Whose hand it is.");
+/// ```
+#[macro_export]
+macro_rules! parameters {
+    (
+        $(#[$about:meta])* $visibility:vis static $group:ident;
+        $($(#[doc = $line:literal])+ $name:ident: $type:ty = $declared:expr;)+
+    ) => {
+        $($(#[doc = $line])+
+        $visibility static $name: $crate::params::Param<$type> = $declared.description(concat!($($line),+));)+
+        $(#[$about])*
+        $visibility static $group: &[&dyn $crate::params::Parameter] = &[$(&$name),+];
+    };
+}
+
+/// Declares true or false.
+pub const fn boolean(name: &'static str, default: bool) -> Param<bool> {
+    let read = Read::By(|value| if let Value::Boolean(value) = value { Some(*value) } else { None });
+    Param::new(name, DefaultValue::Boolean(default), Range::Any, read)
+}
+
+/// Declares an integer.
+pub const fn integer<T: TryFrom<i64>>(
+    name: &'static str,
+    default: i64,
+    range: RangeInclusive<i64>,
+) -> Param<T> {
+    let read =
+        Read::By(|value| if let Value::Integer(value) = value { T::try_from(*value).ok() } else { None });
+    let range = Range::Integer(*range.start(), *range.end());
+    Param::new(name, DefaultValue::Integer(default), range, read)
+}
+
+/// Declares a number.
+pub const fn real(name: &'static str, default: f64, range: RangeInclusive<f64>) -> Param<f64> {
+    let range = Range::Real(*range.start(), *range.end());
+    Param::new(name, DefaultValue::Real(default), range, Read::By(real_of))
+}
+
+/// Declares a time in seconds.
+pub const fn seconds(name: &'static str, default: f64, range: RangeInclusive<f64>) -> Param<Duration> {
+    let read = Read::By(|value| Duration::try_from_secs_f64(real_of(value)?).ok());
+    let range = Range::Real(*range.start(), *range.end());
+    Param::new(name, DefaultValue::Real(default), range, read).unit("s")
+}
+
+/// Declares three numbers.
+pub const fn reals(name: &'static str, default: [f64; 3], range: RangeInclusive<f64>) -> Param<[f64; 3]> {
+    let range = Range::Real(*range.start(), *range.end());
+    Param::new(name, DefaultValue::Reals(default), range, Read::By(reals_of))
+}
+
+/// Declares a position in metres.
+pub const fn position(name: &'static str, default: [f64; 3], range: RangeInclusive<f64>) -> Param<Position> {
+    let read = Read::By(|value| reals_of(value).and_then(|[x, y, z]| Position::new(x, y, z).ok()));
+    let range = Range::Real(*range.start(), *range.end());
+    Param::new(name, DefaultValue::Reals(default), range, read).unit("m")
+}
+
+/// Declares any text.
+pub const fn text(name: &'static str, default: &'static str) -> Param<String> {
+    let read = Read::By(|value| if let Value::Text(text) = value { Some(text.clone()) } else { None });
+    Param::new(name, DefaultValue::Text(default), Range::Any, read)
+}
+
+/// Declares a choice by the words that it is written in. The first is the default.
+pub const fn one_of<T: Sync, const N: usize>(
+    name: &'static str,
+    choices: &'static [(&'static str, T); N],
+) -> Param<T> {
+    Param::new(name, DefaultValue::Text(choices[0].0), Range::OneOf(choices), Read::Choice(choices))
+}
+
+/// Declares a list of words, each at most once, or the word 'none'. By default there is none.
+pub const fn subset<T: FromStr + Ord>(
+    name: &'static str,
+    words: &'static [&'static str],
+) -> Param<BTreeSet<T>> {
+    let read = Read::By(|value| match texts_of(value)?.as_slice() {
+        [] => None,
+        [word] if word == "none" => Some(BTreeSet::new()),
+        words => {
+            let set: BTreeSet<_> = words.iter().map(|word| word.parse().ok()).collect::<Option<_>>()?;
+            (set.len() == words.len()).then_some(set)
+        }
+    });
+    Param::new(name, DefaultValue::Texts(&["none"]), Range::Subset(words), read)
+}
+
+/// Declares the paths of `count` fields of a message, or the word 'auto', or 'none' if there may be none. By default it
+/// is 'auto'.
+pub const fn field_paths(name: &'static str, count: usize, none: bool) -> Param<Vec<String>> {
+    let range = Range::FieldPaths { count, none };
+    Param::new(name, DefaultValue::Texts(&["auto"]), range, Read::By(texts_of))
+}
+
+fn real_of(value: &Value) -> Option<f64> {
+    if let Value::Real(value) = value { Some(*value) } else { None }
+}
+
+fn reals_of(value: &Value) -> Option<[f64; 3]> {
+    if let Value::Reals(values) = value { values.as_slice().try_into().ok() } else { None }
+}
+
+fn texts_of(value: &Value) -> Option<Vec<String>> {
+    if let Value::Texts(texts) = value { Some(texts.clone()) } else { None }
+}
+
+impl<T> Param<T> {
+    /// Declares a parameter that is read at start only.
+    const fn new(name: &'static str, default: DefaultValue, range: Range, read: Read<T>) -> Self {
+        let declaration = Declaration {
+            name,
+            default,
+            unit: "",
+            range,
+            description: "",
+            mutability: Mutability::AtStart,
+            identifies_arm: false,
+        };
+        Self { declaration, read }
+    }
+
+    /// Declares the unit of the value.
+    #[must_use]
+    pub const fn unit(mut self, unit: &'static str) -> Self {
+        self.declaration.unit = unit;
+        self
+    }
+
+    /// Declares what the parameter does.
+    #[must_use]
+    pub const fn description(mut self, text: &'static str) -> Self {
+        self.declaration.description = text.trim_ascii();
+        self
+    }
+
+    /// Declares that it may change at any time.
+    #[must_use]
+    pub const fn always(mut self) -> Self {
+        self.declaration.mutability = Mutability::Always;
+        self
+    }
+
+    /// Declares that it may change while motion is not allowed.
+    #[must_use]
+    pub const fn while_disarmed(mut self) -> Self {
+        self.declaration.mutability = Mutability::WhileDisarmed;
+        self
+    }
+
+    /// Declares that another value can mean another arm, or another meaning of the positions on its wire.
+    #[must_use]
+    pub const fn identifies_arm(mut self) -> Self {
+        self.declaration.identifies_arm = true;
+        self
+    }
+}
+
+impl Param<String> {
+    /// Declares that the text must not be empty.
+    #[must_use]
+    pub const fn not_empty(mut self) -> Self {
+        self.declaration.range = Range::NotEmpty;
+        self
+    }
+}
+
+impl<T: Clone> Param<T> {
+    /// What a value of the right type means; `None` if it is out of range.
+    pub(super) fn read(&self, value: &Value) -> Option<T> {
+        if !self.range.holds(value) {
+            return None;
+        }
+        match (&self.read, value) {
+            (Read::By(read), value) => read(value),
+            (Read::Choice(choices), Value::Text(text)) => {
+                choices.iter().find(|(word, _)| word == text).map(|(_, choice)| choice.clone())
+            }
+            (Read::Choice(_), _) => None,
+        }
+    }
+}
+
+impl<T: Clone + Sync> Parameter for Param<T> {
+    fn accepts(&self, value: &Value) -> bool {
+        self.read(value).is_some()
+    }
+}
+
+impl<T> Deref for Param<T> {
+    type Target = Declaration;
+
+    fn deref(&self) -> &Declaration {
+        &self.declaration
+    }
+}
+
+impl Declaration {
+    /// Its value when no one sets it.
+    pub fn default(&self) -> Value {
+        match self.default {
+            DefaultValue::Boolean(value) => Value::Boolean(value),
+            DefaultValue::Integer(value) => Value::Integer(value),
+            DefaultValue::Real(value) => Value::Real(value),
+            DefaultValue::Text(value) => Value::Text(value.into()),
+            DefaultValue::Reals(values) => Value::Reals(values.into()),
+            DefaultValue::Texts(texts) => Value::Texts(texts.iter().map(|&text| text.into()).collect()),
+        }
+    }
+
+    /// What its value may be, in words.
+    pub fn describe_value(&self) -> String {
+        let three = if matches!(self.default, DefaultValue::Reals(_)) { "3 numbers, each " } else { "" };
+        format!("{three}{}", self.describe_range())
+    }
+
+    /// Its range and unit in words; empty where anything goes.
+    pub fn describe_range(&self) -> String {
+        self.range.describe(self.unit)
+    }
+}
+
+impl Mutability {
+    /// When, in words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Always => "at any time",
+            Self::WhileDisarmed => "only while disarmed",
+            Self::AtStart => "only by a new start",
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What a parameter may be.
+
+use super::value::Value;
+
+/// What a parameter may be.
+#[derive(Clone, Copy)]
+pub enum Range {
+    /// Anything of its type.
+    Any,
+    /// A string that is not empty.
+    NotEmpty,
+    /// One of these strings.
+    OneOf(&'static dyn Words),
+    /// An integer between two bounds, inclusive.
+    Integer(i64, i64),
+    /// A number, or each of three numbers, between two bounds, inclusive.
+    Real(f64, f64),
+    /// Any of these words, each once, or only the word 'none'.
+    Subset(&'static [&'static str]),
+    /// So many paths to fields of a message, or the word 'auto', or 'none' where there may be none.
+    FieldPaths {
+        /// How many paths.
+        count: usize,
+        /// Whether there may be none.
+        none: bool,
+    },
+}
+
+/// The words that a choice is written in.
+pub trait Words: Sync {
+    /// Returns them in the order of the declaration.
+    fn words(&self) -> Vec<&'static str>;
+}
+
+impl<T: Sync, const N: usize> Words for [(&'static str, T); N] {
+    fn words(&self) -> Vec<&'static str> {
+        self.iter().map(|(word, _)| *word).collect()
+    }
+}
+
+impl Range {
+    /// Whether a value of the right type lies in the range. What makes words mean something is checked where they are
+    /// read.
+    pub(super) fn holds(self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::NotEmpty, Value::Text(text)) => !text.is_empty() && !text.contains('\0'),
+            (Self::Integer(min, max), Value::Integer(value)) => (min..=max).contains(value),
+            (Self::Real(min, max), Value::Real(value)) => (min..=max).contains(value),
+            (Self::Real(min, max), Value::Reals(values)) => {
+                values.iter().all(|value| (min..=max).contains(value))
+            }
+            (Self::FieldPaths { count, none }, Value::Texts(texts)) => match texts.as_slice() {
+                [word] if word == "auto" => true,
+                [word] if word == "none" => none,
+                paths => paths.len() == count,
+            },
+            (Self::Any | Self::OneOf(_) | Self::Subset(_), _) => true,
+            _ => false,
+        }
+    }
+
+    /// The range in words, like "from 0.0 to 60.0 s"; empty where anything goes.
+    pub fn describe(&self, unit: &str) -> String {
+        let words = match self {
+            Self::Any => String::new(),
+            Self::NotEmpty => "not empty".into(),
+            Self::OneOf(choices) => format!("one of: '{}'", choices.words().join("', '")),
+            Self::Integer(min, max) => format!("from {min} to {max}"),
+            Self::Real(min, max) => format!("from {min:?} to {max:?}"),
+            Self::Subset(words) => format!("['none'] or any of '{}'", words.join("', '")),
+            Self::FieldPaths { count, none } => {
+                let or_none = if *none { ", ['none']" } else { "" };
+                format!("['auto']{or_none} or the paths of {count} fields")
+            }
+        };
+        if unit.is_empty() || words.is_empty() { words } else { format!("{words} {unit}") }
+    }
+}

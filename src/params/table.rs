@@ -1,0 +1,51 @@
+//! All parameters of a program.
+
+use std::fmt;
+
+use super::declaration::Parameter;
+use super::error::ParameterError;
+
+/// All parameters of a program, in the order of its documentation.
+pub trait Table: fmt::Debug + Clone + PartialEq + 'static {
+    /// The parameters, by group.
+    const GROUPS: &'static [&'static [&'static dyn Parameter]];
+    /// Names that parameters had in earlier versions, each with its name since. Looked at for names that are not in the
+    /// table.
+    const FORMER_NAMES: &'static [(&'static str, &'static str)] = &[];
+    /// For a parameter by its name: a word that a value was written in, and its word since. Looked at for words that the
+    /// parameter does not accept.
+    const FORMER_VALUES: &'static [(&'static str, &'static str, &'static str)] = &[];
+
+    /// Returns all parameters.
+    fn parameters() -> impl Iterator<Item = &'static dyn Parameter> {
+        Self::GROUPS.iter().copied().flatten().copied()
+    }
+
+    /// Returns the parameter of that name.
+    fn find(name: &str) -> Option<&'static dyn Parameter> {
+        Self::parameters().find(|parameter| parameter.name == name)
+    }
+
+    /// Explains that a name is not in the table.
+    fn unknown(name: &str) -> ParameterError {
+        match Self::FORMER_NAMES.iter().find(|(former, _)| *former == name) {
+            Some((former, name)) => ParameterError::Renamed { former, name },
+            None => ParameterError::unknown(name, Self::nearest),
+        }
+    }
+
+    /// Returns the known name that a misspelt one was meant to be.
+    fn nearest(name: &str) -> Option<&'static str> {
+        let length = name.chars().count();
+        Self::parameters()
+            .map(|parameter| parameter.name)
+            // Each missing or further character is an error: names of other lengths need no closer look.
+            .filter(|known| known.len().abs_diff(length) <= MAX_TYPING_ERRORS)
+            .map(|known| (strsim::damerau_levenshtein(known, name), known))
+            .filter(|(distance, _)| *distance <= MAX_TYPING_ERRORS)
+            .min_by_key(|(distance, _)| *distance)
+            .map(|(_, known)| known)
+    }
+}
+
+const MAX_TYPING_ERRORS: usize = 3;
