@@ -19,7 +19,7 @@ use tokio_util::{codec::Decoder, sync::CancellationToken};
 
 use super::fault::Fault;
 use super::fault_schedule::{Answer, Delivery, FaultSchedule};
-use super::protocol::{CommandDecoder, CommandFault, HelloDecoder, ReceivedOrder, ReplyEncoder};
+use super::controller::{CommandDecoder, CommandFault, HelloDecoder, ReceivedOrder, ReplyEncoder};
 use super::record::Ended;
 use super::shared::{Control, Shared};
 use aether_bridge::arm::ReportedState;

@@ -6,16 +6,16 @@
 //!
 //! | room | what it is | may name |
 //! |---|---|---|
-//! | [`monitor`] | pure: whether lines keep the rules that a controller relies on | `line_text`, `protocol` |
-//! | `line_text` | pure: lines as docs/protocol.md has them, written without the bridge's encoder | nothing |
-//! | [`protocol`] | pure: the controller's side of the wire, lines to orders and replies to lines | nothing |
+//! | [`monitor`] | pure: whether lines keep the rules that a controller relies on | `controller`, `protocol` |
+//! | `protocol` | pure: lines as docs/protocol.md has them, written without the bridge's encoder | nothing |
+//! | [`controller`] | pure: the controller's side of the wire, lines to orders and replies to lines | nothing |
 //! | [`arm`] | pure: a point that moves at a finite speed, and a gripper | nothing |
 //! | [`fault`], `fault_schedule` | pure: what a controller does wrong, and which command it hits | `fault` |
 //! | [`record`] | what a controller has received | `fault`, `monitor` |
 //! | `config` | the settings of a simulated controller | `fault`, `monitor` |
 //! | `shared`, `connection`, `server` | the controller on TCP, each named by the next | all above |
 //! | [`console`] | the controller on a terminal, as `arm_sim` shows it | all above |
-//! | [`check`] | the conformance check of a controller, as `arm_check` shows it | `line_text` |
+//! | [`check`] | the conformance check of a controller, as `arm_check` shows it | `protocol` |
 //! | [`hand`] | pure: where a simulated hand is, for `hand_sim` | nothing |
 //!
 //! All may name `aether_bridge`, but none of its state machines: what checks the bridge shares no motion code with it. Pure
@@ -41,9 +41,9 @@ pub mod console;
 pub mod fault;
 mod fault_schedule;
 pub mod hand;
-mod line_text;
+pub mod controller;
 pub mod monitor;
-pub mod protocol;
+mod protocol;
 pub mod record;
 mod server;
 mod shared;

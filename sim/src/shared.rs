@@ -16,7 +16,7 @@ use super::config::{ArmSimConfig, Clients};
 use super::fault::FaultSpec;
 use super::fault_schedule::{FaultSchedule, Treatment};
 use super::monitor::{ConformanceMonitor, Rules, RulesError, Setting, Violation};
-use super::protocol::{CommandFault, ReceivedOrder};
+use super::controller::{CommandFault, ReceivedOrder};
 use super::record::{ConnectionRecord, Ended, Event, Received, Record};
 use aether_bridge::geometry::Position;
 use aether_bridge::wire::Order;

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aether_bridge::wire::WireUnit;
+use aether_sim::controller::{CommandDecoder, CommandFault, ReceivedOrder};
 use aether_sim::monitor::{ConformanceMonitor, Rules, Violation};
-use aether_sim::protocol::{CommandDecoder, CommandFault, ReceivedOrder};
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;

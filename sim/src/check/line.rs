@@ -1,7 +1,7 @@
 //! The lines that are sent: those of the bridge, and two that are wrong on purpose and lead nowhere new.
 
 use super::config::Allowed;
-use crate::line_text;
+use crate::protocol;
 use aether_bridge::wire::WireUnit;
 
 /// A line and what is known of it.
@@ -78,7 +78,7 @@ impl Writer {
     }
 
     fn pose(&self, kind: &str, allowed: &Allowed, point: [f64; 3]) -> String {
-        line_text::pose(kind, point, self.unit, allowed.gripper().as_str())
+        protocol::pose(kind, point, self.unit, allowed.gripper().as_str())
     }
 
     /// The middle first, then back and forth around it at half the radius.

@@ -6,7 +6,7 @@ use super::finding::{Check, Finding, Report};
 use super::line::{Line, Writer};
 use super::reply::CheckedReply;
 use super::session::{Disconnected, Pace, Session, time_of};
-use crate::line_text;
+use crate::protocol;
 use aether_bridge::wire::advice::Advice;
 
 /// One thing that is tried. What a controller may not live through comes late.
@@ -83,7 +83,7 @@ pub async fn run(config: &CheckConfig, mut say: impl FnMut(&str) + Send) -> Resu
 fn announce(config: &CheckConfig, say: &mut (dyn FnMut(&str) + Send)) {
     match config.allowed {
         Some(allowed) => {
-            let [x, y, z] = allowed.at().map(|value| line_text::number(value, config.unit));
+            let [x, y, z] = allowed.at().map(|value| protocol::number(value, config.unit));
             let (unit, radius, gripper) = (config.unit, allowed.radius(), allowed.gripper().as_str());
             say(&format!(
                 "THE ARM WILL MOVE: first to x={x} y={y} z={z} {unit}, from wherever it is, at the"

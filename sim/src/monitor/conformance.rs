@@ -16,7 +16,7 @@ use super::client::{Client, MotionStart, Pending};
 use super::motion::{GripperHistory, Step, TimedCommand};
 use super::rules::Rules;
 use super::violation::{Fault, Rule, Violation};
-use crate::protocol::{CommandDecoder, CommandFault, ReceivedOrder};
+use crate::controller::{CommandDecoder, CommandFault, ReceivedOrder};
 
 /// Checks every line that a controller receives from the bridge.
 ///

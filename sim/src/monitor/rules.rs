@@ -11,7 +11,7 @@ use aether_bridge::teleop::HoldBehavior;
 use aether_bridge::wire::{Extra, WireUnit};
 
 use super::motion::MotionLimits;
-use crate::line_text;
+use crate::protocol;
 
 /// What a controller may rely on.
 #[derive(Debug, Clone)]
@@ -105,7 +105,7 @@ impl Rules {
         let mut line = match kind {
             "command" => {
                 let point = ["x", "y", "z"].map(|axis| members[axis].as_f64().unwrap_or_default());
-                line_text::pose(kind, point, unit, members["gripper"].as_str()?)
+                protocol::pose(kind, point, unit, members["gripper"].as_str()?)
             }
             _ => format!(r#"{{"type":"{kind}""#),
         };

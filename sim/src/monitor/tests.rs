@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use tokio_util::codec::Decoder;
 
 use super::{ConformanceMonitor, MotionMonitor, Rule, Rules, Setting, Step, TimedCommand, Violation};
-use crate::protocol::CommandDecoder;
+use crate::controller::CommandDecoder;
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::geometry::Position;
 use aether_bridge::wire::WireUnit;
