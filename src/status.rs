@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::arm::ReportedState;
 use crate::config::Config;
 use crate::link::{LinkState, RoundTrips};
-use crate::teleop::{Motion, Planned};
+use crate::teleop::{Motion, Planned, ReasonKind};
 
 /// The state of link and motion at one moment; becomes `LinkStatus`.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,8 +27,8 @@ pub struct Status {
     pub motion: Motion,
     /// Why the arm does or does not move, in one line.
     pub reason: String,
-    /// A word for the kind of reason.
-    pub reason_kind: &'static str,
+    /// The kind of reason.
+    pub reason_kind: ReasonKind,
     /// Commands handed to a connection.
     pub sent: u64,
     /// Commands answered with ok.

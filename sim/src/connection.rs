@@ -1,27 +1,27 @@
 //! One client of the controller.
 
-// The times of what is written are what the judge goes by.
+// The monitor needs the times of what is written.
 #![allow(clippy::disallowed_methods)]
 
 use std::{io, mem::MaybeUninit, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
+use futures_util::future::OptionFuture;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     select,
     sync::{mpsc, watch},
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tokio_util::{codec::Decoder, sync::CancellationToken};
 
+use super::controller::{CommandDecoder, CommandFault, HelloDecoder, ReceivedOrder, ReplyEncoder};
 use super::fault::Fault;
-use super::plan::{Answer, Delivery, Plan};
-use super::protocol::{CommandDecoder, CommandFault, HelloDecoder, ReceivedOrder, ReplyEncoder};
+use super::fault_schedule::{Answer, Delivery, FaultSchedule};
 use super::record::Ended;
-use super::server::{Control, until};
-use super::shared::Shared;
+use super::shared::{Control, Shared};
 use aether_bridge::arm::ReportedState;
 use aether_bridge::wire::{Order, Reply, ReplyStatus, WireError};
 
@@ -42,7 +42,7 @@ pub(super) async fn serve(
         decoder: if shared.config.commands_only { decoder.commands_only() } else { decoder },
         buffer: BytesMut::with_capacity(READ_AHEAD),
         owed: 0,
-        held: Held::default(),
+        held: HeldReplies::default(),
         expiry: None,
         shared: Arc::clone(&shared),
         control,
@@ -72,7 +72,7 @@ struct Connection {
     buffer: BytesMut,
     /// Lines read and not answered.
     owed: usize,
-    held: Held,
+    held: HeldReplies,
     /// When the arm halts by itself, unless a further line comes, and how long the last line gave it.
     expiry: Option<(Instant, Duration)>,
     shared: Arc<Shared>,
@@ -81,7 +81,7 @@ struct Connection {
 
 /// Replies held back, to be merged.
 #[derive(Default)]
-struct Held {
+struct HeldReplies {
     text: Vec<u8>,
     replies: u64,
     errors: u64,
@@ -96,16 +96,16 @@ impl Connection {
         if let Some(stranger) = self.admit().await? {
             return Ok(stranger);
         }
-        let mut plan = self.shared.plan.subscribe();
+        let mut schedule = self.shared.schedule.subscribe();
         let mut look = interval(BETWEEN_LOOKS);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            while let Some(line) = self.next_line(&mut plan).await? {
-                if let Some(ended) = self.answer(line, &mut plan).await? {
+            while let Some(line) = self.next_line(&mut schedule).await? {
+                if let Some(ended) = self.answer(line, &mut schedule).await? {
                     return Ok(ended);
                 }
             }
-            let merging = self.shared.plan.borrow().merging();
+            let merging = self.shared.schedule.borrow().merging();
             if !merging {
                 self.send_held().await?;
             }
@@ -114,14 +114,14 @@ impl Connection {
                     self.decoder.decode_eof(&mut self.buffer)?;
                     return Ok(Ended::ByPeer);
                 },
-                () = until(self.expiry.map(|(at, _)| at)) => {
+                Some(()) = OptionFuture::from(self.expiry.map(|(at, _)| sleep_until(at))) => {
                     if let Some((_, ttl)) = self.expiry.take() {
                         self.shared.expired(self.number, self.peer, ttl);
                     }
                 }
-                _ = look.tick(), if self.shared.has_judge() => self.look(),
-                // Held replies may be free now, or nothing may be read any more.
-                _ = plan.changed() => {}
+                _ = look.tick(), if self.shared.has_monitor() => self.look(),
+                // HeldReplies replies may be free now, or nothing may be read any more.
+                _ = schedule.changed() => {}
             }
         }
     }
@@ -152,14 +152,14 @@ impl Connection {
     /// The next line that is here, once nothing keeps the controller from reading.
     async fn next_line(
         &mut self,
-        plan: &mut watch::Receiver<Plan>,
+        schedule: &mut watch::Receiver<FaultSchedule>,
     ) -> Result<Option<Result<ReceivedOrder, CommandFault>>, WireError> {
         // The sender lives in `shared`; it cannot be gone.
-        let _ = plan.wait_for(|plan| !plan.deaf()).await;
+        let _ = schedule.wait_for(|schedule| !schedule.deaf()).await;
         self.decoder.decode(&mut self.buffer)
     }
 
-    /// Tells the judge if nothing has come. Asks the system: what the runtime knows may be of before the process was
+    /// Tells the monitor if nothing has come. Asks the system: what the runtime knows may be of before the process was
     /// stopped.
     fn look(&self) {
         let now = Instant::now();
@@ -176,9 +176,9 @@ impl Connection {
     async fn answer(
         &mut self,
         line: Result<ReceivedOrder, CommandFault>,
-        plan: &mut watch::Receiver<Plan>,
+        schedule: &mut watch::Receiver<FaultSchedule>,
     ) -> Result<Option<Ended>, WireError> {
-        plan.mark_unchanged();
+        schedule.mark_unchanged();
         let received = line.as_ref().ok();
         let seq = received.and_then(|line| line.seq);
         self.expiry = received.and_then(|line| line.ttl).map(|ttl| (Instant::now() + ttl, ttl));
@@ -186,7 +186,7 @@ impl Connection {
         self.owed += 1;
         match treatment.delivery {
             Delivery::HalfOpen => {
-                let _ = plan.changed().await;
+                let _ = schedule.changed().await;
                 return Ok(None);
             }
             Delivery::Crash(restart_after) => {
@@ -199,7 +199,7 @@ impl Connection {
         let (text, is_error) = self.obey(order, treatment.answer, seq);
         match treatment.delivery {
             Delivery::Never => return Ok(None),
-            Delivery::Drip => return self.drip(plan).await,
+            Delivery::Drip => return self.drip(schedule).await,
             _ => {}
         }
         if !treatment.delay.is_zero() {
@@ -244,7 +244,10 @@ impl Connection {
     }
 
     /// A byte now and then, until the faults change. Who has had enough of it ends the connection.
-    async fn drip(&mut self, plan: &mut watch::Receiver<Plan>) -> Result<Option<Ended>, WireError> {
+    async fn drip(
+        &mut self,
+        schedule: &mut watch::Receiver<FaultSchedule>,
+    ) -> Result<Option<Ended>, WireError> {
         let drip = async {
             loop {
                 self.stream.write_all(b".").await?;
@@ -253,7 +256,7 @@ impl Connection {
         };
         select! {
             dripped = drip => dripped,
-            _ = plan.changed() => Ok(None),
+            _ = schedule.changed() => Ok(None),
         }
     }
 
@@ -341,5 +344,5 @@ const BETWEEN_BYTES: Duration = Duration::from_millis(1);
 
 const BETWEEN_DRIPS: Duration = Duration::from_millis(50);
 
-/// How often the judge is told that nothing has come.
+/// How often the monitor learns that nothing has come.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::fault::{FAULTS_HELP, FaultSpec};
-use super::judge::{RulesError, Setting};
+use super::monitor::{RulesError, Setting};
 use super::record::{Counts, Event, Received};
 use super::server::ArmSim;
 use aether_bridge::text::sanitize_short;
@@ -48,7 +48,8 @@ pub async fn run(sim: ArmSim, print: Print) -> io::Result<Counts> {
     let mut words = read_words();
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut console = Console { sim, print, paper: Paper::new(), started: now(), ticked: now(), counted: 0 };
+    let mut console =
+        Console { sim, print, out: LineWriter::new(), started: now(), ticked: now(), counted: 0 };
     console.say(format!("arm_sim listening on {}", console.sim.local_addr()));
     loop {
         select! {
@@ -69,7 +70,7 @@ pub async fn run(sim: ArmSim, print: Print) -> io::Result<Counts> {
 struct Console {
     sim: ArmSim,
     print: Print,
-    paper: Paper,
+    out: LineWriter,
     started: Instant,
     ticked: Instant,
     /// Commands counted at the last tick.
@@ -78,7 +79,7 @@ struct Console {
 
 impl Console {
     fn say(&mut self, line: String) {
-        self.paper.print(line);
+        self.out.print(line);
     }
 
     /// Prints a line with the time since the start.
@@ -204,7 +205,7 @@ impl Console {
 
     fn finish(mut self) -> Counts {
         let counts = self.sim.shared().record.borrow().counts;
-        let judged = if self.sim.shared().has_judge() {
+        let judged = if self.sim.shared().has_monitor() {
             format!("{} violations, ", counts.violations)
         } else {
             String::new()
@@ -221,19 +222,19 @@ impl Console {
             self.arm()
         );
         self.say(line);
-        self.paper.finish();
+        self.out.finish();
         counts
     }
 }
 
 /// The standard output, written by a thread of its own.
-struct Paper {
+struct LineWriter {
     lines: SyncSender<String>,
     written: Receiver<()>,
     dropped: u64,
 }
 
-impl Paper {
+impl LineWriter {
     fn new() -> Self {
         let (lines, to_write) = sync_channel::<String>(LINES_WAITING);
         let (done, written) = sync_channel(1);
@@ -265,7 +266,7 @@ impl Paper {
     /// Gives the thread a moment to write what is left.
     fn finish(self) {
         drop(self.lines);
-        let _ = self.written.recv_timeout(LAST_WORDS);
+        let _ = self.written.recv_timeout(SHUTDOWN_FLUSH);
     }
 }
 
@@ -306,4 +307,4 @@ ok                ends the faults in force; a crashed controller listens again
   quit              ends the controller";
 
 const LINES_WAITING: usize = 4096;
-const LAST_WORDS: Duration = Duration::from_millis(300);
+const SHUTDOWN_FLUSH: Duration = Duration::from_millis(300);

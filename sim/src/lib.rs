@@ -1,10 +1,25 @@
 //! The simulated arm controller: what the bridge talks to in tests, in the demo, and on a desk without an arm.
 //!
-//! [`ArmSim`] listens on a TCP port, judges every line by the protocol, moves a simulated [`arm`] towards the last
-//! command at a finite speed, halts it at a stop, and answers. It keeps a [`Record`] of what reached it, to be awaited and asserted on
-//! from the peer's point of view, plays [`fault`]s on demand, and holds every line against what it may rely on, if a
-//! [`judge`] is asked for. [`protocol`] is the controller's side of the wire. [`console`] is its face on a terminal, which the
-//! `arm_sim` executable shows.
+//! [`ArmSim`] listens on a TCP port, checks every line by the protocol, moves a simulated [`arm`] towards the last
+//! command at a finite speed, halts it at a stop, and answers. It keeps a [`Record`] of what it received, shows
+//! [`fault`]s on demand, and checks every line with a [`monitor`] if it is given [`Rules`].
+//!
+//! | room | what it is | may name |
+//! |---|---|---|
+//! | [`monitor`] | pure: whether lines keep the rules that a controller relies on | `controller`, `protocol` |
+//! | `protocol` | pure: the numbers of docs/protocol.md, written without the bridge's encoder | nothing |
+//! | [`controller`] | pure: the controller's side of the wire, bytes to orders and replies to bytes | nothing |
+//! | [`arm`] | pure: a point that moves at a finite speed, and a gripper | nothing |
+//! | [`fault`], `fault_schedule` | pure: what a controller does wrong, and which command it hits | `fault` |
+//! | [`record`] | what a controller has received | `fault`, `monitor` |
+//! | `config` | the settings of a simulated controller | `fault`, `monitor` |
+//! | `shared`, `connection`, `server` | the controller on TCP, each named by the next | all above |
+//! | [`console`] | the controller on a terminal, as `arm_sim` shows it | all above |
+//! | [`check`] | the conformance check of a controller, as `arm_check` shows it | `protocol` |
+//! | [`hand`] | pure: where a simulated hand is, for `hand_sim` | nothing |
+//!
+//! All may name `aether_bridge`, but none of its state machines: what checks the bridge shares no motion code with it. Pure
+//! rooms open no socket and read no clock. Only `src/bin/hand_sim` names r2r.
 //!
 //! ```no_run
 //! # use aether_sim::{ArmSim, ArmSimConfig, Fault};
@@ -20,93 +35,22 @@
 //! ```
 pub mod arm;
 pub mod check;
+mod config;
 mod connection;
 pub mod console;
+pub mod controller;
 pub mod fault;
+mod fault_schedule;
 pub mod hand;
-pub mod judge;
-mod plan;
-pub mod protocol;
+pub mod monitor;
+mod protocol;
 pub mod record;
 mod server;
 mod shared;
 
 pub use arm::{Arm, ArmState};
+pub use config::{ArmSimConfig, Clients};
 pub use fault::{Fault, FaultError, FaultSpec};
-pub use judge::{Judge, Rules, Violation};
+pub use monitor::{ConformanceMonitor, Rules, Violation};
 pub use record::{ConnectionRecord, Counts, Ended, Event, Received, Record};
 pub use server::ArmSim;
-
-use aether_bridge::geometry::Position;
-use aether_bridge::wire::WireUnit;
-
-/// What a simulated controller is like.
-#[derive(Debug, Clone)]
-pub struct ArmSimConfig {
-    /// The name or address to listen on.
-    pub host: String,
-    /// The port to listen on; 0 for a free one.
-    pub port: u16,
-    /// The unit of length of the protocol.
-    pub unit: WireUnit,
-    /// Where the arm stands at the start.
-    pub home: Position,
-    /// How fast the arm moves, in m/s; above 0.
-    pub speed: f64,
-    /// How far from the base's origin the arm reaches, in metres; commands beyond are refused. `None`: anywhere.
-    pub reach: Option<f64>,
-    /// How many clients may be connected at a time.
-    pub clients: Clients,
-    /// Whether replies of "ok" carry position, gripper and motion.
-    pub report_state: bool,
-    /// Whether a line with members beyond the protocol is refused.
-    pub strict: bool,
-    /// Whether it knows commands and nothing else: a stop, or a heartbeat, is then refused like any unknown type, and the
-    /// arm goes on.
-    pub commands_only: bool,
-    /// What it says to every client before anything else, a line each.
-    pub greeting: Vec<String>,
-    /// What every client has to show in a hello before anything else, if it has to.
-    pub token: Option<String>,
-    /// What every line is held against; none: the protocol alone.
-    pub judge: Option<Rules>,
-    /// The faults it starts with.
-    pub faults: Vec<FaultSpec>,
-    /// Whether the record keeps every command and connection, as tests want, or only counts them, so that memory
-    /// does not grow.
-    pub keep_record: bool,
-}
-
-impl Default for ArmSimConfig {
-    /// A well-behaved controller on a free port of 127.0.0.1 that speaks millimetres, knows every kind of line and keeps
-    /// its record.
-    fn default() -> Self {
-        Self {
-            host: "127.0.0.1".to_owned(),
-            port: 0,
-            unit: WireUnit::default(),
-            home: Position::new(0.2, 0.0, 0.2).expect("three small numbers are a position"),
-            speed: 0.5,
-            reach: None,
-            clients: Clients::default(),
-            report_state: false,
-            strict: false,
-            commands_only: false,
-            greeting: Vec::new(),
-            token: None,
-            judge: None,
-            faults: Vec::new(),
-            keep_record: true,
-        }
-    }
-}
-
-/// How many clients a controller has at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Clients {
-    /// The first one; others are closed at once.
-    One,
-    /// All that come.
-    #[default]
-    Many,
-}

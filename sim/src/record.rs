@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::fault::Fault;
-use super::judge::Violation;
+use super::monitor::Violation;
 use aether_bridge::arm::Command;
 use aether_bridge::wire::Order;
 
@@ -19,9 +19,9 @@ pub struct Record {
     /// How often things happened.
     pub counts: Counts,
     /// The clients taken, in order; [`Received::connection`] is an index into it. Empty unless
-    /// [`super::ArmSimConfig::keep_record`].
+    /// [`ArmSimConfig::keep_record`](crate::ArmSimConfig::keep_record).
     pub connections: Vec<ConnectionRecord>,
-    /// The lines of all clients, in order of arrival. Empty unless [`super::ArmSimConfig::keep_record`].
+    /// The lines of all clients, in order of arrival. Empty unless [`ArmSimConfig::keep_record`](crate::ArmSimConfig::keep_record).
     pub received: Vec<Received>,
 }
 
@@ -50,7 +50,7 @@ pub struct Counts {
     pub expiries: u64,
     /// Crashes.
     pub crashes: u64,
-    /// What the judge has found wrong.
+    /// The violations that the monitor has found.
     pub violations: u64,
 }
 
@@ -154,7 +154,7 @@ pub enum Event {
     },
     /// A line came.
     Received(Received),
-    /// The judge has found something wrong.
+    /// The monitor has found a violation.
     Violation(Violation),
     /// Bytes were written.
     Replied {

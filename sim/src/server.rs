@@ -2,6 +2,7 @@
 
 use std::{future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::future::OptionFuture;
 use socket2::{Domain, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream, lookup_host},
@@ -12,12 +13,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::ArmSimConfig;
 use super::arm::ArmState;
+use super::config::ArmSimConfig;
 use super::connection::serve;
 use super::fault::{Fault, FaultSpec};
 use super::record::{Event, Received, Record};
-use super::shared::Shared;
+use super::shared::{Control, Shared};
 
 /// A running simulated controller. Dropping it stops it: its port and its connections are closed.
 #[derive(Debug)]
@@ -26,15 +27,6 @@ pub struct ArmSim {
     shared: Arc<Shared>,
     control: mpsc::UnboundedSender<Control>,
     task: AbortHandle,
-}
-
-/// What the controller's task is told.
-#[derive(Debug)]
-pub(super) enum Control {
-    /// Reset everything; listen again after a while, or not.
-    Crash { restart_after: Option<Duration>, done: Option<oneshot::Sender<()>> },
-    /// Listen, if it does not.
-    Listen { done: Option<oneshot::Sender<io::Result<()>>> },
 }
 
 impl ArmSim {
@@ -90,7 +82,7 @@ impl ArmSim {
 
     /// The faults in force.
     pub fn faults(&self) -> Vec<FaultSpec> {
-        self.shared.plan.borrow().faults().cloned().collect()
+        self.shared.schedule.borrow().faults().cloned().collect()
     }
 
     /// Resets every connection and stops listening. When this returns, connecting is refused; the port stays
@@ -232,7 +224,7 @@ impl Server {
                 },
                 Some(_) = self.clients.join_next() => {}
                 Some(order) = orders.recv() => self.follow(order).await,
-                () = until(self.restart_at) => match self.listen() {
+                Some(()) = OptionFuture::from(self.restart_at.map(sleep_until)) => match self.listen() {
                     Ok(()) => {}
                     Err(error) => self.try_later(&error),
                 },
@@ -297,13 +289,6 @@ impl Server {
 async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
     match listener {
         Some(listener) => listener.accept().await,
-        None => pending().await,
-    }
-}
-
-pub(super) async fn until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
         None => pending().await,
     }
 }

@@ -3,22 +3,32 @@
 #![allow(clippy::disallowed_methods)]
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
 use super::arm::{Arm, ArmState};
+use super::config::{ArmSimConfig, Clients};
+use super::controller::{CommandFault, ReceivedOrder};
 use super::fault::FaultSpec;
-use super::judge::{Judge, Rules, RulesError, Setting, Violation};
-use super::plan::{Plan, Treatment};
-use super::protocol::{CommandFault, ReceivedOrder};
+use super::fault_schedule::{FaultSchedule, Treatment};
+use super::monitor::{ConformanceMonitor, Rules, RulesError, Setting, Violation};
 use super::record::{ConnectionRecord, Ended, Event, Received, Record};
-use super::{ArmSimConfig, Clients};
 use aether_bridge::geometry::Position;
 use aether_bridge::wire::Order;
+
+/// A request to the task that owns the port.
+#[derive(Debug)]
+pub(super) enum Control {
+    /// Reset everything; listen again after a while, or not.
+    Crash { restart_after: Option<Duration>, done: Option<oneshot::Sender<()>> },
+    /// Listen, if it does not.
+    Listen { done: Option<oneshot::Sender<io::Result<()>>> },
+}
 
 /// The state of one controller.
 #[derive(Debug)]
@@ -26,26 +36,29 @@ pub(super) struct Shared {
     pub(super) config: ArmSimConfig,
     pub(super) record: watch::Sender<Record>,
     /// Changed by counting without a notification; with one when the faults are set.
-    pub(super) plan: watch::Sender<Plan>,
+    pub(super) schedule: watch::Sender<FaultSchedule>,
     pub(super) events: broadcast::Sender<Event>,
     arm: Mutex<(Arm, Instant)>,
-    judge: Option<Mutex<Judge>>,
+    monitor: Option<Mutex<ConformanceMonitor>>,
 }
 
 impl Shared {
     pub(super) fn new(config: ArmSimConfig) -> Self {
         Self {
             record: watch::Sender::default(),
-            plan: watch::Sender::new(Plan::new(config.faults.clone())),
+            schedule: watch::Sender::new(FaultSchedule::new(config.faults.clone())),
             events: broadcast::Sender::new(EVENTS_KEPT),
             arm: Mutex::new((Arm::new(config.home, config.speed), Instant::now())),
-            judge: config.judge.clone().map(|rules| Mutex::new(Judge::new(rules, config.unit))),
+            monitor: config
+                .monitor
+                .clone()
+                .map(|rules| Mutex::new(ConformanceMonitor::new(rules, config.unit))),
             config,
         }
     }
 
     pub(super) fn set_faults(&self, faults: Vec<FaultSpec>) {
-        self.plan.send_replace(Plan::new(faults));
+        self.schedule.send_replace(FaultSchedule::new(faults));
     }
 
     pub(super) fn arm_state(&self) -> ArmState {
@@ -66,8 +79,8 @@ impl Shared {
     }
 
     pub(super) fn listening(&self, address: SocketAddr) {
-        self.judged(|judge| {
-            judge.handle_listening(Instant::now());
+        self.monitored(|monitor| {
+            monitor.handle_listening(Instant::now());
             Vec::new()
         });
         self.record.send_modify(|record| record.listening = true);
@@ -101,8 +114,8 @@ impl Shared {
                 record.connections.push(client);
             }
         });
-        self.judged(|judge| {
-            judge.handle_connected(connection);
+        self.monitored(|monitor| {
+            monitor.handle_connected(connection);
             Vec::new()
         });
         self.emit(Event::Connected { connection, peer });
@@ -111,7 +124,7 @@ impl Shared {
 
     pub(super) fn disconnected(&self, connection: usize, peer: SocketAddr, why: Ended) {
         let torn = if let Ended::Unreadable(why) = &why { Some(why.as_str()) } else { None };
-        self.judged(|judge| judge.handle_disconnected(connection, torn));
+        self.monitored(|monitor| monitor.handle_disconnected(connection, torn));
         self.record.send_modify(|record| {
             record.counts.disconnections += 1;
             if let Some(client) = record.connections.get_mut(connection) {
@@ -121,7 +134,7 @@ impl Shared {
         self.emit(Event::Disconnected { connection, peer, why });
     }
 
-    /// Judges a line, enters it, and says what the faults make of it.
+    /// Checks a line, enters it, and says what the faults make of it.
     pub(super) fn received(
         &self,
         connection: usize,
@@ -129,17 +142,17 @@ impl Shared {
         line: Result<ReceivedOrder, CommandFault>,
     ) -> (Result<Order, String>, Treatment) {
         let at = Instant::now();
-        self.judged(|judge| judge.handle_line(at, connection, &line));
+        self.monitored(|monitor| monitor.handle_line(at, connection, &line));
         let (line, order) = match line {
             Ok(received) => {
-                let verdict = self.judge(&received).map(|()| received.order);
+                let verdict = self.check_limits(&received).map(|()| received.order);
                 (received.line, verdict)
             }
             Err(fault) => (fault.line, Err(fault.why)),
         };
         let mut treatment = Treatment::default();
-        self.plan.send_if_modified(|plan| {
-            treatment = plan.treat();
+        self.schedule.send_if_modified(|schedule| {
+            treatment = schedule.treat();
             false
         });
         let received = Received { connection, peer, at, line, order: order.clone() };
@@ -161,7 +174,7 @@ impl Shared {
     /// Enters how many lines a client has sent ahead, before one of them is answered; those that are yet to be taken are
     /// `waiting`.
     pub(super) fn unanswered(&self, connection: usize, unanswered: usize, waiting: &[u8]) {
-        self.judged(|judge| judge.handle_ahead(connection, waiting));
+        self.monitored(|monitor| monitor.handle_ahead(connection, waiting));
         self.record.send_modify(|record| {
             if let Some(client) = record.connections.get_mut(connection) {
                 client.most_unanswered = client.most_unanswered.max(unanswered);
@@ -187,8 +200,8 @@ impl Shared {
         replies: u64,
         errors: u64,
     ) {
-        self.judged(|judge| {
-            judge.handle_replied(begun, connection, text, replies);
+        self.monitored(|monitor| {
+            monitor.handle_replied(begun, connection, text, replies);
             Vec::new()
         });
         let text = String::from_utf8_lossy(text).into_owned();
@@ -201,29 +214,29 @@ impl Shared {
 
     /// A look at a client's socket has found nothing to be read, since then.
     pub(super) fn quiet(&self, connection: usize, since: Instant) {
-        self.judged(|judge| {
-            judge.handle_quiet(since, connection);
+        self.monitored(|monitor| {
+            monitor.handle_quiet(since, connection);
             Vec::new()
         });
     }
 
-    pub(super) fn has_judge(&self) -> bool {
-        self.judge.is_some()
+    pub(super) fn has_monitor(&self) -> bool {
+        self.monitor.is_some()
     }
 
-    /// Gives the judge other rules from now on; false, if there is none.
+    /// Gives the monitor other rules from now on; false, if there is none.
     pub(super) fn set_rules(&self, settings: &[Setting]) -> Result<bool, RulesError> {
-        let Some(judge) = &self.judge else { return Ok(false) };
-        let mut judge = judge.lock().unwrap_or_else(PoisonError::into_inner);
-        let rules: Rules = judge.rules().with(settings)?;
-        judge.handle_rules(rules);
+        let Some(monitor) = &self.monitor else { return Ok(false) };
+        let mut monitor = monitor.lock().unwrap_or_else(PoisonError::into_inner);
+        let rules: Rules = monitor.rules().with(settings)?;
+        monitor.handle_rules(rules);
         Ok(true)
     }
 
-    /// Asks the judge, if there is one, and tells what it finds.
-    fn judged(&self, ask: impl FnOnce(&mut Judge) -> Vec<Violation>) {
-        let Some(judge) = &self.judge else { return };
-        let found = ask(&mut judge.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Applies `event` to the monitor, if there is one, and emits the violations that it finds.
+    fn monitored(&self, event: impl FnOnce(&mut ConformanceMonitor) -> Vec<Violation>) {
+        let Some(monitor) = &self.monitor else { return };
+        let found = event(&mut monitor.lock().unwrap_or_else(PoisonError::into_inner));
         for violation in found {
             self.record.send_modify(|record| record.counts.violations += 1);
             self.emit(Event::Violation(violation));
@@ -235,8 +248,8 @@ impl Shared {
         let _ = self.events.send(event);
     }
 
-    /// What the protocol leaves to the controller: how far the arm reaches, and whether it minds more members.
-    fn judge(&self, received: &ReceivedOrder) -> Result<(), String> {
+    /// Checks what the protocol leaves to the controller: how far the arm reaches, and whether it takes more members.
+    fn check_limits(&self, received: &ReceivedOrder) -> Result<(), String> {
         if self.config.strict && !received.extras.is_empty() {
             let members = match received.order {
                 Order::Command(_) => "type, x, y, z, gripper",

@@ -53,10 +53,9 @@ fn only_wrong<'a>(report: &'a Report, name: &str) -> &'a Finding {
 }
 
 fn has(report: &Report, verdict: Verdict, check: &str, words: &str) -> bool {
-    report
-        .findings
-        .iter()
-        .any(|finding| (finding.verdict, finding.check) == (verdict, check) && finding.seen.contains(words))
+    report.findings.iter().any(|finding| {
+        (finding.verdict, finding.check.as_str()) == (verdict, check) && finding.seen.contains(words)
+    })
 }
 
 /// A controller that does with each connection, one after another, what it is told.
@@ -259,7 +258,7 @@ async fn every_fault_of_a_reply_is_named_and_no_other() {
         checks.spawn(async move {
             let (report, said) = checked(&config(by_rule(rule).await)).await;
             let found = only_wrong(&report, check);
-            assert!(found.check == check && found.seen.contains(words), "{check}: {said}");
+            assert!(found.check.as_str() == check && found.seen.contains(words), "{check}: {said}");
             let advice = found.advice.unwrap();
             assert!(!advice.rule.is_empty() && !advice.mend.is_empty());
             assert!(
@@ -289,7 +288,7 @@ async fn a_newline_that_comes_long_after_its_reply_is_no_blank_line() {
     })
     .await;
     let (report, said) = checked(&config(address)).await;
-    assert_eq!(only_wrong(&report, "late newline").check, "newline", "{said}");
+    assert_eq!(only_wrong(&report, "late newline").check.as_str(), "newline", "{said}");
 }
 
 #[tokio::test]
@@ -297,7 +296,7 @@ async fn a_reply_without_status_is_named() {
     let address = by_rule(|_| b"{\"message\":\"Command received\"}\n".to_vec()).await;
     let (report, _) = checked(&config(address)).await;
     let found = only_wrong(&report, "status");
-    assert_eq!((found.check, found.seen.contains("\"status\" is missing")), ("status", true));
+    assert_eq!((found.check.as_str(), found.seen.contains("\"status\" is missing")), ("status", true));
     assert!(found.times > 5, "seen once more with every reply");
 }
 
@@ -308,7 +307,7 @@ async fn two_replies_to_each_line_are_named_and_do_not_look_like_a_wrong_order()
     let (report, said) = checked(&config(sim.await.unwrap().local_addr())).await;
     let found = only_wrong(&report, "twice");
     assert!(
-        found.check == "one reply" && found.seen.contains("a line was answered more than once"),
+        found.check.as_str() == "one reply" && found.seen.contains("a line was answered more than once"),
         "{said}"
     );
     assert!(has(&report, Verdict::Note, "not checked", "which reply is for which line"), "{said}");
@@ -322,7 +321,7 @@ async fn late_replies_are_named_with_the_time_they_took() {
     let (report, said) =
         checked(&CheckConfig { timeout, patience: Duration::from_secs(20), ..config(sim.local_addr()) })
             .await;
-    let found = report.findings.iter().find(|finding| finding.check == "in time").unwrap();
+    let found = report.findings.iter().find(|finding| finding.check.as_str() == "in time").unwrap();
     assert_eq!(found.verdict, Verdict::Wrong, "{said}");
     assert!(
         found.seen.starts_with("a reply came after 2") && found.seen.ends_with("later than 50 ms"),
@@ -339,7 +338,7 @@ async fn silence_is_named_once_and_nothing_more_is_sent() {
     let patience = Duration::from_millis(300);
     let (report, said) = checked(&CheckConfig { patience, ..config(sim.local_addr()) }).await;
     let found = only_wrong(&report, "silence");
-    assert!(found.check == "reply" && found.seen == "no reply within 300 ms", "{said}");
+    assert!(found.check.as_str() == "reply" && found.seen == "no reply within 300 ms", "{said}");
     assert!(found.advice.unwrap().mend.contains("expect_reply: false"));
     assert!(has(&report, Verdict::Note, "not checked", "it does not answer"), "{said}");
     assert_eq!(sim.record().counts.commands, 1);
@@ -367,7 +366,7 @@ async fn a_wrong_order_is_seen_by_who_is_refused_and_by_seq() {
     .await;
     for seq in [false, true] {
         let (report, said) = checked(&CheckConfig { seq, ..config(address) }).await;
-        assert!(wrong(&report).iter().all(|finding| finding.check == "order"), "{said}");
+        assert!(wrong(&report).iter().all(|finding| finding.check.as_str() == "order"), "{said}");
         let words = if seq {
             "the reply to line 5 was due, and that to line 6 came"
         } else {
@@ -388,7 +387,7 @@ async fn a_seq_that_is_echoed_is_counted_and_one_that_is_made_up_is_named() {
 
     let made_up = by_rule(|line| reply(line).replace('}', ",\"seq\":4711}\n").into()).await;
     let (report, said) = checked(&CheckConfig { seq: true, ..config(made_up) }).await;
-    assert_eq!(only_wrong(&report, "made up").check, "seq", "{said}");
+    assert_eq!(only_wrong(&report, "made up").check.as_str(), "seq", "{said}");
     assert!(said.contains("a reply has \"seq\" 4711, the line that it answers had 1"), "{said}");
 }
 
@@ -405,7 +404,9 @@ async fn a_controller_that_closes_after_each_reply_is_told_to_stay() {
     assert!(has(&report, Verdict::Wrong, "stays connected", "it closed the connection"), "{said}");
     assert!(has(&report, Verdict::Note, "not checked", "it closes the connection"), "{said}");
     assert!(
-        wrong(&report).iter().all(|finding| ["stays connected", "reconnect"].contains(&finding.check)),
+        wrong(&report)
+            .iter()
+            .all(|finding| ["stays connected", "reconnect"].contains(&finding.check.as_str())),
         "{said}"
     );
 }
@@ -424,7 +425,7 @@ async fn a_greeting_is_named_unless_it_was_told_of() {
     let (report, said) = checked(&config(controller(greeting).await)).await;
     let found = only_wrong(&report, "unannounced");
     assert!(
-        found.check == "greeting" && found.seen.contains(r"ARM 1.2\r\n came before the first line"),
+        found.check.as_str() == "greeting" && found.seen.contains(r"ARM 1.2\r\n came before the first line"),
         "{said}"
     );
     assert_eq!(found.times, 2);
@@ -461,10 +462,10 @@ async fn a_controller_that_takes_every_piece_for_a_line_is_told_about_streams() 
     let patience = Duration::from_millis(500);
     let (report, said) = checked(&CheckConfig { patience, ..config(address) }).await;
     let found = wrong(&report);
-    let pieces = found.iter().find(|finding| finding.check == "byte by byte").expect(&said);
+    let pieces = found.iter().find(|finding| finding.check.as_str() == "byte by byte").expect(&said);
     assert!(pieces.seen.contains("a line was answered more than once"), "{said}");
     assert!(pieces.advice.unwrap().rule.contains("TCP is a stream"));
-    assert!(found.iter().any(|finding| finding.check == "two lines"), "{said}");
+    assert!(found.iter().any(|finding| finding.check.as_str() == "two lines"), "{said}");
 }
 
 #[tokio::test]
@@ -487,7 +488,7 @@ async fn bad_lines_that_are_taken_or_end_the_connection_are_named() {
     .await;
     let (report, said) = checked(&config(touchy)).await;
     let found = only_wrong(&report, "ends at a bad line");
-    assert!(found.check == "bad line" && found.seen == "it closed the connection", "{said}");
+    assert!(found.check.as_str() == "bad line" && found.seen == "it closed the connection", "{said}");
     assert!(has(&report, Verdict::Ok, "reconnect", ""), "{said}");
 }
 
@@ -500,7 +501,7 @@ async fn commands_stops_and_heartbeats_that_are_refused_are_named_with_the_words
     let sim = ArmSim::start(ArmSimConfig { commands_only: true, ..ArmSimConfig::default() }).await.unwrap();
     let (report, said) =
         checked(&CheckConfig { stop: true, heartbeat: true, ..config(sim.local_addr()) }).await;
-    let checks: Vec<_> = wrong(&report).iter().map(|finding| finding.check).collect();
+    let checks: Vec<_> = wrong(&report).iter().map(|finding| finding.check.as_str()).collect();
     assert_eq!(checks, ["heartbeat", "stop"], "{said}");
     assert!(has(&report, Verdict::Wrong, "stop", "type is \\\"stop\\\", expected"), "{said}");
 }
@@ -519,7 +520,7 @@ async fn a_controller_that_takes_one_connection_and_no_other_is_named() {
     });
     let (report, said) = checked(&config(address)).await;
     let found = only_wrong(&report, "one connection");
-    assert!(found.check == "reconnect" && found.seen.starts_with("no new connection: "), "{said}");
+    assert!(found.check.as_str() == "reconnect" && found.seen.starts_with("no new connection: "), "{said}");
 }
 
 #[tokio::test]
@@ -549,7 +550,7 @@ async fn what_is_left_over_from_the_last_connection_is_named() {
     let (report, said) = checked(&config(address)).await;
     let found = only_wrong(&report, "left over");
     assert!(
-        found.check == "reconnect" && found.seen.contains("came before the first line was sent"),
+        found.check.as_str() == "reconnect" && found.seen.contains("came before the first line was sent"),
         "{said}"
     );
     assert!(found.advice.unwrap().rule.contains("starts fresh"));
@@ -574,7 +575,7 @@ async fn what_is_left_over_from_the_last_connection_is_named() {
     .await;
     let (report, said) = checked(&config(address)).await;
     let found = only_wrong(&report, "glued");
-    assert!(found.check == "reconnect" && found.seen.contains("was refused"), "{said}");
+    assert!(found.check.as_str() == "reconnect" && found.seen.contains("was refused"), "{said}");
 }
 
 #[tokio::test]
@@ -582,7 +583,7 @@ async fn state_that_was_promised_and_is_not_there_is_named() {
     let sim = ArmSim::start(ArmSimConfig::default()).await.unwrap();
     let (report, said) = checked(&CheckConfig { state: true, ..config(sim.local_addr()) }).await;
     let found = only_wrong(&report, "state");
-    assert!(found.check == "state" && found.seen.starts_with("0 of "), "{said}");
+    assert!(found.check.as_str() == "state" && found.seen.starts_with("0 of "), "{said}");
 }
 
 #[tokio::test]
@@ -660,13 +661,13 @@ async fn datagrams_are_checked_with_seq_and_without_what_only_streams_have() {
 
     let (report, said) = checked(&udp(datagrams(|line| format!("{}\n", reply(line)), false).await)).await;
     let found = only_wrong(&report, "no seq");
-    assert!(found.check == "seq" && found.advice.unwrap().rule.contains("over UDP"), "{said}");
+    assert!(found.check.as_str() == "seq" && found.advice.unwrap().rule.contains("over UDP"), "{said}");
 
     let patience = Duration::from_millis(300);
     let stubborn = CheckConfig { patience, ..udp(datagrams(echo_seq, true).await) };
     let (report, said) = checked(&stubborn).await;
     let found = only_wrong(&report, "to the first");
-    assert!(found.check == "reply" && found.advice.unwrap().mend.contains("sender"), "{said}");
+    assert!(found.check.as_str() == "reply" && found.advice.unwrap().mend.contains("sender"), "{said}");
 
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let nobody = taken.local_addr().unwrap();

@@ -476,7 +476,7 @@ async fn what_is_no_line_can_be_answered_too() {
 
 #[tokio::test]
 async fn the_judge_is_told_what_comes_and_goes_on_real_sockets() {
-    let sim = ArmSim::start(ArmSimConfig { judge: Some(Rules::default()), ..ArmSimConfig::default() });
+    let sim = ArmSim::start(ArmSimConfig { monitor: Some(Rules::default()), ..ArmSimConfig::default() });
     let sim = sim.await.unwrap();
     let violations = || sim.record().counts.violations;
     let mut events = sim.events();
@@ -509,7 +509,7 @@ async fn the_judge_is_told_what_comes_and_goes_on_real_sockets() {
 
 #[tokio::test]
 async fn the_judge_does_not_take_a_silence_for_one_of_the_client_while_the_controller_does_not_look() {
-    let sim = ArmSim::start(ArmSimConfig { judge: Some(Rules::default()), ..ArmSimConfig::default() });
+    let sim = ArmSim::start(ArmSimConfig { monitor: Some(Rules::default()), ..ArmSimConfig::default() });
     let sim = sim.await.unwrap();
     let at =
         |x: f64| COMMAND.replace("120.0", &format!("{x:?}")).replace("35.5", "0.0").replace("210.0", "200.0");

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use crate::arm::ReportedState;
 use crate::link::{Action, Full, Link, LinkConfig, LinkError, LinkState, Outcome, PeerId, Role, Stage};
 use crate::status::{SentCommand, Status};
-use crate::teleop::reason::{Obstacle, Reason};
 use crate::teleop::{
-    GraphNews, GripperInput, InputFault, LinkView, Motion, Planned, Refused, Target, Teleop, TeleopConfig,
+    GraphNews, GripperInput, InputFault, LinkView, Motion, Obstacle, Planned, Reason, ReasonKind, Refused,
+    Target, Teleop, TeleopConfig,
 };
 use crate::wire::{Line, Order, Reply};
 
@@ -60,7 +60,7 @@ pub struct Face {
     /// What the bridge does with targets.
     pub motion: Motion,
     /// A word for the reason.
-    pub reason: &'static str,
+    pub reason: ReasonKind,
     /// How far the present attempt to connect has come, if there is one.
     pub stage: Option<Stage>,
     /// How many controllers have dialled in and are not let in yet.

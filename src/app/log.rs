@@ -6,7 +6,7 @@ use super::joint::Face;
 use super::repeats::{Decision, PERIOD, Repeats};
 use crate::link::{FailureKind, LinkError, LinkState};
 use crate::status::Status;
-use crate::teleop::Motion;
+use crate::teleop::{Motion, ReasonKind};
 
 /// Decides what is logged.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ enum What {
     Crowd,
     /// The system let no controller in.
     Door,
-    Motion(Motion, &'static str),
+    Motion(Motion, ReasonKind),
 }
 
 /// A line for the log.

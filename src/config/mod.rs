@@ -23,15 +23,10 @@ use crate::geometry::{Orientation, Position};
 use crate::link::backoff::Backoff;
 use crate::link::{Heartbeat, LinkConfig, Role, TransportConfig};
 use crate::mapping::PathError;
-use crate::teleop::clutch::RetargetMode;
-use crate::teleop::filter::{FilterConfig, OneEuro};
-use crate::teleop::gripper::GripperConfig;
-use crate::teleop::jump::JumpConfig;
-use crate::teleop::limiter::Limits;
-use crate::teleop::liveliness::LivelinessConfig;
-use crate::teleop::retarget::Retarget;
-use crate::teleop::workspace::{Policy, Workspace};
-use crate::teleop::{Arming, Frames, HoldLine, TeleopConfig, Turning};
+use crate::teleop::{
+    Arming, FilterConfig, Frames, GripperConfig, HoldBehavior, JumpConfig, Limits, OneEuro,
+    OrientationConfig, Policy, Retarget, RetargetMode, StreamHealthConfig, TeleopConfig, Workspace,
+};
 use crate::wire::{JsonFieldsError, WireConfig};
 
 /// Everything that can be set, validated.
@@ -258,7 +253,7 @@ fn teleop(p: &Parameters, turns: bool) -> TeleopConfig {
         settle_time: p.seconds("settle_time"),
         input_timeout: p.seconds("input_timeout"),
         zero_is_lost: p.boolean("source.zero_is_lost"),
-        liveliness: LivelinessConfig {
+        stream_health: StreamHealthConfig {
             frozen_timeout: p.seconds("source.frozen_timeout"),
             min_rate: p.real("source.min_rate"),
         },
@@ -276,7 +271,7 @@ fn teleop(p: &Parameters, turns: bool) -> TeleopConfig {
         home: position(p, "home"),
         limits: Limits { speed: p.real("limits.speed"), acceleration: p.real("limits.acceleration") },
         approach_speed: p.real("approach_speed"),
-        turning: turns.then(|| Turning {
+        turning: turns.then(|| OrientationConfig {
             speed: p.real("limits.angular_speed"),
             home: Orientation::from_rpy(p.reals("home_rpy")),
         }),
@@ -298,9 +293,9 @@ fn teleop(p: &Parameters, turns: bool) -> TeleopConfig {
         initial_gripper: if p.text("gripper.initial") == "closed" { Gripper::Closed } else { Gripper::Open },
         error_limit: u32::try_from(p.integer("error_limit")).expect("its range is checked"),
         hold_line: match p.text("hold_line") {
-            "repeat" => HoldLine::Repeat,
-            "stop" => HoldLine::Stop,
-            _ => HoldLine::Nothing,
+            "repeat" => HoldBehavior::Repeat,
+            "stop" => HoldBehavior::Stop,
+            _ => HoldBehavior::Nothing,
         },
     }
 }

@@ -229,7 +229,7 @@ fn diagnostics(status: &Status, node: &str) -> Vec<DiagnosticStatus> {
             &status.reason,
             &[
                 ("motion", format!("{:?}", status.motion)),
-                ("reason", status.reason_kind.into()),
+                ("reason", status.reason_kind.as_str().into()),
                 ("limited", status.limited.to_string()),
             ],
         ),

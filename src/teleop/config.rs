@@ -1,30 +1,14 @@
-//! What the teleoperation rules are set to.
+//! The settings of motion. `crate::config` checks their values.
 
 use std::time::Duration;
 
-use super::clutch::RetargetMode;
-use super::filter::FilterConfig;
-use super::gripper::GripperConfig;
-use super::hold::HoldLine;
-use super::jump::JumpConfig;
-use super::limiter::Limits;
-use super::liveliness::LivelinessConfig;
 use super::retarget::Retarget;
+use super::target::GripperInput;
 use super::workspace::Workspace;
 use crate::arm::Gripper;
-use crate::geometry::Orientation;
-use crate::geometry::Position;
+use crate::geometry::{Orientation, Position};
 
-/// Who arms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arming {
-    /// The bridge arms itself once, at start, and comes back by an approach after a loss.
-    Automatic,
-    /// A person arms, at start and after every loss of the link.
-    Operator,
-}
-
-/// Everything [`Teleop`](super::Teleop) needs to know. `crate::config` validates the values.
+/// All settings of [`Teleop`](super::Teleop).
 #[derive(Debug, Clone, PartialEq)]
 pub struct TeleopConfig {
     /// Who arms.
@@ -36,57 +20,218 @@ pub struct TeleopConfig {
     /// Whether a target that is all zero means that the tracker sees no hand.
     pub zero_is_lost: bool,
     /// What counts as a live stream of targets.
-    pub liveliness: LivelinessConfig,
+    pub stream_health: StreamHealthConfig,
     /// How targets are smoothed.
     pub filter: FilterConfig,
-    /// What counts as a leap of the target.
+    /// What counts as a jump of the target.
     pub jump: JumpConfig,
-    /// The least time between two commands; `None`: a command for every target.
+    /// The shortest time between two commands. `None`: one command for each target.
     pub command_period: Option<Duration>,
     /// Where commands may lie.
     pub workspace: Workspace,
-    /// Where the arm is taken to be when neither a reply nor a report has told.
+    /// Where the arm is assumed to be before the first report or acknowledged command.
     pub home: Position,
     /// How fast, and how suddenly, commands move the arm while tracking.
     pub limits: Limits,
     /// The fastest a command may move the arm while approaching, in m/s.
     pub approach_speed: f64,
-    /// How the tool is turned; none where the controller is not told of it.
-    pub turning: Option<Turning>,
+    /// How the tool is oriented. `None` if the orientation is not sent to the controller.
+    pub turning: Option<OrientationConfig>,
     /// From the tracker's frame to the arm's base frame.
     pub retarget: Retarget,
-    /// Whether the arm goes to where the hand is, or as far as it goes.
+    /// Whether the arm goes to where the hand is, or as far as the hand goes.
     pub retarget_mode: RetargetMode,
     /// How gripper input becomes a decision.
     pub gripper: GripperConfig,
-    /// What the gripper is taken to be before its first decision.
+    /// What the gripper is assumed to be before its first decision.
     pub initial_gripper: Gripper,
-    /// Error replies in a row after which motion holds.
+    /// Motion holds after this many error replies in a row.
     pub error_limit: u32,
-    /// What the controller gets to hear while motion is held.
-    pub hold_line: HoldLine,
-}
-
-/// How the tool is turned.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Turning {
-    /// The fastest that commands turn it, in rad/s.
-    pub speed: f64,
-    /// How it is taken to be turned before the first command.
-    pub home: Orientation,
+    /// What is sent to the controller while motion is held.
+    pub hold_line: HoldBehavior,
 }
 
 impl TeleopConfig {
-    /// How fast, and how suddenly, commands move the arm while approaching.
+    /// Returns how fast, and how suddenly, commands move the arm while approaching.
     pub fn approach_limits(&self) -> Limits {
         Limits { speed: self.approach_speed.min(self.limits.speed), ..self.limits }
     }
 
-    /// The time between two commands of a ramp.
+    /// Returns the time between two commands of a ramp.
     pub fn ramp_period(&self) -> Duration {
         self.command_period.unwrap_or(RAMP_PERIOD)
     }
 }
 
+/// Who arms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arming {
+    /// The bridge arms itself once, at start, and comes back by an approach after a loss.
+    Automatic,
+    /// A person arms, at start and after every loss of the link.
+    Operator,
+}
+
+/// What is sent while motion is held because of a bad input, a bad link, a disarm, a stop request or the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldBehavior {
+    /// Nothing, for a controller that goes to the last command and stays there.
+    Nothing,
+    /// The last command of the connection, again and again, for a controller that takes silence for a failure. It is sent
+    /// while held or stopped, once the controller has accepted it and until the controller refuses one. It is not sent
+    /// while disarmed, nor after that, because people may move the arm by other means then.
+    Repeat,
+    /// One stop line, for a controller that knows it.
+    Stop,
+}
+
+/// What counts as a live stream.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StreamHealthConfig {
+    /// Targets that stay exactly the same for this long are frozen; zero: never.
+    pub frozen_timeout: Duration,
+    /// If targets come less often than this, in Hz, the stream is not live; 0: every rate is live.
+    pub min_rate: f64,
+}
+
+/// What counts as a jump, and when it is believed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct JumpConfig {
+    /// Two targets in a row that are farther apart than this, in metres, are a jump; 0: no distance is a jump.
+    pub distance: f64,
+    /// How long the target has to stay where it jumped to.
+    pub confirm: Duration,
+}
+
+/// How targets are smoothed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FilterConfig {
+    /// Not at all.
+    None,
+    /// By the One Euro filter.
+    OneEuro(OneEuro),
+}
+
+/// The three parameters of the One Euro filter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OneEuro {
+    /// The cutoff at rest, in Hz.
+    pub min_cutoff: f64,
+    /// How much the cutoff rises with speed, in Hz per m/s.
+    pub beta: f64,
+    /// The cutoff of the speed's own smoothing, in Hz.
+    pub derivative_cutoff: f64,
+}
+
+/// How fast, and how suddenly, the arm moves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// The fastest a command may move the arm, in m/s.
+    pub speed: f64,
+    /// How much the velocity may change, in m/s².
+    pub acceleration: f64,
+}
+
+/// How the tool is oriented.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OrientationConfig {
+    /// The fastest that commands turn the tool, in rad/s.
+    pub speed: f64,
+    /// The orientation that is assumed before the first acknowledged command.
+    pub home: Orientation,
+}
+
+/// What a hand's position means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetargetMode {
+    /// The arm goes to where the hand is.
+    Absolute,
+    /// The arm goes as far, and in the direction, as the hand has gone since motion began.
+    Relative,
+}
+
+/// How gripper input becomes a decision.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GripperConfig {
+    /// An opening below this means closed.
+    pub close_below: f64,
+    /// An opening above this means open. Between the two nothing changes.
+    pub open_above: f64,
+    /// How long the wish to close must stand without contradiction.
+    pub close_debounce: Duration,
+    /// The same for the wish to open. Longer, because dropping a held object is worse than grasping late.
+    pub open_debounce: Duration,
+}
+
+impl GripperConfig {
+    /// Returns what a sample asks for, if it asks for anything.
+    pub fn wanted(&self, input: GripperInput) -> Option<Gripper> {
+        match input {
+            GripperInput::Wanted(gripper) => Some(gripper),
+            GripperInput::Opening(opening) if opening < self.close_below => Some(Gripper::Closed),
+            GripperInput::Opening(opening) if opening > self.open_above => Some(Gripper::Open),
+            GripperInput::Opening(_) => None,
+        }
+    }
+}
+
+/// Why settings were not taken. Nothing has changed then.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum ConfigRefused {
+    /// The arm would be outside the new workspace, and no command could bring it back.
+    #[error(
+        "the workspace would exclude the arm, which is at [{:.3}, {:.3}, {:.3}] m; move it first",
+        position.coordinates()[0], position.coordinates()[1], position.coordinates()[2]
+    )]
+    WorkspaceExcludesArm {
+        /// Where the arm is, in the arm's base frame.
+        position: Position,
+    },
+}
+
 /// The time between two commands of a ramp when every target is sent as it comes (`command_rate` 0): 50 Hz.
 const RAMP_PERIOD: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::teleop::workspace::Policy;
+
+    /// Returns settings for tests: no filter, no limits worth mentioning on the input, 20 ms between two commands.
+    pub(crate) fn settings() -> TeleopConfig {
+        let corner = |by: f64| Position::new(by, by, by).unwrap();
+        TeleopConfig {
+            arming: Arming::Automatic,
+            settle_time: Duration::from_millis(300),
+            input_timeout: Duration::from_millis(200),
+            zero_is_lost: true,
+            stream_health: StreamHealthConfig { frozen_timeout: Duration::ZERO, min_rate: 0.0 },
+            filter: FilterConfig::None,
+            jump: JumpConfig { distance: 0.15, confirm: Duration::from_millis(300) },
+            command_period: None,
+            workspace: Workspace::new(corner(-1.0), corner(1.0), Policy::Clamp).unwrap(),
+            home: Position::new(0.2, 0.0, 0.2).unwrap(),
+            limits: Limits { speed: 0.25, acceleration: 1.5 },
+            approach_speed: 0.1,
+            turning: Some(OrientationConfig { speed: 1.0, home: Orientation::from_rpy([0.0; 3]) }),
+            retarget: Retarget::default(),
+            retarget_mode: RetargetMode::Absolute,
+            gripper: GripperConfig {
+                close_below: 0.3,
+                open_above: 0.5,
+                close_debounce: Duration::from_millis(100),
+                open_debounce: Duration::from_millis(300),
+            },
+            initial_gripper: Gripper::Open,
+            error_limit: 3,
+            hold_line: HoldBehavior::Nothing,
+        }
+    }
+
+    #[test]
+    fn approach_is_never_faster_than_tracking() {
+        let slow = TeleopConfig { approach_speed: 0.5, ..settings() };
+        assert_eq!(slow.approach_limits(), slow.limits);
+        assert_eq!(settings().approach_limits(), Limits { speed: 0.1, ..settings().limits });
+    }
+}

@@ -1,80 +1,69 @@
-//! From gripper input to a gripper decision: hysteresis, then debounce.
+//! The gripper's decision: hysteresis, then debounce.
+//!
+//! Invariants:
+//! - A wish stands until it is contradicted.
+//! - The first wish of all counts at once, because what the gripper is to be is not known before it. Every later wish has
+//!   to stand for the debounce time while a hand is in sight. So if the hand is lost the gripper keeps its state, whatever
+//!   arrives on its own topic then.
+//! - What the controller reports counts only before the first wish and the first command.
 
 use std::time::{Duration, Instant};
 
+use super::config::GripperConfig;
+use super::target::GripperInput;
 use crate::arm::Gripper;
 
-/// One sample of gripper input.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum GripperInput {
-    /// Says outright what is wanted.
-    Wanted(Gripper),
-    /// How far the fingers are apart, 0 (closed) to 1 (open).
-    Opening(f64),
-}
-
-/// How input becomes a decision.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct GripperConfig {
-    /// An opening below this means closed.
-    pub close_below: f64,
-    /// An opening above this means open. Between the two nothing changes.
-    pub open_above: f64,
-    /// How long the wish to close must stand uncontradicted.
-    pub close_debounce: Duration,
-    /// How long the wish to open must: to drop what is held is the worse mistake.
-    pub open_debounce: Duration,
-}
-
-impl GripperConfig {
-    /// What a sample wants, if it wants anything.
-    pub fn wanted(&self, input: GripperInput) -> Option<Gripper> {
-        match input {
-            GripperInput::Wanted(gripper) => Some(gripper),
-            GripperInput::Opening(opening) if opening < self.close_below => Some(Gripper::Closed),
-            GripperInput::Opening(opening) if opening > self.open_above => Some(Gripper::Open),
-            GripperInput::Opening(_) => None,
-        }
-    }
-}
-
 /// Decides what the gripper is to be.
-///
-/// What is wanted stands until it is contradicted. The first wish of all counts at once: what the gripper is to be is not
-/// known before it. Every later one has to stand for the debounce time while a hand is in sight, and is taken up by
-/// [`GripperDecider::decide`], which is called when motion begins and for a good target in motion. So when the hand is lost
-/// the gripper keeps its state, whatever its own topic says then.
 #[derive(Debug)]
-pub struct GripperDecider {
+pub(super) struct GripperDecider {
     decided: Gripper,
-    /// A word has come, or a command has been sent: the decision is no guess.
+    /// A wish has been received, or a command has been sent: the decision is no guess.
     known: bool,
     /// Since when the other state has been wanted.
     wish: Option<Instant>,
     /// The controller has reported what the gripper is.
     reported: bool,
-    /// The node that wanted it has gone.
+    /// The node that wanted it has left.
     orphaned: bool,
+    /// Until when the first motion waits for the first wish, while a node publishes on the gripper's topic.
+    awaited_until: Option<Instant>,
 }
 
 impl GripperDecider {
-    /// Starts from a state that nobody has asked for yet.
-    pub fn new(initial: Gripper) -> Self {
-        Self { decided: initial, known: false, reported: false, wish: None, orphaned: false }
+    /// Starts from a state that is only assumed.
+    pub(super) fn new(initial: Gripper) -> Self {
+        Self {
+            decided: initial,
+            known: false,
+            wish: None,
+            reported: false,
+            orphaned: false,
+            awaited_until: None,
+        }
     }
 
-    /// The decision in force.
-    pub fn decided(&self) -> Gripper {
+    /// Returns the decision in force.
+    pub(super) fn decided(&self) -> Gripper {
         self.decided
     }
 
-    /// Whether somebody has said what the gripper is to be, or the controller has been told it.
-    pub fn is_known(&self) -> bool {
+    /// Returns whether a wish or a command has settled what the gripper is to be.
+    pub(super) fn is_known(&self) -> bool {
         self.known
     }
 
-    /// Takes a sample. An opening between the thresholds, or one that is not finite, contradicts a wish, and is not a wish itself.
-    pub fn handle_input(&mut self, now: Instant, input: GripperInput, config: &GripperConfig) {
+    /// Returns whether the first motion has to wait for the gripper's publisher.
+    pub(super) fn is_awaited(&self, now: Instant) -> bool {
+        !self.known && self.awaited_until.is_some_and(|until| now < until)
+    }
+
+    /// Returns when the wait for the gripper's publisher ends, or ended.
+    pub(super) fn awaited_until(&self) -> Option<Instant> {
+        self.awaited_until
+    }
+
+    /// Takes a sample. An opening between the thresholds, or one that is not finite, contradicts a wish and is no wish itself.
+    pub(super) fn handle_input(&mut self, now: Instant, input: GripperInput, config: &GripperConfig) {
         self.orphaned = false;
         match config.wanted(input) {
             Some(first) if !self.known => (self.decided, self.known) = (first, true),
@@ -85,17 +74,17 @@ impl GripperDecider {
         }
     }
 
-    /// Takes a sample that may be older than what others have to say: it decides until one of them says something, unless the
-    /// controller has reported the gripper, because that is newer.
-    pub fn handle_kept(&mut self, input: GripperInput, config: &GripperConfig) {
+    /// Takes a sample that may be older than what other publishers have to say. It decides until one of them publishes,
+    /// unless the controller has reported the gripper, because the report is newer.
+    pub(super) fn handle_kept(&mut self, input: GripperInput, config: &GripperConfig) {
         if let Some(wanted) = config.wanted(input).filter(|_| !self.known && !self.reported) {
             self.decided = wanted;
         }
     }
 
     /// Takes up a wish that has stood long enough. `in_sight` is since when targets have been good. Call it when motion
-    /// begins, and when a good target has come in motion.
-    pub fn decide(&mut self, now: Instant, in_sight: Instant, config: &GripperConfig) {
+    /// begins, and when a good target has been received in motion.
+    pub(super) fn decide(&mut self, now: Instant, in_sight: Instant, config: &GripperConfig) {
         let (other, debounce) = match self.decided {
             Gripper::Open => (Gripper::Closed, config.close_debounce),
             Gripper::Closed => (Gripper::Open, config.open_debounce),
@@ -106,35 +95,44 @@ impl GripperDecider {
         }
     }
 
-    /// Takes what the controller reports its gripper to be. It counts until somebody has said what the gripper is to be: a
-    /// bridge that is started with something in the gripper must not tell it to open.
-    pub fn handle_reported(&mut self, gripper: Gripper) {
+    /// Takes what the controller reports its gripper to be. It counts until the first wish: a bridge that is started with
+    /// something in the gripper must not open it.
+    pub(super) fn handle_reported(&mut self, gripper: Gripper) {
         if !self.known {
             (self.decided, self.reported) = (gripper, true);
         }
     }
 
-    /// The controller has been told the decision.
-    pub fn handle_sent(&mut self) {
+    /// Records that the decision has been sent to the controller.
+    pub(super) fn handle_sent(&mut self) {
         self.known = true;
     }
 
-    /// A node has gone that may have said what is wanted. A wish that has not been taken up must not change the gripper
-    /// later: it is dropped, or where the arm is in motion (`moving`) at the end of this motion.
-    pub fn handle_left(&mut self, moving: bool) {
-        self.orphaned = true;
+    /// Records that a node publishes on the gripper's topic. The first motion waits for its first message.
+    pub(super) fn handle_found(&mut self, now: Instant) {
+        self.awaited_until = Some(now + PATIENCE);
+    }
+
+    /// Records that a node has left that may have sent the wish. A wish that has not been taken up must not change the
+    /// gripper later: it is dropped, or if the arm is in motion (`moving`) at the end of this motion.
+    pub(super) fn handle_left(&mut self, moving: bool) {
+        (self.orphaned, self.awaited_until) = (true, None);
         if !moving {
-            self.handle_end();
+            self.handle_motion_end();
         }
     }
 
-    /// Motion ends.
-    pub fn handle_end(&mut self) {
+    /// Records that motion has ended.
+    pub(super) fn handle_motion_end(&mut self) {
         if self.orphaned {
             self.wish = None;
         }
     }
 }
+
+/// How long the first motion waits for the first message of a node that publishes on the gripper's topic.
+/// `ros2 topic pub` sends at 1 Hz.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // tests need some instant to start from
@@ -266,14 +264,28 @@ mod tests {
         assert_eq!(scene.decided(300), Gripper::Open);
         scene.want(400, Gripper::Closed);
         scene.gripper.handle_left(true);
-        scene.gripper.handle_end();
+        scene.gripper.handle_motion_end();
         assert_eq!(scene.decided(1000), Gripper::Open);
         scene.want(1000, Gripper::Closed);
         scene.gripper.handle_left(false);
         assert_eq!(scene.decided(2000), Gripper::Open);
         // What another node says after that stands through a hold.
         scene.want(2000, Gripper::Closed);
-        scene.gripper.handle_end();
+        scene.gripper.handle_motion_end();
         assert_eq!(scene.decided(2100), Gripper::Closed);
+    }
+
+    #[test]
+    fn gripper_is_awaited_until_first_wish_or_for_some_time() {
+        let t = Instant::now();
+        let mut gripper = GripperDecider::new(Gripper::Open);
+        assert!(!gripper.is_awaited(t));
+        gripper.handle_found(t);
+        assert!(gripper.is_awaited(ms(t, 1499)) && !gripper.is_awaited(ms(t, 1500)));
+        gripper.handle_left(false);
+        assert!(!gripper.is_awaited(t), "its publisher has left");
+        gripper.handle_found(t);
+        gripper.handle_input(t, GripperInput::Wanted(Gripper::Closed), &CONFIG);
+        assert!(!gripper.is_awaited(t));
     }
 }

@@ -1,8 +1,11 @@
 //! May the arm move, and where to?
 //!
-//! [`Teleop`] is a state machine without a clock, a socket or a thread: events and `now` go in through `handle_*`,
-//! commands come out of [`Teleop::poll_command`], and [`Teleop::poll_timeout`] says when to call
-//! [`Teleop::handle_timeout`] at the latest. Calling it earlier or twice is harmless.
+//! This room names [`crate::arm`] and [`crate::geometry`]. It has no clock, no socket, no thread and no ROS, and knows
+//! nothing of lines and connections.
+//!
+//! [`Teleop`] is a state machine: events and `now` go in through `handle_*`, commands come out of
+//! [`Teleop::poll_command`], and [`Teleop::poll_timeout`] says when to call [`Teleop::handle_timeout`] at the latest.
+//! Calling it earlier or twice is harmless.
 //!
 //! ```text
 //!              ~/set_armed, or by itself once         target reached
@@ -12,41 +15,52 @@
 //!   STOPPED ◀── ~/stop, from anywhere      HOLDING ◀────────────────────┘
 //! ```
 //!
-//! A target's way: finite by construction ([`target`]) → stamp and age ([`watchdog`]) → arm base frame
-//! ([`retarget`], [`crate::geometry::Transform`]) → no leap ([`jump`]) → a live hand ([`liveliness`]) → no jitter ([`filter`]) → coupled to the arm
-//! ([`clutch`]) → workspace ([`workspace`]) → speed and acceleration ([`limiter`]) → command. There is one slot for it;
-//! the newest wins and nothing is replayed. Its orientation goes along, at a speed of its own, where a controller
-//! is told of it.
+//! | file | what it decides |
+//! |---|---|
+//! | `state_machine` | what each event means for the others: [`Teleop`] |
+//! | `mode` | the mode of the diagram |
+//! | `input/` | which target may be followed |
+//! | `estimate` | where the arm is |
+//! | `gripper` | open or closed |
+//! | `planner/` | the next command, and when it is due |
+//! | `rejections`, `link_view` | whether the controller takes commands |
+//! | `reason` | why the arm does or does not move, in words |
+//!
+//! A target's way: finite by construction ([`Target`]) → the arm's base frame ([`Retarget`],
+//! [`crate::geometry::Transform`]) → stamp and age, no jump, a live hand (`input/`) → no jitter, coupled to the arm,
+//! inside the [`Workspace`], within speed and acceleration (`planner/`) → command. Its orientation goes along, at a speed of
+//! its own, if it is sent to the controller.
 
-pub mod clutch;
-pub mod config;
-mod course;
-pub mod filter;
-pub mod gripper;
-pub mod hold;
+mod config;
+mod estimate;
+mod graph;
+mod gripper;
 mod input;
-pub mod jump;
-pub mod limiter;
-pub mod liveliness;
-mod machine;
-mod plan;
-mod planned;
-pub mod reason;
-mod reconfigure;
-pub mod retarget;
-pub mod senders;
-mod state;
-pub mod target;
-pub mod watchdog;
-pub mod workspace;
+mod input_fault;
+mod link_view;
+mod mode;
+mod planner;
+mod reason;
+mod rejections;
+mod retarget;
+mod stamp;
+mod state_machine;
+mod target;
+mod workspace;
 
-pub use config::{Arming, TeleopConfig, Turning};
-pub use gripper::GripperInput;
-pub use hold::HoldLine;
-pub use machine::Teleop;
-pub use planned::{Kind, Planned};
-pub use reason::Reason;
-pub use reconfigure::ConfigRefused;
-pub use senders::GraphNews;
-pub use state::{Counters, LinkView, Motion, Refused};
-pub use target::{ClockCause, Frame, Frames, InputFault, Stamp, Target};
+pub use config::{
+    Arming, ConfigRefused, FilterConfig, GripperConfig, HoldBehavior, JumpConfig, Limits, OneEuro,
+    OrientationConfig, RetargetMode, StreamHealthConfig, TeleopConfig,
+};
+pub use graph::GraphNews;
+pub use input::{SenderWatch, check_age};
+pub use input_fault::InputFault;
+pub use link_view::LinkView;
+pub use mode::{Disarmed, Motion, Refused};
+pub use planner::{Kind, Limit, Planned};
+pub use reason::{Obstacle, Reason, ReasonKind};
+pub use retarget::Retarget;
+pub use stamp::{ClockCause, Stamp};
+pub use state_machine::{Counters, Teleop};
+pub use target::{Frame, Frames, GripperInput, Target, strip_leading_slash};
+pub use workspace::{Policy, Workspace};

@@ -1,10 +1,13 @@
 //! Why the arm does or does not move, in one line.
+//!
+//! Invariant: a reason names the first obstacle that applies, and its kind changes only when the obstacle is another one.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::target::InputFault;
+use super::input_fault::InputFault;
+use super::mode::{Disarmed, Mode, Motion};
 use crate::geometry::Position;
 
 /// What stands between an armed bridge and motion. The first that applies is the one named.
@@ -18,41 +21,28 @@ pub enum Obstacle {
     Unresponsive,
     /// The controller answered this many commands in a row with an error.
     ErrorReplies(u32),
-    /// The arm is where no command may lead, by its own report or by the last command that it has acknowledged.
+    /// The arm is outside the workspace, by its own report or by the last command that it has acknowledged.
     ArmOutside(Position),
-    /// Several nodes send on one topic of the input: which publish there, in words.
+    /// Several nodes send on one topic of the input. Names the publishers.
     SeveralSenders(Arc<str>),
     /// The newest sample was refused.
     Input(InputFault),
-    /// No target has come yet.
+    /// No target has been received yet.
     NoInput,
-    /// The newest target is too old, or nothing has come since the newest was refused.
+    /// The newest target is too old, or no message has been received since the newest target was refused.
     Stale {
         /// Its age.
         age: Duration,
         /// Why it was refused, if it was.
         refused: Option<InputFault>,
     },
-    /// A node publishes on the gripper's topic, and has not said yet what the gripper is to be.
+    /// A node publishes on the gripper's topic, and its first message has not been received yet.
     GripperAwaited,
     /// The input is good, but not for long enough yet.
     Settling {
         /// How long it must be good.
         settle_time: Duration,
     },
-}
-
-/// Who or what took the permission to move, so that only a person gives it back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Disarmed {
-    /// `arming` is, or was, `operator` and nobody has armed yet.
-    NotYetArmed,
-    /// `~/set_armed` false.
-    ByOperator,
-    /// `~/reset`.
-    ByReset,
-    /// The link was lost while `arming` is `operator`.
-    ByLinkLoss,
 }
 
 /// Why the arm does or does not move.
@@ -66,50 +56,126 @@ pub enum Reason {
     Holding(Obstacle),
     /// Arms itself as soon as the obstacle is gone.
     WaitingToArm(Obstacle),
-    /// Waits for `~/set_armed`.
+    /// Waits until a person calls `~/set_armed`.
     AwaitingOperator(Disarmed),
     /// A stop request is latched.
     Stopped,
 }
 
 impl Reason {
-    /// A word for the kind of reason, which does not change while only an age does.
-    pub fn kind(&self) -> &'static str {
+    /// Explains a mode. `obstacle` is what it waits for, if it waits for anything.
+    pub(super) fn new(mode: Mode, obstacle: impl FnOnce() -> Obstacle) -> Self {
+        match (mode.motion(), mode.disarmed()) {
+            (Motion::Disarmed, None) => Self::WaitingToArm(obstacle()),
+            (Motion::Disarmed, Some(why)) => Self::AwaitingOperator(why),
+            (Motion::Approach, _) => Self::Approaching,
+            (Motion::Tracking, _) => Self::Tracking,
+            (Motion::Holding, _) => Self::Holding(obstacle()),
+            (Motion::Stopped, _) => Self::Stopped,
+        }
+    }
+
+    /// Returns the kind of reason, which does not change while only an age does.
+    pub fn kind(&self) -> ReasonKind {
         match self {
-            Self::Tracking => "tracking",
-            Self::Approaching => "approaching",
-            Self::Stopped => "stopped",
-            Self::AwaitingOperator(_) => "awaiting_operator",
-            Self::Holding(obstacle) | Self::WaitingToArm(obstacle) => match obstacle {
-                Obstacle::ShuttingDown => "shutting_down",
-                Obstacle::LinkDown => "link_down",
-                Obstacle::Unresponsive => "unresponsive",
-                Obstacle::ErrorReplies(_) => "error_replies",
-                Obstacle::ArmOutside(_) => "arm_outside",
-                Obstacle::SeveralSenders(_) => "several_senders",
-                Obstacle::Input(InputFault::Position(_)) => "input_invalid",
-                Obstacle::Input(InputFault::Orientation(_)) => "orientation_invalid",
-                Obstacle::Input(InputFault::UnknownFrame { .. }) => "unknown_frame",
-                Obstacle::Input(InputFault::NoTransform { .. }) => "no_transform",
-                Obstacle::Input(InputFault::Frozen { .. }) => "input_frozen",
-                Obstacle::Input(InputFault::RateTooLow { .. }) => "rate_too_low",
-                Obstacle::Input(InputFault::StampTooOld { .. }) => "stamp_too_old",
-                Obstacle::Input(InputFault::HeldUp { .. }) => "held_up",
-                Obstacle::Input(InputFault::StampFromFuture { .. }) => "stamp_from_future",
-                Obstacle::Input(InputFault::StampBackwards { .. }) => "stamp_backwards",
-                Obstacle::Input(InputFault::Zero) => "input_zero",
-                Obstacle::Input(InputFault::NoHand) => "no_hand",
-                Obstacle::Input(InputFault::Unreadable { .. }) => "unreadable",
-                Obstacle::Input(InputFault::Jump { .. }) => "input_jump",
-                Obstacle::Input(InputFault::NoClock) => "no_clock",
-                Obstacle::Input(InputFault::OutsideWorkspace { .. }) => "outside_workspace",
-                Obstacle::NoInput => "no_input",
-                Obstacle::Stale { .. } => "input_stale",
-                Obstacle::GripperAwaited => "gripper_awaited",
-                Obstacle::Settling { .. } => "settling",
+            Self::Tracking => ReasonKind::Tracking,
+            Self::Approaching => ReasonKind::Approaching,
+            Self::Stopped => ReasonKind::Stopped,
+            Self::AwaitingOperator(_) => ReasonKind::AwaitingOperator,
+            Self::Holding(obstacle) | Self::WaitingToArm(obstacle) => obstacle.kind(),
+        }
+    }
+}
+
+impl Obstacle {
+    fn kind(&self) -> ReasonKind {
+        match self {
+            Self::ShuttingDown => ReasonKind::ShuttingDown,
+            Self::LinkDown => ReasonKind::LinkDown,
+            Self::Unresponsive => ReasonKind::Unresponsive,
+            Self::ErrorReplies(_) => ReasonKind::ErrorReplies,
+            Self::ArmOutside(_) => ReasonKind::ArmOutside,
+            Self::SeveralSenders(_) => ReasonKind::SeveralSenders,
+            Self::NoInput => ReasonKind::NoInput,
+            Self::Stale { .. } => ReasonKind::InputStale,
+            Self::GripperAwaited => ReasonKind::GripperAwaited,
+            Self::Settling { .. } => ReasonKind::Settling,
+            Self::Input(fault) => match fault {
+                InputFault::Position(_) => ReasonKind::InputInvalid,
+                InputFault::Orientation(_) => ReasonKind::OrientationInvalid,
+                InputFault::UnknownFrame { .. } => ReasonKind::UnknownFrame,
+                InputFault::NoTransform { .. } => ReasonKind::NoTransform,
+                InputFault::Frozen { .. } => ReasonKind::InputFrozen,
+                InputFault::RateTooLow { .. } => ReasonKind::RateTooLow,
+                InputFault::StampTooOld { .. } => ReasonKind::StampTooOld,
+                InputFault::HeldUp { .. } => ReasonKind::HeldUp,
+                InputFault::StampFromFuture { .. } => ReasonKind::StampFromFuture,
+                InputFault::StampBackwards { .. } => ReasonKind::StampBackwards,
+                InputFault::Zero => ReasonKind::InputZero,
+                InputFault::NoHand => ReasonKind::NoHand,
+                InputFault::Unreadable { .. } => ReasonKind::Unreadable,
+                InputFault::Jump { .. } => ReasonKind::InputJump,
+                InputFault::NoClock => ReasonKind::NoClock,
+                InputFault::OutsideWorkspace { .. } => ReasonKind::OutsideWorkspace,
             },
         }
     }
+}
+
+/// Declares [`ReasonKind`]: the kinds and their words in one list, so that no kind is without a word.
+macro_rules! reason_kinds {
+    ($($kind:ident = $word:literal,)*) => {
+        /// The kind of a [`Reason`].
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum ReasonKind {
+            $(#[doc = concat!("`", $word, "`")] $kind,)*
+        }
+
+        impl ReasonKind {
+            /// All kinds.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// Returns the word for the kind, as it is published in diagnostics.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $word,)*
+                }
+            }
+        }
+    };
+}
+
+reason_kinds! {
+    Tracking = "tracking",
+    Approaching = "approaching",
+    Stopped = "stopped",
+    AwaitingOperator = "awaiting_operator",
+    ShuttingDown = "shutting_down",
+    LinkDown = "link_down",
+    Unresponsive = "unresponsive",
+    ErrorReplies = "error_replies",
+    ArmOutside = "arm_outside",
+    SeveralSenders = "several_senders",
+    InputInvalid = "input_invalid",
+    OrientationInvalid = "orientation_invalid",
+    UnknownFrame = "unknown_frame",
+    NoTransform = "no_transform",
+    InputFrozen = "input_frozen",
+    RateTooLow = "rate_too_low",
+    StampTooOld = "stamp_too_old",
+    HeldUp = "held_up",
+    StampFromFuture = "stamp_from_future",
+    StampBackwards = "stamp_backwards",
+    InputZero = "input_zero",
+    NoHand = "no_hand",
+    Unreadable = "unreadable",
+    InputJump = "input_jump",
+    NoClock = "no_clock",
+    OutsideWorkspace = "outside_workspace",
+    NoInput = "no_input",
+    InputStale = "input_stale",
+    GripperAwaited = "gripper_awaited",
+    Settling = "settling",
 }
 
 impl fmt::Display for Obstacle {

@@ -2,8 +2,7 @@
 
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
 
-use crate::geometry::Orientation;
-use crate::geometry::{Position, PositionError};
+use crate::geometry::{Orientation, Position, PositionError};
 
 /// A retargeting: `base = translation + rotation · (scale ∘ tracker)`.
 #[derive(Debug, Clone, Copy, PartialEq)]

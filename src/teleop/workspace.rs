@@ -1,8 +1,10 @@
 //! Where commands may lie: a box, and the arm's reach.
+//!
+//! Invariant: what [`Workspace::admit`] returns lies inside.
 
 use nalgebra::{Point3, Vector3};
 
-use super::target::InputFault;
+use super::input_fault::InputFault;
 use crate::geometry::Position;
 
 /// What happens to a target outside the workspace.
@@ -60,7 +62,7 @@ impl Workspace {
     }
 
     /// Whether the straight way between two points keeps inside, if it starts inside.
-    pub(super) fn holds_way(&self, from: Point3<f64>, to: Point3<f64>) -> bool {
+    pub fn holds_way(&self, from: Point3<f64>, to: Point3<f64>) -> bool {
         let (nearest, farthest) = self.reach;
         let start = from.coords.norm();
         self.box_holds(to, SLACK)
@@ -69,7 +71,7 @@ impl Workspace {
     }
 
     /// The direction in which to leave `from` for `to`: straight, or around what the arm cannot reach into.
-    pub(super) fn direction(&self, from: Point3<f64>, to: Point3<f64>) -> Vector3<f64> {
+    pub fn direction(&self, from: Point3<f64>, to: Point3<f64>) -> Vector3<f64> {
         let straight = (to - from).try_normalize(NEGLIGIBLE).unwrap_or_default();
         let (nearest, _) = self.reach;
         let start = from.coords.norm();

@@ -9,8 +9,7 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use super::tree::{LookupError, TransformRejected, TransformStamped, Tree};
-use crate::teleop::watchdog::check_age;
-use crate::teleop::{Frame, InputFault, Stamp, Target};
+use crate::teleop::{Frame, InputFault, Stamp, Target, check_age};
 use crate::text::sanitize_short;
 
 /// A target in a frame that has to be looked up.

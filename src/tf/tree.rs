@@ -9,7 +9,7 @@ use transforms::time::{Stamp, Timestamp};
 use transforms::{Registry, Transform};
 
 use crate::geometry::{self, Orientation};
-use crate::teleop::target::strip_leading_slash;
+use crate::teleop::strip_leading_slash;
 use crate::text::sanitize_short;
 
 /// Where one frame is in another, as a message says it.

@@ -37,7 +37,7 @@ async fn sim() -> Judged {
 async fn judged(settings: &[&str]) -> Judged {
     let settings: Vec<_> = settings.iter().map(|setting| setting.parse().unwrap()).collect();
     let judge = Some(Rules::default().with(&settings).unwrap());
-    Judged(ArmSim::start(ArmSimConfig { judge, ..ArmSimConfig::default() }).await.unwrap())
+    Judged(ArmSim::start(ArmSimConfig { monitor: judge, ..ArmSimConfig::default() }).await.unwrap())
 }
 
 const HERE: [f64; 3] = [0.2, 0.0, 0.2];

@@ -1,4 +1,4 @@
-"""The reference controllers of tests/controllers as processes, and clients that speak with them byte for byte."""
+"""The reference controllers of examples/controllers as processes, and clients that speak with them byte for byte."""
 
 import json
 import os
@@ -14,13 +14,13 @@ import pytest
 from controller import ControllerProcess
 from record import PATIENCE
 
-CONTROLLERS = pathlib.Path(__file__).parents[1] / "controllers"
+CONTROLLERS = pathlib.Path(__file__).parents[2] / "examples" / "controllers"
 # A Python that has mujoco, where it is not this one.
 MUJOCO_PYTHON = os.environ.get("MUJOCO_PYTHON", sys.executable)
 
 # Of the servers, those with which a second client has to wait, and those that tell it that it is not the first.
 ONE_BY_ONE = ["blocking.py", "controller.c", "Controller.java", "mujoco_arm.py"]
-TOGETHER = ["socket_server.py", "selectors_loop.py", "asyncio_server.py", "node_server.js"]
+TOGETHER = ["asyncio_server.py", "node_server.js"]
 
 
 class Workshop:

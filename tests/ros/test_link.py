@@ -19,7 +19,7 @@ PLACE_LINE = b'{"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}\
 AT_PLACE = {**QUICK, "home": list(PLACE)}
 # At 0.1 m/s a ramp's first step is 2 mm; twice that is a step after a rest.
 STEP = 0.1 * 0.04 + 1e-6
-TUTORIAL = pathlib.Path(__file__).parents[1] / "controllers" / "tutorial_recv.py"
+TUTORIAL = pathlib.Path(__file__).parents[2] / "examples" / "controllers" / "tutorial_recv.py"
 
 
 @pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])

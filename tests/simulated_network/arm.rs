@@ -1,12 +1,15 @@
-//! The arm's controller: one client after the other, a reply to each line after a while, or what its mood makes of that.
+//! The arm's controller: a reply to each line after a while, or what its mood makes of that; and the monitor of its lines.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use aether_bridge::wire::WireUnit;
+use aether_sim::controller::{CommandDecoder, CommandFault, ReceivedOrder};
+use aether_sim::monitor::{ConformanceMonitor, Rules, Violation};
+use futures_util::StreamExt;
+use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
+use tokio_util::codec::FramedRead;
 use turmoil::net::{TcpListener, TcpStream};
 
 pub const PORT: u16 = 5000;
@@ -30,15 +33,34 @@ pub struct Arm(Arc<Mutex<Shared>>);
 
 struct Shared {
     mood: Mood,
-    /// The numbers of all lines, on whatever connection.
-    heard: BTreeSet<u64>,
-    violations: Vec<String>,
+    monitor: ConformanceMonitor,
+    connections: usize,
+    lines: usize,
+    violations: Vec<Violation>,
+    start: Instant,
 }
 
+impl Shared {
+    /// The time that all hosts have.
+    fn now(&self) -> Instant {
+        self.start + turmoil::sim_elapsed().unwrap_or_default()
+    }
+}
+
+type Line = Result<ReceivedOrder, CommandFault>;
+
 impl Arm {
-    pub fn new() -> Self {
-        let mood = Mood::Well(Duration::from_millis(5));
-        Self(Arc::new(Mutex::new(Shared { mood, heard: BTreeSet::new(), violations: Vec::new() })))
+    /// A controller whose lines have to keep `rules`.
+    #[allow(clippy::disallowed_methods)] // a first instant; the simulation's time is added to it
+    pub fn new(rules: Rules) -> Self {
+        Self(Arc::new(Mutex::new(Shared {
+            mood: Mood::Well(Duration::from_millis(5)),
+            monitor: ConformanceMonitor::new(rules, WireUnit::default()),
+            connections: 0,
+            lines: 0,
+            violations: Vec::new(),
+            start: Instant::now(),
+        })))
     }
 
     pub fn set_mood(&self, mood: Mood) {
@@ -51,21 +73,21 @@ impl Arm {
 
     /// How many lines have come.
     pub fn lines(&self) -> usize {
-        self.0.lock().unwrap().heard.len()
+        self.0.lock().unwrap().lines
     }
 
-    /// What it has seen that must never be.
     pub fn violations(&self) -> Vec<String> {
-        self.0.lock().unwrap().violations.clone()
-    }
-
-    fn complain(&self, what: String) {
-        self.0.lock().unwrap().violations.push(what);
+        self.0.lock().unwrap().violations.iter().map(ToString::to_string).collect()
     }
 
     /// Takes connections, each as soon as it comes, until the host crashes.
     pub async fn run(self) -> turmoil::Result {
         let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
+        {
+            let mut shared = self.0.lock().unwrap();
+            let now = shared.now();
+            shared.monitor.handle_listening(now);
+        }
         loop {
             let (stream, _) = listener.accept().await?;
             tokio::spawn(self.clone().serve(stream));
@@ -73,45 +95,59 @@ impl Arm {
     }
 
     async fn serve(self, stream: TcpStream) {
+        let connection = self.handle_connected();
         let (read, mut write) = stream.into_split();
-        let mut lines = BufReader::new(read).lines();
-        let mut last = 0;
-        while let Ok(Some(line)) = lines.next_line().await {
-            last = self.hear(&line, last);
+        let mut lines = FramedRead::new(read, CommandDecoder::new(WireUnit::default()));
+        while let Some(Ok(line)) = lines.next().await {
+            self.handle_line(connection, &line);
             let mood = self.mood();
-            let reply = match mood {
+            let (reply, replies) = match mood {
                 Mood::Mute => continue,
-                Mood::Refusing => "{\"status\":\"error\",\"message\":\"no\"}\n".to_owned(),
-                Mood::Stuttering => OK.repeat(2),
-                Mood::BreakingOff => OK[..7].to_owned(),
-                Mood::Well(_) => OK.to_owned(),
+                Mood::Refusing => ("{\"status\":\"error\",\"message\":\"no\"}\n".to_owned(), 1),
+                Mood::Stuttering => (OK.repeat(2), 2),
+                Mood::BreakingOff => (OK[..7].to_owned(), 0),
+                Mood::Well(_) => (OK.to_owned(), 1),
             };
             if let Mood::Well(think) = mood {
-                // What comes before the answer has been given comes too early.
                 tokio::select! {
                     biased;
                     () = sleep(think) => {}
-                    line = lines.next_line() => match line {
-                        Ok(Some(line)) => return self.complain(format!("before the answer to the last: {line}")),
-                        _ => return,
+                    // What comes before the answer has been given comes too early.
+                    line = lines.next() => {
+                        if let Some(Ok(line)) = line {
+                            self.handle_line(connection, &line);
+                        }
+                        return;
                     }
                 }
             }
+            self.handle_replied(connection, &reply, replies);
             if write.write_all(reply.as_bytes()).await.is_err() || mood == Mood::BreakingOff {
                 return;
             }
         }
     }
 
-    /// Takes a line that follows number `last` on its connection; returns its own number. What a network holds back may
-    /// come after lines of a later connection, but nothing comes twice.
-    fn hear(&self, line: &str, last: u64) -> u64 {
-        let seq = serde_json::from_str::<Value>(line).ok().and_then(|line| line["seq"].as_u64()).unwrap_or(0);
+    fn handle_connected(&self) -> usize {
         let mut shared = self.0.lock().unwrap();
-        if seq <= last || !shared.heard.insert(seq) {
-            shared.violations.push(format!("after line {last}, once more or without a number: {line}"));
-        }
-        seq
+        shared.connections += 1;
+        let connection = shared.connections;
+        shared.monitor.handle_connected(connection);
+        connection
+    }
+
+    fn handle_line(&self, connection: usize, line: &Line) {
+        let mut shared = self.0.lock().unwrap();
+        shared.lines += 1;
+        let now = shared.now();
+        let found = shared.monitor.handle_line(now, connection, line);
+        shared.violations.extend(found);
+    }
+
+    fn handle_replied(&self, connection: usize, text: &str, replies: u64) {
+        let mut shared = self.0.lock().unwrap();
+        let now = shared.now();
+        shared.monitor.handle_replied(now, connection, text.as_bytes(), replies);
     }
 }
 

@@ -1,4 +1,5 @@
-//! What no command may be, whatever the network does: judged where the bridge sends, to the microsecond.
+//! What no command may be, whatever the network does, checked where the bridge sends. The controller cannot see the link's
+//! state, the hand and a person's stop; its rules of motion hold here with exact times.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -10,20 +11,21 @@ use aether_bridge::geometry::Position;
 use aether_bridge::link::LinkState;
 use aether_bridge::status::{Observer, SentCommand, Status};
 use aether_bridge::teleop::{Kind, Motion};
+use aether_sim::monitor::{MotionLimits, MotionMonitor, Step, TimedCommand};
 use tokio::time::Instant;
 
 /// What the bridge has told so far.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Judge(Arc<Mutex<Seen>>);
 
-#[derive(Default)]
 struct Seen {
     status: Option<Status>,
     /// When the hand was last where it could be seen.
     hand: Option<Instant>,
     stopped: bool,
-    /// The last commands, the newest first.
-    last: VecDeque<(Instant, Position)>,
+    monitor: MotionMonitor,
+    /// Where the last commands led, the newest first.
+    last: VecDeque<Position>,
     /// Whether motion was held since the last command.
     interrupted: bool,
     violations: Vec<String>,
@@ -39,6 +41,19 @@ impl Seen {
 }
 
 impl Judge {
+    pub fn new(config: &Config) -> Self {
+        Self(Arc::new(Mutex::new(Seen {
+            status: None,
+            hand: None,
+            stopped: false,
+            monitor: MotionMonitor::new(MotionLimits::from(&config.teleop)),
+            last: VecDeque::from([config.teleop.home]),
+            interrupted: true,
+            violations: Vec::new(),
+            log: Vec::new(),
+        })))
+    }
+
     /// Notes what happens beside the bridge.
     pub fn note(&self, at: Duration, what: &str) {
         self.0.lock().unwrap().log.push(format!("{:9.3} s  {what}", at.as_secs_f64()));
@@ -71,6 +86,7 @@ impl Observer for Judge {
         let planned = &command.planned;
         let position = planned.command.position;
         let mut seen = self.0.lock().unwrap();
+        let seen = &mut *seen;
         seen.note(format!("command {} {:?} to {position:?}", command.seq, planned.kind));
         let mut complaints = Vec::new();
         let mut must = |holds: bool, rule: &str| {
@@ -85,21 +101,22 @@ impl Observer for Judge {
         must(fresh, "sent though the hand was last seen too long ago");
         let approaches = planned.kind == Kind::Approach;
         must(approaches || !seen.interrupted, "motion goes on after a hold without an approach");
-        let home = Position::new(HOME[0], HOME[1], HOME[2]).unwrap();
-        let (since, _) = seen.last.front().copied().unwrap_or((now, home));
-        let (allowed, from) = match planned.kind {
-            // From the last that is known to be obeyed, which is one of these.
-            _ if seen.interrupted || seen.last.is_empty() => {
-                (APPROACH_SPEED * (2 * PERIOD).as_secs_f64(), UNSURE)
-            }
-            Kind::Approach => (APPROACH_SPEED * (now - since).as_secs_f64(), 1),
-            _ => (SPEED * (now - since).as_secs_f64(), 1),
-        };
-        let from: Vec<_> = seen.last.iter().map(|(_, position)| *position).chain([home]).take(from).collect();
-        let step = from.iter().map(|from| position.distance(*from)).fold(f64::INFINITY, f64::min);
-        must(step <= allowed + ROUNDING, &format!("{step} m after {:?}, {allowed} m allowed", now - since));
         seen.violations.append(&mut complaints);
-        seen.last.push_front((now, position));
+        let step = match planned.kind {
+            _ if seen.interrupted => Step::Start,
+            Kind::Approach => Step::Approach,
+            _ => Step::Continue,
+        };
+        if seen.interrupted {
+            // It leads on from the last command that is known to be obeyed, which is one of these.
+            seen.monitor.handle_connected();
+        }
+        let (at, line) = (now.into_std(), format!("{command:?}"));
+        let timed = TimedCommand { command: planned.command, not_before: Some(at), at, line };
+        let found = seen.monitor.check(&timed, step, seen.last.make_contiguous());
+        seen.violations.extend(found.iter().map(ToString::to_string));
+        seen.monitor.handle_sent(timed);
+        seen.last.push_front(position);
         seen.last.truncate(UNSURE);
         seen.interrupted = false;
     }
@@ -118,13 +135,8 @@ impl Observer for Judge {
     fn handle_config(&mut self, _: &Config) {}
 }
 
-/// The parameters' defaults, and those of `main`.
+/// The parameters' defaults.
 pub const HOME: [f64; 3] = [0.2, 0.0, 0.2];
 const INPUT_TIMEOUT: Duration = Duration::from_millis(200);
-const PERIOD: Duration = Duration::from_millis(20);
-const SPEED: f64 = 0.25;
-const APPROACH_SPEED: f64 = 0.1;
-/// Both ends of a step are rounded to a micrometre on each axis.
-const ROUNDING: f64 = 2e-6;
 /// A command whose reply never came, as many as are refused before motion holds, and the one before them.
 const UNSURE: usize = 7;

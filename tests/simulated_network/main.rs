@@ -16,6 +16,7 @@ use std::time::Duration;
 use aether_bridge::app::{Bridge, drive_over};
 use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::teleop::Target;
+use aether_sim::Rules;
 use arm::{Arm, Mood};
 use fastrand::Rng;
 use judge::{HOME, Judge};
@@ -172,6 +173,12 @@ fn config() -> Config {
     Config::new(&parameters).unwrap()
 }
 
+/// What `config` has of the controller's rules.
+fn rules() -> Rules {
+    let settings = [r#"wire_extras:=["seq"]"#, "reply_timeout:=0.3"].map(|text| text.parse().unwrap());
+    Rules::default().with(&settings).unwrap()
+}
+
 /// One run; returns all that was told in it.
 fn run(seed: u64) -> Vec<String> {
     // The jitter of the back-off too.
@@ -185,7 +192,7 @@ fn run(seed: u64) -> Vec<String> {
         .max_message_latency(Duration::from_millis(rng.u64(1..30)))
         .simulation_duration(2 * (TROUBLES_END + RECOVERY))
         .build();
-    let all = Run { arm: Arm::new(), judge: Judge::default(), person: Rc::default() };
+    let all = Run { arm: Arm::new(rules()), judge: Judge::new(&config()), person: Rc::default() };
     sim.host(ARM, {
         let arm = all.arm.clone();
         move || arm.clone().run()

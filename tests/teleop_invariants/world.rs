@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::geometry::{Orientation, Position};
-use aether_bridge::teleop::clutch::RetargetMode;
-use aether_bridge::teleop::filter::FilterConfig;
 use aether_bridge::teleop::{
-    Arming, Frame, GraphNews, GripperInput, HoldLine, Kind, LinkView, Motion, Planned, Stamp, Target, Teleop,
-    TeleopConfig,
+    Arming, FilterConfig, Frame, GraphNews, GripperInput, HoldBehavior, Kind, LinkView, Motion, Planned,
+    RetargetMode, Stamp, Target, Teleop, TeleopConfig,
 };
+use aether_sim::monitor::{MotionLimits, MotionMonitor};
 use nalgebra::Vector3;
 
+use crate::checks::timed;
 use crate::events::Event;
 
 pub struct World {
@@ -24,6 +24,7 @@ pub struct World {
     pub start: Instant,
     pub now: Instant,
     pub link: LinkView,
+    pub monitor: MotionMonitor,
     pub last_on_connection: Option<(Instant, Command)>,
     /// The velocity of the last command, and the time it is over, once the present motion has two.
     pub velocity: Option<(Vector3<f64>, f64)>,
@@ -119,6 +120,7 @@ impl World {
             teleop: Teleop::new(config.clone()),
             handled: 0,
             permitted: config.arming == Arming::Automatic,
+            monitor: MotionMonitor::new(MotionLimits::from(&config)),
             config,
             start: now,
             now,
@@ -298,8 +300,8 @@ impl World {
         let c = &self.config;
         let unknown = inside.is_none()
             || c.jump.distance > 0.0
-            || c.liveliness.min_rate > 0.0
-            || !c.liveliness.frozen_timeout.is_zero();
+            || c.stream_health.min_rate > 0.0
+            || !c.stream_health.frozen_timeout.is_zero();
         assert!(accepted || !acceptable || unknown, "{at:?} {age_ms:?} was refused");
         if accepted {
             let gap = self.good_input.is_none_or(|taken| self.now >= taken + self.config.input_timeout);
@@ -349,7 +351,7 @@ impl World {
     fn interrupt_if(&mut self, condition: bool) {
         if condition && !self.interrupted {
             self.interrupted = true;
-            self.stop_owed = self.config.hold_line == HoldLine::Stop && self.link != LinkView::Down;
+            self.stop_owed = self.config.hold_line == HoldBehavior::Stop && self.link != LinkView::Down;
         }
     }
 
@@ -406,6 +408,7 @@ impl World {
         if link == LinkView::Down {
             self.in_flight.clear();
             self.last_on_connection = None;
+            self.monitor.handle_connected();
             self.accepted = None;
         }
         if link.is_down() {
@@ -499,11 +502,12 @@ impl World {
         if result.is_ok() {
             // What arms itself has not done so yet, and does so no more.
             self.permitted &= config.arming == self.config.arming || config.arming == Arming::Automatic;
-            self.stop_owed &= config.hold_line == HoldLine::Stop;
+            self.stop_owed &= config.hold_line == HoldBehavior::Stop;
             self.undisturbed &= config.hold_line == self.config.hold_line || self.is_moving();
             // Input that was too old stays so.
             self.good_input = self.good_input.filter(|taken| self.now < *taken + self.config.input_timeout);
             self.config = config.clone();
+            self.monitor.handle_limits(MotionLimits::from(&config));
             self.teleop.handle_config(self.now, config);
             // Where a goal is moved, or was refused, motion may go on after an approach or without one.
             self.interrupted |= !self.is_moving();
@@ -588,6 +592,7 @@ impl World {
             self.velocity = Some((moved / seconds, seconds));
         }
         self.last_on_connection = Some((self.now, command));
+        self.monitor.handle_sent(timed(self.now, planned));
         self.undisturbed = true;
         if planned.kind != Kind::Repetition {
             self.interrupted = false;
@@ -601,7 +606,7 @@ impl World {
 impl Stream {
     /// Takes note of a target and judges the stream.
     fn is_live(&mut self, now: Instant, at: Position, config: &TeleopConfig) -> bool {
-        let min_rate = config.liveliness.min_rate;
+        let min_rate = config.stream_health.min_rate;
         let longest = (4.0 / min_rate).min(config.input_timeout.as_secs_f64());
         let interval = self.arrivals.last().map(|last| (now - *last).as_secs_f64());
         if let Some(interval) = interval {
@@ -618,7 +623,7 @@ impl Stream {
         if self.same.is_none_or(|(same, _)| same != at) {
             self.same = Some((at, now));
         }
-        let frozen_timeout = config.liveliness.frozen_timeout;
+        let frozen_timeout = config.stream_health.frozen_timeout;
         let frozen =
             !frozen_timeout.is_zero() && self.same.is_some_and(|(_, since)| now - since >= frozen_timeout);
         let slow = self

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use aether_bridge::arm::Gripper;
 use aether_bridge::config::Value;
-use aether_bridge::teleop::limiter::Limit;
-use aether_bridge::teleop::{GripperInput, InputFault, Kind, LinkView, Motion, Refused, Stamp, Target};
+use aether_bridge::teleop::{
+    GripperInput, InputFault, Kind, Limit, LinkView, Motion, Refused, Stamp, Target,
+};
 
 use scene::{Scene, at, text};
 
@@ -25,7 +26,7 @@ const BRISK: (&str, Value) = ("limits.acceleration", Value::Real(100.0));
 #[test]
 fn it_arms_itself_when_the_link_is_up_and_the_input_has_been_good_for_settle_time() {
     let mut scene = Scene::new(&[]);
-    let kind = |scene: &Scene| scene.teleop.reason(scene.now).kind();
+    let kind = |scene: &Scene| scene.teleop.reason(scene.now).kind().as_str();
     scene.move_for(3000);
     assert_eq!(scene.reason(), "not armed yet: no connection to the controller");
     assert_eq!(kind(&scene), "link_down");

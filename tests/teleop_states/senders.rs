@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use aether_bridge::arm::Gripper;
 use aether_bridge::config::Value;
 use aether_bridge::geometry::Position;
-use aether_bridge::teleop::senders::SenderWatch;
 use aether_bridge::teleop::{
-    Frame, GraphNews, GripperInput, InputFault, Kind, LinkView, Motion, Stamp, Target,
+    Frame, GraphNews, GripperInput, InputFault, Kind, LinkView, Motion, SenderWatch, Stamp, Target,
 };
 use fastrand::Rng;
 use proptest::prelude::*;
@@ -27,7 +26,7 @@ fn held_after(scene: &mut Scene, hands: [[f64; 3]; 2]) -> Option<usize> {
         scene.hand = hands[number % 2];
         scene.try_target().ok();
         scene.wait(10);
-        scene.teleop.reason(scene.now).kind() == "several_senders"
+        scene.teleop.reason(scene.now).kind().as_str() == "several_senders"
     })
 }
 
@@ -63,7 +62,7 @@ fn two_hands_at_once_are_never_blended() {
             scene.reason(),
             "holding: 2 publishers on /target_pose: /a, /b; two hands are never blended: stop all but one"
         );
-        assert_eq!(scene.teleop.reason(scene.now).kind(), "several_senders");
+        assert_eq!(scene.teleop.reason(scene.now).kind().as_str(), "several_senders");
     }
 }
 
@@ -79,7 +78,7 @@ fn three_or_four_hands_in_turn_hold_motion() {
             scene.hand = hands[number % hands.len()];
             scene.try_target().ok();
             scene.wait(10);
-            scene.teleop.reason(scene.now).kind() == "several_senders"
+            scene.teleop.reason(scene.now).kind().as_str() == "several_senders"
         });
         assert!(held.is_some(), "{} hands", hands.len());
     }
@@ -393,7 +392,7 @@ fn motion_waits_for_what_the_gripper_s_publisher_has_to_say() {
         scene.move_for(gripper_speaks_after.unwrap_or(1490));
         assert!(scene.sent.is_empty());
         assert_eq!(scene.reason(), "not armed yet: waiting for the first message of the gripper's publisher");
-        assert_eq!(scene.teleop.reason(scene.now).kind(), "gripper_awaited");
+        assert_eq!(scene.teleop.reason(scene.now).kind().as_str(), "gripper_awaited");
         if gripper_speaks_after.is_some() {
             scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));
         }

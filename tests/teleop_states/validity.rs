@@ -2,8 +2,7 @@
 
 use aether_bridge::config::Value;
 use aether_bridge::geometry::{Position, Transform};
-use aether_bridge::teleop::limiter::Limit;
-use aether_bridge::teleop::{Frame, InputFault, Kind, LinkView, Motion, Target};
+use aether_bridge::teleop::{Frame, InputFault, Kind, Limit, LinkView, Motion, Target};
 
 use crate::BRISK;
 use crate::scene::{Scene, at, text};
@@ -71,7 +70,7 @@ fn a_slow_sender_keeps_the_reason_between_its_targets() {
         scene.wait(5 * 1000 / rate + 5000);
         let told = scene.reason();
         assert!(told.contains("no new target for") && told.contains("targets come at"), "{told}");
-        assert_eq!(scene.teleop.reason(scene.now).kind(), "input_stale");
+        assert_eq!(scene.teleop.reason(scene.now).kind().as_str(), "input_stale");
     }
 }
 
@@ -87,7 +86,7 @@ fn a_sender_that_stops_after_a_refusal_is_told_of_with_the_refusal() {
     let deadline = scene.teleop.poll_timeout(scene.now).unwrap() - scene.now;
     assert_eq!(deadline.as_millis(), 1490, "so that people have seen the refusal");
     scene.wait(1490);
-    assert_eq!(scene.teleop.reason(scene.now).kind(), "input_stale");
+    assert_eq!(scene.teleop.reason(scene.now).kind().as_str(), "input_stale");
     scene.wait(1700);
     assert_eq!(
         scene.reason(),

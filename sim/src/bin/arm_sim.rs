@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use aether_bridge::wire::WireUnit;
 use aether_sim::console::{self, Print};
 use aether_sim::fault::FAULTS_HELP;
-use aether_sim::judge::Setting;
+use aether_sim::monitor::Setting;
 use aether_sim::{ArmSim, ArmSimConfig, Clients, FaultSpec, Rules};
 use anyhow::Context;
 use clap::{CommandFactory, Parser, error::ErrorKind};
@@ -29,7 +29,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         print,
     } = Args::parse();
     let rules = judge.map(|settings| Rules::default().with(&settings)).transpose();
-    let judge = rules.unwrap_or_else(|error| Args::command().error(ErrorKind::ValueValidation, error).exit());
+    let monitor =
+        rules.unwrap_or_else(|error| Args::command().error(ErrorKind::ValueValidation, error).exit());
     let config = ArmSimConfig {
         unit,
         speed,
@@ -40,7 +41,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         commands_only,
         greeting,
         token,
-        judge,
+        monitor,
         faults: fault,
         keep_record: false,
         ..ArmSimConfig { host: host.clone(), port, ..ArmSimConfig::default() }
@@ -52,7 +53,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     Ok(if counts.violations > 0 { ExitCode::from(VIOLATED) } else { ExitCode::SUCCESS })
 }
 
-/// The exit code where the judge has found something wrong; 1 is for what cannot be run, 2 for bad options.
+/// The exit code if the monitor has found a violation; 1 is for what cannot be run, 2 for bad options.
 const VIOLATED: u8 = 3;
 
 /// A simulated arm controller: listens on a TCP port, judges every line by the protocol, moves a simulated arm

@@ -15,13 +15,69 @@ pub enum Verdict {
     Wrong,
 }
 
+macro_rules! checks {
+    ($($name:ident = $text:literal,)*) => {
+        /// What was looked at.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[allow(missing_docs)] // each is named as it is printed
+        pub enum Check { $($name),* }
+
+        impl Check {
+            /// The name that is printed.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
+    };
+}
+
+checks! {
+    Connect = "connect",
+    Greeting = "greeting",
+    Reconnect = "reconnect",
+    Reply = "reply",
+    StaysConnected = "stays connected",
+    OneReply = "one reply",
+    Echo = "echo",
+    UnsolicitedState = "unsolicited state",
+    InTime = "in time",
+    Order = "order",
+    Seq = "seq",
+    Delay = "delay",
+    Command = "command",
+    Heartbeat = "heartbeat",
+    UnknownMembers = "unknown members",
+    Stop = "stop",
+    AfterAStop = "after a stop",
+    ByteByByte = "byte by byte",
+    TwoLines = "two lines",
+    UnknownType = "unknown type",
+    BadLine = "bad line",
+    Unit = "unit",
+    NotChecked = "not checked",
+    Replies = "replies",
+    Newline = "newline",
+    LineEnds = "line ends",
+    OneLine = "one line",
+    Length = "length",
+    Utf8 = "UTF-8",
+    Nul = "NUL",
+    Json = "JSON",
+    Members = "members",
+    Numbers = "numbers",
+    Status = "status",
+    Message = "message",
+    State = "state",
+    Gripper = "gripper",
+}
+
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// How it bears on conformance.
     pub verdict: Verdict,
-    /// What was looked at, in a word or two.
-    pub check: &'static str,
+    /// What was looked at.
+    pub check: Check,
     /// What was seen, with its value.
     pub seen: String,
     /// Of what is wrong: what the protocol says, and how to mend it.
@@ -31,15 +87,15 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn ok(check: &'static str, seen: impl Into<String>) -> Self {
+    pub(super) fn ok(check: Check, seen: impl Into<String>) -> Self {
         Self { verdict: Verdict::Ok, check, seen: seen.into(), advice: None, times: 1 }
     }
 
-    pub(super) fn note(check: &'static str, seen: impl Into<String>) -> Self {
+    pub(super) fn note(check: Check, seen: impl Into<String>) -> Self {
         Self { verdict: Verdict::Note, ..Self::ok(check, seen) }
     }
 
-    pub(super) fn wrong(check: &'static str, seen: impl Into<String>, advice: Advice) -> Self {
+    pub(super) fn wrong(check: Check, seen: impl Into<String>, advice: Advice) -> Self {
         Self { verdict: Verdict::Wrong, advice: Some(advice), ..Self::ok(check, seen) }
     }
 
@@ -58,7 +114,7 @@ impl fmt::Display for Finding {
             Verdict::Note => "note ",
             Verdict::Wrong => "WRONG",
         };
-        write!(formatter, "{word} {}: {}", self.check, self.seen)?;
+        write!(formatter, "{word} {}: {}", self.check.as_str(), self.seen)?;
         if let Some(Advice { rule, mend }) = self.advice {
             write!(formatter, "\n      protocol: {rule}\n      mend:     {mend}")?;
         }
@@ -85,7 +141,7 @@ impl Report {
     }
 
     /// Whether a check has found something wrong.
-    pub(super) fn is_wrong(&self, check: &str) -> bool {
+    pub(super) fn is_wrong(&self, check: Check) -> bool {
         self.findings.iter().any(|finding| finding.verdict == Verdict::Wrong && finding.check == check)
     }
 
@@ -105,7 +161,7 @@ impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in self.findings.iter().filter(|finding| finding.verdict == Verdict::Wrong) {
             let again = if finding.times > 1 { format!(" ({} times)", finding.times) } else { String::new() };
-            writeln!(formatter, "WRONG {}: {}{again}", finding.check, finding.seen)?;
+            writeln!(formatter, "WRONG {}: {}{again}", finding.check.as_str(), finding.seen)?;
         }
         let [ok, notes, wrong] = [Verdict::Ok, Verdict::Note, Verdict::Wrong].map(|kind| self.count(kind));
         let verdict = if wrong == 0 { "conformant" } else { "not conformant" };
@@ -119,15 +175,15 @@ impl fmt::Display for Report {
 
 #[cfg(test)]
 mod tests {
-    use super::{Advice, Finding, Report};
+    use super::{Advice, Check, Finding, Report};
 
     const ADVICE: Advice = Advice { rule: "a newline ends it", mend: "add one" };
 
     #[test]
     fn a_finding_names_the_check_what_was_seen_the_rule_and_the_way_out() {
-        assert_eq!(Finding::ok("newline", "all 3").to_string(), "ok    newline: all 3");
+        assert_eq!(Finding::ok(Check::Newline, "all 3").to_string(), "ok    newline: all 3");
         assert_eq!(
-            Finding::wrong("newline", "none", ADVICE).to_string(),
+            Finding::wrong(Check::Newline, "none", ADVICE).to_string(),
             "WRONG newline: none\n      protocol: a newline ends it\n      mend:     add one"
         );
     }
@@ -136,10 +192,10 @@ mod tests {
     fn what_is_wrong_again_is_counted_and_not_told_again() {
         let mut report = Report::default();
         assert!(report.conformant());
-        assert!(report.add(Finding::wrong("newline", "at first", ADVICE)));
-        assert!(!report.add(Finding::wrong("newline", "later", ADVICE)));
-        assert!(report.add(Finding::note("newline", "one thing")));
-        assert!(report.add(Finding::note("newline", "another")));
+        assert!(report.add(Finding::wrong(Check::Newline, "at first", ADVICE)));
+        assert!(!report.add(Finding::wrong(Check::Newline, "later", ADVICE)));
+        assert!(report.add(Finding::note(Check::Newline, "one thing")));
+        assert!(report.add(Finding::note(Check::Newline, "another")));
         assert!(!report.conformant());
         assert_eq!(
             report.to_string(),

@@ -1,6 +1,7 @@
 //! The lines that are sent: those of the bridge, and two that are wrong on purpose and lead nowhere new.
 
-use super::Allowed;
+use super::config::Allowed;
+use crate::protocol;
 use aether_bridge::wire::WireUnit;
 
 /// A line and what is known of it.
@@ -53,7 +54,7 @@ impl Writer {
     /// A line of a type that there is not. It carries an allowed position: a controller that does not look at the type
     /// goes nowhere else.
     pub fn unknown_type(&mut self) -> Option<Line> {
-        self.allowed.map(|allowed| self.line(&self.pose("no_such_type", &allowed, allowed.at), ""))
+        self.allowed.map(|allowed| self.line(&self.pose("no_such_type", &allowed, allowed.at()), ""))
     }
 
     /// A line that is no JSON; nobody reads a position out of it.
@@ -77,53 +78,25 @@ impl Writer {
     }
 
     fn pose(&self, kind: &str, allowed: &Allowed, point: [f64; 3]) -> String {
-        let [x, y, z] = point.map(|value| number(value, self.unit));
-        let gripper = allowed.gripper.as_str();
-        format!(r#"{{"type":"{kind}","x":{x},"y":{y},"z":{z},"gripper":"{gripper}""#)
+        protocol::pose(kind, point, self.unit, allowed.gripper().as_str())
     }
 
     /// The middle first, then back and forth around it at half the radius.
     fn next_point(&mut self, allowed: &Allowed) -> [f64; 3] {
-        let step = allowed.radius / 2.0 / 1000.0 * self.unit.per_metre();
-        let [x, y, z] = allowed.at;
+        let step = allowed.radius() / 2.0 / 1000.0 * self.unit.per_metre();
+        let [x, y, z] = allowed.at();
         let way = [[x, y, z], [x + step, y, z], [x, y + step, z], [x - step, y, z], [x, y - step, z]];
         self.commands += 1;
         way[(self.commands - 1) % way.len()]
     }
 }
 
-/// A number as the bridge writes it: whole micrometres, at least one decimal place, no negative zero.
-pub(super) fn number(value: f64, unit: WireUnit) -> String {
-    let places = match unit {
-        WireUnit::Millimetres => 3,
-        WireUnit::Centimetres => 4,
-        WireUnit::Metres => 6,
-    };
-    let text = format!("{value:.places$}");
-    let text = text.trim_end_matches('0');
-    let text = if text.ends_with('.') { format!("{text}0") } else { text.to_owned() };
-    if text == "-0.0" { "0.0".to_owned() } else { text }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Writer, number};
+    use super::Writer;
     use crate::check::Allowed;
     use aether_bridge::arm::Gripper;
     use aether_bridge::wire::WireUnit;
-
-    #[test]
-    fn numbers_are_written_as_the_bridge_writes_them() {
-        for (value, unit, text) in [
-            (120.0, WireUnit::Millimetres, "120.0"),
-            (35.5004, WireUnit::Millimetres, "35.5"),
-            (-0.0004, WireUnit::Millimetres, "0.0"),
-            (-3.55, WireUnit::Centimetres, "-3.55"),
-            (0.000_001, WireUnit::Metres, "0.000001"),
-        ] {
-            assert_eq!(number(value, unit), text);
-        }
-    }
 
     #[test]
     fn every_position_lies_within_the_radius_in_every_unit_and_whatever_the_line() {

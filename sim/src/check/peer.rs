@@ -18,7 +18,7 @@ pub(super) struct Peer {
     socket: Socket,
     buffer: Vec<u8>,
     /// When the last bytes came.
-    heard: Instant,
+    last_read: Instant,
     /// Replies have come without a newline: a complete object is waited for no longer.
     unterminated: bool,
     /// The last reply had no newline, which may yet come.
@@ -33,7 +33,7 @@ enum Socket {
 
 /// What came of waiting.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum Incoming {
     /// A reply, or whatever stands where one should, and when its last byte came.
     Reply(Raw, Instant),
     /// Nothing more in that time.
@@ -54,8 +54,8 @@ impl Peer {
     }
 
     fn new(socket: Socket) -> Self {
-        let (heard, buffer) = (Instant::now(), Vec::new());
-        Self { socket, buffer, heard, unterminated: false, owes_newline: false }
+        let (last_read, buffer) = (Instant::now(), Vec::new());
+        Self { socket, buffer, last_read, unterminated: false, owes_newline: false }
     }
 
     /// Says that this controller is known to leave out newlines.
@@ -93,22 +93,22 @@ impl Peer {
 
     /// The next reply, waited for until `deadline`. A complete object that has no newline is taken when it has been alone
     /// for `settle`.
-    pub async fn next(&mut self, deadline: Instant, settle: Duration) -> Heard {
+    pub async fn next(&mut self, deadline: Instant, settle: Duration) -> Incoming {
         loop {
             self.pass_late_newline();
             if let Some(raw) = cut(&mut self.buffer, self.unterminated) {
                 return self.reply(raw);
             }
             let (waits, complete) = (!self.buffer.is_empty(), !is_begun(&self.buffer));
-            let until = if waits && complete { deadline.min(self.heard + settle) } else { deadline };
+            let until = if waits && complete { deadline.min(self.last_read + settle) } else { deadline };
             match timeout_at(until, self.read()).await {
                 Ok(Ok(0)) => return self.end("it closed the connection".to_owned()),
-                Ok(Ok(_)) => self.heard = Instant::now(),
+                Ok(Ok(_)) => self.last_read = Instant::now(),
                 Ok(Err(error)) => return self.end(self.broken(&error)),
                 Err(_) => {
                     return match cut(&mut self.buffer, true).or_else(|| self.rest()) {
                         Some(raw) => self.reply(raw),
-                        None => Heard::Nothing,
+                        None => Incoming::Nothing,
                     };
                 }
             }
@@ -126,16 +126,16 @@ impl Peer {
     }
 
     /// What is left before the end is told; the end is found again by the next read.
-    fn end(&mut self, why: String) -> Heard {
+    fn end(&mut self, why: String) -> Incoming {
         match cut(&mut self.buffer, true).or_else(|| self.rest()) {
             Some(raw) => self.reply(raw),
-            None => Heard::End(why),
+            None => Incoming::End(why),
         }
     }
 
-    fn reply(&mut self, raw: Raw) -> Heard {
+    fn reply(&mut self, raw: Raw) -> Incoming {
         self.owes_newline = raw.end == End::Missing;
-        Heard::Reply(raw, self.heard)
+        Incoming::Reply(raw, self.last_read)
     }
 
     fn pass_late_newline(&mut self) {

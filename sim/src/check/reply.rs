@@ -1,4 +1,4 @@
-//! One reply, judged by its bytes. Pure.
+//! One reply, reply by its bytes. Pure.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::{
 use serde_json::Value;
 
 use super::advice;
-use super::finding::Finding;
+use super::finding::{Check, Finding};
 use aether_bridge::text::show_bytes;
 use aether_bridge::wire::MAX_LINE;
 use aether_bridge::wire::advice::Advice;
@@ -44,7 +44,7 @@ impl Raw {
 
 /// What a reply is worth.
 #[derive(Debug, Default)]
-pub(super) struct Judged {
+pub(super) struct CheckedReply {
     /// What is wrong or unusual.
     pub findings: Vec<Finding>,
     /// Its verdict on the line it answers, as far as it can be guessed.
@@ -62,62 +62,62 @@ pub(super) struct Judged {
 }
 
 /// Judges what a reply is by itself, whatever it answers.
-pub(super) fn judge(raw: &Raw) -> Judged {
-    let mut judged = Judged::default();
+pub(super) fn check(raw: &Raw) -> CheckedReply {
+    let mut reply = CheckedReply::default();
     match raw.end {
         End::Newline => {}
         End::CrLf => {
-            judged.note("line ends", r"lines end with \r\n; \n alone is the protocol, both are taken")
+            reply.note(Check::LineEnds, r"lines end with \r\n; \n alone is the protocol, both are taken")
         }
         End::Missing => {
-            judged.wrong(
-                "newline",
+            reply.wrong(
+                Check::Newline,
                 format!("{} came without its newline", show_bytes(&raw.bytes)),
                 advice::NEWLINE,
             );
         }
     }
     if raw.bytes.len() > MAX_LINE {
-        judged.wrong("length", format!("a line of {} bytes came", raw.bytes.len()), advice::LENGTH);
+        reply.wrong(Check::Length, format!("a line of {} bytes came", raw.bytes.len()), advice::LENGTH);
     }
     if raw.bytes.trim_ascii().is_empty() {
-        judged.wrong("one reply", "a blank line came".to_owned(), advice::BLANK);
-        return judged;
+        reply.wrong(Check::OneReply, "a blank line came".to_owned(), advice::BLANK);
+        return reply;
     }
     let text = match str::from_utf8(&raw.bytes) {
         Ok(text) => text,
         Err(error) => {
             let at = error.valid_up_to();
             let seen = format!("byte {at} is 0x{:02x}, in {}", raw.bytes[at], show_bytes(&raw.bytes));
-            judged.wrong("UTF-8", seen, advice::UTF8);
-            return judged;
+            reply.wrong(Check::Utf8, seen, advice::UTF8);
+            return reply;
         }
     };
     if let Some(at) = text.bytes().position(|byte| byte == 0) {
-        judged.wrong("NUL", format!("byte {at} is NUL (byte 0), in {}", raw.shown()), advice::NUL);
-        return judged;
+        reply.wrong(Check::Nul, format!("byte {at} is NUL (byte 0), in {}", raw.shown()), advice::NUL);
+        return reply;
     }
     if text.trim_ascii().contains('\n') {
         let lines = text.trim_ascii().lines().count();
-        judged.wrong(
-            "one line",
+        reply.wrong(
+            Check::OneLine,
             format!("a reply is spread over {lines} lines: {}", raw.shown()),
             advice::ONE_LINE,
         );
     }
     match serde_json::from_str::<Members>(text) {
-        Ok(Members(members)) => judged.members(&members, raw),
-        Err(error) => judged.no_object(text, &error, raw),
+        Ok(Members(members)) => reply.members(&members, raw),
+        Err(error) => reply.no_object(text, &error, raw),
     }
-    judged
+    reply
 }
 
-impl Judged {
-    fn wrong(&mut self, check: &'static str, seen: String, advice: Advice) {
+impl CheckedReply {
+    fn wrong(&mut self, check: Check, seen: String, advice: Advice) {
         self.findings.push(Finding::wrong(check, seen, advice));
     }
 
-    fn note(&mut self, check: &'static str, seen: impl Into<String>) {
+    fn note(&mut self, check: Check, seen: impl Into<String>) {
         self.findings.push(Finding::note(check, seen));
     }
 
@@ -125,10 +125,10 @@ impl Judged {
         let word: String = text.trim_start().chars().take_while(char::is_ascii_alphanumeric).collect();
         if word.eq_ignore_ascii_case("ok") || word.eq_ignore_ascii_case("error") {
             self.says_ok = Some(word.eq_ignore_ascii_case("ok"));
-            self.wrong("JSON", format!("bare text came: {}", raw.shown()), advice::BARE_TEXT);
+            self.wrong(Check::Json, format!("bare text came: {}", raw.shown()), advice::BARE_TEXT);
         } else if ["NaN", "Infinity", "1e999"].iter().any(|number| text.contains(number)) {
             self.wrong(
-                "numbers",
+                Check::Numbers,
                 format!("{} has a number that is none ({error})", raw.shown()),
                 advice::NUMBERS,
             );
@@ -139,7 +139,11 @@ impl Judged {
                 _ => "a bare value",
             });
             let why = if what == "no JSON" { format!(" ({error})") } else { String::new() };
-            self.wrong("JSON", format!("{} is {what} and no JSON object{why}", raw.shown()), advice::OBJECT);
+            self.wrong(
+                Check::Json,
+                format!("{} is {what} and no JSON object{why}", raw.shown()),
+                advice::OBJECT,
+            );
         }
     }
 
@@ -148,9 +152,9 @@ impl Judged {
             if members[..at].iter().any(|(earlier, _)| earlier == name) {
                 let seen = format!("{name:?} is there twice: {}", raw.shown());
                 if OURS.contains(&name.as_str()) {
-                    self.wrong("members", seen, advice::TWICE);
+                    self.wrong(Check::Members, seen, advice::TWICE);
                 } else {
-                    self.note("members", seen);
+                    self.note(Check::Members, seen);
                 }
             }
         }
@@ -164,7 +168,7 @@ impl Judged {
         match member("message") {
             None | Some(Value::String(_)) | Some(Value::Null) => {}
             Some(other) => {
-                self.wrong("message", format!("\"message\" is {other}, not a string"), advice::MESSAGE)
+                self.wrong(Check::Message, format!("\"message\" is {other}, not a string"), advice::MESSAGE)
             }
         }
         self.message = member("message").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -183,12 +187,14 @@ impl Judged {
                 let known = ["ok", "error"].into_iter().find(|known| known.eq_ignore_ascii_case(word.trim()));
                 self.says_ok = known.map(|known| known == "ok");
                 let why = if known.is_some() { ": it is written in small letters" } else { "" };
-                self.wrong("status", format!("\"status\" is {word:?}{why}"), advice::STATUS);
+                self.wrong(Check::Status, format!("\"status\" is {word:?}{why}"), advice::STATUS);
             }
             Some(other) => {
-                self.wrong("status", format!("\"status\" is {other}, not a string"), advice::STATUS)
+                self.wrong(Check::Status, format!("\"status\" is {other}, not a string"), advice::STATUS)
             }
-            None => self.wrong("status", format!("\"status\" is missing in {}", raw.shown()), advice::STATUS),
+            None => {
+                self.wrong(Check::Status, format!("\"status\" is missing in {}", raw.shown()), advice::STATUS)
+            }
         }
     }
 
@@ -206,7 +212,7 @@ impl Judged {
         };
         if !fits {
             self.note(
-                "state",
+                Check::State,
                 format!("{name:?} is {value}, which is not understood and passed over: {STATE}"),
             );
         }
@@ -255,12 +261,16 @@ const STATE: &str = "\"position\" is {\"x\":…,\"y\":…,\"z\":…} or [x,y,z],
 
 #[cfg(test)]
 mod tests {
-    use super::{End, Raw, judge};
+    use super::{End, Raw, check};
     use crate::check::finding::Verdict;
 
     fn of(bytes: &[u8], end: End) -> Vec<(Verdict, &'static str, String)> {
-        let judged = judge(&Raw { bytes: bytes.to_vec(), end });
-        judged.findings.into_iter().map(|finding| (finding.verdict, finding.check, finding.seen)).collect()
+        let reply = check(&Raw { bytes: bytes.to_vec(), end });
+        reply
+            .findings
+            .into_iter()
+            .map(|finding| (finding.verdict, finding.check.as_str(), finding.seen))
+            .collect()
     }
 
     fn one(line: &str) -> (Verdict, &'static str, String) {
@@ -279,12 +289,12 @@ mod tests {
         ] {
             assert_eq!(of(line.as_bytes(), End::Newline), [], "{line}");
         }
-        let judged = judge(&Raw {
+        let reply = check(&Raw {
             bytes: br#"{"status":"error","message":"m","seq":7,"position":[1,2,3]}"#.to_vec(),
             end: End::Newline,
         });
-        assert_eq!((judged.says_ok, judged.message.as_str()), (Some(false), "m"));
-        assert_eq!((judged.seq, judged.position), (Some(7.into()), Some([1.0, 2.0, 3.0])));
+        assert_eq!((reply.says_ok, reply.message.as_str()), (Some(false), "m"));
+        assert_eq!((reply.seq, reply.position), (Some(7.into()), Some([1.0, 2.0, 3.0])));
     }
 
     #[test]
@@ -365,7 +375,7 @@ mod tests {
 
     #[test]
     fn an_object_with_another_type_and_no_status_is_state_that_nobody_asked_for() {
-        let state = |line: &str| judge(&Raw { bytes: line.into(), end: End::Newline }).unsolicited_state;
+        let state = |line: &str| check(&Raw { bytes: line.into(), end: End::Newline }).unsolicited_state;
         assert!(state(r#"{"type":"state","position":[1,2,3]}"#));
         assert!(!state(r#"{"type":"state","status":"ok"}"#));
         assert!(!state(r#"{"type":"reply"}"#));

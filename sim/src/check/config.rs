@@ -1,0 +1,151 @@
+//! What is checked, where the arm may be sent, and why nothing could be checked.
+
+use std::{io, time::Duration};
+
+use aether_bridge::arm::Gripper;
+use aether_bridge::wire::WireUnit;
+
+/// What is checked, and what is allowed for it.
+#[derive(Debug, Clone)]
+pub struct CheckConfig {
+    /// The controller's name or address; with `listen` the address to listen on.
+    pub host: String,
+    /// Its port; with `listen` the port to listen on.
+    pub port: u16,
+    /// Wait for the controller to dial in, as `role: tcp_server` does.
+    pub listen: bool,
+    /// Send datagrams, as `role: udp` does; wants `seq`.
+    pub udp: bool,
+    /// The unit of length on the wire.
+    pub unit: WireUnit,
+    /// Where the arm may be sent. `None`: it is not moved at all.
+    pub allowed: Option<Allowed>,
+    /// How many lines the controller says on connecting (`greeting_lines`).
+    pub greeting: u32,
+    /// For how long those lines are waited for (`greeting_timeout`).
+    pub greeting_timeout: Duration,
+    /// When a reply is late (`reply_timeout`).
+    pub timeout: Duration,
+    /// When a reply is given up (`link_timeout`), and for how long a new connection is tried.
+    pub patience: Duration,
+    /// For how long silence is listened to, where nothing should come.
+    pub silence: Duration,
+    /// Whether the controller is said to know `{"type":"stop"}`.
+    pub stop: bool,
+    /// Whether the controller is said to know `{"type":"heartbeat"}`.
+    pub heartbeat: bool,
+    /// Whether every line has a `seq`, as with `wire_extras: ["seq"]`.
+    pub seq: bool,
+    /// Whether replies have to say where the arm is.
+    pub state: bool,
+}
+
+impl CheckConfig {
+    /// What is checked of any controller, with the bridge's own time-outs.
+    pub fn new(host: impl Into<String>, port: u16, allowed: Option<Allowed>) -> Self {
+        Self {
+            host: host.into(),
+            port,
+            listen: false,
+            udp: false,
+            unit: WireUnit::default(),
+            allowed,
+            greeting: 0,
+            greeting_timeout: Duration::from_secs(5),
+            timeout: Duration::from_millis(500),
+            patience: Duration::from_secs(3),
+            silence: Duration::from_millis(500),
+            stop: false,
+            heartbeat: false,
+            seq: false,
+            state: false,
+        }
+    }
+}
+
+/// Where the arm may be sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Allowed {
+    at: [f64; 3],
+    radius: f64,
+    gripper: Gripper,
+}
+
+impl Allowed {
+    /// Around `at`, in the wire's unit and the arm's base frame, no farther than `radius` millimetres; the gripper is told
+    /// to be `gripper` in every command.
+    ///
+    /// # Errors
+    /// Numbers that are not finite, coordinates beyond 100 m, a radius that is not from 0 to 100 mm.
+    pub fn new(at: [f64; 3], unit: WireUnit, radius: f64, gripper: Gripper) -> Result<Self, AllowedError> {
+        for (axis, value) in ["x", "y", "z"].into_iter().zip(at) {
+            if !(value.is_finite() && (value / unit.per_metre()).abs() <= FARTHEST) {
+                return Err(AllowedError::Coordinate { axis, value, unit });
+            }
+        }
+        if !(0.0..=WIDEST).contains(&radius) {
+            return Err(AllowedError::Radius(radius));
+        }
+        Ok(Self { at, radius, gripper })
+    }
+
+    /// The middle, in the wire's unit.
+    pub fn at(&self) -> [f64; 3] {
+        self.at
+    }
+
+    /// How far from it commands may lead, in millimetres.
+    pub fn radius(&self) -> f64 {
+        self.radius
+    }
+
+    /// What the gripper is told to be.
+    pub fn gripper(&self) -> Gripper {
+        self.gripper
+    }
+}
+
+/// Why an arm cannot be sent there.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum AllowedError {
+    /// A coordinate that is none.
+    #[error("{axis} is {value} {unit}, expected a finite number within ±{FARTHEST} m")]
+    Coordinate {
+        /// "x", "y" or "z".
+        axis: &'static str,
+        /// As it came.
+        value: f64,
+        /// Its unit.
+        unit: WireUnit,
+    },
+    /// A radius that is none.
+    #[error("the radius is {0} mm, expected from 0 to {WIDEST} mm")]
+    Radius(f64),
+}
+
+/// Why nothing could be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// Nobody took the connection.
+    #[error("cannot connect to {peer}: {source}. Is the controller running, and is this its address?")]
+    Connect {
+        /// `host:port`.
+        peer: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The address to listen on is not to be had.
+    #[error("cannot listen on {peer}: {source}. Take an address of this machine and a free port")]
+    Listen {
+        /// `host:port`.
+        peer: String,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// The farthest coordinate that is no mistake, in metres.
+const FARTHEST: f64 = 100.0;
+
+/// The widest radius, in millimetres: enough to see motion, and no way to speak of.
+const WIDEST: f64 = 100.0;

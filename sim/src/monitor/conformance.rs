@@ -1,0 +1,348 @@
+//! The monitor of the wire, at the controller.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use tokio_util::codec::Decoder;
+
+use aether_bridge::geometry::Position;
+use aether_bridge::text::sanitize_short;
+use aether_bridge::wire::{Incoming, Order, ReplyDecoder, ReplyStatus, WireConfig, WireUnit};
+
+use crate::controller::{CommandDecoder, CommandFault, ReceivedOrder};
+
+use super::client::{Client, MotionStart, Pending};
+use super::motion::{GripperHistory, Step, TimedCommand};
+use super::rules::Rules;
+use super::violation::{Fault, Rule, Violation};
+
+/// Checks every line that a controller receives from the bridge.
+///
+/// All clients are taken for one bridge that connects again: another bridge needs another monitor.
+#[derive(Debug)]
+pub struct ConformanceMonitor {
+    rules: Rules,
+    unit: WireUnit,
+    clients: BTreeMap<usize, Client>,
+    /// Where the bridge knows the arm to be.
+    known: Position,
+    /// Where else it may know it to be, because it may or may not have read these replies.
+    reported: Vec<ReportedPosition>,
+    gripper: Option<GripperHistory>,
+    /// The last two commands of the connection before, newest first, until the next has sent two.
+    ended: Vec<TimedCommand>,
+    /// No other connection can have been made earlier.
+    alone: Option<Instant>,
+}
+
+/// The position in a reply, or accepted by it, on this connection, to the line with this number.
+#[derive(Debug)]
+struct ReportedPosition {
+    connection: usize,
+    number: u64,
+    position: Position,
+}
+
+type Line = Result<ReceivedOrder, CommandFault>;
+
+impl ConformanceMonitor {
+    /// Creates a monitor of these rules, for a controller that counts in `unit`.
+    pub fn new(rules: Rules, unit: WireUnit) -> Self {
+        Self {
+            known: rules.motion.home,
+            rules,
+            unit,
+            clients: BTreeMap::new(),
+            reported: Vec::new(),
+            gripper: None,
+            ended: Vec::new(),
+            alone: None,
+        }
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Takes other rules from now on. Pass tighter ones after the bridge has taken them, wider ones before.
+    pub fn handle_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+        for client in self.clients.values_mut() {
+            // The new rules do not hold for what was sent by the old ones.
+            client.history.keep(0);
+        }
+    }
+
+    /// The controller listens from now on.
+    pub fn handle_listening(&mut self, now: Instant) {
+        self.alone = Some(now);
+    }
+
+    /// A client connected, and has this number, higher than all before.
+    pub fn handle_connected(&mut self, connection: usize) {
+        if let Some((_, before)) = self.clients.last_key_value() {
+            self.alone = self.alone.max(before.quiet());
+            if before.history.last().is_some() {
+                self.ended = before.history.newest_first().take(2).cloned().collect();
+            }
+        }
+        self.clients.insert(connection, Client::new(self.alone));
+        while self.clients.len() > CLIENTS_KEPT {
+            self.clients.pop_first();
+        }
+    }
+
+    /// A client disconnected; `torn`: what is wrong with the last bytes that it sent.
+    #[must_use]
+    pub fn handle_disconnected(&mut self, connection: usize, torn: Option<&str>) -> Vec<Violation> {
+        let fault = torn.map(|why| self.fault(Rule::Form, connection, why.to_owned()));
+        fault.map(|fault| fault.on(connection, "")).into_iter().collect()
+    }
+
+    /// A look at the socket has found nothing to read, at this time or later.
+    pub fn handle_quiet(&mut self, now: Instant, connection: usize) {
+        if let Some(client) = self.clients.get_mut(&connection) {
+            client.handle_quiet(now);
+        }
+    }
+
+    /// The bytes `waiting`, whole lines or not, came before any reply to the last line.
+    #[must_use]
+    pub fn handle_ahead(&mut self, connection: usize, waiting: &[u8]) -> Vec<Violation> {
+        let Some(client) = self.clients.get(&connection) else { return Vec::new() };
+        let mut unanswered = client.pending.len() as u64;
+        let mut found = Vec::new();
+        let (mut decoder, mut bytes) = (CommandDecoder::new(self.unit), BytesMut::from(waiting));
+        while let Ok(Some(line)) = decoder.decode(&mut bytes) {
+            let fault = self.check_pace(connection, unanswered, &line);
+            found.extend(fault.map(|fault| fault.on(connection, text(&line))));
+            unanswered += 1;
+        }
+        found
+    }
+
+    /// A line has been read.
+    #[must_use]
+    pub fn handle_line(&mut self, now: Instant, connection: usize, line: &Line) -> Vec<Violation> {
+        let Some(client) = self.clients.get(&connection) else { return Vec::new() };
+        let not_before = client.not_before(self.rules.max_in_flight);
+        let mut faults: Vec<Fault> = Vec::new();
+        faults.extend(self.check_form(connection, line));
+        faults.extend(self.check_pace(connection, client.pending.len() as u64, line));
+        let order = line.as_ref().ok().map(|line| line.order);
+        if let Ok(received) = line {
+            faults.extend(self.check_number(connection, received));
+        }
+        let mut found: Vec<_> = faults.into_iter().map(|fault| fault.on(connection, text(line))).collect();
+        if let Ok(ReceivedOrder { order: Order::Command(command), line, .. }) = line {
+            let sent = TimedCommand { command: *command, line: line.clone(), at: now, not_before };
+            found.extend(self.check_command(connection, &sent));
+            if let Some(client) = self.clients.get_mut(&connection) {
+                client.history.remember(sent);
+            }
+        }
+        if let Some(client) = self.clients.get_mut(&connection) {
+            if order == Some(Order::Stop) {
+                client.start = Some(MotionStart::Stop);
+            }
+            client.pending.push_back(Pending { number: client.lines, order, at: now, not_before });
+            client.lines += 1;
+        }
+        found
+    }
+
+    /// So many lines have been written for replies, the first byte not before `at`.
+    pub fn handle_replied(&mut self, at: Instant, connection: usize, text: &[u8], replies: u64) {
+        let wire = WireConfig { unit: self.unit, ..WireConfig::default() };
+        let (mut decoder, mut bytes) = (ReplyDecoder::new(&wire), BytesMut::from(text));
+        for _ in 0..replies {
+            // What is no reply answers nothing.
+            let Ok(Some(heard)) = decoder.decode(&mut bytes) else { return };
+            let newest = self.is_newest(connection);
+            let Some(client) = self.clients.get_mut(&connection) else { return };
+            let Some(answered) = client.handle_reply(at, self.rules.max_in_flight) else { return };
+            let took = at.saturating_duration_since(answered.at);
+            if took > self.rules.reply_timeout + SLACK {
+                client.start = Some(MotionStart::LateReply(took));
+            }
+            let position = self.position(answered.order, &heard).filter(|_| newest);
+            let number = answered.number;
+            self.reported.extend(position.map(|position| ReportedPosition { connection, number, position }));
+        }
+        let excess = self.reported.len().saturating_sub(REPORTED_KEPT);
+        self.reported.drain(..excess);
+    }
+
+    /// Where the arm is, by a reply to `order`.
+    fn position(&self, order: Option<Order>, heard: &Incoming) -> Option<Position> {
+        let Incoming::Reply(reply) = heard else { return None };
+        let state = reply.state.as_ref();
+        let position = state.and_then(|state| state.position);
+        let expected = self.reported.last().map_or(self.known, |reported| reported.position);
+        match order? {
+            Order::Command(command) => (reply.status == ReplyStatus::Ok).then_some(command.position),
+            Order::Stop => position,
+            Order::Heartbeat => position
+                .filter(|_| state.is_some_and(|state| state.moving != Some(true)))
+                .filter(|position| position.distance(expected) > MEASURING),
+        }
+    }
+
+    fn check_form(&self, connection: usize, line: &Line) -> Option<Fault> {
+        let received = match line {
+            Ok(received) => received,
+            Err(fault) => return Some(self.fault(Rule::Form, connection, fault.why.clone())),
+        };
+        let asked = match received.order {
+            Order::Command(_) => true,
+            Order::Stop => self.rules.stops,
+            Order::Heartbeat => self.rules.heartbeats,
+        };
+        if !asked {
+            let why = "no parameter asks for such lines".to_owned();
+            return Some(self.fault(Rule::Asked, connection, why));
+        }
+        let expected = self.rules.line(&received.line, self.unit)?;
+        let why = || format!("the protocol has it as {expected}");
+        (received.line != expected).then(|| self.fault(Rule::Form, connection, why()))
+    }
+
+    /// Numbers grow on a connection, and are above all those of the connections before it. Lines that the network holds
+    /// back may be read after lines of a later connection, and are then below those.
+    fn check_number(&mut self, connection: usize, received: &ReceivedOrder) -> Option<Fault> {
+        let number = received.seq.filter(|_| self.rules.numbered)?;
+        let before =
+            self.clients.range(..=connection).filter_map(|(_, client)| Some(client.numbers?.1)).max();
+        let after =
+            self.clients.range(connection + 1..).filter_map(|(_, client)| Some(client.numbers?.0)).min();
+        let client = self.clients.get_mut(&connection)?;
+        client.numbers = Some((client.numbers.map_or(number, |(first, _)| first), number));
+        let why = match (before, after) {
+            (Some(before), _) if number <= before => format!("line {number} after line {before}"),
+            (_, Some(after)) if number >= after => {
+                format!("line {number} on a connection before that of line {after}")
+            }
+            _ => return None,
+        };
+        Some(self.fault(Rule::Numbering, connection, why))
+    }
+
+    /// Checks how many lines were unanswered when this one was sent.
+    fn check_pace(&self, connection: usize, unanswered: u64, line: &Line) -> Option<Fault> {
+        let is_stop = line.as_ref().is_ok_and(|received| received.order == Order::Stop);
+        let most = self.rules.max_in_flight;
+        (unanswered >= most && !is_stop).then(|| {
+            let why = format!("sent with {unanswered} lines unanswered, where {most} may be with this one");
+            self.fault(Rule::Pace, connection, why)
+        })
+    }
+
+    fn check_command(&mut self, connection: usize, sent: &TimedCommand) -> Vec<Violation> {
+        let longest = self.rules.motion.input_timeout + SLACK;
+        let Some(client) = self.clients.get_mut(&connection) else { return Vec::new() };
+        let start = client.take_start(sent.not_before, longest);
+        let step = start.is_none().then_some(Step::Continue);
+        let speed = client.history.check_speed(&self.rules.motion, sent, step);
+        let place = self.rules.motion.check_workspace(&sent.command);
+        let mut faults: Vec<_> = place.into_iter().chain(speed).collect();
+        let mut replay = None;
+        if self.is_newest(connection) {
+            faults.extend(self.check_approach(connection, sent, start));
+            replay = self.check_replay(connection, sent);
+            faults.extend(self.check_gripper(connection, sent));
+        }
+        faults.into_iter().map(|fault| fault.on(connection, &sent.line)).chain(replay).collect()
+    }
+
+    /// The first command of a motion is near where the arm is known to be.
+    fn check_approach(
+        &mut self,
+        connection: usize,
+        sent: &TimedCommand,
+        start: Option<MotionStart>,
+    ) -> Option<Fault> {
+        // The bridge has read the reply that this line had to wait for; a motion begins when it has read all.
+        let unread = if start.is_some() { 0 } else { self.rules.max_in_flight - 1 };
+        let lines = self.clients.get(&connection)?.lines;
+        self.settle(connection, lines.saturating_sub(unread));
+        let start = start?;
+        let places = self.reported.iter().map(|reported| reported.position).chain([self.known]);
+        let way = self.rules.motion.excess_at_start(&sent.command, places)? * 1e3;
+        let allowed = self.rules.motion.approach_step * 1e3;
+        let why = format!(
+            "the first after {start} is {way:.3} mm from where the arm is known to be, {allowed:.3} mm allowed"
+        );
+        let before = self.last_line(connection).or(self.ended.first().map(|sent| sanitize_short(&sent.line)));
+        Some(Fault { before, ..Fault::new(Rule::Approach, why) })
+    }
+
+    /// The bridge has read the replies to the first `read` lines of this connection.
+    fn settle(&mut self, connection: usize, read: u64) {
+        let proven =
+            |reported: &ReportedPosition| reported.connection == connection && reported.number < read;
+        if let Some(last) = self.reported.iter().rposition(proven) {
+            self.known = self.reported[last].position;
+            self.reported.drain(..=last);
+        }
+    }
+
+    /// A connection must not begin with the last command of the one before, if the arm was moving and moves on, and if
+    /// it is so much later that the target of that command is too old.
+    fn check_replay(&mut self, connection: usize, sent: &TimedCommand) -> Option<Violation> {
+        let first = self.clients.get(&connection)?.history.first()?;
+        let ended = std::mem::take(&mut self.ended);
+        let [last, before_it] = ended.as_slice() else { return None };
+        let moving = last.command.position != before_it.command.position;
+        let moves_on = sent.command.position != first.command.position;
+        let later =
+            first.not_before.map(|since| since.saturating_duration_since(last.at)).unwrap_or_default();
+        let old = later > self.rules.motion.input_timeout + SLACK;
+        (first.command == last.command && moving && moves_on && old).then(|| {
+            let later = later.as_secs_f64();
+            let why =
+                format!("the first line of a connection is the last of the one before, {later:.2} s later");
+            let before = Some(sanitize_short(&last.line));
+            Fault { before, ..Fault::new(Rule::Replay, why) }.on(connection, &first.line)
+        })
+    }
+
+    fn check_gripper(&mut self, connection: usize, sent: &TimedCommand) -> Option<Fault> {
+        let Some(history) = &mut self.gripper else {
+            self.gripper = Some(GripperHistory::new(sent));
+            return None;
+        };
+        let fault = history.handle_command(&self.rules.motion, sent)?;
+        Some(Fault { before: self.last_line(connection), ..fault })
+    }
+
+    fn is_newest(&self, connection: usize) -> bool {
+        self.clients.last_key_value().is_some_and(|(newest, _)| *newest == connection)
+    }
+
+    fn fault(&self, rule: Rule, connection: usize, why: String) -> Fault {
+        Fault { before: self.last_line(connection), ..Fault::new(rule, why) }
+    }
+
+    fn last_line(&self, connection: usize) -> Option<String> {
+        self.clients.get(&connection)?.history.last().map(|sent| sanitize_short(&sent.line))
+    }
+}
+
+fn text(line: &Line) -> &str {
+    match line {
+        Ok(received) => &received.line,
+        Err(fault) => &fault.line,
+    }
+}
+
+/// How far from its last command an arm that has reached it may be measured, in metres.
+const MEASURING: f64 = 0.005;
+/// How late the bridge may notice that something has not come.
+const SLACK: Duration = Duration::from_millis(300);
+/// Lines of clients that have disconnected may still be read.
+const CLIENTS_KEPT: usize = 16;
+const REPORTED_KEPT: usize = 16;

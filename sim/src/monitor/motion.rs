@@ -1,0 +1,243 @@
+//! The rules of motion, for commands whose times are known within two bounds.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use aether_bridge::arm::{Command, Gripper};
+use aether_bridge::geometry::Position;
+use aether_bridge::teleop::{TeleopConfig, Workspace};
+use aether_bridge::text::sanitize_short;
+
+use super::violation::{Fault, Rule, Violation};
+
+/// A command, and when it was sent.
+#[derive(Debug, Clone)]
+pub struct TimedCommand {
+    /// What the arm is to do.
+    pub command: Command,
+    /// It cannot have been sent earlier; `None` if that is not known.
+    pub not_before: Option<Instant>,
+    /// It cannot have been sent later. Equal to `not_before` if the time is known exactly.
+    pub at: Instant,
+    /// The command in words, for the violation.
+    pub line: String,
+}
+
+/// The limits of motion.
+#[derive(Debug, Clone)]
+pub struct MotionLimits {
+    pub(super) workspace: Workspace,
+    pub(super) home: Position,
+    /// In m/s.
+    pub(super) speed: f64,
+    /// In m/s, of the ramp with which motion begins.
+    pub(super) approach_speed: f64,
+    /// The longest first step of a motion, in metres.
+    pub(super) approach_step: f64,
+    /// The longest step of all, in metres, however long ago the last command was sent.
+    pub(super) longest_step: f64,
+    pub(super) input_timeout: Duration,
+    close_debounce: Duration,
+    open_debounce: Duration,
+}
+
+/// How a command follows the one before it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Step {
+    /// It begins a motion.
+    Start,
+    /// It goes on with a ramp, at the approach speed.
+    Approach,
+    /// It goes on.
+    Continue,
+}
+
+/// The last commands on one connection.
+#[derive(Debug, Default)]
+pub(super) struct CommandHistory(VecDeque<TimedCommand>);
+
+/// The gripper's last state, and when it can have been decided at the earliest.
+#[derive(Debug)]
+pub(super) struct GripperHistory {
+    gripper: Gripper,
+    since: Option<Instant>,
+    /// The last command cannot have been sent earlier.
+    last_not_before: Option<Instant>,
+}
+
+/// Checks commands where the bridge plans them, so that their times are exact and the start of a motion is known.
+#[derive(Debug)]
+pub struct MotionMonitor {
+    limits: MotionLimits,
+    history: CommandHistory,
+}
+
+impl From<&TeleopConfig> for MotionLimits {
+    fn from(config: &TeleopConfig) -> Self {
+        let (speed, period) = (config.limits.speed, config.ramp_period());
+        let approach_speed = config.approach_limits().speed;
+        Self {
+            workspace: config.workspace,
+            home: config.home,
+            speed,
+            approach_speed,
+            approach_step: approach_speed * period.as_secs_f64(),
+            longest_step: speed * config.input_timeout.max(period).as_secs_f64(),
+            input_timeout: config.input_timeout,
+            close_debounce: config.gripper.close_debounce,
+            open_debounce: config.gripper.open_debounce,
+        }
+    }
+}
+
+impl MotionLimits {
+    pub(super) fn check_workspace(&self, command: &Command) -> Option<Fault> {
+        let outside = !self.workspace.contains(command.position);
+        outside.then(|| Fault::new(Rule::Workspace, "outside the workspace".to_owned()))
+    }
+
+    /// How far a motion begins from the nearest of `places`, if that is too far.
+    pub(super) fn excess_at_start(
+        &self,
+        command: &Command,
+        places: impl Iterator<Item = Position>,
+    ) -> Option<f64> {
+        let way = places.map(|place| place.distance(command.position)).fold(f64::INFINITY, f64::min);
+        (way > self.approach_step + RESOLUTION).then_some(way)
+    }
+
+    fn debounce(&self, gripper: Gripper) -> Duration {
+        match gripper {
+            Gripper::Open => self.open_debounce,
+            Gripper::Closed => self.close_debounce,
+        }
+    }
+}
+
+impl CommandHistory {
+    pub(super) fn first(&self) -> Option<&TimedCommand> {
+        self.0.front()
+    }
+
+    pub(super) fn last(&self) -> Option<&TimedCommand> {
+        self.0.back()
+    }
+
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = &TimedCommand> {
+        self.0.iter().rev()
+    }
+
+    pub(super) fn remember(&mut self, sent: TimedCommand) {
+        self.0.push_back(sent);
+        if self.0.len() > WINDOW {
+            self.0.pop_front();
+        }
+    }
+
+    /// Forgets all but the newest `count` commands.
+    pub(super) fn keep(&mut self, count: usize) {
+        self.0.drain(..self.0.len().saturating_sub(count));
+    }
+
+    /// Checks that a step is no longer than there was time for. A step in mid-motion, however long ago the last command
+    /// was, is also bounded by the time for which motion goes on without a target. `None`: nothing is known of the step.
+    pub(super) fn check_speed(
+        &self,
+        limits: &MotionLimits,
+        sent: &TimedCommand,
+        step: Option<Step>,
+    ) -> Option<Fault> {
+        self.newest_first().enumerate().find_map(|(back, before)| {
+            let way = before.command.position.distance(sent.command.position);
+            let time = before.not_before.map(|since| sent.at.saturating_duration_since(since));
+            let (speed, longest) = match step {
+                Some(Step::Start) if back == 0 => (limits.approach_speed, f64::INFINITY),
+                Some(Step::Approach) if back == 0 => (limits.approach_speed, limits.longest_step),
+                Some(Step::Continue) if back == 0 => (limits.speed, limits.longest_step),
+                _ => (limits.speed, f64::INFINITY),
+            };
+            let allowed = time.map_or(f64::INFINITY, |time| speed * time.as_secs_f64()).min(longest);
+            (way > allowed + RESOLUTION).then(|| {
+                let within =
+                    time.map_or_else(String::new, |time| format!(" in at most {:.4} s", time.as_secs_f64()));
+                let why = format!("{:.3} mm{within}, {:.3} mm allowed", way * 1e3, allowed * 1e3);
+                Fault { before: Some(sanitize_short(&before.line)), ..Fault::new(Rule::Speed, why) }
+            })
+        })
+    }
+}
+
+impl GripperHistory {
+    /// Begins with a command.
+    pub(super) fn new(sent: &TimedCommand) -> Self {
+        Self { gripper: sent.command.gripper, since: None, last_not_before: sent.not_before }
+    }
+
+    /// Takes a command, and checks that a change of the gripper comes no sooner than its debounce after the last.
+    pub(super) fn handle_command(&mut self, limits: &MotionLimits, sent: &TimedCommand) -> Option<Fault> {
+        let gripper = sent.command.gripper;
+        // Decided before the last command, it would have been sent with that.
+        let decided = std::mem::replace(&mut self.last_not_before, sent.not_before);
+        if self.gripper == gripper {
+            return None;
+        }
+        self.gripper = gripper;
+        let since = std::mem::replace(&mut self.since, decided)?;
+        let (stood, debounce) = (sent.at.saturating_duration_since(since), limits.debounce(gripper));
+        (stood < debounce).then(|| {
+            let (stood, debounce) = (stood.as_secs_f64(), debounce.as_secs_f64());
+            let gripper = gripper.as_str();
+            let why = format!("{gripper} {stood:.3} s after the last change, not before {debounce:.3} s");
+            Fault::new(Rule::Gripper, why)
+        })
+    }
+}
+
+impl MotionMonitor {
+    /// Creates a monitor of these limits.
+    pub fn new(limits: MotionLimits) -> Self {
+        Self { limits, history: CommandHistory::default() }
+    }
+
+    /// Takes other limits from now on.
+    pub fn handle_limits(&mut self, limits: MotionLimits) {
+        self.limits = limits;
+        self.history.keep(1);
+    }
+
+    /// A connection begins: no step leads there from the last one.
+    pub fn handle_connected(&mut self) {
+        self.history.keep(0);
+    }
+
+    /// Takes a command that was sent.
+    pub fn handle_sent(&mut self, sent: TimedCommand) {
+        self.history.remember(sent);
+    }
+
+    /// Checks a command that is about to be sent. A motion begins near one of `places`, where the arm may be.
+    #[must_use]
+    pub fn check(&self, planned: &TimedCommand, step: Step, places: &[Position]) -> Vec<Violation> {
+        let far = (step == Step::Start)
+            .then(|| self.limits.excess_at_start(&planned.command, places.iter().copied()))
+            .flatten()
+            .map(|way| {
+                let (way, allowed) = (way * 1e3, self.limits.approach_step * 1e3);
+                Fault::new(Rule::Approach, format!("begins {way:.3} mm away, {allowed:.3} mm allowed"))
+            });
+        let faults = [
+            self.limits.check_workspace(&planned.command),
+            self.history.check_speed(&self.limits, planned, Some(step)),
+            far,
+        ];
+        faults.into_iter().flatten().map(|fault| fault.on(0, &planned.line)).collect()
+    }
+}
+
+/// Two roundings to a micrometre in each of three axes, in metres.
+const RESOLUTION: f64 = 2e-6;
+/// Over how many commands speed is looked at. The time between two is known to within one period, so that the more lie
+/// between them the less is overlooked.
+const WINDOW: usize = 40;

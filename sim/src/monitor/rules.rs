@@ -1,0 +1,218 @@
+//! What the bridge is set to, as far as a controller can tell: its own parameters, by their names.
+
+use std::{str::FromStr, time::Duration};
+
+use serde_json::Value as Json;
+
+use aether_bridge::config::{Config, ConfigError, Parameters, Value};
+use aether_bridge::teleop::HoldBehavior;
+use aether_bridge::wire::WireUnit;
+
+use super::motion::MotionLimits;
+use crate::protocol;
+
+/// What a controller may rely on.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    parameters: Parameters,
+    pub(super) motion: MotionLimits,
+    pub(super) reply_timeout: Duration,
+    pub(super) max_in_flight: u64,
+    pub(super) stops: bool,
+    pub(super) heartbeats: bool,
+    pub(super) numbered: bool,
+    /// In milliseconds, if lines have it.
+    ttl: Option<u64>,
+}
+
+/// A parameter of the bridge and its value, written `NAME:=VALUE` as for the bridge itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    name: String,
+    value: Value,
+}
+
+/// Why there are no such rules.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum RulesError {
+    /// No name, or no value.
+    #[error("{0:?} is no setting, expected NAME:=VALUE as in limits.speed:=0.25")]
+    Form(String),
+    /// A parameter that a controller does not see the effect of, or that the simulated one has an option for.
+    #[error("parameter '{name}' is none that the judge goes by; those are {}", JUDGED.join(", "))]
+    NotJudged {
+        /// Its name.
+        name: String,
+    },
+    /// Members that the simulated controller cannot check.
+    #[error("parameter 'wire_extras' is {0}; the judge can check 'seq' and 'ttl'")]
+    Extras(String),
+    /// A value that is none, or does not go with another.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::by(Parameters::default()).expect("the defaults are a configuration")
+    }
+}
+
+impl Rules {
+    /// These rules with parameters of the bridge set.
+    ///
+    /// # Errors
+    /// Names that are not judged by, and what the bridge itself would refuse.
+    pub fn with<'a>(&self, settings: impl IntoIterator<Item = &'a Setting>) -> Result<Self, RulesError> {
+        let mut parameters = self.parameters.clone();
+        for Setting { name, value } in settings {
+            if !JUDGED.contains(&name.as_str()) && aether_bridge::config::Parameter::find(name).is_some() {
+                return Err(RulesError::NotJudged { name: name.clone() });
+            }
+            parameters.set(name, value.clone())?;
+        }
+        Self::by(parameters)
+    }
+
+    fn by(parameters: Parameters) -> Result<Self, RulesError> {
+        let Config { teleop, link, .. } = Config::new(&parameters)?;
+        let extras = parameters.get("wire_extras").map(ToString::to_string).unwrap_or_default();
+        if ["stamp", "rpy", "quaternion"].iter().any(|extra| extras.contains(extra)) {
+            return Err(RulesError::Extras(extras));
+        }
+        let ttl = match parameters.get("ttl") {
+            Some(Value::Real(seconds)) if extras.contains("ttl") => Some((seconds * 1e3).round() as u64),
+            _ => None,
+        };
+        Ok(Self {
+            motion: MotionLimits::from(&teleop),
+            reply_timeout: link.reply_timeout,
+            max_in_flight: link.max_in_flight as u64,
+            stops: teleop.hold_line == HoldBehavior::Stop,
+            heartbeats: link.heartbeat.is_some(),
+            numbered: extras.contains("seq"),
+            ttl,
+            parameters,
+        })
+    }
+
+    /// What a line has to be by docs/protocol.md, made of the values of its members; `None` if it is not an object.
+    pub(super) fn line(&self, text: &str, unit: WireUnit) -> Option<String> {
+        let members: Json = serde_json::from_str(text).ok()?;
+        let kind = members["type"].as_str()?;
+        let mut line = match kind {
+            "command" => {
+                let point = ["x", "y", "z"].map(|axis| members[axis].as_f64().unwrap_or_default());
+                protocol::pose(kind, point, unit, members["gripper"].as_str()?)
+            }
+            _ => format!(r#"{{"type":"{kind}""#),
+        };
+        if self.numbered {
+            line += &format!(r#","seq":{}"#, members["seq"].as_u64().unwrap_or_default());
+        }
+        if let Some(ttl) = self.ttl {
+            line += &format!(r#","ttl":{ttl}"#);
+        }
+        Some(line + "}")
+    }
+}
+
+impl FromStr for Setting {
+    type Err = RulesError;
+
+    /// # Errors
+    /// Text without a name or a value.
+    fn from_str(text: &str) -> Result<Self, RulesError> {
+        let form = || RulesError::Form(text.to_owned());
+        let (name, written) = text.split_once(":=").ok_or_else(form)?;
+        if name.is_empty() || written.is_empty() {
+            return Err(form());
+        }
+        let value = match serde_json::from_str(written) {
+            Ok(json) => value(&json).ok_or_else(form)?,
+            Err(_) => Value::Text(written.to_owned()),
+        };
+        Ok(Self { name: name.to_owned(), value })
+    }
+}
+
+/// A value of JSON as one of a parameter.
+fn value(json: &Json) -> Option<Value> {
+    let all = |values: &[Json]| {
+        let numbers = values.iter().map(Json::as_f64).collect::<Option<_>>().map(Value::Reals);
+        let text = |value: &Json| value.as_str().map(str::to_owned);
+        numbers.or_else(|| values.iter().map(text).collect::<Option<_>>().map(Value::Texts))
+    };
+    match json {
+        Json::Bool(value) => Some(Value::Boolean(*value)),
+        Json::Number(number) => number.as_i64().map(Value::Integer).or(number.as_f64().map(Value::Real)),
+        Json::String(text) => Some(Value::Text(text.clone())),
+        Json::Array(values) => all(values),
+        Json::Null | Json::Object(_) => None,
+    }
+}
+
+/// The parameters whose effect a controller sees.
+const JUDGED: [&str; 17] = [
+    "workspace.min",
+    "workspace.max",
+    "workspace.reach_min",
+    "workspace.reach_max",
+    "home",
+    "limits.speed",
+    "approach_speed",
+    "command_rate",
+    "input_timeout",
+    "reply_timeout",
+    "max_in_flight",
+    "hold_line",
+    "heartbeat_period",
+    "wire_extras",
+    "ttl",
+    "gripper.close_debounce",
+    "gripper.open_debounce",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{Rules, Setting};
+
+    fn with(text: &str) -> Result<Rules, String> {
+        let setting: Setting = text.parse().map_err(|error: super::RulesError| error.to_string())?;
+        Rules::default().with([&setting]).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn rules_are_parameters_of_the_bridge_by_their_names_and_units() {
+        let rules = Rules::default();
+        assert_eq!((rules.motion.speed, rules.max_in_flight, rules.stops), (0.25, 1, false));
+        assert!(
+            (rules.motion.approach_step - 0.002).abs() < 1e-12
+                && (rules.motion.longest_step - 0.05).abs() < 1e-12
+        );
+        assert_eq!(with("limits.speed:=1").unwrap().motion.speed, 1.0);
+        assert!(with("hold_line:=stop").unwrap().stops);
+        assert!(with("heartbeat_period:=0.1").unwrap().heartbeats);
+        assert!(with(r#"wire_extras:=["seq","ttl"]"#).unwrap().numbered);
+        assert_eq!(with("home:=[0.1, 0.0, 0.1]").unwrap().motion.home.coordinates(), [0.1, 0.0, 0.1]);
+        // Twice the time between two commands, twice the step.
+        assert!((with("command_rate:=25.0").unwrap().motion.approach_step - 0.004).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_makes_no_rules_is_named() {
+        for (text, words) in [
+            ("limits.speed", "expected NAME:=VALUE"),
+            ("limits.speed:=", "expected NAME:=VALUE"),
+            ("limits.speed:=null", "expected NAME:=VALUE"),
+            ("limits.speed:=fast", "'limits.speed' is 'fast', a string; it must be a number"),
+            ("limits.sped:=0.1", "did you mean 'limits.speed'?"),
+            ("approach_speed:=1.0", "it must be at most 'limits.speed'"),
+            ("settle_time:=1.0", "'settle_time' is none that the judge goes by; those are workspace.min"),
+            (r#"wire_extras:=["stamp"]"#, "the judge can check 'seq' and 'ttl'"),
+        ] {
+            let error = with(text).unwrap_err();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The input: which target may be followed, and where it is in the arm's base frame.
+//!
+//! Invariants:
+//! - A target becomes a [`Sample`] only if every guard in this folder admits it.
+//! - After a refused target the input is bad until the next good one. A single zero is the exception: it is passed over.
+//! - Motion never follows two senders at once.
+
+mod jump;
+mod senders;
+mod stream_health;
+mod watchdog;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use self::jump::JumpGuard;
+pub use self::senders::SenderWatch;
+use self::stream_health::StreamHealth;
+use self::watchdog::Watchdog;
+pub use self::watchdog::check_age;
+use super::config::TeleopConfig;
+use super::input_fault::InputFault;
+use super::reason::Obstacle;
+use super::stamp::Stamp;
+use super::target::{Frame, Target};
+use crate::arm::Gripper;
+use crate::geometry::{Orientation, Position, PositionError};
+
+/// What is known of the input.
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    watchdog: Watchdog,
+    health: StreamHealth,
+    jump: JumpGuard,
+    /// When the last message was received, good or not.
+    last_message: Option<Instant>,
+    /// The times between the last messages, the newest last.
+    intervals: [Duration; 2],
+    /// How many targets in a row were all zero.
+    zeros: u32,
+    /// Whether several nodes send targets.
+    senders: SenderWatch,
+    /// Whether several nodes send on the gripper's topic.
+    gripper_senders: SenderWatch,
+}
+
+/// A target that may be followed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample {
+    /// When it was taken, on the steady clock.
+    pub origin: Instant,
+    /// When it was taken, by the sender's clock.
+    pub stamp: Option<Stamp>,
+    /// Where the hand is, in the arm's base frame.
+    pub position: Position,
+    /// The hand's orientation in the arm's base frame, if the sender gives one.
+    pub orientation: Option<Orientation>,
+    /// The input was not good just before it, so that the hand may be anywhere.
+    pub resumes: bool,
+}
+
+impl Input {
+    /// Judges a target.
+    ///
+    /// # Errors
+    /// Why it may not be followed. If the input [passes it over](Self::passes_over) that is no fault of the input.
+    pub(super) fn judge(
+        &mut self,
+        now: Instant,
+        target: &Target,
+        config: &TeleopConfig,
+    ) -> Result<Sample, InputFault> {
+        let timeout = config.input_timeout;
+        self.handle_message(now);
+        let position = in_base_frame(target, config);
+        self.senders.handle_target(now, target, position.as_ref().ok().copied());
+        if let Some(wanted) = target.gripper.and_then(|input| config.gripper.wanted(input)) {
+            self.senders.handle_word(now, wanted);
+        }
+        let zero = config.zero_is_lost && target.is_zero();
+        self.zeros = if zero { self.zeros.saturating_add(1) } else { 0 };
+        if self.passes_over() {
+            return Err(InputFault::Zero);
+        }
+        self.health.handle_arrival(now, target.position, &config.stream_health, timeout);
+        if zero {
+            return Err(InputFault::Zero);
+        }
+        let origin = self.watchdog.admit(now, target.stamp, target.held_up, timeout)?;
+        let position = position?;
+        let resumes = !self.watchdog.is_fresh(now, timeout);
+        // After a loss the hand may be anywhere. A jump that waits until it is believed is no loss.
+        if resumes && !matches!(self.watchdog.fault(), Some(InputFault::Jump { .. })) {
+            self.jump.forget();
+        }
+        self.jump.admit(now, position, &config.jump)?;
+        self.health.check(now, &config.stream_health, timeout)?;
+        let orientation = target.orientation.map(|orientation| match target.frame {
+            Frame::Tracker => config.retarget.turn(orientation),
+            Frame::Base => orientation,
+            Frame::Transformed(transform) => transform.orientation(orientation),
+        });
+        Ok(Sample { origin, stamp: target.stamp, position, orientation, resumes })
+    }
+
+    /// Returns whether the last target was a single zero. Trackers slip in single zeros in mid-motion: such a zero is no
+    /// target, and no loss either.
+    pub(super) fn passes_over(&self) -> bool {
+        self.zeros == 1
+    }
+
+    /// Records that a judged target is followed.
+    pub(super) fn handle_good(&mut self, now: Instant, origin: Instant, config: &TeleopConfig) {
+        self.watchdog.handle_good(now, origin, config.input_timeout);
+    }
+
+    /// Records why the last message may not be followed.
+    pub(super) fn handle_fault(&mut self, fault: InputFault) {
+        self.watchdog.handle_fault(fault);
+    }
+
+    /// Records a message that could not be made a target. Call [`Self::handle_fault`] too.
+    pub(super) fn handle_unreadable(&mut self, now: Instant) {
+        self.handle_message(now);
+        self.senders.handle_unreadable(now);
+    }
+
+    /// Takes what a message on the gripper's topic wants.
+    pub(super) fn handle_gripper_word(&mut self, now: Instant, wanted: Gripper) {
+        self.gripper_senders.handle_word(now, wanted);
+    }
+
+    /// Takes who publishes targets, if it is more than one node.
+    pub(super) fn handle_publishers(&mut self, several: Option<Arc<str>>) {
+        self.senders.handle_publishers(several);
+    }
+
+    /// Takes who publishes on the gripper's topic, if it is more than one node.
+    pub(super) fn handle_gripper_publishers(&mut self, several: Option<Arc<str>>) {
+        self.gripper_senders.handle_publishers(several);
+    }
+
+    /// Takes other settings. They bring back no hand that was lost by the old ones.
+    pub(super) fn handle_config(&mut self, now: Instant, before: &TeleopConfig, config: &TeleopConfig) {
+        self.watchdog.handle_timeout_change(now, before.input_timeout);
+        if before.retarget != config.retarget || before.retarget_mode != config.retarget_mode {
+            // Positions mean something else from now on.
+            self.jump.forget();
+        }
+    }
+
+    /// Returns the age of the newest good target, if there has been one since the last fault.
+    pub(super) fn age(&self, now: Instant) -> Option<Duration> {
+        self.watchdog.age(now)
+    }
+
+    /// Returns since when the input has been good without a gap, if it is good.
+    pub(super) fn good_since(&self, now: Instant, config: &TeleopConfig) -> Option<Instant> {
+        self.watchdog.good_since(now, config.input_timeout)
+    }
+
+    /// Returns whether the input has been good for `settle_time`.
+    pub(super) fn has_settled(&self, now: Instant, config: &TeleopConfig) -> bool {
+        self.good_since(now, config)
+            .is_some_and(|since| now.saturating_duration_since(since) >= config.settle_time)
+    }
+
+    /// Returns when the input changes by itself. Some of it may lie in the past. With `settling` the moment when it will
+    /// have settled counts too.
+    pub(super) fn deadlines(
+        &self,
+        now: Instant,
+        settling: bool,
+        config: &TeleopConfig,
+    ) -> [Option<Instant>; 5] {
+        let settled =
+            self.good_since(now, config).filter(|_| settling).map(|since| since + config.settle_time);
+        [
+            self.watchdog.deadline(config.input_timeout),
+            self.stopped_at(config),
+            settled,
+            self.senders.quiet_at(),
+            self.gripper_senders.quiet_at(),
+        ]
+    }
+
+    /// Returns why no target may move the arm at present.
+    pub(super) fn obstacle(&self, now: Instant, config: &TeleopConfig) -> Option<Obstacle> {
+        if let Some(senders) = self.senders.several(now).or_else(|| self.gripper_senders.several(now)) {
+            return Some(Obstacle::SeveralSenders(Arc::clone(senders)));
+        }
+        if let Some(fault) = self.watchdog.fault() {
+            let stopped = self.stopped_at(config).is_some_and(|stopped| now >= stopped);
+            let last = self.last_message.filter(|_| stopped);
+            return Some(last.map_or_else(
+                || Obstacle::Input(fault.clone()),
+                |last| Obstacle::Stale {
+                    age: now.saturating_duration_since(last),
+                    refused: Some(fault.clone()),
+                },
+            ));
+        }
+        match self.watchdog.age(now) {
+            None => Some(Obstacle::NoInput),
+            Some(age) if !self.watchdog.is_fresh(now, config.input_timeout) => {
+                Some(Obstacle::Stale { age, refused: None })
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// Records that a message was received, good or not. Call it once for each message.
+    fn handle_message(&mut self, now: Instant) {
+        if let Some(last) = self.last_message.replace(now) {
+            self.intervals = [self.intervals[1], now.saturating_duration_since(last)];
+        }
+    }
+
+    /// Returns when a sender whose last message was refused counts as stopped: no message for `input_timeout`, nor for
+    /// several of the sender's own intervals, and the refusal has been the reason for long enough to be read.
+    fn stopped_at(&self, config: &TeleopConfig) -> Option<Instant> {
+        self.watchdog.fault()?;
+        let interval = self.intervals[0].min(self.intervals[1]);
+        Some(self.last_message? + config.input_timeout.max(interval * MISSED).max(SHOWN_FOR))
+    }
+}
+
+/// Returns where a target is in the arm's base frame.
+///
+/// # Errors
+/// If that is beyond what can be a position.
+fn in_base_frame(target: &Target, config: &TeleopConfig) -> Result<Position, PositionError> {
+    match target.frame {
+        Frame::Tracker => config.retarget.apply(target.position),
+        Frame::Base => Ok(target.position),
+        Frame::Transformed(transform) => transform.position(target.position),
+    }
+}
+
+/// The shortest time for which a refusal stays the reason: longer than the second between two diagnostics.
+const SHOWN_FOR: Duration = Duration::from_millis(1500);
+/// How many messages in a row a sender may leave out before it counts as stopped: one or two get lost.
+const MISSED: u32 = 3;

@@ -1,0 +1,215 @@
+//! Signs that a stream of targets comes from no live hand any more, though messages still arrive: the same target again
+//! and again, or fewer and fewer targets.
+//!
+//! Invariant: a stream is refused while its targets have been exactly the same for `frozen_timeout`, or arrive more slowly
+//! than `min_rate` or `input_timeout` allow.
+
+use std::time::{Duration, Instant};
+
+use crate::geometry::Position;
+use crate::teleop::config::StreamHealthConfig;
+use crate::teleop::input_fault::InputFault;
+
+/// Watches a stream of targets for repetition and for its rate.
+#[derive(Debug, Default)]
+pub struct StreamHealth {
+    same: Option<(Position, Instant)>,
+    /// When the last targets came, the newest last.
+    arrivals: [Option<Instant>; INTERVALS + 1],
+    /// The times between the last targets, losses too, the newest last.
+    intervals: [Option<Duration>; INTERVALS],
+    /// Two times in a row between targets were too long, and since then no two in a row were short enough.
+    slow: bool,
+}
+
+impl StreamHealth {
+    /// Notes a target as it came, in the frame it came in. After a gap so long that it is a loss in itself,
+    /// the rate is measured from the start; but a gap after a gap is a slow sender.
+    pub fn handle_arrival(
+        &mut self,
+        now: Instant,
+        position: Position,
+        config: &StreamHealthConfig,
+        input_timeout: Duration,
+    ) {
+        let last = self.arrivals[INTERVALS];
+        let gap = last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        if last.is_some() {
+            self.intervals.rotate_left(1);
+            self.intervals[INTERVALS - 1] = Some(gap);
+            let longest = longest_interval(config, input_timeout);
+            match self.intervals {
+                [.., Some(before), Some(last)] if before > longest && last > longest => self.slow = true,
+                [.., Some(before), Some(last)] if before <= longest && last <= longest => self.slow = false,
+                _ => {}
+            }
+        }
+        if gap.as_secs_f64() * config.min_rate > INTERVALS as f64 {
+            self.arrivals = [None; INTERVALS + 1];
+        }
+        self.arrivals.rotate_left(1);
+        self.arrivals[INTERVALS] = Some(now);
+        if self.same.is_none_or(|(same, _)| same != position) {
+            self.same = Some((position, now));
+        }
+    }
+
+    /// Judges the stream.
+    ///
+    /// # Errors
+    /// [`InputFault::Frozen`], or [`InputFault::RateTooLow`] once there have been enough targets to tell.
+    pub fn check(
+        &self,
+        now: Instant,
+        config: &StreamHealthConfig,
+        input_timeout: Duration,
+    ) -> Result<(), InputFault> {
+        let StreamHealthConfig { frozen_timeout, min_rate } = *config;
+        let repeated = self.same.map_or(Duration::ZERO, |(_, since)| now.saturating_duration_since(since));
+        if !frozen_timeout.is_zero() && repeated >= frozen_timeout {
+            return Err(InputFault::Frozen { repeated });
+        }
+        let too_low = |rate| Err(InputFault::RateTooLow { rate, min_rate, input_timeout });
+        match self.rate() {
+            _ if self.slow => too_low(self.slow_rate(longest_interval(config, input_timeout))),
+            Some(rate) if rate < min_rate => too_low(rate),
+            _ => Ok(()),
+        }
+    }
+
+    /// Over the last intervals that were too long, in Hz; over all of the last few if the newest was not.
+    fn slow_rate(&self, longest: Duration) -> f64 {
+        let newest_first = || self.intervals.iter().rev().flatten().copied();
+        let long: Vec<_> = newest_first().take_while(|interval| *interval > longest).collect();
+        let counted = if long.is_empty() { newest_first().collect() } else { long };
+        counted.len() as f64 / counted.iter().sum::<Duration>().as_secs_f64()
+    }
+
+    /// Over the last few targets, in Hz.
+    fn rate(&self) -> Option<f64> {
+        let (first, last) = (self.arrivals[0]?, self.arrivals[INTERVALS]?);
+        Some(INTERVALS as f64 / last.saturating_duration_since(first).as_secs_f64())
+    }
+}
+
+/// The longest time between two targets that is not a loss in itself: after `input_timeout` the first of the two is
+/// too old.
+fn longest_interval(config: &StreamHealthConfig, input_timeout: Duration) -> Duration {
+    let by_rate = Duration::try_from_secs_f64(INTERVALS as f64 / config.min_rate).unwrap_or(Duration::MAX);
+    by_rate.min(input_timeout)
+}
+
+/// Over how many intervals between targets the rate is taken: one late message is not a collapse.
+const INTERVALS: usize = 4;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // tests need some instant to start from
+mod tests {
+    use super::*;
+
+    /// What is said of each of the targets `(x, ms)`.
+    fn judged(config: StreamHealthConfig, targets: &[(f64, u64)]) -> Vec<Result<(), InputFault>> {
+        judged_with(Duration::from_secs(60), config, targets)
+    }
+
+    fn judged_with(
+        input_timeout: Duration,
+        config: StreamHealthConfig,
+        targets: &[(f64, u64)],
+    ) -> Vec<Result<(), InputFault>> {
+        let start = Instant::now();
+        let mut health = StreamHealth::default();
+        targets
+            .iter()
+            .map(|(x, ms)| {
+                let now = start + Duration::from_millis(*ms);
+                let position = Position::new(*x, 0.0, 0.0).unwrap();
+                health.handle_arrival(now, position, &config, input_timeout);
+                health.check(now, &config, input_timeout)
+            })
+            .collect()
+    }
+
+    const FROZEN: StreamHealthConfig =
+        StreamHealthConfig { frozen_timeout: Duration::from_millis(200), min_rate: 0.0 };
+    const RATE: StreamHealthConfig = StreamHealthConfig { frozen_timeout: Duration::ZERO, min_rate: 10.0 };
+
+    #[test]
+    fn targets_that_stay_the_same_for_the_time_given_are_frozen_until_one_differs() {
+        let seen = judged(FROZEN, &[(0.1, 0), (0.1, 199), (0.1, 200), (0.1, 300), (0.2, 310), (0.2, 400)]);
+        let ms = Duration::from_millis;
+        assert_eq!(seen[..2], [Ok(()), Ok(())]);
+        assert_eq!(seen[2], Err(InputFault::Frozen { repeated: ms(200) }));
+        assert_eq!(seen[3], Err(InputFault::Frozen { repeated: ms(300) }));
+        assert_eq!(seen[4..], [Ok(()), Ok(())]);
+    }
+
+    #[test]
+    fn a_time_of_zero_takes_a_hand_at_rest_for_one() {
+        let off = StreamHealthConfig { frozen_timeout: Duration::ZERO, ..FROZEN };
+        assert!(judged(off, &[(0.1, 0), (0.1, 60_000)]).iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn a_stream_that_slows_down_is_refused_with_its_rate() {
+        let seen = judged(RATE, &[(0.0, 0), (0.1, 100), (0.0, 200), (0.1, 300), (0.0, 400), (0.1, 501)]);
+        assert!(seen[..5].iter().all(Result::is_ok), "{seen:?}");
+        let Err(InputFault::RateTooLow { rate, min_rate, .. }) = seen[5] else { panic!("{seen:?}") };
+        assert!((rate - 4.0 / 0.401).abs() < 1e-9 && min_rate == 10.0, "{rate}");
+    }
+
+    #[test]
+    fn before_there_is_a_rate_and_for_one_late_target_nothing_is_said() {
+        assert!(judged(RATE, &[(0.0, 0), (0.1, 5000)]).iter().all(Result::is_ok));
+        let late = [(0.0, 0), (0.1, 30), (0.0, 60), (0.1, 90), (0.0, 120), (0.1, 400)];
+        assert!(judged(RATE, &late).iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn a_gap_that_is_a_loss_in_itself_says_nothing_of_the_rate_after_it() {
+        let before = [(0.0, 0), (0.1, 30), (0.0, 60), (0.1, 90)];
+        let after = [(0.0, 491), (0.1, 521), (0.0, 551), (0.1, 581), (0.0, 611)];
+        assert!(judged(RATE, &[&before[..], &after[..]].concat()).iter().all(Result::is_ok));
+        // A shorter one does.
+        assert!(judged(RATE, &[&before[..], &[(0.0, 490)]].concat())[4].is_err());
+    }
+
+    /// Targets at a rate in Hz.
+    fn at_rate(rate: f64, count: u64) -> Vec<(f64, u64)> {
+        (0..count).map(|i| (i as f64 * 1e-3, (1000.0 * i as f64 / rate) as u64)).collect()
+    }
+
+    #[test]
+    fn a_slow_sender_is_refused_from_its_third_target_on() {
+        let five_hertz = StreamHealthConfig { min_rate: 5.0, ..RATE };
+        let any_rate = StreamHealthConfig { min_rate: 0.0, ..RATE };
+        let ms = Duration::from_millis;
+        // Every rate below source.min_rate, whether its intervals are a loss each or not, and every rate at which targets
+        // are too old in between.
+        let cases = [
+            (five_hertz, ms(200), 1.0),
+            (five_hertz, ms(200), 0.2),
+            (five_hertz, ms(200), 2.0),
+            (five_hertz, ms(5000), 1.0),
+            (any_rate, ms(200), 2.0),
+            (StreamHealthConfig { min_rate: 1.0, ..RATE }, ms(200), 4.0),
+        ];
+        for (config, input_timeout, sent) in cases {
+            let seen = judged_with(input_timeout, config, &at_rate(sent, 20));
+            assert!(seen[..2].iter().all(Result::is_ok), "one gap is a hand that comes back");
+            for refused in &seen[2..] {
+                let Err(InputFault::RateTooLow { rate, .. }) = refused else { panic!("{sent} Hz: {seen:?}") };
+                assert!((rate / sent - 1.0).abs() < 0.01, "{sent} Hz: {rate}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sender_that_gets_fast_enough_is_believed_at_its_third_target() {
+        let slow = at_rate(1.0, 5);
+        let fast = [(0.1, 4033), (0.2, 4066), (0.3, 4100), (0.4, 4133)];
+        let seen = judged_with(Duration::from_millis(200), RATE, &[&slow[..], &fast[..]].concat());
+        assert!(seen[5].is_err(), "one short interval may be chance");
+        assert!(seen[6..].iter().all(Result::is_ok), "{seen:?}");
+    }
+}

@@ -1,0 +1,212 @@
+//! Is the input good, that is fresh on the steady clock and with a sane stamp, and for how long has it been good?
+//!
+//! Invariants:
+//! - A sample that is older than the timeout is not fresh, whatever its stamp says and whatever the timeout becomes later.
+//! - After a refused sample the input is not good until the next good sample.
+
+use std::time::{Duration, Instant};
+
+use crate::teleop::input_fault::InputFault;
+use crate::teleop::stamp::Stamp;
+
+/// Watches the stream of targets.
+///
+/// Ages are measured on the steady clock from receipt, plus what the stamp says the sample had aged by then. Neither a
+/// wall-clock change nor a paused simulation moves a deadline.
+#[derive(Debug, Default)]
+pub struct Watchdog {
+    /// When the newest good sample was taken, on the steady clock, and when its kind of goodness began.
+    good: Option<Good>,
+    last_stamp: Option<i64>,
+    fault: Option<InputFault>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Good {
+    origin: Instant,
+    since: Instant,
+    /// It has gone stale, and stays stale whatever the timeout becomes.
+    stale: bool,
+}
+
+impl Watchdog {
+    /// Judges a sample's stamp, and how long the sample may have waited in this process. Returns when it was taken, on the
+    /// steady clock.
+    ///
+    /// # Errors
+    /// If the process was held up for too long, or the stamp is too old, from the future or before the last one. After a
+    /// jump back the next sample is judged by the new time, so that a restarted sender or simulation is refused only once.
+    pub fn admit(
+        &mut self,
+        now: Instant,
+        stamp: Option<Stamp>,
+        held_up: Duration,
+        input_timeout: Duration,
+    ) -> Result<Instant, InputFault> {
+        if held_up > input_timeout {
+            return Err(InputFault::HeldUp { held_up });
+        }
+        let held_up_since = now.checked_sub(held_up).unwrap_or(now);
+        let Some(stamp) = stamp else { return Ok(held_up_since) };
+        let last = self.last_stamp.replace(stamp.taken);
+        check_age(stamp, input_timeout)?;
+        let age = stamp.age();
+        let magnitude = Duration::from_nanos(age.unsigned_abs());
+        if let Some(back) = last.and_then(|last| last.checked_sub(stamp.taken)).filter(|back| *back > 0) {
+            return Err(InputFault::StampBackwards { back: Duration::from_nanos(back.unsigned_abs()) });
+        }
+        if age <= 0 {
+            return Ok(held_up_since);
+        }
+        let taken = now.checked_sub(magnitude).ok_or(InputFault::StampTooOld {
+            age: magnitude,
+            limit: input_timeout,
+            cause: stamp.cause(),
+        })?;
+        Ok(taken.min(held_up_since))
+    }
+
+    /// Records a good sample.
+    pub fn handle_good(&mut self, now: Instant, origin: Instant, input_timeout: Duration) {
+        let since = self.good_since(now, input_timeout).unwrap_or(now);
+        self.good = Some(Good { origin, since, stale: false });
+        self.fault = None;
+    }
+
+    /// Handles a change of the timeout. A sample that was too old by the timeout `before` stays too old.
+    pub fn handle_timeout_change(&mut self, now: Instant, before: Duration) {
+        let fresh = self.is_fresh(now, before);
+        if let Some(good) = &mut self.good {
+            good.stale = !fresh;
+        }
+    }
+
+    /// Records a refused sample.
+    pub fn handle_fault(&mut self, fault: InputFault) {
+        self.good = None;
+        self.fault = Some(fault);
+    }
+
+    /// Returns why the last sample was refused, if it was.
+    pub fn fault(&self) -> Option<&InputFault> {
+        self.fault.as_ref()
+    }
+
+    /// Returns the age of the newest good sample, if there has been one since the last fault.
+    pub fn age(&self, now: Instant) -> Option<Duration> {
+        self.good.map(|good| now.saturating_duration_since(good.origin))
+    }
+
+    /// Returns whether the newest sample may move the arm.
+    pub fn is_fresh(&self, now: Instant, input_timeout: Duration) -> bool {
+        self.good_since(now, input_timeout).is_some()
+    }
+
+    /// Returns since when the input has been good without a gap, if it is good.
+    pub fn good_since(&self, now: Instant, input_timeout: Duration) -> Option<Instant> {
+        self.good.filter(|good| !good.stale && now < good.origin + input_timeout).map(|good| good.since)
+    }
+
+    /// Returns when the newest sample goes stale. `None` if it is stale already.
+    pub fn deadline(&self, input_timeout: Duration) -> Option<Instant> {
+        self.good.filter(|good| !good.stale).map(|good| good.origin + input_timeout)
+    }
+}
+
+/// Judges how old a sample was at receipt by its stamp.
+///
+/// # Errors
+/// Older than `input_timeout`, or from the future.
+pub fn check_age(stamp: Stamp, input_timeout: Duration) -> Result<(), InputFault> {
+    let age = stamp.age();
+    let (magnitude, cause) = (Duration::from_nanos(age.unsigned_abs()), stamp.cause());
+    if age < 0 && magnitude > MAX_AHEAD {
+        return Err(InputFault::StampFromFuture { ahead: magnitude, limit: MAX_AHEAD, cause });
+    }
+    if age > 0 && magnitude > input_timeout {
+        return Err(InputFault::StampTooOld { age: magnitude, limit: input_timeout, cause });
+    }
+    Ok(())
+}
+
+/// How far ahead of the node's clock a stamp may be: the usual error between synchronised machines.
+const MAX_AHEAD: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // tests need some instant to start from
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_millis(200);
+    const MS: i64 = 1_000_000;
+
+    fn admit(
+        watchdog: &mut Watchdog,
+        now: Instant,
+        taken_ms: i64,
+        received_ms: i64,
+    ) -> Result<Instant, InputFault> {
+        let stamp = Stamp { taken: taken_ms * MS, received: received_ms * MS, simulated: false };
+        watchdog.admit(now, Some(stamp), Duration::ZERO, TIMEOUT)
+    }
+
+    #[test]
+    fn a_sample_is_as_old_as_its_stamp_says() {
+        let now = Instant::now() + Duration::from_secs(1);
+        let origin = admit(&mut Watchdog::default(), now, 900, 1000).unwrap();
+        assert_eq!(now - origin, Duration::from_millis(100));
+    }
+
+    #[test]
+    fn stamps_too_old_or_from_the_future_are_refused_with_their_age() {
+        let now = Instant::now() + Duration::from_secs(1);
+        let mut watchdog = Watchdog::default();
+        assert!(admit(&mut watchdog, now, 800, 1000).is_ok());
+        let fault = admit(&mut watchdog, now, 799, 1000).unwrap_err();
+        assert!(fault.to_string().contains("0.201 s old"), "{fault}");
+        let mut watchdog = Watchdog::default();
+        assert_eq!(admit(&mut watchdog, now, 1050, 1000).unwrap(), now);
+        let fault = admit(&mut watchdog, now, 1051, 1000).unwrap_err();
+        assert!(fault.to_string().contains("0.051 s in the future"), "{fault}");
+    }
+
+    #[test]
+    fn a_sample_is_as_old_as_the_process_was_held_up() {
+        let now = Instant::now() + Duration::from_secs(1);
+        let held_up = Duration::from_millis(150);
+        let mut watchdog = Watchdog::default();
+        assert_eq!(now - watchdog.admit(now, None, held_up, TIMEOUT).unwrap(), held_up);
+        let stamp = Some(Stamp { taken: 900 * MS, received: 1000 * MS, simulated: false });
+        assert_eq!(now - watchdog.admit(now, stamp, held_up, TIMEOUT).unwrap(), held_up);
+        assert!(watchdog.admit(now, stamp, TIMEOUT, TIMEOUT).is_ok(), "for no longer than the timeout");
+        let fault = watchdog.admit(now, stamp, Duration::from_millis(201), TIMEOUT).unwrap_err();
+        assert!(fault.to_string().contains("held up for 0.201 s"), "{fault}");
+    }
+
+    #[test]
+    fn a_jump_back_is_refused_once() {
+        let now = Instant::now() + Duration::from_secs(1);
+        let mut watchdog = Watchdog::default();
+        assert!(admit(&mut watchdog, now, 5000, 5000).is_ok());
+        assert!(admit(&mut watchdog, now, 5000, 5001).is_ok(), "the same stamp again is no jump back");
+        assert!(matches!(admit(&mut watchdog, now, 100, 100), Err(InputFault::StampBackwards { .. })));
+        assert!(admit(&mut watchdog, now, 133, 133).is_ok());
+    }
+
+    #[test]
+    fn a_gap_or_a_fault_starts_the_good_time_anew() {
+        let t = Instant::now();
+        let ms = |millis| t + Duration::from_millis(millis);
+        let mut watchdog = Watchdog::default();
+        watchdog.handle_good(t, t, TIMEOUT);
+        watchdog.handle_good(ms(150), ms(150), TIMEOUT);
+        assert_eq!(watchdog.good_since(ms(300), TIMEOUT), Some(t));
+        assert_eq!(watchdog.good_since(ms(350), TIMEOUT), None);
+        watchdog.handle_good(ms(350), ms(350), TIMEOUT);
+        assert_eq!(watchdog.good_since(ms(350), TIMEOUT), Some(ms(350)));
+        watchdog.handle_fault(InputFault::NoClock);
+        assert_eq!(watchdog.good_since(ms(351), TIMEOUT), None);
+        watchdog.handle_good(ms(360), ms(360), TIMEOUT);
+        assert_eq!(watchdog.good_since(ms(360), TIMEOUT), Some(ms(360)));
+    }
+}

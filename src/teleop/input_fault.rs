@@ -1,0 +1,176 @@
+//! Why a sample is refused, in words for people.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::stamp::ClockCause;
+use crate::geometry::{OrientationError, Position, PositionError};
+
+/// Why a sample is no target.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum InputFault {
+    /// A coordinate is not finite, or absurd.
+    #[error("target refused: {0}")]
+    Position(#[from] PositionError),
+    /// The orientation is not a unit quaternion.
+    #[error("target refused: its orientation {0}")]
+    Orientation(#[from] OrientationError),
+    /// The frame is neither the tracker's nor the arm's base frame, and there is no TF to look it up in.
+    #[error(
+        "target refused: its frame_id '{frame_id}' is neither retarget.frame nor base_frame '{base}'; set retarget.frame \
+         to it, and retarget.* to where that frame is, or have it looked up on /tf: tf.enabled is true, and the \
+         bridge is built with tf2_msgs"
+    )]
+    UnknownFrame {
+        /// `header.frame_id`, made fit to print.
+        frame_id: Arc<str>,
+        /// `base_frame`.
+        base: Arc<str>,
+    },
+    /// The frame is another, and TF does not say where it is.
+    #[error("target refused: no transform from frame_id '{frame_id}' to base_frame '{base}': {why}")]
+    NoTransform {
+        /// `header.frame_id`, made fit to print.
+        frame_id: Arc<str>,
+        /// `base_frame`.
+        base: Arc<str>,
+        /// What is missing, fit to print.
+        why: Arc<str>,
+    },
+    /// The same target again and again.
+    #[error(
+        "target refused: exactly the same for {:.2} s, which is taken for a lost hand (source.frozen_timeout)",
+        repeated.as_secs_f64()
+    )]
+    Frozen {
+        /// For how long.
+        repeated: Duration,
+    },
+    /// Targets come too seldom to be a live hand, or so seldom that each is too old before the next comes.
+    #[error(
+        "target refused: targets come at {} Hz, below {}; send faster, or for a sender that is meant to be slow set \
+         source.min_rate below {} and input_timeout above {:.2} s",
+        hertz(*.rate), lowest_rate(*.rate, *.min_rate, *.input_timeout), hertz(*.rate), rate.recip()
+    )]
+    RateTooLow {
+        /// Over the last few, in Hz.
+        rate: f64,
+        /// `source.min_rate`, in Hz.
+        min_rate: f64,
+        /// `input_timeout`.
+        input_timeout: Duration,
+    },
+    /// The stamp is older than `input_timeout`.
+    #[error(
+        "target refused: its stamp is {:.3} s old, more than input_timeout {:.3} s; {cause}", age.as_secs_f64(),
+        limit.as_secs_f64()
+    )]
+    StampTooOld {
+        /// The sample's age by its stamp.
+        age: Duration,
+        /// `input_timeout`.
+        limit: Duration,
+        /// What may be the cause.
+        cause: ClockCause,
+    },
+    /// The bridge itself was stopped or starved for longer than `input_timeout`.
+    #[error(
+        "target refused: this process was held up for {:.3} s, and how old the target is cannot be told",
+        held_up.as_secs_f64()
+    )]
+    HeldUp {
+        /// For how long.
+        held_up: Duration,
+    },
+    /// The stamp lies in the future.
+    #[error(
+        "target refused: its stamp is {:.3} s in the future, more than {:.3} s; {cause}", ahead.as_secs_f64(),
+        limit.as_secs_f64()
+    )]
+    StampFromFuture {
+        /// How far ahead of the node's clock.
+        ahead: Duration,
+        /// How far it may be.
+        limit: Duration,
+        /// What may be the cause.
+        cause: ClockCause,
+    },
+    /// The stamp is older than the one before.
+    #[error("target refused: its stamp is {:.3} s before the last one's; time jumped back", back.as_secs_f64())]
+    StampBackwards {
+        /// How far back.
+        back: Duration,
+    },
+    /// All zero, which is what many trackers say when they see no hand.
+    #[error("target refused: all zero, which is taken for a lost hand (source.zero_is_lost)")]
+    Zero,
+    /// Too far from the one before.
+    #[error(
+        "target refused: it leapt by {distance:.3} m, more than limits.jump; it is believed when it has stayed there \
+         for {:.1} s", confirm.as_secs_f64()
+    )]
+    Jump {
+        /// From the last good target, in metres, in the arm's base frame.
+        distance: f64,
+        /// `limits.jump_confirm`.
+        confirm: Duration,
+    },
+    /// The message itself says that there is no hand.
+    #[error("target refused: the message says that there is no hand (source.valid)")]
+    NoHand,
+    /// The message does not have the field that it was to be read from.
+    #[error("target refused: {what}")]
+    Unreadable {
+        /// Which field, and what is wrong with it, fit to print.
+        what: Arc<str>,
+    },
+    /// The node runs on simulated time and has none yet.
+    #[error("target refused: use_sim_time is true and no /clock has been received")]
+    NoClock,
+    /// Outside the workspace while `workspace.policy` is `reject`.
+    #[error(
+        "target refused: [{:.3}, {:.3}, {:.3}] m in the arm's base frame is outside the workspace",
+        position.coordinates()[0], position.coordinates()[1], position.coordinates()[2]
+    )]
+    OutsideWorkspace {
+        /// The target in the arm's base frame.
+        position: Position,
+    },
+}
+
+/// A slow rate with the digits that tell it from none.
+fn hertz(rate: f64) -> String {
+    if rate < 0.95 { format!("{rate:.2}") } else { format!("{rate:.1}") }
+}
+
+/// What a rate is below, in words.
+fn lowest_rate(rate: f64, min_rate: f64, input_timeout: Duration) -> String {
+    if rate < min_rate {
+        format!("source.min_rate {} Hz", hertz(min_rate))
+    } else {
+        let timeout = input_timeout.as_secs_f64();
+        format!("the {} Hz that input_timeout {timeout:.2} s needs", hertz(timeout.recip()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_rate_names_its_limit_and_what_to_set() {
+        let message = |rate, min_rate, ms| {
+            let input_timeout = Duration::from_millis(ms);
+            InputFault::RateTooLow { rate, min_rate, input_timeout }.to_string()
+        };
+        let below_min_rate = message(1.0, 5.0, 200);
+        assert!(below_min_rate.contains("come at 1.0 Hz, below source.min_rate 5.0 Hz"), "{below_min_rate}");
+        assert!(below_min_rate.contains("input_timeout above 1.00 s"), "{below_min_rate}");
+        let below_timeout = message(2.0, 1.0, 200);
+        assert!(
+            below_timeout.contains("at 2.0 Hz, below the 5.0 Hz that input_timeout 0.20 s"),
+            "{below_timeout}"
+        );
+        assert!(message(0.2, 5.0, 200).contains("come at 0.20 Hz"));
+    }
+}

@@ -1,0 +1,260 @@
+//! The mode: what the bridge does with targets, and who lets it move the arm.
+//!
+//! Invariants:
+//! - Only the methods of [`Mode`] change the mode. They are the arrows of the diagram in [the module](super).
+//! - Motion begins as an approach, and only from a mode that permits motion.
+//! - Only a person leads out of STOPPED, and only to DISARMED.
+//! - A mode arms itself once, after the start. After that only a person arms.
+
+use super::config::Arming;
+
+/// What the bridge does with targets, as published in `LinkStatus.motion`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Motion {
+    /// Motion is not allowed.
+    Disarmed,
+    /// Ramping slowly from where the arm is to a live target.
+    Approach,
+    /// Following the target.
+    Tracking,
+    /// Armed, and staying where the last command put the arm.
+    Holding,
+    /// A stop request is latched.
+    Stopped,
+}
+
+/// Why only a person can arm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disarmed {
+    /// `arming` is, or was, `operator`, and the bridge has not been armed yet.
+    NotYetArmed,
+    /// `~/set_armed` false.
+    ByOperator,
+    /// `~/reset`.
+    ByReset,
+    /// The link was lost while `arming` is `operator`.
+    ByLinkLoss,
+}
+
+/// Why a request by a person was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// `~/set_armed` true while a stop is latched.
+    #[error("not armed: a stop request is latched; call ~/reset first")]
+    StopLatched,
+    /// `~/set_armed` true at the end.
+    #[error("not armed: the bridge is shutting down")]
+    ShuttingDown,
+}
+
+/// The mode of the state machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mode(State);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Disarmed until link and input are good.
+    ArmsItself,
+    /// Disarmed until a person arms.
+    Disarmed(Disarmed),
+    Approach,
+    Tracking,
+    /// `settle`: a person has just armed, and the input has to prove itself first.
+    Holding {
+        settle: bool,
+    },
+    Stopped,
+}
+
+impl Mode {
+    /// Starts disarmed.
+    pub(super) fn new(arming: Arming) -> Self {
+        Self(match arming {
+            Arming::Automatic => State::ArmsItself,
+            Arming::Operator => State::Disarmed(Disarmed::NotYetArmed),
+        })
+    }
+
+    /// Returns the mode as it is published.
+    pub(super) fn motion(self) -> Motion {
+        match self.0 {
+            State::ArmsItself | State::Disarmed(_) => Motion::Disarmed,
+            State::Approach => Motion::Approach,
+            State::Tracking => Motion::Tracking,
+            State::Holding { .. } => Motion::Holding,
+            State::Stopped => Motion::Stopped,
+        }
+    }
+
+    /// Returns why only a person can arm, if that is so.
+    pub(super) fn disarmed(self) -> Option<Disarmed> {
+        if let State::Disarmed(why) = self.0 { Some(why) } else { None }
+    }
+
+    /// Returns whether motion is allowed, though an obstacle may hold it.
+    pub(super) fn is_armed(self) -> bool {
+        matches!(self.0, State::Approach | State::Tracking | State::Holding { .. })
+    }
+
+    /// Returns whether commands are planned.
+    pub(super) fn is_moving(self) -> bool {
+        matches!(self.0, State::Approach | State::Tracking)
+    }
+
+    /// Returns whether the mode changes when the input has been good for `settle_time`.
+    pub(super) fn awaits_settling(self) -> bool {
+        matches!(self.0, State::ArmsItself | State::Holding { settle: true })
+    }
+
+    /// Arms, and returns whether that changed the mode.
+    ///
+    /// # Errors
+    /// While a stop is latched.
+    pub(super) fn arm(&mut self) -> Result<bool, Refused> {
+        match self.0 {
+            State::Stopped => Err(Refused::StopLatched),
+            State::ArmsItself | State::Disarmed(_) => {
+                self.0 = State::Holding { settle: true };
+                Ok(true)
+            }
+            State::Approach | State::Tracking | State::Holding { .. } => Ok(false),
+        }
+    }
+
+    /// Disarms, unless a stop is latched. Returns whether the mode is DISARMED now.
+    pub(super) fn disarm(&mut self, why: Disarmed) -> bool {
+        let stopped = self.0 == State::Stopped;
+        if !stopped {
+            self.0 = State::Disarmed(why);
+        }
+        !stopped
+    }
+
+    /// Latches a stop.
+    pub(super) fn stop(&mut self) {
+        self.0 = State::Stopped;
+    }
+
+    /// Releases a stop and disarms. Returns what that did, in words.
+    pub(super) fn reset(&mut self) -> &'static str {
+        let happened = match self.0 {
+            State::Stopped => "stop released; disarmed",
+            State::Disarmed(_) => return "no stop was latched; disarmed already",
+            _ => "no stop was latched; disarmed",
+        };
+        self.0 = State::Disarmed(Disarmed::ByReset);
+        happened
+    }
+
+    /// Takes whether the way is `clear` of obstacles, and whether the input has `settled`. Returns whether motion begins.
+    pub(super) fn advance(&mut self, clear: bool, settled: bool) -> bool {
+        match self.0 {
+            State::ArmsItself | State::Holding { settle: true } if clear && settled => {
+                self.0 = State::Approach
+            }
+            State::Holding { settle: false } if clear => self.0 = State::Approach,
+            State::Approach | State::Tracking if !clear => {
+                self.0 = State::Holding { settle: false };
+                return false;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Ends an approach, because the arm is at the target.
+    pub(super) fn track(&mut self) {
+        if self.0 == State::Approach {
+            self.0 = State::Tracking;
+        }
+    }
+
+    /// Takes another value of `arming`. It never arms: it only takes away, or gives, the permission to do so once.
+    pub(super) fn handle_arming(&mut self, arming: Arming) {
+        if self.0 == State::ArmsItself {
+            *self = Self::new(arming);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn armed() -> Mode {
+        let mut mode = Mode::new(Arming::Operator);
+        assert_eq!(mode.arm(), Ok(true));
+        mode
+    }
+
+    fn tracking() -> Mode {
+        let mut mode = armed();
+        assert!(mode.advance(true, true));
+        mode.track();
+        mode
+    }
+
+    #[test]
+    fn automatic_mode_arms_itself_once() {
+        let mut mode = Mode::new(Arming::Automatic);
+        assert!(!mode.advance(true, false) && !mode.advance(false, true));
+        assert!(mode.advance(true, true));
+        assert_eq!(mode.motion(), Motion::Approach);
+        assert!(mode.disarm(Disarmed::ByOperator));
+        assert!(!mode.advance(true, true));
+        assert_eq!(mode.disarmed(), Some(Disarmed::ByOperator));
+    }
+
+    #[test]
+    fn armed_mode_waits_until_input_has_settled() {
+        let mut mode = armed();
+        assert!(mode.awaits_settling() && !mode.advance(true, false));
+        assert!(mode.advance(true, true));
+    }
+
+    #[test]
+    fn obstacle_holds_and_motion_resumes_as_approach() {
+        let mut mode = tracking();
+        assert!(!mode.advance(false, true));
+        assert_eq!(mode.motion(), Motion::Holding);
+        assert!(!mode.awaits_settling() && mode.advance(true, false));
+        assert_eq!(mode.motion(), Motion::Approach);
+    }
+
+    #[test]
+    fn stopped_mode_is_left_only_by_reset() {
+        let mut mode = tracking();
+        mode.stop();
+        assert_eq!(mode.arm(), Err(Refused::StopLatched));
+        assert!(!mode.disarm(Disarmed::ByOperator) && !mode.advance(true, true));
+        mode.track();
+        mode.handle_arming(Arming::Automatic);
+        assert_eq!(mode.motion(), Motion::Stopped);
+        assert_eq!(mode.reset(), "stop released; disarmed");
+        assert_eq!(mode.disarmed(), Some(Disarmed::ByReset));
+        assert!(!mode.advance(true, true));
+    }
+
+    #[test]
+    fn reset_keeps_the_reason_of_a_disarm() {
+        let mut mode = Mode::new(Arming::Operator);
+        assert_eq!(mode.reset(), "no stop was latched; disarmed already");
+        assert_eq!(mode.disarmed(), Some(Disarmed::NotYetArmed));
+        for mut mode in [armed(), tracking(), Mode::new(Arming::Automatic)] {
+            assert_eq!(mode.reset(), "no stop was latched; disarmed");
+            assert_eq!(mode.disarmed(), Some(Disarmed::ByReset));
+        }
+    }
+
+    #[test]
+    fn other_arming_takes_back_only_an_unused_permission() {
+        let mut mode = Mode::new(Arming::Automatic);
+        mode.handle_arming(Arming::Operator);
+        assert_eq!(mode.disarmed(), Some(Disarmed::NotYetArmed));
+        mode.handle_arming(Arming::Automatic);
+        assert!(!mode.advance(true, true), "it never arms");
+        let mut mode = tracking();
+        mode.handle_arming(Arming::Operator);
+        assert!(mode.is_moving());
+    }
+}

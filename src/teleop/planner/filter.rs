@@ -1,0 +1,193 @@
+//! Jitter out, motion through: the One Euro filter (Casiez, Roussel, Vogel, CHI 2012), per axis.
+//!
+//! A low-pass filter whose cutoff rises with the speed of the hand: `cutoff = min_cutoff + beta · |speed|`. At rest it
+//! smooths strongly, in motion it lags little. Behind a constant speed `v` it stays by `v / (2π · cutoff)` metres, so by no
+//! more than `1 / (2π · beta)`: 3.2 mm with the default. Behind a hand that turns it stays by more: its smoothed speed goes
+//! through zero, and the cutoff goes down with it.
+//!
+//! Invariants:
+//! - The first sample after a reset is returned as it is.
+//! - A hand at rest is returned exactly where it is.
+
+use std::f64::consts::TAU;
+use std::time::{Duration, Instant};
+
+use nalgebra::{Point3, Vector3};
+
+use crate::geometry::Position;
+use crate::teleop::config::FilterConfig;
+use crate::teleop::stamp::Stamp;
+
+/// Smooths the positions of one hand, in the arm's base frame.
+#[derive(Debug, Default)]
+pub struct Filter(Option<State>);
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    input: Point3<f64>,
+    /// The output, not rounded: what is rounded away must add up.
+    smooth: Point3<f64>,
+    velocity: Vector3<f64>,
+    stamp: Option<Stamp>,
+    origin: Instant,
+}
+
+impl Filter {
+    /// Takes a sample that was taken at `origin` on the steady clock, and returns it smoothed. The first after a
+    /// [`Filter::reset`] is returned as it is.
+    ///
+    /// The time-step comes from the senders' stamps where they are sane, since messages bunch up on their way; from
+    /// `origin` where they are not.
+    pub fn apply(
+        &mut self,
+        position: Position,
+        stamp: Option<Stamp>,
+        origin: Instant,
+        config: &FilterConfig,
+    ) -> Position {
+        let FilterConfig::OneEuro(config) = config else { return position };
+        let input = position.point();
+        let Some(state) = &mut self.0 else {
+            let velocity = Vector3::zeros();
+            self.0 = Some(State { input, smooth: input, velocity, stamp, origin });
+            return position;
+        };
+        let Some(dt) = state.time_to(stamp, origin) else { return Position::from_exact(state.smooth) };
+        let speed = (input - state.input) / dt;
+        state.velocity += (speed - state.velocity) * smoothing(config.derivative_cutoff, dt);
+        let gain = state.velocity.map(|speed| smoothing(config.min_cutoff + config.beta * speed.abs(), dt));
+        state.smooth += gain.component_mul(&(input - state.smooth));
+        (state.input, state.stamp, state.origin) = (input, stamp, origin);
+        Position::from_exact(state.smooth)
+    }
+
+    /// Forgets the hand: the next sample may be anywhere.
+    pub fn reset(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl State {
+    /// The time from the last sample to one with this stamp and origin, in seconds; `None` if there is none.
+    fn time_to(&self, stamp: Option<Stamp>, origin: Instant) -> Option<f64> {
+        let stamped = match (self.stamp, stamp) {
+            (Some(last), Some(stamp)) => u64::try_from(stamp.taken.saturating_sub(last.taken)).ok(),
+            _ => None,
+        };
+        let dt = stamped
+            .map(Duration::from_nanos)
+            .filter(|dt| !dt.is_zero() && *dt <= LONGEST_STAMPED)
+            .unwrap_or_else(|| origin.saturating_duration_since(self.origin));
+        (!dt.is_zero()).then_some(dt.as_secs_f64())
+    }
+}
+
+/// The gain of a first-order low-pass filter for one time-step in seconds; in (0, 1).
+fn smoothing(cutoff: f64, dt: f64) -> f64 {
+    let turn = TAU * cutoff * dt;
+    turn / (turn + 1.0)
+}
+
+/// Stamps farther apart than this are not taken for the pace of a sender.
+const LONGEST_STAMPED: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // tests need some instant to start from
+mod tests {
+    use super::*;
+    use crate::teleop::config::OneEuro;
+
+    const CONFIG: FilterConfig =
+        FilterConfig::OneEuro(OneEuro { min_cutoff: 0.03, beta: 30.0, derivative_cutoff: 0.3 });
+
+    fn at(x: f64) -> Position {
+        Position::new(x, 0.0, 0.0).unwrap()
+    }
+
+    /// The outputs for inputs `period_ms` apart.
+    fn filtered(xs: &[f64], period_ms: u64, config: &FilterConfig) -> Vec<f64> {
+        let start = Instant::now();
+        let mut filter = Filter::default();
+        let at_step = |i: usize| start + Duration::from_millis(period_ms * i as u64);
+        xs.iter()
+            .enumerate()
+            .map(|(i, x)| filter.apply(at(*x), None, at_step(i), config).coordinates()[0])
+            .collect()
+    }
+
+    #[test]
+    fn it_is_the_filter_of_the_paper() {
+        // By hand, with dt 0.1 s, for the second sample of a step of 1 m.
+        let config = OneEuro { min_cutoff: 1.0, beta: 0.5, derivative_cutoff: 1.0 };
+        let tau = |cutoff: f64| 1.0 / (TAU * cutoff);
+        let alpha = |cutoff: f64| 1.0 / (1.0 + tau(cutoff) / 0.1);
+        let velocity = alpha(1.0) * 10.0;
+        let expected = alpha(1.0 + 0.5 * velocity);
+        let xs = filtered(&[0.0, 1.0], 100, &FilterConfig::OneEuro(config));
+        assert!((xs[1] - expected).abs() < 1e-6, "{xs:?}, {expected}");
+        // And for the third, back at 0: the speed counts by its magnitude.
+        let velocity = velocity + alpha(1.0) * (-10.0 - velocity);
+        let expected = expected * (1.0 - alpha(1.0 + 0.5 * velocity.abs()));
+        let xs = filtered(&[0.0, 1.0, 0.0], 100, &FilterConfig::OneEuro(config));
+        assert!((xs[2] - expected).abs() < 1e-6, "{xs:?}, {expected}");
+    }
+
+    #[test]
+    fn without_a_filter_every_sample_passes() {
+        assert_eq!(filtered(&[0.0, 1.0, -1.0], 33, &FilterConfig::None), [0.0, 1.0, -1.0]);
+    }
+
+    #[test]
+    fn a_hand_at_rest_stays_exactly_where_it_is() {
+        assert_eq!(filtered(&[0.123; 50], 33, &CONFIG), [0.123; 50]);
+    }
+
+    #[test]
+    fn it_lags_by_no_more_than_its_beta_says() {
+        let xs: Vec<f64> = (0..200).map(|i| 0.2 * 0.033 * f64::from(i)).collect();
+        let ys = filtered(&xs, 33, &CONFIG);
+        let lag = |i: usize| xs[i] - ys[i];
+        assert!((150..200).all(|i| lag(i) < 1.0 / (TAU * 30.0) && lag(i) > 0.0), "{}", lag(199));
+    }
+
+    #[test]
+    fn what_is_rounded_away_adds_up() {
+        let config = FilterConfig::OneEuro(OneEuro { min_cutoff: 0.001, beta: 0.0, derivative_cutoff: 1.0 });
+        let mut xs = vec![0.000_1; 20_000];
+        xs[0] = 0.0;
+        assert!(filtered(&xs, 10, &config)[19_999] > 0.000_05);
+    }
+
+    #[test]
+    fn the_time_step_comes_from_stamps_that_are_sane() {
+        let start = Instant::now();
+        let config = FilterConfig::OneEuro(OneEuro { min_cutoff: 1.0, beta: 0.0, derivative_cutoff: 1.0 });
+        let stamp =
+            |ms: i64| Some(Stamp { taken: ms * 1_000_000, received: ms * 1_000_000, simulated: false });
+        let second = |stamps: [Option<Stamp>; 2], ms: u64| {
+            let mut filter = Filter::default();
+            filter.apply(at(0.0), stamps[0], start, &config);
+            filter.apply(at(1.0), stamps[1], start + Duration::from_millis(ms), &config).coordinates()[0]
+        };
+        let of = |dt: f64| (smoothing(1.0, dt) * 1e6).round() / 1e6;
+        assert_eq!(second([stamp(1000), stamp(1100)], 50), of(0.1));
+        assert_eq!(second([None, stamp(1100)], 50), of(0.05));
+        assert_eq!(second([stamp(1000), None], 50), of(0.05));
+        // Standing still, going back, or leaping: not the pace of a sender.
+        assert_eq!(second([stamp(1000), stamp(1000)], 50), of(0.05));
+        assert_eq!(second([stamp(1000), stamp(900)], 50), of(0.05));
+        assert_eq!(second([stamp(1000), stamp(2000)], 50), of(1.0));
+        assert_eq!(second([stamp(1000), stamp(2001)], 50), of(0.05));
+        // No time at all: nothing to go by.
+        assert_eq!(second([None, None], 0), 0.0);
+    }
+
+    #[test]
+    fn after_a_reset_the_next_sample_stands_for_itself() {
+        let start = Instant::now();
+        let mut filter = Filter::default();
+        filter.apply(at(0.0), None, start, &CONFIG);
+        filter.reset();
+        assert_eq!(filter.apply(at(0.3), None, start + Duration::from_millis(33), &CONFIG), at(0.3));
+    }
+}
