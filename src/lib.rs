@@ -31,9 +31,10 @@
 //! Beside `src/`, members of the workspace: `sim/` (simulated arm controller and hand, the judge of the wire, the check of a
 //! controller), `benches/` (what measures), `rcl_ext/` (the only unsafe code).
 //!
-//! A pose's way: `ros/node.rs` → `ros/r2r_ext.rs` (r2r's stream) → `ros/targets.rs` → [`app::Bridge::handle_target`] → `Teleop::handle_target` →
-//! `Teleop::poll_command` → `wire/encoder.rs` → `wire/template.rs` → socket, all on the thread that took the message. Where its frame has to be
-//! looked up, [`tf::Lookup`] comes after `ros/targets.rs`, and may let it wait.
+//! A pose's way: `ros/node.rs` → `ros/r2r_ext.rs` (r2r's stream) → `ros/targets.rs` → [`app::Bridge::handle_target`] →
+//! `Teleop::handle_target` → `Teleop::poll_command` → `wire/encoder.rs` → `wire/template.rs` → socket, all on the thread
+//! that took the message. Where its frame has to be looked up, [`tf::Lookup`] comes after `ros/targets.rs`, and may let it
+//! wait.
 
 pub mod app;
 pub mod arm;

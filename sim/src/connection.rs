@@ -17,9 +17,9 @@ use tokio::{
 };
 use tokio_util::{codec::Decoder, sync::CancellationToken};
 
+use super::controller::{CommandDecoder, CommandFault, HelloDecoder, ReceivedOrder, ReplyEncoder};
 use super::fault::Fault;
 use super::fault_schedule::{Answer, Delivery, FaultSchedule};
-use super::controller::{CommandDecoder, CommandFault, HelloDecoder, ReceivedOrder, ReplyEncoder};
 use super::record::Ended;
 use super::shared::{Control, Shared};
 use aether_bridge::arm::ReportedState;

@@ -7,8 +7,8 @@
 //! | room | what it is | may name |
 //! |---|---|---|
 //! | [`monitor`] | pure: whether lines keep the rules that a controller relies on | `controller`, `protocol` |
-//! | `protocol` | pure: lines as docs/protocol.md has them, written without the bridge's encoder | nothing |
-//! | [`controller`] | pure: the controller's side of the wire, lines to orders and replies to lines | nothing |
+//! | `protocol` | pure: the numbers of docs/protocol.md, written without the bridge's encoder | nothing |
+//! | [`controller`] | pure: the controller's side of the wire, bytes to orders and replies to bytes | nothing |
 //! | [`arm`] | pure: a point that moves at a finite speed, and a gripper | nothing |
 //! | [`fault`], `fault_schedule` | pure: what a controller does wrong, and which command it hits | `fault` |
 //! | [`record`] | what a controller has received | `fault`, `monitor` |
@@ -38,10 +38,10 @@ pub mod check;
 mod config;
 mod connection;
 pub mod console;
+pub mod controller;
 pub mod fault;
 mod fault_schedule;
 pub mod hand;
-pub mod controller;
 pub mod monitor;
 mod protocol;
 pub mod record;

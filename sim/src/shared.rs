@@ -13,10 +13,10 @@ use tokio::sync::{broadcast, oneshot, watch};
 
 use super::arm::{Arm, ArmState};
 use super::config::{ArmSimConfig, Clients};
+use super::controller::{CommandFault, ReceivedOrder};
 use super::fault::FaultSpec;
 use super::fault_schedule::{FaultSchedule, Treatment};
 use super::monitor::{ConformanceMonitor, Rules, RulesError, Setting, Violation};
-use super::controller::{CommandFault, ReceivedOrder};
 use super::record::{ConnectionRecord, Ended, Event, Received, Record};
 use aether_bridge::geometry::Position;
 use aether_bridge::wire::Order;

@@ -301,6 +301,8 @@ mod tests {
             ("z", json!("high"), "source.position"),
             ("q", json!([0.0, 0.0, 0.0]), "source.orientation"),
             ("stamp", json!("now"), "source.stamp"),
+            ("stamp", json!(2), "source.stamp"),
+            ("stamp", json!({"sec": 1, "nanosec": 0.5}), "source.stamp"),
             ("frame", json!(1), "source.frame"),
             ("seen", json!("yes"), "source.valid"),
             ("pinch", json!([]), "source.gripper"),

@@ -19,7 +19,7 @@
 //! [`format`] is what a person says of that, and every line that is sent comes of one [`Template`].
 //!
 //! [`message`] holds what is exchanged, [`encoder`] and [`decoder`] the bridge's side of it. The controller's side is in the
-//! simulator (`aether_sim::protocol`), which takes the framing, [`Lines`], and the decimals, [`put_length`], from here.
+//! simulator (`aether_sim::controller`), which takes the framing, [`Lines`], and the decimals, [`put_length`], from here.
 //! Positions are [`crate::geometry::Position`], in metres; only here do they have the [`WireUnit`].
 //!
 //! Names `arm`, `geometry` and `text`. Never a socket, a clock or a log.

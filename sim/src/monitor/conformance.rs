@@ -12,11 +12,12 @@ use aether_bridge::geometry::Position;
 use aether_bridge::text::sanitize_short;
 use aether_bridge::wire::{Incoming, Order, ReplyDecoder, ReplyStatus, WireConfig, WireUnit};
 
+use crate::controller::{CommandDecoder, CommandFault, ReceivedOrder};
+
 use super::client::{Client, MotionStart, Pending};
 use super::motion::{GripperHistory, Step, TimedCommand};
 use super::rules::Rules;
 use super::violation::{Fault, Rule, Violation};
-use crate::controller::{CommandDecoder, CommandFault, ReceivedOrder};
 
 /// Checks every line that a controller receives from the bridge.
 ///
@@ -156,10 +157,8 @@ impl ConformanceMonitor {
 
     /// So many lines have been written for replies, the first byte not before `at`.
     pub fn handle_replied(&mut self, at: Instant, connection: usize, text: &[u8], replies: u64) {
-        let (mut decoder, mut bytes) = (
-            ReplyDecoder::new(&WireConfig { unit: self.unit, ..WireConfig::default() }),
-            BytesMut::from(text),
-        );
+        let wire = WireConfig { unit: self.unit, ..WireConfig::default() };
+        let (mut decoder, mut bytes) = (ReplyDecoder::new(&wire), BytesMut::from(text));
         for _ in 0..replies {
             // What is no reply answers nothing.
             let Ok(Some(heard)) = decoder.decode(&mut bytes) else { return };
