@@ -18,6 +18,8 @@ pub struct Rules {
     pub(super) motion: MotionLimits,
     pub(super) reply_timeout: Duration,
     pub(super) max_in_flight: u64,
+    /// Whether lines are answered.
+    pub(super) replies: bool,
     pub(super) stops: bool,
     pub(super) heartbeats: bool,
     pub(super) numbered: bool,
@@ -88,6 +90,7 @@ impl Rules {
             motion: MotionLimits::from(&teleop),
             reply_timeout: link.reply_timeout,
             max_in_flight: link.max_in_flight as u64,
+            replies: link.expect_reply,
             stops: teleop.hold_line == HoldLine::Stop,
             heartbeats: link.heartbeat.is_some(),
             numbered: extras.contains("seq"),
@@ -153,7 +156,7 @@ fn value(json: &Json) -> Option<Value> {
 }
 
 /// The parameters whose effect a controller sees.
-const JUDGED: [&str; 17] = [
+const JUDGED: [&str; 18] = [
     "workspace.min",
     "workspace.max",
     "workspace.reach_min",
@@ -165,6 +168,7 @@ const JUDGED: [&str; 17] = [
     "input_timeout",
     "reply_timeout",
     "max_in_flight",
+    "expect_reply",
     "hold_line",
     "heartbeat_period",
     "wire_extras",
