@@ -155,8 +155,8 @@ fn value(json: &Json) -> Option<Value> {
     }
 }
 
-/// The parameters whose effect a controller sees.
-const JUDGED: [&str; 18] = [
+/// The parameters whose effect a controller sees, and those that bound them.
+const JUDGED: [&str; 19] = [
     "workspace.min",
     "workspace.max",
     "workspace.reach_min",
@@ -167,6 +167,7 @@ const JUDGED: [&str; 18] = [
     "command_rate",
     "input_timeout",
     "reply_timeout",
+    "link_timeout",
     "max_in_flight",
     "expect_reply",
     "hold_line",
