@@ -156,26 +156,12 @@ fn value(json: &Json) -> Option<Value> {
 }
 
 /// The parameters whose effect a controller sees, and those that bound them.
+#[rustfmt::skip]
 const JUDGED: [&str; 19] = [
-    "workspace.min",
-    "workspace.max",
-    "workspace.reach_min",
-    "workspace.reach_max",
-    "home",
-    "limits.speed",
-    "approach_speed",
-    "command_rate",
-    "input_timeout",
-    "reply_timeout",
-    "link_timeout",
-    "max_in_flight",
-    "expect_reply",
-    "hold_line",
-    "heartbeat_period",
-    "wire_extras",
-    "ttl",
-    "gripper.close_debounce",
-    "gripper.open_debounce",
+    "workspace.min", "workspace.max", "workspace.reach_min", "workspace.reach_max", "home",
+    "limits.speed", "approach_speed", "command_rate", "input_timeout", "reply_timeout", "link_timeout",
+    "max_in_flight", "expect_reply", "hold_line", "heartbeat_period", "wire_extras", "ttl",
+    "gripper.close_debounce", "gripper.open_debounce",
 ];
 
 #[cfg(test)]
