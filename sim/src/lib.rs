@@ -12,6 +12,7 @@
 //! | [`arm`] | pure: a point that moves at a finite speed, and a gripper | nothing |
 //! | [`fault`], `fault_schedule` | pure: what a controller does wrong, and which command it hits | `fault` |
 //! | [`record`] | what a controller has received | `fault`, `monitor` |
+//! | [`replay`] | pure: a recorded conversation, checked by the monitor | `monitor` |
 //! | `config` | the settings of a simulated controller | `fault`, `monitor` |
 //! | `shared`, `connection`, `server` | the controller on TCP, each named by the next | all above |
 //! | [`console`] | the controller on a terminal, as `arm_sim` shows it | all above |
@@ -45,6 +46,7 @@ pub mod hand;
 pub mod monitor;
 mod protocol;
 pub mod record;
+pub mod replay;
 mod server;
 mod shared;
 

@@ -37,6 +37,17 @@ def error(message):
     return json.dumps({"status": "error", "message": message}).encode() + b"\n"
 
 
+class Journal:
+    """What a controller has seen, as `arm_sim --replay` reads it."""
+
+    def __init__(self):
+        self.events = []
+
+    def note(self, connection, event, data=b""):
+        text = data.decode(errors="replace")
+        self.events.append({"at": time.monotonic(), "connection": connection, "event": event, "text": text})
+
+
 @dataclasses.dataclass(frozen=True)
 class Line:
     """A line as it arrived, newline included."""
@@ -92,6 +103,7 @@ class Controller:
         self.lines = Record("lines at the controller")
         self.stops = Record("stops at the controller")
         self.heartbeats = Record("heartbeats at the controller")
+        self.journal = Journal()
         # When each connection came.
         self.connections = Record("connections")
         # The number of each connection that the client has ended.
@@ -201,7 +213,8 @@ class Controller:
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         accepted.sendall(self.greeting)
         self.connections.append(time.monotonic())
-        self._open[accepted.fileno()] = _Connection(accepted, len(self.connections))
+        self._open[accepted.fileno()] = _Connection(accepted, len(self.connections), self.journal)
+        self.journal.note(len(self.connections), "connected")
         if not self._paused:
             self._poll.register(accepted, select.EPOLLIN)
 
@@ -211,21 +224,31 @@ class Controller:
             self._read(connection)
 
     def _read(self, connection):
+        """Takes all that is there to be read."""
+        while data := self._receive(connection):
+            self._take(connection, data)
+
+    def _receive(self, connection):
+        """The next bytes, if there are any; notes that there are none, and the end."""
         try:
             data = connection.socket.recv(1 << 16, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return
+            self.journal.note(connection.number, "quiet")
+            return b""
         except OSError:
             data = b""
         if not data:
             del self._open[connection.socket.fileno()]
             connection.socket.close()
             self.closed.append(connection.number)
-            return
+        return data
+
+    def _take(self, connection, data):
         *whole, connection.rest = (connection.rest + data).split(b"\n")
         for text in whole:
             line = Line(time.monotonic(), connection.number, text + b"\n", connection.owed)
             connection.owed += 1
+            self.journal.note(connection.number, "line", text)
             # Answered first: who sees the line in the record knows that the answer is on its way. Answers are in the
             # order of the lines, so one that answers no command answers nothing else either.
             reply, record = {
@@ -250,16 +273,24 @@ class Controller:
 
 
 class _Connection:
-    def __init__(self, accepted, number):
+    def __init__(self, accepted, number, journal):
         self.socket = accepted
         self.number = number
+        self._journal = journal
+        # Of a reply that is not complete.
+        self._begun = b""
         self.rest = b""
         # Lines without a reply.
         self.owed = 0
 
     def send(self, data):
-        self.socket.sendall(data)
         # The bridge takes an object's last brace for its end.
+        complete, brace, rest = data.rpartition(b"}")
+        if brace:
+            self._journal.note(self.number, "reply", self._begun + complete + brace + b"\n")
+            self._begun = b""
+        self._begun = (self._begun + rest).lstrip()
+        self.socket.sendall(data)
         self.owed -= data.count(b"}")
 
     def end(self, reset):
@@ -282,6 +313,7 @@ class Receiver:
         self.hears = lambda message: True
         self.answers = lambda seq: [seq]
         self.lines = Record("datagrams")
+        self.journal = Journal()
         # Where the bridge is.
         self.sender = None
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -299,11 +331,13 @@ class Receiver:
         self._socket.close()
 
     def _run(self):
+        self.journal.note(1, "connected")
         while True:
             data, self.sender = self._socket.recvfrom(65536)
             if self._end:
                 return
             message = json.loads(data)
+            self.journal.note(1, "line", data.rstrip(b"\n"))
             if self.hears(message):
                 for number in self.answers(message["seq"]) if "seq" in message else [None]:
                     reply = {"status": "ok"} | ({"seq": number} if number is not None else {})

@@ -1,5 +1,11 @@
 """What the tests of the graph stand on."""
 
+import contextlib
+import types
+
+import pytest
+from controller import Journal, command
+from faults import judge_lines
 from harness import LATCHED, Peer
 from std_msgs.msg import Bool, Float32
 
@@ -12,3 +18,21 @@ def test_a_topic_may_have_another_type_in_the_next_test(ros_session):
         # Fails if the subscription of the test before is still there, with its other type.
         peer.record(type(message), "/in_turn", LATCHED).wait()
         peer.close()
+
+
+def recorded(*events):
+    """What judge_lines looks at of a controller."""
+    journal = Journal()
+    journal.events = [{"at": at, "connection": 1, "event": event, "text": text} for at, event, text in events]
+    return [types.SimpleNamespace(journal=journal)]
+
+
+@pytest.mark.parametrize(
+    ("x", "answer", "violation"),
+    [("204.0", "reply", None), ("290.0", "reply", "speed"), ("301.0", "reply", "workspace"), ("204.0", "quiet", "pace")],
+)
+def test_a_forbidden_line_fails_the_judgement_of_a_row(x, answer, violation):
+    line = lambda x: command(x, "0.0", "200.0").decode().rstrip()  # noqa: E731
+    events = [(1.0, "connected", ""), (1.05, "quiet", ""), (1.1, "line", line("202.0")), (1.11, answer, '{"status":"ok"}'), (1.12, "line", line(x))]
+    with contextlib.nullcontext() if violation is None else pytest.raises(AssertionError, match=f'"violation":"{violation}"'):
+        judge_lines(recorded(*events), {})

@@ -138,5 +138,5 @@ impl Observer for Judge {
 /// The parameters' defaults.
 pub const HOME: [f64; 3] = [0.2, 0.0, 0.2];
 const INPUT_TIMEOUT: Duration = Duration::from_millis(200);
-/// A command whose reply never came, as many as are refused before motion holds, and the one before them.
-const UNSURE: usize = 7;
+/// Among so many last commands is the last that the controller accepted: a few are refused, or lost with a connection.
+const UNSURE: usize = 16;

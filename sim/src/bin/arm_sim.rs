@@ -6,6 +6,7 @@ use aether_bridge::wire::WireUnit;
 use aether_sim::console::{self, Print};
 use aether_sim::fault::FAULTS_HELP;
 use aether_sim::monitor::Setting;
+use aether_sim::replay;
 use aether_sim::{ArmSim, ArmSimConfig, Clients, FaultSpec, Rules};
 use anyhow::Context;
 use clap::{CommandFactory, Parser, error::ErrorKind};
@@ -25,12 +26,16 @@ async fn main() -> anyhow::Result<ExitCode> {
         greeting,
         token,
         judge,
+        replay,
         fault,
         print,
     } = Args::parse();
     let rules = judge.map(|settings| Rules::default().with(&settings)).transpose();
     let monitor =
         rules.unwrap_or_else(|error| Args::command().error(ErrorKind::ValueValidation, error).exit());
+    if let (Some(path), Some(rules)) = (replay, &monitor) {
+        return check_recording(&path, rules.clone(), unit);
+    }
     let config = ArmSimConfig {
         unit,
         speed,
@@ -51,6 +56,18 @@ async fn main() -> anyhow::Result<ExitCode> {
     })?;
     let counts = console::run(sim, print).await?;
     Ok(if counts.violations > 0 { ExitCode::from(VIOLATED) } else { ExitCode::SUCCESS })
+}
+
+/// Prints the violations in a recording.
+fn check_recording(path: &str, rules: Rules, unit: WireUnit) -> anyhow::Result<ExitCode> {
+    let recording = match path {
+        "-" => std::io::read_to_string(std::io::stdin()),
+        path => std::fs::read_to_string(path),
+    };
+    let recording = recording.with_context(|| format!("cannot read {path}"))?;
+    let found = replay::check(&recording, rules, unit).with_context(|| format!("{path} is no recording"))?;
+    found.iter().for_each(|violation| println!("{violation}"));
+    Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(VIOLATED) })
 }
 
 /// The exit code if the monitor has found a violation; 1 is for what cannot be run, 2 for bad options.
@@ -99,6 +116,10 @@ struct Args {
     /// defaults; what is wrong is printed as a line of JSON, and makes the exit code 3
     #[arg(long, value_name = "NAME:=VALUE", num_args = 0..)]
     judge: Option<Vec<Setting>>,
+    /// Check a recording by --judge instead of listening: a file, or - for the standard input, of lines like
+    /// {"at":1.5,"connection":1,"event":"line","text":"..."}; an event is connected, line, reply or quiet (nothing to read)
+    #[arg(long, value_name = "FILE", requires = "judge")]
+    replay: Option<String>,
     /// A fault to show, as below; may be given several times
     #[arg(long, value_name = "SPEC")]
     fault: Vec<FaultSpec>,

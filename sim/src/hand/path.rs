@@ -5,7 +5,18 @@ use std::f64::consts::TAU;
 
 use fastrand::Rng;
 
-use super::{HandConfig, HandPose};
+use super::config::HandConfig;
+
+/// Position, rotation and grip of the hand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HandPose {
+    /// Between the finger tips, in metres.
+    pub position: [f64; 3],
+    /// Rotation about z, in radians.
+    pub yaw: f64,
+    /// 0: fingers together, 1: apart.
+    pub opening: f64,
+}
 
 /// The path, followed forwards in time.
 #[derive(Debug, Clone)]

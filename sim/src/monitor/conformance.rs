@@ -151,6 +151,9 @@ impl ConformanceMonitor {
             }
             client.pending.push_back(Pending { number: client.lines, order, at: now, not_before });
             client.lines += 1;
+            if !self.rules.replies {
+                client.pending.clear();
+            }
         }
         found
     }
@@ -235,7 +238,7 @@ impl ConformanceMonitor {
     fn check_pace(&self, connection: usize, unanswered: u64, line: &Line) -> Option<Fault> {
         let is_stop = line.as_ref().is_ok_and(|received| received.order == Order::Stop);
         let most = self.rules.max_in_flight;
-        (unanswered >= most && !is_stop).then(|| {
+        (self.rules.replies && unanswered >= most && !is_stop).then(|| {
             let why = format!("sent with {unanswered} lines unanswered, where {most} may be with this one");
             self.fault(Rule::Pace, connection, why)
         })
@@ -269,7 +272,8 @@ impl ConformanceMonitor {
         let unread = if start.is_some() { 0 } else { self.rules.max_in_flight - 1 };
         let lines = self.clients.get(&connection)?.lines;
         self.settle(connection, lines.saturating_sub(unread));
-        let start = start?;
+        // What was handed over counts as done if no reply tells more.
+        let start = start.filter(|_| self.rules.replies)?;
         let places = self.reported.iter().map(|reported| reported.position).chain([self.known]);
         let way = self.rules.motion.excess_at_start(&sent.command, places)? * 1e3;
         let allowed = self.rules.motion.approach_step * 1e3;

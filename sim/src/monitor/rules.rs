@@ -20,6 +20,8 @@ pub struct Rules {
     pub(super) motion: MotionLimits,
     pub(super) reply_timeout: Duration,
     pub(super) max_in_flight: u64,
+    /// Whether lines are answered.
+    pub(super) replies: bool,
     pub(super) stops: bool,
     pub(super) heartbeats: bool,
     pub(super) numbered: bool,
@@ -90,6 +92,7 @@ impl Rules {
             motion: MotionLimits::from(&teleop),
             reply_timeout: link.reply_timeout,
             max_in_flight: link.max_in_flight as u64,
+            replies: link.expect_reply,
             stops: teleop.hold_line == HoldBehavior::Stop,
             heartbeats: link.heartbeat.is_some(),
             numbered,
@@ -154,8 +157,8 @@ fn value(json: &Json) -> Option<Value> {
     }
 }
 
-/// The parameters whose effect a controller sees.
-static JUDGED: [&dyn Parameter; 17] = [
+/// The parameters whose effect a controller sees, and those that bound them.
+static JUDGED: [&dyn Parameter; 19] = [
     &table::WORKSPACE_MIN,
     &table::WORKSPACE_MAX,
     &table::WORKSPACE_REACH_MIN,
@@ -166,7 +169,9 @@ static JUDGED: [&dyn Parameter; 17] = [
     &table::TELEOP_COMMAND_RATE,
     &table::INPUT_TIMEOUT,
     &table::LINK_REPLY_TIMEOUT,
+    &table::LINK_TIMEOUT,
     &table::LINK_MAX_IN_FLIGHT,
+    &table::LINK_EXPECT_REPLY,
     &table::TELEOP_HOLD_BEHAVIOR,
     &table::LINK_HEARTBEAT_PERIOD,
     &table::WIRE_EXTRA_FIELDS,

@@ -1,0 +1,107 @@
+//! A recorded conversation, checked line by line: JSON objects, one a line, in the order of their times.
+
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use serde::Deserialize;
+use tokio_util::codec::Decoder;
+
+use super::monitor::{ConformanceMonitor, Rules, Violation};
+use aether_bridge::wire::{CommandDecoder, WireUnit};
+
+/// What a controller has seen.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Recorded {
+    /// Seconds, on a clock that goes forward.
+    at: f64,
+    /// The number of the client, higher than those of the clients before it.
+    connection: usize,
+    event: Kind,
+    /// The line, or what was written for a reply.
+    #[serde(default)]
+    text: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Connected,
+    Line,
+    Reply,
+    Quiet,
+}
+
+/// Why a recording cannot be checked.
+#[derive(Debug, thiserror::Error)]
+#[error("line {number}: {why}")]
+pub struct ReplayError {
+    number: usize,
+    why: String,
+}
+
+/// Checks a recording by `rules`.
+///
+/// # Errors
+/// A line that is none of a recording.
+#[allow(clippy::disallowed_methods)] // a first instant, to which the recorded times are added
+pub fn check(recording: &str, rules: Rules, unit: WireUnit) -> Result<Vec<Violation>, ReplayError> {
+    let (start, mut monitor) = (Instant::now(), ConformanceMonitor::new(rules, unit));
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(recording.lines()) {
+        let error = |why: String| ReplayError { number, why };
+        let Recorded { at, connection, event, text } =
+            serde_json::from_str(line).map_err(|why| error(why.to_string()))?;
+        let time = Duration::try_from_secs_f64(at).map_err(|why| error(why.to_string()))?;
+        let now = start.checked_add(time).ok_or_else(|| error(format!("{at} s is too late")))?;
+        match event {
+            Kind::Connected => monitor.handle_connected(connection),
+            Kind::Quiet => monitor.handle_quiet(now, connection),
+            Kind::Reply => monitor.handle_replied(now, connection, text.as_bytes(), u64::MAX),
+            Kind::Line => {
+                let mut bytes = BytesMut::from(format!("{text}\n").as_bytes());
+                let line =
+                    CommandDecoder::new(unit).decode(&mut bytes).map_err(|why| error(why.to_string()))?;
+                found.extend(line.iter().flat_map(|line| monitor.handle_line(now, connection, line)));
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::monitor::{Rule, Rules};
+    use aether_bridge::wire::WireUnit;
+
+    const RECORDING: &str = r#"{"at":0.5,"connection":1,"event":"connected"}
+{"at":0.5,"connection":1,"event":"quiet"}
+{"at":0.51,"connection":1,"event":"line","text":"{\"type\":\"command\",\"x\":202.0,\"y\":0.0,\"z\":200.0,\"gripper\":\"open\"}"}
+{"at":0.511,"connection":1,"event":"reply","text":"{\"status\":\"ok\"}\n"}
+{"at":0.53,"connection":1,"event":"line","text":"{\"type\":\"command\",\"x\":204.0,\"y\":0.0,\"z\":200.0,\"gripper\":\"open\"}"}
+"#;
+
+    #[test]
+    fn a_recording_is_checked_as_live_lines_are() {
+        let rules = |recording: &str| -> Vec<Rule> {
+            let found = check(recording, Rules::default(), WireUnit::Millimetres).unwrap();
+            found.iter().map(|violation| violation.rule).collect()
+        };
+        assert_eq!(rules(RECORDING), []);
+        assert_eq!(rules(&RECORDING.replace("204.0", "250.0")), [Rule::Speed]);
+        assert_eq!(rules(&RECORDING.replace(r#""event":"reply""#, r#""event":"quiet""#)), [Rule::Pace]);
+    }
+
+    #[test]
+    fn a_recording_that_makes_no_sense_is_refused_by_its_line() {
+        for (recording, words) in [
+            ("{}", "line 1: missing field `at`"),
+            ("{\"at\":0,\"connection\":1,\"event\":\"shout\"}", "unknown variant `shout`"),
+            ("{\"at\":-1,\"connection\":1,\"event\":\"quiet\"}", "negative"),
+        ] {
+            let error = check(recording, Rules::default(), WireUnit::Millimetres).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}
