@@ -3,12 +3,7 @@
 use std::time::Duration;
 
 use super::Parameters;
-use super::table::{
-    ARM_BASE_FRAME, ARM_HOME, GRIPPER_CLOSE_BELOW, GRIPPER_OPEN_ABOVE, LIMITS_APPROACH_SPEED, LIMITS_SPEED,
-    LINK_BACKOFF_INITIAL, LINK_BACKOFF_MAX, LINK_HEARTBEAT_PERIOD, LINK_REPLY_TIMEOUT, LINK_TIMEOUT,
-    RETARGET_FRAME, TELEOP_COMMAND_RATE, WORKSPACE_MAX, WORKSPACE_MIN, WORKSPACE_POLICY, WORKSPACE_REACH_MAX,
-    WORKSPACE_REACH_MIN,
-};
+use super::table::*;
 use crate::params::{Param, ParameterError};
 use crate::teleop::workspace::Workspace;
 
