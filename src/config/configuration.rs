@@ -331,6 +331,15 @@ mod tests {
     }
 
     #[test]
+    fn what_identifies_the_arm_is_declared_so() {
+        let all = parameters().filter(|parameter| parameter.identifies_arm);
+        let names =
+            ["role", "host", "port", "wire_unit", "codec", "json_fields.x", "json_fields.y", "json_fields.z"];
+        let names = [&names[..], &["json_fields.constant", "text_template"]].concat();
+        assert_eq!(all.map(|parameter| parameter.name).collect::<Vec<_>>(), names);
+    }
+
+    #[test]
     fn whatever_needs_a_new_link_is_refused_while_armed() {
         let before = changed(&[]);
         let bounds = |parameter: &dyn Parameter| match parameter.range {
