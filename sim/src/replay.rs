@@ -7,7 +7,9 @@ use serde::Deserialize;
 use tokio_util::codec::Decoder;
 
 use super::monitor::{ConformanceMonitor, Rules, Violation};
-use aether_bridge::wire::{CommandDecoder, WireUnit};
+use aether_bridge::wire::WireUnit;
+
+use crate::controller::CommandDecoder;
 
 /// What a controller has seen.
 #[derive(Debug, Deserialize)]

@@ -3,7 +3,7 @@
 use super::error::ConfigError;
 use super::security::HelloConfig;
 use super::source::SourceConfig;
-use super::table::{self, GripperType, Transport};
+use super::table::*;
 use super::{Parameters, motion, place, relations, security, wire};
 use crate::link::backoff::Backoff;
 use crate::link::{Heartbeat, LinkConfig, Role, TransportConfig};
@@ -46,31 +46,28 @@ impl Config {
         Ok(Self {
             transport: TransportConfig {
                 role: role(p),
-                host: p.get(&table::LINK_HOST),
-                port: p.get(&table::LINK_PORT),
-                connect_timeout: p.get(&table::LINK_CONNECT_TIMEOUT),
-                greeting_timeout: p.get(&table::LINK_BANNER_TIMEOUT),
-                tcp_user_timeout: p.get(&table::LINK_TCP_USER_TIMEOUT),
+                host: p.get(&LINK_HOST),
+                port: p.get(&LINK_PORT),
+                connect_timeout: p.get(&LINK_CONNECT_TIMEOUT),
+                greeting_timeout: p.get(&LINK_BANNER_TIMEOUT),
+                tcp_user_timeout: p.get(&LINK_TCP_USER_TIMEOUT),
                 tls: security::tls(p)?,
             },
             hello: security::hello(p)?,
             link: LinkConfig {
                 role: role(p),
-                expect_reply: p.get(&table::LINK_EXPECT_REPLY),
-                max_in_flight: p.get(&table::LINK_MAX_IN_FLIGHT),
+                expect_reply: p.get(&LINK_EXPECT_REPLY),
+                max_in_flight: p.get(&LINK_MAX_IN_FLIGHT),
                 heartbeat: heartbeat(p),
-                reply_timeout: p.get(&table::LINK_REPLY_TIMEOUT),
-                link_timeout: p.get(&table::LINK_TIMEOUT),
-                backoff: Backoff {
-                    initial: p.get(&table::LINK_BACKOFF_INITIAL),
-                    max: p.get(&table::LINK_BACKOFF_MAX),
-                },
+                reply_timeout: p.get(&LINK_REPLY_TIMEOUT),
+                link_timeout: p.get(&LINK_TIMEOUT),
+                backoff: Backoff { initial: p.get(&LINK_BACKOFF_INITIAL), max: p.get(&LINK_BACKOFF_MAX) },
             },
             teleop: motion::teleop(p, workspace, wire.lines.command.has_orientation()),
             source: SourceConfig::new(p)?,
             wire,
-            frames: Frames { tracker: p.get(&table::RETARGET_FRAME), base: p.get(&table::ARM_BASE_FRAME) },
-            gripper_type: p.get(&table::GRIPPER_TYPE),
+            frames: Frames { tracker: p.get(&RETARGET_FRAME), base: p.get(&ARM_BASE_FRAME) },
+            gripper_type: p.get(&GRIPPER_TYPE),
             parameters: parameters.clone(),
         })
     }
@@ -121,16 +118,16 @@ impl Config {
 }
 
 fn role(p: &Parameters) -> Role {
-    match p.get(&table::LINK_TRANSPORT) {
+    match p.get(&LINK_TRANSPORT) {
         Transport::TcpClient => Role::TcpClient,
-        Transport::TcpServer => Role::TcpServer { min_clients: p.get(&table::LINK_MIN_CLIENTS) },
+        Transport::TcpServer => Role::TcpServer { min_clients: p.get(&LINK_MIN_CLIENTS) },
         Transport::Udp => Role::Udp,
     }
 }
 
 fn heartbeat(p: &Parameters) -> Option<Heartbeat> {
-    let period = p.get(&table::LINK_HEARTBEAT_PERIOD);
-    let expects_reply = p.get(&table::LINK_HEARTBEAT_EXPECT_REPLY);
+    let period = p.get(&LINK_HEARTBEAT_PERIOD);
+    let expects_reply = p.get(&LINK_HEARTBEAT_EXPECT_REPLY);
     (!period.is_zero()).then_some(Heartbeat { period, expects_reply })
 }
 
@@ -334,6 +331,15 @@ mod tests {
     }
 
     #[test]
+    fn what_identifies_the_arm_is_declared_so() {
+        let all = parameters().filter(|parameter| parameter.identifies_arm);
+        let names =
+            ["role", "host", "port", "wire_unit", "codec", "json_fields.x", "json_fields.y", "json_fields.z"];
+        let names = [&names[..], &["json_fields.constant", "text_template"]].concat();
+        assert_eq!(all.map(|parameter| parameter.name).collect::<Vec<_>>(), names);
+    }
+
+    #[test]
     fn whatever_needs_a_new_link_is_refused_while_armed() {
         let before = changed(&[]);
         let bounds = |parameter: &dyn Parameter| match parameter.range {
@@ -351,7 +357,7 @@ mod tests {
             }
             Range::Real(min, max) => vec![Value::Real(min), Value::Real(max)],
         };
-        for parameter in table::parameters() {
+        for parameter in parameters() {
             for value in bounds(parameter) {
                 let parameters = Parameters::with(&[(parameter.name, value)]).unwrap();
                 // Some contradict another parameter.

@@ -1,10 +1,7 @@
 //! Addresses, and paths of files: what cannot be one is refused at once, and not tried again and again.
 
 use super::Parameters;
-use super::table::{
-    LINK_AUTH_TOKEN_FILE, LINK_HOST, LINK_TLS_CA_FILE, LINK_TLS_CERTIFICATE_FILE, LINK_TLS_KEY_FILE,
-    LINK_TLS_SERVER_NAME,
-};
+use super::table::*;
 use crate::link::check_host;
 use crate::params::{Param, ParameterError};
 use crate::text::sanitize;

@@ -3,10 +3,7 @@
 use std::path::PathBuf;
 
 use super::Parameters;
-use super::table::{
-    LINK_AUTH_TOKEN_FILE, LINK_HOST, LINK_TLS_CA_FILE, LINK_TLS_CERTIFICATE_FILE, LINK_TLS_ENABLED,
-    LINK_TLS_KEY_FILE, LINK_TLS_SERVER_NAME, LINK_TRANSPORT, Transport, WIRE_FORMAT, WIRE_JSON_TYPE,
-};
+use super::table::*;
 use crate::link::{Identity, TlsConfig};
 use crate::params::{Param, ParameterError};
 use crate::wire::{Codec, HelloForm};

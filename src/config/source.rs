@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Parameters;
 use super::error::ConfigError;
-use super::table;
+use super::table::*;
 use crate::mapping::{FieldPath, FieldSelector, Fields};
 use crate::params::{Param, ParameterError};
 
@@ -28,25 +28,25 @@ pub struct SourceConfig {
 impl SourceConfig {
     pub(super) fn new(p: &Parameters) -> Result<Self, ConfigError> {
         Ok(Self {
-            topic: p.get(&table::INPUT_TOPIC),
+            topic: p.get(&INPUT_TOPIC),
             message_type: message_type(p)?,
             fields: Fields {
-                position: paths(p, &table::INPUT_POSITION)?,
-                orientation: paths(p, &table::INPUT_ORIENTATION)?,
-                stamp: path(p, &table::INPUT_STAMP)?,
-                frame: path(p, &table::INPUT_FRAME)?,
-                valid: path_of_its_own(p, &table::INPUT_VALID)?,
-                gripper: path_of_its_own(p, &table::INPUT_GRIPPER)?,
+                position: paths(p, &INPUT_POSITION)?,
+                orientation: paths(p, &INPUT_ORIENTATION)?,
+                stamp: path(p, &INPUT_STAMP)?,
+                frame: path(p, &INPUT_FRAME)?,
+                valid: path_of_its_own(p, &INPUT_VALID)?,
+                gripper: path_of_its_own(p, &INPUT_GRIPPER)?,
             },
             unit: unit(p)?,
-            tf_enabled: p.get(&table::TF_ENABLED),
-            tf_timeout: p.get(&table::TF_TIMEOUT),
+            tf_enabled: p.get(&TF_ENABLED),
+            tf_timeout: p.get(&TF_TIMEOUT),
         })
     }
 }
 
 fn message_type(p: &Parameters) -> Result<String, ParameterError> {
-    let name = p.get(&table::INPUT_TYPE);
+    let name = p.get(&INPUT_TYPE);
     let parts: Vec<_> = name.split('/').collect();
     let is_name = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -56,15 +56,15 @@ fn message_type(p: &Parameters) -> Result<String, ParameterError> {
         [package, "msg", name] | [package, name] if is_name(package) && is_name(name) => {
             Ok(format!("{package}/msg/{name}"))
         }
-        _ => Err(p.range_error(
-            &table::INPUT_TYPE,
-            "the name of a message type, like 'geometry_msgs/msg/PoseStamped'",
-        )),
+        _ => {
+            Err(p
+                .range_error(&INPUT_TYPE, "the name of a message type, like 'geometry_msgs/msg/PoseStamped'"))
+        }
     }
 }
 
 fn unit(p: &Parameters) -> Result<f64, ParameterError> {
-    let metres = match p.get(&table::INPUT_UNIT).as_str() {
+    let metres = match p.get(&INPUT_UNIT).as_str() {
         "m" => Some(1.0),
         "cm" => Some(0.01),
         "mm" => Some(0.001),
@@ -73,7 +73,7 @@ fn unit(p: &Parameters) -> Result<f64, ParameterError> {
     let wanted = "'m', 'cm', 'mm', or a number of metres above 0 and at most 1000, like '0.001'";
     metres
         .filter(|metres| *metres > 0.0 && *metres <= 1000.0)
-        .ok_or_else(|| p.range_error(&table::INPUT_UNIT, wanted))
+        .ok_or_else(|| p.range_error(&INPUT_UNIT, wanted))
 }
 
 fn paths<const N: usize>(

@@ -4,13 +4,7 @@ use serde_json::Value as Json;
 
 use super::Parameters;
 use super::error::ConfigError;
-use super::table::{
-    LINK_AUTH_TOKEN_FILE, LINK_BANNER_LINES, LINK_EXPECT_REPLY, LINK_HEARTBEAT_EXPECT_REPLY,
-    LINK_HEARTBEAT_PERIOD, LINK_TRANSPORT, TELEOP_HOLD_BEHAVIOR, Transport, WIRE_ACCEPT_STATE,
-    WIRE_COMMAND_TTL, WIRE_EXTRA_FIELDS, WIRE_FORMAT, WIRE_JSON_CLOSED, WIRE_JSON_CONSTANT,
-    WIRE_JSON_GRIPPER, WIRE_JSON_OPEN, WIRE_JSON_TYPE, WIRE_JSON_X, WIRE_JSON_Y, WIRE_JSON_Z,
-    WIRE_POSITION_UNIT, WIRE_TEXT_COMMAND, WIRE_TEXT_HEARTBEAT, WIRE_TEXT_STOP,
-};
+use super::table::*;
 use crate::params::{Declaration, Param, ParameterError};
 use crate::teleop::HoldBehavior;
 use crate::wire::{Codec, Extra, JsonFields, OrderLines, WireConfig};

@@ -15,6 +15,8 @@ pub struct Param<T: 'static> {
     read: Read<T>,
 }
 
+type Bounds = RangeInclusive<f64>;
+
 /// How a value becomes what it means.
 enum Read<T: 'static> {
     By(fn(&Value) -> Option<T>),
@@ -88,7 +90,7 @@ macro_rules! parameters {
         $(#[$about:meta])* $visibility:vis static $group:ident;
         $($(#[doc = $line:literal])+ $name:ident: $type:ty = $declared:expr;)+
     ) => {
-        $($(#[doc = $line])+
+        $($(#[doc = $line])+ #[allow(rustdoc::broken_intra_doc_links)]
         $visibility static $name: $crate::params::Param<$type> = $declared.description(concat!($($line),+));)+
         $(#[$about])*
         $visibility static $group: &[&dyn $crate::params::Parameter] = &[$(&$name),+];
@@ -114,29 +116,25 @@ pub const fn integer<T: TryFrom<i64>>(
 }
 
 /// Declares a number.
-pub const fn real(name: &'static str, default: f64, range: RangeInclusive<f64>) -> Param<f64> {
-    let range = Range::Real(*range.start(), *range.end());
-    Param::new(name, DefaultValue::Real(default), range, Read::By(real_of))
+pub const fn real(name: &'static str, default: f64, range: Bounds) -> Param<f64> {
+    Param::new(name, DefaultValue::Real(default), between(range), Read::By(real_of))
 }
 
 /// Declares a time in seconds.
-pub const fn seconds(name: &'static str, default: f64, range: RangeInclusive<f64>) -> Param<Duration> {
+pub const fn seconds(name: &'static str, default: f64, range: Bounds) -> Param<Duration> {
     let read = Read::By(|value| Duration::try_from_secs_f64(real_of(value)?).ok());
-    let range = Range::Real(*range.start(), *range.end());
-    Param::new(name, DefaultValue::Real(default), range, read).unit("s")
+    Param::new(name, DefaultValue::Real(default), between(range), read).unit("s")
 }
 
 /// Declares three numbers.
-pub const fn reals(name: &'static str, default: [f64; 3], range: RangeInclusive<f64>) -> Param<[f64; 3]> {
-    let range = Range::Real(*range.start(), *range.end());
-    Param::new(name, DefaultValue::Reals(default), range, Read::By(reals_of))
+pub const fn reals(name: &'static str, default: [f64; 3], range: Bounds) -> Param<[f64; 3]> {
+    Param::new(name, DefaultValue::Reals(default), between(range), Read::By(reals_of))
 }
 
 /// Declares a position in metres.
-pub const fn position(name: &'static str, default: [f64; 3], range: RangeInclusive<f64>) -> Param<Position> {
+pub const fn position(name: &'static str, default: [f64; 3], range: Bounds) -> Param<Position> {
     let read = Read::By(|value| reals_of(value).and_then(|[x, y, z]| Position::new(x, y, z).ok()));
-    let range = Range::Real(*range.start(), *range.end());
-    Param::new(name, DefaultValue::Reals(default), range, read).unit("m")
+    Param::new(name, DefaultValue::Reals(default), between(range), read).unit("m")
 }
 
 /// Declares any text.
@@ -174,6 +172,10 @@ pub const fn subset<T: FromStr + Ord>(
 pub const fn field_paths(name: &'static str, count: usize, none: bool) -> Param<Vec<String>> {
     let range = Range::FieldPaths { count, none };
     Param::new(name, DefaultValue::Texts(&["auto"]), range, Read::By(texts_of))
+}
+
+const fn between(bounds: Bounds) -> Range {
+    Range::Real(*bounds.start(), *bounds.end())
 }
 
 fn real_of(value: &Value) -> Option<f64> {

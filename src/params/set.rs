@@ -56,8 +56,11 @@ impl<T: Table> Parameters<T> {
 
     /// Returns what the value of a parameter means.
     pub fn get<V: Clone>(&self, parameter: &Param<V>) -> V {
-        let value = self.0.get(parameter.name).cloned().unwrap_or_else(|| parameter.default());
-        parameter.read(&value).expect("a default is accepted, and no value is stored that is not")
+        let read = match self.0.get(parameter.name) {
+            Some(value) => parameter.read(value),
+            None => parameter.read(&parameter.default()),
+        };
+        read.expect("a default is accepted, and no value is stored that is not")
     }
 
     /// Returns the value of a parameter by its name.

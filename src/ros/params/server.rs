@@ -13,10 +13,6 @@ use crate::ros::clock::RosClock;
 /// The parameters of the bridge's node, and the services by which they are read and set.
 pub struct ParameterServer {
     services: ParameterServices,
-    parameters: LiveParameters,
-}
-
-struct LiveParameters {
     /// What is in force.
     config: Config,
     use_sim_time: bool,
@@ -35,25 +31,26 @@ impl ParameterServer {
         clock: RosClock,
     ) -> r2r::Result<Self> {
         let events = ParameterEvents::create(node, clock)?;
-        let parameters = LiveParameters { config, use_sim_time, events };
-        Ok(Self { services: ParameterServices::create(node, use_sim_time)?, parameters })
+        Ok(Self { services: ParameterServices::create(node, use_sim_time)?, config, use_sim_time, events })
     }
 
-    /// What is in force.
+    /// Returns what is in force.
     pub fn config(&self) -> &Config {
-        &self.parameters.config
+        &self.config
     }
 
     /// Answers what has been asked, and does what has been accepted. Returns whether there was anything.
     pub fn answer(&mut self, bridge: &Bridge) -> bool {
-        let LiveParameters { config, use_sim_time, events } = &mut self.parameters;
+        let Self { services, config, use_sim_time, events } = self;
         events.tell_declared(config.parameters(), *use_sim_time);
-        self.services.answer(&mut Live { parameters: &mut self.parameters, bridge })
+        services.answer(&mut Live { config, use_sim_time: *use_sim_time, events, bridge })
     }
 }
 
 struct Live<'a> {
-    parameters: &'a mut LiveParameters,
+    config: &'a mut Config,
+    use_sim_time: bool,
+    events: &'a ParameterEvents,
     bridge: &'a Bridge,
 }
 
@@ -61,23 +58,22 @@ impl Settable for Live<'_> {
     type Table = BridgeTable;
 
     fn parameters(&self) -> &Parameters {
-        self.parameters.config.parameters()
+        self.config.parameters()
     }
 
     fn set(&mut self, given: &[Parameter]) -> Result<(), String> {
-        let LiveParameters { config: before, use_sim_time, events } = &mut *self.parameters;
         let parameters =
-            requested(before.parameters(), *use_sim_time, given).map_err(|error| error.to_string())?;
+            requested(self.parameters(), self.use_sim_time, given).map_err(|error| error.to_string())?;
         let config = Config::new(&parameters).map_err(|error| error.to_string())?;
-        if config == *before {
+        if config == *self.config {
             return Ok(());
         }
         self.bridge.reconfigure(&config).map_err(|error| error.to_string())?;
-        for changed in config.changes(before) {
+        for changed in config.changes(self.config) {
             tracing::info!("parameter {}: {} → {}", changed.parameter.name, changed.before, changed.after);
         }
-        events.tell_changed(config.changes(before));
-        *before = config;
+        self.events.tell_changed(config.changes(self.config));
+        *self.config = config;
         Ok(())
     }
 }
