@@ -96,7 +96,7 @@ impl Connection {
                     self.understood = true;
                     break;
                 }
-                Some(Heard::Reply(Reply { message, .. })) => return Err(LinkError::Unwelcome { message }),
+                Some(Heard::Reply(Reply { message, .. })) => return Err(LinkError::AuthRejected { message }),
                 // Where the arm is will be said again.
                 Some(Heard::State(_)) => {}
                 None => self.read_more().await?,

@@ -12,7 +12,7 @@ use super::connection::Connection;
 use super::log::Line;
 use super::opening::{Protocol, Reached};
 use super::{Bridge, Inner};
-use crate::link::{Accepted, Action, Full, LinkError, Listener, Network, Opening, PeerId, System};
+use crate::link::{Accepted, Action, ConnectFuture, Full, LinkError, Listener, Network, PeerId, System};
 
 /// Owns the connections' lives, what is heard on them, and the timers, until `shutdown` completes. Then nothing is sent
 /// any more, and the last status has been told.
@@ -92,7 +92,7 @@ struct Driver {
     deaf_until: Option<Instant>,
     /// Which connection is looked at first, so that one that talks without end leaves the others their turn.
     turn: usize,
-    attempt: Option<Opening<Reached>>,
+    attempt: Option<ConnectFuture<Reached>>,
     /// Those who have dialled in and are not yet let in.
     joining: JoinSet<Joined>,
 }
@@ -119,9 +119,10 @@ impl Driver {
             self.joining = JoinSet::new();
             inner.joint.handle_arriving(0);
             self.attempt = (action == Action::Connect).then(|| {
-                let (opening, bridge) = (self.network.open(&inner.config.transport), self.bridge.clone());
+                let (opening, bridge) =
+                    (self.network.open(inner.config.link.role, &inner.config.transport), self.bridge.clone());
                 let note = move |stage| bridge.with(|joint, _| joint.handle_stage(stage));
-                Box::pin(Protocol::new(&inner.config, note).reach(opening)) as Opening<Reached>
+                Box::pin(Protocol::new(&inner.config, note).reach(opening)) as ConnectFuture<Reached>
             });
         }
     }
@@ -130,7 +131,7 @@ impl Driver {
     fn prepare_sleep(&mut self, now: Instant) -> (Option<Instant>, bool) {
         let mut inner = self.bridge.lock();
         inner.sleeping_until = inner.joint.poll_timeout(now);
-        (inner.sleeping_until, inner.joint.is_blocked())
+        (inner.sleeping_until, inner.joint.is_write_blocked())
     }
 
     fn handle_attempt(&mut self, result: Result<Reached, LinkError>) {
@@ -217,7 +218,7 @@ impl Driver {
     }
 }
 
-async fn next(attempt: &mut Option<Opening<Reached>>) -> Result<Reached, LinkError> {
+async fn next(attempt: &mut Option<ConnectFuture<Reached>>) -> Result<Reached, LinkError> {
     match attempt {
         Some(attempt) => attempt.await,
         None => pending().await,

@@ -217,9 +217,9 @@ impl Joint {
             return false;
         }
         let outcome = self.link.handle_reply(now, peer, reply);
-        let expected = outcome.as_ref().is_ok_and(|outcome| *outcome != Outcome::Late);
+        let expected = outcome.is_answer();
         self.handle_settled(now);
-        if let Some(outcome) = outcome.ok().filter(|_| expected) {
+        if expected {
             self.handle_outcome(now, outcome, Some(reply));
         }
         self.tell_teleop(now);
@@ -240,7 +240,7 @@ impl Joint {
 
     /// What has become of orders without a reply of their own.
     fn handle_settled(&mut self, now: Instant) {
-        while let Some(outcome) = self.link.poll_settled() {
+        while let Some(outcome) = self.link.poll_outcome() {
             self.handle_outcome(now, outcome, None);
         }
     }
@@ -253,7 +253,10 @@ impl Joint {
             self.teleop.handle_reported_gripper(gripper);
         }
         match (&outcome, position) {
-            (Outcome::Alive(_), Some(position)) => self.teleop.handle_sighted(position, moving),
+            (
+                Outcome::HeartbeatAcknowledged | Outcome::HeartbeatRejected | Outcome::LateStop,
+                Some(position),
+            ) => self.teleop.handle_sighted(position, moving),
             (_, Some(position)) => self.teleop.handle_reported(position),
             (_, None) => {}
         }
@@ -272,7 +275,7 @@ impl Joint {
                 );
                 self.teleop.handle_stop_answered(None);
             }
-            Outcome::Alive(false) if !std::mem::replace(&mut self.told_of_heartbeats, true) => {
+            Outcome::HeartbeatRejected if !std::mem::replace(&mut self.told_of_heartbeats, true) => {
                 tracing::warn!(
                     message,
                     "the controller refused a heartbeat; does it know the line? heartbeat_period 0.0 sends none"
@@ -280,7 +283,13 @@ impl Joint {
             }
             Outcome::Lost(Order::Command(_)) => self.teleop.handle_lost(),
             Outcome::Lost(Order::Stop) => self.teleop.handle_stop_lost(),
-            Outcome::Lost(Order::Heartbeat) | Outcome::Alive(_) | Outcome::Ignored | Outcome::Late => {}
+            Outcome::Lost(Order::Heartbeat)
+            | Outcome::HeartbeatAcknowledged
+            | Outcome::HeartbeatRejected
+            | Outcome::LateStop
+            | Outcome::Ignored
+            | Outcome::Late
+            | Outcome::Unsolicited => {}
         }
     }
 
@@ -324,8 +333,10 @@ impl Joint {
     /// When to call [`Joint::handle_timeout`] at the latest. A command that is due and has room counts too: poll it.
     #[must_use]
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let command =
-            self.teleop.poll_command_at(now).filter(|_| self.link.has_room() && !self.link.is_blocked());
+        let command = self
+            .teleop
+            .poll_command_at(now)
+            .filter(|_| self.link.can_send_command() && !self.link.is_write_blocked());
         [self.link.poll_timeout(), self.teleop.poll_timeout(now), command].into_iter().flatten().min()
     }
 
@@ -335,7 +346,7 @@ impl Joint {
         if self.teleop.poll_stop_line() {
             return self.link.can_send_stop().then_some(Outgoing::Stop);
         }
-        let command = self.teleop.poll_command(now).filter(|_| self.link.has_room());
+        let command = self.teleop.poll_command(now).filter(|_| self.link.can_send_command());
         let heartbeat = || self.link.poll_heartbeat(now).then_some(Outgoing::Heartbeat);
         command.map(Outgoing::Command).or_else(heartbeat)
     }
@@ -418,7 +429,7 @@ impl Joint {
 
     /// Whether the driver has to look: an action is pending, or the peer has stopped taking bytes.
     pub fn wants_driver(&self) -> bool {
-        self.link.has_action() || self.link.is_blocked()
+        self.link.has_action() || self.link.is_write_blocked()
     }
 
     /// Whether lines go to this connection. One that has been given up gets none, though its socket may still be there.
@@ -427,18 +438,18 @@ impl Joint {
     }
 
     /// Whether this connection has yet to answer a line.
-    pub fn owes_reply(&self, peer: PeerId) -> bool {
-        self.link.owes_reply(peer)
+    pub fn has_pending_reply(&self, peer: PeerId) -> bool {
+        self.link.has_pending_reply(peer)
     }
 
     /// Whether a command may go: the link is there, and no reply is owed that it would have to wait for.
-    pub fn has_room(&self) -> bool {
-        self.link.has_room()
+    pub fn can_send_command(&self) -> bool {
+        self.link.can_send_command()
     }
 
     /// Whether the peer has stopped taking bytes; then watch for [`Joint::handle_writable`].
-    pub fn is_blocked(&self) -> bool {
-        self.link.is_blocked()
+    pub fn is_write_blocked(&self) -> bool {
+        self.link.is_write_blocked()
     }
 
     /// The motion machine, to be asked.

@@ -106,7 +106,7 @@ impl Bridge {
     /// socket on return.
     pub fn handle_target(&self, target: Result<Target, InputFault>) {
         let taken = self.with_inner(|inner, now| {
-            if !inner.joint.has_room() {
+            if !inner.joint.can_send_command() {
                 inner.listen_to_all(now);
             }
             inner.joint.handle_target(now, target)
@@ -299,7 +299,7 @@ impl Inner {
             self.connections.retain(|connection| self.joint.has_peer(connection.peer));
             self.connections
                 .iter_mut()
-                .filter(|connection| !self.joint.owes_reply(connection.peer))
+                .filter(|connection| !self.joint.has_pending_reply(connection.peer))
                 .for_each(Connection::note_asked);
             self.line.clear();
             #[allow(clippy::disallowed_methods)] // told to the controller; nothing here depends on it

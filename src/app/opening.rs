@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::Connection;
 use crate::config::{Config, HelloConfig};
-use crate::link::{LinkError, Listener, Opened, Opening, PeerId, Socket, Stage};
+use crate::link::{ConnectFuture, Endpoint, LinkError, Listener, PeerId, Socket, Stage};
 use crate::wire::Hello;
 
 /// What has come of an attempt.
@@ -33,25 +33,25 @@ impl Protocol {
     }
 
     /// Connects, or listens.
-    pub(super) async fn reach(self, opening: Opening<Opened>) -> Result<Reached, LinkError> {
+    pub(super) async fn reach(self, opening: ConnectFuture<Endpoint>) -> Result<Reached, LinkError> {
         let peer = self.config.transport.peer();
         match self.in_time(opening, peer).await? {
-            Opened::Socket(socket) => self.introduced(socket).await.map(Reached::Connection),
-            Opened::Listener(listener) => Ok(Reached::Listener(listener)),
+            Endpoint::Socket(socket) => self.introduced(socket).await.map(Reached::Connection),
+            Endpoint::Listener(listener) => Ok(Reached::Listener(listener)),
         }
     }
 
     /// Lets a controller in that has dialled in.
     pub(super) async fn welcome(
         self,
-        opening: Opening<Arc<dyn Socket>>,
+        opening: ConnectFuture<Arc<dyn Socket>>,
         address: SocketAddr,
     ) -> Result<Connection, LinkError> {
         let socket = self.in_time(opening, address.to_string()).await?;
         self.introduced(socket).await
     }
 
-    async fn in_time<T>(&self, opening: Opening<T>, peer: String) -> Result<T, LinkError> {
+    async fn in_time<T>(&self, opening: ConnectFuture<T>, peer: String) -> Result<T, LinkError> {
         let timeout = self.config.transport.connect_timeout;
         let otherwise = |_| Err(LinkError::ConnectTimeout { peer, timeout });
         timeout_at(self.deadline, opening).await.unwrap_or_else(otherwise)
@@ -64,7 +64,7 @@ impl Protocol {
             (self.note)(Stage::Hello);
             let hello = read(hello).await?;
             let limit = self.config.transport.connect_timeout;
-            let otherwise = |_| Err(LinkError::NotWelcomed { timeout: limit });
+            let otherwise = |_| Err(LinkError::AuthTimeout { timeout: limit });
             timeout(limit, connection.introduce(&hello)).await.unwrap_or_else(otherwise)?;
         }
         Ok(connection)

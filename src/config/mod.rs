@@ -210,7 +210,6 @@ impl Config {
         let wire = wire::wire(p)?;
         Ok(Self {
             transport: TransportConfig {
-                role: role(p),
                 host: p.text("host").to_owned(),
                 port: u16::try_from(p.integer("port")).expect("its range is checked"),
                 connect_timeout: p.seconds("connect_timeout"),
