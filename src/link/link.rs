@@ -404,9 +404,9 @@ impl Link {
         matches!(&self.state, State::Open(open) if open.blocked_since.is_none() && open.peers.count() > 0)
     }
 
-    /// Whether [`Link::poll_action`] has something.
-    pub fn has_action(&self) -> bool {
-        self.action.is_some() || !self.drops.is_empty()
+    /// Whether the driver has to look: an action is pending, or the peer has stopped taking bytes.
+    pub fn wants_driver(&self) -> bool {
+        self.action.is_some() || !self.drops.is_empty() || self.is_write_blocked()
     }
 
     /// Whether what is heard is of a connection, or an attempt, that the driver has yet to drop. It must not be taken
