@@ -8,7 +8,7 @@
 //!                                 └────────────────────────────────────────────┘
 //! ```
 //!
-//! Two machines, one joint. [`teleop`] and [`link`] fail independently and know nothing of each other; both are
+//! Two machines, one coordinator. [`teleop`] and [`link`] fail independently and know nothing of each other; both are
 //! sans-IO: events and `now` go in (`handle_*`), commands, actions and deadlines come out (`poll_*`). [`app`] alone
 //! joins them and owns the clock.
 //!
@@ -33,6 +33,8 @@
 //! A pose's way: r2r stream → `ros::convert` → [`app::Bridge::handle_target`] → `Teleop::handle_target` →
 //! `Teleop::poll_command` → `CommandEncoder` → socket, all on the thread that took the message. Where its frame has to be
 //! looked up, [`tf::Lookup`] comes after `ros::convert`, and may let it wait.
+
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
 
 pub mod app;
 pub mod arm;
