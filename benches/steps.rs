@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use aether_bridge::app::joint::{Joint, Outgoing};
+use aether_bridge::app::{Coordinator, Outgoing};
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::geometry::Position;
@@ -96,29 +96,29 @@ fn map(criterion: &mut Criterion) {
 fn whole(criterion: &mut Criterion) {
     let config = config(&[]);
     let mut hand = Hand::new();
-    let mut joint = Joint::new(config.teleop, config.link, "controller".into(), hand.now, 7);
-    assert_eq!(joint.poll_action(), Some(Action::Connect));
-    joint.handle_connected(hand.now);
+    let mut coordinator = Coordinator::new(config.teleop, config.link, "controller".into(), hand.now, 7);
+    assert_eq!(coordinator.link.poll_action(), Some(Action::Connect));
+    coordinator.handle_connected(hand.now);
     let (encoder, mut out) = (CommandEncoder::new(&config.wire), Vec::with_capacity(128));
     let (mut decoder, mut buffer) = (ReplyDecoder::new(&config.wire), BytesMut::with_capacity(4096));
     let mut step = || {
         let target = hand.next();
         let now = hand.now;
-        joint.handle_target(now, Ok(target)).expect("it is a good target");
-        if let Some(outgoing) = joint.poll_transmit(now) {
+        coordinator.teleop.handle_target(now, target).expect("it is a good target");
+        if let Some(outgoing) = coordinator.poll_transmit(now) {
             out.clear();
-            encoder.encode_into(&joint.line(&outgoing, Duration::ZERO), &mut out);
+            encoder.encode_into(&coordinator.line(&outgoing, Duration::ZERO), &mut out);
             assert!(matches!(outgoing, Outgoing::Command(_)));
-            joint.handle_transmitted(now, now, &outgoing, out.len(), [(PeerId::ONLY, Ok(out.len()))]);
+            coordinator.handle_transmitted(now, now, &outgoing, out.len(), [(PeerId::ONLY, Ok(out.len()))]);
             let Incoming::Reply(reply) = reply(&mut decoder, &mut buffer) else {
                 unreachable!("it is a reply")
             };
-            joint.handle_reply(now, PeerId::ONLY, &reply);
+            coordinator.handle_reply(now, PeerId::ONLY, &reply);
         }
-        joint.face(now).motion
+        coordinator.status_key(now).motion
     };
     while step() != Motion::Tracking {}
-    criterion.bench_function("joint: target to line, and its reply", |bencher| bencher.iter(&mut step));
+    criterion.bench_function("both: target to line, and its reply", |bencher| bencher.iter(&mut step));
 }
 
 /// A hand that is seen a thousand times a second, each time a little farther to and fro.

@@ -8,7 +8,7 @@
 //!                                 └────────────────────────────────────────────┘
 //! ```
 //!
-//! Two machines, one joint. [`teleop`] and [`link`] fail independently and know nothing of each other; both are
+//! Two machines, one coordinator. [`teleop`] and [`link`] fail independently and know nothing of each other; both are
 //! sans-IO: events and `now` go in (`handle_*`), commands, actions and deadlines come out (`poll_*`). [`app`] alone
 //! joins them and owns the clock.
 //!
@@ -35,6 +35,8 @@
 //! `Teleop::handle_target` → `Teleop::poll_command` → `wire/encoder.rs` → `wire/template.rs` → socket, all on the thread
 //! that took the message. Where its frame has to be looked up, [`tf::Lookup`] comes after `ros/targets.rs`, and may let it
 //! wait.
+
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
 
 pub mod app;
 pub mod arm;

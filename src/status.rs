@@ -1,4 +1,4 @@
-//! What the bridge tells of itself, free of ROS: the content of its topics, and who wants to hear it.
+//! What the bridge says of itself, free of ROS: the content of its topics, and who publishes it.
 
 use std::time::{Duration, Instant};
 
@@ -60,17 +60,17 @@ pub struct SentCommand {
     pub planned: Planned,
 }
 
-/// Hears what the bridge tells of itself. Called from whichever thread handled the event, one call at a time and in the
+/// Publishes what the bridge says of itself. Called from the thread that handled the event, one call at a time and in the
 /// order of the events, never while the bridge is locked.
 pub trait Observer: Send {
     /// A command has been handed to the connection.
-    fn handle_command(&mut self, command: &SentCommand);
+    fn handle_command(&mut self, _: &SentCommand) {}
     /// The status has changed, or half a second has passed.
-    fn handle_status(&mut self, status: &Status);
-    /// The controller has told something of its state.
-    fn handle_arm_state(&mut self, state: &ReportedState);
+    fn handle_status(&mut self, _: &Status) {}
+    /// The controller has said something of its state.
+    fn handle_arm_state(&mut self, _: &ReportedState) {}
     /// A second has passed.
-    fn handle_diagnostics(&mut self, status: &Status);
-    /// Parameters have changed; what is told from now on is by these.
-    fn handle_config(&mut self, config: &Config);
+    fn handle_diagnostics(&mut self, _: &Status) {}
+    /// Parameters have changed; what is published from now on is by these.
+    fn handle_config(&mut self, _: &Config) {}
 }

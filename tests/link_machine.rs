@@ -42,7 +42,7 @@ impl Scene {
     }
 
     fn reply(&mut self, status: ReplyStatus) -> Outcome {
-        self.link.handle_reply(self.now, PeerId::ONLY, &reply(status)).unwrap()
+        self.link.handle_reply(self.now, PeerId::ONLY, &reply(status))
     }
 
     /// Lets time pass as a driver does: to each deadline in turn.
@@ -132,11 +132,11 @@ fn a_connection_that_lived_resets_the_backoff_and_one_that_did_not_does_not() {
 fn the_window_bounds_what_is_unanswered() {
     let mut scene = Scene::connected(true, 2);
     scene.send(0.1);
-    assert!(scene.link.has_room());
+    assert!(scene.link.can_send_command());
     scene.send(0.2);
-    assert!(!scene.link.has_room());
+    assert!(!scene.link.can_send_command());
     assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Acknowledged(command(0.1)));
-    assert!(scene.link.has_room());
+    assert!(scene.link.can_send_command());
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_silent_controller_is_unresponsive_then_given_up() {
     assert_eq!(scene.link.state(), LinkState::Connected);
     scene.pass(1);
     assert_eq!(scene.link.state(), LinkState::Unresponsive);
-    assert!(!scene.link.has_room());
+    assert!(!scene.link.can_send_command());
     scene.pass(2499);
     assert_eq!(scene.link.state(), LinkState::Unresponsive);
     assert_eq!(scene.link.poll_action(), None);
@@ -201,7 +201,7 @@ fn with_two_in_flight_the_older_one_s_age_counts() {
 #[test]
 fn a_reply_that_nothing_waits_for_ends_the_connection() {
     let mut scene = Scene::connected(true, 1);
-    assert!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply(ReplyStatus::Ok)).is_err());
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Unsolicited);
     assert_eq!(scene.link.state(), LinkState::Backoff);
     assert_eq!(scene.link.poll_action(), Some(Action::Close));
     assert!(scene.link.last_error().unwrap().to_string().contains("'Command received'"));
@@ -216,10 +216,10 @@ fn nothing_of_a_dead_connection_is_awaited_on_the_next() {
     scene.pass(100);
     assert_eq!(scene.link.poll_action(), Some(Action::Connect));
     scene.link.handle_connected(scene.now);
-    assert!(scene.link.has_room());
+    assert!(scene.link.can_send_command());
     scene.pass(60_000);
     assert_eq!(scene.link.state(), LinkState::Connected);
-    assert!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply(ReplyStatus::Ok)).is_err());
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Unsolicited);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn without_expected_replies_commands_count_as_acknowledged_and_replies_are_ignor
     let mut scene = Scene::connected(false, 1);
     scene.send(0.1);
     scene.send(0.2);
-    assert!(scene.link.has_room());
+    assert!(scene.link.can_send_command());
     assert_eq!(scene.link.counters().acknowledged, 2);
     assert_eq!(scene.reply(ReplyStatus::Error), Outcome::Ignored);
     scene.pass(60_000);
@@ -238,15 +238,15 @@ fn without_expected_replies_commands_count_as_acknowledged_and_replies_are_ignor
 fn a_stop_does_not_wait_for_room_and_commands_wait_for_it() {
     let mut scene = Scene::connected(true, 1);
     scene.send(0.1);
-    assert!(!scene.link.has_room());
+    assert!(!scene.link.can_send_command());
     scene.stop();
     scene.stop();
     assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Acknowledged(command(0.1)));
-    assert!(!scene.link.has_room(), "a command passes a stop that is unanswered");
+    assert!(!scene.link.can_send_command(), "a command passes a stop that is unanswered");
     assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::StopAcknowledged);
-    assert!(!scene.link.has_room());
+    assert!(!scene.link.can_send_command());
     assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::StopAcknowledged);
-    assert!(scene.link.has_room());
+    assert!(scene.link.can_send_command());
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn stops_have_their_place_in_the_order_of_replies_and_no_part_in_the_counts() {
     assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::StopAcknowledged);
     let counters = scene.link.counters();
     assert_eq!((counters.sent, counters.acknowledged, counters.rejected), (2, 1, 1));
-    assert!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply(ReplyStatus::Ok)).is_err());
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Unsolicited);
 }
 
 #[test]
@@ -307,14 +307,14 @@ fn a_stop_is_sent_only_to_a_connection_that_takes_bytes() {
     scene.link.handle_sent(scene.now, Order::Stop);
     scene.pass(100);
     scene.link.handle_connected(scene.now);
-    assert!(scene.link.has_room(), "a stop of a dead connection is awaited on the next");
+    assert!(scene.link.can_send_command(), "a stop of a dead connection is awaited on the next");
 }
 
 #[test]
 fn without_expected_replies_nothing_waits_for_a_stop_either() {
     let mut scene = Scene::connected(false, 1);
     scene.stop();
-    assert!(scene.link.has_room());
+    assert!(scene.link.can_send_command());
     assert_eq!(scene.reply(ReplyStatus::Error), Outcome::Ignored);
     assert_eq!(scene.link.counters(), Counters::default());
     scene.pass(60_000);
@@ -346,8 +346,8 @@ fn a_heartbeat_is_due_when_nothing_has_been_said_for_its_period() {
     assert!(scene.link.poll_heartbeat(scene.now));
     scene.link.handle_sent(scene.now, Order::Heartbeat);
     assert!(!scene.link.poll_heartbeat(scene.now));
-    assert!(!scene.link.has_room(), "it takes a place among what is unanswered");
-    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Alive(true));
+    assert!(!scene.link.can_send_command(), "it takes a place among what is unanswered");
+    assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::HeartbeatAcknowledged);
     assert_eq!(due_in(&scene), 100);
     assert_eq!((scene.link.counters().sent, scene.link.counters().acknowledged), (1, 1), "it is no command");
     // It waits for what is unanswered, and is not offered again to a peer that does not read.
@@ -367,7 +367,7 @@ fn a_controller_that_leaves_a_heartbeat_unanswered_is_unresponsive_and_then_give
     scene.link.handle_sent(scene.now, Order::Heartbeat);
     scene.pass(500);
     assert_eq!(scene.link.state(), LinkState::Unresponsive);
-    assert_eq!(scene.reply(ReplyStatus::Error), Outcome::Alive(false), "it is there");
+    assert_eq!(scene.reply(ReplyStatus::Error), Outcome::HeartbeatRejected, "it is there");
     assert_eq!(scene.link.state(), LinkState::Connected);
     scene.link.handle_sent(scene.now, Order::Heartbeat);
     scene.now += Duration::from_secs(3);
@@ -381,7 +381,7 @@ fn a_heartbeat_that_nobody_answers_is_not_waited_for() {
     for (expect_reply, expects_reply) in [(true, false), (false, true), (false, false)] {
         let mut scene = with_heartbeat(expect_reply, expects_reply);
         scene.link.handle_sent(scene.now, Order::Heartbeat);
-        assert!(scene.link.has_room());
+        assert!(scene.link.can_send_command());
         scene.now += Duration::from_millis(100);
         assert!(scene.link.poll_heartbeat(scene.now));
         scene.now += Duration::from_secs(60);
@@ -396,7 +396,7 @@ fn a_reply_after_the_connection_was_given_up_answers_nothing_whatever_is_expecte
         let mut scene = Scene::connected(expect_reply, 1);
         scene.send(0.1);
         scene.link.handle_failed(scene.now, LinkError::Closed);
-        assert!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply(ReplyStatus::Ok)).is_err());
+        assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Unsolicited);
         assert_eq!(scene.link.last_error().unwrap().to_string(), LinkError::Closed.to_string());
     }
 }
@@ -405,12 +405,12 @@ fn a_reply_after_the_connection_was_given_up_answers_nothing_whatever_is_expecte
 fn a_peer_that_does_not_read_is_unresponsive_until_it_does_and_given_up_if_it_never_does() {
     let mut scene = Scene::connected(false, 1);
     scene.link.handle_blocked(scene.now);
-    assert!(scene.link.is_blocked());
+    assert!(scene.link.is_write_blocked());
     scene.pass(500);
     assert_eq!(scene.link.state(), LinkState::Unresponsive);
     scene.link.handle_writable(scene.now);
     assert_eq!(scene.link.state(), LinkState::Connected);
-    assert!(!scene.link.is_blocked());
+    assert!(!scene.link.is_write_blocked());
     scene.link.handle_blocked(scene.now);
     scene.pass(3000);
     assert_eq!(scene.link.state(), LinkState::Backoff);
@@ -447,16 +447,16 @@ fn new_settings_connect_anew_hold_from_then_on_and_keep_the_counts() {
     scene.reply(ReplyStatus::Ok);
     scene.send(0.2);
     scene.link.handle_config(scene.now, other_config());
-    assert!(!scene.link.has_room());
+    assert!(!scene.link.can_send_command());
     assert_eq!(scene.link.state(), LinkState::Connecting);
     assert_eq!(scene.link.last_error().unwrap().to_string(), "reconnecting with new parameters");
     assert_eq!(scene.link.poll_action(), Some(Action::Connect));
     scene.link.handle_connected(scene.now);
     for x in [0.3, 0.4, 0.5] {
-        assert!(scene.link.has_room());
+        assert!(scene.link.can_send_command());
         scene.send(x);
     }
-    assert!(!scene.link.has_room());
+    assert!(!scene.link.can_send_command());
     assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Acknowledged(command(0.3)));
     let counters = scene.link.counters();
     assert_eq!((counters.sent, counters.acknowledged), (5, 2));
@@ -493,7 +493,7 @@ fn the_end_closes_and_stays_closed() {
     scene.pass(60_000);
     assert_eq!(scene.link.state(), LinkState::Disconnected);
     assert_eq!(scene.link.poll_action(), None);
-    assert!(!scene.link.has_room());
+    assert!(!scene.link.can_send_command());
 }
 
 #[test]
@@ -555,7 +555,7 @@ fn datagrams_without_their_number_are_named_as_what_came_instead() {
         scene.link.handle_connected(now);
         scene.send(0.1);
         let reply = Reply { seq, ..reply(ReplyStatus::Ok) };
-        assert_eq!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply), Ok(Outcome::Late));
+        assert_eq!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply), Outcome::Late);
         scene.pass(3000);
         let error = scene.link.last_error().unwrap().to_string();
         assert!(error.contains(words) && !error.contains("never replies"), "{error}");
@@ -619,7 +619,7 @@ fn unasked_words_are_a_greeting_only_when_they_come_first() {
             scene.send(0.1);
             scene.reply(ReplyStatus::Ok);
         }
-        assert!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply(ReplyStatus::Ok)).is_err());
+        assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Unsolicited);
         let advised = scene.link.last_error().unwrap().advised();
         assert!(advised.contains(words), "{advised}");
     }
@@ -680,12 +680,12 @@ proptest! {
                 Event::Reply => {
                     let outcome = scene.link.handle_reply(scene.now, PeerId::ONLY, &reply(ReplyStatus::Ok));
                     if open && expect_reply {
-                        prop_assert_eq!(outcome.ok(), unanswered.pop_front());
+                        prop_assert_eq!(outcome, unanswered.pop_front().unwrap_or(Outcome::Unsolicited));
                     } else {
-                        prop_assert_eq!(outcome.ok(), open.then_some(Outcome::Ignored));
+                        prop_assert_eq!(outcome, if open { Outcome::Ignored } else { Outcome::Unsolicited });
                     }
                 }
-                Event::Send if scene.link.has_room() => {
+                Event::Send if scene.link.can_send_command() => {
                     commands += 1.0;
                     scene.send(commands * 1e-3);
                     unanswered.extend(expect_reply.then_some(Outcome::Acknowledged(command(commands * 1e-3))));
@@ -706,7 +706,7 @@ proptest! {
             open = matches!(state, LinkState::Connected | LinkState::Unresponsive);
             if !open {
                 unanswered.clear();
-                prop_assert!(!scene.link.has_room() && !scene.link.can_send_stop());
+                prop_assert!(!scene.link.can_send_command() && !scene.link.can_send_stop());
             }
             prop_assert!(state != LinkState::Backoff || scene.link.poll_timeout().is_some());
             let counters = scene.link.counters();

@@ -50,12 +50,12 @@ impl Scene {
 
     fn reply(&mut self, peer: PeerId, status: ReplyStatus) -> Outcome {
         let reply = Reply { status, message: String::new(), seq: None, state: None };
-        self.link.handle_reply(self.now, peer, &reply).unwrap()
+        self.link.handle_reply(self.now, peer, &reply)
     }
 
     fn echo(&mut self, seq: Option<u64>) -> Outcome {
         let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq, state: None };
-        self.link.handle_reply(self.now, PeerId::ONLY, &reply).unwrap()
+        self.link.handle_reply(self.now, PeerId::ONLY, &reply)
     }
 
     fn pass(&mut self, millis: u64) {
@@ -91,7 +91,7 @@ fn moved(x: f64) -> Command {
 #[test]
 fn it_listens_until_as_many_are_there_as_are_wanted() {
     let mut scene = Scene::server(2);
-    let listening = |scene: &Scene| (scene.link.state(), scene.link.has_room());
+    let listening = |scene: &Scene| (scene.link.state(), scene.link.can_send_command());
     assert_eq!(listening(&scene), (LinkState::Listening, false));
     assert!(!scene.link.can_send_stop(), "to nobody");
     scene.pass(1000);
@@ -121,11 +121,11 @@ fn a_line_is_answered_when_all_have_answered_it_and_refused_when_one_has_refused
         (ReplyStatus::Error, Outcome::Rejected(moved(0.1))),
     ] {
         scene.send(command(0.1));
-        assert!(!scene.link.has_room());
+        assert!(!scene.link.can_send_command());
         assert_eq!(scene.reply(right, status), Outcome::Ignored);
-        assert!(!scene.link.has_room(), "the other has not answered");
+        assert!(!scene.link.can_send_command(), "the other has not answered");
         assert_eq!(scene.reply(left, ReplyStatus::Ok), expected);
-        assert!(scene.link.has_room());
+        assert!(scene.link.can_send_command());
     }
     let counters = scene.link.counters();
     assert_eq!((counters.sent, counters.acknowledged, counters.rejected), (2, 1, 1));
@@ -160,11 +160,11 @@ fn one_that_is_late_is_dropped_and_the_others_go_on() {
     assert!(scene.error().starts_with("slow: dropped, since it has not replied for reply_timeout 0.5 s"));
     assert_eq!(scene.link.poll_action(), Some(Action::Drop(slow)));
     // What the others have said of the line counts.
-    assert_eq!(scene.link.poll_settled(), Some(Outcome::Acknowledged(moved(0.1))));
-    assert_eq!(scene.link.poll_settled(), None);
-    assert!(scene.link.has_room());
+    assert_eq!(scene.link.poll_outcome(), Some(Outcome::Acknowledged(moved(0.1))));
+    assert_eq!(scene.link.poll_outcome(), None);
+    assert!(scene.link.can_send_command());
     let late = Reply { status: ReplyStatus::Ok, message: String::new(), seq: None, state: None };
-    assert!(scene.link.handle_reply(scene.now, slow, &late).is_err());
+    assert_eq!(scene.link.handle_reply(scene.now, slow, &late), Outcome::Unsolicited);
     assert_eq!(scene.names(), ["quick"]);
 }
 
@@ -174,7 +174,7 @@ fn what_nobody_is_left_to_answer_has_not_been_accepted() {
     scene.join("slow");
     scene.send(command(0.1));
     scene.pass(500);
-    assert_eq!((scene.link.state(), scene.link.poll_settled()), (LinkState::Listening, None));
+    assert_eq!((scene.link.state(), scene.link.poll_outcome()), (LinkState::Listening, None));
     assert_eq!(scene.link.counters().acknowledged, 0);
     let next = scene.join("next");
     scene.send(command(0.2));
@@ -186,7 +186,7 @@ fn a_reply_to_nothing_costs_its_sender_the_connection_and_no_other() {
     let mut scene = Scene::server(1);
     let [left, right] = ["left", "right"].map(|name| scene.join(name));
     let reply = Reply { status: ReplyStatus::Ok, message: "hello".into(), seq: None, state: None };
-    assert!(scene.link.handle_reply(scene.now, left, &reply).is_err());
+    assert_eq!(scene.link.handle_reply(scene.now, left, &reply), Outcome::Unsolicited);
     assert_eq!(scene.names(), ["right"]);
     assert_eq!(scene.error(), "left: the controller sent a reply that no command was waiting for: 'hello'");
     scene.send(command(0.1));
@@ -212,8 +212,8 @@ fn one_that_came_later_has_not_accepted_what_was_before_it() {
     scene.send(command(0.1));
     scene.join("second");
     scene.link.handle_ended(scene.now, first, LinkError::Closed);
-    assert_eq!(scene.link.poll_settled(), Some(Outcome::Lost(command(0.1))));
-    assert_eq!((scene.link.counters().acknowledged, scene.link.has_room()), (0, true));
+    assert_eq!(scene.link.poll_outcome(), Some(Outcome::Lost(command(0.1))));
+    assert_eq!((scene.link.counters().acknowledged, scene.link.can_send_command()), (0, true));
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn heartbeats_go_to_those_that_are_there() {
     assert_eq!(scene.link.next_seq(), 1);
     scene.pass(1);
     assert_eq!(scene.link.next_seq(), 2);
-    assert_eq!(scene.reply(peer, ReplyStatus::Ok), Outcome::Alive(true));
+    assert_eq!(scene.reply(peer, ReplyStatus::Ok), Outcome::HeartbeatAcknowledged);
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn over_a_connection_an_echoed_number_must_be_that_of_the_oldest_line() {
     assert_eq!(scene.echo(None), Outcome::Acknowledged(moved(0.2)), "an echo is no duty");
     let [third, fourth] = [0.3, 0.4].map(|x| scene.send(command(x)));
     let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq: Some(fourth), state: None };
-    assert!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply).is_err());
+    assert_eq!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply), Outcome::Unsolicited);
     assert_eq!(scene.link.state(), LinkState::Backoff);
     let expected =
         format!("the controller replied to line {fourth}, and line {third} was next: replies come in order");
@@ -292,9 +292,9 @@ fn a_datagram_answers_its_line_and_what_was_before_it_is_lost() {
     let mut scene = datagrams(4, None);
     let lines = [command(0.1), Order::Stop, command(0.2), command(0.3)].map(|order| scene.send(order));
     assert_eq!(scene.echo(Some(lines[2])), Outcome::Acknowledged(moved(0.2)));
-    assert_eq!(scene.link.poll_settled(), Some(Outcome::Lost(command(0.1))));
-    assert_eq!(scene.link.poll_settled(), Some(Outcome::Lost(Order::Stop)));
-    assert_eq!(scene.link.poll_settled(), None);
+    assert_eq!(scene.link.poll_outcome(), Some(Outcome::Lost(command(0.1))));
+    assert_eq!(scene.link.poll_outcome(), Some(Outcome::Lost(Order::Stop)));
+    assert_eq!(scene.link.poll_outcome(), None);
     assert_eq!(scene.link.counters().lost, 2);
     // Late, twice, from another life, or without a number: they answer nothing, and end nothing.
     for seq in [Some(lines[0]), Some(lines[2]), Some(99), None] {
@@ -310,24 +310,24 @@ fn a_stop_that_is_not_answered_in_time_is_to_be_said_again() {
     scene.send(command(0.1));
     let stop = scene.send(Order::Stop);
     scene.pass(499);
-    assert_eq!(scene.link.poll_settled(), None);
+    assert_eq!(scene.link.poll_outcome(), None);
     scene.pass(1);
-    assert_eq!(scene.link.poll_settled(), Some(Outcome::Lost(Order::Stop)));
+    assert_eq!(scene.link.poll_outcome(), Some(Outcome::Lost(Order::Stop)));
     assert!(scene.link.can_send_stop());
     let again = scene.send(Order::Stop);
     scene.pass(500);
-    assert_eq!(scene.link.poll_settled(), Some(Outcome::Lost(Order::Stop)));
+    assert_eq!(scene.link.poll_outcome(), Some(Outcome::Lost(Order::Stop)));
     // The first one's reply was only late.
-    assert_eq!(scene.echo(Some(stop)), Outcome::Alive(true));
-    assert_eq!(scene.link.poll_settled(), Some(Outcome::Lost(command(0.1))));
+    assert_eq!(scene.echo(Some(stop)), Outcome::LateStop);
+    assert_eq!(scene.link.poll_outcome(), Some(Outcome::Lost(command(0.1))));
     let third = scene.send(Order::Stop);
     assert_eq!(scene.echo(Some(third)), Outcome::StopAcknowledged);
-    assert_eq!(scene.link.poll_settled(), Some(Outcome::Lost(Order::Heartbeat)), "the second, {again}");
+    assert_eq!(scene.link.poll_outcome(), None, "the second, {again}, is lost twice");
     // Over a connection it is on its way, however long that takes.
     let mut scene = Scene::new(Role::TcpClient, 4, None);
     scene.send(Order::Stop);
     scene.pass(600);
-    assert_eq!(scene.link.poll_settled(), None);
+    assert_eq!(scene.link.poll_outcome(), None);
 }
 
 #[test]
@@ -335,16 +335,16 @@ fn after_a_lost_datagram_a_heartbeat_finds_out_that_the_controller_is_there() {
     let heartbeat = Heartbeat { period: Duration::from_millis(100), expects_reply: true };
     let mut scene = datagrams(1, Some(heartbeat));
     scene.send(command(0.1));
-    assert!(!scene.link.has_room());
+    assert!(!scene.link.can_send_command());
     scene.pass(100);
     let heartbeat = scene.link.next_seq() - 1;
     assert_eq!(heartbeat, 2);
-    assert_eq!(scene.echo(Some(heartbeat)), Outcome::Alive(true));
-    assert!(scene.link.has_room());
+    assert_eq!(scene.echo(Some(heartbeat)), Outcome::HeartbeatAcknowledged);
+    assert!(scene.link.can_send_command());
     // From UNRESPONSIVE too.
     scene.pass(700);
     assert_eq!(scene.link.state(), LinkState::Unresponsive);
-    assert_eq!(scene.echo(Some(scene.link.next_seq() - 1)), Outcome::Alive(true));
+    assert_eq!(scene.echo(Some(scene.link.next_seq() - 1)), Outcome::HeartbeatAcknowledged);
     assert_eq!(scene.link.state(), LinkState::Connected);
     scene.pass(3200);
     assert_ne!(scene.link.state(), LinkState::Unresponsive);
@@ -412,7 +412,7 @@ impl Others {
                 self.settle(outcome);
             }
             Event::Send => {
-                if self.scene.link.has_room() {
+                if self.scene.link.can_send_command() {
                     let line = self.lines.len();
                     self.lines.push(Known::default());
                     self.scene.send(command(line as f64 / 1e3));
@@ -425,7 +425,7 @@ impl Others {
         let left: Vec<_> = self.scene.link.peers().map(|peer| peer.id).collect();
         self.owed.retain(|peer, owed| left.contains(peer) || owed.is_empty());
         assert_eq!(self.owed.keys().copied().collect::<Vec<_>>(), left, "one that owes nothing was dropped");
-        while let Some(outcome) = self.scene.link.poll_settled() {
+        while let Some(outcome) = self.scene.link.poll_outcome() {
             self.settle(outcome);
         }
         let most = self.owed.values().map(VecDeque::len).max().unwrap_or(0);

@@ -3,13 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use aether_bridge::app::Bridge;
-use aether_bridge::app::joint::{Joint, Outgoing};
+use aether_bridge::app::{Bridge, Coordinator, Outgoing};
 use aether_bridge::arm::ReportedState;
 use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::geometry::Position;
 use aether_bridge::link::{Action, LinkError, LinkState, PeerId};
-use aether_bridge::status::{Observer, SentCommand, Status};
+use aether_bridge::status::Observer;
 use aether_bridge::teleop::Target;
 use aether_bridge::wire::{Reply, ReplyStatus};
 
@@ -22,17 +21,17 @@ fn reals(values: [f64; 3]) -> Value {
 }
 
 /// Joined, connected, tracking, and disarmed by a person, having acknowledged a command away from `home`.
-fn disarmed(now: Instant) -> Joint {
+fn disarmed(now: Instant) -> Coordinator {
     let config = config(&[("settle_time", Value::Real(0.0))]);
-    let mut joint = Joint::new(config.teleop, config.link, "one:5000".into(), now, 7);
-    assert_eq!(joint.poll_action(), Some(Action::Connect));
-    joint.handle_connected(now);
-    joint.handle_target(now, Ok(Target::new(0.1, 0.1, 0.1, None).unwrap())).unwrap();
-    let planned = joint.poll_transmit(now).unwrap();
-    joint.handle_transmitted(now, now, &planned, 60, [(PeerId::ONLY, Ok(60))]).unwrap();
-    joint.handle_reply(now, PeerId::ONLY, &ok(None));
-    joint.handle_set_armed(now, false).unwrap();
-    joint
+    let mut coordinator = Coordinator::new(config.teleop, config.link, "one:5000".into(), now, 7);
+    assert_eq!(coordinator.link.poll_action(), Some(Action::Connect));
+    coordinator.handle_connected(now);
+    coordinator.teleop.handle_target(now, Target::new(0.1, 0.1, 0.1, None).unwrap()).unwrap();
+    let planned = coordinator.poll_transmit(now).unwrap();
+    coordinator.handle_transmitted(now, now, &planned, 60, [(PeerId::ONLY, Ok(60))]).unwrap();
+    coordinator.handle_reply(now, PeerId::ONLY, &ok(None));
+    coordinator.teleop.handle_set_armed(now, false).unwrap();
+    coordinator
 }
 
 fn ok(position: Option<Position>) -> Reply {
@@ -42,12 +41,12 @@ fn ok(position: Option<Position>) -> Reply {
 }
 
 /// Where the first command leads after the link is back.
-fn first_command(joint: &mut Joint, now: Instant) -> [f64; 3] {
-    assert_eq!(joint.poll_action(), Some(Action::Connect));
-    joint.handle_connected(now);
-    joint.handle_target(now, Ok(Target::new(0.1, 0.1, 0.1, None).unwrap())).unwrap();
-    joint.handle_set_armed(now, true).unwrap();
-    match joint.poll_transmit(now) {
+fn first_command(coordinator: &mut Coordinator, now: Instant) -> [f64; 3] {
+    assert_eq!(coordinator.link.poll_action(), Some(Action::Connect));
+    coordinator.handle_connected(now);
+    coordinator.teleop.handle_target(now, Target::new(0.1, 0.1, 0.1, None).unwrap()).unwrap();
+    coordinator.teleop.handle_set_armed(now, true).unwrap();
+    match coordinator.poll_transmit(now) {
         Some(Outgoing::Command(planned)) => planned.command.position.coordinates(),
         line => panic!("{line:?}"),
     }
@@ -62,14 +61,14 @@ fn after_a_change_of_the_arm_the_first_approach_starts_at_home() {
     let now = Instant::now();
     let link = config(&[]).link;
     for other_arm in [true, false] {
-        let mut joint = disarmed(now);
+        let mut coordinator = disarmed(now);
         // A step and a half from home.
         let home = config(&[("home", reals([0.1, 0.2, 0.1])), ("settle_time", Value::Real(0.0))]).teleop;
-        joint.handle_config(now, home);
-        joint.handle_link_config(now, link.clone(), "other:5000".into(), other_arm);
-        assert_eq!(joint.status(now).peer, "other:5000");
-        assert_eq!((joint.status(now).sent, joint.status(now).acknowledged), (1, 1));
-        let first = first_command(&mut joint, now + Duration::from_secs(10));
+        coordinator.teleop.handle_config(now, home);
+        coordinator.handle_link_config(now, link.clone(), "other:5000".into(), other_arm);
+        assert_eq!(coordinator.status(now).peer, "other:5000");
+        assert_eq!((coordinator.status(now).sent, coordinator.status(now).acknowledged), (1, 1));
+        let first = first_command(&mut coordinator, now + Duration::from_secs(10));
         assert_eq!(distance(first, [0.1, 0.2, 0.1]) < 0.01, other_arm, "{first:?}");
     }
 }
@@ -77,26 +76,20 @@ fn after_a_change_of_the_arm_the_first_approach_starts_at_home() {
 #[test]
 fn what_the_connection_before_still_says_is_not_taken_for_the_next_one() {
     let now = Instant::now();
-    let mut joint = disarmed(now);
-    joint.handle_link_config(now, config(&[]).link, "other:5000".into(), true);
+    let mut coordinator = disarmed(now);
+    coordinator.handle_link_config(now, config(&[]).link, "other:5000".into(), true);
     // The driver has not looked yet.
-    joint.handle_connected(now);
-    joint.handle_reply(now, PeerId::ONLY, &ok(Some(Position::new(0.25, 0.25, 0.1).unwrap())));
-    joint.handle_failed(now, LinkError::Closed);
-    assert_eq!(joint.status(now).state, LinkState::Connecting);
-    let first = first_command(&mut joint, now);
+    coordinator.handle_connected(now);
+    coordinator.handle_reply(now, PeerId::ONLY, &ok(Some(Position::new(0.25, 0.25, 0.1).unwrap())));
+    coordinator.handle_failed(now, LinkError::Closed);
+    assert_eq!(coordinator.status(now).state, LinkState::Connecting);
+    let first = first_command(&mut coordinator, now);
     assert!(distance(first, [0.2, 0.0, 0.2]) < 0.01, "{first:?}");
 }
 
 struct Deaf;
 
-impl Observer for Deaf {
-    fn handle_command(&mut self, _: &SentCommand) {}
-    fn handle_status(&mut self, _: &Status) {}
-    fn handle_arm_state(&mut self, _: &ReportedState) {}
-    fn handle_diagnostics(&mut self, _: &Status) {}
-    fn handle_config(&mut self, _: &Config) {}
-}
+impl Observer for Deaf {}
 
 #[test]
 fn a_bridge_refuses_all_of_a_configuration_or_takes_all_of_it() {

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio_util::codec::Decoder;
+use tracing::Level;
 
+use super::log_line::LogLine;
+use super::notifier::Event;
 use crate::config::Config;
 use crate::link::{LinkError, PeerId, Socket};
 use crate::wire::{Hello, Incoming, Reply, ReplyDecoder, ReplyStatus, WireConfig, WireError};
@@ -83,11 +86,11 @@ impl Connection {
         }
     }
 
-    /// Says who speaks, before all else, and hears whether that is welcome, where lines are answered.
+    /// Sends the hello, before all else, and waits until it is accepted, where lines are answered.
     ///
     /// # Errors
     /// Why this connection has to end.
-    pub(super) async fn introduce(&mut self, hello: &Hello) -> Result<(), LinkError> {
+    pub(super) async fn authenticate(&mut self, hello: &Hello) -> Result<(), LinkError> {
         self.write(hello.line()).await.map_err(LinkError::Broken)?;
         self.asked = true;
         while self.expect_reply {
@@ -96,7 +99,9 @@ impl Connection {
                     self.understood = true;
                     break;
                 }
-                Some(Incoming::Reply(Reply { message, .. })) => return Err(LinkError::Unwelcome { message }),
+                Some(Incoming::Reply(Reply { message, .. })) => {
+                    return Err(LinkError::AuthRejected { message });
+                }
                 // Where the arm is will be said again.
                 Some(Incoming::State(_)) => {}
                 None => self.read_more().await?,
@@ -143,16 +148,20 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads some of what is there, and hears what the controller says in it and in what was read before. Returns whether
-    /// anything was there, and so there may be more.
+    /// Reads some of what is there, and processes it with what was read before. Returns whether anything was there, so that
+    /// there may be more.
     ///
     /// # Errors
     /// Why this connection has to end.
-    pub(super) fn listen(&mut self, heard: &mut Vec<Incoming>) -> Result<bool, LinkError> {
+    pub(super) fn read_replies(
+        &mut self,
+        heard: &mut Vec<Incoming>,
+        events: &mut Vec<Event>,
+    ) -> Result<bool, LinkError> {
         match self.read() {
-            Some(read) => self.hear(read, heard).map(|()| true),
+            Some(read) => self.process(read, heard, events).map(|()| true),
             None if self.buffer.is_empty() => Ok(false),
-            None => self.hear(Ok(self.buffer.len()), heard).map(|()| false),
+            None => self.process(Ok(self.buffer.len()), heard, events).map(|()| false),
         }
     }
 
@@ -170,26 +179,31 @@ impl Connection {
         }
     }
 
-    /// What the controller says in what has been read.
+    /// Decodes what the controller says in what has been read.
     ///
     /// # Errors
     /// Why this connection has to end.
-    fn hear(&mut self, read: io::Result<usize>, heard: &mut Vec<Incoming>) -> Result<(), LinkError> {
+    fn process(
+        &mut self,
+        read: io::Result<usize>,
+        heard: &mut Vec<Incoming>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), LinkError> {
         if self.socket.keeps_messages_apart() {
             read.map_err(LinkError::Broken)?;
-            self.hear_datagram(heard);
+            self.process_datagram(heard, events);
             return Ok(());
         }
         let ended = matches!(read, Ok(0));
         let end = match read {
-            Ok(0) => self.decode(heard, ReplyDecoder::decode_eof).and(Err(LinkError::Closed)),
-            Ok(_) => self.decode(heard, ReplyDecoder::decode),
+            Ok(0) => self.decode(heard, events, ReplyDecoder::decode_eof).and(Err(LinkError::Closed)),
+            Ok(_) => self.decode(heard, events, ReplyDecoder::decode),
             Err(error) => Err(LinkError::Broken(error)),
         };
         match end {
-            // What nobody waits for cannot be misunderstood.
+            // What nothing waits for cannot be misunderstood.
             Err(LinkError::Wire(error) | LinkError::FirstWords { error, .. }) if !self.expect_reply => {
-                self.pass_over(&error);
+                self.pass_over(&error, events);
                 if ended { Err(LinkError::Closed) } else { Ok(()) }
             }
             end => end,
@@ -197,20 +211,21 @@ impl Connection {
     }
 
     /// A datagram is whole, with a newline at its end or not, and what is wrong with it says nothing of the next.
-    fn hear_datagram(&mut self, heard: &mut Vec<Incoming>) {
+    fn process_datagram(&mut self, heard: &mut Vec<Incoming>, events: &mut Vec<Event>) {
         if !self.buffer.ends_with(b"\n") {
             self.buffer.extend_from_slice(b"\n");
         }
-        if let Err(fault) = self.decode(heard, ReplyDecoder::decode) {
+        if let Err(fault) = self.decode(heard, events, ReplyDecoder::decode) {
             self.passed_over = Some(format!("a datagram was passed over: {}", fault.advised()));
             if let LinkError::Wire(error) | LinkError::FirstWords { error, .. } = fault {
-                self.pass_over(&error);
+                self.pass_over(&error, events);
             }
         }
     }
 
-    fn pass_over(&mut self, error: &WireError) {
-        tracing::debug!(%error, "passed over");
+    fn pass_over(&mut self, error: &WireError, events: &mut Vec<Event>) {
+        let detail = LogLine::detail(Level::DEBUG, || format!("passed over error={error}"));
+        events.extend(detail.map(Event::Log));
         self.buffer.clear();
         self.decoder = ReplyDecoder::new(&WireConfig { greeting_lines: 0, ..self.wire.clone() });
     }
@@ -218,12 +233,14 @@ impl Connection {
     fn decode(
         &mut self,
         heard: &mut Vec<Incoming>,
+        events: &mut Vec<Event>,
         decode: fn(&mut ReplyDecoder, &mut BytesMut) -> Result<Option<Incoming>, WireError>,
     ) -> Result<(), LinkError> {
         while let Some(next) =
             decode(&mut self.decoder, &mut self.buffer).map_err(|error| self.no_reply(error))?
         {
-            tracing::trace!(heard = ?next, "received");
+            let detail = LogLine::detail(Level::TRACE, || format!("received heard={next:?}"));
+            events.extend(detail.map(Event::Log));
             let first = !std::mem::replace(&mut self.understood, true);
             self.passed_over = None;
             let unasked = std::mem::take(&mut self.begun_unasked);

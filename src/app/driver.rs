@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use super::bridge::Bridge;
+use super::clock::now;
 use super::connection::Connection;
-use super::log::Line;
-use super::opening::{Protocol, Reached};
-use super::{Bridge, Inner};
-use crate::link::{Accepted, Action, Full, LinkError, Listener, Network, Opening, PeerId, System};
+use super::connector::{Connector, Established};
+use super::log_line::LogLine;
+use super::state::State;
+use crate::link::{Accepted, Action, ConnectFuture, Full, LinkError, Listener, Network, PeerId, System};
 
-/// Owns the connections' lives, what is heard on them, and the timers, until `shutdown` completes. Then nothing is sent
-/// any more, and the last status has been told.
+/// Opens and drops connections, reads what comes on them, and minds the timers, until `shutdown` completes. Then nothing
+/// more is sent, and the last status has been published.
 pub async fn drive(bridge: Bridge, shutdown: impl Future<Output = ()>) {
     drive_over(bridge, System, shutdown).await;
 }
@@ -26,8 +28,8 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
         bridge,
         network: Box::new(network),
         listener: None,
-        deaf_until: None,
-        turn: 0,
+        accept_paused_until: None,
+        next_peer: 0,
         attempt: None,
         joining: JoinSet::new(),
     };
@@ -38,33 +40,35 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
     loop {
         // Not only when the timer wakes the driver: a controller that talks without end, or an event in the instant in which
         // a deadline passes, would have it forgotten.
-        let now = driver.bridge.driven(|_, now| now);
-        driver.deaf_until = driver.deaf_until.filter(|until| *until > now);
-        driver.act();
+        let now = driver.bridge.apply_from_driver(|_, now| now);
+        driver.accept_paused_until = driver.accept_paused_until.filter(|until| *until > now);
+        driver.act(now);
         let (deadline, blocked) = driver.prepare_sleep(now);
-        let Driver { bridge, listener, deaf_until, turn, attempt, joining, .. } = &mut driver;
-        let listener = listener.as_mut().filter(|_| deaf_until.is_none());
-        let deadline = [deadline, *deaf_until].into_iter().flatten().min();
+        let Driver { bridge, listener, accept_paused_until, next_peer, attempt, joining, .. } = &mut driver;
+        let listener = listener.as_mut().filter(|_| accept_paused_until.is_none());
+        let deadline = [deadline, *accept_paused_until].into_iter().flatten().min();
         let woken = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            _ = ticks.tick() => Woken::Tick,
-            result = next(attempt) => Woken::Opened(result),
-            accepted = accept(listener) => Woken::Accepted(accepted),
+            _ = ticks.tick() => Wake::Tick,
+            result = next(attempt) => Wake::Opened(result),
+            accepted = accept(listener) => Wake::Accepted(accepted),
             joined = next_joined(joining) => joined,
             // A controller may talk all the time; what comes after it is looked at above in any case.
-            woken = poll_fn(|cx| poll_connections(&bridge.lock().connections, turn, blocked, cx)) => woken,
-            () = bridge.0.wake.notified() => Woken::Asked,
-            () = sleep_until(deadline) => Woken::Asked,
+            woken = poll_fn(|cx| poll_connections(&bridge.lock().connections, next_peer, blocked, cx)) => woken,
+            () = bridge.woken() => Wake::Requested,
+            () = sleep_until(deadline) => Wake::Requested,
         };
         match woken {
-            Woken::Opened(result) => driver.handle_attempt(result),
-            Woken::Accepted(result) => driver.handle_accepted(result),
-            Woken::Joined(address, result) => driver.handle_joined(address, result),
-            Woken::Readable(peer) => driver.listen(peer),
-            Woken::Writable => driver.bridge.driven(|inner, now| inner.joint.handle_writable(now)),
-            Woken::Asked => {}
-            Woken::Tick => {
+            Wake::Opened(result) => driver.handle_attempt(result),
+            Wake::Accepted(result) => driver.handle_accepted(result),
+            Wake::Joined(address, result) => driver.handle_joined(address, result),
+            Wake::Readable(peer) => driver.read_replies(peer),
+            Wake::Writable => {
+                driver.bridge.apply_from_driver(|state, now| state.coordinator.handle_writable(now));
+            }
+            Wake::Requested => {}
+            Wake::Tick => {
                 driver.bridge.tick(second);
                 second = !second;
             }
@@ -74,13 +78,13 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
     driver.bridge.lock().connections.clear();
 }
 
-enum Woken {
-    Opened(Result<Reached, LinkError>),
+enum Wake {
+    Opened(Result<Established, LinkError>),
     Accepted(io::Result<Accepted>),
     Joined(SocketAddr, Result<Connection, LinkError>),
     Readable(PeerId),
     Writable,
-    Asked,
+    Requested,
     Tick,
 }
 
@@ -88,11 +92,11 @@ struct Driver {
     bridge: Bridge,
     network: Box<dyn Network>,
     listener: Option<Box<dyn Listener>>,
-    /// The port cannot be listened on before: the process is out of descriptors, say.
-    deaf_until: Option<Instant>,
-    /// Which connection is looked at first, so that one that talks without end leaves the others their turn.
-    turn: usize,
-    attempt: Option<Opening<Reached>>,
+    /// No controller is accepted before: the process is out of descriptors, say.
+    accept_paused_until: Option<Instant>,
+    /// The index of the connection that is looked at first, so that one that talks without end leaves the others their turn.
+    next_peer: usize,
+    attempt: Option<ConnectFuture<Established>>,
     /// Those who have dialled in and are not yet let in.
     joining: JoinSet<Joined>,
 }
@@ -101,123 +105,115 @@ type Joined = (SocketAddr, Result<Connection, LinkError>);
 
 impl Driver {
     /// Does what the link wants done.
-    fn act(&mut self) {
-        loop {
-            let mut inner = self.bridge.lock();
-            let Some(action) = inner.joint.poll_action() else { return };
-            if let Action::Drop(peer) = action {
-                inner.connections.retain(|connection| connection.peer != peer);
-                let Inner { joint, log, .. } = &mut *inner;
-                let line =
-                    joint.last_error().and_then(|error| log.failed(super::now(), "controller gone", error));
-                drop(inner);
-                line.iter().for_each(Line::write);
-                continue;
+    fn act(&mut self, now: Instant) {
+        while let Some(action) = self.bridge.poll_action(now) {
+            if !matches!(action, Action::Drop(_)) {
+                self.listener = None;
+                self.joining = JoinSet::new();
+                self.attempt = (action == Action::Connect).then(|| self.connect());
             }
-            inner.connections.clear();
-            self.listener = None;
-            self.joining = JoinSet::new();
-            inner.joint.handle_arriving(0);
-            self.attempt = (action == Action::Connect).then(|| {
-                let (opening, bridge) = (self.network.open(&inner.config.transport), self.bridge.clone());
-                let note = move |stage| bridge.with(|joint, _| joint.handle_stage(stage));
-                Box::pin(Protocol::new(&inner.config, note).reach(opening)) as Opening<Reached>
-            });
         }
+    }
+
+    fn connect(&self) -> ConnectFuture<Established> {
+        let bridge = self.bridge.clone();
+        let note = move |stage| bridge.apply(|state, _| state.coordinator.handle_stage(stage));
+        let config = self.bridge.lock().config.clone();
+        let opening = self.network.open(config.link.role, &config.transport);
+        Box::pin(Connector::new(config, note).connect(opening))
     }
 
     /// Returns when to wake at the latest, given that what was due at `now` is done, and whether a line waits for room.
     fn prepare_sleep(&mut self, now: Instant) -> (Option<Instant>, bool) {
-        let mut inner = self.bridge.lock();
-        inner.sleeping_until = inner.joint.poll_timeout(now);
-        (inner.sleeping_until, inner.joint.is_blocked())
+        let mut state = self.bridge.lock();
+        state.sleeping_until = state.coordinator.poll_timeout(now);
+        (state.sleeping_until, state.coordinator.link.is_write_blocked())
     }
 
-    fn handle_attempt(&mut self, result: Result<Reached, LinkError>) {
+    fn handle_attempt(&mut self, result: Result<Established, LinkError>) {
         self.attempt = None;
         match result {
-            Ok(Reached::Listener(listener)) => {
+            Ok(Established::Listener(listener)) => {
                 self.listener = Some(listener);
-                self.bridge.driven(|inner, now| inner.joint.handle_connected(now));
+                self.bridge.apply_from_driver(|state, now| state.coordinator.handle_connected(now));
             }
-            Ok(Reached::Connection(connection)) => {
+            Ok(Established::Connection(connection)) => {
                 let peer = connection.peer;
-                self.bridge.driven(|inner, now| {
-                    inner.connections.push(connection);
-                    inner.joint.handle_connected(now);
+                self.bridge.apply_from_driver(|state, now| {
+                    state.connections.push(connection);
+                    state.coordinator.handle_connected(now);
                 });
-                self.listen(peer);
+                self.read_replies(peer);
             }
-            Err(error) => self.bridge.driven(|inner, now| inner.joint.handle_failed(now, error)),
+            Err(error) => {
+                self.bridge.apply_from_driver(|state, now| state.coordinator.handle_failed(now, error));
+            }
         }
     }
 
-    /// A controller has dialled in.
+    /// Takes a controller that has dialled in.
     fn handle_accepted(&mut self, result: io::Result<Accepted>) {
         match result {
             Ok((_, address)) if self.joining.len() >= MAX_JOINING => {
                 self.refuse(address, &format!("{MAX_JOINING} others are on their way in"));
             }
             Ok((opening, address)) => {
-                let protocol = Protocol::new(&self.bridge.lock().config, |_| ());
-                self.joining.spawn(async move { (address, protocol.welcome(opening, address).await) });
+                let connector = Connector::new(self.bridge.lock().config.clone(), |_| ());
+                self.joining.spawn(async move { (address, connector.accept(opening, address).await) });
                 self.note_arriving();
             }
             Err(error) => {
                 let text = format!("a controller could not connect: {error}");
-                let line = self.bridge.driven(|inner, now| inner.log.shut(now, &text));
-                line.iter().for_each(Line::write);
-                self.deaf_until = Some(super::now() + DEAFNESS);
+                self.log(|state, now| state.log.shut(now, &text));
+                self.accept_paused_until = Some(now() + ACCEPT_RETRY_DELAY);
             }
         }
     }
 
     fn refuse(&self, address: SocketAddr, why: &str) {
         let text = format!("refused: {why} address={address}");
-        let line = self.bridge.driven(|inner, now| inner.log.crowded(now, &text));
-        line.iter().for_each(Line::write);
+        self.log(|state, now| state.log.crowded(now, &text));
+    }
+
+    fn log(&self, line: impl FnOnce(&mut State, Instant) -> Option<LogLine>) {
+        self.bridge.apply_from_driver(|state, now| {
+            let line = line(state, now);
+            state.log(line);
+        });
     }
 
     fn note_arriving(&self) {
-        self.bridge.driven(|inner, _| inner.joint.handle_arriving(self.joining.len()));
+        let arriving = self.joining.len();
+        self.bridge.apply_from_driver(|state, _| state.coordinator.report.handle_arriving(arriving));
     }
 
-    /// A controller that has dialled in may be spoken to, or not.
+    /// Takes a controller that has dialled in and may be spoken to, or why it may not.
     fn handle_joined(&mut self, address: SocketAddr, result: Result<Connection, LinkError>) {
         self.note_arriving();
-        let mut connection = match result {
-            Ok(connection) => connection,
+        let joined = self.bridge.apply_from_driver(|state, now| match result {
+            Ok(connection) => state.handle_joined(now, address, connection).map(Some),
             Err(error) => {
-                let line = self.bridge.driven(|inner, now| {
-                    inner.joint.handle_refused(now, address.to_string(), error);
-                    let Inner { joint, log, .. } = inner;
-                    joint.last_error().and_then(|error| log.failed(now, "refused", error))
-                });
-                return line.iter().for_each(Line::write);
+                state.handle_refused(now, address, error);
+                Ok(None)
             }
-        };
-        let joined = self.bridge.driven(|inner, now| {
-            connection.peer = inner.joint.handle_joined(now, address.to_string())?;
-            let peer = connection.peer;
-            inner.connections.push(connection);
-            Ok(peer)
         });
         match joined {
-            Ok(peer) => {
-                self.bridge.lock().log.joined(&address.to_string()).iter().for_each(Line::write);
-                self.listen(peer);
+            Ok(Some(peer)) => {
+                self.log(|state, _| state.log.joined(&address.to_string()));
+                self.read_replies(peer);
             }
+            Ok(None) => {}
             Err(Full) => self.refuse(address, &Full.to_string()),
         }
     }
 
-    /// Listens to what a controller says, at first to what came together with the answer to its hello.
-    fn listen(&self, peer: PeerId) {
-        self.bridge.driven(|inner, now| inner.listen(now, peer));
+    /// Reads what a controller says, at first what came together with the answer to its hello.
+    fn read_replies(&self, peer: PeerId) {
+        self.bridge.apply_from_driver(|state, now| state.read_replies(now, peer));
     }
 }
 
-async fn next(attempt: &mut Option<Opening<Reached>>) -> Result<Reached, LinkError> {
+async fn next(attempt: &mut Option<ConnectFuture<Established>>) -> Result<Established, LinkError> {
     match attempt {
         Some(attempt) => attempt.await,
         None => pending().await,
@@ -231,9 +227,9 @@ async fn accept(listener: Option<&mut Box<dyn Listener>>) -> io::Result<Accepted
     }
 }
 
-async fn next_joined(joining: &mut JoinSet<Joined>) -> Woken {
+async fn next_joined(joining: &mut JoinSet<Joined>) -> Wake {
     match joining.join_next().await {
-        Some(Ok((address, result))) => Woken::Joined(address, result),
+        Some(Ok((address, result))) => Wake::Joined(address, result),
         Some(Err(ended)) => std::panic::resume_unwind(ended.into_panic()),
         None => pending().await,
     }
@@ -241,19 +237,19 @@ async fn next_joined(joining: &mut JoinSet<Joined>) -> Woken {
 
 fn poll_connections(
     connections: &[Connection],
-    turn: &mut usize,
+    next_peer: &mut usize,
     blocked: bool,
     cx: &mut Context<'_>,
-) -> Poll<Woken> {
+) -> Poll<Wake> {
     let count = connections.len();
-    for place in (0..count).map(|offset| (*turn + offset) % count) {
-        let Connection { peer, socket, .. } = &connections[place];
+    for index in (0..count).map(|offset| (*next_peer + offset) % count) {
+        let Connection { peer, socket, .. } = &connections[index];
         if socket.poll_readable(cx).is_ready() {
-            *turn = place + 1;
-            return Poll::Ready(Woken::Readable(*peer));
+            *next_peer = index + 1;
+            return Poll::Ready(Wake::Readable(*peer));
         }
         if blocked && socket.poll_writable(cx).is_ready() {
-            return Poll::Ready(Woken::Writable);
+            return Poll::Ready(Wake::Writable);
         }
     }
     Poll::Pending
@@ -269,6 +265,6 @@ async fn sleep_until(deadline: Option<Instant>) {
 /// `LinkStatus` at 2 Hz, diagnostics at half of that.
 const STATUS_PERIOD: Duration = Duration::from_millis(500);
 /// How long to leave those who want to connect where they are, when they cannot be let in.
-const DEAFNESS: Duration = Duration::from_millis(500);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(500);
 /// How many may be on their way in at a time.
 const MAX_JOINING: usize = 32;

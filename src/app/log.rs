@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::joint::Face;
+use super::log_line::LogLine;
 use super::repeats::{Decision, PERIOD, Repeats};
+use super::report::StatusKey;
 use crate::link::{FailureKind, LinkError, LinkState};
 use crate::status::Status;
 use crate::teleop::{Motion, ReasonKind};
@@ -36,23 +37,6 @@ enum What {
     Motion(Motion, ReasonKind),
 }
 
-/// A line for the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Line {
-    Info(String),
-    Warn(String),
-}
-
-impl Line {
-    /// Logs it.
-    pub fn write(&self) {
-        match self {
-            Self::Info(text) => tracing::info!("{text}"),
-            Self::Warn(text) => tracing::warn!("{text}"),
-        }
-    }
-}
-
 impl Log {
     /// For a link with this `link_timeout`.
     pub fn new(link_timeout: Duration) -> Self {
@@ -70,16 +54,16 @@ impl Log {
     pub fn change(
         &mut self,
         now: Instant,
-        before: Option<Face>,
+        before: Option<StatusKey>,
         status: &Status,
         error: Option<&LinkError>,
-    ) -> Vec<Line> {
+    ) -> Vec<LogLine> {
         let mut lines = Vec::new();
-        if before.map(|face| face.link) != Some(status.state) {
-            lines.extend(self.link(now, before.map(|face| face.link), status, error));
+        if before.map(|key| key.link) != Some(status.state) {
+            lines.extend(self.link(now, before.map(|key| key.link), status, error));
         }
         let motion = (status.motion, status.reason_kind);
-        if before.map(|face| (face.motion, face.reason)) != Some(motion) {
+        if before.map(|key| (key.motion, key.reason)) != Some(motion) {
             lines.extend(self.motion(now, status));
         }
         lines
@@ -91,11 +75,11 @@ impl Log {
         before: Option<LinkState>,
         status: &Status,
         error: Option<&LinkError>,
-    ) -> Option<Line> {
+    ) -> Option<LogLine> {
         match (status.state, error) {
             (LinkState::Connecting, _) => {
                 self.attempts = self.attempts.saturating_add(1);
-                before.is_none().then(|| Line::Info(format!("connecting peer={}", status.peer)))
+                before.is_none().then(|| LogLine::info(format!("connecting peer={}", status.peer)))
             }
             (LinkState::Connected, _) => {
                 if !self.repeats.has(now, |what| !matches!(what, What::Motion(..))) {
@@ -108,18 +92,18 @@ impl Log {
                 let decision = self.fail(now, What::Silence, false);
                 let text = "link up, but the controller does not answer";
                 let counted = in_words(decision, text, |times| format!("{text}: {times}"))?;
-                Some(Line::Warn(format!("{counted} peer={}", status.peer)))
+                Some(LogLine::warn(format!("{counted} peer={}", status.peer)))
             }
             (LinkState::Backoff, Some(error)) => self.failed(now, "link down", error),
             (LinkState::Listening, _) if before == Some(LinkState::Connecting) => {
-                Some(Line::Info(format!("listening for controllers peer={}", status.peer)))
+                Some(LogLine::info(format!("listening for controllers peer={}", status.peer)))
             }
             (LinkState::Backoff | LinkState::Listening | LinkState::Disconnected, _) => None,
         }
     }
 
     /// To be asked now and then while the link may be up.
-    pub fn settle(&mut self, now: Instant, status: &Status) -> Option<Line> {
+    pub fn settle(&mut self, now: Instant, status: &Status) -> Option<LogLine> {
         let since = self.unlogged_since?;
         if now.saturating_duration_since(since) < self.patience {
             return None;
@@ -129,32 +113,32 @@ impl Log {
             0 | 1 => String::new(),
             attempts => format!(" after {attempts} attempts"),
         };
-        Some(Line::Info(format!("link up{attempts} peer={}", status.peer)))
+        Some(LogLine::info(format!("link up{attempts} peer={}", status.peer)))
     }
 
     /// What to log of an error that has ended a connection, or an attempt, or kept a controller out.
-    pub fn failed(&mut self, now: Instant, what: &str, error: &LinkError) -> Option<Line> {
+    pub fn failed(&mut self, now: Instant, what: &str, error: &LinkError) -> Option<LogLine> {
         let decision = self.fail(now, What::Failure(error.kind()), error.is_of_words());
         let error = error.advised();
         let again = |times| format!("{what}: it has failed {times} in the same way: {error}");
-        in_words(decision, &format!("{what}: {error}"), again).map(Line::Warn)
+        in_words(decision, &format!("{what}: {error}"), again).map(LogLine::warn)
     }
 
     /// What to log of a controller that has been let in, among the clients of a port.
-    pub fn joined(&mut self, address: &str) -> Option<Line> {
-        self.patience.is_zero().then(|| Line::Info(format!("controller connected address={address}")))
+    pub fn joined(&mut self, address: &str) -> Option<LogLine> {
+        self.patience.is_zero().then(|| LogLine::info(format!("controller connected address={address}")))
     }
 
     /// What to log of a controller that was refused because of how many there are.
-    pub fn crowded(&mut self, now: Instant, text: &str) -> Option<Line> {
+    pub fn crowded(&mut self, now: Instant, text: &str) -> Option<LogLine> {
         in_words(self.repeats.note(now, What::Crowd, 1), text, |times| format!("{text}: {times}"))
-            .map(Line::Warn)
+            .map(LogLine::warn)
     }
 
     /// What to log of a system that lets no controller in.
-    pub fn shut(&mut self, now: Instant, text: &str) -> Option<Line> {
+    pub fn shut(&mut self, now: Instant, text: &str) -> Option<LogLine> {
         in_words(self.repeats.note(now, What::Door, 1), text, |times| format!("{text}: {times}"))
-            .map(Line::Warn)
+            .map(LogLine::warn)
     }
 
     fn fail(&mut self, now: Instant, what: What, of_words: bool) -> Decision {
@@ -170,7 +154,7 @@ impl Log {
         decision
     }
 
-    fn motion(&mut self, now: Instant, status: &Status) -> Option<Line> {
+    fn motion(&mut self, now: Instant, status: &Status) -> Option<LogLine> {
         // What motion does with each connection of a link that fails again and again is known after the first.
         let flaps = !self.patience.is_zero();
         let at_most = if flaps { 1 } else { MOST_OF_A_MOTION };
@@ -180,7 +164,7 @@ impl Log {
             return None;
         }
         let text = in_words(decision, &status.reason, |times| format!("{}: {times}", status.reason))?;
-        Some(Line::Info(format!("{text} motion={:?}", status.motion)))
+        Some(LogLine::info(format!("{text} motion={:?}", status.motion)))
     }
 }
 
@@ -205,8 +189,9 @@ mod tests {
     use std::io;
     use std::time::{Duration, Instant};
 
-    use super::{Line, Log};
-    use crate::app::joint::{Face, Joint};
+    use super::Log;
+    use crate::app::log_line::LogLine;
+    use crate::app::{Coordinator, StatusKey};
     use crate::config::{Config, Parameters};
     use crate::link::{LinkError, LinkState, PeerId};
     use crate::wire::{ReplyDecoder, WireConfig};
@@ -214,10 +199,10 @@ mod tests {
     /// A link that fails as a test wants it to, and what is logged of it.
     struct Scene {
         log: Log,
-        joint: Joint,
+        coordinator: Coordinator,
         now: Instant,
         start: Instant,
-        face: Option<Face>,
+        key: Option<StatusKey>,
         lines: Vec<String>,
     }
 
@@ -226,54 +211,52 @@ mod tests {
             let config = Config::new(&Parameters::default()).unwrap();
             let now = Instant::now();
             let log = Log::new(config.link.link_timeout);
-            let joint = Joint::new(config.teleop, config.link, "arm:5000".into(), now, 7);
-            let mut scene = Self { log, joint, now, start: now, face: None, lines: Vec::new() };
+            let coordinator = Coordinator::new(config.teleop, config.link, "arm:5000".into(), now, 7);
+            let mut scene = Self { log, coordinator, now, start: now, key: None, lines: Vec::new() };
             scene.note();
             scene
         }
 
         fn note(&mut self) {
-            let face = self.joint.face(self.now);
-            let before = self.face.replace(face);
-            if before != Some(face) {
-                let status = self.joint.status(self.now);
-                let lines = self.log.change(self.now, before, &status, self.joint.last_error());
+            let key = self.coordinator.status_key(self.now);
+            let before = self.key.replace(key);
+            if before != Some(key) {
+                let status = self.coordinator.status(self.now);
+                let lines = self.log.change(self.now, before, &status, self.coordinator.link.last_error());
                 self.keep(lines);
             }
         }
 
-        fn keep(&mut self, lines: impl IntoIterator<Item = Line>) {
-            self.lines.extend(lines.into_iter().map(|line| match line {
-                Line::Info(text) | Line::Warn(text) => text,
-            }));
+        fn keep(&mut self, lines: impl IntoIterator<Item = LogLine>) {
+            self.lines.extend(lines.into_iter().map(|line| line.text));
         }
 
         /// As the driver does twice a second.
         fn pass(&mut self, milliseconds: u64) {
             for _ in 0..milliseconds / 100 {
                 self.now += Duration::from_millis(100);
-                self.joint.handle_timeout(self.now);
+                self.coordinator.handle_timeout(self.now);
                 self.note();
-                let status = self.joint.status(self.now);
+                let status = self.coordinator.status(self.now);
                 let line = self.log.settle(self.now, &status);
                 self.keep(line);
             }
         }
 
         fn connect(&mut self) {
-            while self.joint.status(self.now).state != LinkState::Connecting {
+            while self.coordinator.status(self.now).state != LinkState::Connecting {
                 self.pass(100);
             }
-            let _ = self.joint.poll_action();
-            self.joint.handle_connected(self.now);
+            let _ = self.coordinator.link.poll_action();
+            self.coordinator.handle_connected(self.now);
             self.note();
         }
 
         fn fail(&mut self, error: LinkError) {
-            let _ = self.joint.poll_action();
-            self.joint.handle_ended(self.now, PeerId::ONLY, error);
+            let _ = self.coordinator.link.poll_action();
+            self.coordinator.handle_ended(self.now, PeerId::ONLY, error);
             self.note();
-            let _ = self.joint.poll_action();
+            let _ = self.coordinator.link.poll_action();
         }
 
         fn cycle(&mut self, error: LinkError) {
@@ -367,7 +350,7 @@ mod tests {
             source: io::ErrorKind::ConnectionRefused.into(),
         };
         for _ in 0..5 {
-            while scene.joint.status(scene.now).state != LinkState::Connecting {
+            while scene.coordinator.status(scene.now).state != LinkState::Connecting {
                 scene.pass(100);
             }
             scene.fail(refused());

@@ -45,7 +45,6 @@ impl Config {
         let wire = wire::wire(p)?;
         Ok(Self {
             transport: TransportConfig {
-                role: role(p),
                 host: p.get(&LINK_HOST),
                 port: p.get(&LINK_PORT),
                 connect_timeout: p.get(&LINK_CONNECT_TIMEOUT),

@@ -16,19 +16,27 @@
 //! Commands are handed to the connection that is there or not at all: nothing is queued across connections.
 
 pub mod backoff;
+mod config;
+mod error;
 mod host;
-mod machine;
+#[expect(clippy::module_inception, reason = "the room is named after its machine")]
+mod link;
+mod outcome;
 mod peers;
 mod rtt;
 mod socket;
-pub mod state;
+mod state;
 mod tls;
-pub mod transport;
+mod transport;
 
+pub use config::{Heartbeat, LinkConfig, Role, TransportConfig};
+pub use error::{FailureKind, LinkError};
 pub use host::{HostError, check_host};
-pub use machine::{Action, Heartbeat, Link, LinkConfig, Outcome, Role, Unsolicited};
+pub use link::{Action, Link};
+pub use outcome::{Counters, Outcome};
 pub use peers::{Full, Peer, PeerId};
+pub use rtt::RoundTrips;
 pub use socket::Socket;
-pub use state::{Counters, FailureKind, LinkError, LinkState, RoundTrips, Stage};
+pub use state::{LinkState, Stage};
 pub use tls::{Identity, TlsConfig, TlsError};
-pub use transport::{Accepted, Listener, Network, Opened, Opening, System, TransportConfig};
+pub use transport::{Accepted, ConnectFuture, Endpoint, Listener, Network, System};

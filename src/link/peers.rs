@@ -14,10 +14,10 @@ impl PeerId {
 pub struct Peer {
     /// Which connection.
     pub id: PeerId,
-    /// Its place among those whose replies are awaited.
-    pub(super) bit: u32,
     /// Its address, for people; empty where there is only one.
     pub name: String,
+    /// The number of the newest line that it has answered, or that was sent before it came: replies come in order.
+    answered_to: u64,
     /// How many replies have come from it.
     pub(super) replies: u64,
     /// What has come from it last and is no reply, in words.
@@ -27,8 +27,20 @@ pub struct Peer {
 }
 
 impl Peer {
-    fn new(id: PeerId, bit: u32, name: String) -> Self {
-        Self { id, bit, name, replies: 0, instead: None, late: None }
+    fn new(id: PeerId, name: String, lines: u64) -> Self {
+        Self { id, name, answered_to: lines, replies: 0, instead: None, late: None }
+    }
+
+    /// Whether it has yet to answer the line with this number, which is in flight.
+    pub(super) fn owes(&self, seq: u64) -> bool {
+        seq > self.answered_to
+    }
+
+    /// Notes that it has answered this line.
+    pub(super) fn note_reply(&mut self, seq: u64) {
+        self.answered_to = seq;
+        self.replies += 1;
+        (self.instead, self.late) = (None, None);
     }
 
     /// What has come instead of the reply that is overdue, in words.
@@ -60,25 +72,25 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// The one controller that the bridge has connected to.
-    pub(super) fn only() -> Self {
-        Self { peers: vec![Peer::new(PeerId::ONLY, 1, String::new())], joined: 0 }
+    /// The one controller that the bridge has connected to, when so many lines had been sent.
+    pub(super) fn only(lines: u64) -> Self {
+        Self { peers: vec![Peer::new(PeerId::ONLY, String::new(), lines)], joined: 0 }
     }
 
-    pub(super) fn join(&mut self, name: String) -> Result<PeerId, Full> {
-        let free = !self.bits();
-        if free == 0 {
+    /// Adds a controller, which has nothing to answer of the lines that have been sent.
+    pub(super) fn join(&mut self, name: String, lines: u64) -> Result<PeerId, Full> {
+        if self.count() == MAX_PEERS {
             return Err(Full);
         }
         self.joined += 1;
         let id = PeerId(self.joined);
-        self.peers.push(Peer::new(id, free & free.wrapping_neg(), name));
+        self.peers.push(Peer::new(id, name, lines));
         Ok(id)
     }
 
     pub(super) fn leave(&mut self, id: PeerId) -> Option<Peer> {
-        let place = self.peers.iter().position(|peer| peer.id == id)?;
-        Some(self.peers.remove(place))
+        let index = self.peers.iter().position(|peer| peer.id == id)?;
+        Some(self.peers.remove(index))
     }
 
     pub(super) fn get(&self, id: PeerId) -> Option<&Peer> {
@@ -87,14 +99,6 @@ impl Peers {
 
     pub(super) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
         self.peers.iter_mut().find(|peer| peer.id == id)
-    }
-
-    pub(super) fn bit(&self, id: PeerId) -> Option<u32> {
-        self.get(id).map(|peer| peer.bit)
-    }
-
-    pub(super) fn bits(&self) -> u32 {
-        self.peers.iter().fold(0, |bits, peer| bits | peer.bit)
     }
 
     pub(super) fn count(&self) -> usize {
@@ -106,5 +110,4 @@ impl Peers {
     }
 }
 
-/// As many as there are bits for.
-const MAX_PEERS: u32 = u32::BITS;
+const MAX_PEERS: usize = 32;

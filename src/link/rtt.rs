@@ -3,7 +3,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::state::RoundTrips;
+/// Times from command or stop to reply, over the newest few hundred replies. All zero before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RoundTrips {
+    /// Of the newest reply.
+    pub last: Duration,
+    /// The mean.
+    pub mean: Duration,
+    /// The 99th percentile.
+    pub p99: Duration,
+}
 
 /// The newest round-trip times.
 #[derive(Debug, Default)]

@@ -12,51 +12,22 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, lookup_host};
 
-use super::machine::Role;
+use super::config::{Role, TransportConfig};
+use super::error::LinkError;
 use super::socket::Socket;
-use super::state::LinkError;
-use super::tls::TlsConfig;
-
-/// Where to connect, and how long that may take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransportConfig {
-    /// Who opens the connection.
-    pub role: Role,
-    /// Name or address of the controller; of this machine, where controllers dial in.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// For resolving the name and connecting, together.
-    pub connect_timeout: Duration,
-    /// For the controller's greeting, where it has one, after connecting.
-    pub greeting_timeout: Duration,
-    /// `TCP_USER_TIMEOUT`: unacknowledged bytes older than this break the connection (Linux). Found by the kernel, so
-    /// a pulled cable is noticed even where the controller never replies.
-    pub tcp_user_timeout: Duration,
-    /// How to encrypt what is said; none: not at all.
-    pub tls: Option<TlsConfig>,
-}
-
-impl TransportConfig {
-    /// `host:port`, as a person would write it.
-    pub fn peer(&self) -> String {
-        let Self { host, port, .. } = self;
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-    }
-}
 
 /// What takes time, and gives a `T` or why there is none.
-pub type Opening<T> = Pin<Box<dyn Future<Output = Result<T, LinkError>> + Send>>;
+pub type ConnectFuture<T> = Pin<Box<dyn Future<Output = Result<T, LinkError>> + Send>>;
 
 /// Where connections come from: the system's sockets, or a simulation of them.
 pub trait Network: Send + Sync {
     /// Opens a connection, or a port that listens for some.
-    fn open(&self, config: &TransportConfig) -> Opening<Opened>;
+    fn open(&self, role: Role, config: &TransportConfig) -> ConnectFuture<Endpoint>;
 }
 
 /// What a [`Network`] has opened.
 #[derive(Debug)]
-pub enum Opened {
+pub enum Endpoint {
     /// A connection, or a way for datagrams.
     Socket(Arc<dyn Socket>),
     /// A port that controllers connect to.
@@ -64,7 +35,7 @@ pub enum Opened {
 }
 
 /// A controller that has connected: what is to be done before it can be spoken to, and from where it comes.
-pub type Accepted = (Opening<Arc<dyn Socket>>, SocketAddr);
+pub type Accepted = (ConnectFuture<Arc<dyn Socket>>, SocketAddr);
 
 /// A port that controllers connect to.
 pub trait Listener: Debug + Send {
@@ -77,29 +48,32 @@ pub trait Listener: Debug + Send {
 pub struct System;
 
 impl Network for System {
-    fn open(&self, config: &TransportConfig) -> Opening<Opened> {
-        let transport = Transport { config: config.clone() };
+    fn open(&self, role: Role, config: &TransportConfig) -> ConnectFuture<Endpoint> {
+        let transport = Transport { role, config: config.clone() };
         Box::pin(async move { transport.open().await })
     }
 }
 
 #[derive(Debug, Clone)]
 struct Transport {
+    role: Role,
     config: TransportConfig,
 }
 
 impl Transport {
-    async fn open(&self) -> Result<Opened, LinkError> {
-        Ok(match self.config.role {
+    async fn open(&self) -> Result<Endpoint, LinkError> {
+        Ok(match self.role {
             Role::TcpClient => {
                 let stream = self.at_first_address(Self::connect).await?;
-                Opened::Socket(match &self.config.tls {
+                Endpoint::Socket(match &self.config.tls {
                     None => Arc::new(stream),
                     Some(tls) => Arc::new(tls.connect(stream).await?),
                 })
             }
-            Role::TcpServer { .. } => Opened::Listener(Box::new(self.at_first_address(Self::listen).await?)),
-            Role::Udp => Opened::Socket(Arc::new(self.at_first_address(Self::datagrams).await?)),
+            Role::TcpServer { .. } => {
+                Endpoint::Listener(Box::new(self.at_first_address(Self::listen).await?))
+            }
+            Role::Udp => Endpoint::Socket(Arc::new(self.at_first_address(Self::datagrams).await?)),
         })
     }
 
@@ -125,7 +99,7 @@ impl Transport {
 
     fn refused(&self, address: SocketAddr, source: io::Error) -> LinkError {
         let address = address.to_string();
-        match self.config.role {
+        match self.role {
             Role::TcpServer { .. } => LinkError::Listen { address, source },
             Role::TcpClient | Role::Udp => LinkError::Connect { peer: address, source },
         }
@@ -194,7 +168,7 @@ impl Listener for Port {
                 };
                 Ok(socket)
             };
-            (Box::pin(opening) as Opening<_>, address)
+            (Box::pin(opening) as ConnectFuture<_>, address)
         })
     }
 }
@@ -218,7 +192,6 @@ mod tests {
 
     fn with_role(role: Role, host: &str, port: u16) -> Transport {
         let config = TransportConfig {
-            role,
             host: host.into(),
             port,
             connect_timeout: Duration::from_secs(3),
@@ -226,7 +199,7 @@ mod tests {
             tcp_user_timeout: Duration::from_millis(500),
             tls: None,
         };
-        Transport { config }
+        Transport { role, config }
     }
 
     async fn connected(transport: &Transport) -> TcpStream {

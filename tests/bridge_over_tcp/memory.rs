@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use aether_bridge::app::Bridge;
 use aether_bridge::config::Value;
-use aether_bridge::link::{Network, Opened, Opening, Socket, TransportConfig};
+use aether_bridge::link::{ConnectFuture, Endpoint, Network, Role, Socket, TransportConfig};
 use aether_bridge::teleop::Target;
 use bytes::BytesMut;
 use tokio::time::Instant;
@@ -94,9 +94,9 @@ impl Controller {
 }
 
 impl Network for Controller {
-    fn open(&self, _: &TransportConfig) -> Opening<Opened> {
+    fn open(&self, _: Role, _: &TransportConfig) -> ConnectFuture<Endpoint> {
         let socket = Arc::new(self.clone());
-        Box::pin(async { Ok(Opened::Socket(socket)) })
+        Box::pin(async { Ok(Endpoint::Socket(socket)) })
     }
 }
 

@@ -55,10 +55,6 @@ impl Observer for Ear {
     fn handle_arm_state(&mut self, state: &ReportedState) {
         self.heard.lock().unwrap().arm_states.push(state.clone());
     }
-
-    fn handle_diagnostics(&mut self, _: &Status) {}
-
-    fn handle_config(&mut self, _: &Config) {}
 }
 
 impl Scene {

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aether_bridge::arm::ReportedState;
 use aether_bridge::config::Config;
 use aether_bridge::geometry::Position;
 use aether_bridge::link::LinkState;
@@ -127,12 +126,6 @@ impl Observer for Judge {
         seen.note(format!("{:?}, {}", status.state, status.reason));
         seen.status = Some(status.clone());
     }
-
-    fn handle_arm_state(&mut self, _: &ReportedState) {}
-
-    fn handle_diagnostics(&mut self, _: &Status) {}
-
-    fn handle_config(&mut self, _: &Config) {}
 }
 
 /// The parameters' defaults.

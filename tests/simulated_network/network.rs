@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use aether_bridge::link::{LinkError, Network, Opened, Opening, Socket, TransportConfig};
+use aether_bridge::link::{ConnectFuture, Endpoint, LinkError, Network, Role, Socket, TransportConfig};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, ReadBuf};
 use turmoil::net::TcpStream;
@@ -16,13 +16,13 @@ use turmoil::net::TcpStream;
 pub struct Simulated;
 
 impl Network for Simulated {
-    fn open(&self, config: &TransportConfig) -> Opening<Opened> {
+    fn open(&self, _: Role, config: &TransportConfig) -> ConnectFuture<Endpoint> {
         let (host, port, peer) = (config.host.clone(), config.port, config.peer());
         Box::pin(async move {
             let connected = TcpStream::connect((host.as_str(), port)).await;
             let stream = connected.map_err(|source| LinkError::Connect { peer, source })?;
             let shared = Shared { stream, waiting: Waker::noop().clone() };
-            Ok(Opened::Socket(Arc::new(Stream(Mutex::new(shared)))))
+            Ok(Endpoint::Socket(Arc::new(Stream(Mutex::new(shared)))))
         })
     }
 }

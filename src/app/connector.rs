@@ -1,5 +1,5 @@
 //! From nothing to a connection on which commands may go: opened, encrypted where that is asked for, greeted on and
-//! introduced.
+//! authenticated.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,64 +8,65 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::Connection;
 use crate::config::{Config, HelloConfig};
-use crate::link::{LinkError, Listener, Opened, Opening, PeerId, Socket, Stage};
+use crate::link::{ConnectFuture, Endpoint, LinkError, Listener, PeerId, Socket, Stage};
 use crate::wire::Hello;
 
 /// What has come of an attempt.
-pub(super) enum Reached {
+pub(super) enum Established {
     Connection(Connection),
     Listener(Box<dyn Listener>),
 }
 
-/// How connections come about.
-pub(super) struct Protocol {
+/// Makes connections.
+pub(super) struct Connector {
     config: Config,
     deadline: Instant,
     /// Called with each stage that this comes to.
     note: Box<dyn Fn(Stage) + Send + Sync>,
 }
 
-impl Protocol {
-    /// As configured; what is begun now is to be opened within `connect_timeout`. `note` is called with each stage that it comes to.
-    pub(super) fn new(config: &Config, note: impl Fn(Stage) + Send + Sync + 'static) -> Self {
+impl Connector {
+    /// Makes them as configured; what is begun now is to be opened within `connect_timeout`. `note` is called with each stage
+    /// that it comes to.
+    pub(super) fn new(config: Config, note: impl Fn(Stage) + Send + Sync + 'static) -> Self {
         let deadline = Instant::now() + config.transport.connect_timeout;
-        Self { config: config.clone(), deadline, note: Box::new(note) }
+        Self { config, deadline, note: Box::new(note) }
     }
 
     /// Connects, or listens.
-    pub(super) async fn reach(self, opening: Opening<Opened>) -> Result<Reached, LinkError> {
+    pub(super) async fn connect(self, opening: ConnectFuture<Endpoint>) -> Result<Established, LinkError> {
         let peer = self.config.transport.peer();
         match self.in_time(opening, peer).await? {
-            Opened::Socket(socket) => self.introduced(socket).await.map(Reached::Connection),
-            Opened::Listener(listener) => Ok(Reached::Listener(listener)),
+            Endpoint::Socket(socket) => self.authenticated(socket).await.map(Established::Connection),
+            Endpoint::Listener(listener) => Ok(Established::Listener(listener)),
         }
     }
 
     /// Lets a controller in that has dialled in.
-    pub(super) async fn welcome(
+    pub(super) async fn accept(
         self,
-        opening: Opening<Arc<dyn Socket>>,
+        opening: ConnectFuture<Arc<dyn Socket>>,
         address: SocketAddr,
     ) -> Result<Connection, LinkError> {
         let socket = self.in_time(opening, address.to_string()).await?;
-        self.introduced(socket).await
+        self.authenticated(socket).await
     }
 
-    async fn in_time<T>(&self, opening: Opening<T>, peer: String) -> Result<T, LinkError> {
+    async fn in_time<T>(&self, opening: ConnectFuture<T>, peer: String) -> Result<T, LinkError> {
         let timeout = self.config.transport.connect_timeout;
         let otherwise = |_| Err(LinkError::ConnectTimeout { peer, timeout });
         timeout_at(self.deadline, opening).await.unwrap_or_else(otherwise)
     }
 
-    async fn introduced(&self, socket: Arc<dyn Socket>) -> Result<Connection, LinkError> {
+    async fn authenticated(&self, socket: Arc<dyn Socket>) -> Result<Connection, LinkError> {
         let mut connection = Connection::new(PeerId::ONLY, socket, &self.config);
         self.greeted(&mut connection).await?;
         if let Some(hello) = &self.config.hello {
             (self.note)(Stage::Hello);
             let hello = read(hello).await?;
             let limit = self.config.transport.connect_timeout;
-            let otherwise = |_| Err(LinkError::NotWelcomed { timeout: limit });
-            timeout(limit, connection.introduce(&hello)).await.unwrap_or_else(otherwise)?;
+            let otherwise = |_| Err(LinkError::AuthTimeout { timeout: limit });
+            timeout(limit, connection.authenticate(&hello)).await.unwrap_or_else(otherwise)?;
         }
         Ok(connection)
     }
@@ -82,7 +83,7 @@ impl Protocol {
     }
 }
 
-/// The line that shows the token, which is read anew so that another one needs no restart.
+/// Reads the token again for each connection, so that another one needs no restart.
 async fn read(HelloConfig { token_file, form }: &HelloConfig) -> Result<Hello, LinkError> {
     let path = || token_file.display().to_string();
     let text = tokio::fs::read_to_string(token_file).await;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use aether_bridge::app::joint::{Joint, Outgoing, Sent};
+use aether_bridge::app::{Coordinator, Outgoing, Sent};
 use aether_bridge::arm::ReportedState;
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::config::{Config, Parameters, Value};
@@ -14,7 +14,7 @@ use aether_bridge::teleop::{InputFault, Kind, Motion, Target};
 use aether_bridge::wire::{Reply, ReplyStatus};
 
 struct Scene {
-    joint: Joint,
+    coordinator: Coordinator,
     now: Instant,
     home: Position,
 }
@@ -29,27 +29,27 @@ impl Scene {
         let config = Config::new(parameters).unwrap();
         let home = config.teleop.home;
         let now = Instant::now();
-        let joint = Joint::new(config.teleop, config.link, "controller".into(), now, 7);
-        let mut scene = Self { joint, now, home };
+        let coordinator = Coordinator::new(config.teleop, config.link, "controller".into(), now, 7);
+        let mut scene = Self { coordinator, now, home };
         scene.connect();
         scene
     }
 
     fn connect(&mut self) {
-        assert_eq!(self.joint.poll_action(), Some(Action::Connect));
-        self.joint.handle_connected(self.now);
+        assert_eq!(self.coordinator.link.poll_action(), Some(Action::Connect));
+        self.coordinator.handle_connected(self.now);
     }
 
     /// Takes what the driver has to do, which takes its time.
     fn connect_later(&mut self) {
-        assert_eq!(self.joint.poll_action(), Some(Action::Connect));
+        assert_eq!(self.coordinator.link.poll_action(), Some(Action::Connect));
     }
 
     /// Lets the next connection come about.
     fn reconnect(&mut self) {
-        assert_eq!(self.joint.poll_action(), Some(Action::Close));
+        assert_eq!(self.coordinator.link.poll_action(), Some(Action::Close));
         self.now += Duration::from_secs(5);
-        self.joint.handle_timeout(self.now);
+        self.coordinator.handle_timeout(self.now);
         self.connect();
     }
 
@@ -57,22 +57,25 @@ impl Scene {
     fn first_command(&mut self) -> Command {
         for _ in 0..200 {
             self.now += Duration::from_millis(20);
-            self.joint.handle_target(self.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
-            self.joint.handle_timeout(self.now);
-            if let Some(line) = self.joint.poll_transmit(self.now) {
-                self.joint
+            self.coordinator
+                .teleop
+                .handle_target(self.now, Target::new(-0.2, 0.2, 0.1, None).unwrap())
+                .unwrap();
+            self.coordinator.handle_timeout(self.now);
+            if let Some(line) = self.coordinator.poll_transmit(self.now) {
+                self.coordinator
                     .handle_transmitted(self.now, self.now, &line, 70, [(PeerId::ONLY, Ok(70))])
                     .unwrap();
                 let Outgoing::Command(planned) = line else { panic!("{line:?}") };
                 return planned.command;
             }
         }
-        panic!("nothing is sent: {:?}", self.joint.status(self.now));
+        panic!("nothing is sent: {:?}", self.coordinator.status(self.now));
     }
 
     fn reply(&mut self, status: ReplyStatus, position: Option<Position>) {
         let state = position.map(|_| ReportedState { position, ..ReportedState::default() });
-        self.joint.handle_reply(
+        self.coordinator.handle_reply(
             self.now,
             PeerId::ONLY,
             &Reply { status, message: String::new(), seq: None, state },
@@ -80,7 +83,7 @@ impl Scene {
     }
 
     fn link(&self) -> LinkState {
-        self.joint.status(self.now).state
+        self.coordinator.status(self.now).state
     }
 }
 
@@ -97,7 +100,7 @@ fn a_position_in_a_reply_to_a_command_is_where_the_approach_starts() {
     assert!(scene.first_command().position.distance(scene.home) < NEAR);
     // Refused, so that nothing is acknowledged; and lost, so that the approach begins anew.
     scene.reply(ReplyStatus::Error, Some(elsewhere()));
-    scene.joint.handle_failed(scene.now, LinkError::Closed);
+    scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     scene.reconnect();
     assert!(scene.first_command().position.distance(elsewhere()) < NEAR);
 }
@@ -123,19 +126,24 @@ fn held_with(settings: &[(&str, Value)]) -> Scene {
     let mut scene = Scene::with(&Parameters::with(&settings).unwrap());
     scene.first_command();
     scene.now += Duration::from_millis(300);
-    scene.joint.handle_timeout(scene.now);
+    scene.coordinator.handle_timeout(scene.now);
     scene
 }
 
 #[test]
 fn a_stop_line_does_not_wait_for_answers() {
     let mut scene = held();
-    assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
-    let sent =
-        scene.joint.handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))]);
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), Some(Outgoing::Stop));
+    let sent = scene.coordinator.handle_transmitted(
+        scene.now,
+        scene.now,
+        &Outgoing::Stop,
+        16,
+        [(PeerId::ONLY, Ok(16))],
+    );
     assert_eq!(sent, Some(Sent::Stop));
-    assert_eq!(scene.joint.poll_transmit(scene.now), None);
-    assert_eq!(scene.joint.status(scene.now).sent, 1, "a stop is no command");
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
+    assert_eq!(scene.coordinator.status(scene.now).sent, 1, "a stop is no command");
 }
 
 #[test]
@@ -143,19 +151,25 @@ fn a_stop_line_that_the_peer_does_not_take_goes_out_when_it_does() {
     let mut scene = held();
     let full = Err(std::io::ErrorKind::WouldBlock.into());
     assert_eq!(
-        scene.joint.handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, full)]),
+        scene.coordinator.handle_transmitted(
+            scene.now,
+            scene.now,
+            &Outgoing::Stop,
+            16,
+            [(PeerId::ONLY, full)]
+        ),
         None
     );
-    assert_eq!(scene.joint.poll_transmit(scene.now), None);
-    scene.joint.handle_writable(scene.now);
-    assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
+    scene.coordinator.handle_writable(scene.now);
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), Some(Outgoing::Stop));
 }
 
 #[test]
 fn where_the_arm_has_stopped_is_where_the_approach_starts() {
     let mut scene = held();
     scene
-        .joint
+        .coordinator
         .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
         .unwrap();
     scene.reply(ReplyStatus::Ok, None);
@@ -167,36 +181,39 @@ fn where_the_arm_has_stopped_is_where_the_approach_starts() {
 fn a_stop_that_the_controller_refuses_is_no_refused_command() {
     let mut scene = held();
     scene
-        .joint
+        .coordinator
         .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
         .unwrap();
     scene.reply(ReplyStatus::Ok, None);
     scene.reply(ReplyStatus::Error, None);
-    assert_eq!((scene.link(), scene.joint.status(scene.now).rejected), (LinkState::Connected, 0));
+    assert_eq!((scene.link(), scene.coordinator.status(scene.now).rejected), (LinkState::Connected, 0));
     // Nor does it stand in the way of the next motion.
     scene.first_command();
 }
 
 #[test]
 fn not_even_the_first_motion_begins_before_a_stop_is_answered() {
-    let parameters = Parameters::with(&[
-        ("hold_line", Value::Text("stop".into())),
-        ("max_in_flight", Value::Integer(4)),
-        ("settle_time", Value::Real(0.0)),
-    ]);
-    let mut scene = Scene::with(&parameters.unwrap());
-    scene.joint.handle_stop();
+    let mut parameters = Parameters::default();
+    parameters.set("hold_line", Value::Text("stop".into())).unwrap();
+    parameters.set("max_in_flight", Value::Integer(4)).unwrap();
+    parameters.set("settle_time", Value::Real(0.0)).unwrap();
+    let mut scene = Scene::with(&parameters);
+    scene.coordinator.teleop.handle_stop();
     scene
-        .joint
+        .coordinator
         .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
         .unwrap();
-    scene.joint.handle_reset();
-    scene.joint.handle_set_armed(scene.now, true).unwrap();
+    scene.coordinator.teleop.handle_reset();
+    scene.coordinator.teleop.handle_set_armed(scene.now, true).unwrap();
     // No longer than the link waits for it.
     for _ in 0..20 {
         scene.now += Duration::from_millis(20);
-        scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
-        assert_eq!(scene.joint.poll_transmit(scene.now), None);
+        scene
+            .coordinator
+            .teleop
+            .handle_target(scene.now, Target::new(-0.2, 0.2, 0.1, None).unwrap())
+            .unwrap();
+        assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
     }
     scene.reply(ReplyStatus::Ok, Some(elsewhere()));
     assert!(scene.first_command().position.distance(elsewhere()) < NEAR);
@@ -206,7 +223,7 @@ fn not_even_the_first_motion_begins_before_a_stop_is_answered() {
 fn a_stop_that_is_not_answered_at_all_does_not_stand_in_the_way_where_nothing_is() {
     let mut scene = held_with(&[("expect_reply", Value::Boolean(false))]);
     scene
-        .joint
+        .coordinator
         .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
         .unwrap();
     scene.first_command();
@@ -216,41 +233,40 @@ fn a_stop_that_is_not_answered_at_all_does_not_stand_in_the_way_where_nothing_is
 fn the_end_says_stop_before_the_connection_is_closed() {
     let mut scene = held();
     scene
-        .joint
+        .coordinator
         .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
         .unwrap();
-    scene.joint.handle_shutdown(scene.now);
-    assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
+    scene.coordinator.teleop.handle_shutdown(scene.now);
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), Some(Outgoing::Stop));
     assert_eq!(scene.link(), LinkState::Connected);
-    scene.joint.handle_end(scene.now);
-    assert_eq!(scene.joint.poll_action(), Some(Action::Close));
-    assert_eq!(scene.joint.poll_transmit(scene.now), None);
+    scene.coordinator.handle_end(scene.now);
+    assert_eq!(scene.coordinator.link.poll_action(), Some(Action::Close));
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
 }
 
 #[test]
 fn a_heartbeat_fills_silence_and_lets_commands_and_stops_go_first() {
-    let parameters = Parameters::with(&[
-        ("heartbeat_period", Value::Real(0.1)),
-        ("hold_line", Value::Text("stop".into())),
-        ("settle_time", Value::Real(0.0)),
-    ]);
-    let mut scene = Scene::with(&parameters.unwrap());
-    assert_eq!(scene.joint.poll_timeout(scene.now), Some(scene.now + Duration::from_millis(100)));
+    let mut parameters = Parameters::default();
+    parameters.set("heartbeat_period", Value::Real(0.1)).unwrap();
+    parameters.set("hold_line", Value::Text("stop".into())).unwrap();
+    parameters.set("settle_time", Value::Real(0.0)).unwrap();
+    let mut scene = Scene::with(&parameters);
+    assert_eq!(scene.coordinator.poll_timeout(scene.now), Some(scene.now + Duration::from_millis(100)));
     scene.now += Duration::from_millis(100);
-    assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Heartbeat));
-    scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
-    let line = scene.joint.poll_transmit(scene.now).unwrap();
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), Some(Outgoing::Heartbeat));
+    scene.coordinator.teleop.handle_target(scene.now, Target::new(-0.2, 0.2, 0.1, None).unwrap()).unwrap();
+    let line = scene.coordinator.poll_transmit(scene.now).unwrap();
     assert!(matches!(line, Outgoing::Command(_)), "{line:?}");
-    scene.joint.handle_stop();
-    assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
+    scene.coordinator.teleop.handle_stop();
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), Some(Outgoing::Stop));
     scene
-        .joint
+        .coordinator
         .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
         .unwrap();
     scene.reply(ReplyStatus::Ok, None);
     // Stopped, and the controller still hears from the bridge.
     scene.now += Duration::from_millis(100);
-    let sent = scene.joint.handle_transmitted(
+    let sent = scene.coordinator.handle_transmitted(
         scene.now,
         scene.now,
         &Outgoing::Heartbeat,
@@ -258,9 +274,9 @@ fn a_heartbeat_fills_silence_and_lets_commands_and_stops_go_first() {
         [(PeerId::ONLY, Ok(21))],
     );
     assert_eq!(sent, Some(Sent::Heartbeat));
-    assert_eq!(scene.joint.poll_transmit(scene.now), None);
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
     scene.reply(ReplyStatus::Ok, None);
-    assert_eq!((scene.link(), scene.joint.status(scene.now).sent), (LinkState::Connected, 0));
+    assert_eq!((scene.link(), scene.coordinator.status(scene.now).sent), (LinkState::Connected, 0));
 }
 
 /// Disarmed after a command that was accepted, and a heartbeat answered with where the arm is then.
@@ -270,14 +286,14 @@ fn sighted_at(position: Position) -> (Scene, Command) {
     let mut scene = Scene::with(&parameters.unwrap());
     let told = scene.first_command();
     scene.reply(ReplyStatus::Ok, None);
-    scene.joint.handle_set_armed(scene.now, false).unwrap();
+    scene.coordinator.teleop.handle_set_armed(scene.now, false).unwrap();
     scene.now += Duration::from_secs(1);
     scene
-        .joint
+        .coordinator
         .handle_transmitted(scene.now, scene.now, &Outgoing::Heartbeat, 21, [(PeerId::ONLY, Ok(21))])
         .unwrap();
     scene.reply(ReplyStatus::Ok, Some(position));
-    scene.joint.handle_set_armed(scene.now, true).unwrap();
+    scene.coordinator.teleop.handle_set_armed(scene.now, true).unwrap();
     (scene, told)
 }
 
@@ -289,7 +305,7 @@ fn an_arm_that_was_moved_by_other_means_while_disarmed_is_approached_with_from_w
     let (mut scene, _) = sighted_at(elsewhere());
     let told = scene.first_command();
     scene.reply(ReplyStatus::Ok, None);
-    scene.joint.handle_failed(scene.now, LinkError::Closed);
+    scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     scene.reconnect();
     assert!(scene.first_command().position.distance(told.position) < NEAR);
 }
@@ -311,13 +327,13 @@ fn server(min_clients: i64, more: &[(&str, Value)]) -> Scene {
 
 impl Scene {
     fn join(&mut self, name: &str) -> PeerId {
-        self.joint.handle_joined(self.now, name.into()).unwrap()
+        self.coordinator.handle_joined(self.now, name.into()).unwrap()
     }
 
     /// What goes out next, taken by all of these.
     fn transmit(&mut self, peers: &[PeerId]) -> Sent {
-        let line = self.joint.poll_transmit(self.now).expect("something to send");
-        self.joint
+        let line = self.coordinator.poll_transmit(self.now).expect("something to send");
+        self.coordinator
             .handle_transmitted(self.now, self.now, &line, 70, peers.iter().map(|peer| (*peer, Ok(70))))
             .unwrap()
     }
@@ -326,45 +342,48 @@ impl Scene {
     fn command_to(&mut self, peers: &[PeerId]) -> SentCommand {
         for _ in 0..200 {
             self.now += Duration::from_millis(20);
-            self.joint.handle_target(self.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
-            self.joint.handle_timeout(self.now);
-            if self.joint.poll_transmit(self.now).is_some() {
+            self.coordinator
+                .teleop
+                .handle_target(self.now, Target::new(-0.2, 0.2, 0.1, None).unwrap())
+                .unwrap();
+            self.coordinator.handle_timeout(self.now);
+            if self.coordinator.poll_transmit(self.now).is_some() {
                 match self.transmit(peers) {
                     Sent::Command(command) => return command,
                     other => panic!("{other:?}"),
                 }
             }
         }
-        panic!("nothing is sent: {:?}", self.joint.status(self.now));
+        panic!("nothing is sent: {:?}", self.coordinator.status(self.now));
     }
 
     fn ok(&mut self, peer: PeerId) -> bool {
         let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq: None, state: None };
-        self.joint.handle_reply(self.now, peer, &reply)
+        self.coordinator.handle_reply(self.now, peer, &reply)
     }
 }
 
 #[test]
 fn the_arm_moves_when_as_many_controllers_are_there_as_are_wanted() {
     let mut scene = server(2, &[]);
-    let reason = |scene: &Scene| scene.joint.status(scene.now).reason;
+    let reason = |scene: &Scene| scene.coordinator.status(scene.now).reason;
     assert!(reason(&scene).ends_with(": 0 of 2 connected to controller"), "{}", reason(&scene));
     let left = scene.join("left");
     assert!(reason(&scene).ends_with(": 1 of 2 connected to controller"), "{}", reason(&scene));
     let right = scene.join("right");
-    assert_eq!(scene.joint.status(scene.now).peer, "controller from left, right");
+    assert_eq!(scene.coordinator.status(scene.now).peer, "controller from left, right");
     let first = scene.command_to(&[left, right]);
     assert!(first.planned.command.position.distance(scene.home) < 0.005);
-    assert!(scene.ok(right) && scene.joint.poll_transmit(scene.now).is_none());
+    assert!(scene.ok(right) && scene.coordinator.poll_transmit(scene.now).is_none());
     assert!(scene.ok(left));
     scene.command_to(&[left, right]);
-    scene.joint.handle_ended(scene.now, right, LinkError::Closed);
+    scene.coordinator.handle_ended(scene.now, right, LinkError::Closed);
     assert_eq!(scene.link(), LinkState::Listening);
     let expected = ": 1 of 2 connected to controller; lastly right: the controller closed the connection";
     assert!(reason(&scene).ends_with(expected), "{}", reason(&scene));
-    assert!(scene.joint.wants_driver(), "to drop it");
-    assert_eq!(scene.joint.poll_action(), Some(Action::Drop(right)));
-    assert!(!scene.joint.wants_driver());
+    assert!(scene.coordinator.link.wants_driver(), "to drop it");
+    assert_eq!(scene.coordinator.link.poll_action(), Some(Action::Drop(right)));
+    assert!(!scene.coordinator.link.wants_driver());
 }
 
 #[test]
@@ -372,10 +391,10 @@ fn those_that_are_left_hear_of_a_hold() {
     let mut scene = server(2, &[("hold_line", Value::Text("stop".into()))]);
     let [left, right] = ["left", "right"].map(|name| scene.join(name));
     scene.command_to(&[left, right]);
-    scene.joint.handle_ended(scene.now, right, LinkError::Closed);
-    assert_eq!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Stop));
+    scene.coordinator.handle_ended(scene.now, right, LinkError::Closed);
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), Some(Outgoing::Stop));
     assert_eq!(scene.transmit(&[left]), Sent::Stop);
-    assert_eq!(scene.joint.poll_transmit(scene.now), None);
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
 }
 
 #[test]
@@ -387,15 +406,15 @@ fn one_that_joins_in_mid_motion_is_no_reason_to_leap() {
         scene.ok(left);
     }
     let right = scene.join("right");
-    assert_eq!(scene.joint.status(scene.now).motion, Motion::Approach, "it goes on, by an approach");
+    assert_eq!(scene.coordinator.status(scene.now).motion, Motion::Approach, "it goes on, by an approach");
     let next = scene.command_to(&[left, right]);
     assert_eq!(next.planned.kind, Kind::Approach);
     let mut operator = server(1, &[("arming", Value::Text("operator".into()))]);
     let left = operator.join("left");
-    operator.joint.handle_set_armed(operator.now, true).unwrap();
+    operator.coordinator.teleop.handle_set_armed(operator.now, true).unwrap();
     operator.command_to(&[left]);
     operator.join("right");
-    assert_eq!(operator.joint.status(operator.now).motion, Motion::Disarmed);
+    assert_eq!(operator.coordinator.status(operator.now).motion, Motion::Disarmed);
 }
 
 #[test]
@@ -404,26 +423,41 @@ fn one_that_does_not_read_is_dropped_and_the_others_have_the_line() {
     let [left, right] = ["left", "right"].map(|name| scene.join(name));
     for _ in 0..200 {
         scene.now += Duration::from_millis(20);
-        scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
-        scene.joint.handle_timeout(scene.now);
-        if scene.joint.poll_transmit(scene.now).is_some() {
+        scene
+            .coordinator
+            .teleop
+            .handle_target(scene.now, Target::new(-0.2, 0.2, 0.1, None).unwrap())
+            .unwrap();
+        scene.coordinator.handle_timeout(scene.now);
+        if scene.coordinator.poll_transmit(scene.now).is_some() {
             break;
         }
     }
-    let line = scene.joint.poll_transmit(scene.now).unwrap();
+    let line = scene.coordinator.poll_transmit(scene.now).unwrap();
     let full = || Err(std::io::ErrorKind::WouldBlock.into());
-    let sent =
-        scene.joint.handle_transmitted(scene.now, scene.now, &line, 70, [(left, full()), (right, Ok(70))]);
+    let sent = scene.coordinator.handle_transmitted(
+        scene.now,
+        scene.now,
+        &line,
+        70,
+        [(left, full()), (right, Ok(70))],
+    );
     assert!(matches!(sent, Some(Sent::Command(_))));
-    assert_eq!(scene.joint.poll_action(), Some(Action::Drop(left)));
+    assert_eq!(scene.coordinator.link.poll_action(), Some(Action::Drop(left)));
     assert!(scene.ok(right));
-    assert_eq!(scene.joint.status(scene.now).acknowledged, 1);
+    assert_eq!(scene.coordinator.status(scene.now).acknowledged, 1);
     // A line of which only a part went out cannot be gone on with, here neither.
     scene.now += Duration::from_millis(20);
-    scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
-    let line = scene.joint.poll_transmit(scene.now).unwrap();
-    assert_eq!(scene.joint.handle_transmitted(scene.now, scene.now, &line, 70, [(right, Ok(30))]), None);
-    assert_eq!((scene.joint.poll_action(), scene.link()), (Some(Action::Drop(right)), LinkState::Listening));
+    scene.coordinator.teleop.handle_target(scene.now, Target::new(-0.2, 0.2, 0.1, None).unwrap()).unwrap();
+    let line = scene.coordinator.poll_transmit(scene.now).unwrap();
+    assert_eq!(
+        scene.coordinator.handle_transmitted(scene.now, scene.now, &line, 70, [(right, Ok(30))]),
+        None
+    );
+    assert_eq!(
+        (scene.coordinator.link.poll_action(), scene.link()),
+        (Some(Action::Drop(right)), LinkState::Listening)
+    );
 }
 
 #[test]
@@ -438,17 +472,17 @@ fn a_stop_that_got_lost_is_said_again_and_a_command_is_not() {
     ]);
     let mut scene = Scene::with(&parameters.unwrap());
     scene.first_command();
-    scene.joint.handle_stop();
+    scene.coordinator.teleop.handle_stop();
     assert_eq!(scene.transmit(&[PeerId::ONLY]), Sent::Stop);
-    assert_eq!(scene.joint.poll_transmit(scene.now), None);
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
     scene.now += Duration::from_millis(100);
     assert_eq!(scene.transmit(&[PeerId::ONLY]), Sent::Heartbeat);
     // The command was line 1, the stop 2; of the two nothing is heard.
     let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq: Some(3), state: None };
-    assert!(scene.joint.handle_reply(scene.now, PeerId::ONLY, &reply));
-    assert_eq!(scene.joint.status(scene.now).lost, 2);
+    assert!(scene.coordinator.handle_reply(scene.now, PeerId::ONLY, &reply));
+    assert_eq!(scene.coordinator.status(scene.now).lost, 2);
     assert_eq!(scene.transmit(&[PeerId::ONLY]), Sent::Stop);
-    assert_eq!(scene.joint.poll_transmit(scene.now), None);
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
 }
 
 #[test]
@@ -463,10 +497,10 @@ fn a_command_that_got_lost_keeps_no_later_motion_from_beginning() {
     scene.command_to(&[PeerId::ONLY]);
     scene.command_to(&[PeerId::ONLY]);
     let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq: Some(2), state: None };
-    assert!(scene.joint.handle_reply(scene.now, PeerId::ONLY, &reply));
-    assert_eq!(scene.joint.status(scene.now).lost, 1);
-    scene.joint.handle_target(scene.now, Err(InputFault::NoHand)).unwrap_err();
-    assert_eq!(scene.joint.status(scene.now).motion, Motion::Holding);
+    assert!(scene.coordinator.handle_reply(scene.now, PeerId::ONLY, &reply));
+    assert_eq!(scene.coordinator.status(scene.now).lost, 1);
+    scene.coordinator.teleop.handle_invalid_target(scene.now, InputFault::NoHand);
+    assert_eq!(scene.coordinator.status(scene.now).motion, Motion::Holding);
     assert_eq!(scene.command_to(&[PeerId::ONLY]).planned.kind, Kind::Approach);
 }
 
@@ -475,14 +509,14 @@ fn a_state_that_is_told_unasked_says_where_the_arm_is_to_be_approached_from() {
     let mut scene = Scene::connected();
     let seen = Position::new(0.1, 0.1, 0.1).unwrap();
     let state = ReportedState { position: Some(seen), ..ReportedState::default() };
-    assert!(scene.joint.handle_state(PeerId::ONLY, &state));
+    assert!(scene.coordinator.handle_state(PeerId::ONLY, &state));
     let told = scene.first_command().position;
     assert!(told.distance(seen) < 0.005);
     scene.reply(ReplyStatus::Ok, None);
-    scene.joint.handle_failed(scene.now, LinkError::Closed);
+    scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     let elsewhere =
         ReportedState { position: Position::new(0.2, -0.2, 0.3).ok(), ..ReportedState::default() };
-    assert!(!scene.joint.handle_state(PeerId::ONLY, &elsewhere), "of a connection that is no more");
+    assert!(!scene.coordinator.handle_state(PeerId::ONLY, &elsewhere), "of a connection that is no more");
     scene.reconnect();
     assert!(scene.first_command().position.distance(told) < 0.005);
 }
@@ -491,12 +525,12 @@ fn a_state_that_is_told_unasked_says_where_the_arm_is_to_be_approached_from() {
 fn a_reported_gripper_is_in_the_first_command() {
     let mut scene = Scene::connected();
     let closed = ReportedState { gripper: Some(Gripper::Closed), ..ReportedState::default() };
-    assert!(scene.joint.handle_state(PeerId::ONLY, &closed));
+    assert!(scene.coordinator.handle_state(PeerId::ONLY, &closed));
     assert_eq!(scene.first_command().gripper, Gripper::Closed);
     // One of a connection that has ended does not count.
     let mut scene = Scene::connected();
-    scene.joint.handle_failed(scene.now, LinkError::Closed);
-    assert!(!scene.joint.handle_state(PeerId::ONLY, &closed));
+    scene.coordinator.handle_failed(scene.now, LinkError::Closed);
+    assert!(!scene.coordinator.handle_state(PeerId::ONLY, &closed));
     scene.reconnect();
     assert_eq!(scene.first_command().gripper, Gripper::Open);
 }
@@ -507,12 +541,12 @@ fn an_arm_that_is_on_its_way_to_where_it_was_told_to_be_has_not_been_moved_by_ot
         let mut scene = Scene::connected();
         let told = scene.first_command().position;
         scene.reply(ReplyStatus::Ok, None);
-        scene.joint.handle_set_armed(scene.now, false).unwrap();
+        scene.coordinator.teleop.handle_set_armed(scene.now, false).unwrap();
         let [x, y, z] = told.coordinates();
         let seen = Position::new(x - 0.02, y, z).unwrap();
         let state = ReportedState { position: Some(seen), moving, ..ReportedState::default() };
-        scene.joint.handle_state(PeerId::ONLY, &state);
-        scene.joint.handle_set_armed(scene.now, true).unwrap();
+        scene.coordinator.handle_state(PeerId::ONLY, &state);
+        scene.coordinator.teleop.handle_set_armed(scene.now, true).unwrap();
         let first = scene.first_command().position;
         assert_eq!(first.distance(seen) < first.distance(told), aside, "{moving:?}");
     }
@@ -530,8 +564,12 @@ fn what_was_sent_before_one_joined_is_answered_before_the_arm_goes_on() {
     let right = scene.join("right");
     for _ in 0..5 {
         scene.now += Duration::from_millis(20);
-        scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
-        assert_eq!(scene.joint.poll_transmit(scene.now), None);
+        scene
+            .coordinator
+            .teleop
+            .handle_target(scene.now, Target::new(-0.2, 0.2, 0.1, None).unwrap())
+            .unwrap();
+        assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
     }
     scene.ok(left);
     let next = scene.command_to(&[left, right]);
@@ -544,11 +582,11 @@ fn what_was_said_before_one_joined_is_not_repeated_to_it() {
     let left = scene.join("left");
     scene.command_to(&[left]);
     scene.ok(left);
-    scene.joint.handle_stop();
+    scene.coordinator.teleop.handle_stop();
     scene.now += Duration::from_millis(20);
-    assert!(matches!(scene.joint.poll_transmit(scene.now), Some(Outgoing::Command(_))));
+    assert!(matches!(scene.coordinator.poll_transmit(scene.now), Some(Outgoing::Command(_))));
     scene.join("right");
-    assert_eq!(scene.joint.poll_transmit(scene.now), None);
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
 }
 
 #[test]
@@ -565,15 +603,18 @@ fn a_datagram_that_comes_late_or_twice_says_nothing_of_where_the_arm_is() {
         Reply { status: ReplyStatus::Ok, message: String::new(), seq, state }
     };
     scene.command_to(&[PeerId::ONLY]);
-    assert!(scene.joint.handle_reply(scene.now, PeerId::ONLY, &reply(Some(1), 0.2)));
+    assert!(scene.coordinator.handle_reply(scene.now, PeerId::ONLY, &reply(Some(1), 0.2)));
     // People move the arm; the controller tells where it is.
-    scene.joint.handle_set_armed(scene.now, false).unwrap();
+    scene.coordinator.teleop.handle_set_armed(scene.now, false).unwrap();
     let seen = ReportedState { position: Some(there(0.1)), ..ReportedState::default() };
-    assert!(scene.joint.handle_state(PeerId::ONLY, &seen));
+    assert!(scene.coordinator.handle_state(PeerId::ONLY, &seen));
     for seq in [Some(1), Some(99), None] {
-        assert!(!scene.joint.handle_reply(scene.now, PeerId::ONLY, &reply(seq, 0.25)), "published as news");
+        assert!(
+            !scene.coordinator.handle_reply(scene.now, PeerId::ONLY, &reply(seq, 0.25)),
+            "published as news"
+        );
     }
-    scene.joint.handle_set_armed(scene.now, true).unwrap();
+    scene.coordinator.teleop.handle_set_armed(scene.now, true).unwrap();
     let first = scene.command_to(&[PeerId::ONLY]).planned.command.position;
     assert!(first.distance(there(0.1)) < 0.005, "{first:?}");
 }
@@ -584,14 +625,20 @@ fn what_a_controller_takes_that_has_been_given_up_does_not_count() {
     let [left, right] = ["left", "right"].map(|name| scene.join(name));
     scene.command_to(&[left, right]);
     scene.ok(right);
-    scene.joint.handle_ended(scene.now, left, LinkError::Closed);
+    scene.coordinator.handle_ended(scene.now, left, LinkError::Closed);
     scene.now += Duration::from_millis(20);
-    scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
-    let line = scene.joint.poll_transmit(scene.now).unwrap();
+    scene.coordinator.teleop.handle_target(scene.now, Target::new(-0.2, 0.2, 0.1, None).unwrap()).unwrap();
+    let line = scene.coordinator.poll_transmit(scene.now).unwrap();
     // Its socket is still there, for the driver to close; the other's breaks in this moment.
     let broken = Err(std::io::ErrorKind::BrokenPipe.into());
     assert_eq!(
-        scene.joint.handle_transmitted(scene.now, scene.now, &line, 70, [(left, Ok(70)), (right, broken)]),
+        scene.coordinator.handle_transmitted(
+            scene.now,
+            scene.now,
+            &line,
+            70,
+            [(left, Ok(70)), (right, broken)]
+        ),
         None
     );
     assert_eq!(scene.link(), LinkState::Listening);
@@ -599,39 +646,39 @@ fn what_a_controller_takes_that_has_been_given_up_does_not_count() {
     scene.command_to(&[next]);
 }
 
-/// A joint that has yet to connect, by these parameters.
+/// A coordinator that has yet to connect, by these parameters.
 fn unconnected(settings: &[(&str, Value)]) -> Scene {
     let config = Config::new(&Parameters::with(settings).unwrap()).unwrap();
     let (home, now) = (config.teleop.home, Instant::now());
-    let joint = Joint::new(config.teleop, config.link, "arm:5000".into(), now, 7);
-    Scene { joint, now, home }
+    let coordinator = Coordinator::new(config.teleop, config.link, "arm:5000".into(), now, 7);
+    Scene { coordinator, now, home }
 }
 
 #[test]
 fn no_connection_has_a_cause_from_the_first_status_on() {
     let mut scene = unconnected(&[]);
-    let reason = |scene: &Scene| scene.joint.status(scene.now).reason;
+    let reason = |scene: &Scene| scene.coordinator.status(scene.now).reason;
     let down = "not armed yet: no connection to the controller";
     assert_eq!(reason(&scene), format!("{down}: connecting to arm:5000"));
     scene.connect_later();
-    let before = scene.joint.face(scene.now);
-    scene.joint.handle_stage(Stage::Greeting { heard: 1, wanted: 2 });
-    assert_ne!(scene.joint.face(scene.now), before, "no status follows");
+    let before = scene.coordinator.status_key(scene.now);
+    scene.coordinator.handle_stage(Stage::Greeting { heard: 1, wanted: 2 });
+    assert_ne!(scene.coordinator.status_key(scene.now), before, "no status follows");
     let greeting = "waiting for 2 greeting lines of arm:5000 (greeting_lines), 1 so far";
     assert_eq!(reason(&scene), format!("{down}: {greeting}"));
-    assert_eq!(scene.joint.status(scene.now).state, LinkState::Connecting);
-    scene.joint.handle_stage(Stage::Hello);
+    assert_eq!(scene.coordinator.status(scene.now).state, LinkState::Connecting);
+    scene.coordinator.handle_stage(Stage::Hello);
     assert_eq!(
         reason(&scene),
         format!("{down}: waiting for the answer of arm:5000 to the hello (hello.token_file)")
     );
-    scene.joint.handle_failed(scene.now, LinkError::Closed);
+    scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     assert!(reason(&scene).contains("closed the connection; next attempt in 0."), "{}", reason(&scene));
     scene.now += Duration::from_secs(5);
-    scene.joint.handle_timeout(scene.now);
+    scene.coordinator.handle_timeout(scene.now);
     assert!(reason(&scene).ends_with("closed the connection; trying again"), "{}", reason(&scene));
     scene.connect_later();
-    scene.joint.handle_stage(Stage::Greeting { heard: 0, wanted: 2 });
+    scene.coordinator.handle_stage(Stage::Greeting { heard: 0, wanted: 2 });
     assert!(
         reason(&scene).ends_with("0 so far; lastly the controller closed the connection"),
         "{}",
@@ -642,17 +689,17 @@ fn no_connection_has_a_cause_from_the_first_status_on() {
 #[test]
 fn a_port_without_controllers_has_a_cause_from_the_first_status_on() {
     let mut scene = unconnected(&[("role", Value::Text("tcp_server".into()))]);
-    let reason = |scene: &Scene| scene.joint.status(scene.now).reason;
+    let reason = |scene: &Scene| scene.coordinator.status(scene.now).reason;
     let down = "not armed yet: no connection to the controller";
     assert_eq!(reason(&scene), format!("{down}: opening the port arm:5000"));
     scene.connect();
     assert_eq!(reason(&scene), format!("{down}: 0 of 1 connected to arm:5000"));
-    let before = scene.joint.face(scene.now);
-    scene.joint.handle_arriving(1);
-    assert_ne!(scene.joint.face(scene.now), before, "no status follows");
+    let before = scene.coordinator.status_key(scene.now);
+    scene.coordinator.report.handle_arriving(1);
+    assert_ne!(scene.coordinator.status_key(scene.now), before, "no status follows");
     assert_eq!(reason(&scene), format!("{down}: 0 of 1 connected to arm:5000, 1 more on the way in"));
-    scene.joint.handle_arriving(0);
-    scene.joint.handle_refused(scene.now, "guest".into(), LinkError::Closed);
+    scene.coordinator.report.handle_arriving(0);
+    scene.coordinator.link.handle_refused(scene.now, "guest".into(), LinkError::Closed);
     assert_eq!(
         reason(&scene),
         format!("{down}: 0 of 1 connected to arm:5000; lastly guest: the controller closed the connection")
@@ -664,24 +711,24 @@ fn a_reply_without_its_end_is_quoted_while_the_controller_does_not_answer() {
     let mut scene = Scene::connected();
     scene.first_command();
     scene.now += Duration::from_millis(500);
-    scene.joint.handle_target(scene.now, Ok(Target::new(-0.2, 0.2, 0.1, None).unwrap())).unwrap();
-    scene.joint.handle_timeout(scene.now);
-    assert!(scene.joint.is_overdue(scene.now));
-    let reason = |scene: &Scene| scene.joint.status(scene.now).reason;
+    scene.coordinator.teleop.handle_target(scene.now, Target::new(-0.2, 0.2, 0.1, None).unwrap()).unwrap();
+    scene.coordinator.handle_timeout(scene.now);
+    assert!(scene.coordinator.link.is_overdue(scene.now));
+    let reason = |scene: &Scene| scene.coordinator.status(scene.now).reason;
     assert_eq!(reason(&scene), "holding: the controller does not answer: no reply for reply_timeout 0.5 s");
-    scene.joint.handle_instead(PeerId::ONLY, Some("\"OK\" has come".into()));
+    scene.coordinator.link.handle_instead(PeerId::ONLY, Some("\"OK\" has come".into()));
     assert_eq!(reason(&scene), "holding: the controller does not answer: \"OK\" has come");
 }
 
 #[test]
 fn the_last_error_goes_and_is_still_known_with_its_age() {
     let mut scene = Scene::connected();
-    scene.joint.handle_failed(scene.now, LinkError::Closed);
+    scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     scene.reconnect();
-    let status = scene.joint.status(scene.now);
+    let status = scene.coordinator.status(scene.now);
     assert_eq!(status.last_error, "the controller closed the connection");
     scene.now += Duration::from_secs(3);
-    let status = scene.joint.status(scene.now);
+    let status = scene.coordinator.status(scene.now);
     assert_eq!(status.last_error, "");
     let newest = ("the controller closed the connection".to_owned(), Duration::from_secs(8));
     assert_eq!(status.newest_error, Some(newest));

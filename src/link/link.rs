@@ -4,56 +4,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::backoff::Backoff;
+use super::config::{Heartbeat, LinkConfig, Role};
+use super::error::LinkError;
+use super::outcome::{Counters, Outcome};
 use super::peers::{Full, Peer, PeerId, Peers};
-use super::rtt::Window;
-use super::state::{Counters, LinkError, LinkState, RoundTrips, Stage};
-use crate::arm::Command;
+use super::rtt::{RoundTrips, Window};
+use super::state::{LinkState, Stage};
 use crate::wire::{Order, Reply, ReplyStatus, advice};
-
-/// What the link is set to. `crate::config` validates the values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkConfig {
-    /// Who opens the connection.
-    pub role: Role,
-    /// Whether every line is answered.
-    pub expect_reply: bool,
-    /// Lines that may be unanswered at a time, at least 1. Stops are sent whatever is unanswered, and other lines wait
-    /// for them too.
-    pub max_in_flight: usize,
-    /// When there is nothing else to say, how often to say that the bridge is there; none: never.
-    pub heartbeat: Option<Heartbeat>,
-    /// Without a reply for this long the controller counts as unresponsive; one that dialled in is dropped.
-    pub reply_timeout: Duration,
-    /// Without a reply for this long the connection is given up.
-    pub link_timeout: Duration,
-    /// The waits between attempts.
-    pub backoff: Backoff,
-}
-
-/// Who opens the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// The bridge connects to one controller.
-    TcpClient,
-    /// Controllers connect to the bridge. Every one gets every line, in step: the next line waits for the replies of
-    /// all, and who is late with one is dropped.
-    TcpServer {
-        /// With fewer there is no link, at least 1.
-        min_clients: usize,
-    },
-    /// Datagrams to one controller: there is no connection to be opened, and a line that is lost stays lost.
-    Udp,
-}
-
-/// What is said when there is nothing else to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heartbeat {
-    /// The longest silence towards the controller.
-    pub period: Duration,
-    /// Whether it is answered, where lines are.
-    pub expects_reply: bool,
-}
 
 /// What the driver has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,27 +22,6 @@ pub enum Action {
     Close,
     /// Drop this connection of several.
     Drop(PeerId),
-}
-
-/// What a reply meant.
-#[derive(Debug, PartialEq)]
-pub enum Outcome {
-    /// The controller accepted this command.
-    Acknowledged(Command),
-    /// The controller refused this command.
-    Rejected(Command),
-    /// The controller took a stop.
-    StopAcknowledged,
-    /// The controller refused a stop: it does not know the line, or will not stand still.
-    StopRejected,
-    /// The controller answered a heartbeat, with `false` that it will have none.
-    Alive(bool),
-    /// This reply decides nothing: replies are not expected, or those of others are to come.
-    Ignored,
-    /// A datagram that answers nothing that is waited for: it comes late, or twice. What it says is of another time.
-    Late,
-    /// An order whose datagram, or reply, was lost; or that went to a controller that is gone, and to no other.
-    Lost(Order),
 }
 
 /// The link machine. Events and `now` in by `handle_*`, [`Link::poll_action`] and [`Link::poll_timeout`] out.
@@ -105,7 +41,7 @@ pub struct Link {
     /// Connections to be dropped.
     drops: VecDeque<PeerId>,
     /// What has become of orders without a reply of their own.
-    settled: VecDeque<Outcome>,
+    outcomes: VecDeque<Outcome>,
     /// The lines sent since start.
     lines: u64,
     counters: Counters,
@@ -141,12 +77,12 @@ struct InFlight {
     seq: u64,
     sent_at: Instant,
     order: Order,
-    /// Whose replies are to come, a bit each.
-    awaited: u32,
-    /// Whether one of them has come.
+    /// Whether a peer has answered it.
     answered: bool,
-    /// Whether one of them was a refusal.
+    /// Whether a peer has refused it.
     refused: bool,
+    /// Whether this is a stop that was given up, because it was not answered in time.
+    expired: bool,
 }
 
 impl Link {
@@ -162,7 +98,7 @@ impl Link {
             ended_after_first_reply: false,
             action: None,
             drops: VecDeque::new(),
-            settled: VecDeque::new(),
+            outcomes: VecDeque::new(),
             lines: 0,
             counters: Counters::default(),
             round_trips: Window::default(),
@@ -181,7 +117,7 @@ impl Link {
         let listens = self.listens();
         let open = Open {
             since: now,
-            peers: if listens { Peers::default() } else { Peers::only() },
+            peers: if listens { Peers::default() } else { Peers::only(self.lines) },
             // One more, for a stop.
             in_flight: VecDeque::with_capacity(self.config.max_in_flight + 1),
             spoken: now,
@@ -222,7 +158,7 @@ impl Link {
     pub fn handle_joined(&mut self, now: Instant, name: String) -> Result<PeerId, Full> {
         let before = self.state();
         let State::Open(open) = &mut self.state else { return Err(Full) };
-        let id = open.peers.join(name)?;
+        let id = open.peers.join(name, self.lines)?;
         if open.peers.count() == 1 {
             // Nobody was there to be spoken to.
             open.spoken = now;
@@ -260,18 +196,14 @@ impl Link {
         let State::Open(open) = &mut self.state else { return };
         let Some(peer) = open.peers.leave(peer) else { return };
         let after_first_reply = ended_after_first_reply(&peer, &error);
-        let Peer { id, bit, name, .. } = peer;
-        for line in &mut open.in_flight {
-            line.awaited &= !bit;
-        }
-        // What others have answered already waits for nobody now; what nobody else got is lost.
+        let Peer { id, name, .. } = peer;
+        // What all others have answered is complete now; what went to no other is lost.
         let others = open.peers.count() > 0;
-        while open.in_flight.front().is_some_and(|line| line.awaited == 0) {
-            let Some(line) = open.in_flight.pop_front() else { break };
+        while let Some(line) = open.take_complete() {
             if line.answered && others {
-                self.settled.push_back(self.counters.settle(line.order, !line.refused));
+                self.outcomes.push_back(self.counters.record(line.order, !line.refused));
             } else if others {
-                self.settled.push_back(Outcome::Lost(line.order));
+                self.outcomes.push_back(Outcome::Lost(line.order));
             }
         }
         self.drops.push_back(id);
@@ -280,63 +212,46 @@ impl Link {
         self.note_change(now, before);
     }
 
-    /// A reply of this peer came.
-    ///
-    /// # Errors
-    /// When no line waits for one. The link has then already given the connection up, on account
-    /// of this reply or of what came before it.
-    pub fn handle_reply(
-        &mut self,
-        now: Instant,
-        peer: PeerId,
-        reply: &Reply,
-    ) -> Result<Outcome, Unsolicited> {
-        let State::Open(open) = &mut self.state else { return Err(Unsolicited) };
-        let Some(bit) = open.peers.bit(peer) else { return Err(Unsolicited) };
+    /// Takes a reply of this peer. Unless its outcome [is an answer](Outcome::is_answer), believe nothing that it says.
+    pub fn handle_reply(&mut self, now: Instant, id: PeerId, reply: &Reply) -> Outcome {
+        let State::Open(open) = &mut self.state else { return Outcome::Unsolicited };
+        let Some(peer) = open.peers.get_mut(id) else { return Outcome::Unsolicited };
         if !self.config.expect_reply {
-            return Ok(Outcome::Ignored);
+            return Outcome::Ignored;
         }
         if self.config.role == Role::Udp {
             // Datagrams get lost and overtake each other: only the number tells which line this one answers.
             let answered = open.in_flight.iter().position(|line| Some(line.seq) == reply.seq);
             let Some(answered) = answered else {
-                if let Some(peer) = open.peers.get_mut(peer) {
-                    peer.late = Some(unawaited(reply.seq));
-                }
-                return Ok(Outcome::Late);
+                peer.late = Some(unawaited(reply.seq));
+                return Outcome::Late;
             };
             for line in open.in_flight.drain(..answered) {
                 self.counters.lost += 1;
-                self.settled.push_back(Outcome::Lost(line.order));
+                // An expired stop has been counted as lost already.
+                self.outcomes.extend((!line.expired).then_some(Outcome::Lost(line.order)));
             }
         }
-        let awaited = open.in_flight.iter_mut().find(|line| line.awaited & bit != 0);
-        let Some(line) = awaited else {
-            let first = open.peers.get(peer).is_some_and(|peer| peer.replies == 0);
-            self.handle_ended(now, peer, LinkError::Unsolicited { message: reply.message.clone(), first });
-            return Err(Unsolicited);
+        let Some(line) = open.in_flight.iter_mut().find(|line| peer.owes(line.seq)) else {
+            let (message, first) = (reply.message.clone(), peer.replies == 0);
+            self.handle_ended(now, id, LinkError::Unsolicited { message, first });
+            return Outcome::Unsolicited;
         };
         if let Some(echoed) = reply.seq.filter(|echoed| *echoed != line.seq) {
             let expected = line.seq;
-            self.handle_ended(now, peer, LinkError::OutOfOrder { echoed, expected });
-            return Err(Unsolicited);
+            self.handle_ended(now, id, LinkError::OutOfOrder { echoed, expected });
+            return Outcome::Unsolicited;
         }
-        line.awaited &= !bit;
         line.answered = true;
         line.refused |= reply.status == ReplyStatus::Error;
         open.answered = true;
-        if let Some(peer) = open.peers.get_mut(peer) {
-            peer.replies += 1;
-            (peer.instead, peer.late) = (None, None);
-        }
-        let is_complete = open.in_flight.front().is_some_and(|line| line.awaited == 0);
-        let complete = if is_complete { open.in_flight.pop_front() } else { None };
-        let outcome = complete.map_or(Outcome::Ignored, |line| {
+        peer.note_reply(line.seq);
+        let outcome = open.take_complete().map_or(Outcome::Ignored, |line| {
             self.round_trips.push(now.saturating_duration_since(line.sent_at));
-            self.counters.settle(line.order, !line.refused)
+            if line.expired { Outcome::LateStop } else { self.counters.record(line.order, !line.refused) }
         });
         self.update(now);
-        Ok(outcome)
+        outcome
     }
 
     /// A line has been handed to every connection, whole.
@@ -350,15 +265,15 @@ impl Link {
             Order::Heartbeat => self.config.heartbeat.is_some_and(|heartbeat| heartbeat.expects_reply),
         };
         if answered && self.config.expect_reply {
-            let (seq, awaited) = (self.lines, open.peers.bits());
-            open.in_flight.push_back(InFlight {
-                seq,
+            let line = InFlight {
+                seq: self.lines,
                 sent_at: now,
                 order,
-                awaited,
                 answered: false,
                 refused: false,
-            });
+                expired: false,
+            };
+            open.in_flight.push_back(line);
         }
         if matches!(order, Order::Command(_)) {
             self.counters.sent += 1;
@@ -425,10 +340,10 @@ impl Link {
         self.action.take().or_else(|| self.drops.pop_front().map(Action::Drop))
     }
 
-    /// What has become of an order that has no reply of its own to tell. To be asked after each event.
+    /// What has become of an order that has no reply of its own. Ask for it after each event.
     #[must_use]
-    pub fn poll_settled(&mut self) -> Option<Outcome> {
-        self.settled.pop_front()
+    pub fn poll_outcome(&mut self) -> Option<Outcome> {
+        self.outcomes.pop_front()
     }
 
     /// The number of the next line.
@@ -462,7 +377,7 @@ impl Link {
         match (&self.state, self.config.heartbeat) {
             // After a datagram was lost it is a heartbeat that finds out whether the controller is there.
             (State::Open(open), Some(Heartbeat { period, .. }))
-                if (self.has_window() || self.config.role == Role::Udp) && !self.is_blocked() =>
+                if (self.has_capacity() || self.config.role == Role::Udp) && !self.is_write_blocked() =>
             {
                 (open.peers.count() > 0).then_some(open.spoken + period)
             }
@@ -471,11 +386,11 @@ impl Link {
     }
 
     /// Whether a command may be handed to the connection now.
-    pub fn has_room(&self) -> bool {
-        self.has_window() && self.state() == LinkState::Connected
+    pub fn can_send_command(&self) -> bool {
+        self.has_capacity() && self.state() == LinkState::Connected
     }
 
-    fn has_window(&self) -> bool {
+    fn has_capacity(&self) -> bool {
         match &self.state {
             State::Open(open) => !open.unresponsive && open.in_flight.len() < self.config.max_in_flight,
             _ => false,
@@ -489,9 +404,9 @@ impl Link {
         matches!(&self.state, State::Open(open) if open.blocked_since.is_none() && open.peers.count() > 0)
     }
 
-    /// Whether [`Link::poll_action`] has something.
-    pub fn has_action(&self) -> bool {
-        self.action.is_some() || !self.drops.is_empty()
+    /// Whether the driver has to look: an action is pending, or the peer has stopped taking bytes.
+    pub fn wants_driver(&self) -> bool {
+        self.action.is_some() || !self.drops.is_empty() || self.is_write_blocked()
     }
 
     /// Whether what is heard is of a connection, or an attempt, that the driver has yet to drop. It must not be taken
@@ -506,10 +421,10 @@ impl Link {
     }
 
     /// Whether this connection has yet to answer a line.
-    pub fn owes_reply(&self, id: PeerId) -> bool {
+    pub fn has_pending_reply(&self, id: PeerId) -> bool {
         let State::Open(open) = &self.state else { return false };
-        let bit = open.peers.bit(id).unwrap_or_default();
-        open.in_flight.iter().any(|line| line.awaited & bit != 0)
+        let newest = open.in_flight.back().map(|line| line.seq);
+        open.peers.get(id).zip(newest).is_some_and(|(peer, seq)| peer.owes(seq))
     }
 
     /// Those that every line goes to.
@@ -531,7 +446,7 @@ impl Link {
     }
 
     /// Whether the peer refused to take bytes when last offered a line.
-    pub fn is_blocked(&self) -> bool {
+    pub fn is_write_blocked(&self) -> bool {
         matches!(&self.state, State::Open(open) if open.blocked_since.is_some())
     }
 
@@ -541,7 +456,7 @@ impl Link {
             State::Disconnected => LinkState::Disconnected,
             State::Connecting(_) => LinkState::Connecting,
             State::Open(open) if open.unresponsive => LinkState::Unresponsive,
-            State::Open(open) if self.is_short(open) => LinkState::Listening,
+            State::Open(open) if self.lacks_clients(open) => LinkState::Listening,
             State::Open(_) => LinkState::Connected,
             State::Backoff { .. } => LinkState::Backoff,
         }
@@ -555,7 +470,7 @@ impl Link {
         }
     }
 
-    fn is_short(&self, open: &Open) -> bool {
+    fn lacks_clients(&self, open: &Open) -> bool {
         matches!(self.config.role, Role::TcpServer { min_clients } if open.peers.count() < min_clients)
     }
 
@@ -648,7 +563,7 @@ impl Link {
         self.since = now;
         // All connections go with what follows.
         self.drops.clear();
-        self.settled.clear();
+        self.outcomes.clear();
     }
 
     fn note_change(&mut self, now: Instant, before: LinkState) {
@@ -657,23 +572,22 @@ impl Link {
         }
     }
 
-    /// When the oldest stop without a reply was sent, where it may have got lost.
+    /// When the oldest stop that waits for its reply was sent, where it may have got lost.
     fn unanswered_stop(&self, open: &Open) -> Option<Instant> {
-        let stop = |line: &&InFlight| line.order == Order::Stop && self.config.role == Role::Udp;
+        let stop = |line: &&InFlight| line.is_awaited_stop() && self.config.role == Role::Udp;
         open.in_flight.iter().find(stop).map(|line| line.sent_at)
     }
 
-    /// A stop that is not answered in time is to be said again. What comes of the first one yet is a sign of life.
+    /// Gives up each stop that is not answered in time, so that it is sent again. A reply that still comes to it is a sign
+    /// of life.
     fn give_up_stops(&mut self, now: Instant) {
-        while let State::Open(open) = &mut self.state {
-            let late = |line: &&mut InFlight| {
-                line.order == Order::Stop
-                    && now.saturating_duration_since(line.sent_at) >= self.config.reply_timeout
-            };
-            let stop = open.in_flight.iter_mut().find(late).filter(|_| self.config.role == Role::Udp);
-            let Some(stop) = stop else { return };
-            stop.order = Order::Heartbeat;
-            self.settled.push_back(Outcome::Lost(Order::Stop));
+        let (State::Open(open), Role::Udp) = (&mut self.state, self.config.role) else { return };
+        let waited = |line: &InFlight| now.saturating_duration_since(line.sent_at);
+        for stop in open.in_flight.iter_mut().filter(|line| line.is_awaited_stop()) {
+            if waited(stop) >= self.config.reply_timeout {
+                stop.expired = true;
+                self.outcomes.push_back(Outcome::Lost(Order::Stop));
+            }
         }
     }
 
@@ -709,11 +623,13 @@ impl Link {
     fn drop_late(&mut self, now: Instant) {
         let timeout = self.config.reply_timeout;
         while let State::Open(open) = &self.state {
-            let late = |line: &&InFlight| now.saturating_duration_since(line.sent_at) >= timeout;
-            let awaited = open.in_flight.iter().filter(late).fold(0, |bits, line| bits | line.awaited);
-            let Some(peer) = open.peers.iter().find(|peer| peer.bit & awaited != 0) else { return };
-            let instead = peer.instead_of_silence();
-            self.handle_ended(now, peer.id, LinkError::Late { timeout, instead });
+            let is_late = |peer: &&Peer| {
+                let oldest = open.in_flight.iter().find(|line| peer.owes(line.seq));
+                oldest.is_some_and(|line| now.saturating_duration_since(line.sent_at) >= timeout)
+            };
+            let Some(peer) = open.peers.iter().find(is_late) else { return };
+            let (id, instead) = (peer.id, peer.instead_of_silence());
+            self.handle_ended(now, id, LinkError::Late { timeout, instead });
         }
     }
 }
@@ -723,6 +639,19 @@ impl Open {
     fn waiting_since(&self) -> Option<Instant> {
         let unanswered = self.in_flight.front().map(|oldest| oldest.sent_at);
         [unanswered, self.blocked_since].into_iter().flatten().min()
+    }
+
+    /// Takes the oldest line, if every peer has answered it.
+    fn take_complete(&mut self) -> Option<InFlight> {
+        let oldest = self.in_flight.front()?;
+        let is_complete = !self.peers.iter().any(|peer| peer.owes(oldest.seq));
+        if is_complete { self.in_flight.pop_front() } else { None }
+    }
+}
+
+impl InFlight {
+    fn is_awaited_stop(&self) -> bool {
+        self.order == Order::Stop && !self.expired
     }
 }
 
@@ -743,7 +672,3 @@ fn unawaited(seq: Option<u64>) -> String {
         Some(seq) => format!("a reply has come with \"seq\" {seq}, which no line waits for"),
     }
 }
-
-/// A reply that no line was waiting for.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Unsolicited;

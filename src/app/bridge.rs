@@ -1,0 +1,389 @@
+//! The handle to the running bridge, and the one lock.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use super::clock::now;
+use super::notifier::Notifier;
+use super::reconfigure::ReconfigureError;
+use super::state::State;
+use crate::config::Config;
+use crate::link::Action;
+use crate::status::Observer;
+use crate::teleop::{GraphNews, GripperInput, InputFault, Refused, Target};
+
+/// A handle to the running bridge. Cheap to clone; every method may be called from any thread.
+#[derive(Clone)]
+pub struct Bridge(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Never locked by a thread that holds `state`: an observer may block.
+    notifier: Mutex<Notifier>,
+    /// Wakes [`drive`](super::drive), so that it looks at deadlines and actions again.
+    wake: Notify,
+}
+
+impl Bridge {
+    /// A bridge that will connect as soon as it is [driven](super::drive).
+    pub fn new(config: &Config, observer: impl Observer + 'static) -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::new(State::new(config, now())),
+            notifier: Mutex::new(Notifier::new(observer)),
+            wake: Notify::new(),
+        }))
+    }
+
+    /// Takes a sample of the target, or why a message was none. A command that follows from it has been written to the
+    /// socket on return.
+    pub fn handle_target(&self, target: Result<Target, InputFault>) {
+        self.apply(|state, now| state.handle_target(now, target));
+    }
+
+    /// Takes a sample of the gripper's input.
+    pub fn handle_gripper(&self, input: GripperInput) {
+        self.apply(|state, now| state.coordinator.teleop.handle_gripper(now, input));
+    }
+
+    /// Takes what a publisher of the gripper's input kept from before, beside other publishers.
+    pub fn handle_kept_gripper(&self, input: GripperInput) {
+        self.apply(|state, now| state.coordinator.teleop.handle_kept_gripper(now, input));
+    }
+
+    /// Takes what the graph says of who publishes input.
+    pub fn handle_graph(&self, news: GraphNews) {
+        self.apply(|state, now| state.coordinator.teleop.handle_graph(now, news));
+    }
+
+    /// Allows or forbids motion, as a person asks. Returns a line for that person.
+    ///
+    /// # Errors
+    /// When motion cannot be allowed now.
+    pub fn set_armed(&self, armed: bool) -> Result<String, Refused> {
+        self.apply(|state, now| state.coordinator.teleop.handle_set_armed(now, armed))
+    }
+
+    /// Ends motion, as a person asks, until [`Bridge::reset`]. Nothing but the stop line is sent after the return, and that
+    /// is written before anything is published or logged.
+    pub fn stop(&self) {
+        self.apply(|state, _| state.coordinator.teleop.handle_stop());
+    }
+
+    /// Releases a stop, and disarms, as a person asks. Returns a line for that person.
+    pub fn reset(&self) -> String {
+        self.apply(|state, _| state.coordinator.teleop.handle_reset())
+    }
+
+    /// Connects anew, as a person asks.
+    pub fn reconnect(&self) {
+        self.apply(|state, now| state.coordinator.handle_reconnect(now));
+    }
+
+    /// Takes new parameters. On return all of them are in force, and hold from the next command on: nothing is sent in
+    /// between. Where they concern the link it connects anew.
+    ///
+    /// # Errors
+    /// Why they cannot be taken now. Then nothing has changed.
+    pub fn reconfigure(&self, config: &Config) -> Result<(), ReconfigureError> {
+        self.apply(|state, now| state.reconfigure(now, config))
+    }
+
+    /// Ends motion, then the link. Nothing is sent after the return, and the last status has been observed.
+    pub fn shut_down(&self) {
+        self.apply(|state, now| state.coordinator.teleop.handle_shutdown(now));
+        self.apply(|state, now| state.coordinator.handle_end(now));
+    }
+
+    /// Publishes the status though nothing has changed, and the diagnostics if wanted.
+    pub(super) fn tick(&self, diagnostics: bool) {
+        let mut state = self.lock();
+        state.tick(now(), diagnostics);
+        self.release(state, false);
+    }
+
+    /// Takes what the driver has to do, once.
+    pub(super) fn poll_action(&self, now: Instant) -> Option<Action> {
+        let mut state = self.lock();
+        let action = state.poll_action(now);
+        self.release(state, false);
+        action
+    }
+
+    /// Completes when another thread wants the driver to look.
+    pub(super) async fn woken(&self) {
+        self.0.wake.notified().await;
+    }
+
+    /// Applies an event to the state, and hands on what follows from it.
+    pub(super) fn apply<R>(&self, event: impl FnOnce(&mut State, Instant) -> R) -> R {
+        let mut state = self.lock();
+        let (result, now) = state.apply(event);
+        let wants_driver = state.wants_driver(now);
+        self.release(state, wants_driver);
+        result
+    }
+
+    /// Applies an event without waking the driver, which looks at everything afterwards: it would wake itself for ever.
+    pub(super) fn apply_from_driver<R>(&self, event: impl FnOnce(&mut State, Instant) -> R) -> R {
+        let mut state = self.lock();
+        let (result, _) = state.apply(event);
+        self.release(state, false);
+        result
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.0.state)
+    }
+
+    /// Frees the state, and then publishes and logs what has happened. The driver is woken before, because that may block.
+    fn release(&self, state: MutexGuard<'_, State>, wakes_driver: bool) {
+        let has_events = !state.pending_events.is_empty();
+        drop(state);
+        if wakes_driver {
+            self.0.wake.notify_one();
+        }
+        if has_events {
+            let mut notifier = lock(&self.0.notifier);
+            // Taken under the notifier's lock, so that events keep their order.
+            notifier.take(&mut self.lock().pending_events);
+            notifier.notify();
+        }
+    }
+}
+
+/// Locks, though a thread may have panicked with the lock: a stop request must be handled all the same.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+    use std::sync::OnceLock;
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+    use crate::app::drive;
+    use crate::arm::ReportedState;
+    use crate::config::{Parameters, Value};
+    use crate::status::{SentCommand, Status};
+
+    struct Nobody;
+
+    impl Observer for Nobody {}
+
+    #[test]
+    fn time_never_goes_back_for_the_machines() {
+        let bridge = Bridge::new(&Config::new(&Parameters::default()).unwrap(), Nobody);
+        for _ in 0..100 {
+            let (tell, told) = channel();
+            thread::scope(|scope| {
+                let state = bridge.lock();
+                let other = scope.spawn(|| {
+                    tell.send(()).unwrap();
+                    bridge.apply(|_, now| now)
+                });
+                told.recv().unwrap();
+                let before = now();
+                drop(state);
+                assert!(other.join().unwrap() >= before);
+            });
+        }
+    }
+
+    /// Notes what is published and logged by the one thread of a test, and that the state is free meanwhile.
+    #[derive(Clone, Default)]
+    struct Witness(Arc<Notes>);
+
+    #[derive(Default)]
+    struct Notes {
+        bridge: OnceLock<Bridge>,
+        lines: Mutex<Vec<String>>,
+        /// What came while the state was locked.
+        locked: Mutex<Vec<String>>,
+    }
+
+    impl Witness {
+        fn note(&self, line: String) {
+            let Self(notes) = self;
+            if notes.bridge.get().is_some_and(|bridge| bridge.0.state.try_lock().is_err()) {
+                notes.locked.lock().unwrap().push(line.clone());
+            }
+            notes.lines.lock().unwrap().push(line);
+        }
+
+        fn has(&self, words: &str) -> bool {
+            self.0.lines.lock().unwrap().iter().any(|line| line.contains(words))
+        }
+    }
+
+    impl Observer for Witness {
+        fn handle_command(&mut self, _: &SentCommand) {
+            self.note("published: command".into());
+        }
+        fn handle_status(&mut self, _: &Status) {
+            self.note("published: status".into());
+        }
+        fn handle_arm_state(&mut self, _: &ReportedState) {
+            self.note("published: arm state".into());
+        }
+        fn handle_diagnostics(&mut self, _: &Status) {
+            self.note("published: diagnostics".into());
+        }
+        fn handle_config(&mut self, _: &Config) {
+            self.note("published: config".into());
+        }
+    }
+
+    impl Subscriber for Witness {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, event: &Event<'_>) {
+            struct Text(String);
+            impl Visit for Text {
+                fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+                    self.0 += &format!(" {}={value:?}", field.name());
+                }
+            }
+            let mut text = Text("logged:".into());
+            event.record(&mut text);
+            self.note(text.0);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    /// What a controller answers to each line; nothing ends the connection.
+    type Answer = fn(&str) -> Option<&'static str>;
+
+    async fn serve(stream: TcpStream, answer: Answer) {
+        let mut stream = BufReader::new(stream);
+        let mut line = String::new();
+        while stream.read_line(&mut line).await.is_ok_and(|length| length > 0) {
+            let Some(answer) = answer(&line) else { return };
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            line.clear();
+        }
+    }
+
+    /// Runs a bridge with a hand and such a controller on this one thread, until all of these words have been published or
+    /// logged, and checks that the state was free each time.
+    async fn assert_state_is_free(settings: &[(&str, Value)], answer: Answer, words: &[&str]) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut parameters = Parameters::default();
+        parameters.set("port", Value::Integer(port.into())).unwrap();
+        parameters.set("settle_time", Value::Real(0.0)).unwrap();
+        for (name, value) in settings {
+            parameters.set(name, value.clone()).unwrap();
+        }
+        let config = Config::new(&parameters).unwrap();
+        let dials_in = config.link.role != crate::link::Role::TcpClient;
+        let witness = Witness::default();
+        let _guard = tracing::subscriber::set_default(witness.clone());
+        let bridge = Bridge::new(&config, witness.clone());
+        assert!(witness.0.bridge.set(bridge.clone()).is_ok());
+        let listener = (!dials_in).then_some(listener);
+        let controller = async {
+            loop {
+                let stream = match &listener {
+                    Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+                    None => TcpStream::connect(("127.0.0.1", port)).await,
+                };
+                match stream {
+                    Ok(stream) => serve(stream, answer).await,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        let hand = async {
+            for step in 0.. {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                bridge.handle_target(Target::new(0.2 + f64::from(step % 100) * 1e-4, 0.0, 0.2, None));
+                match step % 100 {
+                    30 => bridge.handle_target(Err(InputFault::NoHand)),
+                    60 => bridge.stop(),
+                    65 => {
+                        bridge.reset();
+                        bridge.set_armed(true).unwrap();
+                    }
+                    80 => bridge.reconnect(),
+                    90 => drop(bridge.reconfigure(&config)),
+                    _ => {}
+                }
+                if words.iter().all(|words| witness.has(words)) {
+                    return;
+                }
+            }
+        };
+        let end = async {
+            tokio::select! {
+                () = controller => {}
+                ended = tokio::time::timeout(Duration::from_secs(20), hand) => {
+                    let lines = witness.0.lines.lock().unwrap();
+                    let missing: Vec<_> = words.iter().filter(|words| !lines.iter().any(|line| line.contains(**words))).collect();
+                    assert!(ended.is_ok(), "never {missing:?} among {:#?}", &lines[..lines.len().min(40)]);
+                }
+            }
+        };
+        drive(bridge.clone(), end).await;
+        assert_eq!(*witness.0.locked.lock().unwrap(), [""; 0], "came while the state was locked");
+    }
+
+    #[tokio::test]
+    async fn the_state_is_free_when_anything_is_published_or_logged() {
+        let text = |text: &str| Value::Text(text.into());
+        let answer: Answer = |line| match line {
+            line if line.contains("stop") => Some("{\"status\": \"error\", \"message\": \"no stop\"}\n"),
+            line if line.contains("heartbeat") => Some("{\"status\": \"error\", \"message\": \"what?\"}\n"),
+            line if line.contains("\"x\":203") => Some("{\"status\": \"error\", \"message\": \"no\"}\n"),
+            line if line.contains("\"x\":207") => Some("OK\n"),
+            _ => Some("{\"status\": \"ok\", \"message\": \"\", \"position\": [200, 0, 200]}\n"),
+        };
+        let words = [
+            "published: command",
+            "published: status",
+            "published: arm state",
+            "published: diagnostics",
+            "published: config",
+            "sent line=",
+            "received heard=",
+            "link up",
+            "link down",
+            "input refused",
+            "the controller refused the stop line",
+            "command refused by the controller",
+        ];
+        let stop = ("hold_line", text("stop"));
+        assert_state_is_free(std::slice::from_ref(&stop), answer, &words).await;
+        let settings =
+            [stop.clone(), ("heartbeat_period", Value::Real(0.05)), ("expect_reply", Value::Boolean(true))];
+        assert_state_is_free(&settings, answer, &["the controller refused a heartbeat"]).await;
+        let settings = [stop.clone(), ("expect_reply", Value::Boolean(false))];
+        assert_state_is_free(&settings, |_| Some("OK\n"), &["passed over", "sent line="]).await;
+        let settings = [stop, ("role", text("tcp_server"))];
+        let words = ["listening for controllers", "controller connected", "controller gone"];
+        assert_state_is_free(
+            &settings,
+            |line| (!line.contains("stop")).then_some("{\"status\": \"ok\"}\n"),
+            &words,
+        )
+        .await;
+    }
+}

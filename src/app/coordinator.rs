@@ -1,0 +1,378 @@
+//! The rules that cross the machines: a reply to motion, a change of the link to motion's view of it, a planned command to
+//! a sent line, the end of a connection. Pure: `now` comes in, and the bytes go out through the caller.
+//!
+//! Invariant: motion's view of the link is that of the link's state whenever a function returns. So call [`Coordinator`] for
+//! each event that may change the link's state, and the machines themselves for all else.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use tracing::Level;
+
+use super::log_line::LogLine;
+use super::report::{Report, StatusKey};
+use crate::arm::ReportedState;
+use crate::link::{Full, Link, LinkConfig, LinkError, LinkState, Outcome, PeerId, Stage};
+use crate::status::{SentCommand, Status};
+use crate::teleop::{LinkView, Planned, Teleop, TeleopConfig};
+use crate::wire::{Line, Order, Reply};
+
+/// Both machines, and what one of them has to know of the other.
+#[derive(Debug)]
+pub struct Coordinator {
+    /// Motion.
+    pub teleop: Teleop,
+    /// The link. What changes its state comes through the coordinator.
+    pub link: Link,
+    /// What people are told of both.
+    pub report: Report,
+    /// What motion knows of the link.
+    view: LinkView,
+    /// Whether it has been logged that this controller refuses heartbeats.
+    heartbeat_refusal_logged: bool,
+    /// The commands sent since start.
+    seq: u64,
+    log_lines: Vec<LogLine>,
+}
+
+/// A line that may go out now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outgoing {
+    /// Stand still (`hold_line` stop).
+    Stop,
+    /// A command.
+    Command(Planned),
+    /// The bridge is there (`heartbeat_period`).
+    Heartbeat,
+}
+
+/// A line that has gone out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Sent {
+    /// Stand still.
+    Stop,
+    /// A command, counted.
+    Command(SentCommand),
+    /// The bridge is there.
+    Heartbeat,
+}
+
+impl Coordinator {
+    /// Both machines at their start; the link wants to connect. `peer` is the controller's name for people, `seed`
+    /// picks the jitter of the back-off.
+    pub fn new(teleop: TeleopConfig, link: LinkConfig, peer: String, now: Instant, seed: u64) -> Self {
+        Self {
+            teleop: Teleop::new(teleop),
+            link: Link::new(link, now, seed),
+            report: Report::new(peer),
+            view: LinkView::Down,
+            heartbeat_refusal_logged: false,
+            seq: 0,
+            log_lines: Vec::new(),
+        }
+    }
+
+    /// Connects anew, as a person asks.
+    pub fn handle_reconnect(&mut self, now: Instant) {
+        self.link.handle_reconnect(now);
+        self.follow_link(now);
+    }
+
+    /// Takes a connection, or a port that listens for some.
+    pub fn handle_connected(&mut self, now: Instant) {
+        if self.link.is_superseded() {
+            return;
+        }
+        self.link.handle_connected(now);
+        self.follow_link(now);
+    }
+
+    /// Notes how far the attempt to connect has come.
+    pub fn handle_stage(&mut self, stage: Stage) {
+        if !self.link.is_superseded() {
+            self.link.handle_stage(stage);
+        }
+    }
+
+    /// Notes that the attempt failed, or that the connection ended, for this reason.
+    pub fn handle_failed(&mut self, now: Instant, error: LinkError) {
+        if self.link.is_superseded() {
+            return;
+        }
+        self.link.handle_failed(now, error);
+        self.follow_link(now);
+    }
+
+    /// Takes a controller that has connected to the port that listens.
+    ///
+    /// # Errors
+    /// When there are as many as there can be, or the port is about to be closed.
+    pub fn handle_joined(&mut self, now: Instant, name: String) -> Result<PeerId, Full> {
+        if self.link.is_superseded() {
+            return Err(Full);
+        }
+        let joined = self.link.handle_joined(now, name)?;
+        // Where its arm is, is not known: whatever was moving goes on by an approach.
+        self.view = LinkView::Partial;
+        self.teleop.handle_link(now, LinkView::Partial);
+        self.follow_link(now);
+        Ok(joined)
+    }
+
+    /// Notes that the connection with this peer ended, for this reason.
+    pub fn handle_ended(&mut self, now: Instant, peer: PeerId, error: LinkError) {
+        if self.link.is_superseded() {
+            return;
+        }
+        self.link.handle_ended(now, peer, error);
+        self.handle_outcomes(now);
+        self.follow_link(now);
+    }
+
+    /// Notes that the peer takes bytes again.
+    pub fn handle_writable(&mut self, now: Instant) {
+        self.link.handle_writable(now);
+        self.follow_link(now);
+    }
+
+    /// Takes a reply. Returns whether something waited for it; otherwise it is not known of when it speaks.
+    pub fn handle_reply(&mut self, now: Instant, peer: PeerId, reply: &Reply) -> bool {
+        if self.link.is_superseded() {
+            return false;
+        }
+        let outcome = self.link.handle_reply(now, peer, reply);
+        let expected = outcome.is_answer();
+        self.handle_outcomes(now);
+        if expected {
+            self.handle_outcome(now, outcome, Some(reply));
+        }
+        self.follow_link(now);
+        expected
+    }
+
+    /// Takes how the arm is, which the controller says unasked. Returns whether that may be believed.
+    pub fn handle_state(&mut self, peer: PeerId, state: &ReportedState) -> bool {
+        let known = !self.link.is_superseded() && self.link.has_peer(peer);
+        if let Some(position) = state.position.filter(|_| known) {
+            self.teleop.handle_sighted(position, state.moving);
+        }
+        if let Some(gripper) = state.gripper.filter(|_| known) {
+            self.teleop.handle_reported_gripper(gripper);
+        }
+        known
+    }
+
+    /// Takes what has become of orders without a reply of their own.
+    fn handle_outcomes(&mut self, now: Instant) {
+        while let Some(outcome) = self.link.poll_outcome() {
+            self.handle_outcome(now, outcome, None);
+        }
+    }
+
+    fn handle_outcome(&mut self, now: Instant, outcome: Outcome, reply: Option<&Reply>) {
+        let state = reply.and_then(|reply| reply.state.as_ref());
+        let (position, moving) = state.map_or((None, None), |state| (state.position, state.moving));
+        let message = reply.map_or("", |reply| &reply.message);
+        if let Some(gripper) = state.and_then(|state| state.gripper) {
+            self.teleop.handle_reported_gripper(gripper);
+        }
+        match (&outcome, position) {
+            (
+                Outcome::HeartbeatAcknowledged | Outcome::HeartbeatRejected | Outcome::LateStop,
+                Some(position),
+            ) => self.teleop.handle_sighted(position, moving),
+            (_, Some(position)) => self.teleop.handle_reported(position),
+            (_, None) => {}
+        }
+        match outcome {
+            Outcome::Acknowledged(command) => self.teleop.handle_acknowledged(now, &command),
+            Outcome::Rejected(_) => {
+                let detail = || format!("command refused by the controller message={message}");
+                self.log_lines.extend(LogLine::detail(Level::DEBUG, detail));
+                self.report.handle_rejected(message);
+                self.teleop.handle_rejected(now);
+            }
+            Outcome::StopAcknowledged => self.teleop.handle_stop_answered(position),
+            Outcome::StopRejected => {
+                self.log_lines.push(LogLine::warn(format!(
+                    "the controller refused the stop line; does it know it? hold_line 'nothing' sends none \
+                     message={message}"
+                )));
+                self.teleop.handle_stop_answered(None);
+            }
+            Outcome::HeartbeatRejected if !std::mem::replace(&mut self.heartbeat_refusal_logged, true) => {
+                self.log_lines.push(LogLine::warn(format!(
+                    "the controller refused a heartbeat; does it know the line? heartbeat_period 0.0 sends none \
+                     message={message}"
+                )));
+            }
+            Outcome::Lost(Order::Command(_)) => self.teleop.handle_lost(),
+            Outcome::Lost(Order::Stop) => self.teleop.handle_stop_lost(),
+            Outcome::Lost(Order::Heartbeat)
+            | Outcome::HeartbeatAcknowledged
+            | Outcome::HeartbeatRejected
+            | Outcome::LateStop
+            | Outcome::Ignored
+            | Outcome::Late
+            | Outcome::Unsolicited => {}
+        }
+    }
+
+    /// Takes new settings of the link, and connects anew by them. With `other_arm` what is known of the arm's position
+    /// is of another arm, or in another unit. Only while disarmed.
+    pub fn handle_link_config(&mut self, now: Instant, config: LinkConfig, peer: String, other_arm: bool) {
+        self.report = Report::new(peer);
+        self.link.handle_config(now, config);
+        self.follow_link(now);
+        if other_arm {
+            self.teleop.handle_other_arm();
+        }
+    }
+
+    /// Closes the connection, for good.
+    pub fn handle_end(&mut self, now: Instant) {
+        self.link.handle_shutdown(now);
+        self.follow_link(now);
+    }
+
+    /// Lets time pass. Call it no later than [`Coordinator::poll_timeout`] says.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.link.handle_timeout(now);
+        self.handle_outcomes(now);
+        self.teleop.handle_timeout(now);
+        self.follow_link(now);
+    }
+
+    /// When to call [`Coordinator::handle_timeout`] at the latest. A command that is due and has room counts too: poll it.
+    #[must_use]
+    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        let command = self
+            .teleop
+            .poll_command_at(now)
+            .filter(|_| self.link.can_send_command() && !self.link.is_write_blocked());
+        [self.link.poll_timeout(), self.teleop.poll_timeout(now), command].into_iter().flatten().min()
+    }
+
+    /// The line to hand to the connection now. Tell [`Coordinator::handle_transmitted`] what became of it.
+    #[must_use]
+    pub fn poll_transmit(&self, now: Instant) -> Option<Outgoing> {
+        if self.teleop.poll_stop_line() {
+            return self.link.can_send_stop().then_some(Outgoing::Stop);
+        }
+        let command = self.teleop.poll_command(now).filter(|_| self.link.can_send_command());
+        let heartbeat = || self.link.poll_heartbeat(now).then_some(Outgoing::Heartbeat);
+        command.map(Outgoing::Command).or_else(heartbeat)
+    }
+
+    /// A line of `length` bytes, polled at `begun`, has been offered to the connections by `now`, each with this result.
+    /// Returns what has been sent, if it has been.
+    ///
+    /// When in between it went is not known. The way to the next command is reckoned from `now` and the time for a reply
+    /// from `begun`, so that neither is ever too generous.
+    pub fn handle_transmitted(
+        &mut self,
+        begun: Instant,
+        now: Instant,
+        line: &Outgoing,
+        length: usize,
+        written: impl IntoIterator<Item = (PeerId, io::Result<usize>)>,
+    ) -> Option<Sent> {
+        let mut taken = false;
+        for (peer, written) in written {
+            // Given up, and its socket not closed yet.
+            if !self.link.has_peer(peer) {
+                continue;
+            }
+            let failure = match written {
+                Ok(written) if written == length => {
+                    taken = true;
+                    continue;
+                }
+                Ok(0) => LinkError::Closed,
+                Ok(written) => LinkError::PartialWrite { written, length },
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.link.clients().is_none() {
+                        self.link.handle_blocked(now);
+                        return None;
+                    }
+                    LinkError::Slow
+                }
+                Err(error) => LinkError::Broken(error),
+            };
+            self.link.handle_ended(now, peer, failure);
+        }
+        // A connection that failed takes its orders with it; those that are left got the line whole.
+        let sent = taken.then(|| self.handle_sent(begun, now, line));
+        self.handle_outcomes(now);
+        self.follow_link(now);
+        sent
+    }
+
+    fn handle_sent(&mut self, begun: Instant, now: Instant, line: &Outgoing) -> Sent {
+        match line {
+            Outgoing::Stop => {
+                self.teleop.handle_stop_sent();
+                self.link.handle_sent(begun, Order::Stop);
+                if !self.link.expects_reply() {
+                    self.teleop.handle_stop_answered(None);
+                }
+                Sent::Stop
+            }
+            Outgoing::Heartbeat => {
+                self.link.handle_sent(begun, Order::Heartbeat);
+                Sent::Heartbeat
+            }
+            Outgoing::Command(planned) => {
+                self.seq += 1;
+                self.teleop.handle_sent(now, planned);
+                self.link.handle_sent(begun, Order::Command(planned.command));
+                if !self.link.expects_reply() {
+                    self.teleop.handle_acknowledged(now, &planned.command);
+                }
+                Sent::Command(SentCommand { seq: self.seq, planned: *planned })
+            }
+        }
+    }
+
+    /// What is handed to the connections for an outgoing line, next of all.
+    pub fn line(&self, outgoing: &Outgoing, stamp: Duration) -> Line {
+        let order = match outgoing {
+            Outgoing::Stop => Order::Stop,
+            Outgoing::Heartbeat => Order::Heartbeat,
+            Outgoing::Command(planned) => Order::Command(planned.command),
+        };
+        Line { order, seq: self.link.next_seq(), stamp }
+    }
+
+    /// Takes the lines that are to be logged.
+    pub(super) fn take_log_lines(&mut self) -> Vec<LogLine> {
+        std::mem::take(&mut self.log_lines)
+    }
+
+    /// What to compare to tell a change of status from the passing of time.
+    pub fn status_key(&self, now: Instant) -> StatusKey {
+        self.report.status_key(now, &self.teleop, &self.link)
+    }
+
+    /// Everything that is published of both machines.
+    pub fn status(&self, now: Instant) -> Status {
+        self.report.status(now, &self.teleop, &self.link)
+    }
+
+    /// Takes the link's state over into motion's view of it.
+    fn follow_link(&mut self, now: Instant) {
+        let view = match self.link.state() {
+            LinkState::Connected => LinkView::Ready,
+            LinkState::Unresponsive => LinkView::Unresponsive,
+            LinkState::Listening if self.link.peers().next().is_some() => LinkView::Partial,
+            LinkState::Disconnected | LinkState::Connecting | LinkState::Backoff | LinkState::Listening => {
+                LinkView::Down
+            }
+        };
+        if view != self.view {
+            self.view = view;
+            self.heartbeat_refusal_logged &= !view.is_down();
+            self.teleop.handle_link(now, view);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What people are told of link and motion together: the status, and why the arm does or does not move.
+
+use std::time::Instant;
+
+use crate::link::{Link, LinkError, LinkState, Stage};
+use crate::status::Status;
+use crate::teleop::{Motion, Teleop};
+use crate::teleop::{Obstacle, Reason, ReasonKind};
+
+/// What neither machine knows, and people want to.
+#[derive(Debug)]
+pub struct Report {
+    /// The controller's name for people.
+    peer: String,
+    /// What the controller said of the last command that it refused.
+    refusal: String,
+    /// How many controllers have dialled in and are not let in yet.
+    arriving: usize,
+}
+
+/// What is compared to tell a change of status from the passing of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusKey {
+    /// The state of the link.
+    pub link: LinkState,
+    /// What the bridge does with targets.
+    pub motion: Motion,
+    /// A word for the reason.
+    pub reason: ReasonKind,
+    /// How far the present attempt to connect has come, if there is one.
+    pub stage: Option<Stage>,
+    /// How many controllers have dialled in and are not let in yet.
+    pub arriving: usize,
+}
+
+impl Report {
+    pub(super) fn new(peer: String) -> Self {
+        Self { peer, refusal: String::new(), arriving: 0 }
+    }
+
+    /// Notes how many controllers have dialled in and are not let in yet.
+    pub fn handle_arriving(&mut self, arriving: usize) {
+        self.arriving = arriving;
+    }
+
+    /// Notes what the controller said of a command that it refused.
+    pub(super) fn handle_rejected(&mut self, message: &str) {
+        message.clone_into(&mut self.refusal);
+    }
+
+    pub(super) fn status_key(&self, now: Instant, teleop: &Teleop, link: &Link) -> StatusKey {
+        StatusKey {
+            link: link.state(),
+            motion: teleop.motion(),
+            reason: teleop.reason(now).kind(),
+            stage: link.stage(),
+            arriving: self.arriving,
+        }
+    }
+
+    /// Everything that is published.
+    pub(super) fn status(&self, now: Instant, teleop: &Teleop, link: &Link) -> Status {
+        let reason = teleop.reason(now);
+        let (sent, altered) = (link.counters(), teleop.counters());
+        Status {
+            state: link.state(),
+            peer: self.peer(link),
+            since: link.since(),
+            attempts: link.attempts(),
+            last_error: link.standing_error(now).map(LinkError::advised).unwrap_or_default(),
+            newest_error: link
+                .last_error_at()
+                .map(|(at, error)| (error.advised(), now.saturating_duration_since(at))),
+            motion: teleop.motion(),
+            reason: self.explain(now, link, &reason),
+            reason_kind: reason.kind(),
+            sent: sent.sent,
+            acknowledged: sent.acknowledged,
+            rejected: sent.rejected,
+            lost: sent.lost,
+            coalesced: altered.coalesced,
+            limited: altered.limited,
+            dropped_input: altered.dropped_input,
+            round_trips: link.round_trips(),
+            input_age: teleop.input_age(now),
+            input_fault: teleop.input_obstacle(now).map(|fault| fault.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// The controller's address; where controllers dial in, that of the port, and theirs.
+    fn peer(&self, link: &Link) -> String {
+        let names: Vec<_> = link.peers().map(|peer| peer.name.as_str()).collect();
+        match link.clients() {
+            Some(_) if !names.is_empty() => format!("{} from {}", self.peer, names.join(", ")),
+            _ => self.peer.clone(),
+        }
+    }
+
+    fn explain(&self, now: Instant, link: &Link, reason: &Reason) -> String {
+        let obstacle = match reason {
+            Reason::Holding(obstacle) | Reason::WaitingToArm(obstacle) => Some(obstacle),
+            _ => None,
+        };
+        let error =
+            link.last_error().filter(|_| obstacle == Some(&Obstacle::LinkDown)).map(LinkError::advised);
+        if let (Some(Obstacle::LinkDown), LinkState::Listening, Some((clients, wanted))) =
+            (obstacle, link.state(), link.clients())
+        {
+            let arriving = match self.arriving {
+                0 => String::new(),
+                count => format!(", {count} more on the way in"),
+            };
+            let last = error.as_ref().map(|error| format!("; lastly {error}")).unwrap_or_default();
+            return format!("{reason}: {clients} of {wanted} connected to {}{arriving}{last}", self.peer);
+        }
+        match (obstacle, error, link.retry_in(now)) {
+            (Some(Obstacle::LinkDown), Some(error), Some(wait)) => {
+                format!("{reason}: {error}; next attempt in {:.1} s", wait.as_secs_f64())
+            }
+            (Some(Obstacle::LinkDown), error, None) => match (self.explain_stage(link), error) {
+                (Some(stage), None) => format!("{reason}: {stage}"),
+                (Some(stage), Some(error)) if link.stage() != Some(Stage::Opening) => {
+                    format!("{reason}: {stage}; lastly {error}")
+                }
+                (_, Some(error)) => format!("{reason}: {error}; trying again"),
+                (None, None) => reason.to_string(),
+            },
+            (Some(Obstacle::Unresponsive), ..) => match link.instead() {
+                Some(instead) => format!("{reason}: {instead}"),
+                None => {
+                    format!("{reason}: no reply for reply_timeout {} s", link.reply_timeout().as_secs_f64())
+                }
+            },
+            (Some(Obstacle::ErrorReplies(_)), ..) if !self.refusal.is_empty() => {
+                format!("{reason}, lastly with '{}'", self.refusal)
+            }
+            _ => reason.to_string(),
+        }
+    }
+
+    /// What an attempt to connect waits for.
+    fn explain_stage(&self, link: &Link) -> Option<String> {
+        let peer = &self.peer;
+        Some(match link.stage()? {
+            Stage::Opening if link.clients().is_some() => format!("opening the port {peer}"),
+            Stage::Opening => format!("connecting to {peer}"),
+            Stage::Greeting { heard, wanted } => {
+                let lines = if wanted == 1 { "line" } else { "lines" };
+                format!("waiting for {wanted} greeting {lines} of {peer} (greeting_lines), {heard} so far")
+            }
+            Stage::Hello => format!("waiting for the answer of {peer} to the hello (hello.token_file)"),
+        })
+    }
+}

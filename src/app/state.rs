@@ -1,0 +1,311 @@
+//! What the lock guards: the coordinator, the connections, and the events that are to be published or logged.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use tracing::Level;
+
+use super::clock;
+use super::connection::Connection;
+use super::coordinator::{Coordinator, Outgoing, Sent};
+use super::log::Log;
+use super::log_line::LogLine;
+use super::notifier::Event;
+use super::reconfigure::ReconfigureError;
+use super::report::StatusKey;
+use crate::config::Config;
+use crate::link::{Action, Full, LinkError, PeerId};
+use crate::teleop::{InputFault, Target};
+use crate::wire::{CommandEncoder, Incoming};
+
+/// The state of the running bridge.
+pub(super) struct State {
+    /// What is in force.
+    pub config: Config,
+    pub coordinator: Coordinator,
+    pub connections: Vec<Connection>,
+    pub log: Log,
+    /// What is to be published and logged when the lock is free.
+    pub pending_events: Vec<Event>,
+    /// Until when [`drive`](super::drive) sleeps.
+    pub sleeping_until: Option<Instant>,
+    encoder: CommandEncoder,
+    status_key: Option<StatusKey>,
+    /// What has been read and not yet handled; kept, like the next two, to spare an allocation a command.
+    heard: Vec<Incoming>,
+    /// What became of a line at each connection.
+    written: Vec<(PeerId, io::Result<usize>)>,
+    line: Vec<u8>,
+}
+
+impl State {
+    pub fn new(config: &Config, now: Instant) -> Self {
+        let (teleop, link, peer) = (config.teleop.clone(), config.link.clone(), config.transport.peer());
+        Self {
+            config: config.clone(),
+            coordinator: Coordinator::new(teleop, link, peer, now, fastrand::u64(..)),
+            connections: Vec::new(),
+            log: Log::new(config.link.link_timeout),
+            pending_events: Vec::new(),
+            sleeping_until: None,
+            encoder: CommandEncoder::new(&config.wire),
+            status_key: None,
+            heard: Vec::new(),
+            written: Vec::new(),
+            line: Vec::with_capacity(128),
+        }
+    }
+
+    /// Handles an event: lets the machines see it, and writes what they want written. Returns also the time by then.
+    pub fn apply<R>(&mut self, event: impl FnOnce(&mut Self, Instant) -> R) -> (R, Instant) {
+        // Not before the lock, because the machines would go back in time after a wait for it.
+        let now = clock::now();
+        // What was due before the event comes before it, whichever thread is late.
+        self.pass_time(now);
+        let result = event(self, now);
+        // A first command may end the approach that the event began: both changes are to be seen.
+        self.note_changes(now);
+        (result, self.transmit(now))
+    }
+
+    /// Takes a sample of the target, or why a message was none.
+    pub fn handle_target(&mut self, now: Instant, target: Result<Target, InputFault>) {
+        if !self.coordinator.link.can_send_command() {
+            self.drain(now);
+        }
+        let teleop = &mut self.coordinator.teleop;
+        let taken = match target {
+            Ok(target) => teleop.handle_target(now, target),
+            Err(fault) => {
+                teleop.handle_invalid_target(now, fault.clone());
+                Err(fault)
+            }
+        };
+        if let Err(fault) = taken {
+            self.log(LogLine::detail(Level::DEBUG, || format!("input refused fault={fault}")));
+        }
+    }
+
+    /// Takes what the driver has to do, once. What belongs to this state is done already.
+    pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
+        let action = self.coordinator.link.poll_action()?;
+        match action {
+            Action::Drop(peer) => {
+                self.connections.retain(|connection| connection.peer != peer);
+                self.log_last_error(now, "controller gone");
+            }
+            Action::Connect | Action::Close => {
+                self.connections.clear();
+                self.coordinator.report.handle_arriving(0);
+            }
+        }
+        Some(action)
+    }
+
+    /// Notes that a controller that has dialled in is not let in, for this reason.
+    pub fn handle_refused(&mut self, now: Instant, address: SocketAddr, error: LinkError) {
+        self.coordinator.link.handle_refused(now, address.to_string(), error);
+        self.log_last_error(now, "refused");
+    }
+
+    /// Takes the connection of a controller that has dialled in.
+    ///
+    /// # Errors
+    /// When there are as many as there can be, or the port is about to be closed.
+    pub fn handle_joined(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        mut connection: Connection,
+    ) -> Result<PeerId, Full> {
+        let peer = self.coordinator.handle_joined(now, address.to_string())?;
+        connection.peer = peer;
+        self.connections.push(connection);
+        Ok(peer)
+    }
+
+    /// Takes new parameters: all of them or none, between one command and the next.
+    pub fn reconfigure(&mut self, now: Instant, config: &Config) -> Result<(), ReconfigureError> {
+        let teleop = &self.coordinator.teleop;
+        config.check_changes(&self.config, teleop.is_armed())?;
+        let other_arm = config.may_be_another_arm(&self.config);
+        if !other_arm {
+            let check = teleop.check_config(&config.teleop);
+            check.map_err(|refused| ReconfigureError::motion(config, &self.config, refused))?;
+        }
+        let before = std::mem::replace(&mut self.config, config.clone());
+        self.pending_events.push(Event::Config(Box::new(config.clone())));
+        if config.needs_new_link(&before) {
+            self.relink(now, other_arm);
+        }
+        self.coordinator.teleop.handle_config(now, config.teleop.clone());
+        Ok(())
+    }
+
+    fn relink(&mut self, now: Instant, other_arm: bool) {
+        let Config { transport, link, wire, .. } = &self.config;
+        self.encoder = CommandEncoder::new(wire);
+        self.connections.clear();
+        // A new log, because a fault is logged again though the last connection had the same.
+        self.log = Log::new(link.link_timeout);
+        self.coordinator.handle_link_config(now, link.clone(), transport.peer(), other_arm);
+        // Its name is published at once.
+        self.pending_events.push(Event::Status(self.coordinator.status(now)));
+    }
+
+    /// Notes the status though nothing has changed, and the diagnostics if wanted.
+    pub fn tick(&mut self, now: Instant, diagnostics: bool) {
+        let status = self.coordinator.status(now);
+        let line = self.log.settle(now, &status);
+        self.log(line);
+        if diagnostics {
+            self.pending_events.push(Event::Diagnostics(status.clone()));
+        }
+        self.pending_events.push(Event::Status(status));
+    }
+
+    /// Adds lines to what is to be logged.
+    pub fn log(&mut self, lines: impl IntoIterator<Item = LogLine>) {
+        self.pending_events.extend(lines.into_iter().map(Event::Log));
+    }
+
+    fn log_last_error(&mut self, now: Instant, what: &str) {
+        let error = self.coordinator.link.last_error();
+        let line = error.and_then(|error| self.log.failed(now, what, error));
+        self.log(line);
+    }
+
+    /// Lets time pass. What is found too late is too late: a reply, a target.
+    fn pass_time(&mut self, now: Instant) {
+        let link = &mut self.coordinator.link;
+        if link.is_overdue(now) {
+            for connection in &self.connections {
+                link.handle_instead(connection.peer, connection.instead());
+            }
+        }
+        self.coordinator.handle_timeout(now);
+        self.note_changes(now);
+    }
+
+    /// Handles what controllers have said lately and the driver has not come to.
+    fn drain(&mut self, now: Instant) {
+        for index in 0..self.connections.len() {
+            self.read_at(now, index);
+        }
+    }
+
+    /// Handles what this controller says, if it says anything.
+    pub fn read_replies(&mut self, now: Instant, peer: PeerId) {
+        if let Some(index) = self.connections.iter().position(|connection| connection.peer == peer) {
+            self.read_at(now, index);
+        }
+    }
+
+    /// Returns whether there may be more.
+    fn read_at(&mut self, now: Instant, index: usize) -> bool {
+        let Self { connections, heard, coordinator, pending_events, .. } = self;
+        let peer = connections[index].peer;
+        let read = connections[index].read_replies(heard, pending_events);
+        for heard in heard.drain(..) {
+            let (known, state) = match heard {
+                Incoming::Reply(reply) => (coordinator.handle_reply(now, peer, &reply), reply.state),
+                Incoming::State(state) => (coordinator.handle_state(peer, &state), Some(state)),
+            };
+            pending_events.extend(state.filter(|_| known).map(Event::ArmState));
+        }
+        read.unwrap_or_else(|error| {
+            coordinator.handle_ended(now, peer, error);
+            false
+        })
+    }
+
+    /// Sends what is to be sent. Returns the time by then.
+    fn transmit(&mut self, mut now: Instant) -> Instant {
+        while self.coordinator.poll_transmit(now).is_some() {
+            let sent = match self.poll_after_reading(now) {
+                Some(outgoing) => self.write(&mut now, &outgoing),
+                None => false,
+            };
+            if !sent {
+                self.note_changes(now);
+                break;
+            }
+            self.pass_time(now);
+        }
+        now
+    }
+
+    /// Returns the line to send now. What controllers have said by now is handled before: an answer that nothing asked for
+    /// must not pass for that to a line which comes after it. If one talks without end, only a stop does not wait, and what
+    /// needs no answer.
+    fn poll_after_reading(&mut self, now: Instant) -> Option<Outgoing> {
+        let read_all =
+            (0..self.connections.len()).all(|index| (0..MAX_READS).any(|_| !self.read_at(now, index)));
+        let may_go =
+            |outgoing: &Outgoing| read_all || !self.config.link.expect_reply || *outgoing == Outgoing::Stop;
+        self.coordinator.poll_transmit(now).filter(may_go)
+    }
+
+    /// Writes a line to every connection, and moves `now` on to the time by then. Returns whether it was sent.
+    fn write(&mut self, now: &mut Instant, outgoing: &Outgoing) -> bool {
+        // The driver has yet to drop those that the link has given up.
+        let link = &self.coordinator.link;
+        self.connections.retain(|connection| link.has_peer(connection.peer));
+        if self.connections.is_empty() {
+            let missing = LinkError::Broken(io::ErrorKind::NotConnected.into());
+            self.coordinator.handle_failed(*now, missing);
+            return false;
+        }
+        let begins =
+            self.connections.iter_mut().filter(|connection| !link.has_pending_reply(connection.peer));
+        begins.for_each(Connection::note_asked);
+        self.line.clear();
+        #[allow(clippy::disallowed_methods)] // told to the controller; nothing here depends on it
+        let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.encoder.encode_into(&self.coordinator.line(outgoing, stamp), &mut self.line);
+        let write = |connection: &Connection| (connection.peer, connection.socket.try_write(&self.line));
+        self.written.extend(self.connections.iter().map(write));
+        // The system may have let it wait on its way; the next must not follow as if this one had gone at once.
+        let begun = std::mem::replace(now, clock::now());
+        let Self { line, written, .. } = self;
+        let trace = LogLine::detail(Level::TRACE, || {
+            format!("sent line={} written={written:?}", String::from_utf8_lossy(line).trim_end())
+        });
+        let length = line.len();
+        let sent = self.coordinator.handle_transmitted(begun, *now, outgoing, length, written.drain(..));
+        self.log(trace);
+        if let Some(Sent::Command(command)) = sent {
+            self.pending_events.push(Event::Command(command));
+        }
+        sent.is_some()
+    }
+
+    /// Notes a status if it says more than that time has passed.
+    fn note_changes(&mut self, now: Instant) {
+        let lines = self.coordinator.take_log_lines();
+        self.log(lines);
+        let key = self.coordinator.status_key(now);
+        let before = self.status_key.replace(key);
+        if before == Some(key) {
+            return;
+        }
+        let status = self.coordinator.status(now);
+        let lines = self.log.change(now, before, &status, self.coordinator.link.last_error());
+        self.log(lines);
+        self.pending_events.push(Event::Status(status));
+    }
+
+    /// Whether [`drive`](super::drive) has to look before it wakes by itself.
+    pub fn wants_driver(&self, now: Instant) -> bool {
+        let earlier = match (self.coordinator.poll_timeout(now), self.sleeping_until) {
+            (Some(next), Some(until)) => next < until,
+            (next, None) => next.is_some(),
+            (None, Some(_)) => false,
+        };
+        earlier || self.coordinator.link.wants_driver()
+    }
+}
+
+/// How often a connection is read for a line that is to go out, some kilobytes at a time.
+const MAX_READS: usize = 16;

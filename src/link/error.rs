@@ -1,0 +1,312 @@
+//! Why a connection did not come about or ended, and how to mend it.
+
+use std::io;
+use std::mem::{Discriminant, discriminant};
+use std::time::Duration;
+
+use super::tls::{self, TlsError};
+use crate::wire::advice::{self, Advice};
+use crate::wire::{TokenError, Unfinished, WireError};
+
+/// Why a connection did not come about, or ended. In plain words, with what to do where that is known.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The host's name has no address.
+    #[error("cannot resolve host '{host}': {source}")]
+    Resolve {
+        /// The parameter `host`.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// No address of the host took the connection.
+    #[error("cannot connect to {peer}: {source}{hint}", hint = refused_hint(source))]
+    Connect {
+        /// Address and port.
+        peer: String,
+        /// What the last attempt said.
+        source: io::Error,
+    },
+    /// Neither taken nor refused in time.
+    #[error("cannot connect to {peer}: no answer within connect_timeout {:.1} s", timeout.as_secs_f64())]
+    ConnectTimeout {
+        /// Host and port.
+        peer: String,
+        /// `connect_timeout`.
+        timeout: Duration,
+    },
+    /// The connection cannot be encrypted.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The token for the controller cannot be read.
+    #[error("cannot read hello.token_file '{path}': {source}")]
+    TokenFile {
+        /// The parameter.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// What there is to be read is no token.
+    #[error("hello.token_file '{path}': {error}")]
+    Token {
+        /// The parameter.
+        path: String,
+        /// What is wrong.
+        error: TokenError,
+    },
+    /// The controller does not take the token.
+    #[error("the controller refused the token of hello.token_file: '{message}'")]
+    AuthRejected {
+        /// What it says.
+        message: String,
+    },
+    /// The controller has not answered the hello in time.
+    #[error(
+        "the controller has not answered the hello within connect_timeout {:.1} s; if it wants none, leave \
+         hello.token_file empty",
+        timeout.as_secs_f64()
+    )]
+    AuthTimeout {
+        /// `connect_timeout`.
+        timeout: Duration,
+    },
+    /// The controller closed the connection.
+    #[error("the controller closed the connection")]
+    Closed,
+    /// The operating system reports the connection as broken.
+    #[error("the connection broke: {0}{hint}{tls}", hint = cable_hint(.0), tls = tls::hint(.0))]
+    Broken(io::Error),
+    /// What came is not the protocol.
+    #[error("{0}")]
+    Wire(#[from] WireError),
+    /// What came is not the protocol, and nothing else has come on this connection: it may be a greeting.
+    #[error("{error}")]
+    FirstWords {
+        /// What is wrong with it.
+        error: WireError,
+        /// Whether a line had been sent by then.
+        asked: bool,
+    },
+    /// The greeting has not come in time.
+    #[error(
+        "{heard} of {wanted} greeting lines have come within greeting_timeout {:.1} s{rest}; set greeting_lines to the \
+         number of lines that the controller says on connecting, or greeting_timeout to more than it takes to start",
+        timeout.as_secs_f64(),
+        rest = instead(unfinished.as_ref())
+    )]
+    NotGreeted {
+        /// How many lines have come.
+        heard: u32,
+        /// `greeting_lines`.
+        wanted: u32,
+        /// `greeting_timeout`.
+        timeout: Duration,
+        /// What has come of the next.
+        unfinished: Option<Unfinished>,
+    },
+    /// The controller closed the connection before the end of its greeting.
+    #[error("the controller closed the connection after {heard} of {wanted} greeting lines (greeting_lines)")]
+    ClosedInGreeting {
+        /// How many lines had come.
+        heard: u32,
+        /// `greeting_lines`.
+        wanted: u32,
+    },
+    /// The controller ended the connection when it had answered one line, and the one before it too.
+    #[error("{0}, after its first reply, as on the connection before")]
+    AfterFirstReply(Box<LinkError>),
+    /// A reply to nothing: its place in the stream is not known.
+    #[error("the controller sent a reply that no command was waiting for: '{message}'")]
+    Unsolicited {
+        /// The reply's message.
+        message: String,
+        /// Whether nothing else has come on this connection.
+        first: bool,
+    },
+    /// The oldest command or stop has been unanswered for too long.
+    #[error("no reply for link_timeout {:.1} s{}", timeout.as_secs_f64(), instead_of_reply(instead.as_deref()))]
+    NoReply {
+        /// `link_timeout`.
+        timeout: Duration,
+        /// What has come instead, in words.
+        instead: Option<String>,
+    },
+    /// The controller has not taken any byte for too long.
+    #[error("the controller has not read for link_timeout {:.1} s: its receive window is full", timeout.as_secs_f64())]
+    NotReading {
+        /// `link_timeout`.
+        timeout: Duration,
+    },
+    /// A line went out in part: the rest would be sent late, so the connection is given up.
+    #[error("only {written} of a line's {length} bytes fitted into the controller's receive window")]
+    PartialWrite {
+        /// Bytes that were taken.
+        written: usize,
+        /// Bytes of the line.
+        length: usize,
+    },
+    /// A controller that dialled in is gone, or had to go.
+    #[error("{name}: {error}")]
+    Client {
+        /// Its address.
+        name: String,
+        /// Why.
+        error: Box<LinkError>,
+    },
+    /// A controller that dialled in is late with a reply: the others are not to wait for it.
+    #[error(
+        "dropped, since it has not replied for reply_timeout {:.1} s{}",
+        timeout.as_secs_f64(),
+        instead_of_reply(instead.as_deref())
+    )]
+    Late {
+        /// `reply_timeout`.
+        timeout: Duration,
+        /// What has come instead, in words.
+        instead: Option<String>,
+    },
+    /// A controller that dialled in does not read: the others are not to wait for it.
+    #[error("dropped, since it does not read: its receive window is full")]
+    Slow,
+    /// A reply that says itself that it answers another line.
+    #[error("the controller replied to line {echoed}, and line {expected} was next: replies come in order")]
+    OutOfOrder {
+        /// The number that it echoed.
+        echoed: u64,
+        /// The number of the oldest line without a reply.
+        expected: u64,
+    },
+    /// The port cannot be listened on.
+    #[error("cannot listen on {address}: {source}{hint}", hint = listen_hint(source))]
+    Listen {
+        /// Host and port.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// `~/reconnect`.
+    #[error("reconnecting on request")]
+    Requested,
+    /// A parameter of the link has changed.
+    #[error("reconnecting with new parameters")]
+    Reconfigured,
+}
+
+/// What tells one way to fail from another: the error and its causes, without the values, which may differ every time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailureKind {
+    error: Discriminant<LinkError>,
+    wire: Option<Discriminant<WireError>>,
+    tls: Option<Discriminant<TlsError>>,
+    io: Option<io::ErrorKind>,
+    advice: Option<Advice>,
+}
+
+impl LinkError {
+    /// The error, and how to mend it where that is known.
+    pub fn advised(&self) -> String {
+        match self.mend() {
+            Some(mend) => format!("{self}; {mend}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// How to mend it, in the words of `arm_check`.
+    fn mend(&self) -> Option<String> {
+        let advice = match self {
+            Self::Client { error, .. } => return error.mend(),
+            // A greeting may come late, when a line has been sent already.
+            Self::FirstWords { error, asked: true } if error.may_be_greeting() => {
+                let other =
+                    error.advice().map(|advice| format!("; if not: {}", advice.mend)).unwrap_or_default();
+                let words =
+                    "if the controller says this on connecting, set greeting_lines to the number of lines";
+                return Some(format!("{words}{other}"));
+            }
+            Self::FirstWords { error, .. } if error.may_be_greeting() => Some(advice::GREETING),
+            Self::Wire(error) | Self::FirstWords { error, .. } => error.advice(),
+            Self::AfterFirstReply(_) => Some(advice::STAYS),
+            Self::Unsolicited { first: true, .. } => Some(advice::GREETING),
+            Self::Unsolicited { first: false, .. } => Some(advice::ONE_REPLY),
+            _ => None,
+        };
+        advice.map(|advice| advice.mend.to_owned())
+    }
+
+    /// Which way to fail this is.
+    pub fn kind(&self) -> FailureKind {
+        let plain = FailureKind { error: discriminant(self), wire: None, tls: None, io: None, advice: None };
+        match self {
+            Self::Client { error, .. } => error.kind(),
+            Self::Wire(error) | Self::FirstWords { error, .. } => {
+                FailureKind { wire: Some(discriminant(error)), advice: error.advice(), ..plain }
+            }
+            Self::Tls(error) => FailureKind { tls: Some(discriminant(error)), ..plain },
+            Self::Resolve { source, .. }
+            | Self::Connect { source, .. }
+            | Self::TokenFile { source, .. }
+            | Self::Listen { source, .. }
+            | Self::Broken(source) => FailureKind { io: Some(source.kind()), ..plain },
+            _ => plain,
+        }
+    }
+
+    /// Whether it follows from what the controller says, or does not say, so that a new connection ends in the same way.
+    pub fn is_of_words(&self) -> bool {
+        match self {
+            Self::Client { error, .. } => error.is_of_words(),
+            Self::Wire(_)
+            | Self::FirstWords { .. }
+            | Self::NotGreeted { .. }
+            | Self::ClosedInGreeting { .. }
+            | Self::AfterFirstReply(_)
+            | Self::Unsolicited { .. }
+            | Self::NoReply { .. }
+            | Self::Late { .. }
+            | Self::OutOfOrder { .. }
+            | Self::AuthRejected { .. }
+            | Self::AuthTimeout { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+fn instead(unfinished: Option<&Unfinished>) -> String {
+    unfinished.map(|unfinished| format!("; {unfinished}")).unwrap_or_default()
+}
+
+/// Silence is advised on only where it was silence.
+fn instead_of_reply(instead: Option<&str>) -> String {
+    match instead {
+        Some(instead) => format!(": {instead}"),
+        None => "; if this controller never replies, set expect_reply to false".to_owned(),
+    }
+}
+
+/// What to do about a port that no program listens at.
+fn refused_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            "; nothing listens there: start the controller, or set host and port to its address"
+        }
+        _ => "",
+    }
+}
+
+/// The kernel's time-out on unacknowledged bytes is what a pulled cable looks like.
+fn cable_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::TimedOut => {
+            "; its machine has taken nothing for tcp_user_timeout: is the cable in, and does the controller read?"
+        }
+        _ => "",
+    }
+}
+
+fn listen_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; something else listens there: another bridge?",
+        io::ErrorKind::AddrNotAvailable => "; host must be an address of this machine",
+        _ => "",
+    }
+}
