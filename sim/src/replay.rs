@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_that_makes_no_sense_is_refused_by_its_line() {
+    fn nonsense_in_a_recording_is_refused_by_line() {
         for (recording, words) in [
             ("{}", "line 1: missing field `at`"),
             ("{\"at\":0,\"connection\":1,\"event\":\"shout\"}", "unknown variant `shout`"),

@@ -31,7 +31,7 @@ def recorded(*events):
     ("x", "answer", "violation"),
     [("204.0", "reply", None), ("290.0", "reply", "speed"), ("301.0", "reply", "workspace"), ("204.0", "quiet", "pace")],
 )
-def test_a_forbidden_line_fails_the_judgement_of_a_row(x, answer, violation):
+def test_a_forbidden_line_fails_a_row(x, answer, violation):
     line = lambda x: command(x, "0.0", "200.0").decode().rstrip()  # noqa: E731
     events = [(1.0, "connected", ""), (1.05, "quiet", ""), (1.1, "line", line("202.0")), (1.11, answer, '{"status":"ok"}'), (1.12, "line", line(x))]
     with contextlib.nullcontext() if violation is None else pytest.raises(AssertionError, match=f'"violation":"{violation}"'):

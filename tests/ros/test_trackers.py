@@ -31,7 +31,7 @@ def test_every_example_tracker_is_tested_and_short():
     assert max(sources.values()) < 100, sources
 
 
-def test_circle_moves_the_arm_round_and_the_gripper_both_ways(controller, bridge, tracker):
+def test_circle_moves_arm_and_gripper(controller, bridge, tracker):
     status = bridge(controller, QUICK).status
     tracker("circle.py")
     status.wait(motion="TRACKING")
@@ -56,7 +56,7 @@ def test_keys_move_the_arm_and_hold_it(controller, bridge, tracker):
     controller.lines.wait(lambda line: distance(line.position, CENTRE) < 1e-6 and line.gripper == "open")
 
 
-def test_a_point_and_an_opening_move_the_arm_by_a_parameter_file(controller, bridge, tracker):
+def test_own_messages_move_the_arm_by_parameter_file(controller, bridge, tracker):
     parameters = TRACKERS / "point_and_opening.yaml"
     status = bridge(controller, QUICK, ["--params-file", parameters]).status
     tracker("point_and_opening.py")
