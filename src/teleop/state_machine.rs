@@ -75,11 +75,9 @@ impl Teleop {
     pub fn handle_target(&mut self, now: Instant, target: Target) -> Result<(), InputFault> {
         // A gap is a loss, even if no timer has fired since.
         self.update(now);
-        let admitted = self.input.judge(now, &target, &self.config).and_then(|sample| {
-            let overtakes = self
-                .planner
-                .handle_sample(&sample, Basis { estimate: &self.estimate, config: &self.config })?;
-            Ok((sample.origin, overtakes))
+        let basis = Basis { estimate: &self.estimate, config: &self.config };
+        let admitted = self.input.judge(now, &target, basis.config).and_then(|sample| {
+            self.planner.handle_sample(&sample, basis).map(|overtakes| (sample.origin, overtakes))
         });
         match admitted {
             Ok((origin, overtakes)) => {
@@ -278,9 +276,8 @@ impl Teleop {
         if before.arming != self.config.arming {
             self.mode.handle_arming(self.config.arming);
         }
-        if let Err(fault) =
-            self.planner.handle_config(&before, Basis { estimate: &self.estimate, config: &self.config })
-        {
+        let basis = Basis { estimate: &self.estimate, config: &self.config };
+        if let Err(fault) = self.planner.handle_config(&before, basis) {
             self.input.handle_fault(fault);
         }
         self.update(now);
