@@ -198,7 +198,7 @@ mod tests {
         estimate.handle_observed(at(0.1), Some(false));
         assert_eq!(estimate.known_position(), Some(at(0.1)));
         estimate.handle_acknowledged(&to(0.3));
-        assert_eq!(estimate.known_position(), Some(at(0.3)), "it was told to leave");
+        assert_eq!(estimate.known_position(), Some(at(0.3)), "it was sent away since");
     }
 
     #[test]

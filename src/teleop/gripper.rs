@@ -150,7 +150,7 @@ mod tests {
         start + Duration::from_millis(millis)
     }
 
-    /// One whose state the controller has been told, as in mid-motion, with a hand in sight all the time.
+    /// A decision that has been sent, as in mid-motion, with a hand in sight all the time.
     struct Scene {
         start: Instant,
         gripper: GripperDecider,

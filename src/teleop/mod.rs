@@ -33,7 +33,6 @@
 
 mod config;
 mod estimate;
-mod graph;
 mod gripper;
 mod input;
 mod input_fault;
@@ -52,8 +51,7 @@ pub use config::{
     Arming, ConfigRefused, FilterConfig, GripperConfig, HoldBehavior, JumpConfig, Limits, OneEuro,
     OrientationConfig, RetargetMode, StreamHealthConfig, TeleopConfig,
 };
-pub use graph::GraphNews;
-pub use input::{SenderWatch, check_age};
+pub use input::{GraphNews, SenderWatch, check_age};
 pub use input_fault::InputFault;
 pub use link_view::LinkView;
 pub use mode::{Disarmed, Motion, Refused};

@@ -106,10 +106,7 @@ impl Mode {
         matches!(self.0, State::ArmsItself | State::Holding { settle: true })
     }
 
-    /// Arms, and returns whether that changed the mode.
-    ///
-    /// # Errors
-    /// While a stop is latched.
+    /// Arms, and returns whether that changed the mode. Fails while a stop is latched.
     pub(super) fn arm(&mut self) -> Result<bool, Refused> {
         match self.0 {
             State::Stopped => Err(Refused::StopLatched),
@@ -123,11 +120,10 @@ impl Mode {
 
     /// Disarms, unless a stop is latched. Returns whether the mode is DISARMED now.
     pub(super) fn disarm(&mut self, why: Disarmed) -> bool {
-        let stopped = self.0 == State::Stopped;
-        if !stopped {
+        if self.0 != State::Stopped {
             self.0 = State::Disarmed(why);
         }
-        !stopped
+        self.0 != State::Stopped
     }
 
     /// Latches a stop.

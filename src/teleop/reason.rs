@@ -74,57 +74,11 @@ impl Reason {
             (Motion::Stopped, _) => Self::Stopped,
         }
     }
-
-    /// Returns the kind of reason, which does not change while only an age does.
-    pub fn kind(&self) -> ReasonKind {
-        match self {
-            Self::Tracking => ReasonKind::Tracking,
-            Self::Approaching => ReasonKind::Approaching,
-            Self::Stopped => ReasonKind::Stopped,
-            Self::AwaitingOperator(_) => ReasonKind::AwaitingOperator,
-            Self::Holding(obstacle) | Self::WaitingToArm(obstacle) => obstacle.kind(),
-        }
-    }
 }
 
-impl Obstacle {
-    fn kind(&self) -> ReasonKind {
-        match self {
-            Self::ShuttingDown => ReasonKind::ShuttingDown,
-            Self::LinkDown => ReasonKind::LinkDown,
-            Self::Unresponsive => ReasonKind::Unresponsive,
-            Self::ErrorReplies(_) => ReasonKind::ErrorReplies,
-            Self::ArmOutside(_) => ReasonKind::ArmOutside,
-            Self::SeveralSenders(_) => ReasonKind::SeveralSenders,
-            Self::NoInput => ReasonKind::NoInput,
-            Self::Stale { .. } => ReasonKind::InputStale,
-            Self::GripperAwaited => ReasonKind::GripperAwaited,
-            Self::Settling { .. } => ReasonKind::Settling,
-            Self::Input(fault) => match fault {
-                InputFault::Position(_) => ReasonKind::InputInvalid,
-                InputFault::Orientation(_) => ReasonKind::OrientationInvalid,
-                InputFault::UnknownFrame { .. } => ReasonKind::UnknownFrame,
-                InputFault::NoTransform { .. } => ReasonKind::NoTransform,
-                InputFault::Frozen { .. } => ReasonKind::InputFrozen,
-                InputFault::RateTooLow { .. } => ReasonKind::RateTooLow,
-                InputFault::StampTooOld { .. } => ReasonKind::StampTooOld,
-                InputFault::HeldUp { .. } => ReasonKind::HeldUp,
-                InputFault::StampFromFuture { .. } => ReasonKind::StampFromFuture,
-                InputFault::StampBackwards { .. } => ReasonKind::StampBackwards,
-                InputFault::Zero => ReasonKind::InputZero,
-                InputFault::NoHand => ReasonKind::NoHand,
-                InputFault::Unreadable { .. } => ReasonKind::Unreadable,
-                InputFault::Jump { .. } => ReasonKind::InputJump,
-                InputFault::NoClock => ReasonKind::NoClock,
-                InputFault::OutsideWorkspace { .. } => ReasonKind::OutsideWorkspace,
-            },
-        }
-    }
-}
-
-/// Declares [`ReasonKind`]: the kinds and their words in one list, so that no kind is without a word.
+/// Declares [`ReasonKind`]: each kind with its word and what it stands for, so that no kind is without either.
 macro_rules! reason_kinds {
-    ($($kind:ident = $word:literal,)*) => {
+    ($($kind:ident = $word:literal for $reason:pat,)*) => {
         /// The kind of a [`Reason`].
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum ReasonKind {
@@ -142,40 +96,63 @@ macro_rules! reason_kinds {
                 }
             }
         }
+
+        impl Reason {
+            /// Returns the kind of reason, which does not change while only an age does.
+            pub fn kind(&self) -> ReasonKind {
+                match self {
+                    $($reason => ReasonKind::$kind,)*
+                }
+            }
+        }
+    };
+}
+
+/// Matches a reason that waits until an obstacle is gone.
+macro_rules! waits {
+    ($obstacle:pat) => {
+        Reason::Holding($obstacle) | Reason::WaitingToArm($obstacle)
+    };
+}
+
+/// Matches a reason that waits until a refused target is followed by a good one.
+macro_rules! refused {
+    ($fault:pat) => {
+        waits!(Obstacle::Input($fault))
     };
 }
 
 reason_kinds! {
-    Tracking = "tracking",
-    Approaching = "approaching",
-    Stopped = "stopped",
-    AwaitingOperator = "awaiting_operator",
-    ShuttingDown = "shutting_down",
-    LinkDown = "link_down",
-    Unresponsive = "unresponsive",
-    ErrorReplies = "error_replies",
-    ArmOutside = "arm_outside",
-    SeveralSenders = "several_senders",
-    InputInvalid = "input_invalid",
-    OrientationInvalid = "orientation_invalid",
-    UnknownFrame = "unknown_frame",
-    NoTransform = "no_transform",
-    InputFrozen = "input_frozen",
-    RateTooLow = "rate_too_low",
-    StampTooOld = "stamp_too_old",
-    HeldUp = "held_up",
-    StampFromFuture = "stamp_from_future",
-    StampBackwards = "stamp_backwards",
-    InputZero = "input_zero",
-    NoHand = "no_hand",
-    Unreadable = "unreadable",
-    InputJump = "input_jump",
-    NoClock = "no_clock",
-    OutsideWorkspace = "outside_workspace",
-    NoInput = "no_input",
-    InputStale = "input_stale",
-    GripperAwaited = "gripper_awaited",
-    Settling = "settling",
+    Tracking = "tracking" for Reason::Tracking,
+    Approaching = "approaching" for Reason::Approaching,
+    Stopped = "stopped" for Reason::Stopped,
+    AwaitingOperator = "awaiting_operator" for Reason::AwaitingOperator(_),
+    ShuttingDown = "shutting_down" for waits!(Obstacle::ShuttingDown),
+    LinkDown = "link_down" for waits!(Obstacle::LinkDown),
+    Unresponsive = "unresponsive" for waits!(Obstacle::Unresponsive),
+    ErrorReplies = "error_replies" for waits!(Obstacle::ErrorReplies(_)),
+    ArmOutside = "arm_outside" for waits!(Obstacle::ArmOutside(_)),
+    SeveralSenders = "several_senders" for waits!(Obstacle::SeveralSenders(_)),
+    NoInput = "no_input" for waits!(Obstacle::NoInput),
+    InputStale = "input_stale" for waits!(Obstacle::Stale { .. }),
+    GripperAwaited = "gripper_awaited" for waits!(Obstacle::GripperAwaited),
+    Settling = "settling" for waits!(Obstacle::Settling { .. }),
+    InputInvalid = "input_invalid" for refused!(InputFault::Position(_)),
+    OrientationInvalid = "orientation_invalid" for refused!(InputFault::Orientation(_)),
+    UnknownFrame = "unknown_frame" for refused!(InputFault::UnknownFrame { .. }),
+    NoTransform = "no_transform" for refused!(InputFault::NoTransform { .. }),
+    InputFrozen = "input_frozen" for refused!(InputFault::Frozen { .. }),
+    RateTooLow = "rate_too_low" for refused!(InputFault::RateTooLow { .. }),
+    StampTooOld = "stamp_too_old" for refused!(InputFault::StampTooOld { .. }),
+    HeldUp = "held_up" for refused!(InputFault::HeldUp { .. }),
+    StampFromFuture = "stamp_from_future" for refused!(InputFault::StampFromFuture { .. }),
+    StampBackwards = "stamp_backwards" for refused!(InputFault::StampBackwards { .. }),
+    InputZero = "input_zero" for refused!(InputFault::Zero),
+    NoHand = "no_hand" for refused!(InputFault::NoHand),
+    Unreadable = "unreadable" for refused!(InputFault::Unreadable { .. }),
+    InputJump = "input_jump" for refused!(InputFault::Jump { .. }),
+    NoClock = "no_clock" for refused!(InputFault::NoClock),
+    OutsideWorkspace = "outside_workspace" for refused!(InputFault::OutsideWorkspace { .. }),
 }
 
 impl fmt::Display for Obstacle {
@@ -230,5 +207,27 @@ impl fmt::Display for Reason {
             ),
             Self::Stopped => f.write_str("stopped by ~/stop; call ~/reset, then ~/set_armed with data: true"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::teleop::config::Arming;
+
+    #[test]
+    fn words_of_all_kinds_differ() {
+        let mut words: Vec<_> = ReasonKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), ReasonKind::ALL.len());
+    }
+
+    #[test]
+    fn waiting_reason_names_the_obstacle_and_others_do_not_ask_for_it() {
+        let waits = Reason::new(Mode::new(Arming::Automatic), || Obstacle::Input(InputFault::NoHand));
+        assert_eq!((waits.kind(), waits.kind().as_str()), (ReasonKind::NoHand, "no_hand"));
+        let disarmed = Reason::new(Mode::new(Arming::Operator), || unreachable!());
+        assert_eq!(disarmed.kind(), ReasonKind::AwaitingOperator);
     }
 }

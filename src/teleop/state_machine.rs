@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 
 use super::config::{Arming, ConfigRefused, HoldBehavior, TeleopConfig};
 use super::estimate::ArmEstimate;
-use super::graph::GraphNews;
 use super::gripper::GripperDecider;
-use super::input::Input;
+use super::input::{GraphNews, Input};
 use super::input_fault::InputFault;
 use super::link_view::LinkView;
 use super::mode::{Disarmed, Mode, Motion, Refused};
-use super::planner::{Kind, Limit, Planned, Planner};
+use super::planner::{Basis, Kind, Limit, Planned, Planner};
 use super::reason::{Obstacle, Reason};
 use super::rejections::RejectionStreak;
 use super::target::{GripperInput, Target};
@@ -76,9 +75,9 @@ impl Teleop {
     pub fn handle_target(&mut self, now: Instant, target: Target) -> Result<(), InputFault> {
         // A gap is a loss, even if no timer has fired since.
         self.update(now);
-        let admitted = self.input.judge(now, &target, &self.config).and_then(|sample| {
-            let overtakes = self.planner.handle_sample(&sample, &self.estimate, &self.config)?;
-            Ok((sample.origin, overtakes))
+        let basis = Basis { estimate: &self.estimate, config: &self.config };
+        let admitted = self.input.judge(now, &target, basis.config).and_then(|sample| {
+            self.planner.handle_sample(&sample, basis).map(|overtakes| (sample.origin, overtakes))
         });
         match admitted {
             Ok((origin, overtakes)) => {
@@ -277,7 +276,8 @@ impl Teleop {
         if before.arming != self.config.arming {
             self.mode.handle_arming(self.config.arming);
         }
-        if let Err(fault) = self.planner.handle_config(&before, &self.estimate, &self.config) {
+        let basis = Basis { estimate: &self.estimate, config: &self.config };
+        if let Err(fault) = self.planner.handle_config(&before, basis) {
             self.input.handle_fault(fault);
         }
         self.update(now);
@@ -327,17 +327,14 @@ impl Teleop {
         if self.poll_command_at(now)? > now {
             return None;
         }
-        let kind = match self.mode.motion() {
-            Motion::Approach => Kind::Approach,
-            Motion::Tracking => Kind::Tracking,
-            Motion::Disarmed | Motion::Holding | Motion::Stopped => Kind::Repetition,
-        };
-        let mut planned = if kind == Kind::Repetition {
-            Planned::new(kind, self.estimate.repeatable()?, None)
-        } else if self.obstacle(now).is_none() {
-            self.planner.plan(now, kind, self.gripper.decided(), &self.estimate, &self.config)?
-        } else {
-            return None;
+        let plan = |kind| self.planner.plan(now, kind, self.gripper.decided(), self.basis());
+        let mut planned = match self.mode.motion() {
+            Motion::Approach | Motion::Tracking if self.obstacle(now).is_some() => return None,
+            Motion::Approach => plan(Kind::Approach)?,
+            Motion::Tracking => plan(Kind::Tracking)?,
+            Motion::Disarmed | Motion::Holding | Motion::Stopped => {
+                Planned::new(Kind::Repetition, self.estimate.repeatable()?, None)
+            }
         };
         planned.input_age = self.input.age(now).unwrap_or_default();
         Some(planned)
@@ -350,7 +347,7 @@ impl Teleop {
             return None;
         }
         if self.mode.is_moving() {
-            return self.planner.due_at(now, self.gripper.decided(), &self.estimate, &self.config);
+            return self.planner.due_at(now, self.gripper.decided(), self.basis());
         }
         let repeats = self.config.hold_line == HoldBehavior::Repeat
             && self.link == LinkView::Ready
@@ -362,7 +359,7 @@ impl Teleop {
     /// Records that a planned command has been handed to the connection.
     pub fn handle_sent(&mut self, now: Instant, planned: &Planned) {
         self.gripper.handle_sent();
-        if self.planner.handle_sent(now, planned, &self.estimate, &self.config) {
+        if self.planner.handle_sent(now, planned, Basis { estimate: &self.estimate, config: &self.config }) {
             self.mode.track();
         }
         self.estimate.handle_sent(now, planned.command);
@@ -432,6 +429,10 @@ impl Teleop {
             self.request_stop_line();
         }
         result
+    }
+
+    fn basis(&self) -> Basis<'_> {
+        Basis { estimate: &self.estimate, config: &self.config }
     }
 
     fn decide_gripper(&mut self, now: Instant) {

@@ -26,10 +26,7 @@ struct Elsewhere {
 }
 
 impl JumpGuard {
-    /// Judges a target by the targets before it.
-    ///
-    /// # Errors
-    /// [`InputFault::Jump`] for a jump that is not believed yet.
+    /// Judges a target by the targets before it. Fails for a jump that is not believed yet.
     pub fn admit(&mut self, now: Instant, position: Position, config: &JumpConfig) -> Result<(), InputFault> {
         let jump = |from: Position| {
             let distance = from.distance(position);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::jump::JumpGuard;
-pub use self::senders::SenderWatch;
+pub use self::senders::{GraphNews, SenderWatch};
 use self::stream_health::StreamHealth;
 use self::watchdog::Watchdog;
 pub use self::watchdog::check_age;
@@ -60,10 +60,8 @@ pub(super) struct Sample {
 }
 
 impl Input {
-    /// Judges a target.
-    ///
-    /// # Errors
-    /// Why it may not be followed. If the input [passes it over](Self::passes_over) that is no fault of the input.
+    /// Judges a target, or returns why it may not be followed. If the input [passes it over](Self::passes_over) that is
+    /// no fault of the input.
     pub(super) fn judge(
         &mut self,
         now: Instant,
@@ -225,10 +223,7 @@ impl Input {
     }
 }
 
-/// Returns where a target is in the arm's base frame.
-///
-/// # Errors
-/// If that is beyond what can be a position.
+/// Returns where a target is in the arm's base frame. Fails if that is beyond what can be a position.
 fn in_base_frame(target: &Target, config: &TeleopConfig) -> Result<Position, PositionError> {
     match target.frame {
         Frame::Tracker => config.retarget.apply(target.position),
@@ -241,3 +236,105 @@ fn in_base_frame(target: &Target, config: &TeleopConfig) -> Result<Position, Pos
 const SHOWN_FOR: Duration = Duration::from_millis(1500);
 /// How many messages in a row a sender may leave out before it counts as stopped: one or two get lost.
 const MISSED: u32 = 3;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // tests need some instant to start from
+mod tests {
+    use super::*;
+    use crate::teleop::config::tests::settings;
+    use crate::teleop::{Retarget, StreamHealthConfig};
+
+    /// An input that gets a target each 20 ms.
+    struct Scene {
+        now: Instant,
+        config: TeleopConfig,
+        input: Input,
+    }
+
+    impl Scene {
+        fn new(config: TeleopConfig) -> Self {
+            Self { now: Instant::now(), config, input: Input::default() }
+        }
+
+        fn judge(&mut self, target: Target) -> Result<Sample, InputFault> {
+            self.now += Duration::from_millis(20);
+            let judged = self.input.judge(self.now, &target, &self.config);
+            match &judged {
+                Ok(sample) => self.input.handle_good(self.now, sample.origin, &self.config),
+                Err(_) if self.input.passes_over() => {}
+                Err(fault) => self.input.handle_fault(fault.clone()),
+            }
+            judged
+        }
+
+        fn obstacle(&self) -> Option<Obstacle> {
+            self.input.obstacle(self.now, &self.config)
+        }
+    }
+
+    fn at(x: f64) -> Target {
+        Target::new(x, 0.0, 0.0, None).unwrap()
+    }
+
+    #[test]
+    fn sample_is_in_the_base_frame() {
+        let retarget = Retarget::new([1.0, 0.0, 0.0], [0.0; 3], [2.0; 3]);
+        let mut scene = Scene::new(TeleopConfig { retarget, ..settings() });
+        assert_eq!(scene.judge(at(0.1)).unwrap().position.coordinates(), [1.2, 0.0, 0.0]);
+        let in_base = Target { frame: Frame::Base, ..at(1.2) };
+        assert_eq!(scene.judge(in_base).unwrap().position.coordinates(), [1.2, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn single_zero_is_passed_over_and_second_is_a_fault() {
+        let mut scene = Scene::new(settings());
+        scene.judge(at(0.05)).unwrap();
+        assert_eq!(scene.judge(at(0.0)).unwrap_err(), InputFault::Zero);
+        assert_eq!(scene.obstacle(), None);
+        assert!(!scene.judge(at(0.05)).unwrap().resumes);
+        for _ in 0..2 {
+            assert_eq!(scene.judge(at(0.0)).unwrap_err(), InputFault::Zero);
+        }
+        assert_eq!(scene.obstacle(), Some(Obstacle::Input(InputFault::Zero)));
+    }
+
+    #[test]
+    fn sample_after_a_loss_resumes_and_may_be_anywhere() {
+        let mut scene = Scene::new(settings());
+        assert!(scene.judge(at(0.1)).unwrap().resumes);
+        assert!(!scene.judge(at(0.11)).unwrap().resumes);
+        scene.now += Duration::from_secs(1);
+        assert!(matches!(scene.obstacle(), Some(Obstacle::Stale { refused: None, .. })));
+        assert!(scene.judge(at(0.9)).unwrap().resumes);
+        // A jump is no loss: it is waited out.
+        assert!(matches!(scene.judge(at(0.1)), Err(InputFault::Jump { .. })));
+        assert!(matches!(scene.judge(at(0.1)), Err(InputFault::Jump { .. })));
+        assert!(scene.judge(at(0.9)).unwrap().resumes);
+    }
+
+    #[test]
+    fn input_settles_only_without_a_gap() {
+        let mut scene = Scene::new(settings());
+        for _ in 0..15 {
+            scene.judge(at(0.1)).unwrap();
+            assert!(!scene.input.has_settled(scene.now, &scene.config));
+        }
+        let deadlines = scene.input.deadlines(scene.now, true, &scene.config);
+        assert_eq!(deadlines[2], Some(scene.now + Duration::from_millis(20)));
+        scene.judge(at(0.1)).unwrap();
+        assert!(scene.input.has_settled(scene.now, &scene.config));
+        scene.now += Duration::from_millis(500);
+        assert!(!scene.input.has_settled(scene.now, &scene.config));
+    }
+
+    #[test]
+    fn refusal_of_a_sender_that_stops_becomes_stale() {
+        let stream_health = StreamHealthConfig { frozen_timeout: Duration::from_millis(20), min_rate: 0.0 };
+        let mut scene = Scene::new(TeleopConfig { stream_health, ..settings() });
+        scene.judge(at(0.1)).unwrap();
+        assert!(matches!(scene.judge(at(0.1)), Err(InputFault::Frozen { .. })));
+        assert!(matches!(scene.obstacle(), Some(Obstacle::Input(InputFault::Frozen { .. }))));
+        scene.now += SHOWN_FOR;
+        assert!(matches!(scene.obstacle(), Some(Obstacle::Stale { refused: Some(_), .. })));
+    }
+}

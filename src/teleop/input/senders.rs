@@ -1,4 +1,4 @@
-//! Several senders on one topic, told from one sender by what they send.
+//! Several senders on one topic, distinguished from one sender by what they send.
 //!
 //! The graph says how many nodes publish on a topic, and a message does not say which of them sent it. A publisher that
 //! never sends, such as an idle panel, does no harm; two that send must not be blended to one hand. So while the graph shows
@@ -24,6 +24,19 @@ use crate::arm::Gripper;
 use crate::geometry::Position;
 use crate::teleop::stamp::Stamp;
 use crate::teleop::target::{Frame, Target};
+
+/// A change of who publishes the bridge's input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GraphNews {
+    /// Who publishes targets, in words, if it is more than one node.
+    TargetPublishers(Option<Arc<str>>),
+    /// Who publishes on the gripper's topic, in words, if it is more than one node.
+    GripperPublishers(Option<Arc<str>>),
+    /// A node publishes on the gripper's topic, and there was no such node before.
+    GripperFound,
+    /// A node that published on the gripper's topic has left.
+    GripperLeft,
+}
 
 /// Watches one topic for signs of two senders, while the graph shows more than one publisher.
 #[derive(Debug, Default)]
@@ -51,7 +64,7 @@ impl SenderWatch {
         }
     }
 
-    /// Takes a target. `place` is where it is in the arm's base frame, if it can be told.
+    /// Takes a target. `place` is where it is in the arm's base frame, if that is known.
     pub fn handle_target(&mut self, now: Instant, target: &Target, place: Option<Position>) {
         if self.publishers.is_none() {
             return;

@@ -54,10 +54,7 @@ impl StreamHealth {
         }
     }
 
-    /// Judges the stream.
-    ///
-    /// # Errors
-    /// [`InputFault::Frozen`], or [`InputFault::RateTooLow`] once there have been enough targets to tell.
+    /// Judges the stream: frozen, or too slow once there have been enough targets to tell.
     pub fn check(
         &self,
         now: Instant,

@@ -31,11 +31,9 @@ struct Good {
 
 impl Watchdog {
     /// Judges a sample's stamp, and how long the sample may have waited in this process. Returns when it was taken, on the
-    /// steady clock.
-    ///
-    /// # Errors
-    /// If the process was held up for too long, or the stamp is too old, from the future or before the last one. After a
-    /// jump back the next sample is judged by the new time, so that a restarted sender or simulation is refused only once.
+    /// steady clock. Fails if the process was held up for too long, or the stamp is too old, from the future or before the
+    /// last one. After a jump back the next sample is judged by the new time, so that a restarted sender or simulation is
+    /// refused only once.
     pub fn admit(
         &mut self,
         now: Instant,
@@ -50,20 +48,13 @@ impl Watchdog {
         let Some(stamp) = stamp else { return Ok(held_up_since) };
         let last = self.last_stamp.replace(stamp.taken);
         check_age(stamp, input_timeout)?;
-        let age = stamp.age();
-        let magnitude = Duration::from_nanos(age.unsigned_abs());
         if let Some(back) = last.and_then(|last| last.checked_sub(stamp.taken)).filter(|back| *back > 0) {
             return Err(InputFault::StampBackwards { back: Duration::from_nanos(back.unsigned_abs()) });
         }
-        if age <= 0 {
-            return Ok(held_up_since);
-        }
-        let taken = now.checked_sub(magnitude).ok_or(InputFault::StampTooOld {
-            age: magnitude,
-            limit: input_timeout,
-            cause: stamp.cause(),
-        })?;
-        Ok(taken.min(held_up_since))
+        // A stamp that is a little ahead counts as one of this moment.
+        let age = Duration::from_nanos(u64::try_from(stamp.age()).unwrap_or(0));
+        let too_old = || InputFault::StampTooOld { age, limit: input_timeout, cause: stamp.cause() };
+        Ok(now.checked_sub(age).ok_or_else(too_old)?.min(held_up_since))
     }
 
     /// Records a good sample.
@@ -194,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_or_a_fault_starts_the_good_time_anew() {
+    fn gap_or_fault_starts_the_good_time_again() {
         let t = Instant::now();
         let ms = |millis| t + Duration::from_millis(millis);
         let mut watchdog = Watchdog::default();

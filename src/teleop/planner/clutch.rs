@@ -25,10 +25,7 @@ pub(super) struct Clutch {
 
 impl Clutch {
     /// Returns where the arm is to go for a hand at `hand`, and whether that had to be clamped. `arm` is where the arm is.
-    ///
-    /// # Errors
-    /// [`InputFault::OutsideWorkspace`] if the workspace's policy is to reject, [`InputFault::Position`] if the result lies
-    /// beyond what can be a position.
+    /// Fails if the workspace's policy is to reject, or if the result lies beyond what can be a position.
     pub(super) fn place(
         self,
         mode: RetargetMode,

@@ -41,6 +41,13 @@ pub(super) struct Planner {
     turning: bool,
 }
 
+/// What a command is planned from, beside the goal.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Basis<'a> {
+    pub estimate: &'a ArmEstimate,
+    pub config: &'a TeleopConfig,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Goal {
     /// Where the hand is, smoothed, in the arm's base frame.
@@ -57,24 +64,16 @@ struct Goal {
 }
 
 impl Planner {
-    /// Takes a sample as the new goal. Returns whether it overtakes a goal that no command has been sent for.
-    ///
-    /// # Errors
-    /// If the arm may not go there.
-    pub(super) fn handle_sample(
-        &mut self,
-        sample: &Sample,
-        estimate: &ArmEstimate,
-        config: &TeleopConfig,
-    ) -> Result<bool, InputFault> {
+    /// Takes a sample as the new goal. Returns whether it overtakes a goal that no command has been sent for. Fails if the
+    /// arm may not go there.
+    pub(super) fn handle_sample(&mut self, sample: &Sample, basis: Basis) -> Result<bool, InputFault> {
         if sample.resumes {
             self.filter.reset();
         }
-        let hand = self.filter.apply(sample.position, sample.stamp, sample.origin, &config.filter);
-        let (position, clamped) = self.place(hand, estimate, config)?;
+        let hand = self.filter.apply(sample.position, sample.stamp, sample.origin, &basis.config.filter);
+        let (position, clamped) = self.place(hand, basis)?;
         let overtakes = self.goal.is_some_and(|goal| goal.unsent);
-        let Sample { orientation, .. } = *sample;
-        let filtered = hand != sample.position;
+        let (orientation, filtered) = (sample.orientation, hand != sample.position);
         self.goal = Some(Goal { hand, orientation, filtered, position, clamped, unsent: true });
         Ok(overtakes)
     }
@@ -99,26 +98,18 @@ impl Planner {
         (self.ramp, self.cadence, self.turning) = (None, Cadence::default(), false);
     }
 
-    /// Takes other settings, and aims at the same hand by them.
-    ///
-    /// # Errors
-    /// If the arm may not go there any more.
-    pub(super) fn handle_config(
-        &mut self,
-        before: &TeleopConfig,
-        estimate: &ArmEstimate,
-        config: &TeleopConfig,
-    ) -> Result<(), InputFault> {
-        if before.filter != config.filter {
+    /// Takes other settings, and aims at the same hand by them. Fails if the arm may not go there any more.
+    pub(super) fn handle_config(&mut self, before: &TeleopConfig, basis: Basis) -> Result<(), InputFault> {
+        if before.filter != basis.config.filter {
             self.filter.reset();
         }
-        if before.retarget != config.retarget || before.retarget_mode != config.retarget_mode {
+        if before.retarget != basis.config.retarget || before.retarget_mode != basis.config.retarget_mode {
             self.filter.reset();
             self.goal = None;
         }
-        // A failure leaves no goal.
+        // If the new place is refused no goal is left.
         let Some(goal) = self.goal.take() else { return Ok(()) };
-        let (position, clamped) = self.place(goal.hand, estimate, config)?;
+        let (position, clamped) = self.place(goal.hand, basis)?;
         self.goal = Some(Goal { position, clamped, ..goal });
         Ok(())
     }
@@ -129,50 +120,34 @@ impl Planner {
     }
 
     /// Returns when the next command of the motion is due. It may lie in the past.
-    pub(super) fn due_at(
-        &self,
-        now: Instant,
-        gripper: Gripper,
-        estimate: &ArmEstimate,
-        config: &TeleopConfig,
-    ) -> Option<Instant> {
+    pub(super) fn due_at(&self, now: Instant, gripper: Gripper, basis: Basis) -> Option<Instant> {
         let goal = self.goal?;
         let Some(ramp) = &self.ramp else {
-            // A hand that may not be followed is waited for.
-            return self.aim(estimate, config).and(estimate.may_begin_at(now, config));
+            return self.aim(basis).and(basis.estimate.may_begin_at(now, basis.config));
         };
-        let Some((sent_at, sent)) = estimate.last_sent() else { return Some(now) };
+        let Some((sent_at, sent)) = basis.estimate.last_sent() else { return Some(now) };
         if sent.gripper != gripper {
             // The gripper opens or closes when the hand does, whether the arm moves or not.
             return Some(sent_at);
         }
-        let at_goal = || {
-            let turned = |(tool, goal)| tool == goal;
-            ramp.rests_at(goal.position) && self.turn(estimate, config).is_none_or(turned)
-        };
-        if !goal.unsent && at_goal() {
+        let turned = || self.turn(basis).is_none_or(|(tool, goal)| tool == goal);
+        if !goal.unsent && ramp.rests_at(goal.position) && turned() {
             return None;
         }
-        match config.command_period {
+        match basis.config.command_period {
             None if goal.unsent => Some(sent_at),
-            _ => self.cadence.next(config.ramp_period()),
+            _ => self.cadence.next(basis.config.ramp_period()),
         }
     }
 
     /// Plans the command of a motion. Nothing changes before [`Planner::handle_sent`].
-    pub(super) fn plan(
-        &self,
-        now: Instant,
-        kind: Kind,
-        gripper: Gripper,
-        estimate: &ArmEstimate,
-        config: &TeleopConfig,
-    ) -> Option<Planned> {
-        let (goal, aim) = (self.goal?, self.aim(estimate, config)?);
-        let limits = if kind == Kind::Approach { config.approach_limits() } else { config.limits };
-        let step = |ramp: &Limiter| ramp.step(now, aim, limits, pace(config), &config.workspace);
-        let step = self.ramp.as_ref().map_or_else(|| step(&first_ramp(estimate, config)), &step);
-        let (orientation, turning) = self.turn_step(now, estimate, config).unzip();
+    pub(super) fn plan(&self, now: Instant, kind: Kind, gripper: Gripper, basis: Basis) -> Option<Planned> {
+        let (goal, aim) = (self.goal?, self.aim(basis)?);
+        let limits =
+            if kind == Kind::Approach { basis.config.approach_limits() } else { basis.config.limits };
+        let step = |ramp: &Limiter| ramp.step(now, aim, limits, pace(basis.config), &basis.config.workspace);
+        let step = self.ramp.as_ref().map_or_else(|| step(&first_ramp(basis)), &step);
+        let (orientation, turning) = self.turn_step(now, basis).unzip();
         let command = Command { position: step.position, gripper, orientation };
         let mut planned = Planned::new(kind, command, Some(step));
         (planned.clamped, planned.filtered) = (goal.clamped, goal.filtered);
@@ -182,32 +157,20 @@ impl Planner {
 
     /// Takes a planned command that has been handed to the connection. Call it before the estimate takes the command.
     /// Returns whether the command is so near to the goal that an approach ends.
-    pub(super) fn handle_sent(
-        &mut self,
-        now: Instant,
-        planned: &Planned,
-        estimate: &ArmEstimate,
-        config: &TeleopConfig,
-    ) -> bool {
-        let arrived = planned.step().is_some_and(|step| self.handle_step(now, step, estimate, config));
-        self.cadence.handle_sent(now, config.ramp_period());
+    pub(super) fn handle_sent(&mut self, now: Instant, planned: &Planned, basis: Basis) -> bool {
+        let arrived = planned.step().is_some_and(|step| self.handle_step(now, step, basis));
+        self.cadence.handle_sent(now, basis.config.ramp_period());
         self.turning = planned.turning;
         arrived
     }
 
-    fn handle_step(
-        &mut self,
-        now: Instant,
-        step: &Step,
-        estimate: &ArmEstimate,
-        config: &TeleopConfig,
-    ) -> bool {
-        let aim = self.aim(estimate, config);
-        let tool = config.turning.map(|turning| self.tool(estimate, &turning));
-        self.ramp.get_or_insert_with(|| first_ramp(estimate, config)).take(now, step);
+    fn handle_step(&mut self, now: Instant, step: &Step, basis: Basis) -> bool {
+        let aim = self.aim(basis);
+        let tool = basis.config.turning.map(|turning| self.tool(basis.estimate, &turning));
+        self.ramp.get_or_insert_with(|| first_ramp(basis)).take(now, step);
         let (Some(goal), Some(aim)) = (&mut self.goal, aim) else { return false };
         (goal.unsent, goal.position) = (false, aim);
-        self.clutch.engage(goal.hand, estimate.position(config.home));
+        self.clutch.engage(goal.hand, basis.estimate.position(basis.config.home));
         if let Some((hand, tool)) = goal.orientation.zip(tool) {
             self.clutch.engage_orientation(hand, tool);
         }
@@ -215,23 +178,18 @@ impl Planner {
     }
 
     /// Returns where the arm is to go now. A relative motion that has not begun goes nowhere: to where the arm is by now.
-    fn aim(&self, estimate: &ArmEstimate, config: &TeleopConfig) -> Option<Position> {
+    fn aim(&self, basis: Basis) -> Option<Position> {
         let goal = self.goal?;
         if self.has_begun() {
             return Some(goal.position);
         }
-        self.place(goal.hand, estimate, config).map(|(position, _)| position).ok()
+        self.place(goal.hand, basis).map(|(position, _)| position).ok()
     }
 
     /// Returns where the arm is to go for a hand at `hand`, and whether that had to be clamped.
-    fn place(
-        &self,
-        hand: Position,
-        estimate: &ArmEstimate,
-        config: &TeleopConfig,
-    ) -> Result<(Position, bool), InputFault> {
-        let arm = estimate.position(config.home);
-        self.clutch.place(config.retarget_mode, hand, arm, &config.workspace)
+    fn place(&self, hand: Position, basis: Basis) -> Result<(Position, bool), InputFault> {
+        let arm = basis.estimate.position(basis.config.home);
+        self.clutch.place(basis.config.retarget_mode, hand, arm, &basis.config.workspace)
     }
 
     /// Returns the tool's orientation by the last command of this motion, or by the estimate before the first one.
@@ -241,38 +199,33 @@ impl Planner {
     }
 
     /// Returns the tool's orientation, and the one that it is to have. `None` if no orientation is sent to the controller.
-    fn turn(&self, estimate: &ArmEstimate, config: &TeleopConfig) -> Option<(Orientation, Orientation)> {
-        let tool = self.tool(estimate, config.turning.as_ref()?);
+    fn turn(&self, basis: Basis) -> Option<(Orientation, Orientation)> {
+        let tool = self.tool(basis.estimate, basis.config.turning.as_ref()?);
         let hand = self.goal.and_then(|goal| goal.orientation);
-        let goal = hand.map(|hand| self.clutch.orient(config.retarget_mode, hand, tool).near(tool));
+        let goal = hand.map(|hand| self.clutch.orient(basis.config.retarget_mode, hand, tool).near(tool));
         Some((tool, goal.unwrap_or(tool)))
     }
 
     /// Returns the orientation of the next command, and whether it is still short of the wanted one.
-    fn turn_step(
-        &self,
-        now: Instant,
-        estimate: &ArmEstimate,
-        config: &TeleopConfig,
-    ) -> Option<(Orientation, bool)> {
-        let (tool, goal) = self.turn(estimate, config)?;
-        let Pace { period, longest } = pace(config);
+    fn turn_step(&self, now: Instant, basis: Basis) -> Option<(Orientation, bool)> {
+        let (tool, goal) = self.turn(basis)?;
+        let Pace { period, longest } = pace(basis.config);
         let (since, turning) = if self.has_begun() {
-            (estimate.last_sent().map(|(sent_at, _)| sent_at), self.turning)
+            (basis.estimate.last_sent().map(|(sent_at, _)| sent_at), self.turning)
         } else {
-            (estimate.at_rest_since(config), false)
+            (basis.estimate.at_rest_since(basis.config), false)
         };
         // A rest is no credit to be spent at once.
         let most = if turning { longest } else { period };
         let elapsed = since.map_or(period, |since| now.saturating_duration_since(since).min(most));
-        let turned = tool.towards(goal, config.turning?.speed * elapsed.as_secs_f64());
+        let turned = tool.towards(goal, basis.config.turning?.speed * elapsed.as_secs_f64());
         Some((turned, turned != goal))
     }
 }
 
 /// Returns the ramp of a motion that would begin now: at rest, where the arm is.
-fn first_ramp(estimate: &ArmEstimate, config: &TeleopConfig) -> Limiter {
-    Limiter::at_rest(estimate.position(config.home), estimate.at_rest_since(config))
+fn first_ramp(basis: Basis) -> Limiter {
+    Limiter::at_rest(basis.estimate.position(basis.config.home), basis.estimate.at_rest_since(basis.config))
 }
 
 fn pace(config: &TeleopConfig) -> Pace {
@@ -282,3 +235,163 @@ fn pace(config: &TeleopConfig) -> Pace {
 
 /// How near to the target an approach ends, in metres: the noise of a webcam's guess.
 const APPROACH_TOLERANCE: f64 = 0.005;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // tests need some instant to start from
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::teleop::config::tests::settings;
+    use crate::teleop::config::{FilterConfig, OneEuro, RetargetMode};
+
+    /// A planner and an estimate whose commands are all accepted.
+    struct Scene {
+        now: Instant,
+        config: TeleopConfig,
+        planner: Planner,
+        estimate: ArmEstimate,
+    }
+
+    impl Scene {
+        fn new(config: TeleopConfig) -> Self {
+            let (planner, estimate) = (Planner::default(), ArmEstimate::default());
+            Self { now: Instant::now(), config, planner, estimate }
+        }
+
+        fn basis(&self) -> Basis<'_> {
+            Basis { estimate: &self.estimate, config: &self.config }
+        }
+
+        fn sample(&mut self, x: f64, yaw: f64, resumes: bool) -> Result<bool, InputFault> {
+            let sample = Sample {
+                origin: self.now,
+                stamp: None,
+                position: at(x),
+                orientation: Some(Orientation::from_rpy([0.0, 0.0, yaw])),
+                resumes,
+            };
+            self.planner.handle_sample(&sample, Basis { estimate: &self.estimate, config: &self.config })
+        }
+
+        fn due_at(&self) -> Option<Instant> {
+            self.planner.due_at(self.now, Gripper::Open, self.basis())
+        }
+
+        fn plan(&self) -> Planned {
+            self.planner.plan(self.now, Kind::Tracking, Gripper::Open, self.basis()).unwrap()
+        }
+
+        /// Sends the next command. Returns it, and whether it is at the goal.
+        fn send(&mut self) -> (Planned, bool) {
+            let planned = self.plan();
+            let basis = Basis { estimate: &self.estimate, config: &self.config };
+            let arrived = self.planner.handle_sent(self.now, &planned, basis);
+            self.estimate.handle_sent(self.now, planned.command);
+            self.estimate.handle_acknowledged(&planned.command);
+            self.now += self.config.ramp_period();
+            (planned, arrived)
+        }
+    }
+
+    /// A position at the height of the arm's home.
+    fn at(x: f64) -> Position {
+        Position::new(x, 0.0, 0.2).unwrap()
+    }
+
+    #[test]
+    fn planning_changes_nothing_until_the_command_is_sent() {
+        let mut scene = Scene::new(settings());
+        assert!(!scene.sample(0.3, 0.0, true).unwrap());
+        assert_eq!(scene.plan(), scene.plan());
+        assert!(!scene.planner.has_begun());
+        let (first, _) = scene.send();
+        assert!(scene.planner.has_begun() && first.command.position != scene.config.home);
+        assert_ne!(scene.plan().command, first.command);
+    }
+
+    #[test]
+    fn newest_sample_overtakes_only_an_unsent_goal() {
+        let mut scene = Scene::new(settings());
+        assert!(!scene.sample(0.3, 0.0, true).unwrap());
+        assert!(scene.sample(0.31, 0.0, false).unwrap());
+        scene.send();
+        assert!(!scene.sample(0.32, 0.0, false).unwrap());
+    }
+
+    #[test]
+    fn no_command_is_due_at_the_goal() {
+        let mut scene = Scene::new(settings());
+        assert_eq!(scene.due_at(), None, "there is no goal");
+        scene.sample(0.21, 0.3, true).unwrap();
+        let mut arrived = false;
+        while let Some(due) = scene.due_at() {
+            assert!(due <= scene.now);
+            arrived = scene.send().1;
+        }
+        let (_, last) = scene.estimate.last_sent().unwrap();
+        assert_eq!(last.position, at(0.21));
+        assert!(arrived && last.orientation.unwrap().angle_to(Orientation::from_rpy([0.0, 0.0, 0.3])) < 1e-9);
+        assert!(
+            scene.planner.due_at(scene.now, Gripper::Closed, scene.basis()).is_some(),
+            "the gripper is due"
+        );
+    }
+
+    #[test]
+    fn orientation_turns_no_faster_than_its_limit() {
+        let mut scene = Scene::new(settings());
+        scene.sample(0.2, 1.0, true).unwrap();
+        let mut before = Orientation::from_rpy([0.0; 3]);
+        for _ in 0..3 {
+            let (planned, _) = scene.send();
+            let orientation = planned.command.orientation.unwrap();
+            // 1 rad/s for 20 ms.
+            assert!(planned.turning && (orientation.angle_to(before) - 0.02).abs() < 1e-9);
+            before = orientation;
+        }
+    }
+
+    #[test]
+    fn relative_motion_starts_where_the_arm_is() {
+        let mut scene = Scene::new(TeleopConfig { retarget_mode: RetargetMode::Relative, ..settings() });
+        scene.sample(0.9, 1.0, true).unwrap();
+        let (first, arrived) = scene.send();
+        assert_eq!(first.command.position, scene.config.home);
+        assert!(arrived && !first.turning);
+        scene.sample(0.91, 1.0, false).unwrap();
+        while scene.due_at().is_some() {
+            scene.send();
+        }
+        assert!(scene.estimate.known_position().unwrap().distance(at(0.21)) < 2e-6);
+    }
+
+    #[test]
+    fn filter_starts_again_after_a_loss() {
+        let filter = FilterConfig::OneEuro(OneEuro { min_cutoff: 0.1, beta: 0.0, derivative_cutoff: 1.0 });
+        let mut scene = Scene::new(TeleopConfig { filter, ..settings() });
+        let filtered = |scene: &mut Scene, x, resumes| {
+            scene.now += Duration::from_millis(20);
+            scene.sample(x, 0.0, resumes).unwrap();
+            scene.plan().filtered
+        };
+        assert!(!filtered(&mut scene, 0.2, true));
+        assert!(filtered(&mut scene, 0.3, false));
+        assert!(!filtered(&mut scene, 0.4, true));
+    }
+
+    #[test]
+    fn narrower_workspace_moves_the_goal_inside() {
+        let mut scene = Scene::new(settings());
+        scene.sample(0.6, 0.0, true).unwrap();
+        let before = scene.config.clone();
+        scene.config.workspace = before.workspace.with_reach(0.0, 0.4);
+        let basis = Basis { estimate: &scene.estimate, config: &scene.config };
+        scene.planner.handle_config(&before, basis).unwrap();
+        assert!(scene.plan().clamped);
+        scene.config.retarget_mode = RetargetMode::Relative;
+        let basis = Basis { estimate: &scene.estimate, config: &scene.config };
+        scene.planner.handle_config(&before, basis).unwrap();
+        assert_eq!(scene.due_at(), None, "positions mean something else");
+    }
+}
