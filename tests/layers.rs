@@ -145,10 +145,10 @@ fn without_comments_and_tests(text: &str) -> String {
     let mut place = 0;
     while place < lines.len() {
         if lines[place].starts_with("#[cfg(test)]") {
-            let is_inline = lines[place + 1].ends_with('{');
-            let end =
-                if is_inline { lines[place..].iter().position(|line| *line == "}").unwrap() } else { 1 };
-            place += end + 1;
+            let item = lines[place..].iter().position(|line| !line.starts_with("#[")).unwrap();
+            let is_inline = lines[place + item].ends_with('{');
+            let end = lines[place..].iter().position(|line| *line == "}").filter(|_| is_inline);
+            place += end.unwrap_or(item) + 1;
             continue;
         }
         let code_of_line = lines[place].split(" // ").next().unwrap_or_default();
