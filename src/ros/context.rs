@@ -44,7 +44,7 @@ pub struct LogFolderFault {
 /// # Errors
 /// Arguments that are not known, or that rcl refuses; an environment that rcl refuses.
 pub fn context(arguments: &Arguments) -> Result<r2r::Context, ContextError> {
-    arguments.check().and_then(|()| readable(arguments.as_slice())).map_err(ContextError::Arguments)?;
+    arguments.check().and_then(|()| readable(arguments)).map_err(ContextError::Arguments)?;
     create_context().map_err(ContextError::Start)?.map_err(|error| {
         let rcl = RosError::from(error);
         match log_folder_fault() {

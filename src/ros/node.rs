@@ -89,7 +89,7 @@ impl RosNode {
         let context = context(arguments)?;
         let mut node = r2r::Node::create(context.clone(), NODE_NAME, "")?;
         rosout::set_logger(node.logger());
-        let given = Given::read(arguments.as_slice(), &node.fully_qualified_name()?)?;
+        let given = Given::read(arguments, &node.fully_qualified_name()?)?;
         let Start { parameters, use_sim_time } = Start::read(&given)?;
         let config = Config::new(&parameters).map_err(ParameterFaults::of)?;
         let clock = if use_sim_time {

@@ -5,11 +5,12 @@ use std::fmt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use rcl_ext::{Arguments, NodeParameters, RclError, read_parameter_file};
+use rcl_ext::{NodeParameters, RclError, read_parameter_file};
 use regex_lite::Regex;
 
 use super::message::given;
 use crate::params::{Table, Value};
+use crate::ros::arguments::Arguments;
 use crate::text::sanitize_short;
 
 /// The parameters that files and the command line have for a node.
@@ -40,8 +41,8 @@ impl Given {
     ///
     /// # Errors
     /// What rcl says. [`readable`] has better words for what it cannot read.
-    pub fn read(arguments: &[String], node: &str) -> Result<Self, RclError> {
-        let all = Arguments::parse(arguments)?;
+    pub fn read(arguments: &Arguments, node: &str) -> Result<Self, RclError> {
+        let all = rcl_ext::Arguments::parse(arguments.as_slice())?;
         let mut sources = Vec::new();
         for file in all.parameter_files()? {
             let nodes = read_parameter_file(Path::new(&file))?;
@@ -49,7 +50,7 @@ impl Given {
         }
         let command_line: Vec<_> =
             ["", "--ros-args"].into_iter().chain(rules(arguments).flat_map(|rule| ["-p", rule])).collect();
-        sources.push(Source::new(None, &Arguments::parse(&command_line)?.parameters()?, node));
+        sources.push(Source::new(None, &rcl_ext::Arguments::parse(&command_line)?.parameters()?, node));
         let merged = matching(&all.parameters()?, node);
         Ok(Self { node: node.to_owned(), sources, merged })
     }
@@ -180,38 +181,25 @@ fn some(keys: &[String]) -> String {
 }
 
 /// The rules `NAME:=VALUE` of `-p` and `--param`.
-fn rules(arguments: &[String]) -> impl Iterator<Item = &str> {
-    values(arguments, &["-p", "--param"])
-}
-
-/// What follows one of these options of ROS.
-fn values<'a>(arguments: &'a [String], options: &'a [&str]) -> impl Iterator<Item = &'a str> {
-    let mut for_ros = false;
-    arguments.windows(2).filter_map(move |pair| {
-        match pair[0].as_str() {
-            "--ros-args" => for_ros = true,
-            "--" => for_ros = false,
-            _ => {}
-        }
-        (for_ros && options.contains(&pair[0].as_str())).then_some(pair[1].as_str())
-    })
+fn rules(arguments: &Arguments) -> impl Iterator<Item = &str> {
+    arguments.ros_values(&["-p", "--param"])
 }
 
 /// Checks that rcl can read the arguments, and the files on them.
 ///
 /// # Errors
 /// The first that it cannot read, with what to write.
-pub fn readable(arguments: &[String]) -> Result<(), String> {
+pub fn readable(arguments: &Arguments) -> Result<(), String> {
     // A pipe is empty at the second reading, and the parameters that it had would not hold.
     let is_pipe = |file: &&str| std::fs::metadata(file).is_ok_and(|found| found.file_type().is_fifo());
-    if let Some(pipe) = values(arguments, &["--params-file"]).find(is_pipe) {
+    if let Some(pipe) = arguments.ros_values(&["--params-file"]).find(is_pipe) {
         return Err(format!(
             "the parameter file '{}' is a pipe, and parameter files are read more than once: write it to a file",
             sanitize_short(pipe)
         ));
     }
-    let Err(error) = Arguments::parse(arguments) else { return Ok(()) };
-    for file in values(arguments, &["--params-file"]) {
+    let Err(error) = rcl_ext::Arguments::parse(arguments.as_slice()) else { return Ok(()) };
+    for file in arguments.ros_values(&["--params-file"]) {
         let shown = sanitize_short(file);
         if let Err(error) = std::fs::read(file) {
             return Err(format!("cannot read the parameter file '{shown}': {error}"));
@@ -221,7 +209,7 @@ pub fn readable(arguments: &[String]) -> Result<(), String> {
         }
     }
     for rule in rules(arguments) {
-        if let Err(error) = Arguments::parse(&["", "--ros-args", "-p", rule]) {
+        if let Err(error) = rcl_ext::Arguments::parse(&["", "--ros-args", "-p", rule]) {
             return Err(format!("-p '{}': {}", sanitize_short(rule), advice_on_rule(rule, &error)));
         }
     }
@@ -250,7 +238,7 @@ fn advice_on_rule(rule: &str, error: &RclError) -> String {
             let quoted = format!("{name}:='{}'", value.replace('\'', "''"));
             let advice = advice(error);
             let says_how = !advice.is_empty() && advice != QUOTES;
-            if says_how || Arguments::parse(&["", "--ros-args", "-p", &quoted]).is_err() {
+            if says_how || rcl_ext::Arguments::parse(&["", "--ros-args", "-p", &quoted]).is_err() {
                 return format!("{}{advice}", short(error));
             }
             format!(

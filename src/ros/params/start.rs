@@ -67,6 +67,7 @@ impl<T: Table> Start<T> {
 mod tests {
     use super::*;
     use crate::params::{Parameter, real};
+    use crate::ros::arguments::Arguments;
 
     crate::parameters! {
         /// The parameters of a test.
@@ -85,7 +86,7 @@ mod tests {
     }
 
     fn start(rule: &str) -> Result<Start<TestTable>, String> {
-        let arguments = ["node", "--ros-args", "-p", rule].map(String::from);
+        let arguments = Arguments::new(["node", "--ros-args", "-p", rule].map(Into::into)).unwrap();
         Start::read(&Given::read(&arguments, "/node").unwrap()).map_err(|faults| faults.to_string())
     }
 

@@ -84,7 +84,7 @@ impl HandNode {
         rosout::set_logger(node.logger());
         let clock = RosClock::Simulated(node.get_ros_clock());
         rosout::publish_logs(&mut node, arguments, clock)?;
-        let given = Given::read(arguments.as_slice(), &node.fully_qualified_name()?)
+        let given = Given::read(arguments, &node.fully_qualified_name()?)
             .map_err(|error| ContextError::Arguments(error.to_string()))?;
         let parameters = Start::read(&given)?;
         given.log::<HandTable>();
