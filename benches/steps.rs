@@ -49,7 +49,7 @@ fn encode(criterion: &mut Criterion) {
     let line = Line { order, seq: 1, stamp: Duration::ZERO };
     let mut out = Vec::with_capacity(128);
     for codec in ["json", "text"] {
-        let wire = config(&[("codec", Value::Text(codec.into()))]).wire;
+        let wire = config(&[("wire.format", Value::Text(codec.into()))]).wire;
         let encoder = CommandEncoder::new(&wire);
         criterion.bench_function(&format!("wire: command to a line of {codec}"), |bencher| {
             bencher.iter(|| {
@@ -151,12 +151,12 @@ fn reply(decoder: &mut ReplyDecoder, buffer: &mut BytesMut) -> Incoming {
 /// As in `make bench`, every rule on and wide limits; and these parameters.
 fn config(more: &[(&str, Value)]) -> Config {
     let wide = [
-        ("command_rate", Value::Real(0.0)),
+        ("teleop.command_rate", Value::Real(0.0)),
         ("filter.kind", Value::Text("none".into())),
-        ("settle_time", Value::Real(0.1)),
+        ("teleop.settle_time", Value::Real(0.1)),
         ("limits.speed", Value::Real(10.0)),
         ("limits.acceleration", Value::Real(1000.0)),
-        ("approach_speed", Value::Real(10.0)),
+        ("limits.approach_speed", Value::Real(10.0)),
     ];
     let parameters = Parameters::with(&[&wide, more].concat()).expect("they are in the table");
     Config::new(&parameters).expect("it is a configuration")

@@ -55,7 +55,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "aether_target_topic",
         default_value="",
-        description="Topic with the target of the tool centre point. If it is given, it replaces source.topic of the parameter file.",
+        description="Topic with the target of the tool centre point. If it is given, it replaces input.topic of the parameter file.",
     ),
     DeclareLaunchArgument(
         "aether_gripper_topic", default_value="", description="Topic with the gripper. If it is empty: gripper."
@@ -132,9 +132,9 @@ def bridge(context: LaunchContext) -> list[Node]:
     values = context.launch_configurations
     # Text stays text whatever it looks like. A port or a flag is what it looks like: the bridge refuses wrong ones.
     overrides = {
-        "host": (str, values["aether_host"]),
-        "port": (None, values["aether_port"]),
-        "source.topic": (str, values["aether_target_topic"]),
+        "link.host": (str, values["aether_host"]),
+        "link.port": (None, values["aether_port"]),
+        "input.topic": (str, values["aether_target_topic"]),
         "use_sim_time": (None, values["use_sim_time"]),
     }
     given = {

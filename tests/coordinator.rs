@@ -122,7 +122,7 @@ fn held() -> Scene {
 }
 
 fn held_with(settings: &[(&str, Value)]) -> Scene {
-    let settings = [settings, &[("hold_line", Value::Text("stop".into()))]].concat();
+    let settings = [settings, &[("teleop.hold_behavior", Value::Text("stop".into()))]].concat();
     let mut scene = Scene::with(&Parameters::with(&settings).unwrap());
     scene.first_command();
     scene.now += Duration::from_millis(300);
@@ -194,9 +194,9 @@ fn a_stop_that_the_controller_refuses_is_no_refused_command() {
 #[test]
 fn not_even_the_first_motion_begins_before_a_stop_is_answered() {
     let mut parameters = Parameters::default();
-    parameters.set("hold_line", Value::Text("stop".into())).unwrap();
-    parameters.set("max_in_flight", Value::Integer(4)).unwrap();
-    parameters.set("settle_time", Value::Real(0.0)).unwrap();
+    parameters.set("teleop.hold_behavior", Value::Text("stop".into())).unwrap();
+    parameters.set("link.max_in_flight", Value::Integer(4)).unwrap();
+    parameters.set("teleop.settle_time", Value::Real(0.0)).unwrap();
     let mut scene = Scene::with(&parameters);
     scene.coordinator.teleop.handle_stop();
     scene
@@ -221,7 +221,7 @@ fn not_even_the_first_motion_begins_before_a_stop_is_answered() {
 
 #[test]
 fn a_stop_that_is_not_answered_at_all_does_not_stand_in_the_way_where_nothing_is() {
-    let mut scene = held_with(&[("expect_reply", Value::Boolean(false))]);
+    let mut scene = held_with(&[("link.expect_reply", Value::Boolean(false))]);
     scene
         .coordinator
         .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
@@ -247,9 +247,9 @@ fn the_end_says_stop_before_the_connection_is_closed() {
 #[test]
 fn a_heartbeat_fills_silence_and_lets_commands_and_stops_go_first() {
     let mut parameters = Parameters::default();
-    parameters.set("heartbeat_period", Value::Real(0.1)).unwrap();
-    parameters.set("hold_line", Value::Text("stop".into())).unwrap();
-    parameters.set("settle_time", Value::Real(0.0)).unwrap();
+    parameters.set("link.heartbeat.period", Value::Real(0.1)).unwrap();
+    parameters.set("teleop.hold_behavior", Value::Text("stop".into())).unwrap();
+    parameters.set("teleop.settle_time", Value::Real(0.0)).unwrap();
     let mut scene = Scene::with(&parameters);
     assert_eq!(scene.coordinator.poll_timeout(scene.now), Some(scene.now + Duration::from_millis(100)));
     scene.now += Duration::from_millis(100);
@@ -282,7 +282,7 @@ fn a_heartbeat_fills_silence_and_lets_commands_and_stops_go_first() {
 /// Disarmed after a command that was accepted, and a heartbeat answered with where the arm is then.
 fn sighted_at(position: Position) -> (Scene, Command) {
     // Sent by hand.
-    let parameters = Parameters::with(&[("heartbeat_period", Value::Real(60.0))]);
+    let parameters = Parameters::with(&[("link.heartbeat.period", Value::Real(60.0))]);
     let mut scene = Scene::with(&parameters.unwrap());
     let told = scene.first_command();
     scene.reply(ReplyStatus::Ok, None);
@@ -321,7 +321,10 @@ fn an_arm_that_is_measured_a_little_beside_where_it_was_told_to_be_is_there() {
 }
 
 fn server(min_clients: i64, more: &[(&str, Value)]) -> Scene {
-    let role = [("role", Value::Text("tcp_server".into())), ("min_clients", Value::Integer(min_clients))];
+    let role = [
+        ("link.transport", Value::Text("tcp_server".into())),
+        ("link.min_clients", Value::Integer(min_clients)),
+    ];
     Scene::with(&Parameters::with(&[&role, more].concat()).unwrap())
 }
 
@@ -388,7 +391,7 @@ fn the_arm_moves_when_as_many_controllers_are_there_as_are_wanted() {
 
 #[test]
 fn those_that_are_left_hear_of_a_hold() {
-    let mut scene = server(2, &[("hold_line", Value::Text("stop".into()))]);
+    let mut scene = server(2, &[("teleop.hold_behavior", Value::Text("stop".into()))]);
     let [left, right] = ["left", "right"].map(|name| scene.join(name));
     scene.command_to(&[left, right]);
     scene.coordinator.handle_ended(scene.now, right, LinkError::Closed);
@@ -409,7 +412,7 @@ fn one_that_joins_in_mid_motion_is_no_reason_to_leap() {
     assert_eq!(scene.coordinator.status(scene.now).motion, Motion::Approach, "it goes on, by an approach");
     let next = scene.command_to(&[left, right]);
     assert_eq!(next.planned.kind, Kind::Approach);
-    let mut operator = server(1, &[("arming", Value::Text("operator".into()))]);
+    let mut operator = server(1, &[("teleop.arming", Value::Text("operator".into()))]);
     let left = operator.join("left");
     operator.coordinator.teleop.handle_set_armed(operator.now, true).unwrap();
     operator.command_to(&[left]);
@@ -463,12 +466,12 @@ fn one_that_does_not_read_is_dropped_and_the_others_have_the_line() {
 #[test]
 fn a_stop_that_got_lost_is_said_again_and_a_command_is_not() {
     let parameters = Parameters::with(&[
-        ("role", Value::Text("udp".into())),
-        ("wire_extras", Value::Texts(vec!["seq".into()])),
-        ("hold_line", Value::Text("stop".into())),
-        ("max_in_flight", Value::Integer(8)),
-        ("heartbeat_period", Value::Real(0.1)),
-        ("settle_time", Value::Real(0.0)),
+        ("link.transport", Value::Text("udp".into())),
+        ("wire.extra_fields", Value::Texts(vec!["seq".into()])),
+        ("teleop.hold_behavior", Value::Text("stop".into())),
+        ("link.max_in_flight", Value::Integer(8)),
+        ("link.heartbeat.period", Value::Real(0.1)),
+        ("teleop.settle_time", Value::Real(0.0)),
     ]);
     let mut scene = Scene::with(&parameters.unwrap());
     scene.first_command();
@@ -488,10 +491,10 @@ fn a_stop_that_got_lost_is_said_again_and_a_command_is_not() {
 #[test]
 fn a_command_that_got_lost_keeps_no_later_motion_from_beginning() {
     let parameters = Parameters::with(&[
-        ("role", Value::Text("udp".into())),
-        ("wire_extras", Value::Texts(vec!["seq".into()])),
-        ("max_in_flight", Value::Integer(8)),
-        ("settle_time", Value::Real(0.0)),
+        ("link.transport", Value::Text("udp".into())),
+        ("wire.extra_fields", Value::Texts(vec!["seq".into()])),
+        ("link.max_in_flight", Value::Integer(8)),
+        ("teleop.settle_time", Value::Real(0.0)),
     ]);
     let mut scene = Scene::with(&parameters.unwrap());
     scene.command_to(&[PeerId::ONLY]);
@@ -554,7 +557,7 @@ fn an_arm_that_is_on_its_way_to_where_it_was_told_to_be_has_not_been_moved_by_ot
 
 #[test]
 fn what_was_sent_before_one_joined_is_answered_before_the_arm_goes_on() {
-    let mut scene = server(1, &[("max_in_flight", Value::Integer(4))]);
+    let mut scene = server(1, &[("link.max_in_flight", Value::Integer(4))]);
     let left = scene.join("left");
     for _ in 0..20 {
         scene.command_to(&[left]);
@@ -578,7 +581,7 @@ fn what_was_sent_before_one_joined_is_answered_before_the_arm_goes_on() {
 
 #[test]
 fn what_was_said_before_one_joined_is_not_repeated_to_it() {
-    let mut scene = server(1, &[("hold_line", Value::Text("repeat".into()))]);
+    let mut scene = server(1, &[("teleop.hold_behavior", Value::Text("repeat".into()))]);
     let left = scene.join("left");
     scene.command_to(&[left]);
     scene.ok(left);
@@ -592,9 +595,9 @@ fn what_was_said_before_one_joined_is_not_repeated_to_it() {
 #[test]
 fn a_datagram_that_comes_late_or_twice_says_nothing_of_where_the_arm_is() {
     let parameters = Parameters::with(&[
-        ("role", Value::Text("udp".into())),
-        ("wire_extras", Value::Texts(vec!["seq".into()])),
-        ("settle_time", Value::Real(0.0)),
+        ("link.transport", Value::Text("udp".into())),
+        ("wire.extra_fields", Value::Texts(vec!["seq".into()])),
+        ("teleop.settle_time", Value::Real(0.0)),
     ]);
     let mut scene = Scene::with(&parameters.unwrap());
     let there = |x| Position::new(x, 0.0, 0.2).unwrap();
@@ -664,13 +667,13 @@ fn no_connection_has_a_cause_from_the_first_status_on() {
     let before = scene.coordinator.status_key(scene.now);
     scene.coordinator.handle_stage(Stage::Greeting { heard: 1, wanted: 2 });
     assert_ne!(scene.coordinator.status_key(scene.now), before, "no status follows");
-    let greeting = "waiting for 2 greeting lines of arm:5000 (greeting_lines), 1 so far";
+    let greeting = "waiting for 2 greeting lines of arm:5000 (link.banner_lines), 1 so far";
     assert_eq!(reason(&scene), format!("{down}: {greeting}"));
     assert_eq!(scene.coordinator.status(scene.now).state, LinkState::Connecting);
     scene.coordinator.handle_stage(Stage::Hello);
     assert_eq!(
         reason(&scene),
-        format!("{down}: waiting for the answer of arm:5000 to the hello (hello.token_file)")
+        format!("{down}: waiting for the answer of arm:5000 to the hello (link.auth.token_file)")
     );
     scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     assert!(reason(&scene).contains("closed the connection; next attempt in 0."), "{}", reason(&scene));
@@ -688,7 +691,7 @@ fn no_connection_has_a_cause_from_the_first_status_on() {
 
 #[test]
 fn a_port_without_controllers_has_a_cause_from_the_first_status_on() {
-    let mut scene = unconnected(&[("role", Value::Text("tcp_server".into()))]);
+    let mut scene = unconnected(&[("link.transport", Value::Text("tcp_server".into()))]);
     let reason = |scene: &Scene| scene.coordinator.status(scene.now).reason;
     let down = "not armed yet: no connection to the controller";
     assert_eq!(reason(&scene), format!("{down}: opening the port arm:5000"));
@@ -715,7 +718,10 @@ fn a_reply_without_its_end_is_quoted_while_the_controller_does_not_answer() {
     scene.coordinator.handle_timeout(scene.now);
     assert!(scene.coordinator.link.is_overdue(scene.now));
     let reason = |scene: &Scene| scene.coordinator.status(scene.now).reason;
-    assert_eq!(reason(&scene), "holding: the controller does not answer: no reply for reply_timeout 0.5 s");
+    assert_eq!(
+        reason(&scene),
+        "holding: the controller does not answer: no reply for link.reply_timeout 0.5 s"
+    );
     scene.coordinator.link.handle_instead(PeerId::ONLY, Some("\"OK\" has come".into()));
     assert_eq!(reason(&scene), "holding: the controller does not answer: \"OK\" has come");
 }

@@ -103,7 +103,7 @@ fn it_wants_to_connect_at_once_and_again_after_each_backoff() {
     assert_eq!(scene.link.attempts(), 4);
     assert_eq!(
         scene.link.last_error().unwrap().to_string(),
-        "cannot connect to 127.0.0.1:5000: connection refused; nothing listens there: start the controller, or set host and port \
+        "cannot connect to 127.0.0.1:5000: connection refused; nothing listens there: start the controller, or set link.host and link.port \
          to its address"
     );
 }
@@ -168,7 +168,7 @@ fn a_silent_controller_is_unresponsive_then_given_up() {
     scene.link.handle_timeout(given_up);
     assert_eq!(scene.link.state(), LinkState::Backoff);
     assert_eq!(scene.link.poll_action(), Some(Action::Close));
-    assert!(scene.link.last_error().unwrap().to_string().contains("no reply for link_timeout 3.0 s"));
+    assert!(scene.link.last_error().unwrap().to_string().contains("no reply for link.timeout 3.0 s"));
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn a_stop_without_an_answer_makes_the_controller_unresponsive_and_in_the_end_the
     assert_eq!(scene.link.state(), LinkState::Unresponsive);
     scene.pass(2500);
     assert_eq!(scene.link.state(), LinkState::Backoff);
-    assert!(scene.link.last_error().unwrap().to_string().contains("no reply for link_timeout"));
+    assert!(scene.link.last_error().unwrap().to_string().contains("no reply for link.timeout"));
 }
 
 #[test]
@@ -510,9 +510,9 @@ fn silence_is_given_up_with_what_has_come_instead_of_a_reply() {
         scene.pass(2500);
         let error = scene.link.last_error().unwrap().to_string();
         let expected = match instead {
-            Some(_) => "no reply for link_timeout 3.0 s: \"OK\" has come",
+            Some(_) => "no reply for link.timeout 3.0 s: \"OK\" has come",
             None => {
-                "no reply for link_timeout 3.0 s; if this controller never replies, set expect_reply to false"
+                "no reply for link.timeout 3.0 s; if this controller never replies, set link.expect_reply to false"
             }
         };
         assert_eq!(error, expected);
@@ -527,7 +527,7 @@ fn after_a_reply_silence_is_not_taken_for_a_mute_controller() {
     scene.send(0.2);
     scene.pass(3000);
     let error = scene.link.last_error().unwrap().to_string();
-    assert_eq!(error, "no reply for link_timeout 3.0 s: one line before it was answered");
+    assert_eq!(error, "no reply for link.timeout 3.0 s: one line before it was answered");
 }
 
 #[test]
@@ -613,7 +613,9 @@ fn one_reply_a_connection_is_named_when_it_happens_again() {
 
 #[test]
 fn unasked_words_are_a_greeting_only_when_they_come_first() {
-    for (replies, words) in [(0, "set greeting_lines"), (1, "answer when the line is taken, and not again")] {
+    for (replies, words) in
+        [(0, "set link.banner_lines"), (1, "answer when the line is taken, and not again")]
+    {
         let mut scene = Scene::connected(true, 1);
         for _ in 0..replies {
             scene.send(0.1);

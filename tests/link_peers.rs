@@ -157,7 +157,9 @@ fn one_that_is_late_is_dropped_and_the_others_go_on() {
     assert_eq!(scene.names(), ["quick", "slow"]);
     scene.pass(1);
     assert_eq!((scene.names(), scene.link.state()), (vec!["quick"], LinkState::Connected));
-    assert!(scene.error().starts_with("slow: dropped, since it has not replied for reply_timeout 0.5 s"));
+    assert!(
+        scene.error().starts_with("slow: dropped, since it has not replied for link.reply_timeout 0.5 s")
+    );
     assert_eq!(scene.link.poll_action(), Some(Action::Drop(slow)));
     // What the others have said of the line counts.
     assert_eq!(scene.link.poll_outcome(), Some(Outcome::Acknowledged(moved(0.1))));
@@ -348,7 +350,7 @@ fn after_a_lost_datagram_a_heartbeat_finds_out_that_the_controller_is_there() {
     assert_eq!(scene.link.state(), LinkState::Connected);
     scene.pass(3200);
     assert_ne!(scene.link.state(), LinkState::Unresponsive);
-    assert!(scene.error().starts_with("no reply for link_timeout 3.0 s"), "{}", scene.error());
+    assert!(scene.error().starts_with("no reply for link.timeout 3.0 s"), "{}", scene.error());
 }
 
 #[derive(Debug, Clone)]

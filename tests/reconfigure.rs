@@ -20,9 +20,9 @@ fn reals(values: [f64; 3]) -> Value {
     Value::Reals(values.into())
 }
 
-/// Joined, connected, tracking, and disarmed by a person, having acknowledged a command away from `home`.
+/// Joined, connected, tracking, and disarmed by a person, having acknowledged a command away from `arm.home`.
 fn disarmed(now: Instant) -> Coordinator {
-    let config = config(&[("settle_time", Value::Real(0.0))]);
+    let config = config(&[("teleop.settle_time", Value::Real(0.0))]);
     let mut coordinator = Coordinator::new(config.teleop, config.link, "one:5000".into(), now, 7);
     assert_eq!(coordinator.link.poll_action(), Some(Action::Connect));
     coordinator.handle_connected(now);
@@ -63,7 +63,8 @@ fn after_a_change_of_the_arm_the_first_approach_starts_at_home() {
     for other_arm in [true, false] {
         let mut coordinator = disarmed(now);
         // A step and a half from home.
-        let home = config(&[("home", reals([0.1, 0.2, 0.1])), ("settle_time", Value::Real(0.0))]).teleop;
+        let home =
+            config(&[("arm.home", reals([0.1, 0.2, 0.1])), ("teleop.settle_time", Value::Real(0.0))]).teleop;
         coordinator.teleop.handle_config(now, home);
         coordinator.handle_link_config(now, link.clone(), "other:5000".into(), other_arm);
         assert_eq!(coordinator.status(now).peer, "other:5000");
@@ -95,15 +96,17 @@ impl Observer for Deaf {}
 fn a_bridge_refuses_all_of_a_configuration_or_takes_all_of_it() {
     let bridge = Bridge::new(&config(&[]), Deaf);
     bridge.set_armed(true).unwrap();
-    let both = config(&[("limits.speed", Value::Real(0.2)), ("host", Value::Text("other".into()))]);
+    let both = config(&[("limits.speed", Value::Real(0.2)), ("link.host", Value::Text("other".into()))]);
     let refused = bridge.reconfigure(&both).unwrap_err().to_string();
-    assert!(refused.contains("'host' is '127.0.0.1'") && refused.contains("while armed"), "{refused}");
+    assert!(refused.contains("'link.host' is '127.0.0.1'") && refused.contains("while armed"), "{refused}");
     bridge.set_armed(false).unwrap();
     bridge.reconfigure(&both).unwrap();
     bridge.set_armed(true).unwrap();
     // Taken while disarmed, it is what the next one is compared with: only the speed differs.
-    bridge.reconfigure(&config(&[("host", Value::Text("other".into()))])).unwrap();
-    let typed =
-        config(&[("host", Value::Text("other".into())), ("gripper.initial", Value::Text("closed".into()))]);
+    bridge.reconfigure(&config(&[("link.host", Value::Text("other".into()))])).unwrap();
+    let typed = config(&[
+        ("link.host", Value::Text("other".into())),
+        ("gripper.initial", Value::Text("closed".into())),
+    ]);
     assert!(bridge.reconfigure(&typed).unwrap_err().to_string().contains("read-only"));
 }

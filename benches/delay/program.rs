@@ -57,19 +57,19 @@ impl Program {
 /// The bridge's arguments for these parameters.
 fn parameters(groups: &[&[&str]], port: u16) -> Vec<String> {
     let given = groups.iter().copied().flatten().map(|&parameter| parameter.to_owned());
-    let all = given.chain([format!("port:={port}")]);
+    let all = given.chain([format!("link.port:={port}")]);
     std::iter::once("--ros-args".to_owned()).chain(all.flat_map(|each| ["-p".to_owned(), each])).collect()
 }
 
 /// Every safety rule on, and limits so wide that none alters a command; a command for every target. The filter is no
 /// rule: it moves every target, so that no line could be told from another.
 const WIDE: &[&str] = &[
-    "command_rate:=0.0",
+    "teleop.command_rate:=0.0",
     "filter.kind:=none",
-    "settle_time:=0.1",
+    "teleop.settle_time:=0.1",
     "limits.speed:=10.0",
     "limits.acceleration:=1000.0",
-    "approach_speed:=10.0",
+    "limits.approach_speed:=10.0",
     "workspace.min:=[-100.0,-100.0,-100.0]",
     "workspace.max:=[100.0,100.0,100.0]",
 ];
@@ -78,14 +78,14 @@ const WIDE: &[&str] = &[
 /// hand, and no reply is waited for. What cannot is the limits, the workspace, and the age of a target on the steady
 /// clock.
 const PASS_THROUGH: &[&str] = &[
-    "source.stamp:=none",
-    "source.orientation:=[none]",
-    "source.frame:=none",
-    "source.zero_is_lost:=false",
-    "source.min_rate:=0.0",
-    "limits.jump:=0.0",
-    "input_timeout:=10.0",
-    "expect_reply:=false",
+    "input.stamp:=none",
+    "input.orientation:=[none]",
+    "input.frame:=none",
+    "input.zero_is_lost:=false",
+    "input.min_rate:=0.0",
+    "limits.max_jump:=0.0",
+    "input.timeout:=10.0",
+    "link.expect_reply:=false",
 ];
 
 const USER_NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/user_node.py");

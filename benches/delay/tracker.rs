@@ -6,7 +6,7 @@ use anyhow::bail;
 use r2r::geometry_msgs::msg::{Point, PoseStamped};
 use r2r::{Clock, ClockType, Publisher, QosProfile};
 
-/// The first target, metres: the bridge's default `home`, so that its approach ends where it begins.
+/// The first target, metres: the bridge's default `arm.home`, so that its approach ends where it begins.
 const ORIGIN: [f64; 3] = [0.2, 0.0, 0.2];
 
 /// A publisher of numbered poses on `target_pose`.

@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "
 from graph import own_session  # noqa: E402
 
 # What a user of this tracker sets; the rest is default.
-PARAMETERS = {"source.frozen_timeout": 0.25}
+PARAMETERS = {"input.frozen_timeout": 0.25}
 # Of the line of status, so much as tells what kind of reason it is.
 KINDS = {
     "zero": r"all zero",

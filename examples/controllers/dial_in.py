@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An arm's controller that dials in: for `role: tcp_server`, where the bridge listens."""
+"""An arm's controller that dials in: for `link.transport: tcp_server`, where the bridge listens."""
 
 import argparse
 import atexit

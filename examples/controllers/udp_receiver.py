@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An arm's controller over UDP: for `role: udp` with `wire_extras: ["seq", "ttl"]` and `heartbeat_period: 0.1`."""
+"""An arm's controller over UDP: for `link.transport: udp` with `wire.extra_fields: ["seq", "ttl"]` and `link.heartbeat.period: 0.1`."""
 
 import argparse
 import atexit
@@ -61,7 +61,7 @@ class Receiver:
             if not isinstance(message, dict):
                 raise ValueError("not a JSON object")
             if type(message.get("seq")) is not int or message["seq"] < 1:
-                raise wrong(message, "seq", "a whole number from 1; set wire_extras: [seq, ttl]")
+                raise wrong(message, "seq", "a whole number from 1; set wire.extra_fields: [seq, ttl]")
             reply["seq"] = message["seq"]
             if not self.obey(message, sender):
                 return None

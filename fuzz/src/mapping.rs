@@ -29,7 +29,7 @@ pub fn check(data: &[u8]) {
         }
         Err(refused) => {
             let refused = refused.to_string();
-            assert!(refused.contains(TYPE) && refused.contains("source."), "{refused}");
+            assert!(refused.contains(TYPE) && refused.contains("input."), "{refused}");
         }
     }
 }
@@ -61,7 +61,7 @@ fn check_mapping(mapping: &Mapping, message: &Value) {
 }
 
 fn check_error(error: &MappingError) {
-    assert!(error.to_string().starts_with("source."), "{error}");
+    assert!(error.to_string().starts_with("input."), "{error}");
 }
 
 fn choices<const N: usize>(texts: [String; N]) -> Option<FieldSelector<[FieldPath; N]>> {

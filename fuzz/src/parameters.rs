@@ -37,7 +37,7 @@ fn check_all(wanted: &Parameters) {
             let error = error.to_string();
             assert_reason(&error);
             let names_one = error.split('\'').any(|word| BridgeTable::find(word).is_some());
-            assert!(names_one || error.contains("json_fields.*"), "{error}");
+            assert!(names_one || error.contains("wire.json.*"), "{error}");
         }
     }
 }

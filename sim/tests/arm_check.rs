@@ -180,7 +180,7 @@ async fn manners_that_are_allowed_are_not_wrong() {
     let strict = ArmSim::start(ArmSimConfig { strict: true, ..ArmSimConfig::default() }).await.unwrap();
     let (report, said) = checked(&config(strict.local_addr())).await;
     assert!(
-        wrong(&report).is_empty() && has(&report, Verdict::Note, "unknown members", "wire_extras"),
+        wrong(&report).is_empty() && has(&report, Verdict::Note, "unknown members", "wire.extra_fields"),
         "{said}"
     );
 
@@ -188,7 +188,7 @@ async fn manners_that_are_allowed_are_not_wrong() {
         by_rule(|line| format!("{{\"type\":\"state\",\"moving\":true}}\n{}\n", reply(line)).into()).await;
     let (report, said) = checked(&config(state)).await;
     assert!(
-        wrong(&report).is_empty() && has(&report, Verdict::Note, "unsolicited state", "accept_state"),
+        wrong(&report).is_empty() && has(&report, Verdict::Note, "unsolicited state", "wire.accept_state"),
         "{said}"
     );
 
@@ -339,7 +339,7 @@ async fn silence_is_named_once_and_nothing_more_is_sent() {
     let (report, said) = checked(&CheckConfig { patience, ..config(sim.local_addr()) }).await;
     let found = only_wrong(&report, "silence");
     assert!(found.check.as_str() == "reply" && found.seen == "no reply within 300 ms", "{said}");
-    assert!(found.advice.unwrap().mend.contains("expect_reply: false"));
+    assert!(found.advice.unwrap().mend.contains("link.expect_reply: false"));
     assert!(has(&report, Verdict::Note, "not checked", "it does not answer"), "{said}");
     assert_eq!(sim.record().counts.commands, 1);
 }
@@ -429,7 +429,7 @@ async fn a_greeting_is_named_unless_it_was_told_of() {
         "{said}"
     );
     assert_eq!(found.times, 2);
-    assert!(found.advice.unwrap().mend.contains("greeting_lines"));
+    assert!(found.advice.unwrap().mend.contains("link.banner_lines"));
 
     let told = CheckConfig { greeting: 2, ..config(controller(greeting).await) };
     let (report, said) = checked(&told).await;

@@ -214,7 +214,7 @@ fn the_judge_s_findings_are_printed_as_json_and_make_the_exit_code() {
     for (settings, line, violations) in [
         (&[][..], &home, &[][..]),
         (&[], &outside, &["workspace", "approach"]),
-        (&["workspace.min:=[-0.3, -0.3, -0.1]", "home:=[0.12,0.0355,-0.05]"], &outside, &[]),
+        (&["workspace.min:=[-0.3, -0.3, -0.1]", "arm.home:=[0.12,0.0355,-0.05]"], &outside, &[]),
     ] {
         let mut arm_sim = Running::start(&[&["--print", "none", "--judge"], settings].concat());
         assert_eq!(ask(&mut arm_sim.connect(), line), OK);
@@ -236,14 +236,14 @@ fn the_judge_s_rules_change_by_hand() {
     let mut arm_sim = Running::start(&["--judge", "limits.speed:=0.1"]);
     let mut client = arm_sim.connect();
     ask(&mut client, &home);
-    arm_sim.type_in("judge workspace.max:=[0.3,0.3,0.1] home:=[0.2,0,0.1]");
+    arm_sim.type_in("judge workspace.max:=[0.3,0.3,0.1] arm.home:=[0.2,0,0.1]");
     arm_sim.shown("the judge goes by that now");
     ask(&mut client, &home);
     arm_sim.shown(r#""violation":"workspace""#);
     for (words, answer) in [
         (
-            "judge approach_speed:=0.2",
-            "'approach_speed' is 0.2; it must be at most 'limits.speed', which is 0.1",
+            "judge limits.approach_speed:=0.2",
+            "'limits.approach_speed' is 0.2; it must be at most 'limits.speed', which is 0.1",
         ),
         ("judge limits.speed", "expected NAME:=VALUE"),
     ] {

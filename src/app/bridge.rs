@@ -288,8 +288,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut parameters = Parameters::default();
-        parameters.set("port", Value::Integer(port.into())).unwrap();
-        parameters.set("settle_time", Value::Real(0.0)).unwrap();
+        parameters.set("link.port", Value::Integer(port.into())).unwrap();
+        parameters.set("teleop.settle_time", Value::Real(0.0)).unwrap();
         for (name, value) in settings {
             parameters.set(name, value.clone()).unwrap();
         }
@@ -370,14 +370,17 @@ mod tests {
             "the controller refused the stop line",
             "command refused by the controller",
         ];
-        let stop = ("hold_line", text("stop"));
+        let stop = ("teleop.hold_behavior", text("stop"));
         assert_state_is_free(std::slice::from_ref(&stop), answer, &words).await;
-        let settings =
-            [stop.clone(), ("heartbeat_period", Value::Real(0.05)), ("expect_reply", Value::Boolean(true))];
+        let settings = [
+            stop.clone(),
+            ("link.heartbeat.period", Value::Real(0.05)),
+            ("link.expect_reply", Value::Boolean(true)),
+        ];
         assert_state_is_free(&settings, answer, &["the controller refused a heartbeat"]).await;
-        let settings = [stop.clone(), ("expect_reply", Value::Boolean(false))];
+        let settings = [stop.clone(), ("link.expect_reply", Value::Boolean(false))];
         assert_state_is_free(&settings, |_| Some("OK\n"), &["passed over", "sent line="]).await;
-        let settings = [stop, ("role", text("tcp_server"))];
+        let settings = [stop, ("link.transport", text("tcp_server"))];
         let words = ["listening for controllers", "controller connected", "controller gone"];
         assert_state_is_free(
             &settings,

@@ -26,8 +26,8 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// Makes them as configured; what is begun now is to be opened within `connect_timeout`. `note` is called with each stage
-    /// that it comes to.
+    /// Makes them as configured; what is begun now is to be opened within `link.connect_timeout`. `note` is called with
+    /// each stage that it comes to.
     pub(super) fn new(config: Config, note: impl Fn(Stage) + Send + Sync + 'static) -> Self {
         let deadline = Instant::now() + config.transport.connect_timeout;
         Self { config, deadline, note: Box::new(note) }

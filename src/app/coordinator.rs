@@ -38,11 +38,11 @@ pub struct Coordinator {
 /// A line that may go out now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outgoing {
-    /// Stand still (`hold_line` stop).
+    /// Stand still (`teleop.hold_behavior` stop).
     Stop,
     /// A command.
     Command(Planned),
-    /// The bridge is there (`heartbeat_period`).
+    /// The bridge is there (`link.heartbeat.period`).
     Heartbeat,
 }
 
@@ -195,14 +195,14 @@ impl Coordinator {
             Outcome::StopAcknowledged => self.teleop.handle_stop_answered(position),
             Outcome::StopRejected => {
                 self.log_lines.push(LogLine::warn(format!(
-                    "the controller refused the stop line; does it know it? hold_line 'nothing' sends none \
+                    "the controller refused the stop line; does it know it? teleop.hold_behavior 'silent' sends none \
                      message={message}"
                 )));
                 self.teleop.handle_stop_answered(None);
             }
             Outcome::HeartbeatRejected if !std::mem::replace(&mut self.heartbeat_refusal_logged, true) => {
                 self.log_lines.push(LogLine::warn(format!(
-                    "the controller refused a heartbeat; does it know the line? heartbeat_period 0.0 sends none \
+                    "the controller refused a heartbeat; does it know the line? link.heartbeat.period 0.0 sends none \
                      message={message}"
                 )));
             }

@@ -38,7 +38,7 @@ enum What {
 }
 
 impl Log {
-    /// For a link with this `link_timeout`.
+    /// For a link with this `link.timeout`.
     pub fn new(link_timeout: Duration) -> Self {
         Self {
             repeats: Repeats::default(),
@@ -291,13 +291,14 @@ mod tests {
         assert_eq!(lines.len(), 4, "{lines:#?}");
         assert!(lines[0].starts_with("link up peer="), "{}", lines[0]);
         assert!(
-            lines[1].contains("\"OK 1\"") && lines[1].contains("run the bridge with codec: text"),
+            lines[1].contains("\"OK 1\"") && lines[1].contains("run the bridge with wire.format: text"),
             "{}",
             lines[1]
         );
         for line in &lines[2..] {
             assert!(
-                line.contains("times in the last minute in the same way") && line.contains("codec: text"),
+                line.contains("times in the last minute in the same way")
+                    && line.contains("wire.format: text"),
                 "{line}"
             );
         }

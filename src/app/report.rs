@@ -128,7 +128,10 @@ impl Report {
             (Some(Obstacle::Unresponsive), ..) => match link.instead() {
                 Some(instead) => format!("{reason}: {instead}"),
                 None => {
-                    format!("{reason}: no reply for reply_timeout {} s", link.reply_timeout().as_secs_f64())
+                    format!(
+                        "{reason}: no reply for link.reply_timeout {} s",
+                        link.reply_timeout().as_secs_f64()
+                    )
                 }
             },
             (Some(Obstacle::ErrorReplies(_)), ..) if !self.refusal.is_empty() => {
@@ -146,9 +149,9 @@ impl Report {
             Stage::Opening => format!("connecting to {peer}"),
             Stage::Greeting { heard, wanted } => {
                 let lines = if wanted == 1 { "line" } else { "lines" };
-                format!("waiting for {wanted} greeting {lines} of {peer} (greeting_lines), {heard} so far")
+                format!("waiting for {wanted} greeting {lines} of {peer} (link.banner_lines), {heard} so far")
             }
-            Stage::Hello => format!("waiting for the answer of {peer} to the hello (hello.token_file)"),
+            Stage::Hello => format!("waiting for the answer of {peer} to the hello (link.auth.token_file)"),
         })
     }
 }

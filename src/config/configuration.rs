@@ -162,35 +162,35 @@ mod tests {
 
     #[test]
     fn an_error_says_of_a_long_list_how_long_it_is() {
-        let refused = error("home", Value::Integers(vec![i64::MIN; 5000]));
+        let refused = error("arm.home", Value::Integers(vec![i64::MIN; 5000]));
         assert!(refused.contains("… (5000 in all)]") && refused.len() < 1000, "{refused}");
     }
 
     #[test]
     fn an_error_names_parameter_value_and_range() {
         assert_eq!(
-            error("port", Value::Integer(70_000)),
-            "parameter 'port' is 70000; it must be from 1 to 65535"
+            error("link.port", Value::Integer(70_000)),
+            "parameter 'link.port' is 70000; it must be from 1 to 65535"
         );
         assert_eq!(
-            error("port", Value::Text("abc".into())),
-            "parameter 'port' is 'abc', a string; it must be an integer, from 1 to 65535"
+            error("link.port", Value::Text("abc".into())),
+            "parameter 'link.port' is 'abc', a string; it must be an integer, from 1 to 65535"
         );
         assert_eq!(
-            error("arming", Value::Text("always".into())),
-            "parameter 'arming' is 'always'; it must be one of: 'automatic', 'operator'"
+            error("teleop.arming", Value::Text("always".into())),
+            "parameter 'teleop.arming' is 'always'; it must be one of: 'automatic', 'operator'"
         );
         assert_eq!(
             error("limits.speed", Value::Real(0.0)),
             "parameter 'limits.speed' is 0.0; it must be from 0.001 to 10.0 m/s"
         );
         assert_eq!(
-            error("settle_time", Value::Real(f64::NAN)),
-            "parameter 'settle_time' is NaN; it must be from 0.0 to 60.0 s"
+            error("teleop.settle_time", Value::Real(f64::NAN)),
+            "parameter 'teleop.settle_time' is NaN; it must be from 0.0 to 60.0 s"
         );
         assert_eq!(
-            error("home", Value::Reals(vec![0.1, 0.2])),
-            "parameter 'home' is [0.1, 0.2]; it must be 3 numbers, each from -100.0 to 100.0 m"
+            error("arm.home", Value::Reals(vec![0.1, 0.2])),
+            "parameter 'arm.home' is [0.1, 0.2]; it must be 3 numbers, each from -100.0 to 100.0 m"
         );
     }
 
@@ -201,16 +201,16 @@ mod tests {
             "parameter 'workspace.min' is [0.4, -0.3, 0.0]; it must be below, on every axis, 'workspace.max', \
              which is [0.3, 0.3, 0.4]"
         );
-        assert!(error("home", Value::Reals(vec![0.2, 0.0, 0.5])).contains("'workspace.max'"));
-        assert!(error("home", Value::Reals(vec![0.2, 0.0, -0.1])).contains("'workspace.min'"));
+        assert!(error("arm.home", Value::Reals(vec![0.2, 0.0, 0.5])).contains("'workspace.max'"));
+        assert!(error("arm.home", Value::Reals(vec![0.2, 0.0, -0.1])).contains("'workspace.min'"));
         assert_eq!(
             error("retarget.frame", Value::Text("arm_base".into())),
-            "parameter 'retarget.frame' is 'arm_base'; it must be another name than 'base_frame', which is 'arm_base'"
+            "parameter 'retarget.frame' is 'arm_base'; it must be another name than 'arm.base_frame', which is 'arm_base'"
         );
         let reach = Value::Real(0.29);
         assert_eq!(
             error("workspace.reach_min", reach.clone()),
-            "parameter 'home' is [0.2, 0.0, 0.2]; it must be no nearer to the origin of base_frame than \
+            "parameter 'arm.home' is [0.2, 0.0, 0.2]; it must be no nearer to the origin of arm.base_frame than \
              'workspace.reach_min', which is 0.29"
         );
         assert!(error("workspace.reach_max", Value::Real(0.28)).contains("no farther from the origin"));
@@ -218,19 +218,19 @@ mod tests {
         let parameters = Parameters::with(&both).unwrap();
         let error_text = Config::new(&parameters).unwrap_err().to_string();
         assert!(error_text.contains("below 'workspace.reach_max', which is 0.29"), "{error_text}");
-        assert!(error("approach_speed", Value::Real(0.3)).contains("'limits.speed', which is 0.25"));
-        assert!(error("backoff.initial", Value::Real(5.0)).contains("'backoff.max'"));
-        assert!(error("reply_timeout", Value::Real(5.0)).contains("'link_timeout'"));
+        assert!(error("limits.approach_speed", Value::Real(0.3)).contains("'limits.speed', which is 0.25"));
+        assert!(error("link.backoff.initial", Value::Real(5.0)).contains("'link.backoff.max'"));
+        assert!(error("link.reply_timeout", Value::Real(5.0)).contains("'link.timeout'"));
         assert!(error("gripper.close_below", Value::Real(0.5)).contains("'gripper.open_above'"));
     }
 
     #[test]
     fn a_whole_number_serves_where_a_real_is_wanted() {
         assert_eq!(
-            with("settle_time", Value::Integer(2)).unwrap().teleop.settle_time,
+            with("teleop.settle_time", Value::Integer(2)).unwrap().teleop.settle_time,
             Duration::from_secs(2)
         );
-        let config = with("home", Value::Integers(vec![0, 0, 0])).unwrap();
+        let config = with("arm.home", Value::Integers(vec![0, 0, 0])).unwrap();
         assert_eq!(config.teleop.home.coordinates(), [0.0, 0.0, 0.0]);
     }
 
@@ -252,27 +252,27 @@ mod tests {
 
     #[test]
     fn a_heartbeat_has_a_period_that_a_controller_can_bear() {
-        assert_eq!(with("heartbeat_period", Value::Real(0.0)).unwrap().link.heartbeat, None);
-        let heartbeat = with("heartbeat_period", Value::Real(0.1)).unwrap().link.heartbeat.unwrap();
+        assert_eq!(with("link.heartbeat.period", Value::Real(0.0)).unwrap().link.heartbeat, None);
+        let heartbeat = with("link.heartbeat.period", Value::Real(0.1)).unwrap().link.heartbeat.unwrap();
         assert_eq!((heartbeat.period, heartbeat.expects_reply), (Duration::from_millis(100), true));
         assert_eq!(
-            error("heartbeat_period", Value::Real(0.001)),
-            "parameter 'heartbeat_period' is 0.001; it must be 0.0, or from 0.01 to 60.0 s"
+            error("link.heartbeat.period", Value::Real(0.001)),
+            "parameter 'link.heartbeat.period' is 0.001; it must be 0.0, or from 0.01 to 60.0 s"
         );
     }
 
     #[test]
     fn a_rate_of_zero_means_a_command_for_every_target() {
-        assert_eq!(with("command_rate", Value::Integer(0)).unwrap().teleop.command_period, None);
+        assert_eq!(with("teleop.command_rate", Value::Integer(0)).unwrap().teleop.command_period, None);
     }
 
     #[test]
     fn a_rate_has_a_period_that_can_be_told() {
-        let slowest = with("command_rate", Value::Real(0.01)).unwrap();
+        let slowest = with("teleop.command_rate", Value::Real(0.01)).unwrap();
         assert_eq!(slowest.teleop.command_period, Some(Duration::from_secs(100)));
         assert_eq!(
-            error("command_rate", Value::Real(1e-300)),
-            "parameter 'command_rate' is 1e-300; it must be 0.0, or from 0.01 to 1000.0 Hz"
+            error("teleop.command_rate", Value::Real(1e-300)),
+            "parameter 'teleop.command_rate' is 1e-300; it must be 0.0, or from 0.01 to 1000.0 Hz"
         );
     }
 
@@ -295,10 +295,13 @@ mod tests {
     fn a_limit_changes_at_any_time_a_host_while_disarmed_a_type_never() {
         let before = changed(&[]);
         assert_eq!(changed(&[("limits.speed", Value::Real(0.2))]).check_changes(&before, true), Ok(()));
-        let host = changed(&[("limits.speed", Value::Real(0.2)), ("host", Value::Text("arm".into()))]);
+        let host = changed(&[("limits.speed", Value::Real(0.2)), ("link.host", Value::Text("arm".into()))]);
         assert_eq!(host.check_changes(&before, false), Ok(()));
         let refused = host.check_changes(&before, true).unwrap_err().to_string();
-        assert!(refused.contains("'host' is '127.0.0.1'") && refused.contains("~/set_armed"), "{refused}");
+        assert!(
+            refused.contains("'link.host' is '127.0.0.1'") && refused.contains("~/set_armed"),
+            "{refused}"
+        );
         let typed = changed(&[("gripper.type", Value::Text("std_msgs/msg/String".into()))]);
         let refused = typed.check_changes(&before, false).unwrap_err().to_string();
         assert!(refused.contains("-p gripper.type:=VALUE"), "{refused}");
@@ -308,22 +311,26 @@ mod tests {
     fn only_what_a_connection_is_made_of_needs_a_new_one() {
         let before = changed(&[]);
         for (name, value) in [
-            ("host", Value::Text("arm".into())),
-            ("tcp_user_timeout", Value::Real(1.0)),
-            ("expect_reply", Value::Boolean(false)),
-            ("backoff.max", Value::Real(2.0)),
-            ("wire_unit", Value::Text("cm".into())),
-            ("greeting_lines", Value::Integer(1)),
-            ("hello.token_file", Value::Text("/token".into())),
+            ("link.host", Value::Text("arm".into())),
+            ("link.tcp_user_timeout", Value::Real(1.0)),
+            ("link.expect_reply", Value::Boolean(false)),
+            ("link.backoff.max", Value::Real(2.0)),
+            ("wire.position_unit", Value::Text("cm".into())),
+            ("link.banner_lines", Value::Integer(1)),
+            ("link.auth.token_file", Value::Text("/token".into())),
         ] {
             let after = changed(&[(name, value)]);
             assert!(after.needs_new_link(&before), "{name}");
-            assert_eq!(after.may_be_another_arm(&before), ["host", "wire_unit"].contains(&name), "{name}");
+            assert_eq!(
+                after.may_be_another_arm(&before),
+                ["link.host", "wire.position_unit"].contains(&name),
+                "{name}"
+            );
         }
         for (name, value) in [
             ("limits.speed", Value::Real(0.2)),
-            ("base_frame", Value::Text("table".into())),
-            ("arming", Value::Text("operator".into())),
+            ("arm.base_frame", Value::Text("table".into())),
+            ("teleop.arming", Value::Text("operator".into())),
         ] {
             assert!(!changed(&[(name, value)]).needs_new_link(&before), "{name}");
         }
@@ -332,9 +339,17 @@ mod tests {
     #[test]
     fn what_identifies_the_arm_is_declared_so() {
         let all = parameters().filter(|parameter| parameter.identifies_arm);
-        let names =
-            ["role", "host", "port", "wire_unit", "codec", "json_fields.x", "json_fields.y", "json_fields.z"];
-        let names = [&names[..], &["json_fields.constant", "text_template"]].concat();
+        let names = [
+            "link.transport",
+            "link.host",
+            "link.port",
+            "wire.position_unit",
+            "wire.format",
+            "wire.json.x",
+            "wire.json.y",
+            "wire.json.z",
+        ];
+        let names = [&names[..], &["wire.json.constant", "wire.text.command"]].concat();
         assert_eq!(all.map(|parameter| parameter.name).collect::<Vec<_>>(), names);
     }
 

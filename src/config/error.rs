@@ -19,6 +19,6 @@ pub enum ConfigError {
         error: PathError,
     },
     /// The members of a line of JSON make none.
-    #[error("{0} (json_fields.*, wire_extras)")]
+    #[error("{0} (wire.json.*, wire.extra_fields)")]
     JsonFields(JsonFieldsError),
 }

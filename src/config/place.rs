@@ -62,14 +62,17 @@ mod tests {
 
     #[test]
     fn a_host_that_is_none_is_refused_by_name() {
-        assert_eq!(refused("host", "[::1]"), "parameter 'host' is '[::1]'; it has brackets: write '::1'");
         assert_eq!(
-            refused("host", "192.168.1.50:5000"),
-            "parameter 'host' is '192.168.1.50:5000'; it has a port: write host '192.168.1.50' and port 5000 apart"
+            refused("link.host", "[::1]"),
+            "parameter 'link.host' is '[::1]'; it has brackets: write '::1'"
         );
-        let hostile = refused("host", "a\u{1b}[2J\n\u{202e}b \u{9b}");
+        assert_eq!(
+            refused("link.host", "192.168.1.50:5000"),
+            "parameter 'link.host' is '192.168.1.50:5000'; it has a port: write link.host '192.168.1.50' and link.port 5000 apart"
+        );
+        let hostile = refused("link.host", "a\u{1b}[2J\n\u{202e}b \u{9b}");
         assert!(
-            hostile.starts_with("parameter 'host' is 'a\u{fffd}[2J\u{fffd}\u{fffd}b \u{fffd}'; "),
+            hostile.starts_with("parameter 'link.host' is 'a\u{fffd}[2J\u{fffd}\u{fffd}b \u{fffd}'; "),
             "{hostile}"
         );
         assert!(!hostile.contains(['\u{1b}', '\n', '\u{202e}', '\u{9b}']), "{hostile:?}");
@@ -97,6 +100,6 @@ mod tests {
                 assert!(Config::new(&parameters).is_ok(), "{name} {path}");
             }
         }
-        assert!(refused("tls.server_name", "arm.lab ").contains("write 'arm.lab'"));
+        assert!(refused("link.tls.server_name", "arm.lab ").contains("write 'arm.lab'"));
     }
 }

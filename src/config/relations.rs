@@ -63,12 +63,12 @@ fn check_workspace(p: &Parameters) -> Result<Workspace, ParameterError> {
         return Err(p.relation_error(&WORKSPACE_REACH_MIN, "below", &WORKSPACE_REACH_MAX));
     }
     if home.point().coords.norm() < nearest {
-        let near = "no nearer to the origin of base_frame than";
+        let near = "no nearer to the origin of arm.base_frame than";
         return Err(p.relation_error(&ARM_HOME, near, &WORKSPACE_REACH_MIN));
     }
     let workspace = unbounded.with_reach(nearest, farthest);
     if !workspace.contains(home) {
-        let far = "no farther from the origin of base_frame than";
+        let far = "no farther from the origin of arm.base_frame than";
         return Err(p.relation_error(&ARM_HOME, far, &WORKSPACE_REACH_MAX));
     }
     Ok(workspace)

@@ -83,36 +83,36 @@ mod tests {
 
     #[test]
     fn who_is_asked_to_show_what_follows_from_the_role() {
-        let (on, ca) = (("tls.enabled", "true"), ("tls.ca_file", "/ca.pem"));
-        let own = [("tls.certificate_file", "/own.pem"), ("tls.key_file", "/own.key")];
+        let (on, ca) = (("link.tls.enabled", "true"), ("link.tls.ca_file", "/ca.pem"));
+        let own = [("link.tls.certificate_file", "/own.pem"), ("link.tls.key_file", "/own.key")];
         let tls = |settings: &[(&str, &str)]| with(settings).map(|config| config.transport.tls);
         assert_eq!(tls(&[ca]), Ok(None));
-        let client = tls(&[on, ca, ("host", "arm.lab")]).unwrap().unwrap();
+        let client = tls(&[on, ca, ("link.host", "arm.lab")]).unwrap().unwrap();
         assert_eq!((client.server_name.as_str(), client.identity), ("arm.lab", None));
-        let named = tls(&[on, ca, ("tls.server_name", "arm")]).unwrap().unwrap();
+        let named = tls(&[on, ca, ("link.tls.server_name", "arm")]).unwrap().unwrap();
         assert_eq!(named.server_name, "arm");
-        let server = ("role", "tcp_server");
+        let server = ("link.transport", "tcp_server");
         assert!(tls(&[on, server, own[0], own[1]]).unwrap().unwrap().ca_file.is_none());
         for (settings, error) in [
             (
                 vec![on],
-                "'tls.ca_file' is ''; it must be the path of a file, with 'tls.enabled', which is true",
+                "'link.tls.ca_file' is ''; it must be the path of a file, with 'link.tls.enabled', which is true",
             ),
             (
                 vec![on, ca, own[0]],
-                "'tls.key_file' is ''; it must be the path of a file, with 'tls.certificate_file'",
+                "'link.tls.key_file' is ''; it must be the path of a file, with 'link.tls.certificate_file'",
             ),
             (
                 vec![on, ca, own[1]],
-                "'tls.certificate_file' is ''; it must be the path of a file, with 'tls.key_file'",
+                "'link.tls.certificate_file' is ''; it must be the path of a file, with 'link.tls.key_file'",
             ),
             (
                 vec![on, ca, server],
-                "'tls.certificate_file' is ''; it must be the path of a file, with 'role'",
+                "'link.tls.certificate_file' is ''; it must be the path of a file, with 'link.transport'",
             ),
             (
-                vec![on, ca, ("role", "udp"), ("expect_reply", "false")],
-                "'tls.enabled' is true; it must be false, since datagrams are not encrypted, with 'role', which is 'udp'",
+                vec![on, ca, ("link.transport", "udp"), ("link.expect_reply", "false")],
+                "'link.tls.enabled' is true; it must be false, since datagrams are not encrypted, with 'link.transport', which is 'udp'",
             ),
         ] {
             let found = tls(&settings).unwrap_err();
@@ -122,19 +122,19 @@ mod tests {
 
     #[test]
     fn a_hello_is_said_as_other_lines_are() {
-        let file = ("hello.token_file", "/token");
+        let file = ("link.auth.token_file", "/token");
         let form =
             |settings: &[(&str, &str)]| with(settings).map(|config| config.hello.map(|hello| hello.form));
         assert_eq!(form(&[]), Ok(None));
         assert_eq!(form(&[file]), Ok(Some(HelloForm::Json { r#type: "type".into() })));
         assert_eq!(
-            form(&[file, ("json_fields.type", "cmd")]),
+            form(&[file, ("wire.json.type", "cmd")]),
             Ok(Some(HelloForm::Json { r#type: "cmd".into() }))
         );
-        assert_eq!(form(&[file, ("codec", "text")]), Ok(Some(HelloForm::Text)));
-        let error = form(&[file, ("json_fields.type", "")]).unwrap_err();
-        assert!(error.contains("'json_fields.type' is ''; it must be a name"), "{error}");
-        let error = form(&[file, ("role", "udp"), ("expect_reply", "false")]).unwrap_err();
-        assert!(error.contains("'hello.token_file' is '/token'; it must be empty"), "{error}");
+        assert_eq!(form(&[file, ("wire.format", "text")]), Ok(Some(HelloForm::Text)));
+        let error = form(&[file, ("wire.json.type", "")]).unwrap_err();
+        assert!(error.contains("'wire.json.type' is ''; it must be a name"), "{error}");
+        let error = form(&[file, ("link.transport", "udp"), ("link.expect_reply", "false")]).unwrap_err();
+        assert!(error.contains("'link.auth.token_file' is '/token'; it must be empty"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the `source.*` and `tf.*` parameters mean.
+//! What the `input.*` and `tf.*` parameters mean.
 
 use std::time::Duration;
 
@@ -137,12 +137,12 @@ mod tests {
     #[test]
     fn units_are_names_or_numbers_of_metres() {
         for (unit, metres) in [("m", 1.0), ("cm", 0.01), ("mm", 0.001), ("0.0015", 0.0015), ("1e-3", 0.001)] {
-            assert_eq!(text("source.unit", unit).unwrap().unit, metres);
+            assert_eq!(text("input.unit", unit).unwrap().unit, metres);
         }
         for unit in ["inch", "0", "-1", "nan", "inf", "1e9"] {
-            let refused = text("source.unit", unit).unwrap_err();
+            let refused = text("input.unit", unit).unwrap_err();
             let words =
-                format!("parameter 'source.unit' is '{unit}'; it must be 'm', 'cm', 'mm', or a number");
+                format!("parameter 'input.unit' is '{unit}'; it must be 'm', 'cm', 'mm', or a number");
             assert!(refused.starts_with(&words), "{refused}");
         }
     }
@@ -150,12 +150,12 @@ mod tests {
     #[test]
     fn types_are_named_in_full_or_as_people_do() {
         for name in ["geometry_msgs/msg/Point", "geometry_msgs/Point"] {
-            assert_eq!(text("source.type", name).unwrap().message_type, "geometry_msgs/msg/Point");
+            assert_eq!(text("input.type", name).unwrap().message_type, "geometry_msgs/msg/Point");
         }
         for name in ["Point", "geometry_msgs/srv/Point", "a/msg/", "a/b/c/d", "a b/msg/C", "/msg/A"] {
-            let refused = text("source.type", name).unwrap_err();
+            let refused = text("input.type", name).unwrap_err();
             assert!(
-                refused.contains(&format!("'source.type' is '{name}'; it must be the name of")),
+                refused.contains(&format!("'input.type' is '{name}'; it must be the name of")),
                 "{refused}"
             );
         }
@@ -164,30 +164,24 @@ mod tests {
     #[test]
     fn fields_are_paths_or_words() {
         let x = |text: &str| text.parse::<FieldPath>().unwrap();
-        let fields = texts("source.position", &["a.x", "a.y", "b[2]"]).unwrap().fields;
+        let fields = texts("input.position", &["a.x", "a.y", "b[2]"]).unwrap().fields;
         assert_eq!(fields.position, FieldSelector::Path(["a.x", "a.y", "b[2]"].map(x)));
-        assert_eq!(texts("source.orientation", &["none"]).unwrap().fields.orientation, FieldSelector::None);
-        assert_eq!(text("source.stamp", "none").unwrap().fields.stamp, FieldSelector::None);
-        assert_eq!(text("source.gripper", "pinch").unwrap().fields.gripper, FieldSelector::Path(x("pinch")));
+        assert_eq!(texts("input.orientation", &["none"]).unwrap().fields.orientation, FieldSelector::None);
+        assert_eq!(text("input.stamp", "none").unwrap().fields.stamp, FieldSelector::None);
+        assert_eq!(text("input.gripper", "pinch").unwrap().fields.gripper, FieldSelector::Path(x("pinch")));
         for (refused, words) in [
             (
-                texts("source.position", &["a", "b"]),
+                texts("input.position", &["a", "b"]),
                 "is ['a', 'b']; it must be ['auto'] or the paths of 3 fields",
             ),
+            (texts("input.position", &["none"]), "is ['none']; it must be ['auto'] or the paths of 3 fields"),
             (
-                texts("source.position", &["none"]),
-                "is ['none']; it must be ['auto'] or the paths of 3 fields",
+                texts("input.position", &["a", "b", "c..d"]),
+                "parameter 'input.position': 'c..d' is no field path",
             ),
-            (
-                texts("source.position", &["a", "b", "c..d"]),
-                "parameter 'source.position': 'c..d' is no field path",
-            ),
-            (text("source.position", "a.x"), "is 'a.x', a string; it must be a list of strings"),
-            (
-                text("source.valid", "auto"),
-                "parameter 'source.valid' is 'auto'; it must be 'none' or the path",
-            ),
-            (text("source.stamp", "a["), "parameter 'source.stamp': 'a[' is no field path"),
+            (text("input.position", "a.x"), "is 'a.x', a string; it must be a list of strings"),
+            (text("input.valid", "auto"), "parameter 'input.valid' is 'auto'; it must be 'none' or the path"),
+            (text("input.stamp", "a["), "parameter 'input.stamp': 'a[' is no field path"),
         ] {
             let refused = refused.unwrap_err();
             assert!(refused.contains(words), "{refused}");

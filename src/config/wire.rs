@@ -102,7 +102,7 @@ fn check_ttl(p: &Parameters, codec: Codec) -> Result<(), ParameterError> {
     Ok(())
 }
 
-const NUMBERED: &str = "one with a number ('seq', or '{seq}' in text), by which replies are matched if expect_reply is true, with";
+const NUMBERED: &str = "one with a number ('seq', or '{seq}' in text), by which replies are matched if link.expect_reply is true, with";
 static TEMPLATES: [&Param<String>; 3] = [&WIRE_TEXT_COMMAND, &WIRE_TEXT_STOP, &WIRE_TEXT_HEARTBEAT];
 
 #[cfg(test)]
@@ -142,22 +142,22 @@ mod tests {
 
     #[test]
     fn a_line_is_as_the_parameters_say() {
-        let codec = || ("codec", text("text"));
+        let codec = || ("wire.format", text("text"));
         for (settings, line) in [
             (vec![codec()], "COMMAND MOVE 120.0 35.5 210.0 CLOSED\n"),
-            (vec![codec(), ("text_template", text("G1 X{x} Y{y} Z{z}"))], "G1 X120.0 Y35.5 Z210.0\n"),
+            (vec![codec(), ("wire.text.command", text("G1 X{x} Y{y} Z{z}"))], "G1 X120.0 Y35.5 Z210.0\n"),
             (
-                vec![("json_fields.type", text("")), ("json_fields.gripper", text(""))],
+                vec![("wire.json.type", text("")), ("wire.json.gripper", text(""))],
                 "{\"x\":120.0,\"y\":35.5,\"z\":210.0}\n",
             ),
             (
                 vec![
-                    ("json_fields.gripper", text("grip")),
-                    ("json_fields.open", text("0")),
-                    ("json_fields.closed", text("1")),
-                    ("json_fields.constant", text(r#"{"speed": 50}"#)),
-                    ("wire_extras", extras(&["ttl", "seq"])),
-                    ("ttl", Value::Real(0.25)),
+                    ("wire.json.gripper", text("grip")),
+                    ("wire.json.open", text("0")),
+                    ("wire.json.closed", text("1")),
+                    ("wire.json.constant", text(r#"{"speed": 50}"#)),
+                    ("wire.extra_fields", extras(&["ttl", "seq"])),
+                    ("wire.command_ttl", Value::Real(0.25)),
                 ],
                 "{\"type\":\"command\",\"x\":120.0,\"y\":35.5,\"z\":210.0,\"grip\":1,\"speed\":50,\"seq\":17,\"ttl\":250}\n",
             ),
@@ -168,79 +168,82 @@ mod tests {
 
     #[test]
     fn what_makes_no_line_is_refused_by_name() {
-        let udp = || ("role", text("udp"));
-        let codec = || ("codec", text("text"));
-        let heartbeat = || ("heartbeat_period", Value::Real(0.1));
+        let udp = || ("link.transport", text("udp"));
+        let codec = || ("wire.format", text("text"));
+        let heartbeat = || ("link.heartbeat.period", Value::Real(0.1));
         for (settings, words) in [
             (
-                vec![codec(), ("text_template", text("G1 {px}"))],
-                "'text_template' is 'G1 {px}'; it must be the text of a line: '{px}' is no placeholder",
+                vec![codec(), ("wire.text.command", text("G1 {px}"))],
+                "'wire.text.command' is 'G1 {px}'; it must be the text of a line: '{px}' is no placeholder",
             ),
             (
-                vec![codec(), ("text_stop", text(""))],
-                "'text_stop' is ''; it must be the text of a line: it is empty",
+                vec![codec(), ("wire.text.stop", text(""))],
+                "'wire.text.stop' is ''; it must be the text of a line: it is empty",
             ),
             (
-                vec![codec(), ("wire_extras", extras(&["seq"]))],
-                "'wire_extras' is ['seq']; it must be ['none'], since lines of text have placeholders instead, with 'codec'",
+                vec![codec(), ("wire.extra_fields", extras(&["seq"]))],
+                "'wire.extra_fields' is ['seq']; it must be ['none'], since lines of text have placeholders instead, with 'wire.format'",
             ),
             (
-                vec![("wire_extras", extras(&["sec"]))],
-                "'wire_extras' is ['sec']; it must be ['none'] or any of",
+                vec![("wire.extra_fields", extras(&["sec"]))],
+                "'wire.extra_fields' is ['sec']; it must be ['none'] or any of",
             ),
-            (vec![("wire_extras", extras(&["seq", "seq"]))], "it must be ['none'] or any of"),
+            (vec![("wire.extra_fields", extras(&["seq", "seq"]))], "it must be ['none'] or any of"),
+            (vec![("wire.json.open", text("open"))], "'wire.json.open' is 'open'; it must be a JSON value"),
             (
-                vec![("json_fields.open", text("open"))],
-                "'json_fields.open' is 'open'; it must be a JSON value",
-            ),
-            (
-                vec![("json_fields.constant", text("[1]"))],
-                "'json_fields.constant' is '[1]'; it must be a JSON object",
+                vec![("wire.json.constant", text("[1]"))],
+                "'wire.json.constant' is '[1]'; it must be a JSON object",
             ),
             (
-                vec![("json_fields.y", text("x"))],
-                "two members of a line would be called 'x' (json_fields.*, wire_extras)",
+                vec![("wire.json.y", text("x"))],
+                "two members of a line would be called 'x' (wire.json.*, wire.extra_fields)",
             ),
             (
-                vec![("json_fields.type", text("")), ("hold_line", text("stop"))],
-                "'json_fields.type' is ''; it must be a name, so that other lines can be told from commands, \
-                 with 'hold_line', which is 'stop'",
+                vec![("wire.json.type", text("")), ("teleop.hold_behavior", text("stop"))],
+                "'wire.json.type' is ''; it must be a name, so that other lines can be told from commands, \
+                 with 'teleop.hold_behavior', which is 'stop'",
             ),
-            (vec![("json_fields.type", text("")), heartbeat()], "with 'heartbeat_period', which is 0.1"),
+            (vec![("wire.json.type", text("")), heartbeat()], "with 'link.heartbeat.period', which is 0.1"),
             (
-                vec![("wire_extras", extras(&["ttl"])), ("heartbeat_period", Value::Real(0.5))],
-                "'heartbeat_period' is 0.5; it must be below 'ttl', which is 0.5",
+                vec![("wire.extra_fields", extras(&["ttl"])), ("link.heartbeat.period", Value::Real(0.5))],
+                "'link.heartbeat.period' is 0.5; it must be below 'wire.command_ttl', which is 0.5",
             ),
             (
                 vec![
                     codec(),
-                    ("text_heartbeat", text("ALIVE {ttl}")),
-                    ("heartbeat_period", Value::Real(1.0)),
+                    ("wire.text.heartbeat", text("ALIVE {ttl}")),
+                    ("link.heartbeat.period", Value::Real(1.0)),
                 ],
-                "'heartbeat_period' is 1.0; it must be below 'ttl', which is 0.5",
+                "'link.heartbeat.period' is 1.0; it must be below 'wire.command_ttl', which is 0.5",
             ),
             (
-                vec![udp(), ("greeting_lines", Value::Integer(1))],
-                "'greeting_lines' is 1; it must be 0, since nobody greets a datagram, with 'role', which is 'udp'",
+                vec![udp(), ("link.banner_lines", Value::Integer(1))],
+                "'link.banner_lines' is 1; it must be 0, since nobody greets a datagram, with 'link.transport', which is 'udp'",
             ),
-            (vec![udp()], "'wire_extras' is ['none']; it must be one with a number ('seq'"),
-            (vec![udp(), codec()], "'text_template' is 'COMMAND MOVE"),
+            (vec![udp()], "'wire.extra_fields' is ['none']; it must be one with a number ('seq'"),
+            (vec![udp(), codec()], "'wire.text.command' is 'COMMAND MOVE"),
             (
-                vec![udp(), codec(), ("text_template", text("{x} {seq}")), heartbeat()],
-                "'text_heartbeat' is 'HEARTBEAT'; it must be one with a number",
+                vec![udp(), codec(), ("wire.text.command", text("{x} {seq}")), heartbeat()],
+                "'wire.text.heartbeat' is 'HEARTBEAT'; it must be one with a number",
             ),
             (
-                vec![udp(), codec(), ("text_template", text("{x} {seq}")), ("hold_line", text("stop"))],
-                "'text_stop' is 'STOP'; it must be one with a number",
+                vec![
+                    udp(),
+                    codec(),
+                    ("wire.text.command", text("{x} {seq}")),
+                    ("teleop.hold_behavior", text("stop")),
+                ],
+                "'wire.text.stop' is 'STOP'; it must be one with a number",
             ),
         ] {
             let refused = with(&settings).unwrap_err();
             assert!(refused.contains(words), "{settings:?}: {refused}");
         }
-        assert!(with(&[udp(), ("expect_reply", Value::Boolean(false))]).is_ok());
-        assert!(with(&[udp(), ("wire_extras", extras(&["seq"]))]).is_ok());
-        assert!(with(&[udp(), codec(), ("text_template", text("{x} {seq}"))]).is_ok());
-        let braces = [codec(), ("text_heartbeat", text("{{ttl}}")), ("heartbeat_period", Value::Real(1.0))];
+        assert!(with(&[udp(), ("link.expect_reply", Value::Boolean(false))]).is_ok());
+        assert!(with(&[udp(), ("wire.extra_fields", extras(&["seq"]))]).is_ok());
+        assert!(with(&[udp(), codec(), ("wire.text.command", text("{x} {seq}"))]).is_ok());
+        let braces =
+            [codec(), ("wire.text.heartbeat", text("{{ttl}}")), ("link.heartbeat.period", Value::Real(1.0))];
         assert!(with(&braces).is_ok());
     }
 }

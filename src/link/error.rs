@@ -14,7 +14,7 @@ pub enum LinkError {
     /// The host's name has no address.
     #[error("cannot resolve host '{host}': {source}")]
     Resolve {
-        /// The parameter `host`.
+        /// The parameter `link.host`.
         host: String,
         /// What the resolver said.
         source: io::Error,
@@ -28,18 +28,18 @@ pub enum LinkError {
         source: io::Error,
     },
     /// Neither taken nor refused in time.
-    #[error("cannot connect to {peer}: no answer within connect_timeout {:.1} s", timeout.as_secs_f64())]
+    #[error("cannot connect to {peer}: no answer within link.connect_timeout {:.1} s", timeout.as_secs_f64())]
     ConnectTimeout {
         /// Host and port.
         peer: String,
-        /// `connect_timeout`.
+        /// `link.connect_timeout`.
         timeout: Duration,
     },
     /// The connection cannot be encrypted.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The token for the controller cannot be read.
-    #[error("cannot read hello.token_file '{path}': {source}")]
+    #[error("cannot read link.auth.token_file '{path}': {source}")]
     TokenFile {
         /// The parameter.
         path: String,
@@ -47,7 +47,7 @@ pub enum LinkError {
         source: io::Error,
     },
     /// What there is to be read is no token.
-    #[error("hello.token_file '{path}': {error}")]
+    #[error("link.auth.token_file '{path}': {error}")]
     Token {
         /// The parameter.
         path: String,
@@ -55,19 +55,19 @@ pub enum LinkError {
         error: TokenError,
     },
     /// The controller does not take the token.
-    #[error("the controller refused the token of hello.token_file: '{message}'")]
+    #[error("the controller refused the token of link.auth.token_file: '{message}'")]
     AuthRejected {
         /// What it says.
         message: String,
     },
     /// The controller has not answered the hello in time.
     #[error(
-        "the controller has not answered the hello within connect_timeout {:.1} s; if it wants none, leave \
-         hello.token_file empty",
+        "the controller has not answered the hello within link.connect_timeout {:.1} s; if it wants none, leave \
+         link.auth.token_file empty",
         timeout.as_secs_f64()
     )]
     AuthTimeout {
-        /// `connect_timeout`.
+        /// `link.connect_timeout`.
         timeout: Duration,
     },
     /// The controller closed the connection.
@@ -89,27 +89,29 @@ pub enum LinkError {
     },
     /// The greeting has not come in time.
     #[error(
-        "{heard} of {wanted} greeting lines have come within greeting_timeout {:.1} s{rest}; set greeting_lines to the \
-         number of lines that the controller says on connecting, or greeting_timeout to more than it takes to start",
+        "{heard} of {wanted} greeting lines have come within link.banner_timeout {:.1} s{rest}; set link.banner_lines to the \
+         number of lines that the controller says on connecting, or link.banner_timeout to more than it takes to start",
         timeout.as_secs_f64(),
         rest = instead(unfinished.as_ref())
     )]
     NotGreeted {
         /// How many lines have come.
         heard: u32,
-        /// `greeting_lines`.
+        /// `link.banner_lines`.
         wanted: u32,
-        /// `greeting_timeout`.
+        /// `link.banner_timeout`.
         timeout: Duration,
         /// What has come of the next.
         unfinished: Option<Unfinished>,
     },
     /// The controller closed the connection before the end of its greeting.
-    #[error("the controller closed the connection after {heard} of {wanted} greeting lines (greeting_lines)")]
+    #[error(
+        "the controller closed the connection after {heard} of {wanted} greeting lines (link.banner_lines)"
+    )]
     ClosedInGreeting {
         /// How many lines had come.
         heard: u32,
-        /// `greeting_lines`.
+        /// `link.banner_lines`.
         wanted: u32,
     },
     /// The controller ended the connection when it had answered one line, and the one before it too.
@@ -124,17 +126,17 @@ pub enum LinkError {
         first: bool,
     },
     /// The oldest command or stop has been unanswered for too long.
-    #[error("no reply for link_timeout {:.1} s{}", timeout.as_secs_f64(), instead_of_reply(instead.as_deref()))]
+    #[error("no reply for link.timeout {:.1} s{}", timeout.as_secs_f64(), instead_of_reply(instead.as_deref()))]
     NoReply {
-        /// `link_timeout`.
+        /// `link.timeout`.
         timeout: Duration,
         /// What has come instead, in words.
         instead: Option<String>,
     },
     /// The controller has not taken any byte for too long.
-    #[error("the controller has not read for link_timeout {:.1} s: its receive window is full", timeout.as_secs_f64())]
+    #[error("the controller has not read for link.timeout {:.1} s: its receive window is full", timeout.as_secs_f64())]
     NotReading {
-        /// `link_timeout`.
+        /// `link.timeout`.
         timeout: Duration,
     },
     /// A line went out in part: the rest would be sent late, so the connection is given up.
@@ -155,12 +157,12 @@ pub enum LinkError {
     },
     /// A controller that dialled in is late with a reply: the others are not to wait for it.
     #[error(
-        "dropped, since it has not replied for reply_timeout {:.1} s{}",
+        "dropped, since it has not replied for link.reply_timeout {:.1} s{}",
         timeout.as_secs_f64(),
         instead_of_reply(instead.as_deref())
     )]
     Late {
-        /// `reply_timeout`.
+        /// `link.reply_timeout`.
         timeout: Duration,
         /// What has come instead, in words.
         instead: Option<String>,
@@ -220,7 +222,7 @@ impl LinkError {
                 let other =
                     error.advice().map(|advice| format!("; if not: {}", advice.mend)).unwrap_or_default();
                 let words =
-                    "if the controller says this on connecting, set greeting_lines to the number of lines";
+                    "if the controller says this on connecting, set link.banner_lines to the number of lines";
                 return Some(format!("{words}{other}"));
             }
             Self::FirstWords { error, .. } if error.may_be_greeting() => Some(advice::GREETING),
@@ -279,7 +281,7 @@ fn instead(unfinished: Option<&Unfinished>) -> String {
 fn instead_of_reply(instead: Option<&str>) -> String {
     match instead {
         Some(instead) => format!(": {instead}"),
-        None => "; if this controller never replies, set expect_reply to false".to_owned(),
+        None => "; if this controller never replies, set link.expect_reply to false".to_owned(),
     }
 }
 
@@ -287,7 +289,7 @@ fn instead_of_reply(instead: Option<&str>) -> String {
 fn refused_hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => {
-            "; nothing listens there: start the controller, or set host and port to its address"
+            "; nothing listens there: start the controller, or set link.host and link.port to its address"
         }
         _ => "",
     }
@@ -297,7 +299,7 @@ fn refused_hint(error: &io::Error) -> &'static str {
 fn cable_hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::TimedOut => {
-            "; its machine has taken nothing for tcp_user_timeout: is the cable in, and does the controller read?"
+            "; its machine has taken nothing for link.tcp_user_timeout: is the cable in, and does the controller read?"
         }
         _ => "",
     }
@@ -306,7 +308,7 @@ fn cable_hint(error: &io::Error) -> &'static str {
 fn listen_hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => "; something else listens there: another bridge?",
-        io::ErrorKind::AddrNotAvailable => "; host must be an address of this machine",
+        io::ErrorKind::AddrNotAvailable => "; link.host must be an address of this machine",
         _ => "",
     }
 }

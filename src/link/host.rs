@@ -12,7 +12,7 @@ pub enum HostError {
     #[error("it has blanks or control characters around it: write '{0}'")]
     Blanks(String),
     /// A port behind it.
-    #[error("it has a port: write host '{host}' and port {port} apart")]
+    #[error("it has a port: write link.host '{host}' and link.port {port} apart")]
     Port {
         /// What is left without the port.
         host: String,
@@ -20,7 +20,9 @@ pub enum HostError {
         port: u16,
     },
     /// It has a port, and the port is not valid.
-    #[error("it has a port, and that is none: write host '{0}', and port as a number from 1 to 65535")]
+    #[error(
+        "it has a port, and that is none: write link.host '{0}', and link.port as a number from 1 to 65535"
+    )]
     NoPort(String),
     /// Brackets, which belong to a port.
     #[error("it has brackets: write '{0}'")]
@@ -51,7 +53,7 @@ pub enum HostError {
 }
 
 fn port_apart(port: Option<u16>) -> String {
-    port.map(|port| format!(", and port {port} apart")).unwrap_or_default()
+    port.map(|port| format!(", and link.port {port} apart")).unwrap_or_default()
 }
 
 /// Whether this can be the name or the address of a machine.
@@ -188,10 +190,10 @@ mod tests {
             ("[::1]", "it has brackets: write '::1'"),
             ("[fe80::1%eth0]", "it has brackets: write 'fe80::1%eth0'"),
             ("[arm]", "it has brackets: write 'arm'"),
-            ("192.168.1.50:5000", "write host '192.168.1.50' and port 5000 apart"),
-            ("[::1]:5000", "write host '::1' and port 5000 apart"),
-            ("[fe80::1%eth0]:5000", "write host 'fe80::1%eth0' and port 5000 apart"),
-            ("arm.lab:5000", "write host 'arm.lab' and port 5000 apart"),
+            ("192.168.1.50:5000", "write link.host '192.168.1.50' and link.port 5000 apart"),
+            ("[::1]:5000", "write link.host '::1' and link.port 5000 apart"),
+            ("[fe80::1%eth0]:5000", "write link.host 'fe80::1%eth0' and link.port 5000 apart"),
+            ("arm.lab:5000", "write link.host 'arm.lab' and link.port 5000 apart"),
             (" arm", "write 'arm'"),
             ("arm ", "write 'arm'"),
             ("arm\n", "write 'arm'"),
@@ -200,13 +202,13 @@ mod tests {
             ("arm\0", "write 'arm'"),
             ("http://arm.lab", "write 'arm.lab'"),
             ("http://arm.lab/", "write 'arm.lab'"),
-            ("tcp://192.168.1.50:5000", "write '192.168.1.50', and port 5000 apart"),
-            ("tcp://[::1]:5000/x", "write '::1', and port 5000 apart"),
+            ("tcp://192.168.1.50:5000", "write '192.168.1.50', and link.port 5000 apart"),
+            ("tcp://[::1]:5000/x", "write '::1', and link.port 5000 apart"),
             ("//arm", "write 'arm'"),
             ("arm/path", "write 'arm'"),
             ("192.168.1.50/24", "write '192.168.1.50'"),
             ("robot@arm", "write 'arm'"),
-            ("ssh://robot:secret@arm:22", "write 'arm', and port 22 apart"),
+            ("ssh://robot:secret@arm:22", "write 'arm', and link.port 22 apart"),
             ("*", "write '0.0.0.0'"),
             ("192.168.1", "no IPv4 address"),
             ("192.168.1.500", "no IPv4 address"),
@@ -214,10 +216,10 @@ mod tests {
             ("5000", "no IPv4 address"),
             ("::1::", "no IPv6 address"),
             ("fe80::1%", "no IPv6 address"),
-            ("arm:", "write host 'arm', and port as a number"),
-            ("arm:0", "write host 'arm', and port as a number"),
-            ("arm:99999", "write host 'arm', and port as a number"),
-            ("[::1]:99999", "write host '::1', and port as a number"),
+            ("arm:", "write link.host 'arm', and link.port as a number"),
+            ("arm:0", "write link.host 'arm', and link.port as a number"),
+            ("arm:99999", "write link.host 'arm', and link.port as a number"),
+            ("[::1]:99999", "write link.host '::1', and link.port as a number"),
             ("tcp://arm:99999", "write 'arm'"),
             ("10:30", "no IPv6 address"),
             ("/dev/ttyUSB0", "it has no name and no address"),

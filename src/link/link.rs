@@ -67,7 +67,7 @@ struct Open {
     spoken: Instant,
     /// Since when the peer has taken no bytes.
     blocked_since: Option<Instant>,
-    /// Whether the oldest wait has exceeded `reply_timeout`.
+    /// Whether the oldest wait has exceeded `link.reply_timeout`.
     unresponsive: bool,
     answered: bool,
 }
@@ -494,7 +494,7 @@ impl Link {
         self.last_error.as_ref().map(|(at, error)| (*at, error))
     }
 
-    /// The same while it still says something of the present: until the link has been connected for `link_timeout` since.
+    /// The same while it still says something of the present: until the link has been connected for `link.timeout` since.
     pub fn standing_error(&self, now: Instant) -> Option<&LinkError> {
         let (at, error) = self.last_error.as_ref()?;
         let healthy = now.saturating_duration_since(self.since.max(*at));

@@ -3,10 +3,10 @@
 //! [`Link`] is a state machine without a clock or a socket; a [`Network`] makes the [`Socket`]s. `app` drives both.
 //!
 //! ```text
-//!                    connected                     no reply for reply_timeout
+//!                    connected                     no reply for link.reply_timeout
 //!   CONNECTING ───────────────────▶ CONNECTED ───────────────────────────────▶ UNRESPONSIVE
 //!      ▲   │ failed, timed out        │  ▲ ◀────────── reply ──────────────────── │
-//!      │   ▼                          │ closed, broken                            │ no reply for link_timeout
+//!      │   ▼                          │ closed, broken                            │ no reply for link.timeout
 //!      └─ BACKOFF ◀───────────────────┴───────────────────────────────────────────┘
 //! ```
 //!

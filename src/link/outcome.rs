@@ -43,7 +43,7 @@ impl Outcome {
 pub struct Counters {
     /// Commands handed to a connection.
     pub sent: u64,
-    /// Commands answered with ok; without `expect_reply`, commands sent.
+    /// Commands answered with ok; without `link.expect_reply`, commands sent.
     pub acknowledged: u64,
     /// Commands answered with an error.
     pub rejected: u64,

@@ -13,7 +13,7 @@ pub enum LinkState {
     Unresponsive,
     /// Waiting before the next attempt.
     Backoff,
-    /// Waiting for controllers to connect: fewer than `min_clients` have.
+    /// Waiting for controllers to connect: fewer than `link.min_clients` have.
     Listening,
 }
 
@@ -26,7 +26,7 @@ pub enum Stage {
     Greeting {
         /// How many lines of it have come.
         heard: u32,
-        /// `greeting_lines`.
+        /// `link.banner_lines`.
         wanted: u32,
     },
     /// The controller has yet to answer the hello.

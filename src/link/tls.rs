@@ -53,10 +53,10 @@ pub enum TlsError {
         problem: String,
     },
     /// Nobody can have a certificate for this.
-    #[error("tls.server_name, or host, is '{0}', which is neither a name nor an address")]
+    #[error("link.tls.server_name, or link.host, is '{0}', which is neither a name nor an address")]
     ServerName(String),
     /// The files do not go together.
-    #[error("the files of tls.* cannot be used: {0}")]
+    #[error("the files of link.tls.* cannot be used: {0}")]
     Files(String),
     /// The two sides did not agree.
     #[error("no TLS with the controller: {0}{hint}", hint = hint(.0))]
@@ -95,7 +95,8 @@ impl TlsConfig {
     }
 
     async fn server(&self) -> Result<ServerConfig, TlsError> {
-        let missing = || TlsError::Files("tls.certificate_file and tls.key_file are missing".into());
+        let missing =
+            || TlsError::Files("link.tls.certificate_file and link.tls.key_file are missing".into());
         let identity = self.identity.as_ref().ok_or_else(missing)?;
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -115,8 +116,8 @@ impl TlsConfig {
     async fn authorities(&self) -> Result<RootCertStore, TlsError> {
         let mut store = RootCertStore::empty();
         if let Some(path) = &self.ca_file {
-            for certificate in certificates("tls.ca_file", path).await? {
-                store.add(certificate).map_err(|error| unusable("tls.ca_file", path, error))?;
+            for certificate in certificates("link.tls.ca_file", path).await? {
+                store.add(certificate).map_err(|error| unusable("link.tls.ca_file", path, error))?;
             }
         }
         Ok(store)
@@ -125,16 +126,16 @@ impl TlsConfig {
 
 impl Identity {
     async fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-        certificates("tls.certificate_file", &self.certificate_file).await
+        certificates("link.tls.certificate_file", &self.certificate_file).await
     }
 
     async fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
-        let pem = read("tls.key_file", &self.key_file).await?;
+        let pem = read("link.tls.key_file", &self.key_file).await?;
         PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
             pem::Error::NoItemsFound => {
-                unusable("tls.key_file", &self.key_file, "it holds no private key (PEM)")
+                unusable("link.tls.key_file", &self.key_file, "it holds no private key (PEM)")
             }
-            error => unusable("tls.key_file", &self.key_file, error),
+            error => unusable("link.tls.key_file", &self.key_file, error),
         })
     }
 }
@@ -171,14 +172,14 @@ fn provider() -> Arc<CryptoProvider> {
 pub(super) fn hint(error: &io::Error) -> &'static str {
     match error.get_ref().and_then(|inner| inner.downcast_ref()) {
         Some(RustlsError::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-            "; no authority in tls.ca_file has signed its certificate"
+            "; no authority in link.tls.ca_file has signed its certificate"
         }
         Some(RustlsError::InvalidCertificate(CertificateError::NotValidForNameContext { .. })) => {
-            "; is it the right controller? If so, set tls.server_name"
+            "; is it the right controller? If so, set link.tls.server_name"
         }
         Some(RustlsError::InvalidMessage(_)) => "; does it speak TLS?",
         Some(RustlsError::AlertReceived(_)) => {
-            "; does it want a certificate, or another? See tls.certificate_file"
+            "; does it want a certificate, or another? See link.tls.certificate_file"
         }
         _ => "",
     }

@@ -217,7 +217,7 @@ mod tests {
         assert!(error.ends_with("; something else listens there: another bridge?"), "{error}");
         let elsewhere = with_role(Role::TcpServer { min_clients: 1 }, "192.0.2.1", free.port());
         let error = elsewhere.open().await.unwrap_err().to_string();
-        assert!(error.ends_with("; host must be an address of this machine"), "{error}");
+        assert!(error.ends_with("; link.host must be an address of this machine"), "{error}");
     }
 
     #[tokio::test]

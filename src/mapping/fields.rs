@@ -37,7 +37,7 @@ pub struct Fields {
 pub enum FieldsError {
     /// There is no position where messages of ROS have one.
     #[error(
-        "source.position is 'auto', and {message_type} has no position where messages of ROS have one; name its three \
+        "input.position is 'auto', and {message_type} has no position where messages of ROS have one; name its three \
          fields. It has {fields}"
     )]
     NoPosition {
@@ -203,7 +203,7 @@ mod tests {
         let refused = auto().of("hands/msg/Hand", &schema).unwrap_err().to_string();
         assert_eq!(
             refused,
-            "source.position is 'auto', and hands/msg/Hand has no position where messages of ROS have one; name its \
+            "input.position is 'auto', and hands/msg/Hand has no position where messages of ROS have one; name its \
              three fields. It has seen (bool), wrist[0..1] (floating-point number)"
         );
         let fields = Fields {
@@ -213,14 +213,14 @@ mod tests {
         let refused = fields.of("hands/msg/Hand", &schema).unwrap_err().to_string();
         assert_eq!(
             refused,
-            "hands/msg/Hand cannot be read: source.position: there is no 'wrist[2]': 'wrist' is an array of 2. It has \
+            "hands/msg/Hand cannot be read: input.position: there is no 'wrist[2]': 'wrist' is an array of 2. It has \
              seen (bool), wrist[0..1] (floating-point number)"
         );
         let fields =
             Fields { position: FieldSelector::Path(["wrist[0]", "seen", "wrist[1]"].map(path)), ..auto() };
         let refused = fields.of("hands/msg/Hand", &schema).unwrap_err().to_string();
         assert!(
-            refused.contains("source.position: 'seen' is a bool; it must be a number. It has"),
+            refused.contains("input.position: 'seen' is a bool; it must be a number. It has"),
             "{refused}"
         );
     }

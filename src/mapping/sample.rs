@@ -125,14 +125,14 @@ pub fn gripper_word(word: &str) -> Option<GripperInput> {
 struct Member(&'static str, &'static str, &'static [Kind]);
 
 const NUMBER: &[Kind] = &[Kind::Integer, Kind::Real];
-const POSITION: Member = Member("source.position", "a number", NUMBER);
-const ORIENTATION: Member = Member("source.orientation", "a number", NUMBER);
+const POSITION: Member = Member("input.position", "a number", NUMBER);
+const ORIENTATION: Member = Member("input.orientation", "a number", NUMBER);
 const STAMP: Member =
-    Member("source.stamp", "a builtin_interfaces/Time, or a floating-point number of seconds", &[Kind::Real]);
-const FRAME: Member = Member("source.frame", "a string", &[Kind::Text]);
-const VALID: Member = Member("source.valid", "a bool or a number", &[Kind::Bool, Kind::Integer, Kind::Real]);
+    Member("input.stamp", "a builtin_interfaces/Time, or a floating-point number of seconds", &[Kind::Real]);
+const FRAME: Member = Member("input.frame", "a string", &[Kind::Text]);
+const VALID: Member = Member("input.valid", "a bool or a number", &[Kind::Bool, Kind::Integer, Kind::Real]);
 const GRIPPER: Member = Member(
-    "source.gripper",
+    "input.gripper",
     "a bool, a number or a string",
     &[Kind::Bool, Kind::Integer, Kind::Real, Kind::Text],
 );
@@ -278,7 +278,7 @@ mod tests {
     fn a_stamp_is_a_time_or_a_floating_point_number_of_seconds() {
         assert_eq!(mapping().sample(&with("stamp", json!(2.5))).unwrap().stamp, 2_500_000_000);
         let refused = mapping().sample(&with("stamp", json!(2))).unwrap_err().to_string();
-        assert!(refused.starts_with("source.stamp: 'stamp' is an integer; it must be"), "{refused}");
+        assert!(refused.starts_with("input.stamp: 'stamp' is an integer; it must be"), "{refused}");
         assert!(mapping().sample(&with("stamp", json!({"sec": 1}))).is_err());
     }
 
@@ -298,14 +298,14 @@ mod tests {
         let check = |message: &Value| mapping().check(&Schema::from(message));
         assert_eq!(check(&message()), Ok(()));
         for (name, value, parameter) in [
-            ("z", json!("high"), "source.position"),
-            ("q", json!([0.0, 0.0, 0.0]), "source.orientation"),
-            ("stamp", json!("now"), "source.stamp"),
-            ("stamp", json!(2), "source.stamp"),
-            ("stamp", json!({"sec": 1, "nanosec": 0.5}), "source.stamp"),
-            ("frame", json!(1), "source.frame"),
-            ("seen", json!("yes"), "source.valid"),
-            ("pinch", json!([]), "source.gripper"),
+            ("z", json!("high"), "input.position"),
+            ("q", json!([0.0, 0.0, 0.0]), "input.orientation"),
+            ("stamp", json!("now"), "input.stamp"),
+            ("stamp", json!(2), "input.stamp"),
+            ("stamp", json!({"sec": 1, "nanosec": 0.5}), "input.stamp"),
+            ("frame", json!(1), "input.frame"),
+            ("seen", json!("yes"), "input.valid"),
+            ("pinch", json!([]), "input.gripper"),
         ] {
             let refused = check(&with(name, value)).unwrap_err().to_string();
             assert!(refused.starts_with(parameter), "{refused}");

@@ -9,7 +9,7 @@ aether_bridge: from hand targets on ROS topics to an arm's controller on a TCP s
 
 usage: bridge [--ros-args ARGUMENTS...]
 
-  bridge --ros-args -p host:=192.168.1.50 -p port:=5000 -r target_pose:=/ik/target
+  bridge --ros-args -p link.host:=192.168.1.50 -p link.port:=5000 -r target_pose:=/ik/target
   bridge --ros-args --params-file bridge.yaml -r __ns:=/left --log-level debug
 
 Every parameter is in config/bridge.yaml of the package, and in `ros2 param describe /aether_bridge NAME`.
@@ -137,7 +137,9 @@ mod tests {
     fn what_ros_knows_passes() {
         assert_eq!(checked("bridge"), Ok(()));
         assert_eq!(
-            checked("bridge --ros-args -p port:=5001 -r __ns:=/left --log-level debug --disable-stdout-logs"),
+            checked(
+                "bridge --ros-args -p link.port:=5001 -r __ns:=/left --log-level debug --disable-stdout-logs"
+            ),
             Ok(())
         );
         assert_eq!(checked("bridge --ros-args -p a:=1 -- --ros-args --params-file x.yaml"), Ok(()));
@@ -145,15 +147,15 @@ mod tests {
 
     #[test]
     fn an_unknown_argument_is_named() {
-        assert!(checked("bridge port:=5000").unwrap_err().starts_with("'port:=5000' is unknown"));
+        assert!(checked("bridge link.port:=5000").unwrap_err().starts_with("'link.port:=5000' is unknown"));
         assert!(checked("bridge --ros-args --no-such-option").unwrap_err().starts_with("'--no-such-option'"));
         assert!(checked("bridge --ros-args -p").unwrap_err().contains("'-p' wants a value"));
     }
 
     #[test]
     fn an_argument_that_is_not_utf8_is_refused() {
-        let line = ["bridge".into(), OsString::from_vec(b"host:=\xff".to_vec())];
-        assert!(Arguments::new(line).unwrap_err().starts_with(r#""host:=\xFF" is not UTF-8"#));
+        let line = ["bridge".into(), OsString::from_vec(b"link.host:=\xff".to_vec())];
+        assert!(Arguments::new(line).unwrap_err().starts_with(r#""link.host:=\xFF" is not UTF-8"#));
     }
 
     #[test]

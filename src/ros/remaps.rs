@@ -3,7 +3,7 @@
 use super::r2r_ext::NodeNames;
 use crate::text::sanitize_short;
 
-/// Warns of rules that rename a topic of the input which this node does not have, because `source.*` says otherwise.
+/// Warns of rules that rename a topic of the input which this node does not have, because `input.*` says otherwise.
 ///
 /// `targets` and `gripper` are the topics that the node has, by the names that it subscribes with.
 pub fn warn_of_idle_rules(names: &NodeNames, targets: &str, gripper: Option<&str>) {
@@ -22,4 +22,4 @@ pub fn warn_of_idle_rules(names: &NodeNames, targets: &str, gripper: Option<&str
 }
 
 /// The topics of the input, and the parameter that can name another source.
-const INPUT: [(&str, &str); 2] = [("target_pose", "source.topic"), ("gripper", "source.gripper")];
+const INPUT: [(&str, &str); 2] = [("target_pose", "input.topic"), ("gripper", "input.gripper")];

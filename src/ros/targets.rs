@@ -27,12 +27,12 @@ use crate::tf::PendingTarget;
 pub enum SourceError {
     /// The message type was not built in, or does not exist.
     #[error(
-        "parameter 'source.type' is '{message_type}', which this bridge was not built with. Is it spelt right? If so, \
+        "parameter 'input.type' is '{message_type}', which this bridge was not built with. Is it spelt right? If so, \
          source its workspace and build the bridge with it: AETHER_EXTRA_INTERFACES={package} make build, or colcon build \
          --cmake-args -DEXTRA_INTERFACES={package}"
     )]
     UnknownType {
-        /// `source.type`.
+        /// `input.type`.
         message_type: String,
         /// Its package.
         package: String,
@@ -43,7 +43,7 @@ pub enum SourceError {
     /// The name of a topic is not valid.
     #[error("the topic '{topic}' cannot be subscribed to: {reason}")]
     Topic {
-        /// `source.topic`, or `gripper`.
+        /// `input.topic`, or `gripper`.
         topic: String,
         /// What rcl says of it.
         reason: String,

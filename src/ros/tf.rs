@@ -41,7 +41,7 @@ impl Tf {
         };
         if let Some(obstacle) = obstacle {
             tracing::info!(
-                "{obstacle}: a target's frame_id is retarget.frame or base_frame, or the target is refused"
+                "{obstacle}: a target's frame_id is retarget.frame or arm.base_frame, or the target is refused"
             );
             return Ok(None);
         }

@@ -189,7 +189,7 @@ pub enum ConfigRefused {
     },
 }
 
-/// The time between two commands of a ramp when every target is sent as it comes (`command_rate` 0): 50 Hz.
+/// The time between two commands of a ramp when every target is sent as it comes (`teleop.command_rate` 0): 50 Hz.
 const RAMP_PERIOD: Duration = Duration::from_millis(20);
 
 #[cfg(test)]

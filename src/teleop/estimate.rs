@@ -93,7 +93,7 @@ impl ArmEstimate {
         *self = Self { acknowledged, orientation, reported, observed, ..Self::default() };
     }
 
-    /// Returns where the arm is. It is at `home` if the controller has neither accepted nor reported a position.
+    /// Returns where the arm is. It is at `arm.home` if the controller has neither accepted nor reported a position.
     pub(super) fn position(&self, home: Position) -> Position {
         self.known_position().unwrap_or(home)
     }

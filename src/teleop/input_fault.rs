@@ -17,29 +17,29 @@ pub enum InputFault {
     Orientation(#[from] OrientationError),
     /// The frame is neither the tracker's nor the arm's base frame, and there is no TF to look it up in.
     #[error(
-        "target refused: its frame_id '{frame_id}' is neither retarget.frame nor base_frame '{base}'; set retarget.frame \
+        "target refused: its frame_id '{frame_id}' is neither retarget.frame nor arm.base_frame '{base}'; set retarget.frame \
          to it, and retarget.* to where that frame is, or have it looked up on /tf: tf.enabled is true, and the \
          bridge is built with tf2_msgs"
     )]
     UnknownFrame {
         /// `header.frame_id`, made fit to print.
         frame_id: Arc<str>,
-        /// `base_frame`.
+        /// `arm.base_frame`.
         base: Arc<str>,
     },
     /// The frame is another, and TF does not say where it is.
-    #[error("target refused: no transform from frame_id '{frame_id}' to base_frame '{base}': {why}")]
+    #[error("target refused: no transform from frame_id '{frame_id}' to arm.base_frame '{base}': {why}")]
     NoTransform {
         /// `header.frame_id`, made fit to print.
         frame_id: Arc<str>,
-        /// `base_frame`.
+        /// `arm.base_frame`.
         base: Arc<str>,
         /// What is missing, fit to print.
         why: Arc<str>,
     },
     /// The same target again and again.
     #[error(
-        "target refused: exactly the same for {:.2} s, which is taken for a lost hand (source.frozen_timeout)",
+        "target refused: exactly the same for {:.2} s, which is taken for a lost hand (input.frozen_timeout)",
         repeated.as_secs_f64()
     )]
     Frozen {
@@ -49,31 +49,31 @@ pub enum InputFault {
     /// Targets come too seldom to be a live hand, or so seldom that each is too old before the next comes.
     #[error(
         "target refused: targets come at {} Hz, below {}; send faster, or for a sender that is meant to be slow set \
-         source.min_rate below {} and input_timeout above {:.2} s",
+         input.min_rate below {} and input.timeout above {:.2} s",
         hertz(*.rate), lowest_rate(*.rate, *.min_rate, *.input_timeout), hertz(*.rate), rate.recip()
     )]
     RateTooLow {
         /// Over the last few, in Hz.
         rate: f64,
-        /// `source.min_rate`, in Hz.
+        /// `input.min_rate`, in Hz.
         min_rate: f64,
-        /// `input_timeout`.
+        /// `input.timeout`.
         input_timeout: Duration,
     },
-    /// The stamp is older than `input_timeout`.
+    /// The stamp is older than `input.timeout`.
     #[error(
-        "target refused: its stamp is {:.3} s old, more than input_timeout {:.3} s; {cause}", age.as_secs_f64(),
+        "target refused: its stamp is {:.3} s old, more than input.timeout {:.3} s; {cause}", age.as_secs_f64(),
         limit.as_secs_f64()
     )]
     StampTooOld {
         /// The sample's age by its stamp.
         age: Duration,
-        /// `input_timeout`.
+        /// `input.timeout`.
         limit: Duration,
         /// What may be the cause.
         cause: ClockCause,
     },
-    /// The bridge itself was stopped or starved for longer than `input_timeout`.
+    /// The bridge itself was stopped or starved for longer than `input.timeout`.
     #[error(
         "target refused: this process was held up for {:.3} s, and how old the target is cannot be told",
         held_up.as_secs_f64()
@@ -102,21 +102,21 @@ pub enum InputFault {
         back: Duration,
     },
     /// All zero, which is what many trackers say when they see no hand.
-    #[error("target refused: all zero, which is taken for a lost hand (source.zero_is_lost)")]
+    #[error("target refused: all zero, which is taken for a lost hand (input.zero_is_lost)")]
     Zero,
     /// Too far from the one before.
     #[error(
-        "target refused: it leapt by {distance:.3} m, more than limits.jump; it is believed when it has stayed there \
+        "target refused: it leapt by {distance:.3} m, more than limits.max_jump; it is believed when it has stayed there \
          for {:.1} s", confirm.as_secs_f64()
     )]
     Jump {
         /// From the last good target, in metres, in the arm's base frame.
         distance: f64,
-        /// `limits.jump_confirm`.
+        /// `limits.jump_confirm_time`.
         confirm: Duration,
     },
     /// The message itself says that there is no hand.
-    #[error("target refused: the message says that there is no hand (source.valid)")]
+    #[error("target refused: the message says that there is no hand (input.valid)")]
     NoHand,
     /// The message does not have the field that it was to be read from.
     #[error("target refused: {what}")]
@@ -146,10 +146,10 @@ fn hertz(rate: f64) -> String {
 /// What a rate is below, in words.
 fn lowest_rate(rate: f64, min_rate: f64, input_timeout: Duration) -> String {
     if rate < min_rate {
-        format!("source.min_rate {} Hz", hertz(min_rate))
+        format!("input.min_rate {} Hz", hertz(min_rate))
     } else {
         let timeout = input_timeout.as_secs_f64();
-        format!("the {} Hz that input_timeout {timeout:.2} s needs", hertz(timeout.recip()))
+        format!("the {} Hz that input.timeout {timeout:.2} s needs", hertz(timeout.recip()))
     }
 }
 
@@ -164,11 +164,11 @@ mod tests {
             InputFault::RateTooLow { rate, min_rate, input_timeout }.to_string()
         };
         let below_min_rate = message(1.0, 5.0, 200);
-        assert!(below_min_rate.contains("come at 1.0 Hz, below source.min_rate 5.0 Hz"), "{below_min_rate}");
-        assert!(below_min_rate.contains("input_timeout above 1.00 s"), "{below_min_rate}");
+        assert!(below_min_rate.contains("come at 1.0 Hz, below input.min_rate 5.0 Hz"), "{below_min_rate}");
+        assert!(below_min_rate.contains("input.timeout above 1.00 s"), "{below_min_rate}");
         let below_timeout = message(2.0, 1.0, 200);
         assert!(
-            below_timeout.contains("at 2.0 Hz, below the 5.0 Hz that input_timeout 0.20 s"),
+            below_timeout.contains("at 2.0 Hz, below the 5.0 Hz that input.timeout 0.20 s"),
             "{below_timeout}"
         );
         assert!(message(0.2, 5.0, 200).contains("come at 0.20 Hz"));

@@ -26,13 +26,13 @@ pub enum Motion {
 /// Why only a person can arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disarmed {
-    /// `arming` is, or was, `operator`, and the bridge has not been armed yet.
+    /// `teleop.arming` is, or was, `operator`, and the bridge has not been armed yet.
     NotYetArmed,
     /// `~/set_armed` false.
     ByOperator,
     /// `~/reset`.
     ByReset,
-    /// The link was lost while `arming` is `operator`.
+    /// The link was lost while `teleop.arming` is `operator`.
     ByLinkLoss,
 }
 
@@ -101,7 +101,7 @@ impl Mode {
         matches!(self.0, State::Approach | State::Tracking)
     }
 
-    /// Returns whether the mode changes when the input has been good for `settle_time`.
+    /// Returns whether the mode changes when the input has been good for `teleop.settle_time`.
     pub(super) fn awaits_settling(self) -> bool {
         matches!(self.0, State::ArmsItself | State::Holding { settle: true })
     }

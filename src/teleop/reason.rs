@@ -131,8 +131,8 @@ reason_kinds! {
     LinkDown = "link_down" for waits!(Obstacle::LinkDown),
     Unresponsive = "unresponsive" for waits!(Obstacle::Unresponsive),
     ErrorReplies = "error_replies" for waits!(Obstacle::ErrorReplies(_)),
-    ArmOutside = "arm_outside" for waits!(Obstacle::ArmOutside(_)),
-    SeveralSenders = "several_senders" for waits!(Obstacle::SeveralSenders(_)),
+    ArmOutside = "arm_outside_workspace" for waits!(Obstacle::ArmOutside(_)),
+    SeveralSenders = "multiple_publishers" for waits!(Obstacle::SeveralSenders(_)),
     NoInput = "no_input" for waits!(Obstacle::NoInput),
     InputStale = "input_stale" for waits!(Obstacle::Stale { .. }),
     GripperAwaited = "gripper_awaited" for waits!(Obstacle::GripperAwaited),
@@ -144,12 +144,12 @@ reason_kinds! {
     InputFrozen = "input_frozen" for refused!(InputFault::Frozen { .. }),
     RateTooLow = "rate_too_low" for refused!(InputFault::RateTooLow { .. }),
     StampTooOld = "stamp_too_old" for refused!(InputFault::StampTooOld { .. }),
-    HeldUp = "held_up" for refused!(InputFault::HeldUp { .. }),
+    HeldUp = "process_stalled" for refused!(InputFault::HeldUp { .. }),
     StampFromFuture = "stamp_from_future" for refused!(InputFault::StampFromFuture { .. }),
     StampBackwards = "stamp_backwards" for refused!(InputFault::StampBackwards { .. }),
     InputZero = "input_zero" for refused!(InputFault::Zero),
-    NoHand = "no_hand" for refused!(InputFault::NoHand),
-    Unreadable = "unreadable" for refused!(InputFault::Unreadable { .. }),
+    NoHand = "hand_not_detected" for refused!(InputFault::NoHand),
+    Unreadable = "malformed_message" for refused!(InputFault::Unreadable { .. }),
     InputJump = "input_jump" for refused!(InputFault::Jump { .. }),
     NoClock = "no_clock" for refused!(InputFault::NoClock),
     OutsideWorkspace = "outside_workspace" for refused!(InputFault::OutsideWorkspace { .. }),
@@ -203,7 +203,7 @@ impl fmt::Display for Reason {
                 f.write_str("disarmed by ~/reset; call ~/set_armed with data: true to arm again")
             }
             Self::AwaitingOperator(Disarmed::ByLinkLoss) => f.write_str(
-                "disarmed: the link was lost and arming is 'operator'; call ~/set_armed with data: true to arm again",
+                "disarmed: the link was lost and teleop.arming is 'operator'; call ~/set_armed with data: true to arm again",
             ),
             Self::Stopped => f.write_str("stopped by ~/stop; call ~/reset, then ~/set_armed with data: true"),
         }
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn waiting_reason_names_the_obstacle_and_others_do_not_ask_for_it() {
         let waits = Reason::new(Mode::new(Arming::Automatic), || Obstacle::Input(InputFault::NoHand));
-        assert_eq!((waits.kind(), waits.kind().as_str()), (ReasonKind::NoHand, "no_hand"));
+        assert_eq!((waits.kind(), waits.kind().as_str()), (ReasonKind::NoHand, "hand_not_detected"));
         let disarmed = Reason::new(Mode::new(Arming::Operator), || unreachable!());
         assert_eq!(disarmed.kind(), ReasonKind::AwaitingOperator);
     }

@@ -1,7 +1,7 @@
 //! Commands in a row that the controller has refused.
 //!
-//! Invariant: after `error_limit` refusals in a row motion pauses, and each further refusal starts the pause again. An
-//! accepted command, or a new connection, ends the streak and the pause.
+//! Invariant: after `teleop.max_consecutive_errors` refusals in a row motion pauses, and each further refusal starts
+//! the pause again. An accepted command, or a new connection, ends the streak and the pause.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ pub(super) struct RejectionStreak {
 }
 
 impl RejectionStreak {
-    /// Counts a refused command. The pause takes `settle_time`, or [`MIN_PAUSE`] if that is longer.
+    /// Counts a refused command. The pause takes `teleop.settle_time`, or [`MIN_PAUSE`] if that is longer.
     pub(super) fn handle_rejected(&mut self, now: Instant, error_limit: u32, settle_time: Duration) {
         self.count = self.count.saturating_add(1);
         if self.count >= error_limit {

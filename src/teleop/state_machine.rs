@@ -3,7 +3,7 @@
 //! Invariants:
 //! - No command is planned unless the mode permits motion, the link is ready, the input is good and nothing else stands in
 //!   the way at that very moment.
-//! - Whenever motion ends, the hand is released and a stop line is due if `hold_line` asks for one.
+//! - Whenever motion ends, the hand is released and a stop line is due if `teleop.hold_behavior` asks for one.
 //! - After [`Teleop::handle_shutdown`] nothing but a stop line is sent.
 
 use std::time::{Duration, Instant};

@@ -22,7 +22,7 @@ pub struct PendingTarget {
 /// What is set of the lookup.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LookupConfig {
-    /// `base_frame`
+    /// `arm.base_frame`
     pub base: String,
     /// How long a target waits for its transform.
     pub timeout: Duration,
@@ -46,7 +46,7 @@ pub struct Lookup {
 struct Waiting {
     target: PendingTarget,
     since: Instant,
-    /// Until its transform has to be there: `tf.timeout`, or what `input_timeout` leaves of the target's life.
+    /// Until its transform has to be there: `tf.timeout`, or what `input.timeout` leaves of the target's life.
     until: Instant,
 }
 

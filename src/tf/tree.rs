@@ -115,7 +115,7 @@ pub enum LookupError {
         by: i64,
     },
     /// Without a stamp, the newest is wanted, and it is too old.
-    #[error("the newest of '{frame}' is {:.3} s old, more than input_timeout", age.as_secs_f64())]
+    #[error("the newest of '{frame}' is {:.3} s old, more than input.timeout", age.as_secs_f64())]
     Old {
         /// The frame, made fit to print.
         frame: String,
@@ -391,7 +391,7 @@ fn seconds(nanoseconds: i64) -> f64 {
     nanoseconds as f64 * 1e-9
 }
 
-/// How long it is kept where a frame was: as long as the longest `input_timeout`.
+/// How long it is kept where a frame was: as long as the longest `input.timeout`.
 const HISTORY: Duration = Duration::from_secs(10);
 /// What to look at when a stamp is so many nanoseconds off: further off than a day are clocks of different kinds only.
 fn clock_hint(off: i64) -> &'static str {

@@ -13,7 +13,7 @@ pub struct Advice {
 
 pub const GREETING: Advice = Advice {
     rule: "a controller speaks only when asked; an unsolicited line ends the connection",
-    mend: "say nothing on connecting; or set greeting_lines (--greeting of arm_check) to the number of lines",
+    mend: "say nothing on connecting; or set link.banner_lines (--greeting of arm_check) to the number of lines",
 };
 
 pub const STAYS: Advice = Advice {
@@ -63,7 +63,7 @@ pub const ONE_LINE: Advice = Advice {
 
 pub const BARE_TEXT: Advice = Advice {
     rule: r#"a reply is a JSON object: {"status":"ok","message":"…"} or {"status":"error","message":"…"}"#,
-    mend: "send such an object; or, if the controller is to stay as it is, run the bridge with codec: text",
+    mend: "send such an object; or, if the controller is to stay as it is, run the bridge with wire.format: text",
 };
 
 pub const OBJECT: Advice = Advice {
@@ -88,7 +88,7 @@ pub const MESSAGE: Advice = Advice {
 
 pub const SEQ_OF_DATAGRAMS: Advice = Advice {
     rule: "over UDP every reply has the \"seq\" of the line that it answers; nothing else tells what it answers",
-    mend: "copy it from the line: reply[\"seq\"] = line[\"seq\"]; or run the bridge with expect_reply: false",
+    mend: "copy it from the line: reply[\"seq\"] = line[\"seq\"]; or run the bridge with link.expect_reply: false",
 };
 
 pub const NUL: Advice = Advice {
@@ -107,16 +107,16 @@ pub const TELNET: Advice = Advice {
 };
 
 pub const UNASKED_STATE: Advice = Advice {
-    rule: "a line that no line of the bridge asked for ends the connection, unless accept_state is true",
-    mend: "send state in replies only; or set accept_state to true",
+    rule: "a line that no line of the bridge asked for ends the connection, unless wire.accept_state is true",
+    mend: "send state in replies only; or set wire.accept_state to true",
 };
 
 pub const WORDS: Advice = Advice {
-    rule: "with codec: text a reply begins with OK or ERROR",
-    mend: "begin each reply with OK or ERROR; or set accept_state to true, if this is no reply",
+    rule: "with wire.format: text a reply begins with OK or ERROR",
+    mend: "begin each reply with OK or ERROR; or set wire.accept_state to true, if this is no reply",
 };
 
 pub const JSON_AFTER_ALL: Advice = Advice {
-    rule: "with codec: text a reply begins with OK or ERROR, and is no JSON",
-    mend: "set codec to json, if the controller speaks JSON",
+    rule: "with wire.format: text a reply begins with OK or ERROR, and is no JSON",
+    mend: "set wire.format to json, if the controller speaks JSON",
 };

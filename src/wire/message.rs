@@ -98,7 +98,7 @@ impl From<Order> for Line {
 pub enum Incoming {
     /// The answer to an order.
     Reply(Reply),
-    /// How the arm is, unasked (`accept_state`).
+    /// How the arm is, unasked (`wire.accept_state`).
     State(ReportedState),
 }
 

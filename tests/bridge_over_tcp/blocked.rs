@@ -96,9 +96,9 @@ fn assert_stop_gets_through(
 ) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut parameters = Parameters::default();
-    parameters.set("port", Value::Integer(listener.local_addr().unwrap().port().into())).unwrap();
-    parameters.set("settle_time", Value::Real(0.1)).unwrap();
-    parameters.set("hold_line", Value::Text("stop".into())).unwrap();
+    parameters.set("link.port", Value::Integer(listener.local_addr().unwrap().port().into())).unwrap();
+    parameters.set("teleop.settle_time", Value::Real(0.1)).unwrap();
+    parameters.set("teleop.hold_behavior", Value::Text("stop".into())).unwrap();
     let bridge = Bridge::new(&Config::new(&parameters).unwrap(), Topics(topics));
     let dispatch = Dispatch::new(Log(log));
     let (sent, lines) = channel();

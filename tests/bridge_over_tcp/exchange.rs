@@ -68,7 +68,7 @@ async fn a_target_becomes_commands_that_are_acknowledged() {
 async fn a_slow_controller_sets_the_pace_and_gets_the_newest_target() {
     let sim = sim().await;
     sim.set_fault(Some(Fault::Delay(Duration::from_millis(100))));
-    let mut scene = Scene::start(sim.local_addr().port(), &[("command_rate", Value::Integer(0))]);
+    let mut scene = Scene::start(sim.local_addr().port(), &[("teleop.command_rate", Value::Integer(0))]);
     scene.move_hand(Some(HERE));
     scene.tracking().await;
     let status = scene.until("coalescing", |status| status.coalesced > 20).await;
@@ -109,13 +109,16 @@ async fn after_a_restart_nothing_is_replayed_and_motion_begins_with_an_approach_
 #[tokio::test]
 async fn silence_is_noticed_motion_holds_and_a_late_reply_makes_it_good_again() {
     let sim = sim().await;
-    let mut scene = Scene::start(sim.local_addr().port(), &[("link_timeout", Value::Real(60.0))]);
+    let mut scene = Scene::start(sim.local_addr().port(), &[("link.timeout", Value::Real(60.0))]);
     scene.move_hand(Some(HERE));
     scene.tracking().await;
     sim.set_fault(Some(Fault::Delay(Duration::from_millis(900))));
     let status = scene.until("unresponsive", |status| status.state == LinkState::Unresponsive).await;
     assert_eq!(status.motion, Motion::Holding);
-    assert_eq!(status.reason, "holding: the controller does not answer: no reply for reply_timeout 0.5 s");
+    assert_eq!(
+        status.reason,
+        "holding: the controller does not answer: no reply for link.reply_timeout 0.5 s"
+    );
     sim.set_fault(None);
     scene.until("connected again", |status| status.state == LinkState::Connected).await;
     scene.tracking().await;
@@ -127,12 +130,12 @@ async fn a_controller_that_stays_silent_is_given_up_and_connected_to_anew() {
     let sim = sim().await;
     let mut scene = Scene::start(
         sim.local_addr().port(),
-        &[("reply_timeout", Value::Real(0.1)), ("link_timeout", Value::Real(0.2))],
+        &[("link.reply_timeout", Value::Real(0.1)), ("link.timeout", Value::Real(0.2))],
     );
     sim.set_fault(Some(Fault::HalfOpen));
     scene.move_hand(Some(HERE));
     let status = scene.until("given up", |status| status.state == LinkState::Backoff).await;
-    assert!(status.last_error.contains("no reply for link_timeout 0.2 s"), "{}", status.last_error);
+    assert!(status.last_error.contains("no reply for link.timeout 0.2 s"), "{}", status.last_error);
     sim.set_fault(None);
     sim.recover();
     scene.tracking().await;
@@ -141,9 +144,10 @@ async fn a_controller_that_stays_silent_is_given_up_and_connected_to_anew() {
 #[tokio::test]
 async fn replies_split_into_bytes_and_merged_into_segments_are_understood() {
     for (fault, window) in [(Fault::Split, 1), (Fault::Merge(2), 2)] {
-        let sim = judged(&[&format!("max_in_flight:={window}")]).await;
+        let sim = judged(&[&format!("link.max_in_flight:={window}")]).await;
         sim.set_fault(Some(fault));
-        let settings = [("max_in_flight", Value::Integer(window)), ("command_rate", Value::Integer(0))];
+        let settings =
+            [("link.max_in_flight", Value::Integer(window)), ("teleop.command_rate", Value::Integer(0))];
         let mut scene = Scene::start(sim.local_addr().port(), &settings);
         scene.move_hand(Some(HERE));
         let status = scene.until("answered", |status| status.acknowledged > 20).await;
@@ -230,11 +234,11 @@ async fn a_peer_that_never_reads_neither_blocks_the_hand_nor_gets_a_queue() {
     let mut scene = Scene::start(
         port,
         &[
-            ("expect_reply", Value::Boolean(false)),
-            ("command_rate", Value::Integer(0)),
-            ("reply_timeout", Value::Real(0.1)),
-            ("link_timeout", Value::Real(0.3)),
-            ("tcp_user_timeout", Value::Real(60.0)), // or the kernel would be first to notice
+            ("link.expect_reply", Value::Boolean(false)),
+            ("teleop.command_rate", Value::Integer(0)),
+            ("link.reply_timeout", Value::Real(0.1)),
+            ("link.timeout", Value::Real(0.3)),
+            ("link.tcp_user_timeout", Value::Real(60.0)), // or the kernel would be first to notice
         ],
     );
     let (_deaf, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
@@ -257,10 +261,10 @@ async fn with_a_full_window() -> (Scene, TcpStream, usize) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     socket2::SockRef::from(&listener).set_recv_buffer_size(2048).unwrap();
     let settings = [
-        ("expect_reply", Value::Boolean(false)),
-        ("command_rate", Value::Integer(0)),
-        ("link_timeout", Value::Real(60.0)),
-        ("tcp_user_timeout", Value::Real(60.0)),
+        ("link.expect_reply", Value::Boolean(false)),
+        ("teleop.command_rate", Value::Integer(0)),
+        ("link.timeout", Value::Real(60.0)),
+        ("link.tcp_user_timeout", Value::Real(60.0)),
     ];
     let mut scene = Scene::start(listener.local_addr().unwrap().port(), &settings);
     loop {
@@ -344,7 +348,7 @@ async fn what_is_no_reply_ends_the_connection_only_where_replies_are_expected() 
     let status = scene.until("lost", |status| status.state == LinkState::Backoff).await;
     assert!(status.last_error.contains("hello"), "{}", status.last_error);
     drop(scene);
-    let mut scene = Scene::start(port, &[("expect_reply", Value::Boolean(false))]);
+    let mut scene = Scene::start(port, &[("link.expect_reply", Value::Boolean(false))]);
     scene.move_hand(Some(HERE));
     let status = scene.until("many sent", |status| status.sent > 50).await;
     assert_eq!(status.last_error, "");
@@ -352,7 +356,7 @@ async fn what_is_no_reply_ends_the_connection_only_where_replies_are_expected() 
 
 #[tokio::test]
 async fn a_name_that_does_not_resolve_and_a_reconnect_on_request_are_told() {
-    let mut scene = Scene::start(5000, &[("host", Value::Text("no-such-host.invalid".into()))]);
+    let mut scene = Scene::start(5000, &[("link.host", Value::Text("no-such-host.invalid".into()))]);
     let status = scene.until("failed", |status| status.state == LinkState::Backoff).await;
     assert!(status.last_error.contains("'no-such-host.invalid'"), "{}", status.last_error);
     drop(scene);
@@ -390,7 +394,7 @@ async fn a_controller_that_never_stops_talking_keeps_no_deadline_from_being_kept
         // Until the bridge has closed the connection.
         while std::io::Write::write_all(&mut stream, chatter.as_bytes()).is_ok() {}
     });
-    let mut scene = Scene::start(port, &[("expect_reply", Value::Boolean(false))]);
+    let mut scene = Scene::start(port, &[("link.expect_reply", Value::Boolean(false))]);
     scene.move_hand(Some([0.2, 0.0, 0.2]));
     scene.tracking().await;
     scene.move_hand(None);

@@ -39,7 +39,7 @@ async fn rest(mut stream: TcpStream) -> Vec<u8> {
 }
 
 fn greets(lines: i64) -> (&'static str, Value) {
-    ("greeting_lines", Value::Integer(lines))
+    ("link.banner_lines", Value::Integer(lines))
 }
 
 fn text(text: &str) -> Value {
@@ -65,16 +65,16 @@ async fn nothing_is_sent_before_the_greeting_however_late_it_is() {
     let settings = [
         greets(2),
         // It bounds connecting, and not the greeting.
-        ("connect_timeout", Value::Real(0.2)),
-        ("greeting_timeout", Value::Real(600.0)),
-        ("heartbeat_period", Value::Real(0.01)),
-        ("hold_line", text("stop")),
+        ("link.connect_timeout", Value::Real(0.2)),
+        ("link.banner_timeout", Value::Real(600.0)),
+        ("link.heartbeat.period", Value::Real(0.01)),
+        ("teleop.hold_behavior", text("stop")),
     ];
     let mut scene = Scene::start(port, &settings);
     scene.move_hand(Some(HERE));
     let mut stream = accept(&listener).await;
     let waiting = |heard: u32| {
-        format!(": waiting for 2 greeting lines of 127.0.0.1:{port} (greeting_lines), {heard} so far")
+        format!(": waiting for 2 greeting lines of 127.0.0.1:{port} (link.banner_lines), {heard} so far")
     };
     let status = scene.until("waiting", |status| status.reason.ends_with(&waiting(0))).await;
     assert_eq!(status.state, LinkState::Connecting);
@@ -99,19 +99,19 @@ async fn nothing_is_sent_before_the_greeting_however_late_it_is() {
 #[tokio::test]
 async fn a_greeting_that_does_not_come_is_given_up_by_name() {
     let (listener, port) = listen().await;
-    let mut scene = Scene::start(port, &[greets(2), ("greeting_timeout", Value::Real(0.2))]);
+    let mut scene = Scene::start(port, &[greets(2), ("link.banner_timeout", Value::Real(0.2))]);
     scene.move_hand(Some(HERE));
     let mut stream = accept(&listener).await;
     stream.write_all(b"ready\nlogin: ").await.unwrap();
-    let error = "1 of 2 greeting lines have come within greeting_timeout 0.2 s; \"login: \" has come, without the \
-                 newline (\\n) that ends a line; set greeting_lines to";
+    let error = "1 of 2 greeting lines have come within link.banner_timeout 0.2 s; \"login: \" has come, without the \
+                 newline (\\n) that ends a line; set link.banner_lines to";
     let status = scene.until("given up", |status| status.last_error.starts_with(error)).await;
-    assert!(status.reason.contains("greeting_timeout to more than"), "{}", status.reason);
+    assert!(status.reason.contains("link.banner_timeout to more than"), "{}", status.reason);
     assert_eq!(rest(stream).await, b"", "a command was sent");
     let mut stream = accept(&listener).await;
     stream.write_all(b"ready\n").await.unwrap();
     drop(stream);
-    let closed = "the controller closed the connection after 1 of 2 greeting lines (greeting_lines)";
+    let closed = "the controller closed the connection after 1 of 2 greeting lines (link.banner_lines)";
     scene.until("closed", |status| status.last_error == closed).await;
 }
 
@@ -122,9 +122,9 @@ async fn the_token_follows_the_greeting_and_has_its_own_time() {
     let (listener, port) = listen().await;
     let settings = [
         greets(1),
-        ("hello.token_file", text(path.to_str().unwrap())),
-        ("connect_timeout", Value::Real(0.3)),
-        ("greeting_timeout", Value::Real(600.0)),
+        ("link.auth.token_file", text(path.to_str().unwrap())),
+        ("link.connect_timeout", Value::Real(0.3)),
+        ("link.banner_timeout", Value::Real(600.0)),
     ];
     let mut scene = Scene::start(port, &settings);
     scene.move_hand(Some(HERE));
@@ -151,10 +151,10 @@ async fn the_token_follows_the_greeting_and_has_its_own_time() {
 async fn a_controller_that_dials_in_counts_after_its_greeting() {
     let port = listen().await.1;
     let settings = [
-        ("role", text("tcp_server")),
-        ("min_clients", Value::Integer(1)),
+        ("link.transport", text("tcp_server")),
+        ("link.min_clients", Value::Integer(1)),
         greets(1),
-        ("greeting_timeout", Value::Real(2.0)),
+        ("link.banner_timeout", Value::Real(2.0)),
     ];
     let mut scene = Scene::start(port, &settings);
     scene.move_hand(Some(HERE));
@@ -163,7 +163,7 @@ async fn a_controller_that_dials_in_counts_after_its_greeting() {
     let there = silent.local_addr().unwrap();
     let arriving = format!(": 0 of 1 connected to 127.0.0.1:{port}, 1 more on the way in");
     scene.until("arriving", |status| status.reason.ends_with(&arriving)).await;
-    let refused = format!("{there}: 0 of 1 greeting lines have come within greeting_timeout 2.0 s");
+    let refused = format!("{there}: 0 of 1 greeting lines have come within link.banner_timeout 2.0 s");
     let status = scene.until("refused", |status| status.last_error.starts_with(&refused)).await;
     assert_eq!((status.state, status.sent), (LinkState::Listening, 0));
     assert_eq!(rest(silent).await, b"");
@@ -188,7 +188,7 @@ async fn answers(reply: &'static [u8]) -> u16 {
 
 #[tokio::test]
 async fn a_reply_without_its_end_is_quoted_and_its_silence_not_blamed() {
-    let codec = || ("codec", text("text"));
+    let codec = || ("wire.format", text("text"));
     for (settings, reply, words) in [
         (vec![codec()], &b"OK"[..], "\"OK\" has come, without the newline (\\n)"),
         (vec![codec()], b"OK\r", "\"OK\\r\" has come, with a carriage return"),
@@ -196,15 +196,15 @@ async fn a_reply_without_its_end_is_quoted_and_its_silence_not_blamed() {
         (vec![], b"{\"status\":\"ok\"};", "\"{\"status\":\"ok\"};\" has come, with a semicolon"),
         (vec![], b"{\"status\":", "\"{\"status\":\" has come, and the rest of the reply has not"),
     ] {
-        let times = [("reply_timeout", Value::Real(0.1)), ("link_timeout", Value::Real(1.5))];
+        let times = [("link.reply_timeout", Value::Real(0.1)), ("link.timeout", Value::Real(1.5))];
         let mut scene = Scene::start(answers(reply).await, &[settings, times.into()].concat());
         scene.move_hand(Some(HERE));
         let overdue = format!("holding: the controller does not answer: {words}");
         scene.until("overdue", |status| status.reason.starts_with(&overdue)).await;
         let status = scene.until("given up", |status| status.state == LinkState::Backoff).await;
-        let given_up = format!("no reply for link_timeout 1.5 s: {words}");
+        let given_up = format!("no reply for link.timeout 1.5 s: {words}");
         assert!(status.last_error.starts_with(&given_up), "{}", status.last_error);
-        assert!(!status.last_error.contains("expect_reply"), "{}", status.last_error);
+        assert!(!status.last_error.contains("link.expect_reply"), "{}", status.last_error);
     }
 }
 
@@ -222,10 +222,10 @@ async fn a_datagram_that_is_no_reply_is_quoted() {
             }
         });
         let settings = [
-            ("role", text("udp")),
-            ("wire_extras", Value::Texts(vec!["seq".into()])),
-            ("reply_timeout", Value::Real(0.1)),
-            ("link_timeout", Value::Real(1.5)),
+            ("link.transport", text("udp")),
+            ("wire.extra_fields", Value::Texts(vec!["seq".into()])),
+            ("link.reply_timeout", Value::Real(0.1)),
+            ("link.timeout", Value::Real(1.5)),
         ];
         let mut scene = Scene::start(port, &settings);
         scene.move_hand(Some(HERE));
@@ -265,11 +265,11 @@ async fn first_words_that_are_no_reply_may_be_a_greeting() {
     let mut stream = accept(&listener).await;
     stream.write_all(b"Gr\xfc\xdf Gott\n").await.unwrap();
     let status = scene.until("lost", |status| status.state == LinkState::Backoff).await;
-    assert!(status.last_error.ends_with("; say nothing on connecting; or set greeting_lines (--greeting of arm_check) to the number of lines"), "{}", status.last_error);
+    assert!(status.last_error.ends_with("; say nothing on connecting; or set link.banner_lines (--greeting of arm_check) to the number of lines"), "{}", status.last_error);
     scene.move_hand(Some(HERE));
     let mut stream = BufReader::new(accept(&listener).await);
     line(&mut stream).await;
     stream.write_all(b"Grbl 1.1h ['$' for help]\n").await.unwrap();
-    let late = "; if the controller says this on connecting, set greeting_lines to the number of lines; if not: write";
+    let late = "; if the controller says this on connecting, set link.banner_lines to the number of lines; if not: write";
     scene.until("lost again", |status| status.last_error.contains(late)).await;
 }

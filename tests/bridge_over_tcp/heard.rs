@@ -12,7 +12,8 @@ use super::scene::Scene;
 
 /// A bridge with room for a command: all that was told has been answered.
 async fn with_room() -> (Scene, Controller) {
-    let settings = [("accept_state", Value::Boolean(true)), ("hold_line", Value::Text("stop".into()))];
+    let settings =
+        [("wire.accept_state", Value::Boolean(true)), ("teleop.hold_behavior", Value::Text("stop".into()))];
     let (mut scene, controller) = following(&settings).await;
     scene.until("answered", |status| status.sent == status.acknowledged).await;
     advance(Duration::from_millis(50));

@@ -11,7 +11,7 @@ use super::memory::{advance, following, target};
 
 #[tokio::test(start_paused = true)]
 async fn a_line_that_was_long_on_its_way_out_is_not_followed_as_if_it_had_gone_at_once() {
-    let settings = [("command_rate", Value::Integer(0)), ("limits.acceleration", Value::Real(100.0))];
+    let settings = [("teleop.command_rate", Value::Integer(0)), ("limits.acceleration", Value::Real(100.0))];
     let (scene, controller) = following(&settings).await;
     let before = scene.told();
     assert_eq!(before, controller.written().len());
@@ -34,7 +34,7 @@ async fn a_line_that_was_long_on_its_way_out_is_not_followed_as_if_it_had_gone_a
 
 #[tokio::test(start_paused = true)]
 async fn the_time_for_a_reply_counts_from_before_the_line_went() {
-    let (scene, controller) = following(&[("reply_timeout", Value::Real(0.5))]).await;
+    let (scene, controller) = following(&[("link.reply_timeout", Value::Real(0.5))]).await;
     advance(Duration::from_millis(50));
     controller.set_writing(500);
     target(&scene.bridge, 0.201);
@@ -44,7 +44,7 @@ async fn the_time_for_a_reply_counts_from_before_the_line_went() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_the_driver_finds_too_late_is_too_late() {
-    let (mut scene, controller) = following(&[("reply_timeout", Value::Real(0.5))]).await;
+    let (mut scene, controller) = following(&[("link.reply_timeout", Value::Real(0.5))]).await;
     advance(Duration::from_millis(50));
     controller.set_silent(true);
     target(&scene.bridge, 0.201);
@@ -57,7 +57,7 @@ async fn a_reply_that_the_driver_finds_too_late_is_too_late() {
 
 #[tokio::test(start_paused = true)]
 async fn a_target_after_a_gap_is_approached_though_no_timer_has_told_of_the_gap() {
-    let (scene, _controller) = following(&[("input_timeout", Value::Real(0.4))]).await;
+    let (scene, _controller) = following(&[("input.timeout", Value::Real(0.4))]).await;
     advance(Duration::from_millis(400));
     target(&scene.bridge, 0.201);
     let last = scene.heard.lock().unwrap().commands.last().copied().unwrap();

@@ -40,9 +40,9 @@ async fn following(settings: &[(&str, Value)]) -> (Scene, TcpStream, Receiver<St
     let (port, streams, answered) = controller();
     // Nothing here depends on how long this thread takes.
     let patient = [
-        ("command_rate", Value::Integer(0)),
-        ("input_timeout", Value::Real(10.0)),
-        ("source.min_rate", Value::Real(0.0)),
+        ("teleop.command_rate", Value::Integer(0)),
+        ("input.timeout", Value::Real(10.0)),
+        ("input.min_rate", Value::Real(0.0)),
     ];
     let settings = [&patient, settings].concat();
     let mut scene = Scene::start(port, &settings);
@@ -77,7 +77,7 @@ async fn a_target_that_finds_no_room_reads_the_reply_itself() {
 
 #[tokio::test]
 async fn a_reply_that_is_found_too_late_is_too_late() {
-    let (mut scene, _stream, answered, before) = following(&[("link_timeout", Value::Real(5.0))]).await;
+    let (mut scene, _stream, answered, before) = following(&[("link.timeout", Value::Real(5.0))]).await;
     scene.bridge.handle_target(Target::new(0.2, 0.0, 0.2, None));
     let told = scene.told();
     wait_for(told, &answered, before);

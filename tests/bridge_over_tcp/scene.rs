@@ -63,7 +63,7 @@ impl Scene {
     }
 
     pub fn over(network: impl Network + 'static, port: u16, settings: &[(&str, Value)]) -> Self {
-        let own = [("port", Value::Integer(port.into())), ("settle_time", Value::Real(0.1))];
+        let own = [("link.port", Value::Integer(port.into())), ("teleop.settle_time", Value::Real(0.1))];
         let config = Config::new(&Parameters::with(&[&own, settings].concat()).unwrap()).unwrap();
         let (tell, news) = watch::channel(None);
         let heard = Arc::new(Mutex::new(Heard::default()));

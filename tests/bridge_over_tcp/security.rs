@@ -97,7 +97,7 @@ async fn the_token_is_told_first_and_once_and_its_answer_is_awaited() {
     let token = TokenFile::new("token-told", "sesame\n");
     let (listener, port) = listen().await;
     let mut heard = controller(listener, doorkeeper);
-    let mut scene = Scene::start(port, &[("hello.token_file", text(&token.0))]);
+    let mut scene = Scene::start(port, &[("link.auth.token_file", text(&token.0))]);
     scene.move_hand(Some(HERE));
     assert_eq!(next(&mut heard).await, "{\"type\":\"hello\",\"token\":\"sesame\"}\n");
     for _ in 0..3 {
@@ -113,9 +113,9 @@ async fn a_refused_token_is_told_and_no_command_follows_until_there_is_another()
     let token = TokenFile::new("token-refused", "open up");
     let (listener, port) = listen().await;
     let mut heard = controller(listener, doorkeeper);
-    let mut scene = Scene::start(port, &[("hello.token_file", text(&token.0))]);
+    let mut scene = Scene::start(port, &[("link.auth.token_file", text(&token.0))]);
     scene.move_hand(Some(HERE));
-    let refused = "the controller refused the token of hello.token_file: 'who are you?'";
+    let refused = "the controller refused the token of link.auth.token_file: 'who are you?'";
     scene.until("refused", |status| status.last_error == refused && status.state == LinkState::Backoff).await;
     assert_eq!(next(&mut heard).await, "{\"type\":\"hello\",\"token\":\"open up\"}\n");
     std::fs::write(&token.0, "sesame").unwrap();
@@ -132,10 +132,9 @@ async fn a_hello_without_an_answer_or_a_token_is_told_by_name() {
         let _ = stream.read_to_end(&mut Vec::new()).await;
     });
     let token = TokenFile::new("token-silence", "sesame");
-    let file = ("hello.token_file", text(&token.0));
-    let mut scene = Scene::start(port, &[file.clone(), ("connect_timeout", Value::Real(0.2))]);
-    let silence =
-        "the controller has not answered the hello within connect_timeout 0.2 s; if it wants none, leave";
+    let file = ("link.auth.token_file", text(&token.0));
+    let mut scene = Scene::start(port, &[file.clone(), ("link.connect_timeout", Value::Real(0.2))]);
+    let silence = "the controller has not answered the hello within link.connect_timeout 0.2 s; if it wants none, leave";
     scene.until("silent", |status| status.last_error.starts_with(silence)).await;
     timeout(PATIENCE, silent).await.expect("its connection was never given up").unwrap();
 
@@ -146,15 +145,19 @@ async fn a_hello_without_an_answer_or_a_token_is_told_by_name() {
     scene.until("without token", |status| status.last_error.ends_with(empty)).await;
     drop(token);
     scene.bridge.reconnect();
-    scene.until("without file", |status| status.last_error.contains("cannot read hello.token_file")).await;
+    scene
+        .until("without file", |status| status.last_error.contains("cannot read link.auth.token_file"))
+        .await;
 }
 
 #[tokio::test]
 async fn controllers_that_never_answer_are_told_the_token_too() {
     let token = TokenFile::new("token-mute", "sesame");
     let (listener, port) = listen().await;
-    let mut scene =
-        Scene::start(port, &[("hello.token_file", text(&token.0)), ("expect_reply", Value::Boolean(false))]);
+    let mut scene = Scene::start(
+        port,
+        &[("link.auth.token_file", text(&token.0)), ("link.expect_reply", Value::Boolean(false))],
+    );
     scene.move_hand(Some(HERE));
     let (stream, _) = listener.accept().await.unwrap();
     let mut lines = BufReader::new(stream).lines();
@@ -171,7 +174,7 @@ async fn what_comes_together_with_the_answer_to_the_hello_is_heard() {
     let (listener, port) = listen().await;
     const WELCOME: &str = "{\"status\":\"ok\"}\n{\"type\":\"state\",\"position\":[210.0,0.0,200.0]}";
     let _heard = controller(listener, |_| WELCOME);
-    let settings = [("hello.token_file", text(&token.0)), ("accept_state", Value::Boolean(true))];
+    let settings = [("link.auth.token_file", text(&token.0)), ("wire.accept_state", Value::Boolean(true))];
     let mut scene = Scene::start(port, &settings);
     scene.until("connected", |status| status.state == LinkState::Connected).await;
     // Nothing else comes that would have it looked at.
@@ -187,7 +190,7 @@ async fn what_comes_together_with_the_answer_to_the_hello_is_heard() {
 async fn who_is_welcomed_late_does_not_send_where_the_hand_was_before() {
     let token = TokenFile::new("token-late", "sesame");
     let (listener, port) = listen().await;
-    let settings = [("hello.token_file", text(&token.0)), ("connect_timeout", Value::Real(60.0))];
+    let settings = [("link.auth.token_file", text(&token.0)), ("link.connect_timeout", Value::Real(60.0))];
     let mut scene = Scene::start(port, &settings);
     scene.move_hand(Some(HERE));
     let (stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
@@ -228,7 +231,7 @@ async fn who_dials_in_is_told_the_token_and_counts_once_it_has_taken_it() {
     let port = free_port().await;
     let mut scene = Scene::start(
         port,
-        &[("role", Value::Text("tcp_server".into())), ("hello.token_file", text(&token.0))],
+        &[("link.transport", Value::Text("tcp_server".into())), ("link.auth.token_file", text(&token.0))],
     );
     scene.move_hand(Some(HERE));
     // This one never answers, and keeps nobody else out.
@@ -292,12 +295,12 @@ fn serve(listener: TcpListener, acceptor: TlsAcceptor) -> mpsc::UnboundedReceive
 }
 
 fn tls() -> Vec<(&'static str, Value)> {
-    vec![("tls.enabled", Value::Boolean(true)), ("tls.ca_file", text(pem("ca.pem")))]
+    vec![("link.tls.enabled", Value::Boolean(true)), ("link.tls.ca_file", text(pem("ca.pem")))]
 }
 
 fn own(stem: &str) -> [(&'static str, Value); 2] {
     let file = |ending| text(pem(&format!("{stem}.{ending}")));
-    [("tls.certificate_file", file("pem")), ("tls.key_file", file("key"))]
+    [("link.tls.certificate_file", file("pem")), ("link.tls.key_file", file("key"))]
 }
 
 #[tokio::test]
@@ -318,11 +321,11 @@ async fn commands_go_encrypted_by_either_version_to_a_controller_that_shows_who_
 
 #[tokio::test]
 async fn a_controller_that_is_not_who_it_should_be_hears_no_command() {
-    let unknown = "no TLS with the controller: invalid peer certificate: UnknownIssuer; no authority in tls.ca_file has \
+    let unknown = "no TLS with the controller: invalid peer certificate: UnknownIssuer; no authority in link.tls.ca_file has \
                    signed its certificate";
-    let other_name = "; is it the right controller? If so, set tls.server_name";
-    let wants = "; does it want a certificate, or another? See tls.certificate_file";
-    let other_ca = ("tls.ca_file", text(pem("other_ca.pem")));
+    let other_name = "; is it the right controller? If so, set link.tls.server_name";
+    let wants = "; does it want a certificate, or another? See link.tls.certificate_file";
+    let other_ca = ("link.tls.ca_file", text(pem("other_ca.pem")));
     for (stem, asks, settings, error) in [
         ("controller", false, vec![other_ca], unknown),
         ("elsewhere", false, vec![], other_name),
@@ -340,7 +343,7 @@ async fn a_controller_that_is_not_who_it_should_be_hears_no_command() {
     let (listener, port) = listen().await;
     let _heard = serve(listener, tls_controller("elsewhere", false, BOTH));
     let mut scene =
-        Scene::start(port, &[tls(), vec![("tls.server_name", Value::Text("arm.lab".into()))]].concat());
+        Scene::start(port, &[tls(), vec![("link.tls.server_name", Value::Text("arm.lab".into()))]].concat());
     scene.move_hand(Some(HERE));
     scene.tracking().await;
 }
@@ -359,8 +362,8 @@ async fn a_controller_that_does_not_speak_tls_or_says_nothing_is_told_as_such() 
     scene.until("plain", |status| status.last_error.ends_with("; does it speak TLS?")).await;
 
     let (_listener, port) = listen().await;
-    let mut scene = Scene::start(port, &[tls(), vec![("connect_timeout", Value::Real(0.2))]].concat());
-    let silence = format!("cannot connect to 127.0.0.1:{port}: no answer within connect_timeout 0.2 s");
+    let mut scene = Scene::start(port, &[tls(), vec![("link.connect_timeout", Value::Real(0.2))]].concat());
+    let silence = format!("cannot connect to 127.0.0.1:{port}: no answer within link.connect_timeout 0.2 s");
     scene.until("silent", |status| status.last_error == silence).await;
 }
 
@@ -369,25 +372,28 @@ async fn files_that_do_not_hold_what_they_should_are_told_by_parameter_and_path(
     let no_file = Path::new("/no/such.pem");
     let readme = pem("README.md");
     for (settings, error) in [
-        (vec![("tls.ca_file", text(no_file))], "tls.ca_file '/no/such.pem' cannot be used: "),
-        (vec![("tls.ca_file", text(&readme))], "README.md' cannot be used: it holds no certificate (PEM)"),
+        (vec![("link.tls.ca_file", text(no_file))], "link.tls.ca_file '/no/such.pem' cannot be used: "),
+        (
+            vec![("link.tls.ca_file", text(&readme))],
+            "README.md' cannot be used: it holds no certificate (PEM)",
+        ),
         (
             vec![
-                ("tls.certificate_file", text(pem("bridge.pem"))),
-                ("tls.key_file", text(pem("bridge.pem"))),
+                ("link.tls.certificate_file", text(pem("bridge.pem"))),
+                ("link.tls.key_file", text(pem("bridge.pem"))),
             ],
             "bridge.pem' cannot be used: it holds no private key (PEM)",
         ),
         (
             vec![
-                ("tls.certificate_file", text(pem("bridge.pem"))),
-                ("tls.key_file", text(pem("stranger.key"))),
+                ("link.tls.certificate_file", text(pem("bridge.pem"))),
+                ("link.tls.key_file", text(pem("stranger.key"))),
             ],
-            "the files of tls.* cannot be used: ",
+            "the files of link.tls.* cannot be used: ",
         ),
         (
-            vec![("tls.server_name", Value::Text("no name".into()))],
-            "tls.server_name, or host, is 'no name', which is neither a name nor an address",
+            vec![("link.tls.server_name", Value::Text("no name".into()))],
+            "link.tls.server_name, or link.host, is 'no name', which is neither a name nor an address",
         ),
     ] {
         let (_listener, port) = listen().await;
@@ -402,10 +408,10 @@ async fn an_encrypted_peer_that_never_reads_gets_no_queue() {
     let (listener, port) = listen().await;
     socket2::SockRef::from(&listener).set_recv_buffer_size(2048).unwrap();
     let settings = vec![
-        ("expect_reply", Value::Boolean(false)),
-        ("command_rate", Value::Integer(0)),
-        ("link_timeout", Value::Real(60.0)),
-        ("tcp_user_timeout", Value::Real(60.0)),
+        ("link.expect_reply", Value::Boolean(false)),
+        ("teleop.command_rate", Value::Integer(0)),
+        ("link.timeout", Value::Real(60.0)),
+        ("link.tcp_user_timeout", Value::Real(60.0)),
     ];
     let mut scene = Scene::start(port, &[tls(), settings].concat());
     let (stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
@@ -439,7 +445,7 @@ async fn an_encrypted_connection_that_ends_without_a_word_of_tls_is_closed_like_
 #[tokio::test]
 async fn last_words_of_text_and_of_tls_in_one_packet_are_both_heard() {
     let (listener, port) = listen().await;
-    let states = vec![("accept_state", Value::Boolean(true))];
+    let states = vec![("wire.accept_state", Value::Boolean(true))];
     let mut scene = Scene::start(port, &[tls(), states].concat());
     let (stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
     let mut stream = tls_controller("controller", false, BOTH).accept(stream).await.unwrap();
@@ -471,7 +477,7 @@ async fn join(port: u16, stem: Option<&str>) -> std::io::Result<tokio_rustls::cl
 #[tokio::test]
 async fn who_dials_in_shows_who_it_is_or_stays_outside() {
     let port = free_port().await;
-    let role = vec![("role", Value::Text("tcp_server".into()))];
+    let role = vec![("link.transport", Value::Text("tcp_server".into()))];
     // What a controller that listens shows does for a bridge that listens.
     let mut scene = Scene::start(port, &[tls(), own("controller").into(), role].concat());
     scene.move_hand(Some(HERE));

@@ -147,7 +147,7 @@ def bridge(launch, peer):
     """Starts a bridge for a controller, and waits until it is seen in the graph."""
 
     def start(controller, parameters=None, arguments=(), name="/aether_bridge", **options):
-        started = launch({"port": controller.port, **(parameters or {})}, arguments, name, **options)
+        started = launch({"link.port": controller.port, **(parameters or {})}, arguments, name, **options)
         started.status.wait()
         # The name of a node travels by itself, and may come after what the node says. Once in thousands of starts the
         # middleware loses it, which matters only to a test that looks for the name, and that one fails by itself.

@@ -27,7 +27,7 @@ CENTRE = (0.2, 0.0, 0.2)
 # Of the hand's circle, in metres and in rad/s.
 RADIUS, ROUND = 0.05, 0.4 * math.pi
 # The parameters that `arm_sim --judge` knows and that a fault sets.
-JUDGED = ("home", "input_timeout", "reply_timeout", "link_timeout", "max_in_flight", "expect_reply", "hold_line", "heartbeat_period", "wire_extras")
+JUDGED = ("arm.home", "input.timeout", "link.reply_timeout", "link.timeout", "link.max_in_flight", "link.expect_reply", "teleop.hold_behavior", "link.heartbeat.period", "wire.extra_fields")
 # How many commands it takes to believe that motion goes on.
 SOME = 20
 MOVING = ("APPROACH", "TRACKING")
@@ -82,8 +82,8 @@ class Rig:
             self.make_controller()
         self.controller = self.controllers[0]
         self.host = self.host or self.controller.host
-        where = {"host": self.host, "port": self.controller.port}
-        parameters = {**QUICK, "home": list(CENTRE), **where, **fault.LENIENCE, **fault.parameters}
+        where = {"link.host": self.host, "link.port": self.controller.port}
+        parameters = {**QUICK, "arm.home": list(CENTRE), **where, **fault.LENIENCE, **fault.parameters}
         self.bridge = self.launch(parameters, **self.options)
         self.status = self.bridge.status
         self.hand = Sweep(self.peer.node)
@@ -137,7 +137,7 @@ class Rig:
             received = sum(len(commands(controller)) for controller in self.controllers)
             told = self.status.skip().wait().sent
             assert told >= received, f"{received} commands came, and {told} were told of"
-        judge_lines(self.controllers, {"home": list(CENTRE), **QUICK, **fault.LENIENCE, **fault.parameters})
+        judge_lines(self.controllers, {"arm.home": list(CENTRE), **QUICK, **fault.LENIENCE, **fault.parameters})
         for one, other in itertools.pairwise(seen.message for seen in self.status.seen):
             if not {MOTIONS[one.motion], MOTIONS[other.motion]} & set(MOVING):
                 assert other.sent == one.sent, f"sent while held: {one} {other}"
@@ -151,7 +151,7 @@ def commands(controller):
 def judge_lines(controllers, parameters):
     """Asks `arm_sim --judge` whether every line was one that a controller may rely on."""
     # Datagrams may be lost, so that nobody can say which of them was answered when the next was sent.
-    parameters = {**parameters, "expect_reply": parameters.get("expect_reply", True) and parameters.get("role") != "udp"}
+    parameters = {**parameters, "link.expect_reply": parameters.get("link.expect_reply", True) and parameters.get("link.transport") != "udp"}
     settings = [f"{name}:={json.dumps(value)}" for name, value in parameters.items() if name in JUDGED]
     events = [
         {**event, "connection": 1000 * number + event["connection"]}
@@ -225,7 +225,7 @@ class Harmless(Fault):
     """What motion goes on with, on the same connection."""
 
     # Hand and controller, which are of this process, may be held up on a busy machine: that is another fault.
-    LENIENCE: typing.ClassVar = {"input_timeout": 5.0, "source.min_rate": 0.0, "reply_timeout": 5.0, "link_timeout": 9.0}
+    LENIENCE: typing.ClassVar = {"input.timeout": 5.0, "input.min_rate": 0.0, "link.reply_timeout": 5.0, "link.timeout": 9.0}
 
     def does(self):
         return "goes on"

@@ -24,7 +24,7 @@ EXECUTABLES = pathlib.Path(get_package_prefix("aether_bridge"), "lib", "aether_b
 
 # For tests that are about something else: no long wait before the first motion, and patience with a busy machine.
 # Soon in motion, and to exactly where the hand is.
-QUICK = {"settle_time": 0.1, "input_timeout": 0.5, "filter.kind": "none"}
+QUICK = {"teleop.settle_time": 0.1, "input.timeout": 0.5, "filter.kind": "none"}
 
 # Seconds, for a service to answer.
 ASK_AGAIN = 4.0

@@ -10,7 +10,7 @@ from stream import Stream
 
 # Patience with a busy machine. A tracker that says zero, or the same again, still sends a message for every frame:
 # nothing but a machine that stands still turns on these.
-PATIENT = {"input_timeout": 1.0, "source.min_rate": 0.0}
+PATIENT = {"input.timeout": 1.0, "input.min_rate": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Rig:
             self.controller = Controller()
             closing.callback(self.controller.close)
             self._commands = self.peer.commands()
-            parameters = {"port": self.controller.port, **RETARGET, **(parameters or {})}
+            parameters = {"link.port": self.controller.port, **RETARGET, **(parameters or {})}
             self.bridge = Bridge(self.peer, parameters, log_folder=log_folder)
             closing.callback(self._end_bridge)
             self.status = self.bridge.status

@@ -50,7 +50,7 @@ def fill(pipe):
 def test_a_stop_is_sent_while_nobody_reads_the_log(controller, bridge, hand, peer, log_reader):
     log, output = os.pipe()
     environment = {"RUST_LOG": "aether_bridge=trace"}
-    status = bridge(controller, QUICK | {"hold_line": "stop"}, output=output, environment=environment).status
+    status = bridge(controller, QUICK | {"teleop.hold_behavior": "stop"}, output=output, environment=environment).status
     hand((0.12, 0.0355, 0.21))
     status.wait(motion="TRACKING")
     reader, read = log_reader

@@ -18,7 +18,7 @@ def test_the_configurations_are_those_of_the_checkout():
 def test_every_configuration_connects_to_a_controller(launch, controller, tmp_path, name):
     # What launch makes of aether_port.
     overrides = tmp_path / "overrides.yaml"
-    overrides.write_text(f"/aether_bridge:\n  ros__parameters:\n    port: {controller.port}\n")
+    overrides.write_text(f"/aether_bridge:\n  ros__parameters:\n    link.port: {controller.port}\n")
     started = launch(arguments=launch_arguments(configuration(name), overrides)[1:])
     started.status.wait(state="CONNECTED")
 
@@ -43,7 +43,7 @@ def test_a_dump_of_a_configuration_starts_the_same_bridge(launch, peer, controll
 def test_a_dump_of_a_configuration_loads_into_the_bridge(launch, peer, controller, ros2, tmp_path, name):
     start(launch, controller, name)
     before, dump = values(peer), dumped(ros2, tmp_path)
-    assert set_each(peer, ("settle_time", 7.5)) == [""]
+    assert set_each(peer, ("teleop.settle_time", 7.5)) == [""]
     load = ros2("param", "load", "/aether_bridge", dump, "--no-daemon", "--timeout", "10")
     load.wait()
     assert [line for line in load.log if not line.endswith("successful")] == []
@@ -52,7 +52,7 @@ def test_a_dump_of_a_configuration_loads_into_the_bridge(launch, peer, controlle
 
 def start(launch, controller, name):
     """A bridge with a configuration, once it is connected."""
-    started = launch(arguments=["--params-file", configuration(name), "-p", f"port:={controller.port}"])
+    started = launch(arguments=["--params-file", configuration(name), "-p", f"link.port:={controller.port}"])
     started.status.wait(state="CONNECTED")
     return started
 

@@ -492,8 +492,8 @@ def test_the_mujoco_arm_draws_itself(run, tmp_path):
 # Behind the bridge
 
 METRES = tuple(value / 1000 for value in PLACE[:3])
-AT_PLACE = {**QUICK, "home": list(METRES)}
-FULL = {**AT_PLACE, "hold_line": "stop", "heartbeat_period": 0.1}
+AT_PLACE = {**QUICK, "arm.home": list(METRES)}
+FULL = {**AT_PLACE, "teleop.hold_behavior": "stop", "link.heartbeat.period": 0.1}
 # At 0.1 m/s a ramp's first step is 2 mm; twice that is a step after a rest.
 STEP = 4.0 + 1e-6
 
@@ -569,7 +569,7 @@ def test_ros_sees_where_the_mujoco_arm_is(run, bridge, hand, peer):
 
 def test_a_controller_that_dials_in_follows_the_hand(run, launch, hand):
     program = run("dial_in.py", free_port())
-    started = launch({**FULL, "role": "tcp_server", "host": "127.0.0.1", "port": program.port, "min_clients": 1})
+    started = launch({**FULL, "link.transport": "tcp_server", "link.host": "127.0.0.1", "link.port": program.port, "link.min_clients": 1})
     follows(started, program, hand)
     program.printed.wait(lambda line: line == "stop")
     program.end(signal.SIGKILL)
@@ -581,7 +581,7 @@ def test_a_controller_that_dials_in_follows_the_hand(run, launch, hand):
 @pytest.mark.parametrize("extras", [["seq", "ttl"], ["seq", "stamp", "rpy", "quaternion", "ttl"]], ids=len)
 def test_a_udp_receiver_follows_the_hand(run, bridge, hand, extras):
     udp = run("udp_receiver.py")
-    parameters = {**FULL, "role": "udp", "wire_extras": extras, "max_in_flight": 8}
+    parameters = {**FULL, "link.transport": "udp", "wire.extra_fields": extras, "link.max_in_flight": 8}
     started = bridge(udp, parameters)
     follows(started, udp, hand)
     udp.printed.wait(lambda line: line == "stop")
@@ -591,7 +591,7 @@ def test_a_udp_receiver_follows_the_hand(run, bridge, hand, extras):
 @pytest.mark.parametrize("name", SERVERS)
 def test_seq_and_ttl_of_the_bridge_are_understood(run, bridge, hand, name):
     program = run(name)
-    parameters = {**FULL, "wire_extras": ["seq", "stamp", "rpy", "quaternion", "ttl"], "ttl": 0.4}
+    parameters = {**FULL, "wire.extra_fields": ["seq", "stamp", "rpy", "quaternion", "ttl"], "wire.command_ttl": 0.4}
     started = bridge(program, parameters)
     follows(started, program, hand)
     started.process.send_signal(signal.SIGSTOP)

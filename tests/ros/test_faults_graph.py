@@ -28,10 +28,10 @@ CLIENTS = 4
 WISHES = [
     (Parameter("limits.speed", value=0.24), True),
     (Parameter("limits.speed", value=0.25), True),
-    (Parameter("error_limit", value=6), True),
+    (Parameter("teleop.max_consecutive_errors", value=6), True),
     (Parameter("limits.speed", value=-1.0), False),
     (Parameter("limits.speed", value="fast"), False),
-    (Parameter("host", value="127.0.0.9"), False),
+    (Parameter("link.host", value="127.0.0.9"), False),
     (Parameter("no.such.parameter", value=1), False),
 ]
 ROUNDS = 60

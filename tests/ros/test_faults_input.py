@@ -128,7 +128,7 @@ def is_followed_again(rig):
 
 
 ROWS = [
-    Fault("input stops", loses_the_hand, tells="no new target", within="input_timeout"),
+    Fault("input stops", loses_the_hand, tells="no new target", within="input.timeout"),
     Fault("stamps jump back an hour", stamps(HOUR), tells="stamp is"),
     Fault("stamps jump ahead an hour", stamps(-HOUR), tells="in the future"),
     Fault("the bridge's clock jumps ahead", clock_ahead(HOUR), tells="s old", end=clock_ahead(0), setup=with_clock),
@@ -144,7 +144,7 @@ ROWS = [
         "simulated time stops, and the hand",
         simulation_stops,
         tells="no new target",
-        within="input_timeout",
+        within="input.timeout",
         end=simulation_goes_on,
         parameters={"use_sim_time": True},
         setup=simulated,

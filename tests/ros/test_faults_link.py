@@ -9,7 +9,7 @@ from faults import Fault, play, rows
 from harness import QUICK
 
 SILENT = "the controller does not answer"
-SHORT = {"link_timeout": 0.8}
+SHORT = {"link.timeout": 0.8}
 GREETING = b"\xff\xfd\x2cready\r\n"
 # What a controller that did not read may find later, in lines: what the kernels of both sides keep of a connection.
 ROOM = 150
@@ -134,7 +134,7 @@ def has_its_name_again(rig):
 def another_bridge(rig):
     """The controller serves one, as most do."""
     rig.controller.leave_waiting()
-    where = {"host": rig.host, "port": rig.controller.port, **QUICK, **SHORT}
+    where = {"link.host": rig.host, "link.port": rig.controller.port, **QUICK, **SHORT}
     rig.another = rig.launch(where, ["-r", "__node:=another"], "/another")
     return rig.another.status
 
@@ -148,22 +148,22 @@ def is_not_disturbed(rig):
 
 
 ROWS = [
-    Fault("refused", killed(), "BACKOFF", tells="Connection refused", within="backoff.initial", end=restarted),
+    Fault("refused", killed(), "BACKOFF", tells="Connection refused", within="link.backoff.initial", end=restarted),
     Fault(
         "an attempt that nobody answers",
         swallows,
         "BACKOFF",
-        tells="no answer within connect_timeout 0.5 s",
-        within="connect_timeout",
+        tells="no answer within link.connect_timeout 0.5 s",
+        within="link.connect_timeout",
         end=revived,
-        parameters={"connect_timeout": 0.5},
+        parameters={"link.connect_timeout": 0.5},
     ),
     Fault(
         "accepted, then silence",
         accepts_and_is_silent,
         "UNRESPONSIVE",
         tells=SILENT,
-        within="reply_timeout",
+        within="link.reply_timeout",
         parameters=SHORT,
     ),
     Fault(
@@ -171,7 +171,7 @@ ROWS = [
         silence,
         "UNRESPONSIVE",
         tells=SILENT,
-        within="reply_timeout",
+        within="link.reply_timeout",
         end=lambda rig: rig.controller.send(OK),
     ),
     Fault(
@@ -179,33 +179,33 @@ ROWS = [
         lambda rig: rig.answer(OK[:10]),
         "UNRESPONSIVE",
         tells=SILENT,
-        within="reply_timeout",
+        within="link.reply_timeout",
         end=says_the_rest,
     ),
     Fault(
         "silence, until it is given up",
         silence,
         "BACKOFF",
-        tells="no reply for link_timeout 0.8 s",
-        within="link_timeout",
+        tells="no reply for link.timeout 0.8 s",
+        within="link.timeout",
         parameters=SHORT,
     ),
     Fault(
         "a byte now and then, and never a newline",
         lambda rig: rig.say(itertools.repeat(b"."), 0.05),
         "BACKOFF",
-        tells="no reply for link_timeout 0.8 s",
-        within="link_timeout",
+        tells="no reply for link.timeout 0.8 s",
+        within="link.timeout",
         parameters=SHORT,
     ),
     Fault(
         "it greets no more",
         greets_no_more,
         "BACKOFF",
-        tells="0 of 1 greeting lines have come within greeting_timeout 0.5 s",
-        within="backoff.initial + greeting_timeout",
+        tells="0 of 1 greeting lines have come within link.banner_timeout 0.5 s",
+        within="link.backoff.initial + link.banner_timeout",
         end=greets_again,
-        parameters={"greeting_lines": 1, "greeting_timeout": 0.5},
+        parameters={"link.banner_lines": 1, "link.banner_timeout": 0.5},
         setup=that_greets,
     ),
     Fault("killed, with a reset", killed(), "BACKOFF", tells="no connection to the controller", end=restarted),
@@ -217,16 +217,16 @@ ROWS = [
     ),
     Fault("restarted at once", revived, "BACKOFF", tells="no connection"),
     Fault(
-        "it reads no more", reads_no_more, "UNRESPONSIVE", tells=SILENT, within="reply_timeout", end=reads_again
+        "it reads no more", reads_no_more, "UNRESPONSIVE", tells=SILENT, within="link.reply_timeout", end=reads_again
     ),
     Fault(
         "it reads no more, and never replies",
         reads_no_more,
         "BACKOFF",
         tells=("receive window", "does the controller read"),
-        within="until both kernels are full + tcp_user_timeout",
+        within="until both kernels are full + link.tcp_user_timeout",
         end=reads_again,
-        parameters={"expect_reply": False},
+        parameters={"link.expect_reply": False},
         setup=with_little_room,
     ),
     Fault(
@@ -234,9 +234,9 @@ ROWS = [
         reads_no_more,
         "BACKOFF",
         tells="receive window",
-        within="until both kernels are full + link_timeout",
+        within="until both kernels are full + link.timeout",
         end=reads_again,
-        parameters={"expect_reply": False, "tcp_user_timeout": 20.0, **SHORT},
+        parameters={"link.expect_reply": False, "link.tcp_user_timeout": 20.0, **SHORT},
         setup=with_little_room,
     ),
     Fault(
@@ -244,7 +244,7 @@ ROWS = [
         lambda rig: rig.machine.pull_out(),
         "BACKOFF",
         tells="is the cable in",
-        within="tcp_user_timeout",
+        within="link.tcp_user_timeout",
         end=lambda rig: rig.machine.plug_in(),
         setup=on_another_machine,
     ),
@@ -253,7 +253,7 @@ ROWS = [
         loses_the_cable_at_rest,
         "BACKOFF",
         tells="is the cable in",
-        within="a keep-alive of 1 s + tcp_user_timeout",
+        within="a keep-alive of 1 s + link.tcp_user_timeout",
         end=lambda rig: rig.machine.plug_in(),
         setup=on_another_machine,
     ),
@@ -262,7 +262,7 @@ ROWS = [
         lambda rig: rig.machine.switch_off(),
         "BACKOFF",
         tells="is the cable in",
-        within="tcp_user_timeout",
+        within="link.tcp_user_timeout",
         end=lambda rig: rig.machine.switch_on(),
         setup=on_another_machine,
     ),
@@ -279,7 +279,7 @@ ROWS = [
         loses_its_name,
         "BACKOFF",
         tells="cannot resolve host 'arm.test'",
-        within="backoff.initial",
+        within="link.backoff.initial",
         end=has_its_name_again,
         setup=by_name,
     ),
@@ -287,8 +287,8 @@ ROWS = [
         "another bridge, to a controller that serves one",
         another_bridge,
         "BACKOFF",
-        tells="no reply for link_timeout 0.8 s",
-        within="its start + link_timeout",
+        tells="no reply for link.timeout 0.8 s",
+        within="its start + link.timeout",
         parameters=SHORT,
         check=is_not_disturbed,
     ),

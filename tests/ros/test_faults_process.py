@@ -12,7 +12,7 @@ from faults import Fatal, Fault, play, rows
 from harness import EXECUTABLES
 from preloaded import CLOCK_FAILS, WAIT_FAILS, Preloaded
 
-TELLS_STOPS = {"hold_line": "stop"}
+TELLS_STOPS = {"teleop.hold_behavior": "stop"}
 
 
 def signalled(which):
@@ -148,7 +148,7 @@ ROWS = [
         out_of_descriptors,
         "BACKOFF",
         tells="Too many open files",
-        within="backoff.initial",
+        within="link.backoff.initial",
         end=descriptors_again,
     ),
     Fault("the log's disk is full", killed, "BACKOFF", tells="no connection", end=restarted, setup=log_to_a_full_disk),
@@ -193,5 +193,5 @@ def test_a_log_that_nobody_reads_does_not_keep_the_process_from_ending(rig):
 
 def test_the_exit_code_tells_what_was_wrong_though_nobody_can_be_told_in_words():
     with open("/dev/full", "w") as full:
-        wrong = subprocess.run([EXECUTABLES / "bridge", "--ros-args", "-p", "port:=-1"], stderr=full, stdout=full)
+        wrong = subprocess.run([EXECUTABLES / "bridge", "--ros-args", "-p", "link.port:=-1"], stderr=full, stdout=full)
         assert wrong.returncode == 2

@@ -6,7 +6,7 @@ import socket
 from controller import OK, Receiver, error
 from faults import Fault, Harmless, play, rows
 
-DATAGRAMS = {"role": "udp", "wire_extras": ["seq"], "max_in_flight": 8, "heartbeat_period": 0.1}
+DATAGRAMS = {"link.transport": "udp", "wire.extra_fields": ["seq"], "link.max_in_flight": 8, "link.heartbeat.period": 0.1}
 DEEP = b'{"status":"ok","a":' + b"[" * 1000 + b"]" * 1000 + b"}\n"
 
 
@@ -85,8 +85,8 @@ ROWS = [
         lambda rig: rig.answer(OK[:-1] + b"\0"),
         "UNRESPONSIVE",
         tells="with NUL (byte 0) where a newline",
-        within="reply_timeout",
-        parameters={"link_timeout": 0.8},
+        within="link.reply_timeout",
+        parameters={"link.timeout": 0.8},
     ),
     Fault("a reply to nothing", speaks_unasked, "BACKOFF", tells="no command was waiting for"),
     Fault(
@@ -96,7 +96,7 @@ ROWS = [
         within="the fifth refusal",
     ),
     Harmless("replies byte by byte", byte_by_byte),
-    Harmless("three replies in one segment", three_at_a_time, parameters={"max_in_flight": 3}),
+    Harmless("three replies in one segment", three_at_a_time, parameters={"link.max_in_flight": 3}),
     Harmless("datagrams: every reply twice", number(lambda seq: [seq, seq]), parameters=DATAGRAMS, setup=by_datagrams),
     Harmless("datagrams: every third line lost", loses_every_third, parameters=DATAGRAMS, setup=by_datagrams),
     Harmless("datagrams: replies of a stranger", stranger, parameters=DATAGRAMS, setup=by_datagrams),
@@ -105,7 +105,7 @@ ROWS = [
         number(lambda seq: [seq - 10]),
         "UNRESPONSIVE",
         tells="the controller does not answer",
-        within="reply_timeout",
+        within="link.reply_timeout",
         end=number(lambda seq: [seq]),
         parameters=DATAGRAMS,
         setup=by_datagrams,

@@ -8,7 +8,7 @@ from std_msgs.msg import Bool, Float32, Float64, String
 from std_srvs.srv import SetBool
 
 PLACE = (0.12, 0.0355, 0.21)
-AT_PLACE = {**QUICK, "home": list(PLACE), "gripper.close_debounce": 0.05, "gripper.open_debounce": 0.05}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE), "gripper.close_debounce": 0.05, "gripper.open_debounce": 0.05}
 OPEN, CLOSED = (command("120.0", "35.5", "210.0", state) for state in ("open", "closed"))
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # Nothing of a second wish in the time of a test.
@@ -135,7 +135,7 @@ def test_a_latched_word_does_not_contradict_a_newer_one_of_another(controller, b
     peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=True))
     repeat(Bool, "/gripper", lambda: Bool(data=False))
     # So that a single word that is taken is seen.
-    status = bridge(controller, {**AT_PLACE, "gripper.close_debounce": 0.0, "settle_time": 1.0}).status
+    status = bridge(controller, {**AT_PLACE, "gripper.close_debounce": 0.0, "teleop.settle_time": 1.0}).status
     hand(PLACE)
     status.wait(motion="TRACKING")
     assert controller.lines.assert_none(lambda line: line.gripper == "closed") is None

@@ -86,7 +86,7 @@ def test_launch_gives_the_arguments_that_stand_in_for_it(launched, controller, t
     command = pathlib.Path(f"/proc/{process_ids(log, 'bridge')[0]}/cmdline").read_text().split("\0")[1:-1]
     overrides = pathlib.Path(command[-3])
     assert command == [*launch_arguments(DEFAULT_FILE, overrides), "-r", "gripper:=/grip"]
-    assert overrides.read_text() == f"/aether_bridge:\n  ros__parameters:\n    port: {controller.port}\n"
+    assert overrides.read_text() == f"/aether_bridge:\n  ros__parameters:\n    link.port: {controller.port}\n"
 
 
 @needs_launch
@@ -102,7 +102,7 @@ def test_every_shipped_configuration_is_launched_and_connects(launched, controll
 @needs_launch
 def test_host_and_port_replace_the_file_only_if_given(launched, controllers, tmp_path):
     in_file, given = controllers(), controllers()
-    file = parameters(tmp_path, host="127.0.0.1", port=in_file.port)
+    file = parameters(tmp_path, **{"link.host": "127.0.0.1", "link.port": in_file.port})
     launched("bridge.launch.py", f"aether_params_file:={file}", "aether_node_name:=one")
     in_file.connections.wait()
     launched(
@@ -131,7 +131,7 @@ def test_name_namespace_and_gripper_topic_are_taken(launched, peer, controller):
 
 
 @needs_launch
-@pytest.mark.parametrize("in_file", [{}, {"source.topic": "/in/file"}], ids=["no topic in file", "topic in file"])
+@pytest.mark.parametrize("in_file", [{}, {"input.topic": "/in/file"}], ids=["no topic in file", "topic in file"])
 def test_the_target_topic_given_wins_over_the_file(launched, peer, tmp_path, in_file):
     file = parameters(tmp_path, **in_file)
     launched("bridge.launch.py", f"aether_params_file:={file}", "aether_target_topic:=/ik/target")
@@ -142,7 +142,7 @@ def test_the_target_topic_given_wins_over_the_file(launched, peer, tmp_path, in_
 
 @needs_launch
 def test_without_a_target_topic_the_file_decides(launched, peer, tmp_path):
-    file = parameters(tmp_path, **{"source.topic": "/in/file"})
+    file = parameters(tmp_path, **{"input.topic": "/in/file"})
     launched("bridge.launch.py", f"aether_params_file:={file}")
     peer.status().wait()
     assert peer.node.count_subscribers("/in/file") == 1
@@ -151,7 +151,7 @@ def test_without_a_target_topic_the_file_decides(launched, peer, tmp_path):
 @needs_launch
 @pytest.mark.parametrize("given", ["~/arm.yaml", "arm.yaml", "./arm.yaml"])
 def test_the_parameter_file_is_found_from_home_and_here(launched, controller, tmp_path, given):
-    parameters(tmp_path, "arm.yaml", port=controller.port)
+    parameters(tmp_path, "arm.yaml", **{"link.port": controller.port})
     launched("bridge.launch.py", f"aether_params_file:={given}", HOME=str(tmp_path), folder=tmp_path)
     controller.connections.wait()
 
@@ -197,14 +197,14 @@ def test_a_wrong_parameter_gives_an_exit_code(launched):
 @needs_launch
 def test_arguments_of_a_parent_do_not_reach_the_bridge(include, peer, controllers, tmp_path):
     own, foreign = controllers(), controllers()
-    nav2 = parameters(tmp_path, "nav2.yaml", port=foreign.port, base_frame="map")
+    nav2 = parameters(tmp_path, "nav2.yaml", **{"link.port": foreign.port, "arm.base_frame": "map"})
     values = FOREIGN | {"params_file": str(nav2), "port": str(foreign.port), "host": "localhost"}
     declared = "".join(f"DeclareLaunchArgument({name!r}, default_value={value!r}), " for name, value in values.items())
     running = include(f"{declared}include(aether_port='{own.port}')")
     own.connections.wait()
     peer.status().wait()
     assert len(foreign.connections) == 0
-    assert values_of(peer, "/aether_bridge", "host", "base_frame") == ["127.0.0.1", "arm_base"]
+    assert values_of(peer, "/aether_bridge", "link.host", "arm.base_frame") == ["127.0.0.1", "arm_base"]
     assert peer.node.count_subscribers("/target_pose") == 1
     assert peer.node.count_subscribers("/gripper") == GRIPPER_READERS
     for name in {"params_file", *FOREIGN} - {"port"}:
@@ -225,8 +225,8 @@ def test_nothing_leaks_from_one_bridge_to_the_next(include, peer, controllers, t
     right.connections.wait()
     peer.status("/left/arm/link_status").wait()
     peer.status("/right/aether_bridge/link_status").wait()
-    assert values_of(peer, "/left/arm", "limits.speed", "source.topic") == [0.1, "/ik/left"]
-    assert values_of(peer, "/right/aether_bridge", "limits.speed", "source.topic") == [0.25, "target_pose"]
+    assert values_of(peer, "/left/arm", "limits.speed", "input.topic") == [0.1, "/ik/left"]
+    assert values_of(peer, "/right/aether_bridge", "limits.speed", "input.topic") == [0.25, "target_pose"]
     for topic in ("/ik/left", "/right/target_pose"):
         assert peer.node.count_subscribers(topic) == 1, topic
     for topic in ("/grip/left", "/right/gripper"):
@@ -291,7 +291,7 @@ def test_a_wrong_parameter_is_not_tried_again(launched):
     running = launched("bridge.launch.py", "aether_port:=70000", "aether_respawn:=true")
     assert running.wait() == 1
     assert len(process_ids(running.log, "bridge")) == 1
-    assert [line for line in running.log if "'port' is 70000" in line and "which launch wrote" in line]
+    assert [line for line in running.log if "'link.port' is 70000" in line and "which launch wrote" in line]
     assert [line for line in running.log if "not started again" in line and "arguments or parameters are wrong" in line]
 
 

@@ -16,7 +16,7 @@ from std_srvs.srv import Trigger
 
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = b'{"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}\n'
-AT_PLACE = {**QUICK, "home": list(PLACE)}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 # At 0.1 m/s a ramp's first step is 2 mm; twice that is a step after a rest.
 STEP = 0.1 * 0.04 + 1e-6
 TUTORIAL = pathlib.Path(__file__).parents[2] / "examples" / "controllers" / "tutorial_recv.py"
@@ -60,7 +60,7 @@ def test_killing_the_controller_shows_backoff_and_holding_and_its_return_is_an_a
 
 
 def test_a_command_that_was_never_answered_is_not_sent_again(controller, bridge, hand):
-    brisk = {"reply_timeout": 5.0, "link_timeout": 9.0, "command_rate": 5.0, "limits.acceleration": 100.0}
+    brisk = {"link.reply_timeout": 5.0, "link.timeout": 9.0, "teleop.command_rate": 5.0, "limits.acceleration": 100.0}
     status = bridge(controller, {**AT_PLACE, **brisk}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -140,7 +140,7 @@ def test_the_controller_from_the_tutorial_works_unchanged(bridge, hand):
 
 def test_a_bridge_without_its_controller_sits_quietly_and_starts_when_it_comes(controllers, bridge, hand):
     controller = controllers(up=False)
-    started = bridge(controller, {"home": list(PLACE)})
+    started = bridge(controller, {"arm.home": list(PLACE)})
     status = started.status
     status.wait(lambda status: status.attempts >= 3, state="BACKOFF", reason="refused.*; next attempt in")
     log_before, seen_before = len(started.log), len(status.seen)
@@ -183,7 +183,7 @@ def test_a_change_of_state_is_one_line_in_the_log(controller, bridge, hand):
     assert len([text for text in texts if text.startswith("holding: no connection")]) == 1
 
 
-QUICK_AGAIN = {"backoff.initial": 0.01, "backoff.max": 0.02, "link_timeout": 1.0}
+QUICK_AGAIN = {"link.backoff.initial": 0.01, "link.backoff.max": 0.02, "link.timeout": 1.0}
 
 
 def assert_logged_once(started, attempts, again, hint):
@@ -203,8 +203,8 @@ def assert_logged_once(started, attempts, again, hint):
 @pytest.mark.parametrize(
     ("answer", "hint"),
     [
-        (b"OK\n", "codec: text"),
-        (b"Command received\n", "set greeting_lines"),
+        (b"OK\n", "wire.format: text"),
+        (b"Command received\n", "set link.banner_lines"),
         (OK + OK, "answer when the line is taken, and not again"),
         (b'{\n  "status": "ok"\n}\n', "without indentation"),
     ],
@@ -230,7 +230,7 @@ def test_a_close_after_each_reply_is_logged_once_with_a_hint(bridge, hand):
 
 def test_the_last_error_goes_when_the_next_connection_has_lived(controller, bridge, peer):
     diagnostics = peer.record(DiagnosticArray, "/diagnostics")
-    started = bridge(controller, {**QUICK, "link_timeout": 1.0})
+    started = bridge(controller, {**QUICK, "link.timeout": 1.0})
     started.status.wait(state="CONNECTED")
     controller.kill()
     lost = started.status.wait(state="BACKOFF")
@@ -250,16 +250,16 @@ def test_the_last_error_goes_when_the_next_connection_has_lived(controller, brid
 def test_no_connection_has_a_cause_from_the_first_status_on(controllers, launch):
     controller = controllers(up=False)
     controller.swallow()
-    status = launch({"port": controller.port, "connect_timeout": 30.0}).status.wait(state="CONNECTING")
+    status = launch({"link.port": controller.port, "link.connect_timeout": 30.0}).status.wait(state="CONNECTING")
     assert status.reason == f"not armed yet: no connection to the controller: connecting to {controller.peer}"
     assert status.last_error == ""
 
 
 def test_a_board_that_starts_on_connecting_is_sent_nothing_before_its_greeting(controller, bridge, hand):
-    started = bridge(controller, {**AT_PLACE, "greeting_lines": 2, "heartbeat_period": 0.05, "connect_timeout": 0.2})
+    started = bridge(controller, {**AT_PLACE, "link.banner_lines": 2, "link.heartbeat.period": 0.05, "link.connect_timeout": 0.2})
     hand(PLACE)
     for connections in (1, 2):
-        waiting = f"waiting for 2 greeting lines of {controller.peer} .greeting_lines., 0 so far"
+        waiting = f"waiting for 2 greeting lines of {controller.peer} .link.banner_lines., 0 so far"
         started.status.wait(state="CONNECTING", reason=waiting)
         controller.connections.wait_count(connections)
         before, beats = controller.mark(), len(controller.heartbeats)
@@ -281,20 +281,20 @@ def test_a_board_that_starts_on_connecting_is_sent_nothing_before_its_greeting(c
 
 def test_a_greeting_that_does_not_come_is_told_with_both_parameters(controllers, bridge):
     controller = controllers(greeting=b"hello\nlogin: ")
-    started = bridge(controller, {**QUICK, "greeting_lines": 2, "greeting_timeout": 0.3})
+    started = bridge(controller, {**QUICK, "link.banner_lines": 2, "link.banner_timeout": 0.3})
     given_up = started.status.wait(state="BACKOFF", reason="1 of 2 greeting lines have come")
-    for words in ("greeting_timeout 0.3 s", "set greeting_lines", '"login: " has come, without the newline'):
+    for words in ("link.banner_timeout 0.3 s", "set link.banner_lines", '"login: " has come, without the newline'):
         assert words in given_up.last_error, given_up.last_error
 
 
 def test_a_silent_controller_is_unresponsive_and_then_connected_to_anew(controllers, bridge, hand):
     controller = controllers(reply=None)
-    status = bridge(controller, {**AT_PLACE, "reply_timeout": 0.3, "link_timeout": 1.5}).status
+    status = bridge(controller, {**AT_PLACE, "link.reply_timeout": 0.3, "link.timeout": 1.5}).status
     hand(PLACE)
     overdue = status.wait(state="UNRESPONSIVE", motion="HOLDING", reason="the controller does not answer")
     assert overdue.sent == 1 and overdue.acknowledged == 0
     given_up = status.wait(state="BACKOFF")
-    assert "link_timeout 1.5 s" in given_up.last_error and "expect_reply" in given_up.last_error
+    assert "link.timeout 1.5 s" in given_up.last_error and "link.expect_reply" in given_up.last_error
     controller.connections.wait_count(2)
     # One unanswered command at a time, on each connection.
     for connection in (1, 2):
@@ -305,7 +305,7 @@ def test_a_silent_controller_is_unresponsive_and_then_connected_to_anew(controll
 
 def test_a_late_reply_ends_the_unresponsive_state_without_a_new_connection(controllers, bridge, hand):
     controller = controllers(reply=None)
-    status = bridge(controller, {**AT_PLACE, "reply_timeout": 0.2, "link_timeout": 20.0}).status
+    status = bridge(controller, {**AT_PLACE, "link.reply_timeout": 0.2, "link.timeout": 20.0}).status
     tracker = hand(PLACE)
     status.wait(state="UNRESPONSIVE", motion="HOLDING")
     tracker.position = (0.18, 0.0355, 0.21)
@@ -320,7 +320,7 @@ def test_a_late_reply_ends_the_unresponsive_state_without_a_new_connection(contr
 
 def test_a_controller_that_never_replies_is_followed_when_told_so(controllers, bridge, hand):
     controller = controllers(reply=None)
-    status = bridge(controller, {**AT_PLACE, "expect_reply": False, "reply_timeout": 0.1, "link_timeout": 0.2}).status
+    status = bridge(controller, {**AT_PLACE, "link.expect_reply": False, "link.reply_timeout": 0.1, "link.timeout": 0.2}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     tracker.position = (0.18, 0.0355, 0.21)
@@ -340,26 +340,26 @@ def test_an_attempt_that_nobody_answers_times_out_and_says_so(bridge, launch):
         for filler in (one, two):
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.1", port))
-        started = launch({"port": port, "connect_timeout": 0.5})
+        started = launch({"link.port": port, "link.connect_timeout": 0.5})
         started.status.wait(state="CONNECTING")
         timed_out = started.status.wait(state="BACKOFF")
-        assert "no answer within connect_timeout 0.5 s" in timed_out.last_error
+        assert "no answer within link.connect_timeout 0.5 s" in timed_out.last_error
         started.status.wait(state="CONNECTING")
         started.end(signal.SIGTERM)
 
 
 def test_a_host_by_name_is_resolved_and_an_unknown_one_is_named(controller, launch):
-    started = launch({"host": "localhost", "port": controller.port})
+    started = launch({"link.host": "localhost", "link.port": controller.port})
     assert str(controller.port) in started.status.wait(state="CONNECTED").peer
     started.end()
     # A resolver out of reach may take long to say so.
-    parameters = {"host": "no-such-host.invalid", "port": controller.port, "connect_timeout": 15.0}
+    parameters = {"link.host": "no-such-host.invalid", "link.port": controller.port, "link.connect_timeout": 15.0}
     lost = launch(parameters).status.skip().wait(state="BACKOFF")
     assert "cannot resolve host 'no-such-host.invalid'" in lost.last_error
 
 
 def test_a_controller_that_dies_while_the_arm_rests_is_noticed_by_its_heartbeat(controller, bridge, hand):
-    started = bridge(controller, {**AT_PLACE, "heartbeat_period": 0.1})
+    started = bridge(controller, {**AT_PLACE, "link.heartbeat.period": 0.1})
     # Before there is anything to command, and when there is no more.
     controller.heartbeats.wait_count(2)
     tracker = hand(PLACE)
@@ -376,7 +376,7 @@ def test_a_controller_that_dies_while_the_arm_rests_is_noticed_by_its_heartbeat(
 
 def test_a_controller_that_will_have_no_heartbeats_is_told_of_once_and_kept(controller, bridge):
     controller.heartbeat_reply = lambda line: error("what is a heartbeat?")
-    started = bridge(controller, {**QUICK, "heartbeat_period": 0.02})
+    started = bridge(controller, {**QUICK, "link.heartbeat.period": 0.02})
     controller.heartbeats.wait_count(20)
     said = [line for line in started.log if "refused a heartbeat" in line]
     assert len(said) == 1 and "what is a heartbeat?" in said[0]
@@ -385,7 +385,7 @@ def test_a_controller_that_will_have_no_heartbeats_is_told_of_once_and_kept(cont
 
 def test_heartbeats_that_are_not_answered_are_not_waited_for_where_that_is_said(controller, bridge, hand):
     controller.heartbeat_reply = None
-    started = bridge(controller, {**AT_PLACE, "heartbeat_period": 0.02, "heartbeat_expects_reply": False})
+    started = bridge(controller, {**AT_PLACE, "link.heartbeat.period": 0.02, "link.heartbeat.expect_reply": False})
     controller.heartbeats.wait_count(20)
     hand(PLACE)
     started.status.wait(state="CONNECTED", motion="TRACKING")

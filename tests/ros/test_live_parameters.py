@@ -12,15 +12,15 @@ from std_srvs.srv import SetBool
 
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
-AT_PLACE = {**QUICK, "home": list(PLACE)}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 FIELDS = ("position", "orientation", "stamp", "frame", "valid", "gripper")
-READ_ONLY = {"use_sim_time", "gripper.type", "gripper.initial", "source.topic", "source.type", "source.unit"}
-READ_ONLY |= {"tf.enabled", *(f"source.{field}" for field in FIELDS)}
+READ_ONLY = {"use_sim_time", "gripper.type", "gripper.initial", "input.topic", "input.type", "input.unit"}
+READ_ONLY |= {"tf.enabled", *(f"input.{field}" for field in FIELDS)}
 # Where the nearest other value contradicts another parameter, or is out of a range that tools are not told of.
-OTHERS = {"workspace.reach_max": 0.5, "source.unit": "cm", "heartbeat_period": 0.5, "wire_extras": ["seq"]}
+OTHERS = {"workspace.reach_max": 0.5, "input.unit": "cm", "link.heartbeat.period": 0.5, "wire.extra_fields": ["seq"]}
 # Encryption needs files; test_security.py has some.
-OTHERS |= {"tls.enabled": None}
-OTHERS |= {"json_fields.open": "true", "json_fields.closed": "false", "json_fields.constant": '{"speed":50}'}
+OTHERS |= {"link.tls.enabled": None}
+OTHERS |= {"wire.json.open": "true", "wire.json.closed": "false", "wire.json.constant": '{"speed":50}'}
 
 
 def set_armed(peer, armed):
@@ -39,10 +39,10 @@ def told(parameters):
 
 def test_a_speed_limit_that_is_halved_in_motion_holds_from_the_next_line_on(controller, bridge, hand, peer):
     # Two commands a second: what a busy machine adds to the time between two lines is little beside that.
-    slow = {"command_rate": 2.0, "limits.speed": 0.2, "approach_speed": 0.05}
+    slow = {"teleop.command_rate": 2.0, "limits.speed": 0.2, "limits.approach_speed": 0.05}
     start, end = [-0.25, 0.0, 0.2], (0.3, 0.0, 0.2)
     status = bridge(
-        controller, {**QUICK, **slow, "home": start, "limits.jump": 0.0, "limits.acceleration": 10.0}
+        controller, {**QUICK, **slow, "arm.home": start, "limits.max_jump": 0.0, "limits.acceleration": 10.0}
     ).status
     tracker = hand(start)
     status.wait(motion="TRACKING")
@@ -70,8 +70,8 @@ def test_a_limit_changes_without_a_new_connection_and_is_read_back_at_once(contr
         "limits.acceleration": 2.0,
         "workspace.min": [-0.2, -0.2, 0.1],
         "gripper.close_debounce": 0.0,
-        "input_timeout": 0.7,
-        "error_limit": 3,
+        "input.timeout": 0.7,
+        "teleop.max_consecutive_errors": 3,
     }
     assert set_each(peer, *wanted.items()) == [""] * len(wanted)
     assert dict(zip(wanted, get(peer, *wanted))) == wanted
@@ -84,17 +84,17 @@ def test_a_limit_changes_without_a_new_connection_and_is_read_back_at_once(contr
 
 def test_what_is_set_together_is_set_or_refused_together(launch, peer):
     launch().status.wait()
-    refused = set_together(peer, limits__speed=0.2, workspace__max=[0.4, 0.4, 0.4], settle_time=-1.0)
-    assert "'settle_time' is -1.0; it must be from 0.0 to 60.0 s" in refused
+    refused = set_together(peer, limits__speed=0.2, workspace__max=[0.4, 0.4, 0.4], teleop__settle_time=-1.0)
+    assert "'teleop.settle_time' is -1.0; it must be from 0.0 to 60.0 s" in refused
     # Each by itself would do, but not both.
-    refused = set_together(peer, limits__speed=0.2, approach_speed=0.22)
-    assert "'approach_speed' is 0.22; it must be at most 'limits.speed', which is 0.2" in refused
-    names = ("limits.speed", "approach_speed", "workspace.max", "settle_time")
+    refused = set_together(peer, limits__speed=0.2, limits__approach_speed=0.22)
+    assert "'limits.approach_speed' is 0.22; it must be at most 'limits.speed', which is 0.2" in refused
+    names = ("limits.speed", "limits.approach_speed", "workspace.max", "teleop.settle_time")
     assert get(peer, *names) == [0.25, 0.1, [0.3, 0.3, 0.4], 1.0]
     # Neither would do by itself.
-    moved = {"workspace__min": [0.5, -0.3, 0.0], "workspace__max": [1.0, 0.3, 0.4], "home": [0.6, 0.0, 0.2]}
+    moved = {"workspace__min": [0.5, -0.3, 0.0], "workspace__max": [1.0, 0.3, 0.4], "arm.home": [0.6, 0.0, 0.2]}
     assert set_together(peer, **moved) == ""
-    assert get(peer, "workspace.min", "home") == [[0.5, -0.3, 0.0], [0.6, 0.0, 0.2]]
+    assert get(peer, "workspace.min", "arm.home") == [[0.5, -0.3, 0.0], [0.6, 0.0, 0.2]]
 
 
 def test_each_refusal_says_why_and_is_no_reason_against_the_next(launch, peer):
@@ -106,31 +106,31 @@ def test_each_refusal_says_why_and_is_no_reason_against_the_next(launch, peer):
         (("limits.speed", 99.0), "'limits.speed' is 99.0; it must be from 0.001 to 10.0 m/s"),
         (("limits.speed", float("nan")), "'limits.speed' is NaN; it must be from 0.001 to 10.0 m/s"),
         (("limits.speed", 1), ""),
-        (("limits.speed", 0.05), "'approach_speed' is 0.1; it must be at most 'limits.speed', which is 0.05"),
-        (("home", [0.2, 0.0]), "'home' is [0.2, 0.0]; it must be 3 numbers"),
-        (("home", [0.2, 0.0, 0.9]), "'workspace.max', which is [0.3, 0.3, 0.4]"),
+        (("limits.speed", 0.05), "'limits.approach_speed' is 0.1; it must be at most 'limits.speed', which is 0.05"),
+        (("arm.home", [0.2, 0.0]), "'arm.home' is [0.2, 0.0]; it must be 3 numbers"),
+        (("arm.home", [0.2, 0.0, 0.9]), "'workspace.max', which is [0.3, 0.3, 0.4]"),
         (("limits.speed", None), "'limits.speed' cannot be deleted: set it to its default, 0.25"),
         (("gripper.type", "std_msgs/msg/String"), "read-only: set it at start, by a parameter file or -p gripper.type:="),
         (("use_sim_time", True), "'use_sim_time' is false and read-only"),
         # To what they are.
         (("gripper.type", "std_msgs/msg/Bool"), ""),
         (("use_sim_time", False), ""),
-        (("port", 5000), ""),
+        (("link.port", 5000), ""),
     ]
     for (wanted, expected), reason in zip(cases, set_each(peer, *[wanted for wanted, _ in cases])):
         assert (reason == "") == (expected == "") and expected in reason, (wanted, reason)
-    assert get(peer, "limits.speed", "home", "gripper.type") == [1.0, [0.2, 0.0, 0.2], "std_msgs/msg/Bool"]
+    assert get(peer, "limits.speed", "arm.home", "gripper.type") == [1.0, [0.2, 0.0, 0.2], "std_msgs/msg/Bool"]
 
 
 def test_a_workspace_that_excludes_the_arm_is_refused_with_where_the_arm_is(controller, bridge, hand, peer):
-    status = bridge(controller, {**AT_PLACE, "limits.jump": 0.0}).status
+    status = bridge(controller, {**AT_PLACE, "limits.max_jump": 0.0}).status
     tracker = hand(PLACE)
     status.wait(lambda status: status.acknowledged > 0, motion="TRACKING")
-    without = {"workspace__min": [0.15, -0.3, 0.0], "home": [0.2, 0.0, 0.2]}
+    without = {"workspace__min": [0.15, -0.3, 0.0], "arm.home": [0.2, 0.0, 0.2]}
     refused = set_together(peer, **without)
     assert re.search(r"the arm, which is at \[0\.120, 0\.03[56], 0\.210\] m", refused), refused
     assert "'workspace.min' to [0.15, -0.3, 0.0]" in refused, refused
-    assert get(peer, "workspace.min", "home") == [[-0.3, -0.3, 0.0], list(PLACE)]
+    assert get(peer, "workspace.min", "arm.home") == [[-0.3, -0.3, 0.0], list(PLACE)]
     assert set_each(peer, ("workspace.min", [0.1, -0.3, 0.0])) == [""]
     tracker.position = (0.0, 0.0355, 0.21)
     after = controller.mark()
@@ -153,13 +153,13 @@ def test_the_controller_changes_while_disarmed_and_the_first_approach_to_the_oth
     tracker.position = (-0.1, 0.0355, 0.21)
     tracked = one.lines.find(lambda line: line.data == command("-100.0", "35.5", "210.0"))
 
-    refused = set_together(peer, host="localhost", port=other.port)
-    assert "'host' is '127.0.0.1' and cannot change while armed: call ~/set_armed with data: false first" in refused
-    assert get(peer, "host", "port") == ["127.0.0.1", one.port]
+    refused = set_together(peer, link__host="localhost", link__port=other.port)
+    assert "'link.host' is '127.0.0.1' and cannot change while armed: call ~/set_armed with data: false first" in refused
+    assert get(peer, "link.host", "link.port") == ["127.0.0.1", one.port]
     assert len(other.connections) == 0 and len(one.closed) == 0
 
     set_armed(peer, False)
-    assert set_together(peer, host="localhost", port=other.port) == ""
+    assert set_together(peer, link__host="localhost", link__port=other.port) == ""
     last = one.mark()
     connected = status.wait(lambda status: status.peer == f"localhost:{other.port}", state="CONNECTED")
     assert connected.sent >= tracked and one.closed.wait() == 1
@@ -177,7 +177,7 @@ def test_a_controller_that_never_replies_and_wants_centimetres_can_be_told_of(co
     hand(PLACE)
     silent = status.wait(state="UNRESPONSIVE", motion="HOLDING")
     set_armed(peer, False)
-    assert set_each(peer, ("expect_reply", False), ("wire_unit", "cm")) == ["", ""]
+    assert set_each(peer, ("link.expect_reply", False), ("wire.position_unit", "cm")) == ["", ""]
     # What it says is passed over, though it is not even a reply.
     controller.reply = lambda line: b"whatever\n" + OK
     set_armed(peer, True)
@@ -193,9 +193,9 @@ def test_the_base_frame_changes_while_disarmed(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     status.wait(motion="TRACKING")
-    assert "while armed" in set_each(peer, ("base_frame", "table"))[0]
+    assert "while armed" in set_each(peer, ("arm.base_frame", "table"))[0]
     set_armed(peer, False)
-    assert set_each(peer, ("base_frame", "table")) == [""]
+    assert set_each(peer, ("arm.base_frame", "table")) == [""]
     set_armed(peer, True)
     first = commands.find(lambda message: message.header.frame_id == "table")
     assert {message.header.frame_id for message in commands[:first]} == {"arm_base"}
@@ -210,13 +210,13 @@ def test_parameter_events_tell_what_is_declared_and_what_has_changed(events, lau
     assert not declared.changed_parameters and not declared.deleted_parameters
     assert abs(stamp_seconds(declared.stamp) - peer.node.get_clock().now().nanoseconds * 1e-9) < 20
 
-    assert set_together(peer, limits__speed=0.2, settle_time=2.0, error_limit=5) == ""
+    assert set_together(peer, limits__speed=0.2, teleop__settle_time=2.0, teleop__max_consecutive_errors=5) == ""
     # Nothing of these.
     assert set_each(peer, ("limits.speed", 0.2)) == [""]
     assert "unknown" in set_each(peer, ("no.such", 1.0))[0]
     assert set_each(peer, ("limits.speed", 0.21)) == [""]
     first, second = [event for event in events.wait_count(3) if event is not declared]
-    assert (first.node, told(first.changed_parameters)) == ("/aether_bridge", {"limits.speed": 0.2, "settle_time": 2.0})
+    assert (first.node, told(first.changed_parameters)) == ("/aether_bridge", {"limits.speed": 0.2, "teleop.settle_time": 2.0})
     assert told(second.changed_parameters) == {"limits.speed": 0.21}
     assert not first.new_parameters and not first.deleted_parameters
 

@@ -16,7 +16,7 @@ from std_msgs.msg import Header, String
 HOSTILE = "a\x1b[2J\n\u202eb\x9b"
 INERT = "a\ufffd[2J\ufffd\ufffdb\ufffd"
 PLACE = (0.12, 0.0355, 0.21)
-AT_PLACE = {**QUICK, "home": list(PLACE)}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 TALKATIVE = ["--log-level", "debug"]
 
 
@@ -60,7 +60,7 @@ def pose(frame_id):
 
 
 # Typed, and as JSON by field paths: two ways through the node.
-@pytest.mark.parametrize("fields", [{}, {"source.position": [f"pose.position.{axis}" for axis in "xyz"]}])
+@pytest.mark.parametrize("fields", [{}, {"input.position": [f"pose.position.{axis}" for axis in "xyz"]}])
 def test_the_name_of_a_frame(controller, bridge, repeat, told, fields):
     started = bridge(controller, {**AT_PLACE, **fields}, TALKATIVE)
     repeat(PoseStamped, "/target_pose", lambda: pose(HOSTILE))
@@ -77,35 +77,35 @@ def test_a_word_for_the_gripper(controller, bridge, repeat, told):
 @pytest.mark.parametrize("expect_reply", [True, False])
 def test_a_greeting_that_nobody_has_told_of(controllers, bridge, told, expect_reply):
     controller = controllers(greeting=b"a\0\x1b[2J\xe2\x80\xae\xff\n" + b"\x1b[2J\r" * 1000)
-    started = bridge(controller, {**AT_PLACE, "expect_reply": expect_reply}, TALKATIVE)
+    started = bridge(controller, {**AT_PLACE, "link.expect_reply": expect_reply}, TALKATIVE)
     told.assert_inert(started, "a line is not UTF-8")
 
 
 def test_the_parameters_at_start(launch, told):
-    parameters = {"host": "no-such-host.invalid", "base_frame": HOSTILE, "json_fields.x": HOSTILE}
-    started = launch({**parameters, "backoff.max": 0.1}, TALKATIVE)
+    parameters = {"link.host": "no-such-host.invalid", "arm.base_frame": HOSTILE, "wire.json.x": HOSTILE}
+    started = launch({**parameters, "link.backoff.max": 0.1}, TALKATIVE)
     started.status.wait(state="BACKOFF", reason="no connection")
     told.assert_inert(started, "cannot resolve host 'no-such-host.invalid'")
 
 
 def test_a_host_that_is_refused_at_start(launch):
-    started = launch({"host": HOSTILE})
+    started = launch({"link.host": HOSTILE})
     assert started.wait() == 2
     (line,) = started.log
-    assert f"parameter 'host' is '{INERT}'" in line
+    assert f"parameter 'link.host' is '{INERT}'" in line
     assert not any(character in line for character in "\0\x1b\x9b\u202e"), repr(line)
 
 
 def test_parameters_that_change(controller, bridge, peer, repeat, told):
-    started = bridge(controller, {**AT_PLACE, "arming": "operator"}, TALKATIVE)
+    started = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}, TALKATIVE)
     refused = set_each(
-        peer, (HOSTILE, 1), ("role", HOSTILE), ("source.type", HOSTILE), ("port", HOSTILE), ("host", HOSTILE)
+        peer, (HOSTILE, 1), ("link.transport", HOSTILE), ("input.type", HOSTILE), ("link.port", HOSTILE), ("link.host", HOSTILE)
     )
-    refused.append(set_together(peer, json_fields__x=HOSTILE, json_fields__y=HOSTILE))
-    refused.append(set_together(peer, codec="text", text_template=HOSTILE))
+    refused.append(set_together(peer, wire__json__x=HOSTILE, wire__json__y=HOSTILE))
+    refused.append(set_together(peer, wire__format="text", wire__text__command=HOSTILE))
     for reason in refused:
         assert INERT in reason, repr(reason)
-    assert set_each(peer, ("base_frame", HOSTILE), ("retarget.frame", HOSTILE + "c"), ("json_fields.x", HOSTILE)) == ["", "", ""]
+    assert set_each(peer, ("arm.base_frame", HOSTILE), ("retarget.frame", HOSTILE + "c"), ("wire.json.x", HOSTILE)) == ["", "", ""]
     repeat(PoseStamped, "/target_pose", lambda: pose("elsewhere"))
     started.log.wait(lambda line: "input refused" in line)
-    told.assert_inert(started, f"parameter json_fields.x: 'x' → '{INERT}'")
+    told.assert_inert(started, f"parameter wire.json.x: 'x' → '{INERT}'")

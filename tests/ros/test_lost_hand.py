@@ -30,7 +30,7 @@ def _way_out(count):
 @pytest.fixture
 def rig(ros_session, tmp_path):
     """A bridge whose arm is with a closed hand at NEAR."""
-    parameters = {**PATIENT, "settle_time": 0.1, "home": list(to_arm(_at(NEAR).place))}
+    parameters = {**PATIENT, "teleop.settle_time": 0.1, "arm.home": list(to_arm(_at(NEAR).place))}
     with Rig(ros_session, parameters, _at(NEAR), tmp_path) as rig:
         rig.status.wait(motion="TRACKING")
         rig.controller.lines.wait(lambda line: line.gripper == "closed")

@@ -39,7 +39,7 @@ def test_a_hand_at_30_hz_becomes_lines_that_match_the_wire_byte_for_byte(control
 
 @pytest.mark.parametrize(("unit", "expected"), [("cm", ("12.0", "3.55", "21.0")), ("m", ("0.12", "0.0355", "0.21"))])
 def test_the_wire_speaks_the_unit_of_the_parameter(controller, bridge, hand, unit, expected):
-    bridge(controller, {**QUICK, "wire_unit": unit})
+    bridge(controller, {**QUICK, "wire.position_unit": unit})
     hand(PLACE)
     line = "{" + '"type":"command","x":{},"y":{},"z":{},"gripper":"open"'.format(*expected) + "}\n"
     controller.lines.wait(lambda seen: seen.data == line.encode())
@@ -53,23 +53,23 @@ def test_the_first_motion_is_an_approach_that_starts_at_home_and_keeps_approach_
     status.wait(motion="TRACKING")
     arrived = controller.lines.find(lambda line: line.data == PLACE_LINE)
     lines = controller.lines[: arrived + 1]
-    # approach_speed is 0.1 m/s and a ramp has 50 steps a second.
+    # limits.approach_speed is 0.1 m/s and a ramp has 50 steps a second.
     assert distance(lines[0].position, HOME) <= 0.1 * 0.02 + 1e-6
     assert len(lines) > 20
     assert_slower_than(0.1, lines)
     steps = [distance(one.position, other.position) for one, other in zip(lines, lines[1:])]
-    assert max(steps) <= 0.1 * 0.2 + 1e-6, "a step is longer than approach_speed allows in input_timeout"
+    assert max(steps) <= 0.1 * 0.2 + 1e-6, "a step is longer than limits.approach_speed allows in input.timeout"
 
 
 def test_the_first_approach_starts_where_home_says(controller, bridge, hand):
-    bridge(controller, {**QUICK, "home": [-0.1, 0.2, 0.3]})
+    bridge(controller, {**QUICK, "arm.home": [-0.1, 0.2, 0.3]})
     hand(PLACE)
     assert distance(controller.lines.wait().position, (-0.1, 0.2, 0.3)) <= 0.1 * 0.02 + 1e-6
 
 
 def test_tracking_keeps_the_speed_limit_when_the_target_jumps(controller, bridge, hand, peer):
     commands = peer.commands()
-    status = bridge(controller, {**QUICK, "approach_speed": 0.25, "home": list(PLACE)}).status
+    status = bridge(controller, {**QUICK, "limits.approach_speed": 0.25, "arm.home": list(PLACE)}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     after = controller.mark()
@@ -83,7 +83,7 @@ def test_tracking_keeps_the_speed_limit_when_the_target_jumps(controller, bridge
 
 def test_a_target_outside_the_workspace_is_taken_to_its_edge(controller, bridge, hand, peer):
     commands = peer.commands()
-    bridge(controller, {**QUICK, "home": [0.29, 0.0, 0.2]})
+    bridge(controller, {**QUICK, "arm.home": [0.29, 0.0, 0.2]})
     hand((0.5, 0.01, 0.2))
     controller.lines.wait(lambda line: line.data == command("300.0", "10.0", "200.0"))
     clamped = commands.wait(lambda message: list(message.altered_by) == ["clamped"])
@@ -92,7 +92,7 @@ def test_a_target_outside_the_workspace_is_taken_to_its_edge(controller, bridge,
 
 
 def test_a_target_outside_the_workspace_is_refused_where_the_policy_is_reject(controller, bridge, hand):
-    status = bridge(controller, {**QUICK, "workspace.policy": "reject", "home": list(PLACE)}).status
+    status = bridge(controller, {**QUICK, "workspace.policy": "reject", "arm.home": list(PLACE)}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     tracker.position = (0.5, 0.01, 0.2)
@@ -106,7 +106,7 @@ def test_a_target_outside_the_workspace_is_refused_where_the_policy_is_reject(co
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
 def test_a_target_that_is_no_number_is_refused_by_the_name_of_its_axis(controller, bridge, hand, axis):
-    status = bridge(controller, {**QUICK, "home": list(PLACE)}).status
+    status = bridge(controller, {**QUICK, "arm.home": list(PLACE)}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     tracker.position = [float("nan") if name == axis else value for name, value in zip("xyz", PLACE)]
@@ -127,13 +127,13 @@ def test_targets_in_millimetres_by_mistake_are_refused(controller, bridge, hand)
 @pytest.mark.parametrize(
     ("stamp", "reason"),
     [
-        (aged(1.0), r"stamp is 1\.\d+ s old, more than input_timeout 0\.500 s; are the clocks of the two machines"),
+        (aged(1.0), r"stamp is 1\.\d+ s old, more than input.timeout 0\.500 s; are the clocks of the two machines"),
         (aged(-1.0), r"stamp is (0\.9|1\.0)\d+ s in the future, more than 0\.050 s; are the clocks of the two machines"),
     ],
     ids=["too old", "from the future"],
 )
 def test_a_stamp_that_cannot_be_right_holds_the_arm_and_is_named(controller, bridge, hand, stamp, reason):
-    status = bridge(controller, {**QUICK, "home": list(PLACE)}).status
+    status = bridge(controller, {**QUICK, "arm.home": list(PLACE)}).status
     tracker = hand(PLACE)
     dropped = status.wait(motion="TRACKING").dropped_input
     tracker.stamp, tracker.position = stamp, (0.15, 0.0355, 0.21)
@@ -148,19 +148,19 @@ def test_a_stamp_that_cannot_be_right_holds_the_arm_and_is_named(controller, bri
 
 
 def test_a_tracker_that_does_not_stamp_is_followed(controller, bridge, hand):
-    bridge(controller, {**QUICK, "home": list(PLACE)})
+    bridge(controller, {**QUICK, "arm.home": list(PLACE)})
     hand(PLACE, stamp=unstamped)
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
 
 
 def test_a_stream_that_is_always_late_by_less_than_the_timeout_is_followed(controller, bridge, hand):
-    status = bridge(controller, {**QUICK, "input_timeout": 2.0, "home": list(PLACE)}).status
+    status = bridge(controller, {**QUICK, "input.timeout": 2.0, "arm.home": list(PLACE)}).status
     hand(PLACE, stamp=aged(0.5))
     assert 0.5 <= status.wait(motion="TRACKING").input_age < 2.0
 
 
 def test_a_hand_that_goes_away_holds_the_arm_and_its_return_is_an_approach(controller, bridge, hand):
-    status = bridge(controller, {"settle_time": 0.1, "home": list(PLACE)}).status
+    status = bridge(controller, {"teleop.settle_time": 0.1, "arm.home": list(PLACE)}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     tracker.stop()
@@ -180,7 +180,7 @@ def test_a_hand_that_goes_away_holds_the_arm_and_its_return_is_an_approach(contr
 
 
 def test_the_status_tells_of_link_motion_and_counts(controller, bridge, hand, peer):
-    status = bridge(controller, {**QUICK, "home": list(PLACE)}).status
+    status = bridge(controller, {**QUICK, "arm.home": list(PLACE)}).status
     waiting = status.wait(state="CONNECTED", motion="DISARMED", reason="no target received yet")
     assert (waiting.input_age, waiting.sent, waiting.rtt_last) == (-1.0, 0, 0.0)
     started = stamp_seconds(waiting.since)

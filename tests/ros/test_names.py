@@ -7,7 +7,7 @@ from std_srvs.srv import SetBool, Trigger
 
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
-AT_PLACE = {**QUICK, "home": list(PLACE)}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 
 
 def test_every_name_of_the_interface_is_there(controller, bridge, hand, peer):
@@ -55,7 +55,7 @@ def test_topics_and_services_can_be_remapped(controller, launch, hand, repeat, p
     status = peer.status("/arm/status")
     rules = ["target_pose:=/ik/pose", "gripper:=/hand/pinch", "~/link_status:=/arm/status", "~/stop:=/panel/stop"]
     started = launch(
-        {**AT_PLACE, "port": controller.port}, [part for rule in rules for part in ("-r", rule)]
+        {**AT_PLACE, "link.port": controller.port}, [part for rule in rules for part in ("-r", rule)]
     )
     hand((-0.1, 0.0, 0.1))
     hand(PLACE, "/ik/pose")

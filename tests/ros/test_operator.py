@@ -12,7 +12,7 @@ from std_srvs.srv import SetBool, Trigger
 PLACE = (0.12, 0.0355, 0.21)
 ELSEWHERE = (0.2, 0.0355, 0.21)
 ELSEWHERE_LINE = command("200.0", "35.5", "210.0")
-AT_PLACE = {**QUICK, "home": list(PLACE)}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 # At 0.1 m/s a ramp's first step is 2 mm; twice that is a step after a rest.
 STEP = 0.1 * 0.04 + 1e-6
 
@@ -150,7 +150,7 @@ def test_disarming_outlives_the_loss_of_link_and_hand_though_arming_is_automatic
 
 
 def test_with_an_operator_nothing_moves_before_arming_nor_after_a_loss_of_the_link(controller, bridge, hand, peer):
-    status = bridge(controller, {**AT_PLACE, "arming": "operator"}).status
+    status = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}).status
     tracker = hand(PLACE)
     status.wait(lambda status: status.input_age >= 0, state="CONNECTED", motion="DISARMED", reason="~/set_armed")
     controller.lines.assert_none()
@@ -173,7 +173,7 @@ def test_with_an_operator_nothing_moves_before_arming_nor_after_a_loss_of_the_li
 
 
 def test_with_an_operator_a_hand_that_comes_back_needs_no_arming(controller, bridge, hand, peer):
-    status = bridge(controller, {**AT_PLACE, "arming": "operator"}).status
+    status = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}).status
     tracker = hand(PLACE)
     status.wait(state="CONNECTED", reason="~/set_armed")
     set_armed(peer, True)
@@ -188,7 +188,7 @@ def test_with_an_operator_a_hand_that_comes_back_needs_no_arming(controller, bri
 
 def test_arming_before_link_and_hand_are_there_holds_and_says_for_what(controllers, bridge, hand, peer):
     controller = controllers(up=False)
-    status = bridge(controller, {**AT_PLACE, "arming": "operator"}).status
+    status = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}).status
     armed = set_armed(peer, True)
     assert armed.success and "no connection" in armed.message
     status.wait(motion="HOLDING", reason="no connection")

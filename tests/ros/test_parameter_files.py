@@ -77,7 +77,7 @@ def test_keys_match_as_in_rclpy(controller, launch, node, tmp_path):
     file.write_text(yaml.dump({key: {"ros__parameters": {f"key_{n}": n}} for n, key in enumerate(KEYS)}))
     expected = {name for name in seen_by_rclpy(node, ["--params-file", file]) if name.startswith("key_")}
 
-    started = launch({"port": controller.port}, ["--params-file", file, *remapped(node)], node)
+    started = launch({"link.port": controller.port}, ["--params-file", file, *remapped(node)], node)
     started.status.wait(state="CONNECTED")
     unknown = [line.split("'")[1] for line in started.log if "is unknown" in line]
     assert {KEYS[int(name[4:])] for name in unknown} == {KEYS[int(name[4:])] for name in expected}
@@ -88,7 +88,7 @@ def test_keys_match_as_in_rclpy(controller, launch, node, tmp_path):
 @pytest.mark.parametrize("key", ["/left/aether_bridge/", "/l*/aether_bridge", "/aether.bridge", "/***", "/"])
 def test_a_key_that_rcl_refuses_ends_the_bridge(launch, key, tmp_path):
     file = tmp_path / "key.yaml"
-    file.write_text(yaml.dump({key: {"ros__parameters": {"port": 5000}}}))
+    file.write_text(yaml.dump({key: {"ros__parameters": {"link.port": 5000}}}))
     started = launch({}, ["--params-file", file])
     assert started.wait() == 2
     (line,) = started.log
@@ -97,9 +97,9 @@ def test_a_key_that_rcl_refuses_ends_the_bridge(launch, key, tmp_path):
 
 def test_nested_keys_are_for_the_namespace(controller, bridge, peer, tmp_path):
     file = tmp_path / "nested.yaml"
-    file.write_text("left:\n  aether_bridge:\n    ros__parameters:\n      approach_speed: 0.03\n")
+    file.write_text("left:\n  aether_bridge:\n    ros__parameters:\n      limits.approach_speed: 0.03\n")
     bridge(controller, {}, ["--params-file", file, *remapped("/left/aether_bridge")], "/left/aether_bridge")
-    assert get(peer, "approach_speed", node="/left/aether_bridge") == [0.03]
+    assert get(peer, "limits.approach_speed", node="/left/aether_bridge") == [0.03]
 
 
 # What comes where, for limits.speed of /left/aether_bridge.
@@ -123,7 +123,7 @@ def test_the_same_value_holds_as_in_rclpy(controller, bridge, peer, order, tmp_p
     arguments = line.format(file=f"--params-file {file}").split()
     node = "/left/aether_bridge"
     # Which key comes first on the whole line matters, and -p is a key.
-    expected = seen_by_rclpy(node, ["-p", f"port:={controller.port}", *arguments])["limits.speed"]
+    expected = seen_by_rclpy(node, ["-p", f"link.port:={controller.port}", *arguments])["limits.speed"]
     bridge(controller, {}, [*arguments, *remapped(node)], node)
     assert get(peer, "limits.speed", node=node) == [expected]
 
@@ -142,7 +142,7 @@ def test_a_file_for_another_node_is_warned_of(controller, bridge, tmp_path):
 
 def test_the_start_says_what_was_read_from_where(controller, bridge, tmp_path):
     one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
-    one.write_text("/**:\n  ros__parameters:\n    limits.speed: 0.2\n    home: [0.1, 0.0, 0.1]\n")
+    one.write_text("/**:\n  ros__parameters:\n    limits.speed: 0.2\n    arm.home: [0.1, 0.0, 0.1]\n")
     two.write_text("/aether_bridge:\n  ros__parameters:\n    limits.speed: 0.15\n")
     started = bridge(controller, {}, ["--params-file", one, "--params-file", two])
     started.log.wait(lambda line: f"2 from '{one}', 1 from '{two}', 1 from the command line" in line)
@@ -161,43 +161,43 @@ def test_a_default_that_is_overridden_is_no_surprise(controller, bridge, tmp_pat
 
 def test_a_wrong_value_names_its_file(launch, tmp_path):
     file = tmp_path / "wrong.yaml"
-    file.write_text("/**:\n  ros__parameters:\n    port: 70000\n")
+    file.write_text("/**:\n  ros__parameters:\n    link.port: 70000\n")
     started = launch({}, ["--params-file", file])
     assert started.wait() == 2
     (line,) = started.log
-    assert f"'port' is 70000; it must be from 1 to 65535 (in '{file}')" in line
+    assert f"'link.port' is 70000; it must be from 1 to 65535 (in '{file}')" in line
 
 
 @pytest.mark.parametrize("rule", ["target_pose", "/target_pose", "aether_bridge:target_pose", "rostopic://target_pose"])
 def test_a_remapping_without_effect_is_warned_of(controller, bridge, rule):
-    started = bridge(controller, {"source.topic": "/hand"}, ["-r", f"{rule}:=/ik/target"])
+    started = bridge(controller, {"input.topic": "/hand"}, ["-r", f"{rule}:=/ik/target"])
     started.log.wait(
-        lambda line: "the remapping of 'target_pose' to '/ik/target' has no effect, because source.topic" in line
+        lambda line: "the remapping of 'target_pose' to '/ik/target' has no effect, because input.topic" in line
     )
 
 
 # A line of a parameter file, or an argument, and what the one line has to say.
 UNREADABLE = {
-    "a true for a word": ("json_fields.y: y", ["'json_fields.y' is true, a boolean", "in quotes, like 'y'"]),
-    "yes": ("text_stop: yes", ["'text_stop' is true", "in quotes"]),
-    "off": ("json_fields.z: off", ["'json_fields.z' is false", "in quotes"]),
-    "a number for a word": ("json_fields.open: 0", ["'json_fields.open' is 0, an integer", "in quotes, like '0'"]),
-    "a real for a word": ("source.unit: 0.01", ["'source.unit' is 0.01, a number", "in quotes, like '0.01'"]),
-    "y in a list": ("source.position: [x, y, z]", ["wrong.yaml", "line_num 3", "in quotes, like 'y'"]),
-    "mixed numbers": ("home: [0.1, 0, 0.1]", ["wrong.yaml", "line_num 3", "0.0, not 0"]),
-    "a map for a word": ("text_template: {{x}}", ["wrong.yaml", "line 3", "begins with { or [ is put in single quotes"]),
+    "a true for a word": ("wire.json.y: y", ["'wire.json.y' is true, a boolean", "in quotes, like 'y'"]),
+    "yes": ("wire.text.stop: yes", ["'wire.text.stop' is true", "in quotes"]),
+    "off": ("wire.json.z: off", ["'wire.json.z' is false", "in quotes"]),
+    "a number for a word": ("wire.json.open: 0", ["'wire.json.open' is 0, an integer", "in quotes, like '0'"]),
+    "a real for a word": ("input.unit: 0.01", ["'input.unit' is 0.01, a number", "in quotes, like '0.01'"]),
+    "y in a list": ("input.position: [x, y, z]", ["wrong.yaml", "line_num 3", "in quotes, like 'y'"]),
+    "mixed numbers": ("arm.home: [0.1, 0, 0.1]", ["wrong.yaml", "line_num 3", "0.0, not 0"]),
+    "a map for a word": ("wire.text.command: {{x}}", ["wrong.yaml", "line 3", "begins with { or [ is put in single quotes"]),
     "no number": ("limits.speed: .nan", ["'limits.speed' is NaN; it must be from 0.001", "wrong.yaml"]),
-    "no value": ("host:", ["wrong.yaml", "line 3", "An empty string is written ''"]),
-    "an empty list": ("wire_extras: []", ["'wire_extras' is an empty list; it must be a list of strings, ['none'] or"]),
-    "no YAML": ('json_fields.open: ""open""', ["wrong.yaml", "near line", "in single quotes"]),
-    "a tab": ("port: 5000\n\thost: x", ["wrong.yaml", "near line", "spaces"]),
-    "a list of lists": ("home: [[0.1], [0.2]]", ["wrong.yaml", "A list has values only"]),
+    "no value": ("link.host:", ["wrong.yaml", "line 3", "An empty string is written ''"]),
+    "an empty list": ("wire.extra_fields: []", ["'wire.extra_fields' is an empty list; it must be a list of strings, ['none'] or"]),
+    "no YAML": ('wire.json.open: ""open""', ["wrong.yaml", "near line", "in single quotes"]),
+    "a tab": ("link.port: 5000\n\tlink.host: x", ["wrong.yaml", "near line", "spaces"]),
+    "a list of lists": ("arm.home: [[0.1], [0.2]]", ["wrong.yaml", "A list has values only"]),
 }
 
 
 def test_a_name_that_no_node_has_is_refused_with_advice(launch, tmp_path):
     file = tmp_path / "wrong.yaml"
-    file.write_text("aether-bridge:\n  ros__parameters:\n    port: 5000\n")
+    file.write_text("aether-bridge:\n  ros__parameters:\n    link.port: 5000\n")
     started = launch({}, ["--params-file", file])
     assert started.wait() == 2
     (line,) = started.log
@@ -225,16 +225,16 @@ def test_what_yaml_reads_otherwise_is_refused_with_advice(launch, case, tmp_path
 @pytest.mark.parametrize(
     ("rule", "advice"),
     [
-        ("text_template:={{x}}", "text in quotes is: -p \"text_template:='{{x}}'\""),
-        ("json_fields.constant:={'a': 1}", "text in quotes is: -p \"json_fields.constant:='{''a'': 1}'\""),
-        ("text_template:=@{x}", "text in quotes is: -p \"text_template:='@{x}'\""),
-        ("text_template:=%x", "text in quotes is: -p \"text_template:='%x'\""),
-        ("text_template:=[x", "text in quotes is: -p \"text_template:='[x'\""),
-        ("text_template:=&x", "text in quotes is: -p \"text_template:='&x'\""),
-        ("text_stop:='a", "text in quotes is: -p \"text_stop:='''a'\""),
-        ("host:=", "an empty string is \"host:=''\""),
-        ("port", "it must be NAME:=VALUE"),
-        ("home:=[0.1, a]", "All values of a list have one type"),
+        ("wire.text.command:={{x}}", "text in quotes is: -p \"wire.text.command:='{{x}}'\""),
+        ("wire.json.constant:={'a': 1}", "text in quotes is: -p \"wire.json.constant:='{''a'': 1}'\""),
+        ("wire.text.command:=@{x}", "text in quotes is: -p \"wire.text.command:='@{x}'\""),
+        ("wire.text.command:=%x", "text in quotes is: -p \"wire.text.command:='%x'\""),
+        ("wire.text.command:=[x", "text in quotes is: -p \"wire.text.command:='[x'\""),
+        ("wire.text.command:=&x", "text in quotes is: -p \"wire.text.command:='&x'\""),
+        ("wire.text.stop:='a", "text in quotes is: -p \"wire.text.stop:='''a'\""),
+        ("link.host:=", "an empty string is \"link.host:=''\""),
+        ("link.port", "it must be NAME:=VALUE"),
+        ("arm.home:=[0.1, a]", "All values of a list have one type"),
     ],
 )
 def test_an_argument_that_is_no_yaml_is_refused_with_advice(launch, rule, advice):
@@ -245,12 +245,12 @@ def test_an_argument_that_is_no_yaml_is_refused_with_advice(launch, rule, advice
 
 
 def test_the_advice_for_an_argument_can_be_followed(controller, bridge):
-    bridge(controller, {}, ["-p", "json_fields.constant:='{\"a\": 1}'"]).status.wait(state="CONNECTED")
+    bridge(controller, {}, ["-p", "wire.json.constant:='{\"a\": 1}'"]).status.wait(state="CONNECTED")
 
 
 def test_a_file_without_parameters_below_a_node_is_refused_with_advice(launch, tmp_path):
     file = tmp_path / "flat.yaml"
-    file.write_text("port: 5000\n")
+    file.write_text("link.port: 5000\n")
     started = launch({}, ["--params-file", file])
     assert started.wait() == 2
     assert "'ros__parameters'" in started.log[0] and str(file) in started.log[0]
@@ -280,25 +280,25 @@ TEXTS = ["::", "fe80::", "0x1p3", "nan(1)", "y", "N", "yes", "on", "true", "null
 
 def test_a_text_survives_dump_and_start_and_load(controller, bridge, peer, tmp_path):
     """The three ways of ros2 param: dump is PyYAML, a start is rcl, and load reads each text a second time."""
-    started = bridge(controller, {"json_fields.type": "", "json_fields.gripper": ""}, [])
+    started = bridge(controller, {"wire.json.type": "", "wire.json.gripper": ""}, [])
     started.status.wait(state="CONNECTED")
     for number, text in enumerate(TEXTS):
-        assert set_each(peer, ("base_frame", text)) == [""]
-        (reported,) = get(peer, "base_frame")
+        assert set_each(peer, ("arm.base_frame", text)) == [""]
+        (reported,) = get(peer, "arm.base_frame")
         # As `ros2 param load` gives it.
         again = rclpy.parameter.get_parameter_value(str(yaml.safe_load(yaml.dump(reported))))
         assert again.type == ParameterType.PARAMETER_STRING, (text, reported, again)
         assert unquoted(again.string_value) == text, (text, reported, again)
         # As rcl reads it at the next start.
         file = tmp_path / f"{number}.yaml"
-        file.write_text(yaml.dump({"/**": {"ros__parameters": {"base_frame": reported}}}))
-        read = seen_by_rclpy("/any", ["--params-file", file])["base_frame"]
+        file.write_text(yaml.dump({"/**": {"ros__parameters": {"arm.base_frame": reported}}}))
+        read = seen_by_rclpy("/any", ["--params-file", file])["arm.base_frame"]
         assert isinstance(read, str) and unquoted(read) == text, (text, reported, read)
 
 
 def test_texts_that_are_no_words_of_yaml_have_no_quotes(controller, bridge, peer):
     bridge(controller, {**QUICK})
-    assert get(peer, "host", "source.topic", "json_fields.x", "json_fields.y") == ["127.0.0.1", "target_pose", "x", "'y'"]
+    assert get(peer, "link.host", "input.topic", "wire.json.x", "wire.json.y") == ["127.0.0.1", "target_pose", "x", "'y'"]
 
 
 def test_a_start_from_what_was_dumped_is_the_same_bridge(controller, bridge, hand, peer, tmp_path):
@@ -342,13 +342,13 @@ def test_a_domain_that_is_no_number_is_named_without_a_panic():
 
 @pytest.mark.parametrize("topic", ["a b", "/x/", "1x"])
 def test_a_topic_that_is_no_name_is_a_wrong_parameter(launch, topic):
-    started = launch({"source.topic": topic})
+    started = launch({"input.topic": topic})
     assert started.wait() == 2
     assert any(f"the topic '{topic}' cannot be subscribed to" in line for line in started.log), started.log[:]
 
 
 @pytest.mark.parametrize("program", ["bridge", "hand_sim"])
 def test_an_argument_that_is_not_utf8_is_refused(program):
-    ended = subprocess.run([EXECUTABLES / program, "--ros-args", "-p", b"host:=\xff"], capture_output=True, timeout=30)
+    ended = subprocess.run([EXECUTABLES / program, "--ros-args", "-p", b"link.host:=\xff"], capture_output=True, timeout=30)
     assert ended.returncode == 2
     assert b"is not UTF-8" in ended.stderr and b"panicked" not in ended.stderr

@@ -11,30 +11,30 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters, GetParameterTy
 
 # The interface that others build on, with its defaults.
 DEFAULTS = {
-    "role": "tcp_client",
-    "host": "127.0.0.1",
-    "port": 5000,
-    "connect_timeout": 3.0,
-    "expect_reply": True,
-    "max_in_flight": 1,
-    "reply_timeout": 0.5,
-    "link_timeout": 3.0,
-    "tcp_user_timeout": 0.5,
-    "backoff.initial": 0.1,
-    "backoff.max": 4.0,
-    "wire_unit": "mm",
-    "base_frame": "arm_base",
-    "error_limit": 5,
-    "arming": "automatic",
-    "settle_time": 1.0,
-    "input_timeout": 0.2,
-    "command_rate": 50.0,
+    "link.transport": "tcp_client",
+    "link.host": "127.0.0.1",
+    "link.port": 5000,
+    "link.connect_timeout": 3.0,
+    "link.expect_reply": True,
+    "link.max_in_flight": 1,
+    "link.reply_timeout": 0.5,
+    "link.timeout": 3.0,
+    "link.tcp_user_timeout": 0.5,
+    "link.backoff.initial": 0.1,
+    "link.backoff.max": 4.0,
+    "wire.position_unit": "mm",
+    "arm.base_frame": "arm_base",
+    "teleop.max_consecutive_errors": 5,
+    "teleop.arming": "automatic",
+    "teleop.settle_time": 1.0,
+    "input.timeout": 0.2,
+    "teleop.command_rate": 50.0,
     "workspace.min": [-0.3, -0.3, 0.0],
     "workspace.max": [0.3, 0.3, 0.4],
     "workspace.policy": "clamp",
-    "home": [0.2, 0.0, 0.2],
+    "arm.home": [0.2, 0.0, 0.2],
     "limits.speed": 0.25,
-    "approach_speed": 0.1,
+    "limits.approach_speed": 0.1,
     "gripper.close_below": 0.3,
     "gripper.open_above": 0.5,
     "gripper.close_debounce": 0.1,
@@ -50,7 +50,7 @@ def test_every_parameter_is_listed_with_its_default(launch, peer):
     listed = ask(peer, ListParameters).result.names
     assert set(DEFAULTS) <= set(listed) and "use_sim_time" in listed and len(set(listed)) == len(listed)
     assert dict(zip(DEFAULTS, get(peer, *DEFAULTS))) == DEFAULTS
-    assert set(ask(peer, ListParameters, prefixes=["backoff"]).result.names) == {"backoff.initial", "backoff.max"}
+    assert set(ask(peer, ListParameters, prefixes=["link.backoff"]).result.names) == {"link.backoff.initial", "link.backoff.max"}
     assert ask(peer, GetParameters, names=["no.such"]).values[0].type == ParameterType.PARAMETER_NOT_SET
 
 
@@ -75,13 +75,13 @@ def test_every_parameter_is_described_in_full(launch, peer):
             (bounds,) = descriptor.floating_point_range
             numbers = plain(value) if isinstance(plain(value), list) else [plain(value)]
             assert all(bounds.from_value <= number <= bounds.to_value for number in numbers)
-        elif type_ == ParameterType.PARAMETER_STRING and name not in ("host", "base_frame"):
+        elif type_ == ParameterType.PARAMETER_STRING and name not in ("link.host", "arm.base_frame"):
             # A word that YAML reads as something else is reported in quotes.
             word = plain(value).strip("'")
             assert f"'{word}'" in descriptor.additional_constraints
     described = dict(zip(names, descriptors))
     # Units, for the numbers that have one.
-    for name, unit in [("limits.speed", "m/s"), ("home", "m"), ("reply_timeout", "s"), ("command_rate", "Hz")]:
+    for name, unit in [("limits.speed", "m/s"), ("arm.home", "m"), ("link.reply_timeout", "s"), ("teleop.command_rate", "Hz")]:
         assert described[name].description.endswith(f"[{unit}]")
 
 
@@ -91,71 +91,71 @@ def test_parameters_come_from_a_file_and_arguments_override_it(controller, bridg
         """
 /**:
   ros__parameters:
-    settle_time: 0
-    input_timeout: 0.5
-    wire_unit: cm
-    home: [0.1, 0.0, 0.1]
+    teleop.settle_time: 0
+    input.timeout: 0.5
+    wire.position_unit: cm
+    arm.home: [0.1, 0.0, 0.1]
     workspace:
       min: [-1, -1, 0]
       max: [0.1, 0.1, 0.2]
 aether_bridge:
   ros__parameters:
-    base_frame: table
+    arm.base_frame: table
 another_node:
   ros__parameters:
-    base_frame: wrong
+    arm.base_frame: wrong
 """
     )
-    bridge(controller, {}, ["--params-file", file, "-p", "wire_unit:=m"])
+    bridge(controller, {}, ["--params-file", file, "-p", "wire.position_unit:=m"])
     # Whole numbers are taken for reals.
-    assert get(peer, "base_frame", "settle_time", "workspace.min") == ["table", 0.0, [-1.0, -1.0, 0.0]]
+    assert get(peer, "arm.base_frame", "teleop.settle_time", "workspace.min") == ["table", 0.0, [-1.0, -1.0, 0.0]]
     hand((0.2, 0.0, 0.1))
     controller.lines.wait(lambda line: line.data == command("0.1", "0.0", "0.1"))
 
 
 def test_an_unknown_parameter_is_told_of_with_the_one_that_was_meant(controller, bridge):
-    started = bridge(controller, {**QUICK, "prot": 5, "limits.sped": 0.1, "entirely.different": 1})
+    started = bridge(controller, {**QUICK, "link.prot": 5, "limits.sped": 0.1, "entirely.different": 1})
     started.status.wait(state="CONNECTED")
     warnings = [line for line in started.log if "WARN" in line]
-    assert sum("'prot' is unknown; did you mean 'port'?" in line for line in warnings) == 1
+    assert sum("'link.prot' is unknown; did you mean 'link.port'?" in line for line in warnings) == 1
     assert sum("'limits.sped' is unknown; did you mean 'limits.speed'?" in line for line in warnings) == 1
     assert sum("ignored: parameter 'entirely.different' is unknown" in line for line in warnings) == 1
 
 
 # Of what is given, and what the one line has to say: parameter, value and range.
 WRONG = {
-    "a word for a number": ({"port": "abc"}, ["'port'", "'abc'", "integer", "from 1 to 65535"]),
-    "a number with quotes": ({"port": "5000"}, ["'port'", "'5000'", "string", "integer"]),
-    "port too large": ({"port": 70000}, ["'port'", "70000", "from 1 to 65535"]),
-    "port zero": ({"port": 0}, ["'port'", "is 0;", "from 1 to 65535"]),
-    "a real for an integer": ({"port": 5000.5}, ["'port'", "5000.5", "integer"]),
-    "unknown choice": ({"arming": "maybe"}, ["'arming'", "'maybe'", "'automatic'", "'operator'"]),
-    "unknown role": ({"role": "serial"}, ["'role'", "'serial'", "'tcp_client'"]),
-    "unknown unit": ({"wire_unit": "inch"}, ["'wire_unit'", "'inch'", "'mm'", "'cm'", "'m'"]),
+    "a word for a number": ({"link.port": "abc"}, ["'link.port'", "'abc'", "integer", "from 1 to 65535"]),
+    "a number with quotes": ({"link.port": "5000"}, ["'link.port'", "'5000'", "string", "integer"]),
+    "port too large": ({"link.port": 70000}, ["'link.port'", "70000", "from 1 to 65535"]),
+    "port zero": ({"link.port": 0}, ["'link.port'", "is 0;", "from 1 to 65535"]),
+    "a real for an integer": ({"link.port": 5000.5}, ["'link.port'", "5000.5", "integer"]),
+    "unknown choice": ({"teleop.arming": "maybe"}, ["'teleop.arming'", "'maybe'", "'automatic'", "'operator'"]),
+    "unknown role": ({"link.transport": "serial"}, ["'link.transport'", "'serial'", "'tcp_client'"]),
+    "unknown unit": ({"wire.position_unit": "inch"}, ["'wire.position_unit'", "'inch'", "'mm'", "'cm'", "'m'"]),
     "too fast": ({"limits.speed": 99.0}, ["'limits.speed'", "99.0", "10.0 m/s"]),
-    "negative time": ({"input_timeout": -1.0}, ["'input_timeout'", "-1.0", "from 0.01 to 10.0 s"]),
+    "negative time": ({"input.timeout": -1.0}, ["'input.timeout'", "-1.0", "from 0.01 to 10.0 s"]),
     "min above max": (
         {"workspace.min": [0.5, 0.0, 0.0]},
         ["'workspace.min'", "[0.5, 0.0, 0.0]", "'workspace.max'", "[0.3, 0.3, 0.4]"],
     ),
-    "home outside": ({"home": [0.2, 0.0, 0.9]}, ["'home'", "[0.2, 0.0, 0.9]", "'workspace.max'", "[0.3, 0.3, 0.4]"]),
-    "two numbers for three": ({"home": [0.2, 0.0]}, ["'home'", "[0.2, 0.0]", "3 numbers"]),
+    "home outside": ({"arm.home": [0.2, 0.0, 0.9]}, ["'arm.home'", "[0.2, 0.0, 0.9]", "'workspace.max'", "[0.3, 0.3, 0.4]"]),
+    "two numbers for three": ({"arm.home": [0.2, 0.0]}, ["'arm.home'", "[0.2, 0.0]", "3 numbers"]),
     "thresholds crossed": (
         {"gripper.close_below": 0.8},
         ["'gripper.close_below'", "0.8", "'gripper.open_above'", "0.5"],
     ),
-    "approach faster than limit": ({"approach_speed": 1.0}, ["'approach_speed'", "1.0", "'limits.speed'", "0.25"]),
-    "empty host": ({"host": ""}, ["'host'", "''", "empty"]),
-    "host in brackets": ({"host": "[::1]"}, ["'host'", "'[::1]'", "write '::1'"]),
-    "host with port": ({"host": "192.168.1.50:5000"}, ["'host'", "write host '192.168.1.50' and port 5000 apart"]),
-    "host with a blank": ({"host": "127.0.0.1 "}, ["'host'", "'127.0.0.1 '", "write '127.0.0.1'"]),
-    "host as URL": ({"host": "http://arm.lab:80/"}, ["'host'", "write 'arm.lab', and port 80 apart"]),
-    "host with path": ({"host": "arm.lab/x"}, ["'host'", "write 'arm.lab'"]),
-    "host with user": ({"host": "robot@arm.lab"}, ["'host'", "write 'arm.lab'"]),
-    "host that is no address": ({"host": "192.168.1.500"}, ["'host'", "no IPv4 address"]),
-    "home of a path": ({"hello.token_file": "~/token"}, ["'hello.token_file'", "'~/token'", "not expanded"]),
-    "path with a blank": ({"tls.ca_file": "/ca.pem "}, ["'tls.ca_file'", "write '/ca.pem'"]),
-    "no host of letters": ({"host": 5}, ["'host'", "5", "integer", "string"]),
+    "approach faster than limit": ({"limits.approach_speed": 1.0}, ["'limits.approach_speed'", "1.0", "'limits.speed'", "0.25"]),
+    "empty host": ({"link.host": ""}, ["'link.host'", "''", "empty"]),
+    "host in brackets": ({"link.host": "[::1]"}, ["'link.host'", "'[::1]'", "write '::1'"]),
+    "host with port": ({"link.host": "192.168.1.50:5000"}, ["'link.host'", "write link.host '192.168.1.50' and link.port 5000 apart"]),
+    "host with a blank": ({"link.host": "127.0.0.1 "}, ["'link.host'", "'127.0.0.1 '", "write '127.0.0.1'"]),
+    "host as URL": ({"link.host": "http://arm.lab:80/"}, ["'link.host'", "write 'arm.lab', and link.port 80 apart"]),
+    "host with path": ({"link.host": "arm.lab/x"}, ["'link.host'", "write 'arm.lab'"]),
+    "host with user": ({"link.host": "robot@arm.lab"}, ["'link.host'", "write 'arm.lab'"]),
+    "host that is no address": ({"link.host": "192.168.1.500"}, ["'link.host'", "no IPv4 address"]),
+    "home of a path": ({"link.auth.token_file": "~/token"}, ["'link.auth.token_file'", "'~/token'", "not expanded"]),
+    "path with a blank": ({"link.tls.ca_file": "/ca.pem "}, ["'link.tls.ca_file'", "write '/ca.pem'"]),
+    "no host of letters": ({"link.host": 5}, ["'link.host'", "5", "integer", "string"]),
     "no truth": ({"use_sim_time": "yes please"}, ["'use_sim_time'", "'yes please'", "boolean"]),
 }
 
@@ -163,7 +163,7 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_parameter_ends_the_bridge_with_one_line_that_names_it(controller, launch, case):
     wrong, expected = WRONG[case]
-    started = launch({"port": controller.port, **wrong})
+    started = launch({"link.port": controller.port, **wrong})
     assert started.wait() == 2
     (line,) = started.log
     assert all(words in line for words in expected), line
@@ -171,16 +171,16 @@ def test_a_wrong_parameter_ends_the_bridge_with_one_line_that_names_it(controlle
 
 
 def test_a_host_that_is_none_is_refused_while_running_too(controller, bridge, peer):
-    bridge(controller, {"arming": "operator"})
-    brackets, port, good = set_each(peer, ("host", "[::1]"), ("host", "127.0.0.1:5000"), ("host", "localhost"))
-    assert "'host'" in brackets and "write '::1'" in brackets
-    assert "write host '127.0.0.1' and port 5000 apart" in port
+    bridge(controller, {"teleop.arming": "operator"})
+    brackets, port, good = set_each(peer, ("link.host", "[::1]"), ("link.host", "127.0.0.1:5000"), ("link.host", "localhost"))
+    assert "'link.host'" in brackets and "write '::1'" in brackets
+    assert "write link.host '127.0.0.1' and link.port 5000 apart" in port
     assert good == ""
 
 
 def test_numbers_that_are_none_are_refused(controller, launch):
     for value in (".nan", ".inf", "-.inf"):
-        started = launch({"port": controller.port}, ["-p", f"limits.speed:={value}"])
+        started = launch({"link.port": controller.port}, ["-p", f"limits.speed:={value}"])
         assert started.wait() == 2
         (line,) = started.log
         assert "'limits.speed'" in line and "from 0.001 to 10.0 m/s" in line
@@ -188,9 +188,9 @@ def test_numbers_that_are_none_are_refused(controller, launch):
 
 
 def test_two_wrong_parameters_are_two_lines(controller, launch):
-    started = launch({"port": controller.port, "arming": "maybe", "limits.speed": 99.0})
+    started = launch({"link.port": controller.port, "teleop.arming": "maybe", "limits.speed": 99.0})
     assert started.wait() == 2
-    assert sorted(re.search("'([a-z._]+)'", line)[1] for line in started.log) == ["arming", "limits.speed"]
+    assert sorted(re.search("'([a-z._]+)'", line)[1] for line in started.log) == ["limits.speed", "teleop.arming"]
     assert len(controller.connections) == 0
 
 
@@ -208,7 +208,7 @@ def test_two_wrong_parameters_are_two_lines(controller, launch):
     ids=lambda value: "_".join(value) if isinstance(value, list) else "",
 )
 def test_arguments_that_ros_does_not_take_end_the_bridge_with_a_line(controller, launch, arguments, named):
-    started = launch({"port": controller.port}, arguments)
+    started = launch({"link.port": controller.port}, arguments)
     assert started.wait() == 2
     own = [line for line in started.log if line.startswith("aether_bridge: ")]
     assert len(own) == 1 and named in own[0], started.log[:]

@@ -47,7 +47,7 @@ def starts_a_bridge_on_other_topics(bench, words):
 
 def starts_a_bridge_with_a_file(bench, words):
     file = bench.folder / "yours.yaml"
-    file.write_text(f"/**:\n  ros__parameters:\n    port: {bench.controller.port}\n    limits.speed: 0.1\n")
+    file.write_text(f"/**:\n  ros__parameters:\n    link.port: {bench.controller.port}\n    limits.speed: 0.1\n")
     bench.run(*(word.replace("/path/to/yours.yaml", str(file)) for word in words[1:]))
     bench.controller.connections.wait()
     assert get(bench.peer, "limits.speed") == [0.1]
@@ -119,7 +119,7 @@ def describes_a_parameter(bench, words):
 
 
 def arms(bench, words):
-    started = bench.start_in_motion(arming="operator", motion="DISARMED", reason="set_armed")
+    started = bench.start_in_motion(**{"teleop.arming": "operator"}, motion="DISARMED", reason="set_armed")
     assert any("success=True" in line for line in bench.answer(words))
     started.status.wait(motion="TRACKING")
 
@@ -164,7 +164,7 @@ RUN = {
     "ros2 run aether_bridge arm_check 192.168.1.50 5000 --at 200 0 200": checks_the_controller,
     "ros2 run aether_bridge arm_sim --help": prints_its_help,
     "ros2 param set /aether_bridge limits.speed 0.1": sets_the_speed,
-    "ros2 param set /aether_bridge host 192.168.1.51": sets_the_host_while_disarmed,
+    "ros2 param set /aether_bridge link.host 192.168.1.51": sets_the_host_while_disarmed,
     "ros2 param set /aether_bridge NAME VALUE": sets_any_parameter,
     "ros2 param describe /aether_bridge NAME": describes_a_parameter,
     'ros2 service call /aether_bridge/set_armed std_srvs/srv/SetBool "{data: true}"': arms,

@@ -14,7 +14,7 @@ from std_srvs.srv import SetBool, Trigger
 
 PLACE = (0.12, 0.0355, 0.21)
 NEAR = (0.13, 0.0355, 0.21)
-AT_PLACE = {**QUICK, "home": list(PLACE)}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 NOWHERE = (float("nan"), 0.0, 0.0)
 README = pathlib.Path(__file__).parents[2] / "README.md"
 
@@ -95,7 +95,7 @@ def tracking(scene):
 
 @case
 def approaching(scene):
-    scene.start({"home": [0.2, 0.2, 0.3], "approach_speed": 0.02})
+    scene.start({"arm.home": [0.2, 0.2, 0.3], "limits.approach_speed": 0.02})
 
 
 @case
@@ -111,7 +111,7 @@ def gripper_awaited(scene):
 
 @case
 def settling(scene):
-    scene.start({"settle_time": 3.0})
+    scene.start({"teleop.settle_time": 3.0})
 
 
 @case
@@ -121,7 +121,7 @@ def input_stale(scene):
 
 @case
 def rate_too_low(scene):
-    scene.follow({"input_timeout": 5.0, "source.min_rate": 10.0}).tracker.rate = 4.0
+    scene.follow({"input.timeout": 5.0, "input.min_rate": 10.0}).tracker.rate = 4.0
 
 
 @case
@@ -130,31 +130,31 @@ def input_zero(scene):
 
 
 @case
-def no_hand(scene):
+def hand_not_detected(scene):
     # The rotation says so: its w is 1.
-    scene.follow({"source.valid": "pose.orientation.w"}).tracker.orientation = Quaternion(x=1.0, w=0.0)
+    scene.follow({"input.valid": "pose.orientation.w"}).tracker.orientation = Quaternion(x=1.0, w=0.0)
 
 
 @case
-def unreadable(scene):
+def malformed_message(scene):
     # What a message of this type has at any length.
-    scene.start({"source.type": "std_msgs/msg/Float64MultiArray", "source.position": [f"data[{i}]" for i in range(3)]},
+    scene.start({"input.type": "std_msgs/msg/Float64MultiArray", "input.position": [f"data[{i}]" for i in range(3)]},
                 hand=False)
     scene.repeat(Float64MultiArray, "/target_pose", lambda: Float64MultiArray())
 
 
 @case
 def input_frozen(scene):
-    scene.start({"source.frozen_timeout": 1.0})
+    scene.start({"input.frozen_timeout": 1.0})
 
 
 @case
 def input_jump(scene):
-    scene.follow({"limits.jump_confirm": 10.0}).tracker.position = (-0.2, 0.0355, 0.21)
+    scene.follow({"limits.jump_confirm_time": 10.0}).tracker.position = (-0.2, 0.0355, 0.21)
 
 
 @case
-def several_senders(scene):
+def multiple_publishers(scene):
     scene.follow()
     scene.hand(NEAR)
 
@@ -181,7 +181,7 @@ def no_transform(scene):
 
 @case
 def outside_workspace(scene):
-    scene.follow({"workspace.policy": "reject", "limits.jump": 0.0}).tracker.position = (0.12, 0.0355, 0.5)
+    scene.follow({"workspace.policy": "reject", "limits.max_jump": 0.0}).tracker.position = (0.12, 0.0355, 0.5)
 
 
 @case
@@ -198,22 +198,22 @@ def stamp_from_future(scene):
 def stamp_backwards(scene):
     # Each is older than the one before, by more than the time between them, and young enough.
     ages = iter(0.05 * count for count in range(200))
-    scene.follow({"input_timeout": 10.0}).tracker.stamp = lambda now: aged(next(ages))(now)
+    scene.follow({"input.timeout": 10.0}).tracker.stamp = lambda now: aged(next(ages))(now)
 
 
 @case
-def held_up(scene):
+def process_stalled(scene):
     scene.follow(stamp=unstamped)
     scene.bridge.process.send_signal(signal.SIGSTOP)
     published = scene.peer.record(PoseStamped, "/target_pose")
     try:
         # What the bridge is away for, by the hand's own count: longer than a target may be old, and shorter than the
         # second after which Fast DDS takes a reader in shared memory for dead, and delivers nothing.
-        published.wait_count(int(1.6 * QUICK["input_timeout"] * 30))
+        published.wait_count(int(1.6 * QUICK["input.timeout"] * 30))
         scene.tracker.stop()
     finally:
         scene.bridge.process.send_signal(signal.SIGCONT)
-    # It lasts until input_timeout, and /diagnostics comes once a second.
+    # It lasts until input.timeout, and /diagnostics comes once a second.
     return True
 
 
@@ -229,26 +229,26 @@ def link_down(scene):
 
 @case
 def unresponsive(scene):
-    scene.follow({"link_timeout": 60.0}).controller.reply = None
+    scene.follow({"link.timeout": 60.0}).controller.reply = None
     scene.tracker.position = NEAR
 
 
 @case
 def error_replies(scene):
-    scene.follow({"settle_time": 3.0}).controller.reply = lambda line: error("joint 3 is out of range")
+    scene.follow({"teleop.settle_time": 3.0}).controller.reply = lambda line: error("joint 3 is out of range")
     scene.tracker.position = NEAR
 
 
 @case
-def arm_outside(scene):
+def arm_outside_workspace(scene):
     # It reports where it is in its first reply, which refuses the command.
     outside = b'{"status":"error","message":"no","position":{"x":900.0,"y":0.0,"z":200.0}}\n'
-    scene.start({"error_limit": 1, "settle_time": 0.1}, scene.controllers(reply=lambda line: outside))
+    scene.start({"teleop.max_consecutive_errors": 1, "teleop.settle_time": 0.1}, scene.controllers(reply=lambda line: outside))
 
 
 @case
 def awaiting_operator(scene):
-    scene.start({"arming": "operator"})
+    scene.start({"teleop.arming": "operator"})
     scene.bridge.status.wait(reason=ROWS["awaiting_operator"])
     scene.call("set_armed", SetBool, data=True)
     scene.bridge.status.wait(motion="TRACKING")

@@ -16,12 +16,12 @@ from test_reasons import ROWS
 
 SAMPLES = load()
 # What a user of this tracker sets: it repeats the last sample for up to 0.3 s, and of a live hand for up to 0.17 s. All
-# else is the default; genuine steps are under 0.05 m, swaps over 0.25 m, and limits.jump is 0.15 m.
+# else is the default; genuine steps are under 0.05 m, swaps over 0.25 m, and limits.max_jump is 0.15 m.
 # The acceleration is a gentle one: what it bounds can then be told on a machine of any speed.
-SETTINGS = {**PATIENT, "source.frozen_timeout": 0.25, "limits.acceleration": 1.0}
+SETTINGS = {**PATIENT, "input.frozen_timeout": 0.25, "limits.acceleration": 1.0}
 APPROACH = Limits(speed=0.1, acceleration=1.0)
 TRACKING = Limits(speed=0.25, acceleration=1.0)
-# Of a ramp, by command_rate.
+# Of a ramp, by teleop.command_rate.
 PERIOD = 0.02
 # Leaps as far as this are swaps, in metres.
 SWAP = 0.24

@@ -10,12 +10,12 @@ from rcl_interfaces.msg import Log
 
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
-AT_PLACE = {**QUICK, "home": list(PLACE)}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 
 
 def test_a_reply_in_pieces_is_one_reply(controllers, bridge, hand):
     controller = controllers(reply=None)
-    status = bridge(controller, {**AT_PLACE, "reply_timeout": 9.0, "link_timeout": 9.0}).status
+    status = bridge(controller, {**AT_PLACE, "link.reply_timeout": 9.0, "link.timeout": 9.0}).status
     hand(PLACE)
     controller.lines.wait()
     for piece in (OK[:1], OK[1:20], OK[20:-2]):
@@ -30,7 +30,7 @@ def test_a_reply_in_pieces_is_one_reply(controllers, bridge, hand):
 
 def test_replies_in_one_segment_answer_a_command_each(controllers, bridge, hand):
     controller = controllers(reply=None)
-    parameters = {**AT_PLACE, "max_in_flight": 3, "reply_timeout": 9.0, "link_timeout": 9.0}
+    parameters = {**AT_PLACE, "link.max_in_flight": 3, "link.reply_timeout": 9.0, "link.timeout": 9.0}
     status = bridge(controller, parameters).status
     hand((0.2, 0.0355, 0.21))
     controller.lines.wait_count(3)
@@ -59,7 +59,7 @@ def test_a_reply_that_no_command_waited_for_ends_the_connection(controller, brid
 
 def test_a_greeting_of_so_many_lines_is_passed_over_on_every_connection(controllers, bridge, hand):
     controller = controllers(greeting=b"ARM 1.2 ready\r\n{}\n")
-    started = bridge(controller, {**AT_PLACE, "greeting_lines": 2})
+    started = bridge(controller, {**AT_PLACE, "link.banner_lines": 2})
     hand(PLACE)
     for connections in (1, 2):
         started.status.wait(state="CONNECTED", motion="TRACKING")
@@ -123,12 +123,12 @@ def test_an_answer_that_is_no_reply_ends_the_connection_and_is_named(controllers
 )
 def test_a_reply_without_its_end_is_quoted(controllers, bridge, hand, answer, codec, quoted):
     controller = controllers(reply=lambda line: answer)
-    status = bridge(controller, {**AT_PLACE, "codec": codec, "reply_timeout": 0.3, "link_timeout": 1.5}).status
+    status = bridge(controller, {**AT_PLACE, "wire.format": codec, "link.reply_timeout": 0.3, "link.timeout": 1.5}).status
     hand(PLACE)
     overdue = status.wait(state="UNRESPONSIVE", motion="HOLDING", reason=": " + re.escape(quoted))
-    assert "expect_reply" not in overdue.reason
+    assert "link.expect_reply" not in overdue.reason
     given_up = status.wait(lambda status: quoted in status.last_error, state="BACKOFF")
-    assert "link_timeout 1.5 s" in given_up.last_error and "expect_reply" not in given_up.last_error
+    assert "link.timeout 1.5 s" in given_up.last_error and "link.expect_reply" not in given_up.last_error
 
 
 def test_a_byte_order_mark_before_the_first_reply_is_passed_over(controllers, bridge, hand):
@@ -153,7 +153,7 @@ def test_a_nul_between_replies_is_named(controllers, bridge, hand):
 
 def test_a_controller_that_keeps_refusing_holds_the_arm_and_is_asked_again_later(controllers, bridge, hand):
     controller = controllers(reply=lambda line: error("joint limit"))
-    started = bridge(controller, {**AT_PLACE, "error_limit": 3})
+    started = bridge(controller, {**AT_PLACE, "teleop.max_consecutive_errors": 3})
     hand((0.2, 0.0355, 0.21))
     held = started.status.wait(motion="HOLDING", reason="the controller refused 3 commands in a row")
     assert (held.rejected, held.acknowledged, held.sent) == (3, 0, 3)
@@ -166,7 +166,7 @@ def test_a_controller_that_keeps_refusing_holds_the_arm_and_is_asked_again_later
 
 def test_the_reason_of_a_hold_for_refusals_quotes_the_controller(controllers, bridge, hand):
     controller = controllers(reply=lambda line: error("joint limit"))
-    status = bridge(controller, {**AT_PLACE, "error_limit": 3}).status
+    status = bridge(controller, {**AT_PLACE, "teleop.max_consecutive_errors": 3}).status
     hand((0.2, 0.0355, 0.21))
     assert "joint limit" in status.wait(motion="HOLDING", reason="refused 3 commands").reason
 

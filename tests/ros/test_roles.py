@@ -13,7 +13,7 @@ from record import PATIENCE, Record
 
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
-AT_PLACE = {**QUICK, "home": list(PLACE)}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 
 
 class Dialler:
@@ -86,11 +86,11 @@ def receiver():
 
 
 def serve(launch, port, **more):
-    return launch({**AT_PLACE, "role": "tcp_server", "port": port, **more})
+    return launch({**AT_PLACE, "link.transport": "tcp_server", "link.port": port, **more})
 
 
 def test_controllers_dial_in_and_all_of_them_get_every_line(launch, port, diallers, hand):
-    started = serve(launch, port, min_clients=2)
+    started = serve(launch, port, **{"link.min_clients": 2})
     started.status.wait(state="LISTENING", reason="0 of 2 connected to 127.0.0.1:")
     tracker = hand(PLACE)
     left = diallers(port)
@@ -121,7 +121,7 @@ def test_controllers_dial_in_and_all_of_them_get_every_line(launch, port, dialle
 
 
 def test_one_that_does_not_answer_is_dropped_and_the_other_goes_on(launch, port, diallers, hand):
-    started = serve(launch, port, min_clients=1, reply_timeout=0.2)
+    started = serve(launch, port, **{"link.min_clients": 1, "link.reply_timeout": 0.2})
     started.status.wait(state="LISTENING")
     good = diallers(port)
     started.status.wait(state="CONNECTED")
@@ -130,7 +130,7 @@ def test_one_that_does_not_answer_is_dropped_and_the_other_goes_on(launch, port,
     tracker = hand(PLACE)
     assert silent.closed.wait(PATIENCE)
     status = started.status.wait(lambda status: silent.name not in status.peer)
-    assert f"{silent.name}: dropped, since it has not replied for reply_timeout 0.2 s" in status.last_error
+    assert f"{silent.name}: dropped, since it has not replied for link.reply_timeout 0.2 s" in status.last_error
     assert status.state == 2, "the link is still up"
     tracker.position = (0.15, 0.0355, 0.21)
     good.lines.wait(lambda line: line == command("150.0", "35.5", "210.0"))
@@ -156,8 +156,8 @@ def test_a_port_that_is_taken_is_named_and_tried_again(launch, port, diallers):
 
 def test_datagrams_are_numbered_and_answered_by_their_numbers(launch, receiver, hand, peer):
     diagnostics = peer.record(DiagnosticArray, "/diagnostics")
-    parameters = {"role": "udp", "port": receiver.port, "wire_extras": ["seq"], "max_in_flight": 8}
-    started = launch({**AT_PLACE, **parameters, "heartbeat_period": 0.1})
+    parameters = {"link.transport": "udp", "link.port": receiver.port, "wire.extra_fields": ["seq"], "link.max_in_flight": 8}
+    started = launch({**AT_PLACE, **parameters, "link.heartbeat.period": 0.1})
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
     first = receiver.lines.wait(lambda line: b"command" in line.data).data
@@ -182,8 +182,8 @@ def test_datagrams_are_numbered_and_answered_by_their_numbers(launch, receiver, 
 
 
 def test_silence_of_a_receiver_holds_the_arm_and_its_voice_lets_it_go_on(launch, receiver, hand):
-    parameters = {"role": "udp", "port": receiver.port, "wire_extras": ["seq"], "heartbeat_period": 0.1}
-    started = launch({**AT_PLACE, **parameters, "link_timeout": 60.0})
+    parameters = {"link.transport": "udp", "link.port": receiver.port, "wire.extra_fields": ["seq"], "link.heartbeat.period": 0.1}
+    started = launch({**AT_PLACE, **parameters, "link.timeout": 60.0})
     hand(PLACE)
     started.status.wait(motion="TRACKING")
     receiver.hears = lambda message: False
@@ -194,8 +194,8 @@ def test_silence_of_a_receiver_holds_the_arm_and_its_voice_lets_it_go_on(launch,
 
 def test_a_stop_that_is_not_answered_is_said_again(launch, receiver, hand):
     receiver.hears = lambda message: message["type"] != "stop"
-    parameters = {"role": "udp", "port": receiver.port, "wire_extras": ["seq"], "hold_line": "stop"}
-    started = launch({**AT_PLACE, **parameters, "link_timeout": 60.0})
+    parameters = {"link.transport": "udp", "link.port": receiver.port, "wire.extra_fields": ["seq"], "teleop.hold_behavior": "stop"}
+    started = launch({**AT_PLACE, **parameters, "link.timeout": 60.0})
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
     tracker.stop()
@@ -208,13 +208,13 @@ def test_a_stop_that_is_not_answered_is_said_again(launch, receiver, hand):
 
 def test_datagrams_to_a_controller_that_never_replies(launch, receiver, hand):
     receiver.hears = lambda message: False
-    started = launch({**AT_PLACE, "role": "udp", "port": receiver.port, "expect_reply": False})
+    started = launch({**AT_PLACE, "link.transport": "udp", "link.port": receiver.port, "link.expect_reply": False})
     hand(PLACE)
     started.status.wait(motion="TRACKING")
     assert receiver.lines.wait().data == PLACE_LINE
 
 
 def test_nobody_at_a_port_of_datagrams_is_told(launch, port, hand):
-    started = launch({**AT_PLACE, "role": "udp", "port": port, "expect_reply": False})
+    started = launch({**AT_PLACE, "link.transport": "udp", "link.port": port, "link.expect_reply": False})
     hand(PLACE)
     started.status.wait(lambda status: "Connection refused" in status.last_error, state="BACKOFF")

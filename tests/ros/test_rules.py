@@ -12,11 +12,11 @@ from std_srvs.srv import SetBool, Trigger
 
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
-AT_PLACE = {**QUICK, "home": list(PLACE)}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 
 
 def test_a_pose_in_the_base_frame_is_taken_as_it_is_and_one_in_the_trackers_is_retargeted(controller, bridge, hand):
-    retarget = {"retarget.frame": "camera", "retarget.translation": [0.01, 0.0, 0.0], "limits.jump": 0.0}
+    retarget = {"retarget.frame": "camera", "retarget.translation": [0.01, 0.0, 0.0], "limits.max_jump": 0.0}
     status = bridge(controller, {**AT_PLACE, **retarget}).status
     tracker = hand(PLACE)
     tracker.frame = "arm_base"
@@ -30,7 +30,7 @@ def test_a_pose_in_the_base_frame_is_taken_as_it_is_and_one_in_the_trackers_is_r
 
 
 def test_in_relative_mode_the_arm_stays_when_it_is_armed_and_follows_from_there(controller, bridge, hand, peer):
-    status = bridge(controller, {**AT_PLACE, "retarget.mode": "relative", "limits.jump": 0.0}).status
+    status = bridge(controller, {**AT_PLACE, "retarget.mode": "relative", "limits.max_jump": 0.0}).status
     tracker = hand((3.0, -2.0, 1.0))
     status.wait(motion="TRACKING")
     assert controller.lines.wait().data == PLACE_LINE
@@ -50,7 +50,7 @@ def test_in_relative_mode_the_arm_stays_when_it_is_armed_and_follows_from_there(
 
 
 def test_a_hold_is_one_stop_line_where_the_controller_is_said_to_know_it(controller, bridge, hand, peer):
-    started = bridge(controller, {**AT_PLACE, "hold_line": "stop"})
+    started = bridge(controller, {**AT_PLACE, "teleop.hold_behavior": "stop"})
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
     assert len(controller.stops) == 0
@@ -74,7 +74,7 @@ def test_a_hold_is_one_stop_line_where_the_controller_is_said_to_know_it(control
 
 def test_a_hold_repeats_the_last_command_where_that_is_asked_for(controller, bridge, hand, peer):
     commands = peer.commands()
-    started = bridge(controller, {**AT_PLACE, "hold_line": "repeat"})
+    started = bridge(controller, {**AT_PLACE, "teleop.hold_behavior": "repeat"})
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
     tracker.position = (0.13, 0.0355, 0.21)
@@ -88,7 +88,7 @@ def test_a_hold_repeats_the_last_command_where_that_is_asked_for(controller, bri
 
 
 def test_a_second_tracker_holds_the_arm_until_one_of_the_two_is_gone(controller, launch, hand):
-    started = launch({**AT_PLACE, "port": controller.port}, ["-r", "target_pose:=/ik/pose", "-r", "__ns:=/lab"],
+    started = launch({**AT_PLACE, "link.port": controller.port}, ["-r", "target_pose:=/ik/pose", "-r", "__ns:=/lab"],
                      name="/lab/aether_bridge")
     hand(PLACE, "/ik/pose")
     # One on the name that nobody listens to does no harm.

@@ -17,7 +17,7 @@ VALIDATOR = getattr(jsonschema, "Draft202012Validator", jsonschema.Draft7Validat
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 SCHEMA = json.loads((DOCS / "protocol.schema.json").read_text())
 PLACE = (0.12, 0.0355, 0.21)
-AT_PLACE = {**QUICK, "home": list(PLACE)}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 
 
 def errors(name, line):
@@ -122,9 +122,9 @@ BARE_EXTRAS = ["seq", "stamp", "ttl"]
 )
 def test_whatever_the_bridge_says_is_in_the_schema(controllers, bridge, hand, peer, extras):
     controller = controllers()
-    parameters = {**AT_PLACE, "hold_line": "stop", "heartbeat_period": 0.05}
+    parameters = {**AT_PLACE, "teleop.hold_behavior": "stop", "link.heartbeat.period": 0.05}
     if extras:
-        parameters["wire_extras"] = extras
+        parameters["wire.extra_fields"] = extras
     status = bridge(controller, parameters).status
     # The controller keeps stops and heartbeats apart by their bytes: with members of their own they are among the lines.
     extended = set(extras or []) & set(BARE_EXTRAS)

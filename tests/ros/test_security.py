@@ -87,15 +87,15 @@ def tls_controller():
 
 def shown(stem):
     return {
-        "tls.enabled": True,
-        "tls.ca_file": str(CERTIFICATES / "ca.pem"),
-        "tls.certificate_file": str(CERTIFICATES / f"{stem}.pem"),
-        "tls.key_file": str(CERTIFICATES / f"{stem}.key"),
+        "link.tls.enabled": True,
+        "link.tls.ca_file": str(CERTIFICATES / "ca.pem"),
+        "link.tls.certificate_file": str(CERTIFICATES / f"{stem}.pem"),
+        "link.tls.key_file": str(CERTIFICATES / f"{stem}.key"),
     }
 
 
 def test_commands_go_encrypted_to_python(tls_controller, bridge, hand):
-    started = bridge(tls_controller, {**QUICK, "home": list(PLACE), **shown("bridge")})
+    started = bridge(tls_controller, {**QUICK, "arm.home": list(PLACE), **shown("bridge")})
     hand(PLACE)
     started.status.wait(motion="TRACKING")
     assert tls_controller.lines.wait() == LINE
@@ -104,7 +104,7 @@ def test_commands_go_encrypted_to_python(tls_controller, bridge, hand):
 
 
 def test_python_lets_no_stranger_in(tls_controller, bridge, hand):
-    started = bridge(tls_controller, {**QUICK, "home": list(PLACE), **shown("stranger")})
+    started = bridge(tls_controller, {**QUICK, "arm.home": list(PLACE), **shown("stranger")})
     hand(PLACE)
     started.status.wait(lambda status: "does it want a certificate, or another?" in status.last_error)
     assert not tls_controller.lines
@@ -121,9 +121,9 @@ def test_a_token_is_told_before_the_first_command(controller, bridge, hand, tmp_
         return OK if good else error("who are \x1b[31myou\x1b[0m?")
 
     controller.reply = reply
-    started = bridge(controller, {**QUICK, "home": list(PLACE), "hello.token_file": str(token)})
+    started = bridge(controller, {**QUICK, "arm.home": list(PLACE), "link.auth.token_file": str(token)})
     hand(PLACE)
-    refused = "the controller refused the token of hello.token_file: 'who are \ufffd[31myou\ufffd[0m?'"
+    refused = "the controller refused the token of link.auth.token_file: 'who are \ufffd[31myou\ufffd[0m?'"
     started.status.wait(lambda status: refused in status.last_error, "BACKOFF")
     assert {line.data for line in controller.lines} == {b'{"type":"hello","token":"wrong"}\n'}
     token.write_text("sesame\n")

@@ -22,7 +22,7 @@ PROMPT = 5.0
 @SIGNALS
 def test_a_signal_in_mid_motion_ends_motion_link_and_process(controller, bridge, hand, peer, ending):
     connected = peer.record(Bool, "/aether_bridge/connected", LATCHED)
-    started = bridge(controller, {**QUICK, "home": list(PLACE)})
+    started = bridge(controller, {**QUICK, "arm.home": list(PLACE)})
     hand(FAR, rate=100.0)
     started.status.wait(lambda status: status.acknowledged > 10, motion="APPROACH")
 
@@ -52,7 +52,7 @@ def test_a_signal_without_a_controller_ends_the_process(controllers, bridge, end
 
 @SIGNALS
 def test_a_signal_while_the_controller_does_not_answer_ends_the_process(controllers, bridge, hand, ending):
-    started = bridge(controllers(reply=None), {**QUICK, "home": list(PLACE), "reply_timeout": 0.1})
+    started = bridge(controllers(reply=None), {**QUICK, "arm.home": list(PLACE), "link.reply_timeout": 0.1})
     hand(FAR)
     started.status.wait(state="UNRESPONSIVE")
     assert started.end(ending) < PROMPT
@@ -75,7 +75,7 @@ def test_signals_one_after_another_are_no_crash(controller, bridge):
 
 
 def test_a_signal_at_the_very_start_ends_the_process(controller, launch):
-    started = launch({"port": controller.port})
+    started = launch({"link.port": controller.port})
     started.log.wait(lambda line: "link up" in line)
     assert started.end(signal.SIGTERM) < PROMPT
 
@@ -99,7 +99,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 def test_a_terminal_that_closes_ends_the_process_with_a_stop_line(controller, bridge, hand):
     terminal, inner = pty.openpty()
-    parameters = {**QUICK, "home": list(PLACE), "hold_line": "stop"}
+    parameters = {**QUICK, "arm.home": list(PLACE), "teleop.hold_behavior": "stop"}
     under = [sys.executable, "-c", IN_A_TERMINAL]
     started = bridge(controller, parameters, under=under, output=inner)
     os.close(inner)

@@ -5,16 +5,16 @@ from harness import QUICK
 
 PLACE = (0.12, 0.0355, 0.21)
 NOWHERE = (float("nan"), 0.0, 0.0)
-SLOW = {**QUICK, "home": list(PLACE), "input_timeout": 0.2, "settle_time": 1.0}
+SLOW = {**QUICK, "arm.home": list(PLACE), "input.timeout": 0.2, "teleop.settle_time": 1.0}
 
 
 @pytest.mark.parametrize(
     ("rate", "parameters", "below"),
     [
-        (1.0, {}, "source.min_rate 5.0 Hz"),
-        (2.0, {}, "source.min_rate 5.0 Hz"),
-        (2.0, {"source.min_rate": 1.0}, "the 5.0 Hz that input_timeout 0.20 s needs"),
-        (1.0, {"input_timeout": 5.0, "settle_time": 4.0}, "source.min_rate 5.0 Hz"),
+        (1.0, {}, "input.min_rate 5.0 Hz"),
+        (2.0, {}, "input.min_rate 5.0 Hz"),
+        (2.0, {"input.min_rate": 1.0}, "the 5.0 Hz that input.timeout 0.20 s needs"),
+        (1.0, {"input.timeout": 5.0, "teleop.settle_time": 4.0}, "input.min_rate 5.0 Hz"),
     ],
 )
 def test_a_slow_sender_has_one_reason_with_its_rate(controller, bridge, hand, rate, parameters, below):

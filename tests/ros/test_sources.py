@@ -23,7 +23,7 @@ from std_msgs.msg import Float64MultiArray, Header
 
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
-AT_PLACE = {**QUICK, "home": list(PLACE)}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 IN_HUNDREDTHS = tuple(100 * coordinate for coordinate in PLACE)
 
 
@@ -69,11 +69,11 @@ def twist(x=PLACE[0], y=PLACE[1], z=PLACE[2], seen=1.0, opening=1.0):
 
 
 TWIST = {
-    "source.topic": "/hand",
-    "source.type": "geometry_msgs/msg/TwistStamped",
-    "source.position": [f"twist.linear.{axis}" for axis in "xyz"],
-    "source.valid": "twist.angular.x",
-    "source.gripper": "twist.angular.y",
+    "input.topic": "/hand",
+    "input.type": "geometry_msgs/msg/TwistStamped",
+    "input.position": [f"twist.linear.{axis}" for axis in "xyz"],
+    "input.valid": "twist.angular.x",
+    "input.gripper": "twist.angular.y",
 }
 
 
@@ -83,20 +83,20 @@ TWIST = {
         (PoseStamped, lambda: PoseStamped(pose=pose()), {}),
         (Pose, pose, {}),
         (PointStamped, lambda: PointStamped(point=point(*PLACE)), {}),
-        (Point, lambda: point(*IN_HUNDREDTHS), {"source.unit": "cm"}),
+        (Point, lambda: point(*IN_HUNDREDTHS), {"input.unit": "cm"}),
         (TransformStamped, transform, {}),
         (PoseWithCovarianceStamped, with_covariance, {}),
         (
             Float64MultiArray,
             lambda: Float64MultiArray(data=[0.0, PLACE[2], PLACE[0], PLACE[1]]),
-            {"source.position": ["data[2]", "data[3]", "data[1]"]},
+            {"input.position": ["data[2]", "data[3]", "data[1]"]},
         ),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
 def test_a_source_of_any_type_moves_the_arm(controller, bridge, repeat, message_type, make, parameters):
     package = message_type.__module__.partition(".")[0]
-    source = {"source.topic": "/hand", "source.type": f"{package}/msg/{message_type.__name__}"}
+    source = {"input.topic": "/hand", "input.type": f"{package}/msg/{message_type.__name__}"}
     started = bridge(controller, {**AT_PLACE, **source, **parameters})
     repeat(message_type, "/hand", make)
     started.status.wait(motion="TRACKING")
@@ -114,7 +114,7 @@ def test_a_field_says_whether_there_is_a_hand_and_another_what_it_holds(controll
     # A hand that is not seen holds the arm, and its fingers say nothing.
     after = controller.mark()
     hand.make = lambda: twist(x=0.2, seen=0.0, opening=1.0)
-    started.status.wait(motion="HOLDING", reason=r"there is no hand \(source.valid\)")
+    started.status.wait(motion="HOLDING", reason=r"there is no hand \(input.valid\)")
     hand.make = lambda: twist(opening=0.4)
     started.status.wait(motion="TRACKING")
     # Nor does a single zero, which the arm rides through; between its thresholds the opening says nothing either.
@@ -129,30 +129,30 @@ def test_a_field_says_whether_there_is_a_hand_and_another_what_it_holds(controll
 
 def test_a_message_that_lacks_the_field_holds_the_arm_and_the_next_one_moves_it(controller, bridge, repeat):
     source = {
-        "source.topic": "/hand",
-        "source.type": "std_msgs/msg/Float64MultiArray",
-        "source.position": ["data[0]", "data[1]", "data[2]"],
+        "input.topic": "/hand",
+        "input.type": "std_msgs/msg/Float64MultiArray",
+        "input.position": ["data[0]", "data[1]", "data[2]"],
     }
     started = bridge(controller, {**AT_PLACE, **source})
     hand = repeat(Float64MultiArray, "/hand", lambda: Float64MultiArray(data=PLACE))
     started.status.wait(motion="TRACKING")
     hand.make = Float64MultiArray
-    started.status.wait(motion="HOLDING", reason=r"source.position: there is no 'data\[0\]': 'data' is an array of 0")
+    started.status.wait(motion="HOLDING", reason=r"input.position: there is no 'data\[0\]': 'data' is an array of 0")
     hand.make = lambda: Float64MultiArray(data=PLACE)
     started.status.wait(motion="TRACKING")
 
 
-@pytest.mark.parametrize("fields", [{}, {"source.position": [f"pose.position.{axis}" for axis in "xyz"]}])
+@pytest.mark.parametrize("fields", [{}, {"input.position": [f"pose.position.{axis}" for axis in "xyz"]}])
 def test_a_stamp_that_is_not_to_be_trusted_is_not_looked_at(controller, bridge, hand, fields):
     # By paths it is another way through the node.
-    started = bridge(controller, {**AT_PLACE, **fields, "source.stamp": "none", "source.frame": "none"})
+    started = bridge(controller, {**AT_PLACE, **fields, "input.stamp": "none", "input.frame": "none"})
     tracker = hand(PLACE, stamp=lambda now: Time(sec=1))
     tracker.frame = "somewhere"
     started.status.wait(motion="TRACKING")
     assert controller.lines.wait().data == PLACE_LINE
 
 
-@pytest.mark.parametrize("fields", [{}, {"source.position": [f"pose.position.{axis}" for axis in "xyz"]}])
+@pytest.mark.parametrize("fields", [{}, {"input.position": [f"pose.position.{axis}" for axis in "xyz"]}])
 def test_a_bridge_without_tf_says_so_and_refuses_other_frames(controller, bridge, hand, fields):
     started = bridge(controller, {**AT_PLACE, **fields, "retarget.frame": "camera", "tf.enabled": False})
     started.log.wait(lambda line: "INFO" in line and "tf.enabled is false" in line)
@@ -162,7 +162,7 @@ def test_a_bridge_without_tf_says_so_and_refuses_other_frames(controller, bridge
     tracker.frame = "map"
     held = started.status.wait(motion="HOLDING")
     assert held.reason == (
-        "holding: target refused: its frame_id 'map' is neither retarget.frame nor base_frame 'arm_base'; set "
+        "holding: target refused: its frame_id 'map' is neither retarget.frame nor arm.base_frame 'arm_base'; set "
         "retarget.frame to it, and retarget.* to where that frame is, or have it looked up on /tf: tf.enabled is true, and "
         "the bridge is built with tf2_msgs"
     )
@@ -171,15 +171,15 @@ def test_a_bridge_without_tf_says_so_and_refuses_other_frames(controller, bridge
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ({"source.type": "hands/msg/Hand"}, "'hands/msg/Hand', which this bridge was not built with"),
-        ({"source.type": "std_msgs/msg/Bool"}, "std_msgs/msg/Bool has no position.*It has data \\(bool\\)"),
+        ({"input.type": "hands/msg/Hand"}, "'hands/msg/Hand', which this bridge was not built with"),
+        ({"input.type": "std_msgs/msg/Bool"}, "std_msgs/msg/Bool has no position.*It has data \\(bool\\)"),
         (
-            {"source.type": "geometry_msgs/msg/TwistStamped", "source.position": ["twist.x", "twist.y", "twist.z"]},
+            {"input.type": "geometry_msgs/msg/TwistStamped", "input.position": ["twist.x", "twist.y", "twist.z"]},
             "there is no 'twist.x': 'twist' has angular, linear. It has header.frame_id \\(string\\), .*twist.linear.z",
         ),
-        ({"source.stamp": "header"}, "source.stamp: 'header' is a message; it must be a builtin_interfaces/Time"),
-        ({"source.unit": "inch"}, "parameter 'source.unit' is 'inch'; it must be 'm', 'cm', 'mm'"),
-        ({"source.position": ["x", "y"]}, "'source.position' is \\['x', 'y'\\]; it must be"),
+        ({"input.stamp": "header"}, "input.stamp: 'header' is a message; it must be a builtin_interfaces/Time"),
+        ({"input.unit": "inch"}, "parameter 'input.unit' is 'inch'; it must be 'm', 'cm', 'mm'"),
+        ({"input.position": ["x", "y"]}, "'input.position' is \\['x', 'y'\\]; it must be"),
     ],
 )
 def test_what_cannot_be_read_is_refused_at_start_with_what_there_is(launch, source, words):
@@ -200,7 +200,7 @@ def test_what_cannot_be_read_is_refused_at_start_with_what_there_is(launch, sour
 )
 def test_a_preset_fits_its_sender(controller, bridge, repeat, preset, message_type, topic, make):
     file = pathlib.Path(get_package_share_directory("aether_bridge"), "config", f"{preset}.yaml")
-    started = bridge(controller, {"home": list(PLACE)}, ["--params-file", file])
+    started = bridge(controller, {"arm.home": list(PLACE)}, ["--params-file", file])
     repeat(message_type, topic, make)
     started.status.wait(motion="TRACKING")
     assert controller.lines.wait().data == PLACE_LINE

@@ -124,6 +124,6 @@ def test_an_installed_program_runs_in_a_bare_terminal(program):
 def test_the_installed_bridge_runs_in_a_bare_terminal(controller, bridge, hand):
     # What the harness adds is the domain; nothing that a setup.bash sets is there.
     under = ["env", *(f"--unset={name}" for name in ("AMENT_PREFIX_PATH", "LD_LIBRARY_PATH", "PYTHONPATH"))]
-    status = bridge(controller, {**QUICK, "home": [0.12, 0.0355, 0.21]}, under=under).status
+    status = bridge(controller, {**QUICK, "arm.home": [0.12, 0.0355, 0.21]}, under=under).status
     hand((0.12, 0.0355, 0.21))
     status.wait(motion="TRACKING")

@@ -24,7 +24,7 @@ PLACE = (0.2, 0.1, 0.25)
 PLACE_LINE = command("200.0", "100.0", "250.0")
 LEFT = math.pi / 2
 # Patience with a busy machine.
-AT_PLACE = {**QUICK, "home": list(PLACE), "tf.timeout": 0.4}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE), "tf.timeout": 0.4}
 
 
 def transform(parent, child, translation=(0.0, 0.0, 0.0), yaw=0.0, stamp=None):
@@ -138,7 +138,7 @@ def test_a_moving_frame_is_interpolated_at_the_stamp(controller, bridge, peer):
     # Half-way: 0.15 m, and 45 degrees.
     away = 0.1 * math.cos(math.pi / 4)
     place = [0.15 + away, away, 0.2]
-    started = bridge(controller, {**AT_PLACE, "home": place})
+    started = bridge(controller, {**AT_PLACE, "arm.home": place})
     swing = Swing(peer)
     try:
         started.status.wait(motion="TRACKING")
@@ -150,7 +150,7 @@ def test_a_moving_frame_is_interpolated_at_the_stamp(controller, bridge, peer):
         assert line.position == pytest.approx(place, abs=1.5e-6)
 
 
-@pytest.mark.parametrize("fields", [{}, {"source.position": [f"pose.position.{axis}" for axis in "xyz"]}])
+@pytest.mark.parametrize("fields", [{}, {"input.position": [f"pose.position.{axis}" for axis in "xyz"]}])
 def test_a_frame_that_nobody_knows_holds_the_arm(controller, bridge, seen, fixed, fields):
     fixed(camera())
     # By paths it is another way through the node.
@@ -160,7 +160,7 @@ def test_a_frame_that_nobody_knows_holds_the_arm(controller, bridge, seen, fixed
     tracker.frame = "nowhere"
     held = started.status.wait(motion="HOLDING")
     assert held.reason == (
-        "holding: target refused: no transform from frame_id 'nowhere' to base_frame 'arm_base': neither /tf nor "
+        "holding: target refused: no transform from frame_id 'nowhere' to arm.base_frame 'arm_base': neither /tf nor "
         "/tf_static has 'nowhere'"
     )
     fixed(transform("room", "nowhere"))
@@ -170,7 +170,7 @@ def test_a_frame_that_nobody_knows_holds_the_arm(controller, bridge, seen, fixed
 
 
 @pytest.mark.parametrize(
-    ("stamp", "words"), [(fresh, "s older than the stamp"), (unstamped, "s old, more than input_timeout")]
+    ("stamp", "words"), [(fresh, "s older than the stamp"), (unstamped, "s old, more than input.timeout")]
 )
 def test_a_broadcaster_that_stops_holds_the_arm_until_it_is_back(controller, bridge, seen, moving, stamp, words):
     started = bridge(controller, AT_PLACE)
@@ -210,7 +210,7 @@ def test_a_zero_is_no_hand_and_a_repetition_no_live_one_wherever_the_camera_is(c
         stamp = peer.node.get_clock().now().to_msg()
         return TFMessage(transforms=[transform("arm_base", "camera", there, LEFT, stamp)])
 
-    started = bridge(controller, {**AT_PLACE, "source.frozen_timeout": 1.0, "limits.jump": 0.0})
+    started = bridge(controller, {**AT_PLACE, "input.frozen_timeout": 1.0, "limits.max_jump": 0.0})
     repeat(TFMessage, "/tf", waver, rate=50.0)
     tracker = seen()
     started.status.wait(motion="TRACKING")

@@ -10,7 +10,7 @@ from simulation import Simulation, clock_time
 
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
-SIMULATED = {**QUICK, "home": list(PLACE), "use_sim_time": True}
+SIMULATED = {**QUICK, "arm.home": list(PLACE), "use_sim_time": True}
 
 
 def test_stamps_wait_for_the_first_clock_and_then_the_arm_follows(controller, bridge, hand, repeat):
@@ -38,20 +38,20 @@ def test_a_stamp_of_the_wall_clock_is_refused_in_simulated_time(controller, brid
 
 
 def test_a_simulated_stamp_is_refused_in_the_system_s_time(controller, bridge, hand):
-    status = bridge(controller, {**QUICK, "home": list(PLACE)}).status
+    status = bridge(controller, {**QUICK, "arm.home": list(PLACE)}).status
     hand(PLACE, stamp=lambda _: clock_time(100.0))
     status.wait(motion="DISARMED", reason="s old.* use_sim_time is false here; set use_sim_time: true here too")
     controller.lines.assert_none()
 
 
 def test_a_stamp_an_hour_off_is_a_matter_of_synchronised_clocks(controller, bridge, hand):
-    status = bridge(controller, {**QUICK, "home": list(PLACE)}).status
+    status = bridge(controller, {**QUICK, "arm.home": list(PLACE)}).status
     hand(PLACE, stamp=aged(3600.0))
     status.wait(motion="DISARMED", reason="3600.* s old, .*are the clocks of the two machines synchronised")
 
 
 def test_a_clock_that_stops_does_not_stop_the_watchdogs(controller, bridge, hand, repeat):
-    status = bridge(controller, {**SIMULATED, "reply_timeout": 0.3, "link_timeout": 1.0}).status
+    status = bridge(controller, {**SIMULATED, "link.reply_timeout": 0.3, "link.timeout": 1.0}).status
     simulation = Simulation(repeat)
     tracker = hand(PLACE, stamp=simulation.stamp)
     status.wait(motion="TRACKING")
@@ -76,7 +76,7 @@ def test_a_clock_that_stops_does_not_stop_the_watchdogs(controller, bridge, hand
 
 def test_the_watchdogs_keep_their_times_in_a_simulation_that_is_fast(controller, bridge, hand, repeat):
     # Thirty times as fast as reality: what is a second old in simulation is 33 ms old, and fresh stamps are fresh.
-    status = bridge(controller, {**SIMULATED, "input_timeout": 5.0}).status
+    status = bridge(controller, {**SIMULATED, "input.timeout": 5.0}).status
     simulation = Simulation(repeat)
     tick = simulation._tick
     simulation._clock.make = lambda: [tick() for _ in range(30)][-1]
@@ -86,7 +86,7 @@ def test_the_watchdogs_keep_their_times_in_a_simulation_that_is_fast(controller,
 
 
 def test_a_bridge_that_was_stopped_does_not_take_an_old_target_for_a_new_one(controller, bridge, hand, peer):
-    started = bridge(controller, {**QUICK, "home": list(PLACE)})
+    started = bridge(controller, {**QUICK, "arm.home": list(PLACE)})
     published = peer.record(PoseStamped, "/target_pose")
     # Without stamps, only the bridge itself can know that it was away.
     tracker = hand(PLACE, stamp=unstamped)
@@ -97,7 +97,7 @@ def test_a_bridge_that_was_stopped_does_not_take_an_old_target_for_a_new_one(con
         published.wait(lambda pose: pose.pose.position.x == 0.15)
         tracker.stop()
         after = controller.mark()
-        time.sleep(2 * QUICK["input_timeout"])  # what the target ages by
+        time.sleep(2 * QUICK["input.timeout"])  # what the target ages by
     finally:
         started.process.send_signal(signal.SIGCONT)
     started.status.skip().wait(motion="HOLDING")

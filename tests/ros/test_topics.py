@@ -9,14 +9,14 @@ from harness import LATCHED, QUICK, distance, stamp_seconds
 from rcl_interfaces.msg import Log
 
 PLACE = (0.12, 0.0355, 0.21)
-AT_PLACE = {**QUICK, "home": list(PLACE)}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 LEVELS = {DiagnosticStatus.OK: "OK", DiagnosticStatus.WARN: "WARN", DiagnosticStatus.ERROR: "ERROR"}
 
 
 def test_every_command_is_published_as_it_was_sent(controller, bridge, hand, peer):
     commands = peer.commands()
     before = peer.node.get_clock().now().nanoseconds * 1e-9
-    status = bridge(controller, {**AT_PLACE, "base_frame": "table", "limits.jump": 0.0}).status
+    status = bridge(controller, {**AT_PLACE, "arm.base_frame": "table", "limits.max_jump": 0.0}).status
     tracker = hand((0.2, 0.0355, 0.21))
     status.wait(motion="TRACKING")
     tracker.position = (0.5, 0.0355, 0.21)
@@ -56,7 +56,7 @@ def test_a_command_that_nothing_altered_says_so(controller, bridge, hand, peer):
 def test_what_the_controller_reports_of_the_arm_is_published(arm_sim, bridge, hand, peer):
     states = peer.record(ArmState, "/aether_bridge/arm_state", 1000)
     sim = arm_sim("--report-state", "--speed", "0.05")
-    started = bridge(sim, {**QUICK, "base_frame": "table"})
+    started = bridge(sim, {**QUICK, "arm.base_frame": "table"})
     hand((0.17, 0.0355, 0.21))
     moving = states.wait(lambda state: state.moving)
     assert moving.header.frame_id == "table" and stamp_seconds(moving.header.stamp) > 0

@@ -10,8 +10,8 @@ from geometry_msgs.msg import Quaternion
 from harness import QUICK
 
 PLACE = (0.12, 0.0355, 0.21)
-AT_PLACE = {**QUICK, "home": list(PLACE)}
-STOPPING = {"hold_line": "stop", "heartbeat_period": 0.1}
+AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
+STOPPING = {"teleop.hold_behavior": "stop", "link.heartbeat.period": 0.1}
 
 
 def words(text):
@@ -27,37 +27,37 @@ def echo(line, **more):
 @pytest.mark.parametrize(
     ("parameters", "line", "answer"),
     [
-        ({"codec": "text"}, "COMMAND MOVE 120.0 35.5 210.0 OPEN", "OK"),
-        ({"codec": "text"}, "COMMAND MOVE 120.0 35.5 210.0 OPEN", "ok Command received"),
+        ({"wire.format": "text"}, "COMMAND MOVE 120.0 35.5 210.0 OPEN", "OK"),
+        ({"wire.format": "text"}, "COMMAND MOVE 120.0 35.5 210.0 OPEN", "ok Command received"),
         (
-            {"codec": "text", "text_template": "G1 X{x} Y{y} Z{z} {gripper:M5|M3}", "wire_unit": "cm"},
+            {"wire.format": "text", "wire.text.command": "G1 X{x} Y{y} Z{z} {gripper:M5|M3}", "wire.position_unit": "cm"},
             "G1 X12.0 Y3.55 Z21.0 M5",
             "ok",
         ),
         (
-            {"json_fields.type": "", "json_fields.gripper": ""},
+            {"wire.json.type": "", "wire.json.gripper": ""},
             '{"x":120.0,"y":35.5,"z":210.0}',
             '{"status":"ok"}',
         ),
         (
             {
-                "json_fields.type": "cmd",
-                "json_fields.gripper": "grip",
-                "json_fields.open": "0",
-                "json_fields.closed": "1",
-                "json_fields.constant": '{"speed": 50}',
+                "wire.json.type": "cmd",
+                "wire.json.gripper": "grip",
+                "wire.json.open": "0",
+                "wire.json.closed": "1",
+                "wire.json.constant": '{"speed": 50}',
             },
             '{"cmd":"command","x":120.0,"y":35.5,"z":210.0,"grip":0,"speed":50}',
             '{"status":"ok"}',
         ),
         (
-            {"wire_extras": ["ttl", "quaternion", "rpy"], "ttl": 0.25},
+            {"wire.extra_fields": ["ttl", "quaternion", "rpy"], "wire.command_ttl": 0.25},
             '{"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open",'
             '"rpy":[0.0,0.0,0.0],"quaternion":[0.0,0.0,0.0,1.0],"ttl":250}',
             '{"status":"ok"}',
         ),
     ],
-    ids=["text", "text with words", "G-code", "bare", "json_fields", "extras"],
+    ids=["text", "text with words", "G-code", "bare", "wire.json.*", "extras"],
 )
 def test_a_controller_gets_the_lines_that_it_knows(controller, bridge, hand, parameters, line, answer):
     controller.reply = words(answer)
@@ -71,7 +71,7 @@ def test_a_controller_gets_the_lines_that_it_knows(controller, bridge, hand, par
 
 def test_text_has_its_own_words_for_refusals_stops_and_heartbeats(controller, bridge, hand, peer):
     controller.reply = words("ERROR out of reach")
-    started = bridge(controller, {**AT_PLACE, **STOPPING, "codec": "text", "error_limit": 2, "settle_time": 0.5})
+    started = bridge(controller, {**AT_PLACE, **STOPPING, "wire.format": "text", "teleop.max_consecutive_errors": 2, "teleop.settle_time": 0.5})
     controller.lines.wait(lambda line: line.data == b"HEARTBEAT\n")
     hand(PLACE)
     started.status.wait(motion="HOLDING", reason="refused 2 commands in a row, lastly with 'out of reach'")
@@ -80,7 +80,7 @@ def test_text_has_its_own_words_for_refusals_stops_and_heartbeats(controller, br
 
 def test_what_is_no_reply_of_text_ends_the_connection(controller, bridge, hand):
     controller.reply = words("MOVING")
-    started = bridge(controller, {**AT_PLACE, "codec": "text"})
+    started = bridge(controller, {**AT_PLACE, "wire.format": "text"})
     hand(PLACE)
     wanted = "begins with neither OK nor ERROR"
     started.status.wait(lambda status: wanted in status.last_error, state="BACKOFF")
@@ -88,7 +88,7 @@ def test_what_is_no_reply_of_text_ends_the_connection(controller, bridge, hand):
 
 def test_lines_are_numbered_and_replies_may_echo_their_numbers(controller, bridge, hand):
     controller.reply = controller.heartbeat_reply = echo
-    started = bridge(controller, {**AT_PLACE, "wire_extras": ["seq", "stamp"], "heartbeat_period": 0.1})
+    started = bridge(controller, {**AT_PLACE, "wire.extra_fields": ["seq", "stamp"], "link.heartbeat.period": 0.1})
     controller.lines.wait()
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
@@ -104,7 +104,7 @@ def test_lines_are_numbered_and_replies_may_echo_their_numbers(controller, bridg
 
 def test_a_reply_to_another_line_ends_the_connection(controller, bridge, hand):
     controller.reply = lambda line: b'{"status":"ok","seq":4711}\n'
-    started = bridge(controller, {**AT_PLACE, "wire_extras": ["seq"]})
+    started = bridge(controller, {**AT_PLACE, "wire.extra_fields": ["seq"]})
     hand(PLACE)
     wanted = re.compile(r"replied to line 4711, and line \d+ was next: replies come in order")
     started.status.wait(lambda status: wanted.search(status.last_error), state="BACKOFF")
@@ -112,7 +112,7 @@ def test_a_reply_to_another_line_ends_the_connection(controller, bridge, hand):
 
 def test_the_tool_is_turned_like_the_hand_at_a_limited_speed(controller, bridge, hand, peer):
     commands = peer.commands()
-    turn = {"wire_extras": ["rpy"], "limits.angular_speed": 1.0, "home_rpy": [0.0, 0.0, 0.5]}
+    turn = {"wire.extra_fields": ["rpy"], "limits.angular_speed": 1.0, "arm.home_rpy": [0.0, 0.0, 0.5]}
     started = bridge(controller, {**AT_PLACE, **turn})
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
@@ -140,7 +140,7 @@ def test_joints_are_published(controller, bridge, hand, peer):
 
 def test_a_controller_may_tell_its_state_unasked(controller, bridge, hand, peer):
     states = peer.record(ArmState, "/aether_bridge/arm_state")
-    started = bridge(controller, {**QUICK, "accept_state": True})
+    started = bridge(controller, {**QUICK, "wire.accept_state": True})
     started.status.wait(state="CONNECTED")
     controller.connections.wait()
     controller.send(b'{"type":"state","position":[120.0,35.5,210.0],"gripper":"closed","moving":true}\n')
@@ -165,11 +165,11 @@ def test_a_state_that_is_not_expected_ends_the_connection(controller, bridge):
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [
-        ({"codec": "text", "text_template": "G1 X{px}"}, "'{px}' is no placeholder; here there are {x}, {y}, {z}"),
-        ({"json_fields.open": "yes"}, "'json_fields.open' is 'yes'; it must be a JSON value"),
-        ({"role": "udp"}, "'wire_extras' is ['none']; it must be one with a number ('seq', or '{seq}' in text)"),
-        ({"wire_extras": ["seq", "time"]}, "it must be ['none'] or any of 'seq', 'stamp', 'rpy', 'quaternion', 'ttl'"),
-        ({"json_fields.type": "", "hold_line": "stop"}, "'json_fields.type' is ''; it must be a name"),
+        ({"wire.format": "text", "wire.text.command": "G1 X{px}"}, "'{px}' is no placeholder; here there are {x}, {y}, {z}"),
+        ({"wire.json.open": "yes"}, "'wire.json.open' is 'yes'; it must be a JSON value"),
+        ({"link.transport": "udp"}, "'wire.extra_fields' is ['none']; it must be one with a number ('seq', or '{seq}' in text)"),
+        ({"wire.extra_fields": ["seq", "time"]}, "it must be ['none'] or any of 'seq', 'stamp', 'rpy', 'quaternion', 'ttl'"),
+        ({"wire.json.type": "", "teleop.hold_behavior": "stop"}, "'wire.json.type' is ''; it must be a name"),
     ],
 )
 def test_lines_that_cannot_be_are_refused_at_start(launch, parameters, expected):

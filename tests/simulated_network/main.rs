@@ -157,21 +157,22 @@ async fn bridge(config: Config, judge: Judge, person: Rc<Person>) {
 
 fn config() -> Config {
     let parameters = Parameters::with(&[
-        ("host", Value::Text(ARM.into())),
-        ("port", Value::Integer(arm::PORT.into())),
-        ("wire_extras", Value::Texts(vec!["seq".into()])),
-        ("settle_time", Value::Real(0.1)),
-        ("connect_timeout", Value::Real(0.5)),
-        ("reply_timeout", Value::Real(0.3)),
-        ("link_timeout", Value::Real(1.0)),
-        ("backoff.max", Value::Real(0.5)),
+        ("link.host", Value::Text(ARM.into())),
+        ("link.port", Value::Integer(arm::PORT.into())),
+        ("wire.extra_fields", Value::Texts(vec!["seq".into()])),
+        ("teleop.settle_time", Value::Real(0.1)),
+        ("link.connect_timeout", Value::Real(0.5)),
+        ("link.reply_timeout", Value::Real(0.3)),
+        ("link.timeout", Value::Real(1.0)),
+        ("link.backoff.max", Value::Real(0.5)),
     ]);
     Config::new(&parameters.unwrap()).unwrap()
 }
 
 /// What `config` has of the controller's rules.
 fn rules() -> Rules {
-    let settings = [r#"wire_extras:=["seq"]"#, "reply_timeout:=0.3"].map(|text| text.parse().unwrap());
+    let settings =
+        [r#"wire.extra_fields:=["seq"]"#, "link.reply_timeout:=0.3"].map(|text| text.parse().unwrap());
     Rules::default().with(&settings).unwrap()
 }
 

@@ -30,17 +30,17 @@ fn source() -> impl Strategy<Value = Settings> {
         .prop_map(|(zero, frozen, rate, timeout, settle, filter, jump, confirm)| {
             let (filtered, cutoff, beta, derivative) = filter;
             vec![
-                ("source.zero_is_lost", Value::Boolean(zero)),
-                ("source.frozen_timeout", Value::Real(frozen)),
-                ("source.min_rate", Value::Real(rate)),
-                ("input_timeout", Value::Real(timeout)),
-                ("settle_time", Value::Real(settle)),
+                ("input.zero_is_lost", Value::Boolean(zero)),
+                ("input.frozen_timeout", Value::Real(frozen)),
+                ("input.min_rate", Value::Real(rate)),
+                ("input.timeout", Value::Real(timeout)),
+                ("teleop.settle_time", Value::Real(settle)),
                 ("filter.kind", text(if filtered { "one_euro" } else { "none" })),
                 ("filter.min_cutoff", Value::Real(cutoff)),
                 ("filter.beta", Value::Real(beta)),
                 ("filter.derivative_cutoff", Value::Real(derivative)),
-                ("limits.jump", Value::Real(jump)),
-                ("limits.jump_confirm", Value::Real(confirm)),
+                ("limits.max_jump", Value::Real(jump)),
+                ("limits.jump_confirm_time", Value::Real(confirm)),
             ]
         })
 }
@@ -51,17 +51,17 @@ fn motion() -> impl Strategy<Value = Settings> {
         prop_oneof![1 => Just(0.0), 4 => 5.0..1000.0f64],
         (0.01..2.0f64, 0.05..1.0f64, 0.05..20.0f64),
         1i64..8,
-        prop_oneof![Just("nothing"), Just("repeat"), Just("stop")],
+        prop_oneof![Just("silent"), Just("repeat"), Just("stop")],
     )
         .prop_map(|(operator, rate, (speed, share, acceleration), errors, hold)| {
             vec![
-                ("arming", text(if operator { "operator" } else { "automatic" })),
-                ("command_rate", Value::Real(rate)),
+                ("teleop.arming", text(if operator { "operator" } else { "automatic" })),
+                ("teleop.command_rate", Value::Real(rate)),
                 ("limits.speed", Value::Real(speed)),
-                ("approach_speed", Value::Real((speed * share).max(0.001))),
+                ("limits.approach_speed", Value::Real((speed * share).max(0.001))),
                 ("limits.acceleration", Value::Real(acceleration)),
-                ("error_limit", Value::Integer(errors)),
-                ("hold_line", text(hold)),
+                ("teleop.max_consecutive_errors", Value::Integer(errors)),
+                ("teleop.hold_behavior", text(hold)),
             ]
         })
 }
@@ -98,10 +98,10 @@ fn space() -> impl Strategy<Value = Settings> {
                 ("workspace.reach_min", Value::Real(near)),
                 ("workspace.reach_max", Value::Real(far)),
                 ("workspace.policy", text(if reject { "reject" } else { "clamp" })),
-                ("home", reals(home)),
-                ("wire_extras", Value::Texts(vec![if turns { "rpy" } else { "none" }.into()])),
+                ("arm.home", reals(home)),
+                ("wire.extra_fields", Value::Texts(vec![if turns { "rpy" } else { "none" }.into()])),
                 ("limits.angular_speed", Value::Real(turn_speed)),
-                ("home_rpy", reals(rotation)),
+                ("arm.home_rpy", reals(rotation)),
                 ("retarget.translation", reals(translation)),
                 ("retarget.rotation_rpy", reals(rotation)),
                 ("retarget.scale", reals(scale)),

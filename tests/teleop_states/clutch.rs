@@ -7,7 +7,7 @@ use crate::scene::{Scene, at, text};
 
 fn relative(settings: &[(&'static str, Value)]) -> Scene {
     let mode = ("retarget.mode", text("relative"));
-    let mut scene = Scene::new(&[&[mode, ("limits.jump", Value::Integer(0))], settings].concat());
+    let mut scene = Scene::new(&[&[mode, ("limits.max_jump", Value::Integer(0))], settings].concat());
     scene.hand = [5.0, -3.0, 1.0];
     scene.link(LinkView::Ready);
     scene

@@ -39,7 +39,7 @@ fn said_in_next_motion(scene: &mut Scene) -> Vec<Gripper> {
 fn a_word_said_once_is_in_every_command() {
     for input in [CLOSED, GripperInput::Opening(0.1)] {
         for settle_time in [0.0, 1.0] {
-            let mut scene = Scene::new(&[("settle_time", Value::Real(settle_time))]);
+            let mut scene = Scene::new(&[("teleop.settle_time", Value::Real(settle_time))]);
             say(&mut scene, input);
             scene.wait(60_000);
             scene.link(LinkView::Ready);

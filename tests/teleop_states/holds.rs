@@ -7,7 +7,7 @@ use aether_bridge::teleop::{GripperInput, Kind, LinkView, Motion};
 use crate::scene::{Scene, at, config, text};
 
 fn holding(line: &str) -> Scene {
-    let mut scene = Scene::tracking(&[("hold_line", text(line))]);
+    let mut scene = Scene::tracking(&[("teleop.hold_behavior", text(line))]);
     scene.hand = [0.28, 0.0, 0.2];
     scene.move_for(200);
     assert!(scene.stops.is_empty());
@@ -16,7 +16,7 @@ fn holding(line: &str) -> Scene {
 
 #[test]
 fn a_hold_is_silent_unless_asked_otherwise() {
-    let mut scene = holding("nothing");
+    let mut scene = holding("silent");
     let count = scene.sent.len();
     scene.wait(190);
     scene.wait(1000);
@@ -225,9 +225,9 @@ fn an_answer_that_comes_after_disarming_makes_nothing_repeat() {
 
 #[test]
 fn what_was_held_in_silence_is_not_repeated_when_that_is_set_later() {
-    let mut scene = holding("nothing");
+    let mut scene = holding("silent");
     scene.wait(1000);
-    let config = config(&[("hold_line", text("repeat"))]);
+    let config = config(&[("teleop.hold_behavior", text("repeat"))]);
     scene.teleop.handle_config(scene.now, config);
     assert!(!repeats(&mut scene));
 }
@@ -235,12 +235,12 @@ fn what_was_held_in_silence_is_not_repeated_when_that_is_set_later() {
 #[test]
 fn other_settings_do_not_end_repeating() {
     let mut scene = repeating();
-    let slower = config(&[("hold_line", text("repeat")), ("limits.speed", Value::Real(0.2))]);
+    let slower = config(&[("teleop.hold_behavior", text("repeat")), ("limits.speed", Value::Real(0.2))]);
     scene.teleop.handle_config(scene.now, slower);
     assert!(repeats(&mut scene));
     // What is set in motion is for the next hold.
-    let mut scene = holding("nothing");
-    scene.teleop.handle_config(scene.now, config(&[("hold_line", text("repeat"))]));
+    let mut scene = holding("silent");
+    scene.teleop.handle_config(scene.now, config(&[("teleop.hold_behavior", text("repeat"))]));
     scene.wait(1000);
     assert!(repeats(&mut scene));
 }
@@ -256,8 +256,8 @@ fn repeating_ends_with_the_bridge() {
 
 #[test]
 fn a_gripper_change_is_sent_at_once_and_not_at_command_rate() {
-    let rate = ("command_rate", Value::Real(2.0));
-    let mut scene = Scene::tracking(&[rate, ("settle_time", Value::Real(0.1))]);
+    let rate = ("teleop.command_rate", Value::Real(2.0));
+    let mut scene = Scene::tracking(&[rate, ("teleop.settle_time", Value::Real(0.1))]);
     scene.move_for(500);
     scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));
     let (asked, count) = (scene.now, scene.sent.len());
@@ -279,7 +279,7 @@ fn a_disarmed_or_held_gripper_stays() {
 
 #[test]
 fn a_stop_line_that_got_lost_is_due_again_and_keeps_no_later_motion_from_beginning() {
-    let mut scene = Scene::tracking(&[("hold_line", text("stop"))]);
+    let mut scene = Scene::tracking(&[("teleop.hold_behavior", text("stop"))]);
     scene.answers = false;
     scene.wait(300);
     assert_eq!((scene.motion(), scene.stops.len()), (Motion::Holding, 1));
@@ -295,7 +295,7 @@ fn a_stop_line_that_got_lost_is_due_again_and_keeps_no_later_motion_from_beginni
 
 #[test]
 fn a_stop_line_that_got_lost_is_not_said_to_an_arm_that_is_to_move_again() {
-    let mut scene = Scene::tracking(&[("hold_line", text("stop"))]);
+    let mut scene = Scene::tracking(&[("teleop.hold_behavior", text("stop"))]);
     scene.answers = false;
     scene.wait(300);
     assert_eq!((scene.motion(), scene.stops.len()), (Motion::Holding, 1));

@@ -55,7 +55,7 @@ fn a_tighter_workspace_moves_the_goal_and_what_would_exclude_the_arm_is_refused(
     assert!(scene.sent[count..].iter().all(|(_, planned)| planned.clamped));
     scene.move_for(1000);
     assert!(scene.positions().iter().all(|position| position.coordinates()[0] <= 0.25));
-    let home = ("home", Value::Reals(vec![0.1, 0.0, 0.2]));
+    let home = ("arm.home", Value::Reals(vec![0.1, 0.0, 0.2]));
     let refused = scene.teleop.check_config(&config(&[x_max(0.24), home.clone()])).unwrap_err();
     assert_eq!(refused, ConfigRefused::WorkspaceExcludesArm { position: at(0.25, 0.0, 0.2) });
     assert!(refused.to_string().contains("[0.250, 0.000, 0.200] m"), "{refused}");
@@ -117,7 +117,7 @@ fn a_filter_that_is_switched_on_again_knows_nothing_of_before() {
 fn setting_who_arms_takes_back_what_nobody_has_made_use_of_and_never_arms() {
     let mut scene = Scene::new(&[]);
     scene.link(LinkView::Ready);
-    set(&mut scene, &[("arming", text("operator"))]);
+    set(&mut scene, &[("teleop.arming", text("operator"))]);
     scene.move_for(2000);
     assert_eq!(scene.motion(), Motion::Disarmed);
     assert!(scene.reason().contains("nobody has armed yet"), "{}", scene.reason());
@@ -148,14 +148,14 @@ fn a_longer_time_out_does_not_bring_a_lost_hand_back() {
     scene.move_for(50);
     scene.wait(300);
     let count = scene.sent.len();
-    set(&mut scene, &[("input_timeout", Value::Real(10.0))]);
+    set(&mut scene, &[("input.timeout", Value::Real(10.0))]);
     scene.wait(1000);
     assert_eq!((scene.motion(), scene.sent.len()), (Motion::Holding, count));
     assert!(scene.reason().contains("no new target for 1.3 s"), "{}", scene.reason());
     scene.target();
     assert_eq!(scene.motion(), Motion::Approach);
     // A shorter one holds at once.
-    set(&mut scene, &[("input_timeout", Value::Real(0.1))]);
+    set(&mut scene, &[("input.timeout", Value::Real(0.1))]);
     scene.wait(100);
     assert_eq!(scene.motion(), Motion::Holding);
 }

@@ -44,7 +44,7 @@ fn it_arms_itself_when_the_link_is_up_and_the_input_has_been_good_for_settle_tim
 
 #[test]
 fn a_hand_that_comes_back_does_not_have_to_settle_and_that_is_no_deadline() {
-    let mut scene = Scene::tracking(&[("settle_time", Value::Real(0.1))]);
+    let mut scene = Scene::tracking(&[("teleop.settle_time", Value::Real(0.1))]);
     scene.wait(300);
     assert_eq!(scene.motion(), Motion::Holding);
     scene.target();
@@ -190,7 +190,7 @@ fn commands_keep_to_command_rate_and_with_zero_every_target_is_sent_at_once() {
     let mut scene = Scene::tracking(&[]);
     scene.move_for(1000);
     assert!((48..=51).contains(&scene.sent.len()), "{}", scene.sent.len());
-    let mut scene = Scene::tracking(&[("command_rate", Value::Integer(0))]);
+    let mut scene = Scene::tracking(&[("teleop.command_rate", Value::Integer(0))]);
     scene.move_for(1000);
     assert_eq!(scene.sent.len(), 100);
 }
@@ -248,7 +248,7 @@ fn a_stamp_makes_a_target_as_old_as_it_says() {
 
 #[test]
 fn targets_outside_the_workspace_are_clamped_or_refused() {
-    let anywhere = ("limits.jump", Value::Integer(0));
+    let anywhere = ("limits.max_jump", Value::Integer(0));
     let mut scene = Scene::tracking(std::slice::from_ref(&anywhere));
     scene.hand = [0.2, 0.0, -0.1];
     scene.move_for(2000);
@@ -291,8 +291,8 @@ fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_han
     scene.move_for(50);
     assert!(scene.sent[count].1.kind == Kind::Approach);
     let mut scene = Scene::tracking(&[
-        ("source.zero_is_lost", Value::Boolean(false)),
-        ("limits.jump", Value::Integer(0)),
+        ("input.zero_is_lost", Value::Boolean(false)),
+        ("limits.max_jump", Value::Integer(0)),
     ]);
     scene.hand = [0.0; 3];
     scene.move_for(2000);
@@ -363,7 +363,7 @@ fn an_approach_waits_until_all_that_was_sent_has_been_answered() {
 
 #[test]
 fn after_refused_commands_the_approach_waits_for_the_way_back() {
-    let mut scene = Scene::tracking(&[("error_limit", Value::Integer(100)), BRISK]);
+    let mut scene = Scene::tracking(&[("teleop.max_consecutive_errors", Value::Integer(100)), BRISK]);
     scene.answers = false;
     scene.hand = [0.28, 0.0, 0.2];
     for _ in 0..40 {
@@ -408,7 +408,7 @@ fn a_run_of_error_replies_holds_for_a_while_and_a_single_one_does_not() {
 #[test]
 fn what_arms_itself_holds_while_the_controller_is_away_or_silent_and_then_comes_back_by_an_approach() {
     for loss in [LinkView::Down, LinkView::Unresponsive] {
-        let mut scene = Scene::tracking(&[("arming", text("automatic"))]);
+        let mut scene = Scene::tracking(&[("teleop.arming", text("automatic"))]);
         scene.link(loss);
         assert_eq!(scene.motion(), Motion::Holding);
         scene.move_for(500);
@@ -420,7 +420,7 @@ fn what_arms_itself_holds_while_the_controller_is_away_or_silent_and_then_comes_
 
 #[test]
 fn operator_arming_wants_a_person_at_start_and_after_every_loss_of_the_link() {
-    let mut scene = Scene::new(&[("arming", text("operator"))]);
+    let mut scene = Scene::new(&[("teleop.arming", text("operator"))]);
     scene.link(LinkView::Ready);
     scene.move_for(3000);
     assert_eq!(scene.motion(), Motion::Disarmed);
@@ -442,7 +442,7 @@ fn operator_arming_wants_a_person_at_start_and_after_every_loss_of_the_link() {
 
 #[test]
 fn a_person_who_arms_without_a_hand_in_sight_sees_holding_until_the_input_has_settled() {
-    let mut scene = Scene::new(&[("arming", text("operator"))]);
+    let mut scene = Scene::new(&[("teleop.arming", text("operator"))]);
     scene.link(LinkView::Ready);
     let answer = scene.teleop.handle_set_armed(scene.now, true).unwrap();
     assert_eq!(answer, "armed; holding: no target received yet");
@@ -502,7 +502,7 @@ fn a_reset_disarms_in_every_state() {
         },
     ];
     for (number, before) in before.into_iter().enumerate() {
-        let mut scene = Scene::tracking(&[("limits.jump", Value::Integer(0))]);
+        let mut scene = Scene::tracking(&[("limits.max_jump", Value::Integer(0))]);
         before(&mut scene);
         let moving = matches!(scene.motion(), Motion::Approach | Motion::Tracking);
         let stopped = scene.motion() == Motion::Stopped;
@@ -528,7 +528,7 @@ fn a_reset_before_the_bridge_arms_itself_takes_that_back() {
 
 #[test]
 fn the_gripper_follows_at_once_without_a_new_position_and_keeps_its_state_over_a_loss() {
-    let mut scene = Scene::tracking(&[("command_rate", Value::Integer(0))]);
+    let mut scene = Scene::tracking(&[("teleop.command_rate", Value::Integer(0))]);
     scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));
     scene.move_for(90);
     assert_eq!(scene.sent.last().unwrap().1.command.gripper, Gripper::Open);

@@ -26,7 +26,7 @@ fn held_after(scene: &mut Scene, hands: [[f64; 3]; 2]) -> Option<usize> {
         scene.hand = hands[number % 2];
         scene.try_target().ok();
         scene.wait(10);
-        scene.teleop.reason(scene.now).kind().as_str() == "several_senders"
+        scene.teleop.reason(scene.now).kind().as_str() == "multiple_publishers"
     })
 }
 
@@ -47,7 +47,7 @@ fn a_silent_second_publisher_holds_nothing() {
 fn two_hands_at_once_are_never_blended() {
     // The second is where no leap is, and where one is.
     for away in [0.004, 0.05, 0.3] {
-        let mut scene = Scene::tracking(&[("limits.jump", Value::Real(0.15))]);
+        let mut scene = Scene::tracking(&[("limits.max_jump", Value::Real(0.15))]);
         two_publishers(&mut scene);
         let hands = [[0.2, 0.0, 0.2], [0.2, away, 0.2]];
         assert!(held_after(&mut scene, hands).is_some_and(|count| count <= 7), "{away} m");
@@ -62,7 +62,7 @@ fn two_hands_at_once_are_never_blended() {
             scene.reason(),
             "holding: 2 publishers on /target_pose: /a, /b; two hands are never blended: stop all but one"
         );
-        assert_eq!(scene.teleop.reason(scene.now).kind().as_str(), "several_senders");
+        assert_eq!(scene.teleop.reason(scene.now).kind().as_str(), "multiple_publishers");
     }
 }
 
@@ -78,7 +78,7 @@ fn three_or_four_hands_in_turn_hold_motion() {
             scene.hand = hands[number % hands.len()];
             scene.try_target().ok();
             scene.wait(10);
-            scene.teleop.reason(scene.now).kind().as_str() == "several_senders"
+            scene.teleop.reason(scene.now).kind().as_str() == "multiple_publishers"
         });
         assert!(held.is_some(), "{} hands", hands.len());
     }
@@ -115,7 +115,7 @@ fn motion_goes_on_three_seconds_after_the_second_sender_died() {
 
 #[test]
 fn what_changes_once_or_stays_is_no_second_sender() {
-    let mut scene = Scene::tracking(&[("limits.jump", Value::Integer(0))]);
+    let mut scene = Scene::tracking(&[("limits.max_jump", Value::Integer(0))]);
     two_publishers(&mut scene);
     // A planner's goals, as often as it likes.
     for goal in 0..40 {
@@ -385,7 +385,7 @@ fn two_recorded_hands_are_two_senders() {
 #[test]
 fn motion_waits_for_what_the_gripper_s_publisher_has_to_say() {
     let start = |gripper_speaks_after: Option<u64>| {
-        let mut scene = Scene::new(&[("settle_time", Value::Real(0.1))]);
+        let mut scene = Scene::new(&[("teleop.settle_time", Value::Real(0.1))]);
         scene.link(LinkView::Ready);
         scene.teleop.handle_graph(scene.now, GraphNews::GripperFound);
         let begun = scene.now;
@@ -401,7 +401,7 @@ fn motion_waits_for_what_the_gripper_s_publisher_has_to_say() {
         (at - begun, first.command.gripper)
     };
     // What another publisher has kept from before ends no wait, and holds if nothing else is said.
-    let mut scene = Scene::new(&[("settle_time", Value::Real(0.1))]);
+    let mut scene = Scene::new(&[("teleop.settle_time", Value::Real(0.1))]);
     scene.link(LinkView::Ready);
     scene.teleop.handle_graph(scene.now, GraphNews::GripperFound);
     scene.teleop.handle_kept_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));

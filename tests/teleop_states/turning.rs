@@ -12,7 +12,7 @@ const SPEED: f64 = 0.5;
 
 fn settings(more: &[(&'static str, Value)]) -> Vec<(&'static str, Value)> {
     let extras = Value::Texts(vec!["quaternion".into()]);
-    let own = [("wire_extras", extras), ("limits.angular_speed", Value::Real(SPEED))];
+    let own = [("wire.extra_fields", extras), ("limits.angular_speed", Value::Real(SPEED))];
     own.into_iter().chain(more.iter().cloned()).collect()
 }
 
@@ -44,7 +44,7 @@ fn nothing_is_said_of_it_unless_the_wire_tells_it() {
 
 #[test]
 fn the_tool_turns_to_how_the_hand_is_turned_at_its_own_speed_and_stays_there() {
-    let mut scene = Scene::tracking(&settings(&[("home_rpy", Value::Reals(vec![0.0, 0.0, 0.1]))]));
+    let mut scene = Scene::tracking(&settings(&[("arm.home_rpy", Value::Reals(vec![0.0, 0.0, 0.1]))]));
     turn_for(&mut scene, yaw(0.6), 500);
     let turned = commanded(&scene);
     assert!((turned[0].angle_to(yaw(0.1)) - SPEED * 0.02).abs() < 1e-9, "{turned:?}");
@@ -61,7 +61,7 @@ fn the_tool_turns_to_how_the_hand_is_turned_at_its_own_speed_and_stays_there() {
 
 #[test]
 fn the_tool_gets_there_though_no_further_target_comes() {
-    let mut scene = Scene::tracking(&settings(&[("input_timeout", Value::Real(5.0))]));
+    let mut scene = Scene::tracking(&settings(&[("input.timeout", Value::Real(5.0))]));
     turn_for(&mut scene, yaw(0.3), 10);
     scene.wait(1000);
     assert!(commanded(&scene).last().unwrap().angle_to(yaw(0.3)) < 1e-9);
@@ -143,7 +143,7 @@ fn the_tool_turns_as_the_hand_is_seen_from_the_base() {
 fn in_relative_mode_the_tool_turns_as_far_as_the_hand_does() {
     let mut scene = Scene::new(&settings(&[
         ("retarget.mode", text("relative")),
-        ("home_rpy", Value::Reals(vec![0.3, 0.0, 0.0])),
+        ("arm.home_rpy", Value::Reals(vec![0.3, 0.0, 0.0])),
     ]));
     scene.link(LinkView::Ready);
     turn_for(&mut scene, yaw(2.0), 1300);
@@ -174,7 +174,7 @@ fn a_sender_that_writes_the_same_with_the_other_sign_turns_nothing() {
 
 #[test]
 fn a_sender_that_says_nothing_of_it_leaves_the_tool_as_it_is() {
-    let mut scene = Scene::tracking(&settings(&[("home_rpy", Value::Reals(vec![0.0, 0.0, 0.1]))]));
+    let mut scene = Scene::tracking(&settings(&[("arm.home_rpy", Value::Reals(vec![0.0, 0.0, 0.1]))]));
     scene.hand = [0.21, 0.0, 0.2];
     scene.move_for(200);
     assert!(commanded(&scene).iter().all(|orientation| *orientation == yaw(0.1)));

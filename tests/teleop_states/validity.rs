@@ -10,7 +10,7 @@ use crate::scene::{Scene, at, text};
 #[test]
 fn a_frozen_hand_holds_until_it_moves() {
     let mut scene =
-        Scene::new(&[("source.frozen_timeout", Value::Real(0.3)), ("settle_time", Value::Real(0.1))]);
+        Scene::new(&[("input.frozen_timeout", Value::Real(0.3)), ("teleop.settle_time", Value::Real(0.1))]);
     scene.link(LinkView::Ready);
     scene.move_for(290);
     assert_eq!(scene.motion(), Motion::Tracking);
@@ -25,7 +25,7 @@ fn a_frozen_hand_holds_until_it_moves() {
 
 #[test]
 fn a_rate_that_collapses_holds_until_it_is_back() {
-    let slow = [("input_timeout", Value::Real(1.0)), ("source.min_rate", Value::Real(8.0))];
+    let slow = [("input.timeout", Value::Real(1.0)), ("input.min_rate", Value::Real(8.0))];
     let mut scene = Scene::tracking(&slow);
     let at_5_hz = |scene: &mut Scene| {
         let result = scene.try_target();
@@ -35,7 +35,7 @@ fn a_rate_that_collapses_holds_until_it_is_back() {
     let refused = std::iter::repeat_with(|| at_5_hz(&mut scene)).take(5).find_map(Result::err).unwrap();
     assert!(matches!(refused, InputFault::RateTooLow { .. }), "{refused}");
     assert_eq!(scene.motion(), Motion::Holding);
-    assert!(scene.reason().contains("below source.min_rate 8.0 Hz"), "{}", scene.reason());
+    assert!(scene.reason().contains("below input.min_rate 8.0 Hz"), "{}", scene.reason());
     // With targets 10 ms apart again the slow intervals are soon over.
     let again = std::iter::repeat_with(|| {
         scene.wait(10);
@@ -48,9 +48,9 @@ fn a_rate_that_collapses_holds_until_it_is_back() {
 fn a_slow_sender_keeps_the_reason_between_its_targets() {
     for (rate, input_timeout, min_rate) in [(1, 0.2, 5.0), (2, 0.2, 1.0), (2, 5.0, 10.0), (4, 0.2, 0.0)] {
         let mut scene = Scene::new(&[
-            ("input_timeout", Value::Real(input_timeout)),
-            ("source.min_rate", Value::Real(min_rate)),
-            ("settle_time", Value::Real(3.0)),
+            ("input.timeout", Value::Real(input_timeout)),
+            ("input.min_rate", Value::Real(min_rate)),
+            ("teleop.settle_time", Value::Real(3.0)),
         ]);
         scene.link(LinkView::Ready);
         for _ in 0..5 {
@@ -91,7 +91,7 @@ fn a_sender_that_stops_after_a_refusal_is_told_of_with_the_refusal() {
     assert_eq!(
         scene.reason(),
         "holding: no new target for 3.2 s; the last was refused: all zero, which is taken for a lost hand \
-         (source.zero_is_lost)"
+         (input.zero_is_lost)"
     );
     // A message that is no target at all, too; and what comes next is judged as ever.
     let fault = Target::new(f64::NAN, 0.0, 0.0, None).unwrap_err();
@@ -108,8 +108,8 @@ fn a_sender_that_stops_after_a_refusal_is_told_of_with_the_refusal() {
 fn a_target_in_the_arms_base_frame_is_not_retargeted() {
     let mut scene = Scene::new(&[
         ("retarget.translation", Value::Reals(vec![0.0, 0.1, 0.0])),
-        ("settle_time", Value::Integer(0)),
-        ("limits.jump", Value::Integer(0)),
+        ("teleop.settle_time", Value::Integer(0)),
+        ("limits.max_jump", Value::Integer(0)),
     ]);
     scene.link(LinkView::Ready);
     let go = |scene: &mut Scene, frame: Frame| {
@@ -128,9 +128,9 @@ fn a_target_in_the_arms_base_frame_is_not_retargeted() {
 fn a_target_in_a_placed_frame_is_not_retargeted_and_is_still_told_from_a_lost_hand() {
     let settings = [
         ("retarget.translation", Value::Reals(vec![0.0, 0.1, 0.0])),
-        ("source.frozen_timeout", Value::Real(0.5)),
-        ("settle_time", Value::Integer(0)),
-        ("limits.jump", Value::Integer(0)),
+        ("input.frozen_timeout", Value::Real(0.5)),
+        ("teleop.settle_time", Value::Integer(0)),
+        ("limits.max_jump", Value::Integer(0)),
     ];
     let mut scene = Scene::new(&settings);
     scene.link(LinkView::Ready);
@@ -179,7 +179,7 @@ fn jitter_at_rest_is_smoothed_and_told_and_forgotten_after_a_loss() {
 
 #[test]
 fn what_altered_a_command_is_told() {
-    let mut scene = Scene::tracking(&[BRISK, ("limits.jump", Value::Integer(0))]);
+    let mut scene = Scene::tracking(&[BRISK, ("limits.max_jump", Value::Integer(0))]);
     scene.hand = [0.5, 0.0, 0.2];
     scene.move_for(1000);
     let names = |i: usize| scene.sent[i].1.altered_by().collect::<Vec<_>>();
@@ -204,9 +204,11 @@ fn what_altered_a_command_is_told() {
 #[test]
 fn commands_lead_around_what_the_arm_cannot_reach_into() {
     let reach = [("workspace.reach_min", Value::Real(0.1)), ("workspace.reach_max", Value::Real(0.3))];
-    let settings =
-        [&reach[..], &[("home", Value::Reals(vec![0.2, 0.0, 0.05])), ("limits.jump", Value::Integer(0))]]
-            .concat();
+    let settings = [
+        &reach[..],
+        &[("arm.home", Value::Reals(vec![0.2, 0.0, 0.05])), ("limits.max_jump", Value::Integer(0))],
+    ]
+    .concat();
     let mut scene = Scene::new(&settings);
     scene.hand = [0.2, 0.0, 0.05];
     scene.link(LinkView::Ready);

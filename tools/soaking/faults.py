@@ -14,7 +14,7 @@ DEEP = "[" * 1000 + "]" * 1000
 
 
 # In mid-motion: one that waits for disarming, one out of range, one that excludes home, and none at all.
-REFUSED = ({"host": "192.0.2.1"}, {"limits__speed": -1.0}, {"workspace__min": [0.25, -0.3, 0.0]}, {"nonsense": 1})
+REFUSED = ({"link.host": "192.0.2.1"}, {"limits__speed": -1.0}, {"workspace__min": [0.25, -0.3, 0.0]}, {"nonsense": 1})
 
 
 @dataclasses.dataclass
@@ -172,8 +172,8 @@ def link_settings(rig, seconds):
     """What makes a new connection, and may be set while disarmed."""
     rig.graph.call("set_armed", data=False)
     for timeout in (2.0, 1.5):
-        if reason := rig.graph.set(link_timeout=timeout):
-            raise Failure(f"link_timeout refused: {reason}")
+        if reason := rig.graph.set(link__timeout=timeout):
+            raise Failure(f"link.timeout refused: {reason}")
         rig.pass_time(seconds / 2)
     rig.graph.call("set_armed", data=True)
 
@@ -183,25 +183,25 @@ def reconnect(rig, _seconds):
 
 
 def slower(rig, seconds):
-    if rig.tighten(limits__speed=0.08, approach_speed=0.04):
+    if rig.tighten(limits__speed=0.08, limits__approach_speed=0.04):
         rig.pass_time(seconds)
-        rig.widen(limits__speed=0.25, approach_speed=0.1)
+        rig.widen(limits__speed=0.25, limits__approach_speed=0.1)
 
 
 def narrower(rig, seconds):
     """Refused where the arm is outside of it."""
-    if rig.tighten(workspace__max=[0.22, 0.3, 0.4], home=[0.2, 0.0, 0.2]):
+    if rig.tighten(workspace__max=[0.22, 0.3, 0.4], arm__home=[0.2, 0.0, 0.2]):
         rig.pass_time(seconds)
-        rig.widen(workspace__max=[0.3, 0.3, 0.4], home=[0.2, 0.0, 0.2])
+        rig.widen(workspace__max=[0.3, 0.3, 0.4], arm__home=[0.2, 0.0, 0.2])
 
 
 def stop_lines(rig, seconds):
     """A hold that is told by a line."""
-    rig.widen(hold_line="stop")
+    rig.widen(teleop__hold_behavior="stop")
     rig.graph.alter = lambda pose: None
     rig.pass_time(seconds)
     rig.graph.alter = None
-    rig.tighten(hold_line=rig.hold_line)
+    rig.tighten(teleop__hold_behavior=rig.hold_line)
 
 
 def refused_settings(rig, _seconds):

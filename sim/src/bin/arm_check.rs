@@ -63,31 +63,31 @@ struct Args {
     /// Unit of length on the wire: mm, cm or m
     #[arg(long, default_value_t = WireUnit::Millimetres)]
     unit: WireUnit,
-    /// How many lines the controller says on connecting (greeting_lines)
+    /// How many lines the controller says on connecting (link.banner_lines)
     #[arg(long, default_value_t = 0, value_name = "LINES")]
     greeting: u32,
-    /// For how long those lines are waited for after connecting, in s (greeting_timeout)
+    /// For how long those lines are waited for after connecting, in s (link.banner_timeout)
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
     greeting_timeout: f64,
-    /// When a reply is late, in s (reply_timeout)
+    /// When a reply is late, in s (link.reply_timeout)
     #[arg(long, default_value_t = 0.5, value_name = "SECONDS", value_parser = seconds)]
     timeout: f64,
-    /// The controller knows {"type":"stop"} (hold_line: stop)
+    /// The controller knows {"type":"stop"} (teleop.hold_behavior: stop)
     #[arg(long)]
     stop: bool,
-    /// The controller knows {"type":"heartbeat"} (heartbeat_period)
+    /// The controller knows {"type":"heartbeat"} (link.heartbeat.period)
     #[arg(long)]
     heartbeat: bool,
-    /// Number every line (wire_extras: seq), and look whether replies echo it
+    /// Number every line (wire.extra_fields: seq), and look whether replies echo it
     #[arg(long)]
     seq: bool,
     /// Replies have to say where the arm is
     #[arg(long)]
     state: bool,
-    /// Listen on HOST and PORT, for a controller that dials in (role: tcp_server)
+    /// Listen on HOST and PORT, for a controller that dials in (link.transport: tcp_server)
     #[arg(long)]
     listen: bool,
-    /// Send datagrams (role: udp); --seq goes with it
+    /// Send datagrams (link.transport: udp); --seq goes with it
     #[arg(long, conflicts_with_all = ["listen", "greeting"])]
     udp: bool,
 }
@@ -106,7 +106,7 @@ impl Args {
             greeting: self.greeting,
             greeting_timeout: Duration::from_secs_f64(self.greeting_timeout),
             timeout: Duration::from_secs_f64(self.timeout),
-            // The bridge's link_timeout, and longer where replies may take longer.
+            // The bridge's link.timeout, and longer where replies may take longer.
             patience: Duration::from_secs_f64((6.0 * self.timeout).max(3.0)),
             stop: self.stop,
             heartbeat: self.heartbeat,

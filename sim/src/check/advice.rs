@@ -17,13 +17,13 @@ pub(super) const LEFT_OVER: Advice = Advice {
 };
 
 pub(super) const FEWER_LINES: Advice = Advice {
-    rule: "greeting_lines is exactly the number of lines said on connecting: so many replies are passed over",
-    mend: "give --greeting, and the bridge's greeting_lines, the number that comes; each line ends with a newline",
+    rule: "link.banner_lines is exactly the number of lines said on connecting: so many replies are passed over",
+    mend: "give --greeting, and the bridge's link.banner_lines, the number that comes; each line ends with a newline",
 };
 
 pub(super) const IN_TIME: Advice = Advice {
-    rule: "without a reply for reply_timeout (0.5 s) motion holds; for link_timeout (3 s) the bridge connects anew",
-    mend: "answer when the command is taken, not when the motion is done; or raise the bridge's reply_timeout",
+    rule: "without a reply for link.reply_timeout (0.5 s) motion holds; for link.timeout (3 s) the bridge connects anew",
+    mend: "answer when the command is taken, not when the motion is done; or raise the bridge's link.reply_timeout",
 };
 
 pub(super) const SEQ: Advice = Advice {
@@ -33,7 +33,7 @@ pub(super) const SEQ: Advice = Advice {
 
 pub(super) const NO_REPLY: Advice = Advice {
     rule: "every line is answered by one reply",
-    mend: "answer each line; if the controller is never to answer, run the bridge with expect_reply: false",
+    mend: "answer each line; if the controller is never to answer, run the bridge with link.expect_reply: false",
 };
 
 pub(super) const REFUSED: Advice = Advice {
@@ -58,12 +58,12 @@ pub(super) const BAD_LINE: Advice = Advice {
 
 pub(super) const HEARTBEAT: Advice = Advice {
     rule: "a controller that knows heartbeats answers {\"type\":\"heartbeat\"} with ok, and moves nothing",
-    mend: "add the type; or leave out --heartbeat, and heartbeat_period at 0.0",
+    mend: "add the type; or leave out --heartbeat, and link.heartbeat.period at 0.0",
 };
 
 pub(super) const STOP: Advice = Advice {
     rule: "a controller that knows stops halts the arm at {\"type\":\"stop\"}, keeps the gripper, and answers with ok",
-    mend: "add the type; or leave out --stop, and hold_line at nothing",
+    mend: "add the type; or leave out --stop, and teleop.hold_behavior at silent",
 };
 
 pub(super) const AFTER_STOP: Advice = Advice {
@@ -82,8 +82,8 @@ pub(super) const NO_STATE: Advice = Advice {
 };
 
 pub(super) const UNIT: Advice = Advice {
-    rule: "\"position\" is in the unit of the commands, wire_unit",
-    mend: "convert it; or, if it is the commands that are read wrongly, set wire_unit (here --unit)",
+    rule: "\"position\" is in the unit of the commands, wire.position_unit",
+    mend: "convert it; or, if it is the commands that are read wrongly, set wire.position_unit (here --unit)",
 };
 
 pub(super) const NUMBERS: Advice = Advice {

@@ -12,21 +12,21 @@ pub struct CheckConfig {
     pub host: String,
     /// Its port; with `listen` the port to listen on.
     pub port: u16,
-    /// Wait for the controller to dial in, as `role: tcp_server` does.
+    /// Wait for the controller to dial in, as `link.transport: tcp_server` does.
     pub listen: bool,
-    /// Send datagrams, as `role: udp` does; wants `seq`.
+    /// Send datagrams, as `link.transport: udp` does; wants `seq`.
     pub udp: bool,
     /// The unit of length on the wire.
     pub unit: WireUnit,
     /// Where the arm may be sent. `None`: it is not moved at all.
     pub allowed: Option<Allowed>,
-    /// How many lines the controller says on connecting (`greeting_lines`).
+    /// How many lines the controller says on connecting (`link.banner_lines`).
     pub greeting: u32,
-    /// For how long those lines are waited for (`greeting_timeout`).
+    /// For how long those lines are waited for (`link.banner_timeout`).
     pub greeting_timeout: Duration,
-    /// When a reply is late (`reply_timeout`).
+    /// When a reply is late (`link.reply_timeout`).
     pub timeout: Duration,
-    /// When a reply is given up (`link_timeout`), and for how long a new connection is tried.
+    /// When a reply is given up (`link.timeout`), and for how long a new connection is tried.
     pub patience: Duration,
     /// For how long silence is listened to, where nothing should come.
     pub silence: Duration,
@@ -34,7 +34,7 @@ pub struct CheckConfig {
     pub stop: bool,
     /// Whether the controller is said to know `{"type":"heartbeat"}`.
     pub heartbeat: bool,
-    /// Whether every line has a `seq`, as with `wire_extras: ["seq"]`.
+    /// Whether every line has a `seq`, as with `wire.extra_fields: ["seq"]`.
     pub seq: bool,
     /// Whether replies have to say where the arm is.
     pub state: bool,

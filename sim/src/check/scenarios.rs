@@ -185,8 +185,8 @@ impl Checker<'_> {
             Some(true) => self.session.find(Finding::ok(Check::UnknownMembers, "they are ignored")),
             Some(false) => {
                 let seen = format!(
-                    "\"arm_check\":true was refused ({:?}); a strict controller may, but wire_extras and \
-                     json_fields.constant cannot be used with it",
+                    "\"arm_check\":true was refused ({:?}); a strict controller may, but wire.extra_fields and \
+                     wire.json.constant cannot be used with it",
                     replies[0].message
                 );
                 self.session.find(Finding::note(Check::UnknownMembers, seen));

@@ -327,8 +327,10 @@ impl<'a> Session<'a> {
             return true;
         }
         if reply.unsolicited_state {
-            let seen =
-                format!("{} came unasked: the bridge has to be run with accept_state: true", raw.shown());
+            let seen = format!(
+                "{} came unasked: the bridge has to be run with wire.accept_state: true",
+                raw.shown()
+            );
             self.find(Finding::note(Check::UnsolicitedState, seen));
         }
         reply.unsolicited_state

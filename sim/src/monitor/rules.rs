@@ -46,7 +46,7 @@ pub enum RulesError {
     #[error("parameter '{0}' is none that the judge goes by; those are {judged}", judged = JUDGED.map(|judged| judged.name).join(", "))]
     NotJudged(String),
     /// Members that the simulated controller cannot check.
-    #[error("parameter 'wire_extras' is {0}; the judge can check 'seq' and 'ttl'")]
+    #[error("parameter 'wire.extra_fields' is {0}; the judge can check 'seq' and 'ttl'")]
     Extras(String),
     /// A value that is none.
     #[error(transparent)]
@@ -198,12 +198,12 @@ mod tests {
                 && (rules.motion.longest_step - 0.05).abs() < 1e-12
         );
         assert_eq!(with("limits.speed:=1").unwrap().motion.speed, 1.0);
-        assert!(with("hold_line:=stop").unwrap().stops);
-        assert!(with("heartbeat_period:=0.1").unwrap().heartbeats);
-        assert!(with(r#"wire_extras:=["seq","ttl"]"#).unwrap().numbered);
-        assert_eq!(with("home:=[0.1, 0.0, 0.1]").unwrap().motion.home.coordinates(), [0.1, 0.0, 0.1]);
+        assert!(with("teleop.hold_behavior:=stop").unwrap().stops);
+        assert!(with("link.heartbeat.period:=0.1").unwrap().heartbeats);
+        assert!(with(r#"wire.extra_fields:=["seq","ttl"]"#).unwrap().numbered);
+        assert_eq!(with("arm.home:=[0.1, 0.0, 0.1]").unwrap().motion.home.coordinates(), [0.1, 0.0, 0.1]);
         // Twice the time between two commands, twice the step.
-        assert!((with("command_rate:=25.0").unwrap().motion.approach_step - 0.004).abs() < 1e-12);
+        assert!((with("teleop.command_rate:=25.0").unwrap().motion.approach_step - 0.004).abs() < 1e-12);
     }
 
     #[test]
@@ -214,9 +214,12 @@ mod tests {
             ("limits.speed:=null", "expected NAME:=VALUE"),
             ("limits.speed:=fast", "'limits.speed' is 'fast', a string; it must be a number"),
             ("limits.sped:=0.1", "did you mean 'limits.speed'?"),
-            ("approach_speed:=1.0", "it must be at most 'limits.speed'"),
-            ("settle_time:=1.0", "'settle_time' is none that the judge goes by; those are workspace.min"),
-            (r#"wire_extras:=["stamp"]"#, "the judge can check 'seq' and 'ttl'"),
+            ("limits.approach_speed:=1.0", "it must be at most 'limits.speed'"),
+            (
+                "teleop.settle_time:=1.0",
+                "'teleop.settle_time' is none that the judge goes by; those are workspace.min",
+            ),
+            (r#"wire.extra_fields:=["stamp"]"#, "the judge can check 'seq' and 'ttl'"),
         ] {
             let error = with(text).unwrap_err();
             assert!(error.contains(words), "{text}: {error}");

@@ -130,7 +130,7 @@ fn a_line_is_byte_for_byte_as_the_protocol_has_it() {
 
 #[test]
 fn stops_and_heartbeats_come_where_they_are_asked_for() {
-    for (line, setting) in [(STOP, "hold_line:=stop"), (HEARTBEAT, "heartbeat_period:=0.1")] {
+    for (line, setting) in [(STOP, "teleop.hold_behavior:=stop"), (HEARTBEAT, "link.heartbeat.period:=0.1")] {
         assert_only(&Wire::new(&[]).line(line), Rule::Asked, "no parameter asks");
         assert_eq!(Wire::new(&[setting]).line(line), []);
     }
@@ -138,7 +138,7 @@ fn stops_and_heartbeats_come_where_they_are_asked_for() {
 
 #[test]
 fn numbers_grow_over_connections_too() {
-    let mut wire = Wire::new(&[r#"wire_extras:=["seq","ttl"]"#]);
+    let mut wire = Wire::new(&[r#"wire.extra_fields:=["seq","ttl"]"#]);
     let line = |seq: u32| command(202.0, "open").replace('}', &format!(r#","seq":{seq},"ttl":500}}"#));
     for (seq, right) in [(1, true), (2, true), (2, false), (7, true)] {
         let found = wire.line(&line(seq));
@@ -168,18 +168,18 @@ fn numbers_grow_over_connections_too() {
 
 #[test]
 fn nothing_but_a_stop_is_sent_while_a_line_is_unanswered() {
-    let mut wire = Wire::moving(&["hold_line:=stop"]);
+    let mut wire = Wire::moving(&["teleop.hold_behavior:=stop"]);
     assert_eq!(wire.command(206.0), []);
     assert_eq!(wire.line(STOP), []);
     assert_only(&wire.command(206.0), Rule::Pace, "2 lines unanswered, where 1 may be");
-    let mut wire = Wire::moving(&["max_in_flight:=2"]);
+    let mut wire = Wire::moving(&["link.max_in_flight:=2"]);
     assert_eq!((wire.command(206.0), wire.command(207.0)), (vec![], vec![]));
     assert_only(&wire.command(207.0), Rule::Pace, "2 lines unanswered, where 2 may be");
 }
 
 #[test]
 fn what_waits_behind_a_line_was_sent_before_its_reply() {
-    let mut wire = Wire::moving(&["hold_line:=stop"]);
+    let mut wire = Wire::moving(&["teleop.hold_behavior:=stop"]);
     assert_eq!(wire.command(206.0), []);
     let (stop, command) = (format!("{STOP}\n"), format!("{}\n", command(207.0, "open")));
     assert_eq!(wire.monitor.handle_ahead(0, b""), []);
@@ -200,10 +200,10 @@ fn what_is_no_reply_answers_nothing() {
 
 #[test]
 fn a_command_is_inside_the_workspace() {
-    let mut wire = Wire::new(&["home:=[0.299, 0.0, 0.2]"]);
+    let mut wire = Wire::new(&["arm.home:=[0.299, 0.0, 0.2]"]);
     assert_eq!(wire.step(300.0), []);
     assert_only(&wire.step(300.001), Rule::Workspace, "outside the workspace");
-    let mut wire = Wire::new(&["home:=[0.21, 0.0, 0.2]", "workspace.reach_max:=0.2901"]);
+    let mut wire = Wire::new(&["arm.home:=[0.21, 0.0, 0.2]", "workspace.reach_max:=0.2901"]);
     assert_eq!(wire.step(210.0), []);
     assert_only(&wire.step(211.0), Rule::Workspace, "outside the workspace");
 }
@@ -264,7 +264,7 @@ fn the_way_back_from_commands_that_were_refused_may_be_long() {
 fn the_first_motion_of_all_begins_at_home() {
     assert_eq!(Wire::new(&[]).step(198.0), []);
     assert_only(&Wire::new(&[]).step(197.9), Rule::Approach, "the first after a new connection is 2.100 mm");
-    assert_only(&Wire::new(&["approach_speed:=0.05"]).step(198.0), Rule::Approach, "1.000 mm allowed");
+    assert_only(&Wire::new(&["limits.approach_speed:=0.05"]).step(198.0), Rule::Approach, "1.000 mm allowed");
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn a_motion_on_a_new_connection_begins_where_a_command_was_acknowledged() {
     assert_only(&wire.step(205.0), Rule::Approach, "6.000 mm");
 
     // Not so where it may have followed before the reply.
-    let mut wire = Wire::moving(&["max_in_flight:=2"]);
+    let mut wire = Wire::moving(&["link.max_in_flight:=2"]);
     assert_eq!((wire.step(206.0), wire.step(209.0)), (vec![], vec![]));
     wire.reconnect();
     assert_eq!(wire.step(203.5), []);
@@ -325,7 +325,7 @@ fn a_silence_or_a_late_reply_is_followed_by_an_approach() {
 
 #[test]
 fn heartbeats_break_no_silence_but_may_be_what_is_waited_for() {
-    let settings = ["heartbeat_period:=0.1"];
+    let settings = ["link.heartbeat.period:=0.1"];
     for (pause, delay, right) in [(180, 0, false), (140, 120, true)] {
         let mut wire = Wire::moving(&settings);
         for _ in 0..3 {
@@ -344,11 +344,11 @@ fn heartbeats_break_no_silence_but_may_be_what_is_waited_for() {
 fn after_a_stop_motion_begins_where_the_arm_has_stopped() {
     let stopped = b"{\"status\":\"ok\",\"position\":{\"x\":203.0,\"y\":0.0,\"z\":200.0}}\n";
     for (reply, from) in [(OK, 205.0), (stopped, 203.0)] {
-        let mut wire = Wire::moving(&["hold_line:=stop"]);
+        let mut wire = Wire::moving(&["teleop.hold_behavior:=stop"]);
         assert_eq!(wire.line(STOP), []);
         wire.reply(reply);
         assert_only(&wire.step(from + 2.1), Rule::Approach, "the first after a stop is 2.100 mm");
-        let mut wire = Wire::moving(&["hold_line:=stop"]);
+        let mut wire = Wire::moving(&["teleop.hold_behavior:=stop"]);
         assert_eq!(wire.line(STOP), []);
         wire.reply(reply);
         assert_eq!(wire.step(from - 2.0), []);
@@ -359,7 +359,7 @@ fn after_a_stop_motion_begins_where_the_arm_has_stopped() {
 fn an_arm_that_others_have_moved_is_approached_from_where_it_is_seen() {
     let seen = |x: f64| format!("{{\"status\":\"ok\",\"position\":[{x:?},0.0,200.0],\"moving\":false}}\n");
     for (at, from) in [(209.9, 205.0), (211.0, 211.0)] {
-        let mut wire = Wire::moving(&["heartbeat_period:=0.1"]);
+        let mut wire = Wire::moving(&["link.heartbeat.period:=0.1"]);
         wire.pause(800);
         assert_eq!(wire.line(HEARTBEAT), []);
         wire.reply(seen(at).as_bytes());
@@ -435,7 +435,7 @@ fn the_gripper_changes_no_sooner_than_its_debounce() {
 fn other_rules_hold_from_when_they_are_told() {
     let mut wire = Wire::moving(&[]);
     let slower: [Setting; 2] =
-        ["approach_speed:=0.05", "limits.speed:=0.05"].map(|text| text.parse().unwrap());
+        ["limits.approach_speed:=0.05", "limits.speed:=0.05"].map(|text| text.parse().unwrap());
     wire.monitor.handle_rules(wire.monitor.rules().with(&slower).unwrap());
     assert_eq!((wire.step(206.0), wire.step(206.5)), (vec![], vec![]));
     assert_only(&wire.step(209.0), Rule::Speed, "1.000 mm allowed");

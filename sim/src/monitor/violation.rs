@@ -13,13 +13,13 @@ pub enum Rule {
     Asked,
     /// `seq` grows with every line, over connections too.
     Numbering,
-    /// No more than `max_in_flight` lines are unanswered, but for a stop.
+    /// No more than `link.max_in_flight` lines are unanswered, but for a stop.
     Pace,
     /// Every command is inside the workspace.
     Workspace,
     /// No two commands of a connection are farther apart than `limits.speed` allows for the time between them.
     Speed,
-    /// Motion begins near where the arm stands, at `approach_speed`.
+    /// Motion begins near where the arm stands, at `limits.approach_speed`.
     Approach,
     /// Nothing of a dead connection is sent on the next.
     Replay,

@@ -1,9 +1,8 @@
-//! Who arms, and which input is followed.
+//! Which input is followed.
 
 use std::time::Duration;
 
 use crate::params::{boolean, field_paths, one_of, real, seconds, text};
-use crate::teleop::Arming;
 
 /// The kinds of filter that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,58 +14,48 @@ pub enum FilterKind {
 }
 
 crate::parameters! {
-    /// Who arms, and which input is followed.
+    /// Which input is followed.
     pub static INPUT;
 
-    /// Name of the arm's base frame, the frame_id of what is published.
-    ARM_BASE_FRAME: String = text("base_frame", "arm_base").not_empty().while_disarmed();
-    /// Who arms. automatic: the bridge itself, once at start, and a loss is followed by an approach. operator:
-    /// ~/set_armed, at start and after every loss of the link.
-    TELEOP_ARMING: Arming = one_of("arming", &[
-        ("automatic", Arming::Automatic),
-        ("operator", Arming::Operator),
-    ]).while_disarmed();
-    /// How long the input must have been good without a gap before arming leads to motion.
-    TELEOP_SETTLE_TIME: Duration = seconds("settle_time", 1.0, 0.0..=60.0).always();
     /// A target older than this never moves the arm. Measured on the steady clock from receipt, plus the age that its
     /// stamp tells.
-    INPUT_TIMEOUT: Duration = seconds("input_timeout", 0.2, 0.01..=10.0).always();
+    INPUT_TIMEOUT: Duration = seconds("input.timeout", 0.2, 0.01..=10.0).always();
     /// Name of the topic that the targets come on.
-    INPUT_TOPIC: String = text("source.topic", "target_pose").not_empty();
+    INPUT_TOPIC: String = text("input.topic", "target_pose").not_empty();
     /// Type of the messages on it: any that the bridge was built with. PoseStamped, Pose, PointStamped, Point and
     /// TransformStamped of geometry_msgs are read fastest.
-    INPUT_TYPE: String = text("source.type", "geometry_msgs/msg/PoseStamped").not_empty();
+    INPUT_TYPE: String = text("input.type", "geometry_msgs/msg/PoseStamped").not_empty();
     /// Where a message has x, y and z: paths like 'pose.position.x' or 'landmarks[8].x'. auto: where messages of ROS
     /// have them.
-    INPUT_POSITION: Vec<String> = field_paths("source.position", 3, false);
+    INPUT_POSITION: Vec<String> = field_paths("input.position", 3, false);
     /// Where a message has x, y, z and w of a quaternion. auto: where messages of ROS have them, if this one does.
     /// none: nowhere.
-    INPUT_ORIENTATION: Vec<String> = field_paths("source.orientation", 4, true);
+    INPUT_ORIENTATION: Vec<String> = field_paths("input.orientation", 4, true);
     /// Where a message says when it was taken: a builtin_interfaces/Time, or a floating-point number of seconds. auto:
     /// header.stamp, if there is one. none: nowhere, or not to be trusted.
-    INPUT_STAMP: String = text("source.stamp", "auto").not_empty();
+    INPUT_STAMP: String = text("input.stamp", "auto").not_empty();
     /// Where a message names the frame that its position is in. auto: header.frame_id, if there is one. none: nowhere;
     /// it is the tracker's.
-    INPUT_FRAME: String = text("source.frame", "auto").not_empty();
+    INPUT_FRAME: String = text("input.frame", "auto").not_empty();
     /// Where a message says whether there is a hand: a bool, or a number that is above zero then. none: nowhere.
-    INPUT_VALID: String = text("source.valid", "none").not_empty();
+    INPUT_VALID: String = text("input.valid", "none").not_empty();
     /// Where a message says what the gripper is to do: a bool (closed?), a number (opening from 0 to 1) or a string
     /// ('open', 'closed'). none: nowhere; the topic gripper does.
-    INPUT_GRIPPER: String = text("source.gripper", "none").not_empty();
+    INPUT_GRIPPER: String = text("input.gripper", "none").not_empty();
     /// Unit of x, y and z: m, cm or mm, or a number of metres to the sender's unit, like '0.001', for image units.
-    INPUT_UNIT: String = text("source.unit", "m").not_empty();
+    INPUT_UNIT: String = text("input.unit", "m").not_empty();
     /// Whether a target of exactly 0, 0, 0 means that the tracker sees no hand. A single one is passed over, two in a
     /// row are a loss.
-    INPUT_ZERO_IS_LOST: bool = boolean("source.zero_is_lost", true).always();
+    INPUT_ZERO_IS_LOST: bool = boolean("input.zero_is_lost", true).always();
     /// Targets that are exactly the same for this long are a loss: what trackers repeat when they lose the hand. 0:
     /// never, for senders whose targets may rest.
-    INPUT_FROZEN_TIMEOUT: Duration = seconds("source.frozen_timeout", 0.0, 0.0..=60.0).always();
+    INPUT_FROZEN_TIMEOUT: Duration = seconds("input.frozen_timeout", 0.0, 0.0..=60.0).always();
     /// Targets that come less often than this, over the last four intervals, are a loss. 0: any rate will do.
-    INPUT_MIN_RATE: f64 = real("source.min_rate", 5.0, 0.0..=1000.0).unit("Hz").always();
+    INPUT_MIN_RATE: f64 = real("input.min_rate", 5.0, 0.0..=1000.0).unit("Hz").always();
     /// Whether /tf and /tf_static are read, which takes a bridge that was built with tf2_msgs. Without them a target in
-    /// a frame that is neither retarget.frame nor base_frame is refused.
+    /// a frame that is neither retarget.frame nor arm.base_frame is refused.
     TF_ENABLED: bool = boolean("tf.enabled", true);
-    /// How long a target in a frame of /tf waits for the transform of its stamp, at most as long as input_timeout
+    /// How long a target in a frame of /tf waits for the transform of its stamp, at most as long as input.timeout
     /// leaves it. Transforms have to be on their way for less, and come more often. 0: not at all.
     TF_TIMEOUT: Duration = seconds("tf.timeout", 0.1, 0.0..=1.0).always();
     /// How targets are smoothed. one_euro: strongly at rest, little in motion, for a tracker that guesses. none: not at

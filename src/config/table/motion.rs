@@ -1,19 +1,43 @@
-//! Where commands may lead, and how fast.
+//! Who arms, where commands may lead, and how fast.
 
 use std::time::Duration;
 
 use crate::geometry::Position;
 use crate::params::{integer, one_of, position, real, reals, seconds, text};
-use crate::teleop::HoldBehavior;
-use crate::teleop::Policy;
-use crate::teleop::RetargetMode;
+use crate::teleop::{Arming, HoldBehavior, Policy, RetargetMode};
 
 crate::parameters! {
-    /// Where commands may lead, and how fast.
+    /// Who arms, where commands may lead, and how fast.
     pub static MOTION;
 
+    /// Who arms. automatic: the bridge itself, once at start, and a loss is followed by an approach. operator:
+    /// ~/set_armed, at start and after every loss of the link.
+    TELEOP_ARMING: Arming = one_of("teleop.arming", &[
+        ("automatic", Arming::Automatic),
+        ("operator", Arming::Operator),
+    ]).while_disarmed();
+    /// How long the input must have been good without a gap before arming leads to motion.
+    TELEOP_SETTLE_TIME: Duration = seconds("teleop.settle_time", 1.0, 0.0..=60.0).always();
     /// Most commands a second, and the rate of a ramp. 0: a command for every target at once, and 50 Hz within a ramp.
-    TELEOP_COMMAND_RATE: f64 = real("command_rate", 50.0, 0.0..=1000.0).unit("Hz").always();
+    TELEOP_COMMAND_RATE: f64 = real("teleop.command_rate", 50.0, 0.0..=1000.0).unit("Hz").always();
+    /// Error replies in a row after which motion holds for teleop.settle_time, at least 0.5 s, before the next attempt.
+    TELEOP_MAX_CONSECUTIVE_ERRORS: u32 = integer("teleop.max_consecutive_errors", 5, 1..=1000).always();
+    /// What the controller gets when motion is held, stopped or ended. silent: nothing. repeat: the last command at
+    /// teleop.command_rate while HOLDING or STOPPED, once accepted. stop: one line {"type":"stop"}, for a controller
+    /// that knows it.
+    TELEOP_HOLD_BEHAVIOR: HoldBehavior = one_of("teleop.hold_behavior", &[
+        ("silent", HoldBehavior::Nothing),
+        ("repeat", HoldBehavior::Repeat),
+        ("stop", HoldBehavior::Stop),
+    ]).always();
+    /// Name of the arm's base frame, the frame_id of what is published.
+    ARM_BASE_FRAME: String = text("arm.base_frame", "arm_base").not_empty().while_disarmed();
+    /// Where the arm is taken to be when no reply has told yet: the first approach starts here. In the arm's base
+    /// frame, inside the workspace.
+    ARM_HOME: Position = position("arm.home", [0.2, 0.0, 0.2], -100.0..=100.0).always();
+    /// How the tool is taken to be turned when no reply has told yet, where the controller is told of it at all: roll,
+    /// pitch and yaw in the arm's base frame.
+    ARM_HOME_RPY: [f64; 3] = reals("arm.home_rpy", [0.0; 3], -7.0..=7.0).unit("rad").always();
     /// Lower corner of the box that commands lie in, in the arm's base frame.
     WORKSPACE_MIN: Position = position("workspace.min", [-0.3, -0.3, 0.0], -100.0..=100.0).always();
     /// Upper corner of the box that commands lie in, in the arm's base frame.
@@ -23,17 +47,11 @@ crate::parameters! {
         ("clamp", Policy::Clamp),
         ("reject", Policy::Reject),
     ]).always();
-    /// Commands keep at least this far from the origin of base_frame, and lead around it: an arm cannot fold into
+    /// Commands keep at least this far from the origin of arm.base_frame, and lead around it: an arm cannot fold into
     /// itself. 0: no such bound.
     WORKSPACE_REACH_MIN: f64 = real("workspace.reach_min", 0.0, 0.0..=100.0).unit("m").always();
-    /// Commands keep within this distance from the origin of base_frame. 0: no such bound.
+    /// Commands keep within this distance from the origin of arm.base_frame. 0: no such bound.
     WORKSPACE_REACH_MAX: f64 = real("workspace.reach_max", 0.0, 0.0..=100.0).unit("m").always();
-    /// Where the arm is taken to be when no reply has told yet: the first approach starts here. In the arm's base
-    /// frame, inside the workspace.
-    ARM_HOME: Position = position("home", [0.2, 0.0, 0.2], -100.0..=100.0).always();
-    /// How the tool is taken to be turned when no reply has told yet, where the controller is told of it at all: roll,
-    /// pitch and yaw in the arm's base frame.
-    ARM_HOME_RPY: [f64; 3] = reals("home_rpy", [0.0; 3], -7.0..=7.0).unit("rad").always();
     /// Fastest that commands move the arm. The default is the reduced speed of ISO 10218 manual operation.
     LIMITS_SPEED: f64 = real("limits.speed", 0.25, 0.001..=10.0).unit("m/s").always();
     /// How much the velocity of the commands may change. Commands come to rest at the target without overshoot, so the
@@ -43,29 +61,20 @@ crate::parameters! {
     LIMITS_ANGULAR_SPEED: f64 = real("limits.angular_speed", 0.5, 0.001..=100.0).unit("rad/s").always();
     /// Two targets in a row farther apart than this are a leap, as when a tracker takes one hand for the other:
     /// refused, and motion holds. 0: never.
-    LIMITS_MAX_JUMP: f64 = real("limits.jump", 0.15, 0.0..=100.0).unit("m").always();
+    LIMITS_MAX_JUMP: f64 = real("limits.max_jump", 0.15, 0.0..=100.0).unit("m").always();
     /// How long the target has to stay where it leapt to before it is believed and approached.
-    LIMITS_JUMP_CONFIRM_TIME: Duration = seconds("limits.jump_confirm", 0.3, 0.0..=10.0).always();
+    LIMITS_JUMP_CONFIRM_TIME: Duration = seconds("limits.jump_confirm_time", 0.3, 0.0..=10.0).always();
     /// Fastest that commands move the arm while it approaches a target after arming or a hold.
-    LIMITS_APPROACH_SPEED: f64 = real("approach_speed", 0.1, 0.001..=10.0).unit("m/s").always();
-    /// Error replies in a row after which motion holds for settle_time, at least 0.5 s, before the next attempt.
-    TELEOP_MAX_CONSECUTIVE_ERRORS: u32 = integer("error_limit", 5, 1..=1000).always();
-    /// What the controller gets when motion is held, stopped or ended. nothing: silence. repeat: the last command at
-    /// command_rate while HOLDING or STOPPED, once accepted. stop: one line {"type":"stop"}, for a controller that
-    /// knows it.
-    TELEOP_HOLD_BEHAVIOR: HoldBehavior = one_of("hold_line", &[
-        ("nothing", HoldBehavior::Nothing),
-        ("repeat", HoldBehavior::Repeat),
-        ("stop", HoldBehavior::Stop),
-    ]).always();
+    LIMITS_APPROACH_SPEED: f64 = real("limits.approach_speed", 0.1, 0.001..=10.0).unit("m/s").always();
     /// absolute: the arm goes to where the hand is. relative: when motion begins the arm stays where it is, and from
     /// then on goes as far as the hand goes.
     RETARGET_MODE: RetargetMode = one_of("retarget.mode", &[
         ("absolute", RetargetMode::Absolute),
         ("relative", RetargetMode::Relative),
     ]).while_disarmed();
-    /// Name of the tracker's frame. A target whose frame_id is this name, or empty, is retargeted; one in base_frame is
-    /// taken as it is; any other is looked up on /tf and /tf_static if tf.enabled is true, and refused otherwise.
+    /// Name of the tracker's frame. A target whose frame_id is this name, or empty, is retargeted; one in
+    /// arm.base_frame is taken as it is; any other is looked up on /tf and /tf_static if tf.enabled is true, and
+    /// refused otherwise.
     RETARGET_FRAME: String = text("retarget.frame", "").while_disarmed();
     /// Origin of the tracker's frame in the arm's base frame. A target becomes translation + rotation * (scale *
     /// target).

@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn every_parameter_is_described_with_type_default_range_and_unit() {
-        let port = describe("port");
+        let port = describe("link.port");
         assert_eq!(port.type_, ParameterType::PARAMETER_INTEGER as u8);
         assert_eq!((port.integer_range[0].from_value, port.integer_range[0].to_value), (1, 65535));
         assert_eq!(
@@ -113,7 +113,7 @@ mod tests {
     fn a_description_tells_when_the_parameter_may_change() {
         let constraints = |name: &str| describe(name).additional_constraints;
         assert!(constraints("limits.speed").ends_with("; may change at any time"));
-        assert!(constraints("host").ends_with("; may change only while disarmed"));
+        assert!(constraints("link.host").ends_with("; may change only while disarmed"));
         assert!(constraints("gripper.type").ends_with("; may change only by a new start"));
         for parameter in parameters() {
             let read_only = parameter.mutability == Mutability::AtStart;
@@ -127,12 +127,12 @@ mod tests {
             let prefixes: Vec<_> = prefixes.iter().map(ToString::to_string).collect();
             list(parameters().map(|parameter| parameter.name), &prefixes, depth).names
         };
-        assert_eq!(names(&["backoff"], 0), ["backoff.initial", "backoff.max"]);
-        assert_eq!(names(&["port"], 0), ["port"]);
+        assert_eq!(names(&["link.backoff"], 0), ["link.backoff.initial", "link.backoff.max"]);
+        assert_eq!(names(&["link.port"], 0), ["link.port"]);
         assert!(names(&[], 0).is_sorted());
         assert!(names(&[], 0).contains(&"gripper.open_debounce".into()));
-        let top = names(&[], 1);
-        assert!(top.contains(&"port".into()) && !top.contains(&"gripper.open_debounce".into()));
-        assert!(names(&["back"], 0).is_empty());
+        let two = names(&[], 2);
+        assert!(two.contains(&"link.port".into()) && !two.contains(&"link.backoff.max".into()));
+        assert!(names(&["link.back"], 0).is_empty());
     }
 }

@@ -232,7 +232,7 @@ fn advice(error: &RclError) -> &'static str {
 
 fn advice_on_rule(rule: &str, error: &RclError) -> String {
     match rule.split_once(":=") {
-        None => "it must be NAME:=VALUE, like 'port:=5000'".into(),
+        None => "it must be NAME:=VALUE, like 'link.port:=5000'".into(),
         Some((name, "")) => format!("it has no value; an empty string is \"{name}:=''\""),
         Some((name, value)) => {
             let quoted = format!("{name}:='{}'", value.replace('\'', "''"));
@@ -270,7 +270,7 @@ const ADVICE: &[(&str, &str)] = &[
     ),
     (
         "before ros__parameters",
-        ". Parameters are below a node's name and 'ros__parameters': '/**:', then '  ros__parameters:', then '    port: 5000'",
+        ". Parameters are below a node's name and 'ros__parameters': '/**:', then '  ros__parameters:', then '    link.port: 5000'",
     ),
     (
         "node name must not contain",

@@ -81,7 +81,7 @@ mod tests {
         );
         let others = [
             ("workspace.max", Value::Reals(vec![1.0, 1.0, 1.0])),
-            ("home", Value::Reals(vec![0.6, 0.1, 0.1])),
+            ("arm.home", Value::Reals(vec![0.6, 0.1, 0.1])),
         ];
         let config = set(&[vec![min], others.to_vec()].concat()).unwrap();
         assert_eq!(config.teleop.home.coordinates(), [0.6, 0.1, 0.1]);
@@ -92,9 +92,13 @@ mod tests {
         for (name, value, words) in [
             ("limits.sped", Value::Real(0.1), "'limits.sped' is unknown; did you mean 'limits.speed'?"),
             ("limits.speed", Value::Text("fast".into()), "is 'fast', a string; it must be a number"),
-            ("home", Value::Text("[0.2, 0, 0.2]".into()), "write 0.0, not 0"),
+            ("arm.home", Value::Text("[0.2, 0, 0.2]".into()), "write 0.0, not 0"),
             ("limits.speed", Value::Real(99.0), "is 99.0; it must be from 0.001 to 10.0 m/s"),
-            ("limits.speed", Value::Real(0.05), "'approach_speed' is 0.1; it must be at most 'limits.speed'"),
+            (
+                "limits.speed",
+                Value::Real(0.05),
+                "'limits.approach_speed' is 0.1; it must be at most 'limits.speed'",
+            ),
             ("limits.speed", NOT_SET, "'limits.speed' cannot be deleted: set it to its default, 0.25"),
             ("no.such", NOT_SET, "'no.such' is unknown"),
             ("use_sim_time", Value::Boolean(true), "'use_sim_time' is false and read-only"),
@@ -120,7 +124,7 @@ mod tests {
     #[test]
     fn a_value_that_a_parameter_has_already_is_no_change() {
         let before = Config::new(&Parameters::default()).unwrap();
-        let same = [("use_sim_time", Value::Boolean(false)), ("settle_time", Value::Integer(1))];
+        let same = [("use_sim_time", Value::Boolean(false)), ("teleop.settle_time", Value::Integer(1))];
         assert_eq!(set(&same).unwrap(), before);
         assert_eq!(set(&[]).unwrap(), before);
     }

@@ -157,7 +157,7 @@ impl Input {
         self.watchdog.good_since(now, config.input_timeout)
     }
 
-    /// Returns whether the input has been good for `settle_time`.
+    /// Returns whether the input has been good for `teleop.settle_time`.
     pub(super) fn has_settled(&self, now: Instant, config: &TeleopConfig) -> bool {
         self.good_since(now, config)
             .is_some_and(|since| now.saturating_duration_since(since) >= config.settle_time)
@@ -214,7 +214,7 @@ impl Input {
         }
     }
 
-    /// Returns when a sender whose last message was refused counts as stopped: no message for `input_timeout`, nor for
+    /// Returns when a sender whose last message was refused counts as stopped: no message for `input.timeout`, nor for
     /// several of the sender's own intervals, and the refusal has been the reason for long enough to be read.
     fn stopped_at(&self, config: &TeleopConfig) -> Option<Instant> {
         self.watchdog.fault()?;

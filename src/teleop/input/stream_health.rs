@@ -2,7 +2,7 @@
 //! and again, or fewer and fewer targets.
 //!
 //! Invariant: a stream is refused while its targets have been exactly the same for `frozen_timeout`, or arrive more slowly
-//! than `min_rate` or `input_timeout` allow.
+//! than `min_rate` or `input.timeout` allow.
 
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,7 @@ impl StreamHealth {
     }
 }
 
-/// The longest time between two targets that is not a loss in itself: after `input_timeout` the first of the two is
+/// The longest time between two targets that is not a loss in itself: after `input.timeout` the first of the two is
 /// too old.
 fn longest_interval(config: &StreamHealthConfig, input_timeout: Duration) -> Duration {
     let by_rate = Duration::try_from_secs_f64(INTERVALS as f64 / config.min_rate).unwrap_or(Duration::MAX);
@@ -181,7 +181,7 @@ mod tests {
         let five_hertz = StreamHealthConfig { min_rate: 5.0, ..RATE };
         let any_rate = StreamHealthConfig { min_rate: 0.0, ..RATE };
         let ms = Duration::from_millis;
-        // Every rate below source.min_rate, whether its intervals are a loss each or not, and every rate at which targets
+        // Every rate below input.min_rate, whether its intervals are a loss each or not, and every rate at which targets
         // are too old in between.
         let cases = [
             (five_hertz, ms(200), 1.0),

@@ -107,7 +107,7 @@ impl Watchdog {
 /// Judges how old a sample was at receipt by its stamp.
 ///
 /// # Errors
-/// Older than `input_timeout`, or from the future.
+/// Older than `input.timeout`, or from the future.
 pub fn check_age(stamp: Stamp, input_timeout: Duration) -> Result<(), InputFault> {
     let age = stamp.age();
     let (magnitude, cause) = (Duration::from_nanos(age.unsigned_abs()), stamp.cause());

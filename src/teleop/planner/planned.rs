@@ -33,7 +33,7 @@ pub enum Kind {
     Approach,
     /// Following the target.
     Tracking,
-    /// A hold: the last command once more (`hold_line` repeat).
+    /// A hold: the last command once more (`teleop.hold_behavior` repeat).
     Repetition,
 }
 

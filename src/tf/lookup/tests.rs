@@ -113,7 +113,7 @@ fn a_target_whose_transform_does_not_come_is_refused_after_the_timeout() {
     scene.ms = 100;
     assert_eq!(
         refused(scene.poll()),
-        "target refused: no transform from frame_id 'camera' to base_frame 'base': the newest of 'camera' is 0.005 s \
+        "target refused: no transform from frame_id 'camera' to arm.base_frame 'base': the newest of 'camera' is 0.005 s \
          older than the stamp"
     );
     assert_eq!(scene.poll(), None);
@@ -217,7 +217,7 @@ fn a_frame_that_nobody_tells_of_is_refused_at_once() {
     let mut scene = Scene::new(100);
     assert_eq!(
         refused(scene.target(0, 0.2)),
-        "target refused: no transform from frame_id 'camera' to base_frame 'base': neither /tf nor /tf_static has 'base'"
+        "target refused: no transform from frame_id 'camera' to arm.base_frame 'base': neither /tf nor /tf_static has 'base'"
     );
 }
 
@@ -238,7 +238,7 @@ fn a_target_without_a_stamp_is_as_old_as_its_transform() {
     scene.ms = 201;
     assert!(
         refused(scene.stamped(None, 0.2))
-            .ends_with("the newest of 'camera' is 0.201 s old, more than input_timeout")
+            .ends_with("the newest of 'camera' is 0.201 s old, more than input.timeout")
     );
 }
 

@@ -131,7 +131,7 @@ fn without_a_stamp_it_is_the_newest_that_all_can_tell_and_it_may_not_be_old() {
         0.3
     );
     let old = tree.find("base", "camera", None, Duration::from_millis(149));
-    assert_eq!(words(old), "the newest of 'rig' is 0.150 s old, more than input_timeout");
+    assert_eq!(words(old), "the newest of 'rig' is 0.150 s old, more than input.timeout");
     // What is stamped ahead is where it is now.
     tree.handle_edge(&moving("base", "rig", -200, 0.55)).unwrap();
     tree.handle_edge(&moving("rig", "camera", -50, 0.1)).unwrap();
