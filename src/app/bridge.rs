@@ -98,17 +98,12 @@ impl Bridge {
 
     /// Publishes the status though nothing has changed, and the diagnostics if wanted.
     pub(super) fn tick(&self, diagnostics: bool) {
-        let mut state = self.lock();
-        state.tick(now(), diagnostics);
-        self.release(state, false);
+        self.access(|state| state.tick(now(), diagnostics));
     }
 
     /// Takes what the driver has to do, once.
     pub(super) fn poll_action(&self, now: Instant) -> Option<Action> {
-        let mut state = self.lock();
-        let action = state.poll_action(now);
-        self.release(state, false);
-        action
+        self.access(|state| state.poll_action(now))
     }
 
     /// Completes when another thread wants the driver to look.
@@ -127,8 +122,12 @@ impl Bridge {
 
     /// Applies an event without waking the driver, which looks at everything afterwards: it would wake itself for ever.
     pub(super) fn apply_from_driver<R>(&self, event: impl FnOnce(&mut State, Instant) -> R) -> R {
+        self.access(|state| state.apply(event).0)
+    }
+
+    fn access<R>(&self, access: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
-        let (result, _) = state.apply(event);
+        let result = access(&mut state);
         self.release(state, false);
         result
     }

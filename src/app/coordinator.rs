@@ -80,11 +80,7 @@ impl Coordinator {
 
     /// Takes a connection, or a port that listens for some.
     pub fn handle_connected(&mut self, now: Instant) {
-        if self.link.is_superseded() {
-            return;
-        }
-        self.link.handle_connected(now);
-        self.follow_link(now);
+        self.unless_superseded(now, |link| link.handle_connected(now));
     }
 
     /// Notes how far the attempt to connect has come.
@@ -96,11 +92,7 @@ impl Coordinator {
 
     /// Notes that the attempt failed, or that the connection ended, for this reason.
     pub fn handle_failed(&mut self, now: Instant, error: LinkError) {
-        if self.link.is_superseded() {
-            return;
-        }
-        self.link.handle_failed(now, error);
-        self.follow_link(now);
+        self.unless_superseded(now, |link| link.handle_failed(now, error));
     }
 
     /// Takes a controller that has connected to the port that listens.
@@ -121,12 +113,16 @@ impl Coordinator {
 
     /// Notes that the connection with this peer ended, for this reason.
     pub fn handle_ended(&mut self, now: Instant, peer: PeerId, error: LinkError) {
-        if self.link.is_superseded() {
-            return;
+        self.unless_superseded(now, |link| link.handle_ended(now, peer, error));
+    }
+
+    /// Lets the link handle an event, unless that is of a connection which the driver has yet to drop.
+    fn unless_superseded(&mut self, now: Instant, event: impl FnOnce(&mut Link)) {
+        if !self.link.is_superseded() {
+            event(&mut self.link);
+            self.handle_outcomes(now);
+            self.follow_link(now);
         }
-        self.link.handle_ended(now, peer, error);
-        self.handle_outcomes(now);
-        self.follow_link(now);
     }
 
     /// Notes that the peer takes bytes again.

@@ -8,7 +8,7 @@
 //! controllers say, and the timers. Either thread may be late, so time passes for the machines before each event.
 //!
 //! The lock is held for microseconds, because `~/stop` needs it. While it is held, a thread may write a line to a
-//! controller, and nothing else: what is to be published or logged becomes an event, which the [notifier](notifier) hands
+//! controller, and nothing else: what is to be published or logged becomes an event, which `notifier` hands
 //! on in order once the lock is free. `notifier` is the only file here that may name a macro of `tracing`.
 
 mod bridge;
