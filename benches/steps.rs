@@ -48,10 +48,10 @@ fn encode(criterion: &mut Criterion) {
     let order = Order::Command(Command { position, gripper: Gripper::Open, orientation: None });
     let line = Line { order, seq: 1, stamp: Duration::ZERO };
     let mut out = Vec::with_capacity(128);
-    for codec in ["json", "text"] {
-        let wire = config(&[("wire.format", Value::Text(codec.into()))]).wire;
+    for format in ["json", "text"] {
+        let wire = config(&[("wire.format", Value::Text(format.into()))]).wire;
         let encoder = CommandEncoder::new(&wire);
-        criterion.bench_function(&format!("wire: command to a line of {codec}"), |bencher| {
+        criterion.bench_function(&format!("wire: command to a line of {format}"), |bencher| {
             bencher.iter(|| {
                 out.clear();
                 encoder.encode_into(black_box(&line), &mut out);

@@ -10,7 +10,7 @@ use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::geometry::Position;
 use aether_bridge::link::{Action, LinkError, LinkState, PeerId, Stage};
 use aether_bridge::status::SentCommand;
-use aether_bridge::teleop::{InputFault, Kind, Motion, Target};
+use aether_bridge::teleop::{CommandKind, InputFault, Motion, Target};
 use aether_bridge::wire::{Reply, ReplyStatus};
 
 struct Scene {
@@ -98,7 +98,7 @@ const NEAR: f64 = 0.01;
 fn a_position_in_a_reply_to_a_command_is_where_the_approach_starts() {
     let mut scene = Scene::connected();
     assert!(scene.first_command().position.distance(scene.home) < NEAR);
-    // Refused, so that nothing is acknowledged; and lost, so that the approach begins anew.
+    // ArmingError, so that nothing is acknowledged; and lost, so that the approach begins anew.
     scene.reply(ReplyStatus::Error, Some(elsewhere()));
     scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     scene.reconnect();
@@ -411,7 +411,7 @@ fn one_that_joins_in_mid_motion_is_no_reason_to_leap() {
     let right = scene.join("right");
     assert_eq!(scene.coordinator.status(scene.now).motion, Motion::Approach, "it goes on, by an approach");
     let next = scene.command_to(&[left, right]);
-    assert_eq!(next.planned.kind, Kind::Approach);
+    assert_eq!(next.planned.kind, CommandKind::Approach);
     let mut operator = server(1, &[("teleop.arming", Value::Text("operator".into()))]);
     let left = operator.join("left");
     operator.coordinator.teleop.handle_set_armed(operator.now, true).unwrap();
@@ -502,9 +502,9 @@ fn a_command_that_got_lost_keeps_no_later_motion_from_beginning() {
     let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq: Some(2), state: None };
     assert!(scene.coordinator.handle_reply(scene.now, PeerId::ONLY, &reply));
     assert_eq!(scene.coordinator.status(scene.now).lost, 1);
-    scene.coordinator.teleop.handle_invalid_target(scene.now, InputFault::NoHand);
+    scene.coordinator.teleop.handle_invalid_target(scene.now, InputFault::HandNotDetected);
     assert_eq!(scene.coordinator.status(scene.now).motion, Motion::Holding);
-    assert_eq!(scene.command_to(&[PeerId::ONLY]).planned.kind, Kind::Approach);
+    assert_eq!(scene.command_to(&[PeerId::ONLY]).planned.kind, CommandKind::Approach);
 }
 
 #[test]
@@ -576,7 +576,7 @@ fn what_was_sent_before_one_joined_is_answered_before_the_arm_goes_on() {
     }
     scene.ok(left);
     let next = scene.command_to(&[left, right]);
-    assert_eq!(next.planned.kind, Kind::Approach);
+    assert_eq!(next.planned.kind, CommandKind::Approach);
 }
 
 #[test]
@@ -665,12 +665,12 @@ fn no_connection_has_a_cause_from_the_first_status_on() {
     assert_eq!(reason(&scene), format!("{down}: connecting to arm:5000"));
     scene.connect_later();
     let before = scene.coordinator.status_key(scene.now);
-    scene.coordinator.handle_stage(Stage::Greeting { heard: 1, wanted: 2 });
+    scene.coordinator.handle_stage(Stage::Banner { heard: 1, wanted: 2 });
     assert_ne!(scene.coordinator.status_key(scene.now), before, "no status follows");
     let greeting = "waiting for 2 greeting lines of arm:5000 (link.banner_lines), 1 so far";
     assert_eq!(reason(&scene), format!("{down}: {greeting}"));
     assert_eq!(scene.coordinator.status(scene.now).state, LinkState::Connecting);
-    scene.coordinator.handle_stage(Stage::Hello);
+    scene.coordinator.handle_stage(Stage::Auth);
     assert_eq!(
         reason(&scene),
         format!("{down}: waiting for the answer of arm:5000 to the hello (link.auth.token_file)")
@@ -681,7 +681,7 @@ fn no_connection_has_a_cause_from_the_first_status_on() {
     scene.coordinator.handle_timeout(scene.now);
     assert!(reason(&scene).ends_with("closed the connection; trying again"), "{}", reason(&scene));
     scene.connect_later();
-    scene.coordinator.handle_stage(Stage::Greeting { heard: 0, wanted: 2 });
+    scene.coordinator.handle_stage(Stage::Banner { heard: 0, wanted: 2 });
     assert!(
         reason(&scene).ends_with("0 so far; lastly the controller closed the connection"),
         "{}",

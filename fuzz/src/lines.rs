@@ -8,7 +8,7 @@ use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::geometry::{Orientation, Position};
 use aether_bridge::text::sanitize_short;
 use aether_bridge::wire::{
-    CommandEncoder, Extra, JsonFields, Line, MAX_LINE, Order, OrderLines, WireConfig, WireUnit,
+    CommandEncoder, Extra, JsonFields, Line, MAX_LINE, Order, OrderLines, PositionUnit, WireConfig,
 };
 use serde_json::{Map, Value};
 
@@ -18,7 +18,8 @@ use super::input::{NEXT, assert_printable, texts};
 /// or the names and values of [`fields`].
 pub fn check(data: &[u8]) {
     let Some((&[how, extras, numbers @ ..], rest)) = data.split_first_chunk::<6>() else { return };
-    let unit = [WireUnit::Millimetres, WireUnit::Centimetres, WireUnit::Metres][usize::from(how >> 2) % 3];
+    let unit = [PositionUnit::Millimetres, PositionUnit::Centimetres, PositionUnit::Metres]
+        [usize::from(how >> 2) % 3];
     let lines = lines(how, numbers);
     let mut texts = texts(rest, NEXT);
     let mut next = || texts.next().unwrap_or_default();
@@ -29,7 +30,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-fn check_text(templates: [String; 3], unit: WireUnit, lines: &[Line]) {
+fn check_text(templates: [String; 3], unit: PositionUnit, lines: &[Line]) {
     match OrderLines::text(templates.each_ref().map(String::as_str), TTL) {
         Ok(orders) => {
             let encoder = CommandEncoder::new(&WireConfig { unit, lines: orders, ..WireConfig::default() });
@@ -42,7 +43,7 @@ fn check_text(templates: [String; 3], unit: WireUnit, lines: &[Line]) {
     }
 }
 
-fn check_json(fields: &JsonFields, extras: &BTreeSet<Extra>, unit: WireUnit, lines: &[Line]) {
+fn check_json(fields: &JsonFields, extras: &BTreeSet<Extra>, unit: PositionUnit, lines: &[Line]) {
     match OrderLines::json(fields, extras, TTL) {
         Ok(orders) => {
             let encoder = CommandEncoder::new(&WireConfig { unit, lines: orders, ..WireConfig::default() });
@@ -71,7 +72,7 @@ fn written(encoder: &CommandEncoder, line: &Line) -> String {
 fn check_members(
     fields: &JsonFields,
     extras: &BTreeSet<Extra>,
-    unit: WireUnit,
+    unit: PositionUnit,
     line: &Line,
     members: &Map<String, Value>,
 ) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aether_bridge::arm::ReportedState;
 use aether_bridge::text::MAX_SHORT_CHARS;
 use aether_bridge::wire::{
-    Codec, Incoming, MAX_LINE, OrderLines, ReplyDecoder, WireConfig, WireError, WireUnit,
+    Incoming, LineFormat, MAX_LINE, OrderLines, PositionUnit, ReplyDecoder, WireConfig, WireError,
 };
 use bytes::BytesMut;
 use tokio_util::codec::Decoder;
@@ -21,7 +21,7 @@ pub fn check(data: &[u8]) {
     let segments = segments(&stream, lengths);
     let cut = Conversation::of(&wire, segments.iter().copied());
     // Only where a segment ends with an object is there more to hear: it is not known whether a newline follows.
-    let closed = wire.codec == Codec::Json && segments.iter().any(|segment| segment.ends_with(b"}"));
+    let closed = wire.format == LineFormat::Json && segments.iter().any(|segment| segment.ends_with(b"}"));
     if closed && whole.end.is_err() {
         assert!(cut.heard.starts_with(&whole.heard), "{cut:?} of {whole:?}");
     } else {
@@ -95,10 +95,11 @@ fn wire(speech: u8) -> WireConfig {
     let has = |bit: u32| speech >> bit & 1 == 1;
     let texts = [if has(1) { "{x} {seq}" } else { "{x}" }, "STOP", "HEARTBEAT"];
     WireConfig {
-        unit: [WireUnit::Millimetres, WireUnit::Centimetres, WireUnit::Metres][usize::from(speech >> 6) % 3],
-        codec: if has(0) { Codec::Text } else { Codec::Json },
+        unit: [PositionUnit::Millimetres, PositionUnit::Centimetres, PositionUnit::Metres]
+            [usize::from(speech >> 6) % 3],
+        format: if has(0) { LineFormat::Text } else { LineFormat::Json },
         lines: OrderLines::text(texts, Duration::ZERO).expect("they are templates"),
-        greeting_lines: u32::from(speech >> 4 & 3),
+        banner_lines: u32::from(speech >> 4 & 3),
         accept_state: has(2),
     }
 }

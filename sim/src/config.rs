@@ -3,7 +3,7 @@
 use super::fault::FaultSpec;
 use super::monitor::Rules;
 use aether_bridge::geometry::Position;
-use aether_bridge::wire::WireUnit;
+use aether_bridge::wire::PositionUnit;
 
 /// What a simulated controller is like.
 #[derive(Debug, Clone)]
@@ -13,7 +13,7 @@ pub struct ArmSimConfig {
     /// The port to listen on; 0 for a free one.
     pub port: u16,
     /// The unit of length of the protocol.
-    pub unit: WireUnit,
+    pub unit: PositionUnit,
     /// Where the arm stands at the start.
     pub home: Position,
     /// How fast the arm moves, in m/s; above 0.
@@ -49,7 +49,7 @@ impl Default for ArmSimConfig {
         Self {
             host: "127.0.0.1".to_owned(),
             port: 0,
-            unit: WireUnit::default(),
+            unit: PositionUnit::default(),
             home: Position::new(0.2, 0.0, 0.2).expect("three small numbers are a position"),
             speed: 0.5,
             reach: None,

@@ -50,7 +50,7 @@ pub(super) async fn serve(
     let why = match crash.run_until_cancelled(connection.run()).await {
         Some(Ok(why)) => why,
         Some(Err(WireError::Io(error))) => Ended::Failed(error.to_string()),
-        Some(Err(error)) => Ended::Unreadable(error.to_string()),
+        Some(Err(error)) => Ended::MalformedMessage(error.to_string()),
         None => Ended::Crash,
     };
     let socket = SockRef::from(&connection.stream);

@@ -102,7 +102,7 @@ impl Console {
             }
             Event::Crashed => self.log("crashed: every connection reset, nobody listens"),
             Event::Connected { peer, .. } => self.log(&format!("{peer} connected")),
-            Event::Refused { peer } => self.log(&format!("{peer} refused: another client is connected")),
+            Event::ArmingError { peer } => self.log(&format!("{peer} refused: another client is connected")),
             Event::Disconnected { peer, why, .. } => {
                 self.log(&format!("{peer} {}", sanitize_short(&why.to_string())))
             }

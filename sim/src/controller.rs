@@ -6,7 +6,7 @@ use std::time::Duration;
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::geometry::Position;
 use aether_bridge::text::sanitize_short;
-use aether_bridge::wire::{Lines, Order, Reply, WireError, WireUnit, put_length};
+use aether_bridge::wire::{Lines, Order, PositionUnit, Reply, WireError, put_length};
 use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -41,14 +41,14 @@ pub struct CommandFault {
 /// not UTF-8 is an error that ends the connection.
 #[derive(Debug)]
 pub struct CommandDecoder {
-    unit: WireUnit,
+    unit: PositionUnit,
     commands_only: bool,
     lines: Lines,
 }
 
 impl CommandDecoder {
     /// A decoder for a controller that counts in `unit`.
-    pub fn new(unit: WireUnit) -> Self {
+    pub fn new(unit: PositionUnit) -> Self {
         Self { unit, commands_only: false, lines: Lines::default() }
     }
 
@@ -109,12 +109,12 @@ impl Decoder for HelloDecoder {
 /// Writes replies as lines, in the unit of the wire.
 #[derive(Debug, Clone, Copy)]
 pub struct ReplyEncoder {
-    unit: WireUnit,
+    unit: PositionUnit,
 }
 
 impl ReplyEncoder {
     /// An encoder for a controller that reports positions in `unit`.
-    pub fn new(unit: WireUnit) -> Self {
+    pub fn new(unit: PositionUnit) -> Self {
         Self { unit }
     }
 
@@ -191,7 +191,7 @@ enum Kind {
     Bare(Order),
 }
 
-fn parse_order(line: &str, unit: WireUnit, commands_only: bool) -> Result<ReceivedOrder, String> {
+fn parse_order(line: &str, unit: PositionUnit, commands_only: bool) -> Result<ReceivedOrder, String> {
     let members: Members =
         serde_json::from_str(line).map_err(|error| format!("not a JSON object of a command: {error}"))?;
     let kinds = if commands_only { "\"command\"" } else { "\"command\", \"stop\" or \"heartbeat\"" };
@@ -259,12 +259,12 @@ mod tests {
 
     use aether_bridge::arm::{Command, Gripper, ReportedState};
     use aether_bridge::geometry::Position;
-    use aether_bridge::wire::{Order, Reply, ReplyStatus, WireError, WireUnit};
+    use aether_bridge::wire::{Order, PositionUnit, Reply, ReplyStatus, WireError};
 
     use super::{CommandDecoder, CommandFault, ReceivedOrder, ReplyEncoder};
 
     fn decode(line: &str) -> Result<ReceivedOrder, CommandFault> {
-        decode_with(CommandDecoder::new(WireUnit::Millimetres), line)
+        decode_with(CommandDecoder::new(PositionUnit::Millimetres), line)
     }
 
     fn decode_with(mut decoder: CommandDecoder, line: &str) -> Result<ReceivedOrder, CommandFault> {
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn to_a_controller_that_knows_commands_only_the_rest_are_lines_of_an_unknown_type() {
-        let decoder = || CommandDecoder::new(WireUnit::Millimetres).commands_only();
+        let decoder = || CommandDecoder::new(PositionUnit::Millimetres).commands_only();
         for kind in ["stop", "heartbeat"] {
             let fault = decode_with(decoder(), &format!(r#"{{"type":"{kind}"}}"#)).unwrap_err();
             assert_eq!(fault.why, format!(r#"type is "{kind}", expected "command""#));
@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_end_the_connection() {
         let mut bytes = BytesMut::from(&b"\xfe\n"[..]);
-        let error = CommandDecoder::new(WireUnit::Metres).decode(&mut bytes).unwrap_err();
+        let error = CommandDecoder::new(PositionUnit::Metres).decode(&mut bytes).unwrap_err();
         assert!(matches!(error, WireError::NotUtf8 { .. }), "{error}");
     }
 
@@ -369,7 +369,7 @@ mod tests {
     fn a_reply_is_the_line_of_the_protocol_byte_for_byte() {
         let line = |reply: &Reply| {
             let mut line = Vec::new();
-            ReplyEncoder::new(WireUnit::Millimetres).encode_into(reply, &mut line);
+            ReplyEncoder::new(PositionUnit::Millimetres).encode_into(reply, &mut line);
             String::from_utf8(line).unwrap()
         };
         let mut reply =

@@ -1,19 +1,19 @@
 //! Lines as docs/protocol.md has them, written without the bridge's encoder, so that neither hides a fault of the other.
 
-use aether_bridge::wire::WireUnit;
+use aether_bridge::wire::PositionUnit;
 
 /// The beginning of a line with a position, up to its last member.
-pub(crate) fn pose(kind: &str, point: [f64; 3], unit: WireUnit, gripper: &str) -> String {
+pub(crate) fn pose(kind: &str, point: [f64; 3], unit: PositionUnit, gripper: &str) -> String {
     let [x, y, z] = point.map(|value| number(value, unit));
     format!(r#"{{"type":"{kind}","x":{x},"y":{y},"z":{z},"gripper":"{gripper}""#)
 }
 
 /// A number in a line: whole micrometres, at least one decimal place, no negative zero.
-pub(crate) fn number(value: f64, unit: WireUnit) -> String {
+pub(crate) fn number(value: f64, unit: PositionUnit) -> String {
     let places = match unit {
-        WireUnit::Millimetres => 3,
-        WireUnit::Centimetres => 4,
-        WireUnit::Metres => 6,
+        PositionUnit::Millimetres => 3,
+        PositionUnit::Centimetres => 4,
+        PositionUnit::Metres => 6,
     };
     let text = format!("{value:.places$}");
     let text = text.trim_end_matches('0');
@@ -24,16 +24,16 @@ pub(crate) fn number(value: f64, unit: WireUnit) -> String {
 #[cfg(test)]
 mod tests {
     use super::number;
-    use aether_bridge::wire::WireUnit;
+    use aether_bridge::wire::PositionUnit;
 
     #[test]
     fn numbers_are_written_as_the_bridge_writes_them() {
         for (value, unit, text) in [
-            (120.0, WireUnit::Millimetres, "120.0"),
-            (35.5004, WireUnit::Millimetres, "35.5"),
-            (-0.0004, WireUnit::Millimetres, "0.0"),
-            (-3.55, WireUnit::Centimetres, "-3.55"),
-            (0.000_001, WireUnit::Metres, "0.000001"),
+            (120.0, PositionUnit::Millimetres, "120.0"),
+            (35.5004, PositionUnit::Millimetres, "35.5"),
+            (-0.0004, PositionUnit::Millimetres, "0.0"),
+            (-3.55, PositionUnit::Centimetres, "-3.55"),
+            (0.000_001, PositionUnit::Metres, "0.000001"),
         ] {
             assert_eq!(number(value, unit), text);
         }

@@ -89,7 +89,7 @@ pub enum Ended {
     /// The client closed it.
     ByPeer,
     /// The client's bytes could not be followed, and why.
-    Unreadable(String),
+    MalformedMessage(String),
     /// The transport failed, and how.
     Failed(String),
     /// The client did not show the token.
@@ -104,7 +104,7 @@ impl fmt::Display for Ended {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ByPeer => formatter.write_str("closed by the client"),
-            Self::Unreadable(why) => write!(formatter, "closed: {why}"),
+            Self::MalformedMessage(why) => write!(formatter, "closed: {why}"),
             Self::Failed(why) => write!(formatter, "lost: {why}"),
             Self::Stranger => formatter.write_str("closed: the client did not show the token"),
             Self::Fault(fault) => write!(formatter, "ended by the fault {fault}"),
@@ -130,7 +130,7 @@ pub enum Event {
         peer: SocketAddr,
     },
     /// A client came and was closed at once, because there was one already.
-    Refused {
+    ArmingError {
         /// Its address.
         peer: SocketAddr,
     },

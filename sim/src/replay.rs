@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio_util::codec::Decoder;
 
 use super::monitor::{ConformanceMonitor, Rules, Violation};
-use aether_bridge::wire::WireUnit;
+use aether_bridge::wire::PositionUnit;
 
 use crate::controller::CommandDecoder;
 
@@ -47,7 +47,7 @@ pub struct ReplayError {
 /// # Errors
 /// A line that is none of a recording.
 #[allow(clippy::disallowed_methods)] // a first instant, to which the recorded times are added
-pub fn check(recording: &str, rules: Rules, unit: WireUnit) -> Result<Vec<Violation>, ReplayError> {
+pub fn check(recording: &str, rules: Rules, unit: PositionUnit) -> Result<Vec<Violation>, ReplayError> {
     let (start, mut monitor) = (Instant::now(), ConformanceMonitor::new(rules, unit));
     let mut found = Vec::new();
     for (number, line) in (1..).zip(recording.lines()) {
@@ -75,7 +75,7 @@ pub fn check(recording: &str, rules: Rules, unit: WireUnit) -> Result<Vec<Violat
 mod tests {
     use super::check;
     use crate::monitor::{Rule, Rules};
-    use aether_bridge::wire::WireUnit;
+    use aether_bridge::wire::PositionUnit;
 
     const RECORDING: &str = r#"{"at":0.5,"connection":1,"event":"connected"}
 {"at":0.5,"connection":1,"event":"quiet"}
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn a_recording_is_checked_as_live_lines_are() {
         let rules = |recording: &str| -> Vec<Rule> {
-            let found = check(recording, Rules::default(), WireUnit::Millimetres).unwrap();
+            let found = check(recording, Rules::default(), PositionUnit::Millimetres).unwrap();
             found.iter().map(|violation| violation.rule).collect()
         };
         assert_eq!(rules(RECORDING), []);
@@ -102,7 +102,8 @@ mod tests {
             ("{\"at\":0,\"connection\":1,\"event\":\"shout\"}", "unknown variant `shout`"),
             ("{\"at\":-1,\"connection\":1,\"event\":\"quiet\"}", "negative"),
         ] {
-            let error = check(recording, Rules::default(), WireUnit::Millimetres).unwrap_err().to_string();
+            let error =
+                check(recording, Rules::default(), PositionUnit::Millimetres).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }
     }

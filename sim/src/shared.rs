@@ -99,7 +99,7 @@ impl Shared {
 
     pub(super) fn refused(&self, peer: SocketAddr) {
         self.record.send_modify(|record| record.counts.refused_connections += 1);
-        self.emit(Event::Refused { peer });
+        self.emit(Event::ArmingError { peer });
     }
 
     /// Enters a client and gives it its number.
@@ -123,7 +123,7 @@ impl Shared {
     }
 
     pub(super) fn disconnected(&self, connection: usize, peer: SocketAddr, why: Ended) {
-        let torn = if let Ended::Unreadable(why) = &why { Some(why.as_str()) } else { None };
+        let torn = if let Ended::MalformedMessage(why) = &why { Some(why.as_str()) } else { None };
         self.monitored(|monitor| monitor.handle_disconnected(connection, torn));
         self.record.send_modify(|record| {
             record.counts.disconnections += 1;

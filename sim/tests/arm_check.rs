@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, process::Command, time::Duration};
 
 use aether_bridge::arm::Gripper;
-use aether_bridge::wire::WireUnit;
+use aether_bridge::wire::PositionUnit;
 use aether_sim::check::{self, Allowed, CheckConfig, Finding, Report, Verdict};
 use aether_sim::{ArmSim, ArmSimConfig};
 use tokio::{
@@ -22,7 +22,7 @@ const OK: &str = r#"{"status":"ok","message":"Command received"}"#;
 const ERROR: &str = r#"{"status":"error","message":"no"}"#;
 
 fn allowed() -> Allowed {
-    Allowed::new([200.0, 0.0, 200.0], WireUnit::Millimetres, 5.0, Gripper::Open).unwrap()
+    Allowed::new([200.0, 0.0, 200.0], PositionUnit::Millimetres, 5.0, Gripper::Open).unwrap()
 }
 
 fn config(address: SocketAddr) -> CheckConfig {
@@ -104,9 +104,9 @@ fn reply(line: &str) -> &'static str {
 #[tokio::test]
 async fn a_controller_that_conforms_has_nothing_wrong_whatever_it_is_asked_about() {
     for (unit, at) in [
-        (WireUnit::Millimetres, [200.0, 0.0, 200.0]),
-        (WireUnit::Centimetres, [20.0, 0.0, 20.0]),
-        (WireUnit::Metres, [0.2, 0.0, 0.2]),
+        (PositionUnit::Millimetres, [200.0, 0.0, 200.0]),
+        (PositionUnit::Centimetres, [20.0, 0.0, 20.0]),
+        (PositionUnit::Metres, [0.2, 0.0, 0.2]),
     ] {
         let sim = ArmSim::start(ArmSimConfig { unit, report_state: true, ..ArmSimConfig::default() }).await;
         let sim = sim.unwrap();

@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use aether_bridge::arm::Gripper;
 use aether_bridge::geometry::Position;
-use aether_bridge::wire::{Order, WireUnit};
+use aether_bridge::wire::{Order, PositionUnit};
 use aether_sim::{ArmSim, ArmSimConfig, Clients, Ended, Event, Fault, Rules};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -124,7 +124,7 @@ async fn bytes_that_cannot_be_followed_end_the_connection() {
         client.0.write_all(&bytes).await.unwrap();
         let record = within(sim.wait_for(|record| record.counts.disconnections == nth)).await;
         let (_, ended) = record.connections.last().unwrap().ended.clone().unwrap();
-        assert!(matches!(&ended, Ended::Unreadable(text) if text.contains(why)), "{ended}");
+        assert!(matches!(&ended, Ended::MalformedMessage(text) if text.contains(why)), "{ended}");
         assert_eq!(client.rest().await.0, "");
     }
 }
@@ -162,7 +162,7 @@ async fn the_arm_moves_at_a_finite_speed_and_its_state_is_reported_in_the_wires_
         home,
         speed: 1e-9,
         report_state: true,
-        unit: WireUnit::Centimetres,
+        unit: PositionUnit::Centimetres,
         ..ArmSimConfig::default()
     };
     let sim = ArmSim::start(config).await.unwrap();

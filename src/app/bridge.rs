@@ -12,7 +12,7 @@ use super::state::State;
 use crate::config::Config;
 use crate::link::Action;
 use crate::status::Observer;
-use crate::teleop::{GraphNews, GripperInput, InputFault, Refused, Target};
+use crate::teleop::{ArmingError, GraphNews, GripperInput, InputFault, Target};
 
 /// A handle to the running bridge. Cheap to clone; every method may be called from any thread.
 #[derive(Clone)]
@@ -61,7 +61,7 @@ impl Bridge {
     ///
     /// # Errors
     /// When motion cannot be allowed now.
-    pub fn set_armed(&self, armed: bool) -> Result<String, Refused> {
+    pub fn set_armed(&self, armed: bool) -> Result<String, ArmingError> {
         self.apply(|state, now| state.coordinator.teleop.handle_set_armed(now, armed))
     }
 
@@ -316,7 +316,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 bridge.handle_target(Target::new(0.2 + f64::from(step % 100) * 1e-4, 0.0, 0.2, None));
                 match step % 100 {
-                    30 => bridge.handle_target(Err(InputFault::NoHand)),
+                    30 => bridge.handle_target(Err(InputFault::HandNotDetected)),
                     60 => bridge.stop(),
                     65 => {
                         bridge.reset();

@@ -58,7 +58,7 @@ impl Connection {
     /// # Errors
     /// Why this connection has to end.
     pub(super) async fn greet(&mut self, heard: impl Fn(u32)) -> Result<(), LinkError> {
-        let wanted = self.wire.greeting_lines;
+        let wanted = self.wire.banner_lines;
         loop {
             let left = self.decoder.greet(&mut self.buffer)?;
             heard(wanted - left);
@@ -76,7 +76,7 @@ impl Connection {
 
     /// Why this connection has to end when the greeting has not come in time.
     pub(super) fn not_greeted(&mut self, timeout: Duration) -> LinkError {
-        let wanted = self.wire.greeting_lines;
+        let wanted = self.wire.banner_lines;
         match self.decoder.greet(&mut self.buffer) {
             Ok(left) => {
                 let unfinished = self.decoder.unfinished(&self.buffer);
@@ -227,7 +227,7 @@ impl Connection {
         let detail = LogLine::detail(Level::DEBUG, || format!("passed over error={error}"));
         events.extend(detail.map(Event::Log));
         self.buffer.clear();
-        self.decoder = ReplyDecoder::new(&WireConfig { greeting_lines: 0, ..self.wire.clone() });
+        self.decoder = ReplyDecoder::new(&WireConfig { banner_lines: 0, ..self.wire.clone() });
     }
 
     fn decode(

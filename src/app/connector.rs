@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::Connection;
-use crate::config::{Config, HelloConfig};
+use crate::config::{AuthConfig, Config};
 use crate::link::{ConnectFuture, Endpoint, LinkError, Listener, PeerId, Socket, Stage};
 use crate::wire::Hello;
 
@@ -62,7 +62,7 @@ impl Connector {
         let mut connection = Connection::new(PeerId::ONLY, socket, &self.config);
         self.greeted(&mut connection).await?;
         if let Some(hello) = &self.config.hello {
-            (self.note)(Stage::Hello);
+            (self.note)(Stage::Auth);
             let hello = read(hello).await?;
             let limit = self.config.transport.connect_timeout;
             let otherwise = |_| Err(LinkError::AuthTimeout { timeout: limit });
@@ -73,18 +73,18 @@ impl Connector {
 
     /// Waits for the greeting, and sends nothing before it: a board that has just started would lose it.
     async fn greeted(&self, connection: &mut Connection) -> Result<(), LinkError> {
-        let (wanted, limit) = (self.config.wire.greeting_lines, self.config.transport.greeting_timeout);
+        let (wanted, limit) = (self.config.wire.banner_lines, self.config.transport.banner_timeout);
         if wanted == 0 {
             return Ok(());
         }
-        let note = |heard| (self.note)(Stage::Greeting { heard, wanted });
+        let note = |heard| (self.note)(Stage::Banner { heard, wanted });
         let greeted = timeout(limit, connection.greet(note)).await;
         greeted.unwrap_or_else(|_| Err(connection.not_greeted(limit)))
     }
 }
 
 /// Reads the token again for each connection, so that another one needs no restart.
-async fn read(HelloConfig { token_file, form }: &HelloConfig) -> Result<Hello, LinkError> {
+async fn read(AuthConfig { token_file, form }: &AuthConfig) -> Result<Hello, LinkError> {
     let path = || token_file.display().to_string();
     let text = tokio::fs::read_to_string(token_file).await;
     let text = text.map_err(|source| LinkError::TokenFile { path: path(), source })?;

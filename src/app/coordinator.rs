@@ -150,7 +150,7 @@ impl Coordinator {
     pub fn handle_state(&mut self, peer: PeerId, state: &ReportedState) -> bool {
         let known = !self.link.is_superseded() && self.link.has_peer(peer);
         if let Some(position) = state.position.filter(|_| known) {
-            self.teleop.handle_sighted(position, state.moving);
+            self.teleop.handle_observed_position(position, state.moving);
         }
         if let Some(gripper) = state.gripper.filter(|_| known) {
             self.teleop.handle_reported_gripper(gripper);
@@ -176,7 +176,7 @@ impl Coordinator {
             (
                 Outcome::HeartbeatAcknowledged | Outcome::HeartbeatRejected | Outcome::LateStop,
                 Some(position),
-            ) => self.teleop.handle_sighted(position, moving),
+            ) => self.teleop.handle_observed_position(position, moving),
             (_, Some(position)) => self.teleop.handle_reported(position),
             (_, None) => {}
         }

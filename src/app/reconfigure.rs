@@ -1,7 +1,7 @@
 //! Why new parameters are not taken while the bridge runs.
 
 use crate::config::{ChangeError, Config};
-use crate::teleop::ConfigRefused;
+use crate::teleop::TeleopConfigError;
 
 /// Why a configuration cannot take the place of the one in force.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -15,13 +15,13 @@ pub enum ReconfigureError {
         /// What was to change, with the new values.
         wanted: String,
         /// Why it cannot.
-        refused: ConfigRefused,
+        refused: TeleopConfigError,
     },
 }
 
 impl ReconfigureError {
     /// Names what was to change from `before` to `config`, which motion refuses.
-    pub(super) fn motion(config: &Config, before: &Config, refused: ConfigRefused) -> Self {
+    pub(super) fn motion(config: &Config, before: &Config, refused: TeleopConfigError) -> Self {
         let changes = config.changes(before);
         let wanted: Vec<_> =
             changes.map(|changed| format!("'{}' to {}", changed.parameter.name, changed.after)).collect();

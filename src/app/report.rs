@@ -147,11 +147,11 @@ impl Report {
         Some(match link.stage()? {
             Stage::Opening if link.clients().is_some() => format!("opening the port {peer}"),
             Stage::Opening => format!("connecting to {peer}"),
-            Stage::Greeting { heard, wanted } => {
+            Stage::Banner { heard, wanted } => {
                 let lines = if wanted == 1 { "line" } else { "lines" };
                 format!("waiting for {wanted} greeting {lines} of {peer} (link.banner_lines), {heard} so far")
             }
-            Stage::Hello => format!("waiting for the answer of {peer} to the hello (link.auth.token_file)"),
+            Stage::Auth => format!("waiting for the answer of {peer} to the hello (link.auth.token_file)"),
         })
     }
 }

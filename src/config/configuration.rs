@@ -1,7 +1,7 @@
 //! All that is set, as the rest of the bridge takes it.
 
 use super::error::ConfigError;
-use super::security::HelloConfig;
+use super::security::AuthConfig;
 use super::source::SourceConfig;
 use super::table::*;
 use super::{Parameters, motion, place, relations, security, wire};
@@ -17,7 +17,7 @@ pub struct Config {
     /// Where to connect.
     pub transport: TransportConfig,
     /// What the controller wants to be told first, if it wants anything.
-    pub hello: Option<HelloConfig>,
+    pub hello: Option<AuthConfig>,
     /// How to keep the link.
     pub link: LinkConfig,
     /// How to move.
@@ -48,7 +48,7 @@ impl Config {
                 host: p.get(&LINK_HOST),
                 port: p.get(&LINK_PORT),
                 connect_timeout: p.get(&LINK_CONNECT_TIMEOUT),
-                greeting_timeout: p.get(&LINK_BANNER_TIMEOUT),
+                banner_timeout: p.get(&LINK_BANNER_TIMEOUT),
                 tcp_user_timeout: p.get(&LINK_TCP_USER_TIMEOUT),
                 tls: security::tls(p)?,
             },

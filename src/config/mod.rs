@@ -15,7 +15,7 @@ mod wire;
 
 pub use configuration::Config;
 pub use error::ConfigError;
-pub use security::HelloConfig;
+pub use security::AuthConfig;
 pub use source::SourceConfig;
 pub use table::{GripperType, parameters};
 

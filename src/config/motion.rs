@@ -36,7 +36,7 @@ pub(super) fn teleop(p: &Parameters, workspace: Workspace, turns: bool) -> Teleo
         home: p.get(&ARM_HOME),
         limits: Limits { speed: p.get(&LIMITS_SPEED), acceleration: p.get(&LIMITS_ACCELERATION) },
         approach_speed: p.get(&LIMITS_APPROACH_SPEED),
-        turning: turns.then(|| OrientationConfig {
+        orientation: turns.then(|| OrientationConfig {
             speed: p.get(&LIMITS_ANGULAR_SPEED),
             home: Orientation::from_rpy(p.get(&ARM_HOME_RPY)),
         }),
@@ -53,7 +53,7 @@ pub(super) fn teleop(p: &Parameters, workspace: Workspace, turns: bool) -> Teleo
             open_debounce: p.get(&GRIPPER_OPEN_DEBOUNCE),
         },
         initial_gripper: p.get(&GRIPPER_INITIAL),
-        error_limit: p.get(&TELEOP_MAX_CONSECUTIVE_ERRORS),
-        hold_line: p.get(&TELEOP_HOLD_BEHAVIOR),
+        max_consecutive_errors: p.get(&TELEOP_MAX_CONSECUTIVE_ERRORS),
+        hold_behavior: p.get(&TELEOP_HOLD_BEHAVIOR),
     }
 }

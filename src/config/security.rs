@@ -6,28 +6,28 @@ use super::Parameters;
 use super::table::*;
 use crate::link::{Identity, TlsConfig};
 use crate::params::{Param, ParameterError};
-use crate::wire::{Codec, HelloForm};
+use crate::wire::{HelloForm, LineFormat};
 
 /// How a controller is told who speaks to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HelloConfig {
+pub struct AuthConfig {
     /// Where the token is.
     pub token_file: PathBuf,
     /// How it is said.
     pub form: HelloForm,
 }
 
-pub(super) fn hello(p: &Parameters) -> Result<Option<HelloConfig>, ParameterError> {
+pub(super) fn hello(p: &Parameters) -> Result<Option<AuthConfig>, ParameterError> {
     let Some(token_file) = file(p, &LINK_AUTH_TOKEN_FILE) else { return Ok(None) };
     if p.get(&LINK_TRANSPORT) == Transport::Udp {
         let relation = "empty, since a datagram that is lost greets nobody, with";
         return Err(p.relation_error(&LINK_AUTH_TOKEN_FILE, relation, &LINK_TRANSPORT));
     }
     let form = match p.get(&WIRE_FORMAT) {
-        Codec::Text => HelloForm::Text,
-        Codec::Json => HelloForm::Json { r#type: p.get(&WIRE_JSON_TYPE) },
+        LineFormat::Text => HelloForm::Text,
+        LineFormat::Json => HelloForm::Json { r#type: p.get(&WIRE_JSON_TYPE) },
     };
-    Ok(Some(HelloConfig { token_file, form }))
+    Ok(Some(AuthConfig { token_file, form }))
 }
 
 pub(super) fn tls(p: &Parameters) -> Result<Option<TlsConfig>, ParameterError> {

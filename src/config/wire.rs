@@ -7,24 +7,24 @@ use super::error::ConfigError;
 use super::table::*;
 use crate::params::{Declaration, Param, ParameterError};
 use crate::teleop::HoldBehavior;
-use crate::wire::{Codec, Extra, JsonFields, OrderLines, WireConfig};
+use crate::wire::{Extra, JsonFields, LineFormat, OrderLines, WireConfig};
 
 /// Reads how lines are written and read.
 pub(super) fn wire(p: &Parameters) -> Result<WireConfig, ConfigError> {
-    let codec = p.get(&WIRE_FORMAT);
-    let lines = match codec {
-        Codec::Json => json(p)?,
-        Codec::Text => text(p)?,
+    let format = p.get(&WIRE_FORMAT);
+    let lines = match format {
+        LineFormat::Json => json(p)?,
+        LineFormat::Text => text(p)?,
     };
-    let greeting_lines = p.get(&LINK_BANNER_LINES);
-    if p.get(&LINK_TRANSPORT) == Transport::Udp && greeting_lines > 0 {
+    let banner_lines = p.get(&LINK_BANNER_LINES);
+    if p.get(&LINK_TRANSPORT) == Transport::Udp && banner_lines > 0 {
         let relation = "0, since nobody greets a datagram, with";
         return Err(p.relation_error(&LINK_BANNER_LINES, relation, &LINK_TRANSPORT).into());
     }
-    check_replies(p, codec, &lines)?;
-    check_ttl(p, codec)?;
+    check_replies(p, format, &lines)?;
+    check_ttl(p, format)?;
     let (unit, accept_state) = (p.get(&WIRE_POSITION_UNIT), p.get(&WIRE_ACCEPT_STATE));
-    Ok(WireConfig { unit, codec, lines, greeting_lines, accept_state })
+    Ok(WireConfig { unit, format, lines, banner_lines, accept_state })
 }
 
 fn text(p: &Parameters) -> Result<OrderLines, ParameterError> {
@@ -71,7 +71,7 @@ fn value(p: &Parameters, parameter: &Param<String>) -> Result<Json, ParameterErr
 }
 
 /// A datagram that is lost must not have the reply to the next one taken for its own.
-fn check_replies(p: &Parameters, codec: Codec, lines: &OrderLines) -> Result<(), ParameterError> {
+fn check_replies(p: &Parameters, format: LineFormat, lines: &OrderLines) -> Result<(), ParameterError> {
     if p.get(&LINK_TRANSPORT) != Transport::Udp || !p.get(&LINK_EXPECT_REPLY) {
         return Ok(());
     }
@@ -81,19 +81,19 @@ fn check_replies(p: &Parameters, codec: Codec, lines: &OrderLines) -> Result<(),
     let Some(which) = answered.iter().position(|(line, answered)| *answered && !line.has_seq()) else {
         return Ok(());
     };
-    let parameter: &Declaration = match codec {
-        Codec::Json => &WIRE_EXTRA_FIELDS,
-        Codec::Text => TEMPLATES[which],
+    let parameter: &Declaration = match format {
+        LineFormat::Json => &WIRE_EXTRA_FIELDS,
+        LineFormat::Text => TEMPLATES[which],
     };
     Err(p.relation_error(parameter, NUMBERED, &LINK_TRANSPORT))
 }
 
 /// A heartbeat that comes later than the controller stops by itself keeps nothing alive.
-fn check_ttl(p: &Parameters, codec: Codec) -> Result<(), ParameterError> {
-    let told = match codec {
-        Codec::Json => p.get(&WIRE_EXTRA_FIELDS).contains(&Extra::Ttl),
+fn check_ttl(p: &Parameters, format: LineFormat) -> Result<(), ParameterError> {
+    let told = match format {
+        LineFormat::Json => p.get(&WIRE_EXTRA_FIELDS).contains(&Extra::Ttl),
         // A doubled brace is a brace, and what is between such is text.
-        Codec::Text => TEMPLATES.iter().any(|text| p.get(text).replace("{{", "").contains("{ttl}")),
+        LineFormat::Text => TEMPLATES.iter().any(|text| p.get(text).replace("{{", "").contains("{ttl}")),
     };
     let period = p.get(&LINK_HEARTBEAT_PERIOD);
     if told && !period.is_zero() && period >= p.get(&WIRE_COMMAND_TTL) {
@@ -142,10 +142,10 @@ mod tests {
 
     #[test]
     fn a_line_is_as_the_parameters_say() {
-        let codec = || ("wire.format", text("text"));
+        let format = || ("wire.format", text("text"));
         for (settings, line) in [
-            (vec![codec()], "COMMAND MOVE 120.0 35.5 210.0 CLOSED\n"),
-            (vec![codec(), ("wire.text.command", text("G1 X{x} Y{y} Z{z}"))], "G1 X120.0 Y35.5 Z210.0\n"),
+            (vec![format()], "COMMAND MOVE 120.0 35.5 210.0 CLOSED\n"),
+            (vec![format(), ("wire.text.command", text("G1 X{x} Y{y} Z{z}"))], "G1 X120.0 Y35.5 Z210.0\n"),
             (
                 vec![("wire.json.type", text("")), ("wire.json.gripper", text(""))],
                 "{\"x\":120.0,\"y\":35.5,\"z\":210.0}\n",
@@ -169,19 +169,19 @@ mod tests {
     #[test]
     fn what_makes_no_line_is_refused_by_name() {
         let udp = || ("link.transport", text("udp"));
-        let codec = || ("wire.format", text("text"));
+        let format = || ("wire.format", text("text"));
         let heartbeat = || ("link.heartbeat.period", Value::Real(0.1));
         for (settings, words) in [
             (
-                vec![codec(), ("wire.text.command", text("G1 {px}"))],
+                vec![format(), ("wire.text.command", text("G1 {px}"))],
                 "'wire.text.command' is 'G1 {px}'; it must be the text of a line: '{px}' is no placeholder",
             ),
             (
-                vec![codec(), ("wire.text.stop", text(""))],
+                vec![format(), ("wire.text.stop", text(""))],
                 "'wire.text.stop' is ''; it must be the text of a line: it is empty",
             ),
             (
-                vec![codec(), ("wire.extra_fields", extras(&["seq"]))],
+                vec![format(), ("wire.extra_fields", extras(&["seq"]))],
                 "'wire.extra_fields' is ['seq']; it must be ['none'], since lines of text have placeholders instead, with 'wire.format'",
             ),
             (
@@ -210,7 +210,7 @@ mod tests {
             ),
             (
                 vec![
-                    codec(),
+                    format(),
                     ("wire.text.heartbeat", text("ALIVE {ttl}")),
                     ("link.heartbeat.period", Value::Real(1.0)),
                 ],
@@ -221,15 +221,15 @@ mod tests {
                 "'link.banner_lines' is 1; it must be 0, since nobody greets a datagram, with 'link.transport', which is 'udp'",
             ),
             (vec![udp()], "'wire.extra_fields' is ['none']; it must be one with a number ('seq'"),
-            (vec![udp(), codec()], "'wire.text.command' is 'COMMAND MOVE"),
+            (vec![udp(), format()], "'wire.text.command' is 'COMMAND MOVE"),
             (
-                vec![udp(), codec(), ("wire.text.command", text("{x} {seq}")), heartbeat()],
+                vec![udp(), format(), ("wire.text.command", text("{x} {seq}")), heartbeat()],
                 "'wire.text.heartbeat' is 'HEARTBEAT'; it must be one with a number",
             ),
             (
                 vec![
                     udp(),
-                    codec(),
+                    format(),
                     ("wire.text.command", text("{x} {seq}")),
                     ("teleop.hold_behavior", text("stop")),
                 ],
@@ -241,9 +241,9 @@ mod tests {
         }
         assert!(with(&[udp(), ("link.expect_reply", Value::Boolean(false))]).is_ok());
         assert!(with(&[udp(), ("wire.extra_fields", extras(&["seq"]))]).is_ok());
-        assert!(with(&[udp(), codec(), ("wire.text.command", text("{x} {seq}"))]).is_ok());
+        assert!(with(&[udp(), format(), ("wire.text.command", text("{x} {seq}"))]).is_ok());
         let braces =
-            [codec(), ("wire.text.heartbeat", text("{{ttl}}")), ("link.heartbeat.period", Value::Real(1.0))];
+            [format(), ("wire.text.heartbeat", text("{{ttl}}")), ("link.heartbeat.period", Value::Real(1.0))];
         assert!(with(&braces).is_ok());
     }
 }

@@ -59,7 +59,7 @@ pub struct TransportConfig {
     /// For resolving the name and connecting, together.
     pub connect_timeout: Duration,
     /// For the controller's greeting, where it has one, after connecting.
-    pub greeting_timeout: Duration,
+    pub banner_timeout: Duration,
     /// `TCP_USER_TIMEOUT`: unacknowledged bytes older than this break the connection (Linux). Found by the kernel, so
     /// a pulled cable is noticed even where the controller never replies.
     pub tcp_user_timeout: Duration,

@@ -23,12 +23,12 @@ pub enum Stage {
     /// The name is resolved, the connection opened, encrypted where that is asked for; or the port opened.
     Opening,
     /// The controller has yet to say its greeting.
-    Greeting {
+    Banner {
         /// How many lines of it have come.
         heard: u32,
         /// `link.banner_lines`.
         wanted: u32,
     },
     /// The controller has yet to answer the hello.
-    Hello,
+    Auth,
 }

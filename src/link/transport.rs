@@ -195,7 +195,7 @@ mod tests {
             host: host.into(),
             port,
             connect_timeout: Duration::from_secs(3),
-            greeting_timeout: Duration::from_secs(5),
+            banner_timeout: Duration::from_secs(5),
             tcp_user_timeout: Duration::from_millis(500),
             tls: None,
         };

@@ -135,12 +135,12 @@ impl RosNode {
             let waited = now - waiting;
             // What is taken now may have come while the last was being handled, or at any moment of a wait that took
             // longer than it should have: the process was stopped, or starved.
-            let held_up = stall.note(now, (waiting - handled) + waited.saturating_sub(SPIN_TIMEOUT));
+            let stall = stall.note(now, (waiting - handled) + waited.saturating_sub(SPIN_TIMEOUT));
             handled = now;
             for news in self.monitor.check(&self.node, now) {
                 bridge.handle_graph(news);
             }
-            let idle = !self.handle(bridge, now, held_up) && waited <= IDLE_RETURN;
+            let idle = !self.handle(bridge, now, stall) && waited <= IDLE_RETURN;
             if idle_returns.note(idle) || idle && !self.context.is_valid() {
                 return Err(NodeError::NotWaiting);
             }
@@ -150,7 +150,7 @@ impl RosNode {
 
     /// Handles what one spin has taken: a stop request, then the hand, then the rest. Returns whether there was
     /// anything.
-    fn handle(&mut self, bridge: &Bridge, now: Instant, held_up: Duration) -> bool {
+    fn handle(&mut self, bridge: &Bridge, now: Instant, stall: Duration) -> bool {
         let mut taken = self.services.answer_stop(bridge);
         let mut next = || self.gripper.as_mut()?.take(|| self.monitor.gripper_is_alone(&self.node));
         while let Some(message) = next() {
@@ -166,7 +166,7 @@ impl RosNode {
             bridge.handle_target(target);
             taken = true;
         }
-        while let Some(received) = self.targets.take(now, held_up, || self.clock.now()) {
+        while let Some(received) = self.targets.take(now, stall, || self.clock.now()) {
             if let Received::Decided(target) = received {
                 bridge.handle_target(target);
             }
@@ -185,19 +185,19 @@ impl RosNode {
 /// meanwhile a moment later.
 #[derive(Debug, Default)]
 struct Stall {
-    held_up: Duration,
+    stall: Duration,
     over: Option<Instant>,
 }
 
 impl Stall {
     /// Takes note of for how long the thread was held up by `now`, and returns for how long what is taken now may have
     /// waited.
-    fn note(&mut self, now: Instant, held_up: Duration) -> Duration {
+    fn note(&mut self, now: Instant, stall: Duration) -> Duration {
         let recent = self.over.is_some_and(|over| now.saturating_duration_since(over) < AFTERMATH);
-        if !recent || held_up >= self.held_up {
-            *self = Self { held_up, over: Some(now) };
+        if !recent || stall >= self.stall {
+            *self = Self { stall, over: Some(now) };
         }
-        self.held_up
+        self.stall
     }
 }
 

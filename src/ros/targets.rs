@@ -154,16 +154,16 @@ impl TargetSource {
         self.tf.as_mut()?.poll(now, ros_now)
     }
 
-    /// The target that has been taken, or why it is none. It may have waited for as long as `held_up`; `ros_now` reads
+    /// The target that has been taken, or why it is none. It may have waited for as long as `stall`; `ros_now` reads
     /// the node's clock.
     pub fn take(
         &mut self,
         now: Instant,
-        held_up: Duration,
+        stall: Duration,
         ros_now: impl Fn() -> Duration,
     ) -> Option<Received> {
         let conventions = &self.conventions;
-        let read = |sample: &Sample, gripper| conventions.read(sample, gripper, held_up, ros_now());
+        let read = |sample: &Sample, gripper| conventions.read(sample, gripper, stall, ros_now());
         let typed = |sample: &Sample| read(sample, None);
         let read = match &mut self.messages {
             Messages::Pose(messages) => messages.take(typed)?,
@@ -271,7 +271,7 @@ fn schema(message_type: &str) -> Result<Schema, SourceError> {
 }
 
 fn unreadable(error: impl std::fmt::Display) -> InputFault {
-    InputFault::Unreadable { what: sanitize_short(&error.to_string()).into() }
+    InputFault::MalformedMessage { what: sanitize_short(&error.to_string()).into() }
 }
 
 /// What a message says.
@@ -305,11 +305,11 @@ impl Conventions {
         &self,
         sample: &Sample,
         gripper: Option<GripperInput>,
-        held_up: Duration,
+        stall: Duration,
         ros_now: Duration,
     ) -> Result<Read, InputFault> {
         if !sample.valid {
-            return Err(InputFault::NoHand);
+            return Err(InputFault::HandNotDetected);
         }
         let orientation = sample.orientation.map(Orientation::new).transpose()?;
         let received = convert::nanoseconds_of(ros_now);
@@ -319,7 +319,7 @@ impl Conventions {
             taken => Some(Stamp { taken, received, simulated: self.simulated }),
         };
         let [x, y, z] = sample.position.map(|coordinate| coordinate * self.unit);
-        let target = Target { orientation, gripper, held_up, ..Target::new(x, y, z, stamp)? };
+        let target = Target { orientation, gripper, stall, ..Target::new(x, y, z, stamp)? };
         Ok(match self.frames.resolve(sample.frame) {
             Some(frame) => Read::Target(Target { frame, ..target }),
             None => Read::NeedsTransform(PendingTarget::new(sample.frame, target)),

@@ -36,7 +36,7 @@ pub struct TeleopConfig {
     /// The fastest a command may move the arm while approaching, in m/s.
     pub approach_speed: f64,
     /// How the tool is oriented. `None` if the orientation is not sent to the controller.
-    pub turning: Option<OrientationConfig>,
+    pub orientation: Option<OrientationConfig>,
     /// From the tracker's frame to the arm's base frame.
     pub retarget: Retarget,
     /// Whether the arm goes to where the hand is, or as far as the hand goes.
@@ -46,9 +46,9 @@ pub struct TeleopConfig {
     /// What the gripper is assumed to be before its first decision.
     pub initial_gripper: Gripper,
     /// Motion holds after this many error replies in a row.
-    pub error_limit: u32,
+    pub max_consecutive_errors: u32,
     /// What is sent to the controller while motion is held.
-    pub hold_line: HoldBehavior,
+    pub hold_behavior: HoldBehavior,
 }
 
 impl TeleopConfig {
@@ -76,7 +76,7 @@ pub enum Arming {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldBehavior {
     /// Nothing, for a controller that goes to the last command and stays there.
-    Nothing,
+    Silent,
     /// The last command of the connection, again and again, for a controller that takes silence for a failure. It is sent
     /// while held or stopped, once the controller has accepted it and until the controller refuses one. It is not sent
     /// while disarmed, nor after that, because people may move the arm by other means then.
@@ -177,7 +177,7 @@ impl GripperConfig {
 
 /// Why settings were not taken. Nothing has changed then.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum ConfigRefused {
+pub enum TeleopConfigError {
     /// The arm would be outside the new workspace, and no command could bring it back.
     #[error(
         "the workspace would exclude the arm, which is at [{:.3}, {:.3}, {:.3}] m; move it first",
@@ -213,7 +213,7 @@ pub(super) mod tests {
             home: Position::new(0.2, 0.0, 0.2).unwrap(),
             limits: Limits { speed: 0.25, acceleration: 1.5 },
             approach_speed: 0.1,
-            turning: Some(OrientationConfig { speed: 1.0, home: Orientation::from_rpy([0.0; 3]) }),
+            orientation: Some(OrientationConfig { speed: 1.0, home: Orientation::from_rpy([0.0; 3]) }),
             retarget: Retarget::default(),
             retarget_mode: RetargetMode::Absolute,
             gripper: GripperConfig {
@@ -223,8 +223,8 @@ pub(super) mod tests {
                 open_debounce: Duration::from_millis(300),
             },
             initial_gripper: Gripper::Open,
-            error_limit: 3,
-            hold_line: HoldBehavior::Nothing,
+            max_consecutive_errors: 3,
+            hold_behavior: HoldBehavior::Silent,
         }
     }
 

@@ -141,7 +141,7 @@ impl ArmEstimate {
     fn back_at(&self, sent_at: Instant, sent: Command, config: &TeleopConfig) -> Instant {
         let way = self.position(config.home).distance(sent.position) / config.approach_limits().speed;
         let turn = config
-            .turning
+            .orientation
             .zip(sent.orientation)
             .map_or(0.0, |(config, sent)| self.orientation(&config).angle_to(sent) / config.speed);
         sent_at + Duration::from_secs_f64(way.max(turn).min(MAX_WAIT))

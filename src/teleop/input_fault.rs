@@ -76,11 +76,11 @@ pub enum InputFault {
     /// The bridge itself was stopped or starved for longer than `input.timeout`.
     #[error(
         "target refused: this process was held up for {:.3} s, and how old the target is cannot be told",
-        held_up.as_secs_f64()
+        stall.as_secs_f64()
     )]
-    HeldUp {
+    ProcessStalled {
         /// For how long.
-        held_up: Duration,
+        stall: Duration,
     },
     /// The stamp lies in the future.
     #[error(
@@ -117,10 +117,10 @@ pub enum InputFault {
     },
     /// The message itself says that there is no hand.
     #[error("target refused: the message says that there is no hand (input.valid)")]
-    NoHand,
+    HandNotDetected,
     /// The message does not have the field that it was to be read from.
     #[error("target refused: {what}")]
-    Unreadable {
+    MalformedMessage {
         /// Which field, and what is wrong with it, fit to print.
         what: Arc<str>,
     },

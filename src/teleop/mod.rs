@@ -48,14 +48,14 @@ mod target;
 mod workspace;
 
 pub use config::{
-    Arming, ConfigRefused, FilterConfig, GripperConfig, HoldBehavior, JumpConfig, Limits, OneEuro,
-    OrientationConfig, RetargetMode, StreamHealthConfig, TeleopConfig,
+    Arming, FilterConfig, GripperConfig, HoldBehavior, JumpConfig, Limits, OneEuro, OrientationConfig,
+    RetargetMode, StreamHealthConfig, TeleopConfig, TeleopConfigError,
 };
 pub use input::{GraphNews, SenderWatch, check_age};
 pub use input_fault::InputFault;
 pub use link_view::LinkView;
-pub use mode::{Disarmed, Motion, Refused};
-pub use planner::{Kind, Limit, Planned};
+pub use mode::{ArmingError, Disarmed, Motion};
+pub use planner::{CommandKind, Limit, Planned};
 pub use reason::{Obstacle, Reason, ReasonKind};
 pub use retarget::Retarget;
 pub use stamp::{ClockCause, Stamp};

@@ -38,7 +38,7 @@ pub enum Disarmed {
 
 /// Why a request by a person was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum ArmingError {
     /// `~/set_armed` true while a stop is latched.
     #[error("not armed: a stop request is latched; call ~/reset first")]
     StopLatched,
@@ -107,9 +107,9 @@ impl Mode {
     }
 
     /// Arms, and returns whether that changed the mode. Fails while a stop is latched.
-    pub(super) fn arm(&mut self) -> Result<bool, Refused> {
+    pub(super) fn arm(&mut self) -> Result<bool, ArmingError> {
         match self.0 {
-            State::Stopped => Err(Refused::StopLatched),
+            State::Stopped => Err(ArmingError::StopLatched),
             State::ArmsItself | State::Disarmed(_) => {
                 self.0 = State::Holding { settle: true };
                 Ok(true)
@@ -221,7 +221,7 @@ mod tests {
     fn stopped_mode_is_left_only_by_reset() {
         let mut mode = tracking();
         mode.stop();
-        assert_eq!(mode.arm(), Err(Refused::StopLatched));
+        assert_eq!(mode.arm(), Err(ArmingError::StopLatched));
         assert!(!mode.disarm(Disarmed::ByOperator) && !mode.advance(true, true));
         mode.track();
         mode.handle_arming(Arming::Automatic);

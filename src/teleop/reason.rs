@@ -22,9 +22,9 @@ pub enum Obstacle {
     /// The controller answered this many commands in a row with an error.
     ErrorReplies(u32),
     /// The arm is outside the workspace, by its own report or by the last command that it has acknowledged.
-    ArmOutside(Position),
+    ArmOutsideWorkspace(Position),
     /// Several nodes send on one topic of the input. Names the publishers.
-    SeveralSenders(Arc<str>),
+    MultiplePublishers(Arc<str>),
     /// The newest sample was refused.
     Input(InputFault),
     /// No target has been received yet.
@@ -131,8 +131,8 @@ reason_kinds! {
     LinkDown = "link_down" for waits!(Obstacle::LinkDown),
     Unresponsive = "unresponsive" for waits!(Obstacle::Unresponsive),
     ErrorReplies = "error_replies" for waits!(Obstacle::ErrorReplies(_)),
-    ArmOutside = "arm_outside_workspace" for waits!(Obstacle::ArmOutside(_)),
-    SeveralSenders = "multiple_publishers" for waits!(Obstacle::SeveralSenders(_)),
+    ArmOutsideWorkspace = "arm_outside_workspace" for waits!(Obstacle::ArmOutsideWorkspace(_)),
+    MultiplePublishers = "multiple_publishers" for waits!(Obstacle::MultiplePublishers(_)),
     NoInput = "no_input" for waits!(Obstacle::NoInput),
     InputStale = "input_stale" for waits!(Obstacle::Stale { .. }),
     GripperAwaited = "gripper_awaited" for waits!(Obstacle::GripperAwaited),
@@ -144,12 +144,12 @@ reason_kinds! {
     InputFrozen = "input_frozen" for refused!(InputFault::Frozen { .. }),
     RateTooLow = "rate_too_low" for refused!(InputFault::RateTooLow { .. }),
     StampTooOld = "stamp_too_old" for refused!(InputFault::StampTooOld { .. }),
-    HeldUp = "process_stalled" for refused!(InputFault::HeldUp { .. }),
+    ProcessStalled = "process_stalled" for refused!(InputFault::ProcessStalled { .. }),
     StampFromFuture = "stamp_from_future" for refused!(InputFault::StampFromFuture { .. }),
     StampBackwards = "stamp_backwards" for refused!(InputFault::StampBackwards { .. }),
     InputZero = "input_zero" for refused!(InputFault::Zero),
-    NoHand = "hand_not_detected" for refused!(InputFault::NoHand),
-    Unreadable = "malformed_message" for refused!(InputFault::Unreadable { .. }),
+    HandNotDetected = "hand_not_detected" for refused!(InputFault::HandNotDetected),
+    MalformedMessage = "malformed_message" for refused!(InputFault::MalformedMessage { .. }),
     InputJump = "input_jump" for refused!(InputFault::Jump { .. }),
     NoClock = "no_clock" for refused!(InputFault::NoClock),
     OutsideWorkspace = "outside_workspace" for refused!(InputFault::OutsideWorkspace { .. }),
@@ -162,14 +162,16 @@ impl fmt::Display for Obstacle {
             Self::LinkDown => f.write_str("no connection to the controller"),
             Self::Unresponsive => f.write_str("the controller does not answer"),
             Self::ErrorReplies(count) => write!(f, "the controller refused {count} commands in a row"),
-            Self::ArmOutside(position) => {
+            Self::ArmOutsideWorkspace(position) => {
                 let [x, y, z] = position.coordinates();
                 write!(
                     f,
                     "the arm is at [{x:.3}, {y:.3}, {z:.3}] m, outside the workspace; move it inside, or widen workspace.*"
                 )
             }
-            Self::SeveralSenders(who) => write!(f, "{who}; two hands are never blended: stop all but one"),
+            Self::MultiplePublishers(who) => {
+                write!(f, "{who}; two hands are never blended: stop all but one")
+            }
             Self::Input(fault) => fault.fmt(f),
             Self::NoInput => f.write_str("no target received yet"),
             Self::Stale { age, refused } => {
@@ -225,8 +227,9 @@ mod tests {
 
     #[test]
     fn waiting_reason_names_the_obstacle_and_others_do_not_ask_for_it() {
-        let waits = Reason::new(Mode::new(Arming::Automatic), || Obstacle::Input(InputFault::NoHand));
-        assert_eq!((waits.kind(), waits.kind().as_str()), (ReasonKind::NoHand, "hand_not_detected"));
+        let waits =
+            Reason::new(Mode::new(Arming::Automatic), || Obstacle::Input(InputFault::HandNotDetected));
+        assert_eq!((waits.kind(), waits.kind().as_str()), (ReasonKind::HandNotDetected, "hand_not_detected"));
         let disarmed = Reason::new(Mode::new(Arming::Operator), || unreachable!());
         assert_eq!(disarmed.kind(), ReasonKind::AwaitingOperator);
     }

@@ -17,9 +17,14 @@ pub(super) struct RejectionStreak {
 
 impl RejectionStreak {
     /// Counts a refused command. The pause takes `teleop.settle_time`, or [`MIN_PAUSE`] if that is longer.
-    pub(super) fn handle_rejected(&mut self, now: Instant, error_limit: u32, settle_time: Duration) {
+    pub(super) fn handle_rejected(
+        &mut self,
+        now: Instant,
+        max_consecutive_errors: u32,
+        settle_time: Duration,
+    ) {
         self.count = self.count.saturating_add(1);
-        if self.count >= error_limit {
+        if self.count >= max_consecutive_errors {
             self.pause_until = Some(now + settle_time.max(MIN_PAUSE));
         }
     }

@@ -8,14 +8,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::config::{Arming, ConfigRefused, HoldBehavior, TeleopConfig};
+use super::config::{Arming, HoldBehavior, TeleopConfig, TeleopConfigError};
 use super::estimate::ArmEstimate;
 use super::gripper::GripperDecider;
 use super::input::{GraphNews, Input};
 use super::input_fault::InputFault;
 use super::link_view::LinkView;
-use super::mode::{Disarmed, Mode, Motion, Refused};
-use super::planner::{Basis, Kind, Limit, Planned, Planner};
+use super::mode::{ArmingError, Disarmed, Mode, Motion};
+use super::planner::{Basis, CommandKind, Limit, Planned, Planner};
 use super::reason::{Obstacle, Reason};
 use super::rejections::RejectionStreak;
 use super::target::{GripperInput, Target};
@@ -172,7 +172,7 @@ impl Teleop {
     /// Takes the reply that a command has been refused.
     pub fn handle_rejected(&mut self, now: Instant) {
         self.estimate.handle_rejected();
-        self.rejections.handle_rejected(now, self.config.error_limit, self.config.settle_time);
+        self.rejections.handle_rejected(now, self.config.max_consecutive_errors, self.config.settle_time);
         self.update(now);
     }
 
@@ -196,7 +196,7 @@ impl Teleop {
 
     /// Takes the position that the controller reports without being asked, and whether the arm moves, if it reports that:
     /// the arm may have been moved by other means.
-    pub fn handle_sighted(&mut self, position: Position, moving: Option<bool>) {
+    pub fn handle_observed_position(&mut self, position: Position, moving: Option<bool>) {
         self.estimate.handle_observed(position, moving);
     }
 
@@ -215,13 +215,13 @@ impl Teleop {
     ///
     /// # Errors
     /// If motion cannot be allowed now.
-    pub fn handle_set_armed(&mut self, now: Instant, armed: bool) -> Result<String, Refused> {
+    pub fn handle_set_armed(&mut self, now: Instant, armed: bool) -> Result<String, ArmingError> {
         if !armed {
             let disarmed = self.change_mode(|mode| mode.disarm(Disarmed::ByOperator));
             return Ok(if disarmed { "disarmed" } else { "stopped, and so disarmed already" }.into());
         }
         if self.shutting_down {
-            return Err(Refused::ShuttingDown);
+            return Err(ArmingError::ShuttingDown);
         }
         if !self.change_mode(Mode::arm)? {
             return Ok(format!("armed already; {}", self.reason(now)));
@@ -255,13 +255,13 @@ impl Teleop {
     ///
     /// # Errors
     /// Why [`Teleop::handle_config`] must not be called with them now.
-    pub fn check_config(&self, config: &TeleopConfig) -> Result<(), ConfigRefused> {
+    pub fn check_config(&self, config: &TeleopConfig) -> Result<(), TeleopConfigError> {
         let sent = self.estimate.last_sent().map(|(_, command)| command.position);
         let excluded = [sent, self.estimate.known_position()].into_iter().flatten().find(|position| {
             // If the arm is outside already the new workspace makes nothing worse.
             self.config.workspace.contains(*position) && !config.workspace.contains(*position)
         });
-        excluded.map_or(Ok(()), |position| Err(ConfigRefused::WorkspaceExcludesArm { position }))
+        excluded.map_or(Ok(()), |position| Err(TeleopConfigError::WorkspaceExcludesArm { position }))
     }
 
     /// Takes other settings, in force from the next command on. Who arms, and where the hand is, may change only while
@@ -269,7 +269,7 @@ impl Teleop {
     pub fn handle_config(&mut self, now: Instant, config: TeleopConfig) {
         let before = std::mem::replace(&mut self.config, config);
         self.input.handle_config(now, &before, &self.config);
-        if before.hold_line != self.config.hold_line && !self.mode.is_moving() {
+        if before.hold_behavior != self.config.hold_behavior && !self.mode.is_moving() {
             // A parameter that is set brings back no command from before.
             self.estimate.forbid_repetition();
         }
@@ -330,10 +330,10 @@ impl Teleop {
         let plan = |kind| self.planner.plan(now, kind, self.gripper.decided(), self.basis());
         let mut planned = match self.mode.motion() {
             Motion::Approach | Motion::Tracking if self.obstacle(now).is_some() => return None,
-            Motion::Approach => plan(Kind::Approach)?,
-            Motion::Tracking => plan(Kind::Tracking)?,
+            Motion::Approach => plan(CommandKind::Approach)?,
+            Motion::Tracking => plan(CommandKind::Tracking)?,
             Motion::Disarmed | Motion::Holding | Motion::Stopped => {
-                Planned::new(Kind::Repetition, self.estimate.repeatable()?, None)
+                Planned::new(CommandKind::Repetition, self.estimate.repeatable()?, None)
             }
         };
         planned.input_age = self.input.age(now).unwrap_or_default();
@@ -349,7 +349,7 @@ impl Teleop {
         if self.mode.is_moving() {
             return self.planner.due_at(now, self.gripper.decided(), self.basis());
         }
-        let repeats = self.config.hold_line == HoldBehavior::Repeat
+        let repeats = self.config.hold_behavior == HoldBehavior::Repeat
             && self.link == LinkView::Ready
             && !self.shutting_down
             && self.estimate.repeatable().is_some();
@@ -442,7 +442,7 @@ impl Teleop {
     }
 
     fn request_stop_line(&mut self) {
-        self.stop_due = self.config.hold_line == HoldBehavior::Stop && self.link != LinkView::Down;
+        self.stop_due = self.config.hold_behavior == HoldBehavior::Stop && self.link != LinkView::Down;
     }
 
     /// Returns the first thing that stands in the way of motion, permission aside.
@@ -453,7 +453,7 @@ impl Teleop {
         let outside = || {
             let position = self.estimate.position(self.config.home);
             let outside = !self.planner.has_begun() && !self.config.workspace.contains(position);
-            outside.then_some(Obstacle::ArmOutside(position))
+            outside.then_some(Obstacle::ArmOutsideWorkspace(position))
         };
         let awaited = || self.gripper.is_awaited(now).then_some(Obstacle::GripperAwaited);
         self.link

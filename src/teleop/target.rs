@@ -24,7 +24,7 @@ pub struct Target {
     pub gripper: Option<GripperInput>,
     /// How long it may have waited in this process before it was looked at: a process that was stopped or starved finds
     /// a sample that looks new and is not.
-    pub held_up: Duration,
+    pub stall: Duration,
 }
 
 impl Target {
@@ -45,7 +45,7 @@ impl Target {
             frame: Frame::Tracker,
             stamp,
             gripper: None,
-            held_up: Duration::ZERO,
+            stall: Duration::ZERO,
         })
     }
 }

@@ -171,11 +171,11 @@ impl Lookup {
         let LookupConfig { base, input_timeout, .. } = &self.config;
         let stamp = target.stamp.map(|stamp| Stamp { received: self.tree.clock(), ..stamp });
         let found = self.tree.find(base, frame_id, stamp.map(|stamp| stamp.taken), *input_timeout)?;
-        let waited = target.held_up + now.saturating_duration_since(waiting.since);
+        let waited = target.stall + now.saturating_duration_since(waiting.since);
         Ok(Target {
             frame: Frame::Transformed(found.transform),
             stamp,
-            held_up: waited.max(found.age),
+            stall: waited.max(found.age),
             ..*target
         })
     }

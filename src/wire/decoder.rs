@@ -8,9 +8,9 @@ use serde::{Deserialize, de::IgnoredAny};
 use tokio_util::codec::Decoder;
 
 use super::advice::{self, Advice};
-use super::format::{Codec, WireConfig};
+use super::format::{LineFormat, WireConfig};
 use super::lines::{Lines, WireError};
-use super::message::{Incoming, Reply, ReplyStatus, WireUnit};
+use super::message::{Incoming, PositionUnit, Reply, ReplyStatus};
 use crate::arm::Gripper;
 use crate::arm::ReportedState;
 use crate::geometry::Position;
@@ -44,8 +44,8 @@ pub struct ReplyDecoder {
 /// How a line is read.
 #[derive(Debug, Clone, Copy)]
 struct Reading {
-    unit: WireUnit,
-    codec: Codec,
+    unit: PositionUnit,
+    format: LineFormat,
     /// Whether a line of text may begin with the number of the line that it answers.
     seq: bool,
     accept_state: bool,
@@ -56,7 +56,7 @@ impl ReplyDecoder {
     pub fn new(wire: &WireConfig) -> Self {
         let reading = Reading {
             unit: wire.unit,
-            codec: wire.codec,
+            format: wire.format,
             seq: wire.lines.command.has_seq(),
             accept_state: wire.accept_state,
         };
@@ -64,7 +64,7 @@ impl ReplyDecoder {
             reading,
             lines: Lines::default(),
             unterminated: false,
-            greeting: wire.greeting_lines,
+            greeting: wire.banner_lines,
             at_start: true,
         }
     }
@@ -82,7 +82,7 @@ impl ReplyDecoder {
 
     /// What is left of the bytes after [`Decoder::decode`] or [`ReplyDecoder::greet`], if anything is.
     pub fn unfinished(&self, bytes: &[u8]) -> Option<Unfinished> {
-        let object = self.greeting == 0 && self.reading.codec == Codec::Json;
+        let object = self.greeting == 0 && self.reading.format == LineFormat::Json;
         (!bytes.is_empty()).then(|| Unfinished::new(bytes, object))
     }
 
@@ -192,7 +192,7 @@ impl Decoder for ReplyDecoder {
             return Ok(Some(reply));
         }
         // Only an object says itself where it ends.
-        if reading.codec == Codec::Text {
+        if reading.format == LineFormat::Text {
             return Ok(None);
         }
         let reply = self.lines.next_unterminated(bytes, |text| parse(text, reading));
@@ -265,9 +265,9 @@ struct Coordinates {
 }
 
 fn parse(line: &str, reading: Reading) -> Result<Incoming, WireError> {
-    match reading.codec {
-        Codec::Json => parse_json(line, reading),
-        Codec::Text => parse_text(line, reading),
+    match reading.format {
+        LineFormat::Json => parse_json(line, reading),
+        LineFormat::Text => parse_text(line, reading),
     }
 }
 
@@ -393,7 +393,7 @@ mod tests {
     use crate::arm::ReportedState;
     use crate::geometry::Position;
     use crate::wire::advice;
-    use crate::wire::{Codec, Incoming, MAX_LINE, Reply, ReplyStatus, WireConfig, WireUnit};
+    use crate::wire::{Incoming, LineFormat, MAX_LINE, PositionUnit, Reply, ReplyStatus, WireConfig};
 
     fn hear(line: &str, mut decoder: ReplyDecoder) -> Result<Incoming, WireError> {
         let mut bytes = BytesMut::from(format!("{line}\n").as_bytes());
@@ -403,14 +403,14 @@ mod tests {
     }
 
     fn decode(line: &str) -> Result<Reply, WireError> {
-        hear(line, in_unit(WireUnit::Millimetres)).map(reply)
+        hear(line, in_unit(PositionUnit::Millimetres)).map(reply)
     }
 
-    fn greeted(greeting_lines: u32) -> ReplyDecoder {
-        ReplyDecoder::new(&WireConfig { greeting_lines, ..WireConfig::default() })
+    fn greeted(banner_lines: u32) -> ReplyDecoder {
+        ReplyDecoder::new(&WireConfig { banner_lines, ..WireConfig::default() })
     }
 
-    fn in_unit(unit: WireUnit) -> ReplyDecoder {
+    fn in_unit(unit: PositionUnit) -> ReplyDecoder {
         ReplyDecoder::new(&WireConfig { unit, ..WireConfig::default() })
     }
 
@@ -451,7 +451,7 @@ mod tests {
 
     #[test]
     fn a_complete_reply_is_taken_without_its_newline_which_may_come_later_or_never() {
-        let mut decoder = in_unit(WireUnit::Millimetres);
+        let mut decoder = in_unit(PositionUnit::Millimetres);
         let mut bytes = BytesMut::new();
         let mut decode = |segment: &str| {
             bytes.extend_from_slice(segment.as_bytes());
@@ -534,7 +534,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_refused() {
         let mut bytes = BytesMut::from(&b"{\"status\":\"\xff\"}\n"[..]);
-        let error = in_unit(WireUnit::Metres).decode(&mut bytes).unwrap_err();
+        let error = in_unit(PositionUnit::Metres).decode(&mut bytes).unwrap_err();
         assert!(matches!(error, WireError::NotUtf8 { valid_up_to: 11, .. }), "{error}");
     }
 
@@ -547,7 +547,7 @@ mod tests {
         assert!(decode(&reply(MAX_LINE)).is_ok());
         let mut whole = BytesMut::from(format!("{}\n", reply(MAX_LINE + 1)).as_bytes());
         let mut open = BytesMut::from(&vec![b' '; MAX_LINE][..]);
-        let mut decoder = in_unit(WireUnit::Metres);
+        let mut decoder = in_unit(PositionUnit::Metres);
         assert!(matches!(decoder.decode(&mut whole), Err(WireError::LineTooLong { .. })));
         assert!(matches!(decoder.decode(&mut open), Ok(None)));
         open.extend_from_slice(b" ");
@@ -557,7 +557,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_stream_is_clean_only_between_lines() {
-        let mut decoder = in_unit(WireUnit::Metres);
+        let mut decoder = in_unit(PositionUnit::Metres);
         let mut bytes = BytesMut::from(&b"{\"status\":\"ok\"}\n{\"sta"[..]);
         assert!(matches!(decoder.decode_eof(&mut bytes), Ok(Some(_))));
         let error = decoder.decode_eof(&mut bytes).unwrap_err();
@@ -592,9 +592,9 @@ mod tests {
     }
 
     /// What the decoder makes of a stream, in one piece or in any two pieces.
-    fn heard(greeting_lines: u32, stream: &[u8]) -> Result<Vec<Incoming>, String> {
+    fn heard(banner_lines: u32, stream: &[u8]) -> Result<Vec<Incoming>, String> {
         let hear = |cut: usize| {
-            let (mut decoder, mut bytes, mut heard) = (greeted(greeting_lines), BytesMut::new(), Vec::new());
+            let (mut decoder, mut bytes, mut heard) = (greeted(banner_lines), BytesMut::new(), Vec::new());
             for piece in [&stream[..cut], &stream[cut..]] {
                 bytes.extend_from_slice(piece);
                 while let Some(next) = decoder.decode(&mut bytes).map_err(|error| error.to_string())? {
@@ -627,12 +627,12 @@ mod tests {
     #[test]
     fn a_byte_order_mark_at_the_start_is_passed_over() {
         let ok = "{\"status\":\"ok\"}\n";
-        for (greeting_lines, stream) in [
+        for (banner_lines, stream) in [
             (0, format!("\u{feff}{ok}{ok}")),
             (1, format!("\u{feff}hello\n{ok}{ok}")),
             (1, format!("hello\n\u{feff}{ok}{ok}")),
         ] {
-            assert_eq!(heard(greeting_lines, stream.as_bytes()).map(|heard| heard.len()), Ok(2), "{stream}");
+            assert_eq!(heard(banner_lines, stream.as_bytes()).map(|heard| heard.len()), Ok(2), "{stream}");
         }
         for stream in [format!("\u{feff}\u{feff}{ok}"), format!("{ok}\u{feff}{ok}")] {
             assert!(heard(0, stream.as_bytes()).is_err(), "{stream}");
@@ -753,7 +753,7 @@ mod tests {
 
     #[test]
     fn a_line_has_begun_that_is_neither_blank_nor_of_the_greeting() {
-        for (greeting_lines, said, begun) in [
+        for (banner_lines, said, begun) in [
             (0, "", false),
             (0, "{", true),
             (0, "{\"status\":\"ok\"}", false),
@@ -762,10 +762,10 @@ mod tests {
             (1, "hello\n", false),
             (1, "hello\n{", true),
         ] {
-            let mut decoder = greeted(greeting_lines);
+            let mut decoder = greeted(banner_lines);
             let mut bytes = BytesMut::from(said);
             while decoder.decode(&mut bytes).unwrap().is_some() {}
-            assert_eq!(decoder.has_begun(&bytes), begun, "{greeting_lines} of {said:?}");
+            assert_eq!(decoder.has_begun(&bytes), begun, "{banner_lines} of {said:?}");
         }
     }
 
@@ -809,7 +809,12 @@ mod tests {
     fn text(seq: bool, accept_state: bool) -> ReplyDecoder {
         let texts = [if seq { "{x} {seq}" } else { "{x}" }, "STOP", "HEARTBEAT"];
         let lines = crate::wire::OrderLines::text(texts, std::time::Duration::ZERO).unwrap();
-        ReplyDecoder::new(&WireConfig { codec: Codec::Text, lines, accept_state, ..WireConfig::default() })
+        ReplyDecoder::new(&WireConfig {
+            format: LineFormat::Text,
+            lines,
+            accept_state,
+            ..WireConfig::default()
+        })
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The bridge's side of the wire: orders to bytes.
 
 use super::format::{OrderLines, WireConfig};
-use super::message::{Line, Order, WireUnit};
+use super::message::{Line, Order, PositionUnit};
 
 /// Writes orders as lines, in the unit of the wire.
 #[derive(Debug, Clone)]
 pub struct CommandEncoder {
-    unit: WireUnit,
+    unit: PositionUnit,
     lines: OrderLines,
 }
 
@@ -34,9 +34,9 @@ mod tests {
     use super::CommandEncoder;
     use crate::arm::{Command, Gripper};
     use crate::geometry::Position;
-    use crate::wire::{Line, Order, WireConfig, WireUnit};
+    use crate::wire::{Line, Order, PositionUnit, WireConfig};
 
-    fn line(x: f64, y: f64, z: f64, gripper: Gripper, unit: WireUnit) -> String {
+    fn line(x: f64, y: f64, z: f64, gripper: Gripper, unit: PositionUnit) -> String {
         let command = Command { position: Position::new(x, y, z).unwrap(), gripper, orientation: None };
         let line = Line::from(Order::Command(command));
         let mut bytes = Vec::new();
@@ -47,15 +47,15 @@ mod tests {
     #[test]
     fn a_command_is_the_line_of_the_protocol_byte_for_byte() {
         assert_eq!(
-            line(0.12, 0.0355, 0.21, Gripper::Open, WireUnit::Millimetres),
+            line(0.12, 0.0355, 0.21, Gripper::Open, PositionUnit::Millimetres),
             "{\"type\":\"command\",\"x\":120.0,\"y\":35.5,\"z\":210.0,\"gripper\":\"open\"}\n"
         );
         assert_eq!(
-            line(0.12, 0.0355, -0.21, Gripper::Closed, WireUnit::Centimetres),
+            line(0.12, 0.0355, -0.21, Gripper::Closed, PositionUnit::Centimetres),
             "{\"type\":\"command\",\"x\":12.0,\"y\":3.55,\"z\":-21.0,\"gripper\":\"closed\"}\n"
         );
         assert_eq!(
-            line(0.12, 0.0355, 0.21, Gripper::Closed, WireUnit::Metres),
+            line(0.12, 0.0355, 0.21, Gripper::Closed, PositionUnit::Metres),
             "{\"type\":\"command\",\"x\":0.12,\"y\":0.0355,\"z\":0.21,\"gripper\":\"closed\"}\n"
         );
     }
@@ -63,14 +63,14 @@ mod tests {
     #[test]
     fn numbers_are_micrometres_without_exponents_or_negative_zeros() {
         for (unit, expected) in [
-            (WireUnit::Millimetres, r#""x":100000.0,"y":-0.001,"z":0.0,"#),
-            (WireUnit::Centimetres, r#""x":10000.0,"y":-0.0001,"z":0.0,"#),
-            (WireUnit::Metres, r#""x":100.0,"y":-0.000001,"z":0.0,"#),
+            (PositionUnit::Millimetres, r#""x":100000.0,"y":-0.001,"z":0.0,"#),
+            (PositionUnit::Centimetres, r#""x":10000.0,"y":-0.0001,"z":0.0,"#),
+            (PositionUnit::Metres, r#""x":100.0,"y":-0.000001,"z":0.0,"#),
         ] {
             let line = line(100.0, -0.000_000_6, -0.000_000_4, Gripper::Open, unit);
             assert!(line.contains(expected), "{line}");
         }
-        let line = line(-99.999_999_4, 0.3 - 0.1, -0.0, Gripper::Open, WireUnit::Millimetres);
+        let line = line(-99.999_999_4, 0.3 - 0.1, -0.0, Gripper::Open, PositionUnit::Millimetres);
         assert!(line.contains(r#""x":-99999.999,"y":200.0,"z":0.0,"#), "{line}");
     }
 
@@ -79,7 +79,7 @@ mod tests {
         for (order, line) in
             [(Order::Stop, "{\"type\":\"stop\"}\n"), (Order::Heartbeat, "{\"type\":\"heartbeat\"}\n")]
         {
-            for unit in [WireUnit::Millimetres, WireUnit::Centimetres, WireUnit::Metres] {
+            for unit in [PositionUnit::Millimetres, PositionUnit::Centimetres, PositionUnit::Metres] {
                 let mut bytes = b"before\n".to_vec();
                 CommandEncoder::new(&WireConfig { unit, ..WireConfig::default() })
                     .encode_into(&order.into(), &mut bytes);

@@ -4,27 +4,27 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::json::{JsonFields, JsonFieldsError};
-use super::message::WireUnit;
+use super::message::PositionUnit;
 use super::template::{Extra, Kind, Template, TemplateError};
 
 /// How lines are written and read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WireConfig {
     /// The unit of length.
-    pub unit: WireUnit,
+    pub unit: PositionUnit,
     /// How replies are read.
-    pub codec: Codec,
+    pub format: LineFormat,
     /// The lines that are sent.
     pub lines: OrderLines,
     /// How many lines the controller says on connecting that are no replies.
-    pub greeting_lines: u32,
+    pub banner_lines: u32,
     /// Whether the controller may tell its state unasked.
     pub accept_state: bool,
 }
 
 /// What a line looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Codec {
+pub enum LineFormat {
     /// A JSON object.
     Json,
     /// Words.
@@ -89,10 +89,10 @@ impl Default for WireConfig {
     /// The protocol as it is when no parameter says otherwise.
     fn default() -> Self {
         Self {
-            unit: WireUnit::default(),
-            codec: Codec::Json,
+            unit: PositionUnit::default(),
+            format: LineFormat::Json,
             lines: OrderLines::default(),
-            greeting_lines: 0,
+            banner_lines: 0,
             accept_state: false,
         }
     }

@@ -7,7 +7,7 @@ use crate::text::sanitize_short;
 
 /// The unit of length in which the controller counts. Inside the bridge everything is in metres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WireUnit {
+pub enum PositionUnit {
     /// `mm`, what arm controllers usually speak.
     #[default]
     Millimetres,
@@ -17,7 +17,7 @@ pub enum WireUnit {
     Metres,
 }
 
-impl WireUnit {
+impl PositionUnit {
     /// How many of this unit make a metre.
     pub fn per_metre(self) -> f64 {
         match self {
@@ -37,7 +37,7 @@ impl WireUnit {
     }
 }
 
-impl fmt::Display for WireUnit {
+impl fmt::Display for PositionUnit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
@@ -48,7 +48,7 @@ impl fmt::Display for WireUnit {
 #[error("{0:?} is no unit of the wire; it is one of mm, cm, m")]
 pub struct UnknownUnit(pub String);
 
-impl FromStr for WireUnit {
+impl FromStr for PositionUnit {
     type Err = UnknownUnit;
 
     /// # Errors
@@ -107,7 +107,7 @@ pub enum Incoming {
 pub enum ReplyStatus {
     /// Taken.
     Ok,
-    /// Refused.
+    /// ArmingError.
     Error,
 }
 
@@ -136,15 +136,15 @@ pub struct Reply {
 
 #[cfg(test)]
 mod tests {
-    use super::WireUnit;
+    use super::PositionUnit;
 
     #[test]
     fn a_unit_reads_back_from_its_symbol_and_others_are_refused_by_name() {
-        for unit in [WireUnit::Millimetres, WireUnit::Centimetres, WireUnit::Metres] {
+        for unit in [PositionUnit::Millimetres, PositionUnit::Centimetres, PositionUnit::Metres] {
             assert_eq!(unit.as_str().parse(), Ok(unit));
         }
         assert_eq!(
-            "MM".parse::<WireUnit>().unwrap_err().to_string(),
+            "MM".parse::<PositionUnit>().unwrap_err().to_string(),
             r#""MM" is no unit of the wire; it is one of mm, cm, m"#
         );
     }

@@ -20,7 +20,7 @@
 //!
 //! [`message`] holds what is exchanged, [`encoder`] and [`decoder`] the bridge's side of it. The controller's side is in the
 //! simulator (`aether_sim::controller`), which takes the framing, [`Lines`], and the decimals, [`put_length`], from here.
-//! Positions are [`crate::geometry::Position`], in metres; only here do they have the [`WireUnit`].
+//! Positions are [`crate::geometry::Position`], in metres; only here do they have the [`PositionUnit`].
 //!
 //! Names `arm`, `geometry` and `text`. Never a socket, a clock or a log.
 pub mod advice;
@@ -35,11 +35,11 @@ pub mod template;
 
 pub use decoder::{ReplyDecoder, Unfinished};
 pub use encoder::CommandEncoder;
-pub use format::{Codec, OrderLines, WireConfig};
+pub use format::{LineFormat, OrderLines, WireConfig};
 pub use hello::{Hello, HelloForm, TokenError};
 pub use json::{JsonFields, JsonFieldsError};
 pub use lines::{Lines, MAX_LINE, WireError};
-pub use message::{Incoming, Line, Order, Reply, ReplyStatus, WireUnit};
+pub use message::{Incoming, Line, Order, PositionUnit, Reply, ReplyStatus};
 pub use template::{Extra, Template, TemplateError, put_length};
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{CommandEncoder, Extra, JsonFields, MAX_LINE, Order, OrderLines, WireConfig, WireUnit};
+use super::{CommandEncoder, Extra, JsonFields, MAX_LINE, Order, OrderLines, PositionUnit, WireConfig};
 use crate::arm::{Command, Gripper};
 use crate::geometry::{MAX_COORDINATE, Position};
 use crate::text::sanitize_short;
@@ -27,7 +27,7 @@ proptest! {
         let texts = [text.as_str(), "STOP {seq}", "HEARTBEAT"];
         if let Ok(lines) = OrderLines::text(texts, Duration::from_millis(500)) {
             let mut out = Vec::new();
-            CommandEncoder::new(&WireConfig { unit: WireUnit::Metres, lines, ..WireConfig::default() }).encode_into(&order.into(), &mut out);
+            CommandEncoder::new(&WireConfig { unit: PositionUnit::Metres, lines, ..WireConfig::default() }).encode_into(&order.into(), &mut out);
             let line = String::from_utf8(out).unwrap();
             prop_assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{:?}", line);
             prop_assert!(line.len() <= MAX_LINE);
@@ -51,7 +51,7 @@ proptest! {
         let extras = extras.into_iter().filter(|_| all).collect();
         if let Ok(lines) = OrderLines::json(&fields, &extras, Duration::from_millis(500)) {
             let mut out = Vec::new();
-            CommandEncoder::new(&WireConfig { unit: WireUnit::Metres, lines, ..WireConfig::default() }).encode_into(&order.into(), &mut out);
+            CommandEncoder::new(&WireConfig { unit: PositionUnit::Metres, lines, ..WireConfig::default() }).encode_into(&order.into(), &mut out);
             let line = String::from_utf8(out).unwrap();
             prop_assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{:?}", line);
             let value: serde_json::Value = serde_json::from_str(&line).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BufMut;
 
-use super::message::{Line, Order, WireUnit};
+use super::message::{Line, Order, PositionUnit};
 use crate::arm::Gripper;
 use crate::text::is_control_like;
 
@@ -189,7 +189,7 @@ impl Template {
     }
 
     /// Appends the line, filled in, to `out`.
-    pub(super) fn put(&self, line: &Line, unit: WireUnit, out: &mut impl BufMut) {
+    pub(super) fn put(&self, line: &Line, unit: PositionUnit, out: &mut impl BufMut) {
         for segment in &self.0 {
             match segment {
                 Segment::Text(text) => out.put_slice(text),
@@ -210,7 +210,7 @@ impl Template {
 }
 
 impl Field {
-    fn put(&self, line: &Line, unit: WireUnit, out: &mut impl BufMut) {
+    fn put(&self, line: &Line, unit: PositionUnit, out: &mut impl BufMut) {
         match (self, &line.order) {
             (Self::Seq, _) => put_integer(line.seq, out),
             (Self::Stamp, _) => put_seconds(line.stamp, out),
@@ -234,11 +234,11 @@ impl Field {
 }
 
 /// Writes a length as a decimal number of `unit`. Every length is a whole number of micrometres.
-pub fn put_length(metres: f64, unit: WireUnit, out: &mut impl BufMut) {
+pub fn put_length(metres: f64, unit: PositionUnit, out: &mut impl BufMut) {
     let per_unit = match unit {
-        WireUnit::Millimetres => 1_000,
-        WireUnit::Centimetres => 10_000,
-        WireUnit::Metres => 1_000_000,
+        PositionUnit::Millimetres => 1_000,
+        PositionUnit::Centimetres => 10_000,
+        PositionUnit::Metres => 1_000_000,
     };
     put_decimal((metres * 1e6).round() as i64, per_unit, out);
 }
@@ -345,7 +345,7 @@ mod tests {
             stamp: Duration::from_micros(1_732_233_600_000_042),
         };
         let mut out = Vec::new();
-        Template::parse(text, Kind::Command, TTL).unwrap().put(&line, WireUnit::Millimetres, &mut out);
+        Template::parse(text, Kind::Command, TTL).unwrap().put(&line, PositionUnit::Millimetres, &mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aether_bridge::config::Value;
 use aether_bridge::link::LinkState;
-use aether_bridge::teleop::{Kind, Motion, Target};
+use aether_bridge::teleop::{CommandKind, Motion, Target};
 use aether_sim::{ArmSim, ArmSimConfig, Ended, Fault, Rules};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -103,7 +103,7 @@ async fn after_a_restart_nothing_is_replayed_and_motion_begins_with_an_approach_
         "{commands:?}"
     );
     let heard = scene.heard.lock().unwrap();
-    assert!(heard.commands[sent_before].planned.kind == Kind::Approach);
+    assert!(heard.commands[sent_before].planned.kind == CommandKind::Approach);
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn a_stop_is_the_last_word_until_a_person_says_otherwise() {
     assert_eq!(scene.heard.lock().unwrap().commands.len(), sent, "a reset moves nothing by itself");
     scene.bridge.set_armed(true).unwrap();
     scene.tracking().await;
-    assert!(scene.heard.lock().unwrap().commands[sent].planned.kind == Kind::Approach);
+    assert!(scene.heard.lock().unwrap().commands[sent].planned.kind == CommandKind::Approach);
 }
 
 #[tokio::test]

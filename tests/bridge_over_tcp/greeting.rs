@@ -188,10 +188,10 @@ async fn answers(reply: &'static [u8]) -> u16 {
 
 #[tokio::test]
 async fn a_reply_without_its_end_is_quoted_and_its_silence_not_blamed() {
-    let codec = || ("wire.format", text("text"));
+    let format = || ("wire.format", text("text"));
     for (settings, reply, words) in [
-        (vec![codec()], &b"OK"[..], "\"OK\" has come, without the newline (\\n)"),
-        (vec![codec()], b"OK\r", "\"OK\\r\" has come, with a carriage return"),
+        (vec![format()], &b"OK"[..], "\"OK\" has come, without the newline (\\n)"),
+        (vec![format()], b"OK\r", "\"OK\\r\" has come, with a carriage return"),
         (vec![], b"{\"status\":\"ok\"}\0", "\"{\"status\":\"ok\"}\\0\" has come, with NUL (byte 0)"),
         (vec![], b"{\"status\":\"ok\"};", "\"{\"status\":\"ok\"};\" has come, with a semicolon"),
         (vec![], b"{\"status\":", "\"{\"status\":\" has come, and the rest of the reply has not"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aether_bridge::config::Value;
 use aether_bridge::geometry::Position;
 use aether_bridge::link::LinkState;
-use aether_bridge::teleop::{Kind, Motion};
+use aether_bridge::teleop::{CommandKind, Motion};
 
 use super::memory::{advance, following, target};
 
@@ -61,5 +61,5 @@ async fn a_target_after_a_gap_is_approached_though_no_timer_has_told_of_the_gap(
     advance(Duration::from_millis(400));
     target(&scene.bridge, 0.201);
     let last = scene.heard.lock().unwrap().commands.last().copied().unwrap();
-    assert_eq!(last.planned.kind, Kind::Approach, "{last:?}");
+    assert_eq!(last.planned.kind, CommandKind::Approach, "{last:?}");
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use aether_bridge::wire::WireUnit;
+use aether_bridge::wire::PositionUnit;
 use aether_sim::controller::{CommandDecoder, CommandFault, ReceivedOrder};
 use aether_sim::monitor::{ConformanceMonitor, Rules, Violation};
 use futures_util::StreamExt;
@@ -55,7 +55,7 @@ impl Arm {
     pub fn new(rules: Rules) -> Self {
         Self(Arc::new(Mutex::new(Shared {
             mood: Mood::Well(Duration::from_millis(5)),
-            monitor: ConformanceMonitor::new(rules, WireUnit::default()),
+            monitor: ConformanceMonitor::new(rules, PositionUnit::default()),
             connections: 0,
             lines: 0,
             violations: Vec::new(),
@@ -97,7 +97,7 @@ impl Arm {
     async fn serve(self, stream: TcpStream) {
         let connection = self.handle_connected();
         let (read, mut write) = stream.into_split();
-        let mut lines = FramedRead::new(read, CommandDecoder::new(WireUnit::default()));
+        let mut lines = FramedRead::new(read, CommandDecoder::new(PositionUnit::default()));
         while let Some(Ok(line)) = lines.next().await {
             self.handle_line(connection, &line);
             let mood = self.mood();

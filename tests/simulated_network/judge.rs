@@ -9,7 +9,7 @@ use aether_bridge::config::Config;
 use aether_bridge::geometry::Position;
 use aether_bridge::link::LinkState;
 use aether_bridge::status::{Observer, SentCommand, Status};
-use aether_bridge::teleop::{Kind, Motion};
+use aether_bridge::teleop::{CommandKind, Motion};
 use aether_sim::monitor::{MotionLimits, MotionMonitor, Step, TimedCommand};
 use tokio::time::Instant;
 
@@ -98,12 +98,12 @@ impl Observer for Judge {
         must(!seen.stopped, "sent though a person has stopped motion");
         let fresh = seen.hand.is_some_and(|at| now - at <= INPUT_TIMEOUT);
         must(fresh, "sent though the hand was last seen too long ago");
-        let approaches = planned.kind == Kind::Approach;
+        let approaches = planned.kind == CommandKind::Approach;
         must(approaches || !seen.interrupted, "motion goes on after a hold without an approach");
         seen.violations.append(&mut complaints);
         let step = match planned.kind {
             _ if seen.interrupted => Step::Start,
-            Kind::Approach => Step::Approach,
+            CommandKind::Approach => Step::Approach,
             _ => Step::Continue,
         };
         if seen.interrupted {

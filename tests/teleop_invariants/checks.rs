@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use aether_bridge::arm::Command;
-use aether_bridge::teleop::{HoldBehavior, Kind, LinkView, Motion, Planned};
+use aether_bridge::teleop::{CommandKind, HoldBehavior, LinkView, Motion, Planned};
 use aether_sim::monitor::{Step, TimedCommand};
 
 use crate::world::World;
@@ -19,7 +19,7 @@ impl World {
         assert!(!self.shut_down, "invariant 3: after the end");
         assert!(self.link == LinkView::Ready, "invariant 3: without a link");
         self.check_limits(planned);
-        if *kind == Kind::Repetition {
+        if *kind == CommandKind::Repetition {
             self.check_repetition(command);
             return;
         }
@@ -48,9 +48,9 @@ impl World {
     /// loss an approach from where the arm is.
     fn check_limits(&self, planned: &Planned) {
         let step = match planned.kind {
-            Kind::Repetition => Step::Continue,
+            CommandKind::Repetition => Step::Continue,
             _ if self.interrupted => Step::Start,
-            Kind::Approach => Step::Approach,
+            CommandKind::Approach => Step::Approach,
             _ => Step::Continue,
         };
         let found = self.monitor.check(&timed(self.now, planned), step, &[self.place()]);
@@ -67,7 +67,7 @@ impl World {
 
     /// 2, for the tool.
     fn check_turn(&self, command: &Command, last: Command, seconds: f64) {
-        let Some(turning) = self.config.turning else {
+        let Some(turning) = self.config.orientation else {
             return assert_eq!(command.orientation, None, "told, though nobody asked");
         };
         let Some((last, next)) = last.orientation.zip(command.orientation) else { return };
@@ -103,7 +103,7 @@ impl World {
     /// 3, while held: a repetition is the last command of this connection, accepted, and nothing else.
     fn check_repetition(&self, command: &Command) {
         let held = matches!(self.teleop.motion(), Motion::Holding | Motion::Stopped);
-        assert!(held && self.config.hold_line == HoldBehavior::Repeat, "invariant 3: repeated");
+        assert!(held && self.config.hold_behavior == HoldBehavior::Repeat, "invariant 3: repeated");
         let last = self.last_on_connection.map(|(_, last)| last);
         assert_eq!(last, Some(*command), "invariant 3: not the last command");
         assert_eq!(self.accepted, Some(*command), "invariant 3: repeated, and not accepted");
@@ -112,8 +112,8 @@ impl World {
     }
 
     /// 4. After any loss the first motion is an approach from the acknowledged position.
-    fn check_start(&self, kind: Kind) {
-        assert!(kind == Kind::Approach, "invariant 4: not an approach");
+    fn check_start(&self, kind: CommandKind) {
+        assert!(kind == CommandKind::Approach, "invariant 4: not an approach");
         assert!(self.in_flight.is_empty(), "invariant 4: begun before {:?} was answered", self.in_flight);
     }
 

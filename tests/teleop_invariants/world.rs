@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::geometry::{Orientation, Position};
 use aether_bridge::teleop::{
-    Arming, FilterConfig, Frame, GraphNews, GripperInput, HoldBehavior, Kind, LinkView, Motion, Planned,
-    RetargetMode, Stamp, Target, Teleop, TeleopConfig,
+    Arming, CommandKind, FilterConfig, Frame, GraphNews, GripperInput, HoldBehavior, LinkView, Motion,
+    Planned, RetargetMode, Stamp, Target, Teleop, TeleopConfig,
 };
 use aether_sim::monitor::{MotionLimits, MotionMonitor};
 use nalgebra::Vector3;
@@ -31,7 +31,7 @@ pub struct World {
     pub acknowledged: Option<Position>,
     pub reported: Option<Position>,
     /// Where the arm was seen since the last command was acknowledged.
-    sighted: Option<Position>,
+    observed: Option<Position>,
     /// When the newest good target was taken; none after a refused one.
     pub good_input: Option<Instant>,
     several_publishers: bool,
@@ -78,7 +78,7 @@ pub struct Log(Vec<(Duration, Line)>);
 
 #[derive(Debug, PartialEq)]
 enum Line {
-    Command(Command, Kind),
+    Command(Command, CommandKind),
     Stop,
 }
 
@@ -129,7 +129,7 @@ impl World {
             velocity: None,
             acknowledged: None,
             reported: None,
-            sighted: None,
+            observed: None,
             good_input: None,
             several_publishers: false,
             two_hands: false,
@@ -224,8 +224,8 @@ impl World {
             Event::Sighted(by) => {
                 let told = self.told().point();
                 let at = position([told.x + by[0], told.y + by[1], told.z + by[2]]);
-                (self.reported, self.sighted) = (Some(at), Some(at));
-                self.teleop.handle_sighted(at, None);
+                (self.reported, self.observed) = (Some(at), Some(at));
+                self.teleop.handle_observed_position(at, None);
             }
             Event::SetArmed(armed) => {
                 let accepted = self.teleop.handle_set_armed(self.now, *armed).is_ok();
@@ -279,7 +279,7 @@ impl World {
             frame,
             stamp,
             gripper: word,
-            held_up: Duration::ZERO,
+            stall: Duration::ZERO,
         };
         let accepted = self.teleop.handle_target(self.now, target).is_ok();
 
@@ -351,7 +351,7 @@ impl World {
     fn interrupt_if(&mut self, condition: bool) {
         if condition && !self.interrupted {
             self.interrupted = true;
-            self.stop_owed = self.config.hold_line == HoldBehavior::Stop && self.link != LinkView::Down;
+            self.stop_owed = self.config.hold_behavior == HoldBehavior::Stop && self.link != LinkView::Down;
         }
     }
 
@@ -432,7 +432,7 @@ impl World {
         match order {
             Order::Command(command) if ok => {
                 self.acknowledged = Some(command.position);
-                self.sighted = None;
+                self.observed = None;
                 self.accepted = Some(command);
                 self.errors = 0;
                 self.teleop.handle_acknowledged(self.now, &command);
@@ -441,7 +441,7 @@ impl World {
                 self.accepted = None;
                 self.teleop.handle_rejected(self.now);
                 self.errors += 1;
-                self.interrupt_if(self.errors >= self.config.error_limit);
+                self.interrupt_if(self.errors >= self.config.max_consecutive_errors);
             }
             Order::Stop => self.teleop.handle_stop_answered(None),
         }
@@ -477,7 +477,7 @@ impl World {
 
     /// Where the next motion has to begin.
     pub fn place(&self) -> Position {
-        match (self.acknowledged, self.sighted) {
+        match (self.acknowledged, self.observed) {
             (Some(told), Some(seen)) if seen.distance(told) > 0.005 => self.reported.unwrap_or(seen),
             _ => self.told(),
         }
@@ -502,8 +502,8 @@ impl World {
         if result.is_ok() {
             // What arms itself has not done so yet, and does so no more.
             self.permitted &= config.arming == self.config.arming || config.arming == Arming::Automatic;
-            self.stop_owed &= config.hold_line == HoldBehavior::Stop;
-            self.undisturbed &= config.hold_line == self.config.hold_line || self.is_moving();
+            self.stop_owed &= config.hold_behavior == HoldBehavior::Stop;
+            self.undisturbed &= config.hold_behavior == self.config.hold_behavior || self.is_moving();
             // Input that was too old stays so.
             self.good_input = self.good_input.filter(|taken| self.now < *taken + self.config.input_timeout);
             self.config = config.clone();
@@ -594,7 +594,7 @@ impl World {
         self.last_on_connection = Some((self.now, command));
         self.monitor.handle_sent(timed(self.now, planned));
         self.undisturbed = true;
-        if planned.kind != Kind::Repetition {
+        if planned.kind != CommandKind::Repetition {
             self.interrupted = false;
             self.last_gripper = command.gripper;
             self.gripper.stood.clear();
@@ -638,11 +638,11 @@ impl Stream {
 
 impl Log {
     pub fn commands(&self) -> u64 {
-        self.count(|line| matches!(line, Line::Command(_, kind) if *kind != Kind::Repetition))
+        self.count(|line| matches!(line, Line::Command(_, kind) if *kind != CommandKind::Repetition))
     }
 
     pub fn repetitions(&self) -> u64 {
-        self.count(|line| matches!(line, Line::Command(_, Kind::Repetition)))
+        self.count(|line| matches!(line, Line::Command(_, CommandKind::Repetition)))
     }
 
     pub fn stop_lines(&self) -> u64 {

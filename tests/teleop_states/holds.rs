@@ -2,7 +2,7 @@
 
 use aether_bridge::arm::Gripper;
 use aether_bridge::config::Value;
-use aether_bridge::teleop::{GripperInput, Kind, LinkView, Motion};
+use aether_bridge::teleop::{CommandKind, GripperInput, LinkView, Motion};
 
 use crate::scene::{Scene, at, config, text};
 
@@ -44,7 +44,7 @@ fn a_gap_that_no_timer_has_told_of_is_a_hold_all_the_same() {
     scene.target();
     assert_eq!((scene.motion(), scene.stops.as_slice()), (Motion::Approach, [count].as_slice()));
     scene.wait(20);
-    assert!(scene.sent[count..].iter().all(|(_, planned)| planned.kind == Kind::Approach));
+    assert!(scene.sent[count..].iter().all(|(_, planned)| planned.kind == CommandKind::Approach));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn nothing_moves_before_a_stop_line_has_gone_out() {
     assert_eq!(scene.teleop.poll_command_at(scene.now), None);
     assert_eq!(scene.teleop.poll_command(scene.now), None);
     scene.send();
-    assert_eq!((scene.stops.len(), scene.sent.last().unwrap().1.kind), (1, Kind::Approach));
+    assert_eq!((scene.stops.len(), scene.sent.last().unwrap().1.kind), (1, CommandKind::Approach));
 }
 
 #[test]
@@ -138,7 +138,11 @@ fn repeating_sends_the_last_command_at_command_rate_until_motion_goes_on_or_the_
     scene.wait(1000);
     let repeated = &scene.sent[held..];
     assert!((48..=51).contains(&repeated.len()), "{}", repeated.len());
-    assert!(repeated.iter().all(|(_, planned)| planned.command == last && planned.kind == Kind::Repetition));
+    assert!(
+        repeated
+            .iter()
+            .all(|(_, planned)| planned.command == last && planned.kind == CommandKind::Repetition)
+    );
     assert_eq!(repeated[0].1.altered_by().collect::<Vec<_>>(), ["repeated"]);
     // Nor does an unresponsive or refusing controller get more, nor the next connection anything.
     let count = |scene: &mut Scene| {
@@ -160,7 +164,7 @@ fn repeating_sends_the_last_command_at_command_rate_until_motion_goes_on_or_the_
 fn repeating() -> Scene {
     let mut scene = holding("repeat");
     scene.wait(1000);
-    assert!(scene.sent.last().is_some_and(|(_, planned)| planned.kind == Kind::Repetition));
+    assert!(scene.sent.last().is_some_and(|(_, planned)| planned.kind == CommandKind::Repetition));
     scene
 }
 

@@ -1,7 +1,7 @@
 //! Other settings while running.
 
 use aether_bridge::config::Value;
-use aether_bridge::teleop::{ConfigRefused, LinkView, Motion};
+use aether_bridge::teleop::{LinkView, Motion, TeleopConfigError};
 
 use crate::BRISK;
 use crate::scene::{Scene, at, config, text};
@@ -57,7 +57,7 @@ fn a_tighter_workspace_moves_the_goal_and_what_would_exclude_the_arm_is_refused(
     assert!(scene.positions().iter().all(|position| position.coordinates()[0] <= 0.25));
     let home = ("arm.home", Value::Reals(vec![0.1, 0.0, 0.2]));
     let refused = scene.teleop.check_config(&config(&[x_max(0.24), home.clone()])).unwrap_err();
-    assert_eq!(refused, ConfigRefused::WorkspaceExcludesArm { position: at(0.25, 0.0, 0.2) });
+    assert_eq!(refused, TeleopConfigError::WorkspaceExcludesArm { position: at(0.25, 0.0, 0.2) });
     assert!(refused.to_string().contains("[0.250, 0.000, 0.200] m"), "{refused}");
     // Disarmed it is where it was told to be last, too.
     scene.teleop.handle_set_armed(scene.now, false).unwrap();

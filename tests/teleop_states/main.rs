@@ -15,7 +15,7 @@ use std::time::Duration;
 use aether_bridge::arm::Gripper;
 use aether_bridge::config::Value;
 use aether_bridge::teleop::{
-    GripperInput, InputFault, Kind, Limit, LinkView, Motion, Refused, Stamp, Target,
+    ArmingError, CommandKind, GripperInput, InputFault, Limit, LinkView, Motion, Stamp, Target,
 };
 
 use scene::{Scene, at, text};
@@ -39,7 +39,7 @@ fn it_arms_itself_when_the_link_is_up_and_the_input_has_been_good_for_settle_tim
     assert_eq!(kind(&scene), "settling");
     assert!(scene.sent.is_empty());
     scene.move_for(20);
-    assert!(scene.sent[0].1.kind == Kind::Approach);
+    assert!(scene.sent[0].1.kind == CommandKind::Approach);
 }
 
 #[test]
@@ -123,10 +123,9 @@ fn the_first_approach_ramps_from_home_at_approach_speed_and_then_tracks() {
     assert_eq!(positions[0], at(0.202, 0.0, 0.2));
     assert_eq!(positions[1], at(0.204, 0.0, 0.2));
     assert!(
-        scene
-            .sent
-            .iter()
-            .all(|(_, planned)| planned.kind == Kind::Approach && planned.limited == Some(Limit::Speed))
+        scene.sent.iter().all(
+            |(_, planned)| planned.kind == CommandKind::Approach && planned.limited == Some(Limit::Speed)
+        )
     );
     scene.move_for(300);
     assert_eq!(scene.motion(), Motion::Tracking);
@@ -289,7 +288,7 @@ fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_han
         "nothing led to the origin"
     );
     scene.move_for(50);
-    assert!(scene.sent[count].1.kind == Kind::Approach);
+    assert!(scene.sent[count].1.kind == CommandKind::Approach);
     let mut scene = Scene::tracking(&[
         ("input.zero_is_lost", Value::Boolean(false)),
         ("limits.max_jump", Value::Integer(0)),
@@ -471,7 +470,7 @@ fn a_stop_latches_and_a_reset_disarms() {
     scene.teleop.handle_stop();
     scene.move_for(3000);
     assert_eq!((scene.motion(), scene.sent.len()), (Motion::Stopped, 0));
-    assert_eq!(scene.teleop.handle_set_armed(scene.now, true), Err(Refused::StopLatched));
+    assert_eq!(scene.teleop.handle_set_armed(scene.now, true), Err(ArmingError::StopLatched));
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
     assert_eq!(scene.motion(), Motion::Stopped);
     assert!(scene.teleop.handle_reset().starts_with("stop released; disarmed"));
@@ -479,7 +478,7 @@ fn a_stop_latches_and_a_reset_disarms() {
     assert_eq!((scene.motion(), scene.sent.len()), (Motion::Disarmed, 0));
     scene.teleop.handle_set_armed(scene.now, true).unwrap();
     scene.move_for(50);
-    assert!(scene.sent[0].1.kind == Kind::Approach);
+    assert!(scene.sent[0].1.kind == CommandKind::Approach);
 }
 
 #[test]
@@ -549,7 +548,7 @@ fn the_end_sends_nothing_more() {
     scene.teleop.handle_shutdown(scene.now);
     assert_eq!(scene.reason(), "holding: the bridge is shutting down");
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
-    assert_eq!(scene.teleop.handle_set_armed(scene.now, true), Err(Refused::ShuttingDown));
+    assert_eq!(scene.teleop.handle_set_armed(scene.now, true), Err(ArmingError::ShuttingDown));
     scene.link(LinkView::Ready);
     scene.move_for(1000);
     assert!(scene.sent.is_empty());

@@ -6,7 +6,7 @@ use aether_bridge::arm::Gripper;
 use aether_bridge::config::Value;
 use aether_bridge::geometry::Position;
 use aether_bridge::teleop::{
-    Frame, GraphNews, GripperInput, InputFault, Kind, LinkView, Motion, SenderWatch, Stamp, Target,
+    CommandKind, Frame, GraphNews, GripperInput, InputFault, LinkView, Motion, SenderWatch, Stamp, Target,
 };
 use fastrand::Rng;
 use proptest::prelude::*;
@@ -108,7 +108,7 @@ fn motion_goes_on_three_seconds_after_the_second_sender_died() {
     assert!(look <= Duration::from_millis(20), "{look:?}");
     let count = scene.sent.len();
     scene.move_for(100);
-    assert!(scene.sent[count].1.kind == Kind::Approach);
+    assert!(scene.sent[count].1.kind == CommandKind::Approach);
     // And if it was alive after all, it is known again.
     assert!(held_after(&mut scene, [[0.2, 0.0, 0.2], [0.2, 0.05, 0.2]]).is_some());
 }
@@ -139,7 +139,7 @@ fn frames_stamps_and_refusals_that_alternate_are_two_senders() {
                 |stamp: Stamp| Stamp { taken: stamp.taken - 50_000_000 * (number as i64 % 2), ..stamp };
             Ok(Target { stamp: target.stamp.map(back), ..target })
         },
-        |number, target| if number % 2 == 0 { Ok(target) } else { Err(InputFault::NoHand) },
+        |number, target| if number % 2 == 0 { Ok(target) } else { Err(InputFault::HandNotDetected) },
     ];
     for (which, make) in alternating.into_iter().enumerate() {
         let mut scene = Scene::tracking(&[]);

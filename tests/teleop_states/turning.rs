@@ -117,7 +117,7 @@ fn the_way_back_from_a_refused_turn_takes_its_time() {
     turn_for(&mut scene, yaw(0.4), 10);
     let (sent_at, refused) = *scene.sent.last().unwrap();
     scene.teleop.handle_rejected(scene.now);
-    scene.teleop.handle_invalid_target(scene.now, InputFault::NoHand);
+    scene.teleop.handle_invalid_target(scene.now, InputFault::HandNotDetected);
     scene.answers = true;
     let before = scene.sent.len();
     while scene.sent.len() == before {

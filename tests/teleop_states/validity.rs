@@ -2,7 +2,7 @@
 
 use aether_bridge::config::Value;
 use aether_bridge::geometry::{Position, Transform};
-use aether_bridge::teleop::{Frame, InputFault, Kind, Limit, LinkView, Motion, Target};
+use aether_bridge::teleop::{CommandKind, Frame, InputFault, Limit, LinkView, Motion, Target};
 
 use crate::BRISK;
 use crate::scene::{Scene, at, text};
@@ -196,7 +196,7 @@ fn what_altered_a_command_is_told() {
     scene.move_for(20);
     let before = scene.teleop.counters().limited;
     let first = scene.sent.iter().find(|(_, planned)| planned.limited.is_some()).unwrap().1;
-    assert_eq!((first.limited, first.kind), (Some(Limit::Acceleration), Kind::Tracking));
+    assert_eq!((first.limited, first.kind), (Some(Limit::Acceleration), CommandKind::Tracking));
     assert_eq!(first.altered_by().collect::<Vec<_>>(), ["acceleration_limited"]);
     assert_eq!(before, 0, "speeding up is no limit that binds");
 }

@@ -4,7 +4,7 @@ use std::{io::Write, process::ExitCode, time::Duration};
 
 use aether_bridge::arm::Gripper;
 use aether_bridge::link::{HostError, check_host};
-use aether_bridge::wire::WireUnit;
+use aether_bridge::wire::PositionUnit;
 use aether_sim::check::{self, Allowed, CheckConfig};
 use clap::{CommandFactory, Parser, error::ErrorKind};
 
@@ -61,14 +61,14 @@ struct Args {
     #[arg(long, default_value = "open", value_parser = gripper)]
     gripper: Gripper,
     /// Unit of length on the wire: mm, cm or m
-    #[arg(long, default_value_t = WireUnit::Millimetres)]
-    unit: WireUnit,
+    #[arg(long, default_value_t = PositionUnit::Millimetres)]
+    unit: PositionUnit,
     /// How many lines the controller says on connecting (link.banner_lines)
     #[arg(long, default_value_t = 0, value_name = "LINES")]
     greeting: u32,
     /// For how long those lines are waited for after connecting, in s (link.banner_timeout)
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
-    greeting_timeout: f64,
+    banner_timeout: f64,
     /// When a reply is late, in s (link.reply_timeout)
     #[arg(long, default_value_t = 0.5, value_name = "SECONDS", value_parser = seconds)]
     timeout: f64,
@@ -104,7 +104,7 @@ impl Args {
             udp: self.udp,
             unit: self.unit,
             greeting: self.greeting,
-            greeting_timeout: Duration::from_secs_f64(self.greeting_timeout),
+            banner_timeout: Duration::from_secs_f64(self.banner_timeout),
             timeout: Duration::from_secs_f64(self.timeout),
             // The bridge's link.timeout, and longer where replies may take longer.
             patience: Duration::from_secs_f64((6.0 * self.timeout).max(3.0)),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use aether_bridge::wire::WireUnit;
+use aether_bridge::wire::PositionUnit;
 use aether_sim::console::{self, Print};
 use aether_sim::fault::FAULTS_HELP;
 use aether_sim::monitor::Setting;
@@ -59,7 +59,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 }
 
 /// Prints the violations in a recording.
-fn check_recording(path: &str, rules: Rules, unit: WireUnit) -> anyhow::Result<ExitCode> {
+fn check_recording(path: &str, rules: Rules, unit: PositionUnit) -> anyhow::Result<ExitCode> {
     let recording = match path {
         "-" => std::io::read_to_string(std::io::stdin()),
         path => std::fs::read_to_string(path),
@@ -86,8 +86,8 @@ struct Args {
     #[arg(long, default_value_t = 5000)]
     port: u16,
     /// Unit of length on the wire: mm, cm or m
-    #[arg(long, default_value_t = WireUnit::Millimetres)]
-    unit: WireUnit,
+    #[arg(long, default_value_t = PositionUnit::Millimetres)]
+    unit: PositionUnit,
     /// How fast the arm moves, in m/s
     #[arg(long, default_value_t = 0.5, value_parser = above_zero)]
     speed: f64,

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use aether_bridge::arm::Gripper;
-use aether_bridge::wire::WireUnit;
+use aether_bridge::wire::PositionUnit;
 
 /// What is checked, and what is allowed for it.
 #[derive(Debug, Clone)]
@@ -17,13 +17,13 @@ pub struct CheckConfig {
     /// Send datagrams, as `link.transport: udp` does; wants `seq`.
     pub udp: bool,
     /// The unit of length on the wire.
-    pub unit: WireUnit,
+    pub unit: PositionUnit,
     /// Where the arm may be sent. `None`: it is not moved at all.
     pub allowed: Option<Allowed>,
     /// How many lines the controller says on connecting (`link.banner_lines`).
     pub greeting: u32,
     /// For how long those lines are waited for (`link.banner_timeout`).
-    pub greeting_timeout: Duration,
+    pub banner_timeout: Duration,
     /// When a reply is late (`link.reply_timeout`).
     pub timeout: Duration,
     /// When a reply is given up (`link.timeout`), and for how long a new connection is tried.
@@ -48,10 +48,10 @@ impl CheckConfig {
             port,
             listen: false,
             udp: false,
-            unit: WireUnit::default(),
+            unit: PositionUnit::default(),
             allowed,
             greeting: 0,
-            greeting_timeout: Duration::from_secs(5),
+            banner_timeout: Duration::from_secs(5),
             timeout: Duration::from_millis(500),
             patience: Duration::from_secs(3),
             silence: Duration::from_millis(500),
@@ -77,7 +77,12 @@ impl Allowed {
     ///
     /// # Errors
     /// Numbers that are not finite, coordinates beyond 100 m, a radius that is not from 0 to 100 mm.
-    pub fn new(at: [f64; 3], unit: WireUnit, radius: f64, gripper: Gripper) -> Result<Self, AllowedError> {
+    pub fn new(
+        at: [f64; 3],
+        unit: PositionUnit,
+        radius: f64,
+        gripper: Gripper,
+    ) -> Result<Self, AllowedError> {
         for (axis, value) in ["x", "y", "z"].into_iter().zip(at) {
             if !(value.is_finite() && (value / unit.per_metre()).abs() <= FARTHEST) {
                 return Err(AllowedError::Coordinate { axis, value, unit });
@@ -116,7 +121,7 @@ pub enum AllowedError {
         /// As it came.
         value: f64,
         /// Its unit.
-        unit: WireUnit,
+        unit: PositionUnit,
     },
     /// A radius that is none.
     #[error("the radius is {0} mm, expected from 0 to {WIDEST} mm")]

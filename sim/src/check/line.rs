@@ -2,7 +2,7 @@
 
 use super::config::Allowed;
 use crate::protocol;
-use aether_bridge::wire::WireUnit;
+use aether_bridge::wire::PositionUnit;
 
 /// A line and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Line {
 /// Writes lines, and counts them where they are to be counted.
 #[derive(Debug)]
 pub(super) struct Writer {
-    unit: WireUnit,
+    unit: PositionUnit,
     allowed: Option<Allowed>,
     counted: bool,
     written: u64,
@@ -31,7 +31,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn new(unit: WireUnit, allowed: Option<Allowed>, counted: bool) -> Self {
+    pub fn new(unit: PositionUnit, allowed: Option<Allowed>, counted: bool) -> Self {
         Self { unit, allowed, counted, written: 0, commands: 0 }
     }
 
@@ -96,11 +96,11 @@ mod tests {
     use super::Writer;
     use crate::check::Allowed;
     use aether_bridge::arm::Gripper;
-    use aether_bridge::wire::WireUnit;
+    use aether_bridge::wire::PositionUnit;
 
     #[test]
     fn every_position_lies_within_the_radius_in_every_unit_and_whatever_the_line() {
-        for unit in [WireUnit::Millimetres, WireUnit::Centimetres, WireUnit::Metres] {
+        for unit in [PositionUnit::Millimetres, PositionUnit::Centimetres, PositionUnit::Metres] {
             let middle = [0.2, -0.1, 0.3].map(|metres| metres * unit.per_metre());
             let allowed = Allowed::new(middle, unit, 5.0, Gripper::Closed).unwrap();
             let mut writer = Writer::new(unit, Some(allowed), true);
@@ -121,14 +121,15 @@ mod tests {
 
     #[test]
     fn lines_are_those_of_the_bridge_and_counted_where_they_are_to_be() {
-        let allowed = Allowed::new([120.0, 35.5, 210.0], WireUnit::Millimetres, 0.0, Gripper::Open).unwrap();
-        let mut plain = Writer::new(WireUnit::Millimetres, Some(allowed), false);
+        let allowed =
+            Allowed::new([120.0, 35.5, 210.0], PositionUnit::Millimetres, 0.0, Gripper::Open).unwrap();
+        let mut plain = Writer::new(PositionUnit::Millimetres, Some(allowed), false);
         assert_eq!(
             plain.command().unwrap().text,
             r#"{"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}"#
         );
         assert_eq!((plain.stop().text, plain.stop().seq), (r#"{"type":"stop"}"#.to_owned(), None));
-        let mut counted = Writer::new(WireUnit::Millimetres, None, true);
+        let mut counted = Writer::new(PositionUnit::Millimetres, None, true);
         assert_eq!(counted.heartbeat().text, r#"{"type":"heartbeat","seq":1}"#);
         assert_eq!(counted.stop().seq, Some(2));
         assert_eq!(counted.command(), None);

@@ -142,7 +142,7 @@ impl<'a> Session<'a> {
     /// Hears the lines that are said on connecting, and that no others are.
     async fn greet(&mut self, first: bool) -> Result<(), Disconnected> {
         let silence = self.config.silence;
-        let deadline = Instant::now() + self.config.greeting_timeout;
+        let deadline = Instant::now() + self.config.banner_timeout;
         for nth in 0..self.greeting {
             match self.hear(deadline).await? {
                 Some((raw, at)) => self.show(&raw, at.elapsed(), "(greeting)"),

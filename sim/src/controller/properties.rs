@@ -4,7 +4,8 @@ use aether_bridge::arm::{Command, Gripper, ReportedState};
 use aether_bridge::geometry::{MAX_COORDINATE, Position};
 use aether_bridge::text::sanitize_short;
 use aether_bridge::wire::{
-    Codec, CommandEncoder, Incoming, MAX_LINE, Order, Reply, ReplyDecoder, ReplyStatus, WireConfig, WireUnit,
+    CommandEncoder, Incoming, LineFormat, MAX_LINE, Order, PositionUnit, Reply, ReplyDecoder, ReplyStatus,
+    WireConfig,
 };
 use bytes::BytesMut;
 use proptest::{
@@ -20,8 +21,8 @@ use super::{CommandDecoder, ReplyEncoder};
 /// What a transport asks of the socket at once.
 const ONE_READ: usize = 8192;
 
-fn unit() -> impl Strategy<Value = WireUnit> {
-    prop_oneof![Just(WireUnit::Millimetres), Just(WireUnit::Centimetres), Just(WireUnit::Metres)]
+fn unit() -> impl Strategy<Value = PositionUnit> {
+    prop_oneof![Just(PositionUnit::Millimetres), Just(PositionUnit::Centimetres), Just(PositionUnit::Metres)]
 }
 
 fn position() -> impl Strategy<Value = Position> {
@@ -47,7 +48,7 @@ fn order() -> impl Strategy<Value = Order> {
     prop_oneof![2 => command, 1 => Just(Order::Stop), 1 => Just(Order::Heartbeat)]
 }
 
-fn encode(unit: WireUnit, order: Order, stream: &mut Vec<u8>) {
+fn encode(unit: PositionUnit, order: Order, stream: &mut Vec<u8>) {
     CommandEncoder::new(&WireConfig { unit, ..WireConfig::default() }).encode_into(&order.into(), stream);
 }
 
@@ -81,7 +82,7 @@ fn reply() -> impl Strategy<Value = Reply> {
     })
 }
 
-fn reply_decoder(unit: WireUnit) -> ReplyDecoder {
+fn reply_decoder(unit: PositionUnit) -> ReplyDecoder {
     ReplyDecoder::new(&WireConfig { unit, ..WireConfig::default() })
 }
 
@@ -139,9 +140,9 @@ proptest! {
     fn replies_decode_the_same_byte_by_byte(replies in vec(reply(), 1..4)) {
         let mut stream = Vec::new();
         for reply in &replies {
-            ReplyEncoder::new(WireUnit::Metres).encode_into(reply, &mut stream);
+            ReplyEncoder::new(PositionUnit::Metres).encode_into(reply, &mut stream);
         }
-        let (mut decoder, mut buffer, mut decoded) = (reply_decoder(WireUnit::Metres), BytesMut::new(), 0);
+        let (mut decoder, mut buffer, mut decoded) = (reply_decoder(PositionUnit::Metres), BytesMut::new(), 0);
         for byte in stream {
             buffer.extend_from_slice(&[byte]);
             decoded += usize::from(decoder.decode(&mut buffer).unwrap().is_some());
@@ -182,7 +183,7 @@ proptest! {
         members.insert(place.index(members.len() + 1), r#""type":"stop""#.to_owned());
         let line = format!("{{{}}}", members.join(","));
         let (received, ended_well) =
-            decode_in_pieces(CommandDecoder::new(WireUnit::Metres), format!("{line}\n").as_bytes(), &[]);
+            decode_in_pieces(CommandDecoder::new(PositionUnit::Metres), format!("{line}\n").as_bytes(), &[]);
         prop_assert!(ended_well);
         let received = received[0].as_ref().unwrap();
         prop_assert_eq!((received.order, &received.line), (Order::Stop, &line));
@@ -195,7 +196,7 @@ proptest! {
     ) {
         let line = format!("{{\"type\":{}}}\n", serde_json::Value::from(word.as_str()));
         let decode = |decoder| decode_in_pieces(decoder, line.as_bytes(), &[]).0.remove(0);
-        let decoder = || CommandDecoder::new(WireUnit::Metres);
+        let decoder = || CommandDecoder::new(PositionUnit::Metres);
         prop_assert_eq!(decode(decoder()).is_ok(), word == "stop" || word == "heartbeat");
         // Of a command the rest is missing here.
         let why = decode(decoder().commands_only()).unwrap_err().why;
@@ -208,11 +209,11 @@ proptest! {
         cuts in vec(any::<Index>(), 0..8),
     ) {
         let bytes: Vec<u8> = runs.into_iter().flat_map(|(byte, times)| std::iter::repeat_n(byte, times)).collect();
-        let whole = decode_in_pieces(reply_decoder(WireUnit::Metres), &bytes, &[]);
-        prop_assert_eq!(&whole, &decode_in_pieces(reply_decoder(WireUnit::Metres), &bytes, &cuts));
-        let whole = decode_in_pieces(CommandDecoder::new(WireUnit::Metres), &bytes, &[]);
-        prop_assert_eq!(&whole, &decode_in_pieces(CommandDecoder::new(WireUnit::Metres), &bytes, &cuts));
-        let text = WireConfig { codec: Codec::Text, accept_state: true, ..WireConfig::default() };
+        let whole = decode_in_pieces(reply_decoder(PositionUnit::Metres), &bytes, &[]);
+        prop_assert_eq!(&whole, &decode_in_pieces(reply_decoder(PositionUnit::Metres), &bytes, &cuts));
+        let whole = decode_in_pieces(CommandDecoder::new(PositionUnit::Metres), &bytes, &[]);
+        prop_assert_eq!(&whole, &decode_in_pieces(CommandDecoder::new(PositionUnit::Metres), &bytes, &cuts));
+        let text = WireConfig { format: LineFormat::Text, accept_state: true, ..WireConfig::default() };
         let whole = decode_in_pieces(ReplyDecoder::new(&text), &bytes, &[]);
         prop_assert_eq!(&whole, &decode_in_pieces(ReplyDecoder::new(&text), &bytes, &cuts));
     }
@@ -222,7 +223,7 @@ proptest! {
         lines in vec(r#"[{}\[\]":,\\a-u0-9.e+\-\n ]{0,40}|\{"status":"(ok|error|\\u0000)","[a-z]{0,8}":[\[\]{}0-9"]{0,9}\}"#, 0..8)
     ) {
         let stream = lines.join("\n");
-        decode_in_pieces(reply_decoder(WireUnit::Centimetres), stream.as_bytes(), &[]);
-        decode_in_pieces(CommandDecoder::new(WireUnit::Centimetres), stream.as_bytes(), &[]);
+        decode_in_pieces(reply_decoder(PositionUnit::Centimetres), stream.as_bytes(), &[]);
+        decode_in_pieces(CommandDecoder::new(PositionUnit::Centimetres), stream.as_bytes(), &[]);
     }
 }

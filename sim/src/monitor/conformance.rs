@@ -10,7 +10,7 @@ use tokio_util::codec::Decoder;
 
 use aether_bridge::geometry::Position;
 use aether_bridge::text::sanitize_short;
-use aether_bridge::wire::{Incoming, Order, ReplyDecoder, ReplyStatus, WireConfig, WireUnit};
+use aether_bridge::wire::{Incoming, Order, PositionUnit, ReplyDecoder, ReplyStatus, WireConfig};
 
 use crate::controller::{CommandDecoder, CommandFault, ReceivedOrder};
 
@@ -25,7 +25,7 @@ use super::violation::{Fault, Rule, Violation};
 #[derive(Debug)]
 pub struct ConformanceMonitor {
     rules: Rules,
-    unit: WireUnit,
+    unit: PositionUnit,
     clients: BTreeMap<usize, Client>,
     /// Where the bridge knows the arm to be.
     known: Position,
@@ -50,7 +50,7 @@ type Line = Result<ReceivedOrder, CommandFault>;
 
 impl ConformanceMonitor {
     /// Creates a monitor of these rules, for a controller that counts in `unit`.
-    pub fn new(rules: Rules, unit: WireUnit) -> Self {
+    pub fn new(rules: Rules, unit: PositionUnit) -> Self {
         Self {
             known: rules.motion.home,
             rules,

@@ -8,7 +8,7 @@ use aether_bridge::config::table::{self, BridgeTable};
 use aether_bridge::config::{Config, ConfigError, Parameters, Value};
 use aether_bridge::params::{Parameter, ParameterError, Table};
 use aether_bridge::teleop::HoldBehavior;
-use aether_bridge::wire::{Extra, WireUnit};
+use aether_bridge::wire::{Extra, PositionUnit};
 
 use super::motion::MotionLimits;
 use crate::protocol;
@@ -93,7 +93,7 @@ impl Rules {
             reply_timeout: link.reply_timeout,
             max_in_flight: link.max_in_flight as u64,
             replies: link.expect_reply,
-            stops: teleop.hold_line == HoldBehavior::Stop,
+            stops: teleop.hold_behavior == HoldBehavior::Stop,
             heartbeats: link.heartbeat.is_some(),
             numbered,
             ttl,
@@ -102,7 +102,7 @@ impl Rules {
     }
 
     /// What a line has to be by docs/protocol.md, made of the values of its members; `None` if it is not an object.
-    pub(super) fn line(&self, text: &str, unit: WireUnit) -> Option<String> {
+    pub(super) fn line(&self, text: &str, unit: PositionUnit) -> Option<String> {
         let members: Json = serde_json::from_str(text).ok()?;
         let kind = members["type"].as_str()?;
         let mut line = match kind {

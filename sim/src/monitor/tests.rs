@@ -10,7 +10,7 @@ use super::{ConformanceMonitor, MotionMonitor, Rule, Rules, Setting, Step, Timed
 use crate::controller::CommandDecoder;
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::geometry::Position;
-use aether_bridge::wire::WireUnit;
+use aether_bridge::wire::PositionUnit;
 
 const OK: &[u8] = b"{\"status\":\"ok\",\"message\":\"Command received\"}\n";
 const ERROR: &[u8] = b"{\"status\":\"error\",\"message\":\"no\"}\n";
@@ -29,7 +29,7 @@ impl Wire {
     fn new(settings: &[&str]) -> Self {
         let settings: Vec<Setting> = settings.iter().map(|text| text.parse().unwrap()).collect();
         let rules = Rules::default().with(&settings).unwrap();
-        let monitor = ConformanceMonitor::new(rules, WireUnit::Millimetres);
+        let monitor = ConformanceMonitor::new(rules, PositionUnit::Millimetres);
         let mut wire = Self { monitor, now: Instant::now(), connection: 0 };
         wire.monitor.handle_connected(0);
         wire
@@ -56,7 +56,7 @@ impl Wire {
 
     fn line(&mut self, text: &str) -> Vec<Violation> {
         let mut bytes = BytesMut::from(format!("{text}\n").as_bytes());
-        let line = CommandDecoder::new(WireUnit::Millimetres).decode(&mut bytes).unwrap().unwrap();
+        let line = CommandDecoder::new(PositionUnit::Millimetres).decode(&mut bytes).unwrap().unwrap();
         self.monitor.handle_line(self.now, self.connection, &line)
     }
 

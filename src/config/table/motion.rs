@@ -26,7 +26,7 @@ crate::parameters! {
     /// teleop.command_rate while HOLDING or STOPPED, once accepted. stop: one line {"type":"stop"}, for a controller
     /// that knows it.
     TELEOP_HOLD_BEHAVIOR: HoldBehavior = one_of("teleop.hold_behavior", &[
-        ("silent", HoldBehavior::Nothing),
+        ("silent", HoldBehavior::Silent),
         ("repeat", HoldBehavior::Repeat),
         ("stop", HoldBehavior::Stop),
     ]).always();

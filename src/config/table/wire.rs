@@ -4,22 +4,22 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::params::{boolean, one_of, seconds, subset, text};
-use crate::wire::{Codec, Extra, WireUnit};
+use crate::wire::{Extra, LineFormat, PositionUnit};
 
 crate::parameters! {
     /// What is said to the controller, and how.
     pub static WIRE;
 
     /// Unit of x, y and z on the wire.
-    WIRE_POSITION_UNIT: WireUnit = one_of("wire.position_unit", &[
-        ("mm", WireUnit::Millimetres),
-        ("cm", WireUnit::Centimetres),
-        ("m", WireUnit::Metres),
+    WIRE_POSITION_UNIT: PositionUnit = one_of("wire.position_unit", &[
+        ("mm", PositionUnit::Millimetres),
+        ("cm", PositionUnit::Centimetres),
+        ("m", PositionUnit::Metres),
     ]).while_disarmed().identifies_arm();
     /// What a line is. json: an object, with the members that wire.json.* and wire.extra_fields say. text: words, by
     /// wire.text.command; a reply then begins with OK or ERROR.
-    WIRE_FORMAT: Codec =
-        one_of("wire.format", &[("json", Codec::Json), ("text", Codec::Text)]).while_disarmed().identifies_arm();
+    WIRE_FORMAT: LineFormat =
+        one_of("wire.format", &[("json", LineFormat::Json), ("text", LineFormat::Text)]).while_disarmed().identifies_arm();
     /// What the controller calls the member that says what kind of line it is: 'command', 'stop' or 'heartbeat'. Empty:
     /// there is none.
     WIRE_JSON_TYPE: String = text("wire.json.type", "type").while_disarmed();

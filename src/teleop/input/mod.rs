@@ -84,7 +84,7 @@ impl Input {
         if zero {
             return Err(InputFault::Zero);
         }
-        let origin = self.watchdog.admit(now, target.stamp, target.held_up, timeout)?;
+        let origin = self.watchdog.admit(now, target.stamp, target.stall, timeout)?;
         let position = position?;
         let resumes = !self.watchdog.is_fresh(now, timeout);
         // After a loss the hand may be anywhere. A jump that waits until it is believed is no loss.
@@ -185,7 +185,7 @@ impl Input {
     /// Returns why no target may move the arm at present.
     pub(super) fn obstacle(&self, now: Instant, config: &TeleopConfig) -> Option<Obstacle> {
         if let Some(senders) = self.senders.several(now).or_else(|| self.gripper_senders.several(now)) {
-            return Some(Obstacle::SeveralSenders(Arc::clone(senders)));
+            return Some(Obstacle::MultiplePublishers(Arc::clone(senders)));
         }
         if let Some(fault) = self.watchdog.fault() {
             let stopped = self.stopped_at(config).is_some_and(|stopped| now >= stopped);

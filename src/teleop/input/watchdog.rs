@@ -38,13 +38,13 @@ impl Watchdog {
         &mut self,
         now: Instant,
         stamp: Option<Stamp>,
-        held_up: Duration,
+        stall: Duration,
         input_timeout: Duration,
     ) -> Result<Instant, InputFault> {
-        if held_up > input_timeout {
-            return Err(InputFault::HeldUp { held_up });
+        if stall > input_timeout {
+            return Err(InputFault::ProcessStalled { stall });
         }
-        let held_up_since = now.checked_sub(held_up).unwrap_or(now);
+        let held_up_since = now.checked_sub(stall).unwrap_or(now);
         let Some(stamp) = stamp else { return Ok(held_up_since) };
         let last = self.last_stamp.replace(stamp.taken);
         check_age(stamp, input_timeout)?;
@@ -164,11 +164,11 @@ mod tests {
     #[test]
     fn a_sample_is_as_old_as_the_process_was_held_up() {
         let now = Instant::now() + Duration::from_secs(1);
-        let held_up = Duration::from_millis(150);
+        let stall = Duration::from_millis(150);
         let mut watchdog = Watchdog::default();
-        assert_eq!(now - watchdog.admit(now, None, held_up, TIMEOUT).unwrap(), held_up);
+        assert_eq!(now - watchdog.admit(now, None, stall, TIMEOUT).unwrap(), stall);
         let stamp = Some(Stamp { taken: 900 * MS, received: 1000 * MS, simulated: false });
-        assert_eq!(now - watchdog.admit(now, stamp, held_up, TIMEOUT).unwrap(), held_up);
+        assert_eq!(now - watchdog.admit(now, stamp, stall, TIMEOUT).unwrap(), stall);
         assert!(watchdog.admit(now, stamp, TIMEOUT, TIMEOUT).is_ok(), "for no longer than the timeout");
         let fault = watchdog.admit(now, stamp, Duration::from_millis(201), TIMEOUT).unwrap_err();
         assert!(fault.to_string().contains("held up for 0.201 s"), "{fault}");

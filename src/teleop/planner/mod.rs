@@ -20,7 +20,7 @@ use self::clutch::Clutch;
 use self::filter::Filter;
 pub use self::limiter::Limit;
 use self::limiter::{Limiter, Pace, Step};
-pub use self::planned::{Kind, Planned};
+pub use self::planned::{CommandKind, Planned};
 use super::config::{OrientationConfig, TeleopConfig};
 use super::estimate::ArmEstimate;
 use super::input::Sample;
@@ -141,10 +141,16 @@ impl Planner {
     }
 
     /// Plans the command of a motion. Nothing changes before [`Planner::handle_sent`].
-    pub(super) fn plan(&self, now: Instant, kind: Kind, gripper: Gripper, basis: Basis) -> Option<Planned> {
+    pub(super) fn plan(
+        &self,
+        now: Instant,
+        kind: CommandKind,
+        gripper: Gripper,
+        basis: Basis,
+    ) -> Option<Planned> {
         let (goal, aim) = (self.goal?, self.aim(basis)?);
         let limits =
-            if kind == Kind::Approach { basis.config.approach_limits() } else { basis.config.limits };
+            if kind == CommandKind::Approach { basis.config.approach_limits() } else { basis.config.limits };
         let step = |ramp: &Limiter| ramp.step(now, aim, limits, pace(basis.config), &basis.config.workspace);
         let step = self.ramp.as_ref().map_or_else(|| step(&first_ramp(basis)), &step);
         let (orientation, turning) = self.turn_step(now, basis).unzip();
@@ -166,7 +172,7 @@ impl Planner {
 
     fn handle_step(&mut self, now: Instant, step: &Step, basis: Basis) -> bool {
         let aim = self.aim(basis);
-        let tool = basis.config.turning.map(|turning| self.tool(basis.estimate, &turning));
+        let tool = basis.config.orientation.map(|turning| self.tool(basis.estimate, &turning));
         self.ramp.get_or_insert_with(|| first_ramp(basis)).take(now, step);
         let (Some(goal), Some(aim)) = (&mut self.goal, aim) else { return false };
         (goal.unsent, goal.position) = (false, aim);
@@ -200,7 +206,7 @@ impl Planner {
 
     /// Returns the tool's orientation, and the one that it is to have. `None` if no orientation is sent to the controller.
     fn turn(&self, basis: Basis) -> Option<(Orientation, Orientation)> {
-        let tool = self.tool(basis.estimate, basis.config.turning.as_ref()?);
+        let tool = self.tool(basis.estimate, basis.config.orientation.as_ref()?);
         let hand = self.goal.and_then(|goal| goal.orientation);
         let goal = hand.map(|hand| self.clutch.orient(basis.config.retarget_mode, hand, tool).near(tool));
         Some((tool, goal.unwrap_or(tool)))
@@ -218,7 +224,7 @@ impl Planner {
         // A rest is no credit to be spent at once.
         let most = if turning { longest } else { period };
         let elapsed = since.map_or(period, |since| now.saturating_duration_since(since).min(most));
-        let turned = tool.towards(goal, basis.config.turning?.speed * elapsed.as_secs_f64());
+        let turned = tool.towards(goal, basis.config.orientation?.speed * elapsed.as_secs_f64());
         Some((turned, turned != goal))
     }
 }
@@ -279,7 +285,7 @@ mod tests {
         }
 
         fn plan(&self) -> Planned {
-            self.planner.plan(self.now, Kind::Tracking, Gripper::Open, self.basis()).unwrap()
+            self.planner.plan(self.now, CommandKind::Tracking, Gripper::Open, self.basis()).unwrap()
         }
 
         /// Sends the next command. Returns it, and whether it is at the goal.

@@ -19,7 +19,7 @@ pub struct Planned {
     /// The tool is still on its way to the orientation of the hand.
     pub turning: bool,
     /// What the command is part of.
-    pub kind: Kind,
+    pub kind: CommandKind,
     /// How old the target was when the command was planned.
     pub input_age: Duration,
     /// The step of the ramp. `None` if the command is a repetition.
@@ -28,7 +28,7 @@ pub struct Planned {
 
 /// What a command is part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum CommandKind {
     /// The slow ramp to a live target.
     Approach,
     /// Following the target.
@@ -39,7 +39,7 @@ pub enum Kind {
 
 impl Planned {
     /// Plans a command that a step of the ramp alters, and nothing else.
-    pub(in crate::teleop) fn new(kind: Kind, command: Command, step: Option<Step>) -> Self {
+    pub(in crate::teleop) fn new(kind: CommandKind, command: Command, step: Option<Step>) -> Self {
         Self {
             command,
             clamped: false,
@@ -65,8 +65,8 @@ impl Planned {
             (self.limited == Some(Limit::Speed), "speed_limited"),
             (self.limited == Some(Limit::Acceleration), "acceleration_limited"),
             (self.turning, "turn_limited"),
-            (self.kind == Kind::Approach, "approach"),
-            (self.kind == Kind::Repetition, "repeated"),
+            (self.kind == CommandKind::Approach, "approach"),
+            (self.kind == CommandKind::Repetition, "repeated"),
         ]
         .into_iter()
         .filter_map(|(altered, name)| altered.then_some(name))

@@ -81,7 +81,7 @@ fn a_target_whose_transform_is_there_is_placed_at_once() {
     let target = scene.target(25, 0.2);
     let stamp = Stamp { taken: NOW + 25 * MS, received: NOW + 50 * MS, simulated: false };
     let placed = target.clone().unwrap().unwrap();
-    assert_eq!((placed.stamp, placed.held_up), (Some(stamp), Duration::ZERO));
+    assert_eq!((placed.stamp, placed.stall), (Some(stamp), Duration::ZERO));
     // The position stays as the sender said it: zeros and repetitions are told by it.
     assert_eq!(placed.position.coordinates(), [0.2, 0.0, 0.0]);
     assert_eq!(x(target), 0.25);
@@ -98,7 +98,7 @@ fn a_target_a_little_ahead_of_its_transform_waits_for_it_and_ages_meanwhile() {
     scene.camera(50, 0.5);
     let target = scene.poll();
     let placed = target.clone().unwrap().unwrap();
-    assert_eq!(placed.held_up, Duration::from_millis(50));
+    assert_eq!(placed.stall, Duration::from_millis(50));
     assert_eq!(placed.stamp, Some(Stamp { taken: NOW + 5 * MS, received: NOW + 60 * MS, simulated: false }));
     assert_eq!(x(target), 0.25);
     assert_eq!((scene.poll(), scene.lookup.deadline()), (None, None));
@@ -233,7 +233,7 @@ fn a_target_without_a_stamp_is_as_old_as_its_transform() {
     let mut scene = Scene::with_camera(100);
     scene.ms = 150;
     let target = scene.stamped(None, 0.2);
-    assert_eq!(target.clone().unwrap().unwrap().held_up, Duration::from_millis(150));
+    assert_eq!(target.clone().unwrap().unwrap().stall, Duration::from_millis(150));
     assert_eq!(x(target), 0.2);
     scene.ms = 201;
     assert!(
@@ -245,14 +245,14 @@ fn a_target_without_a_stamp_is_as_old_as_its_transform() {
 #[test]
 fn a_target_that_was_held_up_before_stays_so() {
     let mut scene = Scene::with_camera(100);
-    let held_up = Duration::from_millis(80);
+    let stall = Duration::from_millis(80);
     let target =
         Target::new(0.2, 0.0, 0.0, Some(Stamp { taken: NOW + MS, received: NOW, simulated: false })).unwrap();
-    let pending = PendingTarget::new("camera", Target { held_up, ..target });
+    let pending = PendingTarget::new("camera", Target { stall, ..target });
     assert_eq!(scene.lookup.handle_target(scene.now(), NOW, pending), None);
     scene.ms = 20;
     scene.camera(10, 0.0);
-    assert_eq!(scene.poll().unwrap().unwrap().held_up, Duration::from_millis(100));
+    assert_eq!(scene.poll().unwrap().unwrap().stall, Duration::from_millis(100));
 }
 
 #[test]
