@@ -1,4 +1,4 @@
-//! The arm: what it can be told to do, and what its controller reports.
+//! The arm: what it can be told to do, and what its controller reports. Names `geometry`.
 
 use crate::geometry::{Orientation, Position};
 

@@ -28,13 +28,20 @@
 //! | [`app`] | both state machines joined, the clock, the driver of the connections | all above |
 //! | `ros` | the only place that names r2r and `rcl_ext` (feature `ros`) | all above |
 //!
-//! Beside `src/`, members of the workspace: `sim/` (simulated arm controller and hand, the judge of the wire, the check of a
+//! Tests check this table, and that no files name each other in a circle (`tests/layers.rs`).
+//!
+//! Beside `src/`, members of the workspace: `sim/` (simulated arm controller and hand, the monitor of the wire, the check of a
 //! controller), `benches/` (what measures), `rcl_ext/` (the only unsafe code).
 //!
-//! A pose's way: `ros/node.rs` → `ros/r2r_ext.rs` (r2r's stream) → `ros/targets.rs` → [`app::Bridge::handle_target`] →
-//! `Teleop::handle_target` → `Teleop::poll_command` → `wire/encoder.rs` → `wire/template.rs` → socket, all on the thread
-//! that took the message. Where its frame has to be looked up, [`tf::Lookup`] comes after `ros/targets.rs`, and may let it
-//! wait.
+//! A pose's way, file by file, all on the thread that took the message:
+//!
+//! 1. in: `ros/node.rs` → `ros/r2r_ext.rs` (r2r's stream) → `ros/targets.rs` → `app/bridge.rs` (the lock) → `app/state.rs`
+//! 2. to a command: `teleop/state_machine.rs` → `teleop/input/mod.rs` (may it be followed?) → `teleop/planner/mod.rs` (the next
+//!    step)
+//! 3. out: `app/coordinator.rs` (is it to be sent now?) → `wire/encoder.rs` → `wire/template.rs` → `link/socket.rs`
+//!
+//! Each guard of the input and each step of the planner has a file beside. If the frame of the pose has to be looked up,
+//! [`tf::Lookup`] comes after `ros/targets.rs`, and may let the pose wait.
 
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
 

@@ -1,4 +1,4 @@
-//! Text from outside, made safe to print: in a terminal, a log and a ROS string.
+//! Text from outside, made safe to print: in a terminal, a log and a ROS string. Names no other room.
 
 /// Makes text that came from the wire safe for terminals, logs and ROS strings: it is [`sanitize`], and what is longer than
 /// [`MAX_SHORT_CHARS`] is cut, ending in `…`. Applying it twice changes nothing.

@@ -1,6 +1,8 @@
 //! Positions, orientations and transforms, valid by construction, and what makes numbers invalid.
 //!
 //! All lengths are in metres and all angles in radians. A frame is right-handed, as in REP 103.
+//!
+//! Names no other room.
 
 mod orientation;
 mod position;

@@ -14,6 +14,8 @@
 //! the others stay. A datagram has no connection to lose: silence is all that tells.
 //!
 //! Commands are handed to the connection that is there or not at all: nothing is queued across connections.
+//!
+//! Names `arm`, `geometry`, `text` and `wire`. Never knows whether the arm may move.
 
 pub mod backoff;
 mod config;
