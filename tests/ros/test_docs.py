@@ -174,6 +174,20 @@ def test_every_link_leads_somewhere():
     assert wrong == []
 
 
+def test_every_path_in_backticks_exists():
+    folders = "src|sim|tests|examples|docs|benches|config|launch|msg|fuzz|rcl_ext|tools"
+    missing, seen = [], 0
+    for page in PAGES:
+        text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+        for code in re.findall(r"`([^`]+)`", text):
+            for path in re.findall(rf"(?<![\w./~-])(?:{folders})/[\w./*-]*", code):
+                seen += 1
+                if not list(ROOT.glob(path)):
+                    missing.append(f"{page.name}: {path}")
+    assert missing == []
+    assert seen > 30
+
+
 def test_the_unit_is_one_for_systemd(tmp_path):
     (block,) = blocks("ini")
     if not shutil.which("systemd-analyze"):
