@@ -126,7 +126,7 @@ impl ReplyStatus {
 pub struct Reply {
     /// Taken or refused.
     pub status: ReplyStatus,
-    /// The controller's words, [`sanitize_short`](crate::text::sanitize_short); empty when it gave none.
+    /// The controller's words, [`sanitize_short`]; empty when it gave none.
     pub message: String,
     /// The number of the line that it answers, when it echoes that.
     pub seq: Option<u64>,

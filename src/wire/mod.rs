@@ -16,7 +16,7 @@
 //! One that wants to know who speaks to it is first told a [`Hello`].
 //!
 //! A controller may have other names for the members, want more of them ([`json`]), or speak in words ([`template`]):
-//! [`format`] is what a person says of that, and every line that is sent comes of one [`Template`].
+//! [`mod@format`] is what a person says of that, and every line that is sent comes of one [`Template`].
 //!
 //! [`message`] holds what is exchanged, [`encoder`] and [`decoder`] the bridge's side of it. The controller's side is in the
 //! simulator (`aether_sim::controller`), which takes the framing, [`Lines`], and the decimals, [`put_length`], from here.
