@@ -76,7 +76,7 @@ impl Orientation {
         Self(UnitQuaternion::new_normalize((way.powf(angle / whole) * self.0).into_inner()))
     }
 
-    /// The orientation as a mirror shows it that keeps each axis (1) or turns it round (-1).
+    /// Returns the orientation as a mirror shows it that keeps each axis (1) or turns it round (-1).
     pub(crate) fn mirrored(self, sign: Vector3<f64>) -> Self {
         let quaternion = self.0.quaternion();
         let axis = quaternion.imag().component_mul(&sign) * sign.product();

@@ -178,15 +178,10 @@ impl GripperConfig {
 /// Why settings were not taken. Nothing has changed then.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum TeleopConfigError {
-    /// The arm would be outside the new workspace, and no command could bring it back.
-    #[error(
-        "the workspace would exclude the arm, which is at [{:.3}, {:.3}, {:.3}] m; move it first",
-        position.coordinates()[0], position.coordinates()[1], position.coordinates()[2]
-    )]
-    WorkspaceExcludesArm {
-        /// Where the arm is, in the arm's base frame.
-        position: Position,
-    },
+    /// The arm, in its base frame, would be outside the new workspace, and no command could bring it back.
+    #[error("the workspace would exclude the arm, which is at {position} m; move it first")]
+    #[allow(missing_docs)]
+    WorkspaceExcludesArm { position: Position },
 }
 
 /// The time between two commands of a ramp when every target is sent as it comes (`teleop.command_rate` 0): 50 Hz.

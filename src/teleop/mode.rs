@@ -24,15 +24,21 @@ pub enum Motion {
 }
 
 /// Why only a person can arm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Disarmed {
     /// `teleop.arming` is, or was, `operator`, and the bridge has not been armed yet.
+    #[error("disarmed: nobody has armed yet; call ~/set_armed with data: true")]
     NotYetArmed,
     /// `~/set_armed` false.
+    #[error("disarmed by ~/set_armed; call it with data: true to arm again")]
     ByOperator,
     /// `~/reset`.
+    #[error("disarmed by ~/reset; call ~/set_armed with data: true to arm again")]
     ByReset,
     /// The link was lost while `teleop.arming` is `operator`.
+    #[error(
+        "disarmed: the link was lost and teleop.arming is 'operator'; call ~/set_armed with data: true to arm again"
+    )]
     ByLinkLoss,
 }
 

@@ -1,6 +1,5 @@
 //! When a sample was taken, by the sender's clock.
 
-use std::fmt;
 use std::time::Duration;
 
 /// A sender's stamp together with the reading of the same clock at receipt. Both in nanoseconds of ROS time.
@@ -15,12 +14,12 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// How old the sample was at receipt, in nanoseconds; negative when it comes from the future.
+    /// Returns how old the sample was at receipt, in nanoseconds; negative if it comes from the future.
     pub fn age(self) -> i64 {
         self.received.saturating_sub(self.taken)
     }
 
-    /// What makes a stamp as far from the node's clock as this one.
+    /// Returns what makes a stamp as far from the node's clock as this one.
     pub fn cause(self) -> ClockCause {
         let ahead = self.age() < 0;
         match (self.age().unsigned_abs() > A_DAY.as_nanos() as u64, self.simulated, ahead) {
@@ -32,44 +31,34 @@ impl Stamp {
     }
 }
 
-/// Why a stamp may be far from the node's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a stamp may be far from the node's clock, in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ClockCause {
     /// By less than a day: the clocks of two machines are not synchronised, or the message was long on its way.
+    #[error("are the clocks of the two machines synchronised, and does nothing hold the message up?")]
     NotSynchronised,
     /// This node runs on simulated time, and the sender stamps with the time of its system.
+    #[error(
+        "the sender stamps with system time, but use_sim_time is true here; set use_sim_time: true at the sender too, or \
+         false here"
+    )]
     SenderOnSystemTime,
     /// This node runs on the time of its system, and the sender stamps with simulated time.
+    #[error(
+        "the sender stamps with simulated time, or with another clock that does not tell the date, but use_sim_time is \
+         false here; set use_sim_time: true here too, or false at the sender"
+    )]
     SenderOnSimulatedTime,
     /// By more than a day, the other way round.
+    #[error("use_sim_time is {simulated} here; {}", if *simulated { SAME_CLOCK } else { SAME_DATE })]
     OfAnotherDay {
         /// Whether this node runs on simulated time.
         simulated: bool,
     },
 }
 
-impl fmt::Display for ClockCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotSynchronised => "are the clocks of the two machines synchronised, and does nothing hold the message up?",
-            Self::SenderOnSystemTime => {
-                "the sender stamps with system time, but use_sim_time is true here; set use_sim_time: true at the \
-                 sender too, or false here"
-            }
-            Self::SenderOnSimulatedTime => {
-                "the sender stamps with simulated time, or with another clock that does not tell the date, but \
-                 use_sim_time is false here; set use_sim_time: true here too, or false at the sender"
-            }
-            Self::OfAnotherDay { simulated: true } => {
-                "use_sim_time is true here; does the sender use the same /clock?"
-            }
-            Self::OfAnotherDay { simulated: false } => {
-                "use_sim_time is false here; is use_sim_time false at the sender too, and are both machines' dates right?"
-            }
-        })
-    }
-}
-
+const SAME_CLOCK: &str = "does the sender use the same /clock?";
+const SAME_DATE: &str = "is use_sim_time false at the sender too, and are both machines' dates right?";
 /// Clocks of two machines that are only not synchronised are closer together than that.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
