@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::retarget::Retarget;
+use super::retarget::{Retarget, RetargetMode};
 use super::target::GripperInput;
 use super::workspace::Workspace;
 use crate::arm::Gripper;
@@ -139,15 +139,6 @@ pub struct OrientationConfig {
     pub speed: f64,
     /// The orientation that is assumed before the first acknowledged command.
     pub home: Orientation,
-}
-
-/// What a hand's position means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetargetMode {
-    /// The arm goes to where the hand is.
-    Absolute,
-    /// The arm goes as far, and in the direction, as the hand has gone since motion began.
-    Relative,
 }
 
 /// How gripper input becomes a decision.

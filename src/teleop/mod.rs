@@ -23,7 +23,7 @@
 //! | `estimate` | where the arm is |
 //! | `gripper` | open or closed |
 //! | `planner/` | the next command, and when it is due |
-//! | `rejections`, `link_view` | whether the controller takes commands |
+//! | `link_view` | whether the controller takes commands |
 //! | `reason` | why the arm does or does not move, in words |
 //!
 //! A target's way: finite by construction ([`Target`]) → the arm's base frame ([`Retarget`],
@@ -40,7 +40,6 @@ mod link_view;
 mod mode;
 mod planner;
 mod reason;
-mod rejections;
 mod retarget;
 mod stamp;
 mod state_machine;
@@ -49,7 +48,7 @@ mod workspace;
 
 pub use config::{
     Arming, FilterConfig, GripperConfig, HoldBehavior, JumpConfig, Limits, OneEuro, OrientationConfig,
-    RetargetMode, StreamHealthConfig, TeleopConfig, TeleopConfigError,
+    StreamHealthConfig, TeleopConfig, TeleopConfigError,
 };
 pub use input::{GraphNews, SenderWatch, check_age};
 pub use input_fault::InputFault;
@@ -57,7 +56,7 @@ pub use link_view::LinkView;
 pub use mode::{ArmingError, Disarmed, Motion};
 pub use planner::{CommandKind, Limit, Planned};
 pub use reason::{Obstacle, Reason, ReasonKind};
-pub use retarget::Retarget;
+pub use retarget::{Retarget, RetargetMode};
 pub use stamp::{ClockCause, Stamp};
 pub use state_machine::{Counters, Teleop};
 pub use target::{Frame, Frames, GripperInput, Target, strip_leading_slash};

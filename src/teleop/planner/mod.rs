@@ -7,16 +7,12 @@
 //! - A motion begins at rest, where the [estimate](ArmEstimate) says that the arm is. After that each command is one step
 //!   of its [`Limiter`] and one step of its orientation from the command before.
 
-mod cadence;
-mod clutch;
 mod filter;
 mod limiter;
 mod planned;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use self::cadence::Cadence;
-use self::clutch::Clutch;
 use self::filter::Filter;
 pub use self::limiter::Limit;
 use self::limiter::{Limiter, Pace, Step};
@@ -25,6 +21,7 @@ use super::config::{OrientationConfig, TeleopConfig};
 use super::estimate::ArmEstimate;
 use super::input::Sample;
 use super::input_fault::InputFault;
+use super::retarget::Clutch;
 use crate::arm::{Command, Gripper};
 use crate::geometry::{Orientation, Position};
 
@@ -239,17 +236,41 @@ fn pace(config: &TeleopConfig) -> Pace {
     Pace { period, longest: config.input_timeout.max(period) }
 }
 
+/// When the next command of a connection is due.
+///
+/// Invariant: commands that are sent a little late come at their rate on average. Timers are late, some by a millisecond,
+/// so the next command makes up for what one command was late, up to a quarter of the period, and for no more.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cadence {
+    /// When the last command was due if it was a little late, otherwise when it was sent.
+    beat: Option<Instant>,
+}
+
+impl Cadence {
+    /// Records a command.
+    fn handle_sent(&mut self, now: Instant, period: Duration) {
+        let late = |due: &Instant| now >= *due && now.duration_since(*due) <= period / LATE;
+        self.beat = Some(self.next(period).filter(late).unwrap_or(now));
+    }
+
+    /// Returns when a command is due `period` after the last one. `None` if there is no last one.
+    fn next(&self, period: Duration) -> Option<Instant> {
+        self.beat.map(|beat| beat + period)
+    }
+}
+
 /// How near to the target an approach ends, in metres: the noise of a webcam's guess.
 const APPROACH_TOLERANCE: f64 = 0.005;
+/// The share of a period, as a divisor, by which a command may be late and still count as sent when it was due.
+const LATE: u32 = 4;
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // tests need some instant to start from
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::teleop::config::tests::settings;
-    use crate::teleop::config::{FilterConfig, OneEuro, RetargetMode};
+    use crate::teleop::config::{FilterConfig, OneEuro};
+    use crate::teleop::retarget::RetargetMode;
 
     /// A planner and an estimate whose commands are all accepted.
     struct Scene {
@@ -399,5 +420,19 @@ mod tests {
         let basis = Basis { estimate: &scene.estimate, config: &scene.config };
         scene.planner.handle_config(&before, basis).unwrap();
         assert_eq!(scene.due_at(), None, "positions mean something else");
+    }
+
+    #[test]
+    fn a_little_lateness_is_made_up_for_and_more_is_not() {
+        let (t, ms) = (Instant::now(), Duration::from_millis);
+        let mut cadence = Cadence::default();
+        assert_eq!(cadence.next(ms(20)), None);
+        cadence.handle_sent(t, ms(20));
+        cadence.handle_sent(t + ms(25), ms(20));
+        assert_eq!(cadence.next(ms(20)), Some(t + ms(40)), "it was due at 20 ms");
+        cadence.handle_sent(t + ms(46), ms(20));
+        assert_eq!(cadence.next(ms(20)), Some(t + ms(66)), "it was too late");
+        cadence.handle_sent(t + ms(50), ms(20));
+        assert_eq!(cadence.next(ms(20)), Some(t + ms(70)), "it was early");
     }
 }
