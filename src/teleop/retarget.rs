@@ -10,7 +10,7 @@ use super::input_fault::InputFault;
 use super::workspace::Workspace;
 use crate::geometry::{Orientation, Position, PositionError};
 
-/// From the tracker's frame to the arm's base frame: scale per axis, then rotate, then translate. `base = translation + rotation · (scale ∘ tracker)`.
+/// From the tracker's frame to the arm's base frame: `base = translation + rotation · (scale ∘ tracker)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Retarget {
     scale: Vector3<f64>,
@@ -18,32 +18,27 @@ pub struct Retarget {
 }
 
 impl Retarget {
-    /// `translation` in metres, `rpy` roll, pitch, yaw in radians about fixed axes (REP 103), `scale` per axis of the
-    /// tracker's frame; a negative factor mirrors.
-    pub fn new(translation: [f64; 3], rpy: [f64; 3], scale: [f64; 3]) -> Self {
-        let [roll, pitch, yaw] = rpy;
+    /// Takes metres, radians about fixed axes (REP 103), and a factor per axis of the tracker's frame; a negative one mirrors.
+    pub fn new(translation: [f64; 3], [roll, pitch, yaw]: [f64; 3], scale: [f64; 3]) -> Self {
         let rotation = UnitQuaternion::from_euler_angles(roll, pitch, yaw);
-        Self {
-            scale: Vector3::from(scale),
-            isometry: Isometry3::from_parts(Translation3::from(translation), rotation),
-        }
+        let isometry = Isometry3::from_parts(Translation3::from(translation), rotation);
+        Self { scale: Vector3::from(scale), isometry }
     }
 
-    /// A position in the tracker's frame as one in the arm's base frame.
+    /// Takes a position in the tracker's frame to the arm's base frame.
     ///
     /// # Errors
-    /// When the result lies beyond what can be a position.
+    /// If the result lies beyond what can be a position.
     pub fn apply(&self, tracker: Position) -> Result<Position, PositionError> {
         let scaled = nalgebra::Point3::from(tracker.point().coords.component_mul(&self.scale));
         let base = self.isometry * scaled;
         Position::new(base.x, base.y, base.z)
     }
 
-    /// An orientation in the tracker's frame as one in the arm's base frame. What a negative scale mirrors is turned the
+    /// Takes an orientation in the tracker's frame to the arm's base frame. What a negative scale mirrors is turned the
     /// other way about the axes that it leaves as they are.
     pub fn turn(&self, tracker: Orientation) -> Orientation {
-        let sign = self.scale.map(f64::signum);
-        tracker.mirrored(sign).rotated(&self.isometry.rotation)
+        tracker.mirrored(self.scale.map(f64::signum)).rotated(&self.isometry.rotation)
     }
 }
 

@@ -80,11 +80,11 @@ impl Input {
         if self.passes_over() {
             return Err(InputFault::Zero);
         }
-        self.health.handle_arrival(now, target.position, &config.stream_health, timeout);
+        self.health.handle_arrival(now, target.position, config);
         if zero {
             return Err(InputFault::Zero);
         }
-        let origin = self.watchdog.admit(now, target.stamp, target.stall, timeout)?;
+        let origin = self.watchdog.admit(now, target, timeout)?;
         let position = position?;
         let resumes = !self.watchdog.is_fresh(now, timeout);
         // After a loss the hand may be anywhere. A jump that waits until it is believed is no loss.
@@ -92,7 +92,7 @@ impl Input {
             self.jump.forget();
         }
         self.jump.admit(now, position, &config.jump)?;
-        self.health.check(now, &config.stream_health, timeout)?;
+        self.health.check(now, config)?;
         let orientation = target.orientation.map(|orientation| match target.frame {
             Frame::Tracker => config.retarget.turn(orientation),
             Frame::Base => orientation,
@@ -189,14 +189,10 @@ impl Input {
         }
         if let Some(fault) = self.watchdog.fault() {
             let stopped = self.stopped_at(config).is_some_and(|stopped| now >= stopped);
-            let last = self.last_message.filter(|_| stopped);
-            return Some(last.map_or_else(
-                || Obstacle::Input(fault.clone()),
-                |last| Obstacle::Stale {
-                    age: now.saturating_duration_since(last),
-                    refused: Some(fault.clone()),
-                },
-            ));
+            return Some(match self.last_message.map(|last| now.saturating_duration_since(last)) {
+                Some(age) if stopped => Obstacle::Stale { age, refused: Some(fault.clone()) },
+                _ => Obstacle::Input(fault.clone()),
+            });
         }
         match self.watchdog.age(now) {
             None => Some(Obstacle::NoInput),

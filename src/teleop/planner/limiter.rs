@@ -93,14 +93,15 @@ impl Limiter {
         let (before, dt) = self.before(elapsed, pace);
         let seconds = dt.as_secs_f64();
         if seconds <= 0.0 {
-            return self.stay();
+            let Self { exact, velocity, .. } = *self;
+            return Step { exact, velocity, position: self.position(), limit: Some(Limit::Acceleration) };
         }
         let Limits { speed, acceleration } = limits;
         let change = acceleration * seconds;
         let way = goal.point() - self.exact;
         let distance = way.norm();
 
-        // Landing: at the goal by this very step, and slow enough to stand there one period later.
+        // It lands if it is at the goal by this very step, and slow enough to stand there one period later.
         let landing = way / seconds;
         let standing = acceleration * dt.min(pace.period).as_secs_f64();
         if distance <= (speed.min(standing) * seconds).max(NEGLIGIBLE) && (landing - before).norm() <= change
@@ -111,15 +112,11 @@ impl Limiter {
         let braking = acceleration * ((seconds * seconds + 2.0 * distance / acceleration).sqrt() - seconds);
         let direction = workspace.direction(self.exact, goal.point());
         let wanted = direction * braking.min(speed);
-        let reachable = (before + capped(wanted - before, change)).cap_magnitude(speed);
-        let stopping = (before - capped(before, change)).cap_magnitude(speed);
+        let reachable = (before + (wanted - before).cap_magnitude(change)).cap_magnitude(speed);
+        let stopping = (before - before.cap_magnitude(change)).cap_magnitude(speed);
         let velocity = self.allowed(stopping, reachable, seconds, acceleration, workspace);
-        let fast = velocity.norm() >= NEARLY * speed;
-        self.to(
-            self.exact + velocity * seconds,
-            elapsed,
-            Some(if fast { Limit::Speed } else { Limit::Acceleration }),
-        )
+        let limit = if velocity.norm() >= NEARLY * speed { Limit::Speed } else { Limit::Acceleration };
+        self.to(self.exact + velocity * seconds, elapsed, Some(limit))
     }
 
     /// Takes a step whose command has been sent.
@@ -139,18 +136,13 @@ impl Limiter {
         (Vector3::zeros(), pace.period)
     }
 
-    fn stay(&self) -> Step {
-        let limit = Some(Limit::Acceleration);
-        Step { exact: self.exact, velocity: self.velocity, position: self.position(), limit }
-    }
-
     /// The velocity of a command is the one that the wire shows: over the whole time since the last.
     fn to(&self, exact: Point3<f64>, elapsed: Duration, limit: Option<Limit>) -> Step {
         let velocity = (exact - self.exact) / elapsed.as_secs_f64();
         Step { exact, velocity, position: Position::from_exact(exact), limit }
     }
 
-    /// From `stopping` as far towards `wanted` as the stop point stays inside the workspace.
+    /// Returns the velocity from `stopping` as far towards `wanted` as the stop point stays inside the workspace.
     fn allowed(
         &self,
         stopping: Vector3<f64>,
@@ -167,23 +159,16 @@ impl Limiter {
         if keeps_inside(&wanted) {
             return wanted;
         }
-        // Braking is inside as long as the limits stay what they were; where they have been tightened, standing is.
+        // Braking is inside while the limits stay what they were. If they have been tightened, standing is.
         let sure = if keeps_inside(&stopping) { stopping } else { Vector3::zeros() };
         let (mut low, mut high) = (0.0, 1.0);
         for _ in 0..BISECTIONS {
             let middle = 0.5 * (low + high);
-            if keeps_inside(&sure.lerp(&wanted, middle)) {
-                low = middle;
-            } else {
-                high = middle;
-            }
+            let bound = if keeps_inside(&sure.lerp(&wanted, middle)) { &mut low } else { &mut high };
+            *bound = middle;
         }
         sure.lerp(&wanted, low)
     }
-}
-
-fn capped(vector: Vector3<f64>, magnitude: f64) -> Vector3<f64> {
-    vector.cap_magnitude(magnitude)
 }
 
 /// Below the wire's resolution, in metres.

@@ -34,7 +34,7 @@ pub(super) struct Planner {
     /// The ramp of the present motion. `None` before its first command.
     ramp: Option<Limiter>,
     cadence: Cadence,
-    /// The last command left the tool on its way to the orientation of the hand.
+    /// The last command left the tool short of the hand's orientation.
     turning: bool,
 }
 
@@ -61,13 +61,12 @@ struct Goal {
 }
 
 impl Planner {
-    /// Takes a sample as the new goal. Returns whether it overtakes a goal that no command has been sent for. Fails if the
-    /// arm may not go there.
+    /// Takes a sample as the new goal, if the arm may go there. Returns whether it overtakes a goal that is unsent.
     pub(super) fn handle_sample(&mut self, sample: &Sample, basis: Basis) -> Result<bool, InputFault> {
         if sample.resumes {
             self.filter.reset();
         }
-        let hand = self.filter.apply(sample.position, sample.stamp, sample.origin, &basis.config.filter);
+        let hand = self.filter.apply(sample, &basis.config.filter);
         let (position, clamped) = self.place(hand, basis)?;
         let overtakes = self.goal.is_some_and(|goal| goal.unsent);
         let (orientation, filtered) = (sample.orientation, hand != sample.position);
@@ -146,9 +145,9 @@ impl Planner {
         basis: Basis,
     ) -> Option<Planned> {
         let (goal, aim) = (self.goal?, self.aim(basis)?);
-        let limits =
-            if kind == CommandKind::Approach { basis.config.approach_limits() } else { basis.config.limits };
-        let step = |ramp: &Limiter| ramp.step(now, aim, limits, pace(basis.config), &basis.config.workspace);
+        let Basis { config, .. } = basis;
+        let limits = if kind == CommandKind::Approach { config.approach_limits() } else { config.limits };
+        let step = |ramp: &Limiter| ramp.step(now, aim, limits, pace(config), &config.workspace);
         let step = self.ramp.as_ref().map_or_else(|| step(&first_ramp(basis)), &step);
         let (orientation, turning) = self.turn_step(now, basis).unzip();
         let command = Command { position: step.position, gripper, orientation };
