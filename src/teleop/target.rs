@@ -22,31 +22,24 @@ pub struct Target {
     pub stamp: Option<Stamp>,
     /// What the same message wants the gripper to be, if it says. It counts if the target does.
     pub gripper: Option<GripperInput>,
-    /// How long it may have waited in this process before it was looked at: a process that was stopped or starved finds
-    /// a sample that looks new and is not.
+    /// How long it may have waited in this process: if that was stopped or starved, a target looks newer than it is.
     pub stall: Duration,
 }
 
 impl Target {
-    /// Whether every coordinate is zero.
+    /// Returns whether every coordinate is zero.
     pub fn is_zero(&self) -> bool {
         self.position.coordinates() == [0.0; 3]
     }
 
-    /// A target from coordinates in metres in the tracker's frame and an optional stamp.
+    /// Makes a target from coordinates in metres in the tracker's frame.
     ///
     /// # Errors
-    /// [`InputFault::Position`] when the coordinates are no position.
+    /// [`InputFault::Position`] if the coordinates are no position.
     pub fn new(x: f64, y: f64, z: f64, stamp: Option<Stamp>) -> Result<Self, InputFault> {
         let position = Position::new(x, y, z)?;
-        Ok(Self {
-            position,
-            orientation: None,
-            frame: Frame::Tracker,
-            stamp,
-            gripper: None,
-            stall: Duration::ZERO,
-        })
+        let (frame, stall) = (Frame::Tracker, Duration::ZERO);
+        Ok(Self { position, orientation: None, frame, stamp, gripper: None, stall })
     }
 }
 
@@ -66,8 +59,7 @@ pub enum Frame {
     Tracker,
     /// The arm's base frame: it is taken as it is.
     Base,
-    /// Another, and where that is by TF. The position stays as the sender said it: a zero and a sample that is repeated
-    /// are such in its own frame.
+    /// Another, and where that is by TF. The position stays in it, because zeros and repetitions are such in the own frame.
     Transformed(Transform),
 }
 
@@ -81,8 +73,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// The frame that a `header.frame_id` names; `None` if it names neither. A sender that names none sends in the
-    /// tracker's.
+    /// Returns the frame that a `header.frame_id` names, if it is one of the two. An empty name is the tracker's.
     pub fn resolve(&self, frame_id: &str) -> Option<Frame> {
         let frame_id = strip_leading_slash(frame_id);
         if frame_id.is_empty() || frame_id == strip_leading_slash(&self.tracker) {
@@ -92,13 +83,13 @@ impl Frames {
         }
     }
 
-    /// Why a frame that is neither is refused; `frame_id` fit to print.
+    /// Returns why a frame that is neither is refused; `frame_id` fit to print.
     pub fn unknown(&self, frame_id: &str) -> InputFault {
         InputFault::UnknownFrame { frame_id: frame_id.into(), base: self.base.as_str().into() }
     }
 }
 
-/// The name of a frame without the slash that old senders put first, as tf2 takes it.
+/// Returns the name of a frame without the slash that old senders put first, as tf2 takes it.
 pub fn strip_leading_slash(frame_id: &str) -> &str {
     frame_id.strip_prefix('/').unwrap_or(frame_id)
 }
