@@ -91,12 +91,11 @@ impl Teleop {
                 self.update(now);
                 Ok(())
             }
-            Err(fault) if self.input.passes_over() => {
-                self.counters.dropped_input += 1;
-                Err(fault)
-            }
             Err(fault) => {
-                self.refuse(now, fault.clone());
+                self.counters.dropped_input += 1;
+                if !self.input.passes_over() {
+                    self.hold_by(now, fault.clone());
+                }
                 Err(fault)
             }
         }
@@ -104,8 +103,9 @@ impl Teleop {
 
     /// Takes a message that could not be made a [`Target`].
     pub fn handle_invalid_target(&mut self, now: Instant, fault: InputFault) {
+        self.counters.dropped_input += 1;
         self.input.handle_unreadable(now);
-        self.refuse(now, fault);
+        self.hold_by(now, fault);
     }
 
     /// Takes a change of who publishes the input. Two hands are never blended: motion holds while several nodes send on
@@ -129,8 +129,8 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Takes a sample that a publisher of the gripper's topic has kept from before, while there are other publishers. What
-    /// they publish may be newer: the first motion waits for it as if this sample did not exist.
+    /// Takes a sample that one of several publishers of the gripper's topic has kept from before. Because the others may have
+    /// published newer ones, the first motion waits for theirs as if this sample did not exist.
     pub fn handle_kept_gripper(&mut self, now: Instant, input: GripperInput) {
         if self.gripper.is_known() {
             self.handle_gripper(now, input);
@@ -193,8 +193,8 @@ impl Teleop {
         self.estimate.handle_reported(position);
     }
 
-    /// Takes the position that the controller reports without being asked, and whether the arm moves, if it reports that:
-    /// the arm may have been moved by other means.
+    /// Takes the position that the controller reports unasked, because the arm may have been moved by other means, and
+    /// whether the arm moves, if it reports that.
     pub fn handle_observed_position(&mut self, position: Position, moving: Option<bool>) {
         self.estimate.handle_observed(position, moving);
     }
@@ -235,8 +235,7 @@ impl Teleop {
         self.request_stop_line();
     }
 
-    /// Releases a stop, if one is latched, because a person asks for it. Disarms in every mode, and so ends motion. Returns
-    /// a line for that person.
+    /// Releases a stop, because a person asks for it. Disarms in every mode. Returns a line for that person.
     pub fn handle_reset(&mut self) -> String {
         let happened = self.change_mode(Mode::reset);
         format!("{happened}: call ~/set_armed with data: true to move again")
@@ -264,7 +263,7 @@ impl Teleop {
     }
 
     /// Takes other settings, in force from the next command on. Who arms, and where the hand is, may change only while
-    /// disarmed: see [`Teleop::is_armed`].
+    /// disarmed.
     pub fn handle_config(&mut self, now: Instant, config: TeleopConfig) {
         let before = std::mem::replace(&mut self.config, config);
         self.input.handle_config(now, &before, &self.config);
@@ -306,8 +305,7 @@ impl Teleop {
             .min()
     }
 
-    /// Returns whether a stop line is to be sent now, whatever is unanswered. If it is sent call
-    /// [`Teleop::handle_stop_sent`], and [`Teleop::handle_stop_answered`] for its answer.
+    /// Returns whether a stop line is to be sent now, whatever is unanswered. If it is, call [`Teleop::handle_stop_sent`].
     #[must_use]
     pub fn poll_stop_line(&self) -> bool {
         self.stop_due
@@ -396,8 +394,7 @@ impl Teleop {
         self.input.obstacle(now, &self.config)
     }
 
-    fn refuse(&mut self, now: Instant, fault: InputFault) {
-        self.counters.dropped_input += 1;
+    fn hold_by(&mut self, now: Instant, fault: InputFault) {
         self.input.handle_fault(fault);
         self.update(now);
     }

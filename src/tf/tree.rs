@@ -197,11 +197,9 @@ impl Tree {
         };
         let found = self.registry.get_transform(base, frame, at).map_err(missing)?;
         let (translation, rotation) = (found.translation(), found.rotation());
-        let transform = geometry::Transform::new(
-            [translation.x, translation.y, translation.z],
-            [rotation.x, rotation.y, rotation.z, rotation.w],
-        );
-        Ok(Found { transform, age })
+        let translation = [translation.x, translation.y, translation.z];
+        let rotation = [rotation.x, rotation.y, rotation.z, rotation.w];
+        Ok(Found { transform: geometry::Transform::new(translation, rotation), age })
     }
 
     /// Returns the newest time that all transforms on the way can tell of, but not one in the future, and how long ago it is.

@@ -123,7 +123,7 @@ impl Planner {
         };
         let Some((sent_at, sent)) = basis.estimate.last_sent() else { return Some(now) };
         if sent.gripper != gripper {
-            // The gripper opens or closes when the hand does, whether the arm moves or not.
+            // The gripper opens or closes whether the arm moves or not.
             return Some(sent_at);
         }
         let turned = || self.turn(basis).is_none_or(|(tool, goal)| tool == goal);
@@ -157,8 +157,8 @@ impl Planner {
         Some(planned)
     }
 
-    /// Takes a planned command that has been handed to the connection. Call it before the estimate takes the command.
-    /// Returns whether the command is so near to the goal that an approach ends.
+    /// Takes a planned command that has been handed to the connection, before the estimate takes it. Returns whether it is so
+    /// near to the goal that an approach ends.
     pub(super) fn handle_sent(&mut self, now: Instant, planned: &Planned, basis: Basis) -> bool {
         let arrived = planned.step().is_some_and(|step| self.handle_step(now, step, basis));
         self.cadence.handle_sent(now, basis.config.ramp_period());
@@ -225,7 +225,7 @@ impl Planner {
     }
 }
 
-/// Returns the ramp of a motion that would begin now: at rest, where the arm is.
+/// Returns the ramp of a motion that would begin now.
 fn first_ramp(basis: Basis) -> Limiter {
     Limiter::at_rest(basis.estimate.position(basis.config.home), basis.estimate.at_rest_since(basis.config))
 }

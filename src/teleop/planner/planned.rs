@@ -40,16 +40,8 @@ pub enum CommandKind {
 impl Planned {
     /// Plans a command that a step of the ramp alters, and nothing else.
     pub(in crate::teleop) fn new(kind: CommandKind, command: Command, step: Option<Step>) -> Self {
-        Self {
-            command,
-            clamped: false,
-            filtered: false,
-            limited: step.and_then(|step| step.limit),
-            turning: false,
-            kind,
-            input_age: Duration::ZERO,
-            step,
-        }
+        let (limited, input_age) = (step.and_then(|step| step.limit), Duration::ZERO);
+        Self { command, clamped: false, filtered: false, limited, turning: false, kind, input_age, step }
     }
 
     /// Returns the step of the ramp that the command takes.
