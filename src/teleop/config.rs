@@ -57,9 +57,15 @@ impl TeleopConfig {
         Limits { speed: self.approach_speed.min(self.limits.speed), ..self.limits }
     }
 
-    /// Returns the time between two commands of a ramp.
+    /// Returns the time between two commands of a ramp: the time-step of the first, and the time after the last by which
+    /// the arm counts as standing.
     pub fn ramp_period(&self) -> Duration {
         self.command_period.unwrap_or(RAMP_PERIOD)
+    }
+
+    /// Returns the longest time-step of a ramp, for one that was held up by the controller's own pace.
+    pub fn longest_step(&self) -> Duration {
+        self.input_timeout.max(self.ramp_period())
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::stamp::ClockCause;
 use crate::geometry::{OrientationError, Position, PositionError};
 
 /// Why a sample is no target. Frames and texts in it are fit to print.
@@ -84,12 +83,38 @@ pub enum InputFault {
     OutsideWorkspace { position: Position },
 }
 
-/// A slow rate with the digits that tell it from none.
+/// Why a stamp may be far from the node's clock, in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClockCause {
+    /// By less than a day: the clocks of two machines are not synchronised, or the message was long on its way.
+    #[error("are the clocks of the two machines synchronised, and does nothing hold the message up?")]
+    NotSynchronised,
+    /// This node runs on simulated time, and the sender stamps with the time of its system.
+    #[error(
+        "the sender stamps with system time, but use_sim_time is true here; set use_sim_time: true at the sender too, or \
+         false here"
+    )]
+    SenderOnSystemTime,
+    /// This node runs on the time of its system, and the sender stamps with simulated time.
+    #[error(
+        "the sender stamps with simulated time, or with another clock that does not tell the date, but use_sim_time is \
+         false here; set use_sim_time: true here too, or false at the sender"
+    )]
+    SenderOnSimulatedTime,
+    /// By more than a day, the other way round.
+    #[error("use_sim_time is {simulated} here; {}", if *simulated { SAME_CLOCK } else { SAME_DATE })]
+    OfAnotherDay {
+        /// Whether this node runs on simulated time.
+        simulated: bool,
+    },
+}
+
+/// Writes a slow rate with the digits that tell it from none.
 fn hertz(rate: f64) -> String {
     if rate < 0.95 { format!("{rate:.2}") } else { format!("{rate:.1}") }
 }
 
-/// What a rate is below, in words.
+/// Says what a rate is below.
 fn lowest_rate(rate: f64, min_rate: f64, input_timeout: Duration) -> String {
     if rate < min_rate {
         format!("input.min_rate {} Hz", hertz(min_rate))
@@ -98,6 +123,9 @@ fn lowest_rate(rate: f64, min_rate: f64, input_timeout: Duration) -> String {
         format!("the {} Hz that input.timeout {timeout:.2} s needs", hertz(timeout.recip()))
     }
 }
+
+const SAME_CLOCK: &str = "does the sender use the same /clock?";
+const SAME_DATE: &str = "is use_sim_time false at the sender too, and are both machines' dates right?";
 
 #[cfg(test)]
 mod tests {

@@ -41,7 +41,6 @@ mod mode;
 mod planner;
 mod reason;
 mod retarget;
-mod stamp;
 mod state_machine;
 mod target;
 mod workspace;
@@ -51,13 +50,12 @@ pub use config::{
     StreamHealthConfig, TeleopConfig, TeleopConfigError,
 };
 pub use input::{GraphNews, SenderWatch, check_age};
-pub use input_fault::InputFault;
+pub use input_fault::{ClockCause, InputFault};
 pub use link_view::LinkView;
 pub use mode::{ArmingError, Disarmed, Motion};
 pub use planner::{CommandKind, Limit, Planned};
 pub use reason::{Obstacle, Reason, ReasonKind};
 pub use retarget::{Retarget, RetargetMode};
-pub use stamp::{ClockCause, Stamp};
 pub use state_machine::{Counters, Teleop};
-pub use target::{Frame, Frames, GripperInput, Target, strip_leading_slash};
+pub use target::{Frame, Frames, GripperInput, Stamp, Target, strip_leading_slash};
 pub use workspace::{Policy, Workspace};

@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use super::input_fault::InputFault;
-use super::stamp::Stamp;
+use super::input_fault::{ClockCause, InputFault};
 use crate::arm::Gripper;
 use crate::geometry::{Orientation, Position, Transform};
 
@@ -40,6 +39,35 @@ impl Target {
         let position = Position::new(x, y, z)?;
         let (frame, stall) = (Frame::Tracker, Duration::ZERO);
         Ok(Self { position, orientation: None, frame, stamp, gripper: None, stall })
+    }
+}
+
+/// A sender's stamp together with the reading of the same clock at receipt. Both in nanoseconds of ROS time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// `header.stamp`.
+    pub taken: i64,
+    /// The node's ROS clock when the message was received.
+    pub received: i64,
+    /// Whether that clock is simulated (`use_sim_time`).
+    pub simulated: bool,
+}
+
+impl Stamp {
+    /// Returns how old the sample was at receipt, in nanoseconds; negative if it comes from the future.
+    pub fn age(self) -> i64 {
+        self.received.saturating_sub(self.taken)
+    }
+
+    /// Returns what makes a stamp as far from the node's clock as this one.
+    pub fn cause(self) -> ClockCause {
+        let ahead = self.age() < 0;
+        match (self.age().unsigned_abs() > A_DAY.as_nanos() as u64, self.simulated, ahead) {
+            (false, ..) => ClockCause::NotSynchronised,
+            (true, true, true) => ClockCause::SenderOnSystemTime,
+            (true, false, false) => ClockCause::SenderOnSimulatedTime,
+            (true, simulated, _) => ClockCause::OfAnotherDay { simulated },
+        }
     }
 }
 
@@ -94,6 +122,9 @@ pub fn strip_leading_slash(frame_id: &str) -> &str {
     frame_id.strip_prefix('/').unwrap_or(frame_id)
 }
 
+/// Clocks of two machines that are only not synchronised are closer together than that.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +140,25 @@ mod tests {
         assert_eq!(frames.resolve("map"), None);
         let refused = frames.unknown("map").to_string();
         assert!(refused.contains("'map'") && refused.contains("'arm_base'"), "{refused}");
+    }
+
+    #[test]
+    fn clocks_a_day_apart_are_clocks_of_different_kinds() {
+        const SECOND: i64 = 1_000_000_000;
+        let cause = |taken: i64, received: i64, simulated| {
+            Stamp { taken: taken * SECOND, received: received * SECOND, simulated }.cause()
+        };
+        let (wall, yesterday) = (1_795_767_257, 1_795_767_257 - 100_000);
+        assert_eq!(cause(wall, 100, true), ClockCause::SenderOnSystemTime);
+        // A recording that is played again has the clock of its day.
+        assert_eq!(cause(wall, yesterday, true), ClockCause::SenderOnSystemTime);
+        assert_eq!(cause(100, wall, false), ClockCause::SenderOnSimulatedTime);
+        assert_eq!(cause(yesterday, wall, false), ClockCause::SenderOnSimulatedTime);
+        assert_eq!(cause(100, wall, true), ClockCause::OfAnotherDay { simulated: true });
+        assert_eq!(cause(wall, yesterday, false), ClockCause::OfAnotherDay { simulated: false });
+        for simulated in [false, true] {
+            assert_eq!(cause(wall - 3600, wall, simulated), ClockCause::NotSynchronised);
+            assert_eq!(cause(wall + 3600, wall, simulated), ClockCause::NotSynchronised);
+        }
     }
 }

@@ -21,8 +21,7 @@ pub use self::watchdog::check_age;
 use super::config::TeleopConfig;
 use super::input_fault::InputFault;
 use super::reason::Obstacle;
-use super::stamp::Stamp;
-use super::target::{Frame, Target};
+use super::target::{Frame, Stamp, Target};
 use crate::arm::Gripper;
 use crate::geometry::{Orientation, Position, PositionError};
 
@@ -86,7 +85,7 @@ impl Input {
         }
         let origin = self.watchdog.admit(now, target, timeout)?;
         let position = position?;
-        let resumes = !self.watchdog.is_fresh(now, timeout);
+        let resumes = self.good_since(now, config).is_none();
         // After a loss the hand may be anywhere. A jump that waits until it is believed is no loss.
         if resumes && !matches!(self.watchdog.fault(), Some(InputFault::Jump { .. })) {
             self.jump.forget();
@@ -117,7 +116,7 @@ impl Input {
         self.watchdog.handle_fault(fault);
     }
 
-    /// Records a message that could not be made a target. Call [`Self::handle_fault`] too.
+    /// Records a message that could not be made a target. [`Self::handle_fault`] has to follow.
     pub(super) fn handle_unreadable(&mut self, now: Instant) {
         self.handle_message(now);
         self.senders.handle_unreadable(now);
@@ -163,8 +162,7 @@ impl Input {
             .is_some_and(|since| now.saturating_duration_since(since) >= config.settle_time)
     }
 
-    /// Returns when the input changes by itself. Some of it may lie in the past. With `settling` the moment when it will
-    /// have settled counts too.
+    /// Returns when the input changes by itself, maybe in the past. With `settling` the moment when it settles counts too.
     pub(super) fn deadlines(
         &self,
         now: Instant,
@@ -194,13 +192,10 @@ impl Input {
                 _ => Obstacle::Input(fault.clone()),
             });
         }
-        match self.watchdog.age(now) {
-            None => Some(Obstacle::NoInput),
-            Some(age) if !self.watchdog.is_fresh(now, config.input_timeout) => {
-                Some(Obstacle::Stale { age, refused: None })
-            }
-            Some(_) => None,
+        if self.good_since(now, config).is_some() {
+            return None;
         }
+        Some(self.age(now).map_or(Obstacle::NoInput, |age| Obstacle::Stale { age, refused: None }))
     }
 
     /// Records that a message was received, good or not. Call it once for each message.

@@ -22,8 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::arm::Gripper;
 use crate::geometry::Position;
-use crate::teleop::stamp::Stamp;
-use crate::teleop::target::{Frame, Target};
+use crate::teleop::target::{Frame, Stamp, Target};
 
 /// A change of who publishes the bridge's input.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,8 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::teleop::input_fault::InputFault;
-use crate::teleop::stamp::Stamp;
-use crate::teleop::target::Target;
+use crate::teleop::target::{Stamp, Target};
 
 /// Watches the stream of targets.
 ///
@@ -66,7 +65,7 @@ impl Watchdog {
 
     /// Handles a change of the timeout. A sample that was too old by the timeout `before` stays too old.
     pub fn handle_timeout_change(&mut self, now: Instant, before: Duration) {
-        let fresh = self.is_fresh(now, before);
+        let fresh = self.good_since(now, before).is_some();
         if let Some(good) = &mut self.good {
             good.stale = !fresh;
         }
@@ -86,11 +85,6 @@ impl Watchdog {
     /// Returns the age of the newest good sample, if there has been one since the last fault.
     pub fn age(&self, now: Instant) -> Option<Duration> {
         self.good.map(|good| now.saturating_duration_since(good.origin))
-    }
-
-    /// Returns whether the newest sample may move the arm.
-    pub fn is_fresh(&self, now: Instant, input_timeout: Duration) -> bool {
-        self.good_since(now, input_timeout).is_some()
     }
 
     /// Returns since when the input has been good without a gap, if it is good.

@@ -17,7 +17,7 @@ use nalgebra::{Point3, Vector3};
 use crate::geometry::Position;
 use crate::teleop::config::FilterConfig;
 use crate::teleop::input::Sample;
-use crate::teleop::stamp::Stamp;
+use crate::teleop::target::Stamp;
 
 /// Smooths the positions of one hand, in the arm's base frame.
 #[derive(Debug, Default)]

@@ -19,18 +19,8 @@ use std::time::{Duration, Instant};
 use nalgebra::{Point3, Vector3};
 
 use crate::geometry::Position;
-use crate::teleop::config::Limits;
+use crate::teleop::config::{Limits, TeleopConfig};
 use crate::teleop::workspace::Workspace;
-
-/// The bounds of a step's `dt`.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// The time between two commands of a ramp: the time-step of the first, and the time after the last by which the
-    /// arm counts as standing.
-    pub period: Duration,
-    /// The longest time-step, for a ramp that was held up by the controller's own pace.
-    pub longest: Duration,
-}
 
 /// A walk from one commanded position to the next.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,16 +71,10 @@ impl Limiter {
     }
 
     /// The step towards `goal` at `now`. Nothing changes until [`Limiter::take`].
-    pub fn step(
-        &self,
-        now: Instant,
-        goal: Position,
-        limits: Limits,
-        pace: Pace,
-        workspace: &Workspace,
-    ) -> Step {
-        let elapsed = self.last.map_or(pace.period, |last| now.saturating_duration_since(last));
-        let (before, dt) = self.before(elapsed, pace);
+    pub fn step(&self, now: Instant, goal: Position, limits: Limits, config: &TeleopConfig) -> Step {
+        let (period, workspace) = (config.ramp_period(), &config.workspace);
+        let elapsed = self.last.map_or(period, |last| now.saturating_duration_since(last));
+        let (before, dt) = self.before(elapsed, config);
         let seconds = dt.as_secs_f64();
         if seconds <= 0.0 {
             let Self { exact, velocity, .. } = *self;
@@ -103,7 +87,7 @@ impl Limiter {
 
         // It lands if it is at the goal by this very step, and slow enough to stand there one period later.
         let landing = way / seconds;
-        let standing = acceleration * dt.min(pace.period).as_secs_f64();
+        let standing = acceleration * dt.min(period).as_secs_f64();
         if distance <= (speed.min(standing) * seconds).max(NEGLIGIBLE) && (landing - before).norm() <= change
         {
             return self.to(goal.point(), elapsed, None);
@@ -128,12 +112,12 @@ impl Limiter {
     }
 
     /// The velocity before a step that comes `elapsed` after the last command, and the time that the step has.
-    fn before(&self, elapsed: Duration, pace: Pace) -> (Vector3<f64>, Duration) {
-        if !self.resting || elapsed <= pace.period {
-            return (self.velocity, elapsed.min(pace.longest));
+    fn before(&self, elapsed: Duration, config: &TeleopConfig) -> (Vector3<f64>, Duration) {
+        if !self.resting || elapsed <= config.ramp_period() {
+            return (self.velocity, elapsed.min(config.longest_step()));
         }
         // It stands, and a rest is no credit to be spent at once.
-        (Vector3::zeros(), pace.period)
+        (Vector3::zeros(), config.ramp_period())
     }
 
     /// The velocity of a command is the one that the wire shows: over the whole time since the last.
@@ -185,19 +169,13 @@ mod properties;
 #[allow(clippy::disallowed_methods)] // tests need some instant to start from
 mod tests {
     use super::*;
-    use crate::teleop::workspace::Policy;
+    use crate::teleop::config::tests::settings;
 
     const LIMITS: Limits = Limits { speed: 0.2, acceleration: 2.0 };
     const PERIOD: Duration = Duration::from_millis(20);
-    const PACE: Pace = Pace { period: PERIOD, longest: Duration::from_millis(200) };
 
     fn at(x: f64) -> Position {
         Position::new(x, 0.0, 0.0).unwrap()
-    }
-
-    fn workspace() -> Workspace {
-        let corner = |by: f64| Position::new(by, by, by).unwrap();
-        Workspace::new(corner(-1.0), corner(1.0), Policy::Clamp).unwrap()
     }
 
     /// A walk, and when it took its last step.
@@ -206,7 +184,7 @@ mod tests {
     impl Walk {
         fn step(&mut self, goal: Position, after: Duration) -> Step {
             self.1 += after;
-            let step = self.0.step(self.1, goal, LIMITS, PACE, &workspace());
+            let step = self.0.step(self.1, goal, LIMITS, &settings());
             self.0.take(self.1, &step);
             step
         }

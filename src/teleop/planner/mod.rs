@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use self::filter::Filter;
 pub use self::limiter::Limit;
-use self::limiter::{Limiter, Pace, Step};
+use self::limiter::{Limiter, Step};
 pub use self::planned::{CommandKind, Planned};
 use super::config::{OrientationConfig, TeleopConfig};
 use super::estimate::ArmEstimate;
@@ -147,7 +147,7 @@ impl Planner {
         let (goal, aim) = (self.goal?, self.aim(basis)?);
         let Basis { config, .. } = basis;
         let limits = if kind == CommandKind::Approach { config.approach_limits() } else { config.limits };
-        let step = |ramp: &Limiter| ramp.step(now, aim, limits, pace(config), &config.workspace);
+        let step = |ramp: &Limiter| ramp.step(now, aim, limits, config);
         let step = self.ramp.as_ref().map_or_else(|| step(&first_ramp(basis)), &step);
         let (orientation, turning) = self.turn_step(now, basis).unzip();
         let command = Command { position: step.position, gripper, orientation };
@@ -211,14 +211,14 @@ impl Planner {
     /// Returns the orientation of the next command, and whether it is still short of the wanted one.
     fn turn_step(&self, now: Instant, basis: Basis) -> Option<(Orientation, bool)> {
         let (tool, goal) = self.turn(basis)?;
-        let Pace { period, longest } = pace(basis.config);
+        let period = basis.config.ramp_period();
         let (since, turning) = if self.has_begun() {
             (basis.estimate.last_sent().map(|(sent_at, _)| sent_at), self.turning)
         } else {
             (basis.estimate.at_rest_since(basis.config), false)
         };
         // A rest is no credit to be spent at once.
-        let most = if turning { longest } else { period };
+        let most = if turning { basis.config.longest_step() } else { period };
         let elapsed = since.map_or(period, |since| now.saturating_duration_since(since).min(most));
         let turned = tool.towards(goal, basis.config.orientation?.speed * elapsed.as_secs_f64());
         Some((turned, turned != goal))
@@ -228,11 +228,6 @@ impl Planner {
 /// Returns the ramp of a motion that would begin now.
 fn first_ramp(basis: Basis) -> Limiter {
     Limiter::at_rest(basis.estimate.position(basis.config.home), basis.estimate.at_rest_since(basis.config))
-}
-
-fn pace(config: &TeleopConfig) -> Pace {
-    let period = config.ramp_period();
-    Pace { period, longest: config.input_timeout.max(period) }
 }
 
 /// When the next command of a connection is due.
