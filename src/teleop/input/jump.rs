@@ -25,20 +25,17 @@ impl JumpGuard {
             let distance = from.distance(position);
             (config.distance > 0.0 && distance > config.distance).then_some(distance)
         };
-        let Some(distance) = self.last.and_then(jump) else {
-            *self = Self { last: Some(position), elsewhere: None };
-            return Ok(());
-        };
         let since = match self.elsewhere {
             Some((elsewhere, since)) if jump(elsewhere).is_none() => since,
             _ => now,
         };
-        if now.saturating_duration_since(since) >= config.confirm && since != now {
-            *self = Self { last: Some(position), elsewhere: None };
-            return Ok(());
+        let is_believed = now.saturating_duration_since(since) >= config.confirm && since != now;
+        if let Some(distance) = self.last.and_then(jump).filter(|_| !is_believed) {
+            self.elsewhere = Some((position, since));
+            return Err(InputFault::Jump { distance, confirm: config.confirm });
         }
-        self.elsewhere = Some((position, since));
-        Err(InputFault::Jump { distance, confirm: config.confirm })
+        *self = Self { last: Some(position), elsewhere: None };
+        Ok(())
     }
 
     /// Forgets where the target was, because after a loss it may be anywhere.

@@ -67,7 +67,6 @@ impl Input {
         target: &Target,
         config: &TeleopConfig,
     ) -> Result<Sample, InputFault> {
-        let timeout = config.input_timeout;
         self.handle_message(now);
         let position = in_base_frame(target, config);
         self.senders.handle_target(now, target, position.as_ref().ok().copied());
@@ -83,7 +82,7 @@ impl Input {
         if zero {
             return Err(InputFault::Zero);
         }
-        let origin = self.watchdog.admit(now, target, timeout)?;
+        let origin = self.watchdog.admit(now, target, config.input_timeout)?;
         let position = position?;
         let resumes = self.good_since(now, config).is_none();
         // After a loss the hand may be anywhere. A jump that waits until it is believed is no loss.

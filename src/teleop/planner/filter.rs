@@ -1,9 +1,9 @@
 //! Jitter out, motion through: the One Euro filter (Casiez, Roussel, Vogel, CHI 2012), per axis.
 //!
 //! A low-pass filter whose cutoff rises with the speed of the hand: `cutoff = min_cutoff + beta · |speed|`. At rest it
-//! smooths strongly, in motion it lags little. Behind a constant speed `v` it stays by `v / (2π · cutoff)` metres, so by no
-//! more than `1 / (2π · beta)`: 3.2 mm with the default. Behind a hand that turns it stays by more: its smoothed speed goes
-//! through zero, and the cutoff goes down with it.
+//! smooths strongly, in motion it lags little: behind a constant speed `v` by `v / (2π · cutoff)` metres, so by no more than
+//! `1 / (2π · beta)`, 3.2 mm with the default. It lags more behind a hand that turns, because the smoothed speed goes through
+//! zero then, and the cutoff goes down with it.
 //!
 //! Invariants:
 //! - The first sample after a reset is returned as it is.

@@ -54,23 +54,22 @@ pub enum Limit {
 }
 
 impl Limiter {
-    /// Starts at rest, at a position that no command of this walk has been sent for. `last` is when the arm is taken
-    /// to have come to rest there, if it was moved before.
+    /// Starts at rest where no command of this walk has led yet. `last` is when the arm came to rest there, if it was moved.
     pub fn at_rest(start: Position, last: Option<Instant>) -> Self {
         Self { exact: start.point(), velocity: Vector3::zeros(), last, resting: true }
     }
 
-    /// Where the walk is.
+    /// Returns where the walk is.
     pub fn position(&self) -> Position {
         Position::from_exact(self.exact)
     }
 
-    /// Whether the walk stands at `goal`, so that no further command is needed to be and stay there.
+    /// Returns whether the walk stands at `goal`, so that no further command is needed.
     pub fn rests_at(&self, goal: Position) -> bool {
         self.resting && self.position() == goal
     }
 
-    /// The step towards `goal` at `now`. Nothing changes until [`Limiter::take`].
+    /// Returns the step towards `goal` at `now`. Nothing changes until [`Limiter::take`].
     pub fn step(&self, now: Instant, goal: Position, limits: Limits, config: &TeleopConfig) -> Step {
         let (period, workspace) = (config.ramp_period(), &config.workspace);
         let elapsed = self.last.map_or(period, |last| now.saturating_duration_since(last));
@@ -105,13 +104,11 @@ impl Limiter {
 
     /// Takes a step whose command has been sent.
     pub fn take(&mut self, now: Instant, step: &Step) {
-        self.exact = step.exact;
-        self.velocity = step.velocity;
-        self.last = Some(now);
-        self.resting = step.limit.is_none();
+        let (resting, Step { exact, velocity, .. }) = (step.limit.is_none(), *step);
+        *self = Self { exact, velocity, last: Some(now), resting };
     }
 
-    /// The velocity before a step that comes `elapsed` after the last command, and the time that the step has.
+    /// Returns the velocity before a step that comes `elapsed` after the last command, and the time that the step has.
     fn before(&self, elapsed: Duration, config: &TeleopConfig) -> (Vector3<f64>, Duration) {
         if !self.resting || elapsed <= config.ramp_period() {
             return (self.velocity, elapsed.min(config.longest_step()));
@@ -120,7 +117,7 @@ impl Limiter {
         (Vector3::zeros(), config.ramp_period())
     }
 
-    /// The velocity of a command is the one that the wire shows: over the whole time since the last.
+    /// Returns a step to `exact`. Its velocity is the one that the wire shows: over the whole time since the last command.
     fn to(&self, exact: Point3<f64>, elapsed: Duration, limit: Option<Limit>) -> Step {
         let velocity = (exact - self.exact) / elapsed.as_secs_f64();
         Step { exact, velocity, position: Position::from_exact(exact), limit }

@@ -9,14 +9,12 @@
 
 mod filter;
 mod limiter;
-mod planned;
 
 use std::time::{Duration, Instant};
 
 use self::filter::Filter;
 pub use self::limiter::Limit;
 use self::limiter::{Limiter, Step};
-pub use self::planned::{CommandKind, Planned};
 use super::config::{OrientationConfig, TeleopConfig};
 use super::estimate::ArmEstimate;
 use super::input::Sample;
@@ -151,16 +149,14 @@ impl Planner {
         let step = self.ramp.as_ref().map_or_else(|| step(&first_ramp(basis)), &step);
         let (orientation, turning) = self.turn_step(now, basis).unzip();
         let command = Command { position: step.position, gripper, orientation };
-        let mut planned = Planned::new(kind, command, Some(step));
-        (planned.clamped, planned.filtered) = (goal.clamped, goal.filtered);
-        planned.turning = turning.unwrap_or(false);
-        Some(planned)
+        let (Goal { clamped, filtered, .. }, turning) = (goal, turning.unwrap_or(false));
+        Some(Planned { clamped, filtered, turning, ..Planned::new(kind, command, Some(step)) })
     }
 
     /// Takes a planned command that has been handed to the connection, before the estimate takes it. Returns whether it is so
     /// near to the goal that an approach ends.
     pub(super) fn handle_sent(&mut self, now: Instant, planned: &Planned, basis: Basis) -> bool {
-        let arrived = planned.step().is_some_and(|step| self.handle_step(now, step, basis));
+        let arrived = planned.step.as_ref().is_some_and(|step| self.handle_step(now, step, basis));
         self.cadence.handle_sent(now, basis.config.ramp_period());
         self.turning = planned.turning;
         arrived
@@ -228,6 +224,61 @@ impl Planner {
 /// Returns the ramp of a motion that would begin now.
 fn first_ramp(basis: Basis) -> Limiter {
     Limiter::at_rest(basis.estimate.position(basis.config.home), basis.estimate.at_rest_since(basis.config))
+}
+
+/// A command that may be sent now, and what altered it on its way from the target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Planned {
+    /// The command.
+    pub command: Command,
+    /// The target lay outside the workspace and was taken to its edge.
+    pub clamped: bool,
+    /// The filter moved the target.
+    pub filtered: bool,
+    /// What kept the command from getting to the target at once.
+    pub limited: Option<Limit>,
+    /// The tool is still on its way to the orientation of the hand.
+    pub turning: bool,
+    /// What the command is part of.
+    pub kind: CommandKind,
+    /// How old the target was when the command was planned.
+    pub input_age: Duration,
+    /// The step of the ramp. `None` if the command is a repetition.
+    step: Option<Step>,
+}
+
+/// What a command is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandKind {
+    /// The slow ramp to a live target.
+    Approach,
+    /// Following the target.
+    Tracking,
+    /// A hold: the last command once more (`teleop.hold_behavior` repeat).
+    Repetition,
+}
+
+impl Planned {
+    /// Plans a command that a step of the ramp alters, and nothing else.
+    pub(super) fn new(kind: CommandKind, command: Command, step: Option<Step>) -> Self {
+        let (limited, input_age) = (step.and_then(|step| step.limit), Duration::ZERO);
+        Self { command, clamped: false, filtered: false, limited, turning: false, kind, input_age, step }
+    }
+
+    /// Returns the names of what altered the command, for `ArmCommand.altered_by`.
+    pub fn altered_by(&self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.filtered, "filtered"),
+            (self.clamped, "clamped"),
+            (self.limited == Some(Limit::Speed), "speed_limited"),
+            (self.limited == Some(Limit::Acceleration), "acceleration_limited"),
+            (self.turning, "turn_limited"),
+            (self.kind == CommandKind::Approach, "approach"),
+            (self.kind == CommandKind::Repetition, "repeated"),
+        ]
+        .into_iter()
+        .filter_map(|(altered, name)| altered.then_some(name))
+    }
 }
 
 /// When the next command of a connection is due.
