@@ -15,21 +15,20 @@
 //!   STOPPED ◀── ~/stop, from anywhere      HOLDING ◀────────────────────┘
 //! ```
 //!
+//! A target's way: finite by construction ([`Target`]) → [`Teleop::handle_target`] (`state_machine`) → in the arm's base
+//! frame, new enough, no jump, a live hand (`input/`) → no jitter, coupled to the arm, inside the [`Workspace`], within speed
+//! and acceleration (`planner/`) → [`Teleop::poll_command`]. Its orientation goes along, at a speed of its own. The other
+//! files are asked beside the way:
+//!
 //! | file | what it decides |
 //! |---|---|
-//! | `state_machine` | what each event means for the others: [`Teleop`] |
+//! | `target`, `retarget` | what a target is, and where it is in the arm's base frame |
+//! | `workspace` | where commands may lie |
 //! | `mode` | the mode of the diagram |
-//! | `input/` | which target may be followed |
 //! | `estimate` | where the arm is |
 //! | `gripper` | open or closed |
-//! | `planner/` | the next command, and when it is due |
 //! | `link_view` | whether the controller takes commands |
-//! | `reason` | why the arm does or does not move, in words |
-//!
-//! A target's way: finite by construction ([`Target`]) → the arm's base frame ([`Retarget`],
-//! [`crate::geometry::Transform`]) → stamp and age, no jump, a live hand (`input/`) → no jitter, coupled to the arm,
-//! inside the [`Workspace`], within speed and acceleration (`planner/`) → command. Its orientation goes along, at a speed of
-//! its own, if it is sent to the controller.
+//! | `reason`, `input_fault` | why the arm does or does not move, in words |
 
 mod config;
 mod estimate;

@@ -108,8 +108,7 @@ impl Teleop {
         self.hold_by(now, fault);
     }
 
-    /// Takes a change of who publishes the input. Two hands are never blended: motion holds while several nodes send on
-    /// one topic.
+    /// Takes a change of who publishes the input. Motion holds while several nodes send on one topic.
     pub fn handle_graph(&mut self, now: Instant, news: GraphNews) {
         match news {
             GraphNews::TargetPublishers(several) => self.input.handle_publishers(several),
@@ -204,8 +203,7 @@ impl Teleop {
         self.gripper.handle_reported(gripper);
     }
 
-    /// Takes the reply to a stop line. If it reports a position, the arm has stopped there on its way. Before it no motion
-    /// begins.
+    /// Takes the reply to a stop line, before which no motion begins. `stopped_at` is where the arm stopped on its way.
     pub fn handle_stop_answered(&mut self, stopped_at: Option<Position>) {
         self.estimate.handle_stop_answered(stopped_at);
     }
@@ -281,8 +279,7 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Forgets where the arm is, because it is another arm from now on, or its positions mean something else. Call it while
-    /// disarmed and without a link.
+    /// Forgets where the arm is, because the arm or what positions mean is another. Call it disarmed and without a link.
     pub fn handle_other_arm(&mut self) {
         self.estimate = ArmEstimate::default();
         self.planner.handle_link_down();
@@ -317,8 +314,8 @@ impl Teleop {
         self.estimate.handle_stop_sent();
     }
 
-    /// Returns the command to send now, if one is due. Call it if the link can take a command, and then
-    /// [`Teleop::handle_sent`] once the command is on its way. Nothing changes before that.
+    /// Returns the command to send now, if one is due. Nothing changes until [`Teleop::handle_sent`], which has to follow once
+    /// the command is on its way.
     #[must_use]
     pub fn poll_command(&self, now: Instant) -> Option<Planned> {
         if self.poll_command_at(now)? > now {

@@ -94,7 +94,7 @@ impl SenderWatch {
         self.publishers.as_ref().filter(|_| self.quiet_at().is_some_and(|quiet| now < quiet))
     }
 
-    /// Returns when there will have been no sign of a second sender for [`QUIET`].
+    /// Returns when there will have been no sign of a second sender for long enough.
     pub fn quiet_at(&self) -> Option<Instant> {
         self.signs.until.max(self.flickers.until)
     }
