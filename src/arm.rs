@@ -28,7 +28,7 @@ pub struct Command {
     pub position: Position,
     /// What the gripper is to be.
     pub gripper: Gripper,
-    /// How the tool is to be turned, where the controller is told of it.
+    /// How the tool is to be turned, if that is sent to the controller.
     pub orientation: Option<Orientation>,
 }
 

@@ -1,7 +1,7 @@
 //! Text from outside, made safe to print: in a terminal, a log and a ROS string. Names no other room.
 
-/// Makes text that came from the wire safe for terminals, logs and ROS strings: it is [`sanitize`], and what is longer than
-/// [`MAX_SHORT_CHARS`] is cut, ending in `…`. Applying it twice changes nothing.
+/// Makes text safe as [`sanitize`] does, and cuts it after [`MAX_SHORT_CHARS`], with `…` at the end. Applying it twice
+/// changes nothing.
 pub fn sanitize_short(text: &str) -> String {
     if text.len() <= MAX_SHORT_CHARS {
         return sanitize(text);
@@ -12,35 +12,26 @@ pub fn sanitize_short(text: &str) -> String {
     }
 }
 
-/// Text of any length in which nothing is_control_like instead of showing: controls with NUL and ESC, C1, line separators, and
-/// invisible and direction-changing characters become U+FFFD.
+/// Makes text of any length safe: what [acts instead of being seen](is_control_like) becomes U+FFFD.
 pub fn sanitize(text: &str) -> String {
-    // As nearly all text is; the way below costs ten times as much.
+    // Nearly all text is so, and the way below costs ten times as much.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.to_owned();
     }
     text.chars().map(|c| if is_control_like(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// Bytes as they came, [`sanitize_short`]: NUL, tabs and what ends a line are visible.
+/// Shows bytes as they came, by [`sanitize_short`]: NUL, tabs and what ends a line are visible.
 pub fn show_bytes(bytes: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(bytes)
-        .chars()
-        .map(|c| match c {
-            '\n' => "\\n".to_owned(),
-            '\r' => "\\r".to_owned(),
-            '\t' => "\\t".to_owned(),
-            '\0' => "\\0".to_owned(),
-            c => c.to_string(),
-        })
-        .collect();
-    sanitize_short(&text)
+    let escapes = [('\n', "\\n"), ('\r', "\\r"), ('\t', "\\t"), ('\0', "\\0")];
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    sanitize_short(&escapes.into_iter().fold(text, |text, (c, escape)| text.replace(c, escape)))
 }
 
 /// The most characters [`sanitize_short`] leaves.
 pub const MAX_SHORT_CHARS: usize = 200;
 
-/// Whether a character does something to a terminal or a reader instead of being seen.
+/// Returns whether a character acts on a terminal or a reader instead of being seen.
 pub fn is_control_like(c: char) -> bool {
     c.is_control()
         || matches!(c,

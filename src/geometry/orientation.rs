@@ -18,7 +18,7 @@ pub struct OrientationError {
 }
 
 impl Orientation {
-    /// From a quaternion x, y, z, w of unit length, within tf2's tolerance.
+    /// Takes a quaternion x, y, z, w of unit length, within tf2's tolerance.
     ///
     /// # Errors
     /// If it is zero, not finite or not of unit length.
@@ -33,30 +33,29 @@ impl Orientation {
         }
     }
 
-    /// From roll, pitch and yaw in radians about fixed axes (REP 103).
+    /// Takes roll, pitch and yaw in radians about fixed axes (REP 103).
     pub fn from_rpy([roll, pitch, yaw]: [f64; 3]) -> Self {
         Self(UnitQuaternion::from_euler_angles(roll, pitch, yaw))
     }
 
-    /// Roll, pitch and yaw in radians about fixed axes (REP 103).
+    /// Returns roll, pitch and yaw in radians about fixed axes (REP 103).
     pub fn rpy(self) -> [f64; 3] {
         let (roll, pitch, yaw) = self.0.euler_angles();
         [roll, pitch, yaw]
     }
 
-    /// The quaternion as x, y, z, w.
+    /// Returns the quaternion as x, y, z, w.
     pub fn xyzw(self) -> [f64; 4] {
         let quaternion = self.0.quaternion();
         [quaternion.i, quaternion.j, quaternion.k, quaternion.w]
     }
 
-    /// The angle between two orientations, in radians, from 0 to pi.
+    /// Returns the angle between two orientations, in radians, from 0 to pi.
     pub fn angle_to(self, other: Self) -> f64 {
         self.0.angle_to(&other.0)
     }
 
-    /// The same orientation, written with the sign that is nearer to another: a controller that interpolates numbers is
-    /// not to be sent once around.
+    /// Writes the orientation with the sign that is nearer to another, because a controller may interpolate the numbers.
     pub fn near(self, other: Self) -> Self {
         if self.0.coords.dot(&other.0.coords) < 0.0 {
             Self(UnitQuaternion::new_unchecked(-self.0.into_inner()))
@@ -65,7 +64,7 @@ impl Orientation {
         }
     }
 
-    /// The orientation on the shortest way to `goal`, by at most `angle` radians; `goal` itself if that is no farther.
+    /// Turns the shortest way to `goal`, by at most `angle` radians. Returns `goal` itself if that is no farther.
     pub fn towards(self, goal: Self, angle: f64) -> Self {
         let whole = self.angle_to(goal);
         // From exactly opposite there are two ways, and `slerp` would choose neither.
@@ -76,24 +75,24 @@ impl Orientation {
         Self(UnitQuaternion::new_normalize((way.powf(angle / whole) * self.0).into_inner()))
     }
 
-    /// The orientation as a mirror shows it that keeps each axis (1) or turns it round (-1).
+    /// Mirrors the orientation: each axis stays (1) or is turned round (-1).
     pub(crate) fn mirrored(self, sign: Vector3<f64>) -> Self {
         let quaternion = self.0.quaternion();
         let axis = quaternion.imag().component_mul(&sign) * sign.product();
         Self(UnitQuaternion::new_normalize(Quaternion::from_parts(quaternion.w, axis)))
     }
 
-    /// This orientation as it is seen from another: what [`Orientation::carrying`] undoes.
+    /// Returns this orientation as it is seen from another. [`Orientation::carrying`] undoes it.
     pub(crate) fn seen_from(self, other: Self) -> Self {
         Self(other.0.inverse() * self.0)
     }
 
-    /// How something is turned that is held like `held` by what is turned like this.
+    /// Returns how a thing is turned that is seen from this orientation as `held`.
     pub(crate) fn carrying(self, held: Self) -> Self {
         Self(self.0 * held.0)
     }
 
-    /// The same orientation after everything has been turned by `rotation`.
+    /// Turns the orientation by `rotation`.
     pub(crate) fn rotated(self, rotation: &UnitQuaternion<f64>) -> Self {
         Self(rotation * self.0)
     }

@@ -1,5 +1,7 @@
 //! A point in space, in metres.
 
+use std::fmt;
+
 use nalgebra::Point3;
 
 /// A position in metres, finite by construction.
@@ -12,32 +14,23 @@ pub struct Position(Point3<f64>);
 /// The largest coordinate, in metres. A larger one is taken for garbage.
 pub const MAX_COORDINATE: f64 = 100.0;
 
-/// Why three numbers are not a position.
+/// Why three numbers are not a position: the first bad axis, "x", "y" or "z", and the number as it came, in metres.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[allow(missing_docs)]
 pub enum PositionError {
     /// NaN or an infinity.
     #[error("{axis} is {value}, which is not a finite number")]
-    NotFinite {
-        /// "x", "y" or "z".
-        axis: &'static str,
-        /// The number as it came.
-        value: f64,
-    },
+    NotFinite { axis: &'static str, value: f64 },
     /// Farther away than any arm on a table reaches.
     #[error("{axis} is {value} m, beyond ±{MAX_COORDINATE} m; is the sender's unit metres?")]
-    Huge {
-        /// "x", "y" or "z".
-        axis: &'static str,
-        /// The number as it came, in metres.
-        value: f64,
-    },
+    Huge { axis: &'static str, value: f64 },
 }
 
 impl Position {
-    /// A position from coordinates in metres.
+    /// Takes coordinates in metres.
     ///
     /// # Errors
-    /// A coordinate that is not finite, or beyond [`MAX_COORDINATE`].
+    /// If one is not finite, or beyond [`MAX_COORDINATE`].
     pub fn new(x: f64, y: f64, z: f64) -> Result<Self, PositionError> {
         for (axis, value) in [("x", x), ("y", y), ("z", z)] {
             if !value.is_finite() {
@@ -73,6 +66,14 @@ impl Position {
     /// The straight-line distance to another position, in metres.
     pub fn distance(self, other: Self) -> f64 {
         nalgebra::distance(&self.0, &other.0)
+    }
+}
+
+/// Shows a position to the millimetre, without its unit.
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [x, y, z] = self.coordinates();
+        write!(f, "[{x:.3}, {y:.3}, {z:.3}]")
     }
 }
 

@@ -9,22 +9,22 @@ use super::{Orientation, Position, PositionError};
 pub struct Transform(Isometry3<f64>);
 
 impl Transform {
-    /// `translation` in metres, `xyzw` a quaternion, which is brought to unit length.
+    /// Takes metres, and a quaternion, which is brought to unit length.
     pub fn new(translation: [f64; 3], [x, y, z, w]: [f64; 4]) -> Self {
         let rotation = UnitQuaternion::from_quaternion(Quaternion::new(w, x, y, z));
         Self(Isometry3::from_parts(Translation3::from(translation), rotation))
     }
 
-    /// A position in the frame as one in the arm's base frame.
+    /// Takes a position in the frame to the arm's base frame.
     ///
     /// # Errors
-    /// When the result lies beyond what can be a position.
+    /// If the result lies beyond what can be a position.
     pub fn position(&self, position: Position) -> Result<Position, PositionError> {
         let base = self.0 * position.point();
         Position::new(base.x, base.y, base.z)
     }
 
-    /// An orientation in the frame as one in the arm's base frame.
+    /// Takes an orientation in the frame to the arm's base frame.
     pub fn orientation(&self, orientation: Orientation) -> Orientation {
         orientation.rotated(&self.0.rotation)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::retarget::Retarget;
+use super::retarget::{Retarget, RetargetMode};
 use super::target::GripperInput;
 use super::workspace::Workspace;
 use crate::arm::Gripper;
@@ -57,9 +57,15 @@ impl TeleopConfig {
         Limits { speed: self.approach_speed.min(self.limits.speed), ..self.limits }
     }
 
-    /// Returns the time between two commands of a ramp.
+    /// Returns the time between two commands of a ramp: the time-step of the first, and the time after the last by which
+    /// the arm counts as standing.
     pub fn ramp_period(&self) -> Duration {
         self.command_period.unwrap_or(RAMP_PERIOD)
+    }
+
+    /// Returns the longest time-step of a ramp, for one that was held up by the controller's own pace.
+    pub fn longest_step(&self) -> Duration {
+        self.input_timeout.max(self.ramp_period())
     }
 }
 
@@ -141,15 +147,6 @@ pub struct OrientationConfig {
     pub home: Orientation,
 }
 
-/// What a hand's position means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetargetMode {
-    /// The arm goes to where the hand is.
-    Absolute,
-    /// The arm goes as far, and in the direction, as the hand has gone since motion began.
-    Relative,
-}
-
 /// How gripper input becomes a decision.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GripperConfig {
@@ -178,15 +175,10 @@ impl GripperConfig {
 /// Why settings were not taken. Nothing has changed then.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum TeleopConfigError {
-    /// The arm would be outside the new workspace, and no command could bring it back.
-    #[error(
-        "the workspace would exclude the arm, which is at [{:.3}, {:.3}, {:.3}] m; move it first",
-        position.coordinates()[0], position.coordinates()[1], position.coordinates()[2]
-    )]
-    WorkspaceExcludesArm {
-        /// Where the arm is, in the arm's base frame.
-        position: Position,
-    },
+    /// The arm, in its base frame, would be outside the new workspace, and no command could bring it back.
+    #[error("the workspace would exclude the arm, which is at {position} m; move it first")]
+    #[allow(missing_docs)]
+    WorkspaceExcludesArm { position: Position },
 }
 
 /// The time between two commands of a ramp when every target is sent as it comes (`teleop.command_rate` 0): 50 Hz.

@@ -32,14 +32,8 @@ pub(super) struct GripperDecider {
 impl GripperDecider {
     /// Starts from a state that is only assumed.
     pub(super) fn new(initial: Gripper) -> Self {
-        Self {
-            decided: initial,
-            known: false,
-            wish: None,
-            reported: false,
-            orphaned: false,
-            awaited_until: None,
-        }
+        let decided = initial;
+        Self { decided, known: false, wish: None, reported: false, orphaned: false, awaited_until: None }
     }
 
     /// Returns the decision in force.
@@ -62,7 +56,7 @@ impl GripperDecider {
         self.awaited_until
     }
 
-    /// Takes a sample. An opening between the thresholds, or one that is not finite, contradicts a wish and is no wish itself.
+    /// Takes a sample. An opening that is between the thresholds, or NaN, contradicts a wish and is no wish itself.
     pub(super) fn handle_input(&mut self, now: Instant, input: GripperInput, config: &GripperConfig) {
         self.orphaned = false;
         match config.wanted(input) {
@@ -82,8 +76,8 @@ impl GripperDecider {
         }
     }
 
-    /// Takes up a wish that has stood long enough. `in_sight` is since when targets have been good. Call it when motion
-    /// begins, and when a good target has been received in motion.
+    /// Takes up a wish that has stood long enough, when motion begins and at each good target in motion. `in_sight` is since
+    /// when targets have been good.
     pub(super) fn decide(&mut self, now: Instant, in_sight: Instant, config: &GripperConfig) {
         let (other, debounce) = match self.decided {
             Gripper::Open => (Gripper::Closed, config.close_debounce),

@@ -1,4 +1,9 @@
-//! The link as the motion sees it.
+//! Whether the controller takes commands: the link as the motion sees it, and the commands in a row that were refused.
+//!
+//! Invariant: after `teleop.max_consecutive_errors` refusals in a row motion pauses, and each further refusal starts
+//! the pause again. An accepted command, or a new connection, ends the streak and the pause.
+
+use std::time::{Duration, Instant};
 
 use super::reason::Obstacle;
 
@@ -29,5 +34,72 @@ impl LinkView {
             Self::Unresponsive => Some(Obstacle::Unresponsive),
             Self::Down | Self::Partial => Some(Obstacle::LinkDown),
         }
+    }
+}
+
+/// The streak of refused commands.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RejectionStreak {
+    count: u32,
+    /// When the next command may be tried, once the streak has reached the limit.
+    pause_until: Option<Instant>,
+}
+
+impl RejectionStreak {
+    /// Counts a refused command. From the `limit` on motion pauses for `settle_time`, or [`MIN_PAUSE`] if that is longer.
+    pub(super) fn handle_rejected(&mut self, now: Instant, limit: u32, settle_time: Duration) {
+        self.count = self.count.saturating_add(1);
+        if self.count >= limit {
+            self.pause_until = Some(now + settle_time.max(MIN_PAUSE));
+        }
+    }
+
+    /// Ends the streak.
+    pub(super) fn end(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Returns when the pause ends, or ended.
+    pub(super) fn pause_until(&self) -> Option<Instant> {
+        self.pause_until
+    }
+
+    /// Returns the streak as an obstacle during the pause.
+    pub(super) fn obstacle(&self, now: Instant) -> Option<Obstacle> {
+        self.pause_until.filter(|until| now < *until).map(|_| Obstacle::ErrorReplies(self.count))
+    }
+}
+
+/// The shortest pause after a streak.
+const MIN_PAUSE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // tests need some instant to start from
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streak_that_reaches_the_limit_pauses_motion() {
+        let (t, ms) = (Instant::now(), Duration::from_millis);
+        let mut streak = RejectionStreak::default();
+        streak.handle_rejected(t, 2, ms(800));
+        assert_eq!((streak.obstacle(t), streak.pause_until()), (None, None));
+        streak.handle_rejected(t, 2, ms(800));
+        assert_eq!(streak.obstacle(t + ms(799)), Some(Obstacle::ErrorReplies(2)));
+        assert_eq!(streak.obstacle(t + ms(800)), None);
+        streak.handle_rejected(t + ms(900), 2, ms(100));
+        assert_eq!(streak.obstacle(t + ms(1399)), Some(Obstacle::ErrorReplies(3)), "the shortest pause");
+        assert_eq!(streak.pause_until(), Some(t + ms(1400)));
+    }
+
+    #[test]
+    fn accepted_command_ends_streak_and_pause() {
+        let t = Instant::now();
+        let mut streak = RejectionStreak::default();
+        streak.handle_rejected(t, 1, Duration::ZERO);
+        streak.end();
+        assert_eq!((streak.obstacle(t), streak.pause_until()), (None, None));
+        streak.handle_rejected(t, 2, Duration::ZERO);
+        assert_eq!(streak.obstacle(t), None, "it counts from the start");
     }
 }

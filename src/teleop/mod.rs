@@ -15,21 +15,20 @@
 //!   STOPPED ◀── ~/stop, from anywhere      HOLDING ◀────────────────────┘
 //! ```
 //!
+//! A target's way: finite by construction ([`Target`]) → [`Teleop::handle_target`] (`state_machine`) → in the arm's base
+//! frame, new enough, no jump, a live hand (`input/`) → no jitter, coupled to the arm, inside the [`Workspace`], within speed
+//! and acceleration (`planner/`) → [`Teleop::poll_command`]. Its orientation goes along, at a speed of its own. The other
+//! files are asked beside the way:
+//!
 //! | file | what it decides |
 //! |---|---|
-//! | `state_machine` | what each event means for the others: [`Teleop`] |
+//! | `target`, `retarget` | what a target is, and where it is in the arm's base frame |
+//! | `workspace` | where commands may lie |
 //! | `mode` | the mode of the diagram |
-//! | `input/` | which target may be followed |
 //! | `estimate` | where the arm is |
 //! | `gripper` | open or closed |
-//! | `planner/` | the next command, and when it is due |
-//! | `rejections`, `link_view` | whether the controller takes commands |
-//! | `reason` | why the arm does or does not move, in words |
-//!
-//! A target's way: finite by construction ([`Target`]) → the arm's base frame ([`Retarget`],
-//! [`crate::geometry::Transform`]) → stamp and age, no jump, a live hand (`input/`) → no jitter, coupled to the arm,
-//! inside the [`Workspace`], within speed and acceleration (`planner/`) → command. Its orientation goes along, at a speed of
-//! its own, if it is sent to the controller.
+//! | `link_view` | whether the controller takes commands |
+//! | `reason`, `input_fault` | why the arm does or does not move, in words |
 
 mod config;
 mod estimate;
@@ -40,25 +39,22 @@ mod link_view;
 mod mode;
 mod planner;
 mod reason;
-mod rejections;
 mod retarget;
-mod stamp;
 mod state_machine;
 mod target;
 mod workspace;
 
 pub use config::{
     Arming, FilterConfig, GripperConfig, HoldBehavior, JumpConfig, Limits, OneEuro, OrientationConfig,
-    RetargetMode, StreamHealthConfig, TeleopConfig, TeleopConfigError,
+    StreamHealthConfig, TeleopConfig, TeleopConfigError,
 };
 pub use input::{GraphNews, SenderWatch, check_age};
-pub use input_fault::InputFault;
+pub use input_fault::{ClockCause, InputFault};
 pub use link_view::LinkView;
 pub use mode::{ArmingError, Disarmed, Motion};
 pub use planner::{CommandKind, Limit, Planned};
 pub use reason::{Obstacle, Reason, ReasonKind};
-pub use retarget::Retarget;
-pub use stamp::{ClockCause, Stamp};
+pub use retarget::{Retarget, RetargetMode};
 pub use state_machine::{Counters, Teleop};
-pub use target::{Frame, Frames, GripperInput, Target, strip_leading_slash};
+pub use target::{Frame, Frames, GripperInput, Stamp, Target, strip_leading_slash};
 pub use workspace::{Policy, Workspace};

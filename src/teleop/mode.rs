@@ -24,15 +24,21 @@ pub enum Motion {
 }
 
 /// Why only a person can arm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Disarmed {
     /// `teleop.arming` is, or was, `operator`, and the bridge has not been armed yet.
+    #[error("disarmed: nobody has armed yet; call ~/set_armed with data: true")]
     NotYetArmed,
     /// `~/set_armed` false.
+    #[error("disarmed by ~/set_armed; call it with data: true to arm again")]
     ByOperator,
     /// `~/reset`.
+    #[error("disarmed by ~/reset; call ~/set_armed with data: true to arm again")]
     ByReset,
     /// The link was lost while `teleop.arming` is `operator`.
+    #[error(
+        "disarmed: the link was lost and teleop.arming is 'operator'; call ~/set_armed with data: true to arm again"
+    )]
     ByLinkLoss,
 }
 
@@ -144,18 +150,18 @@ impl Mode {
 
     /// Takes whether the way is `clear` of obstacles, and whether the input has `settled`. Returns whether motion begins.
     pub(super) fn advance(&mut self, clear: bool, settled: bool) -> bool {
-        match self.0 {
-            State::ArmsItself | State::Holding { settle: true } if clear && settled => {
-                self.0 = State::Approach
-            }
-            State::Holding { settle: false } if clear => self.0 = State::Approach,
-            State::Approach | State::Tracking if !clear => {
-                self.0 = State::Holding { settle: false };
-                return false;
-            }
-            _ => return false,
+        let begins = clear
+            && match self.0 {
+                State::ArmsItself | State::Holding { settle: true } => settled,
+                State::Holding { settle: false } => true,
+                State::Disarmed(_) | State::Approach | State::Tracking | State::Stopped => false,
+            };
+        if begins {
+            self.0 = State::Approach;
+        } else if self.is_moving() && !clear {
+            self.0 = State::Holding { settle: false };
         }
-        true
+        begins
     }
 
     /// Ends an approach, because the arm is at the target.

@@ -11,38 +11,42 @@ use super::mode::{Disarmed, Mode, Motion};
 use crate::geometry::Position;
 
 /// What stands between an armed bridge and motion. The first that applies is the one named.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[allow(missing_docs)] // each variant says what its fields are
 pub enum Obstacle {
     /// The bridge is ending.
+    #[error("the bridge is shutting down")]
     ShuttingDown,
     /// There is no connection to the controller.
+    #[error("no connection to the controller")]
     LinkDown,
     /// The controller is connected and does not answer.
+    #[error("the controller does not answer")]
     Unresponsive,
     /// The controller answered this many commands in a row with an error.
+    #[error("the controller refused {0} commands in a row")]
     ErrorReplies(u32),
     /// The arm is outside the workspace, by its own report or by the last command that it has acknowledged.
+    #[error("the arm is at {0} m, outside the workspace; move it inside, or widen workspace.*")]
     ArmOutsideWorkspace(Position),
     /// Several nodes send on one topic of the input. Names the publishers.
+    #[error("{0}; two hands are never blended: stop all but one")]
     MultiplePublishers(Arc<str>),
     /// The newest sample was refused.
+    #[error("{0}")]
     Input(InputFault),
     /// No target has been received yet.
+    #[error("no target received yet")]
     NoInput,
     /// The newest target is too old, or no message has been received since the newest target was refused.
-    Stale {
-        /// Its age.
-        age: Duration,
-        /// Why it was refused, if it was.
-        refused: Option<InputFault>,
-    },
+    #[error("no new target for {:.1} s{}", age.as_secs_f64(), last_refusal(refused.as_ref()))]
+    Stale { age: Duration, refused: Option<InputFault> },
     /// A node publishes on the gripper's topic, and its first message has not been received yet.
+    #[error("waiting for the first message of the gripper's publisher")]
     GripperAwaited,
-    /// The input is good, but not for long enough yet.
-    Settling {
-        /// How long it must be good.
-        settle_time: Duration,
-    },
+    /// The input is good, but not for `settle_time` yet.
+    #[error("waiting until targets have been good for {:.1} s", settle_time.as_secs_f64())]
+    Settling { settle_time: Duration },
 }
 
 /// Why the arm does or does not move.
@@ -155,39 +159,6 @@ reason_kinds! {
     OutsideWorkspace = "outside_workspace" for refused!(InputFault::OutsideWorkspace { .. }),
 }
 
-impl fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ShuttingDown => f.write_str("the bridge is shutting down"),
-            Self::LinkDown => f.write_str("no connection to the controller"),
-            Self::Unresponsive => f.write_str("the controller does not answer"),
-            Self::ErrorReplies(count) => write!(f, "the controller refused {count} commands in a row"),
-            Self::ArmOutsideWorkspace(position) => {
-                let [x, y, z] = position.coordinates();
-                write!(
-                    f,
-                    "the arm is at [{x:.3}, {y:.3}, {z:.3}] m, outside the workspace; move it inside, or widen workspace.*"
-                )
-            }
-            Self::MultiplePublishers(who) => {
-                write!(f, "{who}; two hands are never blended: stop all but one")
-            }
-            Self::Input(fault) => fault.fmt(f),
-            Self::NoInput => f.write_str("no target received yet"),
-            Self::Stale { age, refused } => {
-                write!(f, "no new target for {:.1} s", age.as_secs_f64())?;
-                let Some(fault) = refused else { return Ok(()) };
-                let fault = fault.to_string();
-                write!(f, "; the last was refused: {}", fault.trim_start_matches("target refused: "))
-            }
-            Self::GripperAwaited => f.write_str("waiting for the first message of the gripper's publisher"),
-            Self::Settling { settle_time } => {
-                write!(f, "waiting until targets have been good for {:.1} s", settle_time.as_secs_f64())
-            }
-        }
-    }
-}
-
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -195,21 +166,17 @@ impl fmt::Display for Reason {
             Self::Approaching => f.write_str("approaching the target slowly"),
             Self::Holding(obstacle) => write!(f, "holding: {obstacle}"),
             Self::WaitingToArm(obstacle) => write!(f, "not armed yet: {obstacle}"),
-            Self::AwaitingOperator(Disarmed::NotYetArmed) => {
-                f.write_str("disarmed: nobody has armed yet; call ~/set_armed with data: true")
-            }
-            Self::AwaitingOperator(Disarmed::ByOperator) => {
-                f.write_str("disarmed by ~/set_armed; call it with data: true to arm again")
-            }
-            Self::AwaitingOperator(Disarmed::ByReset) => {
-                f.write_str("disarmed by ~/reset; call ~/set_armed with data: true to arm again")
-            }
-            Self::AwaitingOperator(Disarmed::ByLinkLoss) => f.write_str(
-                "disarmed: the link was lost and teleop.arming is 'operator'; call ~/set_armed with data: true to arm again",
-            ),
+            Self::AwaitingOperator(why) => why.fmt(f),
             Self::Stopped => f.write_str("stopped by ~/stop; call ~/reset, then ~/set_armed with data: true"),
         }
     }
+}
+
+/// Returns the end of the sentence that no new target has been received.
+fn last_refusal(refused: Option<&InputFault>) -> String {
+    refused.map(ToString::to_string).map_or_else(String::new, |fault| {
+        format!("; the last was refused: {}", fault.trim_start_matches("target refused: "))
+    })
 }
 
 #[cfg(test)]

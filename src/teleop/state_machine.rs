@@ -13,11 +13,10 @@ use super::estimate::ArmEstimate;
 use super::gripper::GripperDecider;
 use super::input::{GraphNews, Input};
 use super::input_fault::InputFault;
-use super::link_view::LinkView;
+use super::link_view::{LinkView, RejectionStreak};
 use super::mode::{ArmingError, Disarmed, Mode, Motion};
 use super::planner::{Basis, CommandKind, Limit, Planned, Planner};
 use super::reason::{Obstacle, Reason};
-use super::rejections::RejectionStreak;
 use super::target::{GripperInput, Target};
 use crate::arm::{Command, Gripper};
 use crate::geometry::Position;
@@ -92,12 +91,11 @@ impl Teleop {
                 self.update(now);
                 Ok(())
             }
-            Err(fault) if self.input.passes_over() => {
-                self.counters.dropped_input += 1;
-                Err(fault)
-            }
             Err(fault) => {
-                self.refuse(now, fault.clone());
+                self.counters.dropped_input += 1;
+                if !self.input.passes_over() {
+                    self.hold_by(now, fault.clone());
+                }
                 Err(fault)
             }
         }
@@ -105,12 +103,12 @@ impl Teleop {
 
     /// Takes a message that could not be made a [`Target`].
     pub fn handle_invalid_target(&mut self, now: Instant, fault: InputFault) {
+        self.counters.dropped_input += 1;
         self.input.handle_unreadable(now);
-        self.refuse(now, fault);
+        self.hold_by(now, fault);
     }
 
-    /// Takes a change of who publishes the input. Two hands are never blended: motion holds while several nodes send on
-    /// one topic.
+    /// Takes a change of who publishes the input. Motion holds while several nodes send on one topic.
     pub fn handle_graph(&mut self, now: Instant, news: GraphNews) {
         match news {
             GraphNews::TargetPublishers(several) => self.input.handle_publishers(several),
@@ -130,8 +128,8 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Takes a sample that a publisher of the gripper's topic has kept from before, while there are other publishers. What
-    /// they publish may be newer: the first motion waits for it as if this sample did not exist.
+    /// Takes a sample that one of several publishers of the gripper's topic has kept from before. Because the others may have
+    /// published newer ones, the first motion waits for theirs as if this sample did not exist.
     pub fn handle_kept_gripper(&mut self, now: Instant, input: GripperInput) {
         if self.gripper.is_known() {
             self.handle_gripper(now, input);
@@ -194,8 +192,8 @@ impl Teleop {
         self.estimate.handle_reported(position);
     }
 
-    /// Takes the position that the controller reports without being asked, and whether the arm moves, if it reports that:
-    /// the arm may have been moved by other means.
+    /// Takes the position that the controller reports unasked, because the arm may have been moved by other means, and
+    /// whether the arm moves, if it reports that.
     pub fn handle_observed_position(&mut self, position: Position, moving: Option<bool>) {
         self.estimate.handle_observed(position, moving);
     }
@@ -205,8 +203,7 @@ impl Teleop {
         self.gripper.handle_reported(gripper);
     }
 
-    /// Takes the reply to a stop line. If it reports a position, the arm has stopped there on its way. Before it no motion
-    /// begins.
+    /// Takes the reply to a stop line, before which no motion begins. `stopped_at` is where the arm stopped on its way.
     pub fn handle_stop_answered(&mut self, stopped_at: Option<Position>) {
         self.estimate.handle_stop_answered(stopped_at);
     }
@@ -236,8 +233,7 @@ impl Teleop {
         self.request_stop_line();
     }
 
-    /// Releases a stop, if one is latched, because a person asks for it. Disarms in every mode, and so ends motion. Returns
-    /// a line for that person.
+    /// Releases a stop, because a person asks for it. Disarms in every mode. Returns a line for that person.
     pub fn handle_reset(&mut self) -> String {
         let happened = self.change_mode(Mode::reset);
         format!("{happened}: call ~/set_armed with data: true to move again")
@@ -265,7 +261,7 @@ impl Teleop {
     }
 
     /// Takes other settings, in force from the next command on. Who arms, and where the hand is, may change only while
-    /// disarmed: see [`Teleop::is_armed`].
+    /// disarmed.
     pub fn handle_config(&mut self, now: Instant, config: TeleopConfig) {
         let before = std::mem::replace(&mut self.config, config);
         self.input.handle_config(now, &before, &self.config);
@@ -283,8 +279,7 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Forgets where the arm is, because it is another arm from now on, or its positions mean something else. Call it while
-    /// disarmed and without a link.
+    /// Forgets where the arm is, because the arm or what positions mean is another. Call it disarmed and without a link.
     pub fn handle_other_arm(&mut self) {
         self.estimate = ArmEstimate::default();
         self.planner.handle_link_down();
@@ -307,8 +302,7 @@ impl Teleop {
             .min()
     }
 
-    /// Returns whether a stop line is to be sent now, whatever is unanswered. If it is sent call
-    /// [`Teleop::handle_stop_sent`], and [`Teleop::handle_stop_answered`] for its answer.
+    /// Returns whether a stop line is to be sent now, whatever is unanswered. If it is, call [`Teleop::handle_stop_sent`].
     #[must_use]
     pub fn poll_stop_line(&self) -> bool {
         self.stop_due
@@ -320,8 +314,8 @@ impl Teleop {
         self.estimate.handle_stop_sent();
     }
 
-    /// Returns the command to send now, if one is due. Call it if the link can take a command, and then
-    /// [`Teleop::handle_sent`] once the command is on its way. Nothing changes before that.
+    /// Returns the command to send now, if one is due. Nothing changes until [`Teleop::handle_sent`], which has to follow once
+    /// the command is on its way.
     #[must_use]
     pub fn poll_command(&self, now: Instant) -> Option<Planned> {
         if self.poll_command_at(now)? > now {
@@ -397,8 +391,7 @@ impl Teleop {
         self.input.obstacle(now, &self.config)
     }
 
-    fn refuse(&mut self, now: Instant, fault: InputFault) {
-        self.counters.dropped_input += 1;
+    fn hold_by(&mut self, now: Instant, fault: InputFault) {
         self.input.handle_fault(fault);
         self.update(now);
     }

@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use super::input_fault::InputFault;
-use super::stamp::Stamp;
+use super::input_fault::{ClockCause, InputFault};
 use crate::arm::Gripper;
 use crate::geometry::{Orientation, Position, Transform};
 
@@ -22,31 +21,53 @@ pub struct Target {
     pub stamp: Option<Stamp>,
     /// What the same message wants the gripper to be, if it says. It counts if the target does.
     pub gripper: Option<GripperInput>,
-    /// How long it may have waited in this process before it was looked at: a process that was stopped or starved finds
-    /// a sample that looks new and is not.
+    /// How long it may have waited in this process: if that was stopped or starved, a target looks newer than it is.
     pub stall: Duration,
 }
 
 impl Target {
-    /// Whether every coordinate is zero.
+    /// Returns whether every coordinate is zero.
     pub fn is_zero(&self) -> bool {
         self.position.coordinates() == [0.0; 3]
     }
 
-    /// A target from coordinates in metres in the tracker's frame and an optional stamp.
+    /// Makes a target from coordinates in metres in the tracker's frame.
     ///
     /// # Errors
-    /// [`InputFault::Position`] when the coordinates are no position.
+    /// [`InputFault::Position`] if the coordinates are no position.
     pub fn new(x: f64, y: f64, z: f64, stamp: Option<Stamp>) -> Result<Self, InputFault> {
         let position = Position::new(x, y, z)?;
-        Ok(Self {
-            position,
-            orientation: None,
-            frame: Frame::Tracker,
-            stamp,
-            gripper: None,
-            stall: Duration::ZERO,
-        })
+        let (frame, stall) = (Frame::Tracker, Duration::ZERO);
+        Ok(Self { position, orientation: None, frame, stamp, gripper: None, stall })
+    }
+}
+
+/// A sender's stamp together with the reading of the same clock at receipt. Both in nanoseconds of ROS time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// `header.stamp`.
+    pub taken: i64,
+    /// The node's ROS clock when the message was received.
+    pub received: i64,
+    /// Whether that clock is simulated (`use_sim_time`).
+    pub simulated: bool,
+}
+
+impl Stamp {
+    /// Returns how old the sample was at receipt, in nanoseconds; negative if it comes from the future.
+    pub fn age(self) -> i64 {
+        self.received.saturating_sub(self.taken)
+    }
+
+    /// Returns what makes a stamp as far from the node's clock as this one.
+    pub fn cause(self) -> ClockCause {
+        let ahead = self.age() < 0;
+        match (self.age().unsigned_abs() > A_DAY.as_nanos() as u64, self.simulated, ahead) {
+            (false, ..) => ClockCause::NotSynchronised,
+            (true, true, true) => ClockCause::SenderOnSystemTime,
+            (true, false, false) => ClockCause::SenderOnSimulatedTime,
+            (true, simulated, _) => ClockCause::OfAnotherDay { simulated },
+        }
     }
 }
 
@@ -66,8 +87,7 @@ pub enum Frame {
     Tracker,
     /// The arm's base frame: it is taken as it is.
     Base,
-    /// Another, and where that is by TF. The position stays as the sender said it: a zero and a sample that is repeated
-    /// are such in its own frame.
+    /// Another, and where that is by TF. The position stays in it, because zeros and repetitions are such in the own frame.
     Transformed(Transform),
 }
 
@@ -81,8 +101,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// The frame that a `header.frame_id` names; `None` if it names neither. A sender that names none sends in the
-    /// tracker's.
+    /// Returns the frame that a `header.frame_id` names, if it is one of the two. An empty name is the tracker's.
     pub fn resolve(&self, frame_id: &str) -> Option<Frame> {
         let frame_id = strip_leading_slash(frame_id);
         if frame_id.is_empty() || frame_id == strip_leading_slash(&self.tracker) {
@@ -92,16 +111,19 @@ impl Frames {
         }
     }
 
-    /// Why a frame that is neither is refused; `frame_id` fit to print.
+    /// Returns why a frame that is neither is refused; `frame_id` fit to print.
     pub fn unknown(&self, frame_id: &str) -> InputFault {
         InputFault::UnknownFrame { frame_id: frame_id.into(), base: self.base.as_str().into() }
     }
 }
 
-/// The name of a frame without the slash that old senders put first, as tf2 takes it.
+/// Returns the name of a frame without the slash that old senders put first, as tf2 takes it.
 pub fn strip_leading_slash(frame_id: &str) -> &str {
     frame_id.strip_prefix('/').unwrap_or(frame_id)
 }
+
+/// Clocks of two machines that are only not synchronised are closer together than that.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
@@ -118,5 +140,25 @@ mod tests {
         assert_eq!(frames.resolve("map"), None);
         let refused = frames.unknown("map").to_string();
         assert!(refused.contains("'map'") && refused.contains("'arm_base'"), "{refused}");
+    }
+
+    #[test]
+    fn clocks_a_day_apart_are_clocks_of_different_kinds() {
+        const SECOND: i64 = 1_000_000_000;
+        let cause = |taken: i64, received: i64, simulated| {
+            Stamp { taken: taken * SECOND, received: received * SECOND, simulated }.cause()
+        };
+        let (wall, yesterday) = (1_795_767_257, 1_795_767_257 - 100_000);
+        assert_eq!(cause(wall, 100, true), ClockCause::SenderOnSystemTime);
+        // A recording that is played again has the clock of its day.
+        assert_eq!(cause(wall, yesterday, true), ClockCause::SenderOnSystemTime);
+        assert_eq!(cause(100, wall, false), ClockCause::SenderOnSimulatedTime);
+        assert_eq!(cause(yesterday, wall, false), ClockCause::SenderOnSimulatedTime);
+        assert_eq!(cause(100, wall, true), ClockCause::OfAnotherDay { simulated: true });
+        assert_eq!(cause(wall, yesterday, false), ClockCause::OfAnotherDay { simulated: false });
+        for simulated in [false, true] {
+            assert_eq!(cause(wall - 3600, wall, simulated), ClockCause::NotSynchronised);
+            assert_eq!(cause(wall + 3600, wall, simulated), ClockCause::NotSynchronised);
+        }
     }
 }

@@ -16,8 +16,8 @@ pub enum Policy {
     Reject,
 }
 
-/// An axis-aligned box in the arm's base frame, in metres, with `min` below `max` on every axis; of it, what is neither
-/// nearer to the frame's origin than the arm can fold nor farther than it can reach.
+/// An axis-aligned box in the arm's base frame, in metres, without what is nearer to the frame's origin than the arm can
+/// fold or farther than it can reach.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Workspace {
     min: Position,
@@ -28,30 +28,29 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// A box from two corners; `None` unless `min` is below `max` on every axis.
+    /// Makes a box from two corners; `None` unless `min` is below `max` on every axis.
     pub fn new(min: Position, max: Position, policy: Policy) -> Option<Self> {
         let ordered = min.coordinates().iter().zip(max.coordinates()).all(|(low, high)| *low < high);
         ordered.then_some(Self { min, max, policy, reach: (0.0, f64::INFINITY) })
     }
 
-    /// The same, and no nearer to the origin of the arm's base frame than `min` metres nor farther than `max`; 0: no
-    /// such bound.
+    /// Bounds the distance to the origin of the arm's base frame too, in metres; 0: no such bound.
     #[must_use]
     pub fn with_reach(self, min: f64, max: f64) -> Self {
         Self { reach: (min, if max > 0.0 { max } else { f64::INFINITY }), ..self }
     }
 
-    /// Whether a position lies in the workspace, faces included.
+    /// Returns whether a position lies in the workspace, faces included.
     pub fn contains(&self, position: Position) -> bool {
         let point = position.point();
         let (nearest, farthest) = self.reach;
         self.box_holds(point, 0.0) && (nearest..=farthest).contains(&point.coords.norm())
     }
 
-    /// The position that a target stands for, and whether it had to be clamped.
+    /// Returns the position that a target stands for, and whether it had to be clamped.
     ///
     /// # Errors
-    /// [`InputFault::OutsideWorkspace`] when the policy is to reject, or when nothing inside is found near it.
+    /// [`InputFault::OutsideWorkspace`] if the policy is to reject, or if nothing inside is found near it.
     pub fn admit(&self, position: Position) -> Result<(Position, bool), InputFault> {
         let outside = !self.contains(position);
         match (self.policy, self.nearest(position)) {
@@ -61,7 +60,7 @@ impl Workspace {
         }
     }
 
-    /// Whether the straight way between two points keeps inside, if it starts inside.
+    /// Returns whether the straight way between two points keeps inside, if it starts inside.
     pub fn holds_way(&self, from: Point3<f64>, to: Point3<f64>) -> bool {
         let (nearest, farthest) = self.reach;
         let start = from.coords.norm();
@@ -70,7 +69,7 @@ impl Workspace {
             && distance_to_origin(from, to) >= (nearest + MARGIN).min(start) - SLACK
     }
 
-    /// The direction in which to leave `from` for `to`: straight, or around what the arm cannot reach into.
+    /// Returns the direction in which to leave `from` for `to`: straight, or around what the arm cannot reach into.
     pub fn direction(&self, from: Point3<f64>, to: Point3<f64>) -> Vector3<f64> {
         let straight = (to - from).try_normalize(NEGLIGIBLE).unwrap_or_default();
         let (nearest, _) = self.reach;
@@ -94,8 +93,8 @@ impl Workspace {
         (0..3).all(|axis| min[axis] - slack <= point[axis] && point[axis] <= max[axis] + slack)
     }
 
-    /// A point inside that is near to `position`, if there is one: itself, or what going back and forth between box and
-    /// reach leads to. A hair inside, so that commands can get there.
+    /// Returns `position`, or a point inside near to it, found by going back and forth between box and reach, if there is
+    /// one. It is a hair inside, so that commands can get there.
     fn nearest(&self, position: Position) -> Option<Position> {
         let (nearest, farthest) = (self.reach.0 + 2.0 * MARGIN, self.reach.1 - 2.0 * MARGIN);
         let mut place = position.clamped(self.min, self.max);
@@ -117,13 +116,12 @@ impl Workspace {
     }
 }
 
-/// How near the straight way between two points comes to the origin.
+/// Returns how near the straight way between two points comes to the origin.
 fn distance_to_origin(from: Point3<f64>, to: Point3<f64>) -> f64 {
     let way = to - from;
     let length_squared = way.norm_squared();
-    let share =
-        if length_squared > 0.0 { (-from.coords.dot(&way) / length_squared).clamp(0.0, 1.0) } else { 0.0 };
-    (from.coords + way * share).norm()
+    let share = if length_squared > 0.0 { -from.coords.dot(&way) / length_squared } else { 0.0 };
+    (from.coords + way * share.clamp(0.0, 1.0)).norm()
 }
 
 /// For the arithmetic's own noise, in metres; lost in the rounding to a micrometre.

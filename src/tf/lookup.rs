@@ -1,8 +1,7 @@
 //! Targets in frames that have to be looked up, and those of them that wait for their transform.
 //!
-//! Of the targets that wait, the newest that can be placed is, and all before it are dropped. If there was room for one
-//! target only, every new target would take its place, and with a tracker that is faster than `/tf` no target would ever be
-//! placed.
+//! Of the targets that wait, the newest that can be placed is, and all before it are dropped. One place to wait in would not
+//! do, because with a tracker faster than `/tf` each target would push out the one before, and none would be placed.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -46,29 +45,29 @@ pub struct Lookup {
 struct Waiting {
     target: PendingTarget,
     since: Instant,
-    /// Until its transform has to be there: `tf.timeout`, or what `input.timeout` leaves of the target's life.
+    /// When its transform has to be there: after `tf.timeout`, or what `input.timeout` leaves of the target's life.
     until: Instant,
 }
 
 impl PendingTarget {
-    /// A target whose `header.frame_id` is neither the tracker's frame nor the arm's base frame.
+    /// Takes a target whose `header.frame_id` is neither the tracker's frame nor the arm's base frame.
     pub fn new(frame_id: &str, target: Target) -> Self {
         Self { frame_id: frame_id.to_owned(), target }
     }
 
-    /// The name of its frame.
+    /// Returns the name of its frame.
     pub fn frame_id(&self) -> &str {
         &self.frame_id
     }
 }
 
 impl Lookup {
-    /// A lookup that knows no frame yet.
+    /// Makes a lookup that knows no frame yet.
     pub fn new(config: LookupConfig) -> Self {
         Self { config, tree: Tree::new(), waiting: VecDeque::new() }
     }
 
-    /// Other settings. In another base frame nothing is where it was waited for.
+    /// Takes other settings. With another base frame no target waits any more.
     pub fn handle_config(&mut self, config: LookupConfig) {
         if config.base != self.config.base {
             self.waiting.clear();
@@ -80,17 +79,12 @@ impl Lookup {
     ///
     /// # Errors
     /// Why it is not believed.
-    pub fn handle_transform(
-        &mut self,
-        ros_now: i64,
-        edge: &TransformStamped,
-    ) -> Result<(), TransformRejected> {
+    pub fn handle_transform(&mut self, ros_now: i64, it: &TransformStamped) -> Result<(), TransformRejected> {
         self.handle_clock(ros_now);
-        self.tree.handle_edge(edge)
+        self.tree.handle_edge(it)
     }
 
-    /// Takes note of a target that needs no lookup, or of a message that is none: what waits is older, and no longer
-    /// wanted.
+    /// Records a target that needs no lookup, or a message that is no target: what waits is older, and no longer wanted.
     pub fn handle_other(&mut self) {
         self.waiting.clear();
     }
@@ -110,13 +104,11 @@ impl Lookup {
 
     fn decide(&mut self, now: Instant, target: PendingTarget) -> Result<Option<Target>, InputFault> {
         let LookupConfig { timeout, input_timeout, .. } = self.config;
-        let mut age = 0;
-        if let Some(stamp) = target.target.stamp {
-            // By their own names: such a stamp finds no transform either.
-            check_age(stamp, input_timeout)?;
-            age = stamp.age();
-        }
-        let left = input_timeout.saturating_sub(Duration::from_nanos(u64::try_from(age).unwrap_or(0)));
+        let stamp = target.target.stamp;
+        // A stamp that is too old or from the future finds no transform either, but is refused by its own name.
+        stamp.map_or(Ok(()), |stamp| check_age(stamp, input_timeout))?;
+        let age = stamp.map_or(0, |stamp| u64::try_from(stamp.age()).unwrap_or(0));
+        let left = input_timeout.saturating_sub(Duration::from_nanos(age));
         let waiting = Waiting { target, since: now, until: now + timeout.min(left) };
         match self.place(now, &waiting) {
             Err(LookupError::Behind { .. }) if waiting.until > now && self.waiting.len() < MAX_WAITING => {
@@ -127,7 +119,7 @@ impl Lookup {
         }
     }
 
-    /// The newest of the targets that wait, if it can be placed now, or one that has waited for too long.
+    /// Returns the newest of the waiting targets that can be placed now, or why one that has waited for too long is refused.
     pub fn poll(&mut self, now: Instant, ros_now: i64) -> Option<Result<Target, InputFault>> {
         self.handle_clock(ros_now);
         if let Some(first) = self.waiting.front()
@@ -140,20 +132,16 @@ impl Lookup {
             self.waiting.pop_front();
             return Some(Err(fault));
         }
-        let decided = self.waiting.iter().enumerate().rev().find_map(|(index, waiting)| {
-            match self.place(now, waiting) {
-                Err(LookupError::Behind { .. }) => None,
-                placed => {
-                    Some((index, placed.map_err(|missing| self.no_transform(&waiting.target, &missing))))
-                }
-            }
-        });
-        let (index, decided) = decided?;
+        let (index, placed) = (0..self.waiting.len()).rev().find_map(|index| {
+            let placed = self.place(now, &self.waiting[index]);
+            (!matches!(placed, Err(LookupError::Behind { .. }))).then_some((index, placed))
+        })?;
+        let decided = placed.map_err(|missing| self.no_transform(&self.waiting[index].target, &missing));
         self.waiting.drain(..=index);
         Some(decided)
     }
 
-    /// When a target will have waited for too long.
+    /// Returns when a target will have waited for too long.
     pub fn deadline(&self) -> Option<Instant> {
         self.waiting.front().map(|waiting| waiting.until)
     }
@@ -164,20 +152,15 @@ impl Lookup {
         }
     }
 
-    /// A target as it is when it leaves here: as old as its stamp says by now, or as the transform that it was placed by,
-    /// or as the time that it has waited.
+    /// Returns a target placed. It is as old as its stamp says by now, or as its transform, or as the time that it waited.
     fn place(&self, now: Instant, waiting: &Waiting) -> Result<Target, LookupError> {
         let PendingTarget { frame_id, target } = &waiting.target;
         let LookupConfig { base, input_timeout, .. } = &self.config;
         let stamp = target.stamp.map(|stamp| Stamp { received: self.tree.clock(), ..stamp });
         let found = self.tree.find(base, frame_id, stamp.map(|stamp| stamp.taken), *input_timeout)?;
         let waited = target.stall + now.saturating_duration_since(waiting.since);
-        Ok(Target {
-            frame: Frame::Transformed(found.transform),
-            stamp,
-            stall: waited.max(found.age),
-            ..*target
-        })
+        let (frame, stall) = (Frame::Transformed(found.transform), waited.max(found.age));
+        Ok(Target { frame, stamp, stall, ..*target })
     }
 
     fn no_transform(&self, target: &PendingTarget, why: &dyn Display) -> InputFault {
@@ -189,7 +172,7 @@ impl Lookup {
     }
 }
 
-/// More targets than come within `tf.timeout` from any tracker: beyond that they are refused.
+/// More targets than any tracker sends within `tf.timeout`: beyond that they are refused.
 const MAX_WAITING: usize = 256;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Targets in frames that TF knows: transforms, targets and both clocks come in, placed targets come out.
 //!
-//! [`Tree`] keeps where frames were; a [`Lookup`] places targets by it. A target whose transform has not come yet waits,
-//! for `tf.timeout` at most.
+//! A [`Lookup`] places targets by a tree of frames. A target whose transform has not come yet waits, for `tf.timeout` at
+//! most.
 //!
 //! Names `geometry`, `teleop` (what a target is) and `text`. Never ROS, and no clock: readings of it come in.
 
@@ -9,4 +9,4 @@ mod lookup;
 mod tree;
 
 pub use lookup::{Lookup, LookupConfig, PendingTarget};
-pub use tree::{Found, LookupError, TransformRejected, TransformStamped, Tree};
+pub use tree::{TransformRejected, TransformStamped};

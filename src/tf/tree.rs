@@ -27,8 +27,9 @@ pub struct TransformStamped<'a> {
     pub rotation: [f64; 4],
 }
 
-/// Why a transform is not believed.
+/// Why a transform is not believed. Names are fit to print; times are in nanoseconds by the node's clock.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[allow(missing_docs)] // each variant says what its fields are
 pub enum TransformRejected {
     /// A frame without a name, or with one of absurd length.
     #[error("one of its frames has no name, or one of more than {MAX_NAME} bytes")]
@@ -36,31 +37,18 @@ pub enum TransformRejected {
     /// A frame that is its own parent.
     #[error("it is its own parent")]
     SelfParent,
-    /// Numbers that are no transform.
+    /// Numbers that are no transform, as they came.
     #[error(
         "its numbers are no transform: translation {translation:?}, rotation {rotation:?} (x, y, z, w), which must be a \
          unit quaternion"
     )]
-    Numbers {
-        /// As it came.
-        translation: [f64; 3],
-        /// As it came.
-        rotation: [f64; 4],
-    },
+    Numbers { translation: [f64; 3], rotation: [f64; 4] },
     /// The frame would be its own ancestor.
     #[error("its parent '{parent}' is its own descendant")]
-    Cycle {
-        /// The parent.
-        parent: String,
-    },
-    /// Two broadcasters that do not agree.
+    Cycle { parent: String },
+    /// Two broadcasters that do not agree. The parent `before` is the one that is believed.
     #[error("its parent is '{parent}' now and was '{before}' just before; two broadcasters?")]
-    SecondParent {
-        /// The parent that is not believed.
-        parent: String,
-        /// The parent that is.
-        before: String,
-    },
+    SecondParent { parent: String, before: String },
     /// A transform of `/tf` for a frame of `/tf_static`, or the other way round.
     #[error("it comes on /tf and on /tf_static")]
     FixedAndMoving,
@@ -68,66 +56,39 @@ pub enum TransformRejected {
     #[error(
         "its stamp is {:.1} s old, more than {:.0} s; {}", seconds(*.age), HISTORY.as_secs_f64(), clock_hint(*.age)
     )]
-    TooOld {
-        /// By the node's clock, in nanoseconds.
-        age: i64,
-    },
+    TooOld { age: i64 },
     /// A stamp from the future.
     #[error(
         "its stamp is {:.1} s in the future, more than {:.0} s; {}", seconds(*.ahead), MAX_AHEAD.as_secs_f64(),
         clock_hint(*.ahead)
     )]
-    Ahead {
-        /// Of the node's clock, in nanoseconds.
-        ahead: i64,
-    },
+    Ahead { ahead: i64 },
     /// More frames than are kept.
     #[error("there are {MAX_FRAMES} frames already")]
     TooMany,
 }
 
-/// Why it is not known where a frame is.
+/// Why it is not known where a frame is. Names are fit to print; `by` is in nanoseconds.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum LookupError {
-    /// Nobody tells of a frame.
+pub(super) enum LookupError {
+    /// No broadcaster sends the frame.
     #[error("neither /tf nor /tf_static has '{frame}'")]
-    Unknown {
-        /// Its name, made fit to print.
-        frame: String,
-    },
+    Unknown { frame: String },
     /// There is no way between the two.
     #[error("/tf and /tf_static do not connect the two")]
     Unconnected,
-    /// The transform for the stamp may yet come: nothing is extrapolated.
+    /// The frame's transform for the stamp may yet come: nothing is extrapolated.
     #[error("the newest of '{frame}' is {:.3} s older than the stamp", seconds(*.by))]
-    Behind {
-        /// The frame that it waits for, made fit to print.
-        frame: String,
-        /// In nanoseconds.
-        by: i64,
-    },
+    Behind { frame: String, by: i64 },
     /// The stamp is older than all that is kept.
     #[error("the oldest of '{frame}' is {:.3} s newer than the stamp", seconds(*.by))]
-    Before {
-        /// The frame, made fit to print.
-        frame: String,
-        /// In nanoseconds.
-        by: i64,
-    },
+    Before { frame: String, by: i64 },
     /// Without a stamp, the newest is wanted, and it is too old.
     #[error("the newest of '{frame}' is {:.3} s old, more than input.timeout", age.as_secs_f64())]
-    Old {
-        /// The frame, made fit to print.
-        frame: String,
-        /// Its age.
-        age: Duration,
-    },
-    /// Two frames on the way are never known at the same time.
+    Old { frame: String, age: Duration },
+    /// The frame is one of two on the way that are never known at the same time.
     #[error("'{frame}' is not known at any time at which the others are")]
-    NeverTogether {
-        /// One of them, made fit to print.
-        frame: String,
-    },
+    NeverTogether { frame: String },
     /// The numbers on the way lead nowhere.
     #[error("the transforms on the way do not multiply: {0}")]
     Numbers(String),
@@ -135,16 +96,16 @@ pub enum LookupError {
 
 /// Where a frame is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Found {
+pub(super) struct Found {
     /// In the base frame.
     pub transform: geometry::Transform,
-    /// How old that is, where the newest was asked for.
+    /// How old that is, if the newest was asked for.
     pub age: Duration,
 }
 
 /// The frames, and where they were in the last ten seconds.
 #[derive(Debug)]
-pub struct Tree {
+pub(super) struct Tree {
     registry: Registry,
     frames: HashMap<String, Frame>,
     /// The last reading of the node's clock, in nanoseconds.
@@ -160,14 +121,14 @@ struct Frame {
 }
 
 impl Tree {
-    /// A tree without a frame.
-    pub fn new() -> Self {
+    /// Makes a tree without a frame.
+    pub(super) fn new() -> Self {
         Self { registry: Registry::with_max_age(HISTORY), frames: HashMap::new(), clock: 0 }
     }
 
     /// Takes a reading of the node's clock, in nanoseconds. Returns whether time has jumped back, as it does when a
-    /// simulation is begun anew: where frames were says nothing any more then; fixed ones stay.
-    pub fn handle_clock(&mut self, ros_now: i64) -> bool {
+    /// simulation is started again. Then it is forgotten where frames were, except fixed ones.
+    pub(super) fn handle_clock(&mut self, ros_now: i64) -> bool {
         let jumped = ros_now < self.clock;
         if jumped {
             self.forget(|frame| frame.newest.is_some());
@@ -176,17 +137,14 @@ impl Tree {
         jumped
     }
 
-    /// The last reading of the node's clock, in nanoseconds.
-    pub fn clock(&self) -> i64 {
+    /// Returns the last reading of the node's clock, in nanoseconds.
+    pub(super) fn clock(&self) -> i64 {
         self.clock
     }
 
-    /// Takes a transform. One that is not newer than what is known of its frame says nothing and is passed over, and so
-    /// is one of `/tf` before simulated time has begun.
-    ///
-    /// # Errors
-    /// Why it is not believed. Then nothing has changed.
-    pub fn handle_edge(&mut self, edge: &TransformStamped) -> Result<(), TransformRejected> {
+    /// Takes a transform, or returns why it is not believed: then nothing has changed. A transform that is not newer than
+    /// what is known of its frame is passed over, and so is one of `/tf` before simulated time has begun.
+    pub(super) fn handle_edge(&mut self, edge: &TransformStamped) -> Result<(), TransformRejected> {
         let (parent, child) = (strip_leading_slash(edge.parent), strip_leading_slash(edge.child));
         if [parent, child].iter().any(|name| name.is_empty() || name.len() > MAX_NAME) {
             return Err(TransformRejected::Name);
@@ -194,13 +152,10 @@ impl Tree {
         if parent == child {
             return Err(TransformRejected::SelfParent);
         }
-        let rotation = unit(edge.rotation).filter(|_| edge.translation.iter().all(|it| it.is_finite()));
-        let Some(rotation) = rotation else {
-            return Err(TransformRejected::Numbers {
-                translation: edge.translation,
-                rotation: edge.rotation,
-            });
-        };
+        let numbers =
+            || TransformRejected::Numbers { translation: edge.translation, rotation: edge.rotation };
+        let is_finite = edge.translation.iter().all(|coordinate| coordinate.is_finite());
+        let rotation = unit(edge.rotation).filter(|_| is_finite).ok_or_else(numbers)?;
         if let Some(stamp) = edge.stamp
             && !self.is_of_use(stamp, child)?
         {
@@ -220,18 +175,15 @@ impl Tree {
             .and_then(|transform| self.registry.add_transform(transform))
             .map_err(|error| match error {
                 RegistryError::CycleDetected => TransformRejected::Cycle { parent: sanitize_short(parent) },
-                _ => TransformRejected::Numbers { translation: edge.translation, rotation: edge.rotation },
+                _ => numbers(),
             })?;
         self.frames.insert(child.to_owned(), Frame { parent: parent.to_owned(), newest: edge.stamp });
         Ok(())
     }
 
-    /// Where `frame` was in `base` at a stamp, interpolated, or, without one, where it is: the newest that all
-    /// transforms on the way can tell, which may be `max_age` old.
-    ///
-    /// # Errors
-    /// Why that is not known.
-    pub fn find(
+    /// Returns where `frame` was in `base` at a stamp, interpolated, or why that is not known. Without a stamp: where it is
+    /// by the newest time that all transforms on the way can tell of, which may be `max_age` ago.
+    pub(super) fn find(
         &self,
         base: &str,
         frame: &str,
@@ -245,14 +197,12 @@ impl Tree {
         };
         let found = self.registry.get_transform(base, frame, at).map_err(missing)?;
         let (translation, rotation) = (found.translation(), found.rotation());
-        let transform = geometry::Transform::new(
-            [translation.x, translation.y, translation.z],
-            [rotation.x, rotation.y, rotation.z, rotation.w],
-        );
-        Ok(Found { transform, age })
+        let translation = [translation.x, translation.y, translation.z];
+        let rotation = [rotation.x, rotation.y, rotation.z, rotation.w];
+        Ok(Found { transform: geometry::Transform::new(translation, rotation), age })
     }
 
-    /// The newest time that all transforms on the way can tell of, but not one in the future, and how long ago it is.
+    /// Returns the newest time that all transforms on the way can tell of, but not one in the future, and how long ago it is.
     fn newest(
         &self,
         base: &str,
@@ -275,7 +225,7 @@ impl Tree {
         Err(LookupError::Old { frame: sanitize_short(&late), age })
     }
 
-    /// Whether a transform with this stamp can tell where anything is that a target may yet ask for.
+    /// Returns whether a transform with this stamp can place a target that may yet come.
     fn is_of_use(&self, stamp: i64, child: &str) -> Result<bool, TransformRejected> {
         if self.clock == 0 {
             return Ok(false);
@@ -291,8 +241,8 @@ impl Tree {
         Ok(newest.is_none_or(|newest| stamp.saturating_sub(newest) >= nanoseconds(RESOLUTION)))
     }
 
-    /// Makes room for a frame, and for one that has another parent than before, or moves or stands still unlike before.
-    /// A moving one is believed as long as it has moved of late; a fixed one that is fixed elsewhere is there.
+    /// Makes room for a frame that is new, has another parent, or is fixed and was moving, or the other way round. What is
+    /// known of a moving frame is believed while it is recent; a fixed frame that is fixed elsewhere is there.
     fn make_way_for(
         &mut self,
         parent: &str,
@@ -325,7 +275,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Whether a frame hangs below another.
+    /// Returns whether a frame hangs below another.
     fn is_below(&self, frame: &str, other: &str) -> bool {
         let parent = |name: &str| self.frames.get(name).map(|frame| frame.parent.as_str());
         std::iter::successors(parent(frame), |name| parent(name)).any(|name| name == other)
@@ -340,12 +290,6 @@ impl Tree {
             }
             !forgotten
         });
-    }
-}
-
-impl Default for Tree {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -391,9 +335,7 @@ fn seconds(nanoseconds: i64) -> f64 {
     nanoseconds as f64 * 1e-9
 }
 
-/// How long it is kept where a frame was: as long as the longest `input.timeout`.
-const HISTORY: Duration = Duration::from_secs(10);
-/// What to look at when a stamp is so many nanoseconds off: further off than a day are clocks of different kinds only.
+/// Returns what to look at if a stamp is so many nanoseconds off. Only clocks of different kinds are off by a day.
 fn clock_hint(off: i64) -> &'static str {
     if off.unsigned_abs() > 24 * 60 * 60 * 1_000_000_000 {
         "is use_sim_time the same at its broadcaster and here?"
@@ -402,12 +344,14 @@ fn clock_hint(off: i64) -> &'static str {
     }
 }
 
-/// How far ahead of the node's clock a stamp on `/tf` may be. Localisation stamps its frame up to a second ahead; what
-/// lies farther ahead is a clock that is wrong, and would be the newest for as long.
+/// How long it is kept where a frame was: as long as the longest `input.timeout`.
+const HISTORY: Duration = Duration::from_secs(10);
+/// How far ahead of the node's clock a stamp on `/tf` may be. Localisation stamps its frame up to a second ahead. What is
+/// farther ahead comes from a wrong clock, and would be the newest for as long.
 const MAX_AHEAD: Duration = Duration::from_secs(2);
-/// Transforms of one frame that follow each other closer than this are one: it bounds what is kept.
+/// Transforms of one frame closer together than this are one, because that bounds what is kept.
 const RESOLUTION: Duration = Duration::from_millis(1);
-/// Between two transforms farther apart than this nothing is interpolated: where the frame was meanwhile nobody knows.
+/// Between two transforms farther apart than this nothing is interpolated, because the frame may have been anywhere.
 const MAX_GAP: Duration = Duration::from_secs(1);
 /// More frames than any robot has.
 const MAX_FRAMES: usize = 1000;

@@ -9,20 +9,13 @@ use crate::geometry::Position;
 use crate::teleop::config::JumpConfig;
 use crate::teleop::input_fault::InputFault;
 
-/// Refuses jumps of the target.
-///
-/// A jump is refused until the target has stayed near where it jumped to, each sample within [`JumpConfig::distance`] of
-/// the sample before. Then it is believed. Motion goes on by an approach, because refusals came before it.
+/// Refuses a jump of the target until the target has stayed near where it jumped to, each sample within
+/// [`JumpConfig::distance`] of the sample before. Then motion goes on by an approach, because refusals came before it.
 #[derive(Debug, Default)]
 pub struct JumpGuard {
     last: Option<Position>,
-    elsewhere: Option<Elsewhere>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Elsewhere {
-    position: Position,
-    since: Instant,
+    /// Where the target has jumped to, and since when it has stayed near there.
+    elsewhere: Option<(Position, Instant)>,
 }
 
 impl JumpGuard {
@@ -32,20 +25,17 @@ impl JumpGuard {
             let distance = from.distance(position);
             (config.distance > 0.0 && distance > config.distance).then_some(distance)
         };
-        let Some(distance) = self.last.and_then(jump) else {
-            *self = Self { last: Some(position), elsewhere: None };
-            return Ok(());
-        };
         let since = match self.elsewhere {
-            Some(elsewhere) if jump(elsewhere.position).is_none() => elsewhere.since,
+            Some((elsewhere, since)) if jump(elsewhere).is_none() => since,
             _ => now,
         };
-        if now.saturating_duration_since(since) >= config.confirm && since != now {
-            *self = Self { last: Some(position), elsewhere: None };
-            return Ok(());
+        let is_believed = now.saturating_duration_since(since) >= config.confirm && since != now;
+        if let Some(distance) = self.last.and_then(jump).filter(|_| !is_believed) {
+            self.elsewhere = Some((position, since));
+            return Err(InputFault::Jump { distance, confirm: config.confirm });
         }
-        self.elsewhere = Some(Elsewhere { position, since });
-        Err(InputFault::Jump { distance, confirm: config.confirm })
+        *self = Self { last: Some(position), elsewhere: None };
+        Ok(())
     }
 
     /// Forgets where the target was, because after a loss it may be anywhere.

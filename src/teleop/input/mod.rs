@@ -21,8 +21,7 @@ pub use self::watchdog::check_age;
 use super::config::TeleopConfig;
 use super::input_fault::InputFault;
 use super::reason::Obstacle;
-use super::stamp::Stamp;
-use super::target::{Frame, Target};
+use super::target::{Frame, Stamp, Target};
 use crate::arm::Gripper;
 use crate::geometry::{Orientation, Position, PositionError};
 
@@ -68,7 +67,6 @@ impl Input {
         target: &Target,
         config: &TeleopConfig,
     ) -> Result<Sample, InputFault> {
-        let timeout = config.input_timeout;
         self.handle_message(now);
         let position = in_base_frame(target, config);
         self.senders.handle_target(now, target, position.as_ref().ok().copied());
@@ -80,19 +78,19 @@ impl Input {
         if self.passes_over() {
             return Err(InputFault::Zero);
         }
-        self.health.handle_arrival(now, target.position, &config.stream_health, timeout);
+        self.health.handle_arrival(now, target.position, config);
         if zero {
             return Err(InputFault::Zero);
         }
-        let origin = self.watchdog.admit(now, target.stamp, target.stall, timeout)?;
+        let origin = self.watchdog.admit(now, target, config.input_timeout)?;
         let position = position?;
-        let resumes = !self.watchdog.is_fresh(now, timeout);
+        let resumes = self.good_since(now, config).is_none();
         // After a loss the hand may be anywhere. A jump that waits until it is believed is no loss.
         if resumes && !matches!(self.watchdog.fault(), Some(InputFault::Jump { .. })) {
             self.jump.forget();
         }
         self.jump.admit(now, position, &config.jump)?;
-        self.health.check(now, &config.stream_health, timeout)?;
+        self.health.check(now, config)?;
         let orientation = target.orientation.map(|orientation| match target.frame {
             Frame::Tracker => config.retarget.turn(orientation),
             Frame::Base => orientation,
@@ -117,7 +115,7 @@ impl Input {
         self.watchdog.handle_fault(fault);
     }
 
-    /// Records a message that could not be made a target. Call [`Self::handle_fault`] too.
+    /// Records a message that could not be made a target. [`Self::handle_fault`] has to follow.
     pub(super) fn handle_unreadable(&mut self, now: Instant) {
         self.handle_message(now);
         self.senders.handle_unreadable(now);
@@ -163,8 +161,7 @@ impl Input {
             .is_some_and(|since| now.saturating_duration_since(since) >= config.settle_time)
     }
 
-    /// Returns when the input changes by itself. Some of it may lie in the past. With `settling` the moment when it will
-    /// have settled counts too.
+    /// Returns when the input changes by itself, maybe in the past. With `settling` the moment when it settles counts too.
     pub(super) fn deadlines(
         &self,
         now: Instant,
@@ -189,22 +186,15 @@ impl Input {
         }
         if let Some(fault) = self.watchdog.fault() {
             let stopped = self.stopped_at(config).is_some_and(|stopped| now >= stopped);
-            let last = self.last_message.filter(|_| stopped);
-            return Some(last.map_or_else(
-                || Obstacle::Input(fault.clone()),
-                |last| Obstacle::Stale {
-                    age: now.saturating_duration_since(last),
-                    refused: Some(fault.clone()),
-                },
-            ));
+            return Some(match self.last_message.map(|last| now.saturating_duration_since(last)) {
+                Some(age) if stopped => Obstacle::Stale { age, refused: Some(fault.clone()) },
+                _ => Obstacle::Input(fault.clone()),
+            });
         }
-        match self.watchdog.age(now) {
-            None => Some(Obstacle::NoInput),
-            Some(age) if !self.watchdog.is_fresh(now, config.input_timeout) => {
-                Some(Obstacle::Stale { age, refused: None })
-            }
-            Some(_) => None,
+        if self.good_since(now, config).is_some() {
+            return None;
         }
+        Some(self.age(now).map_or(Obstacle::NoInput, |age| Obstacle::Stale { age, refused: None }))
     }
 
     /// Records that a message was received, good or not. Call it once for each message.

@@ -1,15 +1,15 @@
 //! Several senders on one topic, distinguished from one sender by what they send.
 //!
-//! The graph says how many nodes publish on a topic, and a message does not say which of them sent it. A publisher that
-//! never sends, such as an idle panel, does no harm; two that send must not be blended to one hand. So while the graph shows
-//! more than one, a [`SenderWatch`] looks at the messages for signs of two senders. A sign is a change that goes back and
-//! forth: a place that the targets leave by a leap and come back to by a leap, a frame or a stamp that is there and is not, a
-//! stamp that is older than the one before, a word for the gripper that contradicts the last. A leap is long beside the way
-//! from one target to the next and beside the stream's own noise, whatever these are. What changes once, or stays for a
-//! while, is no sign: a hand that is somewhere else now, a planner's next goal.
+//! The graph says how many nodes publish, and a message does not say which of them sent it. A publisher that never sends,
+//! such as an idle panel, does no harm; two that send must not be blended to one hand. So while the graph shows more than
+//! one, a [`SenderWatch`] looks for signs of two senders: changes that go back and forth. Such are a place that the targets
+//! leave by a leap and come back to by a leap, a frame or a stamp that is there and is not, a stamp older than the one
+//! before, a word for the gripper that contradicts the last. A leap is long beside the way from one target to the next and
+//! beside the stream's own noise. What changes once, or stays for a while, is no sign: a hand that is somewhere else now, a
+//! planner's next goal.
 //!
-//! Of two senders that send at a steady rate, messages of the faster lie between any two of the slower one. So the slower
-//! one never sends many messages in a row, and each of its messages is one change there and one change back.
+//! If two senders send at steady rates, messages of the faster lie between any two of the slower. So the slower never sends
+//! many messages in a row, and each of its messages is one change there and one change back.
 //!
 //! Invariants:
 //! - With at most one publisher nothing holds.
@@ -22,8 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::arm::Gripper;
 use crate::geometry::Position;
-use crate::teleop::stamp::Stamp;
-use crate::teleop::target::{Frame, Target};
+use crate::teleop::target::{Frame, Stamp, Target};
 
 /// A change of who publishes the bridge's input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,9 +49,9 @@ pub struct SenderWatch {
     readable: Alternation<bool>,
     words: Alternation<Gripper>,
     last_stamp: Option<i64>,
-    signs: Signs<4>,
+    signs: Signs,
     /// Signs that one flickering tracker gives now and then, too.
-    flickers: Signs<8>,
+    flickers: Signs,
 }
 
 impl SenderWatch {
@@ -72,34 +71,30 @@ impl SenderWatch {
         let kind = self.kinds.changes_back((discriminant(&target.frame), target.stamp.is_some()));
         let place = place.is_some_and(|place| self.places.leaps_back(now, place));
         let stamp = self.stamp_goes_back(target.stamp);
-        if kind || place || stamp {
-            self.signs.note(now, WITHIN);
-        }
-        if self.readable.changes_back(true) {
-            self.flickers.note(now, FLICKERS_WITHIN);
-        }
+        self.signs.note(now, kind || place || stamp, SIGNS);
+        self.flickers.note(now, self.readable.changes_back(true), FLICKERS);
     }
 
     /// Notes a message that could not be read as a target.
     pub fn handle_unreadable(&mut self, now: Instant) {
-        if self.publishers.is_some() && self.readable.changes_back(false) {
-            self.flickers.note(now, FLICKERS_WITHIN);
+        if self.publishers.is_some() {
+            self.flickers.note(now, self.readable.changes_back(false), FLICKERS);
         }
     }
 
     /// Takes what a message wants the gripper to be.
     pub fn handle_word(&mut self, now: Instant, word: Gripper) {
-        if self.publishers.is_some() && self.words.changes_back(word) {
-            self.flickers.note(now, FLICKERS_WITHIN);
+        if self.publishers.is_some() {
+            self.flickers.note(now, self.words.changes_back(word), FLICKERS);
         }
     }
 
-    /// Who publishes, in words, if more than one of them sends.
+    /// Returns who publishes, in words, if more than one of them sends.
     pub fn several(&self, now: Instant) -> Option<&Arc<str>> {
         self.publishers.as_ref().filter(|_| self.quiet_at().is_some_and(|quiet| now < quiet))
     }
 
-    /// When there will have been no sign of a second sender for long enough.
+    /// Returns when there will have been no sign of a second sender for long enough.
     pub fn quiet_at(&self) -> Option<Instant> {
         self.signs.until.max(self.flickers.until)
     }
@@ -110,25 +105,23 @@ impl SenderWatch {
     }
 }
 
-/// Signs of a second sender. So many of them within some time are a second sender, until there has been none for a while.
-#[derive(Debug)]
-struct Signs<const ENOUGH: usize> {
-    /// The last ones, the newest last.
-    at: [Option<Instant>; ENOUGH],
+/// Signs of a second sender. Enough of them within some time are a second sender, until there has been none for [`QUIET`].
+#[derive(Debug, Default)]
+struct Signs {
+    /// The last ones, the newest first.
+    at: [Option<Instant>; FLICKERS.0],
     until: Option<Instant>,
 }
 
-impl<const ENOUGH: usize> Default for Signs<ENOUGH> {
-    fn default() -> Self {
-        Self { at: [None; ENOUGH], until: None }
-    }
-}
-
-impl<const ENOUGH: usize> Signs<ENOUGH> {
-    fn note(&mut self, now: Instant, within: Duration) {
-        self.at.rotate_left(1);
-        self.at[ENOUGH - 1] = Some(now);
-        let enough = self.at[0].is_some_and(|first| now.saturating_duration_since(first) <= within);
+impl Signs {
+    fn note(&mut self, now: Instant, is_sign: bool, (enough, within): (usize, Duration)) {
+        if !is_sign {
+            return;
+        }
+        self.at.rotate_right(1);
+        self.at[0] = Some(now);
+        let first = self.at[enough - 1];
+        let enough = first.is_some_and(|first| now.saturating_duration_since(first) <= within);
         if enough || self.until.is_some_and(|until| now < until) {
             self.until = Some(now + QUIET);
         }
@@ -208,7 +201,7 @@ impl Places {
         known.is_some() && before.is_some_and(|before| run.min(before.run) <= SHORT_RUN)
     }
 
-    /// The hand next to a place, other than the one that the last target was of, if it was seen lately and within a way.
+    /// Returns the hand next to a place, other than the current one, if it was seen lately and is `within` metres.
     fn other_at(&self, now: Instant, place: Position, within: f64) -> Option<usize> {
         let near = |index: usize| {
             let hand = self.hands[index].filter(|hand| now.saturating_duration_since(hand.seen) <= WITHIN)?;
@@ -219,22 +212,22 @@ impl Places {
         found.min_by(|one, other| one.1.total_cmp(&other.1)).map(|(index, _)| index)
     }
 
-    /// The other hand that was seen longest ago, or has not been seen at all.
+    /// Returns the other hand that was seen longest ago, or has not been seen at all.
     fn oldest_other(&self) -> usize {
         let others = (0..HANDS).filter(|index| *index != self.current);
         others.min_by_key(|index| self.hands[*index].map(|hand| hand.seen)).unwrap_or_default()
     }
 }
 
-/// How far apart targets are that are of one hand, whichever of the next few that is: by the median of the way to it.
-/// Nothing while there are too few to tell.
+/// Returns how far apart the targets of one hand are: the median way to the next one, whichever of the next few that is. 0
+/// while there are too few to tell.
 fn noise(recent: &VecDeque<Position>) -> f64 {
     if recent.len() <= LAGS {
         return 0.0;
     }
     let median = |lag: usize| {
-        let mut ways: Vec<f64> =
-            recent.iter().zip(recent.iter().skip(lag)).map(|(one, other)| one.distance(*other)).collect();
+        let pairs = recent.iter().zip(recent.iter().skip(lag));
+        let mut ways: Vec<f64> = pairs.map(|(one, other)| one.distance(*other)).collect();
         ways.sort_unstable_by(f64::total_cmp);
         ways.get(ways.len().saturating_sub(1) / 2).copied()
     };
@@ -246,8 +239,9 @@ fn noise(recent: &VecDeque<Position>) -> f64 {
 const QUIET: Duration = Duration::from_secs(3);
 /// Within this time signs are of two senders.
 const WITHIN: Duration = Duration::from_secs(4);
-/// The same for a value that one tracker lets flicker.
-const FLICKERS_WITHIN: Duration = Duration::from_secs(10);
+/// So many signs within such a time are enough: in general, and for a value that one tracker lets flicker.
+const SIGNS: (usize, Duration) = (4, WITHIN);
+const FLICKERS: (usize, Duration) = (8, Duration::from_secs(10));
 /// A sender that another one interrupts sends no more messages in a row than this.
 const SHORT_RUN: u32 = 3;
 /// The shortest way that may be a leap, in metres. Closer hands are one hand to the arm.

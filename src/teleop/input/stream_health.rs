@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::geometry::Position;
-use crate::teleop::config::StreamHealthConfig;
+use crate::teleop::config::{StreamHealthConfig, TeleopConfig};
 use crate::teleop::input_fault::InputFault;
 
 /// Watches a stream of targets for repetition and for its rate.
@@ -25,26 +25,20 @@ pub struct StreamHealth {
 impl StreamHealth {
     /// Notes a target as it came, in the frame it came in. After a gap so long that it is a loss in itself,
     /// the rate is measured from the start; but a gap after a gap is a slow sender.
-    pub fn handle_arrival(
-        &mut self,
-        now: Instant,
-        position: Position,
-        config: &StreamHealthConfig,
-        input_timeout: Duration,
-    ) {
+    pub fn handle_arrival(&mut self, now: Instant, position: Position, config: &TeleopConfig) {
         let last = self.arrivals[INTERVALS];
         let gap = last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         if last.is_some() {
             self.intervals.rotate_left(1);
             self.intervals[INTERVALS - 1] = Some(gap);
-            let longest = longest_interval(config, input_timeout);
+            let longest = longest_interval(config);
             match self.intervals {
                 [.., Some(before), Some(last)] if before > longest && last > longest => self.slow = true,
                 [.., Some(before), Some(last)] if before <= longest && last <= longest => self.slow = false,
                 _ => {}
             }
         }
-        if gap.as_secs_f64() * config.min_rate > INTERVALS as f64 {
+        if gap.as_secs_f64() * config.stream_health.min_rate > INTERVALS as f64 {
             self.arrivals = [None; INTERVALS + 1];
         }
         self.arrivals.rotate_left(1);
@@ -55,26 +49,22 @@ impl StreamHealth {
     }
 
     /// Judges the stream: frozen, or too slow once there have been enough targets to tell.
-    pub fn check(
-        &self,
-        now: Instant,
-        config: &StreamHealthConfig,
-        input_timeout: Duration,
-    ) -> Result<(), InputFault> {
-        let StreamHealthConfig { frozen_timeout, min_rate } = *config;
+    pub fn check(&self, now: Instant, config: &TeleopConfig) -> Result<(), InputFault> {
+        let StreamHealthConfig { frozen_timeout, min_rate } = config.stream_health;
         let repeated = self.same.map_or(Duration::ZERO, |(_, since)| now.saturating_duration_since(since));
         if !frozen_timeout.is_zero() && repeated >= frozen_timeout {
             return Err(InputFault::Frozen { repeated });
         }
+        let input_timeout = config.input_timeout;
         let too_low = |rate| Err(InputFault::RateTooLow { rate, min_rate, input_timeout });
         match self.rate() {
-            _ if self.slow => too_low(self.slow_rate(longest_interval(config, input_timeout))),
+            _ if self.slow => too_low(self.slow_rate(longest_interval(config))),
             Some(rate) if rate < min_rate => too_low(rate),
             _ => Ok(()),
         }
     }
 
-    /// Over the last intervals that were too long, in Hz; over all of the last few if the newest was not.
+    /// Returns the rate over the last intervals that were too long, in Hz; over all of the last few if the newest was not.
     fn slow_rate(&self, longest: Duration) -> f64 {
         let newest_first = || self.intervals.iter().rev().flatten().copied();
         let long: Vec<_> = newest_first().take_while(|interval| *interval > longest).collect();
@@ -82,7 +72,7 @@ impl StreamHealth {
         counted.len() as f64 / counted.iter().sum::<Duration>().as_secs_f64()
     }
 
-    /// Over the last few targets, in Hz.
+    /// Returns the rate over the last few targets, in Hz.
     fn rate(&self) -> Option<f64> {
         let (first, last) = (self.arrivals[0]?, self.arrivals[INTERVALS]?);
         Some(INTERVALS as f64 / last.saturating_duration_since(first).as_secs_f64())
@@ -91,9 +81,9 @@ impl StreamHealth {
 
 /// The longest time between two targets that is not a loss in itself: after `input.timeout` the first of the two is
 /// too old.
-fn longest_interval(config: &StreamHealthConfig, input_timeout: Duration) -> Duration {
-    let by_rate = Duration::try_from_secs_f64(INTERVALS as f64 / config.min_rate).unwrap_or(Duration::MAX);
-    by_rate.min(input_timeout)
+fn longest_interval(config: &TeleopConfig) -> Duration {
+    let by_rate = Duration::try_from_secs_f64(INTERVALS as f64 / config.stream_health.min_rate);
+    by_rate.unwrap_or(Duration::MAX).min(config.input_timeout)
 }
 
 /// Over how many intervals between targets the rate is taken: one late message is not a collapse.
@@ -103,6 +93,7 @@ const INTERVALS: usize = 4;
 #[allow(clippy::disallowed_methods)] // tests need some instant to start from
 mod tests {
     use super::*;
+    use crate::teleop::config::tests::settings;
 
     /// What is said of each of the targets `(x, ms)`.
     fn judged(config: StreamHealthConfig, targets: &[(f64, u64)]) -> Vec<Result<(), InputFault>> {
@@ -111,9 +102,10 @@ mod tests {
 
     fn judged_with(
         input_timeout: Duration,
-        config: StreamHealthConfig,
+        stream_health: StreamHealthConfig,
         targets: &[(f64, u64)],
     ) -> Vec<Result<(), InputFault>> {
+        let config = TeleopConfig { stream_health, input_timeout, ..settings() };
         let start = Instant::now();
         let mut health = StreamHealth::default();
         targets
@@ -121,8 +113,8 @@ mod tests {
             .map(|(x, ms)| {
                 let now = start + Duration::from_millis(*ms);
                 let position = Position::new(*x, 0.0, 0.0).unwrap();
-                health.handle_arrival(now, position, &config, input_timeout);
-                health.check(now, &config, input_timeout)
+                health.handle_arrival(now, position, &config);
+                health.check(now, &config)
             })
             .collect()
     }

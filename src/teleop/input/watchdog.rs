@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::teleop::input_fault::InputFault;
-use crate::teleop::stamp::Stamp;
+use crate::teleop::target::{Stamp, Target};
 
 /// Watches the stream of targets.
 ///
@@ -30,22 +30,21 @@ struct Good {
 }
 
 impl Watchdog {
-    /// Judges a sample's stamp, and how long the sample may have waited in this process. Returns when it was taken, on the
-    /// steady clock. Fails if the process was held up for too long, or the stamp is too old, from the future or before the
-    /// last one. After a jump back the next sample is judged by the new time, so that a restarted sender or simulation is
-    /// refused only once.
+    /// Judges a target's stamp, and how long the target may have waited in this process. Returns when it was taken, on the
+    /// steady clock. After a jump back the next target is judged by the new time, so that a restarted sender or simulation
+    /// is refused only once.
     pub fn admit(
         &mut self,
         now: Instant,
-        stamp: Option<Stamp>,
-        stall: Duration,
+        target: &Target,
         input_timeout: Duration,
     ) -> Result<Instant, InputFault> {
+        let stall = target.stall;
         if stall > input_timeout {
             return Err(InputFault::ProcessStalled { stall });
         }
         let held_up_since = now.checked_sub(stall).unwrap_or(now);
-        let Some(stamp) = stamp else { return Ok(held_up_since) };
+        let Some(stamp) = target.stamp else { return Ok(held_up_since) };
         let last = self.last_stamp.replace(stamp.taken);
         check_age(stamp, input_timeout)?;
         if let Some(back) = last.and_then(|last| last.checked_sub(stamp.taken)).filter(|back| *back > 0) {
@@ -66,7 +65,7 @@ impl Watchdog {
 
     /// Handles a change of the timeout. A sample that was too old by the timeout `before` stays too old.
     pub fn handle_timeout_change(&mut self, now: Instant, before: Duration) {
-        let fresh = self.is_fresh(now, before);
+        let fresh = self.good_since(now, before).is_some();
         if let Some(good) = &mut self.good {
             good.stale = !fresh;
         }
@@ -86,11 +85,6 @@ impl Watchdog {
     /// Returns the age of the newest good sample, if there has been one since the last fault.
     pub fn age(&self, now: Instant) -> Option<Duration> {
         self.good.map(|good| now.saturating_duration_since(good.origin))
-    }
-
-    /// Returns whether the newest sample may move the arm.
-    pub fn is_fresh(&self, now: Instant, input_timeout: Duration) -> bool {
-        self.good_since(now, input_timeout).is_some()
     }
 
     /// Returns since when the input has been good without a gap, if it is good.
@@ -131,6 +125,10 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_millis(200);
     const MS: i64 = 1_000_000;
 
+    fn held_up(stamp: Option<Stamp>, stall: Duration) -> Target {
+        Target { stall, ..Target::new(0.1, 0.0, 0.0, stamp).unwrap() }
+    }
+
     fn admit(
         watchdog: &mut Watchdog,
         now: Instant,
@@ -138,7 +136,7 @@ mod tests {
         received_ms: i64,
     ) -> Result<Instant, InputFault> {
         let stamp = Stamp { taken: taken_ms * MS, received: received_ms * MS, simulated: false };
-        watchdog.admit(now, Some(stamp), Duration::ZERO, TIMEOUT)
+        watchdog.admit(now, &held_up(Some(stamp), Duration::ZERO), TIMEOUT)
     }
 
     #[test]
@@ -166,11 +164,14 @@ mod tests {
         let now = Instant::now() + Duration::from_secs(1);
         let stall = Duration::from_millis(150);
         let mut watchdog = Watchdog::default();
-        assert_eq!(now - watchdog.admit(now, None, stall, TIMEOUT).unwrap(), stall);
+        assert_eq!(now - watchdog.admit(now, &held_up(None, stall), TIMEOUT).unwrap(), stall);
         let stamp = Some(Stamp { taken: 900 * MS, received: 1000 * MS, simulated: false });
-        assert_eq!(now - watchdog.admit(now, stamp, stall, TIMEOUT).unwrap(), stall);
-        assert!(watchdog.admit(now, stamp, TIMEOUT, TIMEOUT).is_ok(), "for no longer than the timeout");
-        let fault = watchdog.admit(now, stamp, Duration::from_millis(201), TIMEOUT).unwrap_err();
+        assert_eq!(now - watchdog.admit(now, &held_up(stamp, stall), TIMEOUT).unwrap(), stall);
+        assert!(
+            watchdog.admit(now, &held_up(stamp, TIMEOUT), TIMEOUT).is_ok(),
+            "for no longer than the timeout"
+        );
+        let fault = watchdog.admit(now, &held_up(stamp, Duration::from_millis(201)), TIMEOUT).unwrap_err();
         assert!(fault.to_string().contains("held up for 0.201 s"), "{fault}");
     }
 

@@ -1,9 +1,9 @@
 //! Jitter out, motion through: the One Euro filter (Casiez, Roussel, Vogel, CHI 2012), per axis.
 //!
 //! A low-pass filter whose cutoff rises with the speed of the hand: `cutoff = min_cutoff + beta · |speed|`. At rest it
-//! smooths strongly, in motion it lags little. Behind a constant speed `v` it stays by `v / (2π · cutoff)` metres, so by no
-//! more than `1 / (2π · beta)`: 3.2 mm with the default. Behind a hand that turns it stays by more: its smoothed speed goes
-//! through zero, and the cutoff goes down with it.
+//! smooths strongly, in motion it lags little: behind a constant speed `v` by `v / (2π · cutoff)` metres, so by no more than
+//! `1 / (2π · beta)`, 3.2 mm with the default. It lags more behind a hand that turns, because the smoothed speed goes through
+//! zero then, and the cutoff goes down with it.
 //!
 //! Invariants:
 //! - The first sample after a reset is returned as it is.
@@ -16,7 +16,8 @@ use nalgebra::{Point3, Vector3};
 
 use crate::geometry::Position;
 use crate::teleop::config::FilterConfig;
-use crate::teleop::stamp::Stamp;
+use crate::teleop::input::Sample;
+use crate::teleop::target::Stamp;
 
 /// Smooths the positions of one hand, in the arm's base frame.
 #[derive(Debug, Default)]
@@ -33,18 +34,10 @@ struct State {
 }
 
 impl Filter {
-    /// Takes a sample that was taken at `origin` on the steady clock, and returns it smoothed. The first after a
-    /// [`Filter::reset`] is returned as it is.
-    ///
-    /// The time-step comes from the senders' stamps where they are sane, since messages bunch up on their way; from
-    /// `origin` where they are not.
-    pub fn apply(
-        &mut self,
-        position: Position,
-        stamp: Option<Stamp>,
-        origin: Instant,
-        config: &FilterConfig,
-    ) -> Position {
+    /// Returns a sample's position smoothed. The time-step comes from the sender's stamps if they are sane, because messages
+    /// bunch up on their way, and otherwise from the steady clock.
+    pub fn apply(&mut self, sample: &Sample, config: &FilterConfig) -> Position {
+        let Sample { position, stamp, origin, .. } = *sample;
         let FilterConfig::OneEuro(config) = config else { return position };
         let input = position.point();
         let Some(state) = &mut self.0 else {
@@ -68,7 +61,7 @@ impl Filter {
 }
 
 impl State {
-    /// The time from the last sample to one with this stamp and origin, in seconds; `None` if there is none.
+    /// Returns the time from the last sample to one with this stamp and origin, in seconds; `None` if there is none.
     fn time_to(&self, stamp: Option<Stamp>, origin: Instant) -> Option<f64> {
         let stamped = match (self.stamp, stamp) {
             (Some(last), Some(stamp)) => u64::try_from(stamp.taken.saturating_sub(last.taken)).ok(),
@@ -82,7 +75,7 @@ impl State {
     }
 }
 
-/// The gain of a first-order low-pass filter for one time-step in seconds; in (0, 1).
+/// Returns the gain of a first-order low-pass filter for one time-step in seconds; in (0, 1).
 fn smoothing(cutoff: f64, dt: f64) -> f64 {
     let turn = TAU * cutoff * dt;
     turn / (turn + 1.0)
@@ -104,6 +97,17 @@ mod tests {
         Position::new(x, 0.0, 0.0).unwrap()
     }
 
+    fn apply(
+        filter: &mut Filter,
+        x: f64,
+        stamp: Option<Stamp>,
+        origin: Instant,
+        config: &FilterConfig,
+    ) -> Position {
+        let sample = Sample { origin, stamp, position: at(x), orientation: None, resumes: false };
+        filter.apply(&sample, config)
+    }
+
     /// The outputs for inputs `period_ms` apart.
     fn filtered(xs: &[f64], period_ms: u64, config: &FilterConfig) -> Vec<f64> {
         let start = Instant::now();
@@ -111,7 +115,7 @@ mod tests {
         let at_step = |i: usize| start + Duration::from_millis(period_ms * i as u64);
         xs.iter()
             .enumerate()
-            .map(|(i, x)| filter.apply(at(*x), None, at_step(i), config).coordinates()[0])
+            .map(|(i, x)| apply(&mut filter, *x, None, at_step(i), config).coordinates()[0])
             .collect()
     }
 
@@ -166,8 +170,8 @@ mod tests {
             |ms: i64| Some(Stamp { taken: ms * 1_000_000, received: ms * 1_000_000, simulated: false });
         let second = |stamps: [Option<Stamp>; 2], ms: u64| {
             let mut filter = Filter::default();
-            filter.apply(at(0.0), stamps[0], start, &config);
-            filter.apply(at(1.0), stamps[1], start + Duration::from_millis(ms), &config).coordinates()[0]
+            apply(&mut filter, 0.0, stamps[0], start, &config);
+            apply(&mut filter, 1.0, stamps[1], start + Duration::from_millis(ms), &config).coordinates()[0]
         };
         let of = |dt: f64| (smoothing(1.0, dt) * 1e6).round() / 1e6;
         assert_eq!(second([stamp(1000), stamp(1100)], 50), of(0.1));
@@ -186,8 +190,8 @@ mod tests {
     fn after_a_reset_the_next_sample_stands_for_itself() {
         let start = Instant::now();
         let mut filter = Filter::default();
-        filter.apply(at(0.0), None, start, &CONFIG);
+        apply(&mut filter, 0.0, None, start, &CONFIG);
         filter.reset();
-        assert_eq!(filter.apply(at(0.3), None, start + Duration::from_millis(33), &CONFIG), at(0.3));
+        assert_eq!(apply(&mut filter, 0.3, None, start + Duration::from_millis(33), &CONFIG), at(0.3));
     }
 }

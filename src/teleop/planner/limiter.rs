@@ -19,18 +19,8 @@ use std::time::{Duration, Instant};
 use nalgebra::{Point3, Vector3};
 
 use crate::geometry::Position;
-use crate::teleop::config::Limits;
+use crate::teleop::config::{Limits, TeleopConfig};
 use crate::teleop::workspace::Workspace;
-
-/// The bounds of a step's `dt`.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// The time between two commands of a ramp: the time-step of the first, and the time after the last by which the
-    /// arm counts as standing.
-    pub period: Duration,
-    /// The longest time-step, for a ramp that was held up by the controller's own pace.
-    pub longest: Duration,
-}
 
 /// A walk from one commanded position to the next.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,45 +54,39 @@ pub enum Limit {
 }
 
 impl Limiter {
-    /// Starts at rest, at a position that no command of this walk has been sent for. `last` is when the arm is taken
-    /// to have come to rest there, if it was moved before.
+    /// Starts at rest where no command of this walk has led yet. `last` is when the arm came to rest there, if it was moved.
     pub fn at_rest(start: Position, last: Option<Instant>) -> Self {
         Self { exact: start.point(), velocity: Vector3::zeros(), last, resting: true }
     }
 
-    /// Where the walk is.
+    /// Returns where the walk is.
     pub fn position(&self) -> Position {
         Position::from_exact(self.exact)
     }
 
-    /// Whether the walk stands at `goal`, so that no further command is needed to be and stay there.
+    /// Returns whether the walk stands at `goal`, so that no further command is needed.
     pub fn rests_at(&self, goal: Position) -> bool {
         self.resting && self.position() == goal
     }
 
-    /// The step towards `goal` at `now`. Nothing changes until [`Limiter::take`].
-    pub fn step(
-        &self,
-        now: Instant,
-        goal: Position,
-        limits: Limits,
-        pace: Pace,
-        workspace: &Workspace,
-    ) -> Step {
-        let elapsed = self.last.map_or(pace.period, |last| now.saturating_duration_since(last));
-        let (before, dt) = self.before(elapsed, pace);
+    /// Returns the step towards `goal` at `now`. Nothing changes until [`Limiter::take`].
+    pub fn step(&self, now: Instant, goal: Position, limits: Limits, config: &TeleopConfig) -> Step {
+        let (period, workspace) = (config.ramp_period(), &config.workspace);
+        let elapsed = self.last.map_or(period, |last| now.saturating_duration_since(last));
+        let (before, dt) = self.before(elapsed, config);
         let seconds = dt.as_secs_f64();
         if seconds <= 0.0 {
-            return self.stay();
+            let Self { exact, velocity, .. } = *self;
+            return Step { exact, velocity, position: self.position(), limit: Some(Limit::Acceleration) };
         }
         let Limits { speed, acceleration } = limits;
         let change = acceleration * seconds;
         let way = goal.point() - self.exact;
         let distance = way.norm();
 
-        // Landing: at the goal by this very step, and slow enough to stand there one period later.
+        // It lands if it is at the goal by this very step, and slow enough to stand there one period later.
         let landing = way / seconds;
-        let standing = acceleration * dt.min(pace.period).as_secs_f64();
+        let standing = acceleration * dt.min(period).as_secs_f64();
         if distance <= (speed.min(standing) * seconds).max(NEGLIGIBLE) && (landing - before).norm() <= change
         {
             return self.to(goal.point(), elapsed, None);
@@ -111,46 +95,35 @@ impl Limiter {
         let braking = acceleration * ((seconds * seconds + 2.0 * distance / acceleration).sqrt() - seconds);
         let direction = workspace.direction(self.exact, goal.point());
         let wanted = direction * braking.min(speed);
-        let reachable = (before + capped(wanted - before, change)).cap_magnitude(speed);
-        let stopping = (before - capped(before, change)).cap_magnitude(speed);
+        let reachable = (before + (wanted - before).cap_magnitude(change)).cap_magnitude(speed);
+        let stopping = (before - before.cap_magnitude(change)).cap_magnitude(speed);
         let velocity = self.allowed(stopping, reachable, seconds, acceleration, workspace);
-        let fast = velocity.norm() >= NEARLY * speed;
-        self.to(
-            self.exact + velocity * seconds,
-            elapsed,
-            Some(if fast { Limit::Speed } else { Limit::Acceleration }),
-        )
+        let limit = if velocity.norm() >= NEARLY * speed { Limit::Speed } else { Limit::Acceleration };
+        self.to(self.exact + velocity * seconds, elapsed, Some(limit))
     }
 
     /// Takes a step whose command has been sent.
     pub fn take(&mut self, now: Instant, step: &Step) {
-        self.exact = step.exact;
-        self.velocity = step.velocity;
-        self.last = Some(now);
-        self.resting = step.limit.is_none();
+        let (resting, Step { exact, velocity, .. }) = (step.limit.is_none(), *step);
+        *self = Self { exact, velocity, last: Some(now), resting };
     }
 
-    /// The velocity before a step that comes `elapsed` after the last command, and the time that the step has.
-    fn before(&self, elapsed: Duration, pace: Pace) -> (Vector3<f64>, Duration) {
-        if !self.resting || elapsed <= pace.period {
-            return (self.velocity, elapsed.min(pace.longest));
+    /// Returns the velocity before a step that comes `elapsed` after the last command, and the time that the step has.
+    fn before(&self, elapsed: Duration, config: &TeleopConfig) -> (Vector3<f64>, Duration) {
+        if !self.resting || elapsed <= config.ramp_period() {
+            return (self.velocity, elapsed.min(config.longest_step()));
         }
         // It stands, and a rest is no credit to be spent at once.
-        (Vector3::zeros(), pace.period)
+        (Vector3::zeros(), config.ramp_period())
     }
 
-    fn stay(&self) -> Step {
-        let limit = Some(Limit::Acceleration);
-        Step { exact: self.exact, velocity: self.velocity, position: self.position(), limit }
-    }
-
-    /// The velocity of a command is the one that the wire shows: over the whole time since the last.
+    /// Returns a step to `exact`. Its velocity is the one that the wire shows: over the whole time since the last command.
     fn to(&self, exact: Point3<f64>, elapsed: Duration, limit: Option<Limit>) -> Step {
         let velocity = (exact - self.exact) / elapsed.as_secs_f64();
         Step { exact, velocity, position: Position::from_exact(exact), limit }
     }
 
-    /// From `stopping` as far towards `wanted` as the stop point stays inside the workspace.
+    /// Returns the velocity from `stopping` as far towards `wanted` as the stop point stays inside the workspace.
     fn allowed(
         &self,
         stopping: Vector3<f64>,
@@ -167,23 +140,16 @@ impl Limiter {
         if keeps_inside(&wanted) {
             return wanted;
         }
-        // Braking is inside as long as the limits stay what they were; where they have been tightened, standing is.
+        // Braking is inside while the limits stay what they were. If they have been tightened, standing is.
         let sure = if keeps_inside(&stopping) { stopping } else { Vector3::zeros() };
         let (mut low, mut high) = (0.0, 1.0);
         for _ in 0..BISECTIONS {
             let middle = 0.5 * (low + high);
-            if keeps_inside(&sure.lerp(&wanted, middle)) {
-                low = middle;
-            } else {
-                high = middle;
-            }
+            let bound = if keeps_inside(&sure.lerp(&wanted, middle)) { &mut low } else { &mut high };
+            *bound = middle;
         }
         sure.lerp(&wanted, low)
     }
-}
-
-fn capped(vector: Vector3<f64>, magnitude: f64) -> Vector3<f64> {
-    vector.cap_magnitude(magnitude)
 }
 
 /// Below the wire's resolution, in metres.
@@ -200,19 +166,13 @@ mod properties;
 #[allow(clippy::disallowed_methods)] // tests need some instant to start from
 mod tests {
     use super::*;
-    use crate::teleop::workspace::Policy;
+    use crate::teleop::config::tests::settings;
 
     const LIMITS: Limits = Limits { speed: 0.2, acceleration: 2.0 };
     const PERIOD: Duration = Duration::from_millis(20);
-    const PACE: Pace = Pace { period: PERIOD, longest: Duration::from_millis(200) };
 
     fn at(x: f64) -> Position {
         Position::new(x, 0.0, 0.0).unwrap()
-    }
-
-    fn workspace() -> Workspace {
-        let corner = |by: f64| Position::new(by, by, by).unwrap();
-        Workspace::new(corner(-1.0), corner(1.0), Policy::Clamp).unwrap()
     }
 
     /// A walk, and when it took its last step.
@@ -221,7 +181,7 @@ mod tests {
     impl Walk {
         fn step(&mut self, goal: Position, after: Duration) -> Step {
             self.1 += after;
-            let step = self.0.step(self.1, goal, LIMITS, PACE, &workspace());
+            let step = self.0.step(self.1, goal, LIMITS, &settings());
             self.0.take(self.1, &step);
             step
         }

@@ -7,24 +7,19 @@
 //! - A motion begins at rest, where the [estimate](ArmEstimate) says that the arm is. After that each command is one step
 //!   of its [`Limiter`] and one step of its orientation from the command before.
 
-mod cadence;
-mod clutch;
 mod filter;
 mod limiter;
-mod planned;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use self::cadence::Cadence;
-use self::clutch::Clutch;
 use self::filter::Filter;
 pub use self::limiter::Limit;
-use self::limiter::{Limiter, Pace, Step};
-pub use self::planned::{CommandKind, Planned};
+use self::limiter::{Limiter, Step};
 use super::config::{OrientationConfig, TeleopConfig};
 use super::estimate::ArmEstimate;
 use super::input::Sample;
 use super::input_fault::InputFault;
+use super::retarget::Clutch;
 use crate::arm::{Command, Gripper};
 use crate::geometry::{Orientation, Position};
 
@@ -37,7 +32,7 @@ pub(super) struct Planner {
     /// The ramp of the present motion. `None` before its first command.
     ramp: Option<Limiter>,
     cadence: Cadence,
-    /// The last command left the tool on its way to the orientation of the hand.
+    /// The last command left the tool short of the hand's orientation.
     turning: bool,
 }
 
@@ -64,13 +59,12 @@ struct Goal {
 }
 
 impl Planner {
-    /// Takes a sample as the new goal. Returns whether it overtakes a goal that no command has been sent for. Fails if the
-    /// arm may not go there.
+    /// Takes a sample as the new goal, if the arm may go there. Returns whether it overtakes a goal that is unsent.
     pub(super) fn handle_sample(&mut self, sample: &Sample, basis: Basis) -> Result<bool, InputFault> {
         if sample.resumes {
             self.filter.reset();
         }
-        let hand = self.filter.apply(sample.position, sample.stamp, sample.origin, &basis.config.filter);
+        let hand = self.filter.apply(sample, &basis.config.filter);
         let (position, clamped) = self.place(hand, basis)?;
         let overtakes = self.goal.is_some_and(|goal| goal.unsent);
         let (orientation, filtered) = (sample.orientation, hand != sample.position);
@@ -127,7 +121,7 @@ impl Planner {
         };
         let Some((sent_at, sent)) = basis.estimate.last_sent() else { return Some(now) };
         if sent.gripper != gripper {
-            // The gripper opens or closes when the hand does, whether the arm moves or not.
+            // The gripper opens or closes whether the arm moves or not.
             return Some(sent_at);
         }
         let turned = || self.turn(basis).is_none_or(|(tool, goal)| tool == goal);
@@ -149,22 +143,20 @@ impl Planner {
         basis: Basis,
     ) -> Option<Planned> {
         let (goal, aim) = (self.goal?, self.aim(basis)?);
-        let limits =
-            if kind == CommandKind::Approach { basis.config.approach_limits() } else { basis.config.limits };
-        let step = |ramp: &Limiter| ramp.step(now, aim, limits, pace(basis.config), &basis.config.workspace);
+        let Basis { config, .. } = basis;
+        let limits = if kind == CommandKind::Approach { config.approach_limits() } else { config.limits };
+        let step = |ramp: &Limiter| ramp.step(now, aim, limits, config);
         let step = self.ramp.as_ref().map_or_else(|| step(&first_ramp(basis)), &step);
         let (orientation, turning) = self.turn_step(now, basis).unzip();
         let command = Command { position: step.position, gripper, orientation };
-        let mut planned = Planned::new(kind, command, Some(step));
-        (planned.clamped, planned.filtered) = (goal.clamped, goal.filtered);
-        planned.turning = turning.unwrap_or(false);
-        Some(planned)
+        let (Goal { clamped, filtered, .. }, turning) = (goal, turning.unwrap_or(false));
+        Some(Planned { clamped, filtered, turning, ..Planned::new(kind, command, Some(step)) })
     }
 
-    /// Takes a planned command that has been handed to the connection. Call it before the estimate takes the command.
-    /// Returns whether the command is so near to the goal that an approach ends.
+    /// Takes a planned command that has been handed to the connection, before the estimate takes it. Returns whether it is so
+    /// near to the goal that an approach ends.
     pub(super) fn handle_sent(&mut self, now: Instant, planned: &Planned, basis: Basis) -> bool {
-        let arrived = planned.step().is_some_and(|step| self.handle_step(now, step, basis));
+        let arrived = planned.step.as_ref().is_some_and(|step| self.handle_step(now, step, basis));
         self.cadence.handle_sent(now, basis.config.ramp_period());
         self.turning = planned.turning;
         arrived
@@ -215,41 +207,115 @@ impl Planner {
     /// Returns the orientation of the next command, and whether it is still short of the wanted one.
     fn turn_step(&self, now: Instant, basis: Basis) -> Option<(Orientation, bool)> {
         let (tool, goal) = self.turn(basis)?;
-        let Pace { period, longest } = pace(basis.config);
+        let period = basis.config.ramp_period();
         let (since, turning) = if self.has_begun() {
             (basis.estimate.last_sent().map(|(sent_at, _)| sent_at), self.turning)
         } else {
             (basis.estimate.at_rest_since(basis.config), false)
         };
         // A rest is no credit to be spent at once.
-        let most = if turning { longest } else { period };
+        let most = if turning { basis.config.longest_step() } else { period };
         let elapsed = since.map_or(period, |since| now.saturating_duration_since(since).min(most));
         let turned = tool.towards(goal, basis.config.orientation?.speed * elapsed.as_secs_f64());
         Some((turned, turned != goal))
     }
 }
 
-/// Returns the ramp of a motion that would begin now: at rest, where the arm is.
+/// Returns the ramp of a motion that would begin now.
 fn first_ramp(basis: Basis) -> Limiter {
     Limiter::at_rest(basis.estimate.position(basis.config.home), basis.estimate.at_rest_since(basis.config))
 }
 
-fn pace(config: &TeleopConfig) -> Pace {
-    let period = config.ramp_period();
-    Pace { period, longest: config.input_timeout.max(period) }
+/// A command that may be sent now, and what altered it on its way from the target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Planned {
+    /// The command.
+    pub command: Command,
+    /// The target lay outside the workspace and was taken to its edge.
+    pub clamped: bool,
+    /// The filter moved the target.
+    pub filtered: bool,
+    /// What kept the command from getting to the target at once.
+    pub limited: Option<Limit>,
+    /// The tool is still on its way to the orientation of the hand.
+    pub turning: bool,
+    /// What the command is part of.
+    pub kind: CommandKind,
+    /// How old the target was when the command was planned.
+    pub input_age: Duration,
+    /// The step of the ramp. `None` if the command is a repetition.
+    step: Option<Step>,
+}
+
+/// What a command is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandKind {
+    /// The slow ramp to a live target.
+    Approach,
+    /// Following the target.
+    Tracking,
+    /// A hold: the last command once more (`teleop.hold_behavior` repeat).
+    Repetition,
+}
+
+impl Planned {
+    /// Plans a command that a step of the ramp alters, and nothing else.
+    pub(super) fn new(kind: CommandKind, command: Command, step: Option<Step>) -> Self {
+        let (limited, input_age) = (step.and_then(|step| step.limit), Duration::ZERO);
+        Self { command, clamped: false, filtered: false, limited, turning: false, kind, input_age, step }
+    }
+
+    /// Returns the names of what altered the command, for `ArmCommand.altered_by`.
+    pub fn altered_by(&self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.filtered, "filtered"),
+            (self.clamped, "clamped"),
+            (self.limited == Some(Limit::Speed), "speed_limited"),
+            (self.limited == Some(Limit::Acceleration), "acceleration_limited"),
+            (self.turning, "turn_limited"),
+            (self.kind == CommandKind::Approach, "approach"),
+            (self.kind == CommandKind::Repetition, "repeated"),
+        ]
+        .into_iter()
+        .filter_map(|(altered, name)| altered.then_some(name))
+    }
+}
+
+/// When the next command of a connection is due.
+///
+/// Invariant: commands that are sent a little late come at their rate on average. Timers are late, some by a millisecond,
+/// so the next command makes up for what one command was late, up to a quarter of the period, and for no more.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cadence {
+    /// When the last command was due if it was a little late, otherwise when it was sent.
+    beat: Option<Instant>,
+}
+
+impl Cadence {
+    /// Records a command.
+    fn handle_sent(&mut self, now: Instant, period: Duration) {
+        let late = |due: &Instant| now >= *due && now.duration_since(*due) <= period / LATE;
+        self.beat = Some(self.next(period).filter(late).unwrap_or(now));
+    }
+
+    /// Returns when a command is due `period` after the last one. `None` if there is no last one.
+    fn next(&self, period: Duration) -> Option<Instant> {
+        self.beat.map(|beat| beat + period)
+    }
 }
 
 /// How near to the target an approach ends, in metres: the noise of a webcam's guess.
 const APPROACH_TOLERANCE: f64 = 0.005;
+/// The share of a period, as a divisor, by which a command may be late and still count as sent when it was due.
+const LATE: u32 = 4;
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // tests need some instant to start from
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::teleop::config::tests::settings;
-    use crate::teleop::config::{FilterConfig, OneEuro, RetargetMode};
+    use crate::teleop::config::{FilterConfig, OneEuro};
+    use crate::teleop::retarget::RetargetMode;
 
     /// A planner and an estimate whose commands are all accepted.
     struct Scene {
@@ -399,5 +465,19 @@ mod tests {
         let basis = Basis { estimate: &scene.estimate, config: &scene.config };
         scene.planner.handle_config(&before, basis).unwrap();
         assert_eq!(scene.due_at(), None, "positions mean something else");
+    }
+
+    #[test]
+    fn a_little_lateness_is_made_up_for_and_more_is_not() {
+        let (t, ms) = (Instant::now(), Duration::from_millis);
+        let mut cadence = Cadence::default();
+        assert_eq!(cadence.next(ms(20)), None);
+        cadence.handle_sent(t, ms(20));
+        cadence.handle_sent(t + ms(25), ms(20));
+        assert_eq!(cadence.next(ms(20)), Some(t + ms(40)), "it was due at 20 ms");
+        cadence.handle_sent(t + ms(46), ms(20));
+        assert_eq!(cadence.next(ms(20)), Some(t + ms(66)), "it was too late");
+        cadence.handle_sent(t + ms(50), ms(20));
+        assert_eq!(cadence.next(ms(20)), Some(t + ms(70)), "it was early");
     }
 }

@@ -5,11 +5,13 @@ use proptest::prelude::{Strategy, any, prop};
 use proptest::{prop_assert, proptest};
 
 use super::*;
+use crate::teleop::config::tests::settings;
 use crate::teleop::workspace::Policy;
 
 const LIMITS: Limits = Limits { speed: 0.25, acceleration: 1.5 };
 const PERIOD: Duration = Duration::from_millis(20);
-const PACE: Pace = Pace { period: PERIOD, longest: Duration::from_millis(200) };
+/// The longest time-step by the settings of tests.
+const LONGEST: Duration = Duration::from_millis(200);
 /// The arithmetic's own noise, in metres.
 const NOISE: f64 = 1e-9;
 
@@ -24,18 +26,19 @@ fn corner_box(half: f64) -> Workspace {
 /// A walk in a workspace, and what it does.
 struct Walk {
     limiter: Limiter,
-    workspace: Workspace,
+    config: TeleopConfig,
     now: Instant,
 }
 
 impl Walk {
     fn new(workspace: Workspace, start: Position) -> Self {
-        Self { limiter: Limiter::at_rest(start, None), workspace, now: Instant::now() }
+        let config = TeleopConfig { workspace, ..settings() };
+        Self { limiter: Limiter::at_rest(start, None), config, now: Instant::now() }
     }
 
     fn step(&mut self, goal: Position, after: Duration) -> Step {
         self.now += after;
-        let step = self.limiter.step(self.now, goal, LIMITS, PACE, &self.workspace);
+        let step = self.limiter.step(self.now, goal, LIMITS, &self.config);
         self.limiter.take(self.now, &step);
         step
     }
@@ -63,7 +66,7 @@ proptest! {
             for after in steps {
                 let before = walk_of.limiter.clone();
                 let first = before.last.is_none();
-                let seconds = if first { PERIOD } else { after.min(PACE.longest) }.as_secs_f64();
+                let seconds = if first { PERIOD } else { after.min(LONGEST) }.as_secs_f64();
                 let step = walk_of.step(goal, after);
                 let velocity = (step.exact - before.exact) / seconds;
                 // Where it has landed it stands one period later.
