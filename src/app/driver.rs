@@ -1,19 +1,18 @@
 //! What takes time: connecting, listening, waiting for what controllers say, the timers.
 
-use std::future::{Future, pending, poll_fn};
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::bridge::Bridge;
-use super::clock::now;
 use super::connection::Connection;
 use super::connector::{Connector, Established};
-use super::log_line::LogLine;
-use super::state::State;
+use super::log::{LogLine, What};
+use super::state::{State, now};
 use crate::link::{Accepted, Action, ConnectFuture, Full, LinkError, Listener, Network, PeerId, System};
 
 /// Opens and drops connections, reads what comes on them, and minds the timers, until `shutdown` completes. Then nothing
@@ -47,45 +46,39 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
         let Driver { bridge, listener, accept_paused_until, next_peer, attempt, joining, .. } = &mut driver;
         let listener = listener.as_mut().filter(|_| accept_paused_until.is_none());
         let deadline = [deadline, *accept_paused_until].into_iter().flatten().min();
-        let woken = tokio::select! {
+        tokio::select! {
             biased;
             () = &mut shutdown => break,
-            _ = ticks.tick() => Wake::Tick,
-            result = next(attempt) => Wake::Opened(result),
-            accepted = accept(listener) => Wake::Accepted(accepted),
-            joined = next_joined(joining) => joined,
-            // A controller may talk all the time; what comes after it is looked at above in any case.
-            woken = poll_fn(|cx| poll_connections(&bridge.lock().connections, next_peer, blocked, cx)) => woken,
-            () = bridge.woken() => Wake::Requested,
-            () = sleep_until(deadline) => Wake::Requested,
-        };
-        match woken {
-            Wake::Opened(result) => driver.handle_attempt(result),
-            Wake::Accepted(result) => driver.handle_accepted(result),
-            Wake::Joined(address, result) => driver.handle_joined(address, result),
-            Wake::Readable(peer) => driver.read_replies(peer),
-            Wake::Writable => {
-                driver.bridge.apply_from_driver(|state, now| state.coordinator.handle_writable(now));
-            }
-            Wake::Requested => {}
-            Wake::Tick => {
+            _ = ticks.tick() => {
                 driver.bridge.tick(second);
                 second = !second;
             }
+            Some(result) = maybe(attempt.as_mut()) => driver.handle_attempt(result),
+            Some(result) = maybe(listener.map(|listener| poll_fn(|cx| listener.poll_accept(cx)))) => {
+                driver.handle_accepted(result);
+            }
+            Some(joined) = joining.join_next() => driver.handle_joined(joined),
+            // A controller may talk all the time; what comes after it is looked at above in any case.
+            readable = poll_fn(|cx| poll_connections(&bridge.lock().connections, next_peer, blocked, cx)) => {
+                match readable {
+                    Some(peer) => driver.read_replies(peer),
+                    None => driver.bridge.apply_from_driver(|state, now| state.coordinator.handle_writable(now)),
+                }
+            }
+            () = bridge.woken() => {}
+            Some(()) = maybe(deadline.map(|at| tokio::time::sleep_until(at.into()))) => {}
         }
     }
     driver.bridge.shut_down();
     driver.bridge.lock().connections.clear();
 }
 
-enum Wake {
-    Opened(Result<Established, LinkError>),
-    Accepted(io::Result<Accepted>),
-    Joined(SocketAddr, Result<Connection, LinkError>),
-    Readable(PeerId),
-    Writable,
-    Requested,
-    Tick,
+/// Waits for a future, if there is one: `select!` drops a branch that completes with `None`.
+async fn maybe<F: Future>(future: Option<F>) -> Option<F::Output> {
+    match future {
+        Some(future) => Some(future.await),
+        None => None,
+    }
 }
 
 struct Driver {
@@ -164,7 +157,7 @@ impl Driver {
             }
             Err(error) => {
                 let text = format!("a controller could not connect: {error}");
-                self.log(|state, now| state.log.shut(now, &text));
+                self.log(|state, now| state.log.repeated(now, What::Door, &text));
                 self.accept_paused_until = Some(now() + ACCEPT_RETRY_DELAY);
             }
         }
@@ -172,7 +165,7 @@ impl Driver {
 
     fn refuse(&self, address: SocketAddr, why: &str) {
         let text = format!("refused: {why} address={address}");
-        self.log(|state, now| state.log.crowded(now, &text));
+        self.log(|state, now| state.log.repeated(now, What::Crowd, &text));
     }
 
     fn log(&self, line: impl FnOnce(&mut State, Instant) -> Option<LogLine>) {
@@ -188,7 +181,9 @@ impl Driver {
     }
 
     /// Takes a controller that has dialled in and may be spoken to, or why it may not.
-    fn handle_joined(&mut self, address: SocketAddr, result: Result<Connection, LinkError>) {
+    fn handle_joined(&mut self, joined: Result<Joined, JoinError>) {
+        let (address, result) =
+            joined.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
         self.note_arriving();
         let joined = self.bridge.apply_from_driver(|state, now| match result {
             Ok(connection) => state.handle_joined(now, address, connection).map(Some),
@@ -213,53 +208,25 @@ impl Driver {
     }
 }
 
-async fn next(attempt: &mut Option<ConnectFuture<Established>>) -> Result<Established, LinkError> {
-    match attempt {
-        Some(attempt) => attempt.await,
-        None => pending().await,
-    }
-}
-
-async fn accept(listener: Option<&mut Box<dyn Listener>>) -> io::Result<Accepted> {
-    match listener {
-        Some(listener) => poll_fn(|cx| listener.poll_accept(cx)).await,
-        None => pending().await,
-    }
-}
-
-async fn next_joined(joining: &mut JoinSet<Joined>) -> Wake {
-    match joining.join_next().await {
-        Some(Ok((address, result))) => Wake::Joined(address, result),
-        Some(Err(ended)) => std::panic::resume_unwind(ended.into_panic()),
-        None => pending().await,
-    }
-}
-
+/// Completes with a connection that can be read, or with none when one takes bytes again, if a line is `blocked`.
 fn poll_connections(
     connections: &[Connection],
     next_peer: &mut usize,
     blocked: bool,
     cx: &mut Context<'_>,
-) -> Poll<Wake> {
+) -> Poll<Option<PeerId>> {
     let count = connections.len();
     for index in (0..count).map(|offset| (*next_peer + offset) % count) {
         let Connection { peer, socket, .. } = &connections[index];
         if socket.poll_readable(cx).is_ready() {
             *next_peer = index + 1;
-            return Poll::Ready(Wake::Readable(*peer));
+            return Poll::Ready(Some(*peer));
         }
         if blocked && socket.poll_writable(cx).is_ready() {
-            return Poll::Ready(Wake::Writable);
+            return Poll::Ready(None);
         }
     }
     Poll::Pending
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => pending().await,
-    }
 }
 
 /// `LinkStatus` at 2 Hz, diagnostics at half of that.

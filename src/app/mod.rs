@@ -12,15 +12,12 @@
 //! on in order once the lock is free. `notifier` is the only file here that may name a macro of `tracing`.
 
 mod bridge;
-mod clock;
 mod connection;
 mod connector;
 mod coordinator;
 mod driver;
 mod log;
-mod log_line;
 mod notifier;
-mod reconfigure;
 mod repeats;
 mod report;
 mod state;
@@ -28,5 +25,5 @@ mod state;
 pub use bridge::Bridge;
 pub use coordinator::{Coordinator, Outgoing, Sent};
 pub use driver::{drive, drive_over};
-pub use reconfigure::ReconfigureError;
 pub use report::{Report, StatusKey};
+pub use state::ReconfigureError;

@@ -6,17 +6,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tracing::Level;
 
-use super::clock;
 use super::connection::Connection;
 use super::coordinator::{Coordinator, Outgoing, Sent};
-use super::log::Log;
-use super::log_line::LogLine;
+use super::log::{Log, LogLine};
 use super::notifier::Event;
-use super::reconfigure::ReconfigureError;
 use super::report::StatusKey;
-use crate::config::Config;
+use crate::config::{ChangeError, Config};
 use crate::link::{Action, Full, LinkError, PeerId};
-use crate::teleop::{InputFault, Target};
+use crate::teleop::{InputFault, Target, TeleopConfigError};
 use crate::wire::{CommandEncoder, Incoming};
 
 /// The state of the running bridge.
@@ -32,9 +29,7 @@ pub(super) struct State {
     pub sleeping_until: Option<Instant>,
     encoder: CommandEncoder,
     status_key: Option<StatusKey>,
-    /// What has been read and not yet handled; kept, like the next two, to spare an allocation a command.
-    heard: Vec<Incoming>,
-    /// What became of a line at each connection.
+    /// What became of a line at each connection; kept, like the next, to spare an allocation a command.
     written: Vec<(PeerId, io::Result<usize>)>,
     line: Vec<u8>,
 }
@@ -51,7 +46,6 @@ impl State {
             sleeping_until: None,
             encoder: CommandEncoder::new(&config.wire),
             status_key: None,
-            heard: Vec::new(),
             written: Vec::new(),
             line: Vec::with_capacity(128),
         }
@@ -60,7 +54,7 @@ impl State {
     /// Handles an event: lets the machines see it, and writes what they want written. Returns also the time by then.
     pub fn apply<R>(&mut self, event: impl FnOnce(&mut Self, Instant) -> R) -> (R, Instant) {
         // Not before the lock, because the machines would go back in time after a wait for it.
-        let now = clock::now();
+        let now = now();
         // What was due before the event comes before it, whichever thread is late.
         self.pass_time(now);
         let result = event(self, now);
@@ -204,10 +198,11 @@ impl State {
 
     /// Returns whether there may be more.
     fn read_at(&mut self, now: Instant, index: usize) -> bool {
-        let Self { connections, heard, coordinator, pending_events, .. } = self;
-        let peer = connections[index].peer;
-        let read = connections[index].read_replies(heard, pending_events);
-        for heard in heard.drain(..) {
+        let Self { connections, coordinator, pending_events, .. } = self;
+        let connection = &mut connections[index];
+        let (peer, read) = (connection.peer, connection.read_replies());
+        pending_events.extend(connection.log_lines.drain(..).map(Event::Log));
+        for heard in connection.heard.drain(..) {
             let (known, state) = match heard {
                 Incoming::Reply(reply) => (coordinator.handle_reply(now, peer, &reply), reply.state),
                 Incoming::State(state) => (coordinator.handle_state(peer, &state), Some(state)),
@@ -267,7 +262,7 @@ impl State {
         let write = |connection: &Connection| (connection.peer, connection.socket.try_write(&self.line));
         self.written.extend(self.connections.iter().map(write));
         // The system may have let it wait on its way; the next must not follow as if this one had gone at once.
-        let begun = std::mem::replace(now, clock::now());
+        let begun = std::mem::replace(now, self::now());
         let Self { line, written, .. } = self;
         let trace = LogLine::detail(Level::TRACE, || {
             format!("sent line={} written={written:?}", String::from_utf8_lossy(line).trim_end())
@@ -283,7 +278,7 @@ impl State {
 
     /// Notes a status if it says more than that time has passed.
     fn note_changes(&mut self, now: Instant) {
-        let lines = self.coordinator.take_log_lines();
+        let lines = std::mem::take(&mut self.coordinator.log_lines);
         self.log(lines);
         let key = self.coordinator.status_key(now);
         let before = self.status_key.replace(key);
@@ -304,6 +299,37 @@ impl State {
             (None, Some(_)) => false,
         };
         earlier || self.coordinator.link.wants_driver()
+    }
+}
+
+/// Returns the time by the clock of the runtime, which a simulation may set.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Why a configuration cannot take the place of the one in force.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ReconfigureError {
+    /// A parameter may not change, or not now.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// The arm stands against it.
+    #[error("cannot set {wanted}: {refused}")]
+    Motion {
+        /// What was to change, with the new values.
+        wanted: String,
+        /// Why it cannot.
+        refused: TeleopConfigError,
+    },
+}
+
+impl ReconfigureError {
+    /// Names what was to change from `before` to `config`, which motion refuses.
+    pub(super) fn motion(config: &Config, before: &Config, refused: TeleopConfigError) -> Self {
+        let changes = config.changes(before);
+        let wanted: Vec<_> =
+            changes.map(|changed| format!("'{}' to {}", changed.parameter.name, changed.after)).collect();
+        Self::Motion { wanted: wanted.join(" and "), refused }
     }
 }
 
