@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use aether_bridge::app::{self, Bridge};
 use aether_bridge::ros::{Arguments, ContextError, NodeError, RosNode, arguments, console, rosout};
 use anyhow::{Context, anyhow};
+use futures_util::future::OptionFuture;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -50,20 +51,18 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let (node, publishers, config) = RosNode::create(arguments)?;
+    let (mut node, publishers, config) = RosNode::create(arguments)?;
     let bridge = Bridge::new(&config, publishers);
     let end = Arc::new(AtomicBool::new(false));
     let (stopped, mut spin_stopped) = oneshot::channel::<()>();
     let (report, spin_result) = mpsc::channel();
     let spin = thread::Builder::new().name("ros-spin".into()).spawn({
         let (bridge, end) = (bridge.clone(), Arc::clone(&end));
-        let mut node = node;
         move || {
             // Dropped before the node, by a panic too: to drop a node can take seconds, or hang, and the arm must not
             // wait for that.
-            let (report, stopped) = (report, stopped);
+            let (report, _stopped) = (report, stopped);
             let _ = report.send(node.spin(&bridge, &end));
-            drop((report, stopped));
         }
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -76,12 +75,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 tokio::select! {
                     _ = interrupt.recv() => tracing::info!("SIGINT: shutting down"),
                     _ = terminate.recv() => tracing::info!("SIGTERM: shutting down"),
-                    () = next(&mut hangup) => tracing::info!("SIGHUP: shutting down"),
+                    Some(_) = OptionFuture::from(hangup.as_mut().map(Signal::recv)) => tracing::info!("SIGHUP: shutting down"),
                     _ = &mut spin_stopped => tracing::error!("the ROS thread has ended: shutting down"),
                 }
             };
             app::drive(bridge, shutdown).await;
-            std::io::Result::Ok(())
+            io::Result::Ok(())
         })
         .context("no signal handlers")?;
     // A name that is still being resolved must not delay the end.
@@ -111,15 +110,6 @@ fn unless_ignored(kind: SignalKind) -> io::Result<Option<Signal>> {
     let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
     let is_ignored = ignored & 1 << (kind.as_raw_value() - 1) != 0;
     if is_ignored { Ok(None) } else { signal(kind).map(Some) }
-}
-
-async fn next(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => {
-            signal.recv().await;
-        }
-        None => std::future::pending().await,
-    }
 }
 
 /// Waits for a thread to end, and returns whether it has.

@@ -44,14 +44,8 @@ pub struct Identity {
 pub enum TlsError {
     /// A file does not hold what it should.
     #[error("{parameter} '{path}' cannot be used: {problem}")]
-    File {
-        /// The parameter that names it.
-        parameter: &'static str,
-        /// Its path.
-        path: String,
-        /// What is wrong.
-        problem: String,
-    },
+    #[expect(missing_docs, reason = "the text says what each value is")]
+    File { parameter: &'static str, path: String, problem: String },
     /// Nobody can have a certificate for this.
     #[error("link.tls.server_name, or link.host, is '{0}', which is neither a name nor an address")]
     ServerName(String),
@@ -95,8 +89,7 @@ impl TlsConfig {
     }
 
     async fn server(&self) -> Result<ServerConfig, TlsError> {
-        let missing =
-            || TlsError::Files("link.tls.certificate_file and link.tls.key_file are missing".into());
+        let missing = || files("link.tls.certificate_file and link.tls.key_file are missing");
         let identity = self.identity.as_ref().ok_or_else(missing)?;
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -106,8 +99,7 @@ impl TlsConfig {
             Some(_) => {
                 let authorities = Arc::new(self.authorities().await?);
                 let verifier = WebPkiClientVerifier::builder_with_provider(authorities, provider()).build();
-                builder
-                    .with_client_cert_verifier(verifier.map_err(|error| TlsError::Files(error.to_string()))?)
+                builder.with_client_cert_verifier(verifier.map_err(files)?)
             }
         };
         builder.with_single_cert(identity.certificates().await?, identity.key().await?).map_err(files)
@@ -131,12 +123,12 @@ impl Identity {
 
     async fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
         let pem = read("link.tls.key_file", &self.key_file).await?;
-        PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
-            pem::Error::NoItemsFound => {
-                unusable("link.tls.key_file", &self.key_file, "it holds no private key (PEM)")
-            }
-            error => unusable("link.tls.key_file", &self.key_file, error),
-        })
+        let problem = |error| match error {
+            pem::Error::NoItemsFound => "it holds no private key (PEM)".to_owned(),
+            error => error.to_string(),
+        };
+        PrivateKeyDer::from_pem_slice(&pem)
+            .map_err(|error| unusable("link.tls.key_file", &self.key_file, problem(error)))
     }
 }
 
@@ -160,7 +152,7 @@ fn unusable(parameter: &'static str, path: &Path, problem: impl ToString) -> Tls
     TlsError::File { parameter, path: path.display().to_string(), problem: problem.to_string() }
 }
 
-fn files(error: RustlsError) -> TlsError {
+fn files(error: impl ToString) -> TlsError {
     TlsError::Files(error.to_string())
 }
 
