@@ -1,5 +1,4 @@
-//! `bridge`: the ROS 2 node. Parameters become a [`Config`](aether_bridge::config::Config), which is run until SIGINT,
-//! SIGTERM or SIGHUP.
+//! `bridge`: the ROS 2 node. Runs what the parameters configure until SIGINT, SIGTERM or SIGHUP.
 //!
 //! Exit codes: 0 ended on request; 1 ROS failed; 2 the arguments, parameters or environment are wrong.
 #![allow(clippy::disallowed_methods)] // the end of the process has a deadline
@@ -114,20 +113,15 @@ fn unless_ignored(kind: SignalKind) -> io::Result<Option<Signal>> {
 
 /// Waits for a thread to end, and returns whether it has.
 fn ends_by<T>(deadline: Instant, thread: &thread::JoinHandle<T>) -> bool {
-    while !thread.is_finished() {
-        if Instant::now() >= deadline {
-            return false;
-        }
+    while !thread.is_finished() && Instant::now() < deadline {
         thread::sleep(POLL_PERIOD);
     }
-    true
+    thread.is_finished()
 }
 
-/// How long the last status has to reach its readers. A reader learns on one thread that a publisher is gone and on
-/// another what it published last, and drops what comes from one that is gone. `rcl_publisher_wait_for_all_acked` would be
-/// the API, but r2r lacks it and does not give out the handle of a publisher.
+/// How long the last status has to reach its readers, because a reader drops what comes from a publisher that is gone.
+/// `rcl_publisher_wait_for_all_acked` would be the API, but r2r lacks it and does not give out the handle of a publisher.
 const SHUTDOWN_FLUSH: Duration = Duration::from_millis(100);
-/// How long the thread that takes messages has to end. Its last wait is up to 0.1 s, and to drop the node takes some
-/// milliseconds when all is well.
+/// How long the thread that takes messages has to end: its last wait is up to 0.1 s, and dropping the node takes milliseconds.
 const PATIENCE: Duration = Duration::from_millis(300);
 const POLL_PERIOD: Duration = Duration::from_millis(5);

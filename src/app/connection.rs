@@ -55,10 +55,7 @@ impl Connection {
         }
     }
 
-    /// Waits for the greeting, if there is to be one, and tells `heard` how many of its lines have come each time.
-    ///
-    /// # Errors
-    /// Why this connection has to end.
+    /// Waits for the greeting, and tells `heard` how many of its lines have come each time. Fails if the connection has to end.
     pub(super) async fn greet(&mut self, heard: impl Fn(u32)) -> Result<(), LinkError> {
         let wanted = self.wire.banner_lines;
         loop {
@@ -88,10 +85,7 @@ impl Connection {
         }
     }
 
-    /// Sends the hello, before all else, and waits until it is accepted, where lines are answered.
-    ///
-    /// # Errors
-    /// Why this connection has to end.
+    /// Sends the hello and, where lines are answered, waits until it is accepted. Fails if the connection has to end.
     pub(super) async fn authenticate(&mut self, hello: &Hello) -> Result<(), LinkError> {
         self.write(hello.line()).await.map_err(LinkError::Broken)?;
         self.asked = true;
@@ -146,11 +140,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads some of what is there, and processes it with what was read before. Returns whether anything was there, so that
-    /// there may be more.
-    ///
-    /// # Errors
-    /// Why this connection has to end.
+    /// Reads and processes some of what is there. Returns whether there may be more, or why this connection has to end.
     pub(super) fn read_replies(&mut self) -> Result<bool, LinkError> {
         match self.read() {
             Some(read) => self.process(read).map(|()| true),

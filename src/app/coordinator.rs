@@ -1,5 +1,5 @@
-//! The rules that cross the machines: a reply to motion, a change of the link to motion's view of it, a planned command to
-//! a sent line, the end of a connection. Pure: `now` comes in, and the bytes go out through the caller.
+//! The rules that cross the machines: a reply, a change of the link, a sent line, the end of a connection. Pure: `now` comes
+//! in, and the bytes go out through the caller.
 //!
 //! Invariant: motion's view of the link is that of the link's state whenever a function returns. So call [`Coordinator`] for
 //! each event that may change the link's state, and the machines themselves for all else.
@@ -68,8 +68,7 @@ pub enum Sent {
 }
 
 impl Coordinator {
-    /// Both machines at their start; the link wants to connect. `peer` is the controller's name for people, `seed`
-    /// picks the jitter of the back-off.
+    /// Starts both machines. `peer` is the controller's name for people, `seed` picks the jitter of the back-off.
     pub fn new(teleop: TeleopConfig, link: LinkConfig, peer: String, now: Instant, seed: u64) -> Self {
         Self {
             teleop: Teleop::new(teleop),
@@ -224,8 +223,7 @@ impl Coordinator {
         }
     }
 
-    /// Takes new settings of the link, and connects anew by them. With `other_arm` what is known of the arm's position
-    /// is of another arm, or in another unit. Only while disarmed.
+    /// Connects by new settings of the link, while disarmed. With `other_arm`, forgets the position of the arm before.
     pub fn handle_link_config(&mut self, now: Instant, config: LinkConfig, peer: String, other_arm: bool) {
         self.report = Report::new(peer);
         self.link.handle_config(now, config);
@@ -270,10 +268,9 @@ impl Coordinator {
         command.map(Outgoing::Command).or_else(heartbeat)
     }
 
-    /// A line of `length` bytes, polled at `begun`, has been offered to the connections by `now`, each with this result.
-    /// Returns what has been sent, if it has been.
+    /// Takes what became of a line of `length` bytes at each connection, and returns what has been sent, if it has been.
     ///
-    /// When in between it went is not known. The way to the next command is reckoned from `now` and the time for a reply
+    /// The line went between `begun` and `now`. The way to the next command is reckoned from `now` and the time for a reply
     /// from `begun`, so that neither is ever too generous.
     pub fn handle_transmitted(
         &mut self,
@@ -312,7 +309,7 @@ impl Coordinator {
 
     fn handle_sent(&mut self, begun: Instant, now: Instant, line: &Outgoing) -> Sent {
         self.link.handle_sent(begun, line.order());
-        let expects_reply = self.link.expects_reply();
+        let expects_reply = self.link.config().expect_reply;
         match line {
             Outgoing::Stop => {
                 self.teleop.handle_stop_sent();

@@ -42,7 +42,7 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
         let now = driver.bridge.apply_from_driver(|_, now| now);
         driver.accept_paused_until = driver.accept_paused_until.filter(|until| *until > now);
         driver.act(now);
-        let (deadline, blocked) = driver.prepare_sleep(now);
+        let (deadline, blocked) = driver.bridge.lock().prepare_sleep(now);
         let Driver { bridge, listener, accept_paused_until, next_peer, attempt, joining, .. } = &mut driver;
         let listener = listener.as_mut().filter(|_| accept_paused_until.is_none());
         let deadline = [deadline, *accept_paused_until].into_iter().flatten().min();
@@ -116,13 +116,6 @@ impl Driver {
         Box::pin(Connector::new(config, note).connect(opening))
     }
 
-    /// Returns when to wake at the latest, given that what was due at `now` is done, and whether a line waits for room.
-    fn prepare_sleep(&mut self, now: Instant) -> (Option<Instant>, bool) {
-        let mut state = self.bridge.lock();
-        state.sleeping_until = state.coordinator.poll_timeout(now);
-        (state.sleeping_until, state.coordinator.link.is_write_blocked())
-    }
-
     fn handle_attempt(&mut self, result: Result<Established, LinkError>) {
         self.attempt = None;
         match result {
@@ -150,9 +143,9 @@ impl Driver {
             Ok((_, address)) if self.joining.len() >= MAX_JOINING => {
                 self.refuse(address, &format!("{MAX_JOINING} others are on their way in"));
             }
-            Ok((opening, address)) => {
+            Ok(accepted) => {
                 let connector = Connector::new(self.bridge.lock().config.clone(), |_| ());
-                self.joining.spawn(async move { (address, connector.accept(opening, address).await) });
+                self.joining.spawn(async move { (accepted.1, connector.accept(accepted).await) });
                 self.note_arriving();
             }
             Err(error) => {
@@ -185,20 +178,15 @@ impl Driver {
         let (address, result) =
             joined.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
         self.note_arriving();
-        let joined = self.bridge.apply_from_driver(|state, now| match result {
-            Ok(connection) => state.handle_joined(now, address, connection).map(Some),
-            Err(error) => {
-                state.handle_refused(now, address, error);
-                Ok(None)
-            }
-        });
-        match joined {
-            Ok(Some(peer)) => {
+        let bridge = &self.bridge;
+        match result.map(|new| bridge.apply_from_driver(|state, now| state.handle_joined(now, address, new)))
+        {
+            Ok(Ok(peer)) => {
                 self.log(|state, _| state.log.joined(&address.to_string()));
                 self.read_replies(peer);
             }
-            Ok(None) => {}
-            Err(Full) => self.refuse(address, &Full.to_string()),
+            Ok(Err(Full)) => self.refuse(address, &Full.to_string()),
+            Err(error) => bridge.apply_from_driver(|state, now| state.handle_refused(now, address, error)),
         }
     }
 

@@ -34,7 +34,7 @@ impl LogLine {
 }
 
 /// Decides what is logged.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Log {
     repeats: Repeats<What>,
     /// How long a connection has to live before it counts as good, after one that did not.
@@ -64,14 +64,7 @@ pub(super) enum What {
 impl Log {
     /// For a link with this `link.timeout`.
     pub fn new(link_timeout: Duration) -> Self {
-        Self {
-            repeats: Repeats::default(),
-            steady: link_timeout.min(PERIOD),
-            patience: Duration::ZERO,
-            unlogged_since: None,
-            up: false,
-            attempts: 0,
-        }
+        Self { steady: link_timeout.min(PERIOD), ..Self::default() }
     }
 
     /// What to log of a change, the last error being `error`.

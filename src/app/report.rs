@@ -103,7 +103,7 @@ impl Report {
             Obstacle::Unresponsive => match link.instead() {
                 Some(instead) => format!("{reason}: {instead}"),
                 None => {
-                    let timeout = link.reply_timeout().as_secs_f64();
+                    let timeout = link.config().reply_timeout.as_secs_f64();
                     format!("{reason}: no reply for link.reply_timeout {timeout} s")
                 }
             },

@@ -26,7 +26,7 @@ pub(super) struct State {
     /// What is to be published and logged when the lock is free.
     pub pending_events: Vec<Event>,
     /// Until when [`drive`](super::drive) sleeps.
-    pub sleeping_until: Option<Instant>,
+    sleeping_until: Option<Instant>,
     encoder: CommandEncoder,
     status_key: Option<StatusKey>,
     /// What became of a line at each connection; kept, like the next, to spare an allocation a command.
@@ -66,7 +66,10 @@ impl State {
     /// Takes a sample of the target, or why a message was none.
     pub fn handle_target(&mut self, now: Instant, target: Result<Target, InputFault>) {
         if !self.coordinator.link.can_send_command() {
-            self.drain(now);
+            // The driver may not have come to the reply that makes room.
+            for index in 0..self.connections.len() {
+                self.read_at(now, index);
+            }
         }
         let teleop = &mut self.coordinator.teleop;
         let taken = match target {
@@ -113,8 +116,8 @@ impl State {
         address: SocketAddr,
         mut connection: Connection,
     ) -> Result<PeerId, Full> {
-        let peer = self.coordinator.handle_joined(now, address.to_string())?;
-        connection.peer = peer;
+        connection.peer = self.coordinator.handle_joined(now, address.to_string())?;
+        let peer = connection.peer;
         self.connections.push(connection);
         Ok(peer)
     }
@@ -125,8 +128,13 @@ impl State {
         config.check_changes(&self.config, teleop.is_armed())?;
         let other_arm = config.may_be_another_arm(&self.config);
         if !other_arm {
-            let check = teleop.check_config(&config.teleop);
-            check.map_err(|refused| ReconfigureError::motion(config, &self.config, refused))?;
+            teleop.check_config(&config.teleop).map_err(|refused| {
+                let changes = config.changes(&self.config);
+                let wanted: Vec<_> = changes
+                    .map(|changed| format!("'{}' to {}", changed.parameter.name, changed.after))
+                    .collect();
+                ReconfigureError::Motion { wanted: wanted.join(" and "), refused }
+            })?;
         }
         let before = std::mem::replace(&mut self.config, config.clone());
         self.pending_events.push(Event::Config(Box::new(config.clone())));
@@ -182,13 +190,6 @@ impl State {
         self.note_changes(now);
     }
 
-    /// Handles what controllers have said lately and the driver has not come to.
-    fn drain(&mut self, now: Instant) {
-        for index in 0..self.connections.len() {
-            self.read_at(now, index);
-        }
-    }
-
     /// Handles what this controller says, if it says anything.
     pub fn read_replies(&mut self, now: Instant, peer: PeerId) {
         if let Some(index) = self.connections.iter().position(|connection| connection.peer == peer) {
@@ -218,11 +219,8 @@ impl State {
     /// Sends what is to be sent. Returns the time by then.
     fn transmit(&mut self, mut now: Instant) -> Instant {
         while self.coordinator.poll_transmit(now).is_some() {
-            let sent = match self.poll_after_reading(now) {
-                Some(outgoing) => self.write(&mut now, &outgoing),
-                None => false,
-            };
-            if !sent {
+            let outgoing = self.poll_after_reading(now);
+            if !outgoing.is_some_and(|outgoing| self.write(&mut now, &outgoing)) {
                 self.note_changes(now);
                 break;
             }
@@ -231,9 +229,8 @@ impl State {
         now
     }
 
-    /// Returns the line to send now. What controllers have said by now is handled before: an answer that nothing asked for
-    /// must not pass for that to a line which comes after it. If one talks without end, only a stop does not wait, and what
-    /// needs no answer.
+    /// Returns the line to send now. Reads before, because an unasked answer must not pass for that to a later line. If a
+    /// controller talks without end, only a stop does not wait, and what needs no answer.
     fn poll_after_reading(&mut self, now: Instant) -> Option<Outgoing> {
         let read_all =
             (0..self.connections.len()).all(|index| (0..MAX_READS).any(|_| !self.read_at(now, index)));
@@ -248,13 +245,11 @@ impl State {
         let link = &self.coordinator.link;
         self.connections.retain(|connection| link.has_peer(connection.peer));
         if self.connections.is_empty() {
-            let missing = LinkError::Broken(io::ErrorKind::NotConnected.into());
-            self.coordinator.handle_failed(*now, missing);
+            self.coordinator.handle_failed(*now, LinkError::Broken(io::ErrorKind::NotConnected.into()));
             return false;
         }
-        let begins =
-            self.connections.iter_mut().filter(|connection| !link.has_pending_reply(connection.peer));
-        begins.for_each(Connection::note_asked);
+        let owes_nothing = |connection: &&mut Connection| !link.has_pending_reply(connection.peer);
+        self.connections.iter_mut().filter(owes_nothing).for_each(Connection::note_asked);
         self.line.clear();
         #[allow(clippy::disallowed_methods)] // told to the controller; nothing here depends on it
         let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -291,6 +286,12 @@ impl State {
         self.pending_events.push(Event::Status(status));
     }
 
+    /// Returns when [`drive`](super::drive) has to wake, once all is done that was due, and whether a line waits for room.
+    pub fn prepare_sleep(&mut self, now: Instant) -> (Option<Instant>, bool) {
+        self.sleeping_until = self.coordinator.poll_timeout(now);
+        (self.sleeping_until, self.coordinator.link.is_write_blocked())
+    }
+
     /// Whether [`drive`](super::drive) has to look before it wakes by itself.
     pub fn wants_driver(&self, now: Instant) -> bool {
         let earlier = match (self.coordinator.poll_timeout(now), self.sleeping_until) {
@@ -321,16 +322,6 @@ pub enum ReconfigureError {
         /// Why it cannot.
         refused: TeleopConfigError,
     },
-}
-
-impl ReconfigureError {
-    /// Names what was to change from `before` to `config`, which motion refuses.
-    pub(super) fn motion(config: &Config, before: &Config, refused: TeleopConfigError) -> Self {
-        let changes = config.changes(before);
-        let wanted: Vec<_> =
-            changes.map(|changed| format!("'{}' to {}", changed.parameter.name, changed.after)).collect();
-        Self::Motion { wanted: wanted.join(" and "), refused }
-    }
 }
 
 /// How often a connection is read for a line that is to go out, some kilobytes at a time.

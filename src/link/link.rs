@@ -174,9 +174,8 @@ impl Link {
 
     /// What has come from this peer since its last reply, in words, if anything has. Tell it while a reply is overdue.
     pub fn handle_instead(&mut self, peer: PeerId, instead: Option<String>) {
-        if let State::Open(open) = &mut self.state
-            && let Some(peer) = open.peers.get_mut(peer)
-        {
+        let State::Open(open) = &mut self.state else { return };
+        if let Some(peer) = open.peers.get_mut(peer) {
             peer.instead = instead;
         }
     }
@@ -189,8 +188,8 @@ impl Link {
         let before = self.state();
         let State::Open(open) = &mut self.state else { return Err(Full) };
         let id = open.peers.join(name, self.lines)?;
-        if open.peers.count() == 1 {
-            // Nobody was there to be spoken to.
+        if open.peers.all().len() == 1 {
+            // The period of the heartbeat begins with the first controller.
             open.spoken = now;
         }
         self.note_change(now, before);
@@ -228,7 +227,7 @@ impl Link {
         let after_first_reply = ended_after_first_reply(&peer, &error);
         let Peer { id, name, .. } = peer;
         // What all others have answered is complete now; what went to no other is lost.
-        let others = open.peers.count() > 0;
+        let others = !open.peers.all().is_empty();
         while let Some(line) = open.take_complete() {
             if line.answered && others {
                 self.outcomes.push_back(self.counters.record(line.order, !line.refused));
@@ -289,11 +288,8 @@ impl Link {
         self.lines += 1;
         open.spoken = now;
         open.blocked_since = None;
-        let answered = match order {
-            Order::Command(_) | Order::Stop => true,
-            Order::Heartbeat => self.config.heartbeat.is_some_and(|heartbeat| heartbeat.expects_reply),
-        };
-        if answered && self.config.expect_reply {
+        let answers_heartbeat = self.config.heartbeat.is_some_and(|heartbeat| heartbeat.expects_reply);
+        if self.config.expect_reply && (order != Order::Heartbeat || answers_heartbeat) {
             open.in_flight.push_back(InFlight::new(self.lines, now, order));
         }
         if matches!(order, Order::Command(_)) {
@@ -365,7 +361,7 @@ impl Link {
                     let error = if open.blocked_since.is_some() {
                         LinkError::NotReading { timeout }
                     } else {
-                        let instead = open.peers.iter().find_map(Peer::instead_of_silence);
+                        let instead = open.peers.all().iter().find_map(Peer::instead_of_silence);
                         LinkError::NoReply { timeout, instead }
                     };
                     self.handle_failed(now, error);
@@ -421,7 +417,7 @@ impl Link {
         let (open, heartbeat) = (self.open()?, self.config.heartbeat?);
         // After a datagram was lost it is a heartbeat that finds out whether the controller is there.
         let may_go = self.has_capacity() || self.config.role == Role::Udp;
-        let is_heard = open.blocked_since.is_none() && open.peers.count() > 0;
+        let is_heard = open.blocked_since.is_none() && !open.peers.all().is_empty();
         (may_go && is_heard).then_some(open.spoken + heartbeat.period)
     }
 
@@ -438,7 +434,7 @@ impl Link {
     /// Whether a stop may be handed to the connection now. It waits neither for room nor for late answers, because the
     /// controller may be reading; only, after [`Link::handle_blocked`], for [`Link::handle_writable`].
     pub fn can_send_stop(&self) -> bool {
-        self.open().is_some_and(|open| open.blocked_since.is_none() && open.peers.count() > 0)
+        self.open().is_some_and(|open| open.blocked_since.is_none() && !open.peers.all().is_empty())
     }
 
     /// Whether the driver has to look: an action is pending, or the peer has stopped taking bytes.
@@ -466,23 +462,20 @@ impl Link {
 
     /// Those that every line goes to.
     pub fn peers(&self) -> impl Iterator<Item = &Peer> {
-        self.open().into_iter().flat_map(|open| open.peers.iter())
+        self.open().into_iter().flat_map(|open| open.peers.all().iter())
     }
 
     fn open(&self) -> Option<&Open> {
-        match &self.state {
-            State::Open(open) => Some(open),
-            _ => None,
-        }
+        if let State::Open(open) = &self.state { Some(open) } else { None }
     }
 
     fn listens(&self) -> bool {
         matches!(self.config.role, Role::TcpServer { .. })
     }
 
-    /// Whether every line is answered.
-    pub fn expects_reply(&self) -> bool {
-        self.config.expect_reply
+    /// Returns what the link is set to.
+    pub fn config(&self) -> &LinkConfig {
+        &self.config
     }
 
     /// Whether the peer refused to take bytes when last offered a line.
@@ -496,7 +489,9 @@ impl Link {
             State::Disconnected => LinkState::Disconnected,
             State::Connecting(_) => LinkState::Connecting,
             State::Open(open) if open.unresponsive => LinkState::Unresponsive,
-            State::Open(_) if self.lacks_clients() => LinkState::Listening,
+            State::Open(_) if self.clients().is_some_and(|(have, wanted)| have < wanted) => {
+                LinkState::Listening
+            }
             State::Open(_) => LinkState::Connected,
             State::Backoff { .. } => LinkState::Backoff,
         }
@@ -508,10 +503,6 @@ impl Link {
             Role::TcpServer { min_clients } => Some((self.peers().count(), min_clients)),
             Role::TcpClient | Role::Udp => None,
         }
-    }
-
-    fn lacks_clients(&self) -> bool {
-        self.clients().is_some_and(|(connected, wanted)| connected < wanted)
     }
 
     /// When the state last changed.
@@ -544,10 +535,7 @@ impl Link {
 
     /// How far the present attempt to connect has come, if there is one.
     pub fn stage(&self) -> Option<Stage> {
-        match self.state {
-            State::Connecting(stage) => Some(stage),
-            _ => None,
-        }
+        if let State::Connecting(stage) = self.state { Some(stage) } else { None }
     }
 
     /// Whether a reply is overdue. Then it matters what has come instead.
@@ -559,11 +547,6 @@ impl Link {
     /// What has come instead of a reply that is overdue, in words.
     pub fn instead(&self) -> Option<&str> {
         self.peers().find_map(Peer::instead)
-    }
-
-    /// For how long a reply may be missing before motion is held.
-    pub fn reply_timeout(&self) -> Duration {
-        self.config.reply_timeout
     }
 
     /// How long until the next attempt, while backing off.
@@ -584,8 +567,8 @@ impl Link {
         self.round_trips.summary()
     }
 
-    /// Notes how a connection ended, and returns the error for it. A controller that closes after each reply does so on two
-    /// connections in a row; one that is restarted may do so once.
+    /// Notes how a connection ended, and returns its error. A controller that is restarted may close after a first reply once,
+    /// and one that closes after each reply does so twice in a row.
     fn note_ending(&mut self, after_first_reply: bool, error: LinkError) -> LinkError {
         let before = std::mem::replace(&mut self.ended_after_first_reply, after_first_reply);
         if before && after_first_reply { LinkError::AfterFirstReply(Box::new(error)) } else { error }
@@ -617,8 +600,7 @@ impl Link {
         open.in_flight.iter().find(stop).map(|line| line.sent_at)
     }
 
-    /// Gives up each stop that is not answered in time, so that it is sent again. A reply that still comes to it is a sign
-    /// of life.
+    /// Gives up each stop that is not answered in time, so that it is sent again. A late reply to it is a sign of life.
     fn give_up_stops(&mut self, now: Instant) {
         let (State::Open(open), Role::Udp) = (&mut self.state, self.config.role) else { return };
         let timeout = self.config.reply_timeout;
@@ -635,7 +617,7 @@ impl Link {
         while let State::Open(open) = &self.state {
             let oldest = |peer: &Peer| open.in_flight.iter().find(|line| peer.owes(line.seq));
             let is_late = |peer: &&Peer| oldest(peer).is_some_and(|line| line.has_waited(now, timeout));
-            let Some(peer) = open.peers.iter().find(is_late) else { return };
+            let Some(peer) = open.peers.all().iter().find(is_late) else { return };
             let (id, instead) = (peer.id, peer.instead_of_silence());
             self.handle_ended(now, id, LinkError::Late { timeout, instead });
         }
@@ -652,7 +634,7 @@ impl Open {
     /// Takes the oldest line, if every peer has answered it.
     fn take_complete(&mut self) -> Option<InFlight> {
         let oldest = self.in_flight.front()?;
-        let is_complete = !self.peers.iter().any(|peer| peer.owes(oldest.seq));
+        let is_complete = !self.peers.all().iter().any(|peer| peer.owes(oldest.seq));
         if is_complete { self.in_flight.pop_front() } else { None }
     }
 }

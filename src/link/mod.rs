@@ -10,10 +10,8 @@
 //!      └─ BACKOFF ◀───────────────────┴───────────────────────────────────────────┘
 //! ```
 //!
-//! Where controllers dial in, LISTENING stands for CONNECTING until enough of them have, one that is late is dropped, and
-//! the others stay. A datagram has no connection to lose: silence is all that tells.
-//!
-//! Commands are handed to the connection that is there or not at all: nothing is queued across connections.
+//! Where controllers dial in, LISTENING comes before CONNECTED until enough of them have; one that is late is dropped, and
+//! the others stay. Datagrams have no connection to lose: only silence tells. No command is queued across connections.
 
 pub mod backoff;
 mod config;

@@ -21,8 +21,7 @@ use super::socket::{Socket, read_stream, read_to_end_of};
 /// Whom to trust, and who to be. The files are PEM, and read anew for every connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsConfig {
-    /// The authorities that sign the peer's certificate. A bridge that listens may have none, and then asks for no
-    /// certificate.
+    /// The authorities that sign the peer's certificate. Without, a bridge that listens asks for no certificate.
     pub ca_file: Option<PathBuf>,
     /// What the certificate of a controller that listens must be for.
     pub server_name: String,
@@ -117,7 +116,7 @@ impl TlsConfig {
 }
 
 impl Identity {
-    async fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    async fn certificates(&self) -> Result<Certificates, TlsError> {
         certificates("link.tls.certificate_file", &self.certificate_file).await
     }
 
@@ -132,10 +131,9 @@ impl Identity {
     }
 }
 
-async fn certificates(
-    parameter: &'static str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+type Certificates = Vec<CertificateDer<'static>>;
+
+async fn certificates(parameter: &'static str, path: &Path) -> Result<Certificates, TlsError> {
     let pem = read(parameter, path).await?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     match found {
