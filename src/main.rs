@@ -1,5 +1,4 @@
-//! `bridge`: the ROS 2 node. Parameters become a [`Config`](aether_bridge::config::Config), which is run until SIGINT,
-//! SIGTERM or SIGHUP.
+//! `bridge`: the ROS 2 node. Runs what the parameters configure until SIGINT, SIGTERM or SIGHUP.
 //!
 //! Exit codes: 0 ended on request; 1 ROS failed; 2 the arguments, parameters or environment are wrong.
 #![allow(clippy::disallowed_methods)] // the end of the process has a deadline
@@ -15,6 +14,7 @@ use std::time::{Duration, Instant};
 use aether_bridge::app::{self, Bridge};
 use aether_bridge::ros::{Arguments, ContextError, NodeError, RosNode, arguments, console, rosout};
 use anyhow::{Context, anyhow};
+use futures_util::future::OptionFuture;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -50,20 +50,18 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let (node, publishers, config) = RosNode::create(arguments)?;
+    let (mut node, publishers, config) = RosNode::create(arguments)?;
     let bridge = Bridge::new(&config, publishers);
     let end = Arc::new(AtomicBool::new(false));
     let (stopped, mut spin_stopped) = oneshot::channel::<()>();
     let (report, spin_result) = mpsc::channel();
     let spin = thread::Builder::new().name("ros-spin".into()).spawn({
         let (bridge, end) = (bridge.clone(), Arc::clone(&end));
-        let mut node = node;
         move || {
             // Dropped before the node, by a panic too: to drop a node can take seconds, or hang, and the arm must not
             // wait for that.
-            let (report, stopped) = (report, stopped);
+            let (report, _stopped) = (report, stopped);
             let _ = report.send(node.spin(&bridge, &end));
-            drop((report, stopped));
         }
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -76,12 +74,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 tokio::select! {
                     _ = interrupt.recv() => tracing::info!("SIGINT: shutting down"),
                     _ = terminate.recv() => tracing::info!("SIGTERM: shutting down"),
-                    () = next(&mut hangup) => tracing::info!("SIGHUP: shutting down"),
+                    Some(_) = OptionFuture::from(hangup.as_mut().map(Signal::recv)) => tracing::info!("SIGHUP: shutting down"),
                     _ = &mut spin_stopped => tracing::error!("the ROS thread has ended: shutting down"),
                 }
             };
             app::drive(bridge, shutdown).await;
-            std::io::Result::Ok(())
+            io::Result::Ok(())
         })
         .context("no signal handlers")?;
     // A name that is still being resolved must not delay the end.
@@ -113,31 +111,17 @@ fn unless_ignored(kind: SignalKind) -> io::Result<Option<Signal>> {
     if is_ignored { Ok(None) } else { signal(kind).map(Some) }
 }
 
-async fn next(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => {
-            signal.recv().await;
-        }
-        None => std::future::pending().await,
-    }
-}
-
 /// Waits for a thread to end, and returns whether it has.
 fn ends_by<T>(deadline: Instant, thread: &thread::JoinHandle<T>) -> bool {
-    while !thread.is_finished() {
-        if Instant::now() >= deadline {
-            return false;
-        }
+    while !thread.is_finished() && Instant::now() < deadline {
         thread::sleep(POLL_PERIOD);
     }
-    true
+    thread.is_finished()
 }
 
-/// How long the last status has to reach its readers. A reader learns on one thread that a publisher is gone and on
-/// another what it published last, and drops what comes from one that is gone. `rcl_publisher_wait_for_all_acked` would be
-/// the API, but r2r lacks it and does not give out the handle of a publisher.
+/// How long the last status has to reach its readers, because a reader drops what comes from a publisher that is gone.
+/// `rcl_publisher_wait_for_all_acked` would be the API, but r2r lacks it and does not give out the handle of a publisher.
 const SHUTDOWN_FLUSH: Duration = Duration::from_millis(100);
-/// How long the thread that takes messages has to end. Its last wait is up to 0.1 s, and to drop the node takes some
-/// milliseconds when all is well.
+/// How long the thread that takes messages has to end: its last wait is up to 0.1 s, and dropping the node takes milliseconds.
 const PATIENCE: Duration = Duration::from_millis(300);
 const POLL_PERIOD: Duration = Duration::from_millis(5);

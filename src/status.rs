@@ -18,8 +18,7 @@ pub struct Status {
     pub since: Instant,
     /// Attempts since the link was last connected.
     pub attempts: u32,
-    /// Why the last connection or attempt ended, in plain words; empty if none has, or if the link has been connected for
-    /// `link.timeout` since.
+    /// Why the last connection or attempt ended; empty if none has, or once the link has been connected for `link.timeout`.
     pub last_error: String,
     /// The same whether it is over or not, and how long ago it was.
     pub newest_error: Option<(String, Duration)>,

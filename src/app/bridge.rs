@@ -5,10 +5,8 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::clock::now;
 use super::notifier::Notifier;
-use super::reconfigure::ReconfigureError;
-use super::state::State;
+use super::state::{ReconfigureError, State, now};
 use crate::config::Config;
 use crate::link::Action;
 use crate::status::Observer;

@@ -9,8 +9,7 @@ use bytes::BytesMut;
 use tokio_util::codec::Decoder;
 use tracing::Level;
 
-use super::log_line::LogLine;
-use super::notifier::Event;
+use super::log::LogLine;
 use crate::config::Config;
 use crate::link::{LinkError, PeerId, Socket};
 use crate::wire::{Hello, Incoming, Reply, ReplyDecoder, ReplyStatus, WireConfig, WireError};
@@ -19,6 +18,10 @@ use crate::wire::{Hello, Incoming, Reply, ReplyDecoder, ReplyStatus, WireConfig,
 pub(super) struct Connection {
     pub(super) peer: PeerId,
     pub(super) socket: Arc<dyn Socket>,
+    /// What has been read and is to be handled.
+    pub(super) heard: Vec<Incoming>,
+    /// What is to be logged of it.
+    pub(super) log_lines: Vec<LogLine>,
     buffer: BytesMut,
     decoder: ReplyDecoder,
     /// The line that is coming in was begun before anything was asked that it could answer.
@@ -36,27 +39,23 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(peer: PeerId, socket: Arc<dyn Socket>, config: &Config) -> Self {
-        let (wire, expect_reply) = (config.wire.clone(), config.link.expect_reply);
-        let buffer = BytesMut::with_capacity(READ_BUFFER);
-        let decoder = ReplyDecoder::new(&wire);
         Self {
             peer,
             socket,
-            buffer,
-            decoder,
+            heard: Vec::new(),
+            log_lines: Vec::new(),
+            buffer: BytesMut::with_capacity(READ_BUFFER),
+            decoder: ReplyDecoder::new(&config.wire),
             begun_unasked: false,
             asked: false,
             understood: false,
             passed_over: None,
-            wire,
-            expect_reply,
+            wire: config.wire.clone(),
+            expect_reply: config.link.expect_reply,
         }
     }
 
-    /// Waits for the greeting, if there is to be one, and tells `heard` how many of its lines have come each time.
-    ///
-    /// # Errors
-    /// Why this connection has to end.
+    /// Waits for the greeting, and tells `heard` how many of its lines have come each time. Fails if the connection has to end.
     pub(super) async fn greet(&mut self, heard: impl Fn(u32)) -> Result<(), LinkError> {
         let wanted = self.wire.banner_lines;
         loop {
@@ -86,10 +85,7 @@ impl Connection {
         }
     }
 
-    /// Sends the hello, before all else, and waits until it is accepted, where lines are answered.
-    ///
-    /// # Errors
-    /// Why this connection has to end.
+    /// Sends the hello and, where lines are answered, waits until it is accepted. Fails if the connection has to end.
     pub(super) async fn authenticate(&mut self, hello: &Hello) -> Result<(), LinkError> {
         self.write(hello.line()).await.map_err(LinkError::Broken)?;
         self.asked = true;
@@ -122,14 +118,10 @@ impl Connection {
 
     /// Why this connection has to end: what has come is no reply.
     fn no_reply(&self, error: WireError) -> LinkError {
-        match self.understood {
-            true => error.into(),
-            false => LinkError::FirstWords { error, asked: self.asked },
-        }
+        if self.understood { error.into() } else { LinkError::FirstWords { error, asked: self.asked } }
     }
 
-    /// What has come since the last reply and is no reply, in words: the beginning of a line, or a datagram that was
-    /// passed over.
+    /// What has come since the last reply and is none, in words: the beginning of a line, or a datagram passed over.
     pub(super) fn instead(&self) -> Option<String> {
         let unfinished = self.decoder.unfinished(&self.buffer).map(|unfinished| unfinished.to_string());
         unfinished.or_else(|| self.passed_over.clone())
@@ -148,20 +140,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads some of what is there, and processes it with what was read before. Returns whether anything was there, so that
-    /// there may be more.
-    ///
-    /// # Errors
-    /// Why this connection has to end.
-    pub(super) fn read_replies(
-        &mut self,
-        heard: &mut Vec<Incoming>,
-        events: &mut Vec<Event>,
-    ) -> Result<bool, LinkError> {
+    /// Reads and processes some of what is there. Returns whether there may be more, or why this connection has to end.
+    pub(super) fn read_replies(&mut self) -> Result<bool, LinkError> {
         match self.read() {
-            Some(read) => self.process(read, heard, events).map(|()| true),
+            Some(read) => self.process(read).map(|()| true),
             None if self.buffer.is_empty() => Ok(false),
-            None => self.process(Ok(self.buffer.len()), heard, events).map(|()| false),
+            None => self.process(Ok(self.buffer.len())).map(|()| false),
         }
     }
 
@@ -179,31 +163,23 @@ impl Connection {
         }
     }
 
-    /// Decodes what the controller says in what has been read.
-    ///
-    /// # Errors
-    /// Why this connection has to end.
-    fn process(
-        &mut self,
-        read: io::Result<usize>,
-        heard: &mut Vec<Incoming>,
-        events: &mut Vec<Event>,
-    ) -> Result<(), LinkError> {
+    /// Decodes what has been read, or says why this connection has to end.
+    fn process(&mut self, read: io::Result<usize>) -> Result<(), LinkError> {
         if self.socket.keeps_messages_apart() {
             read.map_err(LinkError::Broken)?;
-            self.process_datagram(heard, events);
+            self.process_datagram();
             return Ok(());
         }
         let ended = matches!(read, Ok(0));
         let end = match read {
-            Ok(0) => self.decode(heard, events, ReplyDecoder::decode_eof).and(Err(LinkError::Closed)),
-            Ok(_) => self.decode(heard, events, ReplyDecoder::decode),
+            Ok(0) => self.decode(ReplyDecoder::decode_eof).and(Err(LinkError::Closed)),
+            Ok(_) => self.decode(ReplyDecoder::decode),
             Err(error) => Err(LinkError::Broken(error)),
         };
         match end {
             // What nothing waits for cannot be misunderstood.
             Err(LinkError::Wire(error) | LinkError::FirstWords { error, .. }) if !self.expect_reply => {
-                self.pass_over(&error, events);
+                self.pass_over(&error);
                 if ended { Err(LinkError::Closed) } else { Ok(()) }
             }
             end => end,
@@ -211,43 +187,39 @@ impl Connection {
     }
 
     /// A datagram is whole, with a newline at its end or not, and what is wrong with it says nothing of the next.
-    fn process_datagram(&mut self, heard: &mut Vec<Incoming>, events: &mut Vec<Event>) {
+    fn process_datagram(&mut self) {
         if !self.buffer.ends_with(b"\n") {
             self.buffer.extend_from_slice(b"\n");
         }
-        if let Err(fault) = self.decode(heard, events, ReplyDecoder::decode) {
+        if let Err(fault) = self.decode(ReplyDecoder::decode) {
             self.passed_over = Some(format!("a datagram was passed over: {}", fault.advised()));
             if let LinkError::Wire(error) | LinkError::FirstWords { error, .. } = fault {
-                self.pass_over(&error, events);
+                self.pass_over(&error);
             }
         }
     }
 
-    fn pass_over(&mut self, error: &WireError, events: &mut Vec<Event>) {
-        let detail = LogLine::detail(Level::DEBUG, || format!("passed over error={error}"));
-        events.extend(detail.map(Event::Log));
+    fn pass_over(&mut self, error: &WireError) {
+        self.log_lines.extend(LogLine::detail(Level::DEBUG, || format!("passed over error={error}")));
         self.buffer.clear();
         self.decoder = ReplyDecoder::new(&WireConfig { banner_lines: 0, ..self.wire.clone() });
     }
 
     fn decode(
         &mut self,
-        heard: &mut Vec<Incoming>,
-        events: &mut Vec<Event>,
         decode: fn(&mut ReplyDecoder, &mut BytesMut) -> Result<Option<Incoming>, WireError>,
     ) -> Result<(), LinkError> {
         while let Some(next) =
             decode(&mut self.decoder, &mut self.buffer).map_err(|error| self.no_reply(error))?
         {
-            let detail = LogLine::detail(Level::TRACE, || format!("received heard={next:?}"));
-            events.extend(detail.map(Event::Log));
+            self.log_lines.extend(LogLine::detail(Level::TRACE, || format!("received heard={next:?}")));
             let first = !std::mem::replace(&mut self.understood, true);
             self.passed_over = None;
             let unasked = std::mem::take(&mut self.begun_unasked);
             if let (Incoming::Reply(Reply { message, .. }), true) = (&next, unasked) {
                 return Err(LinkError::Unsolicited { message: message.clone(), first });
             }
-            heard.push(next);
+            self.heard.push(next);
         }
         Ok(())
     }

@@ -1,17 +1,16 @@
-//! From nothing to a connection on which commands may go: opened, encrypted where that is asked for, greeted on and
-//! authenticated.
+//! Makes a connection on which commands may go: opened, encrypted if so configured, greeted and authenticated.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::Connection;
 use crate::config::{AuthConfig, Config};
-use crate::link::{ConnectFuture, Endpoint, LinkError, Listener, PeerId, Socket, Stage};
+use crate::link::{Accepted, ConnectFuture, Endpoint, LinkError, Listener, PeerId, Socket, Stage};
 use crate::wire::Hello;
 
 /// What has come of an attempt.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum Established {
     Connection(Connection),
     Listener(Box<dyn Listener>),
@@ -21,13 +20,11 @@ pub(super) enum Established {
 pub(super) struct Connector {
     config: Config,
     deadline: Instant,
-    /// Called with each stage that this comes to.
     note: Box<dyn Fn(Stage) + Send + Sync>,
 }
 
 impl Connector {
-    /// Makes them as configured; what is begun now is to be opened within `link.connect_timeout`. `note` is called with
-    /// each stage that it comes to.
+    /// Makes them as configured, and gives what begins now `link.connect_timeout` to open. Calls `note` with each stage.
     pub(super) fn new(config: Config, note: impl Fn(Stage) + Send + Sync + 'static) -> Self {
         let deadline = Instant::now() + config.transport.connect_timeout;
         Self { config, deadline, note: Box::new(note) }
@@ -43,11 +40,7 @@ impl Connector {
     }
 
     /// Lets a controller in that has dialled in.
-    pub(super) async fn accept(
-        self,
-        opening: ConnectFuture<Arc<dyn Socket>>,
-        address: SocketAddr,
-    ) -> Result<Connection, LinkError> {
+    pub(super) async fn accept(self, (opening, address): Accepted) -> Result<Connection, LinkError> {
         let socket = self.in_time(opening, address.to_string()).await?;
         self.authenticated(socket).await
     }

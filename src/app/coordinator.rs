@@ -1,5 +1,5 @@
-//! The rules that cross the machines: a reply to motion, a change of the link to motion's view of it, a planned command to
-//! a sent line, the end of a connection. Pure: `now` comes in, and the bytes go out through the caller.
+//! The rules that cross the machines: a reply, a change of the link, a sent line, the end of a connection. Pure: `now` comes
+//! in, and the bytes go out through the caller.
 //!
 //! Invariant: motion's view of the link is that of the link's state whenever a function returns. So call [`Coordinator`] for
 //! each event that may change the link's state, and the machines themselves for all else.
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tracing::Level;
 
-use super::log_line::LogLine;
+use super::log::LogLine;
 use super::report::{Report, StatusKey};
 use crate::arm::ReportedState;
 use crate::link::{Full, Link, LinkConfig, LinkError, LinkState, Outcome, PeerId, Stage};
@@ -32,7 +32,7 @@ pub struct Coordinator {
     heartbeat_refusal_logged: bool,
     /// The commands sent since start.
     seq: u64,
-    log_lines: Vec<LogLine>,
+    pub(super) log_lines: Vec<LogLine>,
 }
 
 /// A line that may go out now.
@@ -44,6 +44,16 @@ pub enum Outgoing {
     Command(Planned),
     /// The bridge is there (`link.heartbeat.period`).
     Heartbeat,
+}
+
+impl Outgoing {
+    fn order(&self) -> Order {
+        match self {
+            Self::Stop => Order::Stop,
+            Self::Command(planned) => Order::Command(planned.command),
+            Self::Heartbeat => Order::Heartbeat,
+        }
+    }
 }
 
 /// A line that has gone out.
@@ -58,8 +68,7 @@ pub enum Sent {
 }
 
 impl Coordinator {
-    /// Both machines at their start; the link wants to connect. `peer` is the controller's name for people, `seed`
-    /// picks the jitter of the back-off.
+    /// Starts both machines. `peer` is the controller's name for people, `seed` picks the jitter of the back-off.
     pub fn new(teleop: TeleopConfig, link: LinkConfig, peer: String, now: Instant, seed: u64) -> Self {
         Self {
             teleop: Teleop::new(teleop),
@@ -214,8 +223,7 @@ impl Coordinator {
         }
     }
 
-    /// Takes new settings of the link, and connects anew by them. With `other_arm` what is known of the arm's position
-    /// is of another arm, or in another unit. Only while disarmed.
+    /// Connects by new settings of the link, while disarmed. With `other_arm`, forgets the position of the arm before.
     pub fn handle_link_config(&mut self, now: Instant, config: LinkConfig, peer: String, other_arm: bool) {
         self.report = Report::new(peer);
         self.link.handle_config(now, config);
@@ -260,10 +268,9 @@ impl Coordinator {
         command.map(Outgoing::Command).or_else(heartbeat)
     }
 
-    /// A line of `length` bytes, polled at `begun`, has been offered to the connections by `now`, each with this result.
-    /// Returns what has been sent, if it has been.
+    /// Takes what became of a line of `length` bytes at each connection, and returns what has been sent, if it has been.
     ///
-    /// When in between it went is not known. The way to the next command is reckoned from `now` and the time for a reply
+    /// The line went between `begun` and `now`. The way to the next command is reckoned from `now` and the time for a reply
     /// from `begun`, so that neither is ever too generous.
     pub fn handle_transmitted(
         &mut self,
@@ -276,24 +283,20 @@ impl Coordinator {
         let mut taken = false;
         for (peer, written) in written {
             // Given up, and its socket not closed yet.
-            if !self.link.has_peer(peer) {
-                continue;
-            }
             let failure = match written {
+                _ if !self.link.has_peer(peer) => continue,
                 Ok(written) if written == length => {
                     taken = true;
                     continue;
                 }
                 Ok(0) => LinkError::Closed,
                 Ok(written) => LinkError::PartialWrite { written, length },
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if self.link.clients().is_none() {
-                        self.link.handle_blocked(now);
-                        return None;
-                    }
-                    LinkError::Slow
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => LinkError::Broken(error),
+                Err(_) if self.link.clients().is_some() => LinkError::Slow,
+                Err(_) => {
+                    self.link.handle_blocked(now);
+                    return None;
                 }
-                Err(error) => LinkError::Broken(error),
             };
             self.link.handle_ended(now, peer, failure);
         }
@@ -305,24 +308,21 @@ impl Coordinator {
     }
 
     fn handle_sent(&mut self, begun: Instant, now: Instant, line: &Outgoing) -> Sent {
+        self.link.handle_sent(begun, line.order());
+        let expects_reply = self.link.config().expect_reply;
         match line {
             Outgoing::Stop => {
                 self.teleop.handle_stop_sent();
-                self.link.handle_sent(begun, Order::Stop);
-                if !self.link.expects_reply() {
+                if !expects_reply {
                     self.teleop.handle_stop_answered(None);
                 }
                 Sent::Stop
             }
-            Outgoing::Heartbeat => {
-                self.link.handle_sent(begun, Order::Heartbeat);
-                Sent::Heartbeat
-            }
+            Outgoing::Heartbeat => Sent::Heartbeat,
             Outgoing::Command(planned) => {
                 self.seq += 1;
                 self.teleop.handle_sent(now, planned);
-                self.link.handle_sent(begun, Order::Command(planned.command));
-                if !self.link.expects_reply() {
+                if !expects_reply {
                     self.teleop.handle_acknowledged(now, &planned.command);
                 }
                 Sent::Command(SentCommand { seq: self.seq, planned: *planned })
@@ -332,17 +332,7 @@ impl Coordinator {
 
     /// What is handed to the connections for an outgoing line, next of all.
     pub fn line(&self, outgoing: &Outgoing, stamp: Duration) -> Line {
-        let order = match outgoing {
-            Outgoing::Stop => Order::Stop,
-            Outgoing::Heartbeat => Order::Heartbeat,
-            Outgoing::Command(planned) => Order::Command(planned.command),
-        };
-        Line { order, seq: self.link.next_seq(), stamp }
-    }
-
-    /// Takes the lines that are to be logged.
-    pub(super) fn take_log_lines(&mut self) -> Vec<LogLine> {
-        std::mem::take(&mut self.log_lines)
+        Line { order: outgoing.order(), seq: self.link.next_seq(), stamp }
     }
 
     /// What to compare to tell a change of status from the passing of time.
@@ -357,13 +347,12 @@ impl Coordinator {
 
     /// Takes the link's state over into motion's view of it.
     fn follow_link(&mut self, now: Instant) {
+        use LinkState::{Backoff, Connected, Connecting, Disconnected, Listening, Unresponsive};
         let view = match self.link.state() {
-            LinkState::Connected => LinkView::Ready,
-            LinkState::Unresponsive => LinkView::Unresponsive,
-            LinkState::Listening if self.link.peers().next().is_some() => LinkView::Partial,
-            LinkState::Disconnected | LinkState::Connecting | LinkState::Backoff | LinkState::Listening => {
-                LinkView::Down
-            }
+            Connected => LinkView::Ready,
+            Unresponsive => LinkView::Unresponsive,
+            Listening if self.link.peers().next().is_some() => LinkView::Partial,
+            Disconnected | Connecting | Backoff | Listening => LinkView::Down,
         };
         if view != self.view {
             self.view = view;

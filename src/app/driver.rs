@@ -1,19 +1,18 @@
 //! What takes time: connecting, listening, waiting for what controllers say, the timers.
 
-use std::future::{Future, pending, poll_fn};
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::bridge::Bridge;
-use super::clock::now;
 use super::connection::Connection;
 use super::connector::{Connector, Established};
-use super::log_line::LogLine;
-use super::state::State;
+use super::log::{LogLine, What};
+use super::state::{State, now};
 use crate::link::{Accepted, Action, ConnectFuture, Full, LinkError, Listener, Network, PeerId, System};
 
 /// Opens and drops connections, reads what comes on them, and minds the timers, until `shutdown` completes. Then nothing
@@ -43,49 +42,43 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
         let now = driver.bridge.apply_from_driver(|_, now| now);
         driver.accept_paused_until = driver.accept_paused_until.filter(|until| *until > now);
         driver.act(now);
-        let (deadline, blocked) = driver.prepare_sleep(now);
+        let (deadline, blocked) = driver.bridge.lock().prepare_sleep(now);
         let Driver { bridge, listener, accept_paused_until, next_peer, attempt, joining, .. } = &mut driver;
         let listener = listener.as_mut().filter(|_| accept_paused_until.is_none());
         let deadline = [deadline, *accept_paused_until].into_iter().flatten().min();
-        let woken = tokio::select! {
+        tokio::select! {
             biased;
             () = &mut shutdown => break,
-            _ = ticks.tick() => Wake::Tick,
-            result = next(attempt) => Wake::Opened(result),
-            accepted = accept(listener) => Wake::Accepted(accepted),
-            joined = next_joined(joining) => joined,
-            // A controller may talk all the time; what comes after it is looked at above in any case.
-            woken = poll_fn(|cx| poll_connections(&bridge.lock().connections, next_peer, blocked, cx)) => woken,
-            () = bridge.woken() => Wake::Requested,
-            () = sleep_until(deadline) => Wake::Requested,
-        };
-        match woken {
-            Wake::Opened(result) => driver.handle_attempt(result),
-            Wake::Accepted(result) => driver.handle_accepted(result),
-            Wake::Joined(address, result) => driver.handle_joined(address, result),
-            Wake::Readable(peer) => driver.read_replies(peer),
-            Wake::Writable => {
-                driver.bridge.apply_from_driver(|state, now| state.coordinator.handle_writable(now));
-            }
-            Wake::Requested => {}
-            Wake::Tick => {
+            _ = ticks.tick() => {
                 driver.bridge.tick(second);
                 second = !second;
             }
+            Some(result) = maybe(attempt.as_mut()) => driver.handle_attempt(result),
+            Some(result) = maybe(listener.map(|listener| poll_fn(|cx| listener.poll_accept(cx)))) => {
+                driver.handle_accepted(result);
+            }
+            Some(joined) = joining.join_next() => driver.handle_joined(joined),
+            // A controller may talk all the time; what comes after it is looked at above in any case.
+            readable = poll_fn(|cx| poll_connections(&bridge.lock().connections, next_peer, blocked, cx)) => {
+                match readable {
+                    Some(peer) => driver.read_replies(peer),
+                    None => driver.bridge.apply_from_driver(|state, now| state.coordinator.handle_writable(now)),
+                }
+            }
+            () = bridge.woken() => {}
+            Some(()) = maybe(deadline.map(|at| tokio::time::sleep_until(at.into()))) => {}
         }
     }
     driver.bridge.shut_down();
     driver.bridge.lock().connections.clear();
 }
 
-enum Wake {
-    Opened(Result<Established, LinkError>),
-    Accepted(io::Result<Accepted>),
-    Joined(SocketAddr, Result<Connection, LinkError>),
-    Readable(PeerId),
-    Writable,
-    Requested,
-    Tick,
+/// Waits for a future, if there is one: `select!` drops a branch that completes with `None`.
+async fn maybe<F: Future>(future: Option<F>) -> Option<F::Output> {
+    match future {
+        Some(future) => Some(future.await),
+        None => None,
+    }
 }
 
 struct Driver {
@@ -123,13 +116,6 @@ impl Driver {
         Box::pin(Connector::new(config, note).connect(opening))
     }
 
-    /// Returns when to wake at the latest, given that what was due at `now` is done, and whether a line waits for room.
-    fn prepare_sleep(&mut self, now: Instant) -> (Option<Instant>, bool) {
-        let mut state = self.bridge.lock();
-        state.sleeping_until = state.coordinator.poll_timeout(now);
-        (state.sleeping_until, state.coordinator.link.is_write_blocked())
-    }
-
     fn handle_attempt(&mut self, result: Result<Established, LinkError>) {
         self.attempt = None;
         match result {
@@ -157,14 +143,14 @@ impl Driver {
             Ok((_, address)) if self.joining.len() >= MAX_JOINING => {
                 self.refuse(address, &format!("{MAX_JOINING} others are on their way in"));
             }
-            Ok((opening, address)) => {
+            Ok(accepted) => {
                 let connector = Connector::new(self.bridge.lock().config.clone(), |_| ());
-                self.joining.spawn(async move { (address, connector.accept(opening, address).await) });
+                self.joining.spawn(async move { (accepted.1, connector.accept(accepted).await) });
                 self.note_arriving();
             }
             Err(error) => {
                 let text = format!("a controller could not connect: {error}");
-                self.log(|state, now| state.log.shut(now, &text));
+                self.log(|state, now| state.log.repeated(now, What::Door, &text));
                 self.accept_paused_until = Some(now() + ACCEPT_RETRY_DELAY);
             }
         }
@@ -172,7 +158,7 @@ impl Driver {
 
     fn refuse(&self, address: SocketAddr, why: &str) {
         let text = format!("refused: {why} address={address}");
-        self.log(|state, now| state.log.crowded(now, &text));
+        self.log(|state, now| state.log.repeated(now, What::Crowd, &text));
     }
 
     fn log(&self, line: impl FnOnce(&mut State, Instant) -> Option<LogLine>) {
@@ -188,22 +174,19 @@ impl Driver {
     }
 
     /// Takes a controller that has dialled in and may be spoken to, or why it may not.
-    fn handle_joined(&mut self, address: SocketAddr, result: Result<Connection, LinkError>) {
+    fn handle_joined(&mut self, joined: Result<Joined, JoinError>) {
+        let (address, result) =
+            joined.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
         self.note_arriving();
-        let joined = self.bridge.apply_from_driver(|state, now| match result {
-            Ok(connection) => state.handle_joined(now, address, connection).map(Some),
-            Err(error) => {
-                state.handle_refused(now, address, error);
-                Ok(None)
-            }
-        });
-        match joined {
-            Ok(Some(peer)) => {
+        let bridge = &self.bridge;
+        match result.map(|new| bridge.apply_from_driver(|state, now| state.handle_joined(now, address, new)))
+        {
+            Ok(Ok(peer)) => {
                 self.log(|state, _| state.log.joined(&address.to_string()));
                 self.read_replies(peer);
             }
-            Ok(None) => {}
-            Err(Full) => self.refuse(address, &Full.to_string()),
+            Ok(Err(Full)) => self.refuse(address, &Full.to_string()),
+            Err(error) => bridge.apply_from_driver(|state, now| state.handle_refused(now, address, error)),
         }
     }
 
@@ -213,53 +196,25 @@ impl Driver {
     }
 }
 
-async fn next(attempt: &mut Option<ConnectFuture<Established>>) -> Result<Established, LinkError> {
-    match attempt {
-        Some(attempt) => attempt.await,
-        None => pending().await,
-    }
-}
-
-async fn accept(listener: Option<&mut Box<dyn Listener>>) -> io::Result<Accepted> {
-    match listener {
-        Some(listener) => poll_fn(|cx| listener.poll_accept(cx)).await,
-        None => pending().await,
-    }
-}
-
-async fn next_joined(joining: &mut JoinSet<Joined>) -> Wake {
-    match joining.join_next().await {
-        Some(Ok((address, result))) => Wake::Joined(address, result),
-        Some(Err(ended)) => std::panic::resume_unwind(ended.into_panic()),
-        None => pending().await,
-    }
-}
-
+/// Completes with a connection that can be read, or with none when one takes bytes again, if a line is `blocked`.
 fn poll_connections(
     connections: &[Connection],
     next_peer: &mut usize,
     blocked: bool,
     cx: &mut Context<'_>,
-) -> Poll<Wake> {
+) -> Poll<Option<PeerId>> {
     let count = connections.len();
     for index in (0..count).map(|offset| (*next_peer + offset) % count) {
         let Connection { peer, socket, .. } = &connections[index];
         if socket.poll_readable(cx).is_ready() {
             *next_peer = index + 1;
-            return Poll::Ready(Wake::Readable(*peer));
+            return Poll::Ready(Some(*peer));
         }
         if blocked && socket.poll_writable(cx).is_ready() {
-            return Poll::Ready(Wake::Writable);
+            return Poll::Ready(None);
         }
     }
     Poll::Pending
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => pending().await,
-    }
 }
 
 /// `LinkStatus` at 2 Hz, diagnostics at half of that.

@@ -2,15 +2,39 @@
 
 use std::time::{Duration, Instant};
 
-use super::log_line::LogLine;
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+
 use super::repeats::{Decision, PERIOD, Repeats};
 use super::report::StatusKey;
 use crate::link::{FailureKind, LinkError, LinkState};
 use crate::status::Status;
 use crate::teleop::{Motion, ReasonKind};
 
+/// A line for the log, made while the state is locked and written later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LogLine {
+    pub level: Level,
+    pub text: String,
+}
+
+impl LogLine {
+    pub fn info(text: String) -> Self {
+        Self { level: Level::INFO, text }
+    }
+
+    pub fn warn(text: String) -> Self {
+        Self { level: Level::WARN, text }
+    }
+
+    /// Makes a line that few want to read, if anything logs at this level.
+    pub fn detail(level: Level, text: impl FnOnce() -> String) -> Option<Self> {
+        (level <= LevelFilter::current()).then(|| Self { level, text: text() })
+    }
+}
+
 /// Decides what is logged.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Log {
     repeats: Repeats<What>,
     /// How long a connection has to live before it counts as good, after one that did not.
@@ -27,7 +51,7 @@ pub(super) struct Log {
 
 /// What may repeat itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum What {
+pub(super) enum What {
     Failure(FailureKind),
     Silence,
     /// So many want in at a time that some are refused.
@@ -40,14 +64,7 @@ enum What {
 impl Log {
     /// For a link with this `link.timeout`.
     pub fn new(link_timeout: Duration) -> Self {
-        Self {
-            repeats: Repeats::default(),
-            steady: link_timeout.min(PERIOD),
-            patience: Duration::ZERO,
-            unlogged_since: None,
-            up: false,
-            attempts: 0,
-        }
+        Self { steady: link_timeout.min(PERIOD), ..Self::default() }
     }
 
     /// What to log of a change, the last error being `error`.
@@ -59,11 +76,11 @@ impl Log {
         error: Option<&LinkError>,
     ) -> Vec<LogLine> {
         let mut lines = Vec::new();
-        if before.map(|key| key.link) != Some(status.state) {
-            lines.extend(self.link(now, before.map(|key| key.link), status, error));
+        let link = before.map(|key| key.link);
+        if link != Some(status.state) {
+            lines.extend(self.link(now, link, status, error));
         }
-        let motion = (status.motion, status.reason_kind);
-        if before.map(|key| (key.motion, key.reason)) != Some(motion) {
+        if before.map(|key| (key.motion, key.reason)) != Some((status.motion, status.reason_kind)) {
             lines.extend(self.motion(now, status));
         }
         lines
@@ -129,16 +146,10 @@ impl Log {
         self.patience.is_zero().then(|| LogLine::info(format!("controller connected address={address}")))
     }
 
-    /// What to log of a controller that was refused because of how many there are.
-    pub fn crowded(&mut self, now: Instant, text: &str) -> Option<LogLine> {
-        in_words(self.repeats.note(now, What::Crowd, 1), text, |times| format!("{text}: {times}"))
-            .map(LogLine::warn)
-    }
-
-    /// What to log of a system that lets no controller in.
-    pub fn shut(&mut self, now: Instant, text: &str) -> Option<LogLine> {
-        in_words(self.repeats.note(now, What::Door, 1), text, |times| format!("{text}: {times}"))
-            .map(LogLine::warn)
+    /// What to log of something that is logged once a minute, with how often it was.
+    pub fn repeated(&mut self, now: Instant, what: What, text: &str) -> Option<LogLine> {
+        let decision = self.repeats.note(now, what, 1);
+        in_words(decision, text, |times| format!("{text}: {times}")).map(LogLine::warn)
     }
 
     fn fail(&mut self, now: Instant, what: What, of_words: bool) -> Decision {
@@ -159,8 +170,7 @@ impl Log {
         let flaps = !self.patience.is_zero();
         let at_most = if flaps { 1 } else { MOST_OF_A_MOTION };
         let decision = self.repeats.note(now, What::Motion(status.motion, status.reason_kind), at_most);
-        let counted = matches!(decision, Decision::LogCount { .. });
-        if flaps && counted {
+        if flaps && matches!(decision, Decision::LogCount { .. }) {
             return None;
         }
         let text = in_words(decision, &status.reason, |times| format!("{}: {times}", status.reason))?;
@@ -189,8 +199,7 @@ mod tests {
     use std::io;
     use std::time::{Duration, Instant};
 
-    use super::Log;
-    use crate::app::log_line::LogLine;
+    use super::{Log, LogLine};
     use crate::app::{Coordinator, StatusKey};
     use crate::config::{Config, Parameters};
     use crate::link::{LinkError, LinkState, PeerId};

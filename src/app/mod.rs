@@ -3,24 +3,21 @@
 //! May name every room but `ros`. Never names r2r.
 //!
 //! A [`Bridge`] is a handle to a state behind one lock: the [`Coordinator`] with both machines, and the connections. The
-//! thread that takes a message from ROS handles it and writes the command to the socket itself, without waking another,
-//! once it has read what the controller has said by then. [`drive`] owns what takes time: connecting, waiting for what
-//! controllers say, and the timers. Either thread may be late, so time passes for the machines before each event.
+//! thread that takes a message from ROS reads what the controller has said and writes the command to the socket itself.
+//! [`drive`] owns what takes time: connecting, reading, and the timers. Time passes for the machines before each event,
+//! because either thread may be late.
 //!
-//! The lock is held for microseconds, because `~/stop` needs it. While it is held, a thread may write a line to a
-//! controller, and nothing else: what is to be published or logged becomes an event, which `notifier` hands
-//! on in order once the lock is free. `notifier` is the only file here that may name a macro of `tracing`.
+//! The lock is held for microseconds, because `~/stop` needs it. Under the lock, a thread may write a line to a controller,
+//! and nothing else: what is to be published or logged becomes an event, which `notifier` hands on in order once the lock
+//! is free. `notifier` is the only file here that may name a macro of `tracing`.
 
 mod bridge;
-mod clock;
 mod connection;
 mod connector;
 mod coordinator;
 mod driver;
 mod log;
-mod log_line;
 mod notifier;
-mod reconfigure;
 mod repeats;
 mod report;
 mod state;
@@ -28,5 +25,5 @@ mod state;
 pub use bridge::Bridge;
 pub use coordinator::{Coordinator, Outgoing, Sent};
 pub use driver::{drive, drive_over};
-pub use reconfigure::ReconfigureError;
 pub use report::{Report, StatusKey};
+pub use state::ReconfigureError;

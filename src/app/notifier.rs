@@ -2,7 +2,7 @@
 
 use tracing::Level;
 
-use super::log_line::LogLine;
+use super::log::LogLine;
 use crate::arm::ReportedState;
 use crate::config::Config;
 use crate::status::{Observer, SentCommand, Status};

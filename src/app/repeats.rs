@@ -1,5 +1,4 @@
-//! Decides whether to log something that may happen again and again: a few times at once, and then once a minute with a
-//! count. Pure.
+//! Decides whether to log what may happen again and again: a few times at once, then counted once a minute. Pure.
 
 use std::time::{Duration, Instant};
 

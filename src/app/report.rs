@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use crate::link::{Link, LinkError, LinkState, Stage};
 use crate::status::Status;
-use crate::teleop::{Motion, Teleop};
-use crate::teleop::{Obstacle, Reason, ReasonKind};
+use crate::teleop::{Motion, Obstacle, Reason, ReasonKind, Teleop};
 
 /// What neither machine knows, and people want to.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ impl Report {
 
     /// Everything that is published.
     pub(super) fn status(&self, now: Instant, teleop: &Teleop, link: &Link) -> Status {
-        let reason = teleop.reason(now);
+        let (reason, newest) = (teleop.reason(now), link.last_error_at());
         let (sent, altered) = (link.counters(), teleop.counters());
         Status {
             state: link.state(),
@@ -68,9 +67,7 @@ impl Report {
             since: link.since(),
             attempts: link.attempts(),
             last_error: link.standing_error(now).map(LinkError::advised).unwrap_or_default(),
-            newest_error: link
-                .last_error_at()
-                .map(|(at, error)| (error.advised(), now.saturating_duration_since(at))),
+            newest_error: newest.map(|(at, error)| (error.advised(), now.saturating_duration_since(at))),
             motion: teleop.motion(),
             reason: self.explain(now, link, &reason),
             reason_kind: reason.kind(),
@@ -96,48 +93,47 @@ impl Report {
         }
     }
 
+    /// The reason, and what else is known of it.
     fn explain(&self, now: Instant, link: &Link, reason: &Reason) -> String {
-        let obstacle = match reason {
-            Reason::Holding(obstacle) | Reason::WaitingToArm(obstacle) => Some(obstacle),
-            _ => None,
+        let (Reason::Holding(obstacle) | Reason::WaitingToArm(obstacle)) = reason else {
+            return reason.to_string();
         };
-        let error =
-            link.last_error().filter(|_| obstacle == Some(&Obstacle::LinkDown)).map(LinkError::advised);
-        if let (Some(Obstacle::LinkDown), LinkState::Listening, Some((clients, wanted))) =
-            (obstacle, link.state(), link.clients())
-        {
+        match obstacle {
+            Obstacle::LinkDown => format!("{reason}{}", self.explain_link_down(now, link)),
+            Obstacle::Unresponsive => match link.instead() {
+                Some(instead) => format!("{reason}: {instead}"),
+                None => {
+                    let timeout = link.config().reply_timeout.as_secs_f64();
+                    format!("{reason}: no reply for link.reply_timeout {timeout} s")
+                }
+            },
+            Obstacle::ErrorReplies(_) if !self.refusal.is_empty() => {
+                format!("{reason}, lastly with '{}'", self.refusal)
+            }
+            _ => reason.to_string(),
+        }
+    }
+
+    fn explain_link_down(&self, now: Instant, link: &Link) -> String {
+        let error = link.last_error().map(LinkError::advised);
+        if let (LinkState::Listening, Some((clients, wanted))) = (link.state(), link.clients()) {
             let arriving = match self.arriving {
                 0 => String::new(),
                 count => format!(", {count} more on the way in"),
             };
-            let last = error.as_ref().map(|error| format!("; lastly {error}")).unwrap_or_default();
-            return format!("{reason}: {clients} of {wanted} connected to {}{arriving}{last}", self.peer);
+            let last = error.map(|error| format!("; lastly {error}")).unwrap_or_default();
+            return format!(": {clients} of {wanted} connected to {}{arriving}{last}", self.peer);
         }
-        match (obstacle, error, link.retry_in(now)) {
-            (Some(Obstacle::LinkDown), Some(error), Some(wait)) => {
-                format!("{reason}: {error}; next attempt in {:.1} s", wait.as_secs_f64())
+        match (link.retry_in(now), self.explain_stage(link), error) {
+            (_, None, None) => String::new(),
+            (_, Some(stage), None) => format!(": {stage}"),
+            (Some(wait), _, Some(error)) => {
+                format!(": {error}; next attempt in {:.1} s", wait.as_secs_f64())
             }
-            (Some(Obstacle::LinkDown), error, None) => match (self.explain_stage(link), error) {
-                (Some(stage), None) => format!("{reason}: {stage}"),
-                (Some(stage), Some(error)) if link.stage() != Some(Stage::Opening) => {
-                    format!("{reason}: {stage}; lastly {error}")
-                }
-                (_, Some(error)) => format!("{reason}: {error}; trying again"),
-                (None, None) => reason.to_string(),
-            },
-            (Some(Obstacle::Unresponsive), ..) => match link.instead() {
-                Some(instead) => format!("{reason}: {instead}"),
-                None => {
-                    format!(
-                        "{reason}: no reply for link.reply_timeout {} s",
-                        link.reply_timeout().as_secs_f64()
-                    )
-                }
-            },
-            (Some(Obstacle::ErrorReplies(_)), ..) if !self.refusal.is_empty() => {
-                format!("{reason}, lastly with '{}'", self.refusal)
+            (None, Some(stage), Some(error)) if link.stage() != Some(Stage::Opening) => {
+                format!(": {stage}; lastly {error}")
             }
-            _ => reason.to_string(),
+            (None, _, Some(error)) => format!(": {error}; trying again"),
         }
     }
 

@@ -6,17 +6,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tracing::Level;
 
-use super::clock;
 use super::connection::Connection;
 use super::coordinator::{Coordinator, Outgoing, Sent};
-use super::log::Log;
-use super::log_line::LogLine;
+use super::log::{Log, LogLine};
 use super::notifier::Event;
-use super::reconfigure::ReconfigureError;
 use super::report::StatusKey;
-use crate::config::Config;
+use crate::config::{ChangeError, Config};
 use crate::link::{Action, Full, LinkError, PeerId};
-use crate::teleop::{InputFault, Target};
+use crate::teleop::{InputFault, Target, TeleopConfigError};
 use crate::wire::{CommandEncoder, Incoming};
 
 /// The state of the running bridge.
@@ -29,12 +26,10 @@ pub(super) struct State {
     /// What is to be published and logged when the lock is free.
     pub pending_events: Vec<Event>,
     /// Until when [`drive`](super::drive) sleeps.
-    pub sleeping_until: Option<Instant>,
+    sleeping_until: Option<Instant>,
     encoder: CommandEncoder,
     status_key: Option<StatusKey>,
-    /// What has been read and not yet handled; kept, like the next two, to spare an allocation a command.
-    heard: Vec<Incoming>,
-    /// What became of a line at each connection.
+    /// What became of a line at each connection; kept, like the next, to spare an allocation a command.
     written: Vec<(PeerId, io::Result<usize>)>,
     line: Vec<u8>,
 }
@@ -51,7 +46,6 @@ impl State {
             sleeping_until: None,
             encoder: CommandEncoder::new(&config.wire),
             status_key: None,
-            heard: Vec::new(),
             written: Vec::new(),
             line: Vec::with_capacity(128),
         }
@@ -60,7 +54,7 @@ impl State {
     /// Handles an event: lets the machines see it, and writes what they want written. Returns also the time by then.
     pub fn apply<R>(&mut self, event: impl FnOnce(&mut Self, Instant) -> R) -> (R, Instant) {
         // Not before the lock, because the machines would go back in time after a wait for it.
-        let now = clock::now();
+        let now = now();
         // What was due before the event comes before it, whichever thread is late.
         self.pass_time(now);
         let result = event(self, now);
@@ -72,7 +66,10 @@ impl State {
     /// Takes a sample of the target, or why a message was none.
     pub fn handle_target(&mut self, now: Instant, target: Result<Target, InputFault>) {
         if !self.coordinator.link.can_send_command() {
-            self.drain(now);
+            // The driver may not have come to the reply that makes room.
+            for index in 0..self.connections.len() {
+                self.read_at(now, index);
+            }
         }
         let teleop = &mut self.coordinator.teleop;
         let taken = match target {
@@ -119,8 +116,8 @@ impl State {
         address: SocketAddr,
         mut connection: Connection,
     ) -> Result<PeerId, Full> {
-        let peer = self.coordinator.handle_joined(now, address.to_string())?;
-        connection.peer = peer;
+        connection.peer = self.coordinator.handle_joined(now, address.to_string())?;
+        let peer = connection.peer;
         self.connections.push(connection);
         Ok(peer)
     }
@@ -131,8 +128,13 @@ impl State {
         config.check_changes(&self.config, teleop.is_armed())?;
         let other_arm = config.may_be_another_arm(&self.config);
         if !other_arm {
-            let check = teleop.check_config(&config.teleop);
-            check.map_err(|refused| ReconfigureError::motion(config, &self.config, refused))?;
+            teleop.check_config(&config.teleop).map_err(|refused| {
+                let changes = config.changes(&self.config);
+                let wanted: Vec<_> = changes
+                    .map(|changed| format!("'{}' to {}", changed.parameter.name, changed.after))
+                    .collect();
+                ReconfigureError::Motion { wanted: wanted.join(" and "), refused }
+            })?;
         }
         let before = std::mem::replace(&mut self.config, config.clone());
         self.pending_events.push(Event::Config(Box::new(config.clone())));
@@ -188,13 +190,6 @@ impl State {
         self.note_changes(now);
     }
 
-    /// Handles what controllers have said lately and the driver has not come to.
-    fn drain(&mut self, now: Instant) {
-        for index in 0..self.connections.len() {
-            self.read_at(now, index);
-        }
-    }
-
     /// Handles what this controller says, if it says anything.
     pub fn read_replies(&mut self, now: Instant, peer: PeerId) {
         if let Some(index) = self.connections.iter().position(|connection| connection.peer == peer) {
@@ -204,10 +199,11 @@ impl State {
 
     /// Returns whether there may be more.
     fn read_at(&mut self, now: Instant, index: usize) -> bool {
-        let Self { connections, heard, coordinator, pending_events, .. } = self;
-        let peer = connections[index].peer;
-        let read = connections[index].read_replies(heard, pending_events);
-        for heard in heard.drain(..) {
+        let Self { connections, coordinator, pending_events, .. } = self;
+        let connection = &mut connections[index];
+        let (peer, read) = (connection.peer, connection.read_replies());
+        pending_events.extend(connection.log_lines.drain(..).map(Event::Log));
+        for heard in connection.heard.drain(..) {
             let (known, state) = match heard {
                 Incoming::Reply(reply) => (coordinator.handle_reply(now, peer, &reply), reply.state),
                 Incoming::State(state) => (coordinator.handle_state(peer, &state), Some(state)),
@@ -223,11 +219,8 @@ impl State {
     /// Sends what is to be sent. Returns the time by then.
     fn transmit(&mut self, mut now: Instant) -> Instant {
         while self.coordinator.poll_transmit(now).is_some() {
-            let sent = match self.poll_after_reading(now) {
-                Some(outgoing) => self.write(&mut now, &outgoing),
-                None => false,
-            };
-            if !sent {
+            let outgoing = self.poll_after_reading(now);
+            if !outgoing.is_some_and(|outgoing| self.write(&mut now, &outgoing)) {
                 self.note_changes(now);
                 break;
             }
@@ -236,9 +229,8 @@ impl State {
         now
     }
 
-    /// Returns the line to send now. What controllers have said by now is handled before: an answer that nothing asked for
-    /// must not pass for that to a line which comes after it. If one talks without end, only a stop does not wait, and what
-    /// needs no answer.
+    /// Returns the line to send now. Reads before, because an unasked answer must not pass for that to a later line. If a
+    /// controller talks without end, only a stop does not wait, and what needs no answer.
     fn poll_after_reading(&mut self, now: Instant) -> Option<Outgoing> {
         let read_all =
             (0..self.connections.len()).all(|index| (0..MAX_READS).any(|_| !self.read_at(now, index)));
@@ -253,13 +245,11 @@ impl State {
         let link = &self.coordinator.link;
         self.connections.retain(|connection| link.has_peer(connection.peer));
         if self.connections.is_empty() {
-            let missing = LinkError::Broken(io::ErrorKind::NotConnected.into());
-            self.coordinator.handle_failed(*now, missing);
+            self.coordinator.handle_failed(*now, LinkError::Broken(io::ErrorKind::NotConnected.into()));
             return false;
         }
-        let begins =
-            self.connections.iter_mut().filter(|connection| !link.has_pending_reply(connection.peer));
-        begins.for_each(Connection::note_asked);
+        let owes_nothing = |connection: &&mut Connection| !link.has_pending_reply(connection.peer);
+        self.connections.iter_mut().filter(owes_nothing).for_each(Connection::note_asked);
         self.line.clear();
         #[allow(clippy::disallowed_methods)] // told to the controller; nothing here depends on it
         let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -267,7 +257,7 @@ impl State {
         let write = |connection: &Connection| (connection.peer, connection.socket.try_write(&self.line));
         self.written.extend(self.connections.iter().map(write));
         // The system may have let it wait on its way; the next must not follow as if this one had gone at once.
-        let begun = std::mem::replace(now, clock::now());
+        let begun = std::mem::replace(now, self::now());
         let Self { line, written, .. } = self;
         let trace = LogLine::detail(Level::TRACE, || {
             format!("sent line={} written={written:?}", String::from_utf8_lossy(line).trim_end())
@@ -283,7 +273,7 @@ impl State {
 
     /// Notes a status if it says more than that time has passed.
     fn note_changes(&mut self, now: Instant) {
-        let lines = self.coordinator.take_log_lines();
+        let lines = std::mem::take(&mut self.coordinator.log_lines);
         self.log(lines);
         let key = self.coordinator.status_key(now);
         let before = self.status_key.replace(key);
@@ -296,6 +286,12 @@ impl State {
         self.pending_events.push(Event::Status(status));
     }
 
+    /// Returns when [`drive`](super::drive) has to wake, once all is done that was due, and whether a line waits for room.
+    pub fn prepare_sleep(&mut self, now: Instant) -> (Option<Instant>, bool) {
+        self.sleeping_until = self.coordinator.poll_timeout(now);
+        (self.sleeping_until, self.coordinator.link.is_write_blocked())
+    }
+
     /// Whether [`drive`](super::drive) has to look before it wakes by itself.
     pub fn wants_driver(&self, now: Instant) -> bool {
         let earlier = match (self.coordinator.poll_timeout(now), self.sleeping_until) {
@@ -305,6 +301,27 @@ impl State {
         };
         earlier || self.coordinator.link.wants_driver()
     }
+}
+
+/// Returns the time by the clock of the runtime, which a simulation may set.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Why a configuration cannot take the place of the one in force.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ReconfigureError {
+    /// A parameter may not change, or not now.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// The arm stands against it.
+    #[error("cannot set {wanted}: {refused}")]
+    Motion {
+        /// What was to change, with the new values.
+        wanted: String,
+        /// Why it cannot.
+        refused: TeleopConfigError,
+    },
 }
 
 /// How often a connection is read for a line that is to go out, some kilobytes at a time.

@@ -12,8 +12,7 @@ pub struct LinkConfig {
     pub role: Role,
     /// Whether every line is answered.
     pub expect_reply: bool,
-    /// Lines that may be unanswered at a time, at least 1. Stops are sent whatever is unanswered, and other lines wait
-    /// for them too.
+    /// Lines that may be unanswered at a time, at least 1. Stops do not wait for others, and others wait for them too.
     pub max_in_flight: usize,
     /// When there is nothing else to say, how often to say that the bridge is there; none: never.
     pub heartbeat: Option<Heartbeat>,
@@ -30,8 +29,7 @@ pub struct LinkConfig {
 pub enum Role {
     /// The bridge connects to one controller.
     TcpClient,
-    /// Controllers connect to the bridge. Every one gets every line, in step: the next line waits for the replies of
-    /// all, and who is late with one is dropped.
+    /// Controllers connect to the bridge. Each gets every line; the next line waits for all, and who is late is dropped.
     TcpServer {
         /// With fewer there is no link, at least 1.
         min_clients: usize,
@@ -60,7 +58,7 @@ pub struct TransportConfig {
     pub connect_timeout: Duration,
     /// For the controller's greeting, where it has one, after connecting.
     pub banner_timeout: Duration,
-    /// `TCP_USER_TIMEOUT`: unacknowledged bytes older than this break the connection (Linux). Found by the kernel, so
+    /// `TCP_USER_TIMEOUT`: unacknowledged bytes older than this break the connection (Linux). The kernel watches it, so that
     /// a pulled cable is noticed even where the controller never replies.
     pub tcp_user_timeout: Duration,
     /// How to encrypt what is said; none: not at all.

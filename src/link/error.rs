@@ -10,70 +10,32 @@ use crate::wire::{TokenError, Unfinished, WireError};
 
 /// Why a connection did not come about, or ended. In plain words, with what to do where that is known.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts say what happened and what each value is")]
 pub enum LinkError {
-    /// The host's name has no address.
     #[error("cannot resolve host '{host}': {source}")]
-    Resolve {
-        /// The parameter `link.host`.
-        host: String,
-        /// What the resolver said.
-        source: io::Error,
-    },
-    /// No address of the host took the connection.
+    Resolve { host: String, source: io::Error },
     #[error("cannot connect to {peer}: {source}{hint}", hint = refused_hint(source))]
-    Connect {
-        /// Address and port.
-        peer: String,
-        /// What the last attempt said.
-        source: io::Error,
-    },
-    /// Neither taken nor refused in time.
+    Connect { peer: String, source: io::Error },
     #[error("cannot connect to {peer}: no answer within link.connect_timeout {:.1} s", timeout.as_secs_f64())]
-    ConnectTimeout {
-        /// Host and port.
-        peer: String,
-        /// `link.connect_timeout`.
-        timeout: Duration,
-    },
+    ConnectTimeout { peer: String, timeout: Duration },
     /// The connection cannot be encrypted.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The token for the controller cannot be read.
     #[error("cannot read link.auth.token_file '{path}': {source}")]
-    TokenFile {
-        /// The parameter.
-        path: String,
-        /// What the system says.
-        source: io::Error,
-    },
+    TokenFile { path: String, source: io::Error },
     /// What there is to be read is no token.
     #[error("link.auth.token_file '{path}': {error}")]
-    Token {
-        /// The parameter.
-        path: String,
-        /// What is wrong.
-        error: TokenError,
-    },
-    /// The controller does not take the token.
+    Token { path: String, error: TokenError },
     #[error("the controller refused the token of link.auth.token_file: '{message}'")]
-    AuthRejected {
-        /// What it says.
-        message: String,
-    },
-    /// The controller has not answered the hello in time.
+    AuthRejected { message: String },
     #[error(
         "the controller has not answered the hello within link.connect_timeout {:.1} s; if it wants none, leave \
          link.auth.token_file empty",
         timeout.as_secs_f64()
     )]
-    AuthTimeout {
-        /// `link.connect_timeout`.
-        timeout: Duration,
-    },
-    /// The controller closed the connection.
+    AuthTimeout { timeout: Duration },
     #[error("the controller closed the connection")]
     Closed,
-    /// The operating system reports the connection as broken.
     #[error("the connection broke: {0}{hint}{tls}", hint = cable_hint(.0), tls = tls::hint(.0))]
     Broken(io::Error),
     /// What came is not the protocol.
@@ -82,12 +44,10 @@ pub enum LinkError {
     /// What came is not the protocol, and nothing else has come on this connection: it may be a greeting.
     #[error("{error}")]
     FirstWords {
-        /// What is wrong with it.
         error: WireError,
         /// Whether a line had been sent by then.
         asked: bool,
     },
-    /// The greeting has not come in time.
     #[error(
         "{heard} of {wanted} greeting lines have come within link.banner_timeout {:.1} s{rest}; set link.banner_lines to the \
          number of lines that the controller says on connecting, or link.banner_timeout to more than it takes to start",
@@ -95,32 +55,22 @@ pub enum LinkError {
         rest = instead(unfinished.as_ref())
     )]
     NotGreeted {
-        /// How many lines have come.
         heard: u32,
-        /// `link.banner_lines`.
         wanted: u32,
-        /// `link.banner_timeout`.
         timeout: Duration,
         /// What has come of the next.
         unfinished: Option<Unfinished>,
     },
-    /// The controller closed the connection before the end of its greeting.
     #[error(
         "the controller closed the connection after {heard} of {wanted} greeting lines (link.banner_lines)"
     )]
-    ClosedInGreeting {
-        /// How many lines had come.
-        heard: u32,
-        /// `link.banner_lines`.
-        wanted: u32,
-    },
+    ClosedInGreeting { heard: u32, wanted: u32 },
     /// The controller ended the connection when it had answered one line, and the one before it too.
     #[error("{0}, after its first reply, as on the connection before")]
     AfterFirstReply(Box<LinkError>),
     /// A reply to nothing: its place in the stream is not known.
     #[error("the controller sent a reply that no command was waiting for: '{message}'")]
     Unsolicited {
-        /// The reply's message.
         message: String,
         /// Whether nothing else has come on this connection.
         first: bool,
@@ -128,33 +78,18 @@ pub enum LinkError {
     /// The oldest command or stop has been unanswered for too long.
     #[error("no reply for link.timeout {:.1} s{}", timeout.as_secs_f64(), instead_of_reply(instead.as_deref()))]
     NoReply {
-        /// `link.timeout`.
         timeout: Duration,
         /// What has come instead, in words.
         instead: Option<String>,
     },
-    /// The controller has not taken any byte for too long.
     #[error("the controller has not read for link.timeout {:.1} s: its receive window is full", timeout.as_secs_f64())]
-    NotReading {
-        /// `link.timeout`.
-        timeout: Duration,
-    },
+    NotReading { timeout: Duration },
     /// A line went out in part: the rest would be sent late, so the connection is given up.
     #[error("only {written} of a line's {length} bytes fitted into the controller's receive window")]
-    PartialWrite {
-        /// Bytes that were taken.
-        written: usize,
-        /// Bytes of the line.
-        length: usize,
-    },
+    PartialWrite { written: usize, length: usize },
     /// A controller that dialled in is gone, or had to go.
     #[error("{name}: {error}")]
-    Client {
-        /// Its address.
-        name: String,
-        /// Why.
-        error: Box<LinkError>,
-    },
+    Client { name: String, error: Box<LinkError> },
     /// A controller that dialled in is late with a reply: the others are not to wait for it.
     #[error(
         "dropped, since it has not replied for link.reply_timeout {:.1} s{}",
@@ -162,7 +97,6 @@ pub enum LinkError {
         instead_of_reply(instead.as_deref())
     )]
     Late {
-        /// `link.reply_timeout`.
         timeout: Duration,
         /// What has come instead, in words.
         instead: Option<String>,
@@ -178,14 +112,8 @@ pub enum LinkError {
         /// The number of the oldest line without a reply.
         expected: u64,
     },
-    /// The port cannot be listened on.
     #[error("cannot listen on {address}: {source}{hint}", hint = listen_hint(source))]
-    Listen {
-        /// Host and port.
-        address: String,
-        /// What the system says.
-        source: io::Error,
-    },
+    Listen { address: String, source: io::Error },
     /// `~/reconnect`.
     #[error("reconnecting on request")]
     Requested,
@@ -194,14 +122,15 @@ pub enum LinkError {
     Reconfigured,
 }
 
-/// What tells one way to fail from another: the error and its causes, without the values, which may differ every time.
+/// What tells one way to fail from another: the error and its cause, without the values, which may differ every time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FailureKind {
-    error: Discriminant<LinkError>,
-    wire: Option<Discriminant<WireError>>,
-    tls: Option<Discriminant<TlsError>>,
-    io: Option<io::ErrorKind>,
-    advice: Option<Advice>,
+pub struct FailureKind(Discriminant<LinkError>, Option<Cause>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Wire(Discriminant<WireError>, Option<Advice>),
+    Tls(Discriminant<TlsError>),
+    Io(io::ErrorKind),
 }
 
 impl LinkError {
@@ -219,16 +148,15 @@ impl LinkError {
             Self::Client { error, .. } => return error.mend(),
             // A greeting may come late, when a line has been sent already.
             Self::FirstWords { error, asked: true } if error.may_be_greeting() => {
-                let other =
-                    error.advice().map(|advice| format!("; if not: {}", advice.mend)).unwrap_or_default();
+                let other = error.advice().map(|advice| format!("; if not: {}", advice.mend));
                 let words =
                     "if the controller says this on connecting, set link.banner_lines to the number of lines";
-                return Some(format!("{words}{other}"));
+                return Some(format!("{words}{}", other.unwrap_or_default()));
             }
             Self::FirstWords { error, .. } if error.may_be_greeting() => Some(advice::GREETING),
             Self::Wire(error) | Self::FirstWords { error, .. } => error.advice(),
-            Self::AfterFirstReply(_) => Some(advice::STAYS),
             Self::Unsolicited { first: true, .. } => Some(advice::GREETING),
+            Self::AfterFirstReply(_) => Some(advice::STAYS),
             Self::Unsolicited { first: false, .. } => Some(advice::ONE_REPLY),
             _ => None,
         };
@@ -237,20 +165,20 @@ impl LinkError {
 
     /// Which way to fail this is.
     pub fn kind(&self) -> FailureKind {
-        let plain = FailureKind { error: discriminant(self), wire: None, tls: None, io: None, advice: None };
-        match self {
-            Self::Client { error, .. } => error.kind(),
+        let cause = match self {
+            Self::Client { error, .. } => return error.kind(),
             Self::Wire(error) | Self::FirstWords { error, .. } => {
-                FailureKind { wire: Some(discriminant(error)), advice: error.advice(), ..plain }
+                Some(Cause::Wire(discriminant(error), error.advice()))
             }
-            Self::Tls(error) => FailureKind { tls: Some(discriminant(error)), ..plain },
+            Self::Tls(error) => Some(Cause::Tls(discriminant(error))),
             Self::Resolve { source, .. }
             | Self::Connect { source, .. }
             | Self::TokenFile { source, .. }
             | Self::Listen { source, .. }
-            | Self::Broken(source) => FailureKind { io: Some(source.kind()), ..plain },
-            _ => plain,
-        }
+            | Self::Broken(source) => Some(Cause::Io(source.kind())),
+            _ => None,
+        };
+        FailureKind(discriminant(self), cause)
     }
 
     /// Whether it follows from what the controller says, or does not say, so that a new connection ends in the same way.
@@ -287,22 +215,14 @@ fn instead_of_reply(instead: Option<&str>) -> String {
 
 /// What to do about a port that no program listens at.
 fn refused_hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => {
-            "; nothing listens there: start the controller, or set link.host and link.port to its address"
-        }
-        _ => "",
-    }
+    let hint = "; nothing listens there: start the controller, or set link.host and link.port to its address";
+    if error.kind() == io::ErrorKind::ConnectionRefused { hint } else { "" }
 }
 
 /// The kernel's time-out on unacknowledged bytes is what a pulled cable looks like.
 fn cable_hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::TimedOut => {
-            "; its machine has taken nothing for link.tcp_user_timeout: is the cable in, and does the controller read?"
-        }
-        _ => "",
-    }
+    let hint = "; its machine has taken nothing for link.tcp_user_timeout: is the cable in, and does the controller read?";
+    if error.kind() == io::ErrorKind::TimedOut { hint } else { "" }
 }
 
 fn listen_hint(error: &io::Error) -> &'static str {

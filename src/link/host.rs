@@ -13,12 +13,8 @@ pub enum HostError {
     Blanks(String),
     /// A port behind it.
     #[error("it has a port: write link.host '{host}' and link.port {port} apart")]
-    Port {
-        /// What is left without the port.
-        host: String,
-        /// The port.
-        port: u16,
-    },
+    #[expect(missing_docs, reason = "the text says what each value is")]
+    Port { host: String, port: u16 },
     /// It has a port, and the port is not valid.
     #[error(
         "it has a port, and that is none: write link.host '{0}', and link.port as a number from 1 to 65535"
@@ -117,8 +113,7 @@ fn without_url(text: &str) -> Option<(String, Option<u16>)> {
     Some((bare.to_owned(), port))
 }
 
-/// What stands in front of a port, without brackets, and the port, if it is one: what has digits only or is empty may have
-/// been meant as one.
+/// What stands in front of a port, without brackets, and the port if it is valid: no digits at all may be meant as one.
 fn without_port(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = text.rsplit_once(':')?;
     if !port.bytes().all(|byte| byte.is_ascii_digit()) {

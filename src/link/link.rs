@@ -4,19 +4,50 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::config::{Heartbeat, LinkConfig, Role};
+use super::config::{LinkConfig, Role};
 use super::error::LinkError;
 use super::outcome::{Counters, Outcome};
 use super::peers::{Full, Peer, PeerId, Peers};
 use super::rtt::{RoundTrips, Window};
-use super::state::{LinkState, Stage};
 use crate::wire::{Order, Reply, ReplyStatus, advice};
+
+/// The states of the link, as published in `LinkStatus.state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkState {
+    /// Not started, or ended.
+    Disconnected,
+    /// Resolving the name and opening the connection.
+    Connecting,
+    /// Connected; what was asked has been answered in time.
+    Connected,
+    /// Connected; an answer is overdue.
+    Unresponsive,
+    /// Waiting before the next attempt.
+    Backoff,
+    /// Waiting for controllers to connect: fewer than `link.min_clients` have.
+    Listening,
+}
+
+/// How far an attempt to connect has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The name is resolved, the connection opened, encrypted where that is asked for; or the port opened.
+    Opening,
+    /// The controller has yet to say its greeting.
+    Banner {
+        /// How many lines of it have come.
+        heard: u32,
+        /// `link.banner_lines`.
+        wanted: u32,
+    },
+    /// The controller has yet to answer the hello.
+    Auth,
+}
 
 /// What the driver has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Drop what there was, open a connection (or listen for some), and tell [`Link::handle_connected`] or
-    /// [`Link::handle_failed`].
+    /// Drop what there was, open a connection or a port, and call [`Link::handle_connected`] or [`Link::handle_failed`].
     Connect,
     /// Drop all connections, or the attempt.
     Close,
@@ -114,10 +145,9 @@ impl Link {
             return;
         }
         self.attempts = 0;
-        let listens = self.listens();
         let open = Open {
             since: now,
-            peers: if listens { Peers::default() } else { Peers::only(self.lines) },
+            peers: if self.listens() { Peers::default() } else { Peers::only(self.lines) },
             // One more, for a stop.
             in_flight: VecDeque::with_capacity(self.config.max_in_flight + 1),
             spoken: now,
@@ -144,9 +174,8 @@ impl Link {
 
     /// What has come from this peer since its last reply, in words, if anything has. Tell it while a reply is overdue.
     pub fn handle_instead(&mut self, peer: PeerId, instead: Option<String>) {
-        if let State::Open(open) = &mut self.state
-            && let Some(peer) = open.peers.get_mut(peer)
-        {
+        let State::Open(open) = &mut self.state else { return };
+        if let Some(peer) = open.peers.get_mut(peer) {
             peer.instead = instead;
         }
     }
@@ -159,8 +188,8 @@ impl Link {
         let before = self.state();
         let State::Open(open) = &mut self.state else { return Err(Full) };
         let id = open.peers.join(name, self.lines)?;
-        if open.peers.count() == 1 {
-            // Nobody was there to be spoken to.
+        if open.peers.all().len() == 1 {
+            // The period of the heartbeat begins with the first controller.
             open.spoken = now;
         }
         self.note_change(now, before);
@@ -198,7 +227,7 @@ impl Link {
         let after_first_reply = ended_after_first_reply(&peer, &error);
         let Peer { id, name, .. } = peer;
         // What all others have answered is complete now; what went to no other is lost.
-        let others = open.peers.count() > 0;
+        let others = !open.peers.all().is_empty();
         while let Some(line) = open.take_complete() {
             if line.answered && others {
                 self.outcomes.push_back(self.counters.record(line.order, !line.refused));
@@ -221,8 +250,7 @@ impl Link {
         }
         if self.config.role == Role::Udp {
             // Datagrams get lost and overtake each other: only the number tells which line this one answers.
-            let answered = open.in_flight.iter().position(|line| Some(line.seq) == reply.seq);
-            let Some(answered) = answered else {
+            let Some(answered) = open.in_flight.iter().position(|line| Some(line.seq) == reply.seq) else {
                 peer.late = Some(unawaited(reply.seq));
                 return Outcome::Late;
             };
@@ -250,7 +278,7 @@ impl Link {
             self.round_trips.push(now.saturating_duration_since(line.sent_at));
             if line.expired { Outcome::LateStop } else { self.counters.record(line.order, !line.refused) }
         });
-        self.update(now);
+        self.handle_timeout(now);
         outcome
     }
 
@@ -260,26 +288,15 @@ impl Link {
         self.lines += 1;
         open.spoken = now;
         open.blocked_since = None;
-        let answered = match order {
-            Order::Command(_) | Order::Stop => true,
-            Order::Heartbeat => self.config.heartbeat.is_some_and(|heartbeat| heartbeat.expects_reply),
-        };
-        if answered && self.config.expect_reply {
-            let line = InFlight {
-                seq: self.lines,
-                sent_at: now,
-                order,
-                answered: false,
-                refused: false,
-                expired: false,
-            };
-            open.in_flight.push_back(line);
+        let answers_heartbeat = self.config.heartbeat.is_some_and(|heartbeat| heartbeat.expects_reply);
+        if self.config.expect_reply && (order != Order::Heartbeat || answers_heartbeat) {
+            open.in_flight.push_back(InFlight::new(self.lines, now, order));
         }
         if matches!(order, Order::Command(_)) {
             self.counters.sent += 1;
             self.counters.acknowledged += u64::from(!self.config.expect_reply);
         }
-        self.update(now);
+        self.handle_timeout(now);
     }
 
     /// A line was offered to the connection, which took none of it: the peer does not read.
@@ -294,7 +311,7 @@ impl Link {
         if let State::Open(open) = &mut self.state {
             open.blocked_since = None;
         }
-        self.update(now);
+        self.handle_timeout(now);
     }
 
     /// A person asks for a new connection, now.
@@ -329,9 +346,32 @@ impl Link {
         self.action = Some(Action::Close);
     }
 
-    /// Lets time pass. Call it no later than [`Link::poll_timeout`] says.
+    /// Lets time pass: the one place where time changes the state. Call it no later than [`Link::poll_timeout`] says.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.update(now);
+        self.give_up_stops(now);
+        let listens = self.listens();
+        match &mut self.state {
+            State::Backoff { until } if *until <= now => self.connect(now),
+            State::Open(_) if listens => self.drop_late(now),
+            State::Open(open) => {
+                let waited = open.waiting_since().map(|since| now.saturating_duration_since(since));
+                let over = |limit| waited.is_some_and(|waited| waited >= limit);
+                let timeout = self.config.link_timeout;
+                if over(timeout) {
+                    let error = if open.blocked_since.is_some() {
+                        LinkError::NotReading { timeout }
+                    } else {
+                        let instead = open.peers.all().iter().find_map(Peer::instead_of_silence);
+                        LinkError::NoReply { timeout, instead }
+                    };
+                    self.handle_failed(now, error);
+                } else if open.unresponsive != over(self.config.reply_timeout) {
+                    open.unresponsive = !open.unresponsive;
+                    self.since = now;
+                }
+            }
+            _ => {}
+        }
     }
 
     /// What the driver has to do, once.
@@ -374,15 +414,11 @@ impl Link {
     }
 
     fn poll_heartbeat_at(&self) -> Option<Instant> {
-        match (&self.state, self.config.heartbeat) {
-            // After a datagram was lost it is a heartbeat that finds out whether the controller is there.
-            (State::Open(open), Some(Heartbeat { period, .. }))
-                if (self.has_capacity() || self.config.role == Role::Udp) && !self.is_write_blocked() =>
-            {
-                (open.peers.count() > 0).then_some(open.spoken + period)
-            }
-            _ => None,
-        }
+        let (open, heartbeat) = (self.open()?, self.config.heartbeat?);
+        // After a datagram was lost it is a heartbeat that finds out whether the controller is there.
+        let may_go = self.has_capacity() || self.config.role == Role::Udp;
+        let is_heard = open.blocked_since.is_none() && !open.peers.all().is_empty();
+        (may_go && is_heard).then_some(open.spoken + heartbeat.period)
     }
 
     /// Whether a command may be handed to the connection now.
@@ -391,17 +427,14 @@ impl Link {
     }
 
     fn has_capacity(&self) -> bool {
-        match &self.state {
-            State::Open(open) => !open.unresponsive && open.in_flight.len() < self.config.max_in_flight,
-            _ => false,
-        }
+        let has_room = |open: &Open| !open.unresponsive && open.in_flight.len() < self.config.max_in_flight;
+        self.open().is_some_and(has_room)
     }
 
-    /// Whether a stop may be handed to the connection now. It waits neither for room nor for a controller that is
-    /// late with its answers, which may well be reading; only for a peer that takes bytes: after
-    /// [`Link::handle_blocked`], until [`Link::handle_writable`].
+    /// Whether a stop may be handed to the connection now. It waits neither for room nor for late answers, because the
+    /// controller may be reading; only, after [`Link::handle_blocked`], for [`Link::handle_writable`].
     pub fn can_send_stop(&self) -> bool {
-        matches!(&self.state, State::Open(open) if open.blocked_since.is_none() && open.peers.count() > 0)
+        self.open().is_some_and(|open| open.blocked_since.is_none() && !open.peers.all().is_empty())
     }
 
     /// Whether the driver has to look: an action is pending, or the peer has stopped taking bytes.
@@ -409,8 +442,8 @@ impl Link {
         self.action.is_some() || !self.drops.is_empty() || self.is_write_blocked()
     }
 
-    /// Whether what is heard is of a connection, or an attempt, that the driver has yet to drop. It must not be taken
-    /// for the next one, which may be with another controller.
+    /// Whether the driver has yet to drop a connection or an attempt. What comes of it must not be taken for the next one,
+    /// which may be with another controller.
     pub fn is_superseded(&self) -> bool {
         self.action.is_some()
     }
@@ -422,32 +455,32 @@ impl Link {
 
     /// Whether this connection has yet to answer a line.
     pub fn has_pending_reply(&self, id: PeerId) -> bool {
-        let State::Open(open) = &self.state else { return false };
+        let Some(open) = self.open() else { return false };
         let newest = open.in_flight.back().map(|line| line.seq);
         open.peers.get(id).zip(newest).is_some_and(|(peer, seq)| peer.owes(seq))
     }
 
     /// Those that every line goes to.
     pub fn peers(&self) -> impl Iterator<Item = &Peer> {
-        let open = match &self.state {
-            State::Open(open) => Some(open),
-            _ => None,
-        };
-        open.into_iter().flat_map(|open| open.peers.iter())
+        self.open().into_iter().flat_map(|open| open.peers.all().iter())
+    }
+
+    fn open(&self) -> Option<&Open> {
+        if let State::Open(open) = &self.state { Some(open) } else { None }
     }
 
     fn listens(&self) -> bool {
         matches!(self.config.role, Role::TcpServer { .. })
     }
 
-    /// Whether every line is answered.
-    pub fn expects_reply(&self) -> bool {
-        self.config.expect_reply
+    /// Returns what the link is set to.
+    pub fn config(&self) -> &LinkConfig {
+        &self.config
     }
 
     /// Whether the peer refused to take bytes when last offered a line.
     pub fn is_write_blocked(&self) -> bool {
-        matches!(&self.state, State::Open(open) if open.blocked_since.is_some())
+        self.open().is_some_and(|open| open.blocked_since.is_some())
     }
 
     /// The state, as published.
@@ -456,7 +489,9 @@ impl Link {
             State::Disconnected => LinkState::Disconnected,
             State::Connecting(_) => LinkState::Connecting,
             State::Open(open) if open.unresponsive => LinkState::Unresponsive,
-            State::Open(open) if self.lacks_clients(open) => LinkState::Listening,
+            State::Open(_) if self.clients().is_some_and(|(have, wanted)| have < wanted) => {
+                LinkState::Listening
+            }
             State::Open(_) => LinkState::Connected,
             State::Backoff { .. } => LinkState::Backoff,
         }
@@ -468,10 +503,6 @@ impl Link {
             Role::TcpServer { min_clients } => Some((self.peers().count(), min_clients)),
             Role::TcpClient | Role::Udp => None,
         }
-    }
-
-    fn lacks_clients(&self, open: &Open) -> bool {
-        matches!(self.config.role, Role::TcpServer { min_clients } if open.peers.count() < min_clients)
     }
 
     /// When the state last changed.
@@ -486,7 +517,7 @@ impl Link {
 
     /// Why the last connection, or attempt, ended, however long ago.
     pub fn last_error(&self) -> Option<&LinkError> {
-        self.last_error.as_ref().map(|(_, error)| error)
+        self.last_error_at().map(|(_, error)| error)
     }
 
     /// The same, and when that was.
@@ -496,35 +527,26 @@ impl Link {
 
     /// The same while it still says something of the present: until the link has been connected for `link.timeout` since.
     pub fn standing_error(&self, now: Instant) -> Option<&LinkError> {
-        let (at, error) = self.last_error.as_ref()?;
-        let healthy = now.saturating_duration_since(self.since.max(*at));
+        let (at, error) = self.last_error_at()?;
+        let healthy = now.saturating_duration_since(self.since.max(at));
         let over = self.state() == LinkState::Connected && healthy >= self.config.link_timeout;
         (!over).then_some(error)
     }
 
     /// How far the present attempt to connect has come, if there is one.
     pub fn stage(&self) -> Option<Stage> {
-        match self.state {
-            State::Connecting(stage) => Some(stage),
-            _ => None,
-        }
+        if let State::Connecting(stage) = self.state { Some(stage) } else { None }
     }
 
     /// Whether a reply is overdue. Then it matters what has come instead.
     pub fn is_overdue(&self, now: Instant) -> bool {
-        let State::Open(open) = &self.state else { return false };
-        let waited = |line: &InFlight| now.saturating_duration_since(line.sent_at);
-        open.in_flight.front().is_some_and(|oldest| waited(oldest) >= self.config.reply_timeout)
+        let oldest = self.open().and_then(|open| open.in_flight.front());
+        oldest.is_some_and(|line| line.has_waited(now, self.config.reply_timeout))
     }
 
     /// What has come instead of a reply that is overdue, in words.
     pub fn instead(&self) -> Option<&str> {
         self.peers().find_map(Peer::instead)
-    }
-
-    /// For how long a reply may be missing before motion is held.
-    pub fn reply_timeout(&self) -> Duration {
-        self.config.reply_timeout
     }
 
     /// How long until the next attempt, while backing off.
@@ -545,8 +567,8 @@ impl Link {
         self.round_trips.summary()
     }
 
-    /// Notes how a connection ended, and returns the error for it. A controller that closes after each reply does so on two
-    /// connections in a row; one that is restarted may do so once.
+    /// Notes how a connection ended, and returns its error. A controller that is restarted may close after a first reply once,
+    /// and one that closes after each reply does so twice in a row.
     fn note_ending(&mut self, after_first_reply: bool, error: LinkError) -> LinkError {
         let before = std::mem::replace(&mut self.ended_after_first_reply, after_first_reply);
         if before && after_first_reply { LinkError::AfterFirstReply(Box::new(error)) } else { error }
@@ -578,44 +600,14 @@ impl Link {
         open.in_flight.iter().find(stop).map(|line| line.sent_at)
     }
 
-    /// Gives up each stop that is not answered in time, so that it is sent again. A reply that still comes to it is a sign
-    /// of life.
+    /// Gives up each stop that is not answered in time, so that it is sent again. A late reply to it is a sign of life.
     fn give_up_stops(&mut self, now: Instant) {
         let (State::Open(open), Role::Udp) = (&mut self.state, self.config.role) else { return };
-        let waited = |line: &InFlight| now.saturating_duration_since(line.sent_at);
-        for stop in open.in_flight.iter_mut().filter(|line| line.is_awaited_stop()) {
-            if waited(stop) >= self.config.reply_timeout {
-                stop.expired = true;
-                self.outcomes.push_back(Outcome::Lost(Order::Stop));
-            }
-        }
-    }
-
-    /// The one place where time changes the state.
-    fn update(&mut self, now: Instant) {
-        self.give_up_stops(now);
-        let listens = self.listens();
-        match &mut self.state {
-            State::Backoff { until } if *until <= now => self.connect(now),
-            State::Open(_) if listens => self.drop_late(now),
-            State::Open(open) => {
-                let waited = open.waiting_since().map(|since| now.saturating_duration_since(since));
-                let over = |limit| waited.is_some_and(|waited| waited >= limit);
-                if over(self.config.link_timeout) {
-                    let timeout = self.config.link_timeout;
-                    let error = if open.blocked_since.is_some() {
-                        LinkError::NotReading { timeout }
-                    } else {
-                        let instead = open.peers.iter().find_map(Peer::instead_of_silence);
-                        LinkError::NoReply { timeout, instead }
-                    };
-                    self.handle_failed(now, error);
-                } else if open.unresponsive != over(self.config.reply_timeout) {
-                    open.unresponsive = !open.unresponsive;
-                    self.since = now;
-                }
-            }
-            _ => {}
+        let timeout = self.config.reply_timeout;
+        let is_overdue = |line: &&mut InFlight| line.is_awaited_stop() && line.has_waited(now, timeout);
+        for stop in open.in_flight.iter_mut().filter(is_overdue) {
+            stop.expired = true;
+            self.outcomes.push_back(Outcome::Lost(Order::Stop));
         }
     }
 
@@ -623,11 +615,9 @@ impl Link {
     fn drop_late(&mut self, now: Instant) {
         let timeout = self.config.reply_timeout;
         while let State::Open(open) = &self.state {
-            let is_late = |peer: &&Peer| {
-                let oldest = open.in_flight.iter().find(|line| peer.owes(line.seq));
-                oldest.is_some_and(|line| now.saturating_duration_since(line.sent_at) >= timeout)
-            };
-            let Some(peer) = open.peers.iter().find(is_late) else { return };
+            let oldest = |peer: &Peer| open.in_flight.iter().find(|line| peer.owes(line.seq));
+            let is_late = |peer: &&Peer| oldest(peer).is_some_and(|line| line.has_waited(now, timeout));
+            let Some(peer) = open.peers.all().iter().find(is_late) else { return };
             let (id, instead) = (peer.id, peer.instead_of_silence());
             self.handle_ended(now, id, LinkError::Late { timeout, instead });
         }
@@ -644,12 +634,21 @@ impl Open {
     /// Takes the oldest line, if every peer has answered it.
     fn take_complete(&mut self) -> Option<InFlight> {
         let oldest = self.in_flight.front()?;
-        let is_complete = !self.peers.iter().any(|peer| peer.owes(oldest.seq));
+        let is_complete = !self.peers.all().iter().any(|peer| peer.owes(oldest.seq));
         if is_complete { self.in_flight.pop_front() } else { None }
     }
 }
 
 impl InFlight {
+    fn new(seq: u64, sent_at: Instant, order: Order) -> Self {
+        Self { seq, sent_at, order, answered: false, refused: false, expired: false }
+    }
+
+    /// Whether it was sent this long ago, or longer.
+    fn has_waited(&self, now: Instant, limit: Duration) -> bool {
+        now.saturating_duration_since(self.sent_at) >= limit
+    }
+
     fn is_awaited_stop(&self) -> bool {
         self.order == Order::Stop && !self.expired
     }

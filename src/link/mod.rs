@@ -10,10 +10,8 @@
 //!      └─ BACKOFF ◀───────────────────┴───────────────────────────────────────────┘
 //! ```
 //!
-//! Where controllers dial in, LISTENING stands for CONNECTING until enough of them have, one that is late is dropped, and
-//! the others stay. A datagram has no connection to lose: silence is all that tells.
-//!
-//! Commands are handed to the connection that is there or not at all: nothing is queued across connections.
+//! Where controllers dial in, LISTENING comes before CONNECTED until enough of them have; one that is late is dropped, and
+//! the others stay. Datagrams have no connection to lose: only silence tells. No command is queued across connections.
 //!
 //! Names `arm`, `geometry`, `text` and `wire`. Never knows whether the arm may move.
 
@@ -27,18 +25,16 @@ mod outcome;
 mod peers;
 mod rtt;
 mod socket;
-mod state;
 mod tls;
 mod transport;
 
 pub use config::{Heartbeat, LinkConfig, Role, TransportConfig};
 pub use error::{FailureKind, LinkError};
 pub use host::{HostError, check_host};
-pub use link::{Action, Link};
+pub use link::{Action, Link, LinkState, Stage};
 pub use outcome::{Counters, Outcome};
 pub use peers::{Full, Peer, PeerId};
 pub use rtt::RoundTrips;
 pub use socket::Socket;
-pub use state::{LinkState, Stage};
 pub use tls::{Identity, TlsConfig, TlsError};
 pub use transport::{Accepted, ConnectFuture, Endpoint, Listener, Network, System};

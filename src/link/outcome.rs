@@ -24,8 +24,7 @@ pub enum Outcome {
     Ignored,
     /// A datagram that answers nothing that is waited for: it comes late, or twice. What it says is of another time.
     Late,
-    /// No line waited for this reply, or another line did. The link has given the connection up, on account of this reply
-    /// or of what came before it.
+    /// No line waited for this reply, or another line did. The link has given the connection up.
     Unsolicited,
     /// An order whose datagram, or reply, was lost; or that went to a controller that is gone, and to no other.
     Lost(Order),

@@ -79,7 +79,7 @@ impl Peers {
 
     /// Adds a controller, which has nothing to answer of the lines that have been sent.
     pub(super) fn join(&mut self, name: String, lines: u64) -> Result<PeerId, Full> {
-        if self.count() == MAX_PEERS {
+        if self.peers.len() == MAX_PEERS {
             return Err(Full);
         }
         self.joined += 1;
@@ -101,12 +101,8 @@ impl Peers {
         self.peers.iter_mut().find(|peer| peer.id == id)
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.peers.len()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Peer> {
-        self.peers.iter()
+    pub(super) fn all(&self) -> &[Peer] {
+        &self.peers
     }
 }
 

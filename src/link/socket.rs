@@ -20,13 +20,13 @@ pub trait Socket: Debug + Send + Sync {
     /// Reads what is there, in part or whole, to the end of `buffer`. No bytes: the peer has ended the stream.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) where nothing is there; whatever else the system says.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there; other errors of the system.
     fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize>;
 
     /// Hands over a line, or as much of it as is taken at once.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) where nothing is taken; whatever else the system says.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is taken; other errors of the system.
     fn try_write(&self, line: &[u8]) -> io::Result<usize>;
 
     /// Whether each read gives one message, whole.

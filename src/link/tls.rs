@@ -21,8 +21,7 @@ use super::socket::{Socket, read_stream, read_to_end_of};
 /// Whom to trust, and who to be. The files are PEM, and read anew for every connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsConfig {
-    /// The authorities that sign the peer's certificate. A bridge that listens may have none, and then asks for no
-    /// certificate.
+    /// The authorities that sign the peer's certificate. Without, a bridge that listens asks for no certificate.
     pub ca_file: Option<PathBuf>,
     /// What the certificate of a controller that listens must be for.
     pub server_name: String,
@@ -44,14 +43,8 @@ pub struct Identity {
 pub enum TlsError {
     /// A file does not hold what it should.
     #[error("{parameter} '{path}' cannot be used: {problem}")]
-    File {
-        /// The parameter that names it.
-        parameter: &'static str,
-        /// Its path.
-        path: String,
-        /// What is wrong.
-        problem: String,
-    },
+    #[expect(missing_docs, reason = "the text says what each value is")]
+    File { parameter: &'static str, path: String, problem: String },
     /// Nobody can have a certificate for this.
     #[error("link.tls.server_name, or link.host, is '{0}', which is neither a name nor an address")]
     ServerName(String),
@@ -95,8 +88,7 @@ impl TlsConfig {
     }
 
     async fn server(&self) -> Result<ServerConfig, TlsError> {
-        let missing =
-            || TlsError::Files("link.tls.certificate_file and link.tls.key_file are missing".into());
+        let missing = || files("link.tls.certificate_file and link.tls.key_file are missing");
         let identity = self.identity.as_ref().ok_or_else(missing)?;
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -106,8 +98,7 @@ impl TlsConfig {
             Some(_) => {
                 let authorities = Arc::new(self.authorities().await?);
                 let verifier = WebPkiClientVerifier::builder_with_provider(authorities, provider()).build();
-                builder
-                    .with_client_cert_verifier(verifier.map_err(|error| TlsError::Files(error.to_string()))?)
+                builder.with_client_cert_verifier(verifier.map_err(files)?)
             }
         };
         builder.with_single_cert(identity.certificates().await?, identity.key().await?).map_err(files)
@@ -125,25 +116,24 @@ impl TlsConfig {
 }
 
 impl Identity {
-    async fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    async fn certificates(&self) -> Result<Certificates, TlsError> {
         certificates("link.tls.certificate_file", &self.certificate_file).await
     }
 
     async fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
         let pem = read("link.tls.key_file", &self.key_file).await?;
-        PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
-            pem::Error::NoItemsFound => {
-                unusable("link.tls.key_file", &self.key_file, "it holds no private key (PEM)")
-            }
-            error => unusable("link.tls.key_file", &self.key_file, error),
-        })
+        let problem = |error| match error {
+            pem::Error::NoItemsFound => "it holds no private key (PEM)".to_owned(),
+            error => error.to_string(),
+        };
+        PrivateKeyDer::from_pem_slice(&pem)
+            .map_err(|error| unusable("link.tls.key_file", &self.key_file, problem(error)))
     }
 }
 
-async fn certificates(
-    parameter: &'static str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+type Certificates = Vec<CertificateDer<'static>>;
+
+async fn certificates(parameter: &'static str, path: &Path) -> Result<Certificates, TlsError> {
     let pem = read(parameter, path).await?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     match found {
@@ -160,7 +150,7 @@ fn unusable(parameter: &'static str, path: &Path, problem: impl ToString) -> Tls
     TlsError::File { parameter, path: path.display().to_string(), problem: problem.to_string() }
 }
 
-fn files(error: RustlsError) -> TlsError {
+fn files(error: impl ToString) -> TlsError {
     TlsError::Files(error.to_string())
 }
 

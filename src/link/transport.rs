@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, lookup_host};
 
 use super::config::{Role, TransportConfig};
@@ -114,10 +114,9 @@ impl Transport {
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
+        let socket = tcp_socket(address)?;
         self.set_options(&SockRef::from(&socket))?;
-        let stream = TcpSocket::from_std_stream(socket.into()).connect(address).await?;
+        let stream = socket.connect(address).await?;
         if stream.local_addr()? == stream.peer_addr()? {
             // A loopback port in the ephemeral range that nobody listens on can connect to itself.
             return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "nobody listens there"));
@@ -127,13 +126,11 @@ impl Transport {
 
     /// Listens at this address and no other.
     async fn listen(&self, address: SocketAddr) -> io::Result<Port> {
-        let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = tcp_socket(address)?;
         // The connections of a bridge that has just ended do not keep the next one from listening.
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(Port { listener: TcpListener::from_std(socket.into())?, transport: self.clone() })
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(Port { listener: socket.listen(BACKLOG)?, transport: self.clone() })
     }
 
     fn set_options(&self, socket: &SockRef<'_>) -> io::Result<()> {
@@ -147,6 +144,10 @@ impl Transport {
         // Commands that wait in a buffer are stale commands: keep room for a hundred lines, not for a minute of them.
         socket.set_send_buffer_size(SEND_BUFFER)
     }
+}
+
+fn tcp_socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }
 }
 
 #[derive(Debug)]
@@ -173,7 +174,7 @@ impl Listener for Port {
     }
 }
 
-const BACKLOG: i32 = 16;
+const BACKLOG: u32 = 16;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(1);
 #[cfg(target_os = "linux")]
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
