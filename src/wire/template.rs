@@ -235,12 +235,7 @@ impl Field {
 
 /// Writes a length as a decimal number of `unit`. Every length is a whole number of micrometres.
 pub fn put_length(metres: f64, unit: PositionUnit, out: &mut impl BufMut) {
-    let per_unit = match unit {
-        PositionUnit::Millimetres => 1_000,
-        PositionUnit::Centimetres => 10_000,
-        PositionUnit::Metres => 1_000_000,
-    };
-    put_decimal((metres * 1e6).round() as i64, per_unit, out);
+    put_decimal((metres * 1e6).round() as i64, unit.micrometres(), out);
 }
 
 /// Writes a number of small parts as a decimal number of wholes of `per_whole` parts, a power of ten. The digits are
