@@ -6,13 +6,14 @@
 //! | [`Inbox`] | a subscription is a stream for an executor, whose waking costs more than a small message | `take()` on a subscription, after `spin_once` |
 //! | [`IdleReturns`] | `spin_once` hides a wait that fails: it returns at once, again and again | return `Result` |
 //! | [`NodeNames`] | a subscription does not know the name that remapping gave it | `Node::resolve_topic_name` |
-//! | [`note_answered`] | its own parameter services `expect` that every reply arrives; the error says nothing of the cause | log the error, and go on |
+//! | [`Inbox::answer`] | its own parameter services `expect` that every reply arrives; the error says nothing of the cause | log the error, and go on |
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::{Stream, StreamExt};
+use r2r::ServiceRequest;
 
 use super::arguments::Arguments;
 use crate::text::sanitize;
@@ -67,6 +68,25 @@ impl<T> Inbox<T> {
             }
             Poll::Pending => None,
         }
+    }
+}
+
+impl<S: r2r::WrappedServiceTypeSupport + 'static> Inbox<ServiceRequest<S>> {
+    /// Answers all requests of a service. Returns whether there was one. A reply that does not arrive is only warned of,
+    /// because the bridge has done what the client asked for.
+    pub fn answer(&mut self, mut answer: impl FnMut(&S::Request) -> S::Response) -> bool {
+        let mut asked = false;
+        while let Some(request) = self.take() {
+            asked = true;
+            let response = answer(&request.message);
+            if let Err(error) = request.respond(response) {
+                tracing::warn!(
+                    "nobody took the answer of a service ({error}): its client is gone, or has to call again, since ROS had \
+                     not found it in full"
+                );
+            }
+        }
+        asked
     }
 }
 
@@ -162,16 +182,6 @@ impl NodeNames {
             Some(rule) => self.expand(&rule.to),
             None => full,
         }
-    }
-}
-
-/// Warns of a reply that did not arrive. The bridge does nothing else, because it has done what the client asked for.
-pub fn note_answered(result: r2r::Result<()>) {
-    if let Err(error) = result {
-        tracing::warn!(
-            "nobody took the answer of a service ({error}): its client is gone, or has to call again, since ROS had not \
-             found it in full"
-        );
     }
 }
 

@@ -335,7 +335,7 @@ trait AsSample {
 
 impl AsSample for Point {
     fn sample(&self) -> Sample<'_> {
-        Sample { position: [self.x, self.y, self.z], orientation: None, stamp: 0, frame: "", valid: true }
+        bare([self.x, self.y, self.z])
     }
 }
 
@@ -360,15 +360,13 @@ impl AsSample for PoseStamped {
 impl AsSample for TransformStamped {
     fn sample(&self) -> Sample<'_> {
         let Vector3 { x, y, z } = self.transform.translation;
-        let sample = Sample {
-            position: [x, y, z],
-            orientation: Some(xyzw(&self.transform.rotation)),
-            stamp: 0,
-            frame: "",
-            valid: true,
-        };
-        stamped(sample, &self.header)
+        let orientation = Some(xyzw(&self.transform.rotation));
+        stamped(Sample { orientation, ..bare([x, y, z]) }, &self.header)
     }
+}
+
+fn bare(position: [f64; 3]) -> Sample<'static> {
+    Sample { position, orientation: None, stamp: 0, frame: "", valid: true }
 }
 
 fn stamped<'a>(sample: Sample<'_>, header: &'a Header) -> Sample<'a> {

@@ -95,12 +95,13 @@ impl Given {
         for source in &self.sources {
             match source.parameters.get(name) {
                 Some(value) if value != holds && *value != parameter.default() => tracing::warn!(
-                    "parameter '{name}' is {value} {source}, and that does not hold: it is {holds} {}",
+                    "parameter '{name}' is {value} {}, and that does not hold: it is {holds} {}",
+                    source.place("in", "on"),
                     self.sources
                         .iter()
                         .rev()
                         .find(|source| source.parameters.get(name) == Some(holds))
-                        .map_or_else(|| "under another key".to_owned(), ToString::to_string)
+                        .map_or_else(|| "under another key".to_owned(), |source| source.place("in", "on"))
                 ),
                 _ => {}
             }
@@ -114,7 +115,7 @@ impl fmt::Display for Given {
             .sources
             .iter()
             .filter(|source| source.file.is_some() || !source.parameters.is_empty())
-            .map(|source| format!("{} {}", source.parameters.len(), source.origin()))
+            .map(|source| format!("{} {}", source.parameters.len(), source.place("from", "from")))
             .collect();
         match &counts[..] {
             [] => write!(f, "parameters of {}: all have their defaults", self.node),
@@ -129,18 +130,11 @@ impl Source {
         Self { file, keys, parameters: matching(nodes, node) }
     }
 
-    fn origin(&self) -> String {
-        self.file
-            .as_ref()
-            .map_or_else(|| "from the command line".into(), |file| format!("from {}", quoted(file)))
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Says where it is, with the prepositions that a file and the command line take.
+    fn place(&self, of_file: &str, of_line: &str) -> String {
         match &self.file {
-            Some(file) => write!(f, "in {}", quoted(file)),
-            None => f.write_str("on the command line"),
+            Some(file) => format!("{of_file} {}", quoted(file)),
+            None => format!("{of_line} the command line"),
         }
     }
 }
@@ -264,10 +258,7 @@ const ADVICE: &[(&str, &str)] = &[
         "Sequence should be of same type",
         ". All values of a list have one type: words in quotes, numbers with a point",
     ),
-    (
-        "No value at line",
-        ". An empty string is written '', and text that begins with { or [ is put in single quotes",
-    ),
+    ("No value at line", QUOTES),
     (
         "before ros__parameters",
         ". Parameters are below a node's name and 'ros__parameters': '/**:', then '  ros__parameters:', then '    link.port: 5000'",

@@ -6,14 +6,12 @@ mod events;
 mod given;
 mod message;
 mod quote;
-mod requested;
 mod server;
 mod services;
 mod start;
 
 pub use given::{Given, readable};
-pub use requested::{SetParametersError, requested};
-pub use server::ParameterServer;
+pub use server::{ParameterServer, requested};
 pub use services::{ParameterServices, Settable};
 pub use start::{ParameterFaults, Start};
 

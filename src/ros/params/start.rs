@@ -1,26 +1,19 @@
 //! The parameters that a node is started with.
 
-use std::fmt;
+use std::fmt::Display;
 
 use super::USE_SIM_TIME;
 use super::given::{Given, quoted};
 use crate::params::{ParameterError, Parameters, Table, Value};
 
 /// What is wrong with the parameters a node was started with; one line each.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
 pub struct ParameterFaults(Vec<String>);
-
-impl fmt::Display for ParameterFaults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
-    }
-}
-
-impl std::error::Error for ParameterFaults {}
 
 impl ParameterFaults {
     /// Reports the one thing that is wrong.
-    pub fn of(error: impl fmt::Display) -> Self {
+    pub fn of(error: impl Display) -> Self {
         Self(vec![error.to_string()])
     }
 }
