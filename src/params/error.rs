@@ -1,7 +1,6 @@
 //! Why a parameter cannot have a value.
 
 use super::value::{Value, with_article};
-use crate::text::sanitize_short;
 
 /// Why a parameter cannot have a value. Names the parameter, its value and what would be right.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -14,14 +13,9 @@ pub enum ParameterError {
         /// The nearest known name, if one is near.
         suggestion: Option<&'static str>,
     },
-    /// The parameter has another name since.
-    #[error("parameter '{former}' is now '{name}'")]
-    Renamed {
-        /// Its name in an earlier version.
-        former: &'static str,
-        /// Its name.
-        name: &'static str,
-    },
+    /// The parameter with this name of an earlier version has another since.
+    #[error("parameter '{0}' is now '{1}'")]
+    Renamed(&'static str, &'static str),
     /// The value is of another type, out of range, of an earlier version, or contradicts another parameter.
     #[error("parameter '{name}' is {value}; {fault}")]
     Value {
@@ -45,12 +39,6 @@ impl ParameterError {
         let found = with_article(found);
         let value = if value == found { found } else { format!("{value}, {found}") };
         Self::Value { name, value, fault }
-    }
-
-    /// Reports a name that no parameter has.
-    pub(super) fn unknown(name: &str, nearest: impl Fn(&str) -> Option<&'static str>) -> Self {
-        let name = sanitize_short(name);
-        Self::Unknown { suggestion: nearest(&name), name }
     }
 }
 

@@ -27,27 +27,18 @@ use crate::tf::PendingTarget;
 pub enum SourceError {
     /// The message type was not built in, or does not exist.
     #[error(
-        "parameter 'input.type' is '{message_type}', which this bridge was not built with. Is it spelt right? If so, \
+        "parameter 'input.type' is '{0}', which this bridge was not built with. Is it spelt right? If so, \
          source its workspace and build the bridge with it: AETHER_EXTRA_INTERFACES={package} make build, or colcon build \
-         --cmake-args -DEXTRA_INTERFACES={package}"
+         --cmake-args -DEXTRA_INTERFACES={package}",
+        package = .0.split('/').next().unwrap_or_default()
     )]
-    UnknownType {
-        /// `input.type`.
-        message_type: String,
-        /// Its package.
-        package: String,
-    },
+    UnknownType(String),
     /// The messages do not have the fields.
     #[error(transparent)]
     Fields(#[from] FieldsError),
-    /// The name of a topic is not valid.
-    #[error("the topic '{topic}' cannot be subscribed to: {reason}")]
-    Topic {
-        /// `input.topic`, or `gripper`.
-        topic: String,
-        /// What rcl says of it.
-        reason: String,
-    },
+    /// The name of a topic is not valid, as rcl says.
+    #[error("the topic '{0}' cannot be subscribed to: {1}")]
+    Topic(String, String),
     /// What rcl says.
     #[error(transparent)]
     Ros(RosError),
@@ -62,11 +53,11 @@ impl From<r2r::Error> for SourceError {
 impl SourceError {
     /// Why a topic could not be subscribed to.
     fn of_topic(topic: &str, error: RosError) -> Self {
-        match error {
-            error if matches!(error.code, r2r::Error::RCL_RET_TOPIC_NAME_INVALID) => {
-                Self::Topic { topic: sanitize_short(topic), reason: error.text().to_owned() }
+        match error.code {
+            r2r::Error::RCL_RET_TOPIC_NAME_INVALID => {
+                Self::Topic(sanitize_short(topic), error.text().to_owned())
             }
-            error => Self::Ros(error),
+            _ => Self::Ros(error),
         }
     }
 }
@@ -258,10 +249,7 @@ impl<T: AsSample + r2r::WrappedTypesupport + Send + 'static> Typed<T> {
 
 /// Finds the schema of a message type that was built in.
 fn schema(message_type: &str) -> Result<Schema, SourceError> {
-    let unknown = |_| {
-        let package = message_type.split('/').next().unwrap_or_default();
-        SourceError::UnknownType { message_type: message_type.to_owned(), package: package.to_owned() }
-    };
+    let unknown = |_| SourceError::UnknownType(message_type.to_owned());
     let made = WrappedNativeMsgUntyped::new_from(message_type).map_err(unknown)?.to_json()?;
     Ok(Schema::of(made, |value| {
         let message = WrappedNativeMsgUntyped::new_from(message_type).ok()?;

@@ -83,14 +83,9 @@ pub enum Kind {
 /// Why a text is no template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// A place that nothing can be filled into.
-    #[error("'{{{name}}}' is no placeholder; here there are {known}")]
-    Unknown {
-        /// What stands in the braces.
-        name: String,
-        /// What may.
-        known: &'static str,
-    },
+    /// A place that nothing can be filled into: what stands in the braces, and what may.
+    #[error("'{{{0}}}' is no placeholder; here there are {1}")]
+    Unknown(String, &'static str),
     /// A brace without its other half.
     #[error("a brace has no partner; a brace itself is written twice: {{{{ or }}}}")]
     Brace,
@@ -287,7 +282,7 @@ fn put_seconds(since_1970: Duration, out: &mut impl BufMut) {
 
 fn field(name: &str, kind: Kind) -> Result<Field, TemplateError> {
     let known = if kind == Kind::Command { OF_COMMANDS } else { OF_ALL };
-    let unknown = || TemplateError::Unknown { name: name.to_owned(), known };
+    let unknown = || TemplateError::Unknown(name.to_owned(), known);
     let field = match name {
         "seq" => return Ok(Field::Seq),
         "stamp" => return Ok(Field::Stamp),
