@@ -16,7 +16,7 @@ use futures_util::{Stream, StreamExt};
 use r2r::ServiceRequest;
 
 use super::arguments::Arguments;
-use crate::text::sanitize;
+use crate::text::{sanitize, sanitize_short};
 
 /// Creates the context from the arguments of the process.
 ///
@@ -115,6 +115,9 @@ impl IdleReturns {
 const MAX_IDLE_RETURNS: u32 = 10_000;
 const MADE_UP_FOR: u32 = 100;
 
+/// The topics of the input, and the parameter that can name another source.
+const INPUT: [(&str, &str); 2] = [("target_pose", "input.topic"), ("gripper", "input.gripper")];
+
 /// The names of topics as rcl resolves them for a node, because the graph is asked by full names.
 #[derive(Debug)]
 pub struct NodeNames {
@@ -161,6 +164,22 @@ impl NodeNames {
             None => from,
         };
         Some(RemapRule { from: self.expand(plain(from)), to: plain(to).to_owned() })
+    }
+
+    /// Warns of rules that rename a topic of the input which this node does not have, because `input.*` says otherwise.
+    /// `targets` and `gripper` are the topics that it has, by the names that it subscribes with.
+    pub fn warn_of_idle_rules(&self, targets: &str, gripper: Option<&str>) {
+        let used: Vec<_> = gripper.into_iter().chain([targets]).map(|topic| self.expand(topic)).collect();
+        for rule in self.rules.iter().filter(|rule| !used.contains(&rule.from)) {
+            let is_input = |(topic, _): &&(&str, &str)| rule.from == self.expand(topic);
+            if let Some((topic, parameter)) = INPUT.iter().find(is_input) {
+                tracing::warn!(
+                    "the remapping of '{topic}' to '{}' has no effect, because {parameter} says that the input comes elsewhere: \
+                     '{targets}'",
+                    sanitize_short(&rule.to),
+                );
+            }
+        }
     }
 
     /// Returns the full name of a topic before remapping.

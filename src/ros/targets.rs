@@ -51,13 +51,13 @@ impl From<r2r::Error> for SourceError {
 }
 
 impl SourceError {
-    /// Why a topic could not be subscribed to.
-    fn of_topic(topic: &str, error: RosError) -> Self {
-        match error.code {
-            r2r::Error::RCL_RET_TOPIC_NAME_INVALID => {
+    /// Names the topic if its name is what rcl does not take.
+    fn on_topic(self, topic: &str) -> Self {
+        match self {
+            Self::Ros(error) if matches!(error.code, r2r::Error::RCL_RET_TOPIC_NAME_INVALID) => {
                 Self::Topic(sanitize_short(topic), error.text().to_owned())
             }
-            _ => Self::Ros(error),
+            error => error,
         }
     }
 }
@@ -107,15 +107,10 @@ impl TargetSource {
     /// # Errors
     /// A message type that was not built in, or that does not have the fields; what rcl says.
     pub fn create(node: &mut r2r::Node, config: &Config, clock: &RosClock) -> Result<Self, SourceError> {
-        let messages = Messages::create(node, &config.source).map_err(|error| match error {
-            SourceError::Ros(error) => SourceError::of_topic(&config.source.topic, error),
-            error => error,
-        })?;
-        let conventions = Conventions {
-            frames: config.frames.clone(),
-            unit: config.source.unit,
-            simulated: clock.is_simulated(),
-        };
+        let source = &config.source;
+        let messages = Messages::create(node, source).map_err(|error| error.on_topic(&source.topic))?;
+        let conventions =
+            Conventions { frames: config.frames.clone(), unit: source.unit, simulated: clock.is_simulated() };
         Ok(Self { conventions, messages, tf: Tf::create(node, config)? })
     }
 

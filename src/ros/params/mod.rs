@@ -8,11 +8,9 @@ mod message;
 mod quote;
 mod server;
 mod services;
-mod start;
 
-pub use given::{Given, readable};
+pub use given::{Given, ParameterFaults, Start, readable};
 pub use server::{ParameterServer, requested};
 pub use services::{ParameterServices, Settable};
-pub use start::{ParameterFaults, Start};
 
 const USE_SIM_TIME: &str = "use_sim_time";
