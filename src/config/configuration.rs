@@ -1,14 +1,20 @@
 //! All that is set, as the rest of the bridge takes it.
 
+use std::time::Duration;
+
 use super::error::ConfigError;
 use super::security::AuthConfig;
 use super::source::SourceConfig;
 use super::table::*;
-use super::{Parameters, motion, place, relations, security, wire};
+use super::{Parameters, place, relations, security, wire};
+use crate::geometry::Orientation;
 use crate::link::backoff::Backoff;
 use crate::link::{Heartbeat, LinkConfig, Role, TransportConfig};
 use crate::params::{ChangeError, Changed};
-use crate::teleop::{Frames, TeleopConfig};
+use crate::teleop::{
+    FilterConfig, Frames, GripperConfig, JumpConfig, Limits, OneEuro, OrientationConfig, Retarget,
+    StreamHealthConfig, TeleopConfig, Workspace,
+};
 use crate::wire::WireConfig;
 
 /// Everything that can be set, validated.
@@ -62,7 +68,7 @@ impl Config {
                 link_timeout: p.get(&LINK_TIMEOUT),
                 backoff: Backoff { initial: p.get(&LINK_BACKOFF_INITIAL), max: p.get(&LINK_BACKOFF_MAX) },
             },
-            teleop: motion::teleop(p, workspace, wire.lines.command.has_orientation()),
+            teleop: teleop(p, workspace, wire.lines.command.has_orientation()),
             source: SourceConfig::new(p)?,
             wire,
             frames: Frames { tracker: p.get(&RETARGET_FRAME), base: p.get(&ARM_BASE_FRAME) },
@@ -130,10 +136,56 @@ fn heartbeat(p: &Parameters) -> Option<Heartbeat> {
     (!period.is_zero()).then_some(Heartbeat { period, expects_reply })
 }
 
+/// Makes the configuration of motion. `turns`: whether the controller is told how the tool is turned.
+fn teleop(p: &Parameters, workspace: Workspace, turns: bool) -> TeleopConfig {
+    let rate = p.get(&TELEOP_COMMAND_RATE);
+    TeleopConfig {
+        arming: p.get(&TELEOP_ARMING),
+        settle_time: p.get(&TELEOP_SETTLE_TIME),
+        input_timeout: p.get(&INPUT_TIMEOUT),
+        zero_is_lost: p.get(&INPUT_ZERO_IS_LOST),
+        stream_health: StreamHealthConfig {
+            frozen_timeout: p.get(&INPUT_FROZEN_TIMEOUT),
+            min_rate: p.get(&INPUT_MIN_RATE),
+        },
+        filter: match p.get(&FILTER_KIND) {
+            FilterKind::None => FilterConfig::None,
+            FilterKind::OneEuro => FilterConfig::OneEuro(OneEuro {
+                min_cutoff: p.get(&FILTER_MIN_CUTOFF),
+                beta: p.get(&FILTER_BETA),
+                derivative_cutoff: p.get(&FILTER_DERIVATIVE_CUTOFF),
+            }),
+        },
+        jump: JumpConfig { distance: p.get(&LIMITS_MAX_JUMP), confirm: p.get(&LIMITS_JUMP_CONFIRM_TIME) },
+        command_period: (rate > 0.0).then(|| Duration::from_secs_f64(1.0 / rate)),
+        workspace,
+        home: p.get(&ARM_HOME),
+        limits: Limits { speed: p.get(&LIMITS_SPEED), acceleration: p.get(&LIMITS_ACCELERATION) },
+        approach_speed: p.get(&LIMITS_APPROACH_SPEED),
+        orientation: turns.then(|| OrientationConfig {
+            speed: p.get(&LIMITS_ANGULAR_SPEED),
+            home: Orientation::from_rpy(p.get(&ARM_HOME_RPY)),
+        }),
+        retarget: Retarget::new(
+            p.get(&RETARGET_TRANSLATION),
+            p.get(&RETARGET_ROTATION_RPY),
+            p.get(&RETARGET_SCALE),
+        ),
+        retarget_mode: p.get(&RETARGET_MODE),
+        gripper: GripperConfig {
+            close_below: p.get(&GRIPPER_CLOSE_BELOW),
+            open_above: p.get(&GRIPPER_OPEN_ABOVE),
+            close_debounce: p.get(&GRIPPER_CLOSE_DEBOUNCE),
+            open_debounce: p.get(&GRIPPER_OPEN_DEBOUNCE),
+        },
+        initial_gripper: p.get(&GRIPPER_INITIAL),
+        max_consecutive_errors: p.get(&TELEOP_MAX_CONSECUTIVE_ERRORS),
+        hold_behavior: p.get(&TELEOP_HOLD_BEHAVIOR),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::params::{Parameter, Range, Value};
     use crate::teleop::Arming;

@@ -10,14 +10,9 @@ pub enum ConfigError {
     /// A value that is wrong by itself, or contradicts another.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
-    /// What is to be the path of a field is none.
-    #[error("parameter '{name}': {error}")]
-    Path {
-        /// The parameter.
-        name: &'static str,
-        /// What is wrong with which path.
-        error: PathError,
-    },
+    /// What this parameter names is no path of a field.
+    #[error("parameter '{0}': {1}")]
+    Path(&'static str, PathError),
     /// The members of a line of JSON make none.
     #[error("{0} (wire.json.*, wire.extra_fields)")]
     JsonFields(JsonFieldsError),

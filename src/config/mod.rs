@@ -5,7 +5,6 @@
 
 mod configuration;
 mod error;
-mod motion;
 mod place;
 mod relations;
 mod security;

@@ -12,10 +12,7 @@ const MIN_HEARTBEAT: f64 = 0.01;
 /// Less often is no motion, and at last no time that can be told, in Hz.
 const MIN_COMMAND_RATE: f64 = 0.01;
 
-/// Checks them all, and returns the workspace, which has a home in it.
-///
-/// # Errors
-/// The first contradiction.
+/// Checks them all, up to the first contradiction, and returns the workspace, which has a home in it.
 pub(super) fn check(p: &Parameters) -> Result<Workspace, ParameterError> {
     let workspace = check_workspace(p)?;
     if p.get(&RETARGET_FRAME) == p.get(&ARM_BASE_FRAME) {

@@ -52,14 +52,12 @@ fn message_type(p: &Parameters) -> Result<String, ParameterError> {
         name.starts_with(|c: char| c.is_ascii_alphabetic())
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
+    let wanted = "the name of a message type, like 'geometry_msgs/msg/PoseStamped'";
     match parts.as_slice() {
         [package, "msg", name] | [package, name] if is_name(package) && is_name(name) => {
             Ok(format!("{package}/msg/{name}"))
         }
-        _ => {
-            Err(p
-                .range_error(&INPUT_TYPE, "the name of a message type, like 'geometry_msgs/msg/PoseStamped'"))
-        }
+        _ => Err(p.range_error(&INPUT_TYPE, wanted)),
     }
 }
 
@@ -100,7 +98,7 @@ fn path(p: &Parameters, parameter: &Param<String>) -> Result<FieldSelector<Field
 }
 
 fn parsed<T>(parameter: &Param<T>, text: &str) -> Result<FieldPath, ConfigError> {
-    text.parse().map_err(|error| ConfigError::Path { name: parameter.name, error })
+    text.parse().map_err(|error| ConfigError::Path(parameter.name, error))
 }
 
 fn path_of_its_own(

@@ -1,7 +1,7 @@
 //! Which fields of a message are read, as the parameters choose them, and what that comes to for a type of message.
 
 use super::path::FieldPath;
-use super::sample::{Mapping, MappingError};
+use super::sample::Mapping;
 use super::schema::{Kind, Schema};
 
 /// How one field is chosen.
@@ -32,30 +32,12 @@ pub struct Fields {
     pub gripper: FieldSelector<FieldPath>,
 }
 
-/// Why messages of a type cannot be read.
+/// Why messages of a type cannot be read, and the fields that they have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FieldsError {
-    /// There is no position where messages of ROS have one.
-    #[error(
-        "input.position is 'auto', and {message_type} has no position where messages of ROS have one; name its three \
-         fields. It has {fields}"
-    )]
-    NoPosition {
-        /// The type.
-        message_type: String,
-        /// Its fields.
-        fields: String,
-    },
-    /// A field is not there, or not of a kind that serves.
-    #[error("{message_type} cannot be read: {error}. It has {fields}")]
-    Mapping {
-        /// The type.
-        message_type: String,
-        /// Which field, and why.
-        error: MappingError,
-        /// Its fields.
-        fields: String,
-    },
+#[error("{why}. It has {fields}")]
+pub struct FieldsError {
+    why: String,
+    fields: String,
 }
 
 impl Fields {
@@ -64,10 +46,15 @@ impl Fields {
     /// # Errors
     /// A field that the type does not have, or not of a kind that serves, with the fields that it has.
     pub fn of(&self, message_type: &str, schema: &Schema) -> Result<Mapping, FieldsError> {
-        let (message_type, fields) = (message_type.to_owned(), schema.to_string());
-        let Some(position) = self.position.or(|| first(POSITIONS, ["x", "y", "z"], schema)) else {
-            return Err(FieldsError::NoPosition { message_type, fields });
+        let error = |why| FieldsError { why, fields: schema.to_string() };
+        let no_position = || {
+            error(format!(
+                "input.position is 'auto', and {message_type} has no position where messages of ROS have one; name its \
+                 three fields"
+            ))
         };
+        let position =
+            self.position.or(|| first(POSITIONS, ["x", "y", "z"], schema)).ok_or_else(no_position)?;
         let mapping = Mapping {
             position,
             orientation: self.orientation.or(|| first(ORIENTATIONS, ["x", "y", "z", "w"], schema)),
@@ -76,10 +63,8 @@ impl Fields {
             valid: self.valid.or(|| None),
             gripper: self.gripper.or(|| None),
         };
-        match mapping.check(schema) {
-            Ok(()) => Ok(mapping),
-            Err(error) => Err(FieldsError::Mapping { message_type, error, fields }),
-        }
+        mapping.check(schema).map_err(|why| error(format!("{message_type} cannot be read: {why}")))?;
+        Ok(mapping)
     }
 }
 

@@ -109,13 +109,12 @@ impl FromStr for FieldPath {
             steps.push(Step::Field(name.to_owned()));
             let mut rest = elements;
             while !rest.is_empty() {
-                let (number, after) = rest
-                    .strip_prefix('[')
-                    .and_then(|rest| rest.split_once(']'))
+                let element = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+                let (index, after) = element
+                    .filter(|(number, _)| number.chars().all(|c| c.is_ascii_digit()))
+                    .and_then(|(number, after)| Some((number.parse().ok()?, after)))
                     .ok_or_else(|| error("an element is a number in brackets"))?;
-                let is_number = number.chars().all(|c| c.is_ascii_digit());
-                let index = number.parse().ok().filter(|_| is_number);
-                steps.push(Step::Element(index.ok_or_else(|| error("an element is a number in brackets"))?));
+                steps.push(Step::Element(index));
                 rest = after;
             }
         }

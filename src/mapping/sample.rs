@@ -39,29 +39,12 @@ pub struct Sample<'a> {
     pub valid: bool,
 }
 
-/// A field that is not what it is taken for.
+/// A field that is not what it is taken for: the parameter that names it, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MappingError {
-    /// It is not there.
-    #[error("{parameter}: {missing}")]
-    Missing {
-        /// The parameter that names the field.
-        parameter: &'static str,
-        /// How far its path leads.
-        missing: MissingField,
-    },
-    /// It is of another kind.
-    #[error("{parameter}: '{path}' is {found}; it must be {wanted}")]
-    Kind {
-        /// The parameter that names the field.
-        parameter: &'static str,
-        /// The field.
-        path: String,
-        /// What it is.
-        found: &'static str,
-        /// What it must be.
-        wanted: &'static str,
-    },
+#[error("{parameter}: {why}")]
+pub struct MappingError {
+    parameter: &'static str,
+    why: String,
 }
 
 impl Mapping {
@@ -139,7 +122,7 @@ const GRIPPER: Member = Member(
 
 impl Member {
     fn check(&self, path: &FieldPath, schema: &Schema) -> Result<(), MappingError> {
-        let found = path.check(schema).map_err(|missing| self.missing(missing))?;
+        let found = path.check(schema).map_err(|missing| self.missing(&missing))?;
         let fits = match found {
             Schema::Leaf(kind) => self.2.contains(kind),
             found => self.0 == STAMP.0 && found.is_time(),
@@ -153,7 +136,7 @@ impl Member {
         message: &'a Value,
         meaning: impl Fn(&'a Value) -> Option<T>,
     ) -> Result<T, MappingError> {
-        let value = path.find(message).map_err(|missing| self.missing(missing))?;
+        let value = path.find(message).map_err(|missing| self.missing(&missing))?;
         meaning(value).ok_or_else(|| self.wrong_kind(path, &Schema::from(value)))
     }
 
@@ -166,13 +149,13 @@ impl Member {
         path.as_ref().map(|path| self.read(path, message, meaning)).transpose()
     }
 
-    fn missing(&self, missing: MissingField) -> MappingError {
-        MappingError::Missing { parameter: self.0, missing }
+    fn missing(&self, missing: &MissingField) -> MappingError {
+        MappingError { parameter: self.0, why: missing.to_string() }
     }
 
     fn wrong_kind(&self, path: &FieldPath, found: &Schema) -> MappingError {
         let Self(parameter, wanted, _) = *self;
-        MappingError::Kind { parameter, path: path.to_string(), found: found.kind(), wanted }
+        MappingError { parameter, why: format!("'{path}' is {}; it must be {wanted}", found.kind()) }
     }
 }
 

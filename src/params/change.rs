@@ -8,26 +8,12 @@ use super::value::Value;
 /// Why a parameter may not change now.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ChangeError {
-    /// The arm is allowed to move.
-    #[error(
-        "parameter '{name}' is {value} and cannot change while armed: call ~/set_armed with data: false first"
-    )]
-    Armed {
-        /// The parameter.
-        name: &'static str,
-        /// Its value, which stays.
-        value: String,
-    },
-    /// It never may.
-    #[error(
-        "parameter '{name}' is {value} and read-only: set it at start, by a parameter file or -p {name}:=VALUE"
-    )]
-    ReadOnly {
-        /// The parameter.
-        name: &'static str,
-        /// Its value, which stays.
-        value: String,
-    },
+    /// The arm is allowed to move: the parameter, and its value, which stays.
+    #[error("parameter '{0}' is {1} and cannot change while armed: call ~/set_armed with data: false first")]
+    Armed(&'static str, String),
+    /// It never may: the parameter, and its value, which stays.
+    #[error("parameter '{0}' is {1} and read-only: set it at start, by a parameter file or -p {0}:=VALUE")]
+    ReadOnly(&'static str, String),
 }
 
 /// A parameter whose value differs between two sets.
@@ -60,8 +46,8 @@ impl<'a> Changed<'a> {
     pub fn check(&self, armed: bool) -> Result<(), ChangeError> {
         let (name, value) = (self.parameter.name, self.before.to_string());
         match self.parameter.mutability {
-            Mutability::AtStart => Err(ChangeError::ReadOnly { name, value }),
-            Mutability::WhileDisarmed if armed => Err(ChangeError::Armed { name, value }),
+            Mutability::AtStart => Err(ChangeError::ReadOnly(name, value)),
+            Mutability::WhileDisarmed if armed => Err(ChangeError::Armed(name, value)),
             Mutability::WhileDisarmed | Mutability::Always => Ok(()),
         }
     }

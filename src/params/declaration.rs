@@ -10,6 +10,7 @@ use super::value::Value;
 use crate::geometry::Position;
 
 /// A parameter whose value is read as a `T`. Made by functions like [`real`].
+#[must_use]
 pub struct Param<T: 'static> {
     declaration: Declaration,
     read: Read<T>,
@@ -206,35 +207,30 @@ impl<T> Param<T> {
     }
 
     /// Declares the unit of the value.
-    #[must_use]
     pub const fn unit(mut self, unit: &'static str) -> Self {
         self.declaration.unit = unit;
         self
     }
 
     /// Declares what the parameter does.
-    #[must_use]
     pub const fn description(mut self, text: &'static str) -> Self {
         self.declaration.description = text.trim_ascii();
         self
     }
 
     /// Declares that it may change at any time.
-    #[must_use]
     pub const fn always(mut self) -> Self {
         self.declaration.mutability = Mutability::Always;
         self
     }
 
     /// Declares that it may change while motion is not allowed.
-    #[must_use]
     pub const fn while_disarmed(mut self) -> Self {
         self.declaration.mutability = Mutability::WhileDisarmed;
         self
     }
 
     /// Declares that another value can mean another arm, or another meaning of the positions on its wire.
-    #[must_use]
     pub const fn identifies_arm(mut self) -> Self {
         self.declaration.identifies_arm = true;
         self
@@ -243,7 +239,6 @@ impl<T> Param<T> {
 
 impl Param<String> {
     /// Declares that the text must not be empty.
-    #[must_use]
     pub const fn not_empty(mut self) -> Self {
         self.declaration.range = Range::NotEmpty;
         self

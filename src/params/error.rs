@@ -1,8 +1,6 @@
 //! Why a parameter cannot have a value.
 
-use super::declaration::Declaration;
 use super::value::{Value, with_article};
-use crate::text::sanitize_short;
 
 /// Why a parameter cannot have a value. Names the parameter, its value and what would be right.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -15,77 +13,18 @@ pub enum ParameterError {
         /// The nearest known name, if one is near.
         suggestion: Option<&'static str>,
     },
-    /// The parameter has another name since.
-    #[error("parameter '{former}' is now '{name}'")]
-    Renamed {
-        /// Its name in an earlier version.
-        former: &'static str,
-        /// Its name.
-        name: &'static str,
-    },
-    /// The value is written in another word since.
-    #[error("parameter '{name}' is '{former}'; that value is now '{value}'")]
-    RenamedValue {
-        /// The parameter.
-        name: &'static str,
-        /// The word of an earlier version.
-        former: &'static str,
-        /// The word.
-        value: &'static str,
-    },
-    /// The value is of another type.
-    #[error(
-        "parameter '{name}' is {}; it must be {}{}{}",
-        with_type(value, found),
-        with_article(wanted),
-        unit_of(wanted_range),
-        how_to_write(value, found, wanted)
-    )]
-    Type {
-        /// The parameter.
-        name: &'static str,
-        /// The value, as written.
-        value: String,
-        /// Its type.
-        found: &'static str,
-        /// The type that would be right.
-        wanted: &'static str,
-        /// The range that would be right.
-        wanted_range: String,
-    },
-    /// The value is out of range.
-    #[error("parameter '{name}' is {value}; it must be {range}")]
-    Range {
-        /// The parameter.
-        name: &'static str,
-        /// The value, as written.
-        value: String,
-        /// What would be right.
-        range: String,
-    },
-    /// What is to be an address or the path of a file cannot be one.
+    /// The parameter with this name of an earlier version has another since.
+    #[error("parameter '{0}' is now '{1}'")]
+    Renamed(&'static str, &'static str),
+    /// The value is of another type, out of range, of an earlier version, or contradicts another parameter.
     #[error("parameter '{name}' is {value}; {fault}")]
-    Place {
+    Value {
         /// The parameter.
         name: &'static str,
         /// The value, as written.
         value: String,
-        /// What is wrong, and what to write.
+        /// What is wrong, or what would be right.
         fault: String,
-    },
-    /// Two parameters contradict each other.
-    #[error("parameter '{name}' is {value}; it must be {relation} '{other}', which is {other_value}")]
-    Relation {
-        /// The parameter.
-        name: &'static str,
-        /// Its value.
-        value: String,
-        /// Like "below" or "at most".
-        relation: &'static str,
-        /// The other parameter.
-        other: &'static str,
-        /// Its value.
-        other_value: String,
     },
 }
 
@@ -93,25 +32,14 @@ impl ParameterError {
     /// Reports a value of another type than the wanted one.
     pub fn wrong_type(name: &'static str, value: &Value, wanted: &'static str, wanted_range: &str) -> Self {
         let (found, value) = (value.type_name(), value.to_string());
-        Self::Type { name, value, found, wanted, wanted_range: wanted_range.to_owned() }
+        let range = if wanted_range.is_empty() { String::new() } else { format!(", {wanted_range}") };
+        let how = how_to_write(&value, found, wanted);
+        let fault = format!("it must be {}{range}{how}", with_article(wanted));
+        // These are the same words for a type that no parameter has.
+        let found = with_article(found);
+        let value = if value == found { found } else { format!("{value}, {found}") };
+        Self::Value { name, value, fault }
     }
-
-    /// Reports a value of the right type that is not accepted.
-    pub(super) fn not_accepted(parameter: &Declaration, value: &Value) -> Self {
-        Self::Range { name: parameter.name, value: value.to_string(), range: parameter.describe_value() }
-    }
-
-    /// Reports a name that no parameter has.
-    pub(super) fn unknown(name: &str, nearest: impl Fn(&str) -> Option<&'static str>) -> Self {
-        let name = sanitize_short(name);
-        Self::Unknown { suggestion: nearest(&name), name }
-    }
-}
-
-/// A value and its type, which are the same words for a type that no parameter has.
-fn with_type(value: &str, found: &str) -> String {
-    let found = with_article(found);
-    if value == found { found } else { format!("{value}, {found}") }
 }
 
 /// How to write a value that YAML takes for another type than it is meant to have.
@@ -131,8 +59,4 @@ fn how_to_write(value: &str, found: &str, wanted: &str) -> String {
         }
         _ => String::new(),
     }
-}
-
-fn unit_of(range: &str) -> String {
-    if range.is_empty() { String::new() } else { format!(", {range}") }
 }

@@ -45,10 +45,11 @@ impl<T: Table> Parameters<T> {
             let is_former = |(name, former, _): &&(&str, &str, &str)| {
                 *name == parameter.name && matches!(&value, Value::Text(word) if word == former)
             };
-            return Err(match T::FORMER_VALUES.iter().find(is_former) {
-                Some((name, former, value)) => ParameterError::RenamedValue { name, former, value },
-                None => ParameterError::not_accepted(parameter, &value),
-            });
+            let fault = match T::FORMER_VALUES.iter().find(is_former) {
+                Some((_, _, word)) => format!("that value is now '{word}'"),
+                None => format!("it must be {}", parameter.describe_value()),
+            };
+            return Err(ParameterError::Value { name: parameter.name, value: value.to_string(), fault });
         }
         self.0.insert(parameter.name, value);
         Ok(())
@@ -75,24 +76,23 @@ impl<T: Table> Parameters<T> {
 
     /// Reports that a value is out of a range which its declaration cannot tell.
     pub fn range_error(&self, parameter: &Declaration, range: &str) -> ParameterError {
-        let (value, range) = (self.written(parameter), range.to_owned());
-        ParameterError::Range { name: parameter.name, value, range }
+        self.place_error(parameter, format!("it must be {range}"))
     }
 
     /// Reports that a value is no address or no path of a file.
     pub fn place_error(&self, parameter: &Declaration, fault: String) -> ParameterError {
-        ParameterError::Place { name: parameter.name, value: self.written(parameter), fault }
+        ParameterError::Value { name: parameter.name, value: self.written(parameter), fault }
     }
 
     /// Reports that a value contradicts that of another parameter.
     pub fn relation_error(
         &self,
         parameter: &Declaration,
-        relation: &'static str,
+        relation: &str,
         other: &Declaration,
     ) -> ParameterError {
-        let (value, other_value) = (self.written(parameter), self.written(other));
-        ParameterError::Relation { name: parameter.name, value, relation, other: other.name, other_value }
+        let other_value = self.written(other);
+        self.range_error(parameter, &format!("{relation} '{}', which is {other_value}", other.name))
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::declaration::Parameter;
 use super::error::ParameterError;
+use crate::text::sanitize_short;
 
 /// All parameters of a program, in the order of its documentation.
 pub trait Table: fmt::Debug + Clone + PartialEq + 'static {
@@ -28,10 +29,11 @@ pub trait Table: fmt::Debug + Clone + PartialEq + 'static {
 
     /// Explains that a name is not in the table.
     fn unknown(name: &str) -> ParameterError {
-        match Self::FORMER_NAMES.iter().find(|(former, _)| *former == name) {
-            Some((former, name)) => ParameterError::Renamed { former, name },
-            None => ParameterError::unknown(name, Self::nearest),
+        if let Some((former, name)) = Self::FORMER_NAMES.iter().find(|(former, _)| *former == name) {
+            return ParameterError::Renamed(former, name);
         }
+        let name = sanitize_short(name);
+        ParameterError::Unknown { suggestion: Self::nearest(&name), name }
     }
 
     /// Returns the known name that a misspelt one was meant to be.

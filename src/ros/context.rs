@@ -16,27 +16,12 @@ pub enum ContextError {
     /// rcl does not start with this environment, like a ROS_DOMAIN_ID that is no number.
     #[error("ROS does not start: {0}")]
     Start(String),
-    /// rcl cannot write its log.
-    #[error(transparent)]
-    LogFolder(Box<LogFolderFault>),
+    /// rcl cannot write its log: where and why, because rcl's own text, which follows, does not always name the folder.
+    #[error("{0} {1}")]
+    LogFolder(String, RosError),
     /// Something else in ROS.
     #[error(transparent)]
     Ros(#[from] RosError),
-}
-
-/// Why rcl cannot write its log. rcl's own text does not always name the folder.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "ROS cannot write its log in '{folder}': {reason}. Set ROS_LOG_DIR to a folder that can be written ({now}). {rcl}"
-)]
-pub struct LogFolderFault {
-    /// The folder that rcl takes.
-    folder: String,
-    /// What the system says.
-    reason: String,
-    /// The variables that lead to this folder, as they are.
-    now: String,
-    rcl: RosError,
 }
 
 /// Creates the context of a program that takes no arguments but `--ros-args …`.
@@ -48,22 +33,25 @@ pub fn context(arguments: &Arguments) -> Result<r2r::Context, ContextError> {
     create_context().map_err(ContextError::Start)?.map_err(|error| {
         let rcl = RosError::from(error);
         match log_folder_fault() {
-            Some((folder, reason, now)) => {
-                ContextError::LogFolder(Box::new(LogFolderFault { folder, reason, now, rcl }))
-            }
+            Some(fault) => ContextError::LogFolder(fault, rcl),
             None => rcl.into(),
         }
     })
 }
 
-/// The folder of rcl's log, why it cannot be written, and the variables that lead to it; nothing if it can be written.
-fn log_folder_fault() -> Option<(String, String, String)> {
+/// Says why the folder of rcl's log cannot be written, with the variables that lead to it; nothing if it can be written.
+fn log_folder_fault() -> Option<String> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let now = ["ROS_LOG_DIR", "ROS_HOME", "HOME"].map(|name| match set(name) {
         Some(value) => format!("{name} is '{value}'"),
         None => format!("{name} is not set"),
     });
-    let fault = |folder: String, reason: String| Some((folder, reason, now.join(", ")));
+    let fault = |folder: &str, reason: &str| {
+        Some(format!(
+            "ROS cannot write its log in '{folder}': {reason}. Set ROS_LOG_DIR to a folder that can be written ({}).",
+            now.join(", ")
+        ))
+    };
     // As rcl_logging chooses it.
     let folder = set("ROS_LOG_DIR")
         .or_else(|| set("ROS_HOME").map(|home| format!("{home}/log")))
@@ -71,12 +59,12 @@ fn log_folder_fault() -> Option<(String, String, String)> {
     let folder = match folder.strip_prefix('~') {
         Some(rest) => match set("HOME") {
             Some(home) => home + rest,
-            None => return fault(folder, "HOME is not set".into()),
+            None => return fault(&folder, "HOME is not set"),
         },
         None => folder,
     };
     let probe = PathBuf::from(&folder).join(format!(".aether_bridge-{}", std::process::id()));
     let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&probe, ""));
     let _ = std::fs::remove_file(&probe);
-    written.err().and_then(|error| fault(folder, error.to_string()))
+    written.err().and_then(|error| fault(&folder, &error.to_string()))
 }

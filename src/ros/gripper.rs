@@ -1,5 +1,6 @@
 //! The gripper's input on a topic of its own.
 
+use futures_util::StreamExt;
 use r2r::QosProfile;
 use r2r::std_msgs::msg;
 
@@ -13,16 +14,6 @@ use crate::text::sanitize_short;
 /// The topic of the gripper's input, by the name it is subscribed with.
 pub const GRIPPER: &str = "gripper";
 
-/// The subscriptions to the gripper's input.
-pub struct GripperSource(Messages);
-
-enum Messages {
-    Bool(LatchedTopic<msg::Bool>),
-    Float32(LatchedTopic<msg::Float32>),
-    Float64(LatchedTopic<msg::Float64>),
-    String(LatchedTopic<msg::String>),
-}
-
 /// What a message on the gripper's topic wants.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum GripperMessage {
@@ -33,75 +24,55 @@ pub enum GripperMessage {
 }
 
 /// A topic whose last message counts, by two subscriptions: no single one takes both what any publisher sends from now on,
-/// and what one that latches (transient local) sent before.
-struct LatchedTopic<T> {
+/// and what one that latches (transient local) sent before. A message that wants nothing is `None`.
+pub struct GripperSource {
     /// Best effort and volatile: matches every publisher.
-    live: Inbox<T>,
+    live: Inbox<Option<GripperInput>>,
     /// Reliable and transient local: matches publishers that latch, and hears them twice.
-    kept: Inbox<T>,
+    kept: Inbox<Option<GripperInput>>,
     /// What the last message wanted.
     last: Option<GripperInput>,
 }
 
 impl GripperSource {
-    /// Subscribes to messages of this type.
+    /// Subscribes to messages of this type. Words that are neither "open" nor "closed" are logged and ignored.
     ///
     /// # Errors
     /// What rcl says.
     pub fn create(node: &mut r2r::Node, message_type: GripperType) -> r2r::Result<Self> {
-        Ok(Self(match message_type {
-            GripperType::Bool => Messages::Bool(LatchedTopic::create(node, GRIPPER)?),
-            GripperType::Float32 => Messages::Float32(LatchedTopic::create(node, GRIPPER)?),
-            GripperType::Float64 => Messages::Float64(LatchedTopic::create(node, GRIPPER)?),
-            GripperType::String => Messages::String(LatchedTopic::create(node, GRIPPER)?),
-        }))
-    }
-
-    /// Takes the next input. Words that are neither "open" nor "closed" are logged and ignored.
-    ///
-    /// `is_alone` asks the graph whether the topic has one publisher.
-    pub fn take(&mut self, is_alone: impl FnOnce() -> bool) -> Option<GripperMessage> {
-        match &mut self.0 {
-            Messages::Bool(topic) => topic.take(|closed| Some(closed_or_open(closed.data)), is_alone),
-            Messages::Float32(topic) => {
-                topic.take(|opening| Some(GripperInput::Opening(opening.data.into())), is_alone)
-            }
-            Messages::Float64(topic) => {
-                topic.take(|opening| Some(GripperInput::Opening(opening.data)), is_alone)
-            }
-            Messages::String(topic) => topic.take(|word| gripper_word(&word.data), is_alone),
+        let opening = |opening| Some(GripperInput::Opening(opening));
+        match message_type {
+            GripperType::Bool => Self::of(node, |closed: msg::Bool| Some(closed_or_open(closed.data))),
+            GripperType::Float32 => Self::of(node, move |message: msg::Float32| opening(message.data.into())),
+            GripperType::Float64 => Self::of(node, move |message: msg::Float64| opening(message.data)),
+            GripperType::String => Self::of(node, |word: msg::String| gripper_word(&word.data)),
         }
     }
-}
 
-impl<T: r2r::WrappedTypesupport + Send + 'static> LatchedTopic<T> {
-    fn create(node: &mut r2r::Node, topic: &str) -> r2r::Result<Self> {
+    fn of<T: r2r::WrappedTypesupport + Send + 'static>(
+        node: &mut r2r::Node,
+        read: impl Fn(T) -> Option<GripperInput> + Copy + Send + 'static,
+    ) -> r2r::Result<Self> {
         let live = QosProfile::default().keep_last(1).best_effort();
         let kept = QosProfile::default().keep_last(1).reliable().transient_local();
-        let (live, kept) = (node.subscribe(topic, live)?, node.subscribe(topic, kept)?);
-        Ok(Self { live: Inbox::new(live), kept: Inbox::new(kept), last: None })
+        let mut inbox = |qos| Ok(Inbox::new(node.subscribe(GRIPPER, qos)?.map(read)));
+        Ok(Self { live: inbox(live)?, kept: inbox(kept)?, last: None })
     }
-}
 
-impl<T> LatchedTopic<T> {
-    /// Takes the next message that wants something, by what `read` makes of it.
+    /// Takes the next input. `is_alone` asks the graph whether the topic has one publisher.
     ///
     /// A latched message may be older than one of another publisher, and must not take its place. If there is no other
     /// publisher (`is_alone`), it contradicts only an older message of its own publisher. If there is one, it is ignored once
     /// another message has come, and until then it is returned as a latched one.
-    fn take(
-        &mut self,
-        read: impl Fn(T) -> Option<GripperInput>,
-        is_alone: impl FnOnce() -> bool,
-    ) -> Option<GripperMessage> {
-        while let Some(message) = self.live.take() {
-            if let Some(input) = read(message) {
-                self.last = Some(input);
-                return Some(GripperMessage::Live(input));
+    pub fn take(&mut self, is_alone: impl FnOnce() -> bool) -> Option<GripperMessage> {
+        while let Some(input) = self.live.take() {
+            if input.is_some() {
+                self.last = input;
+                return input.map(GripperMessage::Live);
             }
         }
-        while let Some(message) = self.kept.take() {
-            let Some(input) = read(message).filter(|input| Some(*input) != self.last) else { continue };
+        while let Some(input) = self.kept.take() {
+            let Some(input) = input.filter(|input| Some(*input) != self.last) else { continue };
             return match (is_alone(), self.last.replace(input)) {
                 (true, _) => Some(GripperMessage::Live(input)),
                 (false, None) => Some(GripperMessage::Latched(input)),
@@ -130,16 +101,17 @@ fn gripper_word(word: &str) -> Option<GripperInput> {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::{StreamExt, stream};
+    use futures_util::stream;
 
     use super::*;
 
     /// What is taken of words that come live, and of words that are kept by their publishers.
     fn taken(live: &[&'static str], kept: &[&'static str], is_alone: bool) -> Vec<GripperMessage> {
-        let inbox =
-            |words: &[&'static str]| Inbox::new(stream::iter(words.to_vec()).chain(stream::pending()));
-        let mut topic = LatchedTopic { live: inbox(live), kept: inbox(kept), last: None };
-        std::iter::from_fn(|| topic.take(gripper_word, || is_alone)).collect()
+        let inbox = |words: &[&'static str]| {
+            Inbox::new(stream::iter(words.to_vec()).map(gripper_word).chain(stream::pending()))
+        };
+        let mut topic = GripperSource { live: inbox(live), kept: inbox(kept), last: None };
+        std::iter::from_fn(|| topic.take(|| is_alone)).collect()
     }
 
     const OPEN: GripperMessage = GripperMessage::Live(GripperInput::Wanted(Gripper::Open));

@@ -16,7 +16,6 @@ pub mod node;
 pub mod params;
 pub mod publisher_monitor;
 pub mod r2r_ext;
-pub mod remaps;
 pub mod rosout;
 pub mod services;
 pub mod status;

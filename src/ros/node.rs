@@ -14,7 +14,6 @@ use super::gripper::{GRIPPER, GripperMessage, GripperSource};
 use super::params::{Given, ParameterFaults, ParameterServer, Start};
 use super::publisher_monitor::PublisherMonitor;
 use super::r2r_ext::{IdleReturns, NodeNames};
-use super::remaps;
 use super::rosout;
 use super::services::Services;
 use super::status::Publishers;
@@ -113,7 +112,7 @@ impl RosNode {
         let (target_topic, gripper_topic) =
             (config.source.topic.as_str(), gripper.is_some().then_some(GRIPPER));
         let names = NodeNames::of(&node, arguments)?;
-        remaps::warn_of_idle_rules(&names, target_topic, gripper_topic);
+        names.warn_of_idle_rules(target_topic, gripper_topic);
         let monitor = PublisherMonitor::new(names, target_topic, gripper_topic, Instant::now());
         let this = Self { node, context, clock, targets, gripper, monitor, services, parameters };
         Ok((this, publishers, config))

@@ -73,9 +73,8 @@ impl PublisherMonitor {
 
     /// Whether the gripper's topic has one publisher at this moment.
     pub fn gripper_is_alone(&self, node: &r2r::Node) -> bool {
-        self.gripper
-            .as_ref()
-            .is_some_and(|gripper| gripper.publishers(node).is_some_and(|publishers| publishers.len() == 1))
+        let publishers = self.gripper.as_ref().and_then(|gripper| gripper.publishers(node));
+        publishers.is_some_and(|(ids, _)| ids.len() == 1)
     }
 
     fn warn_of_duplicate_nodes(&mut self, node: &r2r::Node) {
@@ -94,14 +93,8 @@ impl PublisherMonitor {
     }
 }
 
-struct Publisher {
-    /// Its identity in the middleware.
-    id: Vec<u8>,
-    /// The full name of its node, fit to print.
-    node: String,
-}
-
 /// What a look at the graph has brought.
+#[derive(Default)]
 struct Changes {
     /// Who publishes, in words, if it is more than one and that has changed; that it is at most one, if that has.
     multiple: Option<Option<Arc<str>>>,
@@ -111,42 +104,34 @@ struct Changes {
 
 impl Topic {
     fn look(&mut self, node: &r2r::Node) -> Changes {
-        let Some(publishers) = self.publishers(node) else { return Changes { multiple: None, left: false } };
-        let ids: Vec<_> = publishers.iter().map(|publisher| publisher.id.clone()).collect();
+        let Some((ids, mut nodes)) = self.publishers(node) else { return Changes::default() };
         let left = self.ids.iter().any(|id| !ids.contains(id));
         self.ids = ids;
-        let multiple = self.in_words(&publishers);
-        if multiple.as_deref() == self.multiple.as_deref() {
+        nodes.sort_unstable();
+        let words = || format!("{} publishers on {}: {}", nodes.len(), self.name, nodes.join(", "));
+        let multiple = (nodes.len() > 1).then(|| words().into());
+        if multiple == self.multiple {
             return Changes { multiple: None, left };
         }
-        self.multiple = multiple.map(Into::into);
+        self.multiple = multiple;
         if let Some(words) = &self.multiple {
             tracing::warn!("{words}; motion is held while more than one of them sends");
         }
         Changes { multiple: Some(self.multiple.clone()), left }
     }
 
-    /// None where the graph does not tell.
-    fn publishers(&self, node: &r2r::Node) -> Option<Vec<Publisher>> {
+    /// Returns the identity of each publisher in the middleware, and the full name of its node, fit to print; none if the
+    /// graph does not tell.
+    fn publishers(&self, node: &r2r::Node) -> Option<(Vec<Vec<u8>>, Vec<String>)> {
         let publishers = node.get_publishers_info_by_topic(&self.name, false).inspect_err(
             |error| tracing::debug!(%error, topic = self.name, "the graph does not tell who publishes"),
         );
         let publishers = publishers.ok()?.into_iter().map(|publisher| {
             let namespace = publisher.node_namespace.trim_end_matches('/');
             let node = crate::text::sanitize_short(&format!("{namespace}/{}", publisher.node_name));
-            Publisher { id: publisher.endpoint_gid.to_vec(), node }
+            (publisher.endpoint_gid.to_vec(), node)
         });
-        Some(publishers.collect())
-    }
-
-    /// Who publishes, in words, if more than one does.
-    fn in_words(&self, publishers: &[Publisher]) -> Option<String> {
-        if publishers.len() < 2 {
-            return None;
-        }
-        let mut names: Vec<_> = publishers.iter().map(|publisher| publisher.node.as_str()).collect();
-        names.sort_unstable();
-        Some(format!("{} publishers on {}: {}", names.len(), self.name, names.join(", ")))
+        Some(publishers.unzip())
     }
 }
 

@@ -6,16 +6,17 @@
 //! | [`Inbox`] | a subscription is a stream for an executor, whose waking costs more than a small message | `take()` on a subscription, after `spin_once` |
 //! | [`IdleReturns`] | `spin_once` hides a wait that fails: it returns at once, again and again | return `Result` |
 //! | [`NodeNames`] | a subscription does not know the name that remapping gave it | `Node::resolve_topic_name` |
-//! | [`note_answered`] | its own parameter services `expect` that every reply arrives; the error says nothing of the cause | log the error, and go on |
+//! | [`Inbox::answer`] | its own parameter services `expect` that every reply arrives; the error says nothing of the cause | log the error, and go on |
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::{Stream, StreamExt};
+use r2r::ServiceRequest;
 
 use super::arguments::Arguments;
-use crate::text::sanitize;
+use crate::text::{sanitize, sanitize_short};
 
 /// Creates the context from the arguments of the process.
 ///
@@ -70,6 +71,25 @@ impl<T> Inbox<T> {
     }
 }
 
+impl<S: r2r::WrappedServiceTypeSupport + 'static> Inbox<ServiceRequest<S>> {
+    /// Answers all requests of a service. Returns whether there was one. A reply that does not arrive is only warned of,
+    /// because the bridge has done what the client asked for.
+    pub fn answer(&mut self, mut answer: impl FnMut(&S::Request) -> S::Response) -> bool {
+        let mut asked = false;
+        while let Some(request) = self.take() {
+            asked = true;
+            let response = answer(&request.message);
+            if let Err(error) = request.respond(response) {
+                tracing::warn!(
+                    "nobody took the answer of a service ({error}): its client is gone, or has to call again, since ROS had \
+                     not found it in full"
+                );
+            }
+        }
+        asked
+    }
+}
+
 /// Whether a message may have come since the stream was found empty.
 struct News(AtomicBool);
 
@@ -94,6 +114,9 @@ impl IdleReturns {
 
 const MAX_IDLE_RETURNS: u32 = 10_000;
 const MADE_UP_FOR: u32 = 100;
+
+/// The topics of the input, and the parameter that can name another source.
+const INPUT: [(&str, &str); 2] = [("target_pose", "input.topic"), ("gripper", "input.gripper")];
 
 /// The names of topics as rcl resolves them for a node, because the graph is asked by full names.
 #[derive(Debug)]
@@ -143,6 +166,22 @@ impl NodeNames {
         Some(RemapRule { from: self.expand(plain(from)), to: plain(to).to_owned() })
     }
 
+    /// Warns of rules that rename a topic of the input which this node does not have, because `input.*` says otherwise.
+    /// `targets` and `gripper` are the topics that it has, by the names that it subscribes with.
+    pub fn warn_of_idle_rules(&self, targets: &str, gripper: Option<&str>) {
+        let used: Vec<_> = gripper.into_iter().chain([targets]).map(|topic| self.expand(topic)).collect();
+        for rule in self.rules.iter().filter(|rule| !used.contains(&rule.from)) {
+            let is_input = |(topic, _): &&(&str, &str)| rule.from == self.expand(topic);
+            if let Some((topic, parameter)) = INPUT.iter().find(is_input) {
+                tracing::warn!(
+                    "the remapping of '{topic}' to '{}' has no effect, because {parameter} says that the input comes elsewhere: \
+                     '{targets}'",
+                    sanitize_short(&rule.to),
+                );
+            }
+        }
+    }
+
     /// Returns the full name of a topic before remapping.
     pub fn expand(&self, topic: &str) -> String {
         let namespace = self.namespace.trim_end_matches('/');
@@ -162,16 +201,6 @@ impl NodeNames {
             Some(rule) => self.expand(&rule.to),
             None => full,
         }
-    }
-}
-
-/// Warns of a reply that did not arrive. The bridge does nothing else, because it has done what the client asked for.
-pub fn note_answered(result: r2r::Result<()>) {
-    if let Err(error) = result {
-        tracing::warn!(
-            "nobody took the answer of a service ({error}): its client is gone, or has to call again, since ROS had not \
-             found it in full"
-        );
     }
 }
 

@@ -43,7 +43,7 @@ pub fn publish_logs(node: &mut r2r::Node, arguments: &Arguments, clock: RosClock
     // As rcl's own: whoever comes later hears the last ten seconds, and the memory of older lines is given back.
     let qos = QosProfile::default().keep_last(1000).reliable().transient_local().lifespan(LIFESPAN);
     let publisher = node.create_publisher("/rosout", qos)?;
-    let _ = PUBLISHER.set(Mutex::new(LogPublisher { publisher, clock }));
+    let _ = PUBLISHER.set(Mutex::new((publisher, clock)));
     Ok(())
 }
 
@@ -52,12 +52,7 @@ pub fn set_logger(name: &str) {
     let _ = LOGGER.set(name.to_owned());
 }
 
-struct LogPublisher {
-    publisher: Publisher<Log>,
-    clock: RosClock,
-}
-
-static PUBLISHER: OnceLock<Mutex<LogPublisher>> = OnceLock::new();
+static PUBLISHER: OnceLock<Mutex<(Publisher<Log>, RosClock)>> = OnceLock::new();
 static LOGGER: OnceLock<String> = OnceLock::new();
 const LIFESPAN: Duration = Duration::from_secs(10);
 const DEFAULT_LOGGER: &str = "aether_bridge";
@@ -77,9 +72,9 @@ impl<S: Subscriber> Layer<S> for RosLayer {
         let logger = LOGGER.get().map_or(DEFAULT_LOGGER, String::as_str);
         let (file, line) = (metadata.file().unwrap_or(""), metadata.line().unwrap_or(0));
         if let Some(rosout) = PUBLISHER.get() {
-            let rosout = rosout.lock().unwrap_or_else(PoisonError::into_inner);
+            let (publisher, clock) = &*rosout.lock().unwrap_or_else(PoisonError::into_inner);
             let log = Log {
-                stamp: convert::time(rosout.clock.now()),
+                stamp: convert::time(clock.now()),
                 level,
                 name: logger.into(),
                 msg: text.clone(),
@@ -88,7 +83,7 @@ impl<S: Subscriber> Layer<S> for RosLayer {
                 line,
             };
             // Nowhere to tell of a log that cannot be published.
-            let _ = rosout.publisher.publish(&log);
+            let _ = publisher.publish(&log);
         }
         console::log(&text, logger, file, line, severity);
     }

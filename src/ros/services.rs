@@ -3,7 +3,7 @@
 use r2r::std_srvs::srv::{SetBool, Trigger};
 use r2r::{QosProfile, ServiceRequest};
 
-use super::r2r_ext::{Inbox, note_answered};
+use super::r2r_ext::Inbox;
 use crate::app::Bridge;
 
 /// `~/set_armed`, `~/stop`, `~/reset` and `~/reconnect`.
@@ -31,44 +31,31 @@ impl Services {
 
     /// Answers stop requests. Returns whether there was one.
     pub fn answer_stop(&mut self, bridge: &Bridge) -> bool {
-        let mut asked = false;
-        while let Some(request) = self.stop.take() {
+        self.stop.answer(|_| {
             bridge.stop();
             tracing::warn!("stop requested");
-            reply(
-                request,
-                true,
-                "stopped; call ~/reset, then ~/set_armed with data: true, to move again".into(),
-            );
-            asked = true;
-        }
-        asked
+            done("stopped; call ~/reset, then ~/set_armed with data: true, to move again")
+        })
     }
 
     /// Answers what else has been asked. Returns whether there was anything.
     pub fn answer(&mut self, bridge: &Bridge) -> bool {
-        let mut asked = false;
-        while let Some(request) = self.reset.take() {
-            reply(request, true, bridge.reset());
-            asked = true;
-        }
-        while let Some(request) = self.reconnect.take() {
+        let mut asked = self.reset.answer(|_| done(bridge.reset()));
+        asked |= self.reconnect.answer(|_| {
             bridge.reconnect();
-            reply(request, true, "connecting anew; see ~/link_status".into());
-            asked = true;
-        }
-        while let Some(request) = self.set_armed.take() {
-            let (success, message) = match bridge.set_armed(request.message.data) {
+            done("connecting anew; see ~/link_status")
+        });
+        asked |= self.set_armed.answer(|request| {
+            let (success, message) = match bridge.set_armed(request.data) {
                 Ok(message) => (true, message),
                 Err(refused) => (false, refused.to_string()),
             };
-            note_answered(request.respond(SetBool::Response { success, message }));
-            asked = true;
-        }
+            SetBool::Response { success, message }
+        });
         asked
     }
 }
 
-fn reply(request: ServiceRequest<Trigger::Service>, success: bool, message: String) {
-    note_answered(request.respond(Trigger::Response { success, message }));
+fn done(message: impl Into<String>) -> Trigger::Response {
+    Trigger::Response { success: true, message: message.into() }
 }

@@ -194,45 +194,33 @@ fn diagnostics(status: &Status, node: &str) -> Vec<DiagnosticStatus> {
             .map(|(key, value)| KeyValue { key: (*key).into(), value: convert::text(value) })
             .collect(),
     };
+    let link = [
+        ("state", format!("{:?}", status.state)),
+        ("attempts", status.attempts.to_string()),
+        ("sent", status.sent.to_string()),
+        ("acknowledged", status.acknowledged.to_string()),
+        ("rejected", status.rejected.to_string()),
+        ("lost", status.lost.to_string()),
+        ("rtt_last_ms", milliseconds(status.round_trips.last)),
+        ("rtt_mean_ms", milliseconds(status.round_trips.mean)),
+        ("rtt_p99_ms", milliseconds(status.round_trips.p99)),
+        ("last_error", newest_error.to_owned()),
+        ("last_error_age_s", newest_error_age),
+    ];
+    let input = [
+        ("age_s", status.input_age.map_or("none".into(), |age| format!("{:.3}", age.as_secs_f64()))),
+        ("dropped_input", status.dropped_input.to_string()),
+        ("coalesced", status.coalesced.to_string()),
+    ];
+    let motion = [
+        ("motion", format!("{:?}", status.motion)),
+        ("reason", status.reason_kind.as_str().into()),
+        ("limited", status.limited.to_string()),
+    ];
     vec![
-        entry(
-            "link",
-            link_level,
-            &link_message,
-            &[
-                ("state", format!("{:?}", status.state)),
-                ("attempts", status.attempts.to_string()),
-                ("sent", status.sent.to_string()),
-                ("acknowledged", status.acknowledged.to_string()),
-                ("rejected", status.rejected.to_string()),
-                ("lost", status.lost.to_string()),
-                ("rtt_last_ms", milliseconds(status.round_trips.last)),
-                ("rtt_mean_ms", milliseconds(status.round_trips.mean)),
-                ("rtt_p99_ms", milliseconds(status.round_trips.p99)),
-                ("last_error", newest_error.to_owned()),
-                ("last_error_age_s", newest_error_age),
-            ],
-        ),
-        entry(
-            "input",
-            input_level,
-            input_message,
-            &[
-                ("age_s", status.input_age.map_or("none".into(), |age| format!("{:.3}", age.as_secs_f64()))),
-                ("dropped_input", status.dropped_input.to_string()),
-                ("coalesced", status.coalesced.to_string()),
-            ],
-        ),
-        entry(
-            "motion",
-            motion_level,
-            &status.reason,
-            &[
-                ("motion", format!("{:?}", status.motion)),
-                ("reason", status.reason_kind.as_str().into()),
-                ("limited", status.limited.to_string()),
-            ],
-        ),
+        entry("link", link_level, &link_message, &link),
+        entry("input", input_level, input_message, &input),
+        entry("motion", motion_level, &status.reason, &motion),
     ]
 }
 

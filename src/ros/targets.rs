@@ -27,27 +27,18 @@ use crate::tf::PendingTarget;
 pub enum SourceError {
     /// The message type was not built in, or does not exist.
     #[error(
-        "parameter 'input.type' is '{message_type}', which this bridge was not built with. Is it spelt right? If so, \
+        "parameter 'input.type' is '{0}', which this bridge was not built with. Is it spelt right? If so, \
          source its workspace and build the bridge with it: AETHER_EXTRA_INTERFACES={package} make build, or colcon build \
-         --cmake-args -DEXTRA_INTERFACES={package}"
+         --cmake-args -DEXTRA_INTERFACES={package}",
+        package = .0.split('/').next().unwrap_or_default()
     )]
-    UnknownType {
-        /// `input.type`.
-        message_type: String,
-        /// Its package.
-        package: String,
-    },
+    UnknownType(String),
     /// The messages do not have the fields.
     #[error(transparent)]
     Fields(#[from] FieldsError),
-    /// The name of a topic is not valid.
-    #[error("the topic '{topic}' cannot be subscribed to: {reason}")]
-    Topic {
-        /// `input.topic`, or `gripper`.
-        topic: String,
-        /// What rcl says of it.
-        reason: String,
-    },
+    /// The name of a topic is not valid, as rcl says.
+    #[error("the topic '{0}' cannot be subscribed to: {1}")]
+    Topic(String, String),
     /// What rcl says.
     #[error(transparent)]
     Ros(RosError),
@@ -60,13 +51,13 @@ impl From<r2r::Error> for SourceError {
 }
 
 impl SourceError {
-    /// Why a topic could not be subscribed to.
-    fn of_topic(topic: &str, error: RosError) -> Self {
-        match error {
-            error if matches!(error.code, r2r::Error::RCL_RET_TOPIC_NAME_INVALID) => {
-                Self::Topic { topic: sanitize_short(topic), reason: error.text().to_owned() }
+    /// Names the topic if its name is what rcl does not take.
+    fn on_topic(self, topic: &str) -> Self {
+        match self {
+            Self::Ros(error) if matches!(error.code, r2r::Error::RCL_RET_TOPIC_NAME_INVALID) => {
+                Self::Topic(sanitize_short(topic), error.text().to_owned())
             }
-            error => Self::Ros(error),
+            error => error,
         }
     }
 }
@@ -116,15 +107,10 @@ impl TargetSource {
     /// # Errors
     /// A message type that was not built in, or that does not have the fields; what rcl says.
     pub fn create(node: &mut r2r::Node, config: &Config, clock: &RosClock) -> Result<Self, SourceError> {
-        let messages = Messages::create(node, &config.source).map_err(|error| match error {
-            SourceError::Ros(error) => SourceError::of_topic(&config.source.topic, error),
-            error => error,
-        })?;
-        let conventions = Conventions {
-            frames: config.frames.clone(),
-            unit: config.source.unit,
-            simulated: clock.is_simulated(),
-        };
+        let source = &config.source;
+        let messages = Messages::create(node, source).map_err(|error| error.on_topic(&source.topic))?;
+        let conventions =
+            Conventions { frames: config.frames.clone(), unit: source.unit, simulated: clock.is_simulated() };
         Ok(Self { conventions, messages, tf: Tf::create(node, config)? })
     }
 
@@ -258,10 +244,7 @@ impl<T: AsSample + r2r::WrappedTypesupport + Send + 'static> Typed<T> {
 
 /// Finds the schema of a message type that was built in.
 fn schema(message_type: &str) -> Result<Schema, SourceError> {
-    let unknown = |_| {
-        let package = message_type.split('/').next().unwrap_or_default();
-        SourceError::UnknownType { message_type: message_type.to_owned(), package: package.to_owned() }
-    };
+    let unknown = |_| SourceError::UnknownType(message_type.to_owned());
     let made = WrappedNativeMsgUntyped::new_from(message_type).map_err(unknown)?.to_json()?;
     Ok(Schema::of(made, |value| {
         let message = WrappedNativeMsgUntyped::new_from(message_type).ok()?;
@@ -335,7 +318,7 @@ trait AsSample {
 
 impl AsSample for Point {
     fn sample(&self) -> Sample<'_> {
-        Sample { position: [self.x, self.y, self.z], orientation: None, stamp: 0, frame: "", valid: true }
+        bare([self.x, self.y, self.z])
     }
 }
 
@@ -360,15 +343,13 @@ impl AsSample for PoseStamped {
 impl AsSample for TransformStamped {
     fn sample(&self) -> Sample<'_> {
         let Vector3 { x, y, z } = self.transform.translation;
-        let sample = Sample {
-            position: [x, y, z],
-            orientation: Some(xyzw(&self.transform.rotation)),
-            stamp: 0,
-            frame: "",
-            valid: true,
-        };
-        stamped(sample, &self.header)
+        let orientation = Some(xyzw(&self.transform.rotation));
+        stamped(Sample { orientation, ..bare([x, y, z]) }, &self.header)
     }
+}
+
+fn bare(position: [f64; 3]) -> Sample<'static> {
+    Sample { position, orientation: None, stamp: 0, frame: "", valid: true }
 }
 
 fn stamped<'a>(sample: Sample<'_>, header: &'a Header) -> Sample<'a> {

@@ -11,8 +11,7 @@ use super::advice::{self, Advice};
 use super::format::{LineFormat, WireConfig};
 use super::lines::{Lines, WireError};
 use super::message::{Incoming, PositionUnit, Reply, ReplyStatus};
-use crate::arm::Gripper;
-use crate::arm::ReportedState;
+use crate::arm::{Gripper, ReportedState};
 use crate::geometry::Position;
 use crate::text::{sanitize_short, show_bytes};
 
@@ -105,27 +104,12 @@ impl ReplyDecoder {
     }
 }
 
-/// What has come of a line whose end has not come.
+/// What has come of a line whose end has not come, as a clause: `"ok" has come, without …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unfinished {
-    /// As [`show_bytes`](crate::text::show_bytes).
-    said: String,
-    missing: Missing,
-}
-
-/// What a line lacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    /// Its newline, as far as that can be known.
-    Newline,
-    /// A newline, instead of which this came.
-    Instead(&'static str),
-    /// More than its newline.
-    Rest,
-}
+pub struct Unfinished(String);
 
 impl Unfinished {
-    /// Of these bytes, which are the beginning of a JSON object if `object`.
+    /// Says what these bytes lack, which are the beginning of a JSON object if `object`.
     fn new(bytes: &[u8], object: bool) -> Self {
         let end = bytes.trim_ascii_end();
         let cut_short = || {
@@ -133,36 +117,23 @@ impl Unfinished {
                 && bytes.trim_ascii_start().starts_with(b"{")
                 && serde_json::from_slice::<IgnoredAny>(bytes).is_err_and(|error| error.is_eof())
         };
-        let missing = match bytes {
-            _ if bytes.contains(&0) => Missing::Instead("NUL (byte 0)"),
-            _ if bytes.contains(&b'\r') => Missing::Instead(r"a carriage return (\r)"),
-            _ if end.ends_with(b";") => Missing::Instead("a semicolon"),
-            _ if end.ends_with(br"\n") => Missing::Instead("a backslash and the letter n"),
-            [.., last] if last.is_ascii_control() && *last != b'\t' => {
-                Missing::Instead("a control character")
-            }
-            _ if cut_short() => Missing::Rest,
-            _ => Missing::Newline,
+        let instead = |what| format!("with {what} where a newline (\\n) has to end the line");
+        let lack = match bytes {
+            _ if bytes.contains(&0) => instead("NUL (byte 0)"),
+            _ if bytes.contains(&b'\r') => instead(r"a carriage return (\r)"),
+            _ if end.ends_with(b";") => instead("a semicolon"),
+            _ if end.ends_with(br"\n") => instead("a backslash and the letter n"),
+            [.., last] if last.is_ascii_control() && *last != b'\t' => instead("a control character"),
+            _ if cut_short() => "and the rest of the reply has not".to_owned(),
+            _ => "without the newline (\\n) that ends a line".to_owned(),
         };
-        Self { said: show_bytes(bytes), missing }
+        Self(format!("\"{}\" has come, {lack}", show_bytes(bytes)))
     }
 }
 
 impl fmt::Display for Unfinished {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { said, missing } = self;
-        match missing {
-            Missing::Newline => {
-                write!(formatter, "\"{said}\" has come, without the newline (\\n) that ends a line")
-            }
-            Missing::Instead(what) => {
-                write!(
-                    formatter,
-                    "\"{said}\" has come, with {what} where a newline (\\n) has to end the line"
-                )
-            }
-            Missing::Rest => write!(formatter, "\"{said}\" has come, and the rest of the reply has not"),
-        }
+        formatter.write_str(&self.0)
     }
 }
 
@@ -301,7 +272,7 @@ fn parse_json(line: &str, reading: Reading) -> Result<Incoming, WireError> {
     let status = match members.status.as_deref() {
         Some("ok") => ReplyStatus::Ok,
         Some("error") => ReplyStatus::Error,
-        Some(other) => return Err(WireError::UnknownStatus { status: sanitize_short(other) }),
+        Some(other) => return Err(WireError::UnknownStatus(sanitize_short(other))),
         None => return Err(no_reply("missing field `status`", advice_on_type(line))),
     };
     Ok(Incoming::Reply(Reply {
@@ -548,10 +519,10 @@ mod tests {
         let mut whole = BytesMut::from(format!("{}\n", reply(MAX_LINE + 1)).as_bytes());
         let mut open = BytesMut::from(&vec![b' '; MAX_LINE][..]);
         let mut decoder = in_unit(PositionUnit::Metres);
-        assert!(matches!(decoder.decode(&mut whole), Err(WireError::LineTooLong { .. })));
+        assert!(matches!(decoder.decode(&mut whole), Err(WireError::LineTooLong(_))));
         assert!(matches!(decoder.decode(&mut open), Ok(None)));
         open.extend_from_slice(b" ");
-        assert!(matches!(decoder.decode(&mut open), Err(WireError::LineTooLong { .. })));
+        assert!(matches!(decoder.decode(&mut open), Err(WireError::LineTooLong(_))));
         assert!(open.is_empty());
     }
 
@@ -562,10 +533,7 @@ mod tests {
         assert!(matches!(decoder.decode_eof(&mut bytes), Ok(Some(_))));
         let error = decoder.decode_eof(&mut bytes).unwrap_err();
         assert_eq!(error.to_string(), r#"the stream ended in the middle of a line, after "{\"sta""#);
-        assert!(matches!(
-            decoder.decode_eof(&mut BytesMut::new()),
-            Err(WireError::Truncated { .. }) | Ok(None)
-        ));
+        assert!(matches!(decoder.decode_eof(&mut BytesMut::new()), Err(WireError::Truncated(_)) | Ok(None)));
     }
 
     #[test]
@@ -585,10 +553,10 @@ mod tests {
         }
         let mut decoder = greeted(1);
         let mut endless = BytesMut::from(&[b'x'; MAX_LINE + 1][..]);
-        assert!(matches!(decoder.decode(&mut endless), Err(WireError::LineTooLong { .. })));
+        assert!(matches!(decoder.decode(&mut endless), Err(WireError::LineTooLong(_))));
         let mut decoder = greeted(1);
         let mut cut_off = BytesMut::from(&b"hel"[..]);
-        assert!(matches!(decoder.decode_eof(&mut cut_off), Err(WireError::Truncated { .. })));
+        assert!(matches!(decoder.decode_eof(&mut cut_off), Err(WireError::Truncated(_))));
     }
 
     /// What the decoder makes of a stream, in one piece or in any two pieces.

@@ -52,10 +52,11 @@ impl OrderLines {
         extras: &BTreeSet<Extra>,
         ttl: Duration,
     ) -> Result<Self, JsonFieldsError> {
+        let line = |word, kind| fields.line(word, kind, extras, ttl);
         Ok(Self {
-            command: fields.command(extras, ttl)?,
-            stop: fields.bare("stop", extras, ttl)?,
-            heartbeat: fields.bare("heartbeat", extras, ttl)?,
+            command: line("command", Kind::Command)?,
+            stop: line("stop", Kind::Bare)?,
+            heartbeat: line("heartbeat", Kind::Bare)?,
         })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::template::{Extra, Field, MAX_TEMPLATE, Template};
+use super::template::{Extra, Field, Kind, MAX_TEMPLATE, Template};
 use crate::text::sanitize_short;
 
 /// What a controller calls the members of a line. An empty name leaves the member out.
@@ -56,49 +56,22 @@ pub enum JsonFieldsError {
 }
 
 impl JsonFields {
-    /// The line of a command.
+    /// Makes the line of an order by its word: a command's, or that of a stop or a heartbeat.
     ///
     /// # Errors
     /// Why the members make none.
-    pub fn command(&self, extras: &BTreeSet<Extra>, ttl: Duration) -> Result<Template, JsonFieldsError> {
-        if self.coordinates.iter().all(String::is_empty) {
-            return Err(JsonFieldsError::NoCoordinate);
-        }
-        if self.open == self.closed && !self.gripper.is_empty() {
-            return Err(JsonFieldsError::SameGripper(sanitize_short(&self.open.to_string())));
-        }
-        let mut object = Object::new();
-        object.constant(&self.r#type, &"command".into())?;
-        for (axis, name) in self.coordinates.iter().enumerate() {
-            object.member(name, Field::Coordinate(axis))?;
-        }
-        let (open, closed) = (self.open.to_string(), self.closed.to_string());
-        object.member(&self.gripper, Field::Gripper { open, closed })?;
-        self.finish(object, extras, ttl, true)
-    }
-
-    /// The line of a stop or a heartbeat, by its word.
-    ///
-    /// # Errors
-    /// Why the members make none.
-    pub fn bare(
+    pub fn line(
         &self,
         word: &str,
+        kind: Kind,
         extras: &BTreeSet<Extra>,
         ttl: Duration,
     ) -> Result<Template, JsonFieldsError> {
-        let mut object = Object::new();
+        let mut object = Object::default();
         object.constant(&self.r#type, &word.into())?;
-        self.finish(object, extras, ttl, false)
-    }
-
-    fn finish(
-        &self,
-        mut object: Object,
-        extras: &BTreeSet<Extra>,
-        ttl: Duration,
-        command: bool,
-    ) -> Result<Template, JsonFieldsError> {
+        if kind == Kind::Command {
+            self.target(&mut object)?;
+        }
         for (name, value) in &self.constant {
             object.constant(name, value)?;
         }
@@ -106,11 +79,9 @@ impl JsonFields {
             match extra {
                 Extra::Seq => object.member("seq", Field::Seq)?,
                 Extra::Stamp => object.member("stamp", Field::Stamp)?,
-                Extra::Rpy if command => object.array("rpy", [0, 1, 2].map(Field::Angle))?,
-                Extra::Quaternion if command => {
-                    object.array("quaternion", [0, 1, 2, 3].map(Field::Quaternion))?
-                }
-                Extra::Rpy | Extra::Quaternion => {}
+                Extra::Rpy | Extra::Quaternion if kind == Kind::Bare => {}
+                Extra::Rpy => object.array("rpy", [0, 1, 2].map(Field::Angle))?,
+                Extra::Quaternion => object.array("quaternion", [0, 1, 2, 3].map(Field::Quaternion))?,
                 Extra::Ttl => {
                     object.name("ttl")?;
                     object.template.ttl(ttl);
@@ -123,19 +94,31 @@ impl JsonFields {
         }
         Ok(object.template)
     }
+
+    /// Appends what only a command has.
+    fn target(&self, object: &mut Object) -> Result<(), JsonFieldsError> {
+        if self.coordinates.iter().all(String::is_empty) {
+            return Err(JsonFieldsError::NoCoordinate);
+        }
+        if self.open == self.closed && !self.gripper.is_empty() {
+            return Err(JsonFieldsError::SameGripper(sanitize_short(&self.open.to_string())));
+        }
+        for (axis, name) in self.coordinates.iter().enumerate() {
+            object.member(name, Field::Coordinate(axis))?;
+        }
+        let (open, closed) = (self.open.to_string(), self.closed.to_string());
+        object.member(&self.gripper, Field::Gripper { open, closed })
+    }
 }
 
 /// A JSON object that is being written.
+#[derive(Default)]
 struct Object {
     template: Template,
     names: BTreeSet<String>,
 }
 
 impl Object {
-    fn new() -> Self {
-        Self { template: Template::default(), names: BTreeSet::new() }
-    }
-
     fn name(&mut self, name: &str) -> Result<(), JsonFieldsError> {
         let start = if self.names.is_empty() { "{" } else { "," };
         if !self.names.insert(name.to_owned()) {

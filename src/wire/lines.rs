@@ -12,12 +12,9 @@ pub const MAX_LINE: usize = 4096;
 /// peer means, is unknown: close the connection.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
-    /// More than [`MAX_LINE`] bytes without a newline.
-    #[error("a line is longer than {MAX_LINE} bytes; it begins {start:?}")]
-    LineTooLong {
-        /// The first bytes, printable.
-        start: String,
-    },
+    /// More than [`MAX_LINE`] bytes without a newline: the first of them, printable.
+    #[error("a line is longer than {MAX_LINE} bytes; it begins {0:?}")]
+    LineTooLong(String),
     /// Bytes that are no text.
     #[error("a line is not UTF-8 from its byte {valid_up_to} on: {line:?}")]
     NotUtf8 {
@@ -50,18 +47,12 @@ pub enum WireError {
         /// What to do.
         advice: Advice,
     },
-    /// A reply whose verdict is neither word of the protocol.
-    #[error("a reply has the status {status:?}; expected \"ok\" or \"error\"")]
-    UnknownStatus {
-        /// The status as it came, printable.
-        status: String,
-    },
-    /// The stream ended inside a line.
-    #[error("the stream ended in the middle of a line, after {rest:?}")]
-    Truncated {
-        /// What came of the line, printable.
-        rest: String,
-    },
+    /// A reply whose verdict, printable, is neither word of the protocol.
+    #[error("a reply has the status {0:?}; expected \"ok\" or \"error\"")]
+    UnknownStatus(String),
+    /// The stream ended inside a line, after these bytes, printable.
+    #[error("the stream ended in the middle of a line, after {0:?}")]
+    Truncated(String),
     /// The transport failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -71,13 +62,13 @@ impl WireError {
     /// What to do about it, if that is known.
     pub fn advice(&self) -> Option<Advice> {
         match self {
-            Self::LineTooLong { .. } => Some(advice::LENGTH),
+            Self::LineTooLong(_) => Some(advice::LENGTH),
             Self::NotUtf8 { advice, .. } | Self::Nul { advice, .. } | Self::NotAReply { advice, .. } => {
                 Some(*advice)
             }
-            Self::UnknownStatus { .. } => Some(advice::STATUS),
+            Self::UnknownStatus(_) => Some(advice::STATUS),
             // A half object has no newline because the rest is missing too.
-            Self::Truncated { rest } => (!rest.starts_with('{')).then_some(advice::NEWLINE),
+            Self::Truncated(rest) => (!rest.starts_with('{')).then_some(advice::NEWLINE),
             Self::Io(_) => None,
         }
     }
@@ -139,7 +130,7 @@ impl Lines {
             // What follows cannot be understood; keep none of it.
             bytes.clear();
             self.searched = 0;
-            return Err(WireError::LineTooLong { start });
+            return Err(WireError::LineTooLong(start));
         }
         if newline.is_none() {
             self.searched = length;
@@ -177,7 +168,7 @@ impl Lines {
         if rest.is_empty() {
             return Ok(());
         }
-        Err(WireError::Truncated { rest: sanitize_short(&String::from_utf8_lossy(&rest)) })
+        Err(WireError::Truncated(sanitize_short(&String::from_utf8_lossy(&rest))))
     }
 }
 

@@ -20,10 +20,15 @@ pub enum PositionUnit {
 impl PositionUnit {
     /// How many of this unit make a metre.
     pub fn per_metre(self) -> f64 {
+        1e6 / self.micrometres() as f64
+    }
+
+    /// How many micrometres make one of this unit.
+    pub(super) fn micrometres(self) -> u64 {
         match self {
-            Self::Millimetres => 1000.0,
-            Self::Centimetres => 100.0,
-            Self::Metres => 1.0,
+            Self::Millimetres => 1_000,
+            Self::Centimetres => 10_000,
+            Self::Metres => 1_000_000,
         }
     }
 
@@ -54,12 +59,9 @@ impl FromStr for PositionUnit {
     /// # Errors
     /// Anything but exactly `mm`, `cm` or `m`.
     fn from_str(symbol: &str) -> Result<Self, UnknownUnit> {
-        match symbol {
-            "mm" => Ok(Self::Millimetres),
-            "cm" => Ok(Self::Centimetres),
-            "m" => Ok(Self::Metres),
-            _ => Err(UnknownUnit(sanitize_short(symbol))),
-        }
+        let known = [Self::Millimetres, Self::Centimetres, Self::Metres];
+        let found = known.into_iter().find(|unit| unit.as_str() == symbol);
+        found.ok_or_else(|| UnknownUnit(sanitize_short(symbol)))
     }
 }
 
@@ -107,7 +109,7 @@ pub enum Incoming {
 pub enum ReplyStatus {
     /// Taken.
     Ok,
-    /// ArmingError.
+    /// Refused.
     Error,
 }
 

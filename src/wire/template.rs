@@ -83,14 +83,9 @@ pub enum Kind {
 /// Why a text is no template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// A place that nothing can be filled into.
-    #[error("'{{{name}}}' is no placeholder; here there are {known}")]
-    Unknown {
-        /// What stands in the braces.
-        name: String,
-        /// What may.
-        known: &'static str,
-    },
+    /// A place that nothing can be filled into: what stands in the braces, and what may.
+    #[error("'{{{0}}}' is no placeholder; here there are {1}")]
+    Unknown(String, &'static str),
     /// A brace without its other half.
     #[error("a brace has no partner; a brace itself is written twice: {{{{ or }}}}")]
     Brace,
@@ -235,12 +230,7 @@ impl Field {
 
 /// Writes a length as a decimal number of `unit`. Every length is a whole number of micrometres.
 pub fn put_length(metres: f64, unit: PositionUnit, out: &mut impl BufMut) {
-    let per_unit = match unit {
-        PositionUnit::Millimetres => 1_000,
-        PositionUnit::Centimetres => 10_000,
-        PositionUnit::Metres => 1_000_000,
-    };
-    put_decimal((metres * 1e6).round() as i64, per_unit, out);
+    put_decimal((metres * 1e6).round() as i64, unit.micrometres(), out);
 }
 
 /// Writes a number of small parts as a decimal number of wholes of `per_whole` parts, a power of ten. The digits are
@@ -292,7 +282,7 @@ fn put_seconds(since_1970: Duration, out: &mut impl BufMut) {
 
 fn field(name: &str, kind: Kind) -> Result<Field, TemplateError> {
     let known = if kind == Kind::Command { OF_COMMANDS } else { OF_ALL };
-    let unknown = || TemplateError::Unknown { name: name.to_owned(), known };
+    let unknown = || TemplateError::Unknown(name.to_owned(), known);
     let field = match name {
         "seq" => return Ok(Field::Seq),
         "stamp" => return Ok(Field::Stamp),

@@ -8,8 +8,9 @@ use std::path::Path;
 use rcl_ext::{NodeParameters, RclError, read_parameter_file};
 use regex_lite::Regex;
 
+use super::USE_SIM_TIME;
 use super::message::given;
-use crate::params::{Table, Value};
+use crate::params::{ParameterError, Parameters, Table, Value};
 use crate::ros::arguments::Arguments;
 use crate::text::sanitize_short;
 
@@ -56,12 +57,12 @@ impl Given {
     }
 
     /// Every name with the value that holds.
-    pub(super) fn parameters(&self) -> impl Iterator<Item = (&str, &Value)> {
+    fn parameters(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.merged.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// The file that the value of a parameter comes from, if it comes from one.
-    pub(super) fn file_of(&self, name: &str) -> Option<&str> {
+    fn file_of(&self, name: &str) -> Option<&str> {
         // As they are said, because no number is like NaN.
         let said = |parameters: &BTreeMap<String, Value>| parameters.get(name).map(ToString::to_string);
         let value = said(&self.merged);
@@ -95,12 +96,13 @@ impl Given {
         for source in &self.sources {
             match source.parameters.get(name) {
                 Some(value) if value != holds && *value != parameter.default() => tracing::warn!(
-                    "parameter '{name}' is {value} {source}, and that does not hold: it is {holds} {}",
+                    "parameter '{name}' is {value} {}, and that does not hold: it is {holds} {}",
+                    source.place("in", "on"),
                     self.sources
                         .iter()
                         .rev()
                         .find(|source| source.parameters.get(name) == Some(holds))
-                        .map_or_else(|| "under another key".to_owned(), ToString::to_string)
+                        .map_or_else(|| "under another key".to_owned(), |source| source.place("in", "on"))
                 ),
                 _ => {}
             }
@@ -114,7 +116,7 @@ impl fmt::Display for Given {
             .sources
             .iter()
             .filter(|source| source.file.is_some() || !source.parameters.is_empty())
-            .map(|source| format!("{} {}", source.parameters.len(), source.origin()))
+            .map(|source| format!("{} {}", source.parameters.len(), source.place("from", "from")))
             .collect();
         match &counts[..] {
             [] => write!(f, "parameters of {}: all have their defaults", self.node),
@@ -129,24 +131,67 @@ impl Source {
         Self { file, keys, parameters: matching(nodes, node) }
     }
 
-    fn origin(&self) -> String {
-        self.file
-            .as_ref()
-            .map_or_else(|| "from the command line".into(), |file| format!("from {}", quoted(file)))
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Says where it is, with the prepositions that a file and the command line take.
+    fn place(&self, of_file: &str, of_line: &str) -> String {
         match &self.file {
-            Some(file) => write!(f, "in {}", quoted(file)),
-            None => f.write_str("on the command line"),
+            Some(file) => format!("{of_file} {}", quoted(file)),
+            None => format!("{of_line} the command line"),
         }
     }
 }
 
+/// What is wrong with the parameters a node was started with; one line each.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct ParameterFaults(Vec<String>);
+
+impl ParameterFaults {
+    /// Reports the one thing that is wrong.
+    pub fn of(error: impl fmt::Display) -> Self {
+        Self(vec![error.to_string()])
+    }
+}
+
+/// The parameters that a node is started with.
+pub struct Start<T> {
+    /// A value for every parameter.
+    pub parameters: Parameters<T>,
+    /// The one parameter that every ROS node has.
+    pub use_sim_time: bool,
+}
+
+impl<T: Table> Start<T> {
+    /// Sets what `--ros-args` and parameter files say. Warns of unknown names and ignores them, because a file may serve
+    /// several nodes.
+    ///
+    /// # Errors
+    /// Every value that is wrong, with the file that it is in.
+    pub fn read(given: &Given) -> Result<Self, ParameterFaults> {
+        let (mut parameters, mut use_sim_time) = (Parameters::default(), false);
+        let mut faults = Vec::new();
+        for (name, value) in given.parameters() {
+            let file = given.file_of(name).map(|file| format!(" (in {})", quoted(file))).unwrap_or_default();
+            match (name, value) {
+                (USE_SIM_TIME, Value::Boolean(value)) => use_sim_time = *value,
+                (USE_SIM_TIME, value) => {
+                    let error = ParameterError::wrong_type(USE_SIM_TIME, value, "boolean", "");
+                    faults.push(format!("{error}{file}"));
+                }
+                (name, _)
+                    if name == "start_type_description_service" || name.starts_with("qos_overrides.") => {}
+                (name, value) => match parameters.set(name, value.clone()) {
+                    Err(error @ ParameterError::Unknown { .. }) => tracing::warn!("ignored: {error}{file}"),
+                    Err(error) => faults.push(format!("{error}{file}")),
+                    Ok(()) => {}
+                },
+            }
+        }
+        if faults.is_empty() { Ok(Self { parameters, use_sim_time }) } else { Err(ParameterFaults(faults)) }
+    }
+}
+
 /// The path of a file in quotes. That of a file which launch has made says nothing to a person.
-pub(super) fn quoted(file: &str) -> String {
+fn quoted(file: &str) -> String {
     let made_by_launch = Path::new(file)
         .file_name()
         .and_then(|name| name.to_str())
@@ -264,10 +309,7 @@ const ADVICE: &[(&str, &str)] = &[
         "Sequence should be of same type",
         ". All values of a list have one type: words in quotes, numbers with a point",
     ),
-    (
-        "No value at line",
-        ". An empty string is written '', and text that begins with { or [ is put in single quotes",
-    ),
+    ("No value at line", QUOTES),
     (
         "before ros__parameters",
         ". Parameters are below a node's name and 'ros__parameters': '/**:', then '  ros__parameters:', then '    link.port: 5000'",
@@ -288,7 +330,8 @@ const MOST_KEYS: usize = 5;
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::*;
+    use crate::params::{Parameter, real};
 
     #[test]
     fn keys_match_as_in_rclcpp() {
@@ -320,5 +363,36 @@ mod tests {
             assert!(!matches(key, node), "{key}");
         }
         assert!(matches("aether_bridge", "/aether_bridge") && matches("/*", "/aether_bridge"));
+    }
+
+    crate::parameters! {
+        /// The parameters of a test.
+        static ALL;
+
+        /// How fast.
+        SPEED: f64 = real("speed", 0.25, 0.0..=1.0);
+    }
+
+    #[derive(Debug, Clone, PartialEq)]
+    enum TestTable {}
+
+    impl Table for TestTable {
+        const GROUPS: &'static [&'static [&'static dyn Parameter]] = &[ALL];
+        const FORMER_NAMES: &'static [(&'static str, &'static str)] = &[("velocity", "speed")];
+    }
+
+    fn start(rule: &str) -> Result<Start<TestTable>, String> {
+        let arguments = Arguments::new(["node", "--ros-args", "-p", rule].map(Into::into)).unwrap();
+        Start::read(&Given::read(&arguments, "/node").unwrap()).map_err(|faults| faults.to_string())
+    }
+
+    #[test]
+    fn an_unknown_name_is_ignored_and_a_former_name_refused() {
+        assert_eq!(start("speed:=0.5").unwrap().parameters.get(&SPEED), 0.5);
+        assert_eq!(start("spede:=0.5").unwrap().parameters.get(&SPEED), 0.25);
+        let faults = start("velocity:=0.5").err();
+        assert_eq!(faults.as_deref(), Some("parameter 'velocity' is now 'speed'"));
+        let faults = start("use_sim_time:=1").err();
+        assert!(faults.is_some_and(|faults| faults.contains("is 1, an integer; it must be a boolean")));
     }
 }

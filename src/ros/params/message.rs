@@ -44,39 +44,24 @@ pub(super) fn from_message(given: &ParameterValue) -> Value {
 
 /// A value as ROS messages have it. A text that YAML would read as something else is in single quotes.
 pub(super) fn message(value: &Value) -> ParameterValue {
-    let mut message = ParameterValue::default();
-    message.type_ = match value {
-        Value::Boolean(value) => {
-            message.bool_value = *value;
-            kind::BOOL
-        }
-        Value::Integer(value) => {
-            message.integer_value = *value;
-            kind::INTEGER
-        }
-        Value::Real(value) => {
-            message.double_value = *value;
-            kind::DOUBLE
-        }
-        Value::Text(value) => {
-            message.string_value = quoted(value);
-            kind::STRING
-        }
+    let of = |type_| ParameterValue { type_, ..Default::default() };
+    match value {
+        Value::Boolean(value) => ParameterValue { bool_value: *value, ..of(kind::BOOL) },
+        Value::Integer(value) => ParameterValue { integer_value: *value, ..of(kind::INTEGER) },
+        Value::Real(value) => ParameterValue { double_value: *value, ..of(kind::DOUBLE) },
+        Value::Text(value) => ParameterValue { string_value: quoted(value), ..of(kind::STRING) },
         Value::Integers(values) => {
-            message.integer_array_value.clone_from(values);
-            kind::INTEGER_ARRAY
+            ParameterValue { integer_array_value: values.clone(), ..of(kind::INTEGER_ARRAY) }
         }
         Value::Reals(values) => {
-            message.double_array_value.clone_from(values);
-            kind::DOUBLE_ARRAY
+            ParameterValue { double_array_value: values.clone(), ..of(kind::DOUBLE_ARRAY) }
         }
         Value::Texts(values) => {
-            message.string_array_value = values.iter().map(|value| quoted(value)).collect();
-            kind::STRING_ARRAY
+            let string_array_value = values.iter().map(|value| quoted(value)).collect();
+            ParameterValue { string_array_value, ..of(kind::STRING_ARRAY) }
         }
-        Value::Other(_) => kind::NOT_SET,
-    };
-    message
+        Value::Other(_) => of(kind::NOT_SET),
+    }
 }
 
 fn text(given: &str) -> Value {

@@ -6,15 +6,11 @@ mod events;
 mod given;
 mod message;
 mod quote;
-mod requested;
 mod server;
 mod services;
-mod start;
 
-pub use given::{Given, readable};
-pub use requested::{SetParametersError, requested};
-pub use server::ParameterServer;
+pub use given::{Given, ParameterFaults, Start, readable};
+pub use server::{ParameterServer, requested};
 pub use services::{ParameterServices, Settable};
-pub use start::{ParameterFaults, Start};
 
 const USE_SIM_TIME: &str = "use_sim_time";

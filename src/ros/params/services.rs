@@ -12,7 +12,7 @@ use super::describe::{describe, describe_sim_time, list};
 use super::message::message;
 use crate::params::{Parameters, Table, Value};
 use crate::ros::convert;
-use crate::ros::r2r_ext::{Inbox, note_answered};
+use crate::ros::r2r_ext::Inbox;
 
 /// The parameters of a node, beside the one that every node has.
 pub trait Settable {
@@ -61,55 +61,45 @@ impl ParameterServices {
 
     /// Answers what has been asked since the last time. Returns whether there was anything.
     pub fn answer<S: Settable>(&mut self, node: &mut S) -> bool {
-        let mut asked = false;
-        while let Some(request) = self.describe.take() {
+        let mut asked = self.describe.answer(|request| {
             let describe = |name: &String| match name.as_str() {
                 USE_SIM_TIME => describe_sim_time(),
                 name => describe::<S::Table>(name),
             };
-            let descriptors = request.message.names.iter().map(describe).collect();
-            note_answered(request.respond(DescribeParameters::Response { descriptors }));
-            asked = true;
-        }
-        while let Some(request) = self.get.take() {
-            let values =
-                request.message.names.iter().map(|name| self.value(node.parameters(), name)).collect();
-            note_answered(request.respond(GetParameters::Response { values }));
-            asked = true;
-        }
-        while let Some(request) = self.get_types.take() {
-            let types =
-                request.message.names.iter().map(|name| self.value(node.parameters(), name).type_).collect();
-            note_answered(request.respond(GetParameterTypes::Response { types }));
-            asked = true;
-        }
-        while let Some(request) = self.list.take() {
+            DescribeParameters::Response { descriptors: request.names.iter().map(describe).collect() }
+        });
+        let value = |name: &String| value(node.parameters(), self.use_sim_time, name);
+        asked |= self.get.answer(|request| {
+            let values = request.names.iter().map(value).collect();
+            GetParameters::Response { values }
+        });
+        asked |= self.get_types.answer(|request| {
+            let types = request.names.iter().map(|name| value(name).type_).collect();
+            GetParameterTypes::Response { types }
+        });
+        asked |= self.list.answer(|request| {
             let names = S::Table::parameters().map(|parameter| parameter.name).chain([USE_SIM_TIME]);
-            let result = list(names, &request.message.prefixes, request.message.depth);
-            note_answered(request.respond(ListParameters::Response { result }));
-            asked = true;
-        }
-        while let Some(request) = self.set.take() {
+            ListParameters::Response { result: list(names, &request.prefixes, request.depth) }
+        });
+        asked |= self.set.answer(|request| {
             // Each by itself, in order: one that is refused is no reason against the next.
-            let each = request.message.parameters.iter();
+            let each = request.parameters.iter();
             let results = each.map(|parameter| set(node, std::slice::from_ref(parameter))).collect();
-            note_answered(request.respond(SetParameters::Response { results }));
-            asked = true;
-        }
-        while let Some(request) = self.set_atomically.take() {
-            let result = set(node, &request.message.parameters);
-            note_answered(request.respond(SetParametersAtomically::Response { result }));
-            asked = true;
-        }
+            SetParameters::Response { results }
+        });
+        asked |= self.set_atomically.answer(|request| {
+            let result = set(node, &request.parameters);
+            SetParametersAtomically::Response { result }
+        });
         asked
     }
+}
 
-    fn value<T: Table>(&self, parameters: &Parameters<T>, name: &str) -> ParameterValue {
-        match parameters.value(name) {
-            Some(value) => message(value),
-            None if name == USE_SIM_TIME => message(&Value::Boolean(self.use_sim_time)),
-            None => ParameterValue::default(),
-        }
+fn value<T: Table>(parameters: &Parameters<T>, use_sim_time: bool, name: &str) -> ParameterValue {
+    match parameters.value(name) {
+        Some(value) => message(value),
+        None if name == USE_SIM_TIME => message(&Value::Boolean(use_sim_time)),
+        None => ParameterValue::default(),
     }
 }
 

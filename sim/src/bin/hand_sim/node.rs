@@ -206,7 +206,7 @@ impl Settable for ReadAtStart {
 
     fn set(&mut self, given: &[Parameter]) -> Result<(), String> {
         let Start { parameters, use_sim_time } = &self.0;
-        let requested = requested(parameters, *use_sim_time, given).map_err(|error| error.to_string())?;
+        let requested = requested(parameters, *use_sim_time, given)?;
         let mut changes = Changed::between(parameters, &requested);
         changes.try_for_each(|changed| changed.check(false)).map_err(|error| error.to_string())
     }
