@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use aether_bridge::config::{Value, parameters};
-use aether_bridge::params::{Mutability, Parameter};
+use aether_bridge::params::Mutability;
 
 const HEAD: &str = "\
 # Every parameter of the bridge, with its default, its range and what it does. The same words are in
@@ -41,21 +41,9 @@ fn wrapped(text: &str, prefix: &str) -> String {
     lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
-/// All parameters in the order of the table, but those of a group together where its first is.
-fn by_group() -> Vec<&'static dyn Parameter> {
-    let group = |parameter: &dyn Parameter| match parameter.name.split_once('.') {
-        Some((group, _)) => group,
-        None => parameter.name,
-    };
-    let mut all: Vec<_> = parameters().collect();
-    let order: Vec<_> = all.iter().map(|parameter| group(*parameter)).collect();
-    all.sort_by_key(|parameter| order.iter().position(|name| *name == group(*parameter)));
-    all
-}
-
 fn yaml() -> String {
     let mut yaml = HEAD.to_owned();
-    for parameter in by_group() {
+    for parameter in parameters() {
         yaml.push('\n');
         yaml += &wrapped(parameter.description, "    # ");
         let range = parameter.describe_range();

@@ -98,7 +98,7 @@ const NEAR: f64 = 0.01;
 fn a_position_in_a_reply_to_a_command_is_where_the_approach_starts() {
     let mut scene = Scene::connected();
     assert!(scene.first_command().position.distance(scene.home) < NEAR);
-    // ArmingError, so that nothing is acknowledged; and lost, so that the approach begins anew.
+    // Refused, so that nothing is acknowledged; and lost, so that the approach begins anew.
     scene.reply(ReplyStatus::Error, Some(elsewhere()));
     scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     scene.reconnect();

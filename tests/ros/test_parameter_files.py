@@ -168,6 +168,15 @@ def test_a_wrong_value_names_its_file(launch, tmp_path):
     assert f"'link.port' is 70000; it must be from 1 to 65535 (in '{file}')" in line
 
 
+@pytest.mark.parametrize("key", ["/**", "aether_bridge"])
+def test_a_former_name_is_refused_with_its_new_one(launch, key, tmp_path):
+    file = tmp_path / "old.yaml"
+    file.write_text(f"{key}:\n  ros__parameters:\n    hold_line: stop\n    limits.speed: 0.1\n")
+    bridge = launch(arguments=["--params-file", file])
+    assert bridge.wait() == 2
+    bridge.log.wait(lambda line: PLACE
+
+
 @pytest.mark.parametrize("rule", ["target_pose", "/target_pose", "aether_bridge:target_pose", "rostopic://target_pose"])
 def test_a_remapping_without_effect_is_warned_of(controller, bridge, rule):
     started = bridge(controller, {"input.topic": "/hand"}, ["-r", f"{rule}:=/ik/target"])

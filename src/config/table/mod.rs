@@ -6,14 +6,12 @@ mod gripper;
 mod input;
 mod link;
 mod motion;
-mod security;
 mod wire;
 
 pub use gripper::*;
 pub use input::*;
 pub use link::*;
 pub use motion::*;
-pub use security::*;
 pub use wire::*;
 
 use crate::params::{Parameter, Table};
@@ -24,7 +22,7 @@ pub enum BridgeTable {}
 
 impl Table for BridgeTable {
     const GROUPS: &'static [&'static [&'static dyn Parameter]] =
-        &[LINK, SECURITY, WIRE, INPUT, MOTION, GRIPPER];
+        &[LINK, WIRE, INPUT, TF, RETARGET, FILTER, TELEOP, ARM, WORKSPACE, LIMITS, GRIPPER];
     const FORMER_NAMES: &'static [(&'static str, &'static str)] = former::NAMES;
     const FORMER_VALUES: &'static [(&'static str, &'static str, &'static str)] = former::VALUES;
 }

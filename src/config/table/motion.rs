@@ -1,14 +1,14 @@
-//! Who arms, where commands may lead, and how fast.
+//! When the arm moves, where to, and how fast.
 
 use std::time::Duration;
 
 use crate::geometry::Position;
 use crate::params::{integer, one_of, position, real, reals, seconds, text};
-use crate::teleop::{Arming, HoldBehavior, Policy, RetargetMode};
+use crate::teleop::{Arming, HoldBehavior, Policy};
 
 crate::parameters! {
-    /// Who arms, where commands may lead, and how fast.
-    pub static MOTION;
+    /// Who arms, and when the arm moves or is held.
+    pub static TELEOP;
 
     /// Who arms. automatic: the bridge itself, once at start, and a loss is followed by an approach. operator:
     /// ~/set_armed, at start and after every loss of the link.
@@ -30,6 +30,12 @@ crate::parameters! {
         ("repeat", HoldBehavior::Repeat),
         ("stop", HoldBehavior::Stop),
     ]).always();
+}
+
+crate::parameters! {
+    /// The arm's frame, and where it is taken to be.
+    pub static ARM;
+
     /// Name of the arm's base frame, the frame_id of what is published.
     ARM_BASE_FRAME: String = text("arm.base_frame", "arm_base").not_empty().while_disarmed();
     /// Where the arm is taken to be when no reply has told yet: the first approach starts here. In the arm's base
@@ -38,6 +44,12 @@ crate::parameters! {
     /// How the tool is taken to be turned when no reply has told yet, where the controller is told of it at all: roll,
     /// pitch and yaw in the arm's base frame.
     ARM_HOME_RPY: [f64; 3] = reals("arm.home_rpy", [0.0; 3], -7.0..=7.0).unit("rad").always();
+}
+
+crate::parameters! {
+    /// Where commands may lead.
+    pub static WORKSPACE;
+
     /// Lower corner of the box that commands lie in, in the arm's base frame.
     WORKSPACE_MIN: Position = position("workspace.min", [-0.3, -0.3, 0.0], -100.0..=100.0).always();
     /// Upper corner of the box that commands lie in, in the arm's base frame.
@@ -52,8 +64,16 @@ crate::parameters! {
     WORKSPACE_REACH_MIN: f64 = real("workspace.reach_min", 0.0, 0.0..=100.0).unit("m").always();
     /// Commands keep within this distance from the origin of arm.base_frame. 0: no such bound.
     WORKSPACE_REACH_MAX: f64 = real("workspace.reach_max", 0.0, 0.0..=100.0).unit("m").always();
+}
+
+crate::parameters! {
+    /// How fast commands move the arm, and how far a target may leap.
+    pub static LIMITS;
+
     /// Fastest that commands move the arm. The default is the reduced speed of ISO 10218 manual operation.
     LIMITS_SPEED: f64 = real("limits.speed", 0.25, 0.001..=10.0).unit("m/s").always();
+    /// Fastest that commands move the arm while it approaches a target after arming or a hold.
+    LIMITS_APPROACH_SPEED: f64 = real("limits.approach_speed", 0.1, 0.001..=10.0).unit("m/s").always();
     /// How much the velocity of the commands may change. Commands come to rest at the target without overshoot, so the
     /// arm follows a moving hand speed / (2 acceleration) late at least.
     LIMITS_ACCELERATION: f64 = real("limits.acceleration", 5.0, 0.01..=1000.0).unit("m/s^2").always();
@@ -64,25 +84,4 @@ crate::parameters! {
     LIMITS_MAX_JUMP: f64 = real("limits.max_jump", 0.15, 0.0..=100.0).unit("m").always();
     /// How long the target has to stay where it leapt to before it is believed and approached.
     LIMITS_JUMP_CONFIRM_TIME: Duration = seconds("limits.jump_confirm_time", 0.3, 0.0..=10.0).always();
-    /// Fastest that commands move the arm while it approaches a target after arming or a hold.
-    LIMITS_APPROACH_SPEED: f64 = real("limits.approach_speed", 0.1, 0.001..=10.0).unit("m/s").always();
-    /// absolute: the arm goes to where the hand is. relative: when motion begins the arm stays where it is, and from
-    /// then on goes as far as the hand goes.
-    RETARGET_MODE: RetargetMode = one_of("retarget.mode", &[
-        ("absolute", RetargetMode::Absolute),
-        ("relative", RetargetMode::Relative),
-    ]).while_disarmed();
-    /// Name of the tracker's frame. A target whose frame_id is this name, or empty, is retargeted; one in
-    /// arm.base_frame is taken as it is; any other is looked up on /tf and /tf_static if tf.enabled is true, and
-    /// refused otherwise.
-    RETARGET_FRAME: String = text("retarget.frame", "").while_disarmed();
-    /// Origin of the tracker's frame in the arm's base frame. A target becomes translation + rotation * (scale *
-    /// target).
-    RETARGET_TRANSLATION: [f64; 3] =
-        reals("retarget.translation", [0.0; 3], -100.0..=100.0).unit("m").while_disarmed();
-    /// Roll, pitch and yaw of the tracker's frame in the arm's base frame, about fixed axes (REP 103).
-    RETARGET_ROTATION_RPY: [f64; 3] =
-        reals("retarget.rotation_rpy", [0.0; 3], -7.0..=7.0).unit("rad").while_disarmed();
-    /// Factor for each axis of the tracker's frame; a negative one mirrors.
-    RETARGET_SCALE: [f64; 3] = reals("retarget.scale", [1.0; 3], -1000.0..=1000.0).while_disarmed();
 }

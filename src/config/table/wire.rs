@@ -1,4 +1,4 @@
-//! What is said to the controller, and how.
+//! What is sent to the controller, and how it is written.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::params::{boolean, one_of, seconds, subset, text};
 use crate::wire::{Extra, LineFormat, PositionUnit};
 
 crate::parameters! {
-    /// What is said to the controller, and how.
+    /// What is sent to the controller, and how it is written.
     pub static WIRE;
 
     /// Unit of x, y and z on the wire.

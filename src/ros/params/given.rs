@@ -181,6 +181,9 @@ impl<T: Table> Start<T> {
                     if name == "start_type_description_service" || name.starts_with("qos_overrides.") => {}
                 (name, value) => match parameters.set(name, value.clone()) {
                     Err(error @ ParameterError::Unknown { .. }) => tracing::warn!("ignored: {error}{file}"),
+                    Err(error @ ParameterError::Renamed(..)) if !file.is_empty() => faults.push(format!(
+                        "{error}{file}; if it is another node's, put it under that node's name, not under /**"
+                    )),
                     Err(error) => faults.push(format!("{error}{file}")),
                     Ok(()) => {}
                 },
