@@ -174,7 +174,8 @@ def test_a_former_name_is_refused_with_its_new_one(launch, key, tmp_path):
     file.write_text(f"{key}:\n  ros__parameters:\n    hold_line: stop\n    limits.speed: 0.1\n")
     bridge = launch(arguments=["--params-file", file])
     assert bridge.wait() == 2
-    bridge.log.wait(lambda line: PLACE
+    (line,) = bridge.log
+    assert f"parameter 'hold_line' is now 'teleop.hold_behavior' (in '{file}')" in line and "not under /**" in line
 
 
 @pytest.mark.parametrize("rule", ["target_pose", "/target_pose", "aether_bridge:target_pose", "rostopic://target_pose"])
