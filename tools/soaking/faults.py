@@ -25,7 +25,7 @@ class Rig:
     arm: ArmSim
     graph: Graph
     # What the bridge is set to where a fault changes it.
-    hold_line: str
+    hold_behavior: str
 
     def check_alive(self):
         self.bridge.check_alive()
@@ -201,7 +201,7 @@ def stop_lines(rig, seconds):
     rig.graph.alter = lambda pose: None
     rig.pass_time(seconds)
     rig.graph.alter = None
-    rig.tighten(teleop__hold_behavior=rig.hold_line)
+    rig.tighten(teleop__hold_behavior=rig.hold_behavior)
 
 
 def refused_settings(rig, _seconds):
