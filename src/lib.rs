@@ -12,14 +12,16 @@
 //! sans-IO: events and `now` go in (`handle_*`), commands, actions and deadlines come out (`poll_*`). [`app`] alone
 //! joins them and owns the clock.
 //!
+//! A module may name another if its code may `use` it:
+//!
 //! | module | what it is | may name |
 //! |---|---|---|
 //! | [`geometry`] | positions, orientations and transforms, valid by construction | nothing |
 //! | [`text`] | foreign text made safe to print | nothing |
-//! | [`arm`] | what the arm can be told, and what its controller reports | `geometry` |
+//! | [`arm`] | commands to the arm, and the state that its controller reports | `geometry` |
 //! | [`wire`] | pure: commands and replies as lines | `arm`, `geometry`, `text` |
 //! | [`teleop`] | pure: targets to commands, states, reasons, limits | `arm`, `geometry`, `text` |
-//! | [`mapping`] | pure: targets out of messages of any type, by field paths | `arm`, `geometry`, `teleop`, `text` |
+//! | [`mapping`] | pure: reads targets from messages of any type, by field paths | `arm`, `geometry`, `teleop`, `text` |
 //! | [`tf`] | pure: the tree of frames, and the targets that wait for a transform | `geometry`, `teleop`, `text` |
 //! | [`link`] | the connection: a pure state machine, and what opens sockets | `arm`, `geometry`, `text`, `wire` |
 //! | [`params`] | what a parameter is: declared once with its type, checked, read | `geometry`, `text` |
@@ -31,7 +33,7 @@
 //! Tests check this table, and that no files name each other in a circle (`tests/layers.rs`).
 //!
 //! Beside `src/`, members of the workspace: `sim/` (simulated arm controller and hand, the monitor of the wire, the check of a
-//! controller), `benches/` (what measures), `rcl_ext/` (the only unsafe code).
+//! controller), `benches/` (benchmarks), `rcl_ext/` (the only unsafe code).
 //!
 //! A pose's way, file by file, all on the thread that took the message:
 //!
@@ -40,7 +42,9 @@
 //!    step)
 //! 3. out: `app/coordinator.rs` (is it to be sent now?) → `wire/encoder.rs` → `wire/template.rs` → `link/socket.rs`
 //!
-//! Each guard of the input and each step of the planner has a file beside. If the frame of the pose has to be looked up,
+//! These files carry the pose. The rules that they ask have files of their own: the guards in `teleop/input/`, the steps of
+//! the planner in `teleop/planner/`, `teleop/estimate.rs` and `link/link.rs`. Before a line is written, `app/connection.rs`
+//! reads what the controller has sent. If the frame of the pose has to be looked up,
 //! [`tf::Lookup`] comes after `ros/targets.rs`, and may let the pose wait.
 
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]

@@ -7,20 +7,21 @@
 //! | room | what it is | may name |
 //! |---|---|---|
 //! | [`monitor`] | pure: whether lines keep the rules that a controller relies on | `controller`, `protocol` |
-//! | `protocol` | pure: the numbers of docs/protocol.md, written without the bridge's encoder | nothing |
+//! | `protocol` | pure: writes lines as docs/protocol.md has them, without the bridge's encoder | nothing |
 //! | [`controller`] | pure: the controller's side of the wire, bytes to orders and replies to bytes | nothing |
 //! | [`arm`] | pure: a point that moves at a finite speed, and a gripper | nothing |
 //! | [`fault`], `fault_schedule` | pure: what a controller does wrong, and which command it hits | `fault` |
 //! | [`record`] | what a controller has received | `fault`, `monitor` |
 //! | [`replay`] | pure: a recorded conversation, checked by the monitor | `monitor` |
 //! | `config` | the settings of a simulated controller | `fault`, `monitor` |
-//! | `shared`, `connection`, `server` | the controller on TCP, each named by the next | all above |
+//! | `shared`, `connection`, `server` | the controller on TCP: the server uses connections, and these the shared state | all above |
 //! | [`console`] | the controller on a terminal, as `arm_sim` shows it | all above |
 //! | [`check`] | the conformance check of a controller, as `arm_check` shows it | `protocol` |
 //! | [`hand`] | pure: where a simulated hand is, for `hand_sim` | nothing |
 //!
-//! All may name `aether_bridge`, but none of its state machines: what checks the bridge shares no motion code with it. Pure
-//! rooms open no socket and read no clock. Only `src/bin/hand_sim` names r2r.
+//! All may name `aether_bridge`, but not its state machines, its limiter or its planner. The monitor shares with the bridge
+//! what a parameter means, for example which points are in the workspace, and no code that moves the arm. Pure rooms open no
+//! socket and read no clock. Only `src/bin/hand_sim` names r2r.
 //!
 //! ```no_run
 //! # use aether_sim::{ArmSim, ArmSimConfig, Fault};

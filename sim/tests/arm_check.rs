@@ -260,7 +260,7 @@ async fn every_fault_of_a_reply_is_named_and_no_other() {
             let found = only_wrong(&report, check);
             assert!(found.check.as_str() == check && found.seen.contains(words), "{check}: {said}");
             let advice = found.advice.unwrap();
-            assert!(!advice.rule.is_empty() && !advice.mend.is_empty());
+            assert!(!advice.rule.is_empty() && !advice.remedy.is_empty());
             assert!(
                 said.contains(&format!("WRONG {check}: ")) && said.contains("\n      mend:     "),
                 "{said}"
@@ -339,7 +339,7 @@ async fn silence_is_named_once_and_nothing_more_is_sent() {
     let (report, said) = checked(&CheckConfig { patience, ..config(sim.local_addr()) }).await;
     let found = only_wrong(&report, "silence");
     assert!(found.check.as_str() == "reply" && found.seen == "no reply within 300 ms", "{said}");
-    assert!(found.advice.unwrap().mend.contains("link.expect_reply: false"));
+    assert!(found.advice.unwrap().remedy.contains("link.expect_reply: false"));
     assert!(has(&report, Verdict::Note, "not checked", "it does not answer"), "{said}");
     assert_eq!(sim.record().counts.commands, 1);
 }
@@ -429,7 +429,7 @@ async fn a_greeting_is_named_unless_it_was_told_of() {
         "{said}"
     );
     assert_eq!(found.times, 2);
-    assert!(found.advice.unwrap().mend.contains("link.banner_lines"));
+    assert!(found.advice.unwrap().remedy.contains("link.banner_lines"));
 
     let told = CheckConfig { greeting: 2, ..config(controller(greeting).await) };
     let (report, said) = checked(&told).await;
@@ -667,7 +667,7 @@ async fn datagrams_are_checked_with_seq_and_without_what_only_streams_have() {
     let stubborn = CheckConfig { patience, ..udp(datagrams(echo_seq, true).await) };
     let (report, said) = checked(&stubborn).await;
     let found = only_wrong(&report, "to the first");
-    assert!(found.check.as_str() == "reply" && found.advice.unwrap().mend.contains("sender"), "{said}");
+    assert!(found.check.as_str() == "reply" && found.advice.unwrap().remedy.contains("sender"), "{said}");
 
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let nobody = taken.local_addr().unwrap();

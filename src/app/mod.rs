@@ -4,12 +4,14 @@
 //!
 //! A [`Bridge`] is a handle to a state behind one lock: the [`Coordinator`] with both machines, and the connections. The
 //! thread that takes a message from ROS reads what the controller has said and writes the command to the socket itself.
-//! [`drive`] owns what takes time: connecting, reading, and the timers. Time passes for the machines before each event,
-//! because either thread may be late.
+//! [`drive`] owns what takes time: connecting, reading, and the timers. Before each event the machines handle the timeouts
+//! that have expired, because either thread may be late.
 //!
 //! The lock is held for microseconds, because `~/stop` needs it. Under the lock, a thread may write a line to a controller,
 //! and nothing else: what is to be published or logged becomes an event, which `notifier` hands on in order once the lock
-//! is free. `notifier` is the only file here that may name a macro of `tracing`.
+//! is free. `notifier` is the only file here that may name a macro of `tracing`. The thread that publishes may wait for a
+//! reader. So the console drops lines that nobody reads (`ros/console.rs`), because the thread that takes `~/stop` from ROS
+//! publishes too.
 
 mod bridge;
 mod connection;

@@ -136,19 +136,19 @@ enum Cause {
 impl LinkError {
     /// The error, and how to mend it where that is known.
     pub fn advised(&self) -> String {
-        match self.mend() {
+        match self.remedy() {
             Some(mend) => format!("{self}; {mend}"),
             None => self.to_string(),
         }
     }
 
     /// How to mend it, in the words of `arm_check`.
-    fn mend(&self) -> Option<String> {
+    fn remedy(&self) -> Option<String> {
         let advice = match self {
-            Self::Client { error, .. } => return error.mend(),
+            Self::Client { error, .. } => return error.remedy(),
             // A greeting may come late, when a line has been sent already.
             Self::FirstWords { error, asked: true } if error.may_be_greeting() => {
-                let other = error.advice().map(|advice| format!("; if not: {}", advice.mend));
+                let other = error.advice().map(|advice| format!("; if not: {}", advice.remedy));
                 let words =
                     "if the controller says this on connecting, set link.banner_lines to the number of lines";
                 return Some(format!("{words}{}", other.unwrap_or_default()));
@@ -160,7 +160,7 @@ impl LinkError {
             Self::Unsolicited { first: false, .. } => Some(advice::ONE_REPLY),
             _ => None,
         };
-        advice.map(|advice| advice.mend.to_owned())
+        advice.map(|advice| advice.remedy.to_owned())
     }
 
     /// Which way to fail this is.

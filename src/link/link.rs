@@ -667,7 +667,7 @@ fn ended_after_first_reply(peer: &Peer, error: &LinkError) -> bool {
 /// A datagram with this number answers no line.
 fn unawaited(seq: Option<u64>) -> String {
     match seq {
-        None => format!("a reply has come without \"seq\"; {}", advice::SEQ_OF_DATAGRAMS.mend),
+        None => format!("a reply has come without \"seq\"; {}", advice::SEQ_OF_DATAGRAMS.remedy),
         Some(seq) => format!("a reply has come with \"seq\" {seq}, which no line waits for"),
     }
 }

@@ -1,8 +1,8 @@
 //! Parameters: each declared once with its type, checked when it is set, and read by its declaration.
 //!
 //! A program declares its parameters by [`parameters!`](crate::parameters) and names them all in a [`Table`]. A set of
-//! [`Parameters`] has a value for each of them. What the values mean together is the program's own knowledge: the
-//! bridge's is in `crate::config`.
+//! [`Parameters`] has a value for each of them. What the values mean together, the program itself knows: for the
+//! bridge, `crate::config`.
 //!
 //! May name `geometry` and `text`. Has no clock, no file and no ROS.
 

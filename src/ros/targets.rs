@@ -157,9 +157,9 @@ impl TargetSource {
             Messages::Point(messages) => messages.take(typed)?,
             Messages::PointStamped(messages) => messages.take(typed)?,
             Messages::TransformStamped(messages) => messages.take(typed)?,
-            Messages::Mapped(inbox, mapping) => inbox.take()?.map_err(unreadable).and_then(|message| {
+            Messages::Mapped(inbox, mapping) => inbox.take()?.map_err(malformed).and_then(|message| {
                 let gripper = mapping.gripper(&message).ok().flatten();
-                read(&mapping.sample(&message).map_err(unreadable)?, gripper)
+                read(&mapping.sample(&message).map_err(malformed)?, gripper)
             }),
         };
         let decided = match (read, &mut self.tf) {
@@ -253,7 +253,7 @@ fn schema(message_type: &str) -> Result<Schema, SourceError> {
     }))
 }
 
-fn unreadable(error: impl std::fmt::Display) -> InputFault {
+fn malformed(error: impl std::fmt::Display) -> InputFault {
     InputFault::MalformedMessage { what: sanitize_short(&error.to_string()).into() }
 }
 

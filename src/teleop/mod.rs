@@ -16,9 +16,9 @@
 //! ```
 //!
 //! A target's way: finite by construction ([`Target`]) → [`Teleop::handle_target`] (`state_machine`) → in the arm's base
-//! frame, new enough, no jump, a live hand (`input/`) → no jitter, coupled to the arm, inside the [`Workspace`], within speed
-//! and acceleration (`planner/`) → [`Teleop::poll_command`]. Its orientation goes along, at a speed of its own. The other
-//! files are asked beside the way:
+//! frame, new enough, no jump, a live hand (`input/`) → filtered, coupled to the arm by the clutch, inside the [`Workspace`],
+//! within speed and acceleration (`planner/`) → [`Teleop::poll_command`]. Its orientation goes along, at a speed of its own. The
+//! target does not pass through the other files; they answer questions:
 //!
 //! | file | what it decides |
 //! |---|---|

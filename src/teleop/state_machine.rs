@@ -104,7 +104,7 @@ impl Teleop {
     /// Takes a message that could not be made a [`Target`].
     pub fn handle_invalid_target(&mut self, now: Instant, fault: InputFault) {
         self.counters.dropped_input += 1;
-        self.input.handle_unreadable(now);
+        self.input.handle_malformed(now);
         self.hold_by(now, fault);
     }
 

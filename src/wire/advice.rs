@@ -8,12 +8,12 @@ pub struct Advice {
     /// What the protocol says.
     pub rule: &'static str,
     /// How to mend it.
-    pub mend: &'static str,
+    pub remedy: &'static str,
 }
 
 impl Advice {
-    const fn new(rule: &'static str, mend: &'static str) -> Self {
-        Self { rule, mend }
+    const fn new(rule: &'static str, remedy: &'static str) -> Self {
+        Self { rule, remedy }
     }
 }
 

@@ -87,8 +87,8 @@ impl fmt::Display for Finding {
             Verdict::Wrong => "WRONG",
         };
         write!(formatter, "{word} {}: {}", self.check.as_str(), self.seen)?;
-        if let Some(Advice { rule, mend }) = self.advice {
-            write!(formatter, "\n      protocol: {rule}\n      mend:     {mend}")?;
+        if let Some(Advice { rule, remedy }) = self.advice {
+            write!(formatter, "\n      protocol: {rule}\n      mend:     {remedy}")?;
         }
         Ok(())
     }
@@ -149,7 +149,7 @@ impl fmt::Display for Report {
 mod tests {
     use super::{Advice, Check, Finding, Report};
 
-    const ADVICE: Advice = Advice { rule: "a newline ends it", mend: "add one" };
+    const ADVICE: Advice = Advice { rule: "a newline ends it", remedy: "add one" };
 
     #[test]
     fn a_finding_names_the_check_what_was_seen_the_rule_and_the_way_out() {

@@ -116,9 +116,9 @@ impl Input {
     }
 
     /// Records a message that could not be made a target. [`Self::handle_fault`] has to follow.
-    pub(super) fn handle_unreadable(&mut self, now: Instant) {
+    pub(super) fn handle_malformed(&mut self, now: Instant) {
         self.handle_message(now);
-        self.senders.handle_unreadable(now);
+        self.senders.handle_malformed(now);
     }
 
     /// Takes what a message on the gripper's topic wants.

@@ -76,7 +76,7 @@ impl SenderWatch {
     }
 
     /// Notes a message that could not be read as a target.
-    pub fn handle_unreadable(&mut self, now: Instant) {
+    pub fn handle_malformed(&mut self, now: Instant) {
         if self.publishers.is_some() {
             self.flickers.note(now, self.readable.changes_back(false), FLICKERS);
         }

@@ -43,8 +43,8 @@ impl Watchdog {
         if stall > input_timeout {
             return Err(InputFault::ProcessStalled { stall });
         }
-        let held_up_since = now.checked_sub(stall).unwrap_or(now);
-        let Some(stamp) = target.stamp else { return Ok(held_up_since) };
+        let stalled_since = now.checked_sub(stall).unwrap_or(now);
+        let Some(stamp) = target.stamp else { return Ok(stalled_since) };
         let last = self.last_stamp.replace(stamp.taken);
         check_age(stamp, input_timeout)?;
         if let Some(back) = last.and_then(|last| last.checked_sub(stamp.taken)).filter(|back| *back > 0) {
@@ -53,7 +53,7 @@ impl Watchdog {
         // A stamp that is a little ahead counts as one of this moment.
         let age = Duration::from_nanos(u64::try_from(stamp.age()).unwrap_or(0));
         let too_old = || InputFault::StampTooOld { age, limit: input_timeout, cause: stamp.cause() };
-        Ok(now.checked_sub(age).ok_or_else(too_old)?.min(held_up_since))
+        Ok(now.checked_sub(age).ok_or_else(too_old)?.min(stalled_since))
     }
 
     /// Records a good sample.
