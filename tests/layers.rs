@@ -82,7 +82,7 @@ impl Crate {
             let path: Vec<_> = word.split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect();
             let Some(first) = path.first() else { continue };
             let named = word.contains("::").then(|| self.absolute(module, &path)).flatten();
-            let globbed = globs.iter().map(|glob| [&glob.path[..], &[first.clone()]].concat());
+            let globbed = globs.iter().map(|glob| [&glob.path[..], std::slice::from_ref(first)].concat());
             let paths = named.into_iter().chain(globbed);
             uses.extend(paths.map(|path| Use { path, name: String::new(), is_export: false }));
         }
@@ -202,7 +202,8 @@ fn statements(code: &str) -> (Vec<(bool, String)>, String) {
         let start = line.trim_start();
         let bare = without_visibility(start);
         if is_open {
-            found.last_mut().map(|(_, text): &mut (bool, String)| text.push_str(start));
+            let (_, text): &mut (bool, String) = found.last_mut().expect("one is open");
+            text.push_str(start);
         } else if let Some(tree) = bare.strip_prefix("use ") {
             found.push((bare.len() < start.len(), tree.to_owned()));
             is_open = true;
