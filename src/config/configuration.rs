@@ -414,7 +414,9 @@ mod tests {
             }
             Range::Any => vec![Value::Boolean(true), Value::Boolean(false)],
             Range::NotEmpty => vec![Value::Text("other".into())],
-            Range::Subset(words) => words.iter().map(|word| Value::Texts(vec![(*word).into()])).collect(),
+            Range::Subset(choices) => {
+                choices.words().into_iter().map(|word| Value::Texts(vec![word.into()])).collect()
+            }
             Range::FieldPaths { count, .. } => vec![Value::Texts(vec!["other".into(); count])],
             Range::OneOf(choices) => choices.words().iter().map(|text| Value::Text((*text).into())).collect(),
             Range::Integer(min, max) => vec![Value::Integer(min), Value::Integer(max)],

@@ -19,7 +19,7 @@ pub struct AuthConfig {
 
 pub(super) fn hello(p: &Parameters) -> Result<Option<AuthConfig>, ParameterError> {
     let Some(token_file) = file(p, &LINK_AUTH_TOKEN_FILE) else { return Ok(None) };
-    if p.get(&LINK_TRANSPORT) == Transport::Udp {
+    if p.get(&LINK_TRANSPORT).is_udp() {
         let relation = "empty, since a datagram that is lost greets nobody, with";
         return Err(p.relation_error(&LINK_AUTH_TOKEN_FILE, relation, &LINK_TRANSPORT));
     }
@@ -34,11 +34,14 @@ pub(super) fn tls(p: &Parameters) -> Result<Option<TlsConfig>, ParameterError> {
     if !p.get(&LINK_TLS_ENABLED) {
         return Ok(None);
     }
-    let transport = p.get(&LINK_TRANSPORT);
-    if transport == Transport::Udp {
-        let relation = "false, since datagrams are not encrypted, with";
-        return Err(p.relation_error(&LINK_TLS_ENABLED, relation, &LINK_TRANSPORT));
-    }
+    let (needs_certificate, needs_ca) = match p.get(&LINK_TRANSPORT) {
+        Transport::TcpClient => (false, true),
+        Transport::TcpServer => (true, false),
+        Transport::Udp => {
+            let relation = "false, since datagrams are not encrypted, with";
+            return Err(p.relation_error(&LINK_TLS_ENABLED, relation, &LINK_TRANSPORT));
+        }
+    };
     let needed = "the path of a file, with";
     let identity = match (file(p, &LINK_TLS_CERTIFICATE_FILE), file(p, &LINK_TLS_KEY_FILE)) {
         (Some(certificate_file), Some(key_file)) => Some(Identity { certificate_file, key_file }),
@@ -48,13 +51,13 @@ pub(super) fn tls(p: &Parameters) -> Result<Option<TlsConfig>, ParameterError> {
         (None, Some(_)) => {
             return Err(p.relation_error(&LINK_TLS_CERTIFICATE_FILE, needed, &LINK_TLS_KEY_FILE));
         }
-        (None, None) if transport == Transport::TcpServer => {
+        (None, None) if needs_certificate => {
             return Err(p.relation_error(&LINK_TLS_CERTIFICATE_FILE, needed, &LINK_TRANSPORT));
         }
         (None, None) => None,
     };
     let ca_file = file(p, &LINK_TLS_CA_FILE);
-    if ca_file.is_none() && transport == Transport::TcpClient {
+    if ca_file.is_none() && needs_ca {
         return Err(p.relation_error(&LINK_TLS_CA_FILE, needed, &LINK_TLS_ENABLED));
     }
     let named = Some(p.get(&LINK_TLS_SERVER_NAME)).filter(|name| !name.is_empty());

@@ -6,7 +6,6 @@ use super::Parameters;
 use super::error::ConfigError;
 use super::table::*;
 use crate::params::{Declaration, Param, ParameterError};
-use crate::teleop::HoldBehavior;
 use crate::wire::{Extra, JsonFields, LineFormat, OrderLines, WireConfig};
 
 /// Reads how lines are written and read.
@@ -17,7 +16,7 @@ pub(super) fn wire(p: &Parameters) -> Result<WireConfig, ConfigError> {
         LineFormat::Text => text(p)?,
     };
     let banner_lines = p.get(&LINK_BANNER_LINES);
-    if p.get(&LINK_TRANSPORT) == Transport::Udp && banner_lines > 0 {
+    if p.get(&LINK_TRANSPORT).is_udp() && banner_lines > 0 {
         let relation = "0, since nobody greets a datagram, with";
         return Err(p.relation_error(&LINK_BANNER_LINES, relation, &LINK_TRANSPORT).into());
     }
@@ -53,7 +52,7 @@ fn json(p: &Parameters) -> Result<OrderLines, ConfigError> {
         constant,
     };
     let of_other_lines: [(&Declaration, bool); 3] = [
-        (&TELEOP_HOLD_BEHAVIOR, p.get(&TELEOP_HOLD_BEHAVIOR) == HoldBehavior::Stop),
+        (&TELEOP_HOLD_BEHAVIOR, p.get(&TELEOP_HOLD_BEHAVIOR).sends_stop()),
         (&LINK_HEARTBEAT_PERIOD, !p.get(&LINK_HEARTBEAT_PERIOD).is_zero()),
         (&LINK_AUTH_TOKEN_FILE, !p.get(&LINK_AUTH_TOKEN_FILE).is_empty()),
     ];
@@ -72,11 +71,11 @@ fn value(p: &Parameters, parameter: &Param<String>) -> Result<Json, ParameterErr
 
 /// A datagram that is lost must not have the reply to the next one taken for its own.
 fn check_replies(p: &Parameters, format: LineFormat, lines: &OrderLines) -> Result<(), ParameterError> {
-    if p.get(&LINK_TRANSPORT) != Transport::Udp || !p.get(&LINK_EXPECT_REPLY) {
+    if !p.get(&LINK_TRANSPORT).is_udp() || !p.get(&LINK_EXPECT_REPLY) {
         return Ok(());
     }
     let beats = !p.get(&LINK_HEARTBEAT_PERIOD).is_zero() && p.get(&LINK_HEARTBEAT_EXPECT_REPLY);
-    let stops = p.get(&TELEOP_HOLD_BEHAVIOR) == HoldBehavior::Stop;
+    let stops = p.get(&TELEOP_HOLD_BEHAVIOR).sends_stop();
     let answered = [(&lines.command, true), (&lines.stop, stops), (&lines.heartbeat, beats)];
     let Some(which) = answered.iter().position(|(line, answered)| *answered && !line.has_seq()) else {
         return Ok(());

@@ -370,7 +370,7 @@ impl Link {
                     self.since = now;
                 }
             }
-            _ => {}
+            State::Disconnected | State::Connecting(_) | State::Backoff { .. } => {}
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::ops::{Deref, RangeInclusive};
-use std::str::FromStr;
 use std::time::Duration;
 
 use super::range::Range;
@@ -22,6 +21,31 @@ type Bounds = RangeInclusive<f64>;
 enum Read<T: 'static> {
     By(fn(&Value) -> Option<T>),
     Choice(&'static [(&'static str, T)]),
+    Subset(&'static dyn Subset<T>),
+}
+
+/// Choices of which several can be made, as a `T`.
+trait Subset<T>: Sync {
+    /// Returns what some words mean together. Fails if there is no word, or one that is unknown or that occurs twice.
+    fn of(&self, words: &[String]) -> Option<T>;
+}
+
+impl<T: Ord + Clone + Sync, const N: usize> Subset<BTreeSet<T>> for [(&'static str, T); N] {
+    fn of(&self, words: &[String]) -> Option<BTreeSet<T>> {
+        match words {
+            [] => None,
+            [word] if word == "none" => Some(BTreeSet::new()),
+            words => {
+                let set = words.iter().map(|word| meaning(self, word)).collect::<Option<BTreeSet<_>>>()?;
+                (set.len() == words.len()).then_some(set)
+            }
+        }
+    }
+}
+
+/// Returns what a word means.
+fn meaning<T: Clone>(choices: &[(&'static str, T)], text: &str) -> Option<T> {
+    choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| choice.clone())
 }
 
 /// What is declared of a parameter, whatever the type that its value is read as.
@@ -153,19 +177,11 @@ pub const fn one_of<T: Sync, const N: usize>(
 }
 
 /// Declares a list of words, each at most once, or the word 'none'. By default there is none.
-pub const fn subset<T: FromStr + Ord>(
+pub const fn subset<T: Ord + Clone + Sync, const N: usize>(
     name: &'static str,
-    words: &'static [&'static str],
+    choices: &'static [(&'static str, T); N],
 ) -> Param<BTreeSet<T>> {
-    let read = Read::By(|value| match texts_of(value)?.as_slice() {
-        [] => None,
-        [word] if word == "none" => Some(BTreeSet::new()),
-        words => {
-            let set: BTreeSet<_> = words.iter().map(|word| word.parse().ok()).collect::<Option<_>>()?;
-            (set.len() == words.len()).then_some(set)
-        }
-    });
-    Param::new(name, DefaultValue::Texts(&["none"]), Range::Subset(words), read)
+    Param::new(name, DefaultValue::Texts(&["none"]), Range::Subset(choices), Read::Subset(choices))
 }
 
 /// Declares the paths of `count` fields of a message, or the word 'auto', or 'none' if there may be none. By default it
@@ -253,10 +269,9 @@ impl<T: Clone> Param<T> {
         }
         match (&self.read, value) {
             (Read::By(read), value) => read(value),
-            (Read::Choice(choices), Value::Text(text)) => {
-                choices.iter().find(|(word, _)| word == text).map(|(_, choice)| choice.clone())
-            }
-            (Read::Choice(_), _) => None,
+            (Read::Choice(choices), Value::Text(text)) => meaning(choices, text),
+            (Read::Subset(choices), Value::Texts(words)) => choices.of(words),
+            (Read::Choice(_) | Read::Subset(_), _) => None,
         }
     }
 }

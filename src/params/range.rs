@@ -16,7 +16,7 @@ pub enum Range {
     /// A number, or each of three numbers, between two bounds, inclusive.
     Real(f64, f64),
     /// Any of these words, each once, or only the word 'none'.
-    Subset(&'static [&'static str]),
+    Subset(&'static dyn Words),
     /// So many paths to fields of a message, or the word 'auto', or 'none' where there may be none.
     FieldPaths {
         /// How many paths.
@@ -67,7 +67,7 @@ impl Range {
             Self::OneOf(choices) => format!("one of: '{}'", choices.words().join("', '")),
             Self::Integer(min, max) => format!("from {min} to {max}"),
             Self::Real(min, max) => format!("from {min:?} to {max:?}"),
-            Self::Subset(words) => format!("['none'] or any of '{}'", words.join("', '")),
+            Self::Subset(choices) => format!("['none'] or any of '{}'", choices.words().join("', '")),
             Self::FieldPaths { count, none } => {
                 let or_none = if *none { ", ['none']" } else { "" };
                 format!("['auto']{or_none} or the paths of {count} fields")

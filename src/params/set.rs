@@ -137,7 +137,7 @@ mod tests {
         /// A choice.
         HOLD: Hold = one_of("hold", &[("silent", Hold::Silent), ("stop", Hold::Stop)]);
         /// Words that mean numbers.
-        DIGITS: BTreeSet<u8> = subset("digits", &["1", "2"]);
+        DIGITS: BTreeSet<u8> = subset("digits", &[("1", 1), ("2", 2)]);
         /// Paths.
         PATHS: Vec<String> = field_paths("paths", 2, false);
     }

@@ -78,6 +78,16 @@ pub enum Arming {
     Operator,
 }
 
+impl Arming {
+    /// Returns whether a loss of the link disarms.
+    pub fn disarms_without_link(self) -> bool {
+        match self {
+            Self::Automatic => false,
+            Self::Operator => true,
+        }
+    }
+}
+
 /// What is sent while motion is held because of a bad input, a bad link, a disarm, a stop request or the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldBehavior {
@@ -89,6 +99,24 @@ pub enum HoldBehavior {
     Repeat,
     /// One stop line, for a controller that knows it.
     Stop,
+}
+
+impl HoldBehavior {
+    /// Returns whether the last command is sent again and again.
+    pub fn repeats(self) -> bool {
+        match self {
+            Self::Silent | Self::Stop => false,
+            Self::Repeat => true,
+        }
+    }
+
+    /// Returns whether a stop line is sent.
+    pub fn sends_stop(self) -> bool {
+        match self {
+            Self::Silent | Self::Repeat => false,
+            Self::Stop => true,
+        }
+    }
 }
 
 /// What counts as a live stream.

@@ -142,7 +142,9 @@ impl Mode {
         let happened = match self.0 {
             State::Stopped => "stop released; disarmed",
             State::Disarmed(_) => return "no stop was latched; disarmed already",
-            _ => "no stop was latched; disarmed",
+            State::ArmsItself | State::Approach | State::Tracking | State::Holding { .. } => {
+                "no stop was latched; disarmed"
+            }
         };
         self.0 = State::Disarmed(Disarmed::ByReset);
         happened

@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::config::{Arming, HoldBehavior, TeleopConfig, TeleopConfigError};
+use super::config::{TeleopConfig, TeleopConfigError};
 use super::estimate::ArmEstimate;
 use super::gripper::GripperDecider;
 use super::input::{GraphNews, Input};
@@ -151,7 +151,7 @@ impl Teleop {
                 self.estimate.handle_link_down();
                 self.planner.handle_link_down();
             }
-            if self.mode.is_armed() && self.config.arming == Arming::Operator {
+            if self.mode.is_armed() && self.config.arming.disarms_without_link() {
                 self.change_mode(|mode| mode.disarm(Disarmed::ByLinkLoss));
             }
         }
@@ -343,7 +343,7 @@ impl Teleop {
         if self.mode.is_moving() {
             return self.planner.due_at(now, self.gripper.decided(), self.basis());
         }
-        let repeats = self.config.hold_behavior == HoldBehavior::Repeat
+        let repeats = self.config.hold_behavior.repeats()
             && self.link == LinkView::Ready
             && !self.shutting_down
             && self.estimate.repeatable().is_some();
@@ -435,7 +435,7 @@ impl Teleop {
     }
 
     fn request_stop_line(&mut self) {
-        self.stop_due = self.config.hold_behavior == HoldBehavior::Stop && self.link != LinkView::Down;
+        self.stop_due = self.config.hold_behavior.sends_stop() && self.link != LinkView::Down;
     }
 
     /// Returns the first thing that stands in the way of motion, permission aside.

@@ -56,7 +56,7 @@ impl Workspace {
         match (self.policy, self.nearest(position)) {
             (Policy::Clamp, Some(nearest)) => Ok((nearest, outside)),
             (Policy::Reject, Some(nearest)) if !outside => Ok((nearest, false)),
-            _ => Err(InputFault::OutsideWorkspace { position }),
+            (Policy::Clamp | Policy::Reject, _) => Err(InputFault::OutsideWorkspace { position }),
         }
     }
 

@@ -81,7 +81,7 @@ impl ReplyDecoder {
 
     /// What is left of the bytes after [`Decoder::decode`] or [`ReplyDecoder::greet`], if anything is.
     pub fn unfinished(&self, bytes: &[u8]) -> Option<Unfinished> {
-        let object = self.greeting == 0 && self.reading.format == LineFormat::Json;
+        let object = self.greeting == 0 && self.reading.format.shows_its_end();
         (!bytes.is_empty()).then(|| Unfinished::new(bytes, object))
     }
 
@@ -163,7 +163,7 @@ impl Decoder for ReplyDecoder {
             return Ok(Some(reply));
         }
         // Only an object says itself where it ends.
-        if reading.format == LineFormat::Text {
+        if !reading.format.shows_its_end() {
             return Ok(None);
         }
         let reply = self.lines.next_unterminated(bytes, |text| parse(text, reading));

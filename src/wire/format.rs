@@ -31,6 +31,16 @@ pub enum LineFormat {
     Text,
 }
 
+impl LineFormat {
+    /// Returns whether a line shows where it ends, even if its newline is missing.
+    pub(super) fn shows_its_end(self) -> bool {
+        match self {
+            Self::Json => true,
+            Self::Text => false,
+        }
+    }
+}
+
 /// The line of each order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderLines {

@@ -1,6 +1,5 @@
 //! A line with places to be filled in: what both codecs are made of.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::BufMut;
@@ -54,21 +53,6 @@ pub enum Extra {
     Quaternion,
     /// `ttl`: after how many milliseconds without a further line the controller is to stop by itself.
     Ttl,
-}
-
-impl FromStr for Extra {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Self, ()> {
-        match word {
-            "seq" => Ok(Self::Seq),
-            "stamp" => Ok(Self::Stamp),
-            "rpy" => Ok(Self::Rpy),
-            "quaternion" => Ok(Self::Quaternion),
-            "ttl" => Ok(Self::Ttl),
-            _ => Err(()),
-        }
-    }
 }
 
 /// Whether a line says where the arm is to go.

@@ -7,7 +7,6 @@ use serde_json::Value as Json;
 use aether_bridge::config::table::{self, BridgeTable};
 use aether_bridge::config::{Config, ConfigError, Parameters, Value};
 use aether_bridge::params::{Parameter, ParameterError, Table};
-use aether_bridge::teleop::HoldBehavior;
 use aether_bridge::wire::{Extra, PositionUnit};
 
 use super::motion::MotionLimits;
@@ -93,7 +92,7 @@ impl Rules {
             reply_timeout: link.reply_timeout,
             max_in_flight: link.max_in_flight as u64,
             replies: link.expect_reply,
-            stops: teleop.hold_behavior == HoldBehavior::Stop,
+            stops: teleop.hold_behavior.sends_stop(),
             heartbeats: link.heartbeat.is_some(),
             numbered,
             ttl,

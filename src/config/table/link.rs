@@ -15,6 +15,16 @@ pub enum Transport {
     Udp,
 }
 
+impl Transport {
+    /// Returns whether lines are datagrams, each of which can be lost.
+    pub fn is_udp(self) -> bool {
+        match self {
+            Self::TcpClient | Self::TcpServer => false,
+            Self::Udp => true,
+        }
+    }
+}
+
 crate::parameters! {
     /// The connection to the controller: who opens it, how it is kept, and who may speak on it.
     pub static LINK;

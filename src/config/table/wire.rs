@@ -48,8 +48,13 @@ crate::parameters! {
     /// What lines of JSON tell besides. seq: the number of the line, which a reply may echo. stamp: when it was sent,
     /// in seconds since 1970. rpy, quaternion: how the tool is to be turned. ttl: parameter wire.command_ttl, in
     /// milliseconds.
-    WIRE_EXTRA_FIELDS: BTreeSet<Extra> =
-        subset("wire.extra_fields", &["seq", "stamp", "rpy", "quaternion", "ttl"]).while_disarmed();
+    WIRE_EXTRA_FIELDS: BTreeSet<Extra> = subset("wire.extra_fields", &[
+        ("seq", Extra::Seq),
+        ("stamp", Extra::Stamp),
+        ("rpy", Extra::Rpy),
+        ("quaternion", Extra::Quaternion),
+        ("ttl", Extra::Ttl),
+    ]).while_disarmed();
     /// How long the controller is to go on without a further line, where lines tell it.
     WIRE_COMMAND_TTL: Duration = seconds("wire.command_ttl", 0.5, 0.001..=60.0).while_disarmed();
     /// Whether the controller may tell its state unasked, in a line with a type other than 'reply'. Otherwise such a

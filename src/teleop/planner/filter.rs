@@ -38,7 +38,10 @@ impl Filter {
     /// bunch up on their way, and otherwise from the steady clock.
     pub fn apply(&mut self, sample: &Sample, config: &FilterConfig) -> Position {
         let Sample { position, stamp, origin, .. } = *sample;
-        let FilterConfig::OneEuro(config) = config else { return position };
+        let config = match config {
+            FilterConfig::OneEuro(config) => config,
+            FilterConfig::None => return position,
+        };
         let input = position.point();
         let Some(state) = &mut self.0 else {
             let velocity = Vector3::zeros();
