@@ -281,7 +281,10 @@ class Bridge:
 
     def _read(self):
         for line in self.process.stdout or ():
-            self.log.append(line.rstrip("\n"))
+            # Fast DDS writes this if another process, stopped or killed, still locks a port in shared memory. It then
+            # takes another port, and the bridge has no part in it.
+            if "RTPS_TRANSPORT_SHM" not in line:
+                self.log.append(line.rstrip("\n"))
 
 
 class Hand:
