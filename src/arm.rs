@@ -2,7 +2,7 @@
 
 use crate::geometry::{Orientation, Position};
 
-/// What the gripper is told to be.
+/// The state of the gripper in a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gripper {
     /// Fingers apart.

@@ -45,7 +45,7 @@ pub struct ReplayError {
 /// Checks a recording by `rules`.
 ///
 /// # Errors
-/// A line that is none of a recording.
+/// A line that does not belong to a recording.
 #[allow(clippy::disallowed_methods)] // a first instant, to which the recorded times are added
 pub fn check(recording: &str, rules: Rules, unit: PositionUnit) -> Result<Vec<Violation>, ReplayError> {
     let (start, mut monitor) = (Instant::now(), ConformanceMonitor::new(rules, unit));

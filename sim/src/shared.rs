@@ -224,7 +224,7 @@ impl Shared {
         self.monitor.is_some()
     }
 
-    /// Gives the monitor other rules from now on; false, if there is none.
+    /// Gives the monitor other rules from now on. Returns false if there is no monitor.
     pub(super) fn set_rules(&self, settings: &[Setting]) -> Result<bool, RulesError> {
         let Some(monitor) = &self.monitor else { return Ok(false) };
         let mut monitor = monitor.lock().unwrap_or_else(PoisonError::into_inner);

@@ -74,13 +74,13 @@ impl Bridge {
         self.apply(|state, _| state.coordinator.teleop.handle_reset())
     }
 
-    /// Connects anew, as a person asks.
+    /// Opens a new connection, because a person asks.
     pub fn reconnect(&self) {
         self.apply(|state, now| state.coordinator.handle_reconnect(now));
     }
 
     /// Takes new parameters. On return all of them are in force, and hold from the next command on: nothing is sent in
-    /// between. Where they concern the link it connects anew.
+    /// between. If they concern the link, it opens a new connection.
     ///
     /// # Errors
     /// Why they cannot be taken now. Then nothing has changed.

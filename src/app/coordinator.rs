@@ -81,7 +81,7 @@ impl Coordinator {
         }
     }
 
-    /// Connects anew, as a person asks.
+    /// Opens a new connection, because a person asks.
     pub fn handle_reconnect(&mut self, now: Instant) {
         self.link.handle_reconnect(now);
         self.follow_link(now);

@@ -10,7 +10,7 @@
 //! The lock is held for microseconds, because `~/stop` needs it. Under the lock, a thread may write a line to a controller,
 //! and nothing else: what is to be published or logged becomes an event, which `notifier` hands on in order once the lock
 //! is free. `notifier` is the only file here that may name a macro of `tracing`. The thread that publishes may wait for a
-//! reader. So the console drops lines that nobody reads (`ros/console.rs`), because the thread that takes `~/stop` from ROS
+//! reader. So the console drops lines if its reader has stopped (`ros/console.rs`), because the thread that takes `~/stop` from ROS
 //! publishes too.
 
 mod bridge;

@@ -35,7 +35,7 @@ impl Notifier {
         std::mem::swap(&mut self.events, pending);
     }
 
-    /// Publishes and logs what it has taken. This may block: whoever reads the topics or the log may be slow.
+    /// Publishes and logs what it has taken. This may block, because a reader of the topics or of the log may be slow.
     pub fn notify(&mut self) {
         let Self { observer, events } = self;
         for event in events.drain(..) {

@@ -136,7 +136,7 @@ fn heartbeat(p: &Parameters) -> Option<Heartbeat> {
     (!period.is_zero()).then_some(Heartbeat { period, expects_reply })
 }
 
-/// Makes the configuration of motion. `turns`: whether the controller is told how the tool is turned.
+/// Makes the configuration of motion. `turns`: whether commands carry the tool's orientation.
 fn teleop(p: &Parameters, workspace: Workspace, turns: bool) -> TeleopConfig {
     let rate = p.get(&TELEOP_COMMAND_RATE);
     TeleopConfig {

@@ -173,7 +173,7 @@ fn nanoseconds(value: &Value) -> Option<i64> {
         (value.get("sec").and_then(Value::as_i64), value.get("nanosec").and_then(Value::as_i64));
     match (sec, nanosec) {
         (Some(sec), Some(nanosec)) => Some(sec.saturating_mul(1_000_000_000).saturating_add(nanosec)),
-        // Of an integer nobody can tell what it counts. What is not finite is no stamp that anything was taken at.
+        // The unit of an integer is not known. What is not finite is no stamp that anything was taken at.
         _ if value.is_null() => Some(i64::MAX),
         _ => value.as_f64().filter(|_| value.is_f64()).map(|seconds| (seconds * 1e9) as i64),
     }

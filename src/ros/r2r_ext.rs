@@ -212,7 +212,7 @@ mod tests {
 
     use super::*;
 
-    /// What r2r hands out: a queue that wakes whoever has found it empty.
+    /// The queue that r2r hands out. It wakes the reader that has found it empty.
     #[derive(Clone, Default)]
     struct Queue(Arc<Mutex<(VecDeque<u32>, Option<Waker>)>>);
 

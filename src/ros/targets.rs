@@ -72,7 +72,7 @@ pub struct TargetSource {
 
 /// What a received message with a target has come to.
 pub enum Received {
-    /// A target, or why it is none.
+    /// A target, or the reason why the message is not a target.
     Decided(Result<Target, InputFault>),
     /// It waits for its transform: [`TargetSource::poll_waiting`] will return it.
     Waits,
@@ -140,7 +140,7 @@ impl TargetSource {
         self.tf.as_mut()?.poll(now, ros_now)
     }
 
-    /// The target that has been taken, or why it is none. It may have waited for as long as `stall`; `ros_now` reads
+    /// The target that has been taken, or the reason for its refusal. It may have waited for as long as `stall`; `ros_now` reads
     /// the node's clock.
     pub fn take(
         &mut self,

@@ -1,4 +1,4 @@
-//! A person's stop while whoever reads the log or the topics has stopped reading.
+//! A person's stop while the reader of the log or of the topics has stopped reading.
 #![allow(clippy::disallowed_methods)] // the hand's pace
 
 use std::io::{BufRead, BufReader, Write};

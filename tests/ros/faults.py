@@ -150,7 +150,7 @@ def commands(controller):
 
 def judge_lines(controllers, parameters):
     """Asks `arm_sim --judge` whether every line was one that a controller may rely on."""
-    # Datagrams may be lost, so that nobody can say which of them was answered when the next was sent.
+    # Datagrams may be lost, so a recording does not show which of them was answered when the next was sent.
     parameters = {**parameters, "link.expect_reply": parameters.get("link.expect_reply", True) and parameters.get("link.transport") != "udp"}
     settings = [f"{name}:={json.dumps(value)}" for name, value in parameters.items() if name in JUDGED]
     events = [

@@ -1,4 +1,4 @@
-"""A stop while nobody reads the log: neither the console, which is a full pipe, nor /rosout."""
+"""A stop while the readers of the log have stopped: the console is a full pipe, and the reader of /rosout is suspended."""
 
 import contextlib
 import os

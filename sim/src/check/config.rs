@@ -104,7 +104,7 @@ impl Allowed {
         self.radius
     }
 
-    /// What the gripper is told to be.
+    /// The state of the gripper in a command.
     pub fn gripper(&self) -> Gripper {
         self.gripper
     }

@@ -47,7 +47,7 @@ pub enum RulesError {
     /// Members that the simulated controller cannot check.
     #[error("parameter 'wire.extra_fields' is {0}; the judge can check 'seq' and 'ttl'")]
     Extras(String),
-    /// A value that is none.
+    /// A text that is not a value.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
     /// A value that does not go with another.
