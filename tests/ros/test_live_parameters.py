@@ -122,6 +122,26 @@ def test_each_refusal_says_why_and_is_no_reason_against_the_next(launch, peer):
     assert get(peer, "limits.speed", "arm.home", "gripper.type") == [1.0, [0.2, 0.0, 0.2], "std_msgs/msg/Bool"]
 
 
+def test_a_former_name_refuses_the_whole_set(launch, peer):
+    launch().status.wait()
+    assert "parameter 'approach_speed' is now 'limits.approach_speed'" in set_together(
+        peer, limits__speed=0.2, approach_speed=0.05
+    )
+    assert get(peer, "limits.speed", "limits.approach_speed") == [0.25, 0.1]
+
+
+@pytest.mark.parametrize(
+    "former", [{"arming": "operator"}, {"limits.jump": 0.05}, {"home": [0.1, 0.0, 0.2]}, {"error_limit": 1}]
+)
+def test_a_bridge_with_a_former_safety_setting_sends_no_command(controller, launch, hand, former):
+    # Ignored, the setting would have its default, and the arm would move where its user has forbidden it.
+    hand(PLACE)
+    started = launch(AT_PLACE | former | {"link.port": controller.port})
+    assert started.wait() == 2
+    assert f"parameter '{next(iter(former))}' is now '" in started.log[-1]
+    assert len(controller.connections) == len(controller.lines) == 0
+
+
 def test_a_workspace_that_excludes_the_arm_is_refused_with_where_the_arm_is(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "limits.max_jump": 0.0}).status
     tracker = hand(PLACE)
