@@ -172,16 +172,18 @@ impl ConformanceMonitor {
             if took > self.rules.reply_timeout + SLACK {
                 client.start = Some(MotionStart::LateReply(took));
             }
-            let position = self.position(answered.order, &heard).filter(|_| newest);
-            let number = answered.number;
+            let (order, number) = (answered.order, answered.number);
+            let begins = client.history.last().is_none();
+            let position = self.position(order, &heard, begins).filter(|_| newest);
             self.reported.extend(position.map(|position| ReportedPosition { connection, number, position }));
         }
         let excess = self.reported.len().saturating_sub(REPORTED_KEPT);
         self.reported.drain(..excess);
     }
 
-    /// Where the arm is, by a reply to `order`.
-    fn position(&self, order: Option<Order>, heard: &Incoming) -> Option<Position> {
+    /// Where the arm is, by a reply to `order`. Before the first command of a connection, as `begins` says, no command counts
+    /// beside what is measured.
+    fn position(&self, order: Option<Order>, heard: &Incoming, begins: bool) -> Option<Position> {
         let Incoming::Reply(reply) = heard else { return None };
         let state = reply.state.as_ref();
         let position = state.and_then(|state| state.position);
@@ -191,7 +193,7 @@ impl ConformanceMonitor {
             Order::Stop => position,
             Order::Heartbeat => position
                 .filter(|_| state.is_some_and(|state| state.moving != Some(true)))
-                .filter(|position| position.distance(expected) > MEASURING),
+                .filter(|position| begins || position.distance(expected) > MEASURING),
         }
     }
 
