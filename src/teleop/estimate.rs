@@ -317,7 +317,7 @@ impl ArmEstimate {
     /// Ends the session: what was known of the arm is known no longer.
     pub(super) fn renew_session(&mut self, config: &TeleopConfig) {
         self.former = self
-            .best()
+            .best_within(config.position_tolerance)
             .filter(|_| self.session.assumed.is_none() || self.session.commanded.is_some())
             .or(self.former);
         let assumed = match config.assume_position {
@@ -390,8 +390,12 @@ impl ArmEstimate {
     /// Returns where the arm is. An arm that is seen within `tolerance` of where it was sent is there.
     fn best_within(&self, tolerance: f64) -> Option<Place> {
         let Session { commanded, reports, assumed, .. } = &self.session;
-        let commanded = commanded.map(|(_, place)| place);
         let seen = reports.iter().find(|report| report.observed).map(|report| report.place);
+        // Though the session is a new one, because an arm that sags would sink with each session.
+        let is_near =
+            |former: &Place| seen.is_some_and(|seen| seen.position.distance(former.position) <= tolerance);
+        let former = || self.former.filter(is_near).map(|former| Place { orientation: None, ..former });
+        let commanded = commanded.map(|(_, place)| place).or_else(former);
         let any = || reports.first().map(|report| report.place).or(*assumed);
         let place = match (commanded, seen) {
             (Some(commanded), Some(seen)) if commanded.position.distance(seen.position) <= tolerance => {
@@ -404,6 +408,7 @@ impl ArmEstimate {
         let orientation = place
             .orientation
             .or(commanded.and_then(|place| place.orientation))
+            .or(seen.and_then(|seen| seen.orientation))
             .or(assumed.and_then(|place| place.orientation));
         Some(Place { orientation, ..place })
     }
@@ -641,6 +646,11 @@ mod tests {
         let mut estimate = accepted(t, 0.2);
         observe(&mut estimate, t, 0.191, None);
         assert_eq!((estimate.position(&config), estimate.check(t, &config)), (at(0.2), Ok(())));
+        for _ in 0..9 {
+            estimate.renew_session(&config);
+            observe(&mut estimate, t, 0.191, Some(false));
+        }
+        assert_eq!(estimate.position(&config), at(0.2), "an arm that sags does not sink");
     }
 
     #[test]
