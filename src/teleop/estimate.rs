@@ -259,8 +259,10 @@ impl ArmEstimate {
         };
         let orientation = orientation.or(report.place.orientation.filter(|_| rests));
         (report.at, report.place, report.moving) = (now, Place { position, orientation }, moving);
-        // In motion the arm is behind its commands, and the next one does not go back to where it is.
-        (report.observed, report.rests) = (about != ReportAbout::Accepted && !in_motion, rests);
+        // In motion the arm is behind its commands, and the next one does not go back to where it is. If no command has been
+        // accepted yet, the report is all that is known.
+        let is_behind = in_motion && self.session.commanded.is_some();
+        (report.observed, report.rests) = (about != ReportAbout::Accepted && !is_behind, rests);
         self.judge_motion(now, &reported, in_motion, config);
         if rests && self.session.reports.iter().all(|report| report.rests) && !in_motion {
             self.session.deviation = None;
@@ -706,6 +708,19 @@ mod tests {
         estimate.handle_answer(t + 4 * MS, true);
         estimate.handle_acknowledged(t + 5 * MS, &to(0.3));
         assert_eq!(estimate.check(t + 5 * MS, &config), Err(PositionUnknown::Awaited), "it was on its way");
+    }
+
+    #[test]
+    fn refusal_of_the_first_command_leaves_the_place_known() {
+        let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
+        let mut estimate = ArmEstimate::new(&config);
+        observe(&mut estimate, t, 0.1, Some(false));
+        estimate.handle_sent(t, to(0.11));
+        let about = ReportAbout::Observed;
+        let reported = Reported { arm: 0, about, position: at(0.1), orientation: None, moving: Some(false) };
+        estimate.handle_report(t, reported, true, &config);
+        estimate.handle_rejected();
+        assert_eq!((estimate.position(&config), estimate.check_known(t, &config)), (at(0.1), Ok(())));
     }
 
     #[test]
