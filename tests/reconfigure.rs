@@ -76,11 +76,8 @@ fn after_a_change_of_the_arm_the_first_approach_starts_at_home() {
     for other_arm in [true, false] {
         let mut coordinator = disarmed(now);
         // A step and a half from home.
-        let home = [
-            stays_at_last(),
-            ("arm.home", reals([0.1, 0.2, 0.1])),
-            ("teleop.settle_time", Value::Real(0.0)),
-        ];
+        let home =
+            [stays_at_last(), ("arm.home", reals([0.1, 0.2, 0.1])), ("teleop.settle_time", Value::Real(0.0))];
         coordinator.teleop.handle_config(now, config(&home).teleop);
         coordinator.handle_link_config(now, link.clone(), "other:5000".into(), other_arm);
         assert_eq!(coordinator.status(now).peer, "other:5000");

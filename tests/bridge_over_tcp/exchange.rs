@@ -70,7 +70,8 @@ async fn a_target_becomes_commands_that_are_acknowledged() {
 async fn a_slow_controller_sets_the_pace_and_gets_the_newest_target() {
     let sim = sim().await;
     sim.set_fault(Some(Fault::Delay(Duration::from_millis(100))));
-    let mut scene = Scene::start_asking(sim.local_addr().port(), &[("teleop.command_rate", Value::Integer(0))]);
+    let mut scene =
+        Scene::start_asking(sim.local_addr().port(), &[("teleop.command_rate", Value::Integer(0))]);
     scene.move_hand(Some(HERE));
     scene.tracking().await;
     let status = scene.until("coalescing", |status| status.coalesced > 20).await;

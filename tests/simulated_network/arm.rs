@@ -147,9 +147,7 @@ impl Arm {
     /// A reply that says where the arm is.
     fn reply(&self, status: &str) -> String {
         let [x, y, z] = self.0.lock().unwrap().place.coordinates().map(|metres| metres * 1e3);
-        format!(
-            "{{\"status\":\"{status}\",\"message\":\"\",\"position\":[{x},{y},{z}],\"moving\":false}}\n"
-        )
+        format!("{{\"status\":\"{status}\",\"message\":\"\",\"position\":[{x},{y},{z}],\"moving\":false}}\n")
     }
 
     fn handle_connected(&self) -> usize {

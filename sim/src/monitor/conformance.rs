@@ -278,7 +278,8 @@ impl ConformanceMonitor {
         self.settle(connection, lines.saturating_sub(unread));
         // What was handed over counts as done if no reply tells more.
         let start = start.filter(|_| self.rules.replies)?;
-        let places = self.reported.iter().map(|reported| reported.position).chain([self.known]).chain(self.measured);
+        let places =
+            self.reported.iter().map(|reported| reported.position).chain([self.known]).chain(self.measured);
         let way = self.rules.motion.excess_at_start(&sent.command, places)? * 1e3;
         let allowed = self.rules.motion.approach_step * 1e3;
         let why = format!(
