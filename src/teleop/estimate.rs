@@ -60,6 +60,8 @@ struct Session {
     is_asking: bool,
     /// Why the arm may not be where commands lead, until it is seen at rest.
     deviation: Option<Deviation>,
+    /// How many of the unanswered lines were sent in an earlier session. They are answered first.
+    earlier: u32,
 }
 
 /// Where the tool centre point is, and how the tool is turned if that is known.
@@ -191,22 +193,32 @@ impl ArmEstimate {
 
     /// Records that the controller has accepted a command.
     pub(super) fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
-        self.unanswered = self.unanswered.saturating_sub(1);
+        self.accepted = Some(*command);
+        if self.handle_answered_line() {
+            return;
+        }
         let orientation = command.orientation.or(self.best().and_then(|place| place.orientation));
         self.session.commanded = Some((now, Place { position: command.position, orientation }));
         self.session.reports.iter_mut().for_each(|report| report.observed = false);
-        self.accepted = Some(*command);
+    }
+
+    /// Counts an answer. Returns whether its line was sent in an earlier session, so that it says nothing of this one.
+    fn handle_answered_line(&mut self) -> bool {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        let is_earlier = self.session.earlier > 0;
+        self.session.earlier = self.session.earlier.saturating_sub(1);
+        is_earlier
     }
 
     /// Records that the controller has refused a command, or that the command or its reply was lost.
     pub(super) fn handle_rejected(&mut self) {
-        self.unanswered = self.unanswered.saturating_sub(1);
+        self.handle_answered_line();
         self.accepted = None;
     }
 
     /// Records the end of a stop line, and whether the reply has reported where the arm has stopped on its way.
     pub(super) fn handle_stop_answered(&mut self, reported: bool) {
-        self.unanswered = self.unanswered.saturating_sub(1);
+        self.handle_answered_line();
         if reported {
             self.session.commanded = None;
         }
@@ -259,10 +271,9 @@ impl ArmEstimate {
         };
         let orientation = orientation.or(report.place.orientation.filter(|_| rests));
         (report.at, report.place, report.moving) = (now, Place { position, orientation }, moving);
-        // In motion the arm is behind its commands, and the next one does not go back to where it is. If no command has been
-        // accepted yet, the report is all that is known.
-        let is_behind = in_motion && self.session.commanded.is_some();
-        (report.observed, report.rests) = (about != ReportAbout::Accepted && !is_behind, rests);
+        // In motion the arm is behind its commands, and the next one does not go back to where it is.
+        let follows = in_motion && self.session.commanded.is_some();
+        (report.observed, report.rests) = (about != ReportAbout::Accepted && !follows, rests);
         self.judge_motion(now, &reported, in_motion, config);
         if rests && self.session.reports.iter().all(|report| report.rests) && !in_motion {
             self.session.deviation = None;
@@ -324,16 +335,15 @@ impl ArmEstimate {
 
     /// Ends the session: what was known of the arm is known no longer.
     pub(super) fn renew_session(&mut self, config: &TeleopConfig) {
-        self.former = self
-            .best_within(config.position_tolerance)
-            .filter(|_| self.session.assumed.is_none() || self.session.commanded.is_some())
-            .or(self.former);
+        // What was only assumed was not known.
+        self.session.assumed = None;
+        self.former = self.best_within(config.position_tolerance).or(self.former);
         let assumed = match config.assume_position {
             AssumedPosition::None => None,
             AssumedPosition::Home => Some(home(config)).filter(|_| !self.left_start),
             AssumedPosition::Last => self.former,
         };
-        self.session = Session { assumed, ..Session::default() };
+        self.session = Session { assumed, earlier: self.unanswered, ..Session::default() };
         self.following.reset();
         self.forbid_repetition();
     }
@@ -342,6 +352,7 @@ impl ArmEstimate {
     pub(super) fn handle_link_down(&mut self, config: &TeleopConfig) {
         self.renew_session(config);
         (self.last_sent, self.aimed_at, self.unanswered, self.accepted) = (None, None, 0, None);
+        self.session.earlier = 0;
     }
 
     /// Forgets all, because the arm or what positions mean is another.
@@ -356,9 +367,9 @@ impl ArmEstimate {
 
     /// Assumes that the arm is at home, or goes there by the first command, because a person says so.
     pub(super) fn assume_home(&mut self, config: &TeleopConfig) {
-        let Session { answered_at, asked_at, is_asking, .. } = self.session;
+        let Session { answered_at, asked_at, is_asking, earlier, .. } = self.session;
         let assumed = Some(home(config));
-        self.session = Session { assumed, answered_at, asked_at, is_asking, ..Session::default() };
+        self.session = Session { assumed, answered_at, asked_at, is_asking, earlier, ..Session::default() };
         self.forbid_repetition();
     }
 
@@ -495,6 +506,11 @@ impl ArmEstimate {
 
     fn is_answered(&self, now: Instant) -> bool {
         self.session.answered_at.is_some_and(|at| now.saturating_duration_since(at) <= FRESH)
+    }
+
+    /// Returns whether a command has been accepted in this session.
+    pub(super) fn has_accepted(&self) -> bool {
+        self.session.commanded.is_some()
     }
 
     /// Returns whether anything has come back in this session.
@@ -902,6 +918,21 @@ mod tests {
         estimate.handle_other_arm();
         estimate.renew_session(&last);
         assert!(estimate.check(t, &last).is_err(), "another arm inherits nothing");
+    }
+
+    #[test]
+    fn answer_to_a_line_of_an_earlier_session_says_nothing() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.handle_sent(t, to(0.2));
+        estimate.handle_sent(t, to(0.21));
+        estimate.renew_session(&config);
+        estimate.handle_acknowledged(t, &to(0.2));
+        estimate.handle_rejected();
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
+        estimate.handle_sent(t, to(0.22));
+        estimate.handle_acknowledged(t, &to(0.22));
+        assert_eq!(estimate.check(t, &config), Ok(()));
     }
 
     #[test]

@@ -269,6 +269,7 @@ impl Teleop {
     /// If motion cannot be allowed now.
     pub fn handle_set_armed(&mut self, now: Instant, armed: bool) -> Result<String, ArmingError> {
         if !armed {
+            self.confirm_until = None;
             let disarmed = self.change_mode(|mode| mode.disarm(Disarmed::ByOperator));
             return Ok(if disarmed { "disarmed" } else { "stopped, and so disarmed already" }.into());
         }
@@ -311,12 +312,14 @@ impl Teleop {
 
     /// Stops, because a person asks for it, until [`Teleop::handle_reset`]. Works in every mode.
     pub fn handle_stop(&mut self) {
+        self.confirm_until = None;
         self.change_mode(Mode::stop);
         self.request_stop_line();
     }
 
     /// Releases a stop, because a person asks for it. Disarms in every mode. Returns a line for that person.
     pub fn handle_reset(&mut self) -> String {
+        self.confirm_until = None;
         let happened = self.change_mode(Mode::reset);
         format!("{happened}: call ~/set_armed with data: true to move again")
     }
@@ -346,6 +349,8 @@ impl Teleop {
     /// disarmed.
     pub fn handle_config(&mut self, now: Instant, config: TeleopConfig) {
         let before = std::mem::replace(&mut self.config, config);
+        // What a person was told of home may be true no longer.
+        self.confirm_until = None;
         self.input.handle_config(now, &before, &self.config);
         if before.hold_behavior != self.config.hold_behavior && !self.mode.is_moving() {
             // A parameter that is set brings back no command from before.
@@ -558,6 +563,8 @@ impl Teleop {
     fn restart_motion(&mut self) {
         if self.mode.is_moving() {
             self.planner.restart();
+            // If the very first command was refused the arm may be anywhere.
+            self.begun &= self.estimate.has_accepted();
             self.change_mode(Mode::approach_again);
         }
     }
