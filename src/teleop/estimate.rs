@@ -293,7 +293,13 @@ impl ArmEstimate {
         let travel = config.following.travel_time(config.limits.speed);
         let has_arrived = self.aimed_at.is_none_or(|at| now.saturating_duration_since(at) > travel);
         let is_away = distance > config.position_tolerance || (moving == Some(true) && !in_motion);
-        let is_elsewhere = about == ReportAbout::Observed && self.unanswered == 0 && has_arrived && is_away;
+        // The reply to a repetition shows whether the arm has stayed where the command before it led.
+        let is_answered = match about {
+            ReportAbout::Observed => self.unanswered == 0,
+            ReportAbout::Accepted => self.unanswered <= 1 && !in_motion,
+            ReportAbout::Stopped => false,
+        };
+        let is_elsewhere = is_answered && has_arrived && is_away;
         if is_elsewhere {
             self.undisturbed = false;
             if self.session.deviation.is_none() && self.session.commanded.is_some() {
@@ -724,6 +730,33 @@ mod tests {
         estimate.handle_answer(t + 4 * MS, true);
         estimate.handle_acknowledged(t + 5 * MS, &to(0.3));
         assert_eq!(estimate.check(t + 5 * MS, &config), Err(PositionUnknown::Awaited), "it was on its way");
+    }
+
+    #[test]
+    fn arm_moved_away_in_the_reply_to_a_repetition_is_not_repeated() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = accepted(t, 0.2);
+        let late = t + config.following.travel_time(config.limits.speed) + MS;
+        for (now, repeatable) in [(t + MS, true), (late, false)] {
+            estimate.handle_sent(now, to(0.2));
+            report(&mut estimate, now, 0.3, ReportAbout::Accepted, None);
+            estimate.handle_acknowledged(now, &to(0.2));
+            assert_eq!(estimate.repeatable().is_some(), repeatable);
+        }
+        assert_eq!(estimate.check(late, &config), Err(PositionUnknown::Moved(at(0.3))));
+    }
+
+    #[test]
+    fn refusal_of_the_first_command_leaves_the_place_known() {
+        let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
+        let mut estimate = ArmEstimate::new(&config);
+        observe(&mut estimate, t, 0.1, Some(false));
+        estimate.handle_sent(t, to(0.11));
+        let about = ReportAbout::Observed;
+        let reported = Reported { arm: 0, about, position: at(0.1), orientation: None, moving: Some(false) };
+        estimate.handle_report(t, reported, true, &config);
+        estimate.handle_rejected();
+        assert_eq!((estimate.position(&config), estimate.check_known(t, &config)), (at(0.1), Ok(())));
     }
 
     #[test]

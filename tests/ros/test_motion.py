@@ -3,7 +3,7 @@
 import pytest
 from aether_bridge.msg import LinkStatus
 from controller import COMMAND, command
-from harness import LINK_STATES, MOTIONS, QUICK, aged, distance, fresh, stamp_seconds, unstamped
+from harness import LINK_STATES, MOTIONS, PLAIN, QUICK, aged, distance, fresh, stamp_seconds, unstamped
 
 # Inside the workspace, in metres, and as it is written in millimetres.
 PLACE = (0.12, 0.0355, 0.21)
@@ -22,7 +22,7 @@ def assert_slower_than(speed, lines):
 
 
 def test_a_hand_at_30_hz_becomes_lines_that_match_the_wire_byte_for_byte(controller, bridge, hand):
-    bridge(controller, {"filter.kind": "none"})
+    bridge(controller, {"filter.kind": "none", **PLAIN})
     tracker = hand(PLACE, rate=30.0)
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
     for position, expected in [
@@ -46,7 +46,7 @@ def test_the_wire_speaks_the_unit_of_the_parameter(controller, bridge, hand, uni
 
 
 def test_the_first_motion_is_an_approach_that_starts_at_home_and_keeps_approach_speed(controller, bridge, hand):
-    status = bridge(controller).status
+    status = bridge(controller, PLAIN).status
     hand(PLACE)
     status.wait(motion="DISARMED", reason="good for 1.0 s")
     status.wait(motion="APPROACH", reason="approaching")
@@ -160,7 +160,7 @@ def test_a_stream_that_is_always_late_by_less_than_the_timeout_is_followed(contr
 
 
 def test_a_hand_that_goes_away_holds_the_arm_and_its_return_is_an_approach(controller, bridge, hand):
-    status = bridge(controller, {"teleop.settle_time": 0.1, "arm.home": list(PLACE)}).status
+    status = bridge(controller, {"teleop.settle_time": 0.1, "arm.home": list(PLACE), **PLAIN}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     tracker.stop()
