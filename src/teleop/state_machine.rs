@@ -80,6 +80,7 @@ impl Teleop {
         });
         match admitted {
             Ok((origin, overtakes)) => {
+                self.planner.look_for_way(self.mode.is_moving(), basis);
                 self.input.handle_good(now, origin, &self.config);
                 self.counters.coalesced += u64::from(overtakes && self.mode.is_moving());
                 if let Some(input) = target.gripper {
@@ -273,8 +274,9 @@ impl Teleop {
             self.mode.handle_arming(self.config.arming);
         }
         let basis = Basis { estimate: &self.estimate, config: &self.config };
-        if let Err(fault) = self.planner.handle_config(&before, basis) {
-            self.input.handle_fault(fault);
+        match self.planner.handle_config(&before, basis) {
+            Ok(()) => self.planner.look_for_way(self.mode.is_moving(), basis),
+            Err(fault) => self.input.handle_fault(fault),
         }
         self.update(now);
     }
@@ -373,7 +375,7 @@ impl Teleop {
     /// Returns why the arm does or does not move.
     pub fn reason(&self, now: Instant) -> Reason {
         let settling = Obstacle::Settling { settle_time: self.config.settle_time };
-        Reason::new(self.mode, || self.obstacle(now).unwrap_or(settling))
+        Reason::new(self.mode, self.planner.outside(), || self.obstacle(now).unwrap_or(settling))
     }
 
     /// Returns how often commands did not follow the input to the letter.
@@ -448,12 +450,14 @@ impl Teleop {
             let outside = !self.planner.has_begun() && !self.config.workspace.contains(position);
             outside.then_some(Obstacle::ArmOutsideWorkspace(position))
         };
+        let no_way = || self.planner.has_no_way().then_some(Obstacle::NoWay);
         let awaited = || self.gripper.is_awaited(now).then_some(Obstacle::GripperAwaited);
         self.link
             .obstacle()
             .or_else(|| self.rejections.obstacle(now))
             .or_else(outside)
             .or_else(|| self.input_obstacle(now))
+            .or_else(no_way)
             .or_else(awaited)
     }
 }
