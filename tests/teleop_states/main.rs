@@ -7,6 +7,7 @@ mod holds;
 mod live;
 mod scene;
 mod senders;
+mod space;
 mod turning;
 mod validity;
 
