@@ -221,25 +221,24 @@ fn box_put_before_a_moving_arm_stops_it_at_once() {
 
 #[test]
 fn way_back_from_a_refused_command_cuts_no_corner() {
-    // It went around the corner of the post, and from there on everything is refused.
+    let rate = ("teleop.command_rate", Value::Integer(10));
     let mut scene =
-        Scene::tracking(&[post(), ANYWHERE, ("teleop.max_consecutive_errors", Value::Integer(1))]);
-    scene.hand = [0.245, 0.056, 0.2];
-    settle(&mut scene);
+        Scene::tracking(&[post(), ANYWHERE, rate, ("teleop.max_consecutive_errors", Value::Integer(1))]);
+    scene.hand = [0.228, 0.050_1, 0.2];
+    let corner = settle(&mut scene);
+    // Along one face, which is refused, and then along the other.
     scene.answers = false;
-    scene.hand = [0.29, 0.0, 0.2];
-    scene.target();
-    for _ in 0..6 {
-        while scene.sent.len() < 2
-            || scene.teleop.poll_command_at(scene.now).is_some_and(|at| at <= scene.now)
-        {
-            scene.target();
-            scene.wait(10);
-        }
-        scene.teleop.handle_rejected(scene.now);
-        scene.move_for(1500);
+    scene.hand = [0.28, 0.050_1, 0.2];
+    let first = scene.sent.len();
+    while scene.sent.len() == first {
+        scene.move_for(10);
     }
-    let positions = scene.positions();
+    scene.teleop.handle_rejected(scene.now);
+    scene.answers = true;
+    scene.hand = [0.228, -0.04, 0.2];
+    assert_eq!(settle(&mut scene), at(0.228, -0.04, 0.2));
+    let positions = &scene.positions()[first..];
+    assert!(positions[0].coordinates()[0] > 0.24 && positions[1] == corner, "{positions:?}");
     assert!(positions.windows(2).all(|pair| !cuts_post(pair[0], pair[1])), "{positions:?}");
 }
 
