@@ -155,13 +155,13 @@ pub enum PositionUnknown {
 }
 
 impl PositionUnknown {
-    /// Returns whether the bridge waits for a person: nothing that the controller is going to say will end this.
-    pub(super) fn needs_person(&self, can_ask: bool) -> bool {
+    /// Returns whether only a person can end this. `reports`: the controller reports where the arm is, asked or unasked.
+    pub(super) fn needs_person(&self, reports: bool) -> bool {
         match self {
             Self::Awaited => false,
             Self::NotReported | Self::Outdated { .. } | Self::TurningNotReported => true,
             Self::Doubtful(_) | Self::Apart(_) | Self::Outside(_) => true,
-            Self::Lags(_) | Self::Moved(_) => !can_ask,
+            Self::Lags(_) | Self::Moved(_) => !reports,
         }
     }
 }
@@ -506,6 +506,11 @@ impl ArmEstimate {
 
     fn is_answered(&self, now: Instant) -> bool {
         self.session.answered_at.is_some_and(|at| now.saturating_duration_since(at) <= FRESH)
+    }
+
+    /// Returns whether the controller is going to report where the arm is while nothing is commanded.
+    pub(super) fn reports(&self, config: &TeleopConfig) -> bool {
+        config.can_ask || self.session.reports.iter().any(|report| report.observed)
     }
 
     /// Returns whether a command has been accepted in this session.

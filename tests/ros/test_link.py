@@ -60,7 +60,7 @@ def test_killing_the_controller_shows_backoff_and_holding_and_its_return_is_an_a
 
 
 def test_a_command_that_was_never_answered_is_not_sent_again(controller, bridge, hand):
-    brisk = {"link.reply_timeout": 5.0, "link.timeout": 9.0, "teleop.command_rate": 5.0, "limits.acceleration": 100.0}
+    brisk = {"link.reply_timeout": 5.0, "link.timeout": 9.0, "teleop.command_rate": 5.0, "limits.acceleration": 100.0, "limits.step": 0.1}
     status = bridge(controller, {**AT_PLACE, **brisk}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")

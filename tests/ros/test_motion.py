@@ -91,6 +91,26 @@ def test_a_target_outside_the_workspace_is_taken_to_its_edge(controller, bridge,
     assert all(line.position[0] <= 0.3 for line in controller.lines)
 
 
+def test_lines_lead_around_a_box_to_the_other_side(controller, bridge, hand):
+    post = [-0.02, -0.06, -1.0, 0.02, 0.14, 1.0]
+    status = bridge(controller, {**QUICK, "arm.home": list(PLACE), "workspace.keep_out": post, "limits.max_jump": 0.0}).status
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    tracker.position = (-0.12, 0.0355, 0.21)
+    controller.lines.wait(lambda line: line.data == command("-120.0", "35.5", "210.0"))
+    places = [line.position for line in controller.lines]
+    for one, other in zip(places, places[1:]):
+        for share in range(101):
+            x, y = (a + (b - a) * share / 100 for a, b in zip(one[:2], other[:2]))
+            assert not (-0.02 < x < 0.02 and -0.06 < y < 0.14), f"{one} to {other}"
+
+
+def test_a_target_outside_is_told_with_its_distance(controller, bridge, hand):
+    status = bridge(controller, {**QUICK, "arm.home": [0.29, 0.0, 0.2]}).status
+    hand((0.42, 0.01, 0.2))
+    status.wait(motion="TRACKING", reason="following the target, clamped, 0.12 m outside the workspace")
+
+
 def test_a_target_outside_the_workspace_is_refused_where_the_policy_is_reject(controller, bridge, hand):
     status = bridge(controller, {**QUICK, "workspace.policy": "reject", "arm.home": list(PLACE)}).status
     tracker = hand(PLACE)

@@ -185,6 +185,19 @@ def outside_workspace(scene):
 
 
 @case
+def target_far_outside(scene):
+    # Millimetres where metres are meant would be farther still.
+    scene.follow({"limits.max_jump": 0.0}).tracker.position = (0.12, 0.0355, 1.0)
+
+
+@case
+def no_way(scene):
+    # A wall from side to side between the arm and the hand.
+    wall = [0.2, -1.0, -1.0, 0.22, 1.0, 1.0]
+    scene.follow({"workspace.keep_out": wall, "limits.max_jump": 0.0}).tracker.position = (0.28, 0.0355, 0.21)
+
+
+@case
 def stamp_too_old(scene):
     scene.follow().tracker.stamp = aged(5.0)
 

@@ -255,7 +255,8 @@ impl ConformanceMonitor {
         let step = start.is_none().then_some(Step::Continue);
         let speed = client.history.check_speed(&self.rules.motion, sent, step);
         let place = self.rules.motion.check_workspace(&sent.command);
-        let mut faults: Vec<_> = place.into_iter().chain(speed).collect();
+        let way = client.history.check_way(&self.rules.motion, sent, step, &[]);
+        let mut faults: Vec<_> = place.into_iter().chain(speed).chain(way).collect();
         let mut replay = None;
         if self.is_newest(connection) {
             faults.extend(self.check_approach(connection, sent, start));
