@@ -83,7 +83,7 @@ impl Teleop {
                 self.input.handle_good(now, origin, &self.config);
                 self.counters.coalesced += u64::from(overtakes && self.mode.is_moving());
                 if let Some(input) = target.gripper {
-                    self.gripper.handle_input(now, input, &self.config.gripper);
+                    self.gripper.handle_target(now, input, &self.config.gripper);
                 }
                 if self.mode.is_moving() {
                     self.decide_gripper(now);
@@ -124,17 +124,17 @@ impl Teleop {
         if let Some(wanted) = self.config.gripper.wanted(input) {
             self.input.handle_gripper_word(now, wanted);
         }
-        self.gripper.handle_input(now, input, &self.config.gripper);
+        self.gripper.handle_topic(now, input, &self.config.gripper);
         self.update(now);
     }
 
     /// Takes a sample that one of several publishers of the gripper's topic has kept from before. Because the others may have
     /// published newer ones, the first motion waits for theirs as if this sample did not exist.
     pub fn handle_kept_gripper(&mut self, now: Instant, input: GripperInput) {
-        if self.gripper.is_known() {
+        if self.gripper.is_settled() {
             self.handle_gripper(now, input);
         } else {
-            self.gripper.handle_kept(input, &self.config.gripper);
+            self.gripper.handle_kept(input);
             self.update(now);
         }
     }
@@ -144,6 +144,7 @@ impl Teleop {
         self.link = link;
         if link.is_down() {
             self.rejections.end();
+            self.gripper.handle_link_down();
             if link == LinkView::Partial {
                 // The connected controllers still have to answer, but a controller that joins has received nothing.
                 self.estimate.forbid_repetition();
@@ -163,6 +164,7 @@ impl Teleop {
     /// Takes the reply that a command has been accepted.
     pub fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
         self.estimate.handle_acknowledged(command);
+        self.gripper.handle_accepted(command.gripper);
         self.rejections.end();
         self.update(now);
     }
@@ -170,6 +172,7 @@ impl Teleop {
     /// Takes the reply that a command has been refused.
     pub fn handle_rejected(&mut self, now: Instant) {
         self.estimate.handle_rejected();
+        self.gripper.handle_refused();
         self.rejections.handle_rejected(now, self.config.max_consecutive_errors, self.config.settle_time);
         self.update(now);
     }
@@ -177,6 +180,7 @@ impl Teleop {
     /// Takes the loss of a command or of its reply: the controller may have taken the command or not.
     pub fn handle_lost(&mut self) {
         self.estimate.handle_rejected();
+        self.gripper.handle_refused();
     }
 
     /// Takes the loss of a stop line or of its reply. The stop line is due again, unless motion has begun again.
@@ -265,6 +269,9 @@ impl Teleop {
     pub fn handle_config(&mut self, now: Instant, config: TeleopConfig) {
         let before = std::mem::replace(&mut self.config, config);
         self.input.handle_config(now, &before, &self.config);
+        if before.gripper != self.config.gripper {
+            self.gripper.handle_config();
+        }
         if before.hold_behavior != self.config.hold_behavior && !self.mode.is_moving() {
             // A parameter that is set brings back no command from before.
             self.estimate.forbid_repetition();
@@ -279,9 +286,11 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Forgets where the arm is, because the arm or what positions mean is another. Call it disarmed and without a link.
+    /// Forgets where the arm is and what its gripper is to be, because the arm or what positions mean is another. Call it
+    /// disarmed and without a link.
     pub fn handle_other_arm(&mut self) {
         self.estimate = ArmEstimate::default();
+        self.gripper = GripperDecider::new(self.config.initial_gripper);
         self.planner.handle_link_down();
     }
 
@@ -341,6 +350,9 @@ impl Teleop {
             return None;
         }
         if self.mode.is_moving() {
+            if self.gripper.is_in_doubt() && self.estimate.has_unanswered() {
+                return None;
+            }
             return self.planner.due_at(now, self.gripper.decided(), self.basis());
         }
         let repeats = self.config.hold_behavior.repeats()
@@ -352,7 +364,9 @@ impl Teleop {
 
     /// Records that a planned command has been handed to the connection.
     pub fn handle_sent(&mut self, now: Instant, planned: &Planned) {
-        self.gripper.handle_sent();
+        if planned.kind != CommandKind::Repetition {
+            self.gripper.handle_sent(planned.command.gripper);
+        }
         if self.planner.handle_sent(now, planned, Basis { estimate: &self.estimate, config: &self.config }) {
             self.mode.track();
         }
@@ -398,6 +412,7 @@ impl Teleop {
 
     /// Lets the mode follow from obstacles and time.
     fn update(&mut self, now: Instant) {
+        self.gripper.handle_time(now);
         let clear = self.obstacle(now).is_none();
         let settled = self.input.has_settled(now, &self.config);
         if self.change_mode(|mode| mode.advance(clear, settled)) {
@@ -417,8 +432,11 @@ impl Teleop {
         if self.mode.motion() == Motion::Disarmed {
             self.estimate.forbid_repetition();
         }
+        if matches!(self.mode.motion(), Motion::Disarmed | Motion::Stopped) {
+            self.gripper.handle_void();
+        }
         if before.is_moving() && !self.mode.is_moving() {
-            self.gripper.handle_motion_end();
+            self.gripper.handle_void();
             self.request_stop_line();
         }
         result

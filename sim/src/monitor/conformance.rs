@@ -90,6 +90,9 @@ impl ConformanceMonitor {
                 self.ended = before.history.newest_first().take(2).cloned().collect();
             }
         }
+        if let Some(history) = &mut self.gripper {
+            history.handle_connected();
+        }
         self.clients.insert(connection, Client::new(self.alone));
         while self.clients.len() > CLIENTS_KEPT {
             self.clients.pop_first();
@@ -171,6 +174,10 @@ impl ConformanceMonitor {
             let took = at.saturating_duration_since(answered.at);
             if took > self.rules.reply_timeout + SLACK {
                 client.start = Some(MotionStart::LateReply(took));
+            }
+            if let (Some(Order::Command(command)), Incoming::Reply(reply)) = (answered.order, &heard) {
+                let accepted = (reply.status == ReplyStatus::Ok).then_some(command.gripper);
+                self.gripper.iter_mut().filter(|_| newest).for_each(|history| history.handle_reply(accepted));
             }
             let position = self.position(answered.order, &heard).filter(|_| newest);
             let number = answered.number;
