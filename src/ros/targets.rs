@@ -210,7 +210,9 @@ impl FieldSelection {
     fn of(fields: &Fields) -> Option<Self> {
         let auto = fields.position == FieldSelector::Auto
             && !(fields.orientation.is_path() || fields.stamp.is_path() || fields.frame.is_path())
-            && [&fields.valid, &fields.gripper, &fields.gripper_valid].iter().all(|it| **it == FieldSelector::None);
+            && [&fields.valid, &fields.gripper, &fields.gripper_valid]
+                .iter()
+                .all(|it| **it == FieldSelector::None);
         auto.then(|| Self {
             orientation: fields.orientation != FieldSelector::None,
             stamp: fields.stamp != FieldSelector::None,

@@ -432,7 +432,8 @@ impl Teleop {
         if self.mode.motion() == Motion::Disarmed {
             self.estimate.forbid_repetition();
         }
-        if matches!(self.mode.motion(), Motion::Disarmed | Motion::Stopped) {
+        let motion = self.mode.motion();
+        if motion != before.motion() && matches!(motion, Motion::Disarmed | Motion::Stopped) {
             self.gripper.handle_void();
         }
         if before.is_moving() && !self.mode.is_moving() {
