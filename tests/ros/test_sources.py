@@ -19,8 +19,10 @@ from geometry_msgs.msg import (
     TwistStamped,
 )
 from harness import QUICK
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, Float64MultiArray, Header
 
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
@@ -152,9 +154,7 @@ def test_target_closes_the_gripper_and_only_the_topic_opens_it(controller, bridg
     hand.make = twist
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
     # A person says so.
-    person = peer.node.create_publisher(Bool, "/gripper", 10)
-    started.status.wait(lambda _: person.get_subscription_count() > 0)
-    person.publish(Bool(data=False))
+    peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=False))
     index = controller.lines.find(lambda line: line.gripper == "open", index)
     hand.make = lambda: twist(opening=0.1)
     controller.lines.wait(lambda line: line.gripper == "closed", index)

@@ -9,6 +9,7 @@ from aether_interfaces.msg import HandState
 from ament_index_python.packages import get_package_share_directory
 from controller import command
 from geometry_msgs.msg import TransformStamped
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool
 from tf2_msgs.msg import TFMessage
 
@@ -44,9 +45,8 @@ def test_left_hand_of_aether_that_is_lost_drops_nothing(controller, bridge, repe
     # The right hand is still there.
     tracker.make = lambda: HandState(x=10.0, y=20.0, z=next(live))
     controller.lines.assert_none(lambda line: line.gripper == "open", index, within=3.0)
-    person = peer.node.create_publisher(Bool, "/gripper", 10)
-    started.status.wait(lambda _: person.get_subscription_count() > 0)
-    person.publish(Bool(data=False))
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    peer.node.create_publisher(Bool, "/gripper", latched).publish(Bool(data=False))
     controller.lines.wait(lambda line: line.gripper == "open", index)
 
 
