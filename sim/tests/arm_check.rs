@@ -39,7 +39,7 @@ fn config(address: SocketAddr) -> CheckConfig {
         // No reply of these tests is late, but for those that are meant to be, however busy the machine is.
         timeout: Duration::from_secs(20),
         silence: Duration::from_millis(150),
-        settle: Duration::from_millis(250),
+        settle: Duration::from_millis(150),
         ..CheckConfig::new(address.ip().to_string(), address.port(), Some(allowed()))
     }
 }
@@ -134,11 +134,12 @@ fn reply(line: &str) -> &'static str {
 
 #[tokio::test]
 async fn a_controller_that_conforms_has_nothing_wrong_whatever_it_is_asked_about() {
-    for (unit, at) in [
+    let units = [
         (PositionUnit::Millimetres, [200.0, 0.0, 200.0]),
         (PositionUnit::Centimetres, [20.0, 0.0, 20.0]),
         (PositionUnit::Metres, [0.2, 0.0, 0.2]),
-    ] {
+    ];
+    join_all(units.map(|(unit, at)| async move {
         let sim = ArmSim::start(ArmSimConfig { unit, report_state: true, ..ArmSimConfig::default() }).await;
         let sim = sim.unwrap();
         let everything = CheckConfig {
@@ -168,7 +169,8 @@ async fn a_controller_that_conforms_has_nothing_wrong_whatever_it_is_asked_about
         ] {
             assert!(has(&report, Verdict::Ok, check, ""), "{check} is not among what is ok: {said}");
         }
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -1200,7 +1202,7 @@ async fn a_person_who_leaves_ends_motion_and_not_the_check() {
 #[tokio::test]
 async fn a_queue_is_seen_by_how_long_the_arm_moves_on() {
     let slow = Model { speed: 25.0, ..HONEST };
-    for queues in [false, true] {
+    join_all([false, true].map(|queues| async move {
         let (address, _) = arm(Model { queues, ..slow }).await;
         let (report, said) = checked(&anywhere(address)).await;
         match queues {
@@ -1211,7 +1213,8 @@ async fn a_queue_is_seen_by_how_long_the_arm_moves_on() {
                 assert!(found.advice.unwrap().remedy.contains("link.max_in_flight"));
             }
         }
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
