@@ -783,13 +783,19 @@ async fn the_help_has_an_example_and_says_that_the_arm_moves() {
     }
 }
 
+/// One place for another.
+type Reading = fn([f64; 3]) -> [f64; 3];
+
+/// Words of a question, and the answer.
+type Answers<'a> = &'a [(&'a str, &'a str)];
+
 /// The arm behind a controller, in millimetres, and what the controller makes of it.
 #[derive(Clone, Copy)]
 struct Model {
     /// Where the arm goes for the numbers of a command.
-    reads: fn([f64; 3]) -> [f64; 3],
+    reads: Reading,
     /// What the controller says of where the arm is, if it says it.
-    reports: Option<fn([f64; 3]) -> [f64; 3]>,
+    reports: Option<Reading>,
     /// In mm/s.
     speed: f64,
     /// Goes to all targets, one after another, and not to the newest.
@@ -914,7 +920,7 @@ fn anywhere(address: SocketAddr) -> CheckConfig {
 }
 
 /// Answers of a person who sees what the arm does: to the first question whose words are in the list.
-fn person<'a>(answers: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + Send + Sync + 'a {
+fn person<'a>(answers: Answers<'a>) -> impl Fn(&str) -> Option<String> + Send + Sync + 'a {
     |question| {
         let usual = [
             ("Is the way free", "yes"),
@@ -1083,7 +1089,7 @@ async fn an_arm_that_is_moved_while_a_person_thinks_is_asked_about_again() {
 #[tokio::test]
 async fn what_the_arm_does_otherwise_is_read_from_its_position() {
     // What the controller makes of a command differs from what it reports only around the place, or everywhere.
-    let faults: [(&str, fn([f64; 3]) -> [f64; 3], &str, &str); 6] = [
+    let faults: [(&str, Reading, &str, &str); 6] = [
         (
             "x mirrored",
             |[x, y, z]| [400.0 - x, y, z],
@@ -1124,7 +1130,7 @@ fn here() -> [f64; 3] {
 
 #[tokio::test]
 async fn an_arm_that_leaves_where_it_stands_is_stopped_and_its_leap_explained() {
-    let faults: [(fn([f64; 3]) -> [f64; 3], &str); 3] = [
+    let faults: [(Reading, &str); 3] = [
         (|[x, y, z]| [-x, y, z], "x is mirrored"),
         (|[x, y, z]| [y, x, z], "x and y are swapped"),
         (|at| at.map(|number| number * 10.0), "10 times what they are"),
@@ -1145,7 +1151,7 @@ async fn an_arm_that_leaves_where_it_stands_is_stopped_and_its_leap_explained() 
 #[tokio::test]
 async fn what_a_person_sees_is_a_finding_with_what_to_set() {
     let silent = Model { reports: None, ..HONEST };
-    let faults: [(&[(&str, &str)], &str, &str); 8] = [
+    let faults: [(Answers, &str, &str); 8] = [
         (&[("Did it stay there", "no")], "first command", "went somewhere else"),
         (&[("by 0.005 mm", "yes")], "unit", "1000 times as far: set wire.position_unit: m"),
         (&[("by 0.05 mm", "yes")], "unit", "100 times as far"),

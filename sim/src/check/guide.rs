@@ -142,12 +142,12 @@ impl Guide<'_, '_> {
                 let sent = radius * share;
                 let mut to = place.at;
                 to[axis] += sent / 1000.0 * self.session.config.unit.per_metre();
-                let from = self.rest(place.at, AWHILE, leash).await?.map(|rest| rest.at);
+                let from = self.rest(place.at, self.held(), leash).await?.map(|rest| rest.at);
                 if !self.walk(place.at, to).await? {
                     return Ok(());
                 }
                 // An arm may begin late.
-                let held = if *share < 1.0 { self.session.config.settle } else { AWHILE };
+                let held = if *share < 1.0 { self.session.config.settle } else { self.held() };
                 let reported = match (from, self.rest(to, held, leash).await?) {
                     (Some(from), Some(rest)) => Some(self.millimetres(rest.at, from)),
                     _ => None,
@@ -260,7 +260,8 @@ impl Guide<'_, '_> {
     /// Whether the arm stands still when all is acknowledged, or has a queue to work off.
     pub async fn queue(&mut self) -> Result<(), Disconnected> {
         let Some(place) = self.writer.place() else { return Ok(()) };
-        let reports = self.reports();
+        // An arm that passes where it was sent is not at rest there.
+        let (reports, settle) = (self.reports(), self.session.config.settle);
         if !reports && !self.person.is_asked() {
             let seen = "the controller does not say where the arm is, and with --yes nobody is asked";
             self.session.find(Finding::note(Check::Queue, format!("not checked: {seen}")));
@@ -272,11 +273,11 @@ impl Guide<'_, '_> {
             return Ok(());
         }
         // How long it goes on after one.
-        let one = self.rest(away, AWHILE, LEASH).await?.map_or(Duration::ZERO, |rest| rest.moved_for);
+        let one = self.rest(away, settle, LEASH).await?.map_or(Duration::ZERO, |rest| rest.moved_for);
         if !self.walk(away, place.at).await? {
             return Ok(());
         }
-        self.rest(place.at, AWHILE, LEASH).await?;
+        self.rest(place.at, settle, LEASH).await?;
         if !reports {
             let question =
                 format!("Watch the arm: it is sent back and forth {BURST} times, at once. Ready? Enter");
@@ -294,7 +295,7 @@ impl Guide<'_, '_> {
         }
         let seen = format!("{BURST} short ways were acknowledged within {}", time_of(began.elapsed()));
         if reports {
-            let Some(rest) = self.rest(place.at, AWHILE, LEASH).await? else { return Ok(()) };
+            let Some(rest) = self.rest(place.at, settle, LEASH).await? else { return Ok(()) };
             let (after, single) = (time_of(rest.moved_for), time_of(one));
             let seen = format!("{seen}; then the arm moved for {after} (after a single one for {single})");
             self.session.find(match rest.moved_for > 3 * one + AWHILE {
@@ -321,7 +322,7 @@ impl Guide<'_, '_> {
     pub async fn travel(&mut self, allowed: &Allowed) -> Result<(), Disconnected> {
         let (Some(place), Some(at)) = (self.writer.place(), allowed.at()) else { return Ok(()) };
         if self.walk(place.at, at).await? && self.writer.place().is_some() {
-            self.rest(at, AWHILE, FARTHEST_BEHIND).await?;
+            self.rest(at, self.held(), FARTHEST_BEHIND).await?;
             self.writer.allow(Place { at, ..place }, allowed.radius());
         }
         Ok(())
@@ -330,7 +331,7 @@ impl Guide<'_, '_> {
     /// Finds out, after a connection was lost, whether the arm is where it was. If it is not, it gets no further command.
     pub async fn is_still_there(&mut self) -> Result<(), Disconnected> {
         let Some(place) = self.writer.place().filter(|_| self.reports()) else { return Ok(()) };
-        let Some(rest) = self.rest(place.at, AWHILE, LEASH).await? else { return Ok(()) };
+        let Some(rest) = self.rest(place.at, self.held(), LEASH).await? else { return Ok(()) };
         if length(self.millimetres(rest.at, place.at)) > MOVED_BY_ITSELF {
             let (from, to) = (self.shown(place.at), self.shown(rest.at));
             let seen = format!("the arm was at {from} before the connection was lost, and is at {to} now");
@@ -597,7 +598,7 @@ impl Guide<'_, '_> {
             sleep(STEP_PERIOD).await;
             // A slow arm is waited for.
             if self.session.arm.position.is_some_and(|at| self.distance(at, point) > LEASH) {
-                self.rest(point, AWHILE, FARTHEST_BEHIND).await?;
+                self.rest(point, self.held(), FARTHEST_BEHIND).await?;
             }
         }
         Ok(true)
@@ -652,6 +653,8 @@ impl Guide<'_, '_> {
     ) -> Result<Option<Rest>, Disconnected> {
         let (began, settle) = (Instant::now(), self.session.config.settle);
         let (mut asked, mut seen, mut since) = (0, None, began);
+        // Late answers make no motion longer: it counts up to the last one that saw the arm elsewhere.
+        let (mut moved_until, mut answered) = (began, began);
         loop {
             let known = self.session.arm.positions;
             let line = match self.session.arm.cannot_be_asked {
@@ -672,12 +675,14 @@ impl Guide<'_, '_> {
             };
             let moves = self.session.arm.moving || seen.is_none_or(|seen| self.distance(at, seen) > STEADY);
             if moves {
+                moved_until = if self.session.arm.moving { now } else { answered };
                 (seen, since) = (Some(at), now);
             }
+            answered = now;
             let off = self.distance(at, target);
             let needed = if off <= STEADY { held } else { settle };
             if off > leash || now >= since + needed || now > began + LONGEST_MOTION {
-                return Ok(Some(Rest { at, moved_for: since - began, asked }));
+                return Ok(Some(Rest { at, moved_for: moved_until - began, asked }));
             }
         }
     }
@@ -696,6 +701,11 @@ impl Guide<'_, '_> {
     fn left_alone(&mut self, check: Check) {
         self.session.find(Finding::note(check, "not checked: nobody says what the arm did"));
         self.writer.forbid();
+    }
+
+    /// For how long an arm has to be still where it was sent.
+    fn held(&self) -> Duration {
+        self.session.config.settle / 5
     }
 
     /// Whether the controller says where the arm is.
@@ -822,7 +832,7 @@ const STEP_PERIOD: Duration = Duration::from_millis(50);
 /// How many ways a queue is looked for with.
 const BURST: u32 = 20;
 
-/// For how long an arm has to be still where it was sent.
+/// For how much longer than after three single ways an arm may move on after many.
 const AWHILE: Duration = Duration::from_millis(200);
 
 /// The longest that an arm is waited for.
