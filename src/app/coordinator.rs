@@ -87,6 +87,18 @@ impl Coordinator {
         self.follow_link(now);
     }
 
+    /// Takes that the computer has slept for so long and has just woken up. The steady clock stood still meanwhile: the hand
+    /// may be gone, and the arm may have been moved.
+    pub fn handle_slept(&mut self, now: Instant, slept: Duration) {
+        self.log_lines.push(LogLine::warn(format!(
+            "this computer slept for {:.1} s; what was known of the hand and of the arm is out of date",
+            slept.as_secs_f64()
+        )));
+        self.teleop.handle_slept(now, slept);
+        self.link.handle_slept(now, slept);
+        self.follow_link(now);
+    }
+
     /// Takes a connection, or a port that listens for some.
     pub fn handle_connected(&mut self, now: Instant) {
         self.unless_superseded(now, |link| link.handle_connected(now));
@@ -203,7 +215,7 @@ impl Coordinator {
                     "the controller refused the stop line; does it know it? teleop.hold_behavior 'silent' sends none \
                      message={message}"
                 )));
-                self.teleop.handle_stop_answered(None);
+                self.teleop.handle_stop_refused();
             }
             Outcome::HeartbeatRejected if !std::mem::replace(&mut self.heartbeat_refusal_logged, true) => {
                 self.log_lines.push(LogLine::warn(format!(
@@ -327,6 +339,13 @@ impl Coordinator {
                 }
                 Sent::Command(SentCommand { seq: self.seq, planned: *planned })
             }
+        }
+    }
+
+    /// Takes that all has been sent that can be sent now: a stop line that is still due waits for the controller.
+    pub fn handle_transmit_end(&mut self) {
+        if self.teleop.poll_stop_line() {
+            self.teleop.handle_stop_unsent();
         }
     }
 

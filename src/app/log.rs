@@ -174,7 +174,12 @@ impl Log {
             return None;
         }
         let text = in_words(decision, &status.reason, |times| format!("{}: {times}", status.reason))?;
-        Some(LogLine::info(format!("{text} motion={:?}", status.motion)))
+        let level = match status.reason_kind {
+            // People believe that the arm stands still.
+            ReasonKind::StopRefused | ReasonKind::StopUnsent | ReasonKind::StopUnanswered => Level::ERROR,
+            _ => Level::INFO,
+        };
+        Some(LogLine { level, text: format!("{text} motion={:?}", status.motion) })
     }
 }
 

@@ -3,7 +3,9 @@
 //! Invariants:
 //! - No command is planned unless the mode permits motion, the link is ready, the input is good and nothing else stands in
 //!   the way at that very moment.
-//! - Whenever motion ends, the hand is released and a stop line is due if `teleop.hold_behavior` asks for one.
+//! - Whenever motion ends, the hand is released, and a stop line is due if `teleop.hold_behavior` asks for one and the motion
+//!   has sent a command. A person's `~/stop` and the end are followed by a stop line in any case.
+//! - Only the hand makes the arm follow. A goal that something else moves is approached.
 //! - After [`Teleop::handle_shutdown`] nothing but a stop line is sent.
 
 use std::time::{Duration, Instant};
@@ -17,6 +19,7 @@ use super::link_view::{LinkView, RejectionStreak};
 use super::mode::{ArmingError, Disarmed, Mode, Motion};
 use super::planner::{Basis, CommandKind, Limit, Planned, Planner};
 use super::reason::{Obstacle, Reason};
+use super::stop_line::StopLine;
 use super::target::{GripperInput, Target};
 use crate::arm::{Command, Gripper};
 use crate::geometry::Position;
@@ -32,8 +35,7 @@ pub struct Teleop {
     gripper: GripperDecider,
     estimate: ArmEstimate,
     planner: Planner,
-    /// A stop line is to be sent before anything else.
-    stop_due: bool,
+    stop_line: StopLine,
     shutting_down: bool,
     counters: Counters,
 }
@@ -60,7 +62,7 @@ impl Teleop {
             gripper: GripperDecider::new(config.initial_gripper),
             estimate: ArmEstimate::default(),
             planner: Planner::default(),
-            stop_due: false,
+            stop_line: StopLine::default(),
             shutting_down: false,
             counters: Counters::default(),
             config,
@@ -76,11 +78,14 @@ impl Teleop {
         self.update(now);
         let basis = Basis { estimate: &self.estimate, config: &self.config };
         let admitted = self.input.judge(now, &target, basis.config).and_then(|sample| {
-            self.planner.handle_sample(&sample, basis).map(|overtakes| (sample.origin, overtakes))
+            self.planner.handle_sample(&sample, basis).map(|overtakes| (sample, overtakes))
         });
         match admitted {
-            Ok((origin, overtakes)) => {
-                self.input.handle_good(now, origin, &self.config);
+            Ok((sample, overtakes)) => {
+                self.input.handle_good(now, sample.origin, &self.config);
+                if sample.frame_moved {
+                    self.mode.approach_again();
+                }
                 self.counters.coalesced += u64::from(overtakes && self.mode.is_moving());
                 if let Some(input) = target.gripper {
                     self.gripper.handle_input(now, input, &self.config.gripper);
@@ -93,7 +98,7 @@ impl Teleop {
             }
             Err(fault) => {
                 self.counters.dropped_input += 1;
-                if !self.input.passes_over() {
+                if !self.input.passes_over(now, &self.config) {
                     self.hold_by(now, fault.clone());
                 }
                 Err(fault)
@@ -142,6 +147,9 @@ impl Teleop {
     /// Takes the state of the link. Call it on every change.
     pub fn handle_link(&mut self, now: Instant, link: LinkView) {
         self.link = link;
+        if link == LinkView::Unresponsive {
+            self.stop_line.handle_unanswered();
+        }
         if link.is_down() {
             self.rejections.end();
             if link == LinkView::Partial {
@@ -156,8 +164,9 @@ impl Teleop {
             }
         }
         self.update(now);
-        // A stop line that was due on a connection that is gone is due no more.
-        self.stop_due &= link != LinkView::Down;
+        if link == LinkView::Down {
+            self.stop_line.handle_link_down();
+        }
     }
 
     /// Takes the reply that a command has been accepted.
@@ -184,7 +193,19 @@ impl Teleop {
         self.estimate.handle_stop_answered(None);
         if !self.mode.is_moving() {
             self.request_stop_line();
+            self.stop_line.handle_unanswered();
         }
+    }
+
+    /// Takes the reply that the controller refuses to stop.
+    pub fn handle_stop_refused(&mut self) {
+        self.estimate.handle_stop_answered(None);
+        self.stop_line.handle_refused();
+    }
+
+    /// Takes that the connection does not take the stop line that is due, because the controller does not read.
+    pub fn handle_stop_unsent(&mut self) {
+        self.stop_line.handle_unsent();
     }
 
     /// Takes the position that the controller reports in the reply to a command.
@@ -206,6 +227,7 @@ impl Teleop {
     /// Takes the reply to a stop line, before which no motion begins. `stopped_at` is where the arm stopped on its way.
     pub fn handle_stop_answered(&mut self, stopped_at: Option<Position>) {
         self.estimate.handle_stop_answered(stopped_at);
+        self.stop_line.handle_accepted();
     }
 
     /// Arms (`true`) or disarms (`false`), because a person asks for it. Returns a line for that person.
@@ -223,6 +245,7 @@ impl Teleop {
         if !self.change_mode(Mode::arm)? {
             return Ok(format!("armed already; {}", self.reason(now)));
         }
+        self.input.handle_armed(now);
         self.update(now);
         Ok(format!("armed; {}", self.reason(now)))
     }
@@ -231,6 +254,9 @@ impl Teleop {
     pub fn handle_stop(&mut self) {
         self.change_mode(Mode::stop);
         self.request_stop_line();
+        if self.config.hold_behavior.sends_stop() && self.link == LinkView::Down {
+            self.stop_line.handle_no_connection();
+        }
     }
 
     /// Releases a stop, because a person asks for it. Disarms in every mode. Returns a line for that person.
@@ -273,16 +299,26 @@ impl Teleop {
             self.mode.handle_arming(self.config.arming);
         }
         let basis = Basis { estimate: &self.estimate, config: &self.config };
-        if let Err(fault) = self.planner.handle_config(&before, basis) {
-            self.input.handle_fault(fault);
+        match self.planner.handle_config(&before, basis) {
+            Ok(true) => self.mode.approach_again(),
+            Ok(false) => {}
+            Err(fault) => self.input.handle_fault(fault),
         }
         self.update(now);
+    }
+
+    /// Takes that the computer has slept for so long and has just woken up. The steady clock stood still meanwhile, so nothing
+    /// that was good before is good now.
+    pub fn handle_slept(&mut self, now: Instant, slept: Duration) {
+        self.input.handle_slept(now, slept);
+        self.update(now);
+        self.mode.require_settling();
     }
 
     /// Forgets where the arm is, because the arm or what positions mean is another. Call it disarmed and without a link.
     pub fn handle_other_arm(&mut self) {
         self.estimate = ArmEstimate::default();
-        self.planner.handle_link_down();
+        self.planner.handle_other_arm();
     }
 
     /// Lets time pass. Call it no later than [`Teleop::poll_timeout`] says.
@@ -296,7 +332,7 @@ impl Teleop {
         self.input
             .deadlines(now, self.mode.awaits_settling(), &self.config)
             .into_iter()
-            .chain([self.rejections.pause_until(), self.gripper.awaited_until()])
+            .chain([self.rejections.pause_until(), self.gripper.awaited_until(), self.rearm_at()])
             .flatten()
             .filter(|deadline| *deadline > now)
             .min()
@@ -305,12 +341,12 @@ impl Teleop {
     /// Returns whether a stop line is to be sent now, whatever is unanswered. If it is, call [`Teleop::handle_stop_sent`].
     #[must_use]
     pub fn poll_stop_line(&self) -> bool {
-        self.stop_due
+        self.stop_line.is_due()
     }
 
     /// Records that a stop line has been handed to the connection.
     pub fn handle_stop_sent(&mut self) {
-        self.stop_due = false;
+        self.stop_line.handle_sent();
         self.estimate.handle_stop_sent();
     }
 
@@ -337,7 +373,7 @@ impl Teleop {
     /// Returns when a command will be due if nothing happens before that. It may lie in the past.
     #[must_use]
     pub fn poll_command_at(&self, now: Instant) -> Option<Instant> {
-        if self.stop_due {
+        if self.stop_line.is_due() {
             return None;
         }
         if self.mode.is_moving() {
@@ -373,7 +409,15 @@ impl Teleop {
     /// Returns why the arm does or does not move.
     pub fn reason(&self, now: Instant) -> Reason {
         let settling = Obstacle::Settling { settle_time: self.config.settle_time };
-        Reason::new(self.mode, || self.obstacle(now).unwrap_or(settling))
+        let reason = Reason::new(self.mode, || self.obstacle(now).unwrap_or(settling));
+        if reason == Reason::Approaching {
+            return self.planner.waits_for(now, self.basis()).map_or(reason, Reason::ApproachWaiting);
+        }
+        let trouble = self.stop_line.trouble().filter(|_| !self.mode.is_moving());
+        match trouble {
+            Some(trouble) => Reason::StopTrouble(trouble, Box::new(reason)),
+            None => reason,
+        }
     }
 
     /// Returns how often commands did not follow the input to the letter.
@@ -398,12 +442,29 @@ impl Teleop {
 
     /// Lets the mode follow from obstacles and time.
     fn update(&mut self, now: Instant) {
+        if self.rearm_at().is_some_and(|at| at <= now) {
+            let after = self.config.rearm_after;
+            self.change_mode(|mode| mode.disarm(Disarmed::ByAbsence { after }));
+        }
+        let away = self.input.is_away(now, &self.config);
+        if away {
+            self.mode.require_settling();
+        }
         let clear = self.obstacle(now).is_none();
         let settled = self.input.has_settled(now, &self.config);
         if self.change_mode(|mode| mode.advance(clear, settled)) {
             self.planner.begin();
+            self.stop_line.handle_motion();
             self.decide_gripper(now);
+        } else if away {
+            // Motion may have ended just now.
+            self.mode.require_settling();
         }
+    }
+
+    /// Returns when a person will have to arm because no hand has come, maybe in the past.
+    fn rearm_at(&self) -> Option<Instant> {
+        self.input.rearm_at(&self.config).filter(|_| self.mode.is_armed())
     }
 
     /// Changes the mode, and does what every change of it entails.
@@ -419,7 +480,10 @@ impl Teleop {
         }
         if before.is_moving() && !self.mode.is_moving() {
             self.gripper.handle_motion_end();
-            self.request_stop_line();
+            // The arm stands already where a motion that has sent nothing was to begin.
+            if self.planner.has_begun() {
+                self.request_stop_line();
+            }
         }
         result
     }
@@ -435,7 +499,11 @@ impl Teleop {
     }
 
     fn request_stop_line(&mut self) {
-        self.stop_due = self.config.hold_behavior.sends_stop() && self.link != LinkView::Down;
+        if self.config.hold_behavior.sends_stop() && self.link != LinkView::Down {
+            self.stop_line.request();
+        } else {
+            self.stop_line.cancel();
+        }
     }
 
     /// Returns the first thing that stands in the way of motion, permission aside.

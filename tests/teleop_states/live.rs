@@ -91,14 +91,23 @@ fn an_arm_that_is_outside_already_may_be_given_room() {
 }
 
 #[test]
-fn another_filter_begins_with_the_next_sample() {
-    let mut scene = Scene::tracking(&[("filter.kind", text("one_euro")), ("filter.beta", Value::Real(0.0))]);
-    scene.hand = [0.21, 0.0, 0.2];
-    scene.move_for(500);
-    assert!(scene.positions().last().unwrap().coordinates()[0] < 0.205);
-    set(&mut scene, &[]);
-    scene.move_for(500);
-    assert_eq!(*scene.positions().last().unwrap(), at(0.21, 0.0, 0.2));
+fn another_filter_moves_no_arm_of_a_resting_hand() {
+    let slow = [("filter.kind", text("one_euro")), ("filter.beta", Value::Real(0.0))];
+    let quick = [("filter.kind", text("one_euro")), ("filter.min_cutoff", Value::Real(5.0))];
+    for other in [&[][..], &quick] {
+        let mut scene = Scene::tracking(&slow);
+        scene.hand = [0.21, 0.0, 0.2];
+        scene.move_for(500);
+        let before = *scene.positions().last().unwrap();
+        assert!(before.coordinates()[0] < 0.205);
+        set(&mut scene, other);
+        scene.move_for(500);
+        assert!(scene.positions().last().unwrap().distance(before) < 2e-6);
+        // As the hand moves the arm comes to where the hand is.
+        scene.hand = [0.24, 0.0, 0.2];
+        scene.move_for(1500);
+        assert!(scene.positions().last().unwrap().distance(at(0.24, 0.0, 0.2)) < 1e-4);
+    }
 }
 
 #[test]
