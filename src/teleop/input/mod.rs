@@ -269,7 +269,8 @@ impl Input {
     fn stopped_at(&self, config: &TeleopConfig) -> Option<Instant> {
         self.watchdog.fault()?;
         let interval = self.intervals[0].min(self.intervals[1]);
-        Some(self.last_message? + config.input_timeout.max(interval * MISSED).max(SHOWN_FOR))
+        let missed = (interval * MISSED).min(LONGEST_SILENCE);
+        Some(self.last_message? + config.input_timeout.max(missed).max(SHOWN_FOR))
     }
 }
 
@@ -288,6 +289,8 @@ const NEAR: f64 = 0.005;
 const SHOWN_FOR: Duration = Duration::from_millis(1500);
 /// How many messages in a row a sender may leave out before it counts as stopped: one or two get lost.
 const MISSED: u32 = 3;
+/// After this time a sender that sends now and then counts as stopped, too.
+const LONGEST_SILENCE: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // tests need some instant to start from

@@ -65,7 +65,8 @@ struct Goal {
 impl Planner {
     /// Takes a sample as the new goal, if the arm may go there. Returns whether it overtakes a goal that is unsent.
     pub(super) fn handle_sample(&mut self, sample: &Sample, basis: Basis) -> Result<bool, InputFault> {
-        if sample.resumes {
+        if sample.resumes || sample.frame_moved {
+            // Smoothed, a place that has leapt would look like a hand that comes by and by.
             self.filter.reset();
         }
         let hand = self.filter.apply(sample, &basis.config.filter);
