@@ -3,6 +3,7 @@
 
 mod checks;
 mod events;
+mod returns;
 mod settings;
 mod world;
 

@@ -15,6 +15,7 @@ use nalgebra::Vector3;
 
 use crate::checks::timed;
 use crate::events::Event;
+use crate::returns::Returns;
 
 pub struct World {
     pub teleop: Teleop,
@@ -44,6 +45,7 @@ pub struct World {
     pub permitted: bool,
     pub shut_down: bool,
     pub gripper: GripperSide,
+    pub returns: Returns,
     /// As last sent, on any connection.
     pub last_gripper: Gripper,
     /// Whether a stop line must come before the next motion.
@@ -137,6 +139,7 @@ impl World {
             interrupted: true,
             shut_down: false,
             gripper: GripperSide::default(),
+            returns: Returns::default(),
             last_gripper,
             stop_owed: false,
             accepted: None,
@@ -237,6 +240,7 @@ impl World {
             Event::Stop => {
                 self.teleop.handle_stop();
                 self.permitted = false;
+                self.returns.expect_stop_line();
                 self.interrupt_if(true);
             }
             Event::Reset => {
@@ -252,6 +256,7 @@ impl World {
             Event::Shutdown => {
                 self.teleop.handle_shutdown(self.now);
                 self.shut_down = true;
+                self.returns.expect_stop_line();
                 self.interrupt_if(true);
             }
         }
@@ -282,17 +287,18 @@ impl World {
             stall: Duration::ZERO,
         };
         let accepted = self.teleop.handle_target(self.now, target).is_ok();
+        let good_before = self.good_input.is_some_and(|taken| self.now < taken + self.config.input_timeout);
 
         let zero = self.config.zero_is_lost && at.coordinates() == [0.0; 3];
         self.stream.zeros = if zero { self.stream.zeros + 1 } else { 0 };
-        let passed_over = self.stream.zeros == 1;
+        let passed_over = self.stream.zeros == 1 && good_before;
         let mut acceptable = !zero;
-        if !passed_over {
+        if self.stream.zeros != 1 {
             acceptable &= self.stream.is_live(self.now, at, &self.config);
         }
-        if !zero {
-            acceptable &= self.is_sane(stamp, age_ms);
-        }
+        let sane = zero || self.is_sane(stamp, age_ms);
+        acceptable &= sane;
+        self.returns.handle_target(self.now, &target, (accepted, sane && !zero), &self.config);
         let inside = self.is_inside(at, frame);
         acceptable &= inside != Some(false);
         assert!(!accepted || acceptable, "{at:?} {age_ms:?} was taken");
@@ -345,6 +351,7 @@ impl World {
 
     fn lose_input(&mut self) {
         (self.good_input, self.good_since) = (None, None);
+        self.returns.handle_loss();
         self.interrupt_if(true);
     }
 
@@ -453,7 +460,10 @@ impl World {
                 self.accepted = None;
                 self.teleop.handle_lost();
             }
-            Some(Order::Stop) => self.teleop.handle_stop_lost(),
+            Some(Order::Stop) => {
+                self.returns.expect_stop_line();
+                self.teleop.handle_stop_lost();
+            }
             None => {}
         }
     }
@@ -506,6 +516,7 @@ impl World {
             self.undisturbed &= config.hold_behavior == self.config.hold_behavior || self.is_moving();
             // Input that was too old stays so.
             self.good_input = self.good_input.filter(|taken| self.now < *taken + self.config.input_timeout);
+            self.returns.handle_config(&self.config, &config, self.is_moving());
             self.config = config.clone();
             self.monitor.handle_limits(MotionLimits::from(&config));
             self.teleop.handle_config(self.now, config);
@@ -565,6 +576,7 @@ impl World {
             self.teleop.handle_stop_sent();
             self.in_flight.push_back(Order::Stop);
             self.stop_owed = false;
+            self.returns.handle_stop_line();
             self.log.0.push((at(self), Line::Stop));
         }
         while self.has_room() {
@@ -591,6 +603,9 @@ impl World {
             let moved = command.position.point() - last.position.point();
             self.velocity = Some((moved / seconds, seconds));
         }
+        // Less what two roundings to a micrometre may have added.
+        let speed = self.velocity.map(|(velocity, seconds)| velocity.norm() - 4e-6 / seconds);
+        self.returns.handle_sent(self.now, planned, self.interrupted, speed);
         self.last_on_connection = Some((self.now, command));
         self.monitor.handle_sent(timed(self.now, planned));
         self.undisturbed = true;
