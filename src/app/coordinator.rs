@@ -342,11 +342,14 @@ impl Coordinator {
         }
     }
 
-    /// Takes that all has been sent that can be sent now: a stop line that is still due waits for the controller.
-    pub fn handle_transmit_end(&mut self) {
-        if self.teleop.poll_stop_line() {
+    /// Takes that all has been sent that can be sent now: a stop line that is still due waits for the controller. Returns
+    /// whether one is.
+    pub fn handle_transmit_end(&mut self) -> bool {
+        let waits = self.teleop.poll_stop_line();
+        if waits {
             self.teleop.handle_stop_unsent();
         }
+        waits
     }
 
     /// What is handed to the connections for an outgoing line, next of all.

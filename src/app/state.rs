@@ -232,8 +232,9 @@ impl State {
             }
             self.pass_time(now);
         }
-        self.coordinator.handle_transmit_end();
-        self.note_changes(now);
+        if self.coordinator.handle_transmit_end() {
+            self.note_changes(now);
+        }
         now
     }
 
