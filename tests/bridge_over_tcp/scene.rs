@@ -63,7 +63,7 @@ impl Scene {
     }
 
     pub fn over(network: impl Network + 'static, port: u16, settings: &[(&str, Value)]) -> Self {
-        Self::with(network, port, settings, |config, ear| Bridge::new(config, ear))
+        Self::with(network, port, settings, Bridge::new)
     }
 
     /// With clocks that tell of a sleep.

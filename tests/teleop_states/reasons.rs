@@ -6,14 +6,14 @@ use aether_bridge::config::Value;
 use aether_bridge::teleop::{InputFault, LinkView, Motion, Target};
 
 use crate::returns::{HANDLESS, stay_away};
-use crate::scene::{Scene, text};
+use crate::scene::{Happening, Scene, text};
 
 fn kind(scene: &Scene) -> &'static str {
     scene.teleop.reason(scene.now).kind().as_str()
 }
 
 /// Every refusal of a message, as the last thing that a sender did.
-const LAST_WORDS: &[(&str, fn(&mut Scene))] = &[
+const LAST_WORDS: &[Happening] = &[
     ("a good target", |scene| scene.target()),
     ("one zero", |scene| {
         scene.hand = [0.0; 3];
@@ -121,7 +121,7 @@ fn moving() -> Scene {
 }
 
 /// Ways to end motion: what the reason begins with, and whether a person asked for it.
-const ENDS: &[(&str, fn(&mut Scene))] = &[
+const ENDS: &[Happening] = &[
     ("stopped by ~/stop, but ", |scene| scene.teleop.handle_stop()),
     ("disarmed by ~/set_armed, but ", |scene| {
         scene.teleop.handle_set_armed(scene.now, false).unwrap();

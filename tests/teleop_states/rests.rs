@@ -5,10 +5,10 @@ use std::time::Duration;
 use aether_bridge::config::Value;
 use aether_bridge::teleop::{CommandKind, InputFault, LinkView, Motion};
 
-use crate::scene::{Scene, text};
+use crate::scene::{Happening, Scene, text};
 
 /// A hold or an end of motion, and what lets it go on at once.
-const FLAPS: &[(&str, fn(&mut Scene))] = &[
+const FLAPS: &[Happening] = &[
     ("input", |scene| {
         scene.teleop.handle_invalid_target(scene.now, InputFault::HandNotDetected);
     }),

@@ -3,15 +3,12 @@
 use aether_bridge::config::Value;
 use aether_bridge::teleop::{InputFault, LinkView, Motion, Stamp, Target};
 
-use crate::scene::{Scene, at, config, text};
+use crate::scene::{Happening, Scene, at, config, text};
 
 const SECOND: i64 = 1_000_000_000;
 
-/// A message that shows no hand, by its name.
-pub type Handless = (&'static str, fn(&mut Scene));
-
 /// Every kind of message that shows no hand, and silence.
-pub const HANDLESS: &[Handless] = &[
+pub const HANDLESS: &[Happening] = &[
     ("silence", |_| {}),
     ("not detected", |scene| scene.teleop.handle_invalid_target(scene.now, InputFault::HandNotDetected)),
     ("malformed", |scene| {

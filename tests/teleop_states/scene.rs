@@ -6,6 +6,9 @@ use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::geometry::Position;
 use aether_bridge::teleop::{InputFault, LinkView, Motion, Planned, Target, Teleop, TeleopConfig};
 
+/// Something that happens to a scene, and its name.
+pub type Happening = (&'static str, fn(&mut Scene));
+
 pub struct Scene {
     pub teleop: Teleop,
     pub now: Instant,
