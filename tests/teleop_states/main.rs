@@ -295,6 +295,21 @@ fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_han
     );
     scene.move_for(50);
     assert!(scene.sent[count].1.kind == CommandKind::Approach);
+    // Nor does one in the middle of a jump change when that is believed.
+    let mut scene = Scene::tracking(&[]);
+    scene.hand = [0.2, 0.25, 0.2];
+    (0..15).for_each(|_| {
+        scene.try_target().unwrap_err();
+        scene.wait(10);
+    });
+    zero(&mut scene);
+    assert!(scene.reason().contains("leapt"), "{}", scene.reason());
+    (0..14).for_each(|_| {
+        scene.try_target().unwrap_err();
+        scene.wait(10);
+    });
+    scene.target();
+    assert_eq!(scene.motion(), Motion::Approach);
     let mut scene = Scene::tracking(&[
         ("input.zero_is_lost", Value::Boolean(false)),
         ("limits.max_jump", Value::Integer(0)),

@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - A target becomes a [`Sample`] only if every guard in this folder admits it.
-//! - After a refused target the input is bad until the next good one. A single zero among good targets is the exception: it
-//!   is passed over.
+//! - After a refused target the input is bad until the next good one. A single zero while a hand is in sight is the
+//!   exception: it is passed over.
 //! - After the computer has slept nothing from before counts: the input is bad, and targets are refused for a while, because
 //!   they may have waited since before.
 //! - Motion never follows two senders at once.
@@ -110,10 +110,11 @@ impl Input {
         Ok(Sample { origin, stamp: target.stamp, position, orientation, resumes, frame_moved })
     }
 
-    /// Returns whether the last target was a single zero among good ones. Trackers slip in single zeros in mid-motion: such a
-    /// zero is no target, and no loss either.
+    /// Returns whether the last target was a single zero while a hand is in sight, here or where it has jumped to. Trackers slip
+    /// in single zeros in mid-motion: such a zero is no target, and no loss either.
     pub(super) fn passes_over(&self, now: Instant, config: &TeleopConfig) -> bool {
-        self.zeros == 1 && self.good_since(now, config).is_some()
+        let jumped = matches!(self.watchdog.fault(), Some(InputFault::Jump { .. }));
+        self.zeros == 1 && (jumped || self.good_since(now, config).is_some())
     }
 
     /// Returns whether the target's frame has moved by so much more than the hand in it that the arm must not follow at once.
