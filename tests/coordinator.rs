@@ -221,6 +221,87 @@ fn a_stop_line_that_the_peer_does_not_take_goes_out_when_it_does() {
     assert_eq!(scene.coordinator.poll_transmit(scene.now), Some(Outgoing::Stop));
 }
 
+fn told(scene: &Scene) -> (String, &'static str) {
+    let status = scene.coordinator.status(scene.now);
+    (status.reason, status.reason_kind.as_str())
+}
+
+/// Sends the stop line that is due, and has it answered if that is wanted.
+fn stop(scene: &mut Scene, answer: Option<ReplyStatus>) {
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), Some(Outgoing::Stop));
+    scene
+        .coordinator
+        .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
+        .unwrap();
+    if let Some(status) = answer {
+        // The command before was not answered yet.
+        scene.reply(ReplyStatus::Ok, None);
+        scene.reply(status, None);
+    }
+}
+
+#[test]
+fn refused_stop_line_is_the_reason() {
+    let mut scene = held();
+    stop(&mut scene, Some(ReplyStatus::Error));
+    assert_eq!(told(&scene).1, "stop_refused");
+    assert!(told(&scene).0.starts_with("holding, but the controller refused to stop: no new target"));
+    scene.coordinator.teleop.handle_stop();
+    stop(&mut scene, None);
+    scene.reply(ReplyStatus::Ok, None);
+    assert_eq!(told(&scene).1, "stopped");
+}
+
+#[test]
+fn stop_line_that_the_peer_does_not_take_is_the_reason() {
+    let mut scene = held();
+    scene.coordinator.handle_transmit_end();
+    let full = Err(std::io::ErrorKind::WouldBlock.into());
+    let written = [(PeerId::ONLY, full)];
+    scene.coordinator.handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, written);
+    scene.coordinator.handle_transmit_end();
+    assert_eq!(told(&scene).1, "stop_unsent");
+    assert!(told(&scene).0.starts_with("holding, but the stop line is not yet sent"), "{}", told(&scene).0);
+    scene.coordinator.handle_writable(scene.now);
+    stop(&mut scene, Some(ReplyStatus::Ok));
+    scene.coordinator.handle_transmit_end();
+    assert_eq!(told(&scene).1, "input_stale");
+}
+
+#[test]
+fn connection_that_ends_before_the_stop_is_answered_is_told_with_why() {
+    let mut scene = held();
+    stop(&mut scene, None);
+    scene.coordinator.handle_failed(scene.now, LinkError::Closed);
+    let (reason, kind) = told(&scene);
+    assert_eq!(kind, "stop_unanswered");
+    let begins = "holding, but the controller has not answered the stop line: no connection to the controller: the \
+                  controller closed the connection";
+    assert!(reason.starts_with(begins), "{reason}");
+}
+
+#[test]
+fn after_a_sleep_the_link_connects_anew_and_the_hand_settles() {
+    let mut scene = Scene::connected();
+    scene.first_command();
+    scene.reply(ReplyStatus::Ok, None);
+    scene.coordinator.handle_slept(scene.now, Duration::from_secs(60));
+    let (reason, kind) = told(&scene);
+    assert_eq!((kind, scene.link()), ("link_down", LinkState::Backoff));
+    assert!(reason.contains("because this computer slept for 60.0 s"), "{reason}");
+    // What was fresh before leads nowhere.
+    let target = Target::new(-0.2, 0.2, 0.1, None).unwrap();
+    let refused = scene.coordinator.teleop.handle_target(scene.now, target);
+    assert!(matches!(refused, Err(InputFault::ComputerSlept { .. })));
+    scene.reconnect();
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
+    scene.coordinator.teleop.handle_target(scene.now, target).unwrap();
+    assert_eq!((scene.coordinator.poll_transmit(scene.now), told(&scene).1), (None, "settling"));
+    // Longer than teleop.rearm_after.
+    scene.coordinator.handle_slept(scene.now, Duration::from_secs(3600));
+    assert_eq!(told(&scene).1, "awaiting_operator");
+}
+
 #[test]
 fn where_the_arm_has_stopped_is_where_the_approach_starts() {
     let mut scene = held();

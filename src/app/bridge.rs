@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::notifier::Notifier;
+use super::sleep::{SleepClocks, SleepWatch, SystemClocks};
 use super::state::{ReconfigureError, State, now};
 use crate::config::Config;
 use crate::link::Action;
@@ -27,8 +28,17 @@ struct Shared {
 impl Bridge {
     /// A bridge that will connect as soon as it is [driven](super::drive).
     pub fn new(config: &Config, observer: impl Observer + 'static) -> Self {
+        Self::with_clocks(config, observer, SystemClocks::new())
+    }
+
+    /// As [`Bridge::new`], with other clocks that tell how long the computer has slept.
+    pub fn with_clocks(
+        config: &Config,
+        observer: impl Observer + 'static,
+        clocks: impl SleepClocks + 'static,
+    ) -> Self {
         Self(Arc::new(Shared {
-            state: Mutex::new(State::new(config, now())),
+            state: Mutex::new(State::new(config, now(), SleepWatch::new(clocks))),
             notifier: Mutex::new(Notifier::new(observer)),
             wake: Notify::new(),
         }))

@@ -89,6 +89,18 @@ impl Coordinator {
         self.follow_link(now);
     }
 
+    /// Takes that the computer has slept for so long and has just woken up. The steady clock stood still meanwhile: the hand
+    /// may be gone, and the arm may have been moved.
+    pub fn handle_slept(&mut self, now: Instant, slept: Duration) {
+        self.log_lines.push(LogLine::warn(format!(
+            "this computer slept for {:.1} s; what was known of the hand and of the arm is out of date",
+            slept.as_secs_f64()
+        )));
+        self.teleop.handle_slept(now, slept);
+        self.link.handle_slept(now, slept);
+        self.follow_link(now);
+    }
+
     /// Takes a connection, or a port that listens for some.
     pub fn handle_connected(&mut self, now: Instant) {
         self.unless_superseded(now, |link| link.handle_connected(now));
@@ -208,7 +220,7 @@ impl Coordinator {
                     "the controller refused the stop line; does it know it? teleop.hold_behavior 'silent' sends none \
                      message={message}"
                 )));
-                self.teleop.handle_stop_answered(false);
+                self.teleop.handle_stop_refused();
             }
             Outcome::HeartbeatAcknowledged | Outcome::LateStop => self.teleop.handle_answered(now),
             Outcome::HeartbeatRejected => {
@@ -348,6 +360,16 @@ impl Coordinator {
                 Sent::Command(SentCommand { seq: self.seq, planned: *planned })
             }
         }
+    }
+
+    /// Takes that all has been sent that can be sent now: a stop line that is still due waits for the controller. Returns
+    /// whether one is.
+    pub fn handle_transmit_end(&mut self) -> bool {
+        let waits = self.teleop.poll_stop_line();
+        if waits {
+            self.teleop.handle_stop_unsent();
+        }
+        waits
     }
 
     /// What is handed to the connections for an outgoing line, next of all.

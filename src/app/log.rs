@@ -174,7 +174,12 @@ impl Log {
             return None;
         }
         let text = in_words(decision, &status.reason, |times| format!("{}: {times}", status.reason))?;
-        Some(LogLine::info(format!("{text} motion={:?}", status.motion)))
+        let level = match status.reason_kind {
+            // People believe that the arm stands still.
+            ReasonKind::StopRefused | ReasonKind::StopUnsent | ReasonKind::StopUnanswered => Level::ERROR,
+            _ => Level::INFO,
+        };
+        Some(LogLine { level, text: format!("{text} motion={:?}", status.motion) })
     }
 }
 
@@ -199,10 +204,13 @@ mod tests {
     use std::io;
     use std::time::{Duration, Instant};
 
+    use tracing::Level;
+
     use super::{Log, LogLine};
     use crate::app::{Coordinator, StatusKey};
     use crate::config::{Config, Parameters};
     use crate::link::{LinkError, LinkState, PeerId};
+    use crate::teleop::ReasonKind;
     use crate::wire::{ReplyDecoder, WireConfig};
 
     /// A link that fails as a test wants it to, and what is logged of it.
@@ -284,6 +292,20 @@ mod tests {
         let mut decoder = ReplyDecoder::new(&WireConfig::default());
         let error = tokio_util::codec::Decoder::decode(&mut decoder, &mut bytes).unwrap_err();
         LinkError::FirstWords { error, asked: true }
+    }
+
+    #[test]
+    fn stop_that_was_not_obeyed_is_logged_as_an_error() {
+        let mut scene = Scene::new();
+        let before = scene.key;
+        let mut status = scene.coordinator.status(scene.now);
+        for kind in [ReasonKind::StopRefused, ReasonKind::StopUnsent, ReasonKind::StopUnanswered] {
+            (status.reason_kind, status.reason) = (kind, "stopped, but".into());
+            let [line] = &scene.log.change(scene.now, before, &status, None)[..] else { panic!("one line") };
+            assert_eq!(line.level, Level::ERROR, "{line:?}");
+        }
+        status.reason_kind = ReasonKind::Stopped;
+        assert_eq!(scene.log.change(scene.now, before, &status, None)[0].level, Level::INFO);
     }
 
     #[test]

@@ -22,10 +22,12 @@ mod log;
 mod notifier;
 mod repeats;
 mod report;
+mod sleep;
 mod state;
 
 pub use bridge::Bridge;
 pub use coordinator::{Coordinator, Outgoing, Sent};
 pub use driver::{drive, drive_over};
 pub use report::{Report, StatusKey};
+pub use sleep::SleepClocks;
 pub use state::ReconfigureError;

@@ -95,8 +95,10 @@ impl Report {
 
     /// The reason, and what else is known of it.
     fn explain(&self, now: Instant, link: &Link, reason: &Reason) -> String {
-        let (Reason::Holding(obstacle) | Reason::WaitingToArm(obstacle)) = reason else {
-            return reason.to_string();
+        let obstacle = match reason {
+            Reason::Holding(obstacle) | Reason::WaitingToArm(obstacle) => obstacle,
+            Reason::StopTrouble(trouble, reason) => return trouble.told_in(&self.explain(now, link, reason)),
+            _ => return reason.to_string(),
         };
         match obstacle {
             Obstacle::LinkDown => format!("{reason}{}", self.explain_link_down(now, link)),

@@ -11,6 +11,7 @@ use super::coordinator::{Coordinator, Outgoing, Sent};
 use super::log::{Log, LogLine};
 use super::notifier::Event;
 use super::report::StatusKey;
+use super::sleep::SleepWatch;
 use crate::config::{ChangeError, Config};
 use crate::link::{Action, Full, LinkError, PeerId};
 use crate::teleop::{InputFault, Target, TeleopConfigError};
@@ -23,6 +24,7 @@ pub(super) struct State {
     pub coordinator: Coordinator,
     pub connections: Vec<Connection>,
     pub log: Log,
+    sleep: SleepWatch,
     /// What is to be published and logged when the lock is free.
     pub pending_events: Vec<Event>,
     /// Until when [`drive`](super::drive) sleeps.
@@ -35,13 +37,14 @@ pub(super) struct State {
 }
 
 impl State {
-    pub fn new(config: &Config, now: Instant) -> Self {
+    pub fn new(config: &Config, now: Instant, sleep: SleepWatch) -> Self {
         let (teleop, link, peer) = (config.teleop.clone(), config.link.clone(), config.transport.peer());
         Self {
             config: config.clone(),
             coordinator: Coordinator::new(teleop, link, peer, now, fastrand::u64(..)),
             connections: Vec::new(),
             log: Log::new(config.link.link_timeout),
+            sleep,
             pending_events: Vec::new(),
             sleeping_until: None,
             encoder: CommandEncoder::new(&config.wire),
@@ -55,6 +58,9 @@ impl State {
     pub fn apply<R>(&mut self, event: impl FnOnce(&mut Self, Instant) -> R) -> (R, Instant) {
         // Not before the lock, because the machines would go back in time after a wait for it.
         let now = now();
+        if let Some(slept) = self.sleep.poll() {
+            self.coordinator.handle_slept(now, slept);
+        }
         // What was due before the event comes before it, whichever thread is late.
         self.pass_time(now);
         let result = event(self, now);
@@ -225,6 +231,9 @@ impl State {
                 break;
             }
             self.pass_time(now);
+        }
+        if self.coordinator.handle_transmit_end() {
+            self.note_changes(now);
         }
         now
     }

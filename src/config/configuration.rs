@@ -151,6 +151,7 @@ fn teleop(p: &Parameters, workspace: Workspace, turns: bool) -> TeleopConfig {
     TeleopConfig {
         arming: p.get(&TELEOP_ARMING),
         settle_time: p.get(&TELEOP_SETTLE_TIME),
+        rearm_after: p.get(&TELEOP_REARM_AFTER),
         input_timeout: p.get(&INPUT_TIMEOUT),
         zero_is_lost: p.get(&INPUT_ZERO_IS_LOST),
         stream_health: StreamHealthConfig {

@@ -117,6 +117,9 @@ pub enum LinkError {
     /// `~/reconnect`.
     #[error("reconnecting on request")]
     Requested,
+    /// The computer was suspended: what was known of the controller is of before.
+    #[error("reconnecting, because this computer slept for {:.1} s", slept.as_secs_f64())]
+    ComputerSlept { slept: Duration },
     /// A parameter of the link has changed.
     #[error("reconnecting with new parameters")]
     Reconfigured,

@@ -317,11 +317,21 @@ impl Link {
 
     /// A person asks for a new connection, now.
     pub fn handle_reconnect(&mut self, now: Instant) {
+        self.reconnect(now, LinkError::Requested);
+    }
+
+    /// The computer has slept for so long: the connection may be dead, or the controller another one.
+    pub fn handle_slept(&mut self, now: Instant, slept: Duration) {
+        self.reconnect(now, LinkError::ComputerSlept { slept });
+    }
+
+    /// Opens a new connection, now, for this reason.
+    fn reconnect(&mut self, now: Instant, reason: LinkError) {
         match self.state {
             State::Disconnected | State::Connecting(_) => {}
             State::Backoff { .. } => self.connect(now),
             State::Open(_) => {
-                self.last_error = Some((now, LinkError::Requested));
+                self.last_error = Some((now, reason));
                 self.failures = 0;
                 self.enter(now, State::Backoff { until: now });
                 self.action = Some(Action::Close);

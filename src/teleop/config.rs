@@ -1,6 +1,6 @@
 //! The settings of motion. `crate::config` checks their values.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::following::FollowingConfig;
 use super::retarget::{Retarget, RetargetMode};
@@ -16,6 +16,8 @@ pub struct TeleopConfig {
     pub arming: Arming,
     /// How long the input must be good without a gap before arming leads to motion.
     pub settle_time: Duration,
+    /// A person has to arm once no good target has come for this long. Zero: never.
+    pub rearm_after: Duration,
     /// Input older than this never moves the arm.
     pub input_timeout: Duration,
     /// Whether a target that is all zero means that the tracker sees no hand.
@@ -68,6 +70,12 @@ impl TeleopConfig {
     /// Returns how fast, and how suddenly, commands move the arm while approaching.
     pub fn approach_limits(&self) -> Limits {
         Limits { speed: self.approach_speed.min(self.limits.speed), ..self.limits }
+    }
+
+    /// Returns whether a hand that was last seen at `seen` has been away so long by `now` that it has to settle like a new
+    /// one. A hand that is not lost yet, by `input.timeout`, is not away.
+    pub(super) fn is_absence(&self, seen: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(seen) > self.input_timeout.max(ABSENCE)
     }
 
     /// Returns the time between two commands of a ramp: the time-step of the first, and the time after the last by which
@@ -254,6 +262,8 @@ const RAMP_PERIOD: Duration = Duration::from_millis(20);
 
 /// The time in which the speed limit leads as far as the longest step, if `limits.step` is 0, in seconds.
 const STEP_TIME: f64 = 0.1;
+/// After a longer absence the hand may be another one.
+const ABSENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -266,6 +276,7 @@ pub(super) mod tests {
         TeleopConfig {
             arming: Arming::Automatic,
             settle_time: Duration::from_millis(300),
+            rearm_after: Duration::from_secs(300),
             input_timeout: Duration::from_millis(200),
             zero_is_lost: true,
             stream_health: StreamHealthConfig { frozen_timeout: Duration::ZERO, min_rate: 0.0 },

@@ -51,6 +51,12 @@ pub enum InputFault {
         stall.as_secs_f64()
     )]
     ProcessStalled { stall: Duration },
+    /// The computer was suspended for so long.
+    #[error(
+        "target refused: this computer slept for {:.1} s, and what it knows of the hand is from before",
+        slept.as_secs_f64()
+    )]
+    ComputerSlept { slept: Duration },
     /// The stamp is ahead of the node's clock by more than the `limit`.
     #[error(
         "target refused: its stamp is {:.3} s in the future, more than {:.3} s; {cause}", ahead.as_secs_f64(),

@@ -26,6 +26,7 @@
 //! | `workspace` | where commands may lie |
 //! | `mode` | the mode of the diagram |
 //! | `estimate`, `doubt`, `following` | where the arm is, whether that is known, whether it follows |
+//! | `stop_line` | whether a stop line is due, and obeyed |
 //! | `gripper` | open or closed |
 //! | `link_view` | whether the controller takes commands |
 //! | `reason`, `input_fault` | why the arm does or does not move, in words |
@@ -43,6 +44,7 @@ mod planner;
 mod reason;
 mod retarget;
 mod state_machine;
+mod stop_line;
 mod target;
 mod workspace;
 
@@ -58,8 +60,9 @@ pub use input_fault::{ClockCause, InputFault};
 pub use link_view::LinkView;
 pub use mode::{ArmingError, Disarmed, Motion};
 pub use planner::{CommandKind, Limit, Planned};
-pub use reason::{Obstacle, Reason, ReasonKind};
+pub use reason::{Obstacle, Reason, ReasonKind, Waiting};
 pub use retarget::{Retarget, RetargetMode};
 pub use state_machine::{Counters, Teleop};
+pub use stop_line::StopTrouble;
 pub use target::{Frame, Frames, GripperInput, Stamp, Target, strip_leading_slash};
 pub use workspace::{Admitted, Course, KeepOut, Policy, Workspace};

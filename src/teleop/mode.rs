@@ -5,6 +5,7 @@
 //! - Motion begins as an approach, and only from a mode that permits motion.
 //! - Only a person leads out of STOPPED, and only to DISARMED.
 //! - A mode arms itself once, after the start. After that only a person arms.
+//! - After a long absence the hand settles before motion begins again, and after a longer one a person arms.
 
 use std::time::Duration;
 
@@ -53,6 +54,15 @@ pub enum Disarmed {
         "disarmed: the link was lost and teleop.arming is 'operator'; call ~/set_armed with data: true to arm again"
     )]
     ByLinkLoss,
+    /// No good target has come for `teleop.rearm_after`.
+    #[error(
+        "disarmed: no good target has come for teleop.rearm_after {:.0} s; call ~/set_armed with data: true to arm again",
+        after.as_secs_f64()
+    )]
+    ByAbsence {
+        /// `teleop.rearm_after`.
+        after: Duration,
+    },
 }
 
 /// Why a request by a person was refused.
@@ -96,7 +106,7 @@ enum State {
     Tracking,
     /// A person, or the end of the process, sends the arm home.
     GoingHome,
-    /// `settle`: a person has just armed, and the input has to prove itself first.
+    /// `settle`: the input has to prove itself first, because a person has just armed, or because the hand has been away.
     Holding {
         settle: bool,
     },
@@ -224,17 +234,25 @@ impl Mode {
         begins
     }
 
+    /// Makes a hold last until the input has settled, because the hand has been away.
+    pub(super) fn require_settling(&mut self) {
+        if let State::Holding { settle } = &mut self.0 {
+            *settle = true;
+        }
+    }
+
+    /// Goes back from following to the pace of an approach, because it is not the hand that moves the goal, or because a command
+    /// was refused or lost.
+    pub(super) fn approach_again(&mut self) {
+        if self.0 == State::Tracking {
+            self.0 = State::Approach;
+        }
+    }
+
     /// Ends an approach, because the arm is at the target.
     pub(super) fn track(&mut self) {
         if self.0 == State::Approach {
             self.0 = State::Tracking;
-        }
-    }
-
-    /// Goes back from following to approaching, because a command was refused or lost.
-    pub(super) fn approach_again(&mut self) {
-        if self.0 == State::Tracking {
-            self.0 = State::Approach;
         }
     }
 
@@ -288,6 +306,26 @@ mod tests {
         assert_eq!(mode.motion(), Motion::Holding);
         assert!(!mode.awaits_settling() && mode.advance(true, false));
         assert_eq!(mode.motion(), Motion::Approach);
+    }
+
+    #[test]
+    fn hand_that_was_away_has_to_settle() {
+        let mut mode = tracking();
+        mode.require_settling();
+        assert!(mode.is_moving(), "it is for a hold");
+        assert!(!mode.advance(false, true));
+        mode.require_settling();
+        assert!(mode.awaits_settling() && !mode.advance(true, false) && mode.advance(true, true));
+    }
+
+    #[test]
+    fn goal_that_moves_by_itself_is_approached() {
+        let mut mode = tracking();
+        mode.approach_again();
+        assert_eq!(mode.motion(), Motion::Approach);
+        let mut mode = armed();
+        mode.approach_again();
+        assert_eq!(mode.motion(), Motion::Holding);
     }
 
     #[test]

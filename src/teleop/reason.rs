@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::estimate::PositionUnknown;
 use super::input_fault::InputFault;
 use super::mode::{Disarmed, Mode, Motion};
+use super::stop_line::StopTrouble;
 
 /// What stands between an armed bridge and motion. The first that applies is the one named.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -71,6 +72,8 @@ pub enum Reason {
     TrackingClamped(f64),
     /// Commands ramp towards the place in the workspace that is nearest to a target so many metres outside.
     ApproachingClamped(f64),
+    /// An approach, whose first command has to wait.
+    ApproachWaiting(Waiting),
     /// Armed, and held by an obstacle.
     Holding(Obstacle),
     /// Arms itself as soon as the obstacle is gone.
@@ -79,6 +82,19 @@ pub enum Reason {
     AwaitingOperator(Disarmed),
     /// A stop request is latched.
     Stopped,
+    /// Motion has ended, for a reason, and the arm may go on all the same.
+    StopTrouble(StopTrouble, Box<Reason>),
+}
+
+/// What the first command of an approach waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Waiting {
+    /// A line of before is unanswered, so that the arm's place is not known.
+    #[error("the answer to the last command")]
+    Answer,
+    /// The arm may still be moving by what was sent before.
+    #[error("the arm to come to rest")]
+    Rest,
 }
 
 impl Reason {
@@ -148,10 +164,13 @@ macro_rules! refused {
 
 reason_kinds! {
     Tracking = "tracking" for Reason::Tracking | Reason::TrackingClamped(_),
-    Approaching = "approaching" for Reason::Approaching | Reason::ApproachingClamped(_),
+    Approaching = "approaching" for Reason::Approaching | Reason::ApproachingClamped(_) | Reason::ApproachWaiting(_),
     GoingHome = "going_home" for Reason::GoingHome,
-    Stopped = "stopped" for Reason::Stopped,
     ArmFault = "arm_fault" for waits!(Obstacle::ArmFault(_)) | Reason::AwaitingOperator(Disarmed::ByArmFault),
+    Stopped = "stopped" for Reason::Stopped,
+    StopRefused = "stop_refused" for Reason::StopTrouble(StopTrouble::Refused, _),
+    StopUnsent = "stop_unsent" for Reason::StopTrouble(StopTrouble::Unsent | StopTrouble::NoConnection, _),
+    StopUnanswered = "stop_unanswered" for Reason::StopTrouble(StopTrouble::Unanswered, _),
     AwaitingOperator = "awaiting_operator" for Reason::AwaitingOperator(_),
     ShuttingDown = "shutting_down" for waits!(Obstacle::ShuttingDown),
     LinkDown = "link_down" for waits!(Obstacle::LinkDown),
@@ -174,6 +193,7 @@ reason_kinds! {
     InputFrozen = "input_frozen" for refused!(InputFault::Frozen { .. }),
     RateTooLow = "rate_too_low" for refused!(InputFault::RateTooLow { .. }),
     StampTooOld = "stamp_too_old" for refused!(InputFault::StampTooOld { .. }),
+    ComputerSlept = "computer_slept" for refused!(InputFault::ComputerSlept { .. }),
     ProcessStalled = "process_stalled" for refused!(InputFault::ProcessStalled { .. }),
     StampFromFuture = "stamp_from_future" for refused!(InputFault::StampFromFuture { .. }),
     StampBackwards = "stamp_backwards" for refused!(InputFault::StampBackwards { .. }),
@@ -194,10 +214,12 @@ impl fmt::Display for Reason {
             Self::GoingHome => f.write_str("going home slowly, whatever the hand does"),
             Self::TrackingClamped(outside) => write!(f, "{}, {}", Self::Tracking, clamped(*outside)),
             Self::ApproachingClamped(outside) => write!(f, "{}, {}", Self::Approaching, clamped(*outside)),
+            Self::ApproachWaiting(waiting) => write!(f, "approaching: waiting for {waiting}"),
             Self::Holding(obstacle) => write!(f, "holding: {obstacle}"),
             Self::WaitingToArm(obstacle) => write!(f, "not armed yet: {obstacle}"),
             Self::AwaitingOperator(why) => why.fmt(f),
             Self::Stopped => f.write_str("stopped by ~/stop; call ~/reset, then ~/set_armed with data: true"),
+            Self::StopTrouble(trouble, reason) => f.write_str(&trouble.told_in(&reason.to_string())),
         }
     }
 }
@@ -228,6 +250,15 @@ fn clamped(outside: f64) -> String {
     format!("clamped, {outside:.digits$} m outside the workspace")
 }
 
+impl StopTrouble {
+    /// Returns a line that tells the reason why nothing moves, and of the trouble, which comes first because it matters more
+    /// than what follows the first word of the reason.
+    pub(crate) fn told_in(self, reason: &str) -> String {
+        let (motion, rest) = reason.split_at(reason.find([':', ';']).unwrap_or(reason.len()));
+        format!("{motion}, but {self}{rest}")
+    }
+}
+
 /// Returns the end of the sentence that no new target has been received.
 fn last_refusal(refused: Option<&InputFault>) -> String {
     refused.map(ToString::to_string).map_or_else(String::new, |fault| {
@@ -249,6 +280,26 @@ mod tests {
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), ReasonKind::ALL.len());
+    }
+
+    #[test]
+    fn stop_trouble_comes_first_in_every_reason() {
+        let told = |trouble, reason| Reason::StopTrouble(trouble, Box::new(reason)).to_string();
+        assert_eq!(
+            told(StopTrouble::Refused, Reason::Stopped),
+            "stopped by ~/stop, but the controller refused to stop; call ~/reset, then ~/set_armed with data: true"
+        );
+        let stale = Obstacle::Stale { age: Duration::from_secs(1), refused: None };
+        assert_eq!(
+            told(StopTrouble::Unsent, Reason::Holding(stale)),
+            "holding, but the stop line is not yet sent, because the controller does not read: no new target for 1.0 s"
+        );
+        let disarmed = told(StopTrouble::Unanswered, Reason::AwaitingOperator(Disarmed::ByOperator));
+        assert!(
+            disarmed.starts_with(
+                "disarmed by ~/set_armed, but the controller has not answered the stop line; call"
+            )
+        );
     }
 
     #[test]

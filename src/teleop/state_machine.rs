@@ -3,7 +3,9 @@
 //! Invariants:
 //! - No command is planned unless the mode permits motion, the link is ready, the input is good and nothing else stands in
 //!   the way at that very moment.
-//! - Whenever motion ends, the hand is released and a stop line is due if `teleop.hold_behavior` asks for one.
+//! - Whenever motion ends, the hand is released, and a stop line is due if `teleop.hold_behavior` asks for one and the motion
+//!   has sent a command. A person's `~/stop` and the end are followed by a stop line in any case.
+//! - Only the hand makes the arm follow. A goal that something else moves is approached.
 //! - After [`Teleop::handle_shutdown`] nothing but a stop line is sent.
 
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use super::link_view::{LinkView, RejectionStreak};
 use super::mode::{ArmingError, Disarmed, Mode, Motion};
 use super::planner::{Basis, CommandKind, Limit, Planned, Planner};
 use super::reason::{Obstacle, Reason};
+use super::stop_line::StopLine;
 use super::target::{GripperInput, Target};
 use crate::arm::{Command, Gripper, ReportedState};
 
@@ -39,8 +42,7 @@ pub struct Teleop {
     fault: Option<Arc<str>>,
     /// Until when a second `~/set_armed` true says that the arm may go home from wherever it is.
     confirm_until: Option<Instant>,
-    /// A stop line is to be sent before anything else.
-    stop_due: bool,
+    stop_line: StopLine,
     shutting_down: bool,
     counters: Counters,
 }
@@ -70,7 +72,7 @@ impl Teleop {
             begun: false,
             fault: None,
             confirm_until: None,
-            stop_due: false,
+            stop_line: StopLine::default(),
             shutting_down: false,
             counters: Counters::default(),
             config,
@@ -86,12 +88,15 @@ impl Teleop {
         self.update(now);
         let basis = Basis { estimate: &self.estimate, config: &self.config };
         let admitted = self.input.judge(now, &target, basis.config).and_then(|sample| {
-            self.planner.handle_sample(&sample, basis).map(|overtakes| (sample.origin, overtakes))
+            self.planner.handle_sample(&sample, basis).map(|overtakes| (sample, overtakes))
         });
         match admitted {
-            Ok((origin, overtakes)) => {
+            Ok((sample, overtakes)) => {
                 self.planner.look_for_way(self.mode.is_moving(), basis);
-                self.input.handle_good(now, origin, &self.config);
+                self.input.handle_good(now, sample.origin, &self.config);
+                if sample.frame_moved {
+                    self.mode.approach_again();
+                }
                 self.counters.coalesced += u64::from(overtakes && self.mode.is_moving());
                 if let Some(input) = target.gripper {
                     self.gripper.handle_target(now, input, &self.config.gripper);
@@ -104,7 +109,7 @@ impl Teleop {
             }
             Err(fault) => {
                 self.counters.dropped_input += 1;
-                if !self.input.passes_over() {
+                if !self.input.passes_over(now, &self.config) {
                     self.hold_by(now, fault.clone());
                 }
                 Err(fault)
@@ -153,6 +158,9 @@ impl Teleop {
     /// Takes the state of the link. Call it on every change.
     pub fn handle_link(&mut self, now: Instant, link: LinkView) {
         self.link = link;
+        if link == LinkView::Unresponsive {
+            self.stop_line.handle_unanswered();
+        }
         if link.is_down() {
             self.rejections.end();
             self.gripper.handle_link_down();
@@ -169,8 +177,9 @@ impl Teleop {
             }
         }
         self.update(now);
-        // A stop line that was due on a connection that is gone is due no more.
-        self.stop_due &= link != LinkView::Down;
+        if link == LinkView::Down {
+            self.stop_line.handle_link_down();
+        }
     }
 
     /// Takes the reply that a command has been accepted.
@@ -205,7 +214,19 @@ impl Teleop {
         self.estimate.handle_stop_answered(false);
         if !self.mode.is_moving() {
             self.request_stop_line();
+            self.stop_line.handle_unanswered();
         }
+    }
+
+    /// Takes the reply that the controller refuses to stop.
+    pub fn handle_stop_refused(&mut self) {
+        self.estimate.handle_stop_answered(false);
+        self.stop_line.handle_refused();
+    }
+
+    /// Takes that the connection does not take the stop line that is due, because the controller does not read.
+    pub fn handle_stop_unsent(&mut self) {
+        self.stop_line.handle_unsent();
     }
 
     /// Takes what the controller of an `arm` reports, and what that report is about. Call it for each reply that something
@@ -256,6 +277,7 @@ impl Teleop {
     /// way.
     pub fn handle_stop_answered(&mut self, reported: bool) {
         self.estimate.handle_stop_answered(reported);
+        self.stop_line.handle_accepted();
     }
 
     /// Takes the fault in the newest report, if there is one. After a fault that has ended only a person arms.
@@ -292,6 +314,7 @@ impl Teleop {
         if !self.change_mode(Mode::arm)? {
             return Ok(format!("armed already; {}", self.reason(now)));
         }
+        self.input.handle_armed(now);
         self.update(now);
         Ok(format!("armed; {}", self.reason(now)))
     }
@@ -370,6 +393,9 @@ impl Teleop {
         self.confirm_until = None;
         self.change_mode(Mode::stop);
         self.request_stop_line();
+        if self.config.hold_behavior.sends_stop() && self.link == LinkView::Down {
+            self.stop_line.handle_no_connection();
+        }
     }
 
     /// Releases a stop, because a person asks for it. Disarms in every mode. Returns a line for that person.
@@ -422,10 +448,23 @@ impl Teleop {
         }
         let basis = Basis { estimate: &self.estimate, config: &self.config };
         match self.planner.handle_config(&before, basis) {
-            Ok(()) => self.planner.look_for_way(self.mode.is_moving(), basis),
+            Ok(approaches) => {
+                self.planner.look_for_way(self.mode.is_moving(), basis);
+                if approaches {
+                    self.mode.approach_again();
+                }
+            }
             Err(fault) => self.input.handle_fault(fault),
         }
         self.update(now);
+    }
+
+    /// Takes that the computer has slept for so long and has just woken up. The steady clock stood still meanwhile, so nothing
+    /// that was good before is good now.
+    pub fn handle_slept(&mut self, now: Instant, slept: Duration) {
+        self.input.handle_slept(now, slept);
+        self.update(now);
+        self.mode.require_settling();
     }
 
     /// Forgets where the arm is and what its gripper is to be, because the arm or what positions mean is another. Call it
@@ -434,7 +473,7 @@ impl Teleop {
         self.estimate.handle_other_arm();
         (self.fault, self.confirm_until) = (None, None);
         self.gripper = GripperDecider::new(self.config.initial_gripper);
-        self.planner.handle_link_down();
+        self.planner.handle_other_arm();
     }
 
     /// Forgets that the arm may be at home since the start, because the bridge did not end by itself the last time.
@@ -457,6 +496,7 @@ impl Teleop {
                 self.rejections.pause_until(),
                 self.gripper.awaited_until(),
                 self.estimate.rests_at(&self.config),
+                self.rearm_at(),
             ])
             .flatten()
             .filter(|deadline| *deadline > now)
@@ -466,12 +506,12 @@ impl Teleop {
     /// Returns whether a stop line is to be sent now, whatever is unanswered. If it is, call [`Teleop::handle_stop_sent`].
     #[must_use]
     pub fn poll_stop_line(&self) -> bool {
-        self.stop_due
+        self.stop_line.is_due()
     }
 
     /// Records that a stop line has been handed to the connection.
     pub fn handle_stop_sent(&mut self) {
-        self.stop_due = false;
+        self.stop_line.handle_sent();
         self.estimate.handle_stop_sent();
     }
 
@@ -498,7 +538,7 @@ impl Teleop {
     /// Returns when a command will be due if nothing happens before that. It may lie in the past.
     #[must_use]
     pub fn poll_command_at(&self, now: Instant) -> Option<Instant> {
-        if self.stop_due {
+        if self.stop_line.is_due() {
             return None;
         }
         if self.mode.is_moving() {
@@ -518,7 +558,7 @@ impl Teleop {
     /// that line has been handed to the connection, call [`Teleop::handle_asked`].
     #[must_use]
     pub fn poll_question_at(&self, now: Instant) -> Option<Instant> {
-        if self.stop_due || self.shutting_down || self.link != LinkView::Ready || self.begun {
+        if self.stop_line.is_due() || self.shutting_down || self.link != LinkView::Ready || self.begun {
             return None;
         }
         let due = self.estimate.question_due_at(now, &self.config)?;
@@ -543,7 +583,10 @@ impl Teleop {
         if self.planner.handle_sent(now, planned, Basis { estimate: &self.estimate, config: &self.config }) {
             self.mode.track();
         }
-        self.begun |= planned.kind != CommandKind::Repetition;
+        if planned.kind != CommandKind::Repetition {
+            self.begun = true;
+            self.stop_line.handle_command();
+        }
         self.estimate.handle_sent(now, planned.command);
         self.counters.limited += u64::from(planned.limited == Some(Limit::Speed) || planned.clamped);
     }
@@ -561,7 +604,16 @@ impl Teleop {
     /// Returns why the arm does or does not move.
     pub fn reason(&self, now: Instant) -> Reason {
         let settling = Obstacle::Settling { settle_time: self.config.settle_time };
-        Reason::new(self.mode, self.planner.outside(), || self.obstacle(now).unwrap_or(settling))
+        let reason =
+            Reason::new(self.mode, self.planner.outside(), || self.obstacle(now).unwrap_or(settling));
+        if matches!(reason, Reason::Approaching | Reason::ApproachingClamped(_)) {
+            return self.planner.waits_for(now, self.basis()).map_or(reason, Reason::ApproachWaiting);
+        }
+        let trouble = self.stop_line.trouble().filter(|_| !self.mode.is_moving());
+        match trouble {
+            Some(trouble) => Reason::StopTrouble(trouble, Box::new(reason)),
+            None => reason,
+        }
     }
 
     /// Returns how often commands did not follow the input to the letter.
@@ -587,6 +639,14 @@ impl Teleop {
     /// Lets the mode follow from obstacles and time.
     fn update(&mut self, now: Instant) {
         self.gripper.handle_time(now);
+        if self.rearm_at().is_some_and(|at| at <= now) {
+            let after = self.config.rearm_after;
+            self.change_mode(|mode| mode.disarm(Disarmed::ByAbsence { after }));
+        }
+        let away = self.input.is_away(now, &self.config);
+        if away {
+            self.mode.require_settling();
+        }
         let clear = if self.mode.is_going_home() {
             self.home_obstacle(now).is_none()
         } else {
@@ -596,8 +656,17 @@ impl Teleop {
         if self.change_mode(|mode| mode.advance(clear, settled)) {
             self.planner.begin();
             self.estimate.handle_motion_begun();
+            self.stop_line.handle_motion();
             self.decide_gripper(now);
+        } else if away {
+            // Motion may have ended just now.
+            self.mode.require_settling();
         }
+    }
+
+    /// Returns when a person will have to arm because no hand has come, maybe in the past.
+    fn rearm_at(&self) -> Option<Instant> {
+        self.input.rearm_at(&self.config).filter(|_| self.mode.is_armed())
     }
 
     /// Changes the mode, and does what every change of it entails.
@@ -619,7 +688,10 @@ impl Teleop {
         }
         if before.is_moving() && !self.mode.is_moving() {
             self.gripper.handle_void();
-            self.request_stop_line();
+            // The arm stands already where a motion that has sent nothing was to begin.
+            if self.stop_line.follows_commands() {
+                self.request_stop_line();
+            }
         }
         result
     }
@@ -635,7 +707,11 @@ impl Teleop {
     }
 
     fn request_stop_line(&mut self) {
-        self.stop_due = self.config.hold_behavior.sends_stop() && self.link != LinkView::Down;
+        if self.config.hold_behavior.sends_stop() && self.link != LinkView::Down {
+            self.stop_line.request();
+        } else {
+            self.stop_line.cancel();
+        }
     }
 
     /// Goes back to the last accepted command, because a later one was refused or lost.

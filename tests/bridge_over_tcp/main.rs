@@ -1,5 +1,6 @@
 //! The whole bridge but ROS, over real sockets.
 
+mod asleep;
 mod blocked;
 mod exchange;
 mod greeting;

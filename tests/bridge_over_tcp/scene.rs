@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aether_bridge::app::{Bridge, drive_over};
+use aether_bridge::app::{Bridge, SleepClocks, drive_over};
 use aether_bridge::arm::ReportedState;
 use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::link::{LinkState, Network, System};
@@ -74,6 +74,20 @@ impl Scene {
     }
 
     pub fn over(network: impl Network + 'static, port: u16, settings: &[(&str, Value)]) -> Self {
+        Self::with(network, port, settings, Bridge::new)
+    }
+
+    /// With clocks that tell of a sleep.
+    pub fn by_clocks(clocks: impl SleepClocks + 'static, port: u16, settings: &[(&str, Value)]) -> Self {
+        Self::with(System, port, settings, |config, ear| Bridge::with_clocks(config, ear, clocks))
+    }
+
+    fn with(
+        network: impl Network + 'static,
+        port: u16,
+        settings: &[(&str, Value)],
+        new_bridge: impl FnOnce(&Config, Ear) -> Bridge,
+    ) -> Self {
         let own = [
             ("link.port", Value::Integer(port.into())),
             ("teleop.settle_time", Value::Real(0.1)),
@@ -82,7 +96,7 @@ impl Scene {
         let config = Config::new(&Parameters::with(&[&own, settings].concat()).unwrap()).unwrap();
         let (tell, news) = watch::channel(None);
         let heard = Arc::new(Mutex::new(Heard::default()));
-        let bridge = Bridge::new(&config, Ear { news: tell, heard: Arc::clone(&heard) });
+        let bridge = new_bridge(&config, Ear { news: tell, heard: Arc::clone(&heard) });
         let (end, ended) = oneshot::channel::<()>();
         let (hand, mut place) = watch::channel(None::<[f64; 3]>);
         let driver = tokio::spawn({

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@ enum { WAITS, WAIT_FAILS, CLOCK_FAILS };
 struct faults {
     int64_t ahead; /* of the wall clock, in seconds */
     int64_t wait;  /* what happens to a thread that waits for messages */
+    int64_t sleeps; /* whether the steady clock stands still, as while a computer sleeps */
     int64_t hangs; /* whether giving up a node takes for ever, as with a middleware that waits for a dead reader */
 };
 
@@ -33,6 +35,22 @@ __attribute__((constructor)) static void share(void) {
     faults = shared;
 }
 
+/* Returns the steady time in nanoseconds. It goes on from where it stood still. */
+static int64_t awake(int64_t now) {
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static int64_t asleep, slept;
+    pthread_mutex_lock(&mutex);
+    if (faults->sleeps) {
+        if (!asleep) asleep = now - slept;
+        slept = now - asleep;
+    } else {
+        asleep = 0;
+    }
+    int64_t time = now - slept;
+    pthread_mutex_unlock(&mutex);
+    return time;
+}
+
 int clock_gettime(clockid_t clock, struct timespec *now) {
     if (clockless && clock == CLOCK_MONOTONIC) {
         errno = EINVAL;
@@ -40,6 +58,11 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
     }
     int result = syscall(SYS_clock_gettime, clock, now);
     if (result == 0 && clock == CLOCK_REALTIME) now->tv_sec += faults->ahead;
+    if (result == 0 && clock == CLOCK_MONOTONIC) {
+        int64_t time = awake(now->tv_sec * 1000000000LL + now->tv_nsec);
+        now->tv_sec = time / 1000000000LL;
+        now->tv_nsec = time % 1000000000LL;
+    }
     return result;
 }
 

@@ -22,9 +22,9 @@ class Preloaded:
         self.set()
         self.environment = {"LD_PRELOAD": str(library), "AETHER_FAULTS": str(self._shared)}
 
-    def set(self, ahead=0, wait=0, hangs=False):
-        """How many seconds the wall clock is ahead, what happens to the thread that waits for messages, and whether the
-        middleware hangs when it is to give up a node.
+    def set(self, ahead=0, wait=0, sleeps=False, hangs=False):
+        """How many seconds the wall clock is ahead, what happens to the thread that waits for messages, whether the steady
+        clock stands still, and whether the middleware hangs when it is to give up a node.
         """
         with open(self._shared, "r+b" if self._shared.exists() else "w+b") as file:
-            file.write(struct.pack("qqq", ahead, wait, hangs))
+            file.write(struct.pack("qqqq", ahead, wait, sleeps, hangs))

@@ -9,6 +9,7 @@ from controller import error, report
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, Quaternion
 from harness import PLAIN, QUICK, aged, unstamped
+from preloaded import Preloaded
 from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
@@ -36,21 +37,22 @@ def case(function):
 
 
 @pytest.fixture
-def scene(controllers, arm_sim, bridge, hand, repeat, peer):
-    return Scene(controllers, arm_sim, bridge, hand, repeat, peer)
+def scene(controllers, arm_sim, bridge, hand, repeat, peer, tmp_path):
+    return Scene(controllers, arm_sim, bridge, hand, repeat, peer, tmp_path)
 
 
 class Scene:
     """A bridge at work, for the cases to disturb."""
 
-    def __init__(self, controllers, arm_sim, bridge, hand, repeat, peer):
+    def __init__(self, controllers, arm_sim, bridge, hand, repeat, peer, folder):
+        self.folder, self.environment = folder, None
         self.controllers, self.arm_sim, self.repeat, self.peer = controllers, arm_sim, repeat, peer
         self.hand, self._bridge = hand, bridge
         self.controller = self.tracker = self.bridge = None
 
     def start(self, parameters=None, controller=None, hand=True, **options):
         self.controller = controller or self.controllers()
-        self.bridge = self._bridge(self.controller, {**AT_PLACE, **(parameters or {})})
+        self.bridge = self._bridge(self.controller, {**AT_PLACE, **(parameters or {})}, environment=self.environment)
         if hand:
             self.tracker = self.hand(PLACE, **options)
         return self
@@ -231,6 +233,21 @@ def process_stalled(scene):
 
 
 @case
+def computer_slept(scene):
+    clocks = Preloaded(scene.folder)
+    scene.environment = clocks.environment
+    scene.follow(stamp=unstamped)
+    published = scene.peer.record(PoseStamped, "/target_pose")
+    clocks.set(sleeps=True)
+    # A second by the hand's own count.
+    published.wait_count(30)
+    scene.tracker.stop()
+    clocks.set()
+    # Until then the link is down, for the same reason.
+    scene.bridge.status.wait(state="CONNECTED", motion="HOLDING")
+
+
+@case
 def no_clock(scene):
     scene.start({"use_sim_time": True})
 
@@ -294,6 +311,30 @@ def awaiting_operator(scene):
     scene.call("set_armed", SetBool, data=True)
     scene.bridge.status.wait(motion="TRACKING")
     scene.call("set_armed", SetBool, data=False)
+
+
+@case
+def stop_refused(scene):
+    scene.follow({"teleop.hold_behavior": "stop"}).controller.stop_reply = lambda line: error("joint 3 is busy")
+    scene.call("stop")
+    told = scene.bridge.status.wait(reason=ROWS["stop_refused"])
+    assert told.reason.startswith("stopped by ~/stop, but the controller refused to stop; call ~/reset")
+    scene.bridge.log.wait(lambda line: "ERROR" in line and "but the controller refused to stop" in line)
+
+
+@case
+def stop_unsent(scene):
+    scene.follow({"teleop.hold_behavior": "stop"}).controller.kill()
+    scene.bridge.status.wait(state="BACKOFF")
+    scene.call("stop")
+
+
+@case
+def stop_unanswered(scene):
+    scene.follow({"teleop.hold_behavior": "stop", "link.timeout": 60.0}).controller.stop_reply = None
+    scene.tracker.stop()
+    told = scene.bridge.status.wait(reason=ROWS["stop_unanswered"])
+    assert told.reason.startswith("holding, but the controller has not answered the stop line: ")
 
 
 @case

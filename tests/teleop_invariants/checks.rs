@@ -23,6 +23,7 @@ impl World {
             self.check_repetition(command);
             return;
         }
+        self.returns.check(self.now, planned, self.interrupted, &self.config);
         self.check_smoothness(command);
         self.check_permission();
         if self.interrupted {

@@ -4,6 +4,7 @@
 mod checks;
 mod events;
 mod place;
+mod returns;
 mod settings;
 mod world;
 

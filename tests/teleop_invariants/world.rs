@@ -16,6 +16,7 @@ use nalgebra::Vector3;
 use crate::checks::timed;
 use crate::events::{Event, Fate};
 use crate::place::Place;
+use crate::returns::Returns;
 
 pub struct World {
     pub teleop: Teleop,
@@ -42,6 +43,7 @@ pub struct World {
     pub permitted: bool,
     pub shut_down: bool,
     pub gripper: GripperSide,
+    pub returns: Returns,
     /// Whether a stop line must come before the next motion.
     pub stop_owed: bool,
     /// The last command of this connection that was answered, if it was accepted.
@@ -208,6 +210,7 @@ impl World {
             interrupted: true,
             shut_down: false,
             gripper: GripperSide::new(initial_gripper),
+            returns: Returns::default(),
             stop_owed: false,
             accepted: None,
             undisturbed: false,
@@ -366,6 +369,7 @@ impl World {
                 self.place.forget_confirmation();
                 self.teleop.handle_stop();
                 self.permitted = false;
+                self.returns.expect_stop_line();
                 self.interrupt_if(true);
             }
             Event::Reset => {
@@ -391,6 +395,7 @@ impl World {
             Event::Shutdown => {
                 self.teleop.handle_shutdown(self.now);
                 self.shut_down = true;
+                self.returns.expect_stop_line();
                 self.interrupt_if(true);
             }
         }
@@ -424,17 +429,18 @@ impl World {
         };
         let before = self.teleop.motion();
         let accepted = self.teleop.handle_target(self.now, target).is_ok();
+        let good_before = self.good_input.is_some_and(|taken| self.now < taken + self.config.input_timeout);
 
         let zero = self.config.zero_is_lost && at.coordinates() == [0.0; 3];
         self.stream.zeros = if zero { self.stream.zeros + 1 } else { 0 };
-        let passed_over = self.stream.zeros == 1;
+        let passed_over = self.stream.zeros == 1 && good_before;
         let mut acceptable = !zero;
-        if !passed_over {
+        if self.stream.zeros != 1 {
             acceptable &= self.stream.is_live(self.now, at, &self.config);
         }
-        if !zero {
-            acceptable &= self.is_sane(stamp, age_ms);
-        }
+        let sane = zero || self.is_sane(stamp, age_ms);
+        acceptable &= sane;
+        self.returns.handle_target(self.now, &target, (accepted, sane && !zero), &self.config);
         let inside = self.is_inside(at, frame);
         acceptable &= inside != Some(false);
         assert!(!accepted || acceptable, "{at:?} {age_ms:?} was taken");
@@ -502,6 +508,7 @@ impl World {
 
     fn lose_input(&mut self) {
         (self.good_input, self.good_since) = (None, None);
+        self.returns.handle_loss();
         self.interrupt_if(true);
     }
 
@@ -655,7 +662,10 @@ impl World {
                 self.teleop.handle_timeout(self.now);
             }
             Some(Order::Question) => self.teleop.handle_question_lost(self.now),
-            Some(Order::Stop) => self.teleop.handle_stop_lost(),
+            Some(Order::Stop) => {
+                self.returns.expect_stop_line();
+                self.teleop.handle_stop_lost();
+            }
             None => {}
         }
     }
@@ -778,6 +788,7 @@ impl World {
             if config.gripper != self.config.gripper {
                 self.gripper.restart(self.now);
             }
+            self.returns.handle_config(&self.config, &config, self.is_moving());
             self.config = config.clone();
             self.place.handle_home(config.home);
             self.place.forget_confirmation();
@@ -844,6 +855,7 @@ impl World {
             self.teleop.handle_stop_sent();
             self.in_flight.push_back(Order::Stop);
             self.stop_owed = false;
+            self.returns.handle_stop_line();
             self.log.0.push((at(self), Line::Stop));
         }
         while self.has_room() {
@@ -880,6 +892,9 @@ impl World {
             self.aimed_at = Some(self.now);
         }
         self.restarted = false;
+        // Less what two roundings to a micrometre may have added.
+        let speed = self.velocity.map(|(velocity, seconds)| velocity.norm() - 4e-6 / seconds);
+        self.returns.handle_sent(self.now, planned, self.interrupted, speed);
         self.last_on_connection = Some((self.now, command));
         self.place.handle_sent();
         self.monitor.handle_sent(timed(self.now, planned));

@@ -213,7 +213,7 @@ fn without_a_word_the_gripper_is_as_the_parameter_says() {
 fn a_lost_hand_that_says_open_has_to_say_it_again() {
     let mut scene = holding_something();
     say(&mut scene, OPEN);
-    scene.wait(10_000);
+    scene.wait(900);
     assert_eq!(scene.motion(), Motion::Holding);
     let back = scene.now;
     assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed, Gripper::Open]);

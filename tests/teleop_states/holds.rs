@@ -96,7 +96,7 @@ fn what_was_due_on_a_connection_that_is_gone_is_due_no_more() {
 fn nothing_moves_before_a_stop_line_has_gone_out() {
     let mut scene = holding("stop");
     let [x, y, z] = scene.hand;
-    scene.now += std::time::Duration::from_secs(1);
+    scene.now += std::time::Duration::from_millis(500);
     scene.teleop.handle_timeout(scene.now);
     let target = aether_bridge::teleop::Target::new(x, y, z, None).unwrap();
     scene.teleop.handle_target(scene.now, target).unwrap();
@@ -112,7 +112,7 @@ fn the_approach_after_a_stop_starts_where_the_controller_says_the_arm_has_stoppe
     let mut scene = holding("stop");
     scene.answers = false;
     let answered = scene.sent.len();
-    scene.wait(1000);
+    scene.wait(500);
     let count = scene.sent.len();
     for (_, planned) in &scene.sent[answered..] {
         scene.teleop.handle_acknowledged(scene.now, &planned.command);
@@ -188,7 +188,7 @@ fn a_command_that_was_refused_is_not_repeated_until_it_is_accepted() {
     scene.answers = true;
     assert!(!repeats(&mut scene));
     // With the next motion it is another command.
-    scene.move_for(500);
+    scene.move_for(1500);
     assert!(repeats(&mut scene));
 }
 

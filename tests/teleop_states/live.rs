@@ -1,7 +1,8 @@
 //! Other settings while running.
 
 use aether_bridge::config::Value;
-use aether_bridge::teleop::{LinkView, Motion, TeleopConfigError};
+use aether_bridge::geometry::{Position, Transform};
+use aether_bridge::teleop::{CommandKind, Frame, LinkView, Motion, Planned, Target, TeleopConfigError};
 
 use crate::BRISK;
 use crate::scene::{Scene, at, config, text};
@@ -91,14 +92,23 @@ fn an_arm_that_is_outside_already_may_be_given_room() {
 }
 
 #[test]
-fn another_filter_begins_with_the_next_sample() {
-    let mut scene = Scene::tracking(&[("filter.kind", text("one_euro")), ("filter.beta", Value::Real(0.0))]);
-    scene.hand = [0.21, 0.0, 0.2];
-    scene.move_for(500);
-    assert!(scene.positions().last().unwrap().coordinates()[0] < 0.205);
-    set(&mut scene, &[]);
-    scene.move_for(500);
-    assert_eq!(*scene.positions().last().unwrap(), at(0.21, 0.0, 0.2));
+fn another_filter_moves_no_arm_of_a_resting_hand() {
+    let slow = [("filter.kind", text("one_euro")), ("filter.beta", Value::Real(0.0))];
+    let quick = [("filter.kind", text("one_euro")), ("filter.min_cutoff", Value::Real(5.0))];
+    for other in [&[][..], &quick] {
+        let mut scene = Scene::tracking(&slow);
+        scene.hand = [0.21, 0.0, 0.2];
+        scene.move_for(500);
+        let before = *scene.positions().last().unwrap();
+        assert!(before.coordinates()[0] < 0.205);
+        set(&mut scene, other);
+        scene.move_for(500);
+        assert!(scene.positions().last().unwrap().distance(before) < 2e-6);
+        // As the hand moves the arm comes to where the hand is.
+        scene.hand = [0.24, 0.0, 0.2];
+        scene.move_for(1500);
+        assert!(scene.positions().last().unwrap().distance(at(0.24, 0.0, 0.2)) < 1e-4);
+    }
 }
 
 #[test]
@@ -158,4 +168,109 @@ fn a_longer_time_out_does_not_bring_a_lost_hand_back() {
     set(&mut scene, &[("input.timeout", Value::Real(0.1))]);
     scene.wait(100);
     assert_eq!(scene.motion(), Motion::Holding);
+}
+
+/// The highest speed between successive commands from `first` on that lead on from farther than 5 mm from `goal`, in m/s.
+fn fastest(scene: &Scene, first: usize, goal: Position) -> f64 {
+    let far =
+        |(sent, _): &(&(std::time::Instant, Planned), f64)| sent.1.command.position.distance(goal) > 0.005;
+    let speeds = speeds(scene, first);
+    scene.sent[first..].iter().zip(speeds).filter(far).map(|(_, speed)| speed).fold(0.0, f64::max)
+}
+
+#[test]
+fn wider_workspace_is_approached() {
+    let x_max = |x: f64| ("workspace.max", Value::Reals(vec![x, 0.3, 0.4]));
+    let mut scene = Scene::tracking(&[x_max(0.22), BRISK]);
+    scene.hand = [0.29, 0.0, 0.2];
+    scene.move_for(1000);
+    assert_eq!(*scene.positions().last().unwrap(), at(0.22, 0.0, 0.2));
+    let count = scene.sent.len();
+    set(&mut scene, &[x_max(0.3), BRISK]);
+    assert_eq!(scene.motion(), Motion::Approach);
+    scene.move_for(1500);
+    assert_eq!(*scene.positions().last().unwrap(), at(0.29, 0.0, 0.2));
+    let reached = fastest(&scene, count - 1, at(0.29, 0.0, 0.2));
+    assert!(reached < 0.1001, "{reached}");
+    assert_eq!(scene.motion(), Motion::Tracking);
+    // The hand itself is followed at the full limit.
+    let count = scene.sent.len();
+    scene.hand = [0.21, 0.0, 0.2];
+    scene.move_for(500);
+    assert!(fastest(&scene, count, at(0.21, 0.0, 0.2)) > 0.2);
+}
+
+#[test]
+fn tighter_workspace_in_motion_is_approached() {
+    let x_max = |x: f64| ("workspace.max", Value::Reals(vec![x, 0.3, 0.4]));
+    let mut scene = Scene::tracking(&[BRISK]);
+    scene.hand = [0.29, 0.0, 0.2];
+    scene.move_for(100);
+    let count = scene.sent.len();
+    set(&mut scene, &[x_max(0.26), BRISK]);
+    scene.move_for(1000);
+    assert_eq!(*scene.positions().last().unwrap(), at(0.26, 0.0, 0.2));
+    assert!(fastest(&scene, count, at(0.26, 0.0, 0.2)) < 0.1001);
+}
+
+/// Sends targets in a frame that is placed by `translation`, for a while.
+fn move_in(scene: &mut Scene, translation: [f64; 3], hand: impl Fn(f64) -> [f64; 3], millis: u64) {
+    for i in 0..millis / 10 {
+        let [x, y, z] = hand(0.01 * i as f64);
+        let frame = Frame::Transformed(Transform::new(translation, [0.0, 0.0, 0.0, 1.0]));
+        let target = Target { frame, ..Target::new(x, y, z, None).unwrap() };
+        scene.teleop.handle_target(scene.now, target).unwrap();
+        scene.send();
+        scene.wait(10);
+    }
+}
+
+#[test]
+fn new_transform_of_a_resting_hand_is_approached() {
+    for filter in ["none", "one_euro"] {
+        let mut scene = Scene::new(&[("filter.kind", text(filter)), BRISK]);
+        scene.link(LinkView::Ready);
+        let still = |_| [0.1, 0.0, 0.1];
+        move_in(&mut scene, [0.1, 0.0, 0.1], still, 2000);
+        assert_eq!(scene.motion(), Motion::Tracking);
+        let count = scene.sent.len();
+        // Less than limits.max_jump.
+        move_in(&mut scene, [0.1, 0.1, 0.1], still, 2000);
+        assert!(scene.positions().last().unwrap().distance(at(0.2, 0.1, 0.2)) < 1e-3);
+        let reached = fastest(&scene, count, at(0.2, 0.1, 0.2));
+        assert!(reached < 0.1001, "{filter}: {reached}");
+        // Little by little, too.
+        let count = scene.sent.len();
+        for i in 0..25 {
+            move_in(&mut scene, [0.1, 0.1 - 0.004 * f64::from(i), 0.1], still, 10);
+        }
+        let approached = scene.sent[count..].iter().filter(|(_, sent)| sent.kind == CommandKind::Approach);
+        assert!(approached.count() > 5, "{filter}");
+    }
+}
+
+#[test]
+fn new_transform_of_a_moving_hand_is_approached() {
+    let mut scene = Scene::new(&[BRISK]);
+    scene.link(LinkView::Ready);
+    move_in(&mut scene, [0.1, 0.0, 0.1], |t| [0.1, 0.05 * (3.0 * t).sin(), 0.1], 3000);
+    assert_eq!(scene.motion(), Motion::Tracking);
+    let count = scene.sent.len();
+    move_in(&mut scene, [0.1, 0.1, 0.1], |t| [0.1, 0.05 * (9.0 + 3.0 * t).sin(), 0.1], 300);
+    let reached = fastest(&scene, count, at(1.0, 1.0, 1.0));
+    assert!(reached < 0.1001, "{reached}");
+}
+
+#[test]
+fn hand_that_stands_before_a_moving_camera_is_followed() {
+    let mut scene = Scene::new(&[BRISK]);
+    scene.link(LinkView::Ready);
+    // The camera moves at 0.2 m/s, and the hand the other way in its picture.
+    for i in 0..300 {
+        let camera = 0.05 * (4.0 * 0.01 * f64::from(i)).sin();
+        move_in(&mut scene, [0.1, camera, 0.1], |_| [0.1, -camera, 0.1], 10);
+    }
+    assert_eq!(scene.motion(), Motion::Tracking);
+    let tracked = scene.sent.iter().skip(10).all(|(_, sent)| sent.kind == CommandKind::Tracking);
+    assert!(tracked);
 }

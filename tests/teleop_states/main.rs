@@ -6,6 +6,9 @@ mod gripper;
 mod holds;
 mod live;
 mod place;
+mod reasons;
+mod rests;
+mod returns;
 mod scene;
 mod senders;
 mod space;
@@ -72,7 +75,7 @@ fn it_says_when_to_look_again() {
     assert_eq!(millis(&scene), Some(190), "only staleness is left");
     assert_eq!(scene.teleop.input_age(scene.now), Some(Duration::from_millis(10)));
     scene.wait(190);
-    assert_eq!((scene.motion(), millis(&scene)), (Motion::Holding, None), "what is over is no deadline");
+    assert_eq!((scene.motion(), millis(&scene)), (Motion::Holding, Some(299_800)), "a person has to arm");
     // After a run of error replies, the next attempt.
     (0..5).for_each(|_| scene.teleop.handle_rejected(scene.now));
     assert_eq!(millis(&scene), Some(1000));
@@ -229,7 +232,10 @@ fn stale_input_holds_and_the_hand_s_return_is_an_approach_from_the_acknowledged_
     scene.wait(5000);
     scene.sent.clear();
     scene.hand = [-0.2, 0.2, 0.1];
-    scene.target();
+    scene.move_for(990);
+    assert_eq!(scene.motion(), Motion::Holding);
+    assert_eq!(scene.reason(), "holding: waiting until targets have been good for 1.0 s");
+    scene.move_for(20);
     assert_eq!(scene.motion(), Motion::Approach);
     assert!(scene.positions()[0].distance(at(0.2, 0.0, 0.2)) <= 0.004_001, "{:?}", scene.positions());
 }
@@ -283,7 +289,7 @@ fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_han
     assert_eq!(scene.motion(), Motion::Holding);
     assert!(scene.reason().contains("all zero"), "{}", scene.reason());
     let count = scene.sent.len();
-    (0..100).for_each(|_| zero(&mut scene));
+    (0..80).for_each(|_| zero(&mut scene));
     assert_eq!(scene.sent.len(), count);
     assert!(
         scene.positions().iter().all(|position| *position == at(0.2, 0.0, 0.2)),
@@ -291,6 +297,21 @@ fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_han
     );
     scene.move_for(50);
     assert!(scene.sent[count].1.kind == CommandKind::Approach);
+    // Nor does one in the middle of a jump change when that is believed.
+    let mut scene = Scene::tracking(&[]);
+    scene.hand = [0.2, 0.25, 0.2];
+    (0..15).for_each(|_| {
+        scene.try_target().unwrap_err();
+        scene.wait(10);
+    });
+    zero(&mut scene);
+    assert!(scene.reason().contains("leapt"), "{}", scene.reason());
+    (0..14).for_each(|_| {
+        scene.try_target().unwrap_err();
+        scene.wait(10);
+    });
+    scene.target();
+    assert_eq!(scene.motion(), Motion::Approach);
     let mut scene = Scene::tracking(&[
         ("input.zero_is_lost", Value::Boolean(false)),
         ("limits.max_jump", Value::Integer(0)),
@@ -325,7 +346,7 @@ fn after_a_loss_the_hand_may_come_back_anywhere() {
     let mut scene = Scene::tracking(&[]);
     scene.wait(1000);
     scene.hand = [0.2, 0.25, 0.2];
-    scene.target();
+    scene.move_for(1010);
     assert_eq!(scene.motion(), Motion::Approach);
 }
 

@@ -123,10 +123,10 @@ fn assumed_last_place_survives_a_broken_connection() {
 #[test]
 fn accepted_command_is_known_for_its_time() {
     let mut scene = Scene::tracking(&[("arm.position_timeout", Value::Real(30.0))]);
-    scene.wait(29_000);
+    scene.wait(28_000);
     let sent = scene.sent.len();
     scene.hand = [0.21, 0.0, 0.2];
-    scene.move_for(100);
+    scene.move_for(1100);
     assert!(scene.sent.len() > sent, "{}", scene.reason());
     scene.wait(31_000);
     let sent = scene.sent.len();
@@ -177,7 +177,7 @@ fn arm_that_reports_is_asked_before_each_motion() {
     let mut scene = asked(&[]);
     scene.move_for(1500);
     assert_eq!(scene.motion(), Motion::Tracking);
-    scene.wait(1000);
+    scene.wait(900);
     // Somebody moves it.
     scene.arm = at(0.25, 0.05, 0.2);
     let sent = scene.sent.len();
@@ -191,7 +191,7 @@ fn arm_that_sags_does_not_sink() {
     scene.move_for(1500);
     let stood = scene.arm;
     for _ in 0..10 {
-        scene.wait(1000);
+        scene.wait(500);
         let [x, y, z] = stood.coordinates();
         scene.arm = at(x, y, z - 0.006);
         scene.move_for(500);

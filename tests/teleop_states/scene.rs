@@ -9,6 +9,9 @@ use aether_bridge::teleop::{
     ArmingError, InputFault, LinkView, Motion, Planned, ReportAbout, Target, Teleop, TeleopConfig,
 };
 
+/// Something that happens to a scene, and its name.
+pub type Happening = (&'static str, fn(&mut Scene));
+
 pub struct Scene {
     pub teleop: Teleop,
     pub now: Instant,

@@ -86,7 +86,7 @@ fn clamped_target_is_told_with_its_distance() {
     scene.move_for(20);
     assert_eq!(scene.reason(), "following the target, clamped, 0.12 m outside the workspace");
     assert_eq!(kind(&scene), ReasonKind::Tracking);
-    scene.wait(1000);
+    scene.wait(900);
     scene.move_for(20);
     assert_eq!(scene.motion(), Motion::Approach);
     assert_eq!(scene.reason(), "approaching the target slowly, clamped, 0.12 m outside the workspace");

@@ -101,7 +101,7 @@ fn after_a_loss_it_goes_on_from_what_the_controller_has_accepted() {
     scene.answers = true;
     scene.sent.clear();
     scene.link(LinkView::Ready);
-    turn_for(&mut scene, yaw(PI), 30);
+    turn_for(&mut scene, yaw(PI), 100);
     assert!(commanded(&scene)[0].angle_to(accepted) <= SPEED * 0.02 + 1e-9);
     assert_eq!(scene.motion(), Motion::Tracking);
 }

@@ -100,7 +100,7 @@ fn a_sender_that_stops_after_a_refusal_is_told_of_with_the_refusal() {
     scene.wait(20_000);
     assert!(scene.reason().contains("; the last was refused: x is NaN"), "{}", scene.reason());
     scene.hand = [0.2, 0.0, 0.2];
-    scene.move_for(100);
+    scene.move_for(1100);
     assert!(scene.teleop.is_armed() && scene.motion() != Motion::Holding, "{}", scene.reason());
 }
 

@@ -16,8 +16,11 @@ crate::parameters! {
         ("automatic", Arming::Automatic),
         ("operator", Arming::Operator),
     ]).while_disarmed();
-    /// How long the input must have been good without a gap before arming leads to motion.
+    /// How long the input must have been good without a gap before arming leads to motion, and before a hand that was away
+    /// for more than a second is followed again.
     TELEOP_SETTLE_TIME: Duration = seconds("teleop.settle_time", 1.0, 0.0..=60.0).always();
+    /// If no good target has come for this long, the bridge disarms, and a person arms it again. 0: never.
+    TELEOP_REARM_AFTER: Duration = seconds("teleop.rearm_after", 300.0, 0.0..=86400.0).always();
     /// Most commands a second, and the rate of a ramp. 0: a command for every target at once, and 50 Hz within a ramp.
     TELEOP_COMMAND_RATE: f64 = real("teleop.command_rate", 50.0, 0.0..=1000.0).unit("Hz").always();
     /// Error replies in a row after which motion holds for teleop.settle_time, at least 0.5 s, before the next attempt.

@@ -2,7 +2,10 @@
 //!
 //! Invariants:
 //! - A target becomes a [`Sample`] only if every guard in this folder admits it.
-//! - After a refused target the input is bad until the next good one. A single zero is the exception: it is passed over.
+//! - After a refused target the input is bad until the next good one. A single zero while a hand is in sight is the
+//!   exception: it is passed over.
+//! - After the computer has slept nothing from before counts: the input is bad, and targets are refused for a while, because
+//!   they may have waited since before.
 //! - Motion never follows two senders at once.
 
 mod jump;
@@ -37,6 +40,12 @@ pub(super) struct Input {
     intervals: [Duration; 2],
     /// How many targets in a row were all zero.
     zeros: u32,
+    /// Since when a good target has been awaited: when the last one came, or when a person armed after that.
+    awaited_since: Option<Instant>,
+    /// Where the hand was in its own frame, and which frame that was: what a move of the frame is measured from.
+    anchor: Option<(Position, Frame)>,
+    /// How long the computer slept last, and when it woke up.
+    slept: Option<(Duration, Instant)>,
     /// Whether several nodes send targets.
     senders: SenderWatch,
     /// Whether several nodes send on the gripper's topic.
@@ -56,6 +65,8 @@ pub(super) struct Sample {
     pub orientation: Option<Orientation>,
     /// The input was not good just before it, so that the hand may be anywhere.
     pub resumes: bool,
+    /// It is the frame that has moved since the sample before, not only the hand in it.
+    pub frame_moved: bool,
 }
 
 impl Input {
@@ -75,44 +86,82 @@ impl Input {
         }
         let zero = config.zero_is_lost && target.is_zero();
         self.zeros = if zero { self.zeros.saturating_add(1) } else { 0 };
-        if self.passes_over() {
+        if self.zeros == 1 {
             return Err(InputFault::Zero);
         }
         self.health.handle_arrival(now, target.position, config);
         if zero {
             return Err(InputFault::Zero);
         }
+        if let Some((slept, _)) = self.slept.filter(|(_, woke)| now < *woke + config.input_timeout) {
+            return Err(InputFault::ComputerSlept { slept });
+        }
         let origin = self.watchdog.admit(now, target, config.input_timeout)?;
         let position = position?;
         let resumes = self.good_since(now, config).is_none();
-        // After a loss the hand may be anywhere. A jump that waits until it is believed is no loss.
-        if resumes && !matches!(self.watchdog.fault(), Some(InputFault::Jump { .. })) {
-            self.jump.forget();
-        }
-        self.jump.admit(now, position, &config.jump)?;
+        self.jump.admit(now, position, config)?;
         self.health.check(now, config)?;
         let orientation = target.orientation.map(|orientation| match target.frame {
             Frame::Tracker => config.retarget.turn(orientation),
             Frame::Base => orientation,
             Frame::Transformed(transform) => transform.orientation(orientation),
         });
-        Ok(Sample { origin, stamp: target.stamp, position, orientation, resumes })
+        let frame_moved = self.frame_moves(target, position, config);
+        Ok(Sample { origin, stamp: target.stamp, position, orientation, resumes, frame_moved })
     }
 
-    /// Returns whether the last target was a single zero. Trackers slip in single zeros in mid-motion: such a zero is no
-    /// target, and no loss either.
-    pub(super) fn passes_over(&self) -> bool {
-        self.zeros == 1
+    /// Returns whether the last target was a single zero while a hand is in sight, here or where it has jumped to. Trackers slip
+    /// in single zeros in mid-motion: such a zero is no target, and no loss either.
+    pub(super) fn passes_over(&self, now: Instant, config: &TeleopConfig) -> bool {
+        let jumped = matches!(self.watchdog.fault(), Some(InputFault::Jump { .. }));
+        self.zeros == 1 && (jumped || self.good_since(now, config).is_some())
+    }
+
+    /// Returns whether the target's frame has moved by so much more than the hand in it that the arm must not follow at once.
+    /// `place` is where the target is in the arm's base frame. A frame that moves little by little is measured from where it
+    /// was when the hand came to rest in it.
+    fn frame_moves(&mut self, target: &Target, place: Position, config: &TeleopConfig) -> bool {
+        let here = Some((target.position, target.frame));
+        let Some((position, frame)) = self.anchor.filter(|(_, frame)| *frame != target.frame) else {
+            self.anchor = here;
+            return false;
+        };
+        let by_hand = position.distance(target.position);
+        let in_old_frame = in_base_frame(&Target { frame, ..*target }, config);
+        let moved = in_old_frame.is_ok_and(|before| before.distance(place) > by_hand + NEAR);
+        if moved || by_hand > NEAR {
+            self.anchor = here;
+        }
+        moved
     }
 
     /// Records that a judged target is followed.
     pub(super) fn handle_good(&mut self, now: Instant, origin: Instant, config: &TeleopConfig) {
         self.watchdog.handle_good(now, origin, config.input_timeout);
+        self.awaited_since = Some(now);
     }
 
     /// Records why the last message may not be followed.
     pub(super) fn handle_fault(&mut self, fault: InputFault) {
+        if !matches!(fault, InputFault::Jump { .. }) {
+            self.jump.handle_refused();
+        }
         self.watchdog.handle_fault(fault);
+    }
+
+    /// Records that a person has armed: the hand is awaited from now on.
+    pub(super) fn handle_armed(&mut self, now: Instant) {
+        self.awaited_since = Some(now);
+    }
+
+    /// Records that the computer has slept for so long, and has just woken up.
+    pub(super) fn handle_slept(&mut self, now: Instant, slept: Duration) {
+        self.slept = Some((slept, now));
+        self.awaited_since = self.awaited_since.and_then(|since| since.checked_sub(slept));
+        if self.last_message.is_some() {
+            self.last_message = Some(now);
+            self.handle_fault(InputFault::ComputerSlept { slept });
+        }
     }
 
     /// Records a message that could not be made a target. [`Self::handle_fault`] has to follow.
@@ -159,6 +208,18 @@ impl Input {
     pub(super) fn has_settled(&self, now: Instant, config: &TeleopConfig) -> bool {
         self.good_since(now, config)
             .is_some_and(|since| now.saturating_duration_since(since) >= config.settle_time)
+    }
+
+    /// Returns whether the hand has been away so long that it has to settle like a new one.
+    pub(super) fn is_away(&self, now: Instant, config: &TeleopConfig) -> bool {
+        self.awaited_since.is_some_and(|since| config.is_absence(since, now))
+    }
+
+    /// Returns when the hand will have been away so long that a person has to arm, maybe in the past. A hand that is not lost
+    /// yet, by `input.timeout`, is not away.
+    pub(super) fn rearm_at(&self, config: &TeleopConfig) -> Option<Instant> {
+        let limit = Some(config.rearm_after).filter(|limit| !limit.is_zero())?;
+        self.awaited_since.map(|since| since + limit.max(config.input_timeout))
     }
 
     /// Returns when the input changes by itself, maybe in the past. With `settling` the moment when it settles counts too.
@@ -209,7 +270,8 @@ impl Input {
     fn stopped_at(&self, config: &TeleopConfig) -> Option<Instant> {
         self.watchdog.fault()?;
         let interval = self.intervals[0].min(self.intervals[1]);
-        Some(self.last_message? + config.input_timeout.max(interval * MISSED).max(SHOWN_FOR))
+        let missed = (interval * MISSED).min(LONGEST_SILENCE);
+        Some(self.last_message? + config.input_timeout.max(missed).max(SHOWN_FOR))
     }
 }
 
@@ -222,10 +284,14 @@ fn in_base_frame(target: &Target, config: &TeleopConfig) -> Result<Position, Pos
     }
 }
 
+/// How much farther than the hand its frame may move, in metres, and the arm follows at once: where an approach ends.
+const NEAR: f64 = 0.005;
 /// The shortest time for which a refusal stays the reason: longer than the second between two diagnostics.
 const SHOWN_FOR: Duration = Duration::from_millis(1500);
 /// How many messages in a row a sender may leave out before it counts as stopped: one or two get lost.
 const MISSED: u32 = 3;
+/// After this time a sender that sends now and then counts as stopped, too.
+const LONGEST_SILENCE: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // tests need some instant to start from
@@ -251,7 +317,7 @@ mod tests {
             let judged = self.input.judge(self.now, &target, &self.config);
             match &judged {
                 Ok(sample) => self.input.handle_good(self.now, sample.origin, &self.config),
-                Err(_) if self.input.passes_over() => {}
+                Err(_) if self.input.passes_over(self.now, &self.config) => {}
                 Err(fault) => self.input.handle_fault(fault.clone()),
             }
             judged

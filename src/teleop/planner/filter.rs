@@ -7,7 +7,8 @@
 //!
 //! Invariants:
 //! - The first sample after a reset is returned as it is.
-//! - A hand at rest is returned exactly where it is.
+//! - A hand at rest is returned exactly where it is, and where it was returned before other settings came: the difference
+//!   goes as the hand moves.
 
 use std::f64::consts::TAU;
 use std::time::{Duration, Instant};
@@ -21,7 +22,11 @@ use crate::teleop::target::Stamp;
 
 /// Smooths the positions of one hand, in the arm's base frame.
 #[derive(Debug, Default)]
-pub struct Filter(Option<State>);
+pub struct Filter {
+    state: Option<State>,
+    /// What is added to the output, because the settings have changed since the hand was first seen.
+    offset: Vector3<f64>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct State {
@@ -38,29 +43,49 @@ impl Filter {
     /// bunch up on their way, and otherwise from the steady clock.
     pub fn apply(&mut self, sample: &Sample, config: &FilterConfig) -> Position {
         let Sample { position, stamp, origin, .. } = *sample;
-        let config = match config {
-            FilterConfig::OneEuro(config) => config,
-            FilterConfig::None => return position,
-        };
         let input = position.point();
-        let Some(state) = &mut self.0 else {
+        let Some(state) = &mut self.state else {
             let velocity = Vector3::zeros();
-            self.0 = Some(State { input, smooth: input, velocity, stamp, origin });
+            self.state = Some(State { input, smooth: input, velocity, stamp, origin });
             return position;
         };
-        let Some(dt) = state.time_to(stamp, origin) else { return Position::from_exact(state.smooth) };
+        self.offset = shortened(self.offset, FADING * (input - state.input).norm());
+        let config = match config {
+            FilterConfig::OneEuro(config) => config,
+            FilterConfig::None => {
+                *state = State { input, smooth: input, stamp, origin, ..*state };
+                return Position::from_exact(input + self.offset);
+            }
+        };
+        let Some(dt) = state.time_to(stamp, origin) else {
+            return Position::from_exact(state.smooth + self.offset);
+        };
         let speed = (input - state.input) / dt;
         state.velocity += (speed - state.velocity) * smoothing(config.derivative_cutoff, dt);
         let gain = state.velocity.map(|speed| smoothing(config.min_cutoff + config.beta * speed.abs(), dt));
         state.smooth += gain.component_mul(&(input - state.smooth));
         (state.input, state.stamp, state.origin) = (input, stamp, origin);
-        Position::from_exact(state.smooth)
+        Position::from_exact(state.smooth + self.offset)
+    }
+
+    /// Begins again where the hand is, because the settings have changed, and goes on from the last output.
+    pub fn handle_config(&mut self) {
+        if let Some(state) = &mut self.state {
+            self.offset += state.smooth - state.input;
+            (state.smooth, state.velocity) = (state.input, Vector3::zeros());
+        }
     }
 
     /// Forgets the hand: the next sample may be anywhere.
     pub fn reset(&mut self) {
-        self.0 = None;
+        *self = Self::default();
     }
+}
+
+/// Returns a vector shortened by `by`, or no vector if it is not that long.
+fn shortened(vector: Vector3<f64>, by: f64) -> Vector3<f64> {
+    let length = vector.norm();
+    if length <= by { Vector3::zeros() } else { vector * (1.0 - by / length) }
 }
 
 impl State {
@@ -84,6 +109,8 @@ fn smoothing(cutoff: f64, dt: f64) -> f64 {
     turn / (turn + 1.0)
 }
 
+/// How much of the hand's way the offset goes by.
+const FADING: f64 = 0.5;
 /// Stamps farther apart than this are not taken for the pace of a sender.
 const LONGEST_STAMPED: Duration = Duration::from_secs(1);
 
@@ -107,7 +134,8 @@ mod tests {
         origin: Instant,
         config: &FilterConfig,
     ) -> Position {
-        let sample = Sample { origin, stamp, position: at(x), orientation: None, resumes: false };
+        let sample =
+            Sample { origin, stamp, position: at(x), orientation: None, resumes: false, frame_moved: false };
         filter.apply(&sample, config)
     }
 
@@ -155,6 +183,33 @@ mod tests {
         let ys = filtered(&xs, 33, &CONFIG);
         let lag = |i: usize| xs[i] - ys[i];
         assert!((150..200).all(|i| lag(i) < 1.0 / (TAU * 30.0) && lag(i) > 0.0), "{}", lag(199));
+    }
+
+    #[test]
+    fn other_settings_move_no_hand_at_rest() {
+        let slow = FilterConfig::OneEuro(OneEuro { min_cutoff: 0.01, beta: 0.0, derivative_cutoff: 1.0 });
+        let ways = [(slow, FilterConfig::None), (slow, CONFIG), (CONFIG, slow), (FilterConfig::None, slow)];
+        for (before, after) in ways {
+            let (start, mut filter) = (Instant::now(), Filter::default());
+            let sample = |filter: &mut Filter, x: f64, i: u64, config| {
+                apply(filter, x, None, start + Duration::from_millis(33 * i), config).coordinates()[0]
+            };
+            sample(&mut filter, 0.0, 0, &before);
+            let last = sample(&mut filter, 0.02, 1, &before);
+            filter.handle_config();
+            for i in 2..50 {
+                assert!((sample(&mut filter, 0.02, i, &after) - last).abs() <= 1e-6, "{after:?}");
+            }
+        }
+        // The difference goes as the hand moves, by half of its way.
+        let (start, mut filter) = (Instant::now(), Filter::default());
+        apply(&mut filter, 0.0, None, start, &slow);
+        let last = apply(&mut filter, 0.02, None, start + Duration::from_millis(33), &slow);
+        filter.handle_config();
+        let ms = |ms| start + Duration::from_millis(ms);
+        let moved = apply(&mut filter, 0.03, None, ms(66), &FilterConfig::None).coordinates()[0];
+        assert!((moved - (last.coordinates()[0] + 0.015)).abs() < 2e-6, "{moved}");
+        assert_eq!(apply(&mut filter, 0.1, None, ms(99), &FilterConfig::None), at(0.1));
     }
 
     #[test]

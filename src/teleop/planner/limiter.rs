@@ -61,6 +61,13 @@ pub enum Limit {
     Acceleration,
 }
 
+impl Step {
+    /// Returns how fast the arm goes by this step, in m/s.
+    pub fn speed(&self) -> f64 {
+        self.velocity.norm()
+    }
+}
+
 impl Limiter {
     /// Starts at rest where no command of this walk has led yet. `last` is when the arm came to rest there, if it was moved.
     pub fn at_rest(start: Position, last: Option<Instant>) -> Self {

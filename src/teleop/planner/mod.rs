@@ -7,6 +7,8 @@
 //! - A motion begins at rest, where the [estimate](ArmEstimate) says that the arm is. After that each command is one step
 //!   of its [`Limiter`] and one step of its orientation from the command before.
 //! - A goal to which there is no way is looked at again with each sample.
+//! - A motion begins no sooner than the arm can have come to rest from the last command of all, on whatever connection that
+//!   was sent, and no sooner than the command rate allows.
 
 mod filter;
 mod limiter;
@@ -18,10 +20,11 @@ use self::filter::Filter;
 pub use self::limiter::Limit;
 use self::limiter::{Limiter, Step};
 use self::progress::Progress;
-use super::config::{OrientationConfig, TeleopConfig};
+use super::config::{Limits, OrientationConfig, TeleopConfig};
 use super::estimate::ArmEstimate;
 use super::input::Sample;
 use super::input_fault::InputFault;
+use super::reason::Waiting;
 use super::retarget::Clutch;
 use super::workspace::Admitted;
 use crate::arm::{Command, Gripper};
@@ -38,6 +41,7 @@ pub(super) struct Planner {
     /// The ramp of the present motion. `None` before its first command.
     ramp: Option<Limiter>,
     cadence: Cadence,
+    momentum: Option<Momentum>,
     /// The last command left the tool short of the hand's orientation.
     turning: bool,
     progress: Progress,
@@ -69,7 +73,8 @@ struct Goal {
 impl Planner {
     /// Takes a sample as the new goal, if the arm may go there. Returns whether it overtakes a goal that is unsent.
     pub(super) fn handle_sample(&mut self, sample: &Sample, basis: Basis) -> Result<bool, InputFault> {
-        if sample.resumes {
+        if sample.resumes || sample.frame_moved {
+            // Smoothed, a place that has leapt would look like a hand that comes by and by.
             self.filter.reset();
         }
         let hand = self.filter.apply(sample, &basis.config.filter);
@@ -146,15 +151,22 @@ impl Planner {
         self.destination.or(self.goal)
     }
 
-    /// Forgets what was sent on the connection that has ended.
+    /// Forgets the motion, because the connection has ended. How fast the arm was, and when, counts on the next one too.
     pub(super) fn handle_link_down(&mut self) {
-        (self.ramp, self.cadence, self.turning) = (None, Cadence::default(), false);
+        (self.ramp, self.turning) = (None, false);
     }
 
-    /// Takes other settings, and aims at the same hand by them. Fails if the arm may not go there any more.
-    pub(super) fn handle_config(&mut self, before: &TeleopConfig, basis: Basis) -> Result<(), InputFault> {
+    /// Forgets also how fast the arm was, because it may be another.
+    pub(super) fn handle_other_arm(&mut self) {
+        self.handle_link_down();
+        (self.cadence, self.momentum) = (Cadence::default(), None);
+    }
+
+    /// Takes other settings, and aims at the same hand by them. Returns whether that moves the goal farther than an arm that
+    /// follows may go at once. Fails if the arm may not go there any more.
+    pub(super) fn handle_config(&mut self, before: &TeleopConfig, basis: Basis) -> Result<bool, InputFault> {
         if before.filter != basis.config.filter {
-            self.filter.reset();
+            self.filter.handle_config();
         }
         if before.retarget != basis.config.retarget || before.retarget_mode != basis.config.retarget_mode {
             self.filter.reset();
@@ -162,10 +174,10 @@ impl Planner {
         }
         self.progress.forget();
         // If the new place is refused no goal is left.
-        let Some(goal) = self.goal.take() else { return Ok(()) };
+        let Some(goal) = self.goal.take() else { return Ok(false) };
         let Admitted { position, outside } = self.place(goal.hand, basis)?;
         self.goal = Some(Goal { position, outside, ..goal });
-        Ok(())
+        Ok(goal.position.distance(position) > APPROACH_TOLERANCE)
     }
 
     /// Returns when the last command may be repeated.
@@ -177,7 +189,7 @@ impl Planner {
     pub(super) fn due_at(&self, now: Instant, gripper: Gripper, basis: Basis) -> Option<Instant> {
         let goal = self.active_goal()?;
         let Some(ramp) = &self.ramp else {
-            return self.aim(basis).and(basis.estimate.may_begin_at(now, basis.config));
+            return self.aim(basis).and(self.may_begin_at(now, basis));
         };
         let Some((sent_at, sent)) = basis.estimate.last_sent() else { return Some(now) };
         if sent.gripper != gripper {
@@ -191,6 +203,25 @@ impl Planner {
         match basis.config.command_period {
             None if goal.unsent => Some(sent_at),
             _ => self.cadence.next(basis.config.ramp_period()),
+        }
+    }
+
+    /// Returns when the first command of a motion may be sent. `None` while a line is unanswered.
+    fn may_begin_at(&self, now: Instant, basis: Basis) -> Option<Instant> {
+        let config = basis.config;
+        let known_at = basis.estimate.may_begin_at(now, config)?;
+        let rest_at = self.momentum.map(|momentum| momentum.rest_at(config));
+        Some(known_at).max(self.cadence.next(config.ramp_period())).max(rest_at)
+    }
+
+    /// Returns what the first command of a motion waits for, if it waits.
+    pub(super) fn waits_for(&self, now: Instant, basis: Basis) -> Option<Waiting> {
+        if self.has_begun() {
+            return None;
+        }
+        match self.may_begin_at(now, basis) {
+            None => Some(Waiting::Answer),
+            Some(at) => (at > now).then_some(Waiting::Rest),
         }
     }
 
@@ -228,15 +259,36 @@ impl Planner {
     /// Takes a planned command that has been handed to the connection, before the estimate takes it. Returns whether it is so
     /// near to the goal that an approach ends.
     pub(super) fn handle_sent(&mut self, now: Instant, planned: &Planned, basis: Basis) -> bool {
-        let arrived = planned.step.as_ref().is_some_and(|step| self.handle_step(now, step, basis));
+        let orientation = planned.command.orientation;
+        let arrived =
+            planned.step.as_ref().is_some_and(|step| self.handle_step(now, step, orientation, basis));
         self.cadence.handle_sent(now, basis.config.ramp_period());
         self.turning = planned.turning;
         arrived
     }
 
-    fn handle_step(&mut self, now: Instant, step: &Step, basis: Basis) -> bool {
+    /// Returns the time that a command that is sent now has for its step: since the last one of this motion.
+    fn elapsed(&self, now: Instant, basis: Basis) -> Duration {
+        let sent = basis.estimate.last_sent().filter(|_| self.has_begun());
+        let since = sent.map(|(sent_at, _)| now.saturating_duration_since(sent_at));
+        since.unwrap_or_else(|| basis.config.ramp_period())
+    }
+
+    fn handle_step(
+        &mut self,
+        now: Instant,
+        step: &Step,
+        orientation: Option<Orientation>,
+        basis: Basis,
+    ) -> bool {
         let aim = self.aim(basis);
         let tool = basis.config.orientation.map(|turning| self.tool(basis.estimate, &turning));
+        self.momentum = Some(Momentum {
+            sent_at: now,
+            speed: step.speed(),
+            turned: tool.zip(orientation).map_or(0.0, |(tool, turned)| tool.angle_to(turned)),
+            elapsed: self.elapsed(now, basis),
+        });
         let ramp = self.ramp.get_or_insert_with(|| first_ramp(basis));
         ramp.take(now, step);
         if let Some(destination) = &mut self.destination {
@@ -364,7 +416,32 @@ impl Planned {
     }
 }
 
-/// When the next command of a connection is due.
+/// How fast the arm was by the last command.
+#[derive(Debug, Clone, Copy)]
+struct Momentum {
+    sent_at: Instant,
+    /// In m/s.
+    speed: f64,
+    /// By how much the tool turned, in rad, and in which time.
+    turned: f64,
+    elapsed: Duration,
+}
+
+impl Momentum {
+    /// Returns when the arm can have come to rest. There is no limit of how suddenly the tool may turn, so a tool that turns
+    /// at its full speed is given the time that an arm at its full speed needs.
+    fn rest_at(&self, config: &TeleopConfig) -> Instant {
+        let Limits { speed, acceleration } = config.limits;
+        let turning = config.orientation.map_or(0.0, |turning| {
+            let rate = self.turned / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
+            (rate / turning.speed).min(1.0)
+        });
+        let seconds = (self.speed / acceleration).max(turning * speed / acceleration);
+        self.sent_at + Duration::from_secs_f64(seconds.min(LONGEST_REST))
+    }
+}
+
+/// When the next command is due.
 ///
 /// Invariant: commands that are sent a little late come at their rate on average. Timers are late, some by a millisecond,
 /// so the next command makes up for what one command was late, up to a quarter of the period, and for no more.
@@ -389,6 +466,8 @@ impl Cadence {
 
 /// How near to the target an approach ends, in metres: the noise of a webcam's guess.
 const APPROACH_TOLERANCE: f64 = 0.005;
+/// Longer than any arm needs to come to rest, in seconds. Keeps the arithmetic finite.
+const LONGEST_REST: f64 = 3600.0;
 /// The share of a period, as a divisor, by which a command may be late and still count as sent when it was due.
 const LATE: u32 = 4;
 
@@ -425,6 +504,7 @@ mod tests {
                 position: at(x),
                 orientation: Some(Orientation::from_rpy([0.0, 0.0, yaw])),
                 resumes,
+                frame_moved: false,
             };
             self.planner.handle_sample(&sample, Basis { estimate: &self.estimate, config: &self.config })
         }

@@ -1,0 +1,133 @@
+//! Whether the computer has slept: the steady clock stands still meanwhile, so nothing looks older afterwards.
+//!
+//! Invariant: what is found is a sleep. A thread that is late between two readings of the clocks makes a sleep look shorter,
+//! never longer, and the difference of the clocks never shrinks.
+
+use std::time::{Duration, Instant};
+
+/// The two clocks whose difference tells for how long the computer has slept since it was switched on.
+pub trait SleepClocks: Send {
+    /// Returns the time since the computer was switched on, sleep included, and after that the steady time.
+    fn read(&self) -> (Duration, Duration);
+}
+
+/// The clocks of the operating system. Neither takes a system call.
+pub(super) struct SystemClocks {
+    start: Instant,
+}
+
+#[allow(clippy::disallowed_methods)] // this is a clock
+impl SystemClocks {
+    pub fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+}
+
+impl SleepClocks for SystemClocks {
+    #[cfg(target_os = "linux")]
+    fn read(&self) -> (Duration, Duration) {
+        use rustix::time::{ClockId, clock_gettime};
+        let since_boot = Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default();
+        (since_boot, self.start.elapsed())
+    }
+
+    /// Elsewhere no sleep is found.
+    #[cfg(not(target_os = "linux"))]
+    fn read(&self) -> (Duration, Duration) {
+        (Duration::ZERO, Duration::ZERO)
+    }
+}
+
+/// Finds out that the computer has slept.
+pub(super) struct SleepWatch {
+    clocks: Box<dyn SleepClocks>,
+    /// How long the computer had slept in all when last asked, as far as is known.
+    slept: Duration,
+}
+
+impl SleepWatch {
+    pub fn new(clocks: impl SleepClocks + 'static) -> Self {
+        let mut watch = Self { clocks: Box::new(clocks), slept: Duration::ZERO };
+        // A first reading that was late would make the next one look like a sleep.
+        watch.slept = (0..READINGS).map(|_| watch.total()).max().unwrap_or_default();
+        watch
+    }
+
+    /// Returns for how long the computer has slept since the last call, if it has.
+    pub fn poll(&mut self) -> Option<Duration> {
+        let total = self.total();
+        let slept = total.saturating_sub(self.slept);
+        if slept < SHORTEST_SLEEP {
+            return None;
+        }
+        self.slept = total;
+        Some(slept)
+    }
+
+    fn total(&self) -> Duration {
+        let (since_boot, steady) = self.clocks.read();
+        since_boot.saturating_sub(steady)
+    }
+}
+
+/// How often the clocks are read at first.
+const READINGS: u32 = 3;
+/// No computer sleeps for less. It is less than the time for which a target counts as fresh.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Hands(Arc<Mutex<(Duration, Duration)>>);
+
+    impl Hands {
+        fn pass(&self, steady: u64, asleep: u64) {
+            let mut hands = self.0.lock().unwrap();
+            hands.0 += Duration::from_millis(steady + asleep);
+            hands.1 += Duration::from_millis(steady);
+        }
+    }
+
+    impl SleepClocks for Hands {
+        fn read(&self) -> (Duration, Duration) {
+            *self.0.lock().unwrap()
+        }
+    }
+
+    #[test]
+    fn every_sleep_is_found_once_with_its_length() {
+        let hands = Hands::default();
+        hands.pass(1000, 5000);
+        let mut watch = SleepWatch::new(hands.clone());
+        hands.pass(100_000, 0);
+        assert_eq!(watch.poll(), None);
+        hands.pass(10, 700);
+        assert_eq!((watch.poll(), watch.poll()), (Some(Duration::from_millis(700)), None));
+        hands.pass(0, 3_600_000);
+        assert_eq!(watch.poll(), Some(Duration::from_secs(3600)));
+    }
+
+    #[test]
+    fn late_thread_is_not_taken_for_a_sleep() {
+        let hands = Hands::default();
+        hands.pass(0, 5000);
+        let mut watch = SleepWatch::new(hands.clone());
+        // The thread waits between the two readings, once.
+        hands.0.lock().unwrap().1 += Duration::from_secs(2);
+        assert_eq!(watch.poll(), None);
+        hands.0.lock().unwrap().0 += Duration::from_secs(2);
+        assert_eq!(watch.poll(), None);
+        hands.pass(0, 300);
+        assert_eq!(watch.poll(), Some(Duration::from_millis(300)));
+    }
+
+    #[test]
+    fn clocks_of_the_system_differ_by_no_sleep_while_awake() {
+        let mut watch = SleepWatch::new(SystemClocks::new());
+        assert!((0..10_000).all(|_| watch.poll().is_none()));
+    }
+}
