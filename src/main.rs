@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aether_bridge::app::{self, Bridge};
+use aether_bridge::app::{self, Bridge, StateFile};
 use aether_bridge::ros::{Arguments, ContextError, NodeError, RosNode, arguments, console, rosout};
 use anyhow::{Context, anyhow};
 use futures_util::future::OptionFuture;
@@ -52,6 +52,14 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (mut node, publishers, config) = RosNode::create(arguments)?;
     let bridge = Bridge::new(&config, publishers);
+    let state_file = StateFile::of(&node.full_name()?, |name| std::env::var(name).ok());
+    let found = state_file.begin();
+    if let Some(warning) = &found.warning {
+        tracing::warn!("{warning}");
+    }
+    let (notes, state_writer) = state_file.keep(|warning| tracing::warn!("{warning}"))?;
+    bridge.restore(found.restored, notes);
+    let mut on_request = true;
     let end = Arc::new(AtomicBool::new(false));
     let (stopped, mut spin_stopped) = oneshot::channel::<()>();
     let (report, spin_result) = mpsc::channel();
@@ -75,7 +83,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
                     _ = interrupt.recv() => tracing::info!("SIGINT: shutting down"),
                     _ = terminate.recv() => tracing::info!("SIGTERM: shutting down"),
                     Some(_) = OptionFuture::from(hangup.as_mut().map(Signal::recv)) => tracing::info!("SIGHUP: shutting down"),
-                    _ = &mut spin_stopped => tracing::error!("the ROS thread has ended: shutting down"),
+                    _ = &mut spin_stopped => {
+                        on_request = false;
+                        tracing::error!("the ROS thread has ended: shutting down");
+                    }
                 }
             };
             app::drive(bridge, shutdown).await;
@@ -84,6 +95,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .context("no signal handlers")?;
     // A name that is still being resolved must not delay the end.
     runtime.shutdown_background();
+    if !state_writer.end(on_request, STATE_PATIENCE) {
+        tracing::warn!("the state file has not been written in time: after the next start a person has to arm");
+    }
     thread::sleep(SHUTDOWN_FLUSH);
     end.store(true, Ordering::Relaxed);
     let patience = Instant::now() + PATIENCE;
@@ -124,4 +138,6 @@ fn ends_by<T>(deadline: Instant, thread: &thread::JoinHandle<T>) -> bool {
 const SHUTDOWN_FLUSH: Duration = Duration::from_millis(100);
 /// How long the thread that takes messages has to end: its last wait is up to 0.1 s, and dropping the node takes milliseconds.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// How long the disk has to take the state file.
+const STATE_PATIENCE: Duration = Duration::from_millis(500);
 const POLL_PERIOD: Duration = Duration::from_millis(5);

@@ -5,12 +5,15 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::arming_request::StaleRequest;
 use super::notifier::Notifier;
+use super::report::InputNotes;
 use super::state::{ReconfigureError, State, now};
+use super::state_file::StateNotes;
 use crate::config::Config;
 use crate::link::Action;
 use crate::status::Observer;
-use crate::teleop::{ArmingError, GraphNews, GripperInput, InputFault, Target};
+use crate::teleop::{ArmingError, GraphNews, GripperInput, InputFault, Restored, Target};
 
 /// A handle to the running bridge. Cheap to clone; every method may be called from any thread.
 #[derive(Clone)]
@@ -34,6 +37,14 @@ impl Bridge {
         }))
     }
 
+    /// Takes what the last run has left, and where to note what the next one has to know. Call it before anything else.
+    pub fn restore(&self, restored: Option<Restored>, notes: StateNotes) {
+        lock(&self.0.notifier).keep(notes);
+        if let Some(restored) = restored {
+            self.apply(|state, _| state.coordinator.teleop.handle_restored(restored));
+        }
+    }
+
     /// Takes a sample of the target, or why a message was none. A command that follows from it has been written to the
     /// socket on return.
     pub fn handle_target(&self, target: Result<Target, InputFault>) {
@@ -53,6 +64,25 @@ impl Bridge {
     /// Takes what the graph says of who publishes input.
     pub fn handle_graph(&self, news: GraphNews) {
         self.apply(|state, now| state.coordinator.teleop.handle_graph(now, news));
+    }
+
+    /// Takes what is known of why no target or no word for the gripper comes.
+    pub fn handle_input_notes(&self, notes: InputNotes) {
+        self.apply(|state, _| state.coordinator.report.handle_input_notes(notes));
+    }
+
+    /// Takes a message of `stop.topic`. As after [`Bridge::stop`], nothing but the stop line is sent after one that stops.
+    pub fn handle_stop_message(&self, stop: bool) {
+        self.apply(|state, now| state.coordinator.teleop.handle_stop_message(now, stop));
+    }
+
+    /// Judges a request to arm that was sent so many nanoseconds ago, by its sender's clock. Ask before
+    /// [`Bridge::set_armed`].
+    ///
+    /// # Errors
+    /// The request is too old to be meant.
+    pub fn judge_arming_request(&self, age: i64) -> Result<(), StaleRequest> {
+        self.apply(|state, now| state.last_forbidden.judge(now, age))
     }
 
     /// Allows or forbids motion, as a person asks. Returns a line for that person.

@@ -36,6 +36,8 @@ pub struct Config {
     pub frames: Frames,
     /// The type of the messages on the topic `gripper`.
     pub gripper_type: GripperType,
+    /// The topic that stops, if there is one.
+    pub stop_topic: Option<String>,
     parameters: Parameters,
 }
 
@@ -73,6 +75,7 @@ impl Config {
             wire,
             frames: Frames { tracker: p.get(&RETARGET_FRAME), base: p.get(&ARM_BASE_FRAME) },
             gripper_type: p.get(&GRIPPER_TYPE),
+            stop_topic: Some(p.get(&STOP_TOPIC)).filter(|topic| !topic.is_empty()),
             parameters: parameters.clone(),
         })
     }
@@ -107,6 +110,7 @@ impl Config {
             source: _,
             frames: _,
             gripper_type: _,
+            stop_topic: _,
             parameters: _,
         } = self;
         *transport != before.transport
@@ -181,6 +185,7 @@ fn teleop(p: &Parameters, workspace: Workspace, turns: bool) -> TeleopConfig {
         initial_gripper: p.get(&GRIPPER_INITIAL),
         max_consecutive_errors: p.get(&TELEOP_MAX_CONSECUTIVE_ERRORS),
         hold_behavior: p.get(&TELEOP_HOLD_BEHAVIOR),
+        stop_timeout: p.get(&STOP_TIMEOUT),
     }
 }
 

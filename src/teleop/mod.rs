@@ -25,11 +25,14 @@
 //! | `target`, `retarget` | what a target is, and where it is in the arm's base frame |
 //! | `workspace` | where commands may lie |
 //! | `mode` | the mode of the diagram |
+//! | `armed_for` | whose hand may move the arm |
+//! | `stop` | why a stop is latched |
 //! | `estimate` | where the arm is |
 //! | `gripper` | open or closed |
 //! | `link_view` | whether the controller takes commands |
 //! | `reason`, `input_fault` | why the arm does or does not move, in words |
 
+mod armed_for;
 mod config;
 mod estimate;
 mod gripper;
@@ -41,6 +44,7 @@ mod planner;
 mod reason;
 mod retarget;
 mod state_machine;
+mod stop;
 mod target;
 mod workspace;
 
@@ -56,5 +60,6 @@ pub use planner::{CommandKind, Limit, Planned};
 pub use reason::{Obstacle, Reason, ReasonKind};
 pub use retarget::{Retarget, RetargetMode};
 pub use state_machine::{Counters, Teleop};
-pub use target::{Frame, Frames, GripperInput, Stamp, Target, strip_leading_slash};
+pub use stop::{Restored, StopCause};
+pub use target::{Frame, Frames, GripperInput, PublisherId, Stamp, Target, strip_leading_slash};
 pub use workspace::{Policy, Workspace};

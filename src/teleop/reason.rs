@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::input_fault::InputFault;
 use super::mode::{Disarmed, Mode, Motion};
+use super::stop::StopCause;
 use crate::geometry::Position;
 
 /// What stands between an armed bridge and motion. The first that applies is the one named.
@@ -62,20 +63,20 @@ pub enum Reason {
     WaitingToArm(Obstacle),
     /// Waits until a person calls `~/set_armed`.
     AwaitingOperator(Disarmed),
-    /// A stop request is latched.
-    Stopped,
+    /// A stop is latched.
+    Stopped(StopCause),
 }
 
 impl Reason {
-    /// Explains a mode. `obstacle` is what it waits for, if it waits for anything.
-    pub(super) fn new(mode: Mode, obstacle: impl FnOnce() -> Obstacle) -> Self {
+    /// Explains a mode. `obstacle` is what it waits for, if it waits for anything, and `stop` why a stop is latched, if one is.
+    pub(super) fn new(mode: Mode, stop: &StopCause, obstacle: impl FnOnce() -> Obstacle) -> Self {
         match (mode.motion(), mode.disarmed()) {
             (Motion::Disarmed, None) => Self::WaitingToArm(obstacle()),
             (Motion::Disarmed, Some(why)) => Self::AwaitingOperator(why),
             (Motion::Approach, _) => Self::Approaching,
             (Motion::Tracking, _) => Self::Tracking,
             (Motion::Holding, _) => Self::Holding(obstacle()),
-            (Motion::Stopped, _) => Self::Stopped,
+            (Motion::Stopped, _) => Self::Stopped(stop.clone()),
         }
     }
 }
@@ -129,14 +130,14 @@ macro_rules! refused {
 reason_kinds! {
     Tracking = "tracking" for Reason::Tracking,
     Approaching = "approaching" for Reason::Approaching,
-    Stopped = "stopped" for Reason::Stopped,
+    Stopped = "stopped" for Reason::Stopped(_),
     AwaitingOperator = "awaiting_operator" for Reason::AwaitingOperator(_),
     ShuttingDown = "shutting_down" for waits!(Obstacle::ShuttingDown),
     LinkDown = "link_down" for waits!(Obstacle::LinkDown),
     Unresponsive = "unresponsive" for waits!(Obstacle::Unresponsive),
     ErrorReplies = "error_replies" for waits!(Obstacle::ErrorReplies(_)),
     ArmOutsideWorkspace = "arm_outside_workspace" for waits!(Obstacle::ArmOutsideWorkspace(_)),
-    MultiplePublishers = "multiple_publishers" for waits!(Obstacle::MultiplePublishers(_)),
+    MultiplePublishers = "multiple_publishers" for waits!(Obstacle::MultiplePublishers(_)) | refused!(InputFault::OtherPublisher),
     NoInput = "no_input" for waits!(Obstacle::NoInput),
     InputStale = "input_stale" for waits!(Obstacle::Stale { .. }),
     GripperAwaited = "gripper_awaited" for waits!(Obstacle::GripperAwaited),
@@ -167,7 +168,7 @@ impl fmt::Display for Reason {
             Self::Holding(obstacle) => write!(f, "holding: {obstacle}"),
             Self::WaitingToArm(obstacle) => write!(f, "not armed yet: {obstacle}"),
             Self::AwaitingOperator(why) => why.fmt(f),
-            Self::Stopped => f.write_str("stopped by ~/stop; call ~/reset, then ~/set_armed with data: true"),
+            Self::Stopped(cause) => write!(f, "{cause}; call ~/reset, then ~/set_armed with data: true"),
         }
     }
 }
@@ -195,9 +196,9 @@ mod tests {
     #[test]
     fn waiting_reason_names_the_obstacle_and_others_do_not_ask_for_it() {
         let waits =
-            Reason::new(Mode::new(Arming::Automatic), || Obstacle::Input(InputFault::HandNotDetected));
+            Reason::new(Mode::new(Arming::Automatic), &StopCause::Requested, || Obstacle::Input(InputFault::HandNotDetected));
         assert_eq!((waits.kind(), waits.kind().as_str()), (ReasonKind::HandNotDetected, "hand_not_detected"));
-        let disarmed = Reason::new(Mode::new(Arming::Operator), || unreachable!());
+        let disarmed = Reason::new(Mode::new(Arming::Operator), &StopCause::Requested, || unreachable!());
         assert_eq!(disarmed.kind(), ReasonKind::AwaitingOperator);
     }
 }

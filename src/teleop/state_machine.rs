@@ -4,10 +4,12 @@
 //! - No command is planned unless the mode permits motion, the link is ready, the input is good and nothing else stands in
 //!   the way at that very moment.
 //! - Whenever motion ends, the hand is released and a stop line is due if `teleop.hold_behavior` asks for one.
+//! - A stop is latched as long as `stop.topic` demands it.
 //! - After [`Teleop::handle_shutdown`] nothing but a stop line is sent.
 
 use std::time::{Duration, Instant};
 
+use super::armed_for::{ArmedFor, Sender};
 use super::config::{TeleopConfig, TeleopConfigError};
 use super::estimate::ArmEstimate;
 use super::gripper::GripperDecider;
@@ -17,6 +19,7 @@ use super::link_view::{LinkView, RejectionStreak};
 use super::mode::{ArmingError, Disarmed, Mode, Motion};
 use super::planner::{Basis, CommandKind, Limit, Planned, Planner};
 use super::reason::{Obstacle, Reason};
+use super::stop::{Restored, StopCause, StopWatch};
 use super::target::{GripperInput, Target};
 use crate::arm::{Command, Gripper};
 use crate::geometry::Position;
@@ -26,6 +29,10 @@ use crate::geometry::Position;
 pub struct Teleop {
     config: TeleopConfig,
     mode: Mode,
+    /// Why a stop is latched, if one is.
+    stop_cause: StopCause,
+    stop_watch: StopWatch,
+    armed_for: ArmedFor,
     link: LinkView,
     rejections: RejectionStreak,
     input: Input,
@@ -54,6 +61,9 @@ impl Teleop {
     pub fn new(config: TeleopConfig) -> Self {
         Self {
             mode: Mode::new(config.arming),
+            stop_cause: StopCause::Requested,
+            stop_watch: StopWatch::default(),
+            armed_for: ArmedFor::default(),
             link: LinkView::Down,
             rejections: RejectionStreak::default(),
             input: Input::default(),
@@ -67,6 +77,17 @@ impl Teleop {
         }
     }
 
+    /// Takes what the last run of the bridge has left. Call it before anything else.
+    pub fn handle_restored(&mut self, restored: Restored) {
+        match restored {
+            Restored::Stopped(why) => {
+                self.stop_cause = StopCause::Before(why);
+                self.change_mode(Mode::stop);
+            }
+            Restored::Disarmed(why) => drop(self.change_mode(|mode| mode.disarm(why))),
+        }
+    }
+
     /// Takes a target.
     ///
     /// # Errors
@@ -74,6 +95,10 @@ impl Teleop {
     pub fn handle_target(&mut self, now: Instant, target: Target) -> Result<(), InputFault> {
         // A gap is a loss, even if no timer has fired since.
         self.update(now);
+        if let Err(fault) = self.judge_publisher(now, &target) {
+            self.counters.dropped_input += 1;
+            return Err(fault);
+        }
         let basis = Basis { estimate: &self.estimate, config: &self.config };
         let admitted = self.input.judge(now, &target, basis.config).and_then(|sample| {
             self.planner.handle_sample(&sample, basis).map(|overtakes| (sample.origin, overtakes))
@@ -229,8 +254,13 @@ impl Teleop {
 
     /// Stops, because a person asks for it, until [`Teleop::handle_reset`]. Works in every mode.
     pub fn handle_stop(&mut self) {
-        self.change_mode(Mode::stop);
-        self.request_stop_line();
+        self.stop(StopCause::Requested);
+    }
+
+    /// Takes a message of `stop.topic`. True stops; false releases nothing.
+    pub fn handle_stop_message(&mut self, now: Instant, stop: bool) {
+        self.stop_watch.handle_message(now, stop);
+        self.update(now);
     }
 
     /// Releases a stop, because a person asks for it. Disarms in every mode. Returns a line for that person.
@@ -297,6 +327,7 @@ impl Teleop {
             .deadlines(now, self.mode.awaits_settling(), &self.config)
             .into_iter()
             .chain([self.rejections.pause_until(), self.gripper.awaited_until()])
+            .chain([self.stop_watch.deadline(self.config.stop_timeout)])
             .flatten()
             .filter(|deadline| *deadline > now)
             .min()
@@ -373,7 +404,7 @@ impl Teleop {
     /// Returns why the arm does or does not move.
     pub fn reason(&self, now: Instant) -> Reason {
         let settling = Obstacle::Settling { settle_time: self.config.settle_time };
-        Reason::new(self.mode, || self.obstacle(now).unwrap_or(settling))
+        Reason::new(self.mode, &self.stop_cause, || self.obstacle(now).unwrap_or(settling))
     }
 
     /// Returns how often commands did not follow the input to the letter.
@@ -391,6 +422,40 @@ impl Teleop {
         self.input.obstacle(now, &self.config)
     }
 
+    /// Returns why a stop is latched, if one is.
+    pub fn stop_cause(&self) -> Option<&StopCause> {
+        (self.mode.motion() == Motion::Stopped).then_some(&self.stop_cause)
+    }
+
+    /// Stops, and latches the stop. The first cause of a stop that is latched already stays.
+    fn stop(&mut self, cause: StopCause) {
+        if self.mode.motion() != Motion::Stopped {
+            self.stop_cause = cause;
+        }
+        self.change_mode(Mode::stop);
+        self.request_stop_line();
+    }
+
+    /// Judges who sent a target. Fails if it may not be followed because of that.
+    fn judge_publisher(&mut self, now: Instant, target: &Target) -> Result<(), InputFault> {
+        match self.armed_for.judge(now, target.publisher) {
+            Sender::Known => return Ok(()),
+            Sender::New => {}
+            Sender::Stranger => {
+                self.input.handle_stranger(now);
+                self.update(now);
+                return Err(InputFault::OtherPublisher);
+            }
+            Sender::Successor => {
+                self.change_mode(|mode| mode.disarm(Disarmed::ByNewPublisher));
+                self.armed_for.judge(now, target.publisher);
+            }
+        }
+        self.input.handle_new_publisher();
+        self.update(now);
+        Ok(())
+    }
+
     fn hold_by(&mut self, now: Instant, fault: InputFault) {
         self.input.handle_fault(fault);
         self.update(now);
@@ -398,12 +463,18 @@ impl Teleop {
 
     /// Lets the mode follow from obstacles and time.
     fn update(&mut self, now: Instant) {
+        if self.mode.motion() != Motion::Stopped
+            && let Some(cause) = self.stop_watch.cause(now, self.config.stop_timeout)
+        {
+            self.stop(cause);
+        }
         let clear = self.obstacle(now).is_none();
         let settled = self.input.has_settled(now, &self.config);
         if self.change_mode(|mode| mode.advance(clear, settled)) {
             self.planner.begin();
             self.decide_gripper(now);
         }
+        self.armed_for.handle_armed(now, self.mode.is_armed());
     }
 
     /// Changes the mode, and does what every change of it entails.
@@ -414,6 +485,9 @@ impl Teleop {
             return result;
         }
         self.planner.release_hand();
+        if !self.mode.is_armed() {
+            self.armed_for.release();
+        }
         if self.mode.motion() == Motion::Disarmed {
             self.estimate.forbid_repetition();
         }

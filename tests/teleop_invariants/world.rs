@@ -280,6 +280,7 @@ impl World {
             stamp,
             gripper: word,
             stall: Duration::ZERO,
+            publisher: None,
         };
         let accepted = self.teleop.handle_target(self.now, target).is_ok();
 
