@@ -41,7 +41,8 @@ impl Bridge {
     pub fn restore(&self, restored: Option<Restored>, notes: StateNotes) {
         lock(&self.0.notifier).keep(notes);
         if let Some(restored) = restored {
-            self.apply(|state, _| state.coordinator.teleop.handle_restored(restored));
+            // Before anything is published.
+            self.access(|state| state.coordinator.teleop.handle_restored(restored));
         }
     }
 
