@@ -100,9 +100,20 @@ impl Bridge {
         self.apply(|state, _| state.coordinator.teleop.handle_stop());
     }
 
-    /// Releases a stop, and disarms, as a person asks. Returns a line for that person.
+    /// Releases a stop, and disarms, as a person asks. Returns a line for that person. A stop that `stop.topic` still demands
+    /// is latched again at once.
     pub fn reset(&self) -> String {
-        self.apply(|state, _| state.coordinator.teleop.handle_reset())
+        self.apply(|state, now| {
+            let teleop = &mut state.coordinator.teleop;
+            let released = teleop.handle_reset();
+            teleop.handle_timeout(now);
+            teleop.stop_cause().map_or(released, |cause| format!("not released: still {cause}"))
+        })
+    }
+
+    /// Returns whether a stop is latched.
+    pub fn is_stopped(&self) -> bool {
+        self.access(|state| state.coordinator.teleop.stop_cause().is_some())
     }
 
     /// Opens a new connection, because a person asks.

@@ -36,6 +36,8 @@ struct Topic {
     parameter: &'static str,
     /// What is published on the topic that the bridge cannot hear, in words.
     mistyped: String,
+    /// Whether the graph does not tell yet who publishes that.
+    is_unknown: bool,
     /// Other topics that have this type, in words.
     elsewhere: String,
     /// The nodes that publish.
@@ -55,6 +57,7 @@ impl PublisherMonitor {
             message_type: message_type.to_owned(),
             parameter,
             mistyped: String::new(),
+            is_unknown: false,
             elsewhere: String::new(),
             nodes: Vec::new(),
             multiple: None,
@@ -152,15 +155,15 @@ impl PublisherMonitor {
             gripper: self.gripper.as_ref().map(Topic::absence).unwrap_or_default(),
         };
         // Discovery takes some time: before that nobody is there.
-        let settled = now.saturating_duration_since(self.started) >= START || !self.targets.mistyped.is_empty();
-        if settled && notes.targets != self.logged {
+        let found = |topic: &Topic| !topic.mistyped.is_empty() && !topic.is_unknown;
+        let settled = now.saturating_duration_since(self.started) >= START;
+        if (settled || found(&self.targets)) && notes.targets != self.logged {
             self.logged.clone_from(&notes.targets);
             if !notes.targets.is_empty() {
                 tracing::warn!("no target can come: {}", notes.targets);
             }
         }
-        let mistyped = self.gripper.as_ref().is_some_and(|gripper| !gripper.mistyped.is_empty());
-        if mistyped && notes.gripper != self.notes.gripper {
+        if self.gripper.as_ref().is_some_and(found) && notes.gripper != self.notes.gripper {
             tracing::warn!("no word for the gripper can come: {}", notes.gripper);
         }
         if notes != self.notes {
@@ -205,6 +208,7 @@ impl Topic {
         let (heard, others): (Vec<_>, Vec<_>) = publishers.into_iter().partition(|publisher| publisher.is_heard);
         let mut mistyped: Vec<_> =
             others.iter().map(|publisher| format!("{} from {}", publisher.message_type, publisher.node)).collect();
+        self.is_unknown = others.iter().any(|publisher| publisher.node.ends_with(UNKNOWN));
         mistyped.sort_unstable();
         self.mistyped = mistyped.join(", ");
         let (ids, mut nodes): (Vec<_>, Vec<_>) =
@@ -290,6 +294,8 @@ const PERIOD: Duration = Duration::from_millis(250);
 /// The same at the start, for so long: the first motion waits for the gripper's publisher, if there is one.
 const PERIOD_AT_START: Duration = Duration::from_millis(50);
 const START: Duration = Duration::from_secs(5);
+/// The name of a node that the graph does not know yet.
+const UNKNOWN: &str = "_NODE_NAME_UNKNOWN_";
 /// How often to look for other topics that have what is missed.
 const SURVEY_PERIOD: Duration = Duration::from_secs(1);
 /// How many other topics are asked for their publishers, and named.

@@ -49,7 +49,10 @@ impl Services {
     ///
     /// Only arming is refused for its age: what ends motion is done whenever it comes.
     pub fn answer(&mut self, bridge: &Bridge, stall: Duration) -> bool {
-        let mut asked = self.reset.answer(|_| done(bridge.reset()));
+        let mut asked = self.reset.answer(|_| {
+            let message = bridge.reset();
+            Trigger::Response { success: !bridge.is_stopped(), message }
+        });
         asked |= self.reconnect.answer(|_| {
             bridge.reconnect();
             done("connecting anew; see ~/link_status")

@@ -22,7 +22,8 @@ def following(controller, bridge, hand, parameters=None, *arguments, **options):
 
 
 def released(peer, name="/aether_bridge"):
-    assert peer.call(Trigger, f"{name}/reset").success
+    reset = peer.call(Trigger, f"{name}/reset")
+    assert reset.success == (not reset.message.startswith("not released: still stopped by")), reset
     return peer.call(SetBool, f"{name}/set_armed", data=True)
 
 

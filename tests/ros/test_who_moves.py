@@ -107,10 +107,10 @@ def test_arming_is_refused_while_clocks_disagree(controller, bridge, hand, peer,
 def test_a_hand_that_is_started_again_waits_for_a_person(controller, bridge, hand, peer, parameters):
     started, tracker = following(controller, bridge, hand, parameters)
     tracker.close()
-    after = controller.mark()
     second = hand(NEAR)
     started.status.wait(motion="DISARMED", reason="another publisher sends targets .*~/set_armed")
-    controller.lines.assert_none(after=after)
+    controller.lines.assert_none(after=controller.mark())
+    assert {line.position for line in controller.lines} == {PLACE}
     assert set_armed(peer).success
     started.status.wait(motion="TRACKING")
     # And that is the hand now.
@@ -145,7 +145,7 @@ def test_no_target_of_a_second_publisher_is_followed(controller, bridge, hand, r
         started.status.wait(motion="HOLDING", reason="2 publishers")
         second.close()
         started.status.wait(motion="TRACKING")
-    assert {line.position[1] for line in controller.lines} == {y}
+    assert {line.position for line in controller.lines} == {PLACE}
 
 
 def test_publishers_come_and_go_before_the_bridge_has_armed_itself(controllers, bridge, hand):
