@@ -96,7 +96,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // A name that is still being resolved must not delay the end.
     runtime.shutdown_background();
     if !state_writer.end(on_request, STATE_PATIENCE) {
-        tracing::warn!("the state file has not been written in time: after the next start a person has to arm");
+        tracing::warn!(
+            "the state file has not been written in time: after the next start a person has to arm"
+        );
     }
     thread::sleep(SHUTDOWN_FLUSH);
     end.store(true, Ordering::Relaxed);

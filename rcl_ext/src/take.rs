@@ -1,8 +1,11 @@
 //! What rcl tells of a message or of a request beside its content, and r2r throws away: who published it, and when it was sent.
 //!
-//! r2r takes from rcl by two functions of C, `rcl_take` and `rcl_take_request`. This module defines both. The linker prefers
-//! the definition of the program to that of a shared library, so r2r calls these. They hand on to rcl's own, and note what
-//! rcl tells. The notes are those of the thread that takes, because one thread spins a node.
+//! r2r takes from rcl by two functions of C, `rcl_take` and `rcl_take_request`. This module defines both, as jumps to functions
+//! of its own. The linker prefers the definition of the program to that of a shared library, so r2r calls these. They hand on
+//! to rcl's own, and note what rcl tells. The notes are those of the thread that takes, because one thread spins a node.
+//!
+//! The jumps are assembly, and not functions with `no_mangle`: those are linked into every program that has this crate among
+//! its dependencies, and the simulator's programs run without ROS.
 //!
 //! `spin_once` takes at most one message of each subscription and one request of each service. So if everything that it has
 //! taken is handled before the next call, the notes are those of what is being handled.
@@ -41,11 +44,18 @@ thread_local! {
     static NOTES: RefCell<Notes> = RefCell::default();
 }
 
-/// Notes from now on who publishes what this thread takes from a topic, given by its full name.
-pub fn watch_publishers(topic: &str) {
+/// Notes from now on who publishes what this thread takes from a topic, given by its full name. Returns whether r2r takes by
+/// the functions of this module, without which nothing is noted.
+pub fn watch_publishers(topic: &str) -> bool {
     NOTES.with_borrow_mut(|notes| {
-        *notes = Notes { topic: Some(topic.to_owned()), requests: std::mem::take(&mut notes.requests), ..Notes::default() };
+        *notes = Notes {
+            topic: Some(topic.to_owned()),
+            requests: std::mem::take(&mut notes.requests),
+            ..Notes::default()
+        };
     });
+    // The name is what r2r calls.
+    rcls_take().is_some_and(|take| !std::ptr::fn_addr_eq(take, r2r_rcl::rcl_take as Take))
 }
 
 /// Returns who published the message that this thread took last from the watched topic; none if the middleware does not tell.
@@ -56,7 +66,9 @@ pub fn last_publisher() -> Option<PublisherGid> {
 /// Returns when the request that this thread took last from a service, given by its full name, was sent: in nanoseconds of
 /// the clock of the client's system. None if there was no request, or if the middleware does not tell.
 pub fn last_request_sent(service: &str) -> Option<i64> {
-    NOTES.with_borrow(|notes| notes.requests.iter().find(|(name, _)| name == service).map(|(_, sent)| *sent)).filter(|sent| *sent > 0)
+    NOTES
+        .with_borrow(|notes| notes.requests.iter().find(|(name, _)| name == service).map(|(_, sent)| *sent))
+        .filter(|sent| *sent > 0)
 }
 
 impl Notes {
@@ -86,6 +98,41 @@ impl Notes {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+macro_rules! jump {
+    () => {
+        "jmp {function}"
+    };
+}
+
+#[cfg(target_arch = "aarch64")]
+macro_rules! jump {
+    () => {
+        "b {function}"
+    };
+}
+
+/// Defines a function of C that jumps to one of this module. Elsewhere r2r calls rcl itself, and nothing is noted.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! define {
+    ($name:literal, $function:path) => {
+        std::arch::global_asm!(
+            ".text",
+            concat!(".globl ", $name),
+            concat!(".type ", $name, ", %function"),
+            concat!($name, ":"),
+            jump!(),
+            concat!(".size ", $name, ", . - ", $name),
+            function = sym $function,
+        );
+    };
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+define!("rcl_take", take_and_note);
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+define!("rcl_take_request", take_request_and_note);
+
 type Take = unsafe extern "C" fn(
     *const rcl_subscription_t,
     *mut c_void,
@@ -113,8 +160,7 @@ fn rcls_take() -> Option<Take> {
 ///
 /// # Safety
 /// As for rcl's function.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rcl_take(
+unsafe extern "C" fn take_and_note(
     subscription: *const rcl_subscription_t,
     message: *mut c_void,
     info: *mut rmw_message_info_t,
@@ -127,7 +173,9 @@ pub unsafe extern "C" fn rcl_take(
     if let (true, Some(info)) = (taken == RCL_RET_OK as rcl_ret_t, unsafe { info.as_ref() }) {
         NOTES.with_borrow_mut(|notes| {
             // SAFETY: rcl has just taken from this subscription.
-            if notes.is_watched(subscription.addr(), || unsafe { text(rcl_subscription_get_topic_name(subscription)) }) {
+            if notes.is_watched(subscription.addr(), || unsafe {
+                text(rcl_subscription_get_topic_name(subscription))
+            }) {
                 notes.publisher = gid(&info.publisher_gid.data);
             }
         });
@@ -145,8 +193,7 @@ fn gid(data: &[u8]) -> Option<PublisherGid> {
 ///
 /// # Safety
 /// As for rcl's function.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rcl_take_request(
+unsafe extern "C" fn take_request_and_note(
     service: *const rcl_service_t,
     id: *mut rmw_request_id_t,
     request: *mut c_void,
@@ -202,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn rcls_own_take_is_found() {
-        assert!(rcls_take().is_some_and(|take| take as usize != rcl_take as *const () as usize));
+    fn rcls_own_take_is_another_one() {
+        assert!(rcls_take().is_some() && watch_publishers("/target_pose"));
     }
 }

@@ -107,8 +107,12 @@ mod tests {
     #[test]
     fn request_from_before_a_stop_is_refused() {
         let now = Instant::now();
-        let refused = stopped_at(now).judge(now + Duration::from_secs(1), 2 * SECOND).unwrap_err().to_string();
-        assert!(refused.starts_with("not armed: this request was sent 2.0 s ago, before the stop; call it again"), "{refused}");
+        let refused =
+            stopped_at(now).judge(now + Duration::from_secs(1), 2 * SECOND).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("not armed: this request was sent 2.0 s ago, before the stop; call it again"),
+            "{refused}"
+        );
         let mut last = stopped_at(now);
         last.handle_motion(now + Duration::from_secs(1), Some(Motion::Stopped), Motion::Disarmed);
         let refused = last.judge(now + Duration::from_secs(2), 3 * SECOND / 2).unwrap_err().to_string();

@@ -3,8 +3,8 @@
 use tracing::Level;
 
 use super::log::LogLine;
-use crate::arm::ReportedState;
 use super::state_file::StateNotes;
+use crate::arm::ReportedState;
 use crate::config::Config;
 use crate::status::{Observer, SentCommand, Status};
 

@@ -97,7 +97,10 @@ impl Report {
             dropped_input: altered.dropped_input,
             round_trips: link.round_trips(),
             input_age: teleop.input_age(now),
-            input_fault: teleop.input_obstacle(now).map(|fault| self.explain_input(&fault, fault.to_string())).unwrap_or_default(),
+            input_fault: teleop
+                .input_obstacle(now)
+                .map(|fault| self.explain_input(&fault, fault.to_string()))
+                .unwrap_or_default(),
             gripper_note: self.notes.gripper.clone(),
         }
     }
@@ -135,7 +138,9 @@ impl Report {
     /// Adds to the words for an obstacle what the graph says of it.
     fn explain_input(&self, obstacle: &Obstacle, words: String) -> String {
         match (obstacle, self.notes.targets.as_str()) {
-            (Obstacle::NoInput, "") if !self.notes.quiet.is_empty() => format!("{words}: {}", self.notes.quiet),
+            (Obstacle::NoInput, "") if !self.notes.quiet.is_empty() => {
+                format!("{words}: {}", self.notes.quiet)
+            }
             (_, "") => words,
             (Obstacle::NoInput, note) => format!("{words}: {note}"),
             (Obstacle::Stale { .. }, note) => format!("{words}; {note}"),

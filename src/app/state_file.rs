@@ -97,7 +97,8 @@ impl StateFile {
     /// Reads what the last run has left, and says that this one runs.
     pub fn begin(&self) -> Found {
         let Some(path) = &self.path else {
-            let why = "there is no folder for it: neither XDG_STATE_HOME nor HOME is the absolute path of one";
+            let why =
+                "there is no folder for it: neither XDG_STATE_HOME nor HOME is the absolute path of one";
             return self.without_file(None, why);
         };
         let place = sanitize_short(&path.display().to_string());
@@ -109,7 +110,8 @@ impl StateFile {
                     "stopped, because the state file {place} cannot be understood ({error}), and may have said that a stop is \
                      latched"
                 );
-                let warning = format!("the state file {place} cannot be understood: {error}; taken for a latched stop");
+                let warning =
+                    format!("the state file {place} cannot be understood: {error}; taken for a latched stop");
                 (Some(Restored::Stopped(why.into())), Some(warning))
             }
         };
@@ -190,7 +192,9 @@ impl StateFile {
             stopped = state == RunState::Stopped;
             if let Err(error) = write(path, &Record::new(state, why, self.launch.as_ref())) {
                 let path = sanitize_short(&path.display().to_string());
-                warn(&format!("the state file {path} cannot be written: {error}; after the next start a person has to arm"));
+                warn(&format!(
+                    "the state file {path} cannot be written: {error}; after the next start a person has to arm"
+                ));
             }
             if state == RunState::Ended {
                 return;
@@ -239,7 +243,9 @@ impl StateWriter {
 fn read(path: &Path) -> io::Result<Option<Record>> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(error) => return Err(error),
     };
     let mut text = String::new();
@@ -294,7 +300,8 @@ mod tests {
         fn file_with(&self, variables: &[(&str, &str)]) -> StateFile {
             let folder = self.0.display().to_string();
             StateFile::of("/lab/left_arm", |name| {
-                let given = variables.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned());
+                let given =
+                    variables.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned());
                 given.or_else(|| (name == "XDG_STATE_HOME").then(|| folder.clone()))
             })
         }
@@ -351,7 +358,10 @@ mod tests {
             let folder = Folder::new();
             run(&folder.file(), &[Some("stopped by ~/stop")], clean);
             let first = stopped(&run(&folder.file(), &[], true)).to_owned();
-            assert!(first.starts_with("stopped by ~/stop before this start, on 2") && first.ends_with(" UTC"), "{first}");
+            assert!(
+                first.starts_with("stopped by ~/stop before this start, on 2") && first.ends_with(" UTC"),
+                "{first}"
+            );
             assert_eq!(stopped(&folder.file().begin()), first, "the same words each time");
         }
     }
@@ -399,8 +409,11 @@ mod tests {
     #[test]
     fn nodes_and_domains_have_files_of_their_own() {
         let path = |node, domain: &str| {
-            let variables = [("HOME", "/home/me"), ("ROS_DOMAIN_ID", domain), ("XDG_STATE_HOME", "not/absolute")];
-            let read = |name: &str| variables.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned());
+            let variables =
+                [("HOME", "/home/me"), ("ROS_DOMAIN_ID", domain), ("XDG_STATE_HOME", "not/absolute")];
+            let read = |name: &str| {
+                variables.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned())
+            };
             StateFile::of(node, read).path.unwrap().display().to_string()
         };
         assert_eq!(path("/aether_bridge", ""), "/home/me/.local/state/aether_bridge/0.aether_bridge.json");

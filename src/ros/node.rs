@@ -124,7 +124,10 @@ impl RosNode {
             (config.source.topic.as_str(), gripper.is_some().then_some(GRIPPER));
         names.warn_of_idle_rules(target_topic, gripper_topic);
         let stop_topic = config.stop_topic.as_deref();
-        let stop_topic = stop_topic.map(|topic| StopTopic::create(&mut node, topic)).transpose().map_err(NodeError::of_source)?;
+        let stop_topic = stop_topic
+            .map(|topic| StopTopic::create(&mut node, topic))
+            .transpose()
+            .map_err(NodeError::of_source)?;
         let target_type = config.source.message_type.as_str();
         let gripper_type = match config.parameters().value(GRIPPER_TYPE.name) {
             Some(Value::Text(message_type)) => Some(message_type.as_str()),
@@ -154,7 +157,11 @@ impl RosNode {
     /// When ROS no longer waits for messages. It must not go on as a node that looks alive: report the end before the
     /// node is dropped, because that can take long.
     pub fn spin(&mut self, bridge: &Bridge, end: &AtomicBool) -> Result<(), NodeError> {
-        rcl_ext::watch_publishers(self.monitor.target_topic());
+        if !rcl_ext::watch_publishers(self.monitor.target_topic()) {
+            tracing::warn!(
+                "this build does not tell publishers apart: another one than the arm was armed for is seen by what it sends"
+            );
+        }
         let mut idle_returns = IdleReturns::default();
         let mut handled = Instant::now();
         let mut stall = Stall::default();

@@ -127,7 +127,8 @@ impl PublisherMonitor {
         }
         self.next_survey = Some(now + SURVEY_PERIOD);
         // r2r panics at a name that is no UTF-8, which any program on the network can publish on.
-        let graph = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| node.get_topic_names_and_types()));
+        let graph =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| node.get_topic_names_and_types()));
         let Ok(Ok(graph)) = graph else { return };
         for topic in &mut missed {
             let has_type = |types: &Vec<String>| types.contains(&topic.message_type);
@@ -138,7 +139,8 @@ impl PublisherMonitor {
             topic.elsewhere = match others.as_slice() {
                 [] => String::new(),
                 some => {
-                    let named: Vec<_> = some.iter().take(MOST_NAMED).map(|name| sanitize_short(name)).collect();
+                    let named: Vec<_> =
+                        some.iter().take(MOST_NAMED).map(|name| sanitize_short(name)).collect();
                     let more = if some.len() > MOST_NAMED { " and others" } else { "" };
                     let verb = if some.len() > 1 { "have" } else { "has" };
                     format!("; {}{more} {verb} {}", named.join(", "), topic.message_type)
@@ -174,7 +176,8 @@ impl PublisherMonitor {
     /// Whether the gripper's topic has one publisher at this moment.
     pub fn gripper_is_alone(&self, node: &r2r::Node) -> bool {
         let publishers = self.gripper.as_ref().and_then(|gripper| gripper.publishers(node));
-        publishers.is_some_and(|publishers| publishers.iter().filter(|publisher| publisher.is_heard).count() == 1)
+        publishers
+            .is_some_and(|publishers| publishers.iter().filter(|publisher| publisher.is_heard).count() == 1)
     }
 
     fn warn_of_duplicate_nodes(&mut self, node: &r2r::Node) {
@@ -205,9 +208,12 @@ struct Changes {
 impl Topic {
     fn look(&mut self, node: &r2r::Node) -> Changes {
         let Some(publishers) = self.publishers(node) else { return Changes::default() };
-        let (heard, others): (Vec<_>, Vec<_>) = publishers.into_iter().partition(|publisher| publisher.is_heard);
-        let mut mistyped: Vec<_> =
-            others.iter().map(|publisher| format!("{} from {}", publisher.message_type, publisher.node)).collect();
+        let (heard, others): (Vec<_>, Vec<_>) =
+            publishers.into_iter().partition(|publisher| publisher.is_heard);
+        let mut mistyped: Vec<_> = others
+            .iter()
+            .map(|publisher| format!("{} from {}", publisher.message_type, publisher.node))
+            .collect();
         self.is_unknown = others.iter().any(|publisher| publisher.node.ends_with(UNKNOWN));
         mistyped.sort_unstable();
         self.mistyped = mistyped.join(", ");
@@ -234,7 +240,9 @@ impl Topic {
         let Self { name, message_type, parameter, mistyped, elsewhere, nodes, .. } = self;
         match (nodes.is_empty(), mistyped.is_empty()) {
             (false, _) => String::new(),
-            (true, false) => format!("{name} has {mistyped}; this bridge listens for {message_type} ({parameter})"),
+            (true, false) => {
+                format!("{name} has {mistyped}; this bridge listens for {message_type} ({parameter})")
+            }
             (true, true) => format!("nobody publishes on {name}{elsewhere}"),
         }
     }

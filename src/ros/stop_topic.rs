@@ -25,7 +25,9 @@ impl StopTopic {
         let live = QosProfile::default().keep_last(DEPTH).best_effort();
         let kept = QosProfile::default().keep_last(DEPTH).reliable().transient_local();
         let mut inbox = |qos| -> Result<_, SourceError> {
-            let messages = node.subscribe::<Bool>(topic, qos).map_err(|error| SourceError::from(error).on_topic(topic))?;
+            let messages = node
+                .subscribe::<Bool>(topic, qos)
+                .map_err(|error| SourceError::from(error).on_topic(topic))?;
             Ok(Inbox::new(messages.map(|message| message.data)))
         };
         Ok(Self { live: inbox(live)?, kept: inbox(kept)? })

@@ -195,8 +195,9 @@ mod tests {
 
     #[test]
     fn waiting_reason_names_the_obstacle_and_others_do_not_ask_for_it() {
-        let waits =
-            Reason::new(Mode::new(Arming::Automatic), &StopCause::Requested, || Obstacle::Input(InputFault::HandNotDetected));
+        let waits = Reason::new(Mode::new(Arming::Automatic), &StopCause::Requested, || {
+            Obstacle::Input(InputFault::HandNotDetected)
+        });
         assert_eq!((waits.kind(), waits.kind().as_str()), (ReasonKind::HandNotDetected, "hand_not_detected"));
         let disarmed = Reason::new(Mode::new(Arming::Operator), &StopCause::Requested, || unreachable!());
         assert_eq!(disarmed.kind(), ReasonKind::AwaitingOperator);

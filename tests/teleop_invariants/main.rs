@@ -3,6 +3,7 @@
 
 mod checks;
 mod events;
+mod publishers;
 mod settings;
 mod world;
 

@@ -9,6 +9,7 @@ mod scene;
 mod senders;
 mod turning;
 mod validity;
+mod who;
 
 use std::time::Duration;
 
