@@ -117,12 +117,15 @@ macro_rules! jump {
 macro_rules! define {
     ($name:literal, $function:path) => {
         std::arch::global_asm!(
-            ".text",
+            concat!(".pushsection .text.", $name, ",\"ax\",%progbits"),
             concat!(".globl ", $name),
+            // Not for shared libraries, so that it is dropped where nothing calls it.
+            concat!(".hidden ", $name),
             concat!(".type ", $name, ", %function"),
             concat!($name, ":"),
             jump!(),
             concat!(".size ", $name, ", . - ", $name),
+            ".popsection",
             function = sym $function,
         );
     };

@@ -142,7 +142,7 @@ impl StateFile {
             RunState::Running => Some(Restored::Stopped(
                 format!(
                     "stopped, because the last run of the bridge, which began on {since}, did not end as it should (killed, \
-                     crashed, or no power)"
+                     crashed, no power), or another bridge of this name runs"
                 )
                 .into(),
             )),

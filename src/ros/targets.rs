@@ -71,6 +71,7 @@ pub struct TargetSource {
 }
 
 /// What a received message with a target has come to.
+#[allow(clippy::large_enum_variant)] // one at a time, on the stack: a box would be an allocation for each target
 pub enum Received {
     /// A target, or the reason why the message is not a target.
     Decided(Result<Target, InputFault>),
