@@ -18,6 +18,8 @@ pub(super) struct ArmedFor {
     armed: bool,
     /// Who sent last, of those that may be followed, and when.
     last: Option<(PublisherId, Instant)>,
+    /// When another one than that sent last.
+    other_at: Option<Instant>,
 }
 
 /// What a message is, by who sent it.
@@ -34,10 +36,13 @@ pub(super) enum Sender {
 }
 
 impl ArmedFor {
-    /// Takes whether motion is allowed. If it has just become so, it is for the publisher that sends now, if one does.
+    /// Takes whether motion is allowed. If it has just become so, it is for the publisher that sends now. If none does, or
+    /// several do, it is for the next that sends.
     pub fn handle_armed(&mut self, now: Instant, armed: bool) {
         if !std::mem::replace(&mut self.armed, armed) && armed {
-            self.publisher = self.last.filter(|(_, at)| is_recent(now, *at)).map(|(publisher, _)| publisher);
+            let alone = !self.other_at.is_some_and(|at| is_recent(now, at));
+            let sends = self.last.filter(|(_, at)| alone && is_recent(now, *at));
+            self.publisher = sends.map(|(publisher, _)| publisher);
         } else if !armed {
             self.release();
         }
@@ -61,7 +66,10 @@ impl ArmedFor {
         }
         match self.last.replace((publisher, now)) {
             Some((last, _)) if last == publisher => Sender::Known,
-            _ => Sender::New,
+            before => {
+                self.other_at = before.map(|(_, at)| at);
+                Sender::New
+            }
         }
     }
 }
@@ -99,6 +107,17 @@ mod tests {
         assert_eq!(armed_for.judge(now + SILENCE, B), Sender::Successor);
         armed_for.handle_armed(now + SILENCE, false);
         assert_eq!(armed_for.judge(now + SILENCE, B), Sender::New);
+    }
+
+    #[test]
+    fn arming_while_two_send_is_for_the_next() {
+        let (mut armed_for, now) = (ArmedFor::default(), Instant::now());
+        armed_for.judge(now, A);
+        armed_for.judge(now, B);
+        armed_for.handle_armed(now, true);
+        assert_eq!(armed_for.judge(now, A), Sender::New);
+        assert_eq!(armed_for.judge(now, B), Sender::Stranger);
+        assert_eq!(armed_for.judge(now, A), Sender::Known);
     }
 
     #[test]

@@ -1,7 +1,10 @@
 """Who sets the arm in motion: the person who calls now, and the publisher that the arm was armed for."""
 
+import pathlib
+import re
 import signal
 import threading
+import time
 
 import pytest
 from geometry_msgs.msg import PoseStamped
@@ -36,6 +39,14 @@ class Caller:
         return answer
 
 
+def stopped(process):
+    """Stops a process, and waits until each of its threads stands."""
+    process.send_signal(signal.SIGSTOP)
+    threads = lambda: pathlib.Path(f"/proc/{process.pid}/task").glob("*/stat")  # noqa: E731
+    while any(stat.read_text().rpartition(")")[2].split()[0] != "T" for stat in threads()):
+        time.sleep(0.001)
+
+
 def set_armed(peer):
     return peer.call(SetBool, "/aether_bridge/set_armed", data=True)
 
@@ -58,9 +69,9 @@ def following(controller, bridge, hand, parameters=None):
 def test_arming_that_waited_in_a_stopped_process_does_not_arm(controller, bridge, hand, peer):
     started = disarmed(controller, bridge, hand)
     caller = Caller(peer)
-    started.process.send_signal(signal.SIGSTOP)
+    stopped(started.process)
     answer = caller.call("set_armed", SetBool.Request(data=True))
-    threading.Event().wait(3.5)  # what is tested: the request waits
+    time.sleep(3.5)  # what is tested: the request waits
     started.process.send_signal(signal.SIGCONT)
     refused = answer()
     assert not refused.success and "was sent" in refused.message and "call it again" in refused.message, refused
@@ -72,10 +83,10 @@ def test_arming_that_waited_in_a_stopped_process_does_not_arm(controller, bridge
 def test_arming_that_was_sent_before_a_stop_does_not_arm(controller, bridge, hand, peer):
     started = disarmed(controller, bridge, hand)
     caller = Caller(peer)
-    started.process.send_signal(signal.SIGSTOP)
+    stopped(started.process)
     arm = caller.call("set_armed", SetBool.Request(data=True))
     others = [caller.call("stop", Trigger.Request()), caller.call("reset", Trigger.Request())]
-    threading.Event().wait(0.5)  # until they are on their way
+    time.sleep(0.5)  # until they are on their way
     started.process.send_signal(signal.SIGCONT)
     assert all(answer().success for answer in others)
     refused = arm()
@@ -86,7 +97,7 @@ def test_arming_that_was_sent_before_a_stop_does_not_arm(controller, bridge, han
     started.status.wait(motion="TRACKING")
 
 
-@pytest.mark.parametrize("ahead, words", [(10, "was sent 10."), (-10, "in the future")])
+@pytest.mark.parametrize("ahead, words", [(10, r"was sent 1\d\.\d s ago"), (-10, "in the future")])
 def test_arming_is_refused_while_clocks_disagree(controller, bridge, hand, peer, tmp_path, ahead, words):
     faults = Preloaded(tmp_path)
     started = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}, environment=faults.environment)
@@ -94,7 +105,7 @@ def test_arming_is_refused_while_clocks_disagree(controller, bridge, hand, peer,
     started.status.wait(lambda status: status.input_age >= 0, motion="DISARMED")
     faults.set(ahead=ahead)
     refused = set_armed(peer)
-    assert not refused.success and words in refused.message and "clocks" in refused.message, refused
+    assert not refused.success and re.search(words, refused.message) and "clocks" in refused.message, refused
     # What ends motion is done all the same.
     assert peer.call(SetBool, "/aether_bridge/set_armed", data=False).success
     assert peer.call(Trigger, "/aether_bridge/stop").success
