@@ -21,6 +21,17 @@ pub enum StaleRequest {
         /// What has forbidden motion.
         what: &'static str,
     },
+    /// It has waited in this process, which was stopped or starved.
+    #[error(
+        "not armed: this process was held up for {:.1} s, and this request, which was sent {:.1} s ago, has waited in it; call it \
+         again", stall.as_secs_f64(), age.as_secs_f64()
+    )]
+    Waited {
+        /// How old it is.
+        age: Duration,
+        /// For how long the process was held up.
+        stall: Duration,
+    },
     /// It has waited for too long.
     #[error(
         "not armed: this request was sent {:.1} s ago, and may not be meant any more; call it again (if it was not, are the \
@@ -59,11 +70,12 @@ impl LastForbidden {
         }
     }
 
-    /// Judges a request that was sent so many nanoseconds ago; fewer than none: in the future.
+    /// Judges a request that was sent so many nanoseconds ago; fewer than none: in the future. It may have waited in this
+    /// process for as long as `stall`.
     ///
     /// # Errors
     /// Why it does not hold.
-    pub fn judge(&self, now: Instant, age: i64) -> Result<(), StaleRequest> {
+    pub fn judge(&self, now: Instant, age: i64, stall: Duration) -> Result<(), StaleRequest> {
         let Ok(nanoseconds) = u64::try_from(age) else {
             let ahead = Duration::from_nanos(age.unsigned_abs());
             return if ahead <= AHEAD { Ok(()) } else { Err(StaleRequest::FromFuture { ahead }) };
@@ -74,12 +86,17 @@ impl LastForbidden {
         {
             return Err(StaleRequest::Before { age, what });
         }
+        if stall > STALL && age > STALL {
+            return Err(StaleRequest::Waited { age, stall });
+        }
         if age > PATIENCE { Err(StaleRequest::Old { age }) } else { Ok(()) }
     }
 }
 
 /// How long a request to arm may wait. A person who calls waits for the answer, and after seconds without one looks elsewhere.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// A process that was held up for less, and a request that is not as old, are as usual.
+const STALL: Duration = Duration::from_millis(250);
 /// By how much the sender's clock may be ahead.
 const AHEAD: Duration = Duration::from_millis(500);
 
@@ -99,23 +116,26 @@ mod tests {
     #[test]
     fn fresh_request_holds() {
         let now = Instant::now();
-        assert_eq!(LastForbidden::default().judge(now, 2 * SECOND), Ok(()));
-        assert_eq!(LastForbidden::default().judge(now, -SECOND / 4), Ok(()));
-        assert_eq!(stopped_at(now).judge(now + Duration::from_secs(2), SECOND), Ok(()));
+        assert_eq!(LastForbidden::default().judge(now, 2 * SECOND, Duration::ZERO), Ok(()));
+        assert_eq!(LastForbidden::default().judge(now, -SECOND / 4, Duration::ZERO), Ok(()));
+        assert_eq!(stopped_at(now).judge(now + Duration::from_secs(2), SECOND, Duration::ZERO), Ok(()));
     }
 
     #[test]
     fn request_from_before_a_stop_is_refused() {
         let now = Instant::now();
-        let refused =
-            stopped_at(now).judge(now + Duration::from_secs(1), 2 * SECOND).unwrap_err().to_string();
+        let refused = stopped_at(now)
+            .judge(now + Duration::from_secs(1), 2 * SECOND, Duration::ZERO)
+            .unwrap_err()
+            .to_string();
         assert!(
             refused.starts_with("not armed: this request was sent 2.0 s ago, before the stop; call it again"),
             "{refused}"
         );
         let mut last = stopped_at(now);
         last.handle_motion(now + Duration::from_secs(1), Some(Motion::Stopped), Motion::Disarmed);
-        let refused = last.judge(now + Duration::from_secs(2), 3 * SECOND / 2).unwrap_err().to_string();
+        let refused =
+            last.judge(now + Duration::from_secs(2), 3 * SECOND / 2, Duration::ZERO).unwrap_err().to_string();
         assert!(refused.contains("before the reset"), "{refused}");
     }
 
@@ -124,17 +144,25 @@ mod tests {
         let (now, mut last) = (Instant::now(), LastForbidden::default());
         last.handle_motion(now, Some(Motion::Tracking), Motion::Holding);
         last.handle_motion(now, Some(Motion::Holding), Motion::Approach);
-        assert_eq!(last.judge(now, SECOND), Ok(()));
+        assert_eq!(last.judge(now, SECOND, Duration::ZERO), Ok(()));
         last.handle_motion(now, Some(Motion::Holding), Motion::Disarmed);
-        assert!(matches!(last.judge(now, 1), Err(StaleRequest::Before { .. })));
+        assert!(matches!(last.judge(now, 1, Duration::ZERO), Err(StaleRequest::Before { .. })));
+    }
+
+    #[test]
+    fn request_that_waited_in_a_stalled_process_is_refused() {
+        let (now, last) = (Instant::now(), LastForbidden::default());
+        let refused = last.judge(now, SECOND, Duration::from_millis(900)).unwrap_err().to_string();
+        assert!(refused.contains("held up for 0.9 s") && refused.contains("sent 1.0 s ago"), "{refused}");
+        assert_eq!(last.judge(now, SECOND / 10, Duration::from_millis(900)), Ok(()), "sent after it");
     }
 
     #[test]
     fn old_request_and_one_from_the_future_are_refused() {
         let (now, last) = (Instant::now(), LastForbidden::default());
-        assert!(matches!(last.judge(now, 4 * SECOND), Err(StaleRequest::Old { .. })));
-        assert!(matches!(last.judge(now, -SECOND), Err(StaleRequest::FromFuture { .. })));
-        assert!(matches!(last.judge(now, i64::MIN), Err(StaleRequest::FromFuture { .. })));
-        assert!(matches!(last.judge(now, i64::MAX), Err(StaleRequest::Old { .. })));
+        assert!(matches!(last.judge(now, 4 * SECOND, Duration::ZERO), Err(StaleRequest::Old { .. })));
+        assert!(matches!(last.judge(now, -SECOND, Duration::ZERO), Err(StaleRequest::FromFuture { .. })));
+        assert!(matches!(last.judge(now, i64::MIN, Duration::ZERO), Err(StaleRequest::FromFuture { .. })));
+        assert!(matches!(last.judge(now, i64::MAX, Duration::ZERO), Err(StaleRequest::Old { .. })));
     }
 }

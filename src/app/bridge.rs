@@ -1,7 +1,7 @@
 //! The handle to the running bridge, and the one lock.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -77,13 +77,13 @@ impl Bridge {
         self.apply(|state, now| state.coordinator.teleop.handle_stop_message(now, stop));
     }
 
-    /// Judges a request to arm that was sent so many nanoseconds ago, by its sender's clock. Ask before
-    /// [`Bridge::set_armed`].
+    /// Judges a request to arm that was sent so many nanoseconds ago, by its sender's clock, and may have waited in this process
+    /// for as long as `stall`. Ask before [`Bridge::set_armed`].
     ///
     /// # Errors
     /// The request is too old to be meant.
-    pub fn judge_arming_request(&self, age: i64) -> Result<(), StaleRequest> {
-        self.apply(|state, now| state.last_forbidden.judge(now, age))
+    pub fn judge_arming_request(&self, age: i64, stall: Duration) -> Result<(), StaleRequest> {
+        self.apply(|state, now| state.last_forbidden.judge(now, age, stall))
     }
 
     /// Allows or forbids motion, as a person asks. Returns a line for that person.

@@ -59,7 +59,8 @@ impl Services {
         });
         asked |= self.set_armed.answer(|request| {
             if request.data
-                && let Err(stale) = bridge.judge_arming_request(age_of_request(&self.set_armed_name, stall))
+                && let Err(stale) =
+                    bridge.judge_arming_request(age_of_request(&self.set_armed_name, stall), stall)
             {
                 tracing::warn!("{stale}");
                 return SetBool::Response { success: false, message: stale.to_string() };

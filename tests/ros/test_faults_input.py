@@ -147,7 +147,12 @@ def recording_is_played(rig):
 
 
 def recording_ends(rig):
+    """A person sees the hand, and nothing else, before arming."""
+    rig.hand.on = False
     rig.recording.close()
+    rig.status.skip().wait(lambda status: status.input_age > 1.0)
+    rig.hand.on = True
+    rig.status.wait(lambda status: 0 <= status.input_age < 0.5)
     armed_again(rig)
 
 

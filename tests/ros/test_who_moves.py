@@ -90,7 +90,8 @@ def test_arming_that_was_sent_before_a_stop_does_not_arm(controller, bridge, han
     started.process.send_signal(signal.SIGCONT)
     assert all(answer().success for answer in others)
     refused = arm()
-    assert not refused.success and "before the" in refused.message, refused
+    # Each of the three may be taken first.
+    assert not refused.success and re.search("before the|held up", refused.message), refused
     started.status.skip().wait(motion="DISARMED")
     controller.lines.assert_none()
     assert set_armed(peer).success
