@@ -26,6 +26,7 @@ use, because a whole launch shares them.
 """
 
 import os
+import uuid
 from difflib import get_close_matches
 
 from launch import LaunchContext, LaunchDescription, logging
@@ -68,7 +69,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "aether_respawn",
         default_value="false",
-        description="true: start the bridge again 2 s after it has ended, unless its arguments or parameters are wrong. If the controller does not report where its arm is, a person has to say so after that: see docs/safety.md.",
+        description="true: start the bridge again 2 s after it has ended, unless its arguments or parameters are wrong. It then moves nothing until a person arms, and says where the arm is if the controller does not report it: see docs/safety.md.",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node and its topics."),
     DeclareLaunchArgument("use_sim_time", default_value="", description="true: take the time from /clock."),
@@ -159,6 +160,8 @@ def bridge(context: LaunchContext) -> list[Node]:
             parameters=[readable(values["aether_params_file"]), *([given] if given else [])],
             remappings=[("gripper", gripper_topic)] if gripper_topic != "" else [],
             ros_arguments=["--log-level", values["log_level"]],
+            # By this the bridge knows that launch has started it again, and waits for a person.
+            additional_env={"AETHER_LAUNCH_RUN": uuid.uuid4().hex} if respawn else None,
             respawn=respawn,
             respawn_delay=2.0,
             on_exit=lambda event, context: ended(event, context, respawn),

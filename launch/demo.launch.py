@@ -4,7 +4,10 @@
     ros2 topic echo /aether_bridge/link_status
 """
 
+import atexit
 import os
+import shutil
+import tempfile
 
 from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import (
@@ -57,6 +60,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *on_this_machine_alone(),
+            SetEnvironmentVariable("XDG_STATE_HOME", state_folder()),
             DeclareLaunchArgument("port", default_value="5000", description="TCP port of the simulated controller."),
             DeclareLaunchArgument("namespace", default_value="", description="Namespace of the nodes and topics."),
             RegisterEventHandler(OnProcessExit(on_exit=ended)),
@@ -65,6 +69,13 @@ def generate_launch_description() -> LaunchDescription:
             bridge,
         ]
     )
+
+
+def state_folder() -> str:
+    """A folder that is gone after the demo: a demo that was killed is no reason for the next one to wait for a person."""
+    folder = tempfile.mkdtemp(prefix="aether_demo_")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def on_this_machine_alone() -> list[Action]:

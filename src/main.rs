@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aether_bridge::app::{self, Bridge};
+use aether_bridge::app::{self, Bridge, StateFile};
 use aether_bridge::ros::{Arguments, ContextError, NodeError, RosNode, arguments, console, rosout};
 use anyhow::{Context, anyhow};
 use futures_util::future::OptionFuture;
@@ -52,6 +52,14 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (mut node, publishers, config) = RosNode::create(arguments)?;
     let bridge = Bridge::new(&config, publishers);
+    let state_file = StateFile::of(&node.full_name()?, |name| std::env::var(name).ok());
+    let found = state_file.begin();
+    if let Some(warning) = &found.warning {
+        tracing::warn!("{warning}");
+    }
+    let (notes, state_writer) = state_file.keep(|warning| tracing::warn!("{warning}"))?;
+    bridge.restore(found.restored, notes);
+    let mut on_request = true;
     let end = Arc::new(AtomicBool::new(false));
     let (stopped, mut spin_stopped) = oneshot::channel::<()>();
     let (report, spin_result) = mpsc::channel();
@@ -80,7 +88,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let shutdown = async {
                 tokio::select! {
                     () = signalled() => {}
-                    _ = &mut spin_stopped => return tracing::error!("the ROS thread has ended: shutting down"),
+                    _ = &mut spin_stopped => {
+                        on_request = false;
+                        return tracing::error!("the ROS thread has ended: shutting down");
+                    }
                 }
                 if let Some(limit) = bridge.park() {
                     tracing::info!("the arm goes home first (arm.park); another signal ends that");
@@ -96,6 +107,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .context("no signal handlers")?;
     // A name that is still being resolved must not delay the end.
     runtime.shutdown_background();
+    if !state_writer.end(on_request, STATE_PATIENCE) {
+        tracing::warn!(
+            "the state file has not been written in time: after the next start a person has to arm"
+        );
+    }
     thread::sleep(SHUTDOWN_FLUSH);
     end.store(true, Ordering::Relaxed);
     let patience = Instant::now() + PATIENCE;
@@ -145,4 +161,6 @@ const SHUTDOWN_FLUSH: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_millis(300);
 /// How often to look whether the arm is at home.
 const PARK_POLL_PERIOD: Duration = Duration::from_millis(20);
+/// How long the disk has to take the state file.
+const STATE_PATIENCE: Duration = Duration::from_millis(500);
 const POLL_PERIOD: Duration = Duration::from_millis(5);

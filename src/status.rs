@@ -48,6 +48,8 @@ pub struct Status {
     pub input_age: Option<Duration>,
     /// Why no target may move the arm at present, whatever else stands in the way; empty if one may.
     pub input_fault: String,
+    /// What the graph says of why no word for the gripper comes; empty if it says nothing against it.
+    pub gripper_note: String,
 }
 
 /// A command as sent; becomes `ArmCommand`.

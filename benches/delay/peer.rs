@@ -23,7 +23,11 @@ impl<'a> Peer<'a> {
         use std::os::unix::process::CommandExt;
         let log = std::env::current_exe()?.with_file_name(format!("{}.log", program.name));
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        // What a run leaves behind that was killed is not for the next one.
+        let state = log.with_extension("state");
+        let _ = std::fs::remove_dir_all(&state);
         let child = Command::new(&program.path)
+            .env("XDG_STATE_HOME", state)
             .args((program.arguments)(port))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

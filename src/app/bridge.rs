@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::arming_request::StaleRequest;
 use super::notifier::Notifier;
+use super::report::InputNotes;
 use super::sleep::{SleepClocks, SleepWatch, SystemClocks};
 use super::state::{ReconfigureError, State, now};
+use super::state_file::StateNotes;
 use crate::config::Config;
 use crate::link::Action;
 use crate::status::Observer;
-use crate::teleop::{ArmingError, GraphNews, GripperInput, InputFault, Target};
+use crate::teleop::{ArmingError, GraphNews, GripperInput, InputFault, Restored, Target};
 
 /// A handle to the running bridge. Cheap to clone; every method may be called from any thread.
 #[derive(Clone)]
@@ -44,6 +47,15 @@ impl Bridge {
         }))
     }
 
+    /// Takes what the last run has left, and where to note what the next one has to know. Call it before anything else.
+    pub fn restore(&self, restored: Option<Restored>, notes: StateNotes) {
+        lock(&self.0.notifier).keep(notes);
+        if let Some(restored) = restored {
+            // Before anything is published.
+            self.access(|state| state.coordinator.teleop.handle_restored(restored));
+        }
+    }
+
     /// Takes a sample of the target, or why a message was none. A command that follows from it has been written to the
     /// socket on return.
     pub fn handle_target(&self, target: Result<Target, InputFault>) {
@@ -63,6 +75,25 @@ impl Bridge {
     /// Takes what the graph says of who publishes input.
     pub fn handle_graph(&self, news: GraphNews) {
         self.apply(|state, now| state.coordinator.teleop.handle_graph(now, news));
+    }
+
+    /// Takes what is known of why no target or no word for the gripper comes.
+    pub fn handle_input_notes(&self, notes: InputNotes) {
+        self.apply(|state, _| state.coordinator.report.handle_input_notes(notes));
+    }
+
+    /// Takes a message of `stop.topic`. As after [`Bridge::stop`], nothing but the stop line is sent after one that stops.
+    pub fn handle_stop_message(&self, stop: bool) {
+        self.apply(|state, now| state.coordinator.teleop.handle_stop_message(now, stop));
+    }
+
+    /// Judges a request to arm that was sent so many nanoseconds ago, by its sender's clock, and may have waited in this process
+    /// for as long as `stall`. Ask before [`Bridge::set_armed`].
+    ///
+    /// # Errors
+    /// The request is too old to be meant.
+    pub fn judge_arming_request(&self, age: i64, stall: Duration) -> Result<(), StaleRequest> {
+        self.apply(|state, now| state.last_forbidden.judge(now, age, stall))
     }
 
     /// Allows or forbids motion, as a person asks. Returns a line for that person.
@@ -105,9 +136,20 @@ impl Bridge {
         self.apply(|state, _| state.coordinator.teleop.handle_stop());
     }
 
-    /// Releases a stop, and disarms, as a person asks. Returns a line for that person.
+    /// Releases a stop, and disarms, as a person asks. Returns a line for that person. A stop that `stop.topic` still demands
+    /// is latched again at once.
     pub fn reset(&self) -> String {
-        self.apply(|state, _| state.coordinator.teleop.handle_reset())
+        self.apply(|state, now| {
+            let teleop = &mut state.coordinator.teleop;
+            let released = teleop.handle_reset();
+            teleop.handle_timeout(now);
+            teleop.stop_cause().map_or(released, |cause| format!("not released: still {cause}"))
+        })
+    }
+
+    /// Returns whether a stop is latched.
+    pub fn is_stopped(&self) -> bool {
+        self.access(|state| state.coordinator.teleop.stop_cause().is_some())
     }
 
     /// Opens a new connection, because a person asks.

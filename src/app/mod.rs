@@ -11,8 +11,10 @@
 //! and nothing else: what is to be published or logged becomes an event, which `notifier` hands on in order once the lock
 //! is free. `notifier` is the only file here that may name a macro of `tracing`. The thread that publishes may wait for a
 //! reader. So the console drops lines if its reader has stopped (`ros/console.rs`), because the thread that takes `~/stop` from ROS
-//! publishes too.
+//! publishes too. What has to outlive the process is written to a file by a thread of its own (`state_file`), because a disk
+//! may take its time.
 
+mod arming_request;
 mod bridge;
 mod connection;
 mod connector;
@@ -24,10 +26,13 @@ mod repeats;
 mod report;
 mod sleep;
 mod state;
+mod state_file;
 
+pub use arming_request::StaleRequest;
 pub use bridge::Bridge;
 pub use coordinator::{Coordinator, Outgoing, Sent};
 pub use driver::{drive, drive_over};
-pub use report::{Report, StatusKey};
+pub use report::{InputNotes, Report, StatusKey};
 pub use sleep::SleepClocks;
 pub use state::ReconfigureError;
+pub use state_file::{Found, StateFile, StateNotes, StateWriter};

@@ -3,6 +3,7 @@
 use tracing::Level;
 
 use super::log::LogLine;
+use super::state_file::StateNotes;
 use crate::arm::ReportedState;
 use crate::config::Config;
 use crate::status::{Observer, SentCommand, Status};
@@ -16,18 +17,27 @@ pub(super) enum Event {
     ArmState(ReportedState),
     Config(Box<Config>),
     Log(LogLine),
+    /// A stop is latched for this reason, or is latched no more.
+    Latched(Option<String>),
 }
 
 /// Hands events to the observer and to the log.
 pub(super) struct Notifier {
     observer: Box<dyn Observer>,
+    /// Where stops are noted that have to outlive the process, if anywhere.
+    notes: Option<StateNotes>,
     /// What is to be handed on; it is swapped with the pending events, to spare an allocation a command.
     events: Vec<Event>,
 }
 
 impl Notifier {
     pub fn new(observer: impl Observer + 'static) -> Self {
-        Self { observer: Box::new(observer), events: Vec::new() }
+        Self { observer: Box::new(observer), notes: None, events: Vec::new() }
+    }
+
+    /// Takes where to note stops from now on.
+    pub fn keep(&mut self, notes: StateNotes) {
+        self.notes = Some(notes);
     }
 
     /// Takes the pending events. What it has taken before has been handed on.
@@ -37,7 +47,7 @@ impl Notifier {
 
     /// Publishes and logs what it has taken. This may block, because a reader of the topics or of the log may be slow.
     pub fn notify(&mut self) {
-        let Self { observer, events } = self;
+        let Self { observer, notes, events } = self;
         for event in events.drain(..) {
             match event {
                 Event::Command(command) => observer.handle_command(&command),
@@ -46,6 +56,11 @@ impl Notifier {
                 Event::ArmState(state) => observer.handle_arm_state(&state),
                 Event::Config(config) => observer.handle_config(&config),
                 Event::Log(line) => log(&line),
+                Event::Latched(stopped) => {
+                    if let Some(notes) = notes {
+                        notes.note(stopped);
+                    }
+                }
             }
         }
     }

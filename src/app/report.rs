@@ -15,6 +15,18 @@ pub struct Report {
     refusal: String,
     /// How many controllers have dialled in and are not let in yet.
     arriving: usize,
+    notes: InputNotes,
+}
+
+/// What the graph says of why nothing comes, in words; empty if it says nothing against it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InputNotes {
+    /// Of targets.
+    pub targets: String,
+    /// Who could send targets, for the time before the first.
+    pub quiet: String,
+    /// Of words for the gripper.
+    pub gripper: String,
 }
 
 /// What is compared to tell a change of status from the passing of time.
@@ -34,12 +46,17 @@ pub struct StatusKey {
 
 impl Report {
     pub(super) fn new(peer: String) -> Self {
-        Self { peer, refusal: String::new(), arriving: 0 }
+        Self { peer, refusal: String::new(), arriving: 0, notes: InputNotes::default() }
     }
 
     /// Notes how many controllers have dialled in and are not let in yet.
     pub fn handle_arriving(&mut self, arriving: usize) {
         self.arriving = arriving;
+    }
+
+    /// Takes what the graph says of why nothing comes.
+    pub(super) fn handle_input_notes(&mut self, notes: InputNotes) {
+        self.notes = notes;
     }
 
     /// Notes what the controller said of a command that it refused.
@@ -80,7 +97,11 @@ impl Report {
             dropped_input: altered.dropped_input,
             round_trips: link.round_trips(),
             input_age: teleop.input_age(now),
-            input_fault: teleop.input_obstacle(now).map(|fault| fault.to_string()).unwrap_or_default(),
+            input_fault: teleop
+                .input_obstacle(now)
+                .map(|fault| self.explain_input(&fault, fault.to_string()))
+                .unwrap_or_default(),
+            gripper_note: self.notes.gripper.clone(),
         }
     }
 
@@ -112,7 +133,20 @@ impl Report {
             Obstacle::ErrorReplies(_) if !self.refusal.is_empty() => {
                 format!("{reason}, lastly with '{}'", self.refusal)
             }
-            _ => reason.to_string(),
+            _ => self.explain_input(obstacle, reason.to_string()),
+        }
+    }
+
+    /// Adds to the words for an obstacle what the graph says of it.
+    fn explain_input(&self, obstacle: &Obstacle, words: String) -> String {
+        match (obstacle, self.notes.targets.as_str()) {
+            (Obstacle::NoInput, "") if !self.notes.quiet.is_empty() => {
+                format!("{words}: {}", self.notes.quiet)
+            }
+            (_, "") => words,
+            (Obstacle::NoInput, note) => format!("{words}: {note}"),
+            (Obstacle::Stale { .. }, note) => format!("{words}; {note}"),
+            _ => words,
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tracing::Level;
 
+use super::arming_request::LastForbidden;
 use super::connection::Connection;
 use super::coordinator::{Coordinator, Outgoing, Sent};
 use super::log::{Log, LogLine};
@@ -14,7 +15,7 @@ use super::report::StatusKey;
 use super::sleep::SleepWatch;
 use crate::config::{ChangeError, Config};
 use crate::link::{Action, Full, LinkError, PeerId};
-use crate::teleop::{InputFault, Target, TeleopConfigError};
+use crate::teleop::{InputFault, Motion, StopCause, Target, TeleopConfigError};
 use crate::wire::{CommandEncoder, Incoming};
 
 /// The state of the running bridge.
@@ -25,6 +26,8 @@ pub(super) struct State {
     pub connections: Vec<Connection>,
     pub log: Log,
     sleep: SleepWatch,
+    /// When motion was forbidden last.
+    pub last_forbidden: LastForbidden,
     /// What is to be published and logged when the lock is free.
     pub pending_events: Vec<Event>,
     /// Until when [`drive`](super::drive) sleeps.
@@ -45,6 +48,7 @@ impl State {
             connections: Vec::new(),
             log: Log::new(config.link.link_timeout),
             sleep,
+            last_forbidden: LastForbidden::default(),
             pending_events: Vec::new(),
             sleeping_until: None,
             encoder: CommandEncoder::new(&config.wire),
@@ -289,10 +293,22 @@ impl State {
         if before == Some(key) {
             return;
         }
+        self.note_motion(now, before.map(|key| key.motion), key.motion);
         let status = self.coordinator.status(now);
         let lines = self.log.change(now, before, &status, self.coordinator.link.last_error());
         self.log(lines);
         self.pending_events.push(Event::Status(status));
+    }
+
+    /// Notes what follows from a change of what the bridge does with targets, beside what is published.
+    fn note_motion(&mut self, now: Instant, before: Option<Motion>, motion: Motion) {
+        self.last_forbidden.handle_motion(now, before, motion);
+        let cause = self.coordinator.teleop.stop_cause();
+        // What the last run has left is noted already.
+        let is_news = !matches!(cause, Some(StopCause::Before(_)));
+        if is_news && cause.is_some() != (before == Some(Motion::Stopped)) {
+            self.pending_events.push(Event::Latched(cause.map(ToString::to_string)));
+        }
     }
 
     /// Returns when [`drive`](super::drive) has to wake, once all is done that was due, and whether a line waits for room.

@@ -38,6 +38,8 @@ pub struct Config {
     pub park: bool,
     /// The type of the messages on the topic `gripper`.
     pub gripper_type: GripperType,
+    /// The topic that stops, if there is one.
+    pub stop_topic: Option<String>,
     parameters: Parameters,
 }
 
@@ -76,6 +78,7 @@ impl Config {
             frames: Frames { tracker: p.get(&RETARGET_FRAME), base: p.get(&ARM_BASE_FRAME) },
             park: p.get(&ARM_PARK),
             gripper_type: p.get(&GRIPPER_TYPE),
+            stop_topic: Some(p.get(&STOP_TOPIC)).filter(|topic| !topic.is_empty()),
             parameters: parameters.clone(),
         })
     }
@@ -116,6 +119,7 @@ impl Config {
             frames: _,
             park: _,
             gripper_type: _,
+            stop_topic: _,
             parameters: _,
         } = self;
         *transport != before.transport
@@ -201,6 +205,7 @@ fn teleop(p: &Parameters, workspace: Workspace, turns: bool) -> TeleopConfig {
         initial_gripper: p.get(&GRIPPER_INITIAL),
         max_consecutive_errors: p.get(&TELEOP_MAX_CONSECUTIVE_ERRORS),
         hold_behavior: p.get(&TELEOP_HOLD_BEHAVIOR),
+        stop_timeout: p.get(&STOP_TIMEOUT),
     }
 }
 

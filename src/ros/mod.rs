@@ -19,6 +19,7 @@ pub mod r2r_ext;
 pub mod rosout;
 pub mod services;
 pub mod status;
+pub mod stop_topic;
 pub mod targets;
 pub mod tf;
 

@@ -17,10 +17,12 @@ use super::r2r_ext::{IdleReturns, NodeNames};
 use super::rosout;
 use super::services::Services;
 use super::status::Publishers;
+use super::stop_topic::StopTopic;
 use super::targets::{Received, SourceError, TargetSource};
 use crate::app::Bridge;
 use crate::config::Config;
-use crate::config::table::BridgeTable;
+use crate::config::table::{BridgeTable, GRIPPER_TYPE};
+use crate::params::Value;
 
 /// Why there is no node.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,15 @@ pub enum NodeError {
     /// The spin thread no longer waits for messages.
     #[error("ROS no longer waits for messages: the node returned at once and with nothing, again and again")]
     NotWaiting,
+}
+
+impl NodeError {
+    fn of_source(error: SourceError) -> Self {
+        match error {
+            SourceError::Ros(error) => Self::Ros(error),
+            error => Self::Source(error),
+        }
+    }
 }
 
 impl From<r2r::Error> for NodeError {
@@ -76,6 +87,8 @@ pub struct RosNode {
     gripper: Option<GripperSource>,
     monitor: PublisherMonitor,
     services: Services,
+    /// None if no topic stops.
+    stop_topic: Option<StopTopic>,
     parameters: ParameterServer,
 }
 
@@ -100,23 +113,43 @@ impl RosNode {
         rosout::publish_logs(&mut node, arguments, clock.clone())?;
         given.log::<BridgeTable>();
         let publishers = Publishers::create(&mut node, clock.clone(), &config.frames.base)?;
-        let services = Services::create(&mut node)?;
+        let names = NodeNames::of(&node, arguments)?;
+        let services = Services::create(&mut node, &names)?;
         let parameters = ParameterServer::create(&mut node, config.clone(), use_sim_time, clock.clone())?;
-        let targets = TargetSource::create(&mut node, &config, &clock).map_err(|error| match error {
-            SourceError::Ros(error) => NodeError::Ros(error),
-            error => NodeError::Source(error),
-        })?;
+        let targets = TargetSource::create(&mut node, &config, &clock).map_err(NodeError::of_source)?;
         let gripper = config
             .has_gripper_topic()
             .then(|| GripperSource::create(&mut node, config.gripper_type))
             .transpose()?;
         let (target_topic, gripper_topic) =
             (config.source.topic.as_str(), gripper.is_some().then_some(GRIPPER));
-        let names = NodeNames::of(&node, arguments)?;
         names.warn_of_idle_rules(target_topic, gripper_topic);
-        let monitor = PublisherMonitor::new(names, target_topic, gripper_topic, Instant::now());
-        let this = Self { node, context, clock, targets, gripper, monitor, services, parameters };
+        let stop_topic = config.stop_topic.as_deref();
+        let stop_topic = stop_topic
+            .map(|topic| StopTopic::create(&mut node, topic))
+            .transpose()
+            .map_err(NodeError::of_source)?;
+        let target_type = config.source.message_type.as_str();
+        let gripper_type = match config.parameters().value(GRIPPER_TYPE.name) {
+            Some(Value::Text(message_type)) => Some(message_type.as_str()),
+            _ => None,
+        };
+        let monitor = PublisherMonitor::new(
+            names,
+            (target_topic, target_type),
+            gripper_topic.zip(gripper_type),
+            Instant::now(),
+        );
+        let this = Self { node, context, clock, targets, gripper, monitor, services, stop_topic, parameters };
         Ok((this, publishers, config))
+    }
+
+    /// Returns the full name of the node.
+    ///
+    /// # Errors
+    /// What rcl says.
+    pub fn full_name(&self) -> Result<String, NodeError> {
+        Ok(self.node.fully_qualified_name()?)
     }
 
     /// Takes messages and handles them on this thread, until `end` is set.
@@ -125,6 +158,11 @@ impl RosNode {
     /// When ROS no longer waits for messages. It must not go on as a node that looks alive: report the end before the
     /// node is dropped, because that can take long.
     pub fn spin(&mut self, bridge: &Bridge, end: &AtomicBool) -> Result<(), NodeError> {
+        if !rcl_ext::watch_publishers(self.monitor.target_topic()) {
+            tracing::warn!(
+                "this build does not tell publishers apart: another one than the arm was armed for is seen by what it sends"
+            );
+        }
         let mut idle_returns = IdleReturns::default();
         let mut handled = Instant::now();
         let mut stall = Stall::default();
@@ -140,6 +178,9 @@ impl RosNode {
             for news in self.monitor.check(&self.node, now) {
                 bridge.handle_graph(news);
             }
+            if let Some(notes) = self.monitor.take_notes() {
+                bridge.handle_input_notes(notes);
+            }
             let idle = !self.handle(bridge, now, stall) && waited <= IDLE_RETURN;
             if idle_returns.note(idle) || idle && !self.context.is_valid() {
                 return Err(NodeError::NotWaiting);
@@ -152,6 +193,10 @@ impl RosNode {
     /// anything.
     fn handle(&mut self, bridge: &Bridge, now: Instant, stall: Duration) -> bool {
         let mut taken = self.services.answer_stop(bridge);
+        while let Some(stop) = self.stop_topic.as_mut().and_then(StopTopic::take) {
+            bridge.handle_stop_message(stop);
+            taken = true;
+        }
         let mut next = || self.gripper.as_mut()?.take(|| self.monitor.gripper_is_alone(&self.node));
         while let Some(message) = next() {
             match message {
@@ -172,7 +217,7 @@ impl RosNode {
             }
             taken = true;
         }
-        taken |= self.services.answer(bridge);
+        taken |= self.services.answer(bridge, stall);
         if self.parameters.answer(bridge) {
             self.targets.handle_config(self.parameters.config());
             taken = true;

@@ -5,6 +5,7 @@
 //! | [`create_context`] | `Context::create` panics if rcl refuses to start | return `Err` |
 //! | [`Inbox`] | a subscription is a stream for an executor, whose waking costs more than a small message | `take()` on a subscription, after `spin_once` |
 //! | [`IdleReturns`] | `spin_once` hides a wait that fails: it returns at once, again and again | return `Result` |
+//! | [`Inbox`], one of each for a look | who published a message, and when a request was sent, is thrown away: `rcl_ext` notes it of what the thread took last | see `rcl_ext` |
 //! | [`NodeNames`] | a subscription does not know the name that remapping gave it | `Node::resolve_topic_name` |
 //! | [`Inbox::answer`] | its own parameter services `expect` that every reply arrives; the error says nothing of the cause | log the error, and go on |
 

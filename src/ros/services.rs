@@ -1,13 +1,18 @@
 //! The services a person calls.
+#![allow(clippy::disallowed_methods)] // how long ago a request was sent, by its sender's clock
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use r2r::std_srvs::srv::{SetBool, Trigger};
 use r2r::{QosProfile, ServiceRequest};
 
-use super::r2r_ext::Inbox;
+use super::r2r_ext::{Inbox, NodeNames};
 use crate::app::Bridge;
 
 /// `~/set_armed`, `~/go_home`, `~/stop`, `~/reset` and `~/reconnect`.
 pub struct Services {
+    /// The full name of `~/set_armed`.
+    set_armed_name: String,
     set_armed: Inbox<ServiceRequest<SetBool::Service>>,
     go_home: Inbox<ServiceRequest<Trigger::Service>>,
     stop: Inbox<ServiceRequest<Trigger::Service>>,
@@ -20,9 +25,10 @@ impl Services {
     ///
     /// # Errors
     /// What rcl says.
-    pub fn create(node: &mut r2r::Node) -> r2r::Result<Self> {
+    pub fn create(node: &mut r2r::Node, names: &NodeNames) -> r2r::Result<Self> {
         let qos = QosProfile::services_default();
         Ok(Self {
+            set_armed_name: names.resolve("~/set_armed"),
             set_armed: Inbox::new(node.create_service("~/set_armed", qos.clone())?),
             go_home: Inbox::new(node.create_service("~/go_home", qos.clone())?),
             stop: Inbox::new(node.create_service("~/stop", qos.clone())?),
@@ -40,9 +46,15 @@ impl Services {
         })
     }
 
-    /// Answers what else has been asked. Returns whether there was anything.
-    pub fn answer(&mut self, bridge: &Bridge) -> bool {
-        let mut asked = self.reset.answer(|_| done(bridge.reset()));
+    /// Answers what else has been asked. Returns whether there was anything. A request may have waited for as long as
+    /// `stall`, if the middleware does not tell when it was sent.
+    ///
+    /// Only arming is refused for its age: what ends motion is done whenever it comes.
+    pub fn answer(&mut self, bridge: &Bridge, stall: Duration) -> bool {
+        let mut asked = self.reset.answer(|_| {
+            let message = bridge.reset();
+            Trigger::Response { success: !bridge.is_stopped(), message }
+        });
         asked |= self.reconnect.answer(|_| {
             bridge.reconnect();
             done("connecting anew; see ~/link_status")
@@ -55,6 +67,13 @@ impl Services {
             Trigger::Response { success, message }
         });
         asked |= self.set_armed.answer(|request| {
+            if request.data
+                && let Err(stale) =
+                    bridge.judge_arming_request(age_of_request(&self.set_armed_name, stall), stall)
+            {
+                tracing::warn!("{stale}");
+                return SetBool::Response { success: false, message: stale.to_string() };
+            }
             let (success, message) = match bridge.set_armed(request.data) {
                 Ok(message) => (true, message),
                 Err(refused) => (false, refused.to_string()),
@@ -63,6 +82,13 @@ impl Services {
         });
         asked
     }
+}
+
+/// Returns how long ago the request was sent that was taken last from a service, in nanoseconds by its sender's clock.
+fn age_of_request(service: &str, stall: Duration) -> i64 {
+    let nanoseconds = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanoseconds);
+    rcl_ext::last_request_sent(service).map_or_else(|| nanoseconds(stall), |sent| now.saturating_sub(sent))
 }
 
 fn done(message: impl Into<String>) -> Trigger::Response {

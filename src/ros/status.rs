@@ -211,6 +211,10 @@ fn diagnostics(status: &Status, node: &str) -> Vec<DiagnosticStatus> {
         ("age_s", status.input_age.map_or("none".into(), |age| format!("{:.3}", age.as_secs_f64()))),
         ("dropped_input", status.dropped_input.to_string()),
         ("coalesced", status.coalesced.to_string()),
+        (
+            "gripper_topic",
+            if status.gripper_note.is_empty() { "ok".into() } else { status.gripper_note.clone() },
+        ),
     ];
     let motion = [
         ("motion", format!("{:?}", status.motion)),

@@ -18,7 +18,7 @@ use super::tf::Tf;
 use crate::config::{Config, SourceConfig};
 use crate::geometry::Orientation;
 use crate::mapping::{FieldSelector, Fields, FieldsError, Mapping, Sample, Schema};
-use crate::teleop::{Frames, GripperInput, InputFault, Stamp, Target};
+use crate::teleop::{Frames, GripperInput, InputFault, PublisherId, Stamp, Target};
 use crate::text::sanitize_short;
 use crate::tf::PendingTarget;
 
@@ -52,7 +52,7 @@ impl From<r2r::Error> for SourceError {
 
 impl SourceError {
     /// Names the topic if its name is what rcl does not take.
-    fn on_topic(self, topic: &str) -> Self {
+    pub(super) fn on_topic(self, topic: &str) -> Self {
         match self {
             Self::Ros(error) if matches!(error.code, r2r::Error::RCL_RET_TOPIC_NAME_INVALID) => {
                 Self::Topic(sanitize_short(topic), error.text().to_owned())
@@ -71,6 +71,7 @@ pub struct TargetSource {
 }
 
 /// What a received message with a target has come to.
+#[allow(clippy::large_enum_variant)] // one at a time, on the stack: a box would be an allocation for each target
 pub enum Received {
     /// A target, or the reason why the message is not a target.
     Decided(Result<Target, InputFault>),
@@ -304,7 +305,8 @@ impl Conventions {
             taken => Some(Stamp { taken, received, simulated: self.simulated }),
         };
         let [x, y, z] = sample.position.map(|coordinate| coordinate * self.unit);
-        let target = Target { orientation, gripper, stall, ..Target::new(x, y, z, stamp)? };
+        let publisher = rcl_ext::last_publisher().map(PublisherId);
+        let target = Target { orientation, gripper, stall, publisher, ..Target::new(x, y, z, stamp)? };
         Ok(match self.frames.resolve(sample.frame) {
             Some(frame) => Read::Target(Target { frame, ..target }),
             None => Read::NeedsTransform(PendingTarget::new(sample.frame, target)),

@@ -64,6 +64,8 @@ pub struct TeleopConfig {
     pub max_consecutive_errors: u32,
     /// What is sent to the controller while motion is held.
     pub hold_behavior: HoldBehavior,
+    /// How long `stop.topic` may be silent once it has spoken; zero: for ever.
+    pub stop_timeout: Duration,
 }
 
 impl TeleopConfig {
@@ -306,6 +308,7 @@ pub(super) mod tests {
             initial_gripper: Gripper::Open,
             max_consecutive_errors: 3,
             hold_behavior: HoldBehavior::Silent,
+            stop_timeout: Duration::from_millis(500),
         }
     }
 

@@ -84,6 +84,9 @@ pub enum InputFault {
     /// The node runs on simulated time and has none yet.
     #[error("target refused: use_sim_time is true and no /clock has been received")]
     NoClock,
+    /// Another publisher sent it than the one that the arm is armed for.
+    #[error("target refused: another publisher sent it than the one that the arm is armed for")]
+    OtherPublisher,
     /// Outside the workspace while `workspace.policy` is `reject`. In the arm's base frame.
     #[error("target refused: {position} m in the arm's base frame is outside the workspace")]
     OutsideWorkspace { position: Position },

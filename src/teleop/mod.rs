@@ -25,12 +25,15 @@
 //! | `target`, `retarget` | what a target is, and where it is in the arm's base frame |
 //! | `workspace` | where commands may lie |
 //! | `mode` | the mode of the diagram |
+//! | `armed_for` | whose hand may move the arm |
+//! | `stop` | why a stop is latched |
 //! | `estimate`, `doubt`, `following` | where the arm is, whether that is known, whether it follows |
 //! | `stop_line` | whether a stop line is due, and obeyed |
 //! | `gripper` | open or closed |
 //! | `link_view` | whether the controller takes commands |
 //! | `reason`, `input_fault` | why the arm does or does not move, in words |
 
+mod armed_for;
 mod config;
 mod doubt;
 mod estimate;
@@ -44,6 +47,7 @@ mod planner;
 mod reason;
 mod retarget;
 mod state_machine;
+mod stop;
 mod stop_line;
 mod target;
 mod workspace;
@@ -63,6 +67,7 @@ pub use planner::{CommandKind, Limit, Planned};
 pub use reason::{Obstacle, Reason, ReasonKind, Waiting};
 pub use retarget::{Retarget, RetargetMode};
 pub use state_machine::{Counters, Teleop};
+pub use stop::{Restored, StopCause};
 pub use stop_line::StopTrouble;
-pub use target::{Frame, Frames, GripperInput, Stamp, Target, strip_leading_slash};
+pub use target::{Frame, Frames, GripperInput, PublisherId, Stamp, Target, strip_leading_slash};
 pub use workspace::{Admitted, Course, KeepOut, Policy, Workspace};

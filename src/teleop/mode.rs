@@ -63,6 +63,23 @@ pub enum Disarmed {
         /// `teleop.rearm_after`.
         after: Duration,
     },
+    /// Another publisher sends targets than the one that the arm was armed for, which is silent.
+    #[error(
+        "disarmed: another publisher sends targets now than the one that the arm was armed for; call ~/set_armed with data: \
+         true to follow it"
+    )]
+    ByNewPublisher,
+    /// Launch has started the bridge again by itself.
+    #[error(
+        "disarmed: launch has started the bridge again (aether_respawn); call ~/set_armed with data: true to arm"
+    )]
+    ByRespawn,
+    /// The state file cannot be written.
+    #[error(
+        "disarmed: the state file cannot be written, so the bridge does not know how its last run ended; call ~/set_armed with \
+         data: true to arm, and see the log"
+    )]
+    WithoutStateFile,
 }
 
 /// Why a request by a person was refused.

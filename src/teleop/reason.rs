@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::estimate::PositionUnknown;
 use super::input_fault::InputFault;
 use super::mode::{Disarmed, Mode, Motion};
+use super::stop::StopCause;
 use super::stop_line::StopTrouble;
 
 /// What stands between an armed bridge and motion. The first that applies is the one named.
@@ -80,8 +81,8 @@ pub enum Reason {
     WaitingToArm(Obstacle),
     /// Waits until a person calls `~/set_armed`.
     AwaitingOperator(Disarmed),
-    /// A stop request is latched.
-    Stopped,
+    /// A stop is latched.
+    Stopped(StopCause),
     /// Motion has ended, for a reason, and the arm may go on all the same.
     StopTrouble(StopTrouble, Box<Reason>),
 }
@@ -98,9 +99,14 @@ pub enum Waiting {
 }
 
 impl Reason {
-    /// Explains a mode. `outside` is how far outside the workspace the target is, and `obstacle` what the mode waits for, if it
-    /// waits for anything.
-    pub(super) fn new(mode: Mode, outside: f64, obstacle: impl FnOnce() -> Obstacle) -> Self {
+    /// Explains a mode. `outside` is how far outside the workspace the target is, `obstacle` what the mode waits for, if it waits
+    /// for anything, and `stop` why a stop is latched, if one is.
+    pub(super) fn new(
+        mode: Mode,
+        outside: f64,
+        stop: &StopCause,
+        obstacle: impl FnOnce() -> Obstacle,
+    ) -> Self {
         let clamped = outside >= SHOWN_FROM;
         match (mode.motion(), mode.disarmed()) {
             (Motion::Disarmed, None) => Self::WaitingToArm(obstacle()),
@@ -111,7 +117,7 @@ impl Reason {
             (Motion::Approach, _) => Self::Approaching,
             (Motion::Tracking, _) => Self::Tracking,
             (Motion::Holding, _) => Self::Holding(obstacle()),
-            (Motion::Stopped, _) => Self::Stopped,
+            (Motion::Stopped, _) => Self::Stopped(stop.clone()),
         }
     }
 }
@@ -167,7 +173,7 @@ reason_kinds! {
     Approaching = "approaching" for Reason::Approaching | Reason::ApproachingClamped(_) | Reason::ApproachWaiting(_),
     GoingHome = "going_home" for Reason::GoingHome,
     ArmFault = "arm_fault" for waits!(Obstacle::ArmFault(_)) | Reason::AwaitingOperator(Disarmed::ByArmFault),
-    Stopped = "stopped" for Reason::Stopped,
+    Stopped = "stopped" for Reason::Stopped(_),
     StopRefused = "stop_refused" for Reason::StopTrouble(StopTrouble::Refused, _),
     StopUnsent = "stop_unsent" for Reason::StopTrouble(StopTrouble::Unsent | StopTrouble::NoConnection, _),
     StopUnanswered = "stop_unanswered" for Reason::StopTrouble(StopTrouble::Unanswered, _),
@@ -180,7 +186,7 @@ reason_kinds! {
     ArmLags = "arm_lags" for waits!(Obstacle::Position(PositionUnknown::Lags(_))),
     ArmMoved = "arm_moved" for waits!(Obstacle::Position(PositionUnknown::Moved(_))),
     PositionUnknown = "position_unknown" for waits!(Obstacle::Position(_)),
-    MultiplePublishers = "multiple_publishers" for waits!(Obstacle::MultiplePublishers(_)),
+    MultiplePublishers = "multiple_publishers" for waits!(Obstacle::MultiplePublishers(_)) | refused!(InputFault::OtherPublisher),
     NoInput = "no_input" for waits!(Obstacle::NoInput),
     InputStale = "input_stale" for waits!(Obstacle::Stale { .. }),
     GripperAwaited = "gripper_awaited" for waits!(Obstacle::GripperAwaited),
@@ -218,7 +224,7 @@ impl fmt::Display for Reason {
             Self::Holding(obstacle) => write!(f, "holding: {obstacle}"),
             Self::WaitingToArm(obstacle) => write!(f, "not armed yet: {obstacle}"),
             Self::AwaitingOperator(why) => why.fmt(f),
-            Self::Stopped => f.write_str("stopped by ~/stop; call ~/reset, then ~/set_armed with data: true"),
+            Self::Stopped(cause) => write!(f, "{cause}; call ~/reset, then ~/set_armed with data: true"),
             Self::StopTrouble(trouble, reason) => f.write_str(&trouble.told_in(&reason.to_string())),
         }
     }
@@ -286,7 +292,7 @@ mod tests {
     fn stop_trouble_comes_first_in_every_reason() {
         let told = |trouble, reason| Reason::StopTrouble(trouble, Box::new(reason)).to_string();
         assert_eq!(
-            told(StopTrouble::Refused, Reason::Stopped),
+            told(StopTrouble::Refused, Reason::Stopped(StopCause::Requested)),
             "stopped by ~/stop, but the controller refused to stop; call ~/reset, then ~/set_armed with data: true"
         );
         let stale = Obstacle::Stale { age: Duration::from_secs(1), refused: None };
@@ -304,10 +310,12 @@ mod tests {
 
     #[test]
     fn waiting_reason_names_the_obstacle_and_others_do_not_ask_for_it() {
-        let waits =
-            Reason::new(Mode::new(Arming::Automatic), 0.0, || Obstacle::Input(InputFault::HandNotDetected));
+        let waits = Reason::new(Mode::new(Arming::Automatic), 0.0, &StopCause::Requested, || {
+            Obstacle::Input(InputFault::HandNotDetected)
+        });
         assert_eq!((waits.kind(), waits.kind().as_str()), (ReasonKind::HandNotDetected, "hand_not_detected"));
-        let disarmed = Reason::new(Mode::new(Arming::Operator), 0.0, || unreachable!());
+        let disarmed =
+            Reason::new(Mode::new(Arming::Operator), 0.0, &StopCause::Requested, || unreachable!());
         assert_eq!(disarmed.kind(), ReasonKind::AwaitingOperator);
     }
 }

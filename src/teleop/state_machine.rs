@@ -6,11 +6,13 @@
 //! - Whenever motion ends, the hand is released, and a stop line is due if `teleop.hold_behavior` asks for one and the motion
 //!   has sent a command. A person's `~/stop` and the end are followed by a stop line in any case.
 //! - Only the hand makes the arm follow. A goal that something else moves is approached.
+//! - A stop is latched as long as `stop.topic` demands it.
 //! - After [`Teleop::handle_shutdown`] nothing but a stop line is sent.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::armed_for::{ArmedFor, Sender};
 use super::config::{Limits, TeleopConfig, TeleopConfigError};
 use super::doubt::Doubt;
 use super::estimate::{ArmEstimate, PositionUnknown, ReportAbout, Reported};
@@ -21,6 +23,7 @@ use super::link_view::{LinkView, RejectionStreak};
 use super::mode::{ArmingError, Disarmed, Mode, Motion};
 use super::planner::{Basis, CommandKind, Limit, Planned, Planner};
 use super::reason::{Obstacle, Reason};
+use super::stop::{Restored, StopCause, StopWatch};
 use super::stop_line::StopLine;
 use super::target::{GripperInput, Target};
 use crate::arm::{Command, Gripper, ReportedState};
@@ -30,6 +33,10 @@ use crate::arm::{Command, Gripper, ReportedState};
 pub struct Teleop {
     config: TeleopConfig,
     mode: Mode,
+    /// Why a stop is latched, if one is.
+    stop_cause: StopCause,
+    stop_watch: StopWatch,
+    armed_for: ArmedFor,
     link: LinkView,
     rejections: RejectionStreak,
     input: Input,
@@ -63,6 +70,9 @@ impl Teleop {
     pub fn new(config: TeleopConfig) -> Self {
         Self {
             mode: Mode::new(config.arming),
+            stop_cause: StopCause::Requested,
+            stop_watch: StopWatch::default(),
+            armed_for: ArmedFor::default(),
             link: LinkView::Down,
             rejections: RejectionStreak::default(),
             input: Input::default(),
@@ -79,6 +89,19 @@ impl Teleop {
         }
     }
 
+    /// Takes what the last run of the bridge has left. Call it before anything else.
+    pub fn handle_restored(&mut self, restored: Restored) {
+        // What was said of the arm for the first run is not said for this one.
+        self.estimate.forget_start();
+        match restored {
+            Restored::Stopped(why) => {
+                self.stop_cause = StopCause::Before(why);
+                self.change_mode(Mode::stop);
+            }
+            Restored::Disarmed(why) => drop(self.change_mode(|mode| mode.disarm(why))),
+        }
+    }
+
     /// Takes a target.
     ///
     /// # Errors
@@ -86,6 +109,10 @@ impl Teleop {
     pub fn handle_target(&mut self, now: Instant, target: Target) -> Result<(), InputFault> {
         // A gap is a loss, even if no timer has fired since.
         self.update(now);
+        if let Err(fault) = self.judge_publisher(now, &target) {
+            self.counters.dropped_input += 1;
+            return Err(fault);
+        }
         let basis = Basis { estimate: &self.estimate, config: &self.config };
         let admitted = self.input.judge(now, &target, basis.config).and_then(|sample| {
             self.planner.handle_sample(&sample, basis).map(|overtakes| (sample, overtakes))
@@ -390,12 +417,13 @@ impl Teleop {
 
     /// Stops, because a person asks for it, until [`Teleop::handle_reset`]. Works in every mode.
     pub fn handle_stop(&mut self) {
-        self.confirm_until = None;
-        self.change_mode(Mode::stop);
-        self.request_stop_line();
-        if self.config.hold_behavior.sends_stop() && self.link == LinkView::Down {
-            self.stop_line.handle_no_connection();
-        }
+        self.stop(StopCause::Requested);
+    }
+
+    /// Takes a message of `stop.topic`. True stops; false releases nothing.
+    pub fn handle_stop_message(&mut self, now: Instant, stop: bool) {
+        self.stop_watch.handle_message(now, stop);
+        self.update(now);
     }
 
     /// Releases a stop, because a person asks for it. Disarms in every mode. Returns a line for that person.
@@ -476,11 +504,6 @@ impl Teleop {
         self.planner.handle_other_arm();
     }
 
-    /// Forgets that the arm may be at home since the start, because the bridge did not end by itself the last time.
-    pub fn forget_start(&mut self) {
-        self.estimate.forget_start();
-    }
-
     /// Lets time pass. Call it no later than [`Teleop::poll_timeout`] says.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.update(now);
@@ -497,6 +520,7 @@ impl Teleop {
                 self.gripper.awaited_until(),
                 self.estimate.rests_at(&self.config),
                 self.rearm_at(),
+                self.stop_watch.deadline(self.config.stop_timeout),
             ])
             .flatten()
             .filter(|deadline| *deadline > now)
@@ -604,8 +628,9 @@ impl Teleop {
     /// Returns why the arm does or does not move.
     pub fn reason(&self, now: Instant) -> Reason {
         let settling = Obstacle::Settling { settle_time: self.config.settle_time };
-        let reason =
-            Reason::new(self.mode, self.planner.outside(), || self.obstacle(now).unwrap_or(settling));
+        let reason = Reason::new(self.mode, self.planner.outside(), &self.stop_cause, || {
+            self.obstacle(now).unwrap_or(settling)
+        });
         if matches!(reason, Reason::Approaching | Reason::ApproachingClamped(_)) {
             return self.planner.waits_for(now, self.basis()).map_or(reason, Reason::ApproachWaiting);
         }
@@ -631,6 +656,44 @@ impl Teleop {
         self.input.obstacle(now, &self.config)
     }
 
+    /// Returns why a stop is latched, if one is.
+    pub fn stop_cause(&self) -> Option<&StopCause> {
+        (self.mode.motion() == Motion::Stopped).then_some(&self.stop_cause)
+    }
+
+    /// Stops, and latches the stop. The first cause of a stop that is latched already stays.
+    fn stop(&mut self, cause: StopCause) {
+        if self.mode.motion() != Motion::Stopped {
+            self.stop_cause = cause;
+        }
+        self.confirm_until = None;
+        self.change_mode(Mode::stop);
+        self.request_stop_line();
+        if self.config.hold_behavior.sends_stop() && self.link == LinkView::Down {
+            self.stop_line.handle_no_connection();
+        }
+    }
+
+    /// Judges who sent a target. Fails if it may not be followed because of that.
+    fn judge_publisher(&mut self, now: Instant, target: &Target) -> Result<(), InputFault> {
+        match self.armed_for.judge(now, target.publisher) {
+            Sender::Known => return Ok(()),
+            Sender::New => {}
+            Sender::Stranger => {
+                self.input.handle_stranger(now);
+                self.update(now);
+                return Err(InputFault::OtherPublisher);
+            }
+            Sender::Successor => {
+                self.change_mode(|mode| mode.disarm(Disarmed::ByNewPublisher));
+                self.armed_for.judge(now, target.publisher);
+            }
+        }
+        self.input.handle_new_publisher();
+        self.update(now);
+        Ok(())
+    }
+
     fn hold_by(&mut self, now: Instant, fault: InputFault) {
         self.input.handle_fault(fault);
         self.update(now);
@@ -638,6 +701,11 @@ impl Teleop {
 
     /// Lets the mode follow from obstacles and time.
     fn update(&mut self, now: Instant) {
+        if self.mode.motion() != Motion::Stopped
+            && let Some(cause) = self.stop_watch.cause(now, self.config.stop_timeout)
+        {
+            self.stop(cause);
+        }
         self.gripper.handle_time(now);
         if self.rearm_at().is_some_and(|at| at <= now) {
             let after = self.config.rearm_after;
@@ -662,6 +730,7 @@ impl Teleop {
             // Motion may have ended just now.
             self.mode.require_settling();
         }
+        self.armed_for.handle_armed(now, self.mode.is_armed());
     }
 
     /// Returns when a person will have to arm because no hand has come, maybe in the past.
@@ -678,6 +747,9 @@ impl Teleop {
         }
         self.planner.release_hand();
         self.begun &= self.mode.is_moving();
+        if !self.mode.is_armed() {
+            self.armed_for.release();
+        }
         if self.mode.motion() == Motion::Disarmed {
             // People may move the arm by other means from now on.
             self.estimate.renew_session(&self.config);

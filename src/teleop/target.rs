@@ -23,7 +23,13 @@ pub struct Target {
     pub gripper: Option<GripperInput>,
     /// How long it may have waited in this process: if that was stopped or starved, a target looks newer than it is.
     pub stall: Duration,
+    /// Who published the message, if the middleware tells.
+    pub publisher: Option<PublisherId>,
 }
+
+/// The identity of a publisher in the middleware. A publisher that is started again has another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublisherId(pub [u8; 16]);
 
 impl Target {
     /// Returns whether every coordinate is zero.
@@ -38,7 +44,7 @@ impl Target {
     pub fn new(x: f64, y: f64, z: f64, stamp: Option<Stamp>) -> Result<Self, InputFault> {
         let position = Position::new(x, y, z)?;
         let (frame, stall) = (Frame::Tracker, Duration::ZERO);
-        Ok(Self { position, orientation: None, frame, stamp, gripper: None, stall })
+        Ok(Self { position, orientation: None, frame, stamp, gripper: None, stall, publisher: None })
     }
 }
 

@@ -6,6 +6,7 @@ import pathlib
 import signal
 import socket
 import sys
+import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 from this_machine import keep_to_this_machine  # noqa: E402  before anything that might start ROS
@@ -34,6 +35,9 @@ def _take_domain():
 
 DOMAIN, _holder = _take_domain()
 keep_to_this_machine(DOMAIN)
+# A bridge that a test starts without a harness writes its state here.
+_state = tempfile.TemporaryDirectory(prefix="aether_state_")
+os.environ["XDG_STATE_HOME"] = _state.name
 
 import pytest  # noqa: E402  the domain comes before anything that might start ROS
 from controller import ArmSim, Controller  # noqa: E402

@@ -69,7 +69,7 @@ class Rig:
         self.options = {}
         self.stamp = fresh
         # What there is once it has started.
-        self.bridge = self.status = self.hand = self.tracker = None
+        self.bridge = self.bridge_parameters = self.status = self.hand = self.tracker = None
         # All that have got commands from this bridge.
         self.controllers = []
         # When the fault began.
@@ -86,6 +86,7 @@ class Rig:
         parameters = {**QUICK, "arm.home": list(CENTRE), **where, **fault.LENIENCE, **fault.parameters}
         for controller in self.controllers:
             controller.stand_at(parameters)
+        self.bridge_parameters = parameters
         self.bridge = self.launch(parameters, **self.options)
         self.status = self.bridge.status
         self.hand = Sweep(self.peer.node)

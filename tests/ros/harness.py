@@ -7,6 +7,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -212,7 +213,7 @@ class Bridge:
     """The installed `bridge` as a process.
 
     `under` is a command that runs it, `environment` is set besides what there is, and `output` takes its log instead of
-    the record.
+    the record. Each has a state folder of its own, unless the environment names one: what one test leaves is not for the next.
     """
 
     def __init__(
@@ -228,6 +229,7 @@ class Bridge:
     ):
         self.name = name
         self._session = peer.session
+        self._state = tempfile.TemporaryDirectory(prefix="aether_state_")
         # Before the process: nothing it says is missed.
         self.status = peer.status(f"{name}/link_status")
         self.log = Record("the bridge's log")
@@ -237,7 +239,7 @@ class Bridge:
         inherited = {key: value for key, value in os.environ.items() if key not in ("RUST_LOG", "RUST_BACKTRACE")}
         self.process = subprocess.Popen(
             list(map(str, command)),
-            env=inherited | {"ROS_LOG_DIR": str(log_folder)} | (environment or {}),
+            env=inherited | {"ROS_LOG_DIR": str(log_folder), "XDG_STATE_HOME": self._state.name} | (environment or {}),
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
@@ -265,6 +267,7 @@ class Bridge:
         self._reader.join(PATIENCE)
         if self.process.stdout:
             self.process.stdout.close()
+        self._state.cleanup()
         return code
 
     def cpu_seconds(self):

@@ -67,7 +67,7 @@ class Ros2:
         self.log = Record(f"ros2 {' '.join(map(str, arguments))}")
         self._process = subprocess.Popen(
             command_line(*arguments),
-            env=environment() | {"ROS_LOG_DIR": str(log_folder)} | variables,
+            env=environment() | {"ROS_LOG_DIR": str(log_folder), "XDG_STATE_HOME": f"{log_folder}_state"} | variables,
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -5,13 +5,16 @@ import threading
 import time
 
 import shared_memory
-from faults import Fault, Harmless, play, rows
+from faults import Fault, Harmless, Sweep, play, rows
 from geometry_msgs.msg import PoseStamped
 from harness import EXECUTABLES, aged, unstamped
 from preloaded import Preloaded
 from simulation import Simulation
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
 
 HOUR = 3600
+BUTTON = "/e_stop"
 # Of messages a second, for two seconds.
 BURST, BURST_SECONDS = 10_000, 2.0
 
@@ -127,6 +130,56 @@ def is_followed_again(rig):
     rig.status.wait(motion="APPROACH")
 
 
+def tracker_starts_again(rig):
+    rig.tracker.close()
+    rig.tracker = rig.repeat(PoseStamped, "/target_pose", rig.hand)
+
+
+def armed_again(rig):
+    rig.call("set_armed", data=True)
+
+
+def recording_is_played(rig):
+    """While the hand is out of sight."""
+    rig.hand.on = False
+    rig.status.wait(motion="HOLDING")
+    rig.recording = rig.repeat(PoseStamped, "/target_pose", Sweep(rig.peer.node))
+
+
+def recording_ends(rig):
+    """A person sees the hand, and nothing else, before arming."""
+    rig.hand.on = False
+    rig.recording.close()
+    rig.status.skip().wait(lambda status: status.input_age > 1.0)
+    rig.hand.on = True
+    rig.status.wait(lambda status: 0 <= status.input_age < 0.5)
+    armed_again(rig)
+
+
+def with_button(rig):
+    rig.button = rig.repeat(Bool, BUTTON, lambda: Bool(data=False))
+
+
+def button_is_pressed(rig):
+    rig.button.make = lambda: Bool(data=True)
+
+
+def button_is_released(rig):
+    rig.button.make = lambda: Bool(data=False)
+    released = lambda: rig.peer.call(Trigger, "/aether_bridge/reset").success  # noqa: E731  a true may still be on its way
+    assert any(released() for _ in range(100)), "never released"
+    armed_again(rig)
+
+
+def button_is_gone(rig):
+    rig.button.close()
+
+
+def button_is_back(rig):
+    with_button(rig)
+    button_is_released(rig)
+
+
 ROWS = [
     Fault("input stops", loses_the_hand, tells="no new target", within="input.timeout"),
     Fault("stamps jump back an hour", stamps(HOUR), tells="stamp is"),
@@ -171,6 +224,41 @@ ROWS = [
         tells="2 publishers on /target_pose",
         within="a look at the graph, every 0.25 s, and some targets of the slower hand",
         end=second_hand_ends,
+    ),
+    Fault(
+        "the tracker is started again",
+        tracker_starts_again,
+        motion="DISARMED",
+        tells="another publisher sends targets",
+        within="a second after its last target",
+        end=armed_again,
+    ),
+    Fault(
+        "a recording is played while the hand is out of sight",
+        recording_is_played,
+        motion="DISARMED",
+        tells="another publisher sends targets",
+        within="a second after the hand's last target",
+        end=recording_ends,
+    ),
+    Fault(
+        "a true on the stop topic",
+        button_is_pressed,
+        motion="STOPPED",
+        tells="stopped by stop.topic",
+        end=button_is_released,
+        parameters={"stop.topic": BUTTON},
+        setup=with_button,
+    ),
+    Fault(
+        "the stop topic falls silent",
+        button_is_gone,
+        motion="STOPPED",
+        tells="silence of stop.topic",
+        within="stop.timeout",
+        end=button_is_back,
+        parameters={"stop.topic": BUTTON},
+        setup=with_button,
     ),
     Fault(
         "a second tracker, killed",

@@ -104,6 +104,26 @@ def panics(rig):
     rig.faults.set(wait=CLOCK_FAILS)
 
 
+def killed_and_started_again(rig):
+    """As systemd does it: the same state folder, and another connection."""
+    rig.bridge.process.send_signal(signal.SIGKILL)
+    rig.bridge.wait()
+    rig.controllers.clear()
+    rig.controller = rig.make_controller()
+    rig.begun = time.monotonic()
+    rig.bridge = rig.launch({**rig.bridge_parameters, "link.port": rig.controller.port}, **rig.options)
+    rig.status = rig.bridge.status
+
+
+def with_state(rig):
+    rig.options["environment"] = {"XDG_STATE_HOME": str(rig.folder / "state")}
+
+
+def allowed_again(rig):
+    rig.call("reset")
+    rig.call("set_armed", data=True)
+
+
 ROWS = [
     Fatal("SIGTERM", signalled(signal.SIGTERM), tells="SIGTERM: shutting down", parameters=TELLS_STOPS, exit=0),
     Fatal("SIGINT", signalled(signal.SIGINT), tells="SIGINT: shutting down", parameters=TELLS_STOPS, exit=0),
@@ -128,6 +148,15 @@ ROWS = [
         stopped_for_a_second,
         tells=("held up", "no new target"),
         within="its end",
+    ),
+    Fault(
+        "SIGKILL, and a new start",
+        killed_and_started_again,
+        motion="STOPPED",
+        tells="did not end as it should",
+        within="its start",
+        end=allowed_again,
+        setup=with_state,
     ),
     Fatal(
         "ROS waits for messages no more",

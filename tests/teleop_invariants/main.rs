@@ -4,6 +4,7 @@
 mod checks;
 mod events;
 mod place;
+mod publishers;
 mod returns;
 mod settings;
 mod world;

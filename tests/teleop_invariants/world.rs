@@ -426,6 +426,7 @@ impl World {
             stamp,
             gripper: word,
             stall: Duration::ZERO,
+            publisher: None,
         };
         let before = self.teleop.motion();
         let accepted = self.teleop.handle_target(self.now, target).is_ok();

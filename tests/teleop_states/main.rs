@@ -14,6 +14,7 @@ mod senders;
 mod space;
 mod turning;
 mod validity;
+mod who;
 
 use std::time::Duration;
 

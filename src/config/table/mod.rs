@@ -6,12 +6,14 @@ mod gripper;
 mod input;
 mod link;
 mod motion;
+mod stop;
 mod wire;
 
 pub use gripper::*;
 pub use input::*;
 pub use link::*;
 pub use motion::*;
+pub use stop::*;
 pub use wire::*;
 
 use crate::params::{Parameter, Table};
@@ -22,7 +24,7 @@ pub enum BridgeTable {}
 
 impl Table for BridgeTable {
     const GROUPS: &'static [&'static [&'static dyn Parameter]] =
-        &[LINK, WIRE, INPUT, TF, RETARGET, FILTER, TELEOP, ARM, WORKSPACE, LIMITS, GRIPPER];
+        &[LINK, WIRE, INPUT, TF, RETARGET, FILTER, TELEOP, ARM, WORKSPACE, LIMITS, GRIPPER, STOP];
     const FORMER_NAMES: &'static [(&'static str, &'static str)] = former::NAMES;
     const FORMER_VALUES: &'static [(&'static str, &'static str, &'static str)] = former::VALUES;
 }

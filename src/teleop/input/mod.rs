@@ -185,6 +185,19 @@ impl Input {
         self.gripper_senders.handle_publishers(several);
     }
 
+    /// Takes a message of another publisher than the one that the arm is armed for, beside messages of that one.
+    pub(super) fn handle_stranger(&mut self, now: Instant) {
+        self.senders.handle_stranger(now);
+    }
+
+    /// Takes that another publisher sends from now on: its hand has to prove itself from the beginning.
+    pub(super) fn handle_new_publisher(&mut self) {
+        self.watchdog.forget();
+        self.jump.forget();
+        self.health = StreamHealth::default();
+        self.zeros = 0;
+    }
+
     /// Takes other settings. They bring back no hand that was lost by the old ones.
     pub(super) fn handle_config(&mut self, now: Instant, before: &TeleopConfig, config: &TeleopConfig) {
         self.watchdog.handle_timeout_change(now, before.input_timeout);

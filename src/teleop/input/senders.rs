@@ -49,6 +49,8 @@ pub struct SenderWatch {
     readable: Alternation<bool>,
     words: Alternation<Gripper>,
     last_stamp: Option<i64>,
+    /// Until when a publisher that the arm is not armed for counts as sending beside the one that it is armed for.
+    stranger_until: Option<Instant>,
     signs: Signs,
     /// Signs that one flickering tracker gives now and then, too.
     flickers: Signs,
@@ -82,6 +84,12 @@ impl SenderWatch {
         }
     }
 
+    /// Takes that a publisher sends that the arm is not armed for, beside the one that it is armed for.
+    pub fn handle_stranger(&mut self, now: Instant) {
+        self.stranger_until = Some(now + QUIET);
+        self.publishers.get_or_insert_with(|| STRANGER.into());
+    }
+
     /// Takes what a message wants the gripper to be.
     pub fn handle_word(&mut self, now: Instant, word: Gripper) {
         if self.publishers.is_some() {
@@ -96,7 +104,7 @@ impl SenderWatch {
 
     /// Returns when there will have been no sign of a second sender for long enough.
     pub fn quiet_at(&self) -> Option<Instant> {
-        self.signs.until.max(self.flickers.until)
+        self.signs.until.max(self.flickers.until).max(self.stranger_until)
     }
 
     fn stamp_goes_back(&mut self, stamp: Option<Stamp>) -> bool {
@@ -237,6 +245,8 @@ fn noise(recent: &VecDeque<Position>) -> f64 {
 /// How long there must be no sign of a second sender until one is followed again. Longer than the pause of a sender at
 /// 0.5 Hz; `ros2 topic pub` sends at 1 Hz.
 const QUIET: Duration = Duration::from_secs(3);
+/// Who publishes, while the graph does not tell yet.
+const STRANGER: &str = "2 publishers on the topic of targets";
 /// Within this time signs are of two senders.
 const WITHIN: Duration = Duration::from_secs(4);
 /// So many signs within such a time are enough: in general, and for a value that one tracker lets flicker.

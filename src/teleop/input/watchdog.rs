@@ -71,6 +71,11 @@ impl Watchdog {
         }
     }
 
+    /// Forgets the samples so far, because another publisher sends from now on.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
     /// Records a refused sample.
     pub fn handle_fault(&mut self, fault: InputFault) {
         self.good = None;

@@ -1,0 +1,183 @@
+"""Who sets the arm in motion: the person who calls now, and the publisher that the arm was armed for."""
+
+import pathlib
+import re
+import signal
+import threading
+import time
+
+import pytest
+from geometry_msgs.msg import PoseStamped
+from harness import QUICK, unstamped
+from preloaded import Preloaded
+from std_srvs.srv import SetBool, Trigger
+
+PLACE = (0.12, 0.0355, 0.21)
+NEAR = (0.13, 0.0355, 0.21)
+AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
+# One that is read by paths, of any message type.
+BY_PATHS = {"input.position": ["pose.position.x", "pose.position.y", "pose.position.z"]}
+
+
+class Caller:
+    """Calls services and does not wait for the answers."""
+
+    def __init__(self, peer):
+        names = {"set_armed": SetBool, "stop": Trigger, "reset": Trigger}
+        self._clients = {name: peer.node.create_client(kind, f"/aether_bridge/{name}") for name, kind in names.items()}
+        for client in self._clients.values():
+            assert client.wait_for_service(20)
+
+    def call(self, name, request):
+        answered, future = threading.Event(), self._clients[name].call_async(request)
+        future.add_done_callback(lambda _: answered.set())
+
+        def answer():
+            assert answered.wait(20), f"no answer of {name}"
+            return future.result()
+
+        return answer
+
+
+def stopped(process):
+    """Stops a process, and waits until each of its threads stands."""
+    process.send_signal(signal.SIGSTOP)
+    threads = lambda: pathlib.Path(f"/proc/{process.pid}/task").glob("*/stat")  # noqa: E731
+    while any(stat.read_text().rpartition(")")[2].split()[0] != "T" for stat in threads()):
+        time.sleep(0.001)
+
+
+def set_armed(peer):
+    return peer.call(SetBool, "/aether_bridge/set_armed", data=True)
+
+
+def disarmed(controller, bridge, hand, parameters=None):
+    """A bridge that waits for a person, with a hand in sight."""
+    started = bridge(controller, {**AT_PLACE, "teleop.arming": "operator", **(parameters or {})})
+    hand(PLACE, stamp=unstamped)
+    started.status.wait(lambda status: status.input_age >= 0, state="CONNECTED", motion="DISARMED")
+    return started
+
+
+def following(controller, bridge, hand, parameters=None):
+    started = bridge(controller, {**AT_PLACE, **(parameters or {})})
+    tracker = hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    return started, tracker
+
+
+def test_arming_that_waited_in_a_stopped_process_does_not_arm(controller, bridge, hand, peer):
+    started = disarmed(controller, bridge, hand)
+    caller = Caller(peer)
+    stopped(started.process)
+    answer = caller.call("set_armed", SetBool.Request(data=True))
+    time.sleep(3.5)  # what is tested: the request waits
+    started.process.send_signal(signal.SIGCONT)
+    refused = answer()
+    assert not refused.success and "was sent" in refused.message and "call it again" in refused.message, refused
+    started.status.skip().wait(motion="DISARMED")
+    controller.lines.assert_none()
+    assert set_armed(peer).success
+
+
+def test_arming_that_was_sent_before_a_stop_does_not_arm(controller, bridge, hand, peer):
+    started = disarmed(controller, bridge, hand)
+    caller = Caller(peer)
+    stopped(started.process)
+    arm = caller.call("set_armed", SetBool.Request(data=True))
+    others = [caller.call("stop", Trigger.Request()), caller.call("reset", Trigger.Request())]
+    time.sleep(0.5)  # until they are on their way
+    started.process.send_signal(signal.SIGCONT)
+    assert all(answer().success for answer in others)
+    refused = arm()
+    # Each of the three may be taken first.
+    assert not refused.success and re.search("before the|held up", refused.message), refused
+    started.status.skip().wait(motion="DISARMED")
+    controller.lines.assert_none()
+    assert set_armed(peer).success
+    started.status.wait(motion="TRACKING")
+
+
+@pytest.mark.parametrize("ahead, words", [(10, r"was sent 1\d\.\d s ago"), (-10, "in the future")])
+def test_arming_is_refused_while_clocks_disagree(controller, bridge, hand, peer, tmp_path, ahead, words):
+    faults = Preloaded(tmp_path)
+    started = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}, environment=faults.environment)
+    hand(PLACE, stamp=unstamped)
+    started.status.wait(lambda status: status.input_age >= 0, motion="DISARMED")
+    faults.set(ahead=ahead)
+    refused = set_armed(peer)
+    assert not refused.success and re.search(words, refused.message) and "clocks" in refused.message, refused
+    # What ends motion is done all the same.
+    assert peer.call(SetBool, "/aether_bridge/set_armed", data=False).success
+    assert peer.call(Trigger, "/aether_bridge/stop").success
+    assert peer.call(Trigger, "/aether_bridge/reset").success
+    faults.set()
+    assert set_armed(peer).success
+
+
+@pytest.mark.parametrize("parameters", [{}, BY_PATHS], ids=["typed", "by paths"])
+def test_a_hand_that_is_started_again_waits_for_a_person(controller, bridge, hand, peer, parameters):
+    started, tracker = following(controller, bridge, hand, parameters)
+    tracker.close()
+    second = hand(NEAR)
+    started.status.wait(motion="DISARMED", reason="another publisher sends targets .*~/set_armed")
+    controller.lines.assert_none(after=controller.mark())
+    assert {line.position for line in controller.lines} == {PLACE}
+    assert set_armed(peer).success
+    started.status.wait(motion="TRACKING")
+    # And that is the hand now.
+    second.stop()
+    started.status.wait(motion="HOLDING")
+    second.start()
+    started.status.wait(motion="TRACKING")
+
+
+def test_a_recording_moves_nothing_that_was_armed_for_a_hand(controller, bridge, hand):
+    started, tracker = following(controller, bridge, hand)
+    tracker.stop()
+    started.status.wait(motion="HOLDING")
+    after = controller.mark()
+    recording = hand(NEAR)
+    started.status.wait(motion="DISARMED", reason="another publisher")
+    recording.close()
+    # The hand that the arm was armed for is no way round a person either.
+    tracker.start()
+    controller.lines.assert_none(after=after, within=1.0)
+
+
+def test_no_target_of_a_second_publisher_is_followed(controller, bridge, hand, repeat):
+    """Not one, however short it sends, and however long the graph takes to show it."""
+    started, _ = following(controller, bridge, hand)
+    x, y, z = PLACE
+    for step in range(4):
+        pose = PoseStamped()
+        pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = x, y + 0.001 * (step + 1), z
+        pose.pose.orientation.w = 1.0
+        second = repeat(PoseStamped, "/target_pose", lambda pose=pose: pose, rate=100.0)
+        started.status.wait(motion="HOLDING", reason="2 publishers")
+        second.close()
+        started.status.wait(motion="TRACKING")
+    assert {line.position for line in controller.lines} == {PLACE}
+
+
+def test_publishers_come_and_go_before_the_bridge_has_armed_itself(controllers, bridge, hand):
+    controller = controllers(up=False)
+    started = bridge(controller, AT_PLACE)
+    hand(PLACE).close()
+    tracker = hand(PLACE)
+    started.status.wait(lambda status: status.input_age >= 0)
+    controller.restart()
+    started.status.wait(motion="TRACKING")
+    assert "DISARMED" not in started.status.motions()[1:]
+    tracker.stop()
+
+
+def test_arming_before_the_first_hand_is_for_that_hand(controller, bridge, hand, peer):
+    started = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"})
+    assert set_armed(peer).success
+    started.status.wait(motion="HOLDING")
+    tracker = hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    tracker.close()
+    hand(NEAR)
+    started.status.wait(motion="DISARMED", reason="another publisher")
