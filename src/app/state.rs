@@ -94,6 +94,7 @@ impl State {
             }
             Action::Connect | Action::Close => {
                 self.connections.clear();
+                self.encoder.forget_sent();
                 self.coordinator.report.handle_arriving(0);
             }
         }
@@ -118,6 +119,9 @@ impl State {
     ) -> Result<PeerId, Full> {
         connection.peer = self.coordinator.handle_joined(now, address.to_string())?;
         let peer = connection.peer;
+        if self.connections.is_empty() {
+            self.encoder.forget_sent();
+        }
         self.connections.push(connection);
         Ok(peer)
     }
@@ -253,7 +257,8 @@ impl State {
         self.line.clear();
         #[allow(clippy::disallowed_methods)] // told to the controller; nothing here depends on it
         let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.encoder.encode_into(&self.coordinator.line(outgoing, stamp), &mut self.line);
+        let told = self.coordinator.line(outgoing, stamp);
+        self.encoder.encode_into(&told, &mut self.line);
         let write = |connection: &Connection| (connection.peer, connection.socket.try_write(&self.line));
         self.written.extend(self.connections.iter().map(write));
         // The system may have let it wait on its way; the next must not follow as if this one had gone at once.
@@ -266,6 +271,7 @@ impl State {
         let sent = self.coordinator.handle_transmitted(begun, *now, outgoing, length, written.drain(..));
         self.log(trace);
         if let Some(Sent::Command(command)) = sent {
+            self.encoder.note_sent(&told);
             self.pending_events.push(Event::Command(command));
         }
         sent.is_some()
