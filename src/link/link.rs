@@ -206,9 +206,10 @@ impl Link {
                     open.answered || now.saturating_duration_since(open.since) >= self.config.link_timeout;
                 self.failures = if lived { 1 } else { self.failures.saturating_add(1) };
                 self.action = Some(Action::Close);
-                let after_first_reply =
-                    open.peers.get(PeerId::ONLY).is_some_and(|peer| ended_after_first_reply(peer, &error));
-                error = self.note_ending(after_first_reply, error);
+                let peer = open.peers.get(PeerId::ONLY);
+                let after_first_reply = peer.is_some_and(|peer| ended_after_first_reply(peer, &error));
+                let refusal = peer.and_then(|peer| peer.first_refusal.clone());
+                error = self.note_ending(after_first_reply, refusal, error);
             }
         }
         self.last_error = Some((now, error));
@@ -225,7 +226,7 @@ impl Link {
         let State::Open(open) = &mut self.state else { return };
         let Some(peer) = open.peers.leave(peer) else { return };
         let after_first_reply = ended_after_first_reply(&peer, &error);
-        let Peer { id, name, .. } = peer;
+        let Peer { id, name, first_refusal, .. } = peer;
         // What all others have answered is complete now; what went to no other is lost.
         let others = !open.peers.all().is_empty();
         while let Some(line) = open.take_complete() {
@@ -236,7 +237,7 @@ impl Link {
             }
         }
         self.drops.push_back(id);
-        let error = Box::new(self.note_ending(after_first_reply, error));
+        let error = Box::new(self.note_ending(after_first_reply, first_refusal, error));
         self.last_error = Some((now, LinkError::Client { name, error }));
         self.note_change(now, before);
     }
@@ -261,8 +262,8 @@ impl Link {
             }
         }
         let Some(line) = open.in_flight.iter_mut().find(|line| peer.owes(line.seq)) else {
-            let (message, first) = (reply.message.clone(), peer.replies == 0);
-            self.handle_ended(now, id, LinkError::Unsolicited { message, first });
+            let error = LinkError::unsolicited(reply, peer.replies == 0);
+            self.handle_ended(now, id, error);
             return Outcome::Unsolicited;
         };
         if let Some(echoed) = reply.seq.filter(|echoed| *echoed != line.seq) {
@@ -273,6 +274,9 @@ impl Link {
         line.answered = true;
         line.refused |= reply.status == ReplyStatus::Error;
         open.answered = true;
+        if peer.replies == 0 && reply.status == ReplyStatus::Error {
+            peer.first_refusal = Some(reply.message.clone());
+        }
         peer.note_reply(line.seq);
         let outcome = open.take_complete().map_or(Outcome::Ignored, |line| {
             self.round_trips.push(now.saturating_duration_since(line.sent_at));
@@ -569,7 +573,17 @@ impl Link {
 
     /// Notes how a connection ended, and returns its error. A controller that is restarted may close after a first reply once,
     /// and one that closes after each reply does so twice in a row.
-    fn note_ending(&mut self, after_first_reply: bool, error: LinkError) -> LinkError {
+    /// `refusal` is what that reply said, if it was an error: that client is not wanted.
+    fn note_ending(
+        &mut self,
+        after_first_reply: bool,
+        refusal: Option<String>,
+        error: LinkError,
+    ) -> LinkError {
+        if let Some(message) = refusal.filter(|_| after_first_reply) {
+            self.ended_after_first_reply = false;
+            return LinkError::ClientRefused { message };
+        }
         let before = std::mem::replace(&mut self.ended_after_first_reply, after_first_reply);
         if before && after_first_reply { LinkError::AfterFirstReply(Box::new(error)) } else { error }
     }
