@@ -824,3 +824,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_stop_does_not_wait_for_a_program_that_does_not_read() {
+    let mut scene = Scene::connected(false, 1);
+    scene.send(0.1);
+    scene.link.handle_lagging(scene.now);
+    assert!(scene.link.is_write_blocked() && scene.link.can_send_stop());
+    scene.stop();
+    scene.link.handle_lagging(scene.now);
+    scene.pass(2999);
+    assert_eq!(scene.link.state(), LinkState::Connected);
+    scene.pass(1);
+    let error = scene.link.last_error().unwrap().to_string();
+    assert!(error.starts_with("the controller has not read for link.timeout 3.0 s"), "{error}");
+    assert!(error.ends_with("does it serve another client?"), "{error}");
+    // A system that takes nothing keeps a stop too.
+    let mut scene = Scene::connected(false, 1);
+    scene.link.handle_blocked(scene.now);
+    scene.link.handle_lagging(scene.now);
+    assert!(!scene.link.can_send_stop());
+    scene.link.handle_writable(scene.now);
+    assert!(scene.link.can_send_stop() && !scene.link.is_write_blocked());
+}

@@ -12,7 +12,7 @@ use super::log::{Log, LogLine};
 use super::notifier::Event;
 use super::report::StatusKey;
 use crate::config::{ChangeError, Config};
-use crate::link::{Action, Full, LinkError, PeerId};
+use crate::link::{Action, Full, LinkError, PeerId, Role};
 use crate::teleop::{InputFault, Target, TeleopConfigError};
 use crate::wire::{CommandEncoder, Incoming};
 
@@ -259,6 +259,10 @@ impl State {
         let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let told = self.coordinator.line(outgoing, stamp);
         self.encoder.encode_into(&told, &mut self.line);
+        if self.waits_for_reader(outgoing) {
+            self.coordinator.link.handle_lagging(*now);
+            return false;
+        }
         let write = |connection: &Connection| (connection.peer, connection.socket.try_write(&self.line));
         self.written.extend(self.connections.iter().map(write));
         // The system may have let it wait on its way; the next must not follow as if this one had gone at once.
@@ -275,6 +279,15 @@ impl State {
             self.pending_events.push(Event::Command(command));
         }
         sent.is_some()
+    }
+
+    /// Whether a command has to wait until the controller's program has read those before it. Where replies pace the
+    /// commands they say so, and where several controllers take them one does not wait for the other.
+    fn waits_for_reader(&self, outgoing: &Outgoing) -> bool {
+        let (link, limit) = (&self.config.link, UNREAD_LINES * self.line.len());
+        let unpaced = !link.expect_reply && link.role == Role::TcpClient;
+        let is_command = matches!(outgoing, Outgoing::Command(_));
+        unpaced && is_command && self.connections.iter().any(|connection| connection.socket.lags(limit))
     }
 
     /// Notes a status if it says more than that time has passed.
@@ -332,3 +345,5 @@ pub enum ReconfigureError {
 
 /// How often a connection is read for a line that is to go out, some kilobytes at a time.
 const MAX_READS: usize = 16;
+/// How many lines may be unread before a command waits, where no reply paces them.
+const UNREAD_LINES: usize = 4;

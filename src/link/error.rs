@@ -87,6 +87,13 @@ pub enum LinkError {
     },
     #[error("the controller has not read for link.timeout {:.1} s: its receive window is full", timeout.as_secs_f64())]
     NotReading { timeout: Duration },
+    /// The kernel of the controller's machine takes what is sent, and its program does not.
+    #[error(
+        "the controller has not read for link.timeout {:.1} s, and what was sent waits in its receive window; does it serve \
+         another client?",
+        timeout.as_secs_f64()
+    )]
+    Lags { timeout: Duration },
     /// A line went out in part: the rest would be sent late, so the connection is given up.
     #[error("only {written} of a line's {length} bytes fitted into the controller's receive window")]
     PartialWrite { written: usize, length: usize },

@@ -98,6 +98,8 @@ struct Open {
     spoken: Instant,
     /// Since when the peer has taken no bytes.
     blocked_since: Option<Instant>,
+    /// It is only the controller's program that does not read: its system takes bytes.
+    lags: bool,
     /// Whether the oldest wait has exceeded `link.reply_timeout`.
     unresponsive: bool,
     answered: bool,
@@ -152,6 +154,7 @@ impl Link {
             in_flight: VecDeque::with_capacity(self.config.max_in_flight + 1),
             spoken: now,
             blocked_since: None,
+            lags: false,
             unresponsive: false,
             answered: false,
         };
@@ -291,7 +294,7 @@ impl Link {
         let State::Open(open) = &mut self.state else { return };
         self.lines += 1;
         open.spoken = now;
-        open.blocked_since = None;
+        (open.blocked_since, open.lags) = (None, false);
         let answers_heartbeat = self.config.heartbeat.is_some_and(|heartbeat| heartbeat.expects_reply);
         if self.config.expect_reply && (order != Order::Heartbeat || answers_heartbeat) {
             open.in_flight.push_back(InFlight::new(self.lines, now, order));
@@ -307,13 +310,22 @@ impl Link {
     pub fn handle_blocked(&mut self, now: Instant) {
         if let State::Open(open) = &mut self.state {
             open.blocked_since.get_or_insert(now);
+            open.lags = false;
+        }
+    }
+
+    /// A command waits, because the controller's program has yet to read those before it.
+    pub fn handle_lagging(&mut self, now: Instant) {
+        if let State::Open(open) = &mut self.state {
+            open.lags |= open.blocked_since.is_none();
+            open.blocked_since.get_or_insert(now);
         }
     }
 
     /// The peer takes bytes again.
     pub fn handle_writable(&mut self, now: Instant) {
         if let State::Open(open) = &mut self.state {
-            open.blocked_since = None;
+            (open.blocked_since, open.lags) = (None, false);
         }
         self.handle_timeout(now);
     }
@@ -362,7 +374,9 @@ impl Link {
                 let over = |limit| waited.is_some_and(|waited| waited >= limit);
                 let timeout = self.config.link_timeout;
                 if over(timeout) {
-                    let error = if open.blocked_since.is_some() {
+                    let error = if open.lags {
+                        LinkError::Lags { timeout }
+                    } else if open.blocked_since.is_some() {
                         LinkError::NotReading { timeout }
                     } else {
                         let instead = open.peers.all().iter().find_map(Peer::instead_of_silence);
@@ -438,7 +452,8 @@ impl Link {
     /// Whether a stop may be handed to the connection now. It waits neither for room nor for late answers, because the
     /// controller may be reading; only, after [`Link::handle_blocked`], for [`Link::handle_writable`].
     pub fn can_send_stop(&self) -> bool {
-        self.open().is_some_and(|open| open.blocked_since.is_none() && !open.peers.all().is_empty())
+        let takes_bytes = |open: &Open| open.blocked_since.is_none() || open.lags;
+        self.open().is_some_and(|open| takes_bytes(open) && !open.peers.all().is_empty())
     }
 
     /// Whether the driver has to look: an action is pending, or the peer has stopped taking bytes.
