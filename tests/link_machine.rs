@@ -512,7 +512,8 @@ fn silence_is_given_up_with_what_has_come_instead_of_a_reply() {
         let expected = match instead {
             Some(_) => "no reply for link.timeout 3.0 s: \"OK\" has come",
             None => {
-                "no reply for link.timeout 3.0 s; if this controller never replies, set link.expect_reply to false"
+                "no reply for link.timeout 3.0 s; does it serve another client? If this controller never replies, set \
+                 link.expect_reply to false"
             }
         };
         assert_eq!(error, expected);
@@ -716,4 +717,133 @@ proptest! {
             prop_assert_eq!(counters.sent, commands as u64);
         }
     }
+}
+
+#[test]
+fn a_client_that_is_refused_is_named_so() {
+    // Before a line was sent, and after the first, which the error then seems to answer.
+    for asked in [false, true] {
+        let mut scene = Scene::connected(true, 1);
+        if asked {
+            scene.send(0.1);
+        }
+        let refusal = Reply { message: "another client is served".into(), ..reply(ReplyStatus::Error) };
+        scene.link.handle_reply(scene.now, PeerId::ONLY, &refusal);
+        scene.link.handle_failed(scene.now, LinkError::Closed);
+        assert_eq!(
+            scene.link.last_error().unwrap().to_string(),
+            "the controller refused this client: 'another client is served'; does it serve another client?"
+        );
+    }
+    // One refused command among others is none.
+    let mut scene = Scene::connected(true, 1);
+    for status in [ReplyStatus::Error, ReplyStatus::Ok] {
+        scene.send(0.1);
+        scene.reply(status);
+    }
+    scene.link.handle_failed(scene.now, LinkError::Closed);
+    assert_eq!(scene.link.last_error().unwrap().to_string(), "the controller closed the connection");
+}
+
+/// What a controller does that says some things twice.
+#[derive(Debug, Clone, Copy)]
+enum Said {
+    /// It is sent a line.
+    Line,
+    /// It answers the oldest line.
+    Reply,
+    /// It says its last reply once more.
+    Again,
+}
+
+fn said() -> impl Strategy<Value = Vec<Said>> {
+    let one = prop_oneof![5 => Just(Said::Line), 5 => Just(Said::Reply), 1 => Just(Said::Again)];
+    prop::collection::vec(one, 1..80)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_reply_with_seq_that_comes_twice_acknowledges_nothing(window in 1usize..5, said in said()) {
+        let mut scene = Scene::connected(true, window);
+        let (mut sent, mut answered) = (0, 0);
+        for said in said {
+            let numbered = |seq| Reply { seq: Some(seq), ..reply(ReplyStatus::Ok) };
+            match said {
+                Said::Line if scene.link.can_send_command() => {
+                    sent += 1;
+                    scene.send(sent as f64 * 1e-3);
+                }
+                Said::Reply if answered < sent => {
+                    answered += 1;
+                    let outcome = scene.link.handle_reply(scene.now, PeerId::ONLY, &numbered(answered));
+                    prop_assert_eq!(outcome, Outcome::Acknowledged(command(answered as f64 * 1e-3)));
+                }
+                Said::Again if answered > 0 => {
+                    let outcome = scene.link.handle_reply(scene.now, PeerId::ONLY, &numbered(answered));
+                    prop_assert_eq!(outcome, Outcome::Unsolicited);
+                    prop_assert_eq!(scene.link.state(), LinkState::Backoff);
+                    prop_assert_eq!(scene.link.counters().acknowledged, answered);
+                    return Ok(());
+                }
+                Said::Line | Said::Reply | Said::Again => {}
+            }
+        }
+    }
+
+    /// It cannot be told from the answer to the next line. But it is one reply too many, and that ends the connection as soon
+    /// as every line has been answered.
+    #[test]
+    fn a_reply_without_seq_that_comes_twice_ends_the_connection(window in 1usize..5, said in said()) {
+        let mut scene = Scene::connected(true, window);
+        let (mut sent, mut answered, mut again) = (0, 0, 0);
+        for said in said {
+            match said {
+                Said::Line if scene.link.can_send_command() => {
+                    sent += 1;
+                    scene.send(sent as f64 * 1e-3);
+                }
+                Said::Reply if answered < sent => {
+                    answered += 1;
+                    scene.reply(ReplyStatus::Ok);
+                }
+                Said::Again if answered > 0 => {
+                    again += 1;
+                    scene.reply(ReplyStatus::Ok);
+                }
+                Said::Line | Said::Reply | Said::Again => continue,
+            }
+            let ended = scene.link.state() == LinkState::Backoff;
+            prop_assert_eq!(ended, answered + again > sent);
+            // No more lines are acknowledged than replies have come.
+            prop_assert!(scene.link.counters().acknowledged <= answered + again);
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_program_that_does_not_read() {
+    let mut scene = Scene::connected(false, 1);
+    scene.send(0.1);
+    scene.link.handle_lagging(scene.now);
+    assert!(scene.link.is_write_blocked() && scene.link.can_send_stop());
+    scene.stop();
+    scene.link.handle_lagging(scene.now);
+    scene.pass(2999);
+    assert_eq!(scene.link.state(), LinkState::Connected);
+    scene.pass(1);
+    let error = scene.link.last_error().unwrap().to_string();
+    assert!(error.starts_with("the controller has not read for link.timeout 3.0 s"), "{error}");
+    assert!(error.ends_with("does it serve another client?"), "{error}");
+    // A system that takes nothing keeps a stop too.
+    let mut scene = Scene::connected(false, 1);
+    scene.link.handle_blocked(scene.now);
+    scene.link.handle_lagging(scene.now);
+    assert!(!scene.link.can_send_stop());
+    scene.link.handle_writable(scene.now);
+    assert!(scene.link.can_send_stop() && !scene.link.is_write_blocked());
 }

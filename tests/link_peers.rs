@@ -469,3 +469,46 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A datagram may be doubled on its way, and come long after others.
+    #[test]
+    fn a_datagram_that_comes_again_acknowledges_nothing(
+        window in 1usize..5, again in prop::collection::vec((any::<bool>(), 1u64..40), 1..60),
+    ) {
+        let mut scene = Scene::new(Role::Udp, window, None);
+        let mut answered = 0;
+        for (sends, seq) in again {
+            let sent = scene.link.next_seq() - 1;
+            if sends && scene.link.can_send_command() {
+                scene.send(command((sent + 1) as f64 * 1e-3));
+            } else if seq <= answered {
+                let before = scene.link.counters();
+                prop_assert_eq!(scene.echo(Some(seq)), Outcome::Late);
+                prop_assert_eq!(scene.link.counters(), before);
+            } else if seq <= sent {
+                answered = seq;
+                prop_assert_eq!(scene.echo(Some(seq)), Outcome::Acknowledged(moved(seq as f64 * 1e-3)));
+            }
+            prop_assert_eq!(scene.link.state(), LinkState::Connected);
+        }
+    }
+}
+
+#[test]
+fn a_peers_second_reply_is_not_the_answer_of_another() {
+    for seq in [None, Some(1)] {
+        let mut scene = Scene::server(1);
+        let (left, right) = (scene.join("left"), scene.join("right"));
+        scene.send(command(0.1));
+        let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq, state: None };
+        assert_eq!(scene.link.handle_reply(scene.now, left, &reply), Outcome::Ignored);
+        assert_eq!(scene.link.handle_reply(scene.now, left, &reply), Outcome::Unsolicited);
+        assert_eq!(scene.names(), ["right"], "seq {seq:?}");
+        assert_eq!(scene.link.counters().acknowledged, 0, "the other has not answered");
+        let acknowledged = scene.link.handle_reply(scene.now, right, &reply);
+        assert_eq!(acknowledged, Outcome::Acknowledged(moved(0.1)));
+    }
+}

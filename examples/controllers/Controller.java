@@ -3,6 +3,7 @@
 import java.io.*;
 import java.net.*;
 import java.nio.ByteBuffer;
+import java.nio.channels.*;
 import java.nio.charset.*;
 import java.util.*;
 import java.util.regex.*;
@@ -11,7 +12,6 @@ public class Controller {
     static final int LINE_LIMIT = 4096; // bytes: who sends a longer line is not the bridge
     static final double WATCHDOG = 0.5; // seconds of silence after which the arm is halted, once there was a heartbeat
     static final double FOREVER = Double.POSITIVE_INFINITY;
-
     // YOUR ARM: fill in these two methods. The rest can stay as it is.
     /** MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, with the gripper "open" or "closed".
      * Begin the motion and return; do not wait for its end: the next command comes within some 20 ms, and leads on
@@ -32,7 +32,6 @@ public class Controller {
             + "|-?(?:0|[1-9][0-9]*+)(?:\\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null|[{}\\[\\]:,]|\\z)");
         final Map<String, String> members = new HashMap<>();
         final Matcher tokens;
-
         Json(String line) {
             tokens = TOKEN.matcher(line);
             expect(next().equals("{"));
@@ -47,7 +46,6 @@ public class Controller {
             }
             expect(next().isEmpty());
         }
-
         int bracket(String token) { return token.matches("[{\\[]") ? 1 : token.matches("[}\\]]") ? -1 : 0; }
         String next() { expect(tokens.find()); return tokens.group(1); }
         void expect(boolean truth) { if (!truth) throw new IllegalArgumentException("not a JSON object"); }
@@ -67,9 +65,7 @@ public class Controller {
 
     boolean heartbeats; // whether this connection has sent one
     double silence, deadline = FOREVER; // seconds that silence may last, and when they have passed
-
     static double now() { return System.nanoTime() / 1e9; }
-
     /** Every line is answered by one line, in order; a bad one too. */
     String answer(byte[] line) {
         String error = null, seq = "";
@@ -102,31 +98,34 @@ public class Controller {
         if (command) move(number(message, "x"), number(message, "y"), number(message, "z"), gripper.replace("\"", ""));
     }
 
-    void serve(Socket client) throws IOException {
-        client.setTcpNoDelay(true); // replies leave at once
-        ByteArrayOutputStream line = new ByteArrayOutputStream(); // as much of it as has come
-        byte[] bytes = new byte[4096];
+    void serve(SocketChannel client, ServerSocketChannel server, Selector selector) throws IOException {
+        client.setOption(StandardSocketOptions.TCP_NODELAY, true).configureBlocking(false); // replies leave at once
+        client.register(selector, SelectionKey.OP_READ);
+        ByteBuffer bytes = ByteBuffer.allocate(1 << 17); // of a line as much as has come
         while (true) {
-            if (now() >= deadline) {
-                deadline = FOREVER;
-                halt("halt: nothing came for " + silence + " s");
-            }
-            client.setSoTimeout(deadline == FOREVER ? 0 : (int) Math.max(1, 1000 * (deadline - now())));
-            int count = 0;
-            try {
-                count = client.getInputStream().read(bytes);
-            } catch (SocketTimeoutException silent) { } // nothing was read
-            if (count < 0) throw new IOException("the bridge has gone");
+            if (now() >= deadline) halt("halt: nothing came for " + silence + " s");
+            if (now() >= deadline) deadline = FOREVER;
+            boolean[] another = {false};
+            double wait = deadline == FOREVER ? 0 : Math.max(1, 1000 * (deadline - now()));
+            selector.select(key -> another[0] |= key.isAcceptable(), (long) wait);
+            // All is read before the first line is obeyed: a client that is gone is found by the end behind its lines.
+            int count, start = 0;
+            while ((count = client.read(bytes)) > 0) { }
+            if (count < 0 || !bytes.hasRemaining()) throw new IOException("the bridge has gone, or sends too fast");
             // TCP carries bytes, not lines: one read may bring half a line, or three, or half a letter.
-            for (int i = 0; i < count; i++) {
-                if (bytes[i] != '\n') {
-                    line.write(bytes[i]);
-                    if (line.size() > LINE_LIMIT) throw new IOException("a line is longer than 4096 bytes");
-                    continue;
-                }
-                client.getOutputStream().write(answer(line.toByteArray()).getBytes(StandardCharsets.UTF_8));
-                line.reset();
+            for (int i = 0; i < bytes.position(); i++) {
+                if (i - start > LINE_LIMIT) throw new IOException("a line is longer than 4096 bytes");
+                if (bytes.get(i) != '\n') continue;
+                ByteBuffer reply = StandardCharsets.UTF_8.encode(answer(Arrays.copyOfRange(bytes.array(), start, i)));
+                if (client.write(reply) < reply.limit()) throw new IOException("the client does not take its replies");
+                start = i + 1;
             }
+            bytes.flip().position(start).compact();
+            // A second client goes at once: what it sends would wait, and move the arm when it is long gone.
+            String no = "{\"status\":\"error\",\"message\":\"another client is served\"}\n";
+            try (SocketChannel other = another[0] ? server.accept() : null) {
+                if (other != null) other.write(StandardCharsets.UTF_8.encode(no));
+            } catch (IOException gone) { }
         }
     }
 
@@ -135,15 +134,16 @@ public class Controller {
         for (int i = 0; i + 1 < arguments.length; i += 2) options.put(arguments[i], arguments[i + 1]);
         Thread atEnd = new Thread(() -> { halt("halt: the controller ends"); Runtime.getRuntime().halt(0); });
         Runtime.getRuntime().addShutdownHook(atEnd); // where SIGINT and SIGTERM lead
-        InetAddress host = InetAddress.getByName(options.get("--host"));
-        ServerSocket server = new ServerSocket(Integer.parseInt(options.get("--port")), 1, host);
-        System.out.println("listening on " + host.getHostAddress() + ":" + server.getLocalPort());
+        Selector selector = Selector.open();
+        ServerSocketChannel server = ServerSocketChannel.open();
+        server.bind(new InetSocketAddress(options.get("--host"), Integer.parseInt(options.get("--port"))));
+        server.configureBlocking(false).register(selector, SelectionKey.OP_ACCEPT);
+        System.out.println("listening on " + server.getLocalAddress().toString().substring(1));
         while (true) {
-            try (Socket client = server.accept()) {
-                new Controller().serve(client);
-            } catch (IOException problem) {
-                halt("halt: " + problem.getMessage());
-            }
+            selector.select(key -> { });
+            try (SocketChannel client = server.accept()) {
+                if (client != null) new Controller().serve(client, server, selector);
+            } catch (IOException problem) { halt("halt: " + problem.getMessage()); }
         }
     }
 }

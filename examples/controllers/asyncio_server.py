@@ -3,6 +3,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import signal
 import time
@@ -15,8 +16,7 @@ WATCHDOG = 0.5  # seconds of silence after which the arm is halted, once a heart
 def move(x, y, z, gripper):
     """MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, with the gripper "open" or "closed".
     Begin the motion and return; do not wait for its end: the next command comes within some 20 ms, and leads on from
-    wherever the arm is. For what the arm cannot do, raise ValueError("out of reach: ...").
-    """
+    wherever the arm is. For what the arm cannot do, raise ValueError("out of reach: ...")."""
     print(f"move x={x} y={y} z={z} gripper={gripper}", flush=True)
 
 
@@ -103,16 +103,24 @@ class Session:
             halt(f"halt: {why}")
 
 
+async def receive(reader, patience):
+    """All that the client has sent. Its end comes behind its lines: who is gone is found so before one is obeyed."""
+    data = await asyncio.wait_for(reader.read(4096), patience)
+    with contextlib.suppress(asyncio.TimeoutError):
+        while 0 < len(data) < 1_000_000 and (part := await asyncio.wait_for(reader.read(4096), 0.001)):
+            data += part
+        raise ConnectionError("the bridge has gone, or sends too fast")
+    return data
+
+
 async def serve(reader, writer):
     session, why = Session(), "an error in move or halt"
     try:
         while True:
             try:
-                data = await asyncio.wait_for(reader.read(4096), session.watch())
+                data = await receive(reader, session.watch())
             except asyncio.TimeoutError:
                 continue
-            if not data:
-                raise ConnectionError("the bridge has gone")
             writer.write(session.feed(data))
             await asyncio.wait_for(writer.drain(), 1.0)  # who does not take its replies for so long is dropped
     except asyncio.CancelledError:

@@ -3,7 +3,9 @@
 
 import argparse
 import atexit
+import contextlib
 import json
+import select
 import signal
 import socket
 import sys
@@ -93,7 +95,18 @@ class Session:
         return None if self.deadline is None else max(0.001, self.deadline - time.monotonic())
 
 
-def serve(client):
+def receive(client):
+    """All that the client has sent. Its end comes behind its lines: who is gone is found so before one is obeyed."""
+    client.settimeout(0)
+    data = b""
+    with contextlib.suppress(BlockingIOError):
+        while len(data) < 1_000_000 and (part := client.recv(4096)):
+            data += part
+        raise ConnectionError("the bridge has gone, or sends too fast")
+    return data
+
+
+def serve(client, server):
     # Replies leave at once, and a laptop that has vanished is noticed within seconds, where the system can do it.
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -102,16 +115,15 @@ def serve(client):
             client.setsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_{option}"), value)
     session = Session()
     while True:
-        client.settimeout(session.watch())
-        try:
-            data = client.recv(4096)
-        except TimeoutError:
-            continue
-        if not data:
-            raise ConnectionError("the bridge has gone")
-        replies = session.feed(data)
-        client.settimeout(1.0)  # who does not take its replies for so long is dropped
-        client.sendall(replies)
+        ready, _, _ = select.select([client, server], [], [], session.watch())
+        if client in ready:  # first, because it may be gone, and the other its successor
+            replies = session.feed(receive(client))
+            client.settimeout(1.0)  # who does not take its replies for so long is dropped
+            client.sendall(replies)
+        # A second client goes at once: what it sends would wait, and move the arm when it is long gone.
+        if server in ready:
+            with contextlib.suppress(OSError), server.accept()[0] as other:
+                other.sendall(b'{"status":"error","message":"another client is served"}\n')
 
 
 def run(host, port):
@@ -124,7 +136,7 @@ def run(host, port):
             client, _ = server.accept()
             try:
                 with client:
-                    serve(client)
+                    serve(client, server)
             except (OSError, ValueError) as problem:
                 halt(f"halt: {problem}")
 

@@ -5,12 +5,12 @@
 #include <locale.h>
 #include <math.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <regex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 #define LINE_LIMIT 4096 /* bytes: who sends a longer line is not the bridge */
@@ -63,8 +63,8 @@ static int object(const char *p) { /* Finds the line's members; returns 0 if it 
 static double deadline; /* when the arm is halted if nothing comes */
 static int heartbeats;  /* whether there was one on this connection */
 static double now(void) {
-    struct timespec time = {0};
-    return clock_gettime(CLOCK_MONOTONIC, &time), (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+    struct timespec t = {0};
+    return clock_gettime(CLOCK_MONOTONIC, &t), (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 static double number(int i) { /* NaN if it is no number, or no place */
     double it = members[i].length && strchr("-0123456789", *members[i].start) ? strtod(members[i].start, NULL) : NAN;
@@ -97,27 +97,33 @@ static int answer(int client, const char *line) { /* Every line is answered by o
     const struct text seq = members[SEQ]; /* echoed as it stands there */
     int echo = seq.length && seq.length < 20 && *seq.start >= '0' && *seq.start <= '9';
     n += echo ? sprintf(reply + n, "\",\"seq\":%.*s}\n", seq.length, seq.start) : sprintf(reply + n, "\"}\n");
-    return send(client, reply, (size_t)n, MSG_NOSIGNAL) == n;
+    return send(client, reply, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) == n;
 }
 static volatile sig_atomic_t ending;
 static void end(int number) { ending = number; }
-static const char *serve(int client) { /* Talks with one client until it ends; returns why it did. */
-    char buffer[LINE_LIMIT + 1], *newline;
-    size_t used = 0; /* how much there is of a line whose end has not come yet */
+static const char *serve(int client, int server) { /* Talks with one client until it ends; returns why it did. */
+    static char buffer[1 << 17], refused[] = "{\"status\":\"error\",\"message\":\"another client is served\"}\n";
+    char *line, *newline;
+    struct pollfd waiting[] = {{client, POLLIN, 0}, {server, POLLIN, 0}};
+    ssize_t got, used = 0; /* how much there is of a line whose end has not come yet */
     for (heartbeats = 0, deadline = INFINITY; !ending;) {
         if (now() >= deadline) deadline = INFINITY, halt("halt: nothing came in time");
-        ssize_t got = recv(client, buffer + used, sizeof buffer - used, 0);
-        if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-        if (got <= 0) return "halt: the bridge has gone";
-        used += (size_t)got; /* TCP carries bytes, not lines: one recv may bring half a line, or three */
-        while ((newline = memchr(buffer, '\n', used))) {
-            for (char *c = buffer; c < newline; c++) if (!*c) *c = 1; /* a NUL would end the text before the line */
+        if (poll(waiting, 2, 20) < 0) continue; /* how often the clock is looked at, in ms */
+        /* All is read before the first line is obeyed: a client that is gone is found by the end behind its lines. */
+        while ((got = recv(client, buffer + used, sizeof buffer - (size_t)used, MSG_DONTWAIT)) > 0) used += got;
+        if (!got || (errno != EAGAIN && errno != EINTR)) return "halt: the bridge has gone, or sends too fast";
+        /* TCP carries bytes, not lines: one recv may bring half a line, or three */
+        for (line = buffer; (newline = memchr(line, '\n', (size_t)used)) && newline - line <= LINE_LIMIT; line = newline) {
+            for (char *c = line; c < newline; c++) if (!*c) *c = 1; /* a NUL would end the text before the line */
             *newline++ = 0;
-            if (!answer(client, buffer)) return "halt: the client does not take its replies";
-            used -= (size_t)(newline - buffer);
-            memmove(buffer, newline, used);
+            if (!answer(client, line)) return "halt: the client does not take its replies";
+            used -= newline - line;
         }
         if (used > LINE_LIMIT) return "halt: a line is longer than 4096 bytes";
+        memmove(buffer, line, (size_t)used);
+        /* A second client goes at once: what it sends would wait, and move the arm when it is long gone. */
+        int other = waiting[1].revents ? accept(server, NULL, NULL) : -1;
+        if (other >= 0) send(other, refused, sizeof refused - 1, MSG_NOSIGNAL), close(other);
     }
     return "halt: the controller ends";
 }
@@ -126,24 +132,18 @@ int main(int argc, char **argv) {
     for (int i = 1; i + 1 < argc; i += 2) *(strcmp(argv[i], "--port") ? &host : &port) = argv[i + 1];
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
     socklen_t size = sizeof address;
-    struct timeval tick = {.tv_usec = 20000}, second = {.tv_sec = 1}; /* how often the clock is looked at; for a send */
     int on = 1, client, server = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);
     if (inet_pton(AF_INET, host, &address.sin_addr) != 1 || bind(server, (struct sockaddr *)&address, size) ||
         listen(server, 1) || getsockname(server, (struct sockaddr *)&address, &size))
         return perror(host), 1;
-    regcomp(&pattern, MEMBER, REG_EXTENDED);
-    setlocale(LC_CTYPE, "C.UTF-8"); /* what mbstowcs takes for text */
-    signal(SIGINT, end), signal(SIGTERM, end);
-    setvbuf(stdout, NULL, _IOLBF, 0);
+    regcomp(&pattern, MEMBER, REG_EXTENDED), setlocale(LC_CTYPE, "C.UTF-8"); /* what mbstowcs takes for text */
+    signal(SIGINT, end), signal(SIGTERM, end), setvbuf(stdout, NULL, _IOLBF, 0);
     printf("listening on %s:%d\n", host, ntohs(address.sin_port));
     while (!ending) {
-        if ((client = accept(server, NULL, NULL)) < 0) continue;
+        if (poll(&(struct pollfd){server, POLLIN, 0}, 1, 20) < 1 || (client = accept(server, NULL, NULL)) < 0) continue;
         setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* replies leave at once */
-        setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);
-        setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second);
-        halt(serve(client));
+        halt(serve(client, server));
         close(client);
     }
 }

@@ -3,6 +3,7 @@
 
 import argparse
 import atexit
+import contextlib
 import json
 import signal
 import socket
@@ -93,17 +94,26 @@ class Session:
         return None if self.deadline is None else max(0.001, self.deadline - time.monotonic())
 
 
+def receive(bridge):
+    """All that the bridge has sent. Its end comes behind its lines: who is gone is found so before one is obeyed."""
+    data = bridge.recv(4096)
+    bridge.settimeout(0)
+    with contextlib.suppress(BlockingIOError):
+        while 0 < len(data) < 1_000_000 and (part := bridge.recv(4096)):
+            data += part
+        raise ConnectionError("the bridge has gone, or sends too fast")
+    return data
+
+
 def serve(bridge):
     bridge.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # replies leave at once
     session = Session()
     while True:
         bridge.settimeout(session.watch())
         try:
-            data = bridge.recv(4096)
+            data = receive(bridge)
         except TimeoutError:
             continue
-        if not data:
-            raise ConnectionError("the bridge has gone")
         replies = session.feed(data)
         bridge.settimeout(1.0)
         bridge.sendall(replies)

@@ -112,14 +112,17 @@ class Session {
 
 function serve(client) {
   const session = new Session();
-  client.on("data", (data) => {
+  // All is read before the first line is obeyed: a client that is gone is found by the end behind its lines, which
+  // shows itself a turn of the loop later, or two.
+  client.on("data", (data) => setImmediate(() => setImmediate(() => setImmediate(() => obey(data)))));
+  const obey = (data) => {
     try {
-      client.write(session.feed(data));
+      if (!client.readableEnded && !client.destroyed) client.write(session.feed(data));
       if (client.writableLength > 65536) throw new Error("the client does not take its replies");
     } catch (problem) {
       client.destroy(problem);
     }
-  });
+  };
   // Without a listener an error, such as a reset, would end the program.
   client.on("error", (problem) => session.end(problem.message));
   client.on("close", () => session.end("the bridge has gone"));

@@ -3,7 +3,13 @@
 // The monitor needs the times of what is written.
 #![allow(clippy::disallowed_methods)]
 
-use std::{io, mem::MaybeUninit, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io::{self, Read},
+    mem::MaybeUninit,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::BytesMut;
 use futures_util::future::OptionFuture;
@@ -42,6 +48,7 @@ pub(super) async fn serve(
         decoder: if shared.config.commands_only { decoder.commands_only() } else { decoder },
         buffer: BytesMut::with_capacity(READ_AHEAD),
         owed: 0,
+        gone: false,
         held: HeldReplies::default(),
         expiry: None,
         shared: Arc::clone(&shared),
@@ -73,6 +80,8 @@ struct Connection {
     /// Lines read and not answered.
     owed: usize,
     held: HeldReplies,
+    /// The client has gone, behind lines that are still to be read: no command of them is obeyed.
+    gone: bool,
     /// When the arm halts by itself, unless a further line comes, and how long the last line gave it.
     expiry: Option<(Instant, Duration)>,
     shared: Arc<Shared>,
@@ -113,6 +122,8 @@ impl Connection {
                 read = self.stream.read_buf(&mut self.buffer) => if read? == 0 {
                     self.decoder.decode_eof(&mut self.buffer)?;
                     return Ok(Ended::ByPeer);
+                } else {
+                    self.read_to_end();
                 },
                 Some(()) = OptionFuture::from(self.expiry.map(|(at, _)| sleep_until(at))) => {
                     if let Some((_, ttl)) = self.expiry.take() {
@@ -122,6 +133,20 @@ impl Connection {
                 _ = look.tick(), if self.shared.has_monitor() => self.look(),
                 // HeldReplies replies may be free now, or nothing may be read any more.
                 _ = schedule.changed() => {}
+            }
+        }
+    }
+
+    /// Reads all that has come before the first line is obeyed: a client that is gone is found by the end behind its lines.
+    fn read_to_end(&mut self) {
+        let mut bytes = [0; 4096];
+        while !self.gone && self.buffer.len() < READ_AHEAD {
+            // Asks the system, because what the runtime knows may be of before the client went.
+            match (&*SockRef::from(&self.stream)).read(&mut bytes) {
+                Ok(0) => self.gone = true,
+                Ok(count) => self.buffer.extend_from_slice(&bytes[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => self.gone = true,
             }
         }
     }
@@ -266,7 +291,7 @@ impl Connection {
             (Ok(_), Answer::Error(message)) => Err(message),
             (order, Answer::Bytes(bytes)) => {
                 if let Ok(order) = order {
-                    self.shared.obey(order);
+                    self.do_as_told(order);
                 }
                 return (bytes, false);
             }
@@ -274,7 +299,7 @@ impl Connection {
         };
         let reply = match verdict {
             Ok(order) => {
-                self.shared.obey(order);
+                self.do_as_told(order);
                 let state = self.shared.config.report_state.then(|| self.reported_state());
                 let message = match order {
                     Order::Command(_) => "Command received",
@@ -288,6 +313,13 @@ impl Connection {
         let mut text = Vec::new();
         ReplyEncoder::new(self.shared.config.unit).encode_into(&reply, &mut text);
         (text, reply.status == ReplyStatus::Error)
+    }
+
+    /// Does what is told; a command only of a client that is still there.
+    fn do_as_told(&self, order: Order) {
+        if !(self.gone && matches!(order, Order::Command(_))) {
+            self.shared.obey(order);
+        }
     }
 
     fn reported_state(&self) -> ReportedState {

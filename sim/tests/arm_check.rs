@@ -898,6 +898,9 @@ async fn arm(model: Model) -> (SocketAddr, SharedArm) {
         async move {
             let (mut lines, mut out) = split(stream);
             while let Ok(Some(line)) = lines.next_line().await {
+                if lines.get_ref().buffer().is_empty() && has_ended(out.as_ref()) {
+                    break;
+                }
                 let reply = arm.lock().unwrap().answer(&line);
                 if out.write_all(reply.as_bytes()).await.is_err() {
                     break;
@@ -1310,4 +1313,69 @@ async fn answers_are_read_from_the_standard_input() {
     let (code, out, errors) = arm_check_with(&["127.0.0.1", &port], "yes\n").await;
     assert_eq!(code, Some(0), "{out}{errors}");
     assert!(out.contains("? Is the way free"), "{out}");
+}
+
+/// Whether the client has gone. Asks the system, because the runtime learns of the end later.
+fn has_ended(stream: &TcpStream) -> bool {
+    matches!(socket2::SockRef::from(stream).peek(&mut [std::mem::MaybeUninit::uninit()]), Ok(0))
+}
+
+/// A controller that says where its arm is, and leaves a second client waiting; `reads_on` tells whether it reads to the end before
+/// it obeys. What it obeyed is at the end of its place.
+async fn serial(reads_on: bool) -> SocketAddr {
+    let place = std::sync::Arc::new(std::sync::Mutex::new([200.0, 0.0, 200.0]));
+    controller(move |mut stream| {
+        let place = std::sync::Arc::clone(&place);
+        async move {
+            let (mut rest, mut bytes) = (Vec::new(), [0; 4096]);
+            while let Ok(count @ 1..) = stream.read(&mut bytes).await {
+                rest.extend_from_slice(&bytes[..count]);
+                let is_gone = reads_on && has_ended(&stream);
+                while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+                    let line: Vec<u8> = rest.drain(..=end).collect();
+                    let line = String::from_utf8(line).unwrap();
+                    let value = serde_json::from_str::<serde_json::Value>(&line).unwrap_or_default();
+                    let point = ["x", "y", "z"].map(|axis| value[axis].as_f64());
+                    if let ([Some(x), Some(y), Some(z)], true, false) = (point, is_good(&line), is_gone) {
+                        *place.lock().unwrap() = [x, y, z];
+                    }
+                    let status = if is_good(&line) { "ok" } else { "error" };
+                    let at = *place.lock().unwrap();
+                    let reply = format!("{{\"status\":\"{status}\",\"position\":{at:?},\"moving\":false}}\n");
+                    let _ = stream.write_all(reply.as_bytes()).await;
+                }
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn obeying_a_client_that_is_gone_is_named() {
+    for reads_on in [false, true] {
+        let address = serial(reads_on).await;
+        let config = CheckConfig { heartbeat: true, patience: Duration::from_millis(500), ..config(address) };
+        let (report, said) = checked(&config).await;
+        if reads_on {
+            assert!(wrong(&report).is_empty(), "{said}");
+            assert!(has(&report, Verdict::Ok, "gone client", "moves nothing"), "{said}");
+        } else {
+            let found = only_wrong(&report, "it obeys whoever is gone");
+            assert_eq!(found.check.as_str(), "gone client");
+            assert!(found.advice.unwrap().remedy.contains("before you obey the first line"));
+        }
+        let waiting = has(&report, Verdict::Note, "second client", "was not answered for 0.5 s")
+            || has(&report, Verdict::Note, "second client", "was not answered for 500 ms");
+        assert!(waiting, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_client_that_is_refused_or_served_is_fine() {
+    // The simulated arm serves all.
+    let sim = ArmSim::start(ArmSimConfig { report_state: true, ..ArmSimConfig::default() }).await.unwrap();
+    let (report, said) = checked(&CheckConfig { heartbeat: true, ..config(sim.local_addr()) }).await;
+    assert!(has(&report, Verdict::Ok, "second client", "answered at once"), "{said}");
+    assert!(has(&report, Verdict::Ok, "gone client", ""), "{said}");
+    assert!(wrong(&report).is_empty(), "{said}");
 }

@@ -91,15 +91,19 @@ impl Connection {
         self.asked = true;
         while self.expect_reply {
             match self.decoder.decode(&mut self.buffer).map_err(|error| self.no_reply(error))? {
-                Some(Incoming::Reply(Reply { status: ReplyStatus::Ok, .. })) => {
+                // What it says of the arm is handled once the connection is open.
+                Some(Incoming::Reply(Reply { status: ReplyStatus::Ok, state, .. })) => {
                     self.understood = true;
+                    self.heard.extend(state.map(Incoming::State));
                     break;
                 }
                 Some(Incoming::Reply(Reply { message, .. })) => {
                     return Err(LinkError::AuthRejected { message });
                 }
-                // Where the arm is will be said again.
-                Some(Incoming::State(_)) => {}
+                Some(Incoming::State(state)) => {
+                    self.heard.clear();
+                    self.heard.push(Incoming::State(state));
+                }
                 None => self.read_more().await?,
             }
         }
@@ -216,8 +220,8 @@ impl Connection {
             let first = !std::mem::replace(&mut self.understood, true);
             self.passed_over = None;
             let unasked = std::mem::take(&mut self.begun_unasked);
-            if let (Incoming::Reply(Reply { message, .. }), true) = (&next, unasked) {
-                return Err(LinkError::Unsolicited { message: message.clone(), first });
+            if let (Incoming::Reply(reply), true) = (&next, unasked) {
+                return Err(LinkError::unsolicited(reply, first));
             }
             self.heard.push(next);
         }

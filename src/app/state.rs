@@ -14,7 +14,7 @@ use super::notifier::Event;
 use super::report::StatusKey;
 use super::sleep::SleepWatch;
 use crate::config::{ChangeError, Config};
-use crate::link::{Action, Full, LinkError, PeerId};
+use crate::link::{Action, Full, LinkError, PeerId, Role};
 use crate::teleop::{InputFault, Motion, StopCause, Target, TeleopConfigError};
 use crate::wire::{CommandEncoder, Incoming};
 
@@ -104,6 +104,7 @@ impl State {
             }
             Action::Connect | Action::Close => {
                 self.connections.clear();
+                self.encoder.forget_sent();
                 self.coordinator.report.handle_arriving(0);
             }
         }
@@ -128,6 +129,9 @@ impl State {
     ) -> Result<PeerId, Full> {
         connection.peer = self.coordinator.handle_joined(now, address.to_string())?;
         let peer = connection.peer;
+        if self.connections.is_empty() {
+            self.encoder.forget_sent();
+        }
         self.connections.push(connection);
         Ok(peer)
     }
@@ -266,7 +270,12 @@ impl State {
         self.line.clear();
         #[allow(clippy::disallowed_methods)] // told to the controller; nothing here depends on it
         let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.encoder.encode_into(&self.coordinator.line(outgoing, stamp), &mut self.line);
+        let told = self.coordinator.line(outgoing, stamp);
+        self.encoder.encode_into(&told, &mut self.line);
+        if self.waits_for_reader(outgoing) {
+            self.coordinator.link.handle_lagging(*now);
+            return false;
+        }
         let write = |connection: &Connection| (connection.peer, connection.socket.try_write(&self.line));
         self.written.extend(self.connections.iter().map(write));
         // The system may have let it wait on its way; the next must not follow as if this one had gone at once.
@@ -279,9 +288,19 @@ impl State {
         let sent = self.coordinator.handle_transmitted(begun, *now, outgoing, length, written.drain(..));
         self.log(trace);
         if let Some(Sent::Command(command)) = sent {
+            self.encoder.note_sent(&told);
             self.pending_events.push(Event::Command(command));
         }
         sent.is_some()
+    }
+
+    /// Whether a command has to wait until the controller's program has read those before it. Where replies pace the
+    /// commands they say so, and where several controllers take them one does not wait for the other.
+    fn waits_for_reader(&self, outgoing: &Outgoing) -> bool {
+        let (link, limit) = (&self.config.link, UNREAD_LINES * self.line.len());
+        let unpaced = !link.expect_reply && link.role == Role::TcpClient;
+        let is_command = matches!(outgoing, Outgoing::Command(_));
+        unpaced && is_command && self.connections.iter().any(|connection| connection.socket.lags(limit))
     }
 
     /// Notes a status if it says more than that time has passed.
@@ -351,3 +370,5 @@ pub enum ReconfigureError {
 
 /// How often a connection is read for a line that is to go out, some kilobytes at a time.
 const MAX_READS: usize = 16;
+/// How many lines may be unread before a command waits, where no reply paces them.
+const UNREAD_LINES: usize = 4;

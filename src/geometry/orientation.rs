@@ -1,5 +1,7 @@
 //! A rotation.
 
+use std::f64::consts::{PI, TAU};
+
 use nalgebra::{Quaternion, UnitQuaternion, Vector3};
 
 /// An orientation: a unit quaternion by construction.
@@ -42,6 +44,32 @@ impl Orientation {
     pub fn rpy(self) -> [f64; 3] {
         let (roll, pitch, yaw) = self.0.euler_angles();
         [roll, pitch, yaw]
+    }
+
+    /// Returns roll, pitch and yaw as [`Orientation::rpy`] does, but of all that describe this orientation those that are
+    /// nearest to `last`. They may be beyond half a turn, and the pitch beyond a quarter.
+    ///
+    /// Every orientation has two sets of angles, each with any number of whole turns. Where the pitch is a quarter turn (the
+    /// gimbal lock) it has infinitely many, because roll and yaw turn about the same axis.
+    pub fn rpy_near(self, last: [f64; 3]) -> [f64; 3] {
+        let [roll, pitch, yaw] = self.rpy();
+        let other = [roll + PI, PI - pitch, yaw + PI];
+        let sets = [[roll, pitch, yaw], other].map(|angles: [f64; 3]| {
+            std::array::from_fn(|part| last[part] + remainder(angles[part] - last[part]))
+        });
+        let distance = |angles: &[f64; 3]| -> f64 { (0..3).map(|i| (angles[i] - last[i]).powi(2)).sum() };
+        let [first, second] = sets;
+        let nearest: [f64; 3] = if distance(&second) < distance(&first) { second } else { first };
+        if nalgebra::ComplexField::cos(pitch) > GIMBAL_LOCK {
+            return nearest;
+        }
+        // Only the difference of roll and yaw tells the orientation here, or only their sum where the pitch is negative. Each
+        // takes half of what that has changed.
+        let [x, _, _, w] = self.xyzw();
+        let turned = 2.0 * nalgebra::RealField::atan2(x, w);
+        let sign = if pitch > 0.0 { -1.0 } else { 1.0 };
+        let half = remainder(turned - (last[0] + sign * last[2])) / 2.0;
+        [last[0] + half, nearest[1], last[2] + sign * half]
     }
 
     /// Returns the quaternion as x, y, z, w.
@@ -98,12 +126,22 @@ impl Orientation {
     }
 }
 
+/// Takes whole turns off an angle: what is left is half a turn at most, in radians.
+fn remainder(angle: f64) -> f64 {
+    angle - TAU * (angle / TAU).round()
+}
+
+/// The cosine of the pitch below which roll and yaw are not told apart: the resolution of the wire.
+const GIMBAL_LOCK: f64 = 1e-6;
+
 /// tf2's `QUATERNION_NORMALIZATION_TOLERANCE`.
 const TOLERANCE: f64 = 1e-2;
 
 #[cfg(test)]
 mod tests {
-    use std::f64::consts::{FRAC_PI_2, PI};
+    use std::f64::consts::FRAC_PI_2;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -151,5 +189,84 @@ mod tests {
         let opposite = Orientation::from_rpy([0.0, 0.0, PI]);
         let step = start.towards(opposite, 0.1);
         assert!((step.angle_to(start) - 0.1).abs() < 1e-6, "{step:?}");
+    }
+
+    /// How far two sets of angles are apart, each for itself.
+    fn leap(a: [f64; 3], b: [f64; 3]) -> f64 {
+        (0..3).map(|part| (a[part] - b[part]).abs()).fold(0.0, f64::max)
+    }
+
+    /// Follows a path and returns the angles that are told, each near the last.
+    fn told(path: &[Orientation]) -> Vec<[f64; 3]> {
+        let mut last = path[0].rpy();
+        path.iter()
+            .map(|orientation| {
+                last = orientation.rpy_near(last);
+                last
+            })
+            .collect()
+    }
+
+    #[test]
+    fn angles_go_on_past_half_a_turn_and_a_quarter_of_pitch() {
+        for axis in 0..3 {
+            let path: Vec<_> = (0..1000)
+                .map(|step| {
+                    let mut angles = [0.0; 3];
+                    angles[axis] = f64::from(step) * 0.02;
+                    Orientation::from_rpy(angles)
+                })
+                .collect();
+            let told = told(&path);
+            for (step, angles) in told.iter().enumerate() {
+                let mut expected = [0.0; 3];
+                expected[axis] = step as f64 * 0.02;
+                assert!(leap(*angles, expected) < 1e-6, "axis {axis}, step {step}: {angles:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_gimbal_lock_keeps_the_angles_where_they_were() {
+        for (pitch, sign) in [(FRAC_PI_2, -1.0), (-FRAC_PI_2, 1.0)] {
+            let last = [0.7, pitch - 0.01, 0.2 * sign];
+            let there = Orientation::from_rpy([0.8, pitch, 0.3 * sign]);
+            let angles = there.rpy_near(last);
+            assert!(Orientation::from_rpy(angles).angle_to(there) < 1e-6, "{angles:?}");
+            assert!((angles[1] - pitch).abs() < 1e-6 && leap(angles, last) < 0.2, "{angles:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn told_angles_are_the_orientation_and_never_leap(
+            start in prop::array::uniform3(-4.0..4.0_f64),
+            turns in prop::collection::vec((prop::array::uniform3(-1.0..1.0_f64), 1..60_u32), 1..8),
+            step in 0.001..0.05_f64,
+            through_the_lock in any::<bool>(),
+        ) {
+            let first = if through_the_lock { [start[0], FRAC_PI_2.copysign(start[1]), start[2]] } else { start };
+            let mut path = vec![Orientation::from_rpy(first)];
+            for (axis, times) in turns {
+                let axis = nalgebra::Vector3::from(axis).try_normalize(1e-3).unwrap_or(nalgebra::Vector3::y());
+                for _ in 0..times {
+                    path.push(path[path.len() - 1].rotated(&UnitQuaternion::new(axis * step)));
+                }
+            }
+            let told = told(&path);
+            for (angles, orientation) in told.iter().zip(&path) {
+                // A cosine of 1e-6 is taken for the lock; and twice as far the angle to another orientation is exact.
+                prop_assert!(Orientation::from_rpy(*angles).angle_to(*orientation) < 5e-6, "{angles:?} {orientation:?}");
+            }
+            for index in 1..told.len() {
+                let pitches = [told[index - 1][1], told[index][1]];
+                let away = pitches.map(|pitch| pitch.cos().abs()).into_iter().fold(1.0, f64::min);
+                // Roll and yaw turn by the cosine's inverse of what the tool turns; closer to the lock nothing bounds them.
+                if away > 4.0 * step {
+                    let leap = leap(told[index - 1], told[index]);
+                    prop_assert!(leap < 2.0 * step / away, "{leap} at {:?} {:?}", told[index - 1], told[index]);
+                }
+            }
+        }
     }
 }

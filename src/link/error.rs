@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::tls::{self, TlsError};
 use crate::wire::advice::{self, Advice};
-use crate::wire::{TokenError, Unfinished, WireError};
+use crate::wire::{Reply, ReplyStatus, TokenError, Unfinished, WireError};
 
 /// Why a connection did not come about, or ended. In plain words, with what to do where that is known.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +75,9 @@ pub enum LinkError {
         /// Whether nothing else has come on this connection.
         first: bool,
     },
+    /// The first thing that came was an error, to no line or to the first, and then the end.
+    #[error("the controller refused this client: '{message}'; does it serve another client?")]
+    ClientRefused { message: String },
     /// The oldest command or stop has been unanswered for too long.
     #[error("no reply for link.timeout {:.1} s{}", timeout.as_secs_f64(), instead_of_reply(instead.as_deref()))]
     NoReply {
@@ -84,6 +87,13 @@ pub enum LinkError {
     },
     #[error("the controller has not read for link.timeout {:.1} s: its receive window is full", timeout.as_secs_f64())]
     NotReading { timeout: Duration },
+    /// The kernel of the controller's machine takes what is sent, and its program does not.
+    #[error(
+        "the controller has not read for link.timeout {:.1} s, and what was sent waits in its receive window; does it serve \
+         another client?",
+        timeout.as_secs_f64()
+    )]
+    Lags { timeout: Duration },
     /// A line went out in part: the rest would be sent late, so the connection is given up.
     #[error("only {written} of a line's {length} bytes fitted into the controller's receive window")]
     PartialWrite { written: usize, length: usize },
@@ -137,6 +147,15 @@ enum Cause {
 }
 
 impl LinkError {
+    /// Makes the error of a reply that no line waited for; `first` if nothing else had come on the connection.
+    pub fn unsolicited(reply: &Reply, first: bool) -> Self {
+        let message = reply.message.clone();
+        match reply.status {
+            ReplyStatus::Error if first => Self::ClientRefused { message },
+            ReplyStatus::Error | ReplyStatus::Ok => Self::Unsolicited { message, first },
+        }
+    }
+
     /// The error, and how to mend it where that is known.
     pub fn advised(&self) -> String {
         match self.remedy() {
@@ -194,6 +213,7 @@ impl LinkError {
             | Self::ClosedInGreeting { .. }
             | Self::AfterFirstReply(_)
             | Self::Unsolicited { .. }
+            | Self::ClientRefused { .. }
             | Self::NoReply { .. }
             | Self::Late { .. }
             | Self::OutOfOrder { .. }
@@ -212,7 +232,10 @@ fn instead(unfinished: Option<&Unfinished>) -> String {
 fn instead_of_reply(instead: Option<&str>) -> String {
     match instead {
         Some(instead) => format!(": {instead}"),
-        None => "; if this controller never replies, set link.expect_reply to false".to_owned(),
+        None => {
+            "; does it serve another client? If this controller never replies, set link.expect_reply to false"
+                .to_owned()
+        }
     }
 }
 

@@ -98,6 +98,8 @@ struct Open {
     spoken: Instant,
     /// Since when the peer has taken no bytes.
     blocked_since: Option<Instant>,
+    /// It is only the controller's program that does not read: its system takes bytes.
+    lags: bool,
     /// Whether the oldest wait has exceeded `link.reply_timeout`.
     unresponsive: bool,
     answered: bool,
@@ -152,6 +154,7 @@ impl Link {
             in_flight: VecDeque::with_capacity(self.config.max_in_flight + 1),
             spoken: now,
             blocked_since: None,
+            lags: false,
             unresponsive: false,
             answered: false,
         };
@@ -206,9 +209,10 @@ impl Link {
                     open.answered || now.saturating_duration_since(open.since) >= self.config.link_timeout;
                 self.failures = if lived { 1 } else { self.failures.saturating_add(1) };
                 self.action = Some(Action::Close);
-                let after_first_reply =
-                    open.peers.get(PeerId::ONLY).is_some_and(|peer| ended_after_first_reply(peer, &error));
-                error = self.note_ending(after_first_reply, error);
+                let peer = open.peers.get(PeerId::ONLY);
+                let after_first_reply = peer.is_some_and(|peer| ended_after_first_reply(peer, &error));
+                let refusal = peer.and_then(|peer| peer.first_refusal.clone());
+                error = self.note_ending(after_first_reply, refusal, error);
             }
         }
         self.last_error = Some((now, error));
@@ -225,7 +229,7 @@ impl Link {
         let State::Open(open) = &mut self.state else { return };
         let Some(peer) = open.peers.leave(peer) else { return };
         let after_first_reply = ended_after_first_reply(&peer, &error);
-        let Peer { id, name, .. } = peer;
+        let Peer { id, name, first_refusal, .. } = peer;
         // What all others have answered is complete now; what went to no other is lost.
         let others = !open.peers.all().is_empty();
         while let Some(line) = open.take_complete() {
@@ -236,7 +240,7 @@ impl Link {
             }
         }
         self.drops.push_back(id);
-        let error = Box::new(self.note_ending(after_first_reply, error));
+        let error = Box::new(self.note_ending(after_first_reply, first_refusal, error));
         self.last_error = Some((now, LinkError::Client { name, error }));
         self.note_change(now, before);
     }
@@ -261,8 +265,8 @@ impl Link {
             }
         }
         let Some(line) = open.in_flight.iter_mut().find(|line| peer.owes(line.seq)) else {
-            let (message, first) = (reply.message.clone(), peer.replies == 0);
-            self.handle_ended(now, id, LinkError::Unsolicited { message, first });
+            let error = LinkError::unsolicited(reply, peer.replies == 0);
+            self.handle_ended(now, id, error);
             return Outcome::Unsolicited;
         };
         if let Some(echoed) = reply.seq.filter(|echoed| *echoed != line.seq) {
@@ -273,6 +277,9 @@ impl Link {
         line.answered = true;
         line.refused |= reply.status == ReplyStatus::Error;
         open.answered = true;
+        if peer.replies == 0 && reply.status == ReplyStatus::Error {
+            peer.first_refusal = Some(reply.message.clone());
+        }
         peer.note_reply(line.seq);
         let order = line.order;
         let outcome = open.take_complete().map_or(Outcome::Partial(order), |line| {
@@ -288,7 +295,7 @@ impl Link {
         let State::Open(open) = &mut self.state else { return };
         self.lines += 1;
         open.spoken = now;
-        open.blocked_since = None;
+        (open.blocked_since, open.lags) = (None, false);
         let answers_heartbeat = self.config.heartbeat.is_some_and(|heartbeat| heartbeat.expects_reply);
         if self.config.expect_reply && (order != Order::Heartbeat || answers_heartbeat) {
             open.in_flight.push_back(InFlight::new(self.lines, now, order));
@@ -304,13 +311,22 @@ impl Link {
     pub fn handle_blocked(&mut self, now: Instant) {
         if let State::Open(open) = &mut self.state {
             open.blocked_since.get_or_insert(now);
+            open.lags = false;
+        }
+    }
+
+    /// A command waits, because the controller's program has yet to read those before it.
+    pub fn handle_lagging(&mut self, now: Instant) {
+        if let State::Open(open) = &mut self.state {
+            open.lags |= open.blocked_since.is_none();
+            open.blocked_since.get_or_insert(now);
         }
     }
 
     /// The peer takes bytes again.
     pub fn handle_writable(&mut self, now: Instant) {
         if let State::Open(open) = &mut self.state {
-            open.blocked_since = None;
+            (open.blocked_since, open.lags) = (None, false);
         }
         self.handle_timeout(now);
     }
@@ -369,7 +385,9 @@ impl Link {
                 let over = |limit| waited.is_some_and(|waited| waited >= limit);
                 let timeout = self.config.link_timeout;
                 if over(timeout) {
-                    let error = if open.blocked_since.is_some() {
+                    let error = if open.lags {
+                        LinkError::Lags { timeout }
+                    } else if open.blocked_since.is_some() {
                         LinkError::NotReading { timeout }
                     } else {
                         let instead = open.peers.all().iter().find_map(Peer::instead_of_silence);
@@ -445,7 +463,8 @@ impl Link {
     /// Whether a stop may be handed to the connection now. It waits neither for room nor for late answers, because the
     /// controller may be reading; only, after [`Link::handle_blocked`], for [`Link::handle_writable`].
     pub fn can_send_stop(&self) -> bool {
-        self.open().is_some_and(|open| open.blocked_since.is_none() && !open.peers.all().is_empty())
+        let takes_bytes = |open: &Open| open.blocked_since.is_none() || open.lags;
+        self.open().is_some_and(|open| takes_bytes(open) && !open.peers.all().is_empty())
     }
 
     /// Whether the driver has to look: an action is pending, or the peer has stopped taking bytes.
@@ -580,7 +599,17 @@ impl Link {
 
     /// Notes how a connection ended, and returns its error. A controller that is restarted may close after a first reply once,
     /// and one that closes after each reply does so twice in a row.
-    fn note_ending(&mut self, after_first_reply: bool, error: LinkError) -> LinkError {
+    /// `refusal` is what that reply said, if it was an error: that client is not wanted.
+    fn note_ending(
+        &mut self,
+        after_first_reply: bool,
+        refusal: Option<String>,
+        error: LinkError,
+    ) -> LinkError {
+        if let Some(message) = refusal.filter(|_| after_first_reply) {
+            self.ended_after_first_reply = false;
+            return LinkError::ClientRefused { message };
+        }
         let before = std::mem::replace(&mut self.ended_after_first_reply, after_first_reply);
         if before && after_first_reply { LinkError::AfterFirstReply(Box::new(error)) } else { error }
     }

@@ -27,6 +27,7 @@ mod rtt;
 mod socket;
 mod tls;
 mod transport;
+mod unread;
 
 pub use config::{Heartbeat, LinkConfig, Role, TransportConfig};
 pub use error::{FailureKind, LinkError};

@@ -25,6 +25,8 @@ pub struct Peer {
     answered_to: u64,
     /// How many replies have come from it.
     pub(super) replies: u64,
+    /// What its first reply said, if that was an error.
+    pub(super) first_refusal: Option<String>,
     /// What has come from it last and is no reply, in words.
     pub(super) instead: Option<String>,
     /// What its last reply was that no line waited for, in words.
@@ -33,7 +35,7 @@ pub struct Peer {
 
 impl Peer {
     fn new(id: PeerId, name: String, lines: u64) -> Self {
-        Self { id, name, answered_to: lines, replies: 0, instead: None, late: None }
+        Self { id, name, answered_to: lines, replies: 0, first_refusal: None, instead: None, late: None }
     }
 
     /// Whether it has yet to answer the line with this number, which is in flight.

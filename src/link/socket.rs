@@ -29,6 +29,12 @@ pub trait Socket: Debug + Send + Sync {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is taken; other errors of the system.
     fn try_write(&self, line: &[u8]) -> io::Result<usize>;
 
+    /// Whether the controller's program has yet to read more than `limit` bytes, as far as the system can tell. If so,
+    /// [`Socket::poll_writable`] waits until it has not.
+    fn lags(&self, _limit: usize) -> bool {
+        false
+    }
+
     /// Whether each read gives one message, whole.
     fn keeps_messages_apart(&self) -> bool {
         false

@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, lookup_host};
 use super::config::{Role, TransportConfig};
 use super::error::LinkError;
 use super::socket::Socket;
+use super::unread::WatchedStream;
 
 /// What takes time, and gives a `T` or why there is none.
 pub type ConnectFuture<T> = Pin<Box<dyn Future<Output = Result<T, LinkError>> + Send>>;
@@ -66,7 +67,7 @@ impl Transport {
             Role::TcpClient => {
                 let stream = self.at_first_address(Self::connect).await?;
                 Endpoint::Socket(match &self.config.tls {
-                    None => Arc::new(stream),
+                    None => Arc::new(WatchedStream::new(stream)),
                     Some(tls) => Arc::new(tls.connect(stream).await?),
                 })
             }

@@ -4,16 +4,23 @@ use super::format::{OrderLines, WireConfig};
 use super::message::{Line, Order, PositionUnit};
 
 /// Writes orders as lines, in the unit of the wire.
+///
+/// Roll, pitch and yaw are those nearest to the last that were sent, because a controller that interpolates them would turn
+/// the tool once round between 179° and -179°. So tell it of each line that has been sent, and of each new connection.
 #[derive(Debug, Clone)]
 pub struct CommandEncoder {
     unit: PositionUnit,
     lines: OrderLines,
+    tells_angles: bool,
+    /// The angles in the last command that was sent on this connection.
+    last_rpy: Option<[f64; 3]>,
 }
 
 impl CommandEncoder {
     /// Makes an encoder for a controller that speaks like this.
     pub fn new(wire: &WireConfig) -> Self {
-        Self { unit: wire.unit, lines: wire.lines.clone() }
+        let tells_angles = wire.lines.command.has_angles();
+        Self { unit: wire.unit, lines: wire.lines.clone(), tells_angles, last_rpy: None }
     }
 
     /// Appends one line, newline included, to `out`; allocates nothing once `out` has grown to a line's length.
@@ -25,16 +32,35 @@ impl CommandEncoder {
             Order::Stop => &self.lines.stop,
             Order::Heartbeat => &self.lines.heartbeat,
         };
-        template.put(line, self.unit, out);
+        template.put(line, self.unit, self.angles(line).unwrap_or_default(), out);
+    }
+
+    /// Notes that a line has been sent, so that the angles of the next are near to those of this one.
+    pub fn note_sent(&mut self, line: &Line) {
+        self.last_rpy = self.angles(line).or(self.last_rpy);
+    }
+
+    /// Forgets what has been sent: another connection begins.
+    pub fn forget_sent(&mut self) {
+        self.last_rpy = None;
+    }
+
+    /// Returns the angles that the line tells, if it tells any.
+    fn angles(&self, line: &Line) -> Option<[f64; 3]> {
+        let Order::Command(command) = line.order else { return None };
+        let orientation = command.orientation.filter(|_| self.tells_angles)?;
+        Some(self.last_rpy.map_or_else(|| orientation.rpy(), |last| orientation.rpy_near(last)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::CommandEncoder;
     use crate::arm::{Command, Gripper};
-    use crate::geometry::Position;
-    use crate::wire::{Line, Order, PositionUnit, WireConfig};
+    use crate::geometry::{Orientation, Position};
+    use crate::wire::{Extra, JsonFields, Line, Order, OrderLines, PositionUnit, WireConfig};
 
     fn line(x: f64, y: f64, z: f64, gripper: Gripper, unit: PositionUnit) -> String {
         let command = Command { position: Position::new(x, y, z).unwrap(), gripper, orientation: None };
@@ -86,5 +112,35 @@ mod tests {
                 assert_eq!(bytes, format!("before\n{line}").as_bytes());
             }
         }
+    }
+
+    #[test]
+    fn angles_go_on_from_the_last_that_were_sent() {
+        let extras = [Extra::Rpy].into_iter().collect();
+        let lines = OrderLines::json(&JsonFields::default(), &extras, Duration::ZERO).unwrap();
+        let mut encoder = CommandEncoder::new(&WireConfig { lines, ..WireConfig::default() });
+        let turned = |yaw: f64| {
+            let position = Position::new(0.12, 0.0, 0.21).unwrap();
+            let orientation = Some(Orientation::from_rpy([0.0, 0.0, yaw]));
+            Line::from(Order::Command(Command { position, gripper: Gripper::Open, orientation }))
+        };
+        let told = |encoder: &CommandEncoder, line: &Line| {
+            let mut bytes = Vec::new();
+            encoder.encode_into(line, &mut bytes);
+            let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            value["rpy"][2].as_f64().unwrap()
+        };
+        encoder.note_sent(&turned(3.1));
+        encoder.note_sent(&Order::Heartbeat.into());
+        assert!((told(&encoder, &turned(3.2)) - 3.2).abs() < 1e-5);
+        // What was not sent does not count.
+        assert!((told(&encoder, &turned(-3.0)) - 3.283_185).abs() < 1e-5);
+        for step in 32..200 {
+            let line = turned(f64::from(step) / 10.0);
+            assert!((told(&encoder, &line) - f64::from(step) / 10.0).abs() < 1e-5);
+            encoder.note_sent(&line);
+        }
+        encoder.forget_sent();
+        assert!((told(&encoder, &turned(-3.0)) + 3.0).abs() < 1e-5);
     }
 }

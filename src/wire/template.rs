@@ -167,12 +167,17 @@ impl Template {
         })
     }
 
-    /// Appends the line, filled in, to `out`.
-    pub(super) fn put(&self, line: &Line, unit: PositionUnit, out: &mut impl BufMut) {
+    /// Whether the line says so as roll, pitch or yaw.
+    pub(super) fn has_angles(&self) -> bool {
+        self.fields().any(|field| matches!(field, Field::Angle(_)))
+    }
+
+    /// Appends the line, filled in, to `out`. `rpy` are the angles of its orientation.
+    pub(super) fn put(&self, line: &Line, unit: PositionUnit, rpy: [f64; 3], out: &mut impl BufMut) {
         for segment in &self.0 {
             match segment {
                 Segment::Text(text) => out.put_slice(text),
-                Segment::Field(field) => field.put(line, unit, out),
+                Segment::Field(field) => field.put(line, unit, rpy, out),
             }
         }
     }
@@ -189,7 +194,7 @@ impl Template {
 }
 
 impl Field {
-    fn put(&self, line: &Line, unit: PositionUnit, out: &mut impl BufMut) {
+    fn put(&self, line: &Line, unit: PositionUnit, rpy: [f64; 3], out: &mut impl BufMut) {
         match (self, &line.order) {
             (Self::Seq, _) => put_integer(line.seq, out),
             (Self::Stamp, _) => put_seconds(line.stamp, out),
@@ -199,9 +204,7 @@ impl Field {
             (Self::Gripper { open, closed }, Order::Command(command)) => {
                 out.put_slice(if command.gripper == Gripper::Open { open } else { closed }.as_bytes())
             }
-            (Self::Angle(part), Order::Command(command)) => {
-                put_micro(command.orientation.map_or(0.0, |orientation| orientation.rpy()[*part]), out)
-            }
+            (Self::Angle(part), Order::Command(_)) => put_micro(rpy[*part], out),
             (Self::Quaternion(part), Order::Command(command)) => {
                 let untwisted = [0.0, 0.0, 0.0, 1.0];
                 put_micro(command.orientation.map_or(untwisted, |orientation| orientation.xyzw())[*part], out)
@@ -319,7 +322,8 @@ mod tests {
             stamp: Duration::from_micros(1_732_233_600_000_042),
         };
         let mut out = Vec::new();
-        Template::parse(text, Kind::Command, TTL).unwrap().put(&line, PositionUnit::Millimetres, &mut out);
+        let template = Template::parse(text, Kind::Command, TTL).unwrap();
+        template.put(&line, PositionUnit::Millimetres, [0.1, -0.2, 1.5], &mut out);
         String::from_utf8(out).unwrap()
     }
 

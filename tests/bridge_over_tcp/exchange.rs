@@ -404,3 +404,44 @@ async fn a_controller_that_never_stops_talking_keeps_no_deadline_from_being_kept
     scene.shut_down().await;
     talker.join().unwrap();
 }
+
+/// How many commands a controller obeys after a stop request that has read nothing since it was served, or never was.
+async fn obeyed_after_a_stop(hold: &str, is_served: bool) -> usize {
+    // With the receive buffer that every program gets.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let settings = [
+        ("link.expect_reply", Value::Boolean(false)),
+        ("link.timeout", Value::Real(60.0)),
+        ("teleop.command_rate", Value::Integer(0)),
+        ("teleop.hold_behavior", Value::Text(hold.into())),
+    ];
+    let mut scene = Scene::start(port, &settings);
+    scene.until("connected", |status| status.state == LinkState::Connected).await;
+    let mut served = is_served.then(|| listener.accept().unwrap().0);
+    scene.move_hand(Some(HERE));
+    scene.until("with commands", |status| status.sent > 0).await;
+    for i in 0..2000 {
+        let x = 0.2 + f64::from(i % 10) * 1e-4;
+        scene.bridge.handle_target(Target::new(x, 0.0, 0.2, None));
+    }
+    scene.bridge.stop();
+    scene.until("stopped", |status| status.motion == Motion::Stopped).await;
+    scene.shut_down().await;
+    let stream = served.get_or_insert_with(|| listener.accept().unwrap().0);
+    let mut heard = String::new();
+    std::io::Read::read_to_string(stream, &mut heard).unwrap();
+    assert_eq!(heard.contains("\"stop\""), hold == "stop", "{heard}");
+    heard.lines().filter(|line| line.contains("\"command\"")).count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_stop_is_behind_few_commands_of_a_controller_that_does_not_read() {
+    for hold in ["silent", "stop"] {
+        for is_served in [true, false] {
+            let obeyed = obeyed_after_a_stop(hold, is_served).await;
+            assert!((1..=6).contains(&obeyed), "{obeyed} commands are obeyed after the stop");
+        }
+    }
+}

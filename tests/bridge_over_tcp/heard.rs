@@ -129,3 +129,52 @@ async fn one_that_talks_without_end_is_told_no_more_than_a_stop() {
     scene.bridge.stop();
     assert_eq!((scene.told(), controller.written().len()), (told, written + 1), "the stop waits");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_comes_twice_does_not_answer_the_next_command() {
+    // Together with the reply, in a segment of its own, and with the newline missing from the first.
+    let together = [OK, OK].concat();
+    for (first, second) in [(&together[..], &b""[..]), (OK, OK), (OK.trim_ascii_end(), OK)] {
+        let (mut scene, controller) = with_room().await;
+        controller.set_mute();
+        let told = scene.told();
+        target(&scene.bridge, 0.201);
+        assert_eq!(scene.told(), told + 1);
+        let acknowledged = scene.news.borrow().clone().unwrap().acknowledged;
+        controller.say(first);
+        if !second.is_empty() {
+            controller.say(second);
+        }
+        advance(Duration::from_millis(50));
+        target(&scene.bridge, 0.202);
+        assert_eq!(
+            scene.told(),
+            told + 1,
+            "a command was sent that was answered before: {first:?}, {second:?}"
+        );
+        assert_unasked(&mut scene);
+        let status = scene.news.borrow().clone().unwrap();
+        assert_eq!(status.acknowledged, acknowledged + 1, "{first:?}, {second:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_reply_after_the_next_command_ends_the_connection_one_reply_later() {
+    let (mut scene, controller) = with_room().await;
+    controller.set_mute();
+    for x in [0.201, 0.202] {
+        target(&scene.bridge, x);
+        controller.say(OK);
+        advance(Duration::from_millis(50));
+    }
+    let told = scene.told();
+    target(&scene.bridge, 0.203);
+    // That was the answer to the last command, a second time. This is the one to this command.
+    controller.say(OK);
+    advance(Duration::from_millis(5));
+    controller.say(OK);
+    advance(Duration::from_millis(50));
+    target(&scene.bridge, 0.204);
+    assert_eq!(scene.told(), told + 1);
+    assert_unasked(&mut scene);
+}

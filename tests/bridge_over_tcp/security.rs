@@ -187,6 +187,28 @@ async fn what_comes_together_with_the_answer_to_the_hello_is_heard() {
 }
 
 #[tokio::test]
+async fn the_answer_to_the_hello_tells_where_the_arm_is() {
+    const BEFORE: &str = "{\"type\":\"state\",\"position\":[210.0,0.0,200.0]}\n{\"status\":\"ok\"}";
+    const WITH_IT: &str = "{\"status\":\"ok\",\"position\":[210.0,0.0,200.0]}";
+    let answers: [fn(&str) -> &'static str; 2] = [|_| BEFORE, |_| WITH_IT];
+    for answer in answers {
+        let token = TokenFile::new("token-place", "sesame");
+        let (listener, port) = listen().await;
+        let _heard = controller(listener, answer);
+        let settings =
+            [("link.auth.token_file", text(&token.0)), ("wire.accept_state", Value::Boolean(true))];
+        let mut scene = Scene::start(port, &settings);
+        scene.until("connected", |status| status.state == LinkState::Connected).await;
+        let told = async {
+            while scene.heard.lock().unwrap().arm_states.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, told).await.expect("the position was passed over");
+    }
+}
+
+#[tokio::test]
 async fn who_is_welcomed_late_does_not_send_where_the_hand_was_before() {
     let token = TokenFile::new("token-late", "sesame");
     let (listener, port) = listen().await;

@@ -18,7 +18,7 @@ CONTROLLERS = pathlib.Path(__file__).parents[2] / "examples" / "controllers"
 # A Python that has mujoco, where it is not this one.
 MUJOCO_PYTHON = os.environ.get("MUJOCO_PYTHON", sys.executable)
 
-# Of the servers, those with which a second client has to wait, and those that tell it that it is not the first.
+# Of the servers, those that refuse a second client at once, and those that tell it that it is not the first.
 ONE_BY_ONE = ["blocking.py", "controller.c", "Controller.java", "mujoco_arm.py"]
 TOGETHER = ["asyncio_server.py", "node_server.js"]
 
@@ -84,6 +84,10 @@ class Program(ControllerProcess):
 
     def wait_for_move(self, x, y, z, gripper="open", after=0):
         self.printed.wait(lambda line: parse_move(line) == (x, y, z, gripper), after)
+
+    def send_signal(self, number):
+        """Sends it a signal."""
+        self._process.send_signal(number)
 
     def end(self, ending=signal.SIGTERM):
         """Ends it and returns the exit code."""

@@ -239,15 +239,50 @@ def test_a_signal_ends_it_with_zero_and_the_arm_halts(program, client, ending):
     program.printed.wait(lambda line: line.startswith("halt: "))
 
 
+ELSEWHERE = COMMAND.replace(b"120.0", b"333.0").replace(b"open", b"closed")
+
+
 @pytest.mark.parametrize("name", ONE_BY_ONE)
-def test_a_second_client_waits_for_the_first_to_go(run, name):
+def test_a_second_client_is_refused_at_once(run, name):
     program = run(name)
-    with program.client() as first, program.client() as second:
+    with program.client() as first:
         assert first.ask(COMMAND)[0]["status"] == "ok"
-        second.send(STOP)
-        assert second.silent()
-        first.close()
-        assert second.ask(b"")[0]["status"] == "ok"
+        for _ in range(3):
+            with program.client() as second:
+                refused = json.loads(second.wait_closed())
+                assert refused["status"] == "error" and "another client" in refused["message"]
+        assert first.ask(HEARTBEAT)[0]["status"] == "ok"
+    with program.client() as third:
+        assert third.ask(COMMAND)[0]["status"] == "ok"
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_dead_second_client_moves_nothing_afterwards(run, name):
+    program = run(name)
+    with program.client() as first:
+        assert first.ask(COMMAND)[0]["status"] == "ok"
+        with program.client() as second, contextlib.suppress(ConnectionError):
+            second.send(ELSEWHERE)
+        assert first.ask(HEARTBEAT)[0]["status"] == "ok"
+    with program.client() as third:
+        assert third.ask(STOP)[0]["status"] == "ok"
+    program.printed.wait(lambda line: line == "stop")
+    assert program.moves() == [PLACE], "a client that is gone moved the arm"
+
+
+@pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])
+@pytest.mark.parametrize("lines", [1, 2000], ids=lambda lines: f"{lines}_lines")
+def test_lines_of_a_client_that_is_gone_move_nothing(program, reset, lines):
+    with program.client() as gone:
+        program.send_signal(signal.SIGSTOP)  # a controller that is busy, say with its arm
+        gone.send(ELSEWHERE * lines)
+        if reset:
+            gone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    program.send_signal(signal.SIGCONT)
+    with program.client() as next_client:
+        assert next_client.ask(STOP)[0]["status"] == "ok"
+    program.printed.wait(lambda line: line == "stop")
+    assert not program.moves(), "a client that is gone moved the arm"
 
 
 @pytest.mark.parametrize("name", TOGETHER)

@@ -33,7 +33,8 @@ pub(super) const SEQ: Advice = Advice {
 
 pub(super) const NO_REPLY: Advice = Advice {
     rule: "every line is answered by one reply",
-    remedy: "answer each line; if the controller is never to answer, run the bridge with link.expect_reply: false",
+    remedy: "answer each line (does it serve another client? end that first); if the controller is never to answer, run the \
+             bridge with link.expect_reply: false",
 };
 
 pub(super) const REFUSED: Advice = Advice {

@@ -43,6 +43,7 @@ checks! {
     Numbers = "numbers", Status = "status", Message = "message", State = "state", Gripper = "gripper",
     Place = "place", Stays = "first command", Directions = "directions", DirectionX = "direction x",
     DirectionY = "direction y", DirectionZ = "direction z", Queue = "queue",
+    SecondClient = "second client", GoneClient = "gone client",
 }
 
 /// One thing that was looked at.

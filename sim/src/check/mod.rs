@@ -10,6 +10,7 @@
 //! but the lines that the author says the controller knows. `axes` judges what the arm did.
 mod advice;
 mod axes;
+mod clients;
 mod config;
 mod connector;
 mod finding;

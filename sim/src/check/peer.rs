@@ -75,6 +75,15 @@ impl Peer {
         }
     }
 
+    /// Sends bytes and the end of the stream, where the system can do it in one segment: then the controller finds both at once.
+    pub async fn send_and_leave(self, bytes: &[u8]) -> io::Result<()> {
+        let Socket::Stream(mut stream) = self.socket else { return Ok(()) };
+        #[cfg(target_os = "linux")]
+        socket2::SockRef::from(&stream).set_tcp_cork(true)?;
+        stream.write_all(bytes).await?;
+        stream.shutdown().await
+    }
+
     /// Appends what comes next to the buffer; how much it was. A datagram is a line, whether it says so or not.
     async fn read(&mut self) -> io::Result<usize> {
         match &mut self.socket {

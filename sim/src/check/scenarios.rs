@@ -1,10 +1,11 @@
 //! What is said, in which order, and what the replies should say.
 
 use super::advice;
+use super::clients;
 use super::config::{CheckConfig, CheckError};
 use super::finding::{Check, Finding, Report};
 use super::guide::{Guide, Unmoved, other_unit};
-use super::line::{Line, Writer};
+use super::line::{LONGEST_STEP, Line, Writer};
 use super::person::Person;
 use super::reply::CheckedReply;
 use super::session::{Disconnected, Pace, Session, time_of};
@@ -26,6 +27,8 @@ enum Scenario {
     TwoLines,
     Order,
     BadLine,
+    SecondClient,
+    GoneClient,
     Reconnect,
 }
 
@@ -125,6 +128,8 @@ fn scenarios(config: &CheckConfig, moves: bool) -> Vec<Scenario> {
         (Scenario::Order, streams && moves),
         (Scenario::BadLine, moves),
         (Scenario::Reconnect, true),
+        (Scenario::SecondClient, streams && !config.listen),
+        (Scenario::GoneClient, streams && moves && !config.listen),
     ];
     all.into_iter().filter_map(|(scenario, wanted)| wanted.then_some(scenario)).collect()
 }
@@ -144,6 +149,8 @@ impl Scenario {
             Self::TwoLines => "two lines in one piece",
             Self::Order => "four lines in one piece, the second of an unknown type",
             Self::BadLine => "a line that is no JSON",
+            Self::SecondClient => "a second client while the first is served",
+            Self::GoneClient => "a command whose client is gone before it is read",
             Self::Reconnect => "a connection lost in the middle of a line, and the next one",
         }
     }
@@ -221,6 +228,19 @@ impl<'a> Checker<'a> {
             Scenario::TwoLines => self.two_lines().await,
             Scenario::Order => self.order().await,
             Scenario::BadLine => self.bad_line().await,
+            Scenario::SecondClient => {
+                let may_be_asked = !self.session.arm.cannot_be_asked;
+                let line = may_be_asked.then(|| self.writer.heartbeat());
+                clients::second(&mut self.session, line).await;
+                Ok(())
+            }
+            Scenario::GoneClient => {
+                let config = self.session.config;
+                let radius = config.allowed.map_or(0.0, |allowed| allowed.radius());
+                let step = (radius / 2.0).min(LONGEST_STEP / 2.0) / 1000.0 * config.unit.per_metre();
+                clients::gone(&mut self.session, &mut self.writer, step).await?;
+                self.guide().is_still_there().await
+            }
             Scenario::Reconnect => self.reconnect().await,
         }
     }

@@ -153,6 +153,11 @@ impl<'a> Session<'a> {
         self.peer = None;
     }
 
+    /// A connection beside the one that is there.
+    pub async fn open_another(&mut self) -> io::Result<Peer> {
+        self.connector.open(Instant::now() + self.config.patience).await
+    }
+
     /// A new connection, tried for as long as the bridge's patience; in vain that is a finding.
     pub async fn connect_again(&mut self) -> bool {
         self.hang_up();
