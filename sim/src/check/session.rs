@@ -67,8 +67,7 @@ impl ArmReport {
         self.position = reply.position.or(self.position);
         self.gripper = reply.gripper.or(self.gripper);
         // What is left out of a later line does not hold any more.
-        (self.moving, self.fault) =
-            (reply.moving.unwrap_or(false), reply.fault.clone().filter(|fault| !fault.is_empty()));
+        (self.moving, self.fault) = (reply.moving.unwrap_or(false), reply.fault.clone());
     }
 }
 
