@@ -616,7 +616,6 @@ impl Guide<'_, '_> {
     async fn step(&mut self, to: [f64; 3]) -> Result<bool, Disconnected> {
         let Some(line) = self.writer.command_to(to) else { return Ok(false) };
         let (known, before) = (self.session.arm.positions, self.session.arm.position);
-        let sent_at = Instant::now();
         let replies = self.session.ask(Check::Command, &[line], Pace::AtOnce, advice::NO_REPLY).await?;
         if let Some(reply) = replies.iter().find(|reply| reply.says_ok == Some(false)) {
             let seen = format!("a line that is good was refused: {:?}", reply.message);
@@ -626,7 +625,7 @@ impl Guide<'_, '_> {
         let fresh = self.session.arm.position.filter(|_| self.session.arm.positions > known);
         if let (Some(before), Some(at)) = (before, fresh) {
             // Such a leap in such a time is no motion.
-            let leapt = self.distance(before, at) >= VISIBLE && sent_at.elapsed() < INSTANT;
+            let leapt = self.distance(before, at) >= VISIBLE && self.session.stats.last < INSTANT;
             if leapt && self.distance(at, to) < EXACTLY {
                 self.session.find(Finding::note(Check::Measured, ECHOES));
             }
@@ -875,7 +874,7 @@ const NEAREST: f64 = 50.0;
 const FARTHEST: f64 = 5000.0;
 
 /// A time in which no arm moves by a visible way, and how near a position is that is no measurement.
-const INSTANT: Duration = Duration::from_millis(2);
+const INSTANT: Duration = Duration::from_millis(4);
 const EXACTLY: f64 = 0.001;
 
 const ECHOES: &str = "\"position\" is the command at once, which no arm can follow so fast: if it is not measured, the bridge cannot \

@@ -76,6 +76,8 @@ impl ArmReport {
 pub(super) struct ReplyStats {
     pub replies: u32,
     pub slowest: Duration,
+    /// How long the last one took.
+    pub last: Duration,
     pub with_seq: u32,
     pub seq_asked: u32,
     pub positions: u32,
@@ -375,6 +377,7 @@ impl<'a> Session<'a> {
     /// Whether it comes in time and answers the line whose turn it is.
     fn check_place(&mut self, line: &Line, together: &[Line], reply: &CheckedReply, took: Duration) {
         self.stats.replies += 1;
+        self.stats.last = took;
         self.stats.slowest = self.stats.slowest.max(took);
         self.stats.positions += u32::from(reply.position.is_some());
         self.stats.seq_asked += u32::from(line.seq.is_some());
