@@ -802,6 +802,10 @@ struct Model {
     queues: bool,
     /// Goes somewhere else when a connection ends.
     homes: bool,
+    /// Says where the arm is in answers to commands, and to nothing else.
+    reports_to_commands: bool,
+    /// Refuses what is higher, in mm.
+    ceiling: f64,
     /// More members of a reply.
     says: &'static str,
     /// Where the arm stands first.
@@ -814,6 +818,8 @@ const HONEST: Model = Model {
     speed: 100.0,
     queues: false,
     homes: false,
+    reports_to_commands: false,
+    ceiling: f64::INFINITY,
     says: r#","gripper":"closed""#,
     stands: [200.0, 50.0, 300.0],
 };
@@ -828,6 +834,8 @@ struct ModelArm {
     commands: Vec<([f64; 3], String, f64)>,
     farthest: f64,
     heartbeats: usize,
+    /// Is where it was sent when it answers.
+    echoes: bool,
 }
 
 type SharedArm = Arc<Mutex<ModelArm>>;
@@ -860,18 +868,25 @@ impl ModelArm {
             Some("command") => {
                 let numbers = ["x", "y", "z"].map(|axis| line[axis].as_f64().unwrap());
                 let target = (self.model.reads)(numbers);
+                if target[2] > self.model.ceiling {
+                    return "{\"status\":\"error\",\"message\":\"too high\"}\n".to_owned();
+                }
                 let way = distance(target, self.at);
                 self.commands.push((numbers, line["gripper"].as_str().unwrap().to_owned(), way));
                 if !self.model.queues {
                     self.targets.clear();
                 }
                 self.targets.push_back(target);
+                if self.echoes {
+                    (self.at, self.targets) = (target, VecDeque::new());
+                }
             }
             Some("stop") => self.targets.clear(),
             Some("heartbeat") => self.heartbeats += 1,
             _ => return format!("{ERROR}\n"),
         }
-        let position = self.model.reports.map(|reports| {
+        let asked = !self.model.reports_to_commands || line["type"] == "command";
+        let position = self.model.reports.filter(|_| asked).map(|reports| {
             let [x, y, z] = reports(self.at);
             format!(r#","position":[{x},{y},{z}]"#)
         });
@@ -890,6 +905,7 @@ async fn arm(model: Model) -> (SocketAddr, SharedArm) {
         commands: Vec::new(),
         farthest: 0.0,
         heartbeats: 0,
+        echoes: false,
     };
     let arm = Arc::new(Mutex::new(arm));
     let shared = Arc::clone(&arm);
@@ -1039,6 +1055,48 @@ async fn a_script_says_what_the_controller_does_not() {
         assert!(has(&report, Verdict::Note, check, "with --yes nobody is asked"), "{said}");
     }
     assert_eq!(arm.lock().unwrap().commands[0].1, "open");
+}
+
+#[tokio::test]
+async fn a_place_that_a_person_says_wrongly_is_found_by_the_first_reply() {
+    let (address, arm) = arm(Model { reports_to_commands: true, speed: 20.0, ..HONEST }).await;
+    let (report, said) = answered(&anywhere(address), person(&[("does its tool stand", "300 50 300")])).await;
+    let report = report.unwrap();
+    let found = only_wrong(&report, "elsewhere");
+    assert!(found.check.as_str() == "first command" && found.seen.contains("x=200.0 y=50.0"), "{said}");
+    {
+        let arm = arm.lock().unwrap();
+        assert!(arm.commands.len() == 1 && arm.farthest < 50.0, "{said}");
+    }
+
+    let (address, _) = self::arm(Model { reports_to_commands: true, ..HONEST }).await;
+    let (report, said) = answered(&anywhere(address), person(&[])).await;
+    let report = report.unwrap();
+    assert!(wrong(&report).is_empty() && has(&report, Verdict::Ok, "directions", "+z"), "{said}");
+}
+
+#[tokio::test]
+async fn a_position_that_is_the_command_is_noted() {
+    let (address, echoing) = arm(Model { speed: 1e9, ..HONEST }).await;
+    // The reply to a command tells the command.
+    echoing.lock().unwrap().echoes = true;
+    let (report, said) = checked(&anywhere(address)).await;
+    assert!(wrong(&report).is_empty() && has(&report, Verdict::Note, "measured", "at once"), "{said}");
+    let (address, _) = arm(HONEST).await;
+    let (report, said) = checked(&anywhere(address)).await;
+    assert!(!has(&report, Verdict::Note, "measured", ""), "{said}");
+}
+
+#[tokio::test]
+async fn a_refusal_on_the_way_ends_the_way() {
+    let (address, arm) = arm(Model { ceiling: 302.0, ..HONEST }).await;
+    let at = Some([200.0, 50.0, 400.0]);
+    let allowed = Some(Allowed::new(at, PositionUnit::Millimetres, 5.0, None).unwrap());
+    let (report, said) = checked(&CheckConfig { allowed, ..config(address) }).await;
+    let found = only_wrong(&report, "ceiling");
+    assert!(found.check.as_str() == "command" && found.seen.contains("too high"), "{said}");
+    assert!(arm.lock().unwrap().farthest < 6.0, "{said}");
+    assert!(!said.contains(r#""z":310"#), "it was not sent behind what was refused: {said}");
 }
 
 /// A report that is no place: the model, the check that finds it, and its words.

@@ -42,7 +42,7 @@ checks! {
     Length = "length", Utf8 = "UTF-8", Nul = "NUL", Json = "JSON", Members = "members",
     Numbers = "numbers", Status = "status", Message = "message", State = "state", Gripper = "gripper",
     Place = "place", Stays = "first command", Directions = "directions", DirectionX = "direction x",
-    DirectionY = "direction y", DirectionZ = "direction z", Queue = "queue",
+    DirectionY = "direction y", DirectionZ = "direction z", Queue = "queue", Measured = "measured",
     SecondClient = "second client", GoneClient = "gone client",
 }
 

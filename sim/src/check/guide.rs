@@ -93,6 +93,14 @@ impl Guide<'_, '_> {
     pub async fn stays(&mut self) -> Result<(), Disconnected> {
         let Some(place) = self.writer.place() else { return Ok(()) };
         if self.reports() {
+            // Said with the answer to the command, when the arm had no time to follow it.
+            let stood = self.session.arm.position.filter(|at| self.distance(*at, place.at) > LEASH);
+            if let Some(stood) = stood {
+                let (stood, said) = (self.shown(stood), self.shown(place.at));
+                let seen =
+                    format!("the arm stands at {stood}, and not at {said}: it was sent there from afar");
+                return self.give_up(Finding::wrong(Check::Stays, seen, advice::LEAPS)).await;
+            }
             let Some(rest) = self.rest(place.at, self.session.config.settle, LEASH).await? else {
                 return Ok(());
             };
@@ -607,7 +615,7 @@ impl Guide<'_, '_> {
     /// Sends one command. `false`: it was refused, or the arm does not follow.
     async fn step(&mut self, to: [f64; 3]) -> Result<bool, Disconnected> {
         let Some(line) = self.writer.command_to(to) else { return Ok(false) };
-        let known = self.session.arm.positions;
+        let (known, before) = (self.session.arm.positions, self.session.arm.position);
         let replies = self.session.ask(Check::Command, &[line], Pace::AtOnce, advice::NO_REPLY).await?;
         if let Some(reply) = replies.iter().find(|reply| reply.says_ok == Some(false)) {
             let seen = format!("a line that is good was refused: {:?}", reply.message);
@@ -615,6 +623,13 @@ impl Guide<'_, '_> {
             return Ok(false);
         }
         let fresh = self.session.arm.position.filter(|_| self.session.arm.positions > known);
+        if let (Some(before), Some(at)) = (before, fresh) {
+            // Such a leap in such a time is no motion.
+            let leapt = self.distance(before, at) >= VISIBLE && self.session.stats.last < INSTANT;
+            if leapt && self.distance(at, to) < EXACTLY {
+                self.session.find(Finding::note(Check::Measured, ECHOES));
+            }
+        }
         let behind = fresh.map_or(0.0, |at| self.distance(at, to));
         if behind > FARTHEST_BEHIND {
             let seen = format!("the arm is {behind:.0} mm from where it was sent by small steps");
@@ -857,6 +872,13 @@ const MOVED_BY_ITSELF: f64 = 10.0;
 /// Where the tool of an arm can be, in millimetres from its base. Outside it is another unit.
 const NEAREST: f64 = 50.0;
 const FARTHEST: f64 = 5000.0;
+
+/// A time in which no arm moves by a visible way, and how near a position is that is no measurement.
+const INSTANT: Duration = Duration::from_millis(4);
+const EXACTLY: f64 = 0.001;
+
+const ECHOES: &str = "\"position\" is the command at once, which no arm can follow so fast: if it is not measured, the bridge cannot \
+                      know where an arm is that was moved by hand or switched off; leave it out then";
 
 /// How many times it is asked until an answer is understood, and until the arm is where it was.
 const TRIES: u32 = 3;

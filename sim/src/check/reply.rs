@@ -221,8 +221,8 @@ impl CheckedReply {
                 self.moving.is_some()
             }
             "fault" => {
-                self.fault = value.as_str().map(str::to_owned);
-                self.fault.is_some()
+                self.fault = fault(value);
+                true
             }
             "joints" => value.as_array().is_some_and(|joints| joints.iter().all(Value::is_number)),
             _ => true,
@@ -234,6 +234,22 @@ impl CheckedReply {
             );
         }
     }
+}
+
+/// The fault that a value tells, in any form; `None` where it says that there is none.
+fn fault(value: &Value) -> Option<String> {
+    let none = match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => {
+            let text = text.trim().to_lowercase();
+            text.is_empty() || NO_FAULT.contains(&text.as_str())
+        }
+        Value::Array(values) => values.is_empty(),
+        Value::Object(members) => members.is_empty(),
+    };
+    (!none).then(|| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
 fn coordinates(value: &Value) -> Option<[f64; 3]> {
@@ -273,8 +289,11 @@ impl<'de> Deserialize<'de> for Members {
 /// The members that the protocol gives a meaning.
 const OURS: [&str; 8] = ["status", "message", "position", "gripper", "moving", "fault", "joints", "seq"];
 
+/// Words in "fault" that tell of none.
+const NO_FAULT: [&str; 8] = ["none", "ok", "no", "no fault", "no error", "no_error", "false", "0"];
+
 const STATE: &str = "\"position\" is {\"x\":…,\"y\":…,\"z\":…} or [x,y,z], \"gripper\" \"open\" or \"closed\", \
-                     \"moving\" true or false, \"fault\" a string, \"joints\" numbers in rad";
+                     \"moving\" true or false, \"joints\" numbers in rad";
 
 #[cfg(test)]
 mod tests {
@@ -384,7 +403,6 @@ mod tests {
             r#""position":{"x":"1","y":2,"z":3}"#,
             r#""gripper":0.5"#,
             r#""moving":"yes""#,
-            r#""fault":3"#,
             r#""joints":["a"]"#,
         ] {
             let (verdict, named, seen) = one(&format!(r#"{{"status":"ok",{member}}}"#));
@@ -392,6 +410,20 @@ mod tests {
             assert!(seen.contains("passed over"), "{seen}");
         }
         assert_eq!(one(r#"{"status":"ok","mine":1,"mine":2}"#).0, Verdict::Note);
+    }
+
+    #[test]
+    fn a_fault_is_whatever_does_not_say_none() {
+        let fault = |value: &str| {
+            let line = format!(r#"{{"status":"ok","fault":{value}}}"#);
+            check(&Raw { bytes: line.into_bytes(), end: End::Newline }).fault
+        };
+        for value in ["null", "false", "0", r#""""#, r#""None""#, r#""no error""#, "[]", "{}"] {
+            assert_eq!(fault(value), None, "{value}");
+        }
+        for (value, words) in [(r#""hot""#, "hot"), ("3", "3"), ("true", "true"), (r#"["e1"]"#, "e1")] {
+            assert!(fault(value).unwrap().contains(words), "{value}");
+        }
     }
 
     #[test]

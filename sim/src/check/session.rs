@@ -67,8 +67,7 @@ impl ArmReport {
         self.position = reply.position.or(self.position);
         self.gripper = reply.gripper.or(self.gripper);
         // What is left out of a later line does not hold any more.
-        (self.moving, self.fault) =
-            (reply.moving.unwrap_or(false), reply.fault.clone().filter(|fault| !fault.is_empty()));
+        (self.moving, self.fault) = (reply.moving.unwrap_or(false), reply.fault.clone());
     }
 }
 
@@ -77,6 +76,8 @@ impl ArmReport {
 pub(super) struct ReplyStats {
     pub replies: u32,
     pub slowest: Duration,
+    /// How long the last one took.
+    pub last: Duration,
     pub with_seq: u32,
     pub seq_asked: u32,
     pub positions: u32,
@@ -381,6 +382,7 @@ impl<'a> Session<'a> {
     /// Whether it comes in time and answers the line whose turn it is.
     fn check_place(&mut self, line: &Line, together: &[Line], reply: &CheckedReply, took: Duration) {
         self.stats.replies += 1;
+        self.stats.last = took;
         self.stats.slowest = self.stats.slowest.max(took);
         self.stats.positions += u32::from(reply.position.is_some());
         self.stats.seq_asked += u32::from(line.seq.is_some());
