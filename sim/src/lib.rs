@@ -10,6 +10,7 @@
 //! | `protocol` | pure: writes lines as docs/protocol.md has them, without the bridge's encoder | nothing |
 //! | [`controller`] | pure: the controller's side of the wire, bytes to orders and replies to bytes | nothing |
 //! | [`arm`] | pure: a point that moves at a finite speed, and a gripper | nothing |
+//! | [`physical`] | pure: a physical arm and its controller, with all that happens to them | nothing |
 //! | [`fault`], `fault_schedule` | pure: what a controller does wrong, and which command it hits | `fault` |
 //! | [`record`] | what a controller has received | `fault`, `monitor` |
 //! | [`replay`] | pure: a recorded conversation, checked by the monitor | `monitor` |
@@ -45,6 +46,7 @@ pub mod fault;
 mod fault_schedule;
 pub mod hand;
 pub mod monitor;
+pub mod physical;
 mod protocol;
 pub mod record;
 pub mod replay;
