@@ -92,6 +92,11 @@ impl PhysicalArm {
         }
     }
 
+    /// Whether the arm would go where a command leads, now.
+    pub fn would_obey(&self, command: &Command) -> bool {
+        self.fault.is_none() && self.judge(&Order::Command(*command)).is_ok()
+    }
+
     /// Takes an order and obeys it, or does not.
     pub fn handle_order(&mut self, now: Instant, order: &Order) -> Answer {
         self.handle_timeout(now);

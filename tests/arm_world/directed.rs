@@ -1,0 +1,1 @@
+//! Single cases, as a person beside the arm tells them.
