@@ -79,8 +79,9 @@ fn check_heard(heard: &Incoming) {
         }
         Incoming::State(state) => Some(state),
     };
-    if let Some(ReportedState { fault, joints, raw, .. }) = state {
+    if let Some(ReportedState { fault, joints, unreadable, raw, .. }) = state {
         fault.iter().chain([raw]).for_each(|text| assert_shown(text));
+        unreadable.iter().flat_map(|fault| [&fault.value, &fault.why]).for_each(|text| assert_shown(text));
         assert!(joints.iter().flatten().all(|joint| joint.is_finite()), "{joints:?}");
     }
 }

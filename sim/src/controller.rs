@@ -119,7 +119,7 @@ impl ReplyEncoder {
     }
 
     /// Appends one line, newline included, to `line`. Of a reported state every part that is there is written,
-    /// except [`raw`](aether_bridge::arm::ReportedState::raw).
+    /// except [`raw`](aether_bridge::arm::ReportedState::raw) and what is unreadable.
     pub fn encode_into(&self, reply: &Reply, line: &mut Vec<u8>) {
         line.put_slice(br#"{"status":""#);
         line.put_slice(reply.status.as_str().as_bytes());
@@ -136,6 +136,10 @@ impl ReplyEncoder {
                     put_length(coordinate, self.unit, line);
                 }
                 line.put_u8(b'}');
+            }
+            if let Some(orientation) = state.orientation {
+                line.put_slice(br#","quaternion":"#);
+                line.put_slice(Value::from(&orientation.xyzw()[..]).to_string().as_bytes());
             }
             if let Some(gripper) = state.gripper {
                 line.put_slice(br#","gripper":"#);
@@ -258,7 +262,7 @@ mod tests {
     use tokio_util::codec::Decoder;
 
     use aether_bridge::arm::{Command, Gripper, ReportedState};
-    use aether_bridge::geometry::Position;
+    use aether_bridge::geometry::{Orientation, Position};
     use aether_bridge::wire::{Order, PositionUnit, Reply, ReplyStatus, WireError};
 
     use super::{CommandDecoder, CommandFault, ReceivedOrder, ReplyEncoder};
@@ -378,15 +382,16 @@ mod tests {
         reply.state = Some(ReportedState {
             position: Some(Position::new(0.12, -0.0355, 0.0).unwrap()),
             gripper: Some(Gripper::Closed),
+            orientation: Orientation::new([0.0, 0.0, 0.0, 1.0]).ok(),
             moving: Some(true),
             fault: Some("joint \"3\"\n".to_owned()),
             joints: Some(vec![0.5, -1.25]),
-            raw: String::new(),
+            ..ReportedState::default()
         });
         assert_eq!(
             line(&reply),
             "{\"status\":\"ok\",\"message\":\"Command received\",\
-             \"position\":{\"x\":120.0,\"y\":-35.5,\"z\":0.0},\
+             \"position\":{\"x\":120.0,\"y\":-35.5,\"z\":0.0},\"quaternion\":[0.0,0.0,0.0,1.0],\
              \"gripper\":\"closed\",\"moving\":true,\"fault\":\"joint \\\"3\\\"\\n\",\"joints\":[0.5,-1.25]}\n"
         );
     }

@@ -5,14 +5,15 @@ use std::fmt;
 
 use bytes::{Buf, BytesMut};
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
 use tokio_util::codec::Decoder;
 
 use super::advice::{self, Advice};
 use super::format::{LineFormat, WireConfig};
 use super::lines::{Lines, WireError};
 use super::message::{Incoming, PositionUnit, Reply, ReplyStatus};
-use crate::arm::{Gripper, ReportedState};
-use crate::geometry::Position;
+use super::reported::{Report, quote_no_numbers};
+use crate::arm::ReportedState;
 use crate::text::{sanitize_short, show_bytes};
 
 /// Reads replies from a stream of bytes, however it is cut into segments.
@@ -21,8 +22,8 @@ use crate::text::{sanitize_short, show_bytes};
 /// the connection and the decoder with it. At the end of the stream call [`Decoder::decode_eof`].
 ///
 /// A reply has a `"status"`, `"ok"` or `"error"`, and may have a `"message"`, which is text. The members of
-/// [`ReportedState`] are taken where they are what they say, and passed over like any other member where they are not:
-/// a controller may use these words for something else. A member of ours given twice is an error.
+/// [`ReportedState`] are taken where they are what they say; where they are not, the report says so and the line is a reply
+/// all the same. A member of ours given twice is an error.
 ///
 /// A reply ends with a newline. One that stands alone at the end of what was read and is complete is taken without it,
 /// since many a first controller sends none; a newline that follows later, after blanks or not, is then passed over.
@@ -188,16 +189,20 @@ struct ReplyMembers<'a> {
     #[serde(default)]
     seq: Taken<u64>,
     message: Option<String>,
-    #[serde(default)]
-    position: Taken<Coordinates>,
-    #[serde(default)]
-    gripper: Taken<String>,
-    #[serde(default)]
-    moving: Taken<bool>,
-    #[serde(default)]
-    fault: Taken<String>,
-    #[serde(default)]
-    joints: Taken<Vec<f64>>,
+    #[serde(borrow, default)]
+    position: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    rpy: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    quaternion: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    gripper: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    moving: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    fault: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    joints: Option<&'a RawValue>,
     // Not only to pass over what else is there. Flattening makes serde ask for a map, where a plain struct would
     // also be read from an array, and makes serde_json walk the rest under its limit of nesting.
     #[serde(flatten)]
@@ -227,14 +232,6 @@ impl<T> Taken<T> {
     }
 }
 
-/// A plain struct on purpose: serde_json reads one from `{"x":…,"y":…,"z":…}` and from `[x,y,z]`.
-#[derive(Deserialize)]
-struct Coordinates {
-    x: f64,
-    y: f64,
-    z: f64,
-}
-
 fn parse(line: &str, reading: Reading) -> Result<Incoming, WireError> {
     match reading.format {
         LineFormat::Json => parse_json(line, reading),
@@ -243,44 +240,53 @@ fn parse(line: &str, reading: Reading) -> Result<Incoming, WireError> {
 }
 
 fn parse_json(line: &str, reading: Reading) -> Result<Incoming, WireError> {
-    let no_reply = |why: &str, advice| WireError::NotAReply {
+    if line.trim_ascii().is_empty() {
+        return Err(no_reply(line, "it is blank", advice::BLANK));
+    }
+    let error = match serde_json::from_str(line) {
+        Ok(members) => return read_members(members, line, reading),
+        Err(error) => error,
+    };
+    // Seldom, so that a line whose numbers are numbers pays nothing for it.
+    let quoted = if error.is_eof() { None } else { quote_no_numbers(line) };
+    match quoted.as_deref().map(serde_json::from_str) {
+        Some(Ok(members)) => read_members(members, line, reading),
+        _ => Err(no_reply(line, &error.to_string(), advice_on(line, &error))),
+    }
+}
+
+/// What a line says, by its members.
+fn read_members(members: ReplyMembers<'_>, line: &str, reading: Reading) -> Result<Incoming, WireError> {
+    let unasked = reading.accept_state && members.r#type.known().is_some_and(|word| word != "reply");
+    let ReplyMembers {
+        status, seq, message, position, rpy, quaternion, gripper, moving, fault, joints, ..
+    } = members;
+    let state = Report { position, rpy, quaternion, gripper, moving, fault, joints }.read(reading.unit, line);
+    if unasked {
+        let nothing = || ReportedState { raw: sanitize_short(line), ..ReportedState::default() };
+        return Ok(Incoming::State(state.unwrap_or_else(nothing)));
+    }
+    let status = match status.as_deref() {
+        Some("ok") => ReplyStatus::Ok,
+        Some("error") => ReplyStatus::Error,
+        Some(other) => return Err(WireError::UnknownStatus(sanitize_short(other))),
+        None => return Err(no_reply(line, "missing field `status`", advice_on_type(line))),
+    };
+    Ok(Incoming::Reply(Reply {
+        status,
+        message: message.as_deref().map(sanitize_short).unwrap_or_default(),
+        seq: seq.known(),
+        state,
+    }))
+}
+
+fn no_reply(line: &str, why: &str, advice: Advice) -> WireError {
+    WireError::NotAReply {
         line: sanitize_short(line),
         why: sanitize_short(why),
         expected: r#"{"status":"ok","message":"…"}"#,
         advice,
-    };
-    if line.trim_ascii().is_empty() {
-        return Err(no_reply("it is blank", advice::BLANK));
     }
-    let members: ReplyMembers<'_> =
-        serde_json::from_str(line).map_err(|error| no_reply(&error.to_string(), advice_on(line, &error)))?;
-    let unasked = reading.accept_state && members.r#type.known().is_some_and(|word| word != "reply");
-    let position = members.position.known().and_then(|Coordinates { x, y, z }| {
-        let unit = reading.unit.per_metre();
-        Position::new(x / unit, y / unit, z / unit).ok()
-    });
-    let gripper = members.gripper.known().and_then(|word| parse_gripper(&word));
-    let moving = members.moving.known();
-    let fault = members.fault.known().map(|fault| sanitize_short(&fault));
-    let joints = members.joints.known().filter(|joints| joints.len() <= MAX_JOINTS);
-    let reports =
-        position.is_some() || gripper.is_some() || moving.is_some() || fault.is_some() || joints.is_some();
-    let state = || ReportedState { position, gripper, moving, fault, joints, raw: sanitize_short(line) };
-    if unasked {
-        return Ok(Incoming::State(state()));
-    }
-    let status = match members.status.as_deref() {
-        Some("ok") => ReplyStatus::Ok,
-        Some("error") => ReplyStatus::Error,
-        Some(other) => return Err(WireError::UnknownStatus(sanitize_short(other))),
-        None => return Err(no_reply("missing field `status`", advice_on_type(line))),
-    };
-    Ok(Incoming::Reply(Reply {
-        status,
-        message: members.message.as_deref().map(sanitize_short).unwrap_or_default(),
-        seq: members.seq.known(),
-        state: reports.then(state),
-    }))
 }
 
 /// What to do about a line that is no JSON object with the members of a reply.
@@ -347,13 +353,6 @@ fn parse_text(line: &str, reading: Reading) -> Result<Incoming, WireError> {
     Ok(Incoming::Reply(Reply { status, message: sanitize_short(words.trim_ascii()), seq, state: None }))
 }
 
-fn parse_gripper(word: &str) -> Option<Gripper> {
-    [Gripper::Open, Gripper::Closed].into_iter().find(|gripper| gripper.as_str() == word)
-}
-
-/// More joints than an arm has.
-const MAX_JOINTS: usize = 64;
-
 #[cfg(test)]
 mod tests {
     use bytes::BytesMut;
@@ -362,7 +361,7 @@ mod tests {
     use super::{ReplyDecoder, WireError};
     use crate::arm::Gripper;
     use crate::arm::ReportedState;
-    use crate::geometry::Position;
+    use crate::geometry::{Orientation, Position};
     use crate::wire::advice;
     use crate::wire::{Incoming, LineFormat, MAX_LINE, PositionUnit, Reply, ReplyStatus, WireConfig};
 
@@ -449,17 +448,117 @@ mod tests {
     fn members_that_mean_something_else_are_passed_over() {
         for member in [
             r#""moving":"yes""#,
+            r#""moving":NaN"#,
             r#""gripper":"ajar""#,
             r#""gripper":0.5"#,
-            r#""fault":null"#,
-            r#""position":[1,2]"#,
-            r#""position":[10,20,30,40,50,60]"#,
-            r#""position":{"x":1,"y":2}"#,
-            r#""position":{"x":1,"y":2,"z":3,"z":3}"#,
-            r#""position":[1,2,1e9]"#,
+            r#""gripper":true"#,
+            r#""position":null,"rpy":null,"quaternion":null,"joints":null,"gripper":null,"fault":null"#,
+            r#""torque":NaN,"note":"NaN, \"Infinity\": 1e999""#,
         ] {
             let reply = decode(&format!(r#"{{"status":"ok",{member}}}"#)).unwrap();
             assert_eq!((reply.status, reply.state), (ReplyStatus::Ok, None), "{member}");
+        }
+    }
+
+    #[test]
+    fn nonsense_in_a_report_is_named_and_not_believed() {
+        for (name, value) in [
+            ("position", "[1,2]"),
+            ("position", "[10,20,30,40,50,60]"),
+            ("position", "[null,null,null]"),
+            ("position", r#"{"x":1,"y":2}"#),
+            ("position", r#"{"x":1,"y":2,"z":3,"z":3}"#),
+            ("position", r#"{"x":"120","y":2,"z":3}"#),
+            ("position", "[1,2,1e9]"),
+            ("position", "[1,2,1e999]"),
+            ("position", "[1,2,NaN]"),
+            ("position", r#"{"x": NaN, "y": -Infinity, "z": nan}"#),
+            ("position", "[-nan(ind),1.#INF,2]"),
+            ("position", "true"),
+            ("position", "{}"),
+            ("rpy", "[0,0]"),
+            ("rpy", "[0,0,Infinity]"),
+            ("rpy", "[0,0,1e4]"),
+            ("quaternion", "[0,0,0,0]"),
+            ("quaternion", "[0,0,0]"),
+            ("quaternion", "[0,0,inf,1]"),
+            ("joints", r#"[0.5,"a"]"#),
+            ("joints", "[0.5,NaN]"),
+            ("joints", r#"{"j1":0.5}"#),
+            ("gripper", "NaN"),
+            ("gripper", "[0.5]"),
+            ("gripper", "{}"),
+        ] {
+            let line = format!(r#"{{"status":"ok","moving":true,"{name}":{value},"message":"NaN"}}"#);
+            let reply = decode(&line).unwrap();
+            assert_eq!((reply.status, reply.message.as_str()), (ReplyStatus::Ok, "NaN"), "{line}");
+            let state = reply.state.unwrap();
+            assert_eq!((state.moving, state.raw.as_str()), (Some(true), line.as_str()));
+            let unreadable = state.unreadable.unwrap();
+            assert_eq!(unreadable.member, name, "{line}");
+            assert!(!unreadable.why.is_empty() && !unreadable.value.is_empty(), "{unreadable}");
+            let believed = (state.position, state.orientation, state.joints, state.gripper);
+            assert_eq!(believed, (None, None, None, None), "{line}");
+        }
+        let far = decode(r#"{"status":"ok","position":[1,2,1e9]}"#).unwrap().state.unwrap();
+        let shown = far.unreadable.unwrap().to_string();
+        assert!(shown.starts_with(r#""position" is [1,2,1e9]: z is 1000000 m, beyond"#), "{shown}");
+        // The place weighs most, and what else is readable counts.
+        let both = decode(r#"{"status":"ok","joints":[NaN],"position":[NaN,0,0],"rpy":[0,0,1]}"#).unwrap();
+        let state = both.state.unwrap();
+        assert_eq!(state.unreadable.unwrap().member, "position");
+        assert!(state.orientation.is_some());
+        // It is safe to print.
+        let hostile =
+            decode("{\"status\":\"ok\",\"position\":\"\u{202e}\\u001b[2J\"}").unwrap().state.unwrap();
+        assert!(!hostile.unreadable.unwrap().to_string().contains('\u{202e}'));
+    }
+
+    #[test]
+    fn a_report_tells_the_turning_as_commands_do() {
+        let expected = Orientation::from_rpy([0.1, -0.2, 1.5]);
+        let [x, y, z, w] = expected.xyzw();
+        for members in [
+            r#""rpy":[0.1,-0.2,1.5]"#.to_owned(),
+            r#""rpy":{"roll":0.1,"pitch":-0.2,"yaw":1.5}"#.to_owned(),
+            format!(r#""rpy":[0.1,-0.2,{}]"#, 1.5 + std::f64::consts::TAU),
+            format!(r#""quaternion":[{x},{y},{z},{w}]"#),
+            format!(r#""quaternion":{{"w":{w},"x":{x},"y":{y},"z":{z}}}"#),
+            format!(r#""rpy":[0.1,-0.2,1.5],"quaternion":[{},{},{},{}]"#, -x, -y, -z, -w),
+        ] {
+            let state = decode(&format!(r#"{{"status":"ok",{members}}}"#)).unwrap().state.unwrap();
+            assert!(state.orientation.unwrap().angle_to(expected) < 1e-6, "{members}");
+            assert_eq!(state.unreadable, None, "{members}");
+        }
+        let contradiction = decode(r#"{"status":"ok","rpy":[0,0,1],"quaternion":[0,0,0,1]}"#).unwrap();
+        let state = contradiction.state.unwrap();
+        assert_eq!((state.orientation, state.unreadable.unwrap().member), (None, "rpy"));
+    }
+
+    #[test]
+    fn a_fault_is_whatever_does_not_say_none() {
+        let fault = |value: &str| {
+            decode(&format!(r#"{{"status":"ok","fault":{value}}}"#))
+                .unwrap()
+                .state
+                .map(|state| state.fault.unwrap())
+        };
+        for value in
+            ["null", "false", "0", "0.0", "-0", "\"\"", "\" \"", "\"none\"", "\"None\"", "\"OK\"", "[]", "{}"]
+        {
+            assert_eq!(fault(value), None, "{value}");
+        }
+        for (value, words) in [
+            (r#""joint 3""#, "joint 3"),
+            ("true", "true"),
+            ("17", "17"),
+            ("-1", "-1"),
+            ("0.5", "0.5"),
+            ("[0]", "[0]"),
+            (r#"{"code":17}"#, r#"{"code":17}"#),
+            ("NaN", "NaN"),
+        ] {
+            assert_eq!(fault(value).as_deref(), Some(words), "{value}");
         }
     }
 
@@ -482,8 +581,9 @@ mod tests {
             r#"{"status":1}"#,
             r#"{"status":null}"#,
             r#"{"status":"ok","message":7}"#,
-            r#"{"status":"ok","position":[1,2,1e999]}"#,
-            r#"{"status":"ok","position":[1,2,NaN]}"#,
+            r#"{"status":NaN,"position":[1,2,3"#,
+            r#"{"status":"ok","position":[1,2,NaN}"#,
+            r#"{"status":"ok","position":[1,2,Nan1]}"#,
             &deep,
         ] {
             assert!(matches!(decode(line), Err(WireError::NotAReply { .. })), "{line}: {:?}", decode(line));
@@ -741,14 +841,12 @@ mod tests {
     fn the_number_of_a_line_may_be_echoed_and_joints_may_be_describe() {
         let reply = decode(r#"{"status":"ok","seq":17,"joints":[0.5,-1,2e-1]}"#).unwrap();
         assert_eq!((reply.seq, reply.state.unwrap().joints), (Some(17), Some(vec![0.5, -1.0, 0.2])));
-        for member in
-            [r#""seq":"17""#, r#""seq":-1"#, r#""seq":1.5"#, r#""seq":null"#, r#""joints":[0.5,"a"]"#]
-        {
+        for member in [r#""seq":"17""#, r#""seq":-1"#, r#""seq":1.5"#, r#""seq":null"#, r#""seq":NaN"#] {
             let reply = decode(&format!(r#"{{"status":"ok",{member}}}"#)).unwrap();
             assert_eq!((reply.seq, reply.state), (None, None), "{member}");
         }
         let many = format!(r#"{{"status":"ok","joints":{:?}}}"#, [0.1; 65]);
-        assert_eq!(decode(&many).unwrap().state, None);
+        assert_eq!(decode(&many).unwrap().state.unwrap().joints, None);
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod hello;
 pub mod json;
 mod lines;
 pub mod message;
+mod reported;
 pub mod template;
 
 pub use decoder::{ReplyDecoder, Unfinished};

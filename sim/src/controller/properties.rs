@@ -70,7 +70,10 @@ fn reply() -> impl Strategy<Value = Reply> {
         joints(),
     )
         .prop_map(|(position, gripper, moving, fault, joints)| {
-            let state = ReportedState { position, gripper, moving, fault, joints, raw: String::new() };
+            // A word such as "none" says that there is no fault.
+            let fault = fault.map(|words| format!("fault: {words}"));
+            let state =
+                ReportedState { position, gripper, moving, fault, joints, ..ReportedState::default() };
             (state != ReportedState::default()).then_some(state)
         });
     let status = prop_oneof![Just(ReplyStatus::Ok), Just(ReplyStatus::Error)];
