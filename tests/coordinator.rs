@@ -8,7 +8,7 @@ use aether_bridge::arm::ReportedState;
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::geometry::Position;
-use aether_bridge::link::{Action, LinkError, LinkState, PeerId, Stage};
+use aether_bridge::link::{Action, LinkError, LinkState, PeerId, Role, Stage};
 use aether_bridge::status::SentCommand;
 use aether_bridge::teleop::{CommandKind, InputFault, Motion, Target};
 use aether_bridge::wire::{Reply, ReplyStatus};
@@ -17,6 +17,12 @@ struct Scene {
     coordinator: Coordinator,
     now: Instant,
     home: Position,
+    /// Where the arm is, which its controller reports when it is connected and when it is asked.
+    arm: Position,
+    commanded: Position,
+    /// The lines sent, by the number of the newest.
+    lines: u64,
+    server: bool,
 }
 
 impl Scene {
@@ -29,8 +35,9 @@ impl Scene {
         let config = Config::new(parameters).unwrap();
         let home = config.teleop.home;
         let now = Instant::now();
+        let server = matches!(config.link.role, Role::TcpServer { .. });
         let coordinator = Coordinator::new(config.teleop, config.link, "controller".into(), now, 7);
-        let mut scene = Self { coordinator, now, home };
+        let mut scene = Self { coordinator, now, home, arm: home, commanded: home, lines: 0, server };
         scene.connect();
         scene
     }
@@ -38,6 +45,48 @@ impl Scene {
     fn connect(&mut self) {
         assert_eq!(self.coordinator.link.poll_action(), Some(Action::Connect));
         self.coordinator.handle_connected(self.now);
+        if !self.server {
+            self.report();
+        }
+    }
+
+    /// Every controller reports where its arm is.
+    fn report(&mut self) {
+        let state =
+            ReportedState { position: Some(self.arm), moving: Some(false), ..ReportedState::default() };
+        let peers: Vec<_> = self.coordinator.link.peers().map(|peer| peer.id).collect();
+        for peer in peers {
+            assert!(self.coordinator.handle_state(self.now, peer, &state));
+        }
+    }
+
+    /// A person arms, and the controllers have reported where their arms are.
+    fn set_armed(&mut self) {
+        self.report();
+        self.coordinator.teleop.handle_set_armed(self.now, true).unwrap();
+    }
+
+    /// Takes the next line, and answers it if it is the question where the arm is.
+    fn take(&mut self, line: &Outgoing) -> Option<Sent> {
+        let peers: Vec<_> = self.coordinator.link.peers().map(|peer| peer.id).collect();
+        let taken = peers.iter().map(|peer| (*peer, Ok(70)));
+        let sent = self.coordinator.handle_transmitted(self.now, self.now, line, 70, taken);
+        self.lines += u64::from(sent.is_some());
+        if *line == Outgoing::Question {
+            for peer in peers {
+                let state = ReportedState {
+                    position: Some(self.arm),
+                    moving: Some(false),
+                    ..ReportedState::default()
+                };
+                // Only datagrams need the number.
+                let seq = (self.coordinator.link.config().role == Role::Udp).then_some(self.lines);
+                let status = ReplyStatus::Ok;
+                let reply = Reply { status, message: String::new(), seq, state: Some(state) };
+                self.coordinator.handle_reply(self.now, peer, &reply);
+            }
+        }
+        sent
     }
 
     /// Takes what the driver has to do, which takes its time.
@@ -62,18 +111,24 @@ impl Scene {
                 .handle_target(self.now, Target::new(-0.2, 0.2, 0.1, None).unwrap())
                 .unwrap();
             self.coordinator.handle_timeout(self.now);
-            if let Some(line) = self.coordinator.poll_transmit(self.now) {
-                self.coordinator
-                    .handle_transmitted(self.now, self.now, &line, 70, [(PeerId::ONLY, Ok(70))])
-                    .unwrap();
-                let Outgoing::Command(planned) = line else { panic!("{line:?}") };
-                return planned.command;
+            while let Some(line) = self.coordinator.poll_transmit(self.now) {
+                self.take(&line).unwrap();
+                if let Outgoing::Command(planned) = line {
+                    self.commanded = planned.command.position;
+                    return planned.command;
+                }
+                assert_eq!(line, Outgoing::Question);
             }
         }
         panic!("nothing is sent: {:?}", self.coordinator.status(self.now));
     }
 
     fn reply(&mut self, status: ReplyStatus, position: Option<Position>) {
+        self.arm = match (status, position) {
+            (_, Some(position)) => position,
+            (ReplyStatus::Ok, None) => self.commanded,
+            (ReplyStatus::Error, None) => self.arm,
+        };
         let state = position.map(|_| ReportedState { position, ..ReportedState::default() });
         self.coordinator.handle_reply(
             self.now,
@@ -112,6 +167,7 @@ fn a_position_in_a_reply_that_nothing_waited_for_is_not_taken() {
     assert_eq!(scene.link(), LinkState::Backoff);
     // And what else was read with it.
     scene.reply(ReplyStatus::Ok, Some(elsewhere()));
+    scene.arm = scene.home;
     scene.reconnect();
     assert!(scene.first_command().position.distance(scene.home) < NEAR);
 }
@@ -204,7 +260,7 @@ fn not_even_the_first_motion_begins_before_a_stop_is_answered() {
         .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
         .unwrap();
     scene.coordinator.teleop.handle_reset();
-    scene.coordinator.teleop.handle_set_armed(scene.now, true).unwrap();
+    scene.set_armed();
     // No longer than the link waits for it.
     for _ in 0..20 {
         scene.now += Duration::from_millis(20);
@@ -293,7 +349,7 @@ fn sighted_at(position: Position) -> (Scene, Command) {
         .handle_transmitted(scene.now, scene.now, &Outgoing::Heartbeat, 21, [(PeerId::ONLY, Ok(21))])
         .unwrap();
     scene.reply(ReplyStatus::Ok, Some(position));
-    scene.coordinator.teleop.handle_set_armed(scene.now, true).unwrap();
+    scene.set_armed();
     (scene, told)
 }
 
@@ -330,12 +386,15 @@ fn server(min_clients: i64, more: &[(&str, Value)]) -> Scene {
 
 impl Scene {
     fn join(&mut self, name: &str) -> PeerId {
-        self.coordinator.handle_joined(self.now, name.into()).unwrap()
+        let peer = self.coordinator.handle_joined(self.now, name.into()).unwrap();
+        self.report();
+        peer
     }
 
     /// What goes out next, taken by all of these.
     fn transmit(&mut self, peers: &[PeerId]) -> Sent {
         let line = self.coordinator.poll_transmit(self.now).expect("something to send");
+        self.lines += 1;
         self.coordinator
             .handle_transmitted(self.now, self.now, &line, 70, peers.iter().map(|peer| (*peer, Ok(70))))
             .unwrap()
@@ -350,9 +409,16 @@ impl Scene {
                 .handle_target(self.now, Target::new(-0.2, 0.2, 0.1, None).unwrap())
                 .unwrap();
             self.coordinator.handle_timeout(self.now);
-            if self.coordinator.poll_transmit(self.now).is_some() {
+            while let Some(line) = self.coordinator.poll_transmit(self.now) {
+                if line == Outgoing::Question {
+                    self.take(&line).unwrap();
+                    continue;
+                }
                 match self.transmit(peers) {
-                    Sent::Command(command) => return command,
+                    Sent::Command(command) => {
+                        self.commanded = command.planned.command.position;
+                        return command;
+                    }
                     other => panic!("{other:?}"),
                 }
             }
@@ -414,7 +480,7 @@ fn one_that_joins_in_mid_motion_is_no_reason_to_leap() {
     assert_eq!(next.planned.kind, CommandKind::Approach);
     let mut operator = server(1, &[("teleop.arming", Value::Text("operator".into()))]);
     let left = operator.join("left");
-    operator.coordinator.teleop.handle_set_armed(operator.now, true).unwrap();
+    operator.set_armed();
     operator.command_to(&[left]);
     operator.join("right");
     assert_eq!(operator.coordinator.status(operator.now).motion, Motion::Disarmed);
@@ -512,14 +578,17 @@ fn a_state_that_is_told_unasked_says_where_the_arm_is_to_be_approached_from() {
     let mut scene = Scene::connected();
     let seen = Position::new(0.1, 0.1, 0.1).unwrap();
     let state = ReportedState { position: Some(seen), ..ReportedState::default() };
-    assert!(scene.coordinator.handle_state(PeerId::ONLY, &state));
+    assert!(scene.coordinator.handle_state(scene.now, PeerId::ONLY, &state));
     let told = scene.first_command().position;
     assert!(told.distance(seen) < 0.005);
     scene.reply(ReplyStatus::Ok, None);
     scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     let elsewhere =
         ReportedState { position: Position::new(0.2, -0.2, 0.3).ok(), ..ReportedState::default() };
-    assert!(!scene.coordinator.handle_state(PeerId::ONLY, &elsewhere), "of a connection that is no more");
+    assert!(
+        !scene.coordinator.handle_state(scene.now, PeerId::ONLY, &elsewhere),
+        "of a connection that is no more"
+    );
     scene.reconnect();
     assert!(scene.first_command().position.distance(told) < 0.005);
 }
@@ -528,19 +597,19 @@ fn a_state_that_is_told_unasked_says_where_the_arm_is_to_be_approached_from() {
 fn a_reported_gripper_is_in_the_first_command() {
     let mut scene = Scene::connected();
     let closed = ReportedState { gripper: Some(Gripper::Closed), ..ReportedState::default() };
-    assert!(scene.coordinator.handle_state(PeerId::ONLY, &closed));
+    assert!(scene.coordinator.handle_state(scene.now, PeerId::ONLY, &closed));
     assert_eq!(scene.first_command().gripper, Gripper::Closed);
     // One of a connection that has ended does not count.
     let mut scene = Scene::connected();
     scene.coordinator.handle_failed(scene.now, LinkError::Closed);
-    assert!(!scene.coordinator.handle_state(PeerId::ONLY, &closed));
+    assert!(!scene.coordinator.handle_state(scene.now, PeerId::ONLY, &closed));
     scene.reconnect();
     assert_eq!(scene.first_command().gripper, Gripper::Open);
 }
 
 #[test]
-fn an_arm_that_is_on_its_way_to_where_it_was_told_to_be_has_not_been_moved_by_others() {
-    for (moving, aside) in [(Some(true), false), (Some(false), true), (None, true)] {
+fn motion_begins_where_the_arm_rests() {
+    for moving in [Some(true), Some(false), None] {
         let mut scene = Scene::connected();
         let told = scene.first_command().position;
         scene.reply(ReplyStatus::Ok, None);
@@ -548,10 +617,18 @@ fn an_arm_that_is_on_its_way_to_where_it_was_told_to_be_has_not_been_moved_by_ot
         let [x, y, z] = told.coordinates();
         let seen = Position::new(x - 0.02, y, z).unwrap();
         let state = ReportedState { position: Some(seen), moving, ..ReportedState::default() };
-        scene.coordinator.handle_state(PeerId::ONLY, &state);
-        scene.coordinator.teleop.handle_set_armed(scene.now, true).unwrap();
+        scene.coordinator.handle_state(scene.now, PeerId::ONLY, &state);
+        scene.coordinator.teleop.handle_set_armed(scene.now, true).ok();
+        if moving == Some(true) {
+            scene.now += Duration::from_secs(5);
+            scene.coordinator.handle_timeout(scene.now);
+            assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
+            let state = ReportedState { moving: Some(false), ..state };
+            scene.coordinator.handle_state(scene.now, PeerId::ONLY, &state);
+            scene.coordinator.teleop.handle_set_armed(scene.now, true).unwrap();
+        }
         let first = scene.first_command().position;
-        assert_eq!(first.distance(seen) < first.distance(told), aside, "{moving:?}");
+        assert!(first.distance(seen) < first.distance(told), "{moving:?}");
     }
 }
 
@@ -609,8 +686,8 @@ fn a_datagram_that_comes_late_or_twice_says_nothing_of_where_the_arm_is() {
     assert!(scene.coordinator.handle_reply(scene.now, PeerId::ONLY, &reply(Some(1), 0.2)));
     // People move the arm; the controller tells where it is.
     scene.coordinator.teleop.handle_set_armed(scene.now, false).unwrap();
-    let seen = ReportedState { position: Some(there(0.1)), ..ReportedState::default() };
-    assert!(scene.coordinator.handle_state(PeerId::ONLY, &seen));
+    let seen = ReportedState { position: Some(there(0.1)), moving: Some(false), ..ReportedState::default() };
+    assert!(scene.coordinator.handle_state(scene.now, PeerId::ONLY, &seen));
     for seq in [Some(1), Some(99), None] {
         assert!(
             !scene.coordinator.handle_reply(scene.now, PeerId::ONLY, &reply(seq, 0.25)),
@@ -653,8 +730,9 @@ fn what_a_controller_takes_that_has_been_given_up_does_not_count() {
 fn unconnected(settings: &[(&str, Value)]) -> Scene {
     let config = Config::new(&Parameters::with(settings).unwrap()).unwrap();
     let (home, now) = (config.teleop.home, Instant::now());
+    let server = matches!(config.link.role, Role::TcpServer { .. });
     let coordinator = Coordinator::new(config.teleop, config.link, "arm:5000".into(), now, 7);
-    Scene { coordinator, now, home }
+    Scene { coordinator, now, home, arm: home, commanded: home, lines: 0, server }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::report::{Report, StatusKey};
 use crate::arm::ReportedState;
 use crate::link::{Full, Link, LinkConfig, LinkError, LinkState, Outcome, PeerId, Stage};
 use crate::status::{SentCommand, Status};
-use crate::teleop::{LinkView, Planned, Teleop, TeleopConfig};
+use crate::teleop::{LinkView, Planned, ReportAbout, Teleop, TeleopConfig};
 use crate::wire::{Line, Order, Reply};
 
 /// Both machines, and what one of them has to know of the other.
@@ -44,6 +44,8 @@ pub enum Outgoing {
     Command(Planned),
     /// The bridge is there (`link.heartbeat.period`).
     Heartbeat,
+    /// The same line, whose answer says where the arm is.
+    Question,
 }
 
 impl Outgoing {
@@ -51,7 +53,7 @@ impl Outgoing {
         match self {
             Self::Stop => Order::Stop,
             Self::Command(planned) => Order::Command(planned.command),
-            Self::Heartbeat => Order::Heartbeat,
+            Self::Heartbeat | Self::Question => Order::Heartbeat,
         }
     }
 }
@@ -149,6 +151,7 @@ impl Coordinator {
         let expected = outcome.is_answer();
         self.handle_outcomes(now);
         if expected {
+            self.handle_reported(now, peer, &outcome, reply);
             self.handle_outcome(now, outcome, Some(reply));
         }
         self.follow_link(now);
@@ -156,13 +159,13 @@ impl Coordinator {
     }
 
     /// Takes how the arm is, which the controller says unasked. Returns whether that may be believed.
-    pub fn handle_state(&mut self, peer: PeerId, state: &ReportedState) -> bool {
+    pub fn handle_state(&mut self, now: Instant, peer: PeerId, state: &ReportedState) -> bool {
         let known = !self.link.is_superseded() && self.link.has_peer(peer);
-        if let Some(position) = state.position.filter(|_| known) {
-            self.teleop.handle_observed_position(position, state.moving);
-        }
-        if let Some(gripper) = state.gripper.filter(|_| known) {
-            self.teleop.handle_reported_gripper(gripper);
+        if known {
+            self.teleop.handle_report(now, peer.number(), ReportAbout::Observed, Some(state));
+            if self.link.peers().count() == 1 {
+                self.teleop.handle_answered(now);
+            }
         }
         known
     }
@@ -174,21 +177,23 @@ impl Coordinator {
         }
     }
 
+    /// Takes what the controller reports in a reply.
+    fn handle_reported(&mut self, now: Instant, peer: PeerId, outcome: &Outcome, reply: &Reply) {
+        let about = match outcome {
+            Outcome::HeartbeatAcknowledged
+            | Outcome::HeartbeatRejected
+            | Outcome::Partial(Order::Heartbeat)
+            | Outcome::LateStop
+            | Outcome::Rejected(_) => ReportAbout::Observed,
+            Outcome::StopAcknowledged | Outcome::Partial(Order::Stop) => ReportAbout::Stopped,
+            _ => ReportAbout::Accepted,
+        };
+        self.teleop.handle_report(now, peer.number(), about, reply.state.as_ref());
+    }
+
     fn handle_outcome(&mut self, now: Instant, outcome: Outcome, reply: Option<&Reply>) {
-        let state = reply.and_then(|reply| reply.state.as_ref());
-        let (position, moving) = state.map_or((None, None), |state| (state.position, state.moving));
         let message = reply.map_or("", |reply| &reply.message);
-        if let Some(gripper) = state.and_then(|state| state.gripper) {
-            self.teleop.handle_reported_gripper(gripper);
-        }
-        match (&outcome, position) {
-            (
-                Outcome::HeartbeatAcknowledged | Outcome::HeartbeatRejected | Outcome::LateStop,
-                Some(position),
-            ) => self.teleop.handle_observed_position(position, moving),
-            (_, Some(position)) => self.teleop.handle_reported(position),
-            (_, None) => {}
-        }
+        let position = reply.and_then(|reply| reply.state.as_ref()).and_then(|state| state.position);
         match outcome {
             Outcome::Acknowledged(command) => self.teleop.handle_acknowledged(now, &command),
             Outcome::Rejected(_) => {
@@ -197,29 +202,28 @@ impl Coordinator {
                 self.report.handle_rejected(message);
                 self.teleop.handle_rejected(now);
             }
-            Outcome::StopAcknowledged => self.teleop.handle_stop_answered(position),
+            Outcome::StopAcknowledged => self.teleop.handle_stop_answered(position.is_some()),
             Outcome::StopRejected => {
                 self.log_lines.push(LogLine::warn(format!(
                     "the controller refused the stop line; does it know it? teleop.hold_behavior 'silent' sends none \
                      message={message}"
                 )));
-                self.teleop.handle_stop_answered(None);
+                self.teleop.handle_stop_answered(false);
             }
-            Outcome::HeartbeatRejected if !std::mem::replace(&mut self.heartbeat_refusal_logged, true) => {
-                self.log_lines.push(LogLine::warn(format!(
-                    "the controller refused a heartbeat; does it know the line? link.heartbeat.period 0.0 sends none \
-                     message={message}"
-                )));
+            Outcome::HeartbeatAcknowledged | Outcome::LateStop => self.teleop.handle_answered(now),
+            Outcome::HeartbeatRejected => {
+                self.teleop.handle_answered(now);
+                if !std::mem::replace(&mut self.heartbeat_refusal_logged, true) {
+                    self.log_lines.push(LogLine::warn(format!(
+                        "the controller refused a heartbeat; does it know the line? link.heartbeat.period 0.0 sends none \
+                         message={message}"
+                    )));
+                }
             }
             Outcome::Lost(Order::Command(_)) => self.teleop.handle_lost(),
             Outcome::Lost(Order::Stop) => self.teleop.handle_stop_lost(),
-            Outcome::Lost(Order::Heartbeat)
-            | Outcome::HeartbeatAcknowledged
-            | Outcome::HeartbeatRejected
-            | Outcome::LateStop
-            | Outcome::Ignored
-            | Outcome::Late
-            | Outcome::Unsolicited => {}
+            Outcome::Lost(Order::Heartbeat) => self.teleop.handle_question_lost(now),
+            Outcome::Partial(_) | Outcome::Ignored | Outcome::Late | Outcome::Unsolicited => {}
         }
     }
 
@@ -254,7 +258,16 @@ impl Coordinator {
             .teleop
             .poll_command_at(now)
             .filter(|_| self.link.can_send_command() && !self.link.is_write_blocked());
-        [self.link.poll_timeout(), self.teleop.poll_timeout(now), command].into_iter().flatten().min()
+        let question = self.question_due_at(now).filter(|_| !self.link.is_write_blocked());
+        [self.link.poll_timeout(), self.teleop.poll_timeout(now), command, question]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Returns when to ask the controller where the arm is, by a heartbeat.
+    fn question_due_at(&self, now: Instant) -> Option<Instant> {
+        self.teleop.poll_question_at(now).filter(|_| self.link.can_send_command())
     }
 
     /// The line to hand to the connection now. Tell [`Coordinator::handle_transmitted`] what became of it.
@@ -262,6 +275,9 @@ impl Coordinator {
     pub fn poll_transmit(&self, now: Instant) -> Option<Outgoing> {
         if self.teleop.poll_stop_line() {
             return self.link.can_send_stop().then_some(Outgoing::Stop);
+        }
+        if self.question_due_at(now).is_some_and(|due| due <= now) {
+            return Some(Outgoing::Question);
         }
         let command = self.teleop.poll_command(now).filter(|_| self.link.can_send_command());
         let heartbeat = || self.link.poll_heartbeat(now).then_some(Outgoing::Heartbeat);
@@ -314,11 +330,15 @@ impl Coordinator {
             Outgoing::Stop => {
                 self.teleop.handle_stop_sent();
                 if !expects_reply {
-                    self.teleop.handle_stop_answered(None);
+                    self.teleop.handle_stop_answered(false);
                 }
                 Sent::Stop
             }
             Outgoing::Heartbeat => Sent::Heartbeat,
+            Outgoing::Question => {
+                self.teleop.handle_asked(now);
+                Sent::Heartbeat
+            }
             Outgoing::Command(planned) => {
                 self.seq += 1;
                 self.teleop.handle_sent(now, planned);

@@ -206,7 +206,7 @@ impl State {
         for heard in connection.heard.drain(..) {
             let (known, state) = match heard {
                 Incoming::Reply(reply) => (coordinator.handle_reply(now, peer, &reply), reply.state),
-                Incoming::State(state) => (coordinator.handle_state(peer, &state), Some(state)),
+                Incoming::State(state) => (coordinator.handle_state(now, peer, &state), Some(state)),
             };
             pending_events.extend(state.filter(|_| known).map(Event::ArmState));
         }

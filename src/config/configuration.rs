@@ -12,8 +12,8 @@ use crate::link::backoff::Backoff;
 use crate::link::{Heartbeat, LinkConfig, Role, TransportConfig};
 use crate::params::{ChangeError, Changed};
 use crate::teleop::{
-    FilterConfig, Frames, GripperConfig, JumpConfig, Limits, OneEuro, OrientationConfig, Retarget,
-    StreamHealthConfig, TeleopConfig, Workspace,
+    FilterConfig, FollowingConfig, Frames, GripperConfig, JumpConfig, Limits, OneEuro, OrientationConfig,
+    Retarget, StreamHealthConfig, TeleopConfig, Workspace,
 };
 use crate::wire::WireConfig;
 
@@ -160,6 +160,14 @@ fn teleop(p: &Parameters, workspace: Workspace, turns: bool) -> TeleopConfig {
         command_period: (rate > 0.0).then(|| Duration::from_secs_f64(1.0 / rate)),
         workspace,
         home: p.get(&ARM_HOME),
+        assume_position: p.get(&ARM_ASSUME_POSITION),
+        position_timeout: p.get(&ARM_POSITION_TIMEOUT),
+        position_tolerance: p.get(&ARM_POSITION_TOLERANCE),
+        following: FollowingConfig {
+            distance: p.get(&LIMITS_FOLLOWING_ERROR),
+            time: p.get(&LIMITS_FOLLOWING_ERROR_TIME),
+        },
+        can_ask: p.get(&LINK_EXPECT_REPLY) && heartbeat(p).is_some_and(|heartbeat| heartbeat.expects_reply),
         limits: Limits { speed: p.get(&LIMITS_SPEED), acceleration: p.get(&LIMITS_ACCELERATION) },
         approach_speed: p.get(&LIMITS_APPROACH_SPEED),
         orientation: turns.then(|| OrientationConfig {

@@ -274,7 +274,8 @@ impl Link {
         line.refused |= reply.status == ReplyStatus::Error;
         open.answered = true;
         peer.note_reply(line.seq);
-        let outcome = open.take_complete().map_or(Outcome::Ignored, |line| {
+        let order = line.order;
+        let outcome = open.take_complete().map_or(Outcome::Partial(order), |line| {
             self.round_trips.push(now.saturating_duration_since(line.sent_at));
             if line.expired { Outcome::LateStop } else { self.counters.record(line.order, !line.refused) }
         });

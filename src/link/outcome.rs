@@ -20,7 +20,9 @@ pub enum Outcome {
     HeartbeatRejected,
     /// The controller answered a stop that had been given up: it is there.
     LateStop,
-    /// This reply decides nothing: replies are not expected, or those of others are to come.
+    /// One of several controllers has answered this line, and the others have yet to.
+    Partial(Order),
+    /// This reply decides nothing, because replies are not expected.
     Ignored,
     /// A datagram that answers nothing that is waited for: it comes late, or twice. What it says is of another time.
     Late,

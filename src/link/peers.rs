@@ -7,6 +7,11 @@ pub struct PeerId(u64);
 impl PeerId {
     /// The one connection of a bridge that dials.
     pub const ONLY: Self = Self(0);
+
+    /// Returns its number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
 }
 
 /// A controller on the other side of a connection.

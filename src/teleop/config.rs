@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::following::FollowingConfig;
 use super::retarget::{Retarget, RetargetMode};
 use super::target::GripperInput;
 use super::workspace::Workspace;
@@ -29,8 +30,18 @@ pub struct TeleopConfig {
     pub command_period: Option<Duration>,
     /// Where commands may lie.
     pub workspace: Workspace,
-    /// Where the arm is assumed to be before the first report or acknowledged command.
+    /// Where the arm is when a person says that it is at home.
     pub home: Position,
+    /// Where the arm is assumed to be if the controller has not said.
+    pub assume_position: AssumedPosition,
+    /// How long an accepted command says where the arm is.
+    pub position_timeout: Duration,
+    /// How far from its last command the arm may be reported and still count as there, in metres.
+    pub position_tolerance: f64,
+    /// How far, and for how long, the arm may be behind its commands.
+    pub following: FollowingConfig,
+    /// Whether the controller answers a line that commands nothing, so that it can be asked where the arm is.
+    pub can_ask: bool,
     /// How fast, and how suddenly, commands move the arm while tracking.
     pub limits: Limits,
     /// The fastest a command may move the arm while approaching, in m/s.
@@ -67,6 +78,17 @@ impl TeleopConfig {
     pub fn longest_step(&self) -> Duration {
         self.input_timeout.max(self.ramp_period())
     }
+}
+
+/// Where a person says that the arm is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AssumedPosition {
+    /// Nowhere: a person is asked.
+    None,
+    /// At home when the bridge is started.
+    Home,
+    /// Still where it was when the last session ended.
+    Last,
 }
 
 /// Who arms.
@@ -231,6 +253,11 @@ pub(super) mod tests {
             command_period: None,
             workspace: Workspace::new(corner(-1.0), corner(1.0), Policy::Clamp).unwrap(),
             home: Position::new(0.2, 0.0, 0.2).unwrap(),
+            assume_position: AssumedPosition::None,
+            position_timeout: Duration::from_secs(300),
+            position_tolerance: 0.01,
+            following: FollowingConfig { distance: 0.15, time: Duration::from_secs(1) },
+            can_ask: false,
             limits: Limits { speed: 0.25, acceleration: 1.5 },
             approach_speed: 0.1,
             orientation: Some(OrientationConfig { speed: 1.0, home: Orientation::from_rpy([0.0; 3]) }),

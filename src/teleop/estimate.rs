@@ -1,56 +1,200 @@
-//! The estimate of the arm: the only place that decides where the arm is.
+//! The estimate of the arm: the only place that decides where the arm is, and whether that is known.
+//!
+//! A *session* is the time in which the place can be known from what was said before: one connection, or an unbroken run of
+//! answers. A connection that breaks ends it, and so do a controller that joins, a disarm, another arm and a sleep of the
+//! machine, because the arm may have been moved, homed or exchanged since.
 //!
 //! Invariants:
-//! - The arm is where the last acknowledged command leads, unless the controller has said since that it is elsewhere: after
-//!   a stop on the way, or unasked. If nothing has been acknowledged it is where it was last reported, and otherwise at home.
+//! - The place is *known* if the controller has reported it in this session, or has accepted a command in this session no longer
+//!   ago than `arm.position_timeout`. It is *assumed* if a person says so, by `arm.assume_position` or by two calls of
+//!   `~/set_armed`. Otherwise it is unknown.
+//! - No motion begins while the place is unknown. If the controller can be asked, it is asked before each motion, and the motion
+//!   waits for the answer.
+//! - A reported place that is no farther than `arm.position_tolerance` from the last accepted command is that command. If it is
+//!   farther away the arm has been moved by others, and no motion begins before reports show that the arm rests.
+//! - A report that is in [doubt](Doubt) begins no motion. It is forgotten with the next good one, or when a person assumes a place.
 //! - No motion begins while a line is unanswered, nor before the arm can be back from a refused command.
 //! - Only the last command may be repeated, if the controller has accepted it and nothing has come between.
-//! - A new connection keeps what is known of the arm, and forgets what was sent.
 
 use std::time::{Duration, Instant};
 
-use super::config::{OrientationConfig, TeleopConfig};
+use super::config::{AssumedPosition, OrientationConfig, TeleopConfig};
+use super::doubt::Doubt;
+use super::following::FollowingError;
 use crate::arm::Command;
 use crate::geometry::{Orientation, Position};
 
-/// What has been sent on this connection, and what the controller has said about the arm.
+/// What has been sent on this connection, and what is known of the arm.
 #[derive(Debug, Default)]
 pub(super) struct ArmEstimate {
     last_sent: Option<(Instant, Command)>,
+    /// When the first command to where the last one leads was sent.
+    aimed_at: Option<Instant>,
     /// How many lines, stop lines too, have not been answered.
     unanswered: u32,
-    /// Where the last acknowledged command leads.
-    acknowledged: Option<Position>,
-    /// The tool's orientation by the last acknowledged command.
-    orientation: Option<Orientation>,
-    reported: Option<Position>,
-    /// Where the arm has been seen at rest since the last command was acknowledged.
-    observed: Option<Position>,
     /// The last command that was answered, if the controller has accepted it.
     accepted: Option<Command>,
     /// Nothing has happened since the last command that would make it unsafe to repeat.
     undisturbed: bool,
+    session: Session,
+    following: FollowingError,
+    /// Where the arm was when the last session ended, if that was known.
+    former: Option<Place>,
+    /// The arm may have left the place at which it stood when the bridge was started.
+    left_start: bool,
+}
+
+/// What is known of the arm in this session.
+#[derive(Debug, Default)]
+struct Session {
+    /// Where the last accepted command leads, and when it was accepted.
+    commanded: Option<(Instant, Place)>,
+    /// The newest good report of each arm. Several controllers that dial in have an arm each.
+    reports: Vec<Report>,
+    doubt: Option<Doubt>,
+    assumed: Option<Place>,
+    /// When the controller last answered a question, or said unasked where the arm is, with nothing unanswered.
+    answered_at: Option<Instant>,
+    /// When the last question went out.
+    asked_at: Option<Instant>,
+    is_asking: bool,
+    /// Why the arm may not be where commands lead, until it is seen at rest.
+    deviation: Option<Deviation>,
+}
+
+/// Where the tool centre point is, and how the tool is turned if that is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Place {
+    position: Position,
+    orientation: Option<Orientation>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Report {
+    /// Whose arm it is.
+    arm: u64,
+    at: Instant,
+    place: Place,
+    moving: Option<bool>,
+    /// Since when reports have shown the arm here.
+    here_since: Instant,
+    here: Position,
+    /// The report shows where the arm rests, or is moved by others: it is no reply that accepts a command.
+    observed: bool,
+    rests: bool,
+}
+
+/// What a report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportAbout {
+    /// The controller accepts a command: the arm is on its way.
+    Accepted,
+    /// The controller has stopped the arm.
+    Stopped,
+    /// Anything else: a heartbeat, a refusal, or nothing that was asked.
+    Observed,
+}
+
+/// A position that a controller reports.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Reported {
+    pub arm: u64,
+    pub about: ReportAbout,
+    pub position: Position,
+    pub orientation: Option<Orientation>,
+    pub moving: Option<bool>,
+}
+
+/// How the arm deviates from its commands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Deviation {
+    /// It is this far behind, in metres.
+    Lags(f64),
+    /// It is elsewhere, or moves without a command.
+    Moved(Position),
+}
+
+/// Why the place of the arm is not known.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PositionUnknown {
+    /// The answer to the question has not come yet.
+    #[error("waiting for the controller to report where the arm is")]
+    Awaited,
+    /// The controller has neither reported a position nor accepted a command in this session.
+    #[error("this controller does not report where the arm is")]
+    NotReported,
+    /// The last command was accepted too long ago.
+    #[error(
+        "this controller does not report where the arm is, and the last command was accepted {:.0} s ago, more than \
+         arm.position_timeout {:.0} s", age.as_secs_f64(), timeout.as_secs_f64()
+    )]
+    #[allow(missing_docs)]
+    Outdated { age: Duration, timeout: Duration },
+    /// Commands carry an orientation, and the controller does not report one.
+    #[error("this controller does not report how the tool is turned")]
+    TurningNotReported,
+    /// The newest report is not believed.
+    #[error("{0}")]
+    Doubtful(Doubt),
+    /// Two arms that get the same commands are at different places.
+    #[error("the controllers report places {0:.3} m apart; move the arms to the same place")]
+    Apart(f64),
+    /// Outside the workspace.
+    #[error("the arm is at {0} m, outside the workspace; move it inside, or widen workspace.*")]
+    Outside(Position),
+    /// The arm is behind its commands by so many metres.
+    #[error(
+        "the arm is {0:.3} m behind its commands, more than limits.following_error; is it blocked, or slower than limits.speed?"
+    )]
+    Lags(f64),
+    /// The arm is not where it was sent, and has not been seen at rest.
+    #[error("the arm is moved by others: it is at {0} m, and not where it was sent; waiting until it rests")]
+    Moved(Position),
+}
+
+impl PositionUnknown {
+    /// Returns whether the bridge waits for a person: nothing that the controller is going to say will end this.
+    pub(super) fn needs_person(&self, can_ask: bool) -> bool {
+        match self {
+            Self::Awaited => false,
+            Self::NotReported | Self::Outdated { .. } | Self::TurningNotReported => true,
+            Self::Doubtful(_) | Self::Apart(_) | Self::Outside(_) => true,
+            Self::Lags(_) | Self::Moved(_) => !can_ask,
+        }
+    }
 }
 
 impl ArmEstimate {
+    /// Starts without a connection.
+    pub(super) fn new(config: &TeleopConfig) -> Self {
+        let mut estimate = Self::default();
+        estimate.renew_session(config);
+        estimate
+    }
+
     /// Records a command that has been sent.
     pub(super) fn handle_sent(&mut self, now: Instant, command: Command) {
         self.unanswered += 1;
+        if self.last_sent.is_none_or(|(_, last)| last.position != command.position) {
+            self.aimed_at = Some(now);
+        }
         self.last_sent = Some((now, command));
-        self.undisturbed = true;
+        (self.undisturbed, self.left_start) = (true, true);
+        self.session.answered_at = None;
     }
 
     /// Records a stop line that has been sent.
     pub(super) fn handle_stop_sent(&mut self) {
         self.unanswered += 1;
+        self.session.answered_at = None;
     }
 
     /// Records that the controller has accepted a command.
-    pub(super) fn handle_acknowledged(&mut self, command: &Command) {
+    pub(super) fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
         self.unanswered = self.unanswered.saturating_sub(1);
-        self.acknowledged = Some(command.position);
-        self.orientation = command.orientation.or(self.orientation);
-        self.observed = None;
+        let orientation = command.orientation.or(self.best().and_then(|place| place.orientation));
+        self.session.commanded = Some((now, Place { position: command.position, orientation }));
+        self.session.reports.iter_mut().for_each(|report| report.observed = false);
         self.accepted = Some(*command);
     }
 
@@ -60,25 +204,108 @@ impl ArmEstimate {
         self.accepted = None;
     }
 
-    /// Records the end of a stop line. `stopped_at` is where the arm has stopped on its way, if the controller says so.
-    pub(super) fn handle_stop_answered(&mut self, stopped_at: Option<Position>) {
+    /// Records the end of a stop line, and whether the reply has reported where the arm has stopped on its way.
+    pub(super) fn handle_stop_answered(&mut self, reported: bool) {
         self.unanswered = self.unanswered.saturating_sub(1);
-        if stopped_at.is_some() {
-            (self.reported, self.acknowledged) = (stopped_at, None);
+        if reported {
+            self.session.commanded = None;
         }
     }
 
-    /// Takes a position from the reply to a command.
-    pub(super) fn handle_reported(&mut self, position: Position) {
-        self.reported = Some(position);
+    /// Takes the position that a controller reports, and whether the bridge is in `motion`.
+    pub(super) fn handle_report(
+        &mut self,
+        now: Instant,
+        reported: Reported,
+        in_motion: bool,
+        config: &TeleopConfig,
+    ) {
+        let Reported { arm, about, position, orientation, moving } = reported;
+        let known = self.best().map(|place| place.position);
+        if let Err(doubt) = Doubt::judge(position, known, config.position_tolerance, &config.workspace) {
+            return self.handle_doubt(doubt);
+        }
+        self.session.doubt = None;
+        let place = Place { position, orientation };
+        let fresh = Report {
+            arm,
+            at: now,
+            place,
+            moving,
+            here_since: now,
+            here: position,
+            observed: false,
+            rests: false,
+        };
+        let reports = &mut self.session.reports;
+        let report = match reports.iter_mut().position(|report| report.arm == arm) {
+            Some(index) => &mut reports[index],
+            None => {
+                reports.push(fresh);
+                reports.last_mut().expect("it has just been pushed")
+            }
+        };
+        let stays = about != ReportAbout::Accepted
+            && report.observed
+            && moving != Some(true)
+            && report.here.distance(position) <= STILL;
+        if !stays {
+            (report.here, report.here_since) = (position, now);
+        }
+        let rests = match (about, moving) {
+            (ReportAbout::Accepted, _) | (_, Some(true)) => false,
+            (_, Some(false)) | (ReportAbout::Stopped, None) => true,
+            (ReportAbout::Observed, None) => now.saturating_duration_since(report.here_since) >= REST_TIME,
+        };
+        let orientation = orientation.or(report.place.orientation.filter(|_| rests));
+        (report.at, report.place, report.moving) = (now, Place { position, orientation }, moving);
+        // In motion the arm is behind its commands, and the next one does not go back to where it is.
+        (report.observed, report.rests) = (about != ReportAbout::Accepted && !in_motion, rests);
+        self.judge_motion(now, &reported, in_motion, config);
+        if rests && self.session.reports.iter().all(|report| report.rests) && !in_motion {
+            self.session.deviation = None;
+        }
     }
 
-    /// Takes a position that does not belong to a command. It counts as more than a report if the arm is not `moving`,
-    /// because an arm that is on its way to where the last command leads is elsewhere too.
-    pub(super) fn handle_observed(&mut self, position: Position, moving: Option<bool>) {
-        self.reported = Some(position);
-        if moving != Some(true) {
-            self.observed = Some(position);
+    /// Compares a report with what the arm was told.
+    fn judge_motion(&mut self, now: Instant, reported: &Reported, in_motion: bool, config: &TeleopConfig) {
+        let Reported { about, position, moving, .. } = *reported;
+        let Some((_, sent)) = self.last_sent else { return };
+        let distance = sent.position.distance(position);
+        if in_motion
+            && let Some(lag) = self.following.handle_report(now, sent.position, position, &config.following)
+        {
+            self.session.deviation = Some(Deviation::Lags(lag));
+        }
+        let travel = config.following.travel_time(config.limits.speed);
+        let has_arrived = self.aimed_at.is_none_or(|at| now.saturating_duration_since(at) > travel);
+        let is_away = distance > config.position_tolerance || (moving == Some(true) && !in_motion);
+        let is_elsewhere = about == ReportAbout::Observed && self.unanswered == 0 && has_arrived && is_away;
+        if is_elsewhere {
+            self.undisturbed = false;
+            if self.session.deviation.is_none() && self.session.commanded.is_some() {
+                self.session.deviation = Some(Deviation::Moved(position));
+            }
+        }
+    }
+
+    /// Takes a report that is not believed, unless a person has assumed a place since and nothing has been accepted.
+    pub(super) fn handle_doubt(&mut self, doubt: Doubt) {
+        if self.session.assumed.is_none() || self.session.commanded.is_some() {
+            self.session.doubt = Some(doubt);
+        }
+    }
+
+    /// Records that a question has gone out.
+    pub(super) fn handle_asked(&mut self, now: Instant) {
+        (self.session.asked_at, self.session.is_asking) = (Some(now), true);
+    }
+
+    /// Records an answer that is no reply to a command, with a position or without one; or that none will come.
+    pub(super) fn handle_answer(&mut self, now: Instant, came: bool) {
+        self.session.is_asking = false;
+        if came && self.unanswered == 0 {
+            self.session.answered_at = Some(now);
         }
     }
 
@@ -87,28 +314,205 @@ impl ArmEstimate {
         self.undisturbed = false;
     }
 
-    /// Forgets what was sent on the connection that has ended.
-    pub(super) fn handle_link_down(&mut self) {
-        let Self { acknowledged, orientation, reported, observed, .. } = *self;
-        *self = Self { acknowledged, orientation, reported, observed, ..Self::default() };
-    }
-
-    /// Returns where the arm is. It is at `arm.home` if the controller has neither accepted nor reported a position.
-    pub(super) fn position(&self, home: Position) -> Position {
-        self.known_position().unwrap_or(home)
-    }
-
-    /// Returns where the arm is by the controller's word.
-    pub(super) fn known_position(&self) -> Option<Position> {
-        let elsewhere = |commanded: &Position| {
-            self.observed.is_some_and(|observed| observed.distance(*commanded) > TOLERANCE)
+    /// Ends the session: what was known of the arm is known no longer.
+    pub(super) fn renew_session(&mut self, config: &TeleopConfig) {
+        self.former = self
+            .best_within(config.position_tolerance)
+            .filter(|_| self.session.assumed.is_none() || self.session.commanded.is_some())
+            .or(self.former);
+        let assumed = match config.assume_position {
+            AssumedPosition::None => None,
+            AssumedPosition::Home => Some(home(config)).filter(|_| !self.left_start),
+            AssumedPosition::Last => self.former,
         };
-        self.acknowledged.filter(|commanded| !elsewhere(commanded)).or(self.reported)
+        self.session = Session { assumed, ..Session::default() };
+        self.following.reset();
+        self.forbid_repetition();
     }
 
-    /// Returns the tool's orientation by the controller's word, or as it is at home.
+    /// Ends the session, and forgets what was sent on the connection that has ended.
+    pub(super) fn handle_link_down(&mut self, config: &TeleopConfig) {
+        self.renew_session(config);
+        (self.last_sent, self.aimed_at, self.unanswered, self.accepted) = (None, None, 0, None);
+    }
+
+    /// Forgets all, because the arm or what positions mean is another.
+    pub(super) fn handle_other_arm(&mut self) {
+        *self = Self { left_start: true, ..Self::default() };
+    }
+
+    /// Forgets that the arm may stand where it stood at the start, because the last process did not end by itself.
+    pub(super) fn forget_start(&mut self) {
+        (self.left_start, self.session.assumed) = (true, None);
+    }
+
+    /// Assumes that the arm is at home, or goes there by the first command, because a person says so.
+    pub(super) fn assume_home(&mut self, config: &TeleopConfig) {
+        let Session { answered_at, asked_at, is_asking, .. } = self.session;
+        let assumed = Some(home(config));
+        self.session = Session { assumed, answered_at, asked_at, is_asking, ..Session::default() };
+        self.forbid_repetition();
+    }
+
+    /// Begins to watch a motion.
+    pub(super) fn handle_motion_begun(&mut self) {
+        self.following.reset();
+    }
+
+    /// Returns where the arm is, as far as that is known or assumed.
+    pub(super) fn best_position(&self) -> Option<Position> {
+        self.best().map(|place| place.position)
+    }
+
+    /// Returns where a motion begins. It is at `arm.home` if nothing is known.
+    pub(super) fn position(&self, config: &TeleopConfig) -> Position {
+        let Some(Place { position, .. }) = self.best_within(config.position_tolerance) else {
+            return config.home;
+        };
+        let inside = || {
+            config
+                .workspace
+                .nearest(position)
+                .filter(|inside| inside.distance(position) <= config.position_tolerance)
+        };
+        if config.workspace.contains(position) { position } else { inside().unwrap_or(position) }
+    }
+
+    /// Returns how the tool is turned, or as it is at home if that is not known.
     pub(super) fn orientation(&self, config: &OrientationConfig) -> Orientation {
-        self.orientation.unwrap_or(config.home)
+        self.best().and_then(|place| place.orientation).unwrap_or(config.home)
+    }
+
+    fn best(&self) -> Option<Place> {
+        self.best_within(f64::EPSILON)
+    }
+
+    /// Returns where the arm is. An arm that is seen within `tolerance` of where it was sent is there.
+    fn best_within(&self, tolerance: f64) -> Option<Place> {
+        let Session { commanded, reports, assumed, .. } = &self.session;
+        let seen = reports.iter().find(|report| report.observed).map(|report| report.place);
+        // Though the session is a new one, because an arm that sags would sink with each session.
+        let is_near =
+            |former: &Place| seen.is_some_and(|seen| seen.position.distance(former.position) <= tolerance);
+        let former = || self.former.filter(is_near).map(|former| Place { orientation: None, ..former });
+        let commanded = commanded.map(|(_, place)| place).or_else(former);
+        let any = || reports.first().map(|report| report.place).or(*assumed);
+        let place = match (commanded, seen) {
+            (Some(commanded), Some(seen)) if commanded.position.distance(seen.position) <= tolerance => {
+                commanded
+            }
+            (_, Some(seen)) => seen,
+            (Some(commanded), None) => commanded,
+            (None, None) => any()?,
+        };
+        let orientation = place
+            .orientation
+            .or(commanded.and_then(|place| place.orientation))
+            .or(seen.and_then(|seen| seen.orientation))
+            .or(assumed.and_then(|place| place.orientation));
+        Some(Place { orientation, ..place })
+    }
+
+    /// Judges whether a motion may begin from where the arm is.
+    pub(super) fn check(&self, now: Instant, config: &TeleopConfig) -> Result<(), PositionUnknown> {
+        if config.can_ask && !self.is_answered(now) {
+            return Err(PositionUnknown::Awaited);
+        }
+        self.check_known(now, config)
+    }
+
+    /// Judges whether the place is known, whether or not it has just been asked for.
+    pub(super) fn check_known(&self, now: Instant, config: &TeleopConfig) -> Result<(), PositionUnknown> {
+        use PositionUnknown::*;
+        let Session { commanded, reports, doubt, assumed, deviation, .. } = &self.session;
+        if let Some(doubt) = doubt {
+            return Err(Doubtful(doubt.clone()));
+        }
+        self.check_deviation(*deviation)?;
+        let tolerance = config.position_tolerance;
+        let observed = || reports.iter().filter(|report| report.observed);
+        for report in observed() {
+            let position = report.place.position;
+            let apart = observed().map(|other| other.place.position.distance(position)).fold(0.0, f64::max);
+            let is_there = commanded.is_some_and(|(_, place)| place.position.distance(position) <= tolerance);
+            // A controller that cannot be asked may report a change only, and has reported none since.
+            let silent = !config.can_ask && now.saturating_duration_since(report.at) >= REST_TIME;
+            let rests = report.rests || (silent && report.moving != Some(true));
+            if !is_there && !rests {
+                return Err(Moved(position));
+            }
+            if apart > 2.0 * tolerance {
+                return Err(Apart(apart));
+            }
+        }
+        // A person may have said that the arm stays where it was.
+        let is_outdated = |at: Instant| {
+            config.assume_position != AssumedPosition::Last
+                && now.saturating_duration_since(at) > config.position_timeout
+        };
+        if observed().next().is_none() {
+            match commanded {
+                Some((at, _)) if is_outdated(*at) => {
+                    let age = now.saturating_duration_since(*at);
+                    return Err(Outdated { age, timeout: config.position_timeout });
+                }
+                Some(_) => {}
+                None if assumed.is_none() => return Err(NotReported),
+                None => {}
+            }
+        }
+        let position = self.position(config);
+        if !config.workspace.contains(position) {
+            return Err(Outside(position));
+        }
+        let turning = self.best_within(tolerance).and_then(|place| place.orientation);
+        if config.orientation.is_some() && turning.is_none() {
+            return Err(TurningNotReported);
+        }
+        Ok(())
+    }
+
+    /// Returns how the arm deviates from its commands as an error, in motion too.
+    pub(super) fn check_following(&self) -> Result<(), PositionUnknown> {
+        self.check_deviation(self.session.deviation)
+    }
+
+    fn check_deviation(&self, deviation: Option<Deviation>) -> Result<(), PositionUnknown> {
+        match deviation {
+            Some(Deviation::Lags(distance)) => Err(PositionUnknown::Lags(distance)),
+            Some(Deviation::Moved(position)) => Err(PositionUnknown::Moved(position)),
+            None => Ok(()),
+        }
+    }
+
+    fn is_answered(&self, now: Instant) -> bool {
+        self.session.answered_at.is_some_and(|at| now.saturating_duration_since(at) <= FRESH)
+    }
+
+    /// Returns whether anything has come back in this session.
+    pub(super) fn has_been_answered(&self) -> bool {
+        self.session.answered_at.is_some()
+            || self.session.commanded.is_some()
+            || !self.session.reports.is_empty()
+    }
+
+    /// Returns when the controller is to be asked where the arm is, if that stands in the way of a motion.
+    pub(super) fn question_due_at(&self, now: Instant, config: &TeleopConfig) -> Option<Instant> {
+        if !config.can_ask || self.unanswered > 0 || self.session.is_asking {
+            return None;
+        }
+        let again = || self.session.asked_at.map_or(now, |at| at + ASK_AGAIN);
+        match self.check(now, config) {
+            Err(PositionUnknown::Awaited) => Some(now),
+            Err(unknown) if !unknown.needs_person(true) => Some(again()),
+            Err(_) | Ok(()) => None,
+        }
+    }
+
+    /// Returns when the place becomes known because the controller reports no change.
+    pub(super) fn rests_at(&self, config: &TeleopConfig) -> Option<Instant> {
+        let waits = |report: &&Report| !config.can_ask && report.observed && !report.rests;
+        self.session.reports.iter().filter(waits).map(|report| report.at + REST_TIME).max()
     }
 
     /// Returns the last command on this connection, and when it was sent.
@@ -139,7 +543,7 @@ impl ArmEstimate {
     /// Returns when the arm has had the time to come back from where a command leads that may have been refused. So the
     /// way from that command to the next one keeps the speed limits too.
     fn back_at(&self, sent_at: Instant, sent: Command, config: &TeleopConfig) -> Instant {
-        let way = self.position(config.home).distance(sent.position) / config.approach_limits().speed;
+        let way = self.position(config).distance(sent.position) / config.approach_limits().speed;
         let turn = config
             .orientation
             .zip(sent.orientation)
@@ -148,9 +552,19 @@ impl ArmEstimate {
     }
 }
 
-/// How far from a commanded position the arm may be measured and still count as there, in metres.
-const TOLERANCE: f64 = 0.005;
+/// Returns the place of the arm at home.
+fn home(config: &TeleopConfig) -> Place {
+    Place { position: config.home, orientation: config.orientation.map(|orientation| orientation.home) }
+}
 
+/// For how long an answer says where the arm is, before a motion begins.
+const FRESH: Duration = Duration::from_millis(500);
+/// How soon the controller is asked again while the arm is not at rest.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// How long an arm that does not report whether it moves has to stay to count as resting.
+const REST_TIME: Duration = Duration::from_millis(200);
+/// How far apart two reports of an arm that stays may be, in metres.
+const STILL: f64 = 0.002;
 /// Longer than any way in any workspace takes at any sensible speed, in seconds. Keeps the arithmetic finite.
 const MAX_WAIT: f64 = 3600.0;
 
@@ -169,60 +583,319 @@ mod tests {
         Command { position: at(x), gripper: Gripper::Open, orientation: None }
     }
 
+    fn config() -> TeleopConfig {
+        TeleopConfig { orientation: None, ..settings() }
+    }
+
     /// An estimate after an accepted command to `x`.
     fn accepted(now: Instant, x: f64) -> ArmEstimate {
-        let mut estimate = ArmEstimate::default();
+        let mut estimate = ArmEstimate::new(&config());
         estimate.handle_sent(now, to(x));
-        estimate.handle_acknowledged(&to(x));
+        estimate.handle_acknowledged(now, &to(x));
         estimate
     }
 
+    /// Reports that the only arm is at `x`.
+    fn report(estimate: &mut ArmEstimate, now: Instant, x: f64, about: ReportAbout, moving: Option<bool>) {
+        let reported = Reported { arm: 0, about, position: at(x), orientation: None, moving };
+        estimate.handle_report(now, reported, false, &config());
+    }
+
+    fn observe(estimate: &mut ArmEstimate, now: Instant, x: f64, moving: Option<bool>) {
+        report(estimate, now, x, ReportAbout::Observed, moving);
+    }
+
+    const MS: Duration = Duration::from_millis(1);
+
     #[test]
-    fn acknowledged_command_outweighs_report_and_report_outweighs_home() {
-        let mut estimate = ArmEstimate::default();
-        assert_eq!(estimate.position(at(0.5)), at(0.5));
-        estimate.handle_reported(at(0.1));
-        assert_eq!(estimate.position(at(0.5)), at(0.1));
-        estimate.handle_acknowledged(&to(0.2));
-        estimate.handle_reported(at(0.15));
-        assert_eq!(estimate.position(at(0.5)), at(0.2));
+    fn place_is_unknown_until_something_says_it() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = ArmEstimate::new(&config);
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
+        assert_eq!(estimate.position(&config), config.home);
+        observe(&mut estimate, t, 0.1, Some(false));
+        assert_eq!(estimate.check(t, &config), Ok(()));
+        assert_eq!(estimate.position(&config), at(0.1));
     }
 
     #[test]
-    fn arm_seen_elsewhere_at_rest_is_there() {
-        let mut estimate = accepted(Instant::now(), 0.2);
-        estimate.handle_observed(at(0.204), None);
-        assert_eq!(estimate.known_position(), Some(at(0.2)), "within what is measured");
-        estimate.handle_observed(at(0.1), Some(true));
-        assert_eq!(estimate.known_position(), Some(at(0.2)), "it is on its way");
-        estimate.handle_observed(at(0.1), Some(false));
-        assert_eq!(estimate.known_position(), Some(at(0.1)));
-        estimate.handle_acknowledged(&to(0.3));
-        assert_eq!(estimate.known_position(), Some(at(0.3)), "it was sent away since");
+    fn accepted_command_outweighs_the_report_in_its_reply() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.handle_sent(t, to(0.2));
+        report(&mut estimate, t, 0.15, ReportAbout::Accepted, None);
+        assert_eq!(estimate.position(&config), at(0.15), "nothing else is known");
+        estimate.handle_acknowledged(t, &to(0.2));
+        assert_eq!(estimate.position(&config), at(0.2));
+    }
+
+    #[test]
+    fn accepted_command_is_known_until_the_timeout() {
+        let (t, config) = (Instant::now(), config());
+        let estimate = accepted(t, 0.2);
+        assert_eq!(estimate.check(t + config.position_timeout, &config), Ok(()));
+        let late = t + config.position_timeout + MS;
+        assert!(matches!(estimate.check(late, &config), Err(PositionUnknown::Outdated { .. })));
+        let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config };
+        assert_eq!(estimate.check(late, &last), Ok(()), "a person says that it stays there");
+    }
+
+    #[test]
+    fn arm_seen_near_its_command_is_at_its_command() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = accepted(t, 0.2);
+        observe(&mut estimate, t, 0.191, None);
+        assert_eq!((estimate.position(&config), estimate.check(t, &config)), (at(0.2), Ok(())));
+        for _ in 0..9 {
+            estimate.renew_session(&config);
+            observe(&mut estimate, t, 0.191, Some(false));
+        }
+        assert_eq!(estimate.position(&config), at(0.2), "an arm that sags does not sink");
+    }
+
+    #[test]
+    fn arm_seen_elsewhere_counts_once_it_rests() {
+        let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
+        let mut estimate = accepted(t, 0.2);
+        let check = |estimate: &mut ArmEstimate, now| {
+            estimate.handle_answer(now, true);
+            estimate.check(now, &config)
+        };
+        observe(&mut estimate, t, 0.1, None);
+        assert_eq!(check(&mut estimate, t), Err(PositionUnknown::Moved(at(0.1))));
+        observe(&mut estimate, t + 199 * MS, 0.101, None);
+        assert_eq!(check(&mut estimate, t + 199 * MS), Err(PositionUnknown::Moved(at(0.101))));
+        observe(&mut estimate, t + 200 * MS, 0.102, None);
+        assert_eq!(check(&mut estimate, t + 200 * MS), Ok(()));
+        assert_eq!(estimate.position(&config), at(0.102));
+        observe(&mut estimate, t + 300 * MS, 0.105, None);
+        assert!(check(&mut estimate, t + 300 * MS).is_err(), "it moves again");
+        observe(&mut estimate, t + 300 * MS, 0.105, Some(true));
+        assert!(check(&mut estimate, t + 600 * MS).is_err(), "it says that it moves");
+        observe(&mut estimate, t + 600 * MS, 0.1, Some(false));
+        assert_eq!(check(&mut estimate, t + 600 * MS), Ok(()), "it says that it rests");
+    }
+
+    #[test]
+    fn controller_that_reports_changes_is_believed_after_silence() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = ArmEstimate::new(&config);
+        observe(&mut estimate, t, 0.1, None);
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::Moved(at(0.1))));
+        assert_eq!(estimate.rests_at(&config), Some(t + REST_TIME));
+        assert_eq!(estimate.check(t + REST_TIME, &config), Ok(()));
+        observe(&mut estimate, t, 0.1, Some(true));
+        assert!(estimate.check(t + REST_TIME, &config).is_err());
+    }
+
+    #[test]
+    fn motion_waits_for_the_answer_to_the_question() {
+        let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
+        let mut estimate = accepted(t, 0.2);
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::Awaited));
+        assert_eq!(estimate.question_due_at(t, &config), Some(t));
+        estimate.handle_asked(t);
+        assert_eq!(estimate.question_due_at(t, &config), None, "it has been asked");
+        estimate.handle_answer(t + MS, false);
+        assert_eq!(estimate.question_due_at(t + MS, &config), Some(t + MS), "the answer was lost");
+        estimate.handle_answer(t + 2 * MS, true);
+        assert_eq!(estimate.check(t + 2 * MS, &config), Ok(()));
+        assert_eq!(estimate.check(t + 2 * MS + FRESH, &config), Ok(()));
+        assert_eq!(estimate.check(t + 3 * MS + FRESH, &config), Err(PositionUnknown::Awaited), "it is old");
+        estimate.handle_sent(t, to(0.3));
+        estimate.handle_answer(t + 4 * MS, true);
+        estimate.handle_acknowledged(t + 5 * MS, &to(0.3));
+        assert_eq!(estimate.check(t + 5 * MS, &config), Err(PositionUnknown::Awaited), "it was on its way");
+    }
+
+    #[test]
+    fn arm_that_moves_is_asked_again_after_a_while() {
+        let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
+        let mut estimate = accepted(t, 0.2);
+        estimate.handle_asked(t);
+        observe(&mut estimate, t, 0.1, Some(true));
+        estimate.handle_answer(t, true);
+        assert_eq!(estimate.question_due_at(t, &config), Some(t + ASK_AGAIN));
+        observe(&mut estimate, t, 0.0001, Some(false));
+        assert_eq!(estimate.question_due_at(t, &config), None, "only a person ends a doubt");
+    }
+
+    #[test]
+    fn doubtful_report_begins_no_motion_until_the_next_good_one() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = accepted(t, 0.2);
+        observe(&mut estimate, t, 0.0, Some(false));
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::Doubtful(Doubt::Zero)));
+        observe(&mut estimate, t, 0.2, Some(false));
+        assert_eq!(estimate.check(t, &config), Ok(()));
+        observe(&mut estimate, t, 0.02, Some(false));
+        assert!(matches!(estimate.check(t, &config), Err(PositionUnknown::Doubtful(Doubt::Scale { .. }))));
+        estimate.assume_home(&config);
+        assert_eq!((estimate.check(t, &config), estimate.position(&config)), (Ok(()), config.home));
+        observe(&mut estimate, t, 0.0, Some(false));
+        assert_eq!(estimate.check(t, &config), Ok(()), "a person has said where it is");
+        observe(&mut estimate, t, 0.3, Some(false));
+        assert_eq!(estimate.position(&config), at(0.3), "and a good report says it better");
+    }
+
+    #[test]
+    fn report_outside_the_workspace_begins_no_motion() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = ArmEstimate::new(&config);
+        observe(&mut estimate, t, 1.5, Some(false));
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::Outside(at(1.5))));
+        observe(&mut estimate, t, 1.009, Some(false));
+        assert_eq!(
+            (estimate.check(t, &config), estimate.position(&config)),
+            (Ok(()), at(1.0)),
+            "a hair outside"
+        );
+    }
+
+    #[test]
+    fn arms_at_different_places_begin_no_motion() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = ArmEstimate::new(&config);
+        observe(&mut estimate, t, 0.2, Some(false));
+        let other = |x| Reported {
+            arm: 1,
+            about: ReportAbout::Observed,
+            position: at(x),
+            orientation: None,
+            moving: Some(false),
+        };
+        estimate.handle_report(t, other(0.25), false, &config);
+        assert!(matches!(estimate.check(t, &config), Err(PositionUnknown::Apart(_))));
+        estimate.handle_report(t, other(0.21), false, &config);
+        assert_eq!(estimate.check(t, &config), Ok(()));
+    }
+
+    #[test]
+    fn turning_is_known_by_report_or_accepted_command() {
+        let (t, config) = (Instant::now(), settings());
+        let yaw = Orientation::from_rpy([0.0, 0.0, 1.0]);
+        let mut estimate = ArmEstimate::new(&config);
+        observe(&mut estimate, t, 0.2, Some(false));
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::TurningNotReported));
+        let reported = Reported {
+            arm: 0,
+            about: ReportAbout::Observed,
+            position: at(0.2),
+            orientation: Some(yaw),
+            moving: Some(false),
+        };
+        estimate.handle_report(t, reported, false, &config);
+        assert_eq!(estimate.check(t, &config), Ok(()));
+        assert_eq!(estimate.orientation(&config.orientation.unwrap()), yaw);
+        let mut estimate = ArmEstimate::new(&config);
+        let turned = Command { orientation: Some(yaw), ..to(0.2) };
+        estimate.handle_sent(t, turned);
+        estimate.handle_acknowledged(t, &turned);
+        observe(&mut estimate, t, 0.205, Some(false));
+        assert_eq!(estimate.check(t, &config), Ok(()), "the report has no turning, and the command has");
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.assume_home(&config);
+        assert_eq!(estimate.check(t, &config), Ok(()));
     }
 
     #[test]
     fn arm_that_stopped_on_its_way_is_where_it_says() {
-        let mut estimate = accepted(Instant::now(), 0.2);
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = accepted(t, 0.2);
         estimate.handle_stop_sent();
-        estimate.handle_stop_answered(None);
-        assert_eq!(estimate.known_position(), Some(at(0.2)));
+        estimate.handle_stop_answered(false);
+        assert_eq!(estimate.position(&config), at(0.2));
         estimate.handle_stop_sent();
-        estimate.handle_stop_answered(Some(at(0.15)));
-        assert_eq!(estimate.known_position(), Some(at(0.15)));
+        report(&mut estimate, t, 0.15, ReportAbout::Stopped, None);
+        estimate.handle_stop_answered(true);
+        assert_eq!((estimate.position(&config), estimate.check(t, &config)), (at(0.15), Ok(())));
+    }
+
+    #[test]
+    fn arm_far_behind_lags_until_it_is_seen_at_rest() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = accepted(t, 0.2);
+        let behind = |ms: u64, estimate: &mut ArmEstimate| {
+            let about = ReportAbout::Accepted;
+            let reported = Reported { arm: 0, about, position: at(0.04), orientation: None, moving: None };
+            estimate.handle_report(t + Duration::from_millis(ms), reported, true, &config);
+            estimate.check_following()
+        };
+        assert_eq!(behind(0, &mut estimate), Ok(()));
+        assert_eq!(behind(1000, &mut estimate), Err(PositionUnknown::Lags(0.16)));
+        assert_eq!(estimate.check_known(t, &config), Err(PositionUnknown::Lags(0.16)));
+        observe(&mut estimate, t, 0.05, Some(true));
+        assert!(estimate.check_following().is_err());
+        observe(&mut estimate, t, 0.06, Some(false));
+        assert_eq!((estimate.check_known(t, &config), estimate.position(&config)), (Ok(()), at(0.06)));
+    }
+
+    #[test]
+    fn arm_moved_while_nothing_is_commanded_is_noticed() {
+        let config = config();
+        let t = Instant::now();
+        let arrived = t + config.following.travel_time(config.limits.speed) + MS;
+        let seen = |now: Instant, x: f64, moving: Option<bool>, in_motion: bool| {
+            let mut estimate = accepted(t, 0.2);
+            let about = ReportAbout::Observed;
+            let reported = Reported { arm: 0, about, position: at(x), orientation: None, moving };
+            estimate.handle_report(now, reported, in_motion, &config);
+            (estimate.check_following().is_ok(), estimate.repeatable().is_some())
+        };
+        assert_eq!(seen(arrived, 0.2, Some(false), true), (true, true));
+        assert_eq!(seen(arrived, 0.23, None, true), (false, false), "elsewhere while the hand rests");
+        assert_eq!(seen(arrived, 0.23, None, false), (false, false), "elsewhere while held");
+        assert_eq!(seen(arrived, 0.2, Some(true), false), (false, false), "it moves without a command");
+        assert_eq!(seen(arrived - 2 * MS, 0.23, None, true), (true, true), "it may still be on its way");
+    }
+
+    #[test]
+    fn session_that_ends_leaves_the_place_unknown() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = accepted(t, 0.2);
+        observe(&mut estimate, t, 0.2, Some(false));
+        estimate.renew_session(&config);
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
+        assert_eq!(estimate.repeatable(), None);
+        assert!(estimate.last_sent().is_some(), "the connection stands");
+        let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config };
+        let mut estimate = accepted(t, 0.2);
+        estimate.renew_session(&last);
+        assert_eq!((estimate.check(t, &last), estimate.position(&last)), (Ok(()), at(0.2)));
+        estimate.renew_session(&last);
+        assert_eq!(estimate.position(&last), at(0.2), "it is still the last one");
+        estimate.handle_other_arm();
+        estimate.renew_session(&last);
+        assert!(estimate.check(t, &last).is_err(), "another arm inherits nothing");
+    }
+
+    #[test]
+    fn home_is_assumed_until_the_first_command() {
+        let (t, config) =
+            (Instant::now(), TeleopConfig { assume_position: AssumedPosition::Home, ..config() });
+        let mut estimate = ArmEstimate::new(&config);
+        assert_eq!((estimate.check(t, &config), estimate.position(&config)), (Ok(()), config.home));
+        estimate.renew_session(&config);
+        assert_eq!(estimate.check(t, &config), Ok(()), "nothing has been sent yet");
+        estimate.handle_sent(t, to(0.2));
+        estimate.handle_link_down(&config);
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.forget_start();
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
     }
 
     #[test]
     fn motion_begins_only_once_every_line_is_answered() {
         let (t, config) = (Instant::now(), settings());
-        let mut estimate = ArmEstimate::default();
+        let mut estimate = ArmEstimate::new(&config);
         assert_eq!(estimate.may_begin_at(t, &config), Some(t));
         estimate.handle_sent(t, to(0.2));
         estimate.handle_stop_sent();
         assert_eq!(estimate.may_begin_at(t, &config), None);
-        estimate.handle_acknowledged(&to(0.2));
+        estimate.handle_acknowledged(t, &to(0.2));
         assert_eq!(estimate.may_begin_at(t, &config), None);
-        estimate.handle_stop_answered(None);
+        estimate.handle_stop_answered(false);
         assert_eq!(estimate.may_begin_at(t, &config), Some(t + config.ramp_period()));
     }
 
@@ -258,13 +931,12 @@ mod tests {
     }
 
     #[test]
-    fn new_connection_keeps_the_place_and_forgets_what_was_sent() {
-        let mut estimate = accepted(Instant::now(), 0.2);
+    fn new_connection_forgets_what_was_sent() {
+        let (now, config) = (Instant::now(), config());
+        let mut estimate = accepted(now, 0.2);
         estimate.handle_stop_sent();
-        estimate.handle_link_down();
-        assert_eq!((estimate.known_position(), estimate.last_sent()), (Some(at(0.2)), None));
-        assert_eq!(estimate.repeatable(), None);
-        let now = Instant::now();
-        assert_eq!(estimate.may_begin_at(now, &settings()), Some(now));
+        estimate.handle_link_down(&config);
+        assert_eq!((estimate.last_sent(), estimate.repeatable()), (None, None));
+        assert_eq!(estimate.may_begin_at(now, &config), Some(now));
     }
 }

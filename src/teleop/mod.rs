@@ -25,13 +25,15 @@
 //! | `target`, `retarget` | what a target is, and where it is in the arm's base frame |
 //! | `workspace` | where commands may lie |
 //! | `mode` | the mode of the diagram |
-//! | `estimate` | where the arm is |
+//! | `estimate`, `doubt`, `following` | where the arm is, whether that is known, whether it follows |
 //! | `gripper` | open or closed |
 //! | `link_view` | whether the controller takes commands |
 //! | `reason`, `input_fault` | why the arm does or does not move, in words |
 
 mod config;
+mod doubt;
 mod estimate;
+mod following;
 mod gripper;
 mod input;
 mod input_fault;
@@ -45,9 +47,12 @@ mod target;
 mod workspace;
 
 pub use config::{
-    Arming, FilterConfig, GripperConfig, HoldBehavior, JumpConfig, Limits, OneEuro, OrientationConfig,
-    StreamHealthConfig, TeleopConfig, TeleopConfigError,
+    Arming, AssumedPosition, FilterConfig, GripperConfig, HoldBehavior, JumpConfig, Limits, OneEuro,
+    OrientationConfig, StreamHealthConfig, TeleopConfig, TeleopConfigError,
 };
+pub use doubt::Doubt;
+pub use estimate::{PositionUnknown, ReportAbout};
+pub use following::FollowingConfig;
 pub use input::{GraphNews, SenderWatch, check_age};
 pub use input_fault::{ClockCause, InputFault};
 pub use link_view::LinkView;

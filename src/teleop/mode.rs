@@ -6,7 +6,11 @@
 //! - Only a person leads out of STOPPED, and only to DISARMED.
 //! - A mode arms itself once, after the start. After that only a person arms.
 
+use std::time::Duration;
+
 use super::config::Arming;
+use super::estimate::PositionUnknown;
+use crate::geometry::Position;
 
 /// What the bridge does with targets, as published in `LinkStatus.motion`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,9 @@ pub enum Disarmed {
     /// `~/reset`.
     #[error("disarmed by ~/reset; call ~/set_armed with data: true to arm again")]
     ByReset,
+    /// The controller reported a fault, and reports it no longer.
+    #[error("disarmed: the controller reported a fault; call ~/set_armed with data: true to arm again")]
+    ByArmFault,
     /// The link was lost while `teleop.arming` is `operator`.
     #[error(
         "disarmed: the link was lost and teleop.arming is 'operator'; call ~/set_armed with data: true to arm again"
@@ -43,14 +50,27 @@ pub enum Disarmed {
 }
 
 /// Why a request by a person was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ArmingError {
     /// `~/set_armed` true while a stop is latched.
     #[error("not armed: a stop request is latched; call ~/reset first")]
     StopLatched,
+    /// `~/set_armed` true while it is not known where the arm is. The same call does it, if it comes again soon.
+    #[error(
+        "the arm is not moved: {unknown}; call ~/set_armed with data: true again within {:.0} s, and it goes to home {} at \
+         its own speed", within.as_secs_f64(), in_millimetres(*home)
+    )]
+    #[allow(missing_docs)]
+    PositionUnknown { unknown: PositionUnknown, home: Position, within: Duration },
     /// `~/set_armed` true at the end.
     #[error("not armed: the bridge is shutting down")]
     ShuttingDown,
+}
+
+/// Writes a position as people read it beside an arm.
+fn in_millimetres(position: Position) -> String {
+    let [x, y, z] = position.coordinates().map(|metres| metres * 1000.0);
+    format!("({x:.0}, {y:.0}, {z:.0}) mm")
 }
 
 /// The mode of the state machine.
@@ -112,6 +132,11 @@ impl Mode {
         matches!(self.0, State::ArmsItself | State::Holding { settle: true })
     }
 
+    /// Returns whether motion begins as soon as nothing stands in its way, or has begun.
+    pub(super) fn awaits_motion(self) -> bool {
+        !matches!(self.0, State::Disarmed(_) | State::Stopped)
+    }
+
     /// Arms, and returns whether that changed the mode. Fails while a stop is latched.
     pub(super) fn arm(&mut self) -> Result<bool, ArmingError> {
         match self.0 {
@@ -170,6 +195,13 @@ impl Mode {
     pub(super) fn track(&mut self) {
         if self.0 == State::Approach {
             self.0 = State::Tracking;
+        }
+    }
+
+    /// Goes back from following to approaching, because a command was refused or lost.
+    pub(super) fn approach_again(&mut self) {
+        if self.0 == State::Tracking {
+            self.0 = State::Approach;
         }
     }
 

@@ -6,9 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::estimate::PositionUnknown;
 use super::input_fault::InputFault;
 use super::mode::{Disarmed, Mode, Motion};
-use crate::geometry::Position;
 
 /// What stands between an armed bridge and motion. The first that applies is the one named.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -26,9 +26,12 @@ pub enum Obstacle {
     /// The controller answered this many commands in a row with an error.
     #[error("the controller refused {0} commands in a row")]
     ErrorReplies(u32),
-    /// The arm is outside the workspace, by its own report or by the last command that it has acknowledged.
-    #[error("the arm is at {0} m, outside the workspace; move it inside, or widen workspace.*")]
-    ArmOutsideWorkspace(Position),
+    /// The controller reports a fault.
+    #[error("the controller reports the fault '{0}'; clear it there, then call ~/set_armed with data: true")]
+    ArmFault(Arc<str>),
+    /// It is not known where the arm is, or it is not where it was sent.
+    #[error("{}", explain(.0))]
+    Position(PositionUnknown),
     /// Several nodes send on one topic of the input. Names the publishers.
     #[error("{0}; two hands are never blended: stop all but one")]
     MultiplePublishers(Arc<str>),
@@ -130,12 +133,16 @@ reason_kinds! {
     Tracking = "tracking" for Reason::Tracking,
     Approaching = "approaching" for Reason::Approaching,
     Stopped = "stopped" for Reason::Stopped,
+    ArmFault = "arm_fault" for waits!(Obstacle::ArmFault(_)) | Reason::AwaitingOperator(Disarmed::ByArmFault),
     AwaitingOperator = "awaiting_operator" for Reason::AwaitingOperator(_),
     ShuttingDown = "shutting_down" for waits!(Obstacle::ShuttingDown),
     LinkDown = "link_down" for waits!(Obstacle::LinkDown),
     Unresponsive = "unresponsive" for waits!(Obstacle::Unresponsive),
     ErrorReplies = "error_replies" for waits!(Obstacle::ErrorReplies(_)),
-    ArmOutsideWorkspace = "arm_outside_workspace" for waits!(Obstacle::ArmOutsideWorkspace(_)),
+    ArmOutsideWorkspace = "arm_outside_workspace" for waits!(Obstacle::Position(PositionUnknown::Outside(_))),
+    ArmLags = "arm_lags" for waits!(Obstacle::Position(PositionUnknown::Lags(_))),
+    ArmMoved = "arm_moved" for waits!(Obstacle::Position(PositionUnknown::Moved(_))),
+    PositionUnknown = "position_unknown" for waits!(Obstacle::Position(_)),
     MultiplePublishers = "multiple_publishers" for waits!(Obstacle::MultiplePublishers(_)),
     NoInput = "no_input" for waits!(Obstacle::NoInput),
     InputStale = "input_stale" for waits!(Obstacle::Stale { .. }),
@@ -169,6 +176,25 @@ impl fmt::Display for Reason {
             Self::AwaitingOperator(why) => why.fmt(f),
             Self::Stopped => f.write_str("stopped by ~/stop; call ~/reset, then ~/set_armed with data: true"),
         }
+    }
+}
+
+/// Explains why the place of the arm is not known, and says what a person can do.
+fn explain(unknown: &PositionUnknown) -> String {
+    let advice = "to send it home at its own speed, call ~/set_armed with data: true twice";
+    match unknown {
+        PositionUnknown::NotReported
+        | PositionUnknown::Outdated { .. }
+        | PositionUnknown::TurningNotReported => {
+            format!("the arm's position is unknown: {unknown}; {advice}, or set arm.assume_position")
+        }
+        PositionUnknown::Doubtful(_) | PositionUnknown::Apart(_) => {
+            format!("the arm's position is unknown: {unknown}; {advice}")
+        }
+        PositionUnknown::Awaited
+        | PositionUnknown::Outside(_)
+        | PositionUnknown::Lags(_)
+        | PositionUnknown::Moved(_) => unknown.to_string(),
     }
 }
 

@@ -6,10 +6,12 @@
 //! - Whenever motion ends, the hand is released and a stop line is due if `teleop.hold_behavior` asks for one.
 //! - After [`Teleop::handle_shutdown`] nothing but a stop line is sent.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::config::{TeleopConfig, TeleopConfigError};
-use super::estimate::ArmEstimate;
+use super::doubt::Doubt;
+use super::estimate::{ArmEstimate, PositionUnknown, ReportAbout, Reported};
 use super::gripper::GripperDecider;
 use super::input::{GraphNews, Input};
 use super::input_fault::InputFault;
@@ -18,8 +20,7 @@ use super::mode::{ArmingError, Disarmed, Mode, Motion};
 use super::planner::{Basis, CommandKind, Limit, Planned, Planner};
 use super::reason::{Obstacle, Reason};
 use super::target::{GripperInput, Target};
-use crate::arm::{Command, Gripper};
-use crate::geometry::Position;
+use crate::arm::{Command, Gripper, ReportedState};
 
 /// The teleoperation state machine. See the [module](super) for its modes and how to drive it.
 #[derive(Debug)]
@@ -32,6 +33,12 @@ pub struct Teleop {
     gripper: GripperDecider,
     estimate: ArmEstimate,
     planner: Planner,
+    /// A command of the present motion has been sent.
+    begun: bool,
+    /// The fault that the controller reports, or has reported until nothing more was asked.
+    fault: Option<Arc<str>>,
+    /// Until when a second `~/set_armed` true says that the arm may go home from wherever it is.
+    confirm_until: Option<Instant>,
     /// A stop line is to be sent before anything else.
     stop_due: bool,
     shutting_down: bool,
@@ -58,8 +65,11 @@ impl Teleop {
             rejections: RejectionStreak::default(),
             input: Input::default(),
             gripper: GripperDecider::new(config.initial_gripper),
-            estimate: ArmEstimate::default(),
+            estimate: ArmEstimate::new(&config),
             planner: Planner::default(),
+            begun: false,
+            fault: None,
+            confirm_until: None,
             stop_due: false,
             shutting_down: false,
             counters: Counters::default(),
@@ -146,11 +156,12 @@ impl Teleop {
             self.rejections.end();
             if link == LinkView::Partial {
                 // The connected controllers still have to answer, but a controller that joins has received nothing.
-                self.estimate.forbid_repetition();
+                self.estimate.renew_session(&self.config);
             } else {
-                self.estimate.handle_link_down();
+                self.estimate.handle_link_down(&self.config);
                 self.planner.handle_link_down();
             }
+            self.confirm_until = None;
             if self.mode.is_armed() && self.config.arming.disarms_without_link() {
                 self.change_mode(|mode| mode.disarm(Disarmed::ByLinkLoss));
             }
@@ -162,7 +173,7 @@ impl Teleop {
 
     /// Takes the reply that a command has been accepted.
     pub fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
-        self.estimate.handle_acknowledged(command);
+        self.estimate.handle_acknowledged(now, command);
         self.rejections.end();
         self.update(now);
     }
@@ -171,31 +182,50 @@ impl Teleop {
     pub fn handle_rejected(&mut self, now: Instant) {
         self.estimate.handle_rejected();
         self.rejections.handle_rejected(now, self.config.max_consecutive_errors, self.config.settle_time);
+        self.restart_motion();
         self.update(now);
     }
 
     /// Takes the loss of a command or of its reply: the controller may have taken the command or not.
     pub fn handle_lost(&mut self) {
         self.estimate.handle_rejected();
+        self.restart_motion();
     }
 
     /// Takes the loss of a stop line or of its reply. The stop line is due again, unless motion has begun again.
     pub fn handle_stop_lost(&mut self) {
-        self.estimate.handle_stop_answered(None);
+        self.estimate.handle_stop_answered(false);
         if !self.mode.is_moving() {
             self.request_stop_line();
         }
     }
 
-    /// Takes the position that the controller reports in the reply to a command.
-    pub fn handle_reported(&mut self, position: Position) {
-        self.estimate.handle_reported(position);
-    }
-
-    /// Takes the position that the controller reports unasked, because the arm may have been moved by other means, and
-    /// whether the arm moves, if it reports that.
-    pub fn handle_observed_position(&mut self, position: Position, moving: Option<bool>) {
-        self.estimate.handle_observed(position, moving);
+    /// Takes what the controller of an `arm` reports, and what that report is about. Call it for each reply that something
+    /// waited for, and for each state that comes unasked, before what the reply means for its line.
+    pub fn handle_report(
+        &mut self,
+        now: Instant,
+        arm: u64,
+        about: ReportAbout,
+        state: Option<&ReportedState>,
+    ) {
+        if let Some(gripper) = state.and_then(|state| state.gripper) {
+            self.handle_reported_gripper(gripper);
+        }
+        self.handle_fault(state.and_then(|state| state.fault.as_deref()));
+        if let Some(state) = state {
+            let is_place = |member| ["position", "rpy", "quaternion"].contains(&member);
+            if let Some(unreadable) = state.unreadable.as_ref().filter(|found| is_place(found.member)) {
+                self.estimate.handle_doubt(Doubt::Unreadable(unreadable.to_string().into()));
+            } else if let Some(position) = state.position {
+                let (orientation, moving) = (state.orientation, state.moving);
+                let reported = Reported { arm, about, position, orientation, moving };
+                self.estimate.handle_report(now, reported, self.mode.is_moving() && self.begun, &self.config);
+            }
+        }
+        if state.is_some() || self.fault.is_some() {
+            self.update(now);
+        }
     }
 
     /// Takes what the controller reports its gripper to be.
@@ -203,9 +233,34 @@ impl Teleop {
         self.gripper.handle_reported(gripper);
     }
 
-    /// Takes the reply to a stop line, before which no motion begins. `stopped_at` is where the arm stopped on its way.
-    pub fn handle_stop_answered(&mut self, stopped_at: Option<Position>) {
-        self.estimate.handle_stop_answered(stopped_at);
+    /// Takes that every controller has said where its arm is, if it says so at all: unasked, or in the reply to a heartbeat.
+    pub fn handle_answered(&mut self, now: Instant) {
+        self.estimate.handle_answer(now, true);
+        self.update(now);
+    }
+
+    /// Takes the loss of a heartbeat or of its reply.
+    pub fn handle_question_lost(&mut self, now: Instant) {
+        self.estimate.handle_answer(now, false);
+    }
+
+    /// Takes the reply to a stop line, before which no motion begins, and whether it has reported where the arm stopped on its
+    /// way.
+    pub fn handle_stop_answered(&mut self, reported: bool) {
+        self.estimate.handle_stop_answered(reported);
+    }
+
+    /// Takes the fault in the newest report, if there is one. After a fault that has ended only a person arms.
+    fn handle_fault(&mut self, fault: Option<&str>) {
+        match (fault, &self.fault) {
+            (Some(fault), Some(known)) if **known == *fault => {}
+            (Some(fault), _) => self.fault = Some(fault.into()),
+            (None, Some(_)) => {
+                self.fault = None;
+                self.change_mode(|mode| mode.disarm(Disarmed::ByArmFault));
+            }
+            (None, None) => {}
+        }
     }
 
     /// Arms (`true`) or disarms (`false`), because a person asks for it. Returns a line for that person.
@@ -220,11 +275,38 @@ impl Teleop {
         if self.shutting_down {
             return Err(ArmingError::ShuttingDown);
         }
+        if self.mode.motion() != Motion::Stopped {
+            self.confirm_position(now)?;
+            // If the fault is still there, the next report says so.
+            self.fault = None;
+        }
         if !self.change_mode(Mode::arm)? {
             return Ok(format!("armed already; {}", self.reason(now)));
         }
         self.update(now);
         Ok(format!("armed; {}", self.reason(now)))
+    }
+
+    /// Lets a person say by a second call that the arm may go home from wherever it is.
+    fn confirm_position(&mut self, now: Instant) -> Result<(), ArmingError> {
+        let confirmed = self.confirm_until.take().is_some_and(|until| now <= until);
+        let Some(unknown) = self.awaits_person(now) else { return Ok(()) };
+        if confirmed {
+            self.estimate.assume_home(&self.config);
+            return Ok(());
+        }
+        self.confirm_until = Some(now + CONFIRM_WITHIN);
+        Err(ArmingError::PositionUnknown { unknown, home: self.config.home, within: CONFIRM_WITHIN })
+    }
+
+    /// Returns why the place of the arm is not known, if only a person can end that.
+    fn awaits_person(&self, now: Instant) -> Option<PositionUnknown> {
+        let may_ask = self.config.can_ask && !self.estimate.has_been_answered();
+        if self.link != LinkView::Ready || self.begun || may_ask {
+            return None;
+        }
+        let unknown = self.estimate.check_known(now, &self.config).err()?;
+        unknown.needs_person(self.config.can_ask).then_some(unknown)
     }
 
     /// Stops, because a person asks for it, until [`Teleop::handle_reset`]. Works in every mode.
@@ -253,7 +335,7 @@ impl Teleop {
     /// Why [`Teleop::handle_config`] must not be called with them now.
     pub fn check_config(&self, config: &TeleopConfig) -> Result<(), TeleopConfigError> {
         let sent = self.estimate.last_sent().map(|(_, command)| command.position);
-        let excluded = [sent, self.estimate.known_position()].into_iter().flatten().find(|position| {
+        let excluded = [sent, self.estimate.best_position()].into_iter().flatten().find(|position| {
             // If the arm is outside already the new workspace makes nothing worse.
             self.config.workspace.contains(*position) && !config.workspace.contains(*position)
         });
@@ -272,6 +354,9 @@ impl Teleop {
         if before.arming != self.config.arming {
             self.mode.handle_arming(self.config.arming);
         }
+        if before.assume_position != self.config.assume_position && !self.mode.is_armed() {
+            self.estimate.renew_session(&self.config);
+        }
         let basis = Basis { estimate: &self.estimate, config: &self.config };
         if let Err(fault) = self.planner.handle_config(&before, basis) {
             self.input.handle_fault(fault);
@@ -281,8 +366,14 @@ impl Teleop {
 
     /// Forgets where the arm is, because the arm or what positions mean is another. Call it disarmed and without a link.
     pub fn handle_other_arm(&mut self) {
-        self.estimate = ArmEstimate::default();
+        self.estimate.handle_other_arm();
+        (self.fault, self.confirm_until) = (None, None);
         self.planner.handle_link_down();
+    }
+
+    /// Forgets that the arm may be at home since the start, because the bridge did not end by itself the last time.
+    pub fn forget_start(&mut self) {
+        self.estimate.forget_start();
     }
 
     /// Lets time pass. Call it no later than [`Teleop::poll_timeout`] says.
@@ -296,7 +387,11 @@ impl Teleop {
         self.input
             .deadlines(now, self.mode.awaits_settling(), &self.config)
             .into_iter()
-            .chain([self.rejections.pause_until(), self.gripper.awaited_until()])
+            .chain([
+                self.rejections.pause_until(),
+                self.gripper.awaited_until(),
+                self.estimate.rests_at(&self.config),
+            ])
             .flatten()
             .filter(|deadline| *deadline > now)
             .min()
@@ -350,12 +445,30 @@ impl Teleop {
         self.planner.repetition_due_at(&self.config).filter(|_| repeats)
     }
 
+    /// Returns when the controller is to be asked where the arm is, by a line that commands nothing. It may lie in the past. When
+    /// that line has been handed to the connection, call [`Teleop::handle_asked`].
+    #[must_use]
+    pub fn poll_question_at(&self, now: Instant) -> Option<Instant> {
+        if self.stop_due || self.shutting_down || self.link != LinkView::Ready || self.begun {
+            return None;
+        }
+        let due = self.estimate.question_due_at(now, &self.config)?;
+        let waits = self.mode.awaits_motion() && self.obstacle_but_place(now).is_none();
+        (waits || !self.estimate.has_been_answered()).then_some(due)
+    }
+
+    /// Records that a line which the controller answers with where the arm is has been handed to the connection.
+    pub fn handle_asked(&mut self, now: Instant) {
+        self.estimate.handle_asked(now);
+    }
+
     /// Records that a planned command has been handed to the connection.
     pub fn handle_sent(&mut self, now: Instant, planned: &Planned) {
         self.gripper.handle_sent();
         if self.planner.handle_sent(now, planned, Basis { estimate: &self.estimate, config: &self.config }) {
             self.mode.track();
         }
+        self.begun |= planned.kind != CommandKind::Repetition;
         self.estimate.handle_sent(now, planned.command);
         self.counters.limited += u64::from(planned.limited == Some(Limit::Speed) || planned.clamped);
     }
@@ -402,6 +515,7 @@ impl Teleop {
         let settled = self.input.has_settled(now, &self.config);
         if self.change_mode(|mode| mode.advance(clear, settled)) {
             self.planner.begin();
+            self.estimate.handle_motion_begun();
             self.decide_gripper(now);
         }
     }
@@ -414,8 +528,10 @@ impl Teleop {
             return result;
         }
         self.planner.release_hand();
+        self.begun &= self.mode.is_moving();
         if self.mode.motion() == Motion::Disarmed {
-            self.estimate.forbid_repetition();
+            // People may move the arm by other means from now on.
+            self.estimate.renew_session(&self.config);
         }
         if before.is_moving() && !self.mode.is_moving() {
             self.gripper.handle_motion_end();
@@ -438,22 +554,39 @@ impl Teleop {
         self.stop_due = self.config.hold_behavior.sends_stop() && self.link != LinkView::Down;
     }
 
+    /// Goes back to the last accepted command, because a later one was refused or lost.
+    fn restart_motion(&mut self) {
+        if self.mode.is_moving() {
+            self.planner.restart();
+            self.change_mode(Mode::approach_again);
+        }
+    }
+
     /// Returns the first thing that stands in the way of motion, permission aside.
     fn obstacle(&self, now: Instant) -> Option<Obstacle> {
+        self.obstacle_but_place(now).or_else(|| {
+            let unknown = if self.begun { None } else { self.estimate.check(now, &self.config).err() };
+            unknown.map(Obstacle::Position)
+        })
+    }
+
+    /// Returns the same, but for what the controller may still say of where the arm is.
+    fn obstacle_but_place(&self, now: Instant) -> Option<Obstacle> {
         if self.shutting_down {
             return Some(Obstacle::ShuttingDown);
         }
-        let outside = || {
-            let position = self.estimate.position(self.config.home);
-            let outside = !self.planner.has_begun() && !self.config.workspace.contains(position);
-            outside.then_some(Obstacle::ArmOutsideWorkspace(position))
-        };
+        let deviates = || self.estimate.check_following().err().filter(|_| self.begun);
+        let unknown = || deviates().or_else(|| self.awaits_person(now)).map(Obstacle::Position);
         let awaited = || self.gripper.is_awaited(now).then_some(Obstacle::GripperAwaited);
         self.link
             .obstacle()
             .or_else(|| self.rejections.obstacle(now))
-            .or_else(outside)
+            .or_else(|| self.fault.clone().map(Obstacle::ArmFault))
+            .or_else(unknown)
             .or_else(|| self.input_obstacle(now))
             .or_else(awaited)
     }
 }
+
+/// How soon a person has to call `~/set_armed` again.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(10);

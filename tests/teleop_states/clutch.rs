@@ -38,7 +38,7 @@ fn the_hand_may_move_while_motion_is_held_as_a_mouse_that_is_lifted() {
     scene.hand = [-1.0, 0.0, 0.0];
     scene.move_for(500);
     let held = scene.sent.len();
-    scene.teleop.handle_set_armed(scene.now, true).unwrap();
+    scene.set_armed().unwrap();
     scene.move_for(2000);
     assert!(scene.positions()[held..].iter().all(|position| *position == at(0.25, 0.0, 0.2)));
     scene.hand[0] += 0.01;

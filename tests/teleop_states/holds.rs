@@ -1,8 +1,8 @@
 //! What the controller gets to hear while motion is held, and when the gripper is told.
 
-use aether_bridge::arm::Gripper;
+use aether_bridge::arm::{Gripper, ReportedState};
 use aether_bridge::config::Value;
-use aether_bridge::teleop::{CommandKind, GripperInput, LinkView, Motion};
+use aether_bridge::teleop::{CommandKind, GripperInput, LinkView, Motion, ReportAbout};
 
 use crate::scene::{Scene, at, config, text};
 
@@ -119,7 +119,10 @@ fn the_approach_after_a_stop_starts_where_the_controller_says_the_arm_has_stoppe
     }
     scene.move_for(500);
     assert_eq!(scene.sent.len(), count, "where the arm has stopped is not known yet");
-    scene.teleop.handle_stop_answered(Some(at(0.21, 0.01, 0.2)));
+    let stopped = ReportedState { position: Some(at(0.21, 0.01, 0.2)), ..ReportedState::default() };
+    scene.teleop.handle_report(scene.now, 0, ReportAbout::Stopped, Some(&stopped));
+    scene.teleop.handle_stop_answered(true);
+    (scene.arm, scene.answers) = (at(0.21, 0.01, 0.2), true);
     scene.move_for(10);
     assert!(
         scene.positions()[count].distance(at(0.21, 0.01, 0.2)) <= 0.004,
@@ -203,7 +206,7 @@ fn nothing_is_repeated_while_disarmed_nor_when_armed_again() {
     let mut scene = repeating();
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
     assert!(!repeats(&mut scene));
-    scene.teleop.handle_set_armed(scene.now, true).unwrap();
+    scene.set_armed().unwrap();
     assert_eq!(scene.motion(), Motion::Holding);
     assert!(!repeats(&mut scene));
     // A stop request is a hold like another, its release is not.
@@ -221,7 +224,7 @@ fn an_answer_that_comes_after_disarming_makes_nothing_repeat() {
     scene.wait(20);
     let (_, last) = *scene.sent.last().unwrap();
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
-    scene.teleop.handle_set_armed(scene.now, true).unwrap();
+    scene.set_armed().unwrap();
     scene.teleop.handle_acknowledged(scene.now, &last.command);
     scene.answers = true;
     assert!(!repeats(&mut scene));
@@ -290,7 +293,7 @@ fn a_stop_line_that_got_lost_is_due_again_and_keeps_no_later_motion_from_beginni
     scene.teleop.handle_stop_lost();
     scene.send();
     assert_eq!(scene.stops.len(), 2);
-    scene.teleop.handle_stop_answered(None);
+    scene.teleop.handle_stop_answered(false);
     scene.answers = true;
     let sent = scene.sent.len();
     scene.move_for(200);

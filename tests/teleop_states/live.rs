@@ -78,7 +78,7 @@ fn a_goal_that_a_tighter_workspace_rejects_is_given_up() {
 #[test]
 fn an_arm_that_is_outside_already_may_be_given_room() {
     let mut scene = Scene::new(&[]);
-    scene.teleop.handle_reported(at(0.5, 0.0, 0.2));
+    scene.arm = at(0.5, 0.0, 0.2);
     scene.link(LinkView::Ready);
     scene.move_for(1500);
     assert_eq!(scene.motion(), Motion::Disarmed);
@@ -124,7 +124,7 @@ fn setting_who_arms_takes_back_what_nobody_has_made_use_of_and_never_arms() {
     set(&mut scene, &[]);
     scene.move_for(2000);
     assert_eq!(scene.motion(), Motion::Disarmed);
-    scene.teleop.handle_set_armed(scene.now, true).unwrap();
+    scene.set_armed().unwrap();
     scene.move_for(100);
     assert_eq!(scene.motion(), Motion::Tracking);
 }
@@ -136,7 +136,7 @@ fn another_retargeting_takes_nothing_from_the_one_before() {
     set(&mut scene, &[("retarget.translation", Value::Reals(vec![-0.2, 0.2, 0.0]))]);
     // No leap: the hand has not moved.
     scene.target();
-    scene.teleop.handle_set_armed(scene.now, true).unwrap();
+    scene.set_armed().unwrap();
     scene.move_for(6000);
     assert_eq!(*scene.positions().last().unwrap(), at(0.0, 0.2, 0.2));
 }

@@ -1,10 +1,13 @@
-//! A hand, a machine and a controller that answers, in virtual time.
+//! A hand, a machine and a controller that answers and reports where its arm is, in virtual time.
 
 use std::time::{Duration, Instant};
 
+use aether_bridge::arm::ReportedState;
 use aether_bridge::config::{Config, Parameters, Value};
-use aether_bridge::geometry::Position;
-use aether_bridge::teleop::{InputFault, LinkView, Motion, Planned, Target, Teleop, TeleopConfig};
+use aether_bridge::geometry::{Orientation, Position};
+use aether_bridge::teleop::{
+    ArmingError, InputFault, LinkView, Motion, Planned, ReportAbout, Target, Teleop, TeleopConfig,
+};
 
 pub struct Scene {
     pub teleop: Teleop,
@@ -12,6 +15,11 @@ pub struct Scene {
     pub hand: [f64; 3],
     /// Whether commands are answered as they are sent.
     pub answers: bool,
+    /// Where the arm is, and whether the controller reports it when it is connected, and when it is asked.
+    pub arm: Position,
+    pub reports: bool,
+    /// How the tool is turned.
+    pub tool: Orientation,
     pub sent: Vec<(Instant, Planned)>,
     /// How many commands had been sent before each stop line.
     pub stops: Vec<usize>,
@@ -20,12 +28,16 @@ pub struct Scene {
 impl Scene {
     pub fn new(settings: &[(&str, Value)]) -> Self {
         let config = config(settings);
-        let now = Instant::now();
+        let (now, arm) = (Instant::now(), config.home);
+        let tool = config.orientation.map_or(Orientation::from_rpy([0.0; 3]), |turning| turning.home);
         Self {
             teleop: Teleop::new(config),
             now,
             hand: [0.2, 0.0, 0.2],
             answers: true,
+            arm,
+            reports: true,
+            tool,
             sent: Vec::new(),
             stops: Vec::new(),
         }
@@ -43,6 +55,10 @@ impl Scene {
 
     pub fn link(&mut self, link: LinkView) {
         self.teleop.handle_link(self.now, link);
+        if link == LinkView::Ready && self.reports {
+            self.report(self.arm, Some(false));
+        }
+        self.send();
     }
 
     pub fn target(&mut self) {
@@ -68,7 +84,11 @@ impl Scene {
     pub fn wait(&mut self, millis: u64) {
         let end = self.now + Duration::from_millis(millis);
         loop {
-            let next = [self.teleop.poll_timeout(self.now), self.teleop.poll_command_at(self.now)];
+            let next = [
+                self.teleop.poll_timeout(self.now),
+                self.teleop.poll_command_at(self.now),
+                self.teleop.poll_question_at(self.now),
+            ];
             let next = next.into_iter().flatten().filter(|next| *next > self.now && *next <= end).min();
             self.now = next.unwrap_or(end);
             self.teleop.handle_timeout(self.now);
@@ -84,16 +104,44 @@ impl Scene {
             self.teleop.handle_stop_sent();
             self.stops.push(self.sent.len());
             if self.answers {
-                self.teleop.handle_stop_answered(None);
+                self.teleop.handle_stop_answered(false);
             }
+        }
+        if self.answers && self.teleop.poll_question_at(self.now).is_some_and(|due| due <= self.now) {
+            self.teleop.handle_asked(self.now);
+            if self.reports {
+                self.report(self.arm, Some(false));
+            }
+            self.teleop.handle_answered(self.now);
         }
         while let Some(planned) = self.teleop.poll_command(self.now) {
             self.teleop.handle_sent(self.now, &planned);
             self.sent.push((self.now, planned));
             if self.answers {
+                self.arm = planned.command.position;
+                self.tool = planned.command.orientation.unwrap_or(self.tool);
                 self.teleop.handle_acknowledged(self.now, &planned.command);
             }
         }
+    }
+
+    /// The controller reports that its arm is there, when nothing waits for a reply.
+    pub fn report(&mut self, position: Position, moving: Option<bool>) {
+        let state = ReportedState {
+            position: Some(position),
+            orientation: Some(self.tool),
+            moving,
+            ..ReportedState::default()
+        };
+        self.teleop.handle_report(self.now, 0, ReportAbout::Observed, Some(&state));
+    }
+
+    /// A person arms, and the controller has reported where the arm is.
+    pub fn set_armed(&mut self) -> Result<String, ArmingError> {
+        if self.reports {
+            self.report(self.arm, Some(false));
+        }
+        self.teleop.handle_set_armed(self.now, true)
     }
 
     pub fn motion(&self) -> Motion {

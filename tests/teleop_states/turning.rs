@@ -99,8 +99,8 @@ fn after_a_loss_it_goes_on_from_what_the_controller_has_accepted() {
     turn_for(&mut scene, yaw(0.4), 20);
     scene.link(LinkView::Down);
     scene.answers = true;
-    scene.link(LinkView::Ready);
     scene.sent.clear();
+    scene.link(LinkView::Ready);
     turn_for(&mut scene, yaw(PI), 30);
     assert!(commanded(&scene)[0].angle_to(accepted) <= SPEED * 0.02 + 1e-9);
     assert_eq!(scene.motion(), Motion::Tracking);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::geometry::Position;
 use crate::params::{integer, one_of, position, real, reals, seconds, text};
-use crate::teleop::{Arming, HoldBehavior, Policy};
+use crate::teleop::{Arming, AssumedPosition, HoldBehavior, Policy};
 
 crate::parameters! {
     /// Who arms, and when the arm moves or is held.
@@ -38,12 +38,25 @@ crate::parameters! {
 
     /// Name of the arm's base frame, the frame_id of what is published.
     ARM_BASE_FRAME: String = text("arm.base_frame", "arm_base").not_empty().while_disarmed();
-    /// Where the arm is taken to be when no reply has told yet: the first approach starts here. In the arm's base
-    /// frame, inside the workspace.
+    /// Where the arm is when a person says that it is at home (arm.assume_position, or two calls of ~/set_armed), and where
+    /// ~/go_home leads. In the arm's base frame, inside the workspace.
     ARM_HOME: Position = position("arm.home", [0.2, 0.0, 0.2], -100.0..=100.0).always();
-    /// How the tool is taken to be turned when no reply has told yet, where the controller is told of it at all: roll,
-    /// pitch and yaw in the arm's base frame.
+    /// How the tool is turned at home, if commands carry an orientation: roll, pitch and yaw in the arm's base frame.
     ARM_HOME_RPY: [f64; 3] = reals("arm.home_rpy", [0.0; 3], -7.0..=7.0).unit("rad").always();
+    /// Where the arm is if its controller does not report it. none: unknown, and a person has to say so by two calls of
+    /// ~/set_armed. home: at arm.home when the bridge is started, because you have put it there. last: where the last
+    /// accepted command put it, though the connection was lost since or the bridge was disarmed.
+    ARM_ASSUME_POSITION: AssumedPosition = one_of("arm.assume_position", &[
+        ("none", AssumedPosition::None),
+        ("home", AssumedPosition::Home),
+        ("last", AssumedPosition::Last),
+    ]).while_disarmed();
+    /// How long an accepted command says where the arm is, on a connection that stands, if the controller does not report
+    /// it. After that a person has to say where it is.
+    ARM_POSITION_TIMEOUT: Duration = seconds("arm.position_timeout", 300.0, 0.1..=86400.0).always();
+    /// How far from its last command the arm may be reported and still count as there. An arm that sags by less does not
+    /// sink with each motion. An arm that is farther away was moved by others.
+    ARM_POSITION_TOLERANCE: f64 = real("arm.position_tolerance", 0.01, 0.001..=1.0).unit("m").always();
 }
 
 crate::parameters! {
@@ -84,4 +97,9 @@ crate::parameters! {
     LIMITS_MAX_JUMP: f64 = real("limits.max_jump", 0.15, 0.0..=100.0).unit("m").always();
     /// How long the target has to stay where it leapt to before it is believed and approached.
     LIMITS_JUMP_CONFIRM_TIME: Duration = seconds("limits.jump_confirm_time", 0.3, 0.0..=10.0).always();
+    /// How far the arm may be behind its commands, by the positions that its controller reports. If it is farther behind
+    /// for limits.following_error_time, motion holds. 0: never.
+    LIMITS_FOLLOWING_ERROR: f64 = real("limits.following_error", 0.15, 0.0..=100.0).unit("m").always();
+    /// How long the arm may be farther behind than limits.following_error.
+    LIMITS_FOLLOWING_ERROR_TIME: Duration = seconds("limits.following_error_time", 1.0, 0.0..=60.0).always();
 }

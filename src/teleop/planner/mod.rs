@@ -82,6 +82,13 @@ impl Planner {
         self.ramp.is_some()
     }
 
+    /// Goes back to where the estimate says that the arm is, because a command was refused or lost: the next step starts
+    /// there, and not behind that command.
+    pub(super) fn restart(&mut self) {
+        self.begin();
+        self.release_hand();
+    }
+
     /// Releases the hand, because the mode has changed.
     pub(super) fn release_hand(&mut self) {
         self.clutch.release();
@@ -168,7 +175,7 @@ impl Planner {
         self.ramp.get_or_insert_with(|| first_ramp(basis)).take(now, step);
         let (Some(goal), Some(aim)) = (&mut self.goal, aim) else { return false };
         (goal.unsent, goal.position) = (false, aim);
-        self.clutch.engage(goal.hand, basis.estimate.position(basis.config.home));
+        self.clutch.engage(goal.hand, basis.estimate.position(basis.config));
         if let Some((hand, tool)) = goal.orientation.zip(tool) {
             self.clutch.engage_orientation(hand, tool);
         }
@@ -186,7 +193,7 @@ impl Planner {
 
     /// Returns where the arm is to go for a hand at `hand`, and whether that had to be clamped.
     fn place(&self, hand: Position, basis: Basis) -> Result<(Position, bool), InputFault> {
-        let arm = basis.estimate.position(basis.config.home);
+        let arm = basis.estimate.position(basis.config);
         self.clutch.place(basis.config.retarget_mode, hand, arm, &basis.config.workspace)
     }
 
@@ -223,7 +230,7 @@ impl Planner {
 
 /// Returns the ramp of a motion that would begin now.
 fn first_ramp(basis: Basis) -> Limiter {
-    Limiter::at_rest(basis.estimate.position(basis.config.home), basis.estimate.at_rest_since(basis.config))
+    Limiter::at_rest(basis.estimate.position(basis.config), basis.estimate.at_rest_since(basis.config))
 }
 
 /// A command that may be sent now, and what altered it on its way from the target.
@@ -360,7 +367,7 @@ mod tests {
             let basis = Basis { estimate: &self.estimate, config: &self.config };
             let arrived = self.planner.handle_sent(self.now, &planned, basis);
             self.estimate.handle_sent(self.now, planned.command);
-            self.estimate.handle_acknowledged(&planned.command);
+            self.estimate.handle_acknowledged(self.now, &planned.command);
             self.now += self.config.ramp_period();
             (planned, arrived)
         }
@@ -435,7 +442,7 @@ mod tests {
         while scene.due_at().is_some() {
             scene.send();
         }
-        assert!(scene.estimate.known_position().unwrap().distance(at(0.21)) < 2e-6);
+        assert!(scene.estimate.best_position().unwrap().distance(at(0.21)) < 2e-6);
     }
 
     #[test]
