@@ -32,6 +32,8 @@ pub(super) struct ArmEstimate {
     aimed_at: Option<Instant>,
     /// How many lines, stop lines too, have not been answered.
     unanswered: u32,
+    /// How many of them were sent before this session. Their answers say nothing of where the arm is in it.
+    of_former_session: u32,
     /// The last command that was answered, if the controller has accepted it.
     accepted: Option<Command>,
     /// Nothing has happened since the last command that would make it unsafe to repeat.
@@ -191,22 +193,33 @@ impl ArmEstimate {
 
     /// Records that the controller has accepted a command.
     pub(super) fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
-        self.unanswered = self.unanswered.saturating_sub(1);
+        if self.take_answer() {
+            self.accepted = None;
+            return;
+        }
         let orientation = command.orientation.or(self.best().and_then(|place| place.orientation));
         self.session.commanded = Some((now, Place { position: command.position, orientation }));
         self.session.reports.iter_mut().for_each(|report| report.observed = false);
         self.accepted = Some(*command);
     }
 
+    /// Counts the answer to the oldest line, and returns whether that was sent before this session.
+    fn take_answer(&mut self) -> bool {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        let is_former = self.of_former_session > 0;
+        self.of_former_session = self.of_former_session.saturating_sub(1);
+        is_former
+    }
+
     /// Records that the controller has refused a command, or that the command or its reply was lost.
     pub(super) fn handle_rejected(&mut self) {
-        self.unanswered = self.unanswered.saturating_sub(1);
+        self.take_answer();
         self.accepted = None;
     }
 
     /// Records the end of a stop line, and whether the reply has reported where the arm has stopped on its way.
     pub(super) fn handle_stop_answered(&mut self, reported: bool) {
-        self.unanswered = self.unanswered.saturating_sub(1);
+        self.take_answer();
         if reported {
             self.session.commanded = None;
         }
@@ -316,16 +329,21 @@ impl ArmEstimate {
 
     /// Ends the session: what was known of the arm is known no longer.
     pub(super) fn renew_session(&mut self, config: &TeleopConfig) {
+        // An arm that others move does not stay where it was seen last.
+        let is_moved = matches!(self.session.deviation, Some(Deviation::Moved(_)))
+            || self.session.reports.iter().any(|report| report.observed && report.moving == Some(true));
         self.former = self
             .best_within(config.position_tolerance)
             .filter(|_| self.session.assumed.is_none() || self.session.commanded.is_some())
-            .or(self.former);
+            .or(self.former)
+            .filter(|_| !is_moved);
         let assumed = match config.assume_position {
             AssumedPosition::None => None,
             AssumedPosition::Home => Some(home(config)).filter(|_| !self.left_start),
             AssumedPosition::Last => self.former,
         };
         self.session = Session { assumed, ..Session::default() };
+        self.of_former_session = self.unanswered;
         self.following.reset();
         self.forbid_repetition();
     }
@@ -334,6 +352,7 @@ impl ArmEstimate {
     pub(super) fn handle_link_down(&mut self, config: &TeleopConfig) {
         self.renew_session(config);
         (self.last_sent, self.aimed_at, self.unanswered, self.accepted) = (None, None, 0, None);
+        self.of_former_session = 0;
     }
 
     /// Forgets all, because the arm or what positions mean is another.
@@ -434,7 +453,9 @@ impl ArmEstimate {
         for report in observed() {
             let position = report.place.position;
             let apart = observed().map(|other| other.place.position.distance(position)).fold(0.0, f64::max);
-            let is_there = commanded.is_some_and(|(_, place)| place.position.distance(position) <= tolerance);
+            // An arm that others move passes the place to which it was sent, too.
+            let is_there = report.moving != Some(true)
+                && commanded.is_some_and(|(_, place)| place.position.distance(position) <= tolerance);
             // A controller that cannot be asked may report a change only, and has reported none since.
             let silent = !config.can_ask && now.saturating_duration_since(report.at) >= REST_TIME;
             let rests = report.rests || (silent && report.moving != Some(true));

@@ -173,7 +173,12 @@ impl Teleop {
 
     /// Takes the reply that a command has been accepted.
     pub fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
-        self.estimate.handle_acknowledged(now, command);
+        if self.fault.is_some() {
+            // Some controllers accept what their arm does not do.
+            self.estimate.handle_rejected();
+        } else {
+            self.estimate.handle_acknowledged(now, command);
+        }
         self.rejections.end();
         self.update(now);
     }
@@ -254,7 +259,11 @@ impl Teleop {
     fn handle_fault(&mut self, fault: Option<&str>) {
         match (fault, &self.fault) {
             (Some(fault), Some(known)) if **known == *fault => {}
-            (Some(fault), _) => self.fault = Some(fault.into()),
+            (Some(fault), _) => {
+                self.fault = Some(fault.into());
+                // The arm has stopped on its way, and people work on it.
+                self.estimate.renew_session(&self.config);
+            }
             (None, Some(_)) => {
                 self.fault = None;
                 self.change_mode(|mode| mode.disarm(Disarmed::ByArmFault));
@@ -557,6 +566,8 @@ impl Teleop {
     /// Goes back to the last accepted command, because a later one was refused or lost.
     fn restart_motion(&mut self) {
         if self.mode.is_moving() {
+            // Where the arm is, is judged again before the next command.
+            self.begun = false;
             self.planner.restart();
             self.change_mode(Mode::approach_again);
         }
