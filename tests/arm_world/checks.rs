@@ -67,18 +67,18 @@ pub fn check_sent(
         });
     }
     hold(10, ledger.permitted, || "sent without a person's permission".into())?;
-    hold(3, ledger.place_known || ledger.word, || {
+    hold(3, ledger.may_move(config), || {
         "the place has neither been reported nor accepted in this session, and no person has said it".into()
     })?;
     let age = ledger.last_good.map(|at| now - at);
     hold(12, age.is_some_and(|age| age < config.input_timeout), || {
         format!("the last good target is {age:?} old")
     })?;
-    if let Some(accepted) = ledger.accepted {
-        let way = accepted.distance(command.position);
+    if let Some(from) = ledger.from {
+        let way = from.distance(command.position);
         let allowed = step(config) * f64::from(ledger.unanswered + 1) + settings.tolerance();
-        // A motion that begins where the arm is reported may begin elsewhere.
-        let elsewhere = !ledger.has_begun && settings.arm.reports.any();
+        // A motion that begins where the arm is reported, or by a person's word, may begin elsewhere.
+        let elsewhere = !ledger.has_begun && (settings.arm.reports.any() || ledger.word);
         hold(5, way <= allowed || elsewhere, || {
             format!("{:.1} mm from the last accepted command, {:.1} mm allowed", way * 1e3, allowed * 1e3)
         })?;
@@ -120,7 +120,7 @@ pub fn check_obeyed(
     let asked_in_time = |at: Instant| at + settings.asking_takes() < line.at;
     let late = unseen.is_some_and(|at| !could_ask || !asked_in_time(at) || !(line.begins || repeats));
     if let Some(since) = disturbance.since.filter(|_| body.mover() == Some(Mover::Person)) {
-        let told = could_ask && settings.arm.reports.moving;
+        let told = could_ask && settings.arm.reports.moving && !line.by_word;
         hold(7, !told || !asked_in_time(since) || !(line.begins || repeats), || {
             "a motion begins while somebody else moves the arm".into()
         })?;
@@ -158,13 +158,13 @@ fn distance_to(arm: &PhysicalArm, place: Point3<f64>) -> f64 {
 
 /// How far one command may lead, in metres.
 pub fn step(config: &TeleopConfig) -> f64 {
-    config.limits.speed * 0.1
+    config.limits.speed * config.longest_step().as_secs_f64()
 }
 
 impl Settings {
     /// How far the arm may be measured from where it was told to be, in metres.
     pub fn tolerance(&self) -> f64 {
-        0.005 + self.arm.sag + 2.0 * self.arm.noise + 1e-5
+        self.bridge.teleop.position_tolerance + self.arm.sag + 2.0 * self.arm.noise + 1e-5
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aether_bridge::arm::Gripper;
 use aether_bridge::geometry::Position;
-use aether_bridge::teleop::{Motion, TeleopConfig};
+use aether_bridge::teleop::{AssumedPosition, Motion, TeleopConfig};
 use aether_bridge::wire::Order;
 
 use crate::network::Speech;
@@ -26,11 +26,21 @@ pub struct Ledger {
     pub informed_at: Option<Instant>,
     /// The last command that was accepted in this session.
     pub accepted: Option<Position>,
+    /// Where the way to the next command begins: the last accepted command, or the first of the motion.
+    pub from: Option<Position>,
+    /// The number of the first line of this session.
+    pub session_begins: u64,
     /// The commands that wait for their replies.
     pub unanswered: u32,
     motion: Motion,
     /// Whether the present motion has sent a command.
     pub has_begun: bool,
+    /// How many lines have been sent.
+    pub lines: u64,
+    /// Whether any command has been sent.
+    pub has_sent: bool,
+    /// Whether the arm may have left where it stood at the start.
+    left_start: bool,
     /// When the last good target was taken.
     pub last_good: Option<Instant>,
     /// What the arm's gripper is as far as the bridge can know.
@@ -55,9 +65,14 @@ impl Ledger {
             word: false,
             informed_at: None,
             accepted: None,
+            from: None,
+            session_begins: 0,
             unanswered: 0,
             motion: Motion::Disarmed,
             has_begun: false,
+            lines: 0,
+            has_sent: false,
+            left_start: false,
             last_good: None,
             gripper: None,
             wished: [None; 2],
@@ -69,8 +84,26 @@ impl Ledger {
 
     /// The session ends: nothing is known of the arm.
     pub fn end_session(&mut self) {
-        (self.place_known, self.word, self.accepted, self.unanswered) = (false, false, None, 0);
-        self.informed_at = None;
+        (self.place_known, self.word, self.accepted, self.from) = (false, false, None, None);
+        self.left_start |= self.has_sent;
+        self.session_begins = self.lines + 1;
+    }
+
+    /// The connection ends, and with it the session.
+    pub fn end_connection(&mut self) {
+        self.end_session();
+        self.unanswered = 0;
+    }
+
+    /// Whether `arm.assume_position` says that the arm is at home since the start.
+    pub fn is_at_home_by_word(&self, config: &TeleopConfig) -> bool {
+        config.assume_position == AssumedPosition::Home && !self.left_start && !self.place_known
+    }
+
+    /// Whether the place is known in this session, or a person has said it, or a parameter does.
+    pub fn may_move(&self, config: &TeleopConfig) -> bool {
+        let last = config.assume_position == AssumedPosition::Last && self.informed_at.is_some();
+        self.place_known || self.word || last || self.is_at_home_by_word(config)
     }
 
     /// Notes the mode. A disarm ends the session, and the end of a motion voids what has not been delivered.
@@ -89,11 +122,13 @@ impl Ledger {
     /// Notes what has come back to the bridge.
     pub fn note_speech(&mut self, speech: &Speech, settings: &Settings, workspace: &TeleopConfig) {
         let state = speech.state.as_ref();
-        if let Some((Order::Command(command), _, verdict)) = &speech.answers {
+        if let Some((Order::Command(command), seq, verdict)) = &speech.answers {
             self.unanswered = self.unanswered.saturating_sub(1);
-            if verdict.is_ok() {
+            let obeys = verdict.is_ok() && state.is_none_or(|state| state.fault.is_none());
+            if obeys && *seq >= self.session_begins {
                 (self.accepted, self.gripper) = (Some(command.position), Some(command.gripper));
                 (self.place_known, self.word) = (true, false);
+                self.from = self.accepted;
                 self.informed_at = self.informed_at.max(Some(speech.generated));
             }
         }
@@ -125,12 +160,12 @@ impl Ledger {
         fresh || self.word_on_topic == Some(gripper)
     }
 
-    /// Notes that a person has armed. After a refusal a moment ago the second call says where the arm is.
+    /// Notes that a person has armed. After a refusal a moment ago, because of the place, the second call says it.
     pub fn note_armed(&mut self, now: Instant) {
         self.permitted = true;
         self.fault_heard = false;
         let second = self.asked_at.take().is_some_and(|at| now - at <= Duration::from_secs(10));
-        self.word |= second && !self.place_known;
+        self.word |= second;
     }
 }
 

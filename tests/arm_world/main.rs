@@ -64,7 +64,13 @@ fn shrink(seed: u64, mut script: Vec<Step>, found: &Violation) -> (Vec<Step>, Vi
 fn describe(seed: u64, script: Vec<Step>, found: &Violation) -> String {
     let (script, found) = shrink(seed, script, found);
     let steps: Vec<_> = script.iter().map(|step| format!("  {step:?}")).collect();
-    format!("ARM_WORLD_SEED={seed}: {found}\n{}\n{}", Settings::random(seed).describe(), steps.join("\n"))
+    let mut world = World::new(Settings::random(seed));
+    world.log = Some(Vec::new());
+    let _ = script.iter().try_for_each(|step| world.handle(step));
+    let log = world.log.unwrap_or_default();
+    let last = log[log.len().saturating_sub(LINES)..].join("\n");
+    let settings = Settings::random(seed).describe();
+    format!("ARM_WORLD_SEED={seed}: {found}\n{settings}\n{}\n{last}", steps.join("\n"))
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -113,5 +119,7 @@ fn same_seed_plays_the_same_world() {
 
 /// So many worlds fail before it stops to look for more.
 const FAILURES: u32 = 100;
+/// How many lines of what happened last are printed.
+const LINES: usize = 30;
 /// In less than a minute on one core, without optimisation.
 const EVENTS: u64 = 1_000_000;

@@ -52,6 +52,10 @@ impl Settings {
             ("input.timeout", Value::Real(among(rng, &[0.1, 0.2, 0.2, 0.5]))),
             ("gripper.close_debounce", Value::Real(among(rng, &[0.0, 0.1]))),
             ("gripper.open_debounce", Value::Real(among(rng, &[0.0, 0.3]))),
+            ("arm.assume_position", text(among(rng, &["none", "none", "none", "none", "home", "last"]))),
+            ("workspace.reach_min", Value::Real(0.05)),
+            ("arm.position_timeout", Value::Real(among(rng, &[5.0, 300.0]))),
+            ("teleop.max_consecutive_errors", Value::Integer(among(rng, &[1, 5]))),
         ];
         let reports = among(rng, &[0, 0, 1, 2, 3, 4]);
         let home = Position::new(0.2, 0.0, 0.2).unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aether_bridge::app::{Coordinator, Outgoing, Sent};
 use aether_bridge::geometry::Position;
 use aether_bridge::link::{Action, LinkError, PeerId};
-use aether_bridge::teleop::{Arming, CommandKind, GripperInput, Target};
+use aether_bridge::teleop::{Arming, ArmingError, CommandKind, GripperInput, Target};
 use aether_bridge::wire::{Order, Reply, ReplyStatus};
 use aether_sim::physical::{Mover, PhysicalArm};
 use fastrand::Rng;
@@ -43,6 +43,8 @@ pub struct World {
     reborn_at: Option<Instant>,
     was_down: bool,
     failure: Option<(u8, String)>,
+    /// What has happened, if it is to be read.
+    pub log: Option<Vec<String>>,
     /// The rules that are held, a bit for each; none: all.
     rules: Option<u32>,
 }
@@ -121,6 +123,7 @@ impl World {
             was_down: false,
             failure: None,
             rules: rules(),
+            log: None,
             settings,
         };
         world.pump();
@@ -136,6 +139,7 @@ impl World {
     }
 
     fn step(&mut self, step: &Step) {
+        self.trace(|_| format!("{step:?}"));
         let now = self.now;
         let after = |ms: u32| now + Duration::from_millis(ms.into());
         match *step {
@@ -206,13 +210,15 @@ impl World {
 
     fn set_armed(&mut self, armed: bool) {
         let result = self.coordinator.teleop.handle_set_armed(self.now, armed);
+        self.trace(|_| format!("set_armed {armed}: {result:?}"));
         match result {
             Ok(_) if armed => {
                 self.ledger.note_armed(self.now);
                 self.counts.words += u64::from(self.ledger.word);
             }
             Ok(_) => self.ledger.permitted = false,
-            Err(_) => self.ledger.asked_at = Some(self.now),
+            Err(ArmingError::PositionUnknown { .. }) => self.ledger.asked_at = Some(self.now),
+            Err(_) => {}
         }
         self.count();
         self.pump();
@@ -433,7 +439,7 @@ impl World {
             channel.to_bridge.clear();
             channel.send_to_arm(at, ToArm::End);
         }
-        self.ledger.end_session();
+        self.ledger.end_connection();
     }
 
     /// All connections are reset. What has not arrived is lost, and so is what has not been read.
@@ -598,7 +604,14 @@ impl World {
     }
 
     fn hear(&mut self, speech: &Speech) {
+        self.tell(speech);
+        // What a reply reports is of the session that it begins, if it ends one.
+        self.ledger.note_motion(self.now, self.coordinator.teleop.motion());
         self.ledger.note_speech(speech, &self.settings, &self.settings.bridge.teleop);
+    }
+
+    fn tell(&mut self, speech: &Speech) {
+        self.trace(|_| format!("hears {}", told(speech)));
         match &speech.answers {
             Some((_, seq, verdict)) => {
                 let (status, message) = match verdict {
@@ -611,9 +624,20 @@ impl World {
             }
             None => {
                 if let Some(state) = &speech.state {
-                    self.coordinator.handle_state(PeerId::ONLY, state);
+                    self.coordinator.handle_state(self.now, PeerId::ONLY, state);
                 }
             }
+        }
+    }
+
+    /// Keeps a line of what happens, if somebody wants to read it.
+    fn trace(&mut self, what: impl FnOnce(&Self) -> String) {
+        if self.log.is_some() {
+            let (at, what) = ((self.now - self.start).as_secs_f64(), what(self));
+            let [x, y, z] = self.arm.true_point().into();
+            let reason = self.coordinator.teleop.reason(self.now);
+            let line = format!("{at:9.4} [{x:.4} {y:.4} {z:.4}] {what} | {reason}");
+            self.log.iter_mut().for_each(|log| log.push(line.clone()));
         }
     }
 
@@ -658,6 +682,7 @@ impl World {
     fn write(&mut self, outgoing: &Outgoing) {
         let now = self.now;
         let line = self.coordinator.line(outgoing, Duration::ZERO);
+        self.trace(|_| format!("sends {}", written(outgoing)));
         let moves = matches!(outgoing, Outgoing::Command(planned) if planned.kind != CommandKind::Repetition);
         let begins = moves && !self.ledger.has_begun;
         if let (Outgoing::Command(planned), Some(channel)) = (outgoing, self.channels.back()) {
@@ -673,7 +698,7 @@ impl World {
             begins,
             unanswered: self.ledger.unanswered,
             accepted_before: self.ledger.accepted.is_some(),
-            by_word: self.ledger.word,
+            by_word: self.ledger.word || self.ledger.is_at_home_by_word(&self.settings.bridge.teleop),
             informed_at: self.ledger.informed_at,
         };
         let at = self.transit();
@@ -681,10 +706,15 @@ impl World {
             channel.send_to_arm(at, ToArm::Line(sent));
         }
         let written = [(PeerId::ONLY, Ok(LENGTH))];
+        self.ledger.lines = line.seq;
         match self.coordinator.handle_transmitted(now, now, outgoing, LENGTH, written) {
-            Some(Sent::Command(_)) => {
+            Some(Sent::Command(command)) => {
                 self.ledger.unanswered += 1;
                 self.ledger.has_begun |= moves;
+                if begins {
+                    self.ledger.from = Some(command.planned.command.position);
+                }
+                self.ledger.has_sent = true;
                 self.counts.motions += u64::from(begins);
                 self.counts.commands += u64::from(moves);
                 self.counts.repetitions += u64::from(!moves);
@@ -704,6 +734,33 @@ impl World {
         {
             self.failure.get_or_insert(found);
         }
+    }
+}
+
+fn told(speech: &Speech) -> String {
+    let answers =
+        speech.answers.as_ref().map(|(order, seq, verdict)| format!("{} {seq} {verdict:?}", ordered(order)));
+    let state = speech.state.as_ref().map_or_else(String::new, |state| {
+        let at = state.position.map(Position::coordinates);
+        format!(" at {at:?} moving {:?} gripper {:?} fault {:?}", state.moving, state.gripper, state.fault)
+    });
+    format!("{}{state}", answers.unwrap_or_else(|| "unasked".into()))
+}
+
+fn ordered(order: &Order) -> String {
+    match order {
+        Order::Command(command) => format!("{:?} {:?}", command.position.coordinates(), command.gripper),
+        Order::Stop => "stop".into(),
+        Order::Heartbeat => "heartbeat".into(),
+    }
+}
+
+fn written(outgoing: &Outgoing) -> String {
+    match outgoing {
+        Outgoing::Command(planned) => {
+            format!("{} {:?}", ordered(&Order::Command(planned.command)), planned.kind)
+        }
+        other => format!("{other:?}"),
     }
 }
 

@@ -66,12 +66,12 @@ impl Body {
     pub fn handle_timeout(&mut self, now: Instant) {
         let mut left = now.saturating_duration_since(self.moved_until).as_secs_f64();
         self.moved_until = self.moved_until.max(now);
-        if self.stalled {
-            self.velocity = Vector3::zeros();
-            return;
-        }
         while left > 0.0 {
             let Some(&leg) = self.legs.front() else { return };
+            if self.blocks(&leg) {
+                self.velocity = Vector3::zeros();
+                return;
+            }
             if let Some(goal) = leg.turning {
                 let most = leg.turning_speed * left.min(SLICE);
                 self.turning = self.turning.towards(goal, most);
@@ -82,6 +82,11 @@ impl Body {
                 self.glide(&leg, left)
             };
         }
+    }
+
+    /// Whether the obstacle keeps the arm from this leg. A person takes it out of the obstacle's way, and it falls beside it.
+    fn blocks(&self, leg: &Leg) -> bool {
+        self.stalled && matches!(leg.mover, Mover::Command | Mover::Homing)
     }
 
     /// Goes along a leg at its speed for so many seconds at most, and returns for how many it went.
@@ -200,7 +205,7 @@ impl Body {
 
     /// Whether it moves.
     pub fn is_moving(&self) -> bool {
-        self.is_under_way() && !self.stalled
+        self.mover().is_some()
     }
 
     /// Whether it is blocked.
@@ -210,7 +215,7 @@ impl Body {
 
     /// What moves it now.
     pub fn mover(&self) -> Option<Mover> {
-        self.legs.front().filter(|_| !self.stalled).map(|leg| leg.mover)
+        self.legs.front().filter(|leg| !self.blocks(leg)).map(|leg| leg.mover)
     }
 
     /// Where the last leg leads, if it is on its way.
