@@ -22,7 +22,6 @@ use super::fault::Fault;
 use super::fault_schedule::{Answer, Delivery, FaultSchedule};
 use super::record::Ended;
 use super::shared::{Control, Shared};
-use aether_bridge::arm::ReportedState;
 use aether_bridge::wire::{Order, Reply, ReplyStatus, WireError};
 
 /// Serves a client until either side is through with it, then closes its socket and enters its end.
@@ -163,6 +162,7 @@ impl Connection {
     /// stopped.
     fn look(&self) {
         let now = Instant::now();
+        self.shared.judge_arm();
         if !self.buffer.is_empty() {
             return;
         }
@@ -180,6 +180,7 @@ impl Connection {
     ) -> Result<Option<Ended>, WireError> {
         schedule.mark_unchanged();
         let received = line.as_ref().ok();
+        let text_of_line = received.map_or_else(String::new, |line| line.line.clone());
         let seq = received.and_then(|line| line.seq);
         self.expiry = received.and_then(|line| line.ttl).map(|ttl| (Instant::now() + ttl, ttl));
         let (order, treatment) = self.shared.received(self.number, self.peer, line);
@@ -196,7 +197,7 @@ impl Connection {
             }
             _ => {}
         }
-        let (text, is_error) = self.obey(order, treatment.answer, seq);
+        let (text, is_error) = self.obey(&text_of_line, order, treatment.answer, seq);
         match treatment.delivery {
             Delivery::Never => return Ok(None),
             Delivery::Drip => return self.drip(schedule).await,
@@ -261,12 +262,19 @@ impl Connection {
     }
 
     /// Moves or halts the arm as told; what there is to say about it, and whether that is an error.
-    fn obey(&self, order: Result<Order, String>, answer: Answer, seq: Option<u64>) -> (Vec<u8>, bool) {
+    fn obey(
+        &mut self,
+        line: &str,
+        order: Result<Order, String>,
+        answer: Answer,
+        seq: Option<u64>,
+    ) -> (Vec<u8>, bool) {
         let verdict = match (order, answer) {
             (Ok(_), Answer::Error(message)) => Err(message),
             (order, Answer::Bytes(bytes)) => {
                 if let Ok(order) = order {
-                    self.shared.obey(order);
+                    let gone = self.has_gone();
+                    let _ = self.shared.obey(self.number, line, order, gone);
                 }
                 return (bytes, false);
             }
@@ -274,14 +282,17 @@ impl Connection {
         };
         let reply = match verdict {
             Ok(order) => {
-                self.shared.obey(order);
-                let state = self.shared.config.report_state.then(|| self.reported_state());
+                let gone = self.has_gone();
+                let (obeyed, state) = self.shared.obey(self.number, line, order, gone);
                 let message = match order {
                     Order::Command(_) => "Command received",
                     Order::Stop => "Stop received",
                     Order::Heartbeat => "Heartbeat received",
                 };
-                Reply { status: ReplyStatus::Ok, message: message.to_owned(), seq, state }
+                match obeyed {
+                    Ok(()) => Reply { status: ReplyStatus::Ok, message: message.to_owned(), seq, state },
+                    Err(message) => Reply { status: ReplyStatus::Error, message, seq, state },
+                }
             }
             Err(message) => Reply { status: ReplyStatus::Error, message, seq, state: None },
         };
@@ -290,13 +301,17 @@ impl Connection {
         (text, reply.status == ReplyStatus::Error)
     }
 
-    fn reported_state(&self) -> ReportedState {
-        let state = self.shared.arm_state();
-        ReportedState {
-            position: Some(state.position),
-            gripper: Some(state.gripper),
-            moving: Some(state.moving),
-            ..ReportedState::default()
+    /// Whether the client has closed its end, behind what it has sent. Only a judge of the arm asks.
+    fn has_gone(&mut self) -> bool {
+        if self.shared.config.physical.is_none() || !self.shared.has_monitor() {
+            return false;
+        }
+        loop {
+            match self.stream.try_read_buf(&mut self.buffer) {
+                Ok(0) => return true,
+                Ok(_) if self.buffer.len() < READ_AHEAD => {}
+                Ok(_) | Err(_) => return false,
+            }
         }
     }
 

@@ -246,6 +246,20 @@ impl PhysicalArm {
         self.back_at = Some(now + after);
     }
 
+    /// The controller process is back, before it would have been by itself.
+    pub fn handle_back(&mut self, now: Instant) {
+        if self.back_at.is_some() {
+            self.back_at = Some(now);
+        }
+        self.handle_timeout(now);
+    }
+
+    /// The arm stands still where it is, because the controller has not received a line for too long.
+    pub fn handle_expired(&mut self, now: Instant) {
+        self.handle_timeout(now);
+        self.body.halt();
+    }
+
     /// The arm loses power and sinks; the controller process dies, and comes back after a while.
     pub fn handle_power_loss(&mut self, now: Instant, after: Duration) {
         self.handle_restart(now, after);

@@ -104,7 +104,7 @@ impl Reports {
 }
 
 /// How a controller tells of a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum FaultWord {
     /// `fault` is in every reply, and orders to move are refused.
     Reported,
@@ -115,7 +115,7 @@ pub enum FaultWord {
 }
 
 /// What a new controller process does with the arm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum AfterRestart {
     /// Nothing: the arm stands where it was.
     Keeps,
