@@ -12,7 +12,7 @@ pub struct Settings {
     pub seed: u64,
     pub bridge: Config,
     /// The bridge's parameters that are not the defaults, for people.
-    parameters: Vec<(&'static str, Value)>,
+    pub parameters: Vec<(&'static str, Value)>,
     pub arm: PhysicalConfig,
     pub server: Server,
     /// One way, at least.
