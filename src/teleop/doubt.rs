@@ -46,6 +46,10 @@ impl Doubt {
         if is_right(reported) || known.is_none() && near(reported, tolerance, workspace) {
             return Ok(());
         }
+        // Next to the base every unit looks the same.
+        if known.is_some_and(|known| known.point().coords.norm() < NEAR_BASE * tolerance) {
+            return Ok(());
+        }
         let is_far = reported.point().coords.norm() > FAR;
         for factor in FACTORS {
             // Without anything to compare with, an arm that is a little outside is just there.
@@ -68,6 +72,8 @@ fn near(position: Position, tolerance: f64, workspace: &Workspace) -> bool {
 
 /// The factors between the units that people confuse.
 const FACTORS: [u32; 3] = [1000, 100, 10];
+/// How far from the base, as a multiple of the tolerance, a position has to be for a comparison of units.
+const NEAR_BASE: f64 = 5.0;
 /// No arm on a table reaches so far, in metres.
 const FAR: f64 = 5.0;
 /// How far from what is known a scaled position may be and still count as the same, as a share of the distance to the base.
@@ -115,6 +121,7 @@ mod tests {
     fn position_elsewhere_is_no_doubt_of_the_unit() {
         assert_eq!(judge(at(0.1, -0.2, 0.3), Some(at(0.2, 0.05, 0.15))), Ok(()));
         assert_eq!(judge(at(0.2, 0.05, 0.15), Some(at(0.2, 0.05, 0.15))), Ok(()));
+        assert_eq!(judge(at(0.1, -0.2, 0.3), Some(at(0.0, 0.0, 0.01))), Ok(()), "next to the base");
     }
 
     #[test]

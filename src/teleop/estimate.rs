@@ -32,8 +32,6 @@ pub(super) struct ArmEstimate {
     aimed_at: Option<Instant>,
     /// How many lines, stop lines too, have not been answered.
     unanswered: u32,
-    /// How many of them were sent before this session. Their answers say nothing of where the arm is in it.
-    of_former_session: u32,
     /// The last command that was answered, if the controller has accepted it.
     accepted: Option<Command>,
     /// Nothing has happened since the last command that would make it unsafe to repeat.
@@ -62,6 +60,8 @@ struct Session {
     is_asking: bool,
     /// Why the arm may not be where commands lead, until it is seen at rest.
     deviation: Option<Deviation>,
+    /// How many of the unanswered lines were sent in an earlier session. They are answered first.
+    earlier: u32,
 }
 
 /// Where the tool centre point is, and how the tool is turned if that is known.
@@ -193,33 +193,32 @@ impl ArmEstimate {
 
     /// Records that the controller has accepted a command.
     pub(super) fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
-        if self.take_answer() {
-            self.accepted = None;
+        self.accepted = Some(*command);
+        if self.handle_answered_line() {
             return;
         }
         let orientation = command.orientation.or(self.best().and_then(|place| place.orientation));
         self.session.commanded = Some((now, Place { position: command.position, orientation }));
         self.session.reports.iter_mut().for_each(|report| report.observed = false);
-        self.accepted = Some(*command);
     }
 
-    /// Counts the answer to the oldest line, and returns whether that was sent before this session.
-    fn take_answer(&mut self) -> bool {
+    /// Counts an answer. Returns whether its line was sent in an earlier session, so that it says nothing of this one.
+    fn handle_answered_line(&mut self) -> bool {
         self.unanswered = self.unanswered.saturating_sub(1);
-        let is_former = self.of_former_session > 0;
-        self.of_former_session = self.of_former_session.saturating_sub(1);
-        is_former
+        let is_earlier = self.session.earlier > 0;
+        self.session.earlier = self.session.earlier.saturating_sub(1);
+        is_earlier
     }
 
     /// Records that the controller has refused a command, or that the command or its reply was lost.
     pub(super) fn handle_rejected(&mut self) {
-        self.take_answer();
+        self.handle_answered_line();
         self.accepted = None;
     }
 
     /// Records the end of a stop line, and whether the reply has reported where the arm has stopped on its way.
     pub(super) fn handle_stop_answered(&mut self, reported: bool) {
-        self.take_answer();
+        self.handle_answered_line();
         if reported {
             self.session.commanded = None;
         }
@@ -273,7 +272,8 @@ impl ArmEstimate {
         let orientation = orientation.or(report.place.orientation.filter(|_| rests));
         (report.at, report.place, report.moving) = (now, Place { position, orientation }, moving);
         // In motion the arm is behind its commands, and the next one does not go back to where it is.
-        (report.observed, report.rests) = (about != ReportAbout::Accepted && !in_motion, rests);
+        let follows = in_motion && self.session.commanded.is_some();
+        (report.observed, report.rests) = (about != ReportAbout::Accepted && !follows, rests);
         self.judge_motion(now, &reported, in_motion, config);
         if rests && self.session.reports.iter().all(|report| report.rests) && !in_motion {
             self.session.deviation = None;
@@ -329,21 +329,18 @@ impl ArmEstimate {
 
     /// Ends the session: what was known of the arm is known no longer.
     pub(super) fn renew_session(&mut self, config: &TeleopConfig) {
+        // What was only assumed was not known.
+        self.session.assumed = None;
         // An arm that others move does not stay where it was seen last.
         let is_moved = matches!(self.session.deviation, Some(Deviation::Moved(_)))
             || self.session.reports.iter().any(|report| report.observed && report.moving == Some(true));
-        self.former = self
-            .best_within(config.position_tolerance)
-            .filter(|_| self.session.assumed.is_none() || self.session.commanded.is_some())
-            .or(self.former)
-            .filter(|_| !is_moved);
+        self.former = self.best_within(config.position_tolerance).or(self.former).filter(|_| !is_moved);
         let assumed = match config.assume_position {
             AssumedPosition::None => None,
             AssumedPosition::Home => Some(home(config)).filter(|_| !self.left_start),
             AssumedPosition::Last => self.former,
         };
-        self.session = Session { assumed, ..Session::default() };
-        self.of_former_session = self.unanswered;
+        self.session = Session { assumed, earlier: self.unanswered, ..Session::default() };
         self.following.reset();
         self.forbid_repetition();
     }
@@ -352,7 +349,7 @@ impl ArmEstimate {
     pub(super) fn handle_link_down(&mut self, config: &TeleopConfig) {
         self.renew_session(config);
         (self.last_sent, self.aimed_at, self.unanswered, self.accepted) = (None, None, 0, None);
-        self.of_former_session = 0;
+        self.session.earlier = 0;
     }
 
     /// Forgets all, because the arm or what positions mean is another.
@@ -367,9 +364,9 @@ impl ArmEstimate {
 
     /// Assumes that the arm is at home, or goes there by the first command, because a person says so.
     pub(super) fn assume_home(&mut self, config: &TeleopConfig) {
-        let Session { answered_at, asked_at, is_asking, .. } = self.session;
+        let Session { answered_at, asked_at, is_asking, earlier, .. } = self.session;
         let assumed = Some(home(config));
-        self.session = Session { assumed, answered_at, asked_at, is_asking, ..Session::default() };
+        self.session = Session { assumed, answered_at, asked_at, is_asking, earlier, ..Session::default() };
         self.forbid_repetition();
     }
 
@@ -459,7 +456,7 @@ impl ArmEstimate {
             // A controller that cannot be asked may report a change only, and has reported none since.
             let silent = !config.can_ask && now.saturating_duration_since(report.at) >= REST_TIME;
             let rests = report.rests || (silent && report.moving != Some(true));
-            if !is_there && !rests {
+            if report.moving == Some(true) || (!is_there && !rests) {
                 return Err(Moved(position));
             }
             if apart > 2.0 * tolerance {
@@ -508,6 +505,11 @@ impl ArmEstimate {
 
     fn is_answered(&self, now: Instant) -> bool {
         self.session.answered_at.is_some_and(|at| now.saturating_duration_since(at) <= FRESH)
+    }
+
+    /// Returns whether a command has been accepted in this session.
+    pub(super) fn has_accepted(&self) -> bool {
+        self.session.commanded.is_some()
     }
 
     /// Returns whether anything has come back in this session.
@@ -888,6 +890,21 @@ mod tests {
         estimate.handle_other_arm();
         estimate.renew_session(&last);
         assert!(estimate.check(t, &last).is_err(), "another arm inherits nothing");
+    }
+
+    #[test]
+    fn answer_to_a_line_of_an_earlier_session_says_nothing() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.handle_sent(t, to(0.2));
+        estimate.handle_sent(t, to(0.21));
+        estimate.renew_session(&config);
+        estimate.handle_acknowledged(t, &to(0.2));
+        estimate.handle_rejected();
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
+        estimate.handle_sent(t, to(0.22));
+        estimate.handle_acknowledged(t, &to(0.22));
+        assert_eq!(estimate.check(t, &config), Ok(()));
     }
 
     #[test]

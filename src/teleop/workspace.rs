@@ -95,7 +95,7 @@ impl Workspace {
 
     /// Returns `position`, or a point inside near to it, found by going back and forth between box and reach, if there is
     /// one. It is a hair inside, so that commands can get there.
-    pub(super) fn nearest(&self, position: Position) -> Option<Position> {
+    pub fn nearest(&self, position: Position) -> Option<Position> {
         let (nearest, farthest) = (self.reach.0 + 2.0 * MARGIN, self.reach.1 - 2.0 * MARGIN);
         let mut place = position.clamped(self.min, self.max);
         if self.reach == (0.0, f64::INFINITY) {

@@ -53,8 +53,10 @@ impl World {
             CommandKind::Approach => Step::Approach,
             _ => Step::Continue,
         };
-        let found = self.monitor.check(&timed(self.now, planned), step, &[self.place()]);
-        assert!(found.is_empty(), "invariant 1, 2 or 4: {found:?} {planned:?}");
+        let places = self.place.starts(self.now, self.restarted, &self.config);
+        let found = self.monitor.check(&timed(self.now, planned), step, &places);
+        let known = (&self.place, self.restarted, self.interrupted, self.now - self.start);
+        assert!(found.is_empty(), "invariant 1, 2 or 4: {found:?} {planned:?} {known:?}");
     }
 
     /// 2. Successive commands on one connection keep the limits of acceleration and turning.
@@ -108,13 +110,14 @@ impl World {
         assert_eq!(last, Some(*command), "invariant 3: not the last command");
         assert_eq!(self.accepted, Some(*command), "invariant 3: repeated, and not accepted");
         assert!(self.undisturbed, "invariant 3: repeated, and others may have moved the arm");
-        assert!(self.in_flight.is_empty(), "invariant 3: repeated, and not answered");
+        assert!(!self.is_on_its_way(), "invariant 3: repeated, and not answered");
     }
 
-    /// 4. After any loss the first motion is an approach from the acknowledged position.
+    /// 4. After any loss the first motion is an approach from where the arm is known to be.
     fn check_start(&self, kind: CommandKind) {
         assert!(kind == CommandKind::Approach, "invariant 4: not an approach");
-        assert!(self.in_flight.is_empty(), "invariant 4: begun before {:?} was answered", self.in_flight);
+        assert!(!self.faulty, "invariant 4: begun though the controller reports a fault");
+        assert!(!self.is_on_its_way(), "invariant 4: begun before {:?} was answered", self.in_flight);
     }
 
     /// 5. Stale input never moves the arm, nor do two hands at once.

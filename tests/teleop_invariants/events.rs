@@ -54,10 +54,20 @@ pub enum Event {
     Lost,
     /// The controller answers a stop line with where the arm is: a share of the way back from the last command.
     StoppedAt(f64),
-    /// The controller reports where the arm is.
-    Reported([f64; 3]),
-    /// The controller says where the arm is, unasked for a motion: so far along each axis from where it was told to be.
-    Sighted([f64; 3]),
+    /// The controller reports, without a command, where the arm is.
+    Reported {
+        at: [f64; 3],
+        moving: Option<bool>,
+    },
+    /// The same, so far along each axis from where the arm was told to be.
+    Sighted {
+        by: [f64; 3],
+        moving: Option<bool>,
+    },
+    /// The controller reports a multiple of where the arm was told to be; with 0 exactly zero.
+    Nonsense(f64),
+    /// The controller reports a fault, or that there is none.
+    Fault(bool),
     SetArmed(bool),
     Stop,
     Reset,
@@ -90,8 +100,10 @@ pub fn event() -> impl Strategy<Value = Event> {
         200 => prop_oneof![12 => Just(true), 1 => Just(false)].prop_map(|ok| Event::Reply { ok }),
         10 => Just(Event::Lost),
         10 => (0.0..1.0).prop_map(Event::StoppedAt),
-        5 => prop::array::uniform3(-0.5..0.5).prop_map(Event::Reported),
-        5 => prop::array::uniform3(-0.02..0.02).prop_map(Event::Sighted),
+        5 => (prop::array::uniform3(-0.5..0.5), moving()).prop_map(|(at, moving)| Event::Reported { at, moving }),
+        60 => (prop::array::uniform3(-0.02..0.02), moving()).prop_map(|(by, moving)| Event::Sighted { by, moving }),
+        3 => prop_oneof![Just(0.0), Just(0.001), Just(0.01), Just(10.0)].prop_map(Event::Nonsense),
+        3 => prop_oneof![1 => Just(true), 3 => Just(false)].prop_map(Event::Fault),
         80 => prop_oneof![12 => Just(true), 1 => Just(false)].prop_map(Event::SetArmed),
         40 => prop_oneof![1 => Just(Event::Stop), 4 => Just(Event::Reset)],
         15 => settings().prop_map(|config| Event::Configure(Box::new(config))),
@@ -101,6 +113,10 @@ pub fn event() -> impl Strategy<Value = Event> {
         10 => (100u64..5000, any::<bool>()).prop_map(|(ms, stalled)| Event::Pass { ms, stalled }),
         1 => Just(Event::Shutdown),
     ]
+}
+
+fn moving() -> impl Strategy<Value = Option<bool>> {
+    prop_oneof![2 => Just(None), 4 => Just(Some(false)), 1 => Just(Some(true))]
 }
 
 fn sweep() -> impl Strategy<Value = Event> {

@@ -3,6 +3,7 @@
 
 mod checks;
 mod events;
+mod place;
 mod settings;
 mod world;
 

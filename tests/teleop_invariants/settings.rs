@@ -52,8 +52,11 @@ fn motion() -> impl Strategy<Value = Settings> {
         (0.01..2.0f64, 0.05..1.0f64, 0.05..20.0f64),
         1i64..8,
         prop_oneof![Just("silent"), Just("repeat"), Just("stop")],
+        (prop_oneof![Just("none"), Just("home"), Just("last")], 1.0..60.0f64, 0.005..0.03f64, any::<bool>()),
+        (prop_oneof![1 => Just(0.0), 2 => 0.02..0.3f64], 0.1..2.0f64),
     )
-        .prop_map(|(operator, rate, (speed, share, acceleration), errors, hold)| {
+        .prop_map(|(operator, rate, (speed, share, acceleration), errors, hold, place, following)| {
+            let (assumed, timeout, tolerance, asks) = place;
             vec![
                 ("teleop.arming", text(if operator { "operator" } else { "automatic" })),
                 ("teleop.command_rate", Value::Real(rate)),
@@ -62,6 +65,12 @@ fn motion() -> impl Strategy<Value = Settings> {
                 ("limits.acceleration", Value::Real(acceleration)),
                 ("teleop.max_consecutive_errors", Value::Integer(errors)),
                 ("teleop.hold_behavior", text(hold)),
+                ("arm.assume_position", text(assumed)),
+                ("arm.position_timeout", Value::Real(timeout)),
+                ("arm.position_tolerance", Value::Real(tolerance)),
+                ("link.heartbeat.period", Value::Real(if asks { 60.0 } else { 0.0 })),
+                ("limits.following_error", Value::Real(following.0)),
+                ("limits.following_error_time", Value::Real(following.1)),
             ]
         })
 }

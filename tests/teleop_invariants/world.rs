@@ -4,17 +4,18 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use aether_bridge::arm::{Command, Gripper};
+use aether_bridge::arm::{Command, Gripper, ReportedState};
 use aether_bridge::geometry::{Orientation, Position};
 use aether_bridge::teleop::{
-    Arming, CommandKind, FilterConfig, Frame, GraphNews, GripperInput, HoldBehavior, LinkView, Motion,
-    Planned, RetargetMode, Stamp, Target, Teleop, TeleopConfig,
+    Arming, CommandKind, FilterConfig, FollowingConfig, Frame, GraphNews, GripperInput, HoldBehavior,
+    LinkView, Motion, Planned, ReportAbout, RetargetMode, Stamp, Target, Teleop, TeleopConfig,
 };
 use aether_sim::monitor::{MotionLimits, MotionMonitor};
 use nalgebra::Vector3;
 
 use crate::checks::timed;
 use crate::events::Event;
+use crate::place::Place;
 
 pub struct World {
     pub teleop: Teleop,
@@ -28,10 +29,7 @@ pub struct World {
     pub last_on_connection: Option<(Instant, Command)>,
     /// The velocity of the last command, and the time it is over, once the present motion has two.
     pub velocity: Option<(Vector3<f64>, f64)>,
-    pub acknowledged: Option<Position>,
-    pub reported: Option<Position>,
-    /// Where the arm was seen since the last command was acknowledged.
-    observed: Option<Position>,
+    pub place: Place,
     /// When the newest good target was taken; none after a refused one.
     pub good_input: Option<Instant>,
     several_publishers: bool,
@@ -53,6 +51,12 @@ pub struct World {
     /// Whether the arm has been left to the last command since it was sent.
     pub undisturbed: bool,
     window: usize,
+    /// The controller reports a fault.
+    pub faulty: bool,
+    /// When the first command to where the last one leads was sent.
+    aimed_at: Option<Instant>,
+    /// A command was refused or lost in mid-motion, and nothing else has come between.
+    pub restarted: bool,
     /// What has not been answered yet.
     pub in_flight: VecDeque<Order>,
     wall_clock: Duration,
@@ -70,6 +74,7 @@ pub struct World {
 pub enum Order {
     Command(Command),
     Stop,
+    Question,
 }
 
 /// What has been sent, and when.
@@ -80,6 +85,7 @@ pub struct Log(Vec<(Duration, Line)>);
 enum Line {
     Command(Command, CommandKind),
     Stop,
+    Question,
 }
 
 /// What the gripper's topic has said, and since when without contradiction.
@@ -116,6 +122,7 @@ impl World {
     /// A link that is up, and nothing else.
     pub fn new(config: TeleopConfig, window: usize) -> Self {
         let (now, last_gripper) = (Instant::now(), config.initial_gripper);
+        let place = Place::new(&config);
         let mut world = Self {
             teleop: Teleop::new(config.clone()),
             handled: 0,
@@ -127,9 +134,7 @@ impl World {
             link: LinkView::Down,
             last_on_connection: None,
             velocity: None,
-            acknowledged: None,
-            reported: None,
-            observed: None,
+            place,
             good_input: None,
             several_publishers: false,
             two_hands: false,
@@ -142,6 +147,9 @@ impl World {
             accepted: None,
             undisturbed: false,
             window,
+            faulty: false,
+            aimed_at: None,
+            restarted: false,
             in_flight: VecDeque::new(),
             // So late that ages never make a stamp negative.
             wall_clock: Duration::from_secs(100),
@@ -217,33 +225,50 @@ impl World {
             Event::Reply { ok } => self.handle_reply(*ok),
             Event::Lost => self.handle_lost(),
             Event::StoppedAt(share) => self.handle_stopped_at(*share),
-            Event::Reported(at) => {
-                self.reported = Some(position(*at));
-                self.teleop.handle_reported(position(*at));
+            Event::Reported { at, moving } => self.report(position(*at), *moving),
+            Event::Sighted { by, moving } => self.report(self.near_told(*by), *moving),
+            Event::Nonsense(scale) => {
+                let [x, y, z] = self.place.told().coordinates().map(|coordinate| coordinate * scale);
+                self.report(position([x, y, z]), Some(false));
             }
-            Event::Sighted(by) => {
-                let told = self.told().point();
-                let at = position([told.x + by[0], told.y + by[1], told.z + by[2]]);
-                (self.reported, self.observed) = (Some(at), Some(at));
-                self.teleop.handle_observed_position(at, None);
+            Event::Fault(fault) => {
+                let fault = fault.then(|| "overload".to_owned());
+                self.take_report(&ReportedState { fault, ..ReportedState::default() }, ReportAbout::Observed);
             }
             Event::SetArmed(armed) => {
-                let accepted = self.teleop.handle_set_armed(self.now, *armed).is_ok();
+                let before = self.teleop.reason(self.now);
+                let result = self.teleop.handle_set_armed(self.now, *armed);
+                self.place.handle_set_armed(self.now, *armed, &result);
+                self.faulty &= result.is_err() || !*armed;
+                if !*armed
+                    && self.teleop.motion() != Motion::Stopped
+                    && before != self.teleop.reason(self.now)
+                {
+                    self.renew_place();
+                }
+                let accepted = result.is_ok();
                 assert!(!(accepted && *armed && self.shut_down), "armed at the end");
                 self.permitted = if *armed { self.permitted || accepted } else { false };
                 self.undisturbed &= *armed || self.teleop.motion() == Motion::Stopped;
                 self.interrupt_if(!armed);
             }
             Event::Stop => {
+                self.place.forget_confirmation();
                 self.teleop.handle_stop();
                 self.permitted = false;
                 self.interrupt_if(true);
             }
             Event::Reset => {
+                self.place.forget_confirmation();
+                let before = self.teleop.reason(self.now);
                 self.teleop.handle_reset();
+                let changed = before != self.teleop.reason(self.now);
                 self.permitted = false;
                 self.undisturbed = false;
                 self.interrupt_if(true);
+                if changed {
+                    self.renew_place();
+                }
                 assert_eq!(self.teleop.motion(), Motion::Disarmed, "a reset disarms");
             }
             Event::Configure(config) => self.handle_config((**config).clone()),
@@ -349,6 +374,7 @@ impl World {
     }
 
     fn interrupt_if(&mut self, condition: bool) {
+        self.restarted &= !condition;
         if condition && !self.interrupted {
             self.interrupted = true;
             self.stop_owed = self.config.hold_behavior == HoldBehavior::Stop && self.link != LinkView::Down;
@@ -405,6 +431,9 @@ impl World {
 
     fn handle_link(&mut self, link: LinkView) {
         self.interrupt_if(link != LinkView::Ready);
+        if link.is_down() {
+            self.renew_place();
+        }
         if link == LinkView::Down {
             self.in_flight.clear();
             self.last_on_connection = None;
@@ -429,10 +458,12 @@ impl World {
     fn handle_reply(&mut self, ok: bool) {
         let Some(order) = self.in_flight.pop_front() else { return };
         self.handled += 1;
+        let is_earlier = self.note_answered();
         match order {
             Order::Command(command) if ok => {
-                self.acknowledged = Some(command.position);
-                self.observed = None;
+                if !is_earlier {
+                    self.place.handle_acknowledged(self.now, &command);
+                }
                 self.accepted = Some(command);
                 self.errors = 0;
                 self.teleop.handle_acknowledged(self.now, &command);
@@ -441,18 +472,32 @@ impl World {
                 self.accepted = None;
                 self.teleop.handle_rejected(self.now);
                 self.errors += 1;
+                self.restarted = !self.interrupted;
                 self.interrupt_if(self.errors >= self.config.max_consecutive_errors);
+                self.interrupted = true;
             }
-            Order::Stop => self.teleop.handle_stop_answered(None),
+            Order::Stop => self.teleop.handle_stop_answered(false),
+            Order::Question => {
+                self.report(self.near_told([0.0; 3]), Some(false));
+                self.place.handle_answered(self.now, !self.is_on_its_way());
+                self.teleop.handle_answered(self.now);
+            }
         }
     }
 
     fn handle_lost(&mut self) {
-        match self.in_flight.pop_front() {
+        let lost = self.in_flight.pop_front();
+        if lost.is_some() {
+            self.note_answered();
+        }
+        match lost {
             Some(Order::Command(_)) => {
                 self.accepted = None;
                 self.teleop.handle_lost();
+                self.restarted = !self.interrupted;
+                self.interrupted = true;
             }
+            Some(Order::Question) => self.teleop.handle_question_lost(self.now),
             Some(Order::Stop) => self.teleop.handle_stop_lost(),
             None => {}
         }
@@ -463,24 +508,88 @@ impl World {
         let Some(index) = self.in_flight.iter().position(|order| *order == Order::Stop) else { return };
         (0..index).for_each(|_| self.handle_reply(true));
         self.in_flight.pop_front();
+        self.note_answered();
         let last = self.last_on_connection.map_or(self.config.home, |(_, last)| last.position);
         let back = last.point().lerp(&self.config.home.point(), 0.1 * share);
         let at = Position::new(back.x, back.y, back.z).unwrap();
-        self.teleop.handle_stop_answered(Some(at));
-        (self.acknowledged, self.reported) = (None, Some(at));
+        let state =
+            ReportedState { position: Some(at), orientation: self.turned(), ..ReportedState::default() };
+        self.take_report(&state, ReportAbout::Stopped);
+        self.teleop.handle_stop_answered(true);
+        self.place.handle_stopped(self.now, at);
     }
 
-    /// Where the arm is by what it was told and what it has said.
-    fn told(&self) -> Position {
-        self.acknowledged.or(self.reported).unwrap_or(self.config.home)
-    }
-
-    /// Where the next motion has to begin.
-    pub fn place(&self) -> Position {
-        match (self.acknowledged, self.observed) {
-            (Some(told), Some(seen)) if seen.distance(told) > 0.005 => self.reported.unwrap_or(seen),
-            _ => self.told(),
+    /// The controller reports where the arm is, asked for nothing.
+    fn report(&mut self, at: Position, moving: Option<bool>) {
+        let state = ReportedState {
+            position: Some(at),
+            orientation: self.turned(),
+            moving,
+            ..ReportedState::default()
+        };
+        let begun = !self.interrupted || self.restarted;
+        let in_motion = self.is_moving() && begun && self.place.has_accepted();
+        self.take_report(&state, ReportAbout::Observed);
+        if !in_motion {
+            self.place.handle_report(self.now, at, moving, &self.config);
         }
+        let elsewhere = self
+            .last_on_connection
+            .is_some_and(|(_, last)| last.position.distance(at) > self.config.position_tolerance);
+        if elsewhere && !self.is_on_its_way() && self.has_arrived() {
+            self.undisturbed = false;
+        }
+    }
+
+    /// Whether an arm at half of the speed limit has had the time to get where it was sent.
+    fn has_arrived(&self) -> bool {
+        let FollowingConfig { distance, time } = self.config.following;
+        let travel = time + Duration::from_secs_f64(2.0 * distance / self.config.limits.speed);
+        distance > 0.0 && self.aimed_at.is_none_or(|at| self.now - at > travel)
+    }
+
+    /// The controller reports. A fault that has ended has disarmed.
+    fn take_report(&mut self, state: &ReportedState, about: ReportAbout) {
+        let before = self.teleop.reason(self.now);
+        self.teleop.handle_report(self.now, 0, about, Some(state));
+        if state.fault.is_some() {
+            self.faulty = true;
+        } else if std::mem::replace(&mut self.faulty, false) {
+            let stopped = self.teleop.motion() == Motion::Stopped;
+            self.permitted &= stopped;
+            self.undisturbed &= stopped;
+            if !stopped && before != self.teleop.reason(self.now) {
+                self.renew_place();
+            }
+        }
+        self.interrupt_if(!self.is_moving());
+    }
+
+    /// A line of an earlier session says nothing of where the arm is.
+    fn note_answered(&mut self) -> bool {
+        let is_earlier = self.place.earlier > 0;
+        self.place.earlier = self.place.earlier.saturating_sub(1);
+        is_earlier
+    }
+
+    fn renew_place(&mut self) {
+        self.place.renew(&self.config);
+        self.place.earlier = self.in_flight.len();
+    }
+
+    /// How the tool is turned, as the controller reports it.
+    fn turned(&self) -> Option<Orientation> {
+        let last = self.last_on_connection.and_then(|(_, last)| last.orientation);
+        last.or(self.config.orientation.map(|turning| turning.home))
+    }
+
+    fn near_told(&self, by: [f64; 3]) -> Position {
+        let told = self.place.told().point();
+        position([told.x + by[0], told.y + by[1], told.z + by[2]])
+    }
+
+    pub fn is_on_its_way(&self) -> bool {
+        self.in_flight.iter().any(|order| *order != Order::Question)
     }
 
     fn handle_config(&mut self, config: TeleopConfig) {
@@ -490,11 +599,13 @@ impl World {
             config.arming = self.config.arming;
             config.retarget = self.config.retarget;
             config.retarget_mode = self.config.retarget_mode;
+            config.assume_position = self.config.assume_position;
         }
         // What the node takes at start only.
         config.initial_gripper = self.config.initial_gripper;
-        let known = self.acknowledged.map(|_| self.place());
-        let arm = self.last_on_connection.map(|(_, command)| command.position).or(known);
+        // What takes a new connection.
+        config.can_ask = self.config.can_ask;
+        let arm = self.last_on_connection.map(|(_, command)| command.position);
         let excluded =
             arm.is_some_and(|arm| self.config.workspace.contains(arm) && !config.workspace.contains(arm));
         let result = self.teleop.check_config(&config);
@@ -506,9 +617,15 @@ impl World {
             self.undisturbed &= config.hold_behavior == self.config.hold_behavior || self.is_moving();
             // Input that was too old stays so.
             self.good_input = self.good_input.filter(|taken| self.now < *taken + self.config.input_timeout);
+            let renews = config.assume_position != self.config.assume_position && !self.teleop.is_armed();
             self.config = config.clone();
+            self.place.handle_home(config.home);
+            self.place.forget_confirmation();
             self.monitor.handle_limits(MotionLimits::from(&config));
             self.teleop.handle_config(self.now, config);
+            if renews {
+                self.renew_place();
+            }
             // Where a goal is moved, or was refused, motion may go on after an approach or without one.
             self.interrupted |= !self.is_moving();
             self.note_gripper();
@@ -531,7 +648,9 @@ impl World {
     fn drive_until(&mut self, end: Instant) {
         loop {
             let command_at = self.teleop.poll_command_at(self.now).filter(|_| self.has_room());
-            let next = [self.teleop.poll_timeout(self.now), command_at].into_iter().flatten().min();
+            let question_at = self.teleop.poll_question_at(self.now).filter(|_| self.has_room());
+            let next =
+                [self.teleop.poll_timeout(self.now), command_at, question_at].into_iter().flatten().min();
             let Some(next) = next.filter(|next| *next <= end && *next > self.now) else { return };
             self.now = next;
             self.handle_timeout();
@@ -568,6 +687,12 @@ impl World {
             self.log.0.push((at(self), Line::Stop));
         }
         while self.has_room() {
+            if self.teleop.poll_question_at(self.now).is_some_and(|due| due <= self.now) {
+                self.teleop.handle_asked(self.now);
+                self.in_flight.push_back(Order::Question);
+                self.log.0.push((at(self), Line::Question));
+                continue;
+            }
             let Some(planned) = self.teleop.poll_command(self.now) else { return };
             self.note_gripper();
             self.check(&planned);
@@ -591,7 +716,12 @@ impl World {
             let moved = command.position.point() - last.position.point();
             self.velocity = Some((moved / seconds, seconds));
         }
+        if self.last_on_connection.is_none_or(|(_, last)| last.position != command.position) {
+            self.aimed_at = Some(self.now);
+        }
+        self.restarted = false;
         self.last_on_connection = Some((self.now, command));
+        self.place.handle_sent();
         self.monitor.handle_sent(timed(self.now, planned));
         self.undisturbed = true;
         if planned.kind != CommandKind::Repetition {
@@ -652,7 +782,7 @@ impl Log {
     pub fn gripper_changes(&self) -> u64 {
         let grippers = self.0.iter().filter_map(|(_, line)| match line {
             Line::Command(command, _) => Some(command.gripper),
-            Line::Stop => None,
+            Line::Stop | Line::Question => None,
         });
         let grippers: Vec<_> = grippers.collect();
         grippers.windows(2).filter(|pair| pair[0] != pair[1]).count() as u64

@@ -1,0 +1,221 @@
+//! Where the arm is, by what the controller and people have said: kept here independently of the machine under test.
+
+use std::time::{Duration, Instant};
+
+use aether_bridge::arm::Command;
+use aether_bridge::geometry::Position;
+use aether_bridge::teleop::{ArmingError, AssumedPosition, TeleopConfig};
+
+#[derive(Debug)]
+pub struct Place {
+    home: Position,
+    /// The last accepted command of this session, and when it was accepted.
+    acknowledged: Option<(Instant, Position)>,
+    /// What has been reported of the arm since then, the newest last.
+    seen: Vec<Sighting>,
+    /// The newest report is exactly zero or in another unit.
+    doubtful: bool,
+    assumed: Option<Position>,
+    /// Where the arm was in an earlier session.
+    former: Option<Position>,
+    /// When the controller last said where the arm is, with no line on its way.
+    answered: Option<Instant>,
+    /// A command has been sent since the start.
+    left_start: bool,
+    /// Until when a second call of a person counts.
+    confirm_until: Option<Instant>,
+    /// Where the present motion began, while none of its commands has been accepted.
+    began: Vec<Position>,
+    /// How many of the lines that are unanswered were sent in an earlier session.
+    pub earlier: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sighting {
+    at: Instant,
+    place: Position,
+    moving: Option<bool>,
+}
+
+impl Place {
+    pub fn new(config: &TeleopConfig) -> Self {
+        let mut place = Self {
+            home: config.home,
+            acknowledged: None,
+            seen: Vec::new(),
+            doubtful: false,
+            assumed: None,
+            former: None,
+            answered: None,
+            left_start: false,
+            confirm_until: None,
+            began: Vec::new(),
+            earlier: 0,
+        };
+        place.renew(config);
+        place
+    }
+
+    /// A session ends, and another begins.
+    pub fn renew(&mut self, config: &TeleopConfig) {
+        let last = self.seen.last().map(|seen| seen.place).or(self.acknowledged.map(|(_, place)| place));
+        let near =
+            |place: &Position| last.is_some_and(|last| last.distance(*place) <= config.position_tolerance);
+        let told = self.acknowledged.map(|(_, place)| place).or(self.former).filter(near);
+        self.former = told.or(last).or(self.former);
+        self.home = config.home;
+        self.assumed = match config.assume_position {
+            AssumedPosition::None => None,
+            AssumedPosition::Home => (!self.left_start).then_some(config.home),
+            AssumedPosition::Last => self.former,
+        };
+        (self.acknowledged, self.doubtful, self.answered, self.confirm_until) = (None, false, None, None);
+        self.seen.clear();
+        self.began.clear();
+    }
+
+    pub fn handle_sent(&mut self) {
+        self.left_start = true;
+        self.answered = None;
+    }
+
+    pub fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
+        self.acknowledged = Some((now, command.position));
+        self.seen.clear();
+        self.began.clear();
+    }
+
+    /// The arm has stopped on its way.
+    pub fn handle_stopped(&mut self, now: Instant, place: Position) {
+        self.acknowledged = None;
+        self.seen = vec![Sighting { at: now, place, moving: Some(false) }];
+    }
+
+    pub fn handle_answered(&mut self, now: Instant, nothing_else: bool) {
+        self.answered = nothing_else.then_some(now).or(self.answered);
+    }
+
+    /// The controller reports, and the bridge is not in motion.
+    pub fn handle_report(
+        &mut self,
+        now: Instant,
+        place: Position,
+        moving: Option<bool>,
+        config: &TeleopConfig,
+    ) {
+        if place.coordinates() == [0.0; 3] || self.is_of_another_unit(place, config.position_tolerance) {
+            // It does not outweigh the word of a person.
+            self.doubtful |= self.assumed.is_none() || self.acknowledged.is_some();
+        } else {
+            self.doubtful = false;
+            self.seen.push(Sighting { at: now, place, moving });
+        }
+    }
+
+    /// Whether a place would be right if it were in another unit.
+    fn is_of_another_unit(&self, place: Position, tolerance: f64) -> bool {
+        let told = self.acknowledged.map(|(_, place)| place);
+        let seen = self.seen.last().map(|seen| seen.place);
+        let Some(known) = seen.or(told).or(self.assumed) else { return false };
+        let far = known.point().coords.norm();
+        let near =
+            |place: nalgebra::Vector3<f64>| (place - known.point().coords).norm() <= tolerance + 0.05 * far;
+        let place = place.point().coords;
+        let factors = [10.0, 100.0, 1000.0];
+        let scaled = factors.iter().any(|factor| near(place * *factor) || near(place / *factor));
+        far >= 5.0 * tolerance && !near(place) && scaled
+    }
+
+    pub fn handle_set_armed(&mut self, now: Instant, armed: bool, result: &Result<String, ArmingError>) {
+        let confirmed = self.confirm_until.take().is_some_and(|until| now <= until);
+        match result {
+            Err(ArmingError::PositionUnknown { within, .. }) => self.confirm_until = Some(now + *within),
+            Ok(_) if armed && confirmed => {
+                // It may have been known by then, and that counts more.
+                self.assumed = Some(self.home);
+                self.doubtful = false;
+                self.began.push(self.home);
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    pub fn handle_home(&mut self, home: Position) {
+        self.home = home;
+    }
+
+    pub fn has_accepted(&self) -> bool {
+        self.acknowledged.is_some()
+    }
+
+    /// A person has asked for something else in between.
+    pub fn forget_confirmation(&mut self) {
+        self.confirm_until = None;
+    }
+
+    /// Where the arm is by what it was told and what it has said.
+    pub fn told(&self) -> Position {
+        let told = self.acknowledged.map(|(_, place)| place);
+        told.or(self.seen.last().map(|seen| seen.place)).or(self.assumed).unwrap_or(self.home)
+    }
+
+    /// Returns where a motion may begin. Nowhere if the place is not known.
+    pub fn starts(&self, now: Instant, restarted: bool, config: &TeleopConfig) -> Vec<Position> {
+        if restarted && let Some((_, accepted)) = self.acknowledged {
+            // In mid-motion the next step leads from the last accepted command, without another question.
+            return vec![accepted];
+        }
+        if config.can_ask && self.answered.is_none_or(|at| now - at > FRESH) {
+            return Vec::new();
+        }
+        self.known(now, config)
+    }
+
+    fn known(&self, now: Instant, config: &TeleopConfig) -> Vec<Position> {
+        let tolerance = config.position_tolerance;
+        let mut starts = self.began.clone();
+        let told = self.acknowledged.map(|(_, place)| place);
+        match self.seen.last() {
+            _ if self.doubtful => {}
+            Some(seen) => {
+                let near = |place: &Position| place.distance(seen.place) <= tolerance;
+                starts.extend(told.or(self.former).filter(near));
+                if self.rests(now, config.can_ask) {
+                    starts.push(seen.place);
+                }
+            }
+            None => {
+                let fresh = |at: Instant| {
+                    now - at <= config.position_timeout || config.assume_position == AssumedPosition::Last
+                };
+                starts.extend(self.acknowledged.filter(|(at, _)| fresh(*at)).map(|(_, place)| place));
+                if told.is_none() {
+                    starts.extend(self.assumed);
+                }
+            }
+        }
+        // An arm at the edge that is measured a little outside is taken to the edge.
+        let inside = |start: &Position| {
+            config.workspace.nearest(*start).filter(|inside| inside.distance(*start) <= tolerance)
+        };
+        let clamped: Vec<_> = starts.iter().filter_map(inside).collect();
+        [starts, clamped].concat()
+    }
+
+    /// Whether the newest report shows an arm at rest.
+    fn rests(&self, now: Instant, can_ask: bool) -> bool {
+        let Some(newest) = self.seen.last() else { return false };
+        let stays = |seen: &&Sighting| {
+            seen.place.distance(newest.place) <= 2.0 * STILL && newest.at - seen.at >= REST_TIME
+        };
+        match newest.moving {
+            Some(true) => false,
+            Some(false) => true,
+            None => self.seen.iter().any(|seen| stays(&seen)) || (!can_ask && now - newest.at >= REST_TIME),
+        }
+    }
+}
+
+const FRESH: Duration = Duration::from_millis(500);
+const REST_TIME: Duration = Duration::from_millis(200);
+const STILL: f64 = 0.002;
