@@ -291,7 +291,9 @@ impl ArmEstimate {
             self.session.deviation = Some(Deviation::Lags(lag));
         }
         let travel = config.following.travel_time(config.limits.speed);
-        let has_arrived = self.aimed_at.is_none_or(|at| now.saturating_duration_since(at) > travel);
+        // An arm that stands is on no way, wherever it was sent.
+        let stands = moving == Some(false) && !in_motion;
+        let has_arrived = stands || self.aimed_at.is_none_or(|at| now.saturating_duration_since(at) > travel);
         let is_away = distance > config.position_tolerance || (moving == Some(true) && !in_motion);
         let is_elsewhere = about == ReportAbout::Observed && self.unanswered == 0 && has_arrived && is_away;
         if is_elsewhere {

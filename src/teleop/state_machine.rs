@@ -626,8 +626,6 @@ impl Teleop {
     /// Goes back to the last accepted command, because a later one was refused or lost.
     fn restart_motion(&mut self) {
         if self.mode.is_moving() {
-            // Where the arm is, is judged again before the next command.
-            self.begun = false;
             self.planner.restart();
             // If the very first command was refused the arm may be anywhere.
             self.begun &= self.estimate.has_accepted();

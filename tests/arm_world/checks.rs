@@ -71,7 +71,7 @@ pub fn check_sent(
         "the place has neither been reported nor accepted in this session, and no person has said it".into()
     })?;
     let age = ledger.last_good.map(|at| now - at);
-    hold(12, age.is_some_and(|age| age < config.input_timeout), || {
+    hold(12, ledger.going_home || age.is_some_and(|age| age < config.input_timeout), || {
         format!("the last good target is {age:?} old")
     })?;
     if let Some(from) = ledger.from {

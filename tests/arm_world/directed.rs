@@ -155,8 +155,10 @@ fn dead_bridge_moves_nothing_from_the_backlog() {
     };
     // Another client is served when the bridge comes, and when it goes.
     let busy = Step::Trouble { what: Trouble::Busy, ms: 6000 };
-    let (result, counts) =
-        play_with(settings, &[busy, GO, away(), GO, Step::BridgeDies { ms: 5000 }, GO, GO, GO]);
+    let (result, counts) = play_with(
+        settings,
+        &[busy, GO, away(), GO, Step::BridgeDies { ms: 5000, machine: false }, GO, GO, GO],
+    );
     result.unwrap_or_else(|violation| panic!("{violation}"));
     assert_eq!(counts.obeyed, 0);
 }

@@ -33,6 +33,8 @@ pub struct Ledger {
     /// The commands that wait for their replies.
     pub unanswered: u32,
     motion: Motion,
+    /// Whether a person has sent the arm home, whatever the hand does.
+    pub going_home: bool,
     /// Whether the present motion has sent a command.
     pub has_begun: bool,
     /// How many lines have been sent.
@@ -69,6 +71,7 @@ impl Ledger {
             session_begins: 0,
             unanswered: 0,
             motion: Motion::Disarmed,
+            going_home: false,
             has_begun: false,
             lines: 0,
             has_sent: false,
@@ -109,6 +112,7 @@ impl Ledger {
     /// Notes the mode. A disarm ends the session, and the end of a motion voids what has not been delivered.
     pub fn note_motion(&mut self, now: Instant, motion: Motion) {
         let before = std::mem::replace(&mut self.motion, motion);
+        self.going_home &= matches!(motion, Motion::Approach);
         let moving = |motion| matches!(motion, Motion::Approach | Motion::Tracking);
         if moving(before) && !moving(motion) {
             self.voided_at = now;
@@ -145,6 +149,11 @@ impl Ledger {
             self.gripper = Some(gripper);
         }
         self.fault_heard |= state.is_some_and(|state| state.fault.is_some());
+    }
+
+    /// Notes that a person has sent the arm home.
+    pub fn note_going_home(&mut self) {
+        (self.permitted, self.going_home, self.fault_heard) = (true, true, false);
     }
 
     /// Notes what a good target says of the gripper.

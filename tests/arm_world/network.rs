@@ -102,6 +102,13 @@ impl Channel {
         [arm.map(|(at, _)| *at), bridge.map(|(at, _)| *at)].into_iter().flatten().min()
     }
 
+    /// The end of the connection is not heard of before then.
+    pub fn delay_end_until(&mut self, at: Instant) {
+        if let Some((due, ToArm::End)) = self.to_arm.back_mut() {
+            *due = at.max(*due);
+        }
+    }
+
     /// What is under way comes not before then.
     pub fn delay_until(&mut self, at: Instant) {
         self.to_arm.iter_mut().for_each(|(due, _)| *due = at.max(*due));

@@ -39,10 +39,13 @@ pub enum Step {
     },
     Stop,
     Reset,
+    GoHome,
     Reconnect,
-    /// The bridge's process ends at once and another one starts after a while.
+    /// The bridge's process ends at once and another one starts after a while. If the whole machine dies, the controller
+    /// does not hear of it for some seconds.
     BridgeDies {
         ms: u32,
+        machine: bool,
     },
     /// The bridge's process gets no time for so long.
     BridgeStalls {
@@ -131,8 +134,9 @@ fn step(rng: &mut Rng) -> Step {
         700..790 => Step::SetArmed { armed: rng.u8(..8) > 0, twice: rng.u8(..3) > 0 },
         790..805 => Step::Stop,
         805..825 => Step::Reset,
-        825..830 => Step::Reconnect,
-        830..837 => Step::BridgeDies { ms },
+        825..828 => Step::Reconnect,
+        828..834 => Step::GoHome,
+        834..837 => Step::BridgeDies { ms, machine: rng.bool() },
         837..845 => Step::BridgeStalls { ms: ms.min(2000) },
         845..930 => {
             use Trouble::{Busy, Cut, Fault, Mute, Slow, Stall, Twice};

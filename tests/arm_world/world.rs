@@ -66,6 +66,7 @@ pub struct Counts {
     pub pushes: u64,
     pub faults: u64,
     pub grips: u64,
+    pub homings: u64,
 }
 
 impl AddAssign for Counts {
@@ -84,6 +85,7 @@ impl AddAssign for Counts {
         self.pushes += other.pushes;
         self.faults += other.faults;
         self.grips += other.grips;
+        self.homings += other.homings;
     }
 }
 
@@ -95,6 +97,7 @@ impl Counts {
             && of_events(self.motions, 2000)
             && of_events(self.refused, 2000)
             && self.grips > 0
+            && self.homings > 0
             && self.pushes > 0
             && self.faults > 0
     }
@@ -172,8 +175,11 @@ impl World {
                 self.note_arm();
             }
             Step::Break => self.reset_connections(true),
-            Step::BridgeDies { ms } => {
+            Step::BridgeDies { ms, machine } => {
                 self.close_bridge_end();
+                if machine && let Some(channel) = self.channels.back_mut() {
+                    channel.delay_end_until(now + UNNOTICED);
+                }
                 (self.connecting, self.stalled_until) = (None, None);
                 self.reborn_at = Some(after(ms.min(5000)));
             }
@@ -198,6 +204,15 @@ impl World {
             Step::Reset => {
                 (self.ledger.stopped, self.ledger.permitted) = (false, false);
                 self.coordinator.teleop.handle_reset();
+                self.count();
+            }
+            Step::GoHome => {
+                let result = self.coordinator.teleop.handle_go_home(now);
+                self.trace(|_| format!("go_home: {result:?}"));
+                if result.is_ok() {
+                    self.ledger.note_going_home();
+                    self.counts.homings += 1;
+                }
                 self.count();
             }
             Step::Reconnect => {
@@ -776,6 +791,8 @@ fn coordinator(settings: &Settings, now: Instant, seed: u64) -> Coordinator {
     Coordinator::new(config.teleop.clone(), config.link.clone(), "controller".into(), now, seed)
 }
 
+/// For how long the controller does not know that the bridge's machine is gone.
+const UNNOTICED: Duration = Duration::from_secs(4);
 /// More than the bridge can write without time passing.
 const MOST_LINES: u32 = 64;
 const LENGTH: usize = 70;
