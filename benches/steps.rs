@@ -27,7 +27,7 @@ criterion_main!(steps);
 /// A target through the machine of motion: judged, retargeted, limited, sent and acknowledged.
 fn teleop(criterion: &mut Criterion) {
     let mut hand = Hand::new();
-    let mut teleop = Teleop::new(config(&[]).teleop);
+    let mut teleop = Teleop::new(at_home().teleop);
     teleop.handle_link(hand.now, LinkView::Ready);
     let mut step = || {
         let target = hand.next();
@@ -94,7 +94,7 @@ fn map(criterion: &mut Criterion) {
 
 /// Both machines and both codecs: a target comes, its line goes out, the reply is read.
 fn whole(criterion: &mut Criterion) {
-    let config = config(&[]);
+    let config = at_home();
     let mut hand = Hand::new();
     let mut coordinator = Coordinator::new(config.teleop, config.link, "controller".into(), hand.now, 7);
     assert_eq!(coordinator.link.poll_action(), Some(Action::Connect));
@@ -119,6 +119,11 @@ fn whole(criterion: &mut Criterion) {
     };
     while step() != Motion::Tracking {}
     criterion.bench_function("both: target to line, and its reply", |bencher| bencher.iter(&mut step));
+}
+
+/// The settings for an arm that stands at home.
+fn at_home() -> Config {
+    config(&[("arm.assume_position", Value::Text("home".into()))])
 }
 
 /// A hand that is seen a thousand times a second, each time a little farther to and fro.

@@ -61,9 +61,14 @@ ARGUMENTS = [
         "aether_gripper_topic", default_value="", description="Topic with the gripper. If it is empty: gripper."
     ),
     DeclareLaunchArgument(
+        "aether_assume_position",
+        default_value="",
+        description="home: the arm stands at arm.home now. last: it stays where the last accepted command put it. none: a person has to say where it is. For a controller that does not report where its arm is.",
+    ),
+    DeclareLaunchArgument(
         "aether_respawn",
         default_value="false",
-        description="true: start the bridge again 2 s after it has ended, unless its arguments or parameters are wrong. It then takes the arm to be at home: see docs/safety.md.",
+        description="true: start the bridge again 2 s after it has ended, unless its arguments or parameters are wrong. If the controller does not report where its arm is, a person has to say so after that: see docs/safety.md.",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node and its topics."),
     DeclareLaunchArgument("use_sim_time", default_value="", description="true: take the time from /clock."),
@@ -135,6 +140,7 @@ def bridge(context: LaunchContext) -> list[Node]:
         "link.host": (str, values["aether_host"]),
         "link.port": (None, values["aether_port"]),
         "input.topic": (str, values["aether_target_topic"]),
+        "arm.assume_position": (str, values["aether_assume_position"]),
         "use_sim_time": (None, values["use_sim_time"]),
     }
     given = {

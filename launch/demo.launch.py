@@ -36,6 +36,7 @@ def generate_launch_description() -> LaunchDescription:
             host,
             "--port",
             port,
+            "--report-state",
         ],
         name="arm_sim",
         output="screen",
@@ -46,6 +47,8 @@ def generate_launch_description() -> LaunchDescription:
         launch_arguments={
             "aether_host": host,
             "aether_port": port,
+            # It asks the controller where the arm is, so that no person has to say so.
+            "aether_params_file": PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "demo.yaml"]),
             "aether_target_topic": "target_pose",
             "aether_gripper_topic": "gripper",
             "namespace": namespace,

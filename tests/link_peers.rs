@@ -122,7 +122,7 @@ fn a_line_is_answered_when_all_have_answered_it_and_refused_when_one_has_refused
     ] {
         scene.send(command(0.1));
         assert!(!scene.link.can_send_command());
-        assert_eq!(scene.reply(right, status), Outcome::Ignored);
+        assert_eq!(scene.reply(right, status), Outcome::Partial(command(0.1)));
         assert!(!scene.link.can_send_command(), "the other has not answered");
         assert_eq!(scene.reply(left, ReplyStatus::Ok), expected);
         assert!(scene.link.can_send_command());
@@ -130,7 +130,7 @@ fn a_line_is_answered_when_all_have_answered_it_and_refused_when_one_has_refused
     let counters = scene.link.counters();
     assert_eq!((counters.sent, counters.acknowledged, counters.rejected), (2, 1, 1));
     scene.send(Order::Stop);
-    assert_eq!(scene.reply(left, ReplyStatus::Ok), Outcome::Ignored);
+    assert_eq!(scene.reply(left, ReplyStatus::Ok), Outcome::Partial(Order::Stop));
     assert_eq!(scene.reply(right, ReplyStatus::Ok), Outcome::StopAcknowledged);
 }
 
@@ -140,8 +140,8 @@ fn each_has_its_own_order_of_replies() {
     let [left, right] = ["left", "right"].map(|name| scene.join(name));
     scene.send(command(0.1));
     scene.send(command(0.2));
-    assert_eq!(scene.reply(left, ReplyStatus::Ok), Outcome::Ignored);
-    assert_eq!(scene.reply(left, ReplyStatus::Error), Outcome::Ignored);
+    assert_eq!(scene.reply(left, ReplyStatus::Ok), Outcome::Partial(command(0.1)));
+    assert_eq!(scene.reply(left, ReplyStatus::Error), Outcome::Partial(command(0.2)));
     assert_eq!(scene.reply(right, ReplyStatus::Ok), Outcome::Acknowledged(moved(0.1)));
     assert_eq!(scene.reply(right, ReplyStatus::Ok), Outcome::Rejected(moved(0.2)));
 }
@@ -151,7 +151,7 @@ fn one_that_is_late_is_dropped_and_the_others_go_on() {
     let mut scene = Scene::server(1);
     let [quick, slow] = ["quick", "slow"].map(|name| scene.join(name));
     scene.send(command(0.1));
-    assert_eq!(scene.reply(quick, ReplyStatus::Ok), Outcome::Ignored);
+    assert_eq!(scene.reply(quick, ReplyStatus::Ok), Outcome::Partial(command(0.1)));
     assert_eq!(scene.link.poll_timeout(), Some(scene.now + Duration::from_millis(500)));
     scene.pass(499);
     assert_eq!(scene.names(), ["quick", "slow"]);
@@ -229,7 +229,7 @@ fn there_is_room_for_thirty_two_and_the_room_is_free_again() {
     assert!(!all.contains(&next), "a name is never used again");
     scene.send(command(0.1));
     for peer in all.iter().filter(|peer| **peer != all[7]) {
-        assert_eq!(scene.reply(*peer, ReplyStatus::Ok), Outcome::Ignored);
+        assert_eq!(scene.reply(*peer, ReplyStatus::Ok), Outcome::Partial(command(0.1)));
     }
     assert_eq!(scene.reply(next, ReplyStatus::Ok), Outcome::Acknowledged(moved(0.1)));
 }

@@ -22,16 +22,29 @@ fn reals(values: [f64; 3]) -> Value {
 
 /// Joined, connected, tracking, and disarmed by a person, having acknowledged a command away from `arm.home`.
 fn disarmed(now: Instant) -> Coordinator {
-    let config = config(&[("teleop.settle_time", Value::Real(0.0))]);
+    let config = config(&[stays_at_last(), ("teleop.settle_time", Value::Real(0.0))]);
     let mut coordinator = Coordinator::new(config.teleop, config.link, "one:5000".into(), now, 7);
     assert_eq!(coordinator.link.poll_action(), Some(Action::Connect));
     coordinator.handle_connected(now);
+    arm(&mut coordinator, now);
     coordinator.teleop.handle_target(now, Target::new(0.1, 0.1, 0.1, None).unwrap()).unwrap();
     let planned = coordinator.poll_transmit(now).unwrap();
     coordinator.handle_transmitted(now, now, &planned, 60, [(PeerId::ONLY, Ok(60))]).unwrap();
     coordinator.handle_reply(now, PeerId::ONLY, &ok(None));
     coordinator.teleop.handle_set_armed(now, false).unwrap();
     coordinator
+}
+
+/// The arm stays where the last command has put it, though nobody can ask it.
+fn stays_at_last() -> (&'static str, Value) {
+    ("arm.assume_position", Value::Text("last".into()))
+}
+
+/// Arms, by a second call if it is not known where the arm is.
+fn arm(coordinator: &mut Coordinator, now: Instant) {
+    if coordinator.teleop.handle_set_armed(now, true).is_err() {
+        coordinator.teleop.handle_set_armed(now, true).unwrap();
+    }
 }
 
 fn ok(position: Option<Position>) -> Reply {
@@ -45,7 +58,7 @@ fn first_command(coordinator: &mut Coordinator, now: Instant) -> [f64; 3] {
     assert_eq!(coordinator.link.poll_action(), Some(Action::Connect));
     coordinator.handle_connected(now);
     coordinator.teleop.handle_target(now, Target::new(0.1, 0.1, 0.1, None).unwrap()).unwrap();
-    coordinator.teleop.handle_set_armed(now, true).unwrap();
+    arm(coordinator, now);
     match coordinator.poll_transmit(now) {
         Some(Outgoing::Command(planned)) => planned.command.position.coordinates(),
         line => panic!("{line:?}"),
@@ -64,8 +77,8 @@ fn after_a_change_of_the_arm_the_first_approach_starts_at_home() {
         let mut coordinator = disarmed(now);
         // A step and a half from home.
         let home =
-            config(&[("arm.home", reals([0.1, 0.2, 0.1])), ("teleop.settle_time", Value::Real(0.0))]).teleop;
-        coordinator.teleop.handle_config(now, home);
+            [stays_at_last(), ("arm.home", reals([0.1, 0.2, 0.1])), ("teleop.settle_time", Value::Real(0.0))];
+        coordinator.teleop.handle_config(now, config(&home).teleop);
         coordinator.handle_link_config(now, link.clone(), "other:5000".into(), other_arm);
         assert_eq!(coordinator.status(now).peer, "other:5000");
         assert_eq!((coordinator.status(now).sent, coordinator.status(now).acknowledged), (1, 1));

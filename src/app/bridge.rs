@@ -313,6 +313,7 @@ mod tests {
         let mut parameters = Parameters::default();
         parameters.set("link.port", Value::Integer(port.into())).unwrap();
         parameters.set("teleop.settle_time", Value::Real(0.0)).unwrap();
+        parameters.set("arm.assume_position", Value::Text("home".into())).unwrap();
         for (name, value) in settings {
             parameters.set(name, value.clone()).unwrap();
         }
@@ -344,6 +345,8 @@ mod tests {
                     60 => bridge.stop(),
                     65 => {
                         bridge.reset();
+                        // The first call says what the second does.
+                        bridge.set_armed(true).unwrap_err();
                         bridge.set_armed(true).unwrap();
                     }
                     80 => bridge.reconnect(),

@@ -173,6 +173,7 @@ fn teleop(p: &Parameters, workspace: Workspace, turns: bool) -> TeleopConfig {
         },
         can_ask: p.get(&LINK_EXPECT_REPLY) && heartbeat(p).is_some_and(|heartbeat| heartbeat.expects_reply),
         limits: Limits { speed: p.get(&LIMITS_SPEED), acceleration: p.get(&LIMITS_ACCELERATION) },
+        step: p.get(&LIMITS_STEP),
         approach_speed: p.get(&LIMITS_APPROACH_SPEED),
         orientation: turns.then(|| OrientationConfig {
             speed: p.get(&LIMITS_ANGULAR_SPEED),
@@ -294,8 +295,8 @@ mod tests {
             with("teleop.settle_time", Value::Integer(2)).unwrap().teleop.settle_time,
             Duration::from_secs(2)
         );
-        let config = with("arm.home", Value::Integers(vec![0, 0, 0])).unwrap();
-        assert_eq!(config.teleop.home.coordinates(), [0.0, 0.0, 0.0]);
+        let config = with("workspace.max", Value::Integers(vec![1, 1, 1])).unwrap();
+        assert_eq!(config.teleop.workspace.corners()[1].coordinates(), [1.0; 3]);
     }
 
     #[test]
@@ -428,6 +429,9 @@ mod tests {
             Range::NotEmpty => vec![Value::Text("other".into())],
             Range::Subset(choices) => {
                 choices.words().into_iter().map(|word| Value::Texts(vec![word.into()])).collect()
+            }
+            Range::Boxes(min, max) => {
+                vec![Value::Reals(vec![min, min, min, max, max, max]), Value::Reals(vec![])]
             }
             Range::FieldPaths { count, .. } => vec![Value::Texts(vec!["other".into(); count])],
             Range::OneOf(choices) => choices.words().iter().map(|text| Value::Text((*text).into())).collect(),

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use super::Parameters;
 use super::table::*;
+use crate::geometry::Position;
 use crate::params::{Param, ParameterError};
-use crate::teleop::Workspace;
+use crate::teleop::{KeepOut, Workspace};
 
 /// More often is no heartbeat but a load, in seconds.
 const MIN_HEARTBEAT: f64 = 0.01;
+/// A shorter step is no motion, in metres.
+const MIN_STEP: f64 = 0.000_1;
 /// Less often is no motion, and at last no time that can be told, in Hz.
 const MIN_COMMAND_RATE: f64 = 0.01;
 
@@ -27,6 +30,10 @@ pub(super) fn check(p: &Parameters) -> Result<Workspace, ParameterError> {
     if rate > 0.0 && rate < MIN_COMMAND_RATE {
         let range = format!("0.0, or from {MIN_COMMAND_RATE:?} to 1000.0 Hz");
         return Err(p.range_error(&TELEOP_COMMAND_RATE, &range));
+    }
+    let step = p.get(&LIMITS_STEP);
+    if step > 0.0 && step < MIN_STEP {
+        return Err(p.range_error(&LIMITS_STEP, &format!("0.0, or from {MIN_STEP:?} to 100.0 m")));
     }
     check_order(p, &LIMITS_APPROACH_SPEED, &LIMITS_SPEED)?;
     check_order(p, &LINK_BACKOFF_INITIAL, &LINK_BACKOFF_MAX)?;
@@ -63,10 +70,30 @@ fn check_workspace(p: &Parameters) -> Result<Workspace, ParameterError> {
         let near = "no nearer to the origin of arm.base_frame than";
         return Err(p.relation_error(&ARM_HOME, near, &WORKSPACE_REACH_MIN));
     }
-    let workspace = unbounded.with_reach(nearest, farthest);
-    if !workspace.contains(home) {
+    if farthest != 0.0 && home.point().coords.norm() > farthest {
         let far = "no farther from the origin of arm.base_frame than";
         return Err(p.relation_error(&ARM_HOME, far, &WORKSPACE_REACH_MAX));
     }
-    Ok(workspace)
+    let keep_out = check_keep_out(p, home)?;
+    let workspace = unbounded.with_tolerance(p.get(&WORKSPACE_TOLERANCE)).with_reach(nearest, farthest);
+    Ok(if keep_out.is_empty() { workspace } else { workspace.with_keep_out(&keep_out) })
+}
+
+/// Checks that each box has room, and none has the arm's home in it.
+fn check_keep_out(p: &Parameters, home: Position) -> Result<Vec<KeepOut>, ParameterError> {
+    let read = |(index, [x, y, z, to_x, to_y, to_z]): (usize, [f64; 6])| {
+        let fault = |why: &str| p.place_error(&WORKSPACE_KEEP_OUT, format!("box {} {why}", index + 1));
+        let [min, max] = [Position::new(x, y, z), Position::new(to_x, to_y, to_z)];
+        let (Ok(min), Ok(max)) = (min, max) else { return Err(fault("has a corner that is no position")) };
+        let keep_out = KeepOut::new(min, max).ok_or_else(|| {
+            let order = "six numbers are x, y, z of the lower corner, then x, y, z of the upper corner";
+            fault(&format!("must have its corner {min} below its corner {max} on every axis: {order}"))
+        })?;
+        if keep_out.contains(home) {
+            let home = p.written(&ARM_HOME);
+            return Err(fault(&format!("must not contain '{}', which is {home}", ARM_HOME.name)));
+        }
+        Ok(keep_out)
+    };
+    p.get(&WORKSPACE_KEEP_OUT).into_iter().enumerate().map(read).collect()
 }

@@ -84,6 +84,7 @@ enum DefaultValue {
     Text(&'static str),
     Reals([f64; 3]),
     Texts(&'static [&'static str]),
+    RealList(&'static [f64]),
 }
 
 /// A parameter of a table.
@@ -162,6 +163,13 @@ pub const fn position(name: &'static str, default: [f64; 3], range: Bounds) -> P
     Param::new(name, DefaultValue::Reals(default), between(range), read).unit("m")
 }
 
+/// Declares a list of boxes, six numbers a box: its lower corner, then its upper corner. By default there is none. That is
+/// written `[0.0]`, because a list without elements has no type in a parameter file.
+pub const fn boxes(name: &'static str, range: Bounds) -> Param<Vec<[f64; 6]>> {
+    let range = Range::Boxes(*range.start(), *range.end());
+    Param::new(name, DefaultValue::RealList(&[0.0]), range, Read::By(boxes_of))
+}
+
 /// Declares any text.
 pub const fn text(name: &'static str, default: &'static str) -> Param<String> {
     let read = Read::By(|value| if let Value::Text(text) = value { Some(text.clone()) } else { None });
@@ -201,6 +209,12 @@ fn real_of(value: &Value) -> Option<f64> {
 
 fn reals_of(value: &Value) -> Option<[f64; 3]> {
     if let Value::Reals(values) = value { values.as_slice().try_into().ok() } else { None }
+}
+
+/// What is not a whole box is nothing; the range has checked it.
+fn boxes_of(value: &Value) -> Option<Vec<[f64; 6]>> {
+    let Value::Reals(values) = value else { return None };
+    Some(values.chunks_exact(6).map(|six| std::array::from_fn(|place| six[place])).collect())
 }
 
 fn texts_of(value: &Value) -> Option<Vec<String>> {
@@ -299,6 +313,7 @@ impl Declaration {
             DefaultValue::Real(value) => Value::Real(value),
             DefaultValue::Text(value) => Value::Text(value.into()),
             DefaultValue::Reals(values) => Value::Reals(values.into()),
+            DefaultValue::RealList(values) => Value::Reals(values.into()),
             DefaultValue::Texts(texts) => Value::Texts(texts.iter().map(|&text| text.into()).collect()),
         }
     }

@@ -16,8 +16,8 @@ mod value;
 
 pub use change::{ChangeError, Changed};
 pub use declaration::{
-    Declaration, Mutability, Param, Parameter, boolean, field_paths, integer, one_of, position, real, reals,
-    seconds, subset, text,
+    Declaration, Mutability, Param, Parameter, boolean, boxes, field_paths, integer, one_of, position, real,
+    reals, seconds, subset, text,
 };
 pub use error::ParameterError;
 pub use range::{Range, Words};

@@ -15,6 +15,8 @@ pub enum Range {
     Integer(i64, i64),
     /// A number, or each of three numbers, between two bounds, inclusive.
     Real(f64, f64),
+    /// Six numbers a box, each between two bounds, inclusive; a single 0.0, or no number, is no box.
+    Boxes(f64, f64),
     /// Any of these words, each once, or only the word 'none'.
     Subset(&'static dyn Words),
     /// So many paths to fields of a message, or the word 'auto', or 'none' where there may be none.
@@ -49,6 +51,10 @@ impl Range {
             (Self::Real(min, max), Value::Reals(values)) => {
                 values.iter().all(|value| (min..=max).contains(value))
             }
+            (Self::Boxes(min, max), Value::Reals(values)) => {
+                values.as_slice() == [0.0]
+                    || values.len() % 6 == 0 && values.iter().all(|value| (min..=max).contains(value))
+            }
             (Self::FieldPaths { count, none }, Value::Texts(texts)) => match texts.as_slice() {
                 [word] if word == "auto" => true,
                 [word] if word == "none" => none,
@@ -67,6 +73,9 @@ impl Range {
             Self::OneOf(choices) => format!("one of: '{}'", choices.words().join("', '")),
             Self::Integer(min, max) => format!("from {min} to {max}"),
             Self::Real(min, max) => format!("from {min:?} to {max:?}"),
+            Self::Boxes(min, max) => {
+                format!("[0.0] for none, or six numbers for each box, each from {min:?} to {max:?}")
+            }
             Self::Subset(choices) => format!("['none'] or any of '{}'", choices.words().join("', '")),
             Self::FieldPaths { count, none } => {
                 let or_none = if *none { ", ['none']" } else { "" };

@@ -26,6 +26,9 @@ pub enum Value {
 }
 
 impl Value {
+    /// What a list without elements is called, which has no type in a parameter file.
+    pub const EMPTY_LIST: &str = "empty list";
+
     /// The type's name, as people say it.
     pub fn type_name(&self) -> &'static str {
         match self {
@@ -46,6 +49,10 @@ impl Value {
             (Self::Integer(value), Self::Real(_)) => Ok(Self::Real(value as f64)),
             (Self::Integers(values), Self::Reals(_)) => {
                 Ok(Self::Reals(values.into_iter().map(|value| value as f64).collect()))
+            }
+            // Of lists of numbers only one of boxes may have no element; its default has one.
+            (Self::Other(Self::EMPTY_LIST), Self::Reals(values)) if values.len() == 1 => {
+                Ok(Self::Reals(Vec::new()))
             }
             (value, _) if std::mem::discriminant(&value) == std::mem::discriminant(example) => Ok(value),
             (value, _) => Err(value),
@@ -83,5 +90,5 @@ fn list<T>(values: &[T], say: impl FnMut(&T) -> String) -> String {
     }
 }
 
-/// The most values of a list that are said; no parameter has as many.
+/// The most values of a list that are said.
 const MOST_SAID: usize = 20;

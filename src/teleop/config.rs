@@ -44,6 +44,8 @@ pub struct TeleopConfig {
     pub can_ask: bool,
     /// How fast, and how suddenly, commands move the arm while tracking.
     pub limits: Limits,
+    /// The longest step from one command to the next, in metres; 0: as far as the speed limit leads in 0.1 s.
+    pub step: f64,
     /// The fastest a command may move the arm while approaching, in m/s.
     pub approach_speed: f64,
     /// How the tool is oriented. `None` if the orientation is not sent to the controller.
@@ -72,6 +74,11 @@ impl TeleopConfig {
     /// the arm counts as standing.
     pub fn ramp_period(&self) -> Duration {
         self.command_period.unwrap_or(RAMP_PERIOD)
+    }
+
+    /// Returns the longest step from one command to the next, in metres, whatever the time between them is.
+    pub fn step_length(&self) -> f64 {
+        if self.step > 0.0 { self.step } else { self.limits.speed * STEP_TIME }
     }
 
     /// Returns the longest time-step of a ramp, for one that was held up by the controller's own pace.
@@ -234,6 +241,9 @@ pub enum TeleopConfigError {
 /// The time between two commands of a ramp when every target is sent as it comes (`teleop.command_rate` 0): 50 Hz.
 const RAMP_PERIOD: Duration = Duration::from_millis(20);
 
+/// The time in which the speed limit leads as far as the longest step, if `limits.step` is 0, in seconds.
+const STEP_TIME: f64 = 0.1;
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -259,6 +269,7 @@ pub(super) mod tests {
             following: FollowingConfig { distance: 0.15, time: Duration::from_secs(1) },
             can_ask: false,
             limits: Limits { speed: 0.25, acceleration: 1.5 },
+            step: 0.0,
             approach_speed: 0.1,
             orientation: Some(OrientationConfig { speed: 1.0, home: Orientation::from_rpy([0.0; 3]) }),
             retarget: Retarget::default(),

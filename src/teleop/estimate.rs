@@ -155,13 +155,13 @@ pub enum PositionUnknown {
 }
 
 impl PositionUnknown {
-    /// Returns whether the bridge waits for a person: nothing that the controller is going to say will end this.
-    pub(super) fn needs_person(&self, can_ask: bool) -> bool {
+    /// Returns whether only a person can end this. `reports`: the controller reports where the arm is, asked or unasked.
+    pub(super) fn needs_person(&self, reports: bool) -> bool {
         match self {
             Self::Awaited => false,
             Self::NotReported | Self::Outdated { .. } | Self::TurningNotReported => true,
             Self::Doubtful(_) | Self::Apart(_) | Self::Outside(_) => true,
-            Self::Lags(_) | Self::Moved(_) => !can_ask,
+            Self::Lags(_) | Self::Moved(_) => !reports,
         }
     }
 }
@@ -295,7 +295,13 @@ impl ArmEstimate {
         let stands = moving == Some(false) && !in_motion;
         let has_arrived = stands || self.aimed_at.is_none_or(|at| now.saturating_duration_since(at) > travel);
         let is_away = distance > config.position_tolerance || (moving == Some(true) && !in_motion);
-        let is_elsewhere = about == ReportAbout::Observed && self.unanswered == 0 && has_arrived && is_away;
+        // The reply to a repetition shows whether the arm has stayed where the command before it led.
+        let is_answered = match about {
+            ReportAbout::Observed => self.unanswered == 0,
+            ReportAbout::Accepted => self.unanswered <= 1 && !in_motion,
+            ReportAbout::Stopped => false,
+        };
+        let is_elsewhere = is_answered && has_arrived && is_away;
         if is_elsewhere {
             self.undisturbed = false;
             if self.session.deviation.is_none() && self.session.commanded.is_some() {
@@ -507,6 +513,11 @@ impl ArmEstimate {
 
     fn is_answered(&self, now: Instant) -> bool {
         self.session.answered_at.is_some_and(|at| now.saturating_duration_since(at) <= FRESH)
+    }
+
+    /// Returns whether the controller is going to report where the arm is while nothing is commanded.
+    pub(super) fn reports(&self, config: &TeleopConfig) -> bool {
+        config.can_ask || self.session.reports.iter().any(|report| report.observed)
     }
 
     /// Returns whether a command has been accepted in this session.
@@ -731,6 +742,33 @@ mod tests {
         estimate.handle_answer(t + 4 * MS, true);
         estimate.handle_acknowledged(t + 5 * MS, &to(0.3));
         assert_eq!(estimate.check(t + 5 * MS, &config), Err(PositionUnknown::Awaited), "it was on its way");
+    }
+
+    #[test]
+    fn arm_moved_away_in_the_reply_to_a_repetition_is_not_repeated() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = accepted(t, 0.2);
+        let late = t + config.following.travel_time(config.limits.speed) + MS;
+        for (now, repeatable) in [(t + MS, true), (late, false)] {
+            estimate.handle_sent(now, to(0.2));
+            report(&mut estimate, now, 0.3, ReportAbout::Accepted, None);
+            estimate.handle_acknowledged(now, &to(0.2));
+            assert_eq!(estimate.repeatable().is_some(), repeatable);
+        }
+        assert_eq!(estimate.check(late, &config), Err(PositionUnknown::Moved(at(0.3))));
+    }
+
+    #[test]
+    fn refusal_of_the_first_command_leaves_the_place_known() {
+        let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
+        let mut estimate = ArmEstimate::new(&config);
+        observe(&mut estimate, t, 0.1, Some(false));
+        estimate.handle_sent(t, to(0.11));
+        let about = ReportAbout::Observed;
+        let reported = Reported { arm: 0, about, position: at(0.1), orientation: None, moving: Some(false) };
+        estimate.handle_report(t, reported, true, &config);
+        estimate.handle_rejected();
+        assert_eq!((estimate.position(&config), estimate.check_known(t, &config)), (at(0.1), Ok(())));
     }
 
     #[test]

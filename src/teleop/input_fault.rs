@@ -81,6 +81,14 @@ pub enum InputFault {
     /// Outside the workspace while `workspace.policy` is `reject`. In the arm's base frame.
     #[error("target refused: {position} m in the arm's base frame is outside the workspace")]
     OutsideWorkspace { position: Position },
+    /// Farther outside the workspace than `workspace.tolerance`, in metres: no hand is meant to be there. In the arm's base
+    /// frame.
+    #[error(
+        "target refused: {position} m in the arm's base frame is {distance:.2} m outside the workspace, more than \
+         workspace.tolerance {tolerance:.2} m; is it in another unit or another frame? check input.unit, retarget.* and the \
+         frame_id of the target"
+    )]
+    TargetFarOutside { position: Position, distance: f64, tolerance: f64 },
 }
 
 /// Why a stamp may be far from the node's clock, in words.

@@ -62,4 +62,4 @@ pub use reason::{Obstacle, Reason, ReasonKind};
 pub use retarget::{Retarget, RetargetMode};
 pub use state_machine::{Counters, Teleop};
 pub use target::{Frame, Frames, GripperInput, Stamp, Target, strip_leading_slash};
-pub use workspace::{Policy, Workspace};
+pub use workspace::{Admitted, Course, KeepOut, Policy, Workspace};

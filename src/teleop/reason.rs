@@ -47,6 +47,12 @@ pub enum Obstacle {
     /// A node publishes on the gripper's topic, and its first message has not been received yet.
     #[error("waiting for the first message of the gripper's publisher")]
     GripperAwaited,
+    /// No way from the arm to the target was found.
+    #[error(
+        "no way to the target around workspace.keep_out and workspace.reach_min was found; move the hand to where the arm can \
+         get, or make room"
+    )]
+    NoWay,
     /// The input is good, but not for `settle_time` yet.
     #[error("waiting until targets have been good for {:.1} s", settle_time.as_secs_f64())]
     Settling { settle_time: Duration },
@@ -61,6 +67,10 @@ pub enum Reason {
     Approaching,
     /// Commands ramp towards home.
     GoingHome,
+    /// Commands follow a target so many metres outside the workspace along its edge.
+    TrackingClamped(f64),
+    /// Commands ramp towards the place in the workspace that is nearest to a target so many metres outside.
+    ApproachingClamped(f64),
     /// Armed, and held by an obstacle.
     Holding(Obstacle),
     /// Arms itself as soon as the obstacle is gone.
@@ -72,12 +82,16 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Explains a mode. `obstacle` is what it waits for, if it waits for anything.
-    pub(super) fn new(mode: Mode, obstacle: impl FnOnce() -> Obstacle) -> Self {
+    /// Explains a mode. `outside` is how far outside the workspace the target is, and `obstacle` what the mode waits for, if it
+    /// waits for anything.
+    pub(super) fn new(mode: Mode, outside: f64, obstacle: impl FnOnce() -> Obstacle) -> Self {
+        let clamped = outside >= SHOWN_FROM;
         match (mode.motion(), mode.disarmed()) {
             (Motion::Disarmed, None) => Self::WaitingToArm(obstacle()),
             (Motion::Disarmed, Some(why)) => Self::AwaitingOperator(why),
             (Motion::Approach, _) if mode.is_going_home() => Self::GoingHome,
+            (Motion::Approach, _) if clamped => Self::ApproachingClamped(outside),
+            (Motion::Tracking, _) if clamped => Self::TrackingClamped(outside),
             (Motion::Approach, _) => Self::Approaching,
             (Motion::Tracking, _) => Self::Tracking,
             (Motion::Holding, _) => Self::Holding(obstacle()),
@@ -133,8 +147,8 @@ macro_rules! refused {
 }
 
 reason_kinds! {
-    Tracking = "tracking" for Reason::Tracking,
-    Approaching = "approaching" for Reason::Approaching,
+    Tracking = "tracking" for Reason::Tracking | Reason::TrackingClamped(_),
+    Approaching = "approaching" for Reason::Approaching | Reason::ApproachingClamped(_),
     GoingHome = "going_home" for Reason::GoingHome,
     Stopped = "stopped" for Reason::Stopped,
     ArmFault = "arm_fault" for waits!(Obstacle::ArmFault(_)) | Reason::AwaitingOperator(Disarmed::ByArmFault),
@@ -151,6 +165,7 @@ reason_kinds! {
     NoInput = "no_input" for waits!(Obstacle::NoInput),
     InputStale = "input_stale" for waits!(Obstacle::Stale { .. }),
     GripperAwaited = "gripper_awaited" for waits!(Obstacle::GripperAwaited),
+    NoWay = "no_way" for waits!(Obstacle::NoWay),
     Settling = "settling" for waits!(Obstacle::Settling { .. }),
     InputInvalid = "input_invalid" for refused!(InputFault::Position(_)),
     OrientationInvalid = "orientation_invalid" for refused!(InputFault::Orientation(_)),
@@ -168,6 +183,7 @@ reason_kinds! {
     InputJump = "input_jump" for refused!(InputFault::Jump { .. }),
     NoClock = "no_clock" for refused!(InputFault::NoClock),
     OutsideWorkspace = "outside_workspace" for refused!(InputFault::OutsideWorkspace { .. }),
+    TargetFarOutside = "target_far_outside" for refused!(InputFault::TargetFarOutside { .. }),
 }
 
 impl fmt::Display for Reason {
@@ -176,6 +192,8 @@ impl fmt::Display for Reason {
             Self::Tracking => f.write_str("following the target"),
             Self::Approaching => f.write_str("approaching the target slowly"),
             Self::GoingHome => f.write_str("going home slowly, whatever the hand does"),
+            Self::TrackingClamped(outside) => write!(f, "{}, {}", Self::Tracking, clamped(*outside)),
+            Self::ApproachingClamped(outside) => write!(f, "{}, {}", Self::Approaching, clamped(*outside)),
             Self::Holding(obstacle) => write!(f, "holding: {obstacle}"),
             Self::WaitingToArm(obstacle) => write!(f, "not armed yet: {obstacle}"),
             Self::AwaitingOperator(why) => why.fmt(f),
@@ -203,12 +221,22 @@ fn explain(unknown: &PositionUnknown) -> String {
     }
 }
 
+/// Returns the end of the sentence for a target so many metres outside the workspace.
+fn clamped(outside: f64) -> String {
+    // Millimetres where there is no more.
+    let digits = if outside < 0.01 { 3 } else { 2 };
+    format!("clamped, {outside:.digits$} m outside the workspace")
+}
+
 /// Returns the end of the sentence that no new target has been received.
 fn last_refusal(refused: Option<&InputFault>) -> String {
     refused.map(ToString::to_string).map_or_else(String::new, |fault| {
         format!("; the last was refused: {}", fault.trim_start_matches("target refused: "))
     })
 }
+
+/// How far outside the workspace a target is said to be clamped, in metres: what can be told in millimetres.
+const SHOWN_FROM: f64 = 0.5e-3;
 
 #[cfg(test)]
 mod tests {
@@ -226,9 +254,9 @@ mod tests {
     #[test]
     fn waiting_reason_names_the_obstacle_and_others_do_not_ask_for_it() {
         let waits =
-            Reason::new(Mode::new(Arming::Automatic), || Obstacle::Input(InputFault::HandNotDetected));
+            Reason::new(Mode::new(Arming::Automatic), 0.0, || Obstacle::Input(InputFault::HandNotDetected));
         assert_eq!((waits.kind(), waits.kind().as_str()), (ReasonKind::HandNotDetected, "hand_not_detected"));
-        let disarmed = Reason::new(Mode::new(Arming::Operator), || unreachable!());
+        let disarmed = Reason::new(Mode::new(Arming::Operator), 0.0, || unreachable!());
         assert_eq!(disarmed.kind(), ReasonKind::AwaitingOperator);
     }
 }

@@ -7,7 +7,7 @@
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
 
 use super::input_fault::InputFault;
-use super::workspace::Workspace;
+use super::workspace::{Admitted, Workspace};
 use crate::geometry::{Orientation, Position, PositionError};
 
 /// From the tracker's frame to the arm's base frame: `base = translation + rotation · (scale ∘ tracker)`.
@@ -70,18 +70,18 @@ pub(super) struct Clutch {
 }
 
 impl Clutch {
-    /// Returns where the arm is to go for a hand at `hand`, and whether that had to be clamped. `arm` is where the arm is.
-    /// Fails if the workspace's policy is to reject, or if the result lies beyond what can be a position.
+    /// Returns where the arm is to go for a hand at `hand`, and how far outside the workspace the hand is. `arm` is where the
+    /// arm is. Fails if the workspace does not admit the hand, or if the result lies beyond what can be a position.
     pub(super) fn place(
         self,
         mode: RetargetMode,
         hand: Position,
         arm: Position,
         workspace: &Workspace,
-    ) -> Result<(Position, bool), InputFault> {
+    ) -> Result<Admitted, InputFault> {
         match (mode, self.offset) {
             (RetargetMode::Absolute, _) => workspace.admit(hand),
-            (RetargetMode::Relative, None) => Ok((arm, false)),
+            (RetargetMode::Relative, None) => Ok(Admitted { position: arm, outside: 0.0 }),
             (RetargetMode::Relative, Some(offset)) => {
                 let place = hand.point() + offset;
                 workspace.admit(Position::new(place.x, place.y, place.z)?)
@@ -166,7 +166,8 @@ mod tests {
     fn place(clutch: Clutch, mode: RetargetMode, hand: f64) -> (Position, bool) {
         let [min, max] = [-0.5, 0.5].map(|by| Position::new(by, by, by).unwrap());
         let workspace = Workspace::new(min, max, Policy::Clamp).unwrap();
-        clutch.place(mode, at(hand), at(0.2), &workspace).unwrap()
+        let Admitted { position, outside } = clutch.place(mode, at(hand), at(0.2), &workspace).unwrap();
+        (position, outside > 0.0)
     }
 
     #[test]

@@ -90,6 +90,7 @@ impl Teleop {
         });
         match admitted {
             Ok((origin, overtakes)) => {
+                self.planner.look_for_way(self.mode.is_moving(), basis);
                 self.input.handle_good(now, origin, &self.config);
                 self.counters.coalesced += u64::from(overtakes && self.mode.is_moving());
                 if let Some(input) = target.gripper {
@@ -319,7 +320,7 @@ impl Teleop {
             return None;
         }
         let unknown = self.estimate.check_known(now, &self.config).err()?;
-        unknown.needs_person(self.config.can_ask).then_some(unknown)
+        unknown.needs_person(self.estimate.reports(&self.config)).then_some(unknown)
     }
 
     /// Sends the arm home by the limits, because a person asks for it, and disarms there. Returns a line for that person.
@@ -337,6 +338,8 @@ impl Teleop {
         self.change_mode(Mode::go_home)?;
         let orientation = self.config.orientation.map(|turning| turning.home);
         self.planner.head_for(self.config.home, orientation);
+        let basis = Basis { estimate: &self.estimate, config: &self.config };
+        self.planner.look_for_way(false, basis);
         self.estimate.handle_motion_begun();
         self.begun = false;
         Ok(format!("going home to {} m at limits.approach_speed", self.config.home))
@@ -362,6 +365,7 @@ impl Teleop {
     fn home_obstacle(&self, now: Instant) -> Option<Obstacle> {
         let awaited = |obstacle: &Obstacle| *obstacle == Obstacle::Position(PositionUnknown::Awaited);
         self.arm_obstacle(now)
+            .or_else(|| self.way_obstacle())
             .or_else(|| self.place_obstacle(now))
             .filter(|obstacle| self.begun || !awaited(obstacle))
     }
@@ -419,8 +423,9 @@ impl Teleop {
             self.estimate.renew_session(&self.config);
         }
         let basis = Basis { estimate: &self.estimate, config: &self.config };
-        if let Err(fault) = self.planner.handle_config(&before, basis) {
-            self.input.handle_fault(fault);
+        match self.planner.handle_config(&before, basis) {
+            Ok(()) => self.planner.look_for_way(self.mode.is_moving(), basis),
+            Err(fault) => self.input.handle_fault(fault),
         }
         self.update(now);
     }
@@ -551,7 +556,7 @@ impl Teleop {
     /// Returns why the arm does or does not move.
     pub fn reason(&self, now: Instant) -> Reason {
         let settling = Obstacle::Settling { settle_time: self.config.settle_time };
-        Reason::new(self.mode, || self.obstacle(now).unwrap_or(settling))
+        Reason::new(self.mode, self.planner.outside(), || self.obstacle(now).unwrap_or(settling))
     }
 
     /// Returns how often commands did not follow the input to the letter.
@@ -641,7 +646,10 @@ impl Teleop {
     /// Returns the same for the motion that has been asked for: on the way home the input does not matter.
     fn present_obstacle(&self, now: Instant) -> Option<Obstacle> {
         if self.mode.is_going_home() {
-            return self.arm_obstacle(now).or_else(|| self.place_obstacle(now));
+            return self
+                .arm_obstacle(now)
+                .or_else(|| self.way_obstacle())
+                .or_else(|| self.place_obstacle(now));
         }
         self.obstacle(now)
     }
@@ -655,7 +663,14 @@ impl Teleop {
     /// Returns the same, but for what the controller may still say of where the arm is.
     fn obstacle_but_place(&self, now: Instant) -> Option<Obstacle> {
         let awaited = || self.gripper.is_awaited(now).then_some(Obstacle::GripperAwaited);
-        self.arm_obstacle(now).or_else(|| self.input_obstacle(now)).or_else(awaited)
+        self.arm_obstacle(now)
+            .or_else(|| self.input_obstacle(now))
+            .or_else(|| self.way_obstacle())
+            .or_else(awaited)
+    }
+
+    fn way_obstacle(&self) -> Option<Obstacle> {
+        self.planner.has_no_way().then_some(Obstacle::NoWay)
     }
 
     /// Returns what of link and arm stands in the way of motion.

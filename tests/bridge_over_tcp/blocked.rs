@@ -99,6 +99,7 @@ fn assert_stop_gets_through(
     parameters.set("link.port", Value::Integer(listener.local_addr().unwrap().port().into())).unwrap();
     parameters.set("teleop.settle_time", Value::Real(0.1)).unwrap();
     parameters.set("teleop.hold_behavior", Value::Text("stop".into())).unwrap();
+    parameters.set("arm.assume_position", Value::Text("home".into())).unwrap();
     let bridge = Bridge::new(&Config::new(&parameters).unwrap(), Topics(topics));
     let dispatch = Dispatch::new(Log(log));
     let (sent, lines) = channel();

@@ -58,12 +58,27 @@ impl Observer for Ear {
 }
 
 impl Scene {
+    /// Starts a bridge to a plain controller, whose arm stands at home.
     pub fn start(port: u16, settings: &[(&str, Value)]) -> Self {
         Self::over(System, port, settings)
     }
 
+    /// Starts a bridge to a controller that answers a heartbeat with where its arm is.
+    pub fn start_asking(port: u16, settings: &[(&str, Value)]) -> Self {
+        let asking = [
+            ("arm.assume_position", Value::Text("none".into())),
+            // The question is the only heartbeat of a test.
+            ("link.heartbeat.period", Value::Real(60.0)),
+        ];
+        Self::start(port, &[&asking, settings].concat())
+    }
+
     pub fn over(network: impl Network + 'static, port: u16, settings: &[(&str, Value)]) -> Self {
-        let own = [("link.port", Value::Integer(port.into())), ("teleop.settle_time", Value::Real(0.1))];
+        let own = [
+            ("link.port", Value::Integer(port.into())),
+            ("teleop.settle_time", Value::Real(0.1)),
+            ("arm.assume_position", Value::Text("home".into())),
+        ];
         let config = Config::new(&Parameters::with(&[&own, settings].concat()).unwrap()).unwrap();
         let (tell, news) = watch::channel(None);
         let heard = Arc::new(Mutex::new(Heard::default()));

@@ -117,9 +117,9 @@ def controllers():
 
 @pytest.fixture
 def arm_sim():
-    """Starts arm_sim with arguments."""
+    """Starts arm_sim with arguments; it reports where its arm is."""
     with _closing() as made:
-        yield lambda *arguments: made(ArmSim(EXECUTABLES / "arm_sim", *arguments))
+        yield lambda *arguments: made(ArmSim(EXECUTABLES / "arm_sim", "--report-state", *arguments))
 
 
 @pytest.fixture
@@ -147,6 +147,8 @@ def bridge(launch, peer):
     """Starts a bridge for a controller, and waits until it is seen in the graph."""
 
     def start(controller, parameters=None, arguments=(), name="/aether_bridge", **options):
+        if hasattr(controller, "stand_at"):
+            controller.stand_at(parameters or {})
         started = launch({"link.port": controller.port, **(parameters or {})}, arguments, name, **options)
         started.status.wait()
         # The name of a node travels by itself, and may come after what the node says. Once in thousands of starts the

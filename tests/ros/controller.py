@@ -19,17 +19,31 @@ OK = b'{"status":"ok","message":"Command received"}\n'
 # To the byte: anything else is a line among the commands, and fails where it is read as one.
 STOP = b'{"type":"stop"}\n'
 HEARTBEAT = b'{"type":"heartbeat"}\n'
+# With members of its own too.
+ANY_HEARTBEAT = HEARTBEAT[:-2]
 
 # As the protocol has it: numbers with one to three decimals, none of them for show, and no negative zero.
 NUMBER = rb"(?!-0\.0[,}])(-?(?:0|[1-9]\d*)\.(?:\d|\d{1,2}[1-9]))"
 COMMAND = re.compile(
     rb'\{"type":"command","x":' + NUMBER + rb',"y":' + NUMBER + rb',"z":' + NUMBER + rb',"gripper":"(open|closed)"\}\n'
 )
+# The place in a line, whatever follows it.
+PLACE = re.compile(rb'\{"type":"command","x":' + NUMBER + rb',"y":' + NUMBER + rb',"z":' + NUMBER + b",")
 
 
 def command(x, y, z, gripper="open"):
     """The line for a position in millimetres, given as it is to be written."""
     return f'{{"type":"command","x":{x},"y":{y},"z":{z},"gripper":"{gripper}"}}\n'.encode()
+
+
+# Of the unit of the wire, in a metre.
+PER_METRE = {"mm": 1000, "cm": 100, "m": 1}
+
+
+def report(place, **more):
+    """A reply that says that the arm rests at this place, in the unit of the wire."""
+    position = {} if place is None else {"position": list(place), "moving": False}
+    return json.dumps({"status": "ok", "message": "", **position, **more}).encode() + b"\n"
 
 
 def error(message):
@@ -79,9 +93,10 @@ class Line:
 class Controller:
     """A TCP server on a port of its own, which it keeps while it is down.
 
-    `reply` makes the answer to the Line of a command, or is None: then nothing is answered. `stop_reply` and
-    `heartbeat_reply` make the answers to those, or are None: then those are not answered. They are ok from the start.
-    All may be exchanged at any time. `greeting` is said on every connection. `make_socket` may make sockets of another
+    `reply` makes the answer to the Line of a command, or is None: then neither commands nor stops are answered. `stop_reply`
+    and `heartbeat_reply` make the answers to those, or are None: then those are not answered. From the start `reply` and
+    `stop_reply` are ok, and `heartbeat_reply` says where the arm is: at once where the last command leads that was not
+    refused. All may be exchanged at any time. `greeting` is said on every connection. `make_socket` may make sockets of another
     network; with a `receive_buffer`, in bytes, the kernel keeps no more than that of what has not been read.
     """
 
@@ -98,7 +113,12 @@ class Controller:
         self.reply = reply
         self.host = host
         self.greeting, self._make_socket, self._receive_buffer = greeting, make_socket, receive_buffer
-        self.stop_reply = self.heartbeat_reply = lambda line: OK
+        self.stop_reply = lambda line: OK
+        self.heartbeat_reply = self.report
+        # Where the arm is, in the unit of the wire. None: it does not say.
+        self.place = None
+        # How the tool is turned. None: it does not say.
+        self.rpy = None
         # All that came but stops and heartbeats: commands, and what should have been one.
         self.lines = Record("lines at the controller")
         self.stops = Record("stops at the controller")
@@ -122,6 +142,22 @@ class Controller:
         self._thread.start()
         if up:
             self.restart()
+
+    def stand_at(self, parameters):
+        """Puts the arm where a bridge with these parameters has its home."""
+        per_metre = PER_METRE[parameters.get("wire.position_unit", "mm")]
+        self.place = [per_metre * metres for metres in parameters.get("arm.home", (0.2, 0.0, 0.2))]
+
+    def report(self, line):
+        return report(self.place, **({} if self.rpy is None else {"rpy": self.rpy}))
+
+    def fall_silent(self):
+        """Answers nothing any more, heartbeats too."""
+        self.reply = self.heartbeat_reply = None
+
+    def recover(self):
+        """Answers all lines well."""
+        self.reply, self.heartbeat_reply = lambda line: OK, self.report
 
     def restart(self):
         """Listens (again), on the same port."""
@@ -252,10 +288,14 @@ class Controller:
             # Answered first: who sees the line in the record knows that the answer is on its way. Answers are in the
             # order of the lines, so one that answers no command answers nothing else either.
             reply, record = {
-                STOP: (self.stop_reply, self.stops),
+                STOP: (self.reply and self.stop_reply, self.stops),
                 HEARTBEAT: (self.heartbeat_reply, self.heartbeats),
             }.get(line.data, (self.reply, self.lines))
-            answer = self.reply and reply and reply(line)
+            if line.data.startswith(ANY_HEARTBEAT):
+                reply = self.heartbeat_reply
+            answer = reply and reply(line)
+            if (place := PLACE.match(line.data)) and b'"error"' not in (answer or b""):
+                self.place = [float(number) for number in place.groups()]
             if answer:
                 try:
                     connection.send(answer)
@@ -313,6 +353,7 @@ class Receiver:
         self.hears = lambda message: True
         self.answers = lambda seq: [seq]
         self.lines = Record("datagrams")
+        self.place = None
         self.journal = Journal()
         # Where the bridge is.
         self.sender = None
@@ -322,6 +363,8 @@ class Receiver:
         self._end = False
         self._thread = threading.Thread(target=self._run, name="receiver")
         self._thread.start()
+
+    stand_at = Controller.stand_at
 
     def close(self):
         self._end = True
@@ -339,8 +382,10 @@ class Receiver:
             message = json.loads(data)
             self.journal.note(1, "line", data.rstrip(b"\n"))
             if self.hears(message):
+                if message["type"] == "command":
+                    self.place = [message[axis] for axis in "xyz"]
                 for number in self.answers(message["seq"]) if "seq" in message else [None]:
-                    reply = {"status": "ok"} | ({"seq": number} if number is not None else {})
+                    reply = json.loads(report(self.place)) | ({"seq": number} if number is not None else {})
                     # Without the newline: a datagram is whole as it is.
                     self._socket.sendto(json.dumps(reply).encode(), self.sender)
             self.lines.append(Datagram(time.monotonic(), 1, data))
@@ -349,7 +394,10 @@ class Receiver:
 class OneShot:
     """A TCP server that takes a connection for a question: it answers one line, and closes."""
 
+    stand_at = Controller.stand_at
+
     def __init__(self):
+        self.place = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.connections = Record("connections")
@@ -374,8 +422,8 @@ class OneShot:
                     return
                 self.connections.append(time.monotonic())
                 # Until the client ends it, which it does before the test ends.
-                while connection.recv(1024):
-                    connection.sendall(OK)
+                while data := connection.recv(1024):
+                    connection.sendall(report(self.place) if data == HEARTBEAT else OK)
                     if not self.mended.is_set():
                         break
 

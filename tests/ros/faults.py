@@ -17,7 +17,7 @@ import time
 import typing
 
 import pytest
-from controller import OK, Controller
+from controller import Controller
 from geometry_msgs.msg import PoseStamped
 from harness import EXECUTABLES, LINK_STATES, MOTIONS, QUICK, fresh
 from record import PATIENCE
@@ -84,6 +84,8 @@ class Rig:
         self.host = self.host or self.controller.host
         where = {"link.host": self.host, "link.port": self.controller.port}
         parameters = {**QUICK, "arm.home": list(CENTRE), **where, **fault.LENIENCE, **fault.parameters}
+        for controller in self.controllers:
+            controller.stand_at(parameters)
         self.bridge = self.launch(parameters, **self.options)
         self.status = self.bridge.status
         self.hand = Sweep(self.peer.node)
@@ -102,7 +104,10 @@ class Rig:
         return self._cleanup.enter_context(context)
 
     def answer(self, reply):
-        self.controller.reply = (lambda line: reply) if reply else None
+        if reply:
+            self.controller.reply = lambda line: reply
+        else:
+            self.controller.fall_silent()
 
     def say(self, pieces, period, reply=None):
         """Has the controller say one piece after the other, besides what `reply` says."""
@@ -128,7 +133,8 @@ class Rig:
 
     def heal(self):
         self.ending.set()
-        self.controller.reply = lambda line: OK
+        if isinstance(self.controller, Controller):
+            self.controller.recover()
         self.hand.on, self.hand.stamp = True, self.stamp
 
     def judge(self, fault):

@@ -23,8 +23,10 @@ from record import PATIENCE, Record
 EXECUTABLES = pathlib.Path(get_package_prefix("aether_bridge"), "lib", "aether_bridge")
 
 # For tests that are about something else: no long wait before the first motion, and patience with a busy machine.
-# Soon in motion, and to exactly where the hand is.
-QUICK = {"teleop.settle_time": 0.1, "input.timeout": 0.5, "filter.kind": "none"}
+# Soon in motion, and to exactly where the hand is. The controller is asked where the arm is, and gets no other heartbeats.
+QUICK = {"teleop.settle_time": 0.1, "input.timeout": 0.5, "filter.kind": "none", "link.heartbeat.period": 60.0}
+# For a plain controller, which knows commands only: its arm stands at home when the bridge starts.
+PLAIN = {"link.heartbeat.period": 0.0, "arm.assume_position": "home"}
 
 # Seconds, for a service to answer.
 ASK_AGAIN = 4.0

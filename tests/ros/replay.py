@@ -75,6 +75,7 @@ class Rig:
             closing.callback(self.controller.close)
             self._commands = self.peer.commands()
             parameters = {"link.port": self.controller.port, **RETARGET, **(parameters or {})}
+            self.controller.stand_at(parameters)
             self.bridge = Bridge(self.peer, parameters, log_folder=log_folder)
             closing.callback(self._end_bridge)
             self.status = self.bridge.status

@@ -492,7 +492,8 @@ def test_the_mujoco_arm_draws_itself(run, tmp_path):
 # Behind the bridge
 
 METRES = tuple(value / 1000 for value in PLACE[:3])
-AT_PLACE = {**QUICK, "arm.home": list(METRES)}
+# Where a controller does not report its arm, the arm stands at home.
+AT_PLACE = {**QUICK, "arm.home": list(METRES), "arm.assume_position": "home"}
 FULL = {**AT_PLACE, "teleop.hold_behavior": "stop", "link.heartbeat.period": 0.1}
 # At 0.1 m/s a ramp's first step is 2 mm; twice that is a step after a rest.
 STEP = 4.0 + 1e-6

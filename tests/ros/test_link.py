@@ -9,7 +9,7 @@ import pytest
 from aether_bridge.msg import LinkStatus
 from controller import OK, OneShot, Tutorial, command, error
 from diagnostic_msgs.msg import DiagnosticArray
-from harness import LATCHED, LINK_STATES, MOTIONS, QUICK, distance
+from harness import LATCHED, LINK_STATES, MOTIONS, PLAIN, QUICK, distance
 from record import MEASUREMENTS
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
@@ -60,7 +60,7 @@ def test_killing_the_controller_shows_backoff_and_holding_and_its_return_is_an_a
 
 
 def test_a_command_that_was_never_answered_is_not_sent_again(controller, bridge, hand):
-    brisk = {"link.reply_timeout": 5.0, "link.timeout": 9.0, "teleop.command_rate": 5.0, "limits.acceleration": 100.0}
+    brisk = {"link.reply_timeout": 5.0, "link.timeout": 9.0, "teleop.command_rate": 5.0, "limits.acceleration": 100.0, "limits.step": 0.1}
     status = bridge(controller, {**AT_PLACE, **brisk}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -124,7 +124,7 @@ def test_connected_follows_the_link(controller, bridge, peer):
 def test_the_controller_from_the_tutorial_works_unchanged(bridge, hand):
     tutorial = Tutorial(TUTORIAL)
     try:
-        started = bridge(tutorial, AT_PLACE)
+        started = bridge(tutorial, {**AT_PLACE, **PLAIN})
         tracker = hand(PLACE)
         started.status.wait(state="CONNECTED", motion="TRACKING")
         tracker.position = (0.15, -0.02, 0.2)
@@ -140,7 +140,7 @@ def test_the_controller_from_the_tutorial_works_unchanged(bridge, hand):
 
 def test_a_bridge_without_its_controller_sits_quietly_and_starts_when_it_comes(controllers, bridge, hand):
     controller = controllers(up=False)
-    started = bridge(controller, {"arm.home": list(PLACE)})
+    started = bridge(controller, {"arm.home": list(PLACE), **PLAIN})
     status = started.status
     status.wait(lambda status: status.attempts >= 3, state="BACKOFF", reason="refused.*; next attempt in")
     log_before, seen_before = len(started.log), len(status.seen)
@@ -320,7 +320,7 @@ def test_a_late_reply_ends_the_unresponsive_state_without_a_new_connection(contr
 
 def test_a_controller_that_never_replies_is_followed_when_told_so(controllers, bridge, hand):
     controller = controllers(reply=None)
-    status = bridge(controller, {**AT_PLACE, "link.expect_reply": False, "link.reply_timeout": 0.1, "link.timeout": 0.2}).status
+    status = bridge(controller, {**AT_PLACE, **PLAIN, "link.expect_reply": False, "link.reply_timeout": 0.1, "link.timeout": 0.2}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     tracker.position = (0.18, 0.0355, 0.21)
@@ -369,7 +369,7 @@ def test_a_controller_that_dies_while_the_arm_rests_is_noticed_by_its_heartbeat(
     said = controller.mark()
     controller.heartbeats.wait_count(len(controller.heartbeats) + 3)
     assert controller.mark() == said and len(controller.connections) == 1
-    controller.reply = None
+    controller.fall_silent()
     started.status.wait(state="UNRESPONSIVE", motion="HOLDING")
     started.status.wait(state="BACKOFF")
 
@@ -385,7 +385,7 @@ def test_a_controller_that_will_have_no_heartbeats_is_told_of_once_and_kept(cont
 
 def test_heartbeats_that_are_not_answered_are_not_waited_for_where_that_is_said(controller, bridge, hand):
     controller.heartbeat_reply = None
-    started = bridge(controller, {**AT_PLACE, "link.heartbeat.period": 0.02, "link.heartbeat.expect_reply": False})
+    started = bridge(controller, {**AT_PLACE, "arm.assume_position": "home", "link.heartbeat.period": 0.02, "link.heartbeat.expect_reply": False})
     controller.heartbeats.wait_count(20)
     hand(PLACE)
     started.status.wait(state="CONNECTED", motion="TRACKING")

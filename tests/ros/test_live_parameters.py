@@ -20,6 +20,7 @@ READ_ONLY |= {"tf.enabled", *(f"input.{field}" for field in FIELDS)}
 OTHERS = {"workspace.reach_max": 0.5, "input.unit": "cm", "link.heartbeat.period": 0.5, "wire.extra_fields": ["seq"]}
 # Encryption needs files; test_security.py has some.
 OTHERS |= {"link.tls.enabled": None}
+OTHERS |= {"workspace.keep_out": [-0.2, -0.2, 0.1, -0.1, -0.1, 0.2], "limits.step": 0.02}
 OTHERS |= {"wire.json.open": "true", "wire.json.closed": "false", "wire.json.constant": '{"speed":50}'}
 
 
@@ -39,7 +40,7 @@ def told(parameters):
 
 def test_a_speed_limit_that_is_halved_in_motion_holds_from_the_next_line_on(controller, bridge, hand, peer):
     # Two commands a second: what a busy machine adds to the time between two lines is little beside that.
-    slow = {"teleop.command_rate": 2.0, "limits.speed": 0.2, "limits.approach_speed": 0.05}
+    slow = {"teleop.command_rate": 2.0, "limits.speed": 0.2, "limits.approach_speed": 0.05, "limits.step": 0.2}
     start, end = [-0.25, 0.0, 0.2], (0.3, 0.0, 0.2)
     status = bridge(
         controller, {**QUICK, **slow, "arm.home": start, "limits.max_jump": 0.0, "limits.acceleration": 10.0}
@@ -147,6 +148,9 @@ def test_a_workspace_that_excludes_the_arm_is_refused_with_where_the_arm_is(cont
     tracker = hand(PLACE)
     status.wait(lambda status: status.acknowledged > 0, motion="TRACKING")
     without = {"workspace__min": [0.15, -0.3, 0.0], "arm.home": [0.2, 0.0, 0.2]}
+    box = {"workspace__keep_out": [0.1, 0.0, 0.1, 0.14, 0.1, 0.3], "arm.home": [0.2, 0.0, 0.2]}
+    refused = set_together(peer, **box)
+    assert re.search(r"the arm, which is at \[0\.120, 0\.03[56], 0\.210\] m", refused), refused
     refused = set_together(peer, **without)
     assert re.search(r"the arm, which is at \[0\.120, 0\.03[56], 0\.210\] m", refused), refused
     assert "'workspace.min' to [0.15, -0.3, 0.0]" in refused, refused

@@ -3,7 +3,7 @@
 import pytest
 from aether_bridge.msg import LinkStatus
 from controller import COMMAND, command
-from harness import LINK_STATES, MOTIONS, QUICK, aged, distance, fresh, stamp_seconds, unstamped
+from harness import LINK_STATES, MOTIONS, PLAIN, QUICK, aged, distance, fresh, stamp_seconds, unstamped
 
 # Inside the workspace, in metres, and as it is written in millimetres.
 PLACE = (0.12, 0.0355, 0.21)
@@ -22,7 +22,7 @@ def assert_slower_than(speed, lines):
 
 
 def test_a_hand_at_30_hz_becomes_lines_that_match_the_wire_byte_for_byte(controller, bridge, hand):
-    bridge(controller, {"filter.kind": "none"})
+    bridge(controller, {"filter.kind": "none", **PLAIN})
     tracker = hand(PLACE, rate=30.0)
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
     for position, expected in [
@@ -46,7 +46,7 @@ def test_the_wire_speaks_the_unit_of_the_parameter(controller, bridge, hand, uni
 
 
 def test_the_first_motion_is_an_approach_that_starts_at_home_and_keeps_approach_speed(controller, bridge, hand):
-    status = bridge(controller).status
+    status = bridge(controller, PLAIN).status
     hand(PLACE)
     status.wait(motion="DISARMED", reason="good for 1.0 s")
     status.wait(motion="APPROACH", reason="approaching")
@@ -89,6 +89,26 @@ def test_a_target_outside_the_workspace_is_taken_to_its_edge(controller, bridge,
     clamped = commands.wait(lambda message: list(message.altered_by) == ["clamped"])
     assert (clamped.position.x, clamped.position.y) == (0.3, 0.01)
     assert all(line.position[0] <= 0.3 for line in controller.lines)
+
+
+def test_lines_lead_around_a_box_to_the_other_side(controller, bridge, hand):
+    post = [-0.02, -0.06, -1.0, 0.02, 0.14, 1.0]
+    status = bridge(controller, {**QUICK, "arm.home": list(PLACE), "workspace.keep_out": post, "limits.max_jump": 0.0}).status
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    tracker.position = (-0.12, 0.0355, 0.21)
+    controller.lines.wait(lambda line: line.data == command("-120.0", "35.5", "210.0"))
+    places = [line.position for line in controller.lines]
+    for one, other in zip(places, places[1:]):
+        for share in range(101):
+            x, y = (a + (b - a) * share / 100 for a, b in zip(one[:2], other[:2]))
+            assert not (-0.02 < x < 0.02 and -0.06 < y < 0.14), f"{one} to {other}"
+
+
+def test_a_target_outside_is_told_with_its_distance(controller, bridge, hand):
+    status = bridge(controller, {**QUICK, "arm.home": [0.29, 0.0, 0.2]}).status
+    hand((0.42, 0.01, 0.2))
+    status.wait(motion="TRACKING", reason="following the target, clamped, 0.12 m outside the workspace")
 
 
 def test_a_target_outside_the_workspace_is_refused_where_the_policy_is_reject(controller, bridge, hand):
@@ -160,7 +180,7 @@ def test_a_stream_that_is_always_late_by_less_than_the_timeout_is_followed(contr
 
 
 def test_a_hand_that_goes_away_holds_the_arm_and_its_return_is_an_approach(controller, bridge, hand):
-    status = bridge(controller, {"teleop.settle_time": 0.1, "arm.home": list(PLACE)}).status
+    status = bridge(controller, {"teleop.settle_time": 0.1, "arm.home": list(PLACE), **PLAIN}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     tracker.stop()

@@ -102,6 +102,18 @@ def test_nested_keys_are_for_the_namespace(controller, bridge, peer, tmp_path):
     assert get(peer, "limits.approach_speed", node="/left/aether_bridge") == [0.03]
 
 
+# What says that there are no boxes, and one box.
+BOXES = {"[]": [], "[0.0]": [0.0], "[0]": [0.0], "[-0.2, -0.2, 0.1, -0.1, -0.1, 0.2]": [-0.2, -0.2, 0.1, -0.1, -0.1, 0.2]}
+
+
+@pytest.mark.parametrize("written", BOXES)
+def test_boxes_to_keep_out_of_are_read_from_a_file(controller, bridge, peer, tmp_path, written):
+    file = tmp_path / "boxes.yaml"
+    file.write_text(f"/**:\n  ros__parameters:\n    workspace.keep_out: {written}\n")
+    bridge(controller, {}, ["--params-file", file])
+    assert get(peer, "workspace.keep_out") == [BOXES[written]]
+
+
 # What comes where, for limits.speed of /left/aether_bridge.
 ORDERS = {
     "every node, then one": (["/**", "/left/aether_bridge"], "{file}"),

@@ -32,6 +32,10 @@ DEFAULTS = {
     "workspace.min": [-0.3, -0.3, 0.0],
     "workspace.max": [0.3, 0.3, 0.4],
     "workspace.policy": "clamp",
+    "workspace.tolerance": 0.5,
+    "workspace.keep_out": [0.0],
+    "workspace.reach_min": 0.05,
+    "limits.step": 0.0,
     "arm.home": [0.2, 0.0, 0.2],
     "limits.speed": 0.25,
     "limits.approach_speed": 0.1,
@@ -139,6 +143,15 @@ WRONG = {
         ["'workspace.min'", "[0.5, 0.0, 0.0]", "'workspace.max'", "[0.3, 0.3, 0.4]"],
     ),
     "home outside": ({"arm.home": [0.2, 0.0, 0.9]}, ["'arm.home'", "[0.2, 0.0, 0.9]", "'workspace.max'", "[0.3, 0.3, 0.4]"]),
+    "five numbers of a box": ({"workspace.keep_out": [0.1] * 5}, ["'workspace.keep_out'", "[0.0] for none, or six numbers for each box"]),
+    "a box upside down": (
+        {"workspace.keep_out": [0.1, 0.1, 0.4, 0.2, 0.2, 0.1]},
+        ["'workspace.keep_out'", "box 1", "[0.100, 0.100, 0.400]", "below", "[0.200, 0.200, 0.100]"],
+    ),
+    "home in a box": (
+        {"workspace.keep_out": [0.1, -0.1, 0.1, 0.3, 0.1, 0.3]},
+        ["'workspace.keep_out'", "box 1", "'arm.home'", "[0.2, 0.0, 0.2]"],
+    ),
     "two numbers for three": ({"arm.home": [0.2, 0.0]}, ["'arm.home'", "[0.2, 0.0]", "3 numbers"]),
     "thresholds crossed": (
         {"gripper.close_below": 0.8},

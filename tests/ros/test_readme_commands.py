@@ -193,7 +193,7 @@ class Bench:
         self._start_bridge, self._ros2 = start_bridge, ros2
 
     def start_bridge(self, **parameters):
-        return self._start_bridge(self.controller, parameters)
+        return self._start_bridge(self.controller, {"link.heartbeat.period": 60.0, **parameters})
 
     def start_in_motion(self, motion="TRACKING", reason="", **parameters):
         """A bridge with a hand, once it is in that motion."""

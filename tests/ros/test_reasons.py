@@ -5,10 +5,10 @@ import re
 import signal
 
 import pytest
-from controller import error
+from controller import error, report
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, Quaternion
-from harness import QUICK, aged, unstamped
+from harness import PLAIN, QUICK, aged, unstamped
 from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
@@ -185,6 +185,19 @@ def outside_workspace(scene):
 
 
 @case
+def target_far_outside(scene):
+    # Millimetres where metres are meant would be farther still.
+    scene.follow({"limits.max_jump": 0.0}).tracker.position = (0.12, 0.0355, 1.0)
+
+
+@case
+def no_way(scene):
+    # A wall from side to side between the arm and the hand.
+    wall = [0.2, -1.0, -1.0, 0.22, 1.0, 1.0]
+    scene.follow({"workspace.keep_out": wall, "limits.max_jump": 0.0}).tracker.position = (0.28, 0.0355, 0.21)
+
+
+@case
 def stamp_too_old(scene):
     scene.follow().tracker.stamp = aged(5.0)
 
@@ -241,9 +254,37 @@ def error_replies(scene):
 
 @case
 def arm_outside_workspace(scene):
-    # It reports where it is in its first reply, which refuses the command.
-    outside = b'{"status":"error","message":"no","position":{"x":900.0,"y":0.0,"z":200.0}}\n'
-    scene.start({"teleop.max_consecutive_errors": 1, "teleop.settle_time": 0.1}, scene.controllers(reply=lambda line: outside))
+    controller = scene.controllers()
+    controller.heartbeat_reply = lambda line: report((900.0, 0.0, 200.0))
+    scene.start(controller=controller)
+
+
+@case
+def position_unknown(scene):
+    scene.start({**PLAIN, "arm.assume_position": "none"})
+
+
+@case
+def arm_moved(scene):
+    scene.follow({"link.heartbeat.period": 0.05}).tracker.stop()
+    scene.bridge.status.wait(motion="HOLDING")
+    scene.controller.heartbeat_reply = lambda line: report((150.0, 35.5, 210.0), moving=True)
+    scene.controller.heartbeats.wait_count(len(scene.controller.heartbeats) + 2)
+    scene.tracker.start()
+
+
+@case
+def arm_lags(scene):
+    scene.follow({"link.heartbeat.period": 0.05, "limits.following_error": 0.005, "limits.following_error_time": 0.1})
+    stuck = scene.controller.place
+    scene.controller.reply = scene.controller.heartbeat_reply = lambda line: report(stuck, moving=True)
+    scene.tracker.position = NEAR
+
+
+@case
+def arm_fault(scene):
+    scene.follow().controller.reply = lambda line: report(None, fault="joint 3 is hot")
+    scene.tracker.position = NEAR
 
 
 @case

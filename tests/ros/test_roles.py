@@ -13,7 +13,8 @@ from record import PATIENCE, Record
 
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
-AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
+# Where a controller does not report its arm, the arm stands at home.
+AT_PLACE = {**QUICK, "arm.home": list(PLACE), "arm.assume_position": "home"}
 
 
 class Dialler:

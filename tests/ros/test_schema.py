@@ -123,6 +123,7 @@ BARE_EXTRAS = ["seq", "stamp", "ttl"]
 def test_whatever_the_bridge_says_is_in_the_schema(controllers, bridge, hand, peer, extras):
     controller = controllers()
     parameters = {**AT_PLACE, "teleop.hold_behavior": "stop", "link.heartbeat.period": 0.05}
+    controller.rpy = [0.0, 0.0, 0.0]
     if extras:
         parameters["wire.extra_fields"] = extras
     status = bridge(controller, parameters).status

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 from controller import OK, command, error
-from harness import EXECUTABLES, QUICK
+from harness import EXECUTABLES, PLAIN, QUICK
 from record import PATIENCE, Record
 
 CERTIFICATES = pathlib.Path(__file__).resolve().parents[1] / "data" / "tls"
@@ -95,7 +95,7 @@ def shown(stem):
 
 
 def test_commands_go_encrypted_to_python(tls_controller, bridge, hand):
-    started = bridge(tls_controller, {**QUICK, "arm.home": list(PLACE), **shown("bridge")})
+    started = bridge(tls_controller, {**QUICK, **PLAIN, "arm.home": list(PLACE), **shown("bridge")})
     hand(PLACE)
     started.status.wait(motion="TRACKING")
     assert tls_controller.lines.wait() == LINE
@@ -104,7 +104,7 @@ def test_commands_go_encrypted_to_python(tls_controller, bridge, hand):
 
 
 def test_python_lets_no_stranger_in(tls_controller, bridge, hand):
-    started = bridge(tls_controller, {**QUICK, "arm.home": list(PLACE), **shown("stranger")})
+    started = bridge(tls_controller, {**QUICK, **PLAIN, "arm.home": list(PLACE), **shown("stranger")})
     hand(PLACE)
     started.status.wait(lambda status: "does it want a certificate, or another?" in status.last_error)
     assert not tls_controller.lines

@@ -55,7 +55,7 @@ def test_a_command_that_nothing_altered_says_so(controller, bridge, hand, peer):
 
 def test_what_the_controller_reports_of_the_arm_is_published(arm_sim, bridge, hand, peer):
     states = peer.record(ArmState, "/aether_bridge/arm_state", 1000)
-    sim = arm_sim("--report-state", "--speed", "0.05")
+    sim = arm_sim("--speed", "0.05")
     started = bridge(sim, {**QUICK, "arm.base_frame": "table"})
     hand((0.17, 0.0355, 0.21))
     moving = states.wait(lambda state: state.moving)

@@ -7,7 +7,7 @@ import pytest
 from aether_bridge.msg import ArmState
 from controller import OK, command
 from geometry_msgs.msg import Quaternion
-from harness import QUICK
+from harness import PLAIN, QUICK
 
 PLACE = (0.12, 0.0355, 0.21)
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
@@ -61,7 +61,7 @@ def echo(line, **more):
 )
 def test_a_controller_gets_the_lines_that_it_knows(controller, bridge, hand, parameters, line, answer):
     controller.reply = words(answer)
-    started = bridge(controller, {**AT_PLACE, **parameters})
+    started = bridge(controller, {**AT_PLACE, **PLAIN, **parameters})
     hand(PLACE)
     status = started.status.wait(motion="TRACKING")
     assert controller.lines.wait().data == f"{line}\n".encode()
@@ -71,7 +71,7 @@ def test_a_controller_gets_the_lines_that_it_knows(controller, bridge, hand, par
 
 def test_text_has_its_own_words_for_refusals_stops_and_heartbeats(controller, bridge, hand, peer):
     controller.reply = words("ERROR out of reach")
-    started = bridge(controller, {**AT_PLACE, **STOPPING, "wire.format": "text", "teleop.max_consecutive_errors": 2, "teleop.settle_time": 0.5})
+    started = bridge(controller, {**AT_PLACE, "arm.assume_position": "home", **STOPPING, "wire.format": "text", "teleop.max_consecutive_errors": 2, "teleop.settle_time": 0.5})
     controller.lines.wait(lambda line: line.data == b"HEARTBEAT\n")
     hand(PLACE)
     started.status.wait(motion="HOLDING", reason="refused 2 commands in a row, lastly with 'out of reach'")
@@ -80,7 +80,7 @@ def test_text_has_its_own_words_for_refusals_stops_and_heartbeats(controller, br
 
 def test_what_is_no_reply_of_text_ends_the_connection(controller, bridge, hand):
     controller.reply = words("MOVING")
-    started = bridge(controller, {**AT_PLACE, "wire.format": "text"})
+    started = bridge(controller, {**AT_PLACE, **PLAIN, "wire.format": "text"})
     hand(PLACE)
     wanted = "begins with neither OK nor ERROR"
     started.status.wait(lambda status: wanted in status.last_error, state="BACKOFF")
@@ -88,7 +88,7 @@ def test_what_is_no_reply_of_text_ends_the_connection(controller, bridge, hand):
 
 def test_lines_are_numbered_and_replies_may_echo_their_numbers(controller, bridge, hand):
     controller.reply = controller.heartbeat_reply = echo
-    started = bridge(controller, {**AT_PLACE, "wire.extra_fields": ["seq", "stamp"], "link.heartbeat.period": 0.1})
+    started = bridge(controller, {**AT_PLACE, "arm.assume_position": "home", "wire.extra_fields": ["seq", "stamp"], "link.heartbeat.period": 0.1})
     controller.lines.wait()
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
@@ -113,7 +113,7 @@ def test_a_reply_to_another_line_ends_the_connection(controller, bridge, hand):
 def test_the_tool_is_turned_like_the_hand_at_a_limited_speed(controller, bridge, hand, peer):
     commands = peer.commands()
     turn = {"wire.extra_fields": ["rpy"], "limits.angular_speed": 1.0, "arm.home_rpy": [0.0, 0.0, 0.5]}
-    started = bridge(controller, {**AT_PLACE, **turn})
+    started = bridge(controller, {**AT_PLACE, **PLAIN, **turn})
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
     yaws = lambda: [json.loads(line.data)["rpy"][2] for line in controller.lines]  # noqa: E731
@@ -140,7 +140,7 @@ def test_joints_are_published(controller, bridge, hand, peer):
 
 def test_a_controller_may_tell_its_state_unasked(controller, bridge, hand, peer):
     states = peer.record(ArmState, "/aether_bridge/arm_state")
-    started = bridge(controller, {**QUICK, "wire.accept_state": True})
+    started = bridge(controller, {**QUICK, **PLAIN, "arm.assume_position": "none", "wire.accept_state": True})
     started.status.wait(state="CONNECTED")
     controller.connections.wait()
     controller.send(b'{"type":"state","position":[120.0,35.5,210.0],"gripper":"closed","moving":true}\n')

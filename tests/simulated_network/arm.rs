@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use aether_bridge::wire::PositionUnit;
+use aether_bridge::geometry::Position;
+use aether_bridge::wire::{Order, PositionUnit};
 use aether_sim::controller::{CommandDecoder, CommandFault, ReceivedOrder};
 use aether_sim::monitor::{ConformanceMonitor, Rules, Violation};
 use futures_util::StreamExt;
@@ -11,6 +12,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 use tokio_util::codec::FramedRead;
 use turmoil::net::{TcpListener, TcpStream};
+
+use super::judge::HOME;
 
 pub const PORT: u16 = 5000;
 
@@ -36,6 +39,8 @@ struct Shared {
     monitor: ConformanceMonitor,
     connections: usize,
     lines: usize,
+    /// Where the arm is: it gets there at once.
+    place: Position,
     violations: Vec<Violation>,
     start: Instant,
 }
@@ -58,6 +63,7 @@ impl Arm {
             monitor: ConformanceMonitor::new(rules, PositionUnit::default()),
             connections: 0,
             lines: 0,
+            place: place(HOME),
             violations: Vec::new(),
             start: Instant::now(),
         })))
@@ -69,6 +75,11 @@ impl Arm {
 
     fn mood(&self) -> Mood {
         self.0.lock().unwrap().mood
+    }
+
+    /// Lets the arm be homed, as when its controller starts again.
+    pub fn home(&self) {
+        self.0.lock().unwrap().place = place(HOMED);
     }
 
     /// How many lines have come.
@@ -101,12 +112,17 @@ impl Arm {
         while let Some(Ok(line)) = lines.next().await {
             self.handle_line(connection, &line);
             let mood = self.mood();
+            if mood != Mood::Refusing
+                && let Ok(ReceivedOrder { order: Order::Command(command), .. }) = &line
+            {
+                self.0.lock().unwrap().place = command.position;
+            }
             let (reply, replies) = match mood {
                 Mood::Mute => continue,
-                Mood::Refusing => ("{\"status\":\"error\",\"message\":\"no\"}\n".to_owned(), 1),
-                Mood::Stuttering => (OK.repeat(2), 2),
-                Mood::BreakingOff => (OK[..7].to_owned(), 0),
-                Mood::Well(_) => (OK.to_owned(), 1),
+                Mood::Refusing => (self.reply("error"), 1),
+                Mood::Stuttering => (self.reply("ok").repeat(2), 2),
+                Mood::BreakingOff => (self.reply("ok")[..7].to_owned(), 0),
+                Mood::Well(_) => (self.reply("ok"), 1),
             };
             if let Mood::Well(think) = mood {
                 tokio::select! {
@@ -126,6 +142,12 @@ impl Arm {
                 return;
             }
         }
+    }
+
+    /// A reply that says where the arm is.
+    fn reply(&self, status: &str) -> String {
+        let [x, y, z] = self.0.lock().unwrap().place.coordinates().map(|metres| metres * 1e3);
+        format!("{{\"status\":\"{status}\",\"message\":\"\",\"position\":[{x},{y},{z}],\"moving\":false}}\n")
     }
 
     fn handle_connected(&self) -> usize {
@@ -151,4 +173,9 @@ impl Arm {
     }
 }
 
-const OK: &str = "{\"status\":\"ok\"}\n";
+fn place([x, y, z]: [f64; 3]) -> Position {
+    Position::new(x, y, z).unwrap()
+}
+
+/// Where a controller that has started again homes its arm.
+pub const HOMED: [f64; 3] = [0.26, 0.05, 0.15];

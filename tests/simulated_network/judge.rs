@@ -62,6 +62,13 @@ impl Judge {
         self.0.lock().unwrap().hand = Some(Instant::now());
     }
 
+    /// The controller has started again and homed its arm: a motion may begin there.
+    pub fn see_homed(&self, [x, y, z]: [f64; 3]) {
+        let mut seen = self.0.lock().unwrap();
+        seen.last.push_front(Position::new(x, y, z).unwrap());
+        seen.last.truncate(UNSURE);
+    }
+
     pub fn stop(&self, stopped: bool) {
         self.0.lock().unwrap().stopped = stopped;
     }

@@ -115,7 +115,11 @@ impl Run {
         match trouble {
             Trouble::Partition | Trouble::OneWay { .. } => sim.repair(BRIDGE, ARM),
             Trouble::Hold => sim.release(BRIDGE, ARM),
-            Trouble::Crash => sim.bounce(ARM),
+            Trouble::Crash => {
+                self.arm.home();
+                self.judge.see_homed(arm::HOMED);
+                sim.bounce(ARM);
+            }
             Trouble::Moody(_) => self.arm.set_mood(Mood::Well(Duration::from_millis(5))),
             Trouble::Blind => self.person.blind.set(false),
             Trouble::Stop => self.person.stopped.set(false),
@@ -165,6 +169,8 @@ fn config() -> Config {
         ("link.reply_timeout", Value::Real(0.3)),
         ("link.timeout", Value::Real(1.0)),
         ("link.backoff.max", Value::Real(0.5)),
+        // The question is the only heartbeat.
+        ("link.heartbeat.period", Value::Real(60.0)),
     ]);
     Config::new(&parameters.unwrap()).unwrap()
 }
@@ -172,7 +178,8 @@ fn config() -> Config {
 /// What `config` has of the controller's rules.
 fn rules() -> Rules {
     let settings =
-        [r#"wire.extra_fields:=["seq"]"#, "link.reply_timeout:=0.3"].map(|text| text.parse().unwrap());
+        [r#"wire.extra_fields:=["seq"]"#, "link.reply_timeout:=0.3", "link.heartbeat.period:=60.0"]
+            .map(|text| text.parse().unwrap());
     Rules::default().with(&settings).unwrap()
 }
 

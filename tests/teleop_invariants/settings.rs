@@ -48,37 +48,41 @@ fn source() -> impl Strategy<Value = Settings> {
 fn motion() -> impl Strategy<Value = Settings> {
     (
         any::<bool>(),
-        prop_oneof![1 => Just(0.0), 4 => 5.0..1000.0f64],
+        prop_oneof![1 => Just(0.0), 1 => 0.5..5.0f64, 4 => 5.0..1000.0f64],
         (0.01..2.0f64, 0.05..1.0f64, 0.05..20.0f64),
-        1i64..8,
+        (1i64..8, prop_oneof![2 => Just(0.0), 1 => 0.001..0.2f64]),
         prop_oneof![Just("silent"), Just("repeat"), Just("stop")],
         (prop_oneof![Just("none"), Just("home"), Just("last")], 1.0..60.0f64, 0.005..0.03f64, any::<bool>()),
         (prop_oneof![1 => Just(0.0), 2 => 0.02..0.3f64], 0.1..2.0f64),
     )
-        .prop_map(|(operator, rate, (speed, share, acceleration), errors, hold, place, following)| {
-            let (assumed, timeout, tolerance, asks) = place;
-            vec![
-                ("teleop.arming", text(if operator { "operator" } else { "automatic" })),
-                ("teleop.command_rate", Value::Real(rate)),
-                ("limits.speed", Value::Real(speed)),
-                ("limits.approach_speed", Value::Real((speed * share).max(0.001))),
-                ("limits.acceleration", Value::Real(acceleration)),
-                ("teleop.max_consecutive_errors", Value::Integer(errors)),
-                ("teleop.hold_behavior", text(hold)),
-                ("arm.assume_position", text(assumed)),
-                ("arm.position_timeout", Value::Real(timeout)),
-                ("arm.position_tolerance", Value::Real(tolerance)),
-                ("link.heartbeat.period", Value::Real(if asks { 60.0 } else { 0.0 })),
-                ("limits.following_error", Value::Real(following.0)),
-                ("limits.following_error_time", Value::Real(following.1)),
-            ]
-        })
+        .prop_map(
+            |(operator, rate, (speed, share, acceleration), (errors, step), hold, place, following)| {
+                let (assumed, timeout, tolerance, asks) = place;
+                vec![
+                    ("teleop.arming", text(if operator { "operator" } else { "automatic" })),
+                    ("teleop.command_rate", Value::Real(rate)),
+                    ("limits.speed", Value::Real(speed)),
+                    ("limits.approach_speed", Value::Real((speed * share).max(0.001))),
+                    ("limits.acceleration", Value::Real(acceleration)),
+                    ("limits.step", Value::Real(step)),
+                    ("teleop.max_consecutive_errors", Value::Integer(errors)),
+                    ("teleop.hold_behavior", text(hold)),
+                    ("arm.assume_position", text(assumed)),
+                    ("arm.position_timeout", Value::Real(timeout)),
+                    ("arm.position_tolerance", Value::Real(tolerance)),
+                    ("link.heartbeat.period", Value::Real(if asks { 60.0 } else { 0.0 })),
+                    ("limits.following_error", Value::Real(following.0)),
+                    ("limits.following_error_time", Value::Real(following.1)),
+                ]
+            },
+        )
 }
 
 fn space() -> impl Strategy<Value = Settings> {
     let low = prop::array::uniform3(-0.4..0.0f64);
     let high = prop::array::uniform3(0.05..0.4f64);
-    let reach = prop_oneof![2 => Just((0.0, 0.0)), 1 => (0.0..0.15f64, 0.2..0.6f64)];
+    let reach = prop_oneof![2 => Just((0.0, 0.0)), 1 => Just((0.05, 0.0)), 1 => (0.0..0.15f64, 0.2..0.6f64)];
+    let tolerance = prop_oneof![1 => Just(0.5), 1 => 0.0..1.0f64];
     let share = prop::array::uniform3(0.0..1.0f64);
     let retarget = prop_oneof![
         3 => Just(([0.0; 3], [0.0; 3], [1.0; 3])),
@@ -89,13 +93,14 @@ fn space() -> impl Strategy<Value = Settings> {
         ),
     ];
     let turning = (any::<bool>(), 0.05..3.0f64);
-    (low, high, reach, share, any::<bool>(), retarget, any::<bool>(), turning).prop_map(
+    let policy = (any::<bool>(), tolerance);
+    (low, high, (reach, keep_out()), share, policy, retarget, any::<bool>(), turning).prop_map(
         |(
             low,
             high,
-            (near, far),
+            ((near, far), keep_out),
             share,
-            reject,
+            (reject, tolerance),
             (translation, rotation, scale),
             relative,
             (turns, turn_speed),
@@ -106,6 +111,8 @@ fn space() -> impl Strategy<Value = Settings> {
                 ("workspace.max", reals(high)),
                 ("workspace.reach_min", Value::Real(near)),
                 ("workspace.reach_max", Value::Real(far)),
+                ("workspace.keep_out", Value::Reals(keep_out)),
+                ("workspace.tolerance", Value::Real(tolerance)),
                 ("workspace.policy", text(if reject { "reject" } else { "clamp" })),
                 ("arm.home", reals(home)),
                 ("wire.extra_fields", Value::Texts(vec![if turns { "rpy" } else { "none" }.into()])),
@@ -118,6 +125,15 @@ fn space() -> impl Strategy<Value = Settings> {
             ]
         },
     )
+}
+
+/// Up to three boxes, mostly none.
+fn keep_out() -> impl Strategy<Value = Vec<f64>> {
+    let corner = prop::array::uniform3(-0.4..0.35f64);
+    let keep_out = (corner, prop::array::uniform3(0.01..0.3f64))
+        .prop_map(|([x, y, z], [dx, dy, dz])| [x, y, z, x + dx, y + dy, z + dz]);
+    let boxes = prop::collection::vec(keep_out, 1..4).prop_map(|boxes| boxes.concat());
+    prop_oneof![3 => Just(vec![0.0]), 1 => boxes]
 }
 
 fn gripper() -> impl Strategy<Value = Settings> {

@@ -8,6 +8,7 @@ mod live;
 mod place;
 mod scene;
 mod senders;
+mod space;
 mod turning;
 mod validity;
 
@@ -293,6 +294,7 @@ fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_han
     let mut scene = Scene::tracking(&[
         ("input.zero_is_lost", Value::Boolean(false)),
         ("limits.max_jump", Value::Integer(0)),
+        ("workspace.reach_min", Value::Real(0.0)),
     ]);
     scene.hand = [0.0; 3];
     scene.move_for(2000);

@@ -6,7 +6,7 @@ use aether_bridge::arm::ReportedState;
 use aether_bridge::config::Value;
 use aether_bridge::geometry::{Orientation, Position};
 use aether_bridge::teleop::{
-    ArmingError, CommandKind, InputFault, LinkView, Motion, PositionUnknown, ReasonKind, ReportAbout,
+    ArmingError, CommandKind, LinkView, Motion, PositionUnknown, ReasonKind, ReportAbout,
 };
 
 use crate::scene::{Scene, at, config, text};
@@ -459,5 +459,4 @@ fn doubt_is_named_and_ends_with_a_good_report() {
     scene.report(at(0.2, 0.0, 0.2), Some(false));
     scene.move_for(1500);
     assert!(!scene.sent.is_empty(), "{}", scene.reason());
-    let _ = scene.teleop.handle_invalid_target(scene.now, InputFault::HandNotDetected);
 }

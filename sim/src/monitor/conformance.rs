@@ -31,6 +31,9 @@ pub struct ConformanceMonitor {
     known: Position,
     /// Where else it may know it to be, because it may or may not have read these replies.
     reported: Vec<ReportedPosition>,
+    /// Where the arm rests by the reply to a heartbeat, with no reply since. If it is near the last command, the bridge may count
+    /// either as the place.
+    measured: Option<Position>,
     gripper: Option<GripperHistory>,
     /// The last two commands of the connection before, newest first, until the next has sent two.
     ended: Vec<TimedCommand>,
@@ -57,6 +60,7 @@ impl ConformanceMonitor {
             unit,
             clients: BTreeMap::new(),
             reported: Vec::new(),
+            measured: None,
             gripper: None,
             ended: Vec::new(),
             alone: None,
@@ -172,8 +176,11 @@ impl ConformanceMonitor {
             if took > self.rules.reply_timeout + SLACK {
                 client.start = Some(MotionStart::LateReply(took));
             }
-            let position = self.position(answered.order, &heard).filter(|_| newest);
-            let number = answered.number;
+            let (order, number) = (answered.order, answered.number);
+            if newest {
+                self.measured = measured(order, &heard);
+            }
+            let position = self.position(order, &heard).filter(|_| newest);
             self.reported.extend(position.map(|position| ReportedPosition { connection, number, position }));
         }
         let excess = self.reported.len().saturating_sub(REPORTED_KEPT);
@@ -183,15 +190,12 @@ impl ConformanceMonitor {
     /// Where the arm is, by a reply to `order`.
     fn position(&self, order: Option<Order>, heard: &Incoming) -> Option<Position> {
         let Incoming::Reply(reply) = heard else { return None };
-        let state = reply.state.as_ref();
-        let position = state.and_then(|state| state.position);
+        let position = reply.state.as_ref().and_then(|state| state.position);
         let expected = self.reported.last().map_or(self.known, |reported| reported.position);
         match order? {
             Order::Command(command) => (reply.status == ReplyStatus::Ok).then_some(command.position),
             Order::Stop => position,
-            Order::Heartbeat => position
-                .filter(|_| state.is_some_and(|state| state.moving != Some(true)))
-                .filter(|position| position.distance(expected) > MEASURING),
+            Order::Heartbeat => self.measured.filter(|position| position.distance(expected) > MEASURING),
         }
     }
 
@@ -251,7 +255,8 @@ impl ConformanceMonitor {
         let step = start.is_none().then_some(Step::Continue);
         let speed = client.history.check_speed(&self.rules.motion, sent, step);
         let place = self.rules.motion.check_workspace(&sent.command);
-        let mut faults: Vec<_> = place.into_iter().chain(speed).collect();
+        let way = client.history.check_way(&self.rules.motion, sent, step, &[]);
+        let mut faults: Vec<_> = place.into_iter().chain(speed).chain(way).collect();
         let mut replay = None;
         if self.is_newest(connection) {
             faults.extend(self.check_approach(connection, sent, start));
@@ -274,7 +279,8 @@ impl ConformanceMonitor {
         self.settle(connection, lines.saturating_sub(unread));
         // What was handed over counts as done if no reply tells more.
         let start = start.filter(|_| self.rules.replies)?;
-        let places = self.reported.iter().map(|reported| reported.position).chain([self.known]);
+        let places =
+            self.reported.iter().map(|reported| reported.position).chain([self.known]).chain(self.measured);
         let way = self.rules.motion.excess_at_start(&sent.command, places)? * 1e3;
         let allowed = self.rules.motion.approach_step * 1e3;
         let why = format!(
@@ -336,6 +342,13 @@ impl ConformanceMonitor {
     }
 }
 
+/// Where the arm rests, by the reply to a heartbeat.
+fn measured(order: Option<Order>, heard: &Incoming) -> Option<Position> {
+    let Incoming::Reply(reply) = heard else { return None };
+    let state = reply.state.as_ref()?;
+    state.position.filter(|_| order == Some(Order::Heartbeat) && state.moving != Some(true))
+}
+
 fn text(line: &Line) -> &str {
     match line {
         Ok(received) => &received.line,
@@ -343,8 +356,8 @@ fn text(line: &Line) -> &str {
     }
 }
 
-/// How far from its last command an arm that has reached it may be measured, in metres.
-const MEASURING: f64 = 0.005;
+/// How far from its last command an arm that has reached it may be measured, in metres (`arm.position_tolerance`).
+const MEASURING: f64 = 0.01;
 /// How late the bridge may notice that something has not come.
 const SLACK: Duration = Duration::from_millis(300);
 /// Lines of clients that have disconnected may still be read.

@@ -13,6 +13,7 @@ mod client;
 mod conformance;
 mod motion;
 mod rules;
+mod space;
 #[cfg(test)]
 mod tests;
 mod violation;

@@ -7,9 +7,10 @@ use std::{
 
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::geometry::Position;
-use aether_bridge::teleop::{TeleopConfig, Workspace};
+use aether_bridge::teleop::TeleopConfig;
 use aether_bridge::text::sanitize_short;
 
+use super::space::Space;
 use super::violation::{Fault, Rule, Violation};
 
 /// A command, and when it was sent.
@@ -28,7 +29,7 @@ pub struct TimedCommand {
 /// The limits of motion.
 #[derive(Debug, Clone)]
 pub struct MotionLimits {
-    pub(super) workspace: Workspace,
+    space: Space,
     pub(super) home: Position,
     /// In m/s.
     pub(super) speed: f64,
@@ -77,14 +78,15 @@ pub struct MotionMonitor {
 impl From<&TeleopConfig> for MotionLimits {
     fn from(config: &TeleopConfig) -> Self {
         let (speed, period) = (config.limits.speed, config.ramp_period());
-        let approach_speed = config.approach_limits().speed;
+        let approach_speed = config.approach_speed.min(speed);
+        let step = if config.step > 0.0 { config.step } else { 0.1 * speed };
         Self {
-            workspace: config.workspace,
+            space: Space::from(&config.workspace),
             home: config.home,
             speed,
             approach_speed,
-            approach_step: approach_speed * period.as_secs_f64(),
-            longest_step: speed * config.input_timeout.max(period).as_secs_f64(),
+            approach_step: step.min(approach_speed * period.as_secs_f64()),
+            longest_step: step.min(speed * config.input_timeout.max(period).as_secs_f64()),
             input_timeout: config.input_timeout,
             close_debounce: config.gripper.close_debounce,
             open_debounce: config.gripper.open_debounce,
@@ -94,8 +96,7 @@ impl From<&TeleopConfig> for MotionLimits {
 
 impl MotionLimits {
     pub(super) fn check_workspace(&self, command: &Command) -> Option<Fault> {
-        let outside = !self.workspace.contains(command.position);
-        outside.then(|| Fault::new(Rule::Workspace, "outside the workspace".to_owned()))
+        self.space.fault_at(command.position).map(|why| Fault::new(Rule::Workspace, why))
     }
 
     /// How far a motion begins from the nearest of `places`, if that is too far.
@@ -169,6 +170,32 @@ impl CommandHistory {
     }
 }
 
+impl CommandHistory {
+    /// Checks that the straight way from the last command, or at the start of a motion from where the arm is, is free.
+    pub(super) fn check_way(
+        &self,
+        limits: &MotionLimits,
+        sent: &TimedCommand,
+        step: Option<Step>,
+        places: &[Position],
+    ) -> Option<Fault> {
+        let to = sent.command.position;
+        let (from, before) = match step? {
+            Step::Start => {
+                let nearest =
+                    |one: &&Position, other: &&Position| one.distance(to).total_cmp(&other.distance(to));
+                (*places.iter().min_by(nearest)?, None)
+            }
+            Step::Approach | Step::Continue => {
+                let last = self.last()?;
+                (last.command.position, Some(sanitize_short(&last.line)))
+            }
+        };
+        let why = limits.space.fault_between(from, to)?;
+        Some(Fault { before, ..Fault::new(Rule::Workspace, why) })
+    }
+}
+
 impl GripperHistory {
     /// Begins with a command.
     pub(super) fn new(sent: &TimedCommand) -> Self {
@@ -230,6 +257,7 @@ impl MotionMonitor {
         let faults = [
             self.limits.check_workspace(&planned.command),
             self.history.check_speed(&self.limits, planned, Some(step)),
+            self.history.check_way(&self.limits, planned, Some(step), places),
             far,
         ];
         faults.into_iter().flatten().map(|fault| fault.on(0, &planned.line)).collect()

@@ -157,14 +157,16 @@ fn value(json: &Json) -> Option<Value> {
 }
 
 /// The parameters whose effect a controller sees, and those that bound them.
-static JUDGED: [&dyn Parameter; 19] = [
+static JUDGED: [&dyn Parameter; 21] = [
     &table::WORKSPACE_MIN,
     &table::WORKSPACE_MAX,
     &table::WORKSPACE_REACH_MIN,
     &table::WORKSPACE_REACH_MAX,
+    &table::WORKSPACE_KEEP_OUT,
     &table::ARM_HOME,
     &table::LIMITS_SPEED,
     &table::LIMITS_APPROACH_SPEED,
+    &table::LIMITS_STEP,
     &table::TELEOP_COMMAND_RATE,
     &table::INPUT_TIMEOUT,
     &table::LINK_REPLY_TIMEOUT,
@@ -194,7 +196,7 @@ mod tests {
         assert_eq!((rules.motion.speed, rules.max_in_flight, rules.stops), (0.25, 1, false));
         assert!(
             (rules.motion.approach_step - 0.002).abs() < 1e-12
-                && (rules.motion.longest_step - 0.05).abs() < 1e-12
+                && (rules.motion.longest_step - 0.025).abs() < 1e-12
         );
         assert_eq!(with("limits.speed:=1").unwrap().motion.speed, 1.0);
         assert!(with("teleop.hold_behavior:=stop").unwrap().stops);

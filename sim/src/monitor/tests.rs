@@ -206,9 +206,36 @@ fn a_command_is_inside_the_workspace() {
     let mut wire = Wire::new(&["arm.home:=[0.299, 0.0, 0.2]"]);
     assert_eq!(wire.step(300.0), []);
     assert_only(&wire.step(300.001), Rule::Workspace, "outside the workspace");
+    let mut wire = Wire::new(&["workspace.keep_out:=[0.201, -0.1, 0.0, 0.25, 0.1, 0.4]"]);
+    assert_eq!(wire.step(201.0), []);
+    assert_only(&wire.step(201.001), Rule::Workspace, "in keep-out box 1");
     let mut wire = Wire::new(&["arm.home:=[0.21, 0.0, 0.2]", "workspace.reach_max:=0.2901"]);
     assert_eq!(wire.step(210.0), []);
     assert_only(&wire.step(211.0), Rule::Workspace, "outside the workspace");
+}
+
+#[test]
+fn straight_way_between_commands_is_free() {
+    // A box as thin as a sheet, between two commands of which neither is in it.
+    let thin = "workspace.keep_out:=[0.2010, -0.1, 0.0, 0.2011, 0.1, 0.4]";
+    let mut wire = Wire::new(&[thin]);
+    assert_eq!(wire.step(200.5), []);
+    assert_only(&wire.step(202.0), Rule::Workspace, "the way there cuts keep-out box 1");
+    // A long step from one side of the base to the other.
+    let long: Setting = "limits.step:=0.1".parse().unwrap();
+    let mut monitor = MotionMonitor::new(Rules::default().with([&long]).unwrap().motion);
+    let now = Instant::now();
+    let at = |x: f64, z: f64| {
+        let position = Position::new(x, 0.0, z).unwrap();
+        let command = Command { position, gripper: Gripper::Open, orientation: None };
+        TimedCommand { command, not_before: None, at: now, line: String::new() }
+    };
+    monitor.handle_sent(at(-0.03, 0.045));
+    let found = monitor.check(&at(0.015, 0.09), Step::Continue, &[]);
+    assert_eq!(found, []);
+    let found = monitor.check(&at(0.015, 0.05), Step::Continue, &[]);
+    assert_only(&found, Rule::Workspace, "the way there passes the base at 48.");
+    assert_only(&found, Rule::Workspace, "mm, 50.000 mm allowed");
 }
 
 #[test]
@@ -244,12 +271,16 @@ fn a_look_at_an_empty_socket_tells_that_the_line_was_sent_later() {
 
 #[test]
 fn a_pause_in_mid_motion_is_no_credit() {
-    let mut wire = Wire::moving(&[]);
-    assert_eq!(wire.command(206.0), []);
-    wire.pass(450);
-    wire.reply(OK);
-    // Motion goes on for 0.2 s without a target: 50 mm.
-    assert_only(&wire.step(257.0), Rule::Speed, "50.000 mm allowed");
+    // Motion goes on for 0.2 s without a target: 50 mm. But a step is no longer than 0.1 s leads.
+    for (step, allowed) in
+        [("limits.step:=1.0", "50.000 mm allowed"), ("limits.step:=0.0", "25.000 mm allowed")]
+    {
+        let mut wire = Wire::moving(&[step]);
+        assert_eq!(wire.command(206.0), []);
+        wire.pass(450);
+        wire.reply(OK);
+        assert_only(&wire.step(257.0), Rule::Speed, allowed);
+    }
 }
 
 #[test]

@@ -15,9 +15,10 @@ pub enum Rule {
     Numbering,
     /// No more than `link.max_in_flight` lines are unanswered, but for a stop.
     Pace,
-    /// Every command is inside the workspace.
+    /// Every command is inside the workspace, and so is the straight way from one to the next.
     Workspace,
-    /// No two commands of a connection are farther apart than `limits.speed` allows for the time between them.
+    /// No two commands of a connection are farther apart than `limits.speed` allows for the time between them, and no step is
+    /// longer than `limits.step`.
     Speed,
     /// Motion begins near where the arm stands, at `limits.approach_speed`.
     Approach,

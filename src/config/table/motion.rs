@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::geometry::Position;
-use crate::params::{boolean, integer, one_of, position, real, reals, seconds, text};
+use crate::params::{boolean, boxes, integer, one_of, position, real, reals, seconds, text};
 use crate::teleop::{Arming, AssumedPosition, HoldBehavior, Policy};
 
 crate::parameters! {
@@ -75,9 +75,15 @@ crate::parameters! {
         ("clamp", Policy::Clamp),
         ("reject", Policy::Reject),
     ]).always();
+    /// How far outside box and reach a target may be. One that is farther away is in another unit or in another frame:
+    /// refused, and motion holds, whatever workspace.policy says.
+    WORKSPACE_TOLERANCE: f64 = real("workspace.tolerance", 0.5, 0.0..=1000.0).unit("m").always();
+    /// Boxes that commands keep out of and lead around, six numbers each, one box after the other: x, y and z of the lower
+    /// corner, then of the upper corner, in the arm's base frame. [0.0]: none.
+    WORKSPACE_KEEP_OUT: Vec<[f64; 6]> = boxes("workspace.keep_out", -100.0..=100.0).unit("m").always();
     /// Commands keep at least this far from the origin of arm.base_frame, and lead around it: an arm cannot fold into
     /// itself. 0: no such bound.
-    WORKSPACE_REACH_MIN: f64 = real("workspace.reach_min", 0.0, 0.0..=100.0).unit("m").always();
+    WORKSPACE_REACH_MIN: f64 = real("workspace.reach_min", 0.05, 0.0..=100.0).unit("m").always();
     /// Commands keep within this distance from the origin of arm.base_frame. 0: no such bound.
     WORKSPACE_REACH_MAX: f64 = real("workspace.reach_max", 0.0, 0.0..=100.0).unit("m").always();
 }
@@ -93,6 +99,9 @@ crate::parameters! {
     /// How much the velocity of the commands may change. Commands come to rest at the target without overshoot, so the
     /// arm follows a moving hand speed / (2 acceleration) late at least.
     LIMITS_ACCELERATION: f64 = real("limits.acceleration", 5.0, 0.01..=1000.0).unit("m/s^2").always();
+    /// Longest step from one command to the next, whatever the time between them is. So the arm is slower where commands are
+    /// rarer. 0: as far as limits.speed leads in 0.1 s.
+    LIMITS_STEP: f64 = real("limits.step", 0.0, 0.0..=100.0).unit("m").always();
     /// Fastest that commands turn the tool, where the controller is told how it is to be turned.
     LIMITS_ANGULAR_SPEED: f64 = real("limits.angular_speed", 0.5, 0.001..=100.0).unit("rad/s").always();
     /// Two targets in a row farther apart than this are a leap, as when a tracker takes one hand for the other:

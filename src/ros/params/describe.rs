@@ -17,7 +17,7 @@ pub(super) fn describe<T: Table>(name: &str) -> ParameterDescriptor {
     };
     let (mut floating_point_range, mut integer_range) = (Vec::new(), Vec::new());
     match parameter.range {
-        Range::Real(from_value, to_value) => {
+        Range::Real(from_value, to_value) | Range::Boxes(from_value, to_value) => {
             floating_point_range.push(FloatingPointRange { from_value, to_value, step: 0.0 });
         }
         Range::Integer(from_value, to_value) => {

@@ -72,7 +72,7 @@ fn texts(given: &[String]) -> Value {
     Value::Texts(given.iter().map(|text| unquoted(text).into_owned()).collect())
 }
 
-const EMPTY_LIST: Value = Value::Other("empty list");
+const EMPTY_LIST: Value = Value::Other(Value::EMPTY_LIST);
 /// What deletes a parameter.
 pub(super) const NOT_SET: Value = Value::Other("value that is not set");
 const BOOLEANS: Value = Value::Other("list of booleans");

@@ -5,14 +5,20 @@
 //!
 //! - `|v| ≤ speed`,
 //! - `|v - v_before| ≤ acceleration · dt`,
-//! - the way to the *stop point* `p + v·|v| / (2·acceleration)` inside the workspace.
+//! - the straight way to the *stop point* `p + v·|v| / (2·acceleration)` inside the workspace: in its box and its reach, and
+//!   past what is too near to the base and past the keep-out boxes. So the straight way from each command to the next is too.
 //!
 //! The third is what makes the first two keepable. A walk that brakes straight at the full deceleration gets no farther
 //! than its stop point, whatever the steps: with `vᵢ = vᵢ₋₁ - a·dtᵢ` the way is `Σ vᵢ·dtᵢ`, a lower sum of the integral
 //! `v² / 2a`. So braking is always among the steps allowed, and where the wanted step is not, the limiter goes from
 //! braking towards it as far as it may. For the same reason a step towards a resting goal at distance `d` is no faster
 //! than `a·(√(dt² + 2d/a) - dt)`, the speed from which the walk can still stop at the goal: it comes to rest there and
-//! does not overshoot.
+//! does not overshoot. Where the straight way to the goal is not free, the next point of the way around takes the place of
+//! the goal for this: the walk can stop there, and from there the rest of the way is free.
+//!
+//! No step is longer than `limits.step`: for a step that has much time the speed limit is `limits.step / dt`, if that is lower.
+//! A step that comes so late may have to be slower by more than the acceleration allows, but only towards standing, and straight
+//! on. So its stop point lies on the way to the one before.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +29,7 @@ use crate::teleop::config::{Limits, TeleopConfig};
 use crate::teleop::workspace::Workspace;
 
 /// A walk from one commanded position to the next.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limiter {
     /// The exact position; commands are its rounding to a micrometre, so that slow ramps lose nothing.
     exact: Point3<f64>,
@@ -42,6 +48,8 @@ pub struct Step {
     pub position: Position,
     /// What kept it from the goal; none if it is there to stay.
     pub limit: Option<Limit>,
+    /// How long the way to the goal was before the step, in metres. `None` if no way was found.
+    pub remaining: Option<f64>,
 }
 
 /// What keeps a step from its goal.
@@ -75,31 +83,51 @@ impl Limiter {
         let elapsed = self.last.map_or(period, |last| now.saturating_duration_since(last));
         let (before, dt) = self.before(elapsed, config);
         let seconds = dt.as_secs_f64();
+        let course = workspace.course(self.exact, goal.point());
+        let remaining = course.map(|course| course.remaining);
         if seconds <= 0.0 {
-            let Self { exact, velocity, .. } = *self;
-            return Step { exact, velocity, position: self.position(), limit: Some(Limit::Acceleration) };
+            let (Self { exact, velocity, .. }, position) = (*self, self.position());
+            return Step { exact, velocity, position, limit: Some(Limit::Acceleration), remaining };
         }
-        let Limits { speed, acceleration } = limits;
+        let acceleration = limits.acceleration;
+        let speed = limits.speed.min(config.step_length() / seconds);
         let change = acceleration * seconds;
         let way = goal.point() - self.exact;
-        let distance = way.norm();
 
-        // It lands if it is at the goal by this very step, and slow enough to stand there one period later.
+        // It lands if it is at the goal by this very step, the way there is free, and it is slow enough to stand there one
+        // period later.
         let landing = way / seconds;
         let standing = acceleration * dt.min(period).as_secs_f64();
-        if distance <= (speed.min(standing) * seconds).max(NEGLIGIBLE) && (landing - before).norm() <= change
+        if way.norm() <= (speed.min(standing) * seconds).max(NEGLIGIBLE)
+            && (landing - before).norm() <= change
+            && self.may_step(goal.point(), goal.point(), workspace)
         {
-            return self.to(goal.point(), elapsed, None);
+            return Step { remaining, ..self.to(goal.point(), elapsed, None) };
         }
 
-        let braking = acceleration * ((seconds * seconds + 2.0 * distance / acceleration).sqrt() - seconds);
-        let direction = workspace.direction(self.exact, goal.point());
-        let wanted = direction * braking.min(speed);
+        let wanted = course.map_or_else(Vector3::zeros, |course| {
+            let distance = course.distance;
+            let braking =
+                acceleration * ((seconds * seconds + 2.0 * distance / acceleration).sqrt() - seconds);
+            course.direction * braking.min(speed)
+        });
         let reachable = (before + (wanted - before).cap_magnitude(change)).cap_magnitude(speed);
         let stopping = (before - before.cap_magnitude(change)).cap_magnitude(speed);
         let velocity = self.allowed(stopping, reachable, seconds, acceleration, workspace);
         let limit = if velocity.norm() >= NEARLY * speed { Limit::Speed } else { Limit::Acceleration };
-        self.to(self.exact + velocity * seconds, elapsed, Some(limit))
+        Step { remaining, ..self.to(self.exact + velocity * seconds, elapsed, Some(limit)) }
+    }
+
+    /// Returns the step that leads nowhere.
+    pub fn stay(&self) -> Step {
+        let limit = Some(Limit::Acceleration);
+        Step {
+            exact: self.exact,
+            velocity: Vector3::zeros(),
+            position: self.position(),
+            limit,
+            remaining: None,
+        }
     }
 
     /// Takes a step whose command has been sent.
@@ -120,7 +148,13 @@ impl Limiter {
     /// Returns a step to `exact`. Its velocity is the one that the wire shows: over the whole time since the last command.
     fn to(&self, exact: Point3<f64>, elapsed: Duration, limit: Option<Limit>) -> Step {
         let velocity = (exact - self.exact) / elapsed.as_secs_f64();
-        Step { exact, velocity, position: Position::from_exact(exact), limit }
+        Step { exact, velocity, position: Position::from_exact(exact), limit, remaining: None }
+    }
+
+    /// Returns whether the way to `next`, and straight on to `stop`, is free, exactly and as it is sent.
+    fn may_step(&self, next: Point3<f64>, stop: Point3<f64>, workspace: &Workspace) -> bool {
+        workspace.holds_way(self.exact, stop)
+            && workspace.holds_step(self.position(), Position::from_exact(next))
     }
 
     /// Returns the velocity from `stopping` as far towards `wanted` as the stop point stays inside the workspace.
@@ -135,7 +169,7 @@ impl Limiter {
         let keeps_inside = |velocity: &Vector3<f64>| {
             let next = self.exact + velocity * seconds;
             let stop = next + velocity * (velocity.norm() / (2.0 * acceleration));
-            workspace.holds_way(self.exact, stop) && workspace.contains(Position::from_exact(next))
+            self.may_step(next, stop, workspace)
         };
         if keeps_inside(&wanted) {
             return wanted;

@@ -6,20 +6,24 @@
 //!   happened.
 //! - A motion begins at rest, where the [estimate](ArmEstimate) says that the arm is. After that each command is one step
 //!   of its [`Limiter`] and one step of its orientation from the command before.
+//! - A goal to which there is no way is looked at again with each sample.
 
 mod filter;
 mod limiter;
+mod progress;
 
 use std::time::{Duration, Instant};
 
 use self::filter::Filter;
 pub use self::limiter::Limit;
 use self::limiter::{Limiter, Step};
+use self::progress::Progress;
 use super::config::{OrientationConfig, TeleopConfig};
 use super::estimate::ArmEstimate;
 use super::input::Sample;
 use super::input_fault::InputFault;
 use super::retarget::Clutch;
+use super::workspace::Admitted;
 use crate::arm::{Command, Gripper};
 use crate::geometry::{Orientation, Position};
 
@@ -36,6 +40,7 @@ pub(super) struct Planner {
     cadence: Cadence,
     /// The last command left the tool short of the hand's orientation.
     turning: bool,
+    progress: Progress,
 }
 
 /// What a command is planned from, beside the goal.
@@ -55,7 +60,8 @@ struct Goal {
     filtered: bool,
     /// Where the arm is to go: inside the workspace.
     position: Position,
-    clamped: bool,
+    /// How far outside the workspace the hand is, in metres.
+    outside: f64,
     /// No command has been sent for it yet.
     unsent: bool,
 }
@@ -67,16 +73,42 @@ impl Planner {
             self.filter.reset();
         }
         let hand = self.filter.apply(sample, &basis.config.filter);
-        let (position, clamped) = self.place(hand, basis)?;
+        let Admitted { position, outside } = self.place(hand, basis)?;
         let overtakes = self.goal.is_some_and(|goal| goal.unsent);
         let (orientation, filtered) = (sample.orientation, hand != sample.position);
-        self.goal = Some(Goal { hand, orientation, filtered, position, clamped, unsent: true });
+        self.goal = Some(Goal { hand, orientation, filtered, position, outside, unsent: true });
         Ok(overtakes)
     }
 
     /// Begins a motion: its ramp starts with its first command.
     pub(super) fn begin(&mut self) {
         self.ramp = None;
+        self.progress.begin();
+    }
+
+    /// Looks for a way to the goal, because the goal, the arm or the settings may have changed. `moving`: a motion is going
+    /// on, and the way leads from where its last command led.
+    pub(super) fn look_for_way(&mut self, moving: bool, basis: Basis) {
+        let Some(goal) = self.active_goal() else { return };
+        let ramp = self.ramp.filter(|_| moving);
+        // A motion that begins now couples the hand to the arm where the arm is.
+        let aim = if ramp.is_some() || self.destination.is_some() {
+            Some(goal.position)
+        } else {
+            self.place(goal.hand, basis).ok().map(|it| it.position)
+        };
+        let arm = ramp.map_or_else(|| basis.estimate.position(basis.config), |ramp| ramp.position());
+        self.progress.look(arm, aim.unwrap_or(goal.position), &basis.config.workspace);
+    }
+
+    /// Returns whether no way to the goal was found.
+    pub(super) fn has_no_way(&self) -> bool {
+        self.active_goal().is_some() && self.progress.is_out_of_reach()
+    }
+
+    /// Returns how far outside the workspace the hand is, in metres.
+    pub(super) fn outside(&self) -> f64 {
+        self.goal.map_or(0.0, |goal| goal.outside)
     }
 
     /// Returns whether the present motion has sent a command.
@@ -99,8 +131,8 @@ impl Planner {
 
     /// Heads for a place, whatever the hand does, until the mode changes.
     pub(super) fn head_for(&mut self, position: Position, orientation: Option<Orientation>) {
-        let (hand, filtered, clamped, unsent) = (position, false, false, true);
-        self.destination = Some(Goal { hand, orientation, filtered, position, clamped, unsent });
+        let (hand, filtered, outside, unsent) = (position, false, 0.0, true);
+        self.destination = Some(Goal { hand, orientation, filtered, position, outside, unsent });
         self.begin();
     }
 
@@ -128,10 +160,11 @@ impl Planner {
             self.filter.reset();
             self.goal = None;
         }
+        self.progress.forget();
         // If the new place is refused no goal is left.
         let Some(goal) = self.goal.take() else { return Ok(()) };
-        let (position, clamped) = self.place(goal.hand, basis)?;
-        self.goal = Some(Goal { position, clamped, ..goal });
+        let Admitted { position, outside } = self.place(goal.hand, basis)?;
+        self.goal = Some(Goal { position, outside, ..goal });
         Ok(())
     }
 
@@ -172,11 +205,23 @@ impl Planner {
         let (goal, aim) = (self.active_goal()?, self.aim(basis)?);
         let Basis { config, .. } = basis;
         let limits = if kind == CommandKind::Approach { config.approach_limits() } else { config.limits };
-        let step = |ramp: &Limiter| ramp.step(now, aim, limits, config);
-        let step = self.ramp.as_ref().map_or_else(|| step(&first_ramp(basis)), &step);
+        let step = match &self.ramp {
+            Some(ramp) => ramp.step(now, aim, limits, config),
+            None => {
+                let ramp = first_ramp(basis);
+                let step = ramp.step(now, aim, limits, config);
+                // The arm may be where the last command leads, though it was refused or lost. The way from there to where the
+                // arm is taken to be is the way that it has come.
+                let leads = |to: Position| {
+                    let sent = basis.estimate.last_sent();
+                    sent.is_none_or(|(_, sent)| config.workspace.holds_step(sent.position, to))
+                };
+                if !leads(step.position) && leads(ramp.position()) { ramp.stay() } else { step }
+            }
+        };
         let (orientation, turning) = self.turn_step(now, basis).unzip();
         let command = Command { position: step.position, gripper, orientation };
-        let (Goal { clamped, filtered, .. }, turning) = (goal, turning.unwrap_or(false));
+        let (clamped, filtered, turning) = (goal.outside > 0.0, goal.filtered, turning.unwrap_or(false));
         Some(Planned { clamped, filtered, turning, ..Planned::new(kind, command, Some(step)) })
     }
 
@@ -192,12 +237,15 @@ impl Planner {
     fn handle_step(&mut self, now: Instant, step: &Step, basis: Basis) -> bool {
         let aim = self.aim(basis);
         let tool = basis.config.orientation.map(|turning| self.tool(basis.estimate, &turning));
-        self.ramp.get_or_insert_with(|| first_ramp(basis)).take(now, step);
+        let ramp = self.ramp.get_or_insert_with(|| first_ramp(basis));
+        ramp.take(now, step);
         if let Some(destination) = &mut self.destination {
             destination.unsent = false;
             return false;
         }
         let (Some(goal), Some(aim)) = (&mut self.goal, aim) else { return false };
+        let remaining = step.remaining.unwrap_or(f64::INFINITY);
+        self.progress.handle_step(now, ramp.position(), aim, remaining, basis.config);
         (goal.unsent, goal.position) = (false, aim);
         self.clutch.engage(goal.hand, basis.estimate.position(basis.config));
         if let Some((hand, tool)) = goal.orientation.zip(tool) {
@@ -212,11 +260,11 @@ impl Planner {
         if self.has_begun() || self.destination.is_some() {
             return Some(goal.position);
         }
-        self.place(goal.hand, basis).map(|(position, _)| position).ok()
+        self.place(goal.hand, basis).map(|admitted| admitted.position).ok()
     }
 
-    /// Returns where the arm is to go for a hand at `hand`, and whether that had to be clamped.
-    fn place(&self, hand: Position, basis: Basis) -> Result<(Position, bool), InputFault> {
+    /// Returns where the arm is to go for a hand at `hand`, and how far outside the workspace the hand is.
+    fn place(&self, hand: Position, basis: Basis) -> Result<Admitted, InputFault> {
         let arm = basis.estimate.position(basis.config);
         self.clutch.place(basis.config.retarget_mode, hand, arm, &basis.config.workspace)
     }
@@ -492,7 +540,7 @@ mod tests {
         let mut scene = Scene::new(settings());
         scene.sample(0.6, 0.0, true).unwrap();
         let before = scene.config.clone();
-        scene.config.workspace = before.workspace.with_reach(0.0, 0.4);
+        scene.config.workspace = before.workspace.clone().with_reach(0.0, 0.4);
         let basis = Basis { estimate: &scene.estimate, config: &scene.config };
         scene.planner.handle_config(&before, basis).unwrap();
         assert!(scene.plan().clamped);

@@ -1,12 +1,12 @@
 //! What holds for every walk, whatever the goals and the timers do.
 #![allow(clippy::disallowed_methods)] // tests need some instant to start from
 
-use proptest::prelude::{Strategy, any, prop};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop};
 use proptest::{prop_assert, proptest};
 
 use super::*;
 use crate::teleop::config::tests::settings;
-use crate::teleop::workspace::Policy;
+use crate::teleop::workspace::{Admitted, KeepOut, Policy};
 
 const LIMITS: Limits = Limits { speed: 0.25, acceleration: 1.5 };
 const PERIOD: Duration = Duration::from_millis(20);
@@ -37,8 +37,12 @@ impl Walk {
     }
 
     fn step(&mut self, goal: Position, after: Duration) -> Step {
+        self.step_by(goal, after, LIMITS)
+    }
+
+    fn step_by(&mut self, goal: Position, after: Duration, limits: Limits) -> Step {
         self.now += after;
-        let step = self.limiter.step(self.now, goal, LIMITS, &self.config);
+        let step = self.limiter.step(self.now, goal, limits, &self.config);
         self.limiter.take(self.now, &step);
         step
     }
@@ -60,9 +64,9 @@ proptest! {
         let workspace = corner_box(0.3);
         let workspace = if reach { workspace.with_reach(0.12, 0.4) } else { workspace };
         let start = at(0.2, 0.0, 0.0);
-        let mut walk_of = Walk::new(workspace, start);
+        let mut walk_of = Walk::new(workspace.clone(), start);
         for (hand, steps) in walk {
-            let Ok((goal, _)) = workspace.admit(hand) else { continue };
+            let Ok(Admitted { position: goal, .. }) = workspace.admit(hand) else { continue };
             for after in steps {
                 let before = walk_of.limiter.clone();
                 let first = before.last.is_none();
@@ -96,8 +100,8 @@ fn a_wall_behind_the_goal_slows_nothing() {
 
 /// Straight towards an edge of the workspace at x = 0.3 m, as fast as it lets the walk; then along the edge. Returns how
 /// near to the edge the way to a stand comes, in metres.
-fn turn_at_the_edge(workspace: Workspace) -> f64 {
-    let mut walk = Walk::new(workspace, at(0.0, 0.0, 0.0));
+fn turn_at_the_edge(workspace: &Workspace) -> f64 {
+    let mut walk = Walk::new(workspace.clone(), at(0.0, 0.0, 0.0));
     while walk.limiter.position().coordinates()[0] < 0.284 {
         walk.step(at(0.3, 0.0, 0.0), PERIOD);
     }
@@ -116,14 +120,14 @@ fn turn_at_the_edge(workspace: Workspace) -> f64 {
     nearest
 }
 
-fn workspace_edge(workspace: Workspace, point: Point3<f64>) -> f64 {
+fn workspace_edge(workspace: &Workspace, point: Point3<f64>) -> f64 {
     if workspace.contains(at(0.3, 0.01, 0.0)) { 0.3 - point.x } else { 0.3 - point.coords.norm() }
 }
 
 #[test]
 fn a_walk_that_turns_at_the_edge_brakes_as_it_may_and_no_more_than_the_edge_asks_for() {
     for workspace in [corner_box(0.3), corner_box(9.0).with_reach(0.0, 0.3)] {
-        let nearest = turn_at_the_edge(workspace);
+        let nearest = turn_at_the_edge(&workspace);
         assert!((-NOISE..1e-4).contains(&nearest), "{nearest} m before the edge of {workspace:?}");
     }
 }
@@ -136,4 +140,154 @@ fn what_is_allowed_is_as_near_to_what_is_wanted_as_the_workspace_lets_it() {
     let wanted = Vector3::new(0.2, 0.0, 0.0);
     let allowed = walk.allowed(Vector3::zeros(), wanted, 0.02, LIMITS.acceleration, &workspace);
     assert!((0.119_7..=0.12).contains(&allowed.x), "{allowed}");
+}
+
+/// A workspace with some boxes, a reach and a pace, and where the hand leads.
+#[derive(Debug, Clone)]
+struct Journey {
+    workspace: Workspace,
+    limits: Limits,
+    step: f64,
+    rate: f64,
+    /// In shares of the period, how long each command takes.
+    lateness: Vec<f64>,
+    start: Position,
+    hands: Vec<(Position, usize)>,
+}
+
+fn journeys() -> impl Strategy<Value = Journey> {
+    let place = || prop::array::uniform3(-0.32..0.32);
+    let keep_out = (place(), prop::array::uniform3(0.01..0.3))
+        .prop_map(|([x, y, z], [dx, dy, dz])| KeepOut::new(at(x, y, z), at(x + dx, y + dy, z + dz)).unwrap());
+    let reach =
+        proptest::prop_oneof![1 => Just((0.0, 0.0)), 2 => Just((0.05, 0.0)), 1 => (0.01..0.15, 0.2..0.5)];
+    let limits = (0.01..2.0, 0.1..20.0).prop_map(|(speed, acceleration)| Limits { speed, acceleration });
+    let step = proptest::prop_oneof![2 => Just(0.0), 1 => 0.001..0.5];
+    let rate = proptest::prop_oneof![1 => 0.5..5.0, 1 => 5.0..100.0, 1 => 100.0..1000.0];
+    let hands = prop::collection::vec((place(), 1_usize..60), 1..8);
+    let lateness = prop::collection::vec(0.1..3.0, 1..20);
+    let boxes = prop::collection::vec(keep_out, 0..6);
+    (boxes, reach, limits, step, rate, lateness, place(), hands).prop_filter_map(
+        "no room",
+        |(boxes, (near, far), limits, step, rate, lateness, [x, y, z], hands)| {
+            let workspace = corner_box(0.3).with_reach(near, far).with_keep_out(&boxes);
+            let start = workspace.admit(at(x, y, z)).ok()?.position;
+            let hands = hands.into_iter().map(|([x, y, z], steps)| (at(x, y, z), steps)).collect();
+            Some(Journey { workspace, limits, step, rate, lateness, start, hands })
+        },
+    )
+}
+
+impl Journey {
+    fn walk(&self) -> Walk {
+        let mut walk = Walk::new(self.workspace.clone(), self.start);
+        walk.config.step = self.step;
+        walk.config.limits = self.limits;
+        walk.config.command_period = Some(Duration::from_secs_f64(1.0 / self.rate));
+        walk
+    }
+}
+
+/// Returns whether a straight way leads outside of the workspace, by looking at many of its points.
+fn leaves(workspace: &Workspace, from: Position, to: Position) -> bool {
+    (0..=100).any(|share| {
+        let point = from.point().lerp(&to.point(), f64::from(share) / 100.0);
+        let inside = |point: Point3<f64>, slack: f64| {
+            let (nearest, farthest) = workspace.reach();
+            let distance = point.coords.norm();
+            (nearest - slack..=farthest + slack).contains(&distance)
+                && !workspace.keep_out().iter().any(|keep_out| {
+                    let [min, max] = keep_out.corners().map(|corner| corner.point());
+                    (0..3).all(|axis| min[axis] + slack < point[axis] && point[axis] < max[axis] - slack)
+                })
+        };
+        !inside(point, NOISE)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Whatever boxes, reach, rate, speed, acceleration and lateness are: no straight way from one command to the next leads
+    /// through a box or too near to the base, and none is longer than limits.step.
+    #[test]
+    fn every_straight_way_between_commands_is_free(journey in journeys()) {
+        let mut walk = journey.walk();
+        let longest = if journey.step > 0.0 { journey.step } else { 0.1 * journey.limits.speed };
+        let mut lateness = journey.lateness.iter().cycle();
+        for (hand, steps) in &journey.hands {
+            let Ok(Admitted { position: goal, .. }) = journey.workspace.admit(*hand) else { continue };
+            for _ in 0..*steps {
+                let before = walk.limiter.position();
+                let after = Duration::from_secs_f64(lateness.next().unwrap() / journey.rate);
+                let step = walk.step_by(goal, after, journey.limits);
+                prop_assert!(journey.workspace.contains(step.position), "{step:?}");
+                prop_assert!(!leaves(&journey.workspace, before, step.position), "{before:?} {step:?}");
+                let length = before.distance(step.position);
+                prop_assert!(length <= longest + 2e-6, "{length} m, {longest} m allowed");
+            }
+        }
+    }
+
+    /// A way that is found is gone to its end: the walk lands at the goal, and what is left of the way gets shorter.
+    #[test]
+    fn walk_lands_wherever_a_way_is_found(journey in journeys()) {
+        let mut walk = journey.walk();
+        // A workspace that is crossed in a thousand commands.
+        let limits = Limits { speed: journey.limits.speed.max(0.01 * journey.rate), acceleration: journey.limits.acceleration.max(0.05 * journey.rate) };
+        (walk.config.limits, walk.config.step) = (limits, 0.5);
+        let period = walk.config.ramp_period();
+        for (hand, _) in &journey.hands {
+            let Ok(Admitted { position: goal, .. }) = journey.workspace.admit(*hand) else { continue };
+            if !journey.workspace.has_way(walk.limiter.position(), goal) {
+                continue;
+            }
+            let mut steps = 0;
+            while !walk.limiter.rests_at(goal) {
+                let step = walk.step_by(goal, period, limits);
+                steps += 1;
+                prop_assert!(steps < 5000, "{:?} does not get to {goal:?}: {step:?}", walk.limiter);
+            }
+        }
+    }
+}
+
+#[test]
+fn landing_step_leads_around_the_base() {
+    // At one command a second the whole way is within one step.
+    let workspace = corner_box(0.3).with_reach(0.05, 0.0);
+    let mut walk = Walk::new(workspace.clone(), at(0.06, 0.01, 0.0));
+    walk.config.command_period = Some(Duration::from_secs(1));
+    walk.config.step = 0.5;
+    let goal = at(-0.06, 0.01, 0.0);
+    let limits = Limits { speed: 2.0, acceleration: 10.0 };
+    while !walk.limiter.rests_at(goal) {
+        let before = walk.limiter.position();
+        let step = walk.step_by(goal, Duration::from_secs(1), limits);
+        assert!(!leaves(&workspace, before, step.position), "{before:?} {step:?}");
+    }
+}
+
+#[test]
+fn step_is_no_longer_than_its_limit_however_late() {
+    let mut walk = Walk::new(corner_box(0.3), at(0.2, 0.0, 0.0));
+    walk.config.step = 0.003;
+    let goal = at(-0.3, 0.0, 0.0);
+    for after in [20, 20, 20, 20, 200, 20, 200, 5000, 20] {
+        let before = walk.limiter.position();
+        let step = walk.step(goal, Duration::from_millis(after));
+        let length = step.position.distance(before);
+        assert!(length > 0.000_3 && length <= 0.003 + 2e-6, "{length} m after {after} ms");
+    }
+}
+
+#[test]
+fn wall_without_a_gap_stops_the_walk() {
+    let wall = KeepOut::new(at(0.0, -1.0, -1.0), at(0.05, 1.0, 1.0)).unwrap();
+    let mut walk = Walk::new(corner_box(0.3).with_keep_out(&[wall]), at(0.2, 0.0, 0.0));
+    let goal = at(-0.2, 0.0, 0.0);
+    for _ in 0..100 {
+        let step = walk.step(goal, PERIOD);
+        assert_eq!((step.remaining, step.position), (None, at(0.2, 0.0, 0.0)));
+    }
 }

@@ -1,0 +1,165 @@
+//! Progress: whether the walk gets nearer to its goal.
+//!
+//! Invariants:
+//! - A goal to which no way is found, and a goal to which the walk has come no nearer for longer than it takes to turn around,
+//!   is out of reach. It stays so until the goal or the arm moves, or the settings change.
+//! - A walk that waits for nothing but its own way is never waited for without a word.
+
+use std::time::{Duration, Instant};
+
+use crate::geometry::Position;
+use crate::teleop::config::{Limits, TeleopConfig};
+use crate::teleop::workspace::Workspace;
+
+/// What is known of the way to the goal.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Progress {
+    /// No way from the arm to the goal was found.
+    blocked: bool,
+    /// How near the walk has come to a goal.
+    best: Option<Best>,
+    /// The walk has come no nearer.
+    stuck: Option<Stuck>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Best {
+    goal: Position,
+    /// How long the rest of the way was, in metres.
+    remaining: f64,
+    /// Since when it has not been shorter.
+    since: Instant,
+    /// How many steps have been taken since then.
+    steps: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stuck {
+    goal: Position,
+    arm: Position,
+}
+
+impl Progress {
+    /// Returns whether the goal is out of reach.
+    pub(super) fn is_out_of_reach(&self) -> bool {
+        self.blocked || self.stuck.is_some()
+    }
+
+    /// Looks for a way from `arm` to `goal`, because one of them may have moved.
+    pub(super) fn look(&mut self, arm: Position, goal: Position, workspace: &Workspace) {
+        self.blocked = !workspace.has_way(arm, goal);
+        let moved = |stuck: &Stuck| stuck.goal.distance(goal) > MOVED || stuck.arm.distance(arm) > MOVED;
+        if self.stuck.as_ref().is_some_and(moved) {
+            self.forget();
+        }
+    }
+
+    /// Takes a step from `arm` towards `goal`, before which the rest of the way was so long.
+    pub(super) fn handle_step(
+        &mut self,
+        now: Instant,
+        arm: Position,
+        goal: Position,
+        remaining: f64,
+        config: &TeleopConfig,
+    ) {
+        let nearer = |best: &Best| best.goal.distance(goal) > MOVED || remaining < best.remaining - NEARER;
+        match &mut self.best {
+            Some(best) if !nearer(best) => {
+                best.steps += 1;
+                if remaining > MOVED
+                    && best.steps >= PATIENT_STEPS
+                    && now - best.since >= patience(config.limits)
+                {
+                    self.stuck = Some(Stuck { goal, arm });
+                }
+            }
+            best => *best = Some(Best { goal, remaining, since: now, steps: 0 }),
+        }
+    }
+
+    /// Forgets how near the walk has come, because another one begins or the settings have changed.
+    pub(super) fn forget(&mut self) {
+        (self.best, self.stuck) = (None, None);
+    }
+
+    /// Begins with another walk.
+    pub(super) fn begin(&mut self) {
+        self.best = None;
+    }
+}
+
+/// Returns how long a walk may come no nearer: it may have to brake first, and to come back.
+fn patience(limits: Limits) -> Duration {
+    Duration::from_secs_f64((2.0 + 4.0 * limits.speed / limits.acceleration).min(MAX_PATIENCE))
+}
+
+/// How far goal and arm may move and still count as where they were, in metres: the noise of a webcam's guess.
+const MOVED: f64 = 0.005;
+/// By how much the rest of a way gets shorter if it does at all, in metres.
+const NEARER: f64 = 1e-4;
+/// The fewest steps without progress that say something.
+const PATIENT_STEPS: u32 = 20;
+/// Keeps the arithmetic finite, in seconds.
+const MAX_PATIENCE: f64 = 3600.0;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // tests need some instant to start from
+mod tests {
+    use super::*;
+    use crate::teleop::config::tests::settings;
+    use crate::teleop::workspace::KeepOut;
+
+    fn at(x: f64) -> Position {
+        Position::new(x, 0.0, 0.2).unwrap()
+    }
+
+    /// A walk that takes a step every 100 ms, and what is left of its way.
+    fn walk(progress: &mut Progress, steps: u32, remaining: impl Fn(u32) -> f64) {
+        let start = Instant::now();
+        for step in 0..steps {
+            let now = start + step * Duration::from_millis(100);
+            progress.handle_step(now, at(0.2), at(0.4), remaining(step), &settings());
+        }
+    }
+
+    #[test]
+    fn walk_that_comes_no_nearer_is_stuck() {
+        let mut progress = Progress::default();
+        walk(&mut progress, 100, |step| 0.3 - 0.001 * f64::from(step));
+        assert!(!progress.is_out_of_reach(), "it comes nearer");
+        walk(&mut progress, 100, |_| 0.001);
+        assert!(!progress.is_out_of_reach(), "it is at the goal");
+        // 2 s, and 4 times 0.25 m/s by 1.5 m/s².
+        walk(&mut progress, 26, |step| 0.1 + 0.01 * f64::from(step % 2));
+        assert!(!progress.is_out_of_reach(), "it may turn around");
+        let mut progress = Progress::default();
+        walk(&mut progress, 28, |step| 0.1 + 0.01 * f64::from(step % 2));
+        assert!(progress.is_out_of_reach());
+    }
+
+    #[test]
+    fn walk_is_stuck_until_goal_or_arm_moves() {
+        let workspace = settings().workspace;
+        for (arm, goal, stuck) in
+            [(0.2, 0.404, true), (0.204, 0.4, true), (0.2, 0.406, false), (0.206, 0.4, false)]
+        {
+            let mut progress = Progress::default();
+            walk(&mut progress, 40, |_| 0.1);
+            progress.look(at(arm), at(goal), &workspace);
+            assert_eq!(progress.is_out_of_reach(), stuck, "{arm} {goal}");
+        }
+    }
+
+    #[test]
+    fn goal_behind_a_wall_is_out_of_reach() {
+        let corner = |x: f64, by: f64| Position::new(x, by, by).unwrap();
+        let wall = KeepOut::new(corner(0.25, -2.0), corner(0.3, 2.0)).unwrap();
+        let workspace = settings().workspace.with_keep_out(&[wall]);
+        let mut progress = Progress::default();
+        progress.look(at(0.2), at(0.4), &workspace);
+        assert!(progress.is_out_of_reach());
+        progress.look(at(0.2), at(0.24), &workspace);
+        assert!(!progress.is_out_of_reach());
+    }
+}
