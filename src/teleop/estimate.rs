@@ -561,6 +561,12 @@ impl ArmEstimate {
         self.accepted.filter(|_| self.undisturbed && self.unanswered == 0)
     }
 
+    /// Returns whether the arm has been seen elsewhere than at `place` since the last command was accepted.
+    pub(super) fn is_elsewhere(&self, place: Position, tolerance: f64) -> bool {
+        let away = |report: &Report| report.observed && report.place.position.distance(place) > tolerance;
+        self.session.reports.iter().any(away)
+    }
+
     /// Returns when the first command of a motion may be sent. `None` while a line is unanswered, because the position is
     /// known only once all are answered.
     pub(super) fn may_begin_at(&self, now: Instant, config: &TeleopConfig) -> Option<Instant> {

@@ -488,7 +488,7 @@ impl Teleop {
             Motion::Approach => plan(CommandKind::Approach)?,
             Motion::Tracking => plan(CommandKind::Tracking)?,
             Motion::Disarmed | Motion::Holding | Motion::Stopped => {
-                Planned::new(CommandKind::Repetition, self.estimate.repeatable()?, None)
+                Planned::new(CommandKind::Repetition, self.repeatable()?, None)
             }
         };
         planned.input_age = self.input.age(now).unwrap_or_default();
@@ -507,7 +507,7 @@ impl Teleop {
         let repeats = self.config.hold_behavior.repeats()
             && self.link == LinkView::Ready
             && !self.shutting_down
-            && self.estimate.repeatable().is_some();
+            && self.repeatable().is_some();
         self.planner.repetition_due_at(&self.config).filter(|_| repeats)
     }
 
@@ -622,6 +622,12 @@ impl Teleop {
         if let Some(in_sight) = self.input.good_since(now, &self.config) {
             self.gripper.decide(now, in_sight, &self.config.gripper);
         }
+    }
+
+    /// Returns the last command if it may be repeated and leads nowhere, because the arm has not been seen elsewhere.
+    fn repeatable(&self) -> Option<Command> {
+        let tolerance = self.config.position_tolerance;
+        self.estimate.repeatable().filter(|last| !self.estimate.is_elsewhere(last.position, tolerance))
     }
 
     fn request_stop_line(&mut self) {

@@ -117,7 +117,7 @@ pub fn check_obeyed(
     // By others: after what the bridge knows, and so late that it could not ask.
     let unseen = disturbance.at.filter(|at| line.informed_at.is_none_or(|informed| *at >= informed));
     let could_ask = settings.tells_place() && settings.is_truthful();
-    let asked_in_time = |at: Instant| at + settings.asking_takes() < line.at;
+    let asked_in_time = |at: Instant| at + settings.asking_takes() + line.lag < line.at;
     let late = unseen.is_some_and(|at| !could_ask || !asked_in_time(at) || !(line.begins || repeats));
     if let Some(since) = disturbance.since.filter(|_| body.mover() == Some(Mover::Person)) {
         let told = could_ask && settings.arm.reports.moving && !line.by_word;
@@ -158,7 +158,7 @@ fn distance_to(arm: &PhysicalArm, place: Point3<f64>) -> f64 {
 
 /// How far one command may lead, in metres.
 pub fn step(config: &TeleopConfig) -> f64 {
-    config.limits.speed * config.longest_step().as_secs_f64()
+    config.step_length()
 }
 
 impl Settings {

@@ -37,6 +37,8 @@ pub struct Ledger {
     pub going_home: bool,
     /// Whether the present motion has sent a command.
     pub has_begun: bool,
+    /// How long what was heard last had been on its way.
+    pub lag: Duration,
     /// How many lines have been sent.
     pub lines: u64,
     /// Whether any command has been sent.
@@ -73,6 +75,7 @@ impl Ledger {
             motion: Motion::Disarmed,
             going_home: false,
             has_begun: false,
+            lag: Duration::ZERO,
             lines: 0,
             has_sent: false,
             left_start: false,
@@ -124,11 +127,22 @@ impl Ledger {
     }
 
     /// Notes what has come back to the bridge.
-    pub fn note_speech(&mut self, speech: &Speech, settings: &Settings, workspace: &TeleopConfig) {
+    pub fn note_speech(
+        &mut self,
+        now: Instant,
+        speech: &Speech,
+        settings: &Settings,
+        workspace: &TeleopConfig,
+    ) {
         let state = speech.state.as_ref();
+        self.lag = now - speech.generated;
         if let Some((Order::Command(command), seq, verdict)) = &speech.answers {
             self.unanswered = self.unanswered.saturating_sub(1);
             let obeys = verdict.is_ok() && state.is_none_or(|state| state.fault.is_none());
+            if verdict.is_err() && self.accepted.is_none() {
+                // The very first command was refused: the next begins where the arm is.
+                (self.has_begun, self.from) = (false, None);
+            }
             if obeys && *seq >= self.session_begins {
                 (self.accepted, self.gripper) = (Some(command.position), Some(command.gripper));
                 (self.place_known, self.word) = (true, false);

@@ -1,7 +1,7 @@
 //! The way between bridge and controller: connections that deliver in order, late, or not at all.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aether_bridge::app::Outgoing;
 use aether_bridge::arm::ReportedState;
@@ -23,6 +23,8 @@ pub struct SentLine {
     pub accepted_before: bool,
     /// Whether a person has said where the arm is, and no command has been accepted since.
     pub by_word: bool,
+    /// How long what the bridge heard last had been on its way.
+    pub lag: Duration,
     /// Until when the bridge knew what happened to the arm, by what has come back.
     pub informed_at: Option<Instant>,
 }

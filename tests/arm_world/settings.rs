@@ -49,11 +49,11 @@ impl Settings {
             ("limits.approach_speed", Value::Real(speed * share)),
             ("link.heartbeat.period", Value::Real(heartbeat)),
             ("link.max_in_flight", Value::Integer(among(rng, &[1, 1, 1, 2, 4]))),
+            ("limits.step", Value::Real(among(rng, &[0.0, 0.0, 0.005]))),
             ("input.timeout", Value::Real(among(rng, &[0.1, 0.2, 0.2, 0.5]))),
             ("gripper.close_debounce", Value::Real(among(rng, &[0.0, 0.1]))),
             ("gripper.open_debounce", Value::Real(among(rng, &[0.0, 0.3]))),
             ("arm.assume_position", text(among(rng, &["none", "none", "none", "none", "home", "last"]))),
-            ("workspace.reach_min", Value::Real(0.05)),
             ("arm.position_timeout", Value::Real(among(rng, &[5.0, 300.0]))),
             ("teleop.max_consecutive_errors", Value::Integer(among(rng, &[1, 5]))),
         ];

@@ -158,6 +158,7 @@ impl World {
             Step::Push { by, speed } => self.push(by, speed),
             Step::SetGripper { gripper } => self.arm.handle_gripper_set(gripper),
             Step::Home => {
+                self.disturbance.at = Some(now);
                 self.arm.handle_homed(now);
                 self.note_arm();
             }
@@ -289,6 +290,7 @@ impl World {
         let [x, y, z] = self.arm.body().position().coordinates();
         let to = Position::new(x + by[0], y + by[1], (z + by[2]).max(0.01));
         if let Ok(to) = to {
+            self.disturbance.at = Some(self.now);
             self.arm.handle_moved_by_person(self.now, to, speed);
             self.counts.pushes += 1;
             self.note_arm();
@@ -622,7 +624,7 @@ impl World {
         self.tell(speech);
         // What a reply reports is of the session that it begins, if it ends one.
         self.ledger.note_motion(self.now, self.coordinator.teleop.motion());
-        self.ledger.note_speech(speech, &self.settings, &self.settings.bridge.teleop);
+        self.ledger.note_speech(self.now, speech, &self.settings, &self.settings.bridge.teleop);
     }
 
     fn tell(&mut self, speech: &Speech) {
@@ -715,6 +717,7 @@ impl World {
             accepted_before: self.ledger.accepted.is_some(),
             by_word: self.ledger.word || self.ledger.is_at_home_by_word(&self.settings.bridge.teleop),
             informed_at: self.ledger.informed_at,
+            lag: self.ledger.lag,
         };
         let at = self.transit();
         if let Some(channel) = self.channels.back_mut() {
