@@ -85,6 +85,7 @@ fn map(criterion: &mut Criterion) {
         frame: FieldSelector::Auto,
         valid: FieldSelector::None,
         gripper: FieldSelector::None,
+        gripper_valid: FieldSelector::None,
     };
     let mapping = auto.of("geometry_msgs/msg/PoseStamped", &Schema::from(&message)).expect("it has a pose");
     criterion.bench_function("mapping: message to sample", |bencher| {

@@ -20,7 +20,8 @@ pub fn check(data: &[u8]) {
     let Some(gripper) = choice(&next()) else { return };
     let Some(position) = choices([next(), next(), next()]) else { return };
     let Some(orientation) = choices([next(), next(), next(), next()]) else { return };
-    let fields = Fields { position, orientation, stamp, frame, valid, gripper };
+    let Some(gripper_valid) = choice(&next()) else { return };
+    let fields = Fields { position, orientation, stamp, frame, valid, gripper, gripper_valid };
     let schema = Schema::of(made, Some);
     match fields.of(TYPE, &schema) {
         Ok(mapping) => {
@@ -29,7 +30,8 @@ pub fn check(data: &[u8]) {
         }
         Err(refused) => {
             let refused = refused.to_string();
-            assert!(refused.contains(TYPE) && refused.contains("input."), "{refused}");
+            let names_parameter = ["input.", "gripper.valid"].iter().any(|name| refused.contains(name));
+            assert!(refused.contains(TYPE) && names_parameter, "{refused}");
         }
     }
 }
@@ -55,9 +57,7 @@ fn check_mapping(mapping: &Mapping, message: &Value) {
         }
         Err(error) => check_error(&error),
     }
-    if let Err(error) = mapping.gripper(message) {
-        check_error(&error);
-    }
+    assert_eq!(mapping.gripper(message).is_some(), mapping.gripper.is_some());
 }
 
 fn check_error(error: &MappingError) {

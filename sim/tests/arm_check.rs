@@ -1,12 +1,20 @@
 //! The conformance check against a controller that conforms, and against controllers that are wrong on purpose, each in
 //! its own way: every fault has to be named, and nothing else.
 
-use std::{net::SocketAddr, process::Command, time::Duration};
+use std::{
+    collections::VecDeque,
+    io::Write,
+    net::SocketAddr,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use aether_bridge::arm::Gripper;
 use aether_bridge::wire::PositionUnit;
-use aether_sim::check::{self, Allowed, CheckConfig, Finding, Report, Verdict};
+use aether_sim::check::{self, Allowed, CheckConfig, CheckError, Finding, Person, Report, Verdict};
 use aether_sim::{ArmSim, ArmSimConfig};
+use futures_util::future::join_all;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     net::{
@@ -15,14 +23,15 @@ use tokio::{
     },
     sync::mpsc,
     task::JoinSet,
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 const OK: &str = r#"{"status":"ok","message":"Command received"}"#;
 const ERROR: &str = r#"{"status":"error","message":"no"}"#;
 
 fn allowed() -> Allowed {
-    Allowed::new([200.0, 0.0, 200.0], PositionUnit::Millimetres, 5.0, Gripper::Open).unwrap()
+    let at = Some([200.0, 0.0, 200.0]);
+    Allowed::new(at, PositionUnit::Millimetres, 5.0, Some(Gripper::Open)).unwrap()
 }
 
 fn config(address: SocketAddr) -> CheckConfig {
@@ -30,14 +39,36 @@ fn config(address: SocketAddr) -> CheckConfig {
         // No reply of these tests is late, but for those that are meant to be, however busy the machine is.
         timeout: Duration::from_secs(20),
         silence: Duration::from_millis(150),
+        settle: Duration::from_millis(150),
         ..CheckConfig::new(address.ip().to_string(), address.port(), Some(allowed()))
     }
 }
 
-/// Checks, and keeps what was said.
+/// Checks with a person who has agreed beforehand, and keeps what was said.
 async fn checked(config: &CheckConfig) -> (Report, String) {
     let mut said = String::new();
-    let report = check::run(config, |line| said.extend([line, "\n"])).await.unwrap();
+    let report = check::run(config, Person::agreeing(), |line| said.extend([line, "\n"])).await.unwrap();
+    (report, said)
+}
+
+/// Checks with a person whose answer to a question is what `answer` makes of it. `None`: the person has gone.
+async fn answered(
+    config: &CheckConfig,
+    answer: impl Fn(&str) -> Option<String> + Send + Sync,
+) -> (Result<Report, CheckError>, String) {
+    let (sender, answers) = mpsc::unbounded_channel();
+    let (mut said, mut sender) = (String::new(), Some(sender));
+    let person = Person::answering(answers);
+    let report = check::run(config, person, |line| {
+        said.extend([line, "\n"]);
+        if let Some(question) = line.strip_prefix("? ") {
+            match (answer(question), &sender) {
+                (Some(answer), Some(sender)) => sender.send(answer).unwrap(),
+                _ => sender = None,
+            }
+        }
+    })
+    .await;
     (report, said)
 }
 
@@ -103,11 +134,12 @@ fn reply(line: &str) -> &'static str {
 
 #[tokio::test]
 async fn a_controller_that_conforms_has_nothing_wrong_whatever_it_is_asked_about() {
-    for (unit, at) in [
+    let units = [
         (PositionUnit::Millimetres, [200.0, 0.0, 200.0]),
         (PositionUnit::Centimetres, [20.0, 0.0, 20.0]),
         (PositionUnit::Metres, [0.2, 0.0, 0.2]),
-    ] {
+    ];
+    join_all(units.map(|(unit, at)| async move {
         let sim = ArmSim::start(ArmSimConfig { unit, report_state: true, ..ArmSimConfig::default() }).await;
         let sim = sim.unwrap();
         let everything = CheckConfig {
@@ -116,24 +148,39 @@ async fn a_controller_that_conforms_has_nothing_wrong_whatever_it_is_asked_about
             heartbeat: true,
             seq: true,
             state: true,
-            allowed: Some(Allowed::new(at, unit, 5.0, Gripper::Closed).unwrap()),
+            allowed: Some(Allowed::new(Some(at), unit, 5.0, Some(Gripper::Closed)).unwrap()),
             ..config(sim.local_addr())
         };
         let (report, said) = checked(&everything).await;
         assert!(wrong(&report).is_empty(), "{said}");
         assert!(has(&report, Verdict::Ok, "order", "ok, error, ok, ok"), "{said}");
-        for check in ["stop", "heartbeat", "state", "byte by byte", "two lines", "bad line", "reconnect"] {
+        for check in [
+            "stop",
+            "heartbeat",
+            "state",
+            "byte by byte",
+            "two lines",
+            "bad line",
+            "reconnect",
+            "place",
+            "first command",
+            "directions",
+            "queue",
+        ] {
             assert!(has(&report, Verdict::Ok, check, ""), "{check} is not among what is ok: {said}");
         }
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn every_command_is_near_the_place_that_was_allowed_and_said_before() {
     let sim = ArmSim::start(ArmSimConfig::default()).await.unwrap();
     let (_, said) = checked(&CheckConfig { stop: true, ..config(sim.local_addr()) }).await;
-    let announced = said.find("THE ARM WILL MOVE: first to x=200.0 y=0.0 z=200.0 mm").unwrap();
-    assert!(announced < said.find("connect").unwrap(), "{said}");
+    let announced = said
+        .find("THE ARM WILL MOVE:\n  from     x=200.0 y=0.0 z=200.0 mm, where it stands by your")
+        .unwrap();
+    assert!(announced < said.find(r#"→ {"type":"command""#).unwrap(), "{said}");
     let record = sim.record();
     let commands: Vec<_> = (0..record.connections.len()).flat_map(|nth| record.commands_on(nth)).collect();
     assert!(commands.len() > 10);
@@ -211,7 +258,7 @@ async fn every_fault_of_a_reply_is_named_and_no_other() {
         (
             |line| format!("{line}\n{}\n", reply(line)).into(),
             "echo",
-            "it sent the line back: {\"type\":\"command\"",
+            "it sent the line back: {\"type\":\"heartbeat\"",
         ),
         (|line| format!("{}\n", reply(line).replace("ok", "OK")).into(), "status", "\"status\" is \"OK\""),
         (
@@ -341,7 +388,7 @@ async fn silence_is_named_once_and_nothing_more_is_sent() {
     assert!(found.check.as_str() == "reply" && found.seen == "no reply within 300 ms", "{said}");
     assert!(found.advice.unwrap().remedy.contains("link.expect_reply: false"));
     assert!(has(&report, Verdict::Note, "not checked", "it does not answer"), "{said}");
-    assert_eq!(sim.record().counts.commands, 1);
+    assert_eq!(sim.record().counts.commands, 0);
 }
 
 #[tokio::test]
@@ -368,7 +415,7 @@ async fn a_wrong_order_is_seen_by_who_is_refused_and_by_seq() {
         let (report, said) = checked(&CheckConfig { seq, ..config(address) }).await;
         assert!(wrong(&report).iter().all(|finding| finding.check.as_str() == "order"), "{said}");
         let words = if seq {
-            "the reply to line 5 was due, and that to line 6 came"
+            "the reply to line 6 was due, and that to line 7 came"
         } else {
             "were ok, ok, error, ok"
         };
@@ -611,7 +658,7 @@ async fn a_controller_that_dials_in_is_waited_for_and_checked_alike() {
             addresses.send(rest.split(',').next().unwrap().to_owned()).unwrap();
         }
     };
-    let report = check::run(&listen, say).await.unwrap();
+    let report = check::run(&listen, Person::agreeing(), say).await.unwrap();
     assert!(wrong(&report).is_empty(), "{said}");
     assert!(has(&report, Verdict::Ok, "connect", "it dialled in"), "{said}");
 }
@@ -681,7 +728,8 @@ async fn the_exit_code_tells_conformant_wrong_and_not_checked_apart() {
     let sim = ArmSim::start(ArmSimConfig::default()).await.unwrap();
     let port = sim.local_addr().port().to_string();
     let (code, out, _) =
-        arm_check(&["127.0.0.1", &port, "--at", "200", "-10", "200", "--stop", "--timeout", "20"]).await;
+        arm_check(&["127.0.0.1", &port, "--at", "200", "-10", "200", "--gripper", "open", "--yes", "--stop"])
+            .await;
     assert_eq!(code, Some(0), "{out}");
     assert!(out.contains("\nconformant: ") && out.contains(r#""y":-10.0"#), "{out}");
 
@@ -699,8 +747,7 @@ async fn the_exit_code_tells_conformant_wrong_and_not_checked_apart() {
     assert!(errors.contains(&format!("cannot connect to 127.0.0.1:{port}: ")), "{errors}");
 
     for (arguments, words) in [
-        (&["127.0.0.1", "5000"][..], "--at <X> <Y> <Z>"),
-        (&["127.0.0.1", "5000", "--at", "1", "2"], "3 values required"),
+        (&["127.0.0.1", "5000", "--at", "1", "2"][..], "3 values required"),
         (&["127.0.0.1", "5000", "--at", "1", "2", "nan"], "z is NaN mm, expected a finite number"),
         (&["127.0.0.1", "5000", "--at", "1", "2", "3", "--radius", "500"], "the radius is 500 mm"),
         (&["127.0.0.1", "5000", "--at", "1", "2", "3", "--no-motion"], "cannot be used with"),
@@ -729,7 +776,538 @@ async fn the_excerpt_in_the_readme_is_what_is_said() {
 async fn the_help_has_an_example_and_says_that_the_arm_moves() {
     let (code, help, _) = arm_check(&["--help"]).await;
     assert_eq!(code, Some(0));
-    for words in ["It moves the arm", "arm_check 192.168.1.50 5000 --at 200 0 200", "Exit code: 0"] {
+    for words in
+        ["It moves the arm, and asks before", "arm_check 192.168.1.50 5000 --at 200 0 200", "Exit code: 0"]
+    {
         assert!(help.contains(words), "{words}");
     }
+}
+
+/// One place for another.
+type Reading = fn([f64; 3]) -> [f64; 3];
+
+/// Words of a question, and the answer.
+type Answers<'a> = &'a [(&'a str, &'a str)];
+
+/// The arm behind a controller, in millimetres, and what the controller makes of it.
+#[derive(Clone, Copy)]
+struct Model {
+    /// Where the arm goes for the numbers of a command.
+    reads: Reading,
+    /// What the controller says of where the arm is, if it says it.
+    reports: Option<Reading>,
+    /// In mm/s.
+    speed: f64,
+    /// Goes to all targets, one after another, and not to the newest.
+    queues: bool,
+    /// Goes somewhere else when a connection ends.
+    homes: bool,
+    /// More members of a reply.
+    says: &'static str,
+    /// Where the arm stands first.
+    stands: [f64; 3],
+}
+
+const HONEST: Model = Model {
+    reads: |at| at,
+    reports: Some(|at| at),
+    speed: 100.0,
+    queues: false,
+    homes: false,
+    says: r#","gripper":"closed""#,
+    stands: [200.0, 50.0, 300.0],
+};
+
+/// An arm at work.
+struct ModelArm {
+    model: Model,
+    at: [f64; 3],
+    targets: VecDeque<[f64; 3]>,
+    now: Instant,
+    /// Each command: its numbers, the word for the gripper, and how far it is from the arm.
+    commands: Vec<([f64; 3], String, f64)>,
+    farthest: f64,
+    heartbeats: usize,
+}
+
+type SharedArm = Arc<Mutex<ModelArm>>;
+
+fn distance(one: [f64; 3], other: [f64; 3]) -> f64 {
+    one.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+}
+
+impl ModelArm {
+    fn pass(&mut self) {
+        let mut way = self.model.speed * self.now.elapsed().as_secs_f64();
+        self.now = Instant::now();
+        while let Some(&target) = self.targets.front() {
+            let left = distance(self.at, target);
+            if way < left {
+                self.at = [0, 1, 2].map(|axis| self.at[axis] + (target[axis] - self.at[axis]) * (way / left));
+                break;
+            }
+            way -= left;
+            self.at = target;
+            self.targets.pop_front();
+        }
+        self.farthest = self.farthest.max(distance(self.at, self.model.stands));
+    }
+
+    fn answer(&mut self, line: &str) -> String {
+        self.pass();
+        let Ok(line) = serde_json::from_str::<serde_json::Value>(line) else { return format!("{ERROR}\n") };
+        match line["type"].as_str() {
+            Some("command") => {
+                let numbers = ["x", "y", "z"].map(|axis| line[axis].as_f64().unwrap());
+                let target = (self.model.reads)(numbers);
+                let way = distance(target, self.at);
+                self.commands.push((numbers, line["gripper"].as_str().unwrap().to_owned(), way));
+                if !self.model.queues {
+                    self.targets.clear();
+                }
+                self.targets.push_back(target);
+            }
+            Some("stop") => self.targets.clear(),
+            Some("heartbeat") => self.heartbeats += 1,
+            _ => return format!("{ERROR}\n"),
+        }
+        let position = self.model.reports.map(|reports| {
+            let [x, y, z] = reports(self.at);
+            format!(r#","position":[{x},{y},{z}]"#)
+        });
+        let (position, says) = (position.unwrap_or_default(), self.model.says);
+        format!("{{\"status\":\"ok\"{position}{says}}}\n")
+    }
+}
+
+/// A controller with an arm, and the arm.
+async fn arm(model: Model) -> (SocketAddr, SharedArm) {
+    let arm = ModelArm {
+        model,
+        at: model.stands,
+        targets: VecDeque::new(),
+        now: Instant::now(),
+        commands: Vec::new(),
+        farthest: 0.0,
+        heartbeats: 0,
+    };
+    let arm = Arc::new(Mutex::new(arm));
+    let shared = Arc::clone(&arm);
+    let address = controller(move |stream| {
+        let arm = Arc::clone(&shared);
+        async move {
+            let (mut lines, mut out) = split(stream);
+            while let Ok(Some(line)) = lines.next_line().await {
+                let reply = arm.lock().unwrap().answer(&line);
+                if out.write_all(reply.as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+            let mut arm = arm.lock().unwrap();
+            if arm.model.homes {
+                (arm.at, arm.targets) = ([300.0, 0.0, 300.0], VecDeque::new());
+            }
+        }
+    })
+    .await;
+    (address, arm)
+}
+
+/// Motion around where the arm stands, whatever it is; nothing is asked of the gripper.
+fn anywhere(address: SocketAddr) -> CheckConfig {
+    let allowed = Allowed::new(None, PositionUnit::Millimetres, 5.0, None).unwrap();
+    CheckConfig { allowed: Some(allowed), ..config(address) }
+}
+
+/// Answers of a person who sees what the arm does: to the first question whose words are in the list.
+fn person<'a>(answers: Answers<'a>) -> impl Fn(&str) -> Option<String> + Send + Sync + 'a {
+    |question| {
+        let usual = [
+            ("Is the way free", "yes"),
+            ("Where does its tool stand", "200 50 300"),
+            ("open or closed now", "closed"),
+            ("Did it stay there", "yes"),
+            ("too little to see", "no"),
+            ("Did it go there", "yes"),
+            ("Did you see the same", ""),
+            ("Ready?", ""),
+            ("go on moving", "no"),
+        ];
+        let all = answers.iter().copied().chain(usual);
+        let answer = all.into_iter().find(|(words, _)| question.contains(words)).map(|(_, answer)| answer);
+        answer.filter(|answer| *answer != "(gone)").map(str::to_owned)
+    }
+}
+
+#[tokio::test]
+async fn nothing_moves_before_a_person_has_said_yes() {
+    for (consent, words) in
+        [("no", "and not \"yes\""), ("", "and not \"yes\""), ("(gone)", "nobody answered")]
+    {
+        let (address, arm) = arm(HONEST).await;
+        let config = CheckConfig { allowed: Some(allowed()), ..config(address) };
+        let (report, said) = answered(&config, person(&[("Is the way free", consent)])).await;
+        let error = report.unwrap_err().to_string();
+        assert!(error.starts_with("nothing was moved") && error.contains(words), "{error}");
+        assert_eq!(arm.lock().unwrap().commands, [], "{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_arm_that_reports_is_moved_from_there_by_small_steps() {
+    let (address, arm) = arm(HONEST).await;
+    let at = Some([240.0, 50.0, 300.0]);
+    let allowed = Some(Allowed::new(at, PositionUnit::Millimetres, 5.0, None).unwrap());
+    let (report, said) = answered(&CheckConfig { allowed, ..config(address) }, person(&[])).await;
+    let report = report.unwrap();
+    assert!(wrong(&report).is_empty(), "{said}");
+    for words in [
+        "  from     x=200.0 y=50.0 z=300.0 mm, where the controller says that it stands\n",
+        "then to x=240.0 y=50.0 z=300.0 mm, 40 mm away",
+        "steps of 5 mm at most; long ways at 50 mm/s",
+        "gripper  stays closed",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    for check in ["place", "first command", "directions", "queue"] {
+        assert!(has(&report, Verdict::Ok, check, ""), "{check}: {said}");
+    }
+    let arm = arm.lock().unwrap();
+    assert_eq!(arm.commands[0].0, [200.0, 50.0, 300.0]);
+    assert!(arm.commands.iter().any(|(numbers, ..)| *numbers == [240.0, 50.0, 300.0]));
+    for command in &arm.commands {
+        assert_eq!(command.1, "closed");
+    }
+    let steps = arm.commands.windows(2).map(|pair| distance(pair[0].0, pair[1].0));
+    assert!(steps.fold(0.0, f64::max) <= 5.0, "{said}");
+}
+
+#[tokio::test]
+async fn a_person_says_where_an_arm_is_that_does_not_report() {
+    let silent = Model { reports: None, says: "", ..HONEST };
+    let (address, silent_arm) = arm(silent).await;
+    let (report, said) = answered(&anywhere(address), person(&[])).await;
+    let report = report.unwrap();
+    assert!(wrong(&report).is_empty(), "{said}");
+    assert!(said.contains("where it stands by your word. IF IT STANDS ELSEWHERE"), "{said}");
+    for words in ["5 mm along +x, the arm did the same", "5 mm along +y", "5 mm along +z"] {
+        assert!(has(&report, Verdict::Ok, "directions", words), "{said}");
+    }
+    assert!(has(&report, Verdict::Ok, "queue", "the arm stood still"), "{said}");
+    {
+        let arm = silent_arm.lock().unwrap();
+        assert_eq!((arm.commands[0].0, arm.commands[0].1.as_str()), ([200.0, 50.0, 300.0], "closed"));
+        assert!(arm.farthest < 5.1, "{}", arm.farthest);
+    }
+
+    for (question, answer, words) in [
+        ("Where does its tool stand", "there", "could be understood"),
+        ("Where does its tool stand", "1 2 nan", "could be understood"),
+        ("Where does its tool stand", "(gone)", "nobody answered"),
+        ("open or closed now", "ajar", "could be understood"),
+        ("open or closed now", "(gone)", "nobody answered"),
+    ] {
+        let (address, arm) = arm(silent).await;
+        let (report, said) = answered(&anywhere(address), person(&[(question, answer)])).await;
+        let error = report.unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+        assert_eq!(arm.lock().unwrap().commands, [], "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_script_says_what_the_controller_does_not() {
+    let silent = Model { reports: None, says: "", ..HONEST };
+    let at = Some([200.0, 50.0, 300.0]);
+    for (at, gripper, words) in [(None, Some(Gripper::Open), "give --at"), (at, None, "give --gripper")] {
+        let (address, arm) = arm(silent).await;
+        let allowed = Some(Allowed::new(at, PositionUnit::Millimetres, 5.0, gripper).unwrap());
+        let config = CheckConfig { allowed, ..config(address) };
+        let error = check::run(&config, Person::agreeing(), |_| {}).await.unwrap_err().to_string();
+        assert!(error.starts_with("nothing was moved") && error.contains(words), "{error}");
+        assert_eq!(arm.lock().unwrap().commands, []);
+    }
+    let (address, arm) = arm(silent).await;
+    let allowed = Some(Allowed::new(at, PositionUnit::Millimetres, 5.0, Some(Gripper::Open)).unwrap());
+    let (report, said) = checked(&CheckConfig { allowed, ..config(address) }).await;
+    assert!(wrong(&report).is_empty(), "{said}");
+    assert!(said.contains("gripper  told to be open (--gripper): IT MOVES if it is not so now"), "{said}");
+    for check in ["directions", "queue"] {
+        assert!(has(&report, Verdict::Note, check, "with --yes nobody is asked"), "{said}");
+    }
+    assert_eq!(arm.lock().unwrap().commands[0].1, "open");
+}
+
+/// A report that is no place: the model, the check that finds it, and its words.
+type FaultyPlace = (Model, &'static str, &'static str);
+
+#[tokio::test]
+async fn a_report_that_cannot_be_a_place_moves_nothing() {
+    let faults: [FaultyPlace; 6] = [
+        (Model { reports: Some(|_| [0.0; 3]), ..HONEST }, "place", "exactly 0, 0, 0"),
+        (Model { reports: Some(|at| at.map(|mm| mm / 1000.0)), ..HONEST }, "unit", "0.4 mm from the base"),
+        (Model { reports: Some(|at| at.map(|mm| mm / 10.0)), ..HONEST }, "unit", "36.4 mm from the base"),
+        (
+            Model { reports: Some(|at| at.map(|mm| mm * 1000.0)), ..HONEST },
+            "unit",
+            "364005.5 mm from the base",
+        ),
+        (Model { says: r#","fault":"joint 3""#, ..HONEST }, "place", "reports a fault: \"joint 3\""),
+        (Model { says: r#","moving":true"#, ..HONEST }, "place", "nobody here has sent it"),
+    ];
+    join_all(faults.map(|(model, check, words)| async move {
+        let (address, arm) = arm(model).await;
+        let config = CheckConfig { patience: Duration::from_millis(300), ..anywhere(address) };
+        let (report, said) = answered(&config, person(&[])).await;
+        let report = report.unwrap();
+        let found = only_wrong(&report, words);
+        assert!(found.check.as_str() == check && found.seen.contains(words), "{said}");
+        assert!(has(&report, Verdict::Note, "not checked", "along +x, +y and +z"), "{said}");
+        assert_eq!(arm.lock().unwrap().commands, [], "{said}");
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn an_arm_that_is_moved_while_a_person_thinks_is_asked_about_again() {
+    let (address, model_arm) = arm(HONEST).await;
+    let moved = Arc::clone(&model_arm);
+    let usual = person(&[]);
+    let (report, said) = answered(&anywhere(address), |question| {
+        let mut arm = moved.lock().unwrap();
+        if question.contains("Is the way free") && arm.at == HONEST.stands {
+            arm.at = [230.0, 50.0, 300.0];
+        }
+        usual(question)
+    })
+    .await;
+    assert!(wrong(&report.unwrap()).is_empty(), "{said}");
+    assert_eq!(said.matches("Is the way free").count(), 2, "{said}");
+    assert_eq!(model_arm.lock().unwrap().commands[0].0, [230.0, 50.0, 300.0]);
+}
+
+#[tokio::test]
+async fn what_the_arm_does_otherwise_is_read_from_its_position() {
+    // What the controller makes of a command differs from what it reports only around the place, or everywhere.
+    let faults: [(&str, Reading, &str, &str); 6] = [
+        (
+            "x mirrored",
+            |[x, y, z]| [400.0 - x, y, z],
+            "direction x",
+            "along -x (\"position\" moved by -5.0, ",
+        ),
+        ("x and y swapped", |[x, y, z]| [150.0 + y, x - 150.0, z], "direction x", "along +y"),
+        ("z is dead", |[x, y, _]| [x, y, 300.0], "direction z", "did not move"),
+        (
+            "ten times",
+            |at| [0, 1, 2].map(|axis| here()[axis] + (at[axis] - here()[axis]) * 10.0),
+            "unit",
+            "--unit cm",
+        ),
+        (
+            "a thousand times",
+            |at| [0, 1, 2].map(|axis| here()[axis] + (at[axis] - here()[axis]) * 1000.0),
+            "unit",
+            "--unit m",
+        ),
+        ("askew", |[x, y, z]| [x, y + (x - 200.0), z], "direction x", "another way"),
+    ];
+    join_all(faults.map(|(name, reads, check, words)| async move {
+        let (address, arm) = arm(Model { reads, ..HONEST }).await;
+        let (report, said) = checked(&anywhere(address)).await;
+        assert!(has(&report, Verdict::Wrong, check, words), "{name}: {said}");
+        let farthest = arm.lock().unwrap().farthest;
+        assert!(farthest < 30.0, "{name}: it went {farthest} mm: {said}");
+        let swapped = name == "x and y swapped";
+        assert!(swapped == has(&report, Verdict::Wrong, "direction y", "along +x"), "{name}: {said}");
+    }))
+    .await;
+}
+
+fn here() -> [f64; 3] {
+    HONEST.stands
+}
+
+#[tokio::test]
+async fn an_arm_that_leaves_where_it_stands_is_stopped_and_its_leap_explained() {
+    let faults: [(Reading, &str); 3] = [
+        (|[x, y, z]| [-x, y, z], "x is mirrored"),
+        (|[x, y, z]| [y, x, z], "x and y are swapped"),
+        (|at| at.map(|number| number * 10.0), "10 times what they are"),
+    ];
+    join_all(faults.map(|(reads, words)| async move {
+        let (address, arm) = arm(Model { reads, speed: 20.0, ..HONEST }).await;
+        let (report, said) =
+            checked(&CheckConfig { settle: Duration::from_millis(100), ..anywhere(address) }).await;
+        let found = only_wrong(&report, words);
+        assert!(found.check.as_str() == "first command" && found.seen.contains(words), "{said}");
+        let arm = arm.lock().unwrap();
+        assert_eq!((arm.commands.len(), arm.targets.len()), (1, 0), "{said}");
+        assert!(arm.farthest < 100.0, "it was stopped after {} mm: {said}", arm.farthest);
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_person_sees_is_a_finding_with_what_to_set() {
+    let silent = Model { reports: None, ..HONEST };
+    let faults: [(Answers, &str, &str); 8] = [
+        (&[("Did it stay there", "no")], "first command", "went somewhere else"),
+        (&[("by 0.005 mm", "yes")], "unit", "1000 times as far: set wire.position_unit: m"),
+        (&[("by 0.05 mm", "yes")], "unit", "100 times as far"),
+        (&[("by 0.5 mm", "yes")], "unit", "10 times as far: set wire.position_unit: cm"),
+        (&[("+x. Did it go", "-x")], "direction x", "along -x: mirrored"),
+        (&[("+y. Did it go", "0")], "direction y", "did not move"),
+        (&[("+x. Did it go", "+x 50")], "unit", "10 times as far"),
+        (&[("go on moving", "yes")], "queue", "went on moving"),
+    ];
+    join_all(faults.map(|(answers, check, words)| async move {
+        let (address, _) = arm(silent).await;
+        let (report, said) = answered(&anywhere(address), person(answers)).await;
+        let report = report.unwrap();
+        let found = only_wrong(&report, words);
+        assert!(found.check.as_str() == check && found.seen.contains(words), "{said}");
+    }))
+    .await;
+    for (answers, settings) in [
+        (
+            &[("+x. Did it go", "-x")][..],
+            "retarget.rotation_rpy: [0.0, 0.0, 0.0], retarget.scale: [-1.0, 1.0, 1.0]",
+        ),
+        (
+            &[("+x. Did it go", "+y"), ("+y. Did it go", "-x")],
+            "retarget.rotation_rpy: [0.0, 0.0, -1.5708], retarget.scale: [1.0, 1.0, 1.0]",
+        ),
+    ] {
+        let (address, _) = arm(silent).await;
+        let (_, said) = answered(&anywhere(address), person(answers)).await;
+        assert!(said.contains(settings), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_sees_outweighs_what_is_reported() {
+    let (address, _) = arm(HONEST).await;
+    let (report, said) = answered(&anywhere(address), person(&[("+y. Did you see", "-y")])).await;
+    let report = report.unwrap();
+    let found = only_wrong(&report, "seen");
+    assert!(found.check.as_str() == "direction y" && found.seen.ends_with("along -y: mirrored"), "{said}");
+}
+
+#[tokio::test]
+async fn a_person_who_leaves_ends_motion_and_not_the_check() {
+    let (address, arm) = arm(Model { reports: None, ..HONEST }).await;
+    let (report, said) = answered(&anywhere(address), person(&[("by 0.005 mm", "(gone)")])).await;
+    let report = report.unwrap();
+    assert!(has(&report, Verdict::Note, "directions", "nobody says what the arm did"), "{said}");
+    let (commands, _) = said.rsplit_once("too little to see").unwrap();
+    let arm = arm.lock().unwrap();
+    assert!(arm.farthest < 1.0 && arm.commands.len() == commands.matches("→ {\"type\":\"command\"").count());
+}
+
+#[tokio::test]
+async fn a_queue_is_seen_by_how_long_the_arm_moves_on() {
+    let slow = Model { speed: 25.0, ..HONEST };
+    join_all([false, true].map(|queues| async move {
+        let (address, _) = arm(Model { queues, ..slow }).await;
+        let (report, said) = checked(&anywhere(address)).await;
+        match queues {
+            false => assert!(wrong(&report).is_empty(), "{said}"),
+            true => {
+                let found = only_wrong(&report, "queue");
+                assert_eq!(found.check.as_str(), "queue", "{said}");
+                assert!(found.advice.unwrap().remedy.contains("link.max_in_flight"));
+            }
+        }
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn an_arm_that_homes_when_the_connection_is_lost_is_not_sent_on() {
+    let (address, homed) = arm(Model { homes: true, ..HONEST }).await;
+    let (report, said) = checked(&anywhere(address)).await;
+    let found = only_wrong(&report, "homes");
+    assert!(
+        found.check.as_str() == "place" && found.seen.contains("is at x=300.0 y=0.0 z=300.0 mm now"),
+        "{said}"
+    );
+    let last = said.rfind(r#"→ {"type":"command""#).unwrap();
+    assert!(last < said.find("before the connection was lost").unwrap(), "{said}");
+    assert_eq!(homed.lock().unwrap().at, [300.0, 0.0, 300.0]);
+}
+
+#[tokio::test]
+async fn a_controller_that_closes_at_a_heartbeat_is_asked_no_more_of_them() {
+    let address = controller(|stream| async move {
+        let (mut lines, mut out) = split(stream);
+        while let Ok(Some(line)) = lines.next_line().await {
+            let dies = line.contains("heartbeat");
+            if dies || out.write_all(format!("{}\n", reply(&line)).as_bytes()).await.is_err() {
+                break;
+            }
+        }
+    })
+    .await;
+    let (report, said) = checked(&config(address)).await;
+    let found = only_wrong(&report, "closes");
+    assert!(found.check.as_str() == "bad line" && found.seen == "it closed the connection", "{said}");
+    assert_eq!(said.matches("→ {\"type\":\"heartbeat\"").count(), 1, "{said}");
+    assert!(has(&report, Verdict::Ok, "command", "") && has(&report, Verdict::Ok, "reconnect", ""), "{said}");
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_alive_while_a_person_thinks() {
+    let (address, arm) = arm(HONEST).await;
+    let heard = Arc::clone(&arm);
+    let (sender, answers) = mpsc::unbounded_channel();
+    let mut said = String::new();
+    let config = CheckConfig { heartbeat: true, ..anywhere(address) };
+    let report = check::run(&config, Person::answering(answers), |line| {
+        said.extend([line, "\n"]);
+        if line.starts_with("? Is the way free") {
+            let (sender, heard) = (sender.clone(), Arc::clone(&heard));
+            let before = heard.lock().unwrap().heartbeats;
+            tokio::spawn(async move {
+                while heard.lock().unwrap().heartbeats < before + 2 {
+                    sleep(Duration::from_millis(10)).await;
+                }
+                sender.send("yes".to_owned()).unwrap();
+            });
+        } else if line.starts_with("? ") {
+            sender.send(String::new()).unwrap();
+        }
+    })
+    .await
+    .unwrap();
+    assert!(wrong(&report).is_empty(), "{said}");
+}
+
+/// The executable with lines on its standard input.
+async fn arm_check_with(arguments: &[&str], input: &'static str) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_arm_check"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = tokio::task::spawn_blocking(move || {
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    });
+    let output = output.await.unwrap();
+    let [out, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    (output.status.code(), out, errors)
+}
+
+#[tokio::test]
+async fn answers_are_read_from_the_standard_input() {
+    let (address, arm) = arm(HONEST).await;
+    let port = address.port().to_string();
+    let (code, out, errors) = arm_check_with(&["127.0.0.1", &port], "").await;
+    assert_eq!(code, Some(2), "{out}");
+    assert!(errors.contains("nobody answered") && errors.contains("give --yes"), "{errors}");
+    let (code, out, _) = arm_check_with(&["127.0.0.1", &port], "no\n").await;
+    assert_eq!(code, Some(2), "{out}");
+    assert_eq!(arm.lock().unwrap().commands, []);
+    let (code, out, errors) = arm_check_with(&["127.0.0.1", &port], "yes\n").await;
+    assert_eq!(code, Some(0), "{out}{errors}");
+    assert!(out.contains("? Is the way free"), "{out}");
 }

@@ -98,6 +98,11 @@ impl Config {
         self.changes(before).try_for_each(|changed| changed.check(armed))
     }
 
+    /// Whether the topic `gripper` is read. It is not if the messages with targets alone say what the gripper is to do.
+    pub fn has_gripper_topic(&self) -> bool {
+        !self.source.fields.gripper.is_path() || !self.teleop.gripper.target_opens
+    }
+
     /// Whether a connection that was made for an earlier configuration cannot serve this one.
     pub fn needs_new_link(&self, before: &Self) -> bool {
         // All fields by name: a new one does not compile before it has found its side.
@@ -190,6 +195,7 @@ fn teleop(p: &Parameters, workspace: Workspace, turns: bool) -> TeleopConfig {
             open_above: p.get(&GRIPPER_OPEN_ABOVE),
             close_debounce: p.get(&GRIPPER_CLOSE_DEBOUNCE),
             open_debounce: p.get(&GRIPPER_OPEN_DEBOUNCE),
+            target_opens: p.get(&GRIPPER_OPENED_BY) == OpenedBy::Input,
         },
         initial_gripper: p.get(&GRIPPER_INITIAL),
         max_consecutive_errors: p.get(&TELEOP_MAX_CONSECUTIVE_ERRORS),

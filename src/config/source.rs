@@ -27,6 +27,12 @@ pub struct SourceConfig {
 
 impl SourceConfig {
     pub(super) fn new(p: &Parameters) -> Result<Self, ConfigError> {
+        let (gripper, gripper_valid) =
+            (path_of_its_own(p, &INPUT_GRIPPER)?, path_of_its_own(p, &GRIPPER_VALID)?);
+        if gripper_valid.is_path() && !gripper.is_path() {
+            let wanted = "'none' while input.gripper is 'none': it is for what the messages with targets say of the gripper";
+            return Err(p.range_error(&GRIPPER_VALID, wanted).into());
+        }
         Ok(Self {
             topic: p.get(&INPUT_TOPIC),
             message_type: message_type(p)?,
@@ -36,7 +42,8 @@ impl SourceConfig {
                 stamp: path(p, &INPUT_STAMP)?,
                 frame: path(p, &INPUT_FRAME)?,
                 valid: path_of_its_own(p, &INPUT_VALID)?,
-                gripper: path_of_its_own(p, &INPUT_GRIPPER)?,
+                gripper,
+                gripper_valid,
             },
             unit: unit(p)?,
             tf_enabled: p.get(&TF_ENABLED),
@@ -167,6 +174,9 @@ mod tests {
         assert_eq!(texts("input.orientation", &["none"]).unwrap().fields.orientation, FieldSelector::None);
         assert_eq!(text("input.stamp", "none").unwrap().fields.stamp, FieldSelector::None);
         assert_eq!(text("input.gripper", "pinch").unwrap().fields.gripper, FieldSelector::Path(x("pinch")));
+        let paths = [("input.gripper", "pinch"), ("gripper.valid", "hands[1].seen")];
+        let fields = source(&paths.map(|(name, path)| (name, Value::Text(path.into())))).unwrap().fields;
+        assert_eq!(fields.gripper_valid, FieldSelector::Path(x("hands[1].seen")));
         for (refused, words) in [
             (
                 texts("input.position", &["a", "b"]),
@@ -180,6 +190,10 @@ mod tests {
             (text("input.position", "a.x"), "is 'a.x', a string; it must be a list of strings"),
             (text("input.valid", "auto"), "parameter 'input.valid' is 'auto'; it must be 'none' or the path"),
             (text("input.stamp", "a["), "parameter 'input.stamp': 'a[' is no field path"),
+            (
+                text("gripper.valid", "seen"),
+                "parameter 'gripper.valid' is 'seen'; it must be 'none' while input.gripper is 'none'",
+            ),
         ] {
             let refused = refused.unwrap_err();
             assert!(refused.contains(words), "{refused}");

@@ -30,6 +30,8 @@ pub struct Fields {
     pub valid: FieldSelector<FieldPath>,
     /// What the gripper is to do.
     pub gripper: FieldSelector<FieldPath>,
+    /// Whether the hand that says so is seen.
+    pub gripper_valid: FieldSelector<FieldPath>,
 }
 
 /// Why messages of a type cannot be read, and the fields that they have.
@@ -62,6 +64,7 @@ impl Fields {
             frame: self.frame.or(|| header("frame_id", schema)),
             valid: self.valid.or(|| None),
             gripper: self.gripper.or(|| None),
+            gripper_valid: self.gripper_valid.or(|| None),
         };
         mapping.check(schema).map_err(|why| error(format!("{message_type} cannot be read: {why}")))?;
         Ok(mapping)
@@ -128,6 +131,7 @@ mod tests {
             frame: FieldSelector::Auto,
             valid: FieldSelector::None,
             gripper: FieldSelector::None,
+            gripper_valid: FieldSelector::None,
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Mapping {
     pub valid: Option<FieldPath>,
     /// A bool (closed?), a number (opening 0..1) or a string ("open", "closed").
     pub gripper: Option<FieldPath>,
+    /// Whether the hand that says so is seen: a bool, or a number that is above zero.
+    pub gripper_valid: Option<FieldPath>,
 }
 
 /// What a message says, as it says it.
@@ -55,8 +57,13 @@ impl Mapping {
     pub fn check(&self, schema: &Schema) -> Result<(), MappingError> {
         self.position.iter().try_for_each(|path| POSITION.check(path, schema))?;
         self.orientation.iter().flatten().try_for_each(|path| ORIENTATION.check(path, schema))?;
-        let others =
-            [(&self.stamp, STAMP), (&self.frame, FRAME), (&self.valid, VALID), (&self.gripper, GRIPPER)];
+        let others = [
+            (&self.stamp, STAMP),
+            (&self.frame, FRAME),
+            (&self.valid, VALID),
+            (&self.gripper, GRIPPER),
+            (&self.gripper_valid, GRIPPER_VALID),
+        ];
         others
             .iter()
             .try_for_each(|(path, member)| path.iter().try_for_each(|path| member.check(path, schema)))
@@ -86,12 +93,16 @@ impl Mapping {
         })
     }
 
-    /// Reads what a message says of the gripper. Returns nothing if that is a word which is neither "open" nor "closed".
-    ///
-    /// # Errors
-    /// An element that this message does not have. All else has been checked.
-    pub fn gripper(&self, message: &Value) -> Result<Option<GripperInput>, MappingError> {
-        GRIPPER.read_optional(&self.gripper, message, gripper).map(Option::flatten)
+    /// Reads what a message says of the gripper, if the mapping names a field for that. A hand that is not seen, a word that
+    /// is neither "open" nor "closed", and an element that this message does not have come to [`GripperInput::UNSEEN`].
+    pub fn gripper(&self, message: &Value) -> Option<GripperInput> {
+        let path = self.gripper.as_ref()?;
+        let is_seen = GRIPPER_VALID.read_optional(&self.gripper_valid, message, truth);
+        let input = match is_seen {
+            Ok(Some(true) | None) => GRIPPER.read(path, message, gripper).ok().flatten(),
+            Ok(Some(false)) | Err(_) => None,
+        };
+        Some(input.unwrap_or(GripperInput::UNSEEN))
     }
 }
 
@@ -119,6 +130,8 @@ const GRIPPER: Member = Member(
     "a bool, a number or a string",
     &[Kind::Bool, Kind::Integer, Kind::Real, Kind::Text],
 );
+
+const GRIPPER_VALID: Member = Member("gripper.valid", VALID.1, VALID.2);
 
 impl Member {
     fn check(&self, path: &FieldPath, schema: &Schema) -> Result<(), MappingError> {
@@ -206,13 +219,14 @@ mod tests {
             frame: Some(path("frame")),
             valid: Some(path("seen")),
             gripper: Some(path("pinch")),
+            gripper_valid: Some(path("gripping")),
         }
     }
 
     fn message() -> Value {
         json!({
             "x": 1.5, "y": -2, "z": 0.25, "q": [0.0, 0.0, 0.0, 1.0], "stamp": {"sec": 3, "nanosec": 5}, "frame": "cam",
-            "seen": true, "pinch": false
+            "seen": true, "pinch": false, "gripping": true
         })
     }
 
@@ -237,7 +251,7 @@ mod tests {
         let sample =
             Sample { position: [1.5, -2.0, 0.25], orientation: None, stamp: 0, frame: "", valid: true };
         assert_eq!(bare.sample(&message()), Ok(sample));
-        assert_eq!(bare.gripper(&message()), Ok(None));
+        assert_eq!(bare.gripper(&message()), None);
     }
 
     #[test]
@@ -268,12 +282,30 @@ mod tests {
     #[test]
     fn a_gripper_is_a_bool_an_opening_or_a_word() {
         let read = |value| mapping().gripper(&with("pinch", value)).unwrap();
-        assert_eq!(read(json!(true)), Some(GripperInput::Wanted(Gripper::Closed)));
-        assert_eq!(read(json!(false)), Some(GripperInput::Wanted(Gripper::Open)));
-        assert_eq!(read(json!(0.5)), Some(GripperInput::Opening(0.5)));
-        assert_eq!(read(json!(" Closed\n")), Some(GripperInput::Wanted(Gripper::Closed)));
-        assert_eq!(read(json!("open")), Some(GripperInput::Wanted(Gripper::Open)));
-        assert_eq!(read(json!("ajar")), None);
+        assert_eq!(read(json!(true)), GripperInput::Wanted(Gripper::Closed));
+        assert_eq!(read(json!(false)), GripperInput::Wanted(Gripper::Open));
+        assert_eq!(read(json!(0.5)), GripperInput::Opening(0.5));
+        assert_eq!(read(json!(" Closed\n")), GripperInput::Wanted(Gripper::Closed));
+        assert_eq!(read(json!("open")), GripperInput::Wanted(Gripper::Open));
+        for unreadable in [json!("ajar"), json!([]), Value::Null] {
+            assert!(is_unseen(read(unreadable.clone())), "{unreadable}");
+        }
+    }
+
+    #[test]
+    fn gripping_hand_that_is_not_seen_says_nothing() {
+        let read = |name, value| mapping().gripper(&with(name, value)).unwrap();
+        for unseen in [json!(false), json!(0), Value::Null, json!([])] {
+            assert!(is_unseen(read("gripping", unseen.clone())), "{unseen}");
+        }
+        assert_eq!(read("gripping", json!(0.5)), GripperInput::Wanted(Gripper::Open));
+        let without = Mapping { gripper_valid: None, ..mapping() };
+        let input = without.gripper(&with("gripping", json!(false)));
+        assert_eq!(input, Some(GripperInput::Wanted(Gripper::Open)));
+    }
+
+    fn is_unseen(input: GripperInput) -> bool {
+        matches!(input, GripperInput::Opening(opening) if opening.is_nan())
     }
 
     #[test]
@@ -289,6 +321,7 @@ mod tests {
             ("frame", json!(1), "input.frame"),
             ("seen", json!("yes"), "input.valid"),
             ("pinch", json!([]), "input.gripper"),
+            ("gripping", json!("yes"), "gripper.valid"),
         ] {
             let refused = check(&with(name, value)).unwrap_err().to_string();
             assert!(refused.starts_with(parameter), "{refused}");

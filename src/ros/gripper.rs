@@ -63,7 +63,8 @@ impl GripperSource {
     ///
     /// A latched message may be older than one of another publisher, and must not take its place. If there is no other
     /// publisher (`is_alone`), it contradicts only an older message of its own publisher. If there is one, it is ignored once
-    /// another message has come, and until then it is returned as a latched one.
+    /// another message has come, and until then it is returned as a latched one. A latched number is ignored: one number is no
+    /// wish, and the same message comes live, too, if it is new.
     pub fn take(&mut self, is_alone: impl FnOnce() -> bool) -> Option<GripperMessage> {
         while let Some(input) = self.live.take() {
             if input.is_some() {
@@ -72,7 +73,10 @@ impl GripperSource {
             }
         }
         while let Some(input) = self.kept.take() {
-            let Some(input) = input.filter(|input| Some(*input) != self.last) else { continue };
+            let stands = |input: &GripperInput| matches!(input, GripperInput::Wanted(_));
+            let Some(input) = input.filter(|input| stands(input) && Some(*input) != self.last) else {
+                continue;
+            };
             return match (is_alone(), self.last.replace(input)) {
                 (true, _) => Some(GripperMessage::Live(input)),
                 (false, None) => Some(GripperMessage::Latched(input)),
@@ -129,6 +133,17 @@ mod tests {
     fn a_word_that_comes_twice_is_taken_once() {
         assert_eq!(taken(&["opne", "closed"], &["closed"], true), [CLOSED]);
         assert_eq!(taken(&["closed"], &["closed"], false), [CLOSED]);
+    }
+
+    #[test]
+    fn latched_number_is_not_taken_twice() {
+        let number = |opening| stream::iter([Some(GripperInput::Opening(opening))]).chain(stream::pending());
+        let (live, kept) = (Inbox::new(stream::pending()), Inbox::new(number(0.1)));
+        let mut topic = GripperSource { live, kept, last: None };
+        assert_eq!(topic.take(|| true), None);
+        topic.live = Inbox::new(number(0.1));
+        assert_eq!(topic.take(|| true), Some(GripperMessage::Live(GripperInput::Opening(0.1))));
+        assert_eq!(topic.take(|| true), None);
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub struct RosNode {
     context: r2r::Context,
     clock: RosClock,
     targets: TargetSource,
-    /// None if the messages with targets say what the gripper is to do.
+    /// None if only the messages with targets say what the gripper is to do.
     gripper: Option<GripperSource>,
     monitor: PublisherMonitor,
     services: Services,
@@ -106,7 +106,8 @@ impl RosNode {
             SourceError::Ros(error) => NodeError::Ros(error),
             error => NodeError::Source(error),
         })?;
-        let gripper = (!config.source.fields.gripper.is_path())
+        let gripper = config
+            .has_gripper_topic()
             .then(|| GripperSource::create(&mut node, config.gripper_type))
             .transpose()?;
         let (target_topic, gripper_topic) =

@@ -10,7 +10,7 @@ use crate::teleop::GraphNews;
 /// Watches the graph for publishers on the topics of the input, and for another node of this name.
 pub struct PublisherMonitor {
     targets: Topic,
-    /// None if the messages with targets say what the gripper is to do.
+    /// None if only the messages with targets say what the gripper is to do.
     gripper: Option<Topic>,
     names: NodeNames,
     status: String,

@@ -158,7 +158,7 @@ impl TargetSource {
             Messages::PointStamped(messages) => messages.take(typed)?,
             Messages::TransformStamped(messages) => messages.take(typed)?,
             Messages::Mapped(inbox, mapping) => inbox.take()?.map_err(malformed).and_then(|message| {
-                let gripper = mapping.gripper(&message).ok().flatten();
+                let gripper = mapping.gripper(&message);
                 read(&mapping.sample(&message).map_err(malformed)?, gripper)
             }),
         };
@@ -210,7 +210,9 @@ impl FieldSelection {
     fn of(fields: &Fields) -> Option<Self> {
         let auto = fields.position == FieldSelector::Auto
             && !(fields.orientation.is_path() || fields.stamp.is_path() || fields.frame.is_path())
-            && (&fields.valid, &fields.gripper) == (&FieldSelector::None, &FieldSelector::None);
+            && [&fields.valid, &fields.gripper, &fields.gripper_valid]
+                .iter()
+                .all(|it| **it == FieldSelector::None);
         auto.then(|| Self {
             orientation: fields.orientation != FieldSelector::None,
             stamp: fields.stamp != FieldSelector::None,

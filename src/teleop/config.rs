@@ -215,13 +215,24 @@ pub struct GripperConfig {
     pub close_debounce: Duration,
     /// The same for the wish to open. Longer, because dropping a held object is worse than grasping late.
     pub open_debounce: Duration,
+    /// Whether the messages with targets may open the gripper, too. If not they only close it.
+    pub target_opens: bool,
 }
 
 impl GripperConfig {
-    /// Returns what a sample asks for, if it asks for anything.
+    /// Returns how long a wish must stand.
+    pub fn debounce(&self, wanted: Gripper) -> Duration {
+        match wanted {
+            Gripper::Open => self.open_debounce,
+            Gripper::Closed => self.close_debounce,
+        }
+    }
+
+    /// Returns what a sample asks for, if it asks for anything. A number that is not finite is no opening.
     pub fn wanted(&self, input: GripperInput) -> Option<Gripper> {
         match input {
             GripperInput::Wanted(gripper) => Some(gripper),
+            GripperInput::Opening(opening) if !opening.is_finite() => None,
             GripperInput::Opening(opening) if opening < self.close_below => Some(Gripper::Closed),
             GripperInput::Opening(opening) if opening > self.open_above => Some(Gripper::Open),
             GripperInput::Opening(_) => None,
@@ -279,6 +290,7 @@ pub(super) mod tests {
                 open_above: 0.5,
                 close_debounce: Duration::from_millis(100),
                 open_debounce: Duration::from_millis(300),
+                target_opens: true,
             },
             initial_gripper: Gripper::Open,
             max_consecutive_errors: 3,

@@ -567,6 +567,11 @@ impl ArmEstimate {
         self.session.reports.iter().any(away)
     }
 
+    /// Returns whether a line is unanswered.
+    pub(super) fn has_unanswered(&self) -> bool {
+        self.unanswered > 0
+    }
+
     /// Returns when the first command of a motion may be sent. `None` while a line is unanswered, because the position is
     /// known only once all are answered.
     pub(super) fn may_begin_at(&self, now: Instant, config: &TeleopConfig) -> Option<Instant> {

@@ -1,11 +1,21 @@
 //! The gripper's decision: hysteresis, then debounce.
 //!
+//! A command carries the *decision*. It is the wish that has stood long enough. If there is none it is what the last command
+//! of this motion carried, and before that command it is the *state*: as the last accepted command carried it, or as the
+//! controller has reported it.
+//!
 //! Invariants:
-//! - A wish stands until it is contradicted.
-//! - The first wish of all counts at once, because what the gripper is to be is not known before it. Every later wish has
-//!   to stand for the debounce time while a hand is in sight. So if the hand is lost the gripper keeps its state, whatever
-//!   arrives on its own topic then.
-//! - What the controller reports counts only before the first wish and the first command.
+//! - A decision that no accepted command has carried does not come out later. After a refusal, a loss, the end of a motion,
+//!   a disarm, a stop, a lost link or other settings ([`GripperDecider::handle_void`]) the decision is the state, and what is
+//!   wanted is debounced from the beginning.
+//! - A word of the gripper's topic stands until it is contradicted, while its publisher is in the graph. A number, and
+//!   whatever the message of a target says, is no wish before a second one says the same, both while a hand is in sight and
+//!   the last not long ago.
+//! - A wish counts once it has stood for the debounce time while a hand is in sight. So if the hand is lost the gripper
+//!   keeps its state, whatever the topic says then.
+//! - The first wish of all is not debounced if nothing but a guess is known of the gripper. It takes the place of the guess.
+//! - A report counts between two motions only. If a command of this connection has been accepted, a report counts only if it
+//!   says "closed", because a gripper that is still closing, or that holds something, may report "open".
 
 use std::time::{Duration, Instant};
 
@@ -16,39 +26,86 @@ use crate::arm::Gripper;
 /// Decides what the gripper is to be.
 #[derive(Debug)]
 pub(super) struct GripperDecider {
-    decided: Gripper,
-    /// A wish has been received, or a command has been sent: the decision is no guess.
-    known: bool,
-    /// Since when the other state has been wanted.
-    wish: Option<Instant>,
-    /// The controller has reported what the gripper is.
-    reported: bool,
+    state: Gripper,
+    source: Source,
+    /// What the last command of this motion carried.
+    sent: Option<Gripper>,
+    wish: Option<Wish>,
+    /// A wish has been received, or a command has been sent, since the bridge has known this arm.
+    settled: bool,
+    /// A command that carries another state than the present one may have been taken or not.
+    in_doubt: bool,
     /// The node that wanted it has left.
     orphaned: bool,
-    /// Until when the first motion waits for the first wish, while a node publishes on the gripper's topic.
+    /// Until when the first motion waits for the first wish: while a node publishes on the gripper's topic, and for a second
+    /// number once there has been one.
     awaited_until: Option<Instant>,
+    /// There has been a number that might become the first wish.
+    has_number: bool,
+}
+
+/// Where the state is known from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// It is a guess: a parameter, or a sample from before the start.
+    Assumed,
+    /// It was wanted first, reported, or accepted on a connection that has ended.
+    Known,
+    /// A command of this connection, accepted by the controller.
+    Accepted,
+}
+
+/// What is wanted.
+#[derive(Debug, Clone, Copy)]
+struct Wish {
+    wanted: Gripper,
+    /// It stands without being said again.
+    stands: bool,
+    /// Since when it has stood. `None` if it begins at the next moment that is known.
+    since: Option<Instant>,
+    /// When it was last said, and when before that.
+    last: Instant,
+    before: Option<Instant>,
+    /// It has stood for long enough.
+    due: bool,
 }
 
 impl GripperDecider {
     /// Starts from a state that is only assumed.
     pub(super) fn new(initial: Gripper) -> Self {
-        let decided = initial;
-        Self { decided, known: false, wish: None, reported: false, orphaned: false, awaited_until: None }
+        Self {
+            state: initial,
+            source: Source::Assumed,
+            sent: None,
+            wish: None,
+            settled: false,
+            in_doubt: false,
+            orphaned: false,
+            awaited_until: None,
+            has_number: false,
+        }
     }
 
     /// Returns the decision in force.
     pub(super) fn decided(&self) -> Gripper {
-        self.decided
+        let due = self.wish.filter(|wish| wish.due).map(|wish| wish.wanted);
+        due.or(self.sent).unwrap_or(self.state)
     }
 
     /// Returns whether a wish or a command has settled what the gripper is to be.
-    pub(super) fn is_known(&self) -> bool {
-        self.known
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Returns whether the next command has to wait until every line is answered, because one of them may have changed the
+    /// gripper.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.in_doubt
     }
 
     /// Returns whether the first motion has to wait for the gripper's publisher.
     pub(super) fn is_awaited(&self, now: Instant) -> bool {
-        !self.known && self.awaited_until.is_some_and(|until| now < until)
+        !self.settled && self.awaited_until.is_some_and(|until| now < until)
     }
 
     /// Returns when the wait for the gripper's publisher ends, or ended.
@@ -56,50 +113,149 @@ impl GripperDecider {
         self.awaited_until
     }
 
-    /// Takes a sample. An opening that is between the thresholds, or NaN, contradicts a wish and is no wish itself.
-    pub(super) fn handle_input(&mut self, now: Instant, input: GripperInput, config: &GripperConfig) {
+    /// Takes a sample from the gripper's topic. One that wants nothing contradicts a wish.
+    pub(super) fn handle_topic(&mut self, now: Instant, input: GripperInput, config: &GripperConfig) {
         self.orphaned = false;
-        match config.wanted(input) {
-            Some(first) if !self.known => (self.decided, self.known) = (first, true),
-            Some(wanted) if wanted != self.decided => {
-                self.wish.get_or_insert(now);
+        let stands = matches!(input, GripperInput::Wanted(_));
+        self.handle_wanted(now, config.wanted(input), stands);
+    }
+
+    /// Takes what the message of a good target says. One that wants nothing contradicts a wish.
+    pub(super) fn handle_target(&mut self, now: Instant, input: GripperInput, config: &GripperConfig) {
+        let wanted = config.wanted(input);
+        if wanted == Some(Gripper::Open) && !config.target_opens {
+            // It may be a hand that is lost. To open takes a word of the topic, which it does not contradict.
+            self.wish.take_if(|wish| !wish.stands);
+        } else {
+            self.handle_wanted(now, wanted, false);
+        }
+    }
+
+    fn handle_wanted(&mut self, now: Instant, wanted: Option<Gripper>, stands: bool) {
+        let Some(wanted) = wanted else {
+            self.wish = None;
+            return;
+        };
+        let is_same = |wish: &&mut Wish| {
+            let silence = now.saturating_duration_since(wish.last);
+            wish.wanted == wanted && wish.stands == stands && (stands || silence <= SILENCE)
+        };
+        let before = match self.wish.as_mut().filter(is_same) {
+            Some(wish) => {
+                (wish.before, wish.last) = (Some(wish.last), now);
+                wish.before
             }
-            Some(_) | None => self.wish = None,
+            None => {
+                let (since, before, due) = (Some(now), None, false);
+                self.wish = Some(Wish { wanted, stands, since, last: now, before, due });
+                None
+            }
+        };
+        if !self.settled {
+            self.handle_first(now, wanted, stands || before.is_some());
+        }
+    }
+
+    /// Takes what might be the first wish of all, or is it.
+    fn handle_first(&mut self, now: Instant, wanted: Gripper, is_wish: bool) {
+        if !is_wish {
+            // Only the first number extends the wait, so that numbers which contradict each other do not extend it for ever.
+            if !std::mem::replace(&mut self.has_number, true) {
+                self.awaited_until = Some(now + PATIENCE);
+            }
+            return;
+        }
+        self.settled = true;
+        if self.source == Source::Assumed {
+            (self.state, self.source) = (wanted, Source::Known);
         }
     }
 
     /// Takes a sample that may be older than what other publishers have to say. It decides until one of them publishes,
-    /// unless the controller has reported the gripper, because the report is newer.
-    pub(super) fn handle_kept(&mut self, input: GripperInput, config: &GripperConfig) {
-        if let Some(wanted) = config.wanted(input).filter(|_| !self.known && !self.reported) {
-            self.decided = wanted;
+    /// unless the controller has reported the gripper, because the report is newer. A number says nothing by itself.
+    pub(super) fn handle_kept(&mut self, input: GripperInput) {
+        match input {
+            GripperInput::Wanted(wanted) if !self.settled && self.source == Source::Assumed => {
+                self.state = wanted;
+            }
+            GripperInput::Wanted(_) | GripperInput::Opening(_) => {}
+        }
+    }
+
+    /// Lets time pass: a wish that has to stand from the beginning does so from now.
+    pub(super) fn handle_time(&mut self, now: Instant) {
+        if let Some(wish) = &mut self.wish {
+            wish.since.get_or_insert(now);
         }
     }
 
     /// Takes up a wish that has stood long enough, when motion begins and at each good target in motion. `in_sight` is since
     /// when targets have been good.
     pub(super) fn decide(&mut self, now: Instant, in_sight: Instant, config: &GripperConfig) {
-        let (other, debounce) = match self.decided {
-            Gripper::Open => (Gripper::Closed, config.close_debounce),
-            Gripper::Closed => (Gripper::Open, config.open_debounce),
-        };
-        let since = self.wish.map(|wish| wish.max(in_sight));
-        if since.is_some_and(|since| now.saturating_duration_since(since) >= debounce) {
-            (self.decided, self.wish) = (other, None);
-        }
+        let Some(wish) = &mut self.wish else { return };
+        let since = (*wish.since.get_or_insert(now)).max(in_sight);
+        let is_said_again = wish.before.is_some_and(|before| before >= in_sight)
+            && now.saturating_duration_since(wish.last) <= SILENCE;
+        let has_stood = now.saturating_duration_since(since) >= config.debounce(wish.wanted);
+        wish.due |= has_stood && (wish.stands || is_said_again);
     }
 
-    /// Takes what the controller reports its gripper to be. It counts until the first wish: a bridge that is started with
-    /// something in the gripper must not open it.
+    /// Takes what the controller reports its gripper to be: a bridge that is started with something in the gripper must not
+    /// open it, nor one whose gripper was closed by other means.
     pub(super) fn handle_reported(&mut self, gripper: Gripper) {
-        if !self.known {
-            (self.decided, self.reported) = (gripper, true);
+        let is_believed = self.source != Source::Accepted || gripper == Gripper::Closed;
+        if self.sent.is_some() || !is_believed || self.source == Source::Accepted && gripper == self.state {
+            return;
+        }
+        let before = self.decided();
+        (self.state, self.source) = (gripper, Source::Known);
+        if self.decided() != before {
+            self.restart_wish();
         }
     }
 
-    /// Records that the decision has been sent to the controller.
-    pub(super) fn handle_sent(&mut self) {
-        self.known = true;
+    /// Records that a command of the motion has been sent to the controller.
+    pub(super) fn handle_sent(&mut self, gripper: Gripper) {
+        (self.sent, self.settled, self.in_doubt) = (Some(gripper), true, false);
+    }
+
+    /// Records that the controller has accepted a command.
+    pub(super) fn handle_accepted(&mut self, gripper: Gripper) {
+        (self.state, self.source) = (gripper, Source::Accepted);
+    }
+
+    /// Records that the controller has refused a command, or that the command or its reply was lost.
+    pub(super) fn handle_refused(&mut self) {
+        self.in_doubt |= self.sent.is_some_and(|sent| sent != self.state);
+        self.handle_void();
+    }
+
+    /// Records that nothing which was sent will be answered, because the connection has ended or another controller has
+    /// joined. What the controller reports next counts.
+    pub(super) fn handle_link_down(&mut self) {
+        if self.source == Source::Accepted {
+            self.source = Source::Known;
+        }
+        self.in_doubt = false;
+        self.handle_void();
+    }
+
+    /// Makes void what has been decided and not accepted. What is wanted has to stand from the beginning.
+    pub(super) fn handle_void(&mut self) {
+        self.sent = None;
+        self.restart_wish();
+    }
+
+    /// Records other settings of the gripper. What was wanted by the former ones has to be wanted by these.
+    pub(super) fn handle_config(&mut self) {
+        self.restart_wish();
+    }
+
+    fn restart_wish(&mut self) {
+        match &mut self.wish {
+            Some(wish) if wish.stands && !self.orphaned => (wish.since, wish.due) = (None, false),
+            _ => self.wish = None,
+        }
     }
 
     /// Records that a node publishes on the gripper's topic. The first motion waits for its first message.
@@ -108,178 +264,516 @@ impl GripperDecider {
     }
 
     /// Records that a node has left that may have sent the wish. A wish that has not been taken up must not change the
-    /// gripper later: it is dropped, or if the arm is in motion (`moving`) at the end of this motion.
+    /// gripper later: it is dropped, or if it is a word and the arm is in motion (`moving`), at the end of this motion.
     pub(super) fn handle_left(&mut self, moving: bool) {
         (self.orphaned, self.awaited_until) = (true, None);
-        if !moving {
-            self.handle_motion_end();
-        }
-    }
-
-    /// Records that motion has ended.
-    pub(super) fn handle_motion_end(&mut self) {
-        if self.orphaned {
-            self.wish = None;
-        }
+        self.wish.take_if(|wish| !moving || !wish.stands);
     }
 }
 
-/// How long the first motion waits for the first message of a node that publishes on the gripper's topic.
-/// `ros2 topic pub` sends at 1 Hz.
+/// How long the first motion waits for the first message of a node that publishes on the gripper's topic, and for a second
+/// number. `ros2 topic pub` sends at 1 Hz.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// Numbers that are farther apart are no wish. Longer than the pause of a sender at 0.5 Hz.
+const SILENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // tests need some instant to start from
 mod tests {
     use super::*;
+    use Gripper::{Closed, Open};
 
     const CONFIG: GripperConfig = GripperConfig {
         close_below: 0.3,
         open_above: 0.5,
         close_debounce: Duration::from_millis(100),
         open_debounce: Duration::from_millis(300),
+        target_opens: true,
     };
 
-    fn ms(start: Instant, millis: u64) -> Instant {
-        start + Duration::from_millis(millis)
+    /// What the topic or the message of a target says.
+    #[derive(Debug, Clone, Copy)]
+    enum Said {
+        Word(Gripper),
+        Number(f64),
+        InTarget(GripperInput),
     }
 
-    /// A decision that has been sent, as in mid-motion, with a hand in sight all the time.
+    /// A gripper with a hand in sight all the time.
     struct Scene {
         start: Instant,
         gripper: GripperDecider,
         in_sight: Instant,
+        config: GripperConfig,
     }
 
     impl Scene {
+        /// Nothing is known of the gripper.
         fn new(initial: Gripper) -> Self {
             let start = Instant::now();
-            let mut gripper = GripperDecider::new(initial);
-            gripper.handle_sent();
-            Self { start, gripper, in_sight: start }
+            Self { start, gripper: GripperDecider::new(initial), in_sight: start, config: CONFIG }
         }
 
-        fn say(&mut self, millis: u64, input: GripperInput) {
-            self.gripper.handle_input(ms(self.start, millis), input, &CONFIG);
+        /// A command has been sent and accepted.
+        fn moving(state: Gripper) -> Self {
+            let mut scene = Self::new(state);
+            scene.gripper.handle_sent(state);
+            scene.gripper.handle_accepted(state);
+            scene
         }
 
-        fn want(&mut self, millis: u64, gripper: Gripper) {
-            self.say(millis, GripperInput::Wanted(gripper));
+        fn at(&self, millis: u64) -> Instant {
+            self.start + Duration::from_millis(millis)
+        }
+
+        fn say(&mut self, millis: u64, said: Said) {
+            let now = self.at(millis);
+            match said {
+                Said::Word(wanted) => {
+                    self.gripper.handle_topic(now, GripperInput::Wanted(wanted), &self.config);
+                }
+                Said::Number(opening) => {
+                    self.gripper.handle_topic(now, GripperInput::Opening(opening), &self.config);
+                }
+                Said::InTarget(input) => self.gripper.handle_target(now, input, &self.config),
+            }
+        }
+
+        fn want(&mut self, millis: u64, wanted: Gripper) {
+            self.say(millis, Said::Word(wanted));
+        }
+
+        /// The same, several times.
+        fn repeat(&mut self, millis: impl IntoIterator<Item = u64>, said: Said) {
+            millis.into_iter().for_each(|millis| self.say(millis, said));
         }
 
         fn decided(&mut self, millis: u64) -> Gripper {
-            self.gripper.decide(ms(self.start, millis), self.in_sight, &CONFIG);
+            self.gripper.decide(self.at(millis), self.in_sight, &self.config);
             self.gripper.decided()
         }
     }
 
     #[test]
-    fn a_wish_is_taken_up_after_its_debounce_time() {
-        let mut scene = Scene::new(Gripper::Open);
-        scene.want(0, Gripper::Closed);
-        assert_eq!(scene.decided(99), Gripper::Open);
-        assert_eq!(scene.decided(100), Gripper::Closed);
+    fn a_word_is_taken_up_after_its_debounce_time() {
+        let mut scene = Scene::moving(Open);
+        scene.want(0, Closed);
+        assert_eq!(scene.decided(99), Open);
+        assert_eq!(scene.decided(100), Closed);
+        assert_eq!(scene.decided(1000), Closed);
     }
 
     #[test]
     fn opening_waits_longer_than_closing() {
-        let mut scene = Scene::new(Gripper::Closed);
-        scene.want(0, Gripper::Open);
-        assert_eq!(scene.decided(299), Gripper::Closed);
-        assert_eq!(scene.decided(300), Gripper::Open);
+        let mut scene = Scene::moving(Closed);
+        scene.want(0, Open);
+        assert_eq!(scene.decided(299), Closed);
+        assert_eq!(scene.decided(300), Open);
     }
 
     #[test]
     fn a_contradiction_starts_the_debounce_again() {
-        let mut scene = Scene::new(Gripper::Open);
-        scene.want(0, Gripper::Closed);
-        scene.want(50, Gripper::Open);
-        scene.want(60, Gripper::Closed);
-        assert_eq!(scene.decided(120), Gripper::Open);
+        let mut scene = Scene::moving(Open);
+        scene.want(0, Closed);
+        scene.want(50, Open);
+        scene.want(60, Closed);
+        assert_eq!(scene.decided(120), Open);
+        assert_eq!(scene.decided(160), Closed);
     }
 
     #[test]
-    fn between_the_thresholds_and_for_nan_nothing_changes() {
-        for opening in [0.4, 0.5, f64::NAN] {
-            let mut scene = Scene::new(Gripper::Closed);
-            scene.want(0, Gripper::Open);
-            scene.say(1, GripperInput::Opening(opening));
-            assert_eq!(scene.decided(1000), Gripper::Closed, "{opening}");
+    fn word_said_again_does_not_start_its_debounce_again() {
+        let mut scene = Scene::moving(Open);
+        scene.repeat([0, 50, 99], Said::Word(Closed));
+        assert_eq!(scene.decided(100), Closed);
+    }
+
+    #[test]
+    fn between_the_thresholds_and_without_a_number_nothing_changes() {
+        for opening in [0.3, 0.4, 0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            for state in [Open, Closed] {
+                let mut scene = Scene::moving(state);
+                scene.repeat([0, 1000, 2000], Said::Number(opening));
+                assert_eq!(scene.decided(2000), state, "{opening}");
+                // It contradicts a wish.
+                let (wished, number) = if state == Open { (Closed, 0.1) } else { (Open, 0.9) };
+                for wish in [Said::Word(wished), Said::Number(number)] {
+                    scene.repeat([3000, 3010], wish);
+                    scene.say(3020, Said::Number(opening));
+                    assert_eq!(scene.decided(4000), state, "{opening} {wish:?}");
+                }
+            }
         }
-        // The lower threshold itself closes nothing either.
-        let mut scene = Scene::new(Gripper::Open);
-        scene.say(0, GripperInput::Opening(0.3));
-        assert_eq!(scene.decided(1000), Gripper::Open);
-        scene.say(1000, GripperInput::Opening(0.29));
-        assert_eq!(scene.decided(2000), Gripper::Closed);
-        scene.say(2000, GripperInput::Opening(0.51));
-        assert_eq!(scene.decided(3000), Gripper::Open);
+        let mut scene = Scene::moving(Open);
+        scene.repeat([0, 10], Said::Number(0.29));
+        assert_eq!(scene.decided(100), Closed);
+        scene.repeat([1000, 1010], Said::Number(0.51));
+        assert_eq!(scene.decided(1300), Open);
     }
 
     #[test]
-    fn the_first_wish_of_all_needs_no_debounce() {
-        let t = Instant::now();
-        for input in [GripperInput::Wanted(Gripper::Closed), GripperInput::Opening(0.1)] {
-            let mut gripper = GripperDecider::new(Gripper::Open);
-            // What is no wish is not the first one.
-            gripper.handle_input(t, GripperInput::Opening(0.4), &CONFIG);
-            gripper.handle_input(t, GripperInput::Opening(f64::NAN), &CONFIG);
-            assert!(!gripper.is_known());
-            gripper.handle_input(t, input, &CONFIG);
-            assert_eq!((gripper.decided(), gripper.is_known()), (Gripper::Closed, true));
-            // The second does.
-            gripper.handle_input(t, GripperInput::Wanted(Gripper::Open), &CONFIG);
-            gripper.decide(ms(t, 299), t, &CONFIG);
-            assert_eq!(gripper.decided(), Gripper::Closed);
+    fn one_number_is_no_wish_and_two_are() {
+        for said in [Said::Number(0.9), Said::InTarget(GripperInput::Wanted(Open))] {
+            let mut scene = Scene::moving(Closed);
+            scene.say(0, said);
+            assert_eq!(scene.decided(2000), Closed, "{said:?}");
+            scene.say(2000, said);
+            assert_eq!(scene.decided(2000), Open, "it has stood: {said:?}");
         }
     }
 
     #[test]
-    fn the_first_wish_after_a_command_needs_its_debounce() {
-        let mut scene = Scene::new(Gripper::Closed);
-        scene.want(0, Gripper::Open);
-        assert_eq!(scene.gripper.decided(), Gripper::Closed);
+    fn numbers_far_apart_or_long_ago_are_no_wish() {
+        let mut scene = Scene::moving(Closed);
+        scene.repeat([0, 3001, 6002], Said::Number(0.9));
+        assert_eq!(scene.decided(6003), Closed);
+        scene.say(9002, Said::Number(0.9));
+        assert_eq!(scene.decided(9002), Open, "3 s apart");
+        let mut scene = Scene::moving(Closed);
+        scene.config.open_debounce = Duration::from_secs(4);
+        scene.repeat([0, 999], Said::Number(0.9));
+        assert_eq!(scene.decided(4000), Closed, "silence");
+        scene.repeat([4001, 5000], Said::Number(0.9));
+        assert_eq!(scene.decided(8000), Closed);
+        scene.say(8000, Said::Number(0.9));
+        assert_eq!(scene.decided(8001), Open);
+    }
+
+    #[test]
+    fn word_and_number_are_no_second_sample_of_each_other() {
+        let mut scene = Scene::moving(Closed);
+        scene.want(0, Open);
+        scene.say(10, Said::Number(0.9));
+        assert_eq!(scene.decided(1000), Closed);
+        scene.want(1000, Open);
+        assert_eq!(scene.decided(1299), Closed);
+        assert_eq!(scene.decided(1300), Open);
+    }
+
+    #[test]
+    fn first_word_of_all_needs_no_debounce() {
+        let mut scene = Scene::new(Open);
+        // What is no wish is not the first one.
+        scene.say(0, Said::Number(0.4));
+        scene.say(0, Said::Number(f64::NAN));
+        assert!(!scene.gripper.is_settled());
+        scene.want(0, Closed);
+        assert_eq!((scene.gripper.decided(), scene.gripper.is_settled()), (Closed, true));
+        // The second does.
+        scene.want(1, Open);
+        assert_eq!(scene.decided(300), Closed);
+        assert_eq!(scene.decided(301), Open);
+    }
+
+    #[test]
+    fn first_two_numbers_of_all_need_no_debounce() {
+        for said in [Said::Number(0.1), Said::InTarget(GripperInput::Wanted(Closed))] {
+            let mut scene = Scene::new(Open);
+            scene.say(0, said);
+            assert_eq!((scene.gripper.decided(), scene.gripper.is_settled()), (Open, false));
+            assert!(scene.gripper.is_awaited(scene.at(1499)) && !scene.gripper.is_awaited(scene.at(1500)));
+            scene.say(10, said);
+            assert_eq!((scene.gripper.decided(), scene.gripper.is_settled()), (Closed, true));
+            assert!(!scene.gripper.is_awaited(scene.at(10)));
+        }
+    }
+
+    #[test]
+    fn numbers_that_contradict_each_other_are_not_awaited_for_ever() {
+        let mut scene = Scene::new(Open);
+        for millis in (0..1500).step_by(20) {
+            scene.say(millis, Said::Number(if millis % 40 == 0 { 0.1 } else { 0.9 }));
+        }
+        assert!(scene.gripper.is_awaited(scene.at(1499)) && !scene.gripper.is_awaited(scene.at(1500)));
+    }
+
+    #[test]
+    fn first_wish_after_a_command_needs_its_debounce() {
+        let mut scene = Scene::moving(Closed);
+        scene.want(0, Open);
+        assert_eq!(scene.gripper.decided(), Closed);
     }
 
     #[test]
     fn a_wish_without_a_hand_in_sight_does_not_count() {
-        let mut scene = Scene::new(Gripper::Closed);
-        scene.want(0, Gripper::Open);
-        scene.in_sight = ms(scene.start, 1000);
-        assert_eq!(scene.decided(1299), Gripper::Closed);
-        assert_eq!(scene.decided(1300), Gripper::Open);
+        let mut scene = Scene::moving(Closed);
+        scene.want(0, Open);
+        scene.in_sight = scene.at(1000);
+        assert_eq!(scene.decided(1299), Closed);
+        assert_eq!(scene.decided(1300), Open);
+        // Of numbers, two must come while it is in sight.
+        let mut scene = Scene::moving(Closed);
+        scene.repeat([0, 999, 1000], Said::Number(0.9));
+        scene.in_sight = scene.at(1000);
+        assert_eq!(scene.decided(1400), Closed);
+        scene.say(1400, Said::Number(0.9));
+        assert_eq!(scene.decided(1400), Open);
     }
 
     #[test]
-    fn a_wish_of_a_node_that_has_gone_counts_in_this_motion_only() {
-        let mut scene = Scene::new(Gripper::Closed);
-        scene.want(0, Gripper::Open);
+    fn decision_that_was_not_sent_is_withdrawn_by_a_contradiction() {
+        let mut scene = Scene::moving(Closed);
+        scene.want(0, Open);
+        assert_eq!(scene.decided(300), Open);
+        scene.want(310, Closed);
+        assert_eq!(scene.gripper.decided(), Closed);
+        // One that was sent has to be contradicted for the debounce time.
+        let mut scene = Scene::moving(Closed);
+        scene.want(0, Open);
+        assert_eq!(scene.decided(300), Open);
+        scene.gripper.handle_sent(Open);
+        scene.want(310, Closed);
+        assert_eq!(scene.decided(409), Open);
+        assert_eq!(scene.decided(410), Closed);
+    }
+
+    #[test]
+    fn refused_decision_is_void_and_a_word_stands_again() {
+        let mut scene = Scene::moving(Open);
+        scene.want(0, Closed);
+        assert_eq!(scene.decided(100), Closed);
+        scene.gripper.handle_sent(Closed);
+        scene.gripper.handle_refused();
+        assert_eq!(scene.gripper.decided(), Open);
+        scene.gripper.handle_time(scene.at(200));
+        assert_eq!(scene.decided(299), Open);
+        assert_eq!(scene.decided(300), Closed);
+    }
+
+    #[test]
+    fn refused_decision_is_void_and_needs_fresh_numbers() {
+        let mut scene = Scene::moving(Open);
+        scene.repeat([0, 50], Said::Number(0.1));
+        assert_eq!(scene.decided(100), Closed);
+        scene.gripper.handle_sent(Closed);
+        scene.gripper.handle_refused();
+        assert_eq!(scene.decided(1000), Open);
+        scene.say(1000, Said::Number(0.1));
+        assert_eq!(scene.decided(2000), Open);
+        scene.say(2000, Said::Number(0.1));
+        assert_eq!(scene.decided(2000), Closed);
+    }
+
+    #[test]
+    fn accepted_decision_outlives_a_void() {
+        let mut scene = Scene::moving(Open);
+        scene.want(0, Closed);
+        assert_eq!(scene.decided(100), Closed);
+        scene.gripper.handle_sent(Closed);
+        scene.gripper.handle_accepted(Closed);
         scene.gripper.handle_left(true);
-        assert_eq!(scene.decided(300), Gripper::Open);
-        scene.want(400, Gripper::Closed);
+        scene.gripper.handle_void();
+        assert_eq!(scene.decided(1000), Closed);
+    }
+
+    #[test]
+    fn command_accepted_after_a_void_counts() {
+        let mut scene = Scene::moving(Open);
+        scene.gripper.handle_sent(Closed);
+        scene.gripper.handle_void();
+        assert_eq!(scene.gripper.decided(), Open);
+        scene.gripper.handle_accepted(Closed);
+        assert_eq!(scene.gripper.decided(), Closed);
+    }
+
+    #[test]
+    fn refusal_leaves_doubt_only_if_another_state_was_sent() {
+        let mut scene = Scene::moving(Open);
+        scene.gripper.handle_refused();
+        assert!(!scene.gripper.is_in_doubt());
+        scene.gripper.handle_sent(Closed);
+        assert!(!scene.gripper.is_in_doubt());
+        scene.gripper.handle_refused();
+        scene.gripper.handle_refused();
+        assert!(scene.gripper.is_in_doubt());
+        scene.gripper.handle_sent(Open);
+        assert!(!scene.gripper.is_in_doubt());
+        scene.gripper.handle_sent(Closed);
+        scene.gripper.handle_refused();
+        scene.gripper.handle_link_down();
+        assert!(!scene.gripper.is_in_doubt());
+    }
+
+    #[test]
+    fn other_settings_need_fresh_samples() {
+        let mut scene = Scene::moving(Closed);
+        scene.repeat([0, 200], Said::Number(0.9));
+        scene.gripper.handle_config();
+        assert_eq!(scene.decided(1000), Closed);
+        scene.want(1000, Open);
+        scene.gripper.handle_config();
+        scene.gripper.handle_time(scene.at(1100));
+        assert_eq!(scene.decided(1399), Closed);
+        assert_eq!(scene.decided(1400), Open);
+        // What was sent by the former ones stays.
+        scene.gripper.handle_sent(Open);
+        scene.gripper.handle_config();
+        assert_eq!(scene.gripper.decided(), Open);
+    }
+
+    #[test]
+    fn report_counts_between_motions_only() {
+        for (initial, reported) in [(Open, Closed), (Closed, Open)] {
+            let mut scene = Scene::new(initial);
+            scene.gripper.handle_reported(reported);
+            assert_eq!(scene.gripper.decided(), reported);
+            scene.gripper.handle_reported(initial);
+            assert_eq!(scene.gripper.decided(), initial);
+            scene.gripper.handle_sent(initial);
+            scene.gripper.handle_reported(reported);
+            scene.gripper.handle_void();
+            assert_eq!(scene.gripper.decided(), initial);
+        }
+    }
+
+    #[test]
+    fn accepted_command_outweighs_only_a_report_of_open() {
+        let mut scene = Scene::moving(Closed);
+        scene.gripper.handle_void();
+        scene.gripper.handle_reported(Open);
+        assert_eq!(scene.gripper.decided(), Closed, "it may hold something");
+        scene.gripper.handle_reported(Closed);
+        scene.gripper.handle_reported(Open);
+        assert_eq!(scene.gripper.decided(), Closed, "a report that agrees changes nothing");
+        let mut scene = Scene::moving(Open);
+        scene.gripper.handle_reported(Closed);
+        scene.gripper.handle_void();
+        assert_eq!(scene.gripper.decided(), Open, "in motion it may still be on its way");
+        scene.gripper.handle_reported(Closed);
+        assert_eq!(scene.gripper.decided(), Closed, "it was closed by other means");
+        scene.gripper.handle_reported(Open);
+        assert_eq!(scene.gripper.decided(), Open, "and opened again");
+    }
+
+    #[test]
+    fn report_counts_again_on_a_new_connection() {
+        let mut scene = Scene::moving(Closed);
+        scene.gripper.handle_link_down();
+        assert_eq!(scene.gripper.decided(), Closed);
+        scene.gripper.handle_reported(Open);
+        assert_eq!(scene.gripper.decided(), Open);
+        // Nothing that was accepted is no guess either.
+        let mut scene = Scene::new(Open);
+        scene.gripper.handle_link_down();
+        scene.gripper.handle_kept(GripperInput::Wanted(Closed));
+        assert_eq!(scene.gripper.decided(), Closed);
+    }
+
+    #[test]
+    fn word_after_a_report_is_debounced() {
+        let mut scene = Scene::new(Open);
+        scene.gripper.handle_reported(Closed);
+        scene.want(0, Open);
+        assert!(scene.gripper.is_settled());
+        assert_eq!(scene.decided(299), Closed);
+        assert_eq!(scene.decided(300), Open);
+    }
+
+    #[test]
+    fn report_that_changes_the_state_restarts_the_wish() {
+        let mut scene = Scene::new(Open);
+        scene.want(0, Closed);
+        scene.gripper.handle_reported(Open);
+        assert_eq!(scene.gripper.decided(), Open);
+        scene.gripper.handle_time(scene.at(1000));
+        // The same report again does not.
+        scene.gripper.handle_reported(Open);
+        assert_eq!(scene.decided(1099), Open);
+        assert_eq!(scene.decided(1100), Closed);
+        // Nor does one that leaves the decision as it is.
+        scene.gripper.handle_reported(Closed);
+        assert_eq!(scene.gripper.decided(), Closed);
+    }
+
+    #[test]
+    fn kept_word_is_a_guess() {
+        let mut scene = Scene::new(Open);
+        scene.gripper.handle_kept(GripperInput::Opening(0.1));
+        assert_eq!(scene.gripper.decided(), Open, "one number");
+        scene.gripper.handle_kept(GripperInput::Wanted(Closed));
+        assert_eq!((scene.gripper.decided(), scene.gripper.is_settled()), (Closed, false));
+        scene.gripper.handle_reported(Open);
+        scene.gripper.handle_kept(GripperInput::Wanted(Closed));
+        assert_eq!(scene.gripper.decided(), Open, "the report is newer");
+        let mut scene = Scene::new(Open);
+        scene.gripper.handle_sent(Open);
+        scene.gripper.handle_void();
+        scene.gripper.handle_kept(GripperInput::Wanted(Closed));
+        assert_eq!(scene.gripper.decided(), Open, "a command is newer");
+    }
+
+    #[test]
+    fn a_word_of_a_node_that_has_gone_counts_in_this_motion_only() {
+        let mut scene = Scene::moving(Closed);
+        scene.want(0, Open);
         scene.gripper.handle_left(true);
-        scene.gripper.handle_motion_end();
-        assert_eq!(scene.decided(1000), Gripper::Open);
-        scene.want(1000, Gripper::Closed);
+        assert_eq!(scene.decided(300), Open);
+        let mut scene = Scene::moving(Closed);
+        scene.want(0, Open);
+        scene.gripper.handle_left(true);
+        scene.gripper.handle_void();
+        assert_eq!(scene.decided(1000), Closed);
+        scene.want(1000, Open);
         scene.gripper.handle_left(false);
-        assert_eq!(scene.decided(2000), Gripper::Open);
+        assert_eq!(scene.decided(2000), Closed);
         // What another node says after that stands through a hold.
-        scene.want(2000, Gripper::Closed);
-        scene.gripper.handle_motion_end();
-        assert_eq!(scene.decided(2100), Gripper::Closed);
+        scene.want(2000, Open);
+        scene.gripper.handle_void();
+        scene.gripper.handle_time(scene.at(2000));
+        assert_eq!(scene.decided(2300), Open);
+    }
+
+    #[test]
+    fn numbers_of_a_node_that_has_gone_are_no_wish() {
+        let mut scene = Scene::moving(Closed);
+        scene.repeat([0, 100], Said::Number(0.9));
+        scene.gripper.handle_left(true);
+        assert_eq!(scene.decided(300), Closed);
+    }
+
+    #[test]
+    fn target_that_may_only_close_never_opens() {
+        let (opens, closes) =
+            (Said::InTarget(GripperInput::Wanted(Open)), Said::InTarget(GripperInput::Wanted(Closed)));
+        let mut scene = Scene::moving(Open);
+        scene.config.target_opens = false;
+        scene.repeat([0, 90], closes);
+        scene.say(95, opens);
+        assert_eq!(scene.decided(200), Open, "a contradiction");
+        scene.repeat([200, 300], closes);
+        assert_eq!(scene.decided(300), Closed);
+        scene.gripper.handle_sent(Closed);
+        scene.repeat((310..10_000).step_by(10), opens);
+        assert_eq!(scene.decided(10_000), Closed);
+        // The topic opens it, and the target does not contradict that.
+        scene.want(10_000, Open);
+        scene.repeat((10_000..10_300).step_by(10), opens);
+        assert_eq!(scene.decided(10_299), Closed);
+        assert_eq!(scene.decided(10_300), Open);
+        scene.gripper.handle_sent(Open);
+        scene.repeat([10_310, 10_410], closes);
+        assert_eq!(scene.decided(10_410), Closed, "the word has been contradicted");
+        scene.gripper.handle_sent(Closed);
+        scene.say(10_420, opens);
+        assert_eq!(scene.decided(20_000), Closed, "and does not come back");
     }
 
     #[test]
     fn gripper_is_awaited_until_first_wish_or_for_some_time() {
-        let t = Instant::now();
-        let mut gripper = GripperDecider::new(Gripper::Open);
-        assert!(!gripper.is_awaited(t));
-        gripper.handle_found(t);
-        assert!(gripper.is_awaited(ms(t, 1499)) && !gripper.is_awaited(ms(t, 1500)));
-        gripper.handle_left(false);
-        assert!(!gripper.is_awaited(t), "its publisher has left");
-        gripper.handle_found(t);
-        gripper.handle_input(t, GripperInput::Wanted(Gripper::Closed), &CONFIG);
-        assert!(!gripper.is_awaited(t));
+        let mut scene = Scene::new(Open);
+        assert!(!scene.gripper.is_awaited(scene.at(0)));
+        assert_eq!(scene.gripper.awaited_until(), None);
+        scene.gripper.handle_found(scene.at(0));
+        assert_eq!(scene.gripper.awaited_until(), Some(scene.at(1500)));
+        assert!(scene.gripper.is_awaited(scene.at(1499)) && !scene.gripper.is_awaited(scene.at(1500)));
+        scene.gripper.handle_left(false);
+        assert!(!scene.gripper.is_awaited(scene.at(0)), "its publisher has left");
+        scene.gripper.handle_found(scene.at(0));
+        scene.want(0, Closed);
+        assert!(!scene.gripper.is_awaited(scene.at(0)));
+        let mut scene = Scene::new(Open);
+        scene.gripper.handle_found(scene.at(0));
+        scene.gripper.handle_sent(Open);
+        assert!(!scene.gripper.is_awaited(scene.at(0)), "a command has been sent");
     }
 }

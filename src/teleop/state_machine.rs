@@ -94,7 +94,7 @@ impl Teleop {
                 self.input.handle_good(now, origin, &self.config);
                 self.counters.coalesced += u64::from(overtakes && self.mode.is_moving());
                 if let Some(input) = target.gripper {
-                    self.gripper.handle_input(now, input, &self.config.gripper);
+                    self.gripper.handle_target(now, input, &self.config.gripper);
                 }
                 if self.mode.is_moving() {
                     self.decide_gripper(now);
@@ -135,17 +135,17 @@ impl Teleop {
         if let Some(wanted) = self.config.gripper.wanted(input) {
             self.input.handle_gripper_word(now, wanted);
         }
-        self.gripper.handle_input(now, input, &self.config.gripper);
+        self.gripper.handle_topic(now, input, &self.config.gripper);
         self.update(now);
     }
 
     /// Takes a sample that one of several publishers of the gripper's topic has kept from before. Because the others may have
     /// published newer ones, the first motion waits for theirs as if this sample did not exist.
     pub fn handle_kept_gripper(&mut self, now: Instant, input: GripperInput) {
-        if self.gripper.is_known() {
+        if self.gripper.is_settled() {
             self.handle_gripper(now, input);
         } else {
-            self.gripper.handle_kept(input, &self.config.gripper);
+            self.gripper.handle_kept(input);
             self.update(now);
         }
     }
@@ -155,6 +155,7 @@ impl Teleop {
         self.link = link;
         if link.is_down() {
             self.rejections.end();
+            self.gripper.handle_link_down();
             if link == LinkView::Partial {
                 // The connected controllers still have to answer, but a controller that joins has received nothing.
                 self.estimate.renew_session(&self.config);
@@ -177,8 +178,10 @@ impl Teleop {
         if self.fault.is_some() {
             // Some controllers accept what their arm does not do.
             self.estimate.handle_rejected();
+            self.gripper.handle_refused();
         } else {
             self.estimate.handle_acknowledged(now, command);
+            self.gripper.handle_accepted(command.gripper);
         }
         self.rejections.end();
         if self.mode.is_going_home() && self.planner.has_arrived(self.basis()) {
@@ -190,6 +193,7 @@ impl Teleop {
     /// Takes the reply that a command has been refused.
     pub fn handle_rejected(&mut self, now: Instant) {
         self.estimate.handle_rejected();
+        self.gripper.handle_refused();
         self.rejections.handle_rejected(now, self.config.max_consecutive_errors, self.config.settle_time);
         self.restart_motion();
         self.update(now);
@@ -198,6 +202,7 @@ impl Teleop {
     /// Takes the loss of a command or of its reply: the controller may have taken the command or not.
     pub fn handle_lost(&mut self) {
         self.estimate.handle_rejected();
+        self.gripper.handle_refused();
         self.restart_motion();
     }
 
@@ -412,6 +417,9 @@ impl Teleop {
         // What a person was told of home may be true no longer.
         self.confirm_until = None;
         self.input.handle_config(now, &before, &self.config);
+        if before.gripper != self.config.gripper {
+            self.gripper.handle_config();
+        }
         if before.hold_behavior != self.config.hold_behavior && !self.mode.is_moving() {
             // A parameter that is set brings back no command from before.
             self.estimate.forbid_repetition();
@@ -430,10 +438,12 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Forgets where the arm is, because the arm or what positions mean is another. Call it disarmed and without a link.
+    /// Forgets where the arm is and what its gripper is to be, because the arm or what positions mean is another. Call it
+    /// disarmed and without a link.
     pub fn handle_other_arm(&mut self) {
         self.estimate.handle_other_arm();
         (self.fault, self.confirm_until) = (None, None);
+        self.gripper = GripperDecider::new(self.config.initial_gripper);
         self.planner.handle_link_down();
     }
 
@@ -502,6 +512,9 @@ impl Teleop {
             return None;
         }
         if self.mode.is_moving() {
+            if self.gripper.is_in_doubt() && self.estimate.has_unanswered() {
+                return None;
+            }
             return self.planner.due_at(now, self.gripper.decided(), self.basis());
         }
         let repeats = self.config.hold_behavior.repeats()
@@ -534,7 +547,9 @@ impl Teleop {
 
     /// Records that a planned command has been handed to the connection.
     pub fn handle_sent(&mut self, now: Instant, planned: &Planned) {
-        self.gripper.handle_sent();
+        if planned.kind != CommandKind::Repetition {
+            self.gripper.handle_sent(planned.command.gripper);
+        }
         if self.planner.handle_sent(now, planned, Basis { estimate: &self.estimate, config: &self.config }) {
             self.mode.track();
         }
@@ -581,6 +596,7 @@ impl Teleop {
 
     /// Lets the mode follow from obstacles and time.
     fn update(&mut self, now: Instant) {
+        self.gripper.handle_time(now);
         let clear = if self.mode.is_going_home() {
             self.home_obstacle(now).is_none()
         } else {
@@ -607,8 +623,12 @@ impl Teleop {
             // People may move the arm by other means from now on.
             self.estimate.renew_session(&self.config);
         }
+        let motion = self.mode.motion();
+        if motion != before.motion() && matches!(motion, Motion::Disarmed | Motion::Stopped) {
+            self.gripper.handle_void();
+        }
         if before.is_moving() && !self.mode.is_moving() {
-            self.gripper.handle_motion_end();
+            self.gripper.handle_void();
             self.request_stop_line();
         }
         result

@@ -80,6 +80,11 @@ pub enum GripperInput {
     Opening(f64),
 }
 
+impl GripperInput {
+    /// A hand that is not seen: an opening that is no number, and so says nothing.
+    pub const UNSEEN: Self = Self::Opening(f64::NAN);
+}
+
 /// The frames that a target can be in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Frame {

@@ -280,7 +280,7 @@ def test_a_first_client_that_is_long_silent_does_not_keep_the_arm(run, name):
 @pytest.mark.parametrize("name", [*SERVERS, "dial_in.py", "udp_receiver.py"])
 def test_arm_check_finds_nothing_wrong_with_it(workshop, run, name):
     check = [str(EXECUTABLES / "arm_check"), "127.0.0.1"]
-    options = ["--at", "200", "0", "200", "--stop", "--heartbeat", "--seq"]
+    options = ["--at", "200", "0", "200", "--gripper", "open", "--yes", "--stop", "--heartbeat", "--seq"]
     if name == "dial_in.py":
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]

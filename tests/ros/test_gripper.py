@@ -1,8 +1,9 @@
 """The gripper's input in its four types, its debounce, and a hand that is lost."""
 
 import pytest
-from controller import command
+from controller import OK, command, error
 from harness import QUICK
+from parameters import set_each
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, Float32, Float64, String
 from std_srvs.srv import SetBool
@@ -160,6 +161,83 @@ def test_what_a_publisher_that_has_gone_wanted_changes_nothing_later(controller,
     tracker.start()
     status.wait(motion="TRACKING")
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
+
+
+def refuse_closing(controller):
+    """Refuses every command that says "closed"."""
+    controller.reply = lambda line: error("no") if b"closed" in line.data else OK
+
+
+def test_refused_decision_of_a_publisher_that_left_does_not_come_out_later(controller, bridge, hand, repeat, peer):
+    refuse_closing(controller)
+    status = bridge(controller, AT_PLACE).status
+    hand(PLACE)
+    status.wait(motion="TRACKING")
+    pinch = repeat(Bool, "/gripper", lambda: Bool(data=True))
+    controller.lines.wait(lambda line: line.data == CLOSED)
+    pinch.close()
+    status.wait(lambda _: peer.node.count_publishers("/gripper") == 0)
+    # The bridge has looked at the graph since, and what it has sent has been refused.
+    for _ in range(2):
+        status.skip().wait()
+    after = controller.mark()
+    controller.reply = lambda line: OK
+    assert peer.call(SetBool, "/aether_bridge/set_armed", data=False).success
+    assert peer.call(SetBool, "/aether_bridge/set_armed", data=True).success
+    status.wait(motion="TRACKING")
+    assert controller.lines.wait(after=after).gripper == "open"
+    controller.lines.assert_none(lambda line: line.gripper == "closed", after)
+
+
+def test_refused_decision_is_taken_back_and_tried_again(controller, bridge, hand, repeat):
+    refuse_closing(controller)
+    status = bridge(controller, AT_PLACE).status
+    hand(PLACE)
+    status.wait(motion="TRACKING")
+    repeat(Bool, "/gripper", lambda: Bool(data=True))
+    index = controller.lines.find(lambda line: line.data == CLOSED)
+    index = controller.lines.find(lambda line: line.data == OPEN, index)
+    controller.reply = lambda line: OK
+    index = controller.lines.find(lambda line: line.data == CLOSED, index)
+    controller.lines.assert_none(lambda line: line.gripper == "open", index)
+
+
+def test_single_number_changes_nothing_and_two_do(controller, bridge, hand, repeat, peer):
+    status = bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/Float32"}).status
+    hand(PLACE)
+    status.wait(motion="TRACKING")
+    # Its publisher stays, and says nothing more.
+    fingers = peer.node.create_publisher(Float32, "/gripper", LATCHED)
+    fingers.publish(Float32(data=0.1))
+    controller.lines.assert_none(lambda line: line.gripper == "closed")
+    repeat(Float32, "/gripper", lambda: Float32(data=0.1))
+    controller.lines.wait(lambda line: line.data == CLOSED)
+
+
+def test_infinity_and_nan_open_and_close_nothing(controller, bridge, hand, repeat):
+    bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/Float64"})
+    hand(PLACE)
+    pinch = repeat(Float64, "/gripper", lambda: Float64(data=0.1))
+    index = controller.lines.find(lambda line: line.gripper == "closed")
+    pinch.make = lambda: Float64(data=float("inf"))
+    controller.lines.assert_none(lambda line: line.gripper == "open", index)
+    pinch.make = lambda: Float64(data=0.9)
+    index = controller.lines.find(lambda line: line.gripper == "open", index)
+    pinch.make = lambda: Float64(data=float("-inf"))
+    controller.lines.assert_none(lambda line: line.gripper == "closed", index)
+
+
+def test_changed_threshold_needs_fresh_numbers(controller, bridge, hand, peer):
+    started = bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/Float32"})
+    hand(PLACE)
+    started.status.wait(motion="TRACKING")
+    fingers = peer.node.create_publisher(Float32, "/gripper", LATCHED)
+    for _ in range(2):
+        fingers.publish(Float32(data=0.4))
+    controller.lines.assert_none(lambda line: line.gripper == "closed")
+    # By the new threshold that would have been a wish.
+    assert set_each(peer, ("gripper.close_below", 0.45)) == [""]
+    controller.lines.assert_none(lambda line: line.gripper == "closed")
 
 
 def test_a_word_said_while_disarmed_is_in_the_first_command(controller, bridge, hand, peer):

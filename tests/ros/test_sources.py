@@ -19,8 +19,10 @@ from geometry_msgs.msg import (
     TwistStamped,
 )
 from harness import QUICK
-from std_msgs.msg import Float64MultiArray, Header
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Bool, Float64MultiArray, Header
 
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
@@ -127,6 +129,37 @@ def test_a_field_says_whether_there_is_a_hand_and_another_what_it_holds(controll
     controller.lines.wait(lambda line: line.data == PLACE_LINE, after=controller.mark())
 
 
+def test_gripping_hand_that_is_not_seen_never_opens_the_gripper(controller, bridge, repeat):
+    fields = {"input.valid": "none", "gripper.valid": "twist.angular.x", "gripper.open_debounce": 0.1}
+    started = bridge(controller, {**AT_PLACE, **TWIST, **fields})
+    hand = repeat(TwistStamped, "/hand", lambda: twist(opening=0.1))
+    started.status.wait(motion="TRACKING")
+    index = controller.lines.find(lambda line: line.gripper == "closed")
+    # It is lost, and its tracker says "open"; the hand that the position comes from is still there.
+    hand.make = lambda: twist(x=0.13, seen=0.0, opening=1.0)
+    moved = command("130.0", "35.5", "210.0", "closed")
+    controller.lines.wait(lambda line: line.data == moved, index)
+    controller.lines.assert_none(lambda line: line.gripper == "open", index)
+    # It is back, and it is its wish.
+    hand.make = lambda: twist(x=0.13, opening=1.0)
+    controller.lines.wait(lambda line: line.gripper == "open", index)
+
+
+def test_target_closes_the_gripper_and_only_the_topic_opens_it(controller, bridge, repeat, peer):
+    fields = {"input.valid": "none", "gripper.opened_by": "topic", "gripper.open_debounce": 0.1}
+    started = bridge(controller, {**AT_PLACE, **TWIST, **fields})
+    hand = repeat(TwistStamped, "/hand", lambda: twist(opening=0.1))
+    started.status.wait(motion="TRACKING")
+    index = controller.lines.find(lambda line: line.gripper == "closed")
+    hand.make = twist
+    controller.lines.assert_none(lambda line: line.gripper == "open", index)
+    # A person says so.
+    peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=False))
+    index = controller.lines.find(lambda line: line.gripper == "open", index)
+    hand.make = lambda: twist(opening=0.1)
+    controller.lines.wait(lambda line: line.gripper == "closed", index)
+
+
 def test_a_message_that_lacks_the_field_holds_the_arm_and_the_next_one_moves_it(controller, bridge, repeat):
     source = {
         "input.topic": "/hand",
@@ -180,6 +213,7 @@ def test_a_bridge_without_tf_says_so_and_refuses_other_frames(controller, bridge
         ({"input.stamp": "header"}, "input.stamp: 'header' is a message; it must be a builtin_interfaces/Time"),
         ({"input.unit": "inch"}, "parameter 'input.unit' is 'inch'; it must be 'm', 'cm', 'mm'"),
         ({"input.position": ["x", "y"]}, "'input.position' is \\['x', 'y'\\]; it must be"),
+        ({"gripper.valid": "seen"}, "'gripper.valid' is 'seen'; it must be 'none' while input.gripper is 'none'"),
     ],
 )
 def test_what_cannot_be_read_is_refused_at_start_with_what_there_is(launch, source, words):

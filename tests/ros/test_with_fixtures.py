@@ -9,6 +9,8 @@ from aether_interfaces.msg import HandState
 from ament_index_python.packages import get_package_share_directory
 from controller import command
 from geometry_msgs.msg import TransformStamped
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Bool
 from tf2_msgs.msg import TFMessage
 
 RECORDING = pathlib.Path(__file__).parents[1] / "data" / "handstates_2hz_solo.jsonl"
@@ -32,6 +34,20 @@ def test_the_aether_tracker_moves_the_arm_at_two_hertz_and_its_zeros_hold_it(con
     tracker.make = lambda: here
     started.status.wait(motion="TRACKING")
     started.status.wait(motion="HOLDING", reason="exactly the same")
+
+
+def test_left_hand_of_aether_that_is_lost_drops_nothing(controller, bridge, repeat, peer):
+    live = itertools.cycle([5.0, 5.5])
+    started = bridge(controller, {"arm.home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET])
+    tracker = repeat(HandState, "/HandStates", lambda: HandState(x=10.0, y=20.0, z=next(live), hand_closed=True), rate=2.0)
+    started.status.wait(motion="TRACKING")
+    index = controller.lines.find(lambda line: line.gripper == "closed")
+    # The right hand is still there.
+    tracker.make = lambda: HandState(x=10.0, y=20.0, z=next(live))
+    controller.lines.assert_none(lambda line: line.gripper == "open", index, within=3.0)
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    peer.node.create_publisher(Bool, "/gripper", latched).publish(Bool(data=False))
+    controller.lines.wait(lambda line: line.gripper == "open", index)
 
 
 def test_extra_messages_are_found_where_nothing_is_sourced(controller, bridge, repeat):

@@ -6,7 +6,7 @@ use aether_bridge::arm::Command;
 use aether_bridge::teleop::{CommandKind, HoldBehavior, LinkView, Motion, Planned};
 use aether_sim::monitor::{Step, TimedCommand};
 
-use crate::world::World;
+use crate::world::{Order, World};
 
 /// A command at an exact time.
 pub fn timed(at: Instant, planned: &Planned) -> TimedCommand {
@@ -34,13 +34,21 @@ impl World {
 
     /// 6. The gripper changes only by its own input, and a wish that has stood is what a command says.
     ///
-    /// The first word counts at once, a later one when it has stood for its debounce time with a hand in sight.
+    /// A command that begins a motion, or follows a refused one, has the gripper as it was last accepted or reported.
     fn check_gripper(&self, command: &Command) {
-        if command.gripper != self.last_gripper {
-            assert!(self.gripper.stood.contains(&command.gripper), "invariant 6: {:?}", self.gripper);
+        let side = &self.gripper;
+        if command.gripper != side.sent.unwrap_or(side.state) {
+            assert!(side.stood.contains(&command.gripper), "invariant 6: {command:?} {side:?}");
         }
-        if let Some(due) = self.gripper.due.filter(|_| !self.gripper.orphaned) {
-            assert_eq!(command.gripper, due, "invariant 6: a standing wish is not met: {:?}", self.gripper);
+        let newest = self.in_flight.iter().rev().find_map(|order| match order {
+            Order::Command(newest) => Some(newest.gripper),
+            Order::Stop | Order::Question => None,
+        });
+        if let Some(newest) = newest.filter(|_| side.sent.is_none()) {
+            assert_eq!(command.gripper, newest, "invariant 6: back and forth, before the answer: {side:?}");
+        }
+        if let Some(due) = side.due {
+            assert_eq!(command.gripper, due, "invariant 6: a standing wish is not met: {side:?}");
         }
     }
 

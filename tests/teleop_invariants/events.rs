@@ -1,8 +1,10 @@
 //! What can happen to the machine.
 
+use std::time::Duration;
+
 use aether_bridge::arm::Gripper;
 use aether_bridge::geometry::Transform;
-use aether_bridge::teleop::{Frame, GripperInput, LinkView, TeleopConfig};
+use aether_bridge::teleop::{Frame, GripperConfig, GripperInput, LinkView, TeleopConfig};
 use proptest::prelude::*;
 
 use crate::settings::settings;
@@ -41,6 +43,12 @@ pub enum Event {
     },
     /// Gripper input.
     Gripper(GripperInput),
+    /// A publisher of the gripper's topic has kept this from before, and there are others.
+    KeptGripper(GripperInput),
+    /// The controller reports what its gripper is.
+    ReportedGripper(Gripper),
+    /// A person disarms, and has the bridge connect to another arm.
+    OtherArm,
     /// The graph shows the first publisher of the gripper's topic, or that one has gone.
     GripperFound,
     GripperLeft,
@@ -71,6 +79,10 @@ pub enum Event {
     SetArmed(bool),
     Stop,
     Reset,
+    /// What becomes of the next commands that would be accepted at once.
+    Fates(Vec<Fate>),
+    /// Somebody sets parameters of the gripper.
+    ConfigureGripper(GripperConfig),
     /// Somebody sets parameters.
     Configure(Box<TeleopConfig>),
     /// From now on a line takes so long on its way out.
@@ -85,6 +97,55 @@ pub enum Event {
     Shutdown,
 }
 
+/// What becomes of a command that is not accepted.
+#[derive(Debug, Clone, Copy)]
+pub enum Fate {
+    Refused,
+    Lost,
+}
+
+/// What bears on the gripper, for an arm that is in motion most of the time.
+pub fn gripper_event() -> impl Strategy<Value = Event> {
+    let words = prop_oneof![1 => Just(None), 2 => gripper().prop_map(Some)];
+    let rest = (prop::array::uniform3(-0.001..0.001), 1usize..40, 5u64..40, words).prop_map(
+        |(step, count, period_ms, word)| {
+            let (from, frame) = (PLACE, Frame::Base);
+            Event::Sweep { from, step, count, period_ms, stamped: false, frame, word }
+        },
+    );
+    let fates = prop::collection::vec(prop_oneof![2 => Just(Fate::Refused), 1 => Just(Fate::Lost)], 1..4);
+    let debounces = (0u64..200, 0u64..400, 0.1..0.4f64, 0.5..0.95f64, prop::bool::weighted(0.8));
+    let settings = debounces.prop_map(|(close, open, close_below, open_above, target_opens)| GripperConfig {
+        close_below,
+        open_above,
+        close_debounce: Duration::from_millis(close),
+        open_debounce: Duration::from_millis(open),
+        target_opens,
+    });
+    prop_oneof![
+        60 => rest,
+        30 => gripper().prop_map(Event::Gripper),
+        3 => gripper().prop_map(Event::KeptGripper),
+        8 => prop_oneof![Just(Gripper::Open), Just(Gripper::Closed)].prop_map(Event::ReportedGripper),
+        2 => Just(Event::GripperFound),
+        4 => Just(Event::GripperLeft),
+        15 => fates.prop_map(Event::Fates),
+        6 => prop::bool::weighted(0.8).prop_map(|ok| Event::Reply { ok }),
+        6 => prop_oneof![4 => Just(LinkView::Ready), 1 => Just(LinkView::Down), 1 => Just(LinkView::Unresponsive)]
+            .prop_map(Event::Link),
+        1 => Just(Event::NotATarget(f64::NAN)),
+        12 => prop::bool::weighted(0.9).prop_map(Event::SetArmed),
+        3 => prop_oneof![1 => Just(Event::Stop), 3 => Just(Event::Reset)],
+        3 => settings.prop_map(Event::ConfigureGripper),
+        1 => Just(Event::OtherArm),
+        12 => (0u64..60, prop::bool::weighted(0.1)).prop_map(|(ms, stalled)| Event::Pass { ms, stalled }),
+        2 => (100u64..5000, any::<bool>()).prop_map(|(ms, stalled)| Event::Pass { ms, stalled }),
+    ]
+}
+
+/// Inside every workspace of [`gripper_settings`](crate::settings::gripper_settings), in the arm's base frame.
+const PLACE: [f64; 3] = [0.02, 0.02, 0.02];
+
 pub fn event() -> impl Strategy<Value = Event> {
     let link = prop_oneof![16 => Just(LinkView::Ready), 2 => Just(LinkView::Unresponsive), 2 => Just(LinkView::Down), 1 => Just(LinkView::Partial)];
     prop_oneof![
@@ -94,6 +155,9 @@ pub fn event() -> impl Strategy<Value = Event> {
         20 => any::<bool>().prop_map(Event::SeveralPublishers),
         10 => two_hands(),
         60 => gripper().prop_map(Event::Gripper),
+        10 => gripper().prop_map(Event::KeptGripper),
+        20 => prop_oneof![Just(Gripper::Open), Just(Gripper::Closed)].prop_map(Event::ReportedGripper),
+        3 => Just(Event::OtherArm),
         5 => Just(Event::GripperFound),
         10 => Just(Event::GripperLeft),
         80 => link.prop_map(Event::Link),
@@ -161,6 +225,7 @@ fn gripper() -> impl Strategy<Value = GripperInput> {
         3 => Just(GripperInput::Wanted(Gripper::Open)),
         3 => Just(GripperInput::Wanted(Gripper::Closed)),
         1 => (-0.5..1.5).prop_map(GripperInput::Opening),
-        1 => Just(GripperInput::Opening(f64::NAN)),
+        2 => prop_oneof![Just(0.1), Just(0.9)].prop_map(GripperInput::Opening),
+        1 => prop_oneof![Just(f64::NAN), Just(f64::INFINITY)].prop_map(GripperInput::Opening),
     ]
 }

@@ -10,11 +10,11 @@ mod world;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aether_bridge::teleop::Motion;
-use events::{Event, event};
+use events::{Event, event, gripper_event};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use settings::settings;
+use settings::{gripper_settings, settings};
 use world::World;
 
 #[test]
@@ -34,6 +34,24 @@ fn no_sequence_of_events_yields_a_forbidden_command() {
     result.unwrap_or_else(|failure| panic!("{failure}"));
     let handled = handled.into_inner();
     assert!(handled >= 100_000, "only {handled} events");
+}
+
+/// 6, where the gripper has more to do than in the world at large.
+#[test]
+fn no_sequence_of_events_moves_the_gripper_by_itself() {
+    let changes = AtomicU64::new(0);
+    let sequence = (gripper_settings(), 1usize..4, prop::collection::vec(gripper_event(), 1..80));
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: CASES / 2, failure_persistence: None, ..Default::default() });
+    let result = runner.run(&sequence, |(config, window, events)| {
+        let mut world = World::new(config, window);
+        events.iter().for_each(|event| world.handle(event));
+        changes.fetch_add(world.log().gripper_changes(), Ordering::Relaxed);
+        Ok(())
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+    let changes = changes.into_inner();
+    assert!(changes >= 500, "only {changes} changes");
 }
 
 /// 7: whatever the wall clock is set to, and with it the stamps, the same commands are sent at the same time.
@@ -73,7 +91,7 @@ fn the_random_world_does_move_the_arm() {
     let mut runner = TestRunner::deterministic();
     let strategy = (settings(), prop::collection::vec(event(), 100));
     let mut seen = Seen::default();
-    for _ in 0..96 {
+    for _ in 0..160 {
         let (config, events) = strategy.new_tree(&mut runner).unwrap().current();
         let mut world = World::new(config, 1);
         for event in &events {

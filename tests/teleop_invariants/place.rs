@@ -56,6 +56,13 @@ impl Place {
         place
     }
 
+    /// Nothing is known of another arm, and it has not stood at home since the start.
+    pub fn of_other_arm(config: &TeleopConfig) -> Self {
+        let mut place = Self::new(config);
+        (place.left_start, place.assumed) = (true, None);
+        place
+    }
+
     /// A session ends, and another begins.
     pub fn renew(&mut self, config: &TeleopConfig) {
         let last = self.seen.last().map(|seen| seen.place).or(self.acknowledged.map(|(_, place)| place));

@@ -1,7 +1,9 @@
 //! Random settings, of all that validate.
 
+use std::time::Duration;
+
 use aether_bridge::config::{Config, Parameters, Value};
-use aether_bridge::teleop::TeleopConfig;
+use aether_bridge::teleop::{Arming, FilterConfig, JumpConfig, StreamHealthConfig, TeleopConfig};
 use proptest::prelude::*;
 
 /// What the motion machine is set to: any that [`Config`] accepts, mostly of a size that makes things happen.
@@ -10,6 +12,21 @@ pub fn settings() -> impl Strategy<Value = TeleopConfig> {
     values.prop_filter_map("contradictory", |(source, motion, space, gripper)| {
         let parameters = Parameters::with(&[source, motion, space, gripper].concat()).unwrap();
         Config::new(&parameters).ok().map(|config| config.teleop)
+    })
+}
+
+/// The same for an arm that is in motion most of the time: by whatever a hand does at one place.
+pub fn gripper_settings() -> impl Strategy<Value = TeleopConfig> {
+    settings().prop_map(|config| TeleopConfig {
+        arming: Arming::Automatic,
+        settle_time: Duration::from_millis(50),
+        input_timeout: Duration::from_millis(200),
+        stream_health: StreamHealthConfig { frozen_timeout: Duration::ZERO, min_rate: 0.0 },
+        jump: JumpConfig { distance: 0.0, confirm: Duration::ZERO },
+        filter: FilterConfig::None,
+        workspace: config.workspace.with_reach(0.0, 0.0),
+        max_consecutive_errors: 5,
+        ..config
     })
 }
 

@@ -14,7 +14,7 @@ use aether_sim::monitor::{MotionLimits, MotionMonitor};
 use nalgebra::Vector3;
 
 use crate::checks::timed;
-use crate::events::Event;
+use crate::events::{Event, Fate};
 use crate::place::Place;
 
 pub struct World {
@@ -42,8 +42,6 @@ pub struct World {
     pub permitted: bool,
     pub shut_down: bool,
     pub gripper: GripperSide,
-    /// As last sent, on any connection.
-    pub last_gripper: Gripper,
     /// Whether a stop line must come before the next motion.
     pub stop_owed: bool,
     /// The last command of this connection that was answered, if it was accepted.
@@ -59,6 +57,8 @@ pub struct World {
     pub restarted: bool,
     /// What has not been answered yet.
     pub in_flight: VecDeque<Order>,
+    /// What becomes of the next lines that would be answered at once.
+    fates: VecDeque<Fate>,
     wall_clock: Duration,
     last_stamp: Option<i64>,
     stream: Stream,
@@ -88,19 +88,83 @@ enum Line {
     Question,
 }
 
-/// What the gripper's topic has said, and since when without contradiction.
-#[derive(Debug, Default)]
+/// What is known and wanted of the gripper.
+#[derive(Debug)]
 pub struct GripperSide {
+    /// As last accepted or reported, or as is assumed before that.
+    pub state: Gripper,
+    /// What that is known from.
+    source: Source,
+    /// What the last command of this motion said, if nothing has made it void.
+    pub sent: Option<Gripper>,
     /// Something has been wanted, or a command has been sent.
-    known: bool,
-    /// What is wanted, and since when without contradiction.
-    wanted: Option<(Gripper, Instant)>,
-    /// The states that have been wanted for their debounce time since the last command.
+    settled: bool,
+    wish: Option<Wish>,
+    /// The states that have been wanted for long enough since the last command.
     pub stood: Vec<Gripper>,
     /// What the next command has to say, if nothing comes between.
     pub due: Option<Gripper>,
-    /// One that may have said what is wanted has gone since, so that it may count or not.
-    pub orphaned: bool,
+    /// One that may have said what is wanted has gone since.
+    orphaned: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Source {
+    Assumed,
+    Told,
+    Accepted,
+}
+
+/// What is wanted without contradiction.
+#[derive(Debug, Clone, Copy)]
+struct Wish {
+    wanted: Gripper,
+    /// Of the topic, and no number.
+    word: bool,
+    since: Instant,
+    /// When it was said last, and before that.
+    last: Instant,
+    before: Option<Instant>,
+}
+
+impl GripperSide {
+    fn new(initial: Gripper) -> Self {
+        Self {
+            state: initial,
+            source: Source::Assumed,
+            sent: None,
+            settled: false,
+            wish: None,
+            stood: Vec::new(),
+            due: None,
+            orphaned: false,
+        }
+    }
+
+    /// What was not accepted is void, and what is wanted has to stand from now.
+    fn handle_void(&mut self, now: Instant) {
+        self.sent = None;
+        self.restart(now);
+    }
+
+    fn restart(&mut self, now: Instant) {
+        (self.due, self.stood) = (None, Vec::new());
+        let stands = |wish: &Wish| wish.word && !self.orphaned;
+        self.wish = self.wish.filter(stands).map(|wish| Wish { since: now, ..wish });
+    }
+
+    fn handle_reported(&mut self, now: Instant, reported: Gripper) {
+        let believed =
+            self.source != Source::Accepted || reported == Gripper::Closed && self.state != reported;
+        if self.sent.is_some() || !believed {
+            return;
+        }
+        let changed = self.state != reported && self.due.is_none_or(|due| due == self.state);
+        (self.state, self.source) = (reported, Source::Told);
+        if changed {
+            self.restart(now);
+        }
+    }
 }
 
 /// What the stream of targets looks like.
@@ -115,13 +179,15 @@ struct Stream {
     slow: bool,
 }
 
+/// Numbers that are farther apart are two wishes.
+const SILENCE: Duration = Duration::from_secs(3);
 /// By how many messages two hands in turn are told apart, though what came before was a hand that moved fast.
 const TOLD_APART_BY: usize = 40;
 
 impl World {
     /// A link that is up, and nothing else.
     pub fn new(config: TeleopConfig, window: usize) -> Self {
-        let (now, last_gripper) = (Instant::now(), config.initial_gripper);
+        let (now, initial_gripper) = (Instant::now(), config.initial_gripper);
         let place = Place::new(&config);
         let mut world = Self {
             teleop: Teleop::new(config.clone()),
@@ -141,8 +207,7 @@ impl World {
             good_since: None,
             interrupted: true,
             shut_down: false,
-            gripper: GripperSide::default(),
-            last_gripper,
+            gripper: GripperSide::new(initial_gripper),
             stop_owed: false,
             accepted: None,
             undisturbed: false,
@@ -151,6 +216,7 @@ impl World {
             aimed_at: None,
             restarted: false,
             in_flight: VecDeque::new(),
+            fates: VecDeque::new(),
             // So late that ages never make a stamp negative.
             wall_clock: Duration::from_secs(100),
             last_stamp: None,
@@ -173,6 +239,26 @@ impl World {
 
     pub fn handle(&mut self, event: &Event) {
         self.note_gripper();
+        let before = self.teleop.motion();
+        self.handle_event(event);
+        // So that what is reckoned from this event is reckoned from this time.
+        self.teleop.handle_timeout(self.now);
+        self.note_motion_end(before);
+        self.handled += 1;
+        self.send();
+    }
+
+    /// A motion that ends, a disarm and a stop make void what was not accepted.
+    fn note_motion_end(&mut self, before: Motion) {
+        let after = self.teleop.motion();
+        let moves = |motion| matches!(motion, Motion::Approach | Motion::Tracking);
+        let stands = matches!(after, Motion::Disarmed | Motion::Stopped);
+        if moves(before) && !moves(after) || before != after && stands {
+            self.gripper.handle_void(self.now);
+        }
+    }
+
+    fn handle_event(&mut self, event: &Event) {
         match event {
             Event::Target { at, frame, age_ms, word } => {
                 self.handle_target(position(*at), *frame, *age_ms, *word);
@@ -208,18 +294,42 @@ impl World {
             }
             Event::Gripper(input) => {
                 self.teleop.handle_gripper(self.now, *input);
-                self.note_word(*input);
+                self.gripper.orphaned = false;
+                self.note_word(*input, matches!(input, GripperInput::Wanted(_)));
+            }
+            Event::KeptGripper(input) if self.gripper.settled => self.handle(&Event::Gripper(*input)),
+            Event::KeptGripper(input) => {
+                self.teleop.handle_kept_gripper(self.now, *input);
+                match input {
+                    GripperInput::Wanted(word) if self.gripper.source == Source::Assumed => {
+                        self.gripper.state = *word;
+                    }
+                    _ => {}
+                }
+            }
+            Event::ReportedGripper(gripper) => {
+                self.teleop.handle_reported_gripper(*gripper);
+                self.gripper.handle_reported(self.now, *gripper);
+            }
+            Event::OtherArm => {
+                self.handle(&Event::SetArmed(false));
+                self.handle_link(LinkView::Down);
+                self.teleop.handle_other_arm();
+                self.place = Place::of_other_arm(&self.config);
+                self.faulty = false;
+                self.gripper = GripperSide::new(self.config.initial_gripper);
             }
             Event::GripperFound => {
                 self.teleop.handle_graph(self.now, GraphNews::GripperFound);
                 self.interrupt_if(!self.is_moving());
             }
             Event::GripperLeft => {
-                if !self.is_moving() {
-                    (self.gripper.wanted, self.gripper.due) = (None, None);
+                let moving = self.is_moving();
+                if self.gripper.wish.take_if(|wish| !moving || !wish.word).is_some() {
+                    (self.gripper.stood, self.gripper.due) = (Vec::new(), None);
                 }
-                self.teleop.handle_graph(self.now, GraphNews::GripperLeft);
                 self.gripper.orphaned = true;
+                self.teleop.handle_graph(self.now, GraphNews::GripperLeft);
             }
             Event::Link(link) => self.handle_link(*link),
             Event::Reply { ok } => self.handle_reply(*ok),
@@ -271,6 +381,10 @@ impl World {
                 }
                 assert_eq!(self.teleop.motion(), Motion::Disarmed, "a reset disarms");
             }
+            Event::Fates(fates) => self.fates.extend(fates),
+            Event::ConfigureGripper(gripper) => {
+                self.handle_config(TeleopConfig { gripper: *gripper, ..self.config.clone() });
+            }
             Event::Configure(config) => self.handle_config((**config).clone()),
             Event::Writing { us } => self.writing = Duration::from_micros(*us),
             Event::Pass { ms, stalled } => self.pass(Duration::from_millis(*ms), *stalled),
@@ -280,15 +394,17 @@ impl World {
                 self.interrupt_if(true);
             }
         }
-        self.handled += 1;
-        self.send();
     }
 
     /// Everything that is sent is answered, and then time passes.
     fn answer_and_pass(&mut self, ms: u64) {
         self.send();
         while !self.in_flight.is_empty() {
-            self.handle_reply(true);
+            match self.fates.pop_front() {
+                None => self.handle_reply(true),
+                Some(Fate::Refused) => self.handle_reply(false),
+                Some(Fate::Lost) => self.handle_lost(),
+            }
             self.send();
         }
         self.pass(Duration::from_millis(ms), false);
@@ -306,6 +422,7 @@ impl World {
             gripper: word,
             stall: Duration::ZERO,
         };
+        let before = self.teleop.motion();
         let accepted = self.teleop.handle_target(self.now, target).is_ok();
 
         let zero = self.config.zero_is_lost && at.coordinates() == [0.0; 3];
@@ -333,9 +450,23 @@ impl World {
             self.interrupt_if(gap);
             if gap {
                 self.good_since = Some(self.now);
+                if matches!(before, Motion::Approach | Motion::Tracking) {
+                    self.gripper.handle_void(self.now);
+                }
             }
-            if let Some(word) = word {
-                self.note_word(word);
+            match word {
+                Some(GripperInput::Wanted(Gripper::Open)) if !self.config.gripper.target_opens => {
+                    self.note_no_opening();
+                }
+                Some(GripperInput::Opening(opening))
+                    if opening > self.config.gripper.open_above
+                        && opening.is_finite()
+                        && !self.config.gripper.target_opens =>
+                {
+                    self.note_no_opening();
+                }
+                Some(word) => self.note_word(word, false),
+                None => {}
             }
             self.note_due();
             let age = Duration::from_millis(age_ms.unwrap_or(0).max(0) as u64);
@@ -345,6 +476,7 @@ impl World {
         }
         // Several senders: the time of detection is not known here.
         self.interrupt_if(self.several_publishers && !self.is_moving());
+        self.note_motion_end(before);
     }
 
     fn is_sane(&mut self, stamp: Option<Stamp>, age_ms: Option<i64>) -> bool {
@@ -382,21 +514,20 @@ impl World {
     }
 
     fn note_gripper(&mut self) {
-        if self.gripper.orphaned && !self.is_moving() {
-            (self.gripper.wanted, self.gripper.due) = (None, None);
-        }
         self.gripper.stood.extend(self.has_stood());
     }
 
     /// What has been wanted for its debounce time, with a hand in sight.
     fn has_stood(&self) -> Option<Gripper> {
-        let (wanted, since) = self.gripper.wanted?;
-        let debounce = match wanted {
+        let (wish, in_sight) = (self.gripper.wish?, self.good_since?);
+        let debounce = match wish.wanted {
             Gripper::Open => self.config.gripper.open_debounce,
             Gripper::Closed => self.config.gripper.close_debounce,
         };
-        let since = since.max(self.good_since?);
-        (self.now - since >= debounce).then_some(wanted)
+        let said_again =
+            wish.before.is_some_and(|before| before >= in_sight) && self.now - wish.last <= SILENCE;
+        let has_stood = self.now - wish.since.max(in_sight) >= debounce;
+        (has_stood && (wish.word || said_again)).then_some(wish.wanted)
     }
 
     /// A good target has come, or motion may have begun: in motion a wish that has stood is due from now on.
@@ -406,26 +537,40 @@ impl World {
         }
     }
 
-    fn note_word(&mut self, input: GripperInput) {
+    /// A target that may only close the gripper says "open".
+    fn note_no_opening(&mut self) {
+        if self.gripper.wish.take_if(|wish| !wish.word).is_some() {
+            (self.gripper.due, self.gripper.stood) = (None, Vec::new());
+        }
+    }
+
+    fn note_word(&mut self, input: GripperInput, word: bool) {
         let wanted = match input {
             GripperInput::Wanted(gripper) => Some(gripper),
+            GripperInput::Opening(opening) if !opening.is_finite() => None,
             GripperInput::Opening(opening) if opening < self.config.gripper.close_below => {
                 Some(Gripper::Closed)
             }
             GripperInput::Opening(opening) if opening > self.config.gripper.open_above => Some(Gripper::Open),
             GripperInput::Opening(_) => None,
         };
-        let side = &mut self.gripper;
-        // A publisher that is still there says it.
-        side.orphaned = false;
-        if wanted != side.wanted.map(|(wanted, _)| wanted) {
-            side.wanted = wanted.map(|wanted| (wanted, self.now));
-            side.due = None;
+        let (now, side) = (self.now, &mut self.gripper);
+        let goes_on = |wish: &Wish| {
+            wanted == Some(wish.wanted) && wish.word == word && (word || now - wish.last <= SILENCE)
+        };
+        match &mut side.wish {
+            Some(wish) if goes_on(wish) => (wish.before, wish.last) = (Some(wish.last), now),
+            wish => {
+                *wish = wanted.map(|wanted| Wish { wanted, word, since: now, last: now, before: None });
+                (side.due, side.stood) = (None, Vec::new());
+            }
         }
-        if let Some(first) = wanted.filter(|_| !side.known) {
-            side.known = true;
-            side.stood.push(first);
-            side.due = Some(first);
+        let first = side.wish.filter(|wish| !side.settled && (word || wish.before.is_some()));
+        if let Some(first) = first {
+            side.settled = true;
+            if side.source == Source::Assumed {
+                (side.state, side.source) = (first.wanted, Source::Told);
+            }
         }
     }
 
@@ -446,11 +591,16 @@ impl World {
             // Those that are there still hear it.
             self.stop_owed &= link == LinkView::Partial;
             self.permitted &= self.config.arming == Arming::Automatic;
+            if self.gripper.source == Source::Accepted {
+                self.gripper.source = Source::Told;
+            }
+            self.gripper.handle_void(self.now);
         }
         self.link = link;
-        let moving = self.is_moving();
+        let before = self.teleop.motion();
         self.teleop.handle_link(self.now, link);
-        if !moving {
+        self.note_motion_end(before);
+        if !matches!(before, Motion::Approach | Motion::Tracking) {
             self.note_due();
         }
     }
@@ -459,8 +609,10 @@ impl World {
         let Some(order) = self.in_flight.pop_front() else { return };
         self.handled += 1;
         let is_earlier = self.note_answered();
+        let before = self.teleop.motion();
         match order {
             Order::Command(command) if ok => {
+                (self.gripper.state, self.gripper.source) = (command.gripper, Source::Accepted);
                 if !is_earlier {
                     self.place.handle_acknowledged(self.now, &command);
                 }
@@ -470,6 +622,7 @@ impl World {
             }
             Order::Command(_) => {
                 self.accepted = None;
+                self.gripper.handle_void(self.now);
                 self.teleop.handle_rejected(self.now);
                 self.errors += 1;
                 self.restarted = !self.interrupted;
@@ -483,6 +636,8 @@ impl World {
                 self.teleop.handle_answered(self.now);
             }
         }
+        self.teleop.handle_timeout(self.now);
+        self.note_motion_end(before);
     }
 
     fn handle_lost(&mut self) {
@@ -493,9 +648,11 @@ impl World {
         match lost {
             Some(Order::Command(_)) => {
                 self.accepted = None;
+                self.gripper.handle_void(self.now);
                 self.teleop.handle_lost();
                 self.restarted = !self.interrupted;
                 self.interrupted = true;
+                self.teleop.handle_timeout(self.now);
             }
             Some(Order::Question) => self.teleop.handle_question_lost(self.now),
             Some(Order::Stop) => self.teleop.handle_stop_lost(),
@@ -618,6 +775,9 @@ impl World {
             // Input that was too old stays so.
             self.good_input = self.good_input.filter(|taken| self.now < *taken + self.config.input_timeout);
             let renews = config.assume_position != self.config.assume_position && !self.teleop.is_armed();
+            if config.gripper != self.config.gripper {
+                self.gripper.restart(self.now);
+            }
             self.config = config.clone();
             self.place.handle_home(config.home);
             self.place.forget_confirmation();
@@ -628,7 +788,6 @@ impl World {
             }
             // Where a goal is moved, or was refused, motion may go on after an approach or without one.
             self.interrupted |= !self.is_moving();
-            self.note_gripper();
         }
     }
 
@@ -661,9 +820,10 @@ impl World {
     fn handle_timeout(&mut self) {
         self.handled += 1;
         self.note_stale_input();
-        let moving = self.is_moving();
+        let before = self.teleop.motion();
         self.teleop.handle_timeout(self.now);
-        if !moving {
+        self.note_motion_end(before);
+        if !matches!(before, Motion::Approach | Motion::Tracking) {
             self.note_due();
         }
     }
@@ -726,9 +886,8 @@ impl World {
         self.undisturbed = true;
         if planned.kind != CommandKind::Repetition {
             self.interrupted = false;
-            self.last_gripper = command.gripper;
+            (self.gripper.sent, self.gripper.settled) = (Some(command.gripper), true);
             self.gripper.stood.clear();
-            self.gripper.known = true;
         }
     }
 }

@@ -95,3 +95,66 @@ pub(super) const SENDER: Advice = Advice {
     rule: "each datagram is answered to the address and port that it came from",
     remedy: "reply to the sender that recvfrom() tells of, every time anew",
 };
+
+pub(super) const NO_PLACE: Advice = Advice {
+    rule: "\"position\" in a reply says where the tool centre point is, as far as the controller knows it",
+    remedy: "leave \"position\" out until it is known, or send null: zeros look like a place",
+};
+
+pub(super) const FAULT: Advice = Advice {
+    rule: "an arm whose controller reports a fault is not moved until a person has looked",
+    remedy: "clear the fault at the controller and check again; \"fault\" is null, or left out, where there is none",
+};
+
+pub(super) const MOVES_ALREADY: Advice = Advice {
+    rule: "one master moves an arm: what somebody else moves is not commanded",
+    remedy: "end the other program, or wait for the arm; \"moving\" is false when the arm rests",
+};
+
+pub(super) const MOVED_BY_ITSELF: Advice = Advice {
+    rule: "no command means: finish the last command, and stay; also when the connection is lost",
+    remedy: "do not home or park the arm when a client goes; or reckon with it, and stand clear of the way",
+};
+
+pub(super) const LAGS: Advice = Advice {
+    rule: "commands are small steps, and the arm is where they lead",
+    remedy: "see whether the arm is stopped, slow or blocked, and whether \"position\" is in the frame of commands",
+};
+
+pub(super) const LEAPS: Advice = Advice {
+    rule: "a command is where the tool centre point is to be, in wire.position_unit and the arm's base frame, as \"position\"",
+    remedy: "see in which unit and along which axes the controller reads x, y and z, and set wire.position_unit, \
+             retarget.rotation_rpy and retarget.scale; or mend its place, if it said or you said a wrong one",
+};
+
+pub(super) const UNIT_OF_COMMANDS: Advice = Advice {
+    rule: "x, y and z of a command are in wire.position_unit",
+    remedy: "set wire.position_unit (here --unit) to the unit that the controller reads, or convert in the controller",
+};
+
+pub(super) const AXES: Advice = Advice {
+    rule: "x, y and z of a command are along the axes of the arm's base frame, which is right-handed",
+    remedy: "set retarget.rotation_rpy and retarget.scale (a negative factor mirrors), or exchange the axes in the controller",
+};
+
+pub(super) const AXES_OF_REPORTS: Advice = Advice {
+    rule: "\"position\" in a reply is along the same axes as x, y and z of a command",
+    remedy: "mend the controller, so that both have the same axes; retarget.scale and retarget.rotation_rpy turn only commands",
+};
+
+pub(super) const NO_MOTION: Advice = Advice {
+    rule: "a command that is answered with ok moves the arm there",
+    remedy: "see whether the drives are on, whether the axis is at its end, and whether the unit is larger than the \
+             controller's (wire.position_unit); refuse what cannot be obeyed",
+};
+
+pub(super) const ASTRAY: Advice = Advice {
+    rule: "the arm goes where a command says, in the arm's base frame",
+    remedy: "if the frame of the controller is turned, set retarget.rotation_rpy; if it counts joints, it needs a place",
+};
+
+pub(super) const QUEUE: Advice = Advice {
+    rule: "a command replaces the one before it, reached or not: there is no queue",
+    remedy: "go to the newest target at once; if the controller cannot, let it answer when the motion is done, and leave \
+             link.max_in_flight at 1",
+};

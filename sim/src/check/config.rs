@@ -30,6 +30,9 @@ pub struct CheckConfig {
     pub patience: Duration,
     /// For how long silence is listened to, where nothing should come.
     pub silence: Duration,
+    /// For how long an arm has to be still before it counts as at rest where it was not sent, and before a motion that was
+    /// short is believed.
+    pub settle: Duration,
     /// Whether the controller is said to know `{"type":"stop"}`.
     pub stop: bool,
     /// Whether the controller is said to know `{"type":"heartbeat"}`.
@@ -55,6 +58,7 @@ impl CheckConfig {
             timeout: Duration::from_millis(500),
             patience: Duration::from_secs(3),
             silence: Duration::from_millis(500),
+            settle: Duration::from_secs(1),
             stop: false,
             heartbeat: false,
             seq: false,
@@ -63,30 +67,28 @@ impl CheckConfig {
     }
 }
 
-/// Where the arm may be sent.
+/// Where the arm may be sent, and what its gripper may do.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Allowed {
-    at: [f64; 3],
+    at: Option<[f64; 3]>,
     radius: f64,
-    gripper: Gripper,
+    gripper: Option<Gripper>,
 }
 
 impl Allowed {
-    /// Around `at`, in the wire's unit and the arm's base frame, no farther than `radius` millimetres; the gripper is told
-    /// to be `gripper` in every command.
+    /// Around `at`, in the wire's unit and the arm's base frame, no farther than `radius` millimetres; without it around
+    /// where the arm stands. The gripper is moved only if a state is asked for here.
     ///
     /// # Errors
     /// Numbers that are not finite, coordinates beyond 100 m, a radius that is not from 0 to 100 mm.
     pub fn new(
-        at: [f64; 3],
+        at: Option<[f64; 3]>,
         unit: PositionUnit,
         radius: f64,
-        gripper: Gripper,
+        gripper: Option<Gripper>,
     ) -> Result<Self, AllowedError> {
-        for (axis, value) in ["x", "y", "z"].into_iter().zip(at) {
-            if !(value.is_finite() && (value / unit.per_metre()).abs() <= FARTHEST) {
-                return Err(AllowedError::Coordinate { axis, value, unit });
-            }
+        if let Some(at) = at {
+            check_place(at, unit)?;
         }
         if !(0.0..=WIDEST).contains(&radius) {
             return Err(AllowedError::Radius(radius));
@@ -94,20 +96,30 @@ impl Allowed {
         Ok(Self { at, radius, gripper })
     }
 
-    /// The middle, in the wire's unit.
-    pub fn at(&self) -> [f64; 3] {
+    /// The place that is asked for, in the wire's unit.
+    pub fn at(&self) -> Option<[f64; 3]> {
         self.at
     }
 
-    /// How far from it commands may lead, in millimetres.
+    /// How far from the place commands may lead, in millimetres.
     pub fn radius(&self) -> f64 {
         self.radius
     }
 
-    /// The state of the gripper in a command.
-    pub fn gripper(&self) -> Gripper {
+    /// The state of the gripper that is asked for.
+    pub fn gripper(&self) -> Option<Gripper> {
         self.gripper
     }
+}
+
+/// Checks that coordinates in the wire's unit can be a place.
+pub(super) fn check_place(at: [f64; 3], unit: PositionUnit) -> Result<[f64; 3], AllowedError> {
+    for (axis, value) in ["x", "y", "z"].into_iter().zip(at) {
+        if !(value.is_finite() && (value / unit.per_metre()).abs() <= FARTHEST) {
+            return Err(AllowedError::Coordinate { axis, value, unit });
+        }
+    }
+    Ok(at)
 }
 
 /// Why an arm cannot be sent there.
@@ -147,6 +159,42 @@ pub enum CheckError {
         /// What the system says.
         source: io::Error,
     },
+    /// A question that nobody answered.
+    #[error(
+        "nothing was moved, because nobody answered {question:?}. Run it in a terminal and answer there; in a script, \
+         where you know that the way is free, give --yes"
+    )]
+    Unanswered {
+        /// As it was asked.
+        question: String,
+    },
+    /// An answer that makes no sense, again and again.
+    #[error("nothing was moved, because no answer to {question:?} could be understood")]
+    Unclear {
+        /// As it was asked.
+        question: String,
+    },
+    /// The person did not agree.
+    #[error("nothing was moved, because the answer was {answer:?} and not \"yes\"")]
+    Refused {
+        /// As it was given.
+        answer: String,
+    },
+    /// Nobody says where the arm is.
+    #[error(
+        "nothing was moved, because the controller does not say where the arm is. With --yes nobody is asked: give --at X \
+         Y Z, the place where the arm stands"
+    )]
+    NoPlace,
+    /// Nobody says what the gripper is.
+    #[error(
+        "nothing was moved, because the controller does not say what its gripper is, and every command says one of open \
+         and closed. With --yes nobody is asked: give --gripper, as the gripper is now"
+    )]
+    NoGripper,
+    /// The arm was elsewhere each time that the question had been answered.
+    #[error("nothing was moved, because the arm moves by itself, or somebody else moves it")]
+    Restless,
 }
 
 /// The farthest coordinate that is no mistake, in metres.

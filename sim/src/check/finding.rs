@@ -41,6 +41,8 @@ checks! {
     Replies = "replies", Newline = "newline", LineEnds = "line ends", OneLine = "one line",
     Length = "length", Utf8 = "UTF-8", Nul = "NUL", Json = "JSON", Members = "members",
     Numbers = "numbers", Status = "status", Message = "message", State = "state", Gripper = "gripper",
+    Place = "place", Stays = "first command", Directions = "directions", DirectionX = "direction x",
+    DirectionY = "direction y", DirectionZ = "direction z", Queue = "queue",
 }
 
 /// One thing that was looked at.

@@ -5,19 +5,23 @@
 //! other. `reply` is pure; `peer` cuts what comes into replies, `session` judges each in its place; `scenarios` is what is sent, in
 //! which order.
 //!
-//! It moves a real arm: every command lies within [`Allowed::radius`] of [`Allowed::at`], lines that are wrong on
-//! purpose carry an allowed position too, and without an [`Allowed`] nothing is sent but the lines that the author says
-//! the controller knows.
+//! It moves a real arm, and `guide` is how: not before the place of the arm is known and a [`Person`] has agreed, from there,
+//! by small steps. Lines that are wrong on purpose carry an allowed position too, and without an [`Allowed`] nothing is sent
+//! but the lines that the author says the controller knows. `axes` judges what the arm did.
 mod advice;
+mod axes;
 mod config;
 mod connector;
 mod finding;
+mod guide;
 mod line;
 mod peer;
+mod person;
 mod reply;
 mod scenarios;
 mod session;
 
 pub use config::{Allowed, AllowedError, CheckConfig, CheckError};
 pub use finding::{Check, Finding, Report, Verdict};
+pub use person::Person;
 pub use scenarios::run;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::advice;
 use super::finding::{Check, Finding};
+use aether_bridge::arm::Gripper;
 use aether_bridge::text::show_bytes;
 use aether_bridge::wire::MAX_LINE;
 use aether_bridge::wire::advice::Advice;
@@ -57,6 +58,12 @@ pub(super) struct CheckedReply {
     pub seq: Option<Value>,
     /// Where it says that the arm is, in the wire's unit.
     pub position: Option<[f64; 3]>,
+    /// What it says that the gripper is.
+    pub gripper: Option<Gripper>,
+    /// Whether it says that the arm moves.
+    pub moving: Option<bool>,
+    /// The fault that it tells, in its words.
+    pub fault: Option<String>,
     /// Not a reply, but state that nobody has asked for.
     pub unsolicited_state: bool,
 }
@@ -204,9 +211,19 @@ impl CheckedReply {
                 self.position = coordinates(value);
                 self.position.is_some()
             }
-            "gripper" => value.as_str().is_some_and(|word| word == "open" || word == "closed"),
-            "moving" => value.is_boolean(),
-            "fault" => value.is_string(),
+            "gripper" => {
+                let known = [Gripper::Open, Gripper::Closed];
+                self.gripper = known.into_iter().find(|gripper| value.as_str() == Some(gripper.as_str()));
+                self.gripper.is_some()
+            }
+            "moving" => {
+                self.moving = value.as_bool();
+                self.moving.is_some()
+            }
+            "fault" => {
+                self.fault = value.as_str().map(str::to_owned);
+                self.fault.is_some()
+            }
             "joints" => value.as_array().is_some_and(|joints| joints.iter().all(Value::is_number)),
             _ => true,
         };
@@ -261,7 +278,7 @@ const STATE: &str = "\"position\" is {\"x\":…,\"y\":…,\"z\":…} or [x,y,z],
 
 #[cfg(test)]
 mod tests {
-    use super::{End, Raw, check};
+    use super::{End, Gripper, Raw, check};
     use crate::check::finding::Verdict;
 
     fn of(bytes: &[u8], end: End) -> Vec<(Verdict, &'static str, String)> {
@@ -295,6 +312,10 @@ mod tests {
         });
         assert_eq!((reply.says_ok, reply.message.as_str()), (Some(false), "m"));
         assert_eq!((reply.seq, reply.position), (Some(7.into()), Some([1.0, 2.0, 3.0])));
+        let state = br#"{"status":"ok","gripper":"closed","moving":true,"fault":"hot"}"#.to_vec();
+        let state = check(&Raw { bytes: state, end: End::Newline });
+        assert_eq!((state.gripper, state.moving), (Some(Gripper::Closed), Some(true)));
+        assert_eq!(state.fault.as_deref(), Some("hot"));
     }
 
     #[test]

@@ -1,19 +1,24 @@
 //! What is said, in which order, and what the replies should say.
 
 use super::advice;
-use super::config::{Allowed, CheckConfig, CheckError};
+use super::config::{CheckConfig, CheckError};
 use super::finding::{Check, Finding, Report};
+use super::guide::{Guide, Unmoved, other_unit};
 use super::line::{Line, Writer};
+use super::person::Person;
 use super::reply::CheckedReply;
 use super::session::{Disconnected, Pace, Session, time_of};
-use crate::protocol;
+use aether_bridge::arm::Gripper;
 use aether_bridge::wire::advice::Advice;
 
 /// One thing that is tried. What a controller may not live through comes late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scenario {
     First,
+    Directions,
+    Travel,
     Again,
+    Queue,
     UnknownMember,
     Heartbeat,
     Stop,
@@ -24,17 +29,22 @@ enum Scenario {
     Reconnect,
 }
 
-/// Checks a controller, and passes each exchange and each finding to `say`, line by line, as it happens.
+/// Checks a controller, and passes each exchange and each finding to `say`, line by line, as it happens. Before the first
+/// motion `person` is asked.
 ///
 /// # Errors
-/// The first connection could not be made. All that happens later is a finding.
-pub async fn run(config: &CheckConfig, mut say: impl FnMut(&str) + Send) -> Result<Report, CheckError> {
+/// The first connection could not be made, or nobody has agreed to motion. All that happens later is a finding.
+pub async fn run(
+    config: &CheckConfig,
+    person: Person,
+    mut say: impl FnMut(&str) + Send,
+) -> Result<Report, CheckError> {
     let say: &mut (dyn FnMut(&str) + Send) = &mut say;
     announce(config, say);
-    let writer = Writer::new(config.unit, config.allowed, config.seq);
-    let mut checker = Checker { session: Session::new(config, say).await?, writer };
+    let writer = Writer::new(config.unit, config.seq);
+    let mut checker = Checker { session: Session::new(config, say).await?, writer, person, gripper: None };
     checker.session.begin().await?;
-    let mut scenarios = scenarios(config).into_iter();
+    let mut scenarios = checker.agree().await?.into_iter();
     while let Some(scenario) = scenarios.next() {
         let title = match scenario {
             Scenario::Reconnect if config.udp => "the next line, from another port",
@@ -43,7 +53,7 @@ pub async fn run(config: &CheckConfig, mut say: impl FnMut(&str) + Send) -> Resu
         checker.session.say(&format!("\n{title}"));
         if scenario != Scenario::Reconnect
             && !checker.session.is_connected()
-            && !checker.session.connect_again().await
+            && !checker.connect_again().await
         {
             checker.not_checked(scenario, scenarios.as_slice(), "there is no connection");
             break;
@@ -52,6 +62,7 @@ pub async fn run(config: &CheckConfig, mut say: impl FnMut(&str) + Send) -> Resu
             checker.not_checked(scenario, &[], "nobody can tell which reply is for which line");
             continue;
         }
+        let moved = checker.writer.place().is_some();
         let outcome = checker.play(scenario).await;
         match (scenario, outcome) {
             (Scenario::First, Err(Disconnected::Silent)) => {
@@ -63,7 +74,9 @@ pub async fn run(config: &CheckConfig, mut say: impl FnMut(&str) + Send) -> Resu
                 break;
             }
             // It will close after the next one too: go on where that does not matter.
-            (Scenario::First | Scenario::Again, Err(Disconnected::Closed)) => {
+            (Scenario::First | Scenario::Again, Err(Disconnected::Closed))
+                if checker.writer.place().is_some() || !moved =>
+            {
                 let rest = scenarios.by_ref().take_while(|&scenario| scenario != Scenario::Reconnect);
                 let rest: Vec<_> = rest.collect();
                 if let Some((first, others)) = rest.split_first() {
@@ -73,43 +86,44 @@ pub async fn run(config: &CheckConfig, mut say: impl FnMut(&str) + Send) -> Resu
             }
             _ => {}
         }
+        if moved && checker.writer.place().is_none() {
+            scenarios =
+                checker.without_motion(scenarios.as_slice(), "the arm is not moved any more").into_iter();
+        }
     }
     checker.session.say("\nall replies together");
     checker.conclude();
     Ok(checker.session.report)
 }
 
-/// Says beforehand what will be sent, above all where the arm will go.
+/// Says beforehand what will be sent.
 fn announce(config: &CheckConfig, say: &mut (dyn FnMut(&str) + Send)) {
-    match config.allowed {
-        Some(allowed) => {
-            let [x, y, z] = allowed.at().map(|value| protocol::number(value, config.unit));
-            let (unit, radius, gripper) = (config.unit, allowed.radius(), allowed.gripper().as_str());
-            say(&format!(
-                "THE ARM WILL MOVE: first to x={x} y={y} z={z} {unit}, from wherever it is, at the"
-            ));
-            say(&format!(
-                "controller's own speed; then back and forth within {radius} mm of it. Every command says"
-            ));
-            say(&format!("gripper {gripper}. Ctrl-C ends the check; it does not stop the arm."));
+    say(match config.allowed {
+        Some(_) => {
+            "Nothing moves before it is known where the arm is, and before you have been told what will move."
         }
-        None => say("Nothing is sent that moves the arm: only the lines that you say the controller knows."),
-    }
+        None => "Nothing is sent that moves the arm: only the lines that you say the controller knows.",
+    });
 }
 
-fn scenarios(config: &CheckConfig) -> Vec<Scenario> {
-    let asks = config.allowed.is_some() || config.heartbeat;
+/// What is tried of a controller, if the arm may be moved or not.
+fn scenarios(config: &CheckConfig, moves: bool) -> Vec<Scenario> {
+    let asks = moves || config.heartbeat;
     let streams = asks && !config.udp;
+    let travels = config.allowed.is_some_and(|allowed| allowed.at().is_some());
     let all = [
         (Scenario::First, asks),
+        (Scenario::Directions, moves),
+        (Scenario::Travel, moves && travels),
         (Scenario::Again, asks),
-        (Scenario::UnknownMember, config.allowed.is_some()),
-        (Scenario::Heartbeat, config.heartbeat && config.allowed.is_some()),
+        (Scenario::Queue, moves),
+        (Scenario::UnknownMember, moves),
+        (Scenario::Heartbeat, config.heartbeat && moves),
         (Scenario::Stop, config.stop),
         (Scenario::ByteByByte, streams),
         (Scenario::TwoLines, streams),
-        (Scenario::Order, streams && config.allowed.is_some()),
-        (Scenario::BadLine, config.allowed.is_some()),
+        (Scenario::Order, streams && moves),
+        (Scenario::BadLine, moves),
         (Scenario::Reconnect, true),
     ];
     all.into_iter().filter_map(|(scenario, wanted)| wanted.then_some(scenario)).collect()
@@ -119,6 +133,9 @@ impl Scenario {
     fn title(self) -> &'static str {
         match self {
             Self::First => "the first line, and a while of silence",
+            Self::Directions => "along +x, +y and +z, and back",
+            Self::Travel => "to the place that was asked for",
+            Self::Queue => "back and forth, as fast as it answers",
             Self::Again => "the next line",
             Self::UnknownMember => "a member that the protocol does not have",
             Self::Heartbeat => "heartbeat",
@@ -135,12 +152,67 @@ impl Scenario {
 struct Checker<'a> {
     session: Session<'a>,
     writer: Writer,
+    person: Person,
+    /// What every command has told the gripper to be.
+    gripper: Option<Gripper>,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
+    fn guide(&mut self) -> Guide<'_, 'a> {
+        Guide { session: &mut self.session, writer: &mut self.writer, person: &mut self.person }
+    }
+
+    /// Agrees on motion, where it is wanted, and returns what can be tried.
+    async fn agree(&mut self) -> Result<Vec<Scenario>, CheckError> {
+        let config = self.session.config;
+        let Some(allowed) = config.allowed else { return Ok(scenarios(config, false)) };
+        self.session.say("\nwhere the arm is");
+        let all = scenarios(config, true);
+        match self.guide().agree(&allowed).await {
+            Ok(()) => self.gripper = self.writer.place().map(|place| place.gripper),
+            Err(Unmoved::Error(error)) => return Err(error),
+            Err(Unmoved::Found(why)) => return Ok(self.without_motion(&all, why)),
+            Err(Unmoved::Gone(gone)) => {
+                let why = match gone {
+                    Disconnected::Silent => "it does not answer",
+                    Disconnected::Closed => "there is no connection",
+                };
+                self.not_checked(all[0], &all[1..], why);
+                return Ok(Vec::new());
+            }
+        }
+        Ok(all)
+    }
+
+    /// What can be tried without motion; the rest is not checked.
+    fn without_motion(&mut self, rest: &[Scenario], why: &str) -> Vec<Scenario> {
+        let harmless = scenarios(self.session.config, false);
+        let (kept, left_out): (Vec<_>, Vec<_>) =
+            rest.iter().partition(|scenario| harmless.contains(scenario));
+        if let Some((first, others)) = left_out.split_first() {
+            self.not_checked(*first, others, why);
+        }
+        kept
+    }
+
+    async fn connect_again(&mut self) -> bool {
+        // A failure of what follows is found there.
+        self.session.connect_again().await
+            && (self.session.arm.cannot_be_asked || self.guide().is_still_there().await.is_ok())
+    }
+
     async fn play(&mut self, scenario: Scenario) -> Result<(), Disconnected> {
         match scenario {
             Scenario::First => self.first().await,
+            Scenario::Directions => match self.session.config.allowed {
+                Some(allowed) => self.guide().directions(allowed.radius()).await,
+                None => Ok(()),
+            },
+            Scenario::Travel => match self.session.config.allowed {
+                Some(allowed) => self.guide().travel(&allowed).await,
+                None => Ok(()),
+            },
+            Scenario::Queue => self.guide().queue().await,
             Scenario::Again => self.again().await,
             Scenario::UnknownMember => self.unknown_member().await,
             Scenario::Heartbeat => self.heartbeat().await,
@@ -159,13 +231,14 @@ impl Checker<'_> {
     }
 
     fn probe_check(&self) -> Check {
-        if self.session.config.allowed.is_some() { Check::Command } else { Check::Heartbeat }
+        if self.writer.place().is_some() { Check::Command } else { Check::Heartbeat }
     }
 
     async fn first(&mut self) -> Result<(), Disconnected> {
         let (line, check) = (self.probe(), self.probe_check());
         let replies = self.session.ask(check, &[line], Pace::AtOnce, advice::NO_REPLY).await?;
         self.obeyed(check, &replies, "it was answered with ok", self.refused());
+        self.guide().stays().await?;
         self.session.stay_quiet(self.session.config.silence, None).await
     }
 
@@ -279,7 +352,8 @@ impl Checker<'_> {
     }
 
     async fn reconnect(&mut self) -> Result<(), Disconnected> {
-        let asks = self.session.config.allowed.is_some() || self.session.config.heartbeat;
+        let moves = self.writer.place().is_some();
+        let asks = moves || self.session.config.heartbeat;
         if asks && self.session.is_connected() && !self.session.config.udp {
             let (whole, broken) = (self.probe().bytes(), self.probe().bytes());
             self.session.send_unheard(&[&whole[..], &broken[..broken.len() / 2]].concat()).await;
@@ -295,9 +369,18 @@ impl Checker<'_> {
             true => ("the new sender was answered", advice::SENDER),
             false => ("a new connection was taken, and starts fresh", advice::FRESH),
         };
-        let line = self.probe();
+        // Where the controller says where its arm is, that comes first.
+        let asked_first = self.session.arm.positions > 0 && !self.session.arm.cannot_be_asked;
+        let line = if asked_first { self.writer.heartbeat() } else { self.probe() };
         let replies = self.session.ask(Check::Reconnect, &[line], Pace::AtOnce, missing).await?;
         self.obeyed(Check::Reconnect, &replies, seen, missing);
+        if moves && asked_first {
+            self.guide().is_still_there().await?;
+            if let Some(line) = self.writer.command() {
+                let replies = self.session.ask(Check::Reconnect, &[line], Pace::AtOnce, missing).await?;
+                self.obeyed(Check::Reconnect, &replies, seen, missing);
+            }
+        }
         Ok(())
     }
 
@@ -310,8 +393,7 @@ impl Checker<'_> {
             self.session.find(Finding::ok(check, seen));
         }
         for position in replies.iter().filter_map(|reply| reply.position) {
-            if let Some(unit) = self.session.config.allowed.and_then(|allowed| other_unit(position, &allowed))
-            {
+            if let Some(unit) = self.writer.place().and_then(|place| other_unit(position, place.at)) {
                 let seen = format!(
                     "\"position\" is {position:?}, which looks like {unit} where commands are in {}",
                     self.session.config.unit
@@ -322,7 +404,7 @@ impl Checker<'_> {
     }
 
     fn refused(&self) -> Advice {
-        if self.session.config.allowed.is_some() { advice::REFUSED } else { advice::HEARTBEAT }
+        if self.writer.place().is_some() { advice::REFUSED } else { advice::HEARTBEAT }
     }
 
     fn not_checked(&mut self, first: Scenario, others: &[Scenario], why: &str) {
@@ -376,29 +458,10 @@ impl Checker<'_> {
                 _ => self.session.find(Finding::ok(Check::State, seen)),
             }
         }
-        if let Some(allowed) = config.allowed {
-            let word = allowed.gripper().as_str();
+        if let Some(gripper) = self.gripper {
+            let word = gripper.as_str();
             let seen = format!("only {word:?} was tried; --gripper tries the other word");
             self.session.find(Finding::note(Check::Gripper, seen));
         }
     }
-}
-
-/// The unit in which a position would be where the arm was sent, if not in that of the wire.
-fn other_unit(position: [f64; 3], allowed: &Allowed) -> Option<&'static str> {
-    let sent = allowed.at();
-    let size = |[x, y, z]: [f64; 3]| (x * x + y * y + z * z).sqrt();
-    let off = |factor: f64| {
-        let difference = [0, 1, 2].map(|axis| position[axis] * factor - sent[axis]);
-        size(difference) / size(sent)
-    };
-    let factors = [
-        (1000.0, "a unit 1000 times as large"),
-        (100.0, "a unit 100 times as large"),
-        (10.0, "a unit ten times as large"),
-        (0.1, "a unit a tenth of it"),
-        (0.01, "a unit a hundredth of it"),
-        (0.001, "a unit a thousandth of it"),
-    ];
-    factors.into_iter().find(|(factor, _)| off(*factor) < 0.05 && off(1.0) > 0.5).map(|(_, unit)| unit)
 }

@@ -11,6 +11,7 @@ use super::finding::{Check, Finding, Report};
 use super::line::Line;
 use super::peer::{Incoming, Peer};
 use super::reply::{self, CheckedReply, End, Raw};
+use aether_bridge::arm::Gripper;
 use aether_bridge::text::show_bytes;
 use aether_bridge::wire::advice::Advice;
 
@@ -40,6 +41,35 @@ pub(super) struct Session<'a> {
     greeting: u32,
     /// The lines of the last question.
     asked: Vec<String>,
+    /// What the controller has last said of its arm, in a reply or unasked.
+    pub arm: ArmReport,
+    /// Lines and replies are not shown, because there are many of them.
+    pub muted: bool,
+}
+
+/// What a controller says of its arm.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ArmReport {
+    /// How many times it has said where the arm is.
+    pub positions: u32,
+    /// In the wire's unit.
+    pub position: Option<[f64; 3]>,
+    pub gripper: Option<Gripper>,
+    pub moving: bool,
+    pub fault: Option<String>,
+    /// A heartbeat does not say where the arm is, or ends the connection: only a command does.
+    pub cannot_be_asked: bool,
+}
+
+impl ArmReport {
+    fn take(&mut self, reply: &CheckedReply) {
+        self.positions += u32::from(reply.position.is_some());
+        self.position = reply.position.or(self.position);
+        self.gripper = reply.gripper.or(self.gripper);
+        // What is left out of a later line does not hold any more.
+        (self.moving, self.fault) =
+            (reply.moving.unwrap_or(false), reply.fault.clone().filter(|fault| !fault.is_empty()));
+    }
 }
 
 /// What is told of all replies together.
@@ -73,6 +103,8 @@ impl<'a> Session<'a> {
             peer: None,
             greeting: config.greeting,
             asked: Vec::new(),
+            arm: ArmReport::default(),
+            muted: false,
         })
     }
 
@@ -207,6 +239,7 @@ impl<'a> Session<'a> {
             if self.is_unsolicited(&raw, &reply) {
                 continue;
             }
+            self.arm.take(&reply);
             self.check_place(line, lines, &reply, took);
             if !replies.is_empty() {
                 self.check_delay(took);
@@ -258,13 +291,13 @@ impl<'a> Session<'a> {
 
     async fn send(&mut self, lines: &[Line], pace: Pace) -> io::Result<()> {
         self.asked = lines.iter().map(|line| line.text.clone()).collect();
-        for (nth, line) in lines.iter().enumerate() {
+        for (nth, line) in lines.iter().enumerate().filter(|_| !self.muted) {
             let how = match pace {
                 Pace::ByteByByte => "   (byte by byte)",
                 Pace::AtOnce if nth + 1 < lines.len() && !self.config.udp => "   (and in the same piece)",
                 Pace::AtOnce => "",
             };
-            self.say(&format!("→ {}{how}", show_bytes(&line.bytes())));
+            (self.say)(&format!("→ {}{how}", show_bytes(&line.bytes())));
         }
         let bytes: Vec<u8> = lines.iter().flat_map(Line::bytes).collect();
         let peer = self.peer.as_mut().ok_or(io::ErrorKind::NotConnected)?;
@@ -311,6 +344,9 @@ impl<'a> Session<'a> {
     }
 
     fn show(&mut self, raw: &Raw, took: Duration, remark: &str) {
+        if self.muted {
+            return;
+        }
         let remark = if remark.is_empty() { time_of(took) } else { remark.to_owned() };
         self.say(&format!("← {}   {remark}", raw.shown()));
     }
@@ -327,6 +363,7 @@ impl<'a> Session<'a> {
             return true;
         }
         if reply.unsolicited_state {
+            self.arm.take(reply);
             let seen = format!(
                 "{} came unasked: the bridge has to be run with wire.accept_state: true",
                 raw.shown()

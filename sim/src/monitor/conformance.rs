@@ -94,6 +94,9 @@ impl ConformanceMonitor {
                 self.ended = before.history.newest_first().take(2).cloned().collect();
             }
         }
+        if let Some(history) = &mut self.gripper {
+            history.handle_connected();
+        }
         self.clients.insert(connection, Client::new(self.alone));
         while self.clients.len() > CLIENTS_KEPT {
             self.clients.pop_first();
@@ -179,6 +182,10 @@ impl ConformanceMonitor {
             let (order, number) = (answered.order, answered.number);
             if newest {
                 self.measured = measured(order, &heard);
+            }
+            if let (Some(Order::Command(command)), Incoming::Reply(reply)) = (order, &heard) {
+                let accepted = (reply.status == ReplyStatus::Ok).then_some(command.gripper);
+                self.gripper.iter_mut().filter(|_| newest).for_each(|history| history.handle_reply(accepted));
             }
             let position = self.position(order, &heard).filter(|_| newest);
             self.reported.extend(position.map(|position| ReportedPosition { connection, number, position }));

@@ -66,6 +66,10 @@ pub(super) struct GripperHistory {
     since: Option<Instant>,
     /// The last command cannot have been sent earlier.
     last_not_before: Option<Instant>,
+    /// As the last accepted command has it.
+    accepted: Option<Gripper>,
+    /// A command has been refused since the last one, so that the next goes back to what was accepted.
+    refused: bool,
 }
 
 /// Checks commands where the bridge plans them, so that their times are exact and the start of a motion is known.
@@ -199,7 +203,19 @@ impl CommandHistory {
 impl GripperHistory {
     /// Begins with a command.
     pub(super) fn new(sent: &TimedCommand) -> Self {
-        Self { gripper: sent.command.gripper, since: None, last_not_before: sent.not_before }
+        let (gripper, last_not_before) = (sent.command.gripper, sent.not_before);
+        Self { gripper, since: None, last_not_before, accepted: None, refused: false }
+    }
+
+    /// Takes the reply to a command: what the gripper is by it, or that it was refused.
+    pub(super) fn handle_reply(&mut self, accepted: Option<Gripper>) {
+        self.refused |= accepted.is_none();
+        self.accepted = accepted.or(self.accepted);
+    }
+
+    /// Takes the beginning of a connection. Which commands of the one before the bridge knows to be accepted is not known.
+    pub(super) fn handle_connected(&mut self) {
+        (self.refused, self.accepted) = (true, None);
     }
 
     /// Takes a command, and checks that a change of the gripper comes no sooner than its debounce after the last.
@@ -207,10 +223,16 @@ impl GripperHistory {
         let gripper = sent.command.gripper;
         // Decided before the last command, it would have been sent with that.
         let decided = std::mem::replace(&mut self.last_not_before, sent.not_before);
+        let refused = std::mem::take(&mut self.refused);
         if self.gripper == gripper {
             return None;
         }
         self.gripper = gripper;
+        if refused && self.accepted.is_none_or(|accepted| accepted == gripper) {
+            // From then on what is wanted has to stand from the beginning.
+            self.since = sent.not_before;
+            return None;
+        }
         let since = std::mem::replace(&mut self.since, decided)?;
         let (stood, debounce) = (sent.at.saturating_duration_since(since), limits.debounce(gripper));
         (stood < debounce).then(|| {

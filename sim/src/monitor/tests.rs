@@ -466,6 +466,31 @@ fn the_gripper_changes_no_sooner_than_its_debounce() {
 }
 
 #[test]
+fn gripper_goes_back_at_once_only_after_a_refusal() {
+    for (reply, right) in [(ERROR, true), (OK, false)] {
+        let mut wire = Wire::moving(&[]);
+        for _ in 0..40 {
+            assert_eq!(wire.command(205.0), []);
+            wire.reply(OK);
+        }
+        wire.pass(10);
+        assert_eq!(wire.line(&command(205.0, "closed")), []);
+        wire.reply(reply);
+        wire.pass(10);
+        let found = wire.line(&command(205.0, "open"));
+        if !right {
+            assert_only(&found, Rule::Gripper, "not before 0.300 s");
+            continue;
+        }
+        assert_eq!(found, []);
+        wire.reply(OK);
+        // What is wanted has to stand again.
+        wire.pass(20);
+        assert_only(&wire.line(&command(205.0, "closed")), Rule::Gripper, "not before 0.100 s");
+    }
+}
+
+#[test]
 fn other_rules_hold_from_when_they_are_told() {
     let mut wire = Wire::moving(&[]);
     let slower: [Setting; 2] =

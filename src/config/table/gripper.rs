@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::arm::Gripper;
-use crate::params::{one_of, real, seconds};
+use crate::params::{one_of, real, seconds, text};
 
 /// The message types that the topic `gripper` can carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,15 @@ pub enum GripperType {
     String,
 }
 
+/// What may open the gripper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenedBy {
+    /// Whatever closes it.
+    Input,
+    /// The topic `gripper` alone.
+    Topic,
+}
+
 crate::parameters! {
     /// When the gripper follows.
     pub static GRIPPER;
@@ -29,6 +38,16 @@ crate::parameters! {
         ("std_msgs/msg/Float32", GripperType::Float32),
         ("std_msgs/msg/Float64", GripperType::Float64),
         ("std_msgs/msg/String", GripperType::String),
+    ]);
+    /// Where a message with a target says whether the hand that grips is seen: a bool, or a number that is above zero
+    /// then. While it is not seen what the message says of the gripper (input.gripper) does not count. none: nowhere.
+    GRIPPER_VALID: String = text("gripper.valid", "none").not_empty();
+    /// What opens the gripper if input.gripper names a field. input: that field. topic: only the topic gripper, for a
+    /// tracker that says open when it has lost the hand that grips, and has no field for gripper.valid. The field only
+    /// closes it then.
+    GRIPPER_OPENED_BY: OpenedBy = one_of("gripper.opened_by", &[
+        ("input", OpenedBy::Input),
+        ("topic", OpenedBy::Topic),
     ]);
     /// State of the gripper in commands until the input says one, or the controller reports one.
     GRIPPER_INITIAL: Gripper = one_of("gripper.initial", &[

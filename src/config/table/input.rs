@@ -38,7 +38,7 @@ crate::parameters! {
     /// Where a message says whether there is a hand: a bool, or a number that is above zero then. none: nowhere.
     INPUT_VALID: String = text("input.valid", "none").not_empty();
     /// Where a message says what the gripper is to do: a bool (closed?), a number (opening from 0 to 1) or a string
-    /// ('open', 'closed'). none: nowhere; the topic gripper does.
+    /// ('open', 'closed'). It takes two messages that say the same. none: nowhere; the topic gripper does.
     INPUT_GRIPPER: String = text("input.gripper", "none").not_empty();
     /// Unit of x, y and z: m, cm or mm, or a number of metres to the sender's unit, like '0.001', for image units.
     INPUT_UNIT: String = text("input.unit", "m").not_empty();
