@@ -39,12 +39,16 @@ pub struct Speech {
     pub generated: Instant,
 }
 
+// Nearly all of them are lines.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum ToArm {
     Line(SentLine),
     End,
 }
 
+// Nearly all of them are replies.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum ToBridge {
     Speech(Speech),
@@ -81,10 +85,9 @@ impl Channel {
         }
     }
 
-    /// Nothing is under way any more, and no end is open.
+    /// No end is open.
     pub fn is_over(&self) -> bool {
-        let quiet = self.to_arm.is_empty() && self.inbox.is_empty();
-        (!self.arm_open && !self.bridge_open) || (!self.bridge_open && quiet && !self.arm_open)
+        !self.arm_open && !self.bridge_open
     }
 
     pub fn send_to_arm(&mut self, at: Instant, packet: ToArm) {
@@ -116,4 +119,10 @@ impl Channel {
         self.to_arm.iter_mut().for_each(|(due, _)| *due = at.max(*due));
         self.to_bridge.iter_mut().for_each(|(due, _)| *due = at.max(*due));
     }
+}
+
+/// Takes the first packet, if it is there by now.
+pub fn pop_due<T>(packets: &mut VecDeque<(Instant, T)>, now: Instant) -> Option<T> {
+    let is_due = packets.front().is_some_and(|(at, _)| *at <= now);
+    if is_due { packets.pop_front().map(|(_, packet)| packet) } else { None }
 }

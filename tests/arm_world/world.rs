@@ -16,7 +16,7 @@ use fastrand::Rng;
 use crate::checks::{self, Disturbance, Violation};
 use crate::hand::{Hand, Sample};
 use crate::ledger::Ledger;
-use crate::network::{Channel, SentLine, Speech, ToArm, ToBridge};
+use crate::network::{Channel, SentLine, Speech, ToArm, ToBridge, pop_due};
 use crate::script::{Step, Trouble};
 use crate::settings::{Server, Settings};
 
@@ -478,7 +478,7 @@ impl World {
         let back = now + self.settings.latency;
         let mut arrived = false;
         for channel in &mut self.channels {
-            while let Some((_, packet)) = channel.to_arm.pop_front_if(|(at, _)| *at <= now) {
+            while let Some(packet) = pop_due(&mut channel.to_arm, now) {
                 arrived = true;
                 if !channel.arm_open || !up {
                     channel.arm_open = false;
@@ -536,19 +536,19 @@ impl World {
         let now = self.now;
         self.note_arm();
         let before = self.arm.body().gripper();
-        if let Order::Command(command) = &line.order {
-            if self.arm.would_obey(command) {
-                let found = checks::check_obeyed(
-                    line,
-                    command,
-                    &self.arm,
-                    self.disturbance,
-                    &self.channels[index],
-                    &self.settings.bridge.teleop,
-                    &self.settings,
-                );
-                self.fail(found);
-            }
+        if let Order::Command(command) = &line.order
+            && self.arm.would_obey(command)
+        {
+            let found = checks::check_obeyed(
+                line,
+                command,
+                &self.arm,
+                self.disturbance,
+                &self.channels[index],
+                &self.settings.bridge.teleop,
+                &self.settings,
+            );
+            self.fail(found);
         }
         let halts = line.order == Order::Stop && self.arm.body().is_under_way();
         let answer = self.arm.handle_order(now, &line.order);
@@ -600,7 +600,7 @@ impl World {
     fn arrive_at_bridge(&mut self) {
         let now = self.now;
         while let Some(channel) = self.channels.back_mut().filter(|channel| channel.bridge_open) {
-            let Some((_, packet)) = channel.to_bridge.pop_front_if(|(at, _)| *at <= now) else { return };
+            let Some(packet) = pop_due(&mut channel.to_bridge, now) else { return };
             match packet {
                 ToBridge::Speech(speech) => {
                     channel.answered = true;
