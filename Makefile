@@ -1,6 +1,6 @@
 # Everything here works from a bare clone: what a target needs is set up on the way. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench jitter faults simulate fuzz soak clean distclean
+.PHONY: help setup build test demo bench jitter faults simulate worlds fuzz soak clean distclean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -28,6 +28,9 @@ faults: build ## what faults of link, controller, input, graph and process do to
 
 simulate: ## a simulated network that fails in every way, for some thousand seeds (SIMULATION_RUNS=3000, or SIMULATION_SEED)
 	@SIMULATION_RUNS=$${SIMULATION_RUNS:-3000} cargo test --release --no-default-features --locked --test simulated_network -- --nocapture
+
+worlds: ## the whole bridge against a physical arm, through 10^8 random events (ARM_WORLD_EVENTS, or ARM_WORLD_SEED)
+	@ARM_WORLD_EVENTS=$${ARM_WORLD_EVENTS:-100000000} cargo test --release --no-default-features --locked --test arm_world -- --nocapture
 
 fuzz: ## look for inputs that break a rule (FUZZ_SECONDS=240, or FUZZ_RUNS for each target)
 	@tools/fuzz

@@ -2,6 +2,7 @@
 
 use super::fault::FaultSpec;
 use super::monitor::Rules;
+use super::physical::PhysicalConfig;
 use aether_bridge::geometry::Position;
 use aether_bridge::wire::PositionUnit;
 
@@ -20,6 +21,9 @@ pub struct ArmSimConfig {
     pub speed: f64,
     /// How far from the base's origin the arm reaches, in metres; commands beyond are refused. `None`: anywhere.
     pub reach: Option<f64>,
+    /// What the arm is like, if it is more than a point that goes to the newest command: with speed, reach and reports of its
+    /// own, in place of those here.
+    pub physical: Option<PhysicalConfig>,
     /// How many clients may be connected at a time.
     pub clients: Clients,
     /// Whether replies of "ok" carry position, gripper and motion.
@@ -53,6 +57,7 @@ impl Default for ArmSimConfig {
             home: Position::new(0.2, 0.0, 0.2).expect("three small numbers are a position"),
             speed: 0.5,
             reach: None,
+            physical: None,
             clients: Clients::default(),
             report_state: false,
             strict: false,

@@ -28,7 +28,6 @@ use super::fault::Fault;
 use super::fault_schedule::{Answer, Delivery, FaultSchedule};
 use super::record::Ended;
 use super::shared::{Control, Shared};
-use aether_bridge::arm::ReportedState;
 use aether_bridge::wire::{Order, Reply, ReplyStatus, WireError};
 
 /// Serves a client until either side is through with it, then closes its socket and enters its end.
@@ -188,6 +187,7 @@ impl Connection {
     /// stopped.
     fn look(&self) {
         let now = Instant::now();
+        self.shared.judge_arm();
         if !self.buffer.is_empty() {
             return;
         }
@@ -205,6 +205,7 @@ impl Connection {
     ) -> Result<Option<Ended>, WireError> {
         schedule.mark_unchanged();
         let received = line.as_ref().ok();
+        let text_of_line = received.map_or_else(String::new, |line| line.line.clone());
         let seq = received.and_then(|line| line.seq);
         self.expiry = received.and_then(|line| line.ttl).map(|ttl| (Instant::now() + ttl, ttl));
         let (order, treatment) = self.shared.received(self.number, self.peer, line);
@@ -221,7 +222,7 @@ impl Connection {
             }
             _ => {}
         }
-        let (text, is_error) = self.obey(order, treatment.answer, seq);
+        let (text, is_error) = self.obey(&text_of_line, order, treatment.answer, seq);
         match treatment.delivery {
             Delivery::Never => return Ok(None),
             Delivery::Drip => return self.drip(schedule).await,
@@ -286,12 +287,18 @@ impl Connection {
     }
 
     /// Moves or halts the arm as told; what there is to say about it, and whether that is an error.
-    fn obey(&self, order: Result<Order, String>, answer: Answer, seq: Option<u64>) -> (Vec<u8>, bool) {
+    fn obey(
+        &mut self,
+        line: &str,
+        order: Result<Order, String>,
+        answer: Answer,
+        seq: Option<u64>,
+    ) -> (Vec<u8>, bool) {
         let verdict = match (order, answer) {
             (Ok(_), Answer::Error(message)) => Err(message),
             (order, Answer::Bytes(bytes)) => {
                 if let Ok(order) = order {
-                    self.do_as_told(order);
+                    let _ = self.carry_out(line, order);
                 }
                 return (bytes, false);
             }
@@ -299,14 +306,16 @@ impl Connection {
         };
         let reply = match verdict {
             Ok(order) => {
-                self.do_as_told(order);
-                let state = self.shared.config.report_state.then(|| self.reported_state());
+                let (obeyed, state) = self.carry_out(line, order);
                 let message = match order {
                     Order::Command(_) => "Command received",
                     Order::Stop => "Stop received",
                     Order::Heartbeat => "Heartbeat received",
                 };
-                Reply { status: ReplyStatus::Ok, message: message.to_owned(), seq, state }
+                match obeyed {
+                    Ok(()) => Reply { status: ReplyStatus::Ok, message: message.to_owned(), seq, state },
+                    Err(message) => Reply { status: ReplyStatus::Error, message, seq, state },
+                }
             }
             Err(message) => Reply { status: ReplyStatus::Error, message, seq, state: None },
         };
@@ -315,20 +324,30 @@ impl Connection {
         (text, reply.status == ReplyStatus::Error)
     }
 
-    /// Does what is told; a command only of a client that is still there.
-    fn do_as_told(&self, order: Order) {
-        if !(self.gone && matches!(order, Order::Command(_))) {
-            self.shared.obey(order);
+    /// Lets the arm obey an order, but no command of a client that has gone.
+    fn carry_out(
+        &mut self,
+        line: &str,
+        order: Order,
+    ) -> (Result<(), String>, Option<aether_bridge::arm::ReportedState>) {
+        if self.gone && matches!(order, Order::Command(_)) {
+            return (Ok(()), None);
         }
+        let gone = self.has_gone();
+        self.shared.obey(self.number, line, order, gone)
     }
 
-    fn reported_state(&self) -> ReportedState {
-        let state = self.shared.arm_state();
-        ReportedState {
-            position: Some(state.position),
-            gripper: Some(state.gripper),
-            moving: Some(state.moving),
-            ..ReportedState::default()
+    /// Whether the client has closed its end, behind what it has sent. Only a judge of the arm asks.
+    fn has_gone(&mut self) -> bool {
+        if self.shared.config.physical.is_none() || !self.shared.has_monitor() {
+            return false;
+        }
+        loop {
+            match self.stream.try_read_buf(&mut self.buffer) {
+                Ok(0) => return true,
+                Ok(_) if self.buffer.len() < READ_AHEAD => {}
+                Ok(_) | Err(_) => return false,
+            }
         }
     }
 

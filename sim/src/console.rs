@@ -18,6 +18,8 @@ use super::fault::{FAULTS_HELP, FaultSpec};
 use super::monitor::{RulesError, Setting};
 use super::record::{Counts, Event, Received};
 use super::server::ArmSim;
+use aether_bridge::arm::Gripper;
+use aether_bridge::geometry::Position;
 use aether_bridge::text::sanitize_short;
 use aether_bridge::wire::Order;
 
@@ -130,6 +132,7 @@ impl Console {
 
     /// Once a second.
     fn tick(&mut self) {
+        self.sim.shared().judge_arm();
         let (counts, connected) = {
             let record = self.sim.shared().record.borrow();
             (record.counts, record.connected())
@@ -160,6 +163,7 @@ impl Console {
                 let answer = self.set_rules(settings).unwrap_or_else(|error| error.to_string());
                 self.log(&sanitize_short(&answer));
             }
+            act if self.act(act) => {}
             fault => match fault.parse::<FaultSpec>() {
                 Ok(spec) => {
                     self.log(&format!("fault: {}", sanitize_short(&spec.to_string())));
@@ -168,6 +172,57 @@ impl Console {
                 Err(error) => self.say(format!("{}; try help", sanitize_short(&error.to_string()))),
             },
         }
+        true
+    }
+
+    /// Does to a physical arm what a word says. Returns whether it is such a word.
+    fn act(&mut self, word: &str) -> bool {
+        let mut words = word.split_whitespace();
+        let Some(act) = words.next().filter(|act| PHYSICAL_WORDS.contains(act)) else { return false };
+        let per_metre = self.sim.shared().config.unit.per_metre();
+        let numbers: Vec<f64> = words.filter_map(|number| number.parse().ok()).collect();
+        let by = match *numbers.as_slice() {
+            [x, y, z] => Some([x, y, z].map(|length| length / per_metre)),
+            _ => None,
+        };
+        if (act == "push") != by.is_some() {
+            self.say(format!("{act}: try help"));
+            return true;
+        }
+        let done = self.sim.shared().with_physical(|arm, now| match act {
+            "push" => {
+                let at = arm.body().position().point();
+                let [x, y, z] = by.unwrap_or_default();
+                let to = Position::new(at.x + x, at.y + y, at.z + z);
+                to.map(|to| arm.handle_moved_by_person(now, to, PUSH_SPEED)).is_ok()
+            }
+            "estop" => {
+                arm.handle_fault(now, "emergency stop");
+                true
+            }
+            "clear" => {
+                arm.handle_fault_cleared();
+                true
+            }
+            "home" => {
+                arm.handle_homed(now);
+                true
+            }
+            "stall" | "free" => {
+                arm.handle_stalled(now, act == "stall");
+                true
+            }
+            _ => {
+                arm.handle_gripper_set(if act == "grip" { Gripper::Closed } else { Gripper::Open });
+                true
+            }
+        });
+        let words = match done {
+            Some(true) => format!("{act}: {}", self.arm()),
+            Some(false) => format!("{act}: that is no place"),
+            None => format!("{act}: start with --physical"),
+        };
+        self.log(&words);
         true
     }
 
@@ -299,10 +354,20 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// What happens to a physical arm beside its controller.
+const PHYSICAL_WORDS: [&str; 8] = ["push", "estop", "clear", "home", "stall", "free", "grip", "release"];
+/// How fast a person moves the arm, in m/s.
+const PUSH_SPEED: f64 = 0.1;
+
 /// The words besides the faults.
 const WORDS_HELP: &str = "\
 ok                ends the faults in force; a crashed controller listens again
   judge NAME:=VALUE the judge goes by another value of this parameter from now on
+  push X Y Z        with --physical: a person moves the arm by so much, in the unit of the wire, at 0.1 m/s
+  estop, clear      with --physical: an emergency stop, until it is cleared
+  home              with --physical: the controller homes the arm
+  stall, free       with --physical: an obstacle blocks the arm, or is taken away
+  grip, release     with --physical: a person closes or opens the gripper
   status            what is going on
   quit              ends the controller";
 

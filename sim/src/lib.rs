@@ -6,14 +6,15 @@
 //!
 //! | room | what it is | may name |
 //! |---|---|---|
-//! | [`monitor`] | pure: whether lines keep the rules that a controller relies on | `controller`, `protocol` |
+//! | [`monitor`] | pure: whether lines keep the rules that a controller relies on | `controller`, `physical`, `protocol` |
 //! | `protocol` | pure: writes lines as docs/protocol.md has them, without the bridge's encoder | nothing |
 //! | [`controller`] | pure: the controller's side of the wire, bytes to orders and replies to bytes | nothing |
 //! | [`arm`] | pure: a point that moves at a finite speed, and a gripper | nothing |
+//! | [`physical`] | pure: a physical arm and its controller, with all that happens to them | nothing |
 //! | [`fault`], `fault_schedule` | pure: what a controller does wrong, and which command it hits | `fault` |
 //! | [`record`] | what a controller has received | `fault`, `monitor` |
 //! | [`replay`] | pure: a recorded conversation, checked by the monitor | `monitor` |
-//! | `config` | the settings of a simulated controller | `fault`, `monitor` |
+//! | `config` | the settings of a simulated controller | `fault`, `monitor`, `physical` |
 //! | `shared`, `connection`, `server` | the controller on TCP: the server uses connections, and these the shared state | all above |
 //! | [`console`] | the controller on a terminal, as `arm_sim` shows it | all above |
 //! | [`check`] | the conformance check of a controller, as `arm_check` shows it | `protocol` |
@@ -45,6 +46,7 @@ pub mod fault;
 mod fault_schedule;
 pub mod hand;
 pub mod monitor;
+pub mod physical;
 mod protocol;
 pub mod record;
 pub mod replay;
@@ -54,6 +56,7 @@ mod shared;
 pub use arm::{Arm, ArmState};
 pub use config::{ArmSimConfig, Clients};
 pub use fault::{Fault, FaultError, FaultSpec};
-pub use monitor::{ConformanceMonitor, Rules, Violation};
+pub use monitor::{ArmMonitor, ConformanceMonitor, Rules, Violation};
+pub use physical::{PhysicalArm, PhysicalConfig};
 pub use record::{ConnectionRecord, Counts, Ended, Event, Received, Record};
 pub use server::ArmSim;

@@ -16,8 +16,10 @@ use super::config::{ArmSimConfig, Clients};
 use super::controller::{CommandFault, ReceivedOrder};
 use super::fault::FaultSpec;
 use super::fault_schedule::{FaultSchedule, Treatment};
-use super::monitor::{ConformanceMonitor, Rules, RulesError, Setting, Violation};
+use super::monitor::{ArmMonitor, ConformanceMonitor, Rules, RulesError, Setting, Violation};
+use super::physical::PhysicalArm;
 use super::record::{ConnectionRecord, Ended, Event, Received, Record};
+use aether_bridge::arm::ReportedState;
 use aether_bridge::geometry::Position;
 use aether_bridge::wire::Order;
 
@@ -38,8 +40,56 @@ pub(super) struct Shared {
     /// Changed by counting without a notification; with one when the faults are set.
     pub(super) schedule: watch::Sender<FaultSchedule>,
     pub(super) events: broadcast::Sender<Event>,
-    arm: Mutex<(Arm, Instant)>,
+    arm: Mutex<Metal>,
     monitor: Option<Mutex<ConformanceMonitor>>,
+    arm_monitor: Option<Mutex<ArmMonitor>>,
+}
+
+/// The arm behind the controller.
+#[derive(Debug)]
+enum Metal {
+    /// A point, moved up to then.
+    Point(Arm, Instant),
+    Physical(Box<PhysicalArm>),
+}
+
+impl Metal {
+    fn new(config: &ArmSimConfig) -> Self {
+        let now = Instant::now();
+        match &config.physical {
+            Some(physical) => Self::Physical(Box::new(PhysicalArm::new(now, physical.clone()))),
+            None => Self::Point(Arm::new(config.home, config.speed), now),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        match self {
+            Self::Point(arm, stepped) => {
+                arm.step(now.duration_since(*stepped));
+                *stepped = now;
+            }
+            Self::Physical(arm) => arm.handle_timeout(now),
+        }
+    }
+
+    fn state(&self) -> ArmState {
+        match self {
+            Self::Point(arm, _) => arm.state(),
+            Self::Physical(arm) => {
+                let body = arm.body();
+                let [x, y, z] = arm.true_point().into();
+                let position = Position::new(x, y, z).unwrap_or(body.position());
+                ArmState { position, gripper: body.gripper(), moving: body.is_moving() }
+            }
+        }
+    }
+
+    fn halt(&mut self, now: Instant) {
+        match self {
+            Self::Point(arm, _) => arm.halt(),
+            Self::Physical(arm) => arm.handle_expired(now),
+        }
+    }
 }
 
 impl Shared {
@@ -48,7 +98,12 @@ impl Shared {
             record: watch::Sender::default(),
             schedule: watch::Sender::new(FaultSchedule::new(config.faults.clone())),
             events: broadcast::Sender::new(EVENTS_KEPT),
-            arm: Mutex::new((Arm::new(config.home, config.speed), Instant::now())),
+            arm: Mutex::new(Metal::new(&config)),
+            arm_monitor: config
+                .monitor
+                .as_ref()
+                .filter(|_| config.physical.is_some())
+                .map(|rules| Mutex::new(ArmMonitor::new(rules))),
             monitor: config
                 .monitor
                 .clone()
@@ -62,15 +117,73 @@ impl Shared {
     }
 
     pub(super) fn arm_state(&self) -> ArmState {
-        self.arm().0.state()
+        self.arm().state()
     }
 
-    pub(super) fn obey(&self, order: Order) {
-        match order {
-            Order::Command(command) => self.arm().0.command(command),
-            Order::Stop => self.arm().0.halt(),
-            Order::Heartbeat => {}
+    /// Lets the arm obey an order of a client, which may have `gone` since. Returns what the controller reports with its reply,
+    /// or why it refuses, in words.
+    pub(super) fn obey(
+        &self,
+        connection: usize,
+        line: &str,
+        order: Order,
+        gone: bool,
+    ) -> (Result<(), String>, Option<ReportedState>) {
+        let mut found = Vec::new();
+        let mut metal = self.arm();
+        let now = Instant::now();
+        let said = match &mut *metal {
+            Metal::Point(arm, _) => {
+                match order {
+                    Order::Command(command) => arm.command(command),
+                    Order::Stop => arm.halt(),
+                    Order::Heartbeat => {}
+                }
+                (Ok(()), self.config.report_state.then(|| reported(arm.state())))
+            }
+            Metal::Physical(arm) => {
+                let mut monitor = self
+                    .arm_monitor
+                    .as_ref()
+                    .map(|monitor| monitor.lock().unwrap_or_else(PoisonError::into_inner));
+                let goes = match &order {
+                    Order::Command(command) => arm.would_obey(command),
+                    Order::Stop | Order::Heartbeat => true,
+                };
+                if let Some(monitor) = monitor.as_mut().filter(|_| goes) {
+                    found.extend(monitor.handle_time(now, arm));
+                    found.extend(monitor.handle_order(connection, line, &order, arm, gone));
+                }
+                let answer = arm.handle_order(now, &order);
+                if let Some(monitor) = monitor.as_mut().filter(|_| goes && answer.verdict.is_ok()) {
+                    monitor.handle_obeyed(connection, line, &order, arm);
+                }
+                (answer.verdict.map_err(|refusal| refusal.as_str().to_owned()), answer.state)
+            }
+        };
+        drop(metal);
+        self.tell(found);
+        said
+    }
+
+    /// Does something to the physical arm, and returns its result; `None` if there is none.
+    pub(super) fn with_physical<R>(&self, act: impl FnOnce(&mut PhysicalArm, Instant) -> R) -> Option<R> {
+        match &mut *self.arm() {
+            Metal::Point(..) => None,
+            Metal::Physical(arm) => Some(act(arm, Instant::now())),
         }
+    }
+
+    /// Judges what the arm has done since the last look.
+    pub(super) fn judge_arm(&self) {
+        let Some(monitor) = &self.arm_monitor else { return };
+        let found = match &*self.arm() {
+            Metal::Point(..) => Vec::new(),
+            Metal::Physical(arm) => {
+                monitor.lock().unwrap_or_else(PoisonError::into_inner).handle_time(Instant::now(), arm)
+            }
+        };
+        self.tell(found);
     }
 
     /// Whether another client may come in.
@@ -79,6 +192,7 @@ impl Shared {
     }
 
     pub(super) fn listening(&self, address: SocketAddr) {
+        self.with_physical(PhysicalArm::handle_back);
         self.monitored(|monitor| {
             monitor.handle_listening(Instant::now());
             Vec::new()
@@ -89,7 +203,11 @@ impl Shared {
 
     /// The listener is closed and every connection has ended.
     pub(super) fn crashed(&self) {
-        self.arm().0.halt();
+        match &mut *self.arm() {
+            Metal::Point(arm, _) => arm.halt(),
+            // Until it listens again.
+            Metal::Physical(arm) => arm.handle_restart(Instant::now(), Duration::from_secs(86_400)),
+        }
         self.record.send_modify(|record| {
             record.listening = false;
             record.counts.crashes += 1;
@@ -184,7 +302,7 @@ impl Shared {
 
     /// Nothing has come from a client for as long as its last line had said.
     pub(super) fn expired(&self, connection: usize, peer: SocketAddr, ttl: Duration) {
-        self.arm().0.halt();
+        self.arm().halt(Instant::now());
         self.record.send_modify(|record| record.counts.expiries += 1);
         self.emit(Event::Expired { connection, peer, ttl });
     }
@@ -229,6 +347,9 @@ impl Shared {
         let Some(monitor) = &self.monitor else { return Ok(false) };
         let mut monitor = monitor.lock().unwrap_or_else(PoisonError::into_inner);
         let rules: Rules = monitor.rules().with(settings)?;
+        if let Some(monitor) = &self.arm_monitor {
+            monitor.lock().unwrap_or_else(PoisonError::into_inner).handle_rules(&rules);
+        }
         monitor.handle_rules(rules);
         Ok(true)
     }
@@ -237,6 +358,10 @@ impl Shared {
     fn monitored(&self, event: impl FnOnce(&mut ConformanceMonitor) -> Vec<Violation>) {
         let Some(monitor) = &self.monitor else { return };
         let found = event(&mut monitor.lock().unwrap_or_else(PoisonError::into_inner));
+        self.tell(found);
+    }
+
+    fn tell(&self, found: Vec<Violation>) {
         for violation in found {
             self.record.send_modify(|record| record.counts.violations += 1);
             self.emit(Event::Violation(violation));
@@ -279,13 +404,19 @@ impl Shared {
     }
 
     /// The arm, moved to this moment.
-    fn arm(&self) -> MutexGuard<'_, (Arm, Instant)> {
-        let mut guard = self.arm.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let (arm, stepped) = &mut *guard;
-        arm.step(now.duration_since(*stepped));
-        *stepped = now;
-        guard
+    fn arm(&self) -> MutexGuard<'_, Metal> {
+        let mut metal = self.arm.lock().unwrap_or_else(PoisonError::into_inner);
+        metal.handle_timeout(Instant::now());
+        metal
+    }
+}
+
+fn reported(state: ArmState) -> ReportedState {
+    ReportedState {
+        position: Some(state.position),
+        gripper: Some(state.gripper),
+        moving: Some(state.moving),
+        ..ReportedState::default()
     }
 }
 

@@ -325,3 +325,40 @@ fn the_help_tells_protocol_and_faults() {
         assert!(help.contains(words), "{words}");
     }
 }
+
+#[test]
+fn physical_arm_is_pushed_and_stopped_by_words() {
+    let mut sim = Running::start(&["--physical", "--reports", "heartbeats", "--start", "150,0,200"]);
+    let mut client = sim.connect();
+    let mut ask = |line: &str| {
+        client.get_mut().write_all(line.as_bytes()).unwrap();
+        let mut reply = String::new();
+        client.read_line(&mut reply).unwrap();
+        reply
+    };
+    let heartbeat = "{\"type\":\"heartbeat\"}\n";
+    let reply = ask(heartbeat);
+    assert!(reply.contains(r#""position":{"x":150.0,"y":0.0,"z":200.0}"#), "{reply}");
+    sim.type_in("push 10 0 0");
+    sim.shown("push: arm at");
+    sim.type_in("estop");
+    sim.shown("estop: arm at");
+    let reply = ask(COMMAND);
+    assert!(
+        reply.contains(r#""status":"error""#) && reply.contains(r#""fault":"emergency stop""#),
+        "{reply}"
+    );
+    sim.type_in("clear");
+    sim.shown("clear: arm at");
+    assert_eq!(ask(COMMAND), OK);
+    sim.type_in("push");
+    sim.shown("push: try help");
+}
+
+#[test]
+fn judge_of_a_physical_arm_tells_of_a_leap() {
+    let mut sim = Running::start(&["--physical", "--report-state", "--judge"]);
+    let mut client = sim.connect();
+    client.get_mut().write_all(COMMAND.as_bytes()).unwrap();
+    sim.shown(r#""violation":"leap""#);
+}

@@ -291,7 +291,9 @@ impl ArmEstimate {
             self.session.deviation = Some(Deviation::Lags(lag));
         }
         let travel = config.following.travel_time(config.limits.speed);
-        let has_arrived = self.aimed_at.is_none_or(|at| now.saturating_duration_since(at) > travel);
+        // An arm that stands is on no way, wherever it was sent.
+        let stands = moving == Some(false) && !in_motion;
+        let has_arrived = stands || self.aimed_at.is_none_or(|at| now.saturating_duration_since(at) > travel);
         let is_away = distance > config.position_tolerance || (moving == Some(true) && !in_motion);
         // The reply to a repetition shows whether the arm has stayed where the command before it led.
         let is_answered = match about {
@@ -337,7 +339,10 @@ impl ArmEstimate {
     pub(super) fn renew_session(&mut self, config: &TeleopConfig) {
         // What was only assumed was not known.
         self.session.assumed = None;
-        self.former = self.best_within(config.position_tolerance).or(self.former);
+        // An arm that others move does not stay where it was seen last.
+        let is_moved = matches!(self.session.deviation, Some(Deviation::Moved(_)))
+            || self.session.reports.iter().any(|report| report.observed && report.moving == Some(true));
+        self.former = self.best_within(config.position_tolerance).or(self.former).filter(|_| !is_moved);
         let assumed = match config.assume_position {
             AssumedPosition::None => None,
             AssumedPosition::Home => Some(home(config)).filter(|_| !self.left_start),
@@ -453,7 +458,9 @@ impl ArmEstimate {
         for report in observed() {
             let position = report.place.position;
             let apart = observed().map(|other| other.place.position.distance(position)).fold(0.0, f64::max);
-            let is_there = commanded.is_some_and(|(_, place)| place.position.distance(position) <= tolerance);
+            // An arm that others move passes the place to which it was sent, too.
+            let is_there = report.moving != Some(true)
+                && commanded.is_some_and(|(_, place)| place.position.distance(position) <= tolerance);
             // A controller that cannot be asked may report a change only, and has reported none since.
             let silent = !config.can_ask && now.saturating_duration_since(report.at) >= REST_TIME;
             let rests = report.rests || (silent && report.moving != Some(true));
@@ -552,6 +559,12 @@ impl ArmEstimate {
     /// Returns the last command if it may be repeated.
     pub(super) fn repeatable(&self) -> Option<Command> {
         self.accepted.filter(|_| self.undisturbed && self.unanswered == 0)
+    }
+
+    /// Returns whether the arm has been seen elsewhere than at `place` since the last command was accepted.
+    pub(super) fn is_elsewhere(&self, place: Position, tolerance: f64) -> bool {
+        let away = |report: &Report| report.observed && report.place.position.distance(place) > tolerance;
+        self.session.reports.iter().any(away)
     }
 
     /// Returns whether a line is unanswered.

@@ -211,8 +211,14 @@ impl Teleop {
 
     /// Takes the reply that a command has been accepted.
     pub fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
-        self.estimate.handle_acknowledged(now, command);
-        self.gripper.handle_accepted(command.gripper);
+        if self.fault.is_some() {
+            // Some controllers accept what their arm does not do.
+            self.estimate.handle_rejected();
+            self.gripper.handle_refused();
+        } else {
+            self.estimate.handle_acknowledged(now, command);
+            self.gripper.handle_accepted(command.gripper);
+        }
         self.rejections.end();
         if self.mode.is_going_home() && self.planner.has_arrived(self.basis()) {
             self.change_mode(|mode| mode.disarm(Disarmed::AtHome));
@@ -311,7 +317,11 @@ impl Teleop {
     fn handle_fault(&mut self, fault: Option<&str>) {
         match (fault, &self.fault) {
             (Some(fault), Some(known)) if **known == *fault => {}
-            (Some(fault), _) => self.fault = Some(fault.into()),
+            (Some(fault), _) => {
+                self.fault = Some(fault.into());
+                // The arm has stopped on its way, and people work on it.
+                self.estimate.renew_session(&self.config);
+            }
             (None, Some(_)) => {
                 self.fault = None;
                 self.change_mode(|mode| mode.disarm(Disarmed::ByArmFault));
@@ -552,7 +562,7 @@ impl Teleop {
             Motion::Approach => plan(CommandKind::Approach)?,
             Motion::Tracking => plan(CommandKind::Tracking)?,
             Motion::Disarmed | Motion::Holding | Motion::Stopped => {
-                Planned::new(CommandKind::Repetition, self.estimate.repeatable()?, None)
+                Planned::new(CommandKind::Repetition, self.repeatable()?, None)
             }
         };
         planned.input_age = self.input.age(now).unwrap_or_default();
@@ -574,7 +584,7 @@ impl Teleop {
         let repeats = self.config.hold_behavior.repeats()
             && self.link == LinkView::Ready
             && !self.shutting_down
-            && self.estimate.repeatable().is_some();
+            && self.repeatable().is_some();
         self.planner.repetition_due_at(&self.config).filter(|_| repeats)
     }
 
@@ -776,6 +786,12 @@ impl Teleop {
         if let Some(in_sight) = self.input.good_since(now, &self.config) {
             self.gripper.decide(now, in_sight, &self.config.gripper);
         }
+    }
+
+    /// Returns the last command if it may be repeated and leads nowhere, because the arm has not been seen elsewhere.
+    fn repeatable(&self) -> Option<Command> {
+        let tolerance = self.config.position_tolerance;
+        self.estimate.repeatable().filter(|last| !self.estimate.is_elsewhere(last.position, tolerance))
     }
 
     fn request_stop_line(&mut self) {

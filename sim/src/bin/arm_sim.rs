@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
+use aether_bridge::geometry::Position;
 use aether_bridge::wire::PositionUnit;
 use aether_sim::console::{self, Print};
 use aether_sim::fault::FAULTS_HELP;
 use aether_sim::monitor::Setting;
+use aether_sim::physical::{AfterRestart, FaultWord, Intake, PhysicalConfig, Reports};
 use aether_sim::replay;
 use aether_sim::{ArmSim, ArmSimConfig, Clients, FaultSpec, Rules};
 use anyhow::Context;
@@ -25,6 +27,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         commands_only,
         greeting,
         token,
+        physical,
         judge,
         replay,
         fault,
@@ -40,6 +43,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         unit,
         speed,
         reach,
+        physical: physical.config(speed, reach, report_state, commands_only, unit),
         clients,
         report_state,
         strict,
@@ -112,6 +116,8 @@ struct Args {
     /// What every client has to show before anything else, as {"type":"hello","token":"..."}
     #[arg(long)]
     token: Option<String>,
+    #[command(flatten)]
+    physical: Physical,
     /// Hold every line against what a controller may rely on, by these parameters of the bridge where they are not the
     /// defaults; what is wrong is printed as a line of JSON, and makes the exit code 3
     #[arg(long, value_name = "NAME:=VALUE", num_args = 0..)]
@@ -126,6 +132,115 @@ struct Args {
     /// What to print
     #[arg(long, value_enum, default_value_t)]
     print: Print,
+}
+
+/// A physical arm in place of a point that goes to the newest command.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Physical arm")]
+struct Physical {
+    /// Simulate an arm that can be pushed, stopped, homed and blocked (by words on the standard input, see help), and whose
+    /// controller may queue, refuse and report as below; with --judge the arm's motion is judged too
+    #[arg(long)]
+    physical: bool,
+    /// Where the arm stands at first, in the unit of the wire [default: at home, 200 mm, 0, 200 mm]
+    #[arg(
+        long,
+        value_name = "X,Y,Z",
+        requires = "physical",
+        value_delimiter = ',',
+        allow_negative_numbers = true
+    )]
+    start: Vec<f64>,
+    /// The arm's own acceleration, in m/s² [default: it has its speed at once]
+    #[arg(long, requires = "physical", value_parser = above_zero)]
+    acceleration: Option<f64>,
+    /// Work off commands one after the other, and refuse more than so many as busy [default: go to the newest]
+    #[arg(long, value_name = "COMMANDS", requires = "physical")]
+    queue: Option<usize>,
+    /// Which replies report position, gripper and motion [default: those of --report-state]
+    #[arg(long, requires = "physical", value_enum, value_delimiter = ',')]
+    reports: Vec<Report>,
+    /// How far the arm hangs below where it was told to be, in m
+    #[arg(long, requires = "physical", default_value_t = 0.0)]
+    sag: f64,
+    /// The largest error of a reported coordinate, in m
+    #[arg(long, requires = "physical", default_value_t = 0.0)]
+    noise: f64,
+    /// What reported positions are multiplied by: 0.001 is metres on a millimetre wire
+    #[arg(long, requires = "physical", default_value_t = 1.0)]
+    unit_factor: f64,
+    /// Report zeros until the arm has been homed
+    #[arg(long, requires = "physical")]
+    zero_before_homing: bool,
+    /// How a fault is told
+    #[arg(long, requires = "physical", value_enum, default_value = "reported")]
+    fault_word: FaultWord,
+    /// What a controller that crashed and is back does with the arm
+    #[arg(long, requires = "physical", value_enum, default_value = "keeps")]
+    after_restart: AfterRestart,
+}
+
+/// A reply that may report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Report {
+    /// Those that accept a command
+    Commands,
+    /// Those that refuse
+    Refusals,
+    /// Those to heartbeats
+    Heartbeats,
+    /// Those to stops
+    Stops,
+}
+
+impl Physical {
+    fn config(
+        &self,
+        speed: f64,
+        reach: Option<f64>,
+        report_state: bool,
+        commands_only: bool,
+        unit: PositionUnit,
+    ) -> Option<PhysicalConfig> {
+        let default = PhysicalConfig::default();
+        let has = |report| self.reports.contains(&report) || (report_state && self.reports.is_empty());
+        let place = match *self.start.as_slice() {
+            [x, y, z] => {
+                let metres = [x, y, z].map(|length| length / unit.per_metre());
+                Position::new(metres[0], metres[1], metres[2]).map_err(|error| error.to_string())
+            }
+            [] => Ok(default.home),
+            _ => Err("expected three numbers, as in --start 200,0,200".to_owned()),
+        };
+        let start =
+            place.unwrap_or_else(|error| Args::command().error(ErrorKind::ValueValidation, error).exit());
+        let reports = Reports {
+            commands: has(Report::Commands),
+            refusals: has(Report::Refusals),
+            heartbeats: has(Report::Heartbeats),
+            stops: has(Report::Stops),
+            unasked: None,
+            moving: true,
+            gripper: true,
+        };
+        self.physical.then(|| PhysicalConfig {
+            start,
+            speed,
+            acceleration: self.acceleration.unwrap_or(f64::INFINITY),
+            intake: self.queue.map_or(Intake::Newest, |size| Intake::Queue { size }),
+            reach,
+            knows_stop: !commands_only,
+            knows_heartbeat: !commands_only,
+            reports,
+            sag: self.sag,
+            noise: self.noise,
+            unit_factor: self.unit_factor,
+            zero_before_homing: self.zero_before_homing,
+            fault_word: self.fault_word,
+            after_restart: self.after_restart,
+            ..default
+        })
+    }
 }
 
 fn above_zero(text: &str) -> Result<f64, String> {
@@ -147,13 +262,16 @@ const AFTER_HELP: &str = r#"Protocol:
 
 Faults, for --fault and to be typed while it runs (typed, they replace those in force):
 FAULTS
-  Typed besides: ok (ends the faults), judge NAME:=VALUE, status, help, quit.
+  Typed besides: ok (ends the faults), judge NAME:=VALUE, status, help, quit; with --physical push X Y Z, estop, clear,
+  home, stall, free, grip, release.
 
 Examples:
   arm_sim                                    a well-behaved controller on 127.0.0.1:5000
   arm_sim --print lines --report-state       shows every line, reports where the arm is
   arm_sim --commands-only --strict           a controller that knows commands as they are, and nothing else
   arm_sim --judge limits.speed:=0.1          tells of every line that breaks a rule of docs/safety.md
+  arm_sim --physical --reports heartbeats --judge
+                                             an arm to be pushed by "push 50 0 0", stopped by "estop", ...
   arm_sim --fault delay:0.2 --fault split    slow, and byte by byte
   arm_sim --fault silence@100x50             answers 100 commands, not the next 50, then all again
   arm_sim --fault restart:2@300              crashes at command 301, is back 2 s later

@@ -6,8 +6,9 @@
 //! it had to wait for, nor well before the last look at an empty socket. A line is a violation only if it is one for
 //! every time between, so that a busy machine, or a process that was stopped, is never taken for a fault. What cannot be
 //! checked like that, as how suddenly velocity changes, is not checked. [`MotionMonitor`] has the same rules of motion, for
-//! commands at the bridge, whose times are exact.
+//! commands at the bridge, whose times are exact. [`ArmMonitor`] looks at what the lines do to a physical arm.
 
+mod arm;
 mod client;
 mod conformance;
 mod motion;
@@ -17,6 +18,7 @@ mod space;
 mod tests;
 mod violation;
 
+pub use arm::ArmMonitor;
 pub use conformance::ConformanceMonitor;
 pub use motion::{MotionLimits, MotionMonitor, Step, TimedCommand};
 pub use rules::{Rules, RulesError, Setting};

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use tokio_util::codec::Decoder;
 
-use super::{ConformanceMonitor, MotionMonitor, Rule, Rules, Setting, Step, TimedCommand, Violation};
+use super::{
+    ArmMonitor, ConformanceMonitor, MotionMonitor, Rule, Rules, Setting, Step, TimedCommand, Violation,
+};
 use crate::controller::CommandDecoder;
+use crate::physical::{PhysicalArm, PhysicalConfig, Reports};
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::geometry::Position;
-use aether_bridge::wire::PositionUnit;
+use aether_bridge::wire::{Order, PositionUnit};
 
 const OK: &[u8] = b"{\"status\":\"ok\",\"message\":\"Command received\"}\n";
 const ERROR: &[u8] = b"{\"status\":\"error\",\"message\":\"no\"}\n";
@@ -534,4 +537,101 @@ fn exact_times_leave_no_room_beyond_each_limit() {
     assert_only(&monitor.check(&at(20, 0.204), Step::Approach, &home), Rule::Workspace, "outside");
     monitor.handle_connected();
     assert_eq!(monitor.check(&at(20, 0.15), Step::Continue, &home), []);
+}
+
+/// A physical arm, and what the judge says of its motion.
+struct Bench {
+    monitor: ArmMonitor,
+    arm: PhysicalArm,
+    now: Instant,
+}
+
+impl Bench {
+    fn new(change: impl FnOnce(&mut PhysicalConfig)) -> Self {
+        let (mut config, now) = (PhysicalConfig::default(), Instant::now());
+        change(&mut config);
+        Self { monitor: ArmMonitor::new(&Rules::default()), arm: PhysicalArm::new(now, config), now }
+    }
+
+    fn pass(&mut self, milliseconds: u64) -> Vec<Violation> {
+        self.now += Duration::from_millis(milliseconds);
+        self.arm.handle_timeout(self.now);
+        self.monitor.handle_time(self.now, &self.arm)
+    }
+
+    fn order(&mut self, connection: usize, order: Order, gone: bool) -> Vec<Violation> {
+        let found = self.monitor.handle_order(connection, "the line", &order, &self.arm, gone);
+        self.arm.handle_order(self.now, &order).verdict.unwrap();
+        self.monitor.handle_obeyed(connection, "the line", &order, &self.arm);
+        found
+    }
+
+    fn to(&mut self, millimetres: f64) -> Vec<Violation> {
+        self.order(0, bench_order(millimetres), false)
+    }
+}
+
+fn bench_order(millimetres: f64) -> Order {
+    let position = Position::new(millimetres / 1e3, 0.0, 0.2).unwrap();
+    Order::Command(Command { position, gripper: Gripper::Open, orientation: None })
+}
+
+#[test]
+fn arm_that_is_led_step_by_step_moves_right() {
+    let mut bench = Bench::new(|config| config.speed = 0.05);
+    for step in 1..40 {
+        assert_eq!(bench.to(200.0 + 5.0 * f64::from(step)), []);
+        assert_eq!(bench.pass(20), []);
+    }
+    // The slow arm goes on for what it is behind.
+    assert_eq!(bench.pass(3000), []);
+}
+
+#[test]
+fn one_line_leads_the_arm_no_farther_than_a_step() {
+    let mut bench = Bench::new(|_| {});
+    assert_only(&bench.to(300.0), Rule::Leap, "leads the arm 100.0 mm away, 60.0 mm allowed");
+    // An arm that reports nothing may be sent home by a person's word, and then no farther.
+    let mut bench = Bench::new(|config| config.reports = Reports::default());
+    assert_eq!(bench.to(300.0), []);
+    assert_only(&bench.to(400.0), Rule::Leap, "leads the arm");
+}
+
+#[test]
+fn repeated_line_moves_no_arm_that_others_have_moved() {
+    let mut bench = Bench::new(|_| {});
+    assert_eq!(bench.to(205.0), []);
+    assert_eq!(bench.pass(100), []);
+    assert_eq!(bench.to(205.0), []);
+    bench.arm.handle_moved_by_person(bench.now, Position::new(0.24, 0.0, 0.2).unwrap(), 1.0);
+    assert_eq!(bench.pass(1000), []);
+    assert_only(&bench.to(205.0), Rule::Repeat, "leads the arm 35.0 mm away, 10.0 mm allowed");
+}
+
+#[test]
+fn arm_obeys_no_client_that_has_gone() {
+    let mut bench = Bench::new(|_| {});
+    let found = bench.order(0, bench_order(205.0), true);
+    assert_only(&found, Rule::Alone, "obeys a client that has closed its connection");
+}
+
+#[test]
+fn arm_that_goes_on_after_a_stop_is_told_once() {
+    let mut bench = Bench::new(|config| config.speed = 0.01);
+    bench.to(240.0);
+    assert_eq!(bench.pass(100), []);
+    // Taken, and not obeyed.
+    bench.monitor.handle_obeyed(0, "the line", &Order::Stop, &bench.arm);
+    assert_only(&bench.pass(100), Rule::Stop, "the arm has gone 1.0 mm since it took a stop");
+    assert_eq!(bench.pass(100), []);
+}
+
+#[test]
+fn arm_moves_no_longer_than_its_last_line_needs() {
+    let mut bench = Bench::new(|_| {});
+    bench.to(205.0);
+    assert_eq!(bench.pass(100), []);
+    // Some way on which no line leads.
+    bench.arm.handle_order(bench.now, &bench_order(240.0));
+    assert_only(&bench.pass(5000), Rule::Alone, "the arm still moves, 35.0 mm since its last line was done");
 }

@@ -26,6 +26,14 @@ pub enum Rule {
     Replay,
     /// The gripper changes only by a wish that has stood for its debounce.
     Gripper,
+    /// One line leads the arm no farther than one step from where it is, or is going.
+    Leap,
+    /// A line that says nothing new does not move an arm that others have moved.
+    Repeat,
+    /// The arm stands still after a stop that the controller has taken.
+    Stop,
+    /// The arm moves for no longer than the last line of a bridge that is there needs.
+    Alone,
 }
 
 /// A line that breaks a rule. Shown as one line of JSON.
@@ -76,6 +84,10 @@ impl Rule {
             Self::Approach => "approach",
             Self::Replay => "replay",
             Self::Gripper => "gripper",
+            Self::Leap => "leap",
+            Self::Repeat => "repeat",
+            Self::Stop => "stop",
+            Self::Alone => "alone",
         }
     }
 }
