@@ -8,7 +8,7 @@ use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::geometry::{Orientation, Position};
 use aether_bridge::teleop::{
     Arming, CommandKind, FilterConfig, Frame, GraphNews, GripperInput, HoldBehavior, LinkView, Motion,
-    Planned, RetargetMode, Stamp, Target, Teleop, TeleopConfig,
+    Planned, ReasonKind, RetargetMode, Stamp, Target, Teleop, TeleopConfig,
 };
 use aether_sim::monitor::{MotionLimits, MotionMonitor};
 use nalgebra::Vector3;
@@ -320,6 +320,9 @@ impl World {
         }
         // Several senders: the time of detection is not known here.
         self.interrupt_if(self.several_publishers && !self.is_moving());
+        // Which ways are found is the machine's own affair; none is a loss like others.
+        let no_way = self.teleop.reason(self.now).kind() == ReasonKind::NoWay;
+        self.interrupt_if(no_way && !self.is_moving());
     }
 
     fn is_sane(&mut self, stamp: Option<Stamp>, age_ms: Option<i64>) -> bool {

@@ -23,11 +23,7 @@ pub(super) fn describe<T: Table>(name: &str) -> ParameterDescriptor {
         Range::Integer(from_value, to_value) => {
             integer_range.push(IntegerRange { from_value, to_value, step: 1 });
         }
-        Range::Any
-        | Range::NotEmpty
-        | Range::OneOf(_)
-        | Range::Subset(_)
-        | Range::FieldPaths { .. } => {}
+        Range::Any | Range::NotEmpty | Range::OneOf(_) | Range::Subset(_) | Range::FieldPaths { .. } => {}
     }
     let range = Some(parameter.describe_range()).filter(|range| !range.is_empty());
     let range = range.map(|range| range + "; ").unwrap_or_default();
