@@ -76,6 +76,7 @@ impl Hand {
             stamp: None,
             gripper: Some(GripperInput::Opening(self.opening)),
             stall: Duration::ZERO,
+            publisher: None,
         })
     }
 }

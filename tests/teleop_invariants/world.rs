@@ -8,7 +8,7 @@ use aether_bridge::arm::{Command, Gripper, ReportedState};
 use aether_bridge::geometry::{Orientation, Position};
 use aether_bridge::teleop::{
     Arming, CommandKind, FilterConfig, FollowingConfig, Frame, GraphNews, GripperInput, HoldBehavior,
-    LinkView, Motion, Planned, ReportAbout, RetargetMode, Stamp, Target, Teleop, TeleopConfig,
+    LinkView, Motion, Planned, ReasonKind, ReportAbout, RetargetMode, Stamp, Target, Teleop, TeleopConfig,
 };
 use aether_sim::monitor::{MotionLimits, MotionMonitor};
 use nalgebra::Vector3;
@@ -484,6 +484,9 @@ impl World {
         // Several senders: the time of detection is not known here.
         self.interrupt_if(self.several_publishers && !self.is_moving());
         self.note_motion_end(before);
+        // Which ways are found is the machine's own affair; none is a loss like others.
+        let no_way = self.teleop.reason(self.now).kind() == ReasonKind::NoWay;
+        self.interrupt_if(no_way && !self.is_moving());
     }
 
     fn is_sane(&mut self, stamp: Option<Stamp>, age_ms: Option<i64>) -> bool {

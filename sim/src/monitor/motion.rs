@@ -184,6 +184,10 @@ impl CommandHistory {
         places: &[Position],
     ) -> Option<Fault> {
         let to = sent.command.position;
+        if limits.space.fault_at(to).is_some() {
+            // A fault of its own, and the way to it is no other one.
+            return None;
+        }
         let (from, before) = match step? {
             Step::Start => {
                 let nearest =

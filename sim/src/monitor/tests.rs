@@ -222,8 +222,8 @@ fn straight_way_between_commands_is_free() {
     assert_eq!(wire.step(200.5), []);
     assert_only(&wire.step(202.0), Rule::Workspace, "the way there cuts keep-out box 1");
     // A long step from one side of the base to the other.
-    let long: Setting = "limits.step:=0.1".parse().unwrap();
-    let mut monitor = MotionMonitor::new(Rules::default().with([&long]).unwrap().motion);
+    let long: [Setting; 2] = ["limits.step:=0.1", "input.timeout:=1.0"].map(|text| text.parse().unwrap());
+    let mut monitor = MotionMonitor::new(Rules::default().with(&long).unwrap().motion);
     let now = Instant::now();
     let at = |x: f64, z: f64| {
         let position = Position::new(x, 0.0, z).unwrap();

@@ -68,7 +68,7 @@ proptest! {
         for (hand, steps) in walk {
             let Ok(Admitted { position: goal, .. }) = workspace.admit(hand) else { continue };
             for after in steps {
-                let before = walk_of.limiter.clone();
+                let before = walk_of.limiter;
                 let first = before.last.is_none();
                 let seconds = if first { PERIOD } else { after.min(LONGEST) }.as_secs_f64();
                 let step = walk_of.step(goal, after);
