@@ -243,7 +243,7 @@ fn refused_decision_is_debounced_again() {
     for _ in 0..100 {
         let count = scene.sent.len();
         scene.move_for(10);
-        for (at, planned) in scene.sent[count..].to_vec() {
+        for (at, planned) in scene.sent[count..].iter().copied() {
             if planned.command.gripper == Gripper::Closed {
                 scene.teleop.handle_rejected(at);
                 changes.push(at);
@@ -263,7 +263,7 @@ fn move_until_closed(scene: &mut Scene) {
     while scene.sent.last().is_none_or(|(_, planned)| planned.command.gripper == Gripper::Open) {
         let count = scene.sent.len();
         scene.target();
-        for (at, planned) in scene.sent[count..].to_vec() {
+        for (at, planned) in scene.sent[count..].iter().copied() {
             if planned.command.gripper == Gripper::Open {
                 scene.teleop.handle_acknowledged(at, &planned.command);
             }
@@ -284,7 +284,8 @@ fn undelivered(undo: impl Fn(&mut Scene)) -> Scene {
 
 #[test]
 fn decision_that_was_not_accepted_does_not_come_out_later() {
-    let undo: [(&str, fn(&mut Scene)); 5] = [
+    type Undo = fn(&mut Scene);
+    let undo: [(&str, Undo); 5] = [
         ("refused", |scene| scene.teleop.handle_rejected(scene.now)),
         ("lost", |scene| scene.teleop.handle_lost()),
         ("link lost", |scene| {
