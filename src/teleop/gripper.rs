@@ -47,9 +47,9 @@ pub(super) struct GripperDecider {
 /// Where the state is known from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    /// It is a guess: a parameter, or a sample from before the start.
+    /// It is a guess: a parameter, a sample from before the start, or the first wish.
     Assumed,
-    /// It was wanted first, reported, or accepted on a connection that has ended.
+    /// It was reported, or accepted on a connection that has ended.
     Known,
     /// A command of this connection, accepted by the controller.
     Accepted,
@@ -167,7 +167,7 @@ impl GripperDecider {
         }
         self.settled = true;
         if self.source == Source::Assumed {
-            (self.state, self.source) = (wanted, Source::Known);
+            self.state = wanted;
         }
     }
 
@@ -197,7 +197,7 @@ impl GripperDecider {
         let is_said_again = wish.before.is_some_and(|before| before >= in_sight)
             && now.saturating_duration_since(wish.last) <= SILENCE;
         let has_stood = now.saturating_duration_since(since) >= config.debounce(wish.wanted);
-        wish.due |= has_stood && (wish.stands || is_said_again);
+        wish.due = has_stood && (wish.stands || is_said_again);
     }
 
     /// Takes what the controller reports its gripper to be: a bridge that is started with something in the gripper must not
@@ -437,6 +437,8 @@ mod tests {
         assert_eq!(scene.decided(8000), Closed);
         scene.say(8000, Said::Number(0.9));
         assert_eq!(scene.decided(8001), Open);
+        assert_eq!(scene.decided(11_000), Open);
+        assert_eq!(scene.decided(11_001), Closed, "silence, and the decision has not been sent");
     }
 
     #[test]
@@ -712,6 +714,7 @@ mod tests {
         scene.want(0, Open);
         scene.gripper.handle_left(true);
         scene.gripper.handle_void();
+        scene.gripper.handle_time(scene.at(100));
         assert_eq!(scene.decided(1000), Closed);
         scene.want(1000, Open);
         scene.gripper.handle_left(false);

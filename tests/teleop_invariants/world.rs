@@ -544,7 +544,7 @@ impl World {
     /// A good target has come, or motion may have begun: in motion a wish that has stood is due from now on.
     fn note_due(&mut self) {
         if self.is_moving() {
-            self.gripper.due = self.has_stood().or(self.gripper.due);
+            self.gripper.due = self.has_stood();
         }
     }
 

@@ -187,16 +187,44 @@ fn report_on_a_new_connection_outweighs_the_old_one() {
 }
 
 #[test]
-fn gripper_closed_by_others_during_a_hold_stays_closed() {
-    let mut scene = Scene::tracking(&[]);
-    scene.wait(1000);
-    assert_eq!(scene.motion(), Motion::Holding);
-    scene.teleop.handle_reported_gripper(Gripper::Closed);
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
-    // A gripper that holds something may report that it is not shut.
-    scene.wait(1000);
+fn report_of_open_counts_on_a_new_connection() {
+    let mut scene = holding_something();
+    scene.teleop.handle_graph(scene.now, GraphNews::GripperLeft);
+    scene.link(LinkView::Down);
+    scene.link(LinkView::Ready);
     scene.teleop.handle_reported_gripper(Gripper::Open);
+    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Open]);
+}
+
+#[test]
+fn numbers_from_before_a_stop_do_not_count() {
+    let mut scene = holding_something();
+    scene.link(LinkView::Unresponsive);
+    scene.move_for(100);
+    say_twice(&mut scene, 0.9);
+    scene.move_for(400);
+    assert_eq!(scene.motion(), Motion::Holding);
+    scene.teleop.handle_stop();
+    scene.teleop.handle_reset();
+    scene.link(LinkView::Ready);
+    scene.teleop.handle_set_armed(scene.now, true).unwrap();
     assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
+}
+
+#[test]
+fn gripper_closed_by_others_during_a_hold_stays_closed() {
+    for hold in ["repeat", "silent"] {
+        let mut scene = Scene::tracking(&[("teleop.hold_behavior", text(hold))]);
+        scene.target();
+        scene.wait(1000);
+        assert_eq!(scene.motion(), Motion::Holding);
+        scene.teleop.handle_reported_gripper(Gripper::Closed);
+        assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed], "{hold}");
+        // A gripper that holds something may report that it is not shut.
+        scene.wait(1000);
+        scene.teleop.handle_reported_gripper(Gripper::Open);
+        assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed], "{hold}");
+    }
 }
 
 #[test]
@@ -244,7 +272,7 @@ fn refused_decision_is_debounced_again() {
     for _ in 0..100 {
         let count = scene.sent.len();
         scene.move_for(10);
-        for (at, planned) in scene.sent[count..].to_vec() {
+        for (at, planned) in scene.sent[count..].iter().copied() {
             if planned.command.gripper == Gripper::Closed {
                 scene.teleop.handle_rejected(at);
                 changes.push(at);
@@ -264,7 +292,7 @@ fn move_until_closed(scene: &mut Scene) {
     while scene.sent.last().is_none_or(|(_, planned)| planned.command.gripper == Gripper::Open) {
         let count = scene.sent.len();
         scene.target();
-        for (at, planned) in scene.sent[count..].to_vec() {
+        for (at, planned) in scene.sent[count..].iter().copied() {
             if planned.command.gripper == Gripper::Open {
                 scene.teleop.handle_acknowledged(at, &planned.command);
             }
@@ -285,7 +313,8 @@ fn undelivered(undo: impl Fn(&mut Scene)) -> Scene {
 
 #[test]
 fn decision_that_was_not_accepted_does_not_come_out_later() {
-    let undo: [(&str, fn(&mut Scene)); 5] = [
+    type Undo = fn(&mut Scene);
+    let undo: [(&str, Undo); 5] = [
         ("refused", |scene| scene.teleop.handle_rejected(scene.now)),
         ("lost", |scene| scene.teleop.handle_lost()),
         ("link lost", |scene| {
