@@ -5,8 +5,9 @@ import re
 import pytest
 from aether_bridge.msg import ArmState
 from controller import COMMAND, OK, command, error
-from harness import LINK_STATES, QUICK
+from harness import LINK_STATES, PLAIN, QUICK
 from rcl_interfaces.msg import Log
+from std_srvs.srv import SetBool
 
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
@@ -123,7 +124,7 @@ def test_an_answer_that_is_no_reply_ends_the_connection_and_is_named(controllers
 )
 def test_a_reply_without_its_end_is_quoted(controllers, bridge, hand, answer, codec, quoted):
     controller = controllers(reply=lambda line: answer)
-    status = bridge(controller, {**AT_PLACE, "wire.format": codec, "link.reply_timeout": 0.3, "link.timeout": 1.5}).status
+    status = bridge(controller, {**AT_PLACE, **PLAIN, "wire.format": codec, "link.reply_timeout": 0.3, "link.timeout": 1.5}).status
     hand(PLACE)
     overdue = status.wait(state="UNRESPONSIVE", motion="HOLDING", reason=": " + re.escape(quoted))
     assert "link.expect_reply" not in overdue.reason
@@ -134,7 +135,7 @@ def test_a_reply_without_its_end_is_quoted(controllers, bridge, hand, answer, co
 def test_a_byte_order_mark_before_the_first_reply_is_passed_over(controllers, bridge, hand):
     controller = controllers()
     controller.reply = lambda line: (b"\xef\xbb\xbf" if len(controller.lines) == 0 else b"") + OK
-    status = bridge(controller, AT_PLACE).status
+    status = bridge(controller, {**AT_PLACE, **PLAIN}).status
     hand(PLACE)
     status.wait(lambda status: status.acknowledged > 5, motion="TRACKING")
     assert len(controller.connections) == 1
@@ -200,6 +201,9 @@ def test_what_the_controller_says_reaches_ros_and_the_terminal_without_acting(co
     started = bridge(controller, AT_PLACE, ["--log-level", "debug"])
     # A moving target: a command for each answer.
     tracker = hand((0.2, 0.0355, 0.21))
+    # After a fault only a person arms.
+    started.status.wait(motion="HOLDING", reason="the controller reports the fault")
+    assert peer.call(SetBool, "/aether_bridge/set_armed", data=True).success
     controller.connections.wait_count(5)
     started.status.skip().wait(state="CONNECTED", motion="TRACKING")
     tracker.stop()
