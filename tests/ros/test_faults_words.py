@@ -101,14 +101,11 @@ def is_moved_by_hand(rig):
     """While motion is held."""
     rig.hand.on = False
     rig.status.wait(lambda status: status.sent == status.acknowledged, motion="HOLDING", reason="no new target")
-    rig.controller.heartbeat_reply = lambda line: report([250.0, -50.0, 150.0], moving=True)
+    rig.controller.place = [250.0, -50.0, 150.0]
+    rig.controller.heartbeat_reply = lambda line: report(rig.controller.place, moving=True)
     rig.controller.heartbeats.wait_count(len(rig.controller.heartbeats) + 2)
     rig.begun = time.monotonic()
     rig.hand.on = True
-
-
-def rests_there(rig):
-    rig.controller.place = [250.0, -50.0, 150.0]
 
 
 OFTEN = {"link.heartbeat.period": 0.1}
@@ -158,7 +155,6 @@ ROWS = [
         is_moved_by_hand,
         tells="the arm is moved by others",
         parameters={"limits.following_error": 0.03, "limits.following_error_time": 0.2, **OFTEN},
-        end=rests_there,
     ),
     Harmless("replies byte by byte", byte_by_byte),
     Harmless("three replies in one segment", three_at_a_time, parameters={"link.max_in_flight": 3}),
