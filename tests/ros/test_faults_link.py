@@ -257,7 +257,7 @@ ROWS = [
         counts_in_metres,
         tells="1000 times larger; metres on a millimetre wire?",
         within="link.backoff.initial",
-        parameters={"link.heartbeat.period": 0.1},
+        parameters={"link.heartbeat.period": 0.1, "workspace.reach_min": 0.05},
     ),
     Fault(
         "it reads no more", reads_no_more, "UNRESPONSIVE", tells=SILENT, within="link.reply_timeout", end=reads_again
