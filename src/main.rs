@@ -70,15 +70,27 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let mut interrupt = signal(SignalKind::interrupt())?;
             let mut terminate = signal(SignalKind::terminate())?;
             let mut hangup = unless_ignored(SignalKind::hangup())?;
-            let shutdown = async {
+            let mut signalled = async || {
                 tokio::select! {
                     _ = interrupt.recv() => tracing::info!("SIGINT: shutting down"),
                     _ = terminate.recv() => tracing::info!("SIGTERM: shutting down"),
                     Some(_) = OptionFuture::from(hangup.as_mut().map(Signal::recv)) => tracing::info!("SIGHUP: shutting down"),
-                    _ = &mut spin_stopped => tracing::error!("the ROS thread has ended: shutting down"),
                 }
             };
-            app::drive(bridge, shutdown).await;
+            let shutdown = async {
+                tokio::select! {
+                    () = signalled() => {}
+                    _ = &mut spin_stopped => return tracing::error!("the ROS thread has ended: shutting down"),
+                }
+                if let Some(limit) = bridge.park() {
+                    tracing::info!("the arm goes home first (arm.park); another signal ends that");
+                    tokio::select! {
+                        () = signalled() => {}
+                        _ = tokio::time::timeout(limit, at_home(&bridge)) => {}
+                    }
+                }
+            };
+            app::drive(bridge.clone(), shutdown).await;
             io::Result::Ok(())
         })
         .context("no signal handlers")?;
@@ -100,6 +112,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         console::say(&format!("aether_bridge: {error:#}"));
     }
     rcl_ext::leave(i32::from(result.is_err()))
+}
+
+/// Completes when the arm no longer goes home: it is there, or something stood in its way.
+async fn at_home(bridge: &Bridge) {
+    while bridge.is_going_home() {
+        tokio::time::sleep(PARK_POLL_PERIOD).await;
+    }
 }
 
 /// A signal, unless this process was started with it ignored, as `nohup` does with SIGHUP.
@@ -124,4 +143,6 @@ fn ends_by<T>(deadline: Instant, thread: &thread::JoinHandle<T>) -> bool {
 const SHUTDOWN_FLUSH: Duration = Duration::from_millis(100);
 /// How long the thread that takes messages has to end: its last wait is up to 0.1 s, and dropping the node takes milliseconds.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// How often to look whether the arm is at home.
+const PARK_POLL_PERIOD: Duration = Duration::from_millis(20);
 const POLL_PERIOD: Duration = Duration::from_millis(5);

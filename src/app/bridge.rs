@@ -1,7 +1,7 @@
 //! The handle to the running bridge, and the one lock.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -61,6 +61,32 @@ impl Bridge {
     /// When motion cannot be allowed now.
     pub fn set_armed(&self, armed: bool) -> Result<String, ArmingError> {
         self.apply(|state, now| state.coordinator.teleop.handle_set_armed(now, armed))
+    }
+
+    /// Sends the arm home, as a person asks. Returns a line for that person.
+    ///
+    /// # Errors
+    /// If something stands in the way.
+    pub fn go_home(&self) -> Result<String, ArmingError> {
+        self.apply(|state, now| state.coordinator.teleop.handle_go_home(now))
+    }
+
+    /// Sends the arm home because the bridge ends, if `arm.park` asks for it and the arm is armed. Returns how long that may
+    /// take, if it goes.
+    pub fn park(&self) -> Option<Duration> {
+        self.apply(|state, now| {
+            let teleop = &mut state.coordinator.teleop;
+            if !state.config.park || !teleop.is_armed() {
+                return None;
+            }
+            let limit = teleop.time_to_home();
+            teleop.handle_go_home(now).ok().map(|_| limit)
+        })
+    }
+
+    /// Returns whether the arm is on its way home.
+    pub fn is_going_home(&self) -> bool {
+        self.lock().coordinator.teleop.is_going_home()
     }
 
     /// Ends motion, as a person asks, until [`Bridge::reset`]. Nothing but the stop line is sent after the return, and that

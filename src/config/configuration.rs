@@ -34,6 +34,8 @@ pub struct Config {
     pub wire: WireConfig,
     /// The frames that targets may be in; the base frame is also the `frame_id` of what is published.
     pub frames: Frames,
+    /// Whether the arm goes home when the bridge ends.
+    pub park: bool,
     /// The type of the messages on the topic `gripper`.
     pub gripper_type: GripperType,
     parameters: Parameters,
@@ -72,6 +74,7 @@ impl Config {
             source: SourceConfig::new(p)?,
             wire,
             frames: Frames { tracker: p.get(&RETARGET_FRAME), base: p.get(&ARM_BASE_FRAME) },
+            park: p.get(&ARM_PARK),
             gripper_type: p.get(&GRIPPER_TYPE),
             parameters: parameters.clone(),
         })
@@ -106,6 +109,7 @@ impl Config {
             teleop: _,
             source: _,
             frames: _,
+            park: _,
             gripper_type: _,
             parameters: _,
         } = self;

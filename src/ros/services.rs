@@ -6,9 +6,10 @@ use r2r::{QosProfile, ServiceRequest};
 use super::r2r_ext::Inbox;
 use crate::app::Bridge;
 
-/// `~/set_armed`, `~/stop`, `~/reset` and `~/reconnect`.
+/// `~/set_armed`, `~/go_home`, `~/stop`, `~/reset` and `~/reconnect`.
 pub struct Services {
     set_armed: Inbox<ServiceRequest<SetBool::Service>>,
+    go_home: Inbox<ServiceRequest<Trigger::Service>>,
     stop: Inbox<ServiceRequest<Trigger::Service>>,
     reset: Inbox<ServiceRequest<Trigger::Service>>,
     reconnect: Inbox<ServiceRequest<Trigger::Service>>,
@@ -23,6 +24,7 @@ impl Services {
         let qos = QosProfile::services_default();
         Ok(Self {
             set_armed: Inbox::new(node.create_service("~/set_armed", qos.clone())?),
+            go_home: Inbox::new(node.create_service("~/go_home", qos.clone())?),
             stop: Inbox::new(node.create_service("~/stop", qos.clone())?),
             reset: Inbox::new(node.create_service("~/reset", qos.clone())?),
             reconnect: Inbox::new(node.create_service("~/reconnect", qos)?),
@@ -44,6 +46,13 @@ impl Services {
         asked |= self.reconnect.answer(|_| {
             bridge.reconnect();
             done("connecting anew; see ~/link_status")
+        });
+        asked |= self.go_home.answer(|_| {
+            let (success, message) = match bridge.go_home() {
+                Ok(message) => (true, message),
+                Err(refused) => (false, refused.to_string()),
+            };
+            Trigger::Response { success, message }
         });
         asked |= self.set_armed.answer(|request| {
             let (success, message) = match bridge.set_armed(request.data) {

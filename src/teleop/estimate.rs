@@ -457,7 +457,7 @@ impl ArmEstimate {
             // A controller that cannot be asked may report a change only, and has reported none since.
             let silent = !config.can_ask && now.saturating_duration_since(report.at) >= REST_TIME;
             let rests = report.rests || (silent && report.moving != Some(true));
-            if !is_there && !rests {
+            if report.moving == Some(true) || (!is_there && !rests) {
                 return Err(Moved(position));
             }
             if apart > 2.0 * tolerance {

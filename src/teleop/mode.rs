@@ -39,6 +39,12 @@ pub enum Disarmed {
     /// `~/reset`.
     #[error("disarmed by ~/reset; call ~/set_armed with data: true to arm again")]
     ByReset,
+    /// The arm is at home, where `~/go_home` has sent it.
+    #[error("disarmed: the arm is at home; call ~/set_armed with data: true to arm")]
+    AtHome,
+    /// Something stood in the way home.
+    #[error("disarmed: the arm did not get home, because something stood in its way; call ~/go_home again")]
+    OnTheWayHome,
     /// The controller reported a fault, and reports it no longer.
     #[error("disarmed: the controller reported a fault; call ~/set_armed with data: true to arm again")]
     ByArmFault,
@@ -62,6 +68,9 @@ pub enum ArmingError {
     )]
     #[allow(missing_docs)]
     PositionUnknown { unknown: PositionUnknown, home: Position, within: Duration },
+    /// `~/go_home` while something stands in the way.
+    #[error("not going home: {0}")]
+    NotGoingHome(String),
     /// `~/set_armed` true at the end.
     #[error("not armed: the bridge is shutting down")]
     ShuttingDown,
@@ -85,6 +94,8 @@ enum State {
     Disarmed(Disarmed),
     Approach,
     Tracking,
+    /// A person, or the end of the process, sends the arm home.
+    GoingHome,
     /// `settle`: a person has just armed, and the input has to prove itself first.
     Holding {
         settle: bool,
@@ -105,7 +116,7 @@ impl Mode {
     pub(super) fn motion(self) -> Motion {
         match self.0 {
             State::ArmsItself | State::Disarmed(_) => Motion::Disarmed,
-            State::Approach => Motion::Approach,
+            State::Approach | State::GoingHome => Motion::Approach,
             State::Tracking => Motion::Tracking,
             State::Holding { .. } => Motion::Holding,
             State::Stopped => Motion::Stopped,
@@ -119,12 +130,26 @@ impl Mode {
 
     /// Returns whether motion is allowed, though an obstacle may hold it.
     pub(super) fn is_armed(self) -> bool {
-        matches!(self.0, State::Approach | State::Tracking | State::Holding { .. })
+        self.is_moving() || matches!(self.0, State::Holding { .. })
     }
 
     /// Returns whether commands are planned.
     pub(super) fn is_moving(self) -> bool {
-        matches!(self.0, State::Approach | State::Tracking)
+        matches!(self.0, State::Approach | State::Tracking | State::GoingHome)
+    }
+
+    /// Returns whether the arm goes home, whatever the hand does.
+    pub(super) fn is_going_home(self) -> bool {
+        self.0 == State::GoingHome
+    }
+
+    /// Sends the arm home. Fails while a stop is latched.
+    pub(super) fn go_home(&mut self) -> Result<(), ArmingError> {
+        if self.0 == State::Stopped {
+            return Err(ArmingError::StopLatched);
+        }
+        self.0 = State::GoingHome;
+        Ok(())
     }
 
     /// Returns whether the mode changes when the input has been good for `teleop.settle_time`.
@@ -141,7 +166,7 @@ impl Mode {
     pub(super) fn arm(&mut self) -> Result<bool, ArmingError> {
         match self.0 {
             State::Stopped => Err(ArmingError::StopLatched),
-            State::ArmsItself | State::Disarmed(_) => {
+            State::ArmsItself | State::Disarmed(_) | State::GoingHome => {
                 self.0 = State::Holding { settle: true };
                 Ok(true)
             }
@@ -167,9 +192,11 @@ impl Mode {
         let happened = match self.0 {
             State::Stopped => "stop released; disarmed",
             State::Disarmed(_) => return "no stop was latched; disarmed already",
-            State::ArmsItself | State::Approach | State::Tracking | State::Holding { .. } => {
-                "no stop was latched; disarmed"
-            }
+            State::ArmsItself
+            | State::Approach
+            | State::Tracking
+            | State::GoingHome
+            | State::Holding { .. } => "no stop was latched; disarmed",
         };
         self.0 = State::Disarmed(Disarmed::ByReset);
         happened
@@ -181,10 +208,16 @@ impl Mode {
             && match self.0 {
                 State::ArmsItself | State::Holding { settle: true } => settled,
                 State::Holding { settle: false } => true,
-                State::Disarmed(_) | State::Approach | State::Tracking | State::Stopped => false,
+                State::Disarmed(_)
+                | State::Approach
+                | State::Tracking
+                | State::GoingHome
+                | State::Stopped => false,
             };
         if begins {
             self.0 = State::Approach;
+        } else if self.0 == State::GoingHome && !clear {
+            self.0 = State::Disarmed(Disarmed::OnTheWayHome);
         } else if self.is_moving() && !clear {
             self.0 = State::Holding { settle: false };
         }

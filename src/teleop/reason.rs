@@ -59,6 +59,8 @@ pub enum Reason {
     Tracking,
     /// Commands ramp towards the target.
     Approaching,
+    /// Commands ramp towards home.
+    GoingHome,
     /// Armed, and held by an obstacle.
     Holding(Obstacle),
     /// Arms itself as soon as the obstacle is gone.
@@ -75,6 +77,7 @@ impl Reason {
         match (mode.motion(), mode.disarmed()) {
             (Motion::Disarmed, None) => Self::WaitingToArm(obstacle()),
             (Motion::Disarmed, Some(why)) => Self::AwaitingOperator(why),
+            (Motion::Approach, _) if mode.is_going_home() => Self::GoingHome,
             (Motion::Approach, _) => Self::Approaching,
             (Motion::Tracking, _) => Self::Tracking,
             (Motion::Holding, _) => Self::Holding(obstacle()),
@@ -132,6 +135,7 @@ macro_rules! refused {
 reason_kinds! {
     Tracking = "tracking" for Reason::Tracking,
     Approaching = "approaching" for Reason::Approaching,
+    GoingHome = "going_home" for Reason::GoingHome,
     Stopped = "stopped" for Reason::Stopped,
     ArmFault = "arm_fault" for waits!(Obstacle::ArmFault(_)) | Reason::AwaitingOperator(Disarmed::ByArmFault),
     AwaitingOperator = "awaiting_operator" for Reason::AwaitingOperator(_),
@@ -171,6 +175,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Tracking => f.write_str("following the target"),
             Self::Approaching => f.write_str("approaching the target slowly"),
+            Self::GoingHome => f.write_str("going home slowly, whatever the hand does"),
             Self::Holding(obstacle) => write!(f, "holding: {obstacle}"),
             Self::WaitingToArm(obstacle) => write!(f, "not armed yet: {obstacle}"),
             Self::AwaitingOperator(why) => why.fmt(f),

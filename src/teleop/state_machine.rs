@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::config::{TeleopConfig, TeleopConfigError};
+use super::config::{Limits, TeleopConfig, TeleopConfigError};
 use super::doubt::Doubt;
 use super::estimate::{ArmEstimate, PositionUnknown, ReportAbout, Reported};
 use super::gripper::GripperDecider;
@@ -175,6 +175,9 @@ impl Teleop {
     pub fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
         self.estimate.handle_acknowledged(now, command);
         self.rejections.end();
+        if self.mode.is_going_home() && self.planner.has_arrived(self.basis()) {
+            self.change_mode(|mode| mode.disarm(Disarmed::AtHome));
+        }
         self.update(now);
     }
 
@@ -310,6 +313,50 @@ impl Teleop {
         unknown.needs_person(self.config.can_ask).then_some(unknown)
     }
 
+    /// Sends the arm home by the limits, because a person asks for it, and disarms there. Returns a line for that person.
+    ///
+    /// # Errors
+    /// If a stop is latched, or something but the input stands in the way: it is not known where the arm is, say.
+    pub fn handle_go_home(&mut self, now: Instant) -> Result<String, ArmingError> {
+        self.update(now);
+        if self.mode.motion() == Motion::Stopped {
+            return Err(ArmingError::StopLatched);
+        }
+        if let Some(obstacle) = self.home_obstacle(now) {
+            return Err(ArmingError::NotGoingHome(obstacle.to_string()));
+        }
+        self.change_mode(Mode::go_home)?;
+        let orientation = self.config.orientation.map(|turning| turning.home);
+        self.planner.head_for(self.config.home, orientation);
+        self.estimate.handle_motion_begun();
+        self.begun = false;
+        Ok(format!("going home to {} m at limits.approach_speed", self.config.home))
+    }
+
+    /// Returns whether the arm is on its way home.
+    pub fn is_going_home(&self) -> bool {
+        self.mode.is_going_home()
+    }
+
+    /// Returns how long the way home may take, in time for a motion that is not held up.
+    pub fn time_to_home(&self) -> Duration {
+        let way = self.estimate.position(&self.config).distance(self.config.home);
+        let turn = self.config.orientation.map_or(0.0, |turning| {
+            self.estimate.orientation(&turning).angle_to(turning.home) / turning.speed
+        });
+        let Limits { speed, acceleration } = self.config.approach_limits();
+        // A way around takes longer than a straight one.
+        Duration::from_secs_f64((2.0 * (way / speed + speed / acceleration)).max(turn)) + HOME_MARGIN
+    }
+
+    /// Returns what stands in the way home. The answer to the question where the arm is may still come.
+    fn home_obstacle(&self, now: Instant) -> Option<Obstacle> {
+        let awaited = |obstacle: &Obstacle| *obstacle == Obstacle::Position(PositionUnknown::Awaited);
+        self.arm_obstacle(now)
+            .or_else(|| self.place_obstacle(now))
+            .filter(|obstacle| self.begun || !awaited(obstacle))
+    }
+
     /// Stops, because a person asks for it, until [`Teleop::handle_reset`]. Works in every mode.
     pub fn handle_stop(&mut self) {
         self.confirm_until = None;
@@ -423,7 +470,7 @@ impl Teleop {
         }
         let plan = |kind| self.planner.plan(now, kind, self.gripper.decided(), self.basis());
         let mut planned = match self.mode.motion() {
-            Motion::Approach | Motion::Tracking if self.obstacle(now).is_some() => return None,
+            Motion::Approach | Motion::Tracking if self.present_obstacle(now).is_some() => return None,
             Motion::Approach => plan(CommandKind::Approach)?,
             Motion::Tracking => plan(CommandKind::Tracking)?,
             Motion::Disarmed | Motion::Holding | Motion::Stopped => {
@@ -458,7 +505,11 @@ impl Teleop {
             return None;
         }
         let due = self.estimate.question_due_at(now, &self.config)?;
-        let waits = self.mode.awaits_motion() && self.obstacle_but_place(now).is_none();
+        let waits = if self.mode.is_going_home() {
+            self.arm_obstacle(now).is_none()
+        } else {
+            self.mode.awaits_motion() && self.obstacle_but_place(now).is_none()
+        };
         (waits || !self.estimate.has_been_answered()).then_some(due)
     }
 
@@ -516,7 +567,11 @@ impl Teleop {
 
     /// Lets the mode follow from obstacles and time.
     fn update(&mut self, now: Instant) {
-        let clear = self.obstacle(now).is_none();
+        let clear = if self.mode.is_going_home() {
+            self.home_obstacle(now).is_none()
+        } else {
+            self.obstacle(now).is_none()
+        };
         let settled = self.input.has_settled(now, &self.config);
         if self.change_mode(|mode| mode.advance(clear, settled)) {
             self.planner.begin();
@@ -571,29 +626,45 @@ impl Teleop {
 
     /// Returns the first thing that stands in the way of motion, permission aside.
     fn obstacle(&self, now: Instant) -> Option<Obstacle> {
-        self.obstacle_but_place(now).or_else(|| {
-            let unknown = if self.begun { None } else { self.estimate.check(now, &self.config).err() };
-            unknown.map(Obstacle::Position)
-        })
+        self.obstacle_but_place(now).or_else(|| self.place_obstacle(now))
+    }
+
+    /// Returns the same for the motion that has been asked for: on the way home the input does not matter.
+    fn present_obstacle(&self, now: Instant) -> Option<Obstacle> {
+        if self.mode.is_going_home() {
+            return self.arm_obstacle(now).or_else(|| self.place_obstacle(now));
+        }
+        self.obstacle(now)
+    }
+
+    /// Returns why it is not known where the arm is, unless it has been on its way since it was known.
+    fn place_obstacle(&self, now: Instant) -> Option<Obstacle> {
+        let unknown = if self.begun { None } else { self.estimate.check(now, &self.config).err() };
+        unknown.map(Obstacle::Position)
     }
 
     /// Returns the same, but for what the controller may still say of where the arm is.
     fn obstacle_but_place(&self, now: Instant) -> Option<Obstacle> {
+        let awaited = || self.gripper.is_awaited(now).then_some(Obstacle::GripperAwaited);
+        self.arm_obstacle(now).or_else(|| self.input_obstacle(now)).or_else(awaited)
+    }
+
+    /// Returns what of link and arm stands in the way of motion.
+    fn arm_obstacle(&self, now: Instant) -> Option<Obstacle> {
         if self.shutting_down {
             return Some(Obstacle::ShuttingDown);
         }
         let deviates = || self.estimate.check_following().err().filter(|_| self.begun);
         let unknown = || deviates().or_else(|| self.awaits_person(now)).map(Obstacle::Position);
-        let awaited = || self.gripper.is_awaited(now).then_some(Obstacle::GripperAwaited);
         self.link
             .obstacle()
             .or_else(|| self.rejections.obstacle(now))
             .or_else(|| self.fault.clone().map(Obstacle::ArmFault))
             .or_else(unknown)
-            .or_else(|| self.input_obstacle(now))
-            .or_else(awaited)
     }
 }
 
+/// What the way home may take beyond its length, because timers and answers are late.
+const HOME_MARGIN: Duration = Duration::from_secs(2);
 /// How soon a person has to call `~/set_armed` again.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(10);

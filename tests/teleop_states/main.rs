@@ -5,6 +5,7 @@ mod clutch;
 mod gripper;
 mod holds;
 mod live;
+mod place;
 mod scene;
 mod senders;
 mod turning;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::geometry::Position;
-use crate::params::{integer, one_of, position, real, reals, seconds, text};
+use crate::params::{boolean, integer, one_of, position, real, reals, seconds, text};
 use crate::teleop::{Arming, AssumedPosition, HoldBehavior, Policy};
 
 crate::parameters! {
@@ -57,6 +57,9 @@ crate::parameters! {
     /// How far from its last command the arm may be reported and still count as there. An arm that sags by less does not
     /// sink with each motion. An arm that is farther away was moved by others.
     ARM_POSITION_TOLERANCE: f64 = real("arm.position_tolerance", 0.01, 0.001..=1.0).unit("m").always();
+    /// Whether the arm goes to arm.home, as by ~/go_home, when the bridge is asked to end while it is armed. A second signal
+    /// ends the bridge at once. ros2 launch waits 5 s before that: give it sigterm_timeout:=30 for a longer way.
+    ARM_PARK: bool = boolean("arm.park", false).always();
 }
 
 crate::parameters! {

@@ -29,6 +29,8 @@ pub(super) struct Planner {
     filter: Filter,
     clutch: Clutch,
     goal: Option<Goal>,
+    /// Where the arm is to go instead, whatever the hand does.
+    destination: Option<Goal>,
     /// The ramp of the present motion. `None` before its first command.
     ramp: Option<Limiter>,
     cadence: Cadence,
@@ -86,12 +88,30 @@ impl Planner {
     /// there, and not behind that command.
     pub(super) fn restart(&mut self) {
         self.begin();
-        self.release_hand();
+        self.clutch.release();
     }
 
     /// Releases the hand, because the mode has changed.
     pub(super) fn release_hand(&mut self) {
         self.clutch.release();
+        self.destination = None;
+    }
+
+    /// Heads for a place, whatever the hand does, until the mode changes.
+    pub(super) fn head_for(&mut self, position: Position, orientation: Option<Orientation>) {
+        let (hand, filtered, clamped, unsent) = (position, false, false, true);
+        self.destination = Some(Goal { hand, orientation, filtered, position, clamped, unsent });
+        self.begin();
+    }
+
+    /// Returns whether the arm has been sent all the way to the place that it heads for.
+    pub(super) fn has_arrived(&self, basis: Basis) -> bool {
+        let rests = |goal: Goal| self.ramp.as_ref().is_some_and(|ramp| ramp.rests_at(goal.position));
+        self.destination.is_some_and(rests) && self.turn(basis).is_none_or(|(tool, goal)| tool == goal)
+    }
+
+    fn active_goal(&self) -> Option<Goal> {
+        self.destination.or(self.goal)
     }
 
     /// Forgets what was sent on the connection that has ended.
@@ -122,7 +142,7 @@ impl Planner {
 
     /// Returns when the next command of the motion is due. It may lie in the past.
     pub(super) fn due_at(&self, now: Instant, gripper: Gripper, basis: Basis) -> Option<Instant> {
-        let goal = self.goal?;
+        let goal = self.active_goal()?;
         let Some(ramp) = &self.ramp else {
             return self.aim(basis).and(basis.estimate.may_begin_at(now, basis.config));
         };
@@ -149,7 +169,7 @@ impl Planner {
         gripper: Gripper,
         basis: Basis,
     ) -> Option<Planned> {
-        let (goal, aim) = (self.goal?, self.aim(basis)?);
+        let (goal, aim) = (self.active_goal()?, self.aim(basis)?);
         let Basis { config, .. } = basis;
         let limits = if kind == CommandKind::Approach { config.approach_limits() } else { config.limits };
         let step = |ramp: &Limiter| ramp.step(now, aim, limits, config);
@@ -173,6 +193,10 @@ impl Planner {
         let aim = self.aim(basis);
         let tool = basis.config.orientation.map(|turning| self.tool(basis.estimate, &turning));
         self.ramp.get_or_insert_with(|| first_ramp(basis)).take(now, step);
+        if let Some(destination) = &mut self.destination {
+            destination.unsent = false;
+            return false;
+        }
         let (Some(goal), Some(aim)) = (&mut self.goal, aim) else { return false };
         (goal.unsent, goal.position) = (false, aim);
         self.clutch.engage(goal.hand, basis.estimate.position(basis.config));
@@ -184,8 +208,8 @@ impl Planner {
 
     /// Returns where the arm is to go now. A relative motion that has not begun goes nowhere: to where the arm is by now.
     fn aim(&self, basis: Basis) -> Option<Position> {
-        let goal = self.goal?;
-        if self.has_begun() {
+        let goal = self.active_goal()?;
+        if self.has_begun() || self.destination.is_some() {
             return Some(goal.position);
         }
         self.place(goal.hand, basis).map(|(position, _)| position).ok()
@@ -206,6 +230,10 @@ impl Planner {
     /// Returns the tool's orientation, and the one that it is to have. `None` if no orientation is sent to the controller.
     fn turn(&self, basis: Basis) -> Option<(Orientation, Orientation)> {
         let tool = self.tool(basis.estimate, basis.config.orientation.as_ref()?);
+        if let Some(destination) = self.destination {
+            let goal = destination.orientation.map(|orientation| orientation.near(tool));
+            return Some((tool, goal.unwrap_or(tool)));
+        }
         let hand = self.goal.and_then(|goal| goal.orientation);
         let goal = hand.map(|hand| self.clutch.orient(basis.config.retarget_mode, hand, tool).near(tool));
         Some((tool, goal.unwrap_or(tool)))

@@ -1,0 +1,463 @@
+//! Where the arm is: known, assumed by a person's word, or unknown. And the way home.
+
+use std::time::Duration;
+
+use aether_bridge::arm::ReportedState;
+use aether_bridge::config::Value;
+use aether_bridge::geometry::{Orientation, Position};
+use aether_bridge::teleop::{
+    ArmingError, CommandKind, InputFault, LinkView, Motion, PositionUnknown, ReasonKind, ReportAbout,
+};
+
+use crate::scene::{Scene, at, config, text};
+
+/// A controller that answers and says nothing of its arm, and a hand that has been there for a while.
+fn plain(settings: &[(&str, Value)]) -> Scene {
+    let mut scene = Scene::new(settings);
+    scene.reports = false;
+    scene.link(LinkView::Ready);
+    scene.hand = [0.25, 0.0, 0.2];
+    scene.move_for(1500);
+    scene
+}
+
+/// A controller that is asked by heartbeats, and answers with where its arm is.
+fn asked(settings: &[(&str, Value)]) -> Scene {
+    let period = ("link.heartbeat.period", Value::Real(60.0));
+    let mut scene = Scene::new(&[settings, &[period]].concat());
+    scene.link(LinkView::Ready);
+    scene
+}
+
+fn kind(scene: &Scene) -> ReasonKind {
+    scene.teleop.reason(scene.now).kind()
+}
+
+const FAR: f64 = 0.002_001;
+
+#[test]
+fn unknown_place_moves_nothing() {
+    let scene = plain(&[]);
+    assert!(scene.sent.is_empty());
+    assert_eq!(kind(&scene), ReasonKind::PositionUnknown);
+    assert!(scene.reason().contains("call ~/set_armed with data: true twice"), "{}", scene.reason());
+}
+
+#[test]
+fn second_call_says_that_the_arm_may_go_home() {
+    let mut scene = plain(&[]);
+    let refused = scene.set_armed().unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the arm is not moved: this controller does not report where the arm is; call ~/set_armed with data: true \
+         again within 10 s, and it goes to home (200, 0, 200) mm at its own speed"
+    );
+    scene.move_for(9000);
+    assert!(scene.sent.is_empty());
+    scene.set_armed().unwrap();
+    scene.move_for(100);
+    assert!(scene.positions()[0].distance(at(0.2, 0.0, 0.2)) <= FAR);
+    assert_eq!(scene.sent[0].1.kind, CommandKind::Approach);
+}
+
+#[test]
+fn late_second_call_is_a_first_one() {
+    let mut scene = plain(&[]);
+    scene.set_armed().unwrap_err();
+    scene.move_for(10_010);
+    scene.set_armed().unwrap_err();
+    scene.move_for(100);
+    assert!(scene.sent.is_empty());
+}
+
+#[test]
+fn what_comes_between_voids_the_first_call() {
+    let between: [fn(&mut Scene); 4] = [
+        |scene| scene.teleop.handle_stop(),
+        |scene| drop(scene.teleop.handle_reset()),
+        |scene| drop(scene.teleop.handle_set_armed(scene.now, false)),
+        |scene| {
+            scene.link(LinkView::Down);
+            scene.link(LinkView::Ready);
+        },
+    ];
+    for event in between {
+        let mut scene = plain(&[]);
+        scene.set_armed().unwrap_err();
+        event(&mut scene);
+        scene.teleop.handle_reset();
+        let refused = scene.set_armed();
+        assert!(matches!(refused, Err(ArmingError::PositionUnknown { .. })), "{refused:?}");
+        scene.move_for(1500);
+        assert!(scene.sent.is_empty());
+    }
+}
+
+#[test]
+fn assumed_home_holds_until_the_connection_breaks() {
+    let mut scene = plain(&[("arm.assume_position", text("home"))]);
+    assert!(scene.positions()[0].distance(at(0.2, 0.0, 0.2)) <= FAR);
+    let sent = scene.sent.len();
+    scene.link(LinkView::Down);
+    scene.link(LinkView::Ready);
+    scene.move_for(1500);
+    assert_eq!((scene.sent.len(), kind(&scene)), (sent, ReasonKind::PositionUnknown));
+}
+
+#[test]
+fn assumed_last_place_survives_a_broken_connection() {
+    let mut scene = plain(&[("arm.assume_position", text("last"))]);
+    assert!(scene.sent.is_empty(), "there is no last place yet");
+    scene.set_armed().unwrap_err();
+    scene.set_armed().unwrap();
+    scene.move_for(1500);
+    let sent = scene.sent.len();
+    let last = scene.arm;
+    scene.link(LinkView::Down);
+    scene.link(LinkView::Ready);
+    scene.hand = [0.2, 0.0, 0.2];
+    scene.move_for(100);
+    assert!(scene.positions()[sent].distance(last) <= FAR);
+}
+
+#[test]
+fn accepted_command_is_known_for_its_time() {
+    let mut scene = Scene::tracking(&[("arm.position_timeout", Value::Real(30.0))]);
+    scene.wait(29_000);
+    let sent = scene.sent.len();
+    scene.hand = [0.21, 0.0, 0.2];
+    scene.move_for(100);
+    assert!(scene.sent.len() > sent, "{}", scene.reason());
+    scene.wait(31_000);
+    let sent = scene.sent.len();
+    scene.move_for(1500);
+    assert_eq!((scene.sent.len(), kind(&scene)), (sent, ReasonKind::PositionUnknown));
+}
+
+#[test]
+fn each_end_of_a_session_leaves_the_place_unknown() {
+    let ends: [fn(&mut Scene); 3] = [
+        |scene| scene.link(LinkView::Down),
+        |scene| scene.link(LinkView::Partial),
+        |scene| {
+            scene.teleop.handle_set_armed(scene.now, false).unwrap();
+            scene.teleop.handle_set_armed(scene.now, true).unwrap_err();
+        },
+    ];
+    for end in ends {
+        let mut scene = Scene::tracking(&[]);
+        scene.reports = false;
+        end(&mut scene);
+        scene.link(LinkView::Ready);
+        scene.hand = [0.21, 0.0, 0.2];
+        scene.move_for(1500);
+        assert!(scene.sent.is_empty(), "{}", scene.reason());
+    }
+}
+
+#[test]
+fn nothing_goes_out_before_the_question_is_answered() {
+    let mut scene = Scene::new(&[("link.heartbeat.period", Value::Real(60.0))]);
+    scene.reports = false;
+    scene.answers = false;
+    scene.link(LinkView::Ready);
+    assert!(scene.teleop.poll_question_at(scene.now).is_some());
+    scene.move_for(3000);
+    assert!(scene.sent.is_empty());
+    let (reports, answers) = (true, true);
+    (scene.reports, scene.answers, scene.arm) = (reports, answers, at(0.1, 0.1, 0.1));
+    scene.report(scene.arm, Some(false));
+    scene.teleop.handle_answered(scene.now);
+    scene.move_for(1500);
+    assert!(scene.positions()[0].distance(at(0.1, 0.1, 0.1)) <= FAR);
+}
+
+#[test]
+fn arm_that_reports_is_asked_before_each_motion() {
+    let mut scene = asked(&[]);
+    scene.move_for(1500);
+    assert_eq!(scene.motion(), Motion::Tracking);
+    scene.wait(1000);
+    // Somebody moves it.
+    scene.arm = at(0.25, 0.05, 0.2);
+    let sent = scene.sent.len();
+    scene.move_for(500);
+    assert!(scene.positions()[sent].distance(at(0.25, 0.05, 0.2)) <= FAR);
+}
+
+#[test]
+fn arm_that_sags_does_not_sink() {
+    let mut scene = asked(&[]);
+    scene.move_for(1500);
+    let stood = scene.arm;
+    for _ in 0..10 {
+        scene.wait(1000);
+        let [x, y, z] = stood.coordinates();
+        scene.arm = at(x, y, z - 0.006);
+        scene.move_for(500);
+    }
+    assert!(scene.arm.distance(stood) < 1e-6, "{}", scene.arm);
+}
+
+#[test]
+fn arm_that_is_moved_is_waited_for() {
+    let mut scene = asked(&[]);
+    scene.move_for(1500);
+    scene.wait(1000);
+    let sent = scene.sent.len();
+    scene.reports = false;
+    for step in 0..20 {
+        let moving = if step % 2 == 0 { Some(true) } else { None };
+        scene.report(at(0.2, 0.0, 0.22 + 0.003 * f64::from(step)), moving);
+        scene.move_for(50);
+    }
+    assert_eq!((scene.sent.len(), kind(&scene)), (sent, ReasonKind::ArmMoved));
+    scene.report(at(0.2, 0.0, 0.3), Some(false));
+    scene.move_for(100);
+    assert!(scene.positions()[sent].distance(at(0.2, 0.0, 0.3)) <= FAR);
+}
+
+#[test]
+fn arm_moved_by_others_is_not_pulled_back() {
+    let mut scene = Scene::tracking(&[("teleop.hold_behavior", text("repeat"))]);
+    scene.wait(1000);
+    assert!(scene.sent.last().unwrap().1.kind == CommandKind::Repetition);
+    scene.report(at(0.2, 0.05, 0.2), Some(false));
+    let sent = scene.sent.len();
+    scene.wait(5000);
+    scene.report(at(0.2, 0.05, 0.2), Some(false));
+    scene.wait(1000);
+    let after = scene.sent.len();
+    scene.wait(1000);
+    assert_eq!(scene.sent.len(), after, "repeated after {sent}");
+}
+
+#[test]
+fn arm_moved_under_a_resting_hand_is_noticed() {
+    let mut scene = Scene::tracking(&[]);
+    scene.move_for(3000);
+    scene.report(at(0.2, 0.05, 0.2), Some(false));
+    assert_eq!((scene.motion(), kind(&scene)), (Motion::Holding, ReasonKind::ArmMoved));
+    let sent = scene.sent.len();
+    scene.report(at(0.2, 0.05, 0.2), Some(false));
+    scene.move_for(1000);
+    assert!(scene.positions()[sent].distance(at(0.2, 0.05, 0.2)) <= FAR);
+}
+
+/// Sends the hand away, and lets the controller report in each reply where the arm is.
+fn follow(scene: &mut Scene, millis: u64, arm: impl Fn(Position) -> Position) {
+    scene.answers = false;
+    for _ in 0..millis / 10 {
+        scene.target();
+        for (_, planned) in std::mem::take(&mut scene.sent) {
+            let position = Some(arm(planned.command.position));
+            let state = ReportedState { position, ..ReportedState::default() };
+            scene.teleop.handle_report(scene.now, 0, ReportAbout::Accepted, Some(&state));
+            scene.teleop.handle_acknowledged(scene.now, &planned.command);
+        }
+        scene.now += Duration::from_millis(10);
+        scene.teleop.handle_timeout(scene.now);
+    }
+}
+
+const WIDE: [(&str, Value); 2] = [("limits.max_jump", Value::Real(0.0)), ("filter.beta", Value::Real(50.0))];
+
+#[test]
+fn arm_that_stays_behind_holds_motion() {
+    let mut scene = Scene::tracking(&WIDE);
+    scene.hand = [-0.25, 0.0, 0.2];
+    let stuck = scene.arm;
+    follow(&mut scene, 3500, |_| stuck);
+    assert_eq!((scene.motion(), kind(&scene)), (Motion::Holding, ReasonKind::ArmLags));
+    assert!(scene.reason().contains("behind its commands"), "{}", scene.reason());
+    // It is seen at rest, and the motion begins there.
+    scene.answers = true;
+    scene.report(stuck, Some(false));
+    scene.move_for(4000);
+    assert!(scene.positions()[0].distance(stuck) <= FAR);
+}
+
+#[test]
+fn arm_at_half_the_speed_limit_follows() {
+    let mut scene = Scene::tracking(&WIDE);
+    scene.hand = [0.2, 0.24, 0.2];
+    let start = scene.arm;
+    follow(&mut scene, 1000, |commanded| {
+        let way = commanded.point() - start.point();
+        let half = start.point() + way * 0.5;
+        at(half.x, half.y, half.z)
+    });
+    assert_eq!(scene.motion(), Motion::Tracking, "{}", scene.reason());
+}
+
+fn fault(scene: &mut Scene, fault: Option<&str>) {
+    let state = ReportedState { fault: fault.map(str::to_owned), ..ReportedState::default() };
+    scene.teleop.handle_report(scene.now, 0, ReportAbout::Accepted, Some(&state));
+}
+
+#[test]
+fn fault_holds_and_needs_a_person_after_it() {
+    for setting in ["automatic", "operator"] {
+        let mut scene = Scene::new(&[("teleop.arming", text(setting))]);
+        scene.link(LinkView::Ready);
+        scene.set_armed().unwrap();
+        scene.move_for(1500);
+        fault(&mut scene, Some("emergency stop"));
+        assert_eq!((scene.motion(), kind(&scene)), (Motion::Holding, ReasonKind::ArmFault));
+        assert!(scene.reason().contains("'emergency stop'"), "{}", scene.reason());
+        let sent = scene.sent.len();
+        scene.move_for(1500);
+        fault(&mut scene, None);
+        assert_eq!((scene.motion(), kind(&scene)), (Motion::Disarmed, ReasonKind::ArmFault));
+        scene.move_for(1500);
+        assert_eq!(scene.sent.len(), sent);
+        scene.set_armed().unwrap();
+        scene.move_for(1500);
+        assert!(scene.sent.len() > sent, "{}", scene.reason());
+    }
+}
+
+#[test]
+fn fault_before_the_first_motion_needs_a_person_too() {
+    let mut scene = Scene::new(&[]);
+    scene.link(LinkView::Ready);
+    fault(&mut scene, Some("overload"));
+    scene.move_for(1500);
+    fault(&mut scene, None);
+    scene.move_for(1500);
+    assert!(scene.sent.is_empty());
+    assert_eq!(kind(&scene), ReasonKind::ArmFault);
+}
+
+#[test]
+fn refused_first_command_is_asked_about_again() {
+    let mut scene = asked(&[]);
+    scene.hand = [0.25, 0.0, 0.2];
+    scene.answers = false;
+    scene.report(scene.arm, Some(false));
+    scene.teleop.handle_answered(scene.now);
+    while scene.sent.is_empty() {
+        scene.report(scene.arm, Some(false));
+        scene.teleop.handle_answered(scene.now);
+        scene.move_for(100);
+    }
+    scene.teleop.handle_rejected(scene.now);
+    assert_eq!(kind(&scene), ReasonKind::PositionUnknown);
+    let sent = scene.sent.len();
+    scene.move_for(1500);
+    assert_eq!(scene.sent.len(), sent, "the question is not answered");
+}
+
+#[test]
+fn tool_whose_turning_is_unknown_moves_nothing() {
+    let turning = [("wire.extra_fields", Value::Texts(vec!["rpy".into()]))];
+    let mut scene = Scene::new(&turning);
+    scene.reports = false;
+    scene.link(LinkView::Ready);
+    let state = |orientation| ReportedState {
+        position: Some(at(0.2, 0.0, 0.2)),
+        orientation,
+        moving: Some(false),
+        ..ReportedState::default()
+    };
+    scene.teleop.handle_report(scene.now, 0, ReportAbout::Observed, Some(&state(None)));
+    scene.move_for(1500);
+    assert!(scene.sent.is_empty());
+    assert!(scene.reason().contains("how the tool is turned"), "{}", scene.reason());
+    let turned = Orientation::from_rpy([0.0, 0.0, 1.0]);
+    scene.teleop.handle_report(scene.now, 0, ReportAbout::Observed, Some(&state(Some(turned))));
+    scene.move_for(100);
+    let first = scene.sent[0].1.command.orientation.unwrap();
+    assert!(first.angle_to(turned) < 1e-6, "{first:?}");
+}
+
+#[test]
+fn way_home_keeps_the_limits_and_disarms_there() {
+    let mut scene = Scene::tracking(&[]);
+    scene.hand = [0.25, 0.05, 0.25];
+    scene.move_for(2000);
+    scene.sent.clear();
+    scene.teleop.handle_go_home(scene.now).unwrap();
+    assert_eq!((scene.motion(), kind(&scene)), (Motion::Approach, ReasonKind::GoingHome));
+    scene.move_for(3000);
+    assert_eq!(scene.arm, config(&[]).home);
+    assert_eq!(scene.motion(), Motion::Disarmed);
+    assert!(scene.reason().contains("the arm is at home"), "{}", scene.reason());
+    for pair in scene.sent.windows(2) {
+        let way = pair[0].1.command.position.distance(pair[1].1.command.position);
+        let seconds = (pair[1].0 - pair[0].0).as_secs_f64();
+        assert!(way <= 0.1 * seconds + 2e-6, "{way} m in {seconds} s");
+    }
+    let sent = scene.sent.len();
+    scene.move_for(2000);
+    assert_eq!(scene.sent.len(), sent, "only a person arms");
+}
+
+#[test]
+fn way_home_does_not_need_a_hand() {
+    let mut scene = asked(&[("teleop.arming", text("operator"))]);
+    scene.arm = at(0.1, 0.1, 0.1);
+    scene.report(scene.arm, Some(false));
+    scene.teleop.handle_go_home(scene.now).unwrap();
+    scene.send();
+    scene.wait(5000);
+    assert_eq!((scene.arm, scene.motion()), (config(&[]).home, Motion::Disarmed), "{}", scene.reason());
+}
+
+#[test]
+fn no_way_home_from_an_unknown_place() {
+    let mut scene = plain(&[]);
+    let refused = scene.teleop.handle_go_home(scene.now).unwrap_err();
+    assert!(refused.to_string().contains("this controller does not report where the arm is"), "{refused}");
+    scene.wait(5000);
+    assert!(scene.sent.is_empty());
+    let mut scene = asked(&[]);
+    scene.reports = false;
+    scene.teleop.handle_set_armed(scene.now, false).unwrap();
+    scene.teleop.handle_go_home(scene.now).unwrap();
+    scene.wait(5000);
+    assert!(scene.sent.is_empty(), "the answer has no position");
+    assert_eq!(scene.motion(), Motion::Disarmed);
+}
+
+#[test]
+fn way_home_ends_with_what_stands_in_it() {
+    let events: [fn(&mut Scene); 5] = [
+        |scene| scene.link(LinkView::Down),
+        |scene| scene.link(LinkView::Unresponsive),
+        |scene| fault(scene, Some("overload")),
+        |scene| scene.teleop.handle_stop(),
+        |scene| scene.teleop.handle_shutdown(scene.now),
+    ];
+    for event in events {
+        let mut scene = Scene::tracking(&[]);
+        scene.hand = [0.25, 0.05, 0.25];
+        scene.move_for(2000);
+        scene.teleop.handle_go_home(scene.now).unwrap();
+        scene.wait(200);
+        event(&mut scene);
+        let sent = scene.sent.len();
+        scene.link(LinkView::Ready);
+        scene.move_for(3000);
+        assert_eq!(scene.sent.len(), sent, "{}", scene.reason());
+    }
+    let mut scene = Scene::tracking(&[]);
+    scene.teleop.handle_stop();
+    assert!(matches!(scene.teleop.handle_go_home(scene.now), Err(ArmingError::StopLatched)));
+}
+
+#[test]
+fn doubt_is_named_and_ends_with_a_good_report() {
+    let mut scene = Scene::new(&[]);
+    scene.link(LinkView::Ready);
+    scene.report(at(0.0002, 0.0, 0.0002), Some(false));
+    scene.move_for(1500);
+    assert!(scene.sent.is_empty());
+    assert!(scene.reason().contains("metres on a millimetre wire?"), "{}", scene.reason());
+    let unknown = scene.teleop.handle_set_armed(scene.now, true).unwrap_err();
+    assert!(matches!(unknown, ArmingError::PositionUnknown { unknown: PositionUnknown::Doubtful(_), .. }));
+    scene.report(at(0.2, 0.0, 0.2), Some(false));
+    scene.move_for(1500);
+    assert!(!scene.sent.is_empty(), "{}", scene.reason());
+    let _ = scene.teleop.handle_invalid_target(scene.now, InputFault::HandNotDetected);
+}
