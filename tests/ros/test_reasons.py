@@ -99,6 +99,16 @@ def approaching(scene):
 
 
 @case
+def going_home(scene):
+    controller = scene.controllers()
+    controller.heartbeat_reply = lambda line: report((120.0, 35.5, 210.0))
+    scene.start({"arm.home": [0.2, 0.2, 0.3], "limits.approach_speed": 0.02}, controller, hand=False)
+    scene.bridge.status.wait(state="CONNECTED")
+    controller.heartbeats.wait()
+    scene.call("go_home")
+
+
+@case
 def no_input(scene):
     scene.start(hand=False)
 
