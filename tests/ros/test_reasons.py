@@ -72,7 +72,7 @@ def test_a_person_is_told(reason, scene):
     told = status.wait(reason=ROWS[reason])
     if not seen_before:
         diagnostics.wait(lambda array: _short_name(array) == reason)
-    still = reason not in ("tracking", "approaching")
+    still = reason not in ("tracking", "approaching", "going_home")
     moving = told.motion in (1, 2)
     assert moving != still, told
 
