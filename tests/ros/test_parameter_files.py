@@ -1,6 +1,7 @@
 """Parameter files and -p mean to the bridge what they mean to rclpy, and the bridge says what it has read."""
 
 import os
+import re
 import subprocess
 
 import pytest
