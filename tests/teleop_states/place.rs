@@ -459,5 +459,5 @@ fn doubt_is_named_and_ends_with_a_good_report() {
     scene.report(at(0.2, 0.0, 0.2), Some(false));
     scene.move_for(1500);
     assert!(!scene.sent.is_empty(), "{}", scene.reason());
-    let _ = scene.teleop.handle_invalid_target(scene.now, InputFault::HandNotDetected);
+    scene.teleop.handle_invalid_target(scene.now, InputFault::HandNotDetected);
 }
