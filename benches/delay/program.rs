@@ -67,6 +67,7 @@ const WIDE: &[&str] = &[
     "teleop.command_rate:=0.0",
     "filter.kind:=none",
     "teleop.settle_time:=0.1",
+    "arm.assume_position:=home",
     "limits.speed:=10.0",
     "limits.acceleration:=1000.0",
     "limits.approach_speed:=10.0",

@@ -242,10 +242,10 @@ fn explain(unknown: &PositionUnknown) -> String {
         PositionUnknown::Doubtful(_) | PositionUnknown::Apart(_) => {
             format!("the arm's position is unknown: {unknown}; {advice}")
         }
-        PositionUnknown::Awaited
-        | PositionUnknown::Outside(_)
-        | PositionUnknown::Lags(_)
-        | PositionUnknown::Moved(_) => unknown.to_string(),
+        PositionUnknown::Awaited => format!("the arm's position is unknown: {unknown}"),
+        PositionUnknown::Outside(_) | PositionUnknown::Lags(_) | PositionUnknown::Moved(_) => {
+            unknown.to_string()
+        }
     }
 }
 

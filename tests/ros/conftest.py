@@ -121,9 +121,13 @@ def controllers():
 
 @pytest.fixture
 def arm_sim():
-    """Starts arm_sim with arguments; it reports where its arm is."""
+    """Starts arm_sim with arguments; it reports where its arm is, unless it is plain."""
     with _closing() as made:
-        yield lambda *arguments: made(ArmSim(EXECUTABLES / "arm_sim", "--report-state", *arguments))
+
+        def start(*arguments, plain=False):
+            return made(ArmSim(EXECUTABLES / "arm_sim", *([] if plain else ["--report-state"]), *arguments))
+
+        yield start
 
 
 @pytest.fixture

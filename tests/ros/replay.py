@@ -74,7 +74,8 @@ class Rig:
             self.controller = Controller()
             closing.callback(self.controller.close)
             self._commands = self.peer.commands()
-            parameters = {"link.port": self.controller.port, **RETARGET, **(parameters or {})}
+            asking = {"link.heartbeat.period": 60.0}
+            parameters = {"link.port": self.controller.port, **asking, **RETARGET, **(parameters or {})}
             self.controller.stand_at(parameters)
             self.bridge = Bridge(self.peer, parameters, log_folder=log_folder)
             closing.callback(self._end_bridge)

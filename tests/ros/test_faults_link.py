@@ -3,10 +3,11 @@
 import itertools
 import time
 
-from controller import OK
+from controller import OK, report
 from elsewhere import Machine, Names
 from faults import Fault, play, rows
-from harness import QUICK
+from harness import PLAIN, QUICK, distance
+from std_srvs.srv import SetBool
 
 SILENT = "the controller does not answer"
 SHORT = {"link.timeout": 0.8}
@@ -92,6 +93,34 @@ def reads_again(rig):
     rig.controller.resume()
 
 
+def reads_again_and_a_person_says_where_the_arm_is(rig):
+    """A controller that never replies cannot be asked."""
+    reads_again(rig)
+    rig.status.wait(state="CONNECTED", motion="HOLDING", reason="the arm's position is unknown")
+    calls = [rig.peer.call(SetBool, "/aether_bridge/set_armed", data=True).success for _ in range(2)]
+    assert calls == [False, True]
+
+
+def homed_elsewhere(rig):
+    """It homes its arm when it is started."""
+    rig.controller.kill()
+    rig.controller.place = [250.0, -50.0, 150.0]
+
+
+def is_approached_there(rig):
+    before = rig.controller.mark()
+    rig.controller.restart()
+    first = rig.controller.lines.wait(after=before)
+    assert distance(first.position, (0.25, -0.05, 0.15)) < 0.005, first
+
+
+def counts_in_metres(rig):
+    """It is another program, which reports metres on a millimetre wire."""
+    rig.controller.kill()
+    rig.controller.heartbeat_reply = lambda line: report([axis / 1000 for axis in rig.controller.place])
+    rig.controller.restart()
+
+
 def on_another_machine(rig):
     rig.machine = rig.keep(Machine())
     rig.make_controller(host=rig.machine.host, make_socket=rig.machine.socket)
@@ -140,10 +169,10 @@ def another_bridge(rig):
 
 
 def is_not_disturbed(rig):
-    """By the other one, which has said no more than one command on each connection."""
+    """By the other one, which has asked where the arm is, and has sent no command."""
     assert len(rig.controller.connections) == 1
     assert rig.status.motions()[-1] == "TRACKING" and "HOLDING" not in rig.status.motions()
-    assert rig.another.status.newest().sent <= 1 + rig.another.status.newest().attempts
+    assert rig.another.status.newest().sent == 0
     rig.another.end()
 
 
@@ -217,6 +246,20 @@ ROWS = [
     ),
     Fault("restarted at once", revived, "BACKOFF", tells="no connection"),
     Fault(
+        "restarted, with its arm homed elsewhere",
+        homed_elsewhere,
+        "BACKOFF",
+        tells="no connection",
+        end=is_approached_there,
+    ),
+    Fault(
+        "restarted, and reports metres on a millimetre wire",
+        counts_in_metres,
+        tells="1000 times larger; metres on a millimetre wire?",
+        within="link.backoff.initial",
+        parameters={"link.heartbeat.period": 0.1, "workspace.reach_min": 0.05},
+    ),
+    Fault(
         "it reads no more", reads_no_more, "UNRESPONSIVE", tells=SILENT, within="link.reply_timeout", end=reads_again
     ),
     Fault(
@@ -225,8 +268,8 @@ ROWS = [
         "BACKOFF",
         tells=("receive window", "does the controller read"),
         within="until both kernels are full + link.tcp_user_timeout",
-        end=reads_again,
-        parameters={"link.expect_reply": False},
+        end=reads_again_and_a_person_says_where_the_arm_is,
+        parameters={**PLAIN, "link.expect_reply": False},
         setup=with_little_room,
     ),
     Fault(
@@ -235,8 +278,8 @@ ROWS = [
         "BACKOFF",
         tells="receive window",
         within="until both kernels are full + link.timeout",
-        end=reads_again,
-        parameters={"link.expect_reply": False, "link.tcp_user_timeout": 20.0, **SHORT},
+        end=reads_again_and_a_person_says_where_the_arm_is,
+        parameters={**PLAIN, "link.expect_reply": False, "link.tcp_user_timeout": 20.0, **SHORT},
         setup=with_little_room,
     ),
     Fault(
@@ -287,6 +330,7 @@ ROWS = [
         "another bridge, to a controller that serves one",
         another_bridge,
         "BACKOFF",
+        "DISARMED",
         tells="no reply for link.timeout 0.8 s",
         within="its start + link.timeout",
         parameters=SHORT,

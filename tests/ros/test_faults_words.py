@@ -2,8 +2,9 @@
 
 import queue
 import socket
+import time
 
-from controller import OK, Receiver, error
+from controller import OK, Receiver, error, report
 from faults import Fault, Harmless, play, rows
 
 DATAGRAMS = {"link.transport": "udp", "wire.extra_fields": ["seq"], "link.max_in_flight": 8, "link.heartbeat.period": 0.1}
@@ -70,6 +71,45 @@ def stranger(rig):
             other.sendto(b'{"status":"error","message":"no","seq":%d}' % seq, rig.controller.sender)
 
 
+def reports(**more):
+    """Reports these, with where the arm is, to all lines."""
+
+    def begin(rig):
+        controller = rig.controller
+        controller.reply = controller.heartbeat_reply = lambda line: report(controller.place, **more)
+
+    return begin
+
+
+def armed_again(rig):
+    rig.status.wait(motion="DISARMED", reason="the controller reported a fault")
+    rig.call("set_armed", data=True)
+
+
+def does_not_move(rig):
+    """It accepts all commands and stays."""
+    rig.stuck = rig.controller.place
+    rig.controller.reply = rig.controller.heartbeat_reply = lambda line: report(rig.stuck, moving=True)
+
+
+def moves_again(rig):
+    """It rests where it stayed."""
+    rig.controller.place = rig.stuck
+
+
+def is_moved_by_hand(rig):
+    """While motion is held."""
+    rig.hand.on = False
+    rig.status.wait(lambda status: status.sent == status.acknowledged, motion="HOLDING", reason="no new target")
+    rig.controller.place = [250.0, -50.0, 150.0]
+    rig.controller.heartbeat_reply = lambda line: report(rig.controller.place, moving=True)
+    rig.controller.heartbeats.wait_count(len(rig.controller.heartbeats) + 2)
+    rig.begun = time.monotonic()
+    rig.hand.on = True
+
+
+OFTEN = {"link.heartbeat.period": 0.1}
+
 ROWS = [
     answers("two replies to one command", OK + OK, "no command was waiting for"),
     answers("a megabyte without a newline", b"x" * 1_000_000, "longer than 4096 bytes"),
@@ -94,6 +134,27 @@ ROWS = [
         lambda rig: rig.answer(error("no \x00\x1b[2J way")),
         tells="refused 5 commands in a row, lastly with 'no \ufffd\ufffd[2J way'",
         within="the fifth refusal",
+    ),
+    Fault(
+        "a fault in its replies",
+        reports(fault="joint 3 is hot"),
+        tells="the controller reports the fault 'joint 3 is hot'",
+        parameters=OFTEN,
+        end=armed_again,
+    ),
+    Fault(
+        "the arm stays, though it accepts all commands",
+        does_not_move,
+        tells="behind its commands, more than limits.following_error",
+        within="limits.following_error_time + the way of limits.following_error",
+        parameters={"limits.following_error": 0.03, "limits.following_error_time": 0.2, **OFTEN},
+        end=moves_again,
+    ),
+    Fault(
+        "the arm is moved by hand while motion is held",
+        is_moved_by_hand,
+        tells="the arm is moved by others",
+        parameters={"limits.following_error": 0.03, "limits.following_error_time": 0.2, **OFTEN},
     ),
     Harmless("replies byte by byte", byte_by_byte),
     Harmless("three replies in one segment", three_at_a_time, parameters={"link.max_in_flight": 3}),

@@ -43,7 +43,7 @@ def test_the_arguments_of_the_bridge_are_all_described(ros2):
     shown = ros2("launch", "aether_bridge", "bridge.launch.py", "--show-args")
     assert shown.wait() == 0
     names = {match[1] for line in shown.log if (match := re.match(r"    '(\w+)':", line))}
-    own = {"host", "port", "params_file", "node_name", "target_topic", "gripper_topic", "respawn"}
+    own = {"host", "port", "params_file", "node_name", "target_topic", "gripper_topic", "assume_position", "respawn"}
     assert names == {f"aether_{name}" for name in own} | {"namespace", "use_sim_time", "log_level"}
     assert not [line for line in shown.log if "no description given" in line.lower()]
 
@@ -53,9 +53,25 @@ def test_the_arguments_of_the_bridge_are_all_described(ros2):
 
 @needs_launch
 def test_the_launched_bridge_moves_the_arm(launched, controller, hand):
-    launched("bridge.launch.py", f"aether_port:={controller.port}")
+    launched("bridge.launch.py", f"aether_port:={controller.port}", "aether_assume_position:=home")
     hand((0.2, 0.0, 0.2))
     controller.lines.wait_count(10)
+
+
+@needs_launch
+def test_launched_bridge_that_knows_no_place_waits(launched, peer, controller, hand):
+    launched("bridge.launch.py", f"aether_port:={controller.port}")
+    hand((0.2, 0.0, 0.2))
+    peer.status().wait(state="CONNECTED", motion="DISARMED", reason="the arm's position is unknown")
+    assert values_of(peer, "/aether_bridge", "arm.assume_position") == ["none"]
+    controller.lines.assert_none()
+
+
+@needs_launch
+def test_wrong_assumed_position_ends_the_launch(launched):
+    running = launched("bridge.launch.py", "aether_assume_position:=there")
+    assert running.wait() == 1
+    assert [line for line in running.log if "'arm.assume_position' is 'there'" in line]
 
 
 @needs_launch

@@ -72,12 +72,14 @@ def test_a_command_that_was_never_answered_is_not_sent_again(controller, bridge,
     assert distance(unanswered.position, PLACE) > 0.04
     controller.kill()
     controller.reply = lambda line: OK
+    # It did not obey what it did not answer.
+    controller.place = [1000 * metres for metres in PLACE]
     before = controller.mark()
     tracker.position = (0.12, 0.1, 0.21)
     controller.restart()
     first = controller.lines.wait(after=before)
     assert first.data != unanswered.data
-    assert distance(first.position, PLACE) <= 0.1 * 0.2 + 1e-6, "not from the last acknowledged position"
+    assert distance(first.position, PLACE) <= 0.1 * 0.2 + 1e-6, "not from where the arm is"
     assert abs(first.position[0] - PLACE[0]) < 1e-9, "towards the target of before"
 
 
@@ -212,9 +214,10 @@ def assert_logged_once(started, attempts, again, hint):
 )
 def test_garbage_again_and_again_is_logged_once_with_a_hint(controllers, bridge, hand, answer, hint):
     controller = controllers(reply=lambda line: answer)
+    controller.heartbeat_reply = controller.reply
     started = bridge(controller, {**AT_PLACE, **QUICK_AGAIN})
     hand(PLACE)
-    assert_logged_once(started, controller.connections, lambda: setattr(controller, "reply", lambda line: OK), hint)
+    assert_logged_once(started, controller.connections, controller.recover, hint)
 
 
 def test_a_close_after_each_reply_is_logged_once_with_a_hint(bridge, hand):
@@ -288,18 +291,20 @@ def test_a_greeting_that_does_not_come_is_told_with_both_parameters(controllers,
 
 
 def test_a_silent_controller_is_unresponsive_and_then_connected_to_anew(controllers, bridge, hand):
-    controller = controllers(reply=None)
+    controller = controllers()
+    controller.fall_silent()
     status = bridge(controller, {**AT_PLACE, "link.reply_timeout": 0.3, "link.timeout": 1.5}).status
     hand(PLACE)
-    overdue = status.wait(state="UNRESPONSIVE", motion="HOLDING", reason="the controller does not answer")
-    assert overdue.sent == 1 and overdue.acknowledged == 0
+    overdue = status.wait(state="UNRESPONSIVE", reason="the controller does not answer")
+    assert overdue.sent == 0, "it is asked where the arm is first"
     given_up = status.wait(state="BACKOFF")
     assert "link.timeout 1.5 s" in given_up.last_error and "link.expect_reply" in given_up.last_error
     controller.connections.wait_count(2)
-    # One unanswered command at a time, on each connection.
+    # One unanswered line at a time, on each connection.
+    assert controller.mark() == 0
     for connection in (1, 2):
-        assert sum(line.connection == connection for line in controller.lines[: controller.mark()]) <= 1
-    controller.reply = lambda line: OK
+        assert sum(line.connection == connection for line in list(controller.heartbeats)) <= 1
+    controller.recover()
     status.wait(state="CONNECTED", motion="TRACKING")
 
 

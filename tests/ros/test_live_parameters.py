@@ -189,6 +189,8 @@ def test_the_controller_changes_while_disarmed_and_the_first_approach_to_the_oth
     assert connected.sent >= tracked and one.closed.wait() == 1
     assert status.newest().motion == connected.motion, "nothing but a person arms again"
     other.lines.assert_none()
+    # The other controller does not report where its arm is.
+    assert not peer.call(SetBool, "/aether_bridge/set_armed", data=True).success
     set_armed(peer, True)
     assert distance(other.lines.wait().position, PLACE) <= 0.1 * 0.04 + 1e-6
     status.wait(lambda status: status.sent > connected.sent, motion="TRACKING")
@@ -204,6 +206,8 @@ def test_a_controller_that_never_replies_and_wants_centimetres_can_be_told_of(co
     assert set_each(peer, ("link.expect_reply", False), ("wire.position_unit", "cm")) == ["", ""]
     # What it says is passed over, though it is not even a reply.
     controller.reply = lambda line: b"whatever\n" + OK
+    # It may be another arm.
+    assert not peer.call(SetBool, "/aether_bridge/set_armed", data=True).success
     set_armed(peer, True)
     line = controller.lines.wait(lambda line: b'"x":12.0,"y":3.55,"z":21.0' in line.data)
     after = controller.mark()

@@ -1,7 +1,7 @@
 """Names: remapped topics, another node name, namespaces, and two bridges side by side."""
 
 from controller import command
-from harness import QUICK
+from harness import PLAIN, QUICK
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
@@ -55,7 +55,7 @@ def test_topics_and_services_can_be_remapped(controller, launch, hand, repeat, p
     status = peer.status("/arm/status")
     rules = ["target_pose:=/ik/pose", "gripper:=/hand/pinch", "~/link_status:=/arm/status", "~/stop:=/panel/stop"]
     started = launch(
-        {**AT_PLACE, "link.port": controller.port}, [part for rule in rules for part in ("-r", rule)]
+        {**AT_PLACE, **PLAIN, "link.port": controller.port}, [part for rule in rules for part in ("-r", rule)]
     )
     hand((-0.1, 0.0, 0.1))
     hand(PLACE, "/ik/pose")

@@ -98,7 +98,9 @@ def test_parameters_come_from_a_file_and_arguments_override_it(controller, bridg
     teleop.settle_time: 0
     input.timeout: 0.5
     wire.position_unit: cm
-    arm.home: [0.1, 0.0, 0.1]
+    arm:
+      home: [0.1, 0.0, 0.1]
+      assume_position: home
     workspace:
       min: [-1, -1, 0]
       max: [0.1, 0.1, 0.2]

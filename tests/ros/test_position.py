@@ -131,13 +131,14 @@ def test_approach_starts_where_a_restarted_controller_homed(controller, bridge, 
     ("reported", "named"),
     [
         ((0.0, 0.0, 0.0), r"exactly \[0, 0, 0\]; has the arm been homed"),
+        # Nearer to the base than workspace.reach_min.
         ((0.12, 0.0355, 0.21), "1000 times larger; metres on a millimetre wire"),
     ],
     ids=["zero", "metres"],
 )
 def test_report_in_doubt_moves_nothing_until_it_is_good(controller, bridge, hand, reported, named):
     controller.heartbeat_reply = lambda line: report(reported)
-    status = bridge(controller, OFTEN).status
+    status = bridge(controller, {**OFTEN, "workspace.reach_min": 0.05}).status
     hand(PLACE)
     status.wait(motion="DISARMED", reason=f"the arm's position is unknown: .*{named}")
     controller.lines.assert_none()
@@ -186,7 +187,7 @@ def test_arm_moved_by_others_is_approached_where_it_rests(controller, bridge, ha
     controller.heartbeat_reply = lambda line: report((160.0, 35.5, 210.0), moving=True)
     controller.heartbeats.wait_count(len(controller.heartbeats) + 2)
     tracker.start()
-    status.wait(motion="HOLDING", reason=r"the arm is moved by others: it is at \[0\.16, ")
+    status.wait(motion="HOLDING", reason=r"the arm is moved by others: it is at \[0\.160, ")
     before = controller.mark()
     controller.lines.assert_none(after=before)
     controller.heartbeat_reply = lambda line: report(ELSEWHERE_MM)

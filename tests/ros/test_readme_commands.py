@@ -155,7 +155,7 @@ def needs_package(name):
 
 LAUNCH = "ros2 launch aether_bridge bridge.launch.py"
 RUN = {
-    f"{LAUNCH} aether_host:=192.168.1.50 aether_port:=5000": starts_a_bridge,
+    f"{LAUNCH} aether_host:=192.168.1.50 aether_port:=5000 aether_assume_position:=home": starts_a_bridge,
     f"{LAUNCH} aether_host:=192.168.1.20 aether_port:=5000": starts_a_bridge,
     f"{LAUNCH} aether_target_topic:=/ik/target aether_gripper_topic:=/hand/closed": starts_a_bridge_on_other_topics,
     f"{LAUNCH} aether_params_file:=/path/to/yours.yaml": starts_a_bridge_with_a_file,

@@ -74,7 +74,7 @@ def test_a_person_is_told(reason, scene):
     told = status.wait(reason=ROWS[reason])
     if not seen_before:
         diagnostics.wait(lambda array: _short_name(array) == reason)
-    still = reason not in ("tracking", "approaching")
+    still = reason not in ("tracking", "approaching", "going_home")
     moving = told.motion in (1, 2)
     assert moving != still, told
 
@@ -98,6 +98,16 @@ def tracking(scene):
 @case
 def approaching(scene):
     scene.start({"arm.home": [0.2, 0.2, 0.3], "limits.approach_speed": 0.02})
+
+
+@case
+def going_home(scene):
+    controller = scene.controllers()
+    controller.heartbeat_reply = lambda line: report((120.0, 35.5, 210.0))
+    scene.start({"arm.home": [0.2, 0.2, 0.3], "limits.approach_speed": 0.02}, controller, hand=False)
+    scene.bridge.status.wait(state="CONNECTED")
+    controller.heartbeats.wait()
+    scene.call("go_home")
 
 
 @case

@@ -5,8 +5,9 @@ import re
 import pytest
 from aether_bridge.msg import ArmState
 from controller import COMMAND, OK, command, error
-from harness import LINK_STATES, QUICK
+from harness import LINK_STATES, PLAIN, QUICK
 from rcl_interfaces.msg import Log
+from std_srvs.srv import SetBool
 
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
@@ -123,7 +124,7 @@ def test_an_answer_that_is_no_reply_ends_the_connection_and_is_named(controllers
 )
 def test_a_reply_without_its_end_is_quoted(controllers, bridge, hand, answer, codec, quoted):
     controller = controllers(reply=lambda line: answer)
-    status = bridge(controller, {**AT_PLACE, "wire.format": codec, "link.reply_timeout": 0.3, "link.timeout": 1.5}).status
+    status = bridge(controller, {**AT_PLACE, **PLAIN, "wire.format": codec, "link.reply_timeout": 0.3, "link.timeout": 1.5}).status
     hand(PLACE)
     overdue = status.wait(state="UNRESPONSIVE", motion="HOLDING", reason=": " + re.escape(quoted))
     assert "link.expect_reply" not in overdue.reason
@@ -134,7 +135,7 @@ def test_a_reply_without_its_end_is_quoted(controllers, bridge, hand, answer, co
 def test_a_byte_order_mark_before_the_first_reply_is_passed_over(controllers, bridge, hand):
     controller = controllers()
     controller.reply = lambda line: (b"\xef\xbb\xbf" if len(controller.lines) == 0 else b"") + OK
-    status = bridge(controller, AT_PLACE).status
+    status = bridge(controller, {**AT_PLACE, **PLAIN}).status
     hand(PLACE)
     status.wait(lambda status: status.acknowledged > 5, motion="TRACKING")
     assert len(controller.connections) == 1
@@ -172,14 +173,24 @@ def test_the_reason_of_a_hold_for_refusals_quotes_the_controller(controllers, br
 
 
 def test_a_single_refusal_does_not_stop_the_motion(controllers, bridge, hand):
-    refused_once = []
     controller = controllers()
-    controller.reply = lambda line: error("busy") if not refused_once and not refused_once.append(1) else OK
+    # The sixth command of all: before any is accepted the arm may be anywhere.
+    controller.reply = lambda line: error("busy") if len(controller.lines) == 5 else OK
     status = bridge(controller, AT_PLACE).status
     hand((0.2, 0.0355, 0.21))
     controller.lines.wait(lambda line: line.data == command("200.0", "35.5", "210.0"))
     assert status.wait(lambda status: status.rejected == 1)
     assert "HOLDING" not in status.motions()
+
+
+def test_refusal_of_the_first_command_asks_again(controllers, bridge, hand):
+    controller = controllers()
+    controller.reply = lambda line: error("busy") if len(controller.lines) == 0 else OK
+    status = bridge(controller, AT_PLACE).status
+    hand((0.2, 0.0355, 0.21))
+    status.wait(motion="TRACKING")
+    first, second = controller.heartbeats.wait_count(2)[:2]
+    assert first.at < controller.lines[0].at < second.at < controller.lines[1].at
 
 
 def test_what_the_controller_says_reaches_ros_and_the_terminal_without_acting(controllers, bridge, hand, peer):
@@ -200,6 +211,9 @@ def test_what_the_controller_says_reaches_ros_and_the_terminal_without_acting(co
     started = bridge(controller, AT_PLACE, ["--log-level", "debug"])
     # A moving target: a command for each answer.
     tracker = hand((0.2, 0.0355, 0.21))
+    # After a fault only a person arms.
+    started.status.wait(motion="HOLDING", reason="the controller reports the fault")
+    assert peer.call(SetBool, "/aether_bridge/set_armed", data=True).success
     controller.connections.wait_count(5)
     started.status.skip().wait(state="CONNECTED", motion="TRACKING")
     tracker.stop()

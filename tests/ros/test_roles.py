@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from controller import OK, Receiver, command
+from controller import HEARTBEAT, Receiver, command, report
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import QUICK
 from record import PATIENCE, Record
@@ -18,10 +18,12 @@ AT_PLACE = {**QUICK, "arm.home": list(PLACE), "arm.assume_position": "home"}
 
 
 class Dialler:
-    """A controller that connects to the bridge, and answers every line while `answers`."""
+    """A controller that connects to the bridge, and answers every line while `answers`. Heartbeats are not among its lines."""
 
-    def __init__(self, port, answers=True):
+    def __init__(self, port, answers=True, place=(120.0, 35.5, 210.0)):
         self.answers = answers
+        # Where its arm is, in millimetres.
+        self.place = place
         self.lines = Record("lines at the dialler")
         # Set when the bridge has closed the connection.
         self.closed = threading.Event()
@@ -42,9 +44,13 @@ class Dialler:
         try:
             with self._socket.makefile("rb") as lines:
                 for line in lines:
+                    said = json.loads(line)
+                    if said["type"] == "command":
+                        self.place = [said[axis] for axis in "xyz"]
                     if self.answers:
-                        self._socket.sendall(OK)
-                    self.lines.append(line)
+                        self._socket.sendall(report(self.place))
+                    if line != HEARTBEAT:
+                        self.lines.append(line)
         except OSError:
             pass
         self.closed.set()
@@ -115,7 +121,11 @@ def test_controllers_dial_in_and_all_of_them_get_every_line(launch, port, dialle
     tracker.position = PLACE
     before = len(left.lines)
     left.lines.assert_none(after=before)
-    another = diallers(port)
+    # Its arm stands elsewhere, and cannot get the same commands.
+    elsewhere = diallers(port, place=(150.0, 135.5, 210.0))
+    started.status.wait(state="CONNECTED", motion="HOLDING", reason="report places 0.100 m apart")
+    elsewhere.close()
+    another = diallers(port, place=left.place)
     started.status.wait(state="CONNECTED", motion="APPROACH")
     assert another.lines.wait() == left.lines.wait(after=before)
     another.lines.wait(lambda line: line == PLACE_LINE)
@@ -127,10 +137,9 @@ def test_one_that_does_not_answer_is_dropped_and_the_other_goes_on(launch, port,
     good = diallers(port)
     started.status.wait(state="CONNECTED")
     silent = diallers(port, answers=False)
-    started.status.wait(lambda status: silent.name in status.peer)
     tracker = hand(PLACE)
     assert silent.closed.wait(PATIENCE)
-    status = started.status.wait(lambda status: silent.name not in status.peer)
+    status = started.status.wait(lambda status: silent.name in status.last_error and silent.name not in status.peer)
     assert f"{silent.name}: dropped, since it has not replied for link.reply_timeout 0.2 s" in status.last_error
     assert status.state == 2, "the link is still up"
     tracker.position = (0.15, 0.0355, 0.21)

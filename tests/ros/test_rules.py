@@ -6,7 +6,7 @@ import re
 import pytest
 from controller import command, error
 from geometry_msgs.msg import PoseStamped
-from harness import MOTIONS, QUICK
+from harness import MOTIONS, PLAIN, QUICK
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
@@ -88,7 +88,7 @@ def test_a_hold_repeats_the_last_command_where_that_is_asked_for(controller, bri
 
 
 def test_a_second_tracker_holds_the_arm_until_one_of_the_two_is_gone(controller, launch, hand):
-    started = launch({**AT_PLACE, "link.port": controller.port}, ["-r", "target_pose:=/ik/pose", "-r", "__ns:=/lab"],
+    started = launch({**AT_PLACE, **PLAIN, "link.port": controller.port}, ["-r", "target_pose:=/ik/pose", "-r", "__ns:=/lab"],
                      name="/lab/aether_bridge")
     hand(PLACE, "/ik/pose")
     # One on the name that nobody listens to does no harm.

@@ -157,9 +157,11 @@ def test_whatever_the_bridge_says_is_in_the_schema(controllers, bridge, hand, pe
         assert sorted(_parse(line.data)["seq"] for line in lines) == list(range(1, len(lines) + 1))
 
 
-@pytest.mark.parametrize("arguments", [(), ("--report-state",), ("--fault", "error:no")], ids=["plain", "state", "error"])
-def test_whatever_arm_sim_answers_is_in_the_schema(arm_sim, arguments):
-    sim = arm_sim(*arguments)
+@pytest.mark.parametrize(
+    ("plain", "arguments"), [(True, ()), (False, ()), (True, ("--fault", "error:no"))], ids=["plain", "state", "error"]
+)
+def test_whatever_arm_sim_answers_is_in_the_schema(arm_sim, plain, arguments):
+    sim = arm_sim(*arguments, plain=plain)
     lines = [command("120.0", "35.5", "210.0"), b'{"type":"stop"}\n', b'{"type":"heartbeat"}\n', b"nonsense\n"]
     with socket.create_connection(("127.0.0.1", sim.port)) as client, client.makefile() as replies:
         for line in lines:

@@ -18,7 +18,7 @@ from geometry_msgs.msg import (
     TransformStamped,
     TwistStamped,
 )
-from harness import QUICK
+from harness import PLAIN, QUICK
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, Float64MultiArray, Header
 
@@ -234,7 +234,7 @@ def test_what_cannot_be_read_is_refused_at_start_with_what_there_is(launch, sour
 )
 def test_a_preset_fits_its_sender(controller, bridge, repeat, preset, message_type, topic, make):
     file = pathlib.Path(get_package_share_directory("aether_bridge"), "config", f"{preset}.yaml")
-    started = bridge(controller, {"arm.home": list(PLACE)}, ["--params-file", file])
+    started = bridge(controller, {**PLAIN, "arm.home": list(PLACE)}, ["--params-file", file])
     repeat(message_type, topic, make)
     started.status.wait(motion="TRACKING")
     assert controller.lines.wait().data == PLACE_LINE

@@ -146,8 +146,11 @@ def test_a_controller_may_tell_its_state_unasked(controller, bridge, hand, peer)
     controller.send(b'{"type":"state","position":[120.0,35.5,210.0],"gripper":"closed","moving":true}\n')
     state = states.wait()
     assert (state.position.x, state.gripper, state.moving) == (0.12, "closed", True)
-    # It is approached from there, and keeps what it holds.
     hand(PLACE)
+    started.status.wait(motion="DISARMED", reason="the arm is moved by others")
+    controller.lines.assert_none()
+    controller.send(b'{"type":"state","position":[120.0,35.5,210.0],"gripper":"closed","moving":false}\n')
+    # It is approached from there, and keeps what it holds.
     started.status.wait(motion="TRACKING")
     assert controller.lines.wait().data == command("120.0", "35.5", "210.0", "closed")
     controller.send(b'{"type":"event","what":"door open"}\n' + OK)

@@ -9,6 +9,7 @@ from aether_interfaces.msg import HandState
 from ament_index_python.packages import get_package_share_directory
 from controller import command
 from geometry_msgs.msg import TransformStamped
+from harness import PLAIN
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool
 from tf2_msgs.msg import TFMessage
@@ -22,7 +23,7 @@ def test_the_aether_tracker_moves_the_arm_at_two_hertz_and_its_zeros_hold_it(con
     # A hand that is there is not bit for bit the same for long.
     there = HandState(x=10.0, y=20.0, z=5.5, hand_closed=True)
     live = itertools.cycle([here, there])
-    started = bridge(controller, {"arm.home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET])
+    started = bridge(controller, {**PLAIN, "arm.home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET])
     tracker = repeat(HandState, "/HandStates", lambda: next(live), rate=2.0)
     started.status.wait(motion="TRACKING")
     controller.lines.wait(lambda line: line.data == command("160.0", "-20.0", "240.0", "closed"))
@@ -53,7 +54,7 @@ def test_left_hand_of_aether_that_is_lost_drops_nothing(controller, bridge, repe
 def test_extra_messages_are_found_where_nothing_is_sourced(controller, bridge, repeat):
     samples = itertools.cycle(HandState(x=10.0, y=20.0, z=z) for z in (5.0, 5.5))
     under = ["env", *(f"--unset={name}" for name in ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "LD_LIBRARY_PATH"))]
-    started = bridge(controller, {"arm.home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET], under=under)
+    started = bridge(controller, {**PLAIN, "arm.home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET], under=under)
     repeat(HandState, "/HandStates", lambda: next(samples), rate=2.0)
     started.status.wait(motion="TRACKING")
 
@@ -67,7 +68,7 @@ def recorded(start, end):
 
 
 def test_the_recorded_aether_tracker_moves_the_arm_while_it_sees_the_hand_and_only_then(controller, bridge, repeat):
-    started = bridge(controller, {"teleop.settle_time": 1.0}, ["--params-file", PRESET])
+    started = bridge(controller, {**PLAIN, "teleop.settle_time": 1.0}, ["--params-file", PRESET])
     # A reach, then the hand leaves for 3 s and the last sample is repeated; it comes back, and leaves for good: the
     # last sample is repeated for 5 s, then come zeros.
     samples = recorded(40.0, 48.0) + recorded(55.5, 65.0)
@@ -100,7 +101,7 @@ def test_arrays_of_messages_are_read_by_paths_too(controller, bridge, repeat):
         "input.type": "tf2_msgs/msg/TFMessage",
         "input.position": [f"transforms[1].transform.translation.{axis}" for axis in "xyz"],
     }
-    started = bridge(controller, {"arm.home": [0.12, 0.0355, 0.21], "teleop.settle_time": 0.1, **source})
+    started = bridge(controller, {"arm.home": [0.12, 0.0355, 0.21], "teleop.settle_time": 0.1, **PLAIN, **source})
     repeat(TFMessage, "/hands", lambda: TFMessage(transforms=[TransformStamped(), transform]))
     started.status.wait(motion="TRACKING")
     assert controller.lines.wait().data == command("120.0", "35.5", "210.0")

@@ -109,7 +109,7 @@ fn the_random_world_does_move_the_arm() {
         seen.stop_lines += log.stop_lines();
         seen.gripper_changes += log.gripper_changes();
     }
-    let enough = seen.sent > 5000
+    let enough = seen.sent > 4500
         && seen.tracked > 150
         && seen.stopped > 100
         && seen.repeated > 200

@@ -26,6 +26,8 @@ pub(super) enum MotionStart {
     LateReply(Duration),
     Silence(Duration),
     Stop,
+    /// The arm is reported where no command led.
+    Elsewhere,
 }
 
 impl fmt::Display for MotionStart {
@@ -35,6 +37,7 @@ impl fmt::Display for MotionStart {
             Self::LateReply(took) => write!(formatter, "a reply that took {:.2} s", took.as_secs_f64()),
             Self::Silence(silence) => write!(formatter, "a silence of {:.2} s", silence.as_secs_f64()),
             Self::Stop => formatter.write_str("a stop"),
+            Self::Elsewhere => formatter.write_str("a report that the arm is elsewhere"),
         }
     }
 }

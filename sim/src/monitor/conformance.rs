@@ -188,6 +188,12 @@ impl ConformanceMonitor {
                 self.gripper.iter_mut().filter(|_| newest).for_each(|history| history.handle_reply(accepted));
             }
             let position = self.position(order, &heard).filter(|_| newest);
+            if order == Some(Order::Heartbeat)
+                && position.is_some()
+                && let Some(client) = self.clients.get_mut(&connection)
+            {
+                client.start = Some(MotionStart::Elsewhere);
+            }
             self.reported.extend(position.map(|position| ReportedPosition { connection, number, position }));
         }
         let excess = self.reported.len().saturating_sub(REPORTED_KEPT);
