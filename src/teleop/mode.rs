@@ -52,6 +52,9 @@ pub enum Disarmed {
         /// `teleop.rearm_after`.
         after: Duration,
     },
+    /// What positions mean has changed.
+    #[error("disarmed: retarget.* has changed; call ~/set_armed with data: true to arm again")]
+    ByRetarget,
 }
 
 /// Why a request by a person was refused.

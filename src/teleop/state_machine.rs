@@ -291,6 +291,12 @@ impl Teleop {
     pub fn handle_config(&mut self, now: Instant, config: TeleopConfig) {
         let before = std::mem::replace(&mut self.config, config);
         self.input.handle_config(now, &before, &self.config);
+        let means_else =
+            before.retarget != self.config.retarget || before.retarget_mode != self.config.retarget_mode;
+        if means_else && self.mode.is_armed() {
+            // The node refuses that while armed. If it did not, a hand that rests would move the arm.
+            self.change_mode(|mode| mode.disarm(Disarmed::ByRetarget));
+        }
         if before.hold_behavior != self.config.hold_behavior && !self.mode.is_moving() {
             // A parameter that is set brings back no command from before.
             self.estimate.forbid_repetition();

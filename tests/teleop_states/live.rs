@@ -274,3 +274,20 @@ fn hand_that_stands_before_a_moving_camera_is_followed() {
     let tracked = scene.sent.iter().skip(10).all(|(_, sent)| sent.kind == CommandKind::Tracking);
     assert!(tracked);
 }
+
+#[test]
+fn other_retargeting_while_armed_disarms() {
+    let relative = ("retarget.mode", text("relative"));
+    for (before, after) in
+        [(&[][..], std::slice::from_ref(&relative)), (std::slice::from_ref(&relative), &[])]
+    {
+        let mut scene = Scene::tracking(before);
+        scene.hand = [0.25, 0.0, 0.2];
+        scene.move_for(500);
+        let count = scene.sent.len();
+        set(&mut scene, after);
+        scene.move_for(2000);
+        assert_eq!((scene.motion(), scene.sent.len()), (Motion::Disarmed, count));
+        assert!(scene.reason().contains("retarget.* has changed"), "{}", scene.reason());
+    }
+}
