@@ -80,6 +80,9 @@ pub enum Disarmed {
          data: true to arm, and see the log"
     )]
     WithoutStateFile,
+    /// What positions mean has changed.
+    #[error("disarmed: retarget.* has changed; call ~/set_armed with data: true to arm again")]
+    ByRetarget,
 }
 
 /// Why a request by a person was refused.

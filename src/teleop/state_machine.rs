@@ -474,6 +474,12 @@ impl Teleop {
         if before.gripper != self.config.gripper {
             self.gripper.handle_config();
         }
+        let means_else =
+            before.retarget != self.config.retarget || before.retarget_mode != self.config.retarget_mode;
+        if means_else && self.mode.is_armed() {
+            // The node refuses that while armed. If it did not, a hand that rests would move the arm.
+            self.change_mode(|mode| mode.disarm(Disarmed::ByRetarget));
+        }
         if before.hold_behavior != self.config.hold_behavior && !self.mode.is_moving() {
             // A parameter that is set brings back no command from before.
             self.estimate.forbid_repetition();

@@ -228,7 +228,9 @@ fn move_in(scene: &mut Scene, translation: [f64; 3], hand: impl Fn(f64) -> [f64;
 #[test]
 fn new_transform_of_a_resting_hand_is_approached() {
     for filter in ["none", "one_euro"] {
-        let mut scene = Scene::new(&[("filter.kind", text(filter)), BRISK]);
+        // Smoothed, the first step of a leap would be no farther than an approach ends.
+        let smooth = [("filter.beta", Value::Real(0.0)), ("filter.min_cutoff", Value::Real(0.5))];
+        let mut scene = Scene::new(&[&smooth[..], &[("filter.kind", text(filter)), BRISK]].concat());
         scene.link(LinkView::Ready);
         let still = |_| [0.1, 0.0, 0.1];
         move_in(&mut scene, [0.1, 0.0, 0.1], still, 2000);
@@ -273,4 +275,21 @@ fn hand_that_stands_before_a_moving_camera_is_followed() {
     assert_eq!(scene.motion(), Motion::Tracking);
     let tracked = scene.sent.iter().skip(10).all(|(_, sent)| sent.kind == CommandKind::Tracking);
     assert!(tracked);
+}
+
+#[test]
+fn other_retargeting_while_armed_disarms() {
+    let relative = ("retarget.mode", text("relative"));
+    for (before, after) in
+        [(&[][..], std::slice::from_ref(&relative)), (std::slice::from_ref(&relative), &[])]
+    {
+        let mut scene = Scene::tracking(before);
+        scene.hand = [0.25, 0.0, 0.2];
+        scene.move_for(500);
+        let count = scene.sent.len();
+        set(&mut scene, after);
+        scene.move_for(2000);
+        assert_eq!((scene.motion(), scene.sent.len()), (Motion::Disarmed, count));
+        assert!(scene.reason().contains("retarget.* has changed"), "{}", scene.reason());
+    }
 }

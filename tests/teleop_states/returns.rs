@@ -199,7 +199,7 @@ fn jump_is_believed_only_if_nothing_comes_between() {
                 scene.wait(10);
             }
             // Two zeros, or the gap that is a loss.
-            stay_away(&mut scene, *handless, 200);
+            stay_away(&mut scene, *handless, if *name == "silence" { 200 } else { 30 });
         }
         assert_eq!(scene.motion(), Motion::Holding, "{name}");
         assert!(scene.sent.iter().all(|(_, planned)| planned.command.position == at(0.2, 0.0, 0.2)));
