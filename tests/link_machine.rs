@@ -834,7 +834,7 @@ fn a_stop_does_not_wait_for_a_program_that_does_not_read() {
     scene.stop();
     scene.link.handle_lagging(scene.now);
     scene.pass(2999);
-    assert_eq!(scene.link.state(), LinkState::Connected);
+    assert_eq!(scene.link.state(), LinkState::Unresponsive);
     scene.pass(1);
     let error = scene.link.last_error().unwrap().to_string();
     assert!(error.starts_with("the controller has not read for link.timeout 3.0 s"), "{error}");
