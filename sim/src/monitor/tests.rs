@@ -590,7 +590,7 @@ fn arm_that_is_led_step_by_step_moves_right() {
 #[test]
 fn one_line_leads_the_arm_no_farther_than_a_step() {
     let mut bench = Bench::new(|_| {});
-    assert_only(&bench.to(300.0), Rule::Leap, "leads the arm 100.0 mm away, 60.0 mm allowed");
+    assert_only(&bench.to(300.0), Rule::Leap, "leads the arm 100.0 mm away, 35.0 mm allowed");
     // An arm that reports nothing may be sent home by a person's word, and then no farther.
     let mut bench = Bench::new(|config| config.reports = Reports::default());
     assert_eq!(bench.to(300.0), []);
