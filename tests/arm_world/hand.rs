@@ -21,6 +21,7 @@ pub struct Hand {
 }
 
 /// What the tracker publishes.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Sample {
     Target(Target),
     Invalid,
