@@ -83,6 +83,10 @@ struct Report {
     here: Position,
     /// The report shows where the arm rests, or is moved by others: it is no reply that accepts a command.
     observed: bool,
+    /// It came with the reply that accepts a command, maybe before the arm has begun to move.
+    of_command: bool,
+    /// The controller has said so unasked.
+    unasked: bool,
     rests: bool,
 }
 
@@ -91,10 +95,12 @@ struct Report {
 pub enum ReportAbout {
     /// The controller accepts a command: the arm is on its way.
     Accepted,
-    /// The controller has stopped the arm.
+    /// The controller has stopped the arm, or does not do what was commanded.
     Stopped,
-    /// Anything else: a heartbeat, a refusal, or nothing that was asked.
+    /// A reply to anything else: a heartbeat, or a stop line that is refused.
     Observed,
+    /// Nothing: the controller says it unasked, and will say a change.
+    Unasked,
 }
 
 /// A position that a controller reports.
@@ -249,6 +255,8 @@ impl ArmEstimate {
             here_since: now,
             here: position,
             observed: false,
+            of_command: false,
+            unasked: false,
             rests: false,
         };
         let reports = &mut self.session.reports;
@@ -269,13 +277,17 @@ impl ArmEstimate {
         let rests = match (about, moving) {
             (ReportAbout::Accepted, _) | (_, Some(true)) => false,
             (_, Some(false)) | (ReportAbout::Stopped, None) => true,
-            (ReportAbout::Observed, None) => now.saturating_duration_since(report.here_since) >= REST_TIME,
+            (ReportAbout::Observed | ReportAbout::Unasked, None) => {
+                now.saturating_duration_since(report.here_since) >= REST_TIME
+            }
         };
         let orientation = orientation.or(report.place.orientation.filter(|_| rests));
         (report.at, report.place, report.moving) = (now, Place { position, orientation }, moving);
         // In motion the arm is behind its commands, and the next one does not go back to where it is.
         let follows = in_motion && self.session.commanded.is_some();
         (report.observed, report.rests) = (about != ReportAbout::Accepted && !follows, rests);
+        report.unasked = about == ReportAbout::Unasked;
+        report.of_command = about == ReportAbout::Accepted;
         self.judge_motion(now, &reported, in_motion, config);
         if rests && self.session.reports.iter().all(|report| report.rests) && !in_motion {
             self.session.deviation = None;
@@ -299,7 +311,7 @@ impl ArmEstimate {
         let is_away = distance > config.position_tolerance || (moving == Some(true) && !in_motion);
         // The reply to a repetition shows whether the arm has stayed where the command before it led.
         let is_answered = match about {
-            ReportAbout::Observed => self.unanswered == 0,
+            ReportAbout::Observed | ReportAbout::Unasked => self.unanswered == 0,
             ReportAbout::Accepted => self.unanswered <= 1 && !in_motion,
             ReportAbout::Stopped => false,
         };
@@ -385,6 +397,20 @@ impl ArmEstimate {
         self.following.reset();
     }
 
+    /// Records that the first command of a motion is about to be sent. If the motion begins where the arm has been seen, what was
+    /// accepted before says nothing of the arm any more.
+    pub(super) fn handle_start(&mut self, config: &TeleopConfig) {
+        let start = self.best_position_within(config.position_tolerance);
+        let is_there = |place: &Place| {
+            start.is_some_and(|start| start.distance(place.position) <= config.position_tolerance)
+        };
+        self.session.commanded = self.session.commanded.filter(|(_, place)| is_there(place));
+    }
+
+    fn best_position_within(&self, tolerance: f64) -> Option<Position> {
+        self.best_within(tolerance).map(|place| place.position)
+    }
+
     /// Returns where the arm is, as far as that is known or assumed.
     pub(super) fn best_position(&self) -> Option<Position> {
         self.best().map(|place| place.position)
@@ -462,8 +488,8 @@ impl ArmEstimate {
             // An arm that others move passes the place to which it was sent, too.
             let is_there = report.moving != Some(true)
                 && commanded.is_some_and(|(_, place)| place.position.distance(position) <= tolerance);
-            // A controller that cannot be asked may report a change only, and has reported none since.
-            let silent = !config.can_ask && now.saturating_duration_since(report.at) >= REST_TIME;
+            // A controller that reports unasked may report a change only, and has reported none since.
+            let silent = report.unasked && now.saturating_duration_since(report.at) >= REST_TIME;
             let rests = report.rests || (silent && report.moving != Some(true));
             if report.moving == Some(true) || (!is_there && !rests) {
                 return Err(Moved(position));
@@ -518,7 +544,7 @@ impl ArmEstimate {
 
     /// Returns whether the controller is going to report where the arm is while nothing is commanded.
     pub(super) fn reports(&self, config: &TeleopConfig) -> bool {
-        config.can_ask || self.session.reports.iter().any(|report| report.observed)
+        config.can_ask || self.session.reports.iter().any(|report| report.observed && report.unasked)
     }
 
     /// Returns whether a command has been accepted in this session.
@@ -556,8 +582,8 @@ impl ArmEstimate {
     }
 
     /// Returns when the place becomes known because the controller reports no change.
-    pub(super) fn rests_at(&self, config: &TeleopConfig) -> Option<Instant> {
-        let waits = |report: &&Report| !config.can_ask && report.observed && !report.rests;
+    pub(super) fn rests_at(&self) -> Option<Instant> {
+        let waits = |report: &&Report| report.unasked && report.observed && !report.rests;
         self.session.reports.iter().filter(waits).map(|report| report.at + REST_TIME).max()
     }
 
@@ -571,10 +597,16 @@ impl ArmEstimate {
         self.accepted.filter(|_| self.undisturbed && self.unanswered == 0)
     }
 
-    /// Returns whether the arm has been seen elsewhere than at `place` since the last command was accepted.
+    /// Returns whether the arm has been seen elsewhere than at `place` since the last command was accepted, or at rest elsewhere
+    /// since that was sent.
     pub(super) fn is_elsewhere(&self, place: Position, tolerance: f64) -> bool {
-        let away = |report: &Report| report.observed && report.place.position.distance(place) > tolerance;
-        self.session.reports.iter().any(away)
+        let rests = |report: &Report| {
+            let is_later = self.last_sent.is_some_and(|(sent_at, _)| report.at > sent_at);
+            is_later && !report.of_command && report.moving == Some(false)
+        };
+        self.session.reports.iter().any(|report| {
+            (report.observed || rests(report)) && report.place.position.distance(place) > tolerance
+        })
     }
 
     /// Returns whether a line is unanswered.
@@ -740,10 +772,12 @@ mod tests {
         let (t, config) = (Instant::now(), config());
         let mut estimate = ArmEstimate::new(&config);
         observe(&mut estimate, t, 0.1, None);
+        assert!(estimate.check(t + 9 * REST_TIME, &config).is_err(), "it reports only what is asked");
+        report(&mut estimate, t, 0.1, ReportAbout::Unasked, None);
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::Moved(at(0.1))));
-        assert_eq!(estimate.rests_at(&config), Some(t + REST_TIME));
+        assert_eq!(estimate.rests_at(), Some(t + REST_TIME));
         assert_eq!(estimate.check(t + REST_TIME, &config), Ok(()));
-        observe(&mut estimate, t, 0.1, Some(true));
+        report(&mut estimate, t, 0.1, ReportAbout::Unasked, Some(true));
         assert!(estimate.check(t + REST_TIME, &config).is_err());
     }
 

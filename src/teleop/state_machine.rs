@@ -556,7 +556,7 @@ impl Teleop {
             .chain([
                 self.rejections.pause_until(),
                 self.gripper.awaited_until(),
-                self.estimate.rests_at(&self.config),
+                self.estimate.rests_at(),
                 self.rearm_at(),
                 self.stop_watch.deadline(self.config.stop_timeout),
             ])
@@ -643,6 +643,9 @@ impl Teleop {
             self.mode.track();
         }
         if planned.kind != CommandKind::Repetition {
+            if !self.begun {
+                self.estimate.handle_start(&self.config);
+            }
             self.begun = true;
             self.stop_line.handle_command();
         }

@@ -189,7 +189,7 @@ impl Place {
                 if told.is_none() {
                     starts.extend(self.former.iter().copied().filter(near));
                 }
-                if self.rests(now, config.can_ask) {
+                if self.rests(now) {
                     starts.push(seen.place);
                 }
             }
@@ -212,7 +212,7 @@ impl Place {
     }
 
     /// Whether the newest report shows an arm at rest.
-    fn rests(&self, now: Instant, can_ask: bool) -> bool {
+    fn rests(&self, now: Instant) -> bool {
         let Some(newest) = self.seen.last() else { return false };
         let stays = |seen: &&Sighting| {
             seen.place.distance(newest.place) <= 2.0 * STILL && newest.at - seen.at >= REST_TIME
@@ -220,7 +220,7 @@ impl Place {
         match newest.moving {
             Some(true) => false,
             Some(false) => true,
-            None => self.seen.iter().any(|seen| stays(&seen)) || (!can_ask && now - newest.at >= REST_TIME),
+            None => self.seen.iter().any(|seen| stays(&seen)) || now - newest.at >= REST_TIME,
         }
     }
 }

@@ -342,11 +342,11 @@ impl World {
             Event::Reply { ok } => self.handle_reply(*ok),
             Event::Lost => self.handle_lost(),
             Event::StoppedAt(share) => self.handle_stopped_at(*share),
-            Event::Reported { at, moving } => self.report(position(*at), *moving),
-            Event::Sighted { by, moving } => self.report(self.near_told(*by), *moving),
+            Event::Reported { at, moving } => self.report(position(*at), *moving, ReportAbout::Unasked),
+            Event::Sighted { by, moving } => self.report(self.near_told(*by), *moving, ReportAbout::Unasked),
             Event::Nonsense(scale) => {
                 let [x, y, z] = self.place.told().coordinates().map(|coordinate| coordinate * scale);
-                self.report(position([x, y, z]), Some(false));
+                self.report(position([x, y, z]), Some(false), ReportAbout::Unasked);
             }
             Event::Fault(fault) => {
                 let fault = fault.then(|| "overload".to_owned());
@@ -654,7 +654,7 @@ impl World {
             }
             Order::Stop => self.teleop.handle_stop_answered(false),
             Order::Question => {
-                self.report(self.near_told([0.0; 3]), Some(false));
+                self.report(self.near_told([0.0; 3]), Some(false), ReportAbout::Observed);
                 self.place.handle_answered(self.now, !self.is_on_its_way());
                 self.teleop.handle_answered(self.now);
             }
@@ -703,7 +703,7 @@ impl World {
     }
 
     /// The controller reports where the arm is, asked for nothing.
-    fn report(&mut self, at: Position, moving: Option<bool>) {
+    fn report(&mut self, at: Position, moving: Option<bool>, about: ReportAbout) {
         let state = ReportedState {
             position: Some(at),
             orientation: self.turned(),
@@ -712,7 +712,7 @@ impl World {
         };
         let begun = !self.interrupted || self.restarted;
         let in_motion = self.is_moving() && begun && self.place.has_accepted();
-        self.take_report(&state, ReportAbout::Observed);
+        self.take_report(&state, about);
         if !in_motion {
             self.place.handle_report(self.now, at, moving, &self.config);
         }
