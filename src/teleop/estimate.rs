@@ -241,6 +241,8 @@ impl ArmEstimate {
             return self.handle_doubt(arm, doubt);
         }
         self.session.doubts.retain(|(doubtful, _)| *doubtful != arm);
+        // What the controller says of the arm takes the place of what a person has said of it at the start.
+        self.left_start = true;
         let place = Place { position, orientation };
         let fresh = Report {
             arm,
@@ -424,14 +426,13 @@ impl ArmEstimate {
             |former: &Place| seen.is_some_and(|seen| seen.position.distance(former.position) <= tolerance);
         let former = || self.former.filter(is_near).map(|former| Place { orientation: None, ..former });
         let commanded = commanded.map(|(_, place)| place).or_else(former);
-        let any = || reports.first().map(|report| report.place).or(*assumed);
         let place = match (commanded, seen) {
             (Some(commanded), Some(seen)) if commanded.position.distance(seen.position) <= tolerance => {
                 commanded
             }
             (_, Some(seen)) => seen,
             (Some(commanded), None) => commanded,
-            (None, None) => any()?,
+            (None, None) => (*assumed)?,
         };
         let orientation = place
             .orientation
@@ -541,11 +542,20 @@ impl ArmEstimate {
         if !config.can_ask || self.unanswered > 0 || self.session.is_asking {
             return None;
         }
-        let again = || self.session.asked_at.map_or(now, |at| at + ASK_AGAIN);
+        let again = |after| self.session.asked_at.map_or(now, |at| at + after);
         match self.check(now, config) {
             Err(PositionUnknown::Awaited) => Some(now),
-            Err(unknown) if !unknown.needs_person(true) => Some(again()),
-            Err(_) | Ok(()) => None,
+            Err(PositionUnknown::Moved(_) | PositionUnknown::Lags(_)) => Some(again(ASK_AGAIN)),
+            Err(PositionUnknown::Doubtful(_) | PositionUnknown::Apart(_) | PositionUnknown::Outside(_)) => {
+                Some(again(ASK_LATER))
+            }
+            // It has been asked, and does not say.
+            Err(
+                PositionUnknown::NotReported
+                | PositionUnknown::Outdated { .. }
+                | PositionUnknown::TurningNotReported,
+            )
+            | Ok(()) => None,
         }
     }
 
@@ -612,6 +622,8 @@ fn home(config: &TeleopConfig) -> Place {
 const FRESH: Duration = Duration::from_millis(500);
 /// How soon the controller is asked again while the arm is not at rest.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// How soon the controller is asked again after a report that begins no motion.
+const ASK_LATER: Duration = Duration::from_secs(1);
 /// How long an arm that does not report whether it moves has to stay to count as resting.
 const REST_TIME: Duration = Duration::from_millis(200);
 /// How far apart two reports of an arm that stays may be, in metres.
@@ -675,7 +687,7 @@ mod tests {
         let mut estimate = ArmEstimate::new(&config);
         estimate.handle_sent(t, to(0.2));
         report(&mut estimate, t, 0.15, ReportAbout::Accepted, None);
-        assert_eq!(estimate.position(&config), at(0.15), "nothing else is known");
+        assert_eq!(estimate.best_position(), None, "it may be on its way");
         estimate.handle_acknowledged(t, &to(0.2));
         assert_eq!(estimate.position(&config), at(0.2));
     }
@@ -795,7 +807,7 @@ mod tests {
         estimate.handle_answer(t, true);
         assert_eq!(estimate.question_due_at(t, &config), Some(t + ASK_AGAIN));
         observe(&mut estimate, t, 0.0001, Some(false));
-        assert_eq!(estimate.question_due_at(t, &config), None, "only a person ends a doubt");
+        assert_eq!(estimate.question_due_at(t, &config), Some(t + ASK_LATER), "the next report may be good");
     }
 
     #[test]
@@ -977,6 +989,14 @@ mod tests {
         estimate.handle_sent(t, to(0.2));
         estimate.handle_link_down(&config);
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
+        let mut estimate = ArmEstimate::new(&config);
+        observe(&mut estimate, t, 0.3, Some(false));
+        estimate.renew_session(&config);
+        assert_eq!(
+            estimate.check(t, &config),
+            Err(PositionUnknown::NotReported),
+            "the controller knew better"
+        );
         let mut estimate = ArmEstimate::new(&config);
         estimate.forget_start();
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
@@ -1327,6 +1347,16 @@ mod tests {
         let mut estimate = ArmEstimate::new(&config);
         estimate.handle_sent(t, to(0.2));
         assert_eq!(estimate.question_due_at(t, &config), None, "a line is unanswered");
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.handle_asked(t);
+        estimate.handle_answer(t, true);
+        assert_eq!(estimate.question_due_at(t, &config), None, "it does not say");
+        observe(&mut estimate, t, 1.5, Some(false));
+        assert_eq!(estimate.question_due_at(t, &config), Some(t + ASK_LATER), "outside");
+        observe(&mut estimate, t, 0.2, Some(false));
+        assert_eq!(estimate.question_due_at(t, &config), None, "it is known");
+        estimate.handle_report(t, other_arm(0.3, Some(false)), false, &config);
+        assert_eq!(estimate.question_due_at(t, &config), Some(t + ASK_LATER), "apart");
     }
 
     #[test]
