@@ -1360,6 +1360,28 @@ mod tests {
     }
 
     #[test]
+    fn person_is_needed_where_no_report_can_help() {
+        let elsewhere = [PositionUnknown::Lags(0.2), PositionUnknown::Moved(at(0.1))];
+        for unknown in &elsewhere {
+            assert!(unknown.needs_person(false) && !unknown.needs_person(true), "{unknown:?}");
+        }
+        for reports in [false, true] {
+            assert!(!PositionUnknown::Awaited.needs_person(reports));
+            let age = Duration::from_secs(301);
+            for unknown in [
+                PositionUnknown::NotReported,
+                PositionUnknown::Outdated { age, timeout: Duration::from_secs(300) },
+                PositionUnknown::TurningNotReported,
+                PositionUnknown::Doubtful(Doubt::Zero),
+                PositionUnknown::Apart(0.1),
+                PositionUnknown::Outside(at(1.5)),
+            ] {
+                assert!(unknown.needs_person(reports), "{unknown:?}");
+            }
+        }
+    }
+
+    #[test]
     fn command_before_a_stop_line_is_not_repeated() {
         let t = Instant::now();
         let mut estimate = accepted(t, 0.2);
