@@ -298,7 +298,7 @@ impl Teleop {
         if let Some(state) = state {
             let is_place = |member| ["position", "rpy", "quaternion"].contains(&member);
             if let Some(unreadable) = state.unreadable.as_ref().filter(|found| is_place(found.member)) {
-                self.estimate.handle_doubt(Doubt::Unreadable(unreadable.to_string().into()));
+                self.estimate.handle_doubt(arm, Doubt::Unreadable(unreadable.to_string().into()));
             } else if let Some(position) = state.position {
                 let (orientation, moving) = (state.orientation, state.moving);
                 let reported = Reported { arm, about, position, orientation, moving };
