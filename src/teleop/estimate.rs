@@ -204,6 +204,12 @@ impl ArmEstimate {
     pub(super) fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
         self.accepted = Some(*command);
         if self.handle_answered_line() {
+            // It says where the arm was when that session ended.
+            let Command { position, orientation, .. } = *command;
+            let former = self.former.replace(Place { position, orientation });
+            if self.session.assumed.is_some() && self.session.assumed == former {
+                self.session.assumed = self.former;
+            }
             return;
         }
         let orientation = command.orientation.or(self.best().and_then(|place| place.orientation));
@@ -1007,6 +1013,12 @@ mod tests {
         estimate.handle_acknowledged(t, &to(0.2));
         estimate.handle_rejected();
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
+        let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config.clone() };
+        let mut later = accepted(t, 0.2);
+        later.handle_sent(t, to(0.21));
+        later.renew_session(&last);
+        later.handle_acknowledged(t, &to(0.21));
+        assert_eq!(later.position(&last), at(0.21), "the arm is where the last accepted command has put it");
         estimate.handle_sent(t, to(0.22));
         estimate.handle_acknowledged(t, &to(0.22));
         assert_eq!(estimate.check(t, &config), Ok(()));
@@ -1143,7 +1155,7 @@ mod tests {
         report(&mut estimate, t, 0.15, ReportAbout::Accepted, None);
         assert_eq!(estimate.position(&config), at(0.2));
         told(&mut estimate, t, 0.15, Some(false), false);
-        assert_eq!((estimate.position(&config), estimate.reports(&config)), (at(0.15), true));
+        assert_eq!((estimate.position(&config), estimate.reports(&config)), (at(0.15), false));
     }
 
     #[test]
@@ -1231,7 +1243,7 @@ mod tests {
         let mut estimate = accepted(t, 0.2);
         estimate.renew_session(&config);
         let late = t + Duration::from_secs(9);
-        observe(&mut estimate, late, 0.1, None);
+        report(&mut estimate, late, 0.1, ReportAbout::Unasked, None);
         assert_eq!(estimate.check(late + REST_TIME, &config), Ok(()));
         assert_eq!(estimate.position(&config), at(0.1));
     }
@@ -1354,20 +1366,23 @@ mod tests {
         assert!(estimate.has_unanswered() && !estimate.has_been_answered());
         report(&mut estimate, t, 0.1, ReportAbout::Accepted, None);
         assert_eq!(seen(&estimate), (true, false, false));
-        assert_eq!(estimate.rests_at(&config), None, "it is on its way");
+        assert_eq!(estimate.rests_at(), None, "it is on its way");
         let mut estimate = accepted(t, 0.2);
         assert_eq!((seen(&estimate), estimate.best_position()), ((true, true, false), Some(at(0.2))));
         assert!(!estimate.has_unanswered() && !estimate.is_elsewhere(at(0.2), 0.01));
         let asked = TeleopConfig { can_ask: true, ..config.clone() };
         assert!(estimate.reports(&asked));
         observe(&mut estimate, t, 0.205, None);
+        assert_eq!(seen(&estimate), (true, true, false));
+        assert_eq!(estimate.rests_at(), None, "it reports only what is asked");
+        report(&mut estimate, t, 0.205, ReportAbout::Unasked, None);
         assert_eq!(seen(&estimate), (true, true, true));
         assert!(!estimate.is_elsewhere(at(0.2), 0.01) && estimate.is_elsewhere(at(0.2), 0.001));
-        assert_eq!((estimate.rests_at(&config), estimate.rests_at(&asked)), (Some(t + REST_TIME), None));
+        assert_eq!(estimate.rests_at(), Some(t + REST_TIME));
         report(&mut estimate, t, 0.1, ReportAbout::Accepted, None);
         assert!(!estimate.is_elsewhere(at(0.2), 0.01), "it is on its way");
         observe(&mut estimate, t, 0.1, Some(false));
-        assert_eq!(estimate.rests_at(&config), None);
+        assert_eq!(estimate.rests_at(), None);
     }
 
     #[test]
