@@ -122,6 +122,7 @@ def test_a_reset_is_not_undone_by_the_next_start(controller, bridge, hand, peer,
 def test_a_failure_of_ros_is_no_clean_end(controller, launch, hand, state, tmp_path):
     faults = Preloaded(tmp_path)
     parameters = {**AT_PLACE, "link.port": controller.port}
+    controller.stand_at(parameters)
     run = launch(parameters, environment=state.environment(**faults.environment))
     hand(PLACE)
     run.status.wait(motion="TRACKING")
