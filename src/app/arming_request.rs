@@ -1,4 +1,5 @@
-//! Whether a request to arm still holds: it was sent after the last stop, reset and disarm, and has not waited for long.
+//! Whether a request to move the arm (to arm, or to go home) still holds: it was sent after the last stop, reset, disarm and way
+//! home, and after the answer that asks to call again, and has not waited for long.
 //!
 //! Pure. How long ago a request was sent, its sender's clock says, so a clock that is wrong lets a request be refused, and
 //! never lets one hold that is older than what ended motion, unless that clock is ahead.
@@ -7,23 +8,23 @@ use std::time::{Duration, Instant};
 
 use crate::teleop::Motion;
 
-/// Why a request to arm does not hold any more.
+/// Why a request to move the arm does not hold any more.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum StaleRequest {
-    /// It was sent before motion was forbidden.
+    /// It was sent before something that it would undo, or before the answer that it would confirm.
     #[error(
-        "not armed: this request was sent {:.1} s ago, before {what}; call it again (if it was not, are the clocks of the two \
+        "this request was sent {:.1} s ago, before {what}; call it again (if it was not, are the clocks of the two \
          machines synchronised?)", age.as_secs_f64()
     )]
     Before {
         /// How old it is.
         age: Duration,
-        /// What has forbidden motion.
+        /// What it was sent before.
         what: &'static str,
     },
     /// It has waited in this process, which was stopped or starved.
     #[error(
-        "not armed: this process was held up for {:.1} s, and this request, which was sent {:.1} s ago, has waited in it; call it \
+        "this process was held up for {:.1} s, and this request, which was sent {:.1} s ago, has waited in it; call it \
          again", stall.as_secs_f64(), age.as_secs_f64()
     )]
     Waited {
@@ -34,7 +35,7 @@ pub enum StaleRequest {
     },
     /// It has waited for too long.
     #[error(
-        "not armed: this request was sent {:.1} s ago, and may not be meant any more; call it again (if it was not, are the \
+        "this request was sent {:.1} s ago, and may not be meant any more; call it again (if it was not, are the \
          clocks of the two machines synchronised?)", age.as_secs_f64()
     )]
     Old {
@@ -43,7 +44,7 @@ pub enum StaleRequest {
     },
     /// Its stamp is ahead of this machine's clock, so how old it is cannot be told.
     #[error(
-        "not armed: this request was sent {:.1} s in the future by its sender's clock; synchronise the clocks of the two \
+        "this request was sent {:.1} s in the future by its sender's clock; synchronise the clocks of the two \
          machines, and call it again", ahead.as_secs_f64()
     )]
     FromFuture {
@@ -52,7 +53,7 @@ pub enum StaleRequest {
     },
 }
 
-/// The last time that motion was forbidden.
+/// The last time that something voided all requests to move that had been sent before.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LastForbidden(Option<(Instant, &'static str)>);
 
@@ -66,8 +67,13 @@ impl LastForbidden {
             _ => return,
         };
         if before != Some(motion) {
-            self.0 = Some((now, what));
+            self.note(now, what);
         }
+    }
+
+    /// Notes something else that voids what was sent before it.
+    pub fn note(&mut self, now: Instant, what: &'static str) {
+        self.0 = Some((now, what));
     }
 
     /// Judges a request that was sent so many nanoseconds ago; fewer than none: in the future. It may have waited in this
@@ -93,7 +99,7 @@ impl LastForbidden {
     }
 }
 
-/// How long a request to arm may wait. A person who calls waits for the answer, and after seconds without one looks elsewhere.
+/// How long a request to move may wait. A person who calls waits for the answer, and after seconds without one looks elsewhere.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// A process that was held up for less, and a request that is not as old, are as usual.
 const STALL: Duration = Duration::from_millis(250);
@@ -129,7 +135,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            refused.starts_with("not armed: this request was sent 2.0 s ago, before the stop; call it again"),
+            refused.starts_with("this request was sent 2.0 s ago, before the stop; call it again"),
             "{refused}"
         );
         let mut last = stopped_at(now);
@@ -147,6 +153,15 @@ mod tests {
         assert_eq!(last.judge(now, SECOND, Duration::ZERO), Ok(()));
         last.handle_motion(now, Some(Motion::Holding), Motion::Disarmed);
         assert!(matches!(last.judge(now, 1, Duration::ZERO), Err(StaleRequest::Before { .. })));
+    }
+
+    #[test]
+    fn request_from_before_a_noted_event_is_refused() {
+        let (now, mut last) = (Instant::now(), LastForbidden::default());
+        last.note(now, "~/go_home");
+        let refused = last.judge(now, 1, Duration::ZERO).unwrap_err().to_string();
+        assert!(refused.contains("before ~/go_home"), "{refused}");
+        assert_eq!(last.judge(now + Duration::from_secs(1), SECOND / 2, Duration::ZERO), Ok(()));
     }
 
     #[test]

@@ -87,12 +87,12 @@ impl Bridge {
         self.apply(|state, now| state.coordinator.teleop.handle_stop_message(now, stop));
     }
 
-    /// Judges a request to arm that was sent so many nanoseconds ago, by its sender's clock, and may have waited in this process
-    /// for as long as `stall`. Ask before [`Bridge::set_armed`].
+    /// Judges a request to move the arm that was sent so many nanoseconds ago, by its sender's clock, and may have waited in this
+    /// process for as long as `stall`. Ask before [`Bridge::set_armed`] and [`Bridge::go_home`].
     ///
     /// # Errors
     /// The request is too old to be meant.
-    pub fn judge_arming_request(&self, age: i64, stall: Duration) -> Result<(), StaleRequest> {
+    pub fn judge_request(&self, age: i64, stall: Duration) -> Result<(), StaleRequest> {
         self.apply(|state, now| state.last_forbidden.judge(now, age, stall))
     }
 
@@ -101,7 +101,14 @@ impl Bridge {
     /// # Errors
     /// When motion cannot be allowed now.
     pub fn set_armed(&self, armed: bool) -> Result<String, ArmingError> {
-        self.apply(|state, now| state.coordinator.teleop.handle_set_armed(now, armed))
+        self.apply(|state, now| {
+            let answer = state.coordinator.teleop.handle_set_armed(now, armed);
+            if matches!(answer, Err(ArmingError::PositionUnknown { .. })) {
+                // A second call that was sent before this answer confirms nothing.
+                state.last_forbidden.note(now, "the answer that says where the arm would go");
+            }
+            answer
+        })
     }
 
     /// Sends the arm home, as a person asks. Returns a line for that person.
@@ -109,7 +116,11 @@ impl Bridge {
     /// # Errors
     /// If something stands in the way.
     pub fn go_home(&self) -> Result<String, ArmingError> {
-        self.apply(|state, now| state.coordinator.teleop.handle_go_home(now))
+        self.apply(|state, now| {
+            let answer = state.coordinator.teleop.handle_go_home(now)?;
+            state.last_forbidden.note(now, "~/go_home");
+            Ok(answer)
+        })
     }
 
     /// Sends the arm home because the bridge ends, if `arm.park` asks for it and the arm is armed. Returns how long that may

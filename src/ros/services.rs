@@ -11,8 +11,9 @@ use crate::app::Bridge;
 
 /// `~/set_armed`, `~/go_home`, `~/stop`, `~/reset` and `~/reconnect`.
 pub struct Services {
-    /// The full name of `~/set_armed`.
+    /// The full names of the services that may begin a motion.
     set_armed_name: String,
+    go_home_name: String,
     set_armed: Inbox<ServiceRequest<SetBool::Service>>,
     go_home: Inbox<ServiceRequest<Trigger::Service>>,
     stop: Inbox<ServiceRequest<Trigger::Service>>,
@@ -29,6 +30,7 @@ impl Services {
         let qos = QosProfile::services_default();
         Ok(Self {
             set_armed_name: names.resolve("~/set_armed"),
+            go_home_name: names.resolve("~/go_home"),
             set_armed: Inbox::new(node.create_service("~/set_armed", qos.clone())?),
             go_home: Inbox::new(node.create_service("~/go_home", qos.clone())?),
             stop: Inbox::new(node.create_service("~/stop", qos.clone())?),
@@ -49,7 +51,7 @@ impl Services {
     /// Answers what else has been asked. Returns whether there was anything. A request may have waited for as long as
     /// `stall`, if the middleware does not tell when it was sent.
     ///
-    /// Only arming is refused for its age: what ends motion is done whenever it comes.
+    /// Only what may begin a motion is refused for its age: what ends motion is done whenever it comes.
     pub fn answer(&mut self, bridge: &Bridge, stall: Duration) -> bool {
         let mut asked = self.reset.answer(|_| {
             let message = bridge.reset();
@@ -59,26 +61,26 @@ impl Services {
             bridge.reconnect();
             done("connecting anew; see ~/link_status")
         });
+        let judge = |service: &str, refusal: &str| {
+            bridge.judge_request(age_of_request(service, stall), stall).map_err(|stale| {
+                let refused = format!("{refusal}: {stale}");
+                tracing::warn!("{refused}");
+                refused
+            })
+        };
+        // A request to arm is judged after this: one that was sent before it does not give the arm to the hand.
         asked |= self.go_home.answer(|_| {
-            let (success, message) = match bridge.go_home() {
-                Ok(message) => (true, message),
-                Err(refused) => (false, refused.to_string()),
-            };
-            Trigger::Response { success, message }
+            let answer = judge(&self.go_home_name, "not going home")
+                .and_then(|()| bridge.go_home().map_err(|refused| refused.to_string()));
+            let success = answer.is_ok();
+            Trigger::Response { success, message: answer.unwrap_or_else(|refused| refused) }
         });
         asked |= self.set_armed.answer(|request| {
-            if request.data
-                && let Err(stale) =
-                    bridge.judge_arming_request(age_of_request(&self.set_armed_name, stall), stall)
-            {
-                tracing::warn!("{stale}");
-                return SetBool::Response { success: false, message: stale.to_string() };
-            }
-            let (success, message) = match bridge.set_armed(request.data) {
-                Ok(message) => (true, message),
-                Err(refused) => (false, refused.to_string()),
-            };
-            SetBool::Response { success, message }
+            let judged = if request.data { judge(&self.set_armed_name, "not armed") } else { Ok(()) };
+            let answer =
+                judged.and_then(|()| bridge.set_armed(request.data).map_err(|refused| refused.to_string()));
+            let success = answer.is_ok();
+            SetBool::Response { success, message: answer.unwrap_or_else(|refused| refused) }
         });
         asked
     }

@@ -7,6 +7,7 @@ mod greeting;
 mod heard;
 mod late;
 mod memory;
+mod requests;
 mod room;
 mod scene;
 mod security;

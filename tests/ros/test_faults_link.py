@@ -7,6 +7,7 @@ from controller import OK, report
 from elsewhere import Machine, Names
 from faults import Fault, play, rows
 from harness import PLAIN, QUICK, distance
+from rcl_interfaces.srv import ListParameters
 from std_srvs.srv import SetBool
 
 SILENT = "the controller does not answer"
@@ -88,14 +89,19 @@ def reads_no_more(rig):
 def reads_again(rig):
     """Meanwhile the services are answered; and what it then finds is little."""
     rig.call("set_armed", data=True)
+    finds_little(rig)
+
+
+def finds_little(rig):
     unread = rig.status.newest().sent - len(rig.controller.lines)
     assert unread <= ROOM * len(rig.controller.connections), f"{unread} commands are waiting to be read"
     rig.controller.resume()
 
 
 def reads_again_and_a_person_says_where_the_arm_is(rig):
-    """A controller that never replies cannot be asked."""
-    reads_again(rig)
+    """A controller that never replies cannot be asked. Meanwhile the services are answered."""
+    assert rig.peer.call(ListParameters, "/aether_bridge/list_parameters").result.names
+    finds_little(rig)
     rig.status.wait(state="CONNECTED", motion="HOLDING", reason="the arm's position is unknown")
     calls = [rig.peer.call(SetBool, "/aether_bridge/set_armed", data=True).success for _ in range(2)]
     assert calls == [False, True]

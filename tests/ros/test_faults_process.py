@@ -110,6 +110,7 @@ def killed_and_started_again(rig):
     rig.bridge.wait()
     rig.controllers.clear()
     rig.controller = rig.make_controller()
+    rig.controller.stand_at(rig.bridge_parameters)
     rig.begun = time.monotonic()
     rig.bridge = rig.launch({**rig.bridge_parameters, "link.port": rig.controller.port}, **rig.options)
     rig.status = rig.bridge.status

@@ -1,5 +1,6 @@
 """The installed launch files: that they are Python in any case, and what they start where ros2 launch is installed."""
 
+import json
 import os
 import pathlib
 import re
@@ -9,7 +10,7 @@ import textwrap
 
 import pytest
 from configurations import CONFIGURATIONS, SHARE, configuration, launch_arguments
-from harness import GRIPPER_READERS
+from harness import GRIPPER_READERS, QUICK
 from parameters import plain
 from rcl_interfaces.srv import GetParameters
 from ros2_command import needs_launch
@@ -318,6 +319,29 @@ def test_an_interrupt_before_the_second_start_ends_all(launched, controller):
     os.kill(process_ids(running.log, "bridge")[0], signal.SIGTERM)
     running.log.wait(lambda line: "process has finished cleanly" in line)
     assert running.interrupt() == 0
+
+
+@needs_launch
+@pytest.mark.parametrize("timeout, parked", [(0.3, False), (30, True)])
+def test_launch_waits_for_the_way_home(launched, peer, controller, hand, tmp_path, timeout, parked):
+    home, away = (0.2, 0.0, 0.2), (0.23, 0.0, 0.2)
+    # The way takes more than a second.
+    parameters = {**QUICK, "arm.home": list(home), "arm.park": True, "limits.approach_speed": 0.02}
+    (tmp_path / "park.yaml").write_text(json.dumps({"/**": {"ros__parameters": parameters}}))
+    controller.stand_at(parameters)
+    running = launched(
+        "bridge.launch.py",
+        f"aether_port:={controller.port}",
+        f"aether_params_file:={tmp_path / 'park.yaml'}",
+        f"sigterm_timeout:={timeout}",
+    )
+    tracker = hand(home)
+    peer.status().wait(motion="TRACKING")
+    tracker.position = away
+    controller.lines.wait(lambda line: line.position == away)
+    running.interrupt()
+    running.log.wait(lambda line: "the arm goes home first (arm.park)" in line)
+    assert (controller.lines[controller.mark() - 1].position == home) is parked
 
 
 @needs_launch

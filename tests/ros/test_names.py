@@ -1,10 +1,15 @@
 """Names: remapped topics, another node name, namespaces, and two bridges side by side."""
 
+import pathlib
+import re
+import xml.etree.ElementTree as xml
+
 from controller import command
 from harness import PLAIN, QUICK
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
@@ -17,7 +22,7 @@ def test_every_name_of_the_interface_is_there(controller, bridge, hand, peer):
     node = peer.node
     offered = {name: types for name, types in node.get_service_names_and_types_by_node("aether_bridge", "/")}
     assert offered["/aether_bridge/set_armed"] == ["std_srvs/srv/SetBool"]
-    for name in ("stop", "reset", "reconnect"):
+    for name in ("go_home", "stop", "reset", "reconnect"):
         assert offered[f"/aether_bridge/{name}"] == ["std_srvs/srv/Trigger"]
     published = dict(node.get_publisher_names_and_types_by_node("aether_bridge", "/"))
     assert published["/aether_bridge/link_status"] == ["aether_bridge/msg/LinkStatus"]
@@ -28,6 +33,26 @@ def test_every_name_of_the_interface_is_there(controller, bridge, hand, peer):
     subscribed = dict(node.get_subscriber_names_and_types_by_node("aether_bridge", "/"))
     assert subscribed["/target_pose"] == ["geometry_msgs/msg/PoseStamped"]
     assert subscribed["/gripper"] == ["std_msgs/msg/Bool"]
+
+
+def test_policy_in_the_docs_allows_all_that_the_bridge_offers(controller, bridge, peer):
+    """With less the bridge does not start in an enclave; with more it is open to what it does not offer."""
+    policy = re.search(r"^<policy .*?^</policy>$", (ROOT / "docs" / "security.md").read_text(), re.MULTILINE | re.DOTALL)
+    profile = xml.fromstring(policy[0]).find(".//profile")
+
+    def allowed(kind, use):
+        names = [entry.text for entry in profile.find(f"{kind}[@{use}='ALLOW']")]
+        return {name.replace("~", "/aether_bridge") if name[0] in "~/" else f"/{name}" for name in names}
+
+    started = bridge(controller, {**QUICK, "use_sim_time": True})
+    of_the_bridge = lambda find: {name for name, _ in find("aether_bridge", "/")}  # noqa: E731
+    # What it offers comes into the graph one by one.
+    while missing := allowed("services", "reply") - of_the_bridge(peer.node.get_service_names_and_types_by_node):
+        assert len(started.status.seen) < 40, f"not in the graph after 20 s: {missing}"
+        started.status.skip().wait()
+    assert of_the_bridge(peer.node.get_service_names_and_types_by_node) == allowed("services", "reply")
+    assert of_the_bridge(peer.node.get_publisher_names_and_types_by_node) == allowed("topics", "publish")
+    assert of_the_bridge(peer.node.get_subscriber_names_and_types_by_node) <= allowed("topics", "subscribe")
 
 
 def test_inputs_are_best_effort_and_status_is_latched(controller, bridge, hand, repeat, peer):

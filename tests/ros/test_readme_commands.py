@@ -67,14 +67,6 @@ def shows_the_status(bench, words):
         echo.log.wait(lambda line, field=field: line.startswith(field))
 
 
-def shows_who_takes_targets(bench, words):
-    bench.start_bridge()
-    # What a command without the daemon sees depends on how long it looks.
-    info = bench.run(*words[1:], "--no-daemon", "--spin-time", "5")
-    info.log.wait(lambda line: "geometry_msgs/msg/PoseStamped" in line)
-    info.log.wait(lambda line: line == "Node name: aether_bridge")
-
-
 def checks_the_controller(bench, words):
     simulated = bench.arm_sim()
     here = {"192.168.1.50": "127.0.0.1", "5000": str(simulated.port)}
@@ -161,7 +153,6 @@ RUN = {
     f"{LAUNCH} aether_params_file:=/path/to/yours.yaml": starts_a_bridge_with_a_file,
     "ros2 launch aether_bridge demo.launch.py": starts_the_demo,
     "ros2 topic echo /aether_bridge/link_status": shows_the_status,
-    "ros2 topic info -v /target_pose": shows_who_takes_targets,
     "ros2 run aether_bridge arm_check 192.168.1.50 5000 --at 200 0 200": checks_the_controller,
     "ros2 run aether_bridge arm_sim --help": prints_its_help,
     "ros2 param set /aether_bridge limits.speed 0.1": sets_the_speed,

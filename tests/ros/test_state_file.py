@@ -119,9 +119,11 @@ def test_a_reset_is_not_undone_by_the_next_start(controller, bridge, hand, peer,
     bridge(controller, AT_PLACE, environment=state.environment()).status.wait(motion="TRACKING")
 
 
-def test_a_failure_of_ros_is_no_clean_end(controller, bridge, hand, state, tmp_path):
+def test_a_failure_of_ros_is_no_clean_end(controller, launch, hand, state, tmp_path):
     faults = Preloaded(tmp_path)
-    run = bridge(controller, AT_PLACE, environment=state.environment(**faults.environment))
+    parameters = {**AT_PLACE, "link.port": controller.port}
+    controller.stand_at(parameters)
+    run = launch(parameters, environment=state.environment(**faults.environment))
     hand(PLACE)
     run.status.wait(motion="TRACKING")
     faults.set(wait=1)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from geometry_msgs.msg import PoseStamped
-from harness import QUICK, unstamped
+from harness import PLAIN, QUICK, unstamped
 from preloaded import Preloaded
 from std_srvs.srv import SetBool, Trigger
 
@@ -23,7 +23,7 @@ class Caller:
     """Calls services and does not wait for the answers."""
 
     def __init__(self, peer):
-        names = {"set_armed": SetBool, "stop": Trigger, "reset": Trigger}
+        names = {"set_armed": SetBool, "go_home": Trigger, "stop": Trigger, "reset": Trigger}
         self._clients = {name: peer.node.create_client(kind, f"/aether_bridge/{name}") for name, kind in names.items()}
         for client in self._clients.values():
             assert client.wait_for_service(20)
@@ -95,6 +95,22 @@ def test_arming_that_was_sent_before_a_stop_does_not_arm(controller, bridge, han
     started.status.skip().wait(motion="DISARMED")
     controller.lines.assert_none()
     assert set_armed(peer).success
+    started.status.wait(motion="TRACKING")
+
+
+def test_call_before_the_answer_confirms_nothing(controller, bridge, hand, peer):
+    """Two calls say that the arm may go home from wherever it is, and the second one confirms what the first one's answer says."""
+    started = disarmed(controller, bridge, hand, {**PLAIN, "arm.assume_position": "none"})
+    caller = Caller(peer)
+    stopped(started.process)
+    answers = [caller.call("set_armed", SetBool.Request(data=True)) for _ in range(4)]
+    time.sleep(0.1)  # until they are on their way, and not for so long that all of them are refused for their age
+    started.process.send_signal(signal.SIGCONT)
+    assert not any(answer().success for answer in answers)
+    controller.lines.assert_none()
+    # The answer may have been read by now.
+    first = set_armed(peer)
+    assert first.success or "again within" in first.message and set_armed(peer).success
     started.status.wait(motion="TRACKING")
 
 
