@@ -728,6 +728,11 @@ mod tests {
         assert_eq!(estimate.best_position(), None, "it may be on its way");
         estimate.handle_acknowledged(t, &to(0.2));
         assert_eq!(estimate.position(&config), at(0.2));
+        observe(&mut estimate, t, 0.1, Some(false));
+        estimate.handle_sent(t, to(0.11));
+        estimate.handle_acknowledged(t, &to(0.11));
+        assert_eq!(estimate.position(&config), at(0.11), "the report is from before");
+        assert_eq!(estimate.check(t + config.position_timeout, &config), Ok(()));
     }
 
     #[test]
@@ -939,6 +944,11 @@ mod tests {
         report(&mut estimate, t, 0.15, ReportAbout::Stopped, None);
         estimate.handle_stop_answered(true);
         assert_eq!((estimate.position(&config), estimate.check(t, &config)), (at(0.15), Ok(())));
+        let mut estimate = accepted(t, 0.2);
+        estimate.handle_stop_sent();
+        report(&mut estimate, t, 0.195, ReportAbout::Stopped, None);
+        estimate.handle_stop_answered(true);
+        assert_eq!((estimate.position(&config), estimate.has_accepted()), (at(0.195), false));
     }
 
     #[test]
@@ -1104,6 +1114,9 @@ mod tests {
         estimate.handle_link_down(&config);
         assert_eq!((estimate.last_sent(), estimate.repeatable()), (None, None));
         assert_eq!(estimate.may_begin_at(now, &config), Some(now));
+        estimate.handle_sent(now, to(0.3));
+        estimate.handle_acknowledged(now, &to(0.3));
+        assert!(estimate.has_accepted(), "nothing is to be answered first");
     }
 
     /// Reports in motion or not, at `x`.
@@ -1334,6 +1347,12 @@ mod tests {
         estimate.assume_home(&config);
         estimate.handle_acknowledged(t, &to(0.2));
         assert_eq!((estimate.position(&config), estimate.has_accepted()), (config.home, false));
+        let mut estimate = accepted(t, 0.2);
+        estimate.assume_home(&config);
+        assert_eq!(estimate.repeatable(), None, "the last command does not lead home");
+        let last = TeleopConfig { assume_position: AssumedPosition::Last, can_ask: false, ..config };
+        estimate.renew_session(&last);
+        assert_eq!(estimate.check(t, &last), Err(PositionUnknown::NotReported), "it was only assumed");
     }
 
     #[test]
@@ -1432,10 +1451,16 @@ mod tests {
 
     #[test]
     fn command_before_a_stop_line_is_not_repeated() {
-        let t = Instant::now();
+        let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
         let mut estimate = accepted(t, 0.2);
+        estimate.handle_answer(t, true);
         estimate.handle_stop_sent();
         estimate.handle_stop_answered(false);
         assert_eq!(estimate.repeatable(), None);
+        assert_eq!(
+            estimate.check(t, &config),
+            Err(PositionUnknown::Awaited),
+            "it may have stopped on its way"
+        );
     }
 }
