@@ -88,19 +88,21 @@ def test_the_parameters_at_start(launch, told):
     told.assert_inert(started, "cannot resolve host 'no-such-host.invalid'")
 
 
-def test_a_host_that_is_refused_at_start(launch):
-    started = launch({"link.host": HOSTILE})
+@pytest.mark.parametrize("name", ["link.host", "input.type"])
+def test_a_value_that_is_refused_at_start(launch, name):
+    started = launch({name: HOSTILE})
     assert started.wait() == 2
     (line,) = started.log
-    assert f"parameter 'link.host' is '{INERT}'" in line
+    assert f"parameter '{name}' is '{INERT}'" in line
     assert not any(character in line for character in "\0\x1b\x9b\u202e"), repr(line)
 
 
 def test_parameters_that_change(controller, bridge, peer, repeat, told):
     started = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}, TALKATIVE)
-    refused = set_each(
-        peer, (HOSTILE, 1), ("link.transport", HOSTILE), ("input.type", HOSTILE), ("link.port", HOSTILE), ("link.host", HOSTILE)
-    )
+    wanted = [(name, HOSTILE) for name in ("link.transport", "link.port", "link.host")]
+    refused = set_each(peer, (HOSTILE, 1), *wanted)
+    # What it is not to be is not repeated.
+    assert "read-only" in set_each(peer, ("input.type", HOSTILE))[0]
     refused.append(set_together(peer, wire__json__x=HOSTILE, wire__json__y=HOSTILE))
     refused.append(set_together(peer, wire__format="text", wire__text__command=HOSTILE))
     for reason in refused:

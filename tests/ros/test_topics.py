@@ -5,7 +5,7 @@ import re
 from aether_bridge.msg import ArmState
 from controller import OK, command
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from harness import LATCHED, QUICK, distance, stamp_seconds
+from harness import LATCHED, PLAIN, QUICK, distance, stamp_seconds
 from rcl_interfaces.msg import Log
 
 PLACE = (0.12, 0.0355, 0.21)
@@ -68,7 +68,7 @@ def test_what_the_controller_reports_of_the_arm_is_published(arm_sim, bridge, ha
 
 def test_a_controller_that_reports_nothing_has_no_arm_state(controller, bridge, hand, peer):
     states = peer.record(ArmState, "/aether_bridge/arm_state")
-    status = bridge(controller, AT_PLACE).status
+    status = bridge(controller, {**AT_PLACE, **PLAIN}).status
     hand(PLACE)
     status.wait(lambda status: status.acknowledged > 0)
     states.assert_none()
