@@ -738,6 +738,46 @@ fn what_was_sent_before_one_joined_is_answered_before_the_arm_goes_on() {
 }
 
 #[test]
+fn answer_to_a_question_before_one_joined_begins_no_motion() {
+    let mut scene = server(1, &[("link.heartbeat.period", Value::Real(10.0))]);
+    let left = scene.join("left");
+    let next = |scene: &mut Scene| {
+        for _ in 0..200 {
+            scene.now += Duration::from_millis(20);
+            let target = Target::new(-0.2, 0.2, 0.1, None).unwrap();
+            scene.coordinator.teleop.handle_target(scene.now, target).unwrap();
+            scene.coordinator.handle_timeout(scene.now);
+            if let Some(line) = scene.coordinator.poll_transmit(scene.now) {
+                return line;
+            }
+        }
+        panic!("nothing is sent: {:?}", scene.coordinator.status(scene.now));
+    };
+    let report = |scene: &mut Scene, peer, moving| {
+        let state =
+            ReportedState { position: Some(scene.arm), moving: Some(moving), ..ReportedState::default() };
+        let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq: None, state: Some(state) };
+        assert!(scene.coordinator.handle_reply(scene.now, peer, &reply));
+    };
+    // The hand settles meanwhile.
+    for _ in 0..20 {
+        assert_eq!(next(&mut scene), Outgoing::Question);
+        scene.transmit(&[left]);
+        report(&mut scene, left, true);
+    }
+    assert_eq!(next(&mut scene), Outgoing::Question);
+    scene.transmit(&[left]);
+    let right = scene.coordinator.handle_joined(scene.now, "right".into()).unwrap();
+    report(&mut scene, left, false);
+    assert_eq!(next(&mut scene), Outgoing::Question, "the other arm may be anywhere");
+    scene.transmit(&[left, right]);
+    report(&mut scene, left, false);
+    assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
+    report(&mut scene, right, false);
+    assert!(matches!(next(&mut scene), Outgoing::Command(_)));
+}
+
+#[test]
 fn what_was_said_before_one_joined_is_not_repeated_to_it() {
     let mut scene = server(1, &[("teleop.hold_behavior", Value::Text("repeat".into()))]);
     let left = scene.join("left");

@@ -174,7 +174,7 @@ impl Coordinator {
     pub fn handle_state(&mut self, now: Instant, peer: PeerId, state: &ReportedState) -> bool {
         let known = !self.link.is_superseded() && self.link.has_peer(peer);
         if known {
-            self.teleop.handle_report(now, peer.number(), ReportAbout::Observed, Some(state));
+            self.teleop.handle_report(now, peer.number(), ReportAbout::Unasked, Some(state));
             if self.link.peers().count() == 1 {
                 self.teleop.handle_answered(now);
             }
@@ -196,7 +196,9 @@ impl Coordinator {
             | Outcome::HeartbeatRejected
             | Outcome::Partial(Order::Heartbeat)
             | Outcome::LateStop
-            | Outcome::Rejected(_) => ReportAbout::Observed,
+            | Outcome::StopRejected => ReportAbout::Observed,
+            // What the arm does not do does not move it.
+            Outcome::Rejected(_) => ReportAbout::Stopped,
             Outcome::StopAcknowledged | Outcome::Partial(Order::Stop) => ReportAbout::Stopped,
             _ => ReportAbout::Accepted,
         };

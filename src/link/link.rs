@@ -116,6 +116,8 @@ struct InFlight {
     refused: bool,
     /// Whether this is a stop that was given up, because it was not answered in time.
     expired: bool,
+    /// Whether a controller has joined since, which was not sent this line.
+    misses_one: bool,
 }
 
 impl Link {
@@ -191,6 +193,7 @@ impl Link {
         let before = self.state();
         let State::Open(open) = &mut self.state else { return Err(Full) };
         let id = open.peers.join(name, self.lines)?;
+        open.in_flight.iter_mut().for_each(|line| line.misses_one = true);
         if open.peers.all().len() == 1 {
             // The period of the heartbeat begins with the first controller.
             open.spoken = now;
@@ -234,7 +237,7 @@ impl Link {
         let others = !open.peers.all().is_empty();
         while let Some(line) = open.take_complete() {
             if line.answered && others {
-                self.outcomes.push_back(self.counters.record(line.order, !line.refused));
+                self.outcomes.push_back(line.outcome(&mut self.counters));
             } else if others {
                 self.outcomes.push_back(Outcome::Lost(line.order));
             }
@@ -284,7 +287,7 @@ impl Link {
         let order = line.order;
         let outcome = open.take_complete().map_or(Outcome::Partial(order), |line| {
             self.round_trips.push(now.saturating_duration_since(line.sent_at));
-            if line.expired { Outcome::LateStop } else { self.counters.record(line.order, !line.refused) }
+            if line.expired { Outcome::LateStop } else { line.outcome(&mut self.counters) }
         });
         self.handle_timeout(now);
         outcome
@@ -681,7 +684,16 @@ impl Open {
 
 impl InFlight {
     fn new(seq: u64, sent_at: Instant, order: Order) -> Self {
-        Self { seq, sent_at, order, answered: false, refused: false, expired: false }
+        Self { seq, sent_at, order, answered: false, refused: false, expired: false, misses_one: false }
+    }
+
+    /// Counts it, because all who were sent it have answered, and returns what that means. If a controller has joined since, a
+    /// heartbeat says nothing of where all arms are.
+    fn outcome(&self, counters: &mut Counters) -> Outcome {
+        match self.order {
+            Order::Heartbeat if self.misses_one => Outcome::Partial(Order::Heartbeat),
+            _ => counters.record(self.order, !self.refused),
+        }
     }
 
     /// Whether it was sent this long ago, or longer.

@@ -134,4 +134,27 @@ mod tests {
         assert_eq!(judge(huge, None), Err(Doubt::Scale { reported: huge, factor: 1000, larger: true }));
         assert_eq!(judge(at(0.2, 0.0, 0.405), None), Ok(()), "an arm at the edge measures a hair outside");
     }
+
+    #[test]
+    fn scaled_position_need_be_only_near_what_is_known() {
+        let known = at(0.2, 0.0, 0.0);
+        // 5 % of the way from the base, and the tolerance.
+        assert!(matches!(judge(at(0.0219, 0.0, 0.0), Some(known)), Err(Doubt::Scale { factor: 10, .. })));
+        assert_eq!(judge(at(0.0221, 0.0, 0.0), Some(known)), Ok(()));
+    }
+
+    #[test]
+    fn first_report_beside_the_workspace_is_no_other_unit() {
+        assert_eq!(judge(at(0.03, 0.0, 0.03), None), Ok(()), "8 mm inside the inner reach");
+        let inside = at(0.02, 0.0, 0.02);
+        assert_eq!(judge(inside, None), Err(Doubt::Scale { reported: inside, factor: 10, larger: false }));
+    }
+
+    #[test]
+    fn limits_of_the_comparison_are_met_exactly() {
+        let known = at(NEAR_BASE * 0.01, 0.0, 0.0);
+        assert!(matches!(judge(at(0.005, 0.0, 0.0), Some(known)), Err(Doubt::Scale { factor: 10, .. })));
+        assert_eq!(judge(at(3.0, 0.0, 4.0), None), Ok(()), "as far as an arm may reach");
+        assert!(matches!(judge(at(3.0, 0.0, 4.001), None), Err(Doubt::Scale { larger: true, .. })));
+    }
 }

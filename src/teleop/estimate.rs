@@ -12,7 +12,8 @@
 //!   waits for the answer.
 //! - A reported place that is no farther than `arm.position_tolerance` from the last accepted command is that command. If it is
 //!   farther away the arm has been moved by others, and no motion begins before reports show that the arm rests.
-//! - A report that is in [doubt](Doubt) begins no motion. It is forgotten with the next good one, or when a person assumes a place.
+//! - A report that is in [doubt](Doubt) begins no motion. It is forgotten with the next good one of the same arm, or when a person
+//!   assumes a place.
 //! - No motion begins while a line is unanswered, nor before the arm can be back from a refused command.
 //! - Only the last command may be repeated, if the controller has accepted it and nothing has come between.
 
@@ -51,7 +52,8 @@ struct Session {
     commanded: Option<(Instant, Place)>,
     /// The newest good report of each arm. Several controllers that dial in have an arm each.
     reports: Vec<Report>,
-    doubt: Option<Doubt>,
+    /// Which arms have reported last what is not believed.
+    doubts: Vec<(u64, Doubt)>,
     assumed: Option<Place>,
     /// When the controller last answered a question, or said unasked where the arm is, with nothing unanswered.
     answered_at: Option<Instant>,
@@ -83,6 +85,10 @@ struct Report {
     here: Position,
     /// The report shows where the arm rests, or is moved by others: it is no reply that accepts a command.
     observed: bool,
+    /// It came with the reply that accepts a command, maybe before the arm has begun to move.
+    of_command: bool,
+    /// The controller has said so unasked.
+    unasked: bool,
     rests: bool,
 }
 
@@ -91,10 +97,12 @@ struct Report {
 pub enum ReportAbout {
     /// The controller accepts a command: the arm is on its way.
     Accepted,
-    /// The controller has stopped the arm.
+    /// The controller has stopped the arm, or does not do what was commanded.
     Stopped,
-    /// Anything else: a heartbeat, a refusal, or nothing that was asked.
+    /// A reply to anything else: a heartbeat, or a stop line that is refused.
     Observed,
+    /// Nothing: the controller says it unasked, and will say a change.
+    Unasked,
 }
 
 /// A position that a controller reports.
@@ -189,6 +197,7 @@ impl ArmEstimate {
     pub(super) fn handle_stop_sent(&mut self) {
         self.unanswered += 1;
         self.session.answered_at = None;
+        self.forbid_repetition();
     }
 
     /// Records that the controller has accepted a command.
@@ -235,9 +244,11 @@ impl ArmEstimate {
         let Reported { arm, about, position, orientation, moving } = reported;
         let known = self.best().map(|place| place.position);
         if let Err(doubt) = Doubt::judge(position, known, config.position_tolerance, &config.workspace) {
-            return self.handle_doubt(doubt);
+            return self.handle_doubt(arm, doubt);
         }
-        self.session.doubt = None;
+        self.session.doubts.retain(|(doubtful, _)| *doubtful != arm);
+        // What the controller says of the arm takes the place of what a person has said of it at the start.
+        self.left_start = true;
         let place = Place { position, orientation };
         let fresh = Report {
             arm,
@@ -247,6 +258,8 @@ impl ArmEstimate {
             here_since: now,
             here: position,
             observed: false,
+            of_command: false,
+            unasked: false,
             rests: false,
         };
         let reports = &mut self.session.reports;
@@ -267,13 +280,17 @@ impl ArmEstimate {
         let rests = match (about, moving) {
             (ReportAbout::Accepted, _) | (_, Some(true)) => false,
             (_, Some(false)) | (ReportAbout::Stopped, None) => true,
-            (ReportAbout::Observed, None) => now.saturating_duration_since(report.here_since) >= REST_TIME,
+            (ReportAbout::Observed | ReportAbout::Unasked, None) => {
+                now.saturating_duration_since(report.here_since) >= REST_TIME
+            }
         };
         let orientation = orientation.or(report.place.orientation.filter(|_| rests));
         (report.at, report.place, report.moving) = (now, Place { position, orientation }, moving);
         // In motion the arm is behind its commands, and the next one does not go back to where it is.
         let follows = in_motion && self.session.commanded.is_some();
         (report.observed, report.rests) = (about != ReportAbout::Accepted && !follows, rests);
+        report.unasked = about == ReportAbout::Unasked;
+        report.of_command = about == ReportAbout::Accepted;
         self.judge_motion(now, &reported, in_motion, config);
         if rests && self.session.reports.iter().all(|report| report.rests) && !in_motion {
             self.session.deviation = None;
@@ -297,7 +314,7 @@ impl ArmEstimate {
         let is_away = distance > config.position_tolerance || (moving == Some(true) && !in_motion);
         // The reply to a repetition shows whether the arm has stayed where the command before it led.
         let is_answered = match about {
-            ReportAbout::Observed => self.unanswered == 0,
+            ReportAbout::Observed | ReportAbout::Unasked => self.unanswered == 0,
             ReportAbout::Accepted => self.unanswered <= 1 && !in_motion,
             ReportAbout::Stopped => false,
         };
@@ -311,9 +328,10 @@ impl ArmEstimate {
     }
 
     /// Takes a report that is not believed, unless a person has assumed a place since and nothing has been accepted.
-    pub(super) fn handle_doubt(&mut self, doubt: Doubt) {
+    pub(super) fn handle_doubt(&mut self, arm: u64, doubt: Doubt) {
         if self.session.assumed.is_none() || self.session.commanded.is_some() {
-            self.session.doubt = Some(doubt);
+            self.session.doubts.retain(|(doubtful, _)| *doubtful != arm);
+            self.session.doubts.push((arm, doubt));
         }
     }
 
@@ -339,8 +357,8 @@ impl ArmEstimate {
     pub(super) fn renew_session(&mut self, config: &TeleopConfig) {
         // What was only assumed was not known.
         self.session.assumed = None;
-        // An arm that others move does not stay where it was seen last.
-        let is_moved = matches!(self.session.deviation, Some(Deviation::Moved(_)))
+        // An arm that others move does not stay where it was seen last, and one that lags is not where it was sent.
+        let is_moved = self.session.deviation.is_some()
             || self.session.reports.iter().any(|report| report.observed && report.moving == Some(true));
         self.former = self.best_within(config.position_tolerance).or(self.former).filter(|_| !is_moved);
         let assumed = match config.assume_position {
@@ -383,6 +401,20 @@ impl ArmEstimate {
         self.following.reset();
     }
 
+    /// Records that the first command of a motion is about to be sent. If the motion begins where the arm has been seen, what was
+    /// accepted before says nothing of the arm any more.
+    pub(super) fn handle_start(&mut self, config: &TeleopConfig) {
+        let start = self.best_position_within(config.position_tolerance);
+        let is_there = |place: &Place| {
+            start.is_some_and(|start| start.distance(place.position) <= config.position_tolerance)
+        };
+        self.session.commanded = self.session.commanded.filter(|(_, place)| is_there(place));
+    }
+
+    fn best_position_within(&self, tolerance: f64) -> Option<Position> {
+        self.best_within(tolerance).map(|place| place.position)
+    }
+
     /// Returns where the arm is, as far as that is known or assumed.
     pub(super) fn best_position(&self) -> Option<Position> {
         self.best().map(|place| place.position)
@@ -420,14 +452,13 @@ impl ArmEstimate {
             |former: &Place| seen.is_some_and(|seen| seen.position.distance(former.position) <= tolerance);
         let former = || self.former.filter(is_near).map(|former| Place { orientation: None, ..former });
         let commanded = commanded.map(|(_, place)| place).or_else(former);
-        let any = || reports.first().map(|report| report.place).or(*assumed);
         let place = match (commanded, seen) {
             (Some(commanded), Some(seen)) if commanded.position.distance(seen.position) <= tolerance => {
                 commanded
             }
             (_, Some(seen)) => seen,
             (Some(commanded), None) => commanded,
-            (None, None) => any()?,
+            (None, None) => (*assumed)?,
         };
         let orientation = place
             .orientation
@@ -448,8 +479,8 @@ impl ArmEstimate {
     /// Judges whether the place is known, whether or not it has just been asked for.
     pub(super) fn check_known(&self, now: Instant, config: &TeleopConfig) -> Result<(), PositionUnknown> {
         use PositionUnknown::*;
-        let Session { commanded, reports, doubt, assumed, deviation, .. } = &self.session;
-        if let Some(doubt) = doubt {
+        let Session { commanded, reports, doubts, assumed, deviation, .. } = &self.session;
+        if let Some((_, doubt)) = doubts.first() {
             return Err(Doubtful(doubt.clone()));
         }
         self.check_deviation(*deviation)?;
@@ -461,8 +492,8 @@ impl ArmEstimate {
             // An arm that others move passes the place to which it was sent, too.
             let is_there = report.moving != Some(true)
                 && commanded.is_some_and(|(_, place)| place.position.distance(position) <= tolerance);
-            // A controller that cannot be asked may report a change only, and has reported none since.
-            let silent = !config.can_ask && now.saturating_duration_since(report.at) >= REST_TIME;
+            // A controller that reports unasked may report a change only, and has reported none since.
+            let silent = report.unasked && now.saturating_duration_since(report.at) >= REST_TIME;
             let rests = report.rests || (silent && report.moving != Some(true));
             if report.moving == Some(true) || (!is_there && !rests) {
                 return Err(Moved(position));
@@ -517,7 +548,7 @@ impl ArmEstimate {
 
     /// Returns whether the controller is going to report where the arm is while nothing is commanded.
     pub(super) fn reports(&self, config: &TeleopConfig) -> bool {
-        config.can_ask || self.session.reports.iter().any(|report| report.observed)
+        config.can_ask || self.session.reports.iter().any(|report| report.observed && report.unasked)
     }
 
     /// Returns whether a command has been accepted in this session.
@@ -537,17 +568,26 @@ impl ArmEstimate {
         if !config.can_ask || self.unanswered > 0 || self.session.is_asking {
             return None;
         }
-        let again = || self.session.asked_at.map_or(now, |at| at + ASK_AGAIN);
+        let again = |after| self.session.asked_at.map_or(now, |at| at + after);
         match self.check(now, config) {
             Err(PositionUnknown::Awaited) => Some(now),
-            Err(unknown) if !unknown.needs_person(true) => Some(again()),
-            Err(_) | Ok(()) => None,
+            Err(PositionUnknown::Moved(_) | PositionUnknown::Lags(_)) => Some(again(ASK_AGAIN)),
+            Err(PositionUnknown::Doubtful(_) | PositionUnknown::Apart(_) | PositionUnknown::Outside(_)) => {
+                Some(again(ASK_LATER))
+            }
+            // It has been asked, and does not say.
+            Err(
+                PositionUnknown::NotReported
+                | PositionUnknown::Outdated { .. }
+                | PositionUnknown::TurningNotReported,
+            )
+            | Ok(()) => None,
         }
     }
 
     /// Returns when the place becomes known because the controller reports no change.
-    pub(super) fn rests_at(&self, config: &TeleopConfig) -> Option<Instant> {
-        let waits = |report: &&Report| !config.can_ask && report.observed && !report.rests;
+    pub(super) fn rests_at(&self) -> Option<Instant> {
+        let waits = |report: &&Report| report.unasked && report.observed && !report.rests;
         self.session.reports.iter().filter(waits).map(|report| report.at + REST_TIME).max()
     }
 
@@ -561,10 +601,16 @@ impl ArmEstimate {
         self.accepted.filter(|_| self.undisturbed && self.unanswered == 0)
     }
 
-    /// Returns whether the arm has been seen elsewhere than at `place` since the last command was accepted.
+    /// Returns whether the arm has been seen elsewhere than at `place` since the last command was accepted, or at rest elsewhere
+    /// since that was sent.
     pub(super) fn is_elsewhere(&self, place: Position, tolerance: f64) -> bool {
-        let away = |report: &Report| report.observed && report.place.position.distance(place) > tolerance;
-        self.session.reports.iter().any(away)
+        let rests = |report: &Report| {
+            let is_later = self.last_sent.is_some_and(|(sent_at, _)| report.at > sent_at);
+            is_later && !report.of_command && report.moving == Some(false)
+        };
+        self.session.reports.iter().any(|report| {
+            (report.observed || rests(report)) && report.place.position.distance(place) > tolerance
+        })
     }
 
     /// Returns whether a line is unanswered.
@@ -608,6 +654,8 @@ fn home(config: &TeleopConfig) -> Place {
 const FRESH: Duration = Duration::from_millis(500);
 /// How soon the controller is asked again while the arm is not at rest.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// How soon the controller is asked again after a report that begins no motion.
+const ASK_LATER: Duration = Duration::from_secs(1);
 /// How long an arm that does not report whether it moves has to stay to count as resting.
 const REST_TIME: Duration = Duration::from_millis(200);
 /// How far apart two reports of an arm that stays may be, in metres.
@@ -671,7 +719,7 @@ mod tests {
         let mut estimate = ArmEstimate::new(&config);
         estimate.handle_sent(t, to(0.2));
         report(&mut estimate, t, 0.15, ReportAbout::Accepted, None);
-        assert_eq!(estimate.position(&config), at(0.15), "nothing else is known");
+        assert_eq!(estimate.best_position(), None, "it may be on its way");
         estimate.handle_acknowledged(t, &to(0.2));
         assert_eq!(estimate.position(&config), at(0.2));
     }
@@ -728,10 +776,12 @@ mod tests {
         let (t, config) = (Instant::now(), config());
         let mut estimate = ArmEstimate::new(&config);
         observe(&mut estimate, t, 0.1, None);
+        assert!(estimate.check(t + 9 * REST_TIME, &config).is_err(), "it reports only what is asked");
+        report(&mut estimate, t, 0.1, ReportAbout::Unasked, None);
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::Moved(at(0.1))));
-        assert_eq!(estimate.rests_at(&config), Some(t + REST_TIME));
+        assert_eq!(estimate.rests_at(), Some(t + REST_TIME));
         assert_eq!(estimate.check(t + REST_TIME, &config), Ok(()));
-        observe(&mut estimate, t, 0.1, Some(true));
+        report(&mut estimate, t, 0.1, ReportAbout::Unasked, Some(true));
         assert!(estimate.check(t + REST_TIME, &config).is_err());
     }
 
@@ -791,7 +841,7 @@ mod tests {
         estimate.handle_answer(t, true);
         assert_eq!(estimate.question_due_at(t, &config), Some(t + ASK_AGAIN));
         observe(&mut estimate, t, 0.0001, Some(false));
-        assert_eq!(estimate.question_due_at(t, &config), None, "only a person ends a doubt");
+        assert_eq!(estimate.question_due_at(t, &config), Some(t + ASK_LATER), "the next report may be good");
     }
 
     #[test]
@@ -920,7 +970,11 @@ mod tests {
         assert_eq!(seen(arrived, 0.23, None, true), (false, false), "elsewhere while the hand rests");
         assert_eq!(seen(arrived, 0.23, None, false), (false, false), "elsewhere while held");
         assert_eq!(seen(arrived, 0.2, Some(true), false), (false, false), "it moves without a command");
-        assert_eq!(seen(arrived - 2 * MS, 0.23, None, true), (true, true), "it may still be on its way");
+        assert_eq!(seen(arrived - MS, 0.23, None, true), (true, true), "it may still be on its way");
+        assert_eq!(seen(arrived - MS, 0.23, Some(false), true), (true, true), "it has yet to begin its way");
+        assert_eq!(seen(arrived - MS, 0.23, Some(false), false), (true, false), "it stands elsewhere");
+        assert_eq!(seen(arrived, 0.2, Some(false), false), (true, true), "it stands where it was sent");
+        assert_eq!(seen(arrived, 0.2, Some(true), true), (true, true), "it moves in motion");
     }
 
     #[test]
@@ -970,6 +1024,14 @@ mod tests {
         estimate.handle_link_down(&config);
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
         let mut estimate = ArmEstimate::new(&config);
+        observe(&mut estimate, t, 0.3, Some(false));
+        estimate.renew_session(&config);
+        assert_eq!(
+            estimate.check(t, &config),
+            Err(PositionUnknown::NotReported),
+            "the controller knew better"
+        );
+        let mut estimate = ArmEstimate::new(&config);
         estimate.forget_start();
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
     }
@@ -1003,6 +1065,9 @@ mod tests {
         estimate.handle_rejected();
         let back = estimate.at_rest_since(&config).unwrap() - t;
         assert!((back.as_secs_f64() - 2.0).abs() < 1e-6, "2 rad at 1 rad/s: {back:?}");
+        let half = config.orientation.map(|turning| OrientationConfig { speed: 0.5, ..turning });
+        let back = estimate.at_rest_since(&TeleopConfig { orientation: half, ..config }).unwrap() - t;
+        assert!((back.as_secs_f64() - 4.0).abs() < 1e-6, "2 rad at 0.5 rad/s: {back:?}");
     }
 
     #[test]
@@ -1027,5 +1092,335 @@ mod tests {
         estimate.handle_link_down(&config);
         assert_eq!((estimate.last_sent(), estimate.repeatable()), (None, None));
         assert_eq!(estimate.may_begin_at(now, &config), Some(now));
+    }
+
+    /// Reports in motion or not, at `x`.
+    fn told(estimate: &mut ArmEstimate, now: Instant, x: f64, moving: Option<bool>, in_motion: bool) {
+        let reported =
+            Reported { arm: 0, about: ReportAbout::Observed, position: at(x), orientation: None, moving };
+        estimate.handle_report(now, reported, in_motion, &config());
+    }
+
+    /// What another arm reports than the one of [`report`].
+    fn other_arm(x: f64, moving: Option<bool>) -> Reported {
+        Reported { arm: 1, about: ReportAbout::Observed, position: at(x), orientation: None, moving }
+    }
+
+    #[test]
+    fn distance_of_the_tolerance_itself_is_within_it() {
+        let (t, config) = (Instant::now(), TeleopConfig { position_tolerance: 0.25, ..config() });
+        let late = t + config.following.travel_time(config.limits.speed) + MS;
+        let observe = |estimate: &mut ArmEstimate, reported: Reported| {
+            estimate.handle_report(late, reported, false, &config);
+        };
+        let resting = |x| Reported { arm: 0, ..other_arm(x, Some(false)) };
+        let mut estimate = accepted(t, 0.5);
+        observe(&mut estimate, Reported { moving: None, ..resting(0.25) });
+        assert_eq!((estimate.position(&config), estimate.check(late, &config)), (at(0.5), Ok(())));
+        assert_eq!(estimate.repeatable(), Some(to(0.5)));
+        assert!(!estimate.is_elsewhere(at(0.5), 0.25) && estimate.is_elsewhere(at(0.5), 0.249));
+        estimate.renew_session(&config);
+        observe(&mut estimate, resting(0.75));
+        assert_eq!(estimate.position(&config), at(0.5), "as in the session before");
+        let mut estimate = ArmEstimate::new(&config);
+        observe(&mut estimate, resting(1.25));
+        assert_eq!((estimate.position(&config), estimate.check(late, &config)), (at(1.0), Ok(())));
+        let mut estimate = ArmEstimate::new(&config);
+        observe(&mut estimate, resting(0.25));
+        observe(&mut estimate, other_arm(0.75, Some(false)));
+        assert_eq!(estimate.check(late, &config), Ok(()), "two arms, one on each side of a place");
+        observe(&mut estimate, other_arm(0.751, Some(false)));
+        assert!(matches!(estimate.check(late, &config), Err(PositionUnknown::Apart(_))));
+    }
+
+    #[test]
+    fn arm_on_its_way_is_where_its_command_leads() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = accepted(t, 0.2);
+        told(&mut estimate, t, 0.15, Some(true), true);
+        assert_eq!((estimate.position(&config), estimate.reports(&config)), (at(0.2), false));
+        estimate.handle_sent(t, to(0.2));
+        report(&mut estimate, t, 0.15, ReportAbout::Accepted, None);
+        assert_eq!(estimate.position(&config), at(0.2));
+        told(&mut estimate, t, 0.15, Some(false), false);
+        assert_eq!((estimate.position(&config), estimate.reports(&config)), (at(0.15), true));
+    }
+
+    #[test]
+    fn arm_that_lags_is_not_at_rest_in_motion() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = accepted(t, 0.2);
+        told(&mut estimate, t, 0.04, Some(false), true);
+        told(&mut estimate, t + Duration::from_secs(1), 0.04, Some(false), true);
+        assert_eq!(estimate.check_following(), Err(PositionUnknown::Lags(0.16)));
+        told(&mut estimate, t + Duration::from_secs(2), 0.04, Some(false), true);
+        assert_eq!(estimate.check_following(), Err(PositionUnknown::Lags(0.16)));
+        // Elsewhere too, but that is what is known already.
+        told(&mut estimate, t + Duration::from_secs(9), 0.05, None, false);
+        assert_eq!(estimate.check_following(), Err(PositionUnknown::Lags(0.16)));
+        told(&mut estimate, t + Duration::from_secs(9), 0.05, Some(false), false);
+        assert_eq!(estimate.check_known(t, &config), Ok(()));
+    }
+
+    #[test]
+    fn every_arm_rests_before_a_deviation_ends() {
+        let config = config();
+        let t = Instant::now();
+        let mut estimate = accepted(t, 0.2);
+        estimate.handle_report(t, other_arm(0.2, Some(true)), false, &config);
+        let late = t + Duration::from_secs(9);
+        observe(&mut estimate, late, 0.2, Some(true));
+        assert_eq!(estimate.check_following(), Err(PositionUnknown::Moved(at(0.2))));
+        observe(&mut estimate, late, 0.2, Some(false));
+        assert!(estimate.check_following().is_err(), "the other one moves");
+        estimate.handle_report(late, other_arm(0.2, Some(false)), false, &config);
+        assert_eq!((estimate.check_following(), estimate.check(late, &config)), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn motion_that_begins_is_watched_from_its_beginning() {
+        let t = Instant::now();
+        let mut estimate = accepted(t, 0.2);
+        told(&mut estimate, t, 0.04, None, true);
+        estimate.handle_motion_begun();
+        told(&mut estimate, t + Duration::from_secs(1), 0.04, None, true);
+        assert_eq!(estimate.check_following(), Ok(()));
+        told(&mut estimate, t + Duration::from_secs(2), 0.04, None, true);
+        assert_eq!(estimate.check_following(), Err(PositionUnknown::Lags(0.16)));
+        estimate.renew_session(&config());
+        told(&mut estimate, t + Duration::from_secs(2), 0.04, None, true);
+        assert_eq!(estimate.check_following(), Ok(()), "another session");
+    }
+
+    #[test]
+    fn way_to_another_place_begins_with_its_first_command() {
+        let t = Instant::now();
+        let late = t + Duration::from_secs(9);
+        for (next, is_repeatable) in [(0.2, false), (0.21, true)] {
+            let mut estimate = accepted(t, 0.2);
+            estimate.handle_sent(late, to(next));
+            estimate.handle_acknowledged(late, &to(next));
+            told(&mut estimate, late, 0.1, None, false);
+            assert_eq!(estimate.repeatable().is_some(), is_repeatable, "{next}");
+        }
+    }
+
+    #[test]
+    fn reply_shows_a_moved_arm_only_if_nothing_else_is_unanswered() {
+        let config = config();
+        let t = Instant::now();
+        let late = t + Duration::from_secs(9);
+        let seen = |lines: usize, about: ReportAbout, in_motion: bool| {
+            let mut estimate = accepted(t, 0.2);
+            (0..lines).for_each(|_| estimate.handle_sent(late, to(0.2)));
+            let reported = Reported { arm: 0, about, position: at(0.3), orientation: None, moving: None };
+            estimate.handle_report(late, reported, in_motion, &config);
+            estimate.check_following().is_err()
+        };
+        assert!(seen(1, ReportAbout::Accepted, false));
+        assert!(!seen(2, ReportAbout::Accepted, false));
+        assert!(!seen(1, ReportAbout::Accepted, true));
+        assert!(seen(0, ReportAbout::Observed, true));
+        assert!(!seen(1, ReportAbout::Observed, true));
+        assert!(!seen(0, ReportAbout::Stopped, false));
+    }
+
+    #[test]
+    fn arm_seen_elsewhere_in_a_new_session_deviates_from_nothing() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = accepted(t, 0.2);
+        estimate.renew_session(&config);
+        let late = t + Duration::from_secs(9);
+        observe(&mut estimate, late, 0.1, None);
+        assert_eq!(estimate.check(late + REST_TIME, &config), Ok(()));
+        assert_eq!(estimate.position(&config), at(0.1));
+    }
+
+    #[test]
+    fn doubt_counts_again_once_a_command_is_accepted() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.assume_home(&config);
+        let home = Command { position: config.home, ..to(0.0) };
+        estimate.handle_sent(t, home);
+        estimate.handle_acknowledged(t, &home);
+        observe(&mut estimate, t, 0.0, Some(false));
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::Doubtful(Doubt::Zero)));
+    }
+
+    #[test]
+    fn good_report_of_one_arm_ends_no_doubt_of_another() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = ArmEstimate::new(&config);
+        observe(&mut estimate, t, 0.0, Some(false));
+        estimate.handle_report(t, other_arm(0.2, Some(false)), false, &config);
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::Doubtful(Doubt::Zero)));
+        observe(&mut estimate, t, 0.2, Some(false));
+        assert_eq!(estimate.check(t, &config), Ok(()));
+        // The newest doubt of an arm takes the place of the one before.
+        observe(&mut estimate, t, 0.0, Some(false));
+        observe(&mut estimate, t, 0.002, Some(false));
+        assert!(matches!(estimate.check(t, &config), Err(PositionUnknown::Doubtful(Doubt::Scale { .. }))));
+    }
+
+    #[test]
+    fn arm_that_others_move_is_not_where_it_was_last() {
+        let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config() };
+        let t = Instant::now();
+        for (ms, x, moving) in [(0, 0.2, Some(true)), (9000, 0.3, None), (9000, 0.2, Some(true))] {
+            let mut estimate = accepted(t, 0.2);
+            let now = t + Duration::from_millis(ms);
+            observe(&mut estimate, now, x, moving);
+            estimate.renew_session(&last);
+            assert_eq!(estimate.check(now, &last), Err(PositionUnknown::NotReported), "{ms} {moving:?}");
+        }
+        let mut estimate = accepted(t, 0.2);
+        observe(&mut estimate, t, 0.2, Some(false));
+        estimate.renew_session(&last);
+        assert_eq!(estimate.check(t, &last), Ok(()));
+    }
+
+    #[test]
+    fn arm_that_lags_is_not_where_it_was_sent_last() {
+        let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config() };
+        let t = Instant::now();
+        let mut estimate = accepted(t, 0.2);
+        for seconds in [0, 1] {
+            told(&mut estimate, t + Duration::from_secs(seconds), 0.04, None, true);
+        }
+        assert_eq!(estimate.check_following(), Err(PositionUnknown::Lags(0.16)));
+        estimate.renew_session(&last);
+        assert_eq!(estimate.check(t, &last), Err(PositionUnknown::NotReported));
+    }
+
+    #[test]
+    fn another_arm_does_not_stand_where_the_first_one_started() {
+        let config = TeleopConfig { assume_position: AssumedPosition::Home, ..config() };
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.handle_other_arm();
+        estimate.renew_session(&config);
+        assert_eq!(estimate.check(Instant::now(), &config), Err(PositionUnknown::NotReported));
+    }
+
+    #[test]
+    fn word_of_a_person_changes_no_question_and_no_answer() {
+        let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.handle_answer(t, true);
+        estimate.assume_home(&config);
+        assert_eq!(estimate.check(t, &config), Ok(()), "it has been asked just now");
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.handle_asked(t);
+        estimate.assume_home(&config);
+        assert_eq!(estimate.question_due_at(t, &config), None, "the answer is still to come");
+        observe(&mut estimate, t, 0.2, Some(true));
+        estimate.handle_answer(t, true);
+        assert_eq!(estimate.question_due_at(t, &config), Some(t + ASK_AGAIN));
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.handle_sent(t, to(0.2));
+        estimate.renew_session(&config);
+        estimate.assume_home(&config);
+        estimate.handle_acknowledged(t, &to(0.2));
+        assert_eq!((estimate.position(&config), estimate.has_accepted()), (config.home, false));
+    }
+
+    #[test]
+    fn turning_of_an_earlier_session_is_not_known() {
+        let (t, config) = (Instant::now(), settings());
+        let turned = Command { orientation: Some(Orientation::from_rpy([0.0, 0.0, 1.0])), ..to(0.2) };
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.handle_sent(t, turned);
+        estimate.handle_acknowledged(t, &turned);
+        estimate.renew_session(&config);
+        observe(&mut estimate, t, 0.2, Some(false));
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::TurningNotReported));
+        estimate.assume_home(&config);
+        observe(&mut estimate, t, 0.3, Some(false));
+        assert_eq!(estimate.check(t, &config), Ok(()), "a person has said it");
+    }
+
+    #[test]
+    fn session_knows_what_has_come_back_in_it() {
+        let (t, config) = (Instant::now(), config());
+        let seen = |estimate: &ArmEstimate| {
+            (estimate.has_been_answered(), estimate.has_accepted(), estimate.reports(&config))
+        };
+        let mut estimate = ArmEstimate::new(&config);
+        assert_eq!((seen(&estimate), estimate.best_position()), ((false, false, false), None));
+        estimate.handle_answer(t, true);
+        assert_eq!(seen(&estimate), (true, false, false));
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.handle_sent(t, to(0.2));
+        assert!(estimate.has_unanswered() && !estimate.has_been_answered());
+        report(&mut estimate, t, 0.1, ReportAbout::Accepted, None);
+        assert_eq!(seen(&estimate), (true, false, false));
+        assert_eq!(estimate.rests_at(&config), None, "it is on its way");
+        let mut estimate = accepted(t, 0.2);
+        assert_eq!((seen(&estimate), estimate.best_position()), ((true, true, false), Some(at(0.2))));
+        assert!(!estimate.has_unanswered() && !estimate.is_elsewhere(at(0.2), 0.01));
+        let asked = TeleopConfig { can_ask: true, ..config.clone() };
+        assert!(estimate.reports(&asked));
+        observe(&mut estimate, t, 0.205, None);
+        assert_eq!(seen(&estimate), (true, true, true));
+        assert!(!estimate.is_elsewhere(at(0.2), 0.01) && estimate.is_elsewhere(at(0.2), 0.001));
+        assert_eq!((estimate.rests_at(&config), estimate.rests_at(&asked)), (Some(t + REST_TIME), None));
+        report(&mut estimate, t, 0.1, ReportAbout::Accepted, None);
+        assert!(!estimate.is_elsewhere(at(0.2), 0.01), "it is on its way");
+        observe(&mut estimate, t, 0.1, Some(false));
+        assert_eq!(estimate.rests_at(&config), None);
+    }
+
+    #[test]
+    fn only_a_controller_that_answers_all_is_asked() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = ArmEstimate::new(&config);
+        assert_eq!(estimate.question_due_at(t, &config), None);
+        observe(&mut estimate, t, 0.1, Some(true));
+        assert_eq!(estimate.question_due_at(t, &config), None, "it cannot be asked");
+        let config = TeleopConfig { can_ask: true, ..config };
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.handle_sent(t, to(0.2));
+        assert_eq!(estimate.question_due_at(t, &config), None, "a line is unanswered");
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.handle_asked(t);
+        estimate.handle_answer(t, true);
+        assert_eq!(estimate.question_due_at(t, &config), None, "it does not say");
+        observe(&mut estimate, t, 1.5, Some(false));
+        assert_eq!(estimate.question_due_at(t, &config), Some(t + ASK_LATER), "outside");
+        observe(&mut estimate, t, 0.2, Some(false));
+        assert_eq!(estimate.question_due_at(t, &config), None, "it is known");
+        estimate.handle_report(t, other_arm(0.3, Some(false)), false, &config);
+        assert_eq!(estimate.question_due_at(t, &config), Some(t + ASK_LATER), "apart");
+    }
+
+    #[test]
+    fn person_is_needed_where_no_report_can_help() {
+        let elsewhere = [PositionUnknown::Lags(0.2), PositionUnknown::Moved(at(0.1))];
+        for unknown in &elsewhere {
+            assert!(unknown.needs_person(false) && !unknown.needs_person(true), "{unknown:?}");
+        }
+        for reports in [false, true] {
+            assert!(!PositionUnknown::Awaited.needs_person(reports));
+            let age = Duration::from_secs(301);
+            for unknown in [
+                PositionUnknown::NotReported,
+                PositionUnknown::Outdated { age, timeout: Duration::from_secs(300) },
+                PositionUnknown::TurningNotReported,
+                PositionUnknown::Doubtful(Doubt::Zero),
+                PositionUnknown::Apart(0.1),
+                PositionUnknown::Outside(at(1.5)),
+            ] {
+                assert!(unknown.needs_person(reports), "{unknown:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn command_before_a_stop_line_is_not_repeated() {
+        let t = Instant::now();
+        let mut estimate = accepted(t, 0.2);
+        estimate.handle_stop_sent();
+        estimate.handle_stop_answered(false);
+        assert_eq!(estimate.repeatable(), None);
     }
 }

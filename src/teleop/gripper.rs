@@ -13,7 +13,8 @@
 //!   the last not long ago.
 //! - A wish counts once it has stood for the debounce time while a hand is in sight. So if the hand is lost the gripper
 //!   keeps its state, whatever the topic says then.
-//! - The first wish of all is not debounced if nothing but a guess is known of the gripper. It takes the place of the guess.
+//! - The first wish of all is not debounced if nothing but a guess is known of the gripper. A word that stands takes the place
+//!   of the guess.
 //! - A report counts between two motions only. If a command of this connection has been accepted, a report counts only if it
 //!   says "closed", because a gripper that is still closing, or that holds something, may report "open".
 
@@ -68,6 +69,8 @@ struct Wish {
     before: Option<Instant>,
     /// It has stood for long enough.
     due: bool,
+    /// Nothing but a guess was known before it, so that it counts at once.
+    is_first: bool,
 }
 
 impl GripperDecider {
@@ -146,8 +149,9 @@ impl GripperDecider {
                 wish.before
             }
             None => {
-                let (since, before, due) = (Some(now), None, false);
-                self.wish = Some(Wish { wanted, stands, since, last: now, before, due });
+                let (since, before) = (Some(now), None);
+                let wish = Wish { wanted, stands, since, last: now, before, due: false, is_first: false };
+                self.wish = Some(wish);
                 None
             }
         };
@@ -166,8 +170,12 @@ impl GripperDecider {
             return;
         }
         self.settled = true;
-        if self.source == Source::Assumed {
-            self.state = wanted;
+        if self.source != Source::Assumed {
+            return;
+        }
+        match &mut self.wish {
+            Some(wish) if !wish.stands => (wish.is_first, wish.due) = (true, true),
+            _ => self.state = wanted,
         }
     }
 
@@ -197,7 +205,7 @@ impl GripperDecider {
         let is_said_again = wish.before.is_some_and(|before| before >= in_sight)
             && now.saturating_duration_since(wish.last) <= SILENCE;
         let has_stood = now.saturating_duration_since(since) >= config.debounce(wish.wanted);
-        wish.due = has_stood && (wish.stands || is_said_again);
+        wish.due = wish.is_first || has_stood && (wish.stands || is_said_again);
     }
 
     /// Takes what the controller reports its gripper to be: a bridge that is started with something in the gripper must not

@@ -41,6 +41,8 @@ impl LinkView {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RejectionStreak {
     count: u32,
+    /// When the first command of the streak was refused.
+    since: Option<Instant>,
     /// When the next command may be tried, once the streak has reached the limit.
     pause_until: Option<Instant>,
 }
@@ -49,6 +51,7 @@ impl RejectionStreak {
     /// Counts a refused command. From the `limit` on motion pauses for `settle_time`, or [`MIN_PAUSE`] if that is longer.
     pub(super) fn handle_rejected(&mut self, now: Instant, limit: u32, settle_time: Duration) {
         self.count = self.count.saturating_add(1);
+        self.since.get_or_insert(now);
         if self.count >= limit {
             self.pause_until = Some(now + settle_time.max(MIN_PAUSE));
         }
@@ -57,6 +60,11 @@ impl RejectionStreak {
     /// Ends the streak.
     pub(super) fn end(&mut self) {
         *self = Self::default();
+    }
+
+    /// Returns whether every command has been refused for so long that people may be at work on the arm.
+    pub(super) fn is_long(&self, now: Instant) -> bool {
+        self.since.is_some_and(|since| now.saturating_duration_since(since) >= LONG_STREAK)
     }
 
     /// Returns when the pause ends, or ended.
@@ -70,6 +78,8 @@ impl RejectionStreak {
     }
 }
 
+/// After a streak as long as this an emergency stop may have been pressed, which some controllers tell by refusals only.
+pub(super) const LONG_STREAK: Duration = Duration::from_secs(30);
 /// The shortest pause after a streak.
 const MIN_PAUSE: Duration = Duration::from_millis(500);
 

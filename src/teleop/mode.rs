@@ -80,6 +80,24 @@ pub enum Disarmed {
          data: true to arm, and see the log"
     )]
     WithoutStateFile,
+    /// The controller has refused every command for so long.
+    #[error(
+        "disarmed: the controller has refused every command for {:.0} s; call ~/set_armed with data: true to arm again",
+        after.as_secs_f64()
+    )]
+    ByRefusals {
+        /// For how long.
+        after: Duration,
+    },
+    /// There was no connection for `teleop.rearm_after`.
+    #[error(
+        "disarmed: there was no connection for teleop.rearm_after {:.0} s; call ~/set_armed with data: true to arm again",
+        after.as_secs_f64()
+    )]
+    ByOutage {
+        /// `teleop.rearm_after`.
+        after: Duration,
+    },
     /// What positions mean has changed.
     #[error("disarmed: retarget.* has changed; call ~/set_armed with data: true to arm again")]
     ByRetarget,

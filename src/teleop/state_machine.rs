@@ -19,7 +19,7 @@ use super::estimate::{ArmEstimate, PositionUnknown, ReportAbout, Reported};
 use super::gripper::GripperDecider;
 use super::input::{GraphNews, Input};
 use super::input_fault::InputFault;
-use super::link_view::{LinkView, RejectionStreak};
+use super::link_view::{LONG_STREAK, LinkView, RejectionStreak};
 use super::mode::{ArmingError, Disarmed, Mode, Motion};
 use super::planner::{Basis, CommandKind, Limit, Planned, Planner};
 use super::reason::{Obstacle, Reason};
@@ -38,6 +38,8 @@ pub struct Teleop {
     stop_watch: StopWatch,
     armed_for: ArmedFor,
     link: LinkView,
+    /// Since when there is no connection.
+    down_since: Option<Instant>,
     rejections: RejectionStreak,
     input: Input,
     gripper: GripperDecider,
@@ -74,6 +76,7 @@ impl Teleop {
             stop_watch: StopWatch::default(),
             armed_for: ArmedFor::default(),
             link: LinkView::Down,
+            down_since: None,
             rejections: RejectionStreak::default(),
             input: Input::default(),
             gripper: GripperDecider::new(config.initial_gripper),
@@ -185,6 +188,7 @@ impl Teleop {
     /// Takes the state of the link. Call it on every change.
     pub fn handle_link(&mut self, now: Instant, link: LinkView) {
         self.link = link;
+        self.handle_outage(now);
         if link == LinkView::Unresponsive {
             self.stop_line.handle_unanswered();
         }
@@ -206,6 +210,19 @@ impl Teleop {
         self.update(now);
         if link == LinkView::Down {
             self.stop_line.handle_link_down();
+        }
+    }
+
+    /// Disarms if the link comes back after so long that nobody expects the arm to move.
+    fn handle_outage(&mut self, now: Instant) {
+        if self.link.is_down() {
+            self.down_since.get_or_insert(now);
+            return;
+        }
+        let (since, after) = (self.down_since.take(), self.config.rearm_after);
+        let is_long = since.is_some_and(|since| now.saturating_duration_since(since) >= after);
+        if is_long && !after.is_zero() && self.mode.is_armed() {
+            self.change_mode(|mode| mode.disarm(Disarmed::ByOutage { after }));
         }
     }
 
@@ -232,6 +249,9 @@ impl Teleop {
         self.gripper.handle_refused();
         self.rejections.handle_rejected(now, self.config.max_consecutive_errors, self.config.settle_time);
         self.restart_motion();
+        if self.rejections.is_long(now) && self.mode.is_armed() {
+            self.change_mode(|mode| mode.disarm(Disarmed::ByRefusals { after: LONG_STREAK }));
+        }
         self.update(now);
     }
 
@@ -278,7 +298,7 @@ impl Teleop {
         if let Some(state) = state {
             let is_place = |member| ["position", "rpy", "quaternion"].contains(&member);
             if let Some(unreadable) = state.unreadable.as_ref().filter(|found| is_place(found.member)) {
-                self.estimate.handle_doubt(Doubt::Unreadable(unreadable.to_string().into()));
+                self.estimate.handle_doubt(arm, Doubt::Unreadable(unreadable.to_string().into()));
             } else if let Some(position) = state.position {
                 let (orientation, moving) = (state.orientation, state.moving);
                 let reported = Reported { arm, about, position, orientation, moving };
@@ -318,7 +338,7 @@ impl Teleop {
         match (fault, &self.fault) {
             (Some(fault), Some(known)) if **known == *fault => {}
             (Some(fault), _) => {
-                self.fault = Some(fault.into());
+                (self.fault, self.confirm_until) = (Some(fault.into()), None);
                 // The arm has stopped on its way, and people work on it.
                 self.estimate.renew_session(&self.config);
             }
@@ -343,26 +363,28 @@ impl Teleop {
         if self.shutting_down {
             return Err(ArmingError::ShuttingDown);
         }
+        let mut home = "";
         if self.mode.motion() != Motion::Stopped {
-            self.confirm_position(now)?;
+            home = self.confirm_position(now)?;
             // If the fault is still there, the next report says so.
             self.fault = None;
         }
         if !self.change_mode(Mode::arm)? {
-            return Ok(format!("armed already; {}", self.reason(now)));
+            self.update(now);
+            return Ok(format!("armed already{home}; {}", self.reason(now)));
         }
         self.input.handle_armed(now);
         self.update(now);
-        Ok(format!("armed; {}", self.reason(now)))
+        Ok(format!("armed{home}; {}", self.reason(now)))
     }
 
-    /// Lets a person say by a second call that the arm may go home from wherever it is.
-    fn confirm_position(&mut self, now: Instant) -> Result<(), ArmingError> {
+    /// Lets a person say by a second call that the arm may go home from wherever it is. Returns what that call does, in words.
+    fn confirm_position(&mut self, now: Instant) -> Result<&'static str, ArmingError> {
         let confirmed = self.confirm_until.take().is_some_and(|until| now <= until);
-        let Some(unknown) = self.awaits_person(now) else { return Ok(()) };
+        let Some(unknown) = self.awaits_person(now) else { return Ok("") };
         if confirmed {
             self.estimate.assume_home(&self.config);
-            return Ok(());
+            return Ok(", and the arm is taken to be at home");
         }
         self.confirm_until = Some(now + CONFIRM_WITHIN);
         Err(ArmingError::PositionUnknown { unknown, home: self.config.home, within: CONFIRM_WITHIN })
@@ -534,7 +556,7 @@ impl Teleop {
             .chain([
                 self.rejections.pause_until(),
                 self.gripper.awaited_until(),
-                self.estimate.rests_at(&self.config),
+                self.estimate.rests_at(),
                 self.rearm_at(),
                 self.stop_watch.deadline(self.config.stop_timeout),
             ])
@@ -602,11 +624,8 @@ impl Teleop {
             return None;
         }
         let due = self.estimate.question_due_at(now, &self.config)?;
-        let waits = if self.mode.is_going_home() {
-            self.arm_obstacle(now).is_none()
-        } else {
-            self.mode.awaits_motion() && self.obstacle_but_place(now).is_none()
-        };
+        let awaits_input = || !self.mode.is_going_home() && self.hand_obstacle(now).is_some();
+        let waits = self.mode.awaits_motion() && self.link_obstacle(now).is_none() && !awaits_input();
         (waits || !self.estimate.has_been_answered()).then_some(due)
     }
 
@@ -624,6 +643,9 @@ impl Teleop {
             self.mode.track();
         }
         if planned.kind != CommandKind::Repetition {
+            if !self.begun {
+                self.estimate.handle_start(&self.config);
+            }
             self.begun = true;
             self.stop_line.handle_command();
         }
@@ -842,11 +864,13 @@ impl Teleop {
 
     /// Returns the same, but for what the controller may still say of where the arm is.
     fn obstacle_but_place(&self, now: Instant) -> Option<Obstacle> {
+        self.arm_obstacle(now).or_else(|| self.hand_obstacle(now))
+    }
+
+    /// Returns what of the input stands in the way of motion.
+    fn hand_obstacle(&self, now: Instant) -> Option<Obstacle> {
         let awaited = || self.gripper.is_awaited(now).then_some(Obstacle::GripperAwaited);
-        self.arm_obstacle(now)
-            .or_else(|| self.input_obstacle(now))
-            .or_else(|| self.way_obstacle())
-            .or_else(awaited)
+        self.input_obstacle(now).or_else(|| self.way_obstacle()).or_else(awaited)
     }
 
     fn way_obstacle(&self) -> Option<Obstacle> {
@@ -855,16 +879,20 @@ impl Teleop {
 
     /// Returns what of link and arm stands in the way of motion.
     fn arm_obstacle(&self, now: Instant) -> Option<Obstacle> {
+        let deviates = || self.estimate.check_following().err().filter(|_| self.begun);
+        let unknown = || deviates().or_else(|| self.awaits_person(now)).map(Obstacle::Position);
+        self.link_obstacle(now).or_else(unknown)
+    }
+
+    /// Returns what of the link, and of the faults that the controller tells of, stands in the way of motion.
+    fn link_obstacle(&self, now: Instant) -> Option<Obstacle> {
         if self.shutting_down {
             return Some(Obstacle::ShuttingDown);
         }
-        let deviates = || self.estimate.check_following().err().filter(|_| self.begun);
-        let unknown = || deviates().or_else(|| self.awaits_person(now)).map(Obstacle::Position);
         self.link
             .obstacle()
             .or_else(|| self.rejections.obstacle(now))
             .or_else(|| self.fault.clone().map(Obstacle::ArmFault))
-            .or_else(unknown)
     }
 }
 

@@ -120,6 +120,6 @@ fn same_seed_plays_the_same_world() {
 /// So many worlds fail before it stops to look for more.
 const FAILURES: u32 = 100;
 /// How many lines of what happened last are printed.
-const LINES: usize = 30;
+const LINES: usize = 120;
 /// In less than a minute on one core, without optimisation.
 const EVENTS: u64 = 1_000_000;

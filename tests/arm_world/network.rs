@@ -66,6 +66,9 @@ pub struct Channel {
     pub answered: bool,
     /// Whether the controller has begun to read.
     pub served: bool,
+    /// Whether the controller has left out a reply that does not tell its line. Every later one would answer the line before, so it
+    /// leaves out all of them: the bridge cannot tell the difference, see docs/safety.md.
+    pub mute: bool,
     pub to_arm: VecDeque<(Instant, ToArm)>,
     pub to_bridge: VecDeque<(Instant, ToBridge)>,
     /// What has arrived at the controller's machine and has not been read.
@@ -79,6 +82,7 @@ impl Channel {
             arm_open: true,
             answered: false,
             served: false,
+            mute: false,
             to_arm: VecDeque::new(),
             to_bridge: VecDeque::new(),
             inbox: VecDeque::new(),

@@ -562,7 +562,10 @@ impl World {
             _ => {}
         }
         self.counts.grips += u64::from(self.arm.body().gripper() != before);
-        if self.has(Trouble::Mute) {
+        let leaves_out = self.has(Trouble::Mute);
+        let channel = &mut self.channels[index];
+        channel.mute |= leaves_out && !self.settings.echoes_seq;
+        if leaves_out || channel.mute {
             return;
         }
         let speech = Speech {

@@ -23,10 +23,11 @@ impl SleepClocks for Slept {
 
 #[tokio::test]
 async fn laptop_that_slept_holds_connects_anew_and_settles() {
-    let sim = ArmSim::start(ArmSimConfig::default()).await.unwrap();
+    let sim = ArmSim::start(ArmSimConfig { report_state: true, ..ArmSimConfig::default() }).await.unwrap();
     let slept = Slept::default();
     let settle = ("teleop.settle_time", Value::Real(0.5));
-    let mut scene = Scene::by_clocks(slept.clone(), sim.local_addr().port(), &[settle]);
+    let asks = ("link.heartbeat.period", Value::Real(60.0));
+    let mut scene = Scene::by_clocks(slept.clone(), sim.local_addr().port(), &[settle, asks]);
     scene.move_hand(Some([0.2, 0.0, 0.2]));
     scene.tracking().await;
     *slept.0.lock().unwrap() += Duration::from_secs(60);

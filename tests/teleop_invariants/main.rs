@@ -53,7 +53,7 @@ fn no_sequence_of_events_moves_the_gripper_by_itself() {
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
     let changes = changes.into_inner();
-    assert!(changes >= 500, "only {changes} changes");
+    assert!(changes >= 200, "only {changes} changes");
 }
 
 /// 7: whatever the wall clock is set to, and with it the stamps, the same commands are sent at the same time.

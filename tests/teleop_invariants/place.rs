@@ -15,17 +15,15 @@ pub struct Place {
     seen: Vec<Sighting>,
     /// The newest report is exactly zero or in another unit.
     doubtful: bool,
-    assumed: Option<Position>,
-    /// Where the arm was in an earlier session.
-    former: Option<Position>,
+    assumed: Vec<Position>,
+    /// Where the arm may count as having been in an earlier session: places no farther apart than is measured.
+    former: Vec<Position>,
     /// When the controller last said where the arm is, with no line on its way.
     answered: Option<Instant>,
     /// A command has been sent since the start.
     left_start: bool,
     /// Until when a second call of a person counts.
     confirm_until: Option<Instant>,
-    /// Where the present motion began, while none of its commands has been accepted.
-    began: Vec<Position>,
     /// How many of the lines that are unanswered were sent in an earlier session.
     pub earlier: usize,
 }
@@ -44,12 +42,11 @@ impl Place {
             acknowledged: None,
             seen: Vec::new(),
             doubtful: false,
-            assumed: None,
-            former: None,
+            assumed: Vec::new(),
+            former: Vec::new(),
             answered: None,
             left_start: false,
             confirm_until: None,
-            began: Vec::new(),
             earlier: 0,
         };
         place.renew(config);
@@ -59,7 +56,7 @@ impl Place {
     /// Nothing is known of another arm, and it has not stood at home since the start.
     pub fn of_other_arm(config: &TeleopConfig) -> Self {
         let mut place = Self::new(config);
-        (place.left_start, place.assumed) = (true, None);
+        (place.left_start, place.assumed) = (true, Vec::new());
         place
     }
 
@@ -68,17 +65,20 @@ impl Place {
         let last = self.seen.last().map(|seen| seen.place).or(self.acknowledged.map(|(_, place)| place));
         let near =
             |place: &Position| last.is_some_and(|last| last.distance(*place) <= config.position_tolerance);
-        let told = self.acknowledged.map(|(_, place)| place).or(self.former).filter(near);
-        self.former = told.or(last).or(self.former);
+        let told = self.acknowledged.map(|(_, place)| place);
+        if last.is_some() {
+            let known: Vec<_> = told.into_iter().chain(self.former.drain(..)).filter(near).collect();
+            self.former = last.into_iter().chain(known).collect();
+        }
         self.home = config.home;
         self.assumed = match config.assume_position {
-            AssumedPosition::None => None,
-            AssumedPosition::Home => (!self.left_start).then_some(config.home),
-            AssumedPosition::Last => self.former,
+            AssumedPosition::None => Vec::new(),
+            AssumedPosition::Home if self.left_start => Vec::new(),
+            AssumedPosition::Home => vec![config.home],
+            AssumedPosition::Last => self.former.clone(),
         };
         (self.acknowledged, self.doubtful, self.answered, self.confirm_until) = (None, false, None, None);
         self.seen.clear();
-        self.began.clear();
     }
 
     pub fn handle_sent(&mut self) {
@@ -89,7 +89,6 @@ impl Place {
     pub fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
         self.acknowledged = Some((now, command.position));
         self.seen.clear();
-        self.began.clear();
     }
 
     /// The arm has stopped on its way.
@@ -112,9 +111,9 @@ impl Place {
     ) {
         if place.coordinates() == [0.0; 3] || self.is_of_another_unit(place, config.position_tolerance) {
             // It does not outweigh the word of a person.
-            self.doubtful |= self.assumed.is_none() || self.acknowledged.is_some();
+            self.doubtful |= self.assumed.is_empty() || self.acknowledged.is_some();
         } else {
-            self.doubtful = false;
+            (self.doubtful, self.left_start) = (false, true);
             self.seen.push(Sighting { at: now, place, moving });
         }
     }
@@ -123,7 +122,7 @@ impl Place {
     fn is_of_another_unit(&self, place: Position, tolerance: f64) -> bool {
         let told = self.acknowledged.map(|(_, place)| place);
         let seen = self.seen.last().map(|seen| seen.place);
-        let Some(known) = seen.or(told).or(self.assumed) else { return false };
+        let Some(known) = seen.or(told).or(self.assumed.first().copied()) else { return false };
         let far = known.point().coords.norm();
         let near =
             |place: nalgebra::Vector3<f64>| (place - known.point().coords).norm() <= tolerance + 0.05 * far;
@@ -137,11 +136,10 @@ impl Place {
         let confirmed = self.confirm_until.take().is_some_and(|until| now <= until);
         match result {
             Err(ArmingError::PositionUnknown { within, .. }) => self.confirm_until = Some(now + *within),
-            Ok(_) if armed && confirmed => {
-                // It may have been known by then, and that counts more.
-                self.assumed = Some(self.home);
-                self.doubtful = false;
-                self.began.push(self.home);
+            Ok(said) if said.contains("taken to be at home") => {
+                assert!(armed && confirmed, "a person has not been told");
+                (self.assumed, self.acknowledged, self.doubtful) = (vec![self.home], None, false);
+                self.seen.clear();
             }
             Ok(_) | Err(_) => {}
         }
@@ -163,7 +161,8 @@ impl Place {
     /// Where the arm is by what it was told and what it has said.
     pub fn told(&self) -> Position {
         let told = self.acknowledged.map(|(_, place)| place);
-        told.or(self.seen.last().map(|seen| seen.place)).or(self.assumed).unwrap_or(self.home)
+        let seen = self.seen.last().map(|seen| seen.place);
+        told.or(seen).or(self.assumed.first().copied()).unwrap_or(self.home)
     }
 
     /// Returns where a motion may begin. Nowhere if the place is not known.
@@ -180,14 +179,17 @@ impl Place {
 
     fn known(&self, now: Instant, config: &TeleopConfig) -> Vec<Position> {
         let tolerance = config.position_tolerance;
-        let mut starts = self.began.clone();
+        let mut starts = Vec::new();
         let told = self.acknowledged.map(|(_, place)| place);
         match self.seen.last() {
             _ if self.doubtful => {}
             Some(seen) => {
                 let near = |place: &Position| place.distance(seen.place) <= tolerance;
-                starts.extend(told.or(self.former).filter(near));
-                if self.rests(now, config.can_ask) {
+                starts.extend(told.filter(near));
+                if told.is_none() {
+                    starts.extend(self.former.iter().copied().filter(near));
+                }
+                if self.rests(now) {
                     starts.push(seen.place);
                 }
             }
@@ -197,7 +199,7 @@ impl Place {
                 };
                 starts.extend(self.acknowledged.filter(|(at, _)| fresh(*at)).map(|(_, place)| place));
                 if told.is_none() {
-                    starts.extend(self.assumed);
+                    starts.extend(&self.assumed);
                 }
             }
         }
@@ -210,7 +212,7 @@ impl Place {
     }
 
     /// Whether the newest report shows an arm at rest.
-    fn rests(&self, now: Instant, can_ask: bool) -> bool {
+    fn rests(&self, now: Instant) -> bool {
         let Some(newest) = self.seen.last() else { return false };
         let stays = |seen: &&Sighting| {
             seen.place.distance(newest.place) <= 2.0 * STILL && newest.at - seen.at >= REST_TIME
@@ -218,7 +220,7 @@ impl Place {
         match newest.moving {
             Some(true) => false,
             Some(false) => true,
-            None => self.seen.iter().any(|seen| stays(&seen)) || (!can_ask && now - newest.at >= REST_TIME),
+            None => self.seen.iter().any(|seen| stays(&seen)) || now - newest.at >= REST_TIME,
         }
     }
 }

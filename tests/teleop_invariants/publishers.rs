@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use aether_bridge::arm::Command;
+use aether_bridge::arm::{Command, ReportedState};
 use aether_bridge::config::{Config, Parameters, Value};
-use aether_bridge::teleop::{GraphNews, LinkView, Motion, PublisherId, Target, Teleop};
+use aether_bridge::geometry::Position;
+use aether_bridge::teleop::{GraphNews, LinkView, Motion, PublisherId, ReportAbout, Target, Teleop};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -49,6 +50,8 @@ struct World {
     last_owner: Option<u8>,
     commands: u32,
     stops_by_topic: u32,
+    /// Where the arm is. Its controller reports that before each event.
+    arm: Position,
 }
 
 impl World {
@@ -70,10 +73,18 @@ impl World {
             last_owner: None,
             commands: 0,
             stops_by_topic: 0,
+            arm: Position::new(0.2, 0.0, 0.2).unwrap(),
         }
     }
 
+    fn report(&mut self) {
+        let (position, moving) = (Some(self.arm), Some(false));
+        let state = ReportedState { position, moving, ..ReportedState::default() };
+        self.teleop.handle_report(self.now, 0, ReportAbout::Observed, Some(&state));
+    }
+
     fn handle(&mut self, event: &Event) {
+        self.report();
         match event {
             Event::Sends(who, count) => (0..*count).for_each(|_| self.send(*who)),
             Event::SendInTurn(count) => (0..*count).for_each(|index| self.send(index % 2)),
@@ -148,6 +159,7 @@ impl World {
             assert!(position.coordinates().iter().all(|coordinate| coordinate.is_finite()));
             self.teleop.handle_sent(self.now, &planned);
             self.teleop.handle_acknowledged(self.now, &planned.command);
+            self.arm = position;
             self.commands += 1;
         }
     }

@@ -242,8 +242,12 @@ impl World {
 
     pub fn handle(&mut self, event: &Event) {
         self.note_gripper();
-        let before = self.teleop.motion();
+        let mut before = self.teleop.motion();
         self.handle_event(event);
+        if matches!(event, Event::Sweep { .. } | Event::TwoHands { .. } | Event::Pass { .. }) {
+            // Each part of these has been looked at by itself.
+            before = self.teleop.motion();
+        }
         // So that what is reckoned from this event is reckoned from this time.
         self.teleop.handle_timeout(self.now);
         self.note_motion_end(before);
@@ -338,11 +342,11 @@ impl World {
             Event::Reply { ok } => self.handle_reply(*ok),
             Event::Lost => self.handle_lost(),
             Event::StoppedAt(share) => self.handle_stopped_at(*share),
-            Event::Reported { at, moving } => self.report(position(*at), *moving),
-            Event::Sighted { by, moving } => self.report(self.near_told(*by), *moving),
+            Event::Reported { at, moving } => self.report(position(*at), *moving, ReportAbout::Unasked),
+            Event::Sighted { by, moving } => self.report(self.near_told(*by), *moving, ReportAbout::Unasked),
             Event::Nonsense(scale) => {
                 let [x, y, z] = self.place.told().coordinates().map(|coordinate| coordinate * scale);
-                self.report(position([x, y, z]), Some(false));
+                self.report(position([x, y, z]), Some(false), ReportAbout::Unasked);
             }
             Event::Fault(fault) => {
                 let fault = fault.then(|| "overload".to_owned());
@@ -592,6 +596,7 @@ impl World {
         }
         if link == LinkView::Down {
             self.in_flight.clear();
+            self.place.earlier = 0;
             self.last_on_connection = None;
             self.monitor.handle_connected();
             self.accepted = None;
@@ -622,6 +627,13 @@ impl World {
         let is_earlier = self.note_answered();
         let before = self.teleop.motion();
         match order {
+            Order::Command(command) if ok && self.faulty => {
+                // Some controllers accept what their arm does not do.
+                self.accepted = None;
+                self.errors = 0;
+                self.teleop.handle_acknowledged(self.now, &command);
+                self.gripper.handle_void(self.now);
+            }
             Order::Command(command) if ok => {
                 (self.gripper.state, self.gripper.source) = (command.gripper, Source::Accepted);
                 if !is_earlier {
@@ -636,13 +648,13 @@ impl World {
                 self.gripper.handle_void(self.now);
                 self.teleop.handle_rejected(self.now);
                 self.errors += 1;
-                self.restarted = !self.interrupted;
+                self.restarted |= !self.interrupted;
                 self.interrupt_if(self.errors >= self.config.max_consecutive_errors);
                 self.interrupted = true;
             }
             Order::Stop => self.teleop.handle_stop_answered(false),
             Order::Question => {
-                self.report(self.near_told([0.0; 3]), Some(false));
+                self.report(self.near_told([0.0; 3]), Some(false), ReportAbout::Observed);
                 self.place.handle_answered(self.now, !self.is_on_its_way());
                 self.teleop.handle_answered(self.now);
             }
@@ -661,7 +673,7 @@ impl World {
                 self.accepted = None;
                 self.gripper.handle_void(self.now);
                 self.teleop.handle_lost();
-                self.restarted = !self.interrupted;
+                self.restarted |= !self.interrupted;
                 self.interrupted = true;
                 self.teleop.handle_timeout(self.now);
             }
@@ -691,7 +703,7 @@ impl World {
     }
 
     /// The controller reports where the arm is, asked for nothing.
-    fn report(&mut self, at: Position, moving: Option<bool>) {
+    fn report(&mut self, at: Position, moving: Option<bool>, about: ReportAbout) {
         let state = ReportedState {
             position: Some(at),
             orientation: self.turned(),
@@ -700,7 +712,7 @@ impl World {
         };
         let begun = !self.interrupted || self.restarted;
         let in_motion = self.is_moving() && begun && self.place.has_accepted();
-        self.take_report(&state, ReportAbout::Observed);
+        self.take_report(&state, about);
         if !in_motion {
             self.place.handle_report(self.now, at, moving, &self.config);
         }
@@ -724,6 +736,9 @@ impl World {
         let before = self.teleop.reason(self.now);
         self.teleop.handle_report(self.now, 0, about, Some(state));
         if state.fault.is_some() {
+            if !self.faulty {
+                self.renew_place();
+            }
             self.faulty = true;
         } else if std::mem::replace(&mut self.faulty, false) {
             let stopped = self.teleop.motion() == Motion::Stopped;

@@ -349,6 +349,38 @@ fn refused_first_command_is_asked_about_again() {
 }
 
 #[test]
+fn controller_that_refuses_for_long_disarms() {
+    let mut scene = Scene::tracking(&[("teleop.settle_time", Value::Real(0.0))]);
+    scene.answers = false;
+    scene.hand = [0.25, 0.0, 0.2];
+    for _ in 0..4000 {
+        let sent = scene.sent.len();
+        scene.target();
+        scene.wait(10);
+        (sent..scene.sent.len()).for_each(|_| scene.teleop.handle_rejected(scene.now));
+    }
+    assert_eq!(scene.motion(), Motion::Disarmed);
+    assert!(scene.reason().contains("refused every command for 30 s"), "{}", scene.reason());
+}
+
+#[test]
+fn link_that_was_down_for_long_disarms() {
+    for (millis, motion) in [(299_000, Motion::Approach), (301_000, Motion::Disarmed)] {
+        let mut scene = Scene::tracking(&[]);
+        scene.link(LinkView::Down);
+        for _ in 0..millis / 100 {
+            scene.target();
+            scene.wait(100);
+        }
+        scene.hand = [0.25, 0.0, 0.2];
+        scene.link(LinkView::Ready);
+        scene.move_for(1500);
+        let moved = scene.sent.is_empty();
+        assert_eq!(moved, motion == Motion::Disarmed, "{millis} ms: {}", scene.reason());
+    }
+}
+
+#[test]
 fn tool_whose_turning_is_unknown_moves_nothing() {
     let turning = [("wire.extra_fields", Value::Texts(vec!["rpy".into()]))];
     let mut scene = Scene::new(&turning);

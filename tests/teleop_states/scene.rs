@@ -136,7 +136,7 @@ impl Scene {
             moving,
             ..ReportedState::default()
         };
-        self.teleop.handle_report(self.now, 0, ReportAbout::Observed, Some(&state));
+        self.teleop.handle_report(self.now, 0, ReportAbout::Unasked, Some(&state));
     }
 
     /// A person arms, and the controller has reported where the arm is.
