@@ -5,7 +5,7 @@
 //! machine, because the arm may have been moved, homed or exchanged since.
 //!
 //! Invariants:
-//! - The place is *known* if the controller has reported it in this session, or has accepted a command in this session no longer
+//! - The place is *known* if the controller has reported it in this session, or has accepted a command in this session, no longer
 //!   ago than `arm.position_timeout`. It is *assumed* if a person says so, by `arm.assume_position` or by two calls of
 //!   `~/set_armed`. Otherwise it is unknown.
 //! - No motion begins while the place is unknown. If the controller can be asked, it is asked before each motion, and the motion
@@ -133,9 +133,9 @@ pub enum PositionUnknown {
     /// The controller has neither reported a position nor accepted a command in this session.
     #[error("this controller does not report where the arm is")]
     NotReported,
-    /// The last command was accepted too long ago.
+    /// The last command was accepted, or the last position reported, too long ago.
     #[error(
-        "this controller does not report where the arm is, and the last command was accepted {:.0} s ago, more than \
+        "this controller has neither reported where the arm is nor accepted a command for {:.0} s, more than \
          arm.position_timeout {:.0} s", age.as_secs_f64(), timeout.as_secs_f64()
     )]
     #[allow(missing_docs)]
@@ -513,16 +513,15 @@ impl ArmEstimate {
             config.assume_position != AssumedPosition::Last
                 && now.saturating_duration_since(at) > config.position_timeout
         };
-        if observed().next().is_none() {
-            match commanded {
-                Some((at, _)) if is_outdated(*at) => {
-                    let age = now.saturating_duration_since(*at);
-                    return Err(Outdated { age, timeout: config.position_timeout });
-                }
-                Some(_) => {}
-                None if assumed.is_none() => return Err(NotReported),
-                None => {}
+        let said_at = observed().map(|report| report.at).max().or(commanded.map(|(at, _)| at));
+        match said_at {
+            // One that can be asked has just answered.
+            Some(at) if is_outdated(at) && (observed().next().is_none() || !config.can_ask) => {
+                let age = now.saturating_duration_since(at);
+                return Err(Outdated { age, timeout: config.position_timeout });
             }
+            None if assumed.is_none() => return Err(NotReported),
+            Some(_) | None => {}
         }
         let position = self.position(config);
         if !config.workspace.contains(position) {
@@ -788,6 +787,10 @@ mod tests {
         let mut estimate = ArmEstimate::new(&config);
         observe(&mut estimate, t, 0.1, None);
         assert!(estimate.check(t + 9 * REST_TIME, &config).is_err(), "it reports only what is asked");
+        let late = t + config.position_timeout + MS;
+        report(&mut estimate, t, 0.1, ReportAbout::Unasked, Some(false));
+        assert!(matches!(estimate.check(late, &config), Err(PositionUnknown::Outdated { .. })));
+        let mut estimate = ArmEstimate::new(&config);
         report(&mut estimate, t, 0.1, ReportAbout::Unasked, None);
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::Moved(at(0.1))));
         assert_eq!(estimate.rests_at(), Some(t + REST_TIME));

@@ -301,6 +301,9 @@ impl Teleop {
                 self.estimate.handle_doubt(arm, Doubt::Unreadable(unreadable.to_string().into()));
             } else if let Some(position) = state.position {
                 let (orientation, moving) = (state.orientation, state.moving);
+                // Some controllers accept what their arm does not do.
+                let is_accepted = about == ReportAbout::Accepted && state.fault.is_some();
+                let about = if is_accepted { ReportAbout::Stopped } else { about };
                 let reported = Reported { arm, about, position, orientation, moving };
                 self.estimate.handle_report(now, reported, self.mode.is_moving() && self.begun, &self.config);
             }
