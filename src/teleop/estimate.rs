@@ -204,6 +204,12 @@ impl ArmEstimate {
     pub(super) fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
         self.accepted = Some(*command);
         if self.handle_answered_line() {
+            // It says where the arm was when that session ended.
+            let Command { position, orientation, .. } = *command;
+            let former = self.former.replace(Place { position, orientation });
+            if self.session.assumed.is_some() && self.session.assumed == former {
+                self.session.assumed = self.former;
+            }
             return;
         }
         let orientation = command.orientation.or(self.best().and_then(|place| place.orientation));
@@ -722,6 +728,11 @@ mod tests {
         assert_eq!(estimate.best_position(), None, "it may be on its way");
         estimate.handle_acknowledged(t, &to(0.2));
         assert_eq!(estimate.position(&config), at(0.2));
+        observe(&mut estimate, t, 0.1, Some(false));
+        estimate.handle_sent(t, to(0.11));
+        estimate.handle_acknowledged(t, &to(0.11));
+        assert_eq!(estimate.position(&config), at(0.11), "the report is from before");
+        assert_eq!(estimate.check(t + config.position_timeout, &config), Ok(()));
     }
 
     #[test]
@@ -933,6 +944,11 @@ mod tests {
         report(&mut estimate, t, 0.15, ReportAbout::Stopped, None);
         estimate.handle_stop_answered(true);
         assert_eq!((estimate.position(&config), estimate.check(t, &config)), (at(0.15), Ok(())));
+        let mut estimate = accepted(t, 0.2);
+        estimate.handle_stop_sent();
+        report(&mut estimate, t, 0.195, ReportAbout::Stopped, None);
+        estimate.handle_stop_answered(true);
+        assert_eq!((estimate.position(&config), estimate.has_accepted()), (at(0.195), false));
     }
 
     #[test]
@@ -1007,6 +1023,12 @@ mod tests {
         estimate.handle_acknowledged(t, &to(0.2));
         estimate.handle_rejected();
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
+        let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config.clone() };
+        let mut later = accepted(t, 0.2);
+        later.handle_sent(t, to(0.21));
+        later.renew_session(&last);
+        later.handle_acknowledged(t, &to(0.21));
+        assert_eq!(later.position(&last), at(0.21), "the arm is where the last accepted command has put it");
         estimate.handle_sent(t, to(0.22));
         estimate.handle_acknowledged(t, &to(0.22));
         assert_eq!(estimate.check(t, &config), Ok(()));
@@ -1092,6 +1114,9 @@ mod tests {
         estimate.handle_link_down(&config);
         assert_eq!((estimate.last_sent(), estimate.repeatable()), (None, None));
         assert_eq!(estimate.may_begin_at(now, &config), Some(now));
+        estimate.handle_sent(now, to(0.3));
+        estimate.handle_acknowledged(now, &to(0.3));
+        assert!(estimate.has_accepted(), "nothing is to be answered first");
     }
 
     /// Reports in motion or not, at `x`.
@@ -1143,7 +1168,7 @@ mod tests {
         report(&mut estimate, t, 0.15, ReportAbout::Accepted, None);
         assert_eq!(estimate.position(&config), at(0.2));
         told(&mut estimate, t, 0.15, Some(false), false);
-        assert_eq!((estimate.position(&config), estimate.reports(&config)), (at(0.15), true));
+        assert_eq!((estimate.position(&config), estimate.reports(&config)), (at(0.15), false));
     }
 
     #[test]
@@ -1231,7 +1256,7 @@ mod tests {
         let mut estimate = accepted(t, 0.2);
         estimate.renew_session(&config);
         let late = t + Duration::from_secs(9);
-        observe(&mut estimate, late, 0.1, None);
+        report(&mut estimate, late, 0.1, ReportAbout::Unasked, None);
         assert_eq!(estimate.check(late + REST_TIME, &config), Ok(()));
         assert_eq!(estimate.position(&config), at(0.1));
     }
@@ -1322,6 +1347,12 @@ mod tests {
         estimate.assume_home(&config);
         estimate.handle_acknowledged(t, &to(0.2));
         assert_eq!((estimate.position(&config), estimate.has_accepted()), (config.home, false));
+        let mut estimate = accepted(t, 0.2);
+        estimate.assume_home(&config);
+        assert_eq!(estimate.repeatable(), None, "the last command does not lead home");
+        let last = TeleopConfig { assume_position: AssumedPosition::Last, can_ask: false, ..config };
+        estimate.renew_session(&last);
+        assert_eq!(estimate.check(t, &last), Err(PositionUnknown::NotReported), "it was only assumed");
     }
 
     #[test]
@@ -1354,20 +1385,23 @@ mod tests {
         assert!(estimate.has_unanswered() && !estimate.has_been_answered());
         report(&mut estimate, t, 0.1, ReportAbout::Accepted, None);
         assert_eq!(seen(&estimate), (true, false, false));
-        assert_eq!(estimate.rests_at(&config), None, "it is on its way");
+        assert_eq!(estimate.rests_at(), None, "it is on its way");
         let mut estimate = accepted(t, 0.2);
         assert_eq!((seen(&estimate), estimate.best_position()), ((true, true, false), Some(at(0.2))));
         assert!(!estimate.has_unanswered() && !estimate.is_elsewhere(at(0.2), 0.01));
         let asked = TeleopConfig { can_ask: true, ..config.clone() };
         assert!(estimate.reports(&asked));
         observe(&mut estimate, t, 0.205, None);
+        assert_eq!(seen(&estimate), (true, true, false));
+        assert_eq!(estimate.rests_at(), None, "it reports only what is asked");
+        report(&mut estimate, t, 0.205, ReportAbout::Unasked, None);
         assert_eq!(seen(&estimate), (true, true, true));
         assert!(!estimate.is_elsewhere(at(0.2), 0.01) && estimate.is_elsewhere(at(0.2), 0.001));
-        assert_eq!((estimate.rests_at(&config), estimate.rests_at(&asked)), (Some(t + REST_TIME), None));
+        assert_eq!(estimate.rests_at(), Some(t + REST_TIME));
         report(&mut estimate, t, 0.1, ReportAbout::Accepted, None);
         assert!(!estimate.is_elsewhere(at(0.2), 0.01), "it is on its way");
         observe(&mut estimate, t, 0.1, Some(false));
-        assert_eq!(estimate.rests_at(&config), None);
+        assert_eq!(estimate.rests_at(), None);
     }
 
     #[test]
@@ -1417,10 +1451,16 @@ mod tests {
 
     #[test]
     fn command_before_a_stop_line_is_not_repeated() {
-        let t = Instant::now();
+        let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
         let mut estimate = accepted(t, 0.2);
+        estimate.handle_answer(t, true);
         estimate.handle_stop_sent();
         estimate.handle_stop_answered(false);
         assert_eq!(estimate.repeatable(), None);
+        assert_eq!(
+            estimate.check(t, &config),
+            Err(PositionUnknown::Awaited),
+            "it may have stopped on its way"
+        );
     }
 }

@@ -413,6 +413,8 @@ impl Teleop {
             return Err(ArmingError::NotGoingHome(obstacle.to_string()));
         }
         self.change_mode(Mode::go_home)?;
+        // The gripper keeps what it holds, whatever the fingers do.
+        self.gripper.handle_void();
         let orientation = self.config.orientation.map(|turning| turning.home);
         self.planner.head_for(self.config.home, orientation);
         let basis = Basis { estimate: &self.estimate, config: &self.config };
@@ -811,6 +813,9 @@ impl Teleop {
     }
 
     fn decide_gripper(&mut self, now: Instant) {
+        if self.mode.is_going_home() {
+            return;
+        }
         if let Some(in_sight) = self.input.good_since(now, &self.config) {
             self.gripper.decide(now, in_sight, &self.config.gripper);
         }

@@ -1,7 +1,7 @@
 //! The invariants of the arm, each by its number in docs/safety.md.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::teleop::{CommandKind, Planned, TeleopConfig};
@@ -118,7 +118,11 @@ pub fn check_obeyed(
     let unseen = disturbance.at.filter(|at| line.informed_at.is_none_or(|informed| *at >= informed));
     let could_ask = settings.tells_place() && settings.is_truthful();
     let asked_in_time = |at: Instant| at + settings.asking_takes() + line.lag < line.at;
-    let late = unseen.is_some_and(|at| !could_ask || !asked_in_time(at) || !(line.begins || repeats));
+    // In motion the arm may be behind by the following error until that is noticed.
+    let following = config.following.time + Duration::from_secs(1);
+    let stopped = disturbance.at.is_some_and(|at| at + following >= line.at) && !line.begins && !repeats;
+    let late =
+        stopped || unseen.is_some_and(|at| !could_ask || !asked_in_time(at) || !(line.begins || repeats));
     if let Some(since) = disturbance.since.filter(|_| body.mover() == Some(Mover::Person)) {
         let told = could_ask && settings.arm.reports.moving && !line.by_word;
         hold(7, !told || !asked_in_time(since) || !(line.begins || repeats), || {

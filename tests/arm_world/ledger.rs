@@ -143,8 +143,13 @@ impl Ledger {
                 // The very first command was refused: the next begins where the arm is.
                 (self.has_begun, self.from) = (false, None);
             }
+            if obeys {
+                self.gripper = Some(command.gripper);
+                // The last accepted command says where the arm stays (arm.assume_position last), whatever session it was of.
+                self.informed_at = self.informed_at.max(Some(speech.generated));
+            }
             if obeys && *seq >= self.session_begins {
-                (self.accepted, self.gripper) = (Some(command.position), Some(command.gripper));
+                self.accepted = Some(command.position);
                 (self.place_known, self.word) = (true, false);
                 self.from = self.accepted;
                 self.informed_at = self.informed_at.max(Some(speech.generated));
@@ -168,6 +173,8 @@ impl Ledger {
     /// Notes that a person has sent the arm home.
     pub fn note_going_home(&mut self) {
         (self.permitted, self.going_home, self.fault_heard) = (true, true, false);
+        // It begins where the arm is seen.
+        (self.has_begun, self.from) = (false, None);
     }
 
     /// Notes what a good target says of the gripper.

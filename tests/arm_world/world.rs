@@ -188,6 +188,7 @@ impl World {
             _ if !self.bridge_runs() => {}
             Step::Word { gripper } => {
                 self.ledger.word_on_topic = Some(gripper);
+                self.ledger.note_wish(now, Some(gripper));
                 self.coordinator.teleop.handle_gripper(now, GripperInput::Wanted(gripper));
                 self.count();
             }

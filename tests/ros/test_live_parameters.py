@@ -15,7 +15,7 @@ PLACE_LINE = command("120.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 FIELDS = ("position", "orientation", "stamp", "frame", "valid", "gripper")
 READ_ONLY = {"use_sim_time", "gripper.type", "gripper.initial", "input.topic", "input.type", "input.unit", "stop.topic"}
-READ_ONLY |= {"tf.enabled", *(f"input.{field}" for field in FIELDS)}
+READ_ONLY |= {"tf.enabled", "gripper.valid", "gripper.opened_by", *(f"input.{field}" for field in FIELDS)}
 # Where the nearest other value contradicts another parameter, or is out of a range that tools are not told of.
 OTHERS = {"workspace.reach_max": 0.5, "input.unit": "cm", "link.heartbeat.period": 0.5, "wire.extra_fields": ["seq"]}
 # Encryption needs files; test_security.py has some.

@@ -32,14 +32,15 @@ def test_the_aether_tracker_moves_the_arm_at_two_hertz_and_its_zeros_hold_it(con
     started.status.wait(motion="HOLDING", reason="all zero")
     # It has lost the hand, and so says that the hand is open.
     assert all(b'"closed"' in line.data for line in controller.lines[after:])
-    tracker.make = lambda: here
+    tracker.make = lambda: next(live)
     started.status.wait(motion="TRACKING")
+    tracker.make = lambda: here
     started.status.wait(motion="HOLDING", reason="exactly the same")
 
 
 def test_left_hand_of_aether_that_is_lost_drops_nothing(controller, bridge, repeat, peer):
     live = itertools.cycle([5.0, 5.5])
-    started = bridge(controller, {"arm.home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET])
+    started = bridge(controller, {**PLAIN, "arm.home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET])
     tracker = repeat(HandState, "/HandStates", lambda: HandState(x=10.0, y=20.0, z=next(live), hand_closed=True), rate=2.0)
     started.status.wait(motion="TRACKING")
     index = controller.lines.find(lambda line: line.gripper == "closed")

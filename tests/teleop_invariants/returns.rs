@@ -73,6 +73,11 @@ impl Returns {
         self.good_since = None;
     }
 
+    /// Forgets when the last command was sent, because it was sent to another arm.
+    pub fn handle_other_arm(&mut self) {
+        self.sent = None;
+    }
+
     /// Takes other settings while the arm moves or not.
     pub fn handle_config(&mut self, before: &TeleopConfig, after: &TeleopConfig, moving: bool) {
         let exact = |config: &TeleopConfig| {

@@ -323,6 +323,7 @@ impl World {
                 self.handle_link(LinkView::Down);
                 self.teleop.handle_other_arm();
                 self.place = Place::of_other_arm(&self.config);
+                self.returns.handle_other_arm();
                 self.faulty = false;
                 self.gripper = GripperSide::new(self.config.initial_gripper);
             }

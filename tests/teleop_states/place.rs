@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use aether_bridge::arm::ReportedState;
+use aether_bridge::arm::{Gripper, ReportedState};
 use aether_bridge::config::Value;
 use aether_bridge::geometry::{Orientation, Position};
 use aether_bridge::teleop::{
-    ArmingError, CommandKind, LinkView, Motion, PositionUnknown, ReasonKind, ReportAbout,
+    ArmingError, CommandKind, GripperInput, LinkView, Motion, PositionUnknown, ReasonKind, ReportAbout,
 };
 
 use crate::scene::{Scene, at, config, text};
@@ -423,6 +423,21 @@ fn way_home_keeps_the_limits_and_disarms_there() {
     let sent = scene.sent.len();
     scene.move_for(2000);
     assert_eq!(scene.sent.len(), sent, "only a person arms");
+}
+
+#[test]
+fn way_home_keeps_the_gripper_as_it_is() {
+    let mut scene = Scene::tracking(&[]);
+    scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));
+    scene.hand = [0.25, 0.05, 0.25];
+    scene.move_for(2000);
+    assert_eq!(scene.sent.last().unwrap().1.command.gripper, Gripper::Closed);
+    scene.sent.clear();
+    scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Open));
+    scene.teleop.handle_go_home(scene.now).unwrap();
+    scene.move_for(3000);
+    assert!(scene.sent.iter().all(|(_, planned)| planned.command.gripper == Gripper::Closed));
+    assert_eq!(scene.arm, config(&[]).home);
 }
 
 #[test]

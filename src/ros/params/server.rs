@@ -9,7 +9,7 @@ use super::services::{ParameterServices, Settable};
 use crate::app::Bridge;
 use crate::config::table::BridgeTable;
 use crate::config::{Config, Parameters};
-use crate::params::{self, ChangeError, Table, Value};
+use crate::params::{self, ChangeError, Changed, Table, Value};
 use crate::ros::clock::RosClock;
 use crate::text::sanitize_short;
 
@@ -83,13 +83,14 @@ impl Settable for Live<'_> {
 /// Makes the set that comes of setting these parameters, all together, where `parameters` are in force.
 ///
 /// # Errors
-/// The first of them that is wrong by itself.
+/// The first of them that is wrong by itself, or that may change at no time.
 pub fn requested<T: Table>(
     parameters: &params::Parameters<T>,
     use_sim_time: bool,
     given: &[Parameter],
 ) -> Result<params::Parameters<T>, String> {
-    let mut parameters = parameters.clone();
+    let before = parameters;
+    let mut parameters = before.clone();
     for Parameter { name, value } in given {
         let (name, value) = (sanitize_short(name), from_message(value));
         if name == USE_SIM_TIME {
@@ -108,7 +109,9 @@ pub fn requested<T: Table>(
             _ => parameters.set(&name, value).map_err(|error| error.to_string())?,
         }
     }
-    Ok(parameters)
+    // That it may change at no time counts before what it contradicts. While disarmed nothing else is refused here.
+    let refused = Changed::between(before, &parameters).find_map(|changed| changed.check(false).err());
+    refused.map_or(Ok(parameters), |error| Err(error.to_string()))
 }
 
 #[cfg(test)]
@@ -160,6 +163,8 @@ mod tests {
             ("no.such", NOT_SET, "'no.such' is unknown"),
             ("use_sim_time", Value::Boolean(true), "'use_sim_time' is false and read-only"),
             ("use_sim_time", NOT_SET, "'use_sim_time' is false and read-only"),
+            // It contradicts input.gripper too, which a user would then set in vain.
+            ("gripper.valid", Value::Text("seen".into()), "'gripper.valid' is 'none' and read-only"),
         ] {
             let refused = set(&[(name, value)]).unwrap_err();
             assert!(refused.contains(words), "{refused}");
