@@ -384,6 +384,16 @@ impl ArmEstimate {
         self.session.earlier = 0;
     }
 
+    /// Forgets what was reported before a silence of the controller, because it says nothing of the time after it.
+    pub(super) fn handle_silence(&mut self) {
+        if self.session.reports.iter().any(|report| report.unasked) {
+            // It will say again where the arm is.
+            self.session.assumed = None;
+        }
+        self.session.reports.clear();
+        self.session.answered_at = None;
+    }
+
     /// Forgets all, because the arm or what positions mean is another.
     pub(super) fn handle_other_arm(&mut self) {
         *self = Self { left_start: true, ..Self::default() };
@@ -1035,6 +1045,26 @@ mod tests {
         estimate.handle_sent(t, to(0.22));
         estimate.handle_acknowledged(t, &to(0.22));
         assert_eq!(estimate.check(t, &config), Ok(()));
+    }
+
+    #[test]
+    fn silence_of_the_controller_makes_reports_void() {
+        let (t, config) = (Instant::now(), config());
+        let mut estimate = ArmEstimate::new(&config);
+        observe(&mut estimate, t, 0.1, Some(false));
+        estimate.handle_silence();
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
+        let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config.clone() };
+        let mut estimate = accepted(t, 0.2);
+        estimate.renew_session(&last);
+        estimate.handle_silence();
+        assert_eq!(estimate.check(t, &last), Ok(()), "a person says that it stays there");
+        report(&mut estimate, t, 0.2, ReportAbout::Unasked, Some(false));
+        estimate.handle_silence();
+        assert!(estimate.check(t, &last).is_err(), "the controller will say it again");
+        let mut estimate = accepted(t, 0.2);
+        estimate.handle_silence();
+        assert_eq!(estimate.position(&config), at(0.2), "the connection stands");
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Returns {
         if let (Some(before), Some(base), false) = (self.place, base, away) {
             let jump = before.distance(base);
             let far = config.jump.distance > 0.0 && jump > config.jump.distance;
-            assert!(!far, "invariant 8: a jump of {jump} m, {absence:?} after the last good target");
+            assert!(!far, "invariant 10: a jump of {jump} m, {absence:?} after the last good target");
         }
         if away {
             self.settle = Some(config.settle_time);
@@ -103,14 +103,14 @@ impl Returns {
     pub fn handle_stop_line(&mut self) {
         self.stop_lines += 1;
         let allowed = self.motions + self.others;
-        assert!(self.stop_lines <= allowed, "invariant 9: {} stop lines, {allowed} allowed", self.stop_lines);
+        assert!(self.stop_lines <= allowed, "invariant 11: {} stop lines, {allowed} allowed", self.stop_lines);
     }
 
     /// Checks a command of a motion, the first one if `starts`.
     pub fn check(&self, now: Instant, planned: &Planned, starts: bool, config: &TeleopConfig) {
         if !starts {
             let approaches = planned.kind == CommandKind::Approach;
-            assert!(approaches || !self.approach_owed, "invariant 10: it is not the hand that moved");
+            assert!(approaches || !self.approach_owed, "invariant 12: it is not the hand that moved");
             return;
         }
         if let Some((sent_at, speed)) = self.sent {
@@ -124,7 +124,7 @@ impl Returns {
         if let Some(settle) = self.settle {
             let good_for = self.good_since.map(|since| now - since);
             let settled = good_for.is_some_and(|good_for| good_for >= settle);
-            assert!(settled, "invariant 8: good for {good_for:?} after an absence");
+            assert!(settled, "invariant 10: good for {good_for:?} after an absence");
         }
     }
 
