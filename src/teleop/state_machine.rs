@@ -779,7 +779,8 @@ impl Teleop {
 
     /// Returns when a person will have to arm because no hand has come, maybe in the past.
     fn rearm_at(&self) -> Option<Instant> {
-        self.input.rearm_at(&self.config).filter(|_| self.mode.is_armed())
+        let awaits_hand = self.mode.is_armed() && !self.mode.is_going_home();
+        self.input.rearm_at(&self.config).filter(|_| awaits_hand)
     }
 
     /// Changes the mode, and does what every change of it entails.

@@ -103,7 +103,11 @@ impl Returns {
     pub fn handle_stop_line(&mut self) {
         self.stop_lines += 1;
         let allowed = self.motions + self.others;
-        assert!(self.stop_lines <= allowed, "invariant 11: {} stop lines, {allowed} allowed", self.stop_lines);
+        assert!(
+            self.stop_lines <= allowed,
+            "invariant 11: {} stop lines, {allowed} allowed",
+            self.stop_lines
+        );
     }
 
     /// Checks a command of a motion, the first one if `starts`.

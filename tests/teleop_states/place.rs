@@ -449,6 +449,16 @@ fn way_home_does_not_need_a_hand() {
     scene.send();
     scene.wait(5000);
     assert_eq!((scene.arm, scene.motion()), (config(&[]).home, Motion::Disarmed), "{}", scene.reason());
+    // Nor one in the last minutes.
+    let mut scene = Scene::tracking(&[]);
+    scene.hand = [0.25, 0.05, 0.25];
+    scene.move_for(2000);
+    scene.wait(310_000);
+    scene.report(scene.arm, Some(false));
+    scene.teleop.handle_go_home(scene.now).unwrap();
+    scene.send();
+    scene.wait(5000);
+    assert_eq!(scene.arm, config(&[]).home, "{}", scene.reason());
 }
 
 #[test]
