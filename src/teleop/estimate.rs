@@ -385,7 +385,9 @@ impl ArmEstimate {
     }
 
     /// Forgets what was reported before a silence of the controller, because it says nothing of the time after it.
-    pub(super) fn handle_silence(&mut self) {
+    pub(super) fn handle_silence(&mut self, config: &TeleopConfig) {
+        // A command away from which the arm has been seen does not count again.
+        self.handle_start(config);
         if self.session.reports.iter().any(|report| report.unasked) {
             // It will say again where the arm is.
             self.session.assumed = None;
@@ -1052,19 +1054,22 @@ mod tests {
         let (t, config) = (Instant::now(), config());
         let mut estimate = ArmEstimate::new(&config);
         observe(&mut estimate, t, 0.1, Some(false));
-        estimate.handle_silence();
+        estimate.handle_silence(&config);
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
         let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config.clone() };
         let mut estimate = accepted(t, 0.2);
         estimate.renew_session(&last);
-        estimate.handle_silence();
+        estimate.handle_silence(&config);
         assert_eq!(estimate.check(t, &last), Ok(()), "a person says that it stays there");
         report(&mut estimate, t, 0.2, ReportAbout::Unasked, Some(false));
-        estimate.handle_silence();
+        estimate.handle_silence(&config);
         assert!(estimate.check(t, &last).is_err(), "the controller will say it again");
         let mut estimate = accepted(t, 0.2);
-        estimate.handle_silence();
+        estimate.handle_silence(&config);
         assert_eq!(estimate.position(&config), at(0.2), "the connection stands");
+        observe(&mut estimate, t, 0.3, None);
+        estimate.handle_silence(&config);
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported), "it was seen elsewhere");
     }
 
     #[test]

@@ -217,7 +217,8 @@ impl GripperDecider {
         }
         let before = self.decided();
         (self.state, self.source) = (gripper, Source::Known);
-        if self.decided() != before {
+        // A wish that took the place of a guess does not take the place of what is known.
+        if self.decided() != before || self.wish.is_some_and(|wish| wish.is_first) {
             self.restart_wish();
         }
     }
@@ -360,6 +361,24 @@ mod tests {
             self.gripper.decide(self.at(millis), self.in_sight, &self.config);
             self.gripper.decided()
         }
+    }
+
+    #[test]
+    fn first_number_takes_the_place_of_the_guess_until_it_is_void() {
+        let mut scene = Scene::new(Open);
+        scene.repeat([0, 10], Said::Number(0.1));
+        assert_eq!(scene.decided(60_000), Closed, "however long ago it was");
+        scene.gripper.handle_sent(Closed);
+        scene.gripper.handle_refused();
+        assert_eq!(scene.decided(60_000), Open, "no accepted command has carried it");
+        let mut scene = Scene::new(Closed);
+        scene.repeat([0, 10], Said::Number(0.9));
+        scene.gripper.handle_reported(Closed);
+        assert_eq!(scene.decided(60_000), Closed, "the controller knows better");
+        let mut scene = Scene::new(Open);
+        scene.want(0, Closed);
+        scene.gripper.handle_refused();
+        assert_eq!(scene.decided(60_000), Closed, "a word stands");
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Teleop {
         self.link = link;
         self.handle_outage(now);
         if link == LinkView::Unresponsive {
-            self.estimate.handle_silence();
+            self.estimate.handle_silence(&self.config);
             self.stop_line.handle_unanswered();
         }
         if link.is_down() {

@@ -91,6 +91,24 @@ impl Place {
         self.seen.clear();
     }
 
+    /// A command of an earlier session was accepted: the arm was there when that ended.
+    pub fn handle_earlier(&mut self, place: Position, config: &TeleopConfig) {
+        self.former.push(place);
+        if config.assume_position == AssumedPosition::Last {
+            self.assumed.push(place);
+        }
+    }
+
+    /// The controller is silent: what it has reported is of the past, and so is a command away from which the arm was seen.
+    pub fn handle_silence(&mut self, config: &TeleopConfig) {
+        if let Some(seen) = self.seen.last() {
+            let near = |place: &Position| place.distance(seen.place) <= config.position_tolerance;
+            self.acknowledged = self.acknowledged.filter(|(_, place)| near(place));
+        }
+        self.seen.clear();
+        self.answered = None;
+    }
+
     /// The arm has stopped on its way.
     pub fn handle_stopped(&mut self, now: Instant, place: Position) {
         self.acknowledged = None;

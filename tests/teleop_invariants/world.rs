@@ -584,8 +584,11 @@ impl World {
         let first = side.wish.filter(|wish| !side.settled && (word || wish.before.is_some()));
         if let Some(first) = first {
             side.settled = true;
-            if side.source == Source::Assumed {
+            if side.source == Source::Assumed && word {
                 (side.state, side.source) = (first.wanted, Source::Told);
+            } else if side.source == Source::Assumed {
+                // A number takes the place of the guess only as long as it is not void.
+                (side.stood, side.due) = (vec![first.wanted], Some(first.wanted));
             }
         }
     }
@@ -594,6 +597,8 @@ impl World {
         self.interrupt_if(link != LinkView::Ready);
         if link.is_down() {
             self.renew_place();
+        } else if link == LinkView::Unresponsive {
+            self.place.handle_silence(&self.config);
         }
         if link == LinkView::Down {
             self.in_flight.clear();
@@ -637,7 +642,9 @@ impl World {
             }
             Order::Command(command) if ok => {
                 (self.gripper.state, self.gripper.source) = (command.gripper, Source::Accepted);
-                if !is_earlier {
+                if is_earlier {
+                    self.place.handle_earlier(command.position, &self.config);
+                } else {
                     self.place.handle_acknowledged(self.now, &command);
                 }
                 self.accepted = Some(command);
