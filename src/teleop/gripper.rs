@@ -215,10 +215,11 @@ impl GripperDecider {
         if self.sent.is_some() || !is_believed || self.source == Source::Accepted && gripper == self.state {
             return;
         }
-        let before = self.decided();
+        // Nobody has decided against what is reported now, if what was decided was the state before.
+        let is_news = gripper != self.state && self.decided() == self.state;
         (self.state, self.source) = (gripper, Source::Known);
         // A wish that took the place of a guess does not take the place of what is known.
-        if self.decided() != before || self.wish.is_some_and(|wish| wish.is_first) {
+        if is_news || self.wish.is_some_and(|wish| wish.is_first) {
             self.restart_wish();
         }
     }
@@ -712,6 +713,19 @@ mod tests {
         // Nor does one that leaves the decision as it is.
         scene.gripper.handle_reported(Closed);
         assert_eq!(scene.gripper.decided(), Closed);
+    }
+
+    #[test]
+    fn wish_that_agreed_with_the_state_does_not_open_what_was_closed_by_other_means() {
+        let mut scene = Scene::moving(Open);
+        scene.gripper.handle_void();
+        scene.want(0, Open);
+        assert_eq!(scene.decided(1000), Open);
+        scene.gripper.handle_reported(Closed);
+        assert_eq!(scene.gripper.decided(), Closed);
+        // The hand wants it still: it opens once that has stood from now.
+        assert_eq!(scene.decided(2000), Closed);
+        assert_eq!(scene.decided(2300), Open);
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl Place {
         moving: Option<bool>,
         config: &TeleopConfig,
     ) {
-        if place.coordinates() == [0.0; 3] || self.is_of_another_unit(place, config.position_tolerance) {
+        if place.coordinates() == [0.0; 3] || self.is_of_another_unit(place, config) {
             // It does not outweigh the word of a person.
             self.doubtful |= self.assumed.is_empty() || self.acknowledged.is_some();
         } else {
@@ -137,10 +137,21 @@ impl Place {
     }
 
     /// Whether a place would be right if it were in another unit.
-    fn is_of_another_unit(&self, place: Position, tolerance: f64) -> bool {
+    fn is_of_another_unit(&self, place: Position, config: &TeleopConfig) -> bool {
+        let tolerance = config.position_tolerance;
         let told = self.acknowledged.map(|(_, place)| place);
         let seen = self.seen.last().map(|seen| seen.place);
-        let Some(known) = seen.or(told).or(self.assumed.first().copied()) else { return false };
+        let Some(known) = seen.or(told).or(self.assumed.first().copied()) else {
+            let workspace = &config.workspace;
+            let near = workspace.nearest(place).is_some_and(|near| near.distance(place) <= tolerance);
+            let inside = |factor: f64| {
+                let [x, y, z] = place.coordinates().map(|coordinate| coordinate * factor);
+                Position::new(x, y, z).is_ok_and(|place| workspace.contains(place))
+            };
+            let smaller = place.point().coords.norm() > 5.0;
+            return !near
+                && [10.0, 100.0, 1000.0].iter().any(|factor| inside(*factor) || smaller && inside(1.0 / factor));
+        };
         let far = known.point().coords.norm();
         let near =
             |place: nalgebra::Vector3<f64>| (place - known.point().coords).norm() <= tolerance + 0.05 * far;
@@ -165,6 +176,10 @@ impl Place {
 
     pub fn handle_home(&mut self, home: Position) {
         self.home = home;
+    }
+
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful
     }
 
     pub fn has_accepted(&self) -> bool {

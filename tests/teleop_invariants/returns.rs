@@ -125,6 +125,16 @@ impl Returns {
             let rest = speed.unwrap_or(0.0) / config.limits.acceleration;
             assert!(waited >= rest - 1e-6, "invariant 2: {waited} s after {speed:?} m/s");
         }
+        self.check_settled(now);
+    }
+
+    /// Takes that motion begins, though its first command may be sent later.
+    pub fn handle_begun(&mut self, now: Instant) {
+        self.check_settled(now);
+        self.settle = None;
+    }
+
+    fn check_settled(&self, now: Instant) {
         if let Some(settle) = self.settle {
             let good_for = self.good_since.map(|since| now - since);
             let settled = good_for.is_some_and(|good_for| good_for >= settle);

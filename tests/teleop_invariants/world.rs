@@ -123,6 +123,8 @@ struct Wish {
     wanted: Gripper,
     /// Of the topic, and no number.
     word: bool,
+    /// A number that has taken the place of a guess.
+    first: bool,
     since: Instant,
     /// When it was said last, and before that.
     last: Instant,
@@ -161,7 +163,9 @@ impl GripperSide {
         if self.sent.is_some() || !believed {
             return;
         }
-        let changed = self.state != reported && self.due.is_none_or(|due| due == self.state);
+        // A first number takes the place of a guess, and not of what is known.
+        let first = self.wish.is_some_and(|wish| wish.first);
+        let changed = first || self.state != reported && self.due.is_none_or(|due| due == self.state);
         (self.state, self.source) = (reported, Source::Told);
         if changed {
             self.restart(now);
@@ -262,6 +266,9 @@ impl World {
         let stands = matches!(after, Motion::Disarmed | Motion::Stopped);
         if moves(before) && !moves(after) || before != after && stands {
             self.gripper.handle_void(self.now);
+        }
+        if !moves(before) && moves(after) {
+            self.returns.handle_begun(self.now);
         }
     }
 
@@ -433,6 +440,8 @@ impl World {
             stall: Duration::ZERO,
             publisher: None,
         };
+        // What was due before it comes before it: a motion may begin, and end with this very target.
+        self.handle_timeout();
         let before = self.teleop.motion();
         let accepted = self.teleop.handle_target(self.now, target).is_ok();
         let good_before = self.good_input.is_some_and(|taken| self.now < taken + self.config.input_timeout);
@@ -577,7 +586,14 @@ impl World {
         match &mut side.wish {
             Some(wish) if goes_on(wish) => (wish.before, wish.last) = (Some(wish.last), now),
             wish => {
-                *wish = wanted.map(|wanted| Wish { wanted, word, since: now, last: now, before: None });
+                *wish = wanted.map(|wanted| Wish {
+                    wanted,
+                    word,
+                    first: false,
+                    since: now,
+                    last: now,
+                    before: None,
+                });
                 (side.due, side.stood) = (None, Vec::new());
             }
         }
@@ -589,6 +605,7 @@ impl World {
             } else if side.source == Source::Assumed {
                 // A number takes the place of the guess only as long as it is not void.
                 (side.stood, side.due) = (vec![first.wanted], Some(first.wanted));
+                side.wish = Some(Wish { first: true, ..first });
             }
         }
     }
@@ -727,7 +744,9 @@ impl World {
         let elsewhere = self
             .last_on_connection
             .is_some_and(|(_, last)| last.position.distance(at) > self.config.position_tolerance);
-        if elsewhere && !self.is_on_its_way() && self.has_arrived() {
+        // What cannot be believed says nothing of who moves the arm.
+        let believed = !self.place.is_doubtful();
+        if elsewhere && believed && !self.is_on_its_way() && self.has_arrived() {
             self.undisturbed = false;
         }
     }

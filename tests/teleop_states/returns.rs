@@ -69,6 +69,20 @@ fn hand_that_was_away_for_less_is_approached_at_once() {
 }
 
 #[test]
+fn arming_does_not_shorten_the_absence() {
+    let mut scene = Scene::new(&[("teleop.arming", text("operator"))]);
+    scene.link(LinkView::Ready);
+    scene.report(at(0.2, 0.0, 0.2), Some(false));
+    scene.move_for(1500);
+    scene.wait(150);
+    scene.set_armed().unwrap();
+    // The hand settled before that, so the arm is free to move until the input is stale.
+    scene.wait(900);
+    scene.target();
+    assert!(scene.reason().contains("waiting until"), "{:?}: {}", scene.motion(), scene.reason());
+}
+
+#[test]
 fn stalled_process_does_not_shorten_the_absence() {
     let mut scene = Scene::tracking(&[]);
     scene.now += std::time::Duration::from_millis(1100);

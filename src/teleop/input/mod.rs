@@ -40,8 +40,10 @@ pub(super) struct Input {
     intervals: [Duration; 2],
     /// How many targets in a row were all zero.
     zeros: u32,
-    /// Since when a good target has been awaited: when the last one came, or when a person armed after that.
-    awaited_since: Option<Instant>,
+    /// When the last good target came.
+    last_good: Option<Instant>,
+    /// When a person armed last.
+    armed_at: Option<Instant>,
     /// Where the hand was in its own frame, and which frame that was: what a move of the frame is measured from.
     anchor: Option<(Position, Frame)>,
     /// How long the computer slept last, and when it woke up.
@@ -138,7 +140,7 @@ impl Input {
     /// Records that a judged target is followed.
     pub(super) fn handle_good(&mut self, now: Instant, origin: Instant, config: &TeleopConfig) {
         self.watchdog.handle_good(now, origin, config.input_timeout);
-        self.awaited_since = Some(now);
+        self.last_good = Some(now);
     }
 
     /// Records why the last message may not be followed.
@@ -149,15 +151,17 @@ impl Input {
         self.watchdog.handle_fault(fault);
     }
 
-    /// Records that a person has armed: the hand is awaited from now on.
+    /// Records that a person has armed. That gives the hand time to come, but does not make its absence shorter.
     pub(super) fn handle_armed(&mut self, now: Instant) {
-        self.awaited_since = Some(now);
+        self.armed_at = Some(now);
     }
 
     /// Records that the computer has slept for so long, and has just woken up.
     pub(super) fn handle_slept(&mut self, now: Instant, slept: Duration) {
         self.slept = Some((slept, now));
-        self.awaited_since = self.awaited_since.and_then(|since| since.checked_sub(slept));
+        for time in [&mut self.last_good, &mut self.armed_at] {
+            *time = time.and_then(|time| time.checked_sub(slept));
+        }
         if self.last_message.is_some() {
             self.last_message = Some(now);
             self.handle_fault(InputFault::ComputerSlept { slept });
@@ -225,14 +229,14 @@ impl Input {
 
     /// Returns whether the hand has been away so long that it has to settle like a new one.
     pub(super) fn is_away(&self, now: Instant, config: &TeleopConfig) -> bool {
-        self.awaited_since.is_some_and(|since| config.is_absence(since, now))
+        self.last_good.is_some_and(|seen| config.is_absence(seen, now))
     }
 
     /// Returns when the hand will have been away so long that a person has to arm, maybe in the past. A hand that is not lost
     /// yet, by `input.timeout`, is not away.
     pub(super) fn rearm_at(&self, config: &TeleopConfig) -> Option<Instant> {
         let limit = Some(config.rearm_after).filter(|limit| !limit.is_zero())?;
-        self.awaited_since.map(|since| since + limit.max(config.input_timeout))
+        self.last_good.max(self.armed_at).map(|since| since + limit.max(config.input_timeout))
     }
 
     /// Returns when the input changes by itself, maybe in the past. With `settling` the moment when it settles counts too.
