@@ -127,13 +127,18 @@ impl Place {
         moving: Option<bool>,
         config: &TeleopConfig,
     ) {
-        if place.coordinates() == [0.0; 3] || self.is_of_another_unit(place, config) {
+        if self.is_unbelievable(place, config) {
             // It does not outweigh the word of a person.
             self.doubtful |= self.assumed.is_empty() || self.acknowledged.is_some();
         } else {
             (self.doubtful, self.left_start) = (false, true);
             self.seen.push(Sighting { at: now, place, moving });
         }
+    }
+
+    /// Whether a place is one that controllers report before they know, or in another unit.
+    pub fn is_unbelievable(&self, place: Position, config: &TeleopConfig) -> bool {
+        place.coordinates() == [0.0; 3] || self.is_of_another_unit(place, config)
     }
 
     /// Whether a place would be right if it were in another unit.

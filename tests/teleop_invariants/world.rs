@@ -737,6 +737,7 @@ impl World {
         };
         let begun = !self.interrupted || self.restarted;
         let in_motion = self.is_moving() && begun && self.place.has_accepted();
+        let unbelievable = self.place.is_unbelievable(at, &self.config);
         self.take_report(&state, about);
         if !in_motion {
             self.place.handle_report(self.now, at, moving, &self.config);
@@ -745,7 +746,7 @@ impl World {
             .last_on_connection
             .is_some_and(|(_, last)| last.position.distance(at) > self.config.position_tolerance);
         // What cannot be believed says nothing of who moves the arm.
-        let believed = !self.place.is_doubtful();
+        let believed = !unbelievable && !self.place.is_doubtful();
         if elsewhere && believed && !self.is_on_its_way() && self.has_arrived() {
             self.undisturbed = false;
         }
