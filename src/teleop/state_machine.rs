@@ -796,7 +796,8 @@ impl Teleop {
             self.armed_for.release();
         }
         if self.mode.motion() == Motion::Disarmed {
-            // People may move the arm by other means from now on.
+            // People may move the arm by other means from now on, and what was asked of a person was asked before that.
+            self.confirm_until = None;
             self.estimate.renew_session(&self.config);
         }
         let motion = self.mode.motion();

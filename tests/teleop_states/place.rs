@@ -517,3 +517,16 @@ fn doubt_is_named_and_ends_with_a_good_report() {
     scene.move_for(1500);
     assert!(!scene.sent.is_empty(), "{}", scene.reason());
 }
+
+#[test]
+fn end_of_a_fault_takes_back_the_first_call() {
+    let mut scene = Scene::new(&[]);
+    scene.reports = false;
+    scene.link(LinkView::Ready);
+    fault(&mut scene, Some("overload"));
+    scene.teleop.handle_set_armed(scene.now, true).unwrap_err();
+    fault(&mut scene, None);
+    assert_eq!(scene.motion(), Motion::Disarmed);
+    let unknown = scene.teleop.handle_set_armed(scene.now, true).unwrap_err();
+    assert!(matches!(unknown, ArmingError::PositionUnknown { .. }), "{unknown}");
+}
