@@ -155,7 +155,9 @@ impl Place {
             };
             let smaller = place.point().coords.norm() > 5.0;
             return !near
-                && [10.0, 100.0, 1000.0].iter().any(|factor| inside(*factor) || smaller && inside(1.0 / factor));
+                && [10.0, 100.0, 1000.0]
+                    .iter()
+                    .any(|factor| inside(*factor) || smaller && inside(1.0 / factor));
         };
         let far = known.point().coords.norm();
         let near =

@@ -169,7 +169,7 @@ impl World {
 fn one_publisher_is_followed_and_stop_topic_obeyed() {
     let sequence =
         (prop::sample::select(vec!["automatic", "operator"]), prop::collection::vec(event(), 1..80));
-    let config = ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() };
+    let config = crate::runner_config(400);
     let (changes, commands, stops) =
         (std::cell::Cell::new(0), std::cell::Cell::new(0), std::cell::Cell::new(0));
     let result = TestRunner::new(config).run(&sequence, |(arming, events)| {
