@@ -7,7 +7,7 @@ pub(super) use aether_bridge::wire::advice::{
 };
 
 pub(super) const RECONNECT: Advice = Advice {
-    rule: "the bridge connects anew after every loss, and the controller takes the new connection",
+    rule: "the bridge connects again after every loss, and the controller takes the new connection",
     remedy: "go back to accept() when a connection has ended, for whatever reason",
 };
 
@@ -22,7 +22,7 @@ pub(super) const FEWER_LINES: Advice = Advice {
 };
 
 pub(super) const IN_TIME: Advice = Advice {
-    rule: "without a reply for link.reply_timeout (0.5 s) motion holds; for link.timeout (3 s) the bridge connects anew",
+    rule: "without a reply for link.reply_timeout (0.5 s) motion holds; for link.timeout (3 s) the bridge connects again",
     remedy: "answer when the command is taken, not when the motion is done; or raise the bridge's link.reply_timeout",
 };
 
