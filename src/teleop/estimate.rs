@@ -43,6 +43,8 @@ pub(super) struct ArmEstimate {
     former: Option<Place>,
     /// The arm may have left the place at which it stood when the bridge was started.
     left_start: bool,
+    /// The controller has reported unasked where the arm is. After a lost connection its next report is awaited.
+    reports_unasked: bool,
 }
 
 /// What is known of the arm in this session.
@@ -131,7 +133,7 @@ pub enum PositionUnknown {
     #[error("waiting for the controller to report where the arm is")]
     Awaited,
     /// The controller has neither reported a position nor accepted a command in this session.
-    #[error("this controller does not report where the arm is")]
+    #[error("this controller has not reported where the arm is")]
     NotReported,
     /// The last command was accepted, or the last position reported, too long ago.
     #[error(
@@ -248,6 +250,7 @@ impl ArmEstimate {
         config: &TeleopConfig,
     ) {
         let Reported { arm, about, position, orientation, moving } = reported;
+        self.reports_unasked |= about == ReportAbout::Unasked;
         let known = self.best().map(|place| place.position);
         if let Err(doubt) = Doubt::judge(position, known, config.position_tolerance, &config.workspace) {
             return self.handle_doubt(arm, doubt);
@@ -370,7 +373,7 @@ impl ArmEstimate {
         let assumed = match config.assume_position {
             AssumedPosition::None => None,
             AssumedPosition::Home => Some(home(config)).filter(|_| !self.left_start),
-            AssumedPosition::Last => self.former,
+            AssumedPosition::Last => self.former.filter(|_| !self.reports_unasked),
         };
         self.session = Session { assumed, earlier: self.unanswered, ..Session::default() };
         self.following.reset();
@@ -388,8 +391,7 @@ impl ArmEstimate {
     pub(super) fn handle_silence(&mut self, config: &TeleopConfig) {
         // A command away from which the arm has been seen does not count again.
         self.handle_start(config);
-        if self.session.reports.iter().any(|report| report.unasked) {
-            // It will say again where the arm is.
+        if self.reports_unasked {
             self.session.assumed = None;
         }
         self.session.reports.clear();
@@ -1341,6 +1343,22 @@ mod tests {
         observe(&mut estimate, t, 0.2, Some(false));
         estimate.renew_session(&last);
         assert_eq!(estimate.check(t, &last), Ok(()));
+    }
+
+    #[test]
+    fn controller_that_reports_unasked_is_awaited_before_last_is_assumed() {
+        let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config() };
+        let t = Instant::now();
+        let mut estimate = accepted(t, 0.2);
+        report(&mut estimate, t, 0.2, ReportAbout::Unasked, Some(false));
+        estimate.handle_link_down(&last);
+        assert_eq!(estimate.check(t, &last), Err(PositionUnknown::NotReported));
+        report(&mut estimate, t, 0.3, ReportAbout::Unasked, Some(false));
+        assert_eq!((estimate.check(t, &last), estimate.best_position()), (Ok(()), Some(at(0.3))));
+        estimate.handle_silence(&last);
+        assert_eq!(estimate.check(t, &last), Err(PositionUnknown::NotReported));
+        estimate.assume_home(&last);
+        assert_eq!(estimate.check(t, &last), Ok(()), "a person may say it all the same");
     }
 
     #[test]

@@ -96,7 +96,7 @@ def test_arm_in_an_unknown_place_is_not_sent_home(controller, bridge, peer):
     started = bridge(controller, {**AT_HOME, **PLAIN, "arm.assume_position": "none"})
     started.status.wait(state="CONNECTED", motion="DISARMED")
     refused = go_home(peer)
-    assert not refused.success and "does not report where the arm is" in refused.message, refused
+    assert not refused.success and "has not reported where the arm is" in refused.message, refused
     controller.lines.assert_none()
 
 

@@ -28,7 +28,7 @@ def set_armed(peer, armed=True):
 def test_second_call_of_a_person_moves_a_plain_arm(controller, bridge, hand, peer):
     status = bridge(controller, UNKNOWN).status
     hand(PLACE)
-    status.wait(state="CONNECTED", motion="DISARMED", reason="does not report where the arm is.*~/set_armed.*twice")
+    status.wait(state="CONNECTED", motion="DISARMED", reason="has not reported where the arm is.*~/set_armed.*twice")
     first = set_armed(peer)
     assert not first.success
     assert "call ~/set_armed with data: true again within 10 s, and it goes to home (120, 36, 210) mm" in first.message

@@ -211,8 +211,9 @@ def test_what_the_controller_says_reaches_ros_and_the_terminal_without_acting(co
     started = bridge(controller, AT_PLACE, ["--log-level", "debug"])
     # A moving target: a command for each answer.
     tracker = hand((0.2, 0.0355, 0.21))
-    # After a fault only a person arms.
+    # After a fault only a person arms. A call that is sent before the fault ends may be refused.
     started.status.wait(motion="HOLDING", reason="the controller reports the fault")
+    started.status.wait(motion="DISARMED", reason="the controller reported a fault")
     assert peer.call(SetBool, "/aether_bridge/set_armed", data=True).success
     controller.connections.wait_count(5)
     started.status.skip().wait(state="CONNECTED", motion="TRACKING")

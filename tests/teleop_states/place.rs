@@ -49,7 +49,7 @@ fn second_call_says_that_the_arm_may_go_home() {
     let refused = scene.set_armed().unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the arm is not moved: this controller does not report where the arm is; call ~/set_armed with data: true \
+        "the arm is not moved: this controller has not reported where the arm is; call ~/set_armed with data: true \
          again within 10 s, and it goes to home (200, 0, 200) mm at its own speed"
     );
     scene.move_for(9000);
@@ -465,7 +465,7 @@ fn way_home_does_not_need_a_hand() {
 fn no_way_home_from_an_unknown_place() {
     let mut scene = plain(&[]);
     let refused = scene.teleop.handle_go_home(scene.now).unwrap_err();
-    assert!(refused.to_string().contains("this controller does not report where the arm is"), "{refused}");
+    assert!(refused.to_string().contains("this controller has not reported where the arm is"), "{refused}");
     scene.wait(5000);
     assert!(scene.sent.is_empty());
     let mut scene = asked(&[]);
