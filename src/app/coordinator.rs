@@ -154,7 +154,8 @@ impl Coordinator {
         self.follow_link(now);
     }
 
-    /// Takes a reply. Returns whether something waited for it; otherwise it is not known of when it speaks.
+    /// Takes a reply. Returns whether something waited for it; otherwise it is not known of when it speaks, and only a fault
+    /// in it is believed.
     pub fn handle_reply(&mut self, now: Instant, peer: PeerId, reply: &Reply) -> bool {
         if self.link.is_superseded() {
             return false;
@@ -165,6 +166,8 @@ impl Coordinator {
         if expected {
             self.handle_reported(now, peer, &outcome, reply);
             self.handle_outcome(now, outcome, Some(reply));
+        } else if let Some(fault) = reply.state.as_ref().and_then(|state| state.fault.as_deref()) {
+            self.teleop.handle_fault(Some(fault));
         }
         self.follow_link(now);
         expected
@@ -197,8 +200,7 @@ impl Coordinator {
             | Outcome::Partial(Order::Heartbeat)
             | Outcome::LateStop
             | Outcome::StopRejected => ReportAbout::Observed,
-            // What the arm does not do does not move it.
-            Outcome::Rejected(_) => ReportAbout::Stopped,
+            Outcome::Rejected(_) => ReportAbout::Refused,
             Outcome::StopAcknowledged | Outcome::Partial(Order::Stop) => ReportAbout::Stopped,
             _ => ReportAbout::Accepted,
         };

@@ -59,6 +59,8 @@ struct Session {
     assumed: Option<Place>,
     /// When the controller last answered a question, or said unasked where the arm is, with nothing unanswered.
     answered_at: Option<Instant>,
+    /// When the controller last answered a question, or reported where the arm is, whatever was unanswered.
+    told_at: Option<Instant>,
     /// When the last question went out.
     asked_at: Option<Instant>,
     is_asking: bool,
@@ -91,6 +93,8 @@ struct Report {
     of_command: bool,
     /// The controller has said so unasked.
     unasked: bool,
+    /// After how long it has said the same again unasked. One that reports only changes never does.
+    period: Option<Duration>,
     rests: bool,
 }
 
@@ -99,8 +103,10 @@ struct Report {
 pub enum ReportAbout {
     /// The controller accepts a command: the arm is on its way.
     Accepted,
-    /// The controller has stopped the arm, or does not do what was commanded.
+    /// The controller has stopped the arm.
     Stopped,
+    /// The controller refuses a command. The arm may still be on its way to the one that was accepted before.
+    Refused,
     /// A reply to anything else: a heartbeat, or a stop line that is refused.
     Observed,
     /// Nothing: the controller says it unasked, and will say a change.
@@ -162,6 +168,14 @@ pub enum PositionUnknown {
     /// The arm is not where it was sent, and has not been seen at rest.
     #[error("the arm is moved by others: it is at {0} m, and not where it was sent; waiting until it rests")]
     Moved(Position),
+}
+
+impl Report {
+    /// Returns whether the controller reports again and again, and has not for longer than it usually takes.
+    fn is_overdue(&self, now: Instant) -> bool {
+        let limit = self.period.map(|period| FRESH.max(OVERDUE * period));
+        self.unasked && limit.is_some_and(|limit| now.saturating_duration_since(self.at) > limit)
+    }
 }
 
 impl PositionUnknown {
@@ -251,6 +265,7 @@ impl ArmEstimate {
     ) {
         let Reported { arm, about, position, orientation, moving } = reported;
         self.reports_unasked |= about == ReportAbout::Unasked;
+        self.session.told_at = Some(now);
         let known = self.best().map(|place| place.position);
         if let Err(doubt) = Doubt::judge(position, known, config.position_tolerance, &config.workspace) {
             return self.handle_doubt(arm, doubt);
@@ -269,8 +284,10 @@ impl ArmEstimate {
             observed: false,
             of_command: false,
             unasked: false,
+            period: None,
             rests: false,
         };
+        let is_far = self.is_far(position, config);
         let reports = &mut self.session.reports;
         let report = match reports.iter_mut().position(|report| report.arm == arm) {
             Some(index) => &mut reports[index],
@@ -280,7 +297,7 @@ impl ArmEstimate {
             }
         };
         let stays = about != ReportAbout::Accepted
-            && report.observed
+            && (report.observed || about == ReportAbout::Refused)
             && moving != Some(true)
             && report.here.distance(position) <= STILL;
         if !stays {
@@ -289,21 +306,40 @@ impl ArmEstimate {
         let rests = match (about, moving) {
             (ReportAbout::Accepted, _) | (_, Some(true)) => false,
             (_, Some(false)) | (ReportAbout::Stopped, None) => true,
-            (ReportAbout::Observed | ReportAbout::Unasked, None) => {
+            // Nothing in this session has sent the arm on its way.
+            (ReportAbout::Refused, None) if self.session.commanded.is_none() => true,
+            (ReportAbout::Refused | ReportAbout::Observed | ReportAbout::Unasked, None) => {
                 now.saturating_duration_since(report.here_since) >= REST_TIME
             }
         };
         let orientation = orientation.or(report.place.orientation.filter(|_| rests));
+        let is_same = report.unasked && (report.place.position, report.moving) == (position, moving);
+        if is_same && about == ReportAbout::Unasked && report.at < now {
+            report.period = Some(now.saturating_duration_since(report.at));
+        }
         (report.at, report.place, report.moving) = (now, Place { position, orientation }, moving);
         // In motion the arm is behind its commands, and the next one does not go back to where it is.
         let follows = in_motion && self.session.commanded.is_some();
-        (report.observed, report.rests) = (about != ReportAbout::Accepted && !follows, rests);
+        let observed = match about {
+            ReportAbout::Accepted => false,
+            // A refusal ends the motion. The arm may rest, or still follow what was accepted before.
+            ReportAbout::Refused => rests || (moving == Some(true) && !follows) || is_far,
+            ReportAbout::Stopped | ReportAbout::Observed | ReportAbout::Unasked => !follows,
+        };
+        (report.observed, report.rests) = (observed, rests);
         report.unasked = about == ReportAbout::Unasked;
         report.of_command = about == ReportAbout::Accepted;
         self.judge_motion(now, &reported, in_motion, config);
         if rests && self.session.reports.iter().all(|report| report.rests) && !in_motion {
             self.session.deviation = None;
         }
+    }
+
+    /// Returns whether `position` is farther from the last accepted command than the arm may be behind.
+    fn is_far(&self, position: Position, config: &TeleopConfig) -> bool {
+        let limit = config.following.distance;
+        let distance = self.session.commanded.map(|(_, place)| place.position.distance(position));
+        limit > 0.0 && distance.is_some_and(|distance| distance > limit)
     }
 
     /// Compares a report with what the arm was told.
@@ -325,7 +361,7 @@ impl ArmEstimate {
         let is_answered = match about {
             ReportAbout::Observed | ReportAbout::Unasked => self.unanswered == 0,
             ReportAbout::Accepted => self.unanswered <= 1 && !in_motion,
-            ReportAbout::Stopped => false,
+            ReportAbout::Stopped | ReportAbout::Refused => false,
         };
         let is_elsewhere = is_answered && has_arrived && is_away;
         if is_elsewhere {
@@ -352,6 +388,9 @@ impl ArmEstimate {
     /// Records an answer that is no reply to a command, with a position or without one; or that none will come.
     pub(super) fn handle_answer(&mut self, now: Instant, came: bool) {
         self.session.is_asking = false;
+        if came {
+            self.session.told_at = Some(now);
+        }
         if came && self.unanswered == 0 {
             self.session.answered_at = Some(now);
         }
@@ -507,6 +546,9 @@ impl ArmEstimate {
         let tolerance = config.position_tolerance;
         let observed = || reports.iter().filter(|report| report.observed);
         for report in observed() {
+            if report.is_overdue(now) {
+                return Err(Awaited);
+            }
             let position = report.place.position;
             let apart = observed().map(|other| other.place.position.distance(position)).fold(0.0, f64::max);
             // An arm that others move passes the place to which it was sent, too.
@@ -570,9 +612,11 @@ impl ArmEstimate {
         config.can_ask || self.session.reports.iter().any(|report| report.observed && report.unasked)
     }
 
-    /// Returns whether a command has been accepted in this session.
-    pub(super) fn has_accepted(&self) -> bool {
-        self.session.commanded.is_some()
+    /// Returns whether the arm is where the last accepted command of this session leads, or on its way there, as far as reports
+    /// show.
+    pub(super) fn follows_accepted(&self, tolerance: f64) -> bool {
+        let commanded = self.session.commanded.map(|(_, place)| place.position);
+        commanded.is_some_and(|place| self.best_position_within(tolerance) == Some(place))
     }
 
     /// Returns whether anything has come back in this session.
@@ -615,9 +659,27 @@ impl ArmEstimate {
         self.last_sent
     }
 
-    /// Returns the last command if it may be repeated.
+    /// Returns the last command if it may be repeated, unless the controller has to be asked first.
     pub(super) fn repeatable(&self) -> Option<Command> {
         self.accepted.filter(|_| self.undisturbed && self.unanswered == 0)
+    }
+
+    /// Returns whether a report shows that the arm moves, other than the reply to a command.
+    pub(super) fn is_seen_moving(&self) -> bool {
+        self.session.reports.iter().any(|report| !report.of_command && report.moving == Some(true))
+    }
+
+    /// Returns when the controller is to be asked where the arm is before the last command is repeated, if it can be asked. It may
+    /// lie in the past.
+    pub(super) fn check_due_at(&self, now: Instant, config: &TeleopConfig) -> Option<Instant> {
+        let after = if self.is_seen_moving() { ASK_AGAIN } else { FRESH };
+        let due = self.session.told_at.map_or(now, |at| at + after);
+        config.can_ask.then_some(due)
+    }
+
+    /// Returns whether the answer to a question is awaited.
+    pub(super) fn is_asking(&self) -> bool {
+        self.session.is_asking
     }
 
     /// Returns whether the arm has been seen elsewhere than at `place` since the last command was accepted, or at rest elsewhere
@@ -671,6 +733,8 @@ fn home(config: &TeleopConfig) -> Place {
 
 /// For how long an answer says where the arm is, before a motion begins.
 const FRESH: Duration = Duration::from_millis(500);
+/// After how many of its periods a report that comes again and again is overdue.
+const OVERDUE: u32 = 4;
 /// How soon the controller is asked again while the arm is not at rest.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How soon the controller is asked again after a report that begins no motion.
@@ -965,7 +1029,43 @@ mod tests {
         estimate.handle_stop_sent();
         report(&mut estimate, t, 0.195, ReportAbout::Stopped, None);
         estimate.handle_stop_answered(true);
-        assert_eq!((estimate.position(&config), estimate.has_accepted()), (at(0.195), false));
+        assert_eq!((estimate.position(&config), estimate.session.commanded.is_some()), (at(0.195), false));
+    }
+
+    #[test]
+    fn refused_arm_is_on_its_way_until_it_is_seen_at_rest() {
+        let (t, config) = (Instant::now(), config());
+        let refused = |estimate: &mut ArmEstimate, ms: u32, x, moving| {
+            report(estimate, t + MS * ms, x, ReportAbout::Refused, moving);
+            (estimate.position(&config).coordinates()[0], estimate.check(t + MS * ms, &config).is_ok())
+        };
+        // Nothing has been accepted, so nothing has sent the arm on its way.
+        assert_eq!(refused(&mut ArmEstimate::new(&config), 0, 0.15, None), (0.15, true));
+        let mut estimate = accepted(t, 0.2);
+        assert_eq!(refused(&mut estimate, 0, 0.15, None), (0.2, true), "it still follows");
+        assert_eq!(refused(&mut estimate, 100, 0.16, None), (0.2, true));
+        assert_eq!(refused(&mut estimate, 299, 0.16, None), (0.2, true));
+        assert_eq!(refused(&mut estimate, 300, 0.16, None), (0.16, true), "it rests");
+        let mut estimate = accepted(t, 0.2);
+        assert_eq!(refused(&mut estimate, 0, 0.15, Some(false)), (0.15, true), "it says that it rests");
+        let mut estimate = accepted(t, 0.2);
+        assert_eq!(
+            refused(&mut estimate, 0, 0.04, None),
+            (0.04, false),
+            "farther than limits.following_error"
+        );
+    }
+
+    #[test]
+    fn refused_arm_that_rests_is_where_it_says_in_motion_too() {
+        let (t, config) = (Instant::now(), config());
+        for (moving, x) in [(None, 0.2), (Some(true), 0.2), (Some(false), 0.15)] {
+            let mut estimate = accepted(t, 0.2);
+            let about = ReportAbout::Refused;
+            let reported = Reported { arm: 0, about, position: at(0.15), orientation: None, moving };
+            estimate.handle_report(t, reported, true, &config);
+            assert_eq!(estimate.position(&config), at(x), "{moving:?}");
+        }
     }
 
     #[test]
@@ -1156,7 +1256,7 @@ mod tests {
         assert_eq!(estimate.may_begin_at(now, &config), Some(now));
         estimate.handle_sent(now, to(0.3));
         estimate.handle_acknowledged(now, &to(0.3));
-        assert!(estimate.has_accepted(), "nothing is to be answered first");
+        assert!(estimate.session.commanded.is_some(), "nothing is to be answered first");
     }
 
     /// Reports in motion or not, at `x`.
@@ -1362,6 +1462,24 @@ mod tests {
     }
 
     #[test]
+    fn controller_that_reports_again_and_again_is_awaited_when_it_is_silent() {
+        let (t, config) = (Instant::now(), config());
+        let reports = |each: &[(u32, f64)]| {
+            let mut estimate = ArmEstimate::new(&config);
+            for (ms, x) in each {
+                report(&mut estimate, t + MS * *ms, *x, ReportAbout::Unasked, Some(false));
+            }
+            move |ms: u32| estimate.check(t + MS * ms, &self::config())
+        };
+        let quick = reports(&[(0, 0.2), (50, 0.2)]);
+        assert_eq!((quick(550), quick(551)), (Ok(()), Err(PositionUnknown::Awaited)));
+        let slow = reports(&[(0, 0.2), (1000, 0.2)]);
+        assert_eq!((slow(5000), slow(5001)), (Ok(()), Err(PositionUnknown::Awaited)));
+        let only_changes = reports(&[(0, 0.1), (50, 0.2)]);
+        assert_eq!(only_changes(9000), Ok(()));
+    }
+
+    #[test]
     fn arm_that_lags_is_not_where_it_was_sent_last() {
         let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config() };
         let t = Instant::now();
@@ -1402,7 +1520,7 @@ mod tests {
         estimate.renew_session(&config);
         estimate.assume_home(&config);
         estimate.handle_acknowledged(t, &to(0.2));
-        assert_eq!((estimate.position(&config), estimate.has_accepted()), (config.home, false));
+        assert_eq!((estimate.position(&config), estimate.session.commanded.is_some()), (config.home, false));
         let mut estimate = accepted(t, 0.2);
         estimate.assume_home(&config);
         assert_eq!(estimate.repeatable(), None, "the last command does not lead home");
@@ -1430,7 +1548,7 @@ mod tests {
     fn session_knows_what_has_come_back_in_it() {
         let (t, config) = (Instant::now(), config());
         let seen = |estimate: &ArmEstimate| {
-            (estimate.has_been_answered(), estimate.has_accepted(), estimate.reports(&config))
+            (estimate.has_been_answered(), estimate.session.commanded.is_some(), estimate.reports(&config))
         };
         let mut estimate = ArmEstimate::new(&config);
         assert_eq!((seen(&estimate), estimate.best_position()), ((false, false, false), None));

@@ -338,7 +338,7 @@ impl Teleop {
     }
 
     /// Takes the fault in the newest report, if there is one. After a fault that has ended only a person arms.
-    fn handle_fault(&mut self, fault: Option<&str>) {
+    pub(crate) fn handle_fault(&mut self, fault: Option<&str>) {
         match (fault, &self.fault) {
             (Some(fault), Some(known)) if **known == *fault => {}
             (Some(fault), _) => {
@@ -615,10 +615,7 @@ impl Teleop {
             }
             return self.planner.due_at(now, self.gripper.decided(), self.basis());
         }
-        let repeats = self.config.hold_behavior.repeats()
-            && self.link == LinkView::Ready
-            && !self.shutting_down
-            && self.repeatable().is_some();
+        let repeats = self.repeats() && self.may_repeat(now);
         self.planner.repetition_due_at(&self.config).filter(|_| repeats)
     }
 
@@ -629,10 +626,13 @@ impl Teleop {
         if self.stop_line.is_due() || self.shutting_down || self.link != LinkView::Ready || self.begun {
             return None;
         }
-        let due = self.estimate.question_due_at(now, &self.config)?;
         let awaits_input = || !self.mode.is_going_home() && self.hand_obstacle(now).is_some();
         let waits = self.mode.awaits_motion() && self.link_obstacle(now).is_none() && !awaits_input();
-        (waits || !self.estimate.has_been_answered()).then_some(due)
+        let needs_place = waits || !self.estimate.has_been_answered();
+        let before_motion = self.estimate.question_due_at(now, &self.config).filter(|_| needs_place);
+        let may_ask = self.repeats() && self.repeatable().is_some() && !self.estimate.is_asking();
+        let before_repetition = self.estimate.check_due_at(now, &self.config).filter(|_| may_ask);
+        before_motion.into_iter().chain(before_repetition).min()
     }
 
     /// Records that a line which the controller answers with where the arm is has been handed to the connection.
@@ -833,6 +833,20 @@ impl Teleop {
         self.estimate.repeatable().filter(|last| !self.estimate.is_elsewhere(last.position, tolerance))
     }
 
+    /// Returns whether the last command is repeated while the arm is held.
+    fn repeats(&self) -> bool {
+        self.config.hold_behavior.repeats()
+            && !self.mode.is_moving()
+            && self.link == LinkView::Ready
+            && !self.shutting_down
+    }
+
+    /// Returns whether the last command may be repeated now: the controller has just said where the arm is, if it can be asked.
+    fn may_repeat(&self, now: Instant) -> bool {
+        let is_current = self.estimate.check_due_at(now, &self.config).is_none_or(|due| now < due);
+        is_current && !self.estimate.is_seen_moving() && self.repeatable().is_some()
+    }
+
     fn request_stop_line(&mut self) {
         if self.config.hold_behavior.sends_stop() && self.link != LinkView::Down {
             self.stop_line.request();
@@ -845,8 +859,8 @@ impl Teleop {
     fn restart_motion(&mut self) {
         if self.mode.is_moving() {
             self.planner.restart();
-            // If the very first command was refused the arm may be anywhere.
-            self.begun &= self.estimate.has_accepted();
+            // If the very first command was refused, or the arm is seen elsewhere, the motion begins anew.
+            self.begun &= self.estimate.follows_accepted(self.config.position_tolerance);
             self.change_mode(Mode::approach_again);
         }
     }

@@ -32,6 +32,10 @@ pub struct Ledger {
     pub session_begins: u64,
     /// The commands that wait for their replies.
     pub unanswered: u32,
+    /// Whether the last command that was answered was refused.
+    pub refused: bool,
+    /// The commands that were unanswered when a connection ended. The arm may have done them.
+    pub lost: u32,
     motion: Motion,
     /// Whether a person has sent the arm home, whatever the hand does.
     pub going_home: bool,
@@ -72,6 +76,8 @@ impl Ledger {
             from: None,
             session_begins: 0,
             unanswered: 0,
+            lost: 0,
+            refused: false,
             motion: Motion::Disarmed,
             going_home: false,
             has_begun: false,
@@ -98,7 +104,7 @@ impl Ledger {
     /// The connection ends, and with it the session.
     pub fn end_connection(&mut self) {
         self.end_session();
-        self.unanswered = 0;
+        self.lost += std::mem::take(&mut self.unanswered);
     }
 
     /// Whether `arm.assume_position` says that the arm is at home since the start.
@@ -139,9 +145,10 @@ impl Ledger {
         if let Some((Order::Command(command), seq, verdict)) = &speech.answers {
             self.unanswered = self.unanswered.saturating_sub(1);
             let obeys = verdict.is_ok() && state.is_none_or(|state| state.fault.is_none());
-            if verdict.is_err() && self.accepted.is_none() {
-                // The very first command was refused: the next begins where the arm is.
-                (self.has_begun, self.from) = (false, None);
+            if verdict.is_err() {
+                // The next command begins a motion, where the arm is reported or where the last accepted command leads.
+                (self.has_begun, self.refused) = (false, true);
+                self.from = self.accepted;
             }
             if obeys {
                 self.gripper = Some(command.gripper);
@@ -149,18 +156,23 @@ impl Ledger {
                 self.informed_at = self.informed_at.max(Some(speech.generated));
             }
             if obeys && *seq >= self.session_begins {
-                self.accepted = Some(command.position);
+                (self.accepted, self.lost, self.refused) = (Some(command.position), 0, false);
                 (self.place_known, self.word) = (true, false);
                 self.from = self.accepted;
                 self.informed_at = self.informed_at.max(Some(speech.generated));
             }
         }
         if let Some(position) = state.and_then(|state| state.position) {
+            if matches!(speech.answers, Some((Order::Stop, _, Ok(())))) {
+                // It says where the arm has stopped on its way, and the next motion begins there.
+                (self.has_begun, self.from) = (false, None);
+            }
             let is_zero = position.coordinates() == [0.0; 3];
             if !is_zero && is_near_workspace(workspace, position) {
                 self.place_known = true;
             }
             if settings.is_truthful() {
+                self.lost = 0;
                 self.informed_at = self.informed_at.max(Some(speech.generated));
             }
         }
@@ -202,9 +214,8 @@ impl Ledger {
 fn is_near_workspace(config: &TeleopConfig, position: Position) -> bool {
     let [x, y, z] = position.coordinates();
     // An arm at the edge may hang a little outside.
-    [0.0, 0.01, -0.01].iter().any(|off| {
-        [(*off, 0.0, 0.0), (0.0, *off, 0.0), (0.0, 0.0, *off)].iter().any(|(dx, dy, dz)| {
-            Position::new(x + dx, y + dy, z + dz).is_ok_and(|near| config.workspace.contains(near))
-        })
-    })
+    const OFF: [f64; 3] = [0.0, 0.01, -0.01];
+    let contains =
+        |dx, dy, dz| Position::new(x + dx, y + dy, z + dz).is_ok_and(|near| config.workspace.contains(near));
+    OFF.iter().any(|dx| OFF.iter().any(|dy| OFF.iter().any(|dz| contains(dx, dy, dz))))
 }

@@ -23,6 +23,8 @@ pub struct SentLine {
     pub accepted_before: bool,
     /// Whether a person has said where the arm is, and no command has been accepted since.
     pub by_word: bool,
+    /// Whether the command before it was refused.
+    pub after_refusal: bool,
     /// How long what the bridge heard last had been on its way.
     pub lag: Duration,
     /// Until when the bridge knew what happened to the arm, by what has come back.
