@@ -13,10 +13,11 @@
 //!   the last not long ago.
 //! - A wish counts once it has stood for the debounce time while a hand is in sight. So if the hand is lost the gripper
 //!   keeps its state, whatever the topic says then.
-//! - The first wish of all is not debounced if nothing but a guess is known of the gripper. A word that stands takes the place
-//!   of the guess.
-//! - A report counts between two motions only. If a command of this connection has been accepted, a report counts only if it
-//!   says "closed", because a gripper that is still closing, or that holds something, may report "open".
+//! - The first wish of all is not debounced if nothing but a guess is known of the gripper. A word of the gripper's topic takes
+//!   the place of the guess.
+//! - If a command of this connection has been accepted, a report counts between two motions only, because a gripper that still
+//!   closes may report "open". For the same reason "open" counts only if "closed" has been reported since: then somebody else
+//!   has opened the gripper. A gripper that holds something may report "open" all the time.
 
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ use crate::arm::Gripper;
 pub(super) struct GripperDecider {
     state: Gripper,
     source: Source,
+    /// The controller has reported "closed" since it accepted the first command that carried the present state.
+    was_closed: bool,
     /// What the last command of this motion carried.
     sent: Option<Gripper>,
     wish: Option<Wish>,
@@ -79,6 +82,7 @@ impl GripperDecider {
         Self {
             state: initial,
             source: Source::Assumed,
+            was_closed: false,
             sent: None,
             wish: None,
             settled: false,
@@ -119,8 +123,11 @@ impl GripperDecider {
     /// Takes a sample from the gripper's topic. One that wants nothing contradicts a wish.
     pub(super) fn handle_topic(&mut self, now: Instant, input: GripperInput, config: &GripperConfig) {
         self.orphaned = false;
-        let stands = matches!(input, GripperInput::Wanted(_));
-        self.handle_wanted(now, config.wanted(input), stands);
+        let word = if let GripperInput::Wanted(word) = input { Some(word) } else { None };
+        if self.source == Source::Assumed {
+            self.state = word.unwrap_or(self.state);
+        }
+        self.handle_wanted(now, config.wanted(input), word.is_some());
     }
 
     /// Takes what the message of a good target says. One that wants nothing contradicts a wish.
@@ -156,12 +163,12 @@ impl GripperDecider {
             }
         };
         if !self.settled {
-            self.handle_first(now, wanted, stands || before.is_some());
+            self.handle_first(now, stands || before.is_some());
         }
     }
 
     /// Takes what might be the first wish of all, or is it.
-    fn handle_first(&mut self, now: Instant, wanted: Gripper, is_wish: bool) {
+    fn handle_first(&mut self, now: Instant, is_wish: bool) {
         if !is_wish {
             // Only the first number extends the wait, so that numbers which contradict each other do not extend it for ever.
             if !std::mem::replace(&mut self.has_number, true) {
@@ -173,9 +180,8 @@ impl GripperDecider {
         if self.source != Source::Assumed {
             return;
         }
-        match &mut self.wish {
-            Some(wish) if !wish.stands => (wish.is_first, wish.due) = (true, true),
-            _ => self.state = wanted,
+        if let Some(wish) = self.wish.as_mut().filter(|wish| !wish.stands) {
+            (wish.is_first, wish.due) = (true, true);
         }
     }
 
@@ -211,15 +217,20 @@ impl GripperDecider {
     /// Takes what the controller reports its gripper to be: a bridge that is started with something in the gripper must not
     /// open it, nor one whose gripper was closed by other means.
     pub(super) fn handle_reported(&mut self, gripper: Gripper) {
-        let is_believed = self.source != Source::Accepted || gripper == Gripper::Closed;
-        if self.sent.is_some() || !is_believed || self.source == Source::Accepted && gripper == self.state {
-            return;
+        let was_closed = self.was_closed;
+        self.was_closed |= gripper == Gripper::Closed;
+        if self.source == Source::Accepted {
+            let is_believed = gripper == Gripper::Closed || was_closed;
+            if self.sent.is_some() || !is_believed || gripper == self.state {
+                return;
+            }
         }
         // Nobody has decided against what is reported now, if what was decided was the state before.
         let is_news = gripper != self.state && self.decided() == self.state;
         (self.state, self.source) = (gripper, Source::Known);
         // A wish that took the place of a guess does not take the place of what is known.
-        if is_news || self.wish.is_some_and(|wish| wish.is_first) {
+        let replaces_guess = self.wish.is_some_and(|wish| wish.is_first);
+        if self.sent.is_none() && (is_news || replaces_guess) {
             self.restart_wish();
         }
     }
@@ -231,6 +242,9 @@ impl GripperDecider {
 
     /// Records that the controller has accepted a command.
     pub(super) fn handle_accepted(&mut self, gripper: Gripper) {
+        if self.source != Source::Accepted || self.state != gripper {
+            self.was_closed = false;
+        }
         (self.state, self.source) = (gripper, Source::Accepted);
     }
 
@@ -489,10 +503,32 @@ mod tests {
         assert!(!scene.gripper.is_settled());
         scene.want(0, Closed);
         assert_eq!((scene.gripper.decided(), scene.gripper.is_settled()), (Closed, true));
-        // The second does.
+        scene.gripper.handle_sent(Closed);
+        scene.gripper.handle_refused();
+        assert_eq!(scene.decided(0), Closed, "nor after a refusal");
+        // The second does, once a command has carried the first.
+        scene.gripper.handle_sent(Closed);
         scene.want(1, Open);
         assert_eq!(scene.decided(300), Closed);
         assert_eq!(scene.decided(301), Open);
+    }
+
+    #[test]
+    fn first_word_that_no_command_has_carried_is_forgotten_with_the_next() {
+        let mut scene = Scene::new(Open);
+        scene.want(0, Closed);
+        scene.gripper.handle_sent(Closed);
+        scene.want(1, Open);
+        scene.gripper.handle_refused();
+        assert_eq!(scene.decided(2), Open);
+    }
+
+    #[test]
+    fn word_takes_the_place_of_the_guess_whatever_numbers_say() {
+        let mut scene = Scene::new(Open);
+        scene.want(0, Closed);
+        scene.say(1, Said::InTarget(GripperInput::Opening(0.0)));
+        assert_eq!(scene.decided(2), Closed);
     }
 
     #[test]
@@ -642,7 +678,7 @@ mod tests {
     }
 
     #[test]
-    fn report_counts_between_motions_only() {
+    fn report_counts_until_a_command_is_accepted() {
         for (initial, reported) in [(Open, Closed), (Closed, Open)] {
             let mut scene = Scene::new(initial);
             scene.gripper.handle_reported(reported);
@@ -651,9 +687,21 @@ mod tests {
             assert_eq!(scene.gripper.decided(), initial);
             scene.gripper.handle_sent(initial);
             scene.gripper.handle_reported(reported);
-            scene.gripper.handle_void();
-            assert_eq!(scene.gripper.decided(), initial);
+            assert_eq!(scene.gripper.decided(), initial, "in motion");
+            scene.gripper.handle_refused();
+            assert_eq!(scene.gripper.decided(), reported);
         }
+    }
+
+    #[test]
+    fn report_before_a_command_is_accepted_leaves_the_wish_of_a_motion() {
+        let mut scene = Scene::new(Open);
+        scene.gripper.handle_link_down();
+        scene.gripper.handle_sent(Open);
+        scene.want(0, Closed);
+        scene.gripper.handle_reported(Closed);
+        scene.gripper.handle_reported(Open);
+        assert_eq!(scene.decided(100), Closed);
     }
 
     #[test]
@@ -662,9 +710,17 @@ mod tests {
         scene.gripper.handle_void();
         scene.gripper.handle_reported(Open);
         assert_eq!(scene.gripper.decided(), Closed, "it may hold something");
+        scene.gripper.handle_sent(Closed);
         scene.gripper.handle_reported(Closed);
+        scene.gripper.handle_accepted(Closed);
         scene.gripper.handle_reported(Open);
-        assert_eq!(scene.gripper.decided(), Closed, "a report that agrees changes nothing");
+        assert_eq!(scene.gripper.decided(), Closed, "in motion");
+        scene.gripper.handle_void();
+        scene.gripper.handle_reported(Open);
+        assert_eq!(scene.gripper.decided(), Open, "it was closed, and somebody else has opened it");
+        scene.gripper.handle_accepted(Closed);
+        scene.gripper.handle_reported(Open);
+        assert_eq!(scene.gripper.decided(), Closed, "it may still close");
         let mut scene = Scene::moving(Open);
         scene.gripper.handle_reported(Closed);
         scene.gripper.handle_void();

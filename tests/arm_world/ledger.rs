@@ -53,6 +53,10 @@ pub struct Ledger {
     pub last_good: Option<Instant>,
     /// What the arm's gripper is as far as the bridge can know.
     pub gripper: Option<Gripper>,
+    /// Whether a command has been accepted on this connection.
+    obeys_here: bool,
+    /// Whether "closed" has been reported since the first accepted command that carried what the gripper is.
+    was_closed: bool,
     /// When the hand wished each state last.
     wished: [Option<Instant>; 2],
     /// What the gripper's own topic said last, which stands.
@@ -87,6 +91,8 @@ impl Ledger {
             left_start: false,
             last_good: None,
             gripper: None,
+            obeys_here: false,
+            was_closed: false,
             wished: [None; 2],
             word_on_topic: None,
             voided_at: now,
@@ -105,6 +111,7 @@ impl Ledger {
     pub fn end_connection(&mut self) {
         self.end_session();
         self.lost += std::mem::take(&mut self.unanswered);
+        self.obeys_here = false;
     }
 
     /// Whether `arm.assume_position` says that the arm is at home since the start.
@@ -132,15 +139,20 @@ impl Ledger {
         }
     }
 
-    /// Notes what has come back to the bridge.
+    /// Notes what has come back to the bridge. Only a fault is believed from a reply that nothing waited for.
     pub fn note_speech(
         &mut self,
         now: Instant,
         speech: &Speech,
+        believed: bool,
         settings: &Settings,
         workspace: &TeleopConfig,
     ) {
         let state = speech.state.as_ref();
+        self.fault_heard |= state.is_some_and(|state| state.fault.is_some());
+        if !believed {
+            return;
+        }
         self.lag = now - speech.generated;
         if let Some((Order::Command(command), seq, verdict)) = &speech.answers {
             self.unanswered = self.unanswered.saturating_sub(1);
@@ -151,7 +163,8 @@ impl Ledger {
                 self.from = self.accepted;
             }
             if obeys {
-                self.gripper = Some(command.gripper);
+                self.was_closed &= self.obeys_here && self.gripper == Some(command.gripper);
+                (self.gripper, self.obeys_here) = (Some(command.gripper), true);
                 // The last accepted command says where the arm stays (arm.assume_position last), whatever session it was of.
                 self.informed_at = self.informed_at.max(Some(speech.generated));
             }
@@ -177,9 +190,13 @@ impl Ledger {
             }
         }
         if let Some(gripper) = state.and_then(|state| state.gripper) {
-            self.gripper = Some(gripper);
+            // A gripper that still closes, or holds something, reports "open".
+            let is_seen = gripper == Gripper::Closed || self.was_closed;
+            if !self.obeys_here || (is_seen && !self.has_begun) {
+                self.gripper = Some(gripper);
+            }
+            self.was_closed |= gripper == Gripper::Closed;
         }
-        self.fault_heard |= state.is_some_and(|state| state.fault.is_some());
     }
 
     /// Notes that a person has sent the arm home.

@@ -625,13 +625,14 @@ impl World {
     }
 
     fn hear(&mut self, speech: &Speech) {
-        self.tell(speech);
+        let believed = self.tell(speech);
         // What a reply reports is of the session that it begins, if it ends one.
         self.ledger.note_motion(self.now, self.coordinator.teleop.motion());
-        self.ledger.note_speech(self.now, speech, &self.settings, &self.settings.bridge.teleop);
+        self.ledger.note_speech(self.now, speech, believed, &self.settings, &self.settings.bridge.teleop);
     }
 
-    fn tell(&mut self, speech: &Speech) {
+    /// Tells the bridge. Returns whether something waited for it.
+    fn tell(&mut self, speech: &Speech) -> bool {
         self.trace(|_| format!("hears {}", told(speech)));
         match &speech.answers {
             Some((_, seq, verdict)) => {
@@ -641,13 +642,12 @@ impl World {
                 };
                 let seq = self.settings.echoes_seq.then_some(*seq);
                 let reply = Reply { status, message, seq, state: speech.state.clone() };
-                self.coordinator.handle_reply(self.now, PeerId::ONLY, &reply);
+                self.coordinator.handle_reply(self.now, PeerId::ONLY, &reply)
             }
-            None => {
-                if let Some(state) = &speech.state {
-                    self.coordinator.handle_state(self.now, PeerId::ONLY, state);
-                }
-            }
+            None => speech
+                .state
+                .as_ref()
+                .is_some_and(|state| self.coordinator.handle_state(self.now, PeerId::ONLY, state)),
         }
     }
 

@@ -97,6 +97,8 @@ pub struct GripperSide {
     pub state: Gripper,
     /// What that is known from.
     source: Source,
+    /// "Closed" has been reported since the first accepted command that said what the state is.
+    was_closed: bool,
     /// What the last command of this motion said, if nothing has made it void.
     pub sent: Option<Gripper>,
     /// Something has been wanted, or a command has been sent.
@@ -136,6 +138,7 @@ impl GripperSide {
         Self {
             state: initial,
             source: Source::Assumed,
+            was_closed: false,
             sent: None,
             settled: false,
             wish: None,
@@ -157,17 +160,27 @@ impl GripperSide {
         self.wish = self.wish.filter(stands).map(|wish| Wish { since: now, ..wish });
     }
 
+    fn handle_accepted(&mut self, accepted: Gripper) {
+        self.was_closed &= self.source == Source::Accepted && self.state == accepted;
+        (self.state, self.source) = (accepted, Source::Accepted);
+    }
+
     fn handle_reported(&mut self, now: Instant, reported: Gripper) {
-        let believed =
-            self.source != Source::Accepted || reported == Gripper::Closed && self.state != reported;
-        if self.sent.is_some() || !believed {
-            return;
+        let was_closed = self.was_closed;
+        self.was_closed |= reported == Gripper::Closed;
+        let in_motion = self.sent.is_some();
+        if self.source == Source::Accepted {
+            // A gripper that still closes, or holds something, reports "open".
+            let believed = reported == Gripper::Closed || was_closed;
+            if in_motion || !believed || self.state == reported {
+                return;
+            }
         }
         // A first number takes the place of a guess, and not of what is known.
         let first = self.wish.is_some_and(|wish| wish.first);
         let changed = first || self.state != reported && self.due.is_none_or(|due| due == self.state);
         (self.state, self.source) = (reported, Source::Told);
-        if changed {
+        if changed && !in_motion {
             self.restart(now);
         }
     }
@@ -580,6 +593,9 @@ impl World {
             GripperInput::Opening(_) => None,
         };
         let (now, side) = (self.now, &mut self.gripper);
+        if word && side.source == Source::Assumed {
+            side.state = wanted.unwrap_or(side.state);
+        }
         let goes_on = |wish: &Wish| {
             wanted == Some(wish.wanted) && wish.word == word && (word || now - wish.last <= SILENCE)
         };
@@ -600,9 +616,7 @@ impl World {
         let first = side.wish.filter(|wish| !side.settled && (word || wish.before.is_some()));
         if let Some(first) = first {
             side.settled = true;
-            if side.source == Source::Assumed && word {
-                (side.state, side.source) = (first.wanted, Source::Told);
-            } else if side.source == Source::Assumed {
+            if side.source == Source::Assumed && !word {
                 // A number takes the place of the guess only as long as it is not void.
                 (side.stood, side.due) = (vec![first.wanted], Some(first.wanted));
                 side.wish = Some(Wish { first: true, ..first });
@@ -658,7 +672,7 @@ impl World {
                 self.gripper.handle_void(self.now);
             }
             Order::Command(command) if ok => {
-                (self.gripper.state, self.gripper.source) = (command.gripper, Source::Accepted);
+                self.gripper.handle_accepted(command.gripper);
                 if is_earlier {
                     self.place.handle_earlier(command.position, &self.config);
                 } else {
