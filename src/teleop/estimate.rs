@@ -35,6 +35,8 @@ pub(super) struct ArmEstimate {
     unanswered: u32,
     /// The last command that was answered, if the controller has accepted it.
     accepted: Option<Command>,
+    /// The last command that was answered was refused, and none has been sent since.
+    is_interrupted: bool,
     /// Nothing has happened since the last command that would make it unsafe to repeat.
     undisturbed: bool,
     session: Session,
@@ -93,7 +95,9 @@ struct Report {
     of_command: bool,
     /// The controller has said so unasked.
     unasked: bool,
-    /// After how long it has said the same again unasked. One that reports only changes never does.
+    /// How often in a row it has said the same again unasked, and how long that took last, once it is clear that it reports all
+    /// the time. A controller that reports only changes does not.
+    again: u32,
     period: Option<Duration>,
     rests: bool,
 }
@@ -205,7 +209,7 @@ impl ArmEstimate {
             self.aimed_at = Some(now);
         }
         self.last_sent = Some((now, command));
-        (self.undisturbed, self.left_start) = (true, true);
+        (self.undisturbed, self.left_start, self.is_interrupted) = (true, true, false);
         self.session.answered_at = None;
     }
 
@@ -244,7 +248,12 @@ impl ArmEstimate {
     /// Records that the controller has refused a command, or that the command or its reply was lost.
     pub(super) fn handle_rejected(&mut self) {
         self.handle_answered_line();
-        self.accepted = None;
+        (self.accepted, self.is_interrupted) = (None, true);
+        // An arm that has been seen at rest since it accepted a command does not follow that command.
+        let since = self.session.commanded.map(|(at, _)| at);
+        for report in self.session.reports.iter_mut().filter(|report| Some(report.at) > since) {
+            report.observed |= report.rests && !report.of_command;
+        }
     }
 
     /// Records the end of a stop line, and whether the reply has reported where the arm has stopped on its way.
@@ -284,6 +293,7 @@ impl ArmEstimate {
             observed: false,
             of_command: false,
             unasked: false,
+            again: 0,
             period: None,
             rests: false,
         };
@@ -313,13 +323,15 @@ impl ArmEstimate {
             }
         };
         let orientation = orientation.or(report.place.orientation.filter(|_| rests));
+        let since = now.saturating_duration_since(report.at);
         let is_same = report.unasked && (report.place.position, report.moving) == (position, moving);
-        if is_same && about == ReportAbout::Unasked && report.at < now {
-            report.period = Some(now.saturating_duration_since(report.at));
+        if about == ReportAbout::Unasked {
+            report.again = if is_same && since <= LONGEST_PERIOD { report.again + 1 } else { 0 };
+            report.period = Some(since).filter(|_| report.again >= AGAIN).or(report.period);
         }
         (report.at, report.place, report.moving) = (now, Place { position, orientation }, moving);
         // In motion the arm is behind its commands, and the next one does not go back to where it is.
-        let follows = in_motion && self.session.commanded.is_some();
+        let follows = in_motion && self.session.commanded.is_some() && !self.is_interrupted;
         let observed = match about {
             ReportAbout::Accepted => false,
             // A refusal ends the motion. The arm may rest, or still follow what was accepted before.
@@ -406,8 +418,13 @@ impl ArmEstimate {
         // What was only assumed was not known.
         self.session.assumed = None;
         // An arm that others move does not stay where it was seen last, and one that lags is not where it was sent.
-        let is_moved = self.session.deviation.is_some()
-            || self.session.reports.iter().any(|report| report.observed && report.moving == Some(true));
+        let is_on_a_way = |report: &Report| {
+            let told =
+                self.session.commanded.map(|(_, place)| place.position.distance(report.place.position));
+            let is_there = told.is_some_and(|distance| distance <= config.position_tolerance);
+            report.observed && (report.moving == Some(true) || !report.rests && !is_there)
+        };
+        let is_moved = self.session.deviation.is_some() || self.session.reports.iter().any(is_on_a_way);
         self.former = self.best_within(config.position_tolerance).or(self.former).filter(|_| !is_moved);
         let assumed = match config.assume_position {
             AssumedPosition::None => None,
@@ -612,9 +629,12 @@ impl ArmEstimate {
         config.can_ask || self.session.reports.iter().any(|report| report.observed && report.unasked)
     }
 
-    /// Returns whether the arm is where the last accepted command of this session leads, or on its way there, as far as reports
-    /// show.
-    pub(super) fn follows_accepted(&self, tolerance: f64) -> bool {
+    /// Returns whether a motion that was interrupted by a refusal goes on from the last accepted command of this session: the
+    /// arm is there, or on its way there, as far as reports show.
+    pub(super) fn goes_on(&self, tolerance: f64) -> bool {
+        if !self.is_interrupted {
+            return true;
+        }
         let commanded = self.session.commanded.map(|(_, place)| place.position);
         commanded.is_some_and(|place| self.best_position_within(tolerance) == Some(place))
     }
@@ -733,6 +753,9 @@ fn home(config: &TeleopConfig) -> Place {
 
 /// For how long an answer says where the arm is, before a motion begins.
 const FRESH: Duration = Duration::from_millis(500);
+/// After so many reports that say the same, a controller reports all the time, if none came later than this after the last.
+const AGAIN: u32 = 5;
+const LONGEST_PERIOD: Duration = Duration::from_secs(2);
 /// After how many of its periods a report that comes again and again is overdue.
 const OVERDUE: u32 = 4;
 /// How soon the controller is asked again while the arm is not at rest.
@@ -1471,12 +1494,16 @@ mod tests {
             }
             move |ms: u32| estimate.check(t + MS * ms, &self::config())
         };
-        let quick = reports(&[(0, 0.2), (50, 0.2)]);
-        assert_eq!((quick(550), quick(551)), (Ok(()), Err(PositionUnknown::Awaited)));
-        let slow = reports(&[(0, 0.2), (1000, 0.2)]);
-        assert_eq!((slow(5000), slow(5001)), (Ok(()), Err(PositionUnknown::Awaited)));
-        let only_changes = reports(&[(0, 0.1), (50, 0.2)]);
-        assert_eq!(only_changes(9000), Ok(()));
+        let every = |period: u32, reports: u32| (0..reports).map(|n| (period * n, 0.2)).collect::<Vec<_>>();
+        let quick = reports(&every(50, 6));
+        assert_eq!((quick(750), quick(751)), (Ok(()), Err(PositionUnknown::Awaited)));
+        let slow = reports(&every(2000, 6));
+        assert_eq!((slow(18_000), slow(18_001)), (Ok(()), Err(PositionUnknown::Awaited)));
+        // It reports a change of something else now and then.
+        assert_eq!((reports(&every(50, 5))(90_000), reports(&every(2001, 9))(90_000)), (Ok(()), Ok(())));
+        let moves: Vec<_> = every(50, 5).into_iter().chain([(250, 0.3), (300, 0.2)]).collect();
+        let only_changes = reports(&moves);
+        assert_eq!(only_changes(90_000), Ok(()));
     }
 
     #[test]

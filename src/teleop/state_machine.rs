@@ -759,6 +759,8 @@ impl Teleop {
         if away {
             self.mode.require_settling();
         }
+        // If the very first command was refused, or the arm is seen elsewhere after a refusal, the motion begins again.
+        self.begun &= self.estimate.goes_on(self.config.position_tolerance);
         let clear = if self.mode.is_going_home() {
             self.home_obstacle(now).is_none()
         } else {
@@ -859,8 +861,7 @@ impl Teleop {
     fn restart_motion(&mut self) {
         if self.mode.is_moving() {
             self.planner.restart();
-            // If the very first command was refused, or the arm is seen elsewhere, the motion begins anew.
-            self.begun &= self.estimate.follows_accepted(self.config.position_tolerance);
+            self.begun &= self.estimate.goes_on(self.config.position_tolerance);
             self.change_mode(Mode::approach_again);
         }
     }

@@ -41,6 +41,8 @@ pub struct Disturbance {
     pub at: Option<Instant>,
     /// Since when something else moves it.
     pub since: Option<Instant>,
+    /// Until when the network was cut last.
+    pub cut_until: Option<Instant>,
 }
 
 /// Checks a command that is about to be sent.
@@ -89,7 +91,7 @@ pub fn check_sent(
 /// 8. The gripper changes by a wish that is not void, and before any is known it is as configured.
 fn check_gripper(command: &Command, ledger: &Ledger, config: &TeleopConfig) -> Found {
     let gripper = command.gripper;
-    let stays = ledger.gripper.unwrap_or(config.initial_gripper) == gripper;
+    let stays = ledger.carried.or(ledger.gripper).unwrap_or(config.initial_gripper) == gripper;
     hold(8, stays || ledger.is_wished(gripper), || {
         format!(
             "the gripper is to be {gripper:?}, and was {:?}; no standing wish asks for it",
@@ -116,7 +118,9 @@ pub fn check_obeyed(
         if planned.kind == CommandKind::Repetition);
     // By others: after what the bridge knows, and so late that it could not ask.
     let unseen = disturbance.at.filter(|at| line.informed_at.is_none_or(|informed| *at >= informed));
-    let could_ask = settings.tells_place() && settings.is_truthful();
+    // Without heartbeats nothing tells a cut network from a controller that has nothing to report.
+    let is_cut = disturbance.cut_until.is_some_and(|until| until > line.at) && !settings.answers_heartbeats();
+    let could_ask = settings.tells_place() && settings.is_truthful() && !is_cut;
     let asked_in_time = |at: Instant| at + settings.asking_takes() + line.lag < line.at;
     // In motion the arm may be behind by the following error until that is noticed.
     let following = config.following.time + Duration::from_secs(1);

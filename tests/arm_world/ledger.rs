@@ -22,6 +22,8 @@ pub struct Ledger {
     pub place_known: bool,
     /// Whether a person has said where the arm is, and no command has been accepted since.
     pub word: bool,
+    /// Whether the place has ever been reported, or a command accepted.
+    was_told: bool,
     /// When what the bridge knows of the arm was so.
     pub informed_at: Option<Instant>,
     /// The last command that was accepted in this session.
@@ -53,6 +55,8 @@ pub struct Ledger {
     pub last_good: Option<Instant>,
     /// What the arm's gripper is as far as the bridge can know.
     pub gripper: Option<Gripper>,
+    /// What the last command of the present motion carried.
+    pub carried: Option<Gripper>,
     /// Whether a command has been accepted on this connection.
     obeys_here: bool,
     /// Whether "closed" has been reported since the first accepted command that carried what the gripper is.
@@ -75,6 +79,7 @@ impl Ledger {
             fault_heard: false,
             place_known: false,
             word: false,
+            was_told: false,
             informed_at: None,
             accepted: None,
             from: None,
@@ -91,6 +96,7 @@ impl Ledger {
             left_start: false,
             last_good: None,
             gripper: None,
+            carried: None,
             obeys_here: false,
             was_closed: false,
             wished: [None; 2],
@@ -121,7 +127,7 @@ impl Ledger {
 
     /// Whether the place is known in this session, or a person has said it, or a parameter does.
     pub fn may_move(&self, config: &TeleopConfig) -> bool {
-        let last = config.assume_position == AssumedPosition::Last && self.informed_at.is_some();
+        let last = config.assume_position == AssumedPosition::Last && self.was_told;
         self.place_known || self.word || last || self.is_at_home_by_word(config)
     }
 
@@ -132,7 +138,7 @@ impl Ledger {
         let moving = |motion| matches!(motion, Motion::Approach | Motion::Tracking);
         if moving(before) && !moving(motion) {
             self.voided_at = now;
-            self.has_begun = false;
+            (self.has_begun, self.carried) = (false, None);
         }
         if motion == Motion::Disarmed && before != Motion::Disarmed {
             self.end_session();
@@ -159,12 +165,13 @@ impl Ledger {
             let obeys = verdict.is_ok() && state.is_none_or(|state| state.fault.is_none());
             if verdict.is_err() {
                 // The next command begins a motion, where the arm is reported or where the last accepted command leads.
-                (self.has_begun, self.refused) = (false, true);
+                (self.has_begun, self.refused, self.carried) = (false, true, None);
                 self.from = self.accepted;
             }
             if obeys {
                 self.was_closed &= self.obeys_here && self.gripper == Some(command.gripper);
                 (self.gripper, self.obeys_here) = (Some(command.gripper), true);
+                self.was_told = true;
                 // The last accepted command says where the arm stays (arm.assume_position last), whatever session it was of.
                 self.informed_at = self.informed_at.max(Some(speech.generated));
             }
@@ -182,7 +189,7 @@ impl Ledger {
             }
             let is_zero = position.coordinates() == [0.0; 3];
             if !is_zero && is_near_workspace(workspace, position) {
-                self.place_known = true;
+                (self.place_known, self.was_told) = (true, true);
             }
             if settings.is_truthful() {
                 self.lost = 0;
@@ -203,7 +210,7 @@ impl Ledger {
     pub fn note_going_home(&mut self) {
         (self.permitted, self.going_home, self.fault_heard) = (true, true, false);
         // It begins where the arm is seen.
-        (self.has_begun, self.from) = (false, None);
+        (self.has_begun, self.from, self.carried) = (false, None, None);
     }
 
     /// Notes what a good target says of the gripper.

@@ -266,6 +266,8 @@ impl World {
             }
             if !self.has(Trouble::Stall) && self.arm.body().is_stalled() {
                 self.arm.handle_stalled(now, false);
+                // It goes on to where it was sent before.
+                self.disturbance.at = Some(now);
             }
             self.serve();
         }
@@ -280,6 +282,7 @@ impl World {
         let cut =
             self.troubles.iter().filter(|(what, _)| *what == Trouble::Cut).map(|(_, until)| *until).max();
         if let Some(until) = cut {
+            self.disturbance.cut_until = Some(until);
             self.channels.iter_mut().for_each(|channel| channel.delay_until(until));
             if self.connecting.is_some() {
                 self.connecting = self.connecting.max(Some(until));
@@ -734,6 +737,9 @@ impl World {
             Some(Sent::Command(command)) => {
                 self.ledger.unanswered += 1;
                 self.ledger.has_begun |= moves;
+                if moves {
+                    self.ledger.carried = Some(command.planned.command.gripper);
+                }
                 if begins {
                     self.ledger.from = Some(command.planned.command.position);
                 }

@@ -13,6 +13,8 @@ pub struct Place {
     acknowledged: Option<(Instant, Position)>,
     /// What has been reported of the arm since then, the newest last.
     seen: Vec<Sighting>,
+    /// What has been reported in motion since then. It counts if the motion is interrupted.
+    aside: Option<Sighting>,
     /// The newest report is exactly zero or in another unit.
     doubtful: bool,
     assumed: Vec<Position>,
@@ -41,6 +43,7 @@ impl Place {
             home: config.home,
             acknowledged: None,
             seen: Vec::new(),
+            aside: None,
             doubtful: false,
             assumed: Vec::new(),
             former: Vec::new(),
@@ -78,6 +81,7 @@ impl Place {
             AssumedPosition::Last => self.former.clone(),
         };
         (self.acknowledged, self.doubtful, self.answered, self.confirm_until) = (None, false, None, None);
+        self.aside = None;
         self.seen.clear();
     }
 
@@ -88,7 +92,13 @@ impl Place {
 
     pub fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
         self.acknowledged = Some((now, command.position));
+        self.aside = None;
         self.seen.clear();
+    }
+
+    /// A command was refused, or is lost. An arm that has been seen at rest since the last accepted one does not follow that.
+    pub fn handle_refused(&mut self) {
+        self.seen.extend(self.aside.take().filter(|seen| seen.moving == Some(false)));
     }
 
     /// A command of an earlier session was accepted: the arm was there when that ended.
@@ -106,7 +116,7 @@ impl Place {
             self.acknowledged = self.acknowledged.filter(|(_, place)| near(place));
         }
         self.seen.clear();
-        self.answered = None;
+        (self.answered, self.aside) = (None, None);
     }
 
     /// The arm has stopped on its way.
@@ -119,12 +129,13 @@ impl Place {
         self.answered = nothing_else.then_some(now).or(self.answered);
     }
 
-    /// The controller reports, and the bridge is not in motion.
+    /// The controller reports.
     pub fn handle_report(
         &mut self,
         now: Instant,
         place: Position,
         moving: Option<bool>,
+        in_motion: bool,
         config: &TeleopConfig,
     ) {
         if self.is_unbelievable(place, config) {
@@ -132,7 +143,12 @@ impl Place {
             self.doubtful |= self.assumed.is_empty() || self.acknowledged.is_some();
         } else {
             (self.doubtful, self.left_start) = (false, true);
-            self.seen.push(Sighting { at: now, place, moving });
+            let sighting = Sighting { at: now, place, moving };
+            if in_motion {
+                self.aside = Some(sighting);
+            } else {
+                self.seen.push(sighting);
+            }
         }
     }
 
@@ -207,7 +223,10 @@ impl Place {
 
     /// Returns where a motion may begin. Nowhere if the place is not known.
     pub fn starts(&self, now: Instant, restarted: bool, config: &TeleopConfig) -> Vec<Position> {
-        if restarted && let Some((_, accepted)) = self.acknowledged {
+        let is_near = |accepted: Position| {
+            self.seen.last().is_none_or(|seen| seen.place.distance(accepted) <= config.position_tolerance)
+        };
+        if restarted && let Some((_, accepted)) = self.acknowledged.filter(|(_, place)| is_near(*place)) {
             // In mid-motion the next step leads from the last accepted command, without another question.
             return vec![accepted];
         }

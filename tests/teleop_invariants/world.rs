@@ -685,6 +685,7 @@ impl World {
             Order::Command(_) => {
                 self.accepted = None;
                 self.gripper.handle_void(self.now);
+                self.place.handle_refused();
                 self.teleop.handle_rejected(self.now);
                 self.errors += 1;
                 self.restarted |= !self.interrupted;
@@ -711,6 +712,7 @@ impl World {
             Some(Order::Command(_)) => {
                 self.accepted = None;
                 self.gripper.handle_void(self.now);
+                self.place.handle_refused();
                 self.teleop.handle_lost();
                 self.restarted |= !self.interrupted;
                 self.interrupted = true;
@@ -749,13 +751,10 @@ impl World {
             moving,
             ..ReportedState::default()
         };
-        let begun = !self.interrupted || self.restarted;
-        let in_motion = self.is_moving() && begun && self.place.has_accepted();
+        let in_motion = self.is_moving() && !self.interrupted && self.place.has_accepted();
         let unbelievable = self.place.is_unbelievable(at, &self.config);
         self.take_report(&state, about);
-        if !in_motion {
-            self.place.handle_report(self.now, at, moving, &self.config);
-        }
+        self.place.handle_report(self.now, at, moving, in_motion, &self.config);
         let elsewhere = self
             .last_on_connection
             .is_some_and(|(_, last)| last.position.distance(at) > self.config.position_tolerance);
