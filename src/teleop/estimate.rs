@@ -91,6 +91,8 @@ struct Report {
     here: Position,
     /// The report shows where the arm rests, or is moved by others: it is no reply that accepts a command.
     observed: bool,
+    /// It came after the last command was accepted.
+    is_newer: bool,
     /// It came with the reply that accepts a command, maybe before the arm has begun to move.
     of_command: bool,
     /// The controller has said so unasked.
@@ -234,7 +236,9 @@ impl ArmEstimate {
         }
         let orientation = command.orientation.or(self.best().and_then(|place| place.orientation));
         self.session.commanded = Some((now, Place { position: command.position, orientation }));
-        self.session.reports.iter_mut().for_each(|report| report.observed = false);
+        for report in &mut self.session.reports {
+            (report.observed, report.is_newer) = (false, false);
+        }
     }
 
     /// Counts an answer. Returns whether its line was sent in an earlier session, so that it says nothing of this one.
@@ -250,9 +254,8 @@ impl ArmEstimate {
         self.handle_answered_line();
         (self.accepted, self.is_interrupted) = (None, true);
         // An arm that has been seen at rest since it accepted a command does not follow that command.
-        let since = self.session.commanded.map(|(at, _)| at);
-        for report in self.session.reports.iter_mut().filter(|report| Some(report.at) > since) {
-            report.observed |= report.rests && !report.of_command;
+        for report in &mut self.session.reports {
+            report.observed |= report.rests && report.is_newer;
         }
     }
 
@@ -275,7 +278,7 @@ impl ArmEstimate {
         let Reported { arm, about, position, orientation, moving } = reported;
         self.reports_unasked |= about == ReportAbout::Unasked;
         self.session.told_at = Some(now);
-        let known = self.best().map(|place| place.position);
+        let known = self.best().or(self.former).map(|place| place.position);
         if let Err(doubt) = Doubt::judge(position, known, config.position_tolerance, &config.workspace) {
             return self.handle_doubt(arm, doubt);
         }
@@ -291,6 +294,7 @@ impl ArmEstimate {
             here_since: now,
             here: position,
             observed: false,
+            is_newer: false,
             of_command: false,
             unasked: false,
             again: 0,
@@ -341,6 +345,7 @@ impl ArmEstimate {
         (report.observed, report.rests) = (observed, rests);
         report.unasked = about == ReportAbout::Unasked;
         report.of_command = about == ReportAbout::Accepted;
+        report.is_newer = !report.of_command;
         self.judge_motion(now, &reported, in_motion, config);
         if rests && self.session.reports.iter().all(|report| report.rests) && !in_motion {
             self.session.deviation = None;

@@ -22,6 +22,8 @@ pub struct Place {
     former: Vec<Position>,
     /// When the controller last said where the arm is, with no line on its way.
     answered: Option<Instant>,
+    /// The controller has said unasked where the arm is.
+    reports_unasked: bool,
     /// A command has been sent since the start.
     left_start: bool,
     /// Until when a second call of a person counts.
@@ -48,6 +50,7 @@ impl Place {
             assumed: Vec::new(),
             former: Vec::new(),
             answered: None,
+            reports_unasked: false,
             left_start: false,
             confirm_until: None,
             earlier: 0,
@@ -78,6 +81,8 @@ impl Place {
             AssumedPosition::None => Vec::new(),
             AssumedPosition::Home if self.left_start => Vec::new(),
             AssumedPosition::Home => vec![config.home],
+            // It says again where the arm is.
+            AssumedPosition::Last if self.reports_unasked => Vec::new(),
             AssumedPosition::Last => self.former.clone(),
         };
         (self.acknowledged, self.doubtful, self.answered, self.confirm_until) = (None, false, None, None);
@@ -104,13 +109,16 @@ impl Place {
     /// A command of an earlier session was accepted: the arm was there when that ended.
     pub fn handle_earlier(&mut self, place: Position, config: &TeleopConfig) {
         self.former.push(place);
-        if config.assume_position == AssumedPosition::Last {
+        if config.assume_position == AssumedPosition::Last && !self.reports_unasked {
             self.assumed.push(place);
         }
     }
 
     /// The controller is silent: what it has reported is of the past, and so is a command away from which the arm was seen.
     pub fn handle_silence(&mut self, config: &TeleopConfig) {
+        if self.reports_unasked {
+            self.assumed.clear();
+        }
         if let Some(seen) = self.seen.last() {
             let near = |place: &Position| place.distance(seen.place) <= config.position_tolerance;
             self.acknowledged = self.acknowledged.filter(|(_, place)| near(place));
@@ -127,6 +135,11 @@ impl Place {
 
     pub fn handle_answered(&mut self, now: Instant, nothing_else: bool) {
         self.answered = nothing_else.then_some(now).or(self.answered);
+    }
+
+    /// The controller says unasked where the arm is.
+    pub fn handle_unasked(&mut self) {
+        self.reports_unasked = true;
     }
 
     /// The controller reports.
@@ -147,6 +160,7 @@ impl Place {
             if in_motion {
                 self.aside = Some(sighting);
             } else {
+                self.aside = None;
                 self.seen.push(sighting);
             }
         }
@@ -162,7 +176,8 @@ impl Place {
         let tolerance = config.position_tolerance;
         let told = self.acknowledged.map(|(_, place)| place);
         let seen = self.seen.last().map(|seen| seen.place);
-        let Some(known) = seen.or(told).or(self.assumed.first().copied()) else {
+        let before = self.assumed.first().or(self.former.first()).copied();
+        let Some(known) = seen.or(told).or(before) else {
             let workspace = &config.workspace;
             let near = workspace.nearest(place).is_some_and(|near| near.distance(place) <= tolerance);
             let inside = |factor: f64| {

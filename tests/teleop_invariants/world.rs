@@ -754,6 +754,9 @@ impl World {
         let in_motion = self.is_moving() && !self.interrupted && self.place.has_accepted();
         let unbelievable = self.place.is_unbelievable(at, &self.config);
         self.take_report(&state, about);
+        if about == ReportAbout::Unasked {
+            self.place.handle_unasked();
+        }
         self.place.handle_report(self.now, at, moving, in_motion, &self.config);
         let elsewhere = self
             .last_on_connection
