@@ -158,6 +158,7 @@ impl Coordinator {
     /// in it is believed.
     pub fn handle_reply(&mut self, now: Instant, peer: PeerId, reply: &Reply) -> bool {
         if self.link.is_superseded() {
+            self.handle_unexpected(reply.state.as_ref());
             return false;
         }
         let outcome = self.link.handle_reply(now, peer, reply);
@@ -166,14 +167,14 @@ impl Coordinator {
         if expected {
             self.handle_reported(now, peer, &outcome, reply);
             self.handle_outcome(now, outcome, Some(reply));
-        } else if let Some(fault) = reply.state.as_ref().and_then(|state| state.fault.as_deref()) {
-            self.teleop.handle_fault(Some(fault));
+        } else {
+            self.handle_unexpected(reply.state.as_ref());
         }
         self.follow_link(now);
         expected
     }
 
-    /// Takes how the arm is, which the controller says unasked. Returns whether that may be believed.
+    /// Takes how the arm is, which the controller says unasked. Returns whether that may be believed, other than a fault in it.
     pub fn handle_state(&mut self, now: Instant, peer: PeerId, state: &ReportedState) -> bool {
         let known = !self.link.is_superseded() && self.link.has_peer(peer);
         if known {
@@ -181,8 +182,18 @@ impl Coordinator {
             if self.link.peers().count() == 1 {
                 self.teleop.handle_answered(now);
             }
+        } else {
+            self.handle_unexpected(Some(state));
         }
         known
+    }
+
+    /// Takes a fault from what may be of another time. To believe it costs no more than a call of `~/set_armed`.
+    fn handle_unexpected(&mut self, state: Option<&ReportedState>) {
+        let fault = state.and_then(|state| state.fault.as_deref());
+        if fault.is_some() {
+            self.teleop.handle_fault(fault);
+        }
     }
 
     /// Takes what has become of orders without a reply of their own.

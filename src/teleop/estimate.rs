@@ -35,7 +35,7 @@ pub(super) struct ArmEstimate {
     unanswered: u32,
     /// The last command that was answered, if the controller has accepted it.
     accepted: Option<Command>,
-    /// The last command that was answered was refused, and none has been sent since.
+    /// The motion has ended, or begins again after a refusal, and no command has been sent since.
     is_interrupted: bool,
     /// Nothing has happened since the last command that would make it unsafe to repeat.
     undisturbed: bool,
@@ -252,8 +252,14 @@ impl ArmEstimate {
     /// Records that the controller has refused a command, or that the command or its reply was lost.
     pub(super) fn handle_rejected(&mut self) {
         self.handle_answered_line();
-        (self.accepted, self.is_interrupted) = (None, true);
-        // An arm that has been seen at rest since it accepted a command does not follow that command.
+        self.accepted = None;
+        self.handle_interrupted();
+    }
+
+    /// Records that a motion ends, or begins again. An arm that has been seen at rest since it accepted a command does not follow
+    /// that command.
+    pub(super) fn handle_interrupted(&mut self) {
+        self.is_interrupted = true;
         for report in &mut self.session.reports {
             report.observed |= report.rests && report.is_newer;
         }
@@ -418,10 +424,8 @@ impl ArmEstimate {
         self.undisturbed = false;
     }
 
-    /// Ends the session: what was known of the arm is known no longer.
-    pub(super) fn renew_session(&mut self, config: &TeleopConfig) {
-        // What was only assumed was not known.
-        self.session.assumed = None;
+    /// Keeps where the arm is for the time after this session.
+    fn keep_place(&mut self, config: &TeleopConfig) {
         // An arm that others move does not stay where it was seen last, and one that lags is not where it was sent.
         let is_on_a_way = |report: &Report| {
             let told =
@@ -430,7 +434,15 @@ impl ArmEstimate {
             report.observed && (report.moving == Some(true) || !report.rests && !is_there)
         };
         let is_moved = self.session.deviation.is_some() || self.session.reports.iter().any(is_on_a_way);
+        // What was only assumed was not known.
+        let assumed = self.session.assumed.take();
         self.former = self.best_within(config.position_tolerance).or(self.former).filter(|_| !is_moved);
+        self.session.assumed = assumed;
+    }
+
+    /// Ends the session: what was known of the arm is known no longer.
+    pub(super) fn renew_session(&mut self, config: &TeleopConfig) {
+        self.keep_place(config);
         let assumed = match config.assume_position {
             AssumedPosition::None => None,
             AssumedPosition::Home => Some(home(config)).filter(|_| !self.left_start),
@@ -452,6 +464,7 @@ impl ArmEstimate {
     pub(super) fn handle_silence(&mut self, config: &TeleopConfig) {
         // A command away from which the arm has been seen does not count again.
         self.handle_start(config);
+        self.keep_place(config);
         if self.reports_unasked {
             self.session.assumed = None;
         }
@@ -715,7 +728,8 @@ impl ArmEstimate {
             is_later && !report.of_command && report.moving == Some(false)
         };
         self.session.reports.iter().any(|report| {
-            (report.observed || rests(report)) && report.place.position.distance(place) > tolerance
+            (report.observed || report.is_newer || rests(report))
+                && report.place.position.distance(place) > tolerance
         })
     }
 
@@ -1487,6 +1501,22 @@ mod tests {
         assert_eq!(estimate.check(t, &last), Err(PositionUnknown::NotReported));
         estimate.assume_home(&last);
         assert_eq!(estimate.check(t, &last), Ok(()), "a person may say it all the same");
+    }
+
+    #[test]
+    fn place_before_a_silence_is_the_last_one() {
+        let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config() };
+        let t = Instant::now();
+        let mut estimate = accepted(t, 0.1);
+        estimate.renew_session(&last);
+        estimate.handle_sent(t, to(0.2));
+        estimate.handle_acknowledged(t, &to(0.2));
+        estimate.handle_stop_sent();
+        report(&mut estimate, t, 0.19, ReportAbout::Stopped, None);
+        estimate.handle_stop_answered(true);
+        estimate.handle_silence(&last);
+        estimate.renew_session(&last);
+        assert_eq!(estimate.best_position(), Some(at(0.19)));
     }
 
     #[test]

@@ -15,9 +15,9 @@
 //!   keeps its state, whatever the topic says then.
 //! - The first wish of all is not debounced if nothing but a guess is known of the gripper. A word of the gripper's topic takes
 //!   the place of the guess.
-//! - If a command of this connection has been accepted, a report counts between two motions only, because a gripper that still
-//!   closes may report "open". For the same reason "open" counts only if "closed" has been reported since: then somebody else
-//!   has opened the gripper. A gripper that holds something may report "open" all the time.
+//! - A report counts, but in motion only once that ends. If a command of this connection has been accepted, a report does not
+//!   count for as long as the gripper may need to obey it, and "open" counts only if "closed" has been reported since: then
+//!   somebody else has opened the gripper. A gripper that holds something may report "open" all the time.
 
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,10 @@ pub(super) struct GripperDecider {
     source: Source,
     /// The controller has reported "closed" since it accepted the first command that carried the present state.
     was_closed: bool,
+    /// When that command was accepted.
+    changed_at: Option<Instant>,
+    /// The controller has reported this in motion, since it accepted the last command. It counts when the motion ends.
+    contradiction: Option<Gripper>,
     /// What the last command of this motion carried.
     sent: Option<Gripper>,
     wish: Option<Wish>,
@@ -83,6 +87,8 @@ impl GripperDecider {
             state: initial,
             source: Source::Assumed,
             was_closed: false,
+            changed_at: None,
+            contradiction: None,
             sent: None,
             wish: None,
             settled: false,
@@ -216,15 +222,21 @@ impl GripperDecider {
 
     /// Takes what the controller reports its gripper to be: a bridge that is started with something in the gripper must not
     /// open it, nor one whose gripper was closed by other means.
-    pub(super) fn handle_reported(&mut self, gripper: Gripper) {
+    pub(super) fn handle_reported(&mut self, now: Instant, gripper: Gripper) {
         let was_closed = self.was_closed;
         self.was_closed |= gripper == Gripper::Closed;
         if self.source == Source::Accepted {
-            let is_believed = gripper == Gripper::Closed || was_closed;
-            if self.sent.is_some() || !is_believed || gripper == self.state {
+            let moves = self.changed_at.is_some_and(|at| now.saturating_duration_since(at) < TRAVEL_TIME);
+            let is_believed = !moves && (gripper == Gripper::Closed || was_closed);
+            self.contradiction = Some(gripper).filter(|_| is_believed && gripper != self.state);
+            if self.sent.is_some() || self.contradiction.take().is_none() {
                 return;
             }
         }
+        self.believe(gripper);
+    }
+
+    fn believe(&mut self, gripper: Gripper) {
         // Nobody has decided against what is reported now, if what was decided was the state before.
         let is_news = gripper != self.state && self.decided() == self.state;
         (self.state, self.source) = (gripper, Source::Known);
@@ -241,10 +253,11 @@ impl GripperDecider {
     }
 
     /// Records that the controller has accepted a command.
-    pub(super) fn handle_accepted(&mut self, gripper: Gripper) {
+    pub(super) fn handle_accepted(&mut self, now: Instant, gripper: Gripper) {
         if self.source != Source::Accepted || self.state != gripper {
-            self.was_closed = false;
+            (self.was_closed, self.changed_at) = (false, Some(now));
         }
+        self.contradiction = None;
         (self.state, self.source) = (gripper, Source::Accepted);
     }
 
@@ -267,6 +280,9 @@ impl GripperDecider {
     /// Makes void what has been decided and not accepted. What is wanted has to stand from the beginning.
     pub(super) fn handle_void(&mut self) {
         self.sent = None;
+        if let Some(gripper) = self.contradiction.take() {
+            self.believe(gripper);
+        }
         self.restart_wish();
     }
 
@@ -298,6 +314,8 @@ impl GripperDecider {
 /// How long the first motion waits for the first message of a node that publishes on the gripper's topic, and for a second
 /// number. `ros2 topic pub` sends at 1 Hz.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// For how long a gripper may still open or close after a command.
+const TRAVEL_TIME: Duration = Duration::from_secs(2);
 /// Numbers that are farther apart are no wish. Longer than the pause of a sender at 0.5 Hz.
 const SILENCE: Duration = Duration::from_secs(3);
 
@@ -342,7 +360,7 @@ mod tests {
         fn moving(state: Gripper) -> Self {
             let mut scene = Self::new(state);
             scene.gripper.handle_sent(state);
-            scene.gripper.handle_accepted(state);
+            scene.accept(state);
             scene
         }
 
@@ -361,6 +379,16 @@ mod tests {
                 }
                 Said::InTarget(input) => self.gripper.handle_target(now, input, &self.config),
             }
+        }
+
+        /// The controller accepts a command.
+        fn accept(&mut self, gripper: Gripper) {
+            self.gripper.handle_accepted(self.start, gripper);
+        }
+
+        /// The controller reports, long after the gripper has obeyed the last command.
+        fn report(&mut self, gripper: Gripper) {
+            self.gripper.handle_reported(self.at(2000), gripper);
         }
 
         fn want(&mut self, millis: u64, wanted: Gripper) {
@@ -388,7 +416,7 @@ mod tests {
         assert_eq!(scene.decided(60_000), Open, "no accepted command has carried it");
         let mut scene = Scene::new(Closed);
         scene.repeat([0, 10], Said::Number(0.9));
-        scene.gripper.handle_reported(Closed);
+        scene.report(Closed);
         assert_eq!(scene.decided(60_000), Closed, "the controller knows better");
         let mut scene = Scene::new(Open);
         scene.want(0, Closed);
@@ -626,7 +654,7 @@ mod tests {
         scene.want(0, Closed);
         assert_eq!(scene.decided(100), Closed);
         scene.gripper.handle_sent(Closed);
-        scene.gripper.handle_accepted(Closed);
+        scene.accept(Closed);
         scene.gripper.handle_left(true);
         scene.gripper.handle_void();
         assert_eq!(scene.decided(1000), Closed);
@@ -638,7 +666,7 @@ mod tests {
         scene.gripper.handle_sent(Closed);
         scene.gripper.handle_void();
         assert_eq!(scene.gripper.decided(), Open);
-        scene.gripper.handle_accepted(Closed);
+        scene.accept(Closed);
         assert_eq!(scene.gripper.decided(), Closed);
     }
 
@@ -681,16 +709,35 @@ mod tests {
     fn report_counts_until_a_command_is_accepted() {
         for (initial, reported) in [(Open, Closed), (Closed, Open)] {
             let mut scene = Scene::new(initial);
-            scene.gripper.handle_reported(reported);
+            scene.report(reported);
             assert_eq!(scene.gripper.decided(), reported);
-            scene.gripper.handle_reported(initial);
+            scene.report(initial);
             assert_eq!(scene.gripper.decided(), initial);
             scene.gripper.handle_sent(initial);
-            scene.gripper.handle_reported(reported);
+            scene.report(reported);
             assert_eq!(scene.gripper.decided(), initial, "in motion");
             scene.gripper.handle_refused();
             assert_eq!(scene.gripper.decided(), reported);
         }
+    }
+
+    #[test]
+    fn report_in_motion_counts_when_it_ends() {
+        let mut scene = Scene::moving(Open);
+        scene.report(Closed);
+        assert_eq!(scene.gripper.decided(), Open);
+        scene.gripper.handle_refused();
+        assert_eq!(scene.gripper.decided(), Closed);
+        let mut scene = Scene::moving(Open);
+        scene.report(Closed);
+        scene.report(Open);
+        scene.gripper.handle_void();
+        assert_eq!(scene.gripper.decided(), Open, "the newest report counts");
+        scene.gripper.handle_sent(Open);
+        scene.report(Closed);
+        scene.accept(Open);
+        scene.gripper.handle_void();
+        assert_eq!(scene.gripper.decided(), Open, "a command was accepted after it");
     }
 
     #[test]
@@ -699,8 +746,8 @@ mod tests {
         scene.gripper.handle_link_down();
         scene.gripper.handle_sent(Open);
         scene.want(0, Closed);
-        scene.gripper.handle_reported(Closed);
-        scene.gripper.handle_reported(Open);
+        scene.report(Closed);
+        scene.report(Open);
         assert_eq!(scene.decided(100), Closed);
     }
 
@@ -708,26 +755,27 @@ mod tests {
     fn accepted_command_outweighs_only_a_report_of_open() {
         let mut scene = Scene::moving(Closed);
         scene.gripper.handle_void();
-        scene.gripper.handle_reported(Open);
+        scene.report(Open);
         assert_eq!(scene.gripper.decided(), Closed, "it may hold something");
         scene.gripper.handle_sent(Closed);
-        scene.gripper.handle_reported(Closed);
-        scene.gripper.handle_accepted(Closed);
-        scene.gripper.handle_reported(Open);
+        scene.report(Closed);
+        scene.accept(Closed);
+        scene.report(Open);
         assert_eq!(scene.gripper.decided(), Closed, "in motion");
         scene.gripper.handle_void();
-        scene.gripper.handle_reported(Open);
+        scene.report(Open);
         assert_eq!(scene.gripper.decided(), Open, "it was closed, and somebody else has opened it");
-        scene.gripper.handle_accepted(Closed);
-        scene.gripper.handle_reported(Open);
+        scene.accept(Closed);
+        scene.report(Open);
         assert_eq!(scene.gripper.decided(), Closed, "it may still close");
         let mut scene = Scene::moving(Open);
-        scene.gripper.handle_reported(Closed);
+        let at = scene.at(1999);
+        scene.gripper.handle_reported(at, Closed);
         scene.gripper.handle_void();
-        assert_eq!(scene.gripper.decided(), Open, "in motion it may still be on its way");
-        scene.gripper.handle_reported(Closed);
+        assert_eq!(scene.gripper.decided(), Open, "it may still open");
+        scene.report(Closed);
         assert_eq!(scene.gripper.decided(), Closed, "it was closed by other means");
-        scene.gripper.handle_reported(Open);
+        scene.report(Open);
         assert_eq!(scene.gripper.decided(), Open, "and opened again");
     }
 
@@ -736,7 +784,7 @@ mod tests {
         let mut scene = Scene::moving(Closed);
         scene.gripper.handle_link_down();
         assert_eq!(scene.gripper.decided(), Closed);
-        scene.gripper.handle_reported(Open);
+        scene.report(Open);
         assert_eq!(scene.gripper.decided(), Open);
         // Nothing that was accepted is no guess either.
         let mut scene = Scene::new(Open);
@@ -748,7 +796,7 @@ mod tests {
     #[test]
     fn word_after_a_report_is_debounced() {
         let mut scene = Scene::new(Open);
-        scene.gripper.handle_reported(Closed);
+        scene.report(Closed);
         scene.want(0, Open);
         assert!(scene.gripper.is_settled());
         assert_eq!(scene.decided(299), Closed);
@@ -759,15 +807,15 @@ mod tests {
     fn report_that_changes_the_state_restarts_the_wish() {
         let mut scene = Scene::new(Open);
         scene.want(0, Closed);
-        scene.gripper.handle_reported(Open);
+        scene.report(Open);
         assert_eq!(scene.gripper.decided(), Open);
         scene.gripper.handle_time(scene.at(1000));
         // The same report again does not.
-        scene.gripper.handle_reported(Open);
+        scene.report(Open);
         assert_eq!(scene.decided(1099), Open);
         assert_eq!(scene.decided(1100), Closed);
         // Nor does one that leaves the decision as it is.
-        scene.gripper.handle_reported(Closed);
+        scene.report(Closed);
         assert_eq!(scene.gripper.decided(), Closed);
     }
 
@@ -777,7 +825,7 @@ mod tests {
         scene.gripper.handle_void();
         scene.want(0, Open);
         assert_eq!(scene.decided(1000), Open);
-        scene.gripper.handle_reported(Closed);
+        scene.report(Closed);
         assert_eq!(scene.gripper.decided(), Closed);
         // The hand wants it still: it opens once that has stood from now.
         assert_eq!(scene.decided(2000), Closed);
@@ -791,7 +839,7 @@ mod tests {
         assert_eq!(scene.gripper.decided(), Open, "one number");
         scene.gripper.handle_kept(GripperInput::Wanted(Closed));
         assert_eq!((scene.gripper.decided(), scene.gripper.is_settled()), (Closed, false));
-        scene.gripper.handle_reported(Open);
+        scene.report(Open);
         scene.gripper.handle_kept(GripperInput::Wanted(Closed));
         assert_eq!(scene.gripper.decided(), Open, "the report is newer");
         let mut scene = Scene::new(Open);

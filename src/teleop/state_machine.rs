@@ -235,7 +235,7 @@ impl Teleop {
             self.gripper.handle_refused();
         } else {
             self.estimate.handle_acknowledged(now, command);
-            self.gripper.handle_accepted(command.gripper);
+            self.gripper.handle_accepted(now, command.gripper);
         }
         self.rejections.end();
         if self.mode.is_going_home() && self.planner.has_arrived(self.basis()) {
@@ -293,7 +293,7 @@ impl Teleop {
         state: Option<&ReportedState>,
     ) {
         if let Some(gripper) = state.and_then(|state| state.gripper) {
-            self.handle_reported_gripper(gripper);
+            self.handle_reported_gripper(now, gripper);
         }
         self.handle_fault(state.and_then(|state| state.fault.as_deref()));
         if let Some(state) = state {
@@ -315,8 +315,8 @@ impl Teleop {
     }
 
     /// Takes what the controller reports its gripper to be.
-    pub fn handle_reported_gripper(&mut self, gripper: Gripper) {
-        self.gripper.handle_reported(gripper);
+    pub fn handle_reported_gripper(&mut self, now: Instant, gripper: Gripper) {
+        self.gripper.handle_reported(now, gripper);
     }
 
     /// Takes that every controller has said where its arm is, if it says so at all: unasked, or in the reply to a heartbeat.
@@ -750,7 +750,6 @@ impl Teleop {
         {
             self.stop(cause);
         }
-        self.gripper.handle_time(now);
         if self.rearm_at().is_some_and(|at| at <= now) {
             let after = self.config.rearm_after;
             self.change_mode(|mode| mode.disarm(Disarmed::ByAbsence { after }));
@@ -777,6 +776,8 @@ impl Teleop {
             self.mode.require_settling();
         }
         self.armed_for.handle_armed(now, self.mode.is_armed());
+        // A wish that this has made void stands again from now.
+        self.gripper.handle_time(now);
     }
 
     /// Returns when a person will have to arm because no hand has come, maybe in the past.
@@ -794,6 +795,9 @@ impl Teleop {
         }
         self.planner.release_hand();
         self.begun &= self.mode.is_moving();
+        if before.is_moving() && (!self.mode.is_moving() || self.mode.is_going_home()) {
+            self.estimate.handle_interrupted();
+        }
         if !self.mode.is_armed() {
             self.armed_for.release();
         }

@@ -139,7 +139,7 @@ pub fn check_obeyed(
     let near = distance_to(arm, command.position.point());
     let steps = if repeats { 0.0 } else { step(config) * f64::from(line.unanswered + 1) };
     // A refusal does not say whether the arm still follows what was accepted before, unless it says that it rests.
-    let behind = line.after_refusal && line.accepted_before && !settings.arm.reports.moving;
+    let behind = line.after_refusal && !settings.arm.reports.moving;
     let behind = if behind { config.following.distance } else { 0.0 };
     let allowed = steps + behind + settings.tolerance();
     let rule = if repeats {

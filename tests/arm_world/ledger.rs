@@ -61,6 +61,10 @@ pub struct Ledger {
     obeys_here: bool,
     /// Whether "closed" has been reported since the first accepted command that carried what the gripper is.
     was_closed: bool,
+    /// When that command was accepted.
+    gripper_at: Option<Instant>,
+    /// What has been reported in motion since the last command was accepted.
+    reported_gripper: Option<Gripper>,
     /// When the hand wished each state last.
     wished: [Option<Instant>; 2],
     /// What the gripper's own topic said last, which stands.
@@ -99,6 +103,8 @@ impl Ledger {
             carried: None,
             obeys_here: false,
             was_closed: false,
+            gripper_at: None,
+            reported_gripper: None,
             wished: [None; 2],
             word_on_topic: None,
             voided_at: now,
@@ -111,6 +117,21 @@ impl Ledger {
         (self.place_known, self.word, self.accepted, self.from) = (false, false, None, None);
         self.left_start |= self.has_sent;
         self.session_begins = self.lines + 1;
+    }
+
+    /// The motion ends, or begins again.
+    fn end_motion(&mut self) {
+        (self.has_begun, self.carried) = (false, None);
+        self.believe_gripper();
+    }
+
+    /// What has been reported of the gripper counts, unless it is what it was sent to.
+    fn believe_gripper(&mut self) {
+        if let Some(reported) =
+            self.reported_gripper.take().filter(|reported| self.gripper != Some(*reported))
+        {
+            (self.gripper, self.obeys_here) = (Some(reported), false);
+        }
     }
 
     /// The connection ends, and with it the session.
@@ -138,7 +159,7 @@ impl Ledger {
         let moving = |motion| matches!(motion, Motion::Approach | Motion::Tracking);
         if moving(before) && !moving(motion) {
             self.voided_at = now;
-            (self.has_begun, self.carried) = (false, None);
+            self.end_motion();
         }
         if motion == Motion::Disarmed && before != Motion::Disarmed {
             self.end_session();
@@ -165,12 +186,15 @@ impl Ledger {
             let obeys = verdict.is_ok() && state.is_none_or(|state| state.fault.is_none());
             if verdict.is_err() {
                 // The next command begins a motion, where the arm is reported or where the last accepted command leads.
-                (self.has_begun, self.refused, self.carried) = (false, true, None);
+                self.end_motion();
+                self.refused = true;
                 self.from = self.accepted;
             }
             if obeys {
-                self.was_closed &= self.obeys_here && self.gripper == Some(command.gripper);
-                (self.gripper, self.obeys_here) = (Some(command.gripper), true);
+                if !self.obeys_here || self.gripper != Some(command.gripper) {
+                    (self.was_closed, self.gripper_at) = (false, Some(now));
+                }
+                (self.gripper, self.obeys_here, self.reported_gripper) = (Some(command.gripper), true, None);
                 self.was_told = true;
                 // The last accepted command says where the arm stays (arm.assume_position last), whatever session it was of.
                 self.informed_at = self.informed_at.max(Some(speech.generated));
@@ -197,10 +221,12 @@ impl Ledger {
             }
         }
         if let Some(gripper) = state.and_then(|state| state.gripper) {
-            // A gripper that still closes, or holds something, reports "open".
-            let is_seen = gripper == Gripper::Closed || self.was_closed;
-            if !self.obeys_here || (is_seen && !self.has_begun) {
-                self.gripper = Some(gripper);
+            // A gripper that still moves, or holds something, reports another state than it was sent to.
+            let moves = self.obeys_here && self.gripper_at.is_some_and(|at| now - at < GRIPPER_TIME);
+            let is_seen = !self.obeys_here || gripper == Gripper::Closed || self.was_closed;
+            self.reported_gripper = Some(gripper).filter(|_| is_seen && !moves);
+            if !self.has_begun || !self.obeys_here {
+                self.believe_gripper();
             }
             self.was_closed |= gripper == Gripper::Closed;
         }
@@ -210,7 +236,8 @@ impl Ledger {
     pub fn note_going_home(&mut self) {
         (self.permitted, self.going_home, self.fault_heard) = (true, true, false);
         // It begins where the arm is seen.
-        (self.has_begun, self.from, self.carried) = (false, None, None);
+        self.end_motion();
+        self.from = None;
     }
 
     /// Notes what a good target says of the gripper.
@@ -234,6 +261,9 @@ impl Ledger {
         self.word |= second;
     }
 }
+
+/// How long a gripper may take to obey.
+const GRIPPER_TIME: Duration = Duration::from_secs(2);
 
 fn is_near_workspace(config: &TeleopConfig, position: Position) -> bool {
     let [x, y, z] = position.coordinates();

@@ -66,8 +66,8 @@ impl Place {
         place
     }
 
-    /// A session ends, and another begins.
-    pub fn renew(&mut self, config: &TeleopConfig) {
+    /// Where the arm is may count for the time after this session.
+    fn keep(&mut self, config: &TeleopConfig) {
         let last = self.seen.last().map(|seen| seen.place).or(self.acknowledged.map(|(_, place)| place));
         let near =
             |place: &Position| last.is_some_and(|last| last.distance(*place) <= config.position_tolerance);
@@ -76,6 +76,13 @@ impl Place {
             let known: Vec<_> = told.into_iter().chain(self.former.drain(..)).filter(near).collect();
             self.former = last.into_iter().chain(known).collect();
         }
+        let resting = self.aside.filter(|seen| seen.moving == Some(false));
+        self.former.extend(resting.map(|seen| seen.place));
+    }
+
+    /// A session ends, and another begins.
+    pub fn renew(&mut self, config: &TeleopConfig) {
+        self.keep(config);
         self.home = config.home;
         self.assumed = match config.assume_position {
             AssumedPosition::None => Vec::new(),
@@ -101,8 +108,8 @@ impl Place {
         self.seen.clear();
     }
 
-    /// A command was refused, or is lost. An arm that has been seen at rest since the last accepted one does not follow that.
-    pub fn handle_refused(&mut self) {
+    /// A motion ends, or its last command was refused or is lost. An arm that has been seen at rest since the last accepted one does not follow that.
+    pub fn handle_interrupted(&mut self) {
         self.seen.extend(self.aside.take().filter(|seen| seen.moving == Some(false)));
     }
 
@@ -123,12 +130,14 @@ impl Place {
             let near = |place: &Position| place.distance(seen.place) <= config.position_tolerance;
             self.acknowledged = self.acknowledged.filter(|(_, place)| near(place));
         }
+        self.keep(config);
         self.seen.clear();
         (self.answered, self.aside) = (None, None);
     }
 
     /// The arm has stopped on its way.
-    pub fn handle_stopped(&mut self, now: Instant, place: Position) {
+    pub fn handle_stopped(&mut self, now: Instant, place: Position, config: &TeleopConfig) {
+        self.doubtful = self.is_unbelievable(place, config) && self.doubtful;
         self.acknowledged = None;
         self.seen = vec![Sighting { at: now, place, moving: Some(false) }];
     }

@@ -99,6 +99,10 @@ pub struct GripperSide {
     source: Source,
     /// "Closed" has been reported since the first accepted command that said what the state is.
     was_closed: bool,
+    /// When that was accepted.
+    changed_at: Option<Instant>,
+    /// What was reported in motion since the last command was accepted.
+    contradiction: Option<Gripper>,
     /// What the last command of this motion said, if nothing has made it void.
     pub sent: Option<Gripper>,
     /// Something has been wanted, or a command has been sent.
@@ -139,6 +143,8 @@ impl GripperSide {
             state: initial,
             source: Source::Assumed,
             was_closed: false,
+            changed_at: None,
+            contradiction: None,
             sent: None,
             settled: false,
             wish: None,
@@ -151,6 +157,9 @@ impl GripperSide {
     /// What was not accepted is void, and what is wanted has to stand from now.
     fn handle_void(&mut self, now: Instant) {
         self.sent = None;
+        if let Some(reported) = self.contradiction.take() {
+            self.believe(now, reported);
+        }
         self.restart(now);
     }
 
@@ -160,27 +169,35 @@ impl GripperSide {
         self.wish = self.wish.filter(stands).map(|wish| Wish { since: now, ..wish });
     }
 
-    fn handle_accepted(&mut self, accepted: Gripper) {
-        self.was_closed &= self.source == Source::Accepted && self.state == accepted;
-        (self.state, self.source) = (accepted, Source::Accepted);
+    fn handle_accepted(&mut self, now: Instant, accepted: Gripper) {
+        if self.source != Source::Accepted || self.state != accepted {
+            (self.was_closed, self.changed_at) = (false, Some(now));
+        }
+        (self.state, self.source, self.contradiction) = (accepted, Source::Accepted, None);
     }
 
     fn handle_reported(&mut self, now: Instant, reported: Gripper) {
         let was_closed = self.was_closed;
         self.was_closed |= reported == Gripper::Closed;
-        let in_motion = self.sent.is_some();
         if self.source == Source::Accepted {
-            // A gripper that still closes, or holds something, reports "open".
-            let believed = reported == Gripper::Closed || was_closed;
-            if in_motion || !believed || self.state == reported {
+            // A gripper that still moves, or holds something, reports another state than it was sent to.
+            let moves = self.changed_at.is_some_and(|at| now - at < GRIPPER_TIME);
+            let believed = !moves && (reported == Gripper::Closed || was_closed) && self.state != reported;
+            self.contradiction = believed.then_some(reported);
+            if self.sent.is_some() || !believed {
                 return;
             }
         }
+        self.contradiction = None;
+        self.believe(now, reported);
+    }
+
+    fn believe(&mut self, now: Instant, reported: Gripper) {
         // A first number takes the place of a guess, and not of what is known.
         let first = self.wish.is_some_and(|wish| wish.first);
         let changed = first || self.state != reported && self.due.is_none_or(|due| due == self.state);
         (self.state, self.source) = (reported, Source::Told);
-        if changed && !in_motion {
+        if changed && self.sent.is_none() {
             self.restart(now);
         }
     }
@@ -200,6 +217,8 @@ struct Stream {
 
 /// Numbers that are farther apart are two wishes.
 const SILENCE: Duration = Duration::from_secs(3);
+/// How long a gripper takes to obey.
+const GRIPPER_TIME: Duration = Duration::from_secs(2);
 /// By how many messages two hands in turn are told apart, though what came before was a hand that moved fast.
 const TOLD_APART_BY: usize = 40;
 
@@ -277,6 +296,9 @@ impl World {
         let after = self.teleop.motion();
         let moves = |motion| matches!(motion, Motion::Approach | Motion::Tracking);
         let stands = matches!(after, Motion::Disarmed | Motion::Stopped);
+        if moves(before) && !moves(after) {
+            self.place.handle_interrupted();
+        }
         if moves(before) && !moves(after) || before != after && stands {
             self.gripper.handle_void(self.now);
         }
@@ -335,7 +357,7 @@ impl World {
                 }
             }
             Event::ReportedGripper(gripper) => {
-                self.teleop.handle_reported_gripper(*gripper);
+                self.teleop.handle_reported_gripper(self.now, *gripper);
                 self.gripper.handle_reported(self.now, *gripper);
             }
             Event::OtherArm => {
@@ -672,7 +694,7 @@ impl World {
                 self.gripper.handle_void(self.now);
             }
             Order::Command(command) if ok => {
-                self.gripper.handle_accepted(command.gripper);
+                self.gripper.handle_accepted(self.now, command.gripper);
                 if is_earlier {
                     self.place.handle_earlier(command.position, &self.config);
                 } else {
@@ -685,7 +707,7 @@ impl World {
             Order::Command(_) => {
                 self.accepted = None;
                 self.gripper.handle_void(self.now);
-                self.place.handle_refused();
+                self.place.handle_interrupted();
                 self.teleop.handle_rejected(self.now);
                 self.errors += 1;
                 self.restarted |= !self.interrupted;
@@ -712,7 +734,7 @@ impl World {
             Some(Order::Command(_)) => {
                 self.accepted = None;
                 self.gripper.handle_void(self.now);
-                self.place.handle_refused();
+                self.place.handle_interrupted();
                 self.teleop.handle_lost();
                 self.restarted |= !self.interrupted;
                 self.interrupted = true;
@@ -740,7 +762,7 @@ impl World {
             ReportedState { position: Some(at), orientation: self.turned(), ..ReportedState::default() };
         self.take_report(&state, ReportAbout::Stopped);
         self.teleop.handle_stop_answered(true);
-        self.place.handle_stopped(self.now, at);
+        self.place.handle_stopped(self.now, at, &self.config);
     }
 
     /// The controller reports where the arm is, asked for nothing.

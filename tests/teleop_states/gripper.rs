@@ -129,13 +129,13 @@ fn what_is_no_number_opens_and_closes_nothing() {
 #[test]
 fn what_the_controller_reports_counts_before_any_word() {
     let mut scene = Scene::new(&[]);
-    scene.teleop.handle_reported_gripper(Gripper::Closed);
+    scene.report_gripper(Gripper::Closed);
     scene.link(LinkView::Ready);
     scene.move_for(2000);
     assert!(!scene.sent.is_empty());
     assert!(scene.sent.iter().all(|(_, planned)| planned.command.gripper == Gripper::Closed));
     // From now on it is known, and a report is no wish.
-    scene.teleop.handle_reported_gripper(Gripper::Open);
+    scene.report_gripper(Gripper::Open);
     assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
 }
 
@@ -143,7 +143,7 @@ fn what_the_controller_reports_counts_before_any_word() {
 fn a_reported_gripper_outweighs_a_kept_word() {
     for reported_first in [true, false] {
         let mut scene = Scene::new(&[]);
-        let report = |scene: &mut Scene| scene.teleop.handle_reported_gripper(Gripper::Closed);
+        let report = |scene: &mut Scene| scene.report_gripper(Gripper::Closed);
         if reported_first {
             report(&mut scene);
         }
@@ -161,7 +161,7 @@ fn a_reported_gripper_outweighs_a_kept_word() {
 #[test]
 fn flicker_after_a_report_opens_nothing() {
     let mut scene = Scene::new(&[("teleop.settle_time", Value::Real(0.0))]);
-    scene.teleop.handle_reported_gripper(Gripper::Closed);
+    scene.report_gripper(Gripper::Closed);
     scene.link(LinkView::Ready);
     say(&mut scene, OPEN);
     scene.move_for(50);
@@ -182,7 +182,7 @@ fn report_on_a_new_connection_outweighs_the_old_one() {
     // Somebody has put something into the gripper meanwhile.
     scene.wait(300);
     scene.link(LinkView::Ready);
-    scene.teleop.handle_reported_gripper(Gripper::Closed);
+    scene.report_gripper(Gripper::Closed);
     assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
 }
 
@@ -192,7 +192,7 @@ fn report_of_open_counts_on_a_new_connection() {
     scene.teleop.handle_graph(scene.now, GraphNews::GripperLeft);
     scene.link(LinkView::Down);
     scene.link(LinkView::Ready);
-    scene.teleop.handle_reported_gripper(Gripper::Open);
+    scene.report_gripper(Gripper::Open);
     assert_eq!(said_in_next_motion(&mut scene), [Gripper::Open]);
 }
 
@@ -216,14 +216,19 @@ fn gripper_closed_by_others_during_a_hold_stays_closed() {
     for hold in ["repeat", "silent"] {
         let mut scene = Scene::tracking(&[("teleop.hold_behavior", text(hold))]);
         scene.target();
-        scene.wait(1000);
+        scene.wait(2000);
         assert_eq!(scene.motion(), Motion::Holding);
-        scene.teleop.handle_reported_gripper(Gripper::Closed);
+        scene.report_gripper(Gripper::Closed);
         assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed], "{hold}");
         // A gripper that holds something may report that it is not shut.
-        scene.wait(1000);
-        scene.teleop.handle_reported_gripper(Gripper::Open);
+        scene.wait(2000);
+        scene.report_gripper(Gripper::Open);
         assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed], "{hold}");
+        // One that was shut has been opened by others.
+        scene.wait(2000);
+        scene.report_gripper(Gripper::Closed);
+        scene.report_gripper(Gripper::Open);
+        assert_eq!(said_in_next_motion(&mut scene), [Gripper::Open], "{hold}");
     }
 }
 
@@ -416,7 +421,7 @@ fn another_arm_inherits_nothing() {
         scene.teleop.handle_other_arm();
         scene.link(LinkView::Ready);
         if reports {
-            scene.teleop.handle_reported_gripper(Gripper::Open);
+            scene.report_gripper(Gripper::Open);
         }
         scene.set_armed().unwrap();
         assert_eq!(said_in_next_motion(&mut scene), [Gripper::Open]);

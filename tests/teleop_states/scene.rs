@@ -64,6 +64,10 @@ impl Scene {
         self.send();
     }
 
+    pub fn report_gripper(&mut self, gripper: aether_bridge::arm::Gripper) {
+        self.teleop.handle_reported_gripper(self.now, gripper);
+    }
+
     pub fn target(&mut self) {
         self.try_target().unwrap();
     }
