@@ -105,6 +105,11 @@ impl GripperDecider {
         due.or(self.sent).unwrap_or(self.state)
     }
 
+    /// Returns what the gripper is, as far as that is known.
+    pub(super) fn state(&self) -> Gripper {
+        self.state
+    }
+
     /// Returns whether a wish or a command has settled what the gripper is to be.
     pub(super) fn is_settled(&self) -> bool {
         self.settled

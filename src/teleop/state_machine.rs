@@ -833,10 +833,14 @@ impl Teleop {
         }
     }
 
-    /// Returns the last command if it may be repeated and leads nowhere, because the arm has not been seen elsewhere.
+    /// Returns the last command if it may be repeated and changes nothing, because neither the arm nor the gripper has been seen
+    /// elsewhere.
     fn repeatable(&self) -> Option<Command> {
         let tolerance = self.config.position_tolerance;
-        self.estimate.repeatable().filter(|last| !self.estimate.is_elsewhere(last.position, tolerance))
+        let changes_nothing = |last: &Command| {
+            last.gripper == self.gripper.state() && !self.estimate.is_elsewhere(last.position, tolerance)
+        };
+        self.estimate.repeatable().filter(changes_nothing)
     }
 
     /// Returns whether the last command is repeated while the arm is held.

@@ -64,6 +64,8 @@ pub fn check_sent(
     hold(11, config.workspace.contains(command.position), || format!("outside: {:?}", command.position))?;
     if repeats {
         let accepted = ledger.accepted;
+        let stays = ledger.gripper.is_none_or(|gripper| gripper == command.gripper);
+        hold(8, stays, || format!("repeats {:?}, and the gripper is {:?}", command.gripper, ledger.gripper))?;
         return hold(5, accepted == Some(command.position), || {
             format!("repeated {:?}, and accepted in this session is {accepted:?}", command.position)
         });
