@@ -172,6 +172,32 @@ fn a_position_in_a_reply_that_nothing_waited_for_is_not_taken() {
     assert!(scene.first_command().position.distance(scene.home) < NEAR);
 }
 
+#[test]
+fn a_fault_in_a_reply_that_nothing_waited_for_is_believed() {
+    let fault = || ReportedState { fault: Some("emergency stop".into()), ..ReportedState::default() };
+    let tells: [fn(&mut Scene, ReportedState); 2] = [
+        |scene, state| {
+            let (status, message) = (ReplyStatus::Ok, String::new());
+            let reply = Reply { status, message, seq: None, state: Some(state) };
+            assert!(!scene.coordinator.handle_reply(scene.now, PeerId::ONLY, &reply));
+        },
+        |scene, state| {
+            scene.reply(ReplyStatus::Ok, None);
+            assert!(!scene.coordinator.handle_state(scene.now, PeerId::ONLY, &state));
+        },
+    ];
+    for tell in tells {
+        let mut scene = Scene::connected();
+        scene.first_command();
+        scene.reply(ReplyStatus::Ok, None);
+        tell(&mut scene, fault());
+        scene.reconnect();
+        assert_eq!(scene.coordinator.teleop.motion(), Motion::Disarmed);
+        scene.set_armed();
+        scene.first_command();
+    }
+}
+
 /// A bridge that says stop, with a command unanswered and the hand gone.
 fn held() -> Scene {
     held_with(&[])

@@ -76,8 +76,9 @@ def _facts(record, story) -> list:
     if record.acknowledged:
         facts.append(("round trip", f"mean {status.rtt_mean * 1e3:.2f} ms, 99 % below {status.rtt_p99 * 1e3:.2f} ms"))
     if record.commands:
-        over = "" if record.step_over_restart is None else f"; over the restart {_mm(record.step_over_restart)}"
-        facts.append(("largest step between commands", _mm(record.largest_step) + over))
+        facts.append(("largest step between commands", _mm(record.largest_step)))
+    if record.first_step is not None:
+        facts.append(("first command after the restart", f"{_mm(record.first_step)} from the restarted arm"))
     for name, start, end in (
         ("link loss noticed after", record.killed_at, record.lost_at),
         ("motion held after", record.killed_at, record.held_at),

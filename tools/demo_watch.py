@@ -5,7 +5,7 @@ import re
 import signal
 
 import rclpy
-from aether_bridge.msg import ArmCommand, LinkStatus
+from aether_bridge.msg import ArmCommand, ArmState, LinkStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
 
@@ -31,7 +31,9 @@ class Record:
         self.at_loss = None
         self.commands = 0
         self.largest_step = 0.0
-        self.step_over_restart = None
+        # How far the first command after the restart leads from where the restarted arm was reported last, in m.
+        self.first_step = None
+        self._arm = None
         self._position = None
 
     @property
@@ -64,13 +66,18 @@ class Record:
     def handle_command(self, at: float, command: ArmCommand) -> None:
         self.commands += 1
         position = (command.position.x, command.position.y, command.position.z)
-        if self._position is not None:
-            step = math.dist(position, self._position)
-            self.largest_step = max(self.largest_step, step)
-            # By its stamp: a command from before the loss may be handled after the status that tells of it.
-            if self.lost_at is not None and at > self.lost_at and self.moving_again_at is None:
-                self.step_over_restart, self.moving_again_at = step, at
+        # By its stamp: a command from before the loss may be handled after the status that tells of it.
+        if self.lost_at is not None and at > self.lost_at and self.moving_again_at is None:
+            self.moving_again_at = at
+            self.first_step = math.dist(position, self._arm) if self._arm else None
+        elif self._position is not None:
+            self.largest_step = max(self.largest_step, math.dist(position, self._position))
         self._position = position
+
+    def handle_arm(self, arm: ArmState) -> None:
+        position = (arm.position.x, arm.position.y, arm.position.z)
+        if all(math.isfinite(coordinate) for coordinate in position):
+            self._arm = position
 
 
 class Watch:
@@ -90,6 +97,7 @@ class Watch:
         latched = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._node.create_subscription(LinkStatus, "/aether_bridge/link_status", self._handle_status, latched)
         self._node.create_subscription(ArmCommand, "/aether_bridge/command", self._handle_command, 500)
+        self._node.create_subscription(ArmState, "/aether_bridge/arm_state", self._handle_arm, 500)
         return self
 
     def __exit__(self, *_) -> None:
@@ -125,6 +133,9 @@ class Watch:
         self.record.handle_command(self.timeline.at(command.header.stamp), command)
         if self._second:
             self._second.handle_command(command)
+
+    def _handle_arm(self, arm: ArmState) -> None:
+        self.record.handle_arm(arm)
 
 
 class News:

@@ -15,7 +15,11 @@
 //! - A report that is in [doubt](Doubt) begins no motion. It is forgotten with the next good one of the same arm, or when a person
 //!   assumes a place.
 //! - No motion begins while a line is unanswered, nor before the arm can be back from a refused command.
-//! - Only the last command may be repeated, if the controller has accepted it and nothing has come between.
+//! - After a refusal a motion goes on from the last accepted command, unless a report shows the arm at rest elsewhere, or too far
+//!   away to follow.
+//! - A controller that reports unasked all the time, and is silent, has to report again before a motion begins.
+//! - Only the last command may be repeated, if the controller has accepted it, nothing has come between, and no report shows the arm
+//!   elsewhere or moving. A controller that can be asked is asked before.
 
 use std::time::{Duration, Instant};
 

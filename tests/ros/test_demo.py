@@ -78,6 +78,7 @@ def test_the_demo_shows_link_and_motion_over_a_restart_and_ends_with_a_summary()
         r"motion +TRACKING",
         r"^Summary",
         r"after it was restarted +\d+ sent, [1-9]\d* acknowledged",
+        r"first command after the restart +\d\.\d mm from the restarted arm",
         r"exit codes +arm_sim killed by SIGKILL, bridge 0, hand_sim 0, arm_sim 0",
         r"did its job",
     ]

@@ -7,7 +7,11 @@ use aether_bridge::teleop::{CommandKind, GripperInput, LinkView, Motion, ReportA
 use crate::scene::{Scene, at, config, text};
 
 fn holding(line: &str) -> Scene {
-    let mut scene = Scene::tracking(&[("teleop.hold_behavior", text(line))]);
+    holding_with(line, &[])
+}
+
+fn holding_with(line: &str, settings: &[(&str, Value)]) -> Scene {
+    let mut scene = Scene::tracking(&[&[("teleop.hold_behavior", text(line))], settings].concat());
     scene.hand = [0.28, 0.0, 0.2];
     scene.move_for(200);
     assert!(scene.stops.is_empty());
@@ -190,6 +194,37 @@ fn a_command_that_was_refused_is_not_repeated_until_it_is_accepted() {
     // With the next motion it is another command.
     scene.move_for(1500);
     assert!(repeats(&mut scene));
+}
+
+#[test]
+fn controller_that_can_be_asked_is_asked_before_a_repetition() {
+    let mut scene = holding_with("repeat", &[("link.heartbeat.period", Value::Real(60.0))]);
+    scene.wait(1000);
+    assert!(repeats(&mut scene));
+    // The process was held up for two seconds, and somebody has moved the arm.
+    scene.now += std::time::Duration::from_secs(2);
+    scene.answers = false;
+    assert!(scene.teleop.poll_command(scene.now).is_none());
+    assert!(scene.teleop.poll_question_at(scene.now).is_some_and(|due| due <= scene.now));
+    let [x, y, z] = scene.arm.coordinates();
+    scene.arm = at(x, y + 0.1, z);
+    scene.answers = true;
+    assert!(!repeats(&mut scene));
+}
+
+#[test]
+fn nothing_is_repeated_while_the_arm_is_seen_moving() {
+    let mut scene = repeating();
+    scene.report(scene.arm, Some(true));
+    assert!(!repeats(&mut scene));
+}
+
+#[test]
+fn nothing_is_repeated_that_changes_the_gripper() {
+    let mut scene = repeating();
+    scene.wait(2000);
+    scene.report_gripper(Gripper::Closed);
+    assert!(!repeats(&mut scene));
 }
 
 #[test]

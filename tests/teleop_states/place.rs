@@ -441,6 +441,33 @@ fn way_home_keeps_the_gripper_as_it_is() {
 }
 
 #[test]
+fn way_home_begins_where_the_arm_was_seen_at_rest() {
+    // The process was held up, and somebody has moved the arm meanwhile.
+    let mut scene = Scene::tracking(&[]);
+    scene.report(at(0.3, 0.1, 0.2), Some(false));
+    scene.sent.clear();
+    scene.teleop.handle_go_home(scene.now).unwrap();
+    scene.send();
+    scene.wait(3000);
+    assert!(scene.positions()[0].distance(at(0.3, 0.1, 0.2)) <= FAR, "{:?}", scene.positions());
+}
+
+#[test]
+fn motion_after_a_refusal_begins_where_the_arm_is_seen_at_rest() {
+    // The controller homes its arm, and refuses meanwhile.
+    let mut scene = Scene::tracking(&[]);
+    scene.answers = false;
+    scene.hand = [0.25, 0.0, 0.2];
+    scene.target();
+    scene.teleop.handle_rejected(scene.now);
+    scene.report(at(0.3, 0.1, 0.2), Some(false));
+    (scene.answers, scene.arm) = (true, at(0.3, 0.1, 0.2));
+    scene.sent.clear();
+    scene.move_for(2000);
+    assert!(scene.positions()[0].distance(at(0.3, 0.1, 0.2)) <= FAR, "{:?}", scene.positions());
+}
+
+#[test]
 fn way_home_does_not_need_a_hand() {
     let mut scene = asked(&[("teleop.arming", text("operator"))]);
     scene.arm = at(0.1, 0.1, 0.1);
