@@ -31,9 +31,8 @@ class Record:
         self.at_loss = None
         self.commands = 0
         self.largest_step = 0.0
-        # How far the first command after the restart leads from where the restarted arm was reported last, in m.
-        self.first_step = None
-        self._arm = None
+        # The first command after the restart, and where the restarted arm is by its first report.
+        self._first = self._restarted = None
         self._position = None
 
     @property
@@ -68,16 +67,21 @@ class Record:
         position = (command.position.x, command.position.y, command.position.z)
         # By its stamp: a command from before the loss may be handled after the status that tells of it.
         if self.lost_at is not None and at > self.lost_at and self.moving_again_at is None:
-            self.moving_again_at = at
-            self.first_step = math.dist(position, self._arm) if self._arm else None
+            self.moving_again_at, self._first = at, position
         elif self._position is not None:
             self.largest_step = max(self.largest_step, math.dist(position, self._position))
         self._position = position
 
-    def handle_arm(self, arm: ArmState) -> None:
+    def handle_arm(self, at: float, arm: ArmState) -> None:
         position = (arm.position.x, arm.position.y, arm.position.z)
-        if all(math.isfinite(coordinate) for coordinate in position):
-            self._arm = position
+        reports = all(math.isfinite(coordinate) for coordinate in position)
+        if reports and self.lost_at is not None and at > self.lost_at and self._restarted is None:
+            self._restarted = position
+
+    @property
+    def first_step(self) -> float | None:
+        """How far the first command after the restart leads from where the restarted arm is reported, in m."""
+        return math.dist(self._first, self._restarted) if self._first and self._restarted else None
 
 
 class Watch:
@@ -135,7 +139,7 @@ class Watch:
             self._second.handle_command(command)
 
     def _handle_arm(self, arm: ArmState) -> None:
-        self.record.handle_arm(arm)
+        self.record.handle_arm(self.timeline.at(arm.header.stamp), arm)
 
 
 class News:

@@ -79,8 +79,7 @@ def test_what_is_not_reported_is_told_apart_from_what_is(controllers, bridge, ha
     controller = controllers(reply=lambda line: b'{"status":"ok","fault":"joint 3 is hot"}\n')
     bridge(controller, AT_PLACE)
     hand(PLACE)
-    state = states.wait()
-    assert state.fault == "joint 3 is hot"
+    state = states.wait(lambda state: state.fault == "joint 3 is hot")
     assert all(value != value for value in (state.position.x, state.position.y, state.position.z)), "NaN"
     assert (state.gripper, state.moving) == ("", False)
     controller.reply = lambda line: OK
