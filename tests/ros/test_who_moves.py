@@ -92,6 +92,7 @@ def test_arming_that_was_sent_before_a_stop_does_not_arm(controller, bridge, han
     refused = arm()
     # Each of the three may be taken first.
     assert not refused.success and re.search("before the|held up", refused.message), refused
+    assert peer.call(Trigger, "/aether_bridge/reset").success
     started.status.skip().wait(motion="DISARMED")
     controller.lines.assert_none()
     assert set_armed(peer).success
