@@ -242,7 +242,7 @@ impl GripperDecider {
     }
 
     fn believe(&mut self, gripper: Gripper) {
-        // Nobody has decided against what is reported now, if what was decided was the state before.
+        // The report is news if it contradicts the state, and no wish has changed that state yet.
         let is_news = gripper != self.state && self.decided() == self.state;
         (self.state, self.source) = (gripper, Source::Known);
         // A wish that took the place of a guess does not take the place of what is known.
