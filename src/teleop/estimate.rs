@@ -181,6 +181,16 @@ pub enum PositionUnknown {
 }
 
 impl Report {
+    /// Learns whether the controller reports all the time, and how often, from the report that comes next.
+    fn handle_unasked(&mut self, now: Instant, position: Position, moving: Option<bool>) {
+        let since = now.saturating_duration_since(self.at);
+        let is_same = self.unasked && (self.place.position, self.moving) == (position, moving);
+        self.again = if is_same && since <= LONGEST_PERIOD { self.again + 1 } else { 0 };
+        if self.again >= AGAIN {
+            self.period = Some(since);
+        }
+    }
+
     /// Returns whether the controller reports again and again, and has not for longer than it usually takes.
     fn is_overdue(&self, now: Instant) -> bool {
         let limit = self.period.map(|period| FRESH.max(OVERDUE * period));
@@ -337,11 +347,8 @@ impl ArmEstimate {
             }
         };
         let orientation = orientation.or(report.place.orientation.filter(|_| rests));
-        let since = now.saturating_duration_since(report.at);
-        let is_same = report.unasked && (report.place.position, report.moving) == (position, moving);
         if about == ReportAbout::Unasked {
-            report.again = if is_same && since <= LONGEST_PERIOD { report.again + 1 } else { 0 };
-            report.period = Some(since).filter(|_| report.again >= AGAIN).or(report.period);
+            report.handle_unasked(now, position, moving);
         }
         (report.at, report.place, report.moving) = (now, Place { position, orientation }, moving);
         // In motion the arm is behind its commands, and the next one does not go back to where it is.
