@@ -189,8 +189,10 @@ def test_refusal_of_the_first_command_asks_again(controllers, bridge, hand):
     status = bridge(controller, AT_PLACE).status
     hand((0.2, 0.0355, 0.21))
     status.wait(motion="TRACKING")
-    first, second = controller.heartbeats.wait_count(2)[:2]
-    assert first.at < controller.lines[0].at < second.at < controller.lines[1].at
+    refused, taken = controller.lines.wait_count(2)[:2]
+    asked = [heartbeat.at for heartbeat in controller.heartbeats]
+    # On a slow machine it may have been asked twice before the first command.
+    assert asked[0] < refused.at and any(refused.at < at < taken.at for at in asked), (asked, refused, taken)
 
 
 def test_what_the_controller_says_reaches_ros_and_the_terminal_without_acting(controllers, bridge, hand, peer):
