@@ -88,7 +88,8 @@ impl PublisherMonitor {
         std::mem::take(&mut self.has_news).then(|| self.notes.clone())
     }
 
-    /// Looks at the graph now and then. Returns what has changed since the last look.
+    /// Looks at the graph now and then. Returns what has changed since the last look, and at each look that nobody publishes on
+    /// the gripper's topic.
     pub fn check(&mut self, node: &r2r::Node, now: Instant) -> Vec<GraphNews> {
         let mut news = Vec::new();
         if self.next.is_some_and(|next| now < next) {
@@ -101,13 +102,15 @@ impl PublisherMonitor {
             news.push(GraphNews::TargetPublishers(multiple));
         }
         if let Some(gripper) = &mut self.gripper {
-            let found = gripper.ids.is_empty();
             let changes = gripper.look(node);
             if changes.left {
                 news.push(GraphNews::GripperLeft);
             }
-            if found && !gripper.ids.is_empty() {
+            if changes.found {
                 news.push(GraphNews::GripperFound);
+            }
+            if changes.absent {
+                news.push(GraphNews::GripperAbsent);
             }
             if let Some(multiple) = changes.multiple {
                 news.push(GraphNews::GripperPublishers(multiple));
@@ -203,6 +206,10 @@ struct Changes {
     multiple: Option<Option<Arc<str>>>,
     /// A publisher has gone.
     left: bool,
+    /// There is a publisher, and there was none.
+    found: bool,
+    /// There is no publisher.
+    absent: bool,
 }
 
 impl Topic {
@@ -220,19 +227,21 @@ impl Topic {
         let (ids, mut nodes): (Vec<_>, Vec<_>) =
             heard.into_iter().map(|publisher| (publisher.id, publisher.node)).unzip();
         let left = self.ids.iter().any(|id| !ids.contains(id));
+        let absent = ids.is_empty();
+        let found = self.ids.is_empty() && !absent;
         self.ids = ids;
         nodes.sort_unstable();
         let words = || format!("{} publishers on {}: {}", nodes.len(), self.name, nodes.join(", "));
         let multiple = (nodes.len() > 1).then(|| words().into());
         self.nodes.clone_from(&nodes);
         if multiple == self.multiple {
-            return Changes { multiple: None, left };
+            return Changes { multiple: None, left, found, absent };
         }
         self.multiple = multiple;
         if let Some(words) = &self.multiple {
             tracing::warn!("{words}; motion is held while more than one of them sends");
         }
-        Changes { multiple: Some(self.multiple.clone()), left }
+        Changes { multiple: Some(self.multiple.clone()), left, found, absent }
     }
 
     /// Returns why nothing can come, in words; empty if something can.

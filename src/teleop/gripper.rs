@@ -314,11 +314,22 @@ impl GripperDecider {
         (self.orphaned, self.awaited_until) = (true, None);
         self.wish.take_if(|wish| !moving || !wish.stands);
     }
+
+    /// Records that no node publishes on the gripper's topic. If a word stands, its publisher has come and gone between two
+    /// looks at the graph. A word that has just come does not count as such, because the graph may show its publisher later.
+    pub(super) fn handle_absent(&mut self, now: Instant, moving: bool) {
+        let is_unseen = |wish: Wish| wish.stands && now.saturating_duration_since(wish.last) >= DISCOVERY;
+        if self.wish.is_some_and(is_unseen) {
+            self.handle_left(moving);
+        }
+    }
 }
 
 /// How long the first motion waits for the first message of a node that publishes on the gripper's topic, and for a second
 /// number. `ros2 topic pub` sends at 1 Hz.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// How much later than its first message the graph may show a publisher.
+const DISCOVERY: Duration = Duration::from_millis(500);
 /// For how long a gripper may still open or close after a command.
 const TRAVEL_TIME: Duration = Duration::from_secs(2);
 /// Numbers that are farther apart are no wish. Longer than the pause of a sender at 0.5 Hz.
@@ -882,6 +893,30 @@ mod tests {
         scene.repeat([0, 100], Said::Number(0.9));
         scene.gripper.handle_left(true);
         assert_eq!(scene.decided(300), Closed);
+    }
+
+    #[test]
+    fn word_of_a_node_that_no_look_at_the_graph_has_shown_is_dropped() {
+        let mut scene = Scene::moving(Closed);
+        scene.want(0, Open);
+        scene.gripper.handle_absent(scene.at(499), false);
+        assert_eq!(scene.decided(499), Open, "the graph may show it later");
+        scene.gripper.handle_absent(scene.at(500), true);
+        assert_eq!(scene.decided(500), Open, "it counts until the end of the motion");
+        scene.gripper.handle_void();
+        assert_eq!(scene.decided(5000), Closed);
+        let mut scene = Scene::moving(Closed);
+        scene.want(0, Open);
+        scene.gripper.handle_absent(scene.at(500), false);
+        assert_eq!(scene.decided(5000), Closed);
+        let mut scene = Scene::moving(Closed);
+        scene.repeat([0, 100], Said::InTarget(GripperInput::Wanted(Open)));
+        scene.gripper.handle_absent(scene.at(600), false);
+        assert_eq!(
+            scene.decided(600),
+            Open,
+            "the message of a target needs no publisher on the gripper's topic"
+        );
     }
 
     #[test]

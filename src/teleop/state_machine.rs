@@ -161,6 +161,7 @@ impl Teleop {
             GraphNews::GripperPublishers(several) => self.input.handle_gripper_publishers(several),
             GraphNews::GripperFound => self.gripper.handle_found(now),
             GraphNews::GripperLeft => self.gripper.handle_left(self.mode.is_moving()),
+            GraphNews::GripperAbsent => self.gripper.handle_absent(now, self.mode.is_moving()),
         }
         self.update(now);
     }

@@ -100,7 +100,9 @@ def test_every_command_of_a_bridge_that_is_restarted_keeps_the_gripper_closed(
 ):
     hand(PLACE)
     repeat(message_type, "/gripper", lambda: message_type(data=closed), rate=rate)
-    parameters = {**STEADY, "gripper.type": f"std_msgs/msg/{message_type.__name__}"}
+    # The default, because a loaded machine may discover the hand long before the gripper's publisher.
+    settle = {"teleop.settle_time": 1.0}
+    parameters = {**STEADY, **settle, "gripper.type": f"std_msgs/msg/{message_type.__name__}"}
     for _ in range(2):
         after = controller.mark()
         started = bridge(controller, parameters)
@@ -155,11 +157,17 @@ def test_what_a_publisher_that_has_gone_wanted_changes_nothing_later(controller,
     said = peer.record(Bool, "/gripper")
     pinch.make = lambda: Bool(data=False)
     said.wait(lambda word: not word.data)
+    wait_until_seen(peer)
     pinch.close()
     wait_until_left(peer)
     tracker.start()
     status.wait(motion="TRACKING")
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
+
+
+def wait_until_seen(peer):
+    """Waits until the bridge has seen in the graph that a node publishes on the gripper's topic."""
+    peer.record(DiagnosticArray, "/diagnostics").wait(lambda array: gripper_topic(array) == "ok")
 
 
 def wait_until_left(peer):
@@ -180,6 +188,7 @@ def test_refused_decision_of_a_publisher_that_left_does_not_come_out_later(contr
     status.wait(motion="TRACKING")
     pinch = repeat(Bool, "/gripper", lambda: Bool(data=True))
     controller.lines.wait(lambda line: line.data == CLOSED)
+    wait_until_seen(peer)
     pinch.close()
     wait_until_left(peer)
     after = controller.mark()

@@ -49,9 +49,10 @@ pub enum Event {
     ReportedGripper(Gripper),
     /// A person disarms, and has the bridge connect to another arm.
     OtherArm,
-    /// The graph shows the first publisher of the gripper's topic, or that one has gone.
+    /// The graph shows the first publisher of the gripper's topic, that one has gone, or that there is none.
     GripperFound,
     GripperLeft,
+    GripperAbsent,
     /// The link changes.
     Link(LinkView),
     /// The controller answers the oldest command.
@@ -129,6 +130,7 @@ pub fn gripper_event() -> impl Strategy<Value = Event> {
         8 => prop_oneof![Just(Gripper::Open), Just(Gripper::Closed)].prop_map(Event::ReportedGripper),
         2 => Just(Event::GripperFound),
         4 => Just(Event::GripperLeft),
+        4 => Just(Event::GripperAbsent),
         15 => fates.prop_map(Event::Fates),
         6 => prop::bool::weighted(0.8).prop_map(|ok| Event::Reply { ok }),
         6 => prop_oneof![4 => Just(LinkView::Ready), 1 => Just(LinkView::Down), 1 => Just(LinkView::Unresponsive)]
@@ -160,6 +162,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         3 => Just(Event::OtherArm),
         5 => Just(Event::GripperFound),
         10 => Just(Event::GripperLeft),
+        10 => Just(Event::GripperAbsent),
         80 => link.prop_map(Event::Link),
         200 => prop_oneof![12 => Just(true), 1 => Just(false)].prop_map(|ok| Event::Reply { ok }),
         10 => Just(Event::Lost),

@@ -169,6 +169,13 @@ impl GripperSide {
         self.wish = self.wish.filter(stands).map(|wish| Wish { since: now, ..wish });
     }
 
+    fn handle_left(&mut self, moving: bool) {
+        if self.wish.take_if(|wish| !moving || !wish.word).is_some() {
+            (self.stood, self.due) = (Vec::new(), None);
+        }
+        self.orphaned = true;
+    }
+
     fn handle_accepted(&mut self, now: Instant, accepted: Gripper) {
         if self.source != Source::Accepted || self.state != accepted {
             (self.was_closed, self.changed_at) = (false, Some(now));
@@ -217,6 +224,8 @@ struct Stream {
 
 /// Numbers that are farther apart are two wishes.
 const SILENCE: Duration = Duration::from_secs(3);
+/// How much later than its first message the graph may show a publisher.
+const DISCOVERY: Duration = Duration::from_millis(500);
 /// How long a gripper takes to obey.
 const GRIPPER_TIME: Duration = Duration::from_secs(2);
 /// By how many messages two hands in turn are told apart, though what came before was a hand that moved fast.
@@ -374,12 +383,15 @@ impl World {
                 self.interrupt_if(!self.is_moving());
             }
             Event::GripperLeft => {
-                let moving = self.is_moving();
-                if self.gripper.wish.take_if(|wish| !moving || !wish.word).is_some() {
-                    (self.gripper.stood, self.gripper.due) = (Vec::new(), None);
-                }
-                self.gripper.orphaned = true;
+                self.gripper.handle_left(self.is_moving());
                 self.teleop.handle_graph(self.now, GraphNews::GripperLeft);
+            }
+            Event::GripperAbsent => {
+                let is_unseen = |wish: Wish| wish.word && self.now - wish.last >= DISCOVERY;
+                if self.gripper.wish.is_some_and(is_unseen) {
+                    self.gripper.handle_left(self.is_moving());
+                }
+                self.teleop.handle_graph(self.now, GraphNews::GripperAbsent);
             }
             Event::Link(link) => self.handle_link(*link),
             Event::Reply { ok } => self.handle_reply(*ok),

@@ -493,6 +493,15 @@ fn a_wish_of_a_publisher_that_went_in_motion_lasts_until_its_end() {
 }
 
 #[test]
+fn a_wish_of_a_publisher_that_no_look_at_the_graph_has_shown_is_dropped() {
+    let mut scene = holding_something();
+    say(&mut scene, OPEN);
+    scene.wait(1000);
+    scene.teleop.handle_graph(scene.now, GraphNews::GripperAbsent);
+    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
+}
+
+#[test]
 fn a_gripper_that_was_decided_stays_when_its_publisher_has_gone() {
     let mut scene = holding_something();
     scene.teleop.handle_graph(scene.now, GraphNews::GripperLeft);

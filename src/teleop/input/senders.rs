@@ -35,6 +35,8 @@ pub enum GraphNews {
     GripperFound,
     /// A node that published on the gripper's topic has left.
     GripperLeft,
+    /// No node publishes on the gripper's topic. One may have come and gone between two looks at the graph.
+    GripperAbsent,
 }
 
 /// Watches one topic for signs of two senders, while the graph shows more than one publisher.
