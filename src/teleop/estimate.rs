@@ -108,6 +108,17 @@ struct Report {
     rests: bool,
 }
 
+/// What a report is judged by.
+#[derive(Debug, Clone, Copy)]
+struct ReportBasis {
+    /// The arm follows accepted commands.
+    follows: bool,
+    /// A command of this session has sent the arm on its way.
+    is_sent: bool,
+    /// The place is farther from the last accepted command than the arm may be behind.
+    is_far: bool,
+}
+
 /// What a report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportAbout {
@@ -181,6 +192,60 @@ pub enum PositionUnknown {
 }
 
 impl Report {
+    /// Starts with the first report of an arm, which [`Report::handle`] takes next.
+    fn new(now: Instant, reported: &Reported) -> Self {
+        let Reported { arm, position, orientation, moving, .. } = *reported;
+        Self {
+            arm,
+            at: now,
+            place: Place { position, orientation },
+            moving,
+            here_since: now,
+            here: position,
+            observed: false,
+            is_newer: false,
+            of_command: false,
+            unasked: false,
+            again: 0,
+            period: None,
+            rests: false,
+        }
+    }
+
+    /// Takes the next report of the same arm.
+    fn handle(&mut self, now: Instant, reported: &Reported, basis: ReportBasis) {
+        let Reported { about, position, orientation, moving, .. } = *reported;
+        let stays = about != ReportAbout::Accepted
+            && (self.observed || about == ReportAbout::Refused)
+            && moving != Some(true)
+            && self.here.distance(position) <= STILL;
+        if !stays {
+            (self.here, self.here_since) = (position, now);
+        }
+        self.rests = match (about, moving) {
+            (ReportAbout::Accepted, _) | (_, Some(true)) => false,
+            (_, Some(false)) | (ReportAbout::Stopped, None) => true,
+            (ReportAbout::Refused, None) if !basis.is_sent => true,
+            (ReportAbout::Refused | ReportAbout::Observed | ReportAbout::Unasked, None) => {
+                now.saturating_duration_since(self.here_since) >= REST_TIME
+            }
+        };
+        self.observed = match about {
+            ReportAbout::Accepted => false,
+            // A refusal ends the motion. The arm may rest, or still follow what was accepted before.
+            ReportAbout::Refused => self.rests || (moving == Some(true) && !basis.follows) || basis.is_far,
+            ReportAbout::Stopped | ReportAbout::Observed | ReportAbout::Unasked => !basis.follows,
+        };
+        if about == ReportAbout::Unasked {
+            self.handle_unasked(now, position, moving);
+        }
+        let orientation = orientation.or(self.place.orientation.filter(|_| self.rests));
+        (self.at, self.place, self.moving) = (now, Place { position, orientation }, moving);
+        self.unasked = about == ReportAbout::Unasked;
+        self.of_command = about == ReportAbout::Accepted;
+        self.is_newer = !self.of_command;
+    }
+
     /// Learns whether the controller reports all the time, and how often, from the report that comes next.
     fn handle_unasked(&mut self, now: Instant, position: Position, moving: Option<bool>) {
         let since = now.saturating_duration_since(self.at);
@@ -295,7 +360,7 @@ impl ArmEstimate {
         in_motion: bool,
         config: &TeleopConfig,
     ) {
-        let Reported { arm, about, position, orientation, moving } = reported;
+        let Reported { arm, about, position, .. } = reported;
         self.reports_unasked |= about == ReportAbout::Unasked;
         self.session.told_at = Some(now);
         let known = self.best().or(self.former).map(|place| place.position);
@@ -305,64 +370,23 @@ impl ArmEstimate {
         self.session.doubts.retain(|(doubtful, _)| *doubtful != arm);
         // What the controller says of the arm takes the place of what a person has said of it at the start.
         self.left_start = true;
-        let place = Place { position, orientation };
-        let fresh = Report {
-            arm,
-            at: now,
-            place,
-            moving,
-            here_since: now,
-            here: position,
-            observed: false,
-            is_newer: false,
-            of_command: false,
-            unasked: false,
-            again: 0,
-            period: None,
-            rests: false,
+        // In motion the arm is behind its commands, and the next one does not go back to where it is.
+        let follows = in_motion && self.session.commanded.is_some() && !self.is_interrupted;
+        let basis = ReportBasis {
+            follows,
+            is_sent: self.session.commanded.is_some(),
+            is_far: self.is_far(position, config),
         };
-        let is_far = self.is_far(position, config);
         let reports = &mut self.session.reports;
         let report = match reports.iter_mut().position(|report| report.arm == arm) {
             Some(index) => &mut reports[index],
             None => {
-                reports.push(fresh);
+                reports.push(Report::new(now, &reported));
                 reports.last_mut().expect("it has just been pushed")
             }
         };
-        let stays = about != ReportAbout::Accepted
-            && (report.observed || about == ReportAbout::Refused)
-            && moving != Some(true)
-            && report.here.distance(position) <= STILL;
-        if !stays {
-            (report.here, report.here_since) = (position, now);
-        }
-        let rests = match (about, moving) {
-            (ReportAbout::Accepted, _) | (_, Some(true)) => false,
-            (_, Some(false)) | (ReportAbout::Stopped, None) => true,
-            // Nothing in this session has sent the arm on its way.
-            (ReportAbout::Refused, None) if self.session.commanded.is_none() => true,
-            (ReportAbout::Refused | ReportAbout::Observed | ReportAbout::Unasked, None) => {
-                now.saturating_duration_since(report.here_since) >= REST_TIME
-            }
-        };
-        let orientation = orientation.or(report.place.orientation.filter(|_| rests));
-        if about == ReportAbout::Unasked {
-            report.handle_unasked(now, position, moving);
-        }
-        (report.at, report.place, report.moving) = (now, Place { position, orientation }, moving);
-        // In motion the arm is behind its commands, and the next one does not go back to where it is.
-        let follows = in_motion && self.session.commanded.is_some() && !self.is_interrupted;
-        let observed = match about {
-            ReportAbout::Accepted => false,
-            // A refusal ends the motion. The arm may rest, or still follow what was accepted before.
-            ReportAbout::Refused => rests || (moving == Some(true) && !follows) || is_far,
-            ReportAbout::Stopped | ReportAbout::Observed | ReportAbout::Unasked => !follows,
-        };
-        (report.observed, report.rests) = (observed, rests);
-        report.unasked = about == ReportAbout::Unasked;
-        report.of_command = about == ReportAbout::Accepted;
-        report.is_newer = !report.of_command;
+        report.handle(now, &reported, basis);
+        let rests = report.rests;
         self.judge_motion(now, &reported, in_motion, config);
         if rests && self.session.reports.iter().all(|report| report.rests) && !in_motion {
             self.session.deviation = None;
