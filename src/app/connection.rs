@@ -22,7 +22,10 @@ pub(super) struct Connection {
     pub(super) heard: Vec<Incoming>,
     /// What is to be logged of it.
     pub(super) log_lines: Vec<LogLine>,
+    /// What has been read and not decoded.
     buffer: BytesMut,
+    /// Where a read puts its bytes; kept, so that it is cleared only once.
+    room: Box<[u8]>,
     decoder: ReplyDecoder,
     /// The line that is coming in was begun before anything was asked that it could answer.
     begun_unasked: bool,
@@ -44,7 +47,8 @@ impl Connection {
             socket,
             heard: Vec::new(),
             log_lines: Vec::new(),
-            buffer: BytesMut::with_capacity(READ_BUFFER),
+            buffer: BytesMut::with_capacity(MOST_READ),
+            room: vec![0; MOST_READ].into(),
             decoder: ReplyDecoder::new(&config.wire),
             begun_unasked: false,
             asked: false,
@@ -161,9 +165,13 @@ impl Connection {
 
     /// Nothing where nothing is there.
     fn read(&mut self) -> Option<io::Result<usize>> {
-        match self.socket.try_read(&mut self.buffer) {
+        match self.socket.try_read(&mut self.room) {
+            Ok(length) => {
+                self.buffer.extend_from_slice(&self.room[..length]);
+                Some(Ok(length))
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            read => Some(read),
+            Err(error) => Some(Err(error)),
         }
     }
 
@@ -229,4 +237,5 @@ impl Connection {
     }
 }
 
-const READ_BUFFER: usize = 4096;
+/// How many bytes are read at once, at most.
+const MOST_READ: usize = 4096;

@@ -281,20 +281,11 @@ impl Coordinator {
     /// When to call [`Coordinator::handle_timeout`] at the latest. A command that is due and has room counts too: poll it.
     #[must_use]
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let command = self
-            .teleop
-            .poll_command_at(now)
-            .filter(|_| self.link.can_send_command() && !self.link.is_write_blocked());
-        let question = self.question_due_at(now).filter(|_| !self.link.is_write_blocked());
-        [self.link.poll_timeout(), self.teleop.poll_timeout(now), command, question]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// Returns when to ask the controller where the arm is, by a heartbeat.
-    fn question_due_at(&self, now: Instant) -> Option<Instant> {
-        self.teleop.poll_question_at(now).filter(|_| self.link.can_send_command())
+        let has_room = self.link.can_send_command() && !self.link.is_write_blocked();
+        let line =
+            || self.teleop.poll_command_at(now).into_iter().chain(self.teleop.poll_question_at(now)).min();
+        let line = if has_room { line() } else { None };
+        [self.link.poll_timeout(), self.teleop.poll_timeout(now), line].into_iter().flatten().min()
     }
 
     /// The line to hand to the connection now. Tell [`Coordinator::handle_transmitted`] what became of it.
@@ -303,12 +294,15 @@ impl Coordinator {
         if self.teleop.poll_stop_line() {
             return self.link.can_send_stop().then_some(Outgoing::Stop);
         }
-        if self.question_due_at(now).is_some_and(|due| due <= now) {
-            return Some(Outgoing::Question);
+        if self.link.can_send_command() {
+            if self.teleop.poll_question_at(now).is_some_and(|due| due <= now) {
+                return Some(Outgoing::Question);
+            }
+            if let Some(command) = self.teleop.poll_command(now) {
+                return Some(Outgoing::Command(command));
+            }
         }
-        let command = self.teleop.poll_command(now).filter(|_| self.link.can_send_command());
-        let heartbeat = || self.link.poll_heartbeat(now).then_some(Outgoing::Heartbeat);
-        command.map(Outgoing::Command).or_else(heartbeat)
+        self.link.poll_heartbeat(now).then_some(Outgoing::Heartbeat)
     }
 
     /// Takes what became of a line of `length` bytes at each connection, and returns what has been sent, if it has been.

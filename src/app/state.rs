@@ -211,11 +211,14 @@ impl State {
         }
     }
 
-    /// Returns whether there may be more.
-    fn read_at(&mut self, now: Instant, index: usize) -> bool {
+    /// Handles what this connection has brought.
+    fn read_at(&mut self, now: Instant, index: usize) -> Read {
         let Self { connections, coordinator, pending_events, .. } = self;
         let connection = &mut connections[index];
         let (peer, read) = (connection.peer, connection.read_replies());
+        if matches!(read, Ok(false)) && connection.heard.is_empty() && connection.log_lines.is_empty() {
+            return Read::Nothing;
+        }
         pending_events.extend(connection.log_lines.drain(..).map(Event::Log));
         for heard in connection.heard.drain(..) {
             let (known, state) = match heard {
@@ -224,16 +227,20 @@ impl State {
             };
             pending_events.extend(state.filter(|_| known).map(Event::ArmState));
         }
-        read.unwrap_or_else(|error| {
-            coordinator.handle_ended(now, peer, error);
-            false
-        })
+        match read {
+            Ok(true) => Read::Some,
+            Ok(false) => Read::Rest,
+            Err(error) => {
+                coordinator.handle_ended(now, peer, error);
+                Read::Rest
+            }
+        }
     }
 
     /// Sends what is to be sent. Returns the time by then.
     fn transmit(&mut self, mut now: Instant) -> Instant {
-        while self.coordinator.poll_transmit(now).is_some() {
-            let outgoing = self.poll_after_reading(now);
+        while let Some(outgoing) = self.coordinator.poll_transmit(now) {
+            let outgoing = self.poll_after_reading(now, outgoing);
             if !outgoing.is_some_and(|outgoing| self.write(&mut now, &outgoing)) {
                 self.note_changes(now);
                 break;
@@ -246,14 +253,22 @@ impl State {
         now
     }
 
-    /// Returns the line to send now. Reads before, because an unasked answer must not pass for that to a later line. If a
-    /// controller talks without end, only a stop does not wait, and what needs no answer.
-    fn poll_after_reading(&mut self, now: Instant) -> Option<Outgoing> {
-        let read_all =
-            (0..self.connections.len()).all(|index| (0..MAX_READS).any(|_| !self.read_at(now, index)));
+    /// Returns the line to send now, instead of `outgoing` if a controller has said something. Reads before, because an unasked
+    /// answer must not pass for that to a later line. If a controller talks without end, only a stop does not wait, and what
+    /// needs no answer.
+    fn poll_after_reading(&mut self, now: Instant, outgoing: Outgoing) -> Option<Outgoing> {
+        let mut came = false;
+        let read_all = (0..self.connections.len()).all(|index| {
+            (0..MAX_READS).any(|_| {
+                let read = self.read_at(now, index);
+                came |= read != Read::Nothing;
+                read != Read::Some
+            })
+        });
         let may_go =
             |outgoing: &Outgoing| read_all || !self.config.link.expect_reply || *outgoing == Outgoing::Stop;
-        self.coordinator.poll_transmit(now).filter(may_go)
+        let outgoing = if came { self.coordinator.poll_transmit(now) } else { Some(outgoing) };
+        outgoing.filter(may_go)
     }
 
     /// Writes a line to every connection, and moves `now` on to the time by then. Returns whether it was sent.
@@ -305,8 +320,10 @@ impl State {
 
     /// Notes a status if it says more than that time has passed.
     fn note_changes(&mut self, now: Instant) {
-        let lines = std::mem::take(&mut self.coordinator.log_lines);
-        self.log(lines);
+        if !self.coordinator.log_lines.is_empty() {
+            let lines = std::mem::take(&mut self.coordinator.log_lines);
+            self.log(lines);
+        }
         let key = self.coordinator.status_key(now);
         let before = self.status_key.replace(key);
         if before == Some(key) {
@@ -345,6 +362,17 @@ impl State {
         };
         earlier || self.coordinator.link.wants_driver()
     }
+}
+
+/// What a connection has brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// Nothing.
+    Nothing,
+    /// Something, and there may be more.
+    Some,
+    /// The rest, or the end of the connection.
+    Rest,
 }
 
 /// Returns the time by the clock of the runtime, which a simulation may set.

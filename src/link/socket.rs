@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::io::{self, Read};
 use std::task::{Context, Poll};
 
-use bytes::BytesMut;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UdpSocket};
@@ -17,11 +16,11 @@ pub trait Socket: Debug + Send + Sync {
     /// Whether the peer takes bytes. What is wrong shows itself on reading.
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Reads what is there, in part or whole, to the end of `buffer`. No bytes: the peer has ended the stream.
+    /// Reads what is there into `room`, as far as it fits. No bytes: the peer has ended the stream.
     ///
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there; other errors of the system.
-    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize>;
+    fn try_read(&self, room: &mut [u8]) -> io::Result<usize>;
 
     /// Hands over a line, or as much of it as is taken at once.
     ///
@@ -50,8 +49,8 @@ impl Socket for TcpStream {
         self.poll_write_ready(cx).map(drop)
     }
 
-    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
-        read_to_end_of(buffer, |room| read_stream(self, room))
+    fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
+        read_stream(self, room)
     }
 
     fn try_write(&self, line: &[u8]) -> io::Result<usize> {
@@ -68,11 +67,11 @@ impl Socket for UdpSocket {
         self.poll_send_ready(cx).map(drop)
     }
 
-    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
-        read_to_end_of(buffer, |room| match self.try_recv(room) {
+    fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
+        match self.try_recv(room) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => (&*SockRef::from(self)).read(room),
             received => received,
-        })
+        }
     }
 
     fn try_write(&self, line: &[u8]) -> io::Result<usize> {
@@ -97,17 +96,3 @@ pub(super) fn read_stream(stream: &TcpStream, room: &mut [u8]) -> io::Result<usi
     });
     received.unwrap_or_else(receive)
 }
-
-/// Gives `read` room at the end of `buffer`, of which what it reads is kept.
-pub(super) fn read_to_end_of(
-    buffer: &mut BytesMut,
-    read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
-) -> io::Result<usize> {
-    let start = buffer.len();
-    buffer.resize(start + CHUNK, 0);
-    let read = read(&mut buffer[start..]);
-    buffer.truncate(start + *read.as_ref().unwrap_or(&0));
-    read
-}
-
-const CHUNK: usize = 4096;

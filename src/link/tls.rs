@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -16,7 +15,7 @@ use tokio_rustls::rustls::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::socket::{Socket, read_stream, read_to_end_of};
+use super::socket::{Socket, read_stream};
 
 /// Whom to trust, and who to be. The files are PEM, and read anew for every connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,10 +219,10 @@ impl Socket for TlsSocket {
         self.stream.poll_write_ready(cx).map(drop)
     }
 
-    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+    fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
         let mut session = self.session();
         loop {
-            match read_text(&mut session, buffer) {
+            match read_text(&mut session, room) {
                 // What came last may have been none of the text.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.receive(&mut session)?,
                 read => return read,
@@ -245,8 +244,8 @@ impl Socket for TlsSocket {
     }
 }
 
-fn read_text(session: &mut Connection, buffer: &mut BytesMut) -> io::Result<usize> {
-    match read_to_end_of(buffer, |room| session.reader().read(room)) {
+fn read_text(session: &mut Connection, room: &mut [u8]) -> io::Result<usize> {
+    match session.reader().read(room) {
         // Many close the connection without a word of TLS. A line that is cut off by it is noticed as such.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
         read => read,

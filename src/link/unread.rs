@@ -12,7 +12,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use socket2::{Domain, Protocol, Type};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
@@ -75,8 +74,8 @@ impl Socket for WatchedStream {
         self.stream.poll_writable(cx)
     }
 
-    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
-        Socket::try_read(&self.stream, buffer)
+    fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
+        Socket::try_read(&self.stream, room)
     }
 
     fn try_write(&self, line: &[u8]) -> io::Result<usize> {

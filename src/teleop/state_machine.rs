@@ -760,13 +760,13 @@ impl Teleop {
             self.mode.require_settling();
         }
         // If the very first command was refused, or the arm is seen elsewhere after a refusal, the motion begins again.
-        self.begun &= self.estimate.goes_on(self.config.position_tolerance);
+        self.begun = self.begun && self.estimate.goes_on(self.config.position_tolerance);
         let clear = if self.mode.is_going_home() {
             self.home_obstacle(now).is_none()
         } else {
             self.obstacle(now).is_none()
         };
-        let settled = self.input.has_settled(now, &self.config);
+        let settled = clear && !self.mode.is_moving() && self.input.has_settled(now, &self.config);
         if self.change_mode(|mode| mode.advance(clear, settled)) {
             self.planner.begin();
             self.estimate.handle_motion_begun();

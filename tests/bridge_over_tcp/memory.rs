@@ -13,7 +13,6 @@ use aether_bridge::app::Bridge;
 use aether_bridge::config::Value;
 use aether_bridge::link::{ConnectFuture, Endpoint, Network, Role, Socket, TransportConfig};
 use aether_bridge::teleop::Target;
-use bytes::BytesMut;
 use tokio::time::Instant;
 
 use super::scene::Scene;
@@ -112,12 +111,12 @@ impl Socket for Controller {
         Poll::Ready(())
     }
 
-    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+    fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
         let mut state = self.0.lock().unwrap();
         let words = if state.silent { None } else { state.words.pop_front() };
         match words.or(state.talkative.then(|| STATE.to_vec())) {
             Some(words) => {
-                buffer.extend_from_slice(&words);
+                room[..words.len()].copy_from_slice(&words);
                 Ok(words.len())
             }
             None if state.left => Ok(0),

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use aether_bridge::link::{ConnectFuture, Endpoint, LinkError, Network, Role, Socket, TransportConfig};
-use bytes::BytesMut;
 use tokio::io::{AsyncRead, ReadBuf};
 use turmoil::net::TcpStream;
 
@@ -53,16 +52,14 @@ impl Socket for Stream {
         pin!(shared.stream.writable()).poll(cx).map(drop)
     }
 
-    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+    fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
         let mut shared = self.0.lock().unwrap();
         let Shared { stream, waiting } = &mut *shared;
-        let mut bytes = [0; 1024];
-        let mut read = ReadBuf::new(&mut bytes);
+        let mut read = ReadBuf::new(room);
         match Pin::new(stream).poll_read(&mut Context::from_waker(waiting), &mut read) {
             Poll::Ready(result) => result?,
             Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
         }
-        buffer.extend_from_slice(read.filled());
         Ok(read.filled().len())
     }
 
