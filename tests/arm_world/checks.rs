@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::teleop::{CommandKind, Planned, TeleopConfig};
+use aether_sim::monitor::Space;
 use aether_sim::physical::{Mover, PhysicalArm};
 use nalgebra::Point3;
 
@@ -61,7 +62,8 @@ pub fn check_sent(
     hold(9, channel.answered || !settings.answers_heartbeats(), || {
         "a command is the first line that waits for an answer on a connection".into()
     })?;
-    hold(11, config.workspace.contains(command.position), || format!("outside: {:?}", command.position))?;
+    let fault = Space::from(&config.workspace).fault_at(command.position);
+    hold(11, fault.is_none(), || format!("{fault:?}: {:?}", command.position))?;
     if repeats {
         let accepted = ledger.accepted;
         let stays = ledger.gripper.is_none_or(|gripper| gripper == command.gripper);

@@ -22,4 +22,5 @@ pub use arm::ArmMonitor;
 pub use conformance::ConformanceMonitor;
 pub use motion::{MotionLimits, MotionMonitor, Step, TimedCommand};
 pub use rules::{Rules, RulesError, Setting};
+pub use space::Space;
 pub use violation::{Rule, Violation};

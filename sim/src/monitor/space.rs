@@ -7,7 +7,7 @@ type Point = [f64; 3];
 
 /// A box, of it what is neither too near to the origin nor too far, without the keep-out boxes. In metres.
 #[derive(Debug, Clone)]
-pub(super) struct Space {
+pub struct Space {
     bounds: [Point; 2],
     reach: (f64, f64),
     keep_out: Vec<[Point; 2]>,
@@ -26,7 +26,7 @@ impl From<&Workspace> for Space {
 
 impl Space {
     /// Returns what is wrong with a place, if anything is.
-    pub(super) fn fault_at(&self, place: Position) -> Option<String> {
+    pub fn fault_at(&self, place: Position) -> Option<String> {
         let point = place.coordinates();
         let [min, max] = self.bounds;
         let in_box = (0..3).all(|axis| (min[axis]..=max[axis]).contains(&point[axis]));
@@ -40,7 +40,7 @@ impl Space {
     }
 
     /// Returns what is wrong with the straight way between two places, if anything is.
-    pub(super) fn fault_between(&self, from: Position, to: Position) -> Option<String> {
+    pub fn fault_between(&self, from: Position, to: Position) -> Option<String> {
         let (from, to) = (from.coordinates(), to.coordinates());
         let nearest = nearest_to_base(from, to);
         // The way may begin where the arm has just been told of another reach.
