@@ -1134,6 +1134,23 @@ mod tests {
     }
 
     #[test]
+    fn refused_arm_follows_up_to_the_following_error() {
+        let t = Instant::now();
+        let begins_at = |x, limit| {
+            let mut config = config();
+            config.following.distance = limit;
+            let (mut estimate, about) = (accepted(t, 0.2), ReportAbout::Refused);
+            let reported = Reported { arm: 0, about, position: at(x), orientation: None, moving: None };
+            estimate.handle_report(t, reported, true, &config);
+            estimate.position(&config)
+        };
+        let distance = at(0.1).distance(at(0.2));
+        assert_eq!(begins_at(0.1, distance), at(0.2));
+        assert_eq!(begins_at(0.1, distance - 1e-6), at(0.1), "it cannot follow from there");
+        assert_eq!(begins_at(0.1, 0.0), at(0.2), "no limit");
+    }
+
+    #[test]
     fn refused_arm_that_rests_is_where_it_says_in_motion_too() {
         let (t, config) = (Instant::now(), config());
         for (moving, x) in [(None, 0.2), (Some(true), 0.2), (Some(false), 0.15)] {
