@@ -1134,6 +1134,23 @@ mod tests {
     }
 
     #[test]
+    fn motion_goes_on_after_a_refusal_where_the_last_accepted_command_leads() {
+        let (t, config) = (Instant::now(), config());
+        let goes_on = |estimate: &ArmEstimate| estimate.goes_on(config.position_tolerance);
+        let mut estimate = ArmEstimate::new(&config);
+        estimate.handle_sent(t, to(0.2));
+        assert!(goes_on(&estimate), "nothing is refused");
+        estimate.handle_rejected();
+        assert!(!goes_on(&estimate), "nothing is accepted");
+        let mut estimate = accepted(t, 0.2);
+        estimate.handle_sent(t, to(0.21));
+        estimate.handle_rejected();
+        assert!(goes_on(&estimate));
+        report(&mut estimate, t, 0.15, ReportAbout::Refused, Some(false));
+        assert!(!goes_on(&estimate), "it rests elsewhere");
+    }
+
+    #[test]
     fn refused_arm_follows_up_to_the_following_error() {
         let t = Instant::now();
         let begins_at = |x, limit| {
