@@ -763,8 +763,7 @@ impl ArmEstimate {
             is_later && !report.of_command && report.moving == Some(false)
         };
         self.session.reports.iter().any(|report| {
-            (report.observed || report.is_newer || rests(report))
-                && report.place.position.distance(place) > tolerance
+            (report.is_newer || rests(report)) && report.place.position.distance(place) > tolerance
         })
     }
 
@@ -1148,6 +1147,35 @@ mod tests {
         assert!(goes_on(&estimate));
         report(&mut estimate, t, 0.15, ReportAbout::Refused, Some(false));
         assert!(!goes_on(&estimate), "it rests elsewhere");
+    }
+
+    #[test]
+    fn arm_is_elsewhere_by_a_later_report_or_at_rest_since_the_command_was_sent() {
+        let (t, config) = (Instant::now(), config());
+        let is_elsewhere = |estimate: &ArmEstimate| estimate.is_elsewhere(at(0.2), config.position_tolerance);
+        let mut estimate = accepted(t, 0.2);
+        assert!(!is_elsewhere(&estimate));
+        observe(&mut estimate, t + MS, 0.15, None);
+        assert!(is_elsewhere(&estimate), "it came later");
+        for (moving, elsewhere) in [(Some(false), true), (Some(true), false), (None, false)] {
+            let mut estimate = ArmEstimate::new(&config);
+            estimate.handle_sent(t, to(0.2));
+            observe(&mut estimate, t + MS, 0.15, moving);
+            estimate.handle_acknowledged(t + MS, &to(0.2));
+            assert_eq!(is_elsewhere(&estimate), elsewhere, "{moving:?}");
+        }
+    }
+
+    #[test]
+    fn question_is_awaited_until_its_answer_comes_or_is_lost() {
+        for came in [true, false] {
+            let (t, mut estimate) = (Instant::now(), accepted(Instant::now(), 0.2));
+            assert!(!estimate.is_asking());
+            estimate.handle_asked(t);
+            assert!(estimate.is_asking());
+            estimate.handle_answer(t, came);
+            assert!(!estimate.is_asking(), "{came}");
+        }
     }
 
     #[test]
