@@ -772,6 +772,7 @@ mod tests {
         let mut scene = Scene::moving(Closed);
         scene.gripper.handle_void();
         scene.report(Open);
+        scene.report(Open);
         assert_eq!(scene.gripper.decided(), Closed, "it may hold something");
         scene.gripper.handle_sent(Closed);
         scene.report(Closed);
