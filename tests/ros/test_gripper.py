@@ -5,6 +5,7 @@ from controller import OK, command, error
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import QUICK
 from parameters import set_each
+from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, Float32, Float64, String
 from std_srvs.srv import SetBool
@@ -163,6 +164,28 @@ def test_what_a_publisher_that_has_gone_wanted_changes_nothing_later(controller,
     tracker.start()
     status.wait(motion="TRACKING")
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
+
+
+def test_a_word_of_a_publisher_that_comes_and_goes_at_once_changes_nothing_later(controller, bridge, hand, peer):
+    status = bridge(controller, AT_PLACE).status
+    tracker = hand(PLACE)
+    status.wait(motion="TRACKING")
+    tracker.stop()
+    status.wait(motion="HOLDING")
+    # Its life is shorter than the time between two looks of the bridge at the graph.
+    publisher = peer.node.create_publisher(Bool, "/gripper", 10)
+    while publisher.get_subscription_count() < 1:
+        status.skip().wait()
+    publisher.publish(Bool(data=True))
+    assert publisher.wait_for_all_acked(Duration(seconds=10))
+    peer.node.destroy_publisher(publisher)
+    # Diagnostics come once a second, and the bridge has looked at the graph between them.
+    peer.record(DiagnosticArray, "/diagnostics").wait_count(3)
+    after = controller.mark()
+    tracker.start()
+    status.wait(motion="TRACKING")
+    assert controller.lines.wait(after=after).gripper == "open"
+    controller.lines.assert_none(lambda line: line.gripper == "closed", after)
 
 
 def wait_until_seen(peer):
