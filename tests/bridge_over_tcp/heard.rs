@@ -116,6 +116,15 @@ async fn a_controller_that_has_left_is_told_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fault_that_is_heard_before_a_command_keeps_that_command() {
+    let (scene, controller) = with_room().await;
+    let told = scene.told();
+    controller.say(b"{\"type\": \"state\", \"position\": [200.0, 0.0, 200.0], \"fault\": \"overload\"}\n");
+    target(&scene.bridge, 0.201);
+    assert_eq!(scene.told(), told, "a command was sent after a fault was heard");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_talks_without_end_is_told_no_more_than_a_stop() {
     let (scene, controller) = with_room().await;
     let (told, written) = (scene.told(), controller.written().len());
