@@ -228,7 +228,7 @@ impl State {
             pending_events.extend(state.filter(|_| known).map(Event::ArmState));
         }
         match read {
-            Ok(true) => Read::Some,
+            Ok(true) => Read::More,
             Ok(false) => Read::Rest,
             Err(error) => {
                 coordinator.handle_ended(now, peer, error);
@@ -262,7 +262,7 @@ impl State {
             (0..MAX_READS).any(|_| {
                 let read = self.read_at(now, index);
                 came |= read != Read::Nothing;
-                read != Read::Some
+                read != Read::More
             })
         });
         let may_go =
@@ -370,7 +370,7 @@ enum Read {
     /// Nothing.
     Nothing,
     /// Something, and there may be more.
-    Some,
+    More,
     /// The rest, or the end of the connection.
     Rest,
 }

@@ -88,8 +88,8 @@ impl PublisherMonitor {
         std::mem::take(&mut self.has_news).then(|| self.notes.clone())
     }
 
-    /// Looks at the graph now and then. Returns what has changed since the last look, and at each look that nobody publishes on
-    /// the gripper's topic.
+    /// Looks at the graph now and then. Returns what has changed since the last look. If no node publishes on the gripper's topic,
+    /// each look returns that.
     pub fn check(&mut self, node: &r2r::Node, now: Instant) -> Vec<GraphNews> {
         let mut news = Vec::new();
         if self.next.is_some_and(|next| now < next) {

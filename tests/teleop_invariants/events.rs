@@ -49,7 +49,7 @@ pub enum Event {
     ReportedGripper(Gripper),
     /// A person disarms, and has the bridge connect to another arm.
     OtherArm,
-    /// The graph shows the first publisher of the gripper's topic, that one has gone, or that there is none.
+    /// The graph shows the first publisher of the gripper's topic, that a publisher has left, or that no node publishes there.
     GripperFound,
     GripperLeft,
     GripperAbsent,
