@@ -211,7 +211,7 @@ async fn a_reply_without_its_end_is_quoted_and_its_silence_not_blamed() {
 #[tokio::test]
 async fn a_datagram_that_is_no_reply_is_quoted() {
     for (reply, words) in [
-        (&b"OK"[..], "a datagram was passed over: a line is no reply"),
+        (&b"OK"[..], "a datagram was passed over: a line is not a reply"),
         (b"{\"status\":\"ok\"}", "a reply has come without \"seq\""),
     ] {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -249,10 +249,10 @@ async fn a_byte_order_mark_passes_and_a_nul_is_named() {
     scene.until("answered", |status| status.acknowledged == 3).await;
     line(&mut stream).await;
     stream.write_all(&[b"\0", OK].concat()).await.unwrap();
-    let nul = "a line has NUL (byte 0) at its byte 0, which no reply has: \"\\0{";
+    let nul = "a line has NUL (byte 0) at its byte 0, but a reply must not have a NUL: \"\\0{";
     let status = scene.until("lost", |status| status.last_error.starts_with(nul)).await;
     assert!(
-        status.last_error.ends_with("in C send strlen(reply) bytes, and not sizeof"),
+        status.last_error.ends_with("in C send strlen(reply) bytes, not sizeof(reply)"),
         "{}",
         status.last_error
     );
@@ -265,7 +265,7 @@ async fn first_words_that_are_no_reply_may_be_a_greeting() {
     let mut stream = accept(&listener).await;
     stream.write_all(b"Gr\xfc\xdf Gott\n").await.unwrap();
     let status = scene.until("lost", |status| status.state == LinkState::Backoff).await;
-    assert!(status.last_error.ends_with("; say nothing on connecting; or set link.banner_lines (--greeting of arm_check) to the number of lines"), "{}", status.last_error);
+    assert!(status.last_error.ends_with("; send nothing on connecting; or set link.banner_lines (--greeting of arm_check) to the number of lines"), "{}", status.last_error);
     scene.move_hand(Some(HERE));
     let mut stream = BufReader::new(accept(&listener).await);
     line(&mut stream).await;

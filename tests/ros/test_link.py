@@ -209,7 +209,7 @@ def assert_logged_once(started, attempts, again, hint):
     [
         (b"OK\n", "wire.format: text"),
         (b"Command received\n", "set link.banner_lines"),
-        (OK + OK, "answer when the line is taken, and not again"),
+        (OK + OK, "reply when you accept the line, and not again"),
         (b'{\n  "status": "ok"\n}\n', "without indentation"),
     ],
     ids=["words", "a greeting", "two replies", "over several lines"],
