@@ -148,7 +148,7 @@ def test_in_simulated_time_the_stamps_are_of_the_clock(peer, repeat):
         (["-p", "on_loss:=freeze"], "parameter 'on_loss' is 'freeze'; it must be one of: 'silent', 'zeros', 'repeat'"),
         (["-p", "box.max:=[0.1,0.2,0.3]"], "which is [0.1, 0.2, 0.3]"),
         (["-p", "use_sim_time:=1"], "parameter 'use_sim_time' is 1, an integer; it must be a boolean"),
-        (["-p"], "bad arguments: '-p' wants a value"),
+        (["-p"], "bad arguments: '-p' needs a value"),
     ],
     ids=["out of range", "no such choice", "box without an inside", "time of no kind", "half an argument"],
 )

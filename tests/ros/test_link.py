@@ -146,7 +146,7 @@ def test_a_bridge_without_its_controller_sits_quietly_and_starts_when_it_comes(c
     status = started.status
     status.wait(lambda status: status.attempts >= 3, state="BACKOFF", reason="refused.*; next attempt in")
     # Nobody publishes targets either, and that is one line too.
-    started.log.wait(lambda line: "no target can come" in line)
+    started.log.wait(lambda line: "no target can arrive" in line)
     log_before, seen_before = len(started.log), len(status.seen)
     before, from_ = started.cpu_seconds(), time.monotonic()
     # Nothing is to be awaited: this is the time over which it must be quiet.
