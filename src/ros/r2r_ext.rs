@@ -4,16 +4,16 @@
 //! Each workaround, its reason, and the change of r2r that would make it unnecessary:
 //!
 //! - [`create_context`]: `Context::create` panics if rcl does not start. Change: return `Err`.
-//! - [`Inbox`]: a subscription is a stream for an executor, and waking the executor costs more than a
-//!   small message. Change: a method `take()` of the subscription, to call after `spin_once`.
-//! - [`IdleReturns`]: if the wait in `spin_once` fails, `spin_once` hides the error and always returns
-//!   immediately. Change: return `Result`.
-//! - `rcl_ext::last_publisher` and `rcl_ext::last_request_sent`: r2r discards the publisher of a message
-//!   and the send time of a request. Change: see `rcl_ext`.
+//! - [`Inbox`]: a subscription is a stream for an executor, and waking the executor costs more than
+//!   a small message. Change: a method `take()` of the subscription, to call after `spin_once`.
+//! - [`IdleReturns`]: if the wait in `spin_once` fails, `spin_once` hides the error and always
+//!   returns immediately. Change: return `Result`.
+//! - `rcl_ext::last_publisher` and `rcl_ext::last_request_sent`: r2r discards the publisher of a
+//!   message and the send time of a request. Change: see `rcl_ext`.
 //! - [`NodeNames`]: a subscription does not know its name after remapping. Change: a method
 //!   `Node::resolve_topic_name`.
-//! - [`Inbox::answer`]: r2r's own parameter services panic if a response is not delivered, and the error
-//!   does not name the cause. Change: log the error and continue.
+//! - [`Inbox::answer`]: r2r's own parameter services panic if a response is not delivered, and the
+//!   error does not name the cause. Change: log the error and continue.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
