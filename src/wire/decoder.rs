@@ -111,7 +111,7 @@ impl ReplyDecoder {
     }
 }
 
-/// A line that was received without its end, as a clause: `"ok" has come, without …`.
+/// A line that was received without its end, as a clause: `"ok" was received without …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished(String);
 
@@ -132,10 +132,10 @@ impl Unfinished {
             _ if end.ends_with(b";") => instead("a semicolon"),
             _ if end.ends_with(br"\n") => instead("a backslash and the letter n"),
             [.., last] if last.is_ascii_control() && *last != b'\t' => instead("a control character"),
-            _ if cut_short() => "and the rest of the reply has not".to_owned(),
+            _ if cut_short() => "without the rest of the reply".to_owned(),
             _ => "without the newline (\\n) that ends a line".to_owned(),
         };
-        Self(format!("\"{}\" has come, {lack}", show_bytes(bytes)))
+        Self(format!("\"{}\" was received {lack}", show_bytes(bytes)))
     }
 }
 
@@ -762,12 +762,12 @@ mod tests {
             decoder.unfinished(&bytes).map(|unfinished| unfinished.to_string())
         };
         for (sent, words) in [
-            (&b"OK"[..], r#""OK" has come, without the newline (\n)"#),
-            (b"OK\r", r#""OK\r" has come, with a carriage return (\r) where a newline"#),
+            (&b"OK"[..], r#""OK" was received without the newline (\n)"#),
+            (b"OK\r", r#""OK\r" was received with a carriage return (\r) where a newline"#),
             (b"OK 1\rOK 2\r", "with a carriage return"),
-            (b"OK\0", r#""OK\0" has come, with NUL (byte 0) where a newline"#),
+            (b"OK\0", r#""OK\0" was received with NUL (byte 0) where a newline"#),
             (b"OK\0OK\0", "with NUL (byte 0)"),
-            (b"OK;", r#""OK;" has come, with a semicolon where a newline"#),
+            (b"OK;", r#""OK;" was received with a semicolon where a newline"#),
             (b"OK\\n", "with a backslash and the letter n where a newline"),
             (b"OK\x03", "with a control character where a newline"),
         ] {
@@ -779,7 +779,7 @@ mod tests {
             (b"{\"status\":\"ok\"}\r", "with a carriage return"),
             (b"{\"status\":\"ok\"};", "with a semicolon"),
             (b"{\"status\":\"ok\"} {\"sta", "without the newline"),
-            (b"{\"status\":", r#""{"status":" has come, and the rest of the reply has not"#),
+            (b"{\"status\":", r#""{"status":" was received without the rest of the reply"#),
             (b"OK", "without the newline"),
         ] {
             let unfinished = describe(greeted(0), sent).unwrap();
@@ -788,7 +788,7 @@ mod tests {
         assert_eq!(describe(greeted(0), b"{\"status\":\"ok\"}"), None);
         assert_eq!(describe(greeted(0), b"{\"status\":\"ok\"}\n"), None);
         let prompt = describe(greeted(1), b"login: ").unwrap();
-        assert!(prompt.contains(r#""login: " has come, without the newline"#), "{prompt}");
+        assert!(prompt.contains(r#""login: " was received without the newline"#), "{prompt}");
     }
 
     #[test]

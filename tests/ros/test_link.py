@@ -288,7 +288,7 @@ def test_a_greeting_that_does_not_come_is_told_with_both_parameters(controllers,
     controller = controllers(greeting=b"hello\nlogin: ")
     started = bridge(controller, {**QUICK, "link.banner_lines": 2, "link.banner_timeout": 0.3})
     given_up = started.status.wait(state="BACKOFF", reason="1 of 2 greeting lines have come")
-    for words in ("link.banner_timeout 0.3 s", "set link.banner_lines", '"login: " has come, without the newline'):
+    for words in ("link.banner_timeout 0.3 s", "set link.banner_lines", '"login: " was received without the newline'):
         assert words in given_up.last_error, given_up.last_error
 
 
