@@ -92,7 +92,7 @@ impl PublisherMonitor {
     }
 
     /// Polls the graph if the next poll is due. Returns the changes since the last poll. If no node
-    /// publishes on the gripper's topic, each poll returns that.
+    /// publishes on the gripper's topic, each poll returns [`GraphNews::GripperAbsent`].
     pub fn check(&mut self, node: &r2r::Node, now: Instant) -> Vec<GraphNews> {
         let mut news = Vec::new();
         if self.next.is_some_and(|next| now < next) {
