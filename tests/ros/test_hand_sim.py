@@ -130,7 +130,7 @@ def test_a_client_that_no_answer_can_reach_costs_nobody_else_theirs(peer):
     logged = peer.record(Log, "/rosout", QoSProfile(depth=100))
     with hand_sim("-r", "__node:=heard_by_some"):
         call_in_vain(peer, ListParameters, "/heard_by_some/list_parameters")
-        logged.wait(lambda log: log.name == "heard_by_some" and "has to call again" in log.msg)
+        logged.wait(lambda log: log.name == "heard_by_some" and "call the service again" in log.msg)
         assert "rate" in peer.call(ListParameters, "/heard_by_some/list_parameters").result.names
 
 
