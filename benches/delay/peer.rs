@@ -82,7 +82,7 @@ impl<'a> Peer<'a> {
         match self.end()? {
             Some(status) if status.success() || self.program.ending == Ending::Anyhow => Ok(()),
             Some(status) => bail!("{} ended with {status}\n{}", self.program.name, self.printed()),
-            // Such a node waits for a reply without a timeout.
+            // The rclpy node may not end, because it waits for a reply without a timeout.
             None if self.program.ending == Ending::Anyhow => {
                 self.child.kill()?;
                 self.child.wait()?;

@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn subscription_is_recognized_by_its_topic() {
+    fn subscription_is_recognised_by_its_topic() {
         let mut notes = Notes { topic: Some("/target_pose".into()), ..Notes::default() };
         assert!(!notes.is_watched(1, || "/clock".into()));
         assert!(notes.is_watched(2, || "/target_pose".into()));

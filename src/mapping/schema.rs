@@ -133,7 +133,7 @@ impl From<&Value> for Schema {
 
 impl fmt::Display for Schema {
     /// Writes the fields in one line: `header.frame_id (string), position.x (floating-point
-    /// number)`. If there are more than [`MANY`] fields, writes only the number of the others.
+    /// number)`. If there are more than 40 fields, writes only the number of the others.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut leaves = Vec::new();
         self.list(String::new(), &mut leaves);

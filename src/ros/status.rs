@@ -54,7 +54,7 @@ impl Publishers {
 
 impl Observer for Publishers {
     fn handle_command(&mut self, command: &SentCommand) {
-        // Skip the message if there is no subscriber, because building and serializing it costs
+        // Skip the message if there is no subscriber, because building and serialising it costs
         // more than any other step of a command.
         if self.command.get_inter_process_subscription_count().is_ok_and(|count| count == 0) {
             return;

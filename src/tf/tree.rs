@@ -255,8 +255,11 @@ impl Tree {
     }
 
     /// Prepares the tree for a transform of a new frame, or of a frame with a different parent, or
-    /// of a frame that changes between fixed and moving. If a moving frame has a recent transform,
-    /// its parent and kind cannot change. A fixed frame always gets its new parent.
+    /// of a moving frame that becomes fixed.
+    ///
+    /// # Errors
+    /// The tree is full, or the new parent makes a cycle. A moving frame with a recent transform
+    /// must not change its parent or become fixed. A fixed frame must not become moving.
     fn make_way_for(
         &mut self,
         parent: &str,
@@ -362,7 +365,7 @@ fn clock_hint(off: i64) -> &'static str {
 
 /// The time for which transforms are stored. It equals the largest `input.timeout`.
 const HISTORY: Duration = Duration::from_secs(10);
-/// The largest time by which a stamp on `/tf` may be ahead of the node's clock. Localization stamps
+/// The largest time by which a stamp on `/tf` may be ahead of the node's clock. Localisation stamps
 /// its frame up to a second ahead. A larger difference comes from a wrong clock, and the transform
 /// would remain the newest for that time.
 const MAX_AHEAD: Duration = Duration::from_secs(2);

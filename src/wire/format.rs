@@ -32,7 +32,7 @@ pub enum LineFormat {
 }
 
 impl LineFormat {
-    /// Returns whether the end of a line is recognizable without its newline.
+    /// Returns whether the end of a line is recognisable without its newline.
     pub(super) fn shows_its_end(self) -> bool {
         match self {
             Self::Json => true,

@@ -14,7 +14,7 @@
 //! bridge     → {"type":"heartbeat"}
 //! ```
 //!
-//! If the controller requires authentication, the bridge first sends a [`Hello`].
+//! If the controller requires authentication, the bridge sends a [`Hello`] before its first order.
 //!
 //! A controller may use other member names or more members ([`json`]), or lines of text
 //! ([`template`]). [`mod@format`] holds these settings. The bridge makes every line from a
