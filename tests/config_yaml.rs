@@ -11,8 +11,8 @@ use aether_bridge::config::{Value, parameters, table::BridgeTable};
 use aether_bridge::params::{Mutability, Parameter, Table};
 
 const YAML_HEAD: &str = "\
-# All parameters of the bridge: description, range and default. docs/parameters.md has them as tables.
-# ros2 param describe /aether_bridge NAME shows the same text.
+# All parameters of the bridge: description, range and default. docs/parameters.md has them as
+# tables. `ros2 param describe /aether_bridge NAME` shows the same text.
 # Copy this file, delete the parameters that you do not change, and start the bridge with:
 #   ros2 launch aether_bridge bridge.launch.py aether_params_file:=/path/to/yours.yaml
 # Without a line \"Change:\" a parameter may change at any time:
