@@ -1,6 +1,6 @@
-# Checks the requirements of the build: Rust, libclang, ROS 2 and message packages. Each function checks
-# one of them. If it is missing, the function records the fault and the command that fixes it.
-# CMakeLists.txt then shows all faults together.
+# Checks the requirements of the build: Rust, libclang, ROS 2 and message packages. Each function
+# checks one of them. If it is missing, the function records the fault and the command that fixes
+# it. CMakeLists.txt then shows all faults together.
 
 # Records a fault. The line starts with a blank, because CMake breaks other lines.
 function(add_missing what command)
@@ -41,14 +41,16 @@ function(require_rust)
     else()
       continue()
     endif()
-    # Search for cargo again in the next run. Otherwise CMake keeps the old path after a new installation.
+    # Search for cargo again in the next run. Otherwise CMake keeps the old path after a new
+    # installation.
     unset(CARGO CACHE)
     if(NOT EXISTS "${folder}/rustup")
       add_missing("${wrong}" "${get_rust}")
     elseif(DEFINED ENV{RUSTUP_TOOLCHAIN})
       add_missing("${wrong}" "rustup update stable && export RUSTUP_TOOLCHAIN=stable")
     else()
-      # An override has priority over a file rust-toolchain.toml in a folder above, and over the default.
+      # An override has priority over a file rust-toolchain.toml in a folder above, and over the
+      # default.
       add_missing("${wrong}" "rustup update stable && rustup override set stable --path '${CMAKE_CURRENT_SOURCE_DIR}'")
     endif()
     return()
@@ -125,11 +127,11 @@ function(require_ros)
   add_missing("No ROS 2 is sourced: ament_cmake is in no folder of AMENT_PREFIX_PATH or CMAKE_PREFIX_PATH. Source ROS 2:" "source ${setup}")
 endfunction()
 
-# Checks a message package and the packages that its messages use. Appends them to the global property
-# `aether_interfaces`. `because` names the package that needs this one; it may be empty.
+# Checks a message package and the packages that its messages use. Appends them to the global
+# property `aether_interfaces`. `because` names the package that needs this one; it may be empty.
 #
-# If a package of a package is missing, find_package() of CMake prints a page of text. Therefore this
-# function searches first.
+# If a package of a package is missing, find_package() of CMake prints a page of text. Therefore
+# this function searches first.
 function(require_interfaces package because)
   get_property(known GLOBAL PROPERTY aether_interfaces)
   if("${package}" IN_LIST known)
