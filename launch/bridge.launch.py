@@ -15,9 +15,11 @@ Your own launch file can include it with the same arguments. This example starts
         return IncludeLaunchDescription(source, launch_arguments=arguments.items())
 
     def generate_launch_description():
-        left = bridge(namespace="left", aether_host="192.168.1.20", aether_target_topic="/ik/l")
-        right = bridge(namespace="right", aether_host="192.168.1.21", aether_target_topic="/ik/r")
-        return LaunchDescription([left, right])
+        hosts = {"left": "192.168.1.20", "right": "192.168.1.21"}
+        return LaunchDescription([
+            bridge(namespace=side, aether_host=host, aether_target_topic=f"/ik/{side}")
+            for side, host in hosts.items()
+        ])
 
 An included launch file sees every argument of the including launch file. Therefore the arguments of
 the bridge begin with "aether_", so that the bridge does not use the `params_file` or the `host` of

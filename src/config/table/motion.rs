@@ -108,9 +108,11 @@ crate::parameters! {
     /// Speed, acceleration, jumps of the target, and the following error.
     pub static LIMITS;
 
-    /// Maximum speed of the arm. The default is the reduced speed of manual operation in ISO 10218.
+    /// Maximum speed at which commands move the arm. The default is the reduced speed of manual
+    /// operation in ISO 10218.
     LIMITS_SPEED: f64 = real("limits.speed", 0.25, 0.001..=10.0).unit("m/s").always();
-    /// Maximum speed of the arm during the approach to a target after arming or after a hold.
+    /// Maximum speed at which commands move the arm during the approach to a target, after arming
+    /// or after a hold.
     LIMITS_APPROACH_SPEED: f64 = real("limits.approach_speed", 0.1, 0.001..=10.0).unit("m/s").always();
     /// Maximum acceleration of the commands. Commands stop at the target without overshoot.
     /// Therefore the arm follows a moving hand with a delay of at least speed / (2 * acceleration).
@@ -118,7 +120,7 @@ crate::parameters! {
     /// Longest step from one command to the next, whatever the time between them. The arm is
     /// therefore slower if commands are rare. 0: the distance that limits.speed covers in 0.1 s.
     LIMITS_STEP: f64 = real("limits.step", 0.0, 0.0..=100.0).unit("m").always();
-    /// Maximum rotation speed of the tool, if commands contain an orientation.
+    /// Maximum rotation speed at which commands turn the tool, if they contain an orientation.
     LIMITS_ANGULAR_SPEED: f64 = real("limits.angular_speed", 0.5, 0.001..=100.0).unit("rad/s").always();
     /// If two targets in a row are farther apart than this, the second one is a jump, for example
     /// because the tracker confuses two hands. The bridge rejects it and motion holds. 0: no jump
