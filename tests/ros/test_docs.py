@@ -59,6 +59,8 @@ NOT_RUN = {
     ("testing.md", "make simulate"): "it takes minutes; `cargo test --test simulated_network` is the same with fewer seeds",
     ("testing.md", "cargo fuzz cmin"): "cargo-fuzz is not on every machine",
     ("performance.md", "make bench"): "it takes minutes and has no verdict",
+    ("parameters.md", "ros2 launch"): "tests/ros/test_launch.py starts the bridge with a parameter file",
+    ("parameters.md", "ros2 param set"): "it needs a bridge; tests/ros/test_launch.py runs the same line of README.md",
     ("security.md", "ros2 security"): "wheels have no sros2; tests/ros/test_security.py has a bridge that cannot be secured",
     ("install.md", "sudo apt update"): NEEDS_ROOT,
     ("install.md", "source /opt/ros/humble"): "Humble is in /opt on few machines; see the test of --base-paths below",

@@ -1,4 +1,5 @@
-//! Addresses, and paths of files: what cannot be one is refused at once, and not tried again and again.
+//! Checks addresses and file paths. An invalid one is rejected when it is set. Otherwise the bridge
+//! would try it again and again.
 
 use super::Parameters;
 use super::table::*;
@@ -6,14 +7,14 @@ use crate::link::check_host;
 use crate::params::{Param, ParameterError};
 use crate::text::sanitize;
 
-/// Checks every parameter that says where something is.
+/// Checks every parameter that is an address or a file path.
 pub(super) fn check(p: &Parameters) -> Result<(), ParameterError> {
     check_host(&p.get(&LINK_HOST)).map_err(|error| fault(p, &LINK_HOST, &error.to_string()))?;
     check_blanks(p, &LINK_TLS_SERVER_NAME)?;
     PATHS.into_iter().try_for_each(|path| check_path(p, path))
 }
 
-/// A path is taken as it is: what a shell makes of it is not known here.
+/// Checks a path. The bridge uses a path literally, so text that only a shell expands is an error.
 fn check_path(p: &Parameters, parameter: &Param<String>) -> Result<(), ParameterError> {
     check_blanks(p, parameter)?;
     let path = p.get(parameter);
@@ -26,7 +27,7 @@ fn check_path(p: &Parameters, parameter: &Param<String>) -> Result<(), Parameter
     Err(fault(p, parameter, why))
 }
 
-/// Refuses what an editor or a shell has left around a text, or in it.
+/// Rejects blanks around a text, and control characters. An editor or a shell may have left them.
 fn check_blanks(p: &Parameters, parameter: &Param<String>) -> Result<(), ParameterError> {
     let text = p.get(parameter);
     let trimmed = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
@@ -44,7 +45,7 @@ fn check_blanks(p: &Parameters, parameter: &Param<String>) -> Result<(), Paramet
 }
 
 fn fault(p: &Parameters, parameter: &Param<String>, why: &str) -> ParameterError {
-    p.place_error(parameter, sanitize(why))
+    p.value_error(parameter, sanitize(why))
 }
 
 static PATHS: [&Param<String>; 4] =
@@ -55,22 +56,22 @@ mod tests {
     use super::super::{Config, Parameters, Value};
     use super::PATHS;
 
-    fn refused(name: &str, text: &str) -> String {
+    fn rejected(name: &str, text: &str) -> String {
         let parameters = Parameters::with(&[(name, Value::Text(text.into()))]).unwrap();
-        Config::new(&parameters).map(|_| format!("{name} {text:?} is taken")).unwrap_err().to_string()
+        Config::new(&parameters).map(|_| format!("{name} {text:?} is accepted")).unwrap_err().to_string()
     }
 
     #[test]
-    fn a_host_that_is_none_is_refused_by_name() {
+    fn invalid_host_is_rejected_by_name() {
         assert_eq!(
-            refused("link.host", "[::1]"),
+            rejected("link.host", "[::1]"),
             "parameter 'link.host' is '[::1]'; it has brackets: write '::1'"
         );
         assert_eq!(
-            refused("link.host", "192.168.1.50:5000"),
+            rejected("link.host", "192.168.1.50:5000"),
             "parameter 'link.host' is '192.168.1.50:5000'; it has a port: write link.host '192.168.1.50' and link.port 5000 apart"
         );
-        let hostile = refused("link.host", "a\u{1b}[2J\n\u{202e}b \u{9b}");
+        let hostile = rejected("link.host", "a\u{1b}[2J\n\u{202e}b \u{9b}");
         assert!(
             hostile.starts_with("parameter 'link.host' is 'a\u{fffd}[2J\u{fffd}\u{fffd}b \u{fffd}'; "),
             "{hostile}"
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_none_is_refused_by_name() {
+    fn invalid_path_is_rejected_by_name() {
         for name in PATHS.map(|parameter| parameter.name) {
             for (path, words) in [
                 ("~/ca.pem", "'~' is not expanded here"),
@@ -92,7 +93,7 @@ mod tests {
                 ("/ca\n.pem", "a control character"),
                 (" ", "it is blank"),
             ] {
-                let error = refused(name, path);
+                let error = rejected(name, path);
                 assert!(error.contains(words) && error.contains(&format!("'{name}'")), "{error}");
             }
             for path in ["", "/ca.pem", "ca.pem", "../a b/~x/$y.pem"] {
@@ -100,6 +101,6 @@ mod tests {
                 assert!(Config::new(&parameters).is_ok(), "{name} {path}");
             }
         }
-        assert!(refused("link.tls.server_name", "arm.lab ").contains("write 'arm.lab'"));
+        assert!(rejected("link.tls.server_name", "arm.lab ").contains("write 'arm.lab'"));
     }
 }
