@@ -182,7 +182,7 @@ impl Connection {
         schedule: &mut watch::Receiver<FaultSchedule>,
     ) -> Result<Option<Result<ReceivedOrder, CommandFault>>, WireError> {
         // The sender is in `shared`, so it still exists.
-        let _ = schedule.wait_for(|schedule| !schedule.deaf()).await;
+        let _ = schedule.wait_for(|schedule| !schedule.reads_nothing()).await;
         self.decoder.decode(&mut self.buffer)
     }
 

@@ -60,7 +60,7 @@ pub const FAULTS_HELP: &str =
   reset-mid-line    sends half a reply, then resets the connection (RST)
   close-mid-line    sends half a reply, then closes the connection (FIN)
   split             sends the reply byte by byte, 1 ms apart
-  merge[:COUNT]     sends the replies to COUNT (2) commands in one segment; needs a client that sends ahead
+  merge[:COUNT]     sends COUNT (2) replies in one segment; needs a client that sends ahead
   twice             replies twice to every command
   error:MESSAGE     refuses the command with MESSAGE
   say:TEXT          replies with the line TEXT, whatever its content
@@ -69,9 +69,11 @@ pub const FAULTS_HELP: &str =
   drip              sends one byte every 50 ms, without a newline
   crash             resets every connection and stops listening
   restart[:SECONDS] crashes, and listens again on the same port after this time (1)
-  FAULT@N           begins after N commands, stops included; FAULTxM affects M commands; FAULT@NxM does both
-                    (after error: and say:, xM works only together with @N). Without @N and xM, half-open,
-                    crash and restart happen immediately; the other faults begin with the next command.";
+  FAULT@N           begins after N commands; a stop counts too
+  FAULTxM           affects M commands; FAULT@NxM does both. After error: and say:, xM works
+                    only together with @N
+                    Without @N and xM, half-open, crash and restart happen immediately. The other
+                    faults begin with the next command.";
 
 /// An error in the notation of a fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -51,7 +51,7 @@ impl FaultSchedule {
     }
 
     /// Returns whether the controller reads nothing.
-    pub(super) fn deaf(&self) -> bool {
+    pub(super) fn reads_nothing(&self) -> bool {
         self.faults().any(|spec| spec.is_immediate() && spec.fault == Fault::HalfOpen)
     }
 
@@ -148,10 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn only_untriggered_half_open_is_immediately_deaf() {
-        assert!(FaultSchedule::new(vec![spec("half-open")]).deaf());
-        assert!(!FaultSchedule::new(vec![spec("half-open@0")]).deaf());
-        assert!(!FaultSchedule::new(vec![spec("silence")]).deaf());
+    fn only_untriggered_half_open_stops_reading_immediately() {
+        assert!(FaultSchedule::new(vec![spec("half-open")]).reads_nothing());
+        assert!(!FaultSchedule::new(vec![spec("half-open@0")]).reads_nothing());
+        assert!(!FaultSchedule::new(vec![spec("silence")]).reads_nothing());
         assert_eq!(FaultSchedule::new(vec![spec("half-open@0")]).treat().delivery, Delivery::HalfOpen);
     }
 }

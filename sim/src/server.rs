@@ -180,8 +180,8 @@ impl Drop for ArmSim {
 
 /// A port that stays reserved while the controller does not listen, because a second socket is
 /// bound to it and never listens. So connecting is refused, and the system gives the port to no
-/// other socket: neither to another test, nor to a client as its own port. On one machine, such a
-/// client could connect to itself.
+/// socket that asks for any free port: neither to another test, nor to a client as its own port. On
+/// one machine, such a client could connect to itself.
 struct Port {
     address: SocketAddr,
     _reserved: Socket,

@@ -206,7 +206,7 @@ impl Shared {
     pub(super) fn crashed(&self) {
         match &mut *self.arm() {
             Metal::Point(arm, _) => arm.halt(),
-            // The state holds until the controller listens again.
+            // The controller process stays down until the controller listens again.
             Metal::Physical(arm) => arm.handle_restart(Instant::now(), Duration::from_secs(86_400)),
         }
         self.record.send_modify(|record| {

@@ -492,7 +492,8 @@ async fn unconfigured_greeting_is_named() {
     let configured = CheckConfig { greeting: 2, ..config(controller(greeting).await) };
     let (report, output) = checked(&configured).await;
     assert!(
-        wrong(&report).is_empty() && has(&report, Verdict::Ok, "greeting", "2 on connecting, as configured"),
+        wrong(&report).is_empty()
+            && has(&report, Verdict::Ok, "greeting", "2 lines on connecting, as configured"),
         "{output}"
     );
 

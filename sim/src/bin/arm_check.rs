@@ -172,12 +172,12 @@ const AFTER_HELP: &str = r#"Findings:
   note   allowed, and worth knowing
   WRONG  does not conform: what was seen, the rule of the protocol, and a fix
 
-Exit code: 0 nothing is wrong; 1 something is wrong; 2 nothing was checked: no connection, no "yes" from the
-operator, or invalid arguments.
+Exit code: 0 nothing is wrong; 1 something is wrong; 2 nothing was checked: no connection, no "yes"
+from the operator, or invalid arguments.
 
 Examples:
-  arm_check 192.168.1.50 5000                           asks, then moves the arm by 5 mm around its position
-  arm_check 192.168.1.50 5000 --at 200 0 200            asks, moves the arm as above, then goes there in small steps
+  arm_check 192.168.1.50 5000                           asks, then moves the arm by 5 mm
+  arm_check 192.168.1.50 5000 --at 200 0 200            also goes there in small steps
   arm_check 192.168.1.50 5000 --at 0.2 0 0.2 --unit m --stop --heartbeat --state
   arm_check 192.168.1.50 5000 --at 200 0 200 --gripper open --yes      for scripts
   arm_check 192.168.1.50 5000 --no-motion --heartbeat   moves nothing

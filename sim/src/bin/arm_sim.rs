@@ -266,15 +266,15 @@ const AFTER_HELP: &str = r#"Protocol:
               {"type":"heartbeat"}
   controller  {"status":"ok","message":"Command received"}
               {"status":"error","message":"z is \"up\", expected a number"}
-  A line may have a "seq", which the reply echoes, and a "ttl" in milliseconds: if no further line comes within the
-  ttl, the controller halts the arm.
+  A line may have a "seq", which the reply echoes, and a "ttl" in milliseconds: if no further line
+  comes within the ttl, the controller halts the arm.
   A stop halts the arm where it is and leaves the gripper, until the next command.
   gripper is "open" or "closed"; a line over 4096 bytes or not UTF-8 ends the connection.
 
 Faults, for --fault or typed on the standard input (a typed fault replaces the present faults):
 FAULTS
-  Other words to type: ok (ends the faults), judge NAME:=VALUE, status, help, quit; with --physical also
-  push X Y Z, estop, clear, home, stall, free, grip, release.
+  Other words to type: ok (ends the faults), judge NAME:=VALUE, status, help, quit; with --physical
+  also push X Y Z, estop, clear, home, stall, free, grip, release.
 
 Examples:
   arm_sim                                    a well-behaved controller on 127.0.0.1:5000
@@ -282,9 +282,10 @@ Examples:
   arm_sim --commands-only --strict           knows only commands, and no members beyond the protocol
   arm_sim --judge limits.speed:=0.1          prints every line that breaks a rule of docs/safety.md
   arm_sim --physical --reports heartbeats --judge
-                                             an arm that you can push by "push 50 0 0", stop by "estop", ...
+                                             an arm to push ("push 50 0 0"), to stop ("estop"), …
   arm_sim --fault delay:0.2 --fault split    slow, and byte by byte
-  arm_sim --fault silence@100x50             replies to 100 commands, not to the next 50, then again to all
+  arm_sim --fault silence@100x50             replies to 100 commands, not to the next 50
   arm_sim --fault restart:2@300              crashes at command 301, and restarts 2 s later
 
-SIGINT (Ctrl-C) and SIGTERM end arm_sim with a summary. The exit code is 0, or 3 if --judge has found a violation."#;
+SIGINT (Ctrl-C) and SIGTERM end arm_sim with a summary. The exit code is 0, or 3 if --judge has
+found a violation."#;

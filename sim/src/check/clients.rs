@@ -25,7 +25,7 @@ pub(super) async fn second(session: &mut Session<'_>, line: Option<Line>) {
     let check = Check::SecondClient;
     let (patience, silence) = (session.config.patience, session.config.silence);
     let Ok(mut other) = session.open_another().await else {
-        return session.find(Finding::ok(check, "it was refused"));
+        return session.find(Finding::ok(check, "its connection was refused"));
     };
     let mut received = other.next(Instant::now() + silence, silence).await;
     if matches!(received, Incoming::Nothing) {
@@ -78,7 +78,8 @@ pub(super) async fn gone(
     }
     let deadline = Instant::now() + TIME_TO_MOVE;
     let moved = loop {
-        // If the arm went elsewhere, it may home when a connection ends. That is another finding.
+        // An arm that went elsewhere may have homed at the end of the connection. That is another
+        // finding.
         let Some([now, ..]) = place_of(session, writer).await? else { break false };
         let is_there = (now - (x + step)).abs() < step.abs() / 2.0;
         if is_there || Instant::now() > deadline {

@@ -5,8 +5,8 @@
 //!   operator, and before the operator has typed yes (or agreed in advance).
 //! - No motion begins if the reported position cannot be right (zero, another unit), the controller
 //!   reports a fault, or the arm moves.
-//! - The first command goes to the present position of the arm. It shows a controller that reads
-//!   the numbers differently.
+//! - The first command goes to the present position of the arm. This command reveals a controller
+//!   that reads the numbers differently.
 //! - The first motions are so short that the arm stays within `--radius` even if its unit is 1000
 //!   times as large.
 //! - If the arm does something else than commanded, it gets a stop line and no further command. If
@@ -483,11 +483,11 @@ impl Guide<'_, '_> {
         let mut lines = vec!["THE ARM WILL MOVE:".to_owned()];
         lines.push(match is_reported {
                         true => format!("  from     {stands}, the position that the controller reports"),
-                        false => format!("  from     {stands}, the position that you gave. IF THE ARM IS ELSEWHERE, IT GOES THERE FIRST, at"),
+                        false => format!("  from     {stands}, the position that you gave. IF THE ARM IS ELSEWHERE, IT FIRST GOES TO THIS POSITION, at"),
         });
         if !is_reported {
             lines.push(
-                "           the controller's own speed; also if the controller reads another unit".to_owned(),
+                "           the controller's own speed. The same happens if the controller reads another unit".to_owned(),
             );
         }
         lines.push(format!("  to       {radius} mm along +x, +y and +z, and back each time"));
@@ -652,7 +652,7 @@ impl Guide<'_, '_> {
         }
         let behind = fresh.map_or(0.0, |at| self.distance(at, to));
         if behind > FARTHEST_BEHIND {
-            let seen = format!("the arm is {behind:.0} mm from the target of small steps");
+            let seen = format!("the arm is {behind:.0} mm from its command, although the steps are small");
             self.give_up(Finding::wrong(Check::Place, seen, advice::LAGS)).await?;
             return Ok(false);
         }
@@ -857,7 +857,7 @@ pub(super) fn other_unit(position: [f64; 3], place: [f64; 3]) -> Option<&'static
     let factors = [
         (1000.0, "a unit 1000 times as large"),
         (100.0, "a unit 100 times as large"),
-        (10.0, "a unit ten times as large"),
+        (10.0, "a unit 10 times as large"),
         (0.1, "a unit 10 times as small"),
         (0.01, "a unit 100 times as small"),
         (0.001, "a unit 1000 times as small"),
@@ -900,15 +900,15 @@ const MOVED_BY_ITSELF: f64 = 10.0;
 const NEAREST: f64 = 50.0;
 const FARTHEST: f64 = 5000.0;
 
-/// A time too short for any visible motion, and a distance (mm) too small for a measured position.
+/// A time too short for any visible motion, and a difference from the command (in mm) too small for
+/// a measured position.
 const INSTANT: Duration = Duration::from_millis(4);
 const EXACTLY: f64 = 0.001;
 
 const ECHOES: &str = "\"position\" equals the command immediately, which no arm can follow so fast. If it is not measured, the \
                       bridge cannot know the position of an arm that was moved by hand or switched off; then leave it out";
 
-/// How many times a question is repeated until the answer is valid, and the agreement until the arm
-/// stays still.
+/// The largest number of attempts to get a valid answer, and to agree while the arm stays still.
 const TRIES: u32 = 3;
 const AGREEMENTS: u32 = 3;
 

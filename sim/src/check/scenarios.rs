@@ -350,7 +350,7 @@ impl<'a> Checker<'a> {
         let statuses = statuses.join(", ");
         let finding = match (verdicts.iter().filter(|&&ok| !ok).count(), verdicts[1]) {
             (1, false) => {
-                self.session.find(Finding::ok(Check::UnknownType, "it was refused"));
+                self.session.find(Finding::ok(Check::UnknownType, "the line was refused"));
                 Finding::ok(Check::Order, format!("as sent: {statuses}"))
             }
             (0, _) => {
@@ -383,7 +383,12 @@ impl<'a> Checker<'a> {
         }
         let line = self.probe();
         let replies = self.session.ask(Check::BadLine, &[line], Pace::OnePiece, advice::BAD_LINE).await?;
-        self.obeyed(Check::BadLine, &replies, "it was refused, and the next line accepted", advice::BAD_LINE);
+        self.obeyed(
+            Check::BadLine,
+            &replies,
+            "the line was refused, and the next line accepted",
+            advice::BAD_LINE,
+        );
         Ok(())
     }
 

@@ -144,7 +144,7 @@ impl<'a> Session<'a> {
         if greeted.is_ok() && !self.report.is_wrong(Check::Greeting) {
             let seen = match self.config.greeting {
                 0 => "the controller sends nothing before the first line".to_owned(),
-                lines => format!("{lines} on connecting, as configured, and nothing more"),
+                lines => format!("{lines} lines on connecting, as configured, and nothing more"),
             };
             self.find(Finding::ok(Check::Greeting, seen));
         }
@@ -197,7 +197,7 @@ impl<'a> Session<'a> {
         }
         let mut extra = 0;
         while let Some((raw, _)) = self.receive(Instant::now() + silence).await? {
-            self.show(&raw, Duration::ZERO, "(unasked)");
+            self.show(&raw, Duration::ZERO, "(unsolicited)");
             let seen = format!("{} came before the first line was sent", raw.shown());
             match first {
                 true => self.find(Finding::wrong(Check::Greeting, seen, advice::GREETING)),
@@ -271,7 +271,7 @@ impl<'a> Session<'a> {
         {
             extra += 1;
             if extra <= SHOWN_AT_MOST {
-                self.show(&raw, Duration::ZERO, "(one more)");
+                self.show(&raw, Duration::ZERO, "(extra reply)");
             }
             if raw.bytes.trim_ascii().is_empty() {
                 self.find(Finding::wrong(Check::OneReply, "a blank line came", advice::BLANK));

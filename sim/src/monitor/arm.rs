@@ -103,7 +103,9 @@ impl ArmMonitor {
             .take()
             .unwrap_or_else(|| (Rule::Alone, self.last.map_or(0, |(client, _)| client), String::new()));
         let why = match rule {
-            Rule::Stop => format!("the arm has moved by {:.1} mm since it accepted a stop", way * 1e3),
+            Rule::Stop => {
+                format!("the arm has moved by {:.1} mm since the controller accepted a stop", way * 1e3)
+            }
             _ => format!("the arm still moves: {:.1} mm after the motion of its last line ended", way * 1e3),
         };
         vec![Fault::new(rule, why).on(connection, &line)]

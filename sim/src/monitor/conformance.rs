@@ -1,4 +1,4 @@
-//! The monitor of the wire, at the side of the controller.
+//! The monitor of the wire, on the controller's side.
 
 use std::{
     collections::BTreeMap,
@@ -38,7 +38,7 @@ pub struct ConformanceMonitor {
     /// The last two commands of the previous connection, newest first, until the new connection has
     /// sent two.
     ended: Vec<TimedCommand>,
-    /// There was no other connection before this time.
+    /// A new connection cannot have been made before this time.
     alone: Option<Instant>,
 }
 
@@ -377,7 +377,7 @@ fn text(line: &Line) -> &str {
     }
 }
 
-/// How far from its last command an arm at rest may be measured, in metres
+/// How far from its last command an arm that has reached it may be reported, in metres
 /// (`arm.position_tolerance`).
 const MEASURING: f64 = 0.01;
 /// How late the bridge may notice a timeout.

@@ -638,7 +638,11 @@ fn motion_after_a_stop_is_reported_once() {
     assert_eq!(bench.pass(100), []);
     // The stop is accepted, but not executed.
     bench.monitor.handle_obeyed(0, "the line", &Order::Stop, &bench.arm);
-    assert_only(&bench.pass(100), Rule::Stop, "the arm has moved by 1.0 mm since it accepted a stop");
+    assert_only(
+        &bench.pass(100),
+        Rule::Stop,
+        "the arm has moved by 1.0 mm since the controller accepted a stop",
+    );
     assert_eq!(bench.pass(100), []);
 }
 

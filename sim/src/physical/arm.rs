@@ -69,7 +69,7 @@ impl PhysicalArm {
     /// Creates an arm at rest at its start position.
     pub fn new(now: Instant, config: PhysicalConfig) -> Self {
         Self {
-            body: Body::new(now, config.start, config.home_turning, config.acceleration),
+            body: Body::new(now, config.start, config.home_orientation, config.acceleration),
             homed: !config.needs_homing && !config.zero_before_homing,
             fault: None,
             back_at: None,
@@ -150,7 +150,7 @@ impl PhysicalArm {
 
     fn obey(&mut self, command: &Command) {
         let replaces = self.config.intake == Intake::Newest || self.body.mover() == Some(Mover::Person);
-        self.body.handle_command(command, self.config.speed, self.config.turning_speed, replaces);
+        self.body.handle_command(command, self.config.speed, self.config.rotation_speed, replaces);
     }
 
     /// Returns the state for a reply: everything if `reported`, otherwise only a present fault.

@@ -26,7 +26,7 @@ pub struct Body {
     // Not a `Position`, because steps of less than a micrometre must add up.
     at: Point3<f64>,
     velocity: Vector3<f64>,
-    turning: Orientation,
+    orientation: Orientation,
     gripper: Gripper,
     legs: VecDeque<Leg>,
     stalled: bool,
@@ -38,9 +38,9 @@ pub struct Body {
 #[derive(Debug, Clone, Copy)]
 struct Leg {
     goal: Point3<f64>,
-    turning: Option<Orientation>,
+    orientation: Option<Orientation>,
     speed: f64,
-    turning_speed: f64,
+    rotation_speed: f64,
     mover: Mover,
 }
 
@@ -48,11 +48,11 @@ const MOVERS: usize = 4;
 
 impl Body {
     /// Creates a body at rest with an open gripper.
-    pub fn new(now: Instant, at: Position, turning: Orientation, acceleration: f64) -> Self {
+    pub fn new(now: Instant, at: Position, orientation: Orientation, acceleration: f64) -> Self {
         Self {
             at: at.point(),
             velocity: Vector3::zeros(),
-            turning,
+            orientation,
             gripper: Gripper::Open,
             legs: VecDeque::with_capacity(8),
             stalled: false,
@@ -72,9 +72,9 @@ impl Body {
                 self.velocity = Vector3::zeros();
                 return;
             }
-            if let Some(goal) = leg.turning {
-                let most = leg.turning_speed * left.min(SLICE);
-                self.turning = self.turning.towards(goal, most);
+            if let Some(goal) = leg.orientation {
+                let most = leg.rotation_speed * left.min(SLICE);
+                self.orientation = self.orientation.towards(goal, most);
             }
             left -= if self.acceleration.is_finite() && leg.mover == Mover::Command {
                 self.accelerate(&leg, left.min(SLICE))
@@ -84,8 +84,8 @@ impl Body {
         }
     }
 
-    /// Returns whether the obstacle blocks this leg. A hand lifts the arm out of the obstacle, and
-    /// gravity moves it past the obstacle.
+    /// Returns whether the obstacle blocks this leg. A hand can move the arm around the obstacle,
+    /// and gravity can move it past the obstacle.
     fn blocks(&self, leg: &Leg) -> bool {
         self.stalled && matches!(leg.mover, Mover::Command | Mover::Homing)
     }
@@ -93,7 +93,7 @@ impl Body {
     /// Moves along a leg at its speed for at most `seconds`. Returns how long it moved, in seconds.
     fn glide(&mut self, leg: &Leg, seconds: f64) -> f64 {
         // The orientation is updated after each slice.
-        let seconds = if leg.turning.is_some() { seconds.min(SLICE) } else { seconds };
+        let seconds = if leg.orientation.is_some() { seconds.min(SLICE) } else { seconds };
         let way = leg.goal - self.at;
         let (distance, reach) = (way.norm(), leg.speed * seconds);
         if reach < distance - ROUNDING {
@@ -103,15 +103,15 @@ impl Body {
         }
         self.at = leg.goal;
         self.travelled[leg.mover as usize] += distance;
-        if leg.turning.is_none_or(|goal| self.turning.angle_to(goal) < SAME_ANGLE) {
+        if leg.orientation.is_none_or(|goal| self.orientation.angle_to(goal) < SAME_ANGLE) {
             self.legs.pop_front();
             return if leg.speed > 0.0 { distance / leg.speed } else { seconds };
         }
         seconds
     }
 
-    /// Like [`Body::glide`], but with limited acceleration. If the goal changes, the arm passes it
-    /// and comes back.
+    /// Like [`Body::glide`], but with limited acceleration. If the goal changes, the arm may pass
+    /// it and come back.
     fn accelerate(&mut self, leg: &Leg, seconds: f64) -> f64 {
         let way = leg.goal - self.at;
         let distance = way.norm();
@@ -130,7 +130,7 @@ impl Body {
         self.travelled[leg.mover as usize] += step.norm();
         self.at += step;
         let there = (leg.goal - self.at).norm() < LANDED && self.velocity.norm() < LANDED / SLICE;
-        if there && leg.turning.is_none_or(|goal| self.turning.angle_to(goal) < SAME_ANGLE) {
+        if there && leg.orientation.is_none_or(|goal| self.orientation.angle_to(goal) < SAME_ANGLE) {
             self.travelled[leg.mover as usize] += (leg.goal - self.at).norm();
             (self.at, self.velocity) = (leg.goal, Vector3::zeros());
             self.legs.pop_front();
@@ -140,12 +140,12 @@ impl Body {
 
     /// Adds a command as a leg, after the present legs or instead of them (`replaces`). The gripper
     /// changes immediately.
-    pub fn handle_command(&mut self, command: &Command, speed: f64, turning_speed: f64, replaces: bool) {
+    pub fn handle_command(&mut self, command: &Command, speed: f64, rotation_speed: f64, replaces: bool) {
         let leg = Leg {
             goal: command.position.point(),
-            turning: command.orientation,
+            orientation: command.orientation,
             speed,
-            turning_speed,
+            rotation_speed,
             mover: Mover::Command,
         };
         self.gripper = command.gripper;
@@ -155,7 +155,7 @@ impl Body {
     /// Starts a motion whose cause is not a command, at `speed` in m/s. Deletes the present legs.
     pub fn handle_moved(&mut self, to: Position, speed: f64, mover: Mover) {
         self.velocity = Vector3::zeros();
-        self.begin(Leg { goal: to.point(), turning: None, speed, turning_speed: 0.0, mover }, true);
+        self.begin(Leg { goal: to.point(), orientation: None, speed, rotation_speed: 0.0, mover }, true);
     }
 
     fn begin(&mut self, leg: Leg, replaces: bool) {
@@ -193,8 +193,8 @@ impl Body {
     }
 
     /// Returns the orientation of the tool.
-    pub fn turning(&self) -> Orientation {
-        self.turning
+    pub fn orientation(&self) -> Orientation {
+        self.orientation
     }
 
     /// Returns the state of the gripper.

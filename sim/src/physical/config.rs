@@ -10,7 +10,7 @@ pub struct PhysicalConfig {
     /// The position to which the controller homes the arm.
     pub home: Position,
     /// The orientation of the tool at home.
-    pub home_turning: Orientation,
+    pub home_orientation: Orientation,
     /// The position of the arm at the start.
     pub start: Position,
     /// The speed of the arm, in m/s.
@@ -18,7 +18,7 @@ pub struct PhysicalConfig {
     /// The acceleration of the arm, in m/s²; infinity means no limit.
     pub acceleration: f64,
     /// The speed at which the tool rotates, in rad/s.
-    pub turning_speed: f64,
+    pub rotation_speed: f64,
     /// How the arm handles several commands.
     pub intake: Intake,
     /// Commands farther from the base than this, in metres, are refused.
@@ -132,11 +132,11 @@ impl Default for PhysicalConfig {
         let home = Position::new(0.2, 0.0, 0.2).expect("three small numbers are a position");
         Self {
             home,
-            home_turning: Orientation::from_rpy([0.0; 3]),
+            home_orientation: Orientation::from_rpy([0.0; 3]),
             start: home,
             speed: 0.5,
             acceleration: f64::INFINITY,
-            turning_speed: 3.0,
+            rotation_speed: 3.0,
             intake: Intake::Newest,
             reach: None,
             wall: None,

@@ -223,13 +223,13 @@ fn unhomed_arm_refuses_until_it_is_homed() {
 }
 
 #[test]
-fn tool_turns_at_its_own_speed() {
+fn tool_rotates_at_its_own_speed() {
     let mut scene = Scene::new();
     let goal = Orientation::from_rpy([0.0, 0.0, 1.5]);
     let command = Command { position: at(0.2, 0.0, 0.2), gripper: Gripper::Open, orientation: Some(goal) };
     scene.order(Order::Command(command)).unwrap();
     scene.pass(100);
-    assert!((scene.arm.body().turning().angle_to(goal) - 1.2).abs() < 0.02);
+    assert!((scene.arm.body().orientation().angle_to(goal) - 1.2).abs() < 0.02);
     scene.pass(1000);
-    assert!(scene.arm.body().turning().angle_to(goal) < 1e-6 && !scene.arm.body().is_moving());
+    assert!(scene.arm.body().orientation().angle_to(goal) < 1e-6 && !scene.arm.body().is_moving());
 }

@@ -78,7 +78,8 @@ Examples:
   zeros while the hand is lost     hand_sim --ros-args -p dropout.share:=0.2 -p on_loss:=zeros
   other names                      hand_sim --ros-args -r __ns:=/left -r target_pose:=/hand/pose
 
-SIGINT (Ctrl-C) and SIGTERM end hand_sim with exit code 0. An invalid argument or parameter ends it with 2.";
+SIGINT (Ctrl-C) and SIGTERM end hand_sim with exit code 0. An invalid argument or parameter ends it
+with exit code 2.";
 
 #[cfg(test)]
 mod tests {
