@@ -59,7 +59,9 @@ pub async fn run(sim: ArmSim, print: Print) -> io::Result<Counts> {
         select! {
             event = events.recv() => match event {
                 Ok(event) => console.show(event),
-                                Err(RecvError::Lagged(missed)) => console.write_line(format!("({missed} events are not shown)")),
+                Err(RecvError::Lagged(missed)) => {
+                    console.write_line(format!("({missed} events are not shown)"));
+                }
                 Err(RecvError::Closed) => break,
             },
             _ = second.tick() => console.tick(),

@@ -21,8 +21,8 @@
 //! - [`record`]: the record of what a controller received. Uses `fault`, `monitor`.
 //! - [`replay`]: checks a recorded conversation with the monitor. Pure. Uses `monitor`.
 //! - `config`: the settings of a simulated controller. Uses `fault`, `monitor`, `physical`.
-//! - `shared`, `connection`, `server`: the controller on TCP. The server uses connections, which use
-//!   the shared state. They use all modules above.
+//! - `shared`, `connection`, `server`: the controller on TCP. The server uses connections, which
+//!   use the shared state. They use all modules above.
 //! - [`console`]: the controller on a terminal, for `arm_sim`. Uses all modules above.
 //! - [`check`]: the conformance check of a controller, for `arm_check`. Uses `protocol`.
 //! - [`hand`]: the motion of a simulated hand, for `hand_sim`. Pure. Uses nothing.

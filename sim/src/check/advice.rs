@@ -141,7 +141,8 @@ pub(super) const AXES: Advice = Advice {
 
 pub(super) const AXES_OF_REPORTS: Advice = Advice {
     rule: "\"position\" in a reply is along the same axes as x, y and z of a command",
-    remedy: "correct the controller, so that both have the same axes; retarget.scale and retarget.rotation_rpy affect only commands",
+    remedy: "correct the controller, so that both have the same axes; retarget.scale and \
+             retarget.rotation_rpy affect only commands",
 };
 
 pub(super) const NO_MOTION: Advice = Advice {
@@ -152,7 +153,8 @@ pub(super) const NO_MOTION: Advice = Advice {
 
 pub(super) const ASTRAY: Advice = Advice {
     rule: "the arm goes to the position in the command, in the arm's base frame",
-    remedy: "if the frame of the controller is rotated, set retarget.rotation_rpy; if it reads joint angles, it must read positions",
+    remedy: "if the frame of the controller is rotated, set retarget.rotation_rpy; if it reads joint \
+             angles, it must read positions",
 };
 
 pub(super) const QUEUE: Advice = Advice {

@@ -10,7 +10,8 @@ use super::peer::Incoming;
 use super::session::{Disconnected, Pace, Session, time_of};
 
 const WAITS: Advice = Advice {
-    rule: "a client that is not served gets an error immediately; in the backlog of the listening socket its first command would wait",
+    rule: "a client that is not served gets an error immediately; in the backlog of the listening \
+           socket its first command would wait",
     remedy: "accept() while you serve another, send {\"status\":\"error\",\"message\":\"another client is served\"}, and close",
 };
 

@@ -123,7 +123,7 @@ impl Guide<'_, '_> {
             return self.give_up(Finding::wrong(Check::Stays, seen, advice::JUMPS)).await;
         }
         if self.operator.is_asked() {
-            let question = "The arm got a command to its own position. Did it stay there? yes or no";
+            let question = "The arm got a command to its own position. Did it stay there? Type yes or no";
             match self.choice(question, yes_or_no).await {
                 Some(true) => self.session.find(Finding::ok(Check::Stays, "the arm stayed at its position")),
                 Some(false) => {
@@ -299,7 +299,7 @@ impl Guide<'_, '_> {
         self.rest(place.at, settle, LEASH).await?;
         if !reports {
             let question = format!(
-                "Watch the arm: it is sent back and forth {BURST} times, without pause. Ready? Enter"
+                "Watch the arm: it is sent back and forth {BURST} times, without pause. Ready? Press Enter"
             );
             if self.optional_question(&question).await.is_none() {
                 self.operator_left(Check::Queue);
@@ -324,7 +324,7 @@ impl Guide<'_, '_> {
             });
             return Ok(());
         }
-        let question = format!("{seen}. Did the arm go on moving for a second or more? yes or no");
+        let question = format!("{seen}. Did the arm go on moving for a second or more? Type yes or no");
         match self.choice(&question, yes_or_no).await {
             Some(true) => {
                 let seen = format!("{seen}, and the arm went on moving");
@@ -439,8 +439,8 @@ impl Guide<'_, '_> {
         let unit = self.session.config.unit;
         let default = allowed.at().map_or_else(String::new, |at| format!(" (Enter: {})", self.shown(at)));
         let question = format!(
-            "The controller does not report where the arm is. What is the present position of its tool, in {unit} and in the \
-                         arm's base frame? X Y Z{default}"
+            "The controller does not report where the arm is. What is the present position of its tool, \
+             in {unit} and in the arm's base frame? Type X Y Z{default}"
         );
         for _ in 0..TRIES {
             let answer = self.question(&question).await?;
@@ -464,7 +464,8 @@ impl Guide<'_, '_> {
 
     /// Asks the operator for the state of the gripper.
     async fn asked_gripper(&mut self) -> Result<Gripper, CheckError> {
-        let question = "Every command includes a state of the gripper. Is the gripper open or closed now? open or closed";
+        let question = "Every command includes a state of the gripper. Is the gripper open or closed now? \
+                        Type open or closed";
         for _ in 0..TRIES {
             let answer = self.question(question).await?.to_lowercase();
             let known = [Gripper::Open, Gripper::Closed].into_iter().find(|known| known.as_str() == answer);
@@ -482,12 +483,17 @@ impl Guide<'_, '_> {
         let speed = STEP / STEP_PERIOD.as_secs_f64();
         let mut lines = vec!["THE ARM WILL MOVE:".to_owned()];
         lines.push(match is_reported {
-                        true => format!("  from     {stands}, the position that the controller reports"),
-                        false => format!("  from     {stands}, the position that you gave. IF THE ARM IS ELSEWHERE, IT FIRST GOES TO THIS POSITION, at"),
+            true => format!("  from     {stands}, the position that the controller reports"),
+            false => format!(
+                "  from     {stands}, the position that you gave. IF THE ARM IS ELSEWHERE, IT FIRST GOES TO \
+                 THIS POSITION, at"
+            ),
         });
         if !is_reported {
             lines.push(
-                "           the controller's own speed. The same happens if the controller reads another unit".to_owned(),
+                "           the controller's own speed. The same happens if the controller reads another \
+                 unit"
+                    .to_owned(),
             );
         }
         lines.push(format!("  to       {radius} mm along +x, +y and +z, and back each time"));
@@ -532,7 +538,7 @@ impl Guide<'_, '_> {
             };
         }
         let question = format!(
-            "The arm got a command to move by {} mm, too little to see. Did it move? yes or no",
+            "The arm got a command to move by {} mm, too little to see. Did it move? Type yes or no",
             rounded(sent)
         );
         match self.choice(&question, yes_or_no).await {
@@ -550,12 +556,13 @@ impl Guide<'_, '_> {
         }
         let question = match is_reported {
             true => format!(
-                "The controller reports that the arm went {sent}. Did you see the same? yes, or the direction that you saw: +x, \
-                                 -x, +y, -y, +z, -z and how many mm, 0 if it did not move (Enter: not observed)"
+                "The controller reports that the arm went {sent}. Did you see the same? Type yes, or the \
+                 direction that you saw (+x, -x, +y, -y, +z or -z) and how many mm, or 0 if it did not move \
+                 (Enter: not observed)"
             ),
             false => format!(
-                "The command was {sent}. Did the arm go there? yes, or the direction that you saw: +x, -x, +y, -y, +z, -z and \
-                                 how many mm, 0 if it did not move"
+                "The command was {sent}. Did the arm go there? Type yes, or the direction that you saw \
+                 (+x, -x, +y, -y, +z or -z) and how many mm, or 0 if it did not move"
             ),
         };
         let up = AXES.iter().position(|axis| sent.ends_with(axis)).unwrap_or_default();
@@ -905,8 +912,9 @@ const FARTHEST: f64 = 5000.0;
 const INSTANT: Duration = Duration::from_millis(4);
 const EXACTLY: f64 = 0.001;
 
-const ECHOES: &str = "\"position\" equals the command immediately, which no arm can follow so fast. If it is not measured, the \
-                      bridge cannot know the position of an arm that was moved by hand or switched off; then leave it out";
+const ECHOES: &str = "\"position\" equals the command within 4 ms, but no arm moves that fast. If \"position\" \
+                      is not measured, the bridge cannot know where an arm is that was moved by hand or \
+                      switched off; then leave it out";
 
 /// The largest number of attempts to get a valid answer, and to agree while the arm stays still.
 const TRIES: u32 = 3;

@@ -309,7 +309,7 @@ impl<'a> Checker<'a> {
         let mut lines: Vec<Line> = self.writer.command().into_iter().collect();
         lines.push(self.writer.stop());
         let replies = self.session.ask(Check::Stop, &lines, Pace::OnePiece, advice::FRAMING).await?;
-        let behind = if lines.len() > 1 { ", directly after a command" } else { "" };
+        let behind = if lines.len() > 1 { " (sent directly after a command)" } else { "" };
         let last = &replies[replies.len() - 1..];
         self.obeyed(Check::Stop, last, &format!("the stop is known, the reply was ok{behind}"), advice::STOP);
         if let Some(line) = self.writer.command() {
