@@ -185,11 +185,11 @@ mod tests {
             (texts("input.position", &["none"]), "is ['none']; it must be ['auto'] or the paths of 3 fields"),
             (
                 texts("input.position", &["a", "b", "c..d"]),
-                "parameter 'input.position': 'c..d' is no field path",
+                "parameter 'input.position': 'c..d' is not a field path",
             ),
             (text("input.position", "a.x"), "is 'a.x', a string; it must be a list of strings"),
             (text("input.valid", "auto"), "parameter 'input.valid' is 'auto'; it must be 'none' or the path"),
-            (text("input.stamp", "a["), "parameter 'input.stamp': 'a[' is no field path"),
+            (text("input.stamp", "a["), "parameter 'input.stamp': 'a[' is not a field path"),
             (
                 text("gripper.valid", "seen"),
                 "parameter 'gripper.valid' is 'seen'; it must be 'none' while input.gripper is 'none'",

@@ -173,7 +173,7 @@ mod tests {
         for (settings, words) in [
             (
                 vec![format(), ("wire.text.command", text("G1 {px}"))],
-                "'wire.text.command' is 'G1 {px}'; it must be the text of a line: '{px}' is no placeholder",
+                "'wire.text.command' is 'G1 {px}'; it must be the text of a line: '{px}' is not a placeholder",
             ),
             (
                 vec![format(), ("wire.text.stop", text(""))],
