@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   hand tracker ──PoseStamped──▶ ┌───────────────── bridge ────────────────┐
-//!   or IK node   ──gripper──────▶ │ ros ─▶ teleop ─▶ wire ─▶ socket         │ ─JSON lines─▶ controller
+//!   or IK node   ──gripper──────▶ │ ros ─▶ teleop ─▶ wire ─▶ socket         │ ─commands▶ controller
 //!   operator     ──services─────▶ │        may the arm move,  is the link   │ ◀─replies────
 //!   RViz, rqt    ◀─status topics─ │        and where to?      connected?    │
 //!                                 └─────────────────────────────────────────┘

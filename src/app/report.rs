@@ -132,7 +132,7 @@ impl Report {
                 }
             },
             Obstacle::ErrorReplies(_) if !self.refusal.is_empty() => {
-                format!("{reason}, the last reply was '{}'", self.refusal)
+                format!("{reason}, last reply: '{}'", self.refusal)
             }
             _ => self.explain_input(obstacle, reason.to_string()),
         }

@@ -11,7 +11,7 @@ use crate::wire::{Reply, ReplyStatus, TokenError, Unfinished, WireError};
 /// Why an attempt to connect failed, or a connection ended. The text includes what to do, if that
 /// is known.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the texts say what happened and what each value is")]
+#[expect(missing_docs, reason = "the texts explain each value")]
 pub enum LinkError {
     #[error("cannot resolve host '{host}': {source}")]
     Resolve { host: String, source: io::Error },

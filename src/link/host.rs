@@ -13,7 +13,7 @@ pub enum HostError {
     Blanks(String),
     /// The text contains a port.
     #[error("it has a port: set link.host to '{host}' and link.port to {port}")]
-    #[expect(missing_docs, reason = "the text says what each value is")]
+    #[expect(missing_docs, reason = "the text explains each value")]
     Port { host: String, port: u16 },
     /// The text contains a port that is not valid.
     #[error(

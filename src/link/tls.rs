@@ -44,7 +44,7 @@ pub struct Identity {
 pub enum TlsError {
     /// A file does not hold valid content.
     #[error("{parameter} '{path}' cannot be used: {problem}")]
-    #[expect(missing_docs, reason = "the text says what each value is")]
+    #[expect(missing_docs, reason = "the text explains each value")]
     File { parameter: &'static str, path: String, problem: String },
     /// No certificate can be issued for this name.
     #[error("link.tls.server_name, or link.host, is '{0}', which is neither a name nor an address")]

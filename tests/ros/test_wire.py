@@ -106,7 +106,7 @@ def test_a_reply_to_another_line_ends_the_connection(controller, bridge, hand):
     controller.reply = lambda line: b'{"status":"ok","seq":4711}\n'
     started = bridge(controller, {**AT_PLACE, "wire.extra_fields": ["seq"]})
     hand(PLACE)
-    wanted = re.compile(r"replied to line 4711, and line \d+ was next: replies come in order")
+    wanted = re.compile(r"replied to line 4711, but line \d+ was next: replies must come in order")
     started.status.wait(lambda status: wanted.search(status.last_error), state="BACKOFF")
 
 
