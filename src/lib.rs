@@ -1,11 +1,11 @@
 //! aether_bridge: moves a robot arm behind a TCP socket after a hand in front of a webcam, safely.
 //!
 //! ```text
-//!   hand tracker ──PoseStamped──▶ ┌───────────────── bridge ────────────────┐
-//!   or IK node   ──gripper──────▶ │ ros ─▶ teleop ─▶ wire ─▶ socket         │ ─commands▶ controller
-//!   operator     ──services─────▶ │        may the arm move,  is the link   │ ◀─replies────
-//!   RViz, rqt    ◀─status topics─ │        and where to?      connected?    │
-//!                                 └─────────────────────────────────────────┘
+//!   hand tracker ──PoseStamped─▶ ┌───────────────── bridge ────────────────┐
+//!   or IK node   ──gripper─────▶ │ ros ─▶ teleop ─▶ wire ─▶ socket         │ ─commands▶ controller
+//!   operator     ──services────▶ │        may the arm move,  is the link   │ ◀─replies────
+//!   RViz, rqt    ◀─status topics │        and where to?      connected?    │
+//!                                └─────────────────────────────────────────┘
 //! ```
 //!
 //! Two state machines, one coordinator. [`teleop`] and [`link`] fail independently and do not know

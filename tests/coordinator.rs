@@ -780,7 +780,7 @@ fn after_a_join_motion_waits_for_missing_replies() {
 }
 
 #[test]
-fn position_reply_from_before_a_join_starts_no_motion() {
+fn position_reply_before_a_join_starts_no_motion() {
     let mut scene = server(1, &[("link.heartbeat.period", Value::Real(10.0))]);
     let left = scene.join("left");
     let next = |scene: &mut Scene| {
@@ -863,7 +863,7 @@ fn position_in_late_or_duplicate_datagram_is_ignored() {
 }
 
 #[test]
-fn line_written_to_a_dropped_controller_does_not_count() {
+fn line_to_a_dropped_controller_does_not_count() {
     let mut scene = server(1, &[]);
     let [left, right] = ["left", "right"].map(|name| scene.join(name));
     scene.command_to(&[left, right]);
@@ -953,7 +953,7 @@ fn first_status_names_the_cause_without_controllers() {
 }
 
 #[test]
-fn unfinished_reply_is_quoted_while_a_reply_is_overdue() {
+fn unfinished_reply_is_quoted_while_overdue() {
     let mut scene = Scene::connected();
     scene.first_command();
     scene.now += Duration::from_millis(500);

@@ -334,12 +334,12 @@ fn modules_name_only_what_the_table_allows() {
     let stems = entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
     let inside: BTreeSet<_> = stems.filter(|stem| !["lib", "main"].contains(&stem.as_str())).collect();
     assert_eq!(inside, listed, "what is in src/, and the modules of the table in src/lib.rs");
-    let in_root: Vec<_> = statements(&read.code[&Module::new()]).0;
-    assert!(in_root.is_empty(), "src/lib.rs only declares, but has `use`: {in_root:?}");
+    let root_uses: Vec<_> = statements(&read.code[&Module::new()]).0;
+    assert!(root_uses.is_empty(), "src/lib.rs only declares, but has `use`: {root_uses:?}");
     let arrows = read.arrows();
     for (place, (module, may_name)) in rows.iter().enumerate() {
         let above: BTreeSet<_> = rows[..place].iter().map(|(above, _)| above.clone()).collect();
-        assert!(may_name.is_subset(&above), "the table lets {module} name what is below it");
+        assert!(may_name.is_subset(&above), "the table allows {module} to name modules below it");
         for (file, others) in arrows.iter().filter(|(file, _)| file.first() == Some(module)) {
             for other in others.iter().filter_map(|other| other.first()).filter(|other| *other != module) {
                 assert!(

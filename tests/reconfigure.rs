@@ -72,7 +72,7 @@ fn distance(position: [f64; 3], other: [f64; 3]) -> f64 {
 }
 
 #[test]
-fn first_approach_of_a_new_arm_starts_at_home() {
+fn approach_of_a_new_arm_starts_at_home() {
     let now = Instant::now();
     let link = config(&[]).link;
     for other_arm in [true, false] {

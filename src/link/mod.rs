@@ -4,11 +4,11 @@
 //! `app` drives both.
 //!
 //! ```text
-//!                    connected                   no reply for link.reply_timeout
-//!   CONNECTING ───────────────▶ CONNECTED ─────────────────────────────▶ UNRESPONSIVE
-//!      ▲   │ failed, timed out    │  ▲ ◀────────── reply ───────────────── │
-//!      │   ▼                      │ closed, broken    no reply for link.timeout │
-//!      └─ BACKOFF ◀───────────────┴────────────────────────────────────────┘
+//!                    connected                     no reply for link.reply_timeout
+//!   CONNECTING ───────────────▶ CONNECTED ───────────────────────────────────▶ UNRESPONSIVE
+//!      ▲   │ failed, timed out    │  ▲ ◀────────────── reply ───────────────────── │
+//!      │   ▼                      │ closed, broken      no reply for link.timeout  │
+//!      └─ BACKOFF ◀───────────────┴────────────────────────────────────────────────┘
 //! ```
 //!
 //! If controllers connect to the bridge, LISTENING comes before CONNECTED until enough of them are
