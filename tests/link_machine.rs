@@ -346,7 +346,7 @@ fn heartbeat_is_due_after_its_period_without_line() {
     assert!(scene.link.poll_heartbeat(scene.now));
     scene.link.handle_sent(scene.now, Order::Heartbeat);
     assert!(!scene.link.poll_heartbeat(scene.now));
-    assert!(!scene.link.can_send_command(), "it takes a place among what is unanswered");
+    assert!(!scene.link.can_send_command(), "the heartbeat counts as a line in flight");
     assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::HeartbeatAcknowledged);
     assert_eq!(due_in(&scene), 100);
     assert_eq!(

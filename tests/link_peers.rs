@@ -387,30 +387,30 @@ struct Known {
 /// The controllers: their missing replies, and the replies to each line.
 struct Others {
     scene: Scene,
-    owed: BTreeMap<PeerId, VecDeque<usize>>,
+    pending: BTreeMap<PeerId, VecDeque<usize>>,
     lines: Vec<Known>,
 }
 
 impl Others {
     fn peer(&self, which: usize) -> Option<PeerId> {
-        let count = self.owed.len();
-        (count > 0).then(|| *self.owed.keys().nth(which % count).unwrap())
+        let count = self.pending.len();
+        (count > 0).then(|| *self.pending.keys().nth(which % count).unwrap())
     }
 
     fn handle(&mut self, event: &Event) {
         match event {
             Event::Join => {
                 let peer = self.scene.join("one");
-                self.owed.insert(peer, VecDeque::new());
+                self.pending.insert(peer, VecDeque::new());
             }
             Event::Leave(which) => {
                 let Some(peer) = self.peer(*which) else { return };
-                self.owed.remove(&peer);
+                self.pending.remove(&peer);
                 self.scene.link.handle_ended(self.scene.now, peer, LinkError::Closed);
             }
             Event::Reply(which, ok) => {
                 let Some(peer) = self.peer(*which) else { return };
-                let Some(line) = self.owed.get_mut(&peer).unwrap().pop_front() else { return };
+                let Some(line) = self.pending.get_mut(&peer).unwrap().pop_front() else { return };
                 let count = if *ok { &mut self.lines[line].accepted } else { &mut self.lines[line].refused };
                 *count += 1;
                 let outcome = self.scene.reply(peer, if *ok { ReplyStatus::Ok } else { ReplyStatus::Error });
@@ -421,23 +421,23 @@ impl Others {
                     let line = self.lines.len();
                     self.lines.push(Known::default());
                     self.scene.send(command(line as f64 / 1e3));
-                    self.owed.values_mut().for_each(|owed| owed.push_back(line));
+                    self.pending.values_mut().for_each(|pending| pending.push_back(line));
                 }
             }
             Event::Pass(ms) => self.scene.pass(*ms),
         }
         // Controllers that are late have been dropped, and no other controllers.
         let left: Vec<_> = self.scene.link.peers().map(|peer| peer.id).collect();
-        self.owed.retain(|peer, owed| left.contains(peer) || owed.is_empty());
+        self.pending.retain(|peer, pending| left.contains(peer) || pending.is_empty());
         assert_eq!(
-            self.owed.keys().copied().collect::<Vec<_>>(),
+            self.pending.keys().copied().collect::<Vec<_>>(),
             left,
             "a controller without missing replies was dropped"
         );
         while let Some(outcome) = self.scene.link.poll_outcome() {
             self.settle(outcome);
         }
-        let most = self.owed.values().map(VecDeque::len).max().unwrap_or(0);
+        let most = self.pending.values().map(VecDeque::len).max().unwrap_or(0);
         assert!(most <= WINDOW, "{most} lines unanswered");
         let expected = if left.len() < MIN_CLIENTS { LinkState::Listening } else { LinkState::Connected };
         assert_eq!(self.scene.link.state(), expected);
@@ -453,8 +453,8 @@ impl Others {
         let line = (command.position.coordinates()[0] * 1e3).round() as usize;
         let known = &mut self.lines[line];
         assert!(!std::mem::replace(&mut known.settled, true), "line {line} was settled twice");
-        let owed = self.owed.values().flatten().any(|owed| *owed == line);
-        assert!(!owed, "line {line} was settled before all replies");
+        let pending = self.pending.values().flatten().any(|pending| *pending == line);
+        assert!(!pending, "line {line} was settled before all replies");
         let expected = (known.accepted + known.refused > 0).then_some(known.refused == 0);
         assert_eq!(accepted, expected, "line {line}: {known:?}");
     }
@@ -467,9 +467,9 @@ proptest! {
     #[test]
     fn line_is_accepted_only_by_all_controllers(events in prop::collection::vec(event(), 0..200)) {
         let scene = Scene::new(Role::TcpServer { min_clients: MIN_CLIENTS }, WINDOW, None);
-        let mut others = Others { scene, owed: BTreeMap::new(), lines: Vec::new() };
+        let mut others = Others { scene, pending: BTreeMap::new(), lines: Vec::new() };
         for event in &events {
-            if matches!(event, Event::Join) && others.owed.len() >= 6 {
+            if matches!(event, Event::Join) && others.pending.len() >= 6 {
                 continue;
             }
             others.handle(event);

@@ -393,12 +393,12 @@ mod tests {
             parameters.set(name, value.clone()).unwrap();
         }
         let config = Config::new(&parameters).unwrap();
-        let dials_in = config.link.role != crate::link::Role::TcpClient;
+        let connects_to_bridge = config.link.role != crate::link::Role::TcpClient;
         let witness = Witness::default();
         let _guard = tracing::subscriber::set_default(witness.clone());
         let bridge = Bridge::new(&config, witness.clone());
         assert!(witness.0.bridge.set(bridge.clone()).is_ok());
-        let listener = (!dials_in).then_some(listener);
+        let listener = (!connects_to_bridge).then_some(listener);
         let controller = async {
             loop {
                 let stream = match &listener {

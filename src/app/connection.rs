@@ -27,7 +27,8 @@ pub(super) struct Connection {
     /// The buffer of a read. It is kept, so that it is zeroed only once.
     room: Box<[u8]>,
     decoder: ReplyDecoder,
-    /// The partially received line began before the last line was sent, so it cannot be its reply.
+    /// The partially received line began before the last line was sent, while no reply was missing.
+    /// So it is not the reply to that line.
     begun_unasked: bool,
     /// Whether a line has been sent on this connection.
     asked: bool,
@@ -161,8 +162,8 @@ impl Connection {
         }
     }
 
-    /// Records that a line is about to be sent to this controller, which owes no reply. A reply
-    /// that it has begun to send is not a reply to that line.
+    /// Records that a line is about to be sent while no reply is missing. If the controller has
+    /// already begun to send a reply, it is not the reply to that line.
     pub(super) fn note_asked(&mut self) {
         self.asked = true;
         self.begun_unasked = self.expect_reply && self.decoder.has_begun(&self.buffer);

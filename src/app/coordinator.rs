@@ -178,8 +178,8 @@ impl Coordinator {
         expected
     }
 
-    /// Handles an unsolicited state of the controller. Returns whether the state is current. A
-    /// fault in it is used in any case.
+    /// Handles an unsolicited state of the controller. Returns whether the connection is in use, so
+    /// that the state is current. A fault in the state is used in any case.
     pub fn handle_state(&mut self, now: Instant, peer: PeerId, state: &ReportedState) -> bool {
         let known = !self.link.is_superseded() && self.link.has_peer(peer);
         if known {

@@ -8,10 +8,10 @@
 //! that takes time: connecting, reading, and the timers. Before each event the state machines
 //! handle expired timeouts, because either thread may be late.
 //!
-//! The lock is held for microseconds, because `~/stop` needs it. Under the lock, a thread may write
-//! a line to a controller, and do no other input or output. Everything to publish or log becomes an
-//! event. `notifier` handles these events in order once the lock is free. `notifier` is the only
-//! file here that may use a macro of `tracing`.
+//! The lock is held for microseconds, because `~/stop` needs it. Under the lock, a thread may read
+//! pending bytes from a controller and write a line to it, and do no other input or output. Neither
+//! waits. Everything to publish or log becomes an event. `notifier` handles these events in order
+//! once the lock is free. `notifier` is the only file here that may use a macro of `tracing`.
 //!
 //! The thread that publishes may have to wait for a reader. The thread that takes `~/stop` from ROS
 //! publishes too, so the console drops lines if its reader has stopped (`ros/console.rs`). State

@@ -1,5 +1,5 @@
-//! Detects that the computer has slept. The steady clock stops during a sleep, so old data do not
-//! look older afterwards.
+//! Detects that the computer has slept. The steady clock stops during a sleep, so old data look
+//! newer than they are afterwards.
 //!
 //! Invariant: every detected sleep is a real sleep. If the thread is delayed between the two clock
 //! readings, a sleep looks shorter, never longer. The difference of the clocks never shrinks.
@@ -74,8 +74,8 @@ impl SleepWatch {
 
 /// How many times to read the clocks at the start.
 const READINGS: u32 = 3;
-/// A shorter difference is not a sleep, because no computer sleeps for less. It is shorter than the
-/// time for which a target counts as fresh.
+/// A shorter difference is not a sleep, because no computer sleeps for less. The limit is shorter than
+/// the time for which a target counts as fresh.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

@@ -289,8 +289,8 @@ impl State {
             self.coordinator.handle_failed(*now, LinkError::Broken(io::ErrorKind::NotConnected.into()));
             return false;
         }
-        let owes_nothing = |connection: &&mut Connection| !link.has_pending_reply(connection.peer);
-        self.connections.iter_mut().filter(owes_nothing).for_each(Connection::note_asked);
+        let has_all_replies = |connection: &&mut Connection| !link.has_pending_reply(connection.peer);
+        self.connections.iter_mut().filter(has_all_replies).for_each(Connection::note_asked);
         self.line.clear();
         #[allow(clippy::disallowed_methods)] // sent to the controller; nothing here depends on it
         let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -320,8 +320,9 @@ impl State {
     }
 
     /// Returns whether a command must wait until the controller's program has read the commands
-    /// before it. If replies pace the commands, they show that. If several controllers are
-    /// connected, no controller waits for another one.
+    /// before it. This applies only to one controller over TCP without expected replies. Expected
+    /// replies pace the commands by themselves. If controllers connect to the bridge, no controller
+    /// waits for another one.
     fn waits_for_reader(&self, outgoing: &Outgoing) -> bool {
         let (link, limit) = (&self.config.link, UNREAD_LINES * self.line.len());
         let unpaced = !link.expect_reply && link.role == Role::TcpClient;

@@ -67,7 +67,7 @@ pub enum LinkError {
     )]
     ClosedInGreeting { received: u32, wanted: u32 },
     /// The controller ended the connection after its first reply, as on the previous connection.
-    #[error("{0}, after its first reply, as on the connection before")]
+    #[error("{0}, after its first reply, as on the previous connection")]
     AfterFirstReply(Box<LinkError>),
     /// An unsolicited reply. The following replies could be matched to the wrong lines.
     #[error("the controller sent a reply that no command was waiting for: '{message}'")]

@@ -54,7 +54,7 @@ pub enum Action {
     Connect,
     /// Drop all connections, or the attempt.
     Close,
-    /// Drop this one of several connections.
+    /// Drop this connection. The others stay.
     Drop(PeerId),
 }
 
@@ -278,7 +278,7 @@ impl Link {
                 self.outcomes.extend((!line.expired).then_some(Outcome::Lost(line.order)));
             }
         }
-        let Some(line) = open.in_flight.iter_mut().find(|line| peer.owes(line.seq)) else {
+        let Some(line) = open.in_flight.iter_mut().find(|line| peer.lacks_reply_to(line.seq)) else {
             let error = LinkError::unsolicited(reply, peer.replies == 0);
             self.handle_ended(now, id, error);
             return Outcome::Unsolicited;
@@ -507,7 +507,7 @@ impl Link {
     pub fn has_pending_reply(&self, id: PeerId) -> bool {
         let Some(open) = self.open() else { return false };
         let newest = open.in_flight.back().map(|line| line.seq);
-        open.peers.get(id).zip(newest).is_some_and(|(peer, seq)| peer.owes(seq))
+        open.peers.get(id).zip(newest).is_some_and(|(peer, seq)| peer.lacks_reply_to(seq))
     }
 
     /// Returns the controllers that every line is sent to.
@@ -680,7 +680,7 @@ impl Link {
     fn drop_late(&mut self, now: Instant) {
         let timeout = self.config.reply_timeout;
         while let State::Open(open) = &self.state {
-            let oldest = |peer: &Peer| open.in_flight.iter().find(|line| peer.owes(line.seq));
+            let oldest = |peer: &Peer| open.in_flight.iter().find(|line| peer.lacks_reply_to(line.seq));
             let is_late = |peer: &&Peer| oldest(peer).is_some_and(|line| line.has_waited(now, timeout));
             let Some(peer) = open.peers.all().iter().find(is_late) else { return };
             let (id, instead) = (peer.id, peer.instead_of_silence());
@@ -699,7 +699,7 @@ impl Open {
     /// Takes the oldest line, if every peer has replied to it.
     fn take_complete(&mut self) -> Option<InFlight> {
         let oldest = self.in_flight.front()?;
-        let is_complete = !self.peers.all().iter().any(|peer| peer.owes(oldest.seq));
+        let is_complete = !self.peers.all().iter().any(|peer| peer.lacks_reply_to(oldest.seq));
         if is_complete { self.in_flight.pop_front() } else { None }
     }
 }

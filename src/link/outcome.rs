@@ -50,8 +50,7 @@ pub struct Counters {
     pub acknowledged: u64,
     /// Commands with an error as reply.
     pub rejected: u64,
-    /// Commands, stops and heartbeats in datagrams that had no reply before the reply to a later
-    /// line.
+    /// Lines sent as datagrams whose reply was still missing when the reply to a later line came.
     pub lost: u64,
 }
 

@@ -41,7 +41,7 @@ impl Peer {
 
     /// Returns whether its reply to the line with this number, which is in flight, is still
     /// missing.
-    pub(super) fn owes(&self, seq: u64) -> bool {
+    pub(super) fn lacks_reply_to(&self, seq: u64) -> bool {
         seq > self.answered_to
     }
 
@@ -87,7 +87,7 @@ impl Peers {
         Self { peers: vec![Peer::new(PeerId::ONLY, String::new(), lines)], joined: 0 }
     }
 
-    /// Adds a controller. It owes no reply to the lines that have been sent before.
+    /// Adds a controller. It has no reply to send to earlier lines.
     pub(super) fn join(&mut self, name: String, lines: u64) -> Result<PeerId, Full> {
         if self.peers.len() == MAX_PEERS {
             return Err(Full);

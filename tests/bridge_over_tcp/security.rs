@@ -236,8 +236,8 @@ async fn free_port() -> u16 {
     listen().await.1
 }
 
-async fn dial(port: u16) -> TcpStream {
-    let dialling = async {
+async fn connect(port: u16) -> TcpStream {
+    let connecting = async {
         loop {
             match TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
                 Ok(stream) => return stream,
@@ -245,7 +245,7 @@ async fn dial(port: u16) -> TcpStream {
             }
         }
     };
-    timeout(PATIENCE, dialling).await.expect("no bridge listened")
+    timeout(PATIENCE, connecting).await.expect("no bridge listened")
 }
 
 #[tokio::test]
@@ -258,9 +258,9 @@ async fn connecting_controller_counts_after_accepting_the_token() {
     );
     scene.move_hand(Some(HERE));
     // This controller never replies, and must not block the others.
-    let _silent = dial(port).await;
+    let _silent = connect(port).await;
     let (lines, mut received) = mpsc::unbounded_channel();
-    let stream = dial(port).await;
+    let stream = connect(port).await;
     tokio::spawn(converse(stream, doorkeeper, lines));
     assert!(next(&mut received).await.contains("sesame"));
     scene.tracking().await;
@@ -495,7 +495,7 @@ async fn join(port: u16, stem: Option<&str>) -> std::io::Result<tokio_rustls::cl
         Some(stem) => builder.with_client_auth_cert(certificates(stem), key(stem)).unwrap(),
     };
     let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, dial(port).await).await
+    TlsConnector::from(Arc::new(config)).connect(name, connect(port).await).await
 }
 
 #[tokio::test]
@@ -507,8 +507,8 @@ async fn connecting_controller_needs_a_valid_certificate() {
     scene.move_hand(Some(HERE));
     // In plain text, without a certificate, with a foreign certificate, and silent: the bridge
     // accepts none of these, and none blocks another.
-    let _silent = dial(port).await;
-    let mut plain = dial(port).await;
+    let _silent = connect(port).await;
+    let mut plain = connect(port).await;
     plain.write_all(b"{\"status\":\"ok\"}\n").await.unwrap();
     assert!(
         end_of(plain).await.iter().all(|byte| *byte != b'{'),

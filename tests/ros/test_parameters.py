@@ -164,7 +164,7 @@ WRONG = {
     "host in brackets": ({"link.host": "[::1]"}, ["'link.host'", "'[::1]'", "write '::1'"]),
     "host with port": ({"link.host": "192.168.1.50:5000"}, ["'link.host'", "set link.host to '192.168.1.50' and link.port to 5000"]),
     "host with a blank": ({"link.host": "127.0.0.1 "}, ["'link.host'", "'127.0.0.1 '", "write '127.0.0.1'"]),
-    "host as URL": ({"link.host": "http://arm.lab:80/"}, ["'link.host'", "write 'arm.lab', and link.port 80 apart"]),
+    "host as URL": ({"link.host": "http://arm.lab:80/"}, ["'link.host'", "write 'arm.lab', and set link.port to 80"]),
     "host with path": ({"link.host": "arm.lab/x"}, ["'link.host'", "write 'arm.lab'"]),
     "host with user": ({"link.host": "robot@arm.lab"}, ["'link.host'", "write 'arm.lab'"]),
     "host that is no address": ({"link.host": "192.168.1.500"}, ["'link.host'", "not an IPv4 address"]),
