@@ -3,8 +3,8 @@
 //! a second call. It must also be recent.
 //!
 //! Pure. The sender's clock gives the age of a request. If that clock is behind, valid requests may
-//! be rejected. A request that is older than the last event that ended motion is accepted only if the
-//! sender's clock is ahead.
+//! be rejected. A request that is older than the last event that ended motion is accepted only if
+//! the sender's clock is ahead.
 
 use std::time::{Duration, Instant};
 

@@ -74,8 +74,8 @@ impl SleepWatch {
 
 /// How many times to read the clocks at the start.
 const READINGS: u32 = 3;
-/// A shorter difference is not a sleep, because no computer sleeps for less. The limit is shorter than
-/// the time for which a target counts as fresh.
+/// A shorter difference is not a sleep, because no computer sleeps for less. The limit is shorter
+/// than the time for which a target counts as fresh.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

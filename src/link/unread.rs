@@ -2,8 +2,8 @@
 //! machine.
 //!
 //! TCP shows a sender what the other system has acknowledged, not what the program there has read.
-//! A receive buffer of Linux holds thousands of lines, and these lines do not shrink its window. But
-//! for a connection within this machine the system knows the other end, too, and reports its
+//! A receive buffer of Linux holds thousands of lines, and these lines do not shrink its window.
+//! But for a connection within this machine the system knows the other end, too, and reports its
 //! receive queue (`sock_diag`; `ss` shows it as Recv-Q). For a controller on another machine it is
 //! unknown.
 
