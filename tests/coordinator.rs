@@ -572,7 +572,7 @@ fn arm_moves_once_min_clients_are_connected() {
     let expected =
         ": 1 of 2 connected to controller; last error: right: the controller closed the connection";
     assert!(reason(&scene).ends_with(expected), "{}", reason(&scene));
-    assert!(scene.coordinator.link.wants_driver(), "to drop it");
+    assert!(scene.coordinator.link.wants_driver(), "to drop the connection");
     assert_eq!(scene.coordinator.link.poll_action(), Some(Action::Drop(right)));
     assert!(!scene.coordinator.link.wants_driver());
 }

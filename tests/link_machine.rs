@@ -371,7 +371,7 @@ fn heartbeat_without_reply_ends_the_connection() {
     scene.link.handle_sent(scene.now, Order::Heartbeat);
     scene.pass(500);
     assert_eq!(scene.link.state(), LinkState::Unresponsive);
-    assert_eq!(scene.reply(ReplyStatus::Error), Outcome::HeartbeatRejected, "it is there");
+    assert_eq!(scene.reply(ReplyStatus::Error), Outcome::HeartbeatRejected, "the controller is alive");
     assert_eq!(scene.link.state(), LinkState::Connected);
     scene.link.handle_sent(scene.now, Order::Heartbeat);
     scene.now += Duration::from_secs(3);

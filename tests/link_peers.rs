@@ -98,7 +98,7 @@ fn link_listens_until_min_clients_are_connected() {
     scene.pass(1000);
     scene.join("left");
     assert_eq!(listening(&scene), (LinkState::Listening, false));
-    assert!(scene.link.can_send_stop(), "the one that is there can be stopped");
+    assert!(scene.link.can_send_stop(), "a stop can be sent to the connected controller");
     assert_eq!(scene.link.clients(), Some((1, 2)));
     scene.pass(1000);
     let right = scene.join("right");
