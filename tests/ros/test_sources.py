@@ -196,8 +196,8 @@ def test_a_bridge_without_tf_says_so_and_refuses_other_frames(controller, bridge
     held = started.status.wait(motion="HOLDING")
     assert held.reason == (
         "holding: target refused: its frame_id 'map' is neither retarget.frame nor arm.base_frame 'arm_base'; set "
-        "retarget.frame to it, and retarget.* to where that frame is, or have it looked up on /tf: tf.enabled is true, and "
-        "the bridge is built with tf2_msgs"
+        "retarget.frame to this frame and retarget.* to its pose in the arm's base frame, or use /tf: set tf.enabled to "
+        "true in a bridge that is built with tf2_msgs"
     )
 
 

@@ -60,7 +60,7 @@ def test_silence_stops_once_the_topic_has_spoken(controller, bridge, hand, peer,
     button = repeat(Bool, BUTTON, lambda: Bool(data=False), rate=20.0)
     started.status.skip().wait()
     button.close()
-    started.status.wait(motion="STOPPED", reason=r"silence of stop.topic: no message for stop.timeout 0.50 s")
+    started.status.wait(motion="STOPPED", reason=r"stopped by stop.topic: no message for stop.timeout 0.50 s")
     assert not released(peer).success
     started.status.skip().wait(motion="STOPPED", reason="silence")
     button = repeat(Bool, BUTTON, lambda: Bool(data=False), rate=20.0)

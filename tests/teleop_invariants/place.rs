@@ -212,7 +212,7 @@ impl Place {
         let confirmed = self.confirm_until.take().is_some_and(|until| now <= until);
         match result {
             Err(ArmingError::PositionUnknown { within, .. }) => self.confirm_until = Some(now + *within),
-            Ok(said) if said.contains("taken to be at home") => {
+            Ok(said) if said.contains("assuming that the arm is at home") => {
                 assert!(armed && confirmed, "a person has not been told");
                 (self.assumed, self.acknowledged, self.doubtful) = (vec![self.home], None, false);
                 self.seen.clear();

@@ -130,7 +130,7 @@ fn setting_who_arms_takes_back_what_nobody_has_made_use_of_and_never_arms() {
     set(&mut scene, &[("teleop.arming", text("operator"))]);
     scene.move_for(2000);
     assert_eq!(scene.motion(), Motion::Disarmed);
-    assert!(scene.reason().contains("nobody has armed yet"), "{}", scene.reason());
+    assert!(scene.reason().contains("the arm has not been armed yet"), "{}", scene.reason());
     set(&mut scene, &[]);
     scene.move_for(2000);
     assert_eq!(scene.motion(), Motion::Disarmed);

@@ -465,7 +465,7 @@ fn operator_arming_wants_a_person_at_start_and_after_every_loss_of_the_link() {
     scene.link(LinkView::Ready);
     scene.move_for(3000);
     assert_eq!(scene.motion(), Motion::Disarmed);
-    assert!(scene.reason().starts_with("disarmed: nobody has armed yet"), "{}", scene.reason());
+    assert!(scene.reason().starts_with("disarmed: the arm has not been armed yet"), "{}", scene.reason());
     scene.set_armed().unwrap();
     assert_eq!(scene.motion(), Motion::Approach, "the input has been good all along");
     scene.move_for(100);

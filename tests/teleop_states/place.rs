@@ -50,7 +50,7 @@ fn second_call_says_that_the_arm_may_go_home() {
     assert_eq!(
         refused.to_string(),
         "the arm is not moved: this controller has not reported where the arm is; call ~/set_armed with data: true \
-         again within 10 s, and it goes to home (200, 0, 200) mm at its own speed"
+         again within 10 s, and the arm goes to home (200, 0, 200) mm at its own speed"
     );
     scene.move_for(9000);
     assert!(scene.sent.is_empty());

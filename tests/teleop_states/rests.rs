@@ -106,7 +106,7 @@ fn approach_says_that_it_waits_for_the_answer() {
     scene.move_for(100);
     scene.teleop.handle_invalid_target(scene.now, InputFault::HandNotDetected);
     scene.move_for(200);
-    assert_eq!(scene.reason(), "approaching: waiting for the answer to the last command");
+    assert_eq!(scene.reason(), "approaching: waiting for the reply to the last command");
     assert_eq!(scene.teleop.reason(scene.now).kind().as_str(), "approaching");
     for (_, planned) in scene.sent.clone() {
         scene.teleop.handle_acknowledged(scene.now, &planned.command);

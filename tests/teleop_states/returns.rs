@@ -230,7 +230,7 @@ fn after_a_sleep_the_hand_settles_and_nothing_from_before_counts() {
     assert_eq!(scene.motion(), Motion::Holding);
     assert_eq!(
         scene.reason(),
-        "holding: target refused: this computer slept for 3.0 s, and what it knows of the hand is from before"
+        "holding: target refused: this computer slept for 3.0 s, so earlier targets are out of date"
     );
     // What waited in a queue is refused.
     for _ in 0..20 {

@@ -60,7 +60,7 @@ fn two_hands_at_once_are_never_blended() {
         assert_eq!(scene.sent.len(), sent, "{away} m");
         assert_eq!(
             scene.reason(),
-            "holding: 2 publishers on /target_pose: /a, /b; two hands are never blended: stop all but one"
+            "holding: 2 publishers on /target_pose: /a, /b; stop all publishers but one, because the arm follows only one hand"
         );
         assert_eq!(scene.teleop.reason(scene.now).kind().as_str(), "multiple_publishers");
     }
@@ -350,7 +350,7 @@ fn a_recorded_hand_beside_a_silent_publisher_is_one_sender() {
             let now = start + Duration::from_secs_f64(number("t"));
             tell(&mut watch, now, place);
             let closed = sample["hand_closed"].as_bool().unwrap();
-            watch.handle_word(now, if closed { Gripper::Closed } else { Gripper::Open });
+            watch.handle_gripper(now, if closed { Gripper::Closed } else { Gripper::Open });
             assert!(watch.several(now).is_none(), "at {} s", number("t"));
             count += 1;
         }

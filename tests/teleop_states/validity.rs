@@ -90,7 +90,7 @@ fn a_sender_that_stops_after_a_refusal_is_told_of_with_the_refusal() {
     scene.wait(1700);
     assert_eq!(
         scene.reason(),
-        "holding: no new target for 3.2 s; the last was refused: all zero, which is taken for a lost hand \
+        "holding: no new target for 3.2 s; the last was refused: all zero, so the hand counts as lost \
          (input.zero_is_lost)"
     );
     // A message that is no target at all, too; and what comes next is judged as ever.
