@@ -1,8 +1,9 @@
 //! Decides whether the gripper opens or closes, with hysteresis and a debounce time.
 //!
-//! A *wish* is the state that the hand or the gripper topic currently requests. A Boolean message
-//! on the gripper topic is a wish by itself. A number on this topic, or any value in the message of
-//! a target, is a wish only after a second one agrees.
+//! A *wish* is the state that the hand or the gripper topic currently requests. A *state message*
+//! on the gripper topic names the state, as a bool or as a text such as "closed". It is a wish by
+//! itself. A number on this topic, or any value in the message of a target, is a wish only after a
+//! second one agrees.
 //!
 //! Each command carries the *decision*. The decision is the first of these that exists:
 //!
@@ -16,12 +17,12 @@
 //!   loss, the end of a motion, a disarm, a stop, a lost link or changed settings
 //!   ([`GripperDecider::handle_void`]), the decision is the state. The debounce time of the wish
 //!   then starts from the beginning.
-//! - A Boolean message stays valid until another message contradicts it, and while its publisher is
+//! - A state message stays valid until another message contradicts it, and while its publisher is
 //!   in the graph. Numbers and values in targets are a wish only if two of them agree while the
 //!   hand is visible, and if the last one is recent.
 //! - A wish counts only after it has lasted for the debounce time while a hand is visible. So if
 //!   the hand is lost, the gripper keeps its state, whatever the topic requests.
-//! - The first wish is not debounced if the gripper's state is only a guess. A Boolean message
+//! - The first wish is not debounced if the gripper's state is only a guess. A state message
 //!   replaces the guess.
 //! - A report changes the state, but during motion only after the motion has ended.
 //! - If a command of this connection has been accepted, reports do not count while the gripper may
@@ -79,9 +80,9 @@ enum Source {
 #[derive(Debug, Clone, Copy)]
 struct Wish {
     wanted: Gripper,
-    /// Whether the wish came in a Boolean message of the gripper topic. Such a wish stays valid
+    /// Whether the wish came in a state message of the gripper topic. Such a wish stays valid
     /// without repetition.
-    is_boolean: bool,
+    names_state: bool,
     /// Since when the wish has lasted. `None` if its time begins at the next known time.
     since: Option<Instant>,
     /// When the wish was last repeated, and when the time before that.
@@ -148,11 +149,11 @@ impl GripperDecider {
     /// wish.
     pub(super) fn handle_topic(&mut self, now: Instant, input: GripperInput, config: &GripperConfig) {
         self.orphaned = false;
-        let boolean = if let GripperInput::Wanted(wanted) = input { Some(wanted) } else { None };
+        let state = if let GripperInput::Wanted(wanted) = input { Some(wanted) } else { None };
         if self.source == Source::Assumed {
-            self.state = boolean.unwrap_or(self.state);
+            self.state = state.unwrap_or(self.state);
         }
-        self.handle_wanted(now, config.wanted(input), boolean.is_some());
+        self.handle_wanted(now, config.wanted(input), state.is_some());
     }
 
     /// Handles the gripper value in the message of a good target. A value without a wish
@@ -160,22 +161,22 @@ impl GripperDecider {
     pub(super) fn handle_target(&mut self, now: Instant, input: GripperInput, config: &GripperConfig) {
         let wanted = config.wanted(input);
         if wanted == Some(Gripper::Open) && !config.target_opens {
-            // The hand may be lost. Only a Boolean message may open the gripper, and this target
+            // The hand may be lost. Only a state message may open the gripper, and this target
             // does not contradict it.
-            self.wish.take_if(|wish| !wish.is_boolean);
+            self.wish.take_if(|wish| !wish.names_state);
         } else {
             self.handle_wanted(now, wanted, false);
         }
     }
 
-    fn handle_wanted(&mut self, now: Instant, wanted: Option<Gripper>, is_boolean: bool) {
+    fn handle_wanted(&mut self, now: Instant, wanted: Option<Gripper>, names_state: bool) {
         let Some(wanted) = wanted else {
             self.wish = None;
             return;
         };
         let is_same = |wish: &&mut Wish| {
             let silence = now.saturating_duration_since(wish.last);
-            wish.wanted == wanted && wish.is_boolean == is_boolean && (is_boolean || silence <= SILENCE)
+            wish.wanted == wanted && wish.names_state == names_state && (names_state || silence <= SILENCE)
         };
         let before = match self.wish.as_mut().filter(is_same) {
             Some(wish) => {
@@ -184,13 +185,14 @@ impl GripperDecider {
             }
             None => {
                 let (since, before) = (Some(now), None);
-                let wish = Wish { wanted, is_boolean, since, last: now, before, due: false, is_first: false };
+                let wish =
+                    Wish { wanted, names_state, since, last: now, before, due: false, is_first: false };
                 self.wish = Some(wish);
                 None
             }
         };
         if !self.settled {
-            self.handle_first(now, is_boolean || before.is_some());
+            self.handle_first(now, names_state || before.is_some());
         }
     }
 
@@ -208,7 +210,7 @@ impl GripperDecider {
         if self.source != Source::Assumed {
             return;
         }
-        if let Some(wish) = self.wish.as_mut().filter(|wish| !wish.is_boolean) {
+        if let Some(wish) = self.wish.as_mut().filter(|wish| !wish.names_state) {
             (wish.is_first, wish.due) = (true, true);
         }
     }
@@ -240,7 +242,7 @@ impl GripperDecider {
         let is_repeated = wish.before.is_some_and(|before| before >= in_sight)
             && now.saturating_duration_since(wish.last) <= SILENCE;
         let has_lasted = now.saturating_duration_since(since) >= config.debounce(wish.wanted);
-        wish.due = wish.is_first || has_lasted && (wish.is_boolean || is_repeated);
+        wish.due = wish.is_first || has_lasted && (wish.names_state || is_repeated);
     }
 
     /// Handles the gripper state that the controller reports. A bridge that starts with an object
@@ -320,7 +322,7 @@ impl GripperDecider {
 
     fn restart_wish(&mut self) {
         match &mut self.wish {
-            Some(wish) if wish.is_boolean && !self.orphaned => (wish.since, wish.due) = (None, false),
+            Some(wish) if wish.names_state && !self.orphaned => (wish.since, wish.due) = (None, false),
             _ => self.wish = None,
         }
     }
@@ -331,19 +333,23 @@ impl GripperDecider {
         self.awaited_until = Some(now + PATIENCE);
     }
 
-    /// Records that a node has left that may have published the wish. A wish that is not yet the
-    /// decision must not move the gripper later. It is discarded now. A Boolean wish during motion
-    /// (`moving`) is discarded at the end of this motion.
+    /// Records that a node has left that may have published the wish.
+    ///
+    /// A wish that is not yet the decision must not move the gripper later, so it is discarded now.
+    /// During motion (`moving`), the wish of a state message is discarded at the end of this motion.
     pub(super) fn handle_left(&mut self, moving: bool) {
         (self.orphaned, self.awaited_until) = (true, None);
-        self.wish.take_if(|wish| !moving || !wish.is_boolean);
+        self.wish.take_if(|wish| !moving || !wish.names_state);
     }
 
-    /// Records that no node publishes on the gripper topic. If a Boolean wish exists, its publisher
-    /// has joined and left between two graph polls. A very recent wish does not count here, because
-    /// the graph may show its publisher later.
+    /// Records that no node publishes on the gripper topic.
+    ///
+    /// If there is a wish of a state message, its publisher has joined and left between two graph
+    /// polls. A very recent wish does not count here, because the graph may show its publisher
+    /// later.
     pub(super) fn handle_absent(&mut self, now: Instant, moving: bool) {
-        let is_unseen = |wish: Wish| wish.is_boolean && now.saturating_duration_since(wish.last) >= DISCOVERY;
+        let is_unseen =
+            |wish: Wish| wish.names_state && now.saturating_duration_since(wish.last) >= DISCOVERY;
         if self.wish.is_some_and(is_unseen) {
             self.handle_left(moving);
         }
@@ -378,7 +384,7 @@ mod tests {
     /// A sample on the topic or in the message of a target.
     #[derive(Debug, Clone, Copy)]
     enum Sample {
-        Boolean(Gripper),
+        State(Gripper),
         Number(f64),
         InTarget(GripperInput),
     }
@@ -413,7 +419,7 @@ mod tests {
         fn publish(&mut self, millis: u64, sample: Sample) {
             let now = self.at(millis);
             match sample {
-                Sample::Boolean(wanted) => {
+                Sample::State(wanted) => {
                     self.gripper.handle_topic(now, GripperInput::Wanted(wanted), &self.config);
                 }
                 Sample::Number(opening) => {
@@ -434,7 +440,7 @@ mod tests {
         }
 
         fn want(&mut self, millis: u64, wanted: Gripper) {
-            self.publish(millis, Sample::Boolean(wanted));
+            self.publish(millis, Sample::State(wanted));
         }
 
         /// Publishes the same sample several times.
@@ -463,11 +469,11 @@ mod tests {
         let mut scene = Scene::new(Open);
         scene.want(0, Closed);
         scene.gripper.handle_refused();
-        assert_eq!(scene.decided(60_000), Closed, "a Boolean message stays valid");
+        assert_eq!(scene.decided(60_000), Closed, "a state message stays valid");
     }
 
     #[test]
-    fn boolean_wish_counts_after_debounce_time() {
+    fn state_message_counts_after_debounce_time() {
         let mut scene = Scene::moving(Open);
         scene.want(0, Closed);
         assert_eq!(scene.decided(99), Open);
@@ -494,9 +500,9 @@ mod tests {
     }
 
     #[test]
-    fn repeated_boolean_does_not_restart_debounce_time() {
+    fn repeated_state_message_does_not_restart_debounce() {
         let mut scene = Scene::moving(Open);
-        scene.repeat([0, 50, 99], Sample::Boolean(Closed));
+        scene.repeat([0, 50, 99], Sample::State(Closed));
         assert_eq!(scene.decided(100), Closed);
     }
 
@@ -509,7 +515,7 @@ mod tests {
                 assert_eq!(scene.decided(2000), state, "{opening}");
                 // Such a number contradicts a wish.
                 let (wished, number) = if state == Open { (Closed, 0.1) } else { (Open, 0.9) };
-                for wish in [Sample::Boolean(wished), Sample::Number(number)] {
+                for wish in [Sample::State(wished), Sample::Number(number)] {
                     scene.repeat([3000, 3010], wish);
                     scene.publish(3020, Sample::Number(opening));
                     assert_eq!(scene.decided(4000), state, "{opening} {wish:?}");
@@ -554,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn boolean_and_number_do_not_confirm_each_other() {
+    fn number_does_not_confirm_a_state_message() {
         let mut scene = Scene::moving(Closed);
         scene.want(0, Open);
         scene.publish(10, Sample::Number(0.9));
@@ -565,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn first_boolean_needs_no_debounce() {
+    fn first_state_message_needs_no_debounce() {
         let mut scene = Scene::new(Open);
         // A sample without a wish is not the first wish.
         scene.publish(0, Sample::Number(0.4));
@@ -584,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn unsent_first_boolean_is_replaced_by_next() {
+    fn unsent_first_state_message_is_replaced_by_next() {
         let mut scene = Scene::new(Open);
         scene.want(0, Closed);
         scene.gripper.handle_sent(Closed);
@@ -594,7 +600,7 @@ mod tests {
     }
 
     #[test]
-    fn boolean_replaces_guess_despite_numbers() {
+    fn state_message_replaces_guess_despite_numbers() {
         let mut scene = Scene::new(Open);
         scene.want(0, Closed);
         scene.publish(1, Sample::InTarget(GripperInput::Opening(0.0)));
@@ -664,7 +670,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_decision_is_void_boolean_restarts() {
+    fn refused_decision_is_void_and_state_message_restarts() {
         let mut scene = Scene::moving(Open);
         scene.want(0, Closed);
         assert_eq!(scene.decided(100), Closed);
@@ -837,7 +843,7 @@ mod tests {
     }
 
     #[test]
-    fn boolean_after_report_is_debounced() {
+    fn state_message_after_report_is_debounced() {
         let mut scene = Scene::new(Open);
         scene.report(Closed);
         scene.want(0, Open);
@@ -876,7 +882,7 @@ mod tests {
     }
 
     #[test]
-    fn latched_boolean_is_a_guess() {
+    fn latched_state_message_is_a_guess() {
         let mut scene = Scene::new(Open);
         scene.gripper.handle_kept(GripperInput::Opening(0.1));
         assert_eq!(scene.gripper.decided(), Open, "one number");
@@ -893,7 +899,7 @@ mod tests {
     }
 
     #[test]
-    fn boolean_of_departed_node_counts_during_motion_only() {
+    fn wish_of_departed_node_counts_during_motion_only() {
         let mut scene = Scene::moving(Closed);
         scene.want(0, Open);
         scene.gripper.handle_left(true);
@@ -923,7 +929,7 @@ mod tests {
     }
 
     #[test]
-    fn boolean_of_node_between_graph_polls_is_dropped() {
+    fn wish_of_node_between_graph_polls_is_dropped() {
         let mut scene = Scene::moving(Closed);
         scene.want(0, Open);
         scene.gripper.handle_absent(scene.at(499), false);
@@ -967,10 +973,10 @@ mod tests {
         assert_eq!(scene.decided(10_300), Open);
         scene.gripper.handle_sent(Open);
         scene.repeat([10_310, 10_410], closes);
-        assert_eq!(scene.decided(10_410), Closed, "the Boolean has been contradicted");
+        assert_eq!(scene.decided(10_410), Closed, "the state message has been contradicted");
         scene.gripper.handle_sent(Closed);
         scene.publish(10_420, opens);
-        assert_eq!(scene.decided(20_000), Closed, "and the Boolean does not return");
+        assert_eq!(scene.decided(20_000), Closed, "and its wish does not return");
     }
 
     #[test]

@@ -132,8 +132,8 @@ enum Source {
 #[derive(Debug, Clone, Copy)]
 struct Wish {
     wanted: Gripper,
-    /// Whether it came in a Boolean message of the gripper topic.
-    boolean: bool,
+    /// Whether it came in a state message (a bool or a text) of the gripper topic.
+    names_state: bool,
     /// Whether it is a number that replaced a guess.
     first: bool,
     since: Instant,
@@ -170,12 +170,12 @@ impl GripperSide {
 
     fn restart(&mut self, now: Instant) {
         (self.due, self.lasted) = (None, Vec::new());
-        let stays = |wish: &Wish| wish.boolean && !self.orphaned;
+        let stays = |wish: &Wish| wish.names_state && !self.orphaned;
         self.wish = self.wish.filter(stays).map(|wish| Wish { since: now, ..wish });
     }
 
     fn handle_left(&mut self, moving: bool) {
-        if self.wish.take_if(|wish| !moving || !wish.boolean).is_some() {
+        if self.wish.take_if(|wish| !moving || !wish.names_state).is_some() {
             (self.lasted, self.due) = (Vec::new(), None);
         }
         self.orphaned = true;
@@ -395,7 +395,7 @@ impl World {
                 self.teleop.handle_graph(self.now, GraphNews::GripperLeft);
             }
             Event::GripperAbsent => {
-                let is_unseen = |wish: Wish| wish.boolean && self.now - wish.last >= DISCOVERY;
+                let is_unseen = |wish: Wish| wish.names_state && self.now - wish.last >= DISCOVERY;
                 if self.gripper.wish.is_some_and(is_unseen) {
                     self.gripper.handle_left(self.is_moving());
                 }
@@ -619,7 +619,7 @@ impl World {
         let is_repeated =
             wish.before.is_some_and(|before| before >= in_sight) && self.now - wish.last <= SILENCE;
         let has_lasted = self.now - wish.since.max(in_sight) >= debounce;
-        (has_lasted && (wish.boolean || is_repeated)).then_some(wish.wanted)
+        (has_lasted && (wish.names_state || is_repeated)).then_some(wish.wanted)
     }
 
     /// Records that a good target has arrived, or that motion may have begun. During motion, a
@@ -632,12 +632,12 @@ impl World {
 
     /// Records "open" in a target that may only close the gripper.
     fn record_no_opening(&mut self) {
-        if self.gripper.wish.take_if(|wish| !wish.boolean).is_some() {
+        if self.gripper.wish.take_if(|wish| !wish.names_state).is_some() {
             (self.gripper.due, self.gripper.lasted) = (None, Vec::new());
         }
     }
 
-    fn record_wish(&mut self, input: GripperInput, boolean: bool) {
+    fn record_wish(&mut self, input: GripperInput, names_state: bool) {
         let wanted = match input {
             GripperInput::Wanted(gripper) => Some(gripper),
             GripperInput::Opening(opening) if !opening.is_finite() => None,
@@ -648,18 +648,20 @@ impl World {
             GripperInput::Opening(_) => None,
         };
         let (now, side) = (self.now, &mut self.gripper);
-        if boolean && side.source == Source::Assumed {
+        if names_state && side.source == Source::Assumed {
             side.state = wanted.unwrap_or(side.state);
         }
         let continues = |wish: &Wish| {
-            wanted == Some(wish.wanted) && wish.boolean == boolean && (boolean || now - wish.last <= SILENCE)
+            wanted == Some(wish.wanted)
+                && wish.names_state == names_state
+                && (names_state || now - wish.last <= SILENCE)
         };
         match &mut side.wish {
             Some(wish) if continues(wish) => (wish.before, wish.last) = (Some(wish.last), now),
             wish => {
                 *wish = wanted.map(|wanted| Wish {
                     wanted,
-                    boolean,
+                    names_state,
                     first: false,
                     since: now,
                     last: now,
@@ -668,10 +670,10 @@ impl World {
                 (side.due, side.lasted) = (None, Vec::new());
             }
         }
-        let first = side.wish.filter(|wish| !side.settled && (boolean || wish.before.is_some()));
+        let first = side.wish.filter(|wish| !side.settled && (names_state || wish.before.is_some()));
         if let Some(first) = first {
             side.settled = true;
-            if side.source == Source::Assumed && !boolean {
+            if side.source == Source::Assumed && !names_state {
                 // A number replaces the guess only until it becomes void.
                 (side.lasted, side.due) = (vec![first.wanted], Some(first.wanted));
                 side.wish = Some(Wish { first: true, ..first });

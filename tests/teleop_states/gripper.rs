@@ -59,7 +59,7 @@ fn move_with_gripper(scene: &mut Scene, at: [f64; 3], input: GripperInput, milli
 const PLACE: [f64; 3] = [0.2, 0.0, 0.2];
 
 #[test]
-fn single_boolean_is_in_every_command() {
+fn single_state_message_is_in_every_command() {
     for publish in [publish as fn(&mut Scene, GripperInput), |scene, _| publish_twice(scene, 0.1)] {
         for settle_time in [0.0, 1.0] {
             let mut scene = Scene::new(&[("teleop.settle_time", Value::Real(settle_time))]);
@@ -287,7 +287,7 @@ fn refused_decision_is_debounced_again() {
             }
         }
     }
-    assert!(changes.len() >= 5, "the Boolean stays valid: {changes:?}");
+    assert!(changes.len() >= 5, "the state message stays valid: {changes:?}");
     let soonest = changes.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
     assert!(soonest >= Duration::from_millis(100), "gripper.close_debounce: {soonest:?}");
 }
