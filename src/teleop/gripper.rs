@@ -336,7 +336,7 @@ impl GripperDecider {
     /// Records that a node has left that may have published the wish.
     ///
     /// A wish that is not yet the decision must not move the gripper later, so it is discarded now.
-    /// During motion (`moving`), the wish of a state message is discarded at the end of this motion.
+    /// During motion (`moving`), the wish of a state message is discarded when this motion ends.
     pub(super) fn handle_left(&mut self, moving: bool) {
         (self.orphaned, self.awaited_until) = (true, None);
         self.wish.take_if(|wish| !moving || !wish.names_state);

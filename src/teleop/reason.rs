@@ -14,8 +14,8 @@ use super::mode::{Disarmed, Mode, Motion};
 use super::stop::StopCause;
 use super::stop_line::StopTrouble;
 
-/// Why an armed bridge does not move the arm. If several obstacles apply, the first variant in this
-/// order is reported.
+/// Why an armed bridge does not move the arm. If several obstacles apply, the reason names only the
+/// first one that the state machine finds.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[allow(missing_docs)] // each variant documents its fields
 pub enum Obstacle {

@@ -3,9 +3,9 @@
 //! Invariants:
 //! - A command is planned only if, at that moment, the mode permits motion, the link is ready, the
 //!   input is good and there is no other obstacle.
-//! - When motion ends, the hand is released. If `teleop.hold_behavior` requires a stop line and the
-//!   motion has sent a command, a stop line becomes due. `~/stop` and the shutdown make a stop line
-//!   due in every case.
+//! - When motion ends, the hand is released.
+//! - If `teleop.hold_behavior` is `stop`, a stop line becomes due when a motion ends that has sent a
+//!   command. It also becomes due after every `~/stop` and at the shutdown.
 //! - Only the hand makes the arm follow. If anything else moves the goal, the arm approaches the
 //!   goal.
 //! - A stop stays latched while `stop.topic` demands it.
