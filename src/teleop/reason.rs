@@ -38,7 +38,7 @@ pub enum Obstacle {
     #[error("{}", explain(.0))]
     Position(PositionUnknown),
     /// Several nodes publish on one input topic. Names the publishers.
-    #[error("{0}; stop all publishers but one, because the arm follows only one hand")]
+    #[error("{0}; stop all but one, because the arm follows only one hand")]
     MultiplePublishers(Arc<str>),
     /// The bridge refused the newest sample.
     #[error("{0}")]

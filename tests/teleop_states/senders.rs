@@ -61,7 +61,7 @@ fn two_hands_are_never_blended() {
         assert_eq!(scene.sent.len(), sent, "{away} m");
         assert_eq!(
             scene.reason(),
-            "holding: 2 publishers on /target_pose: /a, /b; stop all publishers but one, because the arm follows only one hand"
+            "holding: 2 publishers on /target_pose: /a, /b; stop all but one, because the arm follows only one hand"
         );
         assert_eq!(scene.teleop.reason(scene.now).kind().as_str(), "multiple_publishers");
     }
