@@ -54,7 +54,7 @@ pub struct ReportedState {
     pub fault: Option<String>,
     /// The positions of the arm's joints, in radians, base first. On the wire `"joints"`, an array.
     pub joints: Option<Vec<f64>>,
-    /// The first value of position, orientation, joints or gripper that is not valid.
+    /// A value of position, orientation, joints or gripper that is not valid.
     pub unreadable: Option<Unreadable>,
     /// The whole line as received, made safe to print.
     pub raw: String,

@@ -11,8 +11,8 @@ pub struct Orientation(UnitQuaternion<f64>);
 /// Why four numbers are not an orientation: they are not a unit quaternion.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error(
-    "[{}, {}, {}, {}] (x, y, z, w) is not a unit quaternion; send 0, 0, 0, 1 if the sender has no orientation", xyzw[0],
-    xyzw[1], xyzw[2], xyzw[3]
+    "[{}, {}, {}, {}] (x, y, z, w) is not a unit quaternion; send 0, 0, 0, 1 if the sender has no orientation",
+    xyzw[0], xyzw[1], xyzw[2], xyzw[3]
 )]
 pub struct OrientationError {
     /// The numbers as received.

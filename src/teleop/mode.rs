@@ -67,8 +67,8 @@ pub enum Disarmed {
     },
     /// The publisher that the arm was armed for is silent, and another publisher sends targets.
     #[error(
-        "disarmed: another publisher sends targets instead of the one that the arm was armed for; call ~/set_armed with data: \
-         true to follow it"
+        "disarmed: another publisher sends targets instead of the one that the arm was armed for; call \
+         ~/set_armed with data: true to follow it"
     )]
     ByNewPublisher,
     /// Launch has restarted the bridge automatically.
@@ -114,8 +114,8 @@ pub enum ArmingError {
     /// `~/set_armed` was called with true while the arm's position is unknown. A second call within
     /// `within` sends the arm home.
     #[error(
-        "the arm is not moved: {unknown}; call ~/set_armed with data: true again within {:.0} s, and the arm goes to home {} at \
-         its own speed", within.as_secs_f64(), in_millimetres(*home)
+        "the arm is not moved: {unknown}; call ~/set_armed with data: true again within {:.0} s, and the arm \
+         goes to home {} at its own speed", within.as_secs_f64(), in_millimetres(*home)
     )]
     #[allow(missing_docs)]
     PositionUnknown { unknown: PositionUnknown, home: Position, within: Duration },

@@ -55,8 +55,8 @@ pub enum Obstacle {
     GripperAwaited,
     /// The planner found no way from the arm to the target.
     #[error(
-        "no way to the target around workspace.keep_out and workspace.reach_min was found; move the hand to a position \
-         that the arm can reach, or make these regions smaller"
+        "no way to the target around workspace.keep_out and workspace.reach_min was found; move the hand to a \
+         position that the arm can reach, or make these regions smaller"
     )]
     NoWay,
     /// The input is good, but it has not been good for `settle_time` yet.
