@@ -305,8 +305,8 @@ impl Mode {
         }
     }
 
-    /// Handles a changed `arming`. It never arms. If the bridge has not armed yet, `operator` removes
-    /// the permission to arm automatically.
+    /// Handles a changed `arming`. It never arms. If the bridge has not armed yet, `operator`
+    /// removes the permission to arm automatically.
     pub(super) fn handle_arming(&mut self, arming: Arming) {
         if self.0 == State::ArmsItself {
             *self = Self::new(arming);

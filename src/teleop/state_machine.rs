@@ -4,8 +4,8 @@
 //! - A command is planned only if, at that moment, the mode permits motion, the link is ready, the
 //!   input is good and there is no other obstacle.
 //! - When motion ends, the hand is released.
-//! - If `teleop.hold_behavior` is `stop`, a stop line becomes due when a motion ends that has sent a
-//!   command. It also becomes due after every `~/stop` and at the shutdown.
+//! - If `teleop.hold_behavior` is `stop`, a stop line becomes due when a motion ends that has sent
+//!   a command. It also becomes due after every `~/stop` and at the shutdown.
 //! - Only the hand makes the arm follow. If anything else moves the goal, the arm approaches the
 //!   goal.
 //! - A stop stays latched while `stop.topic` demands it.
