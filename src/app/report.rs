@@ -119,7 +119,9 @@ impl Report {
     fn explain(&self, now: Instant, link: &Link, reason: &Reason) -> String {
         let obstacle = match reason {
             Reason::Holding(obstacle) | Reason::WaitingToArm(obstacle) => obstacle,
-            Reason::StopTrouble(trouble, reason) => return trouble.told_in(&self.explain(now, link, reason)),
+            Reason::StopTrouble(trouble, reason) => {
+                return trouble.insert_into(&self.explain(now, link, reason));
+            }
             _ => return reason.to_string(),
         };
         match obstacle {
