@@ -402,7 +402,7 @@ impl Teleop {
             return None;
         }
         let unknown = self.estimate.check_known(now, &self.config).err()?;
-        unknown.needs_person(self.estimate.reports(&self.config)).then_some(unknown)
+        unknown.needs_operator(self.estimate.reports(&self.config)).then_some(unknown)
     }
 
     /// Sends the arm home by the limits, because a person asks for it, and disarms there. Returns a line for that person.

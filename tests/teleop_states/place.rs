@@ -395,7 +395,7 @@ fn tool_whose_turning_is_unknown_moves_nothing() {
     scene.teleop.handle_report(scene.now, 0, ReportAbout::Observed, Some(&state(None)));
     scene.move_for(1500);
     assert!(scene.sent.is_empty());
-    assert!(scene.reason().contains("how the tool is turned"), "{}", scene.reason());
+    assert!(scene.reason().contains("the orientation of the tool"), "{}", scene.reason());
     let turned = Orientation::from_rpy([0.0, 0.0, 1.0]);
     scene.teleop.handle_report(scene.now, 0, ReportAbout::Observed, Some(&state(Some(turned))));
     scene.move_for(100);
