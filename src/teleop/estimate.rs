@@ -8,9 +8,9 @@
 //!   calls of `~/set_armed`.
 //!
 //! A report or an accepted command counts only within its *session*. A session is one connection,
-//! or one unbroken run of replies. It also ends if another controller joins, if the bridge disarms,
-//! if the arm is exchanged, or if the machine sleeps, because the arm may have been moved, homed or
-//! exchanged since.
+//! or one unbroken run of replies. A session also ends if another controller joins, if the bridge
+//! disarms, if the arm is exchanged, or if the machine sleeps. The reason: after that, the arm may
+//! have been moved, homed or exchanged.
 //!
 //! Invariants:
 //! - The position is *known* if, in this session, the controller has reported it or has accepted a
@@ -394,7 +394,7 @@ impl ArmEstimate {
         self.reports_unasked |= about == ReportAbout::Unasked;
         self.session.replied_at = Some(now);
         let known = self.best().or(self.former).map(|pose| pose.position);
-        if let Err(doubt) = Doubt::judge(position, known, config.position_tolerance, &config.workspace) {
+        if let Err(doubt) = Doubt::check(position, known, config.position_tolerance, &config.workspace) {
             return self.handle_doubt(arm, doubt);
         }
         self.session.doubts.retain(|(doubtful, _)| *doubtful != arm);

@@ -537,7 +537,11 @@ fn doubt_is_named_and_ends_with_a_good_report() {
     scene.report(at(0.0002, 0.0, 0.0002), Some(false));
     scene.move_for(1500);
     assert!(scene.sent.is_empty());
-    assert!(scene.reason().contains("metres on a millimetre wire?"), "{}", scene.reason());
+    assert!(
+        scene.reason().contains("1000 times larger; check that wire.position_unit"),
+        "{}",
+        scene.reason()
+    );
     let unknown = scene.teleop.handle_set_armed(scene.now, true).unwrap_err();
     assert!(matches!(unknown, ArmingError::PositionUnknown { unknown: PositionUnknown::Doubtful(_), .. }));
     scene.report(at(0.2, 0.0, 0.2), Some(false));
