@@ -147,7 +147,7 @@ pub enum ReportAbout {
     Accepted,
     /// The reply to a stop line: the controller has stopped the arm.
     Stopped,
-    /// The reply rejects a command. The arm may still be moving to the command before.
+    /// The reply rejects a command. The arm may still be moving to an earlier command.
     Refused,
     /// A reply to another line: to a heartbeat, or to a stop line that the controller rejects.
     Observed,
@@ -185,8 +185,8 @@ pub enum PositionUnknown {
     NotReported,
     /// The last accepted command or reported position is older than `arm.position_timeout`.
     #[error(
-        "this controller has neither reported where the arm is nor accepted a command for {:.0} s, more than \
-         arm.position_timeout {:.0} s", age.as_secs_f64(), timeout.as_secs_f64()
+        "this controller has neither reported where the arm is nor accepted a command for {:.0} s, longer than \
+         arm.position_timeout ({:.0} s)", age.as_secs_f64(), timeout.as_secs_f64()
     )]
     #[allow(missing_docs)]
     Outdated { age: Duration, timeout: Duration },
@@ -381,8 +381,8 @@ impl ArmEstimate {
         }
     }
 
-    /// Handles a position that a controller reports. `in_motion`: the bridge is following or
-    /// approaching a target.
+    /// Handles a position that a controller reports. `in_motion`: the present motion has sent its
+    /// first command.
     pub(super) fn handle_report(
         &mut self,
         now: Instant,
@@ -621,8 +621,8 @@ impl ArmEstimate {
     fn best_within(&self, tolerance: f64) -> Option<Pose> {
         let Session { commanded, reports, assumed, .. } = &self.session;
         let seen = reports.iter().find(|report| report.observed).map(|report| report.pose);
-        // The last command of an earlier session counts here too. Otherwise an arm that sags would
-        // sink a little with each session.
+        // If a report is near the last pose of an earlier session, that pose counts too. Otherwise
+        // an arm that sags would sink a little with each session.
         let is_near =
             |former: &Pose| seen.is_some_and(|seen| seen.position.distance(former.position) <= tolerance);
         let former = || self.former.filter(is_near).map(|former| Pose { orientation: None, ..former });

@@ -1,5 +1,5 @@
 //! A record of permissions, replies and targets, kept independently of the bridge. It uses only
-//! what crosses the border of the bridge. Its only question to the bridge is the mode.
+//! what crosses the border of the bridge. From the bridge itself it reads only the mode.
 
 use std::time::{Duration, Instant};
 
@@ -172,8 +172,8 @@ impl Ledger {
         }
     }
 
-    /// Records a message that the bridge has received. Of a reply to no outstanding line, only a
-    /// fault counts.
+    /// Records a message that the bridge has received. If a reply belongs to no outstanding
+    /// line, only its fault counts.
     pub fn record_message(
         &mut self,
         now: Instant,

@@ -117,14 +117,14 @@ impl Channel {
         [arm.map(|(at, _)| *at), bridge.map(|(at, _)| *at)].into_iter().flatten().min()
     }
 
-    /// Delays the end of the connection until then.
+    /// Delays the end of the connection until `at`.
     pub fn delay_end_until(&mut self, at: Instant) {
         if let Some((due, ToArm::End)) = self.to_arm.back_mut() {
             *due = at.max(*due);
         }
     }
 
-    /// Delays all packets in transit until then.
+    /// Delays all packets in transit until `at`.
     pub fn delay_until(&mut self, at: Instant) {
         self.to_arm.iter_mut().for_each(|(due, _)| *due = at.max(*due));
         self.to_bridge.iter_mut().for_each(|(due, _)| *due = at.max(*due));

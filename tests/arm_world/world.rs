@@ -324,7 +324,7 @@ impl World {
         self.ledger.record_motion(self.now, self.coordinator.teleop.motion());
     }
 
-    /// Lets time pass until then.
+    /// Runs the world until the time `until`.
     fn pass(&mut self, until: Instant) {
         while self.failure.is_none() {
             let next = self.next().filter(|next| *next < until);
@@ -638,7 +638,7 @@ impl World {
         self.ledger.record_message(self.now, message, believed, &self.settings, &self.settings.bridge.teleop);
     }
 
-    /// Passes a message to the bridge. Returns whether the bridge accepted it.
+    /// Passes a message to the bridge. Returns whether the bridge expected it.
     fn deliver(&mut self, received: &ControllerMessage) -> bool {
         self.trace(|_| format!("receives {}", describe(received)));
         match &received.reply_to {
@@ -799,7 +799,7 @@ fn written(outgoing: &Outgoing) -> String {
     }
 }
 
-/// Returns the rules in `ARM_WORLD_RULES`, such as `1,4,9`. Only these are checked.
+/// Returns the rules that `ARM_WORLD_RULES` names, such as `1,4,9`. `None` means all rules.
 fn rules() -> Option<u32> {
     let text = std::env::var("ARM_WORLD_RULES").ok()?;
     let bit =

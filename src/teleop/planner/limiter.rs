@@ -2,8 +2,8 @@
 //!
 //! A *walk* is the sequence of commanded positions of one motion. Let `p` be the position of a
 //! command, `Δp` its difference to the position before, and `dt` the time between the two commands.
-//! Then `v = Δp / dt` is the velocity of the command. For each command, at any timing, the limiter
-//! keeps three rules:
+//! Then `v = Δp / dt` is the velocity of the command, and `v_before` is the velocity of the command
+//! before. For each command, at any timing, the limiter keeps three rules:
 //!
 //! - Rule 1, speed: `|v| ≤ speed`.
 //! - Rule 2, acceleration: `|v - v_before| ≤ acceleration · dt`.
@@ -14,8 +14,8 @@
 //!
 //! **Rule 3 makes it possible to keep rules 1 and 2.** Let `a` be the acceleration limit. A walk
 //! that brakes straight ahead with the full deceleration never passes its stop point, whatever the
-//! lengths of the steps. Proof: with `vᵢ = vᵢ₋₁ - a·dtᵢ`, the braking distance is the sum `Σ
-//! vᵢ·dtᵢ`. Each `vᵢ` is the speed that continuous braking has at the end of step `i`. So the sum
+//! lengths of the steps. Proof: with `vᵢ = vᵢ₋₁ - a·dtᵢ`, the braking distance is the sum of all
+//! `vᵢ·dtᵢ`. Each `vᵢ` is the speed that continuous braking has at the end of step `i`. So the sum
 //! is a lower sum of the integral of that speed over time. The integral is `v² / 2a`, the distance
 //! from `p` to the stop point. Therefore braking is always an allowed step. If the wanted step
 //! breaks rule 3, the limiter takes a step between braking and the wanted step, as near to the

@@ -171,7 +171,7 @@ impl Planner {
     }
 
     /// Handles new settings, and calculates the goal of the same hand again. Returns whether the
-    /// goal moves farther than an arm in motion may go in one step.
+    /// goal moves so far that the arm must approach it slowly.
     ///
     /// # Errors
     /// [`InputFault`] states why the new settings reject the position of the hand.
@@ -391,7 +391,7 @@ pub struct Planned {
     pub clamped: bool,
     /// The filter changed the target.
     pub filtered: bool,
-    /// The limit because of which the command does not reach the target in this step.
+    /// The limit that keeps this command from reaching the target. `None` if the command reaches it.
     pub limited: Option<Limit>,
     /// The command does not reach the orientation of the hand yet.
     pub turning: bool,
