@@ -280,7 +280,7 @@ impl Planner {
         arrived
     }
 
-    /// Returns the time since the last command of this motion, or one period if there is none.
+    /// Returns the time since the last command of this motion, or one period before the first one.
     fn elapsed(&self, now: Instant, basis: Basis) -> Duration {
         let sent = basis.estimate.last_sent().filter(|_| self.has_begun());
         let since = sent.map(|(sent_at, _)| now.saturating_duration_since(sent_at));
@@ -391,7 +391,7 @@ pub struct Planned {
     pub clamped: bool,
     /// The filter changed the target.
     pub filtered: bool,
-    /// The limit that keeps this command from reaching the target. `None` if the command reaches it.
+    /// The limit that keeps the command from reaching the target. `None` if it reaches the target.
     pub limited: Option<Limit>,
     /// The command does not reach the orientation of the hand yet.
     pub turning: bool,
