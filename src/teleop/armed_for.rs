@@ -1,43 +1,47 @@
-//! Whom the arm is armed for: the publisher of targets whose hand it follows.
+//! The publisher for which the arm is armed. The arm follows the targets of this publisher only.
 //!
 //! Invariants:
-//! - While motion is allowed, no target of another publisher than that one is followed, from its first message on.
-//! - If another publisher sends while that one is silent, the permission to move ends, and only a person gives it again.
-//! - Before the permission publishers may come and go, and the hand of a new one has to prove itself from the beginning.
+//! - While motion is allowed, the arm follows no target of another publisher, not even its first
+//!   message.
+//! - If another publisher sends while the chosen publisher is silent, the permission to move ends.
+//!   Only the operator can give it again.
+//! - Before motion is allowed, publishers may come and go. Each new publisher has to prove its hand
+//!   from the beginning.
 
 use std::time::{Duration, Instant};
 
 use super::target::PublisherId;
 
-/// The publisher that motion is allowed for.
+/// Remembers the publisher for which motion is allowed.
 #[derive(Debug, Default)]
 pub(super) struct ArmedFor {
-    /// None while motion is not allowed, or until the first target after that.
+    /// `None` while motion is not allowed, and until the first target after that.
     publisher: Option<PublisherId>,
-    /// Whether motion was allowed when that was last looked at.
+    /// Whether motion was allowed at the last call of [`ArmedFor::handle_armed`].
     armed: bool,
-    /// Who sent last, of those that may be followed, and when.
+    /// The last publisher that the arm may follow, and when its last message came.
     last: Option<(PublisherId, Instant)>,
-    /// When another one than that sent last.
+    /// When the last message of another publisher came.
     other_at: Option<Instant>,
 }
 
-/// What a message is, by who sent it.
+/// How the publisher of a message relates to the publisher for which the arm is armed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sender {
-    /// The publisher of the message before, or the middleware does not tell publishers apart.
+    /// The same publisher as before, or the middleware does not identify publishers.
     Known,
-    /// Another one, and the arm is armed for none yet.
+    /// A new publisher, while the arm is not armed for any publisher yet.
     New,
-    /// Another one than the arm is armed for, which sends too.
+    /// Another publisher, while the chosen publisher is sending too.
     Stranger,
-    /// Another one than the arm is armed for, which is silent.
+    /// Another publisher, while the chosen publisher is silent.
     Successor,
 }
 
 impl ArmedFor {
-    /// Takes whether motion is allowed. If it has just become so, it is for the publisher that sends now. If none does, or
-    /// several do, it is for the next that sends.
+    /// Handles whether motion is allowed. If motion has just become allowed, chooses the publisher
+    /// that is sending now. If no publisher is sending, or if several are, chooses the publisher of
+    /// the next message.
     pub fn handle_armed(&mut self, now: Instant, armed: bool) {
         if !std::mem::replace(&mut self.armed, armed) && armed {
             let alone = !self.other_at.is_some_and(|at| is_recent(now, at));
@@ -48,12 +52,12 @@ impl ArmedFor {
         }
     }
 
-    /// Forgets for whom motion was allowed, because it is allowed no more.
+    /// Forgets the chosen publisher, because motion is no longer allowed.
     pub fn release(&mut self) {
         (self.publisher, self.armed) = (None, false);
     }
 
-    /// Judges by who sent it a message that is about to be handled.
+    /// Classifies the publisher of a message before the message is handled.
     pub fn judge(&mut self, now: Instant, publisher: Option<PublisherId>) -> Sender {
         let Some(publisher) = publisher else { return Sender::Known };
         if let (Some(owner), Some((_, at))) = (self.publisher, self.last)
@@ -74,12 +78,12 @@ impl ArmedFor {
     }
 }
 
-/// Returns whether a publisher that sent at this time still sends.
+/// Returns whether a publisher whose last message came at `at` still counts as sending.
 fn is_recent(now: Instant, at: Instant) -> bool {
     now.saturating_duration_since(at) < SILENCE
 }
 
-/// How long a publisher is silent before another one counts as its successor.
+/// After this silence of a publisher, another publisher counts as its successor.
 const SILENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -93,12 +97,12 @@ mod tests {
     #[test]
     fn publishers_come_and_go_before_arming() {
         let (mut armed_for, now) = (ArmedFor::default(), Instant::now());
-        let judged = [A, A, B, None, B].map(|publisher| armed_for.judge(now, publisher));
-        assert_eq!(judged, [Sender::New, Sender::Known, Sender::New, Sender::Known, Sender::Known]);
+        let senders = [A, A, B, None, B].map(|publisher| armed_for.judge(now, publisher));
+        assert_eq!(senders, [Sender::New, Sender::Known, Sender::New, Sender::Known, Sender::Known]);
     }
 
     #[test]
-    fn arming_is_for_the_publisher_that_sends() {
+    fn arming_chooses_the_sending_publisher() {
         let (mut armed_for, now) = (ArmedFor::default(), Instant::now());
         armed_for.judge(now, A);
         armed_for.handle_armed(now, true);
@@ -110,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn arming_while_two_send_is_for_the_next() {
+    fn arming_with_two_publishers_chooses_the_next() {
         let (mut armed_for, now) = (ArmedFor::default(), Instant::now());
         armed_for.judge(now, A);
         armed_for.judge(now, B);
@@ -121,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn arming_before_any_publisher_is_for_the_first() {
+    fn arming_without_publisher_chooses_the_first() {
         let (mut armed_for, now) = (ArmedFor::default(), Instant::now());
         armed_for.judge(now, A);
         armed_for.handle_armed(now + SILENCE, true);

@@ -1,36 +1,39 @@
-//! Doubts about a reported position: what a controller says that cannot be where its arm is.
+//! Plausibility of a reported position: detects reports that cannot be the position of the arm.
 //!
-//! Invariant: a position that is in doubt begins no motion.
+//! Invariant: a position in doubt starts no motion.
 
 use std::sync::Arc;
 
 use super::workspace::Workspace;
 use crate::geometry::Position;
 
-/// Why a report of the controller is not believed.
+/// The reason why a report of the controller is in doubt.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Doubt {
-    /// Exactly zero on every axis, which controllers report before they know.
+    /// Exactly zero on every axis. Controllers report this before they know the position.
     #[error("the controller reports exactly [0, 0, 0]; has the arm been homed?")]
     Zero,
-    /// What would be right if it were in another unit.
+    /// The position would be plausible in another unit: `factor` times larger (`larger: false`) or
+    /// smaller (`larger: true`) than reported.
     #[error(
-        "the controller reports {reported} m, which would be right {factor} times {}; {}", if *larger { "smaller" } else { "larger" },
-        if *larger { UNIT_TOO_SMALL } else { UNIT_TOO_LARGE }
+        "the controller reports {reported} m, which would be right if it were {factor} times {}; \
+         check that wire.position_unit is the unit that the controller uses",
+        if *larger { "smaller" } else { "larger" }
     )]
     #[allow(missing_docs)]
     Scale { reported: Position, factor: u32, larger: bool },
-    /// Numbers that are none, or that lie beyond any arm.
-    #[error("the controller reports what cannot be read: {0}")]
+    /// The report contains invalid numbers, or numbers that no arm can reach.
+    #[error("the bridge cannot read the controller's report: {0}")]
     Unreadable(Arc<str>),
 }
 
-const UNIT_TOO_LARGE: &str = "metres on a millimetre wire? check wire.position_unit";
-const UNIT_TOO_SMALL: &str = "millimetres on a metre wire? check wire.position_unit";
-
 impl Doubt {
-    /// Judges a reported position by what is known of the arm, or by the workspace if nothing is known.
-    pub(super) fn judge(
+    /// Compares a reported position with the known position of the arm, or with the workspace if
+    /// none is known. All positions and `tolerance` are in metres.
+    ///
+    /// # Errors
+    /// [`Doubt`] states what is wrong with the report.
+    pub(super) fn check(
         reported: Position,
         known: Option<Position>,
         tolerance: f64,
@@ -43,16 +46,16 @@ impl Doubt {
             Some(known) => position.distance(known) <= tolerance + SHARE * known.point().coords.norm(),
             None => workspace.contains(position),
         };
-        if is_right(reported) || known.is_none() && near(reported, tolerance, workspace) {
+        if is_right(reported) || known.is_none() && is_near(reported, tolerance, workspace) {
             return Ok(());
         }
-        // Next to the base every unit looks the same.
+        // Close to the base, the position looks the same in every unit.
         if known.is_some_and(|known| known.point().coords.norm() < NEAR_BASE * tolerance) {
             return Ok(());
         }
         let is_far = reported.point().coords.norm() > FAR;
         for factor in FACTORS {
-            // Without anything to compare with, an arm that is a little outside is just there.
+            // Without a known position, a report a little outside the workspace is taken as it is.
             for larger in [false, true].into_iter().filter(|larger| known.is_some() || !larger || is_far) {
                 let scale = if larger { 1.0 / f64::from(factor) } else { f64::from(factor) };
                 let [x, y, z] = reported.coordinates().map(|coordinate| coordinate * scale);
@@ -65,18 +68,21 @@ impl Doubt {
     }
 }
 
-/// Returns whether a position is as near to the workspace as an arm at its edge may be measured.
-fn near(position: Position, tolerance: f64, workspace: &Workspace) -> bool {
+/// Returns whether a position is at most `tolerance` outside the workspace, as an arm at its edge
+/// may be measured.
+fn is_near(position: Position, tolerance: f64, workspace: &Workspace) -> bool {
     workspace.nearest(position).is_some_and(|inside| inside.distance(position) <= tolerance)
 }
 
-/// The factors between the units that people confuse.
+/// The factors between units that are often confused.
 const FACTORS: [u32; 3] = [1000, 100, 10];
-/// How far from the base, as a multiple of the tolerance, a position has to be for a comparison of units.
+/// Units are compared only if the known position is at least this far from the base, as a multiple
+/// of the tolerance.
 const NEAR_BASE: f64 = 5.0;
-/// No arm on a table reaches so far, in metres.
+/// No table-top arm reaches farther, in metres.
 const FAR: f64 = 5.0;
-/// How far from what is known a scaled position may be and still count as the same, as a share of the distance to the base.
+/// How far a scaled position may be from the known position and still count as the same, as a share
+/// of the distance of the known position from the base. The tolerance is added.
 const SHARE: f64 = 0.05;
 
 #[cfg(test)]
@@ -88,73 +94,76 @@ mod tests {
         Position::new(x, y, z).unwrap()
     }
 
-    fn judge(reported: Position, known: Option<Position>) -> Result<(), Doubt> {
+    fn check(reported: Position, known: Option<Position>) -> Result<(), Doubt> {
         let corner = |by: f64| at(by, by, by);
         let workspace = Workspace::new(corner(-0.3), corner(0.4), Policy::Clamp).unwrap();
-        Doubt::judge(reported, known, 0.01, &workspace.with_reach(0.05, 0.0))
+        Doubt::check(reported, known, 0.01, &workspace.with_reach(0.05, 0.0))
     }
 
     #[test]
     fn exact_zero_is_in_doubt() {
-        assert_eq!(judge(at(0.0, 0.0, 0.0), None), Err(Doubt::Zero));
-        assert_eq!(judge(at(0.0, 0.0, 0.0), Some(at(0.001, 0.0, 0.0))), Err(Doubt::Zero));
-        assert_eq!(judge(at(0.0, 0.0, 0.1), None), Ok(()));
+        assert_eq!(check(at(0.0, 0.0, 0.0), None), Err(Doubt::Zero));
+        assert_eq!(check(at(0.0, 0.0, 0.0), Some(at(0.001, 0.0, 0.0))), Err(Doubt::Zero));
+        assert_eq!(check(at(0.0, 0.0, 0.1), None), Ok(()));
     }
 
     #[test]
-    fn each_factor_from_what_is_known_is_named() {
+    fn error_names_factor_from_known_position() {
         let known = at(0.2, 0.05, 0.15);
         for factor in FACTORS {
             let share = 1.0 / f64::from(factor);
             let smaller = at(0.2 * share, 0.05 * share, 0.15 * share);
-            let doubt = judge(smaller, Some(known)).unwrap_err();
+            let doubt = check(smaller, Some(known)).unwrap_err();
             assert_eq!(doubt, Doubt::Scale { reported: smaller, factor, larger: false });
-            assert!(doubt.to_string().contains("metres on a millimetre wire?"), "{doubt}");
+            assert!(
+                doubt.to_string().contains(&format!("{factor} times larger; check that wire.")),
+                "{doubt}"
+            );
         }
         let larger = at(2.0, 0.5, 1.5);
-        let doubt = judge(larger, Some(known)).unwrap_err();
+        let doubt = check(larger, Some(known)).unwrap_err();
         assert_eq!(doubt, Doubt::Scale { reported: larger, factor: 10, larger: true });
-        assert!(doubt.to_string().contains("10 times smaller; millimetres on a metre wire?"), "{doubt}");
+        assert!(doubt.to_string().contains("10 times smaller; check that wire.position_unit"), "{doubt}");
     }
 
     #[test]
-    fn position_elsewhere_is_no_doubt_of_the_unit() {
-        assert_eq!(judge(at(0.1, -0.2, 0.3), Some(at(0.2, 0.05, 0.15))), Ok(()));
-        assert_eq!(judge(at(0.2, 0.05, 0.15), Some(at(0.2, 0.05, 0.15))), Ok(()));
-        assert_eq!(judge(at(0.1, -0.2, 0.3), Some(at(0.0, 0.0, 0.01))), Ok(()), "next to the base");
+    fn position_elsewhere_causes_no_unit_doubt() {
+        assert_eq!(check(at(0.1, -0.2, 0.3), Some(at(0.2, 0.05, 0.15))), Ok(()));
+        assert_eq!(check(at(0.2, 0.05, 0.15), Some(at(0.2, 0.05, 0.15))), Ok(()));
+        assert_eq!(check(at(0.1, -0.2, 0.3), Some(at(0.0, 0.0, 0.01))), Ok(()), "close to the base");
     }
 
     #[test]
-    fn first_report_is_judged_by_the_workspace() {
+    fn first_report_is_compared_with_workspace() {
         let tiny = at(0.0002, 0.0, 0.0002);
-        assert_eq!(judge(tiny, None), Err(Doubt::Scale { reported: tiny, factor: 1000, larger: false }));
-        assert_eq!(judge(at(0.2, 0.0, 0.2), None), Ok(()));
-        assert_eq!(judge(at(1.5, 0.0, 0.2), None), Ok(()), "outside, and no other unit");
+        assert_eq!(check(tiny, None), Err(Doubt::Scale { reported: tiny, factor: 1000, larger: false }));
+        assert_eq!(check(at(0.2, 0.0, 0.2), None), Ok(()));
+        assert_eq!(check(at(1.5, 0.0, 0.2), None), Ok(()), "outside, and plausible in no other unit");
         let huge = at(90.0, 0.0, 90.0);
-        assert_eq!(judge(huge, None), Err(Doubt::Scale { reported: huge, factor: 1000, larger: true }));
-        assert_eq!(judge(at(0.2, 0.0, 0.405), None), Ok(()), "an arm at the edge measures a hair outside");
+        assert_eq!(check(huge, None), Err(Doubt::Scale { reported: huge, factor: 1000, larger: true }));
+        assert_eq!(check(at(0.2, 0.0, 0.405), None), Ok(()), "slightly outside the edge");
     }
 
     #[test]
-    fn scaled_position_need_be_only_near_what_is_known() {
+    fn scaled_position_matches_near_known_position() {
         let known = at(0.2, 0.0, 0.0);
-        // 5 % of the way from the base, and the tolerance.
-        assert!(matches!(judge(at(0.0219, 0.0, 0.0), Some(known)), Err(Doubt::Scale { factor: 10, .. })));
-        assert_eq!(judge(at(0.0221, 0.0, 0.0), Some(known)), Ok(()));
+        // 5 % of the distance from the base, and the tolerance.
+        assert!(matches!(check(at(0.0219, 0.0, 0.0), Some(known)), Err(Doubt::Scale { factor: 10, .. })));
+        assert_eq!(check(at(0.0221, 0.0, 0.0), Some(known)), Ok(()));
     }
 
     #[test]
-    fn first_report_beside_the_workspace_is_no_other_unit() {
-        assert_eq!(judge(at(0.03, 0.0, 0.03), None), Ok(()), "8 mm inside the inner reach");
+    fn report_just_outside_workspace_is_accepted() {
+        assert_eq!(check(at(0.03, 0.0, 0.03), None), Ok(()), "8 mm inside the inner reach");
         let inside = at(0.02, 0.0, 0.02);
-        assert_eq!(judge(inside, None), Err(Doubt::Scale { reported: inside, factor: 10, larger: false }));
+        assert_eq!(check(inside, None), Err(Doubt::Scale { reported: inside, factor: 10, larger: false }));
     }
 
     #[test]
-    fn limits_of_the_comparison_are_met_exactly() {
+    fn comparison_includes_its_exact_limits() {
         let known = at(NEAR_BASE * 0.01, 0.0, 0.0);
-        assert!(matches!(judge(at(0.005, 0.0, 0.0), Some(known)), Err(Doubt::Scale { factor: 10, .. })));
-        assert_eq!(judge(at(3.0, 0.0, 4.0), None), Ok(()), "as far as an arm may reach");
-        assert!(matches!(judge(at(3.0, 0.0, 4.001), None), Err(Doubt::Scale { larger: true, .. })));
+        assert!(matches!(check(at(0.005, 0.0, 0.0), Some(known)), Err(Doubt::Scale { factor: 10, .. })));
+        assert_eq!(check(at(3.0, 0.0, 4.0), None), Ok(()), "as far as an arm may reach");
+        assert!(matches!(check(at(3.0, 0.0, 4.001), None), Err(Doubt::Scale { larger: true, .. })));
     }
 }

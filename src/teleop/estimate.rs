@@ -1,25 +1,37 @@
-//! The estimate of the arm: the only place that decides where the arm is, and whether that is known.
+//! The estimate of the arm's position. Only this module decides where the arm is, and whether its
+//! position is known.
 //!
-//! A *session* is the time in which the place can be known from what was said before: one connection, or an unbroken run of
-//! answers. A connection that breaks ends it, and so do a controller that joins, a disarm, another arm and a sleep of the
-//! machine, because the arm may have been moved, homed or exchanged since.
+//! The bridge learns the position in three ways:
+//! - The controller *reports* it: in a reply, or in an unsolicited message.
+//! - The controller *accepts* a command. The arm then moves to the position of that command.
+//! - The operator lets the bridge *assume* a position: with `arm.assume_position`, or with two
+//!   calls of `~/set_armed`.
+//!
+//! A report or an accepted command counts only within its *session*. A session is one connection,
+//! or one unbroken run of replies. A session also ends if another controller joins, if the bridge
+//! disarms, if the arm is exchanged, or if the machine sleeps. The reason: after that, the arm may
+//! have been moved, homed or exchanged.
 //!
 //! Invariants:
-//! - The place is *known* if the controller has reported it in this session, or has accepted a command in this session, no longer
-//!   ago than `arm.position_timeout`. It is *assumed* if a person says so, by `arm.assume_position` or by two calls of
-//!   `~/set_armed`. Otherwise it is unknown.
-//! - No motion begins while the place is unknown. If the controller can be asked, it is asked before each motion, and the motion
-//!   waits for the answer.
-//! - A reported place that is no farther than `arm.position_tolerance` from the last accepted command is that command. If it is
-//!   farther away the arm has been moved by others, and no motion begins before reports show that the arm rests.
-//! - A report that is in [doubt](Doubt) begins no motion. It is forgotten with the next good one of the same arm, or when a person
-//!   assumes a place.
-//! - No motion begins while a line is unanswered, nor before the arm can be back from a refused command.
-//! - After a refusal a motion goes on from the last accepted command, unless a report shows the arm at rest elsewhere, or too far
-//!   away to follow.
-//! - A controller that reports unasked all the time, and is silent, has to report again before a motion begins.
-//! - Only the last command may be repeated, if the controller has accepted it, nothing has come between, and no report shows the arm
-//!   elsewhere or moving. A controller that can be asked is asked before.
+//! - The position is *known* if, in this session, the controller has reported it or has accepted a
+//!   command, and that is no longer ago than `arm.position_timeout`. It is *assumed* if the
+//!   operator states it. Otherwise it is unknown.
+//! - No motion begins while the position is unknown. If the bridge can request the position, it
+//!   does so before each motion, and the motion waits for the reply.
+//! - If a reported position is at most `arm.position_tolerance` away from the last accepted
+//!   command, the arm counts as being at that command. If it is farther away, something else has
+//!   moved the arm. Then no motion begins until reports show that the arm is at rest.
+//! - A report in [doubt](Doubt) starts no motion. The doubt ends with the next plausible report of
+//!   the same arm, or if the operator assumes a position.
+//! - No motion begins while a line is unanswered, or before the arm has had the time to come back
+//!   from a rejected command.
+//! - After a rejection, the motion continues from the last accepted command, unless a report shows
+//!   that the arm rests elsewhere, or that it is too far away to follow.
+//! - If a controller that sends unsolicited reports all the time becomes silent, no motion begins
+//!   before its next report.
+//! - Only the last command may be repeated, and only if the controller has accepted it, if nothing
+//!   has happened since, and if no report shows the arm elsewhere or moving. If the bridge can
+//!   request the position, it does so before the repetition.
 
 use std::time::{Duration, Instant};
 
@@ -29,112 +41,121 @@ use super::following::FollowingError;
 use crate::arm::Command;
 use crate::geometry::{Orientation, Position};
 
-/// What has been sent on this connection, and what is known of the arm.
+/// The commands of this connection, and what is known of the arm's position.
 #[derive(Debug, Default)]
 pub(super) struct ArmEstimate {
     last_sent: Option<(Instant, Command)>,
-    /// When the first command to where the last one leads was sent.
-    aimed_at: Option<Instant>,
-    /// How many lines, stop lines too, have not been answered.
+    /// When the first of the commands with the position of the last command was sent.
+    position_sent_at: Option<Instant>,
+    /// How many lines, including stop lines, are unanswered.
     unanswered: u32,
-    /// The last command that was answered, if the controller has accepted it.
+    /// The last answered command, if the controller has accepted it.
     accepted: Option<Command>,
-    /// The motion has ended, or begins again after a refusal, and no command has been sent since.
+    /// The motion has ended, or restarts after a rejection, and no command has been sent since.
     is_interrupted: bool,
-    /// Nothing has happened since the last command that would make it unsafe to repeat.
+    /// Nothing has happened since the last command that would make a repetition unsafe.
     undisturbed: bool,
     session: Session,
     following: FollowingError,
-    /// Where the arm was when the last session ended, if that was known.
-    former: Option<Place>,
-    /// The arm may have left the place at which it stood when the bridge was started.
+    /// The pose of the arm at the end of the last session, if it was known.
+    former: Option<Pose>,
+    /// The arm may no longer be where it was when the bridge started.
     left_start: bool,
-    /// The controller has reported unasked where the arm is. After a lost connection its next report is awaited.
+    /// The controller has sent an unsolicited report. After a lost connection the bridge waits for
+    /// its next report.
     reports_unasked: bool,
 }
 
 /// What is known of the arm in this session.
 #[derive(Debug, Default)]
 struct Session {
-    /// Where the last accepted command leads, and when it was accepted.
-    commanded: Option<(Instant, Place)>,
-    /// The newest good report of each arm. Several controllers that dial in have an arm each.
+    /// The pose of the last accepted command, and when the controller accepted it.
+    commanded: Option<(Instant, Pose)>,
+    /// The newest plausible report of each arm. If several controllers connect to the bridge, each
+    /// has its own arm.
     reports: Vec<Report>,
-    /// Which arms have reported last what is not believed.
+    /// The arms whose last report is in doubt.
     doubts: Vec<(u64, Doubt)>,
-    assumed: Option<Place>,
-    /// When the controller last answered a question, or said unasked where the arm is, with nothing unanswered.
-    answered_at: Option<Instant>,
-    /// When the controller last answered a question, or reported where the arm is, whatever was unanswered.
-    told_at: Option<Instant>,
-    /// When the last question went out.
+    assumed: Option<Pose>,
+    /// When the controller last replied to a position request, or sent an unsolicited report, while
+    /// no line was unanswered.
+    idle_reply_at: Option<Instant>,
+    /// When the controller last replied to a position request, or reported a position. Lines may
+    /// have been unanswered.
+    replied_at: Option<Instant>,
+    /// When the last position request was sent.
     asked_at: Option<Instant>,
     is_asking: bool,
-    /// Why the arm may not be where commands lead, until it is seen at rest.
+    /// How the arm deviates from its commands. It stays set until a report shows the arm at rest.
     deviation: Option<Deviation>,
-    /// How many of the unanswered lines were sent in an earlier session. They are answered first.
+    /// How many of the unanswered lines were sent in an earlier session. Their replies come first.
     earlier: u32,
 }
 
-/// Where the tool centre point is, and how the tool is turned if that is known.
+/// The position of the tool centre point, and the orientation of the tool if it is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Place {
+struct Pose {
     position: Position,
     orientation: Option<Orientation>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Report {
-    /// Whose arm it is.
+    /// The number of the arm.
     arm: u64,
     at: Instant,
-    place: Place,
+    pose: Pose,
     moving: Option<bool>,
-    /// Since when reports have shown the arm here.
+    /// Since when all reports have shown the arm at `here`.
     here_since: Instant,
     here: Position,
-    /// The report shows where the arm rests, or is moved by others: it is no reply that accepts a command.
+    /// The report shows where the arm is, because it is at rest or something else moves it. The
+    /// reply that accepts a command is not such a report, because the arm then moves to the
+    /// command.
     observed: bool,
-    /// It came after the last command was accepted.
+    /// The report came after the controller accepted the last command.
     is_newer: bool,
-    /// It came with the reply that accepts a command, maybe before the arm has begun to move.
+    /// The report came in the reply that accepts a command. The arm may not have started to move
+    /// yet.
     of_command: bool,
-    /// The controller has said so unasked.
+    /// The report was unsolicited.
     unasked: bool,
-    /// How often in a row it has said the same again unasked, and how long that took last, once it is clear that it reports all
-    /// the time. A controller that reports only changes does not.
-    again: u32,
+    /// How many unsolicited reports in a row were the same as the one before.
+    repeats: u32,
+    /// The last time between two reports, if the controller reports all the time. `None` if it
+    /// may report only changes.
     period: Option<Duration>,
     rests: bool,
 }
 
-/// What a report is judged by.
+/// The facts that decide how a report is interpreted.
 #[derive(Debug, Clone, Copy)]
 struct ReportBasis {
-    /// The arm follows accepted commands.
+    /// The arm is following accepted commands.
     follows: bool,
-    /// A command of this session has sent the arm on its way.
-    is_sent: bool,
-    /// The place is farther from the last accepted command than the arm may be behind.
+    /// The controller has accepted a command in this session.
+    is_commanded: bool,
+    /// The reported position is farther from the last accepted command than
+    /// `limits.following_error`.
     is_far: bool,
 }
 
-/// What a report is about.
+/// The kind of line with which a report came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportAbout {
-    /// The controller accepts a command: the arm is on its way.
+    /// The reply accepts a command. The arm moves to it.
     Accepted,
-    /// The controller has stopped the arm.
+    /// The reply to a stop line: the controller has stopped the arm.
     Stopped,
-    /// The controller refuses a command. The arm may still be on its way to the one that was accepted before.
+    /// The reply rejects a command. The arm may still be moving to an earlier command.
     Refused,
-    /// A reply to anything else: a heartbeat, or a stop line that is refused.
+    /// A reply to another line: to a heartbeat, or to a stop line that the controller rejects.
     Observed,
-    /// Nothing: the controller says it unasked, and will say a change.
+    /// An unsolicited report. The controller will also report a change.
     Unasked,
 }
 
-/// A position that a controller reports.
+/// A position that a controller has reported.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Reported {
     pub arm: u64,
@@ -147,58 +168,60 @@ pub(super) struct Reported {
 /// How the arm deviates from its commands.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Deviation {
-    /// It is this far behind, in metres.
+    /// The arm is this far behind its commands, in metres.
     Lags(f64),
-    /// It is elsewhere, or moves without a command.
+    /// The arm is at this position instead, or moves without a command.
     Moved(Position),
 }
 
-/// Why the place of the arm is not known.
+/// The reason why the position of the arm is unknown, or why no motion may begin from it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PositionUnknown {
-    /// The answer to the question has not come yet.
+    /// The reply to the position request has not come yet, or a regular report is overdue.
     #[error("waiting for the controller to report where the arm is")]
     Awaited,
     /// The controller has neither reported a position nor accepted a command in this session.
     #[error("this controller has not reported where the arm is")]
     NotReported,
-    /// The last command was accepted, or the last position reported, too long ago.
+    /// The last accepted command or reported position is older than `arm.position_timeout`.
     #[error(
-        "this controller has neither reported where the arm is nor accepted a command for {:.0} s, more than \
-         arm.position_timeout {:.0} s", age.as_secs_f64(), timeout.as_secs_f64()
+        "this controller has neither reported where the arm is nor accepted a command for {:.0} s, longer than \
+         arm.position_timeout ({:.0} s)", age.as_secs_f64(), timeout.as_secs_f64()
     )]
     #[allow(missing_docs)]
     Outdated { age: Duration, timeout: Duration },
-    /// Commands carry an orientation, and the controller does not report one.
-    #[error("this controller does not report how the tool is turned")]
-    TurningNotReported,
-    /// The newest report is not believed.
+    /// Commands contain an orientation, but the controller does not report one.
+    #[error("this controller does not report the orientation of the tool")]
+    OrientationNotReported,
+    /// The newest report is in doubt.
     #[error("{0}")]
     Doubtful(Doubt),
-    /// Two arms that get the same commands are at different places.
-    #[error("the controllers report places {0:.3} m apart; move the arms to the same place")]
+    /// Two arms that receive the same commands are this far apart, in metres.
+    #[error("the controllers report positions {0:.3} m apart; move the arms to the same position")]
     Apart(f64),
-    /// Outside the workspace.
+    /// The arm is at this position, outside the workspace.
     #[error("the arm is at {0} m, outside the workspace; move it inside, or widen workspace.*")]
     Outside(Position),
-    /// The arm is behind its commands by so many metres.
+    /// The arm is this far behind its commands, in metres.
     #[error(
         "the arm is {0:.3} m behind its commands, more than limits.following_error; is it blocked, or slower than limits.speed?"
     )]
     Lags(f64),
-    /// The arm is not where it was sent, and has not been seen at rest.
+    /// The arm is at this position instead of at its last command, and no report has shown it at
+    /// rest.
     #[error("the arm is moved by others: it is at {0} m, and not where it was sent; waiting until it rests")]
     Moved(Position),
 }
 
 impl Report {
-    /// Starts with the first report of an arm, which [`Report::handle`] takes next.
+    /// Creates the entry for the first report of an arm. [`Report::handle`] must then handle that
+    /// report.
     fn new(now: Instant, reported: &Reported) -> Self {
         let Reported { arm, position, orientation, moving, .. } = *reported;
         Self {
             arm,
             at: now,
-            place: Place { position, orientation },
+            pose: Pose { position, orientation },
             moving,
             here_since: now,
             here: position,
@@ -206,13 +229,13 @@ impl Report {
             is_newer: false,
             of_command: false,
             unasked: false,
-            again: 0,
+            repeats: 0,
             period: None,
             rests: false,
         }
     }
 
-    /// Takes the next report of the same arm.
+    /// Handles the next report of the same arm.
     fn handle(&mut self, now: Instant, reported: &Reported, basis: ReportBasis) {
         let Reported { about, position, orientation, moving, .. } = *reported;
         let stays = about != ReportAbout::Accepted
@@ -225,38 +248,40 @@ impl Report {
         self.rests = match (about, moving) {
             (ReportAbout::Accepted, _) | (_, Some(true)) => false,
             (_, Some(false)) | (ReportAbout::Stopped, None) => true,
-            (ReportAbout::Refused, None) if !basis.is_sent => true,
+            (ReportAbout::Refused, None) if !basis.is_commanded => true,
             (ReportAbout::Refused | ReportAbout::Observed | ReportAbout::Unasked, None) => {
                 now.saturating_duration_since(self.here_since) >= REST_TIME
             }
         };
         self.observed = match about {
             ReportAbout::Accepted => false,
-            // A refusal ends the motion. The arm may rest, or still follow what was accepted before.
+            // A rejection ends the motion. The arm may be at rest, or may still follow an earlier
+            // command.
             ReportAbout::Refused => self.rests || (moving == Some(true) && !basis.follows) || basis.is_far,
             ReportAbout::Stopped | ReportAbout::Observed | ReportAbout::Unasked => !basis.follows,
         };
         if about == ReportAbout::Unasked {
             self.handle_unasked(now, position, moving);
         }
-        let orientation = orientation.or(self.place.orientation.filter(|_| self.rests));
-        (self.at, self.place, self.moving) = (now, Place { position, orientation }, moving);
+        let orientation = orientation.or(self.pose.orientation.filter(|_| self.rests));
+        (self.at, self.pose, self.moving) = (now, Pose { position, orientation }, moving);
         self.unasked = about == ReportAbout::Unasked;
         self.of_command = about == ReportAbout::Accepted;
         self.is_newer = !self.of_command;
     }
 
-    /// Learns whether the controller reports all the time, and how often, from the report that comes next.
+    /// Finds out from the next unsolicited report whether the controller reports all the time, and
+    /// how often.
     fn handle_unasked(&mut self, now: Instant, position: Position, moving: Option<bool>) {
         let since = now.saturating_duration_since(self.at);
-        let is_same = self.unasked && (self.place.position, self.moving) == (position, moving);
-        self.again = if is_same && since <= LONGEST_PERIOD { self.again + 1 } else { 0 };
-        if self.again >= AGAIN {
+        let is_same = self.unasked && (self.pose.position, self.moving) == (position, moving);
+        self.repeats = if is_same && since <= LONGEST_PERIOD { self.repeats + 1 } else { 0 };
+        if self.repeats >= REPEATS {
             self.period = Some(since);
         }
     }
 
-    /// Returns whether the controller reports again and again, and has not for longer than it usually takes.
+    /// Returns whether the controller usually reports all the time, but its next report is overdue.
     fn is_overdue(&self, now: Instant) -> bool {
         let limit = self.period.map(|period| FRESH.max(OVERDUE * period));
         self.unasked && limit.is_some_and(|limit| now.saturating_duration_since(self.at) > limit)
@@ -264,11 +289,12 @@ impl Report {
 }
 
 impl PositionUnknown {
-    /// Returns whether only a person can end this. `reports`: the controller reports where the arm is, asked or unasked.
-    pub(super) fn needs_person(&self, reports: bool) -> bool {
+    /// Returns whether only the operator can resolve this. `reports` states whether the controller
+    /// reports the position, either on request or unsolicited.
+    pub(super) fn needs_operator(&self, reports: bool) -> bool {
         match self {
             Self::Awaited => false,
-            Self::NotReported | Self::Outdated { .. } | Self::TurningNotReported => true,
+            Self::NotReported | Self::Outdated { .. } | Self::OrientationNotReported => true,
             Self::Doubtful(_) | Self::Apart(_) | Self::Outside(_) => true,
             Self::Lags(_) | Self::Moved(_) => !reports,
         }
@@ -276,7 +302,7 @@ impl PositionUnknown {
 }
 
 impl ArmEstimate {
-    /// Starts without a connection.
+    /// Creates an estimate without a connection.
     pub(super) fn new(config: &TeleopConfig) -> Self {
         let mut estimate = Self::default();
         estimate.renew_session(config);
@@ -287,17 +313,17 @@ impl ArmEstimate {
     pub(super) fn handle_sent(&mut self, now: Instant, command: Command) {
         self.unanswered += 1;
         if self.last_sent.is_none_or(|(_, last)| last.position != command.position) {
-            self.aimed_at = Some(now);
+            self.position_sent_at = Some(now);
         }
         self.last_sent = Some((now, command));
         (self.undisturbed, self.left_start, self.is_interrupted) = (true, true, false);
-        self.session.answered_at = None;
+        self.session.idle_reply_at = None;
     }
 
     /// Records a stop line that has been sent.
     pub(super) fn handle_stop_sent(&mut self) {
         self.unanswered += 1;
-        self.session.answered_at = None;
+        self.session.idle_reply_at = None;
         self.forbid_repetition();
     }
 
@@ -305,22 +331,23 @@ impl ArmEstimate {
     pub(super) fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
         self.accepted = Some(*command);
         if self.handle_answered_line() {
-            // It says where the arm was when that session ended.
+            // This command shows where the arm was at the end of that earlier session.
             let Command { position, orientation, .. } = *command;
-            let former = self.former.replace(Place { position, orientation });
+            let former = self.former.replace(Pose { position, orientation });
             if self.session.assumed.is_some() && self.session.assumed == former {
                 self.session.assumed = self.former;
             }
             return;
         }
-        let orientation = command.orientation.or(self.best().and_then(|place| place.orientation));
-        self.session.commanded = Some((now, Place { position: command.position, orientation }));
+        let orientation = command.orientation.or(self.best().and_then(|pose| pose.orientation));
+        self.session.commanded = Some((now, Pose { position: command.position, orientation }));
         for report in &mut self.session.reports {
             (report.observed, report.is_newer) = (false, false);
         }
     }
 
-    /// Counts an answer. Returns whether its line was sent in an earlier session, so that it says nothing of this one.
+    /// Counts a reply. Returns whether its line was sent in an earlier session. Then the reply
+    /// states nothing about this session.
     fn handle_answered_line(&mut self) -> bool {
         self.unanswered = self.unanswered.saturating_sub(1);
         let is_earlier = self.session.earlier > 0;
@@ -328,15 +355,16 @@ impl ArmEstimate {
         is_earlier
     }
 
-    /// Records that the controller has refused a command, or that the command or its reply was lost.
+    /// Records that the controller has rejected a command, or that the command or its reply was
+    /// lost.
     pub(super) fn handle_rejected(&mut self) {
         self.handle_answered_line();
         self.accepted = None;
         self.handle_interrupted();
     }
 
-    /// Records that a motion ends, or begins again. An arm that has been seen at rest since it accepted a command does not follow
-    /// that command.
+    /// Records that a motion ends or restarts. If a report after the last accepted command shows
+    /// the arm at rest, the arm no longer follows that command.
     pub(super) fn handle_interrupted(&mut self) {
         self.is_interrupted = true;
         for report in &mut self.session.reports {
@@ -344,7 +372,8 @@ impl ArmEstimate {
         }
     }
 
-    /// Records the end of a stop line, and whether the reply has reported where the arm has stopped on its way.
+    /// Records that a stop line is settled. `reported`: its reply contained the position at which
+    /// the arm has stopped.
     pub(super) fn handle_stop_answered(&mut self, reported: bool) {
         self.handle_answered_line();
         if reported {
@@ -352,7 +381,8 @@ impl ArmEstimate {
         }
     }
 
-    /// Takes the position that a controller reports, and whether the bridge is in `motion`.
+    /// Handles a position that a controller reports. `in_motion`: the present motion has sent its
+    /// first command.
     pub(super) fn handle_report(
         &mut self,
         now: Instant,
@@ -362,19 +392,21 @@ impl ArmEstimate {
     ) {
         let Reported { arm, about, position, .. } = reported;
         self.reports_unasked |= about == ReportAbout::Unasked;
-        self.session.told_at = Some(now);
-        let known = self.best().or(self.former).map(|place| place.position);
-        if let Err(doubt) = Doubt::judge(position, known, config.position_tolerance, &config.workspace) {
+        self.session.replied_at = Some(now);
+        let known = self.best().or(self.former).map(|pose| pose.position);
+        if let Err(doubt) = Doubt::check(position, known, config.position_tolerance, &config.workspace) {
             return self.handle_doubt(arm, doubt);
         }
         self.session.doubts.retain(|(doubtful, _)| *doubtful != arm);
-        // What the controller says of the arm takes the place of what a person has said of it at the start.
+        // A report of the controller replaces the position that `arm.assume_position: home` assumed
+        // at the start.
         self.left_start = true;
-        // In motion the arm is behind its commands, and the next one does not go back to where it is.
+        // In motion the arm is behind its commands. The next command must not lead back to the
+        // reported position.
         let follows = in_motion && self.session.commanded.is_some() && !self.is_interrupted;
         let basis = ReportBasis {
             follows,
-            is_sent: self.session.commanded.is_some(),
+            is_commanded: self.session.commanded.is_some(),
             is_far: self.is_far(position, config),
         };
         let reports = &mut self.session.reports;
@@ -393,14 +425,15 @@ impl ArmEstimate {
         }
     }
 
-    /// Returns whether `position` is farther from the last accepted command than the arm may be behind.
+    /// Returns whether `position` is farther from the last accepted command than
+    /// `limits.following_error`.
     fn is_far(&self, position: Position, config: &TeleopConfig) -> bool {
         let limit = config.following.distance;
-        let distance = self.session.commanded.map(|(_, place)| place.position.distance(position));
+        let distance = self.session.commanded.map(|(_, pose)| pose.position.distance(position));
         limit > 0.0 && distance.is_some_and(|distance| distance > limit)
     }
 
-    /// Compares a report with what the arm was told.
+    /// Compares a report with the last command, and records a deviation.
     fn judge_motion(&mut self, now: Instant, reported: &Reported, in_motion: bool, config: &TeleopConfig) {
         let Reported { about, position, moving, .. } = *reported;
         let Some((_, sent)) = self.last_sent else { return };
@@ -411,11 +444,12 @@ impl ArmEstimate {
             self.session.deviation = Some(Deviation::Lags(lag));
         }
         let travel = config.following.travel_time(config.limits.speed);
-        // An arm that stands is on no way, wherever it was sent.
-        let stands = moving == Some(false) && !in_motion;
-        let has_arrived = stands || self.aimed_at.is_none_or(|at| now.saturating_duration_since(at) > travel);
+        // An arm at rest is not on its way, whatever the last command was.
+        let is_at_rest = moving == Some(false) && !in_motion;
+        let has_arrived =
+            is_at_rest || self.position_sent_at.is_none_or(|at| now.saturating_duration_since(at) > travel);
         let is_away = distance > config.position_tolerance || (moving == Some(true) && !in_motion);
-        // The reply to a repetition shows whether the arm has stayed where the command before it led.
+        // The reply to a repeated command shows whether the arm has stayed at that command.
         let is_answered = match about {
             ReportAbout::Observed | ReportAbout::Unasked => self.unanswered == 0,
             ReportAbout::Accepted => self.unanswered <= 1 && !in_motion,
@@ -430,7 +464,8 @@ impl ArmEstimate {
         }
     }
 
-    /// Takes a report that is not believed, unless a person has assumed a place since and nothing has been accepted.
+    /// Records a report that is in doubt. Ignores it if the operator has assumed a position and the
+    /// controller has not accepted a command since.
     pub(super) fn handle_doubt(&mut self, arm: u64, doubt: Doubt) {
         if self.session.assumed.is_none() || self.session.commanded.is_some() {
             self.session.doubts.retain(|(doubtful, _)| *doubtful != arm);
@@ -438,46 +473,50 @@ impl ArmEstimate {
         }
     }
 
-    /// Records that a question has gone out.
+    /// Records that a position request has been sent.
     pub(super) fn handle_asked(&mut self, now: Instant) {
         (self.session.asked_at, self.session.is_asking) = (Some(now), true);
     }
 
-    /// Records an answer that is no reply to a command, with a position or without one; or that none will come.
+    /// Records the reply to a position request, with or without a position, or an unsolicited
+    /// report. If `came` is false, the request or its reply was lost.
     pub(super) fn handle_answer(&mut self, now: Instant, came: bool) {
         self.session.is_asking = false;
         if came {
-            self.session.told_at = Some(now);
+            self.session.replied_at = Some(now);
         }
         if came && self.unanswered == 0 {
-            self.session.answered_at = Some(now);
+            self.session.idle_reply_at = Some(now);
         }
     }
 
-    /// Forbids to repeat the last command, because the arm may be moved by other means from now on.
+    /// Forbids a repetition of the last command, because something else may move the arm from now
+    /// on.
     pub(super) fn forbid_repetition(&mut self) {
         self.undisturbed = false;
     }
 
-    /// Keeps where the arm is for the time after this session.
-    fn keep_place(&mut self, config: &TeleopConfig) {
-        // An arm that others move does not stay where it was seen last, and one that lags is not where it was sent.
-        let is_on_a_way = |report: &Report| {
-            let told =
-                self.session.commanded.map(|(_, place)| place.position.distance(report.place.position));
-            let is_there = told.is_some_and(|distance| distance <= config.position_tolerance);
+    /// Stores the pose of the arm for the time after this session.
+    fn keep_pose(&mut self, config: &TeleopConfig) {
+        // If something else moves the arm, it does not stay at its last reported position. If the
+        // arm lags, it is not at its last command.
+        let is_on_its_way = |report: &Report| {
+            let observe_in =
+                self.session.commanded.map(|(_, pose)| pose.position.distance(report.pose.position));
+            let is_there = observe_in.is_some_and(|distance| distance <= config.position_tolerance);
             report.observed && (report.moving == Some(true) || !report.rests && !is_there)
         };
-        let is_moved = self.session.deviation.is_some() || self.session.reports.iter().any(is_on_a_way);
-        // What was only assumed was not known.
+        let is_moved = self.session.deviation.is_some() || self.session.reports.iter().any(is_on_its_way);
+        // An assumed pose is not a known pose.
         let assumed = self.session.assumed.take();
         self.former = self.best_within(config.position_tolerance).or(self.former).filter(|_| !is_moved);
         self.session.assumed = assumed;
     }
 
-    /// Ends the session: what was known of the arm is known no longer.
+    /// Ends the session. The position of the arm is then unknown, unless `arm.assume_position`
+    /// states it.
     pub(super) fn renew_session(&mut self, config: &TeleopConfig) {
-        self.keep_place(config);
+        self.keep_pose(config);
         let assumed = match config.assume_position {
             AssumedPosition::None => None,
             AssumedPosition::Home => Some(home(config)).filter(|_| !self.left_start),
@@ -488,70 +527,75 @@ impl ArmEstimate {
         self.forbid_repetition();
     }
 
-    /// Ends the session, and forgets what was sent on the connection that has ended.
+    /// Ends the session, and forgets the commands that were sent on the closed connection.
     pub(super) fn handle_link_down(&mut self, config: &TeleopConfig) {
         self.renew_session(config);
-        (self.last_sent, self.aimed_at, self.unanswered, self.accepted) = (None, None, 0, None);
+        (self.last_sent, self.position_sent_at, self.unanswered, self.accepted) = (None, None, 0, None);
         self.session.earlier = 0;
     }
 
-    /// Forgets what was reported before a silence of the controller, because it says nothing of the time after it.
+    /// Forgets all reports from before a silence of the controller, because the arm may have moved
+    /// during the silence.
     pub(super) fn handle_silence(&mut self, config: &TeleopConfig) {
-        // A command away from which the arm has been seen does not count again.
+        // If a report showed the arm away from the last accepted command, that command must not
+        // count again.
         self.handle_start(config);
-        self.keep_place(config);
+        self.keep_pose(config);
         if self.reports_unasked {
             self.session.assumed = None;
         }
         self.session.reports.clear();
-        self.session.answered_at = None;
+        self.session.idle_reply_at = None;
     }
 
-    /// Forgets all, because the arm or what positions mean is another.
+    /// Forgets everything, because the arm or the meaning of positions has changed.
     pub(super) fn handle_other_arm(&mut self) {
         *self = Self { left_start: true, ..Self::default() };
     }
 
-    /// Forgets that the arm may stand where it stood at the start, because the last process did not end by itself.
+    /// Forgets the position assumed at the start, because the previous process did not end by
+    /// itself.
     pub(super) fn forget_start(&mut self) {
         (self.left_start, self.session.assumed) = (true, None);
     }
 
-    /// Assumes that the arm is at home, or goes there by the first command, because a person says so.
+    /// Assumes that the arm is at `arm.home`, or moves there with the first command, because the
+    /// operator has confirmed it.
     pub(super) fn assume_home(&mut self, config: &TeleopConfig) {
-        let Session { answered_at, asked_at, is_asking, earlier, .. } = self.session;
+        let Session { idle_reply_at, asked_at, is_asking, earlier, .. } = self.session;
         let assumed = Some(home(config));
-        self.session = Session { assumed, answered_at, asked_at, is_asking, earlier, ..Session::default() };
+        self.session = Session { assumed, idle_reply_at, asked_at, is_asking, earlier, ..Session::default() };
         self.forbid_repetition();
     }
 
-    /// Begins to watch a motion.
+    /// Starts to watch the following error of a motion.
     pub(super) fn handle_motion_begun(&mut self) {
         self.following.reset();
     }
 
-    /// Records that the first command of a motion is about to be sent. If the motion begins where the arm has been seen, what was
-    /// accepted before says nothing of the arm any more.
+    /// Records that the first command of a motion is about to be sent. If the motion begins at a
+    /// reported position, the last accepted command no longer shows where the arm is.
     pub(super) fn handle_start(&mut self, config: &TeleopConfig) {
         let start = self.best_position_within(config.position_tolerance);
-        let is_there = |place: &Place| {
-            start.is_some_and(|start| start.distance(place.position) <= config.position_tolerance)
+        let is_there = |pose: &Pose| {
+            start.is_some_and(|start| start.distance(pose.position) <= config.position_tolerance)
         };
-        self.session.commanded = self.session.commanded.filter(|(_, place)| is_there(place));
+        self.session.commanded = self.session.commanded.filter(|(_, pose)| is_there(pose));
     }
 
     fn best_position_within(&self, tolerance: f64) -> Option<Position> {
-        self.best_within(tolerance).map(|place| place.position)
+        self.best_within(tolerance).map(|pose| pose.position)
     }
 
-    /// Returns where the arm is, as far as that is known or assumed.
+    /// Returns the known or assumed position of the arm.
     pub(super) fn best_position(&self) -> Option<Position> {
-        self.best().map(|place| place.position)
+        self.best().map(|pose| pose.position)
     }
 
-    /// Returns where a motion begins. It is at `arm.home` if nothing is known.
+    /// Returns the position at which a motion begins: inside the workspace if the arm is at most
+    /// `arm.position_tolerance` outside, and `arm.home` if the position is unknown.
     pub(super) fn position(&self, config: &TeleopConfig) -> Position {
-        let Some(Place { position, .. }) = self.best_within(config.position_tolerance) else {
+        let Some(Pose { position, .. }) = self.best_within(config.position_tolerance) else {
             return config.home;
         };
         let inside = || {
@@ -563,25 +607,27 @@ impl ArmEstimate {
         if config.workspace.contains(position) { position } else { inside().unwrap_or(position) }
     }
 
-    /// Returns how the tool is turned, or as it is at home if that is not known.
+    /// Returns the orientation of the tool, or its orientation at home if it is unknown.
     pub(super) fn orientation(&self, config: &OrientationConfig) -> Orientation {
-        self.best().and_then(|place| place.orientation).unwrap_or(config.home)
+        self.best().and_then(|pose| pose.orientation).unwrap_or(config.home)
     }
 
-    fn best(&self) -> Option<Place> {
+    fn best(&self) -> Option<Pose> {
         self.best_within(f64::EPSILON)
     }
 
-    /// Returns where the arm is. An arm that is seen within `tolerance` of where it was sent is there.
-    fn best_within(&self, tolerance: f64) -> Option<Place> {
+    /// Returns the pose of the arm. If a report shows the arm within `tolerance` of its last
+    /// accepted command, the arm counts as being at that command.
+    fn best_within(&self, tolerance: f64) -> Option<Pose> {
         let Session { commanded, reports, assumed, .. } = &self.session;
-        let seen = reports.iter().find(|report| report.observed).map(|report| report.place);
-        // Though the session is a new one, because an arm that sags would sink with each session.
+        let seen = reports.iter().find(|report| report.observed).map(|report| report.pose);
+        // If a report is near the last pose of an earlier session, that pose counts too. Otherwise
+        // an arm that sags would sink a little with each session.
         let is_near =
-            |former: &Place| seen.is_some_and(|seen| seen.position.distance(former.position) <= tolerance);
-        let former = || self.former.filter(is_near).map(|former| Place { orientation: None, ..former });
-        let commanded = commanded.map(|(_, place)| place).or_else(former);
-        let place = match (commanded, seen) {
+            |former: &Pose| seen.is_some_and(|seen| seen.position.distance(former.position) <= tolerance);
+        let former = || self.former.filter(is_near).map(|former| Pose { orientation: None, ..former });
+        let commanded = commanded.map(|(_, pose)| pose).or_else(former);
+        let pose = match (commanded, seen) {
             (Some(commanded), Some(seen)) if commanded.position.distance(seen.position) <= tolerance => {
                 commanded
             }
@@ -589,15 +635,18 @@ impl ArmEstimate {
             (Some(commanded), None) => commanded,
             (None, None) => (*assumed)?,
         };
-        let orientation = place
+        let orientation = pose
             .orientation
-            .or(commanded.and_then(|place| place.orientation))
+            .or(commanded.and_then(|pose| pose.orientation))
             .or(seen.and_then(|seen| seen.orientation))
-            .or(assumed.and_then(|place| place.orientation));
-        Some(Place { orientation, ..place })
+            .or(assumed.and_then(|pose| pose.orientation));
+        Some(Pose { orientation, ..pose })
     }
 
-    /// Judges whether a motion may begin from where the arm is.
+    /// Checks whether a motion may begin from the present position.
+    ///
+    /// # Errors
+    /// [`PositionUnknown`] states what prevents the motion.
     pub(super) fn check(&self, now: Instant, config: &TeleopConfig) -> Result<(), PositionUnknown> {
         if config.can_ask && !self.is_answered(now) {
             return Err(PositionUnknown::Awaited);
@@ -605,7 +654,10 @@ impl ArmEstimate {
         self.check_known(now, config)
     }
 
-    /// Judges whether the place is known, whether or not it has just been asked for.
+    /// Checks whether the position is known, even if the bridge has not requested it just now.
+    ///
+    /// # Errors
+    /// [`PositionUnknown`] states why it is unknown, or why no motion may begin from it.
     pub(super) fn check_known(&self, now: Instant, config: &TeleopConfig) -> Result<(), PositionUnknown> {
         use PositionUnknown::*;
         let Session { commanded, reports, doubts, assumed, deviation, .. } = &self.session;
@@ -619,12 +671,13 @@ impl ArmEstimate {
             if report.is_overdue(now) {
                 return Err(Awaited);
             }
-            let position = report.place.position;
-            let apart = observed().map(|other| other.place.position.distance(position)).fold(0.0, f64::max);
-            // An arm that others move passes the place to which it was sent, too.
+            let position = report.pose.position;
+            let apart = observed().map(|other| other.pose.position.distance(position)).fold(0.0, f64::max);
+            // If something else moves the arm, the arm may just pass the position of its last
+            // command.
             let is_there = report.moving != Some(true)
-                && commanded.is_some_and(|(_, place)| place.position.distance(position) <= tolerance);
-            // A controller that reports unasked may report a change only, and has reported none since.
+                && commanded.is_some_and(|(_, pose)| pose.position.distance(position) <= tolerance);
+            // This controller may report only changes, and has not reported a change since.
             let silent = report.unasked && now.saturating_duration_since(report.at) >= REST_TIME;
             let rests = report.rests || (silent && report.moving != Some(true));
             if report.moving == Some(true) || (!is_there && !rests) {
@@ -634,14 +687,14 @@ impl ArmEstimate {
                 return Err(Apart(apart));
             }
         }
-        // A person may have said that the arm stays where it was.
+        // With `arm.assume_position: last` the operator states that the arm stays where it was.
         let is_outdated = |at: Instant| {
             config.assume_position != AssumedPosition::Last
                 && now.saturating_duration_since(at) > config.position_timeout
         };
-        let said_at = observed().map(|report| report.at).max().or(commanded.map(|(at, _)| at));
-        match said_at {
-            // One that can be asked has just answered.
+        let known_at = observed().map(|report| report.at).max().or(commanded.map(|(at, _)| at));
+        match known_at {
+            // If the bridge can request the position, the controller has just replied.
             Some(at) if is_outdated(at) && (observed().next().is_none() || !config.can_ask) => {
                 let age = now.saturating_duration_since(at);
                 return Err(Outdated { age, timeout: config.position_timeout });
@@ -653,14 +706,14 @@ impl ArmEstimate {
         if !config.workspace.contains(position) {
             return Err(Outside(position));
         }
-        let turning = self.best_within(tolerance).and_then(|place| place.orientation);
-        if config.orientation.is_some() && turning.is_none() {
-            return Err(TurningNotReported);
+        let orientation = self.best_within(tolerance).and_then(|pose| pose.orientation);
+        if config.orientation.is_some() && orientation.is_none() {
+            return Err(OrientationNotReported);
         }
         Ok(())
     }
 
-    /// Returns how the arm deviates from its commands as an error, in motion too.
+    /// Returns the deviation of the arm from its commands as an error, also during a motion.
     pub(super) fn check_following(&self) -> Result<(), PositionUnknown> {
         self.check_deviation(self.session.deviation)
     }
@@ -674,96 +727,101 @@ impl ArmEstimate {
     }
 
     fn is_answered(&self, now: Instant) -> bool {
-        self.session.answered_at.is_some_and(|at| now.saturating_duration_since(at) <= FRESH)
+        self.session.idle_reply_at.is_some_and(|at| now.saturating_duration_since(at) <= FRESH)
     }
 
-    /// Returns whether the controller is going to report where the arm is while nothing is commanded.
+    /// Returns whether the controller will report the position while the bridge sends no commands.
     pub(super) fn reports(&self, config: &TeleopConfig) -> bool {
         config.can_ask || self.session.reports.iter().any(|report| report.observed && report.unasked)
     }
 
-    /// Returns whether a motion that was interrupted by a refusal goes on from the last accepted command of this session: the
-    /// arm is there, or on its way there, as far as reports show.
+    /// Returns whether a motion continues from the last accepted command of this session. If a
+    /// rejection has interrupted the motion, it continues only if the best estimate is that
+    /// command: the arm is there, or on its way there.
     pub(super) fn goes_on(&self, tolerance: f64) -> bool {
         if !self.is_interrupted {
             return true;
         }
-        let commanded = self.session.commanded.map(|(_, place)| place.position);
-        commanded.is_some_and(|place| self.best_position_within(tolerance) == Some(place))
+        let commanded = self.session.commanded.map(|(_, pose)| pose.position);
+        commanded.is_some_and(|position| self.best_position_within(tolerance) == Some(position))
     }
 
-    /// Returns whether anything has come back in this session.
+    /// Returns whether the controller has replied or reported in this session.
     pub(super) fn has_been_answered(&self) -> bool {
-        self.session.answered_at.is_some()
+        self.session.idle_reply_at.is_some()
             || self.session.commanded.is_some()
             || !self.session.reports.is_empty()
     }
 
-    /// Returns when the controller is to be asked where the arm is, if that stands in the way of a motion.
+    /// Returns when to request the position, if a motion has to wait for it. `None` if no request
+    /// would help.
     pub(super) fn question_due_at(&self, now: Instant, config: &TeleopConfig) -> Option<Instant> {
         if !config.can_ask || self.unanswered > 0 || self.session.is_asking {
             return None;
         }
-        let again = |after| self.session.asked_at.map_or(now, |at| at + after);
+        let repeats = |after| self.session.asked_at.map_or(now, |at| at + after);
         match self.check(now, config) {
             Err(PositionUnknown::Awaited) => Some(now),
-            Err(PositionUnknown::Moved(_) | PositionUnknown::Lags(_)) => Some(again(ASK_AGAIN)),
+            Err(PositionUnknown::Moved(_) | PositionUnknown::Lags(_)) => Some(repeats(ASK_AGAIN)),
             Err(PositionUnknown::Doubtful(_) | PositionUnknown::Apart(_) | PositionUnknown::Outside(_)) => {
-                Some(again(ASK_LATER))
+                Some(repeats(ASK_LATER))
             }
-            // It has been asked, and does not say.
+            // The controller has received a request, and does not report the position.
             Err(
                 PositionUnknown::NotReported
                 | PositionUnknown::Outdated { .. }
-                | PositionUnknown::TurningNotReported,
+                | PositionUnknown::OrientationNotReported,
             )
             | Ok(()) => None,
         }
     }
 
-    /// Returns when the place becomes known because the controller reports no change.
+    /// Returns when the position becomes known if the controller reports no change until then.
     pub(super) fn rests_at(&self) -> Option<Instant> {
         let waits = |report: &&Report| report.unasked && report.observed && !report.rests;
         self.session.reports.iter().filter(waits).map(|report| report.at + REST_TIME).max()
     }
 
-    /// Returns the last command on this connection, and when it was sent.
+    /// Returns the last command of this connection, and when it was sent.
     pub(super) fn last_sent(&self) -> Option<(Instant, Command)> {
         self.last_sent
     }
 
-    /// Returns the last command if it may be repeated, unless the controller has to be asked first.
+    /// Returns the last command if it may be repeated. The caller must first request the position
+    /// if [`ArmEstimate::check_due_at`] is due.
     pub(super) fn repeatable(&self) -> Option<Command> {
         self.accepted.filter(|_| self.undisturbed && self.unanswered == 0)
     }
 
-    /// Returns whether a report shows that the arm moves, other than the reply to a command.
+    /// Returns whether a report shows that the arm moves. Ignores reports in replies that accept a
+    /// command.
     pub(super) fn is_seen_moving(&self) -> bool {
         self.session.reports.iter().any(|report| !report.of_command && report.moving == Some(true))
     }
 
-    /// Returns when the controller is to be asked where the arm is before the last command is repeated, if it can be asked. It may
-    /// lie in the past.
+    /// Returns when to request the position before the last command is repeated. The time may be in
+    /// the past. `None` if the bridge cannot request it.
     pub(super) fn check_due_at(&self, now: Instant, config: &TeleopConfig) -> Option<Instant> {
         let after = if self.is_seen_moving() { ASK_AGAIN } else { FRESH };
-        let due = self.session.told_at.map_or(now, |at| at + after);
+        let due = self.session.replied_at.map_or(now, |at| at + after);
         config.can_ask.then_some(due)
     }
 
-    /// Returns whether the answer to a question is awaited.
+    /// Returns whether the reply to a position request is outstanding.
     pub(super) fn is_asking(&self) -> bool {
         self.session.is_asking
     }
 
-    /// Returns whether the arm has been seen elsewhere than at `place` since the last command was accepted, or at rest elsewhere
-    /// since that was sent.
-    pub(super) fn is_elsewhere(&self, place: Position, tolerance: f64) -> bool {
+    /// Returns whether a report shows the arm farther than `tolerance` (metres) from `position`.
+    /// Counts reports since the controller accepted the last command, and reports of an arm at rest
+    /// since that command was sent.
+    pub(super) fn is_elsewhere(&self, position: Position, tolerance: f64) -> bool {
         let rests = |report: &Report| {
             let is_later = self.last_sent.is_some_and(|(sent_at, _)| report.at > sent_at);
             is_later && !report.of_command && report.moving == Some(false)
         };
         self.session.reports.iter().any(|report| {
-            (report.is_newer || rests(report)) && report.place.position.distance(place) > tolerance
+            (report.is_newer || rests(report)) && report.pose.position.distance(position) > tolerance
         })
     }
 
@@ -772,8 +830,8 @@ impl ArmEstimate {
         self.unanswered > 0
     }
 
-    /// Returns when the first command of a motion may be sent. `None` while a line is unanswered, because the position is
-    /// known only once all are answered.
+    /// Returns when the first command of a motion may be sent. `None` while a line is unanswered,
+    /// because the position is known only after all replies.
     pub(super) fn may_begin_at(&self, now: Instant, config: &TeleopConfig) -> Option<Instant> {
         if self.unanswered > 0 {
             return None;
@@ -782,13 +840,14 @@ impl ArmEstimate {
         Some(self.last_sent.map_or(now, since))
     }
 
-    /// Returns since when the arm counts as standing where it is, if it was sent elsewhere before.
+    /// Returns since when the arm counts as being at rest, if a command was sent before.
     pub(super) fn at_rest_since(&self, config: &TeleopConfig) -> Option<Instant> {
         self.last_sent.map(|(sent_at, sent)| self.back_at(sent_at, sent, config))
     }
 
-    /// Returns when the arm has had the time to come back from where a command leads that may have been refused. So the
-    /// way from that command to the next one keeps the speed limits too.
+    /// Returns when the arm has had the time to come back from the last command, which the
+    /// controller may have rejected. So the step from that command to the next one keeps the speed
+    /// limits too.
     fn back_at(&self, sent_at: Instant, sent: Command, config: &TeleopConfig) -> Instant {
         let way = self.position(config).distance(sent.position) / config.approach_limits().speed;
         let turn = config
@@ -799,27 +858,30 @@ impl ArmEstimate {
     }
 }
 
-/// Returns the place of the arm at home.
-fn home(config: &TeleopConfig) -> Place {
-    Place { position: config.home, orientation: config.orientation.map(|orientation| orientation.home) }
+/// Returns the pose of the arm at home.
+fn home(config: &TeleopConfig) -> Pose {
+    Pose { position: config.home, orientation: config.orientation.map(|orientation| orientation.home) }
 }
 
-/// For how long an answer says where the arm is, before a motion begins.
+/// How long a reply to a position request remains valid for the start of a motion.
 const FRESH: Duration = Duration::from_millis(500);
-/// After so many reports that say the same, a controller reports all the time, if none came later than this after the last.
-const AGAIN: u32 = 5;
+/// After this many equal reports in a row, each at most [`LONGEST_PERIOD`] after the one before, a
+/// controller counts as reporting all the time.
+const REPEATS: u32 = 5;
 const LONGEST_PERIOD: Duration = Duration::from_secs(2);
-/// After how many of its periods a report that comes again and again is overdue.
+/// A regular report is overdue after this many periods.
 const OVERDUE: u32 = 4;
-/// How soon the controller is asked again while the arm is not at rest.
+/// Pause before the next position request while the arm is not at rest.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
-/// How soon the controller is asked again after a report that begins no motion.
+/// Pause before the next position request after a report that prevents a motion.
 const ASK_LATER: Duration = Duration::from_secs(1);
-/// How long an arm that does not report whether it moves has to stay to count as resting.
+/// How long an arm has to stay in place to count as at rest, if the controller does not report
+/// whether it moves.
 const REST_TIME: Duration = Duration::from_millis(200);
-/// How far apart two reports of an arm that stays may be, in metres.
+/// The largest distance between reports of an arm that stays in place, in metres.
 const STILL: f64 = 0.002;
-/// Longer than any way in any workspace takes at any sensible speed, in seconds. Keeps the arithmetic finite.
+/// Longer than any movement in any workspace at a sensible speed, in seconds. Keeps the arithmetic
+/// finite.
 const MAX_WAIT: f64 = 3600.0;
 
 #[cfg(test)]
@@ -841,7 +903,7 @@ mod tests {
         TeleopConfig { orientation: None, ..settings() }
     }
 
-    /// An estimate after an accepted command to `x`.
+    /// Returns an estimate after an accepted command to `x`.
     fn accepted(now: Instant, x: f64) -> ArmEstimate {
         let mut estimate = ArmEstimate::new(&config());
         estimate.handle_sent(now, to(x));
@@ -862,7 +924,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn place_is_unknown_until_something_says_it() {
+    fn position_is_unknown_until_reported() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = ArmEstimate::new(&config);
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
@@ -873,34 +935,34 @@ mod tests {
     }
 
     #[test]
-    fn accepted_command_outweighs_the_report_in_its_reply() {
+    fn accepted_command_outweighs_report_in_its_reply() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = ArmEstimate::new(&config);
         estimate.handle_sent(t, to(0.2));
         report(&mut estimate, t, 0.15, ReportAbout::Accepted, None);
-        assert_eq!(estimate.best_position(), None, "it may be on its way");
+        assert_eq!(estimate.best_position(), None, "the arm may be on its way");
         estimate.handle_acknowledged(t, &to(0.2));
         assert_eq!(estimate.position(&config), at(0.2));
         observe(&mut estimate, t, 0.1, Some(false));
         estimate.handle_sent(t, to(0.11));
         estimate.handle_acknowledged(t, &to(0.11));
-        assert_eq!(estimate.position(&config), at(0.11), "the report is from before");
+        assert_eq!(estimate.position(&config), at(0.11), "the report is older than the command");
         assert_eq!(estimate.check(t + config.position_timeout, &config), Ok(()));
     }
 
     #[test]
-    fn accepted_command_is_known_until_the_timeout() {
+    fn accepted_command_is_valid_until_timeout() {
         let (t, config) = (Instant::now(), config());
         let estimate = accepted(t, 0.2);
         assert_eq!(estimate.check(t + config.position_timeout, &config), Ok(()));
         let late = t + config.position_timeout + MS;
         assert!(matches!(estimate.check(late, &config), Err(PositionUnknown::Outdated { .. })));
         let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config };
-        assert_eq!(estimate.check(late, &last), Ok(()), "a person says that it stays there");
+        assert_eq!(estimate.check(late, &last), Ok(()), "the operator states that the arm stays there");
     }
 
     #[test]
-    fn arm_seen_near_its_command_is_at_its_command() {
+    fn report_near_command_counts_as_command() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = accepted(t, 0.2);
         observe(&mut estimate, t, 0.191, None);
@@ -913,7 +975,7 @@ mod tests {
     }
 
     #[test]
-    fn arm_seen_elsewhere_counts_once_it_rests() {
+    fn report_far_from_command_counts_at_rest() {
         let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
         let mut estimate = accepted(t, 0.2);
         let check = |estimate: &mut ArmEstimate, now| {
@@ -928,19 +990,22 @@ mod tests {
         assert_eq!(check(&mut estimate, t + 200 * MS), Ok(()));
         assert_eq!(estimate.position(&config), at(0.102));
         observe(&mut estimate, t + 300 * MS, 0.105, None);
-        assert!(check(&mut estimate, t + 300 * MS).is_err(), "it moves again");
+        assert!(check(&mut estimate, t + 300 * MS).is_err(), "the arm moves again");
         observe(&mut estimate, t + 300 * MS, 0.105, Some(true));
-        assert!(check(&mut estimate, t + 600 * MS).is_err(), "it says that it moves");
+        assert!(check(&mut estimate, t + 600 * MS).is_err(), "the controller reports movement");
         observe(&mut estimate, t + 600 * MS, 0.1, Some(false));
-        assert_eq!(check(&mut estimate, t + 600 * MS), Ok(()), "it says that it rests");
+        assert_eq!(check(&mut estimate, t + 600 * MS), Ok(()), "the controller reports rest");
     }
 
     #[test]
-    fn controller_that_reports_changes_is_believed_after_silence() {
+    fn report_of_change_counts_after_rest_time() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = ArmEstimate::new(&config);
         observe(&mut estimate, t, 0.1, None);
-        assert!(estimate.check(t + 9 * REST_TIME, &config).is_err(), "it reports only what is asked");
+        assert!(
+            estimate.check(t + 9 * REST_TIME, &config).is_err(),
+            "the controller reports only on request"
+        );
         let late = t + config.position_timeout + MS;
         report(&mut estimate, t, 0.1, ReportAbout::Unasked, Some(false));
         assert!(matches!(estimate.check(late, &config), Err(PositionUnknown::Outdated { .. })));
@@ -954,27 +1019,35 @@ mod tests {
     }
 
     #[test]
-    fn motion_waits_for_the_answer_to_the_question() {
+    fn motion_waits_for_reply_to_position_request() {
         let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
         let mut estimate = accepted(t, 0.2);
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::Awaited));
         assert_eq!(estimate.question_due_at(t, &config), Some(t));
         estimate.handle_asked(t);
-        assert_eq!(estimate.question_due_at(t, &config), None, "it has been asked");
+        assert_eq!(estimate.question_due_at(t, &config), None, "a request has been sent");
         estimate.handle_answer(t + MS, false);
-        assert_eq!(estimate.question_due_at(t + MS, &config), Some(t + MS), "the answer was lost");
+        assert_eq!(estimate.question_due_at(t + MS, &config), Some(t + MS), "the reply was lost");
         estimate.handle_answer(t + 2 * MS, true);
         assert_eq!(estimate.check(t + 2 * MS, &config), Ok(()));
         assert_eq!(estimate.check(t + 2 * MS + FRESH, &config), Ok(()));
-        assert_eq!(estimate.check(t + 3 * MS + FRESH, &config), Err(PositionUnknown::Awaited), "it is old");
+        assert_eq!(
+            estimate.check(t + 3 * MS + FRESH, &config),
+            Err(PositionUnknown::Awaited),
+            "the reply is old"
+        );
         estimate.handle_sent(t, to(0.3));
         estimate.handle_answer(t + 4 * MS, true);
         estimate.handle_acknowledged(t + 5 * MS, &to(0.3));
-        assert_eq!(estimate.check(t + 5 * MS, &config), Err(PositionUnknown::Awaited), "it was on its way");
+        assert_eq!(
+            estimate.check(t + 5 * MS, &config),
+            Err(PositionUnknown::Awaited),
+            "the arm was on its way"
+        );
     }
 
     #[test]
-    fn arm_moved_away_in_the_reply_to_a_repetition_is_not_repeated() {
+    fn repetition_ends_if_its_reply_shows_movement() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = accepted(t, 0.2);
         let late = t + config.following.travel_time(config.limits.speed) + MS;
@@ -988,7 +1061,7 @@ mod tests {
     }
 
     #[test]
-    fn refusal_of_the_first_command_leaves_the_place_known() {
+    fn rejected_first_command_leaves_position_known() {
         let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
         let mut estimate = ArmEstimate::new(&config);
         observe(&mut estimate, t, 0.1, Some(false));
@@ -1001,7 +1074,7 @@ mod tests {
     }
 
     #[test]
-    fn arm_that_moves_is_asked_again_after_a_while() {
+    fn moving_arm_delays_next_position_request() {
         let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
         let mut estimate = accepted(t, 0.2);
         estimate.handle_asked(t);
@@ -1013,7 +1086,7 @@ mod tests {
     }
 
     #[test]
-    fn doubtful_report_begins_no_motion_until_the_next_good_one() {
+    fn doubtful_report_blocks_motion_until_good_report() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = accepted(t, 0.2);
         observe(&mut estimate, t, 0.0, Some(false));
@@ -1025,13 +1098,13 @@ mod tests {
         estimate.assume_home(&config);
         assert_eq!((estimate.check(t, &config), estimate.position(&config)), (Ok(()), config.home));
         observe(&mut estimate, t, 0.0, Some(false));
-        assert_eq!(estimate.check(t, &config), Ok(()), "a person has said where it is");
+        assert_eq!(estimate.check(t, &config), Ok(()), "the operator has assumed the position");
         observe(&mut estimate, t, 0.3, Some(false));
-        assert_eq!(estimate.position(&config), at(0.3), "and a good report says it better");
+        assert_eq!(estimate.position(&config), at(0.3), "a good report replaces the assumed position");
     }
 
     #[test]
-    fn report_outside_the_workspace_begins_no_motion() {
+    fn report_outside_workspace_blocks_motion() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = ArmEstimate::new(&config);
         observe(&mut estimate, t, 1.5, Some(false));
@@ -1040,12 +1113,12 @@ mod tests {
         assert_eq!(
             (estimate.check(t, &config), estimate.position(&config)),
             (Ok(()), at(1.0)),
-            "a hair outside"
+            "slightly outside"
         );
     }
 
     #[test]
-    fn arms_at_different_places_begin_no_motion() {
+    fn distant_arms_block_motion() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = ArmEstimate::new(&config);
         observe(&mut estimate, t, 0.2, Some(false));
@@ -1063,12 +1136,12 @@ mod tests {
     }
 
     #[test]
-    fn turning_is_known_by_report_or_accepted_command() {
+    fn orientation_is_known_by_report_or_command() {
         let (t, config) = (Instant::now(), settings());
         let yaw = Orientation::from_rpy([0.0, 0.0, 1.0]);
         let mut estimate = ArmEstimate::new(&config);
         observe(&mut estimate, t, 0.2, Some(false));
-        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::TurningNotReported));
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::OrientationNotReported));
         let reported = Reported {
             arm: 0,
             about: ReportAbout::Observed,
@@ -1084,14 +1157,18 @@ mod tests {
         estimate.handle_sent(t, turned);
         estimate.handle_acknowledged(t, &turned);
         observe(&mut estimate, t, 0.205, Some(false));
-        assert_eq!(estimate.check(t, &config), Ok(()), "the report has no turning, and the command has");
+        assert_eq!(
+            estimate.check(t, &config),
+            Ok(()),
+            "the report has no orientation, but the command has one"
+        );
         let mut estimate = ArmEstimate::new(&config);
         estimate.assume_home(&config);
         assert_eq!(estimate.check(t, &config), Ok(()));
     }
 
     #[test]
-    fn arm_that_stopped_on_its_way_is_where_it_says() {
+    fn stop_reply_sets_position_of_stopped_arm() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = accepted(t, 0.2);
         estimate.handle_stop_sent();
@@ -1109,21 +1186,21 @@ mod tests {
     }
 
     #[test]
-    fn refused_arm_is_on_its_way_until_it_is_seen_at_rest() {
+    fn rejected_motion_keeps_command_until_rest() {
         let (t, config) = (Instant::now(), config());
         let refused = |estimate: &mut ArmEstimate, ms: u32, x, moving| {
             report(estimate, t + MS * ms, x, ReportAbout::Refused, moving);
             (estimate.position(&config).coordinates()[0], estimate.check(t + MS * ms, &config).is_ok())
         };
-        // Nothing has been accepted, so nothing has sent the arm on its way.
+        // The controller has not accepted a command, so the arm is not on its way.
         assert_eq!(refused(&mut ArmEstimate::new(&config), 0, 0.15, None), (0.15, true));
         let mut estimate = accepted(t, 0.2);
-        assert_eq!(refused(&mut estimate, 0, 0.15, None), (0.2, true), "it still follows");
+        assert_eq!(refused(&mut estimate, 0, 0.15, None), (0.2, true), "the arm still follows");
         assert_eq!(refused(&mut estimate, 100, 0.16, None), (0.2, true));
         assert_eq!(refused(&mut estimate, 299, 0.16, None), (0.2, true));
-        assert_eq!(refused(&mut estimate, 300, 0.16, None), (0.16, true), "it rests");
+        assert_eq!(refused(&mut estimate, 300, 0.16, None), (0.16, true), "the arm is at rest");
         let mut estimate = accepted(t, 0.2);
-        assert_eq!(refused(&mut estimate, 0, 0.15, Some(false)), (0.15, true), "it says that it rests");
+        assert_eq!(refused(&mut estimate, 0, 0.15, Some(false)), (0.15, true), "the controller reports rest");
         let mut estimate = accepted(t, 0.2);
         assert_eq!(
             refused(&mut estimate, 0, 0.04, None),
@@ -1133,30 +1210,30 @@ mod tests {
     }
 
     #[test]
-    fn motion_goes_on_after_a_refusal_where_the_last_accepted_command_leads() {
+    fn motion_continues_from_accepted_command_after_rejection() {
         let (t, config) = (Instant::now(), config());
         let goes_on = |estimate: &ArmEstimate| estimate.goes_on(config.position_tolerance);
         let mut estimate = ArmEstimate::new(&config);
         estimate.handle_sent(t, to(0.2));
-        assert!(goes_on(&estimate), "nothing is refused");
+        assert!(goes_on(&estimate), "no command is rejected");
         estimate.handle_rejected();
-        assert!(!goes_on(&estimate), "nothing is accepted");
+        assert!(!goes_on(&estimate), "no command is accepted");
         let mut estimate = accepted(t, 0.2);
         estimate.handle_sent(t, to(0.21));
         estimate.handle_rejected();
         assert!(goes_on(&estimate));
         report(&mut estimate, t, 0.15, ReportAbout::Refused, Some(false));
-        assert!(!goes_on(&estimate), "it rests elsewhere");
+        assert!(!goes_on(&estimate), "the arm rests elsewhere");
     }
 
     #[test]
-    fn arm_is_elsewhere_by_a_later_report_or_at_rest_since_the_command_was_sent() {
+    fn arm_is_elsewhere_by_later_or_resting_report() {
         let (t, config) = (Instant::now(), config());
         let is_elsewhere = |estimate: &ArmEstimate| estimate.is_elsewhere(at(0.2), config.position_tolerance);
         let mut estimate = accepted(t, 0.2);
         assert!(!is_elsewhere(&estimate));
         observe(&mut estimate, t + MS, 0.15, None);
-        assert!(is_elsewhere(&estimate), "it came later");
+        assert!(is_elsewhere(&estimate), "the report came later");
         for (moving, elsewhere) in [(Some(false), true), (Some(true), false), (None, false)] {
             let mut estimate = ArmEstimate::new(&config);
             estimate.handle_sent(t, to(0.2));
@@ -1167,7 +1244,7 @@ mod tests {
     }
 
     #[test]
-    fn question_is_awaited_until_its_answer_comes_or_is_lost() {
+    fn position_request_ends_with_reply_or_loss() {
         for came in [true, false] {
             let (t, mut estimate) = (Instant::now(), accepted(Instant::now(), 0.2));
             assert!(!estimate.is_asking());
@@ -1179,7 +1256,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_arm_follows_up_to_the_following_error() {
+    fn rejected_arm_follows_within_following_error() {
         let t = Instant::now();
         let begins_at = |x, limit| {
             let mut config = config();
@@ -1191,12 +1268,12 @@ mod tests {
         };
         let distance = at(0.1).distance(at(0.2));
         assert_eq!(begins_at(0.1, distance), at(0.2));
-        assert_eq!(begins_at(0.1, distance - 1e-6), at(0.1), "it cannot follow from there");
+        assert_eq!(begins_at(0.1, distance - 1e-6), at(0.1), "the arm cannot follow from there");
         assert_eq!(begins_at(0.1, 0.0), at(0.2), "no limit");
     }
 
     #[test]
-    fn refused_arm_that_rests_is_where_it_says_in_motion_too() {
+    fn resting_arm_sets_position_after_rejection() {
         let (t, config) = (Instant::now(), config());
         for (moving, x) in [(None, 0.2), (Some(true), 0.2), (Some(false), 0.15)] {
             let mut estimate = accepted(t, 0.2);
@@ -1208,7 +1285,7 @@ mod tests {
     }
 
     #[test]
-    fn arm_far_behind_lags_until_it_is_seen_at_rest() {
+    fn arm_lags_until_report_shows_rest() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = accepted(t, 0.2);
         let behind = |ms: u64, estimate: &mut ArmEstimate| {
@@ -1227,7 +1304,7 @@ mod tests {
     }
 
     #[test]
-    fn arm_moved_while_nothing_is_commanded_is_noticed() {
+    fn movement_without_command_is_detected() {
         let config = config();
         let t = Instant::now();
         let arrived = t + config.following.travel_time(config.limits.speed) + MS;
@@ -1241,36 +1318,40 @@ mod tests {
         assert_eq!(seen(arrived, 0.2, Some(false), true), (true, true));
         assert_eq!(seen(arrived, 0.23, None, true), (false, false), "elsewhere while the hand rests");
         assert_eq!(seen(arrived, 0.23, None, false), (false, false), "elsewhere while held");
-        assert_eq!(seen(arrived, 0.2, Some(true), false), (false, false), "it moves without a command");
-        assert_eq!(seen(arrived - MS, 0.23, None, true), (true, true), "it may still be on its way");
-        assert_eq!(seen(arrived - MS, 0.23, Some(false), true), (true, true), "it has yet to begin its way");
-        assert_eq!(seen(arrived - MS, 0.23, Some(false), false), (true, false), "it stands elsewhere");
-        assert_eq!(seen(arrived, 0.2, Some(false), false), (true, true), "it stands where it was sent");
-        assert_eq!(seen(arrived, 0.2, Some(true), true), (true, true), "it moves in motion");
+        assert_eq!(seen(arrived, 0.2, Some(true), false), (false, false), "the arm moves without a command");
+        assert_eq!(seen(arrived - MS, 0.23, None, true), (true, true), "the arm may still be on its way");
+        assert_eq!(
+            seen(arrived - MS, 0.23, Some(false), true),
+            (true, true),
+            "the arm has not started to move yet"
+        );
+        assert_eq!(seen(arrived - MS, 0.23, Some(false), false), (true, false), "the arm rests elsewhere");
+        assert_eq!(seen(arrived, 0.2, Some(false), false), (true, true), "the arm rests at its command");
+        assert_eq!(seen(arrived, 0.2, Some(true), true), (true, true), "the arm moves in motion");
     }
 
     #[test]
-    fn session_that_ends_leaves_the_place_unknown() {
+    fn end_of_session_makes_position_unknown() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = accepted(t, 0.2);
         observe(&mut estimate, t, 0.2, Some(false));
         estimate.renew_session(&config);
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
         assert_eq!(estimate.repeatable(), None);
-        assert!(estimate.last_sent().is_some(), "the connection stands");
+        assert!(estimate.last_sent().is_some(), "the connection is still open");
         let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config };
         let mut estimate = accepted(t, 0.2);
         estimate.renew_session(&last);
         assert_eq!((estimate.check(t, &last), estimate.position(&last)), (Ok(()), at(0.2)));
         estimate.renew_session(&last);
-        assert_eq!(estimate.position(&last), at(0.2), "it is still the last one");
+        assert_eq!(estimate.position(&last), at(0.2), "it is still the last position");
         estimate.handle_other_arm();
         estimate.renew_session(&last);
         assert!(estimate.check(t, &last).is_err(), "another arm inherits nothing");
     }
 
     #[test]
-    fn answer_to_a_line_of_an_earlier_session_says_nothing() {
+    fn reply_to_earlier_session_is_ignored() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = ArmEstimate::new(&config);
         estimate.handle_sent(t, to(0.2));
@@ -1284,14 +1365,14 @@ mod tests {
         later.handle_sent(t, to(0.21));
         later.renew_session(&last);
         later.handle_acknowledged(t, &to(0.21));
-        assert_eq!(later.position(&last), at(0.21), "the arm is where the last accepted command has put it");
+        assert_eq!(later.position(&last), at(0.21), "the arm is at its last accepted command");
         estimate.handle_sent(t, to(0.22));
         estimate.handle_acknowledged(t, &to(0.22));
         assert_eq!(estimate.check(t, &config), Ok(()));
     }
 
     #[test]
-    fn silence_of_the_controller_makes_reports_void() {
+    fn silence_of_controller_voids_reports() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = ArmEstimate::new(&config);
         observe(&mut estimate, t, 0.1, Some(false));
@@ -1301,26 +1382,30 @@ mod tests {
         let mut estimate = accepted(t, 0.2);
         estimate.renew_session(&last);
         estimate.handle_silence(&config);
-        assert_eq!(estimate.check(t, &last), Ok(()), "a person says that it stays there");
+        assert_eq!(estimate.check(t, &last), Ok(()), "the operator states that the arm stays there");
         report(&mut estimate, t, 0.2, ReportAbout::Unasked, Some(false));
         estimate.handle_silence(&config);
-        assert!(estimate.check(t, &last).is_err(), "the controller will say it again");
+        assert!(estimate.check(t, &last).is_err(), "the controller will report again");
         let mut estimate = accepted(t, 0.2);
         estimate.handle_silence(&config);
-        assert_eq!(estimate.position(&config), at(0.2), "the connection stands");
+        assert_eq!(estimate.position(&config), at(0.2), "the connection is still open");
         observe(&mut estimate, t, 0.3, None);
         estimate.handle_silence(&config);
-        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported), "it was seen elsewhere");
+        assert_eq!(
+            estimate.check(t, &config),
+            Err(PositionUnknown::NotReported),
+            "a report showed the arm elsewhere"
+        );
     }
 
     #[test]
-    fn home_is_assumed_until_the_first_command() {
+    fn home_is_assumed_until_first_command() {
         let (t, config) =
             (Instant::now(), TeleopConfig { assume_position: AssumedPosition::Home, ..config() });
         let mut estimate = ArmEstimate::new(&config);
         assert_eq!((estimate.check(t, &config), estimate.position(&config)), (Ok(()), config.home));
         estimate.renew_session(&config);
-        assert_eq!(estimate.check(t, &config), Ok(()), "nothing has been sent yet");
+        assert_eq!(estimate.check(t, &config), Ok(()), "no command has been sent yet");
         estimate.handle_sent(t, to(0.2));
         estimate.handle_link_down(&config);
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::NotReported));
@@ -1330,7 +1415,7 @@ mod tests {
         assert_eq!(
             estimate.check(t, &config),
             Err(PositionUnknown::NotReported),
-            "the controller knew better"
+            "a report has replaced the assumption"
         );
         let mut estimate = ArmEstimate::new(&config);
         estimate.forget_start();
@@ -1338,7 +1423,7 @@ mod tests {
     }
 
     #[test]
-    fn motion_begins_only_once_every_line_is_answered() {
+    fn motion_begins_after_all_replies() {
         let (t, config) = (Instant::now(), settings());
         let mut estimate = ArmEstimate::new(&config);
         assert_eq!(estimate.may_begin_at(t, &config), Some(t));
@@ -1352,7 +1437,7 @@ mod tests {
     }
 
     #[test]
-    fn way_back_from_refused_command_takes_its_time() {
+    fn motion_waits_for_return_from_rejected_command() {
         let (t, config) = (Instant::now(), settings());
         let mut estimate = accepted(t, 0.2);
         estimate.handle_sent(t, to(0.3));
@@ -1366,27 +1451,27 @@ mod tests {
         estimate.handle_rejected();
         let back = estimate.at_rest_since(&config).unwrap() - t;
         assert!((back.as_secs_f64() - 2.0).abs() < 1e-6, "2 rad at 1 rad/s: {back:?}");
-        let half = config.orientation.map(|turning| OrientationConfig { speed: 0.5, ..turning });
+        let half = config.orientation.map(|orientation| OrientationConfig { speed: 0.5, ..orientation });
         let back = estimate.at_rest_since(&TeleopConfig { orientation: half, ..config }).unwrap() - t;
         assert!((back.as_secs_f64() - 4.0).abs() < 1e-6, "2 rad at 0.5 rad/s: {back:?}");
     }
 
     #[test]
-    fn only_undisturbed_accepted_command_is_repeated() {
+    fn only_undisturbed_accepted_command_is_repeatable() {
         let t = Instant::now();
         let mut estimate = accepted(t, 0.2);
         assert_eq!(estimate.repeatable(), Some(to(0.2)));
         estimate.handle_sent(t, to(0.2));
-        assert_eq!(estimate.repeatable(), None, "it is unanswered");
+        assert_eq!(estimate.repeatable(), None, "the command is unanswered");
         estimate.handle_rejected();
-        assert_eq!(estimate.repeatable(), None, "it was refused");
+        assert_eq!(estimate.repeatable(), None, "the command was rejected");
         let mut estimate = accepted(t, 0.2);
         estimate.forbid_repetition();
         assert_eq!(estimate.repeatable(), None);
     }
 
     #[test]
-    fn new_connection_forgets_what_was_sent() {
+    fn new_connection_forgets_sent_commands() {
         let (now, config) = (Instant::now(), config());
         let mut estimate = accepted(now, 0.2);
         estimate.handle_stop_sent();
@@ -1395,23 +1480,23 @@ mod tests {
         assert_eq!(estimate.may_begin_at(now, &config), Some(now));
         estimate.handle_sent(now, to(0.3));
         estimate.handle_acknowledged(now, &to(0.3));
-        assert!(estimate.session.commanded.is_some(), "nothing is to be answered first");
+        assert!(estimate.session.commanded.is_some(), "no older line is unanswered");
     }
 
-    /// Reports in motion or not, at `x`.
-    fn told(estimate: &mut ArmEstimate, now: Instant, x: f64, moving: Option<bool>, in_motion: bool) {
+    /// Reports that the arm is at `x`, in motion or not.
+    fn observe_in(estimate: &mut ArmEstimate, now: Instant, x: f64, moving: Option<bool>, in_motion: bool) {
         let reported =
             Reported { arm: 0, about: ReportAbout::Observed, position: at(x), orientation: None, moving };
         estimate.handle_report(now, reported, in_motion, &config());
     }
 
-    /// What another arm reports than the one of [`report`].
+    /// Returns a report of another arm than the arm of [`report`].
     fn other_arm(x: f64, moving: Option<bool>) -> Reported {
         Reported { arm: 1, about: ReportAbout::Observed, position: at(x), orientation: None, moving }
     }
 
     #[test]
-    fn distance_of_the_tolerance_itself_is_within_it() {
+    fn tolerance_includes_its_exact_distance() {
         let (t, config) = (Instant::now(), TeleopConfig { position_tolerance: 0.25, ..config() });
         let late = t + config.following.travel_time(config.limits.speed) + MS;
         let observe = |estimate: &mut ArmEstimate, reported: Reported| {
@@ -1432,42 +1517,42 @@ mod tests {
         let mut estimate = ArmEstimate::new(&config);
         observe(&mut estimate, resting(0.25));
         observe(&mut estimate, other_arm(0.75, Some(false)));
-        assert_eq!(estimate.check(late, &config), Ok(()), "two arms, one on each side of a place");
+        assert_eq!(estimate.check(late, &config), Ok(()), "two arms, one on each side of a position");
         observe(&mut estimate, other_arm(0.751, Some(false)));
         assert!(matches!(estimate.check(late, &config), Err(PositionUnknown::Apart(_))));
     }
 
     #[test]
-    fn arm_on_its_way_is_where_its_command_leads() {
+    fn moving_arm_counts_as_at_its_command() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = accepted(t, 0.2);
-        told(&mut estimate, t, 0.15, Some(true), true);
+        observe_in(&mut estimate, t, 0.15, Some(true), true);
         assert_eq!((estimate.position(&config), estimate.reports(&config)), (at(0.2), false));
         estimate.handle_sent(t, to(0.2));
         report(&mut estimate, t, 0.15, ReportAbout::Accepted, None);
         assert_eq!(estimate.position(&config), at(0.2));
-        told(&mut estimate, t, 0.15, Some(false), false);
+        observe_in(&mut estimate, t, 0.15, Some(false), false);
         assert_eq!((estimate.position(&config), estimate.reports(&config)), (at(0.15), false));
     }
 
     #[test]
-    fn arm_that_lags_is_not_at_rest_in_motion() {
+    fn lag_persists_at_rest_in_motion() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = accepted(t, 0.2);
-        told(&mut estimate, t, 0.04, Some(false), true);
-        told(&mut estimate, t + Duration::from_secs(1), 0.04, Some(false), true);
+        observe_in(&mut estimate, t, 0.04, Some(false), true);
+        observe_in(&mut estimate, t + Duration::from_secs(1), 0.04, Some(false), true);
         assert_eq!(estimate.check_following(), Err(PositionUnknown::Lags(0.16)));
-        told(&mut estimate, t + Duration::from_secs(2), 0.04, Some(false), true);
+        observe_in(&mut estimate, t + Duration::from_secs(2), 0.04, Some(false), true);
         assert_eq!(estimate.check_following(), Err(PositionUnknown::Lags(0.16)));
-        // Elsewhere too, but that is what is known already.
-        told(&mut estimate, t + Duration::from_secs(9), 0.05, None, false);
+        // The arm is also elsewhere, but the lag is already recorded.
+        observe_in(&mut estimate, t + Duration::from_secs(9), 0.05, None, false);
         assert_eq!(estimate.check_following(), Err(PositionUnknown::Lags(0.16)));
-        told(&mut estimate, t + Duration::from_secs(9), 0.05, Some(false), false);
+        observe_in(&mut estimate, t + Duration::from_secs(9), 0.05, Some(false), false);
         assert_eq!(estimate.check_known(t, &config), Ok(()));
     }
 
     #[test]
-    fn every_arm_rests_before_a_deviation_ends() {
+    fn deviation_ends_when_every_arm_rests() {
         let config = config();
         let t = Instant::now();
         let mut estimate = accepted(t, 0.2);
@@ -1476,41 +1561,41 @@ mod tests {
         observe(&mut estimate, late, 0.2, Some(true));
         assert_eq!(estimate.check_following(), Err(PositionUnknown::Moved(at(0.2))));
         observe(&mut estimate, late, 0.2, Some(false));
-        assert!(estimate.check_following().is_err(), "the other one moves");
+        assert!(estimate.check_following().is_err(), "the other arm moves");
         estimate.handle_report(late, other_arm(0.2, Some(false)), false, &config);
         assert_eq!((estimate.check_following(), estimate.check(late, &config)), (Ok(()), Ok(())));
     }
 
     #[test]
-    fn motion_that_begins_is_watched_from_its_beginning() {
+    fn following_error_starts_with_each_motion() {
         let t = Instant::now();
         let mut estimate = accepted(t, 0.2);
-        told(&mut estimate, t, 0.04, None, true);
+        observe_in(&mut estimate, t, 0.04, None, true);
         estimate.handle_motion_begun();
-        told(&mut estimate, t + Duration::from_secs(1), 0.04, None, true);
+        observe_in(&mut estimate, t + Duration::from_secs(1), 0.04, None, true);
         assert_eq!(estimate.check_following(), Ok(()));
-        told(&mut estimate, t + Duration::from_secs(2), 0.04, None, true);
+        observe_in(&mut estimate, t + Duration::from_secs(2), 0.04, None, true);
         assert_eq!(estimate.check_following(), Err(PositionUnknown::Lags(0.16)));
         estimate.renew_session(&config());
-        told(&mut estimate, t + Duration::from_secs(2), 0.04, None, true);
+        observe_in(&mut estimate, t + Duration::from_secs(2), 0.04, None, true);
         assert_eq!(estimate.check_following(), Ok(()), "another session");
     }
 
     #[test]
-    fn way_to_another_place_begins_with_its_first_command() {
+    fn travel_time_starts_with_first_command() {
         let t = Instant::now();
         let late = t + Duration::from_secs(9);
         for (next, is_repeatable) in [(0.2, false), (0.21, true)] {
             let mut estimate = accepted(t, 0.2);
             estimate.handle_sent(late, to(next));
             estimate.handle_acknowledged(late, &to(next));
-            told(&mut estimate, late, 0.1, None, false);
+            observe_in(&mut estimate, late, 0.1, None, false);
             assert_eq!(estimate.repeatable().is_some(), is_repeatable, "{next}");
         }
     }
 
     #[test]
-    fn reply_shows_a_moved_arm_only_if_nothing_else_is_unanswered() {
+    fn reply_shows_moved_arm_without_unanswered_lines() {
         let config = config();
         let t = Instant::now();
         let late = t + Duration::from_secs(9);
@@ -1530,7 +1615,7 @@ mod tests {
     }
 
     #[test]
-    fn arm_seen_elsewhere_in_a_new_session_deviates_from_nothing() {
+    fn new_session_has_no_deviation() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = accepted(t, 0.2);
         estimate.renew_session(&config);
@@ -1541,7 +1626,7 @@ mod tests {
     }
 
     #[test]
-    fn doubt_counts_again_once_a_command_is_accepted() {
+    fn doubt_counts_again_after_accepted_command() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = ArmEstimate::new(&config);
         estimate.assume_home(&config);
@@ -1553,7 +1638,7 @@ mod tests {
     }
 
     #[test]
-    fn good_report_of_one_arm_ends_no_doubt_of_another() {
+    fn good_report_keeps_doubt_of_other_arm() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = ArmEstimate::new(&config);
         observe(&mut estimate, t, 0.0, Some(false));
@@ -1561,14 +1646,14 @@ mod tests {
         assert_eq!(estimate.check(t, &config), Err(PositionUnknown::Doubtful(Doubt::Zero)));
         observe(&mut estimate, t, 0.2, Some(false));
         assert_eq!(estimate.check(t, &config), Ok(()));
-        // The newest doubt of an arm takes the place of the one before.
+        // The newest doubt of an arm replaces the doubt before.
         observe(&mut estimate, t, 0.0, Some(false));
         observe(&mut estimate, t, 0.002, Some(false));
         assert!(matches!(estimate.check(t, &config), Err(PositionUnknown::Doubtful(Doubt::Scale { .. }))));
     }
 
     #[test]
-    fn arm_that_others_move_is_not_where_it_was_last() {
+    fn moved_arm_loses_its_last_position() {
         let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config() };
         let t = Instant::now();
         for (ms, x, moving) in [(0, 0.2, Some(true)), (9000, 0.3, None), (9000, 0.2, Some(true))] {
@@ -1585,7 +1670,7 @@ mod tests {
     }
 
     #[test]
-    fn controller_that_reports_unasked_is_awaited_before_last_is_assumed() {
+    fn unsolicited_reports_prevent_assumed_last_position() {
         let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config() };
         let t = Instant::now();
         let mut estimate = accepted(t, 0.2);
@@ -1597,11 +1682,11 @@ mod tests {
         estimate.handle_silence(&last);
         assert_eq!(estimate.check(t, &last), Err(PositionUnknown::NotReported));
         estimate.assume_home(&last);
-        assert_eq!(estimate.check(t, &last), Ok(()), "a person may say it all the same");
+        assert_eq!(estimate.check(t, &last), Ok(()), "the operator may still assume the position");
     }
 
     #[test]
-    fn place_before_a_silence_is_the_last_one() {
+    fn position_before_silence_is_last_position() {
         let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config() };
         let t = Instant::now();
         let mut estimate = accepted(t, 0.1);
@@ -1617,7 +1702,7 @@ mod tests {
     }
 
     #[test]
-    fn controller_that_reports_again_and_again_is_awaited_when_it_is_silent() {
+    fn overdue_regular_report_is_awaited() {
         let (t, config) = (Instant::now(), config());
         let reports = |each: &[(u32, f64)]| {
             let mut estimate = ArmEstimate::new(&config);
@@ -1631,7 +1716,7 @@ mod tests {
         assert_eq!((quick(750), quick(751)), (Ok(()), Err(PositionUnknown::Awaited)));
         let slow = reports(&every(2000, 6));
         assert_eq!((slow(18_000), slow(18_001)), (Ok(()), Err(PositionUnknown::Awaited)));
-        // It reports a change of something else now and then.
+        // A controller that reports a change of another value from time to time.
         assert_eq!((reports(&every(50, 5))(90_000), reports(&every(2001, 9))(90_000)), (Ok(()), Ok(())));
         let moves: Vec<_> = every(50, 5).into_iter().chain([(250, 0.3), (300, 0.2)]).collect();
         let only_changes = reports(&moves);
@@ -1639,12 +1724,12 @@ mod tests {
     }
 
     #[test]
-    fn arm_that_lags_is_not_where_it_was_sent_last() {
+    fn lagging_arm_loses_its_last_position() {
         let last = TeleopConfig { assume_position: AssumedPosition::Last, ..config() };
         let t = Instant::now();
         let mut estimate = accepted(t, 0.2);
         for seconds in [0, 1] {
-            told(&mut estimate, t + Duration::from_secs(seconds), 0.04, None, true);
+            observe_in(&mut estimate, t + Duration::from_secs(seconds), 0.04, None, true);
         }
         assert_eq!(estimate.check_following(), Err(PositionUnknown::Lags(0.16)));
         estimate.renew_session(&last);
@@ -1652,7 +1737,7 @@ mod tests {
     }
 
     #[test]
-    fn another_arm_does_not_stand_where_the_first_one_started() {
+    fn another_arm_is_not_assumed_at_home() {
         let config = TeleopConfig { assume_position: AssumedPosition::Home, ..config() };
         let mut estimate = ArmEstimate::new(&config);
         estimate.handle_other_arm();
@@ -1661,16 +1746,16 @@ mod tests {
     }
 
     #[test]
-    fn word_of_a_person_changes_no_question_and_no_answer() {
+    fn assumed_home_keeps_requests_and_replies() {
         let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
         let mut estimate = ArmEstimate::new(&config);
         estimate.handle_answer(t, true);
         estimate.assume_home(&config);
-        assert_eq!(estimate.check(t, &config), Ok(()), "it has been asked just now");
+        assert_eq!(estimate.check(t, &config), Ok(()), "the controller has replied just now");
         let mut estimate = ArmEstimate::new(&config);
         estimate.handle_asked(t);
         estimate.assume_home(&config);
-        assert_eq!(estimate.question_due_at(t, &config), None, "the answer is still to come");
+        assert_eq!(estimate.question_due_at(t, &config), None, "the reply is outstanding");
         observe(&mut estimate, t, 0.2, Some(true));
         estimate.handle_answer(t, true);
         assert_eq!(estimate.question_due_at(t, &config), Some(t + ASK_AGAIN));
@@ -1685,11 +1770,15 @@ mod tests {
         assert_eq!(estimate.repeatable(), None, "the last command does not lead home");
         let last = TeleopConfig { assume_position: AssumedPosition::Last, can_ask: false, ..config };
         estimate.renew_session(&last);
-        assert_eq!(estimate.check(t, &last), Err(PositionUnknown::NotReported), "it was only assumed");
+        assert_eq!(
+            estimate.check(t, &last),
+            Err(PositionUnknown::NotReported),
+            "the position was only assumed"
+        );
     }
 
     #[test]
-    fn turning_of_an_earlier_session_is_not_known() {
+    fn orientation_of_earlier_session_is_unknown() {
         let (t, config) = (Instant::now(), settings());
         let turned = Command { orientation: Some(Orientation::from_rpy([0.0, 0.0, 1.0])), ..to(0.2) };
         let mut estimate = ArmEstimate::new(&config);
@@ -1697,14 +1786,14 @@ mod tests {
         estimate.handle_acknowledged(t, &turned);
         estimate.renew_session(&config);
         observe(&mut estimate, t, 0.2, Some(false));
-        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::TurningNotReported));
+        assert_eq!(estimate.check(t, &config), Err(PositionUnknown::OrientationNotReported));
         estimate.assume_home(&config);
         observe(&mut estimate, t, 0.3, Some(false));
-        assert_eq!(estimate.check(t, &config), Ok(()), "a person has said it");
+        assert_eq!(estimate.check(t, &config), Ok(()), "the operator has assumed the orientation");
     }
 
     #[test]
-    fn session_knows_what_has_come_back_in_it() {
+    fn session_records_its_replies_and_reports() {
         let (t, config) = (Instant::now(), config());
         let seen = |estimate: &ArmEstimate| {
             (estimate.has_been_answered(), estimate.session.commanded.is_some(), estimate.reports(&config))
@@ -1718,7 +1807,7 @@ mod tests {
         assert!(estimate.has_unanswered() && !estimate.has_been_answered());
         report(&mut estimate, t, 0.1, ReportAbout::Accepted, None);
         assert_eq!(seen(&estimate), (true, false, false));
-        assert_eq!(estimate.rests_at(), None, "it is on its way");
+        assert_eq!(estimate.rests_at(), None, "the arm is on its way");
         let mut estimate = accepted(t, 0.2);
         assert_eq!((seen(&estimate), estimate.best_position()), ((true, true, false), Some(at(0.2))));
         assert!(!estimate.has_unanswered() && !estimate.is_elsewhere(at(0.2), 0.01));
@@ -1726,24 +1815,24 @@ mod tests {
         assert!(estimate.reports(&asked));
         observe(&mut estimate, t, 0.205, None);
         assert_eq!(seen(&estimate), (true, true, false));
-        assert_eq!(estimate.rests_at(), None, "it reports only what is asked");
+        assert_eq!(estimate.rests_at(), None, "the controller reports only on request");
         report(&mut estimate, t, 0.205, ReportAbout::Unasked, None);
         assert_eq!(seen(&estimate), (true, true, true));
         assert!(!estimate.is_elsewhere(at(0.2), 0.01) && estimate.is_elsewhere(at(0.2), 0.001));
         assert_eq!(estimate.rests_at(), Some(t + REST_TIME));
         report(&mut estimate, t, 0.1, ReportAbout::Accepted, None);
-        assert!(!estimate.is_elsewhere(at(0.2), 0.01), "it is on its way");
+        assert!(!estimate.is_elsewhere(at(0.2), 0.01), "the arm is on its way");
         observe(&mut estimate, t, 0.1, Some(false));
         assert_eq!(estimate.rests_at(), None);
     }
 
     #[test]
-    fn only_a_controller_that_answers_all_is_asked() {
+    fn position_request_needs_answered_lines() {
         let (t, config) = (Instant::now(), config());
         let mut estimate = ArmEstimate::new(&config);
         assert_eq!(estimate.question_due_at(t, &config), None);
         observe(&mut estimate, t, 0.1, Some(true));
-        assert_eq!(estimate.question_due_at(t, &config), None, "it cannot be asked");
+        assert_eq!(estimate.question_due_at(t, &config), None, "the bridge cannot request the position");
         let config = TeleopConfig { can_ask: true, ..config };
         let mut estimate = ArmEstimate::new(&config);
         estimate.handle_sent(t, to(0.2));
@@ -1751,39 +1840,39 @@ mod tests {
         let mut estimate = ArmEstimate::new(&config);
         estimate.handle_asked(t);
         estimate.handle_answer(t, true);
-        assert_eq!(estimate.question_due_at(t, &config), None, "it does not say");
+        assert_eq!(estimate.question_due_at(t, &config), None, "the controller does not report a position");
         observe(&mut estimate, t, 1.5, Some(false));
         assert_eq!(estimate.question_due_at(t, &config), Some(t + ASK_LATER), "outside");
         observe(&mut estimate, t, 0.2, Some(false));
-        assert_eq!(estimate.question_due_at(t, &config), None, "it is known");
+        assert_eq!(estimate.question_due_at(t, &config), None, "the position is known");
         estimate.handle_report(t, other_arm(0.3, Some(false)), false, &config);
         assert_eq!(estimate.question_due_at(t, &config), Some(t + ASK_LATER), "apart");
     }
 
     #[test]
-    fn person_is_needed_where_no_report_can_help() {
+    fn operator_is_needed_if_reports_cannot_help() {
         let elsewhere = [PositionUnknown::Lags(0.2), PositionUnknown::Moved(at(0.1))];
         for unknown in &elsewhere {
-            assert!(unknown.needs_person(false) && !unknown.needs_person(true), "{unknown:?}");
+            assert!(unknown.needs_operator(false) && !unknown.needs_operator(true), "{unknown:?}");
         }
         for reports in [false, true] {
-            assert!(!PositionUnknown::Awaited.needs_person(reports));
+            assert!(!PositionUnknown::Awaited.needs_operator(reports));
             let age = Duration::from_secs(301);
             for unknown in [
                 PositionUnknown::NotReported,
                 PositionUnknown::Outdated { age, timeout: Duration::from_secs(300) },
-                PositionUnknown::TurningNotReported,
+                PositionUnknown::OrientationNotReported,
                 PositionUnknown::Doubtful(Doubt::Zero),
                 PositionUnknown::Apart(0.1),
                 PositionUnknown::Outside(at(1.5)),
             ] {
-                assert!(unknown.needs_person(reports), "{unknown:?}");
+                assert!(unknown.needs_operator(reports), "{unknown:?}");
             }
         }
     }
 
     #[test]
-    fn command_before_a_stop_line_is_not_repeated() {
+    fn command_before_stop_line_is_not_repeated() {
         let (t, config) = (Instant::now(), TeleopConfig { can_ask: true, ..config() });
         let mut estimate = accepted(t, 0.2);
         estimate.handle_answer(t, true);
@@ -1793,7 +1882,7 @@ mod tests {
         assert_eq!(
             estimate.check(t, &config),
             Err(PositionUnknown::Awaited),
-            "it may have stopped on its way"
+            "the arm may have stopped on its way"
         );
     }
 }

@@ -1,23 +1,24 @@
-//! The following error: how far the arm is behind its commands, by its own reports.
+//! The following error: the distance between the last command and the reported position of the arm.
 //!
-//! Invariant: an arm that is farther from its last command than `limits.following_error` in every report of
-//! `limits.following_error_time` lags. One report that is nearer begins that time again.
+//! Invariant: the arm *lags* if every report during `limits.following_error_time` is farther from
+//! the last command than `limits.following_error`. One nearer report restarts that time.
 
 use std::time::{Duration, Instant};
 
 use crate::geometry::Position;
 
-/// How far, and for how long, the arm may be behind its commands.
+/// How far, and how long, the arm may be behind its commands.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FollowingConfig {
-    /// In metres; 0: any distance.
+    /// The largest following error, in metres. 0 switches the check off.
     pub distance: f64,
-    /// The longest time for which the arm may be farther away.
+    /// The longest time for which the following error may be larger.
     pub time: Duration,
 }
 
 impl FollowingConfig {
-    /// Returns how long the arm may be on its way after its last command, if it moves at half of `speed` (m/s).
+    /// Returns how long the arm may still move after its last command, if it moves at half of
+    /// `speed` (m/s). Returns [`Duration::MAX`] if the check is off.
     pub(super) fn travel_time(&self, speed: f64) -> Duration {
         if self.distance <= 0.0 {
             Duration::MAX
@@ -27,15 +28,15 @@ impl FollowingConfig {
     }
 }
 
-/// Watches the reports during one motion.
+/// Evaluates the reports during one motion.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FollowingError {
-    /// When the first report of the present run was too far away.
+    /// When the present series of reports that are too far away began.
     since: Option<Instant>,
 }
 
 impl FollowingError {
-    /// Takes a report. Returns how far the arm is behind, in metres, if it lags.
+    /// Handles a report. Returns the following error in metres if the arm lags.
     pub(super) fn handle_report(
         &mut self,
         now: Instant,
@@ -52,7 +53,7 @@ impl FollowingError {
         (now.saturating_duration_since(since) >= config.time).then_some(distance)
     }
 
-    /// Begins again, because a motion begins or ends.
+    /// Restarts the time, because a motion begins or ends.
     pub(super) fn reset(&mut self) {
         self.since = None;
     }
@@ -69,42 +70,42 @@ mod tests {
         Position::new(x, 0.0, 0.0).unwrap()
     }
 
-    /// Returns what is found in each report `(ms, x)` of an arm whose last command leads to 0.
-    fn found(config: FollowingConfig, reports: &[(u64, f64)]) -> Vec<Option<f64>> {
+    /// Returns the result for each report `(ms, x)`. The last command of the arm leads to 0.
+    fn results(config: FollowingConfig, reports: &[(u64, f64)]) -> Vec<Option<f64>> {
         let start = Instant::now();
         let mut error = FollowingError::default();
-        let mut judge = |(ms, x): &(u64, f64)| {
+        let mut handle = |(ms, x): &(u64, f64)| {
             error.handle_report(start + Duration::from_millis(*ms), at(0.0), at(*x), &config)
         };
-        reports.iter().map(&mut judge).collect()
+        reports.iter().map(&mut handle).collect()
     }
 
     #[test]
-    fn arm_far_behind_for_the_time_lags() {
-        let seen = found(CONFIG, &[(0, 0.2), (999, 0.2), (1000, 0.25)]);
+    fn arm_far_behind_for_time_lags() {
+        let seen = results(CONFIG, &[(0, 0.2), (999, 0.2), (1000, 0.25)]);
         assert_eq!(seen, [None, None, Some(0.25)]);
     }
 
     #[test]
-    fn one_near_report_begins_the_time_again() {
-        let seen = found(CONFIG, &[(0, 0.2), (900, 0.15), (1000, 0.2), (1999, 0.2), (2000, 0.2)]);
+    fn near_report_restarts_the_time() {
+        let seen = results(CONFIG, &[(0, 0.2), (900, 0.15), (1000, 0.2), (1999, 0.2), (2000, 0.2)]);
         assert_eq!(seen, [None, None, None, None, Some(0.2)]);
     }
 
     #[test]
-    fn distance_of_zero_means_never() {
+    fn zero_distance_switches_check_off() {
         let off = FollowingConfig { distance: 0.0, ..CONFIG };
-        assert_eq!(found(off, &[(0, 9.0), (9000, 9.0)]), [None, None]);
+        assert_eq!(results(off, &[(0, 9.0), (9000, 9.0)]), [None, None]);
     }
 
     #[test]
-    fn time_of_zero_means_at_once() {
-        let at_once = FollowingConfig { time: Duration::ZERO, ..CONFIG };
-        assert_eq!(found(at_once, &[(0, 0.15), (1, 0.151)]), [None, Some(0.151)]);
+    fn zero_time_lags_on_first_report() {
+        let immediately = FollowingConfig { time: Duration::ZERO, ..CONFIG };
+        assert_eq!(results(immediately, &[(0, 0.15), (1, 0.151)]), [None, Some(0.151)]);
     }
 
     #[test]
-    fn reset_begins_the_time_again() {
+    fn reset_restarts_the_time() {
         let start = Instant::now();
         let mut error = FollowingError::default();
         assert_eq!(error.handle_report(start, at(0.0), at(0.2), &CONFIG), None);
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn travel_time_is_that_of_half_the_speed() {
+    fn travel_time_assumes_half_speed() {
         assert_eq!(CONFIG.travel_time(0.25), Duration::from_millis(2200));
         assert_eq!(FollowingConfig { distance: 0.0, ..CONFIG }.travel_time(0.25), Duration::MAX);
     }

@@ -77,4 +77,4 @@ pub use state_machine::{Counters, Teleop};
 pub use stop::{Restored, StopCause};
 pub use stop_line::StopTrouble;
 pub use target::{Frame, Frames, GripperInput, PublisherId, Stamp, Target, strip_leading_slash};
-pub use workspace::{Admitted, Course, KeepOut, Policy, Workspace};
+pub use workspace::{Admitted, KeepOut, Policy, Route, Workspace};

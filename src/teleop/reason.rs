@@ -247,7 +247,7 @@ fn explain(unknown: &PositionUnknown) -> String {
     match unknown {
         PositionUnknown::NotReported
         | PositionUnknown::Outdated { .. }
-        | PositionUnknown::TurningNotReported => {
+        | PositionUnknown::OrientationNotReported => {
             format!("the arm's position is unknown: {unknown}; {advice}, or set arm.assume_position")
         }
         PositionUnknown::Doubtful(_) | PositionUnknown::Apart(_) => {

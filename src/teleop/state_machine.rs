@@ -425,7 +425,7 @@ impl Teleop {
             return None;
         }
         let unknown = self.estimate.check_known(now, &self.config).err()?;
-        unknown.needs_person(self.estimate.reports(&self.config)).then_some(unknown)
+        unknown.needs_operator(self.estimate.reports(&self.config)).then_some(unknown)
     }
 
     /// Sends the arm home within the limits, on request of an operator, and disarms there. Returns

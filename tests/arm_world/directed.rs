@@ -1,4 +1,5 @@
-//! Single sequences in which an arm moved that nobody had asked to move, shrunk from random worlds, and some from the issue.
+//! Fixed sequences in which an arm once moved although no command should have moved it. Some are
+//! shortened from random worlds, some come from issues.
 
 use aether_bridge::config::Value;
 use aether_sim::physical::{AfterRestart, FaultWord, Intake, PhysicalConfig, Reports};
@@ -11,7 +12,7 @@ const GO: Step = Step::Pass { ms: 1500 };
 const ARM: Step = Step::SetArmed { armed: true, twice: true };
 const ARM_ONCE: Step = Step::SetArmed { armed: true, twice: false };
 
-/// Plays a script, and returns how many commands the arm has obeyed.
+/// Runs a script, and returns how many commands the arm has executed.
 fn obeyed(parameters: &[(&'static str, Value)], arm: PhysicalConfig, script: &[Step]) -> u64 {
     let settings = Settings::new(7, parameters.to_vec(), arm);
     let (result, counts) = play_with(settings, script);
@@ -23,8 +24,8 @@ fn heartbeats() -> (&'static str, Value) {
     ("link.heartbeat.period", Value::Real(0.1))
 }
 
-fn text(name: &'static str, word: &str) -> (&'static str, Value) {
-    (name, Value::Text(word.into()))
+fn text(name: &'static str, value: &str) -> (&'static str, Value) {
+    (name, Value::Text(value.into()))
 }
 
 fn silent() -> PhysicalConfig {
@@ -36,20 +37,20 @@ fn away() -> Step {
 }
 
 #[test]
-fn silent_controller_is_not_moved_without_a_word() {
+fn silent_controller_needs_assumed_position() {
     assert_eq!(obeyed(&[], silent(), &[GO, ARM_ONCE, GO, away(), GO]), 0);
     assert!(obeyed(&[], silent(), &[GO, ARM, GO, away(), GO]) > 10);
 }
 
 #[test]
-fn reporting_controller_is_moved_from_where_it_is() {
+fn reporting_controller_moves_from_reported_position() {
     let start = aether_bridge::geometry::Position::new(0.1, 0.15, 0.3).unwrap();
     let arm = PhysicalConfig { start, ..PhysicalConfig::default() };
     assert!(obeyed(&[heartbeats()], arm, &[GO, away(), GO, GO]) > 10);
 }
 
 #[test]
-fn connection_that_breaks_ends_what_is_known() {
+fn broken_connection_makes_position_unknown() {
     for after_restart in [AfterRestart::Keeps, AfterRestart::Homes] {
         let arm = PhysicalConfig { after_restart, ..silent() };
         let dies = Step::ControllerDies { ms: 50, power: false };
@@ -61,14 +62,14 @@ fn connection_that_breaks_ends_what_is_known() {
 }
 
 #[test]
-fn arm_that_homes_after_a_restart_is_asked_where_it_is() {
+fn bridge_requests_position_after_arm_restarts() {
     let arm = PhysicalConfig { after_restart: AfterRestart::Homes, ..PhysicalConfig::default() };
     let dies = Step::ControllerDies { ms: 50, power: false };
     assert!(obeyed(&[heartbeats()], arm, &[GO, away(), GO, dies, GO, GO, GO]) > 10);
 }
 
 #[test]
-fn pushed_arm_is_followed_from_where_it_rests() {
+fn motion_continues_from_pushed_position() {
     let push = Step::Push { by: [0.0, -0.1, 0.0], speed: 0.1 };
     let lost = Step::HandLost { how: Loss::Silence, ms: 600 };
     for hold in ["silent", "repeat", "stop"] {
@@ -81,7 +82,7 @@ fn pushed_arm_is_followed_from_where_it_rests() {
 }
 
 #[test]
-fn fault_that_is_reported_needs_a_person() {
+fn reported_fault_needs_the_operator() {
     for fault_word in [FaultWord::Reported, FaultWord::ReportedAndAccepts] {
         for hold in ["silent", "repeat", "stop"] {
             let arm = PhysicalConfig { fault_word, ..PhysicalConfig::default() };
@@ -93,8 +94,8 @@ fn fault_that_is_reported_needs_a_person() {
 }
 
 #[test]
-fn acceptance_that_carries_a_fault_is_no_place() {
-    // The arm accepts all, stands still by its emergency stop, and reports nothing else.
+fn acceptance_with_fault_sets_no_position() {
+    // The arm accepts every command, is stopped by its emergency stop, and reports nothing else.
     let arm = PhysicalConfig {
         fault_word: FaultWord::ReportedAndAccepts,
         start: aether_bridge::geometry::Position::new(0.06, 0.14, 0.29).unwrap(),
@@ -105,7 +106,7 @@ fn acceptance_that_carries_a_fault_is_no_place() {
 }
 
 #[test]
-fn acceptance_after_a_disarm_is_no_place() {
+fn acceptance_after_disarm_sets_no_position() {
     let arm = PhysicalConfig { intake: Intake::Queue { size: 64 }, speed: 0.1, ..silent() };
     let parameters = [("link.max_in_flight", Value::Integer(4)), text("teleop.hold_behavior", "stop")];
     let disarm = Step::SetArmed { armed: false, twice: false };
@@ -119,7 +120,7 @@ fn acceptance_after_a_disarm_is_no_place() {
 }
 
 #[test]
-fn place_outside_the_workspace_begins_no_motion_after_a_refusal() {
+fn position_outside_workspace_blocks_motion() {
     let wall = [[0.1, -1.0, -1.0], [0.223, 1.0, 1.0]]
         .map(|[x, y, z]| aether_bridge::geometry::Position::new(x, y, z).unwrap());
     let arm = PhysicalConfig {
@@ -132,7 +133,7 @@ fn place_outside_the_workspace_begins_no_motion_after_a_refusal() {
 }
 
 #[test]
-fn controller_that_refuses_is_not_led_through_the_wall() {
+fn rejecting_arm_is_not_led_through_wall() {
     let wall = [[0.23, -1.0, -1.0], [0.3, 1.0, 1.0]]
         .map(|[x, y, z]| aether_bridge::geometry::Position::new(x, y, z).unwrap());
     for window in [1, 4] {
@@ -147,13 +148,13 @@ fn controller_that_refuses_is_not_led_through_the_wall() {
 }
 
 #[test]
-fn dead_bridge_moves_nothing_from_the_backlog() {
+fn dead_bridge_moves_no_arm_from_backlog() {
     let arm = PhysicalConfig::default();
     let settings = Settings {
         server: crate::settings::Server::One { reads_to_end: false },
         ..Settings::new(7, vec![heartbeats()], arm)
     };
-    // Another client is served when the bridge comes, and when it goes.
+    // The controller serves another client while the bridge connects and while it ends.
     let busy = Step::Trouble { what: Trouble::Busy, ms: 6000 };
     let (result, counts) = play_with(
         settings,
@@ -170,7 +171,7 @@ fn sagging_arm_does_not_creep_down() {
     let mut world = crate::world::World::new(settings);
     let play =
         |world: &mut crate::world::World, step| world.handle(&step).unwrap_or_else(|found| panic!("{found}"));
-    // No target is lower than this.
+    // No target is lower than this target.
     play(&mut world, Step::HandGoes { to: [0.2, 0.0, 0.25], speed: 0.2 });
     for _ in 0..2 {
         play(&mut world, GO);
@@ -185,7 +186,7 @@ fn sagging_arm_does_not_creep_down() {
 }
 
 #[test]
-fn hand_that_is_lost_for_minutes_needs_no_person_while_the_connection_stands() {
+fn lost_hand_resumes_on_open_connection() {
     let lost = Step::HandLost { how: Loss::Silence, ms: 60_000 };
     let script = [GO, ARM, away(), GO, lost, Step::Pass { ms: 61_000 }];
     let before = obeyed(&[], silent(), &script);
@@ -195,7 +196,7 @@ fn hand_that_is_lost_for_minutes_needs_no_person_while_the_connection_stands() {
 }
 
 #[test]
-fn place_that_was_accepted_too_long_ago_is_unknown() {
+fn old_accepted_position_is_unknown() {
     let parameters = [("arm.position_timeout", Value::Real(5.0))];
     let lost = Step::HandLost { how: Loss::Silence, ms: 8000 };
     let script = [GO, ARM, away(), GO, lost, Step::Pass { ms: 8000 }];
@@ -227,7 +228,8 @@ fn blocked_arm_is_not_led_on() {
     for step in &script {
         world.handle(step).unwrap_or_else(|found| panic!("{found}"));
     }
-    // Within the following error, and the way of the time that it may last.
+    // Within the following error, and the distance that the arm moves during the following error
+    // time.
     let led = world.arm.body().way_left();
     assert!(led > 0.05 && led < 0.05 + 0.25 + 0.05, "{led} m");
 }

@@ -1,4 +1,4 @@
-//! The hand in front of the camera, and its tracker.
+//! A hand in front of a camera, and its tracker.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ pub struct Hand {
     count: u64,
 }
 
-/// What the tracker publishes.
+/// A message of the tracker.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Sample {
     Target(Target),
@@ -47,7 +47,7 @@ impl Hand {
         (self.lost, self.frozen_at) = (Some((how, until)), self.at);
     }
 
-    /// Returns the next sample, which is due now.
+    /// Returns the sample that is due now.
     pub fn sample(&mut self, now: Instant) -> Sample {
         self.next = now + self.period;
         self.count += 1;
@@ -57,7 +57,7 @@ impl Hand {
         if self.lost.is_some_and(|(_, until)| until <= now) {
             self.lost = None;
         }
-        // No hand is quite still.
+        // A real hand always trembles a little.
         let phase = self.count as f64;
         let tremble = Vector3::new((phase * 1.7).sin(), (phase * 2.3).cos(), (phase * 0.9).sin()) * 2e-4;
         match self.lost.map(|(how, _)| how) {

@@ -1,11 +1,14 @@
-//! The whole bridge against a physical arm: random hands, persons, networks and faults, in virtual time, without sockets.
-//! The invariants of docs/safety.md that are about the arm, A1 to A12, are held at the metal, and not at the bridge's words.
+//! Tests the whole bridge with a simulated physical arm. Hands, operators, networks and faults are
+//! random. Time is virtual, and there are no sockets. The tests check the invariants of
+//! docs/safety.md about the arm (A1 to A12). They check them at the simulated arm itself, not in
+//! the messages of the bridge.
 //!
-//!     ARM_WORLD_EVENTS=100000000 cargo test --release --no-default-features --test arm_world -- --nocapture
+//!     ARM_WORLD_EVENTS=100000000 cargo test --release --no-default-features \
+//!         --test arm_world -- --nocapture
 //!     ARM_WORLD_SEED=42 cargo test --no-default-features --test arm_world -- --nocapture
 //!
-//! A world is made of a seed: its settings, and a script of what happens. A failure names the seed, and the script without
-//! all that is not needed for the failure.
+//! A seed determines a world: its settings, and a script of events. A failure prints the seed and a
+//! shortened script: all steps that the failure does not need are removed.
 #![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
 
 mod checks;
@@ -25,7 +28,7 @@ use script::Step;
 use settings::Settings;
 use world::{Counts, World};
 
-/// Plays a script in a world of this seed.
+/// Runs a script in the world of a seed.
 fn play(seed: u64, script: &[Step]) -> (Result<(), Violation>, Counts) {
     play_with(Settings::random(seed), script)
 }
@@ -36,7 +39,7 @@ fn play_with(settings: Settings, script: &[Step]) -> (Result<(), Violation>, Cou
     (result, world.counts)
 }
 
-/// Drops from a script what is not needed for the same violation.
+/// Removes all steps from a script that the violation does not need.
 fn shrink(seed: u64, mut script: Vec<Step>, found: &Violation) -> (Vec<Step>, Violation) {
     let fails = |script: &[Step]| play(seed, script).0.err().filter(|other| other.rule == found.rule);
     let mut last = found.clone();
@@ -60,7 +63,7 @@ fn shrink(seed: u64, mut script: Vec<Step>, found: &Violation) -> (Vec<Step>, Vi
     (script, last)
 }
 
-/// What a failure prints.
+/// Returns the text that a failure prints.
 fn describe(seed: u64, script: Vec<Step>, found: &Violation) -> String {
     let (script, found) = shrink(seed, script, found);
     let steps: Vec<_> = script.iter().map(|step| format!("  {step:?}")).collect();
@@ -79,7 +82,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[test]
-fn no_random_world_breaks_an_invariant_of_the_arm() {
+fn random_worlds_keep_the_arm_invariants() {
     let events = number("ARM_WORLD_EVENTS").unwrap_or(EVENTS);
     let only = number("ARM_WORLD_SEED");
     let begun = Instant::now();
@@ -90,7 +93,7 @@ fn no_random_world_breaks_an_invariant_of_the_arm() {
         let (result, seen) = play(seed, &script);
         counts += seen;
         if let Err(violation) = result {
-            // The first of each rule.
+            // Keep the first violation of each rule.
             failures.entry(violation.rule).or_insert((script, violation, Vec::new())).2.push(seed);
         }
         if only.is_some() || failures.values().map(|(.., seeds)| seeds.len()).sum::<usize>() > FAILURES {
@@ -99,14 +102,14 @@ fn no_random_world_breaks_an_invariant_of_the_arm() {
         seed += 1;
     }
     println!("{counts:?} in {:.1} s", begun.elapsed().as_secs_f64());
-    let told: Vec<_> = failures
+    let reports: Vec<_> = failures
         .into_values()
         .map(|(script, violation, seeds)| {
             format!("in the worlds {seeds:?}, {}", describe(seeds[0], script, &violation))
         })
         .collect();
-    assert!(told.is_empty(), "\n{}", told.join("\n\n"));
-    assert!(only.is_some() || counts.is_enough(), "too little happens: {counts:?}");
+    assert!(reports.is_empty(), "\n{}", reports.join("\n\n"));
+    assert!(only.is_some() || counts.is_enough(), "too few events of a kind: {counts:?}");
 }
 
 #[test]
@@ -117,9 +120,9 @@ fn same_seed_plays_the_same_world() {
     }
 }
 
-/// So many worlds fail before it stops to look for more.
+/// The search stops after this many failed worlds.
 const FAILURES: usize = 100;
-/// How many lines of what happened last are printed.
+/// How many of the last events a failure prints.
 const LINES: usize = 120;
-/// In less than a minute on one core, without optimisation.
+/// Takes less than a minute on one core, without optimisation.
 const EVENTS: u64 = 1_000_000;

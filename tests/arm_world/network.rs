@@ -1,4 +1,5 @@
-//! The way between bridge and controller: connections that deliver in order, late, or not at all.
+//! The network between bridge and controller: connections that deliver in order, late, or not at
+//! all.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -8,40 +9,41 @@ use aether_bridge::arm::ReportedState;
 use aether_bridge::wire::Order;
 use aether_sim::physical::Refusal;
 
-/// What the bridge has sent, and what could be known when it did.
+/// A line of the bridge, and what the bridge could know when it sent the line.
 #[derive(Debug, Clone, Copy)]
 pub struct SentLine {
     pub outgoing: Outgoing,
     pub order: Order,
     pub seq: u64,
     pub at: Instant,
-    /// Whether it begins a motion.
+    /// Whether the line begins a motion.
     pub begins: bool,
-    /// How many commands were unanswered before it.
+    /// How many commands were unanswered before this line.
     pub unanswered: u32,
-    /// Whether a command had been accepted in this session.
+    /// Whether the controller had accepted a command in this session.
     pub accepted_before: bool,
-    /// Whether a person has said where the arm is, and no command has been accepted since.
-    pub by_word: bool,
-    /// Whether the command before it was refused.
+    /// Whether the position was assumed, and no command had been accepted since.
+    pub is_assumed: bool,
+    /// Whether the controller rejected the command before.
     pub after_refusal: bool,
-    /// How long what the bridge heard last had been on its way.
+    /// The transit time of the last message that the bridge received.
     pub lag: Duration,
-    /// Until when the bridge knew what happened to the arm, by what has come back.
-    pub informed_at: Option<Instant>,
+    /// The time up to which received messages describe the arm.
+    pub known_until: Option<Instant>,
 }
 
-/// What the controller says.
+/// A message of the controller.
 #[derive(Debug, Clone)]
-pub struct Speech {
-    /// The line that it answers, and whether it was obeyed; otherwise this is a state.
-    pub answers: Option<(Order, u64, Result<(), Refusal>)>,
+pub struct ControllerMessage {
+    /// The line to which this is the reply, and whether the arm executed it. `None` for an
+    /// unsolicited state.
+    pub reply_to: Option<(Order, u64, Result<(), Refusal>)>,
     pub state: Option<ReportedState>,
-    /// When it was true.
+    /// The time at which the message was true.
     pub generated: Instant,
 }
 
-// Nearly all of them are lines.
+// Nearly all values are lines.
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum ToArm {
@@ -49,11 +51,11 @@ pub enum ToArm {
     End,
 }
 
-// Nearly all of them are replies.
+// Nearly all values are replies.
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum ToBridge {
-    Speech(Speech),
+    Message(ControllerMessage),
     Reset,
 }
 
@@ -62,18 +64,19 @@ pub enum ToBridge {
 pub struct Channel {
     /// Whether the bridge's end is open.
     pub bridge_open: bool,
-    /// Whether the controller's end is.
+    /// Whether the controller's end is open.
     pub arm_open: bool,
-    /// Whether anything has come back.
+    /// Whether the controller has sent anything on this connection.
     pub answered: bool,
     /// Whether the controller has begun to read.
     pub served: bool,
-    /// Whether the controller has left out a reply that does not tell its line. Every later one would answer the line before, so it
-    /// leaves out all of them: the bridge cannot tell the difference, see docs/safety.md.
+    /// Whether the controller has omitted a reply without a line number. Each later reply would
+    /// then count for the line before. Therefore the controller omits all later replies too. The
+    /// bridge cannot distinguish the two cases, see docs/safety.md.
     pub mute: bool,
     pub to_arm: VecDeque<(Instant, ToArm)>,
     pub to_bridge: VecDeque<(Instant, ToBridge)>,
-    /// What has arrived at the controller's machine and has not been read.
+    /// Packets that have arrived at the controller's machine, and that it has not read.
     pub inbox: VecDeque<ToArm>,
 }
 
@@ -91,7 +94,7 @@ impl Channel {
         }
     }
 
-    /// No end is open.
+    /// Returns whether both ends are closed.
     pub fn is_over(&self) -> bool {
         !self.arm_open && !self.bridge_open
     }
@@ -106,28 +109,29 @@ impl Channel {
         self.to_bridge.push_back((at, packet));
     }
 
-    /// When the next packet arrives; at the bridge's end only if the bridge `runs`.
+    /// Returns when the next packet arrives. Packets arrive at the bridge's end only if the bridge
+    /// `runs`.
     pub fn next(&self, runs: bool) -> Option<Instant> {
         let (arm, bridge) =
             (self.to_arm.front(), self.to_bridge.front().filter(|_| runs && self.bridge_open));
         [arm.map(|(at, _)| *at), bridge.map(|(at, _)| *at)].into_iter().flatten().min()
     }
 
-    /// The end of the connection is not heard of before then.
+    /// Delays the end of the connection until `at`.
     pub fn delay_end_until(&mut self, at: Instant) {
         if let Some((due, ToArm::End)) = self.to_arm.back_mut() {
             *due = at.max(*due);
         }
     }
 
-    /// What is under way comes not before then.
+    /// Delays all packets in transit until `at`.
     pub fn delay_until(&mut self, at: Instant) {
         self.to_arm.iter_mut().for_each(|(due, _)| *due = at.max(*due));
         self.to_bridge.iter_mut().for_each(|(due, _)| *due = at.max(*due));
     }
 }
 
-/// Takes the first packet, if it is there by now.
+/// Removes and returns the first packet, if it has arrived.
 pub fn pop_due<T>(packets: &mut VecDeque<(Instant, T)>, now: Instant) -> Option<T> {
     let is_due = packets.front().is_some_and(|(at, _)| *at <= now);
     if is_due { packets.pop_front().map(|(_, packet)| packet) } else { None }

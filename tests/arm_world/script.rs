@@ -1,38 +1,39 @@
-//! What happens in a world, step by step.
+//! The events in a world, step by step.
 
 use aether_bridge::arm::Gripper;
 use fastrand::Rng;
 
-/// Something that happens. Each means the same wherever it stands, so that a script without it is a script.
+/// An event. Its meaning does not depend on the steps before it. So a script without one of its
+/// steps is still a script.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Step {
     /// Time passes.
     Pass {
         ms: u32,
     },
-    /// The hand goes there at this speed, in m/s.
+    /// The hand moves to this point (metres) at this speed (m/s).
     HandGoes {
         to: [f64; 3],
         speed: f64,
     },
-    /// The hand is there from one frame to the next.
+    /// The hand jumps to this point (metres) from one frame to the next.
     HandJumps {
         to: [f64; 3],
     },
-    /// The hand is lost for so long.
+    /// The hand is lost for this time.
     HandLost {
         how: Loss,
         ms: u32,
     },
-    /// The hand's fingers are so far apart.
+    /// The hand's fingers have this opening.
     Fingers {
         opening: f64,
     },
-    /// A word on the gripper's own topic.
-    Word {
+    /// A message on the gripper topic.
+    GripperMessage {
         gripper: Gripper,
     },
-    /// A person at the bridge.
+    /// The operator arms or disarms the bridge.
     SetArmed {
         armed: bool,
         twice: bool,
@@ -41,62 +42,62 @@ pub enum Step {
     Reset,
     GoHome,
     Reconnect,
-    /// The bridge's process ends at once and another one starts after a while. If the whole machine dies, the controller
-    /// does not hear of it for some seconds.
+    /// The bridge's process ends immediately, and another one starts after a while. If the whole
+    /// machine dies, the controller does not notice it for some seconds.
     BridgeDies {
         ms: u32,
         machine: bool,
     },
-    /// The bridge's process gets no time for so long.
+    /// The bridge's process does not run for this time.
     BridgeStalls {
         ms: u32,
     },
-    /// Trouble that begins now and ends by itself.
+    /// A problem that begins now and ends by itself.
     Trouble {
         what: Trouble,
         ms: u32,
     },
     /// The connection is reset.
     Break,
-    /// A person, or another program, moves the arm.
+    /// A bystander, or another program, moves the arm by this vector (metres) at this speed (m/s).
     Push {
         by: [f64; 3],
         speed: f64,
     },
-    /// A person closes or opens the gripper by hand.
+    /// A bystander closes or opens the gripper by hand.
     SetGripper {
         gripper: Gripper,
     },
     /// The controller homes the arm.
     Home,
-    /// The controller's process dies and comes back.
+    /// The controller's process dies and restarts.
     ControllerDies {
         ms: u32,
         power: bool,
     },
 }
 
-/// How a tracker tells that it sees no hand.
+/// What a tracker publishes while it sees no hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
     Silence,
     Zeros,
-    /// A message that is refused.
+    /// A message that the bridge rejects.
     Invalid,
     /// The last sample again and again.
     Frozen,
 }
 
-/// What may be wrong for a while.
+/// A temporary problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// Nothing gets through; it comes later.
+    /// The network delivers nothing now. The packets arrive later.
     Cut,
-    /// Replies take this much longer.
+    /// Replies take longer.
     Slow,
-    /// The controller answers nothing.
+    /// The controller sends no replies.
     Mute,
-    /// The controller answers everything twice.
+    /// The controller sends each reply twice.
     Twice,
     /// The controller serves another client.
     Busy,
@@ -110,7 +111,7 @@ pub const STEPS: usize = 100;
 
 pub fn random(seed: u64) -> Vec<Step> {
     let rng = &mut Rng::with_seed(seed ^ 0x5eed);
-    // A start that gets most worlds going.
+    // With this start, the arm moves in most worlds.
     let mut script =
         vec![Step::Pass { ms: 1500 }, Step::SetArmed { armed: true, twice: true }, Step::Pass { ms: 1500 }];
     script.extend((0..STEPS).map(|_| step(rng)));
@@ -121,8 +122,8 @@ fn step(rng: &mut Rng) -> Step {
     let ms = duration(rng);
     match rng.u32(..1000) {
         0..350 => Step::Pass { ms },
-        350..550 => Step::HandGoes { to: place(rng), speed: [0.05, 0.2, 0.2, 0.8][rng.usize(..4)] },
-        550..570 => Step::HandJumps { to: place(rng) },
+        350..550 => Step::HandGoes { to: position(rng), speed: [0.05, 0.2, 0.2, 0.8][rng.usize(..4)] },
+        550..570 => Step::HandJumps { to: position(rng) },
         570..640 => {
             let how = [Loss::Silence, Loss::Zeros, Loss::Invalid, Loss::Frozen][rng.usize(..4)];
             Step::HandLost { how, ms }
@@ -130,7 +131,7 @@ fn step(rng: &mut Rng) -> Step {
         640..690 => {
             Step::Fingers { opening: [0.0, 0.1, 0.5, 0.9, 1.0, f64::NAN, f64::INFINITY][rng.usize(..7)] }
         }
-        690..700 => Step::Word { gripper: gripper(rng) },
+        690..700 => Step::GripperMessage { gripper: gripper(rng) },
         700..790 => Step::SetArmed { armed: rng.u8(..8) > 0, twice: rng.u8(..3) > 0 },
         790..805 => Step::Stop,
         805..825 => Step::Reset,
@@ -163,8 +164,8 @@ fn duration(rng: &mut Rng) -> u32 {
     }
 }
 
-/// Mostly where the arm may go.
-fn place(rng: &mut Rng) -> [f64; 3] {
+/// Returns a point that is mostly inside the workspace.
+fn position(rng: &mut Rng) -> [f64; 3] {
     let wide = if rng.u8(..10) == 0 { 3.0 } else { 1.0 };
     let [x, y, z] = [0.2, 0.25, 0.12].map(|size| wide * size * (2.0 * rng.f64() - 1.0));
     [0.2 + x, y, 0.2 + z]

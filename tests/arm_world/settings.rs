@@ -1,4 +1,5 @@
-//! What a world is like: the bridge's parameters, the arm, the way between them. All of it from a seed.
+//! The settings of a world: the parameters of the bridge, the arm, and the network between them. A
+//! seed determines all of them.
 
 use std::time::Duration;
 
@@ -11,26 +12,27 @@ use fastrand::Rng;
 pub struct Settings {
     pub seed: u64,
     pub bridge: Config,
-    /// The bridge's parameters that are not the defaults, for people.
+    /// The parameters of the bridge that differ from the defaults, for the output.
     pub parameters: Vec<(&'static str, Value)>,
     pub arm: PhysicalConfig,
     pub server: Server,
-    /// One way, at least.
+    /// The smallest transit time of a packet.
     pub latency: Duration,
     pub jitter: Duration,
-    /// Whether replies carry the number of their line.
+    /// Whether replies contain the number of their line.
     pub echoes_seq: bool,
     pub hand_period: Duration,
 }
 
-/// Whom the controller serves.
+/// Which clients the controller serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
-    /// All that connect.
+    /// All clients at the same time.
     Many,
-    /// One after the other: who connects meanwhile waits in the backlog.
+    /// One client after the other. A client that connects meanwhile waits in the backlog.
     One {
-        /// Whether it looks for the end of what a client has sent before it obeys the first line.
+        /// Whether the controller checks for the end of the connection before it executes the first
+        /// line.
         reads_to_end: bool,
     },
 }
@@ -63,7 +65,7 @@ impl Settings {
             let [x, y, z] = [0.2, 0.2, 0.1].map(|size| size * (2.0 * rng.f64() - 1.0));
             Position::new(0.2 + x, y, 0.2 + z).unwrap()
         };
-        let lies = rng.u8(..12);
+        let wrong_report = rng.u8(..12);
         let arm = PhysicalConfig {
             home,
             start: if rng.bool() { home } else { elsewhere(rng) },
@@ -91,13 +93,13 @@ impl Settings {
             },
             sag: among(rng, &[0.0, 0.0, 0.003]),
             noise: among(rng, &[0.0, 0.0, 0.0005]),
-            unit_factor: match lies {
+            unit_factor: match wrong_report {
                 0 => 0.001,
                 1 => 10.0,
                 _ => 1.0,
             },
-            zero_before_homing: lies == 2,
-            needs_homing: lies == 3,
+            zero_before_homing: wrong_report == 2,
+            needs_homing: wrong_report == 3,
             fault_word: among(
                 rng,
                 &[FaultWord::Reported, FaultWord::OnlyRefuses, FaultWord::ReportedAndAccepts],
@@ -120,7 +122,7 @@ impl Settings {
         }
     }
 
-    /// A quick network, and a controller that serves all.
+    /// Creates settings with a quick network and a controller that serves all clients.
     pub fn new(seed: u64, parameters: Vec<(&'static str, Value)>, arm: PhysicalConfig) -> Self {
         let bridge =
             Config::new(&Parameters::with(&parameters).expect("known parameters")).expect("valid parameters");
@@ -137,32 +139,32 @@ impl Settings {
         }
     }
 
-    /// Whether every position that is reported is the truth.
+    /// Returns whether every reported position is true.
     pub fn is_truthful(&self) -> bool {
         self.arm.unit_factor == 1.0 && !self.arm.zero_before_homing
     }
 
-    /// Whether the bridge can ask where the arm is, or is told all the time.
-    pub fn tells_place(&self) -> bool {
+    /// Returns whether the bridge can request the position, or receives it all the time.
+    pub fn reports_position(&self) -> bool {
         let asked =
             self.bridge.link.heartbeat.is_some() && self.arm.knows_heartbeat && self.arm.reports.heartbeats;
         asked || self.arm.reports.unasked.is_some()
     }
 
-    /// Whether something comes back from a line that moves nothing.
+    /// Returns whether the controller replies to a line that moves nothing.
     pub fn answers_heartbeats(&self) -> bool {
         self.bridge.link.heartbeat.is_some_and(|heartbeat| heartbeat.expects_reply)
     }
 
-    /// For how long an answer that tells where the arm is may be old when motion begins.
-    pub fn asking_takes(&self) -> Duration {
+    /// Returns the largest age of a position report when a motion begins.
+    pub fn position_request_time(&self) -> Duration {
         let period = self.bridge.link.heartbeat.map_or(Duration::ZERO, |heartbeat| heartbeat.period);
         period.max(self.arm.reports.unasked.unwrap_or_default())
             + 4 * (self.latency + self.jitter)
             + Duration::from_millis(200)
     }
 
-    /// In a few lines, for a failure.
+    /// Returns the settings in a few lines, for a failure.
     pub fn describe(&self) -> String {
         let parameters: Vec<_> =
             self.parameters.iter().map(|(name, value)| format!("{name}:={value}")).collect();

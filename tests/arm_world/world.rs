@@ -1,4 +1,4 @@
-//! The bridge, the arm, and all that is between and around them, in virtual time.
+//! The bridge, the arm, and their surroundings, in virtual time.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,7 +16,7 @@ use fastrand::Rng;
 use crate::checks::{self, Disturbance, Violation};
 use crate::hand::{Hand, Sample};
 use crate::ledger::Ledger;
-use crate::network::{Channel, SentLine, Speech, ToArm, ToBridge, pop_due};
+use crate::network::{Channel, ControllerMessage, SentLine, ToArm, ToBridge, pop_due};
 use crate::script::{Step, Trouble};
 use crate::settings::{Server, Settings};
 
@@ -32,24 +32,24 @@ pub struct World {
     ledger: Ledger,
     disturbance: Disturbance,
     channels: VecDeque<Channel>,
-    /// When the connection that the bridge opens is there, or has failed.
+    /// When the connection attempt of the bridge succeeds or fails.
     connecting: Option<Instant>,
     connect_until: Instant,
-    /// What is wrong at present, and until when.
+    /// The present problems, and when they end.
     troubles: Vec<(Trouble, Instant)>,
-    /// Until when the bridge gets no time.
+    /// Until when the bridge does not run.
     stalled_until: Option<Instant>,
-    /// When the next bridge starts, while there is none.
-    reborn_at: Option<Instant>,
+    /// When the next bridge starts, while no bridge runs.
+    restart_at: Option<Instant>,
     was_down: bool,
     failure: Option<(u8, String)>,
-    /// What has happened, if it is to be read.
+    /// The event log, if it is needed.
     pub log: Option<Vec<String>>,
-    /// The rules that are held, a bit for each; none: all.
+    /// The rules that are checked, one bit for each. `None` checks all rules.
     rules: Option<u32>,
 }
 
-/// What has happened.
+/// The numbers of events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     pub worlds: u64,
@@ -62,7 +62,7 @@ pub struct Counts {
     pub stops: u64,
     pub heartbeats: u64,
     pub connections: u64,
-    pub words: u64,
+    pub assumptions: u64,
     pub pushes: u64,
     pub faults: u64,
     pub grips: u64,
@@ -81,7 +81,7 @@ impl AddAssign for Counts {
         self.stops += other.stops;
         self.heartbeats += other.heartbeats;
         self.connections += other.connections;
-        self.words += other.words;
+        self.assumptions += other.assumptions;
         self.pushes += other.pushes;
         self.faults += other.faults;
         self.grips += other.grips;
@@ -90,7 +90,7 @@ impl AddAssign for Counts {
 }
 
 impl Counts {
-    /// Whether the arm moves so often that the invariants mean something.
+    /// Returns whether the arm moves so often that the invariants are tested well.
     pub fn is_enough(&self) -> bool {
         let of_events = |count: u64, share: u64| count * share >= self.events;
         of_events(self.obeyed, 50)
@@ -122,7 +122,7 @@ impl World {
             connect_until: now,
             troubles: Vec::new(),
             stalled_until: None,
-            reborn_at: None,
+            restart_at: None,
             was_down: false,
             failure: None,
             rules: rules(),
@@ -133,7 +133,10 @@ impl World {
         world
     }
 
-    /// Lets something happen.
+    /// Runs one step.
+    ///
+    /// # Errors
+    /// The first violation of an invariant.
     pub fn handle(&mut self, step: &Step) -> Result<(), Violation> {
         self.step(step);
         self.failure.take().map_or(Ok(()), |(rule, why)| {
@@ -160,7 +163,7 @@ impl World {
             Step::Home => {
                 self.disturbance.at = Some(now);
                 self.arm.handle_homed(now);
-                self.note_arm();
+                self.record_mover();
             }
             Step::ControllerDies { ms, power } => {
                 let back = Duration::from_millis(ms.into());
@@ -173,7 +176,7 @@ impl World {
                     self.arm.handle_restart(now, back);
                 }
                 self.reset_connections(!power);
-                self.note_arm();
+                self.record_mover();
             }
             Step::Break => self.reset_connections(true),
             Step::BridgeDies { ms, machine } => {
@@ -182,13 +185,13 @@ impl World {
                     channel.delay_end_until(now + UNNOTICED);
                 }
                 (self.connecting, self.stalled_until) = (None, None);
-                self.reborn_at = Some(after(ms.min(5000)));
+                self.restart_at = Some(after(ms.min(5000)));
             }
             Step::BridgeStalls { ms } => self.stalled_until = self.stalled_until.max(Some(after(ms))),
             _ if !self.bridge_runs() => {}
-            Step::Word { gripper } => {
-                self.ledger.word_on_topic = Some(gripper);
-                self.ledger.note_wish(now, Some(gripper));
+            Step::GripperMessage { gripper } => {
+                self.ledger.gripper_message = Some(gripper);
+                self.ledger.record_request(now, Some(gripper));
                 self.coordinator.teleop.handle_gripper(now, GripperInput::Wanted(gripper));
                 self.count();
             }
@@ -212,7 +215,7 @@ impl World {
                 let result = self.coordinator.teleop.handle_go_home(now);
                 self.trace(|_| format!("go_home: {result:?}"));
                 if result.is_ok() {
-                    self.ledger.note_going_home();
+                    self.ledger.record_going_home();
                     self.counts.homings += 1;
                 }
                 self.count();
@@ -230,11 +233,11 @@ impl World {
         self.trace(|_| format!("set_armed {armed}: {result:?}"));
         match result {
             Ok(_) if armed => {
-                self.ledger.note_armed(self.now);
-                self.counts.words += u64::from(self.ledger.word);
+                self.ledger.record_armed(self.now);
+                self.counts.assumptions += u64::from(self.ledger.assumed);
             }
             Ok(_) => self.ledger.permitted = false,
-            Err(ArmingError::PositionUnknown { .. }) => self.ledger.asked_at = Some(self.now),
+            Err(ArmingError::PositionUnknown { .. }) => self.ledger.arming_refused_at = Some(self.now),
             Err(_) => {}
         }
         self.count();
@@ -266,7 +269,7 @@ impl World {
             }
             if !self.has(Trouble::Stall) && self.arm.body().is_stalled() {
                 self.arm.handle_stalled(now, false);
-                // It goes on to where it was sent before.
+                // The arm continues to its last command.
                 self.disturbance.at = Some(now);
             }
             self.serve();
@@ -277,7 +280,7 @@ impl World {
         self.troubles.iter().any(|(what, _)| *what == trouble)
     }
 
-    /// Packets under way come when nothing is cut any more.
+    /// Delays the packets in transit until the end of the cut.
     fn hold_packets(&mut self) {
         let cut =
             self.troubles.iter().filter(|(what, _)| *what == Trouble::Cut).map(|(_, until)| *until).max();
@@ -297,12 +300,12 @@ impl World {
             self.disturbance.at = Some(self.now);
             self.arm.handle_moved_by_person(self.now, to, speed);
             self.counts.pushes += 1;
-            self.note_arm();
+            self.record_mover();
         }
     }
 
-    /// Notes what else than a command moves the arm.
-    fn note_arm(&mut self) {
+    /// Records whether something other than a command moves the arm.
+    fn record_mover(&mut self) {
         let others = self.arm.body().mover().is_some_and(|mover| mover != Mover::Command);
         if others {
             self.disturbance.at = Some(self.now);
@@ -313,32 +316,32 @@ impl World {
     }
 
     fn bridge_runs(&self) -> bool {
-        self.reborn_at.is_none() && self.stalled_until.is_none()
+        self.restart_at.is_none() && self.stalled_until.is_none()
     }
 
     fn count(&mut self) {
         self.counts.events += 1;
-        self.ledger.note_motion(self.now, self.coordinator.teleop.motion());
+        self.ledger.record_motion(self.now, self.coordinator.teleop.motion());
     }
 
-    /// Lets time pass.
+    /// Runs the world until the time `until`.
     fn pass(&mut self, until: Instant) {
         while self.failure.is_none() {
             let next = self.next().filter(|next| *next < until);
             self.now = next.unwrap_or(until).max(self.now);
             self.arm.handle_timeout(self.now);
             if next.is_none() {
-                return self.note_arm();
+                return self.record_mover();
             }
             self.happen();
         }
     }
 
-    /// When something happens next.
+    /// Returns when the next event happens.
     fn next(&self) -> Option<Instant> {
         let runs = self.bridge_runs();
         let deadline = self.coordinator.poll_timeout(self.now).filter(|_| runs);
-        // A command that is due and waits for something else comes by an event.
+        // A command that is due but waits for something else is triggered by an event.
         let deadline =
             deadline.map(|at| if at <= self.now { self.now + Duration::from_millis(1) } else { at });
         let hand = Some(self.hand.next);
@@ -355,7 +358,7 @@ impl World {
             packets,
             troubles,
             self.stalled_until,
-            self.reborn_at,
+            self.restart_at,
             state,
             back,
             moved,
@@ -365,22 +368,22 @@ impl World {
         .min()
     }
 
-    /// Lets all happen that is due now.
+    /// Handles all events that are due now.
     fn happen(&mut self) {
         let now = self.now;
-        self.note_arm();
+        self.record_mover();
         self.end_troubles();
         if self.was_down && self.arm.is_up() {
-            self.note_arm();
+            self.record_mover();
         }
         self.was_down = !self.arm.is_up();
-        if self.reborn_at.is_some_and(|at| at <= now) {
+        if self.restart_at.is_some_and(|at| at <= now) {
             self.start_bridge();
         }
         if self.stalled_until.is_some_and(|at| at <= now) {
             self.stalled_until = None;
         }
-        self.speak_unasked();
+        self.send_unsolicited();
         self.arrive_at_arm();
         if self.bridge_runs() {
             self.coordinator.handle_timeout(now);
@@ -398,7 +401,7 @@ impl World {
     }
 
     fn start_bridge(&mut self) {
-        self.reborn_at = None;
+        self.restart_at = None;
         let automatic = self.settings.bridge.teleop.arming == Arming::Automatic;
         self.ledger = Ledger::new(self.now, automatic);
         self.coordinator = coordinator(&self.settings, self.now, self.rng.u64(..));
@@ -415,7 +418,7 @@ impl World {
             Sample::Target(target) => {
                 if self.coordinator.teleop.handle_target(now, target).is_ok() {
                     self.ledger.last_good = Some(now);
-                    self.ledger.note_wish(now, checks::wish(config, self.hand.opening));
+                    self.ledger.record_request(now, checks::gripper_request(config, self.hand.opening));
                 }
             }
         }
@@ -443,7 +446,7 @@ impl World {
         self.count();
     }
 
-    /// How long a packet takes.
+    /// Returns when a packet that is sent now arrives.
     fn transit(&mut self) -> Instant {
         let jitter = Duration::from_nanos(self.rng.u64(..self.settings.jitter.as_nanos() as u64 + 1));
         let at = self.now + self.settings.latency + jitter;
@@ -452,7 +455,7 @@ impl World {
         cut.map_or(at, |until| at.max(until + jitter))
     }
 
-    /// The bridge closes its end: what is under way still arrives.
+    /// Closes the bridge's end of the connection. Packets in transit to the arm still arrive.
     fn close_bridge_end(&mut self) {
         let at = self.transit();
         if let Some(channel) = self.channels.back_mut().filter(|channel| channel.bridge_open) {
@@ -463,15 +466,15 @@ impl World {
         self.ledger.end_connection();
     }
 
-    /// All connections are reset. What has not arrived is lost, and so is what has not been read.
-    fn reset_connections(&mut self, told: bool) {
+    /// Resets all connections. Packets in transit and unread packets are lost.
+    fn reset_connections(&mut self, notifies: bool) {
         let at = self.transit();
         for channel in &mut self.channels {
             channel.to_arm.clear();
             channel.inbox.clear();
             channel.to_bridge.clear();
             channel.arm_open = false;
-            if told && channel.bridge_open {
+            if notifies && channel.bridge_open {
                 channel.send_to_bridge(at, ToBridge::Reset);
             }
         }
@@ -499,7 +502,7 @@ impl World {
         }
     }
 
-    /// The controller reads what it may read.
+    /// Lets the controller read all packets that it may read.
     fn serve(&mut self) {
         if !self.arm.is_up() || self.has(Trouble::Busy) {
             return;
@@ -527,7 +530,8 @@ impl World {
                     return;
                 }
             }
-            // One client at a time: the next waits until this one has gone.
+            // The controller serves one client at a time. The next client waits until this one has
+            // left.
             if self.settings.server != Server::Many && self.channels[index].arm_open {
                 break;
             }
@@ -538,7 +542,7 @@ impl World {
 
     fn obey(&mut self, index: usize, line: &SentLine) {
         let now = self.now;
-        self.note_arm();
+        self.record_mover();
         let before = self.arm.body().gripper();
         if let Order::Command(command) = &line.order
             && self.arm.would_obey(command)
@@ -572,8 +576,8 @@ impl World {
         if leaves_out || channel.mute {
             return;
         }
-        let speech = Speech {
-            answers: Some((line.order, line.seq, answer.verdict)),
+        let message = ControllerMessage {
+            reply_to: Some((line.order, line.seq, answer.verdict)),
             state: answer.state,
             generated: now,
         };
@@ -587,20 +591,20 @@ impl World {
         let channel = &mut self.channels[index];
         if channel.bridge_open {
             if twice {
-                channel.send_to_bridge(at, ToBridge::Speech(speech.clone()));
+                channel.send_to_bridge(at, ToBridge::Message(message.clone()));
             }
-            channel.send_to_bridge(at, ToBridge::Speech(speech));
+            channel.send_to_bridge(at, ToBridge::Message(message));
         }
     }
 
-    fn speak_unasked(&mut self) {
+    fn send_unsolicited(&mut self) {
         let Some(state) = self.arm.poll_state(self.now) else { return };
         let at = self.transit();
-        let speech = Speech { answers: None, state: Some(state), generated: self.now };
+        let message = ControllerMessage { reply_to: None, state: Some(state), generated: self.now };
         if let Some(channel) =
             self.channels.back_mut().filter(|channel| channel.served && channel.bridge_open)
         {
-            channel.send_to_bridge(at, ToBridge::Speech(speech));
+            channel.send_to_bridge(at, ToBridge::Message(message));
         }
     }
 
@@ -609,9 +613,9 @@ impl World {
         while let Some(channel) = self.channels.back_mut().filter(|channel| channel.bridge_open) {
             let Some(packet) = pop_due(&mut channel.to_bridge, now) else { return };
             match packet {
-                ToBridge::Speech(speech) => {
+                ToBridge::Message(message) => {
                     channel.answered = true;
-                    self.hear(&speech);
+                    self.receive(&message);
                 }
                 ToBridge::Reset => {
                     self.lose_connection(LinkError::Broken(io::ErrorKind::ConnectionReset.into()))
@@ -627,34 +631,34 @@ impl World {
         self.coordinator.handle_ended(self.now, PeerId::ONLY, error);
     }
 
-    fn hear(&mut self, speech: &Speech) {
-        let believed = self.tell(speech);
-        // What a reply reports is of the session that it begins, if it ends one.
-        self.ledger.note_motion(self.now, self.coordinator.teleop.motion());
-        self.ledger.note_speech(self.now, speech, believed, &self.settings, &self.settings.bridge.teleop);
+    fn receive(&mut self, message: &ControllerMessage) {
+        let believed = self.deliver(message);
+        // If a reply ends a session, its report belongs to the new session.
+        self.ledger.record_motion(self.now, self.coordinator.teleop.motion());
+        self.ledger.record_message(self.now, message, believed, &self.settings, &self.settings.bridge.teleop);
     }
 
-    /// Tells the bridge. Returns whether something waited for it.
-    fn tell(&mut self, speech: &Speech) -> bool {
-        self.trace(|_| format!("hears {}", told(speech)));
-        match &speech.answers {
+    /// Passes a message to the bridge. Returns whether the bridge expected it.
+    fn deliver(&mut self, received: &ControllerMessage) -> bool {
+        self.trace(|_| format!("receives {}", describe(received)));
+        match &received.reply_to {
             Some((_, seq, verdict)) => {
-                let (status, message) = match verdict {
+                let (status, text) = match verdict {
                     Ok(()) => (ReplyStatus::Ok, String::new()),
                     Err(refusal) => (ReplyStatus::Error, refusal.as_str().to_owned()),
                 };
                 let seq = self.settings.echoes_seq.then_some(*seq);
-                let reply = Reply { status, message, seq, state: speech.state.clone() };
+                let reply = Reply { status, message: text, seq, state: received.state.clone() };
                 self.coordinator.handle_reply(self.now, PeerId::ONLY, &reply)
             }
-            None => speech
+            None => received
                 .state
                 .as_ref()
                 .is_some_and(|state| self.coordinator.handle_state(self.now, PeerId::ONLY, state)),
         }
     }
 
-    /// Keeps a line of what happens, if somebody wants to read it.
+    /// Adds a line to the event log, if the log is needed.
     fn trace(&mut self, what: impl FnOnce(&Self) -> String) {
         if self.log.is_some() {
             let (at, what) = ((self.now - self.start).as_secs_f64(), what(self));
@@ -665,13 +669,13 @@ impl World {
         }
     }
 
-    /// What the bridge's driver does: it opens and closes connections, and writes lines.
+    /// Does the work of the bridge's driver: opens and closes connections, and writes lines.
     fn pump(&mut self) {
         if !self.bridge_runs() || self.failure.is_some() {
             return;
         }
         self.act();
-        // Reads before it writes, as the bridge does.
+        // Read before writing, as the bridge does.
         self.arrive_at_bridge();
         for _ in 0..MOST_LINES {
             let Some(outgoing) = self.coordinator.poll_transmit(self.now) else { return };
@@ -688,7 +692,7 @@ impl World {
             }
             self.act();
         }
-        self.failure = Some((0, "the bridge writes without end".into()));
+        self.failure = Some((0, "the bridge writes without limit".into()));
     }
 
     fn act(&mut self) {
@@ -723,8 +727,8 @@ impl World {
             unanswered: self.ledger.unanswered + self.ledger.lost,
             accepted_before: self.ledger.accepted.is_some(),
             after_refusal: self.ledger.refused,
-            by_word: self.ledger.word || self.ledger.is_at_home_by_word(&self.settings.bridge.teleop),
-            informed_at: self.ledger.informed_at,
+            is_assumed: self.ledger.assumed || self.ledger.is_assumed_home(&self.settings.bridge.teleop),
+            known_until: self.ledger.known_until,
             lag: self.ledger.lag,
         };
         let at = self.transit();
@@ -766,14 +770,16 @@ impl World {
     }
 }
 
-fn told(speech: &Speech) -> String {
-    let answers =
-        speech.answers.as_ref().map(|(order, seq, verdict)| format!("{} {seq} {verdict:?}", ordered(order)));
-    let state = speech.state.as_ref().map_or_else(String::new, |state| {
+fn describe(message: &ControllerMessage) -> String {
+    let reply_to = message
+        .reply_to
+        .as_ref()
+        .map(|(order, seq, verdict)| format!("{} {seq} {verdict:?}", ordered(order)));
+    let state = message.state.as_ref().map_or_else(String::new, |state| {
         let at = state.position.map(Position::coordinates);
         format!(" at {at:?} moving {:?} gripper {:?} fault {:?}", state.moving, state.gripper, state.fault)
     });
-    format!("{}{state}", answers.unwrap_or_else(|| "unasked".into()))
+    format!("{}{state}", reply_to.unwrap_or_else(|| "unsolicited".into()))
 }
 
 fn ordered(order: &Order) -> String {
@@ -793,10 +799,11 @@ fn written(outgoing: &Outgoing) -> String {
     }
 }
 
-/// The rules named in `ARM_WORLD_RULES`, as in 1,4,9, to look at some alone.
+/// Returns the rules that `ARM_WORLD_RULES` names, such as `1,4,9`. `None` means all rules.
 fn rules() -> Option<u32> {
     let text = std::env::var("ARM_WORLD_RULES").ok()?;
-    let bit = |word: &str| 1u32 << word.trim().parse::<u32>().expect("ARM_WORLD_RULES is a list of numbers");
+    let bit =
+        |number: &str| 1u32 << number.trim().parse::<u32>().expect("ARM_WORLD_RULES is a list of numbers");
     Some(text.split(',').map(bit).sum())
 }
 
@@ -805,10 +812,10 @@ fn coordinator(settings: &Settings, now: Instant, seed: u64) -> Coordinator {
     Coordinator::new(config.teleop.clone(), config.link.clone(), "controller".into(), now, seed)
 }
 
-/// For how long the controller does not know that the bridge's machine is gone.
+/// How long the controller does not notice that the bridge's machine has failed.
 const UNNOTICED: Duration = Duration::from_secs(4);
-/// More than the bridge can write without time passing.
+/// More lines than the bridge can write before time passes.
 const MOST_LINES: u32 = 64;
 const LENGTH: usize = 70;
-/// How often it is looked whether somebody moves the arm.
+/// The interval of checks whether something else moves the arm.
 const MOVING: Duration = Duration::from_millis(20);

@@ -261,7 +261,7 @@ ROWS = [
     Fault(
         "restarted, and reports metres on a millimetre wire",
         counts_in_metres,
-        tells="1000 times larger; metres on a millimetre wire?",
+        tells="1000 times larger; check that wire.position_unit",
         within="link.backoff.initial",
         parameters={"link.heartbeat.period": 0.1, "workspace.reach_min": 0.05},
     ),

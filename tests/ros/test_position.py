@@ -132,7 +132,7 @@ def test_approach_starts_where_a_restarted_controller_homed(controller, bridge, 
     [
         ((0.0, 0.0, 0.0), r"exactly \[0, 0, 0\]; has the arm been homed"),
         # Nearer to the base than workspace.reach_min.
-        ((0.12, 0.0355, 0.21), "1000 times larger; metres on a millimetre wire"),
+        ((0.12, 0.0355, 0.21), "1000 times larger; check that wire.position_unit"),
     ],
     ids=["zero", "metres"],
 )

@@ -397,7 +397,7 @@ fn tool_with_unknown_orientation_does_not_move() {
     scene.teleop.handle_report(scene.now, 0, ReportAbout::Observed, Some(&state(None)));
     scene.move_for(1500);
     assert!(scene.sent.is_empty());
-    assert!(scene.reason().contains("how the tool is turned"), "{}", scene.reason());
+    assert!(scene.reason().contains("the orientation of the tool"), "{}", scene.reason());
     let turned = Orientation::from_rpy([0.0, 0.0, 1.0]);
     scene.teleop.handle_report(scene.now, 0, ReportAbout::Observed, Some(&state(Some(turned))));
     scene.move_for(100);
@@ -539,7 +539,11 @@ fn doubtful_report_is_named_until_good_report() {
     scene.report(at(0.0002, 0.0, 0.0002), Some(false));
     scene.move_for(1500);
     assert!(scene.sent.is_empty());
-    assert!(scene.reason().contains("metres on a millimetre wire?"), "{}", scene.reason());
+    assert!(
+        scene.reason().contains("1000 times larger; check that wire.position_unit"),
+        "{}",
+        scene.reason()
+    );
     let unknown = scene.teleop.handle_set_armed(scene.now, true).unwrap_err();
     assert!(matches!(unknown, ArmingError::PositionUnknown { unknown: PositionUnknown::Doubtful(_), .. }));
     scene.report(at(0.2, 0.0, 0.2), Some(false));

@@ -1,14 +1,17 @@
-//! Jitter out, motion through: the One Euro filter (Casiez, Roussel, Vogel, CHI 2012), per axis.
+//! The One Euro filter (Casiez, Roussel, Vogel, CHI 2012), for each axis. It removes jitter and
+//! follows motion.
 //!
-//! A low-pass filter whose cutoff rises with the speed of the hand: `cutoff = min_cutoff + beta · |speed|`. At rest it
-//! smooths strongly, in motion it lags little: behind a constant speed `v` by `v / (2π · cutoff)` metres, so by no more than
-//! `1 / (2π · beta)`, 3.2 mm with the default. It lags more behind a hand that turns, because the smoothed speed goes through
-//! zero then, and the cutoff goes down with it.
+//! It is a low-pass filter whose cutoff rises with the speed of the hand: `cutoff = min_cutoff +
+//! beta · |speed|`. At rest it smooths strongly. In motion its lag is small: behind a constant
+//! speed `v` it lags by `v / (2π · cutoff)` metres. This is at most `1 / (2π · beta)`, 3.2 mm with
+//! the default. If the hand reverses, the filter lags more, because the smoothed speed passes
+//! through zero, and the cutoff falls with it.
 //!
 //! Invariants:
-//! - The first sample after a reset is returned as it is.
-//! - A hand at rest is returned exactly where it is, and where it was returned before other settings came: the difference
-//!   goes as the hand moves.
+//! - The first sample after a reset is returned unchanged.
+//! - For a hand at rest, the output stays exactly the same. If the settings change, the output
+//!   stays where it was before. The difference between output and hand disappears as the hand
+//!   moves.
 
 use std::f64::consts::TAU;
 use std::time::{Duration, Instant};
@@ -24,23 +27,24 @@ use crate::teleop::target::Stamp;
 #[derive(Debug, Default)]
 pub struct Filter {
     state: Option<State>,
-    /// What is added to the output, because the settings have changed since the hand was first seen.
+    /// An offset of the output in metres, because the settings have changed since the first sample.
     offset: Vector3<f64>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct State {
     input: Point3<f64>,
-    /// The output, not rounded: what is rounded away must add up.
+    /// The output before rounding. Without rounding, small changes add up.
     smooth: Point3<f64>,
+    /// The smoothed velocity in m/s.
     velocity: Vector3<f64>,
     stamp: Option<Stamp>,
     origin: Instant,
 }
 
 impl Filter {
-    /// Returns a sample's position smoothed. The time-step comes from the sender's stamps if they are sane, because messages
-    /// bunch up on their way, and otherwise from the steady clock.
+    /// Returns the smoothed position of a sample. The time step comes from the stamps if they are
+    /// plausible, because messages may arrive in bunches. Otherwise it comes from the steady clock.
     pub fn apply(&mut self, sample: &Sample, config: &FilterConfig) -> Position {
         let Sample { position, stamp, origin, .. } = *sample;
         let input = position.point();
@@ -68,7 +72,8 @@ impl Filter {
         Position::from_exact(state.smooth + self.offset)
     }
 
-    /// Begins again where the hand is, because the settings have changed, and goes on from the last output.
+    /// Restarts at the position of the hand, because the settings have changed. The output
+    /// continues from its last value.
     pub fn handle_config(&mut self) {
         if let Some(state) = &mut self.state {
             self.offset += state.smooth - state.input;
@@ -76,20 +81,21 @@ impl Filter {
         }
     }
 
-    /// Forgets the hand: the next sample may be anywhere.
+    /// Forgets the hand, because the next sample may be anywhere.
     pub fn reset(&mut self) {
         *self = Self::default();
     }
 }
 
-/// Returns a vector shortened by `by`, or no vector if it is not that long.
+/// Returns a vector shortened by `by`, or the zero vector if it is shorter than `by`.
 fn shortened(vector: Vector3<f64>, by: f64) -> Vector3<f64> {
     let length = vector.norm();
     if length <= by { Vector3::zeros() } else { vector * (1.0 - by / length) }
 }
 
 impl State {
-    /// Returns the time from the last sample to one with this stamp and origin, in seconds; `None` if there is none.
+    /// Returns the time from the last sample to a sample with this stamp and origin, in seconds.
+    /// `None` if no time has passed.
     fn time_to(&self, stamp: Option<Stamp>, origin: Instant) -> Option<f64> {
         let stamped = match (self.stamp, stamp) {
             (Some(last), Some(stamp)) => u64::try_from(stamp.taken.saturating_sub(last.taken)).ok(),
@@ -103,15 +109,16 @@ impl State {
     }
 }
 
-/// Returns the gain of a first-order low-pass filter for one time-step in seconds; in (0, 1).
+/// Returns the gain of a first-order low-pass filter for a time step of `dt` seconds. The gain is
+/// in (0, 1).
 fn smoothing(cutoff: f64, dt: f64) -> f64 {
-    let turn = TAU * cutoff * dt;
-    turn / (turn + 1.0)
+    let angle = TAU * cutoff * dt;
+    angle / (angle + 1.0)
 }
 
-/// How much of the hand's way the offset goes by.
+/// The offset shrinks by this share of the distance that the hand moves.
 const FADING: f64 = 0.5;
-/// Stamps farther apart than this are not taken for the pace of a sender.
+/// Stamps farther apart than this do not count as the period of the publisher.
 const LONGEST_STAMPED: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -139,7 +146,7 @@ mod tests {
         filter.apply(&sample, config)
     }
 
-    /// The outputs for inputs `period_ms` apart.
+    /// Returns the outputs for inputs `period_ms` apart.
     fn filtered(xs: &[f64], period_ms: u64, config: &FilterConfig) -> Vec<f64> {
         let start = Instant::now();
         let mut filter = Filter::default();
@@ -151,8 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_filter_of_the_paper() {
-        // By hand, with dt 0.1 s, for the second sample of a step of 1 m.
+    fn output_matches_formulas_of_paper() {
+        // Calculated by hand with dt = 0.1 s, for the second sample of a step of 1 m.
         let config = OneEuro { min_cutoff: 1.0, beta: 0.5, derivative_cutoff: 1.0 };
         let tau = |cutoff: f64| 1.0 / (TAU * cutoff);
         let alpha = |cutoff: f64| 1.0 / (1.0 + tau(cutoff) / 0.1);
@@ -160,7 +167,7 @@ mod tests {
         let expected = alpha(1.0 + 0.5 * velocity);
         let xs = filtered(&[0.0, 1.0], 100, &FilterConfig::OneEuro(config));
         assert!((xs[1] - expected).abs() < 1e-6, "{xs:?}, {expected}");
-        // And for the third, back at 0: the speed counts by its magnitude.
+        // For the third sample, back at 0: the magnitude of the speed counts.
         let velocity = velocity + alpha(1.0) * (-10.0 - velocity);
         let expected = expected * (1.0 - alpha(1.0 + 0.5 * velocity.abs()));
         let xs = filtered(&[0.0, 1.0, 0.0], 100, &FilterConfig::OneEuro(config));
@@ -168,17 +175,17 @@ mod tests {
     }
 
     #[test]
-    fn without_a_filter_every_sample_passes() {
+    fn disabled_filter_passes_every_sample() {
         assert_eq!(filtered(&[0.0, 1.0, -1.0], 33, &FilterConfig::None), [0.0, 1.0, -1.0]);
     }
 
     #[test]
-    fn a_hand_at_rest_stays_exactly_where_it_is() {
+    fn resting_hand_keeps_exact_position() {
         assert_eq!(filtered(&[0.123; 50], 33, &CONFIG), [0.123; 50]);
     }
 
     #[test]
-    fn it_lags_by_no_more_than_its_beta_says() {
+    fn lag_stays_below_limit_of_beta() {
         let xs: Vec<f64> = (0..200).map(|i| 0.2 * 0.033 * f64::from(i)).collect();
         let ys = filtered(&xs, 33, &CONFIG);
         let lag = |i: usize| xs[i] - ys[i];
@@ -186,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn other_settings_move_no_hand_at_rest() {
+    fn new_settings_do_not_move_resting_hand() {
         let slow = FilterConfig::OneEuro(OneEuro { min_cutoff: 0.01, beta: 0.0, derivative_cutoff: 1.0 });
         let ways = [(slow, FilterConfig::None), (slow, CONFIG), (CONFIG, slow), (FilterConfig::None, slow)];
         for (before, after) in ways {
@@ -201,7 +208,7 @@ mod tests {
                 assert!((sample(&mut filter, 0.02, i, &after) - last).abs() <= 1e-6, "{after:?}");
             }
         }
-        // The difference goes as the hand moves, by half of its way.
+        // The difference shrinks as the hand moves, by half of the distance.
         let (start, mut filter) = (Instant::now(), Filter::default());
         apply(&mut filter, 0.0, None, start, &slow);
         let last = apply(&mut filter, 0.02, None, start + Duration::from_millis(33), &slow);
@@ -213,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rounded_away_adds_up() {
+    fn changes_below_rounding_add_up() {
         let config = FilterConfig::OneEuro(OneEuro { min_cutoff: 0.001, beta: 0.0, derivative_cutoff: 1.0 });
         let mut xs = vec![0.000_1; 20_000];
         xs[0] = 0.0;
@@ -221,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_step_comes_from_stamps_that_are_sane() {
+    fn time_step_comes_from_plausible_stamps() {
         let start = Instant::now();
         let config = FilterConfig::OneEuro(OneEuro { min_cutoff: 1.0, beta: 0.0, derivative_cutoff: 1.0 });
         let stamp =
@@ -235,17 +242,18 @@ mod tests {
         assert_eq!(second([stamp(1000), stamp(1100)], 50), of(0.1));
         assert_eq!(second([None, stamp(1100)], 50), of(0.05));
         assert_eq!(second([stamp(1000), None], 50), of(0.05));
-        // Standing still, going back, or leaping: not the pace of a sender.
+        // Equal stamps, earlier stamps and stamps far apart do not count as the period of the
+        // publisher.
         assert_eq!(second([stamp(1000), stamp(1000)], 50), of(0.05));
         assert_eq!(second([stamp(1000), stamp(900)], 50), of(0.05));
         assert_eq!(second([stamp(1000), stamp(2000)], 50), of(1.0));
         assert_eq!(second([stamp(1000), stamp(2001)], 50), of(0.05));
-        // No time at all: nothing to go by.
+        // If no time has passed, the output stays the same.
         assert_eq!(second([None, None], 0), 0.0);
     }
 
     #[test]
-    fn after_a_reset_the_next_sample_stands_for_itself() {
+    fn first_sample_after_reset_is_unchanged() {
         let start = Instant::now();
         let mut filter = Filter::default();
         apply(&mut filter, 0.0, None, start, &CONFIG);

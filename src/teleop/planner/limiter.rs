@@ -1,24 +1,36 @@
-//! Speed and acceleration: how far the next command may be from the last.
+//! The limiter: speed and acceleration limits for the sequence of commanded positions.
 //!
-//! A walk goes from one commanded position to the next. With `dt` the time between two commands, `v = Δp / dt` is the
-//! velocity of a command, and the limiter keeps, for every pair of commands and whatever the timers do,
+//! A *walk* is the sequence of commanded positions of one motion. Let `p` be the position of a
+//! command, `Δp` its difference to the position before, and `dt` the time between the two commands.
+//! Then `v = Δp / dt` is the velocity of the command, and `v_before` is the velocity of the command
+//! before. For each command, at any timing, the limiter keeps three rules:
 //!
-//! - `|v| ≤ speed`,
-//! - `|v - v_before| ≤ acceleration · dt`,
-//! - the straight way to the *stop point* `p + v·|v| / (2·acceleration)` inside the workspace: in its box and its reach, and
-//!   past what is too near to the base and past the keep-out boxes. So the straight way from each command to the next is too.
+//! - Rule 1, speed: `|v| ≤ speed`.
+//! - Rule 2, acceleration: `|v - v_before| ≤ acceleration · dt`.
+//! - Rule 3, room to stop: the straight path from the position before, through `p`, to the *stop
+//!   point* `p + v·|v| / (2·acceleration)` is inside the workspace. "Inside" means: inside the box
+//!   and the outer reach, not too near to the base, and outside all keep-out boxes. So the straight
+//!   path from each command to the next is inside too.
 //!
-//! The third is what makes the first two keepable. A walk that brakes straight at the full deceleration gets no farther
-//! than its stop point, whatever the steps: with `vᵢ = vᵢ₋₁ - a·dtᵢ` the way is `Σ vᵢ·dtᵢ`, a lower sum of the integral
-//! `v² / 2a`. So braking is always among the steps allowed, and where the wanted step is not, the limiter goes from
-//! braking towards it as far as it may. For the same reason a step towards a resting goal at distance `d` is no faster
-//! than `a·(√(dt² + 2d/a) - dt)`, the speed from which the walk can still stop at the goal: it comes to rest there and
-//! does not overshoot. Where the straight way to the goal is not free, the next point of the way around takes the place of
-//! the goal for this: the walk can stop there, and from there the rest of the way is free.
+//! **Rule 3 makes it possible to keep rules 1 and 2.** Let `a` be the acceleration limit. A walk
+//! that brakes straight ahead with the full deceleration never passes its stop point, whatever the
+//! lengths of the steps. Proof: with `vᵢ = vᵢ₋₁ - a·dtᵢ`, the braking distance is the sum of all
+//! `vᵢ·dtᵢ`. Each `vᵢ` is the speed that continuous braking has at the end of step `i`. So the sum
+//! is a lower sum of the integral of that speed over time. The integral is `v² / 2a`, the distance
+//! from `p` to the stop point. Therefore braking is always an allowed step. If the wanted step
+//! breaks rule 3, the limiter takes a step between braking and the wanted step, as near to the
+//! wanted step as the rule permits.
 //!
-//! No step is longer than `limits.step`: for a step that has much time the speed limit is `limits.step / dt`, if that is lower.
-//! A step that comes so late may have to be slower by more than the acceleration allows, but only towards standing, and straight
-//! on. So its stop point lies on the way to the one before.
+//! **The walk does not overshoot.** For a goal at rest at the distance `d`, the limiter limits the
+//! speed of the step to `a·(√(dt² + 2d/a) - dt)`. From this speed the walk can still stop at the
+//! goal, for the same reason. So it comes to rest there. If the straight path to the goal is
+//! blocked, the next point of the route replaces the goal in this formula. The walk can stop at
+//! that point, and from there the rest of the route is free.
+//!
+//! **No step is longer than `limits.step`.** If `limits.step / dt` is lower than `speed`, it is the
+//! speed limit of the step. A late step may therefore have to slow down by more than the
+//! acceleration limit allows. But it only slows down, and keeps its direction. So its stop point
+//! lies on the straight path to the stop point before.
 
 use std::time::{Duration, Instant};
 
@@ -28,70 +40,76 @@ use crate::geometry::Position;
 use crate::teleop::config::{Limits, TeleopConfig};
 use crate::teleop::workspace::Workspace;
 
-/// A walk from one commanded position to the next.
+/// The state of a walk: the sequence of commanded positions of one motion.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limiter {
-    /// The exact position; commands are its rounding to a micrometre, so that slow ramps lose nothing.
+    /// The exact position in metres. A command contains it rounded to a micrometre. So slow ramps
+    /// lose nothing.
     exact: Point3<f64>,
+    /// In m/s.
     velocity: Vector3<f64>,
+    /// When the last command was sent, or when the arm came to rest.
     last: Option<Instant>,
-    /// Whether the last command reached its goal, and slowly enough to stand there.
+    /// Whether the last command reached its goal, slowly enough to stay there.
     resting: bool,
 }
 
-/// A step that could be taken.
+/// A step of the walk that is planned but not sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
     exact: Point3<f64>,
     velocity: Vector3<f64>,
     /// The position to command.
     pub position: Position,
-    /// What kept it from the goal; none if it is there to stay.
+    /// What prevents the step from reaching the goal. `None` if the step comes to rest at the goal.
     pub limit: Option<Limit>,
-    /// How long the way to the goal was before the step, in metres. `None` if no way was found.
+    /// The length of the route to the goal before the step, in metres. `None` if no route was
+    /// found.
     pub remaining: Option<f64>,
 }
 
-/// What keeps a step from its goal.
+/// What prevents a step from reaching its goal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// The speed limit: the step is as long as it allows.
+    /// The speed limit: the step is as long as this limit allows.
     Speed,
-    /// Speeding up, braking, or the way around.
+    /// The acceleration limit, while the walk speeds up, brakes, or follows a route.
     Acceleration,
 }
 
 impl Step {
-    /// Returns how fast the arm goes by this step, in m/s.
+    /// Returns the speed of this step, in m/s.
     pub fn speed(&self) -> f64 {
         self.velocity.norm()
     }
 }
 
 impl Limiter {
-    /// Starts at rest where no command of this walk has led yet. `last` is when the arm came to rest there, if it was moved.
+    /// Creates a walk that is at rest at `start`. `last` is when the arm came to rest there, or
+    /// `None` if the bridge has not moved it.
     pub fn at_rest(start: Position, last: Option<Instant>) -> Self {
         Self { exact: start.point(), velocity: Vector3::zeros(), last, resting: true }
     }
 
-    /// Returns where the walk is.
+    /// Returns the position of the last step.
     pub fn position(&self) -> Position {
         Position::from_exact(self.exact)
     }
 
-    /// Returns whether the walk stands at `goal`, so that no further command is needed.
+    /// Returns whether the walk is at rest at `goal`, so that no further command is needed.
     pub fn rests_at(&self, goal: Position) -> bool {
         self.resting && self.position() == goal
     }
 
-    /// Returns the step towards `goal` at `now`. Nothing changes until [`Limiter::take`].
+    /// Returns the step towards `goal` at the time `now`. Call [`Limiter::take`] after its command
+    /// has been sent.
     pub fn step(&self, now: Instant, goal: Position, limits: Limits, config: &TeleopConfig) -> Step {
         let (period, workspace) = (config.ramp_period(), &config.workspace);
         let elapsed = self.last.map_or(period, |last| now.saturating_duration_since(last));
         let (before, dt) = self.before(elapsed, config);
         let seconds = dt.as_secs_f64();
-        let course = workspace.course(self.exact, goal.point());
-        let remaining = course.map(|course| course.remaining);
+        let route = workspace.route(self.exact, goal.point());
+        let remaining = route.map(|route| route.remaining);
         if seconds <= 0.0 {
             let (Self { exact, velocity, .. }, position) = (*self, self.position());
             return Step { exact, velocity, position, limit: Some(Limit::Acceleration), remaining };
@@ -99,24 +117,24 @@ impl Limiter {
         let acceleration = limits.acceleration;
         let speed = limits.speed.min(config.step_length() / seconds);
         let change = acceleration * seconds;
-        let way = goal.point() - self.exact;
+        let path = goal.point() - self.exact;
 
-        // It lands if it is at the goal by this very step, the way there is free, and it is slow enough to stand there one
-        // period later.
-        let landing = way / seconds;
-        let standing = acceleration * dt.min(period).as_secs_f64();
-        if way.norm() <= (speed.min(standing) * seconds).max(NEGLIGIBLE)
+        // The step ends the walk if it reaches the goal, if the path there is free, and if the step
+        // is slow enough to be at rest one period later.
+        let landing = path / seconds;
+        let stopping_speed = acceleration * dt.min(period).as_secs_f64();
+        if path.norm() <= (speed.min(stopping_speed) * seconds).max(NEGLIGIBLE)
             && (landing - before).norm() <= change
             && self.may_step(goal.point(), goal.point(), workspace)
         {
             return Step { remaining, ..self.to(goal.point(), elapsed, None) };
         }
 
-        let wanted = course.map_or_else(Vector3::zeros, |course| {
-            let distance = course.distance;
+        let wanted = route.map_or_else(Vector3::zeros, |route| {
+            let distance = route.distance;
             let braking =
                 acceleration * ((seconds * seconds + 2.0 * distance / acceleration).sqrt() - seconds);
-            course.direction * braking.min(speed)
+            route.direction * braking.min(speed)
         });
         let reachable = (before + (wanted - before).cap_magnitude(change)).cap_magnitude(speed);
         let stopping = (before - before.cap_magnitude(change)).cap_magnitude(speed);
@@ -125,7 +143,7 @@ impl Limiter {
         Step { remaining, ..self.to(self.exact + velocity * seconds, elapsed, Some(limit)) }
     }
 
-    /// Returns the step that leads nowhere.
+    /// Returns the step that stays at the present position.
     pub fn stay(&self) -> Step {
         let limit = Some(Limit::Acceleration);
         Step {
@@ -137,34 +155,38 @@ impl Limiter {
         }
     }
 
-    /// Takes a step whose command has been sent.
+    /// Records that the command of a step has been sent.
     pub fn take(&mut self, now: Instant, step: &Step) {
         let (resting, Step { exact, velocity, .. }) = (step.limit.is_none(), *step);
         *self = Self { exact, velocity, last: Some(now), resting };
     }
 
-    /// Returns the velocity before a step that comes `elapsed` after the last command, and the time that the step has.
+    /// Returns the velocity before a step, `elapsed` after the last command, and the time over
+    /// which the step may move.
     fn before(&self, elapsed: Duration, config: &TeleopConfig) -> (Vector3<f64>, Duration) {
         if !self.resting || elapsed <= config.ramp_period() {
             return (self.velocity, elapsed.min(config.longest_step()));
         }
-        // It stands, and a rest is no credit to be spent at once.
+        // The walk is at rest. The time at rest must not make the next step longer.
         (Vector3::zeros(), config.ramp_period())
     }
 
-    /// Returns a step to `exact`. Its velocity is the one that the wire shows: over the whole time since the last command.
+    /// Returns a step to `exact`. Its velocity is the mean velocity over the whole time since the
+    /// last command, as the controller sees it.
     fn to(&self, exact: Point3<f64>, elapsed: Duration, limit: Option<Limit>) -> Step {
         let velocity = (exact - self.exact) / elapsed.as_secs_f64();
         Step { exact, velocity, position: Position::from_exact(exact), limit, remaining: None }
     }
 
-    /// Returns whether the way to `next`, and straight on to `stop`, is free, exactly and as it is sent.
+    /// Returns whether the straight path to `next` and on to `stop` is inside the workspace. Checks
+    /// both the exact positions and the rounded positions of the commands.
     fn may_step(&self, next: Point3<f64>, stop: Point3<f64>, workspace: &Workspace) -> bool {
-        workspace.holds_way(self.exact, stop)
+        workspace.holds_path(self.exact, stop)
             && workspace.holds_step(self.position(), Position::from_exact(next))
     }
 
-    /// Returns the velocity from `stopping` as far towards `wanted` as the stop point stays inside the workspace.
+    /// Returns the velocity between `stopping` and `wanted` that is nearest to `wanted` and keeps
+    /// the stop point inside the workspace.
     fn allowed(
         &self,
         stopping: Vector3<f64>,
@@ -181,23 +203,24 @@ impl Limiter {
         if keeps_inside(&wanted) {
             return wanted;
         }
-        // Braking is inside while the limits stay what they were. If they have been tightened, standing is.
-        let sure = if keeps_inside(&stopping) { stopping } else { Vector3::zeros() };
+        // Braking stays inside the workspace unless the limits have become stricter. Standing still
+        // does so always.
+        let safe = if keeps_inside(&stopping) { stopping } else { Vector3::zeros() };
         let (mut low, mut high) = (0.0, 1.0);
         for _ in 0..BISECTIONS {
             let middle = 0.5 * (low + high);
-            let bound = if keeps_inside(&sure.lerp(&wanted, middle)) { &mut low } else { &mut high };
+            let bound = if keeps_inside(&safe.lerp(&wanted, middle)) { &mut low } else { &mut high };
             *bound = middle;
         }
-        sure.lerp(&wanted, low)
+        safe.lerp(&wanted, low)
     }
 }
 
-/// Below the wire's resolution, in metres.
+/// A distance below the resolution of a command, in metres.
 const NEGLIGIBLE: f64 = 0.5e-6;
-/// A step this near to the speed limit, as a share of it, is as fast as it may be.
+/// A step with at least this share of the speed limit counts as limited by speed.
 const NEARLY: f64 = 0.999;
-/// Enough for a thousandth of the wanted velocity.
+/// Enough steps to find the velocity to a thousandth of the wanted velocity.
 const BISECTIONS: u32 = 10;
 
 #[cfg(test)]
@@ -216,7 +239,7 @@ mod tests {
         Position::new(x, 0.0, 0.0).unwrap()
     }
 
-    /// A walk, and when it took its last step.
+    /// A walk, and the time of its last step.
     struct Walk(Limiter, Instant);
 
     impl Walk {
@@ -235,9 +258,9 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_rests_only_where_it_has_come_to_stand() {
+    fn walk_rests_only_at_its_goal() {
         let mut walk = Walk::at_full_speed();
-        assert!(!walk.0.rests_at(walk.0.position()), "it only passes there");
+        assert!(!walk.0.rests_at(walk.0.position()), "the walk only passes this position");
         let goal = at(0.3);
         while !walk.0.rests_at(goal) {
             walk.step(goal, PERIOD);
@@ -246,14 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn a_goal_at_hand_is_not_landed_on_at_full_speed() {
+    fn near_goal_is_not_reached_at_full_speed() {
         let mut walk = Walk::at_full_speed();
         let before = walk.0.position().coordinates()[0];
-        // The very next step would be there, and the arm could not stand still after it.
+        // The next step would reach the goal, but the arm could not be at rest after it.
         let goal = at(before + 0.004);
         let step = walk.step(goal, PERIOD);
         assert!(step.limit.is_some());
-        // Nor is a goal behind landed on by a step back.
+        // A step back does not end at a goal behind the walk either.
         let mut walk = Walk::at_full_speed();
         let behind = at(walk.0.position().coordinates()[0] - 0.000_5);
         let step = walk.step(behind, PERIOD);
@@ -261,8 +284,9 @@ mod tests {
     }
 
     #[test]
-    fn a_goal_that_is_near_but_behind_is_not_landed_on_by_turning_at_once() {
-        // At 0.03 m/s; a step may change that by 0.04 m/s, and to be there it would have to by 0.055 m/s.
+    fn goal_behind_is_not_reached_by_sudden_reversal() {
+        // The walk moves at 0.03 m/s. One step may change this by 0.04 m/s; to reach the goal it
+        // would have to change by 0.055 m/s.
         let mut walk = Walk(Limiter::at_rest(at(0.0), None), Instant::now());
         assert!(walk.step(at(0.000_83), PERIOD).limit.is_some());
         let behind = at(walk.0.position().coordinates()[0] - 0.000_5);
@@ -270,11 +294,12 @@ mod tests {
     }
 
     #[test]
-    fn a_rest_is_no_credit() {
+    fn time_at_rest_does_not_lengthen_step() {
         let mut walk = Walk(Limiter::at_rest(at(0.0), None), Instant::now());
         let step = walk.step(at(0.5), Duration::from_secs(10));
         assert!(step.position.coordinates()[0] <= 2.0 * 0.02 * 0.02, "{step:?}");
-        // Nor is a controller that takes its time: no step is longer than the longest.
+        // A slow controller does not make the step longer either: no step is longer than the
+        // longest step.
         let mut walk = Walk::at_full_speed();
         let before = walk.0.position().coordinates()[0];
         let step = walk.step(at(0.9), Duration::from_secs(10));
@@ -282,16 +307,16 @@ mod tests {
     }
 
     #[test]
-    fn no_time_is_no_step() {
+    fn step_without_elapsed_time_stays() {
         let mut walk = Walk::at_full_speed();
         let before = walk.0.position();
         let step = walk.step(at(0.9), Duration::ZERO);
         assert_eq!((step.position, step.limit), (before, Some(Limit::Acceleration)));
-        assert_eq!(walk.step(at(0.9), PERIOD).limit, Some(Limit::Speed), "it goes on as before");
+        assert_eq!(walk.step(at(0.9), PERIOD).limit, Some(Limit::Speed), "the walk continues as before");
     }
 
     #[test]
-    fn a_step_says_what_kept_it_from_its_goal() {
+    fn step_names_its_limit() {
         let mut walk = Walk(Limiter::at_rest(at(0.0), None), Instant::now());
         assert_eq!(walk.step(at(0.9), PERIOD).limit, Some(Limit::Acceleration));
         let mut walk = Walk::at_full_speed();

@@ -1,14 +1,16 @@
-//! The planner: from where the hand is to the next command.
+//! The planner: calculates the next command from the position of the hand.
 //!
 //! Invariants:
-//! - There is one slot for the goal. The newest sample wins, and nothing is replayed.
-//! - Planning changes nothing. Only [`Planner::handle_sent`] takes the step, so a command that could not be written never
-//!   happened.
-//! - A motion begins at rest, where the [estimate](ArmEstimate) says that the arm is. After that each command is one step
-//!   of its [`Limiter`] and one step of its orientation from the command before.
-//! - A goal to which there is no way is looked at again with each sample.
-//! - A motion begins no sooner than the arm can have come to rest from the last command of all, on whatever connection that
-//!   was sent, and no sooner than the command rate allows.
+//! - The planner stores only one goal. The newest sample replaces it. Old samples are never
+//!   replayed.
+//! - Planning changes no state. Only [`Planner::handle_sent`] records the step. So if a command
+//!   could not be written, it has no effect on the planner.
+//! - A motion begins at rest, at the position of the [estimate](ArmEstimate). After that, each
+//!   command is one step of the [`Limiter`] and one step of the orientation, starting from the
+//!   command before.
+//! - If there is no route to a goal, the planner searches again with each sample.
+//! - A motion begins only after the arm has had the time to come to rest from the last command on
+//!   any connection. It also waits for one period of the command rate.
 
 mod filter;
 mod limiter;
@@ -36,18 +38,18 @@ pub(super) struct Planner {
     filter: Filter,
     clutch: Clutch,
     goal: Option<Goal>,
-    /// Where the arm is to go instead, whatever the hand does.
+    /// A fixed destination, such as home. It has priority over the hand.
     destination: Option<Goal>,
     /// The ramp of the present motion. `None` before its first command.
     ramp: Option<Limiter>,
     cadence: Cadence,
     momentum: Option<Momentum>,
-    /// The last command left the tool short of the hand's orientation.
+    /// The last command did not reach the orientation of the hand.
     turning: bool,
     progress: Progress,
 }
 
-/// What a command is planned from, beside the goal.
+/// The data from which a command is planned, in addition to the goal.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Basis<'a> {
     pub estimate: &'a ArmEstimate,
@@ -56,25 +58,30 @@ pub(super) struct Basis<'a> {
 
 #[derive(Debug, Clone, Copy)]
 struct Goal {
-    /// Where the hand is, smoothed, in the arm's base frame.
+    /// The smoothed position of the hand, in the arm's base frame.
     hand: Position,
-    /// The hand's orientation in the arm's base frame, if the sender gives one.
+    /// The orientation of the hand in the arm's base frame, if the publisher sends one.
     orientation: Option<Orientation>,
-    /// Whether smoothing moved the position.
+    /// Whether the filter changed the position.
     filtered: bool,
-    /// Where the arm is to go: inside the workspace.
+    /// The goal of the arm, inside the workspace.
     position: Position,
     /// How far outside the workspace the hand is, in metres.
     outside: f64,
-    /// No command has been sent for it yet.
+    /// No command has been sent for this goal yet.
     unsent: bool,
 }
 
 impl Planner {
-    /// Takes a sample as the new goal, if the arm may go there. Returns whether it overtakes a goal that is unsent.
+    /// Makes a sample the new goal, if it is acceptable. Returns whether it replaces a goal for
+    /// which no command was sent.
+    ///
+    /// # Errors
+    /// [`InputFault`] states why the sample is rejected.
     pub(super) fn handle_sample(&mut self, sample: &Sample, basis: Basis) -> Result<bool, InputFault> {
         if sample.resumes || sample.frame_moved {
-            // Smoothed, a place that has leapt would look like a hand that comes by and by.
+            // Without a reset, the filter would turn a jump of the position into a gradual
+            // movement.
             self.filter.reset();
         }
         let hand = self.filter.apply(sample, &basis.config.filter);
@@ -85,28 +92,28 @@ impl Planner {
         Ok(overtakes)
     }
 
-    /// Begins a motion: its ramp starts with its first command.
+    /// Begins a motion. Its ramp starts with its first command.
     pub(super) fn begin(&mut self) {
         self.ramp = None;
         self.progress.begin();
     }
 
-    /// Looks for a way to the goal, because the goal, the arm or the settings may have changed. `moving`: a motion is going
-    /// on, and the way leads from where its last command led.
+    /// Searches a route to the goal, because the goal, the arm or the settings may have changed.
+    /// `moving`: a motion is in progress. Then the route starts at the last command of the motion.
     pub(super) fn look_for_way(&mut self, moving: bool, basis: Basis) {
         let Some(goal) = self.active_goal() else { return };
         let ramp = self.ramp.filter(|_| moving);
-        // A motion that begins now couples the hand to the arm where the arm is.
+        // A motion that begins now couples the hand to the present position of the arm.
         let aim = if ramp.is_some() || self.destination.is_some() {
             Some(goal.position)
         } else {
             self.place(goal.hand, basis).ok().map(|it| it.position)
         };
         let arm = ramp.map_or_else(|| basis.estimate.position(basis.config), |ramp| ramp.position());
-        self.progress.look(arm, aim.unwrap_or(goal.position), &basis.config.workspace);
+        self.progress.update(arm, aim.unwrap_or(goal.position), &basis.config.workspace);
     }
 
-    /// Returns whether no way to the goal was found.
+    /// Returns whether the goal is out of reach.
     pub(super) fn has_no_way(&self) -> bool {
         self.active_goal().is_some() && self.progress.is_out_of_reach()
     }
@@ -121,8 +128,8 @@ impl Planner {
         self.ramp.is_some()
     }
 
-    /// Goes back to where the estimate says that the arm is, because a command was refused or lost: the next step starts
-    /// there, and not behind that command.
+    /// Restarts the motion at the estimated position, because a command was rejected or lost. The
+    /// next step starts there, not at that command.
     pub(super) fn restart(&mut self) {
         self.begin();
         self.clutch.release();
@@ -134,14 +141,14 @@ impl Planner {
         self.destination = None;
     }
 
-    /// Heads for a place, whatever the hand does, until the mode changes.
+    /// Sets a fixed destination. It has priority over the hand until the mode changes.
     pub(super) fn head_for(&mut self, position: Position, orientation: Option<Orientation>) {
         let (hand, filtered, outside, unsent) = (position, false, 0.0, true);
         self.destination = Some(Goal { hand, orientation, filtered, position, outside, unsent });
         self.begin();
     }
 
-    /// Returns whether the arm has been sent all the way to the place that it heads for.
+    /// Returns whether the last command has reached the fixed destination.
     pub(super) fn has_arrived(&self, basis: Basis) -> bool {
         let rests = |goal: Goal| self.ramp.as_ref().is_some_and(|ramp| ramp.rests_at(goal.position));
         self.destination.is_some_and(rests) && self.turn(basis).is_none_or(|(tool, goal)| tool == goal)
@@ -151,19 +158,23 @@ impl Planner {
         self.destination.or(self.goal)
     }
 
-    /// Forgets the motion, because the connection has ended. How fast the arm was, and when, counts on the next one too.
+    /// Forgets the motion, because the connection has ended. Keeps the speed and the time of the
+    /// last command, because the arm may still be moving when the next connection opens.
     pub(super) fn handle_link_down(&mut self) {
         (self.ramp, self.turning) = (None, false);
     }
 
-    /// Forgets also how fast the arm was, because it may be another.
+    /// Forgets the motion and the speed of the arm, because the arm may be a different one.
     pub(super) fn handle_other_arm(&mut self) {
         self.handle_link_down();
         (self.cadence, self.momentum) = (Cadence::default(), None);
     }
 
-    /// Takes other settings, and aims at the same hand by them. Returns whether that moves the goal farther than an arm that
-    /// follows may go at once. Fails if the arm may not go there any more.
+    /// Handles new settings, and calculates the goal of the same hand again. Returns whether the
+    /// goal moves so far that the arm must approach it slowly.
+    ///
+    /// # Errors
+    /// [`InputFault`] states why the new settings reject the position of the hand.
     pub(super) fn handle_config(&mut self, before: &TeleopConfig, basis: Basis) -> Result<bool, InputFault> {
         if before.filter != basis.config.filter {
             self.filter.handle_config();
@@ -173,7 +184,7 @@ impl Planner {
             self.goal = None;
         }
         self.progress.forget();
-        // If the new place is refused no goal is left.
+        // If the new settings reject the position, there is no goal any more.
         let Some(goal) = self.goal.take() else { return Ok(false) };
         let Admitted { position, outside } = self.place(goal.hand, basis)?;
         self.goal = Some(Goal { position, outside, ..goal });
@@ -193,7 +204,7 @@ impl Planner {
         };
         let Some((sent_at, sent)) = basis.estimate.last_sent() else { return Some(now) };
         if sent.gripper != gripper {
-            // The gripper opens or closes whether the arm moves or not.
+            // The gripper opens or closes even if the arm does not move.
             return Some(sent_at);
         }
         let turned = || self.turn(basis).is_none_or(|(tool, goal)| tool == goal);
@@ -214,7 +225,7 @@ impl Planner {
         Some(known_at).max(self.cadence.next(config.ramp_period())).max(rest_at)
     }
 
-    /// Returns what the first command of a motion waits for, if it waits.
+    /// Returns what the first command of a motion waits for. `None` if it does not wait.
     pub(super) fn waits_for(&self, now: Instant, basis: Basis) -> Option<Waiting> {
         if self.has_begun() {
             return None;
@@ -225,7 +236,7 @@ impl Planner {
         }
     }
 
-    /// Plans the command of a motion. Nothing changes before [`Planner::handle_sent`].
+    /// Plans the next command of a motion. Changes no state until [`Planner::handle_sent`].
     pub(super) fn plan(
         &self,
         now: Instant,
@@ -241,13 +252,14 @@ impl Planner {
             None => {
                 let ramp = first_ramp(basis);
                 let step = ramp.step(now, aim, limits, config);
-                // The arm may be where the last command leads, though it was refused or lost. The way from there to where the
-                // arm is taken to be is the way that it has come.
-                let leads = |to: Position| {
+                // The arm may be at the last command, even if that command was rejected or lost.
+                // The path from there to the estimated position is the path on which the arm came,
+                // so it is free.
+                let is_free = |to: Position| {
                     let sent = basis.estimate.last_sent();
                     sent.is_none_or(|(_, sent)| config.workspace.holds_step(sent.position, to))
                 };
-                if !leads(step.position) && leads(ramp.position()) { ramp.stay() } else { step }
+                if !is_free(step.position) && is_free(ramp.position()) { ramp.stay() } else { step }
             }
         };
         let (orientation, turning) = self.turn_step(now, basis).unzip();
@@ -256,8 +268,9 @@ impl Planner {
         Some(Planned { clamped, filtered, turning, ..Planned::new(kind, command, Some(step)) })
     }
 
-    /// Takes a planned command that has been handed to the connection, before the estimate takes it. Returns whether it is so
-    /// near to the goal that an approach ends.
+    /// Records that a planned command has been handed to the connection. Call this before the
+    /// estimate records it. Returns whether the command is so near to the goal that an approach
+    /// ends.
     pub(super) fn handle_sent(&mut self, now: Instant, planned: &Planned, basis: Basis) -> bool {
         let orientation = planned.command.orientation;
         let arrived =
@@ -267,7 +280,7 @@ impl Planner {
         arrived
     }
 
-    /// Returns the time that a command that is sent now has for its step: since the last one of this motion.
+    /// Returns the time since the last command of this motion, or one period before the first one.
     fn elapsed(&self, now: Instant, basis: Basis) -> Duration {
         let sent = basis.estimate.last_sent().filter(|_| self.has_begun());
         let since = sent.map(|(sent_at, _)| now.saturating_duration_since(sent_at));
@@ -306,7 +319,8 @@ impl Planner {
         step.position.distance(aim) <= APPROACH_TOLERANCE
     }
 
-    /// Returns where the arm is to go now. A relative motion that has not begun goes nowhere: to where the arm is by now.
+    /// Returns the present goal of the arm. A relative motion that has not begun has its goal at
+    /// the present position of the arm.
     fn aim(&self, basis: Basis) -> Option<Position> {
         let goal = self.active_goal()?;
         if self.has_begun() || self.destination.is_some() {
@@ -315,19 +329,25 @@ impl Planner {
         self.place(goal.hand, basis).map(|admitted| admitted.position).ok()
     }
 
-    /// Returns where the arm is to go for a hand at `hand`, and how far outside the workspace the hand is.
+    /// Returns the goal of the arm for a hand at `hand`, and how far outside the workspace the hand
+    /// is.
+    ///
+    /// # Errors
+    /// [`InputFault`] states why the position of the hand is rejected.
     fn place(&self, hand: Position, basis: Basis) -> Result<Admitted, InputFault> {
         let arm = basis.estimate.position(basis.config);
         self.clutch.place(basis.config.retarget_mode, hand, arm, &basis.config.workspace)
     }
 
-    /// Returns the tool's orientation by the last command of this motion, or by the estimate before the first one.
+    /// Returns the tool's orientation in the last command of this motion. Before the first command,
+    /// returns the estimate.
     fn tool(&self, estimate: &ArmEstimate, turning: &OrientationConfig) -> Orientation {
         let sent = estimate.last_sent().filter(|_| self.has_begun());
         sent.and_then(|(_, command)| command.orientation).unwrap_or_else(|| estimate.orientation(turning))
     }
 
-    /// Returns the tool's orientation, and the one that it is to have. `None` if no orientation is sent to the controller.
+    /// Returns the tool's present orientation and its goal orientation. `None` if the bridge sends
+    /// no orientation to the controller.
     fn turn(&self, basis: Basis) -> Option<(Orientation, Orientation)> {
         let tool = self.tool(basis.estimate, basis.config.orientation.as_ref()?);
         if let Some(destination) = self.destination {
@@ -339,7 +359,8 @@ impl Planner {
         Some((tool, goal.unwrap_or(tool)))
     }
 
-    /// Returns the orientation of the next command, and whether it is still short of the wanted one.
+    /// Returns the orientation of the next command, and whether it has not reached the goal
+    /// orientation yet.
     fn turn_step(&self, now: Instant, basis: Basis) -> Option<(Orientation, bool)> {
         let (tool, goal) = self.turn(basis)?;
         let period = basis.config.ramp_period();
@@ -348,7 +369,7 @@ impl Planner {
         } else {
             (basis.estimate.at_rest_since(basis.config), false)
         };
-        // A rest is no credit to be spent at once.
+        // The time at rest must not make the next step longer.
         let most = if turning { basis.config.longest_step() } else { period };
         let elapsed = since.map_or(period, |since| now.saturating_duration_since(since).min(most));
         let turned = tool.towards(goal, basis.config.orientation?.speed * elapsed.as_secs_f64());
@@ -356,25 +377,25 @@ impl Planner {
     }
 }
 
-/// Returns the ramp of a motion that would begin now.
+/// Returns the ramp of a motion that begins now.
 fn first_ramp(basis: Basis) -> Limiter {
     Limiter::at_rest(basis.estimate.position(basis.config), basis.estimate.at_rest_since(basis.config))
 }
 
-/// A command that may be sent now, and what altered it on its way from the target.
+/// A command that may be sent now, and how it differs from the target.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Planned {
     /// The command.
     pub command: Command,
-    /// The target lay outside the workspace and was taken to its edge.
+    /// The target was outside the workspace and was clamped to its edge.
     pub clamped: bool,
-    /// The filter moved the target.
+    /// The filter changed the target.
     pub filtered: bool,
-    /// What kept the command from getting to the target at once.
+    /// The limit that keeps the command from reaching the target. `None` if it reaches the target.
     pub limited: Option<Limit>,
-    /// The tool is still on its way to the orientation of the hand.
+    /// The command does not reach the orientation of the hand yet.
     pub turning: bool,
-    /// What the command is part of.
+    /// The purpose of the command.
     pub kind: CommandKind,
     /// How old the target was when the command was planned.
     pub input_age: Duration,
@@ -382,25 +403,25 @@ pub struct Planned {
     step: Option<Step>,
 }
 
-/// What a command is part of.
+/// The purpose of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommandKind {
-    /// The slow ramp to a live target.
+    /// The slow ramp to a live target, at `limits.approach_speed`.
     Approach,
-    /// Following the target.
+    /// A step that follows the target.
     Tracking,
-    /// A hold: the last command once more (`teleop.hold_behavior` repeat).
+    /// A repetition of the last command during a hold (`teleop.hold_behavior: repeat`).
     Repetition,
 }
 
 impl Planned {
-    /// Plans a command that a step of the ramp alters, and nothing else.
+    /// Creates a planned command that only the step of the ramp may have changed.
     pub(super) fn new(kind: CommandKind, command: Command, step: Option<Step>) -> Self {
         let (limited, input_age) = (step.and_then(|step| step.limit), Duration::ZERO);
         Self { command, clamped: false, filtered: false, limited, turning: false, kind, input_age, step }
     }
 
-    /// Returns the names of what altered the command, for `ArmCommand.altered_by`.
+    /// Returns the names of all changes to the command, for `ArmCommand.altered_by`.
     pub fn altered_by(&self) -> impl Iterator<Item = &'static str> {
         [
             (self.filtered, "filtered"),
@@ -416,20 +437,22 @@ impl Planned {
     }
 }
 
-/// How fast the arm was by the last command.
+/// The speed of the arm according to the last command.
 #[derive(Debug, Clone, Copy)]
 struct Momentum {
     sent_at: Instant,
     /// In m/s.
     speed: f64,
-    /// By how much the tool turned, in rad, and in which time.
+    /// The rotation of the tool in the last step, in rad.
     turned: f64,
+    /// The duration of the last step.
     elapsed: Duration,
 }
 
 impl Momentum {
-    /// Returns when the arm can have come to rest. There is no limit of how suddenly the tool may turn, so a tool that turns
-    /// at its full speed is given the time that an arm at its full speed needs.
+    /// Returns when the arm can have come to rest. There is no limit for the angular acceleration
+    /// of the tool. Therefore a tool that rotates at its full speed gets the time that an arm needs
+    /// to stop from its full speed.
     fn rest_at(&self, config: &TeleopConfig) -> Instant {
         let Limits { speed, acceleration } = config.limits;
         let turning = config.orientation.map_or(0.0, |turning| {
@@ -441,34 +464,37 @@ impl Momentum {
     }
 }
 
-/// When the next command is due.
+/// The schedule of commands.
 ///
-/// Invariant: commands that are sent a little late come at their rate on average. Timers are late, some by a millisecond,
-/// so the next command makes up for what one command was late, up to a quarter of the period, and for no more.
+/// Invariant: on average, commands that are sent a little late still keep their rate. Timers are
+/// late, some by a millisecond. Therefore the next command compensates the delay of the last one,
+/// but at most a quarter of the period.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cadence {
-    /// When the last command was due if it was a little late, otherwise when it was sent.
-    beat: Option<Instant>,
+    /// When the last command was due, if it was only a little late. Otherwise when it was sent.
+    slot: Option<Instant>,
 }
 
 impl Cadence {
-    /// Records a command.
+    /// Records a command that was sent at `now`.
     fn handle_sent(&mut self, now: Instant, period: Duration) {
         let late = |due: &Instant| now >= *due && now.duration_since(*due) <= period / LATE;
-        self.beat = Some(self.next(period).filter(late).unwrap_or(now));
+        self.slot = Some(self.next(period).filter(late).unwrap_or(now));
     }
 
-    /// Returns when a command is due `period` after the last one. `None` if there is no last one.
+    /// Returns when the next command is due, `period` after the last one. `None` if there was no
+    /// command.
     fn next(&self, period: Duration) -> Option<Instant> {
-        self.beat.map(|beat| beat + period)
+        self.slot.map(|slot| slot + period)
     }
 }
 
-/// How near to the target an approach ends, in metres: the noise of a webcam's guess.
+/// An approach ends at this distance from the target, in metres. A webcam tracker has this much
+/// noise.
 const APPROACH_TOLERANCE: f64 = 0.005;
 /// Longer than any arm needs to come to rest, in seconds. Keeps the arithmetic finite.
 const LONGEST_REST: f64 = 3600.0;
-/// The share of a period, as a divisor, by which a command may be late and still count as sent when it was due.
+/// A command counts as sent on time if it is late by at most the period divided by this number.
 const LATE: u32 = 4;
 
 #[cfg(test)]
@@ -479,7 +505,7 @@ mod tests {
     use crate::teleop::config::{FilterConfig, OneEuro};
     use crate::teleop::retarget::RetargetMode;
 
-    /// A planner and an estimate whose commands are all accepted.
+    /// A planner, and an estimate in which the controller accepts all commands.
     struct Scene {
         now: Instant,
         config: TeleopConfig,
@@ -535,7 +561,7 @@ mod tests {
     }
 
     #[test]
-    fn planning_changes_nothing_until_the_command_is_sent() {
+    fn planning_changes_nothing_until_command_is_sent() {
         let mut scene = Scene::new(settings());
         assert!(!scene.sample(0.3, 0.0, true).unwrap());
         assert_eq!(scene.plan(), scene.plan());
@@ -546,7 +572,7 @@ mod tests {
     }
 
     #[test]
-    fn newest_sample_overtakes_only_an_unsent_goal() {
+    fn sample_overtakes_only_unsent_goal() {
         let mut scene = Scene::new(settings());
         assert!(!scene.sample(0.3, 0.0, true).unwrap());
         assert!(scene.sample(0.31, 0.0, false).unwrap());
@@ -555,7 +581,7 @@ mod tests {
     }
 
     #[test]
-    fn no_command_is_due_at_the_goal() {
+    fn no_command_is_due_at_goal() {
         let mut scene = Scene::new(settings());
         assert_eq!(scene.due_at(), None, "there is no goal");
         scene.sample(0.21, 0.3, true).unwrap();
@@ -574,7 +600,7 @@ mod tests {
     }
 
     #[test]
-    fn orientation_turns_no_faster_than_its_limit() {
+    fn orientation_keeps_its_speed_limit() {
         let mut scene = Scene::new(settings());
         scene.sample(0.2, 1.0, true).unwrap();
         let mut before = Orientation::from_rpy([0.0; 3]);
@@ -588,7 +614,7 @@ mod tests {
     }
 
     #[test]
-    fn relative_motion_starts_where_the_arm_is() {
+    fn relative_motion_starts_at_arm_position() {
         let mut scene = Scene::new(TeleopConfig { retarget_mode: RetargetMode::Relative, ..settings() });
         scene.sample(0.9, 1.0, true).unwrap();
         let (first, arrived) = scene.send();
@@ -602,7 +628,7 @@ mod tests {
     }
 
     #[test]
-    fn filter_starts_again_after_a_loss() {
+    fn filter_restarts_after_lost_hand() {
         let filter = FilterConfig::OneEuro(OneEuro { min_cutoff: 0.1, beta: 0.0, derivative_cutoff: 1.0 });
         let mut scene = Scene::new(TeleopConfig { filter, ..settings() });
         let filtered = |scene: &mut Scene, x, resumes| {
@@ -616,7 +642,7 @@ mod tests {
     }
 
     #[test]
-    fn narrower_workspace_moves_the_goal_inside() {
+    fn narrower_workspace_moves_goal_inside() {
         let mut scene = Scene::new(settings());
         scene.sample(0.6, 0.0, true).unwrap();
         let before = scene.config.clone();
@@ -627,20 +653,20 @@ mod tests {
         scene.config.retarget_mode = RetargetMode::Relative;
         let basis = Basis { estimate: &scene.estimate, config: &scene.config };
         scene.planner.handle_config(&before, basis).unwrap();
-        assert_eq!(scene.due_at(), None, "positions mean something else");
+        assert_eq!(scene.due_at(), None, "positions have another meaning");
     }
 
     #[test]
-    fn a_little_lateness_is_made_up_for_and_more_is_not() {
+    fn only_small_delay_is_compensated() {
         let (t, ms) = (Instant::now(), Duration::from_millis);
         let mut cadence = Cadence::default();
         assert_eq!(cadence.next(ms(20)), None);
         cadence.handle_sent(t, ms(20));
         cadence.handle_sent(t + ms(25), ms(20));
-        assert_eq!(cadence.next(ms(20)), Some(t + ms(40)), "it was due at 20 ms");
+        assert_eq!(cadence.next(ms(20)), Some(t + ms(40)), "the command was due at 20 ms");
         cadence.handle_sent(t + ms(46), ms(20));
-        assert_eq!(cadence.next(ms(20)), Some(t + ms(66)), "it was too late");
+        assert_eq!(cadence.next(ms(20)), Some(t + ms(66)), "the command was too late");
         cadence.handle_sent(t + ms(50), ms(20));
-        assert_eq!(cadence.next(ms(20)), Some(t + ms(70)), "it was early");
+        assert_eq!(cadence.next(ms(20)), Some(t + ms(70)), "the command was early");
     }
 }

@@ -1,9 +1,10 @@
-//! Progress: whether the walk gets nearer to its goal.
+//! Progress: detects goals that the walk cannot reach.
 //!
 //! Invariants:
-//! - A goal to which no way is found, and a goal to which the walk has come no nearer for longer than it takes to turn around,
-//!   is out of reach. It stays so until the goal or the arm moves, or the settings change.
-//! - A walk that waits for nothing but its own way is never waited for without a word.
+//! - A goal is out of reach in two cases: there is no route to it, or the walk has not come nearer
+//!   to it for longer than a walk needs to turn around.
+//! - It stays out of reach until the goal or the arm moves, or the settings change.
+//! - The bridge never waits for a blocked walk without reporting it.
 
 use std::time::{Duration, Instant};
 
@@ -11,25 +12,25 @@ use crate::geometry::Position;
 use crate::teleop::config::{Limits, TeleopConfig};
 use crate::teleop::workspace::Workspace;
 
-/// What is known of the way to the goal.
+/// What is known of the route to the goal.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Progress {
-    /// No way from the arm to the goal was found.
+    /// There is no route from the arm to the goal.
     blocked: bool,
-    /// How near the walk has come to a goal.
+    /// The shortest remaining route so far.
     best: Option<Best>,
-    /// The walk has come no nearer.
+    /// Set when the walk no longer comes nearer.
     stuck: Option<Stuck>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Best {
     goal: Position,
-    /// How long the rest of the way was, in metres.
+    /// The length of the remaining route, in metres.
     remaining: f64,
-    /// Since when it has not been shorter.
+    /// When the remaining route last became shorter.
     since: Instant,
-    /// How many steps have been taken since then.
+    /// The number of steps since then.
     steps: u32,
 }
 
@@ -45,16 +46,17 @@ impl Progress {
         self.blocked || self.stuck.is_some()
     }
 
-    /// Looks for a way from `arm` to `goal`, because one of them may have moved.
-    pub(super) fn look(&mut self, arm: Position, goal: Position, workspace: &Workspace) {
-        self.blocked = !workspace.has_way(arm, goal);
+    /// Searches a route from `arm` to `goal`, because one of them may have moved.
+    pub(super) fn update(&mut self, arm: Position, goal: Position, workspace: &Workspace) {
+        self.blocked = !workspace.has_route(arm, goal);
         let moved = |stuck: &Stuck| stuck.goal.distance(goal) > MOVED || stuck.arm.distance(arm) > MOVED;
         if self.stuck.as_ref().is_some_and(moved) {
             self.forget();
         }
     }
 
-    /// Takes a step from `arm` towards `goal`, before which the rest of the way was so long.
+    /// Records a step to `arm` towards `goal`. `remaining` is the length of the route before the
+    /// step, in metres.
     pub(super) fn handle_step(
         &mut self,
         now: Instant,
@@ -78,29 +80,30 @@ impl Progress {
         }
     }
 
-    /// Forgets how near the walk has come, because another one begins or the settings have changed.
+    /// Forgets all progress, because another walk begins or the settings have changed.
     pub(super) fn forget(&mut self) {
         (self.best, self.stuck) = (None, None);
     }
 
-    /// Begins with another walk.
+    /// Starts to record another walk.
     pub(super) fn begin(&mut self) {
         self.best = None;
     }
 }
 
-/// Returns how long a walk may come no nearer: it may have to brake first, and to come back.
+/// Returns how long a walk may come no nearer, because it may have to brake first and to come back.
 fn patience(limits: Limits) -> Duration {
     Duration::from_secs_f64((2.0 + 4.0 * limits.speed / limits.acceleration).min(MAX_PATIENCE))
 }
 
-/// How far goal and arm may move and still count as where they were, in metres: the noise of a webcam's guess.
+/// How far the goal or the arm may move and still count as unmoved, in metres. A webcam tracker has
+/// this much noise.
 const MOVED: f64 = 0.005;
-/// By how much the rest of a way gets shorter if it does at all, in metres.
+/// The remaining route counts as shorter only if it is shorter by this much, in metres.
 const NEARER: f64 = 1e-4;
-/// The fewest steps without progress that say something.
+/// A walk is stuck only after this many steps without progress.
 const PATIENT_STEPS: u32 = 20;
-/// Keeps the arithmetic finite, in seconds.
+/// The longest patience, in seconds. Keeps the arithmetic finite.
 const MAX_PATIENCE: f64 = 3600.0;
 
 #[cfg(test)]
@@ -114,7 +117,7 @@ mod tests {
         Position::new(x, 0.0, 0.2).unwrap()
     }
 
-    /// A walk that takes a step every 100 ms, and what is left of its way.
+    /// Records a step every 100 ms, with the remaining route for each step.
     fn walk(progress: &mut Progress, steps: u32, remaining: impl Fn(u32) -> f64) {
         let start = Instant::now();
         for step in 0..steps {
@@ -127,12 +130,12 @@ mod tests {
     fn walk_that_comes_no_nearer_is_stuck() {
         let mut progress = Progress::default();
         walk(&mut progress, 100, |step| 0.3 - 0.001 * f64::from(step));
-        assert!(!progress.is_out_of_reach(), "it comes nearer");
+        assert!(!progress.is_out_of_reach(), "the walk comes nearer");
         walk(&mut progress, 100, |_| 0.001);
-        assert!(!progress.is_out_of_reach(), "it is at the goal");
+        assert!(!progress.is_out_of_reach(), "the walk is at the goal");
         // 2 s, and 4 times 0.25 m/s by 1.5 m/s².
         walk(&mut progress, 26, |step| 0.1 + 0.01 * f64::from(step % 2));
-        assert!(!progress.is_out_of_reach(), "it may turn around");
+        assert!(!progress.is_out_of_reach(), "the walk may turn around");
         let mut progress = Progress::default();
         walk(&mut progress, 28, |step| 0.1 + 0.01 * f64::from(step % 2));
         assert!(progress.is_out_of_reach());
@@ -146,20 +149,20 @@ mod tests {
         {
             let mut progress = Progress::default();
             walk(&mut progress, 40, |_| 0.1);
-            progress.look(at(arm), at(goal), &workspace);
+            progress.update(at(arm), at(goal), &workspace);
             assert_eq!(progress.is_out_of_reach(), stuck, "{arm} {goal}");
         }
     }
 
     #[test]
-    fn goal_behind_a_wall_is_out_of_reach() {
+    fn goal_behind_wall_is_out_of_reach() {
         let corner = |x: f64, by: f64| Position::new(x, by, by).unwrap();
         let wall = KeepOut::new(corner(0.25, -2.0), corner(0.3, 2.0)).unwrap();
         let workspace = settings().workspace.with_keep_out(&[wall]);
         let mut progress = Progress::default();
-        progress.look(at(0.2), at(0.4), &workspace);
+        progress.update(at(0.2), at(0.4), &workspace);
         assert!(progress.is_out_of_reach());
-        progress.look(at(0.2), at(0.24), &workspace);
+        progress.update(at(0.2), at(0.24), &workspace);
         assert!(!progress.is_out_of_reach());
     }
 }

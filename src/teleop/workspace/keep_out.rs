@@ -1,10 +1,10 @@
-//! A keep-out box: where no command may lead, and through which no way may lead.
+//! A keep-out box. No command may lie in it, and no path of the arm may lead through it.
 
 use nalgebra::Point3;
 
 use crate::geometry::Position;
 
-/// An axis-aligned box in the arm's base frame, in metres. Its faces are not part of it.
+/// An axis-aligned box in the arm's base frame, in metres. Its faces do not belong to the box.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KeepOut {
     min: Position,
@@ -12,7 +12,7 @@ pub struct KeepOut {
 }
 
 impl KeepOut {
-    /// Makes a box from two corners; `None` unless `min` is below `max` on every axis.
+    /// Creates a box from two corners. Returns `None` unless `min` is below `max` on every axis.
     pub fn new(min: Position, max: Position) -> Option<Self> {
         let ordered = min.coordinates().iter().zip(max.coordinates()).all(|(low, high)| *low < high);
         ordered.then_some(Self { min, max })
@@ -28,7 +28,8 @@ impl KeepOut {
         self.distance(position.point()) < 0.0
     }
 
-    /// Returns how far outside the box a point is, along the axis on which it is farthest. It is negative inside.
+    /// Returns the distance from the box in metres, along the axis on which the point is farthest
+    /// outside. Negative inside the box.
     pub(super) fn distance(&self, point: Point3<f64>) -> f64 {
         let (min, max) = (self.min.point(), self.max.point());
         (0..3)
@@ -36,20 +37,21 @@ impl KeepOut {
             .fold(f64::NEG_INFINITY, f64::max)
     }
 
-    /// Returns whether the straight way between two points leads through the box, which is `margin` larger on each side.
+    /// Returns whether the straight path between two points leads through the box, enlarged by
+    /// `margin` (metres) on each side.
     pub(super) fn cuts(&self, from: Point3<f64>, to: Point3<f64>, margin: f64) -> bool {
-        // The shares of the way at which it comes in and goes out.
+        // The fractions of the path at which it enters and leaves the box.
         let (mut first, mut last) = (0.0_f64, 1.0_f64);
         for axis in 0..3 {
             let (low, high) = (self.min.point()[axis] - margin, self.max.point()[axis] + margin);
-            let (start, way) = (from[axis], to[axis] - from[axis]);
-            if way == 0.0 {
+            let (start, length) = (from[axis], to[axis] - from[axis]);
+            if length == 0.0 {
                 if start <= low || start >= high {
                     return false;
                 }
                 continue;
             }
-            let (one, other) = ((low - start) / way, (high - start) / way);
+            let (one, other) = ((low - start) / length, (high - start) / length);
             first = first.max(one.min(other));
             last = last.min(one.max(other));
         }
@@ -70,20 +72,20 @@ mod tests {
     }
 
     #[test]
-    fn box_without_room_is_none() {
+    fn box_without_volume_is_rejected() {
         assert!(KeepOut::new(at(0.0, 0.0, 0.0), at(0.1, 0.0, 0.1)).is_none());
         assert!(KeepOut::new(at(0.0, 0.2, 0.0), at(0.1, 0.1, 0.1)).is_none());
     }
 
     #[test]
-    fn face_of_the_box_is_outside() {
+    fn face_of_box_is_outside() {
         assert!(cube().contains(at(0.099_999, 0.0, 0.0)) && !cube().contains(at(0.1, 0.0, 0.0)));
         assert!((cube().distance(Point3::new(0.3, 0.15, 0.0)) - 0.2).abs() < 1e-12);
         assert!((cube().distance(Point3::origin()) + 0.1).abs() < 1e-12);
     }
 
     #[test]
-    fn way_through_the_box_is_cut() {
+    fn path_through_box_is_cut() {
         let point = Point3::new;
         for (from, to, cut) in [
             (point(-0.3, 0.0, 0.0), point(0.3, 0.0, 0.0), true),
@@ -91,10 +93,10 @@ mod tests {
             (point(-0.3, 0.0, 0.0), point(-0.1, 0.0, 0.0), false),
             (point(-0.3, 0.1, 0.0), point(0.3, 0.1, 0.0), false),
             (point(-0.3, 0.099, 0.0), point(0.3, 0.099, 0.0), true),
-            // Past a corner, and through it.
+            // Past a corner, and through a corner.
             (point(-0.3, 0.0, 0.0), point(0.0, 0.3, 0.0), false),
             (point(-0.15, 0.0, 0.0), point(0.0, 0.15, 0.0), true),
-            // It begins or ends inside.
+            // The path begins or ends inside the box.
             (point(0.0, 0.0, 0.0), point(0.3, 0.0, 0.0), true),
             (point(0.3, 0.0, 0.0), point(0.05, 0.0, 0.0), true),
         ] {

@@ -1,9 +1,11 @@
-//! The region that is free: a box, of it what is within the arm's reach, without the keep-out boxes.
+//! The free region: the part of a box that is within the arm's reach and outside the keep-out
+//! boxes.
 //!
 //! Invariants:
-//! - A way that is free keeps [`MARGIN`] off what it leads past, or begins nearer and comes no nearer. So the way between
-//!   its ends, each rounded to a micrometre, is free too.
-//! - No way is free that begins inside a keep-out box.
+//! - A free path keeps a distance of [`MARGIN`] from each obstacle. If the path begins nearer to an
+//!   obstacle, it does not come nearer than that. So if its ends are rounded to a micrometre, the
+//!   path between them is free too.
+//! - A path that begins inside a keep-out box is not free.
 
 use std::sync::Arc;
 
@@ -12,18 +14,18 @@ use nalgebra::{Point3, Vector3};
 use super::keep_out::KeepOut;
 use crate::geometry::Position;
 
-/// Where commands may lie.
+/// The positions that commands may have.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Region {
     pub min: Position,
     pub max: Position,
-    /// The least and the greatest distance from the origin, in metres.
+    /// The smallest and the largest distance from the origin, in metres.
     pub reach: (f64, f64),
     pub keep_out: Arc<[KeepOut]>,
 }
 
 impl Region {
-    /// Returns whether a position lies in the region, faces included.
+    /// Returns whether a position lies in the region. The faces of its box belong to it.
     pub(super) fn contains(&self, position: Position) -> bool {
         let point = position.point();
         let (nearest, farthest) = self.reach;
@@ -32,26 +34,29 @@ impl Region {
             && !self.keep_out.iter().any(|keep_out| keep_out.contains(position))
     }
 
-    /// Returns whether the box, and it alone, holds a point, to within `slack`.
+    /// Returns whether a point lies in the box of the region, to within `slack` (metres). Ignores
+    /// reach and keep-out boxes.
     pub(super) fn box_holds(&self, point: Point3<f64>, slack: f64) -> bool {
         let (min, max) = (self.min.point(), self.max.point());
         (0..3).all(|axis| min[axis] - slack <= point[axis] && point[axis] <= max[axis] + slack)
     }
 
-    /// Returns whether the straight way between two points keeps inside, if it starts inside.
-    pub(super) fn holds_way(&self, from: Point3<f64>, to: Point3<f64>) -> bool {
+    /// Returns whether the straight path between two points stays inside, if it starts inside.
+    pub(super) fn holds_path(&self, from: Point3<f64>, to: Point3<f64>) -> bool {
         self.box_holds(to, SLACK)
             && to.coords.norm() <= (self.reach.1 - MARGIN).max(from.coords.norm())
             && self.is_clear(from, to, MARGIN, &[from])
     }
 
-    /// Returns whether the straight way between two commands, as they are sent, keeps inside.
+    /// Returns whether the straight path between two commands, at their rounded positions, stays
+    /// inside.
     pub(super) fn holds_step(&self, from: Position, to: Position) -> bool {
         self.contains(to) && self.is_clear(from.point(), to.point(), 0.0, &[from.point()])
     }
 
-    /// Returns whether the straight way between two points keeps `margin` off the keep-out boxes and off what is too near to
-    /// the origin. One of `near` may be nearer, and then the way comes no nearer than that.
+    /// Returns whether the straight path between two points keeps a distance of `margin` from the
+    /// keep-out boxes and from the inner reach. If a point of `near` is nearer to an obstacle, the
+    /// path must not come nearer than that point.
     pub(super) fn is_clear(
         &self,
         from: Point3<f64>,
@@ -69,7 +74,7 @@ impl Region {
         self.is_clear_of_boxes(from, to, margin, near)
     }
 
-    /// Returns the same of the keep-out boxes alone.
+    /// Returns the same as [`Region::is_clear`], but checks only the keep-out boxes.
     pub(super) fn is_clear_of_boxes(
         &self,
         from: Point3<f64>,
@@ -83,7 +88,8 @@ impl Region {
         })
     }
 
-    /// Returns whether a point keeps `margin` off everything that bounds the region but its box.
+    /// Returns whether a point keeps a distance of `margin` from the inner reach and the keep-out
+    /// boxes, and is within the outer reach. Ignores the box of the region.
     pub(super) fn keeps_off(&self, point: Point3<f64>, margin: f64) -> bool {
         let (nearest, farthest) = self.reach;
         let distance = point.coords.norm();
@@ -92,17 +98,18 @@ impl Region {
             && self.keep_out.iter().all(|keep_out| keep_out.distance(point) >= margin)
     }
 
-    /// Returns `position`, or the nearest point inside that is found, if there is one. It is a hair inside, so that commands
-    /// can get there.
+    /// Returns `position` if it is inside, or the nearest point inside that the search finds. The
+    /// result lies a few micrometres inside, so that commands can reach it.
     pub(super) fn nearest(&self, position: Position) -> Option<Position> {
-        let place = self.within_reach(position);
+        let inner = self.within_reach(position);
         if self.keep_out.is_empty() {
-            return self.contains(place).then_some(place);
+            return self.contains(inner).then_some(inner);
         }
-        let inside =
-            |place: Position| self.keep_out.iter().find(|it| it.distance(place.point()) < 2.0 * MARGIN);
-        let Some(first) = inside(place) else { return self.contains(place).then_some(place) };
-        // The nearest point has each coordinate either of `place` or on a face of a box that is in the way.
+        let blocking =
+            |point: Position| self.keep_out.iter().find(|it| it.distance(point.point()) < 2.0 * MARGIN);
+        let Some(first) = blocking(inner) else { return self.contains(inner).then_some(inner) };
+        // Each coordinate of the nearest point is either a coordinate of `inner` or lies on a face
+        // of a box that blocks it.
         let mut boxes = vec![*first];
         loop {
             let mut best: Option<(f64, Position)> = None;
@@ -112,70 +119,76 @@ impl Region {
                     let [min, max] = it.corners().map(|corner| corner.point()[axis]);
                     [min - 3.0 * MARGIN, max + 3.0 * MARGIN]
                 });
-                std::iter::once(place.point()[axis]).chain(faces).collect::<Vec<_>>()
+                std::iter::once(inner.point()[axis]).chain(faces).collect::<Vec<_>>()
             });
             for x in &xs {
                 for (y, z) in ys.iter().flat_map(|y| zs.iter().map(move |z| (y, z))) {
                     let candidate = self.within_reach(Position::from_exact(Point3::new(*x, *y, *z)));
-                    let way = candidate.distance(position);
-                    match inside(candidate) {
-                        Some(other) => others.push((way, *other)),
+                    let distance = candidate.distance(position);
+                    match blocking(candidate) {
+                        Some(other) => others.push((distance, *other)),
                         None if !self.contains(candidate) => {}
-                        None if best.is_some_and(|(least, _)| least <= way) => {}
-                        None => best = Some((way, candidate)),
+                        None if best.is_some_and(|(least, _)| least <= distance) => {}
+                        None => best = Some((distance, candidate)),
                     }
                 }
             }
             let known = boxes.len();
-            for (way, other) in others {
-                let nearer = best.is_none_or(|(least, _)| way < least);
-                if nearer && boxes.len() < MOST_IN_THE_WAY && !boxes.contains(&other) {
+            for (distance, other) in others {
+                let nearer = best.is_none_or(|(least, _)| distance < least);
+                if nearer && boxes.len() < MOST_BLOCKING_BOXES && !boxes.contains(&other) {
                     boxes.push(other);
                 }
             }
             if boxes.len() == known {
-                return best.map(|(_, place)| place);
+                return best.map(|(_, position)| position);
             }
         }
     }
 
-    /// Returns the nearest point within box and reach, keep-out boxes aside, by going back and forth between them.
+    /// Returns the nearest point within box and reach by projecting onto them in turn. Ignores the
+    /// keep-out boxes.
     pub(super) fn within_reach(&self, position: Position) -> Position {
         let (nearest, farthest) = (self.reach.0 + 2.0 * MARGIN, self.reach.1 - 2.0 * MARGIN);
-        let mut place = position.clamped(self.min, self.max);
+        let mut inner = position.clamped(self.min, self.max);
         if self.reach == (0.0, f64::INFINITY) {
-            return place;
+            return inner;
         }
         for _ in 0..PROJECTIONS {
-            let point = place.point();
+            let point = inner.point();
             let distance = point.coords.norm();
             if (nearest..=farthest).contains(&distance) {
                 break;
             }
             let outward = point.coords.try_normalize(NEGLIGIBLE).unwrap_or(Vector3::z());
-            // Between the two bounds of the projection, so that rounding does not lead out again.
+            // Aim between the two bounds of the projection, so that rounding does not lead outside
+            // again.
             let aim = distance.max(nearest + MARGIN).min(farthest - MARGIN);
-            place = Position::from_exact(Point3::from(outward * aim)).clamped(self.min, self.max);
+            inner = Position::from_exact(Point3::from(outward * aim)).clamped(self.min, self.max);
         }
-        place
+        inner
     }
 }
 
-/// Returns how near the straight way between two points comes to the origin.
+/// Returns the smallest distance of the straight path between two points from the origin, in
+/// metres.
 pub(super) fn distance_to_origin(from: Point3<f64>, to: Point3<f64>) -> f64 {
-    let way = to - from;
-    let length_squared = way.norm_squared();
-    let share = if length_squared > 0.0 { -from.coords.dot(&way) / length_squared } else { 0.0 };
-    (from.coords + way * share.clamp(0.0, 1.0)).norm()
+    let path = to - from;
+    let length_squared = path.norm_squared();
+    let share = if length_squared > 0.0 { -from.coords.dot(&path) / length_squared } else { 0.0 };
+    (from.coords + path * share.clamp(0.0, 1.0)).norm()
 }
 
-/// For the arithmetic's own noise, in metres; lost in the rounding to a micrometre.
+/// Allowance for the rounding error of the arithmetic, in metres. It disappears when a command is
+/// rounded to a micrometre.
 pub(super) const SLACK: f64 = 1e-9;
-/// How far inside the way keeps, in metres: a command is rounded to a micrometre on each axis.
+/// The distance that paths keep from the boundary, in metres, because a command is rounded to a
+/// micrometre on each axis.
 pub(super) const MARGIN: f64 = 1e-6;
-/// Below the wire's resolution, in metres.
+/// A distance below the resolution of a command, in metres.
 pub(super) const NEGLIGIBLE: f64 = 0.5e-6;
-/// Enough for where box and reach meet at any but the flattest angle.
+/// Enough projections, unless box and reach meet at a very flat angle.
 const PROJECTIONS: usize = 16;
-/// The most boxes that are looked at together for the nearest place outside them. It bounds the time that takes.
-const MOST_IN_THE_WAY: usize = 6;
+/// The largest number of boxes that one search for the nearest position examines together. It
+/// limits the search time.
+const MOST_BLOCKING_BOXES: usize = 6;

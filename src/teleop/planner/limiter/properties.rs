@@ -1,4 +1,4 @@
-//! What holds for every walk, whatever the goals and the timers do.
+//! Properties that hold for every walk, at any goals and any timing.
 #![allow(clippy::disallowed_methods)] // tests need some instant to start from
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop};
@@ -10,9 +10,9 @@ use crate::teleop::workspace::{Admitted, KeepOut, Policy};
 
 const LIMITS: Limits = Limits { speed: 0.25, acceleration: 1.5 };
 const PERIOD: Duration = Duration::from_millis(20);
-/// The longest time-step by the settings of tests.
+/// The longest time step with the settings of the tests.
 const LONGEST: Duration = Duration::from_millis(200);
-/// The arithmetic's own noise, in metres.
+/// The rounding error of the arithmetic, in metres.
 const NOISE: f64 = 1e-9;
 
 fn at(x: f64, y: f64, z: f64) -> Position {
@@ -23,7 +23,7 @@ fn corner_box(half: f64) -> Workspace {
     Workspace::new(at(-half, -half, -half), at(half, half, half), Policy::Clamp).unwrap()
 }
 
-/// A walk in a workspace, and what it does.
+/// A walk in a workspace, in virtual time.
 struct Walk {
     limiter: Limiter,
     config: TeleopConfig,
@@ -48,7 +48,8 @@ impl Walk {
     }
 }
 
-/// Where the hand is, and for how many steps it stays there; how long each step takes.
+/// Returns positions of the hand. Each has the durations of the steps during which the hand stays
+/// there.
 fn walks() -> impl Strategy<Value = Vec<(Position, Vec<Duration>)>> {
     let face = || proptest::prop_oneof![2 => -0.35..0.35, 1 => any::<bool>().prop_map(|up| if up { 0.3 } else { -0.3 })];
     let goal = (face(), face(), face()).prop_map(|(x, y, z)| at(x, y, z));
@@ -57,23 +58,23 @@ fn walks() -> impl Strategy<Value = Vec<(Position, Vec<Duration>)>> {
 }
 
 proptest! {
-    /// Not even where it turns at a wall does a walk change its velocity by more than it may: it need never stand at
-    /// once.
+    /// A walk never changes its velocity by more than the limit, not even where it turns at a wall.
+    /// So it never has to stop suddenly.
     #[test]
     fn every_step_keeps_speed_acceleration_and_workspace(walk in walks(), reach in any::<bool>()) {
         let workspace = corner_box(0.3);
         let workspace = if reach { workspace.with_reach(0.12, 0.4) } else { workspace };
         let start = at(0.2, 0.0, 0.0);
-        let mut walk_of = Walk::new(workspace.clone(), start);
+        let mut walker = Walk::new(workspace.clone(), start);
         for (hand, steps) in walk {
             let Ok(Admitted { position: goal, .. }) = workspace.admit(hand) else { continue };
             for after in steps {
-                let before = walk_of.limiter;
+                let before = walker.limiter;
                 let first = before.last.is_none();
                 let seconds = if first { PERIOD } else { after.min(LONGEST) }.as_secs_f64();
-                let step = walk_of.step(goal, after);
+                let step = walker.step(goal, after);
                 let velocity = (step.exact - before.exact) / seconds;
-                // Where it has landed it stands one period later.
+                // After a step to the goal, the walk is at rest one period later.
                 let landed = if before.resting { seconds.max(PERIOD.as_secs_f64()) } else { seconds };
                 let from = if before.resting && after > PERIOD { Vector3::zeros() } else { before.velocity };
                 let change = (velocity - from).norm();
@@ -87,7 +88,7 @@ proptest! {
 }
 
 #[test]
-fn a_wall_behind_the_goal_slows_nothing() {
+fn wall_behind_goal_does_not_slow_walk() {
     let goal = at(0.3, 0.3, 0.0);
     let [mut free, mut walled] =
         [corner_box(9.0), corner_box(0.3)].map(|it| Walk::new(it, at(-0.1, 0.2, 0.0)));
@@ -98,8 +99,8 @@ fn a_wall_behind_the_goal_slows_nothing() {
     assert!(walled.limiter.rests_at(goal));
 }
 
-/// Straight towards an edge of the workspace at x = 0.3 m, as fast as it lets the walk; then along the edge. Returns how
-/// near to the edge the way to a stand comes, in metres.
+/// Walks straight towards an edge of the workspace at x = 0.3 m, as fast as the workspace allows,
+/// then along the edge. Returns the smallest distance of the stop point from the edge, in metres.
 fn turn_at_the_edge(workspace: &Workspace) -> f64 {
     let mut walk = Walk::new(workspace.clone(), at(0.0, 0.0, 0.0));
     while walk.limiter.position().coordinates()[0] < 0.284 {
@@ -125,7 +126,7 @@ fn workspace_edge(workspace: &Workspace, point: Point3<f64>) -> f64 {
 }
 
 #[test]
-fn a_walk_that_turns_at_the_edge_brakes_as_it_may_and_no_more_than_the_edge_asks_for() {
+fn walk_brakes_no_more_than_edge_requires() {
     for workspace in [corner_box(0.3), corner_box(9.0).with_reach(0.0, 0.3)] {
         let nearest = turn_at_the_edge(&workspace);
         assert!((-NOISE..1e-4).contains(&nearest), "{nearest} m before the edge of {workspace:?}");
@@ -133,8 +134,8 @@ fn a_walk_that_turns_at_the_edge_brakes_as_it_may_and_no_more_than_the_edge_asks
 }
 
 #[test]
-fn what_is_allowed_is_as_near_to_what_is_wanted_as_the_workspace_lets_it() {
-    // At 0.12 m/s the way to a stand ends at the wall: 2.4 mm by this step, and 4.8 mm of braking.
+fn allowed_velocity_is_nearest_to_wanted_velocity() {
+    // At 0.12 m/s the stop point is at the wall: 2.4 mm for this step, and 4.8 mm for braking.
     let workspace = Workspace::new(at(-0.3, -0.3, -0.3), at(0.007_2, 0.3, 0.3), Policy::Clamp).unwrap();
     let walk = Limiter::at_rest(at(0.0, 0.0, 0.0), None);
     let wanted = Vector3::new(0.2, 0.0, 0.0);
@@ -142,32 +143,32 @@ fn what_is_allowed_is_as_near_to_what_is_wanted_as_the_workspace_lets_it() {
     assert!((0.119_7..=0.12).contains(&allowed.x), "{allowed}");
 }
 
-/// A workspace with some boxes, a reach and a pace, and where the hand leads.
+/// A random workspace with boxes, reach and limits, and random positions of the hand.
 #[derive(Debug, Clone)]
 struct Journey {
     workspace: Workspace,
     limits: Limits,
     step: f64,
     rate: f64,
-    /// In shares of the period, how long each command takes.
+    /// The time between two commands, as a share of the period.
     lateness: Vec<f64>,
     start: Position,
     hands: Vec<(Position, usize)>,
 }
 
 fn journeys() -> impl Strategy<Value = Journey> {
-    let place = || prop::array::uniform3(-0.32..0.32);
-    let keep_out = (place(), prop::array::uniform3(0.01..0.3))
+    let point = || prop::array::uniform3(-0.32..0.32);
+    let keep_out = (point(), prop::array::uniform3(0.01..0.3))
         .prop_map(|([x, y, z], [dx, dy, dz])| KeepOut::new(at(x, y, z), at(x + dx, y + dy, z + dz)).unwrap());
     let reach =
         proptest::prop_oneof![1 => Just((0.0, 0.0)), 2 => Just((0.05, 0.0)), 1 => (0.01..0.15, 0.2..0.5)];
     let limits = (0.01..2.0, 0.1..20.0).prop_map(|(speed, acceleration)| Limits { speed, acceleration });
     let step = proptest::prop_oneof![2 => Just(0.0), 1 => 0.001..0.5];
     let rate = proptest::prop_oneof![1 => 0.5..5.0, 1 => 5.0..100.0, 1 => 100.0..1000.0];
-    let hands = prop::collection::vec((place(), 1_usize..60), 1..8);
+    let hands = prop::collection::vec((point(), 1_usize..60), 1..8);
     let lateness = prop::collection::vec(0.1..3.0, 1..20);
     let boxes = prop::collection::vec(keep_out, 0..6);
-    (boxes, reach, limits, step, rate, lateness, place(), hands).prop_filter_map(
+    (boxes, reach, limits, step, rate, lateness, point(), hands).prop_filter_map(
         "no room",
         |(boxes, (near, far), limits, step, rate, lateness, [x, y, z], hands)| {
             let workspace = corner_box(0.3).with_reach(near, far).with_keep_out(&boxes);
@@ -188,7 +189,7 @@ impl Journey {
     }
 }
 
-/// Returns whether a straight way leads outside of the workspace, by looking at many of its points.
+/// Returns whether a straight path leaves the workspace, by checking many of its points.
 fn leaves(workspace: &Workspace, from: Position, to: Position) -> bool {
     (0..=100).any(|share| {
         let point = from.point().lerp(&to.point(), f64::from(share) / 100.0);
@@ -208,10 +209,11 @@ fn leaves(workspace: &Workspace, from: Position, to: Position) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
-    /// Whatever boxes, reach, rate, speed, acceleration and lateness are: no straight way from one command to the next leads
-    /// through a box or too near to the base, and none is longer than limits.step.
+    /// For any boxes, reach, rate, speed, acceleration and lateness: no straight path from one
+    /// command to the next leads through a box or too near to the base, and no step is longer than
+    /// `limits.step`.
     #[test]
-    fn every_straight_way_between_commands_is_free(journey in journeys()) {
+    fn every_path_between_commands_is_free(journey in journeys()) {
         let mut walk = journey.walk();
         let longest = if journey.step > 0.0 { journey.step } else { 0.1 * journey.limits.speed };
         let mut lateness = journey.lateness.iter().cycle();
@@ -229,32 +231,32 @@ proptest! {
         }
     }
 
-    /// A way that is found is gone to its end: the walk lands at the goal, and what is left of the way gets shorter.
+    /// If a route is found, the walk follows it to its end and comes to rest at the goal.
     #[test]
-    fn walk_lands_wherever_a_way_is_found(journey in journeys()) {
+    fn walk_reaches_goal_if_route_exists(journey in journeys()) {
         let mut walk = journey.walk();
-        // A workspace that is crossed in a thousand commands.
+        // With these limits a walk crosses the workspace in a thousand commands.
         let limits = Limits { speed: journey.limits.speed.max(0.01 * journey.rate), acceleration: journey.limits.acceleration.max(0.05 * journey.rate) };
         (walk.config.limits, walk.config.step) = (limits, 0.5);
         let period = walk.config.ramp_period();
         for (hand, _) in &journey.hands {
             let Ok(Admitted { position: goal, .. }) = journey.workspace.admit(*hand) else { continue };
-            if !journey.workspace.has_way(walk.limiter.position(), goal) {
+            if !journey.workspace.has_route(walk.limiter.position(), goal) {
                 continue;
             }
             let mut steps = 0;
             while !walk.limiter.rests_at(goal) {
                 let step = walk.step_by(goal, period, limits);
                 steps += 1;
-                prop_assert!(steps < 5000, "{:?} does not get to {goal:?}: {step:?}", walk.limiter);
+                prop_assert!(steps < 5000, "{:?} does not reach {goal:?}: {step:?}", walk.limiter);
             }
         }
     }
 }
 
 #[test]
-fn landing_step_leads_around_the_base() {
-    // At one command a second the whole way is within one step.
+fn last_step_leads_around_base() {
+    // At one command a second, the whole route fits into one step.
     let workspace = corner_box(0.3).with_reach(0.05, 0.0);
     let mut walk = Walk::new(workspace.clone(), at(0.06, 0.01, 0.0));
     walk.config.command_period = Some(Duration::from_secs(1));
@@ -269,7 +271,7 @@ fn landing_step_leads_around_the_base() {
 }
 
 #[test]
-fn step_is_no_longer_than_its_limit_however_late() {
+fn late_step_keeps_step_limit() {
     let mut walk = Walk::new(corner_box(0.3), at(0.2, 0.0, 0.0));
     walk.config.step = 0.003;
     let goal = at(-0.3, 0.0, 0.0);
@@ -282,7 +284,7 @@ fn step_is_no_longer_than_its_limit_however_late() {
 }
 
 #[test]
-fn wall_without_a_gap_stops_the_walk() {
+fn wall_without_gap_stops_walk() {
     let wall = KeepOut::new(at(0.0, -1.0, -1.0), at(0.05, 1.0, 1.0)).unwrap();
     let mut walk = Walk::new(corner_box(0.3).with_keep_out(&[wall]), at(0.2, 0.0, 0.0));
     let goal = at(-0.2, 0.0, 0.0);

@@ -1,41 +1,43 @@
-//! Ways around what stands between two places: a graph of points that see each other.
+//! Routes around obstacles: a graph of points that are visible from each other.
 //!
 //! Invariants:
-//! - The way from a place to the first point of its course is free.
-//! - What is left of the way gets shorter by each step along a course. So a walk that follows its courses to one goal does
-//!   not go in a circle.
-//! - If there is a course to a goal, there is one from each point of it.
+//! - The path from the start of a route to its first point is free.
+//! - The remaining route becomes shorter with each step along a route. So a walk that follows its
+//!   routes to one goal does not go in circles.
+//! - If there is a route to a goal, there is a route from each of its points too.
 //!
-//! The points lie on the edges of the keep-out boxes, and around the sphere that the arm cannot reach into, a little outside
-//! of them. Which of them see each other is found once, when the region changes. A course is the shortest way over them. It is
-//! looked for only if the straight way is not free.
+//! The points lie slightly outside the edges of the keep-out boxes and slightly outside the inner
+//! reach. Two points are *visible* from each other if the straight path between them is free. The
+//! graph is calculated once, when the region changes. A route is the shortest path through the
+//! graph. It is searched only if the straight path is not free.
 
 use nalgebra::{Point3, Vector3};
 
 use super::keep_out::KeepOut;
 use super::region::{MARGIN, NEGLIGIBLE, Region};
 
-/// The points of a region around which ways lead.
+/// The route graph of a region.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ways {
+pub(super) struct RouteGraph {
     points: Vec<Point3<f64>>,
-    /// Which points each point sees, and how far away they are.
+    /// For each point: the indices of the visible points, and their distances in metres.
     links: Vec<Vec<(usize, f64)>>,
 }
 
-/// How to go on from a place to a goal.
+/// The next part of a route to a goal.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Course {
-    /// Where to go first. Its length is 1, or 0 at the goal.
+pub struct Route {
+    /// The direction to the first point of the route. Its length is 1, or 0 at the goal.
     pub direction: Vector3<f64>,
-    /// How far that is free, in metres, if the walk stops there.
+    /// The distance to the first point, in metres. The path to it is free, and the walk can stop
+    /// there.
     pub distance: f64,
-    /// How long the way to the goal is, in metres.
+    /// The length of the whole route to the goal, in metres.
     pub remaining: f64,
 }
 
-impl Ways {
-    /// Finds the points of a region.
+impl RouteGraph {
+    /// Calculates the graph of a region.
     pub(super) fn new(region: &Region) -> Self {
         let parts = match region.keep_out.len() {
             0..=3 => 4,
@@ -61,23 +63,24 @@ impl Ways {
         Self { points, links }
     }
 
-    /// Returns the shortest course over the points, if there is one.
-    pub(super) fn course(&self, region: &Region, from: Point3<f64>, to: Point3<f64>) -> Option<Course> {
-        let sees = |place, point| region.is_clear(place, point, MARGIN, &[place]);
+    /// Returns the shortest route through the graph, if there is one.
+    pub(super) fn route(&self, region: &Region, from: Point3<f64>, to: Point3<f64>) -> Option<Route> {
+        let sees = |viewer, point| region.is_clear(viewer, point, MARGIN, &[viewer]);
         let left = self.distances_to(|point| sees(to, point).then(|| nalgebra::distance(&to, &point)));
         let ahead = self.points.iter().zip(left).filter_map(|(point, left)| {
             let distance = nalgebra::distance(&from, point);
-            // A point that is reached leads nowhere any more; what it sees is seen from here.
+            // A point that has been reached is skipped. The points visible from it are visible from
+            // here too.
             (left.is_finite() && distance > NEGLIGIBLE).then_some((point, distance, distance + left))
         });
         let mut ahead: Vec<_> = ahead.collect();
         ahead.sort_unstable_by(|(.., one), (.., other)| one.total_cmp(other));
         let (point, distance, remaining) = ahead.into_iter().find(|(point, ..)| sees(from, **point))?;
-        Some(Course { direction: (point - from) / distance, distance, remaining })
+        Some(Route { direction: (point - from) / distance, distance, remaining })
     }
 
-    /// Returns how long the shortest way from each point to a goal is, if `sees` tells how far the goal is from the points
-    /// that see it.
+    /// Returns the length of the shortest route from each point to a goal. `sees` returns the
+    /// distance of the goal from a point if the goal is visible from that point.
     fn distances_to(&self, sees: impl Fn(Point3<f64>) -> Option<f64>) -> Vec<f64> {
         let direct = self.points.iter().map(|point| sees(*point).unwrap_or(f64::INFINITY));
         let mut left: Vec<f64> = direct.collect();
@@ -96,7 +99,8 @@ impl Ways {
     }
 }
 
-/// Returns points on the edges of a box, and on what the region's box leaves of them, each edge cut into so many parts.
+/// Returns points on the edges of a box, clipped to the box of the region. Each edge is divided
+/// into `parts` parts.
 fn around_box(keep_out: &KeepOut, region: &Region, parts: u32) -> Vec<Point3<f64>> {
     let [min, max] = keep_out.corners().map(|corner| corner.point());
     let (least, most) = (region.min.point(), region.max.point());
@@ -106,7 +110,7 @@ fn around_box(keep_out: &KeepOut, region: &Region, parts: u32) -> Vec<Point3<f64
     for axis in 0..3 {
         for side in 0..4 {
             for part in 0..=parts {
-                // Corners belong to three edges; the edges along x have them.
+                // Each corner belongs to three edges. Only the edges along x include it.
                 if axis > 0 && (part == 0 || part == parts) {
                     continue;
                 }
@@ -124,8 +128,9 @@ fn around_box(keep_out: &KeepOut, region: &Region, parts: u32) -> Vec<Point3<f64
     points.into_iter().map(|point| within(point, region)).collect()
 }
 
-/// Returns points around the sphere that the arm cannot reach into: the corners of an icosahedron and of a dodecahedron. From
-/// each point on the sphere one of them is seen, because none is more than 23° from it.
+/// Returns points around the sphere of the inner reach: the corners of an icosahedron and of a
+/// dodecahedron. From each point on the sphere at least one of them is visible, because the nearest
+/// one is at most 23° away.
 fn around_base(region: &Region) -> Vec<Point3<f64>> {
     let (nearest, _) = region.reach;
     if nearest == 0.0 {
@@ -153,12 +158,14 @@ fn within(point: Point3<f64>, region: &Region) -> Point3<f64> {
     point.sup(&region.min.point()).inf(&region.max.point())
 }
 
-/// How far outside boxes and sphere the points are, in metres.
+/// The distance of the points from boxes and sphere, in metres.
 pub(super) const CLEARANCE: f64 = 2e-3;
-/// How far off boxes and sphere the way from one point to the next keeps, in metres. A place this near to a point, or nearer,
-/// sees what the point sees.
+/// The distance that the path between two points keeps from boxes and sphere, in metres. From a
+/// position at most this far from a point, everything that is visible from the point is visible
+/// too.
 const SIGHT: f64 = 0.5 * CLEARANCE;
-/// The angle, seen from the origin, at which a point around the base is just seen from the sphere: 25°.
+/// The largest angle, seen from the origin, at which a point around the base is still visible from
+/// the sphere: 25°.
 const HORIZON: f64 = 0.436;
-/// Around more boxes no way is looked for, because it would take too long.
+/// With more boxes the graph is empty, because the search would take too long.
 const MOST_BOXES: usize = 100;
