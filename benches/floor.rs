@@ -1,9 +1,11 @@
-//! The floor under the bridge's delay: one thread that waits on the node, takes a pose, formats the line and writes it
-//! to a blocking socket. No link management, no safety rule, nothing of the crate: what ROS, the kernel and this
-//! machine ask of anybody. Run by `delay`, as `floor PORT`; ends when the controller closes the connection.
+//! The lower limit (floor) of the bridge's delay. One thread waits for the node, takes a pose,
+//! formats the line and writes it to a blocking socket. The program has no link management, no
+//! safety rule and no code of the bridge. So it measures the delay of ROS, the kernel and this
+//! machine. `delay` starts it as `floor PORT`. It ends when the controller closes the connection.
 //!
-//! The one thing it does besides: replies are read and thrown away, 64 at a time or when no pose comes, after a line
-//! has been written and so outside its delay. Left unread they would fill the socket's buffer and stall the controller.
+//! It also reads the replies and discards them, 64 at a time or when no pose arrives. It does so
+//! after it has written a line, so the read does not add to the delay of this line. Unread replies
+//! would fill the buffer of the socket and block the controller.
 
 use std::error::Error;
 use std::io::{ErrorKind, Read, Write};
@@ -48,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Rounded to a micrometre, as the wire has it.
+/// Converts metres to millimetres, rounded to a micrometre as in the protocol.
 fn millimetres(metres: f64) -> f64 {
     (metres * 1e6).round() / 1e3
 }

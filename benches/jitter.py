@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Prints what the filter gives and costs with a real tracker's noise, through the real node: figures, no verdict.
+"""Print the effect and the delay of the filter, with the real node and the noise of a real tracker.
 
     tools/ros-env benches/jitter.py [--set filter.beta=45.0]... [--sweeps 5]
 
-At rest: the standard deviation of the commands and that of the hand, where the recorded hand in tests/data rests. In a
-sweep of 0.2 m/s, with the recorded noise on it: the delay that best aligns the commands with the hand. Each with the
-filter and without it, and with the limit of acceleration and without it.
+Uses the recorded hand in tests/data. While the hand rests, the figures are the standard deviations
+of the commands and of the hand. In a sweep at 0.2 m/s with the recorded noise, the figure is the
+delay that best aligns the commands with the hand. Each figure is measured with and without the
+filter. The delay is also measured with and without the limit of acceleration. The script prints
+figures and does not judge them.
 """
 
 import argparse
@@ -18,7 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" 
 from graph import own_session  # noqa: E402
 
 WITHOUT_FILTER = {"filter.kind": "none"}
-# Far more than any motion here asks for.
+# Much more than any motion here needs.
 WITHOUT_LIMIT = {"limits.acceleration": 10.0}
 AXES = ("x, across", "y, up", "z, depth")
 
@@ -26,12 +28,14 @@ AXES = ("x, across", "y, up", "z, depth")
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--set", metavar="NAME=NUMBER", action="append", default=[], type=parameter, help="a parameter to try"
+        "--set", metavar="NAME=NUMBER", action="append", default=[], type=parameter, help="set a parameter"
     )
-    parser.add_argument("--sweeps", type=int, default=5, help="of which the median is told (default: %(default)s)")
+    parser.add_argument(
+        "--sweeps", type=int, default=5, help="number of sweeps; the median is printed (default: %(default)s)"
+    )
     options = parser.parse_args()
     if options.sweeps < 1:
-        parser.error(f"--sweeps is {options.sweeps}; it must be 1 or more")
+        parser.error(f"--sweeps is {options.sweeps}; set 1 or more")
 
     try:
         with own_session() as session, tempfile.TemporaryDirectory() as log_folder:
@@ -42,12 +46,12 @@ def main() -> int:
 
 
 def parameter(text: str) -> tuple[str, float]:
-    """A parameter and its number, from NAME=NUMBER."""
+    """Parse NAME=NUMBER."""
     name, _, number = text.partition("=")
     try:
         return name, float(number)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not like filter.beta=45.0") from None
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=NUMBER; write it like filter.beta=45.0") from None
 
 
 def report(session, parameters: dict, count: int, log_folder: str) -> None:
@@ -61,7 +65,7 @@ def report(session, parameters: dict, count: int, log_folder: str) -> None:
     for still, (_, start, end) in smoothing.STILL.items():
         for name, changes in (("filter", {}), ("no filter", WITHOUT_FILTER)):
             noise = smoothing.noise_at_rest(session, {**parameters, **changes}, log_folder, still)
-            cells = "".join(f"{told(each):>22}" for each in noise)
+            cells = "".join(f"{cell(each):>22}" for each in noise)
             print(f"{start:4.1f} to {end:4.1f} s {name:>9}{cells}", flush=True)
 
     speed, length = smoothing.SWEEP_SPEED, smoothing.SWEEP_LENGTH
@@ -76,9 +80,9 @@ def report(session, parameters: dict, count: int, log_folder: str) -> None:
             print(f"{limit:>26}, {name:<16}{all_of_it:16.0f}{middle:16.0f}", flush=True)
 
 
-def told(noise) -> str:
+def cell(noise) -> str:
     if noise.input == 0:
-        return "the hand's is 0"
+        return "hand: 0"
     return f"{1e3 * noise.command:.2f} / {1e3 * noise.input:.2f} = {noise.ratio:.2f}"
 
 

@@ -1,9 +1,9 @@
-//! The pure steps of a target's way, each by itself and all in a row: `cargo bench -p aether_benches
-//! --no-default-features --features steps`.
+//! Measures the pure steps from a target to its line, each step separately and all together. Run it
+//! with `cargo bench -p aether_benches --no-default-features --features steps`.
 //!
-//! They are a few of the hundred microseconds that `make bench` measures from outside, and unlike those they hardly
-//! depend on what else the machine does.
-#![allow(clippy::disallowed_methods, missing_docs)] // a stopwatch; criterion's macros
+//! The steps take a few of the hundred microseconds that `make bench` measures from outside. Unlike
+//! `make bench`, this measurement hardly depends on other programs on the machine.
+#![allow(clippy::disallowed_methods, missing_docs)] // measures time; criterion's macros
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -24,7 +24,8 @@ use tokio_util::codec::Decoder;
 criterion_group!(steps, teleop, encode, decode, map, whole);
 criterion_main!(steps);
 
-/// A target through the machine of motion: judged, retargeted, limited, sent and acknowledged.
+/// Measures a target in the motion state machine: checked, retargeted, limited, sent and
+/// acknowledged.
 fn teleop(criterion: &mut Criterion) {
     let mut hand = Hand::new();
     let mut teleop = Teleop::new(at_home().teleop);
@@ -32,7 +33,7 @@ fn teleop(criterion: &mut Criterion) {
     let mut step = || {
         let target = hand.next();
         let now = hand.now;
-        teleop.handle_target(now, target).expect("it is a good target");
+        teleop.handle_target(now, target).expect("the target is valid");
         if let Some(planned) = teleop.poll_command(now) {
             teleop.handle_sent(now, &planned);
             teleop.handle_acknowledged(now, &planned.command);
@@ -44,7 +45,7 @@ fn teleop(criterion: &mut Criterion) {
 }
 
 fn encode(criterion: &mut Criterion) {
-    let position = Position::new(0.12, 0.0355, 0.21).expect("it is a position");
+    let position = Position::new(0.12, 0.0355, 0.21).expect("the position is valid");
     let order = Order::Command(Command { position, gripper: Gripper::Open, orientation: None });
     let line = Line { order, seq: 1, stamp: Duration::ZERO };
     let mut out = Vec::with_capacity(128);
@@ -69,7 +70,7 @@ fn decode(criterion: &mut Criterion) {
     });
 }
 
-/// A message of a type that is read by field paths, as JSON.
+/// Measures a message that is read as JSON with field paths.
 fn map(criterion: &mut Criterion) {
     let message = json!({
         "header": {"stamp": {"sec": 1_700_000_000, "nanosec": 5}, "frame_id": "arm_base"},
@@ -93,7 +94,7 @@ fn map(criterion: &mut Criterion) {
     });
 }
 
-/// Both machines and both codecs: a target comes, its line goes out, the reply is read.
+/// Measures both state machines and both codecs: handle a target, encode its line, read the reply.
 fn whole(criterion: &mut Criterion) {
     let config = at_home();
     let mut hand = Hand::new();
@@ -105,7 +106,7 @@ fn whole(criterion: &mut Criterion) {
     let mut step = || {
         let target = hand.next();
         let now = hand.now;
-        coordinator.teleop.handle_target(now, target).expect("it is a good target");
+        coordinator.teleop.handle_target(now, target).expect("the target is valid");
         if let Some(outgoing) = coordinator.poll_transmit(now) {
             out.clear();
             encoder.encode_into(&coordinator.line(&outgoing, Duration::ZERO), &mut out);
@@ -122,12 +123,12 @@ fn whole(criterion: &mut Criterion) {
     criterion.bench_function("both: target to line, and its reply", |bencher| bencher.iter(&mut step));
 }
 
-/// The settings for an arm that stands at home.
+/// Returns the settings for an arm at its home position.
 fn at_home() -> Config {
     config(&[("arm.assume_position", Value::Text("home".into()))])
 }
 
-/// A hand that is seen a thousand times a second, each time a little farther to and fro.
+/// A hand that moves back and forth. The tracker sends a thousand targets per second.
 struct Hand {
     now: Instant,
     count: u64,
@@ -142,19 +143,19 @@ impl Hand {
         self.now += PERIOD;
         self.count += 1;
         let offset = (self.count % 200).abs_diff(100) as f64 * 1e-5;
-        let taken = i64::try_from(self.count * PERIOD.as_nanos() as u64).expect("a bench is no century");
+        let taken = i64::try_from(self.count * PERIOD.as_nanos() as u64).expect("the time fits");
         let stamp = Stamp { taken, received: taken, simulated: false };
-        Target::new(0.2 + offset, 0.0, 0.2, Some(stamp)).expect("it is a position")
+        Target::new(0.2 + offset, 0.0, 0.2, Some(stamp)).expect("the position is valid")
     }
 }
 
-/// What a controller says to every line.
+/// Decodes the reply that a controller sends to every line.
 fn reply(decoder: &mut ReplyDecoder, buffer: &mut BytesMut) -> Incoming {
     buffer.extend_from_slice(b"{\"status\":\"ok\",\"message\":\"Command received\"}\n");
-    decoder.decode(buffer).expect("it is a reply").expect("it is whole")
+    decoder.decode(buffer).expect("the reply is valid").expect("the reply is complete")
 }
 
-/// As in `make bench`, every rule on and wide limits; and these parameters.
+/// Returns the settings of `make bench` (every rule enabled, wide limits) with these parameters.
 fn config(more: &[(&str, Value)]) -> Config {
     let wide = [
         ("teleop.command_rate", Value::Real(0.0)),

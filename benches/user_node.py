@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""The node that many write first, and what the bridge is compared with in `make bench`: one callback that formats the
-target, sends it and waits for the reply. Nothing is checked, nothing is limited, and a lost connection ends it.
+"""A simple node, as many users write it first. `make bench` compares the bridge with it.
 
     tools/ros-env benches/user_node.py PORT
+
+One callback formats the target, sends it and waits for the reply. The node has no checks and no
+limits, and a lost connection ends it.
 """
 
 import json
@@ -32,7 +34,7 @@ class ArmNode(Node):
         self.controller.sendall((json.dumps(command) + "\n").encode())
         reply = json.loads(self.controller.recv(1024))
         if reply["status"] != "ok":
-            self.get_logger().warning(f"the controller says: {reply['message']}")
+            self.get_logger().warning(f"the controller rejected the command: {reply['message']}")
 
 
 def main() -> None:

@@ -1,13 +1,13 @@
-# What this package needs before it can be built: Rust, libclang, ROS 2 and packages of messages. Each function here looks
-# for one of them. If it is not there, the function notes what is wrong and the command that mends it. Then
-# CMakeLists.txt shows all of that at once.
+# Checks the requirements of the build: Rust, libclang, ROS 2 and message packages. Each function
+# checks one of them. If it is missing, the function records the fault and the command that fixes
+# it. CMakeLists.txt then shows all faults together.
 
-# A line that begins with a blank is shown as it is. CMake breaks other lines.
+# Records a fault. The line starts with a blank, because CMake breaks other lines.
 function(add_missing what command)
   set_property(GLOBAL APPEND_STRING PROPERTY aether_missing " ${what}\n     ${command}\n")
 endfunction()
 
-# Sets CARGO. Cargo.toml says which Rust is needed.
+# Sets CARGO. Cargo.toml contains the required version of Rust.
 function(require_rust)
   set(get_rust "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh")
   file(STRINGS Cargo.toml needed REGEX "^rust-version *=")
@@ -19,8 +19,8 @@ function(require_rust)
     return()
   endif()
   get_filename_component(folder "${CARGO}" DIRECTORY)
-  # Cargo runs the first rustc on PATH. rustup's runs the one that goes with it, and a setting or a file rust-toolchain.toml
-  # of the folder decides which that is.
+  # Cargo runs the first rustc on PATH. The cargo of rustup runs the rustc of the same toolchain. A
+  # setting of rustup, or a file rust-toolchain.toml of the folder, selects the toolchain.
   set(rustc rustc)
   if(EXISTS "${folder}/rustup")
     set(rustc "${folder}/rustc")
@@ -41,25 +41,28 @@ function(require_rust)
     else()
       continue()
     endif()
-    # The next run looks for cargo again: otherwise CMake remembers the old one after the new one is installed.
+    # Search for cargo again in the next run. Otherwise CMake keeps the old path after a new
+    # installation.
     unset(CARGO CACHE)
     if(NOT EXISTS "${folder}/rustup")
       add_missing("${wrong}" "${get_rust}")
     elseif(DEFINED ENV{RUSTUP_TOOLCHAIN})
       add_missing("${wrong}" "rustup update stable && export RUSTUP_TOOLCHAIN=stable")
     else()
-      # Stronger than a file rust-toolchain.toml of a folder above, and than the default.
+      # An override has priority over a file rust-toolchain.toml in a folder above, and over the
+      # default.
       add_missing("${wrong}" "rustup update stable && rustup override set stable --path '${CMAKE_CURRENT_SOURCE_DIR}'")
     endif()
     return()
   endforeach()
 endfunction()
 
-# libclang, where bindgen looks for it: clang-sys, build/common.rs and build/dynamic.rs.
+# Checks that libclang is in a folder in which bindgen searches. The folders are those of clang-sys,
+# build/common.rs and build/dynamic.rs.
 function(require_libclang)
   set(names "libclang.so" "libclang-*.so" "libclang.so.*" "libclang-*.so.*")
   if(DEFINED ENV{LIBCLANG_PATH})
-    # Nothing else is looked at then. It is a folder, or the file.
+    # bindgen then searches nowhere else. The value is a folder or the file.
     set(folders "$ENV{LIBCLANG_PATH}")
     get_filename_component(name "$ENV{LIBCLANG_PATH}" NAME)
     if(name MATCHES "^libclang.*[.]so" AND EXISTS "$ENV{LIBCLANG_PATH}" AND NOT IS_DIRECTORY "$ENV{LIBCLANG_PATH}")
@@ -90,14 +93,14 @@ function(require_libclang)
     endforeach()
   endforeach()
   if(DEFINED ENV{LIBCLANG_PATH})
-    add_missing("libclang is missing: LIBCLANG_PATH is '$ENV{LIBCLANG_PATH}', and there is no libclang.so. Take the one of the system:"
+    add_missing("libclang is missing: LIBCLANG_PATH is '$ENV{LIBCLANG_PATH}', but it contains no libclang.so. Use the libclang of the system:"
       "unset LIBCLANG_PATH && sudo apt install libclang-dev")
   else()
-    add_missing("libclang is missing: the headers of ROS are read with it (bindgen). Install it:" "sudo apt install libclang-dev")
+    add_missing("libclang is missing: bindgen needs it to read the headers of ROS. Install it:" "sudo apt install libclang-dev")
   endif()
 endfunction()
 
-# Sets sourced_prefixes: the folders that are sourced, each once, in their order.
+# Sets sourced_prefixes: the sourced folders in their order, without duplicates.
 macro(get_sourced_prefixes)
   string(REPLACE ":" ";" sourced_prefixes "$ENV{AMENT_PREFIX_PATH}:$ENV{CMAKE_PREFIX_PATH}")
   list(APPEND sourced_prefixes ${CMAKE_PREFIX_PATH})
@@ -105,7 +108,8 @@ macro(get_sourced_prefixes)
   list(REMOVE_DUPLICATES sourced_prefixes)
 endmacro()
 
-# ROS 2 itself. Without it no package of messages is looked for, because each would be missing. Sets ros_is_sourced.
+# Checks that ROS 2 is sourced, and sets ros_is_sourced. Without ROS 2 the message packages are not
+# checked, because all of them would be missing.
 function(require_ros)
   set(ros_is_sourced FALSE PARENT_SCOPE)
   file(GLOB setups /opt/ros/*/setup.bash)
@@ -115,7 +119,7 @@ function(require_ros)
     if(EXISTS "${prefix}/share/ament_cmake/package.xml")
       set(ros_is_sourced TRUE PARENT_SCOPE)
       if("$ENV{ROS_DISTRO}" STREQUAL "")
-        add_missing("ROS_DISTRO is not set, so ROS 2 was sourced in part only. Source it again:" "source ${prefix}/setup.bash")
+        add_missing("ROS_DISTRO is not set, so ROS 2 was sourced only in part. Source it again:" "source ${prefix}/setup.bash")
       endif()
       return()
     endif()
@@ -123,10 +127,11 @@ function(require_ros)
   add_missing("No ROS 2 is sourced: ament_cmake is in no folder of AMENT_PREFIX_PATH or CMAKE_PREFIX_PATH. Source ROS 2:" "source ${setup}")
 endfunction()
 
-# A package of messages, and the packages that its messages are made of: they are listed in the global property
-# `aether_interfaces`. `because` says who needs it, and may be empty.
+# Checks a message package and the packages that its messages use. Appends them to the global
+# property `aether_interfaces`. `because` names the package that needs this one; it may be empty.
 #
-# CMake's own find_package() ends with a page of text where a package of a package is not there. So this looks first.
+# If a package of a package is missing, find_package() of CMake prints a page of text. Therefore
+# this function searches first.
 function(require_interfaces package because)
   get_property(known GLOBAL PROPERTY aether_interfaces)
   if("${package}" IN_LIST known)
@@ -154,7 +159,7 @@ function(require_interfaces package because)
   find_package("${package}" QUIET)
   if(NOT ${package}_FOUND)
     string(REPLACE "_" "-" name "${package}")
-    add_missing("The message package ${package} is not sourced.${because} Source the workspace that it is built in. If it is a part of ROS:"
+    add_missing("The message package ${package} is not sourced.${because} Source the workspace that contains it. If it is part of ROS, install it:"
       "sudo apt install ros-$ENV{ROS_DISTRO}-${name}")
   endif()
 endfunction()

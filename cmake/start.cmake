@@ -1,14 +1,15 @@
 # Writes start/PROGRAM into the build folder for each of ros_programs: see start.in.
 
-# A text as one word of sh.
+# Quotes a text as one word of sh.
 function(quoted text result)
   string(REPLACE "'" "'\\''" text "${text}")
   set(${result} "'${text}'" PARENT_SCOPE)
 endfunction()
 
 function(configure_start_scripts)
-  # The prefixes that are sourced, but for this package's own, which the script finds by itself; and what of their
-  # folders is looked through for libraries: lib, and in some distributions others, such as lib/x86_64-linux-gnu.
+  # Collect the sourced prefixes, without the prefix of this package, which the script finds itself.
+  # Collect their library folders too: lib, and others such as lib/x86_64-linux-gnu in some
+  # distributions.
   set(prefixes ${sourced_prefixes})
   list(REMOVE_ITEM prefixes "${CMAKE_INSTALL_PREFIX}")
   string(REPLACE ":" ";" sourced_libraries "$ENV{LD_LIBRARY_PATH}")

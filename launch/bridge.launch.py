@@ -1,8 +1,8 @@
-"""The bridge, alone or included beside a tracker, an IK node or a simulator.
+"""Start the bridge, alone or included in the launch file of a tracker, an IK node or a simulator.
 
     ros2 launch aether_bridge bridge.launch.py aether_host:=192.168.1.20 aether_port:=5000
 
-A launch file of your own includes it with the same names. This one starts two bridges:
+Your own launch file can include it with the same arguments. This example starts two bridges:
 
     from launch import LaunchDescription
     from launch.actions import IncludeLaunchDescription
@@ -10,19 +10,22 @@ A launch file of your own includes it with the same names. This one starts two b
     from launch_ros.substitutions import FindPackageShare
 
     def bridge(**arguments):
-        source = PathJoinSubstitution([FindPackageShare("aether_bridge"), "launch", "bridge.launch.py"])
+        share = FindPackageShare("aether_bridge")
+        source = PathJoinSubstitution([share, "launch", "bridge.launch.py"])
         return IncludeLaunchDescription(source, launch_arguments=arguments.items())
 
     def generate_launch_description():
+        hosts = {"left": "192.168.1.20", "right": "192.168.1.21"}
         return LaunchDescription([
-            bridge(namespace="left", aether_host="192.168.1.20", aether_target_topic="/ik/left"),
-            bridge(namespace="right", aether_host="192.168.1.21", aether_target_topic="/ik/right"),
+            bridge(namespace=side, aether_host=host, aether_target_topic=f"/ik/{side}")
+            for side, host in hosts.items()
         ])
 
-An included launch file sees every argument of the launch file around it. So the arguments of the bridge begin with
-"aether_": it does not read the `params_file` or dial the `host` of another package. (Not with "bridge_", because
-ros_gz_bridge has a `bridge_name`.) `namespace`, `use_sim_time` and `log_level` have the names that all ROS launch files
-use, because a whole launch shares them.
+An included launch file sees every argument of the including launch file. Therefore the arguments of
+the bridge begin with "aether_", so that the bridge does not use the `params_file` or the `host` of
+another package. ("bridge_" is not possible, because ros_gz_bridge has a `bridge_name`.)
+`namespace`, `use_sim_time` and `log_level` have their usual names, because all nodes of a launch
+share them.
 """
 
 import os
@@ -43,42 +46,42 @@ from launch_ros.substitutions import FindPackageShare
 PACKAGE = "aether_bridge"
 PREFIX = "aether_"
 
-# An empty one changes nothing: the parameter file, or the default of the node, decides.
+# If an argument is empty, the parameter file or the default of the node applies.
 ARGUMENTS = [
-    DeclareLaunchArgument("aether_host", default_value="", description="Name or address of the arm controller."),
-    DeclareLaunchArgument("aether_port", default_value="", description="Port of the arm controller."),
+    DeclareLaunchArgument("aether_host", default_value="", description="Name or address of the arm's controller."),
+    DeclareLaunchArgument("aether_port", default_value="", description="Port of the arm's controller."),
     DeclareLaunchArgument(
         "aether_params_file",
         default_value=PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "bridge.yaml"]),
-        description="YAML file with the parameters of the bridge. '~' is expanded; a relative path starts at the folder in which ros2 launch runs.",
+        description="YAML file with the parameters of the bridge. '~' is expanded. A relative path starts in the folder in which you run ros2 launch.",
     ),
     DeclareLaunchArgument("aether_node_name", default_value="aether_bridge", description="Name of the node."),
     DeclareLaunchArgument(
         "aether_target_topic",
         default_value="",
-        description="Topic with the target of the tool centre point. If it is given, it replaces input.topic of the parameter file.",
+        description="Topic with the targets. It replaces input.topic of the parameter file.",
     ),
     DeclareLaunchArgument(
-        "aether_gripper_topic", default_value="", description="Topic with the gripper. If it is empty: gripper."
+        "aether_gripper_topic", default_value="", description="Topic that controls the gripper. Empty: the topic gripper."
     ),
     DeclareLaunchArgument(
         "aether_assume_position",
         default_value="",
-        description="home: the arm stands at arm.home now. last: it stays where the last accepted command put it. none: a person has to say where it is. For a controller that does not report where its arm is.",
+        description="Position of the arm, for a controller that does not report it. home: the arm is at arm.home now. last: the arm is at the last accepted command. none: unknown; an operator must confirm the position.",
     ),
     DeclareLaunchArgument(
         "aether_respawn",
         default_value="false",
-        description="true: start the bridge again 2 s after it has ended, unless its arguments or parameters are wrong. It then moves nothing until a person arms, and says where the arm is if the controller does not report it: see docs/safety.md.",
+        description="true: start the bridge again 2 s after it has ended, unless its arguments or parameters are wrong. The arm then does not move until an operator arms the bridge. If the controller does not report the position of the arm, the operator must also confirm it: see docs/safety.md.",
     ),
-    DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node and its topics."),
-    DeclareLaunchArgument("use_sim_time", default_value="", description="true: take the time from /clock."),
-    DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal."),
+    DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node and of its topics."),
+    DeclareLaunchArgument("use_sim_time", default_value="", description="true: use the time on /clock."),
+    DeclareLaunchArgument("log_level", default_value="info", description="Log level: debug, info, warn, error or fatal."),
 ]
 OWN = [argument.name for argument in ARGUMENTS if argument.name.startswith(PREFIX)]
 
-# Ends that come back however often the bridge is started, by exit code.
-IN_VAIN = {
+# Exit codes after which a new start would fail in the same way.
+PERMANENT_FAILURES = {
     2: "its arguments or parameters are wrong",
     127: "a shared library was not found: source the setup.bash of its package",
 }
@@ -87,29 +90,29 @@ log = logging.get_logger(PACKAGE)
 
 
 def generate_launch_description() -> LaunchDescription:
-    # In a group, so that the defaults of these arguments do not become those of the launch files that come after.
+    # In a group, so that later launch files do not get the defaults of these arguments.
     scoped = GroupAction([OpaqueFunction(function=check_names), *ARGUMENTS, OpaqueFunction(function=bridge)])
-    return LaunchDescription([scoped, OpaqueFunction(function=mark_as_taken)])
+    return LaunchDescription([scoped, OpaqueFunction(function=mark_as_used)])
 
 
-class Taken(str):
-    """The value of an argument that a bridge of this launch has taken. launch keeps it for what is included next."""
+class Used(str):
+    """An argument of an earlier bridge of this launch. launch keeps it for the next include."""
 
-    taken = True
+    used = True
 
 
 def check_names(context: LaunchContext) -> None:
-    """Drops what was given to an earlier bridge, and warns of names that look like ours but are not."""
+    """Drop the arguments of an earlier bridge, and warn about misspelt names."""
     values, typed = context.launch_configurations, command_line(context)
     for name in OWN:
-        # Not isinstance: each include of this file has a class of its own.
-        if getattr(values.get(name), "taken", False):
+        # Not isinstance, because each include of this file defines its own class.
+        if getattr(values.get(name), "used", False):
             if name in typed:
                 values[name] = typed[name]
             else:
                 log.warning(
-                    f"{name} '{values.pop(name)}' was given to an earlier bridge of this launch, and this one takes its "
-                    f"default. If it shall have the same, give it {name} too."
+                    f"{name} '{values.pop(name)}' was given to an earlier bridge of this launch. This bridge uses the "
+                    f"default. To use the same value, give {name} to this bridge too."
                 )
     for name in values.keys() - OWN:
         if PREFIX + name in OWN:
@@ -120,23 +123,24 @@ def check_names(context: LaunchContext) -> None:
             log.warning(f"launch argument '{name}' is not one of the bridge's; did you mean '{meant[0]}'?")
 
 
-def mark_as_taken(context: LaunchContext) -> None:
-    """Marks the arguments that were given to this bridge alone."""
+def mark_as_used(context: LaunchContext) -> None:
+    """Mark the arguments that were given only to this bridge."""
     values, typed = context.launch_configurations, command_line(context)
     for name in OWN:
         if name in values and values[name] != typed.get(name):
-            values[name] = Taken(values[name])
+            values[name] = Used(values[name])
 
 
 def command_line(context: LaunchContext) -> dict[str, str]:
-    """The arguments that were given to ros2 launch. They hold for every bridge of the launch."""
+    """Return the arguments of the command ros2 launch. They apply to every bridge of the launch."""
     return dict(argument.split(":=", 1) for argument in context.argv if ":=" in argument)
 
 
 def bridge(context: LaunchContext) -> list[Node]:
-    """The node, once the arguments have their values."""
+    """Return the node, after the arguments have their values."""
     values = context.launch_configurations
-    # Text stays text whatever it looks like. A port or a flag is what it looks like: the bridge refuses wrong ones.
+    # Host and topic stay text, even if they look like a number. YAML decides the type of port and
+    # use_sim_time, and the bridge rejects a wrong type.
     overrides = {
         "link.host": (str, values["aether_host"]),
         "link.port": (None, values["aether_port"]),
@@ -160,7 +164,8 @@ def bridge(context: LaunchContext) -> list[Node]:
             parameters=[readable(values["aether_params_file"]), *([given] if given else [])],
             remappings=[("gripper", gripper_topic)] if gripper_topic != "" else [],
             ros_arguments=["--log-level", values["log_level"]],
-            # By this the bridge knows that launch has started it again, and waits for a person.
+            # With this the bridge detects that launch has started it again. It then waits for an
+            # operator.
             additional_env={"AETHER_LAUNCH_RUN": uuid.uuid4().hex} if respawn else None,
             respawn=respawn,
             respawn_delay=2.0,
@@ -171,7 +176,7 @@ def bridge(context: LaunchContext) -> list[Node]:
 
 
 def true_or_false(context: LaunchContext, name: str) -> bool:
-    """The value of an argument, or an error that names it: that of launch does not."""
+    """Return a boolean argument. The error names it, which the error of launch does not."""
     value = context.launch_configurations[name]
     try:
         return evaluate_condition_expression(context, [TextSubstitution(text=value)])
@@ -180,30 +185,36 @@ def true_or_false(context: LaunchContext, name: str) -> bool:
 
 
 def readable(given: str) -> str:
-    """The path of the parameter file, or an error that ends the launch: launch itself would start without the file."""
+    """Return the path of the parameter file. If it is not readable, end the launch.
+
+    launch itself would ignore the file and start the bridge with its defaults.
+    """
     path = os.path.abspath(os.path.expanduser(given))
     if os.path.isfile(path) and os.access(path, os.R_OK):
         return path
-    reason = "is a directory" if os.path.isdir(path) else "is no readable file" if os.path.exists(path) else "does not exist"
+    reason = "is a directory" if os.path.isdir(path) else "is not a readable file" if os.path.exists(path) else "does not exist"
     raise RuntimeError(f"aether_params_file '{given}': {path} {reason}. Give the path of a YAML file.")
 
 
 def ended(event: ProcessExited, context: LaunchContext, respawn: bool) -> list[EmitEvent]:
-    """What follows the end of the bridge. launch would start it again whatever its exit code."""
+    """Return the actions after the end of the bridge.
+
+    launch alone would start it again after every exit code.
+    """
     code = event.returncode
-    if code == 0 or context.is_shutdown or (respawn and code not in IN_VAIN):
+    if code == 0 or context.is_shutdown or (respawn and code not in PERMANENT_FAILURES):
         return []
     reason = f"the bridge ended with exit code {code}"
-    if code in IN_VAIN:
-        reason += f": {IN_VAIN[code]}"
+    if code in PERMANENT_FAILURES:
+        reason += f": {PERMANENT_FAILURES[code]}"
 
     def fail(_event: Shutdown, _context: LaunchContext) -> None:
         raise RuntimeError(reason)
 
-    # So that ros2 launch ends with an exit code too, but only once the rest of the launch has ended. At the end of the
-    # list, because an error keeps the handlers after it from being called.
+    # ros2 launch must also end with an exit code, but only after the rest of the launch has ended.
+    # The handler is the last in the list, because launch does not call the handlers after an error.
     context.register_event_handler(OnShutdown(on_shutdown=fail), append=True)
     if not respawn:
         return []
-    log.error(f"{reason}. It is not started again, because it would end in the same way.")
+    log.error(f"{reason}. It is not started again, because it would fail in the same way.")
     return [EmitEvent(event=ShutdownProcess(process_matcher=matches_action(event.action)))]

@@ -1,4 +1,4 @@
-"""A simulated arm controller, a simulated hand, and the bridge between: everything on this machine.
+"""Start a simulated arm controller, a simulated hand, and the bridge between them, on this machine.
 
     ros2 launch aether_bridge demo.launch.py
     ros2 topic echo /aether_bridge/link_status
@@ -31,7 +31,8 @@ PROGRAMS = ["arm_sim", "hand_sim", "bridge"]
 
 def generate_launch_description() -> LaunchDescription:
     host, port, namespace = "127.0.0.1", LaunchConfiguration("port"), LaunchConfiguration("namespace")
-    # The controller is no ROS node, and so takes no ROS arguments.
+    # A plain process, because the simulated controller is not a ROS node and accepts no ROS
+    # arguments.
     controller = ExecuteProcess(
         cmd=[
             PathJoinSubstitution([FindPackagePrefix(PACKAGE), "lib", PACKAGE, "arm_sim"]),
@@ -50,7 +51,8 @@ def generate_launch_description() -> LaunchDescription:
         launch_arguments={
             "aether_host": host,
             "aether_port": port,
-            # It asks the controller where the arm is, so that no person has to say so.
+            # With this file the bridge asks the controller for the position of the arm. Otherwise
+            # an operator would have to confirm it.
             "aether_params_file": PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "demo.yaml"]),
             "aether_target_topic": "target_pose",
             "aether_gripper_topic": "gripper",
@@ -59,7 +61,7 @@ def generate_launch_description() -> LaunchDescription:
     )
     return LaunchDescription(
         [
-            *on_this_machine_alone(),
+            *only_this_machine(),
             SetEnvironmentVariable("XDG_STATE_HOME", state_folder()),
             DeclareLaunchArgument("port", default_value="5000", description="TCP port of the simulated controller."),
             DeclareLaunchArgument("namespace", default_value="", description="Namespace of the nodes and topics."),
@@ -72,24 +74,24 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def state_folder() -> str:
-    """A folder that is gone after the demo: a demo that was killed is no reason for the next one to wait for a person."""
+    """Return a temporary state folder, so that a killed demo does not stop the next demo."""
     folder = tempfile.mkdtemp(prefix="aether_demo_")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
-def on_this_machine_alone() -> list[Action]:
-    """A demo never reaches a robot in the lab."""
-    # The distributions before Iron know only this variable, and their setup.bash sets it to 0.
+def only_this_machine() -> list[Action]:
+    """Keep the demo on this machine, so that it never moves a real robot."""
+    # Distributions before Iron know only this variable. Their setup.bash sets it to 0.
     if os.environ.get("ROS_DISTRO") in ("foxy", "galactic", "humble"):
-        hint = "This demo stays on this machine. Other terminals see it after: export ROS_LOCALHOST_ONLY=1"
+        hint = "This demo stays on this machine. To see it in another terminal, run there: export ROS_LOCALHOST_ONLY=1"
         return [SetEnvironmentVariable("ROS_LOCALHOST_ONLY", "1"), LogInfo(msg=hint)]
     discovery_range = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     return [SetEnvironmentVariable("ROS_AUTOMATIC_DISCOVERY_RANGE", discovery_range)]
 
 
 def ended(event: ProcessExited, context: LaunchContext) -> list[Action]:
-    """Ends the demo when one of its programs ends, with an exit code if the program failed."""
+    """End the demo when one of its programs ends. If the program failed, the demo fails too."""
     program = event.process_name.rsplit("-", 1)[0]
     if program not in PROGRAMS or context.is_shutdown:
         return []

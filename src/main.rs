@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             for line in format!("{error:#}").lines() {
-                console::say(&format!("aether_bridge: {line}"));
+                console::print_error(&format!("aether_bridge: {line}"));
             }
             let misuse = matches!(
                 error.downcast_ref(),
@@ -125,7 +125,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     // The middleware still holds the node, because a reader that was killed has not confirmed what it was sent.
     if let Err(error) = &result {
-        console::say(&format!("aether_bridge: {error:#}"));
+        console::print_error(&format!("aether_bridge: {error:#}"));
     }
     rcl_ext::leave(i32::from(result.is_err()))
 }

@@ -1,38 +1,122 @@
-//! `config/bridge.yaml` says what the table of parameters says, word for word, and `docs/safety.md` when each may change.
+//! Checks that `config/bridge.yaml` and `docs/parameters.md` match the table of parameters, and
+//! that `docs/safety.md` states when each parameter may change.
 //!
-//! After a change of the table, write it anew: `BLESS=1 cargo test --no-default-features --test config_yaml`
+//! After a change of the table, generate both files again:
+//! `BLESS=1 cargo test -p aether_bridge --no-default-features --test config_yaml`
 
 use std::fmt::Write;
 use std::path::Path;
 
-use aether_bridge::config::{Value, parameters};
-use aether_bridge::params::Mutability;
+use aether_bridge::config::{Value, parameters, table::BridgeTable};
+use aether_bridge::params::{Mutability, Parameter, Table};
 
-const HEAD: &str = "\
-# Every parameter of the bridge, with its default, its range and what it does. The same words are in
-# `ros2 param describe /aether_bridge NAME`. Copy this file, delete what you leave as it is, and start with
+const YAML_HEAD: &str = "\
+# All parameters of the bridge: description, range and default. docs/parameters.md has them as
+# tables. `ros2 param describe /aether_bridge NAME` shows the same text.
+# Copy this file, delete the parameters that you do not change, and start the bridge with:
 #   ros2 launch aether_bridge bridge.launch.py aether_params_file:=/path/to/yours.yaml
-# Unless it is marked otherwise a parameter may change at any time: `ros2 param set /aether_bridge NAME VALUE`.
-# Numbers with a fraction need their point: 1.0, not 1.
+# Without a line \"Change:\" a parameter may change at any time:
+#   ros2 param set /aether_bridge NAME VALUE
+# Write numbers in a list with a decimal point: [1.0, 0.5], not [1, 0.5].
 /**:
   ros__parameters:
 ";
 
-fn written(value: &Value) -> String {
+const PAGE_HEAD: &str = r#"<!-- Generated from src/config/table/ by tests/config_yaml.rs, which states the command. Do not edit. -->
+# Parameters
+
+All parameters of the node `bridge`. `ros2 param describe /aether_bridge NAME` shows the same text for one parameter.
+
+- [trackers.md](trackers.md) explains how to connect a tracker: `input`, `tf`, `retarget`, `filter`.
+- [controllers.md](controllers.md) explains how to connect a controller: `link`, `wire`.
+- [safety.md](safety.md) explains the rules of motion: `teleop`, `arm`, `workspace`, `limits`, `gripper`, `stop`.
+
+## How to set a parameter
+
+**In a file.** Copy `config/bridge.yaml`, and keep only the parameters that you change:
+
+```yaml
+/**:
+  ros__parameters:
+    link.host: "192.168.1.50"
+    limits.speed: 0.1
+    workspace.max: [0.3, 0.3, 0.4]
+```
+
+Then start the bridge with this file:
+
+```sh
+ros2 launch aether_bridge bridge.launch.py aether_params_file:=/path/to/yours.yaml
+```
+
+**As a launch argument.** Four parameters have one. It replaces the value of the file.
+
+| launch argument | parameter |
+|---|---|
+| `aether_host` | `link.host` |
+| `aether_port` | `link.port` |
+| `aether_target_topic` | `input.topic` |
+| `aether_assume_position` | `arm.assume_position` |
+
+**While the bridge runs.** The column *change* shows when this is possible:
+
+```sh
+ros2 param set /aether_bridge limits.speed 0.1
+ros2 param describe /aether_bridge limits.speed
+```
+
+| change | meaning |
+|---|---|
+| at any time | The new value applies immediately. During motion it applies from the next command on. |
+| only while disarmed | Call `~/set_armed` with `data: false` first. |
+| only by a new start | Set the parameter in the file, or with `-p NAME:=VALUE`, and start the bridge again. |
+
+The bridge rejects an unknown name, a wrong type and a value out of range. The error contains the allowed values.
+YAML needs quotes around text such as `y`, `on` and `0`. Write all numbers of a list with a decimal point.
+"#;
+
+/// The purpose of each group, in the order of the table.
+const GROUPS: &[(&str, &str)] = &[
+    (
+        "link",
+        "The connection to the controller: transport, timeouts, reconnecting, heartbeat, TLS and token.",
+    ),
+    ("wire", "The lines to the controller: format, unit, and the names that the controller uses."),
+    (
+        "input",
+        "The topic with the targets, the fields of its messages, and when a hand counts as lost. A field is a path \
+         like `pose.position.x`, or the word `auto` or `none`.",
+    ),
+    ("tf", "Transforms from `/tf` and `/tf_static`, for targets in other frames."),
+    ("retarget", "The transform from the tracker's frame to the arm's base frame."),
+    ("filter", "The filter that removes jitter from the targets."),
+    ("teleop", "When the arm may move, how often commands are sent, and what happens during a hold."),
+    ("arm", "The arm's base frame, its home, and its position if the controller does not report it."),
+    ("workspace", "The region in which commands may lie."),
+    (
+        "limits",
+        "Maximum speeds and steps, jumps of the target, and an arm that does not follow its commands.",
+    ),
+    ("gripper", "Where the state of the gripper comes from, and when the gripper opens and closes."),
+    ("stop", "A topic that stops one or several bridges."),
+];
+
+/// Returns a value as YAML.
+fn yaml_value(value: &Value) -> String {
     match value {
-        // Quoted in the way that needs no escapes.
+        // Single quotes need no escapes.
         Value::Text(text) if text.contains(['"', '\\']) => format!("'{}'", text.replace('\'', "''")),
         Value::Text(text) => format!("\"{text}\""),
         other => other.to_string(),
     }
 }
 
-/// Text in lines of at most 110 characters, each after `prefix`.
+/// Wraps a text into lines of at most 100 characters. Each begins with `prefix`.
 fn wrapped(text: &str, prefix: &str) -> String {
     let mut lines = vec![prefix.to_owned()];
     for word in text.split(' ') {
         let last = lines.last_mut().unwrap();
-        if last.len() + word.len() > 110 {
+        if last.len() + word.len() > 100 {
             lines.push(format!("{prefix}{word} "));
         } else {
             write!(last, "{word} ").unwrap();
@@ -42,7 +126,7 @@ fn wrapped(text: &str, prefix: &str) -> String {
 }
 
 fn yaml() -> String {
-    let mut yaml = HEAD.to_owned();
+    let mut yaml = YAML_HEAD.to_owned();
     for parameter in parameters() {
         yaml.push('\n');
         yaml += &wrapped(parameter.description, "    # ");
@@ -53,26 +137,70 @@ fn yaml() -> String {
         if parameter.mutability != Mutability::Always {
             writeln!(yaml, "    # Change: {}", parameter.mutability.describe()).unwrap();
         }
-        writeln!(yaml, "    {}: {}", parameter.name, written(&parameter.default())).unwrap();
+        writeln!(yaml, "    {}: {}", parameter.name, yaml_value(&parameter.default())).unwrap();
     }
     yaml
 }
 
-#[test]
-fn the_file_and_the_table_agree() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/bridge.yaml");
+/// Returns the allowed values of a parameter, without the unit.
+fn allowed(parameter: &dyn Parameter) -> String {
+    let values = parameter.describe_value();
+    let values = values.strip_suffix(parameter.unit).unwrap_or(&values).trim_end();
+    match (values, parameter.default()) {
+        ("", Value::Boolean(_)) => "true or false".into(),
+        ("", _) => "any text".into(),
+        (values, _) => values.into(),
+    }
+}
+
+fn page() -> String {
+    let mut page = PAGE_HEAD.to_owned();
+    let names = BridgeTable::GROUPS.iter().map(|group| group[0].name.split('.').next().unwrap());
+    assert!(names.eq(GROUPS.iter().map(|(name, _)| *name)), "GROUPS must list the groups of the table");
+    for (group, (name, purpose)) in BridgeTable::GROUPS.iter().zip(GROUPS) {
+        write!(page, "\n## {name}\n\n{purpose}\n\n").unwrap();
+        page +=
+            "| name | default | unit | allowed values | change | description |\n|---|---|---|---|---|---|\n";
+        for parameter in group.iter().copied() {
+            let cells = [
+                format!("`{}`", parameter.name),
+                format!("`{}`", yaml_value(&parameter.default())),
+                parameter.unit.to_owned(),
+                allowed(parameter),
+                parameter.mutability.describe().to_owned(),
+                parameter.description.to_owned(),
+            ];
+            writeln!(page, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")).unwrap();
+        }
+    }
+    page
+}
+
+/// Checks that a generated file is up to date, or writes it if `BLESS` is set.
+fn check_generated(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, yaml()).unwrap();
+        std::fs::write(&path, text).unwrap();
     }
     let file = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
-        file == yaml(),
-        "config/bridge.yaml is not what the table of parameters says; see the top of this test"
+        file == text,
+        "{name} does not match the table of parameters; the top of this test has the command"
     );
 }
 
 #[test]
-fn the_page_on_safety_says_of_every_parameter_when_it_may_change() {
+fn bridge_yaml_matches_the_table() {
+    check_generated("config/bridge.yaml", &yaml());
+}
+
+#[test]
+fn parameters_page_matches_the_table() {
+    check_generated("docs/parameters.md", &page());
+}
+
+#[test]
+fn safety_page_states_when_parameters_may_change() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/safety.md");
     let page = std::fs::read_to_string(path).unwrap();
     let section = page.split("\n## ").find(|section| section.starts_with("Parameters that change")).unwrap();

@@ -615,7 +615,7 @@ fn one_reply_a_connection_is_named_when_it_happens_again() {
 #[test]
 fn unasked_words_are_a_greeting_only_when_they_come_first() {
     for (replies, words) in
-        [(0, "set link.banner_lines"), (1, "answer when the line is taken, and not again")]
+        [(0, "set link.banner_lines"), (1, "reply when you accept the line, and not again")]
     {
         let mut scene = Scene::connected(true, 1);
         for _ in 0..replies {

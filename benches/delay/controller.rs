@@ -1,4 +1,5 @@
-//! The arm controller: reads lines on a thread of its own, answers each at once, and says when each came.
+//! The arm controller. A separate thread reads the lines, replies to each immediately, and records
+//! its arrival time.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,19 +11,19 @@ use serde::Deserialize;
 
 use crate::tracker;
 
-/// A line that came.
+/// A received line.
 pub struct Arrival {
-    /// When the bytes had been read.
+    /// The time after the bytes were read.
     pub at: Instant,
-    /// When the reply had been written.
-    pub answered: Instant,
-    /// Which target it is for, or the line as it came if it is for none.
+    /// The time after the reply was written.
+    pub replied: Instant,
+    /// The sequence number of the line's target, or the line itself if it does not match a target.
     pub seq: Result<u32, String>,
 }
 
-/// A controller with a connection. Closes it when dropped.
+/// A controller with a connection. Closes the connection on drop.
 pub struct Controller {
-    /// The lines, as they come. Disconnected once the peer has closed.
+    /// The received lines. The channel is disconnected after the peer has closed the connection.
     pub arrivals: Receiver<Arrival>,
     stream: TcpStream,
     thread: Option<JoinHandle<()>>,
@@ -52,8 +53,8 @@ impl Controller {
                     if socket.write_all(REPLY).is_err() {
                         return;
                     }
-                    let answered = Instant::now();
-                    if sender.send(Arrival { at, answered, seq: parse(&line) }).is_err() {
+                    let replied = Instant::now();
+                    if sender.send(Arrival { at, replied, seq: parse(&line) }).is_err() {
                         return;
                     }
                     line.clear();
@@ -66,7 +67,8 @@ impl Controller {
 
 impl Drop for Controller {
     fn drop(&mut self) {
-        // Fails where the peer has closed already; either way the thread's read returns.
+        // This fails if the peer has already closed the connection. In both cases the read of the
+        // thread returns.
         let _ = self.stream.shutdown(Shutdown::Both);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -84,7 +86,7 @@ struct Line {
 }
 
 fn parse(line: &[u8]) -> Result<u32, String> {
-    let as_it_came = || String::from_utf8_lossy(line).trim_end().to_owned();
-    let Line { x, y, z } = serde_json::from_slice(line).map_err(|_| as_it_came())?;
-    tracker::sequence([x, y, z]).ok_or_else(as_it_came)
+    let text = || String::from_utf8_lossy(line).trim_end().to_owned();
+    let Line { x, y, z } = serde_json::from_slice(line).map_err(|_| text())?;
+    tracker::sequence([x, y, z]).ok_or_else(text)
 }

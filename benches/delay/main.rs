@@ -1,10 +1,15 @@
-//! Measures the bridge from outside, over real DDS and TCP: `make bench`. `docs/performance.md` says how to read it.
+//! Measures the bridge from outside, over real DDS and TCP. `make bench` runs it.
+//! `docs/performance.md` explains the results.
 //!
-//! This process is both of the bridge's neighbours. It publishes poses at a steady rate, each with its sequence number
-//! in its position, and is the controller that reads the lines and answers at once. Between the two runs, one at a
-//! time, the bridge or what it is compared with. Every round has every program once at every rate, and once at rest, so
-//! that what else the machine does falls on all alike; what counts is the ratios, not the microseconds.
-#![allow(clippy::disallowed_methods)] // a stopwatch
+//! This process is both the tracker and the controller. As the tracker it publishes poses at a
+//! steady rate, each with its sequence number in its position. As the controller it reads the lines
+//! and replies immediately. The bridge, or a program for comparison, runs between the two. Only one
+//! program runs at a time.
+//!
+//! Every round measures every program once at every rate, and once at rest. Therefore the other
+//! load of the machine affects all programs equally. The ratios are the result, not the
+//! microseconds.
+#![allow(clippy::disallowed_methods)] // measures time
 
 mod controller;
 mod flow;
@@ -32,25 +37,25 @@ use report::{Measured, Report, micros};
 use round::Plan;
 use tracker::Tracker;
 
-/// Delay from publish to line, and its cost: the bridge, a floor that does nothing but the unavoidable, and a plain
-/// rclpy node.
+/// Measures the delay from publishing a pose to its line, and the cost: of the bridge, of a minimal
+/// program (floor) and of a simple rclpy node
 #[derive(Parser)]
 struct Arguments {
-    /// Rates to publish at, in Hz, separated by commas
+    /// Publishing rates in Hz, separated by commas
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 5000])]
     #[arg(value_parser = clap::value_parser!(u32).range(10..=10_000))]
     rates: Vec<u32>,
-    /// Rounds; each measures every program once at every rate, and once at rest
+    /// Number of rounds; each measures every program once at every rate, and once at rest
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Seconds measured in a round, for each program and rate
+    /// Duration of each measurement in seconds
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=60))]
     seconds: u32,
-    /// Measure again, twice at most, where other machines on the same hardware took more than so many per cent of the
-    /// processors' time
+    /// Repeat a measurement, at most twice, if other machines on the same hardware took more than
+    /// this percentage of the processors' time
     #[arg(long, default_value_t = 100.0)]
     max_stolen: f64,
-    /// A first look: two rounds of one second
+    /// Measure two rounds of one second
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
     /// The bridge to measure [default: the release build beside this program]
@@ -64,7 +69,7 @@ fn main() -> anyhow::Result<()> {
         (arguments.rounds, arguments.seconds) = (2, 1);
     }
     let interrupted = watch_for_signals()?;
-    let programs = std::env::current_exe()?.parent().context("this program lies nowhere")?.to_owned();
+    let programs = std::env::current_exe()?.parent().context("this program has no folder")?.to_owned();
     let bridge = arguments.bridge.clone().unwrap_or_else(|| programs.join("bridge"));
     let programs = Program::all(&bridge, &programs);
     let measured = programs.each_ref().map(|program| Measured::new(program.name, arguments.rates.len()));
@@ -86,14 +91,15 @@ struct Bench {
     measured: [Measured; 4],
     tracker: Tracker,
     interrupted: Arc<AtomicBool>,
-    /// The share of the processors' time that other machines took, in per cent, while each was measured that counts.
+    /// The percentage of the processors' time that other machines took during each valid
+    /// measurement.
     stolen: Vec<f64>,
-    /// How often all programs were measured again for that.
+    /// How often all programs were measured again because of other machines.
     repeated: u32,
 }
 
 impl Bench {
-    /// One round.
+    /// Measures one round.
     fn measure(&mut self, number: u32) -> anyhow::Result<()> {
         let Arguments { rates, rounds, seconds, .. } = &self.arguments;
         let (rates, rounds, seconds) = (rates.clone(), *rounds, *seconds);
@@ -106,7 +112,7 @@ impl Bench {
         for (measured, rest) in self.measured.iter_mut().zip(each) {
             measured.rests.push(rest);
         }
-        for (&rate, place) in rates.iter().zip(0..) {
+        for (&rate, index) in rates.iter().zip(0..) {
             let each = self.each(
                 number,
                 &format!("round {number} of {rounds}, {rate} Hz"),
@@ -116,21 +122,22 @@ impl Bench {
                 |round| format!("{:.1} µs", micros(round.percentile(0.5))),
             )?;
             for (measured, round) in self.measured.iter_mut().zip(each) {
-                measured.rates[place].push(round);
+                measured.rates[index].push(round);
             }
         }
         Ok(())
     }
 
-    /// Measures every program, and all of them again where other machines took too much meanwhile. Returns what counts.
+    /// Measures every program. If other machines took too much time, measures all programs again.
+    /// Returns the valid results.
     fn each<T>(
         &mut self,
         number: u32,
         title: &str,
         run: impl Fn(&Program, &mut Tracker, &AtomicBool) -> anyhow::Result<T>,
-        say: impl Fn(&T) -> String,
+        show: impl Fn(&T) -> String,
     ) -> anyhow::Result<Vec<T>> {
-        // Nobody comes always first, or always after the same one.
+        // Each round starts with another program.
         let first = (number as usize - 1) % self.programs.len();
         let mut repetitions = 0..REPETITIONS;
         loop {
@@ -143,7 +150,7 @@ impl Bench {
                     .inspect_err(|_| eprintln!())
                     .with_context(|| format!("{}, {title}", program.name))?;
                 stolen.push(Processors::now()?.stolen_since(&before));
-                eprint!("  {} {}", program.name, say(&result));
+                eprint!("  {} {}", program.name, show(&result));
                 results[at] = Some(result);
             }
             let most = stolen.iter().copied().fold(0.0, f64::max);
@@ -152,13 +159,14 @@ impl Bench {
                 self.stolen.append(&mut stolen);
                 return Ok(results.into_iter().flatten().collect());
             }
-            eprintln!("  (others took up to {most:.0} %: again)");
+            eprintln!("  (other machines took up to {most:.0} %: measuring again)");
             self.repeated += 1;
         }
     }
 }
 
-/// A flag that rises when this process is asked to end: then what it has started must end too.
+/// Returns a flag that becomes true on SIGINT or SIGTERM. The process must then end the programs
+/// that it has started.
 fn watch_for_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let raised = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&raised);
@@ -176,5 +184,5 @@ fn watch_for_signals() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(raised)
 }
 
-/// How often at most all programs are measured again.
+/// The most repetitions of a measurement.
 const REPETITIONS: u32 = 2;

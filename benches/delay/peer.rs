@@ -1,4 +1,4 @@
-//! A running program, and what the kernel says of it.
+//! A running program, and its processor time and memory from the kernel.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::program::{Ending, Program};
 
-/// A running program. Ended when dropped; drop its connection first.
+/// A running program. It is ended on drop. Drop its connection first.
 pub struct Peer<'a> {
     program: &'a Program,
     child: Child,
@@ -18,12 +18,13 @@ pub struct Peer<'a> {
 }
 
 impl<'a> Peer<'a> {
-    /// Starts the program; it is to connect to `port`. What it prints goes to a file beside this program.
+    /// Starts the program, which then connects to `port`. Its output goes to a file in the folder
+    /// of this program.
     pub fn start(program: &'a Program, port: u16) -> anyhow::Result<Self> {
         use std::os::unix::process::CommandExt;
         let log = std::env::current_exe()?.with_file_name(format!("{}.log", program.name));
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        // What a run leaves behind that was killed is not for the next one.
+        // Remove the state that a killed run has left.
         let state = log.with_extension("state");
         let _ = std::fs::remove_dir_all(&state);
         let child = Command::new(&program.path)
@@ -32,14 +33,14 @@ impl<'a> Peer<'a> {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
-            // Ctrl-C is for this process, which then stops its child in order.
+            // Ctrl-C must reach only this process, which then stops its child properly.
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", program.path.display()))?;
         Ok(Self { program, child, log })
     }
 
-    /// Fails if it has ended by itself, with what it printed.
+    /// Returns an error with the program's output if the program has ended by itself.
     pub fn check_alive(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
@@ -47,17 +48,17 @@ impl<'a> Peer<'a> {
         }
     }
 
-    /// What it has printed so far; to be told where something went wrong.
+    /// Returns the output so far, for error messages.
     pub fn printed(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The processor time that its threads have used, those that have ended left out.
+    /// Returns the processor time of the program's running threads.
     pub fn cpu_time(&self) -> anyhow::Result<Duration> {
         let tasks = format!("/proc/{}/task", self.child.id());
         let mut used = Duration::ZERO;
         for task in fs::read_dir(&tasks).with_context(|| format!("cannot read {tasks}"))? {
-            // A thread may end while this is read.
+            // A thread may end before its file is read.
             let Ok(stat) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
             let nanoseconds = stat.split_whitespace().next().context("no time in schedstat")?;
             used += Duration::from_nanos(nanoseconds.parse()?);
@@ -65,7 +66,7 @@ impl<'a> Peer<'a> {
         Ok(used)
     }
 
-    /// The most memory it has had resident, in KiB.
+    /// Returns the peak of the resident memory, in KiB.
     pub fn peak_memory(&self) -> anyhow::Result<u64> {
         let path = format!("/proc/{}/status", self.child.id());
         let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
@@ -76,12 +77,12 @@ impl<'a> Peer<'a> {
         Ok(peak.trim().trim_end_matches(" kB").parse()?)
     }
 
-    /// Ends it in order. Its connection must have been closed.
+    /// Ends the program properly. Close its connection first.
     pub fn stop(mut self) -> anyhow::Result<()> {
         match self.end()? {
             Some(status) if status.success() || self.program.ending == Ending::Anyhow => Ok(()),
             Some(status) => bail!("{} ended with {status}\n{}", self.program.name, self.printed()),
-            // It waits for a reply that will not come, as such nodes do.
+            // The rclpy node may not end, because it waits for a reply without a timeout.
             None if self.program.ending == Ending::Anyhow => {
                 self.child.kill()?;
                 self.child.wait()?;
@@ -91,10 +92,10 @@ impl<'a> Peer<'a> {
         }
     }
 
-    /// Asks it to end and waits until it has, or for long enough.
+    /// Requests the end of the program and waits for it, at most for [`STOP_TIMEOUT`].
     fn end(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         if self.program.ending != Ending::WithConnection && self.child.try_wait()?.is_none() {
-            let pid = Pid::from_raw(self.child.id().try_into()?).context("the process has no number")?;
+            let pid = Pid::from_raw(self.child.id().try_into()?).context("the process has no PID")?;
             kill_process(pid, Signal::TERM)?;
         }
         let deadline = Instant::now() + STOP_TIMEOUT;
@@ -109,8 +110,8 @@ impl<'a> Peer<'a> {
 
 impl Drop for Peer<'_> {
     fn drop(&mut self) {
-        // Killed, it would leave its shared memory behind: only where asking does not help. All of this fails harmlessly
-        // where it has ended.
+        // Kill the program only if it does not end by itself, because a killed program leaves its
+        // shared memory. If it has already ended, these calls fail without harm.
         let _ = self.end();
         let _ = self.child.kill();
         let _ = self.child.wait();

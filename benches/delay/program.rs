@@ -6,24 +6,24 @@ use std::path::{Path, PathBuf};
 pub struct Program {
     pub name: &'static str,
     pub path: PathBuf,
-    /// Its arguments, to connect to this port.
+    /// Returns the arguments that make the program connect to a port.
     pub arguments: fn(port: u16) -> Vec<String>,
     pub ending: Ending,
 }
 
-/// How a program ends.
+/// The way in which a program ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// In order, when its connection has.
+    /// The program ends properly when its connection ends.
     WithConnection,
-    /// In order, on SIGTERM.
+    /// The program ends properly on SIGTERM.
     OnRequest,
-    /// On SIGTERM, with an error or without: whoever wrote it did not think of that.
+    /// The program ends on SIGTERM, perhaps with an error, because it does not handle this signal.
     Anyhow,
 }
 
 impl Program {
-    /// All of them. The first is what the others are compared with.
+    /// Returns all programs. The others are compared with the first one.
     pub fn all(bridge: &Path, programs: &Path) -> [Self; 4] {
         [
             Self {
@@ -54,15 +54,16 @@ impl Program {
     }
 }
 
-/// The bridge's arguments for these parameters.
+/// Returns the bridge's arguments for these parameters.
 fn parameters(groups: &[&[&str]], port: u16) -> Vec<String> {
     let given = groups.iter().copied().flatten().map(|&parameter| parameter.to_owned());
     let all = given.chain([format!("link.port:={port}")]);
     std::iter::once("--ros-args".to_owned()).chain(all.flat_map(|each| ["-p".to_owned(), each])).collect()
 }
 
-/// Every safety rule on, and limits so wide that none alters a command; a command for every target. The filter is no
-/// rule: it moves every target, so that no line could be told from another.
+/// Every safety rule is enabled. The limits are so wide that they alter no command, and each target
+/// gets a command. The filter is disabled, because it moves every target and the lines would then
+/// not match the poses.
 const WIDE: &[&str] = &[
     "teleop.command_rate:=0.0",
     "filter.kind:=none",
@@ -75,9 +76,9 @@ const WIDE: &[&str] = &[
     "workspace.max:=[100.0,100.0,100.0]",
 ];
 
-/// What can be switched off is off: stamps, orientations and frames are not looked at, nothing is taken for a lost
-/// hand, and no reply is waited for. What cannot is the limits, the workspace, and the age of a target on the steady
-/// clock.
+/// All optional checks are disabled: the bridge ignores stamps, orientations and frames, never
+/// detects a lost hand, and waits for no reply. The limits, the workspace and the age of a target
+/// on the steady clock cannot be disabled.
 const PASS_THROUGH: &[&str] = &[
     "input.stamp:=none",
     "input.orientation:=[none]",

@@ -1,4 +1,4 @@
-//! The tables.
+//! Prints the tables of the results.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -7,12 +7,12 @@ use crate::rest::Rest;
 use crate::round::Round;
 use crate::statistics::{Spread, percentile};
 
-/// What was measured of a program.
+/// The results of a program.
 pub struct Measured {
     name: &'static str,
-    /// At rest, once a round.
+    /// The result at rest of each round.
     pub rests: Vec<Rest>,
-    /// At each rate, once a round.
+    /// For each rate, the result of each round.
     pub rates: Vec<Vec<Round>>,
 }
 
@@ -22,16 +22,16 @@ impl Measured {
     }
 }
 
-/// All that was measured, to be printed.
+/// All results, to be printed.
 pub struct Report<'a> {
     pub rates: Vec<u32>,
     pub rounds: u32,
     pub seconds: u32,
-    /// The share of the processors' time that other machines took meanwhile, in per cent.
+    /// The percentage of the processors' time that other machines took.
     pub stolen: f64,
-    /// How often something was measured again since that was too much.
+    /// The number of repetitions because of other machines.
     pub repeated: u32,
-    /// The first is what the others are compared with.
+    /// The results of all programs. The others are compared with the first one.
     pub programs: &'a [Measured],
 }
 
@@ -42,11 +42,12 @@ impl Display for Report<'_> {
         let repeated = if *repeated > 0 { format!(", after {repeated} repetitions") } else { String::new() };
         writeln!(
             out,
-            "{rounds} rounds of {seconds} s, interleaved; meanwhile other machines on this hardware took {stolen:.1} % of \
-             the processors' time{repeated}.\n\
-             p99.9: over all lines. Lines, coalesced, lost, CPU: of all rounds. Peak: of any. The rest: median of the rounds.\n\
-             × floor: median of the rounds' own ratios, and between what they lie.\n\
-             coalesced: a newer target came before the controller had answered. lost: without that excuse."
+            "{rounds} rounds of {seconds} s, interleaved; other machines on this hardware took {stolen:.1} % of the \
+             processors' time{repeated}.\n\
+             p99.9: over all lines. lines, coalesced, lost, CPU: sum of all rounds. peak: maximum of all rounds. Other \
+             figures: median of the rounds.\n\
+             × floor: median of the ratios of the rounds (smallest to largest).\n\
+             coalesced: a newer target arrived before the controller replied. lost: no line for another reason."
         )?;
         self.write_delays(out, floor)?;
         self.write_costs(out, floor)?;
@@ -61,8 +62,8 @@ impl Report<'_> {
             "\n{:<14}{:<14}{:>8}  {RATIO:<21}{:>8}  {RATIO:<21}{:>8}{:>9}{:>11}{:>7}",
             "delay", "", "p50 µs", "p99 µs", "p99.9 µs", "lines", "coalesced", "lost"
         )?;
-        self.each_rate(|rate, place, program| {
-            let (rounds, floor) = (&program.rates[place], &floor.rates[place]);
+        self.each_rate(|rate, index, program| {
+            let (rounds, floor) = (&program.rates[index], &floor.rates[index]);
             let mut all: Vec<_> = rounds.iter().flat_map(|round| round.flow.delays.iter().copied()).collect();
             all.sort_unstable();
             write!(out, "{rate:<14}{:<14}", program.name)?;
@@ -79,8 +80,8 @@ impl Report<'_> {
 
     fn write_costs(&self, out: &mut Formatter<'_>, floor: &Measured) -> fmt::Result {
         writeln!(out, "\n{:<14}{:<14}{:>8}  {RATIO:<21}{:>8}", "cost", "", "CPU s", "peak MB")?;
-        self.each_rate(|rate, place, program| {
-            let (rounds, floor) = (&program.rates[place], &floor.rates[place]);
+        self.each_rate(|rate, index, program| {
+            let (rounds, floor) = (&program.rates[index], &floor.rates[index]);
             let cpu: Duration = rounds.iter().map(|round| round.cpu).sum();
             let (_, ratio) = compared(rounds, floor, |round| round.cpu.as_secs_f64());
             let memory = megabytes(rounds.iter().map(|round| round.peak_memory));
@@ -109,27 +110,28 @@ impl Report<'_> {
         }
         writeln!(
             out,
-            "start: from the start of the process to its first connection. idle: connected, and nothing published."
+            "start: from the start of the process to its first connection. idle: connected, without messages."
         )
     }
 
     fn each_rate(&self, mut write: impl FnMut(String, usize, &Measured) -> fmt::Result) -> fmt::Result {
-        for (place, rate) in self.rates.iter().enumerate() {
+        for (index, rate) in self.rates.iter().enumerate() {
             for (at, program) in self.programs.iter().enumerate() {
                 let rate = if at == 0 { format!("{rate} Hz") } else { String::new() };
-                write(rate, place, program)?;
+                write(rate, index, program)?;
             }
         }
         Ok(())
     }
 }
 
-/// In microseconds.
+/// Converts to microseconds.
 pub fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
-/// The median over the rounds, and the ratios to the floor's; none for the floor itself.
+/// Returns the median of the rounds, and the ratios to the floor as text. The text is empty for the
+/// floor itself.
 fn compared<T>(rounds: &[T], floor: &[T], of: impl Fn(&T) -> f64) -> (f64, String) {
     let median = Spread::of(rounds.iter().map(&of)).median;
     if std::ptr::eq(rounds, floor) {

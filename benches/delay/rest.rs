@@ -1,4 +1,4 @@
-//! One program at rest: connected, and nothing is published.
+//! The measurement of one program at rest: it is connected and receives no messages.
 
 use std::sync::atomic::AtomicBool;
 use std::thread::sleep;
@@ -8,17 +8,17 @@ use crate::program::Program;
 use crate::session::{Session, check_interrupt};
 use crate::tracker::Tracker;
 
-/// What was measured.
+/// The result of the measurement.
 pub struct Rest {
-    /// From the start of the process to its connection.
+    /// The time from the start of the process to its connection.
     pub connected_after: Duration,
-    /// Processor time used at rest, in per cent of one core.
+    /// The processor time at rest, in per cent of one core.
     pub idle: f64,
-    /// The most memory resident since the program's start, KiB.
+    /// The peak of the resident memory since the program's start, in KiB.
     pub peak_memory: u64,
 }
 
-/// Starts the program, leaves it alone for so many seconds, and stops it.
+/// Starts the program, measures it for this many seconds without messages, and stops it.
 pub fn run(
     program: &Program,
     tracker: &Tracker,
@@ -40,5 +40,5 @@ pub fn run(
     Ok(Rest { connected_after, idle, peak_memory })
 }
 
-/// Until the tracker and the program have discovered each other.
+/// The time for the discovery between the tracker and the program.
 const SETTLE: Duration = Duration::from_millis(500);

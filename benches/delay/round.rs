@@ -1,4 +1,4 @@
-//! One program at one rate, measured for a few seconds.
+//! The measurement of one program at one rate for a few seconds.
 
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -12,34 +12,34 @@ use crate::session::{Session, check_interrupt};
 use crate::statistics::percentile;
 use crate::tracker::{Metronome, Tracker};
 
-/// What to measure.
+/// The settings of the measurement.
 pub struct Plan<'a> {
-    /// Poses a second.
+    /// The number of poses per second.
     pub rate: u32,
-    /// For how long.
+    /// The duration in seconds.
     pub seconds: u32,
-    /// Rises when the run is to end at once.
+    /// Becomes true if the run must end immediately.
     pub interrupted: &'a AtomicBool,
 }
 
-/// What was measured.
+/// The result of the measurement.
 pub struct Round {
-    /// What became of the poses; its delays are sorted.
+    /// The results of the poses. The delays are sorted.
     pub flow: Flow,
-    /// Processor time used meanwhile.
+    /// The processor time during the measurement.
     pub cpu: Duration,
-    /// The most memory resident since the program's start, KiB.
+    /// The peak of the resident memory since the program's start, in KiB.
     pub peak_memory: u64,
 }
 
 impl Round {
-    /// The delay that this share of the lines did not exceed.
+    /// Returns the delay that this share of the lines does not exceed.
     pub fn percentile(&self, share: f64) -> Duration {
         percentile(&self.flow.delays, share)
     }
 }
 
-/// Starts the program, waits until its lines flow, measures, and stops it.
+/// Starts the program, waits until it sends lines steadily, measures it, and stops it.
 pub fn run(program: &Program, tracker: &mut Tracker, plan: &Plan<'_>) -> anyhow::Result<Round> {
     let mut session = Session::start(program, tracker, plan.interrupted)?;
     let metronome = Metronome::new(plan.rate);
@@ -66,7 +66,7 @@ struct Run<'a> {
     tracker: &'a mut Tracker,
     plan: &'a Plan<'a>,
     metronome: Metronome,
-    /// When each pose was published; its sequence number is the index.
+    /// The publishing time of each pose. The index is its sequence number.
     published: Vec<Instant>,
     arrivals: Vec<Arrival>,
 }
@@ -80,8 +80,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Publishes until half a second's worth of lines has come, each for a pose as it was published: discovery is over,
-    /// an approach too, and caches are warm.
+    /// Publishes until the lines of half a second have arrived that match published poses. Then
+    /// discovery and the approach are complete, and the caches are warm.
     fn until_lines_flow(&mut self, session: &mut Session<'_>) -> anyhow::Result<()> {
         let deadline = Instant::now() + FLOW_TIMEOUT;
         let mut flowing = 0;
@@ -95,7 +95,7 @@ impl Run<'_> {
                 let altered = self.arrivals.iter().rev().find_map(|arrival| arrival.seq.as_ref().err());
                 let last = altered.map(|line| format!("; the last other line: {line}")).unwrap_or_default();
                 bail!(
-                    "{flowing} lines for poses as they were published came in {FLOW_TIMEOUT:?}, of {} published{last}\n{}",
+                    "only {flowing} lines that match a pose arrived within {FLOW_TIMEOUT:?}, for {} published poses{last}\n{}",
                     self.published.len(),
                     session.peer.printed()
                 );
@@ -104,7 +104,7 @@ impl Run<'_> {
         session.peer.check_alive()
     }
 
-    /// Takes the lines that have come, up to the one for the last pose if it comes in time.
+    /// Collects the lines until the line of the last pose, at most for [`LINGER`].
     fn collect(&mut self, session: &Session<'_>) {
         let deadline = Instant::now() + LINGER;
         let left = || deadline.saturating_duration_since(Instant::now());
@@ -119,5 +119,5 @@ impl Run<'_> {
 }
 
 const FLOW_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long the last line may take before it counts as lost.
+/// The time after which the last line counts as lost.
 const LINGER: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! A program that has been started and has connected.
+//! A running program with its connection.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,17 +11,17 @@ use crate::peer::Peer;
 use crate::program::Program;
 use crate::tracker::Tracker;
 
-/// A running program and its connection, which is closed first.
+/// A running program and its connection. The connection is closed first.
 pub struct Session<'a> {
     pub controller: Controller,
     pub peer: Peer<'a>,
-    /// From the start of its process to its connection.
+    /// The time from the start of the process to its connection.
     pub connected_after: Duration,
 }
 
 impl<'a> Session<'a> {
-    /// Starts a program, alone with the tracker, and waits until it has connected. `interrupted` rises when it is all to
-    /// end at once.
+    /// Starts a program and waits until it has connected. The program is the only subscriber of the
+    /// tracker. `interrupted` becomes true if the process must end immediately.
     pub fn start(program: &'a Program, tracker: &Tracker, interrupted: &AtomicBool) -> anyhow::Result<Self> {
         tracker.wait_until_alone()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -32,7 +32,7 @@ impl<'a> Session<'a> {
         Ok(Self { controller: Controller::start(stream)?, peer, connected_after })
     }
 
-    /// Closes the connection and ends the program in order.
+    /// Closes the connection and then ends the program properly.
     pub fn end(self) -> anyhow::Result<()> {
         let Self { controller, peer, .. } = self;
         drop(controller);
@@ -59,12 +59,12 @@ fn accept(
         check_interrupt(interrupted)?;
         peer.check_alive()?;
         if Instant::now() > deadline {
-            bail!("it has not connected in {CONNECT_TIMEOUT:?}\n{}", peer.printed());
+            bail!("the program has not connected within {CONNECT_TIMEOUT:?}\n{}", peer.printed());
         }
     }
 }
 
-/// Fails if it is all to end.
+/// Returns an error if the process must end.
 pub fn check_interrupt(interrupted: &AtomicBool) -> anyhow::Result<()> {
     if interrupted.load(Ordering::Relaxed) {
         bail!("interrupted");
@@ -73,5 +73,5 @@ pub fn check_interrupt(interrupted: &AtomicBool) -> anyhow::Result<()> {
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// How exactly the moment of connecting is known.
+/// The resolution of the measured connection time.
 const ACCEPT_PERIOD: Duration = Duration::from_millis(1);

@@ -1,15 +1,16 @@
-//! Percentiles, medians and their spread.
+//! Percentiles, medians and ranges.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-/// The value that this share of `sorted` does not exceed (nearest rank); zero where there is none.
+/// Returns the value that this share of `sorted` does not exceed (nearest rank). Returns zero if
+/// `sorted` is empty.
 pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
     let rank = (share * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-/// A median, and between what the values lie.
+/// A median, with the smallest and the largest value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     least: f64,
@@ -18,7 +19,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of values that are numbers; of none, if there is none.
+    /// Returns the spread of values. All its numbers are NaN if there are no values.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_unstable_by(f64::total_cmp);
@@ -31,7 +32,7 @@ impl Spread {
         Self { least, median, greatest }
     }
 
-    /// Of the ratios of each value to that of the same round.
+    /// Returns the spread of the ratios of each value to the value of the same round in `to`.
     pub fn of_ratios(values: impl Iterator<Item = f64>, to: impl Iterator<Item = f64>) -> Self {
         Self::of(values.zip(to).map(|(value, to)| value / to))
     }
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_percentile_is_the_least_value_that_so_many_do_not_exceed() {
+    fn percentile_is_the_nearest_rank() {
         let sorted: Vec<_> = (1..=100).map(Duration::from_micros).collect();
         let of = |share| percentile(&sorted, share).as_micros();
         assert_eq!([of(0.5), of(0.99), of(0.999), of(1.0)], [50, 99, 100, 100]);
@@ -56,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_those_of_the_same_round() {
+    fn ratios_compare_values_of_the_same_round() {
         let spread = Spread::of_ratios([2.0, 9.0, 8.0].into_iter(), [1.0, 3.0, 2.0].into_iter());
         assert_eq!(spread, Spread { least: 2.0, median: 3.0, greatest: 4.0 });
         assert_eq!(Spread::of([1.0, 2.0]).median, 1.5);

@@ -1,4 +1,4 @@
-//! The hand tracker: publishes poses that carry their own sequence number.
+//! The hand tracker. It publishes poses that contain their sequence number.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,8 @@ use anyhow::bail;
 use r2r::geometry_msgs::msg::{Point, PoseStamped};
 use r2r::{Clock, ClockType, Publisher, QosProfile};
 
-/// The first target, metres: the bridge's default `arm.home`, so that its approach ends where it begins.
+/// The first target, in metres. It is the bridge's default `arm.home`, so that the approach has no
+/// distance.
 const ORIGIN: [f64; 3] = [0.2, 0.0, 0.2];
 
 /// A publisher of numbered poses on `target_pose`.
@@ -27,7 +28,8 @@ impl Tracker {
         Ok(Self { publisher, clock: Clock::create(ClockType::SystemTime)?, pose, _node: node })
     }
 
-    /// Publishes pose number `seq`, stamped now. Returns the moment before.
+    /// Publishes the pose with the number `seq` and a stamp of now. Returns the time just before
+    /// publishing.
     pub fn publish(&mut self, seq: u32) -> anyhow::Result<Instant> {
         let [x, y, z] = ORIGIN;
         self.pose.pose.position = Point { x: x + f64::from(seq) * 1e-6, y, z };
@@ -37,12 +39,12 @@ impl Tracker {
         Ok(before)
     }
 
-    /// Waits until nobody listens any more, so that the next program is alone.
+    /// Waits until there is no subscriber, so that the next program is the only one.
     pub fn wait_until_alone(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + ALONE_TIMEOUT;
         while self.publisher.get_inter_process_subscription_count()? > 0 {
             if Instant::now() > deadline {
-                bail!("somebody still subscribes to target_pose {ALONE_TIMEOUT:?} after all have gone");
+                bail!("target_pose still has a subscriber {ALONE_TIMEOUT:?} after all programs have ended");
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -50,7 +52,8 @@ impl Tracker {
     }
 }
 
-/// The sequence number in a commanded position, millimetres; none if the position is no published one.
+/// Returns the sequence number in a commanded position, which is in millimetres. Returns `None` if
+/// the tracker has not published this position.
 pub fn sequence(position: [f64; 3]) -> Option<u32> {
     let offset = |axis: usize| (position[axis] - ORIGIN[axis] * 1e3) * 1e3;
     let seq = offset(0).round();
@@ -58,7 +61,7 @@ pub fn sequence(position: [f64; 3]) -> Option<u32> {
     (exact && (0.0..=f64::from(u32::MAX)).contains(&seq)).then_some(seq as u32)
 }
 
-/// Beats at a steady rate: sleeps most of the way, spins the rest.
+/// A steady rate. It sleeps for most of the period and spins for the rest.
 pub struct Metronome {
     period: Duration,
     next: Instant,
@@ -69,7 +72,8 @@ impl Metronome {
         Self { period: Duration::from_secs(1) / rate, next: Instant::now() }
     }
 
-    /// Returns at the next beat. A beat that was missed altogether is left out: no burst makes up for it.
+    /// Waits until the next period. Skips periods that were missed completely, so that there is no
+    /// burst.
     pub fn wait(&mut self) {
         self.next = (self.next + self.period).max(Instant::now());
         if let Some(rest) = self.next.checked_duration_since(Instant::now() + SPIN) {
@@ -81,7 +85,8 @@ impl Metronome {
     }
 }
 
-/// More than a sleep oversleeps, as a rule: 50 µs of timer slack and a wake-up.
+/// The usual maximum by which a sleep is too long: 50 µs of timer slack and a wake-up.
 const SPIN: Duration = Duration::from_micros(150);
-/// Whoever was killed is known to be gone after the lease of DDS, 20 s.
+/// The longest wait for the subscribers to leave. DDS removes a killed subscriber after its lease
+/// of 20 s.
 const ALONE_TIMEOUT: Duration = Duration::from_secs(30);

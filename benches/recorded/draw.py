@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Draws what trace.py has written: docs/recorded.svg.
+"""Draw docs/recorded.svg from the file that trace.py writes.
 
     python3 -m venv build/draw && build/draw/bin/pip install -r benches/recorded/requirements.txt
     build/draw/bin/python benches/recorded/draw.py build/trace.json docs/recorded.svg
 
-Needs matplotlib and no ROS.
+Needs matplotlib. Does not need ROS.
 """
 
 import argparse
@@ -19,20 +19,21 @@ import matplotlib.pyplot as plt
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-# Of Okabe and Ito's palette, which colour-blind eyes tell apart; and they differ in lightness and width too.
+# Colours of the palette of Okabe and Ito, which colour-blind people can distinguish. They also
+# differ in lightness, and the lines differ in width.
 HAND, ARM = "#E69F00", "#0072B2"
 SWAP = {"marker": "v", "color": "black", "markersize": 7, "clip_on": False}
 ZERO = {"marker": "|", "color": "black", "markersize": 9, "markeredgewidth": 1.5, "clip_on": False}
 MOTIONS = {"DISARMED": "#C8C8C8", "HOLDING": "#CC79A7", "APPROACH": "#F0E442"}
 AXES = (("y", 1, "y, left"), ("z", 2, "z, up"), ("x", 0, "x, forward"))
-# Farther between two samples is no hand's motion, in metres.
-LEAP = 0.2
+# A larger distance between two samples is not the motion of a hand. In metres.
+JUMP = 0.2
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("trace", type=pathlib.Path, help="what trace.py has written")
-    parser.add_argument("picture", type=pathlib.Path, help="to write, .svg or .png")
+    parser.add_argument("trace", type=pathlib.Path, help="the file that trace.py has written")
+    parser.add_argument("picture", type=pathlib.Path, help="the picture to write, .svg or .png")
     options = parser.parse_args()
     plt.rcParams.update(
         {
@@ -50,7 +51,7 @@ def main() -> None:
         figure.savefig(options.picture, dpi=110)
         return
     figure.savefig(options.picture, metadata={"Date": None})
-    # A hundredth of a point is more than any screen shows; but leave the scales of the letters alone.
+    # Round to a hundredth of a point, which no screen can show. Do not round the scales of letters.
     shorter = re.compile(r'(?<= )(d|x|y)="[^"]*"')
     rounded = shorter.sub(lambda found: re.sub(r"(?<=\.\d\d)\d+", "", found[0]), options.picture.read_text())
     options.picture.write_text(rounded)
@@ -74,7 +75,7 @@ def draw(recording: dict, sweep: dict):
     events.set_xlim(0, recording["end"])
 
     draw_rest(zooms[0], recording)
-    draw_zoom(zooms[1], recording, (40.0, 43.6), "another hand for the one that was")
+    draw_zoom(zooms[1], recording, (40.0, 43.6), "the tracker jumps to another hand")
     draw_zoom(zooms[2], recording, (57.0, 58.6), "another hand, frozen, gone")
     draw_sweep(zooms[3], sweep)
     draw_legend(figure)
@@ -82,12 +83,12 @@ def draw(recording: dict, sweep: dict):
 
 
 def draw_events(axes, trace: dict) -> None:
-    """What the tracker says that no hand does."""
+    """Draw the samples that cannot be the motion of one hand: jumps, single zeros, and no hand."""
     hand = trace["hand"]
     for before, sample, after in zip(hand, hand[1:], hand[2:]):
         if sample["at"] is None and before["at"] and after["at"]:
             axes.plot([sample["t"]], [0.5], **ZERO)
-        elif leaps(before, sample):
+        elif jumps(before, sample):
             axes.plot([sample["t"]], [0.5], **SWAP)
     gone = [sample["t"] for sample in hand if sample["at"] is None]
     for start, end in ((0.0, hand_comes(hand)), (hand_goes(hand), gone[-1])):
@@ -98,9 +99,9 @@ def draw_events(axes, trace: dict) -> None:
     axes.spines[["left", "bottom"]].set_visible(False)
 
 
-def leaps(before: dict, sample: dict) -> bool:
-    places = before["at"], sample["at"]
-    return all(places) and sum((a - b) ** 2 for a, b in zip(*places)) > LEAP**2
+def jumps(before: dict, sample: dict) -> bool:
+    positions = before["at"], sample["at"]
+    return all(positions) and sum((a - b) ** 2 for a, b in zip(*positions)) > JUMP**2
 
 
 def hand_comes(hand: list) -> float:
@@ -112,7 +113,7 @@ def hand_goes(hand: list) -> float:
 
 
 def draw_motions(axes, trace: dict) -> None:
-    """What the bridge does, where it does not follow the hand."""
+    """Mark the times in which the bridge does not follow the hand."""
     for start, end, motion in motions(trace):
         if motion in MOTIONS:
             alpha = 0.75 if motion == "HOLDING" else 0.45
@@ -120,7 +121,7 @@ def draw_motions(axes, trace: dict) -> None:
 
 
 def motions(trace: dict) -> list:
-    """(start, end, motion), in order."""
+    """Return tuples (start, end, motion) in order."""
     changes = []
     for status in trace["status"]:
         if not changes or changes[-1][1] != status["motion"]:
@@ -130,30 +131,33 @@ def motions(trace: dict) -> list:
 
 
 def draw_ways(axes, trace: dict, index: int, between=(0.0, 1e9), middle=0.0, dots=False) -> None:
-    """Hand and arm along one axis, in mm from `middle`; the hand's line is broken where it is lost or swapped."""
-    times, places, last = [], [], None
+    """Draw the hand and the arm along one axis, in mm from `middle`.
+
+    The hand's line has a gap if the tracker loses the hand or jumps to another hand.
+    """
+    times, positions, last = [], [], None
     for sample in trace["hand"]:
         if not between[0] <= sample["t"] <= between[1]:
             continue
-        if last and (sample["at"] is None or leaps(last, sample)):
+        if last and (sample["at"] is None or jumps(last, sample)):
             times.append(sample["t"])
-            places.append(float("nan"))
+            positions.append(float("nan"))
         if sample["at"]:
             times.append(sample["t"])
-            places.append(1e3 * sample["at"][index] - middle)
+            positions.append(1e3 * sample["at"][index] - middle)
         last = sample
-    axes.plot(times, places, color=HAND, linewidth=1.1, marker="." if dots else None, markersize=3)
+    axes.plot(times, positions, color=HAND, linewidth=1.1, marker="." if dots else None, markersize=3)
     arm = [command for command in trace["arm"] if between[0] <= command["t"] <= between[1]]
-    # The arm stays where the last command put it.
+    # The arm stays at the position of the last command.
     last_time = min(trace["end"], between[1])
     times = [command["t"] for command in arm] + [last_time]
-    places = [1e3 * command["at"][index] - middle for command in arm]
-    axes.plot(times, [*places, places[-1]], color=ARM, linewidth=1.6)
+    positions = [1e3 * command["at"][index] - middle for command in arm]
+    axes.plot(times, [*positions, positions[-1]], color=ARM, linewidth=1.6)
 
 
 def draw_gripper(axes, trace: dict) -> None:
     for entries, level, colour in ((trace["hand_closed"], 1.0, HAND), (trace["arm"], 0.0, ARM)):
-        # Each stands until the next, and the last to the end.
+        # Each value is valid until the next, and the last value until the end.
         ends = [each["t"] for each in entries[1:]] + [trace["end"]]
         spans = [(each["t"], end - each["t"]) for each, end in zip(entries, ends) if each["closed"]]
         axes.broken_barh(joined(spans), (level - 0.15, 0.3), color=colour, linewidth=0)
@@ -164,7 +168,7 @@ def draw_gripper(axes, trace: dict) -> None:
 
 
 def joined(spans: list) -> list:
-    """Spans of (start, length) in order, those that touch made one."""
+    """Join spans (start, length) that touch. The spans are in order."""
     whole = []
     for start, length in spans:
         if whole and start - sum(whole[-1]) < 1e-3:
@@ -199,7 +203,7 @@ def draw_sweep(axes, trace: dict) -> None:
 
 
 def crossing(entries: list) -> float:
-    """When y is first on the other side of 0."""
+    """Return the first time at which y has the other sign."""
     first = entries[0]["at"][1]
     return next(each["t"] for each in entries if each["at"][1] * first < 0)
 
@@ -211,12 +215,12 @@ def label(axes, title: str) -> None:
 
 def draw_legend(figure) -> None:
     handles = [
-        Line2D([], [], color=HAND, linewidth=1.5, marker=".", label="hand, as recorded (what target_pose says)"),
+        Line2D([], [], color=HAND, linewidth=1.5, marker=".", label="hand, as recorded (on target_pose)"),
         Line2D([], [], color=ARM, linewidth=2, label="arm, as commanded"),
         Patch(color=MOTIONS["DISARMED"], alpha=0.45, label="DISARMED"),
         Patch(color=MOTIONS["APPROACH"], alpha=0.45, label="APPROACH, at most 0.1 m/s"),
         Patch(color=MOTIONS["HOLDING"], alpha=0.75, label="HOLDING, nothing is sent"),
-        Line2D([], [], linestyle="", **SWAP, label="the tracker takes another hand for it"),
+        Line2D([], [], linestyle="", **SWAP, label="the tracker jumps to another hand"),
         Line2D([], [], linestyle="", **ZERO, label="a single zero"),
         Line2D([], [], color="black", linewidth=3, label="zeros: no hand"),
     ]

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Replays the recorded hand in tests/data through the real node and writes what went in and what came out, as JSON.
+"""Replay the recorded hand in tests/data through the real node. Write its input and output as JSON.
 
     tools/ros-env benches/recorded/trace.py build/trace.json
 
-Takes a minute and a half. draw.py makes a picture of it.
+Takes a minute and a half. draw.py draws a picture from the file.
 """
 
 import argparse
@@ -16,9 +16,9 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "ros"))
 from graph import own_session  # noqa: E402
 
-# What a user of this tracker sets; the rest is default.
+# The settings for this tracker. All others have their defaults.
 PARAMETERS = {"input.frozen_timeout": 0.25}
-# Of the line of status, so much as tells what kind of reason it is.
+# Parts of the reason line, each with the kind of the reason.
 KINDS = {
     "zero": r"all zero",
     "jump": r"it leapt by",
@@ -29,7 +29,7 @@ KINDS = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", type=pathlib.Path, help="to write")
+    parser.add_argument("file", type=pathlib.Path, help="the file to write")
     file = parser.parse_args().file
 
     try:
@@ -60,7 +60,10 @@ def sweep(session, log_folder: str) -> dict:
 
 
 def trace(run, inputs: list) -> dict:
-    """Times in seconds from the first of the inputs, positions in metres in the arm's base frame."""
+    """Return the trace of a run.
+
+    Times are in seconds from the first input. Positions are in metres in the arm's base frame.
+    """
     from harness import MOTIONS, stamp_seconds
     from recording import to_arm
 
@@ -82,7 +85,7 @@ def trace(run, inputs: list) -> dict:
 
 
 def kind(reason: str) -> str:
-    return next((name for name, says in KINDS.items() if re.search(says, reason)), "")
+    return next((name for name, words in KINDS.items() if re.search(words, reason)), "")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-//! What holds for any input, each target a function from bytes: libFuzzer calls them (`fuzz_targets/`), and so does
-//! `tests/fuzz_corpus.rs` with every file of the corpus.
+//! Properties that hold for any input. Each target is a function of bytes. libFuzzer calls the
+//! functions (`fuzz_targets/`). `tests/fuzz_corpus.rs` calls them with every file of the corpus.
 #![forbid(unsafe_code)]
 
 mod input;

@@ -1,5 +1,5 @@
-//! Whatever lines are to look like, either that is refused or every line is one line, within bounds, and a line of JSON
-//! says what it is to say.
+//! Checks any settings of lines. Either the settings are rejected, or each written line is a single
+//! line within the limit of length, and a JSON line has the right values.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 
 use super::input::{NEXT, assert_printable, texts};
 
-/// Six bytes say which codec it is, what lines tell besides, and what is to be sent; the rest is text: three templates,
-/// or the names and values of [`fields`].
+/// Runs the checks. The first six bytes select the format, the extra members and the orders. The
+/// rest is text: three templates, or the names and values of [`fields`].
 pub fn check(data: &[u8]) {
     let Some((&[how, extras, numbers @ ..], rest)) = data.split_first_chunk::<6>() else { return };
     let unit = [PositionUnit::Millimetres, PositionUnit::Centimetres, PositionUnit::Metres]
@@ -49,7 +49,7 @@ fn check_json(fields: &JsonFields, extras: &BTreeSet<Extra>, unit: PositionUnit,
             let encoder = CommandEncoder::new(&WireConfig { unit, lines: orders, ..WireConfig::default() });
             for line in lines {
                 let written = written(&encoder, line);
-                let members = serde_json::from_str(&written).expect("it is an object");
+                let members = serde_json::from_str(&written).expect("the line is an object");
                 check_members(fields, extras, unit, line, &members);
                 check_gripper(fields, line, &written);
             }
@@ -58,12 +58,15 @@ fn check_json(fields: &JsonFields, extras: &BTreeSet<Extra>, unit: PositionUnit,
     }
 }
 
-/// What is written of a line, without its newline.
+/// Returns the written line without its newline.
 fn written(encoder: &CommandEncoder, line: &Line) -> String {
     let mut out = b"before\n".to_vec();
     encoder.encode_into(line, &mut out);
-    let out = String::from_utf8(out).expect("it is UTF-8");
-    let line = out.strip_prefix("before\n").and_then(|line| line.strip_suffix('\n')).expect("it ends a line");
+    let out = String::from_utf8(out).expect("the line is UTF-8");
+    let line = out
+        .strip_prefix("before\n")
+        .and_then(|line| line.strip_suffix('\n'))
+        .expect("the line ends with a newline");
     assert!(!line.contains(['\n', '\r', '\0']), "more than one line: {line:?}");
     assert!(line.len() <= MAX_LINE, "{} bytes: {}", line.len(), sanitize_short(line));
     line.to_owned()
@@ -96,16 +99,18 @@ fn check_members(
 fn check_gripper(JsonFields { gripper, open, closed, .. }: &JsonFields, line: &Line, written: &str) {
     let Order::Command(command) = line.order else { return };
     let word = if command.gripper == Gripper::Open { open } else { closed };
-    // As text: what is read from a decimal is not to the last bit what it was written from.
+    // Compare the texts, because a number that is read from its decimal text may differ in the last
+    // bit.
     let member = format!("{}:{word}", Value::from(gripper.as_str()));
     assert!(gripper.is_empty() || written.contains(&member), "{written} for {line:?}");
 }
 
-/// A command, a stop and a heartbeat.
+/// Returns a command, a stop and a heartbeat.
 fn lines(how: u8, [x, y, z, size]: [u8; 4]) -> [Line; 3] {
     let coordinate = |byte: u8| f64::from(byte as i8) / 128.0 * 99.999_999;
     let command = Command {
-        position: Position::new(coordinate(x), coordinate(y), coordinate(z)).expect("it is within bounds"),
+        position: Position::new(coordinate(x), coordinate(y), coordinate(z))
+            .expect("the position is within the limits"),
         gripper: if how >> 1 & 1 == 1 { Gripper::Closed } else { Gripper::Open },
         orientation: (how >> 7 == 1).then(|| Orientation::from_rpy([x, y, z].map(f64::from))),
     };

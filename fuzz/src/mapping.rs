@@ -1,5 +1,5 @@
-//! Whatever a message is and whatever is said of its fields, either the fields are refused by name or what is read is
-//! what lies there.
+//! Checks any message with any field selection. Either the selection is rejected with the name of
+//! its parameter, or the sample has the values of the selected fields.
 
 use aether_bridge::geometry::Orientation;
 use aether_bridge::mapping::{FieldPath, FieldSelector, Fields, Mapping, MappingError, Schema};
@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::input::{NEXT, texts};
 
-/// A message of a type as it is made, one that comes, and what is said of the fields of both, all as text.
+/// Runs the checks. The texts are a new message of a type, a received message, and the field
+/// selection for both.
 pub fn check(data: &[u8]) {
     let mut texts = texts(data, NEXT);
     let mut next = || texts.next().unwrap_or_default();
@@ -28,10 +29,10 @@ pub fn check(data: &[u8]) {
             assert_eq!(mapping.check(&schema), Ok(()));
             check_mapping(&mapping, &message);
         }
-        Err(refused) => {
-            let refused = refused.to_string();
-            let names_parameter = ["input.", "gripper.valid"].iter().any(|name| refused.contains(name));
-            assert!(refused.contains(TYPE) && names_parameter, "{refused}");
+        Err(error) => {
+            let error = error.to_string();
+            let names_parameter = ["input.", "gripper.valid"].iter().any(|name| error.contains(name));
+            assert!(error.contains(TYPE) && names_parameter, "{error}");
         }
     }
 }
@@ -40,11 +41,11 @@ fn check_mapping(mapping: &Mapping, message: &Value) {
     match mapping.sample(message) {
         Ok(sample) => {
             for (path, read) in mapping.position.iter().zip(sample.position) {
-                let there = path.find(message).expect("it was read");
-                // JSON has no number that is not finite, and says null.
+                let value = path.find(message).expect("the field was read");
+                // JSON writes a number that is not finite as null.
                 assert!(
-                    there.as_f64() == Some(read) || there.is_null() && read.is_nan(),
-                    "{path} is {there}"
+                    value.as_f64() == Some(read) || value.is_null() && read.is_nan(),
+                    "{path} is {value}"
                 );
             }
             let [x, y, z] = sample.position;
@@ -85,7 +86,7 @@ fn choice(text: &str) -> Option<FieldSelector<FieldPath>> {
 
 fn path(text: &str) -> Option<FieldPath> {
     let path: FieldPath = text.parse().ok()?;
-    assert_eq!(path.to_string().parse().as_ref(), Ok(&path), "{text} does not come back");
+    assert_eq!(path.to_string().parse().as_ref(), Ok(&path), "{text} is not the same after parsing its text");
     Some(path)
 }
 

@@ -1,5 +1,5 @@
-//! Whatever parameters are set to, they are taken as they are or refused with a reason that names them and is fit to
-//! print.
+//! Checks any parameter values. Either a value is accepted unchanged, or it is rejected with a
+//! printable reason that names the parameter.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,8 @@ use aether_bridge::wire::ReplyDecoder;
 
 use super::input::{NEXT, NEXT_OF_LIST, assert_printable, texts};
 
-/// Settings like `limits.speed=r0.2`: a name, the letter of a type, and the value.
+/// Runs the checks. The input has settings like `limits.speed=r0.2`: a name, the letter of a type,
+/// and the value.
 pub fn check(data: &[u8]) {
     let mut wanted = DEFAULTS.parameters().clone();
     let (mut accepted, mut unknown) = (0, 0);
@@ -42,31 +43,28 @@ fn check_all(wanted: &Parameters) {
     }
 }
 
-/// Whether it was accepted.
+/// Checks one setting. Returns whether it was accepted.
 fn check_set(wanted: &mut Parameters, name: &str, value: Value) -> bool {
-    // As the log says it.
+    // The log prints the value in this form.
     assert_printable(&value.to_string());
     let before = wanted.value(name).cloned();
     match wanted.set(name, value.clone()) {
         Ok(()) => {
-            let taken = wanted.value(name).expect("what is set is there");
-            let same = match (taken, &value) {
+            let stored = wanted.value(name).expect("a parameter that was set has a value");
+            let same = match (stored, &value) {
                 (Value::Real(real), Value::Integer(integer)) => *real == *integer as f64,
                 (Value::Reals(reals), Value::Integers(integers)) => {
                     reals.iter().copied().eq(integers.iter().map(|integer| *integer as f64))
                 }
-                (taken, value) => taken == value,
+                (stored, value) => stored == value,
             };
-            assert!(same, "{name} was set to {value} and is {taken}");
+            assert!(same, "{name} was set to {value} and is {stored}");
             true
         }
-        Err(refused) => {
-            let refused = refused.to_string();
-            assert_reason(&refused);
-            assert!(
-                refused.contains(&format!("'{}'", sanitize_short(name))),
-                "{refused} does not name {name:?}"
-            );
+        Err(error) => {
+            let error = error.to_string();
+            assert_reason(&error);
+            assert!(error.contains(&format!("'{}'", sanitize_short(name))), "{error} does not name {name:?}");
             assert_eq!(wanted.value(name), before.as_ref());
             false
         }
@@ -85,7 +83,7 @@ fn assert_reason(reason: &str) {
     assert!(reason.len() < LONGEST, "a reason of {} bytes", reason.len());
 }
 
-/// A value of the type that its first letter names.
+/// Parses a value. Its first letter is its type.
 fn read(text: &[u8]) -> Value {
     let (kind, rest) = text.split_first().unwrap_or((&b' ', &[]));
     let text = String::from_utf8_lossy(rest);
@@ -105,11 +103,12 @@ fn read(text: &[u8]) -> Value {
 }
 
 static DEFAULTS: LazyLock<Config> =
-    LazyLock::new(|| Config::new(&Parameters::default()).expect("the defaults are right"));
+    LazyLock::new(|| Config::new(&Parameters::default()).expect("the defaults are valid"));
 
-/// A name that is not known costs a look at all that are, and one of them is as good as more.
+/// The most unknown names in an input. Each costs a comparison with all known names, and more of
+/// them test nothing new.
 const UNKNOWN: u32 = 1;
-/// More of them contradict each other no more than these do.
+/// The most settings in an input. More settings do not give new contradictions.
 const SETTINGS: usize = 6;
-/// Longer is no reason but a load on whoever reads it.
+/// The longest acceptable reason in bytes.
 const LONGEST: usize = 10_000;

@@ -1,4 +1,5 @@
-//! What a controller says is heard the same however its bytes are cut into segments, fit to print, and within bounds.
+//! Checks any bytes of a controller. The decoded lines do not depend on the segments of the stream.
+//! Their texts are printable and within the limits of length.
 
 use std::time::Duration;
 
@@ -12,23 +13,24 @@ use tokio_util::codec::Decoder;
 
 use super::input::{NEXT, assert_printable};
 
-/// Four bytes say how the controller speaks and what lengths its segments have; the rest is what it says, where
-/// [`NEXT`], said twice, stands for many times the byte before.
+/// Runs the checks. The first four bytes select the settings and the lengths of the segments. The
+/// rest is the stream. In it, two bytes [`NEXT`] repeat the byte before them many times.
 pub fn check(data: &[u8]) {
-    let Some((&[speech, lengths @ ..], said)) = data.split_first_chunk::<4>() else { return };
-    let (wire, stream) = (wire(speech), unrolled(said));
+    let Some((&[settings, lengths @ ..], sent)) = data.split_first_chunk::<4>() else { return };
+    let (wire, stream) = (wire(settings), unrolled(sent));
     let whole = Conversation::of(&wire, [&stream[..]]);
     let segments = segments(&stream, lengths);
     let cut = Conversation::of(&wire, segments.iter().copied());
-    // Only where a segment ends with an object is there more to hear: it is not known whether a newline follows.
+    // Segments that end with an object may give more lines, because the decoder then does not wait
+    // for a newline.
     let closed = wire.format == LineFormat::Json && segments.iter().any(|segment| segment.ends_with(b"}"));
     if closed && whole.end.is_err() {
-        assert!(cut.heard.starts_with(&whole.heard), "{cut:?} of {whole:?}");
+        assert!(cut.incoming.starts_with(&whole.incoming), "{cut:?} of {whole:?}");
     } else {
         assert_eq!(cut, whole);
     }
     for conversation in [whole, cut] {
-        conversation.heard.iter().for_each(check_heard);
+        conversation.incoming.iter().for_each(check_incoming);
         if let Err(why) = conversation.end {
             assert_printable(&why);
             assert!(why.chars().count() < 2000, "{why}");
@@ -36,43 +38,43 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// What was heard, and how it ended.
+/// The decoded lines of a stream, and its end.
 #[derive(Debug, PartialEq)]
 struct Conversation {
-    heard: Vec<Incoming>,
+    incoming: Vec<Incoming>,
     end: Result<(), String>,
 }
 
 impl Conversation {
     fn of<'a>(wire: &WireConfig, segments: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut heard = Vec::new();
-        let end = hear(ReplyDecoder::new(wire), segments, &mut heard).map_err(|error| error.to_string());
-        Self { heard, end }
+        let mut incoming = Vec::new();
+        let end = decode(ReplyDecoder::new(wire), segments, &mut incoming).map_err(|error| error.to_string());
+        Self { incoming, end }
     }
 }
 
-fn hear<'a>(
+fn decode<'a>(
     mut decoder: ReplyDecoder,
     segments: impl IntoIterator<Item = &'a [u8]>,
-    heard: &mut Vec<Incoming>,
+    incoming: &mut Vec<Incoming>,
 ) -> Result<(), WireError> {
     let mut buffer = BytesMut::new();
     for segment in segments {
         buffer.extend_from_slice(segment);
         while let Some(next) = decoder.decode(&mut buffer)? {
-            heard.push(next);
+            incoming.push(next);
         }
         assert!(buffer.len() <= MAX_LINE, "{} bytes are kept", buffer.len());
     }
     while let Some(next) = decoder.decode_eof(&mut buffer)? {
-        heard.push(next);
+        incoming.push(next);
     }
     assert!(buffer.is_empty(), "{buffer:?} is left");
     Ok(())
 }
 
-fn check_heard(heard: &Incoming) {
-    let state = match heard {
+fn check_incoming(incoming: &Incoming) {
+    let state = match incoming {
         Incoming::Reply(reply) => {
             assert_shown(&reply.message);
             reply.state.as_ref()
@@ -91,24 +93,24 @@ fn assert_shown(text: &str) {
     assert_printable(text);
 }
 
-/// How the controller speaks, by the bits of a byte.
-fn wire(speech: u8) -> WireConfig {
-    let has = |bit: u32| speech >> bit & 1 == 1;
+/// Returns the settings that the bits of a byte select.
+fn wire(settings: u8) -> WireConfig {
+    let has = |bit: u32| settings >> bit & 1 == 1;
     let texts = [if has(1) { "{x} {seq}" } else { "{x}" }, "STOP", "HEARTBEAT"];
     WireConfig {
         unit: [PositionUnit::Millimetres, PositionUnit::Centimetres, PositionUnit::Metres]
-            [usize::from(speech >> 6) % 3],
+            [usize::from(settings >> 6) % 3],
         format: if has(0) { LineFormat::Text } else { LineFormat::Json },
         lines: OrderLines::text(texts, Duration::ZERO).expect("they are templates"),
-        banner_lines: u32::from(speech >> 4 & 3),
+        banner_lines: u32::from(settings >> 4 & 3),
         accept_state: has(2),
     }
 }
 
-/// Long lines out of few bytes.
-fn unrolled(said: &[u8]) -> Vec<u8> {
-    let mut stream = Vec::with_capacity(said.len());
-    for &byte in said {
+/// Makes long lines from few bytes: repeats the byte before two bytes [`NEXT`].
+fn unrolled(sent: &[u8]) -> Vec<u8> {
+    let mut stream = Vec::with_capacity(sent.len());
+    for &byte in sent {
         match stream[..] {
             [.., before, NEXT] if byte == NEXT && stream.len() < LONGEST => {
                 stream.pop();
@@ -120,7 +122,8 @@ fn unrolled(said: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// Cuts a stream into segments of these lengths, again and again; a long one into longer ones.
+/// Splits a stream into segments. Repeats the three lengths. A long stream has proportionally
+/// longer segments.
 fn segments(stream: &[u8], lengths: [u8; 3]) -> Vec<&[u8]> {
     let longer = 1 + stream.len() / 500;
     let mut lengths = lengths.into_iter().map(|length| (usize::from(length) + 1) * longer).cycle();
@@ -134,5 +137,5 @@ fn segments(stream: &[u8], lengths: [u8; 3]) -> Vec<&[u8]> {
 }
 
 const MANY: usize = 1000;
-/// Beyond it nothing is repeated: the longest line, and more.
+/// The length of the stream from which nothing is repeated. It is more than the longest line.
 const LONGEST: usize = MAX_LINE + 1;

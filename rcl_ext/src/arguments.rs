@@ -1,4 +1,4 @@
-//! A command line and a parameter file, read by rcl.
+//! Reads command lines and parameter files with rcl.
 
 use std::ffi::{CString, c_int};
 use std::path::Path;
@@ -14,32 +14,33 @@ use r2r_rcl::{
 use crate::copy::{NodeParameters, nodes, slice, text};
 use crate::error::RclError;
 
-/// A command line as rcl has read it, with every parameter file on it.
+/// A command line that rcl has parsed, with all its parameter files.
 pub struct Arguments(rcl_arguments_t);
 
 impl Arguments {
-    /// Reads a process's arguments, its own name first.
+    /// Parses the arguments of a process. The first is the name of the program.
     ///
     /// # Errors
-    /// An argument, or a parameter file, that rcl cannot read.
+    /// rcl cannot read an argument or a parameter file.
     pub fn parse<T: AsRef<str>>(arguments: &[T]) -> Result<Self, RclError> {
         let owned = arguments.iter().map(|argument| c_string(argument.as_ref()));
         let owned = owned.collect::<Result<Vec<CString>, RclError>>()?;
         let pointers: Vec<_> = owned.iter().map(|argument| argument.as_ptr()).collect();
         let count = c_int::try_from(pointers.len()).map_err(|_| RclError::new("too many arguments"))?;
-        // SAFETY: takes no pointer.
+        // SAFETY: the function takes no pointer.
         let mut parsed = Self(unsafe { rcl_get_zero_initialized_arguments() });
-        // SAFETY: `pointers` has `count` strings, which outlive the call; the output is zero-initialized, as rcl demands.
+        // SAFETY: `pointers` has `count` strings, which outlive the call. The output is
+        // zero-initialized, as rcl requires.
         check(unsafe { rcl_parse_arguments(count, pointers.as_ptr(), allocator(), &raw mut parsed.0) })?;
         Ok(parsed)
     }
 
-    /// The parameter files on the command line, in their order.
+    /// Returns the paths of the parameter files, in the order of the command line.
     ///
     /// # Errors
-    /// What rcl says.
+    /// rcl fails.
     pub fn parameter_files(&self) -> Result<Vec<String>, RclError> {
-        // SAFETY: the arguments are those that rcl has parsed.
+        // SAFETY: rcl has parsed the arguments.
         let count = unsafe { rcl_arguments_get_param_files_count(&raw const self.0) };
         let count = usize::try_from(count).unwrap_or_default();
         if count == 0 {
@@ -47,30 +48,31 @@ impl Arguments {
         }
         let allocator = allocator();
         let mut files = ptr::null_mut();
-        // SAFETY: the arguments are those that rcl has parsed; the output is a null pointer, as rcl demands.
+        // SAFETY: rcl has parsed the arguments. The output is a null pointer, as rcl requires.
         check(unsafe { rcl_arguments_get_param_files(&raw const self.0, allocator, &raw mut files) })?;
         // SAFETY: rcl has allocated an array of `count` strings.
         let paths: Vec<_> = unsafe { slice(files, count) }.to_vec();
-        // SAFETY: each path is a string of rcl's.
+        // SAFETY: each path is a string of rcl.
         let copied = paths.iter().map(|&path| unsafe { text(path) }).collect();
         if let Some(free) = allocator.deallocate {
             for path in paths {
-                // SAFETY: rcl has allocated the string with this allocator and left it to the caller.
+                // SAFETY: rcl has allocated the string with this allocator, and the caller must
+                // free it.
                 unsafe { free(path.cast(), allocator.state) };
             }
-            // SAFETY: rcl has allocated the array with this allocator and left it to the caller.
+            // SAFETY: rcl has allocated the array with this allocator, and the caller must free it.
             unsafe { free(files.cast(), allocator.state) };
         }
         Ok(copied)
     }
 
-    /// The parameters of all files and of `-p`, by key, as rcl merges them.
+    /// Returns the parameters of all files and of `-p` by key, merged by rcl.
     ///
     /// # Errors
-    /// What rcl says.
+    /// rcl fails.
     pub fn parameters(&self) -> Result<Vec<NodeParameters>, RclError> {
         let mut params = Parameters(ptr::null_mut());
-        // SAFETY: the arguments are those that rcl has parsed; the output is a null pointer, as rcl demands.
+        // SAFETY: rcl has parsed the arguments. The output is a null pointer, as rcl requires.
         check(unsafe { rcl_arguments_get_param_overrides(&raw const self.0, &raw mut params.0) })?;
         Ok(params.copy())
     }
@@ -79,7 +81,8 @@ impl Arguments {
 impl Drop for Arguments {
     fn drop(&mut self) {
         if !self.0.impl_.is_null() {
-            // SAFETY: rcl has made them, and they are freed once. A failure frees nothing, and there is no other way.
+            // SAFETY: rcl has allocated the arguments, and this frees them once. If it fails, the
+            // memory leaks, because there is no other way to free it.
             let _ = unsafe { rcl_arguments_fini(&raw mut self.0) };
         }
     }
@@ -88,15 +91,15 @@ impl Drop for Arguments {
 /// Reads one parameter file.
 ///
 /// # Errors
-/// What rcl says of a file that it cannot read.
+/// rcl cannot read the file.
 pub fn read_parameter_file(path: &Path) -> Result<Vec<NodeParameters>, RclError> {
     let path = c_string(&path.to_string_lossy())?;
-    // SAFETY: takes no pointer.
+    // SAFETY: the function takes no pointer.
     let params = Parameters(unsafe { rcl_yaml_node_struct_init(allocator()) });
     if params.0.is_null() {
         return Err(RclError::take());
     }
-    // SAFETY: the path outlives the call; the output is one that rcl has made.
+    // SAFETY: the path outlives the call, and rcl has allocated the output.
     if unsafe { rcl_parse_yaml_file(path.as_ptr(), params.0) } {
         Ok(params.copy())
     } else {
@@ -104,12 +107,12 @@ pub fn read_parameter_file(path: &Path) -> Result<Vec<NodeParameters>, RclError>
     }
 }
 
-/// Parameters that rcl has made; freed on drop.
+/// Parameters that rcl has allocated. They are freed on drop.
 struct Parameters(*mut rcl_params_t);
 
 impl Parameters {
     fn copy(&self) -> Vec<NodeParameters> {
-        // SAFETY: null, or made by rcl and not yet freed.
+        // SAFETY: the pointer is null, or rcl has allocated the parameters and not yet freed them.
         unsafe { nodes(self.0) }
     }
 }
@@ -117,14 +120,14 @@ impl Parameters {
 impl Drop for Parameters {
     fn drop(&mut self) {
         if !self.0.is_null() {
-            // SAFETY: rcl has made them, and they are freed once.
+            // SAFETY: rcl has allocated the parameters, and this frees them once.
             unsafe { rcl_yaml_node_struct_fini(self.0) };
         }
     }
 }
 
 fn allocator() -> rcutils_allocator_t {
-    // SAFETY: takes no pointer.
+    // SAFETY: the function takes no pointer.
     unsafe { rcutils_get_default_allocator() }
 }
 
@@ -231,18 +234,18 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_parameters_has_none() {
+    fn command_line_without_parameters_is_empty() {
         let parsed = Arguments::parse(&["x"]).unwrap();
         assert_eq!((parsed.parameter_files().unwrap().len(), parsed.parameters().unwrap().len()), (0, 0));
         assert!(Arguments::parse::<&str>(&[]).unwrap().parameters().unwrap().is_empty());
     }
 
     #[test]
-    fn what_rcl_refuses_is_told_in_its_words() {
-        let refused = |line: &[&str]| Arguments::parse(line).err().unwrap().to_string();
-        assert!(refused(&["x", "--ros-args", "-p", "a:={{b}}"]).contains("a:={{b}}"));
-        assert!(refused(&["x", "--ros-args", "--params-file", "/no/such.yaml"]).contains("/no/such.yaml"));
-        assert!(refused(&["x", "--ros-args", "-p", "a:=\0"]).contains("NUL"));
+    fn error_has_the_text_of_rcl() {
+        let error = |line: &[&str]| Arguments::parse(line).err().unwrap().to_string();
+        assert!(error(&["x", "--ros-args", "-p", "a:={{b}}"]).contains("a:={{b}}"));
+        assert!(error(&["x", "--ros-args", "--params-file", "/no/such.yaml"]).contains("/no/such.yaml"));
+        assert!(error(&["x", "--ros-args", "-p", "a:=\0"]).contains("NUL"));
         let error = read("/**:\n  ros__parameters:\n    a: \"\"b\"\"\n").unwrap_err().to_string();
         assert!(error.len() > 10, "{error}");
         assert_eq!(take_error(), None, "each error is taken once");

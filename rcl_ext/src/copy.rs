@@ -1,10 +1,10 @@
-//! rcl's parameters, copied into Rust.
+//! Copies rcl's parameters into Rust types.
 
 use std::ffi::{CStr, c_char};
 
 use r2r_rcl::{rcl_node_params_t, rcl_params_t, rcl_variant_t};
 
-/// The value of a parameter, of one of the types that ROS has.
+/// The value of a parameter, in one of the types of ROS.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// A bool.
@@ -25,23 +25,24 @@ pub enum Value {
     Reals(Vec<f64>),
     /// An array of strings.
     Texts(Vec<String>),
-    /// rcl read the name and no value: an empty list has no type.
+    /// rcl has read a name without a value. This happens for an empty list, because it has no type.
     Nothing,
 }
 
-/// The parameters under one key of a parameter file, or those of the command line under `/**`.
+/// The parameters under one key of a parameter file. The parameters of the command line are under
+/// `/**`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeParameters {
-    /// The key as rcl has it: nested keys joined with `/`, wildcards as written.
+    /// The key in rcl's form: nested keys are joined with `/`, wildcards are as written.
     pub key: String,
-    /// Names, groups joined with dots, and values.
+    /// The names and values. Groups in a name are joined with dots.
     pub parameters: Vec<(String, Value)>,
 }
 
-/// Copies what rcl has read.
+/// Copies the parameters that rcl has read.
 ///
 /// # Safety
-/// `params` points to parameters that rcl has made and not yet freed.
+/// `params` is null or points to parameters that rcl has allocated and not yet freed.
 pub(crate) unsafe fn nodes(params: *const rcl_params_t) -> Vec<NodeParameters> {
     // SAFETY: by the contract of this function.
     let Some(params) = (unsafe { params.as_ref() }) else { return Vec::new() };
@@ -52,16 +53,18 @@ pub(crate) unsafe fn nodes(params: *const rcl_params_t) -> Vec<NodeParameters> {
     keys.iter()
         .zip(sets)
         .map(|(&key, set)| NodeParameters {
-            // SAFETY: each name is a string of rcl's.
+            // SAFETY: each name is a string of rcl.
             key: unsafe { text(key) },
-            // SAFETY: each set is one of rcl's.
+            // SAFETY: rcl has allocated each set.
             parameters: unsafe { parameters(set) },
         })
         .collect()
 }
 
+/// Copies one set of parameters.
+///
 /// # Safety
-/// `set` is one that rcl has made and not yet freed.
+/// rcl has allocated `set` and not yet freed it.
 unsafe fn parameters(set: &rcl_node_params_t) -> Vec<(String, Value)> {
     // SAFETY: rcl keeps `num_params` names.
     let names = unsafe { slice(set.parameter_names, set.num_params) };
@@ -70,15 +73,18 @@ unsafe fn parameters(set: &rcl_node_params_t) -> Vec<(String, Value)> {
     names
         .iter()
         .zip(values)
-        // SAFETY: each name is a string of rcl's, each value one of rcl's.
+        // SAFETY: each name is a string of rcl, and rcl has allocated each value.
         .map(|(&name, given)| unsafe { (text(name), value(given)) })
         .collect()
 }
 
+/// Copies one value.
+///
 /// # Safety
-/// `given` is a value that rcl has made and not yet freed.
+/// rcl has allocated `given` and not yet freed it.
 unsafe fn value(given: &rcl_variant_t) -> Value {
-    // SAFETY: rcl leaves null the pointers of the types that the value is not of; the others point to what they say.
+    // SAFETY: rcl sets only the pointer of the value's type. This pointer is valid, and all others
+    // are null.
     unsafe {
         if let Some(&value) = given.bool_value.as_ref() {
             Value::Boolean(value)
@@ -104,6 +110,8 @@ unsafe fn value(given: &rcl_variant_t) -> Value {
     }
 }
 
+/// Copies a C string. A null pointer becomes an empty string.
+///
 /// # Safety
 /// `string` is null or points to a string that ends with NUL.
 pub(crate) unsafe fn text(string: *const c_char) -> String {
@@ -114,6 +122,8 @@ pub(crate) unsafe fn text(string: *const c_char) -> String {
     unsafe { CStr::from_ptr(string) }.to_string_lossy().into_owned()
 }
 
+/// Returns an array of C as a slice. A null pointer becomes an empty slice.
+///
 /// # Safety
 /// `first` is null or points to `count` elements that live for `'a`.
 pub(crate) unsafe fn slice<'a, T>(first: *const T, count: usize) -> &'a [T] {

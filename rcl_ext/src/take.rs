@@ -1,14 +1,18 @@
-//! What rcl tells of a message or of a request beside its content, and r2r throws away: who published it, and when it was sent.
+//! The publisher of a message and the send time of a request. rcl returns them, and r2r discards
+//! them.
 //!
-//! r2r takes from rcl by two functions of C, `rcl_take` and `rcl_take_request`. This module defines both, as jumps to functions
-//! of its own. The linker prefers the definition of the program to that of a shared library, so r2r calls these. They hand on
-//! to rcl's own, and note what rcl tells. The notes are those of the thread that takes, because one thread spins a node.
+//! r2r takes messages and requests with two C functions of rcl: `rcl_take` and `rcl_take_request`.
+//! This module defines both names as jumps to functions of this module. The linker prefers the
+//! definitions in the program to the definitions in a shared library. Therefore r2r calls the
+//! functions of this module. They call rcl's functions and record the additional data. Each thread
+//! has its own records, because one thread spins the node.
 //!
-//! The jumps are assembly, and not functions with `no_mangle`: those are linked into every program that has this crate among
-//! its dependencies, and the simulator's programs run without ROS.
+//! The jumps are written in assembly. Functions with `no_mangle` would be linked into every program
+//! that depends on this crate, and the programs of the simulator run without ROS.
 //!
-//! `spin_once` takes at most one message of each subscription and one request of each service. So if everything that it has
-//! taken is handled before the next call, the notes are those of what is being handled.
+//! `spin_once` takes at most one message of each subscription and one request of each service. If
+//! the caller handles all of them before the next `spin_once`, the records belong to the messages
+//! and requests that it handles.
 
 use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
@@ -22,21 +26,22 @@ use r2r_rcl::{
 
 use crate::copy::text;
 
-/// The identity of a publisher in the middleware, shortened to what every version of ROS 2 has.
+/// The identity of a publisher in the middleware: the first 16 bytes, which every version of ROS 2
+/// has.
 pub type PublisherGid = [u8; 16];
 
-/// What a thread notes of what it takes.
+/// The records of one thread.
 #[derive(Default)]
 struct Notes {
-    /// The topic whose publishers are noted.
+    /// The watched topic, whose publishers are recorded.
     topic: Option<String>,
-    /// The address of its subscription, once a message of it has been taken.
+    /// The address of the subscription to this topic, or 0 before its first message.
     subscription: usize,
-    /// The addresses of subscriptions that are of other topics.
+    /// The addresses of subscriptions to other topics.
     others: Vec<usize>,
-    /// Who published the last message on the topic.
+    /// The publisher of the last message on the watched topic.
     publisher: Option<PublisherGid>,
-    /// The services that have been asked, each with when the last request was sent.
+    /// The services that have received requests, each with the send time of its last request.
     requests: Vec<(String, i64)>,
 }
 
@@ -44,8 +49,9 @@ thread_local! {
     static NOTES: RefCell<Notes> = RefCell::default();
 }
 
-/// Notes from now on who publishes what this thread takes from a topic, given by its full name. Returns whether r2r takes by
-/// the functions of this module, without which nothing is noted.
+/// Records from now on the publishers of the messages that this thread takes from a topic. `topic`
+/// is the full name. Returns whether r2r calls the functions of this module. If it does not,
+/// nothing is recorded.
 pub fn watch_publishers(topic: &str) -> bool {
     NOTES.with_borrow_mut(|notes| {
         *notes = Notes {
@@ -54,17 +60,19 @@ pub fn watch_publishers(topic: &str) -> bool {
             ..Notes::default()
         };
     });
-    // The name is what r2r calls.
+    // r2r calls the function with this name.
     rcls_take().is_some_and(|take| !std::ptr::fn_addr_eq(take, r2r_rcl::rcl_take as Take))
 }
 
-/// Returns who published the message that this thread took last from the watched topic; none if the middleware does not tell.
+/// Returns the publisher of the last message that this thread took from the watched topic. Returns
+/// `None` if the middleware does not name the publisher.
 pub fn last_publisher() -> Option<PublisherGid> {
     NOTES.with_borrow(|notes| notes.publisher)
 }
 
-/// Returns when the request that this thread took last from a service, given by its full name, was sent: in nanoseconds of
-/// the clock of the client's system. None if there was no request, or if the middleware does not tell.
+/// Returns the send time of the last request that this thread took from a service. The time is in
+/// nanoseconds of the system clock of the client. `service` is the full name. Returns `None` if
+/// there was no request, or if the middleware does not have the send time.
 pub fn last_request_sent(service: &str) -> Option<i64> {
     NOTES
         .with_borrow(|notes| notes.requests.iter().find(|(name, _)| name == service).map(|(_, sent)| *sent))
@@ -72,7 +80,8 @@ pub fn last_request_sent(service: &str) -> Option<i64> {
 }
 
 impl Notes {
-    /// Returns whether this is the subscription to the watched topic. `name` reads its topic.
+    /// Returns whether this is the subscription to the watched topic. `name` returns the topic of
+    /// the subscription.
     fn is_watched(&mut self, subscription: usize, name: impl FnOnce() -> String) -> bool {
         if subscription == self.subscription {
             return true;
@@ -112,14 +121,16 @@ macro_rules! jump {
     };
 }
 
-/// Defines a function of C that jumps to one of this module. Elsewhere r2r calls rcl itself, and nothing is noted.
+/// Defines a C function that jumps to a function of this module. On other processors r2r calls rcl
+/// directly, and nothing is recorded.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! define {
     ($name:literal, $function:path) => {
         std::arch::global_asm!(
             concat!(".pushsection .text.", $name, ",\"ax\",%progbits"),
             concat!(".globl ", $name),
-            // Not for shared libraries, so that it is dropped where nothing calls it.
+            // Hidden from shared libraries, so that the linker removes the function if nothing
+            // calls it.
             concat!(".hidden ", $name),
             concat!(".type ", $name, ", %function"),
             concat!($name, ":"),
@@ -143,26 +154,28 @@ type Take = unsafe extern "C" fn(
     *mut rmw_subscription_allocation_t,
 ) -> rcl_ret_t;
 
-/// Returns rcl's own function, which comes after this program in the order of the dynamic linker.
+/// Returns rcl's own `rcl_take`. It comes after this program in the search order of the dynamic
+/// linker.
 fn rcls_take() -> Option<Take> {
     unsafe extern "C" {
         fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
     }
     static TAKE: OnceLock<Option<Take>> = OnceLock::new();
     *TAKE.get_or_init(|| {
-        // What `RTLD_NEXT` is in the C libraries of Linux.
+        // The value of `RTLD_NEXT` in the C libraries of Linux.
         let next = std::ptr::without_provenance_mut(usize::MAX);
         // SAFETY: the name ends with NUL.
         let found = unsafe { dlsym(next, c"rcl_take".as_ptr()) };
-        // SAFETY: the symbol of this name is rcl's function, which has this signature in all versions of ROS 2.
+        // SAFETY: the symbol with this name is rcl's function, which has this signature in all
+        // versions of ROS 2.
         (!found.is_null()).then(|| unsafe { std::mem::transmute::<*mut c_void, Take>(found) })
     })
 }
 
-/// Takes a message as rcl does, and notes who published it.
+/// Takes a message with rcl's function, and records its publisher.
 ///
 /// # Safety
-/// As for rcl's function.
+/// The requirements of rcl's function apply.
 unsafe extern "C" fn take_and_note(
     subscription: *const rcl_subscription_t,
     message: *mut c_void,
@@ -172,7 +185,7 @@ unsafe extern "C" fn take_and_note(
     let Some(take) = rcls_take() else { return RCL_RET_SUBSCRIPTION_TAKE_FAILED as rcl_ret_t };
     // SAFETY: by the contract of this function.
     let taken = unsafe { take(subscription, message, info, allocation) };
-    // SAFETY: rcl takes a pointer that is null or valid, and so does this.
+    // SAFETY: by the contract of rcl's function, the pointer is null or valid.
     if let (true, Some(info)) = (taken == RCL_RET_OK as rcl_ret_t, unsafe { info.as_ref() }) {
         NOTES.with_borrow_mut(|notes| {
             // SAFETY: rcl has just taken from this subscription.
@@ -186,16 +199,17 @@ unsafe extern "C" fn take_and_note(
     taken
 }
 
-/// Shortens an identity, or returns none if it is all zero: the middleware does not tell.
+/// Returns the first 16 bytes of an identity. Returns `None` if they are all zero, because then the
+/// middleware does not name the publisher.
 fn gid(data: &[u8]) -> Option<PublisherGid> {
     let gid = *data.first_chunk()?;
     (gid != [0; 16]).then_some(gid)
 }
 
-/// Takes a request as rcl does, and notes when it was sent.
+/// Takes a request with rcl's function, and records its send time.
 ///
 /// # Safety
-/// As for rcl's function.
+/// The requirements of rcl's function apply.
 unsafe extern "C" fn take_request_and_note(
     service: *const rcl_service_t,
     id: *mut rmw_request_id_t,
@@ -203,13 +217,14 @@ unsafe extern "C" fn take_request_and_note(
 ) -> rcl_ret_t {
     // SAFETY: all zero is a valid value of this struct of numbers.
     let mut info: rmw_service_info_t = unsafe { std::mem::zeroed() };
-    // SAFETY: rcl's function of this name reads and writes the id so, too.
+    // SAFETY: the pointer is null or valid, because rcl's function with this name also reads and
+    // writes the id.
     if let Some(id) = unsafe { id.as_ref() } {
         info.request_id = *id;
     }
     // SAFETY: by the contract of this function.
     let taken = unsafe { rcl_take_request_with_info(service, &raw mut info, request) };
-    // SAFETY: a pointer that is null or valid, by the contract of this function.
+    // SAFETY: by the contract of this function, the pointer is null or valid.
     if let Some(id) = unsafe { id.as_mut() } {
         *id = info.request_id;
     }
@@ -226,11 +241,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_watched_topic_is_watched() {
+    fn subscription_is_recognised_by_its_topic() {
         let mut notes = Notes { topic: Some("/target_pose".into()), ..Notes::default() };
         assert!(!notes.is_watched(1, || "/clock".into()));
         assert!(notes.is_watched(2, || "/target_pose".into()));
-        // The names are not read again.
+        // Each name is read only once.
         assert!(!notes.is_watched(1, || unreachable!()) && notes.is_watched(2, || unreachable!()));
         assert!(!Notes::default().is_watched(1, || unreachable!()));
     }
@@ -252,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn rcls_own_take_is_another_one() {
+    fn rcls_own_take_differs_from_ours() {
         assert!(rcls_take().is_some() && watch_publishers("/target_pose"));
     }
 }

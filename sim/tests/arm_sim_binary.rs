@@ -299,7 +299,7 @@ fn what_it_cannot_do_is_said_in_one_line() {
     assert_eq!(taken.status.code(), Some(1));
     for (arguments, words) in [
         (["--fault", "explode"], "is no fault; the faults are delay:SECONDS"),
-        (["--unit", "inch"], "it is one of mm, cm, m"),
+        (["--unit", "inch"], "set mm, cm or m"),
         (["--speed", "0"], "expected a number above 0"),
         (["--judge", "limits.sped:=1"], "did you mean 'limits.speed'?"),
         (["--port", "70000"], "70000"),

@@ -1,4 +1,4 @@
-//! All that is set, as the rest of the bridge takes it.
+//! The validated configuration, in the types of the other modules.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::error::ConfigError;
 use super::security::AuthConfig;
 use super::source::SourceConfig;
 use super::table::*;
-use super::{Parameters, place, relations, security, wire};
+use super::{Parameters, addresses, relations, security, wire};
 use crate::geometry::Orientation;
 use crate::link::backoff::Backoff;
 use crate::link::{Heartbeat, LinkConfig, Role, TransportConfig};
@@ -17,40 +17,42 @@ use crate::teleop::{
 };
 use crate::wire::WireConfig;
 
-/// Everything that can be set, validated.
+/// The validated configuration of the bridge.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Where to connect.
+    /// Address and timeouts of the connection, and TLS.
     pub transport: TransportConfig,
-    /// What the controller wants to be told first, if it wants anything.
+    /// The token that the bridge sends first, if the controller requires one.
     pub hello: Option<AuthConfig>,
-    /// How to keep the link.
+    /// Replies, heartbeats and reconnecting.
     pub link: LinkConfig,
-    /// How to move.
+    /// Motion.
     pub teleop: TeleopConfig,
-    /// Where targets come from.
+    /// The source of the targets.
     pub source: SourceConfig,
-    /// How lines are written and read.
+    /// The format of the lines in both directions.
     pub wire: WireConfig,
-    /// The frames that targets may be in; the base frame is also the `frame_id` of what is published.
+    /// The frames that targets may be in. The base frame is also the `frame_id` of published
+    /// messages.
     pub frames: Frames,
-    /// Whether the arm goes home when the bridge ends.
+    /// Whether the arm moves to its home before the bridge ends.
     pub park: bool,
-    /// The type of the messages on the topic `gripper`.
+    /// The message type of the topic `gripper`.
     pub gripper_type: GripperType,
-    /// The topic that stops, if there is one.
+    /// The name of the stop topic, if there is one.
     pub stop_topic: Option<String>,
     parameters: Parameters,
 }
 
 impl Config {
-    /// Makes the configuration that a set of parameters stands for.
+    /// Converts a set of parameters into a configuration.
     ///
     /// # Errors
-    /// The first contradiction between two parameters. Types and ranges have been checked when the set was made.
+    /// The first contradiction between two parameters. [`Parameters`] has already checked types and
+    /// ranges.
     pub fn new(parameters: &Parameters) -> Result<Self, ConfigError> {
         let p = parameters;
-        place::check(p)?;
+        addresses::check(p)?;
         let workspace = relations::check(p)?;
         let wire = wire::wire(p)?;
         Ok(Self {
@@ -83,17 +85,17 @@ impl Config {
         })
     }
 
-    /// Returns the parameters that it was made of.
+    /// Returns the parameters of this configuration.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
 
-    /// Returns what differs from an earlier configuration, in the order of the table.
+    /// Returns the differences from an earlier configuration, in the order of the table.
     pub fn changes<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = Changed<'a>> {
         Changed::between(&before.parameters, &self.parameters)
     }
 
-    /// Checks that this configuration may take the place of an earlier one now.
+    /// Checks that this configuration may replace an earlier one now.
     ///
     /// # Errors
     /// The first parameter that may not change now.
@@ -101,14 +103,16 @@ impl Config {
         self.changes(before).try_for_each(|changed| changed.check(armed))
     }
 
-    /// Whether the topic `gripper` is read. It is not if the messages with targets alone say what the gripper is to do.
+    /// Returns whether the bridge reads the topic `gripper`. It does not if only the target
+    /// messages control the gripper.
     pub fn has_gripper_topic(&self) -> bool {
         !self.source.fields.gripper.is_path() || !self.teleop.gripper.target_opens
     }
 
-    /// Whether a connection that was made for an earlier configuration cannot serve this one.
+    /// Returns whether this configuration needs a new connection.
     pub fn needs_new_link(&self, before: &Self) -> bool {
-        // All fields by name: a new one does not compile before it has found its side.
+        // Lists all fields by name, so that a new field does not compile until it is sorted in
+        // here.
         let Self {
             transport,
             hello,
@@ -128,8 +132,8 @@ impl Config {
             || *wire != before.wire
     }
 
-    /// Whether what an earlier configuration has learnt of the arm's position may be of another arm, or in another
-    /// unit.
+    /// Returns whether this configuration may be for another arm, or for another meaning of the
+    /// positions on the wire. An estimate of the arm's position is then no longer valid.
     pub fn may_be_another_arm(&self, before: &Self) -> bool {
         self.changes(before).any(|changed| changed.parameter.identifies_arm)
     }
@@ -149,8 +153,8 @@ fn heartbeat(p: &Parameters) -> Option<Heartbeat> {
     (!period.is_zero()).then_some(Heartbeat { period, expects_reply })
 }
 
-/// Makes the configuration of motion. `turns`: whether commands carry the tool's orientation.
-fn teleop(p: &Parameters, workspace: Workspace, turns: bool) -> TeleopConfig {
+/// Returns the configuration of motion.
+fn teleop(p: &Parameters, workspace: Workspace, sends_orientation: bool) -> TeleopConfig {
     let rate = p.get(&TELEOP_COMMAND_RATE);
     TeleopConfig {
         arming: p.get(&TELEOP_ARMING),
@@ -185,7 +189,7 @@ fn teleop(p: &Parameters, workspace: Workspace, turns: bool) -> TeleopConfig {
         limits: Limits { speed: p.get(&LIMITS_SPEED), acceleration: p.get(&LIMITS_ACCELERATION) },
         step: p.get(&LIMITS_STEP),
         approach_speed: p.get(&LIMITS_APPROACH_SPEED),
-        orientation: turns.then(|| OrientationConfig {
+        orientation: sends_orientation.then(|| OrientationConfig {
             speed: p.get(&LIMITS_ANGULAR_SPEED),
             home: Orientation::from_rpy(p.get(&ARM_HOME_RPY)),
         }),
@@ -224,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_the_designs() {
+    fn defaults_are_as_documented() {
         let config = Config::new(&Parameters::default()).unwrap();
         assert_eq!(config.transport.host, "127.0.0.1");
         assert_eq!(config.transport.port, 5000);
@@ -238,13 +242,13 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_of_a_long_list_how_long_it_is() {
+    fn error_shortens_a_long_list() {
         let refused = error("arm.home", Value::Integers(vec![i64::MIN; 5000]));
         assert!(refused.contains("… (5000 in all)]") && refused.len() < 1000, "{refused}");
     }
 
     #[test]
-    fn an_error_names_parameter_value_and_range() {
+    fn error_names_parameter_value_and_range() {
         assert_eq!(
             error("link.port", Value::Integer(70_000)),
             "parameter 'link.port' is 70000; it must be from 1 to 65535"
@@ -272,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_name_both_parameters_and_both_values() {
+    fn contradiction_names_both_parameters_and_values() {
         assert_eq!(
             error("workspace.min", Value::Reals(vec![0.4, -0.3, 0.0])),
             "parameter 'workspace.min' is [0.4, -0.3, 0.0]; it must be below, on every axis, 'workspace.max', \
@@ -282,7 +286,7 @@ mod tests {
         assert!(error("arm.home", Value::Reals(vec![0.2, 0.0, -0.1])).contains("'workspace.min'"));
         assert_eq!(
             error("retarget.frame", Value::Text("arm_base".into())),
-            "parameter 'retarget.frame' is 'arm_base'; it must be another name than 'arm.base_frame', which is 'arm_base'"
+            "parameter 'retarget.frame' is 'arm_base'; it must be different from 'arm.base_frame', which is 'arm_base'"
         );
         let reach = Value::Real(0.29);
         assert_eq!(
@@ -302,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_number_serves_where_a_real_is_wanted() {
+    fn integer_is_accepted_for_a_real() {
         assert_eq!(
             with("teleop.settle_time", Value::Integer(2)).unwrap().teleop.settle_time,
             Duration::from_secs(2)
@@ -312,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_nearest_known_one() {
+    fn unknown_name_suggests_the_nearest_known_name() {
         assert_eq!(
             error("limits.sped", Value::Real(0.1)),
             "parameter 'limits.sped' is unknown; did you mean 'limits.speed'?"
@@ -328,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heartbeat_has_a_period_that_a_controller_can_bear() {
+    fn heartbeat_period_below_minimum_is_rejected() {
         assert_eq!(with("link.heartbeat.period", Value::Real(0.0)).unwrap().link.heartbeat, None);
         let heartbeat = with("link.heartbeat.period", Value::Real(0.1)).unwrap().link.heartbeat.unwrap();
         assert_eq!((heartbeat.period, heartbeat.expects_reply), (Duration::from_millis(100), true));
@@ -339,12 +343,12 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_of_zero_means_a_command_for_every_target() {
+    fn command_rate_zero_has_no_period() {
         assert_eq!(with("teleop.command_rate", Value::Integer(0)).unwrap().teleop.command_period, None);
     }
 
     #[test]
-    fn a_rate_has_a_period_that_can_be_told() {
+    fn command_rate_below_minimum_is_rejected() {
         let slowest = with("teleop.command_rate", Value::Real(0.01)).unwrap();
         assert_eq!(slowest.teleop.command_period, Some(Duration::from_secs(100)));
         assert_eq!(
@@ -358,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_changed_is_told_with_both_values() {
+    fn change_reports_both_values() {
         let (before, after) = (changed(&[]), changed(&[("limits.speed", Value::Real(0.2))]));
         let changes: Vec<_> = after
             .changes(&before)
@@ -369,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_changes_at_any_time_a_host_while_disarmed_a_type_never() {
+    fn mutability_decides_when_a_parameter_may_change() {
         let before = changed(&[]);
         assert_eq!(changed(&[("limits.speed", Value::Real(0.2))]).check_changes(&before, true), Ok(()));
         let host = changed(&[("limits.speed", Value::Real(0.2)), ("link.host", Value::Text("arm".into()))]);
@@ -385,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_connection_is_made_of_needs_a_new_one() {
+    fn only_connection_parameters_need_a_new_link() {
         let before = changed(&[]);
         for (name, value) in [
             ("link.host", Value::Text("arm".into())),
@@ -414,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn what_identifies_the_arm_is_declared_so() {
+    fn parameters_that_identify_the_arm_are_declared() {
         let all = parameters().filter(|parameter| parameter.identifies_arm);
         let names = [
             "link.transport",
@@ -431,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_needs_a_new_link_is_refused_while_armed() {
+    fn new_link_is_rejected_while_armed() {
         let before = changed(&[]);
         let bounds = |parameter: &dyn Parameter| match parameter.range {
             Range::Any if matches!(parameter.default(), Value::Text(_)) => {
@@ -456,7 +460,7 @@ mod tests {
         for parameter in parameters() {
             for value in bounds(parameter) {
                 let parameters = Parameters::with(&[(parameter.name, value)]).unwrap();
-                // Some contradict another parameter.
+                // Some values contradict another parameter.
                 let Ok(after) = Config::new(&parameters) else { continue };
                 if after.needs_new_link(&before) || after.may_be_another_arm(&before) {
                     assert!(after.check_changes(&before, true).is_err(), "{}", parameter.name);

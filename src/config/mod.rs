@@ -1,11 +1,12 @@
-//! What the parameters mean: one validated [`Config`] with units in its types, and errors that name the parameter.
+//! Converts the parameters into one validated [`Config`] with units in its types. Errors name the
+//! parameter.
 //!
-//! [`table`] declares the parameters of the bridge. May name all rooms but `status`, `app` and `ros`. Has no clock, no
-//! socket and no ROS.
+//! [`table`] declares the parameters of the bridge. This module may use all modules except
+//! `status`, `app` and `ros`. It uses no clock, no socket and no ROS.
 
+mod addresses;
 mod configuration;
 mod error;
-mod place;
 mod relations;
 mod security;
 mod source;

@@ -1,4 +1,4 @@
-//! What two parameters must be to each other.
+//! Checks relations between two parameters.
 
 use std::time::Duration;
 
@@ -8,18 +8,22 @@ use crate::geometry::Position;
 use crate::params::{Param, ParameterError};
 use crate::teleop::{KeepOut, Workspace};
 
-/// More often is no heartbeat but a load, in seconds.
+/// Shortest heartbeat period in seconds. Shorter periods only load the controller.
 const MIN_HEARTBEAT: f64 = 0.01;
-/// A shorter step is no motion, in metres.
+/// Shortest step in metres. With shorter steps the arm would practically not move.
 const MIN_STEP: f64 = 0.000_1;
-/// Less often is no motion, and at last no time that can be told, in Hz.
+/// Lowest command rate in Hz. With lower rates the arm would practically not move, and at very low
+/// rates the period does not fit into a `Duration`.
 const MIN_COMMAND_RATE: f64 = 0.01;
 
-/// Checks them all, up to the first contradiction, and returns the workspace, which has a home in it.
+/// Checks all relations and returns the workspace, which contains the arm's home.
+///
+/// # Errors
+/// The first contradiction.
 pub(super) fn check(p: &Parameters) -> Result<Workspace, ParameterError> {
     let workspace = check_workspace(p)?;
     if p.get(&RETARGET_FRAME) == p.get(&ARM_BASE_FRAME) {
-        return Err(p.relation_error(&RETARGET_FRAME, "another name than", &ARM_BASE_FRAME));
+        return Err(p.relation_error(&RETARGET_FRAME, "different from", &ARM_BASE_FRAME));
     }
     let heartbeat = p.get(&LINK_HEARTBEAT_PERIOD);
     if !heartbeat.is_zero() && heartbeat < Duration::from_secs_f64(MIN_HEARTBEAT) {
@@ -79,12 +83,14 @@ fn check_workspace(p: &Parameters) -> Result<Workspace, ParameterError> {
     Ok(if keep_out.is_empty() { workspace } else { workspace.with_keep_out(&keep_out) })
 }
 
-/// Checks that each box has room, and none has the arm's home in it.
+/// Checks that each box has a volume, and that no box contains the arm's home.
 fn check_keep_out(p: &Parameters, home: Position) -> Result<Vec<KeepOut>, ParameterError> {
     let read = |(index, [x, y, z, to_x, to_y, to_z]): (usize, [f64; 6])| {
-        let fault = |why: &str| p.place_error(&WORKSPACE_KEEP_OUT, format!("box {} {why}", index + 1));
+        let fault = |why: &str| p.value_error(&WORKSPACE_KEEP_OUT, format!("box {} {why}", index + 1));
         let [min, max] = [Position::new(x, y, z), Position::new(to_x, to_y, to_z)];
-        let (Ok(min), Ok(max)) = (min, max) else { return Err(fault("has a corner that is no position")) };
+        let (Ok(min), Ok(max)) = (min, max) else {
+            return Err(fault("has a corner that is not a valid position"));
+        };
         let keep_out = KeepOut::new(min, max).ok_or_else(|| {
             let order = "six numbers are x, y, z of the lower corner, then x, y, z of the upper corner";
             fault(&format!("must have its corner {min} below its corner {max} on every axis: {order}"))

@@ -1,4 +1,4 @@
-//! What the `input.*` and `tf.*` parameters mean.
+//! Reads the parameters `input.*` and `tf.*`.
 
 use std::time::Duration;
 
@@ -8,29 +8,28 @@ use super::table::*;
 use crate::mapping::{FieldPath, FieldSelector, Fields};
 use crate::params::{Param, ParameterError};
 
-/// Where targets come from.
+/// The source of the targets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceConfig {
     /// The name of the topic.
     pub topic: String,
     /// The type of its messages, like `geometry_msgs/msg/PoseStamped`.
     pub message_type: String,
-    /// Which of their fields say what.
+    /// The fields of a message that the bridge reads.
     pub fields: Fields,
-    /// Metres to the sender's unit of length.
+    /// Metres in one unit of length of the publisher.
     pub unit: f64,
-    /// Whether transforms are read.
+    /// Whether the bridge reads transforms.
     pub tf_enabled: bool,
-    /// How long a target waits for its transform.
+    /// How long a target waits for its transform at most.
     pub tf_timeout: Duration,
 }
 
 impl SourceConfig {
     pub(super) fn new(p: &Parameters) -> Result<Self, ConfigError> {
-        let (gripper, gripper_valid) =
-            (path_of_its_own(p, &INPUT_GRIPPER)?, path_of_its_own(p, &GRIPPER_VALID)?);
+        let (gripper, gripper_valid) = (path_or_none(p, &INPUT_GRIPPER)?, path_or_none(p, &GRIPPER_VALID)?);
         if gripper_valid.is_path() && !gripper.is_path() {
-            let wanted = "'none' while input.gripper is 'none': it is for what the messages with targets say of the gripper";
+            let wanted = "'none' while input.gripper is 'none', because it applies only to that field";
             return Err(p.range_error(&GRIPPER_VALID, wanted).into());
         }
         Ok(Self {
@@ -41,7 +40,7 @@ impl SourceConfig {
                 orientation: paths(p, &INPUT_ORIENTATION)?,
                 stamp: path(p, &INPUT_STAMP)?,
                 frame: path(p, &INPUT_FRAME)?,
-                valid: path_of_its_own(p, &INPUT_VALID)?,
+                valid: path_or_none(p, &INPUT_VALID)?,
                 gripper,
                 gripper_valid,
             },
@@ -108,13 +107,10 @@ fn parsed<T>(parameter: &Param<T>, text: &str) -> Result<FieldPath, ConfigError>
     text.parse().map_err(|error| ConfigError::Path(parameter.name, error))
 }
 
-fn path_of_its_own(
-    p: &Parameters,
-    parameter: &Param<String>,
-) -> Result<FieldSelector<FieldPath>, ConfigError> {
+fn path_or_none(p: &Parameters, parameter: &Param<String>) -> Result<FieldSelector<FieldPath>, ConfigError> {
     match path(p, parameter)? {
         FieldSelector::Auto => {
-            let wanted = "'none' or the path of a field: no message of ROS has it at a place of its own";
+            let wanted = "'none' or the path of a field; 'auto' is not possible, because ROS has no usual field for it";
             Err(p.range_error(parameter, wanted).into())
         }
         choice => Ok(choice),
@@ -140,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn units_are_names_or_numbers_of_metres() {
+    fn unit_is_a_name_or_a_number() {
         for (unit, metres) in [("m", 1.0), ("cm", 0.01), ("mm", 0.001), ("0.0015", 0.0015), ("1e-3", 0.001)] {
             assert_eq!(text("input.unit", unit).unwrap().unit, metres);
         }
@@ -153,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_named_in_full_or_as_people_do() {
+    fn message_type_has_a_long_or_short_form() {
         for name in ["geometry_msgs/msg/Point", "geometry_msgs/Point"] {
             assert_eq!(text("input.type", name).unwrap().message_type, "geometry_msgs/msg/Point");
         }
@@ -167,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_paths_or_words() {
+    fn field_is_a_path_or_a_keyword() {
         let x = |text: &str| text.parse::<FieldPath>().unwrap();
         let fields = texts("input.position", &["a.x", "a.y", "b[2]"]).unwrap().fields;
         assert_eq!(fields.position, FieldSelector::Path(["a.x", "a.y", "b[2]"].map(x)));
@@ -185,11 +181,11 @@ mod tests {
             (texts("input.position", &["none"]), "is ['none']; it must be ['auto'] or the paths of 3 fields"),
             (
                 texts("input.position", &["a", "b", "c..d"]),
-                "parameter 'input.position': 'c..d' is no field path",
+                "parameter 'input.position': 'c..d' is not a field path",
             ),
             (text("input.position", "a.x"), "is 'a.x', a string; it must be a list of strings"),
             (text("input.valid", "auto"), "parameter 'input.valid' is 'auto'; it must be 'none' or the path"),
-            (text("input.stamp", "a["), "parameter 'input.stamp': 'a[' is no field path"),
+            (text("input.stamp", "a["), "parameter 'input.stamp': 'a[' is not a field path"),
             (
                 text("gripper.valid", "seen"),
                 "parameter 'gripper.valid' is 'seen'; it must be 'none' while input.gripper is 'none'",

@@ -1,4 +1,4 @@
-//! What the parameters of the wire mean.
+//! Reads the parameters of the wire.
 
 use serde_json::Value as Json;
 
@@ -8,7 +8,7 @@ use super::table::*;
 use crate::params::{Declaration, Param, ParameterError};
 use crate::wire::{Extra, JsonFields, LineFormat, OrderLines, WireConfig};
 
-/// Reads how lines are written and read.
+/// Reads the format of the lines in both directions.
 pub(super) fn wire(p: &Parameters) -> Result<WireConfig, ConfigError> {
     let format = p.get(&WIRE_FORMAT);
     let lines = match format {
@@ -17,8 +17,8 @@ pub(super) fn wire(p: &Parameters) -> Result<WireConfig, ConfigError> {
     };
     let banner_lines = p.get(&LINK_BANNER_LINES);
     if p.get(&LINK_TRANSPORT).is_udp() && banner_lines > 0 {
-        let relation = "0, since nobody greets a datagram, with";
-        return Err(p.relation_error(&LINK_BANNER_LINES, relation, &LINK_TRANSPORT).into());
+        let why = ", because a UDP controller sends no banner";
+        return Err(p.condition_error(&LINK_BANNER_LINES, "be 0", &LINK_TRANSPORT, why).into());
     }
     check_replies(p, format, &lines)?;
     check_ttl(p, format)?;
@@ -28,8 +28,8 @@ pub(super) fn wire(p: &Parameters) -> Result<WireConfig, ConfigError> {
 
 fn text(p: &Parameters) -> Result<OrderLines, ParameterError> {
     if !p.get(&WIRE_EXTRA_FIELDS).is_empty() {
-        let relation = "['none'], since lines of text have placeholders instead, with";
-        return Err(p.relation_error(&WIRE_EXTRA_FIELDS, relation, &WIRE_FORMAT));
+        let why = ", because lines of text have placeholders instead";
+        return Err(p.condition_error(&WIRE_EXTRA_FIELDS, "be ['none']", &WIRE_FORMAT, why));
     }
     let templates = TEMPLATES.map(|parameter| p.get(parameter));
     let templates = templates.each_ref().map(String::as_str);
@@ -57,8 +57,8 @@ fn json(p: &Parameters) -> Result<OrderLines, ConfigError> {
         (&LINK_AUTH_TOKEN_FILE, !p.get(&LINK_AUTH_TOKEN_FILE).is_empty()),
     ];
     if let Some((other, _)) = of_other_lines.iter().find(|(_, sent)| *sent && fields.r#type.is_empty()) {
-        let relation = "a name, so that other lines can be told from commands, with";
-        return Err(p.relation_error(&WIRE_JSON_TYPE, relation, other).into());
+        let why = ", because the controller must distinguish other lines from commands";
+        return Err(p.condition_error(&WIRE_JSON_TYPE, "be a name", other, why).into());
     }
     OrderLines::json(&fields, &p.get(&WIRE_EXTRA_FIELDS), p.get(&WIRE_COMMAND_TTL))
         .map_err(ConfigError::JsonFields)
@@ -69,7 +69,8 @@ fn value(p: &Parameters, parameter: &Param<String>) -> Result<Json, ParameterErr
     serde_json::from_str(&p.get(parameter)).map_err(|_| p.range_error(parameter, wanted))
 }
 
-/// A datagram that is lost must not have the reply to the next one taken for its own.
+/// Checks that lines over UDP contain their number if replies are expected. Without the number, the
+/// reply to the next datagram could count as the reply to a lost one.
 fn check_replies(p: &Parameters, format: LineFormat, lines: &OrderLines) -> Result<(), ParameterError> {
     if !p.get(&LINK_TRANSPORT).is_udp() || !p.get(&LINK_EXPECT_REPLY) {
         return Ok(());
@@ -80,28 +81,28 @@ fn check_replies(p: &Parameters, format: LineFormat, lines: &OrderLines) -> Resu
     let Some(which) = answered.iter().position(|(line, answered)| *answered && !line.has_seq()) else {
         return Ok(());
     };
-    let parameter: &Declaration = match format {
-        LineFormat::Json => &WIRE_EXTRA_FIELDS,
-        LineFormat::Text => TEMPLATES[which],
+    let (parameter, requirement): (&Declaration, _) = match format {
+        LineFormat::Json => (&WIRE_EXTRA_FIELDS, "contain 'seq'"),
+        LineFormat::Text => (TEMPLATES[which], "contain {seq}"),
     };
-    Err(p.relation_error(parameter, NUMBERED, &LINK_TRANSPORT))
+    let why = " and link.expect_reply is true, because the bridge matches replies by this number";
+    Err(p.condition_error(parameter, requirement, &LINK_TRANSPORT, why))
 }
 
-/// A heartbeat that comes later than the controller stops by itself keeps nothing alive.
+/// Checks that heartbeats come more often than the controller stops without a line.
 fn check_ttl(p: &Parameters, format: LineFormat) -> Result<(), ParameterError> {
-    let told = match format {
+    let sends_ttl = match format {
         LineFormat::Json => p.get(&WIRE_EXTRA_FIELDS).contains(&Extra::Ttl),
-        // A doubled brace is a brace, and what is between such is text.
+        // `{{ttl}}` is literal text, because a doubled brace is a brace.
         LineFormat::Text => TEMPLATES.iter().any(|text| p.get(text).replace("{{", "").contains("{ttl}")),
     };
     let period = p.get(&LINK_HEARTBEAT_PERIOD);
-    if told && !period.is_zero() && period >= p.get(&WIRE_COMMAND_TTL) {
+    if sends_ttl && !period.is_zero() && period >= p.get(&WIRE_COMMAND_TTL) {
         return Err(p.relation_error(&LINK_HEARTBEAT_PERIOD, "below", &WIRE_COMMAND_TTL));
     }
     Ok(())
 }
 
-const NUMBERED: &str = "one with a number ('seq', or '{seq}' in text), by which replies are matched if link.expect_reply is true, with";
 static TEMPLATES: [&Param<String>; 3] = [&WIRE_TEXT_COMMAND, &WIRE_TEXT_STOP, &WIRE_TEXT_HEARTBEAT];
 
 #[cfg(test)]
@@ -135,12 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn by_default_it_is_the_protocol() {
+    fn defaults_give_the_default_protocol() {
         assert_eq!(with(&[]).unwrap(), WireConfig::default());
     }
 
     #[test]
-    fn a_line_is_as_the_parameters_say() {
+    fn parameters_set_the_form_of_a_line() {
         let format = || ("wire.format", text("text"));
         for (settings, line) in [
             (vec![format()], "COMMAND MOVE 120.0 35.5 210.0 CLOSED\n"),
@@ -166,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_line_is_refused_by_name() {
+    fn invalid_wire_parameter_is_rejected_by_name() {
         let udp = || ("link.transport", text("udp"));
         let format = || ("wire.format", text("text"));
         let heartbeat = || ("link.heartbeat.period", Value::Real(0.1));
         for (settings, words) in [
             (
                 vec![format(), ("wire.text.command", text("G1 {px}"))],
-                "'wire.text.command' is 'G1 {px}'; it must be the text of a line: '{px}' is no placeholder",
+                "'wire.text.command' is 'G1 {px}'; it must be the text of a line: '{px}' is not a placeholder",
             ),
             (
                 vec![format(), ("wire.text.stop", text(""))],
@@ -181,7 +182,7 @@ mod tests {
             ),
             (
                 vec![format(), ("wire.extra_fields", extras(&["seq"]))],
-                "'wire.extra_fields' is ['seq']; it must be ['none'], since lines of text have placeholders instead, with 'wire.format'",
+                "'wire.extra_fields' is ['seq']; it must be ['none'] while 'wire.format' is 'text', because lines of text have placeholders instead",
             ),
             (
                 vec![("wire.extra_fields", extras(&["sec"]))],
@@ -199,10 +200,10 @@ mod tests {
             ),
             (
                 vec![("wire.json.type", text("")), ("teleop.hold_behavior", text("stop"))],
-                "'wire.json.type' is ''; it must be a name, so that other lines can be told from commands, \
-                 with 'teleop.hold_behavior', which is 'stop'",
+                "'wire.json.type' is ''; it must be a name while 'teleop.hold_behavior' is 'stop', \
+                 because the controller must distinguish other lines from commands",
             ),
-            (vec![("wire.json.type", text("")), heartbeat()], "with 'link.heartbeat.period', which is 0.1"),
+            (vec![("wire.json.type", text("")), heartbeat()], "while 'link.heartbeat.period' is 0.1"),
             (
                 vec![("wire.extra_fields", extras(&["ttl"])), ("link.heartbeat.period", Value::Real(0.5))],
                 "'link.heartbeat.period' is 0.5; it must be below 'wire.command_ttl', which is 0.5",
@@ -217,13 +218,16 @@ mod tests {
             ),
             (
                 vec![udp(), ("link.banner_lines", Value::Integer(1))],
-                "'link.banner_lines' is 1; it must be 0, since nobody greets a datagram, with 'link.transport', which is 'udp'",
+                "'link.banner_lines' is 1; it must be 0 while 'link.transport' is 'udp', because a UDP controller sends no banner",
             ),
-            (vec![udp()], "'wire.extra_fields' is ['none']; it must be one with a number ('seq'"),
+            (
+                vec![udp()],
+                "'wire.extra_fields' is ['none']; it must contain 'seq' while 'link.transport' is 'udp' and",
+            ),
             (vec![udp(), format()], "'wire.text.command' is 'COMMAND MOVE"),
             (
                 vec![udp(), format(), ("wire.text.command", text("{x} {seq}")), heartbeat()],
-                "'wire.text.heartbeat' is 'HEARTBEAT'; it must be one with a number",
+                "'wire.text.heartbeat' is 'HEARTBEAT'; it must contain {seq} while 'link.transport' is 'udp'",
             ),
             (
                 vec![
@@ -232,7 +236,7 @@ mod tests {
                     ("wire.text.command", text("{x} {seq}")),
                     ("teleop.hold_behavior", text("stop")),
                 ],
-                "'wire.text.stop' is 'STOP'; it must be one with a number",
+                "'wire.text.stop' is 'STOP'; it must contain {seq} while 'link.transport' is 'udp'",
             ),
         ] {
             let refused = with(&settings).unwrap_err();

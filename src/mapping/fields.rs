@@ -1,40 +1,40 @@
-//! Which fields of a message are read, as the parameters choose them, and what that comes to for a type of message.
+//! The selection of message fields by the parameters, and its result for a message type.
 
 use super::path::FieldPath;
 use super::sample::Mapping;
 use super::schema::{Kind, Schema};
 
-/// How one field is chosen.
+/// The selection of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldSelector<T> {
-    /// It is where messages of ROS have it, if this one has it.
+    /// The field of the standard ROS messages, if the type has it.
     Auto,
-    /// It is not looked at.
+    /// No field.
     None,
-    /// It is there.
+    /// The field at this path.
     Path(T),
 }
 
-/// How the fields of a message are chosen.
+/// The selection of the fields of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fields {
     /// x, y and z.
     pub position: FieldSelector<[FieldPath; 3]>,
     /// x, y, z and w of a quaternion.
     pub orientation: FieldSelector<[FieldPath; 4]>,
-    /// When the sample was taken.
+    /// The time at which the tracker saw the hand.
     pub stamp: FieldSelector<FieldPath>,
-    /// The name of the frame that the position is in.
+    /// The name of the frame of the position.
     pub frame: FieldSelector<FieldPath>,
-    /// Whether there is a hand.
+    /// Whether the tracker sees the hand.
     pub valid: FieldSelector<FieldPath>,
-    /// What the gripper is to do.
+    /// The input of the gripper.
     pub gripper: FieldSelector<FieldPath>,
-    /// Whether the hand that says so is seen.
+    /// Whether the tracker sees the hand that controls the gripper.
     pub gripper_valid: FieldSelector<FieldPath>,
 }
 
-/// Why messages of a type cannot be read, and the fields that they have.
+/// Why the messages of a type cannot be read, and the fields of the type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}. It has {fields}")]
 pub struct FieldsError {
@@ -43,16 +43,17 @@ pub struct FieldsError {
 }
 
 impl Fields {
-    /// Finds the fields in messages of a type, given its schema.
+    /// Finds the selected fields in the schema of a message type.
     ///
     /// # Errors
-    /// A field that the type does not have, or not of a kind that serves, with the fields that it has.
+    /// The type does not have a selected field, or the field has the wrong kind. The error lists
+    /// the fields of the type.
     pub fn of(&self, message_type: &str, schema: &Schema) -> Result<Mapping, FieldsError> {
         let error = |why| FieldsError { why, fields: schema.to_string() };
         let no_position = || {
             error(format!(
-                "input.position is 'auto', and {message_type} has no position where messages of ROS have one; name its \
-                 three fields"
+                "input.position is 'auto', but {message_type} has no position in a standard field; set input.position to \
+                 its three fields"
             ))
         };
         let position =
@@ -72,7 +73,7 @@ impl Fields {
 }
 
 impl<T: Clone> FieldSelector<T> {
-    /// Returns whether it names a field.
+    /// Returns whether this is a path.
     pub fn is_path(&self) -> bool {
         matches!(self, Self::Path(_))
     }
@@ -86,13 +87,13 @@ impl<T: Clone> FieldSelector<T> {
     }
 }
 
-/// The first of some places that has numbers of these names.
-fn first<const N: usize>(places: &[&str], names: [&str; N], schema: &Schema) -> Option<[FieldPath; N]> {
-    let is_there =
+/// Returns the paths to numbers with these names below the first prefix that has all of them.
+fn first<const N: usize>(prefixes: &[&str], names: [&str; N], schema: &Schema) -> Option<[FieldPath; N]> {
+    let is_number =
         |path: &FieldPath| matches!(path.check(schema), Ok(Schema::Leaf(Kind::Integer | Kind::Real)));
-    places.iter().find_map(|place| {
-        let paths = names.map(|name| path(&format!("{place}{name}")));
-        paths.iter().all(is_there).then_some(paths)
+    prefixes.iter().find_map(|prefix| {
+        let paths = names.map(|name| path(&format!("{prefix}{name}")));
+        paths.iter().all(is_number).then_some(paths)
     })
 }
 
@@ -101,10 +102,11 @@ fn header(name: &str, schema: &Schema) -> Option<FieldPath> {
 }
 
 fn path(text: &str) -> FieldPath {
-    text.parse().expect("it is written here")
+    text.parse().expect("the path is a constant of this file")
 }
 
-/// Where messages of ROS have a position: a pose, with covariance too, a point, a transform, or nothing around it.
+/// The prefixes of a position in standard ROS messages: a pose (also with covariance), a point, a
+/// transform, or no prefix.
 const POSITIONS: &[&str] = &[
     "pose.position.",
     "pose.pose.position.",
@@ -140,10 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_of_common_messages_are_found() {
+    fn fields_of_standard_messages_are_found() {
         let point = json!({"x": 0.0, "y": 0.0, "z": 0.0});
-        let turn = json!({"x": 0.0, "y": 0.0, "z": 0.0, "w": 1.0});
-        let pose = json!({"position": point, "orientation": turn});
+        let rotation = json!({"x": 0.0, "y": 0.0, "z": 0.0, "w": 1.0});
+        let pose = json!({"position": point, "orientation": rotation});
         let header = json!({"stamp": {"sec": 0, "nanosec": 0}, "frame_id": ""});
         for (example, position, orientation) in [
             (json!({"header": header, "pose": pose}), "pose.position.x", "pose.orientation.w"),
@@ -155,7 +157,7 @@ mod tests {
             (pose.clone(), "position.x", "orientation.w"),
             (json!({"header": header, "point": point}), "point.x", ""),
             (
-                json!({"transform": {"translation": point, "rotation": turn}}),
+                json!({"transform": {"translation": point, "rotation": rotation}}),
                 "transform.translation.x",
                 "transform.rotation.w",
             ),
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_is_taken_and_what_is_not_wanted_is_not() {
+    fn selected_paths_are_used() {
         let example = json!({
             "header": {"stamp": {"sec": 0, "nanosec": 0}, "frame_id": ""},
             "tip": [0.0, 0.0, 0.0], "seen": false, "x": 0.0, "y": 0.0, "z": 0.0
@@ -187,13 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_cannot_be_read_is_refused_with_its_fields() {
+    fn unreadable_type_is_rejected_with_its_fields() {
         let schema = Schema::from(&json!({"wrist": [0.0, 0.0], "seen": false}));
         let refused = auto().of("hands/msg/Hand", &schema).unwrap_err().to_string();
         assert_eq!(
             refused,
-            "input.position is 'auto', and hands/msg/Hand has no position where messages of ROS have one; name its \
-             three fields. It has seen (bool), wrist[0..1] (floating-point number)"
+            "input.position is 'auto', but hands/msg/Hand has no position in a standard field; set input.position to \
+             its three fields. It has seen (bool), wrist[0..1] (floating-point number)"
         );
         let fields = Fields {
             position: FieldSelector::Path(["wrist[0]", "wrist[1]", "wrist[2]"].map(path)),

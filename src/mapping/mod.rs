@@ -1,9 +1,12 @@
-//! How a target is read out of a message of any type: by field paths, from the message as JSON.
+//! Reads targets from messages of any type. A message is a JSON value, and field paths select its
+//! fields.
 //!
-//! [`Schema`] says which fields a type has, [`FieldPath`] is the way to one of them, [`Fields`] is how the parameters choose
-//! them. These make a [`Mapping`], which reads one [`Sample`] from every message.
+//! [`Schema`] has the fields of a message type. [`FieldPath`] is the path to one field. [`Fields`]
+//! is the selection by the parameters. Together they give a [`Mapping`], which reads one [`Sample`]
+//! from each message.
 //!
-//! Names `arm`, `teleop` (what the gripper's input is) and `text`. Never ROS: messages come in as JSON values.
+//! This module uses `arm`, `teleop` (the type of the gripper's input) and `text`. It never uses
+//! ROS.
 
 mod fields;
 mod path;

@@ -1,4 +1,4 @@
-//! The way to a field of a message: `pose.position.x`, `landmarks[8].x`.
+//! The path to a field of a message: `pose.position.x`, `landmarks[8].x`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::schema::Schema;
 use crate::text::sanitize_short;
 
-/// The way from a message to one of its fields.
+/// The path from a message to one of its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldPath(Vec<Step>);
 
@@ -18,10 +18,10 @@ enum Step {
     Element(usize),
 }
 
-/// Why a text is no field path.
+/// Why a text is not a field path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{}' is no field path: {why}; write it like 'pose.position.x' or 'landmarks[8].x'",
+    "'{}' is not a field path: {why}; write it like 'pose.position.x' or 'landmarks[8].x'",
     sanitize_short(text)
 )]
 pub struct PathError {
@@ -29,20 +29,20 @@ pub struct PathError {
     why: &'static str,
 }
 
-/// The part of a path that a message does not have.
+/// A part of a path does not exist in a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no '{path}': {why}")]
 pub struct MissingField {
-    /// As far as the path could not be followed.
+    /// The path up to the missing part.
     path: String,
     why: String,
 }
 
 impl FieldPath {
-    /// Finds the field in a message.
+    /// Returns the value of the field in a message.
     ///
     /// # Errors
-    /// The first part of the path that the message does not have.
+    /// The message does not have the field. The error names the first missing part of the path.
     pub fn find<'a>(&self, message: &'a Value) -> Result<&'a Value, MissingField> {
         let mut value = message;
         for (depth, step) in self.0.iter().enumerate() {
@@ -56,10 +56,10 @@ impl FieldPath {
         Ok(value)
     }
 
-    /// Finds what the field is in all messages of a type.
+    /// Returns the schema of the field in a message type.
     ///
     /// # Errors
-    /// The first part of the path that the type does not have.
+    /// The type does not have the field. The error names the first missing part of the path.
     pub fn check<'a>(&self, schema: &'a Schema) -> Result<&'a Schema, MissingField> {
         let mut schema = schema;
         for (depth, step) in self.0.iter().enumerate() {
@@ -104,7 +104,7 @@ impl FromStr for FieldPath {
             let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
             if !is_name {
-                return Err(error("between its dots are names of fields"));
+                return Err(error("each part between dots must be the name of a field"));
             }
             steps.push(Step::Field(name.to_owned()));
             let mut rest = elements;
@@ -113,7 +113,7 @@ impl FromStr for FieldPath {
                 let (index, after) = element
                     .filter(|(number, _)| number.chars().all(|c| c.is_ascii_digit()))
                     .and_then(|(number, after)| Some((number.parse().ok()?, after)))
-                    .ok_or_else(|| error("an element is a number in brackets"))?;
+                    .ok_or_else(|| error("an index must be a number in brackets"))?;
                 steps.push(Step::Element(index));
                 rest = after;
             }
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_leads_through_messages_and_arrays() {
+    fn path_finds_fields_in_messages_and_arrays() {
         let message = json!({"hands": [{"points": [{"x": 0.5}, {"x": 0.25}]}], "grid": [[1, 2], [3, 4]]});
         assert_eq!(path("hands[0].points[1].x").find(&message).unwrap(), 0.25);
         assert_eq!(path("grid[1][0]").find(&message).unwrap(), 3);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_field_is_named_with_what_is_there() {
+    fn missing_field_is_named_with_existing_fields() {
         let message = json!({"pose": {"x": 0.5, "y": 0.25}, "list": [1]});
         let missing = |text: &str| path(text).find(&message).unwrap_err().to_string();
         assert_eq!(missing("position.x"), "there is no 'position': the message has list, pose");
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_schema_an_array_of_any_length_has_every_element() {
+    fn variable_array_has_every_element_in_a_schema() {
         let made = json!({"points": [], "pair": [1, 2], "stamp": {"sec": 0}});
         let schema = Schema::of(made, |mut message| {
             *message.pointer_mut("/points/0")? = json!({"x": 0.5});
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_refused() {
+    fn text_that_is_not_a_path_is_rejected() {
         for text in [
             "",
             ".",
@@ -204,7 +204,7 @@ mod tests {
             "a[99999999999999999999]",
         ] {
             let error = text.parse::<FieldPath>().unwrap_err().to_string();
-            assert!(error.starts_with(&format!("'{text}' is no field path")), "{error}");
+            assert!(error.starts_with(&format!("'{text}' is not a field path")), "{error}");
         }
     }
 }

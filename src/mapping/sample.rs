@@ -1,4 +1,4 @@
-//! One sample out of a message: which fields are read, and what they are read as.
+//! Reads one sample from a message: the paths of the fields, and the conversion of their values.
 
 use serde_json::Value;
 
@@ -7,41 +7,43 @@ use super::schema::{Kind, Schema};
 use crate::arm::Gripper;
 use crate::teleop::GripperInput;
 
-/// Which fields of a message say what.
+/// The paths of the fields that make a sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mapping {
     /// x, y and z.
     pub position: [FieldPath; 3],
-    /// x, y, z and w of a quaternion; none if the message has no orientation.
+    /// x, y, z and w of a quaternion, or `None` if the message has no orientation.
     pub orientation: Option<[FieldPath; 4]>,
-    /// When the sample was taken: a `builtin_interfaces/Time`, or a floating-point number of seconds.
+    /// The time of the sample: a `builtin_interfaces/Time`, or a floating-point number of seconds.
     pub stamp: Option<FieldPath>,
-    /// The name of the frame that the position is in.
+    /// The name of the frame of the position.
     pub frame: Option<FieldPath>,
-    /// Whether there is a hand: a bool, or a number that is above zero.
+    /// Whether the tracker sees the hand: a bool, or a number that is above zero if it does.
     pub valid: Option<FieldPath>,
-    /// A bool (closed?), a number (opening 0..1) or a string ("open", "closed").
+    /// The input of the gripper: a bool (true is closed), a number (opening 0..1) or a string
+    /// ("open", "closed").
     pub gripper: Option<FieldPath>,
-    /// Whether the hand that says so is seen: a bool, or a number that is above zero.
+    /// Whether the tracker sees the hand that controls the gripper: a bool, or a number that is
+    /// above zero if it does.
     pub gripper_valid: Option<FieldPath>,
 }
 
-/// What a message says, as it says it.
+/// The content of a message, without checks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample<'a> {
-    /// x, y and z in the sender's unit; NaN where the message has no finite number.
+    /// x, y and z in the tracker's unit. NaN if the message has no finite number.
     pub position: [f64; 3],
     /// x, y, z and w of a quaternion, if the message has one.
     pub orientation: Option<[f64; 4]>,
-    /// Nanoseconds; zero if the sender does not stamp.
+    /// The time of the sample in nanoseconds. Zero if the tracker sends no stamps.
     pub stamp: i64,
-    /// Empty if the message names no frame.
+    /// The name of the frame. Empty if the message names no frame.
     pub frame: &'a str,
-    /// Whether there is a hand.
+    /// Whether the tracker sees the hand.
     pub valid: bool,
 }
 
-/// A field that is not what it is taken for: the parameter that names it, and why.
+/// A field cannot be read as its parameter requires. Has the parameter and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{parameter}: {why}")]
 pub struct MappingError {
@@ -53,7 +55,7 @@ impl Mapping {
     /// Checks every path against the schema of the message type.
     ///
     /// # Errors
-    /// The first field that is not there, or not of a kind that serves.
+    /// A field is missing or has the wrong kind. The error names the first one.
     pub fn check(&self, schema: &Schema) -> Result<(), MappingError> {
         self.position.iter().try_for_each(|path| POSITION.check(path, schema))?;
         self.orientation.iter().flatten().try_for_each(|path| ORIENTATION.check(path, schema))?;
@@ -69,21 +71,22 @@ impl Mapping {
             .try_for_each(|(path, member)| path.iter().try_for_each(|path| member.check(path, schema)))
     }
 
-    /// Reads what a message says of the hand.
+    /// Reads the hand's sample from a message.
     ///
     /// # Errors
-    /// An element that this message does not have. All else has been checked.
+    /// The message does not have an element of an array. [`Mapping::check`] excludes all other
+    /// errors.
     pub fn sample<'a>(&self, message: &'a Value) -> Result<Sample<'a>, MappingError> {
         let [x, y, z] = &self.position;
         let position = |path| POSITION.read(path, message, number);
-        let turned = |path| ORIENTATION.read(path, message, number);
+        let rotation = |path| ORIENTATION.read(path, message, number);
         let orientation = match &self.orientation {
-            Some([x, y, z, w]) => Some([turned(x)?, turned(y)?, turned(z)?, turned(w)?]),
+            Some([x, y, z, w]) => Some([rotation(x)?, rotation(y)?, rotation(z)?, rotation(w)?]),
             None => None,
         };
         let stamp = STAMP.read_optional(&self.stamp, message, nanoseconds)?;
         let frame = FRAME.read_optional(&self.frame, message, Value::as_str)?;
-        let valid = VALID.read_optional(&self.valid, message, truth)?;
+        let valid = VALID.read_optional(&self.valid, message, boolean)?;
         Ok(Sample {
             position: [position(x)?, position(y)?, position(z)?],
             orientation,
@@ -93,11 +96,12 @@ impl Mapping {
         })
     }
 
-    /// Reads what a message says of the gripper, if the mapping names a field for that. A hand that is not seen, a word that
-    /// is neither "open" nor "closed", and an element that this message does not have come to [`GripperInput::UNSEEN`].
+    /// Reads the gripper's input from a message, if the mapping has a field for it. Returns
+    /// [`GripperInput::UNSEEN`] if the tracker does not see the hand, if the word is neither "open"
+    /// nor "closed", or if the message does not have an element of an array.
     pub fn gripper(&self, message: &Value) -> Option<GripperInput> {
         let path = self.gripper.as_ref()?;
-        let is_seen = GRIPPER_VALID.read_optional(&self.gripper_valid, message, truth);
+        let is_seen = GRIPPER_VALID.read_optional(&self.gripper_valid, message, boolean);
         let input = match is_seen {
             Ok(Some(true) | None) => GRIPPER.read(path, message, gripper).ok().flatten(),
             Ok(Some(false)) | Err(_) => None,
@@ -106,7 +110,7 @@ impl Mapping {
     }
 }
 
-/// What a word says of the gripper: "open" or "closed", if it is either.
+/// Returns the gripper's input for a word, if the word means open or closed. Ignores case.
 pub fn gripper_word(word: &str) -> Option<GripperInput> {
     match word.trim().to_ascii_lowercase().as_str() {
         "open" | "opened" => Some(GripperInput::Wanted(Gripper::Open)),
@@ -115,7 +119,8 @@ pub fn gripper_word(word: &str) -> Option<GripperInput> {
     }
 }
 
-/// A part of a sample: the parameter that names its field, what the field must be, and the kinds that serve.
+/// A part of a sample: the parameter with its path, a description of the valid kinds, and the valid
+/// kinds.
 struct Member(&'static str, &'static str, &'static [Kind]);
 
 const NUMBER: &[Kind] = &[Kind::Integer, Kind::Real];
@@ -172,12 +177,13 @@ impl Member {
     }
 }
 
-/// JSON has no NaN and no infinity, and says null.
+/// Returns a number. Null becomes NaN, because JSON writes NaN and infinity as null.
 fn number(value: &Value) -> Option<f64> {
     if value.is_null() { Some(f64::NAN) } else { value.as_f64() }
 }
 
-fn truth(value: &Value) -> Option<bool> {
+/// Returns a bool, or whether a number is above zero.
+fn boolean(value: &Value) -> Option<bool> {
     value.as_bool().or_else(|| number(value).map(|number| number > 0.0))
 }
 
@@ -186,7 +192,8 @@ fn nanoseconds(value: &Value) -> Option<i64> {
         (value.get("sec").and_then(Value::as_i64), value.get("nanosec").and_then(Value::as_i64));
     match (sec, nanosec) {
         (Some(sec), Some(nanosec)) => Some(sec.saturating_mul(1_000_000_000).saturating_add(nanosec)),
-        // The unit of an integer is not known. What is not finite is no stamp that anything was taken at.
+        // An integer is not valid, because its unit is unknown. A number that is not finite becomes
+        // a stamp that is always rejected.
         _ if value.is_null() => Some(i64::MAX),
         _ => value.as_f64().filter(|_| value.is_f64()).map(|seconds| (seconds * 1e9) as i64),
     }
@@ -237,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_is_read_field_by_field() {
+    fn sample_has_the_values_of_its_fields() {
         let sample = Sample {
             position: [1.5, -2.0, 0.25],
             orientation: Some([0.0, 0.0, 0.0, 1.0]),
@@ -255,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_not_finite_stays_none() {
+    fn null_is_read_as_an_invalid_number() {
         let message = with("x", Value::Null);
         assert!(mapping().sample(&message).unwrap().position[0].is_nan());
         assert!(!mapping().sample(&with("seen", Value::Null)).unwrap().valid);
@@ -263,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hand_is_there_when_a_bool_says_so_or_a_number_is_above_zero() {
+    fn hand_is_seen_if_number_is_above_zero() {
         for (seen, valid) in
             [(json!(false), false), (json!(0), false), (json!(0.01), true), (json!(-1), false)]
         {
@@ -272,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_is_a_time_or_a_floating_point_number_of_seconds() {
+    fn stamp_may_be_seconds_but_no_integer() {
         assert_eq!(mapping().sample(&with("stamp", json!(2.5))).unwrap().stamp, 2_500_000_000);
         let refused = mapping().sample(&with("stamp", json!(2))).unwrap_err().to_string();
         assert!(refused.starts_with("input.stamp: 'stamp' is an integer; it must be"), "{refused}");
@@ -280,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gripper_is_a_bool_an_opening_or_a_word() {
+    fn gripper_is_a_bool_an_opening_or_word() {
         let read = |value| mapping().gripper(&with("pinch", value)).unwrap();
         assert_eq!(read(json!(true)), GripperInput::Wanted(Gripper::Closed));
         assert_eq!(read(json!(false)), GripperInput::Wanted(Gripper::Open));
@@ -293,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn gripping_hand_that_is_not_seen_says_nothing() {
+    fn unseen_hand_does_not_control_the_gripper() {
         let read = |name, value| mapping().gripper(&with(name, value)).unwrap();
         for unseen in [json!(false), json!(0), Value::Null, json!([])] {
             assert!(is_unseen(read("gripping", unseen.clone())), "{unseen}");
@@ -309,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_is_checked() {
+    fn field_of_the_wrong_kind_is_rejected() {
         let check = |message: &Value| mapping().check(&Schema::from(message));
         assert_eq!(check(&message()), Ok(()));
         for (name, value, parameter) in [

@@ -1,28 +1,28 @@
-//! The schema of a message type: which fields its messages have, so that paths can be checked, and fields listed, before
-//! the first message comes.
+//! The schema of a message type: the fields of its messages. With the schema the bridge checks
+//! paths and lists fields before the first message arrives.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Value, json};
 
-/// What a message, or a part of one, is made of.
+/// The structure of a message or of a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Schema {
-    /// A message, by the names of its fields.
+    /// A message with named fields.
     Object(BTreeMap<String, Schema>),
     /// An array.
     Array {
-        /// What each of its elements is made of.
+        /// The structure of each element.
         element: Box<Schema>,
-        /// How many elements it has; none if that may be any number.
+        /// The number of elements, or `None` if the array may have any length.
         len: Option<usize>,
     },
     /// A field without parts.
     Leaf(Kind),
 }
 
-/// What a field without parts is.
+/// The kind of a field without parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `true` or `false`.
@@ -33,18 +33,19 @@ pub enum Kind {
     Real,
     /// Text.
     Text,
-    /// An element of an array that has none, of a type that cannot be found out.
+    /// An element of an empty array whose type cannot be determined.
     Unknown,
 }
 
 impl Schema {
-    /// Finds the schema of a type from a message of it as it is made. `instantiate` completes a value to a message of the
-    /// type, or returns nothing if the value does not fit; it finds out what the elements of empty arrays are.
+    /// Returns the schema of a message type. `made` is a new message of the type. `instantiate`
+    /// adds the missing fields to a value and returns a message of the type, or `None` if the value
+    /// does not fit. This determines the elements of empty arrays.
     pub fn of(made: Value, instantiate: impl Fn(Value) -> Option<Value>) -> Self {
         let mut message = made;
         let (mut grown, mut unknown) = (Vec::new(), Vec::new());
         while let Some(pointer) = empty_array(&message, String::new(), &unknown) {
-            // One of these is an element of any array that ROS knows.
+            // Every array of ROS accepts one of these elements.
             let elements = [json!({}), json!(0), json!(false), json!("")];
             let with_one = elements.into_iter().find_map(|element| {
                 let mut candidate = message.clone();
@@ -63,7 +64,8 @@ impl Schema {
         Self::read(&message, String::new(), &grown)
     }
 
-    /// Reads the schema of a value. The arrays at the JSON pointers in `grown` may have any length.
+    /// Returns the schema of a value. The arrays at the JSON pointers in `grown` may have any
+    /// length.
     fn read(value: &Value, pointer: String, grown: &[String]) -> Self {
         match value {
             Value::Object(fields) => {
@@ -79,13 +81,13 @@ impl Schema {
             }
             Value::Bool(_) => Self::Leaf(Kind::Bool),
             Value::Number(number) if !number.is_f64() => Self::Leaf(Kind::Integer),
-            // JSON has no word for a number that is not finite, and says null.
+            // JSON writes a number that is not finite as null.
             Value::Number(_) | Value::Null => Self::Leaf(Kind::Real),
             Value::String(_) => Self::Leaf(Kind::Text),
         }
     }
 
-    /// Names what this is, with its article.
+    /// Returns the name of the kind, with its article.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Object(_) => "a message",
@@ -123,15 +125,15 @@ impl Schema {
 }
 
 impl From<&Value> for Schema {
-    /// Finds the schema of one message. The messages after it may have arrays of other lengths.
+    /// Returns the schema of one message. Later messages may have arrays of other lengths.
     fn from(message: &Value) -> Self {
         Self::read(message, String::new(), &[])
     }
 }
 
 impl fmt::Display for Schema {
-    /// Lists the fields in a line: `header.frame_id (string), position.x (floating-point number)`. Beyond a few dozen the
-    /// rest is counted.
+    /// Writes the fields in one line: `header.frame_id (string), position.x (floating-point
+    /// number)`. If there are more than 40 fields, writes only the number of the others.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut leaves = Vec::new();
         self.list(String::new(), &mut leaves);
@@ -144,11 +146,11 @@ impl fmt::Display for Schema {
     }
 }
 
-/// Finds the first empty array that is not `known`, as a JSON pointer.
+/// Returns the JSON pointer of the first empty array that is not in `known`.
 fn empty_array(value: &Value, pointer: String, known: &[String]) -> Option<String> {
     match value {
         Value::Array(elements) if elements.is_empty() => Some(pointer).filter(|it| !known.contains(it)),
-        // All elements of an array are of one type.
+        // All elements of an array have the same type.
         Value::Array(elements) => empty_array(elements.first()?, step(&pointer, "0"), known),
         Value::Object(fields) => {
             fields.iter().find_map(|(name, field)| empty_array(field, step(&pointer, name), known))
@@ -162,7 +164,7 @@ fn step(pointer: &str, name: &str) -> String {
     format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// More fields than a line has room for.
+/// The most fields in a line.
 const MANY: usize = 40;
 
 #[cfg(test)]
@@ -201,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn arrays_of_any_length_have_their_elements_type() {
+    fn variable_array_has_the_type_of_its_elements() {
         let landmark = [("x", Schema::Leaf(Kind::Real)), ("tags", array(Schema::Leaf(Kind::Text), None))];
         assert_eq!(
             landmarks(),
@@ -215,11 +217,11 @@ mod tests {
     }
 
     #[test]
-    fn elements_that_cannot_be_found_out_are_unknown() {
+    fn undetermined_elements_are_unknown() {
         let odd = ("odd", array(Schema::Leaf(Kind::Unknown), Some(0)));
         let schema = Schema::of(json!({"odd": [], "x": 0.5}), |_| None);
         assert_eq!(schema, object([odd.clone(), ("x", Schema::Leaf(Kind::Real))]));
-        // Nor does the search go on without end if nothing changes.
+        // The search also ends if `instantiate` changes nothing.
         assert_eq!(Schema::of(json!({"odd": []}), |_| Some(json!({"odd": []}))), object([odd]));
         let grown = array(object([]), None);
         let alike = Schema::of(json!({"a": {"b": []}, "a/b": [], "a~1b": []}), Some);
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_are_listed_by_their_paths() {
+    fn fields_are_listed_with_their_paths() {
         assert_eq!(
             landmarks().to_string(),
             "landmarks[].tags[] (string), landmarks[].x (floating-point number), matrix[0..2] (floating-point \

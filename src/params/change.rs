@@ -1,4 +1,4 @@
-//! What differs between two sets of parameters, and whether it may.
+//! Differences between two sets of parameters, and whether each change is allowed.
 
 use super::declaration::{Mutability, Parameter};
 use super::set::Parameters;
@@ -8,10 +8,10 @@ use super::value::Value;
 /// Why a parameter may not change now.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ChangeError {
-    /// The arm is allowed to move: the parameter, and its value, which stays.
+    /// The arm is armed. Contains the name of the parameter and its unchanged value.
     #[error("parameter '{0}' is {1} and cannot change while armed: call ~/set_armed with data: false first")]
     Armed(&'static str, String),
-    /// It never may: the parameter, and its value, which stays.
+    /// The parameter is read only at start. Contains its name and its unchanged value.
     #[error("parameter '{0}' is {1} and read-only: set it at start, by a parameter file or -p {0}:=VALUE")]
     ReadOnly(&'static str, String),
 }
@@ -19,7 +19,7 @@ pub enum ChangeError {
 /// A parameter whose value differs between two sets.
 #[derive(Clone, Copy)]
 pub struct Changed<'a> {
-    /// The parameter as declared.
+    /// The declaration of the parameter.
     pub parameter: &'static dyn Parameter,
     /// Its value before.
     pub before: &'a Value,
@@ -28,7 +28,7 @@ pub struct Changed<'a> {
 }
 
 impl<'a> Changed<'a> {
-    /// Returns what differs between two sets, in the order of the table.
+    /// Returns the differences between two sets, in the order of the table.
     pub fn between<T: Table>(
         before: &'a Parameters<T>,
         after: &'a Parameters<T>,
@@ -42,7 +42,7 @@ impl<'a> Changed<'a> {
     /// Checks that the parameter may change now.
     ///
     /// # Errors
-    /// Why it may not.
+    /// The parameter may not change now.
     pub fn check(&self, armed: bool) -> Result<(), ChangeError> {
         let (name, value) = (self.parameter.name, self.before.to_string());
         match self.parameter.mutability {

@@ -1,4 +1,4 @@
-//! The declaration of a parameter: all there is to know of it, in one place.
+//! The declaration of a parameter: name, type, default, unit, range, description and mutability.
 
 use std::collections::BTreeSet;
 use std::ops::{Deref, RangeInclusive};
@@ -8,7 +8,7 @@ use super::range::Range;
 use super::value::Value;
 use crate::geometry::Position;
 
-/// A parameter whose value is read as a `T`. Made by functions like [`real`].
+/// A parameter whose value is read as a `T`. Functions like [`real`] create it.
 #[must_use]
 pub struct Param<T: 'static> {
     declaration: Declaration,
@@ -17,16 +17,17 @@ pub struct Param<T: 'static> {
 
 type Bounds = RangeInclusive<f64>;
 
-/// How a value becomes what it means.
+/// How a value is converted to a `T`.
 enum Read<T: 'static> {
     By(fn(&Value) -> Option<T>),
     Choice(&'static [(&'static str, T)]),
     Subset(&'static dyn Subset<T>),
 }
 
-/// Choices of which several can be made, as a `T`.
+/// Choices of which several can be selected, as a `T`.
 trait Subset<T>: Sync {
-    /// Returns what some words mean together. Fails if there is no word, or one that is unknown or that occurs twice.
+    /// Returns the set that the words mean. Returns `None` if the list is empty, or if a word is
+    /// unknown or occurs twice.
     fn of(&self, words: &[String]) -> Option<T>;
 }
 
@@ -43,36 +44,36 @@ impl<T: Ord + Clone + Sync, const N: usize> Subset<BTreeSet<T>> for [(&'static s
     }
 }
 
-/// Returns what a word means.
+/// Returns the meaning of a word.
 fn meaning<T: Clone>(choices: &[(&'static str, T)], text: &str) -> Option<T> {
     choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| choice.clone())
 }
 
-/// What is declared of a parameter, whatever the type that its value is read as.
+/// The part of a declaration that does not depend on the type of the value.
 pub struct Declaration {
-    /// Its name, groups separated by dots.
+    /// The name. Dots separate the groups.
     pub name: &'static str,
     default: DefaultValue,
-    /// The unit of its value; empty if it has none.
+    /// The unit of the value; empty if it has no unit.
     pub unit: &'static str,
-    /// What it may be.
+    /// The allowed values.
     pub range: Range,
-    /// What it does, in one or two sentences.
+    /// What the parameter does.
     pub description: &'static str,
-    /// When it may change.
+    /// When the parameter may change.
     pub mutability: Mutability,
-    /// Whether another value can mean another arm, or another meaning of the positions on its wire.
+    /// Whether another value can mean another arm, or another meaning of the positions on the wire.
     pub identifies_arm: bool,
 }
 
 /// When a parameter may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutability {
-    /// At any time; in motion it holds from the next command on.
+    /// At any time. During motion the new value applies from the next command on.
     Always,
-    /// While motion is not allowed: it says whose arm moves, or what a position means.
+    /// Only while disarmed, because it selects the arm or the meaning of a position.
     WhileDisarmed,
-    /// Never: it is read when the node starts.
+    /// Never, because it is read only when the node starts.
     AtStart,
 }
 
@@ -89,26 +90,26 @@ enum DefaultValue {
 
 /// A parameter of a table.
 pub trait Parameter: Deref<Target = Declaration> + Sync {
-    /// Whether a value of the right type means anything: it lies in the range, and its words are known.
+    /// Returns whether a value of the right type is in the range and all its words are known.
     fn accepts(&self, value: &Value) -> bool;
 }
 
-/// Declares parameters, and a group of them all. The comment above each is its description.
+/// Declares a group of parameters. The comment above each parameter is its description.
 ///
 /// ```
 /// use aether_bridge::params::{Param, Parameter, real, text};
 ///
 /// aether_bridge::parameters! {
-///     /// How a hand moves.
+///     /// A hand.
 ///     pub static HAND;
 ///
-///     /// The fastest that it moves.
+///     /// Maximum speed of the hand.
 ///     SPEED: f64 = real("speed", 0.25, 0.001..=10.0).unit("m/s").always();
-///     /// Whose hand it is.
+///     /// Owner of the hand.
 ///     OWNER: String = text("owner", "");
 /// }
 /// assert_eq!(HAND[0].name, "speed");
-/// assert_eq!(OWNER.description, "Whose hand it is.");
+/// assert_eq!(OWNER.description, "Owner of the hand.");
 /// ```
 #[macro_export]
 macro_rules! parameters {
@@ -123,7 +124,7 @@ macro_rules! parameters {
     };
 }
 
-/// Declares true or false.
+/// Declares a boolean.
 pub const fn boolean(name: &'static str, default: bool) -> Param<bool> {
     let read = Read::By(|value| if let Value::Boolean(value) = value { Some(*value) } else { None });
     Param::new(name, DefaultValue::Boolean(default), Range::Any, read)
@@ -163,8 +164,8 @@ pub const fn position(name: &'static str, default: [f64; 3], range: Bounds) -> P
     Param::new(name, DefaultValue::Reals(default), between(range), read).unit("m")
 }
 
-/// Declares a list of boxes, six numbers a box: its lower corner, then its upper corner. By default there is none. That is
-/// written `[0.0]`, because a list without elements has no type in a parameter file.
+/// Declares a list of boxes with six numbers each: lower corner, then upper corner. The default is
+/// no boxes, written `[0.0]`, because an empty list has no type in a parameter file.
 pub const fn boxes(name: &'static str, range: Bounds) -> Param<Vec<[f64; 6]>> {
     let range = Range::Boxes(*range.start(), *range.end());
     Param::new(name, DefaultValue::RealList(&[0.0]), range, Read::By(boxes_of))
@@ -176,7 +177,7 @@ pub const fn text(name: &'static str, default: &'static str) -> Param<String> {
     Param::new(name, DefaultValue::Text(default), Range::Any, read)
 }
 
-/// Declares a choice by the words that it is written in. The first is the default.
+/// Declares a choice between words. The first word is the default.
 pub const fn one_of<T: Sync, const N: usize>(
     name: &'static str,
     choices: &'static [(&'static str, T); N],
@@ -184,7 +185,7 @@ pub const fn one_of<T: Sync, const N: usize>(
     Param::new(name, DefaultValue::Text(choices[0].0), Range::OneOf(choices), Read::Choice(choices))
 }
 
-/// Declares a list of words, each at most once, or the word 'none'. By default there is none.
+/// Declares a list of words, each at most once, or the word 'none', which is the default.
 pub const fn subset<T: Ord + Clone + Sync, const N: usize>(
     name: &'static str,
     choices: &'static [(&'static str, T); N],
@@ -192,8 +193,8 @@ pub const fn subset<T: Ord + Clone + Sync, const N: usize>(
     Param::new(name, DefaultValue::Texts(&["none"]), Range::Subset(choices), Read::Subset(choices))
 }
 
-/// Declares the paths of `count` fields of a message, or the word 'auto', or 'none' if there may be none. By default it
-/// is 'auto'.
+/// Declares the paths of `count` fields of a message. The word 'auto' is the default. The word
+/// 'none' is allowed if `none` is true.
 pub const fn field_paths(name: &'static str, count: usize, none: bool) -> Param<Vec<String>> {
     let range = Range::FieldPaths { count, none };
     Param::new(name, DefaultValue::Texts(&["auto"]), range, Read::By(texts_of))
@@ -211,10 +212,11 @@ fn reals_of(value: &Value) -> Option<[f64; 3]> {
     if let Value::Reals(values) = value { values.as_slice().try_into().ok() } else { None }
 }
 
-/// What is not a whole box is nothing; the range has checked it.
+/// Returns the boxes. Numbers after the last complete box are ignored; the range allows only
+/// `[0.0]`.
 fn boxes_of(value: &Value) -> Option<Vec<[f64; 6]>> {
     let Value::Reals(values) = value else { return None };
-    Some(values.chunks_exact(6).map(|six| std::array::from_fn(|place| six[place])).collect())
+    Some(values.chunks_exact(6).map(|six| std::array::from_fn(|index| six[index])).collect())
 }
 
 fn texts_of(value: &Value) -> Option<Vec<String>> {
@@ -222,7 +224,7 @@ fn texts_of(value: &Value) -> Option<Vec<String>> {
 }
 
 impl<T> Param<T> {
-    /// Declares a parameter that is read at start only.
+    /// Declares a parameter that is read only at start.
     const fn new(name: &'static str, default: DefaultValue, range: Range, read: Read<T>) -> Self {
         let declaration = Declaration {
             name,
@@ -242,25 +244,26 @@ impl<T> Param<T> {
         self
     }
 
-    /// Declares what the parameter does.
+    /// Declares the description.
     pub const fn description(mut self, text: &'static str) -> Self {
         self.declaration.description = text.trim_ascii();
         self
     }
 
-    /// Declares that it may change at any time.
+    /// Declares that the parameter may change at any time.
     pub const fn always(mut self) -> Self {
         self.declaration.mutability = Mutability::Always;
         self
     }
 
-    /// Declares that it may change while motion is not allowed.
+    /// Declares that the parameter may change only while disarmed.
     pub const fn while_disarmed(mut self) -> Self {
         self.declaration.mutability = Mutability::WhileDisarmed;
         self
     }
 
-    /// Declares that another value can mean another arm, or another meaning of the positions on its wire.
+    /// Declares that another value can mean another arm, or another meaning of the positions on the
+    /// wire.
     pub const fn identifies_arm(mut self) -> Self {
         self.declaration.identifies_arm = true;
         self
@@ -276,7 +279,7 @@ impl Param<String> {
 }
 
 impl<T: Clone> Param<T> {
-    /// What a value of the right type means; `None` if it is out of range.
+    /// Returns the meaning of a value of the right type; `None` if it is out of range.
     pub(super) fn read(&self, value: &Value) -> Option<T> {
         if !self.range.holds(value) {
             return None;
@@ -305,7 +308,7 @@ impl<T> Deref for Param<T> {
 }
 
 impl Declaration {
-    /// Its value when no one sets it.
+    /// Returns the default value.
     pub fn default(&self) -> Value {
         match self.default {
             DefaultValue::Boolean(value) => Value::Boolean(value),
@@ -318,20 +321,20 @@ impl Declaration {
         }
     }
 
-    /// What its value may be, in words.
+    /// Returns the allowed values in words.
     pub fn describe_value(&self) -> String {
         let three = if matches!(self.default, DefaultValue::Reals(_)) { "3 numbers, each " } else { "" };
         format!("{three}{}", self.describe_range())
     }
 
-    /// Its range and unit in words; empty where anything goes.
+    /// Returns the range and the unit in words. Empty if every value is allowed.
     pub fn describe_range(&self) -> String {
         self.range.describe(self.unit)
     }
 }
 
 impl Mutability {
-    /// When, in words.
+    /// Returns in words when the parameter may change.
     pub fn describe(self) -> &'static str {
         match self {
             Self::Always => "at any time",

@@ -1,10 +1,10 @@
-//! Parameters: each declared once with its type, checked when it is set, and read by its declaration.
+//! Typed parameters: each is declared once, checked when it is set, and read by its declaration.
 //!
-//! A program declares its parameters by [`parameters!`](crate::parameters) and names them all in a [`Table`]. A set of
-//! [`Parameters`] has a value for each of them. What the values mean together, the program itself knows: for the
-//! bridge, `crate::config`.
+//! A program declares its parameters with [`parameters!`](crate::parameters) and lists all of them
+//! in a [`Table`]. [`Parameters`] contains a value for each parameter. The program itself checks
+//! how the values fit together; the bridge does that in `crate::config`.
 //!
-//! May name `geometry` and `text`. Has no clock, no file and no ROS.
+//! This module may use `geometry` and `text`. It uses no clock, no file and no ROS.
 
 mod change;
 mod declaration;

@@ -1,11 +1,11 @@
-//! What a parameter may be.
+//! The allowed values of a parameter.
 
 use super::value::Value;
 
-/// What a parameter may be.
+/// The allowed values of a parameter.
 #[derive(Clone, Copy)]
 pub enum Range {
-    /// Anything of its type.
+    /// Any value of the type.
     Any,
     /// A string that is not empty.
     NotEmpty,
@@ -15,22 +15,23 @@ pub enum Range {
     Integer(i64, i64),
     /// A number, or each of three numbers, between two bounds, inclusive.
     Real(f64, f64),
-    /// Six numbers a box, each between two bounds, inclusive; a single 0.0, or no number, is no box.
+    /// Six numbers for each box, each between two bounds, inclusive. A single 0.0, or an empty
+    /// list, means no boxes.
     Boxes(f64, f64),
     /// Any of these words, each once, or only the word 'none'.
     Subset(&'static dyn Words),
-    /// So many paths to fields of a message, or the word 'auto', or 'none' where there may be none.
+    /// `count` field paths, or the word 'auto', or 'none' if it is allowed.
     FieldPaths {
-        /// How many paths.
+        /// The number of paths.
         count: usize,
-        /// Whether there may be none.
+        /// Whether the word 'none' is allowed.
         none: bool,
     },
 }
 
-/// The words that a choice is written in.
+/// The words of a choice.
 pub trait Words: Sync {
-    /// Returns them in the order of the declaration.
+    /// Returns the words in the order of their declaration.
     fn words(&self) -> Vec<&'static str>;
 }
 
@@ -41,8 +42,8 @@ impl<T: Sync, const N: usize> Words for [(&'static str, T); N] {
 }
 
 impl Range {
-    /// Whether a value of the right type lies in the range. What makes words mean something is checked where they are
-    /// read.
+    /// Returns whether a value of the right type is in the range. The words of a choice or subset
+    /// are not checked here, but when they are read.
     pub(super) fn holds(self, value: &Value) -> bool {
         match (self, value) {
             (Self::NotEmpty, Value::Text(text)) => !text.is_empty() && !text.contains('\0'),
@@ -65,7 +66,7 @@ impl Range {
         }
     }
 
-    /// The range in words, like "from 0.0 to 60.0 s"; empty where anything goes.
+    /// Returns the range in words, like "from 0.0 to 60.0 s". Empty if every value is allowed.
     pub fn describe(&self, unit: &str) -> String {
         let words = match self {
             Self::Any => String::new(),

@@ -1,4 +1,4 @@
-//! A value for each parameter of a table.
+//! The set of values of all parameters.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -8,7 +8,7 @@ use super::error::ParameterError;
 use super::table::Table;
 use super::value::Value;
 
-/// A value for each parameter of a table, of its type and in its range.
+/// A value for each parameter of a table. Each value has the right type and is in its range.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters<T>(BTreeMap<&'static str, Value>, PhantomData<T>);
 
@@ -20,10 +20,10 @@ impl<T: Table> Default for Parameters<T> {
 }
 
 impl<T: Table> Parameters<T> {
-    /// Makes a set of the defaults and these settings.
+    /// Returns the defaults, changed by these settings.
     ///
     /// # Errors
-    /// The first setting that [`set`](Self::set) refuses.
+    /// The first setting that [`set`](Self::set) rejects.
     pub fn with(settings: &[(&str, Value)]) -> Result<Self, ParameterError> {
         let mut parameters = Self::default();
         settings.iter().try_for_each(|(name, value)| parameters.set(name, value.clone()))?;
@@ -33,7 +33,8 @@ impl<T: Table> Parameters<T> {
     /// Sets one parameter.
     ///
     /// # Errors
-    /// An unknown name, a value of the wrong type, or out of range. Nothing has changed then.
+    /// The name is unknown, or the value has the wrong type or is out of range. Then the set is
+    /// unchanged.
     pub fn set(&mut self, name: &str, value: Value) -> Result<(), ParameterError> {
         let parameter = T::find(name).ok_or_else(|| T::unknown(name))?;
         let default = parameter.default();
@@ -55,16 +56,16 @@ impl<T: Table> Parameters<T> {
         Ok(())
     }
 
-    /// Returns what the value of a parameter means.
+    /// Returns the value of a parameter, converted to its type.
     pub fn get<V: Clone>(&self, parameter: &Param<V>) -> V {
         let read = match self.0.get(parameter.name) {
             Some(value) => parameter.read(value),
             None => parameter.read(&parameter.default()),
         };
-        read.expect("a default is accepted, and no value is stored that is not")
+        read.expect("defaults and stored values are always accepted")
     }
 
-    /// Returns the value of a parameter by its name.
+    /// Returns the value of the parameter with this name.
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
@@ -74,17 +75,17 @@ impl<T: Table> Parameters<T> {
         self.value(parameter.name).map(ToString::to_string).unwrap_or_default()
     }
 
-    /// Reports that a value is out of a range which its declaration cannot tell.
+    /// Returns the error for a value outside a range that is not in the declaration.
     pub fn range_error(&self, parameter: &Declaration, range: &str) -> ParameterError {
-        self.place_error(parameter, format!("it must be {range}"))
+        self.value_error(parameter, format!("it must be {range}"))
     }
 
-    /// Reports that a value is no address or no path of a file.
-    pub fn place_error(&self, parameter: &Declaration, fault: String) -> ParameterError {
+    /// Returns the error for a value, with this description of the fault.
+    pub fn value_error(&self, parameter: &Declaration, fault: String) -> ParameterError {
         ParameterError::Value { name: parameter.name, value: self.written(parameter), fault }
     }
 
-    /// Reports that a value contradicts that of another parameter.
+    /// Returns the error for a value that must have a relation to the value of another parameter.
     pub fn relation_error(
         &self,
         parameter: &Declaration,
@@ -93,6 +94,20 @@ impl<T: Table> Parameters<T> {
     ) -> ParameterError {
         let other_value = self.written(other);
         self.range_error(parameter, &format!("{relation} '{}', which is {other_value}", other.name))
+    }
+
+    /// Returns the error for a value that must meet a requirement ("be 0") while another parameter
+    /// has its present value. `why` follows as it is: empty, or like ", because …".
+    pub fn condition_error(
+        &self,
+        parameter: &Declaration,
+        requirement: &str,
+        other: &Declaration,
+        why: &str,
+    ) -> ParameterError {
+        let other_value = self.written(other);
+        let fault = format!("it must {requirement} while '{}' is {other_value}{why}", other.name);
+        self.value_error(parameter, fault)
     }
 }
 
@@ -174,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_read_as_what_it_means() {
+    fn value_is_read_as_its_meaning() {
         assert_eq!(set("hold", word("stop")).unwrap().get(&HOLD), Hold::Stop);
         assert_eq!(set("timeout", Value::Integer(2)).unwrap().get(&TIMEOUT), Duration::from_secs(2));
         let digits = Value::Texts(vec!["2".into(), "1".into()]);
@@ -182,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_without_a_meaning_is_refused() {
+    fn value_without_a_meaning_is_rejected() {
         let texts = |words: &[&str]| Value::Texts(words.iter().map(ToString::to_string).collect());
         for (name, value, words) in [
             ("host", word(""), "is ''; it must be not empty"),
@@ -202,16 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn a_former_name_is_refused_with_the_new_one() {
+    fn former_name_is_rejected_with_the_new_name() {
         let error = set("velocity", Value::Real(0.1)).unwrap_err();
         assert_eq!(error, "parameter 'velocity' is now 'limits.speed'");
         assert_eq!(set("velocityy", Value::Real(0.1)).unwrap_err(), "parameter 'velocityy' is unknown");
-        // A name that the table has is that parameter's, whatever it was before.
+        // A name in the table means the present parameter, even if it is also a former name.
         assert_eq!(set("host", word("other")).unwrap().get(&HOST), "other");
     }
 
     #[test]
-    fn a_former_value_is_refused_with_the_new_one() {
+    fn former_value_is_rejected_with_the_new_value() {
         let error = set("hold", word("nothing")).unwrap_err();
         assert_eq!(error, "parameter 'hold' is 'nothing'; that value is now 'silent'");
         assert_eq!(set("hold", word("stop")).unwrap().get(&HOLD), Hold::Stop);
@@ -219,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_of_several_lines_is_one_description() {
+    fn comment_of_several_lines_is_one_description() {
         assert_eq!(NAME.description, "Any text, in two lines.");
     }
 }

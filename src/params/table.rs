@@ -1,4 +1,4 @@
-//! All parameters of a program.
+//! The list of all parameters of a program.
 
 use std::fmt;
 
@@ -10,10 +10,9 @@ use crate::text::sanitize_short;
 pub trait Table: fmt::Debug + Clone + PartialEq + 'static {
     /// The parameters, by group.
     const GROUPS: &'static [&'static [&'static dyn Parameter]];
-    /// Names that parameters had in earlier versions, each with its name since. Looked at for names that are not in the
-    /// table.
+    /// Former names, each with the present name. Used for names that are not in the table.
     const FORMER_NAMES: &'static [(&'static str, &'static str)] = &[];
-    /// For a parameter by its name: a word that a value was written in, and its word since. Looked at for words that the
+    /// Former values: name of the parameter, former value, present value. Used for values that the
     /// parameter does not accept.
     const FORMER_VALUES: &'static [(&'static str, &'static str, &'static str)] = &[];
 
@@ -22,12 +21,12 @@ pub trait Table: fmt::Debug + Clone + PartialEq + 'static {
         Self::GROUPS.iter().copied().flatten().copied()
     }
 
-    /// Returns the parameter of that name.
+    /// Returns the parameter with this name.
     fn find(name: &str) -> Option<&'static dyn Parameter> {
         Self::parameters().find(|parameter| parameter.name == name)
     }
 
-    /// Explains that a name is not in the table.
+    /// Returns the error for a name that is not in the table.
     fn unknown(name: &str) -> ParameterError {
         if let Some((former, name)) = Self::FORMER_NAMES.iter().find(|(former, _)| *former == name) {
             return ParameterError::Renamed(former, name);
@@ -36,12 +35,13 @@ pub trait Table: fmt::Debug + Clone + PartialEq + 'static {
         ParameterError::Unknown { suggestion: Self::nearest(&name), name }
     }
 
-    /// Returns the known name that a misspelt one was meant to be.
+    /// Returns the known name that is most similar to a misspelt one.
     fn nearest(name: &str) -> Option<&'static str> {
         let length = name.chars().count();
         Self::parameters()
             .map(|parameter| parameter.name)
-            // Each missing or further character is an error: names of other lengths need no closer look.
+            // A difference in length counts as that many typing errors, so skip very different
+            // lengths.
             .filter(|known| known.len().abs_diff(length) <= MAX_TYPING_ERRORS)
             .map(|known| (strsim::damerau_levenshtein(known, name), known))
             .filter(|(distance, _)| *distance <= MAX_TYPING_ERRORS)

@@ -1,10 +1,10 @@
-//! A parameter's value, free of ROS.
+//! The value of a parameter, independent of ROS.
 
 use std::fmt;
 
 use crate::text::sanitize_short;
 
-/// A parameter's value, of one of the types that ROS knows.
+/// The value of a parameter, in one of the types of ROS parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// A bool.
@@ -21,15 +21,15 @@ pub enum Value {
     Reals(Vec<f64>),
     /// An array of strings.
     Texts(Vec<String>),
-    /// Of a type that no parameter here has, by its name.
+    /// A value of a type that no parameter has; contains the name of the type.
     Other(&'static str),
 }
 
 impl Value {
-    /// What a list without elements is called, which has no type in a parameter file.
+    /// The type name of a list without elements, which has no element type in a parameter file.
     pub const EMPTY_LIST: &str = "empty list";
 
-    /// The type's name, as people say it.
+    /// Returns the name of the type for errors.
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Boolean(_) => "boolean",
@@ -43,14 +43,15 @@ impl Value {
         }
     }
 
-    /// The value in the type of another, where nothing is lost by that: a whole number for a real.
+    /// Converts the value to the type of another value if that loses nothing, like an integer to a
+    /// real. Otherwise returns the value as the error.
     pub(super) fn coerced_to(self, example: &Self) -> Result<Self, Self> {
         match (self, example) {
             (Self::Integer(value), Self::Real(_)) => Ok(Self::Real(value as f64)),
             (Self::Integers(values), Self::Reals(_)) => {
                 Ok(Self::Reals(values.into_iter().map(|value| value as f64).collect()))
             }
-            // Of lists of numbers only one of boxes may have no element; its default has one.
+            // Only a list of boxes may be empty. Its default is the only one with a single element.
             (Self::Other(Self::EMPTY_LIST), Self::Reals(values)) if values.len() == 1 => {
                 Ok(Self::Reals(Vec::new()))
             }
@@ -81,14 +82,14 @@ pub(super) fn with_article(noun: &str) -> String {
     format!("{article} {noun}")
 }
 
-/// The first of them, and how many there are where that is not all.
-fn list<T>(values: &[T], say: impl FnMut(&T) -> String) -> String {
-    let first: Vec<_> = values.iter().take(MOST_SAID).map(say).collect();
+/// Writes the first values of a list, and the total number if it is longer.
+fn list<T>(values: &[T], write: impl FnMut(&T) -> String) -> String {
+    let first: Vec<_> = values.iter().take(MAX_SHOWN).map(write).collect();
     match values.len() {
-        count if count > MOST_SAID => format!("[{}, … ({count} in all)]", first.join(", ")),
+        count if count > MAX_SHOWN => format!("[{}, … ({count} in all)]", first.join(", ")),
         _ => format!("[{}]", first.join(", ")),
     }
 }
 
-/// The most values of a list that are said.
-const MOST_SAID: usize = 20;
+/// The maximum number of values of a list in an error.
+const MAX_SHOWN: usize = 20;

@@ -1,22 +1,23 @@
-//! The command line, converted once and passed on. rcl reads what follows `--ros-args` and ignores what it does not know; a
-//! misspelt option that does nothing is no way to start an arm.
+//! The command line. rcl reads the arguments after `--ros-args` and ignores unknown ones. This
+//! module rejects unknown arguments, because an arm must not start with a misspelt option that has
+//! no effect.
 
 use std::ffi::OsString;
 
-/// What `bridge --help` prints.
+/// The output of `bridge --help`.
 pub const HELP: &str = "\
-aether_bridge: from hand targets on ROS topics to an arm's controller on a TCP socket.
+aether_bridge: receives hand targets on ROS topics and sends commands to the controller of an arm.
 
 usage: bridge [--ros-args ARGUMENTS...]
 
   bridge --ros-args -p link.host:=192.168.1.50 -p link.port:=5000 -r target_pose:=/ik/target
   bridge --ros-args --params-file bridge.yaml -r __ns:=/left --log-level debug
 
-Every parameter is in config/bridge.yaml of the package, and in `ros2 param describe /aether_bridge NAME`.
-RUST_LOG=trace shows the lines on the wire. Exit codes: 0 ended by SIGINT, SIGTERM or SIGHUP, 1 ROS failed, 2 bad arguments or
-parameters.";
+config/bridge.yaml of the package lists all parameters. `ros2 param describe /aether_bridge NAME` describes one.
+RUST_LOG=trace logs the lines to and from the controller.
+Exit codes: 0 ended by SIGINT, SIGTERM or SIGHUP; 1 ROS failed; 2 bad arguments or parameters.";
 
-/// The arguments of this process, its own name first.
+/// The arguments of this process. The first is the name of the program.
 #[derive(Debug, Clone)]
 pub struct Arguments(Vec<String>);
 
@@ -24,29 +25,29 @@ impl Arguments {
     /// Converts the arguments that the process was started with (`std::env::args_os`).
     ///
     /// # Errors
-    /// The first that is not UTF-8.
+    /// An argument is not UTF-8. The error names the first one.
     pub fn new(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
         let text = |argument: OsString| {
             argument.into_string().map_err(|argument| {
                 format!(
-                    "{argument:?} is not UTF-8; ROS takes UTF-8 alone, so rename the file, or type the value once more"
+                    "{argument:?} is not UTF-8; ROS accepts only UTF-8: rename the file, or type the value again"
                 )
             })
         };
         arguments.into_iter().map(text).collect::<Result<_, _>>().map(Self)
     }
 
-    /// All of them, as rcl takes them.
+    /// Returns all arguments, in the form that rcl expects.
     pub fn as_slice(&self) -> &[String] {
         &self.0
     }
 
-    /// Returns whether one of these words is among them.
+    /// Returns whether one of these words is an argument.
     pub fn has(&self, words: &[&str]) -> bool {
         self.0.iter().skip(1).any(|argument| words.contains(&argument.as_str()))
     }
 
-    /// Returns the values of these options of ROS, in the order of the command line.
+    /// Returns the values of these ROS options, in the order of the command line.
     pub fn ros_values(&self, options: &[&str]) -> impl Iterator<Item = &str> {
         let mut for_ros = false;
         self.0.windows(2).filter_map(move |pair| {
@@ -59,16 +60,16 @@ impl Arguments {
         })
     }
 
-    /// Checks that each argument is one that ROS knows.
+    /// Checks that ROS knows each argument.
     ///
     /// # Errors
-    /// The first that ROS does not know, and what it knows instead.
+    /// ROS does not know an argument. The error names the first one and what ROS accepts.
     pub fn check(&self) -> Result<(), String> {
         let mut arguments = self.0.iter().map(String::as_str).skip(1);
         while let Some(argument) = arguments.next() {
             if argument != "--ros-args" {
                 return Err(format!(
-                    "'{argument}' is unknown; what is meant for ROS follows --ros-args (see --help)"
+                    "'{argument}' is unknown; write ROS arguments after --ros-args (see --help)"
                 ));
             }
             check_ros(&mut arguments)?;
@@ -77,7 +78,7 @@ impl Arguments {
     }
 }
 
-/// Checks what follows `--ros-args`, up to `--` or the end.
+/// Checks the arguments after `--ros-args`, up to `--` or the end.
 fn check_ros<'a>(arguments: &mut impl Iterator<Item = &'a str>) -> Result<(), String> {
     while let Some(argument) = arguments.next() {
         if argument == "--" {
@@ -88,11 +89,11 @@ fn check_ros<'a>(arguments: &mut impl Iterator<Item = &'a str>) -> Result<(), St
         }
         if !WITH_VALUE.contains(&argument) {
             return Err(format!(
-                "'{argument}' is no ROS argument; those with a value are {}",
+                "'{argument}' is not a ROS argument; the arguments with a value are {}",
                 WITH_VALUE.join(", ")
             ));
         }
-        arguments.next().ok_or_else(|| format!("'{argument}' wants a value"))?;
+        arguments.next().ok_or_else(|| format!("'{argument}' needs a value"))?;
     }
     Ok(())
 }
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ros_knows_passes() {
+    fn arguments_of_ros_are_accepted() {
         assert_eq!(checked("bridge"), Ok(()));
         assert_eq!(
             checked(
@@ -146,20 +147,20 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_argument_is_named() {
+    fn unknown_argument_is_rejected_by_name() {
         assert!(checked("bridge link.port:=5000").unwrap_err().starts_with("'link.port:=5000' is unknown"));
         assert!(checked("bridge --ros-args --no-such-option").unwrap_err().starts_with("'--no-such-option'"));
-        assert!(checked("bridge --ros-args -p").unwrap_err().contains("'-p' wants a value"));
+        assert!(checked("bridge --ros-args -p").unwrap_err().contains("'-p' needs a value"));
     }
 
     #[test]
-    fn an_argument_that_is_not_utf8_is_refused() {
+    fn argument_that_is_not_utf8_is_rejected() {
         let line = ["bridge".into(), OsString::from_vec(b"link.host:=\xff".to_vec())];
         assert!(Arguments::new(line).unwrap_err().starts_with(r#""link.host:=\xFF" is not UTF-8"#));
     }
 
     #[test]
-    fn values_are_those_of_ros_alone() {
+    fn only_values_after_ros_args_are_returned() {
         let line = arguments("bridge -r a:=b --ros-args -r c:=d -p e:=f --remap g:=h -- -r i:=j");
         assert_eq!(line.ros_values(&["-r", "--remap"]).collect::<Vec<_>>(), ["c:=d", "g:=h"]);
     }

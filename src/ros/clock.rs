@@ -1,25 +1,25 @@
 #![allow(clippy::disallowed_methods)] // ROS time is the wall clock, unless it is simulated
-//! ROS time: what stamps are written in and compared with. No deadline depends on it.
+//! The ROS clock, for the stamps of messages. No deadline depends on it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// A node's ROS clock, shared.
+/// The ROS clock of a node. Clones share the clock.
 #[derive(Clone)]
 pub enum RosClock {
-    /// The wall clock, read without a detour.
+    /// The wall clock, read directly.
     System,
-    /// The node's own clock, which follows `/clock` under `use_sim_time`.
+    /// The node's clock, which follows `/clock` if `use_sim_time` is true.
     Simulated(Arc<Mutex<r2r::Clock>>),
 }
 
 impl RosClock {
-    /// Whether it follows `/clock`.
+    /// Returns whether the clock follows `/clock`.
     pub fn is_simulated(&self) -> bool {
         matches!(self, Self::Simulated(_))
     }
 
-    /// ROS time since its epoch; zero before the first `/clock`.
+    /// Returns the ROS time since its epoch. Returns zero before the first message on `/clock`.
     pub fn now(&self) -> Duration {
         match self {
             Self::System => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),

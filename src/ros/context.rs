@@ -1,4 +1,4 @@
-//! The process's ROS context, from its arguments.
+//! Creation of the ROS context of the process from its arguments.
 
 use std::path::PathBuf;
 
@@ -7,27 +7,28 @@ use super::error::RosError;
 use super::params::readable;
 use super::r2r_ext::create_context;
 
-/// Why there is no context.
+/// Why the context was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum ContextError {
-    /// The arguments are not understood, or a parameter file cannot be read.
+    /// An argument is unknown, or a parameter file cannot be read.
     #[error("bad arguments: {0}")]
     Arguments(String),
-    /// rcl does not start with this environment, like a ROS_DOMAIN_ID that is no number.
+    /// rcl does not start in this environment, for example if ROS_DOMAIN_ID is not a number.
     #[error("ROS does not start: {0}")]
     Start(String),
-    /// rcl cannot write its log: where and why, because rcl's own text, which follows, does not always name the folder.
+    /// rcl cannot write its log. Has the folder and the reason, because rcl's own text (the second
+    /// value) does not always name the folder.
     #[error("{0} {1}")]
     LogFolder(String, RosError),
-    /// Something else in ROS.
+    /// Another error of ROS.
     #[error(transparent)]
     Ros(#[from] RosError),
 }
 
-/// Creates the context of a program that takes no arguments but `--ros-args …`.
+/// Creates the context of a program whose only arguments are `--ros-args …`.
 ///
 /// # Errors
-/// Arguments that are not known, or that rcl refuses; an environment that rcl refuses.
+/// An argument is unknown, or rcl rejects the arguments or the environment.
 pub fn context(arguments: &Arguments) -> Result<r2r::Context, ContextError> {
     arguments.check().and_then(|()| readable(arguments)).map_err(ContextError::Arguments)?;
     create_context().map_err(ContextError::Start)?.map_err(|error| {
@@ -39,7 +40,8 @@ pub fn context(arguments: &Arguments) -> Result<r2r::Context, ContextError> {
     })
 }
 
-/// Says why the folder of rcl's log cannot be written, with the variables that lead to it; nothing if it can be written.
+/// Returns why rcl cannot write to the folder of its log, and the variables that select the folder.
+/// Returns `None` if the folder can be written.
 fn log_folder_fault() -> Option<String> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let now = ["ROS_LOG_DIR", "ROS_HOME", "HOME"].map(|name| match set(name) {
@@ -52,7 +54,7 @@ fn log_folder_fault() -> Option<String> {
             now.join(", ")
         ))
     };
-    // As rcl_logging chooses it.
+    // rcl_logging selects the folder in the same way.
     let folder = set("ROS_LOG_DIR")
         .or_else(|| set("ROS_HOME").map(|home| format!("{home}/log")))
         .unwrap_or_else(|| "~/.ros/log".into());

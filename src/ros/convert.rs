@@ -1,4 +1,4 @@
-//! What the core has as ROS messages.
+//! Conversion of the core's types to ROS messages.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use r2r::geometry_msgs::msg::{Point, Quaternion};
 use crate::geometry::{Orientation, Position};
 use crate::text::sanitize;
 
-/// A position as a point.
+/// Converts a position to a point. Both are in metres.
 pub fn point(position: Position) -> Point {
     let [x, y, z] = position.coordinates();
     Point { x, y, z }
 }
 
-/// An orientation as a quaternion, all zero where there is none.
+/// Converts an orientation to a quaternion. All four numbers are zero if there is no orientation.
 pub fn quaternion(orientation: Option<Orientation>) -> Quaternion {
     let [x, y, z, w] = orientation.map_or([0.0; 4], Orientation::xyzw);
     Quaternion { x, y, z, w }
 }
 
-/// A time since the epoch of ROS time as a message.
+/// Converts a time since the epoch of ROS time to a message.
 pub fn time(since_epoch: Duration) -> Time {
     Time {
         sec: i32::try_from(since_epoch.as_secs()).unwrap_or(i32::MAX),
@@ -28,13 +28,13 @@ pub fn time(since_epoch: Duration) -> Time {
     }
 }
 
-/// Text as a ROS string, wherever it comes from: without a NUL, which none can carry, and without anything else that acts
-/// on the terminal or the reader that it ends at.
+/// Converts a text to a ROS string. Replaces NUL, because a ROS string cannot contain it. Replaces
+/// all other control characters, because they could act on a terminal or on another reader.
 pub fn text(text: &str) -> String {
     sanitize(text)
 }
 
-/// A reading of the node's clock as stamps count: in nanoseconds.
+/// Converts a time of the node's clock to nanoseconds, the unit of stamps.
 pub fn nanoseconds_of(ros_now: Duration) -> i64 {
     i64::try_from(ros_now.as_nanos()).unwrap_or(i64::MAX)
 }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_acts_reaches_ros_however_long_it_is() {
+    fn control_characters_are_replaced_in_any_text() {
         assert_eq!(text("a\0b\u{1b}[2J\n\u{202e}\u{9b}"), "a�b�[2J���");
         let long = "é".repeat(1000);
         assert_eq!(text(&long), long);

@@ -1,9 +1,9 @@
-//! What failed in ROS, in rcl's words.
+//! Errors of ROS with rcl's text.
 
-/// What failed in ROS.
+/// An error of ROS.
 ///
-/// r2r returns rcl's code alone. Make this of it right where it was returned, on the same thread: rcl keeps the text of
-/// its last error for each thread.
+/// r2r returns only rcl's code. Convert the code immediately and on the same thread, because rcl
+/// keeps the text of the last error of each thread.
 #[derive(Debug, thiserror::Error)]
 #[error("ROS failed: {text}")]
 pub struct RosError {
@@ -13,7 +13,7 @@ pub struct RosError {
 }
 
 impl RosError {
-    /// The text alone, for a sentence that goes on.
+    /// Returns rcl's text without the words "ROS failed".
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -1,4 +1,4 @@
-//! The gripper's input on a topic of its own.
+//! The subscription to the gripper's topic.
 
 use futures_util::StreamExt;
 use r2r::QosProfile;
@@ -11,34 +11,37 @@ use crate::mapping;
 use crate::teleop::GripperInput;
 use crate::text::sanitize_short;
 
-/// The topic of the gripper's input, by the name it is subscribed with.
+/// The topic of the gripper's input, before remapping.
 pub const GRIPPER: &str = "gripper";
 
-/// What a message on the gripper's topic wants.
+/// The input of a message on the gripper's topic.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum GripperMessage {
-    /// It has come now, or it is the newest of the only publisher.
+    /// The message was sent now, or it is the newest message of the only publisher.
     Live(GripperInput),
-    /// A publisher that latches sent it before, and there are other publishers, whose message may be newer.
+    /// A latching publisher sent the message before. There are other publishers, and their messages
+    /// may be newer.
     Latched(GripperInput),
 }
 
-/// A topic whose last message counts, by two subscriptions: no single one takes both what any publisher sends from now on,
-/// and what one that latches (transient local) sent before. A message that wants nothing is `None`.
+/// Takes the last message of the gripper's topic. It has two subscriptions, because no single
+/// subscription receives both the new messages of every publisher and the earlier message of a
+/// latching (transient local) publisher. A message without a valid input is `None`.
 pub struct GripperSource {
     /// Best effort and volatile: matches every publisher.
     live: Inbox<Option<GripperInput>>,
-    /// Reliable and transient local: matches publishers that latch, and hears them twice.
+    /// Reliable and transient local: matches latching publishers. Both subscriptions receive their
+    /// messages.
     kept: Inbox<Option<GripperInput>>,
-    /// What the last message wanted.
+    /// The input of the last message.
     last: Option<GripperInput>,
 }
 
 impl GripperSource {
-    /// Subscribes to messages of this type. Words that are neither "open" nor "closed" are logged and ignored.
+    /// Subscribes to messages of this type. Logs and ignores words other than "open" and "closed".
     ///
     /// # Errors
-    /// What rcl says.
+    /// rcl rejects the subscription.
     pub fn create(node: &mut r2r::Node, message_type: GripperType) -> r2r::Result<Self> {
         let opening = |opening| Some(GripperInput::Opening(opening));
         match message_type {
@@ -59,12 +62,15 @@ impl GripperSource {
         Ok(Self { live: inbox(live)?, kept: inbox(kept)?, last: None })
     }
 
-    /// Takes the next input. `is_alone` asks the graph whether the topic has one publisher.
+    /// Takes the next input. `is_alone` reads from the graph whether the topic has exactly one
+    /// publisher.
     ///
-    /// A latched message may be older than one of another publisher, and must not take its place. If there is no other
-    /// publisher (`is_alone`), it contradicts only an older message of its own publisher. If there is one, it is ignored once
-    /// another message has come, and until then it is returned as a latched one. A latched number is ignored: one number is no
-    /// wish, and the same message comes live, too, if it is new.
+    /// A latched message may be older than a message of another publisher, and must not replace it.
+    /// If there is no other publisher (`is_alone`), the latched message replaces only an older
+    /// message of its own publisher. If there is another publisher, the latched message is returned
+    /// as latched before the first other message, and ignored after it. A latched number is
+    /// ignored, because a single number is not a request, and a new message also arrives on the
+    /// live subscription.
     pub fn take(&mut self, is_alone: impl FnOnce() -> bool) -> Option<GripperMessage> {
         while let Some(input) = self.live.take() {
             if input.is_some() {
@@ -73,15 +79,15 @@ impl GripperSource {
             }
         }
         while let Some(input) = self.kept.take() {
-            let stands = |input: &GripperInput| matches!(input, GripperInput::Wanted(_));
-            let Some(input) = input.filter(|input| stands(input) && Some(*input) != self.last) else {
+            let is_request = |input: &GripperInput| matches!(input, GripperInput::Wanted(_));
+            let Some(input) = input.filter(|input| is_request(input) && Some(*input) != self.last) else {
                 continue;
             };
             return match (is_alone(), self.last.replace(input)) {
                 (true, _) => Some(GripperMessage::Live(input)),
                 (false, None) => Some(GripperMessage::Latched(input)),
-                (false, said) => {
-                    self.last = said;
+                (false, newer) => {
+                    self.last = newer;
                     None
                 }
             };
@@ -109,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// What is taken of words that come live, and of words that are kept by their publishers.
+    /// Returns the inputs that are taken from live words and from the words of latching publishers.
     fn taken(live: &[&'static str], kept: &[&'static str], is_alone: bool) -> Vec<GripperMessage> {
         let inbox = |words: &[&'static str]| {
             Inbox::new(stream::iter(words.to_vec()).map(gripper_word).chain(stream::pending()))
@@ -123,14 +129,14 @@ mod tests {
     const KEPT_CLOSED: GripperMessage = GripperMessage::Latched(GripperInput::Wanted(Gripper::Closed));
 
     #[test]
-    fn a_latched_word_is_taken_though_nothing_comes_live() {
+    fn latched_word_counts_without_a_live_word() {
         assert_eq!(taken(&[], &["closed"], true), [CLOSED]);
-        // Beside another publisher it may be an old one.
+        // If there is another publisher, the word may be old.
         assert_eq!(taken(&[], &["closed", "open"], false), [KEPT_CLOSED]);
     }
 
     #[test]
-    fn a_word_that_comes_twice_is_taken_once() {
+    fn word_that_arrives_twice_is_taken_once() {
         assert_eq!(taken(&["opne", "closed"], &["closed"], true), [CLOSED]);
         assert_eq!(taken(&["closed"], &["closed"], false), [CLOSED]);
     }
@@ -147,14 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn a_latched_word_of_another_publisher_contradicts_nothing() {
+    fn latched_word_of_another_publisher_is_ignored() {
         assert_eq!(taken(&["open"], &["closed"], false), [OPEN]);
     }
 
     #[test]
-    fn a_latched_word_of_the_only_publisher_is_its_newest() {
+    fn latched_word_of_the_only_publisher_is_newest() {
         assert_eq!(taken(&["open"], &["closed"], true), [OPEN, CLOSED]);
-        // What was overtaken by the live one comes right again.
+        // The kept messages repeat older words, but the last word is the newest again.
         assert_eq!(taken(&["closed", "open"], &["closed", "open"], true), [CLOSED, OPEN, CLOSED, OPEN]);
     }
 }

@@ -1,9 +1,11 @@
-//! The ROS face: the only place that names `r2r`.
+//! The interface to ROS. Only this module uses `r2r`.
 //!
-//! [`RosNode`] creates every entity, then gives the node to one thread that takes messages and handles them there;
-//! [`Publishers`] is what publishes the bridge's news. [`r2r_ext`] gathers what works around r2r.
+//! [`RosNode`] creates all entities of the node. One thread then spins the node, takes messages and
+//! handles them. [`Publishers`] publishes the bridge's status, commands and diagnostics.
+//! [`r2r_ext`] has the workarounds for r2r.
 //!
-//! May name every other module. Never decides about motion or the connection: it converts, and calls [`crate::app`].
+//! This module may use every other module. It converts messages and calls [`crate::app`]. It makes
+//! no decision about motion or the connection.
 
 pub mod arguments;
 pub mod clock;

@@ -1,5 +1,6 @@
-#![allow(clippy::disallowed_methods)] // watches how fast the node spins
-//! The node: every entity created first, then one thread that spins it and handles what it takes.
+#![allow(clippy::disallowed_methods)] // measures how fast the node spins
+//! The node. It creates all entities first. Then one thread spins the node and handles the
+//! messages.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -24,23 +25,23 @@ use crate::config::Config;
 use crate::config::table::{BridgeTable, GRIPPER_TYPE};
 use crate::params::Value;
 
-/// Why there is no node.
+/// Why the node was not created or has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The arguments or a parameter file cannot be read, or ROS cannot be.
+    /// The arguments or a parameter file cannot be read, or ROS does not start.
     #[error(transparent)]
     Context(#[from] ContextError),
-    /// A parameter is wrong.
+    /// A parameter has a wrong value.
     #[error(transparent)]
     Parameters(#[from] ParameterFaults),
-    /// Targets cannot come from where the parameters say.
+    /// The bridge cannot subscribe to the configured source of targets.
     #[error(transparent)]
     Source(SourceError),
-    /// Something else in ROS.
+    /// Another error of ROS.
     #[error("{0}{hint}", hint = security_hint())]
     Ros(RosError),
     /// The spin thread no longer waits for messages.
-    #[error("ROS no longer waits for messages: the node returned at once and with nothing, again and again")]
+    #[error("ROS no longer waits for messages: it repeatedly returned immediately and without a message")]
     NotWaiting,
 }
 
@@ -60,13 +61,13 @@ impl From<r2r::Error> for NodeError {
 }
 
 impl From<RclError> for NodeError {
-    /// rcl has read these arguments before, for the context.
+    /// rcl read the same arguments for the context, so the error is about the arguments.
     fn from(error: RclError) -> Self {
         Self::Context(ContextError::Arguments(error.to_string()))
     }
 }
 
-/// rcl does not say what to look at.
+/// Returns what to check if ROS security is enabled, because rcl's text does not contain it.
 fn security_hint() -> &'static str {
     match std::env::var("ROS_SECURITY_ENABLE").as_deref() {
         Ok("true") => {
@@ -77,26 +78,28 @@ fn security_hint() -> &'static str {
     }
 }
 
-/// The node with all its entities but the publishers, which [`RosNode::create`] hands out.
+/// The node with all its entities except the publishers. [`RosNode::create`] returns the
+/// publishers.
 pub struct RosNode {
     node: r2r::Node,
     context: r2r::Context,
     clock: RosClock,
     targets: TargetSource,
-    /// None if only the messages with targets say what the gripper is to do.
+    /// `None` if the gripper's input is in the messages with targets.
     gripper: Option<GripperSource>,
     monitor: PublisherMonitor,
     services: Services,
-    /// None if no topic stops.
+    /// `None` if `stop.topic` is not set.
     stop_topic: Option<StopTopic>,
     parameters: ParameterServer,
 }
 
 impl RosNode {
-    /// Creates the node from the arguments of the process, with everything that it publishes, subscribes and offers.
+    /// Creates the node from the arguments of the process, with all publishers, subscriptions and
+    /// services.
     ///
     /// # Errors
-    /// Arguments that ROS does not take, parameters that are wrong, or what rcl says.
+    /// ROS rejects an argument, a parameter is wrong, or rcl fails.
     pub fn create(arguments: &Arguments) -> Result<(Self, Publishers, Config), NodeError> {
         let context = context(arguments)?;
         let mut node = r2r::Node::create(context.clone(), NODE_NAME, "")?;
@@ -147,7 +150,7 @@ impl RosNode {
     /// Returns the full name of the node.
     ///
     /// # Errors
-    /// What rcl says.
+    /// rcl fails.
     pub fn full_name(&self) -> Result<String, NodeError> {
         Ok(self.node.fully_qualified_name()?)
     }
@@ -155,12 +158,13 @@ impl RosNode {
     /// Takes messages and handles them on this thread, until `end` is set.
     ///
     /// # Errors
-    /// When ROS no longer waits for messages. It must not go on as a node that looks alive: report the end before the
-    /// node is dropped, because that can take long.
+    /// ROS no longer waits for messages. The caller must end the process, because the node still
+    /// looks alive. Report the end before you drop the node, because dropping it can take long.
     pub fn spin(&mut self, bridge: &Bridge, end: &AtomicBool) -> Result<(), NodeError> {
         if !rcl_ext::watch_publishers(self.monitor.target_topic()) {
             tracing::warn!(
-                "this build does not tell publishers apart: another one than the arm was armed for is seen by what it sends"
+                "this build cannot see which publisher sent a message: it detects a second publisher only by \
+                 contradicting messages"
             );
         }
         let mut idle_returns = IdleReturns::default();
@@ -171,8 +175,9 @@ impl RosNode {
             self.node.spin_once(SPIN_TIMEOUT);
             let now = Instant::now();
             let waited = now - waiting;
-            // What is taken now may have come while the last was being handled, or at any moment of a wait that took
-            // longer than it should have: the process was stopped, or starved.
+            // A message that is taken now may have arrived while the last messages were being
+            // handled. If the wait was longer than its timeout, the process was stopped or got no
+            // processor time. The message may then have arrived at any moment of the wait.
             let stall = stall.note(now, (waiting - handled) + waited.saturating_sub(SPIN_TIMEOUT));
             handled = now;
             for news in self.monitor.check(&self.node, now) {
@@ -189,8 +194,8 @@ impl RosNode {
         Ok(())
     }
 
-    /// Handles what one spin has taken: a stop request, then the hand, then the rest. Returns whether there was
-    /// anything.
+    /// Handles the messages of one spin: first stop requests, then targets, then the rest. Returns
+    /// whether there was a message.
     fn handle(&mut self, bridge: &Bridge, now: Instant, stall: Duration) -> bool {
         let mut taken = self.services.answer_stop(bridge);
         while let Some(stop) = self.stop_topic.as_mut().and_then(StopTopic::take) {
@@ -206,7 +211,7 @@ impl RosNode {
             taken = true;
         }
         taken |= self.targets.take_transforms(|| self.clock.now());
-        // Before newer ones, which they must not overtake.
+        // Before the newer targets, so that an older target never follows a newer one.
         while let Some(target) = self.targets.poll_waiting(now, || self.clock.now()) {
             bridge.handle_target(target);
             taken = true;
@@ -226,8 +231,8 @@ impl RosNode {
     }
 }
 
-/// The last time that this thread was held up. The middleware's threads were held up with it, and hand over what came
-/// meanwhile a moment later.
+/// The last stall of this thread. The threads of the middleware stall at the same time. They
+/// deliver the messages that arrived during the stall shortly after it.
 #[derive(Debug, Default)]
 struct Stall {
     stall: Duration,
@@ -235,8 +240,8 @@ struct Stall {
 }
 
 impl Stall {
-    /// Takes note of for how long the thread was held up by `now`, and returns for how long what is taken now may have
-    /// waited.
+    /// Records a stall of the thread that ended at `now`. Returns how long a message that is taken
+    /// now may have waited.
     fn note(&mut self, now: Instant, stall: Duration) -> Duration {
         let recent = self.over.is_some_and(|over| now.saturating_duration_since(over) < AFTERMATH);
         if !recent || stall >= self.stall {
@@ -247,10 +252,11 @@ impl Stall {
 }
 
 const NODE_NAME: &str = "aether_bridge";
-/// How long a spin waits when nothing comes; bounds how late `end` is seen.
+/// The timeout of a spin without messages. It limits the delay until the thread sees `end`.
 const SPIN_TIMEOUT: Duration = Duration::from_millis(100);
-/// Until what came while the process was stopped has certainly been handed over.
+/// The time after a stall within which the middleware delivers all messages of the stall.
 const AFTERMATH: Duration = Duration::from_millis(250);
+/// A spin that returns within this time has not waited.
 const IDLE_RETURN: Duration = Duration::from_micros(100);
 
 #[cfg(test)]
@@ -258,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_right_after_a_stall_may_be_as_old_as_the_stall_was_long() {
+    fn message_after_a_stall_may_be_old() {
         let start = Instant::now();
         let ms = Duration::from_millis;
         let mut stall = Stall::default();

@@ -1,5 +1,5 @@
-//! Detects a second publisher on a topic of the input, a topic on which nothing can come, and a second node with the name of
-//! this one.
+//! Detects a second publisher on an input topic, an input topic without a usable publisher, and a
+//! second node with the name of this node.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,48 +9,51 @@ use crate::app::InputNotes;
 use crate::teleop::GraphNews;
 use crate::text::sanitize_short;
 
-/// Watches the graph for publishers on the topics of the input, and for another node of this name.
+/// Polls the graph for publishers on the input topics, and for another node with this name.
 pub struct PublisherMonitor {
     targets: Topic,
-    /// None if only the messages with targets say what the gripper is to do.
+    /// `None` if the gripper's input is in the messages with targets.
     gripper: Option<Topic>,
     names: NodeNames,
+    /// The full name of the topic `~/link_status`. If two publishers on it have this node's name,
+    /// there are two such nodes.
     status: String,
     duplicate_nodes: bool,
     started: Instant,
     next: Option<Instant>,
-    /// When to look again for other topics that have what is missed.
+    /// The time of the next search for other topics with the expected type.
     next_survey: Option<Instant>,
     notes: InputNotes,
-    /// Whether the notes have changed since they were taken.
+    /// Whether the notes have changed since the last [`PublisherMonitor::take_notes`].
     has_news: bool,
-    /// What has been logged of targets.
+    /// The last logged note about targets.
     logged: String,
 }
 
-/// Who publishes on a topic.
+/// The publishers of a topic.
 struct Topic {
     name: String,
-    /// The type of the messages that the bridge listens for, and the parameter that says so.
+    /// The type of the messages that the bridge subscribes to.
     message_type: String,
+    /// The parameter with this type.
     parameter: &'static str,
-    /// What is published on the topic that the bridge cannot hear, in words.
+    /// The publishers with another type, as text.
     mistyped: String,
-    /// Whether the graph does not tell yet who publishes that.
+    /// Whether the graph does not know the nodes of these publishers yet.
     is_unknown: bool,
-    /// Other topics that have this type, in words.
+    /// Other topics that have the expected type, as text.
     elsewhere: String,
-    /// The nodes that publish.
+    /// The nodes that publish the expected type.
     nodes: Vec<String>,
-    /// Who publishes, in words, if it is more than one.
+    /// These nodes as text, if there is more than one.
     multiple: Option<Arc<str>>,
-    /// The identities of its publishers.
+    /// The identities of the publishers of the expected type.
     ids: Vec<Vec<u8>>,
 }
 
 impl PublisherMonitor {
-    /// Watches the topic of targets, and the gripper's if there is one: by the names they are subscribed with, and the types
-    /// of their messages.
+    /// Creates a monitor of the targets' topic, and of the gripper's topic if there is one. Each
+    /// topic has its name before remapping and its message type.
     pub fn new(names: NodeNames, targets: (&str, &str), gripper: Option<(&str, &str)>, now: Instant) -> Self {
         let topic = |(topic, message_type): (&str, &str), parameter| Topic {
             name: names.resolve(topic),
@@ -78,18 +81,18 @@ impl PublisherMonitor {
         }
     }
 
-    /// Returns the full name of the topic of targets.
+    /// Returns the full name of the targets' topic.
     pub fn target_topic(&self) -> &str {
         &self.targets.name
     }
 
-    /// Takes what is known of why nothing comes, if that has changed.
+    /// Returns the notes on why no message arrives, if they have changed since the last call.
     pub fn take_notes(&mut self) -> Option<InputNotes> {
         std::mem::take(&mut self.has_news).then(|| self.notes.clone())
     }
 
-    /// Looks at the graph now and then. Returns what has changed since the last look. If no node publishes on the gripper's topic,
-    /// each look returns that.
+    /// Polls the graph if the next poll is due. Returns the changes since the last poll. If no node
+    /// publishes on the gripper's topic, each poll returns [`GraphNews::GripperAbsent`].
     pub fn check(&mut self, node: &r2r::Node, now: Instant) -> Vec<GraphNews> {
         let mut news = Vec::new();
         if self.next.is_some_and(|next| now < next) {
@@ -98,11 +101,11 @@ impl PublisherMonitor {
         let starting = now.saturating_duration_since(self.started) < START;
         self.next = Some(now + if starting { PERIOD_AT_START } else { PERIOD });
         self.warn_of_duplicate_nodes(node);
-        if let Some(multiple) = self.targets.look(node).multiple {
+        if let Some(multiple) = self.targets.poll(node).multiple {
             news.push(GraphNews::TargetPublishers(multiple));
         }
         if let Some(gripper) = &mut self.gripper {
-            let changes = gripper.look(node);
+            let changes = gripper.poll(node);
             if changes.left {
                 news.push(GraphNews::GripperLeft);
             }
@@ -121,19 +124,21 @@ impl PublisherMonitor {
         news
     }
 
-    /// Looks, once a second, which other topics have what is missed.
+    /// Searches, at most once a second, for other topics that have the type of an input topic
+    /// without a publisher.
     fn survey(&mut self, node: &r2r::Node, now: Instant) {
         let topics = std::iter::once(&mut self.targets).chain(self.gripper.as_mut());
-        let mut missed: Vec<_> = topics.filter(|topic| topic.nodes.is_empty()).collect();
-        if missed.is_empty() || self.next_survey.is_some_and(|next| now < next) {
+        let mut missing: Vec<_> = topics.filter(|topic| topic.nodes.is_empty()).collect();
+        if missing.is_empty() || self.next_survey.is_some_and(|next| now < next) {
             return;
         }
         self.next_survey = Some(now + SURVEY_PERIOD);
-        // r2r panics at a name that is no UTF-8, which any program on the network can publish on.
+        // r2r panics if a topic name is not UTF-8. Any program on the network can publish on such a
+        // topic.
         let graph =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| node.get_topic_names_and_types()));
         let Ok(Ok(graph)) = graph else { return };
-        for topic in &mut missed {
+        for topic in &mut missing {
             let has_type = |types: &Vec<String>| types.contains(&topic.message_type);
             let others = graph.iter().filter(|(name, types)| **name != topic.name && has_type(types));
             let mut others: Vec<_> = others.map(|(name, _)| name).take(MOST_ASKED).collect();
@@ -152,35 +157,35 @@ impl PublisherMonitor {
         }
     }
 
-    /// Puts into words why nothing comes.
+    /// Updates and logs the notes on why no message arrives.
     fn note(&mut self, now: Instant) {
         let notes = InputNotes {
             targets: self.targets.absence(),
             quiet: self.targets.quiet(),
             gripper: self.gripper.as_ref().map(Topic::absence).unwrap_or_default(),
         };
-        // Discovery takes some time: before that nobody is there.
+        // Discovery takes some time. Before it is complete, the graph shows no publisher.
         let found = |topic: &Topic| !topic.mistyped.is_empty() && !topic.is_unknown;
         let settled = now.saturating_duration_since(self.started) >= START;
         if (settled || found(&self.targets)) && notes.targets != self.logged {
             self.logged.clone_from(&notes.targets);
             if !notes.targets.is_empty() {
-                tracing::warn!("no target can come: {}", notes.targets);
+                tracing::warn!("no target can arrive: {}", notes.targets);
             }
         }
         if self.gripper.as_ref().is_some_and(found) && notes.gripper != self.notes.gripper {
-            tracing::warn!("no word for the gripper can come: {}", notes.gripper);
+            tracing::warn!("no gripper message can arrive: {}", notes.gripper);
         }
         if notes != self.notes {
             (self.notes, self.has_news) = (notes, true);
         }
     }
 
-    /// Whether the gripper's topic has one publisher at this moment.
+    /// Returns whether the gripper's topic has exactly one publisher of the expected type now.
     pub fn gripper_is_alone(&self, node: &r2r::Node) -> bool {
         let publishers = self.gripper.as_ref().and_then(|gripper| gripper.publishers(node));
         publishers
-            .is_some_and(|publishers| publishers.iter().filter(|publisher| publisher.is_heard).count() == 1)
+            .is_some_and(|publishers| publishers.iter().filter(|publisher| publisher.has_type).count() == 1)
     }
 
     fn warn_of_duplicate_nodes(&mut self, node: &r2r::Node) {
@@ -191,32 +196,33 @@ impl PublisherMonitor {
         let duplicate_nodes = own.count() > 1;
         if duplicate_nodes && !self.duplicate_nodes {
             tracing::warn!(
-                "another node has the same name, so their topics, services and parameters cannot be told apart; start one of them \
-                 with -r __node:=… or -r __ns:=/…"
+                "another node has the same name, so both have the same topics, services and parameters; start one \
+                 of them with -r __node:=… or -r __ns:=/…"
             );
         }
         self.duplicate_nodes = duplicate_nodes;
     }
 }
 
-/// What a look at the graph has brought.
+/// The changes of a topic that a graph poll has found.
 #[derive(Default)]
 struct Changes {
-    /// Who publishes, in words, if it is more than one and that has changed; that it is at most one, if that has.
+    /// The new value of [`Topic::multiple`], if it has changed.
     multiple: Option<Option<Arc<str>>>,
-    /// A publisher has gone.
+    /// Whether a publisher has left.
     left: bool,
-    /// There is a publisher, and there was none.
+    /// Whether there is a publisher, and there was no publisher before.
     found: bool,
-    /// There is no publisher.
+    /// Whether there is no publisher.
     absent: bool,
 }
 
 impl Topic {
-    fn look(&mut self, node: &r2r::Node) -> Changes {
+    /// Reads the publishers from the graph. Returns the changes since the last poll.
+    fn poll(&mut self, node: &r2r::Node) -> Changes {
         let Some(publishers) = self.publishers(node) else { return Changes::default() };
-        let (heard, others): (Vec<_>, Vec<_>) =
-            publishers.into_iter().partition(|publisher| publisher.is_heard);
+        let (expected, others): (Vec<_>, Vec<_>) =
+            publishers.into_iter().partition(|publisher| publisher.has_type);
         let mut mistyped: Vec<_> = others
             .iter()
             .map(|publisher| format!("{} from {}", publisher.message_type, publisher.node))
@@ -225,7 +231,7 @@ impl Topic {
         mistyped.sort_unstable();
         self.mistyped = mistyped.join(", ");
         let (ids, mut nodes): (Vec<_>, Vec<_>) =
-            heard.into_iter().map(|publisher| (publisher.id, publisher.node)).unzip();
+            expected.into_iter().map(|publisher| (publisher.id, publisher.node)).unzip();
         let left = self.ids.iter().any(|id| !ids.contains(id));
         let absent = ids.is_empty();
         let found = self.ids.is_empty() && !absent;
@@ -244,19 +250,21 @@ impl Topic {
         Changes { multiple: Some(self.multiple.clone()), left, found, absent }
     }
 
-    /// Returns why nothing can come, in words; empty if something can.
+    /// Returns why no message can arrive, as text. The text is empty if a node publishes the
+    /// expected type.
     fn absence(&self) -> String {
         let Self { name, message_type, parameter, mistyped, elsewhere, nodes, .. } = self;
         match (nodes.is_empty(), mistyped.is_empty()) {
             (false, _) => String::new(),
             (true, false) => {
-                format!("{name} has {mistyped}; this bridge listens for {message_type} ({parameter})")
+                format!("{name} has {mistyped}; this bridge expects {message_type} ({parameter})")
             }
-            (true, true) => format!("nobody publishes on {name}{elsewhere}"),
+            (true, true) => format!("no node publishes on {name}{elsewhere}"),
         }
     }
 
-    /// Returns who could send, in words; empty if nobody could.
+    /// Returns the nodes that could send but have not sent yet, as text. The text is empty if no
+    /// node publishes the expected type.
     fn quiet(&self) -> String {
         let verb = if self.nodes.len() == 1 { "publishes" } else { "publish" };
         let sent = if self.nodes.len() == 1 { "has" } else { "have" };
@@ -266,17 +274,17 @@ impl Topic {
         }
     }
 
-    /// Returns who publishes; none if the graph does not tell.
+    /// Returns the publishers of the topic, or `None` if the query of the graph fails.
     fn publishers(&self, node: &r2r::Node) -> Option<Vec<Publisher>> {
         let publishers = node.get_publishers_info_by_topic(&self.name, false).inspect_err(
-            |error| tracing::debug!(%error, topic = self.name, "the graph does not tell who publishes"),
+            |error| tracing::debug!(%error, topic = self.name, "cannot read the publishers from the graph"),
         );
         let publishers = publishers.ok()?.into_iter().map(|publisher| {
             let namespace = publisher.node_namespace.trim_end_matches('/');
             Publisher {
                 id: publisher.endpoint_gid.to_vec(),
                 node: sanitize_short(&format!("{namespace}/{}", publisher.node_name)),
-                is_heard: publisher.topic_type == self.message_type,
+                has_type: publisher.topic_type == self.message_type,
                 message_type: sanitize_short(&publisher.topic_type),
             }
         });
@@ -284,15 +292,15 @@ impl Topic {
     }
 }
 
-/// A publisher on a topic, as the graph has it. Texts are fit to print.
+/// A publisher on a topic, from the graph. The texts are sanitized.
 struct Publisher {
     /// The identity in the middleware.
     id: Vec<u8>,
     /// The full name of its node.
     node: String,
     message_type: String,
-    /// Whether its messages are of the type that the bridge listens for.
-    is_heard: bool,
+    /// Whether this is the type that the bridge subscribes to.
+    has_type: bool,
 }
 
 impl NodeNames {
@@ -306,15 +314,16 @@ impl NodeNames {
     }
 }
 
-/// How long a second publisher may go unnoticed.
+/// The period of graph polls. A second publisher may remain undetected for this time.
 const PERIOD: Duration = Duration::from_millis(250);
-/// The same at the start, for so long: the first motion waits for the gripper's publisher, if there is one.
+/// The period of graph polls during [`START`]. It is shorter, because the first motion waits for
+/// the gripper's publisher, if there is one.
 const PERIOD_AT_START: Duration = Duration::from_millis(50);
 const START: Duration = Duration::from_secs(5);
-/// The name of a node that the graph does not know yet.
+/// The name that the graph gives to a node that it does not know yet.
 const UNKNOWN: &str = "_NODE_NAME_UNKNOWN_";
-/// How often to look for other topics that have what is missed.
+/// The shortest time between two searches for other topics.
 const SURVEY_PERIOD: Duration = Duration::from_secs(1);
-/// How many other topics are asked for their publishers, and named.
+/// The most other topics whose publishers are read, and the most that a note names.
 const MOST_ASKED: usize = 20;
 const MOST_NAMED: usize = 3;

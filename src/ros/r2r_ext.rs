@@ -1,13 +1,19 @@
-//! What works around r2r 0.9.7, in one place. What r2r keeps to itself of rcl is in the crate `rcl_ext`.
+//! The workarounds for r2r 0.9.7. The crate `rcl_ext` has the functions of rcl that r2r does not
+//! export.
 //!
-//! | here | what r2r does | what upstream would have to change |
-//! |---|---|---|
-//! | [`create_context`] | `Context::create` panics if rcl refuses to start | return `Err` |
-//! | [`Inbox`] | a subscription is a stream for an executor, whose waking costs more than a small message | `take()` on a subscription, after `spin_once` |
-//! | [`IdleReturns`] | `spin_once` hides a wait that fails: it returns at once, again and again | return `Result` |
-//! | [`Inbox`], one of each for a look | who published a message, and when a request was sent, is thrown away: `rcl_ext` notes it of what the thread took last | see `rcl_ext` |
-//! | [`NodeNames`] | a subscription does not know the name that remapping gave it | `Node::resolve_topic_name` |
-//! | [`Inbox::answer`] | its own parameter services `expect` that every reply arrives; the error says nothing of the cause | log the error, and go on |
+//! Each workaround, its reason, and the change of r2r that would make it unnecessary:
+//!
+//! - [`create_context`]: `Context::create` panics if rcl does not start. Change: return `Err`.
+//! - [`Inbox`]: a subscription is a stream for an executor, and waking the executor costs more than
+//!   a small message. Change: a method `take()` of the subscription, to call after `spin_once`.
+//! - [`IdleReturns`]: if the wait in `spin_once` fails, `spin_once` hides the error and always
+//!   returns immediately. Change: return `Result`.
+//! - `rcl_ext::last_publisher` and `rcl_ext::last_request_sent`: r2r discards the publisher of a
+//!   message and the send time of a request. Change: see `rcl_ext`.
+//! - [`NodeNames`]: a subscription does not know its name after remapping. Change: a method
+//!   `Node::resolve_topic_name`.
+//! - [`Inbox::answer`]: r2r's own parameter services panic if a response is not delivered, and the
+//!   error does not name the cause. Change: log the error and continue.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +28,8 @@ use crate::text::{sanitize, sanitize_short};
 /// Creates the context from the arguments of the process.
 ///
 /// # Errors
-/// rcl's text, which is the message of r2r's panic. A panic of another thread in this moment is not printed.
+/// rcl does not start. The error is rcl's text, from the message of r2r's panic. If another thread
+/// panics during this call, its panic is not printed.
 pub fn create_context() -> Result<r2r::Result<r2r::Context>, String> {
     let text = Arc::new(Mutex::new(String::from("rcl gives no reason")));
     let hook = std::panic::take_hook();
@@ -39,7 +46,8 @@ pub fn create_context() -> Result<r2r::Result<r2r::Context>, String> {
     created.map_err(|_| sanitize(&text.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
-/// A stream of what `spin_once` has taken, polled right after it on the same thread.
+/// The messages or requests that `spin_once` has taken. Poll it after `spin_once` on the same
+/// thread.
 pub struct Inbox<T> {
     stream: Box<dyn Stream<Item = T> + Unpin + Send>,
     news: Arc<News>,
@@ -47,7 +55,7 @@ pub struct Inbox<T> {
 }
 
 impl<T> Inbox<T> {
-    /// Makes an inbox of what r2r returns for a subscription or a service.
+    /// Creates an inbox from the stream that r2r returns for a subscription or a service.
     pub fn new(stream: impl Stream<Item = T> + Unpin + Send + 'static) -> Self {
         // The first poll registers the waker with the stream.
         let news = Arc::new(News(AtomicBool::new(true)));
@@ -56,14 +64,16 @@ impl<T> Inbox<T> {
 
     /// Takes the next message, if there is one.
     pub fn take(&mut self) -> Option<T> {
-        // Most of a node's inboxes are empty nearly always, and polling an empty stream costs far more than this flag.
+        // Most inboxes of a node are empty most of the time. Reading this flag costs much less than
+        // polling an empty stream.
         if !self.news.0.load(Ordering::Acquire) {
             return None;
         }
         self.news.0.store(false, Ordering::Relaxed);
         match self.stream.poll_next_unpin(&mut Context::from_waker(&self.waker)) {
             Poll::Ready(item) => {
-                // There may be more, and the stream wakes only after it was found empty.
+                // There may be more messages, because the stream wakes only after a poll that found
+                // it empty.
                 self.news.0.store(true, Ordering::Release);
                 item
             }
@@ -73,25 +83,26 @@ impl<T> Inbox<T> {
 }
 
 impl<S: r2r::WrappedServiceTypeSupport + 'static> Inbox<ServiceRequest<S>> {
-    /// Answers all requests of a service. Returns whether there was one. A reply that does not arrive is only warned of,
-    /// because the bridge has done what the client asked for.
+    /// Responds to all requests of a service. Returns whether there was a request. If a response
+    /// cannot be delivered, only logs a warning, because the bridge has already done what the
+    /// client requested.
     pub fn answer(&mut self, mut answer: impl FnMut(&S::Request) -> S::Response) -> bool {
-        let mut asked = false;
+        let mut requested = false;
         while let Some(request) = self.take() {
-            asked = true;
+            requested = true;
             let response = answer(&request.message);
             if let Err(error) = request.respond(response) {
                 tracing::warn!(
-                    "nobody took the answer of a service ({error}): its client is gone, or has to call again, since ROS had \
-                     not found it in full"
+                    "the response of a service was not delivered ({error}): the client has left, or ROS had not \
+                     discovered it completely; if it still runs, call the service again"
                 );
             }
         }
-        asked
+        requested
     }
 }
 
-/// Whether a message may have come since the stream was found empty.
+/// Whether a message may have arrived since the last poll that found the stream empty.
 struct News(AtomicBool);
 
 impl Wake for News {
@@ -100,50 +111,51 @@ impl Wake for News {
     }
 }
 
-/// Counts how often the node has returned at once and with nothing. Another return lowers the count by 100 instead of
-/// resetting it, because a loop that no longer waits still sees a message or a signal now and then.
+/// Counts how often the node has returned immediately and without a message. Any other return
+/// lowers the count by 100. It does not reset the count, because a loop that no longer waits still
+/// sees an occasional message or signal.
 #[derive(Debug, Default)]
 pub struct IdleReturns(u32);
 
 impl IdleReturns {
-    /// Counts a return. Returns whether there have been too many idle ones.
+    /// Counts a return. Returns whether there were too many idle returns.
     pub fn note(&mut self, idle: bool) -> bool {
-        self.0 = if idle { self.0 + 1 } else { self.0.saturating_sub(MADE_UP_FOR) };
+        self.0 = if idle { self.0 + 1 } else { self.0.saturating_sub(OFFSET_BY_ACTIVITY) };
         self.0 >= MAX_IDLE_RETURNS
     }
 }
 
 const MAX_IDLE_RETURNS: u32 = 10_000;
-const MADE_UP_FOR: u32 = 100;
+const OFFSET_BY_ACTIVITY: u32 = 100;
 
-/// The topics of the input, and the parameter that can name another source.
+/// The default topics of the input, each with the parameter that can select another source.
 const INPUT: [(&str, &str); 2] = [("target_pose", "input.topic"), ("gripper", "input.gripper")];
 
-/// The names of topics as rcl resolves them for a node, because the graph is asked by full names.
+/// Resolves the names of topics like rcl, because queries of the graph need full names.
 #[derive(Debug)]
 pub struct NodeNames {
     /// The node's own name.
     pub node: String,
     /// The node's namespace.
     pub namespace: String,
-    /// The remap rules that are for this node, in their order.
+    /// The remap rules for this node, in the order of the command line.
     pub rules: Vec<RemapRule>,
 }
 
 /// A remap rule.
 #[derive(Debug)]
 pub struct RemapRule {
-    /// The full name that it renames.
+    /// The full name before remapping.
     pub from: String,
-    /// The new name, as it is written.
+    /// The new name, as written in the rule.
     pub to: String,
 }
 
 impl NodeNames {
-    /// Reads the remap rules that the arguments have for a node.
+    /// Reads the remap rules for a node from the arguments.
     ///
     /// # Errors
-    /// What rcl says.
+    /// rcl fails.
     pub fn of(node: &r2r::Node, arguments: &Arguments) -> r2r::Result<Self> {
         Ok(Self::new(node.name()?, node.namespace()?, arguments))
     }
@@ -155,7 +167,7 @@ impl NodeNames {
         names
     }
 
-    /// Reads a rule, if it is for every node or for this one.
+    /// Parses a rule. Returns `None` if the rule is for another node.
     fn rule(&self, rule: &str) -> Option<RemapRule> {
         let plain = |name| str::strip_prefix(name, "rostopic://").unwrap_or(name);
         let (from, to) = rule.split_once(":=")?;
@@ -167,16 +179,17 @@ impl NodeNames {
         Some(RemapRule { from: self.expand(plain(from)), to: plain(to).to_owned() })
     }
 
-    /// Warns of rules that rename a topic of the input which this node does not have, because `input.*` says otherwise.
-    /// `targets` and `gripper` are the topics that it has, by the names that it subscribes with.
+    /// Warns about remap rules for a default input topic that this node does not subscribe to,
+    /// because `input.*` selects another source. `targets` and `gripper` are the subscribed topics
+    /// before remapping.
     pub fn warn_of_idle_rules(&self, targets: &str, gripper: Option<&str>) {
         let used: Vec<_> = gripper.into_iter().chain([targets]).map(|topic| self.expand(topic)).collect();
         for rule in self.rules.iter().filter(|rule| !used.contains(&rule.from)) {
             let is_input = |(topic, _): &&(&str, &str)| rule.from == self.expand(topic);
             if let Some((topic, parameter)) = INPUT.iter().find(is_input) {
                 tracing::warn!(
-                    "the remapping of '{topic}' to '{}' has no effect, because {parameter} says that the input comes elsewhere: \
-                     '{targets}'",
+                    "the remapping of '{topic}' to '{}' has no effect, because {parameter} selects another source; the \
+                     topic of the targets is '{targets}'",
                     sanitize_short(&rule.to),
                 );
             }
@@ -195,7 +208,8 @@ impl NodeNames {
         }
     }
 
-    /// Returns the full name of a topic. As in rcl, the first rule that matches wins.
+    /// Returns the full name of a topic after remapping. The first rule that matches counts, as in
+    /// rcl.
     pub fn resolve(&self, topic: &str) -> String {
         let full = self.expand(topic);
         match self.rules.iter().find(|rule| rule.from == full) {
@@ -213,7 +227,7 @@ mod tests {
 
     use super::*;
 
-    /// The queue that r2r hands out. It wakes the reader that has found it empty.
+    /// A queue like r2r's stream. It wakes the reader whose last poll found it empty.
     #[derive(Clone, Default)]
     struct Queue(Arc<Mutex<(VecDeque<u32>, Option<Waker>)>>);
 
@@ -243,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn an_inbox_has_what_came_before_the_first_look_and_after_the_last() {
+    fn inbox_returns_all_messages_of_the_queue() {
         let queue = Queue::default();
         queue.send(1);
         queue.send(2);
@@ -259,13 +273,13 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_no_longer_waits_is_found_despite_messages() {
+    fn loop_without_waiting_is_detected_despite_messages() {
         let mut returns = IdleReturns::default();
         assert!((1..20_000).any(|number| returns.note(number % 800 != 0)));
     }
 
     #[test]
-    fn returns_for_nothing_among_messages_are_forgotten() {
+    fn idle_returns_between_messages_are_forgotten() {
         let mut returns = IdleReturns::default();
         assert!(!(1..1_000_000).any(|number| returns.note(number % 50 != 0)));
     }
@@ -276,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_expanded_as_ros_does() {
+    fn names_are_expanded_like_in_ros() {
         assert_eq!(resolved("target_pose", "bridge"), "/lab/target_pose");
         assert_eq!(resolved("/target_pose", "bridge"), "/target_pose");
         assert_eq!(resolved("~/command", "bridge"), "/lab/left_arm/command");
@@ -285,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_matches_wins() {
+    fn first_matching_rule_counts() {
         let rules = "bridge --ros-args -r gripper:=/pinch -r target_pose:=ik/pose --remap target_pose:=/late";
         assert_eq!(resolved("target_pose", rules), "/lab/ik/pose");
         assert_eq!(resolved("gripper", rules), "/pinch");

@@ -1,4 +1,5 @@
-//! `tracing` events as ROS logs: on the console in ROS's format, on `/rosout`, and subject to `--log-level`.
+//! Writes `tracing` events as ROS logs: on the console in ROS's format, and on `/rosout`.
+//! `--log-level` selects the events.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -16,20 +17,21 @@ use super::arguments::Arguments;
 use super::clock::RosClock;
 use super::{console, convert};
 
-/// Sends this process's tracing events to ROS from now on. `RUST_LOG` sets what is looked at (like
-/// `RUST_LOG=trace` for the wire's traffic), otherwise the `--log-level` among `arguments`.
+/// Sends the tracing events of this process to ROS from now on. `RUST_LOG` selects the events (for
+/// example `RUST_LOG=trace` for the lines on the wire). If it is not set, the `--log-level` in
+/// `arguments` does.
 pub fn install(arguments: &Arguments) {
     let directive = log_level(arguments).unwrap_or_else(|| "info".into());
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directive));
-    // A second installation, as tests may do, changes nothing.
+    // A second installation (in tests) has no effect.
     let _ = tracing_subscriber::registry().with(RosLayer.with_filter(filter)).try_init();
 }
 
-/// Publishes what is logged from now on on `/rosout`, where rcl does not do it by itself: since Iron that is left to
-/// the client library, and r2r does not do it.
+/// Publishes all later logs on `/rosout`, if rcl does not do so itself. Since ROS 2 Iron the client
+/// library must publish them, and r2r does not.
 ///
 /// # Errors
-/// What rcl says.
+/// rcl fails.
 pub fn publish_logs(node: &mut r2r::Node, arguments: &Arguments, clock: RosClock) -> r2r::Result<()> {
     if arguments.has(&["--disable-rosout-logs"]) {
         return Ok(());
@@ -40,14 +42,15 @@ pub fn publish_logs(node: &mut r2r::Node, arguments: &Arguments, clock: RosClock
     {
         return Ok(());
     }
-    // As rcl's own: whoever comes later hears the last ten seconds, and the memory of older lines is given back.
+    // The same QoS as in rcl: a later subscriber receives the lines of the last ten seconds, and
+    // the memory of older lines is freed.
     let qos = QosProfile::default().keep_last(1000).reliable().transient_local().lifespan(LIFESPAN);
     let publisher = node.create_publisher("/rosout", qos)?;
     let _ = PUBLISHER.set(Mutex::new((publisher, clock)));
     Ok(())
 }
 
-/// Names the logger, once the node has a name.
+/// Sets the name of the logger. Call it when the node has its name.
 pub fn set_logger(name: &str) {
     let _ = LOGGER.set(name.to_owned());
 }
@@ -82,14 +85,14 @@ impl<S: Subscriber> Layer<S> for RosLayer {
                 function: String::new(),
                 line,
             };
-            // Nowhere to tell of a log that cannot be published.
+            // Ignore an error, because it cannot be logged either.
             let _ = publisher.publish(&log);
         }
         console::log(&text, logger, file, line, severity);
     }
 }
 
-/// An event in words: its message, then its fields. Whatever is told of, nothing in it acts on whoever reads it.
+/// Returns an event as text: its message, then its fields. Replaces control characters.
 fn text(event: &Event<'_>) -> String {
     let mut line = Line::default();
     event.record(&mut line);
@@ -119,7 +122,8 @@ impl Visit for Line {
     }
 }
 
-/// Returns the level in ROS's `--log-level LEVEL` or `--log-level NAME:=LEVEL`; the most talkative, if there are several.
+/// Returns the level of ROS's `--log-level LEVEL` or `--log-level NAME:=LEVEL`. If there are
+/// several levels, returns the most verbose one.
 fn log_level(arguments: &Arguments) -> Option<String> {
     let level = |value: &str| match value.to_lowercase().rsplit(":=").next()? {
         "fatal" => Some(Level::ERROR),
@@ -139,24 +143,24 @@ mod tests {
     use super::{Arguments, log_level, text};
 
     #[derive(Clone, Default)]
-    struct Told(Arc<Mutex<Vec<String>>>);
+    struct Recorder(Arc<Mutex<Vec<String>>>);
 
-    impl<S: Subscriber> Layer<S> for Told {
+    impl<S: Subscriber> Layer<S> for Recorder {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
             self.0.lock().unwrap().push(text(event));
         }
     }
 
     #[test]
-    fn whatever_is_logged_does_not_act() {
-        let (told, hostile) = (Told::default(), "a\0\u{1b}[2J\n\u{202e}b");
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(told.clone()), || {
+    fn control_characters_in_logs_are_replaced() {
+        let (recorder, hostile) = (Recorder::default(), "a\0\u{1b}[2J\n\u{202e}b");
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(recorder.clone()), || {
             tracing::info!("a frame '{hostile}'");
             tracing::info!(peer = hostile, shown = %hostile, "link up");
         });
         let inert = "a��[2J��b";
         assert_eq!(
-            *told.0.lock().unwrap(),
+            *recorder.0.lock().unwrap(),
             [format!("a frame '{inert}'"), format!("link up peer={inert} shown={inert}")]
         );
     }
@@ -166,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_level_is_found_among_the_ros_arguments_only() {
+    fn log_level_is_read_after_ros_args_only() {
         assert_eq!(level(&["bridge", "--ros-args", "--log-level", "DEBUG"]).as_deref(), Some("debug"));
         assert_eq!(
             level(&["bridge", "--ros-args", "--log-level", "aether_bridge:=warn"]).as_deref(),

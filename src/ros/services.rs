@@ -1,5 +1,5 @@
-//! The services a person calls.
-#![allow(clippy::disallowed_methods)] // how long ago a request was sent, by its sender's clock
+//! The services of the node for the operator.
+#![allow(clippy::disallowed_methods)] // computes the age of a request by the clock of its client
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ use crate::app::Bridge;
 
 /// `~/set_armed`, `~/go_home`, `~/stop`, `~/reset` and `~/reconnect`.
 pub struct Services {
-    /// The full names of the services that may begin a motion.
+    /// The full names of the services that may start a motion.
     set_armed_name: String,
     go_home_name: String,
     set_armed: Inbox<ServiceRequest<SetBool::Service>>,
@@ -22,10 +22,10 @@ pub struct Services {
 }
 
 impl Services {
-    /// Offers the services.
+    /// Creates the services.
     ///
     /// # Errors
-    /// What rcl says.
+    /// rcl fails.
     pub fn create(node: &mut r2r::Node, names: &NodeNames) -> r2r::Result<Self> {
         let qos = QosProfile::services_default();
         Ok(Self {
@@ -39,7 +39,7 @@ impl Services {
         })
     }
 
-    /// Answers stop requests. Returns whether there was one.
+    /// Executes stop requests and responds to them. Returns whether there was a request.
     pub fn answer_stop(&mut self, bridge: &Bridge) -> bool {
         self.stop.answer(|_| {
             bridge.stop();
@@ -48,18 +48,19 @@ impl Services {
         })
     }
 
-    /// Answers what else has been asked. Returns whether there was anything. A request may have waited for as long as
-    /// `stall`, if the middleware does not tell when it was sent.
+    /// Executes all other requests and responds to them. Returns whether there was a request. If
+    /// the middleware does not know when a request was sent, `stall` counts as its age.
     ///
-    /// Only what may begin a motion is refused for its age: what ends motion is done whenever it comes.
+    /// Only a request that may start a motion is refused because of its age. A request that ends
+    /// motion is executed at any age.
     pub fn answer(&mut self, bridge: &Bridge, stall: Duration) -> bool {
-        let mut asked = self.reset.answer(|_| {
+        let mut requested = self.reset.answer(|_| {
             let message = bridge.reset();
             Trigger::Response { success: !bridge.is_stopped(), message }
         });
-        asked |= self.reconnect.answer(|_| {
+        requested |= self.reconnect.answer(|_| {
             bridge.reconnect();
-            done("connecting anew; see ~/link_status")
+            done("reconnecting; see ~/link_status")
         });
         let judge = |service: &str, refusal: &str| {
             bridge.judge_request(age_of_request(service, stall), stall).map_err(|stale| {
@@ -68,25 +69,27 @@ impl Services {
                 refused
             })
         };
-        // A request to arm is judged after this: one that was sent before it does not give the arm to the hand.
-        asked |= self.go_home.answer(|_| {
+        // Before the requests to arm. A request to arm that is older than this request is then
+        // refused, so that the hand does not take over the arm.
+        requested |= self.go_home.answer(|_| {
             let answer = judge(&self.go_home_name, "not going home")
                 .and_then(|()| bridge.go_home().map_err(|refused| refused.to_string()));
             let success = answer.is_ok();
             Trigger::Response { success, message: answer.unwrap_or_else(|refused| refused) }
         });
-        asked |= self.set_armed.answer(|request| {
+        requested |= self.set_armed.answer(|request| {
             let judged = if request.data { judge(&self.set_armed_name, "not armed") } else { Ok(()) };
             let answer =
                 judged.and_then(|()| bridge.set_armed(request.data).map_err(|refused| refused.to_string()));
             let success = answer.is_ok();
             SetBool::Response { success, message: answer.unwrap_or_else(|refused| refused) }
         });
-        asked
+        requested
     }
 }
 
-/// Returns how long ago the request was sent that was taken last from a service, in nanoseconds by its sender's clock.
+/// Returns the age in nanoseconds of the last request that was taken from a service, by the clock
+/// of its client. Returns `stall` if the middleware does not know when the request was sent.
 fn age_of_request(service: &str, stall: Duration) -> i64 {
     let nanoseconds = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanoseconds);

@@ -1,4 +1,4 @@
-//! The topics the bridge tells its news on.
+//! The topics on which the bridge publishes its status, commands and diagnostics.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::link::LinkState;
 use crate::status::{Observer, SentCommand, Status};
 use crate::teleop::Motion;
 
-/// The publishers. Create them all before the node spins.
+/// The publishers of the node. Create them before the node spins.
 pub struct Publishers {
     link_status: Publisher<LinkStatus>,
     connected: Publisher<Bool>,
@@ -28,10 +28,10 @@ pub struct Publishers {
 }
 
 impl Publishers {
-    /// Advertises the topics.
+    /// Creates the publishers.
     ///
     /// # Errors
-    /// What rcl says.
+    /// rcl fails.
     pub fn create(node: &mut r2r::Node, clock: RosClock, base_frame: &str) -> r2r::Result<Self> {
         let latched = QosProfile::default().keep_last(1).reliable().transient_local();
         let stream = QosProfile::default().keep_last(10).reliable();
@@ -54,7 +54,8 @@ impl Publishers {
 
 impl Observer for Publishers {
     fn handle_command(&mut self, command: &SentCommand) {
-        // Building and serialising a message that nobody hears is the dearest part of a command's way.
+        // Skip the message if there is no subscriber, because building and serialising it costs
+        // more than any other step of a command.
         if self.command.get_inter_process_subscription_count().is_ok_and(|count| count == 0) {
             return;
         }
@@ -156,7 +157,8 @@ fn link_status(status: &Status, now: Duration) -> LinkStatus {
     }
 }
 
-/// Three statuses, so that a monitor tells a fault of the link from a lost hand at a glance.
+/// Returns three statuses (link, input and motion), so that a diagnostics viewer shows the
+/// difference between a fault of the link and a lost hand.
 fn diagnostics(status: &Status, node: &str) -> Vec<DiagnosticStatus> {
     let link_level = match status.state {
         LinkState::Connected => OK,
@@ -165,15 +167,15 @@ fn diagnostics(status: &Status, node: &str) -> Vec<DiagnosticStatus> {
     };
     let link_message = match (status.state, status.last_error.as_str()) {
         (LinkState::Connected, _) => "connected".to_owned(),
-        (LinkState::Unresponsive, _) => "connected, but the controller does not answer".to_owned(),
+        (LinkState::Unresponsive, _) => "connected, but the controller does not reply".to_owned(),
         (LinkState::Listening, "") => "waiting for controllers to connect".to_owned(),
-        (LinkState::Listening, error) => format!("waiting for controllers to connect; lastly {error}"),
+        (LinkState::Listening, error) => format!("waiting for controllers to connect; last error: {error}"),
         (_, "") => "connecting".to_owned(),
         (_, error) => error.to_owned(),
     };
     let milliseconds = |duration: Duration| format!("{:.3}", duration.as_secs_f64() * 1e3);
     let (input_level, input_message) = match status.input_fault.as_str() {
-        "" => (OK, "targets are coming in"),
+        "" => (OK, "targets are arriving"),
         fault => (WARN, fault),
     };
     let motion_level = match status.motion {
@@ -231,5 +233,5 @@ fn diagnostics(status: &Status, node: &str) -> Vec<DiagnosticStatus> {
 const OK: u8 = DiagnosticStatus::OK as u8;
 const WARN: u8 = DiagnosticStatus::WARN as u8;
 const ERROR: u8 = DiagnosticStatus::ERROR as u8;
-/// `input_age` before the first good target.
+/// The value of `input_age` before the first valid target.
 const NO_INPUT_AGE: f64 = -1.0;

@@ -1,4 +1,5 @@
-//! Where targets come from: the subscription, what its messages say, and the transform that a target may need.
+//! The source of targets: the subscription, the conversion of its messages, and the lookup of
+//! transforms.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use crate::teleop::{Frames, GripperInput, InputFault, PublisherId, Stamp, Target
 use crate::text::sanitize_short;
 use crate::tf::PendingTarget;
 
-/// Why there is no source.
+/// Why the source of targets was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The message type was not built in, or does not exist.
@@ -33,13 +34,13 @@ pub enum SourceError {
         package = .0.split('/').next().unwrap_or_default()
     )]
     UnknownType(String),
-    /// The messages do not have the fields.
+    /// The messages do not have the configured fields.
     #[error(transparent)]
     Fields(#[from] FieldsError),
-    /// The name of a topic is not valid, as rcl says.
+    /// rcl rejects the name of a topic. Has the name and rcl's reason.
     #[error("the topic '{0}' cannot be subscribed to: {1}")]
     Topic(String, String),
-    /// What rcl says.
+    /// Another error of ROS.
     #[error(transparent)]
     Ros(RosError),
 }
@@ -51,7 +52,7 @@ impl From<r2r::Error> for SourceError {
 }
 
 impl SourceError {
-    /// Names the topic if its name is what rcl does not take.
+    /// Adds the topic to the error if rcl rejects the name of the topic.
     pub(super) fn on_topic(self, topic: &str) -> Self {
         match self {
             Self::Ros(error) if matches!(error.code, r2r::Error::RCL_RET_TOPIC_NAME_INVALID) => {
@@ -66,20 +67,20 @@ impl SourceError {
 pub struct TargetSource {
     conventions: Conventions,
     messages: Messages,
-    /// Where other frames are, if the bridge reads that.
+    /// The lookup of transforms, if it is enabled.
     tf: Option<Tf>,
 }
 
-/// What a received message with a target has come to.
-#[allow(clippy::large_enum_variant)] // one at a time, on the stack: a box would be an allocation for each target
+/// The result of a received message.
+#[allow(clippy::large_enum_variant)] // only one value, on the stack: a box would allocate for each target
 pub enum Received {
     /// A target, or the reason why the message is not a target.
     Decided(Result<Target, InputFault>),
-    /// It waits for its transform: [`TargetSource::poll_waiting`] will return it.
+    /// The target waits for its transform. [`TargetSource::poll_waiting`] will return it.
     Waits,
 }
 
-/// The messages with targets: of the types that are read as they are, or of any type, as JSON.
+/// The messages with targets. A few types are read directly. All other types are read as JSON.
 enum Messages {
     Pose(Typed<Pose>),
     PoseStamped(Typed<PoseStamped>),
@@ -89,7 +90,7 @@ enum Messages {
     Mapped(Inbox<r2r::Result<Value>>, Box<Mapping>),
 }
 
-/// Messages of one type, and which of its fields are looked at.
+/// The messages of one type, and the fields that are read.
 struct Typed<T> {
     inbox: Inbox<T>,
     fields: FieldSelection,
@@ -103,10 +104,11 @@ struct FieldSelection {
 }
 
 impl TargetSource {
-    /// Subscribes, best effort, so that it matches every publisher.
+    /// Subscribes to the topic with best-effort reliability, which matches every publisher.
     ///
     /// # Errors
-    /// A message type that was not built in, or that does not have the fields; what rcl says.
+    /// The message type is not built in, the messages do not have the configured fields, or rcl
+    /// fails.
     pub fn create(node: &mut r2r::Node, config: &Config, clock: &RosClock) -> Result<Self, SourceError> {
         let source = &config.source;
         let messages = Messages::create(node, source).map_err(|error| error.on_topic(&source.topic))?;
@@ -115,7 +117,7 @@ impl TargetSource {
         Ok(Self { conventions, messages, tf: Tf::create(node, config)? })
     }
 
-    /// Other settings.
+    /// Applies new settings.
     pub fn handle_config(&mut self, config: &Config) {
         if self.conventions.frames != config.frames {
             self.conventions.frames.clone_from(&config.frames);
@@ -125,14 +127,15 @@ impl TargetSource {
         }
     }
 
-    /// Takes the transforms that have come; `ros_now` reads the node's clock. Call it before targets are asked for.
-    /// Returns whether there were any.
+    /// Takes the transforms that have arrived. `ros_now` reads the node's clock. Call it before you
+    /// take targets. Returns whether there was a message.
     pub fn take_transforms(&mut self, ros_now: impl FnOnce() -> Duration) -> bool {
         self.tf.as_mut().is_some_and(|tf| tf.take(ros_now))
     }
 
-    /// A target that has waited for its transform, or why it waits no longer. Call it until it returns nothing, after
-    /// transforms have been taken and now and then: one that waits in vain is refused when this is called.
+    /// Returns a target whose wait for a transform is over, or the fault if the transform has not
+    /// arrived in time. Call it after transforms were taken, and also regularly, because only this
+    /// call ends a wait. Repeat the call until it returns `None`.
     pub fn poll_waiting(
         &mut self,
         now: Instant,
@@ -141,8 +144,8 @@ impl TargetSource {
         self.tf.as_mut()?.poll(now, ros_now)
     }
 
-    /// The target that has been taken, or the reason for its refusal. It may have waited for as long as `stall`; `ros_now` reads
-    /// the node's clock.
+    /// Takes the next message and returns its target, or the fault if it is not a target. The
+    /// message may have waited for the time `stall`. `ros_now` reads the node's clock.
     pub fn take(
         &mut self,
         now: Instant,
@@ -207,7 +210,7 @@ impl Messages {
 }
 
 impl FieldSelection {
-    /// What is looked at, if every field is where the type has it.
+    /// Returns the fields to read, or `None` if a field has a configured path.
     fn of(fields: &Fields) -> Option<Self> {
         let auto = fields.position == FieldSelector::Auto
             && !(fields.orientation.is_path() || fields.stamp.is_path() || fields.frame.is_path())
@@ -245,7 +248,7 @@ impl<T: AsSample + r2r::WrappedTypesupport + Send + 'static> Typed<T> {
     }
 }
 
-/// Finds the schema of a message type that was built in.
+/// Returns the schema of a message type that is built in.
 fn schema(message_type: &str) -> Result<Schema, SourceError> {
     let unknown = |_| SourceError::UnknownType(message_type.to_owned());
     let made = WrappedNativeMsgUntyped::new_from(message_type).map_err(unknown)?.to_json()?;
@@ -260,7 +263,7 @@ fn malformed(error: impl std::fmt::Display) -> InputFault {
     InputFault::MalformedMessage { what: sanitize_short(&error.to_string()).into() }
 }
 
-/// What a message says.
+/// The target of a message.
 #[derive(Debug)]
 enum Read {
     /// A target in a frame that the parameters name.
@@ -269,24 +272,24 @@ enum Read {
     NeedsTransform(PendingTarget),
 }
 
-/// How a sender's messages are to be understood.
+/// The conventions of the tracker's messages.
 #[derive(Debug, Clone, PartialEq)]
 struct Conventions {
     /// The names of the frames that need no transform.
     frames: Frames,
-    /// Metres to the sender's unit.
+    /// The length of the tracker's unit in metres.
     unit: f64,
-    /// Whether the node's clock, which stamps are compared with, is simulated.
+    /// Whether the node's clock is simulated. Stamps are compared with this clock.
     simulated: bool,
 }
 
 impl Conventions {
-    /// Reads a target from what a message says. A zero stamp means that the sender does not stamp; `ros_now` is the node's
-    /// ROS clock.
+    /// Converts the content of a message to a target. A stamp of zero means that the tracker sends
+    /// no stamps. `ros_now` is the time of the node's ROS clock.
     ///
     /// # Errors
-    /// No hand, coordinates that are no position, an orientation that is none, or a stamp that cannot be judged because
-    /// simulated time has not begun.
+    /// The tracker sees no hand. The position or the orientation is not valid. Or the stamp cannot
+    /// be checked, because simulated time has not begun.
     fn read(
         &self,
         sample: &Sample,
@@ -314,9 +317,9 @@ impl Conventions {
     }
 }
 
-/// A message that says where the hand is, of one of the types that are read without a detour.
+/// A message type with the position of the hand that is read directly, not as JSON.
 trait AsSample {
-    /// What it says.
+    /// Returns the content of the message.
     fn sample(&self) -> Sample<'_>;
 }
 
@@ -395,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_is_compared_with_the_clock_at_receipt() {
+    fn stamp_has_the_time_of_receipt() {
         let target = target(&pose(0.1, 10, 500), Duration::from_secs(11)).unwrap();
         assert_eq!(
             target.stamp,
@@ -405,22 +408,22 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_without_stamps_is_taken_at_its_word() {
+    fn target_without_a_stamp_is_accepted() {
         assert_eq!(target(&pose(0.1, 0, 0), Duration::ZERO).unwrap().stamp, None);
     }
 
     #[test]
-    fn a_stamp_before_simulated_time_has_begun_is_refused() {
+    fn stamp_before_simulated_time_is_rejected() {
         assert_eq!(target(&pose(0.1, 1, 0), Duration::ZERO), Err(InputFault::NoClock));
     }
 
     #[test]
-    fn coordinates_that_are_no_position_are_refused() {
+    fn invalid_position_is_rejected() {
         assert!(target(&pose(f64::NAN, 0, 0), Duration::ZERO).is_err());
     }
 
     #[test]
-    fn a_frame_is_looked_up_by_its_name() {
+    fn frame_is_found_by_its_name() {
         let mut pose = pose(0.1, 0, 0);
         assert_eq!(target(&pose, Duration::ZERO).unwrap().frame, Frame::Tracker);
         pose.header.frame_id = "arm_base".into();
@@ -431,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn an_orientation_that_is_none_is_refused() {
+    fn invalid_orientation_is_rejected() {
         let mut pose = pose(0.1, 0, 0);
         pose.pose.orientation.w = 0.0;
         assert!(matches!(target(&pose, Duration::ZERO), Err(InputFault::Orientation(_))));

@@ -1,5 +1,6 @@
-//! `/tf` and `/tf_static`: where frames are that the bridge has not been told of. Read as any message is, by the name of
-//! its type, so that a bridge without `tf2_msgs` builds and runs all the same.
+//! The transforms of `/tf` and `/tf_static`, for targets in frames that no parameter names. The
+//! subscriptions find the message type by its name, so that the bridge also builds and runs without
+//! `tf2_msgs`.
 
 use std::collections::HashSet;
 use std::mem::{Discriminant, discriminant};
@@ -15,22 +16,23 @@ use crate::teleop::{InputFault, Target};
 use crate::text::sanitize_short;
 use crate::tf::{Lookup, LookupConfig, PendingTarget, TransformRejected, TransformStamped};
 
-/// Both topics, and the targets that wait for what comes on them.
+/// The subscriptions to both topics, and the targets that wait for a transform.
 pub struct Tf {
     moving: Inbox<r2r::Result<Value>>,
     fixed: Inbox<r2r::Result<Value>>,
     lookup: Lookup,
-    /// Transforms have come since targets that wait were last looked at.
+    /// Whether transforms have arrived since the last check of the waiting targets.
     news: bool,
-    /// The kinds of garbage that have been told of.
-    told: HashSet<Discriminant<TransformRejected>>,
+    /// The causes of rejection that have been logged.
+    logged: HashSet<Discriminant<TransformRejected>>,
 }
 
 impl Tf {
-    /// Subscribes both topics. Returns nothing, and logs why, if `tf.enabled` is false or `tf2_msgs` is not built in.
+    /// Subscribes to both topics. If `tf.enabled` is false or `tf2_msgs` is not built in, logs this
+    /// and returns `None`.
     ///
     /// # Errors
-    /// What rcl says.
+    /// rcl fails.
     pub fn create(node: &mut r2r::Node, config: &Config) -> r2r::Result<Option<Self>> {
         let obstacle = if !config.source.tf_enabled {
             Some("tf.enabled is false")
@@ -41,11 +43,12 @@ impl Tf {
         };
         if let Some(obstacle) = obstacle {
             tracing::info!(
-                "{obstacle}: a target's frame_id is retarget.frame or arm.base_frame, or the target is refused"
+                "{obstacle}: the bridge rejects a target if its frame_id is not retarget.frame or arm.base_frame"
             );
             return Ok(None);
         }
-        // Best effort, so that it matches every publisher; what is fixed is said once, and kept for whoever comes later.
+        // Best effort matches every publisher. A fixed transform is published once, so its
+        // subscription must also receive earlier messages (transient local).
         let moving = QosProfile::default().keep_last(DEPTH).best_effort();
         let fixed = QosProfile::default().keep_last(DEPTH).reliable().transient_local();
         Ok(Some(Self {
@@ -53,16 +56,16 @@ impl Tf {
             fixed: Inbox::new(node.subscribe_untyped("/tf_static", MESSAGE, fixed)?),
             lookup: Lookup::new(lookup_config(config)),
             news: false,
-            told: HashSet::new(),
+            logged: HashSet::new(),
         }))
     }
 
-    /// Other settings.
+    /// Applies new settings.
     pub fn handle_config(&mut self, config: &Config) {
         self.lookup.handle_config(lookup_config(config));
     }
 
-    /// Takes the transforms that have come. Returns whether there were any.
+    /// Takes the transforms that have arrived. Returns whether there was a message.
     pub fn take(&mut self, ros_now: impl FnOnce() -> Duration) -> bool {
         let (first_fixed, first_moving) = (self.fixed.take(), self.moving.take());
         if first_fixed.is_none() && first_moving.is_none() {
@@ -83,7 +86,8 @@ impl Tf {
         true
     }
 
-    /// Takes a target of another frame. Returns what it has come to, or nothing while it waits.
+    /// Handles a target in another frame. Returns the transformed target or the fault, or `None` if
+    /// the target waits for its transform.
     pub fn handle_target(
         &mut self,
         now: Instant,
@@ -93,12 +97,12 @@ impl Tf {
         self.lookup.handle_target(now, nanoseconds_of(ros_now), target)
     }
 
-    /// Takes note of a target that needs no lookup, or of a message that is none.
+    /// Records a target that needs no lookup, or a message that is not a target.
     pub fn handle_other(&mut self) {
         self.lookup.handle_other();
     }
 
-    /// A target that has waited, or why it waits no longer.
+    /// Returns a target whose wait is over, or the fault if its transform has not arrived in time.
     pub fn poll(
         &mut self,
         now: Instant,
@@ -120,9 +124,9 @@ impl Tf {
         for edge in transforms.into_iter().flatten().filter_map(|transform| edge(transform, is_fixed)) {
             let Err(ignored) = self.lookup.handle_transform(ros_now, &edge) else { continue };
             let child = sanitize_short(edge.child);
-            if self.told.insert(discriminant(&ignored)) {
+            if self.logged.insert(discriminant(&ignored)) {
                 tracing::warn!(
-                    "a transform of '{child}' on {topic} is ignored: {ignored}; told once for each cause"
+                    "a transform of '{child}' on {topic} is ignored: {ignored}; this warning appears once for each cause"
                 );
             } else {
                 tracing::debug!("a transform of '{child}' on {topic} is ignored: {ignored}");
@@ -139,7 +143,8 @@ fn lookup_config(config: &Config) -> LookupConfig {
     }
 }
 
-/// A `geometry_msgs/TransformStamped`; every message of the type has all its fields.
+/// Reads a `geometry_msgs/TransformStamped`. Returns `None` if a field is missing, which no message
+/// of this type does.
 fn edge(transform: &Value, is_fixed: bool) -> Option<TransformStamped<'_>> {
     let (header, geometry) = (transform.get("header")?, transform.get("transform")?);
     let stamp = header.get("stamp")?;
@@ -153,13 +158,14 @@ fn edge(transform: &Value, is_fixed: bool) -> Option<TransformStamped<'_>> {
     })
 }
 
-/// JSON has no NaN and no infinity, and says null.
+/// Reads numbers from fields. A field that is not a number becomes NaN, because JSON writes NaN and
+/// infinity as null.
 fn numbers<const N: usize>(fields: &Value, names: [&str; N]) -> [f64; N] {
     names.map(|name| fields.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN))
 }
 
 const MESSAGE: &str = "tf2_msgs/msg/TFMessage";
-/// As tf2 has it.
+/// The depth of the queues, the same as in tf2.
 const DEPTH: usize = 100;
 
 #[cfg(test)]
@@ -169,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_transform_is_read_whatever_its_numbers_are() {
+    fn transform_with_null_is_read_as_nan() {
         let transform = json!({
             "header": {"stamp": {"sec": 3, "nanosec": 5}, "frame_id": "base"},
             "child_frame_id": "camera",

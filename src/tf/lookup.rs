@@ -1,7 +1,9 @@
-//! Targets in frames that have to be looked up, and those of them that wait for their transform.
+//! The lookup of transforms for targets, and the queue of targets that wait for their transform.
 //!
-//! Of the targets that wait, the newest that can be placed is, and all before it are dropped. One place to wait in would not
-//! do, because with a tracker faster than `/tf` each target would push out the one before, and none would be placed.
+//! When transforms arrive, the lookup returns the newest waiting target that has its transform, and
+//! discards all older targets. The queue holds several targets for this reason: if the tracker is
+//! faster than `/tf`, each new target would replace the waiting target in a queue of one. Then no
+//! target would get its transform.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -11,33 +13,34 @@ use super::tree::{LookupError, TransformRejected, TransformStamped, Tree};
 use crate::teleop::{Frame, InputFault, Stamp, Target, check_age};
 use crate::text::sanitize_short;
 
-/// A target in a frame that has to be looked up.
+/// A target that needs a transform.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PendingTarget {
     frame_id: String,
     target: Target,
 }
 
-/// What is set of the lookup.
+/// The settings of the lookup.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LookupConfig {
-    /// `arm.base_frame`
+    /// The base frame of the arm (`arm.base_frame`).
     pub base: String,
-    /// How long a target waits for its transform.
+    /// The longest wait of a target for its transform.
     pub timeout: Duration,
-    /// How old a target, and a transform for one without a stamp, may be.
+    /// The largest age of a target. For a target without a stamp, also the largest age of its
+    /// transform.
     pub input_timeout: Duration,
 }
 
-/// Places targets, and keeps those that wait for their transform.
+/// Finds the transforms of targets, and holds the targets that wait for their transform.
 ///
-/// Call [`Lookup::poll`] until it returns nothing, after every [`Lookup::handle_transform`] and at
-/// [`Lookup::deadline`].
+/// Call [`Lookup::poll`] after every [`Lookup::handle_transform`] and at [`Lookup::deadline`].
+/// Repeat the call until it returns `None`.
 #[derive(Debug)]
 pub struct Lookup {
     config: LookupConfig,
     tree: Tree,
-    /// The oldest first.
+    /// The waiting targets, the oldest first.
     waiting: VecDeque<Waiting>,
 }
 
@@ -45,29 +48,31 @@ pub struct Lookup {
 struct Waiting {
     target: PendingTarget,
     since: Instant,
-    /// When its transform has to be there: after `tf.timeout`, or what `input.timeout` leaves of the target's life.
+    /// The deadline for the transform: after `tf.timeout`, or earlier if the target reaches
+    /// `input.timeout` before.
     until: Instant,
 }
 
 impl PendingTarget {
-    /// Takes a target whose `header.frame_id` is neither the tracker's frame nor the arm's base frame.
+    /// Creates a pending target. Its `header.frame_id` is neither the tracker's frame nor the arm's
+    /// base frame.
     pub fn new(frame_id: &str, target: Target) -> Self {
         Self { frame_id: frame_id.to_owned(), target }
     }
 
-    /// Returns the name of its frame.
+    /// Returns the name of the target's frame.
     pub fn frame_id(&self) -> &str {
         &self.frame_id
     }
 }
 
 impl Lookup {
-    /// Makes a lookup that knows no frame yet.
+    /// Creates a lookup without frames.
     pub fn new(config: LookupConfig) -> Self {
         Self { config, tree: Tree::new(), waiting: VecDeque::new() }
     }
 
-    /// Takes other settings. With another base frame no target waits any more.
+    /// Applies new settings. If the base frame changes, discards the waiting targets.
     pub fn handle_config(&mut self, config: LookupConfig) {
         if config.base != self.config.base {
             self.waiting.clear();
@@ -75,21 +80,23 @@ impl Lookup {
         self.config = config;
     }
 
-    /// Takes a transform; `ros_now` is the node's clock in nanoseconds.
+    /// Stores a transform. `ros_now` is the time of the node's clock in nanoseconds.
     ///
     /// # Errors
-    /// Why it is not believed.
+    /// The transform is rejected.
     pub fn handle_transform(&mut self, ros_now: i64, it: &TransformStamped) -> Result<(), TransformRejected> {
         self.handle_clock(ros_now);
         self.tree.handle_edge(it)
     }
 
-    /// Records a target that needs no lookup, or a message that is no target: what waits is older, and no longer wanted.
+    /// Records a target that needs no lookup, or a message that is not a target. Discards the
+    /// waiting targets, because they are older.
     pub fn handle_other(&mut self) {
         self.waiting.clear();
     }
 
-    /// Takes a target. Returns what it has come to, or nothing while it waits.
+    /// Handles a target. Returns the target with its transform, the fault, or `None` if the target
+    /// waits.
     pub fn handle_target(
         &mut self,
         now: Instant,
@@ -105,43 +112,45 @@ impl Lookup {
     fn decide(&mut self, now: Instant, target: PendingTarget) -> Result<Option<Target>, InputFault> {
         let LookupConfig { timeout, input_timeout, .. } = self.config;
         let stamp = target.target.stamp;
-        // A stamp that is too old or from the future finds no transform either, but is refused by its own name.
+        // A stamp that is too old or in the future has no transform either. Check the stamp first,
+        // because its fault is more precise.
         stamp.map_or(Ok(()), |stamp| check_age(stamp, input_timeout))?;
         let age = stamp.map_or(0, |stamp| u64::try_from(stamp.age()).unwrap_or(0));
         let left = input_timeout.saturating_sub(Duration::from_nanos(age));
         let waiting = Waiting { target, since: now, until: now + timeout.min(left) };
-        match self.place(now, &waiting) {
+        match self.transform(now, &waiting) {
             Err(LookupError::Behind { .. }) if waiting.until > now && self.waiting.len() < MAX_WAITING => {
                 self.waiting.push_back(waiting);
                 Ok(None)
             }
-            placed => placed.map(Some).map_err(|missing| self.no_transform(&waiting.target, &missing)),
+            found => found.map(Some).map_err(|missing| self.no_transform(&waiting.target, &missing)),
         }
     }
 
-    /// Returns the newest of the waiting targets that can be placed now, or why one that has waited for too long is refused.
+    /// Returns the newest waiting target that has its transform now, or the fault of a target that
+    /// has waited too long.
     pub fn poll(&mut self, now: Instant, ros_now: i64) -> Option<Result<Target, InputFault>> {
         self.handle_clock(ros_now);
         if let Some(first) = self.waiting.front()
             && now >= first.until
         {
-            let fault = match self.place(now, first) {
+            let fault = match self.transform(now, first) {
                 Err(missing) => self.no_transform(&first.target, &missing),
-                Ok(_) => self.no_transform(&first.target, &"it came later than tf.timeout"),
+                Ok(_) => self.no_transform(&first.target, &"it arrived later than tf.timeout"),
             };
             self.waiting.pop_front();
             return Some(Err(fault));
         }
-        let (index, placed) = (0..self.waiting.len()).rev().find_map(|index| {
-            let placed = self.place(now, &self.waiting[index]);
-            (!matches!(placed, Err(LookupError::Behind { .. }))).then_some((index, placed))
+        let (index, found) = (0..self.waiting.len()).rev().find_map(|index| {
+            let found = self.transform(now, &self.waiting[index]);
+            (!matches!(found, Err(LookupError::Behind { .. }))).then_some((index, found))
         })?;
-        let decided = placed.map_err(|missing| self.no_transform(&self.waiting[index].target, &missing));
+        let decided = found.map_err(|missing| self.no_transform(&self.waiting[index].target, &missing));
         self.waiting.drain(..=index);
         Some(decided)
     }
 
-    /// Returns when a target will have waited for too long.
+    /// Returns the deadline of the oldest waiting target.
     pub fn deadline(&self) -> Option<Instant> {
         self.waiting.front().map(|waiting| waiting.until)
     }
@@ -152,8 +161,9 @@ impl Lookup {
         }
     }
 
-    /// Returns a target placed. It is as old as its stamp says by now, or as its transform, or as the time that it waited.
-    fn place(&self, now: Instant, waiting: &Waiting) -> Result<Target, LookupError> {
+    /// Returns a target with its transform. The age of the target is the largest of three: the age
+    /// of its stamp now, the age of its transform, and the time that it waited.
+    fn transform(&self, now: Instant, waiting: &Waiting) -> Result<Target, LookupError> {
         let PendingTarget { frame_id, target } = &waiting.target;
         let LookupConfig { base, input_timeout, .. } = &self.config;
         let stamp = target.stamp.map(|stamp| Stamp { received: self.tree.clock(), ..stamp });
@@ -172,7 +182,8 @@ impl Lookup {
     }
 }
 
-/// More targets than any tracker sends within `tf.timeout`: beyond that they are refused.
+/// The most waiting targets. No tracker sends more within `tf.timeout`. If the queue is full, a new
+/// target is rejected.
 const MAX_WAITING: usize = 256;
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! Targets in frames that TF knows: transforms, targets and both clocks come in, placed targets come out.
+//! Finds the transforms of targets in the frames of TF. Input: transforms, targets and the times of
+//! both clocks. Output: targets with their transform.
 //!
-//! A [`Lookup`] places targets by a tree of frames. A target whose transform has not come yet waits, for `tf.timeout` at
-//! most.
+//! A [`Lookup`] finds transforms in a tree of frames. If the transform of a target has not arrived
+//! yet, the target waits for it, at most for `tf.timeout`.
 //!
-//! Names `geometry`, `teleop` (what a target is) and `text`. Never ROS, and no clock: readings of it come in.
+//! This module uses `geometry`, `teleop` (the type of a target) and `text`. It never uses ROS or a
+//! clock. The caller passes the times.
 
 mod lookup;
 mod tree;

@@ -1,4 +1,5 @@
-//! The tree of frames: what is kept of `/tf` and `/tf_static`, what is not believed, and where a frame was when.
+//! The tree of frames. It stores the transforms of `/tf` and `/tf_static`, rejects invalid ones,
+//! and returns the transform of a frame at a time.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,122 +13,125 @@ use crate::geometry::{self, Orientation};
 use crate::teleop::strip_leading_slash;
 use crate::text::sanitize_short;
 
-/// Where one frame is in another, as a message says it.
+/// A transform as in a message: the pose of the child frame in the parent frame.
 #[derive(Debug, Clone, Copy)]
 pub struct TransformStamped<'a> {
-    /// `header.frame_id`
+    /// The parent frame (`header.frame_id`).
     pub parent: &'a str,
-    /// `child_frame_id`
+    /// The child frame (`child_frame_id`).
     pub child: &'a str,
-    /// Nanoseconds of ROS time; none for one of `/tf_static`, which holds at any time.
+    /// The stamp in nanoseconds of ROS time. `None` for a transform of `/tf_static`, which is valid
+    /// at any time.
     pub stamp: Option<i64>,
-    /// In metres.
+    /// The translation in metres.
     pub translation: [f64; 3],
-    /// x, y, z and w.
+    /// The rotation as a quaternion: x, y, z and w.
     pub rotation: [f64; 4],
 }
 
-/// Why a transform is not believed. Names are fit to print; times are in nanoseconds by the node's clock.
+/// Why a transform is rejected. Names are sanitized. Times are in nanoseconds by the node's clock.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[allow(missing_docs)] // each variant says what its fields are
+#[allow(missing_docs)] // the documentation of each variant names its fields
 pub enum TransformRejected {
-    /// A frame without a name, or with one of absurd length.
-    #[error("one of its frames has no name, or one of more than {MAX_NAME} bytes")]
+    /// A frame has no name, or its name is too long.
+    #[error("one of its frames has no name, or a name of more than {MAX_NAME} bytes")]
     Name,
-    /// A frame that is its own parent.
+    /// The frame is its own parent.
     #[error("it is its own parent")]
     SelfParent,
-    /// Numbers that are no transform, as they came.
+    /// The numbers are not a transform. Has the received numbers.
     #[error(
-        "its numbers are no transform: translation {translation:?}, rotation {rotation:?} (x, y, z, w), which must be a \
+        "its numbers are not a transform: translation {translation:?}, rotation {rotation:?} (x, y, z, w), which must be a \
          unit quaternion"
     )]
     Numbers { translation: [f64; 3], rotation: [f64; 4] },
     /// The frame would be its own ancestor.
     #[error("its parent '{parent}' is its own descendant")]
     Cycle { parent: String },
-    /// Two broadcasters that do not agree. The parent `before` is the one that is believed.
+    /// Two broadcasters send different parents. The tree keeps the parent `before`.
     #[error("its parent is '{parent}' now and was '{before}' just before; two broadcasters?")]
     SecondParent { parent: String, before: String },
-    /// A transform of `/tf` for a frame of `/tf_static`, or the other way round.
+    /// The frame has transforms on both `/tf` and `/tf_static`.
     #[error("it comes on /tf and on /tf_static")]
     FixedAndMoving,
-    /// A stamp that no target can need any more.
+    /// The stamp is older than the history that any target can need.
     #[error(
         "its stamp is {:.1} s old, more than {:.0} s; {}", seconds(*.age), HISTORY.as_secs_f64(), clock_hint(*.age)
     )]
     TooOld { age: i64 },
-    /// A stamp from the future.
+    /// The stamp is too far in the future.
     #[error(
         "its stamp is {:.1} s in the future, more than {:.0} s; {}", seconds(*.ahead), MAX_AHEAD.as_secs_f64(),
         clock_hint(*.ahead)
     )]
     Ahead { ahead: i64 },
-    /// More frames than are kept.
+    /// The tree is full.
     #[error("there are {MAX_FRAMES} frames already")]
     TooMany,
 }
 
-/// Why it is not known where a frame is. Names are fit to print; `by` is in nanoseconds.
+/// Why the lookup of a transform failed. Names are sanitized. `by` is in nanoseconds.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(super) enum LookupError {
-    /// No broadcaster sends the frame.
+    /// The tree does not have the frame.
     #[error("neither /tf nor /tf_static has '{frame}'")]
     Unknown { frame: String },
-    /// There is no way between the two.
-    #[error("/tf and /tf_static do not connect the two")]
+    /// No chain of transforms connects the two frames.
+    #[error("/tf and /tf_static do not connect the two frames")]
     Unconnected,
-    /// The frame's transform for the stamp may yet come: nothing is extrapolated.
-    #[error("the newest of '{frame}' is {:.3} s older than the stamp", seconds(*.by))]
+    /// The stamp is newer than the frame's newest transform. The tree never extrapolates, but a
+    /// newer transform may still arrive.
+    #[error("the newest transform of '{frame}' is {:.3} s older than the stamp", seconds(*.by))]
     Behind { frame: String, by: i64 },
-    /// The stamp is older than all that is kept.
-    #[error("the oldest of '{frame}' is {:.3} s newer than the stamp", seconds(*.by))]
+    /// The stamp is older than the frame's oldest stored transform.
+    #[error("the oldest transform of '{frame}' is {:.3} s newer than the stamp", seconds(*.by))]
     Before { frame: String, by: i64 },
-    /// Without a stamp, the newest is wanted, and it is too old.
-    #[error("the newest of '{frame}' is {:.3} s old, more than input.timeout", age.as_secs_f64())]
+    /// The target has no stamp, and the newest transform is too old.
+    #[error("the newest transform of '{frame}' is {:.3} s old, more than input.timeout", age.as_secs_f64())]
     Old { frame: String, age: Duration },
-    /// The frame is one of two on the way that are never known at the same time.
-    #[error("'{frame}' is not known at any time at which the others are")]
+    /// The stored transforms of the chain's frames have no common time.
+    #[error("'{frame}' and the other frames have no transforms of the same time")]
     NeverTogether { frame: String },
-    /// The numbers on the way lead nowhere.
-    #[error("the transforms on the way do not multiply: {0}")]
+    /// The transforms of the chain give numbers that are not valid.
+    #[error("the transforms between the frames cannot be combined: {0}")]
     Numbers(String),
 }
 
-/// Where a frame is.
+/// The result of a lookup.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Found {
-    /// In the base frame.
+    /// The pose of the frame in the base frame.
     pub transform: geometry::Transform,
-    /// How old that is, if the newest was asked for.
+    /// The age of the transform if the lookup had no stamp, otherwise zero.
     pub age: Duration,
 }
 
-/// The frames, and where they were in the last ten seconds.
+/// The frames, and their transforms of the last ten seconds.
 #[derive(Debug)]
 pub(super) struct Tree {
     registry: Registry,
     frames: HashMap<String, Frame>,
-    /// The last reading of the node's clock, in nanoseconds.
+    /// The last time of the node's clock, in nanoseconds.
     clock: i64,
 }
 
-/// What the registry does not tell of a frame.
+/// The data of a frame that the registry does not export.
 #[derive(Debug)]
 struct Frame {
     parent: String,
-    /// The stamp of its newest transform; none for a fixed one.
+    /// The stamp of the newest transform, or `None` for a fixed frame.
     newest: Option<i64>,
 }
 
 impl Tree {
-    /// Makes a tree without a frame.
+    /// Creates an empty tree.
     pub(super) fn new() -> Self {
         Self { registry: Registry::with_max_age(HISTORY), frames: HashMap::new(), clock: 0 }
     }
 
-    /// Takes a reading of the node's clock, in nanoseconds. Returns whether time has jumped back, as it does when a
-    /// simulation is started again. Then it is forgotten where frames were, except fixed ones.
+    /// Sets the time of the node's clock, in nanoseconds. Returns whether time has jumped back,
+    /// which happens when a simulation restarts. In this case the tree forgets all frames that are
+    /// not fixed.
     pub(super) fn handle_clock(&mut self, ros_now: i64) -> bool {
         let jumped = ros_now < self.clock;
         if jumped {
@@ -137,13 +141,16 @@ impl Tree {
         jumped
     }
 
-    /// Returns the last reading of the node's clock, in nanoseconds.
+    /// Returns the last time of the node's clock, in nanoseconds.
     pub(super) fn clock(&self) -> i64 {
         self.clock
     }
 
-    /// Takes a transform, or returns why it is not believed: then nothing has changed. A transform that is not newer than
-    /// what is known of its frame is passed over, and so is one of `/tf` before simulated time has begun.
+    /// Stores a transform. Ignores a transform that is not newer than the newest of its frame. Also
+    /// ignores a transform of `/tf` before simulated time has begun.
+    ///
+    /// # Errors
+    /// The transform is rejected, and the tree has not changed.
     pub(super) fn handle_edge(&mut self, edge: &TransformStamped) -> Result<(), TransformRejected> {
         let (parent, child) = (strip_leading_slash(edge.parent), strip_leading_slash(edge.child));
         if [parent, child].iter().any(|name| name.is_empty() || name.len() > MAX_NAME) {
@@ -181,8 +188,12 @@ impl Tree {
         Ok(())
     }
 
-    /// Returns where `frame` was in `base` at a stamp, interpolated, or why that is not known. Without a stamp: where it is
-    /// by the newest time that all transforms on the way can tell of, which may be `max_age` ago.
+    /// Returns the interpolated transform from `frame` to `base` at a stamp. Without a stamp,
+    /// returns the transform at the newest time that all transforms of the chain have, at most
+    /// `max_age` ago.
+    ///
+    /// # Errors
+    /// The tree does not have this transform.
     pub(super) fn find(
         &self,
         base: &str,
@@ -202,7 +213,8 @@ impl Tree {
         Ok(Found { transform: geometry::Transform::new(translation, rotation), age })
     }
 
-    /// Returns the newest time that all transforms on the way can tell of, but not one in the future, and how long ago it is.
+    /// Returns the newest time that all transforms of the chain have, and its age. Returns the
+    /// present time if this time is in the future.
     fn newest(
         &self,
         base: &str,
@@ -216,7 +228,8 @@ impl Tree {
         if age <= max_age {
             return Ok((newest, age));
         }
-        // A moment later it is known no more because of the one that is late.
+        // A lookup one nanosecond later fails because of the late frame, and its error names this
+        // frame.
         let later = Timestamp::from_nanos(newest.as_nanos().saturating_add(1));
         let late = match self.registry.get_transform(base, frame, later) {
             Err(RegistryError::NotFoundAt { frame: late, .. }) => late,
@@ -225,7 +238,7 @@ impl Tree {
         Err(LookupError::Old { frame: sanitize_short(&late), age })
     }
 
-    /// Returns whether a transform with this stamp can place a target that may yet come.
+    /// Returns whether a transform with this stamp can be useful for a target.
     fn is_of_use(&self, stamp: i64, child: &str) -> Result<bool, TransformRejected> {
         if self.clock == 0 {
             return Ok(false);
@@ -241,8 +254,12 @@ impl Tree {
         Ok(newest.is_none_or(|newest| stamp.saturating_sub(newest) >= nanoseconds(RESOLUTION)))
     }
 
-    /// Makes room for a frame that is new, has another parent, or is fixed and was moving, or the other way round. What is
-    /// known of a moving frame is believed while it is recent; a fixed frame that is fixed elsewhere is there.
+    /// Prepares the tree for a transform of a new frame, or of a frame with a different parent, or
+    /// of a moving frame that becomes fixed.
+    ///
+    /// # Errors
+    /// The tree is full, or the new parent makes a cycle. A moving frame with a recent transform
+    /// must not change its parent or become fixed. A fixed frame must not become moving.
     fn make_way_for(
         &mut self,
         parent: &str,
@@ -275,7 +292,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Returns whether a frame hangs below another.
+    /// Returns whether a frame is a descendant of another frame.
     fn is_below(&self, frame: &str, other: &str) -> bool {
         let parent = |name: &str| self.frames.get(name).map(|frame| frame.parent.as_str());
         std::iter::successors(parent(frame), |name| parent(name)).any(|name| name == other)
@@ -315,14 +332,15 @@ fn missing(error: RegistryError) -> LookupError {
     }
 }
 
-/// A rotation brought to unit length, if it is nearly so: tf2 takes what is off by more than what the registry does.
+/// Returns a rotation with length 1, if its length is nearly 1. tf2 accepts larger deviations than
+/// the registry.
 fn unit(xyzw: [f64; 4]) -> Option<Quaternion> {
     Orientation::new(xyzw).ok()?;
     let [x, y, z, w] = xyzw;
     Quaternion::from_wxyz(w, x, y, z).normalize().ok()
 }
 
-/// Before the epoch there is nothing.
+/// Converts nanoseconds to a timestamp. A negative time becomes zero.
 fn timestamp(nanoseconds: i64) -> Timestamp {
     Timestamp::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
 }
@@ -335,7 +353,8 @@ fn seconds(nanoseconds: i64) -> f64 {
     nanoseconds as f64 * 1e-9
 }
 
-/// Returns what to look at if a stamp is so many nanoseconds off. Only clocks of different kinds are off by a day.
+/// Returns what to check if a stamp is wrong by this many nanoseconds. A difference of more than a
+/// day only occurs between clocks of different kinds.
 fn clock_hint(off: i64) -> &'static str {
     if off.unsigned_abs() > 24 * 60 * 60 * 1_000_000_000 {
         "is use_sim_time the same at its broadcaster and here?"
@@ -344,17 +363,21 @@ fn clock_hint(off: i64) -> &'static str {
     }
 }
 
-/// How long it is kept where a frame was: as long as the longest `input.timeout`.
+/// The time for which transforms are stored. It equals the largest `input.timeout`.
 const HISTORY: Duration = Duration::from_secs(10);
-/// How far ahead of the node's clock a stamp on `/tf` may be. Localisation stamps its frame up to a second ahead. What is
-/// farther ahead comes from a wrong clock, and would be the newest for as long.
+/// The largest time by which a stamp on `/tf` may be ahead of the node's clock. Localisation stamps
+/// its frame up to a second ahead. A larger difference comes from a wrong clock, and the transform
+/// would remain the newest for that time.
 const MAX_AHEAD: Duration = Duration::from_secs(2);
-/// Transforms of one frame closer together than this are one, because that bounds what is kept.
+/// The smallest time between two stored transforms of a frame. It limits the number of stored
+/// transforms.
 const RESOLUTION: Duration = Duration::from_millis(1);
-/// Between two transforms farther apart than this nothing is interpolated, because the frame may have been anywhere.
+/// The largest time between two transforms for interpolation. In a longer gap the frame may have
+/// been anywhere.
 const MAX_GAP: Duration = Duration::from_secs(1);
-/// More frames than any robot has.
+/// The most frames in the tree. No robot has more.
 const MAX_FRAMES: usize = 1000;
+/// The longest name of a frame in bytes.
 const MAX_NAME: usize = 255;
 
 #[cfg(test)]

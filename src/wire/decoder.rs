@@ -1,4 +1,4 @@
-//! The bridge's side of the wire: bytes to what the controller says.
+//! The bridge's side of the protocol: bytes to replies.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,47 +12,50 @@ use super::advice::{self, Advice};
 use super::format::{LineFormat, WireConfig};
 use super::lines::{Lines, WireError};
 use super::message::{Incoming, PositionUnit, Reply, ReplyStatus};
-use super::reported::{Report, quote_no_numbers};
+use super::reported::{Report, quote_non_numbers};
 use crate::arm::ReportedState;
 use crate::text::{sanitize_short, show_bytes};
 
-/// Reads replies from a stream of bytes, however it is cut into segments.
+/// Reads replies from a stream of bytes. The segments of the stream may end anywhere in a line.
 ///
-/// Call [`Decoder::decode`] after each read until it yields `None`, always with the same buffer; on an error, drop
-/// the connection and the decoder with it. At the end of the stream call [`Decoder::decode_eof`].
+/// Call [`Decoder::decode`] after each read until it returns `None`, always with the same buffer.
+/// After an error, drop the connection and the decoder. At the end of the stream call
+/// [`Decoder::decode_eof`].
 ///
-/// A reply has a `"status"`, `"ok"` or `"error"`, and may have a `"message"`, which is text. The members of
-/// [`ReportedState`] are taken where they are what they say; where they are not, the report says so and the line is a reply
-/// all the same. A member of ours given twice is an error.
+/// A reply has a `"status"`, which is `"ok"` or `"error"`. It may have a `"message"`, which is
+/// text. If a member of [`ReportedState`] is unreadable, the state reports that, and the line is
+/// still a reply. If a member of the protocol appears twice, the line is an error.
 ///
-/// A reply ends with a newline. One that stands alone at the end of what was read and is complete is taken without it,
-/// since many a first controller sends none; a newline that follows later, after blanks or not, is then passed over.
+/// A reply ends with a newline. A complete JSON reply without a newline is accepted too, if it is
+/// the last of the received bytes, because many simple controllers send no newline. If the newline
+/// arrives later, with or without blanks before it, the decoder skips it.
 ///
-/// Lines of the greeting are passed over as bytes, and so is a byte order mark (U+FEFF) in front of the first reply.
+/// The decoder skips the bytes of the greeting's lines, and a byte order mark (U+FEFF) before the
+/// first reply.
 #[derive(Debug)]
 pub struct ReplyDecoder {
     reading: Reading,
     lines: Lines,
-    /// The last reply was taken without its newline, which may yet come.
+    /// Whether the last reply was accepted without its newline. The newline may still arrive.
     unterminated: bool,
-    /// How many lines the controller has yet to say before its first reply.
+    /// The number of lines that the controller still has to send before its first reply.
     greeting: u32,
-    /// Nothing has been heard yet but lines of the greeting.
+    /// Whether only lines of the greeting have been received.
     at_start: bool,
 }
 
-/// How a line is read.
+/// The settings for reading a line.
 #[derive(Debug, Clone, Copy)]
 struct Reading {
     unit: PositionUnit,
     format: LineFormat,
-    /// Whether a line of text may begin with the number of the line that it answers.
+    /// Whether a text reply may echo the number of its line.
     seq: bool,
     accept_state: bool,
 }
 
 impl ReplyDecoder {
-    /// Makes a decoder for a controller that speaks like this.
+    /// Creates a decoder for a controller with these settings.
     pub fn new(wire: &WireConfig) -> Self {
         let reading = Reading {
             unit: wire.unit,
@@ -69,10 +72,11 @@ impl ReplyDecoder {
         }
     }
 
-    /// Passes over what has come of the greeting. Returns how many of its lines are still to come.
+    /// Skips the received lines of the greeting. Returns the number of lines that are still
+    /// missing.
     ///
     /// # Errors
-    /// A line that is too long.
+    /// A line is too long.
     pub fn greet(&mut self, bytes: &mut BytesMut) -> Result<u32, WireError> {
         while self.greeting > 0 && self.lines.skip(bytes)? {
             self.greeting -= 1;
@@ -80,13 +84,15 @@ impl ReplyDecoder {
         Ok(self.greeting)
     }
 
-    /// What is left of the bytes after [`Decoder::decode`] or [`ReplyDecoder::greet`], if anything is.
+    /// Returns the unfinished line that [`Decoder::decode`] or [`ReplyDecoder::greet`] left in
+    /// `bytes`, if there is one.
     pub fn unfinished(&self, bytes: &[u8]) -> Option<Unfinished> {
         let object = self.greeting == 0 && self.reading.format.shows_its_end();
         (!bytes.is_empty()).then(|| Unfinished::new(bytes, object))
     }
 
-    /// Passes over a byte order mark, if there is one. Returns whether that is decided.
+    /// Skips a byte order mark, if there is one. Returns false if more bytes are needed to decide
+    /// that.
     fn pass_mark(&mut self, bytes: &mut BytesMut) -> bool {
         if self.at_start && !bytes.is_empty() {
             if bytes.len() < MARK.len() && MARK.starts_with(bytes) {
@@ -98,19 +104,20 @@ impl ReplyDecoder {
         true
     }
 
-    /// Whether what is left of the bytes after [`Decoder::decode`] is the beginning of a line that will be heard.
+    /// Returns whether [`Decoder::decode`] left the beginning of a reply or of a state in `bytes`.
     pub fn has_begun(&self, bytes: &[u8]) -> bool {
         let is_mark = self.at_start && MARK.starts_with(bytes);
         self.greeting == 0 && !is_mark && !bytes.trim_ascii().is_empty()
     }
 }
 
-/// What has come of a line whose end has not come, as a clause: `"ok" has come, without …`.
+/// A line that was received without its end, as a clause: `"ok" was received without …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished(String);
 
 impl Unfinished {
-    /// Says what these bytes lack, which are the beginning of a JSON object if `object`.
+    /// Describes what is missing after these bytes. `object`: whether the line must be a JSON
+    /// object.
     fn new(bytes: &[u8], object: bool) -> Self {
         let end = bytes.trim_ascii_end();
         let cut_short = || {
@@ -125,10 +132,10 @@ impl Unfinished {
             _ if end.ends_with(b";") => instead("a semicolon"),
             _ if end.ends_with(br"\n") => instead("a backslash and the letter n"),
             [.., last] if last.is_ascii_control() && *last != b'\t' => instead("a control character"),
-            _ if cut_short() => "and the rest of the reply has not".to_owned(),
+            _ if cut_short() => "without the rest of the reply".to_owned(),
             _ => "without the newline (\\n) that ends a line".to_owned(),
         };
-        Self(format!("\"{}\" has come, {lack}", show_bytes(bytes)))
+        Self(format!("\"{}\" was received {lack}", show_bytes(bytes)))
     }
 }
 
@@ -138,7 +145,7 @@ impl fmt::Display for Unfinished {
     }
 }
 
-/// The byte order mark, with which some libraries begin a stream of UTF-8.
+/// The byte order mark. Some libraries send it at the start of a UTF-8 stream.
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
 impl Decoder for ReplyDecoder {
@@ -151,7 +158,7 @@ impl Decoder for ReplyDecoder {
             return Ok(None);
         }
         if std::mem::take(&mut self.unterminated) {
-            // What is blank belongs to the line that was taken.
+            // Blanks belong to the reply that was accepted before.
             let blanks = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
             bytes.advance(blanks);
             self.unterminated = bytes.is_empty();
@@ -163,7 +170,7 @@ impl Decoder for ReplyDecoder {
         if let Some(reply) = self.lines.next(bytes, |line| parse(line, reading))? {
             return Ok(Some(reply));
         }
-        // Only an object says itself where it ends.
+        // Only a JSON object shows its own end.
         if !reading.format.shows_its_end() {
             return Ok(None);
         }
@@ -203,13 +210,14 @@ struct ReplyMembers<'a> {
     fault: Option<&'a RawValue>,
     #[serde(borrow, default)]
     joints: Option<&'a RawValue>,
-    // Not only to pass over what else is there. Flattening makes serde ask for a map, where a plain struct would
-    // also be read from an array, and makes serde_json walk the rest under its limit of nesting.
+    // Flattening does more than skip the other members. It makes serde require a map, because a
+    // plain struct can also be read from an array. It also makes serde_json apply its nesting limit
+    // to the other members.
     #[serde(flatten)]
     _rest: IgnoredAny,
 }
 
-/// A member that is taken if it is what it is expected to be.
+/// A member that is read only if it has the expected type.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Taken<T> {
@@ -241,28 +249,28 @@ fn parse(line: &str, reading: Reading) -> Result<Incoming, WireError> {
 
 fn parse_json(line: &str, reading: Reading) -> Result<Incoming, WireError> {
     if line.trim_ascii().is_empty() {
-        return Err(no_reply(line, "it is blank", advice::BLANK));
+        return Err(not_a_reply(line, "it is blank", advice::BLANK));
     }
     let error = match serde_json::from_str(line) {
         Ok(members) => return read_members(members, line, reading),
         Err(error) => error,
     };
-    // Seldom, so that a line whose numbers are numbers pays nothing for it.
-    let quoted = if error.is_eof() { None } else { quote_no_numbers(line) };
+    // Only after an error, so that a line with valid numbers has no extra cost.
+    let quoted = if error.is_eof() { None } else { quote_non_numbers(line) };
     match quoted.as_deref().map(serde_json::from_str) {
         Some(Ok(members)) => read_members(members, line, reading),
-        _ => Err(no_reply(line, &error.to_string(), advice_on(line, &error))),
+        _ => Err(not_a_reply(line, &error.to_string(), advice_on(line, &error))),
     }
 }
 
-/// What a line says, by its members.
+/// Reads a reply or a state from the members of a line.
 fn read_members(members: ReplyMembers<'_>, line: &str, reading: Reading) -> Result<Incoming, WireError> {
-    let unasked = reading.accept_state && members.r#type.known().is_some_and(|word| word != "reply");
+    let unsolicited = reading.accept_state && members.r#type.known().is_some_and(|word| word != "reply");
     let ReplyMembers {
         status, seq, message, position, rpy, quaternion, gripper, moving, fault, joints, ..
     } = members;
     let state = Report { position, rpy, quaternion, gripper, moving, fault, joints }.read(reading.unit, line);
-    if unasked {
+    if unsolicited {
         let nothing = || ReportedState { raw: sanitize_short(line), ..ReportedState::default() };
         return Ok(Incoming::State(state.unwrap_or_else(nothing)));
     }
@@ -270,7 +278,7 @@ fn read_members(members: ReplyMembers<'_>, line: &str, reading: Reading) -> Resu
         Some("ok") => ReplyStatus::Ok,
         Some("error") => ReplyStatus::Error,
         Some(other) => return Err(WireError::UnknownStatus(sanitize_short(other))),
-        None => return Err(no_reply(line, "missing field `status`", advice_on_type(line))),
+        None => return Err(not_a_reply(line, "missing field `status`", advice_on_type(line))),
     };
     Ok(Incoming::Reply(Reply {
         status,
@@ -280,7 +288,7 @@ fn read_members(members: ReplyMembers<'_>, line: &str, reading: Reading) -> Resu
     }))
 }
 
-fn no_reply(line: &str, why: &str, advice: Advice) -> WireError {
+fn not_a_reply(line: &str, why: &str, advice: Advice) -> WireError {
     WireError::NotAReply {
         line: sanitize_short(line),
         why: sanitize_short(why),
@@ -289,7 +297,7 @@ fn no_reply(line: &str, why: &str, advice: Advice) -> WireError {
     }
 }
 
-/// What to do about a line that is no JSON object with the members of a reply.
+/// Returns the advice for a line that is not a JSON object with the members of a reply.
 fn advice_on(line: &str, error: &serde_json::Error) -> Advice {
     let word = |word: &str| begins_with_word(line, word).is_some();
     match serde_json::from_str::<serde_json::Value>(line) {
@@ -307,7 +315,7 @@ fn advice_on(line: &str, error: &serde_json::Error) -> Advice {
     }
 }
 
-/// What to do about an object without a status.
+/// Returns the advice for a JSON object without a status.
 fn advice_on_type(line: &str) -> Advice {
     let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
     match value.as_ref().and_then(|value| value.get("type")?.as_str()) {
@@ -317,14 +325,14 @@ fn advice_on_type(line: &str) -> Advice {
     }
 }
 
-/// What follows a word, in capitals or not, with which a line begins.
+/// Returns the text after `word` if the line begins with this word. Ignores the case of letters.
 fn begins_with_word<'a>(line: &'a str, word: &str) -> Option<&'a str> {
     let (start, rest) = line.trim_ascii_start().split_at_checked(word.len())?;
     let ends = !rest.starts_with(|next: char| next.is_alphanumeric());
     (start.eq_ignore_ascii_case(word) && ends).then_some(rest)
 }
 
-/// `OK`, `OK words`, `ERROR words`, in capitals or not.
+/// Reads a text reply: `OK`, `OK message` or `ERROR message`. Ignores the case of the first word.
 fn parse_text(line: &str, reading: Reading) -> Result<Incoming, WireError> {
     let verdict = [("ok", ReplyStatus::Ok), ("error", ReplyStatus::Error)]
         .into_iter()
@@ -365,15 +373,15 @@ mod tests {
     use crate::wire::advice;
     use crate::wire::{Incoming, LineFormat, MAX_LINE, PositionUnit, Reply, ReplyStatus, WireConfig};
 
-    fn hear(line: &str, mut decoder: ReplyDecoder) -> Result<Incoming, WireError> {
+    fn read(line: &str, mut decoder: ReplyDecoder) -> Result<Incoming, WireError> {
         let mut bytes = BytesMut::from(format!("{line}\n").as_bytes());
-        let heard = decoder.decode(&mut bytes);
+        let incoming = decoder.decode(&mut bytes);
         assert!(bytes.is_empty(), "a line stays in the buffer");
-        heard.map(|heard| heard.expect("a whole line is there"))
+        incoming.map(|incoming| incoming.expect("the line is complete"))
     }
 
     fn decode(line: &str) -> Result<Reply, WireError> {
-        hear(line, in_unit(PositionUnit::Millimetres)).map(reply)
+        read(line, in_unit(PositionUnit::Millimetres)).map(reply)
     }
 
     fn greeted(banner_lines: u32) -> ReplyDecoder {
@@ -384,15 +392,15 @@ mod tests {
         ReplyDecoder::new(&WireConfig { unit, ..WireConfig::default() })
     }
 
-    fn reply(heard: Incoming) -> Reply {
-        match heard {
+    fn reply(incoming: Incoming) -> Reply {
+        match incoming {
             Incoming::Reply(reply) => reply,
             Incoming::State(state) => panic!("a state: {state:?}"),
         }
     }
 
     #[test]
-    fn a_plain_reply_has_a_verdict_and_words_and_no_state() {
+    fn plain_reply_has_status_and_message() {
         let reply = decode(r#"{"status": "ok", "message": "Command received"}"#).unwrap();
         assert_eq!(
             reply,
@@ -406,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reported_state_is_read_in_the_unit_of_the_wire() {
+    fn reported_state_is_read_in_the_wire_unit() {
         for position in [r#"{"x":120,"y":35.5,"z":-1e1,"w":1}"#, "[120, 35.5, -10]"] {
             let line = format!(r#"{{"status":"ok","position":{position},"gripper":"closed","moving":true}}"#);
             let state = decode(&line).unwrap().state.unwrap();
@@ -420,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complete_reply_is_taken_without_its_newline_which_may_come_later_or_never() {
+    fn complete_reply_needs_no_newline() {
         let mut decoder = in_unit(PositionUnit::Millimetres);
         let mut bytes = BytesMut::new();
         let mut decode = |segment: &str| {
@@ -441,11 +449,11 @@ mod tests {
         assert_eq!(decode("{\"status\":\"ok\"}"), 1);
         assert_eq!(decode(" \t"), 0);
         assert_eq!(decode(" \r\n{\"status\":\"ok\"} \n"), 1);
-        assert!(decoder.decode(&mut BytesMut::from("\n")).is_err(), "a blank line is no reply");
+        assert!(decoder.decode(&mut BytesMut::from("\n")).is_err(), "a blank line is not a reply");
     }
 
     #[test]
-    fn members_that_mean_something_else_are_passed_over() {
+    fn unknown_members_and_values_are_ignored() {
         for member in [
             r#""moving":"yes""#,
             r#""moving":NaN"#,
@@ -461,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_in_a_report_is_named_and_not_believed() {
+    fn unreadable_member_is_reported_and_not_used() {
         for (name, value) in [
             ("position", "[1,2]"),
             ("position", "[10,20,30,40,50,60]"),
@@ -497,25 +505,25 @@ mod tests {
             let unreadable = state.unreadable.unwrap();
             assert_eq!(unreadable.member, name, "{line}");
             assert!(!unreadable.why.is_empty() && !unreadable.value.is_empty(), "{unreadable}");
-            let believed = (state.position, state.orientation, state.joints, state.gripper);
-            assert_eq!(believed, (None, None, None, None), "{line}");
+            let used = (state.position, state.orientation, state.joints, state.gripper);
+            assert_eq!(used, (None, None, None, None), "{line}");
         }
         let far = decode(r#"{"status":"ok","position":[1,2,1e9]}"#).unwrap().state.unwrap();
         let shown = far.unreadable.unwrap().to_string();
         assert!(shown.starts_with(r#""position" is [1,2,1e9]: z is 1000000 m, beyond"#), "{shown}");
-        // The place weighs most, and what else is readable counts.
+        // The position's fault is reported first. The other readable members are used.
         let both = decode(r#"{"status":"ok","joints":[NaN],"position":[NaN,0,0],"rpy":[0,0,1]}"#).unwrap();
         let state = both.state.unwrap();
         assert_eq!(state.unreadable.unwrap().member, "position");
         assert!(state.orientation.is_some());
-        // It is safe to print.
+        // The text is safe to print.
         let hostile =
             decode("{\"status\":\"ok\",\"position\":\"\u{202e}\\u001b[2J\"}").unwrap().state.unwrap();
         assert!(!hostile.unreadable.unwrap().to_string().contains('\u{202e}'));
     }
 
     #[test]
-    fn a_report_tells_the_turning_as_commands_do() {
+    fn orientation_has_the_forms_of_commands() {
         let expected = Orientation::from_rpy([0.1, -0.2, 1.5]);
         let [x, y, z, w] = expected.xyzw();
         for members in [
@@ -536,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_whatever_does_not_say_none() {
+    fn every_value_except_none_is_a_fault() {
         let fault = |value: &str| {
             decode(&format!(r#"{{"status":"ok","fault":{value}}}"#))
                 .unwrap()
@@ -563,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_no_reply_are_refused() {
+    fn line_that_is_not_a_reply_is_rejected() {
         let deep = format!(r#"{{"status":"ok","x":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
         for line in [
             "",
@@ -591,7 +599,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_what_came_without_letting_it_act() {
+    fn error_quotes_the_line_without_control_characters() {
         let shown = |line| decode(line).unwrap_err().to_string();
         assert_eq!(
             shown(r#"{"status":"OK\u0007"}"#),
@@ -603,14 +611,14 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_refused() {
+    fn line_that_is_not_utf8_is_rejected() {
         let mut bytes = BytesMut::from(&b"{\"status\":\"\xff\"}\n"[..]);
         let error = in_unit(PositionUnit::Metres).decode(&mut bytes).unwrap_err();
         assert!(matches!(error, WireError::NotUtf8 { valid_up_to: 11, .. }), "{error}");
     }
 
     #[test]
-    fn a_line_may_have_the_limit_and_not_a_byte_more() {
+    fn line_above_the_limit_is_rejected() {
         let reply = |length: usize| {
             let frame = r#"{"status":"ok","message":""}"#.len();
             format!("{{\"status\":\"ok\",\"message\":\"{}\"}}", "m".repeat(length - frame))
@@ -627,7 +635,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_stream_is_clean_only_between_lines() {
+    fn stream_that_ends_inside_a_line_is_truncated() {
         let mut decoder = in_unit(PositionUnit::Metres);
         let mut bytes = BytesMut::from(&b"{\"status\":\"ok\"}\n{\"sta"[..]);
         assert!(matches!(decoder.decode_eof(&mut bytes), Ok(Some(_))));
@@ -637,7 +645,7 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_is_passed_over_however_it_is_cut_and_whatever_it_says() {
+    fn greeting_is_skipped_in_any_segments() {
         let stream = b"hello, I am an arm\n{\"status\":\"error\"}\n{\"status\":\"ok\"}\n";
         for cut in 0..stream.len() {
             let mut decoder = greeted(2);
@@ -646,7 +654,7 @@ mod tests {
             bytes.extend_from_slice(&stream[cut..]);
             let reply = early.or_else(|| decoder.decode(&mut bytes).unwrap());
             assert_eq!(
-                reply.map(|heard| super::tests::reply(heard).status),
+                reply.map(|incoming| super::tests::reply(incoming).status),
                 Some(ReplyStatus::Ok),
                 "cut at {cut}"
             );
@@ -659,25 +667,25 @@ mod tests {
         assert!(matches!(decoder.decode_eof(&mut cut_off), Err(WireError::Truncated(_))));
     }
 
-    /// What the decoder makes of a stream, in one piece or in any two pieces.
-    fn heard(banner_lines: u32, stream: &[u8]) -> Result<Vec<Incoming>, String> {
-        let hear = |cut: usize| {
-            let (mut decoder, mut bytes, mut heard) = (greeted(banner_lines), BytesMut::new(), Vec::new());
+    /// Decodes a stream as one segment, and as any two segments, which must give the same result.
+    fn read_all(banner_lines: u32, stream: &[u8]) -> Result<Vec<Incoming>, String> {
+        let read = |cut: usize| {
+            let (mut decoder, mut bytes, mut incoming) = (greeted(banner_lines), BytesMut::new(), Vec::new());
             for piece in [&stream[..cut], &stream[cut..]] {
                 bytes.extend_from_slice(piece);
                 while let Some(next) = decoder.decode(&mut bytes).map_err(|error| error.to_string())? {
-                    heard.push(next);
+                    incoming.push(next);
                 }
             }
-            Ok(heard)
+            Ok(incoming)
         };
-        let whole = hear(0);
-        (1..stream.len()).for_each(|cut| assert_eq!(hear(cut), whole, "cut at {cut}"));
+        let whole = read(0);
+        (1..stream.len()).for_each(|cut| assert_eq!(read(cut), whole, "cut at {cut}"));
         whole
     }
 
     #[test]
-    fn greeting_lines_are_passed_over_as_bytes() {
+    fn greeting_lines_may_have_any_bytes() {
         for line in [
             &b"Gr\xfc\xdf Gott"[..],
             b"\xff\xfd\x2c\xff\xfb\x01ready",
@@ -688,24 +696,25 @@ mod tests {
             b"",
         ] {
             let stream = [line, b"\n{\"status\":\"ok\"}\n"].concat();
-            assert_eq!(heard(1, &stream).map(|heard| heard.len()), Ok(1), "{line:?}");
+            assert_eq!(read_all(1, &stream).map(|incoming| incoming.len()), Ok(1), "{line:?}");
         }
     }
 
     #[test]
-    fn a_byte_order_mark_at_the_start_is_passed_over() {
+    fn byte_order_mark_at_the_start_is_skipped() {
         let ok = "{\"status\":\"ok\"}\n";
         for (banner_lines, stream) in [
             (0, format!("\u{feff}{ok}{ok}")),
             (1, format!("\u{feff}hello\n{ok}{ok}")),
             (1, format!("hello\n\u{feff}{ok}{ok}")),
         ] {
-            assert_eq!(heard(banner_lines, stream.as_bytes()).map(|heard| heard.len()), Ok(2), "{stream}");
+            let incoming = read_all(banner_lines, stream.as_bytes());
+            assert_eq!(incoming.map(|incoming| incoming.len()), Ok(2), "{stream}");
         }
         for stream in [format!("\u{feff}\u{feff}{ok}"), format!("{ok}\u{feff}{ok}")] {
-            assert!(heard(0, stream.as_bytes()).is_err(), "{stream}");
+            assert!(read_all(0, stream.as_bytes()).is_err(), "{stream}");
         }
-        // It is no line that has begun, whole or in part.
+        // The mark, or a part of it, is not the beginning of a line.
         for mark in [&b"\xef"[..], b"\xef\xbb", b"\xef\xbb\xbf"] {
             let mut bytes = BytesMut::from(mark);
             let mut decoder = greeted(0);
@@ -715,16 +724,16 @@ mod tests {
     }
 
     #[test]
-    fn a_nul_in_a_reply_is_named_with_its_place() {
+    fn nul_in_a_reply_is_named() {
         for (stream, words, advice) in [
             (
                 &b"{\"status\":\"ok\"}\0\n"[..],
-                r#"at its byte 15, which no reply has: "{"status":"ok"}\0""#,
+                r#"at its byte 15, but a reply must not have a NUL: "{"status":"ok"}\0""#,
                 advice::NUL,
             ),
             (
                 b"\0{\"status\":\"ok\"}\n",
-                r#"at its byte 0, which no reply has: "\0{"status":"ok"}""#,
+                r#"at its byte 0, but a reply must not have a NUL: "\0{"status":"ok"}""#,
                 advice::NUL,
             ),
             (b"{\0\"\0s\0\"\0:\0\n", "at its byte 1", advice::UTF16),
@@ -740,50 +749,50 @@ mod tests {
         let mut bytes = BytesMut::from(&b"\0OK\n"[..]);
         let error = text(false, false).decode(&mut bytes).unwrap_err();
         assert!(matches!(error, WireError::Nul { at: 0, .. }), "{error}");
-        // One that ends a line is behind its newline, and so before the next.
-        let error = heard(0, b"{\"status\":\"ok\"}\n\0{\"status\":\"ok\"}\n\0").unwrap_err();
+        // A NUL after a newline belongs to the next line.
+        let error = read_all(0, b"{\"status\":\"ok\"}\n\0{\"status\":\"ok\"}\n\0").unwrap_err();
         assert!(error.contains("NUL (byte 0) at its byte 0"), "{error}");
     }
 
     #[test]
-    fn a_line_without_end_comes_with_what_is_missing() {
-        let describe = |mut decoder: ReplyDecoder, said: &[u8]| {
-            let mut bytes = BytesMut::from(said);
+    fn unfinished_line_names_the_missing_end() {
+        let describe = |mut decoder: ReplyDecoder, sent: &[u8]| {
+            let mut bytes = BytesMut::from(sent);
             while decoder.decode(&mut bytes).unwrap().is_some() {}
             decoder.unfinished(&bytes).map(|unfinished| unfinished.to_string())
         };
-        for (said, words) in [
-            (&b"OK"[..], r#""OK" has come, without the newline (\n)"#),
-            (b"OK\r", r#""OK\r" has come, with a carriage return (\r) where a newline"#),
+        for (sent, words) in [
+            (&b"OK"[..], r#""OK" was received without the newline (\n)"#),
+            (b"OK\r", r#""OK\r" was received with a carriage return (\r) where a newline"#),
             (b"OK 1\rOK 2\r", "with a carriage return"),
-            (b"OK\0", r#""OK\0" has come, with NUL (byte 0) where a newline"#),
+            (b"OK\0", r#""OK\0" was received with NUL (byte 0) where a newline"#),
             (b"OK\0OK\0", "with NUL (byte 0)"),
-            (b"OK;", r#""OK;" has come, with a semicolon where a newline"#),
+            (b"OK;", r#""OK;" was received with a semicolon where a newline"#),
             (b"OK\\n", "with a backslash and the letter n where a newline"),
             (b"OK\x03", "with a control character where a newline"),
         ] {
-            let unfinished = describe(text(false, false), said).unwrap();
+            let unfinished = describe(text(false, false), sent).unwrap();
             assert!(unfinished.contains(words), "{unfinished}");
         }
-        for (said, words) in [
+        for (sent, words) in [
             (&b"{\"status\":\"ok\"}\0"[..], "with NUL (byte 0)"),
             (b"{\"status\":\"ok\"}\r", "with a carriage return"),
             (b"{\"status\":\"ok\"};", "with a semicolon"),
             (b"{\"status\":\"ok\"} {\"sta", "without the newline"),
-            (b"{\"status\":", r#""{"status":" has come, and the rest of the reply has not"#),
+            (b"{\"status\":", r#""{"status":" was received without the rest of the reply"#),
             (b"OK", "without the newline"),
         ] {
-            let unfinished = describe(greeted(0), said).unwrap();
+            let unfinished = describe(greeted(0), sent).unwrap();
             assert!(unfinished.contains(words), "{unfinished}");
         }
         assert_eq!(describe(greeted(0), b"{\"status\":\"ok\"}"), None);
         assert_eq!(describe(greeted(0), b"{\"status\":\"ok\"}\n"), None);
         let prompt = describe(greeted(1), b"login: ").unwrap();
-        assert!(prompt.contains(r#""login: " has come, without the newline"#), "{prompt}");
+        assert!(prompt.contains(r#""login: " was received without the newline"#), "{prompt}");
     }
 
     #[test]
-    fn what_is_no_reply_comes_with_the_advice_of_arm_check() {
+    fn wrong_line_gets_the_advice_of_arm_check() {
         let advice = |line: &[u8], mut decoder: ReplyDecoder| {
             let mut bytes = BytesMut::from(&[line, b"\n"].concat()[..]);
             let error = decoder.decode(&mut bytes).unwrap_err();
@@ -820,8 +829,8 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_begun_that_is_neither_blank_nor_of_the_greeting() {
-        for (banner_lines, said, begun) in [
+    fn blanks_and_greeting_begin_no_line() {
+        for (banner_lines, sent, begun) in [
             (0, "", false),
             (0, "{", true),
             (0, "{\"status\":\"ok\"}", false),
@@ -831,14 +840,14 @@ mod tests {
             (1, "hello\n{", true),
         ] {
             let mut decoder = greeted(banner_lines);
-            let mut bytes = BytesMut::from(said);
+            let mut bytes = BytesMut::from(sent);
             while decoder.decode(&mut bytes).unwrap().is_some() {}
-            assert_eq!(decoder.has_begun(&bytes), begun, "{banner_lines} of {said:?}");
+            assert_eq!(decoder.has_begun(&bytes), begun, "{banner_lines} of {sent:?}");
         }
     }
 
     #[test]
-    fn the_number_of_a_line_may_be_echoed_and_joints_may_be_describe() {
+    fn reply_may_have_line_number_and_joints() {
         let reply = decode(r#"{"status":"ok","seq":17,"joints":[0.5,-1,2e-1]}"#).unwrap();
         assert_eq!((reply.seq, reply.state.unwrap().joints), (Some(17), Some(vec![0.5, -1.0, 0.2])));
         for member in [r#""seq":"17""#, r#""seq":-1"#, r#""seq":1.5"#, r#""seq":null"#, r#""seq":NaN"#] {
@@ -850,26 +859,26 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_taken_unasked_only_where_that_is_wanted() {
+    fn unsolicited_state_is_read_only_if_enabled() {
         let wanted = WireConfig { accept_state: true, ..WireConfig::default() };
         let line = r#"{"type":"state","position":[1,2,3],"moving":true}"#;
-        let Ok(Incoming::State(state)) = hear(line, ReplyDecoder::new(&wanted)) else { panic!("no state") };
+        let Ok(Incoming::State(state)) = read(line, ReplyDecoder::new(&wanted)) else { panic!("no state") };
         assert_eq!(state.position, Some(Position::new(0.001, 0.002, 0.003).unwrap()));
         assert_eq!((state.moving, state.raw.as_str()), (Some(true), line));
         let error = decode(line).unwrap_err().to_string();
         assert!(error.contains("missing field `status`"), "{error}");
-        // With a status it is a reply, but where its type says that it is none.
+        // A line with a status is a reply, unless its type is a text other than "reply".
         for (line, is_reply) in [
             (r#"{"status":"ok"}"#, true),
             (r#"{"type":"reply","status":"ok"}"#, true),
             (r#"{"type":7,"status":"ok"}"#, true),
             (r#"{"type":"event","status":"ok"}"#, false),
         ] {
-            let heard = hear(line, ReplyDecoder::new(&wanted)).unwrap();
-            assert_eq!(matches!(heard, Incoming::Reply(_)), is_reply, "{line}");
+            let incoming = read(line, ReplyDecoder::new(&wanted)).unwrap();
+            assert_eq!(matches!(incoming, Incoming::Reply(_)), is_reply, "{line}");
             assert!(decode(line).is_ok(), "{line}");
         }
-        assert!(matches!(hear("{}", ReplyDecoder::new(&wanted)), Err(WireError::NotAReply { .. })));
+        assert!(matches!(read("{}", ReplyDecoder::new(&wanted)), Err(WireError::NotAReply { .. })));
     }
 
     fn text(seq: bool, accept_state: bool) -> ReplyDecoder {
@@ -884,7 +893,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_of_text_are_told_by_their_first_word() {
+    fn first_word_is_the_status_of_text_replies() {
         for (line, status, message) in [
             ("OK", ReplyStatus::Ok, ""),
             ("ok\r", ReplyStatus::Ok, ""),
@@ -896,26 +905,26 @@ mod tests {
             ("ERROR\u{1b}[31m", ReplyStatus::Error, "\u{fffd}[31m"),
         ] {
             let expected = Reply { status, message: message.into(), seq: None, state: None };
-            assert_eq!(hear(line, text(false, false)).unwrap(), Incoming::Reply(expected), "{line}");
+            assert_eq!(read(line, text(false, false)).unwrap(), Incoming::Reply(expected), "{line}");
         }
         for line in ["", "OKAY", "ERROR9", "Okä", "O", "MOVING 1 2 3", r#"{"status":"ok"}"#] {
-            let error = hear(line, text(false, false)).unwrap_err().to_string();
+            let error = read(line, text(false, false)).unwrap_err().to_string();
             assert!(error.contains("begins with neither OK nor ERROR") && error.contains("OK …"), "{error}");
             let state = ReportedState { raw: line.into(), ..ReportedState::default() };
-            assert_eq!(hear(line, text(false, true)).unwrap(), Incoming::State(state));
+            assert_eq!(read(line, text(false, true)).unwrap(), Incoming::State(state));
         }
     }
 
     #[test]
-    fn replies_of_text_echo_numbers_where_lines_have_them() {
+    fn text_replies_may_echo_line_numbers() {
         for (line, seq, message) in [
             ("OK 17 done", Some(17), "done"),
             ("ERROR 17", Some(17), ""),
             ("OK", None, ""),
             ("OK seventeen 17", None, "seventeen 17"),
         ] {
-            let heard = reply(hear(line, text(true, false)).unwrap());
-            assert_eq!((heard.seq, heard.message.as_str()), (seq, message), "{line}");
+            let reply = reply(read(line, text(true, false)).unwrap());
+            assert_eq!((reply.seq, reply.message.as_str()), (seq, message), "{line}");
         }
     }
 }

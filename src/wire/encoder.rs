@@ -1,31 +1,34 @@
-//! The bridge's side of the wire: orders to bytes.
+//! The bridge's side of the protocol: orders to bytes.
 
 use super::format::{OrderLines, WireConfig};
 use super::message::{Line, Order, PositionUnit};
 
 /// Writes orders as lines, in the unit of the wire.
 ///
-/// Roll, pitch and yaw are those nearest to the last that were sent, because a controller that interpolates them would turn
-/// the tool once round between 179° and -179°. So tell it of each line that has been sent, and of each new connection.
+/// Chooses the roll, pitch and yaw that are nearest to the angles of the last sent command.
+/// Otherwise a controller that interpolates the angles would rotate the tool by 358° between 179°
+/// and -179°. Therefore call [`note_sent`](Self::note_sent) for each sent line and
+/// [`forget_sent`](Self::forget_sent) for each new connection.
 #[derive(Debug, Clone)]
 pub struct CommandEncoder {
     unit: PositionUnit,
     lines: OrderLines,
-    tells_angles: bool,
-    /// The angles in the last command that was sent on this connection.
+    has_angles: bool,
+    /// The angles in the last command that was sent on this connection, in radians.
     last_rpy: Option<[f64; 3]>,
 }
 
 impl CommandEncoder {
-    /// Makes an encoder for a controller that speaks like this.
+    /// Creates an encoder for a controller with these settings.
     pub fn new(wire: &WireConfig) -> Self {
-        let tells_angles = wire.lines.command.has_angles();
-        Self { unit: wire.unit, lines: wire.lines.clone(), tells_angles, last_rpy: None }
+        let has_angles = wire.lines.command.has_angles();
+        Self { unit: wire.unit, lines: wire.lines.clone(), has_angles, last_rpy: None }
     }
 
-    /// Appends one line, newline included, to `out`; allocates nothing once `out` has grown to a line's length.
+    /// Appends one line, including its newline, to `out`. Allocates nothing if `out` has enough
+    /// capacity for the line.
     ///
-    /// Lengths are exact decimals of whole micrometres, with at least one decimal place.
+    /// Lengths are exact decimal numbers of whole micrometres, with at least one decimal place.
     pub fn encode_into(&self, line: &Line, out: &mut Vec<u8>) {
         let template = match line.order {
             Order::Command(_) => &self.lines.command,
@@ -35,20 +38,20 @@ impl CommandEncoder {
         template.put(line, self.unit, self.angles(line).unwrap_or_default(), out);
     }
 
-    /// Notes that a line has been sent, so that the angles of the next are near to those of this one.
+    /// Records that a line was sent, so that the angles of the next command are near to its angles.
     pub fn note_sent(&mut self, line: &Line) {
         self.last_rpy = self.angles(line).or(self.last_rpy);
     }
 
-    /// Forgets what has been sent: another connection begins.
+    /// Forgets the last angles, because a new connection begins.
     pub fn forget_sent(&mut self) {
         self.last_rpy = None;
     }
 
-    /// Returns the angles that the line tells, if it tells any.
+    /// Returns roll, pitch and yaw of the line in radians, if the line has angles.
     fn angles(&self, line: &Line) -> Option<[f64; 3]> {
         let Order::Command(command) = line.order else { return None };
-        let orientation = command.orientation.filter(|_| self.tells_angles)?;
+        let orientation = command.orientation.filter(|_| self.has_angles)?;
         Some(self.last_rpy.map_or_else(|| orientation.rpy(), |last| orientation.rpy_near(last)))
     }
 }
@@ -71,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_the_line_of_the_protocol_byte_for_byte() {
+    fn command_is_the_exact_line_of_the_protocol() {
         assert_eq!(
             line(0.12, 0.0355, 0.21, Gripper::Open, PositionUnit::Millimetres),
             "{\"type\":\"command\",\"x\":120.0,\"y\":35.5,\"z\":210.0,\"gripper\":\"open\"}\n"
@@ -87,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_micrometres_without_exponents_or_negative_zeros() {
+    fn numbers_have_no_exponent_and_no_negative_zero() {
         for (unit, expected) in [
             (PositionUnit::Millimetres, r#""x":100000.0,"y":-0.001,"z":0.0,"#),
             (PositionUnit::Centimetres, r#""x":10000.0,"y":-0.0001,"z":0.0,"#),
@@ -101,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_lengths_is_appended_alike_in_every_unit() {
+    fn stop_and_heartbeat_are_equal_in_every_unit() {
         for (order, line) in
             [(Order::Stop, "{\"type\":\"stop\"}\n"), (Order::Heartbeat, "{\"type\":\"heartbeat\"}\n")]
         {
@@ -115,32 +118,32 @@ mod tests {
     }
 
     #[test]
-    fn angles_go_on_from_the_last_that_were_sent() {
+    fn angles_continue_from_the_last_sent_angles() {
         let extras = [Extra::Rpy].into_iter().collect();
         let lines = OrderLines::json(&JsonFields::default(), &extras, Duration::ZERO).unwrap();
         let mut encoder = CommandEncoder::new(&WireConfig { lines, ..WireConfig::default() });
-        let turned = |yaw: f64| {
+        let with_yaw = |yaw: f64| {
             let position = Position::new(0.12, 0.0, 0.21).unwrap();
             let orientation = Some(Orientation::from_rpy([0.0, 0.0, yaw]));
             Line::from(Order::Command(Command { position, gripper: Gripper::Open, orientation }))
         };
-        let told = |encoder: &CommandEncoder, line: &Line| {
+        let sent_yaw = |encoder: &CommandEncoder, line: &Line| {
             let mut bytes = Vec::new();
             encoder.encode_into(line, &mut bytes);
             let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
             value["rpy"][2].as_f64().unwrap()
         };
-        encoder.note_sent(&turned(3.1));
+        encoder.note_sent(&with_yaw(3.1));
         encoder.note_sent(&Order::Heartbeat.into());
-        assert!((told(&encoder, &turned(3.2)) - 3.2).abs() < 1e-5);
-        // What was not sent does not count.
-        assert!((told(&encoder, &turned(-3.0)) - 3.283_185).abs() < 1e-5);
+        assert!((sent_yaw(&encoder, &with_yaw(3.2)) - 3.2).abs() < 1e-5);
+        // A line that was encoded but not sent does not count.
+        assert!((sent_yaw(&encoder, &with_yaw(-3.0)) - 3.283_185).abs() < 1e-5);
         for step in 32..200 {
-            let line = turned(f64::from(step) / 10.0);
-            assert!((told(&encoder, &line) - f64::from(step) / 10.0).abs() < 1e-5);
+            let line = with_yaw(f64::from(step) / 10.0);
+            assert!((sent_yaw(&encoder, &line) - f64::from(step) / 10.0).abs() < 1e-5);
             encoder.note_sent(&line);
         }
         encoder.forget_sent();
-        assert!((told(&encoder, &turned(-3.0)) + 3.0).abs() < 1e-5);
+        assert!((sent_yaw(&encoder, &with_yaw(-3.0)) + 3.0).abs() < 1e-5);
     }
 }

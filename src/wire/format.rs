@@ -1,4 +1,4 @@
-//! How a controller wants its lines, and how it answers.
+//! The settings of the lines to a controller and of its replies.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,32 +7,32 @@ use super::json::{JsonFields, JsonFieldsError};
 use super::message::PositionUnit;
 use super::template::{Extra, Kind, Template, TemplateError};
 
-/// How lines are written and read.
+/// The settings for writing commands and reading replies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WireConfig {
     /// The unit of length.
     pub unit: PositionUnit,
-    /// How replies are read.
+    /// The format of the replies.
     pub format: LineFormat,
-    /// The lines that are sent.
+    /// The templates of the lines that the bridge sends.
     pub lines: OrderLines,
-    /// How many lines the controller says on connecting that are no replies.
+    /// The number of lines that the controller sends on connecting. They are not replies.
     pub banner_lines: u32,
-    /// Whether the controller may tell its state unasked.
+    /// Whether the controller may send unsolicited state.
     pub accept_state: bool,
 }
 
-/// What a line looks like.
+/// The format of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineFormat {
     /// A JSON object.
     Json,
-    /// Words.
+    /// Plain text.
     Text,
 }
 
 impl LineFormat {
-    /// Returns whether a line shows where it ends, even if its newline is missing.
+    /// Returns whether the end of a line is recognisable without its newline.
     pub(super) fn shows_its_end(self) -> bool {
         match self {
             Self::Json => true,
@@ -41,22 +41,22 @@ impl LineFormat {
     }
 }
 
-/// The line of each order.
+/// The template of each order's line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderLines {
-    /// Go there.
+    /// Move to a position.
     pub command: Template,
-    /// Stand still.
+    /// Stop moving.
     pub stop: Template,
-    /// The bridge is there.
+    /// Show that the bridge is alive.
     pub heartbeat: Template,
 }
 
 impl OrderLines {
-    /// Lines of JSON.
+    /// Creates the templates of JSON lines.
     ///
     /// # Errors
-    /// Why the members make none.
+    /// The members do not make a valid line.
     pub fn json(
         fields: &JsonFields,
         extras: &BTreeSet<Extra>,
@@ -70,10 +70,11 @@ impl OrderLines {
         })
     }
 
-    /// Lines of text, each by its template.
+    /// Parses the templates of text lines.
     ///
     /// # Errors
-    /// Which of them is no template (0 the command's, 1 the stop's, 2 the heartbeat's), and why.
+    /// The index of the text that is not a template (0 command, 1 stop, 2 heartbeat), and the
+    /// reason.
     pub fn text(
         [command, stop, heartbeat]: [&str; 3],
         ttl: Duration,
@@ -89,7 +90,7 @@ impl OrderLines {
 }
 
 impl Default for OrderLines {
-    /// The lines of the protocol.
+    /// Returns the lines of the protocol.
     fn default() -> Self {
         let plain = Self::json(&JsonFields::default(), &BTreeSet::new(), Duration::ZERO);
         plain.expect("the protocol's own names differ")
@@ -97,7 +98,7 @@ impl Default for OrderLines {
 }
 
 impl Default for WireConfig {
-    /// The protocol as it is when no parameter says otherwise.
+    /// Returns the settings that the default parameters give.
     fn default() -> Self {
         Self {
             unit: PositionUnit::default(),
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn by_default_the_lines_are_the_protocols_byte_for_byte() {
+    fn default_lines_are_the_lines_of_protocol() {
         assert_eq!(
             lines(&JsonFields::default(), &[]),
             [
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn extras_follow_in_their_order_whatever_the_order_they_are_named_in() {
+    fn extra_members_have_a_fixed_order() {
         let all = [Extra::Ttl, Extra::Quaternion, Extra::Stamp, Extra::Rpy, Extra::Seq];
         assert_eq!(
             lines(&JsonFields::default(), &all),
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn members_have_the_names_and_values_that_the_controller_knows() {
+    fn members_have_the_configured_names_and_values() {
         let fields = JsonFields {
             r#type: "cmd".into(),
             coordinates: ["px".into(), "p\"y".into(), String::new()],
@@ -193,39 +194,39 @@ mod tests {
     }
 
     #[test]
-    fn members_that_make_no_line_are_refused() {
-        let refused = |fields: &JsonFields, extras: &[Extra]| {
+    fn members_without_a_valid_line_are_rejected() {
+        let rejected = |fields: &JsonFields, extras: &[Extra]| {
             let extras = extras.iter().copied().collect();
             OrderLines::json(fields, &extras, TTL).unwrap_err().to_string()
         };
         let fields = JsonFields { coordinates: ["x", "y", "x"].map(Into::into), ..JsonFields::default() };
-        assert_eq!(refused(&fields, &[]), "two members of a line would be called 'x'");
+        assert_eq!(rejected(&fields, &[]), "two members of a line would be called 'x'");
         let fields = JsonFields { gripper: "seq".into(), ..JsonFields::default() };
-        assert_eq!(refused(&fields, &[Extra::Seq]), "two members of a line would be called 'seq'");
+        assert_eq!(rejected(&fields, &[Extra::Seq]), "two members of a line would be called 'seq'");
         let fields = JsonFields { coordinates: Default::default(), ..JsonFields::default() };
-        assert_eq!(refused(&fields, &[]), "a command would have none of x, y and z");
+        assert_eq!(rejected(&fields, &[]), "a command would have none of x, y and z");
         let constant = json!({"note": "x".repeat(1024)}).as_object().unwrap().clone();
-        let refused_length = refused(&JsonFields { constant, ..JsonFields::default() }, &[]);
-        assert!(refused_length.contains("longer than 1024 bytes"), "{refused_length}");
+        let too_long = rejected(&JsonFields { constant, ..JsonFields::default() }, &[]);
+        assert!(too_long.contains("longer than 1024 bytes"), "{too_long}");
         for word in [
             JsonFields { open: json!("x".repeat(1024)), ..JsonFields::default() },
             JsonFields { closed: json!("x".repeat(1024)), ..JsonFields::default() },
         ] {
-            assert_eq!(refused(&word, &[]), refused_length);
+            assert_eq!(rejected(&word, &[]), too_long);
         }
         let fields = JsonFields { open: json!(1), closed: json!(1), ..JsonFields::default() };
-        assert_eq!(refused(&fields, &[]), "the gripper would be 1 whether it is to be open or closed");
+        assert_eq!(rejected(&fields, &[]), "the gripper's value would be 1 for both open and closed");
         let hostile = "a\u{1b}[2J\u{202e}";
         let names = [hostile; 3].map(Into::into);
         let fields = JsonFields { coordinates: names, ..JsonFields::default() };
-        assert_eq!(refused(&fields, &[]), "two members of a line would be called 'a�[2J�'");
+        assert_eq!(rejected(&fields, &[]), "two members of a line would be called 'a�[2J�'");
         let fields = JsonFields { open: json!(hostile), closed: json!(hostile), ..JsonFields::default() };
-        let same = refused(&fields, &[]);
+        let same = rejected(&fields, &[]);
         assert!(same.contains(r#""a\u001b[2J�""#), "{same}");
     }
 
     #[test]
-    fn lines_of_text_are_by_their_templates() {
+    fn text_lines_follow_their_templates() {
         let texts = ["COMMAND MOVE {x} {y} {z} {gripper:OPEN|CLOSED}", "STOP", "HEARTBEAT {seq}"];
         let lines = OrderLines::text(texts, TTL).unwrap();
         assert_eq!(

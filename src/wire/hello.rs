@@ -1,44 +1,44 @@
-//! The line by which the bridge shows a controller that it may speak to it.
+//! The line that authenticates the bridge to a controller.
 
 use std::fmt;
 
 use serde_json::json;
 
-/// A line with a token. What it holds is not for logs: it shows itself by its length.
+/// A line with a token. `Debug` prints only its length, because the token must not appear in a log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Hello(Vec<u8>);
 
-/// Why there is no token in a text.
+/// Why the first line of a text is not a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// There is nothing on the first line.
+    /// The first line is empty.
     #[error("its first line is empty; it must be the token")]
     Empty,
-    /// It would not fit into a line.
+    /// The token is too long for a line. Has the token's length in bytes.
     #[error("its first line has {0} bytes; a token has at most {MAX_TOKEN}")]
     Long(usize),
-    /// It is no text.
+    /// The token has a control character.
     #[error("its first line has control characters; a token is text")]
     Control,
 }
 
-/// How the token is said.
+/// The format of the line with the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HelloForm {
     /// `{"type":"hello","token":"..."}`
     Json {
-        /// The member that says what kind of line it is.
+        /// The name of the member with the kind of the line.
         r#type: String,
     },
-    /// The token and nothing else.
+    /// Only the token.
     Text,
 }
 
 impl Hello {
-    /// The line that shows the first line of `text`.
+    /// Creates the line whose token is the first line of `text`.
     ///
     /// # Errors
-    /// When the first line is no token.
+    /// The first line is not a token.
     pub fn new(form: &HelloForm, text: &str) -> Result<Self, TokenError> {
         let token = text.lines().next().unwrap_or_default();
         match token.len() {
@@ -58,7 +58,7 @@ impl Hello {
         Ok(Self(line))
     }
 
-    /// The line, with its newline.
+    /// Returns the line, including its newline.
     pub fn line(&self) -> &[u8] {
         &self.0
     }
@@ -70,7 +70,7 @@ impl fmt::Debug for Hello {
     }
 }
 
-/// Much longer than any key.
+/// The longest token in bytes. It is much longer than any key.
 const MAX_TOKEN: usize = 1024;
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_is_the_token() {
+    fn first_line_is_the_token() {
         let text = "se\"cret\r\nwhat it is for\n";
         let json = HelloForm::Json { r#type: "cmd".into() };
         assert_eq!(line(&json, text), "{\"cmd\":\"hello\",\"token\":\"se\\\"cret\"}\n");
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused_and_one_is_shown_to_nobody_else() {
+    fn invalid_token_is_rejected_and_debug_hides_tokens() {
         for (text, error) in [
             ("", TokenError::Empty),
             ("\nsecret", TokenError::Empty),

@@ -1,4 +1,4 @@
-//! Lines of JSON, by the names that a controller has for things.
+//! JSON lines with configured member names.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use serde_json::{Map, Value};
 use super::template::{Extra, Field, Kind, MAX_TEMPLATE, Template};
 use crate::text::sanitize_short;
 
-/// What a controller calls the members of a line. An empty name leaves the member out.
+/// The names of the members of a line. An empty name leaves the member out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JsonFields {
-    /// What kind of line it is: `command`, `stop` or `heartbeat`.
+    /// The kind of the line: its value is `command`, `stop` or `heartbeat`.
     pub r#type: String,
     /// x, y and z.
     pub coordinates: [String; 3],
     /// The gripper.
     pub gripper: String,
-    /// The gripper's value when it is to be open.
+    /// The gripper's value for open.
     pub open: Value,
-    /// The gripper's value when it is to be closed.
+    /// The gripper's value for closed.
     pub closed: Value,
-    /// Members that every line has.
+    /// Members that are the same in every line.
     pub constant: Map<String, Value>,
 }
 
@@ -38,28 +38,28 @@ impl Default for JsonFields {
     }
 }
 
-/// Why members make no line.
+/// Why the members do not make a valid line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonFieldsError {
-    /// Two members of one name, printable.
+    /// Two members have this name (sanitized).
     #[error("two members of a line would be called '{0}'")]
     Twice(String),
-    /// A command that leads nowhere.
+    /// The command has no coordinate.
     #[error("a command would have none of x, y and z")]
     NoCoordinate,
-    /// A gripper that is told the same whatever it is to do, printable.
-    #[error("the gripper would be {0} whether it is to be open or closed")]
+    /// Open and closed have the same value (sanitized).
+    #[error("the gripper's value would be {0} for both open and closed")]
     SameGripper(String),
-    /// Too long for a line.
+    /// The line would be too long.
     #[error("a line would be longer than {MAX_TEMPLATE} bytes without its numbers")]
     TooLong,
 }
 
 impl JsonFields {
-    /// Makes the line of an order by its word: a command's, or that of a stop or a heartbeat.
+    /// Creates the template of an order's line. `word` is the value of the member `type`.
     ///
     /// # Errors
-    /// Why the members make none.
+    /// The members do not make a valid line.
     pub fn line(
         &self,
         word: &str,
@@ -95,7 +95,7 @@ impl JsonFields {
         Ok(object.template)
     }
 
-    /// Appends what only a command has.
+    /// Appends the members that only a command has.
     fn target(&self, object: &mut Object) -> Result<(), JsonFieldsError> {
         if self.coordinates.iter().all(String::is_empty) {
             return Err(JsonFieldsError::NoCoordinate);
@@ -111,7 +111,7 @@ impl JsonFields {
     }
 }
 
-/// A JSON object that is being written.
+/// The template of a JSON object, during its construction.
 #[derive(Default)]
 struct Object {
     template: Template,
@@ -146,8 +146,8 @@ impl Object {
 
     fn array<const N: usize>(&mut self, name: &str, fields: [Field; N]) -> Result<(), JsonFieldsError> {
         self.name(name)?;
-        for (place, field) in fields.into_iter().enumerate() {
-            self.template.text(if place == 0 { "[" } else { "," });
+        for (index, field) in fields.into_iter().enumerate() {
+            self.template.text(if index == 0 { "[" } else { "," });
             self.template.field(field);
         }
         self.template.text("]");

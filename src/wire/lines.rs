@@ -1,56 +1,58 @@
-//! Framing, the same on both sides of the wire: a stream of bytes cut into bounded lines, and the errors of a broken stream.
+//! Framing for both sides of the connection: splits a stream of bytes into lines of limited length,
+//! and defines the errors of a broken stream.
 
 use bytes::{Buf, BytesMut};
 
 use super::advice::{self, Advice};
 use crate::text::{sanitize_short, show_bytes};
 
-/// The longest line that is taken, in bytes, the newline excluded (a `\r` before it counts).
+/// The longest accepted line, in bytes, without the newline. A `\r` before the newline counts.
 pub const MAX_LINE: usize = 4096;
 
-/// Why the bytes of a peer cannot be followed any further. After any of these the place in the stream, or what the
-/// peer means, is unknown: close the connection.
+/// Why the bytes of a peer cannot be read. After each of these errors close the connection, because
+/// the start of the next line, or the meaning of the reply, is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
-    /// More than [`MAX_LINE`] bytes without a newline: the first of them, printable.
+    /// More than [`MAX_LINE`] bytes have no newline. Has the start of the line (sanitized).
     #[error("a line is longer than {MAX_LINE} bytes; it begins {0:?}")]
     LineTooLong(String),
-    /// Bytes that are no text.
+    /// The bytes are not UTF-8.
     #[error("a line is not UTF-8 from its byte {valid_up_to} on: {line:?}")]
     NotUtf8 {
-        /// How many bytes of the line are good.
+        /// The number of valid bytes before the fault.
         valid_up_to: usize,
-        /// The line, printable.
+        /// The line (sanitized).
         line: String,
         /// What to do.
         advice: Advice,
     },
-    /// A line that is no reply, and has a NUL in it.
-    #[error("a line has NUL (byte 0) at its byte {at}, which no reply has: \"{line}\"")]
+    /// The line is not a reply and contains a NUL.
+    #[error("a line has NUL (byte 0) at its byte {at}, but a reply must not have a NUL: \"{line}\"")]
     Nul {
-        /// How many bytes come before it.
+        /// The number of bytes before the NUL.
         at: usize,
-        /// The line, as [`show_bytes`](crate::text::show_bytes).
+        /// The line, as [`show_bytes`](crate::text::show_bytes) prints it.
         line: String,
         /// What to do.
         advice: Advice,
     },
-    /// A line that is not a JSON object with the members of a reply, or does not begin with its word.
-    #[error("a line is no reply ({why}): {line:?}; expected {expected}")]
+    /// The line is not a JSON object with the members of a reply, or it does not begin with the
+    /// word of a text reply.
+    #[error("a line is not a reply ({why}): {line:?}; expected {expected}")]
     NotAReply {
-        /// The line, printable.
+        /// The line (sanitized).
         line: String,
-        /// What is wrong with it, printable.
+        /// The fault of the line (sanitized).
         why: String,
-        /// What a reply looks like.
+        /// An example of a reply.
         expected: &'static str,
         /// What to do.
         advice: Advice,
     },
-    /// A reply whose verdict, printable, is neither word of the protocol.
+    /// The status of a reply (sanitized) is neither `ok` nor `error`.
     #[error("a reply has the status {0:?}; expected \"ok\" or \"error\"")]
     UnknownStatus(String),
-    /// The stream ended inside a line, after these bytes, printable.
+    /// The stream ended inside a line, after these bytes (sanitized).
     #[error("the stream ended in the middle of a line, after {0:?}")]
     Truncated(String),
     /// The transport failed.
@@ -59,7 +61,7 @@ pub enum WireError {
 }
 
 impl WireError {
-    /// What to do about it, if that is known.
+    /// Returns what to do about the error, if that is known.
     pub fn advice(&self) -> Option<Advice> {
         match self {
             Self::LineTooLong(_) => Some(advice::LENGTH),
@@ -67,13 +69,13 @@ impl WireError {
                 Some(*advice)
             }
             Self::UnknownStatus(_) => Some(advice::STATUS),
-            // A half object has no newline because the rest is missing too.
+            // Half an object needs the rest of the object, not only a newline.
             Self::Truncated(rest) => (!rest.starts_with('{')).then_some(advice::NEWLINE),
             Self::Io(_) => None,
         }
     }
 
-    /// Whether this may be a line of a greeting, and not a reply with a fault.
+    /// Returns whether the line may be a line of a greeting, and not a faulty reply.
     pub fn may_be_greeting(&self) -> bool {
         match self {
             Self::NotAReply { line, advice, .. } | Self::NotUtf8 { line, advice, .. } => {
@@ -85,20 +87,21 @@ impl WireError {
     }
 }
 
-/// Cuts a stream of bytes into bounded lines. Remembers how far it has searched, so that a line that comes byte by
-/// byte costs linear time.
+/// Splits a stream of bytes into lines of limited length. Remembers how far it has searched, so
+/// that a line that arrives byte by byte costs linear time.
 ///
-/// Call [`Lines::next`] after each read until it returns nothing, always with the same buffer.
+/// Call [`Lines::next`] after each read until it returns `None`, always with the same buffer.
 #[derive(Debug, Default)]
 pub struct Lines {
     searched: usize,
 }
 
 impl Lines {
-    /// Takes the next whole line off `bytes` and hands it, without its `\n` or `\r\n`, to `parse`.
+    /// Removes the next complete line from `bytes` and passes it, without its `\n` or `\r\n`, to
+    /// `parse`.
     ///
     /// # Errors
-    /// A line that is too long or not UTF-8, or what `parse` returns. Close the connection then.
+    /// The line is too long or not UTF-8, or `parse` fails. Close the connection after an error.
     pub fn next<T>(
         &mut self,
         bytes: &mut BytesMut,
@@ -111,7 +114,7 @@ impl Lines {
         })
     }
 
-    /// Passes over the next whole line, whatever its bytes are. Returns whether there was one.
+    /// Removes the next complete line, even if it is not UTF-8. Returns whether there was a line.
     pub(super) fn skip(&mut self, bytes: &mut BytesMut) -> Result<bool, WireError> {
         self.next_bytes(bytes, |_| Ok(())).map(|line| line.is_some())
     }
@@ -121,13 +124,13 @@ impl Lines {
         bytes: &mut BytesMut,
         parse: impl FnOnce(&[u8]) -> Result<T, WireError>,
     ) -> Result<Option<T>, WireError> {
-        // A buffer that got shorter is another buffer.
+        // If the buffer is now shorter, it is a different buffer.
         self.searched = if self.searched <= bytes.len() { self.searched } else { 0 };
         let newline = bytes[self.searched..].iter().position(|&byte| byte == b'\n');
         let length = newline.map_or(bytes.len(), |offset| self.searched + offset);
         if length > MAX_LINE {
             let start = sanitize_short(&String::from_utf8_lossy(&bytes[..MAX_LINE]));
-            // What follows cannot be understood; keep none of it.
+            // Discard the rest, because the start of the next line is unknown.
             bytes.clear();
             self.searched = 0;
             return Err(WireError::LineTooLong(start));
@@ -142,8 +145,8 @@ impl Lines {
         parsed.map(Some)
     }
 
-    /// Takes what there is without a newline, if `parse` accepts it as it stands. For senders that end a JSON object by
-    /// its last brace and nothing else.
+    /// Removes all bytes if they end with `}` and `parse` accepts them without a newline. This is
+    /// for controllers that send no newline after a JSON object.
     pub(super) fn next_unterminated<T>(
         &mut self,
         bytes: &mut BytesMut,
@@ -158,10 +161,11 @@ impl Lines {
         Some(parsed)
     }
 
-    /// Checks at the end of the stream, when no whole line is left, that it did not end inside one.
+    /// Checks that the stream did not end inside a line. Call it at the end of the stream, when no
+    /// complete line is left.
     ///
     /// # Errors
-    /// [`WireError::Truncated`] if it did.
+    /// [`WireError::Truncated`] if the stream ended inside a line.
     pub fn end(&mut self, bytes: &mut BytesMut) -> Result<(), WireError> {
         self.searched = 0;
         let rest = bytes.split();
@@ -189,6 +193,6 @@ fn has_nul(line: &[u8], at: usize) -> WireError {
     WireError::Nul { at, line: show_bytes(line), advice }
 }
 
-/// What commands of telnet begin with, and the lowest of those commands.
+/// The first byte of every telnet command, and the lowest value of the second byte.
 const TELNET_COMMAND: u8 = 0xff;
 const TELNET_LOWEST: u8 = 0xf0;

@@ -1,14 +1,14 @@
-//! What is said on the wire, and how to show it safely.
+//! The messages between bridge and controller.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use crate::arm::{Command, ReportedState};
 use crate::text::sanitize_short;
 
-/// The unit of length in which the controller counts. Inside the bridge everything is in metres.
+/// The unit of length on the wire. Inside the bridge all lengths are in metres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PositionUnit {
-    /// `mm`, what arm controllers usually speak.
+    /// `mm`, the usual unit of arm controllers.
     #[default]
     Millimetres,
     /// `cm`.
@@ -18,12 +18,12 @@ pub enum PositionUnit {
 }
 
 impl PositionUnit {
-    /// How many of this unit make a metre.
+    /// Returns how many of this unit are one metre.
     pub fn per_metre(self) -> f64 {
         1e6 / self.micrometres() as f64
     }
 
-    /// How many micrometres make one of this unit.
+    /// Returns how many micrometres are one of this unit.
     pub(super) fn micrometres(self) -> u64 {
         match self {
             Self::Millimetres => 1_000,
@@ -32,7 +32,7 @@ impl PositionUnit {
         }
     }
 
-    /// The symbol: `mm`, `cm` or `m`.
+    /// Returns the symbol: `mm`, `cm` or `m`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Millimetres => "mm",
@@ -48,16 +48,18 @@ impl fmt::Display for PositionUnit {
     }
 }
 
-/// A word that names no unit of the wire.
+/// The text is not the symbol of a unit of length. Has the text (sanitized).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no unit of the wire; it is one of mm, cm, m")]
+#[error("{0:?} is not a unit of length on the wire; set mm, cm or m")]
 pub struct UnknownUnit(pub String);
 
 impl FromStr for PositionUnit {
     type Err = UnknownUnit;
 
+    /// Parses the symbol of a unit.
+    ///
     /// # Errors
-    /// Anything but exactly `mm`, `cm` or `m`.
+    /// The text is not exactly `mm`, `cm` or `m`.
     fn from_str(symbol: &str) -> Result<Self, UnknownUnit> {
         let known = [Self::Millimetres, Self::Centimetres, Self::Metres];
         let found = known.into_iter().find(|unit| unit.as_str() == symbol);
@@ -65,56 +67,58 @@ impl FromStr for PositionUnit {
     }
 }
 
-/// What the bridge asks of the controller with one line. Every order is answered by one reply, in order.
+/// The request to the controller in one line. The controller sends one reply to each order, in the
+/// same sequence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Order {
-    /// Go there.
+    /// Move to a position.
     Command(Command),
-    /// Stand still where you are, and keep the gripper as it is. For controllers that know it; to others it is a line
-    /// with an unknown type.
+    /// Stop at the present position and keep the gripper as it is. A controller that does not know
+    /// this order sees a line with an unknown type.
     Stop,
-    /// Nothing: the bridge is there, and wants to know whether the controller is. For controllers that know it, too.
+    /// Do nothing. The line shows that the bridge is alive, and the reply shows that the controller
+    /// is alive. A controller that does not know this order sees a line with an unknown type.
     Heartbeat,
 }
 
-/// A line that is sent: an order, and what may be told with it.
+/// A line to the controller: an order with its number and time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Line {
-    /// What is asked.
+    /// The order.
     pub order: Order,
-    /// Counts the lines of this bridge, from 1.
+    /// The number of the line. The bridge counts its lines from 1.
     pub seq: u64,
-    /// When it is sent, since 1970 by the clock of this machine.
+    /// The send time since 1970, by the clock of this machine.
     pub stamp: Duration,
 }
 
 impl From<Order> for Line {
-    /// A line of which nobody has to know its number or its time.
+    /// Creates a line with number 0 and time 0.
     fn from(order: Order) -> Self {
         Self { order, seq: 0, stamp: Duration::ZERO }
     }
 }
 
-/// What a controller says with one line.
+/// The content of one line from a controller.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Incoming {
-    /// The answer to an order.
+    /// The reply to an order.
     Reply(Reply),
-    /// How the arm is, unasked (`wire.accept_state`).
+    /// Unsolicited state of the arm (`wire.accept_state`).
     State(ReportedState),
 }
 
-/// The controller's verdict on an order.
+/// Whether the controller accepts an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyStatus {
-    /// Taken.
+    /// The controller accepts the order.
     Ok,
-    /// Refused.
+    /// The controller rejects the order.
     Error,
 }
 
 impl ReplyStatus {
-    /// The word used on the wire: `ok` or `error`.
+    /// Returns the word on the wire: `ok` or `error`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -123,16 +127,17 @@ impl ReplyStatus {
     }
 }
 
-/// The controller's line for one [`Order`]; replies come in the order of the orders.
+/// The controller's reply to one [`Order`]. Replies arrive in the sequence of the orders.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
-    /// Taken or refused.
+    /// Whether the controller accepts the order.
     pub status: ReplyStatus,
-    /// The controller's words, [`sanitize_short`]; empty when it gave none.
+    /// The controller's text, shortened by [`sanitize_short`]. It is empty if the reply has no
+    /// text.
     pub message: String,
-    /// The number of the line that it answers, when it echoes that.
+    /// The number of the line, if the reply echoes it.
     pub seq: Option<u64>,
-    /// What the controller reports beyond ok or error, when it reports anything.
+    /// The state of the arm, if the reply reports any.
     pub state: Option<ReportedState>,
 }
 
@@ -141,13 +146,13 @@ mod tests {
     use super::PositionUnit;
 
     #[test]
-    fn a_unit_reads_back_from_its_symbol_and_others_are_refused_by_name() {
+    fn only_the_symbols_of_units_are_accepted() {
         for unit in [PositionUnit::Millimetres, PositionUnit::Centimetres, PositionUnit::Metres] {
             assert_eq!(unit.as_str().parse(), Ok(unit));
         }
         assert_eq!(
             "MM".parse::<PositionUnit>().unwrap_err().to_string(),
-            r#""MM" is no unit of the wire; it is one of mm, cm, m"#
+            r#""MM" is not a unit of length on the wire; set mm, cm or m"#
         );
     }
 }

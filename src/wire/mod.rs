@@ -1,28 +1,32 @@
-//! The wire between bridge and controller: one JSON object a line, UTF-8, `\n`. Pure: bytes in, messages out.
+//! The protocol between bridge and controller: one JSON object per line, in UTF-8, ended by `\n`.
+//! This module is pure: bytes in, messages out.
 //!
 //! ```text
 //! bridge     → {"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}
 //! controller → {"status":"ok","message":"Command received"}
 //! ```
 //!
-//! To controllers that know them, and only where they are asked for, go two other kinds of line, answered like the
-//! first:
+//! If the parameters enable them, the bridge sends two other kinds of line. The controller replies
+//! to them as to a command:
 //!
 //! ```text
 //! bridge     → {"type":"stop"}
 //! bridge     → {"type":"heartbeat"}
 //! ```
 //!
-//! One that wants to know who speaks to it is first told a [`Hello`].
+//! If the controller requires authentication, the bridge sends a [`Hello`] before its first order.
 //!
-//! A controller may have other names for the members, want more of them ([`json`]), or speak in words ([`template`]):
-//! [`mod@format`] is what a person says of that, and every line that is sent comes of one [`Template`].
+//! A controller may use other member names or more members ([`json`]), or lines of text
+//! ([`template`]). [`mod@format`] holds these settings. The bridge makes every line from a
+//! [`Template`].
 //!
-//! [`message`] holds what is exchanged, [`encoder`] and [`decoder`] the bridge's side of it. The controller's side is in the
-//! simulator (`aether_sim::controller`), which takes the framing, [`Lines`], and the decimals, [`put_length`], from here.
-//! Positions are [`crate::geometry::Position`], in metres; only here do they have the [`PositionUnit`].
+//! [`message`] has the types of the messages. [`encoder`] and [`decoder`] are the bridge's side.
+//! The controller's side is in the simulator (`aether_sim::controller`). The simulator uses the
+//! framing ([`Lines`]) and the decimal numbers ([`put_length`]) of this module. Positions are
+//! [`crate::geometry::Position`], in metres. Only this module converts them to the
+//! [`PositionUnit`].
 //!
-//! Names `arm`, `geometry` and `text`. Never a socket, a clock or a log.
+//! This module uses `arm`, `geometry` and `text`. It never uses a socket, a clock or a log.
 pub mod advice;
 pub mod decoder;
 pub mod encoder;

@@ -1,4 +1,4 @@
-//! What holds for any template, any names of members, and any text.
+//! Properties that hold for any template, any member names and any text.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn order() -> impl Strategy<Value = Order> {
 
 proptest! {
     #[test]
-    fn whatever_a_template_is_it_makes_one_line_or_is_refused(
+    fn valid_template_makes_exactly_one_line(
         text in "(\\PC|[{}]|\\{(x|y|z|gripper|gripper:[A-Z]*\\|[a-z]*|roll|qw|seq|stamp|ttl)\\}|\n){0,12}", order in order(),
     ) {
         let texts = [text.as_str(), "STOP {seq}", "HEARTBEAT"];
@@ -35,7 +35,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_members_are_called_a_line_is_one_json_object(
+    fn line_with_any_names_is_one_json_object(
         names in prop::array::uniform5("\\PC{0,6}"), open in "\\PC{0,4}", constant in "[a-z]{1,3}", all in any::<bool>(), order in order(),
     ) {
         let [kind, x, y, z, gripper] = names;
@@ -60,7 +60,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_printable_stays_as_it_is(chars in prop::collection::vec(any::<char>(), 0..300)) {
+    fn sanitized_text_stays_the_same(chars in prop::collection::vec(any::<char>(), 0..300)) {
         let shown = sanitize_short(&chars.into_iter().collect::<String>());
         prop_assert!(!shown.contains(char::is_control));
         prop_assert_eq!(sanitize_short(&shown), shown);

@@ -1,7 +1,8 @@
-//! What a reply reports of the arm beyond ok and error: member by member, believed or named as unreadable.
+//! Reads the arm's state that a reply may report beside `ok` or `error`.
 //!
-//! A member that is `null` counts as absent. What is no position, no orientation, no joint angle and no gripper is neither
-//! believed nor an error of the stream: it comes out as [`Unreadable`], because it says that the controller does not know.
+//! A member that is `null` counts as absent. A value that is not a valid position, orientation,
+//! list of joint angles or gripper is not used. It is not an error of the stream either. It becomes
+//! [`Unreadable`], because it shows that the controller does not know the value.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,7 @@ use crate::arm::{Gripper, ReportedState, Unreadable};
 use crate::geometry::{Orientation, Position};
 use crate::text::sanitize_short;
 
-/// The members of a reply that report something, as they came. Each is valid JSON.
+/// The members of a reply that report state, as received. Each member is valid JSON.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Report<'a> {
     pub(super) position: Option<&'a RawValue>,
@@ -26,7 +27,8 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Reads the members; `line` is the whole line as it came. Returns `None` if nothing is reported.
+    /// Reads the members. `line` is the complete received line. Returns `None` if the members
+    /// report no state.
     pub(super) fn read(self, unit: PositionUnit, line: &str) -> Option<ReportedState> {
         let position = self.position.map(|value| read_position(value, unit));
         let orientation = read_orientation(self.rpy, self.quaternion);
@@ -46,7 +48,8 @@ impl Report<'_> {
     }
 }
 
-/// Returns the fault that weighs most: where the arm is comes before how it is turned, and that before the rest.
+/// Returns the most important fault: first of the position, then of the orientation, the joints,
+/// the gripper.
 fn first_unreadable(
     position: &Option<Result<Position, Unreadable>>,
     orientation: &Option<Result<Orientation, Unreadable>>,
@@ -59,7 +62,8 @@ fn first_unreadable(
     fault(position).or(fault(orientation)).or(fault(joints)).or(fault(gripper)).cloned()
 }
 
-/// A plain struct on purpose: serde_json reads one from `{"x":…,"y":…,"z":…}` and from `[x,y,z]`.
+/// A position. It is a plain struct, because serde_json reads a plain struct from both
+/// `{"x":…,"y":…,"z":…}` and `[x,y,z]`.
 #[derive(Deserialize)]
 struct Coordinates {
     x: f64,
@@ -67,7 +71,7 @@ struct Coordinates {
     z: f64,
 }
 
-/// The same of the angles, which commands tell as `[roll,pitch,yaw]`.
+/// Angles in radians, as an object or as `[roll,pitch,yaw]`. Commands have the second form.
 #[derive(Deserialize)]
 struct Angles {
     roll: f64,
@@ -75,7 +79,7 @@ struct Angles {
     yaw: f64,
 }
 
-/// The same of a quaternion, which commands tell as `[x,y,z,w]`.
+/// A quaternion, as an object or as `[x,y,z,w]`. Commands have the second form.
 #[derive(Deserialize)]
 struct Quaternion {
     x: f64,
@@ -102,8 +106,8 @@ fn read_orientation(
     Some(read_quaternion(value).and_then(|orientation| match angles {
         None => Ok(orientation),
         Some((_, Err(error))) => Err(error),
-        Some((_, Ok(other))) if orientation.angle_to(other) <= SAME_TURNING => Ok(orientation),
-        Some((angles, Ok(_))) => Err(unreadable("rpy", angles, "\"quaternion\" says something else")),
+        Some((_, Ok(other))) if orientation.angle_to(other) <= SAME_ROTATION => Ok(orientation),
+        Some((angles, Ok(_))) => Err(unreadable("rpy", angles, "\"quaternion\" is another orientation")),
     }))
 }
 
@@ -116,7 +120,7 @@ fn read_rpy(value: &RawValue) -> Result<Orientation, Unreadable> {
         return Err(unreadable(
             "rpy",
             value,
-            "an angle is beyond ±1000 rad; is the controller's unit radians?",
+            "an angle is beyond ±1000 rad; does the controller send radians?",
         ));
     }
     Ok(Orientation::from_rpy(angles))
@@ -126,7 +130,7 @@ fn read_quaternion(value: &RawValue) -> Result<Orientation, Unreadable> {
     let Ok(Quaternion { x, y, z, w }) = serde_json::from_str(value.get()) else {
         return Err(unreadable("quaternion", value, "expected [x,y,z,w], all numbers"));
     };
-    Orientation::new([x, y, z, w]).map_err(|_| unreadable("quaternion", value, "it is not of unit length"))
+    Orientation::new([x, y, z, w]).map_err(|_| unreadable("quaternion", value, "its length is not 1"))
 }
 
 fn read_joints(value: &RawValue) -> Result<Vec<f64>, Unreadable> {
@@ -136,8 +140,8 @@ fn read_joints(value: &RawValue) -> Result<Vec<f64>, Unreadable> {
     }
 }
 
-/// Reads what the gripper is. A word, a number or a truth value of the controller's own (how far it is open, say) is
-/// passed over.
+/// Reads the state of the gripper. Returns `Ok(None)` if the controller reports another word, a
+/// number or a boolean (for example how far the gripper is open).
 fn read_gripper(value: &RawValue) -> Result<Option<Gripper>, Unreadable> {
     let text = value.get();
     let of_its_own = match serde_json::from_str::<Cow<'_, str>>(text) {
@@ -146,7 +150,7 @@ fn read_gripper(value: &RawValue) -> Result<Option<Gripper>, Unreadable> {
             if known.is_some() {
                 return Ok(known);
             }
-            !is_no_number(&word)
+            !is_non_number(&word)
         }
         Err(_) => serde_json::from_str::<bool>(text).is_ok() || serde_json::from_str::<f64>(text).is_ok(),
     };
@@ -154,11 +158,11 @@ fn read_gripper(value: &RawValue) -> Result<Option<Gripper>, Unreadable> {
     if of_its_own { Ok(None) } else { Err(fault()) }
 }
 
-/// Reads whether the controller reports a fault, and shows it. Controllers send words, numbers, truth values and objects;
-/// only what certainly says "none" is none.
+/// Returns the fault that the controller reports, if it reports any. Controllers send words,
+/// numbers, booleans and objects. Every value is a fault, unless it certainly means "no fault".
 fn read_fault(value: &RawValue) -> Option<String> {
     let text = value.get();
-    let is_none = match serde_json::from_str::<serde_json::Value>(text) {
+    let means_no_fault = match serde_json::from_str::<serde_json::Value>(text) {
         Ok(serde_json::Value::Null | serde_json::Value::Bool(false)) => true,
         Ok(serde_json::Value::Number(number)) => number.as_f64() == Some(0.0),
         Ok(serde_json::Value::Array(values)) => values.is_empty(),
@@ -172,18 +176,18 @@ fn read_fault(value: &RawValue) -> Option<String> {
         }
         Ok(serde_json::Value::Bool(true)) | Err(_) => false,
     };
-    (!is_none).then(|| sanitize_short(text))
+    (!means_no_fault).then(|| sanitize_short(text))
 }
 
 fn unreadable(member: &'static str, value: &RawValue, why: &str) -> Unreadable {
     Unreadable { member, value: sanitize_short(value.get()), why: sanitize_short(why) }
 }
 
-/// Puts quotes round what is written like a number and is none (`NaN`, `-Infinity`, `1e999`), so that the line is JSON.
-/// Returns `None` if there is no such thing.
+/// Puts quotes around each word that stands for a number but is not a finite number (`NaN`,
+/// `-Infinity`, `1e999`), so that the line is JSON. Returns `None` if the line has no such word.
 ///
-/// Python's `json`, C's `printf` and other writers send it in good faith when they have no value.
-pub(super) fn quote_no_numbers(line: &str) -> Option<String> {
+/// Python's `json`, C's `printf` and other libraries write such words if they have no value.
+pub(super) fn quote_non_numbers(line: &str) -> Option<String> {
     let (mut quoted, mut rest, mut found) = (String::with_capacity(line.len() + 16), line, false);
     while let Some(start) = rest.find(|c: char| !is_between(c)) {
         quoted.push_str(&rest[..start]);
@@ -194,22 +198,22 @@ pub(super) fn quote_no_numbers(line: &str) -> Option<String> {
             rest.find(|c| is_between(c) || c == '"').unwrap_or(rest.len())
         };
         let token = &rest[..end];
-        let no_number = !token.starts_with('"') && is_no_number(token);
-        let quote = if no_number { "\"" } else { "" };
+        let non_number = !token.starts_with('"') && is_non_number(token);
+        let quote = if non_number { "\"" } else { "" };
         quoted.extend([quote, token, quote]);
-        found |= no_number;
+        found |= non_number;
         rest = &rest[end..];
     }
     quoted.push_str(rest);
     found.then_some(quoted)
 }
 
-/// Whether a character of JSON stands between the values.
+/// Returns whether a character of JSON separates values.
 fn is_between(c: char) -> bool {
     matches!(c, '{' | '}' | '[' | ']' | ':' | ',') || c.is_ascii_whitespace()
 }
 
-/// Returns how long the string is with which the text begins, its quotes included.
+/// Returns the length of the string at the start of the text, including its quotes.
 fn end_of_string(text: &str) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
@@ -221,8 +225,9 @@ fn end_of_string(text: &str) -> usize {
     text.len()
 }
 
-/// Whether a word is what printing functions write for something that is not finite, or a number beyond all bounds.
-fn is_no_number(word: &str) -> bool {
+/// Returns whether a word is how print functions write a value that is not finite, or a number that
+/// is too large for an `f64`.
+fn is_non_number(word: &str) -> bool {
     let unsigned = word.trim_start_matches(['+', '-']);
     // Microsoft's C library writes 1.#INF, 1.#QNAN and nan(ind).
     let of_microsoft = unsigned.starts_with("1.#") || unsigned.starts_with("nan(");
@@ -230,11 +235,11 @@ fn is_no_number(word: &str) -> bool {
     word.chars().all(plain) && (of_microsoft || word.parse::<f64>().is_ok_and(|number| !number.is_finite()))
 }
 
-/// More joints than an arm has.
+/// The most joints in a reply. No arm has more.
 const MAX_JOINTS: usize = 64;
-/// No tool has been turned so often.
+/// The largest angle in radians. No tool rotates so often.
 const MAX_ANGLE: f64 = 1000.0;
-/// How far two ways to tell the same orientation may be apart, in radians.
-const SAME_TURNING: f64 = 0.05;
-/// What a controller may say when there is no fault.
+/// The largest difference in radians between `rpy` and `quaternion` of the same orientation.
+const SAME_ROTATION: f64 = 0.05;
+/// The values that controllers send if there is no fault.
 const NO_FAULT: [&str; 9] = ["", "none", "ok", "no", "no fault", "no error", "no_error", "false", "0"];

@@ -1,4 +1,4 @@
-//! A line with places to be filled in: what both codecs are made of.
+//! Templates: lines with placeholders for values. Both formats, JSON and text, are made of them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::message::{Line, Order, PositionUnit};
 use crate::arm::Gripper;
 use crate::text::is_control_like;
 
-/// A line with places to be filled in, newline included.
+/// A line with placeholders, including its newline.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Template(Vec<Segment>);
 
@@ -18,16 +18,16 @@ enum Segment {
     Field(Field),
 }
 
-/// What a place is filled with.
+/// The value of a placeholder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Field {
     /// x, y or z (0, 1, 2), in the unit of the wire.
     Coordinate(usize),
-    /// One of two words.
+    /// One of two words for the gripper.
     Gripper {
-        /// When it is to be open.
+        /// The word for open.
         open: String,
-        /// When it is to be closed.
+        /// The word for closed.
         closed: String,
     },
     /// Roll, pitch or yaw (0, 1, 2), in radians.
@@ -36,65 +36,67 @@ pub enum Field {
     Quaternion(usize),
     /// The number of the line.
     Seq,
-    /// When it is sent, in seconds since 1970.
+    /// The send time, in seconds since 1970.
     Stamp,
 }
 
-/// What a line of JSON may tell beyond the protocol, in the order in which it does.
+/// The optional members of a JSON line, in the sequence in which the line has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Extra {
     /// `seq`: the number of the line.
     Seq,
-    /// `stamp`: when it was sent.
+    /// `stamp`: the send time.
     Stamp,
-    /// `rpy`: how the tool is to be turned, as roll, pitch and yaw.
+    /// `rpy`: the orientation of the tool as roll, pitch and yaw, in radians.
     Rpy,
-    /// `quaternion`: the same, as x, y, z and w.
+    /// `quaternion`: the orientation of the tool as x, y, z and w.
     Quaternion,
-    /// `ttl`: after how many milliseconds without a further line the controller is to stop by itself.
+    /// `ttl`: a time in milliseconds. If the controller receives no further line within this time,
+    /// it must stop the arm.
     Ttl,
 }
 
-/// Whether a line says where the arm is to go.
+/// Whether a line has a position and the gripper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A command does.
+    /// A command has them.
     Command,
-    /// A stop or a heartbeat does not.
+    /// A stop or a heartbeat does not have them.
     Bare,
 }
 
-/// Why a text is no template.
+/// Why a text is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// A place that nothing can be filled into: what stands in the braces, and what may.
-    #[error("'{{{0}}}' is no placeholder; here there are {1}")]
+    /// The braces have an unknown name. Has this name, and the list of the placeholders.
+    #[error("'{{{0}}}' is not a placeholder; the placeholders of this line are {1}")]
     Unknown(String, &'static str),
-    /// A brace without its other half.
-    #[error("a brace has no partner; a brace itself is written twice: {{{{ or }}}}")]
+    /// A brace has no partner.
+    #[error("a brace has no partner; to send a brace, write it twice: {{{{ or }}}}")]
     Brace,
-    /// A character that would end or spoil the line.
+    /// The text has a line break or another control character.
     #[error("it has a line break, or another character that cannot be printed")]
     Unprintable,
-    /// Nothing in it.
+    /// The text is empty.
     #[error("it is empty")]
     Empty,
-    /// A command that leads nowhere.
+    /// The command has no coordinate.
     #[error("it has none of {{x}}, {{y}} and {{z}}")]
     NoCoordinate,
-    /// A gripper that is told the same whatever it is to do.
-    #[error("it says '{0}' whether the gripper is to be open or closed")]
+    /// Open and closed have the same word.
+    #[error("it has the word '{0}' for both the open and the closed gripper")]
     SameGripper(String),
-    /// Too long for a line.
+    /// The text is too long for a line.
     #[error("it is longer than {MAX_TEMPLATE} bytes")]
     TooLong,
 }
 
 impl Template {
-    /// A template from text with placeholders in braces, without the newline. `ttl` fills in `{ttl}`.
+    /// Creates a template from a text with placeholders in braces, without the newline. `ttl` is
+    /// the value of `{ttl}`.
     ///
     /// # Errors
-    /// Why the text is none.
+    /// The text is not a template.
     pub fn parse(text: &str, kind: Kind, ttl: Duration) -> Result<Self, TemplateError> {
         if text.trim().is_empty() {
             return Err(TemplateError::Empty);
@@ -131,7 +133,7 @@ impl Template {
         Ok(template)
     }
 
-    /// Appends text as it is.
+    /// Appends fixed text.
     pub(super) fn text(&mut self, text: &str) {
         match self.0.last_mut() {
             Some(Segment::Text(before)) => before.extend_from_slice(text.as_bytes()),
@@ -140,22 +142,22 @@ impl Template {
         }
     }
 
-    /// Appends a place.
+    /// Appends a placeholder.
     pub(super) fn field(&mut self, field: Field) {
         self.0.push(Segment::Field(field));
     }
 
-    /// Appends whole milliseconds.
+    /// Appends the time as whole milliseconds.
     pub(super) fn ttl(&mut self, ttl: Duration) {
         self.text(&ttl.as_millis().to_string());
     }
 
-    /// Whether a reply may echo the number of this line.
+    /// Returns whether the line has its number, so that a reply may echo it.
     pub fn has_seq(&self) -> bool {
         self.fields().any(|field| *field == Field::Seq)
     }
 
-    /// Whether the line says how the tool is to be turned.
+    /// Returns whether the line has the orientation of the tool.
     pub fn has_orientation(&self) -> bool {
         self.fields().any(|field| matches!(field, Field::Angle(_) | Field::Quaternion(_)))
     }
@@ -167,12 +169,13 @@ impl Template {
         })
     }
 
-    /// Whether the line says so as roll, pitch or yaw.
+    /// Returns whether the line has roll, pitch or yaw.
     pub(super) fn has_angles(&self) -> bool {
         self.fields().any(|field| matches!(field, Field::Angle(_)))
     }
 
-    /// Appends the line, filled in, to `out`. `rpy` are the angles of its orientation.
+    /// Appends the line with its values to `out`. `rpy` are the angles of its orientation in
+    /// radians.
     pub(super) fn put(&self, line: &Line, unit: PositionUnit, rpy: [f64; 3], out: &mut impl BufMut) {
         for segment in &self.0 {
             match segment {
@@ -182,7 +185,7 @@ impl Template {
         }
     }
 
-    /// How long a line is without its numbers.
+    /// Returns the length of the line in bytes, without its numbers.
     pub(super) fn length(&self) -> usize {
         let length = |segment: &Segment| match segment {
             Segment::Text(text) => text.len(),
@@ -206,22 +209,23 @@ impl Field {
             }
             (Self::Angle(part), Order::Command(_)) => put_micro(rpy[*part], out),
             (Self::Quaternion(part), Order::Command(command)) => {
-                let untwisted = [0.0, 0.0, 0.0, 1.0];
-                put_micro(command.orientation.map_or(untwisted, |orientation| orientation.xyzw())[*part], out)
+                let identity = [0.0, 0.0, 0.0, 1.0];
+                put_micro(command.orientation.map_or(identity, |orientation| orientation.xyzw())[*part], out)
             }
-            // Only a command's template has these places.
+            // Only a command's template has these placeholders.
             (_, Order::Stop | Order::Heartbeat) => {}
         }
     }
 }
 
-/// Writes a length as a decimal number of `unit`. Every length is a whole number of micrometres.
+/// Writes a length as a decimal number in `unit`, rounded to whole micrometres.
 pub fn put_length(metres: f64, unit: PositionUnit, out: &mut impl BufMut) {
     put_decimal((metres * 1e6).round() as i64, unit.micrometres(), out);
 }
 
-/// Writes a number of small parts as a decimal number of wholes of `per_whole` parts, a power of ten. The digits are
-/// integers: no 35.50000000000001, no exponent, no negative zero.
+/// Writes `parts / per_whole` as a decimal number. `per_whole` is a power of ten. The calculation
+/// uses integers, so the result is exact (never 35.50000000000001) and has no exponent and no
+/// negative zero.
 fn put_decimal(parts: i64, per_whole: u64, out: &mut impl BufMut) {
     if parts < 0 {
         out.put_u8(b'-');
@@ -299,7 +303,8 @@ fn field(name: &str, kind: Kind) -> Result<Field, TemplateError> {
 const OF_COMMANDS: &str = "{x}, {y}, {z}, {gripper}, {gripper:OPEN|CLOSED} with two words of yours, {roll}, {pitch}, \
                            {yaw}, {qx}, {qy}, {qz}, {qw}, {seq}, {stamp} and {ttl}";
 const OF_ALL: &str = "{seq}, {stamp} and {ttl}";
-/// Filled in, it is still far from the longest line a controller has to take.
+/// The longest template in bytes. With its values it is still much shorter than the longest line
+/// that a controller must accept.
 pub(super) const MAX_TEMPLATE: usize = 1024;
 
 #[cfg(test)]
@@ -328,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn every_place_is_filled() {
+    fn every_placeholder_gets_its_value() {
         for (text, line) in [
             ("COMMAND MOVE {x} {y} {z} {gripper:OPEN|CLOSED}", "COMMAND MOVE 120.0 -35.5 210.0 OPEN\n"),
             ("{x};{gripper}", "120.0;open\n"),
@@ -343,29 +348,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_template_is_refused_with_what_is_wrong() {
-        let refused = |text: &str, kind| Template::parse(text, kind, TTL).unwrap_err().to_string();
+    fn invalid_template_is_rejected_with_the_reason() {
+        let rejected = |text: &str, kind| Template::parse(text, kind, TTL).unwrap_err().to_string();
         for (text, words) in [
-            ("G1 X{px}", "'{px}' is no placeholder; here there are {x}, {y}, {z}"),
-            ("{x} {gripper:OPEN}", "'{gripper:OPEN}' is no placeholder"),
+            ("G1 X{px}", "'{px}' is not a placeholder; the placeholders of this line are {x}, {y}, {z}"),
+            ("{x} {gripper:OPEN}", "'{gripper:OPEN}' is not a placeholder"),
             ("{x", "a brace has no partner"),
             ("{x}}", "a brace has no partner"),
             ("{x}\nM112", "a line break"),
             ("{x}\u{1b}[2J", "a line break, or another character"),
-            ("{x} {gripper:GRIP|GRIP}", "it says 'GRIP' whether the gripper is to be open or closed"),
+            ("{x} {gripper:GRIP|GRIP}", "it has the word 'GRIP' for both the open and the closed gripper"),
             (" ", "it is empty"),
             ("HOME {seq}", "it has none of {x}, {y} and {z}"),
         ] {
             assert!(
-                refused(text, Kind::Command).contains(words),
+                rejected(text, Kind::Command).contains(words),
                 "{text:?}: {}",
-                refused(text, Kind::Command)
+                rejected(text, Kind::Command)
             );
         }
-        assert!(refused("STOP {x}", Kind::Bare).ends_with("here there are {seq}, {stamp} and {ttl}"));
-        // However long it is, it is one line.
+        assert!(rejected("STOP {x}", Kind::Bare).ends_with("of this line are {seq}, {stamp} and {ttl}"));
+        // A line break is found in a long text too.
         let hidden = format!("{{x}} {} \nG28", "G".repeat(300));
-        assert!(refused(&hidden, Kind::Command).contains("a line break"));
-        assert!(refused(&format!("{{x}}{}", "G".repeat(1024)), Kind::Command).contains("longer than 1024"));
+        assert!(rejected(&hidden, Kind::Command).contains("a line break"));
+        assert!(rejected(&format!("{{x}}{}", "G".repeat(1024)), Kind::Command).contains("longer than 1024"));
     }
 }

@@ -103,7 +103,7 @@ async fn a_greeting_that_does_not_come_is_given_up_by_name() {
     scene.move_hand(Some(HERE));
     let mut stream = accept(&listener).await;
     stream.write_all(b"ready\nlogin: ").await.unwrap();
-    let error = "1 of 2 greeting lines have come within link.banner_timeout 0.2 s; \"login: \" has come, without the \
+    let error = "1 of 2 greeting lines have come within link.banner_timeout 0.2 s; \"login: \" was received without the \
                  newline (\\n) that ends a line; set link.banner_lines to";
     let status = scene.until("given up", |status| status.last_error.starts_with(error)).await;
     assert!(status.reason.contains("link.banner_timeout to more than"), "{}", status.reason);
@@ -190,11 +190,11 @@ async fn answers(reply: &'static [u8]) -> u16 {
 async fn a_reply_without_its_end_is_quoted_and_its_silence_not_blamed() {
     let format = || ("wire.format", text("text"));
     for (settings, reply, words) in [
-        (vec![format()], &b"OK"[..], "\"OK\" has come, without the newline (\\n)"),
-        (vec![format()], b"OK\r", "\"OK\\r\" has come, with a carriage return"),
-        (vec![], b"{\"status\":\"ok\"}\0", "\"{\"status\":\"ok\"}\\0\" has come, with NUL (byte 0)"),
-        (vec![], b"{\"status\":\"ok\"};", "\"{\"status\":\"ok\"};\" has come, with a semicolon"),
-        (vec![], b"{\"status\":", "\"{\"status\":\" has come, and the rest of the reply has not"),
+        (vec![format()], &b"OK"[..], "\"OK\" was received without the newline (\\n)"),
+        (vec![format()], b"OK\r", "\"OK\\r\" was received with a carriage return"),
+        (vec![], b"{\"status\":\"ok\"}\0", "\"{\"status\":\"ok\"}\\0\" was received with NUL (byte 0)"),
+        (vec![], b"{\"status\":\"ok\"};", "\"{\"status\":\"ok\"};\" was received with a semicolon"),
+        (vec![], b"{\"status\":", "\"{\"status\":\" was received without the rest of the reply"),
     ] {
         let times = [("link.reply_timeout", Value::Real(0.1)), ("link.timeout", Value::Real(1.5))];
         let mut scene = Scene::start(answers(reply).await, &[settings, times.into()].concat());
@@ -211,7 +211,7 @@ async fn a_reply_without_its_end_is_quoted_and_its_silence_not_blamed() {
 #[tokio::test]
 async fn a_datagram_that_is_no_reply_is_quoted() {
     for (reply, words) in [
-        (&b"OK"[..], "a datagram was passed over: a line is no reply"),
+        (&b"OK"[..], "a datagram was passed over: a line is not a reply"),
         (b"{\"status\":\"ok\"}", "a reply has come without \"seq\""),
     ] {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -249,10 +249,10 @@ async fn a_byte_order_mark_passes_and_a_nul_is_named() {
     scene.until("answered", |status| status.acknowledged == 3).await;
     line(&mut stream).await;
     stream.write_all(&[b"\0", OK].concat()).await.unwrap();
-    let nul = "a line has NUL (byte 0) at its byte 0, which no reply has: \"\\0{";
+    let nul = "a line has NUL (byte 0) at its byte 0, but a reply must not have a NUL: \"\\0{";
     let status = scene.until("lost", |status| status.last_error.starts_with(nul)).await;
     assert!(
-        status.last_error.ends_with("in C send strlen(reply) bytes, and not sizeof"),
+        status.last_error.ends_with("in C send strlen(reply) bytes, not sizeof(reply)"),
         "{}",
         status.last_error
     );
@@ -265,7 +265,7 @@ async fn first_words_that_are_no_reply_may_be_a_greeting() {
     let mut stream = accept(&listener).await;
     stream.write_all(b"Gr\xfc\xdf Gott\n").await.unwrap();
     let status = scene.until("lost", |status| status.state == LinkState::Backoff).await;
-    assert!(status.last_error.ends_with("; say nothing on connecting; or set link.banner_lines (--greeting of arm_check) to the number of lines"), "{}", status.last_error);
+    assert!(status.last_error.ends_with("; send nothing on connecting; or set link.banner_lines (--greeting of arm_check) to the number of lines"), "{}", status.last_error);
     scene.move_hand(Some(HERE));
     let mut stream = BufReader::new(accept(&listener).await);
     line(&mut stream).await;

@@ -117,7 +117,7 @@ ROWS = [
     answers("JSON a thousand deep", DEEP, "recursion limit"),
     answers("a member twice", b'{"status":"ok","status":"ok"}\n', "duplicate field"),
     answers("an unknown status", b'{"status":"done"}\n', 'the status "done"'),
-    answers("bare words", b"OK\n", "is no reply"),
+    answers("bare words", b"OK\n", "is not a reply"),
     answers("NUL and escapes for a status", b'{"status":"\\u0000\\u001b[2J"}\n', "\ufffd\ufffd[2J"),
     answers("a NUL in front of each reply", b"\0" + OK, "NUL (byte 0) at its byte 0"),
     Fault(

@@ -196,7 +196,7 @@ def wait_until_seen(peer):
 def wait_until_left(peer):
     """Waits until the bridge has seen in the graph that no node publishes on the gripper's topic any more."""
     diagnostics = peer.record(DiagnosticArray, "/diagnostics")
-    diagnostics.wait(lambda array: gripper_topic(array) == "nobody publishes on /gripper")
+    diagnostics.wait(lambda array: gripper_topic(array) == "no node publishes on /gripper")
 
 
 def refuse_closing(controller):

@@ -130,7 +130,7 @@ def test_a_client_that_no_answer_can_reach_costs_nobody_else_theirs(peer):
     logged = peer.record(Log, "/rosout", QoSProfile(depth=100))
     with hand_sim("-r", "__node:=heard_by_some"):
         call_in_vain(peer, ListParameters, "/heard_by_some/list_parameters")
-        logged.wait(lambda log: log.name == "heard_by_some" and "has to call again" in log.msg)
+        logged.wait(lambda log: log.name == "heard_by_some" and "call the service again" in log.msg)
         assert "rate" in peer.call(ListParameters, "/heard_by_some/list_parameters").result.names
 
 
@@ -148,7 +148,7 @@ def test_in_simulated_time_the_stamps_are_of_the_clock(peer, repeat):
         (["-p", "on_loss:=freeze"], "parameter 'on_loss' is 'freeze'; it must be one of: 'silent', 'zeros', 'repeat'"),
         (["-p", "box.max:=[0.1,0.2,0.3]"], "which is [0.1, 0.2, 0.3]"),
         (["-p", "use_sim_time:=1"], "parameter 'use_sim_time' is 1, an integer; it must be a boolean"),
-        (["-p"], "bad arguments: '-p' wants a value"),
+        (["-p"], "bad arguments: '-p' needs a value"),
     ],
     ids=["out of range", "no such choice", "box without an inside", "time of no kind", "half an argument"],
 )

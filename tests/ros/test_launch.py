@@ -181,7 +181,7 @@ def test_the_parameter_file_is_found_from_home_and_here(launched, controller, tm
         ("/nowhere/arm.yaml", "/nowhere/arm.yaml does not exist"),
         ("~nobody_here/arm.yaml", "/~nobody_here/arm.yaml does not exist"),
         ("folder", "{home}/folder is a directory"),
-        ("pipe", "{home}/pipe is no readable file"),
+        ("pipe", "{home}/pipe is not a readable file"),
     ],
 )
 def test_an_unreadable_parameter_file_ends_the_launch(launched, tmp_path, given, named):

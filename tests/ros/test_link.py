@@ -146,7 +146,7 @@ def test_a_bridge_without_its_controller_sits_quietly_and_starts_when_it_comes(c
     status = started.status
     status.wait(lambda status: status.attempts >= 3, state="BACKOFF", reason="refused.*; next attempt in")
     # Nobody publishes targets either, and that is one line too.
-    started.log.wait(lambda line: "no target can come" in line)
+    started.log.wait(lambda line: "no target can arrive" in line)
     log_before, seen_before = len(started.log), len(status.seen)
     before, from_ = started.cpu_seconds(), time.monotonic()
     # Nothing is to be awaited: this is the time over which it must be quiet.
@@ -209,7 +209,7 @@ def assert_logged_once(started, attempts, again, hint):
     [
         (b"OK\n", "wire.format: text"),
         (b"Command received\n", "set link.banner_lines"),
-        (OK + OK, "answer when the line is taken, and not again"),
+        (OK + OK, "reply when you accept the line, and not again"),
         (b'{\n  "status": "ok"\n}\n', "without indentation"),
     ],
     ids=["words", "a greeting", "two replies", "over several lines"],
@@ -288,7 +288,7 @@ def test_a_greeting_that_does_not_come_is_told_with_both_parameters(controllers,
     controller = controllers(greeting=b"hello\nlogin: ")
     started = bridge(controller, {**QUICK, "link.banner_lines": 2, "link.banner_timeout": 0.3})
     given_up = started.status.wait(state="BACKOFF", reason="1 of 2 greeting lines have come")
-    for words in ("link.banner_timeout 0.3 s", "set link.banner_lines", '"login: " has come, without the newline'):
+    for words in ("link.banner_timeout 0.3 s", "set link.banner_lines", '"login: " was received without the newline'):
         assert words in given_up.last_error, given_up.last_error
 
 

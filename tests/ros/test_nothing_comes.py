@@ -19,25 +19,25 @@ def gripper_topic(array):
 
 def test_nobody_publishes(controller, bridge):
     started = bridge(controller, AT_PLACE)
-    started.status.wait(state="CONNECTED", reason="no target received yet: nobody publishes on /target_pose$")
+    started.status.wait(state="CONNECTED", reason="no target received yet: no node publishes on /target_pose$")
 
 
 def test_targets_on_another_topic_are_named(controller, bridge, hand, peer):
     tracker = hand(PLACE, "/hand_pose")
     started = bridge(controller, AT_PLACE)
-    reason = f"nobody publishes on /target_pose; /hand_pose has {POSE_STAMPED}$"
+    reason = f"no node publishes on /target_pose; /hand_pose has {POSE_STAMPED}$"
     started.status.wait(state="CONNECTED", reason=reason)
-    started.log.wait(lambda line: "WARN" in line and "no target can come: nobody publishes on /target_pose; /hand_pose" in line)
+    started.log.wait(lambda line: "WARN" in line and "no target can arrive: no node publishes on /target_pose; /hand_pose" in line)
     tracker.close()
-    started.status.wait(reason="nobody publishes on /target_pose$")
+    started.status.wait(reason="no node publishes on /target_pose$")
 
 
 def test_targets_of_another_type_are_named(controller, bridge, peer):
     peer.node.create_publisher(Pose, "/target_pose", 10)
     started = bridge(controller, AT_PLACE)
-    reason = rf"/target_pose has geometry_msgs/msg/Pose from /tester; this bridge listens for {POSE_STAMPED} \(input.type\)$"
+    reason = rf"/target_pose has geometry_msgs/msg/Pose from /tester; this bridge expects {POSE_STAMPED} \(input.type\)$"
     started.status.wait(state="CONNECTED", reason=reason)
-    started.log.wait(lambda line: "WARN" in line and "this bridge listens for" in line)
+    started.log.wait(lambda line: "WARN" in line and "this bridge expects" in line)
     # It is no second hand either. A process has one type for a topic, so this hand is another one's.
     with subprocess.Popen([EXECUTABLES / "hand_sim"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as tracker:
         started.status.wait(motion="TRACKING")
@@ -56,7 +56,7 @@ def test_a_publisher_that_has_gone_is_told(controller, bridge, hand):
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
     tracker.close()
-    started.status.wait(motion="HOLDING", reason=r"no new target for \d+\.\d s; nobody publishes on /target_pose$")
+    started.status.wait(motion="HOLDING", reason=r"no new target for \d+\.\d s; no node publishes on /target_pose$")
 
 
 def test_a_gripper_of_another_type_is_told_and_holds_nothing(controller, bridge, hand, peer, repeat):
@@ -65,10 +65,10 @@ def test_a_gripper_of_another_type_is_told_and_holds_nothing(controller, bridge,
     started = bridge(controller, AT_PLACE)
     hand(PLACE)
     started.status.wait(motion="TRACKING")
-    words = "/gripper has std_msgs/msg/Float32 from /tester; this bridge listens for std_msgs/msg/Bool (gripper.type)"
+    words = "/gripper has std_msgs/msg/Float32 from /tester; this bridge expects std_msgs/msg/Bool (gripper.type)"
     diagnostics.wait(lambda array: gripper_topic(array) == words)
     started.log.wait(lambda line: "WARN" in line and words in line)
     wrong.close()
-    diagnostics.wait(lambda array: gripper_topic(array) == "nobody publishes on /gripper")
+    diagnostics.wait(lambda array: gripper_topic(array) == "no node publishes on /gripper")
     repeat(Bool, "/gripper", lambda: Bool(data=True))
     diagnostics.wait(lambda array: gripper_topic(array) == "ok")

@@ -84,7 +84,7 @@ def test_a_stop_is_heard_among_clients_that_no_answer_can_reach(controller, brid
     call_in_vain(peer, GetParameters, "/aether_bridge/get_parameters", period=0.02)
     seen = -1
     for _ in range(10):
-        seen = given_up.find(lambda log: "has to call again" in log.msg, seen + 1)
+        seen = given_up.find(lambda log: "call the service again" in log.msg, seen + 1)
     assert peer.call(Trigger, "/aether_bridge/stop").success
     after = controller.mark()
     status.wait(motion="STOPPED")

@@ -160,7 +160,7 @@ def test_the_start_says_what_was_read_from_where(controller, bridge, tmp_path):
     started = bridge(controller, {}, ["--params-file", one, "--params-file", two])
     started.log.wait(lambda line: f"2 from '{one}', 1 from '{two}', 1 from the command line" in line)
     # A value of a file that does not hold, though it is no default, is a surprise.
-    warning = f"parameter 'limits.speed' is 0.2 in '{one}', and that does not hold: it is 0.15 in '{two}'"
+    warning = f"parameter 'limits.speed' is 0.2 in '{one}', but this value is not used, because it is 0.15 in '{two}'"
     assert sum(warning in line for line in started.log) == 1
 
 

@@ -114,11 +114,11 @@ def test_an_answer_that_is_no_reply_ends_the_connection_and_is_named(controllers
 @pytest.mark.parametrize(
     ("answer", "codec", "quoted"),
     [
-        (b"OK", "text", r'"OK" has come, without the newline (\n)'),
-        (b"OK\r", "text", r'"OK\r" has come, with a carriage return (\r) where a newline (\n) has to end the line'),
-        (b'{"status":"ok"}\0', "json", r'"{"status":"ok"}\0" has come, with NUL (byte 0) where a newline'),
-        (b'{"status":"ok"};', "json", '"{"status":"ok"};" has come, with a semicolon'),
-        (b'{"status":', "json", '"{"status":" has come, and the rest of the reply has not'),
+        (b"OK", "text", r'"OK" was received without the newline (\n)'),
+        (b"OK\r", "text", r'"OK\r" was received with a carriage return (\r) where a newline (\n) has to end the line'),
+        (b'{"status":"ok"}\0', "json", r'"{"status":"ok"}\0" was received with NUL (byte 0) where a newline'),
+        (b'{"status":"ok"};', "json", '"{"status":"ok"};" was received with a semicolon'),
+        (b'{"status":', "json", '"{"status":" was received without the rest of the reply'),
     ],
     ids=["no newline", "carriage return", "NUL", "semicolon", "half"],
 )

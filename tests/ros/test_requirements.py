@@ -152,7 +152,7 @@ def test_a_libclang_path_without_libclang_is_named(machine, tmp_path):
     machine.environment["LIBCLANG_PATH"] = str(folder)
     (missing,) = machine.configure()
     assert missing == (
-        f"libclang is missing: LIBCLANG_PATH is '{folder}', and there is no libclang.so. Take the one of the system:",
+        f"libclang is missing: LIBCLANG_PATH is '{folder}', but it contains no libclang.so. Use the libclang of the system:",
         "unset LIBCLANG_PATH && sudo apt install libclang-dev",
     )
 
@@ -164,7 +164,7 @@ def test_a_machine_without_libclang_is_told_its_package(machine):
     del machine.environment["LIBCLANG_PATH"]
     (missing,) = machine.configure()
     assert missing == (
-        "libclang is missing: the headers of ROS are read with it (bindgen). Install it:",
+        "libclang is missing: bindgen needs it to read the headers of ROS. Install it:",
         "sudo apt install libclang-dev",
     )
 
@@ -178,7 +178,7 @@ def test_interfaces_that_are_not_sourced_are_named(machine, how):
     else:
         machine.environment["AETHER_EXTRA_INTERFACES"] = names
         missing = machine.configure()
-    said = "is not sourced. Source the workspace that it is built in. If it is a part of ROS:"
+    said = "is not sourced. Source the workspace that contains it. If it is part of ROS, install it:"
     distro = os.environ["ROS_DISTRO"]
     assert missing == [
         (f"The message package foo_msgs {said}", f"sudo apt install ros-{distro}-foo-msgs"),

@@ -178,7 +178,7 @@ def test_a_broadcaster_that_stops_holds_the_arm_until_it_is_back(controller, bri
     seen(stamp=stamp)
     started.status.wait(motion="TRACKING")
     broadcaster.close()
-    started.status.wait(motion="HOLDING", reason=f"the newest of 'camera' is .*{words}")
+    started.status.wait(motion="HOLDING", reason=f"the newest transform of 'camera' is .*{words}")
     controller.lines.assert_none(after=controller.mark())
     moving()
     started.status.wait(motion="TRACKING")
@@ -238,7 +238,7 @@ def test_garbage_is_told_of_once_and_changes_nothing(controller, bridge, seen, f
     repeat(TFMessage, "/tf", lambda: TFMessage(transforms=[*garbage, turned]), rate=10.0)
     fixed(transform("camera", "arm_base"))
     for words in [
-        "'nan' on /tf is ignored: its numbers are no transform: translation \\[NaN, 0.0, 0.0\\]".replace("\\", ""),
+        "'nan' on /tf is ignored: its numbers are not a transform: translation \\[NaN, 0.0, 0.0\\]".replace("\\", ""),
         "'' on /tf is ignored: one of its frames has no name",
         "'self' on /tf is ignored: it is its own parent",
         "'old' on /tf is ignored: its stamp is",

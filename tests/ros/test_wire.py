@@ -169,9 +169,9 @@ def test_a_state_that_is_not_expected_ends_the_connection(controller, bridge):
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [
-        ({"wire.format": "text", "wire.text.command": "G1 X{px}"}, "'{px}' is no placeholder; here there are {x}, {y}, {z}"),
+        ({"wire.format": "text", "wire.text.command": "G1 X{px}"}, "'{px}' is not a placeholder; the placeholders of this line are {x}, {y}, {z}"),
         ({"wire.json.open": "yes"}, "'wire.json.open' is 'yes'; it must be a JSON value"),
-        ({"link.transport": "udp"}, "'wire.extra_fields' is ['none']; it must be one with a number ('seq', or '{seq}' in text)"),
+        ({"link.transport": "udp"}, "'wire.extra_fields' is ['none']; it must contain 'seq' while 'link.transport' is 'udp'"),
         ({"wire.extra_fields": ["seq", "time"]}, "it must be ['none'] or any of 'seq', 'stamp', 'rpy', 'quaternion', 'ttl'"),
         ({"wire.json.type": "", "teleop.hold_behavior": "stop"}, "'wire.json.type' is ''; it must be a name"),
     ],

@@ -1,7 +1,7 @@
-//! What parameters were called in earlier versions. An old name is refused with the new one, and not ignored like a name
-//! that never was.
+//! Former names of parameters. A former name is rejected, and the error contains the new name.
 
-/// Former names, each with the name since. Only names that the table does not have are looked up here.
+/// Former names, each with its present name. Only names that are not in the table are looked up
+/// here.
 pub(super) const NAMES: &[(&str, &str)] = &[
     ("role", "link.transport"),
     ("host", "link.host"),
@@ -67,8 +67,8 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("limits.jump_confirm", "limits.jump_confirm_time"),
 ];
 
-/// For a parameter by its name: a word of an earlier version, and the word since. Only words that the parameter does not
-/// accept are looked up here.
+/// Former values: name of the parameter, former value, present value. Only values that the
+/// parameter does not accept are looked up here.
 pub(super) const VALUES: &[(&str, &str, &str)] = &[("teleop.hold_behavior", "nothing", "silent")];
 
 #[cfg(test)]
@@ -80,18 +80,18 @@ mod tests {
     use crate::params::{Table, Value};
 
     #[test]
-    fn each_row_has_one_name_of_the_table() {
+    fn each_row_has_one_current_name() {
         for (former, name) in NAMES {
             let has = |name| BridgeTable::find(name).is_some();
             assert_ne!(has(former), has(name), "{former} → {name}");
         }
         let columns: [BTreeSet<_>; 2] =
             [NAMES.iter().map(|row| row.0).collect(), NAMES.iter().map(|row| row.1).collect()];
-        assert!(columns.iter().all(|column| column.len() == NAMES.len()), "a name is there twice");
+        assert!(columns.iter().all(|column| column.len() == NAMES.len()), "a name occurs twice");
     }
 
     #[test]
-    fn each_row_has_one_value_that_is_accepted() {
+    fn each_row_has_one_accepted_value() {
         for (name, former, value) in VALUES {
             let Some(parameter) = BridgeTable::find(name) else { continue };
             let accepts = |word: &str| parameter.accepts(&Value::Text(word.into()));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_of_the_table_is_there_once() {
+    fn names_of_the_table_are_unique() {
         let names: BTreeSet<_> = BridgeTable::parameters().map(|parameter| parameter.name).collect();
         assert_eq!(names.len(), BridgeTable::parameters().count());
     }

@@ -1,4 +1,4 @@
-//! When the gripper follows.
+//! Parameters of the gripper.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::params::{one_of, real, seconds, text};
 /// The message types that the topic `gripper` can carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GripperType {
-    /// `std_msgs/msg/Bool`: closed?
+    /// `std_msgs/msg/Bool`: true closes
     Bool,
     /// `std_msgs/msg/Float32`: opening 0..1
     Float32,
@@ -21,46 +21,49 @@ pub enum GripperType {
 /// What may open the gripper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenedBy {
-    /// Whatever closes it.
+    /// The same inputs that can close it.
     Input,
-    /// The topic `gripper` alone.
+    /// Only the topic `gripper`.
     Topic,
 }
 
 crate::parameters! {
-    /// When the gripper follows.
+    /// The gripper: where its input comes from, and when it opens and closes.
     pub static GRIPPER;
 
-    /// Type of the messages on the topic gripper. Bool: closed? Float32, Float64: opening from 0 to 1. String: 'open'
-    /// or 'closed'.
+    /// Message type of the topic gripper. Bool: true closes. Float32, Float64: opening from 0
+    /// (closed) to 1 (open). String: 'open' or 'closed'.
     GRIPPER_TYPE: GripperType = one_of("gripper.type", &[
         ("std_msgs/msg/Bool", GripperType::Bool),
         ("std_msgs/msg/Float32", GripperType::Float32),
         ("std_msgs/msg/Float64", GripperType::Float64),
         ("std_msgs/msg/String", GripperType::String),
     ]);
-    /// Where a message with a target says whether the hand that grips is seen: a bool, or a number that is above zero
-    /// then. While it is not seen what the message says of the gripper (input.gripper) does not count. none: nowhere.
+    /// Field of the target message that states whether the gripping hand is visible: a bool, or a
+    /// number above 0 for visible. While the hand is not visible, the bridge ignores the field
+    /// input.gripper. none: the message has no such field.
     GRIPPER_VALID: String = text("gripper.valid", "none").not_empty();
-    /// What opens the gripper if input.gripper names a field. input: that field. topic: only the topic gripper, for a
-    /// tracker that says open when it has lost the hand that grips, and has no field for gripper.valid. The field only
-    /// closes it then.
+    /// What may open the gripper if input.gripper names a field. input: that field. topic: only the
+    /// topic gripper; the field can only close. Use topic if the tracker reports open when it loses
+    /// the gripping hand and has no field for gripper.valid.
     GRIPPER_OPENED_BY: OpenedBy = one_of("gripper.opened_by", &[
         ("input", OpenedBy::Input),
         ("topic", OpenedBy::Topic),
     ]);
-    /// State of the gripper in commands until the input says one, or the controller reports one.
+    /// State of the gripper in commands before the first message on the gripper, or before the
+    /// controller reports a state.
     GRIPPER_INITIAL: Gripper = one_of("gripper.initial", &[
         ("open", Gripper::Open),
         ("closed", Gripper::Closed),
     ]);
-    /// An opening below this closes the gripper.
+    /// An opening below this value closes the gripper.
     GRIPPER_CLOSE_BELOW: f64 = real("gripper.close_below", 0.3, 0.0..=1.0).always();
-    /// An opening above this opens the gripper; between the two nothing changes.
+    /// An opening above this value opens the gripper. Between gripper.close_below and this value
+    /// the gripper does not change.
     GRIPPER_OPEN_ABOVE: f64 = real("gripper.open_above", 0.5, 0.0..=1.0).always();
-    /// How long the wish to close must stand before the gripper follows.
+    /// The input must request closed for this long before the gripper closes.
     GRIPPER_CLOSE_DEBOUNCE: Duration = seconds("gripper.close_debounce", 0.1, 0.0..=10.0).always();
-    /// How long the wish to open must stand before the gripper follows: longer, since to drop what is held is the worse
-    /// mistake.
+    /// The input must request open for this long before the gripper opens. The default is longer
+    /// than for closing, because dropping a held object is worse than grasping late.
     GRIPPER_OPEN_DEBOUNCE: Duration = seconds("gripper.open_debounce", 0.3, 0.0..=10.0).always();
 }

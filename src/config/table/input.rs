@@ -1,11 +1,11 @@
-//! Where targets come from, how they come into the arm's base frame, and how they are smoothed.
+//! Parameters of the targets: topic and fields, frames and transforms, filter.
 
 use std::time::Duration;
 
 use crate::params::{boolean, field_paths, one_of, real, reals, seconds, text};
 use crate::teleop::RetargetMode;
 
-/// The kinds of filter that there are.
+/// The available filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FilterKind {
     /// The One Euro filter.
@@ -15,98 +15,110 @@ pub enum FilterKind {
 }
 
 crate::parameters! {
-    /// Where targets come from, and which are followed.
+    /// The topic with the targets: its message type and fields, and when a hand counts as lost.
     pub static INPUT;
 
-    /// Name of the topic that the targets come on.
+    /// Name of the topic with the targets.
     INPUT_TOPIC: String = text("input.topic", "target_pose").not_empty();
-    /// Type of the messages on it: any that the bridge was built with. PoseStamped, Pose, PointStamped, Point and
-    /// TransformStamped of geometry_msgs are read fastest.
+    /// Message type of input.topic. The bridge reads every type that it was built with.
+    /// PoseStamped, Pose, PointStamped, Point and TransformStamped of geometry_msgs are the
+    /// fastest.
     INPUT_TYPE: String = text("input.type", "geometry_msgs/msg/PoseStamped").not_empty();
-    /// Where a message has x, y and z: paths like 'pose.position.x' or 'landmarks[8].x'. auto: where messages of ROS
-    /// have them.
+    /// Fields of x, y and z: paths like 'pose.position.x' or 'landmarks[8].x'. auto: the usual
+    /// fields of ROS messages.
     INPUT_POSITION: Vec<String> = field_paths("input.position", 3, false);
-    /// Where a message has x, y, z and w of a quaternion. auto: where messages of ROS have them, if this one does.
-    /// none: nowhere.
+    /// Fields of the quaternion x, y, z and w. auto: the usual fields of ROS messages, if the
+    /// message has them. none: no orientation.
     INPUT_ORIENTATION: Vec<String> = field_paths("input.orientation", 4, true);
-    /// Where a message says when it was taken: a builtin_interfaces/Time, or a floating-point number of seconds. auto:
-    /// header.stamp, if there is one. none: nowhere, or not to be trusted.
+    /// Field with the time of the measurement: builtin_interfaces/Time, or a floating-point number
+    /// of seconds. auto: header.stamp, if the message has it. none: the message has no stamp, or
+    /// its stamp is not reliable.
     INPUT_STAMP: String = text("input.stamp", "auto").not_empty();
-    /// Where a message names the frame that its position is in. auto: header.frame_id, if there is one. none: nowhere;
-    /// it is the tracker's.
+    /// Field with the name of the frame of the position. auto: header.frame_id, if the message has
+    /// it. none: every position is in the tracker's frame.
     INPUT_FRAME: String = text("input.frame", "auto").not_empty();
-    /// Where a message says whether there is a hand: a bool, or a number that is above zero then. none: nowhere.
+    /// Field that states whether a hand is visible: a bool, or a number above 0 for visible. none:
+    /// the message has no such field.
     INPUT_VALID: String = text("input.valid", "none").not_empty();
-    /// Where a message says what the gripper is to do: a bool (closed?), a number (opening from 0 to 1) or a string
-    /// ('open', 'closed'). It takes two messages that say the same. none: nowhere; the topic gripper does.
+    /// Field for the gripper: a bool (true closes), a number (opening from 0 to 1) or a string
+    /// ('open' or 'closed'). A new value counts after two messages in a row with it. none: the
+    /// topic gripper controls the gripper.
     INPUT_GRIPPER: String = text("input.gripper", "none").not_empty();
-    /// Unit of x, y and z: m, cm or mm, or a number of metres to the sender's unit, like '0.001', for image units.
+    /// Unit of x, y and z in messages: m, cm or mm. For other units, such as image units, write the
+    /// number of metres in one unit, like '0.001'.
     INPUT_UNIT: String = text("input.unit", "m").not_empty();
-    /// A target older than this never moves the arm. Measured on the steady clock from receipt, plus the age that its
-    /// stamp tells.
+    /// A target older than this does not move the arm. The age is the time since receipt on the
+    /// steady clock, plus the age that the stamp shows at receipt.
     INPUT_TIMEOUT: Duration = seconds("input.timeout", 0.2, 0.01..=10.0).always();
-    /// Whether a target of exactly 0, 0, 0 means that the tracker sees no hand. A single one is passed over, two in a
-    /// row are a loss.
+    /// true: a target of exactly 0, 0, 0 means that the tracker sees no hand. The bridge ignores a
+    /// single zero. Two zeros in a row count as a lost hand.
     INPUT_ZERO_IS_LOST: bool = boolean("input.zero_is_lost", true).always();
-    /// Targets that are exactly the same for this long are a loss: what trackers repeat when they lose the hand. 0:
-    /// never, for senders whose targets may rest.
+    /// If exactly the same target repeats for this long, the hand counts as lost. Some trackers
+    /// repeat the last target when they lose the hand. 0: never, for publishers whose targets may
+    /// rest.
     INPUT_FROZEN_TIMEOUT: Duration = seconds("input.frozen_timeout", 0.0, 0.0..=60.0).always();
-    /// Targets that come less often than this, over the last four intervals, are a loss. 0: any rate will do.
+    /// If targets arrive less often than this, the hand counts as lost. The rate is the mean over
+    /// the last four intervals. 0: every rate is accepted.
     INPUT_MIN_RATE: f64 = real("input.min_rate", 5.0, 0.0..=1000.0).unit("Hz").always();
 }
 
 crate::parameters! {
-    /// Frames of /tf.
+    /// Transforms from /tf and /tf_static.
     pub static TF;
 
-    /// Whether /tf and /tf_static are read, which takes a bridge that was built with tf2_msgs. Without them a target in
-    /// a frame that is neither retarget.frame nor arm.base_frame is refused.
+    /// true: the bridge reads /tf and /tf_static. This needs a bridge that was built with tf2_msgs.
+    /// false: the bridge rejects a target in a frame other than retarget.frame and arm.base_frame.
     TF_ENABLED: bool = boolean("tf.enabled", true);
-    /// How long a target in a frame of /tf waits for the transform of its stamp, at most as long as input.timeout
-    /// leaves it. Transforms have to be on their way for less, and come more often. 0: not at all.
+    /// Longest time that a target waits for the transform at its stamp. It never waits longer than
+    /// input.timeout allows. Transforms must arrive with less delay than this, and more often. 0:
+    /// targets do not wait.
     TF_TIMEOUT: Duration = seconds("tf.timeout", 0.1, 0.0..=1.0).always();
 }
 
 crate::parameters! {
-    /// From the tracker's frame to the arm's base frame.
+    /// The transform from the tracker's frame to the arm's base frame.
     pub static RETARGET;
 
-    /// absolute: the arm goes to where the hand is. relative: when motion begins the arm stays where it is, and from
-    /// then on goes as far as the hand goes.
+    /// absolute: the arm goes to the position of the hand. relative: the arm stays where it is when
+    /// motion begins, and then moves as far as the hand moves.
     RETARGET_MODE: RetargetMode = one_of("retarget.mode", &[
         ("absolute", RetargetMode::Absolute),
         ("relative", RetargetMode::Relative),
     ]).while_disarmed();
-    /// Name of the tracker's frame. A target whose frame_id is this name, or empty, is retargeted; one in
-    /// arm.base_frame is taken as it is; any other is looked up on /tf and /tf_static if tf.enabled is true, and
-    /// refused otherwise.
+    /// Name of the tracker's frame. If a target has this frame_id or an empty one, retarget.*
+    /// applies. A target in arm.base_frame is used unchanged. Any other frame is looked up on /tf
+    /// and /tf_static if tf.enabled is true, and rejected otherwise.
     RETARGET_FRAME: String = text("retarget.frame", "").while_disarmed();
-    /// Origin of the tracker's frame in the arm's base frame. A target becomes translation + rotation * (scale *
-    /// target).
+    /// Origin of the tracker's frame in the arm's base frame. The position in the base frame is
+    /// translation + rotation * (scale * target).
     RETARGET_TRANSLATION: [f64; 3] =
         reals("retarget.translation", [0.0; 3], -100.0..=100.0).unit("m").while_disarmed();
-    /// Roll, pitch and yaw of the tracker's frame in the arm's base frame, about fixed axes (REP 103).
+    /// Rotation of the tracker's frame in the arm's base frame: roll, pitch and yaw about fixed
+    /// axes (REP 103).
     RETARGET_ROTATION_RPY: [f64; 3] =
         reals("retarget.rotation_rpy", [0.0; 3], -7.0..=7.0).unit("rad").while_disarmed();
-    /// Factor for each axis of the tracker's frame; a negative one mirrors.
+    /// Factor for each axis of the tracker's frame. A negative factor mirrors the axis.
     RETARGET_SCALE: [f64; 3] = reals("retarget.scale", [1.0; 3], -1000.0..=1000.0).while_disarmed();
 }
 
 crate::parameters! {
-    /// How targets are smoothed.
+    /// The filter that smooths the targets.
     pub static FILTER;
 
-    /// How targets are smoothed. one_euro: strongly at rest, little in motion, for a tracker that guesses. none: not at
-    /// all, for a sender that computes.
+    /// Filter for targets. one_euro: smooths much at rest and little in motion, for trackers with
+    /// noise. none: no filter, for computed targets.
     FILTER_KIND: FilterKind = one_of("filter.kind", &[
         ("one_euro", FilterKind::OneEuro),
         ("none", FilterKind::None),
     ]).always();
-    /// Cutoff of the filter for a hand at rest. Lower: calmer, and slower to take up the last millimetres.
+    /// Cutoff frequency of the filter for a resting hand. Lower: less jitter, but the arm covers
+    /// the last millimetres more slowly.
     FILTER_MIN_CUTOFF: f64 = real("filter.min_cutoff", 0.05, 0.001..=1000.0).unit("Hz").always();
-    /// How much the cutoff rises with the hand's speed. Behind a steady motion the filter stays by at most 1 / (2 pi
-    /// beta) metres, behind one that turns by more. Higher: less lag, more jitter.
+    /// How much the cutoff frequency increases with the speed of the hand. In steady motion the
+    /// filter lags by at most 1 / (2 pi beta) metres; it lags more when the motion changes
+    /// direction. Higher: less lag, more jitter.
     FILTER_BETA: f64 = real("filter.beta", 50.0, 0.0..=10000.0).unit("Hz per m/s").always();
-    /// Cutoff of the smoothing of that speed. Higher: quicker to notice that the hand moves, more jitter.
+    /// Cutoff frequency of the filter for the speed of the hand. Higher: faster reaction to a
+    /// moving hand, more jitter.
     FILTER_DERIVATIVE_CUTOFF: f64 = real("filter.derivative_cutoff", 0.2, 0.001..=1000.0).unit("Hz").always();
 }

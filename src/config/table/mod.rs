@@ -1,5 +1,6 @@
-//! The table of parameters: the one source of names, defaults, ranges and descriptions. `config/bridge.yaml` and
-//! `ros2 param describe` say the same words.
+//! The table of parameters: the only source of names, defaults, ranges and descriptions.
+//! `ros2 param describe` shows them. `config/bridge.yaml` and `docs/parameters.md` are generated
+//! from them.
 
 mod former;
 mod gripper;

@@ -1,4 +1,4 @@
-//! When the arm moves, where to, and how fast.
+//! Parameters of motion: arming, the arm itself, workspace and limits.
 
 use std::time::Duration;
 
@@ -7,27 +7,31 @@ use crate::params::{boolean, boxes, integer, one_of, position, real, reals, seco
 use crate::teleop::{Arming, AssumedPosition, HoldBehavior, Policy};
 
 crate::parameters! {
-    /// Who arms, and when the arm moves or is held.
+    /// Arming, the rate of commands, and the behavior during a hold.
     pub static TELEOP;
 
-    /// Who arms. automatic: the bridge itself, once at start, and a loss is followed by an approach. operator:
-    /// ~/set_armed, at start and after every loss of the link.
+    /// automatic: the bridge arms itself once, after its start. After a loss of the link it
+    /// approaches the target again. operator: an operator must call ~/set_armed after the start and
+    /// after every loss of the link.
     TELEOP_ARMING: Arming = one_of("teleop.arming", &[
         ("automatic", Arming::Automatic),
         ("operator", Arming::Operator),
     ]).while_disarmed();
-    /// How long the input must have been good without a gap before arming leads to motion, and before a hand that was away
-    /// for more than a second is followed again.
+    /// How long targets must be good without a gap before motion begins after arming. The same
+    /// applies after the hand was away for more than one second.
     TELEOP_SETTLE_TIME: Duration = seconds("teleop.settle_time", 1.0, 0.0..=60.0).always();
-    /// If no good target has come for this long, the bridge disarms, and a person arms it again. 0: never.
+    /// If no good target arrives for this long, the bridge disarms. An operator must then arm it
+    /// again. 0: never.
     TELEOP_REARM_AFTER: Duration = seconds("teleop.rearm_after", 300.0, 0.0..=86400.0).always();
-    /// Most commands a second, and the rate of a ramp. 0: a command for every target at once, and 50 Hz within a ramp.
+    /// Maximum rate of commands, and the rate of commands during a ramp. 0: one command for each
+    /// target, without waiting, and 50 Hz during a ramp.
     TELEOP_COMMAND_RATE: f64 = real("teleop.command_rate", 50.0, 0.0..=1000.0).unit("Hz").always();
-    /// Error replies in a row after which motion holds for teleop.settle_time, at least 0.5 s, before the next attempt.
+    /// After this many error replies in a row, motion holds for teleop.settle_time, but for at
+    /// least 0.5 s. Then the bridge tries again.
     TELEOP_MAX_CONSECUTIVE_ERRORS: u32 = integer("teleop.max_consecutive_errors", 5, 1..=1000).always();
-    /// What the controller gets when motion is held, stopped or ended. silent: nothing. repeat: the last command at
-    /// teleop.command_rate while HOLDING or STOPPED, once accepted. stop: one line {"type":"stop"}, for a controller
-    /// that knows it.
+    /// What the bridge sends when motion is held, stopped or ended. silent: nothing. repeat: in the
+    /// states HOLDING and STOPPED, the last command at teleop.command_rate, if the controller has
+    /// accepted it. stop: one line {"type":"stop"}, for a controller that knows it.
     TELEOP_HOLD_BEHAVIOR: HoldBehavior = one_of("teleop.hold_behavior", &[
         ("silent", HoldBehavior::Silent),
         ("repeat", HoldBehavior::Repeat),
@@ -36,85 +40,98 @@ crate::parameters! {
 }
 
 crate::parameters! {
-    /// The arm's frame, and where it is taken to be.
+    /// The arm's base frame, its home, and its assumed position.
     pub static ARM;
 
-    /// Name of the arm's base frame, the frame_id of what is published.
+    /// Name of the arm's base frame. It is the frame_id of the published messages.
     ARM_BASE_FRAME: String = text("arm.base_frame", "arm_base").not_empty().while_disarmed();
-    /// Where the arm is when a person says that it is at home (arm.assume_position, or two calls of ~/set_armed), and where
-    /// ~/go_home leads. In the arm's base frame, inside the workspace.
+    /// Home position of the arm, in its base frame and inside the workspace. ~/go_home moves the
+    /// arm there. An operator can confirm that the arm is there: by arm.assume_position, or by two
+    /// calls of ~/set_armed.
     ARM_HOME: Position = position("arm.home", [0.2, 0.0, 0.2], -100.0..=100.0).always();
-    /// How the tool is turned at home, if commands carry an orientation: roll, pitch and yaw in the arm's base frame.
+    /// Tool orientation at home, if commands contain an orientation: roll, pitch and yaw in the
+    /// arm's base frame.
     ARM_HOME_RPY: [f64; 3] = reals("arm.home_rpy", [0.0; 3], -7.0..=7.0).unit("rad").always();
-    /// Where the arm is if its controller does not report it. none: unknown, and a person has to say so by two calls of
-    /// ~/set_armed. home: at arm.home when the bridge is started, because you have put it there. last: where the last
-    /// accepted command put it, though the connection was lost since or the bridge was disarmed.
+    /// Assumed position of the arm if its controller does not report one. none: unknown; an
+    /// operator must confirm the position by two calls of ~/set_armed. home: the arm is at arm.home
+    /// when the bridge starts, because you have moved it there. last: the arm stays at the last
+    /// accepted command, also after a lost connection or a disarm.
     ARM_ASSUME_POSITION: AssumedPosition = one_of("arm.assume_position", &[
         ("none", AssumedPosition::None),
         ("home", AssumedPosition::Home),
         ("last", AssumedPosition::Last),
     ]).while_disarmed();
-    /// How long an accepted command says where the arm is, on a connection that stands, if the controller does not report
-    /// it. After that a person has to say where it is.
+    /// How long the last accepted command counts as the position of the arm, if the controller does
+    /// not report a position and the connection stays open. After that an operator must confirm the
+    /// position.
     ARM_POSITION_TIMEOUT: Duration = seconds("arm.position_timeout", 300.0, 0.1..=86400.0).always();
-    /// How far from its last command the arm may be reported and still count as there. An arm that sags by less does not
-    /// sink with each motion. An arm that is farther away was moved by others.
+    /// Largest distance between the reported position and the last command at which the arm counts
+    /// as arrived. If an arm sags by less than this, it does not sink further with each motion. If
+    /// it is farther away, something else has moved it.
     ARM_POSITION_TOLERANCE: f64 = real("arm.position_tolerance", 0.01, 0.001..=1.0).unit("m").always();
-    /// Whether the arm goes to arm.home, as by ~/go_home, when the bridge is asked to end while it is armed. A second signal
-    /// ends the bridge at once. ros2 launch waits 5 s before that: give it sigterm_timeout:=30 for a longer way.
+    /// true: if the bridge is asked to end while it is armed, it first moves the arm to arm.home,
+    /// like ~/go_home. A second signal ends the bridge immediately. ros2 launch waits only 5 s; for
+    /// a longer way start it with sigterm_timeout:=30.
     ARM_PARK: bool = boolean("arm.park", false).always();
 }
 
 crate::parameters! {
-    /// Where commands may lead.
+    /// The region in which commands may lie.
     pub static WORKSPACE;
 
-    /// Lower corner of the box that commands lie in, in the arm's base frame.
+    /// Lower corner of the workspace box for commands, in the arm's base frame.
     WORKSPACE_MIN: Position = position("workspace.min", [-0.3, -0.3, 0.0], -100.0..=100.0).always();
-    /// Upper corner of the box that commands lie in, in the arm's base frame.
+    /// Upper corner of the workspace box for commands, in the arm's base frame.
     WORKSPACE_MAX: Position = position("workspace.max", [0.3, 0.3, 0.4], -100.0..=100.0).always();
-    /// What happens to a target outside the box. clamp: taken to its nearest point. reject: refused, and motion holds.
+    /// What happens to a target outside the box. clamp: the bridge uses the nearest point of the
+    /// box. reject: the bridge rejects the target, and motion holds.
     WORKSPACE_POLICY: Policy = one_of("workspace.policy", &[
         ("clamp", Policy::Clamp),
         ("reject", Policy::Reject),
     ]).always();
-    /// How far outside box and reach a target may be. One that is farther away is in another unit or in another frame:
-    /// refused, and motion holds, whatever workspace.policy says.
+    /// How far outside the box and the reach a target may be. A target farther away probably has
+    /// another unit or frame. The bridge rejects it and motion holds, even if workspace.policy is
+    /// clamp.
     WORKSPACE_TOLERANCE: f64 = real("workspace.tolerance", 0.5, 0.0..=1000.0).unit("m").always();
-    /// Boxes that commands keep out of and lead around, six numbers each, one box after the other: x, y and z of the lower
-    /// corner, then of the upper corner, in the arm's base frame. [0.0]: none.
+    /// Boxes that commands must not enter. The arm moves around them. Six numbers for each box: x,
+    /// y, z of the lower corner, then x, y, z of the upper corner, in the arm's base frame. [0.0]:
+    /// no boxes.
     WORKSPACE_KEEP_OUT: Vec<[f64; 6]> = boxes("workspace.keep_out", -100.0..=100.0).unit("m").always();
-    /// Commands keep at least this far from the origin of arm.base_frame, and lead around it: an arm cannot fold into
-    /// itself. 0: no such bound.
+    /// Minimum distance of commands from the origin of arm.base_frame. The arm moves around this
+    /// sphere, because an arm cannot fold into itself. 0: no minimum.
     WORKSPACE_REACH_MIN: f64 = real("workspace.reach_min", 0.05, 0.0..=100.0).unit("m").always();
-    /// Commands keep within this distance from the origin of arm.base_frame. 0: no such bound.
+    /// Maximum distance of commands from the origin of arm.base_frame. 0: no maximum.
     WORKSPACE_REACH_MAX: f64 = real("workspace.reach_max", 0.0, 0.0..=100.0).unit("m").always();
 }
 
 crate::parameters! {
-    /// How fast commands move the arm, and how far a target may leap.
+    /// Speed, acceleration, jumps of the target, and the following error.
     pub static LIMITS;
 
-    /// Fastest that commands move the arm. The default is the reduced speed of ISO 10218 manual operation.
+    /// Maximum speed at which commands move the arm. The default is the reduced speed of manual
+    /// operation in ISO 10218.
     LIMITS_SPEED: f64 = real("limits.speed", 0.25, 0.001..=10.0).unit("m/s").always();
-    /// Fastest that commands move the arm while it approaches a target after arming or a hold.
+    /// Maximum speed at which commands move the arm during the approach to a target, after arming
+    /// or after a hold.
     LIMITS_APPROACH_SPEED: f64 = real("limits.approach_speed", 0.1, 0.001..=10.0).unit("m/s").always();
-    /// How much the velocity of the commands may change. Commands come to rest at the target without overshoot, so the
-    /// arm follows a moving hand speed / (2 acceleration) late at least.
+    /// Maximum acceleration of the commands. Commands stop at the target without overshoot.
+    /// Therefore the arm follows a moving hand with a delay of at least speed / (2 * acceleration).
     LIMITS_ACCELERATION: f64 = real("limits.acceleration", 5.0, 0.01..=1000.0).unit("m/s^2").always();
-    /// Longest step from one command to the next, whatever the time between them is. So the arm is slower where commands are
-    /// rarer. 0: as far as limits.speed leads in 0.1 s.
+    /// Longest step from one command to the next, whatever the time between them. The arm is
+    /// therefore slower if commands are rare. 0: the distance that limits.speed covers in 0.1 s.
     LIMITS_STEP: f64 = real("limits.step", 0.0, 0.0..=100.0).unit("m").always();
-    /// Fastest that commands turn the tool, where the controller is told how it is to be turned.
+    /// Maximum rotation speed at which commands turn the tool, if they contain an orientation.
     LIMITS_ANGULAR_SPEED: f64 = real("limits.angular_speed", 0.5, 0.001..=100.0).unit("rad/s").always();
-    /// Two targets in a row farther apart than this are a leap, as when a tracker takes one hand for the other:
-    /// refused, and motion holds. 0: never.
+    /// If two targets in a row are farther apart than this, the second one is a jump, for example
+    /// because the tracker confuses two hands. The bridge rejects it and motion holds. 0: no jump
+    /// detection.
     LIMITS_MAX_JUMP: f64 = real("limits.max_jump", 0.15, 0.0..=100.0).unit("m").always();
-    /// How long the target has to stay where it leapt to before it is believed and approached.
+    /// After a jump the target must stay at its new position for this long. Then the bridge accepts
+    /// it and approaches it.
     LIMITS_JUMP_CONFIRM_TIME: Duration = seconds("limits.jump_confirm_time", 0.3, 0.0..=10.0).always();
-    /// How far the arm may be behind its commands, by the positions that its controller reports. If it is farther behind
-    /// for limits.following_error_time, motion holds. 0: never.
+    /// Following error: maximum distance between the commands and the positions that the controller
+    /// reports. If it is exceeded for limits.following_error_time, motion holds. 0: no check.
     LIMITS_FOLLOWING_ERROR: f64 = real("limits.following_error", 0.15, 0.0..=100.0).unit("m").always();
-    /// How long the arm may be farther behind than limits.following_error.
+    /// How long the distance may exceed limits.following_error before motion holds.
     LIMITS_FOLLOWING_ERROR_TIME: Duration = seconds("limits.following_error_time", 1.0, 0.0..=60.0).always();
 }

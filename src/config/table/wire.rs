@@ -1,4 +1,4 @@
-//! What is sent to the controller, and how it is written.
+//! Parameters of the lines to the controller: format, units and names.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,46 +7,50 @@ use crate::params::{boolean, one_of, seconds, subset, text};
 use crate::wire::{Extra, LineFormat, PositionUnit};
 
 crate::parameters! {
-    /// What is sent to the controller, and how it is written.
+    /// The lines to the controller: format, units and names.
     pub static WIRE;
 
-    /// Unit of x, y and z on the wire.
+    /// Unit of x, y and z in lines to and from the controller.
     WIRE_POSITION_UNIT: PositionUnit = one_of("wire.position_unit", &[
         ("mm", PositionUnit::Millimetres),
         ("cm", PositionUnit::Centimetres),
         ("m", PositionUnit::Metres),
     ]).while_disarmed().identifies_arm();
-    /// What a line is. json: an object, with the members that wire.json.* and wire.extra_fields say. text: words, by
-    /// wire.text.command; a reply then begins with OK or ERROR.
+    /// Format of a line. json: one JSON object; wire.json.* and wire.extra_fields set its members.
+    /// text: the line that wire.text.command describes. In text a reply starts with OK or ERROR.
     WIRE_FORMAT: LineFormat =
         one_of("wire.format", &[("json", LineFormat::Json), ("text", LineFormat::Text)]).while_disarmed().identifies_arm();
-    /// What the controller calls the member that says what kind of line it is: 'command', 'stop' or 'heartbeat'. Empty:
-    /// there is none.
+    /// JSON member for the kind of line: 'command', 'stop' or 'heartbeat'. Empty: lines do not have
+    /// this member.
     WIRE_JSON_TYPE: String = text("wire.json.type", "type").while_disarmed();
-    /// What the controller calls x. Empty: it is not told.
+    /// JSON member for x. Empty: x is not sent.
     WIRE_JSON_X: String = text("wire.json.x", "x").while_disarmed().identifies_arm();
-    /// What the controller calls y. Empty: it is not told.
+    /// JSON member for y. Empty: y is not sent.
     WIRE_JSON_Y: String = text("wire.json.y", "y").while_disarmed().identifies_arm();
-    /// What the controller calls z. Empty: it is not told.
+    /// JSON member for z. Empty: z is not sent.
     WIRE_JSON_Z: String = text("wire.json.z", "z").while_disarmed().identifies_arm();
-    /// What the controller calls the gripper. Empty: it is not told.
+    /// JSON member for the gripper. Empty: the gripper is not sent.
     WIRE_JSON_GRIPPER: String = text("wire.json.gripper", "gripper").while_disarmed();
-    /// What an open gripper is in JSON: '"open"', 'true', '0'.
+    /// JSON value for an open gripper: '"open"', 'true', '0'.
     WIRE_JSON_OPEN: String = text("wire.json.open", "\"open\"").not_empty().while_disarmed();
-    /// What a closed gripper is in JSON.
+    /// JSON value for a closed gripper.
     WIRE_JSON_CLOSED: String = text("wire.json.closed", "\"closed\"").not_empty().while_disarmed();
-    /// A JSON object whose members every line has too, like '{"speed":50}'.
+    /// JSON object whose members are added to every line, like '{"speed":50}'. Empty: no added
+    /// members.
     WIRE_JSON_CONSTANT: String = text("wire.json.constant", "").while_disarmed().identifies_arm();
-    /// A command of text. In braces: x, y, z, gripper, gripper:OPEN|CLOSED with two words of the controller's, roll,
-    /// pitch, yaw, qx, qy, qz, qw, seq, stamp, ttl. A brace itself is written twice.
+    /// Command line if wire.format is text. Placeholders in braces: x, y, z, gripper, roll, pitch,
+    /// yaw, qx, qy, qz, qw, seq, stamp, ttl. {gripper:OPEN|CLOSED} sets the two words for the
+    /// gripper. For a literal brace write it twice.
     WIRE_TEXT_COMMAND: String =
         text("wire.text.command", "COMMAND MOVE {x} {y} {z} {gripper:OPEN|CLOSED}").while_disarmed().identifies_arm();
-    /// The line of teleop.hold_behavior stop in text. In braces: seq, stamp, ttl.
+    /// Stop line if wire.format is text and teleop.hold_behavior is stop. Placeholders in braces:
+    /// seq, stamp, ttl.
     WIRE_TEXT_STOP: String = text("wire.text.stop", "STOP").while_disarmed();
-    /// The heartbeat in text. In braces: seq, stamp, ttl.
+    /// Heartbeat line if wire.format is text. Placeholders in braces: seq, stamp, ttl.
     WIRE_TEXT_HEARTBEAT: String = text("wire.text.heartbeat", "HEARTBEAT").while_disarmed();
-    /// What lines of JSON tell besides. seq: the number of the line, which a reply may echo. stamp: when it was sent,
-    /// in seconds since 1970. rpy, quaternion: how the tool is to be turned. ttl: parameter wire.command_ttl, in
+    /// More members of JSON lines. seq: number of the line; the controller may copy it into its
+    /// reply. stamp: time of sending, in seconds since 1970. rpy: tool orientation as roll, pitch
+    /// and yaw. quaternion: tool orientation as a quaternion. ttl: wire.command_ttl in
     /// milliseconds.
     WIRE_EXTRA_FIELDS: BTreeSet<Extra> = subset("wire.extra_fields", &[
         ("seq", Extra::Seq),
@@ -55,9 +59,10 @@ crate::parameters! {
         ("quaternion", Extra::Quaternion),
         ("ttl", Extra::Ttl),
     ]).while_disarmed();
-    /// How long the controller is to go on without a further line, where lines tell it.
+    /// How long the controller may continue without another line. Sent as ttl, if wire.extra_fields
+    /// or a text line contains ttl.
     WIRE_COMMAND_TTL: Duration = seconds("wire.command_ttl", 0.5, 0.001..=60.0).while_disarmed();
-    /// Whether the controller may tell its state unasked, in a line with a type other than 'reply'. Otherwise such a
-    /// line ends the connection.
+    /// true: the controller may send its state without a request, in a line whose type is not
+    /// 'reply'. false: such a line closes the connection.
     WIRE_ACCEPT_STATE: bool = boolean("wire.accept_state", false).while_disarmed();
 }

@@ -1,4 +1,4 @@
-//! What there is to set: names, types, ranges and meanings, as ROS tools ask for them.
+//! Descriptions of the parameters for ROS tools: names, types, ranges and meanings.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::USE_SIM_TIME;
 use super::message::message;
 use crate::params::{Mutability, Range, Table};
 
-/// A parameter in full; of a name that is not declared, nothing but the name.
+/// Returns the description of a parameter. If the parameter is not declared, returns only its name.
 pub(super) fn describe<T: Table>(name: &str) -> ParameterDescriptor {
     let Some(parameter) = T::find(name) else {
         return ParameterDescriptor { name: crate::ros::convert::text(name), ..Default::default() };
@@ -44,7 +44,7 @@ pub(super) fn describe<T: Table>(name: &str) -> ParameterDescriptor {
     }
 }
 
-/// The parameter that every node has.
+/// Returns the description of `use_sim_time`, which every node has.
 pub(super) fn describe_sim_time() -> ParameterDescriptor {
     ParameterDescriptor {
         name: USE_SIM_TIME.into(),
@@ -55,8 +55,8 @@ pub(super) fn describe_sim_time() -> ParameterDescriptor {
     }
 }
 
-/// Lists, in alphabetical order, what `rcl_interfaces/srv/ListParameters` asks for: names below any of the prefixes, at
-/// most `depth` dots below.
+/// Returns the names for `rcl_interfaces/srv/ListParameters` in alphabetical order: the names below
+/// any of the prefixes, at most `depth` levels below. A depth of 0 means no limit.
 pub(super) fn list<'a>(
     all: impl Iterator<Item = &'a str>,
     prefixes: &[String],
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn every_parameter_is_described_with_type_default_range_and_unit() {
+    fn description_has_type_default_range_and_unit() {
         let port = describe("link.port");
         assert_eq!(port.type_, ParameterType::PARAMETER_INTEGER as u8);
         assert_eq!((port.integer_range[0].from_value, port.integer_range[0].to_value), (1, 65535));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_tells_when_the_parameter_may_change() {
+    fn description_shows_when_a_parameter_may_change() {
         let constraints = |name: &str| describe(name).additional_constraints;
         assert!(constraints("limits.speed").ends_with("; may change at any time"));
         assert!(constraints("link.host").ends_with("; may change only while disarmed"));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_listed_by_prefix_and_depth() {
+    fn list_respects_prefixes_and_depth() {
         let names = |prefixes: &[&str], depth| {
             let prefixes: Vec<_> = prefixes.iter().map(ToString::to_string).collect();
             list(parameters().map(|parameter| parameter.name), &prefixes, depth).names

@@ -1,4 +1,4 @@
-//! `/parameter_events`: what is declared, and what has changed.
+//! The publisher of declared and changed parameters on `/parameter_events`.
 
 use r2r::rcl_interfaces::msg::{Parameter, ParameterEvent};
 use r2r::{Publisher, QosProfile};
@@ -9,7 +9,7 @@ use crate::params::{Changed, Parameters, Table, Value};
 use crate::ros::clock::RosClock;
 use crate::ros::convert;
 
-/// Tells every node of this one's parameters.
+/// Publishes the parameters of this node and their changes.
 pub(super) struct ParameterEvents {
     publisher: Publisher<ParameterEvent>,
     clock: RosClock,
@@ -23,9 +23,9 @@ impl ParameterEvents {
         Ok(Self { publisher, clock, node: node.fully_qualified_name()?, declared: false })
     }
 
-    /// Tells what is declared, once. What is published on this topic before anybody has been discovered is heard by
-    /// nobody, so it waits for the first that listens.
-    pub(super) fn tell_declared<T: Table>(&mut self, parameters: &Parameters<T>, use_sim_time: bool) {
+    /// Publishes the declared parameters once, when there is a subscriber. It waits for the first
+    /// subscriber, because no node receives a message that is published before discovery.
+    pub(super) fn publish_declared<T: Table>(&mut self, parameters: &Parameters<T>, use_sim_time: bool) {
         if !self.declared && self.publisher.get_inter_process_subscription_count().is_ok_and(|n| n > 0) {
             self.declared = true;
             let new_parameters = declared(parameters, use_sim_time);
@@ -33,7 +33,8 @@ impl ParameterEvents {
         }
     }
 
-    pub(super) fn tell_changed<'a>(&self, changes: impl Iterator<Item = Changed<'a>>) {
+    /// Publishes changed parameters.
+    pub(super) fn publish_changed<'a>(&self, changes: impl Iterator<Item = Changed<'a>>) {
         let changed_parameters =
             changes.map(|changed| parameter(changed.parameter.name, changed.after)).collect();
         self.publish(ParameterEvent { changed_parameters, ..Default::default() });

@@ -1,4 +1,4 @@
-//! The parameters that a node was started with, and where each comes from.
+//! The parameters of the command line and of parameter files, with the source of each value.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,34 +14,34 @@ use crate::params::{ParameterError, Parameters, Table, Value};
 use crate::ros::arguments::Arguments;
 use crate::text::sanitize_short;
 
-/// The parameters that files and the command line have for a node.
+/// The parameters of a node from files and from the command line.
 #[derive(Debug)]
 pub struct Given {
-    /// The node's full name.
+    /// The full name of the node.
     node: String,
-    /// In the order of the command line, which comes last.
+    /// The files in the order of the command line, then the command line.
     sources: Vec<Source>,
-    /// What holds.
+    /// The resulting values.
     merged: BTreeMap<String, Value>,
 }
 
 /// A parameter file, or the command line.
 #[derive(Debug)]
 struct Source {
-    /// `None` for the command line.
+    /// The path of the file, or `None` for the command line.
     file: Option<String>,
-    /// The names of nodes that it has parameters for.
+    /// The names of nodes in this source.
     keys: Vec<String>,
-    /// What it has for this node.
+    /// The parameters for this node.
     parameters: BTreeMap<String, Value>,
 }
 
 impl Given {
-    /// Reads what the arguments, and the files on them, have for a node by its full name. The keys that match are those
-    /// that match for rclcpp and rclpy.
+    /// Reads the parameters for a node from the arguments and from their files. `node` is the full
+    /// name. A key of a file matches the node as in rclcpp and rclpy.
     ///
     /// # Errors
-    /// What rcl says. [`readable`] has better words for what it cannot read.
+    /// rcl cannot read the arguments or a file. [`readable`] returns a better error text.
     pub fn read(arguments: &Arguments, node: &str) -> Result<Self, RclError> {
         let all = rcl_ext::Arguments::parse(arguments.as_slice())?;
         let mut sources = Vec::new();
@@ -56,21 +56,21 @@ impl Given {
         Ok(Self { node: node.to_owned(), sources, merged })
     }
 
-    /// Every name with the value that holds.
+    /// Returns every name with its resulting value.
     fn parameters(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.merged.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// The file that the value of a parameter comes from, if it comes from one.
+    /// Returns the file with the resulting value of a parameter, if the value is from a file.
     fn file_of(&self, name: &str) -> Option<&str> {
-        // As they are said, because no number is like NaN.
-        let said = |parameters: &BTreeMap<String, Value>| parameters.get(name).map(ToString::to_string);
-        let value = said(&self.merged);
-        let source = self.sources.iter().rev().find(|source| said(&source.parameters) == value);
+        // Compare the texts of the values, because NaN is not equal to NaN.
+        let text = |parameters: &BTreeMap<String, Value>| parameters.get(name).map(ToString::to_string);
+        let value = text(&self.merged);
+        let source = self.sources.iter().rev().find(|source| text(&source.parameters) == value);
         source.and_then(|source| source.file.as_deref())
     }
 
-    /// Logs how many parameters each file has given to a node with this table, and what is probably not as it was meant.
+    /// Logs the number of parameters from each source, and warns about probable mistakes.
     pub fn log<T: Table>(&self) {
         tracing::info!("{self}");
         for source in self.sources.iter().filter(|source| source.parameters.is_empty()) {
@@ -90,13 +90,13 @@ impl Given {
         }
     }
 
-    /// A value that was set to something else than its default, and does not hold, is a surprise.
+    /// Warns if a source sets a value other than the default and another source overrides it.
     fn warn_of_overridden<T: Table>(&self, name: &str, holds: &Value) {
         let Some(parameter) = T::find(name) else { return };
         for source in &self.sources {
             match source.parameters.get(name) {
                 Some(value) if value != holds && *value != parameter.default() => tracing::warn!(
-                    "parameter '{name}' is {value} {}, and that does not hold: it is {holds} {}",
+                    "parameter '{name}' is {value} {}, but this value is not used, because it is {holds} {}",
                     source.place("in", "on"),
                     self.sources
                         .iter()
@@ -131,41 +131,42 @@ impl Source {
         Self { file, keys, parameters: matching(nodes, node) }
     }
 
-    /// Says where it is, with the prepositions that a file and the command line take.
-    fn place(&self, of_file: &str, of_line: &str) -> String {
+    /// Returns the name of the source after a preposition: `for_file` for a file, `for_line` for
+    /// the command line.
+    fn place(&self, for_file: &str, for_line: &str) -> String {
         match &self.file {
-            Some(file) => format!("{of_file} {}", quoted(file)),
-            None => format!("{of_line} the command line"),
+            Some(file) => format!("{for_file} {}", quoted(file)),
+            None => format!("{for_line} the command line"),
         }
     }
 }
 
-/// What is wrong with the parameters a node was started with; one line each.
+/// The faults of the parameters at the start, one line each.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct ParameterFaults(Vec<String>);
 
 impl ParameterFaults {
-    /// Reports the one thing that is wrong.
+    /// Creates an error with one fault.
     pub fn of(error: impl fmt::Display) -> Self {
         Self(vec![error.to_string()])
     }
 }
 
-/// The parameters that a node is started with.
+/// The parameter values of a node at its start.
 pub struct Start<T> {
     /// A value for every parameter.
     pub parameters: Parameters<T>,
-    /// The one parameter that every ROS node has.
+    /// The parameter that every ROS node has.
     pub use_sim_time: bool,
 }
 
 impl<T: Table> Start<T> {
-    /// Sets what `--ros-args` and parameter files say. Warns of unknown names and ignores them, because a file may serve
-    /// several nodes.
+    /// Sets the values of `--ros-args` and of the parameter files. Ignores unknown names with a
+    /// warning, because a file may have parameters of several nodes.
     ///
     /// # Errors
-    /// Every value that is wrong, with the file that it is in.
+    /// A value is wrong. The error names every wrong value and its file.
     pub fn read(given: &Given) -> Result<Self, ParameterFaults> {
         let (mut parameters, mut use_sim_time) = (Parameters::default(), false);
         let mut faults = Vec::new();
@@ -182,7 +183,7 @@ impl<T: Table> Start<T> {
                 (name, value) => match parameters.set(name, value.clone()) {
                     Err(error @ ParameterError::Unknown { .. }) => tracing::warn!("ignored: {error}{file}"),
                     Err(error @ ParameterError::Renamed(..)) if !file.is_empty() => faults.push(format!(
-                        "{error}{file}; if it is another node's, put it under that node's name, not under /**"
+                        "{error}{file}; if it belongs to another node, put it under the name of that node, not under /**"
                     )),
                     Err(error) => faults.push(format!("{error}{file}")),
                     Ok(()) => {}
@@ -193,7 +194,8 @@ impl<T: Table> Start<T> {
     }
 }
 
-/// The path of a file in quotes. That of a file which launch has made says nothing to a person.
+/// Returns the path of a file in quotes. Marks a file that launch wrote, because the user does not
+/// know its path.
 fn quoted(file: &str) -> String {
     let made_by_launch = Path::new(file)
         .file_name()
@@ -203,7 +205,8 @@ fn quoted(file: &str) -> String {
     format!("'{file}'{maker}")
 }
 
-/// What the keys that match have, later ones over earlier ones, as in rclcpp and rclpy.
+/// Returns the parameters of all keys that match the node. A later key overrides an earlier key, as
+/// in rclcpp and rclpy.
 fn matching(nodes: &[NodeParameters], node: &str) -> BTreeMap<String, Value> {
     nodes
         .iter()
@@ -213,8 +216,9 @@ fn matching(nodes: &[NodeParameters], node: &str) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// Whether a key of a parameter file is for the node of this full name. rclcpp and rclpy make it a regular expression,
-/// with `/*` for one level and `/**` for any number of levels; so does this.
+/// Returns whether a key of a parameter file matches the full name of a node. Like rclcpp and
+/// rclpy, it converts the key to a regular expression. `/*` matches one level and `/**` any number
+/// of levels.
 fn matches(key: &str, node: &str) -> bool {
     let slash = if key.starts_with('/') { "" } else { "/" };
     let pattern = format!("{slash}{key}").replace("/*", r"(/\w+)");
@@ -228,17 +232,17 @@ fn some(keys: &[String]) -> String {
     shown.join(", ") + &more
 }
 
-/// The rules `NAME:=VALUE` of `-p` and `--param`.
+/// Returns the rules `NAME:=VALUE` of `-p` and `--param`.
 fn rules(arguments: &Arguments) -> impl Iterator<Item = &str> {
     arguments.ros_values(&["-p", "--param"])
 }
 
-/// Checks that rcl can read the arguments, and the files on them.
+/// Checks that rcl can read the arguments and their parameter files.
 ///
 /// # Errors
-/// The first that it cannot read, with what to write.
+/// rcl cannot read an argument or a file. The error names the first one and what to write instead.
 pub fn readable(arguments: &Arguments) -> Result<(), String> {
-    // A pipe is empty at the second reading, and the parameters that it had would not hold.
+    // A pipe is empty when it is read again, so its parameters would be lost.
     let is_pipe = |file: &&str| std::fs::metadata(file).is_ok_and(|found| found.file_type().is_fifo());
     if let Some(pipe) = arguments.ros_values(&["--params-file"]).find(is_pipe) {
         return Err(format!(
@@ -265,14 +269,14 @@ pub fn readable(arguments: &Arguments) -> Result<(), String> {
     Err(sanitize_short(text.split(", at /").next().unwrap_or(&text)) + advice(&error))
 }
 
-/// rcl's text without the places in its source.
+/// Returns rcl's text without the positions in rcl's source code.
 fn short(error: &RclError) -> String {
     let text = error.to_string();
     let text = text.split(", at /").next().unwrap_or(&text);
     sanitize_short(text.rsplit_once("Error: ").map_or(text, |(_, reason)| reason).trim_end())
 }
 
-/// What to write in a file instead, where rcl's text says too little.
+/// Returns what to write instead, if rcl's text is not sufficient.
 fn advice(error: &RclError) -> &'static str {
     let text = error.to_string();
     ADVICE.iter().find(|(words, _)| text.contains(words)).map_or("", |(_, advice)| advice)
@@ -285,23 +289,20 @@ fn advice_on_rule(rule: &str, error: &RclError) -> String {
         Some((name, value)) => {
             let quoted = format!("{name}:='{}'", value.replace('\'', "''"));
             let advice = advice(error);
-            let says_how = !advice.is_empty() && advice != QUOTES;
-            if says_how || rcl_ext::Arguments::parse(&["", "--ros-args", "-p", &quoted]).is_err() {
+            let has_advice = !advice.is_empty() && advice != QUOTES;
+            if has_advice || rcl_ext::Arguments::parse(&["", "--ros-args", "-p", &quoted]).is_err() {
                 return format!("{}{advice}", short(error));
             }
-            format!(
-                "the value is no YAML as it stands; text in quotes is: -p \"{}\"",
-                sanitize_short(&quoted)
-            )
+            format!("the value is not valid YAML; text in quotes is: -p \"{}\"", sanitize_short(&quoted))
         }
     }
 }
 
-/// What to write where YAML finds no value.
+/// The advice if YAML finds no value.
 const QUOTES: &str =
     ". An empty string is written '', and text that begins with { or [ is put in single quotes";
 
-/// Words of rcl, and what to write instead.
+/// Parts of rcl's error texts, each with its advice.
 const ADVICE: &[(&str, &str)] = &[
     (
         "Value type 'bool'",
@@ -325,7 +326,7 @@ const ADVICE: &[(&str, &str)] = &[
     ("Sequences cannot be key", ". A list has values only, no lists"),
     (
         "Error parsing a event",
-        ". Near that line the file is no YAML: indent with spaces, and put text with any of : # { } [ ] \" in single quotes",
+        ". Near that line the file is not valid YAML: indent with spaces, and put text with any of : # { } [ ] \" in single quotes",
     ),
 ];
 
@@ -337,7 +338,7 @@ mod tests {
     use crate::params::{Parameter, real};
 
     #[test]
-    fn keys_match_as_in_rclcpp() {
+    fn keys_match_like_in_rclcpp() {
         let node = "/left/aether_bridge";
         for key in [
             "/left/aether_bridge",
@@ -372,7 +373,7 @@ mod tests {
         /// The parameters of a test.
         static ALL;
 
-        /// How fast.
+        /// The speed.
         SPEED: f64 = real("speed", 0.25, 0.0..=1.0);
     }
 
@@ -390,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_ignored_and_a_former_name_refused() {
+    fn unknown_name_is_ignored_former_name_is_rejected() {
         assert_eq!(start("speed:=0.5").unwrap().parameters.get(&SPEED), 0.5);
         assert_eq!(start("spede:=0.5").unwrap().parameters.get(&SPEED), 0.25);
         let faults = start("velocity:=0.5").err();

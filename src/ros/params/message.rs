@@ -1,11 +1,11 @@
-//! Values between ROS and the core.
+//! Conversion of parameter values between ROS and the core.
 
 use r2r::rcl_interfaces::msg::{ParameterType, ParameterValue};
 
 use super::quote::{quoted, unquoted};
 use crate::params::Value;
 
-/// A value as rcl has read it from a file or the command line.
+/// Converts a value that rcl has read from a file or from the command line.
 pub(super) fn given(value: &rcl_ext::Value) -> Value {
     use rcl_ext::Value as Given;
     match value {
@@ -16,14 +16,14 @@ pub(super) fn given(value: &rcl_ext::Value) -> Value {
         Given::Integers(values) => Value::Integers(values.clone()),
         Given::Reals(values) => Value::Reals(values.clone()),
         Given::Texts(values) => texts(values),
-        // A list without elements has no type, and rcl reads nothing of it.
+        // An empty list has no type, and rcl returns no value for it.
         Given::Nothing => EMPTY_LIST,
         Given::Booleans(_) => BOOLEANS,
         Given::Bytes(_) => BYTES,
     }
 }
 
-/// A value as a ROS message has it, free of r2r.
+/// Converts a value from a ROS message.
 pub(super) fn from_message(given: &ParameterValue) -> Value {
     match given.type_ {
         kind::NOT_SET => NOT_SET,
@@ -33,7 +33,7 @@ pub(super) fn from_message(given: &ParameterValue) -> Value {
         kind::STRING => text(&given.string_value),
         kind::INTEGER_ARRAY => Value::Integers(given.integer_array_value.clone()),
         kind::DOUBLE_ARRAY => Value::Reals(given.double_array_value.clone()),
-        // `ros2 param set` sends a list without elements as one of booleans.
+        // `ros2 param set` sends an empty list as a list of booleans.
         kind::BOOL_ARRAY if given.bool_array_value.is_empty() => EMPTY_LIST,
         kind::BOOL_ARRAY => BOOLEANS,
         kind::BYTE_ARRAY => BYTES,
@@ -42,7 +42,8 @@ pub(super) fn from_message(given: &ParameterValue) -> Value {
     }
 }
 
-/// A value as ROS messages have it. A text that YAML would read as something else is in single quotes.
+/// Converts a value to a ROS message. Adds single quotes to a text that YAML would read as another
+/// value.
 pub(super) fn message(value: &Value) -> ParameterValue {
     let of = |type_| ParameterValue { type_, ..Default::default() };
     match value {
@@ -73,12 +74,12 @@ fn texts(given: &[String]) -> Value {
 }
 
 const EMPTY_LIST: Value = Value::Other(Value::EMPTY_LIST);
-/// What deletes a parameter.
+/// The value that requests the deletion of a parameter.
 pub(super) const NOT_SET: Value = Value::Other("value that is not set");
 const BOOLEANS: Value = Value::Other("list of booleans");
 const BYTES: Value = Value::Other("list of bytes");
 
-/// `ParameterType` as messages carry it.
+/// The constants of `ParameterType` with the type of the message's field.
 mod kind {
     use super::ParameterType;
 

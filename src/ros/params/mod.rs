@@ -1,5 +1,5 @@
-//! Parameters as ROS sees them: described in full, read at start, changed while running, and refused with a reason. Any
-//! node can have them that has a [`Table`](crate::params::Table).
+//! The ROS interface of the parameters: their descriptions, their values at the start, and changes
+//! while the node runs. It works for every node that has a [`Table`](crate::params::Table).
 
 mod describe;
 mod events;

@@ -1,24 +1,26 @@
-//! Texts that YAML would read as something else.
+//! Quotes for texts that YAML would read as another value.
 //!
-//! `ros2 param dump` writes a text with PyYAML, which leaves `y` without quotes, and rcl reads that as true. `ros2 param
-//! load` reads each text as YAML a second time, which makes `"open"` the word open and `{"speed":50}` no text at all.
-//! So a node reports such a text in single quotes of its own, and takes one layer of single quotes off a text that it is
-//! given. What is dumped can then be given again, in any of these ways.
+//! `ros2 param dump` writes a text with PyYAML. PyYAML writes `y` without quotes, and rcl reads it
+//! as true. `ros2 param load` reads each text as YAML a second time. Then `"open"` becomes the word
+//! open, and `{"speed":50}` is no longer a text. Therefore the node adds single quotes to such a
+//! text when it reports it. It removes one pair of single quotes from each text that it receives.
+//! So a dumped value can be set again in any of these ways.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-/// A text as it is reported: in single quotes, unless YAML reads it as the text that it is.
+/// Returns the reported form of a text: in single quotes, unless YAML reads the text without quotes
+/// as the same text.
 pub(super) fn quoted(text: &str) -> String {
-    let in_quotes = text.len() > 1 && text.starts_with('\'') && text.ends_with('\'');
-    if text.is_empty() || is_plain(text) && !in_quotes {
+    let has_quotes = text.len() > 1 && text.starts_with('\'') && text.ends_with('\'');
+    if text.is_empty() || is_plain(text) && !has_quotes {
         text.to_owned()
     } else {
         format!("'{}'", text.replace('\'', "''"))
     }
 }
 
-/// A text as it was meant, without the quotes that it may have been given in.
+/// Returns a received text without its pair of single quotes, if it has one.
 pub(super) fn unquoted(text: &str) -> Cow<'_, str> {
     match text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
         Some(inner) if inner.contains("''") => inner.replace("''", "'").into(),
@@ -27,13 +29,13 @@ pub(super) fn unquoted(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether every reader of YAML takes these characters, without quotes, for just this text.
+/// Returns whether every YAML parser reads these characters without quotes as this text.
 fn is_plain(text: &str) -> bool {
-    // An IPv6 address of decimal digits alone is a number to base 60.
+    // YAML reads an IPv6 address of decimal digits without "::" as a number to base 60.
     let address = text.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4() || text.contains("::"));
     let begins_as_word =
         text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_' || first == '/');
-    // No number and no date has two points, or another letter.
+    // A number or a date has at most one point, and only the letters in OF_NUMBERS.
     let begins_with_digit = text.starts_with(|first: char| first.is_ascii_digit())
         && (text.matches('.').count() > 1
             || text.contains(|letter: char| letter.is_ascii_alphabetic() && !OF_NUMBERS.contains(letter)));
@@ -47,9 +49,9 @@ fn is_plain(text: &str) -> bool {
             && !text.to_ascii_lowercase().starts_with("nan(")
 }
 
-/// Letters of hexadecimal, octal and binary numbers, of exponents and of dates.
+/// The letters of hexadecimal, octal and binary numbers, of exponents and of dates.
 const OF_NUMBERS: &str = "abcdefABCDEFxXpPoOtTzZ";
-/// Words that YAML 1.1, or rcl's reading of numbers, takes for a boolean, nothing or a number.
+/// The words that YAML 1.1 or rcl reads as a boolean, as null or as a number.
 const NO_TEXT: &[&str] =
     &["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"];
 
@@ -58,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_yaml_are_quoted() {
+    fn special_texts_of_yaml_are_quoted() {
         for text in [
             "y", "N", "Yes", "off", "true", "null", "~", "nan", "Inf", "1", "0.01", "1e5", "0x10", ".5",
             "-1", "1:30", "0x1p3", "NaN(1)", "::", "fe80::",
@@ -83,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_texts_stay_as_they_are() {
+    fn plain_texts_get_no_quotes() {
         for text in [
             "",
             "127.0.0.1",
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_quoted_is_unquoted() {
+    fn unquoted_reverses_quoted() {
         for text in ["y", "it's", "'", "''", "'a'", "'it''s'", "{\"a\":'b'}", "a", ""] {
             assert_eq!(unquoted(&quoted(text)), text);
         }

@@ -1,4 +1,4 @@
-//! The parameters of the bridge, while it runs.
+//! The parameters of the bridge while the node runs.
 
 use r2r::rcl_interfaces::msg::Parameter;
 
@@ -13,20 +13,20 @@ use crate::params::{self, ChangeError, Changed, Table, Value};
 use crate::ros::clock::RosClock;
 use crate::text::sanitize_short;
 
-/// The parameters of the bridge's node, and the services by which they are read and set.
+/// The parameters of the bridge's node, and the services to read and set them.
 pub struct ParameterServer {
     services: ParameterServices,
-    /// What is in force.
+    /// The present settings.
     config: Config,
     use_sim_time: bool,
     events: ParameterEvents,
 }
 
 impl ParameterServer {
-    /// Offers the parameter services of a node that was started with `config`.
+    /// Creates the parameter services. `config` has the settings at the start.
     ///
     /// # Errors
-    /// What rcl says.
+    /// rcl fails.
     pub fn create(
         node: &mut r2r::Node,
         config: Config,
@@ -37,15 +37,15 @@ impl ParameterServer {
         Ok(Self { services: ParameterServices::create(node, use_sim_time)?, config, use_sim_time, events })
     }
 
-    /// Returns what is in force.
+    /// Returns the present settings.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Answers what has been asked, and does what has been accepted. Returns whether there was anything.
+    /// Responds to all requests and applies accepted changes. Returns whether there was a request.
     pub fn answer(&mut self, bridge: &Bridge) -> bool {
         let Self { services, config, use_sim_time, events } = self;
-        events.tell_declared(config.parameters(), *use_sim_time);
+        events.publish_declared(config.parameters(), *use_sim_time);
         services.answer(&mut Live { config, use_sim_time: *use_sim_time, events, bridge })
     }
 }
@@ -74,16 +74,16 @@ impl Settable for Live<'_> {
         for changed in config.changes(self.config) {
             tracing::info!("parameter {}: {} → {}", changed.parameter.name, changed.before, changed.after);
         }
-        self.events.tell_changed(config.changes(self.config));
+        self.events.publish_changed(config.changes(self.config));
         *self.config = config;
         Ok(())
     }
 }
 
-/// Makes the set that comes of setting these parameters, all together, where `parameters` are in force.
+/// Returns `parameters` with these changes, all applied together.
 ///
 /// # Errors
-/// The first of them that is wrong by itself, or that may change at no time.
+/// A value is wrong, or the parameter is read-only. The error names the first such parameter.
 pub fn requested<T: Table>(
     parameters: &params::Parameters<T>,
     use_sim_time: bool,
@@ -109,7 +109,8 @@ pub fn requested<T: Table>(
             _ => parameters.set(&name, value).map_err(|error| error.to_string())?,
         }
     }
-    // That it may change at no time counts before what it contradicts. While disarmed nothing else is refused here.
+    // Check for read-only parameters before the checks of contradictions. `false`: as if disarmed,
+    // so that this only finds read-only parameters.
     let refused = Changed::between(before, &parameters).find_map(|changed| changed.check(false).err());
     refused.map_or(Ok(parameters), |error| Err(error.to_string()))
 }
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_together_is_judged_together() {
+    fn parameters_in_one_request_are_checked_together() {
         let min = ("workspace.min", Value::Reals(vec![0.5, 0.0, 0.0]));
         assert!(
             set(std::slice::from_ref(&min))
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_parameter_its_value_and_what_would_be_right() {
+    fn error_names_parameter_value_and_remedy() {
         for (name, value, words) in [
             ("limits.sped", Value::Real(0.1), "'limits.sped' is unknown; did you mean 'limits.speed'?"),
             ("limits.speed", Value::Text("fast".into()), "is 'fast', a string; it must be a number"),
@@ -163,7 +164,8 @@ mod tests {
             ("no.such", NOT_SET, "'no.such' is unknown"),
             ("use_sim_time", Value::Boolean(true), "'use_sim_time' is false and read-only"),
             ("use_sim_time", NOT_SET, "'use_sim_time' is false and read-only"),
-            // It contradicts input.gripper too, which a user would then set in vain.
+            // This also contradicts input.gripper, but changing input.gripper would not help the
+            // user.
             ("gripper.valid", Value::Text("seen".into()), "'gripper.valid' is 'none' and read-only"),
         ] {
             let refused = set(&[(name, value)]).unwrap_err();
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_types_that_no_tool_sends_are_refused_too() {
+    fn unknown_type_and_hostile_name_are_rejected() {
         let given = Parameter {
             name: "limits.speed".into(),
             value: ParameterValue { type_: 42, ..Default::default() },
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_a_parameter_has_already_is_no_change() {
+    fn setting_the_present_value_changes_nothing() {
         let before = Config::new(&Parameters::default()).unwrap();
         let same = [("use_sim_time", Value::Boolean(false)), ("teleop.settle_time", Value::Integer(1))];
         assert_eq!(set(&same).unwrap(), before);

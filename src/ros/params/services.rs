@@ -14,23 +14,23 @@ use crate::params::{Parameters, Table, Value};
 use crate::ros::convert;
 use crate::ros::r2r_ext::Inbox;
 
-/// The parameters of a node, beside the one that every node has.
+/// The parameters of a node, without `use_sim_time`.
 pub trait Settable {
-    /// What they are.
+    /// The table of the parameters.
     type Table: Table;
 
-    /// Returns what is in force.
+    /// Returns the present values.
     fn parameters(&self) -> &Parameters<Self::Table>;
 
-    /// Sets all of these, or none.
+    /// Sets all given parameters, or none of them.
     ///
     /// # Errors
-    /// Why they cannot be set.
+    /// The parameters cannot be set.
     fn set(&mut self, given: &[Parameter]) -> Result<(), String>;
 }
 
-/// The services. A client that goes before its answer, or that the middleware has not found in full, costs nobody else
-/// theirs: r2r's own services panic then.
+/// The services. They continue if a response cannot be delivered, because the client has left or
+/// the middleware has not discovered it completely. r2r's own services panic in this case.
 pub struct ParameterServices {
     use_sim_time: bool,
     describe: Inbox<ServiceRequest<DescribeParameters::Service>>,
@@ -42,10 +42,10 @@ pub struct ParameterServices {
 }
 
 impl ParameterServices {
-    /// Offers them, for a node whose time comes from `/clock` or not.
+    /// Creates the services. `use_sim_time`: whether the node's time is from `/clock`.
     ///
     /// # Errors
-    /// What rcl says.
+    /// rcl fails.
     pub fn create(node: &mut r2r::Node, use_sim_time: bool) -> r2r::Result<Self> {
         let qos = QosProfile::parameters();
         Ok(Self {
@@ -59,9 +59,9 @@ impl ParameterServices {
         })
     }
 
-    /// Answers what has been asked since the last time. Returns whether there was anything.
+    /// Responds to all requests since the last call. Returns whether there was a request.
     pub fn answer<S: Settable>(&mut self, node: &mut S) -> bool {
-        let mut asked = self.describe.answer(|request| {
+        let mut requested = self.describe.answer(|request| {
             let describe = |name: &String| match name.as_str() {
                 USE_SIM_TIME => describe_sim_time(),
                 name => describe::<S::Table>(name),
@@ -69,29 +69,30 @@ impl ParameterServices {
             DescribeParameters::Response { descriptors: request.names.iter().map(describe).collect() }
         });
         let value = |name: &String| value(node.parameters(), self.use_sim_time, name);
-        asked |= self.get.answer(|request| {
+        requested |= self.get.answer(|request| {
             let values = request.names.iter().map(value).collect();
             GetParameters::Response { values }
         });
-        asked |= self.get_types.answer(|request| {
+        requested |= self.get_types.answer(|request| {
             let types = request.names.iter().map(|name| value(name).type_).collect();
             GetParameterTypes::Response { types }
         });
-        asked |= self.list.answer(|request| {
+        requested |= self.list.answer(|request| {
             let names = S::Table::parameters().map(|parameter| parameter.name).chain([USE_SIM_TIME]);
             ListParameters::Response { result: list(names, &request.prefixes, request.depth) }
         });
-        asked |= self.set.answer(|request| {
-            // Each by itself, in order: one that is refused is no reason against the next.
+        requested |= self.set.answer(|request| {
+            // Each parameter separately and in order. If one is rejected, the next can still be
+            // set.
             let each = request.parameters.iter();
             let results = each.map(|parameter| set(node, std::slice::from_ref(parameter))).collect();
             SetParameters::Response { results }
         });
-        asked |= self.set_atomically.answer(|request| {
+        requested |= self.set_atomically.answer(|request| {
             let result = set(node, &request.parameters);
             SetParametersAtomically::Response { result }
         });
-        asked
+        requested
     }
 }
 
@@ -106,7 +107,7 @@ fn value<T: Table>(parameters: &Parameters<T>, use_sim_time: bool, name: &str) -
 fn set(node: &mut impl Settable, given: &[Parameter]) -> SetParametersResult {
     let refused = node.set(given).err().map(|reason| convert::text(&reason));
     if let Some(reason) = &refused {
-        tracing::debug!("refused: {reason}");
+        tracing::debug!("parameters not set: {reason}");
     }
     SetParametersResult { successful: refused.is_none(), reason: refused.unwrap_or_default() }
 }

@@ -6,7 +6,7 @@ const MS: i64 = 1_000_000;
 /// The node's clock at the start of each test.
 const NOW: i64 = 1_000_000 * MS;
 
-/// A lookup with a camera on `/tf`, both clocks, and what targets have come to.
+/// A lookup with a camera on `/tf`, and both clocks.
 struct Scene {
     lookup: Lookup,
     start: Instant,
@@ -23,7 +23,7 @@ impl Scene {
         Self { lookup: Lookup::new(config), start: Instant::now(), ms: 0 }
     }
 
-    /// With the camera at x = 0 until now.
+    /// Creates a scene in which the camera has been at x = 0 until now.
     fn with_camera(timeout_ms: u64) -> Self {
         let mut scene = Self::new(timeout_ms);
         scene.camera(-1000, 0.0);
@@ -39,7 +39,7 @@ impl Scene {
         NOW + self.ms * MS
     }
 
-    /// Where the camera was at `ms`, told now.
+    /// Sends the position of the camera at the time `ms`.
     fn camera(&mut self, ms: i64, x: f64) {
         let (stamp, rotation) = (Some(NOW + ms * MS), [0.0, 0.0, 0.0, 1.0]);
         let edge =
@@ -47,7 +47,7 @@ impl Scene {
         self.lookup.handle_transform(self.ros_now(), &edge).unwrap();
     }
 
-    /// A target of the camera's that was taken at `ms` and has come now.
+    /// Sends a target in the camera's frame with a stamp of the time `ms`.
     fn target(&mut self, ms: i64, x: f64) -> Option<Result<Target, InputFault>> {
         self.stamped(Some(Stamp { taken: NOW + ms * MS, received: self.ros_now(), simulated: false }), x)
     }
@@ -62,33 +62,33 @@ impl Scene {
     }
 }
 
-/// Where a target is in the base frame, in x.
+/// Returns the x coordinate of a target in the base frame.
 fn x(target: Option<Result<Target, InputFault>>) -> f64 {
     let target = target.unwrap().unwrap();
     let Frame::Transformed(transform) = target.frame else { panic!("{target:?}") };
     transform.position(target.position).unwrap().coordinates()[0]
 }
 
-fn refused(target: Option<Result<Target, InputFault>>) -> String {
+fn fault(target: Option<Result<Target, InputFault>>) -> String {
     target.unwrap().unwrap_err().to_string()
 }
 
 #[test]
-fn a_target_whose_transform_is_there_is_placed_at_once() {
+fn target_with_known_transform_does_not_wait() {
     let mut scene = Scene::with_camera(100);
     scene.ms = 50;
     scene.camera(50, 0.1);
     let target = scene.target(25, 0.2);
     let stamp = Stamp { taken: NOW + 25 * MS, received: NOW + 50 * MS, simulated: false };
-    let placed = target.clone().unwrap().unwrap();
-    assert_eq!((placed.stamp, placed.stall), (Some(stamp), Duration::ZERO));
-    // The position stays as the sender said it: zeros and repetitions are told by it.
-    assert_eq!(placed.position.coordinates(), [0.2, 0.0, 0.0]);
+    let found = target.clone().unwrap().unwrap();
+    assert_eq!((found.stamp, found.stall), (Some(stamp), Duration::ZERO));
+    // The position stays as the tracker sent it, because it shows zeros and repetitions.
+    assert_eq!(found.position.coordinates(), [0.2, 0.0, 0.0]);
     assert_eq!(x(target), 0.25);
 }
 
 #[test]
-fn a_target_a_little_ahead_of_its_transform_waits_for_it_and_ages_meanwhile() {
+fn target_before_its_transform_waits_and_ages() {
     let mut scene = Scene::with_camera(100);
     scene.ms = 10;
     assert_eq!(scene.target(5, 0.2), None);
@@ -97,39 +97,39 @@ fn a_target_a_little_ahead_of_its_transform_waits_for_it_and_ages_meanwhile() {
     scene.ms = 60;
     scene.camera(50, 0.5);
     let target = scene.poll();
-    let placed = target.clone().unwrap().unwrap();
-    assert_eq!(placed.stall, Duration::from_millis(50));
-    assert_eq!(placed.stamp, Some(Stamp { taken: NOW + 5 * MS, received: NOW + 60 * MS, simulated: false }));
+    let found = target.clone().unwrap().unwrap();
+    assert_eq!(found.stall, Duration::from_millis(50));
+    assert_eq!(found.stamp, Some(Stamp { taken: NOW + 5 * MS, received: NOW + 60 * MS, simulated: false }));
     assert_eq!(x(target), 0.25);
     assert_eq!((scene.poll(), scene.lookup.deadline()), (None, None));
 }
 
 #[test]
-fn a_target_whose_transform_does_not_come_is_refused_after_the_timeout() {
+fn target_without_transform_is_rejected_after_timeout() {
     let mut scene = Scene::with_camera(100);
     assert_eq!(scene.target(5, 0.2), None);
     scene.ms = 99;
     assert_eq!(scene.poll(), None);
     scene.ms = 100;
     assert_eq!(
-        refused(scene.poll()),
-        "target refused: no transform from frame_id 'camera' to arm.base_frame 'base': the newest of 'camera' is 0.005 s \
+        fault(scene.poll()),
+        "target refused: no transform from frame_id 'camera' to arm.base_frame 'base': the newest transform of 'camera' is 0.005 s \
          older than the stamp"
     );
     assert_eq!(scene.poll(), None);
 }
 
 #[test]
-fn a_transform_that_comes_too_late_serves_no_more() {
+fn transform_after_the_timeout_has_no_effect() {
     let mut scene = Scene::with_camera(100);
     assert_eq!(scene.target(5, 0.2), None);
     scene.ms = 100;
     scene.camera(90, 0.0);
-    assert!(refused(scene.poll()).ends_with("it came later than tf.timeout"));
+    assert!(fault(scene.poll()).ends_with("it arrived later than tf.timeout"));
 }
 
 #[test]
-fn a_target_waits_no_longer_than_it_may_move_the_arm() {
+fn target_waits_at_most_until_input_timeout() {
     let mut scene = Scene::with_camera(1000);
     scene.ms = 160;
     assert_eq!(scene.target(10, 0.2), None);
@@ -137,14 +137,14 @@ fn a_target_waits_no_longer_than_it_may_move_the_arm() {
 }
 
 #[test]
-fn without_a_timeout_no_target_waits() {
+fn no_target_waits_if_timeout_is_zero() {
     let mut scene = Scene::with_camera(0);
-    assert!(refused(scene.target(5, 0.2)).contains("0.005 s older"));
+    assert!(fault(scene.target(5, 0.2)).contains("0.005 s older"));
     assert_eq!(scene.lookup.deadline(), None);
 }
 
 #[test]
-fn of_the_targets_that_wait_the_newest_that_can_be_placed_is_and_those_before_it_are_dropped() {
+fn newest_target_with_transform_replaces_older_targets() {
     let mut scene = Scene::with_camera(100);
     for ms in [10, 20, 30] {
         scene.ms = ms;
@@ -153,16 +153,17 @@ fn of_the_targets_that_wait_the_newest_that_can_be_placed_is_and_those_before_it
     scene.ms = 40;
     scene.camera(25, 0.0);
     assert_eq!(x(scene.poll()), 0.02);
-    assert_eq!(scene.poll(), None, "the first is dropped, the last waits");
+    assert_eq!(scene.poll(), None, "the first is discarded, the last waits");
     scene.camera(35, 0.0);
     assert_eq!(x(scene.poll()), 0.03);
 }
 
 #[test]
-fn a_tracker_that_is_faster_than_its_transforms_is_followed_at_their_pace() {
-    // 100 Hz, and a camera at 20 Hz that is told of 30 ms late: with one slot no target would ever be placed.
+fn slow_transforms_set_the_rate_of_targets() {
+    // Targets at 100 Hz. Transforms of the camera at 20 Hz, 30 ms late. With a queue of one target,
+    // no target would get its transform.
     let mut scene = Scene::with_camera(100);
-    let mut placed = Vec::new();
+    let mut found = Vec::new();
     for ms in (10..=1000).step_by(10) {
         scene.ms = ms;
         if ms % 50 == 30 {
@@ -170,14 +171,14 @@ fn a_tracker_that_is_faster_than_its_transforms_is_followed_at_their_pace() {
         }
         let polled = scene.poll();
         let decided = scene.target(ms, 0.0);
-        placed.extend(polled.into_iter().chain(decided).map(|target| target.unwrap().stamp.unwrap().taken));
+        found.extend(polled.into_iter().chain(decided).map(|target| target.unwrap().stamp.unwrap().taken));
     }
     let should: Vec<_> = (50..=950).step_by(50).map(|ms| NOW + ms * MS).collect();
-    assert_eq!(placed, should);
+    assert_eq!(found, should);
 }
 
 #[test]
-fn what_is_decided_drops_what_came_before_it() {
+fn decided_target_discards_older_targets() {
     let fixed = TransformStamped {
         parent: "base",
         child: "table",
@@ -186,9 +187,9 @@ fn what_is_decided_drops_what_came_before_it() {
         rotation: [0.0, 0.0, 0.0, 1.0],
     };
     for drop in [
-        // A message without a hand, or a target of the tracker's own frame.
+        // A message without a hand, or a target in the tracker's own frame.
         (|scene: &mut Scene| scene.lookup.handle_other()) as fn(&mut Scene),
-        // One in a fixed frame, and one that is refused.
+        // A target in a fixed frame, and a target that is rejected.
         |scene| {
             let target = PendingTarget::new("table", Target::new(0.0, 0.0, 0.0, None).unwrap());
             assert!(scene.lookup.handle_target(scene.now(), scene.ros_now(), target).unwrap().is_ok());
@@ -197,7 +198,7 @@ fn what_is_decided_drops_what_came_before_it() {
             let target = PendingTarget::new("map", Target::new(0.0, 0.0, 0.0, None).unwrap());
             assert!(scene.lookup.handle_target(scene.now(), scene.ros_now(), target).unwrap().is_err());
         },
-        // Another base frame, and another time.
+        // A change of the base frame, and a jump of the clock.
         |scene| {
             let config = LookupConfig { base: "table".into(), ..scene.lookup.config.clone() };
             scene.lookup.handle_config(config);
@@ -213,23 +214,23 @@ fn what_is_decided_drops_what_came_before_it() {
 }
 
 #[test]
-fn a_frame_that_nobody_tells_of_is_refused_at_once() {
+fn target_in_an_unknown_frame_does_not_wait() {
     let mut scene = Scene::new(100);
     assert_eq!(
-        refused(scene.target(0, 0.2)),
+        fault(scene.target(0, 0.2)),
         "target refused: no transform from frame_id 'camera' to arm.base_frame 'base': neither /tf nor /tf_static has 'base'"
     );
 }
 
 #[test]
-fn a_stamp_that_is_no_good_is_refused_by_its_own_name() {
+fn invalid_stamp_has_its_own_fault() {
     let mut scene = Scene::with_camera(100);
     assert!(matches!(scene.target(51, 0.2), Some(Err(InputFault::StampFromFuture { .. }))));
     assert!(matches!(scene.target(-201, 0.2), Some(Err(InputFault::StampTooOld { .. }))));
 }
 
 #[test]
-fn a_target_without_a_stamp_is_as_old_as_its_transform() {
+fn target_without_stamp_has_its_transforms_age() {
     let mut scene = Scene::with_camera(100);
     scene.ms = 150;
     let target = scene.stamped(None, 0.2);
@@ -237,13 +238,13 @@ fn a_target_without_a_stamp_is_as_old_as_its_transform() {
     assert_eq!(x(target), 0.2);
     scene.ms = 201;
     assert!(
-        refused(scene.stamped(None, 0.2))
-            .ends_with("the newest of 'camera' is 0.201 s old, more than input.timeout")
+        fault(scene.stamped(None, 0.2))
+            .ends_with("the newest transform of 'camera' is 0.201 s old, more than input.timeout")
     );
 }
 
 #[test]
-fn a_target_that_was_held_up_before_stays_so() {
+fn wait_adds_to_the_stall_of_a_target() {
     let mut scene = Scene::with_camera(100);
     let stall = Duration::from_millis(80);
     let target =
@@ -256,11 +257,11 @@ fn a_target_that_was_held_up_before_stays_so() {
 }
 
 #[test]
-fn targets_that_wait_are_bounded() {
+fn number_of_waiting_targets_is_limited() {
     let mut scene = Scene::with_camera(100);
     for _ in 0..MAX_WAITING {
         assert_eq!(scene.target(5, 0.2), None);
     }
-    assert!(refused(scene.target(5, 0.2)).contains("0.005 s older"));
+    assert!(fault(scene.target(5, 0.2)).contains("0.005 s older"));
     assert_eq!(scene.lookup.deadline(), None);
 }

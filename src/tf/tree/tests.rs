@@ -7,14 +7,14 @@ const MS: i64 = 1_000_000;
 const S: i64 = 1000 * MS;
 /// The node's clock in these tests.
 const NOW: i64 = 1000 * S;
-const UNTURNED: [f64; 4] = [0.0, 0.0, 0.0, 1.0];
+const IDENTITY: [f64; 4] = [0.0, 0.0, 0.0, 1.0];
 const MAX_AGE: Duration = Duration::from_millis(200);
 
 fn fixed<'a>(parent: &'a str, child: &'a str, translation: [f64; 3]) -> TransformStamped<'a> {
-    TransformStamped { parent, child, stamp: None, translation, rotation: UNTURNED }
+    TransformStamped { parent, child, stamp: None, translation, rotation: IDENTITY }
 }
 
-/// As of `ms` before now.
+/// Creates a transform with a stamp `ms` before now.
 fn moving<'a>(parent: &'a str, child: &'a str, ms: i64, x: f64) -> TransformStamped<'a> {
     TransformStamped { stamp: Some(NOW - ms * MS), ..fixed(parent, child, [x, 0.0, 0.0]) }
 }
@@ -32,7 +32,7 @@ fn tree(transforms: &[TransformStamped]) -> Tree {
     tree
 }
 
-/// Where a position in `frame` is in `base`, `ms` before now.
+/// Transforms a position from `frame` to the base frame at the time `ms` before now.
 fn at(tree: &Tree, frame: &str, ms: i64, position: [f64; 3]) -> Result<[f64; 3], LookupError> {
     let [x, y, z] = position;
     let found = tree.find("base", frame, Some(NOW - ms * MS), MAX_AGE)?;
@@ -43,12 +43,12 @@ fn origin(tree: &Tree, frame: &str, ms: i64) -> Result<[f64; 3], LookupError> {
     at(tree, frame, ms, [0.0; 3])
 }
 
-fn words<T: std::fmt::Debug, E: std::fmt::Display>(result: Result<T, E>) -> String {
+fn error<T: std::fmt::Debug, E: std::fmt::Display>(result: Result<T, E>) -> String {
     result.unwrap_err().to_string()
 }
 
 #[test]
-fn a_fixed_frame_is_where_it_is_at_any_time() {
+fn fixed_frame_is_valid_at_any_time() {
     let tree =
         tree(&[TransformStamped { rotation: yaw(FRAC_PI_2), ..fixed("base", "camera", [0.5, 0.0, 0.2]) }]);
     for ms in [0, 9000, -50] {
@@ -62,9 +62,10 @@ fn a_fixed_frame_is_where_it_is_at_any_time() {
 }
 
 #[test]
-fn between_two_samples_a_frame_moves_evenly_and_turns_the_shorter_way() {
+fn interpolation_takes_the_shorter_rotation() {
     let rotation = yaw(FRAC_PI_2);
-    // The same rotation: the longer way would be through it.
+    // The negated quaternion is the same rotation. Without the shorter way, interpolation would
+    // take the longer rotation.
     let rotation = rotation.map(|part| -part);
     let tree = tree(&[
         moving("base", "camera", 100, 0.1),
@@ -76,14 +77,14 @@ fn between_two_samples_a_frame_moves_evenly_and_turns_the_shorter_way() {
     let should = Position::new(0.25 + 0.1 * cos, 0.1 * sin, 0.0).unwrap();
     assert_eq!(at(&tree, "camera", 25, [0.1, 0.0, 0.0]), Ok(should.coordinates()));
     let transform = tree.find("base", "camera", Some(NOW - 50 * MS), MAX_AGE).unwrap().transform;
-    let turned = transform.orientation(Orientation::new(UNTURNED).unwrap()).xyzw();
-    for (is, should) in turned.into_iter().zip(yaw(FRAC_PI_2 / 2.0)) {
-        assert!((is - should).abs() < 1e-12, "{turned:?}");
+    let rotated = transform.orientation(Orientation::new(IDENTITY).unwrap()).xyzw();
+    for (is, should) in rotated.into_iter().zip(yaw(FRAC_PI_2 / 2.0)) {
+        assert!((is - should).abs() < 1e-12, "{rotated:?}");
     }
 }
 
 #[test]
-fn a_way_leads_up_to_the_common_ancestor_and_down_fixed_and_moving() {
+fn chain_passes_the_common_ancestor() {
     let tree = tree(&[
         fixed("world", "table", [0.0, 0.0, 0.7]),
         TransformStamped { rotation: yaw(FRAC_PI_2), ..fixed("table", "base", [1.0, 0.0, 0.0]) },
@@ -91,35 +92,45 @@ fn a_way_leads_up_to_the_common_ancestor_and_down_fixed_and_moving() {
         moving("world", "rig", 0, 2.0),
         fixed("rig", "camera", [0.0, 0.3, 0.8]),
     ]);
-    // In the world the camera is at 1.5, 0.3, 0.8; the base at 1, 0, 0.7 looks along y.
+    // In the world, the camera is at 1.5, 0.3, 0.8. The base is at 1, 0, 0.7, and its x axis points
+    // along the world's y.
     assert_eq!(origin(&tree, "camera", 50), Ok([0.3, -0.5, 0.1]));
-    // A frame above.
+    // An ancestor.
     assert_eq!(origin(&tree, "world", 50), Ok([0.0, 1.0, -0.7]));
     assert_eq!(origin(&tree, "base", 50), Ok([0.0; 3]));
 }
 
 #[test]
-fn nothing_is_extrapolated_to_either_side() {
+fn lookup_does_not_extrapolate() {
     let tree = tree(&[moving("base", "camera", 150, 0.1), moving("base", "camera", 100, 0.2)]);
-    assert_eq!(words(origin(&tree, "camera", 50)), "the newest of 'camera' is 0.050 s older than the stamp");
+    assert_eq!(
+        error(origin(&tree, "camera", 50)),
+        "the newest transform of 'camera' is 0.050 s older than the stamp"
+    );
     assert!(matches!(origin(&tree, "camera", 99), Err(LookupError::Behind { by: MS, .. })));
-    assert_eq!(words(origin(&tree, "camera", 200)), "the oldest of 'camera' is 0.050 s newer than the stamp");
+    assert_eq!(
+        error(origin(&tree, "camera", 200)),
+        "the oldest transform of 'camera' is 0.050 s newer than the stamp"
+    );
 }
 
 #[test]
-fn the_frame_that_is_late_is_named_wherever_it_is_on_the_way() {
+fn late_frame_of_the_chain_is_named() {
     let tree = tree(&[
         moving("world", "base", 0, 0.1),
         moving("world", "rig", 300, 0.1),
         moving("rig", "camera", 0, 0.1),
     ]);
-    assert_eq!(words(origin(&tree, "camera", 0)), "the newest of 'rig' is 0.300 s older than the stamp");
+    assert_eq!(
+        error(origin(&tree, "camera", 0)),
+        "the newest transform of 'rig' is 0.300 s older than the stamp"
+    );
     let newest = tree.find("base", "camera", None, MAX_AGE);
-    assert_eq!(words(newest), "'base' is not known at any time at which the others are");
+    assert_eq!(error(newest), "'base' and the other frames have no transforms of the same time");
 }
 
 #[test]
-fn without_a_stamp_it_is_the_newest_that_all_can_tell_and_it_may_not_be_old() {
+fn target_without_stamp_gets_newest_common_transform() {
     let both = |ms: i64| [moving("base", "rig", ms, 0.1), moving("rig", "camera", ms, 0.1)];
     let mut tree = tree(&both(250));
     tree.handle_edge(&moving("base", "rig", 150, 0.2)).unwrap();
@@ -131,8 +142,8 @@ fn without_a_stamp_it_is_the_newest_that_all_can_tell_and_it_may_not_be_old() {
         0.3
     );
     let old = tree.find("base", "camera", None, Duration::from_millis(149));
-    assert_eq!(words(old), "the newest of 'rig' is 0.150 s old, more than input.timeout");
-    // What is stamped ahead is where it is now.
+    assert_eq!(error(old), "the newest transform of 'rig' is 0.150 s old, more than input.timeout");
+    // If the stamps are in the future, the lookup uses the present time.
     tree.handle_edge(&moving("base", "rig", -200, 0.55)).unwrap();
     tree.handle_edge(&moving("rig", "camera", -50, 0.1)).unwrap();
     let found = tree.find("base", "camera", None, MAX_AGE).unwrap();
@@ -144,19 +155,19 @@ fn without_a_stamp_it_is_the_newest_that_all_can_tell_and_it_may_not_be_old() {
 }
 
 #[test]
-fn a_frame_that_nobody_tells_of_and_one_that_is_elsewhere_are_named() {
+fn unknown_and_unconnected_frames_are_errors() {
     let tree = tree(&[fixed("base", "tool", [0.1, 0.0, 0.0]), fixed("room", "camera", [0.1, 0.0, 0.0])]);
-    assert_eq!(words(origin(&tree, "ma\u{1b}p", 0)), "neither /tf nor /tf_static has 'ma\u{fffd}p'");
-    assert_eq!(words(origin(&tree, "camera", 0)), "/tf and /tf_static do not connect the two");
+    assert_eq!(error(origin(&tree, "ma\u{1b}p", 0)), "neither /tf nor /tf_static has 'ma\u{fffd}p'");
+    assert_eq!(error(origin(&tree, "camera", 0)), "/tf and /tf_static do not connect the two frames");
     assert_eq!(
-        words(tree.find("base", "camera", None, MAX_AGE)),
-        "/tf and /tf_static do not connect the two"
+        error(tree.find("base", "camera", None, MAX_AGE)),
+        "/tf and /tf_static do not connect the two frames"
     );
-    assert_eq!(words(tree.find("arm", "tool", Some(NOW), MAX_AGE)), "neither /tf nor /tf_static has 'arm'");
+    assert_eq!(error(tree.find("arm", "tool", Some(NOW), MAX_AGE)), "neither /tf nor /tf_static has 'arm'");
 }
 
 #[test]
-fn a_slash_in_front_of_a_name_is_none() {
+fn leading_slash_of_a_name_is_ignored() {
     let tree = tree(&[fixed("/base", "/camera", [0.1, 0.0, 0.0])]);
     assert_eq!(origin(&tree, "camera", 0), Ok([0.1, 0.0, 0.0]));
     assert_eq!(
@@ -166,12 +177,12 @@ fn a_slash_in_front_of_a_name_is_none() {
 }
 
 #[test]
-fn garbage_is_named_and_changes_nothing() {
+fn invalid_transform_is_rejected_and_changes_nothing() {
     let good = fixed("base", "camera", [0.1, 0.0, 0.0]);
     let mut tree = tree(&[good, fixed("camera", "lens", [0.1, 0.0, 0.0]), moving("base", "rig", 100, 0.1)]);
     let long = "a".repeat(256);
     let nan = f64::NAN;
-    for (edge, said) in [
+    for (edge, words) in [
         (TransformStamped { parent: "", ..good }, "has no name"),
         (TransformStamped { child: "/", ..good }, "has no name"),
         (TransformStamped { child: &long, ..good }, "more than 255 bytes"),
@@ -182,7 +193,7 @@ fn garbage_is_named_and_changes_nothing() {
             "rotation [0.0, 0.0, 0.0, 0.0] (x, y, z, w), which must be a unit",
         ),
         (TransformStamped { rotation: [0.0, 0.0, nan, 1.0], ..good }, "rotation [0.0, 0.0, NaN, 1.0]"),
-        (TransformStamped { rotation: [1e200, 0.0, 0.0, 1.0], ..good }, "no transform"),
+        (TransformStamped { rotation: [1e200, 0.0, 0.0, 1.0], ..good }, "not a transform"),
         (TransformStamped { parent: "lens", ..good }, "its parent 'lens' is its own descendant"),
         (
             TransformStamped { parent: "lens", child: "base", ..good },
@@ -200,15 +211,15 @@ fn garbage_is_named_and_changes_nothing() {
         (TransformStamped { stamp: Some(i64::MIN), ..good }, "s old"),
         (TransformStamped { stamp: Some(i64::MAX), ..good }, "s in the future"),
     ] {
-        let told = words(tree.handle_edge(&edge));
-        assert!(told.contains(said), "{edge:?}: {told}");
+        let error = error(tree.handle_edge(&edge));
+        assert!(error.contains(words), "{edge:?}: {error}");
     }
     assert_eq!(origin(&tree, "lens", 0), Ok([0.2, 0.0, 0.0]));
     assert_eq!(origin(&tree, "rig", 100), Ok([0.1, 0.0, 0.0]));
 }
 
 #[test]
-fn a_rotation_that_is_nearly_of_unit_length_is_one() {
+fn rotation_of_nearly_unit_length_is_accepted() {
     let tree = tree(&[TransformStamped {
         rotation: [0.0, 0.0, 0.0, 1.004],
         ..fixed("base", "camera", [0.1, 0.0, 0.0])
@@ -217,7 +228,7 @@ fn a_rotation_that_is_nearly_of_unit_length_is_one() {
 }
 
 #[test]
-fn numbers_beyond_all_bounds_are_no_panic() {
+fn too_large_numbers_do_not_panic() {
     let tree = tree(&[fixed("world", "base", [1e308; 3]), fixed("world", "camera", [-1e308; 3])]);
     if let Ok(found) = tree.find("base", "camera", Some(NOW), MAX_AGE) {
         assert!(found.transform.position(Position::new(0.0, 0.0, 0.0).unwrap()).is_err());
@@ -225,7 +236,7 @@ fn numbers_beyond_all_bounds_are_no_panic() {
 }
 
 #[test]
-fn what_is_not_newer_by_a_millisecond_is_passed_over() {
+fn transform_within_a_millisecond_is_ignored() {
     let mut tree = tree(&[moving("base", "camera", 50, 0.1)]);
     let stamp = Some(NOW - 50 * MS + MS - 1);
     assert_eq!(tree.handle_edge(&TransformStamped { stamp, ..moving("base", "camera", 0, 0.9) }), Ok(()));
@@ -251,7 +262,7 @@ fn history_ends_after_ten_seconds() {
 }
 
 #[test]
-fn a_gap_of_more_than_a_second_is_not_bridged() {
+fn gap_above_one_second_is_not_interpolated() {
     let mut tree = tree(&[moving("base", "camera", 2000, 0.1), moving("base", "camera", 1000, 0.1)]);
     assert!(origin(&tree, "camera", 1500).is_ok());
     tree.handle_clock(NOW + 1);
@@ -265,36 +276,40 @@ fn a_gap_of_more_than_a_second_is_not_bridged() {
 }
 
 #[test]
-fn a_frame_may_be_put_elsewhere_when_nobody_moves_it_any_more() {
+fn moving_frame_may_become_fixed_after_ten_seconds() {
     let mut tree = tree(&[moving("base", "camera", 0, 0.1), fixed("base", "room", [0.0, 1.0, 0.0])]);
     tree.handle_clock(NOW + 10 * S);
     let moved = fixed("room", "camera", [0.2, 0.0, 0.0]);
-    assert_eq!(tree.handle_edge(&moved), Err(TransformRejected::FixedAndMoving), "ten seconds are not over");
+    assert_eq!(
+        tree.handle_edge(&moved),
+        Err(TransformRejected::FixedAndMoving),
+        "ten seconds have not passed"
+    );
     tree.handle_clock(NOW + 10 * S + 1);
     tree.handle_edge(&moved).unwrap();
     assert_eq!(origin(&tree, "camera", 0), Ok([0.2, 1.0, 0.0]));
-    // One that is fixed is put elsewhere by whoever says so last.
+    // The last transform of a fixed frame counts.
     tree.handle_edge(&fixed("base", "camera", [0.3, 0.0, 0.0])).unwrap();
     tree.handle_edge(&fixed("base", "camera", [0.4, 0.0, 0.0])).unwrap();
     assert_eq!(origin(&tree, "camera", 0), Ok([0.4, 0.0, 0.0]));
 }
 
 #[test]
-fn frames_are_bounded_and_dead_ones_make_room() {
+fn old_frames_make_room_for_new_frames() {
     let names: Vec<_> = (0..=MAX_FRAMES).map(|number| format!("marker_{number}")).collect();
     let mut tree = tree(&[]);
     for name in &names[..MAX_FRAMES] {
         tree.handle_edge(&moving("base", name, 0, 0.1)).unwrap();
     }
     let one_more = moving("base", &names[MAX_FRAMES], -1500, 0.1);
-    assert_eq!(words(tree.handle_edge(&one_more)), "there are 1000 frames already");
+    assert_eq!(error(tree.handle_edge(&one_more)), "there are 1000 frames already");
     tree.handle_clock(NOW + 11 * S);
     tree.handle_edge(&one_more).unwrap();
     assert!(matches!(origin(&tree, "marker_0", 0), Err(LookupError::Unknown { .. })));
 }
 
 #[test]
-fn a_jump_back_of_time_forgets_where_frames_were_but_for_the_fixed_ones() {
+fn clock_jump_back_forgets_moving_frames_only() {
     let mut tree = tree(&[fixed("base", "rig", [0.1, 0.0, 0.0]), moving("rig", "camera", 0, 0.1)]);
     assert!(!tree.handle_clock(NOW));
     assert!(tree.handle_clock(5 * S));
@@ -309,7 +324,7 @@ fn a_jump_back_of_time_forgets_where_frames_were_but_for_the_fixed_ones() {
 }
 
 #[test]
-fn before_simulated_time_begins_only_fixed_frames_are_taken() {
+fn only_fixed_frames_count_before_simulated_time() {
     let mut tree = Tree::new();
     tree.handle_clock(0);
     tree.handle_edge(&moving("base", "camera", 0, 0.1)).unwrap();
