@@ -56,6 +56,7 @@ NOT_RUN = {
     ("trackers.md", "colcon build"): "tools/build does the same, with the packages of tests/fixtures",
     ("controllers.md", "ros2 "): COMMANDS,
     ("controllers.md", "import json"): "tests/ros/test_link.py runs it, and tests/readme.rs compares it",
+    ("faults.md", "make simulate"): "it takes minutes; `cargo test --test simulated_network` is the same with fewer seeds",
     ("testing.md", "make worlds"): "cargo test runs tests/arm_world with fewer events",
     ("troubleshooting.md", "ros2 "): COMMANDS,
     ("testing.md", "cargo fuzz cmin"): "cargo-fuzz is not on every machine",
