@@ -1,7 +1,7 @@
 //! `bridge`: the ROS 2 node. Runs what the parameters configure until SIGINT, SIGTERM or SIGHUP.
 //!
-//! Exit codes: 0 ended on request; 1 ROS failed; 2 the arguments, parameters or environment are wrong.
-#![allow(clippy::disallowed_methods)] // the end of the process has a deadline
+//! Exit codes: 0 ended on request; 1 ROS failed; 2 wrong arguments, parameters or environment.
+#![allow(clippy::disallowed_methods)] // the shutdown of the process has a deadline
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -66,8 +66,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let spin = thread::Builder::new().name("ros-spin".into()).spawn({
         let (bridge, end) = (bridge.clone(), Arc::clone(&end));
         move || {
-            // Dropped before the node, by a panic too: to drop a node can take seconds, or hang, and the arm must not
-            // wait for that.
+            // Dropped before the node, also after a panic. Dropping a node can take seconds, or
+            // hang, and the arm must not wait for that.
             let (report, _stopped) = (report, stopped);
             let _ = report.send(node.spin(&bridge, &end));
         }
@@ -105,11 +105,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             io::Result::Ok(())
         })
         .context("no signal handlers")?;
-    // A name that is still being resolved must not delay the end.
+    // A pending name resolution must not delay the end of the process.
     runtime.shutdown_background();
     if !state_writer.end(on_request, STATE_PATIENCE) {
         tracing::warn!(
-            "the state file has not been written in time: after the next start a person has to arm"
+            "the state file has not been written in time: after the next start an operator must arm"
         );
     }
     thread::sleep(SHUTDOWN_FLUSH);
@@ -123,21 +123,23 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if ends_by(patience, &spin) {
         return result;
     }
-    // The middleware still holds the node, because a reader that was killed has not confirmed what it was sent.
+    // The middleware still holds the node, because a reader that was killed has not confirmed the
+    // messages sent to it.
     if let Err(error) = &result {
         console::print_error(&format!("aether_bridge: {error:#}"));
     }
     rcl_ext::leave(i32::from(result.is_err()))
 }
 
-/// Completes when the arm no longer goes home: it is there, or something stood in its way.
+/// Completes when the arm no longer moves home: it has arrived, or something has stopped it.
 async fn at_home(bridge: &Bridge) {
     while bridge.is_going_home() {
         tokio::time::sleep(PARK_POLL_PERIOD).await;
     }
 }
 
-/// A signal, unless this process was started with it ignored, as `nohup` does with SIGHUP.
+/// Returns the stream of a signal, or `None` if this process was started with the signal ignored,
+/// as `nohup` does with SIGHUP.
 fn unless_ignored(kind: SignalKind) -> io::Result<Option<Signal>> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -146,7 +148,7 @@ fn unless_ignored(kind: SignalKind) -> io::Result<Option<Signal>> {
     if is_ignored { Ok(None) } else { signal(kind).map(Some) }
 }
 
-/// Waits for a thread to end, and returns whether it has.
+/// Waits for a thread to end. Returns whether it has ended before the deadline.
 fn ends_by<T>(deadline: Instant, thread: &thread::JoinHandle<T>) -> bool {
     while !thread.is_finished() && Instant::now() < deadline {
         thread::sleep(POLL_PERIOD);
@@ -154,13 +156,15 @@ fn ends_by<T>(deadline: Instant, thread: &thread::JoinHandle<T>) -> bool {
     thread.is_finished()
 }
 
-/// How long the last status has to reach its readers, because a reader drops what comes from a publisher that is gone.
-/// `rcl_publisher_wait_for_all_acked` would be the API, but r2r lacks it and does not give out the handle of a publisher.
+/// The time that readers have to receive the last status. A reader drops messages of a publisher
+/// that has ended. `rcl_publisher_wait_for_all_acked` would be the API, but r2r lacks it and does
+/// not expose the handle of a publisher.
 const SHUTDOWN_FLUSH: Duration = Duration::from_millis(100);
-/// How long the thread that takes messages has to end: its last wait is up to 0.1 s, and dropping the node takes milliseconds.
+/// The time that the ROS thread has to end: its last wait takes up to 0.1 s, and dropping the node
+/// takes milliseconds.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// How often to look whether the arm is at home.
+/// The period at which the bridge checks whether the arm is at home.
 const PARK_POLL_PERIOD: Duration = Duration::from_millis(20);
-/// How long the disk has to take the state file.
+/// The time that the disk has to store the state file.
 const STATE_PATIENCE: Duration = Duration::from_millis(500);
 const POLL_PERIOD: Duration = Duration::from_millis(5);

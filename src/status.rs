@@ -1,4 +1,5 @@
-//! What the bridge says of itself, free of ROS: the content of its topics, and who publishes it.
+//! The status that the bridge publishes, independent of ROS: the content of its topics, and the
+//! trait of its publisher.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use crate::config::Config;
 use crate::link::{LinkState, RoundTrips};
 use crate::teleop::{Motion, Planned, ReasonKind};
 
-/// The state of link and motion at one moment; becomes `LinkStatus`.
+/// The state of link and motion at one time. Published as `LinkStatus`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
     /// The state of the link.
@@ -18,60 +19,65 @@ pub struct Status {
     pub since: Instant,
     /// Attempts since the link was last connected.
     pub attempts: u32,
-    /// Why the last connection or attempt ended; empty if none has, or once the link has been connected for `link.timeout`.
+    /// Why the last connection or attempt ended. Empty before the first end, or after the link has
+    /// been connected for `link.timeout`.
     pub last_error: String,
-    /// The same whether it is over or not, and how long ago it was.
+    /// The last error and its age. It stays after the link has been connected again.
     pub newest_error: Option<(String, Duration)>,
-    /// What the bridge does with targets.
+    /// The current motion state.
     pub motion: Motion,
-    /// Why the arm does or does not move, in one line.
+    /// Why the arm moves or does not move, in one line.
     pub reason: String,
     /// The kind of reason.
     pub reason_kind: ReasonKind,
-    /// Commands handed to a connection.
+    /// Commands passed to a connection.
     pub sent: u64,
-    /// Commands answered with ok.
+    /// Commands that the controller accepted.
     pub acknowledged: u64,
-    /// Commands answered with an error.
+    /// Commands that the controller replied to with an error.
     pub rejected: u64,
-    /// Lines, sent as datagrams, that were not answered though a later one was.
+    /// Datagrams that got no reply although a later datagram got one.
     pub lost: u64,
-    /// Targets replaced by a newer one before a command was sent for them.
+    /// Targets that a newer target replaced before a command was sent for them.
     pub coalesced: u64,
-    /// Commands that a limit altered.
+    /// Commands that a limit changed.
     pub limited: u64,
-    /// Samples refused.
+    /// Samples that were refused.
     pub dropped_input: u64,
-    /// From command to reply.
+    /// The times from command to reply.
     pub round_trips: RoundTrips,
-    /// Age of the newest good target; `None` before the first, or after a refused one.
+    /// The age of the newest good target. `None` before the first target, or after a refused
+    /// target.
     pub input_age: Option<Duration>,
-    /// Why no target may move the arm at present, whatever else stands in the way; empty if one may.
+    /// Why no target may currently move the arm. Considers only the input. Empty if a target may
+    /// move the arm.
     pub input_fault: String,
-    /// What the graph says of why no word for the gripper comes; empty if it says nothing against it.
+    /// A note from the graph about missing gripper messages. Empty if the graph shows no problem.
     pub gripper_note: String,
 }
 
-/// A command as sent; becomes `ArmCommand`.
+/// A command as sent. Published as `ArmCommand`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SentCommand {
-    /// Counts the commands since start, from 1.
+    /// The number of the command since the start, from 1.
     pub seq: u64,
-    /// The command and what altered it.
+    /// The command, and what changed it.
     pub planned: Planned,
 }
 
-/// Publishes what the bridge says of itself. Called from the thread that handled the event, one call at a time and in the
-/// order of the events, never while the bridge is locked.
+/// Publishes the state of the bridge.
+///
+/// The thread that handled the event calls the methods, one at a time and in the order of the
+/// events. It never calls them while the bridge is locked.
 pub trait Observer: Send {
-    /// A command has been handed to the connection.
+    /// Handles a command that has been passed to the connection.
     fn handle_command(&mut self, _: &SentCommand) {}
-    /// The status has changed, or half a second has passed.
+    /// Handles a status that has changed. Also called every half second.
     fn handle_status(&mut self, _: &Status) {}
-    /// The controller has said something of its state.
+    /// Handles a state that the controller has reported.
     fn handle_arm_state(&mut self, _: &ReportedState) {}
-    /// A second has passed.
+    /// Handles the diagnostics. Called once a second.
     fn handle_diagnostics(&mut self, _: &Status) {}
-    /// Parameters have changed; what is published from now on is by these.
+    /// Handles changed parameters. They apply to everything that is published from now on.
     fn handle_config(&mut self, _: &Config) {}
 }

@@ -1,7 +1,8 @@
-//! Text from outside, made safe to print: in a terminal, a log and a ROS string. Names no other room.
+//! Makes text from outside safe to print in a terminal, a log and a ROS string. Uses no other
+//! module.
 
-/// Makes text safe as [`sanitize`] does, and cuts it after [`MAX_SHORT_CHARS`], with `…` at the end. Applying it twice
-/// changes nothing.
+/// Makes text safe as [`sanitize`] does. If it is longer than [`MAX_SHORT_CHARS`], cuts it and ends
+/// it with `…`. A second call changes nothing.
 pub fn sanitize_short(text: &str) -> String {
     if text.len() <= MAX_SHORT_CHARS {
         return sanitize(text);
@@ -12,26 +13,28 @@ pub fn sanitize_short(text: &str) -> String {
     }
 }
 
-/// Makes text of any length safe: what [acts instead of being seen](is_control_like) becomes U+FFFD.
+/// Makes text of any length safe: replaces each [control-like character](is_control_like) with
+/// U+FFFD.
 pub fn sanitize(text: &str) -> String {
-    // Nearly all text is so, and the way below costs ten times as much.
+    // This check is fast, and true for nearly all texts. The replacement below takes ten times as
+    // long.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.to_owned();
     }
     text.chars().map(|c| if is_control_like(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// Shows bytes as they came, by [`sanitize_short`]: NUL, tabs and what ends a line are visible.
+/// Shows bytes as text, by [`sanitize_short`]. NUL, tabs and line ends are shown as escapes.
 pub fn show_bytes(bytes: &[u8]) -> String {
     let escapes = [('\n', "\\n"), ('\r', "\\r"), ('\t', "\\t"), ('\0', "\\0")];
     let text = String::from_utf8_lossy(bytes).into_owned();
     sanitize_short(&escapes.into_iter().fold(text, |text, (c, escape)| text.replace(c, escape)))
 }
 
-/// The most characters [`sanitize_short`] leaves.
+/// The most characters that [`sanitize_short`] returns.
 pub const MAX_SHORT_CHARS: usize = 200;
 
-/// Returns whether a character acts on a terminal or a reader instead of being seen.
+/// Returns whether a character acts on a terminal or a reader instead of being visible.
 pub fn is_control_like(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -49,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_acts_on_a_terminal_or_a_reader_is_made_visible() {
+    fn control_like_characters_are_made_visible() {
         assert_eq!(sanitize_short("a\0b\x1b[31m\u{9b}2J\r\n\t\x7f"), "a�b�[31m�2J����");
         assert_eq!(sanitize_short("x\u{202e}y\u{2066}z\u{2028}\u{feff}\u{200b}"), "x�y�z���");
         assert_eq!(sanitize_short("Kommando empfangen: 好 ✓"), "Kommando empfangen: 好 ✓");
@@ -59,12 +62,12 @@ mod tests {
     }
 
     #[test]
-    fn shown_bytes_have_visible_ends_and_do_not_act() {
+    fn shown_bytes_have_visible_line_ends() {
         assert_eq!(show_bytes(b"{\"a\":1}\t\0\r\n\x1b[2J\xff"), "{\"a\":1}\\t\\0\\r\\n\u{fffd}[2J\u{fffd}");
     }
 
     #[test]
-    fn what_is_too_long_is_cut_and_says_so() {
+    fn long_text_is_cut_and_marked() {
         let fits = "é".repeat(MAX_SHORT_CHARS);
         assert_eq!(sanitize_short(&fits), fits);
         let cut = sanitize_short(&"é".repeat(MAX_SHORT_CHARS + 1));

@@ -1,4 +1,4 @@
-//! Both machines, joined, in virtual time.
+//! Both state machines, joined by the coordinator, in virtual time.
 #![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
 
 use std::time::{Duration, Instant};
@@ -17,16 +17,17 @@ struct Scene {
     coordinator: Coordinator,
     now: Instant,
     home: Position,
-    /// Where the arm is, which its controller reports when it is connected and when it is asked.
+    /// The position of the arm. The controller reports it after connecting and in replies to a
+    /// position request.
     arm: Position,
     commanded: Position,
-    /// The lines sent, by the number of the newest.
+    /// The number of lines sent.
     lines: u64,
     server: bool,
 }
 
 impl Scene {
-    /// A bridge with the defaults, connected.
+    /// Creates a connected bridge with the default parameters.
     fn connected() -> Self {
         Self::with(&Parameters::default())
     }
@@ -50,7 +51,7 @@ impl Scene {
         }
     }
 
-    /// Every controller reports where its arm is.
+    /// Reports the position of the arm from every controller.
     fn report(&mut self) {
         let state =
             ReportedState { position: Some(self.arm), moving: Some(false), ..ReportedState::default() };
@@ -60,13 +61,13 @@ impl Scene {
         }
     }
 
-    /// A person arms, and the controllers have reported where their arms are.
+    /// Arms as the operator does, after a report from all controllers.
     fn set_armed(&mut self) {
         self.report();
         self.coordinator.teleop.handle_set_armed(self.now, true).unwrap();
     }
 
-    /// Takes the next line, and answers it if it is the question where the arm is.
+    /// Sends the next line. If it requests the position, replies with it.
     fn take(&mut self, line: &Outgoing) -> Option<Sent> {
         let peers: Vec<_> = self.coordinator.link.peers().map(|peer| peer.id).collect();
         let taken = peers.iter().map(|peer| (*peer, Ok(70)));
@@ -89,12 +90,12 @@ impl Scene {
         sent
     }
 
-    /// Takes what the driver has to do, which takes its time.
+    /// Takes the connect action without completing it.
     fn connect_later(&mut self) {
         assert_eq!(self.coordinator.link.poll_action(), Some(Action::Connect));
     }
 
-    /// Lets the next connection come about.
+    /// Opens the next connection.
     fn reconnect(&mut self) {
         assert_eq!(self.coordinator.link.poll_action(), Some(Action::Close));
         self.now += Duration::from_secs(5);
@@ -102,7 +103,7 @@ impl Scene {
         self.connect();
     }
 
-    /// Holds the hand there until a command goes out, and says which.
+    /// Holds the hand at one position until a command is sent. Returns the command.
     fn first_command(&mut self) -> Command {
         for _ in 0..200 {
             self.now += Duration::from_millis(20);
@@ -146,14 +147,15 @@ fn elsewhere() -> Position {
     Position::new(-0.1, -0.1, 0.3).unwrap()
 }
 
-/// More than one step of an approach, and far less than the way elsewhere.
+/// More than one step of an approach, and far less than the distance to `elsewhere`.
 const NEAR: f64 = 0.01;
 
 #[test]
-fn a_position_in_a_reply_to_a_command_is_where_the_approach_starts() {
+fn approach_starts_at_position_in_a_reply() {
     let mut scene = Scene::connected();
     assert!(scene.first_command().position.distance(scene.home) < NEAR);
-    // Refused, so that nothing is acknowledged; and lost, so that the approach begins anew.
+    // The command is rejected, so it is not acknowledged. The connection is lost, so the next
+    // motion is a new approach.
     scene.reply(ReplyStatus::Error, Some(elsewhere()));
     scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     scene.reconnect();
@@ -161,11 +163,11 @@ fn a_position_in_a_reply_to_a_command_is_where_the_approach_starts() {
 }
 
 #[test]
-fn a_position_in_a_reply_that_nothing_waited_for_is_not_taken() {
+fn position_in_an_unsolicited_reply_is_ignored() {
     let mut scene = Scene::connected();
     scene.reply(ReplyStatus::Ok, Some(elsewhere()));
     assert_eq!(scene.link(), LinkState::Backoff);
-    // And what else was read with it.
+    // A second reply that was read together with the first.
     scene.reply(ReplyStatus::Ok, Some(elsewhere()));
     scene.arm = scene.home;
     scene.reconnect();
@@ -173,9 +175,9 @@ fn a_position_in_a_reply_that_nothing_waited_for_is_not_taken() {
 }
 
 #[test]
-fn a_fault_in_a_reply_that_nothing_waited_for_is_believed() {
+fn fault_in_an_unsolicited_reply_disarms() {
     let fault = || ReportedState { fault: Some("emergency stop".into()), ..ReportedState::default() };
-    let tells: [fn(&mut Scene, ReportedState); 2] = [
+    let reports: [fn(&mut Scene, ReportedState); 2] = [
         |scene, state| {
             let (status, message) = (ReplyStatus::Ok, String::new());
             let reply = Reply { status, message, seq: None, state: Some(state) };
@@ -186,11 +188,11 @@ fn a_fault_in_a_reply_that_nothing_waited_for_is_believed() {
             assert!(!scene.coordinator.handle_state(scene.now, PeerId::ONLY, &state));
         },
     ];
-    for tell in tells {
+    for report in reports {
         let mut scene = Scene::connected();
         scene.first_command();
         scene.reply(ReplyStatus::Ok, None);
-        tell(&mut scene, fault());
+        report(&mut scene, fault());
         scene.reconnect();
         assert_eq!(scene.coordinator.teleop.motion(), Motion::Disarmed);
         scene.set_armed();
@@ -198,7 +200,8 @@ fn a_fault_in_a_reply_that_nothing_waited_for_is_believed() {
     }
 }
 
-/// A bridge that says stop, with a command unanswered and the hand gone.
+/// Returns a bridge that sends stop lines, with one command without a reply, while the hand is
+/// gone.
 fn held() -> Scene {
     held_with(&[])
 }
@@ -213,7 +216,7 @@ fn held_with(settings: &[(&str, Value)]) -> Scene {
 }
 
 #[test]
-fn a_stop_line_does_not_wait_for_answers() {
+fn stop_line_does_not_wait_for_replies() {
     let mut scene = held();
     assert_eq!(scene.coordinator.poll_transmit(scene.now), Some(Outgoing::Stop));
     let sent = scene.coordinator.handle_transmitted(
@@ -225,11 +228,11 @@ fn a_stop_line_does_not_wait_for_answers() {
     );
     assert_eq!(sent, Some(Sent::Stop));
     assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
-    assert_eq!(scene.coordinator.status(scene.now).sent, 1, "a stop is no command");
+    assert_eq!(scene.coordinator.status(scene.now).sent, 1, "a stop does not count as a command");
 }
 
 #[test]
-fn a_stop_line_that_the_peer_does_not_take_goes_out_when_it_does() {
+fn blocked_stop_line_is_sent_when_writable() {
     let mut scene = held();
     let full = Err(std::io::ErrorKind::WouldBlock.into());
     assert_eq!(
@@ -247,12 +250,12 @@ fn a_stop_line_that_the_peer_does_not_take_goes_out_when_it_does() {
     assert_eq!(scene.coordinator.poll_transmit(scene.now), Some(Outgoing::Stop));
 }
 
-fn told(scene: &Scene) -> (String, &'static str) {
+fn reason_and_kind(scene: &Scene) -> (String, &'static str) {
     let status = scene.coordinator.status(scene.now);
     (status.reason, status.reason_kind.as_str())
 }
 
-/// Sends the stop line that is due, and has it answered if that is wanted.
+/// Sends the stop line that is due. Replies to it if `answer` is set.
 fn stop(scene: &mut Scene, answer: Option<ReplyStatus>) {
     assert_eq!(scene.coordinator.poll_transmit(scene.now), Some(Outgoing::Stop));
     scene
@@ -260,46 +263,52 @@ fn stop(scene: &mut Scene, answer: Option<ReplyStatus>) {
         .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
         .unwrap();
     if let Some(status) = answer {
-        // The command before was not answered yet.
+        // The reply to the command before is still missing.
         scene.reply(ReplyStatus::Ok, None);
         scene.reply(status, None);
     }
 }
 
 #[test]
-fn refused_stop_line_is_the_reason() {
+fn rejected_stop_line_is_the_reason() {
     let mut scene = held();
     stop(&mut scene, Some(ReplyStatus::Error));
-    assert_eq!(told(&scene).1, "stop_refused");
-    assert!(told(&scene).0.starts_with("holding, but the controller refused to stop: no new target"));
+    assert_eq!(reason_and_kind(&scene).1, "stop_refused");
+    assert!(
+        reason_and_kind(&scene).0.starts_with("holding, but the controller refused to stop: no new target")
+    );
     scene.coordinator.teleop.handle_stop();
     stop(&mut scene, None);
     scene.reply(ReplyStatus::Ok, None);
-    assert_eq!(told(&scene).1, "stopped");
+    assert_eq!(reason_and_kind(&scene).1, "stopped");
 }
 
 #[test]
-fn stop_line_that_the_peer_does_not_take_is_the_reason() {
+fn blocked_stop_line_is_the_reason() {
     let mut scene = held();
     scene.coordinator.handle_transmit_end();
     let full = Err(std::io::ErrorKind::WouldBlock.into());
     let written = [(PeerId::ONLY, full)];
     scene.coordinator.handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, written);
     scene.coordinator.handle_transmit_end();
-    assert_eq!(told(&scene).1, "stop_unsent");
-    assert!(told(&scene).0.starts_with("holding, but the stop line is not yet sent"), "{}", told(&scene).0);
+    assert_eq!(reason_and_kind(&scene).1, "stop_unsent");
+    assert!(
+        reason_and_kind(&scene).0.starts_with("holding, but the stop line is not yet sent"),
+        "{}",
+        reason_and_kind(&scene).0
+    );
     scene.coordinator.handle_writable(scene.now);
     stop(&mut scene, Some(ReplyStatus::Ok));
     scene.coordinator.handle_transmit_end();
-    assert_eq!(told(&scene).1, "input_stale");
+    assert_eq!(reason_and_kind(&scene).1, "input_stale");
 }
 
 #[test]
-fn connection_that_ends_before_the_stop_is_answered_is_told_with_why() {
+fn connection_end_without_stop_reply_is_the_reason() {
     let mut scene = held();
     stop(&mut scene, None);
     scene.coordinator.handle_failed(scene.now, LinkError::Closed);
-    let (reason, kind) = told(&scene);
+    let (reason, kind) = reason_and_kind(&scene);
     assert_eq!(kind, "stop_unanswered");
     let begins = "holding, but the controller has not answered the stop line: no connection to the controller: the \
                   controller closed the connection";
@@ -307,29 +316,29 @@ fn connection_that_ends_before_the_stop_is_answered_is_told_with_why() {
 }
 
 #[test]
-fn after_a_sleep_the_link_connects_anew_and_the_hand_settles() {
+fn after_a_sleep_link_reconnects_and_hand_settles() {
     let mut scene = Scene::connected();
     scene.first_command();
     scene.reply(ReplyStatus::Ok, None);
     scene.coordinator.handle_slept(scene.now, Duration::from_secs(60));
-    let (reason, kind) = told(&scene);
+    let (reason, kind) = reason_and_kind(&scene);
     assert_eq!((kind, scene.link()), ("link_down", LinkState::Backoff));
     assert!(reason.contains("because this computer slept for 60.0 s"), "{reason}");
-    // What was fresh before leads nowhere.
+    // A target from before the sleep is rejected.
     let target = Target::new(-0.2, 0.2, 0.1, None).unwrap();
     let refused = scene.coordinator.teleop.handle_target(scene.now, target);
     assert!(matches!(refused, Err(InputFault::ComputerSlept { .. })));
     scene.reconnect();
     assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
     scene.coordinator.teleop.handle_target(scene.now, target).unwrap();
-    assert_eq!((scene.coordinator.poll_transmit(scene.now), told(&scene).1), (None, "settling"));
+    assert_eq!((scene.coordinator.poll_transmit(scene.now), reason_and_kind(&scene).1), (None, "settling"));
     // Longer than teleop.rearm_after.
     scene.coordinator.handle_slept(scene.now, Duration::from_secs(3600));
-    assert_eq!(told(&scene).1, "awaiting_operator");
+    assert_eq!(reason_and_kind(&scene).1, "awaiting_operator");
 }
 
 #[test]
-fn where_the_arm_has_stopped_is_where_the_approach_starts() {
+fn approach_starts_where_the_arm_has_stopped() {
     let mut scene = held();
     scene
         .coordinator
@@ -341,7 +350,7 @@ fn where_the_arm_has_stopped_is_where_the_approach_starts() {
 }
 
 #[test]
-fn a_stop_that_the_controller_refuses_is_no_refused_command() {
+fn rejected_stop_does_not_count_as_rejected_command() {
     let mut scene = held();
     scene
         .coordinator
@@ -350,12 +359,12 @@ fn a_stop_that_the_controller_refuses_is_no_refused_command() {
     scene.reply(ReplyStatus::Ok, None);
     scene.reply(ReplyStatus::Error, None);
     assert_eq!((scene.link(), scene.coordinator.status(scene.now).rejected), (LinkState::Connected, 0));
-    // Nor does it stand in the way of the next motion.
+    // The rejected stop does not prevent the next motion.
     scene.first_command();
 }
 
 #[test]
-fn not_even_the_first_motion_begins_before_a_stop_is_answered() {
+fn first_motion_waits_for_the_stop_reply() {
     let mut parameters = Parameters::default();
     parameters.set("teleop.hold_behavior", Value::Text("stop".into())).unwrap();
     parameters.set("link.max_in_flight", Value::Integer(4)).unwrap();
@@ -368,7 +377,7 @@ fn not_even_the_first_motion_begins_before_a_stop_is_answered() {
         .unwrap();
     scene.coordinator.teleop.handle_reset();
     scene.set_armed();
-    // No longer than the link waits for it.
+    // Less than the reply timeout.
     for _ in 0..20 {
         scene.now += Duration::from_millis(20);
         scene
@@ -383,7 +392,7 @@ fn not_even_the_first_motion_begins_before_a_stop_is_answered() {
 }
 
 #[test]
-fn a_stop_that_is_not_answered_at_all_does_not_stand_in_the_way_where_nothing_is() {
+fn without_expected_replies_motion_continues_after_a_stop() {
     let mut scene = held_with(&[("link.expect_reply", Value::Boolean(false))]);
     scene
         .coordinator
@@ -393,7 +402,7 @@ fn a_stop_that_is_not_answered_at_all_does_not_stand_in_the_way_where_nothing_is
 }
 
 #[test]
-fn the_end_says_stop_before_the_connection_is_closed() {
+fn shutdown_sends_stop_before_closing_the_connection() {
     let mut scene = held();
     scene
         .coordinator
@@ -408,7 +417,7 @@ fn the_end_says_stop_before_the_connection_is_closed() {
 }
 
 #[test]
-fn a_heartbeat_fills_silence_and_lets_commands_and_stops_go_first() {
+fn heartbeat_is_sent_after_stops_and_commands() {
     let mut parameters = Parameters::default();
     parameters.set("link.heartbeat.period", Value::Real(0.1)).unwrap();
     parameters.set("teleop.hold_behavior", Value::Text("stop".into())).unwrap();
@@ -427,7 +436,7 @@ fn a_heartbeat_fills_silence_and_lets_commands_and_stops_go_first() {
         .handle_transmitted(scene.now, scene.now, &Outgoing::Stop, 16, [(PeerId::ONLY, Ok(16))])
         .unwrap();
     scene.reply(ReplyStatus::Ok, None);
-    // Stopped, and the controller still hears from the bridge.
+    // The bridge is stopped, and still sends heartbeats.
     scene.now += Duration::from_millis(100);
     let sent = scene.coordinator.handle_transmitted(
         scene.now,
@@ -442,12 +451,13 @@ fn a_heartbeat_fills_silence_and_lets_commands_and_stops_go_first() {
     assert_eq!((scene.link(), scene.coordinator.status(scene.now).sent), (LinkState::Connected, 0));
 }
 
-/// Disarmed after a command that was accepted, and a heartbeat answered with where the arm is then.
-fn sighted_at(position: Position) -> (Scene, Command) {
-    // Sent by hand.
+/// Returns a disarmed bridge after an accepted command and a heartbeat whose reply contained this
+/// position.
+fn disarmed_at(position: Position) -> (Scene, Command) {
+    // The test sends the heartbeats.
     let parameters = Parameters::with(&[("link.heartbeat.period", Value::Real(60.0))]);
     let mut scene = Scene::with(&parameters.unwrap());
-    let told = scene.first_command();
+    let commanded = scene.first_command();
     scene.reply(ReplyStatus::Ok, None);
     scene.coordinator.teleop.handle_set_armed(scene.now, false).unwrap();
     scene.now += Duration::from_secs(1);
@@ -457,30 +467,34 @@ fn sighted_at(position: Position) -> (Scene, Command) {
         .unwrap();
     scene.reply(ReplyStatus::Ok, Some(position));
     scene.set_armed();
-    (scene, told)
+    (scene, commanded)
 }
 
 #[test]
-fn an_arm_that_was_moved_by_other_means_while_disarmed_is_approached_with_from_where_it_is_seen() {
-    let (mut scene, _) = sighted_at(elsewhere());
+fn approach_starts_where_a_moved_arm_is_reported() {
+    let (mut scene, _) = disarmed_at(elsewhere());
     assert!(scene.first_command().position.distance(elsewhere()) < NEAR);
-    // What it is told after that counts again.
-    let (mut scene, _) = sighted_at(elsewhere());
-    let told = scene.first_command();
+    // The next accepted command replaces the reported position.
+    let (mut scene, _) = disarmed_at(elsewhere());
+    let commanded = scene.first_command();
     scene.reply(ReplyStatus::Ok, None);
     scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     scene.reconnect();
-    assert!(scene.first_command().position.distance(told.position) < NEAR);
+    assert!(scene.first_command().position.distance(commanded.position) < NEAR);
 }
 
 #[test]
-fn an_arm_that_is_measured_a_little_beside_where_it_was_told_to_be_is_there() {
-    // Though that be outside of the workspace: told to be at its edge, it would never move again.
-    let (_, told) = sighted_at(elsewhere());
-    let [x, y, z] = told.position.coordinates();
+fn small_position_error_does_not_change_the_start() {
+    // This also holds outside of the workspace: otherwise an arm at its edge could never move
+    // again.
+    let (_, commanded) = disarmed_at(elsewhere());
+    let [x, y, z] = commanded.position.coordinates();
     let beside = Position::new(x + 0.004, y, z).unwrap();
-    let (mut scene, _) = sighted_at(beside);
-    assert!(scene.first_command().position.distance(told.position) <= 0.002_001, "one step of the approach");
+    let (mut scene, _) = disarmed_at(beside);
+    assert!(
+        scene.first_command().position.distance(commanded.position) <= 0.002_001,
+        "one step of the approach"
+    );
 }
 
 fn server(min_clients: i64, more: &[(&str, Value)]) -> Scene {
@@ -498,7 +512,7 @@ impl Scene {
         peer
     }
 
-    /// What goes out next, taken by all of these.
+    /// Sends the next line to all of these.
     fn transmit(&mut self, peers: &[PeerId]) -> Sent {
         let line = self.coordinator.poll_transmit(self.now).expect("something to send");
         self.lines += 1;
@@ -507,7 +521,7 @@ impl Scene {
             .unwrap()
     }
 
-    /// Holds the hand there until a command goes out to all of these.
+    /// Holds the hand at one position until a command is sent to all of these.
     fn command_to(&mut self, peers: &[PeerId]) -> SentCommand {
         for _ in 0..200 {
             self.now += Duration::from_millis(20);
@@ -540,7 +554,7 @@ impl Scene {
 }
 
 #[test]
-fn the_arm_moves_when_as_many_controllers_are_there_as_are_wanted() {
+fn arm_moves_once_min_clients_are_connected() {
     let mut scene = server(2, &[]);
     let reason = |scene: &Scene| scene.coordinator.status(scene.now).reason;
     assert!(reason(&scene).ends_with(": 0 of 2 connected to controller"), "{}", reason(&scene));
@@ -555,15 +569,16 @@ fn the_arm_moves_when_as_many_controllers_are_there_as_are_wanted() {
     scene.command_to(&[left, right]);
     scene.coordinator.handle_ended(scene.now, right, LinkError::Closed);
     assert_eq!(scene.link(), LinkState::Listening);
-    let expected = ": 1 of 2 connected to controller; lastly right: the controller closed the connection";
+    let expected =
+        ": 1 of 2 connected to controller; last error: right: the controller closed the connection";
     assert!(reason(&scene).ends_with(expected), "{}", reason(&scene));
-    assert!(scene.coordinator.link.wants_driver(), "to drop it");
+    assert!(scene.coordinator.link.wants_driver(), "to drop the connection");
     assert_eq!(scene.coordinator.link.poll_action(), Some(Action::Drop(right)));
     assert!(!scene.coordinator.link.wants_driver());
 }
 
 #[test]
-fn those_that_are_left_hear_of_a_hold() {
+fn remaining_controllers_receive_the_stop_line() {
     let mut scene = server(2, &[("teleop.hold_behavior", Value::Text("stop".into()))]);
     let [left, right] = ["left", "right"].map(|name| scene.join(name));
     scene.command_to(&[left, right]);
@@ -574,7 +589,7 @@ fn those_that_are_left_hear_of_a_hold() {
 }
 
 #[test]
-fn one_that_joins_in_mid_motion_is_no_reason_to_leap() {
+fn controller_that_joins_during_motion_causes_an_approach() {
     let mut scene = server(1, &[]);
     let left = scene.join("left");
     for _ in 0..60 {
@@ -582,7 +597,11 @@ fn one_that_joins_in_mid_motion_is_no_reason_to_leap() {
         scene.ok(left);
     }
     let right = scene.join("right");
-    assert_eq!(scene.coordinator.status(scene.now).motion, Motion::Approach, "it goes on, by an approach");
+    assert_eq!(
+        scene.coordinator.status(scene.now).motion,
+        Motion::Approach,
+        "motion continues with an approach"
+    );
     let next = scene.command_to(&[left, right]);
     assert_eq!(next.planned.kind, CommandKind::Approach);
     let mut operator = server(1, &[("teleop.arming", Value::Text("operator".into()))]);
@@ -594,7 +613,7 @@ fn one_that_joins_in_mid_motion_is_no_reason_to_leap() {
 }
 
 #[test]
-fn one_that_does_not_read_is_dropped_and_the_others_have_the_line() {
+fn only_controller_that_does_not_read_is_dropped() {
     let mut scene = server(1, &[]);
     let [left, right] = ["left", "right"].map(|name| scene.join(name));
     for _ in 0..200 {
@@ -622,7 +641,7 @@ fn one_that_does_not_read_is_dropped_and_the_others_have_the_line() {
     assert_eq!(scene.coordinator.link.poll_action(), Some(Action::Drop(left)));
     assert!(scene.ok(right));
     assert_eq!(scene.coordinator.status(scene.now).acknowledged, 1);
-    // A line of which only a part went out cannot be gone on with, here neither.
+    // A line that was sent only in part ends the connection, here too.
     scene.now += Duration::from_millis(20);
     scene.coordinator.teleop.handle_target(scene.now, Target::new(-0.2, 0.2, 0.1, None).unwrap()).unwrap();
     let line = scene.coordinator.poll_transmit(scene.now).unwrap();
@@ -637,7 +656,7 @@ fn one_that_does_not_read_is_dropped_and_the_others_have_the_line() {
 }
 
 #[test]
-fn a_stop_that_got_lost_is_said_again_and_a_command_is_not() {
+fn lost_stop_is_sent_again_lost_command_not() {
     let parameters = Parameters::with(&[
         ("link.transport", Value::Text("udp".into())),
         ("wire.extra_fields", Value::Texts(vec!["seq".into()])),
@@ -653,7 +672,7 @@ fn a_stop_that_got_lost_is_said_again_and_a_command_is_not() {
     assert_eq!(scene.coordinator.poll_transmit(scene.now), None);
     scene.now += Duration::from_millis(100);
     assert_eq!(scene.transmit(&[PeerId::ONLY]), Sent::Heartbeat);
-    // The command was line 1, the stop 2; of the two nothing is heard.
+    // The command was line 1 and the stop line 2. There is no reply to either.
     let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq: Some(3), state: None };
     assert!(scene.coordinator.handle_reply(scene.now, PeerId::ONLY, &reply));
     assert_eq!(scene.coordinator.status(scene.now).lost, 2);
@@ -662,7 +681,7 @@ fn a_stop_that_got_lost_is_said_again_and_a_command_is_not() {
 }
 
 #[test]
-fn a_command_that_got_lost_keeps_no_later_motion_from_beginning() {
+fn lost_command_does_not_prevent_later_motion() {
     let parameters = Parameters::with(&[
         ("link.transport", Value::Text("udp".into())),
         ("wire.extra_fields", Value::Texts(vec!["seq".into()])),
@@ -681,32 +700,29 @@ fn a_command_that_got_lost_keeps_no_later_motion_from_beginning() {
 }
 
 #[test]
-fn a_state_that_is_told_unasked_says_where_the_arm_is_to_be_approached_from() {
+fn unsolicited_state_sets_start_of_the_approach() {
     let mut scene = Scene::connected();
     let seen = Position::new(0.1, 0.1, 0.1).unwrap();
     let state = ReportedState { position: Some(seen), ..ReportedState::default() };
     assert!(scene.coordinator.handle_state(scene.now, PeerId::ONLY, &state));
-    let told = scene.first_command().position;
-    assert!(told.distance(seen) < 0.005);
+    let commanded = scene.first_command().position;
+    assert!(commanded.distance(seen) < 0.005);
     scene.reply(ReplyStatus::Ok, None);
     scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     let elsewhere =
         ReportedState { position: Position::new(0.2, -0.2, 0.3).ok(), ..ReportedState::default() };
-    assert!(
-        !scene.coordinator.handle_state(scene.now, PeerId::ONLY, &elsewhere),
-        "of a connection that is no more"
-    );
+    assert!(!scene.coordinator.handle_state(scene.now, PeerId::ONLY, &elsewhere), "the connection has ended");
     scene.reconnect();
-    assert!(scene.first_command().position.distance(told) < 0.005);
+    assert!(scene.first_command().position.distance(commanded) < 0.005);
 }
 
 #[test]
-fn a_reported_gripper_is_in_the_first_command() {
+fn first_command_contains_the_reported_gripper() {
     let mut scene = Scene::connected();
     let closed = ReportedState { gripper: Some(Gripper::Closed), ..ReportedState::default() };
     assert!(scene.coordinator.handle_state(scene.now, PeerId::ONLY, &closed));
     assert_eq!(scene.first_command().gripper, Gripper::Closed);
-    // One of a connection that has ended does not count.
+    // A state from a connection that has ended is ignored.
     let mut scene = Scene::connected();
     scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     assert!(!scene.coordinator.handle_state(scene.now, PeerId::ONLY, &closed));
@@ -715,13 +731,13 @@ fn a_reported_gripper_is_in_the_first_command() {
 }
 
 #[test]
-fn motion_begins_where_the_arm_rests() {
+fn motion_starts_where_the_arm_rests() {
     for moving in [Some(true), Some(false), None] {
         let mut scene = Scene::connected();
-        let told = scene.first_command().position;
+        let commanded = scene.first_command().position;
         scene.reply(ReplyStatus::Ok, None);
         scene.coordinator.teleop.handle_set_armed(scene.now, false).unwrap();
-        let [x, y, z] = told.coordinates();
+        let [x, y, z] = commanded.coordinates();
         let seen = Position::new(x - 0.02, y, z).unwrap();
         let state = ReportedState { position: Some(seen), moving, ..ReportedState::default() };
         scene.coordinator.handle_state(scene.now, PeerId::ONLY, &state);
@@ -735,12 +751,12 @@ fn motion_begins_where_the_arm_rests() {
             scene.coordinator.teleop.handle_set_armed(scene.now, true).unwrap();
         }
         let first = scene.first_command().position;
-        assert!(first.distance(seen) < first.distance(told), "{moving:?}");
+        assert!(first.distance(seen) < first.distance(commanded), "{moving:?}");
     }
 }
 
 #[test]
-fn what_was_sent_before_one_joined_is_answered_before_the_arm_goes_on() {
+fn after_a_join_motion_waits_for_missing_replies() {
     let mut scene = server(1, &[("link.max_in_flight", Value::Integer(4))]);
     let left = scene.join("left");
     for _ in 0..20 {
@@ -764,7 +780,7 @@ fn what_was_sent_before_one_joined_is_answered_before_the_arm_goes_on() {
 }
 
 #[test]
-fn answer_to_a_question_before_one_joined_begins_no_motion() {
+fn position_reply_before_a_join_starts_no_motion() {
     let mut scene = server(1, &[("link.heartbeat.period", Value::Real(10.0))]);
     let left = scene.join("left");
     let next = |scene: &mut Scene| {
@@ -804,7 +820,7 @@ fn answer_to_a_question_before_one_joined_begins_no_motion() {
 }
 
 #[test]
-fn what_was_said_before_one_joined_is_not_repeated_to_it() {
+fn command_is_not_repeated_after_a_join() {
     let mut scene = server(1, &[("teleop.hold_behavior", Value::Text("repeat".into()))]);
     let left = scene.join("left");
     scene.command_to(&[left]);
@@ -817,7 +833,7 @@ fn what_was_said_before_one_joined_is_not_repeated_to_it() {
 }
 
 #[test]
-fn a_datagram_that_comes_late_or_twice_says_nothing_of_where_the_arm_is() {
+fn position_in_late_or_duplicate_datagram_is_ignored() {
     let parameters = Parameters::with(&[
         ("link.transport", Value::Text("udp".into())),
         ("wire.extra_fields", Value::Texts(vec!["seq".into()])),
@@ -831,14 +847,14 @@ fn a_datagram_that_comes_late_or_twice_says_nothing_of_where_the_arm_is() {
     };
     scene.command_to(&[PeerId::ONLY]);
     assert!(scene.coordinator.handle_reply(scene.now, PeerId::ONLY, &reply(Some(1), 0.2)));
-    // People move the arm; the controller tells where it is.
+    // The arm is moved by hand, and the controller reports its new position.
     scene.coordinator.teleop.handle_set_armed(scene.now, false).unwrap();
     let seen = ReportedState { position: Some(there(0.1)), moving: Some(false), ..ReportedState::default() };
     assert!(scene.coordinator.handle_state(scene.now, PeerId::ONLY, &seen));
     for seq in [Some(1), Some(99), None] {
         assert!(
             !scene.coordinator.handle_reply(scene.now, PeerId::ONLY, &reply(seq, 0.25)),
-            "published as news"
+            "an old state was published"
         );
     }
     scene.coordinator.teleop.handle_set_armed(scene.now, true).unwrap();
@@ -847,7 +863,7 @@ fn a_datagram_that_comes_late_or_twice_says_nothing_of_where_the_arm_is() {
 }
 
 #[test]
-fn what_a_controller_takes_that_has_been_given_up_does_not_count() {
+fn line_to_a_dropped_controller_does_not_count() {
     let mut scene = server(1, &[]);
     let [left, right] = ["left", "right"].map(|name| scene.join(name));
     scene.command_to(&[left, right]);
@@ -856,7 +872,7 @@ fn what_a_controller_takes_that_has_been_given_up_does_not_count() {
     scene.now += Duration::from_millis(20);
     scene.coordinator.teleop.handle_target(scene.now, Target::new(-0.2, 0.2, 0.1, None).unwrap()).unwrap();
     let line = scene.coordinator.poll_transmit(scene.now).unwrap();
-    // Its socket is still there, for the driver to close; the other's breaks in this moment.
+    // The driver task has not closed the left socket yet. The right socket breaks now.
     let broken = Err(std::io::ErrorKind::BrokenPipe.into());
     assert_eq!(
         scene.coordinator.handle_transmitted(
@@ -873,7 +889,7 @@ fn what_a_controller_takes_that_has_been_given_up_does_not_count() {
     scene.command_to(&[next]);
 }
 
-/// A coordinator that has yet to connect, by these parameters.
+/// Creates a coordinator with these parameters that has not connected yet.
 fn unconnected(settings: &[(&str, Value)]) -> Scene {
     let config = Config::new(&Parameters::with(settings).unwrap()).unwrap();
     let (home, now) = (config.teleop.home, Instant::now());
@@ -883,22 +899,22 @@ fn unconnected(settings: &[(&str, Value)]) -> Scene {
 }
 
 #[test]
-fn no_connection_has_a_cause_from_the_first_status_on() {
+fn first_status_names_the_cause_of_no_connection() {
     let mut scene = unconnected(&[]);
     let reason = |scene: &Scene| scene.coordinator.status(scene.now).reason;
     let down = "not armed yet: no connection to the controller";
     assert_eq!(reason(&scene), format!("{down}: connecting to arm:5000"));
     scene.connect_later();
     let before = scene.coordinator.status_key(scene.now);
-    scene.coordinator.handle_stage(Stage::Banner { heard: 1, wanted: 2 });
-    assert_ne!(scene.coordinator.status_key(scene.now), before, "no status follows");
+    scene.coordinator.handle_stage(Stage::Banner { received: 1, wanted: 2 });
+    assert_ne!(scene.coordinator.status_key(scene.now), before, "the status is not published");
     let greeting = "waiting for 2 greeting lines of arm:5000 (link.banner_lines), 1 so far";
     assert_eq!(reason(&scene), format!("{down}: {greeting}"));
     assert_eq!(scene.coordinator.status(scene.now).state, LinkState::Connecting);
     scene.coordinator.handle_stage(Stage::Auth);
     assert_eq!(
         reason(&scene),
-        format!("{down}: waiting for the answer of arm:5000 to the hello (link.auth.token_file)")
+        format!("{down}: waiting for the reply of arm:5000 to the hello (link.auth.token_file)")
     );
     scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     assert!(reason(&scene).contains("closed the connection; next attempt in 0."), "{}", reason(&scene));
@@ -906,16 +922,16 @@ fn no_connection_has_a_cause_from_the_first_status_on() {
     scene.coordinator.handle_timeout(scene.now);
     assert!(reason(&scene).ends_with("closed the connection; trying again"), "{}", reason(&scene));
     scene.connect_later();
-    scene.coordinator.handle_stage(Stage::Banner { heard: 0, wanted: 2 });
+    scene.coordinator.handle_stage(Stage::Banner { received: 0, wanted: 2 });
     assert!(
-        reason(&scene).ends_with("0 so far; lastly the controller closed the connection"),
+        reason(&scene).ends_with("0 so far; last error: the controller closed the connection"),
         "{}",
         reason(&scene)
     );
 }
 
 #[test]
-fn a_port_without_controllers_has_a_cause_from_the_first_status_on() {
+fn first_status_names_the_cause_without_controllers() {
     let mut scene = unconnected(&[("link.transport", Value::Text("tcp_server".into()))]);
     let reason = |scene: &Scene| scene.coordinator.status(scene.now).reason;
     let down = "not armed yet: no connection to the controller";
@@ -924,18 +940,20 @@ fn a_port_without_controllers_has_a_cause_from_the_first_status_on() {
     assert_eq!(reason(&scene), format!("{down}: 0 of 1 connected to arm:5000"));
     let before = scene.coordinator.status_key(scene.now);
     scene.coordinator.report.handle_arriving(1);
-    assert_ne!(scene.coordinator.status_key(scene.now), before, "no status follows");
-    assert_eq!(reason(&scene), format!("{down}: 0 of 1 connected to arm:5000, 1 more on the way in"));
+    assert_ne!(scene.coordinator.status_key(scene.now), before, "the status is not published");
+    assert_eq!(reason(&scene), format!("{down}: 0 of 1 connected to arm:5000, 1 more connecting"));
     scene.coordinator.report.handle_arriving(0);
     scene.coordinator.link.handle_refused(scene.now, "guest".into(), LinkError::Closed);
     assert_eq!(
         reason(&scene),
-        format!("{down}: 0 of 1 connected to arm:5000; lastly guest: the controller closed the connection")
+        format!(
+            "{down}: 0 of 1 connected to arm:5000; last error: guest: the controller closed the connection"
+        )
     );
 }
 
 #[test]
-fn a_reply_without_its_end_is_quoted_while_the_controller_does_not_answer() {
+fn unfinished_reply_is_quoted_while_overdue() {
     let mut scene = Scene::connected();
     scene.first_command();
     scene.now += Duration::from_millis(500);
@@ -952,7 +970,7 @@ fn a_reply_without_its_end_is_quoted_while_the_controller_does_not_answer() {
 }
 
 #[test]
-fn the_last_error_goes_and_is_still_known_with_its_age() {
+fn newest_error_is_kept_with_its_age() {
     let mut scene = Scene::connected();
     scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     scene.reconnect();

@@ -1,5 +1,6 @@
-//! What the fuzz targets in `fuzz/` hold for any input, held for every input of their corpora: on any toolchain, without
-//! libFuzzer. What a fuzzer has found goes into the corpus, and so stays found.
+//! Runs the checks of the fuzz targets in `fuzz/` on every input of their corpora, with any
+//! toolchain and without libFuzzer. Inputs that a fuzzer has found are added to the corpus, so that
+//! these faults cannot return.
 
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
@@ -14,7 +15,7 @@ fn for_every_input(target: &str, check: fn(&[u8])) {
     assert!(!inputs.is_empty());
     for input in inputs {
         let bytes = fs::read(&input).unwrap();
-        // The name of the input that fails is the last one told.
+        // The last printed name is the input that fails.
         println!("{}", input.display());
         check(&bytes);
     }

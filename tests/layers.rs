@@ -1,4 +1,5 @@
-//! The map at the top of `src/lib.rs` is true: who names whom, read from the code, and no circle of files.
+//! Checks the table in `src/lib.rs`: which modules depend on each other, read from the code. Files
+//! must not form a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,11 +8,11 @@ use std::path::Path;
 /// A module: its path below the crate's root. The root itself is empty.
 type Module = Vec<String>;
 
-/// A path that a module names, from the crate's root.
+/// A path that a module uses, from the crate's root.
 #[derive(Clone)]
 struct Use {
     path: Module,
-    /// The name it has in the module. A glob's is `*`.
+    /// Its name in the module; `*` for a glob.
     name: String,
     is_export: bool,
 }
@@ -20,7 +21,7 @@ struct Use {
 struct Crate {
     /// The code of each module that has a file, without comments and tests.
     code: BTreeMap<Module, String>,
-    /// What the `use` statements of each module import.
+    /// The imports by the `use` statements of each module.
     imports: BTreeMap<Module, Vec<Use>>,
 }
 
@@ -29,7 +30,8 @@ impl Crate {
         Self::of(&files_below(&root().join(folder))).unwrap_or_else(|refusal| panic!("{folder}: {refusal}"))
     }
 
-    /// Reads a crate's files, each a path and a text, or returns why they hide who names whom.
+    /// Reads the files of a crate, each a path and a text. Fails with the reason if a file hides
+    /// its dependencies.
     fn of(files: &BTreeMap<String, String>) -> Result<Self, String> {
         let mut read = Self::default();
         let mut unread: BTreeSet<_> = files.keys().collect();
@@ -72,7 +74,7 @@ impl Crate {
         Ok(read)
     }
 
-    /// The paths that the code of a module names.
+    /// Returns the paths that the code of a module uses.
     fn uses(&self, module: &Module) -> Vec<Use> {
         let mut uses = self.imports[module].clone();
         let globs: Vec<_> = uses.iter().filter(|used| used.name == "*" && !used.is_export).cloned().collect();
@@ -89,7 +91,8 @@ impl Crate {
         uses
     }
 
-    /// A path as it is written in a module, from the crate's root; none for another crate's.
+    /// Returns a path, as it is written in a module, from the crate's root; `None` for a path in
+    /// another crate.
     fn absolute(&self, module: &Module, path: &[String]) -> Option<Module> {
         let (first, rest) = path.split_first()?;
         let mut base = match first.as_str() {
@@ -109,7 +112,7 @@ impl Crate {
         Some([&base, &path[steps.len()..]].concat())
     }
 
-    /// The module that defines what a path names, or the last on the path that is known.
+    /// Returns the module that defines the target of a path, or the last known module on the path.
     fn definer(&self, path: &[String], seen: &BTreeSet<Module>) -> Module {
         let mut starts = (0..=path.len()).rev().map(|length| &path[..length]);
         starts
@@ -117,7 +120,8 @@ impl Crate {
             .expect("the root is known")
     }
 
-    /// The module that defines what a path names, which begins in a module; none if no definition is seen.
+    /// Returns the module that defines the target of a path that begins in `module`; `None` if no
+    /// definition is found.
     fn find(&self, module: &Module, path: &[String], seen: &mut BTreeSet<Module>) -> Option<Module> {
         let Some((first, rest)) = path.split_first() else { return Some(module.clone()) };
         let child = [module.clone(), vec![first.clone()]].concat();
@@ -138,11 +142,11 @@ impl Crate {
         globs.find_map(|glob| self.find(&Module::new(), &[&glob.path, path].concat(), seen))
     }
 
-    /// Which modules' files each file names.
+    /// Returns the modules that each file depends on.
     fn arrows(&self) -> BTreeMap<Module, BTreeSet<Module>> {
         let to = |module: &Module| {
             let uses = self.uses(module);
-            // A module that exports what its children define does not use them.
+            // A module that exports the definitions of its children does not depend on them.
             let used = uses.iter().filter(|used| !(used.is_export && used.path.starts_with(module)));
             let paths: BTreeSet<_> = used.map(|used| &used.path).collect();
             let others = paths.into_iter().map(|path| self.definer(path, &BTreeSet::new()));
@@ -156,7 +160,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files of a library: their paths below its folder, and their texts.
+/// Returns the files of a library: their paths below its folder, and their texts.
 fn files_below(folder: &Path) -> BTreeMap<String, String> {
     let (mut files, mut left) = (BTreeMap::new(), vec![folder.to_owned()]);
     while let Some(path) = left.pop() {
@@ -170,7 +174,7 @@ fn files_below(folder: &Path) -> BTreeMap<String, String> {
     files
 }
 
-/// The files that a module may have.
+/// Returns the possible files of a module.
 fn file_names(path: &str) -> Vec<String> {
     vec![format!("{path}.rs"), format!("{path}/mod.rs")]
 }
@@ -181,7 +185,7 @@ fn without_visibility(line: &str) -> &str {
     rest.strip_prefix(' ').unwrap_or(line)
 }
 
-/// Whether a file's code defines an item of a name.
+/// Returns whether a file's code defines an item with this name.
 fn defines(code: &str, name: &str) -> bool {
     let kinds = ["fn", "struct", "enum", "trait", "type", "const", "static", "mod"];
     code.lines().any(|line| {
@@ -195,7 +199,7 @@ fn defines(code: &str, name: &str) -> bool {
     })
 }
 
-/// Parts a file's code: the trees of its `use` statements, with whether they export, and the rest.
+/// Splits a file's code: the trees of its `use` statements, with whether they export, and the rest.
 fn statements(code: &str) -> (Vec<(bool, String)>, String) {
     let (mut found, mut rest, mut is_open) = (Vec::new(), String::new(), false);
     for line in code.lines() {
@@ -215,7 +219,7 @@ fn statements(code: &str) -> (Vec<(bool, String)>, String) {
     (found, rest)
 }
 
-/// Cut from a file: what is no code, and the tests at its end.
+/// Removes comments from a file, and the tests at its end.
 fn without_comments_and_tests(text: &str) -> String {
     let lines: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let mut code = String::new();
@@ -235,7 +239,7 @@ fn without_comments_and_tests(text: &str) -> String {
     code
 }
 
-/// The paths of a tree of `use`, `a::{b, c::{self, d}}`, and the names they get.
+/// Returns the paths of a `use` tree, `a::{b, c::{self, d}}`, and their names in the module.
 fn leaves(tree: &str) -> Vec<(Vec<String>, String)> {
     let Some((prefix, group)) = tree.split_once('{') else {
         let (path, name) = tree.split_once(" as ").unwrap_or((tree, tree.rsplit("::").next().unwrap()));
@@ -267,10 +271,10 @@ fn leaves(tree: &str) -> Vec<(Vec<String>, String)> {
         .collect()
 }
 
-/// The files that come after themselves, in the order of the arrows between them.
+/// Returns files that depend on themselves through others, in the order of these dependencies.
 fn circle(arrows: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Vec<&Module>> {
     let mut left: BTreeSet<_> = arrows.keys().collect();
-    // Whoever names nothing that is left is in no circle.
+    // A file whose dependencies are all outside of a circle is in no circle.
     while let Some(free) =
         left.iter().find(|module| !arrows[**module].iter().any(|other| left.contains(other)))
     {
@@ -288,7 +292,7 @@ fn circle(arrows: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Vec<&Module>> {
     }
 }
 
-/// The rows of the table in `src/lib.rs`: each module, and which it may name.
+/// Returns the rows of the table in `src/lib.rs`: each module, and the modules that it may use.
 fn table() -> Vec<(String, BTreeSet<String>)> {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs")).unwrap();
     let mut rows: Vec<(String, BTreeSet<String>)> = Vec::new();
@@ -330,12 +334,12 @@ fn modules_name_only_what_the_table_allows() {
     let stems = entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
     let inside: BTreeSet<_> = stems.filter(|stem| !["lib", "main"].contains(&stem.as_str())).collect();
     assert_eq!(inside, listed, "what is in src/, and the modules of the table in src/lib.rs");
-    let in_root: Vec<_> = statements(&read.code[&Module::new()]).0;
-    assert!(in_root.is_empty(), "src/lib.rs only declares, but has `use`: {in_root:?}");
+    let root_uses: Vec<_> = statements(&read.code[&Module::new()]).0;
+    assert!(root_uses.is_empty(), "src/lib.rs only declares, but has `use`: {root_uses:?}");
     let arrows = read.arrows();
     for (place, (module, may_name)) in rows.iter().enumerate() {
         let above: BTreeSet<_> = rows[..place].iter().map(|(above, _)| above.clone()).collect();
-        assert!(may_name.is_subset(&above), "the table lets {module} name what is below it");
+        assert!(may_name.is_subset(&above), "the table allows {module} to name modules below it");
         for (file, others) in arrows.iter().filter(|(file, _)| file.first() == Some(module)) {
             for other in others.iter().filter_map(|other| other.first()).filter(|other| *other != module) {
                 assert!(
@@ -354,7 +358,7 @@ fn only_ros_names_r2r_and_rcl_ext() {
     files.insert("main.rs".into(), fs::read_to_string(root().join("src/main.rs")).unwrap());
     for (file, text) in files.iter().filter(|(file, _)| !file.starts_with("ros/")) {
         for line in without_comments_and_tests(text).lines() {
-            // The end of the process is the one call that `main` makes itself.
+            // The end of the process is the only call that `main` makes itself.
             let is_end = file == "main.rs" && line.trim_start().starts_with("rcl_ext::leave(");
             let names_it =
                 ["r2r::", "rcl_ext::", "use r2r", "use rcl_ext"].iter().any(|name| line.contains(name));
@@ -363,7 +367,8 @@ fn only_ros_names_r2r_and_rcl_ext() {
     }
 }
 
-/// What is found in a crate of files `a`, `b` and `p/mod.rs` (which `lib.rs` declares), and of others.
+/// Returns the circle in a crate of files `a`, `b` and `p/mod.rs` (which `lib.rs` declares), and of
+/// other files.
 fn verdict(files: &[(&str, &str)]) -> String {
     let mut all: BTreeMap<String, String> =
         files.iter().map(|(file, text)| (format!("{file}.rs"), format!("{text}\n"))).collect();

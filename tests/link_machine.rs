@@ -1,4 +1,4 @@
-//! The link machine in virtual time.
+//! The state machine of the link, in virtual time.
 #![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
 
 use std::collections::VecDeque;
@@ -45,7 +45,7 @@ impl Scene {
         self.link.handle_reply(self.now, PeerId::ONLY, &reply(status))
     }
 
-    /// Lets time pass as a driver does: to each deadline in turn.
+    /// Passes time as the driver task does: to each deadline in turn.
     fn pass(&mut self, millis: u64) {
         let end = self.now + Duration::from_millis(millis);
         while let Some(deadline) = self.link.poll_timeout().filter(|deadline| *deadline <= end) {
@@ -88,7 +88,7 @@ fn refused() -> LinkError {
 }
 
 #[test]
-fn it_wants_to_connect_at_once_and_again_after_each_backoff() {
+fn connects_immediately_and_again_after_each_backoff() {
     let mut scene = Scene::new(true, 1);
     for expected in [100, 200, 400] {
         assert_eq!(scene.link.poll_action(), Some(Action::Connect));
@@ -109,7 +109,7 @@ fn it_wants_to_connect_at_once_and_again_after_each_backoff() {
 }
 
 #[test]
-fn a_connection_that_lived_resets_the_backoff_and_one_that_did_not_does_not() {
+fn only_a_long_connection_resets_the_backoff() {
     let wait_after = |lived: bool| {
         let mut scene = Scene::new(true, 1);
         for _ in 0..6 {
@@ -129,7 +129,7 @@ fn a_connection_that_lived_resets_the_backoff_and_one_that_did_not_does_not() {
 }
 
 #[test]
-fn the_window_bounds_what_is_unanswered() {
+fn window_limits_lines_in_flight() {
     let mut scene = Scene::connected(true, 2);
     scene.send(0.1);
     assert!(scene.link.can_send_command());
@@ -153,7 +153,7 @@ fn replies_are_matched_in_order() {
 }
 
 #[test]
-fn a_silent_controller_is_unresponsive_then_given_up() {
+fn silent_controller_is_unresponsive_then_dropped() {
     let mut scene = Scene::connected(true, 1);
     scene.send(0.1);
     scene.pass(499);
@@ -172,7 +172,7 @@ fn a_silent_controller_is_unresponsive_then_given_up() {
 }
 
 #[test]
-fn a_late_reply_makes_an_unresponsive_controller_connected_again() {
+fn late_reply_makes_controller_connected_again() {
     let mut scene = Scene::connected(true, 1);
     scene.send(0.1);
     scene.pass(700);
@@ -185,7 +185,7 @@ fn a_late_reply_makes_an_unresponsive_controller_connected_again() {
 }
 
 #[test]
-fn with_two_in_flight_the_older_one_s_age_counts() {
+fn oldest_line_in_flight_sets_the_timeout() {
     let mut scene = Scene::connected(true, 2);
     scene.send(0.1);
     scene.pass(300);
@@ -199,7 +199,7 @@ fn with_two_in_flight_the_older_one_s_age_counts() {
 }
 
 #[test]
-fn a_reply_that_nothing_waits_for_ends_the_connection() {
+fn unsolicited_reply_ends_the_connection() {
     let mut scene = Scene::connected(true, 1);
     assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::Unsolicited);
     assert_eq!(scene.link.state(), LinkState::Backoff);
@@ -208,7 +208,7 @@ fn a_reply_that_nothing_waits_for_ends_the_connection() {
 }
 
 #[test]
-fn nothing_of_a_dead_connection_is_awaited_on_the_next() {
+fn next_connection_awaits_no_earlier_reply() {
     let mut scene = Scene::connected(true, 1);
     scene.send(0.1);
     scene.link.handle_failed(scene.now, LinkError::Closed);
@@ -223,7 +223,7 @@ fn nothing_of_a_dead_connection_is_awaited_on_the_next() {
 }
 
 #[test]
-fn without_expected_replies_commands_count_as_acknowledged_and_replies_are_ignored() {
+fn without_expected_replies_sent_commands_count_as_acknowledged() {
     let mut scene = Scene::connected(false, 1);
     scene.send(0.1);
     scene.send(0.2);
@@ -235,7 +235,7 @@ fn without_expected_replies_commands_count_as_acknowledged_and_replies_are_ignor
 }
 
 #[test]
-fn a_stop_does_not_wait_for_room_and_commands_wait_for_it() {
+fn stop_ignores_the_window_and_fills_it() {
     let mut scene = Scene::connected(true, 1);
     scene.send(0.1);
     assert!(!scene.link.can_send_command());
@@ -250,7 +250,7 @@ fn a_stop_does_not_wait_for_room_and_commands_wait_for_it() {
 }
 
 #[test]
-fn stops_have_their_place_in_the_order_of_replies_and_no_part_in_the_counts() {
+fn stops_keep_reply_order_and_are_not_counted() {
     let mut scene = Scene::connected(true, 3);
     scene.send(0.1);
     scene.stop();
@@ -266,7 +266,7 @@ fn stops_have_their_place_in_the_order_of_replies_and_no_part_in_the_counts() {
 }
 
 #[test]
-fn a_stop_without_an_answer_makes_the_controller_unresponsive_and_in_the_end_the_link_is_given_up() {
+fn stop_without_reply_ends_the_connection() {
     let mut scene = Scene::connected(true, 1);
     scene.stop();
     scene.pass(499);
@@ -279,7 +279,7 @@ fn a_stop_without_an_answer_makes_the_controller_unresponsive_and_in_the_end_the
 }
 
 #[test]
-fn a_stop_can_be_sent_to_a_controller_that_is_late_and_does_not_buy_it_time() {
+fn stop_to_late_controller_does_not_extend_timeout() {
     let mut scene = Scene::connected(true, 1);
     scene.send(0.1);
     scene.pass(2000);
@@ -293,9 +293,9 @@ fn a_stop_can_be_sent_to_a_controller_that_is_late_and_does_not_buy_it_time() {
 }
 
 #[test]
-fn a_stop_is_sent_only_to_a_connection_that_takes_bytes() {
+fn stop_waits_while_the_write_is_blocked() {
     let mut scene = Scene::new(true, 1);
-    assert!(!scene.link.can_send_stop(), "nobody is connected");
+    assert!(!scene.link.can_send_stop(), "there is no connection");
     scene.link.handle_connected(scene.now);
     assert!(scene.link.can_send_stop());
     scene.link.handle_blocked(scene.now);
@@ -311,7 +311,7 @@ fn a_stop_is_sent_only_to_a_connection_that_takes_bytes() {
 }
 
 #[test]
-fn without_expected_replies_nothing_waits_for_a_stop_either() {
+fn without_expected_replies_no_line_waits_for_stop() {
     let mut scene = Scene::connected(false, 1);
     scene.stop();
     assert!(scene.link.can_send_command());
@@ -321,19 +321,19 @@ fn without_expected_replies_nothing_waits_for_a_stop_either() {
     assert_eq!(scene.link.state(), LinkState::Connected);
 }
 
-/// Connected, with a heartbeat after 100 ms of silence.
+/// Returns a connected link with a heartbeat after 100 ms without a line.
 fn with_heartbeat(expect_reply: bool, expects_reply: bool) -> Scene {
     let now = Instant::now();
     let heartbeat = Some(Heartbeat { period: Duration::from_millis(100), expects_reply });
     let config = LinkConfig { heartbeat, ..config(expect_reply, 1) };
     let mut scene = Scene { link: Link::new(config, now, 7), now };
-    assert!(!scene.link.poll_heartbeat(now + Duration::from_secs(9)), "nobody is connected");
+    assert!(!scene.link.poll_heartbeat(now + Duration::from_secs(9)), "there is no connection");
     scene.link.handle_connected(now);
     scene
 }
 
 #[test]
-fn a_heartbeat_is_due_when_nothing_has_been_said_for_its_period() {
+fn heartbeat_is_due_after_its_period_without_line() {
     let mut scene = with_heartbeat(true, true);
     let due_in = |scene: &Scene| (scene.link.poll_timeout().unwrap() - scene.now).as_millis();
     assert_eq!(due_in(&scene), 100);
@@ -341,16 +341,20 @@ fn a_heartbeat_is_due_when_nothing_has_been_said_for_its_period() {
     assert!(!scene.link.poll_heartbeat(scene.now));
     scene.send(0.1);
     scene.reply(ReplyStatus::Ok);
-    assert_eq!(due_in(&scene), 100, "a command says it too");
+    assert_eq!(due_in(&scene), 100, "a command replaces a heartbeat");
     scene.now += Duration::from_millis(100);
     assert!(scene.link.poll_heartbeat(scene.now));
     scene.link.handle_sent(scene.now, Order::Heartbeat);
     assert!(!scene.link.poll_heartbeat(scene.now));
-    assert!(!scene.link.can_send_command(), "it takes a place among what is unanswered");
+    assert!(!scene.link.can_send_command(), "the heartbeat counts as a line in flight");
     assert_eq!(scene.reply(ReplyStatus::Ok), Outcome::HeartbeatAcknowledged);
     assert_eq!(due_in(&scene), 100);
-    assert_eq!((scene.link.counters().sent, scene.link.counters().acknowledged), (1, 1), "it is no command");
-    // It waits for what is unanswered, and is not offered again to a peer that does not read.
+    assert_eq!(
+        (scene.link.counters().sent, scene.link.counters().acknowledged),
+        (1, 1),
+        "a heartbeat does not count as a command"
+    );
+    // A heartbeat waits for missing replies. It is not sent again to a peer that does not read.
     scene.send(0.2);
     scene.now += Duration::from_millis(200);
     assert!(!scene.link.poll_heartbeat(scene.now));
@@ -362,12 +366,12 @@ fn a_heartbeat_is_due_when_nothing_has_been_said_for_its_period() {
 }
 
 #[test]
-fn a_controller_that_leaves_a_heartbeat_unanswered_is_unresponsive_and_then_given_up() {
+fn heartbeat_without_reply_ends_the_connection() {
     let mut scene = with_heartbeat(true, true);
     scene.link.handle_sent(scene.now, Order::Heartbeat);
     scene.pass(500);
     assert_eq!(scene.link.state(), LinkState::Unresponsive);
-    assert_eq!(scene.reply(ReplyStatus::Error), Outcome::HeartbeatRejected, "it is there");
+    assert_eq!(scene.reply(ReplyStatus::Error), Outcome::HeartbeatRejected, "the controller is alive");
     assert_eq!(scene.link.state(), LinkState::Connected);
     scene.link.handle_sent(scene.now, Order::Heartbeat);
     scene.now += Duration::from_secs(3);
@@ -377,7 +381,7 @@ fn a_controller_that_leaves_a_heartbeat_unanswered_is_unresponsive_and_then_give
 }
 
 #[test]
-fn a_heartbeat_that_nobody_answers_is_not_waited_for() {
+fn heartbeat_without_expected_reply_is_not_awaited() {
     for (expect_reply, expects_reply) in [(true, false), (false, true), (false, false)] {
         let mut scene = with_heartbeat(expect_reply, expects_reply);
         scene.link.handle_sent(scene.now, Order::Heartbeat);
@@ -391,7 +395,7 @@ fn a_heartbeat_that_nobody_answers_is_not_waited_for() {
 }
 
 #[test]
-fn a_reply_after_the_connection_was_given_up_answers_nothing_whatever_is_expected() {
+fn reply_after_connection_end_is_unsolicited() {
     for expect_reply in [true, false] {
         let mut scene = Scene::connected(expect_reply, 1);
         scene.send(0.1);
@@ -402,7 +406,7 @@ fn a_reply_after_the_connection_was_given_up_answers_nothing_whatever_is_expecte
 }
 
 #[test]
-fn a_peer_that_does_not_read_is_unresponsive_until_it_does_and_given_up_if_it_never_does() {
+fn peer_that_does_not_read_is_finally_dropped() {
     let mut scene = Scene::connected(false, 1);
     scene.link.handle_blocked(scene.now);
     assert!(scene.link.is_write_blocked());
@@ -418,7 +422,7 @@ fn a_peer_that_does_not_read_is_unresponsive_until_it_does_and_given_up_if_it_ne
 }
 
 #[test]
-fn a_person_s_reconnect_closes_and_connects_at_once_and_cuts_a_backoff_short() {
+fn requested_reconnect_is_immediate_also_during_backoff() {
     let mut scene = Scene::connected(true, 1);
     scene.link.handle_reconnect(scene.now);
     assert_eq!(scene.link.poll_action(), Some(Action::Close));
@@ -430,7 +434,7 @@ fn a_person_s_reconnect_closes_and_connects_at_once_and_cuts_a_backoff_short() {
     assert_eq!(scene.link.poll_action(), Some(Action::Connect));
 }
 
-/// Settings with shorter time-outs, and more commands ahead.
+/// Returns settings with shorter timeouts and more commands in flight.
 fn other_config() -> LinkConfig {
     LinkConfig {
         reply_timeout: Duration::from_millis(200),
@@ -441,7 +445,7 @@ fn other_config() -> LinkConfig {
 }
 
 #[test]
-fn new_settings_connect_anew_hold_from_then_on_and_keep_the_counts() {
+fn new_settings_reconnect_and_keep_the_counts() {
     let mut scene = Scene::connected(true, 1);
     scene.send(0.1);
     scene.reply(ReplyStatus::Ok);
@@ -467,7 +471,7 @@ fn new_settings_connect_anew_hold_from_then_on_and_keep_the_counts() {
 }
 
 #[test]
-fn new_settings_cut_a_backoff_and_an_attempt_short_and_wake_no_link_that_has_ended() {
+fn new_settings_restart_attempts_unless_link_has_ended() {
     let mut scene = Scene::new(true, 1);
     assert_eq!(scene.link.poll_action(), Some(Action::Connect));
     scene.link.handle_config(scene.now, other_config());
@@ -483,7 +487,7 @@ fn new_settings_cut_a_backoff_and_an_attempt_short_and_wake_no_link_that_has_end
 }
 
 #[test]
-fn the_end_closes_and_stays_closed() {
+fn shutdown_closes_the_link_permanently() {
     let mut scene = Scene::connected(true, 1);
     scene.link.handle_shutdown(scene.now);
     assert_eq!(scene.link.poll_action(), Some(Action::Close));
@@ -497,7 +501,7 @@ fn the_end_closes_and_stays_closed() {
 }
 
 #[test]
-fn silence_is_given_up_with_what_has_come_instead_of_a_reply() {
+fn timeout_error_quotes_input_instead_of_reply() {
     for instead in [None, Some("\"OK\" has come".to_owned())] {
         let mut scene = Scene::connected(true, 1);
         scene.send(0.1);
@@ -521,18 +525,18 @@ fn silence_is_given_up_with_what_has_come_instead_of_a_reply() {
 }
 
 #[test]
-fn after_a_reply_silence_is_not_taken_for_a_mute_controller() {
+fn timeout_error_mentions_earlier_replies() {
     let mut scene = Scene::connected(true, 1);
     scene.send(0.1);
     scene.reply(ReplyStatus::Ok);
     scene.send(0.2);
     scene.pass(3000);
     let error = scene.link.last_error().unwrap().to_string();
-    assert_eq!(error, "no reply for link.timeout 3.0 s: one line before it was answered");
+    assert_eq!(error, "no reply for link.timeout 3.0 s: an earlier line was answered");
 }
 
 #[test]
-fn what_came_instead_of_a_reply_is_forgotten_with_the_reply() {
+fn reply_clears_the_input_instead_of_reply() {
     let mut scene = Scene::connected(true, 1);
     scene.send(0.1);
     scene.pass(700);
@@ -542,11 +546,11 @@ fn what_came_instead_of_a_reply_is_forgotten_with_the_reply() {
     scene.send(0.2);
     scene.pass(3000);
     let error = scene.link.last_error().unwrap().to_string();
-    assert!(error.ends_with("one line before it was answered"), "{error}");
+    assert!(error.ends_with("an earlier line was answered"), "{error}");
 }
 
 #[test]
-fn datagrams_without_their_number_are_named_as_what_came_instead() {
+fn timeout_error_names_datagrams_with_wrong_seq() {
     for (seq, words) in
         [(None, "a reply has come without \"seq\""), (Some(9), "with \"seq\" 9, which no line")]
     {
@@ -564,7 +568,7 @@ fn datagrams_without_their_number_are_named_as_what_came_instead() {
 }
 
 #[test]
-fn an_error_stands_until_the_next_connection_has_lived() {
+fn error_stays_until_next_connection_has_lasted() {
     let mut scene = Scene::connected(true, 1);
     scene.link.handle_failed(scene.now, LinkError::Closed);
     let lost_at = scene.now;
@@ -577,8 +581,8 @@ fn an_error_stands_until_the_next_connection_has_lived() {
     scene.pass(1);
     assert!(!stands(&scene));
     let (at, error) = scene.link.last_error_at().unwrap();
-    assert_eq!((at, error.to_string()), (lost_at, LinkError::Closed.to_string()), "it is still known");
-    // Nor while the controller does not answer.
+    assert_eq!((at, error.to_string()), (lost_at, LinkError::Closed.to_string()), "the last error is kept");
+    // The error also stays while a reply is overdue.
     let mut scene = Scene::connected(true, 1);
     scene.link.handle_reconnect(scene.now);
     scene.link.handle_timeout(scene.now);
@@ -590,7 +594,7 @@ fn an_error_stands_until_the_next_connection_has_lived() {
 }
 
 #[test]
-fn one_reply_a_connection_is_named_when_it_happens_again() {
+fn second_end_after_first_reply_is_named() {
     let error_after = |replies: &[u32]| {
         let mut scene = Scene::connected(true, 1);
         for count in replies {
@@ -613,7 +617,7 @@ fn one_reply_a_connection_is_named_when_it_happens_again() {
 }
 
 #[test]
-fn unasked_words_are_a_greeting_only_when_they_come_first() {
+fn only_first_unsolicited_input_counts_as_greeting() {
     for (replies, words) in
         [(0, "set link.banner_lines"), (1, "reply when you accept the line, and not again")]
     {
@@ -660,11 +664,11 @@ fn event() -> impl Strategy<Value = Event> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever happens: the window is kept, replies answer commands and stops in the order in which they were sent,
-    /// counts add up, a link that is down knows when it will try again, and a connection is never asked for while there
-    /// is one.
+    /// For every sequence of events: the window is kept, and replies match commands and stops in
+    /// the order in which they were sent. The counts add up. A link that is down knows the time of
+    /// its next attempt, and asks for a connection only if it has none.
     #[test]
-    fn no_sequence_of_events_confuses_the_link(
+    fn invariants_hold_for_every_event_sequence(
         expect_reply in any::<bool>(),
         window in 1usize..5,
         events in prop::collection::vec(event(), 1..200),
@@ -720,8 +724,9 @@ proptest! {
 }
 
 #[test]
-fn a_client_that_is_refused_is_named_so() {
-    // Before a line was sent, and after the first, which the error then seems to answer.
+fn rejected_client_is_named_in_the_error() {
+    // The error comes before the first line, or after it. In the second case it looks like the
+    // reply to the line.
     for asked in [false, true] {
         let mut scene = Scene::connected(true, 1);
         if asked {
@@ -735,7 +740,7 @@ fn a_client_that_is_refused_is_named_so() {
             "the controller refused this client: 'another client is served'; does it serve another client?"
         );
     }
-    // One refused command among others is none.
+    // One rejected command among others does not mean that the client is rejected.
     let mut scene = Scene::connected(true, 1);
     for status in [ReplyStatus::Error, ReplyStatus::Ok] {
         scene.send(0.1);
@@ -745,19 +750,19 @@ fn a_client_that_is_refused_is_named_so() {
     assert_eq!(scene.link.last_error().unwrap().to_string(), "the controller closed the connection");
 }
 
-/// What a controller does that says some things twice.
+/// An action in a test of duplicate replies.
 #[derive(Debug, Clone, Copy)]
-enum Said {
-    /// It is sent a line.
+enum Exchange {
+    /// The bridge sends a line.
     Line,
-    /// It answers the oldest line.
+    /// The controller replies to the oldest line.
     Reply,
-    /// It says its last reply once more.
+    /// The controller repeats its last reply.
     Again,
 }
 
-fn said() -> impl Strategy<Value = Vec<Said>> {
-    let one = prop_oneof![5 => Just(Said::Line), 5 => Just(Said::Reply), 1 => Just(Said::Again)];
+fn exchanges() -> impl Strategy<Value = Vec<Exchange>> {
+    let one = prop_oneof![5 => Just(Exchange::Line), 5 => Just(Exchange::Reply), 1 => Just(Exchange::Again)];
     prop::collection::vec(one, 1..80)
 }
 
@@ -765,58 +770,58 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_reply_with_seq_that_comes_twice_acknowledges_nothing(window in 1usize..5, said in said()) {
+    fn duplicate_reply_with_seq_acknowledges_nothing(window in 1usize..5, exchanges in exchanges()) {
         let mut scene = Scene::connected(true, window);
         let (mut sent, mut answered) = (0, 0);
-        for said in said {
+        for exchange in exchanges {
             let numbered = |seq| Reply { seq: Some(seq), ..reply(ReplyStatus::Ok) };
-            match said {
-                Said::Line if scene.link.can_send_command() => {
+            match exchange {
+                Exchange::Line if scene.link.can_send_command() => {
                     sent += 1;
                     scene.send(sent as f64 * 1e-3);
                 }
-                Said::Reply if answered < sent => {
+                Exchange::Reply if answered < sent => {
                     answered += 1;
                     let outcome = scene.link.handle_reply(scene.now, PeerId::ONLY, &numbered(answered));
                     prop_assert_eq!(outcome, Outcome::Acknowledged(command(answered as f64 * 1e-3)));
                 }
-                Said::Again if answered > 0 => {
+                Exchange::Again if answered > 0 => {
                     let outcome = scene.link.handle_reply(scene.now, PeerId::ONLY, &numbered(answered));
                     prop_assert_eq!(outcome, Outcome::Unsolicited);
                     prop_assert_eq!(scene.link.state(), LinkState::Backoff);
                     prop_assert_eq!(scene.link.counters().acknowledged, answered);
                     return Ok(());
                 }
-                Said::Line | Said::Reply | Said::Again => {}
+                Exchange::Line | Exchange::Reply | Exchange::Again => {}
             }
         }
     }
 
-    /// It cannot be told from the answer to the next line. But it is one reply too many, and that ends the connection as soon
-    /// as every line has been answered.
+    /// The duplicate looks like the reply to the next line. But it is one reply too many, so the
+    /// connection ends as soon as every line has a reply.
     #[test]
-    fn a_reply_without_seq_that_comes_twice_ends_the_connection(window in 1usize..5, said in said()) {
+    fn duplicate_reply_without_seq_ends_the_connection(window in 1usize..5, exchanges in exchanges()) {
         let mut scene = Scene::connected(true, window);
         let (mut sent, mut answered, mut again) = (0, 0, 0);
-        for said in said {
-            match said {
-                Said::Line if scene.link.can_send_command() => {
+        for exchange in exchanges {
+            match exchange {
+                Exchange::Line if scene.link.can_send_command() => {
                     sent += 1;
                     scene.send(sent as f64 * 1e-3);
                 }
-                Said::Reply if answered < sent => {
+                Exchange::Reply if answered < sent => {
                     answered += 1;
                     scene.reply(ReplyStatus::Ok);
                 }
-                Said::Again if answered > 0 => {
+                Exchange::Again if answered > 0 => {
                     again += 1;
                     scene.reply(ReplyStatus::Ok);
                 }
-                Said::Line | Said::Reply | Said::Again => continue,
+                Exchange::Line | Exchange::Reply | Exchange::Again => continue,
             }
             let ended = scene.link.state() == LinkState::Backoff;
             prop_assert_eq!(ended, answered + again > sent);
-            // No more lines are acknowledged than replies have come.
+            // The acknowledged lines are never more than the replies.
             prop_assert!(scene.link.counters().acknowledged <= answered + again);
             if ended {
                 return Ok(());
@@ -826,7 +831,7 @@ proptest! {
 }
 
 #[test]
-fn a_stop_does_not_wait_for_a_program_that_does_not_read() {
+fn stop_does_not_wait_for_lagging_program() {
     let mut scene = Scene::connected(false, 1);
     scene.send(0.1);
     scene.link.handle_lagging(scene.now);
@@ -839,7 +844,7 @@ fn a_stop_does_not_wait_for_a_program_that_does_not_read() {
     let error = scene.link.last_error().unwrap().to_string();
     assert!(error.starts_with("the controller has not read for link.timeout 3.0 s"), "{error}");
     assert!(error.ends_with("does it serve another client?"), "{error}");
-    // A system that takes nothing keeps a stop too.
+    // If the system accepts no bytes, a stop also waits.
     let mut scene = Scene::connected(false, 1);
     scene.link.handle_blocked(scene.now);
     scene.link.handle_lagging(scene.now);

@@ -1,4 +1,5 @@
-//! The link machine with controllers that dial in, and with datagrams, in virtual time.
+//! The state machine of the link with controllers that connect to the bridge, and with datagrams,
+//! in virtual time.
 #![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
 
 use std::collections::{BTreeMap, VecDeque};
@@ -89,15 +90,15 @@ fn moved(x: f64) -> Command {
 }
 
 #[test]
-fn it_listens_until_as_many_are_there_as_are_wanted() {
+fn link_listens_until_min_clients_are_connected() {
     let mut scene = Scene::server(2);
     let listening = |scene: &Scene| (scene.link.state(), scene.link.can_send_command());
     assert_eq!(listening(&scene), (LinkState::Listening, false));
-    assert!(!scene.link.can_send_stop(), "to nobody");
+    assert!(!scene.link.can_send_stop(), "no controller is connected");
     scene.pass(1000);
     scene.join("left");
     assert_eq!(listening(&scene), (LinkState::Listening, false));
-    assert!(scene.link.can_send_stop(), "the one that is there can be stopped");
+    assert!(scene.link.can_send_stop(), "a stop can be sent to the connected controller");
     assert_eq!(scene.link.clients(), Some((1, 2)));
     scene.pass(1000);
     let right = scene.join("right");
@@ -113,7 +114,7 @@ fn it_listens_until_as_many_are_there_as_are_wanted() {
 }
 
 #[test]
-fn a_line_is_answered_when_all_have_answered_it_and_refused_when_one_has_refused_it() {
+fn one_rejection_rejects_a_line_for_all() {
     let mut scene = Scene::server(2);
     let [left, right] = ["left", "right"].map(|name| scene.join(name));
     for (status, expected) in [
@@ -123,7 +124,7 @@ fn a_line_is_answered_when_all_have_answered_it_and_refused_when_one_has_refused
         scene.send(command(0.1));
         assert!(!scene.link.can_send_command());
         assert_eq!(scene.reply(right, status), Outcome::Partial(command(0.1)));
-        assert!(!scene.link.can_send_command(), "the other has not answered");
+        assert!(!scene.link.can_send_command(), "the other has not replied");
         assert_eq!(scene.reply(left, ReplyStatus::Ok), expected);
         assert!(scene.link.can_send_command());
     }
@@ -135,7 +136,7 @@ fn a_line_is_answered_when_all_have_answered_it_and_refused_when_one_has_refused
 }
 
 #[test]
-fn each_has_its_own_order_of_replies() {
+fn each_controller_has_its_own_reply_order() {
     let mut scene = Scene::new(Role::TcpServer { min_clients: 2 }, 2, None);
     let [left, right] = ["left", "right"].map(|name| scene.join(name));
     scene.send(command(0.1));
@@ -147,7 +148,7 @@ fn each_has_its_own_order_of_replies() {
 }
 
 #[test]
-fn one_that_is_late_is_dropped_and_the_others_go_on() {
+fn late_controller_is_dropped_others_continue() {
     let mut scene = Scene::server(1);
     let [quick, slow] = ["quick", "slow"].map(|name| scene.join(name));
     scene.send(command(0.1));
@@ -158,10 +159,10 @@ fn one_that_is_late_is_dropped_and_the_others_go_on() {
     scene.pass(1);
     assert_eq!((scene.names(), scene.link.state()), (vec!["quick"], LinkState::Connected));
     assert!(
-        scene.error().starts_with("slow: dropped, since it has not replied for link.reply_timeout 0.5 s")
+        scene.error().starts_with("slow: dropped, because it has not replied for link.reply_timeout 0.5 s")
     );
     assert_eq!(scene.link.poll_action(), Some(Action::Drop(slow)));
-    // What the others have said of the line counts.
+    // The replies of the others to this line count.
     assert_eq!(scene.link.poll_outcome(), Some(Outcome::Acknowledged(moved(0.1))));
     assert_eq!(scene.link.poll_outcome(), None);
     assert!(scene.link.can_send_command());
@@ -171,7 +172,7 @@ fn one_that_is_late_is_dropped_and_the_others_go_on() {
 }
 
 #[test]
-fn what_nobody_is_left_to_answer_has_not_been_accepted() {
+fn line_without_remaining_controllers_is_not_accepted() {
     let mut scene = Scene::server(1);
     scene.join("slow");
     scene.send(command(0.1));
@@ -184,7 +185,7 @@ fn what_nobody_is_left_to_answer_has_not_been_accepted() {
 }
 
 #[test]
-fn a_reply_to_nothing_costs_its_sender_the_connection_and_no_other() {
+fn unsolicited_reply_drops_only_its_sender() {
     let mut scene = Scene::server(1);
     let [left, right] = ["left", "right"].map(|name| scene.join(name));
     let reply = Reply { status: ReplyStatus::Ok, message: "hello".into(), seq: None, state: None };
@@ -196,7 +197,7 @@ fn a_reply_to_nothing_costs_its_sender_the_connection_and_no_other() {
 }
 
 #[test]
-fn one_that_comes_in_the_midst_owes_no_reply_to_what_was_before_it() {
+fn new_controller_owes_no_reply_to_earlier_lines() {
     let mut scene = Scene::server(1);
     let first = scene.join("first");
     scene.send(command(0.1));
@@ -208,7 +209,7 @@ fn one_that_comes_in_the_midst_owes_no_reply_to_what_was_before_it() {
 }
 
 #[test]
-fn one_that_came_later_has_not_accepted_what_was_before_it() {
+fn new_controller_does_not_accept_earlier_lines() {
     let mut scene = Scene::server(1);
     let first = scene.join("first");
     scene.send(command(0.1));
@@ -219,11 +220,11 @@ fn one_that_came_later_has_not_accepted_what_was_before_it() {
 }
 
 #[test]
-fn there_is_room_for_thirty_two_and_the_room_is_free_again() {
+fn at_most_thirty_two_controllers_can_join() {
     let mut scene = Scene::server(1);
     let all: Vec<_> = (0..32).map(|number| scene.join(&number.to_string())).collect();
     let full = scene.link.handle_joined(scene.now, "one more".into()).unwrap_err();
-    assert_eq!(full.to_string(), "32 controllers are connected, and there is no room for another");
+    assert_eq!(full.to_string(), "32 controllers are connected, which is the maximum");
     scene.link.handle_ended(scene.now, all[7], LinkError::Closed);
     let next = scene.join("next");
     assert!(!all.contains(&next), "a name is never used again");
@@ -235,11 +236,11 @@ fn there_is_room_for_thirty_two_and_the_room_is_free_again() {
 }
 
 #[test]
-fn heartbeats_go_to_those_that_are_there() {
+fn heartbeats_are_sent_to_connected_controllers() {
     let heartbeat = Heartbeat { period: Duration::from_millis(100), expects_reply: true };
     let mut scene = Scene::new(Role::TcpServer { min_clients: 2 }, 1, Some(heartbeat));
     scene.pass(1000);
-    assert_eq!(scene.link.next_seq(), 1, "said to nobody");
+    assert_eq!(scene.link.next_seq(), 1, "sent without a controller");
     let peer = scene.join("left");
     scene.pass(99);
     assert_eq!(scene.link.next_seq(), 1);
@@ -249,7 +250,7 @@ fn heartbeats_go_to_those_that_are_there() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_tried_again() {
+fn port_in_use_is_tried_again() {
     let config = LinkConfig {
         role: Role::TcpServer { min_clients: 1 },
         expect_reply: true,
@@ -269,19 +270,20 @@ fn a_port_that_is_taken_is_tried_again() {
 }
 
 #[test]
-fn over_a_connection_an_echoed_number_must_be_that_of_the_oldest_line() {
+fn echoed_seq_must_match_the_oldest_line() {
     let mut scene = Scene::new(Role::TcpClient, 2, None);
     let first = scene.send(command(0.1));
     let second = scene.send(command(0.2));
     assert_eq!((first, second), (1, 2));
     assert_eq!(scene.echo(Some(first)), Outcome::Acknowledged(moved(0.1)));
-    assert_eq!(scene.echo(None), Outcome::Acknowledged(moved(0.2)), "an echo is no duty");
+    assert_eq!(scene.echo(None), Outcome::Acknowledged(moved(0.2)), "an echo is optional");
     let [third, fourth] = [0.3, 0.4].map(|x| scene.send(command(x)));
     let reply = Reply { status: ReplyStatus::Ok, message: String::new(), seq: Some(fourth), state: None };
     assert_eq!(scene.link.handle_reply(scene.now, PeerId::ONLY, &reply), Outcome::Unsolicited);
     assert_eq!(scene.link.state(), LinkState::Backoff);
-    let expected =
-        format!("the controller replied to line {fourth}, and line {third} was next: replies come in order");
+    let expected = format!(
+        "the controller replied to line {fourth}, but line {third} was next: replies must come in order"
+    );
     assert_eq!(scene.error(), expected);
 }
 
@@ -290,7 +292,7 @@ fn datagrams(max_in_flight: usize, heartbeat: Option<Heartbeat>) -> Scene {
 }
 
 #[test]
-fn a_datagram_answers_its_line_and_what_was_before_it_is_lost() {
+fn datagram_reply_marks_earlier_lines_as_lost() {
     let mut scene = datagrams(4, None);
     let lines = [command(0.1), Order::Stop, command(0.2), command(0.3)].map(|order| scene.send(order));
     assert_eq!(scene.echo(Some(lines[2])), Outcome::Acknowledged(moved(0.2)));
@@ -298,7 +300,8 @@ fn a_datagram_answers_its_line_and_what_was_before_it_is_lost() {
     assert_eq!(scene.link.poll_outcome(), Some(Outcome::Lost(Order::Stop)));
     assert_eq!(scene.link.poll_outcome(), None);
     assert_eq!(scene.link.counters().lost, 2);
-    // Late, twice, from another life, or without a number: they answer nothing, and end nothing.
+    // Late, duplicate, from an earlier run, or without a number: these datagrams acknowledge
+    // nothing and end nothing.
     for seq in [Some(lines[0]), Some(lines[2]), Some(99), None] {
         assert_eq!(scene.echo(seq), Outcome::Late);
     }
@@ -307,7 +310,7 @@ fn a_datagram_answers_its_line_and_what_was_before_it_is_lost() {
 }
 
 #[test]
-fn a_stop_that_is_not_answered_in_time_is_to_be_said_again() {
+fn stop_without_reply_in_time_is_sent_again() {
     let mut scene = datagrams(4, None);
     scene.send(command(0.1));
     let stop = scene.send(Order::Stop);
@@ -319,13 +322,13 @@ fn a_stop_that_is_not_answered_in_time_is_to_be_said_again() {
     let again = scene.send(Order::Stop);
     scene.pass(500);
     assert_eq!(scene.link.poll_outcome(), Some(Outcome::Lost(Order::Stop)));
-    // The first one's reply was only late.
+    // The reply to the first stop was only late.
     assert_eq!(scene.echo(Some(stop)), Outcome::LateStop);
     assert_eq!(scene.link.poll_outcome(), Some(Outcome::Lost(command(0.1))));
     let third = scene.send(Order::Stop);
     assert_eq!(scene.echo(Some(third)), Outcome::StopAcknowledged);
     assert_eq!(scene.link.poll_outcome(), None, "the second, {again}, is lost twice");
-    // Over a connection it is on its way, however long that takes.
+    // Over a connection the stop is not lost, however long its reply takes.
     let mut scene = Scene::new(Role::TcpClient, 4, None);
     scene.send(Order::Stop);
     scene.pass(600);
@@ -333,7 +336,7 @@ fn a_stop_that_is_not_answered_in_time_is_to_be_said_again() {
 }
 
 #[test]
-fn after_a_lost_datagram_a_heartbeat_finds_out_that_the_controller_is_there() {
+fn heartbeat_after_lost_datagram_restores_the_link() {
     let heartbeat = Heartbeat { period: Duration::from_millis(100), expects_reply: true };
     let mut scene = datagrams(1, Some(heartbeat));
     scene.send(command(0.1));
@@ -357,7 +360,7 @@ fn after_a_lost_datagram_a_heartbeat_finds_out_that_the_controller_is_there() {
 enum Event {
     Join,
     Leave(usize),
-    /// A controller answers its oldest line.
+    /// A controller replies to its oldest line.
     Reply(usize, bool),
     Send,
     Pass(u64),
@@ -373,7 +376,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// What is known of a line without asking the machine.
+/// The replies to a line, counted by the test.
 #[derive(Debug, Default)]
 struct Known {
     accepted: u32,
@@ -381,33 +384,33 @@ struct Known {
     settled: bool,
 }
 
-/// The other side: who owes which replies, and what has been answered.
+/// The controllers: their missing replies, and the replies to each line.
 struct Others {
     scene: Scene,
-    owed: BTreeMap<PeerId, VecDeque<usize>>,
+    pending: BTreeMap<PeerId, VecDeque<usize>>,
     lines: Vec<Known>,
 }
 
 impl Others {
     fn peer(&self, which: usize) -> Option<PeerId> {
-        let count = self.owed.len();
-        (count > 0).then(|| *self.owed.keys().nth(which % count).unwrap())
+        let count = self.pending.len();
+        (count > 0).then(|| *self.pending.keys().nth(which % count).unwrap())
     }
 
     fn handle(&mut self, event: &Event) {
         match event {
             Event::Join => {
                 let peer = self.scene.join("one");
-                self.owed.insert(peer, VecDeque::new());
+                self.pending.insert(peer, VecDeque::new());
             }
             Event::Leave(which) => {
                 let Some(peer) = self.peer(*which) else { return };
-                self.owed.remove(&peer);
+                self.pending.remove(&peer);
                 self.scene.link.handle_ended(self.scene.now, peer, LinkError::Closed);
             }
             Event::Reply(which, ok) => {
                 let Some(peer) = self.peer(*which) else { return };
-                let Some(line) = self.owed.get_mut(&peer).unwrap().pop_front() else { return };
+                let Some(line) = self.pending.get_mut(&peer).unwrap().pop_front() else { return };
                 let count = if *ok { &mut self.lines[line].accepted } else { &mut self.lines[line].refused };
                 *count += 1;
                 let outcome = self.scene.reply(peer, if *ok { ReplyStatus::Ok } else { ReplyStatus::Error });
@@ -418,19 +421,23 @@ impl Others {
                     let line = self.lines.len();
                     self.lines.push(Known::default());
                     self.scene.send(command(line as f64 / 1e3));
-                    self.owed.values_mut().for_each(|owed| owed.push_back(line));
+                    self.pending.values_mut().for_each(|pending| pending.push_back(line));
                 }
             }
             Event::Pass(ms) => self.scene.pass(*ms),
         }
-        // Who is late has been dropped, and nobody else.
+        // Controllers that are late have been dropped, and no other controllers.
         let left: Vec<_> = self.scene.link.peers().map(|peer| peer.id).collect();
-        self.owed.retain(|peer, owed| left.contains(peer) || owed.is_empty());
-        assert_eq!(self.owed.keys().copied().collect::<Vec<_>>(), left, "one that owes nothing was dropped");
+        self.pending.retain(|peer, pending| left.contains(peer) || pending.is_empty());
+        assert_eq!(
+            self.pending.keys().copied().collect::<Vec<_>>(),
+            left,
+            "a controller without missing replies was dropped"
+        );
         while let Some(outcome) = self.scene.link.poll_outcome() {
             self.settle(outcome);
         }
-        let most = self.owed.values().map(VecDeque::len).max().unwrap_or(0);
+        let most = self.pending.values().map(VecDeque::len).max().unwrap_or(0);
         assert!(most <= WINDOW, "{most} lines unanswered");
         let expected = if left.len() < MIN_CLIENTS { LinkState::Listening } else { LinkState::Connected };
         assert_eq!(self.scene.link.state(), expected);
@@ -446,10 +453,10 @@ impl Others {
         let line = (command.position.coordinates()[0] * 1e3).round() as usize;
         let known = &mut self.lines[line];
         assert!(!std::mem::replace(&mut known.settled, true), "line {line} was settled twice");
-        let owed = self.owed.values().flatten().any(|owed| *owed == line);
-        assert!(!owed, "line {line} was settled before all had answered");
-        let said = (known.accepted + known.refused > 0).then_some(known.refused == 0);
-        assert_eq!(accepted, said, "line {line}: {known:?}");
+        let pending = self.pending.values().flatten().any(|pending| *pending == line);
+        assert!(!pending, "line {line} was settled before all replies");
+        let expected = (known.accepted + known.refused > 0).then_some(known.refused == 0);
+        assert_eq!(accepted, expected, "line {line}: {known:?}");
     }
 }
 
@@ -458,11 +465,11 @@ const MIN_CLIENTS: usize = 2;
 
 proptest! {
     #[test]
-    fn whoever_comes_goes_and_is_late_a_line_is_accepted_only_by_all(events in prop::collection::vec(event(), 0..200)) {
+    fn line_is_accepted_only_by_all_controllers(events in prop::collection::vec(event(), 0..200)) {
         let scene = Scene::new(Role::TcpServer { min_clients: MIN_CLIENTS }, WINDOW, None);
-        let mut others = Others { scene, owed: BTreeMap::new(), lines: Vec::new() };
+        let mut others = Others { scene, pending: BTreeMap::new(), lines: Vec::new() };
         for event in &events {
-            if matches!(event, Event::Join) && others.owed.len() >= 6 {
+            if matches!(event, Event::Join) && others.pending.len() >= 6 {
                 continue;
             }
             others.handle(event);
@@ -473,9 +480,9 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A datagram may be doubled on its way, and come long after others.
+    /// A datagram may be duplicated, and may arrive long after others.
     #[test]
-    fn a_datagram_that_comes_again_acknowledges_nothing(
+    fn duplicate_datagram_acknowledges_nothing(
         window in 1usize..5, again in prop::collection::vec((any::<bool>(), 1u64..40), 1..60),
     ) {
         let mut scene = Scene::new(Role::Udp, window, None);
@@ -498,7 +505,7 @@ proptest! {
 }
 
 #[test]
-fn a_peers_second_reply_is_not_the_answer_of_another() {
+fn second_reply_of_one_peer_drops_it() {
     for seq in [None, Some(1)] {
         let mut scene = Scene::server(1);
         let (left, right) = (scene.join("left"), scene.join("right"));
@@ -508,7 +515,7 @@ fn a_peers_second_reply_is_not_the_answer_of_another() {
         assert!(matches!(outcome, Outcome::Partial(_)), "{outcome:?}");
         assert_eq!(scene.link.handle_reply(scene.now, left, &reply), Outcome::Unsolicited);
         assert_eq!(scene.names(), ["right"], "seq {seq:?}");
-        assert_eq!(scene.link.counters().acknowledged, 0, "the other has not answered");
+        assert_eq!(scene.link.counters().acknowledged, 0, "the other has not replied");
         let acknowledged = scene.link.handle_reply(scene.now, right, &reply);
         assert_eq!(acknowledged, Outcome::Acknowledged(moved(0.1)));
     }

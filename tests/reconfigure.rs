@@ -1,4 +1,4 @@
-//! New parameters while teleoperation and link run, joined, in virtual time.
+//! New parameters while teleoperation and link run, joined by the coordinator, in virtual time.
 #![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
 
 use std::time::{Duration, Instant};
@@ -20,7 +20,8 @@ fn reals(values: [f64; 3]) -> Value {
     Value::Reals(values.into())
 }
 
-/// Joined, connected, tracking, and disarmed by a person, having acknowledged a command away from `arm.home`.
+/// Returns a coordinator that has been connected and tracking, and that the operator has disarmed.
+/// The last acknowledged command was away from `arm.home`.
 fn disarmed(now: Instant) -> Coordinator {
     let config = config(&[stays_at_last(), ("teleop.settle_time", Value::Real(0.0))]);
     let mut coordinator = Coordinator::new(config.teleop, config.link, "one:5000".into(), now, 7);
@@ -35,12 +36,13 @@ fn disarmed(now: Instant) -> Coordinator {
     coordinator
 }
 
-/// The arm stays where the last command has put it, though nobody can ask it.
+/// The setting that assumes that the arm stays at the last command. Use it if the controller does
+/// not report positions.
 fn stays_at_last() -> (&'static str, Value) {
     ("arm.assume_position", Value::Text("last".into()))
 }
 
-/// Arms, by a second call if it is not known where the arm is.
+/// Arms. If the position of the arm is unknown, a second call is needed.
 fn arm(coordinator: &mut Coordinator, now: Instant) {
     if coordinator.teleop.handle_set_armed(now, true).is_err() {
         coordinator.teleop.handle_set_armed(now, true).unwrap();
@@ -53,7 +55,7 @@ fn ok(position: Option<Position>) -> Reply {
     Reply { status: ReplyStatus::Ok, message: String::new(), seq: None, state }
 }
 
-/// Where the first command leads after the link is back.
+/// Returns the position of the first command after the link has reconnected.
 fn first_command(coordinator: &mut Coordinator, now: Instant) -> [f64; 3] {
     assert_eq!(coordinator.link.poll_action(), Some(Action::Connect));
     coordinator.handle_connected(now);
@@ -70,12 +72,12 @@ fn distance(position: [f64; 3], other: [f64; 3]) -> f64 {
 }
 
 #[test]
-fn after_a_change_of_the_arm_the_first_approach_starts_at_home() {
+fn approach_of_a_new_arm_starts_at_home() {
     let now = Instant::now();
     let link = config(&[]).link;
     for other_arm in [true, false] {
         let mut coordinator = disarmed(now);
-        // A step and a half from home.
+        // One and a half steps from home.
         let home =
             [stays_at_last(), ("arm.home", reals([0.1, 0.2, 0.1])), ("teleop.settle_time", Value::Real(0.0))];
         coordinator.teleop.handle_config(now, config(&home).teleop);
@@ -88,11 +90,11 @@ fn after_a_change_of_the_arm_the_first_approach_starts_at_home() {
 }
 
 #[test]
-fn what_the_connection_before_still_says_is_not_taken_for_the_next_one() {
+fn late_input_of_the_previous_connection_is_ignored() {
     let now = Instant::now();
     let mut coordinator = disarmed(now);
     coordinator.handle_link_config(now, config(&[]).link, "other:5000".into(), true);
-    // The driver has not looked yet.
+    // The driver task has not run yet.
     coordinator.handle_connected(now);
     coordinator.handle_reply(now, PeerId::ONLY, &ok(Some(Position::new(0.25, 0.25, 0.1).unwrap())));
     coordinator.handle_failed(now, LinkError::Closed);
@@ -106,7 +108,7 @@ struct Deaf;
 impl Observer for Deaf {}
 
 #[test]
-fn a_bridge_refuses_all_of_a_configuration_or_takes_all_of_it() {
+fn configuration_is_applied_or_rejected_as_a_whole() {
     let bridge = Bridge::new(&config(&[]), Deaf);
     bridge.set_armed(true).unwrap();
     let both = config(&[("limits.speed", Value::Real(0.2)), ("link.host", Value::Text("other".into()))]);
@@ -115,7 +117,8 @@ fn a_bridge_refuses_all_of_a_configuration_or_takes_all_of_it() {
     bridge.set_armed(false).unwrap();
     bridge.reconfigure(&both).unwrap();
     bridge.set_armed(true).unwrap();
-    // Taken while disarmed, it is what the next one is compared with: only the speed differs.
+    // Disarmed, the bridge accepts it. The next configuration is compared with it, so only the
+    // speed differs.
     bridge.reconfigure(&config(&[("link.host", Value::Text("other".into()))])).unwrap();
     let typed = config(&[
         ("link.host", Value::Text("other".into())),

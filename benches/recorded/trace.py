@@ -21,7 +21,7 @@ PARAMETERS = {"input.frozen_timeout": 0.25}
 # Parts of the reason line, each with the kind of the reason.
 KINDS = {
     "zero": r"all zero",
-    "jump": r"it leapt by",
+    "jump": r"it jumped by",
     "frozen": r"exactly the same",
     "settling": r"have been good for",
 }

@@ -1,4 +1,4 @@
-//! The arm behind the controller: a point that moves at a finite speed, and a gripper. Pure.
+//! The arm of the controller: a point that moves at a finite speed, and a gripper. Pure.
 
 use std::time::Duration;
 
@@ -7,41 +7,41 @@ use nalgebra::Point3;
 use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::geometry::Position;
 
-/// A simulated arm: the tool centre point goes in a straight line at a constant speed towards the last commanded
-/// position, in the arm's base frame; the gripper obeys at once.
+/// A simulated arm. Its tool centre point moves in a straight line at a constant speed towards the
+/// last commanded position, in the arm's base frame. The gripper changes immediately.
 #[derive(Debug, Clone)]
 pub struct Arm {
-    // Not a `Position`: steps of less than a micrometre must add up.
+    // Not a `Position`, because steps of less than a micrometre must add up.
     at: Point3<f64>,
     target: Position,
     gripper: Gripper,
     speed: f64,
 }
 
-/// What an arm does at one moment.
+/// The state of the arm at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ArmState {
-    /// Where the tool centre point is.
+    /// The position of the tool centre point.
     pub position: Position,
-    /// What the gripper is.
+    /// The state of the gripper.
     pub gripper: Gripper,
-    /// Whether the arm is on its way.
+    /// Whether the arm moves.
     pub moving: bool,
 }
 
 impl Arm {
-    /// An arm at rest with an open gripper that moves at `speed` m/s.
+    /// Creates an arm at rest with an open gripper. Its speed is `speed` m/s.
     pub fn new(home: Position, speed: f64) -> Self {
         Self { at: home.point(), target: home, gripper: Gripper::Open, speed }
     }
 
-    /// Takes a new target; motion begins with the next [`Arm::step`].
+    /// Sets a new target. The motion begins with the next [`Arm::step`].
     pub fn command(&mut self, command: Command) {
         self.target = command.position;
         self.gripper = command.gripper;
     }
 
-    /// Lets `dt` pass.
+    /// Moves the arm for the time `dt`.
     pub fn step(&mut self, dt: Duration) {
         let way = self.target.point() - self.at;
         let (distance, reach) = (way.norm(), self.speed * dt.as_secs_f64());
@@ -52,20 +52,20 @@ impl Arm {
         }
     }
 
-    /// Stops where it is.
+    /// Stops the arm at its position.
     pub fn halt(&mut self) {
         self.target = self.position();
         self.at = self.target.point();
     }
 
-    /// What it does now.
+    /// Returns the present state.
     pub fn state(&self) -> ArmState {
         let moving = self.at != self.target.point();
         ArmState { position: self.position(), gripper: self.gripper, moving }
     }
 
     fn position(&self) -> Position {
-        // Between two positions every coordinate lies within the bounds of both.
+        // Each coordinate is between the coordinates of two valid positions, so it is valid too.
         Position::new(self.at.x, self.at.y, self.at.z).unwrap_or(self.target)
     }
 }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arm_goes_straight_at_its_speed_and_stops_at_the_target() {
+    fn arm_moves_straight_and_stops_at_target() {
         let mut arm = arm_on_its_way();
         assert!(arm.state().moving);
         arm.step(Duration::from_millis(500));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_far_below_a_micrometre_add_up() {
+    fn steps_below_a_micrometre_add_up() {
         let mut arm = arm_on_its_way();
         for _ in 0..1_000_000 {
             arm.step(Duration::from_nanos(500));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gripper_obeys_at_once_and_a_new_target_replaces_the_old() {
+    fn gripper_is_immediate_and_new_target_replaces_old() {
         let mut arm = arm_on_its_way();
         assert_eq!(arm.state().gripper, Gripper::Closed);
         arm.step(Duration::from_millis(500));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_halted_arm_stays_where_it_is() {
+    fn halted_arm_stays() {
         let mut arm = arm_on_its_way();
         arm.step(Duration::from_millis(100));
         arm.halt();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn no_time_moves_nothing() {
+    fn zero_time_moves_nothing() {
         let mut arm = arm_on_its_way();
         arm.step(Duration::ZERO);
         assert_eq!(arm.state().position, at(0.0, 0.0, 0.0));

@@ -6,49 +6,50 @@ use super::physical::PhysicalConfig;
 use aether_bridge::geometry::Position;
 use aether_bridge::wire::PositionUnit;
 
-/// What a simulated controller is like.
+/// The settings of a simulated controller and its arm.
 #[derive(Debug, Clone)]
 pub struct ArmSimConfig {
     /// The name or address to listen on.
     pub host: String,
-    /// The port to listen on; 0 for a free one.
+    /// The port to listen on; with 0, the system chooses a free port.
     pub port: u16,
     /// The unit of length of the protocol.
     pub unit: PositionUnit,
-    /// Where the arm stands at the start.
+    /// The position of the arm at the start.
     pub home: Position,
-    /// How fast the arm moves, in m/s; above 0.
+    /// The speed of the arm, in m/s; above 0.
     pub speed: f64,
-    /// How far from the base's origin the arm reaches, in metres; commands beyond are refused. `None`: anywhere.
+    /// The reach of the arm from the origin of its base, in metres. A command beyond it is refused.
+    /// `None`: no limit.
     pub reach: Option<f64>,
-    /// What the arm is like, if it is more than a point that goes to the newest command: with speed, reach and reports of its
-    /// own, in place of those here.
+    /// A physical arm, instead of a point that moves to the newest command. Its own speed, reach
+    /// and reports replace the values here.
     pub physical: Option<PhysicalConfig>,
-    /// How many clients may be connected at a time.
+    /// How many clients may be connected at the same time.
     pub clients: Clients,
     /// Whether replies of "ok" carry position, gripper and motion.
     pub report_state: bool,
-    /// Whether a line with members beyond the protocol is refused.
+    /// Whether a line with members that the protocol does not define is refused.
     pub strict: bool,
-    /// Whether it knows commands and nothing else: a stop, or a heartbeat, is then refused like any unknown type, and the
-    /// arm goes on.
+    /// Whether the controller knows only commands. If so, it refuses a stop or a heartbeat as an
+    /// unknown type, and a stop does not halt the arm.
     pub commands_only: bool,
-    /// What it says to every client before anything else, a line each.
+    /// The lines that the controller sends to every client after it connects.
     pub greeting: Vec<String>,
-    /// What every client has to show in a hello before anything else, if it has to.
+    /// The token that every client must send in its first line (hello). `None`: no token is needed.
     pub token: Option<String>,
-    /// The rules that every line is checked against; `None`: the protocol alone.
+    /// The rules that the monitor checks. `None`: there is no monitor.
     pub monitor: Option<Rules>,
-    /// The faults it starts with.
+    /// The faults at the start.
     pub faults: Vec<FaultSpec>,
-    /// Whether the record keeps every command and connection, as tests want, or only counts them, so that memory
-    /// does not grow.
+    /// Whether the record keeps every command and connection, for tests. If not, it only counts
+    /// them, so that memory does not grow.
     pub keep_record: bool,
 }
 
 impl Default for ArmSimConfig {
-    /// A well-behaved controller on a free port of 127.0.0.1 that speaks millimetres, knows every kind of line and keeps
-    /// its record.
+    /// Returns a well-behaved controller on a free port of 127.0.0.1. It uses millimetres, knows
+    /// every kind of line and keeps its record.
     fn default() -> Self {
         Self {
             host: "127.0.0.1".to_owned(),
@@ -71,12 +72,12 @@ impl Default for ArmSimConfig {
     }
 }
 
-/// How many clients a controller has at a time.
+/// How many clients a controller serves at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Clients {
-    /// The first one; others are closed at once.
+    /// The first client; other connections are closed immediately.
     One,
-    /// All that come.
+    /// All clients.
     #[default]
     Many,
 }

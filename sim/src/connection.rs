@@ -1,6 +1,6 @@
-//! One client of the controller.
+//! Serves one client of the controller.
 
-// The monitor needs the times of what is written.
+// The monitor needs the times of writes.
 #![allow(clippy::disallowed_methods)]
 
 use std::{
@@ -30,7 +30,8 @@ use super::record::Ended;
 use super::shared::{Control, Shared};
 use aether_bridge::wire::{Order, Reply, ReplyStatus, WireError};
 
-/// Serves a client until either side is through with it, then closes its socket and enters its end.
+/// Serves a client until the client or the controller ends the connection. Then closes the socket
+/// and records the end.
 pub(super) async fn serve(
     number: usize,
     stream: TcpStream,
@@ -60,7 +61,7 @@ pub(super) async fn serve(
         None => Ended::Crash,
     };
     let socket = SockRef::from(&connection.stream);
-    // Neither call can do more than fail on a socket that is gone already.
+    // If the socket is already closed, both calls fail without harm.
     if matches!(why, Ended::Crash | Ended::Fault(Fault::ResetMidLine)) {
         let _ = socket.set_linger(Some(Duration::ZERO));
     } else {
@@ -76,18 +77,19 @@ struct Connection {
     stream: TcpStream,
     decoder: CommandDecoder,
     buffer: BytesMut,
-    /// Lines read and not answered.
+    /// Lines that were read but got no reply yet.
     owed: usize,
     held: HeldReplies,
-    /// The client has gone, behind lines that are still to be read: no command of them is obeyed.
+    /// The client has disconnected, but some of its lines are still unread. Their commands are not
+    /// executed.
     gone: bool,
-    /// When the arm halts by itself, unless a further line comes, and how long the last line gave it.
+    /// When the arm halts by itself unless a further line comes, and the `ttl` of the last line.
     expiry: Option<(Instant, Duration)>,
     shared: Arc<Shared>,
     control: mpsc::UnboundedSender<Control>,
 }
 
-/// Replies held back, to be merged.
+/// Replies that are held back to be merged.
 #[derive(Default)]
 struct HeldReplies {
     text: Vec<u8>,
@@ -105,8 +107,8 @@ impl Connection {
             return Ok(stranger);
         }
         let mut schedule = self.shared.schedule.subscribe();
-        let mut look = interval(BETWEEN_LOOKS);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut quiet_check = interval(BETWEEN_LOOKS);
+        quiet_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while let Some(line) = self.next_line(&mut schedule).await? {
                 if let Some(ended) = self.answer(line, &mut schedule).await? {
@@ -129,18 +131,19 @@ impl Connection {
                         self.shared.expired(self.number, self.peer, ttl);
                     }
                 }
-                _ = look.tick(), if self.shared.has_monitor() => self.look(),
-                // HeldReplies replies may be free now, or nothing may be read any more.
+                _ = quiet_check.tick(), if self.shared.has_monitor() => self.check_quiet(),
+                // The change may have released held replies, or stopped the reading.
                 _ = schedule.changed() => {}
             }
         }
     }
 
-    /// Reads all that has come before the first line is obeyed: a client that is gone is found by the end behind its lines.
+    /// Reads everything that has come before it executes the first line. The end of a disconnected
+    /// client follows its lines.
     fn read_to_end(&mut self) {
         let mut bytes = [0; 4096];
         while !self.gone && self.buffer.len() < READ_AHEAD {
-            // Asks the system, because what the runtime knows may be of before the client went.
+            // Ask the system, because the runtime's information may be older than the disconnect.
             match (&*SockRef::from(&self.stream)).read(&mut bytes) {
                 Ok(0) => self.gone = true,
                 Ok(count) => self.buffer.extend_from_slice(&bytes[..count]),
@@ -150,7 +153,7 @@ impl Connection {
         }
     }
 
-    /// Lets a client in that shows the token, where there is one to be shown.
+    /// Accepts the client if it sends the token, if a token is needed.
     async fn admit(&mut self) -> Result<Option<Ended>, WireError> {
         let Some(token) = &self.shared.config.token else { return Ok(None) };
         let mut hello = HelloDecoder::default();
@@ -163,7 +166,7 @@ impl Connection {
         };
         let (status, message) = match shown {
             Ok(shown) if shown == *token => (ReplyStatus::Ok, "Welcome".to_owned()),
-            Ok(_) => (ReplyStatus::Error, "the token is another".to_owned()),
+            Ok(_) => (ReplyStatus::Error, "the token is wrong".to_owned()),
             Err(fault) => (ReplyStatus::Error, fault.why),
         };
         let mut text = Vec::new();
@@ -173,19 +176,19 @@ impl Connection {
         Ok((status == ReplyStatus::Error).then_some(Ended::Stranger))
     }
 
-    /// The next line that is here, once nothing keeps the controller from reading.
+    /// Returns the next received line, once no fault keeps the controller from reading.
     async fn next_line(
         &mut self,
         schedule: &mut watch::Receiver<FaultSchedule>,
     ) -> Result<Option<Result<ReceivedOrder, CommandFault>>, WireError> {
-        // The sender lives in `shared`; it cannot be gone.
-        let _ = schedule.wait_for(|schedule| !schedule.deaf()).await;
+        // The sender is in `shared`, so it still exists.
+        let _ = schedule.wait_for(|schedule| !schedule.reads_nothing()).await;
         self.decoder.decode(&mut self.buffer)
     }
 
-    /// Tells the monitor if nothing has come. Asks the system: what the runtime knows may be of before the process was
-    /// stopped.
-    fn look(&self) {
+    /// Informs the monitor if nothing can be read. Asks the system, because the runtime's
+    /// information may be from before the process was stopped.
+    fn check_quiet(&self) {
         let now = Instant::now();
         self.shared.judge_arm();
         if !self.buffer.is_empty() {
@@ -197,7 +200,8 @@ impl Connection {
         }
     }
 
-    /// Answers a line, or does what a fault makes of it. An end, if that ends the connection.
+    /// Replies to a line, or does what a fault requires. Returns the reason if that ends the
+    /// connection.
     async fn answer(
         &mut self,
         line: Result<ReceivedOrder, CommandFault>,
@@ -216,7 +220,7 @@ impl Connection {
                 return Ok(None);
             }
             Delivery::Crash(restart_after) => {
-                // The controller takes this task down with it.
+                // The controller ends this task together with itself.
                 let _ = self.control.send(Control::Crash { restart_after, done: None });
                 std::future::pending::<()>().await;
             }
@@ -269,7 +273,7 @@ impl Connection {
         Ok(None)
     }
 
-    /// A byte now and then, until the faults change. Who has had enough of it ends the connection.
+    /// Sends one byte at intervals until the faults change or the client ends the connection.
     async fn drip(
         &mut self,
         schedule: &mut watch::Receiver<FaultSchedule>,
@@ -286,7 +290,7 @@ impl Connection {
         }
     }
 
-    /// Moves or halts the arm as told; what there is to say about it, and whether that is an error.
+    /// Executes an order. Returns the message for the reply, and whether it is an error.
     fn obey(
         &mut self,
         line: &str,
@@ -324,7 +328,7 @@ impl Connection {
         (text, reply.status == ReplyStatus::Error)
     }
 
-    /// Lets the arm obey an order, but no command of a client that has gone.
+    /// Lets the arm execute an order, except a command of a client that has disconnected.
     fn carry_out(
         &mut self,
         line: &str,
@@ -337,7 +341,8 @@ impl Connection {
         self.shared.obey(self.number, line, order, gone)
     }
 
-    /// Whether the client has closed its end, behind what it has sent. Only a judge of the arm asks.
+    /// Returns whether the client has closed its end after its last line. Checked only if a monitor
+    /// checks a physical arm.
     fn has_gone(&mut self) -> bool {
         if self.shared.config.physical.is_none() || !self.shared.has_monitor() {
             return false;
@@ -351,11 +356,11 @@ impl Connection {
         }
     }
 
-    /// Looks how many lines the client has sent ahead of the answer that is due.
+    /// Counts the lines that the client has sent before the next reply.
     fn note_unanswered(&mut self) {
         while self.buffer.len() < READ_AHEAD {
             match self.stream.try_read_buf(&mut self.buffer) {
-                // The end and errors come up again where they are awaited.
+                // The next read finds the end or the error again.
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
             }
@@ -370,7 +375,7 @@ impl Connection {
         self.held.errors += errors;
     }
 
-    /// Sends what is held, in one write.
+    /// Sends the held replies in one write.
     async fn send_held(&mut self) -> io::Result<()> {
         let held = std::mem::take(&mut self.held);
         if !held.text.is_empty() {
@@ -387,13 +392,13 @@ impl Connection {
     }
 }
 
-/// How much is read ahead of the answer that is due, in bytes.
+/// How many bytes are read before the next reply.
 const READ_AHEAD: usize = 8192;
 
-/// The pause after every byte of a split reply, long enough for the client to have read it.
+/// The pause after every byte of a split reply, long enough that the client reads the byte.
 const BETWEEN_BYTES: Duration = Duration::from_millis(1);
 
 const BETWEEN_DRIPS: Duration = Duration::from_millis(50);
 
-/// How often the monitor learns that nothing has come.
+/// How often the monitor is informed that nothing has come.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);

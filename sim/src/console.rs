@@ -1,4 +1,4 @@
-//! The controller on a terminal: what `arm_sim` prints, and the words it takes on its standard input.
+//! The terminal of `arm_sim`: its output, and the words that it reads from the standard input.
 
 use std::{
     io::{self, BufRead, IsTerminal, Write},
@@ -23,7 +23,7 @@ use aether_bridge::geometry::Position;
 use aether_bridge::text::sanitize_short;
 use aether_bridge::wire::Order;
 
-/// What is printed, besides the first line and the summary at the end.
+/// The output between the first line and the summary at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Print {
     /// Every line received and sent, with time and peer.
@@ -35,14 +35,16 @@ pub enum Print {
     None,
 }
 
-/// Runs the controller until SIGINT, SIGTERM or the word `quit`, then prints a summary, stops it, and returns how often
-/// things have happened. What the judge finds is printed in any case, a line of JSON each.
+/// Runs the controller until SIGINT, SIGTERM or the word `quit`. Then prints a summary, stops the
+/// controller and returns its counts. Violations that the monitor finds are always printed, each as
+/// a line of JSON.
 ///
-/// The first line printed is `arm_sim listening on ADDRESS:PORT`; from then on signals are heeded. Whoever reads the
-/// output slowly, or not at all, does not slow the controller down: lines that find no room are counted and dropped.
+/// The first line printed is `arm_sim listening on ADDRESS:PORT`; from then on signals are handled.
+/// A slow or stopped reader of the output does not slow the controller down: if the buffer is full,
+/// lines are counted and dropped.
 ///
 /// # Errors
-/// Only from setting up the signals.
+/// If the signal handlers cannot be installed.
 pub async fn run(sim: ArmSim, print: Print) -> io::Result<Counts> {
     let (mut interrupted, mut terminated) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -52,12 +54,14 @@ pub async fn run(sim: ArmSim, print: Print) -> io::Result<Counts> {
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut console =
         Console { sim, print, out: LineWriter::new(), started: now(), ticked: now(), counted: 0 };
-    console.say(format!("arm_sim listening on {}", console.sim.local_addr()));
+    console.write_line(format!("arm_sim listening on {}", console.sim.local_addr()));
     loop {
         select! {
             event = events.recv() => match event {
                 Ok(event) => console.show(event),
-                Err(RecvError::Lagged(missed)) => console.say(format!("({missed} events are not shown)")),
+                Err(RecvError::Lagged(missed)) => {
+                    console.write_line(format!("({missed} events are not shown)"));
+                }
                 Err(RecvError::Closed) => break,
             },
             _ = second.tick() => console.tick(),
@@ -75,24 +79,24 @@ struct Console {
     out: LineWriter,
     started: Instant,
     ticked: Instant,
-    /// Commands counted at the last tick.
+    /// The number of commands at the last tick.
     counted: u64,
 }
 
 impl Console {
-    fn say(&mut self, line: String) {
+    fn write_line(&mut self, line: String) {
         self.out.print(line);
     }
 
     /// Prints a line with the time since the start.
     fn log(&mut self, line: &str) {
         let time = now().duration_since(self.started).as_secs_f64();
-        self.say(format!("{time:9.3}  {line}"));
+        self.write_line(format!("{time:9.3}  {line}"));
     }
 
     fn show(&mut self, event: Event) {
         if let Event::Violation(violation) = &event {
-            return self.say(violation.to_string());
+            return self.write_line(violation.to_string());
         }
         if self.print == Print::None {
             return;
@@ -100,17 +104,19 @@ impl Console {
         match event {
             Event::Listening(address) => self.log(&format!("listening on {address}")),
             Event::CannotListen(why) => {
-                self.log(&format!("cannot take clients, trying again: {}", sanitize_short(&why)))
+                self.log(&format!("cannot accept clients, trying again: {}", sanitize_short(&why)))
             }
-            Event::Crashed => self.log("crashed: every connection reset, nobody listens"),
+            Event::Crashed => self.log("crashed: every connection was reset, the port is closed"),
             Event::Connected { peer, .. } => self.log(&format!("{peer} connected")),
-            Event::ArmingError { peer } => self.log(&format!("{peer} refused: another client is connected")),
+            Event::ConnectionRefused { peer } => {
+                self.log(&format!("{peer} refused: another client is connected"))
+            }
             Event::Disconnected { peer, why, .. } => {
                 self.log(&format!("{peer} {}", sanitize_short(&why.to_string())))
             }
             Event::Expired { peer, ttl, .. } => {
                 let ttl = ttl.as_millis();
-                self.log(&format!("{peer} has said nothing for its ttl, {ttl} ms: the arm is halted"));
+                self.log(&format!("{peer} has sent no line within its ttl of {ttl} ms: the arm was halted"));
             }
             Event::Received(Received { peer, line, .. }) if self.print == Print::Lines => {
                 self.log(&format!("{peer} > {}", sanitize_short(&line)));
@@ -121,16 +127,16 @@ impl Console {
                 }
             }
             Event::Received(Received { peer, order: Err(why), .. }) => {
-                self.log(&format!("{peer} refused a line: {}", sanitize_short(&why)));
+                self.log(&format!("refused a line of {peer}: {}", sanitize_short(&why)));
             }
             Event::Received(Received { peer, order: Ok(Order::Stop), .. }) => {
-                self.log(&format!("{peer} asked for a stop"));
+                self.log(&format!("{peer} sent a stop"));
             }
             Event::Received(_) | Event::Replied { .. } | Event::Violation(_) => {}
         }
     }
 
-    /// Once a second.
+    /// Checks the arm and prints the summary line; called once a second.
     fn tick(&mut self) {
         self.sim.shared().judge_arm();
         let (counts, connected) = {
@@ -147,12 +153,12 @@ impl Console {
         }
     }
 
-    /// Obeys a word that was typed; false, if it ends the program.
+    /// Executes a typed word. Returns false if the word ends the program.
     fn obey(&mut self, word: &str) -> bool {
         match word {
             "" => {}
             "quit" => return false,
-            "help" => self.say(format!("{FAULTS_HELP}\n  {WORDS_HELP}")),
+            "help" => self.write_line(format!("{FAULTS_HELP}\n  {WORDS_HELP}")),
             "status" => self.status(),
             "ok" => {
                 self.sim.recover();
@@ -169,13 +175,14 @@ impl Console {
                     self.log(&format!("fault: {}", sanitize_short(&spec.to_string())));
                     self.sim.set_faults(vec![spec]);
                 }
-                Err(error) => self.say(format!("{}; try help", sanitize_short(&error.to_string()))),
+                Err(error) => self.write_line(format!("{}; try help", sanitize_short(&error.to_string()))),
             },
         }
         true
     }
 
-    /// Does to a physical arm what a word says. Returns whether it is such a word.
+    /// Applies a word such as `push` or `estop` to a physical arm. Returns whether it is such a
+    /// word.
     fn act(&mut self, word: &str) -> bool {
         let mut words = word.split_whitespace();
         let Some(act) = words.next().filter(|act| PHYSICAL_WORDS.contains(act)) else { return false };
@@ -186,7 +193,7 @@ impl Console {
             _ => None,
         };
         if (act == "push") != by.is_some() {
-            self.say(format!("{act}: try help"));
+            self.write_line(format!("{act}: wrong arguments, try help"));
             return true;
         }
         let done = self.sim.shared().with_physical(|arm, now| match act {
@@ -219,8 +226,8 @@ impl Console {
         });
         let words = match done {
             Some(true) => format!("{act}: {}", self.arm()),
-            Some(false) => format!("{act}: that is no place"),
-            None => format!("{act}: start with --physical"),
+            Some(false) => format!("{act}: the arm cannot be moved to that position"),
+            None => format!("{act}: needs an arm that was started with --physical"),
         };
         self.log(&words);
         true
@@ -228,7 +235,7 @@ impl Console {
 
     fn set_rules(&self, settings: Result<Vec<Setting>, RulesError>) -> Result<String, RulesError> {
         let judged = self.sim.shared().set_rules(&settings?)?;
-        Ok(if judged { "the judge goes by that now" } else { "there is no judge; start with --judge" }
+        Ok(if judged { "the monitor uses the new value" } else { "there is no monitor; start with --judge" }
             .to_owned())
     }
 
@@ -276,13 +283,13 @@ impl Console {
             counts.connections,
             self.arm()
         );
-        self.say(line);
+        self.write_line(line);
         self.out.finish();
         counts
     }
 }
 
-/// The standard output, written by a thread of its own.
+/// The standard output, written by a separate thread.
 struct LineWriter {
     lines: SyncSender<String>,
     written: Receiver<()>,
@@ -294,7 +301,8 @@ impl LineWriter {
         let (lines, to_write) = sync_channel::<String>(LINES_WAITING);
         let (done, written) = sync_channel(1);
         thread::spawn(move || {
-            // Ends with the last sender, or when nobody reads any more; neither is an error of the controller.
+            // The thread ends when the last sender is dropped or the output is closed; both are
+            // normal.
             let mut out = io::stdout();
             for line in to_write {
                 if writeln!(out, "{line}").is_err() {
@@ -309,7 +317,9 @@ impl LineWriter {
     fn print(&mut self, line: String) {
         let line = match self.dropped {
             0 => line,
-            dropped => format!("({dropped} lines found no reader)\n{line}"),
+            dropped => {
+                format!("({dropped} lines were dropped, because the output was read too slowly)\n{line}")
+            }
         };
         match self.lines.try_send(line) {
             Ok(()) => self.dropped = 0,
@@ -318,14 +328,15 @@ impl LineWriter {
         }
     }
 
-    /// Gives the thread a moment to write what is left.
+    /// Waits a short time until the thread has written the remaining lines.
     fn finish(self) {
         drop(self.lines);
         let _ = self.written.recv_timeout(SHUTDOWN_FLUSH);
     }
 }
 
-/// The lines typed on the standard input, read by a thread of its own, which the end of the process ends.
+/// Returns the lines typed on the standard input. A separate thread reads them until the process
+/// ends.
 fn read_words() -> mpsc::Receiver<String> {
     let (sender, words) = mpsc::channel(16);
     if !is_background_job() {
@@ -340,35 +351,37 @@ fn read_words() -> mpsc::Receiver<String> {
     words
 }
 
-/// Whether this runs behind a shell's `&`, where reading from the terminal would stop the process (SIGTTIN).
+/// Returns whether this process is a background job of a shell (`&`). In that case reading from the
+/// terminal would stop the process (SIGTTIN).
 fn is_background_job() -> bool {
-    // After the name, which is in parentheses: state, parent, process group, session, terminal, foreground group.
+    // The fields after the name in parentheses: state, parent, process group, session, terminal,
+    // foreground group.
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(2);
     let (own, foreground) = (fields.next(), fields.nth(2));
     io::stdin().is_terminal() && own != foreground
 }
 
-#[allow(clippy::disallowed_methods)] // what is printed carries the time it is printed
+#[allow(clippy::disallowed_methods)] // printed lines carry the time at which they are printed
 fn now() -> Instant {
     Instant::now()
 }
 
-/// What happens to a physical arm beside its controller.
+/// Words for events of a physical arm that its controller does not cause.
 const PHYSICAL_WORDS: [&str; 8] = ["push", "estop", "clear", "home", "stall", "free", "grip", "release"];
-/// How fast a person moves the arm, in m/s.
+/// The speed at which a hand pushes the arm, in m/s.
 const PUSH_SPEED: f64 = 0.1;
 
-/// The words besides the faults.
+/// The help for the words other than faults.
 const WORDS_HELP: &str = "\
-ok                ends the faults in force; a crashed controller listens again
-  judge NAME:=VALUE the judge goes by another value of this parameter from now on
-  push X Y Z        with --physical: a person moves the arm by so much, in the unit of the wire, at 0.1 m/s
+ok                ends the present faults; a crashed controller listens again
+  judge NAME:=VALUE changes a parameter of the monitor
+  push X Y Z        with --physical: a hand pushes the arm by X Y Z, in the unit of the wire, at 0.1 m/s
   estop, clear      with --physical: an emergency stop, until it is cleared
   home              with --physical: the controller homes the arm
-  stall, free       with --physical: an obstacle blocks the arm, or is taken away
-  grip, release     with --physical: a person closes or opens the gripper
-  status            what is going on
+  stall, free       with --physical: an obstacle blocks the arm, or is removed
+  grip, release     with --physical: a hand closes or opens the gripper
+  status            shows the state of the controller
   quit              ends the controller";
 
 const LINES_WAITING: usize = 4096;

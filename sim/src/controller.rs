@@ -1,4 +1,5 @@
-//! The controller's side of the wire: bytes to orders, replies to bytes. The bridge's side is [`aether_bridge::wire`].
+//! The controller's side of the wire: bytes to orders, and replies to bytes.
+//! [`aether_bridge::wire`] is the bridge's side.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,33 +13,35 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio_util::codec::Decoder;
 
-/// An order as the controller got it.
+/// An order that the controller received.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReceivedOrder {
-    /// What it says; positions in metres.
+    /// The order, with positions in metres.
     pub order: Order,
-    /// The line as it came, byte for byte, without its newline.
+    /// The received line, byte for byte, without its newline.
     pub line: String,
-    /// The names of members that the protocol does not have for such a line, in alphabetical order.
+    /// The names of members that the protocol does not define for this kind of line, in
+    /// alphabetical order.
     pub extras: Vec<String>,
     /// The number of the line, if it has one (`"seq"`).
     pub seq: Option<u64>,
-    /// After what time without a further line the arm is to halt, if the line says (`"ttl"`, in milliseconds).
+    /// After this time without a further line the arm halts (`"ttl"`, in milliseconds on the wire).
+    /// `None` if the line has no `ttl`.
     pub ttl: Option<Duration>,
 }
 
-/// A line that is no order. The connection lives on; the answer is an error reply with [`CommandFault::why`].
+/// An invalid line. The connection stays open; the reply is an error with [`CommandFault::why`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}: {line:?}")]
 pub struct CommandFault {
-    /// What is wrong, with its value, printable.
+    /// What is wrong, with its value; only printable characters.
     pub why: String,
-    /// The line, printable.
+    /// The line; only printable characters.
     pub line: String,
 }
 
-/// Reads orders from a stream of bytes. A bad line is an item, to be answered; a line that is too long or
-/// not UTF-8 is an error that ends the connection.
+/// Decodes orders from a stream of bytes. An invalid line is an item, which gets an error reply. A
+/// line that is too long or not UTF-8 is an error that ends the connection.
 #[derive(Debug)]
 pub struct CommandDecoder {
     unit: PositionUnit,
@@ -47,12 +50,13 @@ pub struct CommandDecoder {
 }
 
 impl CommandDecoder {
-    /// A decoder for a controller that counts in `unit`.
+    /// Creates a decoder for positions in `unit`.
     pub fn new(unit: PositionUnit) -> Self {
         Self { unit, commands_only: false, lines: Lines::default() }
     }
 
-    /// The same for a controller to which all but commands are lines of an unknown type.
+    /// Changes the decoder to a controller that knows only commands and refuses other lines as
+    /// unknown types.
     #[must_use]
     pub fn commands_only(self) -> Self {
         Self { commands_only: true, ..self }
@@ -79,7 +83,7 @@ impl Decoder for CommandDecoder {
     }
 }
 
-/// Reads the first line of a client that has to show a token: `{"type":"hello","token":"..."}`.
+/// Decodes the first line of a client that must send a token: `{"type":"hello","token":"..."}`.
 #[derive(Debug, Default)]
 pub struct HelloDecoder {
     lines: Lines,
@@ -92,7 +96,7 @@ struct HelloMembers {
 }
 
 impl Decoder for HelloDecoder {
-    /// The token, or why there is none.
+    /// The token, or the reason why the line has no token.
     type Item = Result<String, CommandFault>;
     type Error = WireError;
 
@@ -100,26 +104,26 @@ impl Decoder for HelloDecoder {
         self.lines.next(bytes, |line| {
             let hello =
                 serde_json::from_str(line).ok().filter(|hello: &HelloMembers| hello.r#type == "hello");
-            let why = r#"expected {"type":"hello","token":"..."} before anything else"#.to_owned();
+            let why = r#"expected {"type":"hello","token":"..."} as the first line"#.to_owned();
             Ok(hello.map(|hello| hello.token).ok_or_else(|| CommandFault { why, line: sanitize_short(line) }))
         })
     }
 }
 
-/// Writes replies as lines, in the unit of the wire.
+/// Encodes replies as lines, in the unit of the wire.
 #[derive(Debug, Clone, Copy)]
 pub struct ReplyEncoder {
     unit: PositionUnit,
 }
 
 impl ReplyEncoder {
-    /// An encoder for a controller that reports positions in `unit`.
+    /// Creates an encoder that writes positions in `unit`.
     pub fn new(unit: PositionUnit) -> Self {
         Self { unit }
     }
 
-    /// Appends one line, newline included, to `line`. Of a reported state every part that is there is written,
-    /// except [`raw`](aether_bridge::arm::ReportedState::raw) and what is unreadable.
+    /// Appends one line with its newline to `line`. Writes every known part of the reported state,
+    /// except [`raw`](aether_bridge::arm::ReportedState::raw) and unreadable parts.
     pub fn encode_into(&self, reply: &Reply, line: &mut Vec<u8>) {
         line.put_slice(br#"{"status":""#);
         line.put_slice(reply.status.as_str().as_bytes());
@@ -163,11 +167,11 @@ impl ReplyEncoder {
 }
 
 fn put_string(text: &str, line: &mut Vec<u8>) {
-    // serde_json's own escaping. Writing a string to memory cannot fail.
+    // Use the escaping of serde_json. Writing a string to memory cannot fail.
     line.put_slice(Value::from(text).to_string().as_bytes());
 }
 
-/// The members of both kinds of line. One that is `null` is there.
+/// The members of all kinds of lines. A member that is `null` counts as present.
 #[derive(Deserialize)]
 struct Members {
     #[serde(default, deserialize_with = "present")]
@@ -180,7 +184,7 @@ struct Members {
     z: Option<Value>,
     #[serde(default, deserialize_with = "present")]
     gripper: Option<Value>,
-    // Flattening also makes serde ask for a map: a plain struct would be read from an array too.
+    // Flattening also makes serde require a map: a plain struct would accept an array too.
     #[serde(flatten)]
     extras: BTreeMap<String, Value>,
 }
@@ -278,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_read_in_the_unit_of_the_wire_and_keeps_its_line() {
+    fn command_is_decoded_in_the_wire_unit() {
         let line = r#"{"type":"command","x":120,"y":35.5,"z":-2.1e2,"gripper":"closed"}"#;
         let received = decode(line).unwrap();
         let position = Position::new(0.12, 0.0355, -0.21).unwrap();
@@ -290,13 +294,13 @@ mod tests {
     }
 
     #[test]
-    fn members_beyond_the_protocol_are_named() {
+    fn unknown_members_are_named() {
         let line = r#"{"type":"command","seq":[7],"x":0,"y":0,"z":0,"gripper":"open","a":{"b":1}}"#;
         assert_eq!(decode(line).unwrap().extras, ["a", "seq"]);
     }
 
     #[test]
-    fn a_stop_keeps_its_line_and_names_all_it_has_beyond_its_type() {
+    fn stop_keeps_its_line_and_names_extras() {
         for (line, extras) in [
             (r#"{"type":"stop"}"#, &[][..]),
             (r#" {"type" : "st\u006fp"} "#, &[]),
@@ -314,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn to_a_controller_that_knows_commands_only_the_rest_are_lines_of_an_unknown_type() {
+    fn commands_only_decoder_refuses_other_types() {
         let decoder = || CommandDecoder::new(PositionUnit::Millimetres).commands_only();
         for kind in ["stop", "heartbeat"] {
             let fault = decode_with(decoder(), &format!(r#"{{"type":"{kind}"}}"#)).unwrap_err();
@@ -324,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_answered_with_what_was_wrong_and_its_value() {
+    fn invalid_line_error_names_the_value() {
         for (line, why) in [
             ("", "not a JSON object"),
             ("move 1 2 3", "not a JSON object"),
@@ -363,14 +367,14 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_end_the_connection() {
+    fn invalid_utf8_ends_the_connection() {
         let mut bytes = BytesMut::from(&b"\xfe\n"[..]);
         let error = CommandDecoder::new(PositionUnit::Metres).decode(&mut bytes).unwrap_err();
         assert!(matches!(error, WireError::NotUtf8 { .. }), "{error}");
     }
 
     #[test]
-    fn a_reply_is_the_line_of_the_protocol_byte_for_byte() {
+    fn reply_matches_the_protocol_byte_for_byte() {
         let line = |reply: &Reply| {
             let mut line = Vec::new();
             ReplyEncoder::new(PositionUnit::Millimetres).encode_into(reply, &mut line);

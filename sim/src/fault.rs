@@ -1,116 +1,123 @@
-//! Faults a controller shows on demand: what they are and how they are written. Pure.
+//! The faults that a controller simulates on demand, and their notation. Pure.
 
 use std::{fmt, str::FromStr, time::Duration};
 
-/// What a controller does wrong.
+/// A fault of a controller. "Executes" means that the controller carries out the command.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
-    /// Obeys at once and answers that much later.
+    /// Executes the command immediately, but replies this much later.
     Delay(Duration),
-    /// Reads and obeys, and answers nothing.
+    /// Reads and executes commands, but sends no reply.
     Silence,
-    /// Stops reading and answering and keeps the socket, until the faults are changed; then it goes on reading.
+    /// Stops reading and replying but keeps the socket open, until the faults are changed. Then it
+    /// continues to read.
     HalfOpen,
-    /// Obeys, writes half a reply and resets the connection (RST).
+    /// Executes the command, sends half a reply and resets the connection (RST).
     ResetMidLine,
-    /// Obeys, writes half a reply and closes the connection (FIN).
+    /// Executes the command, sends half a reply and closes the connection (FIN).
     CloseMidLine,
-    /// Answers byte by byte, a millisecond apart.
+    /// Sends the reply byte by byte, 1 ms apart.
     Split,
-    /// Holds replies back until this many are due, and sends them in one segment.
+    /// Holds replies back until it has this many, and sends them in one segment.
     Merge(usize),
-    /// Answers every command twice.
+    /// Replies twice to every command.
     Twice,
-    /// Refuses the command with this message and does not obey.
+    /// Refuses the command with this message and does not execute it.
     Error(String),
-    /// Obeys and answers with this line, whatever it is.
-    Say(String),
-    /// Obeys and answers with a line that is not UTF-8.
+    /// Executes the command and replies with this line, whatever its content.
+    Line(String),
+    /// Executes the command and replies with a line that is not UTF-8.
     Binary,
-    /// Obeys and answers with a megabyte without a newline.
+    /// Executes the command and replies with a megabyte without a newline.
     Flood,
-    /// Obeys and answers with a byte every 50 ms and never a newline, until the faults are changed.
+    /// Executes the command and sends one byte every 50 ms without a newline, until the faults are
+    /// changed.
     Drip,
     /// Resets every connection and stops listening; the arm stops.
     Crash,
-    /// Crashes, and listens again on the same port after that time.
+    /// Crashes, and listens again on the same port after this time.
     Restart(Duration),
 }
 
-/// A fault and the commands it hits. Every line that wants an answer counts as a command, a stop too.
+/// A fault and the commands that it affects. Every line that needs a reply counts as a command,
+/// also a stop.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultSpec {
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
-    /// `@N`: how many commands pass before it hits.
+    /// `@N`: the number of commands before the fault begins.
     pub after: Option<u64>,
-    /// `xM`: how many commands it hits; `None` for all that come (for a crash or a restart: one).
+    /// `xM`: the number of affected commands. `None`: all further commands (for a crash or a
+    /// restart: one).
     pub times: Option<u64>,
 }
 
-/// The faults and how to write them, for `--help` and the console.
-pub const FAULTS_HELP: &str = "  delay:SECONDS     obeys at once, answers that much later
-  silence           reads and obeys, answers nothing
-  half-open         stops reading and answering, keeps the socket
-  reset-mid-line    writes half a reply, then resets the connection (RST)
-  close-mid-line    writes half a reply, then closes the connection (FIN)
-  split             answers byte by byte, a millisecond apart
-  merge[:COUNT]     answers COUNT (2) commands in one segment; wants a client that sends ahead
-  twice             answers every command twice
+/// The faults and their notation, for `--help` and the console.
+pub const FAULTS_HELP: &str =
+    "  delay:SECONDS     executes the command immediately, but replies this much later
+  silence           reads and executes commands, but sends no reply
+  half-open         stops reading and replying, but keeps the socket open
+  reset-mid-line    sends half a reply, then resets the connection (RST)
+  close-mid-line    sends half a reply, then closes the connection (FIN)
+  split             sends the reply byte by byte, 1 ms apart
+  merge[:COUNT]     sends COUNT (2) replies in one segment; needs a client that sends ahead
+  twice             replies twice to every command
   error:MESSAGE     refuses the command with MESSAGE
-  say:TEXT          answers with the line TEXT, whatever it is
-  binary            answers with a line that is not UTF-8
-  flood             answers with a megabyte without a newline
-  drip              answers with a byte every 50 ms and never a newline
+  say:TEXT          replies with the line TEXT, whatever its content
+  binary            replies with a line that is not UTF-8
+  flood             replies with a megabyte without a newline
+  drip              sends one byte every 50 ms, without a newline
   crash             resets every connection and stops listening
-  restart[:SECONDS] crashes, and listens again on the same port after that time (1)
-  FAULT@N           spares the first N commands, stops included; FAULTxM hits M; FAULT@NxM does both
-                    (after error: and say: xM is read only behind @N). Without @N and xM half-open,
-                    crash and restart happen at once; the others begin with the next command.";
+  restart[:SECONDS] crashes, and listens again on the same port after this time (1)
+  FAULT@N           begins after N commands; a stop counts too
+  FAULTxM           affects M commands; FAULT@NxM does both. After error: and say:, xM works
+                    only together with @N
+                    Without @N and xM, half-open, crash and restart happen immediately. The other
+                    faults begin with the next command.";
 
-/// Text that is no fault.
+/// An error in the notation of a fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
     /// An unknown word.
     #[error(
-        "{0:?} is no fault; the faults are delay:SECONDS, silence, half-open, reset-mid-line, \
+        "{0:?} is not a fault; the faults are delay:SECONDS, silence, half-open, reset-mid-line, \
              close-mid-line, split, merge[:COUNT], twice, error:MESSAGE, say:TEXT, binary, flood, drip, crash, \
              restart[:SECONDS]"
     )]
     Unknown(String),
-    /// A time that is none.
+    /// An invalid time.
     #[error("{word} takes seconds from 0 to 3600, as in {word}:0.5, not {value:?}")]
     Seconds {
         /// The fault.
         word: &'static str,
-        /// The time as written.
+        /// The text of the time.
         value: String,
     },
-    /// A count that is none.
+    /// An invalid count.
     #[error("{what} takes a whole number from {least} on, not {value:?}")]
     Count {
         /// What is counted.
         what: &'static str,
         /// The smallest count.
         least: u64,
-        /// The count as written.
+        /// The text of the count.
         value: String,
     },
-    /// Text after a word that takes none, or none after one that needs it.
+    /// A text after a word that takes no text, or no text after a word that needs one.
     #[error("{0}")]
     Argument(String),
 }
 
 impl From<Fault> for FaultSpec {
-    /// The fault from now on.
+    /// Returns the fault without a trigger: it affects every command from now on.
     fn from(fault: Fault) -> Self {
         Self { fault, after: None, times: None }
     }
 }
 
 impl FaultSpec {
-    /// Whether it happens by itself, without a command that it hits.
-    pub(super) fn at_once(&self) -> bool {
+    /// Returns whether the fault happens by itself, without a command that triggers it.
+    pub(super) fn is_immediate(&self) -> bool {
         let of_its_own = matches!(self.fault, Fault::HalfOpen | Fault::Crash | Fault::Restart(_));
         of_its_own && self.after.is_none() && self.times.is_none()
     }
@@ -119,10 +126,10 @@ impl FaultSpec {
 impl FromStr for FaultSpec {
     type Err = FaultError;
 
-    /// Reads a fault as [`FAULTS_HELP`] writes it.
+    /// Reads a fault in the notation of [`FAULTS_HELP`].
     ///
     /// # Errors
-    /// Unknown words, times and counts out of their range.
+    /// If a word is unknown, or a time or a count is out of range.
     fn from_str(text: &str) -> Result<Self, FaultError> {
         let text = text.trim();
         let (body, after, times) = split_trigger(text)?;
@@ -139,7 +146,7 @@ impl FromStr for FaultSpec {
                 Fault::Merge(count.parse().ok().filter(|&count| count >= 2).ok_or_else(error)?)
             }
             ("error", Some(message)) if !message.is_empty() => Fault::Error(message.to_owned()),
-            ("say", Some(line)) => Fault::Say(line.to_owned()),
+            ("say", Some(line)) => Fault::Line(line.to_owned()),
             ("error" | "say", _) => {
                 let example = if word == "error" { "error:joint limit" } else { "say:{}" };
                 return Err(FaultError::Argument(format!("{word} takes a text, as in {example}")));
@@ -152,7 +159,9 @@ impl FromStr for FaultSpec {
                 match argument {
                     None => fault,
                     Some(_) => {
-                        return Err(FaultError::Argument(format!("{word} takes nothing after it: {body:?}")));
+                        return Err(FaultError::Argument(format!(
+                            "{word} takes no text after it, but has {body:?}"
+                        )));
                     }
                 }
             }
@@ -161,7 +170,7 @@ impl FromStr for FaultSpec {
     }
 }
 
-/// The faults that are one word.
+/// The faults that consist of one word.
 const PLAIN: [(&str, Fault); 10] = [
     ("silence", Fault::Silence),
     ("half-open", Fault::HalfOpen),
@@ -191,7 +200,7 @@ fn split_trigger(text: &str) -> Result<(&str, Option<u64>, Option<u64>), FaultEr
         },
     };
     if is_free_text && !(after.is_none_or(is_number) && times.is_none_or(is_number)) {
-        return Ok((text, None, None)); // an @ of the text's own
+        return Ok((text, None, None)); // the @ belongs to the text
     }
     let count = |what, least, value: Option<&str>| {
         let parse = |value: &str| {
@@ -214,7 +223,7 @@ impl fmt::Display for Fault {
             Self::Delay(time) => write!(formatter, "delay:{}", time.as_secs_f64()),
             Self::Merge(count) => write!(formatter, "merge:{count}"),
             Self::Error(message) => write!(formatter, "error:{message}"),
-            Self::Say(line) => write!(formatter, "say:{line}"),
+            Self::Line(line) => write!(formatter, "say:{line}"),
             Self::Restart(time) => write!(formatter, "restart:{}", time.as_secs_f64()),
             plain => {
                 let name = PLAIN.iter().find_map(|(name, fault)| (fault == plain).then_some(*name));
@@ -227,7 +236,7 @@ impl fmt::Display for Fault {
 impl fmt::Display for FaultSpec {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.fault.fmt(formatter)?;
-        let free_text = matches!(self.fault, Fault::Error(_) | Fault::Say(_));
+        let free_text = matches!(self.fault, Fault::Error(_) | Fault::Line(_));
         match (self.after, self.times) {
             (Some(after), _) => write!(formatter, "@{after}")?,
             (None, Some(_)) if free_text => formatter.write_str("@0")?,
@@ -248,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_read_as_it_is_written() {
+    fn display_and_parsing_agree() {
         for text in [
             "delay:0.2",
             "silence",
@@ -278,12 +287,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_fault_is_named_with_what_would_be() {
+    fn invalid_fault_is_named_with_alternatives() {
         let error = |text: &str| text.parse::<FaultSpec>().unwrap_err().to_string();
         assert!(
-            error("explode").starts_with(r#""explode" is no fault; the faults are delay:SECONDS, silence"#)
+            error("explode")
+                .starts_with(r#""explode" is not a fault; the faults are delay:SECONDS, silence"#)
         );
-        assert!(error("").starts_with(r#""" is no fault"#));
+        assert!(error("").starts_with(r#""" is not a fault"#));
         for text in ["delay", "delay:", "delay:x", "delay:-1", "delay:NaN", "delay:inf", "delay:1e9"] {
             assert!(error(text).starts_with("delay takes seconds from 0 to 3600, as in delay:0.5"), "{text}");
         }
@@ -292,6 +302,6 @@ mod tests {
         assert_eq!(error("split@1x0"), r#"x takes a whole number from 1 on, not "0""#);
         assert_eq!(error("merge:1"), r#"merge takes a whole number from 2 on, not "1""#);
         assert_eq!(error("error"), "error takes a text, as in error:joint limit");
-        assert_eq!(error("silence:1"), r#"silence takes nothing after it: "silence:1""#);
+        assert_eq!(error("silence:1"), r#"silence takes no text after it, but has "silence:1""#);
     }
 }

@@ -1,16 +1,16 @@
-//! Which command is hit by which fault. Pure.
+//! Selects the commands that each fault affects. Pure.
 
 use std::time::Duration;
 
 use super::fault::{Fault, FaultSpec};
 
-/// The faults in force, and how many commands each has seen.
+/// The present faults, and how many commands each has counted.
 #[derive(Debug, Default)]
 pub(super) struct FaultSchedule {
     faults: Vec<(FaultSpec, u64)>,
 }
 
-/// How one command is to be treated.
+/// How the controller treats one command.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Treatment {
     pub(super) delay: Duration,
@@ -50,12 +50,12 @@ impl FaultSchedule {
         self.faults.iter().map(|(fault, _)| fault)
     }
 
-    /// Whether nothing is to be read at all.
-    pub(super) fn deaf(&self) -> bool {
-        self.faults().any(|spec| spec.at_once() && spec.fault == Fault::HalfOpen)
+    /// Returns whether the controller reads nothing.
+    pub(super) fn reads_nothing(&self) -> bool {
+        self.faults().any(|spec| spec.is_immediate() && spec.fault == Fault::HalfOpen)
     }
 
-    /// Whether replies are, or will be, held back to be merged.
+    /// Returns whether replies are held back to be merged, now or later.
     pub(super) fn merging(&self) -> bool {
         self.faults.iter().any(|(spec, seen)| {
             let last = spec.after.unwrap_or(0).saturating_add(spec.times.unwrap_or(u64::MAX));
@@ -63,11 +63,11 @@ impl FaultSchedule {
         })
     }
 
-    /// Counts a command and says what the faults make of it. Of two ways to deliver or to answer the later wins;
-    /// delays add up.
+    /// Counts a command and returns its treatment. If two faults set the delivery or the answer,
+    /// the later one wins. Delays add up.
     pub(super) fn treat(&mut self) -> Treatment {
         let mut treatment = Treatment::default();
-        for (spec, seen) in self.faults.iter_mut().filter(|(spec, _)| !spec.at_once()) {
+        for (spec, seen) in self.faults.iter_mut().filter(|(spec, _)| !spec.is_immediate()) {
             *seen += 1;
             let hit = seen.saturating_sub(spec.after.unwrap_or(0));
             let once = matches!(spec.fault, Fault::Crash | Fault::Restart(_));
@@ -78,7 +78,7 @@ impl FaultSchedule {
             match spec.fault.clone() {
                 Fault::Delay(time) => treatment.delay += time,
                 Fault::Error(message) => treatment.answer = Answer::Error(message),
-                Fault::Say(line) => treatment.answer = Answer::Bytes(format!("{line}\n").into_bytes()),
+                Fault::Line(line) => treatment.answer = Answer::Bytes(format!("{line}\n").into_bytes()),
                 Fault::Binary => treatment.answer = Answer::Bytes(NOT_UTF8.to_vec()),
                 Fault::Flood => treatment.answer = Answer::Bytes(vec![b'x'; MEGABYTE]),
                 Fault::Drip => treatment.delivery = Delivery::Drip,
@@ -112,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_spares_the_first_commands_and_hits_as_many_as_told() {
+    fn fault_skips_then_hits_the_given_count() {
         let mut schedule = FaultSchedule::new(vec![spec("silence@2x3")]);
         let hits: Vec<bool> = (0..7).map(|_| schedule.treat().delivery == Delivery::Never).collect();
         assert_eq!(hits, [false, false, true, true, true, false, false]);
     }
 
     #[test]
-    fn a_crash_hits_one_command_and_others_go_on() {
+    fn crash_hits_one_command() {
         let mut schedule = FaultSchedule::new(vec![spec("restart:2@1"), spec("delay:0.1")]);
         let crash = Delivery::Crash(Some(Duration::from_secs(2)));
         let hits: Vec<bool> = (0..4).map(|_| schedule.treat().delivery == crash).collect();
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_add_up_and_of_two_deliveries_the_later_wins() {
+    fn delays_add_up_and_later_delivery_wins() {
         let mut schedule =
             FaultSchedule::new(["delay:1", "delay:2", "split", "error:no", "silence"].map(spec).to_vec());
         let expected = Treatment {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_are_held_back_only_while_a_merge_is_to_come() {
+    fn replies_are_held_only_while_merging() {
         let mut schedule = FaultSchedule::new(vec![spec("merge@1x2")]);
         let merging: Vec<bool> = (0..4).map(|_| (schedule.merging(), schedule.treat()).0).collect();
         assert_eq!(merging, [true, true, true, false]);
@@ -148,10 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn only_a_half_open_fault_without_a_trigger_deafens_at_once() {
-        assert!(FaultSchedule::new(vec![spec("half-open")]).deaf());
-        assert!(!FaultSchedule::new(vec![spec("half-open@0")]).deaf());
-        assert!(!FaultSchedule::new(vec![spec("silence")]).deaf());
+    fn only_untriggered_half_open_stops_reading_immediately() {
+        assert!(FaultSchedule::new(vec![spec("half-open")]).reads_nothing());
+        assert!(!FaultSchedule::new(vec![spec("half-open@0")]).reads_nothing());
+        assert!(!FaultSchedule::new(vec![spec("silence")]).reads_nothing());
         assert_eq!(FaultSchedule::new(vec![spec("half-open@0")]).treat().delivery, Delivery::HalfOpen);
     }
 }

@@ -1,28 +1,36 @@
-//! The simulated arm controller: what the bridge talks to in tests, in the demo, and on a desk without an arm.
+//! The simulated arm controller. The bridge connects to it in tests, in the demo, and on a desk
+//! without an arm.
 //!
-//! [`ArmSim`] listens on a TCP port, checks every line by the protocol, moves a simulated [`arm`] towards the last
-//! command at a finite speed, halts it at a stop, and answers. It keeps a [`Record`] of what it received, shows
-//! [`fault`]s on demand, and checks every line with a [`monitor`] if it is given [`Rules`].
+//! [`ArmSim`] listens on a TCP port, checks every line against the protocol and replies. It moves a
+//! simulated [`arm`] towards the last command at a finite speed, and halts it at a stop. It keeps a
+//! [`Record`] of the received lines and simulates [`fault`]s on demand. If it has [`Rules`], a
+//! [`monitor`] checks every line.
 //!
-//! | room | what it is | may name |
-//! |---|---|---|
-//! | [`monitor`] | pure: whether lines keep the rules that a controller relies on | `controller`, `physical`, `protocol` |
-//! | `protocol` | pure: writes lines as docs/protocol.md has them, without the bridge's encoder | nothing |
-//! | [`controller`] | pure: the controller's side of the wire, bytes to orders and replies to bytes | nothing |
-//! | [`arm`] | pure: a point that moves at a finite speed, and a gripper | nothing |
-//! | [`physical`] | pure: a physical arm and its controller, with all that happens to them | nothing |
-//! | [`fault`], `fault_schedule` | pure: what a controller does wrong, and which command it hits | `fault` |
-//! | [`record`] | what a controller has received | `fault`, `monitor` |
-//! | [`replay`] | pure: a recorded conversation, checked by the monitor | `monitor` |
-//! | `config` | the settings of a simulated controller | `fault`, `monitor`, `physical` |
-//! | `shared`, `connection`, `server` | the controller on TCP: the server uses connections, and these the shared state | all above |
-//! | [`console`] | the controller on a terminal, as `arm_sim` shows it | all above |
-//! | [`check`] | the conformance check of a controller, as `arm_check` shows it | `protocol` |
-//! | [`hand`] | pure: where a simulated hand is, for `hand_sim` | nothing |
+//! The modules, and the modules of this crate that each may use:
+//! - [`monitor`]: checks lines against the rules that a controller relies on. Pure. Uses
+//!   `controller`, `physical`, `protocol`.
+//! - `protocol`: writes lines as in docs/protocol.md, without the bridge's encoder. Pure. Uses
+//!   nothing.
+//! - [`controller`]: the controller's side of the wire, bytes to orders and replies to bytes. Pure.
+//!   Uses nothing.
+//! - [`arm`]: a point that moves at a finite speed, and a gripper. Pure. Uses nothing.
+//! - [`physical`]: a physical arm and its controller, with everything that can happen to them.
+//!   Pure. Uses nothing.
+//! - [`fault`], `fault_schedule`: the faults of a controller, and the commands that they affect.
+//!   Pure. Uses `fault`.
+//! - [`record`]: the record of what a controller received. Uses `fault`, `monitor`.
+//! - [`replay`]: checks a recorded conversation with the monitor. Pure. Uses `monitor`.
+//! - `config`: the settings of a simulated controller. Uses `fault`, `monitor`, `physical`.
+//! - `shared`, `connection`, `server`: the controller on TCP. The server uses connections, which
+//!   use the shared state. They use all modules above.
+//! - [`console`]: the controller on a terminal, for `arm_sim`. Uses all modules above.
+//! - [`check`]: the conformance check of a controller, for `arm_check`. Uses `protocol`.
+//! - [`hand`]: the motion of a simulated hand, for `hand_sim`. Pure. Uses nothing.
 //!
-//! All may name `aether_bridge`, but not its state machines, its limiter or its planner. The monitor shares with the bridge
-//! what a parameter means, for example which points are in the workspace, and no code that moves the arm. Pure rooms open no
-//! socket and read no clock. Only `src/bin/hand_sim` names r2r.
+//! All modules may use `aether_bridge`, but not its state machines, its limiter or its planner. The
+//! monitor shares with the bridge the meaning of parameters, for example which points are in the
+//! workspace, but no code that moves the arm. Pure modules open no socket and read no clock. Only
+//! `src/bin/hand_sim` uses r2r.
 //!
 //! ```no_run
 //! # use aether_sim::{ArmSim, ArmSimConfig, Fault};

@@ -1,14 +1,16 @@
-//! Lines as docs/protocol.md has them, written without the bridge's encoder, so that neither hides a fault of the other.
+//! Writes lines as in docs/protocol.md, without the bridge's encoder, so that neither hides a fault
+//! of the other.
 
 use aether_bridge::wire::PositionUnit;
 
-/// The beginning of a line with a position, up to its last member.
+/// Returns the start of a line with a position, up to its last member.
 pub(crate) fn pose(kind: &str, point: [f64; 3], unit: PositionUnit, gripper: &str) -> String {
     let [x, y, z] = point.map(|value| number(value, unit));
     format!(r#"{{"type":"{kind}","x":{x},"y":{y},"z":{z},"gripper":"{gripper}""#)
 }
 
-/// A number in a line: whole micrometres, at least one decimal place, no negative zero.
+/// Formats a number for a line: rounded to a micrometre, at least one decimal place, no negative
+/// zero.
 pub(crate) fn number(value: f64, unit: PositionUnit) -> String {
     let places = match unit {
         PositionUnit::Millimetres => 3,

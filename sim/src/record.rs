@@ -1,4 +1,4 @@
-//! What a controller has seen, from its own point of view.
+//! The record of a controller: what it received and sent.
 
 use std::{
     fmt,
@@ -11,42 +11,43 @@ use super::monitor::Violation;
 use aether_bridge::arm::Command;
 use aether_bridge::wire::Order;
 
-/// Everything since the start. A snapshot: it does not change in your hands.
+/// Everything since the start. A snapshot: later events do not change it.
 #[derive(Debug, Clone, Default)]
 pub struct Record {
     /// Whether the controller listens; false between a crash and the restart.
     pub listening: bool,
-    /// How often things happened.
+    /// The number of events of each kind.
     pub counts: Counts,
-    /// The clients taken, in order; [`Received::connection`] is an index into it. Empty unless
+    /// The accepted clients, in order; [`Received::connection`] is an index into it. Empty unless
     /// [`ArmSimConfig::keep_record`](crate::ArmSimConfig::keep_record).
     pub connections: Vec<ConnectionRecord>,
-    /// The lines of all clients, in order of arrival. Empty unless [`ArmSimConfig::keep_record`](crate::ArmSimConfig::keep_record).
+    /// The lines of all clients, in order of arrival. Empty unless
+    /// [`ArmSimConfig::keep_record`](crate::ArmSimConfig::keep_record).
     pub received: Vec<Received>,
 }
 
-/// How often things happened since the start.
+/// The number of events of each kind since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Clients taken.
+    /// Accepted clients.
     pub connections: u64,
-    /// Clients gone again.
+    /// Disconnected clients.
     pub disconnections: u64,
-    /// Clients closed at once, because there was one already.
+    /// Clients whose connection was closed immediately, because another client was connected.
     pub refused_connections: u64,
-    /// Commands the protocol allows, whatever a fault made of them.
+    /// Commands that the protocol allows, whatever a fault did with them.
     pub commands: u64,
-    /// Stops, likewise.
+    /// Stops that the protocol allows.
     pub stops: u64,
-    /// Heartbeats, likewise.
+    /// Heartbeats that the protocol allows.
     pub heartbeats: u64,
-    /// Lines it does not allow; stops and heartbeats too, where they are not known.
+    /// Refused lines; also stops and heartbeats, if the controller does not know them.
     pub bad_lines: u64,
-    /// Replies written whole.
+    /// Replies that were written completely.
     pub replies: u64,
-    /// Those of them that said "error".
+    /// The part of these replies that were errors.
     pub error_replies: u64,
-    /// How often the arm halted by itself, since nothing came for as long as the last line had said (`ttl`).
+    /// How often the arm halted by itself, because no line came within the `ttl` of the last line.
     pub expiries: u64,
     /// Crashes.
     pub crashes: u64,
@@ -54,47 +55,48 @@ pub struct Counts {
     pub violations: u64,
 }
 
-/// One client.
+/// The record of one client.
 #[derive(Debug, Clone)]
 pub struct ConnectionRecord {
     /// The client's address.
     pub peer: SocketAddr,
-    /// When it was taken.
+    /// When its connection was accepted.
     pub connected_at: Instant,
-    /// When and why it went; `None` while it is there.
+    /// When and why the connection ended; `None` while it is open.
     pub ended: Option<(Instant, Ended)>,
-    /// The most lines it had sent without an answer at the time of an answer, that answer's own included: 1 for a
-    /// client that waits for every reply.
+    /// The largest number of lines without a reply at the time of a reply, including the line of
+    /// that reply. It is 1 for a client that waits for every reply.
     pub most_unanswered: usize,
 }
 
-/// One line as it arrived.
+/// A received line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Received {
-    /// Which client sent it: an index into [`Record::connections`], counted from 0 since the start.
+    /// The client that sent it: an index into [`Record::connections`], counted from 0 since the
+    /// start.
     pub connection: usize,
     /// The client's address.
     pub peer: SocketAddr,
     /// When it was read.
     pub at: Instant,
-    /// The line, without its newline; printable only, when it is no order.
+    /// The line without its newline; only printable characters, if it is not a valid order.
     pub line: String,
-    /// What it asks for, or why it is refused.
+    /// The order, or the reason why the line is refused.
     pub order: Result<Order, String>,
 }
 
 /// Why a connection ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ended {
-    /// The client closed it.
+    /// The client closed the connection.
     ByPeer,
-    /// The client's bytes could not be followed, and why.
+    /// The client's bytes could not be decoded, for this reason.
     MalformedMessage(String),
-    /// The transport failed, and how.
+    /// The transport failed, with this error.
     Failed(String),
-    /// The client did not show the token.
+    /// The client did not send the token.
     Stranger,
-    /// A fault wanted it.
+    /// A fault ended it.
     Fault(Fault),
     /// The controller crashed.
     Crash,
@@ -106,69 +108,70 @@ impl fmt::Display for Ended {
             Self::ByPeer => formatter.write_str("closed by the client"),
             Self::MalformedMessage(why) => write!(formatter, "closed: {why}"),
             Self::Failed(why) => write!(formatter, "lost: {why}"),
-            Self::Stranger => formatter.write_str("closed: the client did not show the token"),
+            Self::Stranger => formatter.write_str("closed: the client did not send the token"),
             Self::Fault(fault) => write!(formatter, "ended by the fault {fault}"),
             Self::Crash => formatter.write_str("reset by the crash"),
         }
     }
 }
 
-/// Something that happened, as it happens. The [`Record`] already has it.
+/// An event. The [`Record`] already contains it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// The controller listens there.
+    /// The controller listens on this address.
     Listening(SocketAddr),
-    /// It cannot listen or take a client, and why; it tries again by itself.
+    /// The controller cannot listen or accept a client, for this reason. It retries by itself.
     CannotListen(String),
-    /// It crashed: nobody is connected and nobody can be.
+    /// The controller crashed: all connections are reset, and new connections are refused.
     Crashed,
-    /// A client came.
+    /// A client connected.
     Connected {
         /// Its number, from 0.
         connection: usize,
         /// Its address.
         peer: SocketAddr,
     },
-    /// A client came and was closed at once, because there was one already.
-    ArmingError {
+    /// A client connected, but its connection was closed immediately, because another client was
+    /// connected.
+    ConnectionRefused {
         /// Its address.
         peer: SocketAddr,
     },
-    /// A client went.
+    /// A client disconnected.
     Disconnected {
         /// Its number, from 0.
         connection: usize,
         /// Its address.
         peer: SocketAddr,
-        /// Why.
+        /// The reason.
         why: Ended,
     },
-    /// A client has said nothing for as long as its last line had said, and the arm has halted by itself.
+    /// A client sent no line within the `ttl` of its last line, and the arm has halted by itself.
     Expired {
         /// Its number, from 0.
         connection: usize,
         /// Its address.
         peer: SocketAddr,
-        /// For how long.
+        /// The `ttl`.
         ttl: Duration,
     },
-    /// A line came.
+    /// A line was received.
     Received(Received),
     /// The monitor has found a violation.
     Violation(Violation),
     /// Bytes were written.
     Replied {
-        /// To which client, from 0.
+        /// The number of the client, from 0.
         connection: usize,
         /// Its address.
         peer: SocketAddr,
-        /// What was written, newlines included; half a line, if a fault wanted that.
+        /// The written text with its newlines; half a line, if a fault requires it.
         text: String,
     },
 }
 
 impl Record {
-    /// The commands that one client sent, in order; other orders and refused lines are passed over.
+    /// Returns the commands of one client, in order. Skips other orders and refused lines.
     pub fn commands_on(&self, connection: usize) -> impl Iterator<Item = Command> {
         self.orders_on(connection).filter_map(|order| match order {
             Order::Command(command) => Some(command),
@@ -176,13 +179,13 @@ impl Record {
         })
     }
 
-    /// The orders that one client sent, in order; refused lines are passed over.
+    /// Returns the orders of one client, in order. Skips refused lines.
     pub fn orders_on(&self, connection: usize) -> impl Iterator<Item = Order> {
         let lines = self.received.iter().filter(move |received| received.connection == connection);
         lines.filter_map(|received| received.order.as_ref().ok().copied())
     }
 
-    /// How many clients are connected.
+    /// Returns the number of connected clients.
     pub fn connected(&self) -> u64 {
         self.counts.connections - self.counts.disconnections
     }

@@ -1,4 +1,5 @@
-//! A recorded conversation, checked line by line: JSON objects, one a line, in the order of their times.
+//! Checks a recorded conversation with the monitor. A recording has one JSON object per line, in
+//! the order of time.
 
 use std::time::{Duration, Instant};
 
@@ -11,16 +12,16 @@ use aether_bridge::wire::PositionUnit;
 
 use crate::controller::CommandDecoder;
 
-/// What a controller has seen.
+/// An event at a controller.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Recorded {
-    /// Seconds, on a clock that goes forward.
+    /// The time in seconds, on a clock that never goes backwards.
     at: f64,
-    /// The number of the client, higher than those of the clients before it.
+    /// The number of the client, higher than the numbers of earlier clients.
     connection: usize,
     event: Kind,
-    /// The line, or what was written for a reply.
+    /// The received line, or the text of the reply.
     #[serde(default)]
     text: String,
 }
@@ -34,7 +35,7 @@ enum Kind {
     Quiet,
 }
 
-/// Why a recording cannot be checked.
+/// The reason why a recording cannot be checked.
 #[derive(Debug, thiserror::Error)]
 #[error("line {number}: {why}")]
 pub struct ReplayError {
@@ -42,11 +43,11 @@ pub struct ReplayError {
     why: String,
 }
 
-/// Checks a recording by `rules`.
+/// Checks a recording against `rules`.
 ///
 /// # Errors
-/// A line that does not belong to a recording.
-#[allow(clippy::disallowed_methods)] // a first instant, to which the recorded times are added
+/// If a line is not a valid event.
+#[allow(clippy::disallowed_methods)] // a start time, to which the recorded times are added
 pub fn check(recording: &str, rules: Rules, unit: PositionUnit) -> Result<Vec<Violation>, ReplayError> {
     let (start, mut monitor) = (Instant::now(), ConformanceMonitor::new(rules, unit));
     let mut found = Vec::new();
@@ -85,7 +86,7 @@ mod tests {
 "#;
 
     #[test]
-    fn a_recording_is_checked_as_live_lines_are() {
+    fn recording_is_checked_like_live_lines() {
         let rules = |recording: &str| -> Vec<Rule> {
             let found = check(recording, Rules::default(), PositionUnit::Millimetres).unwrap();
             found.iter().map(|violation| violation.rule).collect()
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_in_a_recording_is_refused_by_line() {
+    fn invalid_recording_line_is_named() {
         for (recording, words) in [
             ("{}", "line 1: missing field `at`"),
             ("{\"at\":0,\"connection\":1,\"event\":\"shout\"}", "unknown variant `shout`"),

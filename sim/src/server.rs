@@ -1,4 +1,4 @@
-//! The controller: its port, its clients, its crashes.
+//! The server of a controller: its port, its clients and its crashes.
 
 use std::{future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -20,7 +20,8 @@ use super::fault::{Fault, FaultSpec};
 use super::record::{Event, Received, Record};
 use super::shared::{Control, Shared};
 
-/// A running simulated controller. Dropping it stops it: its port and its connections are closed.
+/// A running simulated controller. If it is dropped, it stops, and its port and connections are
+/// closed.
 #[derive(Debug)]
 pub struct ArmSim {
     address: SocketAddr,
@@ -30,10 +31,10 @@ pub struct ArmSim {
 }
 
 impl ArmSim {
-    /// Starts a controller on the runtime that this is called in. It listens when this returns.
+    /// Starts a controller on the present runtime. It listens when this function returns.
     ///
     /// # Errors
-    /// A host that does not resolve, a port that is taken, a speed or reach that is not above 0.
+    /// If the host does not resolve, the port is taken, or the speed or the reach is not above 0.
     pub async fn start(config: ArmSimConfig) -> io::Result<Self> {
         let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
         for (name, value) in [("speed", config.speed), ("reach", config.reach.unwrap_or(1.0))] {
@@ -59,45 +60,47 @@ impl ArmSim {
         shared.listening(address);
         let task = tokio::spawn(server.run(orders)).abort_handle();
         let sim = Self { address, shared, control, task };
-        sim.play_at_once();
+        sim.play_immediate();
         Ok(sim)
     }
 
-    /// Where it listens, or listened before it crashed.
+    /// Returns the address on which it listens, or listened before a crash.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Replaces the faults in force by one, or by none. [`Fault::Crash`] and [`Fault::Restart`] happen at once; to
-    /// wait for them, use [`ArmSim::crash`] and [`ArmSim::restart`].
+    /// Replaces the present faults by one fault, or by no fault. [`Fault::Crash`] and
+    /// [`Fault::Restart`] happen immediately; to wait for them, use [`ArmSim::crash`] and
+    /// [`ArmSim::restart`].
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.set_faults(fault.map(FaultSpec::from).into_iter().collect());
     }
 
-    /// Replaces the faults in force; commands are counted anew for each.
+    /// Replaces the present faults. Each new fault counts commands from 0.
     pub fn set_faults(&self, faults: Vec<FaultSpec>) {
         self.shared.set_faults(faults);
-        self.play_at_once();
+        self.play_immediate();
     }
 
-    /// The faults in force.
+    /// Returns the present faults.
     pub fn faults(&self) -> Vec<FaultSpec> {
         self.shared.schedule.borrow().faults().cloned().collect()
     }
 
-    /// Resets every connection and stops listening. When this returns, connecting is refused; the port stays
-    /// reserved. The arm stops where it is.
+    /// Resets every connection and stops listening. When this function returns, new connections are
+    /// refused, but the port stays reserved. The arm stops at its position.
     pub async fn crash(&self) {
         let (done, crashed) = oneshot::channel();
         let _ = self.control.send(Control::Crash { restart_after: None, done: Some(done) });
-        // Fails only when the runtime goes down, and everything with it.
+        // This fails only if the runtime shuts down, with all tasks.
         let _ = crashed.await;
     }
 
-    /// Listens again, on the same port; a controller that runs crashes first. When this returns, it listens.
+    /// Listens again on the same port. A running controller crashes first. When this function
+    /// returns, it listens.
     ///
     /// # Errors
-    /// Those of binding and listening.
+    /// If binding or listening fails.
     pub async fn restart(&self) -> io::Result<()> {
         if self.shared.record.borrow().listening {
             self.crash().await;
@@ -107,28 +110,30 @@ impl ArmSim {
         listening.await.unwrap_or_else(|_| Err(io::Error::other("the simulated controller has stopped")))
     }
 
-    /// Ends the faults in force; a crashed controller listens again.
+    /// Ends the present faults. A crashed controller listens again.
     pub fn recover(&self) {
         self.set_fault(None);
         let _ = self.control.send(Control::Listen { done: None });
     }
 
-    /// What happens from now on. A listener that falls far behind is told how much it missed.
+    /// Returns a receiver of all further events. A receiver that falls far behind gets the number
+    /// of missed events.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.shared.events.subscribe()
     }
 
-    /// Everything that happened so far.
+    /// Returns the record of everything so far.
     pub fn record(&self) -> Record {
         self.shared.record.borrow().clone()
     }
 
-    /// The lines that arrived so far, in order.
+    /// Returns the lines that arrived so far, in order.
     pub fn received(&self) -> Vec<Received> {
         self.shared.record.borrow().received.clone()
     }
 
-    /// Waits until the record is as wanted, and returns it. Waits forever if it never is: put a time-out around it.
+    /// Waits until the record satisfies `wanted`, and returns the record. Use a timeout around it,
+    /// because it may wait without limit.
     pub async fn wait_for(&self, wanted: impl FnMut(&Record) -> bool) -> Record {
         match self.shared.record.subscribe().wait_for(wanted).await {
             Ok(record) => record.clone(),
@@ -146,7 +151,7 @@ impl ArmSim {
         self.wait_for(|record| record.counts.stops >= count).await
     }
 
-    /// What the arm does now.
+    /// Returns the present state of the arm.
     pub fn state(&self) -> ArmState {
         self.shared.arm_state()
     }
@@ -155,8 +160,8 @@ impl ArmSim {
         &self.shared
     }
 
-    fn play_at_once(&self) {
-        for spec in self.faults().into_iter().filter(FaultSpec::at_once) {
+    fn play_immediate(&self) {
+        for spec in self.faults().into_iter().filter(FaultSpec::is_immediate) {
             let restart_after = match spec.fault {
                 Fault::Crash => None,
                 Fault::Restart(time) => Some(time),
@@ -173,9 +178,10 @@ impl Drop for ArmSim {
     }
 }
 
-/// A port that stays reserved while nobody listens on it: a second socket is bound to it and never listens. So
-/// connecting is refused, and the system gives the port to no one who asks for any: neither to another test, nor to
-/// a client as its own port, which on one machine would let it connect to itself.
+/// A port that stays reserved while the controller does not listen, because a second socket is
+/// bound to it and never listens. So connecting is refused, and the system gives the port to no
+/// socket that asks for any free port: neither to another test, nor to a client as its own port. On
+/// one machine, such a client could connect to itself.
 struct Port {
     address: SocketAddr,
     _reserved: Socket,
@@ -263,7 +269,8 @@ impl Server {
 
     async fn welcome(&mut self, stream: TcpStream, peer: SocketAddr) {
         if !self.shared.has_room() {
-            // A client that closed one connection and opened the next is one client: let the old one end.
+            // A client that reconnects still counts as one client, so wait until its old connection
+            // ends.
             let mut record = self.shared.record.subscribe();
             let _ = timeout(GRACE, record.wait_for(|record| record.connected() == 0)).await;
         }
@@ -272,13 +279,14 @@ impl Server {
             self.shared.refused(peer);
             return;
         }
-        // Entered here and not in the task: the next client must find it there.
+        // Register the client here, not in its task, because the next client must find it.
         let number = self.shared.connected(peer);
         let (shared, control) = (Arc::clone(&self.shared), self.control.clone());
         self.clients.spawn(serve(number, stream, peer, shared, control, self.crash.clone()));
     }
 
-    /// Out of descriptors, say: close the listener, so as not to spin, and open it again in a while.
+    /// Closes the listener and opens it again later, for example if file descriptors run out. This
+    /// avoids a busy loop.
     fn try_later(&mut self, error: &io::Error) {
         self.listener = None;
         self.restart_at = Some(Instant::now() + RETRY);

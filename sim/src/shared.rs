@@ -1,5 +1,5 @@
-//! What the tasks of one controller share, and its clock.
-// A simulated arm moves in real time, and the times of arrival are what tests look at.
+//! The state that the tasks of one controller share, and its clock.
+// A simulated arm moves in real time, and tests check times of arrival.
 #![allow(clippy::disallowed_methods)]
 
 use std::{
@@ -26,9 +26,9 @@ use aether_bridge::wire::Order;
 /// A request to the task that owns the port.
 #[derive(Debug)]
 pub(super) enum Control {
-    /// Reset everything; listen again after a while, or not.
+    /// Reset all connections. Listen again after this time, or never.
     Crash { restart_after: Option<Duration>, done: Option<oneshot::Sender<()>> },
-    /// Listen, if it does not.
+    /// Listen, if the controller does not listen.
     Listen { done: Option<oneshot::Sender<io::Result<()>>> },
 }
 
@@ -37,7 +37,7 @@ pub(super) enum Control {
 pub(super) struct Shared {
     pub(super) config: ArmSimConfig,
     pub(super) record: watch::Sender<Record>,
-    /// Changed by counting without a notification; with one when the faults are set.
+    /// Counting commands changes it without a notification; setting faults sends a notification.
     pub(super) schedule: watch::Sender<FaultSchedule>,
     pub(super) events: broadcast::Sender<Event>,
     arm: Mutex<Metal>,
@@ -45,10 +45,10 @@ pub(super) struct Shared {
     arm_monitor: Option<Mutex<ArmMonitor>>,
 }
 
-/// The arm behind the controller.
+/// The arm of the controller.
 #[derive(Debug)]
 enum Metal {
-    /// A point, moved up to then.
+    /// A point, and the time up to which it was moved.
     Point(Arm, Instant),
     Physical(Box<PhysicalArm>),
 }
@@ -120,8 +120,8 @@ impl Shared {
         self.arm().state()
     }
 
-    /// Lets the arm obey an order of a client, which may have `gone` since. Returns what the controller reports with its reply,
-    /// or why it refuses, in words.
+    /// Lets the arm execute an order of a client that may have disconnected (`gone`). Returns the
+    /// state to report in the reply, or the reason for a refusal.
     pub(super) fn obey(
         &self,
         connection: usize,
@@ -132,7 +132,7 @@ impl Shared {
         let mut found = Vec::new();
         let mut metal = self.arm();
         let now = Instant::now();
-        let said = match &mut *metal {
+        let result = match &mut *metal {
             Metal::Point(arm, _) => {
                 match order {
                     Order::Command(command) => arm.command(command),
@@ -162,11 +162,12 @@ impl Shared {
             }
         };
         drop(metal);
-        self.tell(found);
-        said
+        self.emit_violations(found);
+        result
     }
 
-    /// Does something to the physical arm, and returns its result; `None` if there is none.
+    /// Calls `act` on the physical arm and returns its result, or `None` if there is no physical
+    /// arm.
     pub(super) fn with_physical<R>(&self, act: impl FnOnce(&mut PhysicalArm, Instant) -> R) -> Option<R> {
         match &mut *self.arm() {
             Metal::Point(..) => None,
@@ -174,7 +175,7 @@ impl Shared {
         }
     }
 
-    /// Judges what the arm has done since the last look.
+    /// Checks what the arm has done since the last call.
     pub(super) fn judge_arm(&self) {
         let Some(monitor) = &self.arm_monitor else { return };
         let found = match &*self.arm() {
@@ -183,10 +184,10 @@ impl Shared {
                 monitor.lock().unwrap_or_else(PoisonError::into_inner).handle_time(Instant::now(), arm)
             }
         };
-        self.tell(found);
+        self.emit_violations(found);
     }
 
-    /// Whether another client may come in.
+    /// Returns whether another client may connect.
     pub(super) fn has_room(&self) -> bool {
         self.config.clients == Clients::Many || self.record.borrow().connected() == 0
     }
@@ -201,11 +202,11 @@ impl Shared {
         self.emit(Event::Listening(address));
     }
 
-    /// The listener is closed and every connection has ended.
+    /// Records that the listener is closed and every connection has ended.
     pub(super) fn crashed(&self) {
         match &mut *self.arm() {
             Metal::Point(arm, _) => arm.halt(),
-            // Until it listens again.
+            // The controller process stays down until the controller listens again.
             Metal::Physical(arm) => arm.handle_restart(Instant::now(), Duration::from_secs(86_400)),
         }
         self.record.send_modify(|record| {
@@ -217,10 +218,10 @@ impl Shared {
 
     pub(super) fn refused(&self, peer: SocketAddr) {
         self.record.send_modify(|record| record.counts.refused_connections += 1);
-        self.emit(Event::ArmingError { peer });
+        self.emit(Event::ConnectionRefused { peer });
     }
 
-    /// Enters a client and gives it its number.
+    /// Registers a client and returns its number.
     pub(super) fn connected(&self, peer: SocketAddr) -> usize {
         let mut connection = 0;
         self.record.send_modify(|record| {
@@ -252,7 +253,7 @@ impl Shared {
         self.emit(Event::Disconnected { connection, peer, why });
     }
 
-    /// Checks a line, enters it, and says what the faults make of it.
+    /// Checks and records a line, and returns its treatment by the faults.
     pub(super) fn received(
         &self,
         connection: usize,
@@ -289,8 +290,8 @@ impl Shared {
         (order, treatment)
     }
 
-    /// Enters how many lines a client has sent ahead, before one of them is answered; those that are yet to be taken are
-    /// `waiting`.
+    /// Records how many lines a client has sent before one of them gets its reply. `waiting` holds
+    /// the lines that are not read yet.
     pub(super) fn unanswered(&self, connection: usize, unanswered: usize, waiting: &[u8]) {
         self.monitored(|monitor| monitor.handle_ahead(connection, waiting));
         self.record.send_modify(|record| {
@@ -300,15 +301,15 @@ impl Shared {
         });
     }
 
-    /// Nothing has come from a client for as long as its last line had said.
+    /// Halts the arm, because a client has sent no line within the `ttl` of its last line.
     pub(super) fn expired(&self, connection: usize, peer: SocketAddr, ttl: Duration) {
         self.arm().halt(Instant::now());
         self.record.send_modify(|record| record.counts.expiries += 1);
         self.emit(Event::Expired { connection, peer, ttl });
     }
 
-    /// Enters what has been written since `begun`; `replies` and `errors` of it are whole replies, and such that say
-    /// "error".
+    /// Records written bytes, the first at `begun`. `replies` is the number of complete replies,
+    /// `errors` the number of error replies among them.
     pub(super) fn replied(
         &self,
         connection: usize,
@@ -330,7 +331,7 @@ impl Shared {
         self.emit(Event::Replied { connection, peer, text });
     }
 
-    /// A look at a client's socket has found nothing to be read, since then.
+    /// Informs the monitor that a client's socket had nothing to read at this time or later.
     pub(super) fn quiet(&self, connection: usize, since: Instant) {
         self.monitored(|monitor| {
             monitor.handle_quiet(since, connection);
@@ -342,7 +343,7 @@ impl Shared {
         self.monitor.is_some()
     }
 
-    /// Gives the monitor other rules from now on. Returns false if there is no monitor.
+    /// Changes the rules of the monitor. Returns false if there is no monitor.
     pub(super) fn set_rules(&self, settings: &[Setting]) -> Result<bool, RulesError> {
         let Some(monitor) = &self.monitor else { return Ok(false) };
         let mut monitor = monitor.lock().unwrap_or_else(PoisonError::into_inner);
@@ -358,10 +359,10 @@ impl Shared {
     fn monitored(&self, event: impl FnOnce(&mut ConformanceMonitor) -> Vec<Violation>) {
         let Some(monitor) = &self.monitor else { return };
         let found = event(&mut monitor.lock().unwrap_or_else(PoisonError::into_inner));
-        self.tell(found);
+        self.emit_violations(found);
     }
 
-    fn tell(&self, found: Vec<Violation>) {
+    fn emit_violations(&self, found: Vec<Violation>) {
         for violation in found {
             self.record.send_modify(|record| record.counts.violations += 1);
             self.emit(Event::Violation(violation));
@@ -369,11 +370,12 @@ impl Shared {
     }
 
     pub(super) fn emit(&self, event: Event) {
-        // Nobody has to listen.
+        // It is not an error if there is no receiver.
         let _ = self.events.send(event);
     }
 
-    /// Checks what the protocol leaves to the controller: how far the arm reaches, and whether it takes more members.
+    /// Checks the limits that the protocol leaves to the controller: the reach of the arm, and
+    /// unknown members.
     fn check_limits(&self, received: &ReceivedOrder) -> Result<(), String> {
         if self.config.strict && !received.extras.is_empty() {
             let members = match received.order {
@@ -394,7 +396,7 @@ impl Shared {
         }
     }
 
-    /// A position as a person reads it.
+    /// Formats a position in the unit of the wire.
     pub(super) fn in_wire_unit(&self, position: Position) -> String {
         let unit = self.config.unit;
         let [x, y, z] = position.coordinates().map(|metres| metres * unit.per_metre());
@@ -403,7 +405,7 @@ impl Shared {
         format!("x={x:.places$} y={y:.places$} z={z:.places$} {unit}")
     }
 
-    /// The arm, moved to this moment.
+    /// Moves the arm up to the present time and returns it.
     fn arm(&self) -> MutexGuard<'_, Metal> {
         let mut metal = self.arm.lock().unwrap_or_else(PoisonError::into_inner);
         metal.handle_timeout(Instant::now());
@@ -420,5 +422,5 @@ fn reported(state: ArmState) -> ReportedState {
     }
 }
 
-/// How many events a slow listener may be behind.
+/// How many events a slow receiver may be behind.
 const EVENTS_KEPT: usize = 4096;

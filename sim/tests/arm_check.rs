@@ -1,5 +1,5 @@
-//! The conformance check against a controller that conforms, and against controllers that are wrong on purpose, each in
-//! its own way: every fault has to be named, and nothing else.
+//! The conformance check against a controller that conforms, and against controllers that each have
+//! one fault on purpose. The check must name that fault, and no other.
 
 use std::{
     collections::VecDeque,
@@ -12,7 +12,7 @@ use std::{
 
 use aether_bridge::arm::Gripper;
 use aether_bridge::wire::PositionUnit;
-use aether_sim::check::{self, Allowed, CheckConfig, CheckError, Finding, Person, Report, Verdict};
+use aether_sim::check::{self, Allowed, CheckConfig, CheckError, Finding, Operator, Report, Verdict};
 use aether_sim::{ArmSim, ArmSimConfig};
 use futures_util::future::join_all;
 use tokio::{
@@ -36,7 +36,7 @@ fn allowed() -> Allowed {
 
 fn config(address: SocketAddr) -> CheckConfig {
     CheckConfig {
-        // No reply of these tests is late, but for those that are meant to be, however busy the machine is.
+        // No reply is late except in tests of late replies, however busy the machine is.
         timeout: Duration::from_secs(20),
         silence: Duration::from_millis(150),
         settle: Duration::from_millis(150),
@@ -44,23 +44,24 @@ fn config(address: SocketAddr) -> CheckConfig {
     }
 }
 
-/// Checks with a person who has agreed beforehand, and keeps what was said.
+/// Runs the check with an operator who has agreed in advance. Returns the report and the output.
 async fn checked(config: &CheckConfig) -> (Report, String) {
-    let mut said = String::new();
-    let report = check::run(config, Person::agreeing(), |line| said.extend([line, "\n"])).await.unwrap();
-    (report, said)
+    let mut output = String::new();
+    let report = check::run(config, Operator::agreeing(), |line| output.extend([line, "\n"])).await.unwrap();
+    (report, output)
 }
 
-/// Checks with a person whose answer to a question is what `answer` makes of it. `None`: the person has gone.
+/// Runs the check with an operator who answers each question with `answer`. `None`: the operator
+/// has left.
 async fn answered(
     config: &CheckConfig,
     answer: impl Fn(&str) -> Option<String> + Send + Sync,
 ) -> (Result<Report, CheckError>, String) {
     let (sender, answers) = mpsc::unbounded_channel();
-    let (mut said, mut sender) = (String::new(), Some(sender));
-    let person = Person::answering(answers);
-    let report = check::run(config, person, |line| {
-        said.extend([line, "\n"]);
+    let (mut output, mut sender) = (String::new(), Some(sender));
+    let operator = Operator::answering(answers);
+    let report = check::run(config, operator, |line| {
+        output.extend([line, "\n"]);
         if let Some(question) = line.strip_prefix("? ") {
             match (answer(question), &sender) {
                 (Some(answer), Some(sender)) => sender.send(answer).unwrap(),
@@ -69,14 +70,14 @@ async fn answered(
         }
     })
     .await;
-    (report, said)
+    (report, output)
 }
 
 fn wrong(report: &Report) -> Vec<&Finding> {
     report.findings.iter().filter(|finding| finding.verdict == Verdict::Wrong).collect()
 }
 
-/// The one thing that is wrong.
+/// Returns the only wrong finding.
 fn only_wrong<'a>(report: &'a Report, name: &str) -> &'a Finding {
     let found = wrong(report);
     assert_eq!(found.len(), 1, "{name}: {found:#?}");
@@ -89,7 +90,7 @@ fn has(report: &Report, verdict: Verdict, check: &str, words: &str) -> bool {
     })
 }
 
-/// A controller that does with each connection, one after another, what it is told.
+/// Starts a controller that calls `serve` for each connection, one after another.
 async fn controller<F: Future<Output = ()> + Send>(
     serve: impl Fn(TcpStream) -> F + Send + Sync + 'static,
 ) -> SocketAddr {
@@ -103,7 +104,7 @@ async fn controller<F: Future<Output = ()> + Send>(
     address
 }
 
-/// A controller that makes its bytes for each line by a rule.
+/// Starts a controller that replies to each line with the bytes from `rule`.
 async fn by_rule(rule: impl Fn(&str) -> Vec<u8> + Send + Sync + Copy + 'static) -> SocketAddr {
     controller(move |stream| async move {
         let (mut lines, mut out) = split(stream);
@@ -127,13 +128,13 @@ fn is_good(line: &str) -> bool {
         .is_ok_and(|line| ["command", "stop", "heartbeat"].iter().any(|kind| line["type"] == *kind))
 }
 
-/// What a controller that conforms answers.
+/// Returns the reply of a controller that conforms.
 fn reply(line: &str) -> &'static str {
     if is_good(line) { OK } else { ERROR }
 }
 
 #[tokio::test]
-async fn a_controller_that_conforms_has_nothing_wrong_whatever_it_is_asked_about() {
+async fn conforming_controller_has_no_wrong_finding() {
     let units = [
         (PositionUnit::Millimetres, [200.0, 0.0, 200.0]),
         (PositionUnit::Centimetres, [20.0, 0.0, 20.0]),
@@ -151,9 +152,9 @@ async fn a_controller_that_conforms_has_nothing_wrong_whatever_it_is_asked_about
             allowed: Some(Allowed::new(Some(at), unit, 5.0, Some(Gripper::Closed)).unwrap()),
             ..config(sim.local_addr())
         };
-        let (report, said) = checked(&everything).await;
-        assert!(wrong(&report).is_empty(), "{said}");
-        assert!(has(&report, Verdict::Ok, "order", "ok, error, ok, ok"), "{said}");
+        let (report, output) = checked(&everything).await;
+        assert!(wrong(&report).is_empty(), "{output}");
+        assert!(has(&report, Verdict::Ok, "order", "ok, error, ok, ok"), "{output}");
         for check in [
             "stop",
             "heartbeat",
@@ -162,25 +163,25 @@ async fn a_controller_that_conforms_has_nothing_wrong_whatever_it_is_asked_about
             "two lines",
             "bad line",
             "reconnect",
-            "place",
+            "position",
             "first command",
             "directions",
             "queue",
         ] {
-            assert!(has(&report, Verdict::Ok, check, ""), "{check} is not among what is ok: {said}");
+            assert!(has(&report, Verdict::Ok, check, ""), "{check} has no ok finding: {output}");
         }
     }))
     .await;
 }
 
 #[tokio::test]
-async fn every_command_is_near_the_place_that_was_allowed_and_said_before() {
+async fn commands_are_announced_and_near_the_allowed_position() {
     let sim = ArmSim::start(ArmSimConfig::default()).await.unwrap();
-    let (_, said) = checked(&CheckConfig { stop: true, ..config(sim.local_addr()) }).await;
-    let announced = said
-        .find("THE ARM WILL MOVE:\n  from     x=200.0 y=0.0 z=200.0 mm, where it stands by your")
+    let (_, output) = checked(&CheckConfig { stop: true, ..config(sim.local_addr()) }).await;
+    let announced = output
+        .find("THE ARM WILL MOVE:\n  from     x=200.0 y=0.0 z=200.0 mm, the position that you gave")
         .unwrap();
-    assert!(announced < said.find(r#"→ {"type":"command""#).unwrap(), "{said}");
+    assert!(announced < output.find(r#"→ {"type":"command""#).unwrap(), "{output}");
     let record = sim.record();
     let commands: Vec<_> = (0..record.connections.len()).flat_map(|nth| record.commands_on(nth)).collect();
     assert!(commands.len() > 10);
@@ -189,76 +190,81 @@ async fn every_command_is_near_the_place_that_was_allowed_and_said_before() {
         assert!((x - 0.2).hypot(y).hypot(z - 0.2) <= 0.005, "{command:?}");
         assert_eq!(command.gripper, Gripper::Open);
     }
-    let lines = said.lines().filter(|line| line.starts_with('→'));
+    let lines = output.lines().filter(|line| line.starts_with('→'));
     for line in lines.filter(|line| line.contains("no_such_type")) {
         assert!(line.contains(r#""x":200.0,"y":0.0,"z":200.0,"gripper":"open"}"#), "{line}");
     }
 }
 
 #[tokio::test]
-async fn without_motion_only_lines_are_sent_that_it_is_said_to_know() {
+async fn without_motion_only_known_lines_are_sent() {
     for (stop, heartbeat) in [(false, false), (true, false), (false, true), (true, true)] {
         let sim = ArmSim::start(ArmSimConfig::default()).await.unwrap();
         let quiet = CheckConfig { allowed: None, stop, heartbeat, ..config(sim.local_addr()) };
-        let (report, said) = checked(&quiet).await;
-        assert!(wrong(&report).is_empty(), "{said}");
+        let (report, output) = checked(&quiet).await;
+        assert!(wrong(&report).is_empty(), "{output}");
         let counts = sim.record().counts;
-        assert_eq!((counts.commands, counts.bad_lines), (0, 0), "{said}");
-        assert_eq!((counts.stops > 0, counts.heartbeats > 0), (stop, heartbeat), "{said}");
-        assert!(said.starts_with("Nothing is sent that moves the arm"));
-        assert!(has(&report, Verdict::Ok, "reconnect", "a new connection was taken"), "{said}");
+        assert_eq!((counts.commands, counts.bad_lines), (0, 0), "{output}");
+        assert_eq!((counts.stops > 0, counts.heartbeats > 0), (stop, heartbeat), "{output}");
+        assert!(output.starts_with("Nothing that moves the arm is sent"));
+        assert!(has(&report, Verdict::Ok, "reconnect", "a new connection was accepted"), "{output}");
     }
 }
 
 #[tokio::test]
-async fn manners_that_are_allowed_are_not_wrong() {
+async fn allowed_variations_are_not_wrong() {
     let split = ArmSimConfig { faults: vec!["split".parse().unwrap()], ..ArmSimConfig::default() };
     let slow = ArmSimConfig { faults: vec!["delay:0.05".parse().unwrap()], ..ArmSimConfig::default() };
     for config_of_sim in [split, slow] {
         let sim = ArmSim::start(config_of_sim).await.unwrap();
-        let (report, said) = checked(&config(sim.local_addr())).await;
-        assert!(wrong(&report).is_empty(), "{said}");
+        let (report, output) = checked(&config(sim.local_addr())).await;
+        assert!(wrong(&report).is_empty(), "{output}");
     }
 
     let crlf = by_rule(|line| format!("{}\r\n", reply(line)).into_bytes()).await;
-    let (report, said) = checked(&config(crlf)).await;
-    assert!(wrong(&report).is_empty() && has(&report, Verdict::Note, "line ends", r"\r\n"), "{said}");
+    let (report, output) = checked(&config(crlf)).await;
+    assert!(wrong(&report).is_empty() && has(&report, Verdict::Note, "line ends", r"\r\n"), "{output}");
 
     let strict = ArmSim::start(ArmSimConfig { strict: true, ..ArmSimConfig::default() }).await.unwrap();
-    let (report, said) = checked(&config(strict.local_addr())).await;
+    let (report, output) = checked(&config(strict.local_addr())).await;
     assert!(
         wrong(&report).is_empty() && has(&report, Verdict::Note, "unknown members", "wire.extra_fields"),
-        "{said}"
+        "{output}"
     );
 
     let state =
         by_rule(|line| format!("{{\"type\":\"state\",\"moving\":true}}\n{}\n", reply(line)).into()).await;
-    let (report, said) = checked(&config(state)).await;
+    let (report, output) = checked(&config(state)).await;
     assert!(
         wrong(&report).is_empty() && has(&report, Verdict::Note, "unsolicited state", "wire.accept_state"),
-        "{said}"
+        "{output}"
     );
 
     let odd = by_rule(|line| reply(line).replace('}', ",\"gripper\":0.5}\n").into_bytes()).await;
-    let (report, said) = checked(&config(odd)).await;
+    let (report, output) = checked(&config(odd)).await;
     assert!(
         wrong(&report).is_empty() && has(&report, Verdict::Note, "state", "\"gripper\" is 0.5"),
-        "{said}"
+        "{output}"
     );
 }
 
-/// A fault of replies: what is sent for a line, the check that finds it, and its words.
+/// A fault of replies: the bytes sent for a line, the check that finds the fault, and words of the
+/// finding.
 type FaultyReply = (fn(&str) -> Vec<u8>, &'static str, &'static str);
 
 #[tokio::test]
-async fn every_fault_of_a_reply_is_named_and_no_other() {
+async fn each_reply_fault_is_named_alone() {
     let faults: [FaultyReply; 13] = [
-        (|line| reply(line).into(), "newline", "came without its newline"),
-        (|line| if is_good(line) { "OK\n" } else { "ERROR what?\n" }.into(), "JSON", "bare text came: OK\\n"),
+        (|line| reply(line).into(), "newline", "came without a newline"),
+        (
+            |line| if is_good(line) { "OK\n" } else { "ERROR what?\n" }.into(),
+            "JSON",
+            "plain text came: OK\\n",
+        ),
         (
             |line| format!("{line}\n{}\n", reply(line)).into(),
             "echo",
-            "it sent the line back: {\"type\":\"heartbeat\"",
+            "the controller sent our line back: {\"type\":\"heartbeat\"",
         ),
         (|line| format!("{}\n", reply(line).replace("ok", "OK")).into(), "status", "\"status\" is \"OK\""),
         (
@@ -286,7 +292,7 @@ async fn every_fault_of_a_reply_is_named_and_no_other() {
             "numbers",
             "NaN",
         ),
-        (|line| format!("{}\n", reply(line).replace('}', "\n}")).into(), "one line", "spread over 2 lines"),
+        (|line| format!("{}\n", reply(line).replace('}', "\n}")).into(), "one line", "spans 2 lines"),
         (|line| format!("{}\n\n", reply(line)).into(), "one reply", "a blank line came"),
         (|line| format!("[{}]\n", reply(line)).into(), "JSON", "is an array"),
         (
@@ -303,14 +309,14 @@ async fn every_fault_of_a_reply_is_named_and_no_other() {
     let mut checks = JoinSet::new();
     for (rule, check, words) in faults {
         checks.spawn(async move {
-            let (report, said) = checked(&config(by_rule(rule).await)).await;
+            let (report, output) = checked(&config(by_rule(rule).await)).await;
             let found = only_wrong(&report, check);
-            assert!(found.check.as_str() == check && found.seen.contains(words), "{check}: {said}");
+            assert!(found.check.as_str() == check && found.seen.contains(words), "{check}: {output}");
             let advice = found.advice.unwrap();
             assert!(!advice.rule.is_empty() && !advice.remedy.is_empty());
             assert!(
-                said.contains(&format!("WRONG {check}: ")) && said.contains("\n      mend:     "),
-                "{said}"
+                output.contains(&format!("WRONG {check}: ")) && output.contains("\n      fix:      "),
+                "{output}"
             );
         });
     }
@@ -320,12 +326,13 @@ async fn every_fault_of_a_reply_is_named_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_newline_that_comes_long_after_its_reply_is_no_blank_line() {
+async fn late_newline_is_not_a_blank_line() {
     let address = controller(|stream| async move {
         let (mut lines, mut out) = split(stream);
         while let Ok(Some(line)) = lines.next_line().await {
             let _ = out.write_all(reply(&line).as_bytes()).await;
-            // The fault: longer than silence is listened to, and by itself.
+            // The fault: the newline comes alone, after the time for which the check waits for
+            // silence.
             sleep(Duration::from_millis(400)).await;
             if out.write_all(b"\n").await.is_err() {
                 break;
@@ -334,42 +341,42 @@ async fn a_newline_that_comes_long_after_its_reply_is_no_blank_line() {
         }
     })
     .await;
-    let (report, said) = checked(&config(address)).await;
-    assert_eq!(only_wrong(&report, "late newline").check.as_str(), "newline", "{said}");
+    let (report, output) = checked(&config(address)).await;
+    assert_eq!(only_wrong(&report, "late newline").check.as_str(), "newline", "{output}");
 }
 
 #[tokio::test]
-async fn a_reply_without_status_is_named() {
+async fn reply_without_status_is_named() {
     let address = by_rule(|_| b"{\"message\":\"Command received\"}\n".to_vec()).await;
     let (report, _) = checked(&config(address)).await;
     let found = only_wrong(&report, "status");
     assert_eq!((found.check.as_str(), found.seen.contains("\"status\" is missing")), ("status", true));
-    assert!(found.times > 5, "seen once more with every reply");
+    assert!(found.times > 5, "seen again with every reply");
 }
 
 #[tokio::test]
-async fn two_replies_to_each_line_are_named_and_do_not_look_like_a_wrong_order() {
+async fn two_replies_per_line_are_not_wrong_order() {
     let sim =
         ArmSim::start(ArmSimConfig { faults: vec!["twice".parse().unwrap()], ..ArmSimConfig::default() });
-    let (report, said) = checked(&config(sim.await.unwrap().local_addr())).await;
+    let (report, output) = checked(&config(sim.await.unwrap().local_addr())).await;
     let found = only_wrong(&report, "twice");
     assert!(
-        found.check.as_str() == "one reply" && found.seen.contains("a line was answered more than once"),
-        "{said}"
+        found.check.as_str() == "one reply" && found.seen.contains("a line got more than one reply"),
+        "{output}"
     );
-    assert!(has(&report, Verdict::Note, "not checked", "which reply is for which line"), "{said}");
+    assert!(has(&report, Verdict::Note, "not checked", "replies cannot be matched to lines"), "{output}");
 }
 
 #[tokio::test]
-async fn late_replies_are_named_with_the_time_they_took() {
+async fn late_reply_is_named_with_its_time() {
     let faults = vec!["delay:0.2".parse().unwrap()];
     let sim = ArmSim::start(ArmSimConfig { faults, ..ArmSimConfig::default() }).await.unwrap();
     let timeout = Duration::from_millis(50);
-    let (report, said) =
+    let (report, output) =
         checked(&CheckConfig { timeout, patience: Duration::from_secs(20), ..config(sim.local_addr()) })
             .await;
     let found = report.findings.iter().find(|finding| finding.check.as_str() == "in time").unwrap();
-    assert_eq!(found.verdict, Verdict::Wrong, "{said}");
+    assert_eq!(found.verdict, Verdict::Wrong, "{output}");
     assert!(
         found.seen.starts_with("a reply came after 2") && found.seen.ends_with("later than 50 ms"),
         "{found:?}"
@@ -377,27 +384,27 @@ async fn late_replies_are_named_with_the_time_they_took() {
 }
 
 #[tokio::test]
-async fn silence_is_named_once_and_nothing_more_is_sent() {
+async fn silence_is_named_once_and_ends_the_check() {
     let sim =
         ArmSim::start(ArmSimConfig { faults: vec!["silence".parse().unwrap()], ..ArmSimConfig::default() })
             .await;
     let sim = sim.unwrap();
     let patience = Duration::from_millis(300);
-    let (report, said) = checked(&CheckConfig { patience, ..config(sim.local_addr()) }).await;
+    let (report, output) = checked(&CheckConfig { patience, ..config(sim.local_addr()) }).await;
     let found = only_wrong(&report, "silence");
-    assert!(found.check.as_str() == "reply" && found.seen == "no reply within 300 ms", "{said}");
+    assert!(found.check.as_str() == "reply" && found.seen == "no reply within 300 ms", "{output}");
     assert!(found.advice.unwrap().remedy.contains("link.expect_reply: false"));
-    assert!(has(&report, Verdict::Note, "not checked", "it does not answer"), "{said}");
+    assert!(has(&report, Verdict::Note, "not checked", "the controller does not reply"), "{output}");
     assert_eq!(sim.record().counts.commands, 0);
 }
 
 #[tokio::test]
-async fn a_wrong_order_is_seen_by_who_is_refused_and_by_seq() {
-    // Answers what has come together from the last line to the first.
+async fn wrong_order_is_found_by_refusal_and_seq() {
+    // Replies to lines that came together in reverse order.
     let address = controller(|mut stream| async move {
         let mut buffer = vec![0; 4096];
         while let Ok(size @ 1..) = stream.read(&mut buffer).await {
-            // A piece of a line is answered when the rest is there.
+            // If only a part of a line has come, wait for the rest.
             let mut text = buffer[..size].to_vec();
             while !text.ends_with(b"\n") {
                 let Ok(size @ 1..) = stream.read(&mut buffer).await else { return };
@@ -412,34 +419,35 @@ async fn a_wrong_order_is_seen_by_who_is_refused_and_by_seq() {
     })
     .await;
     for seq in [false, true] {
-        let (report, said) = checked(&CheckConfig { seq, ..config(address) }).await;
-        assert!(wrong(&report).iter().all(|finding| finding.check.as_str() == "order"), "{said}");
+        let (report, output) = checked(&CheckConfig { seq, ..config(address) }).await;
+        assert!(wrong(&report).iter().all(|finding| finding.check.as_str() == "order"), "{output}");
         let words = if seq {
-            "the reply to line 6 was due, and that to line 7 came"
+            "the reply to line 6 was due, but the reply to line 7 came"
         } else {
             "were ok, ok, error, ok"
         };
-        assert!(has(&report, Verdict::Wrong, "order", words), "{said}");
+        assert!(has(&report, Verdict::Wrong, "order", words), "{output}");
     }
 }
 
 #[tokio::test]
-async fn a_seq_that_is_echoed_is_counted_and_one_that_is_made_up_is_named() {
+async fn echoed_seq_is_counted_and_invented_seq_named() {
     let echoing = by_rule(|line| echo_seq(line).into()).await;
-    let (report, said) = checked(&CheckConfig { seq: true, ..config(echoing) }).await;
+    let (report, output) = checked(&CheckConfig { seq: true, ..config(echoing) }).await;
     assert!(
-        wrong(&report).is_empty() && has(&report, Verdict::Ok, "seq", "replies had that of their line"),
-        "{said}"
+        wrong(&report).is_empty()
+            && has(&report, Verdict::Ok, "seq", "replies had the \"seq\" of their line"),
+        "{output}"
     );
 
     let made_up = by_rule(|line| reply(line).replace('}', ",\"seq\":4711}\n").into()).await;
-    let (report, said) = checked(&CheckConfig { seq: true, ..config(made_up) }).await;
-    assert_eq!(only_wrong(&report, "made up").check.as_str(), "seq", "{said}");
-    assert!(said.contains("a reply has \"seq\" 4711, the line that it answers had 1"), "{said}");
+    let (report, output) = checked(&CheckConfig { seq: true, ..config(made_up) }).await;
+    assert_eq!(only_wrong(&report, "made up").check.as_str(), "seq", "{output}");
+    assert!(output.contains("a reply has \"seq\" 4711, but its line had 1"), "{output}");
 }
 
 #[tokio::test]
-async fn a_controller_that_closes_after_each_reply_is_told_to_stay() {
+async fn controller_that_closes_after_each_reply_is_named() {
     let address = controller(|stream| async move {
         let (mut lines, mut out) = split(stream);
         if let Ok(Some(line)) = lines.next_line().await {
@@ -447,19 +455,22 @@ async fn a_controller_that_closes_after_each_reply_is_told_to_stay() {
         }
     })
     .await;
-    let (report, said) = checked(&config(address)).await;
-    assert!(has(&report, Verdict::Wrong, "stays connected", "it closed the connection"), "{said}");
-    assert!(has(&report, Verdict::Note, "not checked", "it closes the connection"), "{said}");
+    let (report, output) = checked(&config(address)).await;
+    assert!(
+        has(&report, Verdict::Wrong, "stays connected", "the controller closed the connection"),
+        "{output}"
+    );
+    assert!(has(&report, Verdict::Note, "not checked", "the controller closes the connection"), "{output}");
     assert!(
         wrong(&report)
             .iter()
             .all(|finding| ["stays connected", "reconnect"].contains(&finding.check.as_str())),
-        "{said}"
+        "{output}"
     );
 }
 
 #[tokio::test]
-async fn a_greeting_is_named_unless_it_was_told_of() {
+async fn unconfigured_greeting_is_named() {
     let greeting = |stream: TcpStream| async move {
         let (mut lines, mut out) = split(stream);
         let _ = out.write_all(b"ARM 1.2\r\nready\n").await;
@@ -469,20 +480,21 @@ async fn a_greeting_is_named_unless_it_was_told_of() {
             }
         }
     };
-    let (report, said) = checked(&config(controller(greeting).await)).await;
+    let (report, output) = checked(&config(controller(greeting).await)).await;
     let found = only_wrong(&report, "unannounced");
     assert!(
         found.check.as_str() == "greeting" && found.seen.contains(r"ARM 1.2\r\n came before the first line"),
-        "{said}"
+        "{output}"
     );
     assert_eq!(found.times, 2);
     assert!(found.advice.unwrap().remedy.contains("link.banner_lines"));
 
-    let told = CheckConfig { greeting: 2, ..config(controller(greeting).await) };
-    let (report, said) = checked(&told).await;
+    let configured = CheckConfig { greeting: 2, ..config(controller(greeting).await) };
+    let (report, output) = checked(&configured).await;
     assert!(
-        wrong(&report).is_empty() && has(&report, Verdict::Ok, "greeting", "2 on connecting, as told"),
-        "{said}"
+        wrong(&report).is_empty()
+            && has(&report, Verdict::Ok, "greeting", "2 lines on connecting, as configured"),
+        "{output}"
     );
 
     let too_many = CheckConfig {
@@ -490,12 +502,12 @@ async fn a_greeting_is_named_unless_it_was_told_of() {
         patience: Duration::from_millis(500),
         ..config(controller(greeting).await)
     };
-    let (report, said) = checked(&too_many).await;
-    assert!(has(&report, Verdict::Wrong, "greeting", "2 of 3 lines came on connecting"), "{said}");
+    let (report, output) = checked(&too_many).await;
+    assert!(has(&report, Verdict::Wrong, "greeting", "only 2 of 3 lines came on connecting"), "{output}");
 }
 
 #[tokio::test]
-async fn a_controller_that_takes_every_piece_for_a_line_is_told_about_streams() {
+async fn controller_that_reads_pieces_as_lines_is_named() {
     let address = controller(|mut stream| async move {
         let mut buffer = vec![0; 4096];
         while let Ok(size @ 1..) = stream.read(&mut buffer).await {
@@ -507,21 +519,21 @@ async fn a_controller_that_takes_every_piece_for_a_line_is_told_about_streams() 
     })
     .await;
     let patience = Duration::from_millis(500);
-    let (report, said) = checked(&CheckConfig { patience, ..config(address) }).await;
+    let (report, output) = checked(&CheckConfig { patience, ..config(address) }).await;
     let found = wrong(&report);
-    let pieces = found.iter().find(|finding| finding.check.as_str() == "byte by byte").expect(&said);
-    assert!(pieces.seen.contains("a line was answered more than once"), "{said}");
+    let pieces = found.iter().find(|finding| finding.check.as_str() == "byte by byte").expect(&output);
+    assert!(pieces.seen.contains("a line got more than one reply"), "{output}");
     assert!(pieces.advice.unwrap().rule.contains("TCP is a stream"));
-    assert!(found.iter().any(|finding| finding.check.as_str() == "two lines"), "{said}");
+    assert!(found.iter().any(|finding| finding.check.as_str() == "two lines"), "{output}");
 }
 
 #[tokio::test]
-async fn bad_lines_that_are_taken_or_end_the_connection_are_named() {
+async fn accepted_bad_line_or_disconnect_is_named() {
     let credulous = by_rule(|_| format!("{OK}\n").into()).await;
-    let (report, said) = checked(&config(credulous)).await;
-    assert!(has(&report, Verdict::Wrong, "unknown type", "no_such_type"), "{said}");
-    assert!(has(&report, Verdict::Wrong, "bad line", "\"this is no JSON\" was answered with ok"), "{said}");
-    assert_eq!(wrong(&report).len(), 2, "{said}");
+    let (report, output) = checked(&config(credulous)).await;
+    assert!(has(&report, Verdict::Wrong, "unknown type", "no_such_type"), "{output}");
+    assert!(has(&report, Verdict::Wrong, "bad line", "the reply to \"this is not JSON\" was ok"), "{output}");
+    assert_eq!(wrong(&report).len(), 2, "{output}");
 
     let touchy = controller(|stream| async move {
         let (mut lines, mut out) = split(stream);
@@ -533,28 +545,31 @@ async fn bad_lines_that_are_taken_or_end_the_connection_are_named() {
         }
     })
     .await;
-    let (report, said) = checked(&config(touchy)).await;
+    let (report, output) = checked(&config(touchy)).await;
     let found = only_wrong(&report, "ends at a bad line");
-    assert!(found.check.as_str() == "bad line" && found.seen == "it closed the connection", "{said}");
-    assert!(has(&report, Verdict::Ok, "reconnect", ""), "{said}");
+    assert!(
+        found.check.as_str() == "bad line" && found.seen == "the controller closed the connection",
+        "{output}"
+    );
+    assert!(has(&report, Verdict::Ok, "reconnect", ""), "{output}");
 }
 
 #[tokio::test]
-async fn commands_stops_and_heartbeats_that_are_refused_are_named_with_the_words_of_the_refusal() {
+async fn refused_lines_are_named_with_the_message() {
     let refusing = by_rule(|_| format!("{ERROR}\n").into()).await;
-    let (report, said) = checked(&config(refusing)).await;
-    assert!(has(&report, Verdict::Wrong, "command", "a line that is good was refused: \"no\""), "{said}");
+    let (report, output) = checked(&config(refusing)).await;
+    assert!(has(&report, Verdict::Wrong, "command", "a valid line was refused: \"no\""), "{output}");
 
     let sim = ArmSim::start(ArmSimConfig { commands_only: true, ..ArmSimConfig::default() }).await.unwrap();
-    let (report, said) =
+    let (report, output) =
         checked(&CheckConfig { stop: true, heartbeat: true, ..config(sim.local_addr()) }).await;
     let checks: Vec<_> = wrong(&report).iter().map(|finding| finding.check.as_str()).collect();
-    assert_eq!(checks, ["heartbeat", "stop"], "{said}");
-    assert!(has(&report, Verdict::Wrong, "stop", "type is \\\"stop\\\", expected"), "{said}");
+    assert_eq!(checks, ["heartbeat", "stop"], "{output}");
+    assert!(has(&report, Verdict::Wrong, "stop", "type is \\\"stop\\\", expected"), "{output}");
 }
 
 #[tokio::test]
-async fn a_controller_that_takes_one_connection_and_no_other_is_named() {
+async fn controller_that_accepts_only_one_connection_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -565,14 +580,14 @@ async fn a_controller_that_takes_one_connection_and_no_other_is_named() {
             let _ = out.write_all(format!("{}\n", reply(&line)).as_bytes()).await;
         }
     });
-    let (report, said) = checked(&config(address)).await;
+    let (report, output) = checked(&config(address)).await;
     let found = only_wrong(&report, "one connection");
-    assert!(found.check.as_str() == "reconnect" && found.seen.starts_with("no new connection: "), "{said}");
+    assert!(found.check.as_str() == "reconnect" && found.seen.starts_with("no new connection: "), "{output}");
 }
 
 #[tokio::test]
-async fn what_is_left_over_from_the_last_connection_is_named() {
-    // Replies of a dead connection are said on the next.
+async fn data_from_the_previous_connection_is_named() {
+    // The controller sends replies of an ended connection on the next one.
     let (late, replies) = mpsc::unbounded_channel::<String>();
     let replies = std::sync::Arc::new(tokio::sync::Mutex::new(replies));
     let address = controller(move |stream| {
@@ -583,7 +598,7 @@ async fn what_is_left_over_from_the_last_connection_is_named() {
                 let _ = out.write_all(reply.as_bytes()).await;
             }
             while let Ok(Some(line)) = lines.next_line().await {
-                // The last line of the first connection is half a line.
+                // The last line of the first connection is incomplete.
                 let text = format!("{}\n", reply(&line));
                 let unfinished = line.starts_with("{\"type\":\"command\"") && !line.ends_with('}');
                 if unfinished || out.write_all(text.as_bytes()).await.is_err() {
@@ -594,15 +609,15 @@ async fn what_is_left_over_from_the_last_connection_is_named() {
         }
     })
     .await;
-    let (report, said) = checked(&config(address)).await;
+    let (report, output) = checked(&config(address)).await;
     let found = only_wrong(&report, "left over");
     assert!(
         found.check.as_str() == "reconnect" && found.seen.contains("came before the first line was sent"),
-        "{said}"
+        "{output}"
     );
     assert!(found.advice.unwrap().rule.contains("starts fresh"));
 
-    // Half a line of a dead connection is glued to the first of the next.
+    // The controller joins half a line of an ended connection to the first line of the next.
     let buffer = std::sync::Arc::new(tokio::sync::Mutex::new(Vec::<u8>::new()));
     let address = controller(move |mut stream| {
         let buffer = std::sync::Arc::clone(&buffer);
@@ -620,21 +635,21 @@ async fn what_is_left_over_from_the_last_connection_is_named() {
         }
     })
     .await;
-    let (report, said) = checked(&config(address)).await;
+    let (report, output) = checked(&config(address)).await;
     let found = only_wrong(&report, "glued");
-    assert!(found.check.as_str() == "reconnect" && found.seen.contains("was refused"), "{said}");
+    assert!(found.check.as_str() == "reconnect" && found.seen.contains("was refused"), "{output}");
 }
 
 #[tokio::test]
-async fn state_that_was_promised_and_is_not_there_is_named() {
+async fn missing_state_is_named() {
     let sim = ArmSim::start(ArmSimConfig::default()).await.unwrap();
-    let (report, said) = checked(&CheckConfig { state: true, ..config(sim.local_addr()) }).await;
+    let (report, output) = checked(&CheckConfig { state: true, ..config(sim.local_addr()) }).await;
     let found = only_wrong(&report, "state");
-    assert!(found.check.as_str() == "state" && found.seen.starts_with("0 of "), "{said}");
+    assert!(found.check.as_str() == "state" && found.seen.starts_with("0 of "), "{output}");
 }
 
 #[tokio::test]
-async fn a_controller_that_dials_in_is_waited_for_and_checked_alike() {
+async fn controller_that_connects_is_checked_the_same_way() {
     let (addresses, mut listening) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         let address: String = listening.recv().await.unwrap();
@@ -651,19 +666,19 @@ async fn a_controller_that_dials_in_is_waited_for_and_checked_alike() {
         }
     });
     let listen = CheckConfig { listen: true, ..config("127.0.0.1:0".parse().unwrap()) };
-    let mut said = String::new();
-    let say = |line: &str| {
-        said.extend([line, "\n"]);
+    let mut output = String::new();
+    let print = |line: &str| {
+        output.extend([line, "\n"]);
         if let Some(rest) = line.strip_prefix("listening on ") {
             addresses.send(rest.split(',').next().unwrap().to_owned()).unwrap();
         }
     };
-    let report = check::run(&listen, Person::agreeing(), say).await.unwrap();
-    assert!(wrong(&report).is_empty(), "{said}");
-    assert!(has(&report, Verdict::Ok, "connect", "it dialled in"), "{said}");
+    let report = check::run(&listen, Operator::agreeing(), print).await.unwrap();
+    assert!(wrong(&report).is_empty(), "{output}");
+    assert!(has(&report, Verdict::Ok, "connect", "the controller connected"), "{output}");
 }
 
-/// The executable's exit code, output and errors.
+/// Runs the executable. Returns its exit code, output and errors.
 async fn arm_check(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_arm_check"));
     command.args(arguments);
@@ -672,7 +687,8 @@ async fn arm_check(arguments: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), out, errors)
 }
 
-/// A controller of datagrams: what it answers to a line, and whether to the sender or always to the first.
+/// Starts a UDP controller with the given reply to a line. It replies to the sender, or always to
+/// the first sender.
 async fn datagrams(rule: impl Fn(&str) -> String + Send + 'static, to_the_first: bool) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
@@ -695,36 +711,36 @@ fn echo_seq(line: &str) -> String {
 }
 
 #[tokio::test]
-async fn datagrams_are_checked_with_seq_and_without_what_only_streams_have() {
+async fn datagrams_are_checked_with_seq_without_stream_checks() {
     let udp = |address| CheckConfig { udp: true, seq: true, stop: true, ..config(address) };
     let wordy = |line: &str| echo_seq(line).replace("received", &"received ".repeat(300));
-    let (report, said) = checked(&udp(datagrams(wordy, false).await)).await;
-    assert!(wrong(&report).is_empty() && has(&report, Verdict::Ok, "seq", ""), "{said}");
+    let (report, output) = checked(&udp(datagrams(wordy, false).await)).await;
+    assert!(wrong(&report).is_empty() && has(&report, Verdict::Ok, "seq", ""), "{output}");
     assert!(
         has(&report, Verdict::Ok, "stop", "") && has(&report, Verdict::Ok, "reconnect", "the new sender"),
-        "{said}"
+        "{output}"
     );
-    assert!(!said.contains("byte by byte"), "{said}");
+    assert!(!output.contains("byte by byte"), "{output}");
 
-    let (report, said) = checked(&udp(datagrams(|line| format!("{}\n", reply(line)), false).await)).await;
+    let (report, output) = checked(&udp(datagrams(|line| format!("{}\n", reply(line)), false).await)).await;
     let found = only_wrong(&report, "no seq");
-    assert!(found.check.as_str() == "seq" && found.advice.unwrap().rule.contains("over UDP"), "{said}");
+    assert!(found.check.as_str() == "seq" && found.advice.unwrap().rule.contains("over UDP"), "{output}");
 
     let patience = Duration::from_millis(300);
     let stubborn = CheckConfig { patience, ..udp(datagrams(echo_seq, true).await) };
-    let (report, said) = checked(&stubborn).await;
+    let (report, output) = checked(&stubborn).await;
     let found = only_wrong(&report, "to the first");
-    assert!(found.check.as_str() == "reply" && found.advice.unwrap().remedy.contains("sender"), "{said}");
+    assert!(found.check.as_str() == "reply" && found.advice.unwrap().remedy.contains("sender"), "{output}");
 
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let nobody = taken.local_addr().unwrap();
+    let closed_port = taken.local_addr().unwrap();
     drop(taken);
-    let (report, said) = checked(&udp(nobody)).await;
-    assert!(has(&report, Verdict::Wrong, "command", "nobody takes datagrams there"), "{said}");
+    let (report, output) = checked(&udp(closed_port)).await;
+    assert!(has(&report, Verdict::Wrong, "command", "no program receives datagrams there"), "{output}");
 }
 
 #[tokio::test]
-async fn the_exit_code_tells_conformant_wrong_and_not_checked_apart() {
+async fn exit_code_distinguishes_conformant_wrong_and_unchecked() {
     let sim = ArmSim::start(ArmSimConfig::default()).await.unwrap();
     let port = sim.local_addr().port().to_string();
     let (code, out, _) =
@@ -738,7 +754,7 @@ async fn the_exit_code_tells_conformant_wrong_and_not_checked_apart() {
     assert_eq!(code, Some(1), "{out}");
     assert!(out.contains("\nWRONG state: 0 of ") && out.contains("\nnot conformant: "), "{out}");
 
-    // A port that is taken, and nobody listens on it.
+    // A port that is reserved but does not listen.
     let taken = TcpSocket::new_v4().unwrap();
     taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -765,52 +781,54 @@ async fn controllers_page_shows_the_output_of_arm_check() {
     let page = std::fs::read_to_string(page).unwrap();
     let excerpt = page.split("```text\n→ ").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let shouting = by_rule(|_| br#"{"status": "OK", "message": "Moving to 200.0"}"#.to_vec()).await;
-    let (_, said) = checked(&config(shouting)).await;
+    let (_, output) = checked(&config(shouting)).await;
     for line in excerpt.lines() {
-        // Every run has times of its own.
+        // The times differ in every run.
         let line = line.strip_suffix("   0.3 ms").unwrap_or(line);
-        assert!(said.contains(line), "{line}");
+        assert!(output.contains(line), "{line}");
     }
 }
 
 #[tokio::test]
-async fn the_help_has_an_example_and_says_that_the_arm_moves() {
+async fn help_has_example_and_warns_of_motion() {
     let (code, help, _) = arm_check(&["--help"]).await;
     assert_eq!(code, Some(0));
-    for words in
-        ["It moves the arm, and asks before", "arm_check 192.168.1.50 5000 --at 200 0 200", "Exit code: 0"]
-    {
+    for words in [
+        "arm_check moves the arm, but asks first",
+        "arm_check 192.168.1.50 5000 --at 200 0 200",
+        "Exit code: 0",
+    ] {
         assert!(help.contains(words), "{words}");
     }
 }
 
-/// One place for another.
+/// Converts one position to another.
 type Reading = fn([f64; 3]) -> [f64; 3];
 
 /// Words of a question, and the answer.
 type Answers<'a> = &'a [(&'a str, &'a str)];
 
-/// The arm behind a controller, in millimetres, and what the controller makes of it.
+/// An arm and its controller, in millimetres, with their faults.
 #[derive(Clone, Copy)]
 struct Model {
     /// Where the arm goes for the numbers of a command.
     reads: Reading,
-    /// What the controller says of where the arm is, if it says it.
+    /// The reported position, if the controller reports it.
     reports: Option<Reading>,
-    /// In mm/s.
+    /// The speed in mm/s.
     speed: f64,
-    /// Goes to all targets, one after another, and not to the newest.
+    /// Whether the arm goes to all targets in order, instead of the newest.
     queues: bool,
-    /// Goes somewhere else when a connection ends.
+    /// Whether the arm homes when a connection ends.
     homes: bool,
-    /// Says where the arm is in answers to commands, and to nothing else.
+    /// Whether only replies to commands report the position.
     reports_to_commands: bool,
-    /// Refuses what is higher, in mm.
+    /// Refuses higher positions, in mm.
     ceiling: f64,
-    /// More members of a reply.
-    says: &'static str,
-    /// Where the arm stands first.
-    stands: [f64; 3],
+    /// Additional members of a reply.
+    extra: &'static str,
+    /// The position at the start.
+    start: [f64; 3],
 }
 
 const HONEST: Model = Model {
@@ -821,21 +839,21 @@ const HONEST: Model = Model {
     homes: false,
     reports_to_commands: false,
     ceiling: f64::INFINITY,
-    says: r#","gripper":"closed""#,
-    stands: [200.0, 50.0, 300.0],
+    extra: r#","gripper":"closed""#,
+    start: [200.0, 50.0, 300.0],
 };
 
-/// An arm at work.
+/// A simulated arm.
 struct ModelArm {
     model: Model,
     at: [f64; 3],
     targets: VecDeque<[f64; 3]>,
     now: Instant,
-    /// Each command: its numbers, the word for the gripper, and how far it is from the arm.
+    /// For each command: its numbers, its gripper, and its distance from the arm.
     commands: Vec<([f64; 3], String, f64)>,
     farthest: f64,
     heartbeats: usize,
-    /// Is where it was sent when it answers.
+    /// Whether the arm is at its target when it replies.
     echoes: bool,
 }
 
@@ -859,7 +877,7 @@ impl ModelArm {
             self.at = target;
             self.targets.pop_front();
         }
-        self.farthest = self.farthest.max(distance(self.at, self.model.stands));
+        self.farthest = self.farthest.max(distance(self.at, self.model.start));
     }
 
     fn answer(&mut self, line: &str) -> String {
@@ -891,16 +909,16 @@ impl ModelArm {
             let [x, y, z] = reports(self.at);
             format!(r#","position":[{x},{y},{z}]"#)
         });
-        let (position, says) = (position.unwrap_or_default(), self.model.says);
-        format!("{{\"status\":\"ok\"{position}{says}}}\n")
+        let (position, extra) = (position.unwrap_or_default(), self.model.extra);
+        format!("{{\"status\":\"ok\"{position}{extra}}}\n")
     }
 }
 
-/// A controller with an arm, and the arm.
+/// Starts a controller with an arm. Returns its address and the arm.
 async fn arm(model: Model) -> (SocketAddr, SharedArm) {
     let arm = ModelArm {
         model,
-        at: model.stands,
+        at: model.start,
         targets: VecDeque::new(),
         now: Instant::now(),
         commands: Vec::new(),
@@ -933,22 +951,23 @@ async fn arm(model: Model) -> (SocketAddr, SharedArm) {
     (address, arm)
 }
 
-/// Motion around where the arm stands, whatever it is; nothing is asked of the gripper.
+/// Allows motion around the present position of the arm. The gripper stays as it is.
 fn anywhere(address: SocketAddr) -> CheckConfig {
     let allowed = Allowed::new(None, PositionUnit::Millimetres, 5.0, None).unwrap();
     CheckConfig { allowed: Some(allowed), ..config(address) }
 }
 
-/// Answers of a person who sees what the arm does: to the first question whose words are in the list.
-fn person<'a>(answers: Answers<'a>) -> impl Fn(&str) -> Option<String> + Send + Sync + 'a {
+/// Returns an operator who sees what the arm does. The first entry whose words are in the question
+/// gives the answer.
+fn operator<'a>(answers: Answers<'a>) -> impl Fn(&str) -> Option<String> + Send + Sync + 'a {
     |question| {
         let usual = [
             ("Is the way free", "yes"),
-            ("Where does its tool stand", "200 50 300"),
+            ("position of its tool", "200 50 300"),
             ("open or closed now", "closed"),
             ("Did it stay there", "yes"),
             ("too little to see", "no"),
-            ("Did it go there", "yes"),
+            ("Did the arm go there", "yes"),
             ("Did you see the same", ""),
             ("Ready?", ""),
             ("go on moving", "no"),
@@ -960,37 +979,36 @@ fn person<'a>(answers: Answers<'a>) -> impl Fn(&str) -> Option<String> + Send + 
 }
 
 #[tokio::test]
-async fn nothing_moves_before_a_person_has_said_yes() {
-    for (consent, words) in
-        [("no", "and not \"yes\""), ("", "and not \"yes\""), ("(gone)", "nobody answered")]
+async fn nothing_moves_before_the_operator_agrees() {
+    for (consent, words) in [("no", "and not \"yes\""), ("", "and not \"yes\""), ("(gone)", "got no answer")]
     {
         let (address, arm) = arm(HONEST).await;
         let config = CheckConfig { allowed: Some(allowed()), ..config(address) };
-        let (report, said) = answered(&config, person(&[("Is the way free", consent)])).await;
+        let (report, output) = answered(&config, operator(&[("Is the way free", consent)])).await;
         let error = report.unwrap_err().to_string();
         assert!(error.starts_with("nothing was moved") && error.contains(words), "{error}");
-        assert_eq!(arm.lock().unwrap().commands, [], "{said}");
+        assert_eq!(arm.lock().unwrap().commands, [], "{output}");
     }
 }
 
 #[tokio::test]
-async fn an_arm_that_reports_is_moved_from_there_by_small_steps() {
+async fn motion_starts_at_reported_position_in_small_steps() {
     let (address, arm) = arm(HONEST).await;
     let at = Some([240.0, 50.0, 300.0]);
     let allowed = Some(Allowed::new(at, PositionUnit::Millimetres, 5.0, None).unwrap());
-    let (report, said) = answered(&CheckConfig { allowed, ..config(address) }, person(&[])).await;
+    let (report, output) = answered(&CheckConfig { allowed, ..config(address) }, operator(&[])).await;
     let report = report.unwrap();
-    assert!(wrong(&report).is_empty(), "{said}");
+    assert!(wrong(&report).is_empty(), "{output}");
     for words in [
-        "  from     x=200.0 y=50.0 z=300.0 mm, where the controller says that it stands\n",
+        "  from     x=200.0 y=50.0 z=300.0 mm, the position that the controller reports\n",
         "then to x=240.0 y=50.0 z=300.0 mm, 40 mm away",
-        "steps of 5 mm at most; long ways at 50 mm/s",
+        "steps of 5 mm at most; long distances at 50 mm/s",
         "gripper  stays closed",
     ] {
-        assert!(said.contains(words), "{words}: {said}");
+        assert!(output.contains(words), "{words}: {output}");
     }
-    for check in ["place", "first command", "directions", "queue"] {
-        assert!(has(&report, Verdict::Ok, check, ""), "{check}: {said}");
+    for check in ["position", "first command", "directions", "queue"] {
+        assert!(has(&report, Verdict::Ok, check, ""), "{check}: {output}");
     }
     let arm = arm.lock().unwrap();
     assert_eq!(arm.commands[0].0, [200.0, 50.0, 300.0]);
@@ -999,21 +1017,21 @@ async fn an_arm_that_reports_is_moved_from_there_by_small_steps() {
         assert_eq!(command.1, "closed");
     }
     let steps = arm.commands.windows(2).map(|pair| distance(pair[0].0, pair[1].0));
-    assert!(steps.fold(0.0, f64::max) <= 5.0, "{said}");
+    assert!(steps.fold(0.0, f64::max) <= 5.0, "{output}");
 }
 
 #[tokio::test]
-async fn a_person_says_where_an_arm_is_that_does_not_report() {
-    let silent = Model { reports: None, says: "", ..HONEST };
+async fn operator_enters_an_unreported_position() {
+    let silent = Model { reports: None, extra: "", ..HONEST };
     let (address, silent_arm) = arm(silent).await;
-    let (report, said) = answered(&anywhere(address), person(&[])).await;
+    let (report, output) = answered(&anywhere(address), operator(&[])).await;
     let report = report.unwrap();
-    assert!(wrong(&report).is_empty(), "{said}");
-    assert!(said.contains("where it stands by your word. IF IT STANDS ELSEWHERE"), "{said}");
-    for words in ["5 mm along +x, the arm did the same", "5 mm along +y", "5 mm along +z"] {
-        assert!(has(&report, Verdict::Ok, "directions", words), "{said}");
+    assert!(wrong(&report).is_empty(), "{output}");
+    assert!(output.contains("the position that you gave. IF THE ARM IS ELSEWHERE"), "{output}");
+    for words in ["5 mm along +x, the arm moved the same", "5 mm along +y", "5 mm along +z"] {
+        assert!(has(&report, Verdict::Ok, "directions", words), "{output}");
     }
-    assert!(has(&report, Verdict::Ok, "queue", "the arm stood still"), "{said}");
+    assert!(has(&report, Verdict::Ok, "queue", "the arm then stood still"), "{output}");
     {
         let arm = silent_arm.lock().unwrap();
         assert_eq!((arm.commands[0].0, arm.commands[0].1.as_str()), ([200.0, 50.0, 300.0], "closed"));
@@ -1021,92 +1039,96 @@ async fn a_person_says_where_an_arm_is_that_does_not_report() {
     }
 
     for (question, answer, words) in [
-        ("Where does its tool stand", "there", "could be understood"),
-        ("Where does its tool stand", "1 2 nan", "could be understood"),
-        ("Where does its tool stand", "(gone)", "nobody answered"),
-        ("open or closed now", "ajar", "could be understood"),
-        ("open or closed now", "(gone)", "nobody answered"),
+        ("position of its tool", "there", "was valid"),
+        ("position of its tool", "1 2 nan", "was valid"),
+        ("position of its tool", "(gone)", "got no answer"),
+        ("open or closed now", "ajar", "was valid"),
+        ("open or closed now", "(gone)", "got no answer"),
     ] {
         let (address, arm) = arm(silent).await;
-        let (report, said) = answered(&anywhere(address), person(&[(question, answer)])).await;
+        let (report, output) = answered(&anywhere(address), operator(&[(question, answer)])).await;
         let error = report.unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
-        assert_eq!(arm.lock().unwrap().commands, [], "{said}");
+        assert_eq!(arm.lock().unwrap().commands, [], "{output}");
     }
 }
 
 #[tokio::test]
-async fn a_script_says_what_the_controller_does_not() {
-    let silent = Model { reports: None, says: "", ..HONEST };
+async fn script_must_give_unreported_state() {
+    let silent = Model { reports: None, extra: "", ..HONEST };
     let at = Some([200.0, 50.0, 300.0]);
-    for (at, gripper, words) in [(None, Some(Gripper::Open), "give --at"), (at, None, "give --gripper")] {
+    for (at, gripper, words) in [(None, Some(Gripper::Open), "Give --at"), (at, None, "Give --gripper")] {
         let (address, arm) = arm(silent).await;
         let allowed = Some(Allowed::new(at, PositionUnit::Millimetres, 5.0, gripper).unwrap());
         let config = CheckConfig { allowed, ..config(address) };
-        let error = check::run(&config, Person::agreeing(), |_| {}).await.unwrap_err().to_string();
+        let error = check::run(&config, Operator::agreeing(), |_| {}).await.unwrap_err().to_string();
         assert!(error.starts_with("nothing was moved") && error.contains(words), "{error}");
         assert_eq!(arm.lock().unwrap().commands, []);
     }
     let (address, arm) = arm(silent).await;
     let allowed = Some(Allowed::new(at, PositionUnit::Millimetres, 5.0, Some(Gripper::Open)).unwrap());
-    let (report, said) = checked(&CheckConfig { allowed, ..config(address) }).await;
-    assert!(wrong(&report).is_empty(), "{said}");
-    assert!(said.contains("gripper  told to be open (--gripper): IT MOVES if it is not so now"), "{said}");
+    let (report, output) = checked(&CheckConfig { allowed, ..config(address) }).await;
+    assert!(wrong(&report).is_empty(), "{output}");
+    assert!(
+        output.contains("gripper  is commanded open (--gripper): IT MOVES unless it is open already"),
+        "{output}"
+    );
     for check in ["directions", "queue"] {
-        assert!(has(&report, Verdict::Note, check, "with --yes nobody is asked"), "{said}");
+        assert!(has(&report, Verdict::Note, check, "with --yes the operator is not asked"), "{output}");
     }
     assert_eq!(arm.lock().unwrap().commands[0].1, "open");
 }
 
 #[tokio::test]
-async fn a_place_that_a_person_says_wrongly_is_found_by_the_first_reply() {
+async fn wrongly_entered_position_is_found_by_first_reply() {
     let (address, arm) = arm(Model { reports_to_commands: true, speed: 20.0, ..HONEST }).await;
-    let (report, said) = answered(&anywhere(address), person(&[("does its tool stand", "300 50 300")])).await;
+    let (report, output) =
+        answered(&anywhere(address), operator(&[("position of its tool", "300 50 300")])).await;
     let report = report.unwrap();
     let found = only_wrong(&report, "elsewhere");
-    assert!(found.check.as_str() == "first command" && found.seen.contains("x=200.0 y=50.0"), "{said}");
+    assert!(found.check.as_str() == "first command" && found.seen.contains("x=200.0 y=50.0"), "{output}");
     {
         let arm = arm.lock().unwrap();
-        assert!(arm.commands.len() == 1 && arm.farthest < 50.0, "{said}");
+        assert!(arm.commands.len() == 1 && arm.farthest < 50.0, "{output}");
     }
 
     let (address, _) = self::arm(Model { reports_to_commands: true, ..HONEST }).await;
-    let (report, said) = answered(&anywhere(address), person(&[])).await;
+    let (report, output) = answered(&anywhere(address), operator(&[])).await;
     let report = report.unwrap();
-    assert!(wrong(&report).is_empty() && has(&report, Verdict::Ok, "directions", "+z"), "{said}");
+    assert!(wrong(&report).is_empty() && has(&report, Verdict::Ok, "directions", "+z"), "{output}");
 }
 
 #[tokio::test]
-async fn a_position_that_is_the_command_is_noted() {
+async fn position_that_repeats_the_command_is_noted() {
     let (address, echoing) = arm(Model { speed: 1e9, ..HONEST }).await;
-    // The reply to a command tells the command.
+    // The reply to a command reports the position of the command.
     echoing.lock().unwrap().echoes = true;
-    let (report, said) = checked(&anywhere(address)).await;
-    assert!(wrong(&report).is_empty() && has(&report, Verdict::Note, "measured", "at once"), "{said}");
+    let (report, output) = checked(&anywhere(address)).await;
+    assert!(wrong(&report).is_empty() && has(&report, Verdict::Note, "measured", "within 4 ms"), "{output}");
     let (address, _) = arm(HONEST).await;
-    let (report, said) = checked(&anywhere(address)).await;
-    assert!(!has(&report, Verdict::Note, "measured", ""), "{said}");
+    let (report, output) = checked(&anywhere(address)).await;
+    assert!(!has(&report, Verdict::Note, "measured", ""), "{output}");
 }
 
 #[tokio::test]
-async fn a_refusal_on_the_way_ends_the_way() {
+async fn refusal_ends_the_motion() {
     let (address, arm) = arm(Model { ceiling: 302.0, ..HONEST }).await;
     let at = Some([200.0, 50.0, 400.0]);
     let allowed = Some(Allowed::new(at, PositionUnit::Millimetres, 5.0, None).unwrap());
-    let (report, said) = checked(&CheckConfig { allowed, ..config(address) }).await;
+    let (report, output) = checked(&CheckConfig { allowed, ..config(address) }).await;
     let found = only_wrong(&report, "ceiling");
-    assert!(found.check.as_str() == "command" && found.seen.contains("too high"), "{said}");
-    assert!(arm.lock().unwrap().farthest < 6.0, "{said}");
-    assert!(!said.contains(r#""z":310"#), "it was not sent behind what was refused: {said}");
+    assert!(found.check.as_str() == "command" && found.seen.contains("too high"), "{output}");
+    assert!(arm.lock().unwrap().farthest < 6.0, "{output}");
+    assert!(!output.contains(r#""z":310"#), "no command follows the refused one: {output}");
 }
 
-/// A report that is no place: the model, the check that finds it, and its words.
+/// An invalid report of the position: the model, the check that finds it, and words of the finding.
 type FaultyPlace = (Model, &'static str, &'static str);
 
 #[tokio::test]
-async fn a_report_that_cannot_be_a_place_moves_nothing() {
+async fn implausible_report_moves_nothing() {
     let faults: [FaultyPlace; 6] = [
-        (Model { reports: Some(|_| [0.0; 3]), ..HONEST }, "place", "exactly 0, 0, 0"),
+        (Model { reports: Some(|_| [0.0; 3]), ..HONEST }, "position", "exactly 0, 0, 0"),
         (Model { reports: Some(|at| at.map(|mm| mm / 1000.0)), ..HONEST }, "unit", "0.4 mm from the base"),
         (Model { reports: Some(|at| at.map(|mm| mm / 10.0)), ..HONEST }, "unit", "36.4 mm from the base"),
         (
@@ -1114,43 +1136,48 @@ async fn a_report_that_cannot_be_a_place_moves_nothing() {
             "unit",
             "364005.5 mm from the base",
         ),
-        (Model { says: r#","fault":"joint 3""#, ..HONEST }, "place", "reports a fault: \"joint 3\""),
-        (Model { says: r#","moving":true"#, ..HONEST }, "place", "nobody here has sent it"),
+        (Model { extra: r#","fault":"joint 3""#, ..HONEST }, "position", "reports a fault: \"joint 3\""),
+        (
+            Model { extra: r#","moving":true"#, ..HONEST },
+            "position",
+            "although arm_check has sent no command",
+        ),
     ];
     join_all(faults.map(|(model, check, words)| async move {
         let (address, arm) = arm(model).await;
         let config = CheckConfig { patience: Duration::from_millis(300), ..anywhere(address) };
-        let (report, said) = answered(&config, person(&[])).await;
+        let (report, output) = answered(&config, operator(&[])).await;
         let report = report.unwrap();
         let found = only_wrong(&report, words);
-        assert!(found.check.as_str() == check && found.seen.contains(words), "{said}");
-        assert!(has(&report, Verdict::Note, "not checked", "along +x, +y and +z"), "{said}");
-        assert_eq!(arm.lock().unwrap().commands, [], "{said}");
+        assert!(found.check.as_str() == check && found.seen.contains(words), "{output}");
+        assert!(has(&report, Verdict::Note, "not checked", "along +x, +y and +z"), "{output}");
+        assert_eq!(arm.lock().unwrap().commands, [], "{output}");
     }))
     .await;
 }
 
 #[tokio::test]
-async fn an_arm_that_is_moved_while_a_person_thinks_is_asked_about_again() {
+async fn operator_is_asked_again_if_the_arm_moved() {
     let (address, model_arm) = arm(HONEST).await;
     let moved = Arc::clone(&model_arm);
-    let usual = person(&[]);
-    let (report, said) = answered(&anywhere(address), |question| {
+    let usual = operator(&[]);
+    let (report, output) = answered(&anywhere(address), |question| {
         let mut arm = moved.lock().unwrap();
-        if question.contains("Is the way free") && arm.at == HONEST.stands {
+        if question.contains("Is the way free") && arm.at == HONEST.start {
             arm.at = [230.0, 50.0, 300.0];
         }
         usual(question)
     })
     .await;
-    assert!(wrong(&report.unwrap()).is_empty(), "{said}");
-    assert_eq!(said.matches("Is the way free").count(), 2, "{said}");
+    assert!(wrong(&report.unwrap()).is_empty(), "{output}");
+    assert_eq!(output.matches("Is the way free").count(), 2, "{output}");
     assert_eq!(model_arm.lock().unwrap().commands[0].0, [230.0, 50.0, 300.0]);
 }
 
 #[tokio::test]
-async fn what_the_arm_does_otherwise_is_read_from_its_position() {
-    // What the controller makes of a command differs from what it reports only around the place, or everywhere.
+async fn wrong_motion_is_read_from_the_reported_position() {
+    // The controller reads commands differently from its reports: everywhere, or only around the
+    // position.
     let faults: [(&str, Reading, &str, &str); 6] = [
         (
             "x mirrored",
@@ -1176,108 +1203,111 @@ async fn what_the_arm_does_otherwise_is_read_from_its_position() {
     ];
     join_all(faults.map(|(name, reads, check, words)| async move {
         let (address, arm) = arm(Model { reads, ..HONEST }).await;
-        let (report, said) = checked(&anywhere(address)).await;
-        assert!(has(&report, Verdict::Wrong, check, words), "{name}: {said}");
+        let (report, output) = checked(&anywhere(address)).await;
+        assert!(has(&report, Verdict::Wrong, check, words), "{name}: {output}");
         let farthest = arm.lock().unwrap().farthest;
-        assert!(farthest < 30.0, "{name}: it went {farthest} mm: {said}");
+        assert!(farthest < 30.0, "{name}: it went {farthest} mm: {output}");
         let swapped = name == "x and y swapped";
-        assert!(swapped == has(&report, Verdict::Wrong, "direction y", "along +x"), "{name}: {said}");
+        assert!(swapped == has(&report, Verdict::Wrong, "direction y", "along +x"), "{name}: {output}");
     }))
     .await;
 }
 
 fn here() -> [f64; 3] {
-    HONEST.stands
+    HONEST.start
 }
 
 #[tokio::test]
-async fn an_arm_that_leaves_where_it_stands_is_stopped_and_its_leap_explained() {
+async fn jump_at_first_command_is_stopped_and_explained() {
     let faults: [(Reading, &str); 3] = [
         (|[x, y, z]| [-x, y, z], "x is mirrored"),
         (|[x, y, z]| [y, x, z], "x and y are swapped"),
-        (|at| at.map(|number| number * 10.0), "10 times what they are"),
+        (|at| at.map(|number| number * 10.0), "10 times their value"),
     ];
     join_all(faults.map(|(reads, words)| async move {
         let (address, arm) = arm(Model { reads, speed: 20.0, ..HONEST }).await;
-        let (report, said) =
+        let (report, output) =
             checked(&CheckConfig { settle: Duration::from_millis(100), ..anywhere(address) }).await;
         let found = only_wrong(&report, words);
-        assert!(found.check.as_str() == "first command" && found.seen.contains(words), "{said}");
+        assert!(found.check.as_str() == "first command" && found.seen.contains(words), "{output}");
         let arm = arm.lock().unwrap();
-        assert_eq!((arm.commands.len(), arm.targets.len()), (1, 0), "{said}");
-        assert!(arm.farthest < 100.0, "it was stopped after {} mm: {said}", arm.farthest);
+        assert_eq!((arm.commands.len(), arm.targets.len()), (1, 0), "{output}");
+        assert!(arm.farthest < 100.0, "it was stopped after {} mm: {output}", arm.farthest);
     }))
     .await;
 }
 
 #[tokio::test]
-async fn what_a_person_sees_is_a_finding_with_what_to_set() {
+async fn operator_observation_becomes_a_finding_with_settings() {
     let silent = Model { reports: None, ..HONEST };
     let faults: [(Answers, &str, &str); 8] = [
         (&[("Did it stay there", "no")], "first command", "went somewhere else"),
         (&[("by 0.005 mm", "yes")], "unit", "1000 times as far: set wire.position_unit: m"),
         (&[("by 0.05 mm", "yes")], "unit", "100 times as far"),
         (&[("by 0.5 mm", "yes")], "unit", "10 times as far: set wire.position_unit: cm"),
-        (&[("+x. Did it go", "-x")], "direction x", "along -x: mirrored"),
-        (&[("+y. Did it go", "0")], "direction y", "did not move"),
-        (&[("+x. Did it go", "+x 50")], "unit", "10 times as far"),
+        (&[("+x. Did the arm go", "-x")], "direction x", "along -x: mirrored"),
+        (&[("+y. Did the arm go", "0")], "direction y", "did not move"),
+        (&[("+x. Did the arm go", "+x 50")], "unit", "10 times as far"),
         (&[("go on moving", "yes")], "queue", "went on moving"),
     ];
     join_all(faults.map(|(answers, check, words)| async move {
         let (address, _) = arm(silent).await;
-        let (report, said) = answered(&anywhere(address), person(answers)).await;
+        let (report, output) = answered(&anywhere(address), operator(answers)).await;
         let report = report.unwrap();
         let found = only_wrong(&report, words);
-        assert!(found.check.as_str() == check && found.seen.contains(words), "{said}");
+        assert!(found.check.as_str() == check && found.seen.contains(words), "{output}");
     }))
     .await;
     for (answers, settings) in [
         (
-            &[("+x. Did it go", "-x")][..],
+            &[("+x. Did the arm go", "-x")][..],
             "retarget.rotation_rpy: [0.0, 0.0, 0.0], retarget.scale: [-1.0, 1.0, 1.0]",
         ),
         (
-            &[("+x. Did it go", "+y"), ("+y. Did it go", "-x")],
+            &[("+x. Did the arm go", "+y"), ("+y. Did the arm go", "-x")],
             "retarget.rotation_rpy: [0.0, 0.0, -1.5708], retarget.scale: [1.0, 1.0, 1.0]",
         ),
     ] {
         let (address, _) = arm(silent).await;
-        let (_, said) = answered(&anywhere(address), person(answers)).await;
-        assert!(said.contains(settings), "{said}");
+        let (_, output) = answered(&anywhere(address), operator(answers)).await;
+        assert!(output.contains(settings), "{output}");
     }
 }
 
 #[tokio::test]
-async fn what_a_person_sees_outweighs_what_is_reported() {
+async fn operator_observation_overrides_the_report() {
     let (address, _) = arm(HONEST).await;
-    let (report, said) = answered(&anywhere(address), person(&[("+y. Did you see", "-y")])).await;
+    let (report, output) = answered(&anywhere(address), operator(&[("+y. Did you see", "-y")])).await;
     let report = report.unwrap();
     let found = only_wrong(&report, "seen");
-    assert!(found.check.as_str() == "direction y" && found.seen.ends_with("along -y: mirrored"), "{said}");
+    assert!(found.check.as_str() == "direction y" && found.seen.ends_with("along -y: mirrored"), "{output}");
 }
 
 #[tokio::test]
-async fn a_person_who_leaves_ends_motion_and_not_the_check() {
+async fn operator_who_leaves_ends_only_the_motion() {
     let (address, arm) = arm(Model { reports: None, ..HONEST }).await;
-    let (report, said) = answered(&anywhere(address), person(&[("by 0.005 mm", "(gone)")])).await;
+    let (report, output) = answered(&anywhere(address), operator(&[("by 0.005 mm", "(gone)")])).await;
     let report = report.unwrap();
-    assert!(has(&report, Verdict::Note, "directions", "nobody says what the arm did"), "{said}");
-    let (commands, _) = said.rsplit_once("too little to see").unwrap();
+    assert!(
+        has(&report, Verdict::Note, "directions", "the operator did not report what the arm did"),
+        "{output}"
+    );
+    let (commands, _) = output.rsplit_once("too little to see").unwrap();
     let arm = arm.lock().unwrap();
     assert!(arm.farthest < 1.0 && arm.commands.len() == commands.matches("→ {\"type\":\"command\"").count());
 }
 
 #[tokio::test]
-async fn a_queue_is_seen_by_how_long_the_arm_moves_on() {
+async fn queue_is_found_by_the_duration_of_motion() {
     let slow = Model { speed: 25.0, ..HONEST };
     join_all([false, true].map(|queues| async move {
         let (address, _) = arm(Model { queues, ..slow }).await;
-        let (report, said) = checked(&anywhere(address)).await;
+        let (report, output) = checked(&anywhere(address)).await;
         match queues {
-            false => assert!(wrong(&report).is_empty(), "{said}"),
+            false => assert!(wrong(&report).is_empty(), "{output}"),
             true => {
                 let found = only_wrong(&report, "queue");
-                assert_eq!(found.check.as_str(), "queue", "{said}");
+                assert_eq!(found.check.as_str(), "queue", "{output}");
                 assert!(found.advice.unwrap().remedy.contains("link.max_in_flight"));
             }
         }
@@ -1286,21 +1316,21 @@ async fn a_queue_is_seen_by_how_long_the_arm_moves_on() {
 }
 
 #[tokio::test]
-async fn an_arm_that_homes_when_the_connection_is_lost_is_not_sent_on() {
+async fn arm_that_homes_on_disconnect_gets_no_command() {
     let (address, homed) = arm(Model { homes: true, ..HONEST }).await;
-    let (report, said) = checked(&anywhere(address)).await;
+    let (report, output) = checked(&anywhere(address)).await;
     let found = only_wrong(&report, "homes");
     assert!(
-        found.check.as_str() == "place" && found.seen.contains("is at x=300.0 y=0.0 z=300.0 mm now"),
-        "{said}"
+        found.check.as_str() == "position" && found.seen.contains("is now at x=300.0 y=0.0 z=300.0 mm"),
+        "{output}"
     );
-    let last = said.rfind(r#"→ {"type":"command""#).unwrap();
-    assert!(last < said.find("before the connection was lost").unwrap(), "{said}");
+    let last = output.rfind(r#"→ {"type":"command""#).unwrap();
+    assert!(last < output.find("before the connection was lost").unwrap(), "{output}");
     assert_eq!(homed.lock().unwrap().at, [300.0, 0.0, 300.0]);
 }
 
 #[tokio::test]
-async fn a_controller_that_closes_at_a_heartbeat_is_asked_no_more_of_them() {
+async fn controller_that_closes_at_heartbeat_gets_no_more() {
     let address = controller(|stream| async move {
         let (mut lines, mut out) = split(stream);
         while let Ok(Some(line)) = lines.next_line().await {
@@ -1311,27 +1341,33 @@ async fn a_controller_that_closes_at_a_heartbeat_is_asked_no_more_of_them() {
         }
     })
     .await;
-    let (report, said) = checked(&config(address)).await;
+    let (report, output) = checked(&config(address)).await;
     let found = only_wrong(&report, "closes");
-    assert!(found.check.as_str() == "bad line" && found.seen == "it closed the connection", "{said}");
-    assert_eq!(said.matches("→ {\"type\":\"heartbeat\"").count(), 1, "{said}");
-    assert!(has(&report, Verdict::Ok, "command", "") && has(&report, Verdict::Ok, "reconnect", ""), "{said}");
+    assert!(
+        found.check.as_str() == "bad line" && found.seen == "the controller closed the connection",
+        "{output}"
+    );
+    assert_eq!(output.matches("→ {\"type\":\"heartbeat\"").count(), 1, "{output}");
+    assert!(
+        has(&report, Verdict::Ok, "command", "") && has(&report, Verdict::Ok, "reconnect", ""),
+        "{output}"
+    );
 }
 
 #[tokio::test]
-async fn a_connection_is_kept_alive_while_a_person_thinks() {
+async fn connection_stays_alive_while_the_operator_thinks() {
     let (address, arm) = arm(HONEST).await;
-    let heard = Arc::clone(&arm);
+    let watched = Arc::clone(&arm);
     let (sender, answers) = mpsc::unbounded_channel();
-    let mut said = String::new();
+    let mut output = String::new();
     let config = CheckConfig { heartbeat: true, ..anywhere(address) };
-    let report = check::run(&config, Person::answering(answers), |line| {
-        said.extend([line, "\n"]);
+    let report = check::run(&config, Operator::answering(answers), |line| {
+        output.extend([line, "\n"]);
         if line.starts_with("? Is the way free") {
-            let (sender, heard) = (sender.clone(), Arc::clone(&heard));
-            let before = heard.lock().unwrap().heartbeats;
+            let (sender, watched) = (sender.clone(), Arc::clone(&watched));
+            let before = watched.lock().unwrap().heartbeats;
             tokio::spawn(async move {
-                while heard.lock().unwrap().heartbeats < before + 2 {
+                while watched.lock().unwrap().heartbeats < before + 2 {
                     sleep(Duration::from_millis(10)).await;
                 }
                 sender.send("yes".to_owned()).unwrap();
@@ -1342,10 +1378,10 @@ async fn a_connection_is_kept_alive_while_a_person_thinks() {
     })
     .await
     .unwrap();
-    assert!(wrong(&report).is_empty(), "{said}");
+    assert!(wrong(&report).is_empty(), "{output}");
 }
 
-/// The executable with lines on its standard input.
+/// Runs the executable with lines on its standard input.
 async fn arm_check_with(arguments: &[&str], input: &'static str) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_arm_check"));
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -1365,7 +1401,7 @@ async fn answers_are_read_from_the_standard_input() {
     let port = address.port().to_string();
     let (code, out, errors) = arm_check_with(&["127.0.0.1", &port], "").await;
     assert_eq!(code, Some(2), "{out}");
-    assert!(errors.contains("nobody answered") && errors.contains("give --yes"), "{errors}");
+    assert!(errors.contains("got no answer") && errors.contains("give --yes"), "{errors}");
     let (code, out, _) = arm_check_with(&["127.0.0.1", &port], "no\n").await;
     assert_eq!(code, Some(2), "{out}");
     assert_eq!(arm.lock().unwrap().commands, []);
@@ -1374,13 +1410,14 @@ async fn answers_are_read_from_the_standard_input() {
     assert!(out.contains("? Is the way free"), "{out}");
 }
 
-/// Whether the client has gone. Asks the system, because the runtime learns of the end later.
+/// Returns whether the client has disconnected. Asks the system, because the runtime learns of the
+/// end later.
 fn has_ended(stream: &TcpStream) -> bool {
     matches!(socket2::SockRef::from(stream).peek(&mut [std::mem::MaybeUninit::uninit()]), Ok(0))
 }
 
-/// A controller that says where its arm is, and leaves a second client waiting; `reads_on` tells whether it reads to the end before
-/// it obeys. What it obeyed is at the end of its place.
+/// Starts a controller that reports a position and lets a second client wait. If `reads_on`, it
+/// reads to the end before it executes a line. The last executed command is its position.
 async fn serial(reads_on: bool) -> SocketAddr {
     let place = std::sync::Arc::new(std::sync::Mutex::new([200.0, 0.0, 200.0]));
     controller(move |mut stream| {
@@ -1410,31 +1447,31 @@ async fn serial(reads_on: bool) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn obeying_a_client_that_is_gone_is_named() {
+async fn executing_a_disconnected_client_is_named() {
     for reads_on in [false, true] {
         let address = serial(reads_on).await;
         let config = CheckConfig { heartbeat: true, patience: Duration::from_millis(500), ..config(address) };
-        let (report, said) = checked(&config).await;
+        let (report, output) = checked(&config).await;
         if reads_on {
-            assert!(wrong(&report).is_empty(), "{said}");
-            assert!(has(&report, Verdict::Ok, "gone client", "moves nothing"), "{said}");
+            assert!(wrong(&report).is_empty(), "{output}");
+            assert!(has(&report, Verdict::Ok, "gone client", "moves nothing"), "{output}");
         } else {
-            let found = only_wrong(&report, "it obeys whoever is gone");
+            let found = only_wrong(&report, "it executes commands of a disconnected client");
             assert_eq!(found.check.as_str(), "gone client");
-            assert!(found.advice.unwrap().remedy.contains("before you obey the first line"));
+            assert!(found.advice.unwrap().remedy.contains("before you execute the first line"));
         }
-        let waiting = has(&report, Verdict::Note, "second client", "was not answered for 0.5 s")
-            || has(&report, Verdict::Note, "second client", "was not answered for 500 ms");
-        assert!(waiting, "{said}");
+        let waiting = has(&report, Verdict::Note, "second client", "got no reply for 0.5 s")
+            || has(&report, Verdict::Note, "second client", "got no reply for 500 ms");
+        assert!(waiting, "{output}");
     }
 }
 
 #[tokio::test]
-async fn a_second_client_that_is_refused_or_served_is_fine() {
-    // The simulated arm serves all.
+async fn refused_or_served_second_client_is_ok() {
+    // The simulated arm serves all clients.
     let sim = ArmSim::start(ArmSimConfig { report_state: true, ..ArmSimConfig::default() }).await.unwrap();
-    let (report, said) = checked(&CheckConfig { heartbeat: true, ..config(sim.local_addr()) }).await;
-    assert!(has(&report, Verdict::Ok, "second client", "answered at once"), "{said}");
-    assert!(has(&report, Verdict::Ok, "gone client", ""), "{said}");
-    assert!(wrong(&report).is_empty(), "{said}");
+    let (report, output) = checked(&CheckConfig { heartbeat: true, ..config(sim.local_addr()) }).await;
+    assert!(has(&report, Verdict::Ok, "second client", "got an immediate reply"), "{output}");
+    assert!(has(&report, Verdict::Ok, "gone client", ""), "{output}");
+    assert!(wrong(&report).is_empty(), "{output}");
 }

@@ -1,4 +1,4 @@
-//! The simulated controller over real sockets: the protocol, the record, every fault.
+//! The simulated controller over real sockets: the protocol, the record, and every fault.
 
 use std::{io, time::Duration};
 
@@ -31,7 +31,7 @@ impl Client {
         self.0.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
-    /// The next line with its newline; less, if the stream ends before.
+    /// Returns the next line with its newline, or a part of it if the stream ends before.
     async fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         within(self.0.read_line(&mut line)).await.map(|_| line)
@@ -42,15 +42,15 @@ impl Client {
         self.line().await.unwrap()
     }
 
-    /// All there is until the end, and how it ended.
+    /// Returns everything up to the end, and how the stream ended.
     async fn rest(&mut self) -> (String, io::Result<()>) {
         let mut rest = Vec::new();
         let end = within(self.0.read_to_end(&mut rest)).await.map(|_| ());
         (String::from_utf8(rest).unwrap(), end)
     }
 
-    /// Whether nothing comes, for a while.
-    async fn hears_nothing(&mut self) -> bool {
+    /// Returns whether nothing comes for a while.
+    async fn receives_nothing(&mut self) -> bool {
         timeout(Duration::from_millis(150), self.0.fill_buf()).await.is_err()
     }
 }
@@ -63,7 +63,7 @@ async fn sim() -> ArmSim {
     ArmSim::start(ArmSimConfig::default()).await.unwrap()
 }
 
-/// A controller with a fault written as on the command line.
+/// Starts a controller with a fault in the notation of the command line.
 async fn faulty(fault: &str) -> ArmSim {
     let faults = vec![fault.parse().unwrap()];
     ArmSim::start(ArmSimConfig { faults, ..ArmSimConfig::default() }).await.unwrap()
@@ -74,7 +74,7 @@ fn is_reset(end: &io::Result<()>) -> bool {
 }
 
 #[tokio::test]
-async fn commands_are_answered_byte_for_byte_and_recorded_in_order() {
+async fn command_replies_are_exact_and_recorded_in_order() {
     let sim = sim().await;
     let mut client = Client::connect(&sim).await;
     for x in 0..3 {
@@ -89,7 +89,7 @@ async fn commands_are_answered_byte_for_byte_and_recorded_in_order() {
 }
 
 #[tokio::test]
-async fn lines_that_are_no_command_get_an_error_reply_and_the_connection_lives() {
+async fn invalid_line_gets_error_and_connection_stays() {
     let config = ArmSimConfig { reach: Some(0.5), strict: true, ..ArmSimConfig::default() };
     let sim = ArmSim::start(config).await.unwrap();
     let mut client = Client::connect(&sim).await;
@@ -115,7 +115,7 @@ async fn lines_that_are_no_command_get_an_error_reply_and_the_connection_lives()
 }
 
 #[tokio::test]
-async fn bytes_that_cannot_be_followed_end_the_connection() {
+async fn undecodable_bytes_end_the_connection() {
     let sim = sim().await;
     for (nth, (bytes, why)) in
         (1..).zip([(vec![b'{'; 5000], "longer than 4096 bytes"), (vec![0xff, b'\n'], "not UTF-8")])
@@ -130,7 +130,7 @@ async fn bytes_that_cannot_be_followed_end_the_connection() {
 }
 
 #[tokio::test]
-async fn one_client_at_a_time_means_the_second_is_closed_at_once() {
+async fn second_of_one_client_is_disconnected_immediately() {
     let config = ArmSimConfig { clients: Clients::One, ..ArmSimConfig::default() };
     let sim = ArmSim::start(config).await.unwrap();
     let mut first = Client::connect(&sim).await;
@@ -144,7 +144,7 @@ async fn one_client_at_a_time_means_the_second_is_closed_at_once() {
 }
 
 #[tokio::test]
-async fn many_clients_are_recorded_each_by_itself() {
+async fn each_client_has_its_own_record() {
     let sim = sim().await;
     let (mut first, mut second) = (Client::connect(&sim).await, Client::connect(&sim).await);
     within(sim.wait_for(|record| record.counts.connections == 2)).await;
@@ -156,7 +156,7 @@ async fn many_clients_are_recorded_each_by_itself() {
 }
 
 #[tokio::test]
-async fn the_arm_moves_at_a_finite_speed_and_its_state_is_reported_in_the_wires_unit() {
+async fn arm_speed_and_reported_unit_are_as_configured() {
     let home = Position::new(0.1, 0.0, 0.2).unwrap();
     let config = ArmSimConfig {
         home,
@@ -177,7 +177,7 @@ async fn the_arm_moves_at_a_finite_speed_and_its_state_is_reported_in_the_wires_
 }
 
 #[tokio::test]
-async fn a_stop_halts_the_arm_where_it_is_with_its_gripper_until_the_next_command() {
+async fn stop_halts_the_arm_until_the_next_command() {
     let sim = ArmSim::start(ArmSimConfig { report_state: true, ..ArmSimConfig::default() }).await.unwrap();
     let mut client = Client::connect(&sim).await;
     let far_away = COMMAND.replace("120.0", "90000.0");
@@ -197,7 +197,7 @@ async fn a_stop_halts_the_arm_where_it_is_with_its_gripper_until_the_next_comman
         "{reply}"
     );
     assert!(reply.ends_with("\"gripper\":\"closed\",\"moving\":false}\n"), "{reply}");
-    assert_eq!(client.ask(STOP).await, reply, "it stands where it said");
+    assert_eq!(client.ask(STOP).await, reply, "it stays at the reported position");
     assert!(client.ask(&far_away).await.contains("\"moving\":true"));
 
     let record = sim.record();
@@ -209,7 +209,7 @@ async fn a_stop_halts_the_arm_where_it_is_with_its_gripper_until_the_next_comman
 }
 
 #[tokio::test]
-async fn a_heartbeat_is_answered_and_counted_and_moves_and_halts_nothing() {
+async fn heartbeat_is_counted_and_moves_nothing() {
     let sim = ArmSim::start(ArmSimConfig { speed: 1e-6, ..ArmSimConfig::default() }).await.unwrap();
     let mut client = Client::connect(&sim).await;
     assert_eq!(client.ask(COMMAND).await, OK);
@@ -220,7 +220,7 @@ async fn a_heartbeat_is_answered_and_counted_and_moves_and_halts_nothing() {
 }
 
 #[tokio::test]
-async fn a_greeting_comes_before_anything_else() {
+async fn greeting_comes_first() {
     let greeting = vec!["AetherArm 3".to_owned(), "ready".to_owned()];
     let sim = ArmSim::start(ArmSimConfig { greeting, ..ArmSimConfig::default() }).await.unwrap();
     let mut client = Client::connect(&sim).await;
@@ -230,26 +230,30 @@ async fn a_greeting_comes_before_anything_else() {
 }
 
 #[tokio::test]
-async fn who_shows_the_token_is_let_in_and_nobody_else() {
+async fn only_the_right_token_is_accepted() {
     let config = ArmSimConfig { token: Some("sesame".into()), ..ArmSimConfig::default() };
     let sim = ArmSim::start(config).await.unwrap();
     for (line, why) in
-        [(r#"{"type":"hello","token":"open up"}"#, "the token is another"), (COMMAND, "before anything else")]
+        [(r#"{"type":"hello","token":"open up"}"#, "the token is wrong"), (COMMAND, "as the first line")]
     {
         let mut client = Client::connect(&sim).await;
         let refused = client.ask(line).await;
         assert!(refused.starts_with("{\"status\":\"error\"") && refused.contains(why), "{refused}");
-        assert!(client.line().await.unwrap_or_default().is_empty(), "it was not shown the door");
+        assert!(client.line().await.unwrap_or_default().is_empty(), "the connection stayed open");
     }
     let mut client = Client::connect(&sim).await;
     let welcome = client.ask(r#"{"type":"hello","token":"sesame"}"#).await;
     assert_eq!(welcome, "{\"status\":\"ok\",\"message\":\"Welcome\"}\n");
     assert_eq!(client.ask(COMMAND).await, OK);
-    assert_eq!(sim.record().counts.commands, 1, "a hello is no command, and strangers are not heard");
+    assert_eq!(
+        sim.record().counts.commands,
+        1,
+        "a hello is not a command, and a client without a token sends none"
+    );
 }
 
 #[tokio::test]
-async fn the_number_of_a_line_is_echoed() {
+async fn line_number_is_echoed() {
     let sim = sim().await;
     let mut client = Client::connect(&sim).await;
     let line = r#"{"type":"heartbeat","seq":17}"#;
@@ -260,33 +264,33 @@ async fn the_number_of_a_line_is_echoed() {
 }
 
 #[tokio::test]
-async fn an_arm_whose_client_falls_silent_for_its_ttl_halts() {
+async fn silence_longer_than_ttl_halts_the_arm() {
     let config = ArmSimConfig { speed: 0.01, ..ArmSimConfig::default() };
     let sim = ArmSim::start(config).await.unwrap();
     let mut events = sim.events();
     let mut client = Client::connect(&sim).await;
     client.ask(&COMMAND.replace("\"closed\"", "\"closed\",\"ttl\":100")).await;
     assert!(sim.state().moving);
-    // A line without one takes it back.
+    // A line without a `ttl` ends the limit.
     client.ask(COMMAND).await;
-    assert!(client.hears_nothing().await);
+    assert!(client.receives_nothing().await);
     assert_eq!(sim.record().counts.expiries, 0);
     assert!(sim.state().moving);
     client.ask(&COMMAND.replace("\"closed\"", "\"closed\",\"ttl\":1")).await;
     within(sim.wait_for(|record| record.counts.expiries == 1)).await;
     assert!(!sim.state().moving);
-    let told = within(async {
+    let halted = within(async {
         loop {
             if let Event::Expired { ttl, .. } = events.recv().await.unwrap() {
                 return ttl;
             }
         }
     });
-    assert_eq!(told.await, Duration::from_millis(1));
+    assert_eq!(halted.await, Duration::from_millis(1));
 }
 
 #[tokio::test]
-async fn a_stop_that_is_refused_halts_nothing() {
+async fn refused_stop_halts_nothing() {
     for (config, line, message) in [
         (
             ArmSimConfig { commands_only: true, ..ArmSimConfig::default() },
@@ -313,19 +317,19 @@ async fn a_stop_that_is_refused_halts_nothing() {
 }
 
 #[tokio::test]
-async fn a_silent_controller_obeys_a_stop_and_does_not_answer_it() {
+async fn silent_controller_executes_stop_without_reply() {
     let sim = ArmSim::start(ArmSimConfig { speed: 1e-6, ..ArmSimConfig::default() }).await.unwrap();
     let mut client = Client::connect(&sim).await;
     assert_eq!(client.ask(COMMAND).await, OK);
     sim.set_fault(Some(Fault::Silence));
     client.send(STOP).await;
     within(sim.wait_for_stops(1)).await;
-    assert!(client.hears_nothing().await);
+    assert!(client.receives_nothing().await);
     assert!(!sim.state().moving);
 }
 
 #[tokio::test]
-async fn a_delayed_reply_comes_late_and_shows_a_client_that_sends_ahead() {
+async fn delayed_reply_reveals_lines_sent_ahead() {
     let sim = faulty("delay:0.1x1").await;
     let mut client = Client::connect(&sim).await;
     let three = format!("{COMMAND}\n{COMMAND}\n{COMMAND}");
@@ -336,14 +340,14 @@ async fn a_delayed_reply_comes_late_and_shows_a_client_that_sends_ahead() {
 }
 
 #[tokio::test]
-async fn a_silent_controller_obeys_and_does_not_answer() {
+async fn silent_controller_executes_command_without_reply() {
     let sim = sim().await;
     let mut client = Client::connect(&sim).await;
     assert_eq!(client.ask(COMMAND).await, OK);
     sim.set_fault(Some(Fault::Silence));
     client.send(&COMMAND.replace("closed", "open")).await;
     within(sim.wait_for_commands(2)).await;
-    assert!(client.hears_nothing().await);
+    assert!(client.receives_nothing().await);
     assert_eq!(sim.state().gripper, Gripper::Open);
     sim.set_fault(None);
     assert_eq!(client.ask(COMMAND).await, OK);
@@ -351,7 +355,7 @@ async fn a_silent_controller_obeys_and_does_not_answer() {
 }
 
 #[tokio::test]
-async fn a_half_open_controller_reads_nothing_until_the_fault_ends() {
+async fn half_open_controller_reads_after_the_fault_ends() {
     let sim = sim().await;
     let mut client = Client::connect(&sim).await;
     assert_eq!(client.ask(COMMAND).await, OK);
@@ -359,22 +363,22 @@ async fn a_half_open_controller_reads_nothing_until_the_fault_ends() {
     client.send(COMMAND).await;
     let mut late = Client::connect(&sim).await;
     late.send(COMMAND).await;
-    assert!(client.hears_nothing().await && late.hears_nothing().await);
+    assert!(client.receives_nothing().await && late.receives_nothing().await);
     assert_eq!(sim.record().counts.commands, 1);
     sim.set_fault(None);
     assert_eq!((client.line().await.unwrap().as_str(), late.line().await.unwrap().as_str()), (OK, OK));
 }
 
 #[tokio::test]
-async fn a_connection_can_go_half_open_after_some_commands() {
+async fn connection_can_go_half_open_after_commands() {
     let sim = faulty("half-open@1").await;
     let mut client = Client::connect(&sim).await;
     assert_eq!(client.ask(COMMAND).await, OK);
     client.send(&format!("{COMMAND}\n{COMMAND}")).await;
     within(sim.wait_for_commands(2)).await;
-    assert!(client.hears_nothing().await);
+    assert!(client.receives_nothing().await);
     assert_eq!(sim.record().counts.commands, 2);
-    // A client that gives up is not even noticed.
+    // The controller does not notice that the client disconnects.
     drop(client);
     let mut other = Client::connect(&sim).await;
     other.send(COMMAND).await;
@@ -383,7 +387,7 @@ async fn a_connection_can_go_half_open_after_some_commands() {
 }
 
 #[tokio::test]
-async fn a_reset_mid_line_leaves_half_a_reply_and_a_reset() {
+async fn reset_mid_line_sends_half_a_reply() {
     let sim = faulty("reset-mid-line@1").await;
     let mut client = Client::connect(&sim).await;
     assert_eq!(client.ask(COMMAND).await, OK);
@@ -399,7 +403,7 @@ async fn a_reset_mid_line_leaves_half_a_reply_and_a_reset() {
 }
 
 #[tokio::test]
-async fn a_close_mid_line_leaves_half_a_reply_and_an_end() {
+async fn close_mid_line_sends_half_a_reply() {
     let sim = faulty("close-mid-line").await;
     let mut client = Client::connect(&sim).await;
     client.send(COMMAND).await;
@@ -409,7 +413,7 @@ async fn a_close_mid_line_leaves_half_a_reply_and_an_end() {
 }
 
 #[tokio::test]
-async fn a_split_reply_comes_in_many_pieces() {
+async fn split_reply_comes_in_pieces() {
     let sim = faulty("split").await;
     let mut client = Client::connect(&sim).await;
     client.send(COMMAND).await;
@@ -426,18 +430,18 @@ async fn a_split_reply_comes_in_many_pieces() {
 }
 
 #[tokio::test]
-async fn merged_replies_wait_for_each_other_and_come_in_one_piece() {
+async fn merged_replies_come_in_one_piece() {
     let sim = faulty("merge").await;
     let mut client = Client::connect(&sim).await;
     client.send(COMMAND).await;
     within(sim.wait_for_commands(1)).await;
-    assert!(client.hears_nothing().await);
+    assert!(client.receives_nothing().await);
     client.send(COMMAND).await;
     let piece = within(client.0.fill_buf()).await.unwrap();
     assert_eq!(std::str::from_utf8(piece).unwrap(), OK.repeat(2));
     let length = piece.len();
     client.0.consume(length);
-    // What is held back when the fault ends is not lost.
+    // A held reply is still sent if the fault ends.
     client.send(COMMAND).await;
     within(sim.wait_for_commands(3)).await;
     sim.set_fault(None);
@@ -445,16 +449,16 @@ async fn merged_replies_wait_for_each_other_and_come_in_one_piece() {
 }
 
 #[tokio::test]
-async fn replies_can_come_twice_or_say_anything() {
+async fn reply_can_be_duplicate_or_any_line() {
     let sim = faulty("twice@0x1").await;
     let mut client = Client::connect(&sim).await;
     assert_eq!((client.ask(COMMAND).await.as_str(), client.line().await.unwrap().as_str()), (OK, OK));
-    sim.set_fault(Some(Fault::Say("{\"status\":\"maybe\"}".to_owned())));
+    sim.set_fault(Some(Fault::Line("{\"status\":\"maybe\"}".to_owned())));
     assert_eq!(client.ask(COMMAND).await, "{\"status\":\"maybe\"}\n");
 }
 
 #[tokio::test]
-async fn what_is_no_line_can_be_answered_too() {
+async fn malformed_replies_are_possible() {
     for (fault, start) in
         [("binary", &b"{\"status\":\"\xff\"}\n"[..]), ("flood", &[b'x'; 5000]), ("drip", b"..")]
     {
@@ -465,7 +469,7 @@ async fn what_is_no_line_can_be_answered_too() {
         within(client.0.read_exact(&mut answer)).await.unwrap();
         assert_eq!(answer, start, "{fault}");
     }
-    // A drip ends with the fault, and the line that it answered stays without an answer.
+    // The drip ends with the fault, and its line gets no reply.
     let sim = faulty("drip@0x1").await;
     let mut client = Client::connect(&sim).await;
     client.send(COMMAND).await;
@@ -475,7 +479,7 @@ async fn what_is_no_line_can_be_answered_too() {
 }
 
 #[tokio::test]
-async fn the_judge_is_told_what_comes_and_goes_on_real_sockets() {
+async fn monitor_records_connects_and_disconnects() {
     let sim = ArmSim::start(ArmSimConfig { monitor: Some(Rules::default()), ..ArmSimConfig::default() });
     let sim = sim.await.unwrap();
     let violations = || sim.record().counts.violations;
@@ -483,16 +487,17 @@ async fn the_judge_is_told_what_comes_and_goes_on_real_sockets() {
     let at =
         |x: f64| COMMAND.replace("120.0", &format!("{x:?}")).replace("35.5", "0.0").replace("210.0", "200.0");
     let mut client = Client::connect(&sim).await;
-    // Steps so short that they are slow enough however soon the replies come.
+    // The steps are so short that their speed is allowed however fast the replies come.
     for step in 0..5 {
         assert_eq!(client.ask(&at(202.0 + 0.001 * f64::from(step))).await, OK);
     }
     assert_eq!(violations(), 0);
-    // Two lines in one segment: the second was not sent after the reply to the first.
+    // Two lines in one segment: the second was sent before the reply to the first.
     client.send(&format!("{}\n{}", at(202.004), at(202.004))).await;
     assert_eq!((client.line().await.unwrap(), client.line().await.unwrap()), (OK.to_owned(), OK.to_owned()));
     assert_eq!(violations(), 1);
-    // 502 mm at once: too fast unless this machine stands still for 2 s. And then an end in the middle of a line.
+    // 502 mm in one step is too fast unless the machine stops for 2 s. Then the stream ends in the
+    // middle of a line.
     client.ask(&at(-300.0)).await;
     assert_eq!(violations(), 2);
     client.0.write_all(b"{\"type\":").await.unwrap();
@@ -508,7 +513,7 @@ async fn the_judge_is_told_what_comes_and_goes_on_real_sockets() {
 }
 
 #[tokio::test]
-async fn the_judge_does_not_take_a_silence_for_one_of_the_client_while_the_controller_does_not_look() {
+async fn stopped_controller_is_not_a_silent_client() {
     let sim = ArmSim::start(ArmSimConfig { monitor: Some(Rules::default()), ..ArmSimConfig::default() });
     let sim = sim.await.unwrap();
     let at =
@@ -524,17 +529,17 @@ async fn the_judge_does_not_take_a_silence_for_one_of_the_client_while_the_contr
         }
         client.send(&at(203.0)).await;
         if !looks {
-            // The runtime's only thread, and with it the controller's.
+            // This blocks the only thread of the runtime, and so the controller.
             std::thread::sleep(Duration::from_millis(700));
             sim.set_fault(None);
         }
         assert_eq!(client.line().await.unwrap(), OK);
-        assert_eq!(sim.record().counts.violations, violations, "looks: {looks}");
+        assert_eq!(sim.record().counts.violations, violations, "polls the socket: {looks}");
     }
 }
 
 #[tokio::test]
-async fn an_error_reply_refuses_the_command_and_moves_nothing() {
+async fn error_reply_refuses_and_moves_nothing() {
     let sim = faulty("error:joint \"3\" limit@0x1").await;
     let mut client = Client::connect(&sim).await;
     assert_eq!(client.ask(COMMAND).await, "{\"status\":\"error\",\"message\":\"joint \\\"3\\\" limit\"}\n");
@@ -544,31 +549,31 @@ async fn an_error_reply_refuses_the_command_and_moves_nothing() {
 }
 
 #[tokio::test]
-async fn a_crash_resets_everyone_and_a_restart_listens_on_the_same_port() {
+async fn restart_after_crash_uses_the_same_port() {
     let sim = ArmSim::start(ArmSimConfig { speed: 1e-6, ..ArmSimConfig::default() }).await.unwrap();
     let mut client = Client::connect(&sim).await;
     assert_eq!(client.ask(COMMAND).await, OK);
     assert!(sim.state().moving);
     sim.crash().await;
-    assert_eq!(sim.record().connected(), 0, "a crash returns before it is over");
-    assert!(!sim.state().moving, "a crashed controller's arm goes on");
+    assert_eq!(sim.record().connected(), 0, "crash() returned before the crash was complete");
+    assert!(!sim.state().moving, "the arm of a crashed controller moves on");
     let (rest, end) = client.rest().await;
     assert!(rest.is_empty() && is_reset(&end), "{rest:?} {end:?}");
     let refused = TcpStream::connect(sim.local_addr()).await.unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     assert_eq!(sim.record().connections[0].ended.clone().unwrap().1, Ended::Crash);
     sim.crash().await;
-    assert_eq!(sim.record().counts.crashes, 1, "what has crashed does not crash again");
+    assert_eq!(sim.record().counts.crashes, 1, "a crashed controller crashes again");
 
     sim.restart().await.unwrap();
     assert_eq!(Client::connect(&sim).await.ask(COMMAND).await, OK);
     sim.restart().await.unwrap();
-    assert_eq!(sim.record().counts.crashes, 2, "what runs crashes before it restarts");
+    assert_eq!(sim.record().counts.crashes, 2, "a running controller crashes before its restart");
     assert_eq!(Client::connect(&sim).await.ask(COMMAND).await, OK);
 }
 
 #[tokio::test]
-async fn a_crash_can_wait_for_a_command_and_come_back_by_itself() {
+async fn triggered_restart_comes_back_by_itself() {
     let sim = faulty("restart:0.05@2").await;
     let mut events = sim.events();
     let mut client = Client::connect(&sim).await;
@@ -588,7 +593,7 @@ async fn a_crash_can_wait_for_a_command_and_come_back_by_itself() {
 }
 
 #[tokio::test]
-async fn a_crash_without_a_trigger_happens_at_once_and_recovery_ends_it() {
+async fn crash_without_trigger_is_immediate_until_recovery() {
     let sim = sim().await;
     let mut client = Client::connect(&sim).await;
     assert_eq!(client.ask(COMMAND).await, OK);
@@ -600,7 +605,7 @@ async fn a_crash_without_a_trigger_happens_at_once_and_recovery_ends_it() {
 }
 
 #[tokio::test]
-async fn dropping_the_controller_closes_port_and_connections() {
+async fn dropped_controller_closes_port_and_connections() {
     let sim = sim().await;
     let address = sim.local_addr();
     let mut client = Client::connect(&sim).await;
@@ -612,7 +617,7 @@ async fn dropping_the_controller_closes_port_and_connections() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_and_numbers_that_make_no_arm_are_refused() {
+async fn taken_port_and_invalid_numbers_are_refused() {
     let first = sim().await;
     let taken = ArmSimConfig { port: first.local_addr().port(), ..ArmSimConfig::default() };
     assert_eq!(ArmSim::start(taken).await.unwrap_err().kind(), io::ErrorKind::AddrInUse);

@@ -1,5 +1,5 @@
-//! The `arm_sim` executable, as a person or a launch file runs it.
-#![allow(clippy::disallowed_methods)] // a process that does not end is noticed by the clock
+//! The `arm_sim` executable, as a user or a launch file runs it.
+#![allow(clippy::disallowed_methods)] // the clock detects a process that does not end
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -22,7 +22,7 @@ struct Running {
     address: String,
 }
 
-/// Far longer than anything here takes.
+/// Much longer than any test takes.
 const TOO_LONG: Duration = Duration::from_secs(20);
 
 impl Running {
@@ -47,7 +47,8 @@ impl Running {
         writeln!(self.child.stdin.as_mut().unwrap(), "{word}").unwrap();
     }
 
-    /// The next line it prints; `None` when it has ended. Until this is first called nobody reads what it prints.
+    /// Returns the next printed line, or `None` if the process has ended. The output is not read
+    /// before the first call.
     fn line(&mut self) -> Option<String> {
         let out = &mut self.out;
         let lines = self.lines.get_or_insert_with(|| {
@@ -59,11 +60,11 @@ impl Running {
         match lines.recv_timeout(TOO_LONG) {
             Ok(line) => Some(line),
             Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => panic!("it prints nothing and does not end"),
+            Err(RecvTimeoutError::Timeout) => panic!("arm_sim prints nothing and does not end"),
         }
     }
 
-    /// Reads on until a line has the text, and returns that line.
+    /// Reads until a line contains the text, and returns that line.
     fn shown(&mut self, text: &str) -> String {
         let asked = Instant::now();
         while let Some(line) = self.line().filter(|_| asked.elapsed() < TOO_LONG) {
@@ -79,22 +80,22 @@ impl Running {
         assert!(kill.success());
     }
 
-    /// What it prints until it ends, and its exit code.
+    /// Returns the remaining output and the exit code.
     fn end(&mut self) -> (Vec<String>, Option<i32>) {
         let asked = Instant::now();
         let rest = std::iter::from_fn(|| self.line())
-            .inspect(|line| assert!(asked.elapsed() < TOO_LONG, "it does not end, and says {line}"))
+            .inspect(|line| assert!(asked.elapsed() < TOO_LONG, "arm_sim does not end, but prints {line}"))
             .collect();
         (rest, self.exit_code())
     }
 
-    /// The exit code, once it has ended; nothing more is read.
+    /// Waits for the end and returns the exit code. Does not read the output.
     fn exit_code(&mut self) -> Option<i32> {
         let asked = Instant::now();
         loop {
             match self.child.try_wait().unwrap() {
                 Some(status) => return status.code(),
-                None if asked.elapsed() > TOO_LONG => panic!("it does not end"),
+                None if asked.elapsed() > TOO_LONG => panic!("arm_sim does not end"),
                 None => thread::sleep(Duration::from_millis(5)),
             }
         }
@@ -120,7 +121,7 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn it_answers_until_a_signal_ends_it_with_a_summary_and_exit_code_0() {
+fn signal_prints_summary_and_exits_with_0() {
     for signal in ["-TERM", "-INT"] {
         let mut arm_sim = Running::start(&[]);
         let mut client = arm_sim.connect();
@@ -137,7 +138,7 @@ fn it_answers_until_a_signal_ends_it_with_a_summary_and_exit_code_0() {
 }
 
 #[test]
-fn a_signal_right_after_the_first_line_is_heeded() {
+fn signal_directly_after_the_first_line_is_handled() {
     let mut arm_sim = Running::start(&["--print", "none"]);
     arm_sim.signal("-TERM");
     let (rest, code) = arm_sim.end();
@@ -145,7 +146,7 @@ fn a_signal_right_after_the_first_line_is_heeded() {
 }
 
 #[test]
-fn every_line_is_printed_when_asked_and_none_acts_on_the_terminal() {
+fn printed_lines_cannot_control_the_terminal() {
     let mut arm_sim = Running::start(&["--print", "lines"]);
     let mut client = arm_sim.connect();
     let peer = client.get_ref().local_addr().unwrap();
@@ -155,7 +156,7 @@ fn every_line_is_printed_when_asked_and_none_acts_on_the_terminal() {
     arm_sim.shown(&format!("{peer} < {}", OK.trim_end()));
     ask(&mut client, "\u{1b}[31mred\0\n");
     arm_sim.shown(&format!("{peer} > \u{fffd}[31mred\u{fffd}"));
-    // Not an ESC, which JSON forbids, but its eight-bit brother, in a command that is otherwise good.
+    // JSON forbids ESC. This is its 8-bit form (CSI), in an otherwise valid command.
     assert_eq!(ask(&mut client, &COMMAND.replace('{', "{\"a\":\"\u{9b}2J\",")), OK);
     arm_sim.shown(&format!("{peer} > {{\"a\":\"\u{fffd}2J\","));
     drop(client);
@@ -163,25 +164,25 @@ fn every_line_is_printed_when_asked_and_none_acts_on_the_terminal() {
 }
 
 #[test]
-fn a_stop_is_shown_and_counted_and_refused_where_it_is_not_to_be_known() {
+fn stop_is_printed_and_counted_or_refused() {
     let mut arm_sim = Running::start(&[]);
     let mut client = arm_sim.connect();
     let peer = client.get_ref().local_addr().unwrap();
     assert_eq!(ask(&mut client, STOP), OK.replace("Command", "Stop"));
-    arm_sim.shown(&format!("{peer} asked for a stop"));
+    arm_sim.shown(&format!("{peer} sent a stop"));
     arm_sim.type_in("status");
     arm_sim.shown("1 connected, 0 commands, 1 stops, 0 heartbeats, faults: none");
 
     let mut arm_sim = Running::start(&["--commands-only"]);
     let mut client = arm_sim.connect();
     assert!(ask(&mut client, STOP).contains(r#"type is \"stop\", expected \"command\""#));
-    arm_sim.shown(r#"refused a line: type is "stop", expected "command""#);
+    arm_sim.shown(r#": type is "stop", expected "command""#);
     arm_sim.type_in("status");
     arm_sim.shown("1 connected, 0 commands, 0 stops, 0 heartbeats, faults: none");
 }
 
 #[test]
-fn faults_are_played_by_hand() {
+fn faults_are_typed_at_run_time() {
     let mut arm_sim = Running::start(&["--fault", "error:from the start"]);
     let mut client = arm_sim.connect();
     assert!(ask(&mut client, COMMAND).contains("from the start"));
@@ -192,11 +193,11 @@ fn faults_are_played_by_hand() {
     arm_sim.shown("no faults");
     assert_eq!(ask(&mut client, COMMAND), OK);
     arm_sim.type_in("explode");
-    arm_sim.shown("\"explode\" is no fault");
+    arm_sim.shown("\"explode\" is not a fault");
     arm_sim.type_in("help");
     arm_sim.shown("reset-mid-line");
     arm_sim.type_in("crash");
-    arm_sim.shown("crashed: every connection reset, nobody listens");
+    arm_sim.shown("crashed: every connection was reset, the port is closed");
     arm_sim.type_in("status");
     arm_sim.shown("crashed; was listening on 127.0.0.1:");
     arm_sim.type_in("ok");
@@ -207,8 +208,8 @@ fn faults_are_played_by_hand() {
 }
 
 #[test]
-fn the_judge_s_findings_are_printed_as_json_and_make_the_exit_code() {
-    // 5 cm below the workspace and far from home: two rules.
+fn violations_print_json_and_set_exit_code() {
+    // The command is 5 cm below the workspace and far from home, so it breaks two rules.
     let outside = COMMAND.replace("210.0", "-50.0");
     let home = COMMAND.replace("120.0", "200.0").replace("35.5", "0.0").replace("210.0", "200.0");
     for (settings, line, violations) in [
@@ -219,8 +220,11 @@ fn the_judge_s_findings_are_printed_as_json_and_make_the_exit_code() {
         let mut arm_sim = Running::start(&[&["--print", "none", "--judge"], settings].concat());
         assert_eq!(ask(&mut arm_sim.connect(), line), OK);
         for rule in violations {
-            let told = arm_sim.line().unwrap();
-            assert!(told.starts_with('{') && told.contains(&format!(r#""violation":"{rule}""#)), "{told}");
+            let violation = arm_sim.line().unwrap();
+            assert!(
+                violation.starts_with('{') && violation.contains(&format!(r#""violation":"{rule}""#)),
+                "{violation}"
+            );
         }
         arm_sim.signal("-TERM");
         let (rest, code) = arm_sim.end();
@@ -231,13 +235,13 @@ fn the_judge_s_findings_are_printed_as_json_and_make_the_exit_code() {
 }
 
 #[test]
-fn the_judge_s_rules_change_by_hand() {
+fn monitor_rules_change_at_run_time() {
     let home = COMMAND.replace("120.0", "200.0").replace("35.5", "0.0").replace("210.0", "200.0");
     let mut arm_sim = Running::start(&["--judge", "limits.speed:=0.1"]);
     let mut client = arm_sim.connect();
     ask(&mut client, &home);
     arm_sim.type_in("judge workspace.max:=[0.3,0.3,0.1] arm.home:=[0.2,0,0.1]");
-    arm_sim.shown("the judge goes by that now");
+    arm_sim.shown("the monitor uses the new value");
     ask(&mut client, &home);
     arm_sim.shown(r#""violation":"workspace""#);
     for (words, answer) in [
@@ -252,25 +256,25 @@ fn the_judge_s_rules_change_by_hand() {
     }
     let mut arm_sim = Running::start(&[]);
     arm_sim.type_in("judge limits.speed:=0.1");
-    arm_sim.shown("there is no judge; start with --judge");
+    arm_sim.shown("there is no monitor; start with --judge");
 }
 
 #[test]
-fn the_rate_and_the_arm_are_printed_every_second() {
+fn rate_and_arm_are_printed_every_second() {
     let mut arm_sim = Running::start(&["--unit", "m"]);
     let mut client = arm_sim.connect();
     ask(&mut client, &COMMAND.replace("120.0", "0.2").replace("35.5", "0").replace("210.0", "0.2"));
-    // A second may pass between connecting and the command.
+    // More than a second may pass between the connection and the command.
     let line = arm_sim.shown("gripper closed");
     assert!(line.contains("commands/s") && line.contains("arm at x=0.2000 y=0.0000 z=0.2000 m, "), "{line}");
 }
 
 #[test]
-fn it_goes_on_when_nobody_reads_its_output_or_types() {
+fn unread_output_does_not_block_arm_sim() {
     let mut arm_sim = Running::start(&["--print", "lines"]);
     arm_sim.child.stdin = None;
     let mut client = arm_sim.connect();
-    // Far more than a pipe holds.
+    // Much more than the buffer of a pipe.
     for _ in 0..5_000 {
         assert_eq!(ask(&mut client, COMMAND), OK);
     }
@@ -279,7 +283,7 @@ fn it_goes_on_when_nobody_reads_its_output_or_types() {
 }
 
 #[test]
-fn a_client_that_closes_and_comes_back_at_once_is_one_client() {
+fn client_that_reconnects_immediately_is_one_client() {
     let arm_sim = Running::start(&["--clients", "one", "--print", "none"]);
     for _ in 0..500 {
         assert_eq!(ask(&mut arm_sim.connect(), COMMAND), OK);
@@ -287,7 +291,7 @@ fn a_client_that_closes_and_comes_back_at_once_is_one_client() {
 }
 
 #[test]
-fn what_it_cannot_do_is_said_in_one_line() {
+fn invalid_options_are_explained_in_one_line() {
     let arm_sim = Running::start(&[]);
     let port = arm_sim.address.rsplit(':').next().unwrap();
     let taken = run(&["--port", port]);
@@ -298,7 +302,7 @@ fn what_it_cannot_do_is_said_in_one_line() {
     );
     assert_eq!(taken.status.code(), Some(1));
     for (arguments, words) in [
-        (["--fault", "explode"], "is no fault; the faults are delay:SECONDS"),
+        (["--fault", "explode"], "is not a fault; the faults are delay:SECONDS"),
         (["--unit", "inch"], "set mm, cm or m"),
         (["--speed", "0"], "expected a number above 0"),
         (["--judge", "limits.sped:=1"], "did you mean 'limits.speed'?"),
@@ -312,7 +316,7 @@ fn what_it_cannot_do_is_said_in_one_line() {
 }
 
 #[test]
-fn the_help_tells_protocol_and_faults() {
+fn help_shows_protocol_and_faults() {
     let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
     for words in [
         COMMAND.split(',').next().unwrap(),
@@ -352,11 +356,11 @@ fn physical_arm_is_pushed_and_stopped_by_words() {
     sim.shown("clear: arm at");
     assert_eq!(ask(COMMAND), OK);
     sim.type_in("push");
-    sim.shown("push: try help");
+    sim.shown("push: wrong arguments, try help");
 }
 
 #[test]
-fn judge_of_a_physical_arm_tells_of_a_leap() {
+fn monitor_of_physical_arm_reports_a_jump() {
     let mut sim = Running::start(&["--physical", "--report-state", "--judge"]);
     let mut client = sim.connect();
     client.get_mut().write_all(COMMAND.as_bytes()).unwrap();

@@ -1,64 +1,67 @@
-//! Whether a request to move the arm (to arm, or to go home) still holds: it was sent after the last stop, reset, disarm and way
-//! home, and after the answer that asks to call again, and has not waited for long.
+//! Decides whether a request to move the arm (to arm, or to go home) is still valid. It must be
+//! sent after the last stop, reset, disarm and way home, and after the last response that asked for
+//! a second call. It must also be recent.
 //!
-//! Pure. How long ago a request was sent, its sender's clock says, so a clock that is wrong lets a request be refused, and
-//! never lets one hold that is older than what ended motion, unless that clock is ahead.
+//! Pure. The sender's clock gives the age of a request. If that clock is behind, valid requests may
+//! be rejected. A request that is older than the last event that ended motion is accepted only if
+//! the sender's clock is ahead.
 
 use std::time::{Duration, Instant};
 
 use crate::teleop::Motion;
 
-/// Why a request to move the arm does not hold any more.
+/// Why a request to move the arm is no longer valid.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum StaleRequest {
-    /// It was sent before something that it would undo, or before the answer that it would confirm.
+    /// The request was sent before an event that it would undo, or before the response that it
+    /// would confirm.
     #[error(
         "this request was sent {:.1} s ago, before {what}; call it again (if it was not, are the clocks of the two \
          machines synchronised?)", age.as_secs_f64()
     )]
     Before {
-        /// How old it is.
+        /// The age of the request.
         age: Duration,
-        /// What it was sent before.
+        /// The event after the request.
         what: &'static str,
     },
-    /// It has waited in this process, which was stopped or starved.
+    /// The request has waited in this process, which was stopped or got too little CPU time.
     #[error(
         "this process was held up for {:.1} s, and this request, which was sent {:.1} s ago, has waited in it; call it \
          again", stall.as_secs_f64(), age.as_secs_f64()
     )]
     Waited {
-        /// How old it is.
+        /// The age of the request.
         age: Duration,
-        /// For how long the process was held up.
+        /// How long the process was delayed.
         stall: Duration,
     },
-    /// It has waited for too long.
+    /// The request has waited too long.
     #[error(
-        "this request was sent {:.1} s ago, and may not be meant any more; call it again (if it was not, are the \
+        "this request was sent {:.1} s ago, which is too long ago; call it again (if it was not, are the \
          clocks of the two machines synchronised?)", age.as_secs_f64()
     )]
     Old {
-        /// How old it is.
+        /// The age of the request.
         age: Duration,
     },
-    /// Its stamp is ahead of this machine's clock, so how old it is cannot be told.
+    /// The stamp of the request is ahead of this machine's clock, so its age is unknown.
     #[error(
         "this request was sent {:.1} s in the future by its sender's clock; synchronise the clocks of the two \
          machines, and call it again", ahead.as_secs_f64()
     )]
     FromFuture {
-        /// By how much.
+        /// The time from this machine's clock to the stamp.
         ahead: Duration,
     },
 }
 
-/// The last time that something voided all requests to move that had been sent before.
+/// The last event that made all earlier requests to move the arm invalid.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LastForbidden(Option<(Instant, &'static str)>);
 
 impl LastForbidden {
-    /// Takes a change of what the bridge does with targets.
+    /// Handles a change of the motion state.
     pub fn handle_motion(&mut self, now: Instant, before: Option<Motion>, motion: Motion) {
         let what = match (before, motion) {
             (_, Motion::Stopped) => "the stop",
@@ -71,16 +74,16 @@ impl LastForbidden {
         }
     }
 
-    /// Notes something else that voids what was sent before it.
+    /// Records another event that makes earlier requests invalid.
     pub fn note(&mut self, now: Instant, what: &'static str) {
         self.0 = Some((now, what));
     }
 
-    /// Judges a request that was sent so many nanoseconds ago; fewer than none: in the future. It may have waited in this
-    /// process for as long as `stall`.
+    /// Checks a request that was sent `age` nanoseconds ago; a negative age is in the future. The
+    /// request may have waited in this process for up to `stall`.
     ///
     /// # Errors
-    /// Why it does not hold.
+    /// The reason why the request is no longer valid.
     pub fn judge(&self, now: Instant, age: i64, stall: Duration) -> Result<(), StaleRequest> {
         let Ok(nanoseconds) = u64::try_from(age) else {
             let ahead = Duration::from_nanos(age.unsigned_abs());
@@ -99,15 +102,16 @@ impl LastForbidden {
     }
 }
 
-/// How long a request to move may wait. A person who calls waits for the answer, and after seconds without one looks elsewhere.
+/// How long a request to move may wait. An operator waits for the response, and after some seconds
+/// without one no longer watches the arm.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// A process that was held up for less, and a request that is not as old, are as usual.
+/// A shorter delay of the process, and a younger request, are normal.
 const STALL: Duration = Duration::from_millis(250);
-/// By how much the sender's clock may be ahead.
+/// How far the sender's clock may be ahead.
 const AHEAD: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods)] // tests need some instant to start from
+#[allow(clippy::disallowed_methods)] // tests need an instant to start from
 mod tests {
     use super::*;
 
@@ -128,21 +132,21 @@ mod tests {
     }
 
     #[test]
-    fn request_from_before_a_stop_is_refused() {
+    fn request_before_a_stop_is_rejected() {
         let now = Instant::now();
-        let refused = stopped_at(now)
+        let rejected = stopped_at(now)
             .judge(now + Duration::from_secs(1), 2 * SECOND, Duration::ZERO)
             .unwrap_err()
             .to_string();
         assert!(
-            refused.starts_with("this request was sent 2.0 s ago, before the stop; call it again"),
-            "{refused}"
+            rejected.starts_with("this request was sent 2.0 s ago, before the stop; call it again"),
+            "{rejected}"
         );
         let mut last = stopped_at(now);
         last.handle_motion(now + Duration::from_secs(1), Some(Motion::Stopped), Motion::Disarmed);
-        let refused =
+        let rejected =
             last.judge(now + Duration::from_secs(2), 3 * SECOND / 2, Duration::ZERO).unwrap_err().to_string();
-        assert!(refused.contains("before the reset"), "{refused}");
+        assert!(rejected.contains("before the reset"), "{rejected}");
     }
 
     #[test]
@@ -156,24 +160,24 @@ mod tests {
     }
 
     #[test]
-    fn request_from_before_a_noted_event_is_refused() {
+    fn request_before_a_noted_event_is_rejected() {
         let (now, mut last) = (Instant::now(), LastForbidden::default());
         last.note(now, "~/go_home");
-        let refused = last.judge(now, 1, Duration::ZERO).unwrap_err().to_string();
-        assert!(refused.contains("before ~/go_home"), "{refused}");
+        let rejected = last.judge(now, 1, Duration::ZERO).unwrap_err().to_string();
+        assert!(rejected.contains("before ~/go_home"), "{rejected}");
         assert_eq!(last.judge(now + Duration::from_secs(1), SECOND / 2, Duration::ZERO), Ok(()));
     }
 
     #[test]
-    fn request_that_waited_in_a_stalled_process_is_refused() {
+    fn request_from_a_stalled_process_is_rejected() {
         let (now, last) = (Instant::now(), LastForbidden::default());
-        let refused = last.judge(now, SECOND, Duration::from_millis(900)).unwrap_err().to_string();
-        assert!(refused.contains("held up for 0.9 s") && refused.contains("sent 1.0 s ago"), "{refused}");
+        let rejected = last.judge(now, SECOND, Duration::from_millis(900)).unwrap_err().to_string();
+        assert!(rejected.contains("held up for 0.9 s") && rejected.contains("sent 1.0 s ago"), "{rejected}");
         assert_eq!(last.judge(now, SECOND / 10, Duration::from_millis(900)), Ok(()), "sent after it");
     }
 
     #[test]
-    fn old_request_and_one_from_the_future_are_refused() {
+    fn old_and_future_requests_are_rejected() {
         let (now, last) = (Instant::now(), LastForbidden::default());
         assert!(matches!(last.judge(now, 4 * SECOND, Duration::ZERO), Err(StaleRequest::Old { .. })));
         assert!(matches!(last.judge(now, -SECOND, Duration::ZERO), Err(StaleRequest::FromFuture { .. })));

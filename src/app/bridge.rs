@@ -1,4 +1,4 @@
-//! The handle to the running bridge, and the one lock.
+//! The handle to the running bridge, and its one lock.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,25 +16,26 @@ use crate::link::Action;
 use crate::status::Observer;
 use crate::teleop::{ArmingError, GraphNews, GripperInput, InputFault, Restored, Target};
 
-/// A handle to the running bridge. Cheap to clone; every method may be called from any thread.
+/// A handle to the running bridge. Cheap to clone. Every method may be called from any thread.
 #[derive(Clone)]
 pub struct Bridge(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// Never locked by a thread that holds `state`: an observer may block.
+    /// A thread that holds `state` must never lock this, because an observer may block.
     notifier: Mutex<Notifier>,
-    /// Wakes [`drive`](super::drive), so that it looks at deadlines and actions again.
+    /// Wakes [`drive`](super::drive), so that it checks deadlines and actions again.
     wake: Notify,
 }
 
 impl Bridge {
-    /// A bridge that will connect as soon as it is [driven](super::drive).
+    /// Creates a bridge. It connects as soon as it is [driven](super::drive).
     pub fn new(config: &Config, observer: impl Observer + 'static) -> Self {
         Self::with_clocks(config, observer, SystemClocks::new())
     }
 
-    /// As [`Bridge::new`], with other clocks that tell how long the computer has slept.
+    /// Creates a bridge as [`Bridge::new`] does, with other clocks to detect that the computer has
+    /// slept.
     pub fn with_clocks(
         config: &Config,
         observer: impl Observer + 'static,
@@ -47,74 +48,78 @@ impl Bridge {
         }))
     }
 
-    /// Takes what the last run has left, and where to note what the next one has to know. Call it before anything else.
+    /// Restores the state of the last run. `notes` records the state for the next run. Call this
+    /// method before all others.
     pub fn restore(&self, restored: Option<Restored>, notes: StateNotes) {
         lock(&self.0.notifier).keep(notes);
         if let Some(restored) = restored {
-            // Before anything is published.
+            // This happens before anything is published.
             self.access(|state| state.coordinator.teleop.handle_restored(restored));
         }
     }
 
-    /// Takes a sample of the target, or why a message was none. A command that follows from it has been written to the
-    /// socket on return.
+    /// Handles a target, or the fault of a message without a valid target. On return, the command
+    /// that results from the target has been written to the socket.
     pub fn handle_target(&self, target: Result<Target, InputFault>) {
         self.apply(|state, now| state.handle_target(now, target));
     }
 
-    /// Takes a sample of the gripper's input.
+    /// Handles a gripper input.
     pub fn handle_gripper(&self, input: GripperInput) {
         self.apply(|state, now| state.coordinator.teleop.handle_gripper(now, input));
     }
 
-    /// Takes what a publisher of the gripper's input kept from before, beside other publishers.
+    /// Handles a message that a publisher of the gripper topic kept from before, while other
+    /// publishers exist.
     pub fn handle_kept_gripper(&self, input: GripperInput) {
         self.apply(|state, now| state.coordinator.teleop.handle_kept_gripper(now, input));
     }
 
-    /// Takes what the graph says of who publishes input.
+    /// Handles news from the ROS graph about the publishers of the input.
     pub fn handle_graph(&self, news: GraphNews) {
         self.apply(|state, now| state.coordinator.teleop.handle_graph(now, news));
     }
 
-    /// Takes what is known of why no target or no word for the gripper comes.
+    /// Takes the explanations why no target or gripper message arrives.
     pub fn handle_input_notes(&self, notes: InputNotes) {
         self.apply(|state, _| state.coordinator.report.handle_input_notes(notes));
     }
 
-    /// Takes a message of `stop.topic`. As after [`Bridge::stop`], nothing but the stop line is sent after one that stops.
+    /// Handles a message of `stop.topic`. After a message that stops, only the stop line is sent,
+    /// as after [`Bridge::stop`].
     pub fn handle_stop_message(&self, stop: bool) {
         self.apply(|state, now| state.coordinator.teleop.handle_stop_message(now, stop));
     }
 
-    /// Judges a request to move the arm that was sent so many nanoseconds ago, by its sender's clock, and may have waited in this
-    /// process for as long as `stall`. Ask before [`Bridge::set_armed`] and [`Bridge::go_home`].
+    /// Checks a request to move the arm. It was sent `age` nanoseconds ago by its sender's clock,
+    /// and may have waited in this process for up to `stall`. Call this before
+    /// [`Bridge::set_armed`] and [`Bridge::go_home`].
     ///
     /// # Errors
-    /// The request is too old to be meant.
+    /// The request is too old, or its age is unknown.
     pub fn judge_request(&self, age: i64, stall: Duration) -> Result<(), StaleRequest> {
         self.apply(|state, now| state.last_forbidden.judge(now, age, stall))
     }
 
-    /// Allows or forbids motion, as a person asks. Returns a line for that person.
+    /// Arms or disarms for the operator. Returns a message for the operator.
     ///
     /// # Errors
-    /// When motion cannot be allowed now.
+    /// Motion cannot be allowed now.
     pub fn set_armed(&self, armed: bool) -> Result<String, ArmingError> {
         self.apply(|state, now| {
             let answer = state.coordinator.teleop.handle_set_armed(now, armed);
             if matches!(answer, Err(ArmingError::PositionUnknown { .. })) {
-                // A second call that was sent before this answer confirms nothing.
-                state.last_forbidden.note(now, "the answer that says where the arm would go");
+                // A second call that was sent before this response confirms nothing.
+                state.last_forbidden.note(now, "the response that shows where the arm would go");
             }
             answer
         })
     }
 
-    /// Sends the arm home, as a person asks. Returns a line for that person.
+    /// Sends the arm home for the operator. Returns a message for the operator.
     ///
     /// # Errors
-    /// If something stands in the way.
+    /// The arm cannot go home now.
     pub fn go_home(&self) -> Result<String, ArmingError> {
         self.apply(|state, now| {
             let answer = state.coordinator.teleop.handle_go_home(now)?;
@@ -123,8 +128,8 @@ impl Bridge {
         })
     }
 
-    /// Sends the arm home because the bridge ends, if `arm.park` asks for it and the arm is armed. Returns how long that may
-    /// take, if it goes.
+    /// Sends the arm home because the bridge ends, if `arm.park` is set and the arm is armed. If
+    /// the arm goes home, returns the most time that this may take.
     pub fn park(&self) -> Option<Duration> {
         self.apply(|state, now| {
             let teleop = &mut state.coordinator.teleop;
@@ -141,14 +146,14 @@ impl Bridge {
         self.lock().coordinator.teleop.is_going_home()
     }
 
-    /// Ends motion, as a person asks, until [`Bridge::reset`]. Nothing but the stop line is sent after the return, and that
-    /// is written before anything is published or logged.
+    /// Stops the arm for the operator, until [`Bridge::reset`]. After the return only the stop line
+    /// is sent. It is written before anything is published or logged.
     pub fn stop(&self) {
         self.apply(|state, _| state.coordinator.teleop.handle_stop());
     }
 
-    /// Releases a stop, and disarms, as a person asks. Returns a line for that person. A stop that `stop.topic` still demands
-    /// is latched again at once.
+    /// Releases a stop and disarms, for the operator. Returns a message for the operator. If
+    /// `stop.topic` still demands a stop, the stop is latched again immediately.
     pub fn reset(&self) -> String {
         self.apply(|state, now| {
             let teleop = &mut state.coordinator.teleop;
@@ -163,42 +168,45 @@ impl Bridge {
         self.access(|state| state.coordinator.teleop.stop_cause().is_some())
     }
 
-    /// Opens a new connection, because a person asks.
+    /// Opens a new connection for the operator.
     pub fn reconnect(&self) {
         self.apply(|state, now| state.coordinator.handle_reconnect(now));
     }
 
-    /// Takes new parameters. On return all of them are in force, and hold from the next command on: nothing is sent in
-    /// between. If they concern the link, it opens a new connection.
+    /// Applies new parameters. On return all of them are in force for the next command, and no
+    /// command is sent with only some of them. If a parameter of the link has changed, opens a new
+    /// connection.
     ///
     /// # Errors
-    /// Why they cannot be taken now. Then nothing has changed.
+    /// The reason why the parameters cannot change now. In this case nothing has changed.
     pub fn reconfigure(&self, config: &Config) -> Result<(), ReconfigureError> {
         self.apply(|state, now| state.reconfigure(now, config))
     }
 
-    /// Ends motion, then the link. Nothing is sent after the return, and the last status has been observed.
+    /// Ends motion, then the link. After the return nothing is sent, and the last status has been
+    /// observed.
     pub fn shut_down(&self) {
         self.apply(|state, now| state.coordinator.teleop.handle_shutdown(now));
         self.apply(|state, now| state.coordinator.handle_end(now));
     }
 
-    /// Publishes the status though nothing has changed, and the diagnostics if wanted.
+    /// Publishes the status even if nothing has changed, and the diagnostics if `diagnostics` is
+    /// set.
     pub(super) fn tick(&self, diagnostics: bool) {
         self.access(|state| state.tick(now(), diagnostics));
     }
 
-    /// Takes what the driver has to do, once.
+    /// Returns the next action for the driver task, once.
     pub(super) fn poll_action(&self, now: Instant) -> Option<Action> {
         self.access(|state| state.poll_action(now))
     }
 
-    /// Completes when another thread wants the driver to look.
+    /// Completes when another thread wakes the driver task.
     pub(super) async fn woken(&self) {
         self.0.wake.notified().await;
     }
 
-    /// Applies an event to the state, and hands on what follows from it.
+    /// Applies an event to the state, then publishes and logs the results.
     pub(super) fn apply<R>(&self, event: impl FnOnce(&mut State, Instant) -> R) -> R {
         let mut state = self.lock();
         let (result, now) = state.apply(event);
@@ -207,7 +215,8 @@ impl Bridge {
         result
     }
 
-    /// Applies an event without waking the driver, which looks at everything afterwards: it would wake itself for ever.
+    /// Applies an event without waking the driver task. The driver task checks everything after
+    /// each event, so it would wake itself without end.
     pub(super) fn apply_from_driver<R>(&self, event: impl FnOnce(&mut State, Instant) -> R) -> R {
         self.access(|state| state.apply(event).0)
     }
@@ -223,7 +232,8 @@ impl Bridge {
         lock(&self.0.state)
     }
 
-    /// Frees the state, and then publishes and logs what has happened. The driver is woken before, because that may block.
+    /// Frees the state, then publishes and logs. The driver task is woken first, because publishing
+    /// may block.
     fn release(&self, state: MutexGuard<'_, State>, wakes_driver: bool) {
         let has_events = !state.pending_events.is_empty();
         drop(state);
@@ -232,14 +242,15 @@ impl Bridge {
         }
         if has_events {
             let mut notifier = lock(&self.0.notifier);
-            // Taken under the notifier's lock, so that events keep their order.
+            // Taken under the notifier's lock, so that the events keep their order.
             notifier.take(&mut self.lock().pending_events);
             notifier.notify();
         }
     }
 }
 
-/// Locks, though a thread may have panicked with the lock: a stop request must be handled all the same.
+/// Locks a mutex even if another thread panicked with it, because a stop request must always be
+/// handled.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -264,22 +275,22 @@ mod tests {
     use crate::config::{Parameters, Value};
     use crate::status::{SentCommand, Status};
 
-    struct Nobody;
+    struct NoObserver;
 
-    impl Observer for Nobody {}
+    impl Observer for NoObserver {}
 
     #[test]
-    fn time_never_goes_back_for_the_machines() {
-        let bridge = Bridge::new(&Config::new(&Parameters::default()).unwrap(), Nobody);
+    fn time_never_goes_back_for_the_state_machines() {
+        let bridge = Bridge::new(&Config::new(&Parameters::default()).unwrap(), NoObserver);
         for _ in 0..100 {
-            let (tell, told) = channel();
+            let (sender, receiver) = channel();
             thread::scope(|scope| {
                 let state = bridge.lock();
                 let other = scope.spawn(|| {
-                    tell.send(()).unwrap();
+                    sender.send(()).unwrap();
                     bridge.apply(|_, now| now)
                 });
-                told.recv().unwrap();
+                receiver.recv().unwrap();
                 let before = now();
                 drop(state);
                 assert!(other.join().unwrap() >= before);
@@ -287,7 +298,8 @@ mod tests {
         }
     }
 
-    /// Notes what is published and logged by the one thread of a test, and that the state is free meanwhile.
+    /// Records everything that the one thread of a test publishes and logs, and whether the state
+    /// was free each time.
     #[derive(Clone, Default)]
     struct Witness(Arc<Notes>);
 
@@ -295,7 +307,7 @@ mod tests {
     struct Notes {
         bridge: OnceLock<Bridge>,
         lines: Mutex<Vec<String>>,
-        /// What came while the state was locked.
+        /// The lines that were published or logged while the state was locked.
         locked: Mutex<Vec<String>>,
     }
 
@@ -355,7 +367,7 @@ mod tests {
         fn exit(&self, _: &Id) {}
     }
 
-    /// What a controller answers to each line; nothing ends the connection.
+    /// The reply of a controller to each line; `None` ends the connection.
     type Answer = fn(&str) -> Option<&'static str>;
 
     async fn serve(stream: TcpStream, answer: Answer) {
@@ -368,8 +380,8 @@ mod tests {
         }
     }
 
-    /// Runs a bridge with a hand and such a controller on this one thread, until all of these words have been published or
-    /// logged, and checks that the state was free each time.
+    /// Runs a bridge with a hand and this controller on one thread, until all of `words` have been
+    /// published or logged. Checks that the state was free each time.
     async fn assert_state_is_free(settings: &[(&str, Value)], answer: Answer, words: &[&str]) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -381,12 +393,12 @@ mod tests {
             parameters.set(name, value.clone()).unwrap();
         }
         let config = Config::new(&parameters).unwrap();
-        let dials_in = config.link.role != crate::link::Role::TcpClient;
+        let connects_to_bridge = config.link.role != crate::link::Role::TcpClient;
         let witness = Witness::default();
         let _guard = tracing::subscriber::set_default(witness.clone());
         let bridge = Bridge::new(&config, witness.clone());
         assert!(witness.0.bridge.set(bridge.clone()).is_ok());
-        let listener = (!dials_in).then_some(listener);
+        let listener = (!connects_to_bridge).then_some(listener);
         let controller = async {
             loop {
                 let stream = match &listener {
@@ -408,7 +420,7 @@ mod tests {
                     60 => bridge.stop(),
                     65 => {
                         bridge.reset();
-                        // The first call says what the second does.
+                        // The first call only reports what the second call does.
                         bridge.set_armed(true).unwrap_err();
                         bridge.set_armed(true).unwrap();
                     }
@@ -436,7 +448,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_state_is_free_when_anything_is_published_or_logged() {
+    async fn the_state_is_free_during_publishing_and_logging() {
         let text = |text: &str| Value::Text(text.into());
         let answer: Answer = |line| match line {
             line if line.contains("stop") => Some("{\"status\": \"error\", \"message\": \"no stop\"}\n"),
@@ -452,7 +464,7 @@ mod tests {
             "published: diagnostics",
             "published: config",
             "sent line=",
-            "received heard=",
+            "received message=",
             "link up",
             "link down",
             "input refused",
@@ -468,7 +480,7 @@ mod tests {
         ];
         assert_state_is_free(&settings, answer, &["the controller refused a heartbeat"]).await;
         let settings = [stop.clone(), ("link.expect_reply", Value::Boolean(false))];
-        assert_state_is_free(&settings, |_| Some("OK\n"), &["passed over", "sent line="]).await;
+        assert_state_is_free(&settings, |_| Some("OK\n"), &["ignored error=", "sent line="]).await;
         let settings = [stop, ("link.transport", text("tcp_server"))];
         let words = ["listening for controllers", "controller connected", "controller gone"];
         assert_state_is_free(

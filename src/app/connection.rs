@@ -1,4 +1,4 @@
-//! One connection: what comes in on it, and what that says.
+//! One connection: reads the bytes from the controller and decodes its replies.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,28 +14,29 @@ use crate::config::Config;
 use crate::link::{LinkError, PeerId, Socket};
 use crate::wire::{Hello, Incoming, Reply, ReplyDecoder, ReplyStatus, WireConfig, WireError};
 
-/// A connection, or the way of datagrams to and from one controller.
+/// A connection, or a UDP socket for datagrams to and from one controller.
 pub(super) struct Connection {
     pub(super) peer: PeerId,
     pub(super) socket: Arc<dyn Socket>,
-    /// What has been read and is to be handled.
-    pub(super) heard: Vec<Incoming>,
-    /// What is to be logged of it.
+    /// Decoded messages that are not handled yet.
+    pub(super) received: Vec<Incoming>,
+    /// Log lines about these messages.
     pub(super) log_lines: Vec<LogLine>,
-    /// What has been read and not decoded.
+    /// Bytes that have been read and not decoded.
     buffer: BytesMut,
-    /// Where a read puts its bytes; kept, so that it is cleared only once.
+    /// The buffer of a read. It is kept, so that it is zeroed only once.
     room: Box<[u8]>,
     decoder: ReplyDecoder,
-    /// The line that is coming in was begun before anything was asked that it could answer.
+    /// The partially received line began before the last line was sent, while no reply was missing.
+    /// So it is not the reply to that line.
     begun_unasked: bool,
-    /// A line has been sent on this connection.
+    /// Whether a line has been sent on this connection.
     asked: bool,
-    /// Something has come on this connection that was understood.
+    /// Whether a valid message has been received on this connection.
     understood: bool,
-    /// What has come last and was passed over, in words; nothing once something has come that was understood.
-    passed_over: Option<String>,
-    /// By what it was made: it ends before other settings hold.
+    /// A description of the last input that was ignored; `None` after a valid message.
+    ignored: Option<String>,
+    /// The settings that this connection was opened with. A change of settings closes it.
     wire: WireConfig,
     expect_reply: bool,
 }
@@ -45,7 +46,7 @@ impl Connection {
         Self {
             peer,
             socket,
-            heard: Vec::new(),
+            received: Vec::new(),
             log_lines: Vec::new(),
             buffer: BytesMut::with_capacity(MOST_READ),
             room: vec![0; MOST_READ].into(),
@@ -53,60 +54,62 @@ impl Connection {
             begun_unasked: false,
             asked: false,
             understood: false,
-            passed_over: None,
+            ignored: None,
             wire: config.wire.clone(),
             expect_reply: config.link.expect_reply,
         }
     }
 
-    /// Waits for the greeting, and tells `heard` how many of its lines have come each time. Fails if the connection has to end.
-    pub(super) async fn greet(&mut self, heard: impl Fn(u32)) -> Result<(), LinkError> {
+    /// Waits for the greeting. Calls `note` with the number of its lines that have been received,
+    /// each time. Fails if the connection has to end.
+    pub(super) async fn greet(&mut self, note: impl Fn(u32)) -> Result<(), LinkError> {
         let wanted = self.wire.banner_lines;
         loop {
             let left = self.decoder.greet(&mut self.buffer)?;
-            heard(wanted - left);
+            note(wanted - left);
             if left == 0 {
                 return Ok(());
             }
             match self.read_more().await {
                 Err(LinkError::Closed) => {
-                    return Err(LinkError::ClosedInGreeting { heard: wanted - left, wanted });
+                    return Err(LinkError::ClosedInGreeting { received: wanted - left, wanted });
                 }
                 read => read?,
             }
         }
     }
 
-    /// Why this connection has to end when the greeting has not come in time.
+    /// Returns the error of a greeting that was not received in time.
     pub(super) fn not_greeted(&mut self, timeout: Duration) -> LinkError {
         let wanted = self.wire.banner_lines;
         match self.decoder.greet(&mut self.buffer) {
             Ok(left) => {
                 let unfinished = self.decoder.unfinished(&self.buffer);
-                LinkError::NotGreeted { heard: wanted - left, wanted, timeout, unfinished }
+                LinkError::NotGreeted { received: wanted - left, wanted, timeout, unfinished }
             }
             Err(error) => error.into(),
         }
     }
 
-    /// Sends the hello and, where lines are answered, waits until it is accepted. Fails if the connection has to end.
+    /// Sends the hello. If replies are expected, waits until the controller accepts it. Fails if
+    /// the connection has to end.
     pub(super) async fn authenticate(&mut self, hello: &Hello) -> Result<(), LinkError> {
         self.write(hello.line()).await.map_err(LinkError::Broken)?;
         self.asked = true;
         while self.expect_reply {
             match self.decoder.decode(&mut self.buffer).map_err(|error| self.no_reply(error))? {
-                // What it says of the arm is handled once the connection is open.
+                // The state in this reply is handled once the connection is open.
                 Some(Incoming::Reply(Reply { status: ReplyStatus::Ok, state, .. })) => {
                     self.understood = true;
-                    self.heard.extend(state.map(Incoming::State));
+                    self.received.extend(state.map(Incoming::State));
                     break;
                 }
                 Some(Incoming::Reply(Reply { message, .. })) => {
                     return Err(LinkError::AuthRejected { message });
                 }
                 Some(Incoming::State(state)) => {
-                    self.heard.clear();
-                    self.heard.push(Incoming::State(state));
+                    self.received.clear();
+                    self.received.push(Incoming::State(state));
                 }
                 None => self.read_more().await?,
             }
@@ -114,7 +117,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits until there may be more in the buffer.
+    /// Waits until the socket is readable, and reads into the buffer.
     async fn read_more(&mut self) -> Result<(), LinkError> {
         poll_fn(|cx| self.socket.poll_readable(cx)).await;
         match self.read() {
@@ -124,15 +127,16 @@ impl Connection {
         }
     }
 
-    /// Why this connection has to end: what has come is no reply.
+    /// Returns the error for input that is not a reply.
     fn no_reply(&self, error: WireError) -> LinkError {
         if self.understood { error.into() } else { LinkError::FirstWords { error, asked: self.asked } }
     }
 
-    /// What has come since the last reply and is none, in words: the beginning of a line, or a datagram passed over.
+    /// Returns a description of the input since the last reply, if it is not a reply: the beginning
+    /// of a line, or an ignored datagram.
     pub(super) fn instead(&self) -> Option<String> {
         let unfinished = self.decoder.unfinished(&self.buffer).map(|unfinished| unfinished.to_string());
-        unfinished.or_else(|| self.passed_over.clone())
+        unfinished.or_else(|| self.ignored.clone())
     }
 
     async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
@@ -148,7 +152,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads and processes some of what is there. Returns whether there may be more, or why this connection has to end.
+    /// Reads and decodes some of the pending input. Returns whether more input may be pending, or
+    /// the error that ends this connection.
     pub(super) fn read_replies(&mut self) -> Result<bool, LinkError> {
         match self.read() {
             Some(read) => self.process(read).map(|()| true),
@@ -157,13 +162,14 @@ impl Connection {
         }
     }
 
-    /// A line is about to go to this controller, which owes no reply: what it has begun to say is none to that line.
+    /// Records that a line is about to be sent while no reply is missing. If the controller has
+    /// already begun to send a reply, it is not the reply to that line.
     pub(super) fn note_asked(&mut self) {
         self.asked = true;
         self.begun_unasked = self.expect_reply && self.decoder.has_begun(&self.buffer);
     }
 
-    /// Nothing where nothing is there.
+    /// Reads once. Returns `None` if no bytes are pending.
     fn read(&mut self) -> Option<io::Result<usize>> {
         match self.socket.try_read(&mut self.room) {
             Ok(length) => {
@@ -175,7 +181,8 @@ impl Connection {
         }
     }
 
-    /// Decodes what has been read, or says why this connection has to end.
+    /// Decodes the bytes that have been read. Returns the error that ends this connection, if there
+    /// is one.
     fn process(&mut self, read: io::Result<usize>) -> Result<(), LinkError> {
         if self.socket.keeps_messages_apart() {
             read.map_err(LinkError::Broken)?;
@@ -189,30 +196,31 @@ impl Connection {
             Err(error) => Err(LinkError::Broken(error)),
         };
         match end {
-            // What nothing waits for cannot be misunderstood.
+            // Without expected replies, input cannot be matched to the wrong line.
             Err(LinkError::Wire(error) | LinkError::FirstWords { error, .. }) if !self.expect_reply => {
-                self.pass_over(&error);
+                self.ignore(&error);
                 if ended { Err(LinkError::Closed) } else { Ok(()) }
             }
             end => end,
         }
     }
 
-    /// A datagram is whole, with a newline at its end or not, and what is wrong with it says nothing of the next.
+    /// Decodes one datagram. A datagram is a whole line, with or without a newline at its end. A
+    /// fault in it does not affect the next one.
     fn process_datagram(&mut self) {
         if !self.buffer.ends_with(b"\n") {
             self.buffer.extend_from_slice(b"\n");
         }
         if let Err(fault) = self.decode(ReplyDecoder::decode) {
-            self.passed_over = Some(format!("a datagram was passed over: {}", fault.advised()));
+            self.ignored = Some(format!("a datagram was ignored: {}", fault.advised()));
             if let LinkError::Wire(error) | LinkError::FirstWords { error, .. } = fault {
-                self.pass_over(&error);
+                self.ignore(&error);
             }
         }
     }
 
-    fn pass_over(&mut self, error: &WireError) {
-        self.log_lines.extend(LogLine::detail(Level::DEBUG, || format!("passed over error={error}")));
+    fn ignore(&mut self, error: &WireError) {
+        self.log_lines.extend(LogLine::detail(Level::DEBUG, || format!("ignored error={error}")));
         self.buffer.clear();
         self.decoder = ReplyDecoder::new(&WireConfig { banner_lines: 0, ..self.wire.clone() });
     }
@@ -224,18 +232,18 @@ impl Connection {
         while let Some(next) =
             decode(&mut self.decoder, &mut self.buffer).map_err(|error| self.no_reply(error))?
         {
-            self.log_lines.extend(LogLine::detail(Level::TRACE, || format!("received heard={next:?}")));
+            self.log_lines.extend(LogLine::detail(Level::TRACE, || format!("received message={next:?}")));
             let first = !std::mem::replace(&mut self.understood, true);
-            self.passed_over = None;
+            self.ignored = None;
             let unasked = std::mem::take(&mut self.begun_unasked);
             if let (Incoming::Reply(reply), true) = (&next, unasked) {
                 return Err(LinkError::unsolicited(reply, first));
             }
-            self.heard.push(next);
+            self.received.push(next);
         }
         Ok(())
     }
 }
 
-/// How many bytes are read at once, at most.
+/// The most bytes of one read.
 const MOST_READ: usize = 4096;

@@ -1,4 +1,5 @@
-//! Makes a connection on which commands may go: opened, encrypted if so configured, greeted and authenticated.
+//! Makes a connection that is ready for commands: opened, encrypted if configured, greeted and
+//! authenticated.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use crate::config::{AuthConfig, Config};
 use crate::link::{Accepted, ConnectFuture, Endpoint, LinkError, Listener, PeerId, Socket, Stage};
 use crate::wire::Hello;
 
-/// What has come of an attempt.
+/// The result of an attempt.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum Established {
     Connection(Connection),
@@ -24,13 +25,14 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// Makes them as configured, and gives what begins now `link.connect_timeout` to open. Calls `note` with each stage.
+    /// Creates a connector for this configuration. The attempt must open within
+    /// `link.connect_timeout` from now. Calls `note` with each stage.
     pub(super) fn new(config: Config, note: impl Fn(Stage) + Send + Sync + 'static) -> Self {
         let deadline = Instant::now() + config.transport.connect_timeout;
         Self { config, deadline, note: Box::new(note) }
     }
 
-    /// Connects, or listens.
+    /// Connects to a controller, or listens on a port.
     pub(super) async fn connect(self, opening: ConnectFuture<Endpoint>) -> Result<Established, LinkError> {
         let peer = self.config.transport.peer();
         match self.in_time(opening, peer).await? {
@@ -39,7 +41,7 @@ impl Connector {
         }
     }
 
-    /// Lets a controller in that has dialled in.
+    /// Prepares the connection of a controller that has connected to the bridge.
     pub(super) async fn accept(self, (opening, address): Accepted) -> Result<Connection, LinkError> {
         let socket = self.in_time(opening, address.to_string()).await?;
         self.authenticated(socket).await
@@ -64,19 +66,20 @@ impl Connector {
         Ok(connection)
     }
 
-    /// Waits for the greeting, and sends nothing before it: a board that has just started would lose it.
+    /// Waits for the greeting. Sends nothing before it, because a board that has just started would
+    /// lose the line.
     async fn greeted(&self, connection: &mut Connection) -> Result<(), LinkError> {
         let (wanted, limit) = (self.config.wire.banner_lines, self.config.transport.banner_timeout);
         if wanted == 0 {
             return Ok(());
         }
-        let note = |heard| (self.note)(Stage::Banner { heard, wanted });
+        let note = |received| (self.note)(Stage::Banner { received, wanted });
         let greeted = timeout(limit, connection.greet(note)).await;
         greeted.unwrap_or_else(|_| Err(connection.not_greeted(limit)))
     }
 }
 
-/// Reads the token again for each connection, so that another one needs no restart.
+/// Reads the token again for each connection, so that a new token needs no restart.
 async fn read(AuthConfig { token_file, form }: &AuthConfig) -> Result<Hello, LinkError> {
     let path = || token_file.display().to_string();
     let text = tokio::fs::read_to_string(token_file).await;

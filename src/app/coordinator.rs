@@ -1,8 +1,9 @@
-//! The rules that cross the machines: a reply, a change of the link, a sent line, the end of a connection. Pure: `now` comes
-//! in, and the bytes go out through the caller.
+//! The rules that involve both state machines: a reply, a change of the link, a sent line, the end
+//! of a connection. Pure: `now` comes in, and the caller sends the bytes.
 //!
-//! Invariant: motion's view of the link is that of the link's state whenever a function returns. So call [`Coordinator`] for
-//! each event that may change the link's state, and the machines themselves for all else.
+//! Invariant: whenever a function returns, motion's view of the link equals the state of the link.
+//! So call [`Coordinator`] for each event that may change the link's state, and the state machines
+//! directly for all other events.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -17,34 +18,34 @@ use crate::status::{SentCommand, Status};
 use crate::teleop::{LinkView, Planned, ReportAbout, Teleop, TeleopConfig};
 use crate::wire::{Line, Order, Reply};
 
-/// Both machines, and what one of them has to know of the other.
+/// Both state machines, and the data that one needs from the other.
 #[derive(Debug)]
 pub struct Coordinator {
-    /// Motion.
+    /// The state machine of motion.
     pub teleop: Teleop,
-    /// The link. What changes its state comes through the coordinator.
+    /// The state machine of the link. Events that change its state must go through the coordinator.
     pub link: Link,
-    /// What people are told of both.
+    /// The texts and notes about both machines for the status topics.
     pub report: Report,
-    /// What motion knows of the link.
+    /// Motion's view of the link.
     view: LinkView,
-    /// Whether it has been logged that this controller refuses heartbeats.
+    /// Whether a rejected heartbeat has been logged for this controller.
     heartbeat_refusal_logged: bool,
-    /// The commands sent since start.
+    /// The number of commands sent since the start.
     seq: u64,
     pub(super) log_lines: Vec<LogLine>,
 }
 
-/// A line that may go out now.
+/// A line that may be sent now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outgoing {
-    /// Stand still (`teleop.hold_behavior` stop).
+    /// The stop line (`teleop.hold_behavior` stop).
     Stop,
     /// A command.
     Command(Planned),
-    /// The bridge is there (`link.heartbeat.period`).
+    /// A heartbeat, which shows that the bridge is alive (`link.heartbeat.period`).
     Heartbeat,
-    /// The same line, whose answer says where the arm is.
+    /// A heartbeat that is sent because its reply contains the position of the arm.
     Question,
 }
 
@@ -58,19 +59,20 @@ impl Outgoing {
     }
 }
 
-/// A line that has gone out.
+/// A line that has been sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sent {
-    /// Stand still.
+    /// The stop line.
     Stop,
-    /// A command, counted.
+    /// A command, with its number.
     Command(SentCommand),
-    /// The bridge is there.
+    /// A heartbeat.
     Heartbeat,
 }
 
 impl Coordinator {
-    /// Starts both machines. `peer` is the controller's name for people, `seed` picks the jitter of the back-off.
+    /// Creates both state machines. `peer` is the name of the controller in texts. `seed` sets the
+    /// jitter of the back-off.
     pub fn new(teleop: TeleopConfig, link: LinkConfig, peer: String, now: Instant, seed: u64) -> Self {
         Self {
             teleop: Teleop::new(teleop),
@@ -83,17 +85,17 @@ impl Coordinator {
         }
     }
 
-    /// Opens a new connection, because a person asks.
+    /// Opens a new connection, because the operator asked for it.
     pub fn handle_reconnect(&mut self, now: Instant) {
         self.link.handle_reconnect(now);
         self.follow_link(now);
     }
 
-    /// Takes that the computer has slept for so long and has just woken up. The steady clock stood still meanwhile: the hand
-    /// may be gone, and the arm may have been moved.
+    /// Handles the end of a sleep of this computer. The steady clock stopped during the sleep. The
+    /// hand may be gone, and the arm may have been moved.
     pub fn handle_slept(&mut self, now: Instant, slept: Duration) {
         self.log_lines.push(LogLine::warn(format!(
-            "this computer slept for {:.1} s; what was known of the hand and of the arm is out of date",
+            "this computer slept for {:.1} s; its data about the hand and the arm are out of date",
             slept.as_secs_f64()
         )));
         self.teleop.handle_slept(now, slept);
@@ -101,45 +103,47 @@ impl Coordinator {
         self.follow_link(now);
     }
 
-    /// Takes a connection, or a port that listens for some.
+    /// Handles an open connection, or an open port that listens for controllers.
     pub fn handle_connected(&mut self, now: Instant) {
         self.unless_superseded(now, |link| link.handle_connected(now));
     }
 
-    /// Notes how far the attempt to connect has come.
+    /// Records the stage of the attempt to connect.
     pub fn handle_stage(&mut self, stage: Stage) {
         if !self.link.is_superseded() {
             self.link.handle_stage(stage);
         }
     }
 
-    /// Notes that the attempt failed, or that the connection ended, for this reason.
+    /// Handles a failed attempt, or the end of the connection, with its reason.
     pub fn handle_failed(&mut self, now: Instant, error: LinkError) {
         self.unless_superseded(now, |link| link.handle_failed(now, error));
     }
 
-    /// Takes a controller that has connected to the port that listens.
+    /// Handles a controller that has connected to the bridge's port. Returns the name of its
+    /// connection.
     ///
     /// # Errors
-    /// When there are as many as there can be, or the port is about to be closed.
+    /// The maximum number of controllers is connected, or the port is about to be closed.
     pub fn handle_joined(&mut self, now: Instant, name: String) -> Result<PeerId, Full> {
         if self.link.is_superseded() {
             return Err(Full);
         }
         let joined = self.link.handle_joined(now, name)?;
-        // Where its arm is, is not known: whatever was moving goes on by an approach.
+        // The position of the new arm is unknown, so any motion continues with an approach.
         self.view = LinkView::Partial;
         self.teleop.handle_link(now, LinkView::Partial);
         self.follow_link(now);
         Ok(joined)
     }
 
-    /// Notes that the connection with this peer ended, for this reason.
+    /// Handles the end of the connection with this peer, with its reason.
     pub fn handle_ended(&mut self, now: Instant, peer: PeerId, error: LinkError) {
         self.unless_superseded(now, |link| link.handle_ended(now, peer, error));
     }
 
-    /// Lets the link handle an event, unless that is of a connection which the driver has yet to drop.
+    /// Lets the link handle an event, unless the event belongs to a connection that the driver task
+    /// must still drop.
     fn unless_superseded(&mut self, now: Instant, event: impl FnOnce(&mut Link)) {
         if !self.link.is_superseded() {
             event(&mut self.link);
@@ -148,14 +152,14 @@ impl Coordinator {
         }
     }
 
-    /// Notes that the peer takes bytes again.
+    /// Handles a peer that accepts bytes again.
     pub fn handle_writable(&mut self, now: Instant) {
         self.link.handle_writable(now);
         self.follow_link(now);
     }
 
-    /// Takes a reply. Returns whether something waited for it; otherwise it is not known of when it speaks, and only a fault
-    /// in it is believed.
+    /// Handles a reply. Returns whether a line was waiting for it. If no line was waiting, the age
+    /// of the reply is unknown, and only a fault in it is used.
     pub fn handle_reply(&mut self, now: Instant, peer: PeerId, reply: &Reply) -> bool {
         if self.link.is_superseded() {
             self.handle_unexpected(reply.state.as_ref());
@@ -174,7 +178,8 @@ impl Coordinator {
         expected
     }
 
-    /// Takes how the arm is, which the controller says unasked. Returns whether that may be believed, other than a fault in it.
+    /// Handles an unsolicited state of the controller. Returns whether the connection is in use, so
+    /// that the state is current. A fault in the state is used in any case.
     pub fn handle_state(&mut self, now: Instant, peer: PeerId, state: &ReportedState) -> bool {
         let known = !self.link.is_superseded() && self.link.has_peer(peer);
         if known {
@@ -188,7 +193,8 @@ impl Coordinator {
         known
     }
 
-    /// Takes a fault from what may be of another time. To believe it costs no more than a call of `~/set_armed`.
+    /// Handles the fault in a report that may be out of date. If the fault is wrong, the operator
+    /// needs one more call of `~/set_armed`.
     fn handle_unexpected(&mut self, state: Option<&ReportedState>) {
         let fault = state.and_then(|state| state.fault.as_deref());
         if fault.is_some() {
@@ -196,14 +202,14 @@ impl Coordinator {
         }
     }
 
-    /// Takes what has become of orders without a reply of their own.
+    /// Handles the outcomes of lines that have no reply of their own.
     fn handle_outcomes(&mut self, now: Instant) {
         while let Some(outcome) = self.link.poll_outcome() {
             self.handle_outcome(now, outcome, None);
         }
     }
 
-    /// Takes what the controller reports in a reply.
+    /// Passes the state in a reply to motion.
     fn handle_reported(&mut self, now: Instant, peer: PeerId, outcome: &Outcome, reply: &Reply) {
         let about = match outcome {
             Outcome::HeartbeatAcknowledged
@@ -232,7 +238,7 @@ impl Coordinator {
             Outcome::StopAcknowledged => self.teleop.handle_stop_answered(position.is_some()),
             Outcome::StopRejected => {
                 self.log_lines.push(LogLine::warn(format!(
-                    "the controller refused the stop line; does it know it? teleop.hold_behavior 'silent' sends none \
+                    "the controller refused the stop line; if it does not support it, set teleop.hold_behavior to 'silent' \
                      message={message}"
                 )));
                 self.teleop.handle_stop_refused();
@@ -242,7 +248,7 @@ impl Coordinator {
                 self.teleop.handle_answered(now);
                 if !std::mem::replace(&mut self.heartbeat_refusal_logged, true) {
                     self.log_lines.push(LogLine::warn(format!(
-                        "the controller refused a heartbeat; does it know the line? link.heartbeat.period 0.0 sends none \
+                        "the controller refused a heartbeat; if it does not support it, set link.heartbeat.period to 0.0 \
                          message={message}"
                     )));
                 }
@@ -254,7 +260,8 @@ impl Coordinator {
         }
     }
 
-    /// Connects by new settings of the link, while disarmed. With `other_arm`, forgets the position of the arm before.
+    /// Connects with new settings of the link, while disarmed. If `other_arm` is set, forgets the
+    /// position of the previous arm.
     pub fn handle_link_config(&mut self, now: Instant, config: LinkConfig, peer: String, other_arm: bool) {
         self.report = Report::new(peer);
         self.link.handle_config(now, config);
@@ -264,13 +271,13 @@ impl Coordinator {
         }
     }
 
-    /// Closes the connection, for good.
+    /// Closes the connection because the bridge ends.
     pub fn handle_end(&mut self, now: Instant) {
         self.link.handle_shutdown(now);
         self.follow_link(now);
     }
 
-    /// Lets time pass. Call it no later than [`Coordinator::poll_timeout`] says.
+    /// Handles expired timeouts. Call it no later than [`Coordinator::poll_timeout`] returns.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.link.handle_timeout(now);
         self.handle_outcomes(now);
@@ -278,7 +285,8 @@ impl Coordinator {
         self.follow_link(now);
     }
 
-    /// When to call [`Coordinator::handle_timeout`] at the latest. A command that is due and has room counts too: poll it.
+    /// Returns when to call [`Coordinator::handle_timeout`] at the latest. Includes the time of a
+    /// due command that the link can send: poll it then.
     #[must_use]
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let has_room = self.link.can_send_command() && !self.link.is_write_blocked();
@@ -288,7 +296,8 @@ impl Coordinator {
         [self.link.poll_timeout(), self.teleop.poll_timeout(now), line].into_iter().flatten().min()
     }
 
-    /// The line to hand to the connection now. Tell [`Coordinator::handle_transmitted`] what became of it.
+    /// Returns the line to send now. Pass the result of the write to
+    /// [`Coordinator::handle_transmitted`].
     #[must_use]
     pub fn poll_transmit(&self, now: Instant) -> Option<Outgoing> {
         if self.teleop.poll_stop_line() {
@@ -305,10 +314,12 @@ impl Coordinator {
         self.link.poll_heartbeat(now).then_some(Outgoing::Heartbeat)
     }
 
-    /// Takes what became of a line of `length` bytes at each connection, and returns what has been sent, if it has been.
+    /// Handles the result of writing a line of `length` bytes to each connection. Returns what was
+    /// sent, if the line was sent.
     ///
-    /// The line went between `begun` and `now`. The way to the next command is reckoned from `now` and the time for a reply
-    /// from `begun`, so that neither is ever too generous.
+    /// The line was sent between `begun` and `now`; the exact time is unknown. The step of the next
+    /// command counts from `now`, and the reply timeout from `begun`, because both are the safe
+    /// choice.
     pub fn handle_transmitted(
         &mut self,
         begun: Instant,
@@ -319,7 +330,7 @@ impl Coordinator {
     ) -> Option<Sent> {
         let mut taken = false;
         for (peer, written) in written {
-            // Given up, and its socket not closed yet.
+            // The link has dropped this peer, and its socket is not closed yet.
             let failure = match written {
                 _ if !self.link.has_peer(peer) => continue,
                 Ok(written) if written == length => {
@@ -337,7 +348,8 @@ impl Coordinator {
             };
             self.link.handle_ended(now, peer, failure);
         }
-        // A connection that failed takes its orders with it; those that are left got the line whole.
+        // The lines of a failed connection are dropped with it. All other connections got the whole
+        // line.
         let sent = taken.then(|| self.handle_sent(begun, now, line));
         self.handle_outcomes(now);
         self.follow_link(now);
@@ -371,8 +383,8 @@ impl Coordinator {
         }
     }
 
-    /// Takes that all has been sent that can be sent now: a stop line that is still due waits for the controller. Returns
-    /// whether one is.
+    /// Handles the end of sending: no more lines can be sent now. A stop line that is still due
+    /// waits for the controller. Returns whether one is waiting.
     pub fn handle_transmit_end(&mut self) -> bool {
         let waits = self.teleop.poll_stop_line();
         if waits {
@@ -381,22 +393,22 @@ impl Coordinator {
         waits
     }
 
-    /// What is handed to the connections for an outgoing line, next of all.
+    /// Returns the line for the connections, with the number of the next line.
     pub fn line(&self, outgoing: &Outgoing, stamp: Duration) -> Line {
         Line { order: outgoing.order(), seq: self.link.next_seq(), stamp }
     }
 
-    /// What to compare to tell a change of status from the passing of time.
+    /// Returns the fields of the status that trigger a publication when they change.
     pub fn status_key(&self, now: Instant) -> StatusKey {
         self.report.status_key(now, &self.teleop, &self.link)
     }
 
-    /// Everything that is published of both machines.
+    /// Returns the status of both machines.
     pub fn status(&self, now: Instant) -> Status {
         self.report.status(now, &self.teleop, &self.link)
     }
 
-    /// Takes the link's state over into motion's view of it.
+    /// Updates motion's view of the link from the link's state.
     fn follow_link(&mut self, now: Instant) {
         use LinkState::{Backoff, Connected, Connecting, Disconnected, Listening, Unresponsive};
         let view = match self.link.state() {

@@ -1,4 +1,4 @@
-//! What takes time: connecting, listening, waiting for what controllers say, the timers.
+//! The driver task: connects, listens, waits for input of the controllers, and runs the timers.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -15,13 +15,13 @@ use super::log::{LogLine, What};
 use super::state::{State, now};
 use crate::link::{Accepted, Action, ConnectFuture, Full, LinkError, Listener, Network, PeerId, System};
 
-/// Opens and drops connections, reads what comes on them, and minds the timers, until `shutdown` completes. Then nothing
-/// more is sent, and the last status has been published.
+/// Opens and drops connections, reads their input, and runs the timers, until `shutdown` completes.
+/// After the return nothing is sent, and the last status has been published.
 pub async fn drive(bridge: Bridge, shutdown: impl Future<Output = ()>) {
     drive_over(bridge, System, shutdown).await;
 }
 
-/// As [`drive`], over another network.
+/// Does the same as [`drive`], over another network.
 pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdown: impl Future<Output = ()>) {
     let mut driver = Driver {
         bridge,
@@ -37,8 +37,8 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut second = false;
     loop {
-        // Not only when the timer wakes the driver: a controller that talks without end, or an event in the instant in which
-        // a deadline passes, would have it forgotten.
+        // Handle deadlines in every pass, not only after the timer. Otherwise a controller that
+        // sends without pause, or an event at the moment of a deadline, could hide the deadline.
         let now = driver.bridge.apply_from_driver(|_, now| now);
         driver.accept_paused_until = driver.accept_paused_until.filter(|until| *until > now);
         driver.act(now);
@@ -58,7 +58,8 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
                 driver.handle_accepted(result);
             }
             Some(joined) = joining.join_next() => driver.handle_joined(joined),
-            // A controller may talk all the time; what comes after it is looked at above in any case.
+            // A controller may send without pause. The code above handles everything that comes
+            // after this branch.
             readable = poll_fn(|cx| poll_connections(&bridge.lock().connections, next_peer, blocked, cx)) => {
                 match readable {
                     Some(peer) => driver.read_replies(peer),
@@ -73,7 +74,7 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
     driver.bridge.lock().connections.clear();
 }
 
-/// Waits for a future, if there is one: `select!` drops a branch that completes with `None`.
+/// Waits for a future, if there is one. If `None`, `select!` drops the branch.
 async fn maybe<F: Future>(future: Option<F>) -> Option<F::Output> {
     match future {
         Some(future) => Some(future.await),
@@ -85,19 +86,21 @@ struct Driver {
     bridge: Bridge,
     network: Box<dyn Network>,
     listener: Option<Box<dyn Listener>>,
-    /// No controller is accepted before: the process is out of descriptors, say.
+    /// No controller is accepted before this time, because `accept` failed, for example for lack of
+    /// file descriptors.
     accept_paused_until: Option<Instant>,
-    /// The index of the connection that is looked at first, so that one that talks without end leaves the others their turn.
+    /// The index of the connection to check first. It rotates, so that a controller that sends
+    /// without pause does not block the others.
     next_peer: usize,
     attempt: Option<ConnectFuture<Established>>,
-    /// Those who have dialled in and are not yet let in.
+    /// Controllers that have connected and are not ready for lines yet.
     joining: JoinSet<Joined>,
 }
 
 type Joined = (SocketAddr, Result<Connection, LinkError>);
 
 impl Driver {
-    /// Does what the link wants done.
+    /// Executes the actions of the link.
     fn act(&mut self, now: Instant) {
         while let Some(action) = self.bridge.poll_action(now) {
             if !matches!(action, Action::Drop(_)) {
@@ -137,11 +140,11 @@ impl Driver {
         }
     }
 
-    /// Takes a controller that has dialled in.
+    /// Handles a controller that has connected to the port.
     fn handle_accepted(&mut self, result: io::Result<Accepted>) {
         match result {
             Ok((_, address)) if self.joining.len() >= MAX_JOINING => {
-                self.refuse(address, &format!("{MAX_JOINING} others are on their way in"));
+                self.refuse(address, &format!("{MAX_JOINING} other controllers are connecting"));
             }
             Ok(accepted) => {
                 let connector = Connector::new(self.bridge.lock().config.clone(), |_| ());
@@ -150,7 +153,7 @@ impl Driver {
             }
             Err(error) => {
                 let text = format!("a controller could not connect: {error}");
-                self.log(|state, now| state.log.repeated(now, What::Door, &text));
+                self.log(|state, now| state.log.repeated(now, What::AcceptFailed, &text));
                 self.accept_paused_until = Some(now() + ACCEPT_RETRY_DELAY);
             }
         }
@@ -158,7 +161,7 @@ impl Driver {
 
     fn refuse(&self, address: SocketAddr, why: &str) {
         let text = format!("refused: {why} address={address}");
-        self.log(|state, now| state.log.repeated(now, What::Crowd, &text));
+        self.log(|state, now| state.log.repeated(now, What::TooManyJoining, &text));
     }
 
     fn log(&self, line: impl FnOnce(&mut State, Instant) -> Option<LogLine>) {
@@ -173,7 +176,7 @@ impl Driver {
         self.bridge.apply_from_driver(|state, _| state.coordinator.report.handle_arriving(arriving));
     }
 
-    /// Takes a controller that has dialled in and may be spoken to, or why it may not.
+    /// Handles the result of preparing the connection of a controller: ready for lines, or failed.
     fn handle_joined(&mut self, joined: Result<Joined, JoinError>) {
         let (address, result) =
             joined.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
@@ -190,13 +193,15 @@ impl Driver {
         }
     }
 
-    /// Reads what a controller says, at first what came together with the answer to its hello.
+    /// Reads the input of a controller. The first input may have arrived together with the reply to
+    /// its hello.
     fn read_replies(&self, peer: PeerId) {
         self.bridge.apply_from_driver(|state, now| state.read_replies(now, peer));
     }
 }
 
-/// Completes with a connection that can be read, or with none when one takes bytes again, if a line is `blocked`.
+/// Completes with the peer of a readable connection. If a line is `blocked`, completes with `None`
+/// when a connection accepts bytes again.
 fn poll_connections(
     connections: &[Connection],
     next_peer: &mut usize,
@@ -217,9 +222,9 @@ fn poll_connections(
     Poll::Pending
 }
 
-/// `LinkStatus` at 2 Hz, diagnostics at half of that.
+/// The period of `LinkStatus` (2 Hz). Diagnostics have half of that rate.
 const STATUS_PERIOD: Duration = Duration::from_millis(500);
-/// How long to leave those who want to connect where they are, when they cannot be let in.
+/// The pause before accepting again after `accept` failed.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(500);
-/// How many may be on their way in at a time.
+/// The most controllers that may be connecting at the same time.
 const MAX_JOINING: usize = 32;

@@ -1,4 +1,5 @@
-//! What is logged of link and motion: a line for a change, and for what goes on in the same way a line a minute. Pure.
+//! Decides what to log about link and motion: one line for a change, and one line a minute for a
+//! repeated change. Pure.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use crate::link::{FailureKind, LinkError, LinkState};
 use crate::status::Status;
 use crate::teleop::{Motion, ReasonKind};
 
-/// A line for the log, made while the state is locked and written later.
+/// A log line, made while the state is locked and written later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LogLine {
     pub level: Level,
@@ -27,47 +28,48 @@ impl LogLine {
         Self { level: Level::WARN, text }
     }
 
-    /// Makes a line that few want to read, if anything logs at this level.
+    /// Makes a detailed line, if this level is enabled.
     pub fn detail(level: Level, text: impl FnOnce() -> String) -> Option<Self> {
         (level <= LevelFilter::current()).then(|| Self { level, text: text() })
     }
 }
 
-/// Decides what is logged.
+/// Decides what to log.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     repeats: Repeats<What>,
-    /// How long a connection has to live before it counts as good, after one that did not.
+    /// How long a connection must live to count as good, after one that did not live that long.
     steady: Duration,
-    /// How long the next connection has to live before it is logged. It grows with each that was logged and did not last.
+    /// How long the next connection must live before it is logged. Grows with each logged
+    /// connection that did not live long.
     patience: Duration,
-    /// Since when the link is up, while that is not logged yet.
+    /// Since when the link is up; `None` if that has been logged.
     unlogged_since: Option<Instant>,
-    /// The link is up, and that has been logged.
+    /// Whether the link is up and that has been logged.
     up: bool,
-    /// Attempts to connect since the link was last logged as up.
+    /// The attempts to connect since the link was last logged as up.
     attempts: u32,
 }
 
-/// What may repeat itself.
+/// An event that may repeat.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum What {
     Failure(FailureKind),
     Silence,
-    /// So many want in at a time that some are refused.
-    Crowd,
-    /// The system let no controller in.
-    Door,
+    /// Too many controllers connect at the same time, so some are rejected.
+    TooManyJoining,
+    /// The system could not accept a controller.
+    AcceptFailed,
     Motion(Motion, ReasonKind),
 }
 
 impl Log {
-    /// For a link with this `link.timeout`.
+    /// Creates the log for a link with this `link.timeout`.
     pub fn new(link_timeout: Duration) -> Self {
         Self { steady: link_timeout.min(PERIOD), ..Self::default() }
     }
 
-    /// What to log of a change, the last error being `error`.
+    /// Returns the lines to log for a change. `error` is the last error of the link.
     pub fn change(
         &mut self,
         now: Instant,
@@ -119,7 +121,8 @@ impl Log {
         }
     }
 
-    /// To be asked now and then while the link may be up.
+    /// Returns the line about a link that is up, if it is time to log it. Call this regularly while
+    /// the link may be up.
     pub fn settle(&mut self, now: Instant, status: &Status) -> Option<LogLine> {
         let since = self.unlogged_since?;
         if now.saturating_duration_since(since) < self.patience {
@@ -133,40 +136,42 @@ impl Log {
         Some(LogLine::info(format!("link up{attempts} peer={}", status.peer)))
     }
 
-    /// What to log of an error that has ended a connection, or an attempt, or kept a controller out.
+    /// Returns the line to log for an error that ended a connection or an attempt, or rejected a
+    /// controller.
     pub fn failed(&mut self, now: Instant, what: &str, error: &LinkError) -> Option<LogLine> {
-        let decision = self.fail(now, What::Failure(error.kind()), error.is_of_words());
+        let decision = self.fail(now, What::Failure(error.kind()), error.is_likely_to_repeat());
         let error = error.advised();
         let again = |times| format!("{what}: it has failed {times} in the same way: {error}");
         in_words(decision, &format!("{what}: {error}"), again).map(LogLine::warn)
     }
 
-    /// What to log of a controller that has been let in, among the clients of a port.
+    /// Returns the line to log for a controller that has connected to the bridge's port.
     pub fn joined(&mut self, address: &str) -> Option<LogLine> {
         self.patience.is_zero().then(|| LogLine::info(format!("controller connected address={address}")))
     }
 
-    /// What to log of something that is logged once a minute, with how often it was.
+    /// Returns the line to log for an event that is logged once a minute, with its count.
     pub fn repeated(&mut self, now: Instant, what: What, text: &str) -> Option<LogLine> {
         let decision = self.repeats.note(now, what, 1);
         in_words(decision, text, |times| format!("{text}: {times}")).map(LogLine::warn)
     }
 
-    fn fail(&mut self, now: Instant, what: What, of_words: bool) -> Decision {
+    fn fail(&mut self, now: Instant, what: What, likely_to_repeat: bool) -> Decision {
         let was_logged = std::mem::take(&mut self.up);
         self.unlogged_since = None;
         let decision = self.repeats.note(now, what, 1);
         if was_logged && decision != Decision::Log {
             self.patience = (2 * self.patience).max(self.steady).min(PERIOD);
-        } else if of_words {
-            // The next connection is going to end in the same way.
+        } else if likely_to_repeat {
+            // The next connection is likely to end in the same way.
             self.patience = self.patience.max(self.steady);
         }
         decision
     }
 
     fn motion(&mut self, now: Instant, status: &Status) -> Option<LogLine> {
-        // What motion does with each connection of a link that fails again and again is known after the first.
+        // If a link fails repeatedly, motion does the same with each connection. One line is
+        // enough.
         let flaps = !self.patience.is_zero();
         let at_most = if flaps { 1 } else { MOST_OF_A_MOTION };
         let decision = self.repeats.note(now, What::Motion(status.motion, status.reason_kind), at_most);
@@ -175,7 +180,7 @@ impl Log {
         }
         let text = in_words(decision, &status.reason, |times| format!("{}: {times}", status.reason))?;
         let level = match status.reason_kind {
-            // People believe that the arm stands still.
+            // The operator believes that the arm stands still.
             ReasonKind::StopRefused | ReasonKind::StopUnsent | ReasonKind::StopUnanswered => Level::ERROR,
             _ => Level::INFO,
         };
@@ -195,7 +200,8 @@ fn in_words(decision: Decision, text: &str, again: impl FnOnce(String) -> String
     }
 }
 
-/// How often motion may come to the same state for the same reason in a minute before that is only counted.
+/// How often motion may reach the same state for the same reason within a minute before it is only
+/// counted.
 const MOST_OF_A_MOTION: u32 = 10;
 
 #[cfg(test)]
@@ -213,7 +219,7 @@ mod tests {
     use crate::teleop::ReasonKind;
     use crate::wire::{ReplyDecoder, WireConfig};
 
-    /// A link that fails as a test wants it to, and what is logged of it.
+    /// A link that fails on request of the test, and its log.
     struct Scene {
         log: Log,
         coordinator: Coordinator,
@@ -248,7 +254,7 @@ mod tests {
             self.lines.extend(lines.into_iter().map(|line| line.text));
         }
 
-        /// As the driver does twice a second.
+        /// Passes time, and polls as the driver task does.
         fn pass(&mut self, milliseconds: u64) {
             for _ in 0..milliseconds / 100 {
                 self.now += Duration::from_millis(100);
@@ -281,8 +287,8 @@ mod tests {
             self.fail(error);
         }
 
-        /// The lines about the link, and not about motion.
-        fn of_link(&self) -> Vec<&str> {
+        /// Returns the lines about the link, without those about motion.
+        fn link_lines(&self) -> Vec<&str> {
             self.lines.iter().map(String::as_str).filter(|text| text.starts_with("link ")).collect()
         }
     }
@@ -295,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn stop_that_was_not_obeyed_is_logged_as_an_error() {
+    fn failed_stop_is_logged_as_an_error() {
         let mut scene = Scene::new();
         let before = scene.key;
         let mut status = scene.coordinator.status(scene.now);
@@ -309,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_logged_once_with_a_hint_and_then_once_a_minute() {
+    fn garbage_is_logged_with_hint_once_a_minute() {
         let mut scene = Scene::new();
         let mut attempts = 0;
         while scene.now - scene.start < Duration::from_secs(130) {
@@ -318,7 +324,7 @@ mod tests {
             scene.cycle(garbage(&format!("OK {attempts}\n")));
         }
         assert!(attempts > 30, "{attempts}");
-        let lines = scene.of_link();
+        let lines = scene.link_lines();
         assert_eq!(lines.len(), 4, "{lines:#?}");
         assert!(lines[0].starts_with("link up peer="), "{}", lines[0]);
         assert!(
@@ -333,12 +339,12 @@ mod tests {
                 "{line}"
             );
         }
-        // Motion holds after each, for the same reason.
+        // Motion holds after each failure, for the same reason.
         assert!(scene.lines.len() < 12, "{:#?}", scene.lines);
     }
 
     #[test]
-    fn a_link_that_works_again_is_logged_with_how_many_attempts_it_took() {
+    fn restored_link_is_logged_with_number_of_attempts() {
         let mut scene = Scene::new();
         for _ in 0..10 {
             scene.cycle(garbage("OK\n"));
@@ -354,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn another_error_begins_another_run() {
+    fn different_error_starts_a_new_run() {
         let mut scene = Scene::new();
         for _ in 0..3 {
             scene.cycle(garbage("OK\n"));
@@ -363,20 +369,20 @@ mod tests {
             scene.cycle(garbage("{'status': 'ok'}\n"));
             scene.cycle(garbage("OK\n"));
         }
-        let lines = scene.of_link();
+        let lines = scene.link_lines();
         assert_eq!(lines.len(), 3, "{lines:#?}");
         assert!(lines[2].contains("'status'"), "{}", lines[2]);
     }
 
     #[test]
-    fn a_controller_that_ends_and_comes_back_is_logged_at_once() {
+    fn controller_restart_is_logged_immediately() {
         let mut scene = Scene::new();
         for _ in 0..3 {
             scene.connect();
             scene.pass(120_000);
             scene.fail(LinkError::Closed);
         }
-        assert_eq!(scene.of_link().len(), 6, "{:#?}", scene.lines);
+        assert_eq!(scene.link_lines().len(), 6, "{:#?}", scene.lines);
         let refused = || LinkError::Connect {
             peer: "arm:5000".into(),
             source: io::ErrorKind::ConnectionRefused.into(),
@@ -388,13 +394,13 @@ mod tests {
             scene.fail(refused());
         }
         scene.connect();
-        let lines = scene.of_link();
+        let lines = scene.link_lines();
         assert_eq!(lines.len(), 8, "{lines:#?}");
         assert_eq!(lines[7], "link up after 6 attempts peer=arm:5000");
     }
 
     #[test]
-    fn connections_that_last_some_seconds_are_not_logged_each() {
+    fn short_connections_are_not_logged_each_time() {
         let mut scene = Scene::new();
         for _ in 0..60 {
             scene.connect();
@@ -402,7 +408,7 @@ mod tests {
             scene.fail(LinkError::Closed);
         }
         let minutes = (scene.now - scene.start).as_secs() / 60;
-        let lines = scene.of_link();
+        let lines = scene.link_lines();
         assert!((5..=6).contains(&minutes) && lines.len() <= 12, "{minutes} minutes: {lines:#?}");
     }
 }

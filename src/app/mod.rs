@@ -1,18 +1,22 @@
 //! The running bridge: joins teleoperation and link, and owns the clock and the connections.
 //!
-//! May name every room but `ros`. Never names r2r.
+//! May use every module but `ros`. Never names r2r.
 //!
-//! A [`Bridge`] is a handle to a state behind one lock: the [`Coordinator`] with both machines, and the connections. The
-//! thread that takes a message from ROS reads what the controller has said and writes the command to the socket itself.
-//! [`drive`] owns what takes time: connecting, reading, and the timers. Before each event the machines handle the timeouts
-//! that have expired, because either thread may be late.
+//! A [`Bridge`] is a handle to a state behind one lock: the [`Coordinator`] with both state
+//! machines, and the connections. The thread that takes a message from ROS reads the pending
+//! replies of the controller and writes the command to the socket itself. [`drive`] owns everything
+//! that takes time: connecting, reading, and the timers. Before each event the state machines
+//! handle expired timeouts, because either thread may be late.
 //!
-//! The lock is held for microseconds, because `~/stop` needs it. Under the lock, a thread may write a line to a controller,
-//! and nothing else: what is to be published or logged becomes an event, which `notifier` hands on in order once the lock
-//! is free. `notifier` is the only file here that may name a macro of `tracing`. The thread that publishes may wait for a
-//! reader. So the console drops lines if its reader has stopped (`ros/console.rs`), because the thread that takes `~/stop` from ROS
-//! publishes too. What has to outlive the process is written to a file by a thread of its own (`state_file`), because a disk
-//! may take its time.
+//! The lock is held for microseconds, because `~/stop` needs it. Under the lock, a thread may read
+//! pending bytes from a controller and write a line to it, and do no other input or output. Neither
+//! waits. Everything to publish or log becomes an event. `notifier` handles these events in order
+//! once the lock is free. `notifier` is the only file here that may use a macro of `tracing`.
+//!
+//! The thread that publishes may have to wait for a reader. The thread that takes `~/stop` from ROS
+//! publishes too, so the console drops lines if its reader has stopped (`ros/console.rs`). State
+//! that must survive the process is written to a file by a separate thread (`state_file`), because
+//! a disk may be slow.
 
 mod arming_request;
 mod bridge;

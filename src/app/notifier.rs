@@ -1,4 +1,4 @@
-//! Publishes and logs what has happened, in the order in which it happened, while the state is free.
+//! Publishes and logs events in their order, while the state is not locked.
 
 use tracing::Level;
 
@@ -8,7 +8,7 @@ use crate::arm::ReportedState;
 use crate::config::Config;
 use crate::status::{Observer, SentCommand, Status};
 
-/// What has happened, to be published or logged.
+/// An event to publish or log.
 #[derive(Debug)]
 pub(super) enum Event {
     Command(SentCommand),
@@ -17,16 +17,17 @@ pub(super) enum Event {
     ArmState(ReportedState),
     Config(Box<Config>),
     Log(LogLine),
-    /// A stop is latched for this reason, or is latched no more.
+    /// A stop is latched for this reason; `None` if it has been released.
     Latched(Option<String>),
 }
 
-/// Hands events to the observer and to the log.
+/// Passes events to the observer and to the log.
 pub(super) struct Notifier {
     observer: Box<dyn Observer>,
-    /// Where stops are noted that have to outlive the process, if anywhere.
+    /// Records the stops that must survive the process, if there is a state file.
     notes: Option<StateNotes>,
-    /// What is to be handed on; it is swapped with the pending events, to spare an allocation a command.
+    /// The events to handle. Swapped with the pending events, to save one allocation for each
+    /// command.
     events: Vec<Event>,
 }
 
@@ -35,17 +36,18 @@ impl Notifier {
         Self { observer: Box::new(observer), notes: None, events: Vec::new() }
     }
 
-    /// Takes where to note stops from now on.
+    /// Sets where stops are recorded from now on.
     pub fn keep(&mut self, notes: StateNotes) {
         self.notes = Some(notes);
     }
 
-    /// Takes the pending events. What it has taken before has been handed on.
+    /// Takes the pending events. All events that were taken before must have been handled.
     pub fn take(&mut self, pending: &mut Vec<Event>) {
         std::mem::swap(&mut self.events, pending);
     }
 
-    /// Publishes and logs what it has taken. This may block, because a reader of the topics or of the log may be slow.
+    /// Publishes and logs the taken events. This may block, because a reader of the topics or of
+    /// the log may be slow.
     pub fn notify(&mut self) {
         let Self { observer, notes, events } = self;
         for event in events.drain(..) {
@@ -81,14 +83,16 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    /// Files below a directory, but for those of `ros`, which never runs while the state is locked.
+    /// Returns the files below a directory, without `ros`, whose code never runs while the state is
+    /// locked.
     fn sources(directory: &Path) -> Vec<PathBuf> {
         let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
         let paths = paths.filter(|path| !path.ends_with("src/ros"));
         paths.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
     }
 
-    /// Clippy's `disallowed-macros` cannot check this: its `allow` has no effect on the macros of tracing.
+    /// Clippy's `disallowed-macros` cannot check this, because its `allow` has no effect on the
+    /// macros of tracing.
     #[test]
     fn only_the_notifier_may_log() {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

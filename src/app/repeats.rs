@@ -1,30 +1,31 @@
-//! Decides whether to log what may happen again and again: a few times at once, then counted once a minute. Pure.
+//! Decides whether to log a repeated event: the first few times immediately, then a count once a
+//! minute. Pure.
 
 use std::time::{Duration, Instant};
 
-/// What has happened within the last [`PERIOD`], each sort once.
+/// The events of the last [`PERIOD`], one run for each kind.
 #[derive(Debug)]
 pub(super) struct Repeats<K> {
     runs: Vec<Run<K>>,
 }
 
-/// One thing that has happened, with no more than [`PERIOD`] between one time and the next.
+/// One kind of event, repeated with at most [`PERIOD`] between two events.
 #[derive(Debug)]
 struct Run<K> {
     what: K,
-    /// When it was last logged with a count, or first.
+    /// The time of the last log line with a count, or of the first event.
     since: Instant,
     last: Instant,
     logged: u32,
     unlogged: u32,
 }
 
-/// What to do about something that has just happened.
+/// What to do about an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// Log it: it happens for the first time in a [`PERIOD`], or not too often yet.
+    /// Log it: it is the first in a [`PERIOD`], or the limit is not reached yet.
     Log,
-    /// Log that it has happened so many times within this time.
+    /// Log that the event occurred `times` times within this time.
     LogCount { times: u32, within: Duration },
     /// Do not log it. It has been counted.
     Skip,
@@ -37,7 +38,8 @@ impl<K> Default for Repeats<K> {
 }
 
 impl<K: PartialEq> Repeats<K> {
-    /// Notes that this has happened. Within a [`PERIOD`] it is logged `at_most` times, and then only counted.
+    /// Records an event. Within a [`PERIOD`], the first `at_most` events are logged and the others
+    /// are only counted.
     pub fn note(&mut self, now: Instant, what: K, at_most: u32) -> Decision {
         self.expire(now);
         let Some(run) = self.runs.iter_mut().find(|run| run.what == what) else {
@@ -60,7 +62,7 @@ impl<K: PartialEq> Repeats<K> {
         Decision::Skip
     }
 
-    /// Whether something of this sort has happened within the last [`PERIOD`].
+    /// Returns whether an event of this kind occurred within the last [`PERIOD`].
     pub fn has(&mut self, now: Instant, is_of_sort: impl Fn(&K) -> bool) -> bool {
         self.expire(now);
         self.runs.iter().any(|run| is_of_sort(&run.what))
@@ -71,7 +73,8 @@ impl<K: PartialEq> Repeats<K> {
     }
 }
 
-/// How often something that goes on is logged, and for how long it is remembered.
+/// The period of the log lines about a repeated event, and how long a run is kept after its last
+/// event.
 pub(super) const PERIOD: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -80,7 +83,7 @@ mod tests {
     use super::{Decision, Repeats};
     use std::time::{Duration, Instant};
 
-    /// The decisions to log something that happens at these times, in seconds.
+    /// Returns the decisions to log an event that occurs at these times, in seconds.
     fn logged(at_most: u32, seconds: impl IntoIterator<Item = u64>) -> Vec<(u64, Decision)> {
         let (mut repeats, start) = (Repeats::default(), Instant::now());
         seconds
@@ -95,13 +98,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_each_second_is_logged_once_a_minute() {
+    fn fault_each_second_is_logged_once_a_minute() {
         let expected = [(0, Decision::Log), (60, count(60, 60)), (120, count(60, 60)), (180, count(60, 60))];
         assert_eq!(logged(1, 0..200), expected);
     }
 
     #[test]
-    fn a_fault_after_a_quiet_minute_is_logged_at_once() {
+    fn fault_after_a_quiet_minute_is_logged_immediately() {
         assert_eq!(
             logged(1, [0, 30, 90, 200]),
             [(0, Decision::Log), (90, Decision::Log), (200, Decision::Log)]
@@ -110,13 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_logged_often_is_counted_afterwards() {
+    fn event_is_counted_after_at_most_log_lines() {
         let expected = [(0, Decision::Log), (1, Decision::Log), (2, Decision::Log), (60, count(58, 60))];
         assert_eq!(logged(3, 0..100), expected);
     }
 
     #[test]
-    fn another_fault_is_logged_between_two_of_a_run() {
+    fn different_fault_within_a_run_is_logged() {
         let (mut repeats, start) = (Repeats::default(), Instant::now());
         assert_eq!(repeats.note(start, "a", 1), Decision::Log);
         assert_eq!(repeats.note(start, "b", 1), Decision::Log);

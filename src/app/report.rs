@@ -1,4 +1,4 @@
-//! What people are told of link and motion together: the status, and why the arm does or does not move.
+//! The status of link and motion together, and the reason why the arm moves or does not move.
 
 use std::time::Instant;
 
@@ -6,41 +6,41 @@ use crate::link::{Link, LinkError, LinkState, Stage};
 use crate::status::Status;
 use crate::teleop::{Motion, Obstacle, Reason, ReasonKind, Teleop};
 
-/// What neither machine knows, and people want to.
+/// The data for the status that neither state machine has.
 #[derive(Debug)]
 pub struct Report {
-    /// The controller's name for people.
+    /// The name of the controller in texts.
     peer: String,
-    /// What the controller said of the last command that it refused.
+    /// The message of the controller with the last command that it rejected.
     refusal: String,
-    /// How many controllers have dialled in and are not let in yet.
+    /// How many controllers have connected and are not ready for lines yet.
     arriving: usize,
     notes: InputNotes,
 }
 
-/// What the graph says of why nothing comes, in words; empty if it says nothing against it.
+/// Explanations from the ROS graph why no input arrives; empty if the graph shows no cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InputNotes {
-    /// Of targets.
+    /// Why no targets arrive.
     pub targets: String,
-    /// Who could send targets, for the time before the first.
+    /// Which nodes could send targets, before the first target.
     pub quiet: String,
-    /// Of words for the gripper.
+    /// Why no gripper messages arrive.
     pub gripper: String,
 }
 
-/// What is compared to tell a change of status from the passing of time.
+/// The fields of the status that trigger a publication when they change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusKey {
     /// The state of the link.
     pub link: LinkState,
-    /// What the bridge does with targets.
+    /// The motion state.
     pub motion: Motion,
-    /// A word for the reason.
+    /// The kind of the reason.
     pub reason: ReasonKind,
-    /// How far the present attempt to connect has come, if there is one.
+    /// The stage of the present attempt to connect, if there is one.
     pub stage: Option<Stage>,
-    /// How many controllers have dialled in and are not let in yet.
+    /// How many controllers have connected and are not ready for lines yet.
     pub arriving: usize,
 }
 
@@ -49,17 +49,17 @@ impl Report {
         Self { peer, refusal: String::new(), arriving: 0, notes: InputNotes::default() }
     }
 
-    /// Notes how many controllers have dialled in and are not let in yet.
+    /// Records how many controllers have connected and are not ready for lines yet.
     pub fn handle_arriving(&mut self, arriving: usize) {
         self.arriving = arriving;
     }
 
-    /// Takes what the graph says of why nothing comes.
+    /// Takes the explanations from the ROS graph why no input arrives.
     pub(super) fn handle_input_notes(&mut self, notes: InputNotes) {
         self.notes = notes;
     }
 
-    /// Notes what the controller said of a command that it refused.
+    /// Records the message of the controller with a command that it rejected.
     pub(super) fn handle_rejected(&mut self, message: &str) {
         message.clone_into(&mut self.refusal);
     }
@@ -74,7 +74,7 @@ impl Report {
         }
     }
 
-    /// Everything that is published.
+    /// Returns the whole status.
     pub(super) fn status(&self, now: Instant, teleop: &Teleop, link: &Link) -> Status {
         let (reason, newest) = (teleop.reason(now), link.last_error_at());
         let (sent, altered) = (link.counters(), teleop.counters());
@@ -105,7 +105,8 @@ impl Report {
         }
     }
 
-    /// The controller's address; where controllers dial in, that of the port, and theirs.
+    /// Returns the address of the controller. If controllers connect to the bridge, returns the
+    /// address of the port and theirs.
     fn peer(&self, link: &Link) -> String {
         let names: Vec<_> = link.peers().map(|peer| peer.name.as_str()).collect();
         match link.clients() {
@@ -114,11 +115,13 @@ impl Report {
         }
     }
 
-    /// The reason, and what else is known of it.
+    /// Returns the reason with all known details.
     fn explain(&self, now: Instant, link: &Link, reason: &Reason) -> String {
         let obstacle = match reason {
             Reason::Holding(obstacle) | Reason::WaitingToArm(obstacle) => obstacle,
-            Reason::StopTrouble(trouble, reason) => return trouble.told_in(&self.explain(now, link, reason)),
+            Reason::StopTrouble(trouble, reason) => {
+                return trouble.insert_into(&self.explain(now, link, reason));
+            }
             _ => return reason.to_string(),
         };
         match obstacle {
@@ -131,13 +134,13 @@ impl Report {
                 }
             },
             Obstacle::ErrorReplies(_) if !self.refusal.is_empty() => {
-                format!("{reason}, lastly with '{}'", self.refusal)
+                format!("{reason}, last reply: '{}'", self.refusal)
             }
             _ => self.explain_input(obstacle, reason.to_string()),
         }
     }
 
-    /// Adds to the words for an obstacle what the graph says of it.
+    /// Adds the explanation from the ROS graph to the text of an obstacle.
     fn explain_input(&self, obstacle: &Obstacle, words: String) -> String {
         match (obstacle, self.notes.targets.as_str()) {
             (Obstacle::NoInput, "") if !self.notes.quiet.is_empty() => {
@@ -155,9 +158,9 @@ impl Report {
         if let (LinkState::Listening, Some((clients, wanted))) = (link.state(), link.clients()) {
             let arriving = match self.arriving {
                 0 => String::new(),
-                count => format!(", {count} more on the way in"),
+                count => format!(", {count} more connecting"),
             };
-            let last = error.map(|error| format!("; lastly {error}")).unwrap_or_default();
+            let last = error.map(|error| format!("; last error: {error}")).unwrap_or_default();
             return format!(": {clients} of {wanted} connected to {}{arriving}{last}", self.peer);
         }
         match (link.retry_in(now), self.explain_stage(link), error) {
@@ -167,23 +170,25 @@ impl Report {
                 format!(": {error}; next attempt in {:.1} s", wait.as_secs_f64())
             }
             (None, Some(stage), Some(error)) if link.stage() != Some(Stage::Opening) => {
-                format!(": {stage}; lastly {error}")
+                format!(": {stage}; last error: {error}")
             }
             (None, _, Some(error)) => format!(": {error}; trying again"),
         }
     }
 
-    /// What an attempt to connect waits for.
+    /// Returns what an attempt to connect is waiting for.
     fn explain_stage(&self, link: &Link) -> Option<String> {
         let peer = &self.peer;
         Some(match link.stage()? {
             Stage::Opening if link.clients().is_some() => format!("opening the port {peer}"),
             Stage::Opening => format!("connecting to {peer}"),
-            Stage::Banner { heard, wanted } => {
+            Stage::Banner { received, wanted } => {
                 let lines = if wanted == 1 { "line" } else { "lines" };
-                format!("waiting for {wanted} greeting {lines} of {peer} (link.banner_lines), {heard} so far")
+                format!(
+                    "waiting for {wanted} greeting {lines} of {peer} (link.banner_lines), {received} so far"
+                )
             }
-            Stage::Auth => format!("waiting for the answer of {peer} to the hello (link.auth.token_file)"),
+            Stage::Auth => format!("waiting for the reply of {peer} to the hello (link.auth.token_file)"),
         })
     }
 }

@@ -1,17 +1,19 @@
-//! Whether the computer has slept: the steady clock stands still meanwhile, so nothing looks older afterwards.
+//! Detects that the computer has slept. The steady clock stops during a sleep, so old data look
+//! newer than they are afterwards.
 //!
-//! Invariant: what is found is a sleep. A thread that is late between two readings of the clocks makes a sleep look shorter,
-//! never longer, and the difference of the clocks never shrinks.
+//! Invariant: every detected sleep is a real sleep. If the thread is delayed between the two clock
+//! readings, a sleep looks shorter, never longer. The difference of the clocks never shrinks.
 
 use std::time::{Duration, Instant};
 
-/// The two clocks whose difference tells for how long the computer has slept since it was switched on.
+/// Two clocks. Their difference shows how long the computer has slept since it was switched on.
 pub trait SleepClocks: Send {
-    /// Returns the time since the computer was switched on, sleep included, and after that the steady time.
+    /// Returns the time since the computer was switched on, sleep included. Reads the steady time
+    /// after it, and returns it second.
     fn read(&self) -> (Duration, Duration);
 }
 
-/// The clocks of the operating system. Neither takes a system call.
+/// The clocks of the operating system. Reading them needs no system call.
 pub(super) struct SystemClocks {
     start: Instant,
 }
@@ -31,29 +33,29 @@ impl SleepClocks for SystemClocks {
         (since_boot, self.start.elapsed())
     }
 
-    /// Elsewhere no sleep is found.
+    /// On other systems no sleep is detected.
     #[cfg(not(target_os = "linux"))]
     fn read(&self) -> (Duration, Duration) {
         (Duration::ZERO, Duration::ZERO)
     }
 }
 
-/// Finds out that the computer has slept.
+/// Detects sleeps of the computer.
 pub(super) struct SleepWatch {
     clocks: Box<dyn SleepClocks>,
-    /// How long the computer had slept in all when last asked, as far as is known.
+    /// The known total sleep at the last poll.
     slept: Duration,
 }
 
 impl SleepWatch {
     pub fn new(clocks: impl SleepClocks + 'static) -> Self {
         let mut watch = Self { clocks: Box::new(clocks), slept: Duration::ZERO };
-        // A first reading that was late would make the next one look like a sleep.
+        // If the first reading were delayed, the next one would look like a sleep.
         watch.slept = (0..READINGS).map(|_| watch.total()).max().unwrap_or_default();
         watch
     }
 
-    /// Returns for how long the computer has slept since the last call, if it has.
+    /// Returns how long the computer has slept since the last call, if it has.
     pub fn poll(&mut self) -> Option<Duration> {
         let total = self.total();
         let slept = total.saturating_sub(self.slept);
@@ -70,9 +72,10 @@ impl SleepWatch {
     }
 }
 
-/// How often the clocks are read at first.
+/// How many times to read the clocks at the start.
 const READINGS: u32 = 3;
-/// No computer sleeps for less. It is less than the time for which a target counts as fresh.
+/// A shorter difference is not a sleep, because no computer sleeps for less. The limit is shorter
+/// than the time for which a target counts as fresh.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
@@ -112,11 +115,11 @@ mod tests {
     }
 
     #[test]
-    fn late_thread_is_not_taken_for_a_sleep() {
+    fn delayed_thread_is_not_a_sleep() {
         let hands = Hands::default();
         hands.pass(0, 5000);
         let mut watch = SleepWatch::new(hands.clone());
-        // The thread waits between the two readings, once.
+        // The thread is delayed between the two readings, once.
         hands.0.lock().unwrap().1 += Duration::from_secs(2);
         assert_eq!(watch.poll(), None);
         hands.0.lock().unwrap().0 += Duration::from_secs(2);
@@ -126,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_of_the_system_differ_by_no_sleep_while_awake() {
+    fn system_clocks_show_no_sleep_while_awake() {
         let mut watch = SleepWatch::new(SystemClocks::new());
         assert!((0..10_000).all(|_| watch.poll().is_none()));
     }

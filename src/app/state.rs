@@ -1,4 +1,4 @@
-//! What the lock guards: the coordinator, the connections, and the events that are to be published or logged.
+//! The data behind the lock: the coordinator, the connections, and the events to publish or log.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,21 +20,22 @@ use crate::wire::{CommandEncoder, Incoming};
 
 /// The state of the running bridge.
 pub(super) struct State {
-    /// What is in force.
+    /// The configuration in force.
     pub config: Config,
     pub coordinator: Coordinator,
     pub connections: Vec<Connection>,
     pub log: Log,
     sleep: SleepWatch,
-    /// When motion was forbidden last.
+    /// The last event that forbade motion.
     pub last_forbidden: LastForbidden,
-    /// What is to be published and logged when the lock is free.
+    /// The events to publish and log when the lock is free.
     pub pending_events: Vec<Event>,
     /// Until when [`drive`](super::drive) sleeps.
     sleeping_until: Option<Instant>,
     encoder: CommandEncoder,
     status_key: Option<StatusKey>,
-    /// What became of a line at each connection; kept, like the next, to spare an allocation a command.
+    /// The results of writing a line to each connection. Kept, like `line`, to save one allocation
+    /// for each command.
     written: Vec<(PeerId, io::Result<usize>)>,
     line: Vec<u8>,
 }
@@ -58,25 +59,28 @@ impl State {
         }
     }
 
-    /// Handles an event: lets the machines see it, and writes what they want written. Returns also the time by then.
+    /// Applies an event: passes it to the state machines, and writes the lines that result. Returns
+    /// the time after that, too.
     pub fn apply<R>(&mut self, event: impl FnOnce(&mut Self, Instant) -> R) -> (R, Instant) {
-        // Not before the lock, because the machines would go back in time after a wait for it.
+        // Read the clock after taking the lock, so that time never goes back for the state
+        // machines.
         let now = now();
         if let Some(slept) = self.sleep.poll() {
             self.coordinator.handle_slept(now, slept);
         }
-        // What was due before the event comes before it, whichever thread is late.
+        // Run expired timeouts before the event, because either thread may be late.
         self.pass_time(now);
         let result = event(self, now);
-        // A first command may end the approach that the event began: both changes are to be seen.
+        // Record this change now. The first command may end the approach that the event started,
+        // and both changes must be published.
         self.note_changes(now);
         (result, self.transmit(now))
     }
 
-    /// Takes a sample of the target, or why a message was none.
+    /// Handles a target, or the fault of a message without a valid target.
     pub fn handle_target(&mut self, now: Instant, target: Result<Target, InputFault>) {
         if !self.coordinator.link.can_send_command() {
-            // The driver may not have come to the reply that makes room.
+            // The driver task may not have read the reply yet that allows the next command.
             for index in 0..self.connections.len() {
                 self.read_at(now, index);
             }
@@ -94,7 +98,8 @@ impl State {
         }
     }
 
-    /// Takes what the driver has to do, once. What belongs to this state is done already.
+    /// Returns the next action for the driver task, once. The part of the action in this state is
+    /// already done.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
         let action = self.coordinator.link.poll_action()?;
         match action {
@@ -111,16 +116,16 @@ impl State {
         Some(action)
     }
 
-    /// Notes that a controller that has dialled in is not let in, for this reason.
+    /// Records that the connection of a controller was rejected, with the reason.
     pub fn handle_refused(&mut self, now: Instant, address: SocketAddr, error: LinkError) {
         self.coordinator.link.handle_refused(now, address.to_string(), error);
         self.log_last_error(now, "refused");
     }
 
-    /// Takes the connection of a controller that has dialled in.
+    /// Adds the connection of a controller that has connected to the bridge's port.
     ///
     /// # Errors
-    /// When there are as many as there can be, or the port is about to be closed.
+    /// The maximum number of controllers is connected, or the port is about to be closed.
     pub fn handle_joined(
         &mut self,
         now: Instant,
@@ -136,7 +141,7 @@ impl State {
         Ok(peer)
     }
 
-    /// Takes new parameters: all of them or none, between one command and the next.
+    /// Applies new parameters, all or none, between two commands.
     pub fn reconfigure(&mut self, now: Instant, config: &Config) -> Result<(), ReconfigureError> {
         let teleop = &self.coordinator.teleop;
         config.check_changes(&self.config, teleop.is_armed())?;
@@ -163,14 +168,16 @@ impl State {
         let Config { transport, link, wire, .. } = &self.config;
         self.encoder = CommandEncoder::new(wire);
         self.connections.clear();
-        // A new log, because a fault is logged again though the last connection had the same.
+        // Start a new log, so that a fault is logged again even if the last connection had the same
+        // fault.
         self.log = Log::new(link.link_timeout);
         self.coordinator.handle_link_config(now, link.clone(), transport.peer(), other_arm);
-        // Its name is published at once.
+        // Publish the name of the new peer immediately.
         self.pending_events.push(Event::Status(self.coordinator.status(now)));
     }
 
-    /// Notes the status though nothing has changed, and the diagnostics if wanted.
+    /// Publishes the status even if nothing has changed, and the diagnostics if `diagnostics` is
+    /// set.
     pub fn tick(&mut self, now: Instant, diagnostics: bool) {
         let status = self.coordinator.status(now);
         let line = self.log.settle(now, &status);
@@ -181,7 +188,7 @@ impl State {
         self.pending_events.push(Event::Status(status));
     }
 
-    /// Adds lines to what is to be logged.
+    /// Adds lines to the log events.
     pub fn log(&mut self, lines: impl IntoIterator<Item = LogLine>) {
         self.pending_events.extend(lines.into_iter().map(Event::Log));
     }
@@ -192,7 +199,7 @@ impl State {
         self.log(line);
     }
 
-    /// Lets time pass. What is found too late is too late: a reply, a target.
+    /// Runs expired timeouts. A reply or a target that is read after its timeout counts as late.
     fn pass_time(&mut self, now: Instant) {
         let link = &mut self.coordinator.link;
         if link.is_overdue(now) {
@@ -204,24 +211,24 @@ impl State {
         self.note_changes(now);
     }
 
-    /// Handles what this controller says, if it says anything.
+    /// Reads and handles the pending input of this controller.
     pub fn read_replies(&mut self, now: Instant, peer: PeerId) {
         if let Some(index) = self.connections.iter().position(|connection| connection.peer == peer) {
             self.read_at(now, index);
         }
     }
 
-    /// Handles what this connection has brought.
+    /// Reads and handles the pending input of this connection.
     fn read_at(&mut self, now: Instant, index: usize) -> Read {
         let Self { connections, coordinator, pending_events, .. } = self;
         let connection = &mut connections[index];
         let (peer, read) = (connection.peer, connection.read_replies());
-        if matches!(read, Ok(false)) && connection.heard.is_empty() && connection.log_lines.is_empty() {
+        if matches!(read, Ok(false)) && connection.received.is_empty() && connection.log_lines.is_empty() {
             return Read::Nothing;
         }
         pending_events.extend(connection.log_lines.drain(..).map(Event::Log));
-        for heard in connection.heard.drain(..) {
-            let (known, state) = match heard {
+        for message in connection.received.drain(..) {
+            let (known, state) = match message {
                 Incoming::Reply(reply) => (coordinator.handle_reply(now, peer, &reply), reply.state),
                 Incoming::State(state) => (coordinator.handle_state(now, peer, &state), Some(state)),
             };
@@ -237,7 +244,7 @@ impl State {
         }
     }
 
-    /// Sends what is to be sent. Returns the time by then.
+    /// Sends all lines that can be sent now. Returns the time after that.
     fn transmit(&mut self, mut now: Instant) -> Instant {
         while let Some(outgoing) = self.coordinator.poll_transmit(now) {
             let outgoing = self.poll_after_reading(now, outgoing);
@@ -253,9 +260,10 @@ impl State {
         now
     }
 
-    /// Returns the line to send now, instead of `outgoing` if a controller has said something. Reads before, because an unasked
-    /// answer must not pass for that to a later line. If a controller talks without end, only a stop does not wait, and what
-    /// needs no answer.
+    /// Reads all pending replies, and returns the line to send now, which may differ from
+    /// `outgoing` after a reply. Reading first prevents that an unsolicited reply is matched to a
+    /// later line. If a controller sends without pause, only a stop line is sent without waiting,
+    /// and any line if no replies are expected.
     fn poll_after_reading(&mut self, now: Instant, outgoing: Outgoing) -> Option<Outgoing> {
         let mut came = false;
         let read_all = (0..self.connections.len()).all(|index| {
@@ -271,29 +279,31 @@ impl State {
         outgoing.filter(may_go)
     }
 
-    /// Writes a line to every connection, and moves `now` on to the time by then. Returns whether it was sent.
+    /// Writes a line to every connection, and sets `now` to the time after that. Returns whether
+    /// the line was sent.
     fn write(&mut self, now: &mut Instant, outgoing: &Outgoing) -> bool {
-        // The driver has yet to drop those that the link has given up.
+        // Close the connections that the link has dropped and the driver task has not.
         let link = &self.coordinator.link;
         self.connections.retain(|connection| link.has_peer(connection.peer));
         if self.connections.is_empty() {
             self.coordinator.handle_failed(*now, LinkError::Broken(io::ErrorKind::NotConnected.into()));
             return false;
         }
-        let owes_nothing = |connection: &&mut Connection| !link.has_pending_reply(connection.peer);
-        self.connections.iter_mut().filter(owes_nothing).for_each(Connection::note_asked);
+        let has_all_replies = |connection: &&mut Connection| !link.has_pending_reply(connection.peer);
+        self.connections.iter_mut().filter(has_all_replies).for_each(Connection::note_asked);
         self.line.clear();
-        #[allow(clippy::disallowed_methods)] // told to the controller; nothing here depends on it
+        #[allow(clippy::disallowed_methods)] // sent to the controller; nothing here depends on it
         let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let told = self.coordinator.line(outgoing, stamp);
-        self.encoder.encode_into(&told, &mut self.line);
+        let content = self.coordinator.line(outgoing, stamp);
+        self.encoder.encode_into(&content, &mut self.line);
         if self.waits_for_reader(outgoing) {
             self.coordinator.link.handle_lagging(*now);
             return false;
         }
         let write = |connection: &Connection| (connection.peer, connection.socket.try_write(&self.line));
         self.written.extend(self.connections.iter().map(write));
-        // The system may have let it wait on its way; the next must not follow as if this one had gone at once.
+        // The system may have suspended this thread during the write. With the new time, the next
+        // line keeps its distance from this one.
         let begun = std::mem::replace(now, self::now());
         let Self { line, written, .. } = self;
         let trace = LogLine::detail(Level::TRACE, || {
@@ -303,14 +313,16 @@ impl State {
         let sent = self.coordinator.handle_transmitted(begun, *now, outgoing, length, written.drain(..));
         self.log(trace);
         if let Some(Sent::Command(command)) = sent {
-            self.encoder.note_sent(&told);
+            self.encoder.note_sent(&content);
             self.pending_events.push(Event::Command(command));
         }
         sent.is_some()
     }
 
-    /// Whether a command has to wait until the controller's program has read those before it. Where replies pace the
-    /// commands they say so, and where several controllers take them one does not wait for the other.
+    /// Returns whether a command must wait until the controller's program has read the commands
+    /// before it. This applies only to one controller over TCP without expected replies. Expected
+    /// replies pace the commands by themselves. If controllers connect to the bridge, no controller
+    /// waits for another one.
     fn waits_for_reader(&self, outgoing: &Outgoing) -> bool {
         let (link, limit) = (&self.config.link, UNREAD_LINES * self.line.len());
         let unpaced = !link.expect_reply && link.role == Role::TcpClient;
@@ -318,7 +330,7 @@ impl State {
         unpaced && is_command && self.connections.iter().any(|connection| connection.socket.lags(limit))
     }
 
-    /// Notes a status if it says more than that time has passed.
+    /// Publishes and logs the status if more than its times has changed.
     fn note_changes(&mut self, now: Instant) {
         if !self.coordinator.log_lines.is_empty() {
             let lines = std::mem::take(&mut self.coordinator.log_lines);
@@ -336,24 +348,26 @@ impl State {
         self.pending_events.push(Event::Status(status));
     }
 
-    /// Notes what follows from a change of what the bridge does with targets, beside what is published.
+    /// Records the other effects of a change of the motion state: on earlier requests, and on the
+    /// state file.
     fn note_motion(&mut self, now: Instant, before: Option<Motion>, motion: Motion) {
         self.last_forbidden.handle_motion(now, before, motion);
         let cause = self.coordinator.teleop.stop_cause();
-        // What the last run has left is noted already.
+        // A stop from the last run is already recorded.
         let is_news = !matches!(cause, Some(StopCause::Before(_)));
         if is_news && cause.is_some() != (before == Some(Motion::Stopped)) {
             self.pending_events.push(Event::Latched(cause.map(ToString::to_string)));
         }
     }
 
-    /// Returns when [`drive`](super::drive) has to wake, once all is done that was due, and whether a line waits for room.
+    /// Returns when [`drive`](super::drive) must wake, and whether a line waits for space in a send
+    /// buffer. Call this after all due work is done.
     pub fn prepare_sleep(&mut self, now: Instant) -> (Option<Instant>, bool) {
         self.sleeping_until = self.coordinator.poll_timeout(now);
         (self.sleeping_until, self.coordinator.link.is_write_blocked())
     }
 
-    /// Whether [`drive`](super::drive) has to look before it wakes by itself.
+    /// Returns whether [`drive`](super::drive) must run before its own wake time.
     pub fn wants_driver(&self, now: Instant) -> bool {
         let earlier = match (self.coordinator.poll_timeout(now), self.sleeping_until) {
             (Some(next), Some(until)) => next < until,
@@ -364,14 +378,14 @@ impl State {
     }
 }
 
-/// What a connection has brought.
+/// The result of reading a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Read {
-    /// Nothing.
+    /// No input.
     Nothing,
-    /// Something, and there may be more.
+    /// Some input, and more may be pending.
     More,
-    /// The rest, or the end of the connection.
+    /// The last pending input, or the end of the connection.
     Rest,
 }
 
@@ -380,23 +394,23 @@ pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Why a configuration cannot take the place of the one in force.
+/// Why a new configuration cannot be applied.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ReconfigureError {
     /// A parameter may not change, or not now.
     #[error(transparent)]
     Change(#[from] ChangeError),
-    /// The arm stands against it.
+    /// The state of the arm does not allow the change.
     #[error("cannot set {wanted}: {refused}")]
     Motion {
-        /// What was to change, with the new values.
+        /// The parameters to change, with their new values.
         wanted: String,
-        /// Why it cannot.
+        /// The reason of the rejection.
         refused: TeleopConfigError,
     },
 }
 
-/// How often a connection is read for a line that is to go out, some kilobytes at a time.
+/// How many times a connection is read before a line is sent, up to 4096 bytes each time.
 const MAX_READS: usize = 16;
-/// How many lines may be unread before a command waits, where no reply paces them.
+/// How many lines may be unread before a command waits, if no replies pace the commands.
 const UNREAD_LINES: usize = 4;

@@ -1,13 +1,15 @@
-//! What outlives the process: whether a stop is latched, and whether the last run has ended as it should.
+//! The state that survives the process: whether a stop is latched, and whether the last run ended
+//! cleanly.
 //!
-//! One small file for each node. It says `running` while the bridge runs, `stopped` while a stop is latched, also after the
-//! end, and `ended` after an end on request. So after a crash, a kill or a power failure it says `running`.
+//! Each node has one small file. It contains `running` while the bridge runs, `stopped` while a
+//! stop is latched (also after the end), and `ended` after an end on request. So after a crash, a
+//! kill or a power failure it contains `running`.
 //!
 //! Invariants:
 //! - The file is replaced as a whole: at every moment it is the old one or the new one.
-//! - What cannot be understood counts as a latched stop.
-//! - Nothing here is done by a thread that takes messages or moves the arm.
-#![allow(clippy::disallowed_methods)] // says to people when something was
+//! - A file that cannot be understood counts as a latched stop.
+//! - Threads that take messages or move the arm do no work here.
+#![allow(clippy::disallowed_methods)] // records when something happened
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -21,12 +23,12 @@ use serde::{Deserialize, Serialize};
 use crate::teleop::{Disarmed, Restored};
 use crate::text::sanitize_short;
 
-/// Where the file of a node is, and who has started this run.
+/// The path of a node's state file, and the launch that started this run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateFile {
-    /// None if there is no folder for it.
+    /// `None` if no folder is available.
     path: Option<PathBuf>,
-    /// The run of launch that starts the bridge again by itself, if there is one.
+    /// The identifier of the launch that restarts the bridge by itself, if there is one.
     launch: Option<String>,
 }
 
@@ -34,14 +36,14 @@ pub struct StateFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     state: RunState,
-    /// Since when, in seconds since 1970 (UTC).
+    /// The time of the state, in seconds since 1970 (UTC).
     since: u64,
-    /// The same for people.
+    /// The same time as text.
     when: String,
     /// Why a stop is latched.
     #[serde(default)]
     why: String,
-    /// The run of launch that started the bridge.
+    /// The identifier of the launch that started the bridge.
     #[serde(default)]
     launch: Option<String>,
 }
@@ -62,31 +64,32 @@ impl Record {
 }
 
 fn utc(seconds: u64) -> String {
-    // Later than year 9999 there is no date.
+    // There is no date after the year 9999.
     let at = UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_DATE));
     humantime::format_rfc3339_seconds(at).to_string().replace('T', " ").replace('Z', " UTC")
 }
 
-/// What a start has found.
+/// The result of reading the file at the start.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
-    /// What the last run leaves to this one, if it leaves anything.
+    /// The state that the last run left, if any.
     pub restored: Option<Restored>,
-    /// What is to be warned of, because the file cannot be read or written.
+    /// A warning if the file cannot be read or written.
     pub warning: Option<String>,
 }
 
 impl StateFile {
-    /// The file of a node, given by its full name, in the user's state folder. `variable` reads the environment.
+    /// Returns the file of a node, given by its full name, in the user's state folder. `variable`
+    /// reads the environment.
     pub fn of(node: &str, variable: impl Fn(&str) -> Option<String>) -> Self {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        // By the specification a path that is not absolute does not count.
+        // The XDG specification ignores a path that is not absolute.
         let absolute = |folder: String| Some(PathBuf::from(folder)).filter(|folder| folder.is_absolute());
         let home = || variable("HOME").and_then(absolute).map(|home| home.join(".local/state"));
         let folder = variable("XDG_STATE_HOME").and_then(absolute).or_else(home);
         let domain = variable("ROS_DOMAIN_ID").unwrap_or_default();
         let domain = domain.trim().parse::<u32>().unwrap_or(0);
-        // A name has no dots, so no two names become one.
+        // A node name has no dots, so two names never map to one file.
         let name = format!("{domain}{}.json", node.replace('/', "."));
         Self {
             path: folder.map(|folder| folder.join("aether_bridge").join(name)),
@@ -94,28 +97,28 @@ impl StateFile {
         }
     }
 
-    /// Reads what the last run has left, and says that this one runs.
+    /// Reads the state that the last run left, and records that this run has started.
     pub fn begin(&self) -> Found {
         let Some(path) = &self.path else {
-            let why =
-                "there is no folder for it: neither XDG_STATE_HOME nor HOME is the absolute path of one";
+            let why = "there is no folder for it: neither XDG_STATE_HOME nor HOME is an absolute path";
             return self.without_file(None, why);
         };
-        let place = sanitize_short(&path.display().to_string());
+        let shown = sanitize_short(&path.display().to_string());
         let (restored, damage) = match read(path) {
             Ok(None) => (None, None),
             Ok(Some(record)) => (self.restored(&record), None),
             Err(error) => {
                 let why = format!(
-                    "stopped, because the state file {place} cannot be understood ({error}), and may have said that a stop is \
+                    "stopped, because the state file {shown} cannot be understood ({error}), and it may record that a stop is \
                      latched"
                 );
-                let warning =
-                    format!("the state file {place} cannot be understood: {error}; taken for a latched stop");
+                let warning = format!(
+                    "the state file {shown} cannot be understood: {error}; treated as a latched stop"
+                );
                 (Some(Restored::Stopped(why.into())), Some(warning))
             }
         };
-        // A stop that is latched stays in the file, with when and why.
+        // A latched stop stays in the file, with its time and reason.
         let record = match &restored {
             Some(Restored::Stopped(why)) => match read(path) {
                 Ok(Some(record)) if record.state == RunState::Stopped => record,
@@ -125,7 +128,7 @@ impl StateFile {
         };
         match write(path, &record) {
             Ok(()) => Found { restored, warning: damage },
-            Err(error) => self.without_file(restored, &format!("{place} cannot be written: {error}")),
+            Err(error) => self.without_file(restored, &format!("{shown} cannot be written: {error}")),
         }
     }
 
@@ -135,7 +138,7 @@ impl StateFile {
             RunState::Stopped => {
                 let why = Some(sanitize_short(&record.why)).filter(|why| !why.is_empty());
                 let why = why.unwrap_or_else(|| "stopped".into());
-                // Left again and again, the words stay the same.
+                // The text does not grow if several starts leave the stop latched.
                 let why = why.split(BEFORE_THIS_START).next().unwrap_or_default();
                 Some(Restored::Stopped(format!("{why}{BEFORE_THIS_START}, on {since}").into()))
             }
@@ -159,16 +162,16 @@ impl StateFile {
             _ => Restored::Disarmed(Disarmed::WithoutStateFile),
         };
         let warning = format!(
-            "no state file: {why}. A stop will not outlive this process, and only a person arms after each start. Set \
+            "no state file: {why}. A stop will be lost when this process ends, and an operator must arm after each start. Set \
              XDG_STATE_HOME to a folder that can be written."
         );
         Found { restored: Some(restored), warning: Some(warning) }
     }
 
-    /// Starts a thread that writes the file. `warn` is called with what goes wrong.
+    /// Starts a thread that writes the file. Calls `warn` with each error.
     ///
     /// # Errors
-    /// The system has no thread for it.
+    /// The system cannot start a thread.
     pub fn keep(self, warn: impl Fn(&str) + Send + 'static) -> io::Result<(StateNotes, StateWriter)> {
         let (notes, changes) = channel();
         let (done, ended) = channel();
@@ -193,7 +196,7 @@ impl StateFile {
             if let Err(error) = write(path, &Record::new(state, why, self.launch.as_ref())) {
                 let path = sanitize_short(&path.display().to_string());
                 warn(&format!(
-                    "the state file {path} cannot be written: {error}; after the next start a person has to arm"
+                    "the state file {path} cannot be written: {error}; after the next start an operator must arm"
                 ));
             }
             if state == RunState::Ended {
@@ -203,7 +206,7 @@ impl StateFile {
     }
 }
 
-/// A change that the file has to tell.
+/// A change to write to the file.
 #[derive(Debug)]
 enum Change {
     Stopped(String),
@@ -211,19 +214,19 @@ enum Change {
     Ended { clean: bool },
 }
 
-/// Where the bridge notes its stops, to be written by another thread.
+/// Passes stops to the thread that writes the file.
 #[derive(Debug)]
 pub struct StateNotes(Sender<Change>);
 
 impl StateNotes {
-    /// Notes why a stop is latched, or that none is any more.
+    /// Records why a stop is latched; `None` if the stop has been released.
     pub(super) fn note(&self, stopped: Option<String>) {
-        // If the thread is gone, the file says that the bridge runs, which is the safe side.
+        // If the thread is gone, the file contains `running`, which is the safe side.
         let _ = self.0.send(stopped.map_or(Change::Released, Change::Stopped));
     }
 }
 
-/// The thread that writes the file, for who ends the process.
+/// The thread that writes the file, for the code that ends the process.
 #[derive(Debug)]
 pub struct StateWriter {
     notes: Sender<Change>,
@@ -231,15 +234,16 @@ pub struct StateWriter {
 }
 
 impl StateWriter {
-    /// Has all that was noted written, and with a `clean` end that the bridge has ended as it should. Waits for that, but
-    /// no longer than `patience`. Returns whether it has been written.
+    /// Writes all recorded changes. If `clean`, also writes that the bridge has ended on request.
+    /// Waits for that, but no longer than `patience`. Returns whether the thread has finished in
+    /// time.
     pub fn end(self, clean: bool, patience: Duration) -> bool {
         let _ = self.notes.send(Change::Ended { clean });
         !matches!(self.ended.recv_timeout(patience), Err(RecvTimeoutError::Timeout))
     }
 }
 
-/// Reads the file, if there is one.
+/// Reads the file, if it exists.
 fn read(path: &Path) -> io::Result<Option<Record>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -253,7 +257,7 @@ fn read(path: &Path) -> io::Result<Option<Record>> {
     Ok(Some(serde_json::from_str(&text)?))
 }
 
-/// Replaces the file as a whole, and has the disk keep it.
+/// Replaces the file as a whole, and waits until the disk has stored it.
 fn write(path: &Path, record: &Record) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     fs::create_dir_all(folder)?;
@@ -271,9 +275,10 @@ fn write(path: &Path, record: &Record) -> io::Result<()> {
     result
 }
 
-/// Set by `launch/bridge.launch.py` if it starts the bridge again by itself: the same for every start of one launch.
+/// Set by `launch/bridge.launch.py` if it restarts the bridge by itself: the same value for every
+/// start of one launch.
 const LAUNCH_VARIABLE: &str = "AETHER_LAUNCH_RUN";
-/// A file of ours is far shorter.
+/// A valid file is far shorter.
 const MAX_SIZE: u64 = 64 * 1024;
 /// 9999-12-31 23:59:59.
 const LAST_DATE: u64 = 253_402_300_799;
@@ -283,7 +288,7 @@ const BEFORE_THIS_START: &str = " before this start";
 mod tests {
     use super::*;
 
-    /// A folder of one test's own, removed at its end.
+    /// The folder of one test, removed at its end.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -313,7 +318,7 @@ mod tests {
         }
     }
 
-    /// A run from start to end, or to a kill.
+    /// A run from its start to a clean end, or to a kill.
     fn run(file: &StateFile, notes: &[Option<&str>], clean: bool) -> Found {
         let found = file.begin();
         let (state, writer) = file.clone().keep(|warning| panic!("{warning}")).unwrap();
@@ -330,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn first_start_and_start_after_clean_end_are_free() {
+    fn start_after_a_clean_end_restores_nothing() {
         let folder = Folder::new();
         for _ in 0..3 {
             assert_eq!(run(&folder.file(), &[], true), Found { restored: None, warning: None });
@@ -347,7 +352,7 @@ mod tests {
             let found = run(&folder.file(), &[], true);
             assert!(stopped(&found).contains("did not end as it should"), "{found:?}");
         }
-        // A person has reset it.
+        // The operator has reset the stop.
         run(&folder.file(), &[None], true);
         assert_eq!(folder.file().begin().restored, None);
     }
@@ -362,7 +367,7 @@ mod tests {
                 first.starts_with("stopped by ~/stop before this start, on 2") && first.ends_with(" UTC"),
                 "{first}"
             );
-            assert_eq!(stopped(&folder.file().begin()), first, "the same words each time");
+            assert_eq!(stopped(&folder.file().begin()), first, "the same text each time");
         }
     }
 
@@ -382,15 +387,15 @@ mod tests {
     }
 
     #[test]
-    fn without_a_folder_a_person_arms() {
+    fn without_a_folder_the_operator_must_arm() {
         let nowhere = StateFile::of("/a", |_| None);
         let found = nowhere.begin();
         assert_eq!(found.restored, Some(Restored::Disarmed(Disarmed::WithoutStateFile)));
         assert!(found.warning.unwrap().contains("XDG_STATE_HOME"));
         assert!(nowhere.keep(|_| ()).unwrap().1.end(true, Duration::from_secs(60)));
         let folder = Folder::new();
-        let in_the_way = folder.0.join("aether_bridge");
-        fs::write(in_the_way, "").unwrap();
+        let blocker = folder.0.join("aether_bridge");
+        fs::write(blocker, "").unwrap();
         assert!(folder.file().begin().warning.is_some());
         assert!(folder.file().begin().restored.is_some());
     }
@@ -407,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_and_domains_have_files_of_their_own() {
+    fn each_node_and_domain_has_its_own_file() {
         let path = |node, domain: &str| {
             let variables =
                 [("HOME", "/home/me"), ("ROS_DOMAIN_ID", domain), ("XDG_STATE_HOME", "not/absolute")];

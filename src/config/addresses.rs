@@ -69,7 +69,7 @@ mod tests {
         );
         assert_eq!(
             rejected("link.host", "192.168.1.50:5000"),
-            "parameter 'link.host' is '192.168.1.50:5000'; it has a port: write link.host '192.168.1.50' and link.port 5000 apart"
+            "parameter 'link.host' is '192.168.1.50:5000'; it has a port: set link.host to '192.168.1.50' and link.port to 5000"
         );
         let hostile = rejected("link.host", "a\u{1b}[2J\n\u{202e}b \u{9b}");
         assert!(

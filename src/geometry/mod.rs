@@ -1,8 +1,9 @@
-//! Positions, orientations and transforms, valid by construction, and what makes numbers invalid.
+//! Positions, orientations and transforms. They are valid by construction, and their constructors
+//! report invalid numbers.
 //!
-//! All lengths are in metres and all angles in radians. A frame is right-handed, as in REP 103.
+//! All lengths are in metres and all angles in radians. All frames are right-handed (REP 103).
 //!
-//! Names no other room.
+//! This module does not depend on any other module.
 
 mod orientation;
 mod position;

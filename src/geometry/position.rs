@@ -6,31 +6,32 @@ use nalgebra::Point3;
 
 /// A position in metres, finite by construction.
 ///
-/// Coordinates are rounded to a micrometre. Because no protocol of ours has more digits, the number that is limited, the
-/// number that is sent and the number that is published are the same.
+/// Coordinates are rounded to a micrometre. None of our protocols has more digits. So the number
+/// that is limited, the number that is sent and the number that is published are the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Position(Point3<f64>);
 
-/// The largest coordinate, in metres. A larger one is taken for garbage.
+/// The largest coordinate, in metres. A larger one is treated as an error.
 pub const MAX_COORDINATE: f64 = 100.0;
 
-/// Why three numbers are not a position: the first bad axis, "x", "y" or "z", and the number as it came, in metres.
+/// Why three numbers are not a position: the first bad axis ("x", "y" or "z") and the number as
+/// received, in metres.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum PositionError {
     /// NaN or an infinity.
     #[error("{axis} is {value}, which is not a finite number")]
     NotFinite { axis: &'static str, value: f64 },
-    /// Farther away than any arm on a table reaches.
+    /// Farther than any tabletop arm can reach.
     #[error("{axis} is {value} m, beyond ±{MAX_COORDINATE} m; is the sender's unit metres?")]
     Huge { axis: &'static str, value: f64 },
 }
 
 impl Position {
-    /// Takes coordinates in metres.
+    /// Creates a position from coordinates in metres.
     ///
     /// # Errors
-    /// If one is not finite, or beyond [`MAX_COORDINATE`].
+    /// A coordinate is not finite, or is beyond [`MAX_COORDINATE`].
     pub fn new(x: f64, y: f64, z: f64) -> Result<Self, PositionError> {
         for (axis, value) in [("x", x), ("y", y), ("z", z)] {
             if !value.is_finite() {
@@ -43,12 +44,12 @@ impl Position {
         Ok(Self(Point3::new(x, y, z).map(to_micrometre)))
     }
 
-    /// The coordinates as a point, in metres.
+    /// Returns the coordinates as a point, in metres.
     pub fn point(self) -> Point3<f64> {
         self.0
     }
 
-    /// The coordinates `[x, y, z]` in metres.
+    /// Returns the coordinates `[x, y, z]` in metres.
     pub fn coordinates(self) -> [f64; 3] {
         self.0.coords.into()
     }
@@ -58,18 +59,18 @@ impl Position {
         Self(self.0.sup(&min.0).inf(&max.0))
     }
 
-    /// Rounds a point that lies between two positions, and so is finite.
+    /// Rounds a point that is known to be finite, because it lies between two positions.
     pub(crate) fn from_exact(point: Point3<f64>) -> Self {
         Self(point.map(to_micrometre))
     }
 
-    /// The straight-line distance to another position, in metres.
+    /// Returns the straight-line distance to another position, in metres.
     pub fn distance(self, other: Self) -> f64 {
         nalgebra::distance(&self.0, &other.0)
     }
 }
 
-/// Shows a position to the millimetre, without its unit.
+/// Formats a position to the millimetre, without its unit.
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [x, y, z] = self.coordinates();
@@ -77,7 +78,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// Rounds metres to the nearest micrometre; never yields a negative zero.
+/// Rounds metres to the nearest micrometre. Never returns a negative zero.
 fn to_micrometre(metres: f64) -> f64 {
     (metres * 1e6).round() / 1e6 + 0.0
 }
@@ -87,14 +88,14 @@ mod tests {
     use super::{Position, PositionError};
 
     #[test]
-    fn a_position_is_rounded_to_a_micrometre_and_has_no_negative_zero() {
+    fn position_is_rounded_without_negative_zero() {
         let position = Position::new(0.123_456_7, -1e-9, 0.2).unwrap();
         assert_eq!(position.coordinates(), [0.123_457, 0.0, 0.2]);
         assert!(position.coordinates()[1].is_sign_positive());
     }
 
     #[test]
-    fn numbers_that_are_no_position_are_named_with_axis_and_value() {
+    fn invalid_numbers_are_reported_with_axis_and_value() {
         assert!(matches!(Position::new(0.0, f64::NAN, 0.0), Err(PositionError::NotFinite { axis: "y", .. })));
         assert!(matches!(
             Position::new(f64::INFINITY, 0.0, 0.0),

@@ -1,72 +1,78 @@
-//! What the link is set to. `crate::config` validates the values.
+//! The settings of the link. `crate::config` validates the values.
 
 use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::tls::TlsConfig;
 
-/// When the link connects, sends and gives up.
+/// When the link connects, sends, and drops a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkConfig {
-    /// Who opens the connection.
+    /// Which side opens the connection.
     pub role: Role,
-    /// Whether every line is answered.
+    /// Whether the controller replies to every line.
     pub expect_reply: bool,
-    /// Lines that may be unanswered at a time, at least 1. Stops do not wait for others, and others wait for them too.
+    /// The most lines without a reply at a time, at least 1. A stop line does not wait for other
+    /// lines, but other lines wait for it.
     pub max_in_flight: usize,
-    /// When there is nothing else to say, how often to say that the bridge is there; none: never.
+    /// The settings of the heartbeat; `None` sends no heartbeat.
     pub heartbeat: Option<Heartbeat>,
-    /// Without a reply for this long the controller counts as unresponsive; one that dialled in is dropped.
+    /// After this time without a reply the controller counts as unresponsive. A controller that has
+    /// connected to the bridge is dropped.
     pub reply_timeout: Duration,
-    /// Without a reply for this long the connection is given up.
+    /// After this time without a reply the connection is dropped.
     pub link_timeout: Duration,
-    /// The waits between attempts.
+    /// The waits between attempts to connect.
     pub backoff: Backoff,
 }
 
-/// Who opens the connection.
+/// Which side opens the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The bridge connects to one controller.
     TcpClient,
-    /// Controllers connect to the bridge. Each gets every line; the next line waits for all, and who is late is dropped.
+    /// Controllers connect to the bridge. Each receives every line. The next line waits for all
+    /// replies, and a controller that is late is dropped.
     TcpServer {
-        /// With fewer there is no link, at least 1.
+        /// The link is down while fewer controllers than this are connected; at least 1.
         min_clients: usize,
     },
-    /// Datagrams to one controller: there is no connection to be opened, and a line that is lost stays lost.
+    /// Datagrams to one controller. There is no connection to open, and a lost line is not sent
+    /// again.
     Udp,
 }
 
-/// What is said when there is nothing else to say.
+/// Settings of the heartbeat, which is sent if there is no other line to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// The longest silence towards the controller.
+    /// The longest time without a line to the controller.
     pub period: Duration,
-    /// Whether it is answered, where lines are.
+    /// Whether the controller replies to a heartbeat. Only used if replies are expected.
     pub expects_reply: bool,
 }
 
 /// Where to connect, and how long that may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransportConfig {
-    /// Name or address of the controller; of this machine, where controllers dial in.
+    /// The name or address of the controller. If controllers connect to the bridge: of this
+    /// machine.
     pub host: String,
-    /// Its port.
+    /// The port.
     pub port: u16,
-    /// For resolving the name and connecting, together.
+    /// The time limit for resolving the name and connecting, together.
     pub connect_timeout: Duration,
-    /// For the controller's greeting, where it has one, after connecting.
+    /// The time limit for the controller's greeting after connecting, if it sends one.
     pub banner_timeout: Duration,
-    /// `TCP_USER_TIMEOUT`: unacknowledged bytes older than this break the connection (Linux). The kernel watches it, so that
-    /// a pulled cable is noticed even where the controller never replies.
+    /// `TCP_USER_TIMEOUT`: if bytes stay unacknowledged for longer than this, the connection breaks
+    /// (Linux). The kernel checks this, so that a pulled cable is detected even if the controller
+    /// never replies.
     pub tcp_user_timeout: Duration,
-    /// How to encrypt what is said; none: not at all.
+    /// The settings of TLS; `None` sends unencrypted.
     pub tls: Option<TlsConfig>,
 }
 
 impl TransportConfig {
-    /// `host:port`, as a person would write it.
+    /// Returns `host:port`, with brackets around an IPv6 address.
     pub fn peer(&self) -> String {
         let Self { host, port, .. } = self;
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }

@@ -1,4 +1,4 @@
-//! Why a connection did not come about or ended, and how to mend it.
+//! Why an attempt to connect failed or a connection ended, and how to fix that.
 
 use std::io;
 use std::mem::{Discriminant, discriminant};
@@ -8,9 +8,10 @@ use super::tls::{self, TlsError};
 use crate::wire::advice::{self, Advice};
 use crate::wire::{Reply, ReplyStatus, TokenError, Unfinished, WireError};
 
-/// Why a connection did not come about, or ended. In plain words, with what to do where that is known.
+/// Why an attempt to connect failed, or a connection ended. The text includes what to do, if that
+/// is known.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the texts say what happened and what each value is")]
+#[expect(missing_docs, reason = "the texts explain each value")]
 pub enum LinkError {
     #[error("cannot resolve host '{host}': {source}")]
     Resolve { host: String, source: io::Error },
@@ -18,18 +19,18 @@ pub enum LinkError {
     Connect { peer: String, source: io::Error },
     #[error("cannot connect to {peer}: no answer within link.connect_timeout {:.1} s", timeout.as_secs_f64())]
     ConnectTimeout { peer: String, timeout: Duration },
-    /// The connection cannot be encrypted.
+    /// TLS cannot be established.
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("cannot read link.auth.token_file '{path}': {source}")]
     TokenFile { path: String, source: io::Error },
-    /// What there is to be read is no token.
+    /// The file holds no valid token.
     #[error("link.auth.token_file '{path}': {error}")]
     Token { path: String, error: TokenError },
     #[error("the controller refused the token of link.auth.token_file: '{message}'")]
     AuthRejected { message: String },
     #[error(
-        "the controller has not answered the hello within link.connect_timeout {:.1} s; if it wants none, leave \
+        "the controller has not answered the hello within link.connect_timeout {:.1} s; if it expects no hello, leave \
          link.auth.token_file empty",
         timeout.as_secs_f64()
     )]
@@ -38,96 +39,103 @@ pub enum LinkError {
     Closed,
     #[error("the connection broke: {0}{hint}{tls}", hint = cable_hint(.0), tls = tls::hint(.0))]
     Broken(io::Error),
-    /// What came is not the protocol.
+    /// The input does not follow the protocol.
     #[error("{0}")]
     Wire(#[from] WireError),
-    /// What came is not the protocol, and nothing else has come on this connection: it may be a greeting.
+    /// The first input on this connection does not follow the protocol: it may be a greeting.
     #[error("{error}")]
     FirstWords {
         error: WireError,
-        /// Whether a line had been sent by then.
+        /// Whether a line had been sent before this input.
         asked: bool,
     },
     #[error(
-        "{heard} of {wanted} greeting lines have come within link.banner_timeout {:.1} s{rest}; set link.banner_lines to the \
-         number of lines that the controller says on connecting, or link.banner_timeout to more than it takes to start",
+        "{received} of {wanted} greeting lines have come within link.banner_timeout {:.1} s{rest}; set link.banner_lines to the \
+         number of lines that the controller sends on connecting, or increase link.banner_timeout if it starts slowly",
         timeout.as_secs_f64(),
         rest = instead(unfinished.as_ref())
     )]
     NotGreeted {
-        heard: u32,
+        received: u32,
         wanted: u32,
         timeout: Duration,
-        /// What has come of the next.
+        /// The beginning of the next line, if it has been received.
         unfinished: Option<Unfinished>,
     },
     #[error(
-        "the controller closed the connection after {heard} of {wanted} greeting lines (link.banner_lines)"
+        "the controller closed the connection after {received} of {wanted} greeting lines (link.banner_lines)"
     )]
-    ClosedInGreeting { heard: u32, wanted: u32 },
-    /// The controller ended the connection when it had answered one line, and the one before it too.
-    #[error("{0}, after its first reply, as on the connection before")]
+    ClosedInGreeting { received: u32, wanted: u32 },
+    /// The controller ended the connection after its first reply, as on the previous connection.
+    #[error("{0}, after its first reply, as on the previous connection")]
     AfterFirstReply(Box<LinkError>),
-    /// A reply to nothing: its place in the stream is not known.
+    /// An unsolicited reply. The following replies could be matched to the wrong lines.
     #[error("the controller sent a reply that no command was waiting for: '{message}'")]
     Unsolicited {
         message: String,
-        /// Whether nothing else has come on this connection.
+        /// Whether this is the first input on this connection.
         first: bool,
     },
-    /// The first thing that came was an error, to no line or to the first, and then the end.
+    /// The controller's first reply was an error (unsolicited, or to the first line), and then it
+    /// ended the connection.
     #[error("the controller refused this client: '{message}'; does it serve another client?")]
     ClientRefused { message: String },
-    /// The oldest command or stop has been unanswered for too long.
+    /// The oldest line has been without a reply for too long.
     #[error("no reply for link.timeout {:.1} s{}", timeout.as_secs_f64(), instead_of_reply(instead.as_deref()))]
     NoReply {
         timeout: Duration,
-        /// What has come instead, in words.
+        /// A description of other input that has been received instead.
         instead: Option<String>,
     },
     #[error("the controller has not read for link.timeout {:.1} s: its receive window is full", timeout.as_secs_f64())]
     NotReading { timeout: Duration },
-    /// The kernel of the controller's machine takes what is sent, and its program does not.
+    /// The kernel of the controller's machine accepts the lines, but the controller's program does
+    /// not read them.
     #[error(
-        "the controller has not read for link.timeout {:.1} s, and what was sent waits in its receive window; does it serve \
+        "the controller has not read for link.timeout {:.1} s, and the sent lines wait in its receive window; does it serve \
          another client?",
         timeout.as_secs_f64()
     )]
     Lags { timeout: Duration },
-    /// A line went out in part: the rest would be sent late, so the connection is given up.
+    /// Only a part of a line was sent. The connection is dropped, because the rest would be sent
+    /// late.
     #[error("only {written} of a line's {length} bytes fitted into the controller's receive window")]
     PartialWrite { written: usize, length: usize },
-    /// A controller that dialled in is gone, or had to go.
+    /// A controller that had connected to the bridge has left, or was dropped.
     #[error("{name}: {error}")]
     Client { name: String, error: Box<LinkError> },
-    /// A controller that dialled in is late with a reply: the others are not to wait for it.
+    /// A controller that had connected to the bridge replies late. It is dropped, because the
+    /// others must not wait for it.
     #[error(
-        "dropped, since it has not replied for link.reply_timeout {:.1} s{}",
+        "dropped, because it has not replied for link.reply_timeout {:.1} s{}",
         timeout.as_secs_f64(),
         instead_of_reply(instead.as_deref())
     )]
     Late {
         timeout: Duration,
-        /// What has come instead, in words.
+        /// A description of other input that has been received instead.
         instead: Option<String>,
     },
-    /// A controller that dialled in does not read: the others are not to wait for it.
-    #[error("dropped, since it does not read: its receive window is full")]
+    /// A controller that had connected to the bridge does not read. It is dropped, because the
+    /// others must not wait for it.
+    #[error("dropped, because it does not read: its receive window is full")]
     Slow,
-    /// A reply that says itself that it answers another line.
-    #[error("the controller replied to line {echoed}, and line {expected} was next: replies come in order")]
+    /// A reply echoes the number of another line.
+    #[error(
+        "the controller replied to line {echoed}, but line {expected} was next: replies must come in order"
+    )]
     OutOfOrder {
-        /// The number that it echoed.
+        /// The echoed number.
         echoed: u64,
         /// The number of the oldest line without a reply.
         expected: u64,
     },
     #[error("cannot listen on {address}: {source}{hint}", hint = listen_hint(source))]
     Listen { address: String, source: io::Error },
-    /// `~/reconnect`.
+    /// The operator called `~/reconnect`.
     #[error("reconnecting on request")]
     Requested,
-    /// The computer was suspended: what was known of the controller is of before.
+    /// The computer was suspended, so the data about the controller are out of date.
     #[error("reconnecting, because this computer slept for {:.1} s", slept.as_secs_f64())]
     ComputerSlept { slept: Duration },
     /// A parameter of the link has changed.
@@ -135,7 +143,7 @@ pub enum LinkError {
     Reconfigured,
 }
 
-/// What tells one way to fail from another: the error and its cause, without the values, which may differ every time.
+/// The kind of a failure: the error and its cause, without the values, which may differ each time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailureKind(Discriminant<LinkError>, Option<Cause>);
 
@@ -147,7 +155,8 @@ enum Cause {
 }
 
 impl LinkError {
-    /// Makes the error of a reply that no line waited for; `first` if nothing else had come on the connection.
+    /// Creates the error of an unsolicited reply. `first` shows that it was the first input on the
+    /// connection.
     pub fn unsolicited(reply: &Reply, first: bool) -> Self {
         let message = reply.message.clone();
         match reply.status {
@@ -156,23 +165,22 @@ impl LinkError {
         }
     }
 
-    /// The error, and how to mend it where that is known.
+    /// Returns the error text, with the remedy if it is known.
     pub fn advised(&self) -> String {
         match self.remedy() {
-            Some(mend) => format!("{self}; {mend}"),
+            Some(remedy) => format!("{self}; {remedy}"),
             None => self.to_string(),
         }
     }
 
-    /// How to mend it, in the words of `arm_check`.
+    /// Returns the remedy, in the words of `arm_check`.
     fn remedy(&self) -> Option<String> {
         let advice = match self {
             Self::Client { error, .. } => return error.remedy(),
-            // A greeting may come late, when a line has been sent already.
+            // A greeting may arrive late, after a line has been sent.
             Self::FirstWords { error, asked: true } if error.may_be_greeting() => {
                 let other = error.advice().map(|advice| format!("; if not: {}", advice.remedy));
-                let words =
-                    "if the controller says this on connecting, set link.banner_lines to the number of lines";
+                let words = "if the controller sends this on connecting, set link.banner_lines to the number of lines";
                 return Some(format!("{words}{}", other.unwrap_or_default()));
             }
             Self::FirstWords { error, .. } if error.may_be_greeting() => Some(advice::GREETING),
@@ -185,7 +193,7 @@ impl LinkError {
         advice.map(|advice| advice.remedy.to_owned())
     }
 
-    /// Which way to fail this is.
+    /// Returns the kind of this failure.
     pub fn kind(&self) -> FailureKind {
         let cause = match self {
             Self::Client { error, .. } => return error.kind(),
@@ -203,10 +211,11 @@ impl LinkError {
         FailureKind(discriminant(self), cause)
     }
 
-    /// Whether it follows from what the controller says, or does not say, so that a new connection ends in the same way.
-    pub fn is_of_words(&self) -> bool {
+    /// Returns whether the replies of the controller, or missing replies, caused the error. A new
+    /// connection is then likely to end in the same way.
+    pub fn is_likely_to_repeat(&self) -> bool {
         match self {
-            Self::Client { error, .. } => error.is_of_words(),
+            Self::Client { error, .. } => error.is_likely_to_repeat(),
             Self::Wire(_)
             | Self::FirstWords { .. }
             | Self::NotGreeted { .. }
@@ -228,7 +237,7 @@ fn instead(unfinished: Option<&Unfinished>) -> String {
     unfinished.map(|unfinished| format!("; {unfinished}")).unwrap_or_default()
 }
 
-/// Silence is advised on only where it was silence.
+/// The advice about missing replies is given only if there was no other input.
 fn instead_of_reply(instead: Option<&str>) -> String {
     match instead {
         Some(instead) => format!(": {instead}"),
@@ -239,15 +248,15 @@ fn instead_of_reply(instead: Option<&str>) -> String {
     }
 }
 
-/// What to do about a port that no program listens at.
+/// Returns what to do about a port that no program listens on.
 fn refused_hint(error: &io::Error) -> &'static str {
     let hint = "; nothing listens there: start the controller, or set link.host and link.port to its address";
     if error.kind() == io::ErrorKind::ConnectionRefused { hint } else { "" }
 }
 
-/// The kernel's time-out on unacknowledged bytes is what a pulled cable looks like.
+/// If a cable is pulled, the kernel reports a time-out of unacknowledged bytes.
 fn cable_hint(error: &io::Error) -> &'static str {
-    let hint = "; its machine has taken nothing for link.tcp_user_timeout: is the cable in, and does the controller read?";
+    let hint = "; its machine has acknowledged nothing for link.tcp_user_timeout: is the cable in, and does the controller read?";
     if error.kind() == io::ErrorKind::TimedOut { hint } else { "" }
 }
 

@@ -1,61 +1,61 @@
-//! What may be written as a host: a name or an address, and nothing else. Pure.
+//! Checks that a text is a valid host: a name or an address. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why a text is not a host, and what to write instead where that can be known.
+/// Why a text is not a host, and what to write instead if that is known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
-    /// There is nothing.
+    /// The text is empty.
     #[error("it is empty: write a name or an address, like '192.168.1.50'")]
     Empty,
-    /// Blanks or control characters around it.
+    /// Blanks or control characters are around the host.
     #[error("it has blanks or control characters around it: write '{0}'")]
     Blanks(String),
-    /// A port behind it.
-    #[error("it has a port: write link.host '{host}' and link.port {port} apart")]
-    #[expect(missing_docs, reason = "the text says what each value is")]
+    /// The text contains a port.
+    #[error("it has a port: set link.host to '{host}' and link.port to {port}")]
+    #[expect(missing_docs, reason = "the text explains each value")]
     Port { host: String, port: u16 },
-    /// It has a port, and the port is not valid.
+    /// The text contains a port that is not valid.
     #[error(
-        "it has a port, and that is none: write link.host '{0}', and link.port as a number from 1 to 65535"
+        "it has a port that is not valid: set link.host to '{0}', and link.port to a number from 1 to 65535"
     )]
     NoPort(String),
-    /// Brackets, which belong to a port.
+    /// The text has brackets, which are used only with a port.
     #[error("it has brackets: write '{0}'")]
     Brackets(String),
-    /// A URL, or a part of one.
-    #[error("it is a URL, or a part of one: write '{0}'{port}", port = port_apart(*.1))]
+    /// The text is a URL, or a part of one.
+    #[error("it is a URL, or a part of one: write '{0}'{port}", port = with_port(*.1))]
     Url(String, Option<u16>),
-    /// A path, or a URL without a host.
+    /// The text is a path, or a URL without a host.
     #[error("it has no name and no address of a machine: write one, like '192.168.1.50'")]
     NoHost,
-    /// The names of every address, in other programs.
-    #[error("it is no address: write '0.0.0.0' for every IPv4 address of this machine")]
+    /// `*`, which means all addresses in other programs.
+    #[error("it is not an address: write '0.0.0.0' for every IPv4 address of this machine")]
     Every,
-    /// It ends like an IPv4 address, and is not one.
+    /// The text ends like an IPv4 address, and is not one.
     #[error(
-        "it is no IPv4 address, which is four numbers from 0 to 255 without leading zeros, like '192.168.1.50'"
+        "it is not an IPv4 address (four numbers from 0 to 255 without leading zeros), like '192.168.1.50'"
     )]
     NotIpv4,
-    /// It has colons like an IPv6 address, and is not one.
-    #[error("it is no IPv6 address, like '::1' or 'fe80::1%eth0', and a name has no colon")]
+    /// The text has colons like an IPv6 address, and is not one.
+    #[error("it is not an IPv6 address, like '::1' or 'fe80::1%eth0', and a name has no colon")]
     NotIpv6,
-    /// A character that neither names nor addresses have.
+    /// The text has a character that is not allowed in names and addresses.
     #[error("a name or an address has no {0:?}: write a name or an address, like '192.168.1.50'")]
     Character(char),
-    /// An empty or an over-long part between dots.
+    /// A part between dots is empty or too long, or the whole name is too long.
     #[error("each part of a name between dots has 1 to 63 characters, and the name 253 at most")]
     Length,
 }
 
-fn port_apart(port: Option<u16>) -> String {
-    port.map(|port| format!(", and link.port {port} apart")).unwrap_or_default()
+fn with_port(port: Option<u16>) -> String {
+    port.map(|port| format!(", and set link.port to {port}")).unwrap_or_default()
 }
 
-/// Whether this can be the name or the address of a machine.
+/// Checks that a text is the name or the address of a machine.
 ///
 /// # Errors
-/// What to write instead.
+/// What is wrong, and what to write instead.
 pub fn check_host(text: &str) -> Result<(), HostError> {
     let is_around = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
     let host = text.trim_matches(is_around);
@@ -81,7 +81,7 @@ pub fn check_host(text: &str) -> Result<(), HostError> {
     check_name(host)
 }
 
-/// An address of IPv4 or IPv6, the latter with a zone or without.
+/// Returns whether the text is an IPv4 address, or an IPv6 address with or without a zone.
 fn is_address(host: &str) -> bool {
     let zoned = host.split_once('%').filter(|(_, zone)| {
         !zone.is_empty() && !zone.chars().any(|c| c.is_whitespace() || c.is_control() || "/[]%".contains(c))
@@ -92,7 +92,7 @@ fn is_address(host: &str) -> bool {
     }
 }
 
-/// Host and port of a URL, or of a part of one: a scheme, a user, a path.
+/// Returns host and port of a URL, or of a part of one: a scheme, a user, a path.
 fn without_url(text: &str) -> Option<(String, Option<u16>)> {
     let (_, rest) = text
         .split_once("//")
@@ -103,7 +103,7 @@ fn without_url(text: &str) -> Option<(String, Option<u16>)> {
     if rest == text {
         return None;
     }
-    // What is in front of a path is no host, if it ends with a colon: a scheme.
+    // If the text in front of a path ends with a colon, it is a scheme and not a host.
     let (host, port) = match without_port(rest) {
         Some(_) if rest.ends_with(':') => (String::new(), None),
         Some(host_and_port) => host_and_port,
@@ -113,7 +113,8 @@ fn without_url(text: &str) -> Option<(String, Option<u16>)> {
     Some((bare.to_owned(), port))
 }
 
-/// What stands in front of a port, without brackets, and the port if it is valid: no digits at all may be meant as one.
+/// Returns the text in front of a port, without brackets, and the port if it is valid. A colon
+/// without digits counts as a port, too.
 fn without_port(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = text.rsplit_once(':')?;
     if !port.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -178,17 +179,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_refused_with_what_to_write() {
+    fn invalid_host_is_rejected_with_a_remedy() {
         for (host, words) in [
             ("", "it is empty"),
             (" \t", "it is empty"),
             ("[::1]", "it has brackets: write '::1'"),
             ("[fe80::1%eth0]", "it has brackets: write 'fe80::1%eth0'"),
             ("[arm]", "it has brackets: write 'arm'"),
-            ("192.168.1.50:5000", "write link.host '192.168.1.50' and link.port 5000 apart"),
-            ("[::1]:5000", "write link.host '::1' and link.port 5000 apart"),
-            ("[fe80::1%eth0]:5000", "write link.host 'fe80::1%eth0' and link.port 5000 apart"),
-            ("arm.lab:5000", "write link.host 'arm.lab' and link.port 5000 apart"),
+            ("192.168.1.50:5000", "set link.host to '192.168.1.50' and link.port to 5000"),
+            ("[::1]:5000", "set link.host to '::1' and link.port to 5000"),
+            ("[fe80::1%eth0]:5000", "set link.host to 'fe80::1%eth0' and link.port to 5000"),
+            ("arm.lab:5000", "set link.host to 'arm.lab' and link.port to 5000"),
             (" arm", "write 'arm'"),
             ("arm ", "write 'arm'"),
             ("arm\n", "write 'arm'"),
@@ -197,31 +198,31 @@ mod tests {
             ("arm\0", "write 'arm'"),
             ("http://arm.lab", "write 'arm.lab'"),
             ("http://arm.lab/", "write 'arm.lab'"),
-            ("tcp://192.168.1.50:5000", "write '192.168.1.50', and link.port 5000 apart"),
-            ("tcp://[::1]:5000/x", "write '::1', and link.port 5000 apart"),
+            ("tcp://192.168.1.50:5000", "write '192.168.1.50', and set link.port to 5000"),
+            ("tcp://[::1]:5000/x", "write '::1', and set link.port to 5000"),
             ("//arm", "write 'arm'"),
             ("arm/path", "write 'arm'"),
             ("192.168.1.50/24", "write '192.168.1.50'"),
             ("robot@arm", "write 'arm'"),
-            ("ssh://robot:secret@arm:22", "write 'arm', and link.port 22 apart"),
+            ("ssh://robot:secret@arm:22", "write 'arm', and set link.port to 22"),
             ("*", "write '0.0.0.0'"),
-            ("192.168.1", "no IPv4 address"),
-            ("192.168.1.500", "no IPv4 address"),
-            ("192.168.001.050", "no IPv4 address"),
-            ("5000", "no IPv4 address"),
-            ("::1::", "no IPv6 address"),
-            ("fe80::1%", "no IPv6 address"),
-            ("arm:", "write link.host 'arm', and link.port as a number"),
-            ("arm:0", "write link.host 'arm', and link.port as a number"),
-            ("arm:99999", "write link.host 'arm', and link.port as a number"),
-            ("[::1]:99999", "write link.host '::1', and link.port as a number"),
+            ("192.168.1", "not an IPv4 address"),
+            ("192.168.1.500", "not an IPv4 address"),
+            ("192.168.001.050", "not an IPv4 address"),
+            ("5000", "not an IPv4 address"),
+            ("::1::", "not an IPv6 address"),
+            ("fe80::1%", "not an IPv6 address"),
+            ("arm:", "set link.host to 'arm', and link.port to a number"),
+            ("arm:0", "set link.host to 'arm', and link.port to a number"),
+            ("arm:99999", "set link.host to 'arm', and link.port to a number"),
+            ("[::1]:99999", "set link.host to '::1', and link.port to a number"),
             ("tcp://arm:99999", "write 'arm'"),
-            ("10:30", "no IPv6 address"),
+            ("10:30", "not an IPv6 address"),
             ("/dev/ttyUSB0", "it has no name and no address"),
             ("serial:/dev/ttyUSB0", "it has no name and no address"),
             ("http://", "it has no name and no address"),
             ("http://arm lab/", "it has no name and no address"),
-            ("arm:5000:1", "no IPv6 address"),
+            ("arm:5000:1", "not an IPv6 address"),
             ("arm lab", "has no ' '"),
             ("arm,lab", "has no ','"),
             ("\"arm\"", "has no '\"'"),

@@ -1,4 +1,5 @@
-//! The link's machine: when to connect, when to give up, and which reply answers which line.
+//! The state machine of the link: when to connect, when to drop the connection, and which reply
+//! belongs to which line.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,9 +19,9 @@ pub enum LinkState {
     Disconnected,
     /// Resolving the name and opening the connection.
     Connecting,
-    /// Connected; what was asked has been answered in time.
+    /// Connected; no reply is overdue.
     Connected,
-    /// Connected; an answer is overdue.
+    /// Connected; a reply is overdue.
     Unresponsive,
     /// Waiting before the next attempt.
     Backoff,
@@ -28,52 +29,55 @@ pub enum LinkState {
     Listening,
 }
 
-/// How far an attempt to connect has come.
+/// The stage of an attempt to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// The name is resolved, the connection opened, encrypted where that is asked for; or the port opened.
+    /// Resolving the name, opening the connection, and encrypting it if configured; or opening the
+    /// port.
     Opening,
-    /// The controller has yet to say its greeting.
+    /// Waiting for the controller's greeting.
     Banner {
-        /// How many lines of it have come.
-        heard: u32,
+        /// The number of its lines that have been received.
+        received: u32,
         /// `link.banner_lines`.
         wanted: u32,
     },
-    /// The controller has yet to answer the hello.
+    /// Waiting for the controller's reply to the hello.
     Auth,
 }
 
-/// What the driver has to do.
+/// An action for the driver task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Drop what there was, open a connection or a port, and call [`Link::handle_connected`] or [`Link::handle_failed`].
+    /// Drop all connections, open a connection or a port, and call [`Link::handle_connected`] or
+    /// [`Link::handle_failed`].
     Connect,
     /// Drop all connections, or the attempt.
     Close,
-    /// Drop this connection of several.
+    /// Drop this connection. The others stay.
     Drop(PeerId),
 }
 
-/// The link machine. Events and `now` in by `handle_*`, [`Link::poll_action`] and [`Link::poll_timeout`] out.
+/// The state machine of the link. Events and `now` go in by `handle_*`; [`Link::poll_action`] and
+/// [`Link::poll_timeout`] return what to do.
 #[derive(Debug)]
 pub struct Link {
     config: LinkConfig,
     state: State,
     since: Instant,
-    /// Failures since a connection that lived.
+    /// Failures since the last connection that lasted.
     failures: u32,
-    /// Attempts since the last time the link was connected.
+    /// Attempts since the link was last connected.
     attempts: u32,
     last_error: Option<(Instant, LinkError)>,
-    /// The last connection was ended by its peer after the first reply.
+    /// Whether the peer ended the last connection after the first reply.
     ended_after_first_reply: bool,
     action: Option<Action>,
-    /// Connections to be dropped.
+    /// Connections to drop.
     drops: VecDeque<PeerId>,
-    /// What has become of orders without a reply of their own.
+    /// Outcomes of orders that have no reply of their own.
     outcomes: VecDeque<Outcome>,
-    /// The lines sent since start.
+    /// The number of lines sent since the start.
     lines: u64,
     counters: Counters,
     round_trips: Window,
@@ -88,17 +92,17 @@ enum State {
     Backoff { until: Instant },
 }
 
-/// A connection, or a port that listens for some.
+/// A connection, or a port that listens for controllers.
 #[derive(Debug)]
 struct Open {
     since: Instant,
     peers: Peers,
     in_flight: VecDeque<InFlight>,
-    /// When the last line was sent; at first, when the connection was there.
-    spoken: Instant,
-    /// Since when the peer has taken no bytes.
+    /// When the last line was sent; before the first line, when the connection was opened.
+    last_sent: Instant,
+    /// Since when the peer has accepted no bytes.
     blocked_since: Option<Instant>,
-    /// It is only the controller's program that does not read: its system takes bytes.
+    /// Whether only the controller's program does not read: its system accepts bytes.
     lags: bool,
     /// Whether the oldest wait has exceeded `link.reply_timeout`.
     unresponsive: bool,
@@ -110,18 +114,18 @@ struct InFlight {
     seq: u64,
     sent_at: Instant,
     order: Order,
-    /// Whether a peer has answered it.
+    /// Whether a peer has replied to it.
     answered: bool,
-    /// Whether a peer has refused it.
+    /// Whether a peer has rejected it.
     refused: bool,
-    /// Whether this is a stop that was given up, because it was not answered in time.
+    /// Whether this is a stop that has expired, because its reply did not come in time.
     expired: bool,
-    /// Whether a controller has joined since, which was not sent this line.
+    /// Whether a controller has joined since, which did not receive this line.
     misses_one: bool,
 }
 
 impl Link {
-    /// A link that wants to connect. `seed` picks the jitter of the back-off.
+    /// Creates a link that starts to connect. `seed` sets the jitter of the back-off.
     pub fn new(config: LinkConfig, now: Instant, seed: u64) -> Self {
         let mut link = Self {
             config,
@@ -143,7 +147,7 @@ impl Link {
         link
     }
 
-    /// The connection is there; or the port that listens for some.
+    /// Handles an open connection, or an open port that listens for controllers.
     pub fn handle_connected(&mut self, now: Instant) {
         if !matches!(self.state, State::Connecting(_)) {
             return;
@@ -154,7 +158,7 @@ impl Link {
             peers: if self.listens() { Peers::default() } else { Peers::only(self.lines) },
             // One more, for a stop.
             in_flight: VecDeque::with_capacity(self.config.max_in_flight + 1),
-            spoken: now,
+            last_sent: now,
             blocked_since: None,
             lags: false,
             unresponsive: false,
@@ -163,21 +167,22 @@ impl Link {
         self.enter(now, State::Open(open));
     }
 
-    /// The attempt has come so far.
+    /// Records the stage of the attempt to connect.
     pub fn handle_stage(&mut self, stage: Stage) {
         if let State::Connecting(reached) = &mut self.state {
             *reached = stage;
         }
     }
 
-    /// A controller that wanted to connect to the port that listens was not let in, for this reason.
+    /// Records the error of a controller whose connection to the bridge was rejected.
     pub fn handle_refused(&mut self, now: Instant, name: String, error: LinkError) {
         if matches!(self.state, State::Open(_)) {
             self.last_error = Some((now, LinkError::Client { name, error: Box::new(error) }));
         }
     }
 
-    /// What has come from this peer since its last reply, in words, if anything has. Tell it while a reply is overdue.
+    /// Records a description of the input from this peer since its last reply, if there was any.
+    /// Call this while a reply is overdue.
     pub fn handle_instead(&mut self, peer: PeerId, instead: Option<String>) {
         let State::Open(open) = &mut self.state else { return };
         if let Some(peer) = open.peers.get_mut(peer) {
@@ -185,24 +190,26 @@ impl Link {
         }
     }
 
-    /// A controller has connected to the port that listens.
+    /// Handles a controller that has connected to the port. Returns the identifier of its
+    /// connection.
     ///
     /// # Errors
-    /// When there are as many as there can be.
+    /// The maximum number of controllers is connected, or the port is not open.
     pub fn handle_joined(&mut self, now: Instant, name: String) -> Result<PeerId, Full> {
         let before = self.state();
         let State::Open(open) = &mut self.state else { return Err(Full) };
         let id = open.peers.join(name, self.lines)?;
         open.in_flight.iter_mut().for_each(|line| line.misses_one = true);
         if open.peers.all().len() == 1 {
-            // The period of the heartbeat begins with the first controller.
-            open.spoken = now;
+            // The heartbeat period starts with the first controller.
+            open.last_sent = now;
         }
         self.note_change(now, before);
         Ok(id)
     }
 
-    /// The attempt failed, or the connection ended, for this reason; or the port listens no more.
+    /// Handles a failed attempt, the end of the connection, or the end of the port, with its
+    /// reason.
     pub fn handle_failed(&mut self, now: Instant, mut error: LinkError) {
         match &self.state {
             State::Disconnected | State::Backoff { .. } => return,
@@ -223,7 +230,8 @@ impl Link {
         self.enter(now, State::Backoff { until });
     }
 
-    /// The connection with this peer ended, or has to. Where controllers dial in, the others stay.
+    /// Handles the end of the connection with this peer, or a reason to drop it. If controllers
+    /// connect to the bridge, the other connections stay.
     pub fn handle_ended(&mut self, now: Instant, peer: PeerId, error: LinkError) {
         if !self.listens() {
             return self.handle_failed(now, error);
@@ -233,7 +241,8 @@ impl Link {
         let Some(peer) = open.peers.leave(peer) else { return };
         let after_first_reply = ended_after_first_reply(&peer, &error);
         let Peer { id, name, first_refusal, .. } = peer;
-        // What all others have answered is complete now; what went to no other is lost.
+        // A line that all other peers have replied to is complete now. A line that no other peer
+        // received is lost.
         let others = !open.peers.all().is_empty();
         while let Some(line) = open.take_complete() {
             if line.answered && others {
@@ -248,7 +257,8 @@ impl Link {
         self.note_change(now, before);
     }
 
-    /// Takes a reply of this peer. Unless its outcome [is an answer](Outcome::is_answer), believe nothing that it says.
+    /// Handles a reply of this peer. If its outcome [is not an answer](Outcome::is_answer), the
+    /// state in the reply must not be used.
     pub fn handle_reply(&mut self, now: Instant, id: PeerId, reply: &Reply) -> Outcome {
         let State::Open(open) = &mut self.state else { return Outcome::Unsolicited };
         let Some(peer) = open.peers.get_mut(id) else { return Outcome::Unsolicited };
@@ -256,18 +266,19 @@ impl Link {
             return Outcome::Ignored;
         }
         if self.config.role == Role::Udp {
-            // Datagrams get lost and overtake each other: only the number tells which line this one answers.
+            // Datagrams can be lost or change their order. Only the number shows which line this
+            // reply belongs to.
             let Some(answered) = open.in_flight.iter().position(|line| Some(line.seq) == reply.seq) else {
                 peer.late = Some(unawaited(reply.seq));
                 return Outcome::Late;
             };
             for line in open.in_flight.drain(..answered) {
                 self.counters.lost += 1;
-                // An expired stop has been counted as lost already.
+                // An expired stop has already been counted as lost.
                 self.outcomes.extend((!line.expired).then_some(Outcome::Lost(line.order)));
             }
         }
-        let Some(line) = open.in_flight.iter_mut().find(|line| peer.owes(line.seq)) else {
+        let Some(line) = open.in_flight.iter_mut().find(|line| peer.lacks_reply_to(line.seq)) else {
             let error = LinkError::unsolicited(reply, peer.replies == 0);
             self.handle_ended(now, id, error);
             return Outcome::Unsolicited;
@@ -293,11 +304,11 @@ impl Link {
         outcome
     }
 
-    /// A line has been handed to every connection, whole.
+    /// Handles a line that was written to every connection as a whole.
     pub fn handle_sent(&mut self, now: Instant, order: Order) {
         let State::Open(open) = &mut self.state else { return };
         self.lines += 1;
-        open.spoken = now;
+        open.last_sent = now;
         (open.blocked_since, open.lags) = (None, false);
         let answers_heartbeat = self.config.heartbeat.is_some_and(|heartbeat| heartbeat.expects_reply);
         if self.config.expect_reply && (order != Order::Heartbeat || answers_heartbeat) {
@@ -310,7 +321,7 @@ impl Link {
         self.handle_timeout(now);
     }
 
-    /// A line was offered to the connection, which took none of it: the peer does not read.
+    /// Handles a write that sent no bytes: the peer does not read.
     pub fn handle_blocked(&mut self, now: Instant) {
         if let State::Open(open) = &mut self.state {
             open.blocked_since.get_or_insert(now);
@@ -318,7 +329,8 @@ impl Link {
         }
     }
 
-    /// A command waits, because the controller's program has yet to read those before it.
+    /// Handles a command that waits, because the controller's program has not read the commands
+    /// before it.
     pub fn handle_lagging(&mut self, now: Instant) {
         if let State::Open(open) = &mut self.state {
             open.lags |= open.blocked_since.is_none();
@@ -326,7 +338,7 @@ impl Link {
         }
     }
 
-    /// The peer takes bytes again.
+    /// Handles a peer that accepts bytes again.
     pub fn handle_writable(&mut self, now: Instant) {
         if let State::Open(open) = &mut self.state {
             (open.blocked_since, open.lags) = (None, false);
@@ -334,17 +346,18 @@ impl Link {
         self.handle_timeout(now);
     }
 
-    /// A person asks for a new connection, now.
+    /// Opens a new connection now, because the operator asked for it.
     pub fn handle_reconnect(&mut self, now: Instant) {
         self.reconnect(now, LinkError::Requested);
     }
 
-    /// The computer has slept for so long: the connection may be dead, or the controller another one.
+    /// Handles the end of a sleep of this computer: the connection may be dead, or the controller
+    /// may be a different one.
     pub fn handle_slept(&mut self, now: Instant, slept: Duration) {
         self.reconnect(now, LinkError::ComputerSlept { slept });
     }
 
-    /// Opens a new connection, now, for this reason.
+    /// Opens a new connection now, for this reason.
     fn reconnect(&mut self, now: Instant, reason: LinkError) {
         match self.state {
             State::Disconnected | State::Connecting(_) => {}
@@ -358,7 +371,7 @@ impl Link {
         }
     }
 
-    /// Takes new settings, and connects anew by them. What has been counted stays.
+    /// Takes new settings, and connects again with them. The counters keep their values.
     pub fn handle_config(&mut self, now: Instant, config: LinkConfig) {
         self.config = config;
         if matches!(self.state, State::Disconnected) {
@@ -370,13 +383,14 @@ impl Link {
         self.connect(now);
     }
 
-    /// The bridge ends.
+    /// Closes all connections because the bridge ends.
     pub fn handle_shutdown(&mut self, now: Instant) {
         self.enter(now, State::Disconnected);
         self.action = Some(Action::Close);
     }
 
-    /// Lets time pass: the one place where time changes the state. Call it no later than [`Link::poll_timeout`] says.
+    /// Runs expired timeouts. Only this function changes the state because of time. Call it no
+    /// later than [`Link::poll_timeout`] returns.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.give_up_stops(now);
         let listens = self.listens();
@@ -406,24 +420,25 @@ impl Link {
         }
     }
 
-    /// What the driver has to do, once.
+    /// Returns the next action for the driver task, once.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action> {
         self.action.take().or_else(|| self.drops.pop_front().map(Action::Drop))
     }
 
-    /// What has become of an order that has no reply of its own. Ask for it after each event.
+    /// Returns the next outcome of an order that has no reply of its own. Call this after each
+    /// event.
     #[must_use]
     pub fn poll_outcome(&mut self) -> Option<Outcome> {
         self.outcomes.pop_front()
     }
 
-    /// The number of the next line.
+    /// Returns the number of the next line.
     pub fn next_seq(&self) -> u64 {
         self.lines + 1
     }
 
-    /// When to call [`Link::handle_timeout`] at the latest.
+    /// Returns when to call [`Link::handle_timeout`] at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
@@ -439,7 +454,7 @@ impl Link {
         }
     }
 
-    /// Whether a heartbeat is to be sent now, unless there is something else to say.
+    /// Returns whether to send a heartbeat now, if there is no other line to send.
     #[must_use]
     pub fn poll_heartbeat(&self, now: Instant) -> bool {
         self.poll_heartbeat_at().is_some_and(|at| at <= now)
@@ -447,13 +462,13 @@ impl Link {
 
     fn poll_heartbeat_at(&self) -> Option<Instant> {
         let (open, heartbeat) = (self.open()?, self.config.heartbeat?);
-        // After a datagram was lost it is a heartbeat that finds out whether the controller is there.
+        // After a lost datagram, a heartbeat finds out whether the controller is alive.
         let may_go = self.has_capacity() || self.config.role == Role::Udp;
-        let is_heard = open.blocked_since.is_none() && !open.peers.all().is_empty();
-        (may_go && is_heard).then_some(open.spoken + heartbeat.period)
+        let can_receive = open.blocked_since.is_none() && !open.peers.all().is_empty();
+        (may_go && can_receive).then_some(open.last_sent + heartbeat.period)
     }
 
-    /// Whether a command may be handed to the connection now.
+    /// Returns whether a command may be sent now.
     pub fn can_send_command(&self) -> bool {
         self.has_capacity() && self.state() == LinkState::Connected
     }
@@ -463,37 +478,39 @@ impl Link {
         self.open().is_some_and(has_room)
     }
 
-    /// Whether a stop may be handed to the connection now. It waits neither for room nor for late answers, because the
-    /// controller may be reading; only, after [`Link::handle_blocked`], for [`Link::handle_writable`].
+    /// Returns whether a stop may be sent now. A stop does not wait for late replies or for the
+    /// limit of lines in flight, because the controller may be reading. It waits only for
+    /// [`Link::handle_writable`] after [`Link::handle_blocked`].
     pub fn can_send_stop(&self) -> bool {
         let takes_bytes = |open: &Open| open.blocked_since.is_none() || open.lags;
         self.open().is_some_and(|open| takes_bytes(open) && !open.peers.all().is_empty())
     }
 
-    /// Whether the driver has to look: an action is pending, or the peer has stopped taking bytes.
+    /// Returns whether the driver task must run: an action is pending, or the peer has stopped
+    /// accepting bytes.
     pub fn wants_driver(&self) -> bool {
         self.action.is_some() || !self.drops.is_empty() || self.is_write_blocked()
     }
 
-    /// Whether the driver has yet to drop a connection or an attempt. What comes of it must not be taken for the next one,
-    /// which may be with another controller.
+    /// Returns whether the driver task must still drop a connection or an attempt. Its events must
+    /// not be used for the next connection, which may be with a different controller.
     pub fn is_superseded(&self) -> bool {
         self.action.is_some()
     }
 
-    /// Whether this connection is one that lines go to.
+    /// Returns whether lines are sent to this connection.
     pub fn has_peer(&self, id: PeerId) -> bool {
         self.peers().any(|peer| peer.id == id)
     }
 
-    /// Whether this connection has yet to answer a line.
+    /// Returns whether a reply of this connection is missing.
     pub fn has_pending_reply(&self, id: PeerId) -> bool {
         let Some(open) = self.open() else { return false };
         let newest = open.in_flight.back().map(|line| line.seq);
-        open.peers.get(id).zip(newest).is_some_and(|(peer, seq)| peer.owes(seq))
+        open.peers.get(id).zip(newest).is_some_and(|(peer, seq)| peer.lacks_reply_to(seq))
     }
 
-    /// Those that every line goes to.
+    /// Returns the controllers that every line is sent to.
     pub fn peers(&self) -> impl Iterator<Item = &Peer> {
         self.open().into_iter().flat_map(|open| open.peers.all().iter())
     }
@@ -506,17 +523,17 @@ impl Link {
         matches!(self.config.role, Role::TcpServer { .. })
     }
 
-    /// Returns what the link is set to.
+    /// Returns the settings of the link.
     pub fn config(&self) -> &LinkConfig {
         &self.config
     }
 
-    /// Whether the peer refused to take bytes when last offered a line.
+    /// Returns whether the peer accepted no bytes at the last write, or its program lags.
     pub fn is_write_blocked(&self) -> bool {
         self.open().is_some_and(|open| open.blocked_since.is_some())
     }
 
-    /// The state, as published.
+    /// Returns the state, as published.
     pub fn state(&self) -> LinkState {
         match &self.state {
             State::Disconnected => LinkState::Disconnected,
@@ -530,7 +547,8 @@ impl Link {
         }
     }
 
-    /// How many controllers have connected, and how many are wanted, where they dial in.
+    /// Returns how many controllers are connected and how many are needed; `None` if the bridge
+    /// connects to its controller.
     pub fn clients(&self) -> Option<(usize, usize)> {
         match self.config.role {
             Role::TcpServer { min_clients } => Some((self.peers().count(), min_clients)),
@@ -538,27 +556,28 @@ impl Link {
         }
     }
 
-    /// When the state last changed.
+    /// Returns when the state last changed.
     pub fn since(&self) -> Instant {
         self.since
     }
 
-    /// Attempts since the link was last connected, the present one included.
+    /// Returns the number of attempts since the link was last connected, the present one included.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// Why the last connection, or attempt, ended, however long ago.
+    /// Returns the reason why the last connection or attempt ended, however long ago.
     pub fn last_error(&self) -> Option<&LinkError> {
         self.last_error_at().map(|(_, error)| error)
     }
 
-    /// The same, and when that was.
+    /// Returns the last error and its time.
     pub fn last_error_at(&self) -> Option<(Instant, &LinkError)> {
         self.last_error.as_ref().map(|(at, error)| (*at, error))
     }
 
-    /// The same while it still says something of the present: until the link has been connected for `link.timeout` since.
+    /// Returns the last error while it is still relevant: until the link has been connected for
+    /// `link.timeout` since.
     pub fn standing_error(&self, now: Instant) -> Option<&LinkError> {
         let (at, error) = self.last_error_at()?;
         let healthy = now.saturating_duration_since(self.since.max(at));
@@ -566,23 +585,23 @@ impl Link {
         (!over).then_some(error)
     }
 
-    /// How far the present attempt to connect has come, if there is one.
+    /// Returns the stage of the present attempt to connect, if there is one.
     pub fn stage(&self) -> Option<Stage> {
         if let State::Connecting(stage) = self.state { Some(stage) } else { None }
     }
 
-    /// Whether a reply is overdue. Then it matters what has come instead.
+    /// Returns whether a reply is overdue. In this case a description of other input is useful.
     pub fn is_overdue(&self, now: Instant) -> bool {
         let oldest = self.open().and_then(|open| open.in_flight.front());
         oldest.is_some_and(|line| line.has_waited(now, self.config.reply_timeout))
     }
 
-    /// What has come instead of a reply that is overdue, in words.
+    /// Returns a description of the input that arrived instead of an overdue reply.
     pub fn instead(&self) -> Option<&str> {
         self.peers().find_map(Peer::instead)
     }
 
-    /// How long until the next attempt, while backing off.
+    /// Returns the time until the next attempt, during back-off.
     pub fn retry_in(&self, now: Instant) -> Option<Duration> {
         match self.state {
             State::Backoff { until } => Some(until.saturating_duration_since(now)),
@@ -590,19 +609,20 @@ impl Link {
         }
     }
 
-    /// What has been exchanged.
+    /// Returns the counts of lines and replies.
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// How long replies take.
+    /// Returns the round-trip times.
     pub fn round_trips(&self) -> RoundTrips {
         self.round_trips.summary()
     }
 
-    /// Notes how a connection ended, and returns its error. A controller that is restarted may close after a first reply once,
-    /// and one that closes after each reply does so twice in a row.
-    /// `refusal` is what that reply said, if it was an error: that client is not wanted.
+    /// Records how a connection ended, and returns its error. A controller that is restarted may
+    /// close once after a first reply. A controller that closes after each reply does so twice in a
+    /// row. `refusal` is the message of the first reply if it was an error: the controller rejects
+    /// this client.
     fn note_ending(
         &mut self,
         after_first_reply: bool,
@@ -626,7 +646,7 @@ impl Link {
     fn enter(&mut self, now: Instant, state: State) {
         self.state = state;
         self.since = now;
-        // All connections go with what follows.
+        // All connections end with this change.
         self.drops.clear();
         self.outcomes.clear();
     }
@@ -637,13 +657,14 @@ impl Link {
         }
     }
 
-    /// When the oldest stop that waits for its reply was sent, where it may have got lost.
+    /// Returns when the oldest stop that waits for its reply was sent, if it may have been lost.
     fn unanswered_stop(&self, open: &Open) -> Option<Instant> {
         let stop = |line: &&InFlight| line.is_awaited_stop() && self.config.role == Role::Udp;
         open.in_flight.iter().find(stop).map(|line| line.sent_at)
     }
 
-    /// Gives up each stop that is not answered in time, so that it is sent again. A late reply to it is a sign of life.
+    /// Expires each stop whose reply did not come in time, so that the stop is sent again. A late
+    /// reply to it only shows that the controller is alive.
     fn give_up_stops(&mut self, now: Instant) {
         let (State::Open(open), Role::Udp) = (&mut self.state, self.config.role) else { return };
         let timeout = self.config.reply_timeout;
@@ -654,11 +675,12 @@ impl Link {
         }
     }
 
-    /// Drops every controller that is late with a reply: the others do not wait for it any longer.
+    /// Drops every controller that is late with a reply, because the others must not wait for it
+    /// any longer.
     fn drop_late(&mut self, now: Instant) {
         let timeout = self.config.reply_timeout;
         while let State::Open(open) = &self.state {
-            let oldest = |peer: &Peer| open.in_flight.iter().find(|line| peer.owes(line.seq));
+            let oldest = |peer: &Peer| open.in_flight.iter().find(|line| peer.lacks_reply_to(line.seq));
             let is_late = |peer: &&Peer| oldest(peer).is_some_and(|line| line.has_waited(now, timeout));
             let Some(peer) = open.peers.all().iter().find(is_late) else { return };
             let (id, instead) = (peer.id, peer.instead_of_silence());
@@ -668,16 +690,16 @@ impl Link {
 }
 
 impl Open {
-    /// Since when something has been awaited from the peer.
+    /// Returns since when the link has waited for the peer.
     fn waiting_since(&self) -> Option<Instant> {
         let unanswered = self.in_flight.front().map(|oldest| oldest.sent_at);
         [unanswered, self.blocked_since].into_iter().flatten().min()
     }
 
-    /// Takes the oldest line, if every peer has answered it.
+    /// Takes the oldest line, if every peer has replied to it.
     fn take_complete(&mut self) -> Option<InFlight> {
         let oldest = self.in_flight.front()?;
-        let is_complete = !self.peers.all().iter().any(|peer| peer.owes(oldest.seq));
+        let is_complete = !self.peers.all().iter().any(|peer| peer.lacks_reply_to(oldest.seq));
         if is_complete { self.in_flight.pop_front() } else { None }
     }
 }
@@ -687,8 +709,9 @@ impl InFlight {
         Self { seq, sent_at, order, answered: false, refused: false, expired: false, misses_one: false }
     }
 
-    /// Counts it, because all who were sent it have answered, and returns what that means. If a controller has joined since, a
-    /// heartbeat says nothing of where all arms are.
+    /// Counts a line that all its receivers have replied to, and returns its outcome. If a
+    /// controller has joined since, the replies to a heartbeat do not show the positions of all
+    /// arms.
     fn outcome(&self, counters: &mut Counters) -> Outcome {
         match self.order {
             Order::Heartbeat if self.misses_one => Outcome::Partial(Order::Heartbeat),
@@ -696,7 +719,7 @@ impl InFlight {
         }
     }
 
-    /// Whether it was sent this long ago, or longer.
+    /// Returns whether it was sent at least `limit` ago.
     fn has_waited(&self, now: Instant, limit: Duration) -> bool {
         now.saturating_duration_since(self.sent_at) >= limit
     }
@@ -706,7 +729,7 @@ impl InFlight {
     }
 }
 
-/// Whether a peer has ended its connection when it had answered one line.
+/// Returns whether a peer ended its connection after exactly one reply.
 fn ended_after_first_reply(peer: &Peer, error: &LinkError) -> bool {
     let by_peer = match error {
         LinkError::Closed => true,
@@ -716,7 +739,7 @@ fn ended_after_first_reply(peer: &Peer, error: &LinkError) -> bool {
     by_peer && peer.replies == 1
 }
 
-/// A datagram with this number answers no line.
+/// Describes a datagram that replies to no line in flight.
 fn unawaited(seq: Option<u64>) -> String {
     match seq {
         None => format!("a reply has come without \"seq\"; {}", advice::SEQ_OF_DATAGRAMS.remedy),

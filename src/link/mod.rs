@@ -1,25 +1,28 @@
-//! Am I connected, and does the controller answer?
+//! The connection to the controller: is it open, and does the controller reply?
 //!
-//! [`Link`] is a state machine without a clock or a socket; a [`Network`] makes the [`Socket`]s. `app` drives both.
+//! [`Link`] is a state machine without a clock or a socket. A [`Network`] makes the [`Socket`]s.
+//! `app` drives both.
 //!
 //! ```text
 //!                    connected                     no reply for link.reply_timeout
-//!   CONNECTING ───────────────────▶ CONNECTED ───────────────────────────────▶ UNRESPONSIVE
-//!      ▲   │ failed, timed out        │  ▲ ◀────────── reply ──────────────────── │
-//!      │   ▼                          │ closed, broken                            │ no reply for link.timeout
-//!      └─ BACKOFF ◀───────────────────┴───────────────────────────────────────────┘
+//!   CONNECTING ───────────────▶ CONNECTED ───────────────────────────────────▶ UNRESPONSIVE
+//!      ▲   │ failed, timed out    │  ▲ ◀────────────── reply ───────────────────── │
+//!      │   ▼                      │ closed, broken      no reply for link.timeout  │
+//!      └─ BACKOFF ◀───────────────┴────────────────────────────────────────────────┘
 //! ```
 //!
-//! Where controllers dial in, LISTENING comes before CONNECTED until enough of them have; one that is late is dropped, and
-//! the others stay. Datagrams have no connection to lose: only silence tells. No command is queued across connections.
+//! If controllers connect to the bridge, LISTENING comes before CONNECTED until enough of them are
+//! connected. A controller that replies late is dropped, and the others stay. Datagrams have no
+//! connection to lose: only missing replies show that the controller is gone. No command is queued
+//! across connections.
 //!
-//! Names `arm`, `geometry`, `text` and `wire`. Never knows whether the arm may move.
+//! Uses `arm`, `geometry`, `text` and `wire`. Does not know whether the arm may move.
 
 pub mod backoff;
 mod config;
 mod error;
 mod host;
-#[expect(clippy::module_inception, reason = "the room is named after its machine")]
+#[expect(clippy::module_inception, reason = "the module is named after its state machine")]
 mod link;
 mod outcome;
 mod peers;

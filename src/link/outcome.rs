@@ -1,59 +1,61 @@
-//! What became of the lines that were sent, and how many of each there were.
+//! The outcomes of the lines that were sent, and their counts.
 
 use crate::arm::Command;
 use crate::wire::Order;
 
-/// What a reply meant, or what became of an order without one.
+/// The meaning of a reply, or the outcome of an order without a reply.
 #[derive(Debug, PartialEq)]
 pub enum Outcome {
     /// The controller accepted this command.
     Acknowledged(Command),
-    /// The controller refused this command.
+    /// The controller rejected this command.
     Rejected(Command),
-    /// The controller took a stop.
+    /// The controller accepted a stop.
     StopAcknowledged,
-    /// The controller refused a stop: it does not know the line, or will not stand still.
+    /// The controller rejected a stop: it does not know the line, or will not stand still.
     StopRejected,
-    /// The controller took a heartbeat.
+    /// The controller accepted a heartbeat.
     HeartbeatAcknowledged,
-    /// The controller refused a heartbeat: it is there, and may not know the line.
+    /// The controller rejected a heartbeat: it is alive, and may not know the line.
     HeartbeatRejected,
-    /// The controller answered a stop that had been given up: it is there.
+    /// The controller replied to a stop that had expired: it is alive.
     LateStop,
-    /// One of several controllers has answered this line, and the others have yet to.
+    /// One of several controllers has replied to this line, and others have not yet.
     Partial(Order),
-    /// This reply decides nothing, because replies are not expected.
+    /// The reply has no effect, because replies are not expected.
     Ignored,
-    /// A datagram that answers nothing that is waited for: it comes late, or twice. What it says is of another time.
+    /// A late or duplicate datagram. Its contents are out of date.
     Late,
-    /// No line waited for this reply, or another line did. The link has given the connection up.
+    /// An unsolicited reply, or a reply to the wrong line. The link has dropped the connection.
     Unsolicited,
-    /// An order whose datagram, or reply, was lost; or that went to a controller that is gone, and to no other.
+    /// The datagram of this order, or its reply, was lost; or the order was sent only to
+    /// controllers that have left.
     Lost(Order),
 }
 
 impl Outcome {
-    /// Whether something waited for the reply, so that what it says of the arm is of now.
+    /// Returns whether a line was waiting for the reply, so that the reported state of the arm is
+    /// current.
     pub fn is_answer(&self) -> bool {
         !matches!(self, Self::Late | Self::Unsolicited | Self::Lost(_))
     }
 }
 
-/// What has been exchanged since start. Stops are not counted.
+/// The counts of lines and replies since the start. Stops are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Commands handed to a connection.
+    /// Commands passed to a connection.
     pub sent: u64,
-    /// Commands answered with ok; without `link.expect_reply`, commands sent.
+    /// Commands with the reply ok; without `link.expect_reply`, commands sent.
     pub acknowledged: u64,
-    /// Commands answered with an error.
+    /// Commands with an error as reply.
     pub rejected: u64,
-    /// Lines, sent as datagrams, that a later one was answered before.
+    /// Lines sent as datagrams whose reply was still missing when the reply to a later line came.
     pub lost: u64,
 }
 
 impl Counters {
-    /// Counts an order that all have answered, and returns what that meant.
+    /// Counts an order that all controllers have replied to, and returns its outcome.
     pub(super) fn record(&mut self, order: Order, accepted: bool) -> Outcome {
         match (order, accepted) {
             (Order::Command(command), true) => {

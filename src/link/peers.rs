@@ -1,14 +1,14 @@
-//! Those that lines go to.
+//! The controllers that lines are sent to.
 
-/// Names a connection; never used for another one.
+/// The identifier of a connection. It is never used again for another connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(u64);
 
 impl PeerId {
-    /// The one connection of a bridge that dials.
+    /// The one connection of a bridge that connects to its controller.
     pub const ONLY: Self = Self(0);
 
-    /// Returns its number.
+    /// Returns the number of the connection.
     pub fn number(self) -> u64 {
         self.0
     }
@@ -17,19 +17,20 @@ impl PeerId {
 /// A controller on the other side of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// Which connection.
+    /// The identifier of the connection.
     pub id: PeerId,
-    /// Its address, for people; empty where there is only one.
+    /// The address as text; empty if the bridge connects to its controller.
     pub name: String,
-    /// The number of the newest line that it has answered, or that was sent before it came: replies come in order.
+    /// The number of the newest line that the controller has replied to, or that was sent before it
+    /// connected. Replies come in order.
     answered_to: u64,
-    /// How many replies have come from it.
+    /// The number of replies from this controller.
     pub(super) replies: u64,
-    /// What its first reply said, if that was an error.
+    /// The message of its first reply, if that was an error.
     pub(super) first_refusal: Option<String>,
-    /// What has come from it last and is no reply, in words.
+    /// A description of its last input, if that was not a reply.
     pub(super) instead: Option<String>,
-    /// What its last reply was that no line waited for, in words.
+    /// A description of its last reply, if no line was waiting for it.
     pub(super) late: Option<String>,
 }
 
@@ -38,40 +39,41 @@ impl Peer {
         Self { id, name, answered_to: lines, replies: 0, first_refusal: None, instead: None, late: None }
     }
 
-    /// Whether it has yet to answer the line with this number, which is in flight.
-    pub(super) fn owes(&self, seq: u64) -> bool {
+    /// Returns whether its reply to the line with this number, which is in flight, is still
+    /// missing.
+    pub(super) fn lacks_reply_to(&self, seq: u64) -> bool {
         seq > self.answered_to
     }
 
-    /// Notes that it has answered this line.
+    /// Records its reply to this line.
     pub(super) fn note_reply(&mut self, seq: u64) {
         self.answered_to = seq;
         self.replies += 1;
         (self.instead, self.late) = (None, None);
     }
 
-    /// What has come instead of the reply that is overdue, in words.
+    /// Returns a description of the input that arrived instead of an overdue reply.
     pub(super) fn instead(&self) -> Option<&str> {
         self.instead.as_deref().or(self.late.as_deref())
     }
 
-    /// What has come on this connection, in words, if anything has.
+    /// Returns a description of the input on this connection, if there was any.
     pub(super) fn instead_of_silence(&self) -> Option<String> {
         let earlier = match self.replies {
             0 => None,
-            1 => Some("one line before it was answered".to_owned()),
-            replies => Some(format!("{replies} lines before it were answered")),
+            1 => Some("an earlier line was answered".to_owned()),
+            replies => Some(format!("{replies} earlier lines were answered")),
         };
         self.instead().map(str::to_owned).or(earlier)
     }
 }
 
-/// As many controllers are connected as there can be.
+/// The error if the maximum number of controllers is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{MAX_PEERS} controllers are connected, and there is no room for another")]
+#[error("{MAX_PEERS} controllers are connected, which is the maximum")]
 pub struct Full;
 
-/// The controllers that are connected, in the order in which they came.
+/// The connected controllers, in the order in which they connected.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     peers: Vec<Peer>,
@@ -79,12 +81,13 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// The one controller that the bridge has connected to, when so many lines had been sent.
+    /// Creates the only controller, which the bridge has connected to after `lines` lines were
+    /// sent.
     pub(super) fn only(lines: u64) -> Self {
         Self { peers: vec![Peer::new(PeerId::ONLY, String::new(), lines)], joined: 0 }
     }
 
-    /// Adds a controller, which has nothing to answer of the lines that have been sent.
+    /// Adds a controller. It has no reply to send to earlier lines.
     pub(super) fn join(&mut self, name: String, lines: u64) -> Result<PeerId, Full> {
         if self.peers.len() == MAX_PEERS {
             return Err(Full);

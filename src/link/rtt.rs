@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Times from command or stop to reply, over the newest few hundred replies. All zero before the first.
+/// Times from a command or stop to its reply, over the newest few hundred replies. All are zero
+/// before the first reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RoundTrips {
-    /// Of the newest reply.
+    /// The time of the newest reply.
     pub last: Duration,
     /// The mean.
     pub mean: Duration,
@@ -37,7 +38,7 @@ impl Window {
     }
 }
 
-/// Ten seconds at 50 Hz.
+/// The number of replies in ten seconds at 50 Hz, rounded up to a power of two.
 const LENGTH: usize = 512;
 
 #[cfg(test)]
@@ -45,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_is_of_the_newest_replies() {
+    fn summary_covers_the_newest_replies() {
         let mut window = Window::default();
         assert_eq!(window.summary(), RoundTrips::default());
         for millis in 0..1000 {
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn the_99th_percentile_of_a_hundred_is_the_99th() {
+    fn percentile_99_of_a_hundred_is_the_99th() {
         let mut window = Window::default();
         (1..=100).for_each(|millis| window.push(Duration::from_millis(millis)));
         assert_eq!(window.summary().p99, Duration::from_millis(99));

@@ -1,4 +1,4 @@
-//! What a connection reads and writes with, whatever carries it.
+//! The socket of a connection: TCP, TLS or UDP.
 
 use std::fmt::Debug;
 use std::io::{self, Read};
@@ -8,33 +8,36 @@ use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UdpSocket};
 
-/// A connection, or the way of datagrams to and from one controller. One task waits for it; any thread reads and writes.
+/// A connection, or a UDP socket for datagrams to and from one controller. One task waits for it;
+/// any thread reads and writes.
 pub trait Socket: Debug + Send + Sync {
-    /// Whether there may be something to be read. What is wrong shows itself on reading.
+    /// Waits until bytes may be pending. Errors appear when reading.
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Whether the peer takes bytes. What is wrong shows itself on reading.
+    /// Waits until the peer accepts bytes. Errors appear when reading.
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Reads what is there into `room`, as far as it fits. No bytes: the peer has ended the stream.
+    /// Reads pending bytes into `room`, as many as fit. Returns 0 if the peer has ended the stream.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there; other errors of the system.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if no bytes are pending; other errors of the
+    /// system.
     fn try_read(&self, room: &mut [u8]) -> io::Result<usize>;
 
-    /// Hands over a line, or as much of it as is taken at once.
+    /// Writes a line, or the part of it that the system accepts now. Returns the number of bytes.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is taken; other errors of the system.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the system accepts no bytes; other errors of
+    /// the system.
     fn try_write(&self, line: &[u8]) -> io::Result<usize>;
 
-    /// Whether the controller's program has yet to read more than `limit` bytes, as far as the system can tell. If so,
-    /// [`Socket::poll_writable`] waits until it has not.
+    /// Returns whether the controller's program has more than `limit` bytes to read, if the system
+    /// knows that. If so, [`Socket::poll_writable`] waits until it has not.
     fn lags(&self, _limit: usize) -> bool {
         false
     }
 
-    /// Whether each read gives one message, whole.
+    /// Returns whether each read gives one whole message.
     fn keeps_messages_apart(&self) -> bool {
         false
     }
@@ -83,13 +86,13 @@ impl Socket for UdpSocket {
     }
 }
 
-/// Reads what is there, though the runtime may not have noticed yet that it is.
+/// Reads pending bytes, even if the runtime has not noticed yet that bytes are pending.
 pub(super) fn read_stream(stream: &TcpStream, room: &mut [u8]) -> io::Result<usize> {
     let whole = room.len();
     let mut receive = || (&*SockRef::from(stream)).read(room);
     let mut received = None;
     let _ = stream.try_io(Interest::READABLE, || match received.insert(receive()) {
-        // There was no more than that, which need not be asked for.
+        // All pending bytes have been read, so no second read is needed.
         Ok(read) if 0 < *read && *read < whole => Err(io::ErrorKind::WouldBlock.into()),
         Ok(_) => Ok(()),
         Err(error) => Err(error.kind().into()),

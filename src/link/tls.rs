@@ -1,4 +1,4 @@
-//! TLS: that the peer is who it should be, and that nobody else hears or says what is said.
+//! TLS: authentication and encryption of the connection.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -17,40 +17,42 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::socket::{Socket, read_stream};
 
-/// Whom to trust, and who to be. The files are PEM, and read anew for every connection.
+/// The trusted authorities and the bridge's own certificate. The files are PEM, and are read again
+/// for every connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsConfig {
-    /// The authorities that sign the peer's certificate. Without, a bridge that listens asks for no certificate.
+    /// The authorities that sign the peer's certificate. Without this file, a bridge that listens
+    /// requests no certificate.
     pub ca_file: Option<PathBuf>,
-    /// What the certificate of a controller that listens must be for.
+    /// The name or address that the certificate of a listening controller must be for.
     pub server_name: String,
-    /// Who the bridge is. One that listens must be somebody.
+    /// The bridge's own certificate. A bridge that listens needs one.
     pub identity: Option<Identity>,
 }
 
-/// A certificate, those between it and its authority, and its private key.
+/// A certificate, the intermediate certificates up to its authority, and its private key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The certificates, the own one first.
     pub certificate_file: PathBuf,
-    /// The key.
+    /// The private key.
     pub key_file: PathBuf,
 }
 
-/// Why there is no encrypted connection.
+/// Why TLS cannot be established.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file does not hold what it should.
+    /// A file does not hold valid content.
     #[error("{parameter} '{path}' cannot be used: {problem}")]
-    #[expect(missing_docs, reason = "the text says what each value is")]
+    #[expect(missing_docs, reason = "the text explains each value")]
     File { parameter: &'static str, path: String, problem: String },
-    /// Nobody can have a certificate for this.
+    /// No certificate can be issued for this name.
     #[error("link.tls.server_name, or link.host, is '{0}', which is neither a name nor an address")]
     ServerName(String),
-    /// The files do not go together.
+    /// The files do not match.
     #[error("the files of link.tls.* cannot be used: {0}")]
     Files(String),
-    /// The two sides did not agree.
+    /// The handshake failed.
     #[error("no TLS with the controller: {0}{hint}", hint = hint(.0))]
     Handshake(io::Error),
 }
@@ -157,7 +159,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// What to do about a connection that broke for a reason of TLS.
+/// Returns what to do about a connection that broke because of TLS.
 pub(super) fn hint(error: &io::Error) -> &'static str {
     match error.get_ref().and_then(|inner| inner.downcast_ref()) {
         Some(RustlsError::InvalidCertificate(CertificateError::UnknownIssuer)) => {
@@ -168,7 +170,7 @@ pub(super) fn hint(error: &io::Error) -> &'static str {
         }
         Some(RustlsError::InvalidMessage(_)) => "; does it speak TLS?",
         Some(RustlsError::AlertReceived(_)) => {
-            "; does it want a certificate, or another? See link.tls.certificate_file"
+            "; does it require a client certificate, or a different one? See link.tls.certificate_file"
         }
         _ => "",
     }
@@ -186,11 +188,12 @@ impl TlsSocket {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what has come.
+    /// Reads and decrypts pending bytes.
     fn receive(&self, session: &mut Connection) -> io::Result<()> {
         let read = session.read_tls(&mut Raw(&self.stream));
         let processed = session.process_new_packets();
-        // An answer to what came, or why there will be none; what does not go now goes before the next line.
+        // Send the reply to these packets, or the alert. If it cannot be sent now, it is sent
+        // before the next line.
         let _ = self.flush(session);
         processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         read.map(drop)
@@ -210,7 +213,7 @@ impl Socket for TlsSocket {
             Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {
                 self.stream.poll_read_ready(cx).map(drop)
             }
-            // There is more to be said of what came earlier.
+            // Data or an end from earlier reads is still pending.
             _ => Poll::Ready(()),
         }
     }
@@ -223,14 +226,15 @@ impl Socket for TlsSocket {
         let mut session = self.session();
         loop {
             match read_text(&mut session, room) {
-                // What came last may have been none of the text.
+                // The last packet may have contained no text.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.receive(&mut session)?,
                 read => return read,
             }
         }
     }
 
-    /// A line that is encrypted and does not fit cannot be taken back, and would be sent late: the connection is given up.
+    /// Encrypts and writes a line. If it does not fit, the connection is dropped, because an
+    /// encrypted line cannot be taken back and would be sent late.
     fn try_write(&self, line: &[u8]) -> io::Result<usize> {
         let mut session = self.session();
         self.flush(&mut session)?;
@@ -246,13 +250,14 @@ impl Socket for TlsSocket {
 
 fn read_text(session: &mut Connection, room: &mut [u8]) -> io::Result<usize> {
     match session.reader().read(room) {
-        // Many close the connection without a word of TLS. A line that is cut off by it is noticed as such.
+        // Many programs close the connection without a TLS close message. The decoder detects a
+        // line that is cut off by that.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
         read => read,
     }
 }
 
-/// The connection below.
+/// The TCP stream below.
 struct Raw<'a>(&'a TcpStream);
 
 impl Read for Raw<'_> {

@@ -1,4 +1,5 @@
-//! The system's sockets: names resolved anew at every attempt, options set before the connection opens.
+//! The system's sockets. Names are resolved again at every attempt, and options are set before the
+//! connection opens.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -17,30 +18,30 @@ use super::error::LinkError;
 use super::socket::Socket;
 use super::unread::WatchedStream;
 
-/// What takes time, and gives a `T` or why there is none.
+/// A boxed future that resolves to `T`, or to the reason of the failure.
 pub type ConnectFuture<T> = Pin<Box<dyn Future<Output = Result<T, LinkError>> + Send>>;
 
-/// Where connections come from: the system's sockets, or a simulation of them.
+/// Opens connections: the system's sockets, or a simulation of them.
 pub trait Network: Send + Sync {
-    /// Opens a connection, or a port that listens for some.
+    /// Opens a connection, or a port that listens for controllers.
     fn open(&self, role: Role, config: &TransportConfig) -> ConnectFuture<Endpoint>;
 }
 
-/// What a [`Network`] has opened.
+/// The result of [`Network::open`].
 #[derive(Debug)]
 pub enum Endpoint {
-    /// A connection, or a way for datagrams.
+    /// A connection, or a UDP socket.
     Socket(Arc<dyn Socket>),
     /// A port that controllers connect to.
     Listener(Box<dyn Listener>),
 }
 
-/// A controller that has connected: what is to be done before it can be spoken to, and from where it comes.
+/// A controller that has connected: a future that makes its socket ready, and its address.
 pub type Accepted = (ConnectFuture<Arc<dyn Socket>>, SocketAddr);
 
 /// A port that controllers connect to.
 pub trait Listener: Debug + Send {
-    /// The next that has connected.
+    /// Returns the next controller that has connected.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>>;
 }
 
@@ -78,7 +79,7 @@ impl Transport {
         })
     }
 
-    /// Resolves the host and opens what is wanted at the first of its addresses where that can be done.
+    /// Resolves the host, and calls `open` for each of its addresses until it succeeds.
     async fn at_first_address<T>(
         &self,
         open: impl AsyncFn(&Self, SocketAddr) -> io::Result<T>,
@@ -106,7 +107,7 @@ impl Transport {
         }
     }
 
-    /// A socket that hears the controller only.
+    /// Opens a UDP socket that receives only from the controller.
     async fn datagrams(&self, address: SocketAddr) -> io::Result<UdpSocket> {
         let any = if address.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
         let socket = UdpSocket::bind((any, 0)).await?;
@@ -119,16 +120,17 @@ impl Transport {
         self.set_options(&SockRef::from(&socket))?;
         let stream = socket.connect(address).await?;
         if stream.local_addr()? == stream.peer_addr()? {
-            // A loopback port in the ephemeral range that nobody listens on can connect to itself.
-            return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "nobody listens there"));
+            // A loopback port in the ephemeral range without a listener can connect to itself.
+            return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "no program listens there"));
         }
         Ok(stream)
     }
 
-    /// Listens at this address and no other.
+    /// Listens at this address only.
     async fn listen(&self, address: SocketAddr) -> io::Result<Port> {
         let socket = tcp_socket(address)?;
-        // The connections of a bridge that has just ended do not keep the next one from listening.
+        // Old connections of a bridge that has just ended must not prevent the next one from
+        // listening.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         Ok(Port { listener: socket.listen(BACKLOG)?, transport: self.clone() })
@@ -142,7 +144,8 @@ impl Transport {
         socket.set_tcp_keepalive(&keepalive)?;
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(Some(self.config.tcp_user_timeout))?;
-        // Commands that wait in a buffer are stale commands: keep room for a hundred lines, not for a minute of them.
+        // Commands that wait in a buffer become old. So the buffer has space for about a hundred
+        // lines, not for a minute of lines.
         socket.set_send_buffer_size(SEND_BUFFER)
     }
 }
@@ -160,7 +163,8 @@ struct Port {
 impl Listener for Port {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         self.listener.poll_accept(cx).map_ok(|(stream, address)| {
-            // What cannot be set is of a connection that is gone already, which reading will tell.
+            // An option cannot be set if the connection is already closed. The next read reports
+            // that.
             let _ = self.transport.set_options(&SockRef::from(&stream));
             let tls = self.transport.config.tls.clone();
             let opening = async move {
@@ -181,7 +185,7 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 #[cfg(target_os = "linux")]
 const KEEPALIVE_RETRIES: u32 = 3;
-/// The kernel doubles this and accounts its own overhead in it.
+/// The kernel doubles this value and includes its own overhead in it.
 const SEND_BUFFER: usize = 4096;
 
 #[cfg(test)]
@@ -209,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_port_is_listened_on_at_its_address_alone_and_only_once() {
+    async fn port_listens_only_at_its_address_and_once() {
         let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let server = with_role(Role::TcpServer { min_clients: 1 }, "127.0.0.1", free.port());
         let port = server.at_first_address(Transport::listen).await.unwrap();
@@ -232,13 +236,13 @@ mod tests {
         let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         stranger.send_to(b"I am the arm", ours).await.unwrap();
         controller.send_to(b"no, I am", ours).await.unwrap();
-        let mut heard = [0; 64];
-        let length = socket.recv(&mut heard).await.unwrap();
-        assert_eq!(&heard[..length], b"no, I am");
+        let mut received = [0; 64];
+        let length = socket.recv(&mut received).await.unwrap();
+        assert_eq!(&received[..length], b"no, I am");
     }
 
     #[tokio::test]
-    async fn the_socket_options_of_the_design_are_set() {
+    async fn socket_options_are_set() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = connected(&transport("127.0.0.1", listener.local_addr().unwrap().port())).await;
         let socket = SockRef::from(&stream);
@@ -255,15 +259,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_is_resolved_and_all_its_addresses_are_tried() {
-        // localhost may be ::1 first, where nobody listens
+    async fn all_addresses_of_a_name_are_tried() {
+        // localhost may be ::1 first, where no program listens
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = connected(&transport("localhost", listener.local_addr().unwrap().port())).await;
         assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
     }
 
     #[tokio::test]
-    async fn a_name_without_address_and_a_port_without_listener_are_named() {
+    async fn error_names_the_unknown_host_or_closed_port() {
         let error = transport("no-such-host.invalid", 5000).open().await.unwrap_err();
         assert!(error.to_string().contains("'no-such-host.invalid'"), "{error}");
         let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();

@@ -1,8 +1,11 @@
-//! How much of what was sent the controller's program has yet to read, where it runs on this machine.
+//! Measures how many sent bytes the controller's program has not read yet, if it runs on this
+//! machine.
 //!
-//! TCP tells a sender what the other system has taken, not what the program there has read: a receive buffer of Linux holds
-//! thousands of lines, and its window does not shrink by them. But of a connection within this machine the system also knows the
-//! other end, and tells it (`sock_diag`, what `ss` shows as Recv-Q). For a controller elsewhere nothing is known.
+//! TCP shows a sender what the other system has acknowledged, not what the program there has read.
+//! A receive buffer of Linux holds thousands of lines, and these lines do not shrink its window.
+//! But for a connection within this machine the system knows the other end, too, and reports its
+//! receive queue (`sock_diag`; `ss` shows it as Recv-Q). For a controller on another machine it is
+//! unknown.
 
 use std::future::Future;
 use std::io::{self, Read};
@@ -18,25 +21,25 @@ use tokio::time::{Sleep, sleep};
 
 use super::socket::Socket;
 
-/// A stream whose other end may be asked for what it has not read.
+/// A stream whose other end may be asked for its unread bytes.
 #[derive(Debug)]
 pub(super) struct WatchedStream {
     stream: TcpStream,
     watch: Mutex<Watch>,
 }
 
-/// What is known of the other end, and when to look again.
+/// The known state of the other end, and when to ask again.
 #[derive(Debug, Default)]
 struct Watch {
-    /// Nothing before the first question, because most connections are never asked.
+    /// `None` before the first question, because most connections are never asked.
     other_end: Option<OtherEnd>,
-    /// How many bytes it can have left unread at most: what it had when it was last asked, and what was sent since. So it is
-    /// asked once for some lines.
+    /// The most bytes that can be unread: the unread bytes at the last question, and the bytes sent
+    /// since. So one question is enough for several lines.
     unread_at_most: usize,
-    /// How many bytes it may leave unread, if it had left more when it was last asked.
+    /// The limit of unread bytes, if it was exceeded at the last question.
     lags_by: Option<usize>,
-    /// Nothing tells that a program has read.
-    look_again: Option<Pin<Box<Sleep>>>,
+    /// The timer of the next question. It is needed because no event shows that a program has read.
+    next_poll: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(Debug)]
@@ -45,7 +48,7 @@ enum OtherEnd {
         diagnosis: socket2::Socket,
         question: [u8; QUESTION],
     },
-    /// On another machine, or the system does not say.
+    /// The other end is on another machine, or the system does not report it.
     Unknown,
 }
 
@@ -67,8 +70,8 @@ impl Socket for WatchedStream {
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut watch = self.watch();
         while let Some(limit) = watch.lags_by {
-            ready!(watch.look_again.get_or_insert_with(|| Box::pin(sleep(BETWEEN_LOOKS))).as_mut().poll(cx));
-            watch.look_again = None;
+            ready!(watch.next_poll.get_or_insert_with(|| Box::pin(sleep(POLL_PERIOD))).as_mut().poll(cx));
+            watch.next_poll = None;
             watch.lags_by = watch.lags(&self.stream, limit).then_some(limit);
         }
         self.stream.poll_writable(cx)
@@ -94,7 +97,8 @@ impl Socket for WatchedStream {
 }
 
 impl Watch {
-    /// Asks whether more than this is unread at the other end, as far as that is known.
+    /// Asks whether more than `limit` bytes are unread at the other end. Returns false if that is
+    /// unknown.
     fn lags(&mut self, stream: &TcpStream, limit: usize) -> bool {
         let other_end = self.other_end.get_or_insert_with(|| OtherEnd::of(stream));
         match other_end.unread() {
@@ -111,14 +115,14 @@ impl OtherEnd {
         let found = ends.and_then(|(peer, ours)| {
             let netlink = Protocol::from(NETLINK_SOCK_DIAG);
             let diagnosis = socket2::Socket::new(Domain::from(AF_NETLINK), Type::DGRAM, Some(netlink))?;
-            // The answer is there when the question has been sent, if there is one.
+            // If there is an answer, it is available as soon as the question has been sent.
             diagnosis.set_nonblocking(true)?;
             Ok(Self::Here { diagnosis, question: question(peer, ours) })
         });
         found.unwrap_or(Self::Unknown)
     }
 
-    /// How many bytes the program has yet to read; none where that is not known.
+    /// Returns how many bytes the program has not read; 0 if that is unknown.
     fn unread(&self) -> io::Result<usize> {
         let Self::Here { diagnosis, question } = self else { return Ok(0) };
         diagnosis.send(question)?;
@@ -128,7 +132,8 @@ impl OtherEnd {
     }
 }
 
-/// Asks for the TCP socket at `end` whose other end is `other`: a `nlmsghdr` and an `inet_diag_req_v2`.
+/// Builds the question for the TCP socket at `end` whose other end is `other`: a `nlmsghdr` and an
+/// `inet_diag_req_v2`.
 fn question(end: SocketAddr, other: SocketAddr) -> [u8; QUESTION] {
     let mut question = [0; QUESTION];
     let mut put = |at: usize, bytes: &[u8]| question[at..at + bytes.len()].copy_from_slice(bytes);
@@ -149,8 +154,9 @@ fn question(end: SocketAddr, other: SocketAddr) -> [u8; QUESTION] {
     question
 }
 
-/// Finds the receive queue in an answer: a `nlmsghdr` and an `inet_diag_msg`. Returns `None` for an error, and for a socket
-/// that listens, which the system finds where the connection is not one of this machine.
+/// Finds the receive queue in an answer: a `nlmsghdr` and an `inet_diag_msg`. Returns `None` for an
+/// error. Also returns `None` for a listening socket, which the system finds if the connection is
+/// not one of this machine.
 fn unread_in(answer: &[u8]) -> Option<usize> {
     let kind = u16::from_ne_bytes(answer.get(4..6)?.try_into().ok()?);
     let state = *answer.get(17)?;
@@ -158,8 +164,8 @@ fn unread_in(answer: &[u8]) -> Option<usize> {
     (kind == SOCK_DIAG_BY_FAMILY && state != TCP_LISTEN).then_some(queue as usize)
 }
 
-/// How often a program that has not read is looked at.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+/// How often to ask again about a program that has not read.
+const POLL_PERIOD: Duration = Duration::from_millis(10);
 
 const QUESTION: usize = 72;
 const AF_NETLINK: i32 = 16;
@@ -179,26 +185,26 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_a_program_has_not_read_is_known_on_this_machine() {
+    async fn unread_bytes_are_known_on_this_machine() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(listener) = TcpListener::bind(address) else { continue };
             let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let stream = WatchedStream::new(stream);
-            // In the backlog too: a program that serves another client does not read either.
+            // The backlog counts, too: a program that serves another client does not read either.
             assert_eq!(Socket::try_write(&stream, &[b'x'; 100]).unwrap(), 100);
             assert!(stream.lags(99) && !stream.lags(100), "{address}");
             let (mut program, _) = listener.accept().unwrap();
             assert!(stream.lags(99) && !stream.lags(100), "{address}");
             program.read_exact(&mut [0; 60]).unwrap();
             assert!(stream.lags(39) && !stream.lags(40), "{address}");
-            // What goes the other way does not count.
+            // Bytes in the other direction do not count.
             program.write_all(&[b'y'; 5]).unwrap();
             assert!(stream.lags(39) && !stream.lags(40), "{address}");
         }
     }
 
     #[test]
-    fn what_is_no_answer_says_nothing() {
+    fn invalid_answer_has_no_unread_bytes() {
         let mut answer = [0; 88];
         answer[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
         (answer[17], answer[72]) = (1, 7);

@@ -1,4 +1,4 @@
-//! The settings of motion. `crate::config` checks their values.
+//! The settings of motion. `crate::config` validates their values.
 
 use std::time::{Duration, Instant};
 
@@ -12,113 +12,120 @@ use crate::geometry::{Orientation, Position};
 /// All settings of [`Teleop`](super::Teleop).
 #[derive(Debug, Clone, PartialEq)]
 pub struct TeleopConfig {
-    /// Who arms.
+    /// Who arms the bridge.
     pub arming: Arming,
     /// How long the input must be good without a gap before arming leads to motion.
     pub settle_time: Duration,
-    /// A person has to arm once no good target has come for this long. Zero: never.
+    /// If no good target has arrived for this long, an operator has to arm. Zero: never.
     pub rearm_after: Duration,
     /// Input older than this never moves the arm.
     pub input_timeout: Duration,
-    /// Whether a target that is all zero means that the tracker sees no hand.
+    /// Whether an all-zero target means that the tracker sees no hand.
     pub zero_is_lost: bool,
-    /// What counts as a live stream of targets.
+    /// When a stream of targets counts as live.
     pub stream_health: StreamHealthConfig,
-    /// How targets are smoothed.
+    /// How targets are filtered.
     pub filter: FilterConfig,
-    /// What counts as a jump of the target.
+    /// When a change of the target counts as a jump.
     pub jump: JumpConfig,
-    /// The shortest time between two commands. `None`: one command for each target.
+    /// The least time between two commands. `None`: one command for each target.
     pub command_period: Option<Duration>,
-    /// Where commands may lie.
+    /// The positions that may be commanded.
     pub workspace: Workspace,
-    /// Where the arm is when a person says that it is at home.
+    /// The home position. The arm is assumed to be there if an operator confirms it.
     pub home: Position,
-    /// Where the arm is assumed to be if the controller has not said.
+    /// The assumed position of the arm if the controller has not reported it.
     pub assume_position: AssumedPosition,
-    /// How long an accepted command says where the arm is.
+    /// How long an accepted command counts as the arm's position.
     pub position_timeout: Duration,
-    /// How far from its last command the arm may be reported and still count as there, in metres.
+    /// How far the reported position may be from the last command and still count as the commanded
+    /// position, in metres.
     pub position_tolerance: f64,
-    /// How far, and for how long, the arm may be behind its commands.
+    /// How far and how long the arm may lag behind its commands.
     pub following: FollowingConfig,
-    /// Whether the controller answers a line that commands nothing, so that it can be asked where the arm is.
+    /// Whether the controller replies to a line that commands nothing, so that the bridge can
+    /// request the arm's position.
     pub can_ask: bool,
-    /// How fast, and how suddenly, commands move the arm while tracking.
+    /// Speed and acceleration limits of commands during tracking.
     pub limits: Limits,
-    /// The longest step from one command to the next, in metres; 0: as far as the speed limit leads in 0.1 s.
+    /// The longest step between two commands, in metres. 0: the distance at the speed limit in 0.1
+    /// s.
     pub step: f64,
-    /// The fastest a command may move the arm while approaching, in m/s.
+    /// The speed limit of commands during an approach, in m/s.
     pub approach_speed: f64,
-    /// How the tool is oriented. `None` if the orientation is not sent to the controller.
+    /// The settings of the tool's orientation. `None` if the orientation is not sent to the
+    /// controller.
     pub orientation: Option<OrientationConfig>,
-    /// From the tracker's frame to the arm's base frame.
+    /// The transform from the tracker's frame to the arm's base frame.
     pub retarget: Retarget,
-    /// Whether the arm goes to where the hand is, or as far as the hand goes.
+    /// Whether the arm follows the position of the hand or the movement of the hand.
     pub retarget_mode: RetargetMode,
     /// How gripper input becomes a decision.
     pub gripper: GripperConfig,
-    /// What the gripper is assumed to be before its first decision.
+    /// The assumed state of the gripper before the first decision.
     pub initial_gripper: Gripper,
-    /// Motion holds after this many error replies in a row.
+    /// The number of consecutive error replies after which motion holds.
     pub max_consecutive_errors: u32,
-    /// What is sent to the controller while motion is held.
+    /// What the bridge sends to the controller during a hold.
     pub hold_behavior: HoldBehavior,
-    /// How long `stop.topic` may be silent once it has spoken; zero: for ever.
+    /// How long `stop.topic` may be silent after its first message. Zero: without limit.
     pub stop_timeout: Duration,
 }
 
 impl TeleopConfig {
-    /// Returns how fast, and how suddenly, commands move the arm while approaching.
+    /// Returns the speed and acceleration limits of commands during an approach.
     pub fn approach_limits(&self) -> Limits {
         Limits { speed: self.approach_speed.min(self.limits.speed), ..self.limits }
     }
 
-    /// Returns whether a hand that was last seen at `seen` has been away so long by `now` that it has to settle like a new
-    /// one. A hand that is not lost yet, by `input.timeout`, is not away.
+    /// Returns whether a hand last seen at `seen` has been absent for so long that it has to settle
+    /// again. A hand counts as absent only after `input.timeout`.
     pub(super) fn is_absence(&self, seen: Instant, now: Instant) -> bool {
         now.saturating_duration_since(seen) > self.input_timeout.max(ABSENCE)
     }
 
-    /// Returns the time between two commands of a ramp: the time-step of the first, and the time after the last by which
-    /// the arm counts as standing.
+    /// Returns the time between two commands of a ramp. It is the time step of the first command.
+    /// It is also the time after the last command at which the arm counts as standing still.
     pub fn ramp_period(&self) -> Duration {
         self.command_period.unwrap_or(RAMP_PERIOD)
     }
 
-    /// Returns the longest step from one command to the next, in metres, whatever the time between them is.
+    /// Returns the longest step between two commands, in metres. It does not depend on the time
+    /// between them.
     pub fn step_length(&self) -> f64 {
         if self.step > 0.0 { self.step } else { self.limits.speed * STEP_TIME }
     }
 
-    /// Returns the longest time-step of a ramp, for one that was held up by the controller's own pace.
+    /// Returns the longest time step of a ramp. It applies if the controller's own pace delays a
+    /// step.
     pub fn longest_step(&self) -> Duration {
         self.input_timeout.max(self.ramp_period())
     }
 }
 
-/// Where a person says that the arm is.
+/// The position that is assumed for the arm without a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AssumedPosition {
-    /// Nowhere: a person is asked.
+    /// No position is assumed. An operator has to confirm.
     None,
-    /// At home when the bridge is started.
+    /// The arm is at home when the bridge starts.
     Home,
-    /// Still where it was when the last session ended.
+    /// The arm is where it was at the end of the last session.
     Last,
 }
 
-/// Who arms.
+/// Who arms the bridge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arming {
-    /// The bridge arms itself once, at start, and comes back by an approach after a loss.
+    /// The bridge arms automatically once, at the start. After a loss it continues with an
+    /// approach.
     Automatic,
-    /// A person arms, at start and after every loss of the link.
+    /// An operator arms, at the start and after every loss of the link.
     Operator,
 }
 
 impl Arming {
-    /// Returns whether a loss of the link disarms.
+    /// Returns whether a loss of the link disarms the bridge.
     pub fn disarms_without_link(self) -> bool {
         match self {
             Self::Automatic => false,
@@ -127,21 +134,25 @@ impl Arming {
     }
 }
 
-/// What is sent while motion is held because of a bad input, a bad link, a disarm, a stop request or the end.
+/// What the bridge sends while motion is held because of bad input, a bad link, a disarm, a stop
+/// request or the shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldBehavior {
-    /// Nothing, for a controller that goes to the last command and stays there.
+    /// Nothing. For a controller that moves to the last command and stays there.
     Silent,
-    /// The last command of the connection, again and again, for a controller that takes silence for a failure. It is sent
-    /// while held or stopped, once the controller has accepted it and until the controller refuses one. It is not sent
-    /// while disarmed, nor after that, because people may move the arm by other means then.
+    /// The last command of the connection, repeatedly. For a controller that treats silence as a
+    /// failure.
+    ///
+    /// The bridge repeats the command while it holds or is stopped, after the controller has
+    /// accepted the command and until the controller refuses a repetition. It does not repeat it
+    /// while or after it is disarmed, because an operator may then move the arm by other means.
     Repeat,
-    /// One stop line, for a controller that knows it.
+    /// One stop line. For a controller that has such a line.
     Stop,
 }
 
 impl HoldBehavior {
-    /// Returns whether the last command is sent again and again.
+    /// Returns whether the bridge repeats the last command.
     pub fn repeats(self) -> bool {
         match self {
             Self::Silent | Self::Stop => false,
@@ -149,7 +160,7 @@ impl HoldBehavior {
         }
     }
 
-    /// Returns whether a stop line is sent.
+    /// Returns whether the bridge sends a stop line.
     pub fn sends_stop(self) -> bool {
         match self {
             Self::Silent | Self::Repeat => false,
@@ -158,59 +169,61 @@ impl HoldBehavior {
     }
 }
 
-/// What counts as a live stream.
+/// When a stream counts as live.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StreamHealthConfig {
-    /// Targets that stay exactly the same for this long are frozen; zero: never.
+    /// Targets that are exactly the same for this long are frozen. Zero: never.
     pub frozen_timeout: Duration,
-    /// If targets come less often than this, in Hz, the stream is not live; 0: every rate is live.
+    /// The stream is not live if targets arrive more slowly than this, in Hz. 0: every rate is
+    /// live.
     pub min_rate: f64,
 }
 
-/// What counts as a jump, and when it is believed.
+/// When a change counts as a jump, and when a jump is accepted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct JumpConfig {
-    /// Two targets in a row that are farther apart than this, in metres, are a jump; 0: no distance is a jump.
+    /// Two consecutive targets that are farther apart than this, in metres, are a jump. 0: no
+    /// distance is a jump.
     pub distance: f64,
-    /// How long the target has to stay where it jumped to.
+    /// How long the target has to stay at the new position.
     pub confirm: Duration,
 }
 
-/// How targets are smoothed.
+/// How targets are filtered.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FilterConfig {
-    /// Not at all.
+    /// No filter.
     None,
-    /// By the One Euro filter.
+    /// The One Euro filter.
     OneEuro(OneEuro),
 }
 
-/// The three parameters of the One Euro filter.
+/// The three parameters of the One Euro filter (Casiez, Roussel and Vogel, CHI 2012).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OneEuro {
-    /// The cutoff at rest, in Hz.
+    /// The cutoff frequency at rest, in Hz.
     pub min_cutoff: f64,
-    /// How much the cutoff rises with speed, in Hz per m/s.
+    /// How much the cutoff frequency rises with speed, in Hz per m/s.
     pub beta: f64,
-    /// The cutoff of the speed's own smoothing, in Hz.
+    /// The cutoff frequency of the filter for the speed, in Hz.
     pub derivative_cutoff: f64,
 }
 
-/// How fast, and how suddenly, the arm moves.
+/// Limits of the arm's motion.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
-    /// The fastest a command may move the arm, in m/s.
+    /// The highest speed of a command, in m/s.
     pub speed: f64,
-    /// How much the velocity may change, in m/s².
+    /// The largest acceleration, in m/s².
     pub acceleration: f64,
 }
 
-/// How the tool is oriented.
+/// The settings of the tool's orientation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OrientationConfig {
-    /// The fastest that commands turn the tool, in rad/s.
+    /// The highest rotation speed of the tool, in rad/s.
     pub speed: f64,
-    /// The orientation that is assumed before the first acknowledged command.
+    /// The orientation that is assumed before the first accepted command.
     pub home: Orientation,
 }
 
@@ -221,16 +234,17 @@ pub struct GripperConfig {
     pub close_below: f64,
     /// An opening above this means open. Between the two nothing changes.
     pub open_above: f64,
-    /// How long the wish to close must stand without contradiction.
+    /// How long the wish to close must last without contradiction.
     pub close_debounce: Duration,
-    /// The same for the wish to open. Longer, because dropping a held object is worse than grasping late.
+    /// How long the wish to open must last. It is longer, because dropping a held object is worse
+    /// than grasping late.
     pub open_debounce: Duration,
-    /// Whether the messages with targets may open the gripper, too. If not they only close it.
+    /// Whether messages with targets may also open the gripper. Otherwise they can only close it.
     pub target_opens: bool,
 }
 
 impl GripperConfig {
-    /// Returns how long a wish must stand.
+    /// Returns how long a wish must last.
     pub fn debounce(&self, wanted: Gripper) -> Duration {
         match wanted {
             Gripper::Open => self.open_debounce,
@@ -238,7 +252,8 @@ impl GripperConfig {
         }
     }
 
-    /// Returns what a sample asks for, if it asks for anything. A number that is not finite is no opening.
+    /// Returns the state that a sample requests. `None` if it requests nothing. A number that is
+    /// not finite requests nothing.
     pub fn wanted(&self, input: GripperInput) -> Option<Gripper> {
         match input {
             GripperInput::Wanted(gripper) => Some(gripper),
@@ -250,21 +265,23 @@ impl GripperConfig {
     }
 }
 
-/// Why settings were not taken. Nothing has changed then.
+/// Why settings were refused. The old settings then stay.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum TeleopConfigError {
-    /// The arm, in its base frame, would be outside the new workspace, and no command could bring it back.
+    /// The arm, in its base frame, would be outside the new workspace, and no command could move it
+    /// back.
     #[error("the workspace would exclude the arm, which is at {position} m; move it first")]
     #[allow(missing_docs)]
     WorkspaceExcludesArm { position: Position },
 }
 
-/// The time between two commands of a ramp when every target is sent as it comes (`teleop.command_rate` 0): 50 Hz.
+/// The time between two commands of a ramp if each target is sent immediately
+/// (`teleop.command_rate` is 0). It gives 50 Hz.
 const RAMP_PERIOD: Duration = Duration::from_millis(20);
 
-/// The time in which the speed limit leads as far as the longest step, if `limits.step` is 0, in seconds.
+/// The time in which the speed limit covers the longest step if `limits.step` is 0, in seconds.
 const STEP_TIME: f64 = 0.1;
-/// After a longer absence the hand may be another one.
+/// After a longer absence the hand may be a different hand.
 const ABSENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -272,7 +289,7 @@ pub(super) mod tests {
     use super::*;
     use crate::teleop::workspace::Policy;
 
-    /// Returns settings for tests: no filter, no limits worth mentioning on the input, 20 ms between two commands.
+    /// Returns settings for tests: no filter, loose input checks, 20 ms between two commands.
     pub(crate) fn settings() -> TeleopConfig {
         let corner = |by: f64| Position::new(by, by, by).unwrap();
         TeleopConfig {

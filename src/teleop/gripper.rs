@@ -1,23 +1,34 @@
-//! The gripper's decision: hysteresis, then debounce.
+//! Decides whether the gripper opens or closes, with hysteresis and a debounce time.
 //!
-//! A command carries the *decision*. It is the wish that has stood long enough. If there is none it is what the last command
-//! of this motion carried, and before that command it is the *state*: as the last accepted command carried it, or as the
-//! controller has reported it.
+//! A *wish* is the state that the hand or the gripper topic currently requests. A *state message*
+//! on the gripper topic names the state, as a bool or as a text such as "closed". It is a wish by
+//! itself. A number on this topic, or any value in the message of a target, is a wish only after a
+//! second one agrees.
+//!
+//! Each command carries the *decision*. The decision is the first of these that exists:
+//!
+//! 1. the wish, if it has lasted for the debounce time;
+//! 2. the state in the last command of this motion;
+//! 3. the *state*: the state in the last accepted command, or the state that the controller has
+//!    reported.
 //!
 //! Invariants:
-//! - A decision that no accepted command has carried does not come out later. After a refusal, a loss, the end of a motion,
-//!   a disarm, a stop, a lost link or other settings ([`GripperDecider::handle_void`]) the decision is the state, and what is
-//!   wanted is debounced from the beginning.
-//! - A word of the gripper's topic stands until it is contradicted, while its publisher is in the graph. A number, and
-//!   whatever the message of a target says, is no wish before a second one says the same, both while a hand is in sight and
-//!   the last not long ago.
-//! - A wish counts once it has stood for the debounce time while a hand is in sight. So if the hand is lost the gripper
-//!   keeps its state, whatever the topic says then.
-//! - The first wish of all is not debounced if nothing but a guess is known of the gripper. A word of the gripper's topic takes
-//!   the place of the guess.
-//! - A report counts, but in motion only once that ends. If a command of this connection has been accepted, a report does not
-//!   count for as long as the gripper may need to obey it, and "open" counts only if "closed" has been reported since: then
-//!   somebody else has opened the gripper. A gripper that holds something may report "open" all the time.
+//! - A decision that no accepted command has carried never takes effect later. After a refusal, a
+//!   loss, the end of a motion, a disarm, a stop, a lost link or changed settings
+//!   ([`GripperDecider::handle_void`]), the decision is the state. The debounce time of the wish
+//!   then starts from the beginning.
+//! - A state message stays valid until another message contradicts it, and while its publisher is
+//!   in the graph. Numbers and values in targets are a wish only if two of them agree while the
+//!   hand is visible, and if the last one is recent.
+//! - A wish counts only after it has lasted for the debounce time while a hand is visible. So if
+//!   the hand is lost, the gripper keeps its state, whatever the topic requests.
+//! - The first wish is not debounced if the gripper's state is only a guess. A state message
+//!   replaces the guess.
+//! - A report changes the state, but during motion only after the motion has ended.
+//! - If a command of this connection has been accepted, reports do not count while the gripper may
+//!   still be moving. A report of "open" then counts only if "closed" has been reported since the
+//!   command. In that case the gripper was opened by other means. A gripper that holds an object
+//!   may report "open" all the time.
 
 use std::time::{Duration, Instant};
 
@@ -25,63 +36,66 @@ use super::config::GripperConfig;
 use super::target::GripperInput;
 use crate::arm::Gripper;
 
-/// Decides what the gripper is to be.
+/// Decides whether the gripper is to be open or closed.
 #[derive(Debug)]
 pub(super) struct GripperDecider {
     state: Gripper,
     source: Source,
-    /// The controller has reported "closed" since it accepted the first command that carried the present state.
+    /// Whether the controller has reported "closed" since it accepted the first command with the
+    /// current state.
     was_closed: bool,
-    /// When that command was accepted.
+    /// When the controller accepted that command.
     changed_at: Option<Instant>,
-    /// The controller has reported this in motion, since it accepted the last command. It counts when the motion ends.
+    /// A report that contradicts the state, received during motion after the last accepted command.
+    /// It counts when the motion ends.
     contradiction: Option<Gripper>,
-    /// What the last command of this motion carried.
+    /// The state in the last command of this motion.
     sent: Option<Gripper>,
     wish: Option<Wish>,
-    /// A wish has been received, or a command has been sent, since the bridge has known this arm.
+    /// Whether a wish has arrived, or a command has been sent, since this arm is in use.
     settled: bool,
-    /// A command that carries another state than the present one may have been taken or not.
+    /// Whether the controller may or may not have executed a command that changes the state.
     in_doubt: bool,
-    /// The node that wanted it has left.
+    /// Whether the node that published the wish has left.
     orphaned: bool,
-    /// Until when the first motion waits for the first wish: while a node publishes on the gripper's topic, and for a second
-    /// number once there has been one.
+    /// The deadline of the first motion's wait for the first wish. The motion waits while a node
+    /// publishes on the gripper topic, and for a second number after the first number.
     awaited_until: Option<Instant>,
-    /// There has been a number that might become the first wish.
+    /// Whether a number has arrived that may become the first wish.
     has_number: bool,
 }
 
-/// Where the state is known from.
+/// The source of the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    /// It is a guess: a parameter, a sample from before the start, or the first wish.
+    /// The state is a guess: a parameter, a sample from before the start, or the first wish.
     Assumed,
-    /// It was reported, or accepted on a connection that has ended.
+    /// The state was reported, or it was accepted on a connection that has ended.
     Known,
-    /// A command of this connection, accepted by the controller.
+    /// The state was in a command of this connection that the controller accepted.
     Accepted,
 }
 
-/// What is wanted.
+/// The state that the hand or the gripper topic requests.
 #[derive(Debug, Clone, Copy)]
 struct Wish {
     wanted: Gripper,
-    /// It stands without being said again.
-    stands: bool,
-    /// Since when it has stood. `None` if it begins at the next moment that is known.
+    /// Whether the wish came in a state message of the gripper topic. Such a wish stays valid
+    /// without repetition.
+    names_state: bool,
+    /// Since when the wish has lasted. `None` if its time begins at the next known time.
     since: Option<Instant>,
-    /// When it was last said, and when before that.
+    /// When the wish was last repeated, and when the time before that.
     last: Instant,
     before: Option<Instant>,
-    /// It has stood for long enough.
+    /// Whether the wish has lasted for the debounce time.
     due: bool,
-    /// Nothing but a guess was known before it, so that it counts at once.
+    /// Whether only a guess was known before this wish, so that it counts without a debounce time.
     is_first: bool,
 }
 
 impl GripperDecider {
-    /// Starts from a state that is only assumed.
+    /// Creates a decider with an assumed state.
     pub(super) fn new(initial: Gripper) -> Self {
         Self {
             state: initial,
@@ -99,24 +113,24 @@ impl GripperDecider {
         }
     }
 
-    /// Returns the decision in force.
+    /// Returns the current decision.
     pub(super) fn decided(&self) -> Gripper {
         let due = self.wish.filter(|wish| wish.due).map(|wish| wish.wanted);
         due.or(self.sent).unwrap_or(self.state)
     }
 
-    /// Returns what the gripper is, as far as that is known.
+    /// Returns the known or assumed state of the gripper.
     pub(super) fn state(&self) -> Gripper {
         self.state
     }
 
-    /// Returns whether a wish or a command has settled what the gripper is to be.
+    /// Returns whether a wish or a command has replaced the initial guess.
     pub(super) fn is_settled(&self) -> bool {
         self.settled
     }
 
-    /// Returns whether the next command has to wait until every line is answered, because one of them may have changed the
-    /// gripper.
+    /// Returns whether the next command has to wait for all missing replies, because one of these
+    /// lines may have moved the gripper.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.in_doubt
     }
@@ -126,40 +140,43 @@ impl GripperDecider {
         !self.settled && self.awaited_until.is_some_and(|until| now < until)
     }
 
-    /// Returns when the wait for the gripper's publisher ends, or ended.
+    /// Returns when the wait for the gripper's publisher ends or has ended.
     pub(super) fn awaited_until(&self) -> Option<Instant> {
         self.awaited_until
     }
 
-    /// Takes a sample from the gripper's topic. One that wants nothing contradicts a wish.
+    /// Handles a sample from the gripper topic. A sample without a wish contradicts the current
+    /// wish.
     pub(super) fn handle_topic(&mut self, now: Instant, input: GripperInput, config: &GripperConfig) {
         self.orphaned = false;
-        let word = if let GripperInput::Wanted(word) = input { Some(word) } else { None };
+        let state = if let GripperInput::Wanted(wanted) = input { Some(wanted) } else { None };
         if self.source == Source::Assumed {
-            self.state = word.unwrap_or(self.state);
+            self.state = state.unwrap_or(self.state);
         }
-        self.handle_wanted(now, config.wanted(input), word.is_some());
+        self.handle_wanted(now, config.wanted(input), state.is_some());
     }
 
-    /// Takes what the message of a good target says. One that wants nothing contradicts a wish.
+    /// Handles the gripper value in the message of a good target. A value without a wish
+    /// contradicts the current wish.
     pub(super) fn handle_target(&mut self, now: Instant, input: GripperInput, config: &GripperConfig) {
         let wanted = config.wanted(input);
         if wanted == Some(Gripper::Open) && !config.target_opens {
-            // It may be a hand that is lost. To open takes a word of the topic, which it does not contradict.
-            self.wish.take_if(|wish| !wish.stands);
+            // The hand may be lost. Only a state message may open the gripper, and this target
+            // does not contradict it.
+            self.wish.take_if(|wish| !wish.names_state);
         } else {
             self.handle_wanted(now, wanted, false);
         }
     }
 
-    fn handle_wanted(&mut self, now: Instant, wanted: Option<Gripper>, stands: bool) {
+    fn handle_wanted(&mut self, now: Instant, wanted: Option<Gripper>, names_state: bool) {
         let Some(wanted) = wanted else {
             self.wish = None;
             return;
         };
         let is_same = |wish: &&mut Wish| {
             let silence = now.saturating_duration_since(wish.last);
-            wish.wanted == wanted && wish.stands == stands && (stands || silence <= SILENCE)
+            wish.wanted == wanted && wish.names_state == names_state && (names_state || silence <= SILENCE)
         };
         let before = match self.wish.as_mut().filter(is_same) {
             Some(wish) => {
@@ -168,20 +185,22 @@ impl GripperDecider {
             }
             None => {
                 let (since, before) = (Some(now), None);
-                let wish = Wish { wanted, stands, since, last: now, before, due: false, is_first: false };
+                let wish =
+                    Wish { wanted, names_state, since, last: now, before, due: false, is_first: false };
                 self.wish = Some(wish);
                 None
             }
         };
         if !self.settled {
-            self.handle_first(now, stands || before.is_some());
+            self.handle_first(now, names_state || before.is_some());
         }
     }
 
-    /// Takes what might be the first wish of all, or is it.
+    /// Handles a sample that is or may become the first wish.
     fn handle_first(&mut self, now: Instant, is_wish: bool) {
         if !is_wish {
-            // Only the first number extends the wait, so that numbers which contradict each other do not extend it for ever.
+            // Only the first number extends the wait. Otherwise contradictory numbers would extend
+            // it without limit.
             if !std::mem::replace(&mut self.has_number, true) {
                 self.awaited_until = Some(now + PATIENCE);
             }
@@ -191,13 +210,14 @@ impl GripperDecider {
         if self.source != Source::Assumed {
             return;
         }
-        if let Some(wish) = self.wish.as_mut().filter(|wish| !wish.stands) {
+        if let Some(wish) = self.wish.as_mut().filter(|wish| !wish.names_state) {
             (wish.is_first, wish.due) = (true, true);
         }
     }
 
-    /// Takes a sample that may be older than what other publishers have to say. It decides until one of them publishes,
-    /// unless the controller has reported the gripper, because the report is newer. A number says nothing by itself.
+    /// Handles a latched sample that may be older than samples of other publishers. It sets the
+    /// state until one of them publishes, unless the controller has reported the gripper, because a
+    /// report is newer. A single number has no effect.
     pub(super) fn handle_kept(&mut self, input: GripperInput) {
         match input {
             GripperInput::Wanted(wanted) if !self.settled && self.source == Source::Assumed => {
@@ -207,26 +227,27 @@ impl GripperDecider {
         }
     }
 
-    /// Lets time pass: a wish that has to stand from the beginning does so from now.
+    /// Handles the passing of time. A wish that was restarted begins to last now.
     pub(super) fn handle_time(&mut self, now: Instant) {
         if let Some(wish) = &mut self.wish {
             wish.since.get_or_insert(now);
         }
     }
 
-    /// Takes up a wish that has stood long enough, when motion begins and at each good target in motion. `in_sight` is since
-    /// when targets have been good.
+    /// Decides whether the wish has lasted for long enough. Call it when motion begins and at each
+    /// good target during motion. `in_sight` is the time since which targets have been good.
     pub(super) fn decide(&mut self, now: Instant, in_sight: Instant, config: &GripperConfig) {
         let Some(wish) = &mut self.wish else { return };
         let since = (*wish.since.get_or_insert(now)).max(in_sight);
-        let is_said_again = wish.before.is_some_and(|before| before >= in_sight)
+        let is_repeated = wish.before.is_some_and(|before| before >= in_sight)
             && now.saturating_duration_since(wish.last) <= SILENCE;
-        let has_stood = now.saturating_duration_since(since) >= config.debounce(wish.wanted);
-        wish.due = wish.is_first || has_stood && (wish.stands || is_said_again);
+        let has_lasted = now.saturating_duration_since(since) >= config.debounce(wish.wanted);
+        wish.due = wish.is_first || has_lasted && (wish.names_state || is_repeated);
     }
 
-    /// Takes what the controller reports its gripper to be: a bridge that is started with something in the gripper must not
-    /// open it, nor one whose gripper was closed by other means.
+    /// Handles the gripper state that the controller reports. A bridge that starts with an object
+    /// in the gripper must not open it. The same applies to a gripper that was closed by other
+    /// means.
     pub(super) fn handle_reported(&mut self, now: Instant, gripper: Gripper) {
         let was_closed = self.was_closed;
         self.was_closed |= gripper == Gripper::Closed;
@@ -242,10 +263,10 @@ impl GripperDecider {
     }
 
     fn believe(&mut self, gripper: Gripper) {
-        // The report is news if it contradicts the state, and no wish has changed that state yet.
+        // The report is new if it contradicts the state and no wish has changed that state yet.
         let is_news = gripper != self.state && self.decided() == self.state;
         (self.state, self.source) = (gripper, Source::Known);
-        // A wish that took the place of a guess does not take the place of what is known.
+        // A wish that replaced a guess does not replace a known state.
         let replaces_guess = self.wish.is_some_and(|wish| wish.is_first);
         if self.sent.is_none() && (is_news || replaces_guess) {
             self.restart_wish();
@@ -266,14 +287,15 @@ impl GripperDecider {
         (self.state, self.source) = (gripper, Source::Accepted);
     }
 
-    /// Records that the controller has refused a command, or that the command or its reply was lost.
+    /// Records that the controller has refused a command, or that the command or its reply was
+    /// lost.
     pub(super) fn handle_refused(&mut self) {
         self.in_doubt |= self.sent.is_some_and(|sent| sent != self.state);
         self.handle_void();
     }
 
-    /// Records that nothing which was sent will be answered, because the connection has ended or another controller has
-    /// joined. What the controller reports next counts.
+    /// Records that no reply to earlier lines will arrive, because the connection has ended or
+    /// another controller has joined. The next report counts.
     pub(super) fn handle_link_down(&mut self) {
         if self.source == Source::Accepted {
             self.source = Source::Known;
@@ -282,7 +304,8 @@ impl GripperDecider {
         self.handle_void();
     }
 
-    /// Makes void what has been decided and not accepted. What is wanted has to stand from the beginning.
+    /// Discards the decision that no accepted command has carried. The debounce time of the wish
+    /// starts from the beginning.
     pub(super) fn handle_void(&mut self) {
         self.sent = None;
         if let Some(gripper) = self.contradiction.take() {
@@ -291,48 +314,57 @@ impl GripperDecider {
         self.restart_wish();
     }
 
-    /// Records other settings of the gripper. What was wanted by the former ones has to be wanted by these.
+    /// Records changed settings of the gripper. A wish under the old settings has to last again
+    /// under the new settings.
     pub(super) fn handle_config(&mut self) {
         self.restart_wish();
     }
 
     fn restart_wish(&mut self) {
         match &mut self.wish {
-            Some(wish) if wish.stands && !self.orphaned => (wish.since, wish.due) = (None, false),
+            Some(wish) if wish.names_state && !self.orphaned => (wish.since, wish.due) = (None, false),
             _ => self.wish = None,
         }
     }
 
-    /// Records that a node publishes on the gripper's topic. The first motion waits for its first message.
+    /// Records that a node publishes on the gripper topic. The first motion waits for its first
+    /// message.
     pub(super) fn handle_found(&mut self, now: Instant) {
         self.awaited_until = Some(now + PATIENCE);
     }
 
-    /// Records that a node has left that may have sent the wish. A wish that has not been taken up must not change the
-    /// gripper later: it is dropped, or if it is a word and the arm is in motion (`moving`), at the end of this motion.
+    /// Records that a node has left that may have published the wish.
+    ///
+    /// A wish that is not yet the decision must not move the gripper later, so it is discarded now.
+    /// During motion (`moving`), the wish of a state message is discarded when this motion ends.
     pub(super) fn handle_left(&mut self, moving: bool) {
         (self.orphaned, self.awaited_until) = (true, None);
-        self.wish.take_if(|wish| !moving || !wish.stands);
+        self.wish.take_if(|wish| !moving || !wish.names_state);
     }
 
-    /// Records that no node publishes on the gripper's topic. If a word stands, its publisher has come and gone between two
-    /// looks at the graph. A word that has just come does not count as such, because the graph may show its publisher later.
+    /// Records that no node publishes on the gripper topic.
+    ///
+    /// If there is a wish of a state message, its publisher has joined and left between two graph
+    /// polls. A very recent wish does not count here, because the graph may show its publisher
+    /// later.
     pub(super) fn handle_absent(&mut self, now: Instant, moving: bool) {
-        let is_unseen = |wish: Wish| wish.stands && now.saturating_duration_since(wish.last) >= DISCOVERY;
+        let is_unseen =
+            |wish: Wish| wish.names_state && now.saturating_duration_since(wish.last) >= DISCOVERY;
         if self.wish.is_some_and(is_unseen) {
             self.handle_left(moving);
         }
     }
 }
 
-/// How long the first motion waits for the first message of a node that publishes on the gripper's topic, and for a second
-/// number. `ros2 topic pub` sends at 1 Hz.
+/// How long the first motion waits for the first message of a node that publishes on the gripper
+/// topic, and for a second number. `ros2 topic pub` sends at 1 Hz.
 const PATIENCE: Duration = Duration::from_millis(1500);
-/// How much later than its first message the graph may show a publisher.
+/// How long after its first message a publisher may appear in the graph.
 const DISCOVERY: Duration = Duration::from_millis(500);
-/// For how long a gripper may still open or close after a command.
+/// How long a gripper may open or close after a command.
 const TRAVEL_TIME: Duration = Duration::from_secs(2);
-/// Numbers that are farther apart are no wish. Longer than the pause of a sender at 0.5 Hz.
+/// The longest time between two numbers that form a wish. It is longer than the pause of a sender
+/// at 0.5 Hz.
 const SILENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
@@ -349,15 +381,15 @@ mod tests {
         target_opens: true,
     };
 
-    /// What the topic or the message of a target says.
+    /// A sample on the topic or in the message of a target.
     #[derive(Debug, Clone, Copy)]
-    enum Said {
-        Word(Gripper),
+    enum Sample {
+        State(Gripper),
         Number(f64),
         InTarget(GripperInput),
     }
 
-    /// A gripper with a hand in sight all the time.
+    /// A gripper with a hand that is always visible.
     struct Scene {
         start: Instant,
         gripper: GripperDecider,
@@ -366,13 +398,13 @@ mod tests {
     }
 
     impl Scene {
-        /// Nothing is known of the gripper.
+        /// Creates a scene in which the gripper's state is unknown.
         fn new(initial: Gripper) -> Self {
             let start = Instant::now();
             Self { start, gripper: GripperDecider::new(initial), in_sight: start, config: CONFIG }
         }
 
-        /// A command has been sent and accepted.
+        /// Creates a scene in which the controller has accepted a command.
         fn moving(state: Gripper) -> Self {
             let mut scene = Self::new(state);
             scene.gripper.handle_sent(state);
@@ -384,36 +416,36 @@ mod tests {
             self.start + Duration::from_millis(millis)
         }
 
-        fn say(&mut self, millis: u64, said: Said) {
+        fn publish(&mut self, millis: u64, sample: Sample) {
             let now = self.at(millis);
-            match said {
-                Said::Word(wanted) => {
+            match sample {
+                Sample::State(wanted) => {
                     self.gripper.handle_topic(now, GripperInput::Wanted(wanted), &self.config);
                 }
-                Said::Number(opening) => {
+                Sample::Number(opening) => {
                     self.gripper.handle_topic(now, GripperInput::Opening(opening), &self.config);
                 }
-                Said::InTarget(input) => self.gripper.handle_target(now, input, &self.config),
+                Sample::InTarget(input) => self.gripper.handle_target(now, input, &self.config),
             }
         }
 
-        /// The controller accepts a command.
+        /// Lets the controller accept a command.
         fn accept(&mut self, gripper: Gripper) {
             self.gripper.handle_accepted(self.start, gripper);
         }
 
-        /// The controller reports, long after the gripper has obeyed the last command.
+        /// Lets the controller report the gripper, long after the last command has been executed.
         fn report(&mut self, gripper: Gripper) {
             self.gripper.handle_reported(self.at(2000), gripper);
         }
 
         fn want(&mut self, millis: u64, wanted: Gripper) {
-            self.say(millis, Said::Word(wanted));
+            self.publish(millis, Sample::State(wanted));
         }
 
-        /// The same, several times.
-        fn repeat(&mut self, millis: impl IntoIterator<Item = u64>, said: Said) {
-            millis.into_iter().for_each(|millis| self.say(millis, said));
+        /// Publishes the same sample several times.
+        fn repeat(&mut self, millis: impl IntoIterator<Item = u64>, sample: Sample) {
+            millis.into_iter().for_each(|millis| self.publish(millis, sample));
         }
 
         fn decided(&mut self, millis: u64) -> Gripper {
@@ -423,25 +455,25 @@ mod tests {
     }
 
     #[test]
-    fn first_number_takes_the_place_of_the_guess_until_it_is_void() {
+    fn first_number_replaces_guess_until_void() {
         let mut scene = Scene::new(Open);
-        scene.repeat([0, 10], Said::Number(0.1));
-        assert_eq!(scene.decided(60_000), Closed, "however long ago it was");
+        scene.repeat([0, 10], Sample::Number(0.1));
+        assert_eq!(scene.decided(60_000), Closed, "at any later time");
         scene.gripper.handle_sent(Closed);
         scene.gripper.handle_refused();
         assert_eq!(scene.decided(60_000), Open, "no accepted command has carried it");
         let mut scene = Scene::new(Closed);
-        scene.repeat([0, 10], Said::Number(0.9));
+        scene.repeat([0, 10], Sample::Number(0.9));
         scene.report(Closed);
-        assert_eq!(scene.decided(60_000), Closed, "the controller knows better");
+        assert_eq!(scene.decided(60_000), Closed, "the controller has reported the state");
         let mut scene = Scene::new(Open);
         scene.want(0, Closed);
         scene.gripper.handle_refused();
-        assert_eq!(scene.decided(60_000), Closed, "a word stands");
+        assert_eq!(scene.decided(60_000), Closed, "a state message stays valid");
     }
 
     #[test]
-    fn a_word_is_taken_up_after_its_debounce_time() {
+    fn state_message_counts_after_debounce_time() {
         let mut scene = Scene::moving(Open);
         scene.want(0, Closed);
         assert_eq!(scene.decided(99), Open);
@@ -458,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contradiction_starts_the_debounce_again() {
+    fn contradiction_restarts_the_debounce_time() {
         let mut scene = Scene::moving(Open);
         scene.want(0, Closed);
         scene.want(50, Open);
@@ -468,70 +500,70 @@ mod tests {
     }
 
     #[test]
-    fn word_said_again_does_not_start_its_debounce_again() {
+    fn repeated_state_message_does_not_restart_debounce() {
         let mut scene = Scene::moving(Open);
-        scene.repeat([0, 50, 99], Said::Word(Closed));
+        scene.repeat([0, 50, 99], Sample::State(Closed));
         assert_eq!(scene.decided(100), Closed);
     }
 
     #[test]
-    fn between_the_thresholds_and_without_a_number_nothing_changes() {
+    fn numbers_between_thresholds_change_nothing() {
         for opening in [0.3, 0.4, 0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             for state in [Open, Closed] {
                 let mut scene = Scene::moving(state);
-                scene.repeat([0, 1000, 2000], Said::Number(opening));
+                scene.repeat([0, 1000, 2000], Sample::Number(opening));
                 assert_eq!(scene.decided(2000), state, "{opening}");
-                // It contradicts a wish.
+                // Such a number contradicts a wish.
                 let (wished, number) = if state == Open { (Closed, 0.1) } else { (Open, 0.9) };
-                for wish in [Said::Word(wished), Said::Number(number)] {
+                for wish in [Sample::State(wished), Sample::Number(number)] {
                     scene.repeat([3000, 3010], wish);
-                    scene.say(3020, Said::Number(opening));
+                    scene.publish(3020, Sample::Number(opening));
                     assert_eq!(scene.decided(4000), state, "{opening} {wish:?}");
                 }
             }
         }
         let mut scene = Scene::moving(Open);
-        scene.repeat([0, 10], Said::Number(0.29));
+        scene.repeat([0, 10], Sample::Number(0.29));
         assert_eq!(scene.decided(100), Closed);
-        scene.repeat([1000, 1010], Said::Number(0.51));
+        scene.repeat([1000, 1010], Sample::Number(0.51));
         assert_eq!(scene.decided(1300), Open);
     }
 
     #[test]
-    fn one_number_is_no_wish_and_two_are() {
-        for said in [Said::Number(0.9), Said::InTarget(GripperInput::Wanted(Open))] {
+    fn two_numbers_form_a_wish() {
+        for sample in [Sample::Number(0.9), Sample::InTarget(GripperInput::Wanted(Open))] {
             let mut scene = Scene::moving(Closed);
-            scene.say(0, said);
-            assert_eq!(scene.decided(2000), Closed, "{said:?}");
-            scene.say(2000, said);
-            assert_eq!(scene.decided(2000), Open, "it has stood: {said:?}");
+            scene.publish(0, sample);
+            assert_eq!(scene.decided(2000), Closed, "{sample:?}");
+            scene.publish(2000, sample);
+            assert_eq!(scene.decided(2000), Open, "it has lasted: {sample:?}");
         }
     }
 
     #[test]
-    fn numbers_far_apart_or_long_ago_are_no_wish() {
+    fn old_or_distant_numbers_form_no_wish() {
         let mut scene = Scene::moving(Closed);
-        scene.repeat([0, 3001, 6002], Said::Number(0.9));
+        scene.repeat([0, 3001, 6002], Sample::Number(0.9));
         assert_eq!(scene.decided(6003), Closed);
-        scene.say(9002, Said::Number(0.9));
+        scene.publish(9002, Sample::Number(0.9));
         assert_eq!(scene.decided(9002), Open, "3 s apart");
         let mut scene = Scene::moving(Closed);
         scene.config.open_debounce = Duration::from_secs(4);
-        scene.repeat([0, 999], Said::Number(0.9));
+        scene.repeat([0, 999], Sample::Number(0.9));
         assert_eq!(scene.decided(4000), Closed, "silence");
-        scene.repeat([4001, 5000], Said::Number(0.9));
+        scene.repeat([4001, 5000], Sample::Number(0.9));
         assert_eq!(scene.decided(8000), Closed);
-        scene.say(8000, Said::Number(0.9));
+        scene.publish(8000, Sample::Number(0.9));
         assert_eq!(scene.decided(8001), Open);
         assert_eq!(scene.decided(11_000), Open);
         assert_eq!(scene.decided(11_001), Closed, "silence, and the decision has not been sent");
     }
 
     #[test]
-    fn word_and_number_are_no_second_sample_of_each_other() {
+    fn number_does_not_confirm_a_state_message() {
         let mut scene = Scene::moving(Closed);
         scene.want(0, Open);
-        scene.say(10, Said::Number(0.9));
+        scene.publish(10, Sample::Number(0.9));
         assert_eq!(scene.decided(1000), Closed);
         scene.want(1000, Open);
         assert_eq!(scene.decided(1299), Closed);
@@ -539,18 +571,18 @@ mod tests {
     }
 
     #[test]
-    fn first_word_of_all_needs_no_debounce() {
+    fn first_state_message_needs_no_debounce() {
         let mut scene = Scene::new(Open);
-        // What is no wish is not the first one.
-        scene.say(0, Said::Number(0.4));
-        scene.say(0, Said::Number(f64::NAN));
+        // A sample without a wish is not the first wish.
+        scene.publish(0, Sample::Number(0.4));
+        scene.publish(0, Sample::Number(f64::NAN));
         assert!(!scene.gripper.is_settled());
         scene.want(0, Closed);
         assert_eq!((scene.gripper.decided(), scene.gripper.is_settled()), (Closed, true));
         scene.gripper.handle_sent(Closed);
         scene.gripper.handle_refused();
-        assert_eq!(scene.decided(0), Closed, "nor after a refusal");
-        // The second does, once a command has carried the first.
+        assert_eq!(scene.decided(0), Closed, "no debounce after a refusal either");
+        // The second wish needs it after a command has carried the first wish.
         scene.gripper.handle_sent(Closed);
         scene.want(1, Open);
         assert_eq!(scene.decided(300), Closed);
@@ -558,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn first_word_that_no_command_has_carried_is_forgotten_with_the_next() {
+    fn unsent_first_state_message_is_replaced_by_next() {
         let mut scene = Scene::new(Open);
         scene.want(0, Closed);
         scene.gripper.handle_sent(Closed);
@@ -568,66 +600,66 @@ mod tests {
     }
 
     #[test]
-    fn word_takes_the_place_of_the_guess_whatever_numbers_say() {
+    fn state_message_replaces_guess_despite_numbers() {
         let mut scene = Scene::new(Open);
         scene.want(0, Closed);
-        scene.say(1, Said::InTarget(GripperInput::Opening(0.0)));
+        scene.publish(1, Sample::InTarget(GripperInput::Opening(0.0)));
         assert_eq!(scene.decided(2), Closed);
     }
 
     #[test]
-    fn first_two_numbers_of_all_need_no_debounce() {
-        for said in [Said::Number(0.1), Said::InTarget(GripperInput::Wanted(Closed))] {
+    fn first_two_numbers_need_no_debounce() {
+        for sample in [Sample::Number(0.1), Sample::InTarget(GripperInput::Wanted(Closed))] {
             let mut scene = Scene::new(Open);
-            scene.say(0, said);
+            scene.publish(0, sample);
             assert_eq!((scene.gripper.decided(), scene.gripper.is_settled()), (Open, false));
             assert!(scene.gripper.is_awaited(scene.at(1499)) && !scene.gripper.is_awaited(scene.at(1500)));
-            scene.say(10, said);
+            scene.publish(10, sample);
             assert_eq!((scene.gripper.decided(), scene.gripper.is_settled()), (Closed, true));
             assert!(!scene.gripper.is_awaited(scene.at(10)));
         }
     }
 
     #[test]
-    fn numbers_that_contradict_each_other_are_not_awaited_for_ever() {
+    fn contradictory_numbers_end_the_wait_after_patience() {
         let mut scene = Scene::new(Open);
         for millis in (0..1500).step_by(20) {
-            scene.say(millis, Said::Number(if millis % 40 == 0 { 0.1 } else { 0.9 }));
+            scene.publish(millis, Sample::Number(if millis % 40 == 0 { 0.1 } else { 0.9 }));
         }
         assert!(scene.gripper.is_awaited(scene.at(1499)) && !scene.gripper.is_awaited(scene.at(1500)));
     }
 
     #[test]
-    fn first_wish_after_a_command_needs_its_debounce() {
+    fn first_wish_after_command_needs_debounce() {
         let mut scene = Scene::moving(Closed);
         scene.want(0, Open);
         assert_eq!(scene.gripper.decided(), Closed);
     }
 
     #[test]
-    fn a_wish_without_a_hand_in_sight_does_not_count() {
+    fn wish_without_visible_hand_does_not_count() {
         let mut scene = Scene::moving(Closed);
         scene.want(0, Open);
         scene.in_sight = scene.at(1000);
         assert_eq!(scene.decided(1299), Closed);
         assert_eq!(scene.decided(1300), Open);
-        // Of numbers, two must come while it is in sight.
+        // Two numbers must arrive while the hand is visible.
         let mut scene = Scene::moving(Closed);
-        scene.repeat([0, 999, 1000], Said::Number(0.9));
+        scene.repeat([0, 999, 1000], Sample::Number(0.9));
         scene.in_sight = scene.at(1000);
         assert_eq!(scene.decided(1400), Closed);
-        scene.say(1400, Said::Number(0.9));
+        scene.publish(1400, Sample::Number(0.9));
         assert_eq!(scene.decided(1400), Open);
     }
 
     #[test]
-    fn decision_that_was_not_sent_is_withdrawn_by_a_contradiction() {
+    fn contradiction_withdraws_unsent_decision() {
         let mut scene = Scene::moving(Closed);
         scene.want(0, Open);
         assert_eq!(scene.decided(300), Open);
         scene.want(310, Closed);
         assert_eq!(scene.gripper.decided(), Closed);
-        // One that was sent has to be contradicted for the debounce time.
+        // A decision that was sent has to be contradicted for the debounce time.
         let mut scene = Scene::moving(Closed);
         scene.want(0, Open);
         assert_eq!(scene.decided(300), Open);
@@ -638,7 +670,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_decision_is_void_and_a_word_stands_again() {
+    fn refused_decision_is_void_and_state_message_restarts() {
         let mut scene = Scene::moving(Open);
         scene.want(0, Closed);
         assert_eq!(scene.decided(100), Closed);
@@ -651,21 +683,21 @@ mod tests {
     }
 
     #[test]
-    fn refused_decision_is_void_and_needs_fresh_numbers() {
+    fn refused_decision_is_void_and_needs_new_numbers() {
         let mut scene = Scene::moving(Open);
-        scene.repeat([0, 50], Said::Number(0.1));
+        scene.repeat([0, 50], Sample::Number(0.1));
         assert_eq!(scene.decided(100), Closed);
         scene.gripper.handle_sent(Closed);
         scene.gripper.handle_refused();
         assert_eq!(scene.decided(1000), Open);
-        scene.say(1000, Said::Number(0.1));
+        scene.publish(1000, Sample::Number(0.1));
         assert_eq!(scene.decided(2000), Open);
-        scene.say(2000, Said::Number(0.1));
+        scene.publish(2000, Sample::Number(0.1));
         assert_eq!(scene.decided(2000), Closed);
     }
 
     #[test]
-    fn accepted_decision_outlives_a_void() {
+    fn accepted_decision_survives_a_void() {
         let mut scene = Scene::moving(Open);
         scene.want(0, Closed);
         assert_eq!(scene.decided(100), Closed);
@@ -687,7 +719,7 @@ mod tests {
     }
 
     #[test]
-    fn refusal_leaves_doubt_only_if_another_state_was_sent() {
+    fn refusal_leaves_doubt_only_after_changed_state() {
         let mut scene = Scene::moving(Open);
         scene.gripper.handle_refused();
         assert!(!scene.gripper.is_in_doubt());
@@ -705,9 +737,9 @@ mod tests {
     }
 
     #[test]
-    fn other_settings_need_fresh_samples() {
+    fn changed_settings_need_new_samples() {
         let mut scene = Scene::moving(Closed);
-        scene.repeat([0, 200], Said::Number(0.9));
+        scene.repeat([0, 200], Sample::Number(0.9));
         scene.gripper.handle_config();
         assert_eq!(scene.decided(1000), Closed);
         scene.want(1000, Open);
@@ -715,7 +747,7 @@ mod tests {
         scene.gripper.handle_time(scene.at(1100));
         assert_eq!(scene.decided(1399), Closed);
         assert_eq!(scene.decided(1400), Open);
-        // What was sent by the former ones stays.
+        // A state that was sent under the old settings stays.
         scene.gripper.handle_sent(Open);
         scene.gripper.handle_config();
         assert_eq!(scene.gripper.decided(), Open);
@@ -731,14 +763,14 @@ mod tests {
             assert_eq!(scene.gripper.decided(), initial);
             scene.gripper.handle_sent(initial);
             scene.report(reported);
-            assert_eq!(scene.gripper.decided(), initial, "in motion");
+            assert_eq!(scene.gripper.decided(), initial, "during motion");
             scene.gripper.handle_refused();
             assert_eq!(scene.gripper.decided(), reported);
         }
     }
 
     #[test]
-    fn report_in_motion_counts_when_it_ends() {
+    fn report_during_motion_counts_at_its_end() {
         let mut scene = Scene::moving(Open);
         scene.report(Closed);
         assert_eq!(scene.gripper.decided(), Open);
@@ -753,11 +785,11 @@ mod tests {
         scene.report(Closed);
         scene.accept(Open);
         scene.gripper.handle_void();
-        assert_eq!(scene.gripper.decided(), Open, "a command was accepted after it");
+        assert_eq!(scene.gripper.decided(), Open, "a command was accepted after the report");
     }
 
     #[test]
-    fn report_before_a_command_is_accepted_leaves_the_wish_of_a_motion() {
+    fn report_before_accepted_command_keeps_the_wish() {
         let mut scene = Scene::new(Open);
         scene.gripper.handle_link_down();
         scene.gripper.handle_sent(Open);
@@ -768,42 +800,42 @@ mod tests {
     }
 
     #[test]
-    fn accepted_command_outweighs_only_a_report_of_open() {
+    fn accepted_command_outweighs_only_report_of_open() {
         let mut scene = Scene::moving(Closed);
         scene.gripper.handle_void();
         scene.report(Open);
         scene.report(Open);
-        assert_eq!(scene.gripper.decided(), Closed, "it may hold something");
+        assert_eq!(scene.gripper.decided(), Closed, "it may hold an object");
         scene.gripper.handle_sent(Closed);
         scene.report(Closed);
         scene.accept(Closed);
         scene.report(Open);
-        assert_eq!(scene.gripper.decided(), Closed, "in motion");
+        assert_eq!(scene.gripper.decided(), Closed, "during motion");
         scene.gripper.handle_void();
         scene.report(Open);
-        assert_eq!(scene.gripper.decided(), Open, "it was closed, and somebody else has opened it");
+        assert_eq!(scene.gripper.decided(), Open, "it was closed, and then opened by other means");
         scene.accept(Closed);
         scene.report(Open);
-        assert_eq!(scene.gripper.decided(), Closed, "it may still close");
+        assert_eq!(scene.gripper.decided(), Closed, "it may still be closing");
         let mut scene = Scene::moving(Open);
         let at = scene.at(1999);
         scene.gripper.handle_reported(at, Closed);
         scene.gripper.handle_void();
-        assert_eq!(scene.gripper.decided(), Open, "it may still open");
+        assert_eq!(scene.gripper.decided(), Open, "it may still be opening");
         scene.report(Closed);
         assert_eq!(scene.gripper.decided(), Closed, "it was closed by other means");
         scene.report(Open);
-        assert_eq!(scene.gripper.decided(), Open, "and opened again");
+        assert_eq!(scene.gripper.decided(), Open, "and was opened again");
     }
 
     #[test]
-    fn report_counts_again_on_a_new_connection() {
+    fn report_counts_again_on_new_connection() {
         let mut scene = Scene::moving(Closed);
         scene.gripper.handle_link_down();
         assert_eq!(scene.gripper.decided(), Closed);
         scene.report(Open);
         assert_eq!(scene.gripper.decided(), Open);
-        // Nothing that was accepted is no guess either.
+        // A state that no controller has accepted stays a guess.
         let mut scene = Scene::new(Open);
         scene.gripper.handle_link_down();
         scene.gripper.handle_kept(GripperInput::Wanted(Closed));
@@ -811,7 +843,7 @@ mod tests {
     }
 
     #[test]
-    fn word_after_a_report_is_debounced() {
+    fn state_message_after_report_is_debounced() {
         let mut scene = Scene::new(Open);
         scene.report(Closed);
         scene.want(0, Open);
@@ -821,36 +853,36 @@ mod tests {
     }
 
     #[test]
-    fn report_that_changes_the_state_restarts_the_wish() {
+    fn report_that_changes_state_restarts_wish() {
         let mut scene = Scene::new(Open);
         scene.want(0, Closed);
         scene.report(Open);
         assert_eq!(scene.gripper.decided(), Open);
         scene.gripper.handle_time(scene.at(1000));
-        // The same report again does not.
+        // The same report again does not restart the wish.
         scene.report(Open);
         assert_eq!(scene.decided(1099), Open);
         assert_eq!(scene.decided(1100), Closed);
-        // Nor does one that leaves the decision as it is.
+        // A report that agrees with the decision does not restart the wish either.
         scene.report(Closed);
         assert_eq!(scene.gripper.decided(), Closed);
     }
 
     #[test]
-    fn wish_that_agreed_with_the_state_does_not_open_what_was_closed_by_other_means() {
+    fn old_wish_does_not_open_gripper_closed_elsewhere() {
         let mut scene = Scene::moving(Open);
         scene.gripper.handle_void();
         scene.want(0, Open);
         assert_eq!(scene.decided(1000), Open);
         scene.report(Closed);
         assert_eq!(scene.gripper.decided(), Closed);
-        // The hand wants it still: it opens once that has stood from now.
+        // The wish is still "open". The gripper opens after the wish has lasted from now on.
         assert_eq!(scene.decided(2000), Closed);
         assert_eq!(scene.decided(2300), Open);
     }
 
     #[test]
-    fn kept_word_is_a_guess() {
+    fn latched_state_message_is_a_guess() {
         let mut scene = Scene::new(Open);
         scene.gripper.handle_kept(GripperInput::Opening(0.1));
         assert_eq!(scene.gripper.decided(), Open, "one number");
@@ -867,7 +899,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_of_a_node_that_has_gone_counts_in_this_motion_only() {
+    fn wish_of_departed_node_counts_during_motion_only() {
         let mut scene = Scene::moving(Closed);
         scene.want(0, Open);
         scene.gripper.handle_left(true);
@@ -881,7 +913,7 @@ mod tests {
         scene.want(1000, Open);
         scene.gripper.handle_left(false);
         assert_eq!(scene.decided(2000), Closed);
-        // What another node says after that stands through a hold.
+        // A later wish of another node survives a hold.
         scene.want(2000, Open);
         scene.gripper.handle_void();
         scene.gripper.handle_time(scene.at(2000));
@@ -889,19 +921,19 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_a_node_that_has_gone_are_no_wish() {
+    fn numbers_of_departed_node_form_no_wish() {
         let mut scene = Scene::moving(Closed);
-        scene.repeat([0, 100], Said::Number(0.9));
+        scene.repeat([0, 100], Sample::Number(0.9));
         scene.gripper.handle_left(true);
         assert_eq!(scene.decided(300), Closed);
     }
 
     #[test]
-    fn word_of_a_node_that_no_look_at_the_graph_has_shown_is_dropped() {
+    fn wish_of_node_between_graph_polls_is_dropped() {
         let mut scene = Scene::moving(Closed);
         scene.want(0, Open);
         scene.gripper.handle_absent(scene.at(499), false);
-        assert_eq!(scene.decided(499), Open, "the graph may show it later");
+        assert_eq!(scene.decided(499), Open, "the graph may show its publisher later");
         scene.gripper.handle_absent(scene.at(500), true);
         assert_eq!(scene.decided(500), Open, "it counts until the end of the motion");
         scene.gripper.handle_void();
@@ -911,7 +943,7 @@ mod tests {
         scene.gripper.handle_absent(scene.at(500), false);
         assert_eq!(scene.decided(5000), Closed);
         let mut scene = Scene::moving(Closed);
-        scene.repeat([0, 100], Said::InTarget(GripperInput::Wanted(Open)));
+        scene.repeat([0, 100], Sample::InTarget(GripperInput::Wanted(Open)));
         scene.gripper.handle_absent(scene.at(600), false);
         assert_eq!(
             scene.decided(600),
@@ -923,32 +955,32 @@ mod tests {
     #[test]
     fn target_that_may_only_close_never_opens() {
         let (opens, closes) =
-            (Said::InTarget(GripperInput::Wanted(Open)), Said::InTarget(GripperInput::Wanted(Closed)));
+            (Sample::InTarget(GripperInput::Wanted(Open)), Sample::InTarget(GripperInput::Wanted(Closed)));
         let mut scene = Scene::moving(Open);
         scene.config.target_opens = false;
         scene.repeat([0, 90], closes);
-        scene.say(95, opens);
+        scene.publish(95, opens);
         assert_eq!(scene.decided(200), Open, "a contradiction");
         scene.repeat([200, 300], closes);
         assert_eq!(scene.decided(300), Closed);
         scene.gripper.handle_sent(Closed);
         scene.repeat((310..10_000).step_by(10), opens);
         assert_eq!(scene.decided(10_000), Closed);
-        // The topic opens it, and the target does not contradict that.
+        // The topic opens the gripper, and the target does not contradict the topic.
         scene.want(10_000, Open);
         scene.repeat((10_000..10_300).step_by(10), opens);
         assert_eq!(scene.decided(10_299), Closed);
         assert_eq!(scene.decided(10_300), Open);
         scene.gripper.handle_sent(Open);
         scene.repeat([10_310, 10_410], closes);
-        assert_eq!(scene.decided(10_410), Closed, "the word has been contradicted");
+        assert_eq!(scene.decided(10_410), Closed, "the state message has been contradicted");
         scene.gripper.handle_sent(Closed);
-        scene.say(10_420, opens);
-        assert_eq!(scene.decided(20_000), Closed, "and does not come back");
+        scene.publish(10_420, opens);
+        assert_eq!(scene.decided(20_000), Closed, "and its wish does not return");
     }
 
     #[test]
-    fn gripper_is_awaited_until_first_wish_or_for_some_time() {
+    fn gripper_is_awaited_until_first_wish_or_deadline() {
         let mut scene = Scene::new(Open);
         assert!(!scene.gripper.is_awaited(scene.at(0)));
         assert_eq!(scene.gripper.awaited_until(), None);

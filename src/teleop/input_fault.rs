@@ -1,59 +1,62 @@
-//! Why a sample is refused, in words for people.
+//! Why the bridge refuses a sample, in words for the operator.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::geometry::{OrientationError, Position, PositionError};
 
-/// Why a sample is no target. Frames and texts in it are fit to print.
+/// Why a sample is not a valid target. Its frames and texts are safe to print.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[allow(missing_docs)] // each variant says what its fields are
+#[allow(missing_docs)] // each variant documents its fields
 pub enum InputFault {
-    /// A coordinate is not finite, or absurd.
+    /// A coordinate is not finite, or larger than any real coordinate.
     #[error("target refused: {0}")]
     Position(#[from] PositionError),
     /// The orientation is not a unit quaternion.
     #[error("target refused: its orientation {0}")]
     Orientation(#[from] OrientationError),
-    /// `header.frame_id` is neither the tracker's frame nor `arm.base_frame`, and there is no TF to look it up in.
+    /// `header.frame_id` is neither the tracker's frame nor `arm.base_frame`, and no TF is
+    /// available to look it up.
     #[error(
-        "target refused: its frame_id '{frame_id}' is neither retarget.frame nor arm.base_frame '{base}'; set retarget.frame \
-         to it, and retarget.* to where that frame is, or have it looked up on /tf: tf.enabled is true, and the \
-         bridge is built with tf2_msgs"
+        "target refused: its frame_id '{frame_id}' is neither retarget.frame nor arm.base_frame '{base}'; set \
+         retarget.frame to this frame and retarget.* to its pose in the arm's base frame, or use /tf: set \
+         tf.enabled to true in a bridge that is built with tf2_msgs"
     )]
     UnknownFrame { frame_id: Arc<str>, base: Arc<str> },
-    /// TF does not say where the frame `header.frame_id` is in `arm.base_frame`.
+    /// TF has no transform from the frame `header.frame_id` to `arm.base_frame`.
     #[error("target refused: no transform from frame_id '{frame_id}' to arm.base_frame '{base}': {why}")]
     NoTransform { frame_id: Arc<str>, base: Arc<str>, why: Arc<str> },
-    /// The same target again and again, for so long.
+    /// Every target was exactly the same for the time `repeated`.
     #[error(
-        "target refused: exactly the same for {:.2} s, which is taken for a lost hand (input.frozen_timeout)",
+        "target refused: exactly the same for {:.2} s, so the hand counts as lost (input.frozen_timeout)",
         repeated.as_secs_f64()
     )]
     Frozen { repeated: Duration },
-    /// Targets come too seldom to be a live hand, or so seldom that each is too old before the next comes. Rates in Hz:
-    /// that of the last few targets, and `input.min_rate`.
+    /// Targets arrive too rarely: more slowly than `min_rate`, or so slowly that each one is too
+    /// old before the next one arrives.
+    /// Rates are in Hz: `rate` is the rate of the last few targets, and `min_rate` is
+    /// `input.min_rate`.
     #[error(
-        "target refused: targets come at {} Hz, below {}; send faster, or for a sender that is meant to be slow set \
-         input.min_rate below {} and input.timeout above {:.2} s",
+        "target refused: targets come at {} Hz, below {}; send them faster, or for a tracker that is slow on \
+         purpose set input.min_rate below {} and input.timeout above {:.2} s",
         hertz(*.rate), lowest_rate(*.rate, *.min_rate, *.input_timeout), hertz(*.rate), rate.recip()
     )]
     RateTooLow { rate: f64, min_rate: f64, input_timeout: Duration },
-    /// The stamp is older than the `limit`, `input.timeout`.
+    /// The target is older, by its stamp, than the `limit`, which is `input.timeout`.
     #[error(
         "target refused: its stamp is {:.3} s old, more than input.timeout {:.3} s; {cause}", age.as_secs_f64(),
         limit.as_secs_f64()
     )]
     StampTooOld { age: Duration, limit: Duration, cause: ClockCause },
-    /// The bridge itself was stopped or starved for longer than `input.timeout`.
+    /// The bridge itself was stopped or got no processor time for longer than `input.timeout`.
     #[error(
-        "target refused: this process was held up for {:.3} s, and how old the target is cannot be told",
+        "target refused: this process was stalled for {:.3} s, so the age of the target is unknown",
         stall.as_secs_f64()
     )]
     ProcessStalled { stall: Duration },
-    /// The computer was suspended for so long.
+    /// The computer was suspended for the time `slept`.
     #[error(
-        "target refused: this computer slept for {:.1} s, and what it knows of the hand is from before",
+        "target refused: this computer slept for {:.1} s, so earlier targets are out of date",
         slept.as_secs_f64()
     )]
     ComputerSlept { slept: Duration },
@@ -63,35 +66,37 @@ pub enum InputFault {
         limit.as_secs_f64()
     )]
     StampFromFuture { ahead: Duration, limit: Duration, cause: ClockCause },
-    /// The stamp is older than the one before.
-    #[error("target refused: its stamp is {:.3} s before the last one's; time jumped back", back.as_secs_f64())]
+    /// The stamp is older than the previous stamp.
+    #[error("target refused: its stamp is {:.3} s before the last stamp; time jumped back", back.as_secs_f64())]
     StampBackwards { back: Duration },
-    /// All zero, which is what many trackers say when they see no hand.
-    #[error("target refused: all zero, which is taken for a lost hand (input.zero_is_lost)")]
+    /// All coordinates are zero. Many trackers send this if they see no hand.
+    #[error("target refused: all zero, so the hand counts as lost (input.zero_is_lost)")]
     Zero,
-    /// Too far from the last good target, in metres in the arm's base frame. `confirm` is `limits.jump_confirm_time`.
+    /// The target is too far from the last good target. `distance` is in metres in the arm's base
+    /// frame. `confirm` is `limits.jump_confirm_time`.
     #[error(
-        "target refused: it leapt by {distance:.3} m, more than limits.max_jump; it is believed when it has stayed there \
-         for {:.1} s", confirm.as_secs_f64()
+        "target refused: it jumped by {distance:.3} m, more than limits.max_jump; the bridge accepts it after it \
+         has stayed there for {:.1} s", confirm.as_secs_f64()
     )]
     Jump { distance: f64, confirm: Duration },
-    /// The message itself says that there is no hand.
-    #[error("target refused: the message says that there is no hand (input.valid)")]
+    /// The message itself reports that there is no hand.
+    #[error("target refused: the message reports no hand (input.valid)")]
     HandNotDetected,
-    /// The message does not have the field that it was to be read from. `what` names the field and what is wrong with it.
+    /// The message lacks a field that `input.*` names. `what` names the field and the fault.
     #[error("target refused: {what}")]
     MalformedMessage { what: Arc<str> },
-    /// The node runs on simulated time and has none yet.
+    /// The node uses simulated time, and no time has arrived yet.
     #[error("target refused: use_sim_time is true and no /clock has been received")]
     NoClock,
-    /// Another publisher sent it than the one that the arm is armed for.
-    #[error("target refused: another publisher sent it than the one that the arm is armed for")]
+    /// The target's publisher is not the one for which the arm is armed.
+    #[error("target refused: its publisher is not the one that the arm is armed for")]
     OtherPublisher,
-    /// Outside the workspace while `workspace.policy` is `reject`. In the arm's base frame.
+    /// The target is outside the workspace while `workspace.policy` is `reject`. `position` is in
+    /// the arm's base frame.
     #[error("target refused: {position} m in the arm's base frame is outside the workspace")]
     OutsideWorkspace { position: Position },
-    /// Farther outside the workspace than `workspace.tolerance`, in metres: no hand is meant to be there. In the arm's base
-    /// frame.
+    /// The target is farther outside the workspace than `workspace.tolerance`, in metres. No
+    /// operator would put a hand there. `position` is in the arm's base frame.
     #[error(
         "target refused: {position} m in the arm's base frame is {distance:.2} m outside the workspace, more than \
          workspace.tolerance {tolerance:.2} m; is it in another unit or another frame? check input.unit, retarget.* and the \
@@ -100,38 +105,40 @@ pub enum InputFault {
     TargetFarOutside { position: Position, distance: f64, tolerance: f64 },
 }
 
-/// Why a stamp may be far from the node's clock, in words.
+/// Why a stamp may be far from the node's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ClockCause {
-    /// By less than a day: the clocks of two machines are not synchronised, or the message was long on its way.
-    #[error("are the clocks of the two machines synchronised, and does nothing hold the message up?")]
+    /// The difference is less than a day. The clocks of two machines are not synchronised, or the
+    /// message was delayed.
+    #[error("are the clocks of the two machines synchronised, and does the network deliver without delay?")]
     NotSynchronised,
-    /// This node runs on simulated time, and the sender stamps with the time of its system.
+    /// This node uses simulated time, but the sender stamps with system time.
     #[error(
         "the sender stamps with system time, but use_sim_time is true here; set use_sim_time: true at the sender too, or \
          false here"
     )]
     SenderOnSystemTime,
-    /// This node runs on the time of its system, and the sender stamps with simulated time.
+    /// This node uses system time, but the sender stamps with simulated time.
     #[error(
-        "the sender stamps with simulated time, or with another clock that does not tell the date, but use_sim_time is \
+        "the sender stamps with simulated time, or with another clock that does not show the date, but use_sim_time is \
          false here; set use_sim_time: true here too, or false at the sender"
     )]
     SenderOnSimulatedTime,
-    /// By more than a day, the other way round.
+    /// The difference is more than a day, in the direction that neither of the two cases above
+    /// explains.
     #[error("use_sim_time is {simulated} here; {}", if *simulated { SAME_CLOCK } else { SAME_DATE })]
     OfAnotherDay {
-        /// Whether this node runs on simulated time.
+        /// Whether this node uses simulated time.
         simulated: bool,
     },
 }
 
-/// Writes a slow rate with the digits that tell it from none.
+/// Formats a rate in Hz. A slow rate gets two decimals, so that it is not shown as 0.0.
 fn hertz(rate: f64) -> String {
     if rate < 0.95 { format!("{rate:.2}") } else { format!("{rate:.1}") }
 }
 
-/// Says what a rate is below.
+/// Returns the limit that a rate is below, as text.
 fn lowest_rate(rate: f64, min_rate: f64, input_timeout: Duration) -> String {
     if rate < min_rate {
         format!("input.min_rate {} Hz", hertz(min_rate))
@@ -147,9 +154,8 @@ const SAME_DATE: &str = "is use_sim_time false at the sender too, and are both m
 #[cfg(test)]
 mod tests {
     use super::*;
-
     #[test]
-    fn slow_rate_names_its_limit_and_what_to_set() {
+    fn slow_rate_fault_names_limit_and_remedy() {
         let message = |rate, min_rate, ms| {
             let input_timeout = Duration::from_millis(ms);
             InputFault::RateTooLow { rate, min_rate, input_timeout }.to_string()

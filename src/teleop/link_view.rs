@@ -1,33 +1,35 @@
-//! Whether the controller takes commands: the link as the motion sees it, and the commands in a row that were refused.
+//! Whether the controller accepts commands: the state of the link, and the consecutive commands
+//! that were refused.
 //!
-//! Invariant: after `teleop.max_consecutive_errors` refusals in a row motion pauses, and each further refusal starts
-//! the pause again. An accepted command, or a new connection, ends the streak and the pause.
+//! Invariant: after `teleop.max_consecutive_errors` consecutive refusals, motion pauses. Each
+//! further refusal restarts the pause. An accepted command or a new connection ends the streak and
+//! the pause.
 
 use std::time::{Duration, Instant};
 
 use super::reason::Obstacle;
 
-/// What the link looks like from here.
+/// The state of the link as far as motion needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkView {
-    /// Connected, and the controller answers.
+    /// Connected, and the controller replies.
     Ready,
-    /// Connected, and the controller is silent.
+    /// Connected, but the controller is silent.
     Unresponsive,
     /// Not connected.
     Down,
-    /// Some of the wanted controllers are not connected. Nothing may move, as when the link is [`LinkView::Down`], but the
-    /// controllers that are connected get a stop line.
+    /// Some of the required controllers are not connected. Motion is not allowed, as for
+    /// [`LinkView::Down`], but the connected controllers receive a stop line.
     Partial,
 }
 
 impl LinkView {
-    /// Returns whether nothing may move because a connection is missing.
+    /// Returns whether motion is not allowed because a connection is missing.
     pub fn is_down(self) -> bool {
         matches!(self, Self::Down | Self::Partial)
     }
 
-    /// Returns how the link stands in the way of motion, if it does.
+    /// Returns the obstacle that the link presents to motion. `None` if the link is ready.
     pub(super) fn obstacle(self) -> Option<Obstacle> {
         match self {
             Self::Ready => None,
@@ -37,18 +39,19 @@ impl LinkView {
     }
 }
 
-/// The streak of refused commands.
+/// The streak of consecutive refused commands.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RejectionStreak {
     count: u32,
     /// When the first command of the streak was refused.
     since: Option<Instant>,
-    /// When the next command may be tried, once the streak has reached the limit.
+    /// When the next command may be sent, after the streak has reached the limit.
     pause_until: Option<Instant>,
 }
 
 impl RejectionStreak {
-    /// Counts a refused command. From the `limit` on motion pauses for `settle_time`, or [`MIN_PAUSE`] if that is longer.
+    /// Counts a refused command. If the streak reaches `limit`, motion pauses for `settle_time`,
+    /// but at least for [`MIN_PAUSE`].
     pub(super) fn handle_rejected(&mut self, now: Instant, limit: u32, settle_time: Duration) {
         self.count = self.count.saturating_add(1);
         self.since.get_or_insert(now);
@@ -62,12 +65,13 @@ impl RejectionStreak {
         *self = Self::default();
     }
 
-    /// Returns whether every command has been refused for so long that people may be at work on the arm.
+    /// Returns whether every command has been refused for so long that an operator may be working
+    /// on the arm.
     pub(super) fn is_long(&self, now: Instant) -> bool {
         self.since.is_some_and(|since| now.saturating_duration_since(since) >= LONG_STREAK)
     }
 
-    /// Returns when the pause ends, or ended.
+    /// Returns when the pause ends or has ended.
     pub(super) fn pause_until(&self) -> Option<Instant> {
         self.pause_until
     }
@@ -78,9 +82,10 @@ impl RejectionStreak {
     }
 }
 
-/// After a streak as long as this an emergency stop may have been pressed, which some controllers tell by refusals only.
+/// After a streak of this length an emergency stop may be active. Some controllers report it only
+/// by refusing commands.
 pub(super) const LONG_STREAK: Duration = Duration::from_secs(30);
-/// The shortest pause after a streak.
+/// The least pause after a streak.
 const MIN_PAUSE: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
@@ -89,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn streak_that_reaches_the_limit_pauses_motion() {
+    fn streak_at_the_limit_pauses_motion() {
         let (t, ms) = (Instant::now(), Duration::from_millis);
         let mut streak = RejectionStreak::default();
         streak.handle_rejected(t, 2, ms(800));
@@ -98,7 +103,7 @@ mod tests {
         assert_eq!(streak.obstacle(t + ms(799)), Some(Obstacle::ErrorReplies(2)));
         assert_eq!(streak.obstacle(t + ms(800)), None);
         streak.handle_rejected(t + ms(900), 2, ms(100));
-        assert_eq!(streak.obstacle(t + ms(1399)), Some(Obstacle::ErrorReplies(3)), "the shortest pause");
+        assert_eq!(streak.obstacle(t + ms(1399)), Some(Obstacle::ErrorReplies(3)), "the least pause");
         assert_eq!(streak.pause_until(), Some(t + ms(1400)));
     }
 
@@ -110,6 +115,6 @@ mod tests {
         streak.end();
         assert_eq!((streak.obstacle(t), streak.pause_until()), (None, None));
         streak.handle_rejected(t, 2, Duration::ZERO);
-        assert_eq!(streak.obstacle(t), None, "it counts from the start");
+        assert_eq!(streak.obstacle(t), None, "the count starts from zero");
     }
 }

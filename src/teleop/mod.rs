@@ -1,11 +1,11 @@
-//! May the arm move, and where to?
+//! Decides whether the arm may move, and which position to command.
 //!
-//! This room names [`crate::arm`] and [`crate::geometry`]. It has no clock, no socket, no thread and no ROS, and knows
-//! nothing of lines and connections.
+//! This module depends on [`crate::arm`] and [`crate::geometry`] only. It has no clock, socket,
+//! thread or ROS, and it does not know lines or connections.
 //!
-//! [`Teleop`] is a state machine: events and `now` go in through `handle_*`, commands come out of
-//! [`Teleop::poll_command`], and [`Teleop::poll_timeout`] says when to call [`Teleop::handle_timeout`] at the latest.
-//! Calling it earlier or twice is harmless.
+//! [`Teleop`] is a state machine. Callers pass events and `now` to the `handle_*` methods and take
+//! commands from [`Teleop::poll_command`]. [`Teleop::poll_timeout`] returns the latest time for the
+//! next call of [`Teleop::handle_timeout`]. An earlier call or a second call is harmless.
 //!
 //! ```text
 //!              ~/set_armed, or by itself once         target reached
@@ -15,23 +15,30 @@
 //!   STOPPED ◀── ~/stop, from anywhere      HOLDING ◀────────────────────┘
 //! ```
 //!
-//! A target's way: finite by construction ([`Target`]) → [`Teleop::handle_target`] (`state_machine`) → in the arm's base
-//! frame, new enough, no jump, a live hand (`input/`) → filtered, coupled to the arm by the clutch, inside the [`Workspace`],
-//! within speed and acceleration (`planner/`) → [`Teleop::poll_command`]. Its orientation goes along, at a speed of its own. The
-//! target does not pass through the other files; they answer questions:
+//! The path of a target:
 //!
-//! | file | what it decides |
+//! 1. [`Target`]: every coordinate is finite by construction.
+//! 2. [`Teleop::handle_target`] (`state_machine`) receives it.
+//! 3. `input/` transforms it to the arm's base frame and checks its age, jumps and signs of a live
+//!    hand.
+//! 4. `planner/` filters it, applies the clutch, moves it inside the [`Workspace`] and limits speed
+//!    and acceleration.
+//! 5. [`Teleop::poll_command`] returns the command. The orientation has its own speed limit.
+//!
+//! The other files do not process the target. They answer these questions:
+//!
+//! | file | question |
 //! |---|---|
-//! | `target`, `retarget` | what a target is, and where it is in the arm's base frame |
-//! | `workspace` | where commands may lie |
-//! | `mode` | the mode of the diagram |
-//! | `armed_for` | whose hand may move the arm |
+//! | `target`, `retarget` | what a target is, and its pose in the arm's base frame |
+//! | `workspace` | which positions may be commanded |
+//! | `mode` | the mode in the diagram |
+//! | `armed_for` | which publisher's hand may move the arm |
 //! | `stop` | why a stop is latched |
-//! | `estimate`, `doubt`, `following` | where the arm is, whether that is known, whether it follows |
-//! | `stop_line` | whether a stop line is due, and obeyed |
-//! | `gripper` | open or closed |
-//! | `link_view` | whether the controller takes commands |
-//! | `reason`, `input_fault` | why the arm does or does not move, in words |
+//! | `estimate`, `doubt`, `following` | the arm's position: is it known, and does the arm follow |
+//! | `stop_line` | whether a stop line is due, and whether the controller accepted it |
+//! | `gripper` | whether the gripper is open or closed |
+//! | `link_view` | whether the controller accepts commands |
+//! | `reason`, `input_fault` | the text that explains why the arm moves or does not move |
 
 mod armed_for;
 mod config;

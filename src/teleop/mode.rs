@@ -1,11 +1,13 @@
-//! The mode: what the bridge does with targets, and who lets it move the arm.
+//! The mode: what the bridge does with targets, and who may let it move the arm.
 //!
 //! Invariants:
-//! - Only the methods of [`Mode`] change the mode. They are the arrows of the diagram in [the module](super).
+//! - Only the methods of [`Mode`] change the mode. They are the arrows of the diagram in [the
+//!   module](super).
 //! - Motion begins as an approach, and only from a mode that permits motion.
-//! - Only a person leads out of STOPPED, and only to DISARMED.
-//! - A mode arms itself once, after the start. After that only a person arms.
-//! - After a long absence the hand settles before motion begins again, and after a longer one a person arms.
+//! - Only an operator can leave STOPPED, and only to DISARMED.
+//! - The bridge arms automatically at most once, after the start. After that only an operator arms.
+//! - After a long absence the hand settles before motion begins again. After a longer absence an
+//!   operator arms.
 
 use std::time::Duration;
 
@@ -18,35 +20,35 @@ use crate::geometry::Position;
 pub enum Motion {
     /// Motion is not allowed.
     Disarmed,
-    /// Ramping slowly from where the arm is to a live target.
+    /// Commands ramp slowly from the arm's position to a live target.
     Approach,
-    /// Following the target.
+    /// Commands follow the target.
     Tracking,
-    /// Armed, and staying where the last command put the arm.
+    /// Armed. The arm stays where the last command sent it.
     Holding,
     /// A stop request is latched.
     Stopped,
 }
 
-/// Why only a person can arm.
+/// Why only an operator can arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Disarmed {
-    /// `teleop.arming` is, or was, `operator`, and the bridge has not been armed yet.
-    #[error("disarmed: nobody has armed yet; call ~/set_armed with data: true")]
+    /// `teleop.arming` is or was `operator`, and the bridge has not been armed yet.
+    #[error("disarmed: the arm has not been armed yet; call ~/set_armed with data: true")]
     NotYetArmed,
-    /// `~/set_armed` false.
+    /// `~/set_armed` was called with false.
     #[error("disarmed by ~/set_armed; call it with data: true to arm again")]
     ByOperator,
-    /// `~/reset`.
+    /// `~/reset` was called.
     #[error("disarmed by ~/reset; call ~/set_armed with data: true to arm again")]
     ByReset,
-    /// The arm is at home, where `~/go_home` has sent it.
+    /// The arm has reached home after `~/go_home`.
     #[error("disarmed: the arm is at home; call ~/set_armed with data: true to arm")]
     AtHome,
-    /// Something stood in the way home.
-    #[error("disarmed: the arm did not get home, because something stood in its way; call ~/go_home again")]
+    /// An obstacle ended the motion home.
+    #[error("disarmed: something stopped the arm on its way home; call ~/go_home again")]
     OnTheWayHome,
-    /// The controller reported a fault, and reports it no longer.
+    /// The controller reported a fault, and the fault has ended.
     #[error("disarmed: the controller reported a fault; call ~/set_armed with data: true to arm again")]
     ByArmFault,
     /// The link was lost while `teleop.arming` is `operator`.
@@ -54,7 +56,7 @@ pub enum Disarmed {
         "disarmed: the link was lost and teleop.arming is 'operator'; call ~/set_armed with data: true to arm again"
     )]
     ByLinkLoss,
-    /// No good target has come for `teleop.rearm_after`.
+    /// No good target has arrived for `teleop.rearm_after`.
     #[error(
         "disarmed: no good target has come for teleop.rearm_after {:.0} s; call ~/set_armed with data: true to arm again",
         after.as_secs_f64()
@@ -63,13 +65,13 @@ pub enum Disarmed {
         /// `teleop.rearm_after`.
         after: Duration,
     },
-    /// Another publisher sends targets than the one that the arm was armed for, which is silent.
+    /// The publisher that the arm was armed for is silent, and another publisher sends targets.
     #[error(
-        "disarmed: another publisher sends targets now than the one that the arm was armed for; call ~/set_armed with data: \
-         true to follow it"
+        "disarmed: another publisher sends targets instead of the one that the arm was armed for; call \
+         ~/set_armed with data: true to follow it"
     )]
     ByNewPublisher,
-    /// Launch has started the bridge again by itself.
+    /// Launch has restarted the bridge automatically.
     #[error(
         "disarmed: launch has started the bridge again (aether_respawn); call ~/set_armed with data: true to arm"
     )]
@@ -80,13 +82,13 @@ pub enum Disarmed {
          data: true to arm, and see the log"
     )]
     WithoutStateFile,
-    /// The controller has refused every command for so long.
+    /// The controller has refused every command for the time `after`.
     #[error(
         "disarmed: the controller has refused every command for {:.0} s; call ~/set_armed with data: true to arm again",
         after.as_secs_f64()
     )]
     ByRefusals {
-        /// For how long.
+        /// How long the controller has refused commands.
         after: Duration,
     },
     /// There was no connection for `teleop.rearm_after`.
@@ -98,33 +100,34 @@ pub enum Disarmed {
         /// `teleop.rearm_after`.
         after: Duration,
     },
-    /// What positions mean has changed.
+    /// The meaning of positions has changed.
     #[error("disarmed: retarget.* has changed; call ~/set_armed with data: true to arm again")]
     ByRetarget,
 }
 
-/// Why a request by a person was refused.
+/// Why a request of an operator was refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ArmingError {
     /// `~/set_armed` true while a stop is latched.
     #[error("not armed: a stop request is latched; call ~/reset first")]
     StopLatched,
-    /// `~/set_armed` true while it is not known where the arm is. The same call does it, if it comes again soon.
+    /// `~/set_armed` was called with true while the arm's position is unknown. A second call within
+    /// `within` sends the arm home.
     #[error(
-        "the arm is not moved: {unknown}; call ~/set_armed with data: true again within {:.0} s, and it goes to home {} at \
-         its own speed", within.as_secs_f64(), in_millimetres(*home)
+        "the arm is not moved: {unknown}; call ~/set_armed with data: true again within {:.0} s, and the arm \
+         goes to home {} at its own speed", within.as_secs_f64(), in_millimetres(*home)
     )]
     #[allow(missing_docs)]
     PositionUnknown { unknown: PositionUnknown, home: Position, within: Duration },
-    /// `~/go_home` while something stands in the way.
+    /// `~/go_home` was called while there is an obstacle.
     #[error("not going home: {0}")]
     NotGoingHome(String),
-    /// `~/set_armed` true at the end.
+    /// `~/set_armed` was called with true during the shutdown.
     #[error("not armed: the bridge is shutting down")]
     ShuttingDown,
 }
 
-/// Writes a position as people read it beside an arm.
+/// Formats a position in millimetres, the unit that operators know from their arm.
 fn in_millimetres(position: Position) -> String {
     let [x, y, z] = position.coordinates().map(|metres| metres * 1000.0);
     format!("({x:.0}, {y:.0}, {z:.0}) mm")
@@ -136,15 +139,16 @@ pub(super) struct Mode(State);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Disarmed until link and input are good.
+    /// Disarmed. Arms automatically as soon as link and input are good.
     ArmsItself,
-    /// Disarmed until a person arms.
+    /// Disarmed until an operator arms.
     Disarmed(Disarmed),
     Approach,
     Tracking,
-    /// A person, or the end of the process, sends the arm home.
+    /// An operator or the shutdown sends the arm home.
     GoingHome,
-    /// `settle`: the input has to prove itself first, because a person has just armed, or because the hand has been away.
+    /// If `settle` is set, the input has to settle first, because an operator has just armed or the
+    /// hand was absent.
     Holding {
         settle: bool,
     },
@@ -152,7 +156,7 @@ enum State {
 }
 
 impl Mode {
-    /// Starts disarmed.
+    /// Creates a disarmed mode.
     pub(super) fn new(arming: Arming) -> Self {
         Self(match arming {
             Arming::Automatic => State::ArmsItself,
@@ -160,7 +164,7 @@ impl Mode {
         })
     }
 
-    /// Returns the mode as it is published.
+    /// Returns the motion state as published in `LinkStatus.motion`.
     pub(super) fn motion(self) -> Motion {
         match self.0 {
             State::ArmsItself | State::Disarmed(_) => Motion::Disarmed,
@@ -171,27 +175,30 @@ impl Mode {
         }
     }
 
-    /// Returns why only a person can arm, if that is so.
+    /// Returns why only an operator can arm. `None` in every other mode.
     pub(super) fn disarmed(self) -> Option<Disarmed> {
         if let State::Disarmed(why) = self.0 { Some(why) } else { None }
     }
 
-    /// Returns whether motion is allowed, though an obstacle may hold it.
+    /// Returns whether motion is allowed. An obstacle may still prevent it.
     pub(super) fn is_armed(self) -> bool {
         self.is_moving() || matches!(self.0, State::Holding { .. })
     }
 
-    /// Returns whether commands are planned.
+    /// Returns whether the bridge plans commands.
     pub(super) fn is_moving(self) -> bool {
         matches!(self.0, State::Approach | State::Tracking | State::GoingHome)
     }
 
-    /// Returns whether the arm goes home, whatever the hand does.
+    /// Returns whether the arm goes home. The hand then has no influence.
     pub(super) fn is_going_home(self) -> bool {
         self.0 == State::GoingHome
     }
 
-    /// Sends the arm home. Fails while a stop is latched.
+    /// Sends the arm home.
+    ///
+    /// # Errors
+    /// A stop is latched.
     pub(super) fn go_home(&mut self) -> Result<(), ArmingError> {
         if self.0 == State::Stopped {
             return Err(ArmingError::StopLatched);
@@ -200,17 +207,20 @@ impl Mode {
         Ok(())
     }
 
-    /// Returns whether the mode changes when the input has been good for `teleop.settle_time`.
+    /// Returns whether the mode changes after the input has been good for `teleop.settle_time`.
     pub(super) fn awaits_settling(self) -> bool {
         matches!(self.0, State::ArmsItself | State::Holding { settle: true })
     }
 
-    /// Returns whether motion begins as soon as nothing stands in its way, or has begun.
+    /// Returns whether motion has begun, or begins as soon as there is no obstacle.
     pub(super) fn awaits_motion(self) -> bool {
         !matches!(self.0, State::Disarmed(_) | State::Stopped)
     }
 
-    /// Arms, and returns whether that changed the mode. Fails while a stop is latched.
+    /// Arms. Returns whether the mode has changed.
+    ///
+    /// # Errors
+    /// A stop is latched.
     pub(super) fn arm(&mut self) -> Result<bool, ArmingError> {
         match self.0 {
             State::Stopped => Err(ArmingError::StopLatched),
@@ -222,7 +232,7 @@ impl Mode {
         }
     }
 
-    /// Disarms, unless a stop is latched. Returns whether the mode is DISARMED now.
+    /// Disarms, unless a stop is latched. Returns whether the mode is now DISARMED.
     pub(super) fn disarm(&mut self, why: Disarmed) -> bool {
         if self.0 != State::Stopped {
             self.0 = State::Disarmed(why);
@@ -235,11 +245,11 @@ impl Mode {
         self.0 = State::Stopped;
     }
 
-    /// Releases a stop and disarms. Returns what that did, in words.
+    /// Releases a stop and disarms. Returns a text that describes the change.
     pub(super) fn reset(&mut self) -> &'static str {
         let happened = match self.0 {
             State::Stopped => "stop released; disarmed",
-            State::Disarmed(_) => return "no stop was latched; disarmed already",
+            State::Disarmed(_) => return "no stop was latched; already disarmed",
             State::ArmsItself
             | State::Approach
             | State::Tracking
@@ -250,7 +260,8 @@ impl Mode {
         happened
     }
 
-    /// Takes whether the way is `clear` of obstacles, and whether the input has `settled`. Returns whether motion begins.
+    /// Updates the mode. `clear`: there is no obstacle. `settled`: the input has settled. Returns
+    /// whether motion begins.
     pub(super) fn advance(&mut self, clear: bool, settled: bool) -> bool {
         let begins = clear
             && match self.0 {
@@ -272,29 +283,30 @@ impl Mode {
         begins
     }
 
-    /// Makes a hold last until the input has settled, because the hand has been away.
+    /// Makes a hold last until the input has settled, because the hand was absent.
     pub(super) fn require_settling(&mut self) {
         if let State::Holding { settle } = &mut self.0 {
             *settle = true;
         }
     }
 
-    /// Goes back from following to the pace of an approach, because it is not the hand that moves the goal, or because a command
-    /// was refused or lost.
+    /// Changes from following to approaching, because something other than the hand moves the goal,
+    /// or because a command was refused or lost.
     pub(super) fn approach_again(&mut self) {
         if self.0 == State::Tracking {
             self.0 = State::Approach;
         }
     }
 
-    /// Ends an approach, because the arm is at the target.
+    /// Ends an approach, because the arm has reached the target.
     pub(super) fn track(&mut self) {
         if self.0 == State::Approach {
             self.0 = State::Tracking;
         }
     }
 
-    /// Takes another value of `arming`. It never arms: it only takes away, or gives, the permission to do so once.
+    /// Handles a changed `arming`. It never arms. If the bridge has not armed yet, `operator`
+    /// removes the permission to arm automatically.
     pub(super) fn handle_arming(&mut self, arming: Arming) {
         if self.0 == State::ArmsItself {
             *self = Self::new(arming);
@@ -320,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn automatic_mode_arms_itself_once() {
+    fn automatic_mode_arms_once() {
         let mut mode = Mode::new(Arming::Automatic);
         assert!(!mode.advance(true, false) && !mode.advance(false, true));
         assert!(mode.advance(true, true));
@@ -331,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn armed_mode_waits_until_input_has_settled() {
+    fn armed_mode_waits_until_input_settles() {
         let mut mode = armed();
         assert!(mode.awaits_settling() && !mode.advance(true, false));
         assert!(mode.advance(true, true));
@@ -347,17 +359,17 @@ mod tests {
     }
 
     #[test]
-    fn hand_that_was_away_has_to_settle() {
+    fn absent_hand_has_to_settle_again() {
         let mut mode = tracking();
         mode.require_settling();
-        assert!(mode.is_moving(), "it is for a hold");
+        assert!(mode.is_moving(), "only a hold has to settle");
         assert!(!mode.advance(false, true));
         mode.require_settling();
         assert!(mode.awaits_settling() && !mode.advance(true, false) && mode.advance(true, true));
     }
 
     #[test]
-    fn goal_that_moves_by_itself_is_approached() {
+    fn goal_moved_by_others_is_approached() {
         let mut mode = tracking();
         mode.approach_again();
         assert_eq!(mode.motion(), Motion::Approach);
@@ -381,9 +393,9 @@ mod tests {
     }
 
     #[test]
-    fn reset_keeps_the_reason_of_a_disarm() {
+    fn reset_keeps_reason_of_earlier_disarm() {
         let mut mode = Mode::new(Arming::Operator);
-        assert_eq!(mode.reset(), "no stop was latched; disarmed already");
+        assert_eq!(mode.reset(), "no stop was latched; already disarmed");
         assert_eq!(mode.disarmed(), Some(Disarmed::NotYetArmed));
         for mut mode in [armed(), tracking(), Mode::new(Arming::Automatic)] {
             assert_eq!(mode.reset(), "no stop was latched; disarmed");
@@ -392,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn other_arming_takes_back_only_an_unused_permission() {
+    fn changed_arming_removes_only_unused_permission() {
         let mut mode = Mode::new(Arming::Automatic);
         mode.handle_arming(Arming::Operator);
         assert_eq!(mode.disarmed(), Some(Disarmed::NotYetArmed));

@@ -1,6 +1,8 @@
 //! Why the arm does or does not move, in one line.
 //!
-//! Invariant: a reason names the first obstacle that applies, and its kind changes only when the obstacle is another one.
+//! Invariants:
+//! - A reason names the first obstacle that applies.
+//! - The kind of a reason changes only if the obstacle changes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,50 +14,52 @@ use super::mode::{Disarmed, Mode, Motion};
 use super::stop::StopCause;
 use super::stop_line::StopTrouble;
 
-/// What stands between an armed bridge and motion. The first that applies is the one named.
+/// Why an armed bridge does not move the arm. If several obstacles apply, the reason names only the
+/// first one that the state machine finds.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[allow(missing_docs)] // each variant says what its fields are
+#[allow(missing_docs)] // each variant documents its fields
 pub enum Obstacle {
-    /// The bridge is ending.
+    /// The bridge is shutting down.
     #[error("the bridge is shutting down")]
     ShuttingDown,
     /// There is no connection to the controller.
     #[error("no connection to the controller")]
     LinkDown,
-    /// The controller is connected and does not answer.
+    /// The controller is connected but does not reply.
     #[error("the controller does not answer")]
     Unresponsive,
-    /// The controller answered this many commands in a row with an error.
+    /// The controller replied to this many commands in a row with an error.
     #[error("the controller refused {0} commands in a row")]
     ErrorReplies(u32),
     /// The controller reports a fault.
     #[error("the controller reports the fault '{0}'; clear it there, then call ~/set_armed with data: true")]
     ArmFault(Arc<str>),
-    /// It is not known where the arm is, or it is not where it was sent.
+    /// The arm's position is unknown, or the arm is not at the commanded position.
     #[error("{}", explain(.0))]
     Position(PositionUnknown),
-    /// Several nodes send on one topic of the input. Names the publishers.
-    #[error("{0}; two hands are never blended: stop all but one")]
+    /// Several nodes publish on one input topic. Names the publishers.
+    #[error("{0}; stop all but one, because the arm follows only one hand")]
     MultiplePublishers(Arc<str>),
-    /// The newest sample was refused.
+    /// The bridge refused the newest sample.
     #[error("{0}")]
     Input(InputFault),
     /// No target has been received yet.
     #[error("no target received yet")]
     NoInput,
-    /// The newest target is too old, or no message has been received since the newest target was refused.
+    /// The newest target is too old, or no message has arrived since the bridge refused the newest
+    /// target.
     #[error("no new target for {:.1} s{}", age.as_secs_f64(), last_refusal(refused.as_ref()))]
     Stale { age: Duration, refused: Option<InputFault> },
-    /// A node publishes on the gripper's topic, and its first message has not been received yet.
+    /// A node publishes on the gripper topic, but its first message has not arrived yet.
     #[error("waiting for the first message of the gripper's publisher")]
     GripperAwaited,
-    /// No way from the arm to the target was found.
+    /// The planner found no way from the arm to the target.
     #[error(
-        "no way to the target around workspace.keep_out and workspace.reach_min was found; move the hand to where the arm can \
-         get, or make room"
+        "no way to the target around workspace.keep_out and workspace.reach_min was found; move the hand to a \
+         position that the arm can reach, or make these regions smaller"
     )]
     NoWay,
-    /// The input is good, but not for `settle_time` yet.
+    /// The input is good, but it has not been good for `settle_time` yet.
     #[error("waiting until targets have been good for {:.1} s", settle_time.as_secs_f64())]
     Settling { settle_time: Duration },
 }
@@ -67,40 +71,45 @@ pub enum Reason {
     Tracking,
     /// Commands ramp towards the target.
     Approaching,
-    /// Commands ramp towards home.
+    /// Commands ramp towards the home position.
     GoingHome,
-    /// Commands follow a target so many metres outside the workspace along its edge.
+    /// The target is this many metres outside the workspace. Commands follow it along the edge.
     TrackingClamped(f64),
-    /// Commands ramp towards the place in the workspace that is nearest to a target so many metres outside.
+    /// The target is this many metres outside the workspace. Commands ramp towards the nearest
+    /// position inside.
     ApproachingClamped(f64),
-    /// An approach, whose first command has to wait.
+    /// The first command of an approach has to wait.
     ApproachWaiting(Waiting),
-    /// Armed, and held by an obstacle.
+    /// The bridge is armed, and an obstacle prevents motion.
     Holding(Obstacle),
-    /// Arms itself as soon as the obstacle is gone.
+    /// The bridge arms automatically as soon as the obstacle is gone.
     WaitingToArm(Obstacle),
-    /// Waits until a person calls `~/set_armed`.
+    /// The bridge waits until an operator calls `~/set_armed`.
     AwaitingOperator(Disarmed),
     /// A stop is latched.
     Stopped(StopCause),
-    /// Motion has ended, for a reason, and the arm may go on all the same.
+    /// Motion has ended for the given reason, but the stop line failed, so that the arm may still
+    /// move.
     StopTrouble(StopTrouble, Box<Reason>),
 }
 
 /// What the first command of an approach waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Waiting {
-    /// A line of before is unanswered, so that the arm's place is not known.
-    #[error("the answer to the last command")]
+    /// The controller has not replied to an earlier line, so the arm's position is unknown.
+    #[error("the reply to the last command")]
     Answer,
-    /// The arm may still be moving by what was sent before.
+    /// The arm may still be moving because of earlier commands.
     #[error("the arm to come to rest")]
     Rest,
 }
 
 impl Reason {
-    /// Explains a mode. `outside` is how far outside the workspace the target is, `obstacle` what the mode waits for, if it waits
-    /// for anything, and `stop` why a stop is latched, if one is.
+    /// Explains a mode.
+    ///
+    /// - `outside`: distance of the target outside the workspace, in metres.
+    /// - `obstacle`: called only if the mode waits for an obstacle to go away.
+    /// - `stop`: why a stop is latched. Used only in the mode `Stopped`.
     pub(super) fn new(
         mode: Mode,
         outside: f64,
@@ -122,7 +131,8 @@ impl Reason {
     }
 }
 
-/// Declares [`ReasonKind`]: each kind with its word and what it stands for, so that no kind is without either.
+/// Declares [`ReasonKind`] from a list of kinds. Each entry gives the word of the kind and the
+/// reasons that it covers.
 macro_rules! reason_kinds {
     ($($kind:ident = $word:literal for $reason:pat,)*) => {
         /// The kind of a [`Reason`].
@@ -135,7 +145,7 @@ macro_rules! reason_kinds {
             /// All kinds.
             pub const ALL: &[Self] = &[$(Self::$kind),*];
 
-            /// Returns the word for the kind, as it is published in diagnostics.
+            /// Returns the word for the kind. `/diagnostics` publishes it.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$kind => $word,)*
@@ -144,7 +154,8 @@ macro_rules! reason_kinds {
         }
 
         impl Reason {
-            /// Returns the kind of reason, which does not change while only an age does.
+            /// Returns the kind of the reason. It does not change if only an age in the reason
+            /// changes.
             pub fn kind(&self) -> ReasonKind {
                 match self {
                     $($reason => ReasonKind::$kind,)*
@@ -154,14 +165,14 @@ macro_rules! reason_kinds {
     };
 }
 
-/// Matches a reason that waits until an obstacle is gone.
+/// Matches a reason that lasts until an obstacle is gone.
 macro_rules! waits {
     ($obstacle:pat) => {
         Reason::Holding($obstacle) | Reason::WaitingToArm($obstacle)
     };
 }
 
-/// Matches a reason that waits until a refused target is followed by a good one.
+/// Matches a reason that lasts until a good target follows a refused target.
 macro_rules! refused {
     ($fault:pat) => {
         waits!(Obstacle::Input($fault))
@@ -225,14 +236,14 @@ impl fmt::Display for Reason {
             Self::WaitingToArm(obstacle) => write!(f, "not armed yet: {obstacle}"),
             Self::AwaitingOperator(why) => why.fmt(f),
             Self::Stopped(cause) => write!(f, "{cause}; call ~/reset, then ~/set_armed with data: true"),
-            Self::StopTrouble(trouble, reason) => f.write_str(&trouble.told_in(&reason.to_string())),
+            Self::StopTrouble(trouble, reason) => f.write_str(&trouble.insert_into(&reason.to_string())),
         }
     }
 }
 
-/// Explains why the place of the arm is not known, and says what a person can do.
+/// Explains why the arm's position is unknown, and what the operator can do.
 fn explain(unknown: &PositionUnknown) -> String {
-    let advice = "to send it home at its own speed, call ~/set_armed with data: true twice";
+    let advice = "to send the arm home at its own speed, call ~/set_armed with data: true twice";
     match unknown {
         PositionUnknown::NotReported
         | PositionUnknown::Outdated { .. }
@@ -249,30 +260,31 @@ fn explain(unknown: &PositionUnknown) -> String {
     }
 }
 
-/// Returns the end of the sentence for a target so many metres outside the workspace.
+/// Returns the end of the line for a target that is `outside` metres outside the workspace.
 fn clamped(outside: f64) -> String {
-    // Millimetres where there is no more.
+    // Show millimetres for a short distance.
     let digits = if outside < 0.01 { 3 } else { 2 };
     format!("clamped, {outside:.digits$} m outside the workspace")
 }
 
 impl StopTrouble {
-    /// Returns a line that tells the reason why nothing moves, and of the trouble, which comes first because it matters more
-    /// than what follows the first word of the reason.
-    pub(crate) fn told_in(self, reason: &str) -> String {
+    /// Inserts the trouble behind the first clause of a reason. It comes before the other details
+    /// because it is more important.
+    pub(crate) fn insert_into(self, reason: &str) -> String {
         let (motion, rest) = reason.split_at(reason.find([':', ';']).unwrap_or(reason.len()));
         format!("{motion}, but {self}{rest}")
     }
 }
 
-/// Returns the end of the sentence that no new target has been received.
+/// Returns the end of the line for missing targets: why the bridge refused the last message.
 fn last_refusal(refused: Option<&InputFault>) -> String {
     refused.map(ToString::to_string).map_or_else(String::new, |fault| {
         format!("; the last was refused: {}", fault.trim_start_matches("target refused: "))
     })
 }
 
-/// How far outside the workspace a target is said to be clamped, in metres: what can be told in millimetres.
+/// The least distance outside the workspace that a reason shows as clamped, in metres. A shorter
+/// distance rounds to 0.000 m.
 const SHOWN_FROM: f64 = 0.5e-3;
 
 #[cfg(test)]
@@ -281,7 +293,7 @@ mod tests {
     use crate::teleop::config::Arming;
 
     #[test]
-    fn words_of_all_kinds_differ() {
+    fn each_kind_has_its_own_word() {
         let mut words: Vec<_> = ReasonKind::ALL.iter().map(|kind| kind.as_str()).collect();
         words.sort_unstable();
         words.dedup();
@@ -289,18 +301,18 @@ mod tests {
     }
 
     #[test]
-    fn stop_trouble_comes_first_in_every_reason() {
-        let told = |trouble, reason| Reason::StopTrouble(trouble, Box::new(reason)).to_string();
+    fn stop_trouble_precedes_details_of_every_reason() {
+        let reason_line = |trouble, reason| Reason::StopTrouble(trouble, Box::new(reason)).to_string();
         assert_eq!(
-            told(StopTrouble::Refused, Reason::Stopped(StopCause::Requested)),
+            reason_line(StopTrouble::Refused, Reason::Stopped(StopCause::Requested)),
             "stopped by ~/stop, but the controller refused to stop; call ~/reset, then ~/set_armed with data: true"
         );
         let stale = Obstacle::Stale { age: Duration::from_secs(1), refused: None };
         assert_eq!(
-            told(StopTrouble::Unsent, Reason::Holding(stale)),
+            reason_line(StopTrouble::Unsent, Reason::Holding(stale)),
             "holding, but the stop line is not yet sent, because the controller does not read: no new target for 1.0 s"
         );
-        let disarmed = told(StopTrouble::Unanswered, Reason::AwaitingOperator(Disarmed::ByOperator));
+        let disarmed = reason_line(StopTrouble::Unanswered, Reason::AwaitingOperator(Disarmed::ByOperator));
         assert!(
             disarmed.starts_with(
                 "disarmed by ~/set_armed, but the controller has not answered the stop line; call"
@@ -309,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_reason_names_the_obstacle_and_others_do_not_ask_for_it() {
+    fn reason_evaluates_obstacle_only_if_mode_waits() {
         let waits = Reason::new(Mode::new(Arming::Automatic), 0.0, &StopCause::Requested, || {
             Obstacle::Input(InputFault::HandNotDetected)
         });

@@ -1,13 +1,15 @@
-//! The state machine: events go in, commands come out.
+//! The state machine of teleoperation. Callers pass events in and take commands out.
 //!
 //! Invariants:
-//! - No command is planned unless the mode permits motion, the link is ready, the input is good and nothing else stands in
-//!   the way at that very moment.
-//! - Whenever motion ends, the hand is released, and a stop line is due if `teleop.hold_behavior` asks for one and the motion
-//!   has sent a command. A person's `~/stop` and the end are followed by a stop line in any case.
-//! - Only the hand makes the arm follow. A goal that something else moves is approached.
-//! - A stop is latched as long as `stop.topic` demands it.
-//! - After [`Teleop::handle_shutdown`] nothing but a stop line is sent.
+//! - A command is planned only if, at that moment, the mode permits motion, the link is ready, the
+//!   input is good and there is no other obstacle.
+//! - When motion ends, the hand is released.
+//! - If `teleop.hold_behavior` is `stop`, a stop line becomes due when a motion ends that has sent
+//!   a command. It also becomes due after every `~/stop` and at the shutdown.
+//! - Only the hand makes the arm follow. If anything else moves the goal, the arm approaches the
+//!   goal.
+//! - A stop stays latched while `stop.topic` demands it.
+//! - After [`Teleop::handle_shutdown`] the bridge sends nothing except a stop line.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,47 +30,50 @@ use super::stop_line::StopLine;
 use super::target::{GripperInput, Target};
 use crate::arm::{Command, Gripper, ReportedState};
 
-/// The teleoperation state machine. See the [module](super) for its modes and how to drive it.
+/// The state machine of teleoperation. The [module documentation](super) shows its modes and how to
+/// call it.
 #[derive(Debug)]
 pub struct Teleop {
     config: TeleopConfig,
     mode: Mode,
-    /// Why a stop is latched, if one is.
+    /// Why a stop is latched. Valid only in the mode `Stopped`.
     stop_cause: StopCause,
     stop_watch: StopWatch,
     armed_for: ArmedFor,
     link: LinkView,
-    /// Since when there is no connection.
+    /// Since when there has been no connection.
     down_since: Option<Instant>,
     rejections: RejectionStreak,
     input: Input,
     gripper: GripperDecider,
     estimate: ArmEstimate,
     planner: Planner,
-    /// A command of the present motion has been sent.
+    /// Whether the current motion has sent a command.
     begun: bool,
-    /// The fault that the controller reports, or has reported until nothing more was asked.
+    /// The fault in the newest report. It stays until a report without a fault, or until an
+    /// operator arms.
     fault: Option<Arc<str>>,
-    /// Until when a second `~/set_armed` true says that the arm may go home from wherever it is.
+    /// Until when a second `~/set_armed` true sends the arm home from an unknown position.
     confirm_until: Option<Instant>,
     stop_line: StopLine,
     shutting_down: bool,
     counters: Counters,
 }
 
-/// How often commands did not follow the input to the letter.
+/// Counts how often commands differ from the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Targets replaced by a newer one before a command was sent for them.
+    /// Targets that a newer target replaced before a command was sent for them.
     pub coalesced: u64,
-    /// Commands that the speed limit or the workspace altered; not those that speed up or brake.
+    /// Commands that the speed limit or the workspace changed. Commands that only speed up or brake
+    /// do not count.
     pub limited: u64,
-    /// Samples refused.
+    /// Samples that were refused.
     pub dropped_input: u64,
 }
 
 impl Teleop {
-    /// Starts disarmed, without a link and without input.
+    /// Creates a disarmed state machine without a link and without input.
     pub fn new(config: TeleopConfig) -> Self {
         Self {
             mode: Mode::new(config.arming),
@@ -92,9 +97,10 @@ impl Teleop {
         }
     }
 
-    /// Takes what the last run of the bridge has left. Call it before anything else.
+    /// Applies the state that the last run of the bridge left behind. Call it before all other
+    /// methods.
     pub fn handle_restored(&mut self, restored: Restored) {
-        // What was said of the arm for the first run is not said for this one.
+        // The assumed position was set for the first run. It is not valid for this run.
         self.estimate.forget_start();
         match restored {
             Restored::Stopped(why) => {
@@ -105,12 +111,13 @@ impl Teleop {
         }
     }
 
-    /// Takes a target.
+    /// Handles a target.
     ///
     /// # Errors
-    /// Why it was refused. Motion then holds until the next good target, unless the target was a single zero.
+    /// Returns why the target was refused. Motion then holds until the next good target, unless the
+    /// target was a single zero.
     pub fn handle_target(&mut self, now: Instant, target: Target) -> Result<(), InputFault> {
-        // A gap is a loss, even if no timer has fired since.
+        // A gap is a loss, even if no timeout has been handled since.
         self.update(now);
         if let Err(fault) = self.judge_publisher(now, &target) {
             self.counters.dropped_input += 1;
@@ -139,7 +146,7 @@ impl Teleop {
             }
             Err(fault) => {
                 self.counters.dropped_input += 1;
-                if !self.input.passes_over(now, &self.config) {
+                if !self.input.skips_last(now, &self.config) {
                     self.hold_by(now, fault.clone());
                 }
                 Err(fault)
@@ -147,14 +154,15 @@ impl Teleop {
         }
     }
 
-    /// Takes a message that could not be made a [`Target`].
+    /// Handles a message that is not a valid [`Target`].
     pub fn handle_invalid_target(&mut self, now: Instant, fault: InputFault) {
         self.counters.dropped_input += 1;
         self.input.handle_malformed(now);
         self.hold_by(now, fault);
     }
 
-    /// Takes a change of who publishes the input. Motion holds while several nodes send on one topic.
+    /// Handles a change in the publishers of the input. Motion holds while several nodes send on
+    /// one topic.
     pub fn handle_graph(&mut self, now: Instant, news: GraphNews) {
         match news {
             GraphNews::TargetPublishers(several) => self.input.handle_publishers(several),
@@ -166,17 +174,18 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Takes a sample from the gripper's topic.
+    /// Handles a sample from the gripper topic.
     pub fn handle_gripper(&mut self, now: Instant, input: GripperInput) {
         if let Some(wanted) = self.config.gripper.wanted(input) {
-            self.input.handle_gripper_word(now, wanted);
+            self.input.handle_gripper_message(now, wanted);
         }
         self.gripper.handle_topic(now, input, &self.config.gripper);
         self.update(now);
     }
 
-    /// Takes a sample that one of several publishers of the gripper's topic has kept from before. Because the others may have
-    /// published newer ones, the first motion waits for theirs as if this sample did not exist.
+    /// Handles a latched sample that one of several publishers of the gripper topic sent earlier.
+    /// The other publishers may have sent newer samples. So the first motion waits for a newer
+    /// sample as if this one did not exist.
     pub fn handle_kept_gripper(&mut self, now: Instant, input: GripperInput) {
         if self.gripper.is_settled() {
             self.handle_gripper(now, input);
@@ -186,7 +195,7 @@ impl Teleop {
         }
     }
 
-    /// Takes the state of the link. Call it on every change.
+    /// Handles the state of the link. Call it on every change.
     pub fn handle_link(&mut self, now: Instant, link: LinkView) {
         self.link = link;
         self.handle_outage(now);
@@ -198,7 +207,8 @@ impl Teleop {
             self.rejections.end();
             self.gripper.handle_link_down();
             if link == LinkView::Partial {
-                // The connected controllers still have to answer, but a controller that joins has received nothing.
+                // The connected controllers still have to reply, but a controller that joins has
+                // received nothing.
                 self.estimate.renew_session(&self.config);
             } else {
                 self.estimate.handle_link_down(&self.config);
@@ -215,7 +225,8 @@ impl Teleop {
         }
     }
 
-    /// Disarms if the link comes back after so long that nobody expects the arm to move.
+    /// Disarms if the link returns after such a long time that the operator no longer expects
+    /// motion.
     fn handle_outage(&mut self, now: Instant) {
         if self.link.is_down() {
             self.down_since.get_or_insert(now);
@@ -228,10 +239,10 @@ impl Teleop {
         }
     }
 
-    /// Takes the reply that a command has been accepted.
+    /// Handles a reply that accepts a command.
     pub fn handle_acknowledged(&mut self, now: Instant, command: &Command) {
         if self.fault.is_some() {
-            // Some controllers accept what their arm does not do.
+            // Some controllers accept commands that their arm does not execute.
             self.estimate.handle_rejected();
             self.gripper.handle_refused();
         } else {
@@ -245,7 +256,7 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Takes the reply that a command has been refused.
+    /// Handles a reply that refuses a command.
     pub fn handle_rejected(&mut self, now: Instant) {
         self.estimate.handle_rejected();
         self.gripper.handle_refused();
@@ -257,14 +268,16 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Takes the loss of a command or of its reply: the controller may have taken the command or not.
+    /// Handles the loss of a command or of its reply. The controller may or may not have received
+    /// the command.
     pub fn handle_lost(&mut self) {
         self.estimate.handle_rejected();
         self.gripper.handle_refused();
         self.restart_motion();
     }
 
-    /// Takes the loss of a stop line or of its reply. The stop line is due again, unless motion has begun again.
+    /// Handles the loss of a stop line or of its reply. The stop line becomes due again, unless a
+    /// new motion has begun.
     pub fn handle_stop_lost(&mut self) {
         self.estimate.handle_stop_answered(false);
         if !self.mode.is_moving() {
@@ -273,19 +286,23 @@ impl Teleop {
         }
     }
 
-    /// Takes the reply that the controller refuses to stop.
+    /// Handles a reply in which the controller refuses to stop.
     pub fn handle_stop_refused(&mut self) {
         self.estimate.handle_stop_answered(false);
         self.stop_line.handle_refused();
     }
 
-    /// Takes that the connection does not take the stop line that is due, because the controller does not read.
+    /// Records that the connection cannot send the due stop line, because the controller does not
+    /// read.
     pub fn handle_stop_unsent(&mut self) {
         self.stop_line.handle_unsent();
     }
 
-    /// Takes what the controller of an `arm` reports, and what that report is about. Call it for each reply that something
-    /// waited for, and for each state that comes unasked, before what the reply means for its line.
+    /// Handles the state that the controller of `arm` reports. `about` states what the report
+    /// refers to.
+    ///
+    /// Call it for each expected reply and for each unsolicited state. Call it before the method
+    /// that handles the reply's meaning for its line.
     pub fn handle_report(
         &mut self,
         now: Instant,
@@ -298,12 +315,12 @@ impl Teleop {
         }
         self.handle_fault(state.and_then(|state| state.fault.as_deref()));
         if let Some(state) = state {
-            let is_place = |member| ["position", "rpy", "quaternion"].contains(&member);
-            if let Some(unreadable) = state.unreadable.as_ref().filter(|found| is_place(found.member)) {
+            let is_pose = |member| ["position", "rpy", "quaternion"].contains(&member);
+            if let Some(unreadable) = state.unreadable.as_ref().filter(|found| is_pose(found.member)) {
                 self.estimate.handle_doubt(arm, Doubt::Unreadable(unreadable.to_string().into()));
             } else if let Some(position) = state.position {
                 let (orientation, moving) = (state.orientation, state.moving);
-                // Some controllers accept what their arm does not do.
+                // Some controllers accept commands that their arm does not execute.
                 let is_accepted = about == ReportAbout::Accepted && state.fault.is_some();
                 let about = if is_accepted { ReportAbout::Stopped } else { about };
                 let reported = Reported { arm, about, position, orientation, moving };
@@ -315,36 +332,38 @@ impl Teleop {
         }
     }
 
-    /// Takes what the controller reports its gripper to be.
+    /// Handles the gripper state that the controller reports.
     pub fn handle_reported_gripper(&mut self, now: Instant, gripper: Gripper) {
         self.gripper.handle_reported(now, gripper);
     }
 
-    /// Takes that every controller has said where its arm is, if it says so at all: unasked, or in the reply to a heartbeat.
+    /// Records that every controller that can report its position has done so, unsolicited or in
+    /// the reply to a heartbeat.
     pub fn handle_answered(&mut self, now: Instant) {
         self.estimate.handle_answer(now, true);
         self.update(now);
     }
 
-    /// Takes the loss of a heartbeat or of its reply.
+    /// Handles the loss of a heartbeat or of its reply.
     pub fn handle_question_lost(&mut self, now: Instant) {
         self.estimate.handle_answer(now, false);
     }
 
-    /// Takes the reply to a stop line, before which no motion begins, and whether it has reported where the arm stopped on its
-    /// way.
+    /// Handles a reply that accepts a stop line. No motion begins before it. `reported` states
+    /// whether it contains the position at which the arm stopped.
     pub fn handle_stop_answered(&mut self, reported: bool) {
         self.estimate.handle_stop_answered(reported);
         self.stop_line.handle_accepted();
     }
 
-    /// Takes the fault in the newest report, if there is one. After a fault that has ended only a person arms.
+    /// Handles the fault in the newest report, or its absence. After a fault has ended, only an
+    /// operator can arm.
     pub(crate) fn handle_fault(&mut self, fault: Option<&str>) {
         match (fault, &self.fault) {
             (Some(fault), Some(known)) if **known == *fault => {}
             (Some(fault), _) => {
                 (self.fault, self.confirm_until) = (Some(fault.into()), None);
-                // The arm has stopped on its way, and people work on it.
+                // The arm has stopped during its motion, and an operator may move it.
                 self.estimate.renew_session(&self.config);
             }
             (None, Some(_)) => {
@@ -355,15 +374,18 @@ impl Teleop {
         }
     }
 
-    /// Arms (`true`) or disarms (`false`), because a person asks for it. Returns a line for that person.
+    /// Arms (`true`) or disarms (`false`) on request of an operator. Returns a line for the
+    /// operator.
     ///
     /// # Errors
-    /// If motion cannot be allowed now.
+    /// Returns why motion is not possible now.
     pub fn handle_set_armed(&mut self, now: Instant, armed: bool) -> Result<String, ArmingError> {
         if !armed {
             self.confirm_until = None;
             let disarmed = self.change_mode(|mode| mode.disarm(Disarmed::ByOperator));
-            return Ok(if disarmed { "disarmed" } else { "stopped, and so disarmed already" }.into());
+            return Ok(
+                if disarmed { "disarmed" } else { "already disarmed, because a stop is latched" }.into()
+            );
         }
         if self.shutting_down {
             return Err(ArmingError::ShuttingDown);
@@ -371,32 +393,33 @@ impl Teleop {
         let mut home = "";
         if self.mode.motion() != Motion::Stopped {
             home = self.confirm_position(now)?;
-            // If the fault is still there, the next report says so.
+            // If the fault still exists, the next report contains it.
             self.fault = None;
         }
         if !self.change_mode(Mode::arm)? {
             self.update(now);
-            return Ok(format!("armed already{home}; {}", self.reason(now)));
+            return Ok(format!("already armed{home}; {}", self.reason(now)));
         }
         self.input.handle_armed(now);
         self.update(now);
         Ok(format!("armed{home}; {}", self.reason(now)))
     }
 
-    /// Lets a person say by a second call that the arm may go home from wherever it is. Returns what that call does, in words.
+    /// Accepts a second call as the operator's permission to go home from an unknown position.
+    /// Returns a text about the position that the call assumes.
     fn confirm_position(&mut self, now: Instant) -> Result<&'static str, ArmingError> {
         let confirmed = self.confirm_until.take().is_some_and(|until| now <= until);
-        let Some(unknown) = self.awaits_person(now) else { return Ok("") };
+        let Some(unknown) = self.needs_confirmation(now) else { return Ok("") };
         if confirmed {
             self.estimate.assume_home(&self.config);
-            return Ok(", and the arm is taken to be at home");
+            return Ok(", assuming that the arm is at home");
         }
         self.confirm_until = Some(now + CONFIRM_WITHIN);
         Err(ArmingError::PositionUnknown { unknown, home: self.config.home, within: CONFIRM_WITHIN })
     }
 
-    /// Returns why the place of the arm is not known, if only a person can end that.
-    fn awaits_person(&self, now: Instant) -> Option<PositionUnknown> {
+    /// Returns why the arm's position is unknown, if only an operator can resolve this.
+    fn needs_confirmation(&self, now: Instant) -> Option<PositionUnknown> {
         let may_ask = self.config.can_ask && !self.estimate.has_been_answered();
         if self.link != LinkView::Ready || self.begun || may_ask {
             return None;
@@ -405,10 +428,12 @@ impl Teleop {
         unknown.needs_person(self.estimate.reports(&self.config)).then_some(unknown)
     }
 
-    /// Sends the arm home by the limits, because a person asks for it, and disarms there. Returns a line for that person.
+    /// Sends the arm home within the limits, on request of an operator, and disarms there. Returns
+    /// a line for the operator.
     ///
     /// # Errors
-    /// If a stop is latched, or something but the input stands in the way: it is not known where the arm is, say.
+    /// A stop is latched, or there is an obstacle other than the input. For example, the arm's
+    /// position is unknown.
     pub fn handle_go_home(&mut self, now: Instant) -> Result<String, ArmingError> {
         self.update(now);
         if self.mode.motion() == Motion::Stopped {
@@ -418,7 +443,7 @@ impl Teleop {
             return Err(ArmingError::NotGoingHome(obstacle.to_string()));
         }
         self.change_mode(Mode::go_home)?;
-        // The gripper keeps what it holds, whatever the fingers do.
+        // The gripper keeps its state, whatever the fingers do.
         self.gripper.handle_void();
         let orientation = self.config.orientation.map(|turning| turning.home);
         self.planner.head_for(self.config.home, orientation);
@@ -429,50 +454,52 @@ impl Teleop {
         Ok(format!("going home to {} m at limits.approach_speed", self.config.home))
     }
 
-    /// Returns whether the arm is on its way home.
+    /// Returns whether the arm is moving home.
     pub fn is_going_home(&self) -> bool {
         self.mode.is_going_home()
     }
 
-    /// Returns how long the way home may take, in time for a motion that is not held up.
+    /// Returns how long the way home may take if nothing interrupts the motion.
     pub fn time_to_home(&self) -> Duration {
         let way = self.estimate.position(&self.config).distance(self.config.home);
         let turn = self.config.orientation.map_or(0.0, |turning| {
             self.estimate.orientation(&turning).angle_to(turning.home) / turning.speed
         });
         let Limits { speed, acceleration } = self.config.approach_limits();
-        // A way around takes longer than a straight one.
+        // A way around obstacles takes longer than a straight way.
         Duration::from_secs_f64((2.0 * (way / speed + speed / acceleration)).max(turn)) + HOME_MARGIN
     }
 
-    /// Returns what stands in the way home. The answer to the question where the arm is may still come.
+    /// Returns the obstacle on the way home. A position that the controller may still report is not
+    /// an obstacle before the first command.
     fn home_obstacle(&self, now: Instant) -> Option<Obstacle> {
         let awaited = |obstacle: &Obstacle| *obstacle == Obstacle::Position(PositionUnknown::Awaited);
         self.arm_obstacle(now)
             .or_else(|| self.way_obstacle())
-            .or_else(|| self.place_obstacle(now))
+            .or_else(|| self.position_obstacle(now))
             .filter(|obstacle| self.begun || !awaited(obstacle))
     }
 
-    /// Stops, because a person asks for it, until [`Teleop::handle_reset`]. Works in every mode.
+    /// Stops on request of an operator, until [`Teleop::handle_reset`]. Works in every mode.
     pub fn handle_stop(&mut self) {
         self.stop(StopCause::Requested);
     }
 
-    /// Takes a message of `stop.topic`. True stops; false releases nothing.
+    /// Handles a message of `stop.topic`. True stops. False does not release the stop.
     pub fn handle_stop_message(&mut self, now: Instant, stop: bool) {
         self.stop_watch.handle_message(now, stop);
         self.update(now);
     }
 
-    /// Releases a stop, because a person asks for it. Disarms in every mode. Returns a line for that person.
+    /// Releases a stop on request of an operator. Disarms in every mode. Returns a line for the
+    /// operator.
     pub fn handle_reset(&mut self) -> String {
         self.confirm_until = None;
         let happened = self.change_mode(Mode::reset);
         format!("{happened}: call ~/set_armed with data: true to move again")
     }
 
-    /// Ends motion for good, because the bridge ends.
+    /// Ends all motion, because the bridge shuts down.
     pub fn handle_shutdown(&mut self, now: Instant) {
         if !std::mem::replace(&mut self.shutting_down, true) {
             self.request_stop_line();
@@ -480,37 +507,37 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Judges settings that are valid in themselves by where the arm is.
+    /// Checks whether valid settings fit the arm's current position.
     ///
     /// # Errors
-    /// Why [`Teleop::handle_config`] must not be called with them now.
+    /// Returns why [`Teleop::handle_config`] must not be called with these settings now.
     pub fn check_config(&self, config: &TeleopConfig) -> Result<(), TeleopConfigError> {
         let sent = self.estimate.last_sent().map(|(_, command)| command.position);
         let excluded = [sent, self.estimate.best_position()].into_iter().flatten().find(|position| {
-            // If the arm is outside already the new workspace makes nothing worse.
+            // If the arm is already outside, the new workspace changes nothing.
             self.config.workspace.contains(*position) && !config.workspace.contains(*position)
         });
         excluded.map_or(Ok(()), |position| Err(TeleopConfigError::WorkspaceExcludesArm { position }))
     }
 
-    /// Takes other settings, in force from the next command on. Who arms, and where the hand is, may change only while
-    /// disarmed.
+    /// Applies settings from the next command on. The settings of arming and of the hand's frame
+    /// may change only while disarmed.
     pub fn handle_config(&mut self, now: Instant, config: TeleopConfig) {
         let before = std::mem::replace(&mut self.config, config);
-        // What a person was told of home may be true no longer.
+        // The home position that the operator saw in the first reply may have changed.
         self.confirm_until = None;
         self.input.handle_config(now, &before, &self.config);
         if before.gripper != self.config.gripper {
             self.gripper.handle_config();
         }
-        let means_else =
+        let has_other_meaning =
             before.retarget != self.config.retarget || before.retarget_mode != self.config.retarget_mode;
-        if means_else && self.mode.is_armed() {
-            // The node refuses that while armed. If it did not, a hand that rests would move the arm.
+        if has_other_meaning && self.mode.is_armed() {
+            // The node refuses this change while armed, because a resting hand would move the arm.
             self.change_mode(|mode| mode.disarm(Disarmed::ByRetarget));
         }
         if before.hold_behavior != self.config.hold_behavior && !self.mode.is_moving() {
-            // A parameter that is set brings back no command from before.
+            // A changed parameter must not repeat an old command.
             self.estimate.forbid_repetition();
         }
         if before.arming != self.config.arming {
@@ -532,16 +559,16 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Takes that the computer has slept for so long and has just woken up. The steady clock stood still meanwhile, so nothing
-    /// that was good before is good now.
+    /// Handles that the computer has just woken up after a sleep of this length. The steady clock
+    /// stood still during the sleep, so nothing that was good before the sleep is good now.
     pub fn handle_slept(&mut self, now: Instant, slept: Duration) {
         self.input.handle_slept(now, slept);
         self.update(now);
         self.mode.require_settling();
     }
 
-    /// Forgets where the arm is and what its gripper is to be, because the arm or what positions mean is another. Call it
-    /// disarmed and without a link.
+    /// Forgets the arm's position and the gripper's state, because the arm or the meaning of
+    /// positions has changed. Call it only while disarmed and without a link.
     pub fn handle_other_arm(&mut self) {
         self.estimate.handle_other_arm();
         (self.fault, self.confirm_until) = (None, None);
@@ -549,12 +576,13 @@ impl Teleop {
         self.planner.handle_other_arm();
     }
 
-    /// Lets time pass. Call it no later than [`Teleop::poll_timeout`] says.
+    /// Handles the passing of time. Call it no later than the time that [`Teleop::poll_timeout`]
+    /// returns.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.update(now);
     }
 
-    /// Returns when to call [`Teleop::handle_timeout`] at the latest.
+    /// Returns the latest time for the next call of [`Teleop::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         self.input
@@ -572,20 +600,21 @@ impl Teleop {
             .min()
     }
 
-    /// Returns whether a stop line is to be sent now, whatever is unanswered. If it is, call [`Teleop::handle_stop_sent`].
+    /// Returns whether to send a stop line now, even if replies are missing. If it returns true,
+    /// send the line and call [`Teleop::handle_stop_sent`].
     #[must_use]
     pub fn poll_stop_line(&self) -> bool {
         self.stop_line.is_due()
     }
 
-    /// Records that a stop line has been handed to the connection.
+    /// Records that a stop line has been passed to the connection.
     pub fn handle_stop_sent(&mut self) {
         self.stop_line.handle_sent();
         self.estimate.handle_stop_sent();
     }
 
-    /// Returns the command to send now, if one is due. Nothing changes until [`Teleop::handle_sent`], which has to follow once
-    /// the command is on its way.
+    /// Returns the command to send now, if a command is due. Nothing changes until
+    /// [`Teleop::handle_sent`]. Call it after the command has been sent.
     #[must_use]
     pub fn poll_command(&self, now: Instant) -> Option<Planned> {
         if self.poll_command_at(now)? > now {
@@ -604,7 +633,8 @@ impl Teleop {
         Some(planned)
     }
 
-    /// Returns when a command will be due if nothing happens before that. It may lie in the past.
+    /// Returns when the next command is due if no event happens before. This time may be in the
+    /// past.
     #[must_use]
     pub fn poll_command_at(&self, now: Instant) -> Option<Instant> {
         if self.stop_line.is_due() {
@@ -620,8 +650,9 @@ impl Teleop {
         self.planner.repetition_due_at(&self.config).filter(|_| repeats)
     }
 
-    /// Returns when the controller is to be asked where the arm is, by a line that commands nothing. It may lie in the past. When
-    /// that line has been handed to the connection, call [`Teleop::handle_asked`].
+    /// Returns when to request the arm's position with a line that commands nothing. This time may
+    /// be in the past. After this line has been passed to the connection, call
+    /// [`Teleop::handle_asked`].
     #[must_use]
     pub fn poll_question_at(&self, now: Instant) -> Option<Instant> {
         if self.stop_line.is_due() || self.shutting_down || self.link != LinkView::Ready || self.begun {
@@ -629,19 +660,19 @@ impl Teleop {
         }
         let awaits_input = || !self.mode.is_going_home() && self.hand_obstacle(now).is_some();
         let waits = self.mode.awaits_motion() && self.link_obstacle(now).is_none() && !awaits_input();
-        let needs_place = waits || !self.estimate.has_been_answered();
-        let before_motion = self.estimate.question_due_at(now, &self.config).filter(|_| needs_place);
+        let needs_position = waits || !self.estimate.has_been_answered();
+        let before_motion = self.estimate.question_due_at(now, &self.config).filter(|_| needs_position);
         let may_ask = self.repeats() && self.repeatable().is_some() && !self.estimate.is_asking();
         let before_repetition = self.estimate.check_due_at(now, &self.config).filter(|_| may_ask);
         before_motion.into_iter().chain(before_repetition).min()
     }
 
-    /// Records that a line which the controller answers with where the arm is has been handed to the connection.
+    /// Records that a line that requests the arm's position has been passed to the connection.
     pub fn handle_asked(&mut self, now: Instant) {
         self.estimate.handle_asked(now);
     }
 
-    /// Records that a planned command has been handed to the connection.
+    /// Records that a planned command has been passed to the connection.
     pub fn handle_sent(&mut self, now: Instant, planned: &Planned) {
         if planned.kind != CommandKind::Repetition {
             self.gripper.handle_sent(planned.command.gripper);
@@ -660,17 +691,17 @@ impl Teleop {
         self.counters.limited += u64::from(planned.limited == Some(Limit::Speed) || planned.clamped);
     }
 
-    /// Returns what the bridge does with targets.
+    /// Returns the current motion state.
     pub fn motion(&self) -> Motion {
         self.mode.motion()
     }
 
-    /// Returns whether motion is allowed, though an obstacle may hold it.
+    /// Returns whether motion is allowed. An obstacle may still prevent it.
     pub fn is_armed(&self) -> bool {
         self.mode.is_armed()
     }
 
-    /// Returns why the arm does or does not move.
+    /// Returns why the arm moves or does not move.
     pub fn reason(&self, now: Instant) -> Reason {
         let settling = Obstacle::Settling { settle_time: self.config.settle_time };
         let reason = Reason::new(self.mode, self.planner.outside(), &self.stop_cause, || {
@@ -686,27 +717,28 @@ impl Teleop {
         }
     }
 
-    /// Returns how often commands did not follow the input to the letter.
+    /// Returns how often commands differed from the input.
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// Returns the age of the newest good target, if there has been one since the last refused one.
+    /// Returns the age of the newest good target, if there has been one since the last refused
+    /// target.
     pub fn input_age(&self, now: Instant) -> Option<Duration> {
         self.input.age(now)
     }
 
-    /// Returns why no target may move the arm at present, whatever else stands in the way.
+    /// Returns why no target may currently move the arm. Considers only the input.
     pub fn input_obstacle(&self, now: Instant) -> Option<Obstacle> {
         self.input.obstacle(now, &self.config)
     }
 
-    /// Returns why a stop is latched, if one is.
+    /// Returns why a stop is latched, if a stop is latched.
     pub fn stop_cause(&self) -> Option<&StopCause> {
         (self.mode.motion() == Motion::Stopped).then_some(&self.stop_cause)
     }
 
-    /// Stops, and latches the stop. The first cause of a stop that is latched already stays.
+    /// Stops, and latches the stop. If a stop is already latched, its cause stays.
     fn stop(&mut self, cause: StopCause) {
         if self.mode.motion() != Motion::Stopped {
             self.stop_cause = cause;
@@ -719,13 +751,16 @@ impl Teleop {
         }
     }
 
-    /// Judges who sent a target. Fails if it may not be followed because of that.
+    /// Checks the publisher of a target.
+    ///
+    /// # Errors
+    /// The arm is armed for another publisher.
     fn judge_publisher(&mut self, now: Instant, target: &Target) -> Result<(), InputFault> {
         match self.armed_for.judge(now, target.publisher) {
             Sender::Known => return Ok(()),
             Sender::New => {}
             Sender::Stranger => {
-                self.input.handle_stranger(now);
+                self.input.handle_other_publisher(now);
                 self.update(now);
                 return Err(InputFault::OtherPublisher);
             }
@@ -744,7 +779,7 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Lets the mode follow from obstacles and time.
+    /// Updates the mode from obstacles and time.
     fn update(&mut self, now: Instant) {
         if self.mode.motion() != Motion::Stopped
             && let Some(cause) = self.stop_watch.cause(now, self.config.stop_timeout)
@@ -759,7 +794,8 @@ impl Teleop {
         if away {
             self.mode.require_settling();
         }
-        // If the very first command was refused, or the arm is seen elsewhere after a refusal, the motion begins again.
+        // If the first command was refused, or the arm is seen elsewhere after a refusal, the
+        // motion begins again.
         self.begun = self.begun && self.estimate.goes_on(self.config.position_tolerance);
         let clear = if self.mode.is_going_home() {
             self.home_obstacle(now).is_none()
@@ -773,21 +809,22 @@ impl Teleop {
             self.stop_line.handle_motion();
             self.decide_gripper(now);
         } else if away {
-            // Motion may have ended just now.
+            // Motion may have ended in this step.
             self.mode.require_settling();
         }
         self.armed_for.handle_armed(now, self.mode.is_armed());
-        // A wish that this has made void stands again from now.
+        // If this step restarted the wish for the gripper, its time begins now.
         self.gripper.handle_time(now);
     }
 
-    /// Returns when a person will have to arm because no hand has come, maybe in the past.
+    /// Returns when an operator will have to arm because no hand was present for too long. This
+    /// time may be in the past.
     fn rearm_at(&self) -> Option<Instant> {
         let awaits_hand = self.mode.is_armed() && !self.mode.is_going_home();
         self.input.rearm_at(&self.config).filter(|_| awaits_hand)
     }
 
-    /// Changes the mode, and does what every change of it entails.
+    /// Changes the mode, and applies the consequences of every change.
     fn change_mode<T>(&mut self, change: impl FnOnce(&mut Mode) -> T) -> T {
         let before = self.mode;
         let result = change(&mut self.mode);
@@ -803,7 +840,8 @@ impl Teleop {
             self.armed_for.release();
         }
         if self.mode.motion() == Motion::Disarmed {
-            // People may move the arm by other means from now on, and what was asked of a person was asked before that.
+            // An operator may now move the arm by other means. A pending confirmation belongs to
+            // the time before.
             self.confirm_until = None;
             self.estimate.renew_session(&self.config);
         }
@@ -813,7 +851,7 @@ impl Teleop {
         }
         if before.is_moving() && !self.mode.is_moving() {
             self.gripper.handle_void();
-            // The arm stands already where a motion that has sent nothing was to begin.
+            // A motion that has sent nothing has not moved the arm, so it needs no stop line.
             if self.stop_line.follows_commands() {
                 self.request_stop_line();
             }
@@ -834,8 +872,8 @@ impl Teleop {
         }
     }
 
-    /// Returns the last command if it may be repeated and changes nothing, because neither the arm nor the gripper has been seen
-    /// elsewhere.
+    /// Returns the last command if repeating it is safe and changes nothing. Neither the arm nor
+    /// the gripper has been seen in another state.
     fn repeatable(&self) -> Option<Command> {
         let tolerance = self.config.position_tolerance;
         let changes_nothing = |last: &Command| {
@@ -844,7 +882,7 @@ impl Teleop {
         self.estimate.repeatable().filter(changes_nothing)
     }
 
-    /// Returns whether the last command is repeated while the arm is held.
+    /// Returns whether the bridge repeats the last command while the arm holds.
     fn repeats(&self) -> bool {
         self.config.hold_behavior.repeats()
             && !self.mode.is_moving()
@@ -852,7 +890,8 @@ impl Teleop {
             && !self.shutting_down
     }
 
-    /// Returns whether the last command may be repeated now: the controller has just said where the arm is, if it can be asked.
+    /// Returns whether the last command may be repeated now. If the controller can report its
+    /// position, the report must be recent.
     fn may_repeat(&self, now: Instant) -> bool {
         let is_current = self.estimate.check_due_at(now, &self.config).is_none_or(|due| now < due);
         is_current && !self.estimate.is_seen_moving() && self.repeatable().is_some()
@@ -866,7 +905,8 @@ impl Teleop {
         }
     }
 
-    /// Goes back to the last accepted command, because a later one was refused or lost.
+    /// Restarts the motion from the last accepted command, because a later command was refused or
+    /// lost.
     fn restart_motion(&mut self) {
         if self.mode.is_moving() {
             self.planner.restart();
@@ -875,34 +915,36 @@ impl Teleop {
         }
     }
 
-    /// Returns the first thing that stands in the way of motion, permission aside.
+    /// Returns the first obstacle to motion, apart from the mode.
     fn obstacle(&self, now: Instant) -> Option<Obstacle> {
-        self.obstacle_but_place(now).or_else(|| self.place_obstacle(now))
+        self.obstacle_except_position(now).or_else(|| self.position_obstacle(now))
     }
 
-    /// Returns the same for the motion that has been asked for: on the way home the input does not matter.
+    /// Returns the first obstacle to the requested motion. On the way home the input does not
+    /// matter.
     fn present_obstacle(&self, now: Instant) -> Option<Obstacle> {
         if self.mode.is_going_home() {
             return self
                 .arm_obstacle(now)
                 .or_else(|| self.way_obstacle())
-                .or_else(|| self.place_obstacle(now));
+                .or_else(|| self.position_obstacle(now));
         }
         self.obstacle(now)
     }
 
-    /// Returns why it is not known where the arm is, unless it has been on its way since it was known.
-    fn place_obstacle(&self, now: Instant) -> Option<Obstacle> {
+    /// Returns why the arm's position is unknown. Returns `None` if the motion has begun since the
+    /// position was known.
+    fn position_obstacle(&self, now: Instant) -> Option<Obstacle> {
         let unknown = if self.begun { None } else { self.estimate.check(now, &self.config).err() };
         unknown.map(Obstacle::Position)
     }
 
-    /// Returns the same, but for what the controller may still say of where the arm is.
-    fn obstacle_but_place(&self, now: Instant) -> Option<Obstacle> {
+    /// Returns the first obstacle to motion that does not depend on a report of the arm's position.
+    fn obstacle_except_position(&self, now: Instant) -> Option<Obstacle> {
         self.arm_obstacle(now).or_else(|| self.hand_obstacle(now))
     }
 
-    /// Returns what of the input stands in the way of motion.
+    /// Returns the first obstacle in the input.
     fn hand_obstacle(&self, now: Instant) -> Option<Obstacle> {
         let awaited = || self.gripper.is_awaited(now).then_some(Obstacle::GripperAwaited);
         self.input_obstacle(now).or_else(|| self.way_obstacle()).or_else(awaited)
@@ -912,14 +954,14 @@ impl Teleop {
         self.planner.has_no_way().then_some(Obstacle::NoWay)
     }
 
-    /// Returns what of link and arm stands in the way of motion.
+    /// Returns the first obstacle in the link or the arm.
     fn arm_obstacle(&self, now: Instant) -> Option<Obstacle> {
         let deviates = || self.estimate.check_following().err().filter(|_| self.begun);
-        let unknown = || deviates().or_else(|| self.awaits_person(now)).map(Obstacle::Position);
+        let unknown = || deviates().or_else(|| self.needs_confirmation(now)).map(Obstacle::Position);
         self.link_obstacle(now).or_else(unknown)
     }
 
-    /// Returns what of the link, and of the faults that the controller tells of, stands in the way of motion.
+    /// Returns the first obstacle in the link, or a fault that the controller reports.
     fn link_obstacle(&self, now: Instant) -> Option<Obstacle> {
         if self.shutting_down {
             return Some(Obstacle::ShuttingDown);
@@ -931,7 +973,8 @@ impl Teleop {
     }
 }
 
-/// What the way home may take beyond its length, because timers and answers are late.
+/// The time that the way home may take in addition to its length, because timers and replies are
+/// late.
 const HOME_MARGIN: Duration = Duration::from_secs(2);
-/// How soon a person has to call `~/set_armed` again.
+/// The time within which an operator has to call `~/set_armed` again.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(10);

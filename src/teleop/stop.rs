@@ -1,7 +1,8 @@
-//! Stops that are latched: why, and the topic that asks for one.
+//! Latched stops: their causes, and the topic that requests a stop.
 //!
 //! Invariants:
-//! - While `stop.topic` says true, or is silent after it has spoken, a stop is latched, whatever a person resets.
+//! - A stop is latched while the last message on `stop.topic` is true, or while the topic is silent
+//!   after its first message. A reset does not release it.
 //! - No message on `stop.topic` releases a stop.
 
 use std::sync::Arc;
@@ -14,27 +15,27 @@ pub enum StopCause {
     #[error("stopped by ~/stop")]
     Requested,
     /// A message on `stop.topic`.
-    #[error("stopped by stop.topic: a message on it is true")]
+    #[error("stopped by stop.topic: its last message is true")]
     Topic,
-    /// `stop.topic` has been silent for so long, `stop.timeout`, after it had spoken.
-    #[error(
-        "stopped by the silence of stop.topic: no message for stop.timeout {:.2} s", timeout.as_secs_f64()
-    )]
+    /// After its first message, `stop.topic` was silent for `stop.timeout`.
+    #[error("stopped by stop.topic: no message for stop.timeout {:.2} s", timeout.as_secs_f64())]
     Silence {
         /// `stop.timeout`.
         timeout: Duration,
     },
-    /// The last run of the bridge has left a stop, or no word of how it ended. In words.
+    /// The last run of the bridge left a stop, or did not record how it ended. Contains the cause
+    /// as text.
     #[error("{0}")]
     Before(Arc<str>),
 }
 
-/// What the last run of the bridge leaves to this one.
+/// The state that the last run of the bridge leaves to this run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Restored {
-    /// A stop is latched, because one was, or because the last run did not end as it should. In words.
+    /// A stop is latched. Either a stop was latched in the last run, or that run did not end
+    /// normally. Contains the cause as text.
     Stopped(Arc<str>),
-    /// Only a person arms.
+    /// Only an operator can arm.
     Disarmed(super::mode::Disarmed),
 }
 
@@ -46,12 +47,12 @@ pub(super) struct StopWatch {
 }
 
 impl StopWatch {
-    /// Takes a message.
+    /// Records a message.
     pub fn handle_message(&mut self, now: Instant, stop: bool) {
         self.last = Some((now, stop));
     }
 
-    /// Returns why a stop has to be latched now, if it has to be. A `timeout` of zero: silence is no reason.
+    /// Returns why a stop has to be latched now. If `timeout` is zero, silence is not a cause.
     pub fn cause(&self, now: Instant, timeout: Duration) -> Option<StopCause> {
         let (_, stop) = self.last?;
         if stop {
@@ -60,7 +61,7 @@ impl StopWatch {
         self.deadline(timeout).filter(|deadline| now >= *deadline).map(|_| StopCause::Silence { timeout })
     }
 
-    /// Returns when silence becomes a reason, maybe in the past.
+    /// Returns when silence becomes a cause. This time may be in the past.
     pub fn deadline(&self, timeout: Duration) -> Option<Instant> {
         self.last.map(|(at, _)| at + timeout).filter(|_| !timeout.is_zero())
     }
@@ -74,14 +75,14 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_millis(500);
 
     #[test]
-    fn topic_that_never_spoke_stops_nothing() {
+    fn topic_without_messages_stops_nothing() {
         let watch = StopWatch::default();
         assert_eq!(watch.cause(Instant::now(), TIMEOUT), None);
         assert_eq!(watch.deadline(TIMEOUT), None);
     }
 
     #[test]
-    fn true_stops_until_false_and_silence_stops() {
+    fn true_message_or_silence_stops() {
         let (mut watch, start) = (StopWatch::default(), Instant::now());
         watch.handle_message(start, true);
         assert_eq!(watch.cause(start, TIMEOUT), Some(StopCause::Topic));
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn timeout_of_zero_lets_topic_be_silent() {
+    fn timeout_of_zero_allows_silence() {
         let (mut watch, start) = (StopWatch::default(), Instant::now());
         watch.handle_message(start, false);
         assert_eq!(watch.cause(start + Duration::from_secs(3600), Duration::ZERO), None);

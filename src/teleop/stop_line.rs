@@ -1,56 +1,60 @@
-//! The stop line of `teleop.hold_behavior` stop: is one due, and has the controller obeyed the last one?
+//! The stop line of `teleop.hold_behavior: stop`. Knows whether a stop line is due and what
+//! happened to the last one.
 //!
 //! Invariants:
-//! - A stop line is due until it has been handed to the connection, or until the connection has ended.
-//! - If the controller has not been told to stand still, or will not, people are told so until it is, or until motion
-//!   begins again.
+//! - A stop line is due until it has been passed to the connection, or until the connection has
+//!   ended.
+//! - If the controller has not received the stop line or refuses it, the trouble is reported until
+//!   the controller accepts a stop line, or until motion begins again.
 
-/// What is known of the stop line.
+/// The state of the stop line.
 #[derive(Debug, Default)]
 pub(super) struct StopLine {
-    /// It is to be sent before anything else.
+    /// A stop line is to be sent before any other line.
     due: bool,
-    /// It has been sent, and not been answered yet.
+    /// A stop line has been sent, but the controller has not replied yet.
     unanswered: bool,
-    /// The present motion has sent a command.
+    /// The current motion has sent a command.
     follows_commands: bool,
     trouble: Option<StopTrouble>,
 }
 
-/// Why the arm may not stand still, though a stop line was due.
+/// Why the arm may still move although a stop line was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StopTrouble {
-    /// The controller answered it with an error.
+    /// The controller replied to the stop line with an error.
     #[error("the controller refused to stop")]
     Refused,
-    /// The connection has not taken it, because the controller does not read.
+    /// The connection cannot send the stop line, because the controller does not read.
     #[error("the stop line is not yet sent, because the controller does not read")]
     Unsent,
-    /// There was no connection to send it on.
+    /// There was no connection for the stop line.
     #[error("there was no connection to send the stop line on")]
     NoConnection,
-    /// It was lost, or its answer, or the connection ended before the answer, or the answer is late.
+    /// The stop line or its reply was lost, the connection ended before the reply, or the reply is
+    /// late.
     #[error("the controller has not answered the stop line")]
     Unanswered,
 }
 
 impl StopLine {
-    /// Asks for a stop line.
+    /// Makes a stop line due.
     pub(super) fn request(&mut self) {
         (self.due, self.trouble) = (true, None);
     }
 
-    /// Takes back a stop line that has not been sent.
+    /// Cancels a stop line that has not been sent.
     pub(super) fn cancel(&mut self) {
         self.due = false;
     }
 
-    /// Returns whether it is to be sent before anything else.
+    /// Returns whether a stop line is to be sent before any other line.
     pub(super) fn is_due(&self) -> bool {
         self.due
     }
 
-    /// Returns whether there is a motion to be stopped: the arm stands already where one that has sent nothing was to begin.
+    /// Returns whether the current motion has sent a command. Without a command the arm has not
+    /// moved, so no stop is needed.
     pub(super) fn follows_commands(&self) -> bool {
         self.follows_commands
     }
@@ -60,47 +64,47 @@ impl StopLine {
         self.follows_commands = true;
     }
 
-    /// Returns why the arm may not stand still.
+    /// Returns why the arm may still move.
     pub(super) fn trouble(&self) -> Option<StopTrouble> {
         self.trouble
     }
 
-    /// Records that it has been handed to the connection.
+    /// Records that the stop line has been passed to the connection.
     pub(super) fn handle_sent(&mut self) {
         (self.due, self.unanswered) = (false, true);
         self.trouble = self.trouble.filter(|trouble| *trouble != StopTrouble::Unsent);
     }
 
-    /// Records that the controller has taken it.
+    /// Records that the controller has accepted the stop line.
     pub(super) fn handle_accepted(&mut self) {
         (self.unanswered, self.trouble) = (false, None);
     }
 
-    /// Records that the controller has refused it.
+    /// Records that the controller has refused the stop line.
     pub(super) fn handle_refused(&mut self) {
         (self.unanswered, self.trouble) = (false, Some(StopTrouble::Refused));
     }
 
-    /// Records that it, or its answer, was lost, or that the answer is late.
+    /// Records that the stop line or its reply was lost, or that the reply is late.
     pub(super) fn handle_unanswered(&mut self) {
         if std::mem::take(&mut self.unanswered) {
             self.trouble = Some(StopTrouble::Unanswered);
         }
     }
 
-    /// Records that the connection does not take it.
+    /// Records that the connection cannot send the stop line.
     pub(super) fn handle_unsent(&mut self) {
         if self.due {
             self.trouble = Some(StopTrouble::Unsent);
         }
     }
 
-    /// Records that a person asked to stop while there was no connection.
+    /// Records that an operator requested a stop while there was no connection.
     pub(super) fn handle_no_connection(&mut self) {
         self.trouble = Some(StopTrouble::NoConnection);
     }
 
-    /// Records that the connection has ended. A stop line that was due on it is due no more.
+    /// Records that the connection has ended. A due stop line is no longer due.
     pub(super) fn handle_link_down(&mut self) {
         self.handle_unanswered();
         if std::mem::take(&mut self.due) {
@@ -108,7 +112,7 @@ impl StopLine {
         }
     }
 
-    /// Records that motion begins: what the last stop line came to is of the past.
+    /// Records that a motion begins. The result of the last stop line no longer matters.
     pub(super) fn handle_motion(&mut self) {
         (self.trouble, self.follows_commands) = (None, false);
     }
@@ -119,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trouble_lasts_until_the_next_stop_is_accepted() {
+    fn trouble_lasts_until_next_stop_is_accepted() {
         let mut line = StopLine::default();
         line.request();
         line.handle_sent();
@@ -137,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_that_ends_takes_the_stop_line_along() {
+    fn end_of_connection_cancels_due_stop_line() {
         let mut line = StopLine::default();
         line.handle_link_down();
         assert_eq!(line.trouble(), None, "nothing was due");

@@ -1,6 +1,7 @@
 //! One sample of the operator's hand.
 //!
-//! Invariant: its coordinates are finite and its orientation is a unit quaternion, because their types allow nothing else.
+//! Invariant: the coordinates are finite and the orientation is a unit quaternion. Their types
+//! guarantee this.
 
 use std::time::Duration;
 
@@ -8,26 +9,29 @@ use super::input_fault::{ClockCause, InputFault};
 use crate::arm::Gripper;
 use crate::geometry::{Orientation, Position, Transform};
 
-/// Where the hand or the IK wants the tool centre point.
+/// The requested position of the tool centre point, from the hand or from an inverse-kinematics
+/// node.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Target {
     /// The position in `frame`, in metres.
     pub position: Position,
-    /// How the hand is turned, in `frame`, if the sender says.
+    /// The orientation of the hand, in `frame`, if the message contains one.
     pub orientation: Option<Orientation>,
-    /// The frame that the position is in.
+    /// The frame of the position.
     pub frame: Frame,
-    /// When the sender says it was taken, if it says.
+    /// When the sender took the sample, if the message has a stamp.
     pub stamp: Option<Stamp>,
-    /// What the same message wants the gripper to be, if it says. It counts if the target does.
+    /// The gripper value in the same message, if there is one. It counts only if the target is
+    /// good.
     pub gripper: Option<GripperInput>,
-    /// How long it may have waited in this process: if that was stopped or starved, a target looks newer than it is.
+    /// How long the message may have waited in this process. If the process was stopped or got no
+    /// processor time, a target looks newer than it is.
     pub stall: Duration,
-    /// Who published the message, if the middleware tells.
+    /// The publisher of the message, if the middleware reports it.
     pub publisher: Option<PublisherId>,
 }
 
-/// The identity of a publisher in the middleware. A publisher that is started again has another one.
+/// The identity of a publisher in the middleware. A restarted publisher has a new identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublisherId(pub [u8; 16]);
 
@@ -37,10 +41,10 @@ impl Target {
         self.position.coordinates() == [0.0; 3]
     }
 
-    /// Makes a target from coordinates in metres in the tracker's frame.
+    /// Creates a target from coordinates in metres in the tracker's frame.
     ///
     /// # Errors
-    /// [`InputFault::Position`] if the coordinates are no position.
+    /// [`InputFault::Position`] if the coordinates are not a valid position.
     pub fn new(x: f64, y: f64, z: f64, stamp: Option<Stamp>) -> Result<Self, InputFault> {
         let position = Position::new(x, y, z)?;
         let (frame, stall) = (Frame::Tracker, Duration::ZERO);
@@ -48,24 +52,26 @@ impl Target {
     }
 }
 
-/// A sender's stamp together with the reading of the same clock at receipt. Both in nanoseconds of ROS time.
+/// A sender's stamp, and the time on the same clock at receipt. Both are in nanoseconds of ROS
+/// time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// `header.stamp`.
     pub taken: i64,
-    /// The node's ROS clock when the message was received.
+    /// The time on the node's ROS clock when the message arrived.
     pub received: i64,
-    /// Whether that clock is simulated (`use_sim_time`).
+    /// Whether this clock is simulated (`use_sim_time`).
     pub simulated: bool,
 }
 
 impl Stamp {
-    /// Returns how old the sample was at receipt, in nanoseconds; negative if it comes from the future.
+    /// Returns the age of the sample at receipt, in nanoseconds. It is negative if the stamp is in
+    /// the future.
     pub fn age(self) -> i64 {
         self.received.saturating_sub(self.taken)
     }
 
-    /// Returns what makes a stamp as far from the node's clock as this one.
+    /// Returns the likely cause of the difference between this stamp and the node's clock.
     pub fn cause(self) -> ClockCause {
         let ahead = self.age() < 0;
         match (self.age().unsigned_abs() > A_DAY.as_nanos() as u64, self.simulated, ahead) {
@@ -80,39 +86,42 @@ impl Stamp {
 /// One sample of gripper input.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum GripperInput {
-    /// Names the wanted state.
+    /// The requested state.
     Wanted(Gripper),
-    /// How far the fingers are apart, 0 (closed) to 1 (open).
+    /// The distance between the fingers, from 0 (closed) to 1 (open).
     Opening(f64),
 }
 
 impl GripperInput {
-    /// A hand that is not seen: an opening that is no number, and so says nothing.
+    /// The value for a hand that is not visible: an opening that is not a number, so it requests
+    /// nothing.
     pub const UNSEEN: Self = Self::Opening(f64::NAN);
 }
 
 /// The frames that a target can be in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Frame {
-    /// The tracker's own: it is retargeted.
+    /// The tracker's frame. The target is retargeted.
     Tracker,
-    /// The arm's base frame: it is taken as it is.
+    /// The arm's base frame. The target is used without a transform.
     Base,
-    /// Another, and where that is by TF. The position stays in it, because zeros and repetitions are such in the own frame.
+    /// Another frame, with its transform from TF. The position stays in this frame, because the
+    /// checks for zeros and repetitions apply to the untransformed values.
     Transformed(Transform),
 }
 
-/// The names of the frames that targets may be in.
+/// The names of the two known frames of targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frames {
-    /// The tracker's; empty if it has no name.
+    /// The tracker's frame. Empty if it has no name.
     pub tracker: String,
     /// The arm's base frame.
     pub base: String,
 }
 
 impl Frames {
-    /// Returns the frame that a `header.frame_id` names, if it is one of the two. An empty name is the tracker's.
+    /// Returns the frame that `header.frame_id` names. `None` if it is neither of the two. An empty
+    /// name means the tracker's frame.
     pub fn resolve(&self, frame_id: &str) -> Option<Frame> {
         let frame_id = strip_leading_slash(frame_id);
         if frame_id.is_empty() || frame_id == strip_leading_slash(&self.tracker) {
@@ -122,18 +131,19 @@ impl Frames {
         }
     }
 
-    /// Returns why a frame that is neither is refused; `frame_id` fit to print.
+    /// Returns the fault for an unknown frame. `frame_id` must be safe to print.
     pub fn unknown(&self, frame_id: &str) -> InputFault {
         InputFault::UnknownFrame { frame_id: frame_id.into(), base: self.base.as_str().into() }
     }
 }
 
-/// Returns the name of a frame without the slash that old senders put first, as tf2 takes it.
+/// Returns the name of a frame without the leading slash that old senders add. tf2 treats names in
+/// the same way.
 pub fn strip_leading_slash(frame_id: &str) -> &str {
     frame_id.strip_prefix('/').unwrap_or(frame_id)
 }
 
-/// Clocks of two machines that are only not synchronised are closer together than that.
+/// Clocks of two machines that are merely not synchronised differ by less than this.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
@@ -141,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_the_trackers_or_the_bases_or_is_refused_with_its_name() {
+    fn frame_is_resolved_or_refused_with_its_name() {
         let frames = Frames { tracker: "camera".into(), base: "arm_base".into() };
         assert_eq!(frames.resolve("camera"), Some(Frame::Tracker));
         assert_eq!(frames.resolve(""), Some(Frame::Tracker));
@@ -154,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn clocks_a_day_apart_are_clocks_of_different_kinds() {
+    fn large_clock_difference_means_different_clock_kinds() {
         const SECOND: i64 = 1_000_000_000;
         let cause = |taken: i64, received: i64, simulated| {
             Stamp { taken: taken * SECOND, received: received * SECOND, simulated }.cause()
         };
         let (wall, yesterday) = (1_795_767_257, 1_795_767_257 - 100_000);
         assert_eq!(cause(wall, 100, true), ClockCause::SenderOnSystemTime);
-        // A recording that is played again has the clock of its day.
+        // A recording that is played back has the clock of the day of its recording.
         assert_eq!(cause(wall, yesterday, true), ClockCause::SenderOnSystemTime);
         assert_eq!(cause(100, wall, false), ClockCause::SenderOnSimulatedTime);
         assert_eq!(cause(yesterday, wall, false), ClockCause::SenderOnSimulatedTime);

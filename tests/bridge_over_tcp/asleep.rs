@@ -1,4 +1,4 @@
-//! A laptop that sleeps in mid-motion.
+//! A laptop that sleeps during motion.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use aether_sim::{ArmSim, ArmSimConfig};
 
 use super::scene::Scene;
 
-/// The time that the computer has slept, as a test wants it.
+/// Clocks that show how long the computer has slept, as set by the test.
 #[derive(Clone, Default)]
 struct Slept(Arc<Mutex<Duration>>);
 
@@ -22,7 +22,7 @@ impl SleepClocks for Slept {
 }
 
 #[tokio::test]
-async fn laptop_that_slept_holds_connects_anew_and_settles() {
+async fn after_a_sleep_bridge_holds_reconnects_and_settles() {
     let sim = ArmSim::start(ArmSimConfig { report_state: true, ..ArmSimConfig::default() }).await.unwrap();
     let slept = Slept::default();
     let settle = ("teleop.settle_time", Value::Real(0.5));
@@ -37,7 +37,7 @@ async fn laptop_that_slept_holds_connects_anew_and_settles() {
     scene.until("settling", |status| status.reason.contains("waiting until targets have been good")).await;
     scene.tracking().await;
     assert_eq!(sim.record().connections.len(), 2);
-    // While the hand is away, its absence lasts for the time asleep too.
+    // While the hand is away, the time asleep counts as absence, too.
     scene.move_hand(None);
     *slept.0.lock().unwrap() += Duration::from_secs(300);
     let status = scene.until("disarmed", |status| status.motion == Motion::Disarmed).await;

@@ -1,4 +1,4 @@
-//! A person's stop while the reader of the log or of the topics has stopped reading.
+//! The operator's stop while the reader of the log or of the topics does not read.
 #![allow(clippy::disallowed_methods)] // the hand's pace
 
 use std::io::{BufRead, BufReader, Write};
@@ -20,7 +20,7 @@ use tracing::{Dispatch, Event, Metadata, Subscriber};
 use super::memory::OK;
 use super::scene::PATIENCE;
 
-/// A reader that stops reading when it is shut: who publishes or logs waits until it is opened.
+/// A reader that can stop reading. While the gate is shut, a thread that publishes or logs waits.
 struct Gate {
     is_shut: AtomicBool,
     waiting: Sender<()>,
@@ -72,7 +72,7 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-/// Accepts everything that a bridge sends, and passes on each line.
+/// Replies to every line of a bridge, and passes on each line.
 fn accept_lines(listener: &TcpListener, lines: &Sender<String>) {
     let (mut stream, _) = listener.accept().unwrap();
     for line in BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok) {
@@ -86,7 +86,8 @@ fn gate() -> (Arc<Gate>, Receiver<()>, Sender<()>) {
     (Arc::new(Gate { is_shut: AtomicBool::new(false), waiting, opened: Mutex::new(opened) }), waits, open)
 }
 
-/// Runs a bridge that follows a hand, shuts one gate until a thread waits at it, and then stops.
+/// Runs a bridge that follows a hand, shuts one gate until a thread waits at it, and then stops the
+/// bridge.
 fn assert_stop_gets_through(
     topics: Arc<Gate>,
     log: Arc<Gate>,
@@ -132,7 +133,7 @@ fn assert_stop_gets_through(
         let stop = scope.spawn(move || logging(&|| bridge.stop()));
         let stop_line = std::iter::from_fn(|| line().ok()).find(|line| line.contains("stop"));
         let is_answered = stop.is_finished();
-        // All threads end, whatever came of it.
+        // All threads end, whatever the result is.
         shut.is_shut.store(false, Ordering::SeqCst);
         over.store(true, Ordering::SeqCst);
         drop(open);
@@ -144,13 +145,13 @@ fn assert_stop_gets_through(
 }
 
 #[test]
-fn a_stop_is_sent_while_the_log_blocks() {
+fn stop_is_sent_while_the_log_blocks() {
     let ((topics, ..), (log, waits, open)) = (gate(), gate());
     assert_stop_gets_through(topics, Arc::clone(&log), &log, &waits, open);
 }
 
 #[test]
-fn a_stop_is_sent_while_the_topics_block() {
+fn stop_is_sent_while_the_topics_block() {
     let ((topics, waits, open), (log, ..)) = (gate(), gate());
     assert_stop_gets_through(Arc::clone(&topics), log, &topics, &waits, open);
 }

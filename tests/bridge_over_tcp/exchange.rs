@@ -1,4 +1,4 @@
-//! What goes to and fro: against the simulated controller, and against worse ones.
+//! Commands and replies with the simulated controller, and with controllers that misbehave.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use tokio::time::timeout;
 
 use super::scene::{PATIENCE, Scene};
 
-/// A controller whose judge finds nothing wrong, whatever it does.
-struct Judged(ArmSim);
+/// A simulated controller whose monitor must find no violation.
+struct Monitored(ArmSim);
 
-impl Deref for Judged {
+impl Deref for Monitored {
     type Target = ArmSim;
 
     fn deref(&self) -> &ArmSim {
@@ -24,29 +24,29 @@ impl Deref for Judged {
     }
 }
 
-impl Drop for Judged {
+impl Drop for Monitored {
     fn drop(&mut self) {
         assert!(std::thread::panicking() || self.0.record().counts.violations == 0, "see its events");
     }
 }
 
-async fn sim() -> Judged {
+async fn sim() -> Monitored {
     judged(&[]).await
 }
 
-async fn judged(settings: &[&str]) -> Judged {
+async fn judged(settings: &[&str]) -> Monitored {
     let asking = ["link.heartbeat.period:=60.0"];
     let settings: Vec<_> = asking.iter().chain(settings).map(|setting| setting.parse().unwrap()).collect();
     let monitor = Some(Rules::default().with(&settings).unwrap());
     let config = ArmSimConfig { monitor, report_state: true, ..ArmSimConfig::default() };
-    Judged(ArmSim::start(config).await.unwrap())
+    Monitored(ArmSim::start(config).await.unwrap())
 }
 
 const HERE: [f64; 3] = [0.2, 0.0, 0.2];
 const THERE: [f64; 3] = [0.22, 0.01, 0.21];
 
 #[tokio::test]
-async fn a_target_becomes_commands_that_are_acknowledged() {
+async fn target_becomes_acknowledged_commands() {
     let sim = sim().await;
     let mut scene = Scene::start_asking(sim.local_addr().port(), &[]);
     scene.move_hand(Some(THERE));
@@ -61,13 +61,13 @@ async fn a_target_becomes_commands_that_are_acknowledged() {
         scene.until("answered", |status| status.sent > 3 && status.sent == status.acknowledged).await;
     assert_eq!((status.state, status.rejected, status.dropped_input), (LinkState::Connected, 0, 0));
     assert!(status.round_trips.last > Duration::ZERO);
-    let heard = scene.heard.lock().unwrap();
-    let numbers: Vec<_> = heard.commands.iter().map(|command| command.seq).collect();
+    let observed = scene.observed.lock().unwrap();
+    let numbers: Vec<_> = observed.commands.iter().map(|command| command.seq).collect();
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
 }
 
 #[tokio::test]
-async fn a_slow_controller_sets_the_pace_and_gets_the_newest_target() {
+async fn slow_controller_receives_only_the_newest_target() {
     let sim = sim().await;
     sim.set_fault(Some(Fault::Delay(Duration::from_millis(100))));
     let mut scene =
@@ -77,13 +77,13 @@ async fn a_slow_controller_sets_the_pace_and_gets_the_newest_target() {
     let status = scene.until("coalescing", |status| status.coalesced > 20).await;
     let record = sim.record();
     assert_eq!(record.connections[0].most_unanswered, 1, "a command was sent before the last was answered");
-    // The hand moves at 100 Hz, the controller answers 10 times a second: the rest is dropped, not queued.
+    // The hand moves at 100 Hz, and the controller replies 10 times a second. The other targets are
+    // discarded, not queued.
     assert!(status.coalesced > 3 * status.sent, "{status:?}");
 }
 
 #[tokio::test]
-async fn after_a_restart_nothing_is_replayed_and_motion_begins_with_an_approach_from_the_acknowledged_position()
- {
+async fn motion_after_a_restart_begins_with_an_approach() {
     let sim = sim().await;
     let mut scene = Scene::start_asking(sim.local_addr().port(), &[]);
     scene.move_hand(Some(HERE));
@@ -92,8 +92,8 @@ async fn after_a_restart_nothing_is_replayed_and_motion_begins_with_an_approach_
     let status = scene.until("held", |status| status.motion == Motion::Holding).await;
     assert!(status.reason.starts_with("holding: no connection to the controller: "), "{}", status.reason);
     scene.until("backing off", |status| status.state == LinkState::Backoff).await;
-    let acknowledged = scene.heard.lock().unwrap().commands.last().unwrap().planned.command.position;
-    let sent_before = scene.heard.lock().unwrap().commands.len();
+    let acknowledged = scene.observed.lock().unwrap().commands.last().unwrap().planned.command.position;
+    let sent_before = scene.observed.lock().unwrap().commands.len();
     scene.move_hand(Some([-0.2, 0.2, 0.1]));
     sim.restart().await.unwrap();
     scene.until("approaching", |status| status.motion == Motion::Approach).await;
@@ -105,12 +105,12 @@ async fn after_a_restart_nothing_is_replayed_and_motion_begins_with_an_approach_
         commands.windows(2).all(|pair| pair[0].position.distance(pair[1].position) < 0.02),
         "{commands:?}"
     );
-    let heard = scene.heard.lock().unwrap();
-    assert!(heard.commands[sent_before].planned.kind == CommandKind::Approach);
+    let observed = scene.observed.lock().unwrap();
+    assert!(observed.commands[sent_before].planned.kind == CommandKind::Approach);
 }
 
 #[tokio::test]
-async fn silence_is_noticed_motion_holds_and_a_late_reply_makes_it_good_again() {
+async fn motion_holds_until_a_late_reply_arrives() {
     let sim = sim().await;
     let mut scene = Scene::start_asking(sim.local_addr().port(), &[("link.timeout", Value::Real(60.0))]);
     scene.move_hand(Some(HERE));
@@ -125,11 +125,11 @@ async fn silence_is_noticed_motion_holds_and_a_late_reply_makes_it_good_again() 
     sim.set_fault(None);
     scene.until("connected again", |status| status.state == LinkState::Connected).await;
     scene.tracking().await;
-    assert_eq!(sim.record().connections.len(), 1, "it was the same connection all the time");
+    assert_eq!(sim.record().connections.len(), 1, "the connection was replaced");
 }
 
 #[tokio::test]
-async fn a_controller_that_stays_silent_is_given_up_and_connected_to_anew() {
+async fn silent_controller_is_dropped_and_connected_again() {
     let sim = sim().await;
     let mut scene = Scene::start_asking(
         sim.local_addr().port(),
@@ -145,23 +145,23 @@ async fn a_controller_that_stays_silent_is_given_up_and_connected_to_anew() {
 }
 
 #[tokio::test]
-async fn replies_split_into_bytes_and_merged_into_segments_are_understood() {
+async fn split_and_merged_replies_are_understood() {
     for (fault, window) in [(Fault::Split, 1), (Fault::Merge(2), 2)] {
         let sim = judged(&[&format!("link.max_in_flight:={window}")]).await;
         sim.set_fault(Some(fault));
         let settings =
             [("link.max_in_flight", Value::Integer(window)), ("teleop.command_rate", Value::Integer(0))];
-        // A question would wait for the second line, with whose reply its own is merged.
+        // A position request would wait for the second line, because the two replies are merged.
         let mut scene = Scene::start(sim.local_addr().port(), &settings);
         scene.move_hand(Some(HERE));
         let status = scene.until("answered", |status| status.acknowledged > 20).await;
         assert_eq!(status.last_error, "");
-        assert_eq!(scene.heard.lock().unwrap().link_states.last(), Some(&LinkState::Connected));
+        assert_eq!(scene.observed.lock().unwrap().link_states.last(), Some(&LinkState::Connected));
     }
 }
 
 #[tokio::test]
-async fn a_reset_in_the_middle_of_a_reply_ends_that_connection_only() {
+async fn reset_during_a_reply_ends_only_that_connection() {
     let sim = sim().await;
     let mut scene = Scene::start_asking(sim.local_addr().port(), &[]);
     scene.move_hand(Some(HERE));
@@ -174,13 +174,13 @@ async fn a_reset_in_the_middle_of_a_reply_ends_that_connection_only() {
 }
 
 #[tokio::test]
-async fn a_run_of_error_replies_holds_motion_and_the_controller_s_recovery_ends_the_hold() {
+async fn error_replies_hold_motion_until_controller_recovers() {
     let sim = sim().await;
     let mut scene = Scene::start_asking(sim.local_addr().port(), &[]);
     scene.move_hand(Some(HERE));
     scene.tracking().await;
     sim.set_fault(Some(Fault::Error("joint 3 too hot".into())));
-    let refused = "holding: the controller refused 5 commands in a row, lastly with 'joint 3 too hot'";
+    let refused = "holding: the controller refused 5 commands in a row, last reply: 'joint 3 too hot'";
     let status = scene.until("held", |status| status.reason == refused).await;
     assert_eq!(status.motion, Motion::Holding);
     sim.set_fault(None);
@@ -188,15 +188,15 @@ async fn a_run_of_error_replies_holds_motion_and_the_controller_s_recovery_ends_
 }
 
 #[tokio::test]
-async fn a_stop_is_the_last_word_until_a_person_says_otherwise() {
+async fn stop_holds_until_the_operator_arms() {
     let sim = sim().await;
     let mut scene = Scene::start_asking(sim.local_addr().port(), &[]);
     scene.move_hand(Some(HERE));
     scene.tracking().await;
     scene.bridge.stop();
-    let sent = scene.heard.lock().unwrap().commands.len();
+    let sent = scene.observed.lock().unwrap().commands.len();
     assert!(scene.bridge.set_armed(true).is_err());
-    // Two more statuses, half a second apart, while the hand goes on
+    // Two more statuses, half a second apart, while the hand moves.
     let stopped = scene.until("stopped", |status| status.motion == Motion::Stopped).await;
     scene.news.mark_unchanged();
     scene.news.changed().await.unwrap();
@@ -204,20 +204,20 @@ async fn a_stop_is_the_last_word_until_a_person_says_otherwise() {
     assert!(scene.bridge.reset().starts_with("stop released"));
     scene.news.mark_unchanged();
     scene.news.changed().await.unwrap();
-    assert_eq!(scene.heard.lock().unwrap().commands.len(), sent, "a reset moves nothing by itself");
+    assert_eq!(scene.observed.lock().unwrap().commands.len(), sent, "a reset moves nothing by itself");
     scene.bridge.set_armed(true).unwrap();
     scene.tracking().await;
-    assert!(scene.heard.lock().unwrap().commands[sent].planned.kind == CommandKind::Approach);
+    assert!(scene.observed.lock().unwrap().commands[sent].planned.kind == CommandKind::Approach);
 }
 
 #[tokio::test]
-async fn the_end_sends_nothing_more_closes_the_connection_and_says_so() {
+async fn shutdown_stops_commands_and_closes_the_connection() {
     let sim = sim().await;
     let mut scene = Scene::start_asking(sim.local_addr().port(), &[]);
     scene.move_hand(Some(HERE));
     scene.tracking().await;
     scene.shut_down().await;
-    let sent = scene.heard.lock().unwrap().commands.len() as u64;
+    let sent = scene.observed.lock().unwrap().commands.len() as u64;
     scene.bridge.handle_target(Target::new(0.1, 0.1, 0.1, None));
     assert!(scene.bridge.set_armed(true).is_err());
     let record = sim.wait_for(|record| record.connections[0].ended.is_some()).await;
@@ -229,7 +229,7 @@ async fn the_end_sends_nothing_more_closes_the_connection_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_peer_that_never_reads_neither_blocks_the_hand_nor_gets_a_queue() {
+async fn peer_that_never_reads_gets_no_queue() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     socket2::SockRef::from(&listener).set_recv_buffer_size(2048).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -240,13 +240,13 @@ async fn a_peer_that_never_reads_neither_blocks_the_hand_nor_gets_a_queue() {
             ("teleop.command_rate", Value::Integer(0)),
             ("link.reply_timeout", Value::Real(0.1)),
             ("link.timeout", Value::Real(0.3)),
-            ("link.tcp_user_timeout", Value::Real(60.0)), // or the kernel would be first to notice
+            ("link.tcp_user_timeout", Value::Real(60.0)), // otherwise the kernel would detect it first
         ],
     );
-    let (_deaf, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+    let (_unread, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
     scene.move_hand(Some(HERE));
     scene.tracking().await;
-    // A burst fills whatever the kernels hold; each call returns.
+    // A burst fills the buffers of the kernel. Each call returns.
     for i in 0..20_000 {
         let x = 0.2 + f64::from(i % 10) * 1e-4;
         scene.bridge.handle_target(Target::new(x, 0.0, 0.2, None));
@@ -257,7 +257,8 @@ async fn a_peer_that_never_reads_neither_blocks_the_hand_nor_gets_a_queue() {
     assert!(status.sent < 5_000, "{} commands were queued in buffers", status.sent);
 }
 
-/// A scene whose controller has stopped reading in mid-motion, until no further command fits; and its connection.
+/// Returns a scene whose controller has stopped reading during motion, when no further command
+/// fits; and its connection.
 async fn with_a_full_window() -> (Scene, TcpStream) {
     let settings = [
         ("link.expect_reply", Value::Boolean(false)),
@@ -276,7 +277,7 @@ async fn with_a_full_window() -> (Scene, TcpStream) {
             let x = 0.2 + f64::from(i % 10) * 1e-4;
             scene.bridge.handle_target(Target::new(x, 0.0, 0.2, None));
         }
-        // Where a line went out in part, the connection is given up.
+        // If a line was sent only in part, the connection is dropped. Try again.
         if scene.next_status().await.state != LinkState::Backoff {
             return (scene, stream);
         }
@@ -284,40 +285,40 @@ async fn with_a_full_window() -> (Scene, TcpStream) {
 }
 
 #[tokio::test]
-async fn a_peer_that_reads_again_is_written_to_again_on_the_same_connection() {
+async fn peer_that_reads_again_keeps_its_connection() {
     let (scene, mut stream) = with_a_full_window().await;
-    let before = scene.told();
+    let before = scene.command_count();
     let again = async {
-        while scene.told() == before {
-            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0, "it was given up");
+        while scene.command_count() == before {
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0, "the connection was dropped");
         }
     };
-    timeout(PATIENCE, again).await.expect("nothing was written any more");
+    timeout(PATIENCE, again).await.expect("no command was sent after that");
 }
 
 #[tokio::test]
-async fn what_waited_for_room_is_not_sent_once_the_hand_is_gone() {
+async fn waiting_command_is_discarded_without_hand() {
     let (mut scene, mut stream) = with_a_full_window().await;
     scene.move_hand(None);
     scene.until("without a hand", |status| status.input_fault.starts_with("no new target")).await;
-    let before = scene.told();
-    // The window opens, and a while later the connection ends.
-    let heard = tokio::spawn(async move {
-        let mut heard = Vec::new();
-        stream.read_to_end(&mut heard).await.map(|_| heard)
+    let before = scene.command_count();
+    // The window opens, and the connection ends later.
+    let received = tokio::spawn(async move {
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).await.map(|_| received)
     });
     for _ in 0..2 {
         scene.next_status().await;
     }
     scene.bridge.reconnect();
-    let heard = timeout(PATIENCE, heard).await.expect("the connection goes on").unwrap().unwrap();
-    assert_eq!(scene.told(), before, "it was told long after the hand had gone");
-    let lines = heard.split(|byte| *byte == b'\n').count() - 1;
-    assert_eq!(lines, before, "it was sent long after the hand had gone");
+    let received = timeout(PATIENCE, received).await.expect("the connection did not end").unwrap().unwrap();
+    assert_eq!(scene.command_count(), before, "a command was published long after the hand had gone");
+    let lines = received.split(|byte| *byte == b'\n').count() - 1;
+    assert_eq!(lines, before, "a command was sent long after the hand had gone");
 }
 
-/// A controller that says `line` for every line it hears.
-async fn parrot(line: &'static str) -> u16 {
+/// Starts a controller that sends `line` for every line that it receives.
+async fn constant_reply(line: &'static str) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -332,8 +333,8 @@ async fn parrot(line: &'static str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_controller_that_ends_its_replies_by_their_last_brace_works() {
-    let port = parrot(r#"{"status": "ok", "message": "Command received"}"#).await;
+async fn replies_without_newline_work() {
+    let port = constant_reply(r#"{"status": "ok", "message": "Command received"}"#).await;
     let mut scene = Scene::start(port, &[]);
     scene.move_hand(Some(HERE));
     let status = scene.until("answered", |status| status.acknowledged > 20).await;
@@ -341,8 +342,8 @@ async fn a_controller_that_ends_its_replies_by_their_last_brace_works() {
 }
 
 #[tokio::test]
-async fn what_is_no_reply_ends_the_connection_only_where_replies_are_expected() {
-    let port = parrot("hello\n").await;
+async fn invalid_input_matters_only_if_replies_are_expected() {
+    let port = constant_reply("hello\n").await;
     let mut scene = Scene::start(port, &[]);
     scene.move_hand(Some(HERE));
     let status = scene.until("lost", |status| status.state == LinkState::Backoff).await;
@@ -355,7 +356,7 @@ async fn what_is_no_reply_ends_the_connection_only_where_replies_are_expected() 
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_resolve_and_a_reconnect_on_request_are_told() {
+async fn status_shows_unresolved_name_and_requested_reconnect() {
     let mut scene = Scene::start(5000, &[("link.host", Value::Text("no-such-host.invalid".into()))]);
     let status = scene.until("failed", |status| status.state == LinkState::Backoff).await;
     assert!(status.last_error.contains("'no-such-host.invalid'"), "{}", status.last_error);
@@ -373,19 +374,19 @@ async fn a_name_that_does_not_resolve_and_a_reconnect_on_request_are_told() {
 }
 
 #[tokio::test]
-async fn what_the_controller_reports_is_told_and_is_where_the_first_approach_starts() {
+async fn reported_state_is_published() {
     let config = ArmSimConfig { report_state: true, ..ArmSimConfig::default() };
     let sim = ArmSim::start(config).await.unwrap();
     let mut scene = Scene::start_asking(sim.local_addr().port(), &[]);
     scene.move_hand(Some(HERE));
     scene.until("answered", |status| status.acknowledged > 3).await;
-    let heard = scene.heard.lock().unwrap();
-    let state = heard.arm_states.last().unwrap();
+    let observed = scene.observed.lock().unwrap();
+    let state = observed.arm_states.last().unwrap();
     assert!(state.position.is_some() && state.gripper.is_some(), "{state:?}");
 }
 
 #[tokio::test]
-async fn a_controller_that_never_stops_talking_keeps_no_deadline_from_being_kept() {
+async fn deadlines_hold_while_controller_sends_without_pause() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let talker = std::thread::spawn(move || {
@@ -403,9 +404,10 @@ async fn a_controller_that_never_stops_talking_keeps_no_deadline_from_being_kept
     talker.join().unwrap();
 }
 
-/// How many commands a controller obeys after a stop request that has read nothing since it was served, or never was.
+/// Returns how many commands a controller obeys after a stop request. It has read nothing since it
+/// accepted the connection, or never accepted it.
 async fn obeyed_after_a_stop(hold: &str, is_served: bool) -> usize {
-    // With the receive buffer that every program gets.
+    // With the default receive buffer.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let settings = [
@@ -427,15 +429,15 @@ async fn obeyed_after_a_stop(hold: &str, is_served: bool) -> usize {
     scene.until("stopped", |status| status.motion == Motion::Stopped).await;
     scene.shut_down().await;
     let stream = served.get_or_insert_with(|| listener.accept().unwrap().0);
-    let mut heard = String::new();
-    std::io::Read::read_to_string(stream, &mut heard).unwrap();
-    assert_eq!(heard.contains("\"stop\""), hold == "stop", "{heard}");
-    heard.lines().filter(|line| line.contains("\"command\"")).count()
+    let mut received = String::new();
+    std::io::Read::read_to_string(stream, &mut received).unwrap();
+    assert_eq!(received.contains("\"stop\""), hold == "stop", "{received}");
+    received.lines().filter(|line| line.contains("\"command\"")).count()
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_stop_is_behind_few_commands_of_a_controller_that_does_not_read() {
+async fn stop_follows_few_commands_if_controller_lags() {
     for hold in ["silent", "stop"] {
         for is_served in [true, false] {
             let obeyed = obeyed_after_a_stop(hold, is_served).await;

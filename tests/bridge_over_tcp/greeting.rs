@@ -1,4 +1,4 @@
-//! Controllers that greet, late or not at all; and replies without their end.
+//! Controllers with a greeting, late or missing; and replies without a newline.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -24,17 +24,17 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     timeout(PATIENCE, listener.accept()).await.expect("the bridge does not connect").unwrap().0
 }
 
-/// The next line that comes, without its newline.
+/// Returns the next line, without its newline.
 async fn line(stream: &mut BufReader<TcpStream>) -> String {
     let mut line = String::new();
-    timeout(PATIENCE, stream.read_line(&mut line)).await.expect("no line came").unwrap();
+    timeout(PATIENCE, stream.read_line(&mut line)).await.expect("no line was received").unwrap();
     line.trim_end().to_owned()
 }
 
-/// Whatever comes until the bridge closes.
+/// Returns all bytes until the bridge closes the connection.
 async fn rest(mut stream: TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("it is never closed");
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("the connection was not closed");
     rest
 }
 
@@ -46,7 +46,7 @@ fn text(text: &str) -> Value {
     Value::Text(text.into())
 }
 
-/// Nothing has come, though the hand has been followed for half a second at least.
+/// Checks that no bytes were sent, although the hand has been followed for at least half a second.
 async fn assert_nothing_sent(scene: &mut Scene, stream: &TcpStream) {
     scene.until("with a hand", |status| status.input_fault.is_empty()).await;
     for _ in 0..2 {
@@ -60,11 +60,11 @@ async fn assert_nothing_sent(scene: &mut Scene, stream: &TcpStream) {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_before_the_greeting_however_late_it_is() {
+async fn nothing_is_sent_before_a_late_greeting() {
     let (listener, port) = listen().await;
     let settings = [
         greets(2),
-        // It bounds connecting, and not the greeting.
+        // This limits connecting, and not the greeting.
         ("link.connect_timeout", Value::Real(0.2)),
         ("link.banner_timeout", Value::Real(600.0)),
         ("link.heartbeat.period", Value::Real(0.01)),
@@ -73,13 +73,13 @@ async fn nothing_is_sent_before_the_greeting_however_late_it_is() {
     let mut scene = Scene::start(port, &settings);
     scene.move_hand(Some(HERE));
     let mut stream = accept(&listener).await;
-    let waiting = |heard: u32| {
-        format!(": waiting for 2 greeting lines of 127.0.0.1:{port} (link.banner_lines), {heard} so far")
+    let waiting = |received: u32| {
+        format!(": waiting for 2 greeting lines of 127.0.0.1:{port} (link.banner_lines), {received} so far")
     };
     let status = scene.until("waiting", |status| status.reason.ends_with(&waiting(0))).await;
     assert_eq!(status.state, LinkState::Connecting);
     assert_nothing_sent(&mut scene, &stream).await;
-    // Whatever its bytes are.
+    // A greeting line may contain any bytes.
     stream.write_all(b"\xff\xfd\x2c\0Gr\xfc\xdf Gott\r\n").await.unwrap();
     scene.until("greeted by half", |status| status.reason.ends_with(&waiting(1))).await;
     scene.bridge.stop();
@@ -97,7 +97,7 @@ async fn nothing_is_sent_before_the_greeting_however_late_it_is() {
 }
 
 #[tokio::test]
-async fn a_greeting_that_does_not_come_is_given_up_by_name() {
+async fn missing_greeting_is_named_in_the_error() {
     let (listener, port) = listen().await;
     let mut scene = Scene::start(port, &[greets(2), ("link.banner_timeout", Value::Real(0.2))]);
     scene.move_hand(Some(HERE));
@@ -106,7 +106,7 @@ async fn a_greeting_that_does_not_come_is_given_up_by_name() {
     let error = "1 of 2 greeting lines have come within link.banner_timeout 0.2 s; \"login: \" was received without the \
                  newline (\\n) that ends a line; set link.banner_lines to";
     let status = scene.until("given up", |status| status.last_error.starts_with(error)).await;
-    assert!(status.reason.contains("link.banner_timeout to more than"), "{}", status.reason);
+    assert!(status.reason.contains("increase link.banner_timeout if"), "{}", status.reason);
     assert_eq!(rest(stream).await, b"", "a command was sent");
     let mut stream = accept(&listener).await;
     stream.write_all(b"ready\n").await.unwrap();
@@ -116,7 +116,7 @@ async fn a_greeting_that_does_not_come_is_given_up_by_name() {
 }
 
 #[tokio::test]
-async fn the_token_follows_the_greeting_and_has_its_own_time() {
+async fn token_follows_greeting_with_its_own_timeout() {
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("token-after-greeting");
     std::fs::write(&path, "sesame\n").unwrap();
     let (listener, port) = listen().await;
@@ -128,19 +128,19 @@ async fn the_token_follows_the_greeting_and_has_its_own_time() {
     ];
     let mut scene = Scene::start(port, &settings);
     scene.move_hand(Some(HERE));
-    let (tell, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
     tokio::spawn(async move {
         loop {
             let mut stream = BufReader::new(accept(&listener).await);
-            // A greeting that comes later than a connection may take.
+            // The greeting comes later than the time limit for connecting.
             tokio::time::sleep(Duration::from_millis(400)).await;
             if stream.write_all(b"ready\n").await.is_ok() {
-                let _ = tell.send(line(&mut stream).await);
+                let _ = sender.send(line(&mut stream).await);
                 while stream.write_all(OK).await.is_ok() && line(&mut stream).await.contains("command") {}
             }
         }
     });
-    let hello = timeout(PATIENCE, heard.recv()).await.expect("no hello came").unwrap();
+    let hello = timeout(PATIENCE, received.recv()).await.expect("no hello was received").unwrap();
     assert_eq!(hello, "{\"type\":\"hello\",\"token\":\"sesame\"}");
     scene.until("welcomed", |status| status.state == LinkState::Connected).await;
     scene.tracking().await;
@@ -148,7 +148,7 @@ async fn the_token_follows_the_greeting_and_has_its_own_time() {
 }
 
 #[tokio::test]
-async fn a_controller_that_dials_in_counts_after_its_greeting() {
+async fn connecting_controller_counts_after_its_greeting() {
     let port = listen().await.1;
     let settings = [
         ("link.transport", text("tcp_server")),
@@ -161,7 +161,7 @@ async fn a_controller_that_dials_in_counts_after_its_greeting() {
     scene.until("listening", |status| status.state == LinkState::Listening).await;
     let silent = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
     let there = silent.local_addr().unwrap();
-    let arriving = format!(": 0 of 1 connected to 127.0.0.1:{port}, 1 more on the way in");
+    let arriving = format!(": 0 of 1 connected to 127.0.0.1:{port}, 1 more connecting");
     scene.until("arriving", |status| status.reason.ends_with(&arriving)).await;
     let refused = format!("{there}: 0 of 1 greeting lines have come within link.banner_timeout 2.0 s");
     let status = scene.until("refused", |status| status.last_error.starts_with(&refused)).await;
@@ -173,7 +173,7 @@ async fn a_controller_that_dials_in_counts_after_its_greeting() {
     assert!(line(&mut BufReader::new(greeter)).await.contains("command"));
 }
 
-/// A controller that answers each line with these bytes.
+/// Starts a controller that replies to each line with these bytes.
 async fn answers(reply: &'static [u8]) -> u16 {
     let (listener, port) = listen().await;
     tokio::spawn(async move {
@@ -187,7 +187,7 @@ async fn answers(reply: &'static [u8]) -> u16 {
 }
 
 #[tokio::test]
-async fn a_reply_without_its_end_is_quoted_and_its_silence_not_blamed() {
+async fn unfinished_reply_is_quoted_in_the_error() {
     let format = || ("wire.format", text("text"));
     for (settings, reply, words) in [
         (vec![format()], &b"OK"[..], "\"OK\" was received without the newline (\\n)"),
@@ -209,9 +209,9 @@ async fn a_reply_without_its_end_is_quoted_and_its_silence_not_blamed() {
 }
 
 #[tokio::test]
-async fn a_datagram_that_is_no_reply_is_quoted() {
+async fn invalid_datagram_is_quoted() {
     for (reply, words) in [
-        (&b"OK"[..], "a datagram was passed over: a line is not a reply"),
+        (&b"OK"[..], "a datagram was ignored: a line is not a reply"),
         (b"{\"status\":\"ok\"}", "a reply has come without \"seq\""),
     ] {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -236,7 +236,7 @@ async fn a_datagram_that_is_no_reply_is_quoted() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_passes_and_a_nul_is_named() {
+async fn byte_order_mark_is_accepted_nul_is_named() {
     let (listener, port) = listen().await;
     let mut scene = Scene::start(port, &[]);
     scene.move_hand(Some(HERE));
@@ -259,7 +259,7 @@ async fn a_byte_order_mark_passes_and_a_nul_is_named() {
 }
 
 #[tokio::test]
-async fn first_words_that_are_no_reply_may_be_a_greeting() {
+async fn invalid_first_input_may_be_a_greeting() {
     let (listener, port) = listen().await;
     let mut scene = Scene::start(port, &[]);
     let mut stream = accept(&listener).await;
@@ -270,6 +270,6 @@ async fn first_words_that_are_no_reply_may_be_a_greeting() {
     let mut stream = BufReader::new(accept(&listener).await);
     line(&mut stream).await;
     stream.write_all(b"Grbl 1.1h ['$' for help]\n").await.unwrap();
-    let late = "; if the controller says this on connecting, set link.banner_lines to the number of lines; if not: write";
+    let late = "; if the controller sends this on connecting, set link.banner_lines to the number of lines; if not: write";
     scene.until("lost again", |status| status.last_error.contains(late)).await;
 }

@@ -1,4 +1,5 @@
-//! A bridge that the system has let wait: in the middle of a write, or one thread longer than the other. In virtual time.
+//! A bridge that the system has suspended: during a write, or one thread longer than the other. In
+//! virtual time.
 #![allow(clippy::disallowed_methods)] // virtual
 use std::time::Duration;
 
@@ -10,17 +11,17 @@ use aether_bridge::teleop::{CommandKind, Motion};
 use super::memory::{advance, following, target};
 
 #[tokio::test(start_paused = true)]
-async fn a_line_that_was_long_on_its_way_out_is_not_followed_as_if_it_had_gone_at_once() {
+async fn steps_stay_limited_after_slow_writes() {
     let settings = [("teleop.command_rate", Value::Integer(0)), ("limits.acceleration", Value::Real(100.0))];
     let (scene, controller) = following(&settings).await;
-    let before = scene.told();
+    let before = scene.command_count();
     assert_eq!(before, controller.written().len());
     for writing in [0, 6, 0, 0, 15, 1, 0, 3, 9, 0].repeat(10) {
         controller.set_writing(writing);
         advance(Duration::from_millis(2));
         target(&scene.bridge, 0.29);
     }
-    let commands = scene.heard.lock().unwrap().commands.clone();
+    let commands = scene.observed.lock().unwrap().commands.clone();
     assert_eq!(commands.len(), before + 100);
     let place = |i: usize| -> Position { commands[i].planned.command.position };
     let mut moved = 0.0;
@@ -33,7 +34,7 @@ async fn a_line_that_was_long_on_its_way_out_is_not_followed_as_if_it_had_gone_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_for_a_reply_counts_from_before_the_line_went() {
+async fn reply_timeout_starts_before_the_write() {
     let (scene, controller) = following(&[("link.reply_timeout", Value::Real(0.5))]).await;
     advance(Duration::from_millis(50));
     controller.set_writing(500);
@@ -43,7 +44,7 @@ async fn the_time_for_a_reply_counts_from_before_the_line_went() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_the_driver_finds_too_late_is_too_late() {
+async fn reply_read_late_by_driver_counts_as_late() {
     let (mut scene, controller) = following(&[("link.reply_timeout", Value::Real(0.5))]).await;
     advance(Duration::from_millis(50));
     controller.set_silent(true);
@@ -51,15 +52,15 @@ async fn a_reply_that_the_driver_finds_too_late_is_too_late() {
     advance(Duration::from_millis(500));
     controller.set_silent(false);
     scene.until("answered", |status| status.sent == status.acknowledged).await;
-    let states = scene.heard.lock().unwrap().link_states.clone();
+    let states = scene.observed.lock().unwrap().link_states.clone();
     assert!(states.ends_with(&[LinkState::Unresponsive, LinkState::Connected]), "{states:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_after_a_gap_is_approached_though_no_timer_has_told_of_the_gap() {
+async fn target_after_a_gap_is_approached_without_timer() {
     let (scene, _controller) = following(&[("input.timeout", Value::Real(0.4))]).await;
     advance(Duration::from_millis(400));
     target(&scene.bridge, 0.201);
-    let last = scene.heard.lock().unwrap().commands.last().copied().unwrap();
+    let last = scene.observed.lock().unwrap().commands.last().copied().unwrap();
     assert_eq!(last.planned.kind, CommandKind::Approach, "{last:?}");
 }

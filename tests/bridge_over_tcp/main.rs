@@ -1,12 +1,12 @@
-//! The whole bridge but ROS, over real sockets.
+//! The whole bridge without ROS, over real sockets.
 
 mod asleep;
 mod blocked;
 mod exchange;
 mod greeting;
-mod heard;
 mod late;
 mod memory;
+mod pending_replies;
 mod requests;
 mod room;
 mod scene;

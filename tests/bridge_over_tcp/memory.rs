@@ -1,4 +1,4 @@
-//! A controller in memory, whose every word and silence a test decides, and a bridge that follows a hand for it.
+//! A controller in memory whose replies the test controls, and a bridge that follows a hand for it.
 #![allow(clippy::disallowed_methods)] // virtual
 
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ use super::scene::Scene;
 pub const STATE: &[u8] = b"{\"type\": \"state\", \"position\": [200.0, 0.0, 200.0]}\n";
 pub const OK: &[u8] = b"{\"status\": \"ok\", \"message\": \"\"}\n";
 
-/// A controller that answers at once, on a network on which writing may take time.
+/// A controller that replies immediately. Writing to it may take time.
 #[derive(Debug, Clone, Default)]
 pub struct Controller(Arc<Mutex<State>>);
 
@@ -28,16 +28,16 @@ pub struct Controller(Arc<Mutex<State>>);
 struct State {
     writing: Duration,
     written: Vec<Written>,
-    /// Keeps to itself what there is to hear.
+    /// Whether its pending input is hidden from the bridge.
     silent: bool,
-    /// Answers nothing.
+    /// Whether it sends no replies.
     mute: bool,
-    /// Says where the arm is, without end.
-    talkative: bool,
-    /// Has left, after what there is to hear.
+    /// Whether it sends states without pause.
+    flooding: bool,
+    /// Whether it has closed the connection, after its pending input.
     left: bool,
-    /// What there is to hear, a read each.
-    words: VecDeque<Vec<u8>>,
+    /// The pending input, one entry for each read.
+    input: VecDeque<Vec<u8>>,
     driver: Option<Waker>,
 }
 
@@ -56,7 +56,7 @@ impl State {
 }
 
 impl Controller {
-    /// Lines take so long on their way out from now on.
+    /// Sets how long each write takes from now on.
     pub fn set_writing(&self, milliseconds: u64) {
         self.0.lock().unwrap().writing = Duration::from_millis(milliseconds);
     }
@@ -71,13 +71,13 @@ impl Controller {
         self.0.lock().unwrap().mute = true;
     }
 
-    pub fn set_talkative(&self) {
-        self.0.lock().unwrap().talkative = true;
+    pub fn set_flooding(&self) {
+        self.0.lock().unwrap().flooding = true;
     }
 
-    pub fn say(&self, words: &[u8]) {
+    pub fn send(&self, bytes: &[u8]) {
         let mut state = self.0.lock().unwrap();
-        state.words.push_back(words.to_vec());
+        state.input.push_back(bytes.to_vec());
         state.wake_driver();
     }
 
@@ -103,7 +103,7 @@ impl Socket for Controller {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.0.lock().unwrap();
         state.driver = Some(cx.waker().clone());
-        let nothing = state.silent || (state.words.is_empty() && !state.left);
+        let nothing = state.silent || (state.input.is_empty() && !state.left);
         if nothing { Poll::Pending } else { Poll::Ready(()) }
     }
 
@@ -113,11 +113,11 @@ impl Socket for Controller {
 
     fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
         let mut state = self.0.lock().unwrap();
-        let words = if state.silent { None } else { state.words.pop_front() };
-        match words.or(state.talkative.then(|| STATE.to_vec())) {
-            Some(words) => {
-                room[..words.len()].copy_from_slice(&words);
-                Ok(words.len())
+        let bytes = if state.silent { None } else { state.input.pop_front() };
+        match bytes.or(state.flooding.then(|| STATE.to_vec())) {
+            Some(bytes) => {
+                room[..bytes.len()].copy_from_slice(&bytes);
+                Ok(bytes.len())
             }
             None if state.left => Ok(0),
             None => Err(io::ErrorKind::WouldBlock.into()),
@@ -130,14 +130,14 @@ impl Socket for Controller {
         advance(state.writing);
         state.written.push(Written { begun, done: Instant::now() });
         if !state.mute {
-            state.words.push_back(OK.to_vec());
+            state.input.push_back(OK.to_vec());
         }
         state.wake_driver();
         Ok(line.len())
     }
 }
 
-/// Time passes, and nobody gets to do anything.
+/// Advances the time without running any task.
 pub fn advance(by: Duration) {
     let _ = pin!(tokio::time::advance(by)).poll(&mut Context::from_waker(Waker::noop()));
 }
@@ -146,7 +146,7 @@ pub fn target(bridge: &Bridge, x: f64) {
     bridge.handle_target(Target::new(x, 0.0, 0.2, None));
 }
 
-/// A bridge that has followed a hand, which is still since then.
+/// Returns a bridge that has followed a hand; the hand is still since then.
 pub async fn following(settings: &[(&str, Value)]) -> (Scene, Controller) {
     let controller = Controller::default();
     let mut scene = Scene::over(controller.clone(), 1, settings);

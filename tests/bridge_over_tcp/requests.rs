@@ -1,5 +1,5 @@
-//! A request to move the arm holds only if it was sent after what it would undo, and after the answer that it would confirm. In
-//! virtual time.
+//! A request to move the arm is valid only if it was sent after the event that it would undo, and
+//! after the response that it would confirm. In virtual time.
 
 use std::time::Duration;
 
@@ -7,39 +7,39 @@ use aether_bridge::app::Bridge;
 
 use super::memory::{advance, following};
 
-/// Why a request is refused that was sent so many milliseconds ago.
-fn refusal(bridge: &Bridge, milliseconds: i64) -> Option<String> {
+/// Returns why a request that was sent this long ago is rejected.
+fn rejection(bridge: &Bridge, milliseconds: i64) -> Option<String> {
     bridge.judge_request(milliseconds * 1_000_000, Duration::ZERO).err().map(|stale| stale.to_string())
 }
 
 #[tokio::test(start_paused = true)]
-async fn request_from_before_a_way_home_is_refused() {
+async fn request_before_a_way_home_is_rejected() {
     let (scene, _controller) = following(&[]).await;
     scene.bridge.go_home().unwrap();
     advance(Duration::from_millis(500));
-    assert!(refusal(&scene.bridge, 501).is_some_and(|refused| refused.contains("before ~/go_home")));
-    assert_eq!(refusal(&scene.bridge, 499), None);
+    assert!(rejection(&scene.bridge, 501).is_some_and(|text| text.contains("before ~/go_home")));
+    assert_eq!(rejection(&scene.bridge, 499), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_way_home_makes_no_request_stale() {
+async fn rejected_way_home_makes_no_request_stale() {
     let (scene, _controller) = following(&[]).await;
     scene.bridge.stop();
     advance(Duration::from_millis(500));
     scene.bridge.go_home().unwrap_err();
-    assert_eq!(refusal(&scene.bridge, 499), None);
+    assert_eq!(rejection(&scene.bridge, 499), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn second_call_from_before_the_first_answer_is_refused() {
+async fn second_call_before_first_response_is_rejected() {
     let (scene, _controller) = following(&[]).await;
-    // The controller does not report where its arm is.
+    // The controller does not report the position of its arm.
     scene.bridge.set_armed(false).unwrap();
     advance(Duration::from_secs(1));
     scene.bridge.set_armed(true).unwrap_err();
     advance(Duration::from_millis(500));
-    let refused = refusal(&scene.bridge, 501).unwrap();
-    assert!(refused.contains("before the answer that says where the arm would go"), "{refused}");
-    assert_eq!(refusal(&scene.bridge, 499), None);
+    let text = rejection(&scene.bridge, 501).unwrap();
+    assert!(text.contains("before the response that shows where the arm would go"), "{text}");
+    assert_eq!(rejection(&scene.bridge, 499), None);
     scene.bridge.set_armed(true).unwrap();
 }

@@ -1,4 +1,4 @@
-//! The whole bridge but ROS, driven over real sockets, and a hand.
+//! The whole bridge without ROS, driven over real sockets, and a hand.
 #![allow(clippy::disallowed_methods)] // the hand's pace
 
 use std::sync::{Arc, Mutex};
@@ -14,60 +14,61 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// For what must happen; how soon is not these tests' business.
+/// The time limit for expected events. These tests do not check how fast they come.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A bridge that is driven, a hand that can be moved, and what the bridge tells.
+/// A running bridge, a hand that can be moved, and the observed events.
 pub struct Scene {
     pub bridge: Bridge,
     pub news: watch::Receiver<Option<Status>>,
-    pub heard: Arc<Mutex<Heard>>,
+    pub observed: Arc<Mutex<Observed>>,
     hand: watch::Sender<Option<[f64; 3]>>,
     tasks: Vec<JoinHandle<()>>,
     end: Option<oneshot::Sender<()>>,
 }
 
 #[derive(Default)]
-pub struct Heard {
+pub struct Observed {
     pub commands: Vec<SentCommand>,
     pub arm_states: Vec<ReportedState>,
     pub link_states: Vec<LinkState>,
 }
 
-struct Ear {
+struct Recorder {
     news: watch::Sender<Option<Status>>,
-    heard: Arc<Mutex<Heard>>,
+    observed: Arc<Mutex<Observed>>,
 }
 
-impl Observer for Ear {
+impl Observer for Recorder {
     fn handle_command(&mut self, command: &SentCommand) {
-        self.heard.lock().unwrap().commands.push(*command);
+        self.observed.lock().unwrap().commands.push(*command);
     }
 
     fn handle_status(&mut self, status: &Status) {
-        let mut heard = self.heard.lock().unwrap();
-        if heard.link_states.last() != Some(&status.state) {
-            heard.link_states.push(status.state);
+        let mut observed = self.observed.lock().unwrap();
+        if observed.link_states.last() != Some(&status.state) {
+            observed.link_states.push(status.state);
         }
         self.news.send_replace(Some(status.clone()));
     }
 
     fn handle_arm_state(&mut self, state: &ReportedState) {
-        self.heard.lock().unwrap().arm_states.push(state.clone());
+        self.observed.lock().unwrap().arm_states.push(state.clone());
     }
 }
 
 impl Scene {
-    /// Starts a bridge to a plain controller, whose arm stands at home.
+    /// Starts a bridge with a controller that does not report positions. The arm is assumed at
+    /// home.
     pub fn start(port: u16, settings: &[(&str, Value)]) -> Self {
         Self::over(System, port, settings)
     }
 
-    /// Starts a bridge to a controller that answers a heartbeat with where its arm is.
+    /// Starts a bridge with a controller that replies to a heartbeat with the position of its arm.
     pub fn start_asking(port: u16, settings: &[(&str, Value)]) -> Self {
         let asking = [
             ("arm.assume_position", Value::Text("none".into())),
-            // The question is the only heartbeat of a test.
+            // A position request is the only heartbeat of a test.
             ("link.heartbeat.period", Value::Real(60.0)),
         ];
         Self::start(port, &[&asking, settings].concat())
@@ -77,16 +78,16 @@ impl Scene {
         Self::with(network, port, settings, Bridge::new)
     }
 
-    /// With clocks that tell of a sleep.
+    /// Starts a bridge with other clocks, which show a sleep.
     pub fn by_clocks(clocks: impl SleepClocks + 'static, port: u16, settings: &[(&str, Value)]) -> Self {
-        Self::with(System, port, settings, |config, ear| Bridge::with_clocks(config, ear, clocks))
+        Self::with(System, port, settings, |config, recorder| Bridge::with_clocks(config, recorder, clocks))
     }
 
     fn with(
         network: impl Network + 'static,
         port: u16,
         settings: &[(&str, Value)],
-        new_bridge: impl FnOnce(&Config, Ear) -> Bridge,
+        new_bridge: impl FnOnce(&Config, Recorder) -> Bridge,
     ) -> Self {
         let own = [
             ("link.port", Value::Integer(port.into())),
@@ -94,9 +95,9 @@ impl Scene {
             ("arm.assume_position", Value::Text("home".into())),
         ];
         let config = Config::new(&Parameters::with(&[&own, settings].concat()).unwrap()).unwrap();
-        let (tell, news) = watch::channel(None);
-        let heard = Arc::new(Mutex::new(Heard::default()));
-        let bridge = new_bridge(&config, Ear { news: tell, heard: Arc::clone(&heard) });
+        let (sender, news) = watch::channel(None);
+        let observed = Arc::new(Mutex::new(Observed::default()));
+        let bridge = new_bridge(&config, Recorder { news: sender, observed: Arc::clone(&observed) });
         let (end, ended) = oneshot::channel::<()>();
         let (hand, mut place) = watch::channel(None::<[f64; 3]>);
         let driver = tokio::spawn({
@@ -116,26 +117,26 @@ impl Scene {
                 }
             }
         });
-        Self { bridge, news, heard, hand, tasks: vec![driver, mover], end: Some(end) }
+        Self { bridge, news, observed, hand, tasks: vec![driver, mover], end: Some(end) }
     }
 
-    /// The next status that fulfils a condition.
+    /// Returns the next status that fulfils the condition.
     pub async fn until(&mut self, what: &str, condition: impl Fn(&Status) -> bool) -> Status {
         let wanted = self.news.wait_for(|status| status.as_ref().is_some_and(&condition));
         let status = timeout(PATIENCE, wanted).await.map(|found| found.unwrap().clone());
         status.unwrap_or_else(|_| panic!("never {what}; last: {:?}", self.news.borrow())).unwrap()
     }
 
-    /// What is told next, in half a second at the latest.
+    /// Returns the next status, which is published within half a second.
     pub async fn next_status(&mut self) -> Status {
         self.news.mark_unchanged();
-        timeout(PATIENCE, self.news.changed()).await.expect("nothing is told").unwrap();
+        timeout(PATIENCE, self.news.changed()).await.expect("no status was published").unwrap();
         self.news.borrow().clone().unwrap()
     }
 
-    /// How many commands the bridge has told of.
-    pub fn told(&self) -> usize {
-        self.heard.lock().unwrap().commands.len()
+    /// Returns how many commands the bridge has published.
+    pub fn command_count(&self) -> usize {
+        self.observed.lock().unwrap().commands.len()
     }
 
     pub fn move_hand(&self, place: Option<[f64; 3]>) {
@@ -149,7 +150,7 @@ impl Scene {
     pub async fn shut_down(&mut self) {
         drop(self.end.take());
         let driver = self.tasks.remove(0);
-        timeout(PATIENCE, driver).await.expect("it never ended").unwrap();
+        timeout(PATIENCE, driver).await.expect("the driver task did not end").unwrap();
     }
 }
 

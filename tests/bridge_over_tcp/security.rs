@@ -1,4 +1,4 @@
-//! Who may speak to whom: tokens and certificates.
+//! Authentication by tokens and certificates.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,8 @@ async fn listen() -> (TcpListener, u16) {
     (listener, port)
 }
 
-/// A controller on one connection: says what `answer` makes of each line, and tells each line.
+/// Serves one connection of a controller: replies with `answer` to each line, and passes on each
+/// line.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     answer: impl Fn(&str) -> &'static str,
@@ -46,27 +47,27 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// A controller that listens, and serves one connection after the other.
+/// Starts a controller that listens, and serves one connection after the other. Returns its lines.
 fn controller(listener: TcpListener, answer: fn(&str) -> &'static str) -> mpsc::UnboundedReceiver<String> {
-    let (lines, heard) = mpsc::unbounded_channel();
+    let (lines, received) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             converse(stream, answer, lines.clone()).await;
         }
     });
-    heard
+    received
 }
 
-async fn next(heard: &mut mpsc::UnboundedReceiver<String>) -> String {
-    timeout(PATIENCE, heard.recv()).await.expect("no line came").unwrap()
+async fn next(received: &mut mpsc::UnboundedReceiver<String>) -> String {
+    timeout(PATIENCE, received.recv()).await.expect("no line was received").unwrap()
 }
 
 fn text(text: impl AsRef<Path>) -> Value {
     Value::Text(text.as_ref().to_str().unwrap().to_owned())
 }
 
-/// A file with a token, which is gone when the test ends.
+/// A file with a token, removed at the end of the test.
 struct TokenFile(PathBuf);
 
 impl TokenFile {
@@ -93,39 +94,39 @@ fn doorkeeper(line: &str) -> &'static str {
 }
 
 #[tokio::test]
-async fn the_token_is_told_first_and_once_and_its_answer_is_awaited() {
-    let token = TokenFile::new("token-told", "sesame\n");
+async fn token_is_sent_once_before_all_commands() {
+    let token = TokenFile::new("token-sent", "sesame\n");
     let (listener, port) = listen().await;
-    let mut heard = controller(listener, doorkeeper);
+    let mut received = controller(listener, doorkeeper);
     let mut scene = Scene::start(port, &[("link.auth.token_file", text(&token.0))]);
     scene.move_hand(Some(HERE));
-    assert_eq!(next(&mut heard).await, "{\"type\":\"hello\",\"token\":\"sesame\"}\n");
+    assert_eq!(next(&mut received).await, "{\"type\":\"hello\",\"token\":\"sesame\"}\n");
     for _ in 0..3 {
-        assert!(next(&mut heard).await.starts_with("{\"type\":\"command\""));
+        assert!(next(&mut received).await.starts_with("{\"type\":\"command\""));
     }
     scene.tracking().await;
     let status = scene.until("answered", |status| status.acknowledged > 5).await;
-    assert_eq!(status.rejected, 0, "the hello is no command");
+    assert_eq!(status.rejected, 0, "the hello does not count as a command");
 }
 
 #[tokio::test]
-async fn a_refused_token_is_told_and_no_command_follows_until_there_is_another() {
+async fn rejected_token_prevents_commands_until_it_changes() {
     let token = TokenFile::new("token-refused", "open up");
     let (listener, port) = listen().await;
-    let mut heard = controller(listener, doorkeeper);
+    let mut received = controller(listener, doorkeeper);
     let mut scene = Scene::start(port, &[("link.auth.token_file", text(&token.0))]);
     scene.move_hand(Some(HERE));
     let refused = "the controller refused the token of link.auth.token_file: 'who are you?'";
     scene.until("refused", |status| status.last_error == refused && status.state == LinkState::Backoff).await;
-    assert_eq!(next(&mut heard).await, "{\"type\":\"hello\",\"token\":\"open up\"}\n");
+    assert_eq!(next(&mut received).await, "{\"type\":\"hello\",\"token\":\"open up\"}\n");
     std::fs::write(&token.0, "sesame").unwrap();
     scene.tracking().await;
-    while !next(&mut heard).await.contains("sesame") {}
-    assert!(next(&mut heard).await.contains("command"));
+    while !next(&mut received).await.contains("sesame") {}
+    assert!(next(&mut received).await.contains("command"));
 }
 
 #[tokio::test]
-async fn a_hello_without_an_answer_or_a_token_is_told_by_name() {
+async fn error_names_missing_hello_reply_or_token() {
     let (listener, port) = listen().await;
     let silent = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -134,9 +135,9 @@ async fn a_hello_without_an_answer_or_a_token_is_told_by_name() {
     let token = TokenFile::new("token-silence", "sesame");
     let file = ("link.auth.token_file", text(&token.0));
     let mut scene = Scene::start(port, &[file.clone(), ("link.connect_timeout", Value::Real(0.2))]);
-    let silence = "the controller has not answered the hello within link.connect_timeout 0.2 s; if it wants none, leave";
+    let silence = "the controller has not answered the hello within link.connect_timeout 0.2 s; if it expects no hello, leave";
     scene.until("silent", |status| status.last_error.starts_with(silence)).await;
-    timeout(PATIENCE, silent).await.expect("its connection was never given up").unwrap();
+    timeout(PATIENCE, silent).await.expect("its connection was never dropped").unwrap();
 
     std::fs::write(&token.0, "\n").unwrap();
     let (_listener, port) = listen().await;
@@ -151,7 +152,7 @@ async fn a_hello_without_an_answer_or_a_token_is_told_by_name() {
 }
 
 #[tokio::test]
-async fn controllers_that_never_answer_are_told_the_token_too() {
+async fn token_is_sent_without_expected_replies() {
     let token = TokenFile::new("token-mute", "sesame");
     let (listener, port) = listen().await;
     let mut scene = Scene::start(
@@ -162,54 +163,54 @@ async fn controllers_that_never_answer_are_told_the_token_too() {
     let (stream, _) = listener.accept().await.unwrap();
     let mut lines = BufReader::new(stream).lines();
     let mut line =
-        async || timeout(PATIENCE, lines.next_line()).await.expect("no line came").unwrap().unwrap();
+        async || timeout(PATIENCE, lines.next_line()).await.expect("no line was received").unwrap().unwrap();
     assert!(line().await.contains("sesame"));
     assert!(line().await.contains("command"));
     scene.tracking().await;
 }
 
 #[tokio::test]
-async fn what_comes_together_with_the_answer_to_the_hello_is_heard() {
+async fn state_after_the_hello_reply_is_read() {
     let token = TokenFile::new("token-early", "sesame");
     let (listener, port) = listen().await;
     const WELCOME: &str = "{\"status\":\"ok\"}\n{\"type\":\"state\",\"position\":[210.0,0.0,200.0]}";
-    let _heard = controller(listener, |_| WELCOME);
+    let _received = controller(listener, |_| WELCOME);
     let settings = [("link.auth.token_file", text(&token.0)), ("wire.accept_state", Value::Boolean(true))];
     let mut scene = Scene::start(port, &settings);
     scene.until("connected", |status| status.state == LinkState::Connected).await;
-    // Nothing else comes that would have it looked at.
-    let told = async {
-        while scene.heard.lock().unwrap().arm_states.is_empty() {
+    // No later input wakes the driver task.
+    let reported = async {
+        while scene.observed.lock().unwrap().arm_states.is_empty() {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, told).await.expect("the state was passed over");
+    timeout(PATIENCE, reported).await.expect("the state was not published");
 }
 
 #[tokio::test]
-async fn the_answer_to_the_hello_tells_where_the_arm_is() {
+async fn hello_reply_contains_the_arm_position() {
     const BEFORE: &str = "{\"type\":\"state\",\"position\":[210.0,0.0,200.0]}\n{\"status\":\"ok\"}";
     const WITH_IT: &str = "{\"status\":\"ok\",\"position\":[210.0,0.0,200.0]}";
     let answers: [fn(&str) -> &'static str; 2] = [|_| BEFORE, |_| WITH_IT];
     for answer in answers {
         let token = TokenFile::new("token-place", "sesame");
         let (listener, port) = listen().await;
-        let _heard = controller(listener, answer);
+        let _received = controller(listener, answer);
         let settings =
             [("link.auth.token_file", text(&token.0)), ("wire.accept_state", Value::Boolean(true))];
         let mut scene = Scene::start(port, &settings);
         scene.until("connected", |status| status.state == LinkState::Connected).await;
-        let told = async {
-            while scene.heard.lock().unwrap().arm_states.is_empty() {
+        let reported = async {
+            while scene.observed.lock().unwrap().arm_states.is_empty() {
                 tokio::task::yield_now().await;
             }
         };
-        timeout(PATIENCE, told).await.expect("the position was passed over");
+        timeout(PATIENCE, reported).await.expect("the position was not published");
     }
 }
 
 #[tokio::test]
-async fn who_is_welcomed_late_does_not_send_where_the_hand_was_before() {
+async fn late_hello_reply_sends_no_old_target() {
     let token = TokenFile::new("token-late", "sesame");
     let (listener, port) = listen().await;
     let settings = [("link.auth.token_file", text(&token.0)), ("link.connect_timeout", Value::Real(60.0))];
@@ -227,16 +228,16 @@ async fn who_is_welcomed_late_does_not_send_where_the_hand_was_before() {
         scene.next_status().await;
     }
     scene.shut_down().await;
-    assert_eq!(end_of(stream).await, b"", "it was told a command");
+    assert_eq!(end_of(stream).await, b"", "the controller received a command");
 }
 
-/// A port that was free a moment ago, for the bridge to listen on.
+/// Returns a port that was free a moment ago, for the bridge to listen on.
 async fn free_port() -> u16 {
     listen().await.1
 }
 
-async fn dial(port: u16) -> TcpStream {
-    let dialling = async {
+async fn connect(port: u16) -> TcpStream {
+    let connecting = async {
         loop {
             match TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
                 Ok(stream) => return stream,
@@ -244,11 +245,11 @@ async fn dial(port: u16) -> TcpStream {
             }
         }
     };
-    timeout(PATIENCE, dialling).await.expect("nobody listened")
+    timeout(PATIENCE, connecting).await.expect("no bridge listened")
 }
 
 #[tokio::test]
-async fn who_dials_in_is_told_the_token_and_counts_once_it_has_taken_it() {
+async fn connecting_controller_counts_after_accepting_the_token() {
     let token = TokenFile::new("token-server", "sesame");
     let port = free_port().await;
     let mut scene = Scene::start(
@@ -256,14 +257,14 @@ async fn who_dials_in_is_told_the_token_and_counts_once_it_has_taken_it() {
         &[("link.transport", Value::Text("tcp_server".into())), ("link.auth.token_file", text(&token.0))],
     );
     scene.move_hand(Some(HERE));
-    // This one never answers, and keeps nobody else out.
-    let _silent = dial(port).await;
-    let (lines, mut heard) = mpsc::unbounded_channel();
-    let stream = dial(port).await;
+    // This controller never replies, and must not block the others.
+    let _silent = connect(port).await;
+    let (lines, mut received) = mpsc::unbounded_channel();
+    let stream = connect(port).await;
     tokio::spawn(converse(stream, doorkeeper, lines));
-    assert!(next(&mut heard).await.contains("sesame"));
+    assert!(next(&mut received).await.contains("sesame"));
     scene.tracking().await;
-    assert!(next(&mut heard).await.contains("command"));
+    assert!(next(&mut received).await.contains("command"));
 }
 
 fn pem(name: &str) -> PathBuf {
@@ -287,7 +288,8 @@ fn authority() -> RootCertStore {
 type Versions = &'static [&'static SupportedProtocolVersion];
 const BOTH: Versions = &[&version::TLS12, &version::TLS13];
 
-/// A controller that shows this certificate and, if `asks`, asks for one.
+/// Returns the TLS server of a controller with this certificate. If `asks`, it requests a client
+/// certificate.
 fn tls_controller(stem: &str, asks: bool, versions: Versions) -> TlsAcceptor {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions);
@@ -302,9 +304,9 @@ fn tls_controller(stem: &str, asks: bool, versions: Versions) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-/// Serves one encrypted connection after the other, and tells the lines of all.
+/// Serves one encrypted connection after the other. Returns the lines of all.
 fn serve(listener: TcpListener, acceptor: TlsAcceptor) -> mpsc::UnboundedReceiver<String> {
-    let (lines, heard) = mpsc::unbounded_channel();
+    let (lines, received) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
@@ -313,7 +315,7 @@ fn serve(listener: TcpListener, acceptor: TlsAcceptor) -> mpsc::UnboundedReceive
             }
         }
     });
-    heard
+    received
 }
 
 fn tls() -> Vec<(&'static str, Value)> {
@@ -326,15 +328,15 @@ fn own(stem: &str) -> [(&'static str, Value); 2] {
 }
 
 #[tokio::test]
-async fn commands_go_encrypted_by_either_version_to_a_controller_that_shows_who_it_is() {
+async fn both_tls_versions_work() {
     const EACH: [Versions; 2] = [&[&version::TLS12], &[&version::TLS13]];
     for versions in EACH {
         let (listener, port) = listen().await;
-        let mut heard = serve(listener, tls_controller("controller", true, versions));
+        let mut received = serve(listener, tls_controller("controller", true, versions));
         let mut scene = Scene::start(port, &[tls(), own("bridge").into()].concat());
         scene.move_hand(Some(HERE));
         scene.tracking().await;
-        assert!(next(&mut heard).await.contains("command"));
+        assert!(next(&mut received).await.contains("command"));
         let status = scene.until("answered", |status| status.acknowledged > 5).await;
         assert_eq!(status.rejected, 0);
         scene.shut_down().await;
@@ -342,11 +344,11 @@ async fn commands_go_encrypted_by_either_version_to_a_controller_that_shows_who_
 }
 
 #[tokio::test]
-async fn a_controller_that_is_not_who_it_should_be_hears_no_command() {
+async fn controller_with_wrong_certificate_receives_no_command() {
     let unknown = "no TLS with the controller: invalid peer certificate: UnknownIssuer; no authority in link.tls.ca_file has \
                    signed its certificate";
     let other_name = "; is it the right controller? If so, set link.tls.server_name";
-    let wants = "; does it want a certificate, or another? See link.tls.certificate_file";
+    let wants = "; does it require a client certificate, or a different one? See link.tls.certificate_file";
     let other_ca = ("link.tls.ca_file", text(pem("other_ca.pem")));
     for (stem, asks, settings, error) in [
         ("controller", false, vec![other_ca], unknown),
@@ -355,15 +357,15 @@ async fn a_controller_that_is_not_who_it_should_be_hears_no_command() {
         ("controller", true, own("stranger").into(), wants),
     ] {
         let (listener, port) = listen().await;
-        let mut heard = serve(listener, tls_controller(stem, asks, BOTH));
+        let mut received = serve(listener, tls_controller(stem, asks, BOTH));
         let mut scene = Scene::start(port, &[tls(), settings].concat());
         scene.move_hand(Some(HERE));
         scene.until(error, |status| status.last_error.ends_with(error)).await;
         scene.shut_down().await;
-        assert!(heard.try_recv().is_err(), "it was told a command");
+        assert!(received.try_recv().is_err(), "the controller received a command");
     }
     let (listener, port) = listen().await;
-    let _heard = serve(listener, tls_controller("elsewhere", false, BOTH));
+    let _received = serve(listener, tls_controller("elsewhere", false, BOTH));
     let mut scene =
         Scene::start(port, &[tls(), vec![("link.tls.server_name", Value::Text("arm.lab".into()))]].concat());
     scene.move_hand(Some(HERE));
@@ -371,7 +373,7 @@ async fn a_controller_that_is_not_who_it_should_be_hears_no_command() {
 }
 
 #[tokio::test]
-async fn a_controller_that_does_not_speak_tls_or_says_nothing_is_told_as_such() {
+async fn error_names_controller_without_tls_or_silent() {
     let (listener, port) = listen().await;
     tokio::spawn(async move {
         loop {
@@ -390,7 +392,7 @@ async fn a_controller_that_does_not_speak_tls_or_says_nothing_is_told_as_such() 
 }
 
 #[tokio::test]
-async fn files_that_do_not_hold_what_they_should_are_told_by_parameter_and_path() {
+async fn error_names_parameter_and_path_of_invalid_files() {
     let no_file = Path::new("/no/such.pem");
     let readme = pem("README.md");
     for (settings, error) in [
@@ -426,7 +428,7 @@ async fn files_that_do_not_hold_what_they_should_are_told_by_parameter_and_path(
 }
 
 #[tokio::test]
-async fn an_encrypted_peer_that_never_reads_gets_no_queue() {
+async fn tls_peer_that_never_reads_gets_no_queue() {
     let (listener, port) = listen().await;
     socket2::SockRef::from(&listener).set_recv_buffer_size(2048).unwrap();
     let settings = vec![
@@ -437,7 +439,7 @@ async fn an_encrypted_peer_that_never_reads_gets_no_queue() {
     ];
     let mut scene = Scene::start(port, &[tls(), settings].concat());
     let (stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
-    let _deaf = tls_controller("controller", false, BOTH).accept(stream).await.unwrap();
+    let _unread = tls_controller("controller", false, BOTH).accept(stream).await.unwrap();
     scene.move_hand(Some(HERE));
     scene.tracking().await;
     for i in 0..20_000 {
@@ -450,13 +452,13 @@ async fn an_encrypted_peer_that_never_reads_gets_no_queue() {
 }
 
 #[tokio::test]
-async fn an_encrypted_connection_that_ends_without_a_word_of_tls_is_closed_like_any_other() {
+async fn tls_connection_without_close_message_is_closed() {
     let (listener, port) = listen().await;
     tokio::spawn(async move {
         let acceptor = tls_controller("controller", false, BOTH);
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            // The kernel ends it when this is dropped, which has no last words.
+            // The kernel closes the stream when it is dropped, without a TLS close message.
             drop(acceptor.accept(stream).await.map(|stream| stream.into_inner().0));
         }
     });
@@ -465,7 +467,7 @@ async fn an_encrypted_connection_that_ends_without_a_word_of_tls_is_closed_like_
 }
 
 #[tokio::test]
-async fn last_words_of_text_and_of_tls_in_one_packet_are_both_heard() {
+async fn text_before_tls_close_in_packet_is_read() {
     let (listener, port) = listen().await;
     let states = vec![("wire.accept_state", Value::Boolean(true))];
     let mut scene = Scene::start(port, &[tls(), states].concat());
@@ -477,12 +479,12 @@ async fn last_words_of_text_and_of_tls_in_one_packet_are_both_heard() {
     std::io::Write::write_all(&mut session.writer(), words).unwrap();
     session.send_close_notify();
     stream.flush().await.unwrap();
-    // What is below stays open.
+    // The TCP stream stays open.
     scene.until("closed", |status| status.last_error == "the controller closed the connection").await;
-    assert_eq!(scene.heard.lock().unwrap().arm_states.len(), 1);
+    assert_eq!(scene.observed.lock().unwrap().arm_states.len(), 1);
 }
 
-/// A controller that dials in.
+/// Connects to the bridge as a controller.
 async fn join(port: u16, stem: Option<&str>) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -493,42 +495,46 @@ async fn join(port: u16, stem: Option<&str>) -> std::io::Result<tokio_rustls::cl
         Some(stem) => builder.with_client_auth_cert(certificates(stem), key(stem)).unwrap(),
     };
     let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, dial(port).await).await
+    TlsConnector::from(Arc::new(config)).connect(name, connect(port).await).await
 }
 
 #[tokio::test]
-async fn who_dials_in_shows_who_it_is_or_stays_outside() {
+async fn connecting_controller_needs_a_valid_certificate() {
     let port = free_port().await;
     let role = vec![("link.transport", Value::Text("tcp_server".into()))];
-    // What a controller that listens shows does for a bridge that listens.
+    // The certificate of a listening controller also works for a listening bridge.
     let mut scene = Scene::start(port, &[tls(), own("controller").into(), role].concat());
     scene.move_hand(Some(HERE));
-    // In plain text, as nobody, as a stranger, and silent: none of them gets in, and none keeps another out.
-    let _silent = dial(port).await;
-    let mut plain = dial(port).await;
+    // In plain text, without a certificate, with a foreign certificate, and silent: the bridge
+    // accepts none of these, and none blocks another.
+    let _silent = connect(port).await;
+    let mut plain = connect(port).await;
     plain.write_all(b"{\"status\":\"ok\"}\n").await.unwrap();
-    assert!(end_of(plain).await.iter().all(|byte| *byte != b'{'), "it was told a command in plain text");
+    assert!(
+        end_of(plain).await.iter().all(|byte| *byte != b'{'),
+        "the controller received a command in plain text"
+    );
     for stem in [None, Some("stranger")] {
-        let heard = match join(port, stem).await {
+        let received = match join(port, stem).await {
             Ok(stream) => end_of(stream).await,
             Err(_) => Vec::new(),
         };
-        assert!(heard.is_empty(), "{stem:?} was told {heard:?}");
+        assert!(received.is_empty(), "{stem:?} received {received:?}");
     }
     let status = scene.until("anything", |_| true).await;
     assert_eq!((status.state, status.sent), (LinkState::Listening, 0));
-    let (lines, mut heard) = mpsc::unbounded_channel();
+    let (lines, mut received) = mpsc::unbounded_channel();
     let stream = join(port, Some("bridge")).await.unwrap();
     let address: SocketAddr = stream.get_ref().0.local_addr().unwrap();
     tokio::spawn(converse(stream, |_| OK, lines));
-    assert!(next(&mut heard).await.contains("command"));
+    assert!(next(&mut received).await.contains("command"));
     scene.tracking().await;
     scene.until("named", |status| status.peer.contains(&address.to_string())).await;
 }
 
-/// What comes until the other side ends the connection.
+/// Returns all bytes until the other side ends the connection.
 async fn end_of<S: AsyncRead + Unpin>(mut stream: S) -> Vec<u8> {
-    let mut heard = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut heard)).await.expect("it was never ended");
-    heard
+    let mut received = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut received)).await.expect("the connection never ended");
+    received
 }

@@ -254,7 +254,7 @@ ROWS = [
         "the stop topic falls silent",
         button_is_gone,
         motion="STOPPED",
-        tells="silence of stop.topic",
+        tells="no message for stop.timeout",
         within="stop.timeout",
         end=button_is_back,
         parameters={"stop.topic": BUTTON},

@@ -147,7 +147,7 @@ ROWS = [
     Fault(
         "SIGSTOP, and SIGCONT a second later",
         stopped_for_a_second,
-        tells=("held up", "no new target"),
+        tells=("was stalled", "no new target"),
         within="its end",
     ),
     Fault(

@@ -132,7 +132,7 @@ ROWS = [
     Fault(
         "a storm of error replies, with NUL and escapes",
         lambda rig: rig.answer(error("no \x00\x1b[2J way")),
-        tells="refused 5 commands in a row, lastly with 'no \ufffd\ufffd[2J way'",
+        tells="refused 5 commands in a row, last reply: 'no \ufffd\ufffd[2J way'",
         within="the fifth refusal",
     ),
     Fault(

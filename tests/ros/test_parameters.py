@@ -162,12 +162,12 @@ WRONG = {
     "approach faster than limit": ({"limits.approach_speed": 1.0}, ["'limits.approach_speed'", "1.0", "'limits.speed'", "0.25"]),
     "empty host": ({"link.host": ""}, ["'link.host'", "''", "empty"]),
     "host in brackets": ({"link.host": "[::1]"}, ["'link.host'", "'[::1]'", "write '::1'"]),
-    "host with port": ({"link.host": "192.168.1.50:5000"}, ["'link.host'", "write link.host '192.168.1.50' and link.port 5000 apart"]),
+    "host with port": ({"link.host": "192.168.1.50:5000"}, ["'link.host'", "set link.host to '192.168.1.50' and link.port to 5000"]),
     "host with a blank": ({"link.host": "127.0.0.1 "}, ["'link.host'", "'127.0.0.1 '", "write '127.0.0.1'"]),
-    "host as URL": ({"link.host": "http://arm.lab:80/"}, ["'link.host'", "write 'arm.lab', and link.port 80 apart"]),
+    "host as URL": ({"link.host": "http://arm.lab:80/"}, ["'link.host'", "write 'arm.lab', and set link.port to 80"]),
     "host with path": ({"link.host": "arm.lab/x"}, ["'link.host'", "write 'arm.lab'"]),
     "host with user": ({"link.host": "robot@arm.lab"}, ["'link.host'", "write 'arm.lab'"]),
-    "host that is no address": ({"link.host": "192.168.1.500"}, ["'link.host'", "no IPv4 address"]),
+    "host that is no address": ({"link.host": "192.168.1.500"}, ["'link.host'", "not an IPv4 address"]),
     "home of a path": ({"link.auth.token_file": "~/token"}, ["'link.auth.token_file'", "'~/token'", "not expanded"]),
     "path with a blank": ({"link.tls.ca_file": "/ca.pem "}, ["'link.tls.ca_file'", "write '/ca.pem'"]),
     "no host of letters": ({"link.host": 5}, ["'link.host'", "5", "integer", "string"]),
@@ -189,7 +189,7 @@ def test_a_host_that_is_none_is_refused_while_running_too(controller, bridge, pe
     bridge(controller, {"teleop.arming": "operator"})
     brackets, port, good = set_each(peer, ("link.host", "[::1]"), ("link.host", "127.0.0.1:5000"), ("link.host", "localhost"))
     assert "'link.host'" in brackets and "write '::1'" in brackets
-    assert "write link.host '127.0.0.1' and link.port 5000 apart" in port
+    assert "set link.host to '127.0.0.1' and link.port to 5000" in port
     assert good == ""
 
 

@@ -31,7 +31,7 @@ def test_second_call_of_a_person_moves_a_plain_arm(controller, bridge, hand, pee
     status.wait(state="CONNECTED", motion="DISARMED", reason="has not reported where the arm is.*~/set_armed.*twice")
     first = set_armed(peer)
     assert not first.success
-    assert "call ~/set_armed with data: true again within 10 s, and it goes to home (120, 36, 210) mm" in first.message
+    assert "call ~/set_armed with data: true again within 10 s, and the arm goes to home (120, 36, 210) mm" in first.message
     controller.lines.assert_none()
     assert set_armed(peer).success
     status.wait(motion="APPROACH")

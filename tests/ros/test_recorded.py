@@ -25,7 +25,7 @@ TRACKING = Limits(speed=0.25, acceleration=1.0)
 PERIOD = 0.02
 # Leaps as far as this are swaps, in metres.
 SWAP = 0.24
-A_LEAP = re.compile(r"it leapt by (\d+\.\d+) m")
+A_LEAP = re.compile(r"it jumped by (\d+\.\d+) m")
 
 
 @pytest.fixture(scope="module")

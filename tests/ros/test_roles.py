@@ -140,7 +140,7 @@ def test_one_that_does_not_answer_is_dropped_and_the_other_goes_on(launch, port,
     tracker = hand(PLACE)
     assert silent.closed.wait(PATIENCE)
     status = started.status.wait(lambda status: silent.name in status.last_error and silent.name not in status.peer)
-    assert f"{silent.name}: dropped, since it has not replied for link.reply_timeout 0.2 s" in status.last_error
+    assert f"{silent.name}: dropped, because it has not replied for link.reply_timeout 0.2 s" in status.last_error
     assert status.state == 2, "the link is still up"
     tracker.position = (0.15, 0.0355, 0.21)
     good.lines.wait(lambda line: line == command("150.0", "35.5", "210.0"))

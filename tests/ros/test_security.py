@@ -106,7 +106,7 @@ def test_commands_go_encrypted_to_python(tls_controller, bridge, hand):
 def test_python_lets_no_stranger_in(tls_controller, bridge, hand):
     started = bridge(tls_controller, {**QUICK, **PLAIN, "arm.home": list(PLACE), **shown("stranger")})
     hand(PLACE)
-    started.status.wait(lambda status: "does it want a certificate, or another?" in status.last_error)
+    started.status.wait(lambda status: "does it require a client certificate, or a different one?" in status.last_error)
     assert not tls_controller.lines
 
 

@@ -116,7 +116,7 @@ def test_a_field_says_whether_there_is_a_hand_and_another_what_it_holds(controll
     # A hand that is not seen holds the arm, and its fingers say nothing.
     after = controller.mark()
     hand.make = lambda: twist(x=0.2, seen=0.0, opening=1.0)
-    started.status.wait(motion="HOLDING", reason=r"there is no hand \(input.valid\)")
+    started.status.wait(motion="HOLDING", reason=r"the message reports no hand \(input.valid\)")
     hand.make = lambda: twist(opening=0.4)
     started.status.wait(motion="TRACKING")
     # Nor does a single zero, which the arm rides through; between its thresholds the opening says nothing either.
@@ -196,8 +196,8 @@ def test_a_bridge_without_tf_says_so_and_refuses_other_frames(controller, bridge
     held = started.status.wait(motion="HOLDING")
     assert held.reason == (
         "holding: target refused: its frame_id 'map' is neither retarget.frame nor arm.base_frame 'arm_base'; set "
-        "retarget.frame to it, and retarget.* to where that frame is, or have it looked up on /tf: tf.enabled is true, and "
-        "the bridge is built with tf2_msgs"
+        "retarget.frame to this frame and retarget.* to its pose in the arm's base frame, or use /tf: set tf.enabled to "
+        "true in a bridge that is built with tf2_msgs"
     )
 
 

@@ -149,7 +149,7 @@ def test_a_damaged_file_is_a_stop_and_is_told(controller, bridge, hand, peer, st
     hand(PLACE)
     started = bridge(controller, AT_PLACE, environment=state.environment())
     started.status.wait(state="CONNECTED", motion="STOPPED", reason="state file .* cannot be understood")
-    started.log.wait(lambda line: "WARN" in line and "taken for a latched stop" in line)
+    started.log.wait(lambda line: "WARN" in line and "treated as a latched stop" in line)
     moves_after_reset_and_arming(peer, started.status)
     state.wait("running")
 

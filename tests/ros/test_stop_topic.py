@@ -60,9 +60,9 @@ def test_silence_stops_once_the_topic_has_spoken(controller, bridge, hand, peer,
     button = repeat(Bool, BUTTON, lambda: Bool(data=False), rate=20.0)
     started.status.skip().wait()
     button.close()
-    started.status.wait(motion="STOPPED", reason=r"silence of stop.topic: no message for stop.timeout 0.50 s")
+    started.status.wait(motion="STOPPED", reason=r"stopped by stop.topic: no message for stop.timeout 0.50 s")
     assert not released(peer).success
-    started.status.skip().wait(motion="STOPPED", reason="silence")
+    started.status.skip().wait(motion="STOPPED", reason="no message for stop.timeout")
     button = repeat(Bool, BUTTON, lambda: Bool(data=False), rate=20.0)
     started.status.skip().wait()
     assert released(peer).success

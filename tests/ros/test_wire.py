@@ -74,7 +74,7 @@ def test_text_has_its_own_words_for_refusals_stops_and_heartbeats(controller, br
     started = bridge(controller, {**AT_PLACE, "arm.assume_position": "home", **STOPPING, "wire.format": "text", "teleop.max_consecutive_errors": 2, "teleop.settle_time": 0.5})
     controller.lines.wait(lambda line: line.data == b"HEARTBEAT\n")
     hand(PLACE)
-    started.status.wait(motion="HOLDING", reason="refused 2 commands in a row, lastly with 'out of reach'")
+    started.status.wait(motion="HOLDING", reason="refused 2 commands in a row, last reply: 'out of reach'")
     controller.lines.wait(lambda line: line.data == b"STOP\n")
 
 
@@ -106,7 +106,7 @@ def test_a_reply_to_another_line_ends_the_connection(controller, bridge, hand):
     controller.reply = lambda line: b'{"status":"ok","seq":4711}\n'
     started = bridge(controller, {**AT_PLACE, "wire.extra_fields": ["seq"]})
     hand(PLACE)
-    wanted = re.compile(r"replied to line 4711, and line \d+ was next: replies come in order")
+    wanted = re.compile(r"replied to line 4711, but line \d+ was next: replies must come in order")
     started.status.wait(lambda status: wanted.search(status.last_error), state="BACKOFF")
 
 

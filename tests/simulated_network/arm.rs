@@ -1,4 +1,5 @@
-//! The arm's controller: a reply to each line after a while, or what its mood makes of that; and the monitor of its lines.
+//! The controller of the arm. Replies to each line after a delay, or misbehaves as its mood
+//! requires. A monitor checks its lines.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -17,20 +18,20 @@ use super::judge::HOME;
 
 pub const PORT: u16 = 5000;
 
-/// How it answers at present.
+/// How the controller replies now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mood {
-    /// With ok, after this long.
+    /// With ok, after this delay.
     Well(Duration),
     Mute,
     Refusing,
-    /// Twice.
+    /// Each reply is sent twice.
     Stuttering,
-    /// Half a reply, and the end of the connection.
+    /// Half a reply, then the end of the connection.
     BreakingOff,
 }
 
-/// What the controller and those who look at it share.
+/// The controller, as shared by its task and the test.
 #[derive(Clone)]
 pub struct Arm(Arc<Mutex<Shared>>);
 
@@ -39,14 +40,14 @@ struct Shared {
     monitor: ConformanceMonitor,
     connections: usize,
     lines: usize,
-    /// Where the arm is: it gets there at once.
+    /// The position of the arm. It reaches every position immediately.
     place: Position,
     violations: Vec<Violation>,
     start: Instant,
 }
 
 impl Shared {
-    /// The time that all hosts have.
+    /// Returns the simulated time, which all hosts share.
     fn now(&self) -> Instant {
         self.start + turmoil::sim_elapsed().unwrap_or_default()
     }
@@ -55,7 +56,7 @@ impl Shared {
 type Line = Result<ReceivedOrder, CommandFault>;
 
 impl Arm {
-    /// A controller whose lines have to keep `rules`.
+    /// Creates a controller whose lines must keep `rules`.
     #[allow(clippy::disallowed_methods)] // a first instant; the simulation's time is added to it
     pub fn new(rules: Rules) -> Self {
         Self(Arc::new(Mutex::new(Shared {
@@ -77,12 +78,12 @@ impl Arm {
         self.0.lock().unwrap().mood
     }
 
-    /// Lets the arm be homed, as when its controller starts again.
+    /// Homes the arm, as a restart of its controller does.
     pub fn home(&self) {
         self.0.lock().unwrap().place = place(HOMED);
     }
 
-    /// How many lines have come.
+    /// Returns how many lines have been received.
     pub fn lines(&self) -> usize {
         self.0.lock().unwrap().lines
     }
@@ -91,7 +92,7 @@ impl Arm {
         self.0.lock().unwrap().violations.iter().map(ToString::to_string).collect()
     }
 
-    /// Takes connections, each as soon as it comes, until the host crashes.
+    /// Accepts connections until the host crashes.
     pub async fn run(self) -> turmoil::Result {
         let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
         {
@@ -128,7 +129,7 @@ impl Arm {
                 tokio::select! {
                     biased;
                     () = sleep(think) => {}
-                    // What comes before the answer has been given comes too early.
+                    // A line before the reply is too early.
                     line = lines.next() => {
                         if let Some(Ok(line)) = line {
                             self.handle_line(connection, &line);
@@ -144,7 +145,7 @@ impl Arm {
         }
     }
 
-    /// A reply that says where the arm is.
+    /// Returns a reply with the position of the arm.
     fn reply(&self, status: &str) -> String {
         let [x, y, z] = self.0.lock().unwrap().place.coordinates().map(|metres| metres * 1e3);
         format!("{{\"status\":\"{status}\",\"message\":\"\",\"position\":[{x},{y},{z}],\"moving\":false}}\n")
@@ -177,5 +178,5 @@ fn place([x, y, z]: [f64; 3]) -> Position {
     Position::new(x, y, z).unwrap()
 }
 
-/// Where a controller that has started again homes its arm.
+/// The position where a restarted controller homes its arm.
 pub const HOMED: [f64; 3] = [0.26, 0.05, 0.15];

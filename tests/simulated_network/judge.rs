@@ -1,5 +1,6 @@
-//! What no command may be, whatever the network does, checked where the bridge sends. The controller cannot see the link's
-//! state, the hand and a person's stop; its rules of motion hold here with exact times.
+//! The rules for every command under any network fault, checked where the bridge sends. The
+//! controller does not know the link state, the hand and the operator's stop. The controller's
+//! rules of motion are checked here with exact times.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -13,22 +14,22 @@ use aether_bridge::teleop::{CommandKind, Motion};
 use aether_sim::monitor::{MotionLimits, MotionMonitor, Step, TimedCommand};
 use tokio::time::Instant;
 
-/// What the bridge has told so far.
+/// The events of the bridge so far.
 #[derive(Clone)]
 pub struct Judge(Arc<Mutex<Seen>>);
 
 struct Seen {
     status: Option<Status>,
-    /// When the hand was last where it could be seen.
+    /// When the hand was last visible.
     hand: Option<Instant>,
     stopped: bool,
     monitor: MotionMonitor,
-    /// Where the last commands led, the newest first.
+    /// The positions of the last commands, the newest first.
     last: VecDeque<Position>,
     /// Whether motion was held since the last command.
     interrupted: bool,
     violations: Vec<String>,
-    /// Everything that was told, in order: two runs of one seed have the same.
+    /// The log of all events in order. Two runs with the same seed have the same log.
     log: Vec<String>,
 }
 
@@ -53,7 +54,7 @@ impl Judge {
         })))
     }
 
-    /// Notes what happens beside the bridge.
+    /// Adds an event outside of the bridge to the log.
     pub fn note(&self, at: Duration, what: &str) {
         self.0.lock().unwrap().log.push(format!("{:9.3} s  {what}", at.as_secs_f64()));
     }
@@ -62,7 +63,7 @@ impl Judge {
         self.0.lock().unwrap().hand = Some(Instant::now());
     }
 
-    /// The controller has started again and homed its arm: a motion may begin there.
+    /// Records that a restarted controller has homed its arm. A motion may start there.
     pub fn see_homed(&self, [x, y, z]: [f64; 3]) {
         let mut seen = self.0.lock().unwrap();
         seen.last.push_front(Position::new(x, y, z).unwrap());
@@ -102,11 +103,11 @@ impl Observer for Judge {
         };
         let connected = seen.status.as_ref().is_some_and(|status| status.state == LinkState::Connected);
         must(connected, "sent though the link is not connected");
-        must(!seen.stopped, "sent though a person has stopped motion");
+        must(!seen.stopped, "sent though the operator has stopped motion");
         let fresh = seen.hand.is_some_and(|at| now - at <= INPUT_TIMEOUT);
         must(fresh, "sent though the hand was last seen too long ago");
         let approaches = planned.kind == CommandKind::Approach;
-        must(approaches || !seen.interrupted, "motion goes on after a hold without an approach");
+        must(approaches || !seen.interrupted, "motion continues after a hold without an approach");
         seen.violations.append(&mut complaints);
         let step = match planned.kind {
             _ if seen.interrupted => Step::Start,
@@ -114,7 +115,8 @@ impl Observer for Judge {
             _ => Step::Continue,
         };
         if seen.interrupted {
-            // It leads on from the last command that is known to be obeyed, which is one of these.
+            // It continues from the last command that the arm is known to have obeyed, which is one
+            // of these.
             seen.monitor.handle_connected();
         }
         let (at, line) = (now.into_std(), format!("{command:?}"));
@@ -138,5 +140,6 @@ impl Observer for Judge {
 /// The parameters' defaults.
 pub const HOME: [f64; 3] = [0.2, 0.0, 0.2];
 const INPUT_TIMEOUT: Duration = Duration::from_millis(200);
-/// Among so many last commands is the last that the controller accepted: a few are refused, or lost with a connection.
+/// The last accepted command is among this many last commands, because some are rejected, or lost
+/// with a connection.
 const UNSURE: usize = 16;

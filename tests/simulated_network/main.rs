@@ -1,5 +1,6 @@
-//! The bridge's driver and link over a simulated network, in simulated time: partitions, delays, crashes, a controller in
-//! a bad mood and a person's requests in random order, each run by a seed that replays it.
+//! The bridge's driver and link over a simulated network, in simulated time. Partitions, delays,
+//! crashes, a misbehaving controller and the operator's requests come in random order. The seed of
+//! a run replays it.
 //!
 //!     SIMULATION_SEED=42 cargo test --no-default-features --test simulated_network -- --nocapture
 //!     SIMULATION_RUNS=10000 cargo test --release --no-default-features --test simulated_network
@@ -23,25 +24,25 @@ use judge::{HOME, Judge};
 use network::Simulated;
 use turmoil::{Builder, Sim};
 
-/// What happens, for how long, and then ends.
+/// A fault or request with a duration.
 #[derive(Debug, Clone, Copy)]
 enum Trouble {
-    /// Nothing gets through, either way; what is sent is lost.
+    /// All packets are lost, in both directions.
     Partition,
-    /// Nothing gets to the arm, or nothing back.
+    /// All packets are lost in one direction.
     OneWay {
         to_arm: bool,
     },
-    /// What is sent comes later, all at once.
+    /// All packets are delayed until the end of the fault.
     Hold,
-    /// The controller is gone, and comes back.
+    /// The controller crashes, and restarts at the end.
     Crash,
     Moody(Mood),
     /// The hand leaves the picture.
     Blind,
-    /// A person stops motion, and releases it.
+    /// The operator stops motion, and releases the stop at the end.
     Stop,
-    /// A person asks for a new connection.
+    /// The operator asks for a new connection.
     Reconnect,
 }
 
@@ -69,7 +70,7 @@ fn trouble(rng: &mut Rng) -> Trouble {
     }
 }
 
-/// Troubles one after the other, with pauses short and long, until `TROUBLES_END`.
+/// Returns faults one after the other, with short and long pauses, until `TROUBLES_END`.
 fn schedule(rng: &mut Rng) -> VecDeque<Event> {
     let mut events = VecDeque::new();
     let mut at = Duration::from_millis(rng.u64(100..1500));
@@ -81,19 +82,19 @@ fn schedule(rng: &mut Rng) -> VecDeque<Event> {
     events
 }
 
-/// What the person at the bridge does at present.
+/// The present requests of the operator, and whether the hand is out of view.
 #[derive(Default)]
-struct Person {
+struct Operator {
     blind: Cell<bool>,
     stopped: Cell<bool>,
     reconnects: Cell<u32>,
 }
 
-/// Everything of one run that is looked at.
+/// The parts of one run that the test checks.
 struct Run {
     arm: Arm,
     judge: Judge,
-    person: Rc<Person>,
+    operator: Rc<Operator>,
 }
 
 impl Run {
@@ -105,9 +106,9 @@ impl Run {
             Trouble::Hold => sim.hold(BRIDGE, ARM),
             Trouble::Crash => sim.crash(ARM),
             Trouble::Moody(mood) => self.arm.set_mood(mood),
-            Trouble::Blind => self.person.blind.set(true),
-            Trouble::Stop => self.person.stopped.set(true),
-            Trouble::Reconnect => self.person.reconnects.set(self.person.reconnects.get() + 1),
+            Trouble::Blind => self.operator.blind.set(true),
+            Trouble::Stop => self.operator.stopped.set(true),
+            Trouble::Reconnect => self.operator.reconnects.set(self.operator.reconnects.get() + 1),
         }
     }
 
@@ -121,15 +122,15 @@ impl Run {
                 sim.bounce(ARM);
             }
             Trouble::Moody(_) => self.arm.set_mood(Mood::Well(Duration::from_millis(5))),
-            Trouble::Blind => self.person.blind.set(false),
-            Trouble::Stop => self.person.stopped.set(false),
+            Trouble::Blind => self.operator.blind.set(false),
+            Trouble::Stop => self.operator.stopped.set(false),
             Trouble::Reconnect => {}
         }
     }
 }
 
-/// The bridge, driven, with a hand that goes round and a person beside it.
-async fn bridge(config: Config, judge: Judge, person: Rc<Person>) {
+/// Runs the bridge with a hand that moves in a circle, and an operator.
+async fn bridge(config: Config, judge: Judge, operator: Rc<Operator>) {
     let bridge = Bridge::new(&config, judge.clone());
     tokio::task::spawn_local(drive_over(bridge.clone(), Simulated, std::future::pending()));
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
@@ -137,7 +138,7 @@ async fn bridge(config: Config, judge: Judge, person: Rc<Person>) {
     loop {
         ticks.tick().await;
         let turn = 0.5 * turmoil::elapsed().as_secs_f64();
-        if person.stopped.get() {
+        if operator.stopped.get() {
             bridge.stop();
             judge.stop(true);
             armed = false;
@@ -146,12 +147,13 @@ async fn bridge(config: Config, judge: Judge, person: Rc<Person>) {
             bridge.reset();
             armed = bridge.set_armed(true).is_ok();
         }
-        if reconnects != person.reconnects.replace(reconnects) {
+        if reconnects != operator.reconnects.replace(reconnects) {
             bridge.reconnect();
         }
-        reconnects = person.reconnects.get();
-        if !person.blind.get() {
-            // 6 cm round, half a radian a second: slower than an approach, which is to catch up with it.
+        reconnects = operator.reconnects.get();
+        if !operator.blind.get() {
+            // A circle of 6 cm radius at half a radian per second: slower than an approach, so that
+            // an approach can reach the hand.
             let [x, y, z] = [HOME[0] + 0.06 * turn.cos(), HOME[1] + 0.06 * turn.sin(), HOME[2]];
             judge.see_hand();
             bridge.handle_target(Target::new(x, y, z, None));
@@ -169,13 +171,13 @@ fn config() -> Config {
         ("link.reply_timeout", Value::Real(0.3)),
         ("link.timeout", Value::Real(1.0)),
         ("link.backoff.max", Value::Real(0.5)),
-        // The question is the only heartbeat.
+        // A position request is the only heartbeat.
         ("link.heartbeat.period", Value::Real(60.0)),
     ]);
     Config::new(&parameters.unwrap()).unwrap()
 }
 
-/// What `config` has of the controller's rules.
+/// Returns the rules of the controller that match `config`.
 fn rules() -> Rules {
     let settings =
         [r#"wire.extra_fields:=["seq"]"#, "link.reply_timeout:=0.3", "link.heartbeat.period:=60.0"]
@@ -183,9 +185,9 @@ fn rules() -> Rules {
     Rules::default().with(&settings).unwrap()
 }
 
-/// One run; returns all that was told in it.
+/// Runs one simulation. Returns its log.
 fn run(seed: u64) -> Vec<String> {
-    // The jitter of the back-off too.
+    // The seed also sets the jitter of the back-off.
     fastrand::seed(seed);
     let mut rng = Rng::with_seed(seed);
     let mut events = schedule(&mut rng);
@@ -196,22 +198,22 @@ fn run(seed: u64) -> Vec<String> {
         .max_message_latency(Duration::from_millis(rng.u64(1..30)))
         .simulation_duration(2 * (TROUBLES_END + RECOVERY))
         .build();
-    let all = Run { arm: Arm::new(rules()), judge: Judge::new(&config()), person: Rc::default() };
+    let all = Run { arm: Arm::new(rules()), judge: Judge::new(&config()), operator: Rc::default() };
     sim.host(ARM, {
         let arm = all.arm.clone();
         move || arm.clone().run()
     });
     sim.client(BRIDGE, {
-        let (judge, person) = (all.judge.clone(), Rc::clone(&all.person));
+        let (judge, operator) = (all.judge.clone(), Rc::clone(&all.operator));
         async move {
-            bridge(config(), judge, person).await;
+            bridge(config(), judge, operator).await;
             Ok(())
         }
     });
     let fail = |what: &str, rest: &[String]| -> ! {
         let log = all.judge.log();
         let last = log[log.len().saturating_sub(30)..].join("\n");
-        panic!("seed {seed}: {what}\n{}\nthe last that was told:\n{last}", rest.join("\n"));
+        panic!("seed {seed}: {what}\n{}\nthe last events:\n{last}", rest.join("\n"));
     };
     let mut present: Option<Event> = None;
     let mut lines_before = 0;
@@ -239,14 +241,14 @@ fn run(seed: u64) -> Vec<String> {
                 return all.judge.log();
             }
             if now > TROUBLES_END + RECOVERY {
-                fail("the arm is not followed again", &[]);
+                fail("the arm does not follow the hand again", &[]);
             }
         }
     }
 }
 
 #[test]
-fn whatever_the_network_does_no_command_is_forbidden_and_the_arm_is_followed_again() {
+fn commands_keep_the_rules_under_network_faults() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
     if let Some(seed) = number("SIMULATION_SEED") {
         println!("{}", run(seed).join("\n"));
@@ -258,7 +260,7 @@ fn whatever_the_network_does_no_command_is_forbidden_and_the_arm_is_followed_aga
 }
 
 #[test]
-fn a_seed_replays() {
+fn same_seed_replays_the_same_run() {
     assert_eq!(run(7), run(7));
     assert_ne!(run(7), run(8));
 }
@@ -267,5 +269,5 @@ const ARM: &str = "arm";
 const BRIDGE: &str = "bridge";
 const RUNS: u64 = 40;
 const TROUBLES_END: Duration = Duration::from_secs(15);
-/// For the time-outs, the longest wait, settling, and an approach across the circle.
+/// Enough for the timeouts, the longest back-off, settling, and an approach across the circle.
 const RECOVERY: Duration = Duration::from_secs(10);

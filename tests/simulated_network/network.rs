@@ -1,4 +1,4 @@
-//! turmoil's TCP in the place of the system's.
+//! turmoil's TCP instead of the system's sockets.
 
 use std::fmt;
 use std::future::Future;
@@ -11,7 +11,7 @@ use aether_bridge::link::{ConnectFuture, Endpoint, LinkError, Network, Role, Soc
 use tokio::io::{AsyncRead, ReadBuf};
 use turmoil::net::TcpStream;
 
-/// The network of the simulation that this runs in; for bridges that connect.
+/// The network of the simulation that this code runs in, for bridges that connect.
 pub struct Simulated;
 
 impl Network for Simulated {
@@ -30,7 +30,8 @@ struct Stream(Mutex<Shared>);
 
 struct Shared {
     stream: TcpStream,
-    /// Who waits for it to be readable; turmoil forgets that when somebody else tries to read.
+    /// The waker of the task that waits until the stream is readable. turmoil forgets it if another
+    /// task tries to read.
     waiting: Waker,
 }
 

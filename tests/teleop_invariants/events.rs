@@ -1,4 +1,4 @@
-//! What can happen to the machine.
+//! The events that the state machine may receive.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use crate::settings::settings;
 
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A target, without a stamp, or with one `age_ms` old.
+    /// A target without a stamp, or with a stamp that is `age_ms` old.
     Target {
         at: [f64; 3],
         frame: Frame,
         age_ms: Option<i64>,
-        /// What the same message wants of the gripper.
-        word: Option<GripperInput>,
+        /// The gripper input in the same message.
+        gripper: Option<GripperInput>,
     },
-    /// A message that is no target.
+    /// A message that is not a valid target.
     NotATarget(f64),
-    /// The hand moves in a straight line for a while: `count` targets, `period_ms` apart, stamped or not, answered as
-    /// they are sent. A step of zero is a hand that is frozen.
+    /// The hand moves in a straight line: `count` targets, `period_ms` apart, with or without
+    /// stamps. Every command is answered immediately. A step of zero is a frozen hand.
     Sweep {
         from: [f64; 3],
         step: [f64; 3],
@@ -30,11 +30,11 @@ pub enum Event {
         period_ms: u64,
         stamped: bool,
         frame: Frame,
-        word: Option<GripperInput>,
+        gripper: Option<GripperInput>,
     },
-    /// A second publisher of targets appears in the graph, or is gone. It need not send.
+    /// A second publisher of targets appears in the graph or leaves it. It may be silent.
     SeveralPublishers(bool),
-    /// Two hands, so far apart, send in turn for a while, in the arm's base frame.
+    /// Two hands at the distance `apart` send alternately, in the arm's base frame.
     TwoHands {
         at: [f64; 3],
         apart: f64,
@@ -43,54 +43,58 @@ pub enum Event {
     },
     /// Gripper input.
     Gripper(GripperInput),
-    /// A publisher of the gripper's topic has kept this from before, and there are others.
+    /// One of several publishers of the gripper topic has sent this latched message earlier.
     KeptGripper(GripperInput),
-    /// The controller reports what its gripper is.
+    /// The controller reports the state of its gripper.
     ReportedGripper(Gripper),
-    /// A person disarms, and has the bridge connect to another arm.
+    /// An operator disarms the bridge and connects it to another arm.
     OtherArm,
-    /// The graph shows the first publisher of the gripper's topic, that a publisher has left, or that no node publishes there.
+    /// The graph shows the first publisher of the gripper topic, or that a publisher has left, or
+    /// that there is no publisher.
     GripperFound,
     GripperLeft,
     GripperAbsent,
     /// The link changes.
     Link(LinkView),
-    /// The controller answers the oldest command.
+    /// The controller replies to the oldest line.
     Reply {
         ok: bool,
     },
-    /// The oldest line, or its answer, has got lost.
+    /// The oldest line or its reply is lost.
     Lost,
-    /// The controller answers a stop line with where the arm is: a share of the way back from the last command.
+    /// The controller replies to a stop line with its position: a share of the way back from the
+    /// last command.
     StoppedAt(f64),
-    /// The controller reports, without a command, where the arm is.
+    /// The controller sends an unsolicited report of its position.
     Reported {
         at: [f64; 3],
         moving: Option<bool>,
     },
-    /// The same, so far along each axis from where the arm was told to be.
+    /// The same, with a position relative to the expected position of the arm.
     Sighted {
         by: [f64; 3],
         moving: Option<bool>,
     },
-    /// The controller reports a multiple of where the arm was told to be; with 0 exactly zero.
+    /// The controller reports a multiple of the expected position. A factor of 0 gives exactly
+    /// zero.
     Nonsense(f64),
-    /// The controller reports a fault, or that there is none.
+    /// The controller reports a fault, or that there is no fault.
     Fault(bool),
     SetArmed(bool),
     Stop,
     Reset,
-    /// What becomes of the next commands that would be accepted at once.
+    /// The fates of the next commands, instead of an immediate acceptance.
     Fates(Vec<Fate>),
-    /// Somebody sets parameters of the gripper.
+    /// Parameters of the gripper are set.
     ConfigureGripper(GripperConfig),
-    /// Somebody sets parameters.
+    /// Parameters are set.
     Configure(Box<TeleopConfig>),
-    /// From now on a line takes so long on its way out.
+    /// From now on, writing a line takes this long.
     Writing {
         us: u64,
     },
-    /// Time passes; the machine is driven at its deadlines meanwhile, or not at all (a stalled process).
+    /// Time passes. The deadlines of the state machine are handled, or not (`stalled`: the process
+    /// stalls).
     Pass {
         ms: u64,
         stalled: bool,
@@ -98,20 +102,20 @@ pub enum Event {
     Shutdown,
 }
 
-/// What becomes of a command that is not accepted.
+/// The fate of a command that is not accepted.
 #[derive(Debug, Clone, Copy)]
 pub enum Fate {
     Refused,
     Lost,
 }
 
-/// What bears on the gripper, for an arm that is in motion most of the time.
+/// Events that affect the gripper, for an arm that is in motion most of the time.
 pub fn gripper_event() -> impl Strategy<Value = Event> {
-    let words = prop_oneof![1 => Just(None), 2 => gripper().prop_map(Some)];
-    let rest = (prop::array::uniform3(-0.001..0.001), 1usize..40, 5u64..40, words).prop_map(
-        |(step, count, period_ms, word)| {
-            let (from, frame) = (PLACE, Frame::Base);
-            Event::Sweep { from, step, count, period_ms, stamped: false, frame, word }
+    let input = prop_oneof![1 => Just(None), 2 => gripper().prop_map(Some)];
+    let rest = (prop::array::uniform3(-0.001..0.001), 1usize..40, 5u64..40, input).prop_map(
+        |(step, count, period_ms, gripper)| {
+            let (from, frame) = (POSITION, Frame::Base);
+            Event::Sweep { from, step, count, period_ms, stamped: false, frame, gripper }
         },
     );
     let fates = prop::collection::vec(prop_oneof![2 => Just(Fate::Refused), 1 => Just(Fate::Lost)], 1..4);
@@ -145,8 +149,9 @@ pub fn gripper_event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Inside every workspace of [`gripper_settings`](crate::settings::gripper_settings), in the arm's base frame.
-const PLACE: [f64; 3] = [0.02, 0.02, 0.02];
+/// A position inside every workspace of [`gripper_settings`](crate::settings::gripper_settings), in
+/// metres in the base frame.
+const POSITION: [f64; 3] = [0.02, 0.02, 0.02];
 
 pub fn event() -> impl Strategy<Value = Event> {
     let link = prop_oneof![16 => Just(LinkView::Ready), 2 => Just(LinkView::Unresponsive), 2 => Just(LinkView::Down), 1 => Just(LinkView::Partial)];
@@ -189,16 +194,16 @@ fn moving() -> impl Strategy<Value = Option<bool>> {
 fn sweep() -> impl Strategy<Value = Event> {
     let step = prop_oneof![6 => prop::array::uniform3(-0.01..0.01), 1 => Just([0.0; 3])];
     let period = prop_oneof![3 => 5u64..40, 1 => 1u64..300];
-    let word = prop_oneof![3 => Just(None), 1 => gripper().prop_map(Some)];
-    (prop::array::uniform3(-0.3..0.4), step, 1usize..60, period, any::<bool>(), frame(), word).prop_map(
-        |(from, step, count, period_ms, stamped, frame, word)| Event::Sweep {
+    let input = prop_oneof![3 => Just(None), 1 => gripper().prop_map(Some)];
+    (prop::array::uniform3(-0.3..0.4), step, 1usize..60, period, any::<bool>(), frame(), input).prop_map(
+        |(from, step, count, period_ms, stamped, frame, gripper)| Event::Sweep {
             from,
             step,
             count,
             period_ms,
             stamped,
             frame,
-            word,
+            gripper,
         },
     )
 }
@@ -213,14 +218,19 @@ fn target() -> impl Strategy<Value = Event> {
     let at = prop_oneof![9 => [coordinate(), coordinate(), coordinate()], 1 => Just([0.0; 3])];
     let age =
         prop_oneof![6 => Just(None), 3 => (0i64..150).prop_map(Some), 1 => (-200i64..1000).prop_map(Some)];
-    let word = prop_oneof![3 => Just(None), 1 => gripper().prop_map(Some)];
-    (at, frame(), age, word).prop_map(|(at, frame, age_ms, word)| Event::Target { at, frame, age_ms, word })
+    let input = prop_oneof![3 => Just(None), 1 => gripper().prop_map(Some)];
+    (at, frame(), age, input).prop_map(|(at, frame, age_ms, gripper)| Event::Target {
+        at,
+        frame,
+        age_ms,
+        gripper,
+    })
 }
 
 fn frame() -> impl Strategy<Value = Frame> {
-    let placed = (prop::array::uniform3(-0.3..0.3), prop::array::uniform4(0.1..1.0))
+    let transformed = (prop::array::uniform3(-0.3..0.3), prop::array::uniform4(0.1..1.0))
         .prop_map(|(translation, xyzw)| Frame::Transformed(Transform::new(translation, xyzw)));
-    prop_oneof![2 => Just(Frame::Tracker), 1 => Just(Frame::Base), 1 => placed]
+    prop_oneof![2 => Just(Frame::Tracker), 1 => Just(Frame::Base), 1 => transformed]
 }
 
 fn gripper() -> impl Strategy<Value = GripperInput> {

@@ -1,9 +1,10 @@
-//! The invariants of docs/safety.md, each by its number, over random event sequences and random valid configurations.
-#![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
+//! Checks the numbered invariants of docs/safety.md over random event sequences and random valid
+//! configurations.
+#![allow(clippy::disallowed_methods)] // one base instant; all other times are virtual
 
+mod arm_record;
 mod checks;
 mod events;
-mod place;
 mod publishers;
 mod returns;
 mod settings;
@@ -19,7 +20,8 @@ use proptest::test_runner::{RngSeed, TestRunner};
 use settings::{gripper_settings, settings};
 use world::World;
 
-/// The same sequences in each run, so that a change is judged by itself. `PROPTEST_RNG_SEED` gives others.
+/// Returns a configuration with the same sequences in each run, so that two versions of the code
+/// are comparable. Set `PROPTEST_RNG_SEED` for other sequences.
 fn runner_config(cases: u32) -> ProptestConfig {
     let config = ProptestConfig { cases, failure_persistence: None, ..Default::default() };
     match config.rng_seed {
@@ -29,7 +31,7 @@ fn runner_config(cases: u32) -> ProptestConfig {
 }
 
 #[test]
-fn no_sequence_of_events_yields_a_forbidden_command() {
+fn events_never_yield_a_forbidden_command() {
     let handled = AtomicU64::new(0);
     let sequence = (settings(), 1usize..4, prop::collection::vec(event(), 1..150));
     let mut runner = TestRunner::new(runner_config(CASES));
@@ -46,9 +48,9 @@ fn no_sequence_of_events_yields_a_forbidden_command() {
     assert!(handled >= 100_000, "only {handled} events");
 }
 
-/// 6, where the gripper has more to do than in the world at large.
+/// Invariant 6, with more gripper events than in the other test.
 #[test]
-fn no_sequence_of_events_moves_the_gripper_by_itself() {
+fn events_never_move_the_gripper_by_themselves() {
     let changes = AtomicU64::new(0);
     let sequence = (gripper_settings(), 1usize..4, prop::collection::vec(gripper_event(), 1..80));
     let mut runner = TestRunner::new(runner_config(CASES / 2));
@@ -63,23 +65,23 @@ fn no_sequence_of_events_moves_the_gripper_by_itself() {
     assert!(changes >= 200, "only {changes} changes");
 }
 
-/// 7: whatever the wall clock is set to, and with it the stamps, the same commands are sent at the same time.
+/// Invariant 7: the wall clock, and with it the stamps, never changes the commands or their times.
 #[test]
-fn a_wall_clock_that_is_set_forward_changes_nothing() {
+fn wall_clock_change_does_not_change_commands() {
     let sequence =
         (settings(), prop::collection::vec(event(), 1..60), prop::collection::vec(0u64..100, 1..5));
     let result = TestRunner::new(runner_config(CASES / 4)).run(&sequence, |(config, events, jumps)| {
         let mut worlds = [World::new(config.clone(), 1), World::new(config, 1)];
         for (i, event) in events.into_iter().enumerate() {
-            // Samples in the order in which they were taken: a jump may hide that a stamp goes back.
+            // Use ages of zero only, because a jump of the clock may hide that a stamp goes back.
             let event = match event {
-                Event::Target { at, frame, age_ms, word } => {
-                    Event::Target { at, frame, age_ms: age_ms.map(|_| 0), word }
+                Event::Target { at, frame, age_ms, gripper } => {
+                    Event::Target { at, frame, age_ms: age_ms.map(|_| 0), gripper }
                 }
                 event => event,
             };
             if jumps.contains(&(i as u64)) {
-                // More than what the filter takes for the pace of a sender.
+                // Longer than any interval that the filter accepts as the rate of a sender.
                 worlds[1].set_wall_clock_forward(std::time::Duration::from_secs(2 + i as u64));
             }
             for world in &mut worlds {
@@ -93,9 +95,9 @@ fn a_wall_clock_that_is_set_forward_changes_nothing() {
     result.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// A property test that never sends anything proves nothing.
+/// A property test in which no command is sent would prove nothing.
 #[test]
-fn the_random_world_does_move_the_arm() {
+fn random_events_do_move_the_arm() {
     let mut runner = TestRunner::deterministic();
     let strategy = (settings(), prop::collection::vec(event(), 100));
     let mut seen = Seen::default();

@@ -1,4 +1,5 @@
-//! 8: while motion is allowed, the targets of one publisher are followed. 9: while `stop.topic` demands it, nothing but a stop.
+//! Checks invariant 8: while motion is allowed, the arm follows the targets of one publisher only.
+//! Checks invariant 9: while `stop.topic` demands a stop, the bridge is stopped.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +10,12 @@ use aether_bridge::teleop::{GraphNews, LinkView, Motion, PublisherId, ReportAbou
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-/// What can happen, to whom or for how many milliseconds.
+/// An event. The numbers are the publisher, a count, or a time in milliseconds.
 #[derive(Debug, Clone)]
 enum Event {
-    /// A publisher sends so many targets, 20 ms apart.
+    /// A publisher sends a number of targets, 20 ms apart.
     Sends(u8, u8),
-    /// Several publishers send in turn.
+    /// Two publishers send alternately.
     SendInTurn(u8),
     SetArmed(bool),
     Stop,
@@ -27,7 +28,7 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        8 => (0u8..3, 1u8..80).prop_map(|(who, count)| Event::Sends(who, count)),
+        8 => (0u8..3, 1u8..80).prop_map(|(publisher, count)| Event::Sends(publisher, count)),
         1 => (1u8..20).prop_map(Event::SendInTurn),
         3 => prop::bool::weighted(0.8).prop_map(Event::SetArmed),
         1 => Just(Event::Stop),
@@ -42,7 +43,7 @@ fn event() -> impl Strategy<Value = Event> {
 struct World {
     teleop: Teleop,
     now: Instant,
-    /// The publisher whose targets have been followed since motion was allowed.
+    /// The publisher whose targets the arm has followed since motion was allowed.
     owner: Option<u8>,
     /// The last message of `stop.topic`.
     stop: Option<(Instant, bool)>,
@@ -50,7 +51,7 @@ struct World {
     last_owner: Option<u8>,
     commands: u32,
     stops_by_topic: u32,
-    /// Where the arm is. Its controller reports that before each event.
+    /// The arm's position. Its controller reports this position before each event.
     arm: Position,
 }
 
@@ -86,7 +87,7 @@ impl World {
     fn handle(&mut self, event: &Event) {
         self.report();
         match event {
-            Event::Sends(who, count) => (0..*count).for_each(|_| self.send(*who)),
+            Event::Sends(publisher, count) => (0..*count).for_each(|_| self.send(*publisher)),
             Event::SendInTurn(count) => (0..*count).for_each(|index| self.send(index % 2)),
             Event::SetArmed(armed) => drop(self.teleop.handle_set_armed(self.now, *armed)),
             Event::Stop => self.teleop.handle_stop(),
@@ -108,19 +109,19 @@ impl World {
         self.check();
     }
 
-    /// Each publisher has a hand of its own.
-    fn send(&mut self, who: u8) {
-        let target = Target::new(0.2, 0.05 * f64::from(who), 0.2, None).unwrap();
-        let target = Target { publisher: Some(PublisherId([who + 1; 16])), ..target };
+    /// Sends a target. Each publisher has its own hand position.
+    fn send(&mut self, publisher: u8) {
+        let target = Target::new(0.2, 0.05 * f64::from(publisher), 0.2, None).unwrap();
+        let target = Target { publisher: Some(PublisherId([publisher + 1; 16])), ..target };
         let accepted = self.teleop.handle_target(self.now, target).is_ok();
         if accepted && self.teleop.is_armed() {
             assert!(
-                self.owner.is_none_or(|owner| owner == who),
-                "invariant 8: {who} beside {:?}",
+                self.owner.is_none_or(|owner| owner == publisher),
+                "invariant 8: {publisher} beside {:?}",
                 self.owner
             );
-            self.owner = Some(who);
-            if self.last_owner.replace(who).is_some_and(|last| last != who) {
+            self.owner = Some(publisher);
+            if self.last_owner.replace(publisher).is_some_and(|last| last != publisher) {
                 self.changes_of_owner += 1;
             }
         }
@@ -146,7 +147,7 @@ impl World {
         if !self.teleop.is_armed() {
             self.owner = None;
         }
-        // An event without a time of its own is seen by the next that has one.
+        // An event without a time takes effect at the next event with a time.
         self.teleop.handle_timeout(self.now);
         let silence = Duration::from_millis(500);
         if self.stop.is_some_and(|(at, stop)| stop || self.now >= at + silence) {
@@ -182,8 +183,5 @@ fn one_publisher_is_followed_and_stop_topic_obeyed() {
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
     let seen = (changes.get(), commands.get(), stops.get());
-    assert!(
-        seen.0 > 20 && seen.1 > 5000 && seen.2 > 100,
-        "a world that does nothing proves nothing: {seen:?}"
-    );
+    assert!(seen.0 > 20 && seen.1 > 5000 && seen.2 > 100, "too few events for a meaningful test: {seen:?}");
 }

@@ -1,4 +1,4 @@
-//! Random settings, of all that validate.
+//! Random settings among all valid settings.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::teleop::{Arming, FilterConfig, JumpConfig, StreamHealthConfig, TeleopConfig};
 use proptest::prelude::*;
 
-/// What the motion machine is set to: any that [`Config`] accepts, mostly of a size that makes things happen.
+/// Returns random settings that [`Config`] accepts, mostly with values that cause many events.
 pub fn settings() -> impl Strategy<Value = TeleopConfig> {
     let values = (source(), motion(), space(), gripper());
     values.prop_filter_map("contradictory", |(source, motion, space, gripper)| {
@@ -15,7 +15,8 @@ pub fn settings() -> impl Strategy<Value = TeleopConfig> {
     })
 }
 
-/// The same for an arm that is in motion most of the time: by whatever a hand does at one place.
+/// Returns random settings for an arm that is in motion most of the time, with a hand near one
+/// position.
 pub fn gripper_settings() -> impl Strategy<Value = TeleopConfig> {
     settings().prop_map(|config| TeleopConfig {
         arming: Arming::Automatic,
@@ -73,8 +74,8 @@ fn motion() -> impl Strategy<Value = Settings> {
         (prop_oneof![1 => Just(0.0), 2 => 0.02..0.3f64], 0.1..2.0f64),
     )
         .prop_map(
-            |(operator, rate, (speed, share, acceleration), (errors, step), hold, place, following)| {
-                let (assumed, timeout, tolerance, asks) = place;
+            |(operator, rate, (speed, share, acceleration), (errors, step), hold, position, following)| {
+                let (assumed, timeout, tolerance, asks) = position;
                 vec![
                     ("teleop.arming", text(if operator { "operator" } else { "automatic" })),
                     ("teleop.command_rate", Value::Real(rate)),
@@ -109,9 +110,9 @@ fn space() -> impl Strategy<Value = Settings> {
             prop::array::uniform3(-2.0..2.0f64),
         ),
     ];
-    let turning = (any::<bool>(), 0.05..3.0f64);
+    let rotating = (any::<bool>(), 0.05..3.0f64);
     let policy = (any::<bool>(), tolerance);
-    (low, high, (reach, keep_out()), share, policy, retarget, any::<bool>(), turning).prop_map(
+    (low, high, (reach, keep_out()), share, policy, retarget, any::<bool>(), rotating).prop_map(
         |(
             low,
             high,
@@ -120,7 +121,7 @@ fn space() -> impl Strategy<Value = Settings> {
             (reject, tolerance),
             (translation, rotation, scale),
             relative,
-            (turns, turn_speed),
+            (rotates, angular_speed),
         )| {
             let home = std::array::from_fn(|axis| low[axis] + share[axis] * (high[axis] - low[axis]));
             vec![
@@ -132,8 +133,8 @@ fn space() -> impl Strategy<Value = Settings> {
                 ("workspace.tolerance", Value::Real(tolerance)),
                 ("workspace.policy", text(if reject { "reject" } else { "clamp" })),
                 ("arm.home", reals(home)),
-                ("wire.extra_fields", Value::Texts(vec![if turns { "rpy" } else { "none" }.into()])),
-                ("limits.angular_speed", Value::Real(turn_speed)),
+                ("wire.extra_fields", Value::Texts(vec![if rotates { "rpy" } else { "none" }.into()])),
+                ("limits.angular_speed", Value::Real(angular_speed)),
                 ("arm.home_rpy", reals(rotation)),
                 ("retarget.translation", reals(translation)),
                 ("retarget.rotation_rpy", reals(rotation)),
@@ -144,7 +145,7 @@ fn space() -> impl Strategy<Value = Settings> {
     )
 }
 
-/// Up to three boxes, mostly none.
+/// Returns up to three boxes, usually none.
 fn keep_out() -> impl Strategy<Value = Vec<f64>> {
     let corner = prop::array::uniform3(-0.4..0.35f64);
     let keep_out = (corner, prop::array::uniform3(0.01..0.3f64))

@@ -1,5 +1,7 @@
-//! The world around the machine. The arm's side of the story is kept here independently of the machine under test:
-//! what was sent, on which connection, what was answered, and which input was fresh.
+//! The environment of the state machine under test.
+//!
+//! It records independently what was sent, on which connection, which replies arrived, and which
+//! input was fresh.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,14 +15,14 @@ use aether_bridge::teleop::{
 use aether_sim::monitor::{MotionLimits, MotionMonitor};
 use nalgebra::Vector3;
 
+use crate::arm_record::ArmRecord;
 use crate::checks::timed;
 use crate::events::{Event, Fate};
-use crate::place::Place;
 use crate::returns::Returns;
 
 pub struct World {
     pub teleop: Teleop,
-    /// How often the machine was told something.
+    /// How many events the state machine has handled.
     pub handled: u64,
     pub config: TeleopConfig,
     pub start: Instant,
@@ -28,50 +30,53 @@ pub struct World {
     pub link: LinkView,
     pub monitor: MotionMonitor,
     pub last_on_connection: Option<(Instant, Command)>,
-    /// The velocity of the last command, and the time it is over, once the present motion has two.
+    /// The velocity of the last command and its duration in seconds. `None` until the current
+    /// motion has sent two commands.
     pub velocity: Option<(Vector3<f64>, f64)>,
-    pub place: Place,
-    /// When the newest good target was taken; none after a refused one.
+    pub arm_record: ArmRecord,
+    /// When the newest good target was taken. `None` after a refused target.
     pub good_input: Option<Instant>,
     several_publishers: bool,
-    /// Two hands send in turn, and have done so for long enough to be told apart.
+    /// Whether two hands send alternately, and have done so for long enough to be detected.
     pub two_hands: bool,
-    /// Since when input has been good.
+    /// Since when the input has been good.
     good_since: Option<Instant>,
-    /// A loss of link or input, a run of error replies, a disarm or a stop since the last command.
+    /// Whether link or input was lost, errors or a disarm or a stop ended motion, since the last
+    /// command.
     pub interrupted: bool,
     pub permitted: bool,
     pub shut_down: bool,
     pub gripper: GripperSide,
     pub returns: Returns,
-    /// Whether a stop line must come before the next motion.
-    pub stop_owed: bool,
-    /// The last command of this connection that was answered, if it was accepted.
+    /// Whether a stop line must be sent before the next motion.
+    pub stop_line_due: bool,
+    /// The last command of this connection that got a reply, if it was accepted.
     pub accepted: Option<Command>,
-    /// Whether the arm has been left to the last command since it was sent.
+    /// Whether nothing else may have moved the arm since the last command.
     pub undisturbed: bool,
     window: usize,
-    /// The controller reports a fault.
+    /// Whether the controller reports a fault.
     pub faulty: bool,
-    /// When the first command to where the last one leads was sent.
+    /// When the first command to the current goal was sent.
     aimed_at: Option<Instant>,
-    /// A command was refused or lost in mid-motion, and nothing else has come between.
+    /// Whether a command was refused or lost during motion, and nothing else has interrupted the
+    /// motion.
     pub restarted: bool,
-    /// What has not been answered yet.
+    /// The sent lines that have no reply yet.
     pub in_flight: VecDeque<Order>,
-    /// What becomes of the next lines that would be answered at once.
+    /// The fates of the next lines, instead of an immediate acceptance.
     fates: VecDeque<Fate>,
     wall_clock: Duration,
     last_stamp: Option<i64>,
     stream: Stream,
-    /// Error replies in a row on this connection.
+    /// Consecutive error replies on this connection.
     errors: u32,
-    /// How long a line takes on its way out: the system may let the process wait right then.
+    /// How long it takes to write a line, because the system may pause the process at this moment.
     writing: Duration,
     log: Log,
 }
 
-/// What is answered.
+/// A sent line that gets a reply.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Order {
     Command(Command),
@@ -79,7 +84,7 @@ pub enum Order {
     Question,
 }
 
-/// What has been sent, and when.
+/// The sent lines, with their times.
 #[derive(Debug, PartialEq)]
 pub struct Log(Vec<(Duration, Line)>);
 
@@ -90,49 +95,49 @@ enum Line {
     Question,
 }
 
-/// What is known and wanted of the gripper.
+/// The known and the requested state of the gripper.
 #[derive(Debug)]
 pub struct GripperSide {
-    /// As last accepted or reported, or as is assumed before that.
+    /// The state in the last accepted command or in the last report, or the assumed state before.
     pub state: Gripper,
-    /// What that is known from.
+    /// The source of the state.
     source: Source,
-    /// "Closed" has been reported since the first accepted command that said what the state is.
+    /// Whether "closed" has been reported since the first accepted command with the current state.
     was_closed: bool,
-    /// When that was accepted.
+    /// When that command was accepted.
     changed_at: Option<Instant>,
-    /// What was reported in motion since the last command was accepted.
+    /// A contradicting report received during motion, after the last accepted command.
     contradiction: Option<Gripper>,
-    /// What the last command of this motion said, if nothing has made it void.
+    /// The state in the last command of this motion, if nothing has made it void.
     pub sent: Option<Gripper>,
-    /// Something has been wanted, or a command has been sent.
+    /// Whether a wish has arrived, or a command has been sent.
     settled: bool,
     wish: Option<Wish>,
-    /// The states that have been wanted for long enough since the last command.
-    pub stood: Vec<Gripper>,
-    /// What the next command has to say, if nothing comes between.
+    /// The states that were requested for long enough since the last command.
+    pub lasted: Vec<Gripper>,
+    /// The state that the next command must contain, unless another event occurs before.
     pub due: Option<Gripper>,
-    /// One that may have said what is wanted has gone since.
+    /// Whether a publisher that may have sent the wish has left since.
     orphaned: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Source {
     Assumed,
-    Told,
+    Known,
     Accepted,
 }
 
-/// What is wanted without contradiction.
+/// A state that is requested without contradiction.
 #[derive(Debug, Clone, Copy)]
 struct Wish {
     wanted: Gripper,
-    /// Of the topic, and no number.
-    word: bool,
-    /// A number that has taken the place of a guess.
+    /// Whether it came in a state message (a bool or a text) of the gripper topic.
+    names_state: bool,
+    /// Whether it is a number that replaced a guess.
     first: bool,
     since: Instant,
-    /// When it was said last, and before that.
+    /// When it was last repeated, and the time before that.
     last: Instant,
     before: Option<Instant>,
 }
@@ -148,13 +153,13 @@ impl GripperSide {
             sent: None,
             settled: false,
             wish: None,
-            stood: Vec::new(),
+            lasted: Vec::new(),
             due: None,
             orphaned: false,
         }
     }
 
-    /// What was not accepted is void, and what is wanted has to stand from now.
+    /// Discards the state that was not accepted. The wish has to last from now.
     fn handle_void(&mut self, now: Instant) {
         self.sent = None;
         if let Some(reported) = self.contradiction.take() {
@@ -164,14 +169,14 @@ impl GripperSide {
     }
 
     fn restart(&mut self, now: Instant) {
-        (self.due, self.stood) = (None, Vec::new());
-        let stands = |wish: &Wish| wish.word && !self.orphaned;
-        self.wish = self.wish.filter(stands).map(|wish| Wish { since: now, ..wish });
+        (self.due, self.lasted) = (None, Vec::new());
+        let stays = |wish: &Wish| wish.names_state && !self.orphaned;
+        self.wish = self.wish.filter(stays).map(|wish| Wish { since: now, ..wish });
     }
 
     fn handle_left(&mut self, moving: bool) {
-        if self.wish.take_if(|wish| !moving || !wish.word).is_some() {
-            (self.stood, self.due) = (Vec::new(), None);
+        if self.wish.take_if(|wish| !moving || !wish.names_state).is_some() {
+            (self.lasted, self.due) = (Vec::new(), None);
         }
         self.orphaned = true;
     }
@@ -187,7 +192,8 @@ impl GripperSide {
         let was_closed = self.was_closed;
         self.was_closed |= reported == Gripper::Closed;
         if self.source == Source::Accepted {
-            // A gripper that still moves, or holds something, reports another state than it was sent to.
+            // A gripper that still moves or holds an object reports another state than it was
+            // commanded to.
             let moves = self.changed_at.is_some_and(|at| now - at < GRIPPER_TIME);
             let believed = !moves && (reported == Gripper::Closed || was_closed) && self.state != reported;
             self.contradiction = believed.then_some(reported);
@@ -200,42 +206,43 @@ impl GripperSide {
     }
 
     fn believe(&mut self, now: Instant, reported: Gripper) {
-        // A first number takes the place of a guess, and not of what is known.
+        // A first number replaces a guess, but not a known state.
         let first = self.wish.is_some_and(|wish| wish.first);
         let changed = first || self.state != reported && self.due.is_none_or(|due| due == self.state);
-        (self.state, self.source) = (reported, Source::Told);
+        (self.state, self.source) = (reported, Source::Known);
         if changed && self.sent.is_none() {
             self.restart(now);
         }
     }
 }
 
-/// What the stream of targets looks like.
+/// The recent stream of targets.
 #[derive(Default)]
 struct Stream {
-    /// Targets in a row that were all zero.
+    /// Consecutive targets that were all zero.
     zeros: u32,
     same: Option<(Position, Instant)>,
     arrivals: Vec<Instant>,
     interval_before: Option<f64>,
-    /// Two intervals in a row were too long, and since then no two in a row were not.
+    /// Set after two consecutive long intervals. Cleared after two consecutive short intervals.
     slow: bool,
 }
 
-/// Numbers that are farther apart are two wishes.
+/// Numbers that are farther apart in time are separate wishes.
 const SILENCE: Duration = Duration::from_secs(3);
-/// How much later than its first message the graph may show a publisher.
+/// How long after its first message a publisher may appear in the graph.
 const DISCOVERY: Duration = Duration::from_millis(500);
-/// How long a gripper takes to obey.
+/// The time that a gripper takes to open or close.
 const GRIPPER_TIME: Duration = Duration::from_secs(2);
-/// By how many messages two hands in turn are told apart, though what came before was a hand that moved fast.
-const TOLD_APART_BY: usize = 40;
+/// The number of messages by which two alternating hands are detected, even after a hand that moved
+/// fast.
+const DETECTED_BY: usize = 40;
 
 impl World {
-    /// A link that is up, and nothing else.
+    /// Creates an environment with a ready link and nothing else.
     pub fn new(config: TeleopConfig, window: usize) -> Self {
         let (now, initial_gripper) = (Instant::now(), config.initial_gripper);
-        let place = Place::new(&config);
+        let arm_record = ArmRecord::new(&config);
         let mut world = Self {
             teleop: Teleop::new(config.clone()),
             handled: 0,
@@ -247,7 +254,7 @@ impl World {
             link: LinkView::Down,
             last_on_connection: None,
             velocity: None,
-            place,
+            arm_record,
             good_input: None,
             several_publishers: false,
             two_hands: false,
@@ -256,7 +263,7 @@ impl World {
             shut_down: false,
             gripper: GripperSide::new(initial_gripper),
             returns: Returns::default(),
-            stop_owed: false,
+            stop_line_due: false,
             accepted: None,
             undisturbed: false,
             window,
@@ -265,7 +272,7 @@ impl World {
             restarted: false,
             in_flight: VecDeque::new(),
             fates: VecDeque::new(),
-            // So late that ages never make a stamp negative.
+            // Late enough that no age makes a stamp negative.
             wall_clock: Duration::from_secs(100),
             last_stamp: None,
             stream: Stream::default(),
@@ -286,29 +293,30 @@ impl World {
     }
 
     pub fn handle(&mut self, event: &Event) {
-        self.note_gripper();
+        self.record_gripper();
         let mut before = self.teleop.motion();
         self.handle_event(event);
         if matches!(event, Event::Sweep { .. } | Event::TwoHands { .. } | Event::Pass { .. }) {
-            // Each part of these has been looked at by itself.
+            // The parts of these events have been handled separately.
             before = self.teleop.motion();
         }
-        // So that what is reckoned from this event is reckoned from this time.
+        // Times that follow from this event must be computed at this time.
         self.teleop.handle_timeout(self.now);
-        self.note_motion_end(before);
+        self.record_motion_end(before);
         self.handled += 1;
         self.send();
     }
 
-    /// A motion that ends, a disarm and a stop make void what was not accepted.
-    fn note_motion_end(&mut self, before: Motion) {
+    /// Records the end of a motion, a disarm or a stop. It makes the gripper state void that was
+    /// not accepted.
+    fn record_motion_end(&mut self, before: Motion) {
         let after = self.teleop.motion();
         let moves = |motion| matches!(motion, Motion::Approach | Motion::Tracking);
-        let stands = matches!(after, Motion::Disarmed | Motion::Stopped);
+        let rests = matches!(after, Motion::Disarmed | Motion::Stopped);
         if moves(before) && !moves(after) {
-            self.place.handle_interrupted();
+            self.arm_record.handle_interrupted();
         }
-        if moves(before) && !moves(after) || before != after && stands {
+        if moves(before) && !moves(after) || before != after && rests {
             self.gripper.handle_void(self.now);
         }
         if !moves(before) && moves(after) {
@@ -318,20 +326,20 @@ impl World {
 
     fn handle_event(&mut self, event: &Event) {
         match event {
-            Event::Target { at, frame, age_ms, word } => {
-                self.handle_target(position(*at), *frame, *age_ms, *word);
+            Event::Target { at, frame, age_ms, gripper } => {
+                self.handle_target(position(*at), *frame, *age_ms, *gripper);
             }
             Event::NotATarget(x) => {
                 let fault = Target::new(*x, 0.0, 0.0, None).unwrap_err();
                 self.teleop.handle_invalid_target(self.now, fault);
                 self.lose_input();
             }
-            Event::Sweep { from, step, count, period_ms, stamped, frame, word } => {
+            Event::Sweep { from, step, count, period_ms, stamped, frame, gripper } => {
                 for i in 0..*count {
                     let at = std::array::from_fn(|axis| from[axis] + step[axis] * i as f64);
-                    self.note_gripper();
-                    self.handle_target(position(at), *frame, stamped.then_some(0), *word);
-                    self.answer_and_pass(*period_ms);
+                    self.record_gripper();
+                    self.handle_target(position(at), *frame, stamped.then_some(0), *gripper);
+                    self.reply_and_pass(*period_ms);
                 }
             }
             Event::SeveralPublishers(several) => {
@@ -343,24 +351,24 @@ impl World {
                 for number in 0..*count {
                     let [x, y, z] = *at;
                     let hand = position([x + apart * (number % 2) as f64, y, z]);
-                    self.note_gripper();
-                    self.two_hands = self.several_publishers && number >= TOLD_APART_BY;
+                    self.record_gripper();
+                    self.two_hands = self.several_publishers && number >= DETECTED_BY;
                     self.handle_target(hand, Frame::Base, None, None);
-                    self.answer_and_pass(*period_ms);
+                    self.reply_and_pass(*period_ms);
                 }
                 self.two_hands = false;
             }
             Event::Gripper(input) => {
                 self.teleop.handle_gripper(self.now, *input);
                 self.gripper.orphaned = false;
-                self.note_word(*input, matches!(input, GripperInput::Wanted(_)));
+                self.record_wish(*input, matches!(input, GripperInput::Wanted(_)));
             }
             Event::KeptGripper(input) if self.gripper.settled => self.handle(&Event::Gripper(*input)),
             Event::KeptGripper(input) => {
                 self.teleop.handle_kept_gripper(self.now, *input);
                 match input {
-                    GripperInput::Wanted(word) if self.gripper.source == Source::Assumed => {
-                        self.gripper.state = *word;
+                    GripperInput::Wanted(wanted) if self.gripper.source == Source::Assumed => {
+                        self.gripper.state = *wanted;
                     }
                     _ => {}
                 }
@@ -373,7 +381,7 @@ impl World {
                 self.handle(&Event::SetArmed(false));
                 self.handle_link(LinkView::Down);
                 self.teleop.handle_other_arm();
-                self.place = Place::of_other_arm(&self.config);
+                self.arm_record = ArmRecord::of_other_arm(&self.config);
                 self.returns.handle_other_arm();
                 self.faulty = false;
                 self.gripper = GripperSide::new(self.config.initial_gripper);
@@ -387,7 +395,7 @@ impl World {
                 self.teleop.handle_graph(self.now, GraphNews::GripperLeft);
             }
             Event::GripperAbsent => {
-                let is_unseen = |wish: Wish| wish.word && self.now - wish.last >= DISCOVERY;
+                let is_unseen = |wish: Wish| wish.names_state && self.now - wish.last >= DISCOVERY;
                 if self.gripper.wish.is_some_and(is_unseen) {
                     self.gripper.handle_left(self.is_moving());
                 }
@@ -398,9 +406,11 @@ impl World {
             Event::Lost => self.handle_lost(),
             Event::StoppedAt(share) => self.handle_stopped_at(*share),
             Event::Reported { at, moving } => self.report(position(*at), *moving, ReportAbout::Unasked),
-            Event::Sighted { by, moving } => self.report(self.near_told(*by), *moving, ReportAbout::Unasked),
+            Event::Sighted { by, moving } => {
+                self.report(self.near_expected(*by), *moving, ReportAbout::Unasked)
+            }
             Event::Nonsense(scale) => {
-                let [x, y, z] = self.place.told().coordinates().map(|coordinate| coordinate * scale);
+                let [x, y, z] = self.arm_record.expected().coordinates().map(|coordinate| coordinate * scale);
                 self.report(position([x, y, z]), Some(false), ReportAbout::Unasked);
             }
             Event::Fault(fault) => {
@@ -410,29 +420,29 @@ impl World {
             Event::SetArmed(armed) => {
                 let before = self.teleop.reason(self.now);
                 let result = self.teleop.handle_set_armed(self.now, *armed);
-                self.place.handle_set_armed(self.now, *armed, &result);
+                self.arm_record.handle_set_armed(self.now, *armed, &result);
                 self.faulty &= result.is_err() || !*armed;
                 if !*armed
                     && self.teleop.motion() != Motion::Stopped
                     && before != self.teleop.reason(self.now)
                 {
-                    self.renew_place();
+                    self.renew_arm_record();
                 }
                 let accepted = result.is_ok();
-                assert!(!(accepted && *armed && self.shut_down), "armed at the end");
+                assert!(!(accepted && *armed && self.shut_down), "armed during the shutdown");
                 self.permitted = if *armed { self.permitted || accepted } else { false };
                 self.undisturbed &= *armed || self.teleop.motion() == Motion::Stopped;
                 self.interrupt_if(!armed);
             }
             Event::Stop => {
-                self.place.forget_confirmation();
+                self.arm_record.forget_confirmation();
                 self.teleop.handle_stop();
                 self.permitted = false;
                 self.returns.expect_stop_line();
                 self.interrupt_if(true);
             }
             Event::Reset => {
-                self.place.forget_confirmation();
+                self.arm_record.forget_confirmation();
                 let before = self.teleop.reason(self.now);
                 self.teleop.handle_reset();
                 let changed = before != self.teleop.reason(self.now);
@@ -440,7 +450,7 @@ impl World {
                 self.undisturbed = false;
                 self.interrupt_if(true);
                 if changed {
-                    self.renew_place();
+                    self.renew_arm_record();
                 }
                 assert_eq!(self.teleop.motion(), Motion::Disarmed, "a reset disarms");
             }
@@ -460,8 +470,8 @@ impl World {
         }
     }
 
-    /// Everything that is sent is answered, and then time passes.
-    fn answer_and_pass(&mut self, ms: u64) {
+    /// Replies to every line, and then lets time pass.
+    fn reply_and_pass(&mut self, ms: u64) {
         self.send();
         while !self.in_flight.is_empty() {
             match self.fates.pop_front() {
@@ -474,20 +484,26 @@ impl World {
         self.pass(Duration::from_millis(ms), false);
     }
 
-    fn handle_target(&mut self, at: Position, frame: Frame, age_ms: Option<i64>, word: Option<GripperInput>) {
+    fn handle_target(
+        &mut self,
+        at: Position,
+        frame: Frame,
+        age_ms: Option<i64>,
+        gripper: Option<GripperInput>,
+    ) {
         self.handled += 1;
         let received = i64::try_from((self.wall_clock + (self.now - self.start)).as_nanos()).unwrap();
         let stamp = age_ms.map(|age| Stamp { taken: received - age * 1_000_000, received, simulated: false });
         let target = Target {
             position: at,
-            orientation: Some(turned_like(at)),
+            orientation: Some(orientation_at(at)),
             frame,
             stamp,
-            gripper: word,
+            gripper,
             stall: Duration::ZERO,
             publisher: None,
         };
-        // What was due before it comes before it: a motion may begin, and end with this very target.
+        // Handle earlier deadlines first. A motion may begin now, and this target may end it.
         self.handle_timeout();
         let before = self.teleop.motion();
         let accepted = self.teleop.handle_target(self.now, target).is_ok();
@@ -495,7 +511,7 @@ impl World {
 
         let zero = self.config.zero_is_lost && at.coordinates() == [0.0; 3];
         self.stream.zeros = if zero { self.stream.zeros + 1 } else { 0 };
-        let passed_over = self.stream.zeros == 1 && good_before;
+        let skipped = self.stream.zeros == 1 && good_before;
         let mut acceptable = !zero;
         if self.stream.zeros != 1 {
             acceptable &= self.stream.is_live(self.now, at, &self.config);
@@ -505,8 +521,9 @@ impl World {
         self.returns.handle_target(self.now, &target, (accepted, sane && !zero), &self.config);
         let inside = self.is_inside(at, frame);
         acceptable &= inside != Some(false);
-        assert!(!accepted || acceptable, "{at:?} {age_ms:?} was taken");
-        // Refusing more than it must is a fault too, unless there are rules that this world does not know.
+        assert!(!accepted || acceptable, "{at:?} {age_ms:?} was accepted");
+        // An unnecessary refusal is a fault too, unless a rule applies that this environment does
+        // not model.
         let c = &self.config;
         let unknown = inside.is_none()
             || c.jump.distance > 0.0
@@ -522,30 +539,31 @@ impl World {
                     self.gripper.handle_void(self.now);
                 }
             }
-            match word {
+            match gripper {
                 Some(GripperInput::Wanted(Gripper::Open)) if !self.config.gripper.target_opens => {
-                    self.note_no_opening();
+                    self.record_no_opening();
                 }
                 Some(GripperInput::Opening(opening))
                     if opening > self.config.gripper.open_above
                         && opening.is_finite()
                         && !self.config.gripper.target_opens =>
                 {
-                    self.note_no_opening();
+                    self.record_no_opening();
                 }
-                Some(word) => self.note_word(word, false),
+                Some(input) => self.record_wish(input, false),
                 None => {}
             }
-            self.note_due();
+            self.record_due();
             let age = Duration::from_millis(age_ms.unwrap_or(0).max(0) as u64);
             self.good_input = Some(self.now - age);
-        } else if !passed_over {
+        } else if !skipped {
             self.lose_input();
         }
-        // Several senders: the time of detection is not known here.
+        // Several senders may hold motion. This environment does not know when they are detected.
         self.interrupt_if(self.several_publishers && !self.is_moving());
-        self.note_motion_end(before);
-        // Which ways are found is the machine's own affair; none is a loss like others.
+        self.record_motion_end(before);
+        // Only the state machine knows which ways it finds. A missing way ends motion, but is not a
+        // loss of input.
         let no_way = self.teleop.reason(self.now).kind() == ReasonKind::NoWay;
         self.interrupt_if(no_way && !self.is_moving());
     }
@@ -558,7 +576,8 @@ impl World {
         age <= self.config.input_timeout && age_ms >= -50 && !backwards
     }
 
-    /// Whether a target may be followed for where it is; none where that depends on what has been before it.
+    /// Returns whether the position of a target is allowed. `None` if that depends on earlier
+    /// targets.
     fn is_inside(&self, at: Position, frame: Frame) -> Option<bool> {
         let base = match frame {
             Frame::Tracker => self.config.retarget.apply(at),
@@ -581,42 +600,44 @@ impl World {
         self.restarted &= !condition;
         if condition && !self.interrupted {
             self.interrupted = true;
-            self.stop_owed = self.config.hold_behavior == HoldBehavior::Stop && self.link != LinkView::Down;
+            self.stop_line_due =
+                self.config.hold_behavior == HoldBehavior::Stop && self.link != LinkView::Down;
         }
     }
 
-    fn note_gripper(&mut self) {
-        self.gripper.stood.extend(self.has_stood());
+    fn record_gripper(&mut self) {
+        self.gripper.lasted.extend(self.lasting_wish());
     }
 
-    /// What has been wanted for its debounce time, with a hand in sight.
-    fn has_stood(&self) -> Option<Gripper> {
+    /// Returns the state that was requested for its debounce time while a hand was visible.
+    fn lasting_wish(&self) -> Option<Gripper> {
         let (wish, in_sight) = (self.gripper.wish?, self.good_since?);
         let debounce = match wish.wanted {
             Gripper::Open => self.config.gripper.open_debounce,
             Gripper::Closed => self.config.gripper.close_debounce,
         };
-        let said_again =
+        let is_repeated =
             wish.before.is_some_and(|before| before >= in_sight) && self.now - wish.last <= SILENCE;
-        let has_stood = self.now - wish.since.max(in_sight) >= debounce;
-        (has_stood && (wish.word || said_again)).then_some(wish.wanted)
+        let has_lasted = self.now - wish.since.max(in_sight) >= debounce;
+        (has_lasted && (wish.names_state || is_repeated)).then_some(wish.wanted)
     }
 
-    /// A good target has come, or motion may have begun: in motion a wish that has stood is due from now on.
-    fn note_due(&mut self) {
+    /// Records that a good target has arrived, or that motion may have begun. During motion, a
+    /// lasting wish is due from now.
+    fn record_due(&mut self) {
         if self.is_moving() {
-            self.gripper.due = self.has_stood();
+            self.gripper.due = self.lasting_wish();
         }
     }
 
-    /// A target that may only close the gripper says "open".
-    fn note_no_opening(&mut self) {
-        if self.gripper.wish.take_if(|wish| !wish.word).is_some() {
-            (self.gripper.due, self.gripper.stood) = (None, Vec::new());
+    /// Records "open" in a target that may only close the gripper.
+    fn record_no_opening(&mut self) {
+        if self.gripper.wish.take_if(|wish| !wish.names_state).is_some() {
+            (self.gripper.due, self.gripper.lasted) = (None, Vec::new());
         }
     }
 
-    fn note_word(&mut self, input: GripperInput, word: bool) {
+    fn record_wish(&mut self, input: GripperInput, names_state: bool) {
         let wanted = match input {
             GripperInput::Wanted(gripper) => Some(gripper),
             GripperInput::Opening(opening) if !opening.is_finite() => None,
@@ -627,32 +648,34 @@ impl World {
             GripperInput::Opening(_) => None,
         };
         let (now, side) = (self.now, &mut self.gripper);
-        if word && side.source == Source::Assumed {
+        if names_state && side.source == Source::Assumed {
             side.state = wanted.unwrap_or(side.state);
         }
-        let goes_on = |wish: &Wish| {
-            wanted == Some(wish.wanted) && wish.word == word && (word || now - wish.last <= SILENCE)
+        let continues = |wish: &Wish| {
+            wanted == Some(wish.wanted)
+                && wish.names_state == names_state
+                && (names_state || now - wish.last <= SILENCE)
         };
         match &mut side.wish {
-            Some(wish) if goes_on(wish) => (wish.before, wish.last) = (Some(wish.last), now),
+            Some(wish) if continues(wish) => (wish.before, wish.last) = (Some(wish.last), now),
             wish => {
                 *wish = wanted.map(|wanted| Wish {
                     wanted,
-                    word,
+                    names_state,
                     first: false,
                     since: now,
                     last: now,
                     before: None,
                 });
-                (side.due, side.stood) = (None, Vec::new());
+                (side.due, side.lasted) = (None, Vec::new());
             }
         }
-        let first = side.wish.filter(|wish| !side.settled && (word || wish.before.is_some()));
+        let first = side.wish.filter(|wish| !side.settled && (names_state || wish.before.is_some()));
         if let Some(first) = first {
             side.settled = true;
-            if side.source == Source::Assumed && !word {
-                // A number takes the place of the guess only as long as it is not void.
-                (side.stood, side.due) = (vec![first.wanted], Some(first.wanted));
+            if side.source == Source::Assumed && !names_state {
+                // A number replaces the guess only until it becomes void.
+                (side.lasted, side.due) = (vec![first.wanted], Some(first.wanted));
                 side.wish = Some(Wish { first: true, ..first });
             }
         }
@@ -661,13 +684,13 @@ impl World {
     fn handle_link(&mut self, link: LinkView) {
         self.interrupt_if(link != LinkView::Ready);
         if link.is_down() {
-            self.renew_place();
+            self.renew_arm_record();
         } else if link == LinkView::Unresponsive {
-            self.place.handle_silence(&self.config);
+            self.arm_record.handle_silence(&self.config);
         }
         if link == LinkView::Down {
             self.in_flight.clear();
-            self.place.earlier = 0;
+            self.arm_record.earlier = 0;
             self.last_on_connection = None;
             self.monitor.handle_connected();
             self.accepted = None;
@@ -675,31 +698,31 @@ impl World {
         if link.is_down() {
             self.undisturbed = false;
             self.errors = 0;
-            // Those that are there still hear it.
-            self.stop_owed &= link == LinkView::Partial;
+            // The connected controllers still receive the stop line.
+            self.stop_line_due &= link == LinkView::Partial;
             self.permitted &= self.config.arming == Arming::Automatic;
             if self.gripper.source == Source::Accepted {
-                self.gripper.source = Source::Told;
+                self.gripper.source = Source::Known;
             }
             self.gripper.handle_void(self.now);
         }
         self.link = link;
         let before = self.teleop.motion();
         self.teleop.handle_link(self.now, link);
-        self.note_motion_end(before);
+        self.record_motion_end(before);
         if !matches!(before, Motion::Approach | Motion::Tracking) {
-            self.note_due();
+            self.record_due();
         }
     }
 
     fn handle_reply(&mut self, ok: bool) {
         let Some(order) = self.in_flight.pop_front() else { return };
         self.handled += 1;
-        let is_earlier = self.note_answered();
+        let is_earlier = self.record_reply();
         let before = self.teleop.motion();
         match order {
             Order::Command(command) if ok && self.faulty => {
-                // Some controllers accept what their arm does not do.
+                // Some controllers accept commands that their arm does not execute.
                 self.accepted = None;
                 self.errors = 0;
                 self.teleop.handle_acknowledged(self.now, &command);
@@ -708,9 +731,9 @@ impl World {
             Order::Command(command) if ok => {
                 self.gripper.handle_accepted(self.now, command.gripper);
                 if is_earlier {
-                    self.place.handle_earlier(command.position, &self.config);
+                    self.arm_record.handle_earlier(command.position, &self.config);
                 } else {
-                    self.place.handle_acknowledged(self.now, &command);
+                    self.arm_record.handle_acknowledged(self.now, &command);
                 }
                 self.accepted = Some(command);
                 self.errors = 0;
@@ -719,7 +742,7 @@ impl World {
             Order::Command(_) => {
                 self.accepted = None;
                 self.gripper.handle_void(self.now);
-                self.place.handle_interrupted();
+                self.arm_record.handle_interrupted();
                 self.teleop.handle_rejected(self.now);
                 self.errors += 1;
                 self.restarted |= !self.interrupted;
@@ -728,25 +751,25 @@ impl World {
             }
             Order::Stop => self.teleop.handle_stop_answered(false),
             Order::Question => {
-                self.report(self.near_told([0.0; 3]), Some(false), ReportAbout::Observed);
-                self.place.handle_answered(self.now, !self.is_on_its_way());
+                self.report(self.near_expected([0.0; 3]), Some(false), ReportAbout::Observed);
+                self.arm_record.handle_answered(self.now, !self.awaits_replies());
                 self.teleop.handle_answered(self.now);
             }
         }
         self.teleop.handle_timeout(self.now);
-        self.note_motion_end(before);
+        self.record_motion_end(before);
     }
 
     fn handle_lost(&mut self) {
         let lost = self.in_flight.pop_front();
         if lost.is_some() {
-            self.note_answered();
+            self.record_reply();
         }
         match lost {
             Some(Order::Command(_)) => {
                 self.accepted = None;
                 self.gripper.handle_void(self.now);
-                self.place.handle_interrupted();
+                self.arm_record.handle_interrupted();
                 self.teleop.handle_lost();
                 self.restarted |= !self.interrupted;
                 self.interrupted = true;
@@ -761,61 +784,66 @@ impl World {
         }
     }
 
-    /// Everything up to a stop is accepted, and the arm has stopped a share of the way back from the last command.
+    /// Accepts every line before a stop line. The arm has stopped at a share of the way back from
+    /// the last command.
     fn handle_stopped_at(&mut self, share: f64) {
         let Some(index) = self.in_flight.iter().position(|order| *order == Order::Stop) else { return };
         (0..index).for_each(|_| self.handle_reply(true));
         self.in_flight.pop_front();
-        self.note_answered();
+        self.record_reply();
         let last = self.last_on_connection.map_or(self.config.home, |(_, last)| last.position);
         let back = last.point().lerp(&self.config.home.point(), 0.1 * share);
         let at = Position::new(back.x, back.y, back.z).unwrap();
-        let state =
-            ReportedState { position: Some(at), orientation: self.turned(), ..ReportedState::default() };
+        let state = ReportedState {
+            position: Some(at),
+            orientation: self.tool_orientation(),
+            ..ReportedState::default()
+        };
         self.take_report(&state, ReportAbout::Stopped);
         self.teleop.handle_stop_answered(true);
-        self.place.handle_stopped(self.now, at, &self.config);
+        self.arm_record.handle_stopped(self.now, at, &self.config);
     }
 
-    /// The controller reports where the arm is, asked for nothing.
+    /// Lets the controller report the arm's position.
     fn report(&mut self, at: Position, moving: Option<bool>, about: ReportAbout) {
         let state = ReportedState {
             position: Some(at),
-            orientation: self.turned(),
+            orientation: self.tool_orientation(),
             moving,
             ..ReportedState::default()
         };
-        let in_motion = self.is_moving() && !self.interrupted && self.place.has_accepted();
-        let unbelievable = self.place.is_unbelievable(at, &self.config);
+        let in_motion = self.is_moving() && !self.interrupted && self.arm_record.has_accepted();
+        let unbelievable = self.arm_record.is_unbelievable(at, &self.config);
         self.take_report(&state, about);
         if about == ReportAbout::Unasked {
-            self.place.handle_unasked();
+            self.arm_record.handle_unasked();
         }
-        self.place.handle_report(self.now, at, moving, in_motion, &self.config);
+        self.arm_record.handle_report(self.now, at, moving, in_motion, &self.config);
         let elsewhere = self
             .last_on_connection
             .is_some_and(|(_, last)| last.position.distance(at) > self.config.position_tolerance);
-        // What cannot be believed says nothing of who moves the arm.
-        let believed = !unbelievable && !self.place.is_doubtful();
-        if elsewhere && believed && !self.is_on_its_way() && self.has_arrived() {
+        // An unbelievable report does not prove that others have moved the arm.
+        let believed = !unbelievable && !self.arm_record.is_doubtful();
+        if elsewhere && believed && !self.awaits_replies() && self.has_arrived() {
             self.undisturbed = false;
         }
     }
 
-    /// Whether an arm at half of the speed limit has had the time to get where it was sent.
+    /// Returns whether an arm at half of the speed limit has had enough time to reach the last
+    /// command.
     fn has_arrived(&self) -> bool {
         let FollowingConfig { distance, time } = self.config.following;
         let travel = time + Duration::from_secs_f64(2.0 * distance / self.config.limits.speed);
         distance > 0.0 && self.aimed_at.is_none_or(|at| self.now - at > travel)
     }
 
-    /// The controller reports. A fault that has ended has disarmed.
+    /// Lets the controller report a state. The end of a fault disarms.
     fn take_report(&mut self, state: &ReportedState, about: ReportAbout) {
         let before = self.teleop.reason(self.now);
         self.teleop.handle_report(self.now, 0, about, Some(state));
         if state.fault.is_some() {
             if !self.faulty {
-                self.renew_place();
+                self.renew_arm_record();
             }
             self.faulty = true;
         } else if std::mem::replace(&mut self.faulty, false) {
@@ -823,41 +851,42 @@ impl World {
             self.permitted &= stopped;
             self.undisturbed &= stopped;
             if !stopped && before != self.teleop.reason(self.now) {
-                self.renew_place();
+                self.renew_arm_record();
             }
         }
         self.interrupt_if(!self.is_moving());
     }
 
-    /// A line of an earlier session says nothing of where the arm is.
-    fn note_answered(&mut self) -> bool {
-        let is_earlier = self.place.earlier > 0;
-        self.place.earlier = self.place.earlier.saturating_sub(1);
+    /// Records a reply. Returns whether its line was sent in an earlier session, so that it does
+    /// not determine the position.
+    fn record_reply(&mut self) -> bool {
+        let is_earlier = self.arm_record.earlier > 0;
+        self.arm_record.earlier = self.arm_record.earlier.saturating_sub(1);
         is_earlier
     }
 
-    fn renew_place(&mut self) {
-        self.place.renew(&self.config);
-        self.place.earlier = self.in_flight.len();
+    fn renew_arm_record(&mut self) {
+        self.arm_record.renew(&self.config);
+        self.arm_record.earlier = self.in_flight.len();
     }
 
-    /// How the tool is turned, as the controller reports it.
-    fn turned(&self) -> Option<Orientation> {
+    /// Returns the orientation of the tool that the controller reports.
+    fn tool_orientation(&self) -> Option<Orientation> {
         let last = self.last_on_connection.and_then(|(_, last)| last.orientation);
         last.or(self.config.orientation.map(|turning| turning.home))
     }
 
-    fn near_told(&self, by: [f64; 3]) -> Position {
-        let told = self.place.told().point();
-        position([told.x + by[0], told.y + by[1], told.z + by[2]])
+    fn near_expected(&self, by: [f64; 3]) -> Position {
+        let expected = self.arm_record.expected().point();
+        position([expected.x + by[0], expected.y + by[1], expected.z + by[2]])
     }
 
-    pub fn is_on_its_way(&self) -> bool {
+    pub fn awaits_replies(&self) -> bool {
         self.in_flight.iter().any(|order| *order != Order::Question)
     }
 
     fn handle_config(&mut self, config: TeleopConfig) {
-        // What the node refuses while armed.
+        // The node refuses these changes while armed.
         let mut config = config;
         if self.teleop.is_armed() {
             config.arming = self.config.arming;
@@ -865,9 +894,9 @@ impl World {
             config.retarget_mode = self.config.retarget_mode;
             config.assume_position = self.config.assume_position;
         }
-        // What the node takes at start only.
+        // The node reads this setting only at start.
         config.initial_gripper = self.config.initial_gripper;
-        // What takes a new connection.
+        // A change of this setting opens a new connection.
         config.can_ask = self.config.can_ask;
         let arm = self.last_on_connection.map(|(_, command)| command.position);
         let excluded =
@@ -875,11 +904,11 @@ impl World {
         let result = self.teleop.check_config(&config);
         assert!(!excluded || result.is_err(), "the arm was excluded from the workspace");
         if result.is_ok() {
-            // What arms itself has not done so yet, and does so no more.
+            // If the bridge has not armed automatically yet, it no longer does so.
             self.permitted &= config.arming == self.config.arming || config.arming == Arming::Automatic;
-            self.stop_owed &= config.hold_behavior == HoldBehavior::Stop;
+            self.stop_line_due &= config.hold_behavior == HoldBehavior::Stop;
             self.undisturbed &= config.hold_behavior == self.config.hold_behavior || self.is_moving();
-            // Input that was too old stays so.
+            // Input that was too old stays too old.
             self.good_input = self.good_input.filter(|taken| self.now < *taken + self.config.input_timeout);
             let renews = config.assume_position != self.config.assume_position && !self.teleop.is_armed();
             if config.gripper != self.config.gripper {
@@ -887,14 +916,14 @@ impl World {
             }
             self.returns.handle_config(&self.config, &config, self.is_moving());
             self.config = config.clone();
-            self.place.handle_home(config.home);
-            self.place.forget_confirmation();
+            self.arm_record.handle_home(config.home);
+            self.arm_record.forget_confirmation();
             self.monitor.handle_limits(MotionLimits::from(&config));
             self.teleop.handle_config(self.now, config);
             if renews {
-                self.renew_place();
+                self.renew_arm_record();
             }
-            // Where a goal is moved, or was refused, motion may go on after an approach or without one.
+            // If a goal was moved or refused, motion may continue with or without an approach.
             self.interrupted |= !self.is_moving();
         }
     }
@@ -927,16 +956,16 @@ impl World {
 
     fn handle_timeout(&mut self) {
         self.handled += 1;
-        self.note_stale_input();
+        self.record_stale_input();
         let before = self.teleop.motion();
         self.teleop.handle_timeout(self.now);
-        self.note_motion_end(before);
+        self.record_motion_end(before);
         if !matches!(before, Motion::Approach | Motion::Tracking) {
-            self.note_due();
+            self.record_due();
         }
     }
 
-    fn note_stale_input(&mut self) {
+    fn record_stale_input(&mut self) {
         let stale = self.good_input.is_some_and(|taken| self.now >= taken + self.config.input_timeout);
         self.interrupt_if(stale);
     }
@@ -951,7 +980,7 @@ impl World {
             assert!(self.link != LinkView::Down, "a stop line without a link");
             self.teleop.handle_stop_sent();
             self.in_flight.push_back(Order::Stop);
-            self.stop_owed = false;
+            self.stop_line_due = false;
             self.returns.handle_stop_line();
             self.log.0.push((at(self), Line::Stop));
         }
@@ -963,19 +992,19 @@ impl World {
                 continue;
             }
             let Some(planned) = self.teleop.poll_command(self.now) else { return };
-            self.note_gripper();
+            self.record_gripper();
             self.check(&planned);
             let begun = self.now;
             self.now += self.writing;
             self.teleop.handle_sent(self.now, &planned);
-            self.note_sent(begun, &planned);
-            self.note_stale_input();
+            self.record_sent(begun, &planned);
+            self.record_stale_input();
             self.log.0.push((at(self), Line::Command(planned.command, planned.kind)));
         }
     }
 
-    /// A command is on its way that was planned at `begun`.
-    fn note_sent(&mut self, begun: Instant, planned: &Planned) {
+    /// Records a command that was planned at `begun` and has been sent.
+    fn record_sent(&mut self, begun: Instant, planned: &Planned) {
         let command = planned.command;
         self.in_flight.push_back(Order::Command(command));
         if self.interrupted {
@@ -989,23 +1018,23 @@ impl World {
             self.aimed_at = Some(self.now);
         }
         self.restarted = false;
-        // Less what two roundings to a micrometre may have added.
+        // Subtract what two roundings to a micrometre may have added.
         let speed = self.velocity.map(|(velocity, seconds)| velocity.norm() - 4e-6 / seconds);
         self.returns.handle_sent(self.now, planned, self.interrupted, speed);
         self.last_on_connection = Some((self.now, command));
-        self.place.handle_sent();
+        self.arm_record.handle_sent();
         self.monitor.handle_sent(timed(self.now, planned));
         self.undisturbed = true;
         if planned.kind != CommandKind::Repetition {
             self.interrupted = false;
             (self.gripper.sent, self.gripper.settled) = (Some(command.gripper), true);
-            self.gripper.stood.clear();
+            self.gripper.lasted.clear();
         }
     }
 }
 
 impl Stream {
-    /// Takes note of a target and judges the stream.
+    /// Records a target. Returns whether the stream is live.
     fn is_live(&mut self, now: Instant, at: Position, config: &TeleopConfig) -> bool {
         let min_rate = config.stream_health.min_rate;
         let longest = (4.0 / min_rate).min(config.input_timeout.as_secs_f64());
@@ -1064,8 +1093,8 @@ impl Log {
     }
 }
 
-/// A hand turns as it moves.
-fn turned_like(at: Position) -> Orientation {
+/// Returns the orientation of a hand at a position. The hand rotates as it moves.
+fn orientation_at(at: Position) -> Orientation {
     Orientation::from_rpy(at.coordinates().map(|coordinate| 10.0 * coordinate))
 }
 

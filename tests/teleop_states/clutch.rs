@@ -1,4 +1,5 @@
-//! `retarget.mode` relative: the arm stays where it is when motion begins, and follows differences.
+//! Tests of `retarget.mode: relative`. The arm does not move when motion begins, and then follows
+//! the hand's movement.
 
 use aether_bridge::config::Value;
 use aether_bridge::teleop::{LinkView, Motion};
@@ -14,7 +15,7 @@ fn relative(settings: &[(&'static str, Value)]) -> Scene {
 }
 
 #[test]
-fn the_arm_stays_where_it_is_when_it_is_armed_and_then_goes_as_far_as_the_hand() {
+fn armed_arm_stays_then_moves_with_hand() {
     let mut scene = relative(&[]);
     scene.move_for(1500);
     assert_eq!(scene.motion(), Motion::Tracking);
@@ -29,7 +30,7 @@ fn the_arm_stays_where_it_is_when_it_is_armed_and_then_goes_as_far_as_the_hand()
 }
 
 #[test]
-fn the_hand_may_move_while_motion_is_held_as_a_mouse_that_is_lifted() {
+fn hand_may_move_freely_during_a_hold() {
     let mut scene = relative(&[]);
     scene.move_for(1500);
     scene.hand[0] += 0.05;
@@ -47,7 +48,7 @@ fn the_hand_may_move_while_motion_is_held_as_a_mouse_that_is_lifted() {
 }
 
 #[test]
-fn a_lost_hand_that_comes_back_elsewhere_moves_nothing() {
+fn hand_that_returns_elsewhere_moves_nothing() {
     let mut scene = relative(&[]);
     scene.move_for(1500);
     scene.wait(1000);
@@ -59,14 +60,15 @@ fn a_lost_hand_that_comes_back_elsewhere_moves_nothing() {
 }
 
 #[test]
-fn the_workspace_bounds_the_arm_and_not_the_hand() {
+fn workspace_limits_the_arm_but_not_the_hand() {
     let mut scene = relative(&[]);
     scene.move_for(1500);
     scene.hand[0] += 0.5;
     scene.move_for(3000);
     assert_eq!(*scene.positions().last().unwrap(), at(0.3, 0.0, 0.2));
     assert!(scene.sent.last().unwrap().1.clamped);
-    // Rejecting lets the hand go at the edge: from there on it is a new motion.
+    // If the policy rejects a target outside, the hand is released. A later target begins a new
+    // motion.
     let mut scene = relative(&[("workspace.policy", text("reject"))]);
     scene.move_for(1500);
     scene.hand[0] += 0.5;
@@ -77,11 +79,12 @@ fn the_workspace_bounds_the_arm_and_not_the_hand() {
 }
 
 #[test]
-fn what_the_arm_does_first_is_taken_from_where_it_is_by_then() {
-    // A command is unanswered when the hand comes back; its answer tells where the arm is.
+fn first_movement_starts_at_the_current_position() {
+    // The reply to a command is missing when the hand returns. This reply determines the arm's
+    // position.
     let mut scene = relative(&[]);
     scene.move_for(1500);
-    scene.answers = false;
+    scene.replies = false;
     let first = scene.sent.len();
     scene.hand[0] += 0.05;
     scene.target();
@@ -89,11 +92,11 @@ fn what_the_arm_does_first_is_taken_from_where_it_is_by_then() {
     let (_, unanswered) = scene.sent[scene.sent.len() - 1];
     let before = scene.sent.len();
     scene.target();
-    assert_eq!(scene.sent.len(), before, "the arm's position is not known yet");
+    assert_eq!(scene.sent.len(), before, "the arm's position is still unknown");
     for (_, planned) in &scene.sent[first..] {
         scene.teleop.handle_acknowledged(scene.now, &planned.command);
     }
-    scene.answers = true;
+    scene.replies = true;
     scene.send();
     scene.move_for(500);
     assert!(scene.sent.len() > before);

@@ -1,4 +1,5 @@
-//! What is wanted of the gripper, over motions, holds, refusals, and publishers that come and go.
+//! Tests of the gripper's decision during motions, holds and refusals, and while publishers join
+//! and leave.
 
 use std::time::Duration;
 
@@ -11,20 +12,20 @@ use crate::scene::{Scene, config, text};
 const OPEN: GripperInput = GripperInput::Wanted(Gripper::Open);
 const CLOSED: GripperInput = GripperInput::Wanted(Gripper::Closed);
 
-fn say(scene: &mut Scene, input: GripperInput) {
+fn publish(scene: &mut Scene, input: GripperInput) {
     scene.teleop.handle_gripper(scene.now, input);
 }
 
-/// A number of the topic, twice.
-fn say_twice(scene: &mut Scene, opening: f64) {
-    say(scene, GripperInput::Opening(opening));
-    say(scene, GripperInput::Opening(opening));
+/// Publishes the same number twice on the topic.
+fn publish_twice(scene: &mut Scene, opening: f64) {
+    publish(scene, GripperInput::Opening(opening));
+    publish(scene, GripperInput::Opening(opening));
 }
 
-/// In motion with the gripper closed, by one who said so once.
+/// Creates a scene in motion with a closed gripper. The topic has sent "closed" once.
 fn holding_something() -> Scene {
     let mut scene = Scene::tracking(&[]);
-    say(&mut scene, CLOSED);
+    publish(&mut scene, CLOSED);
     scene.move_for(200);
     assert_eq!(last_gripper(&scene), Gripper::Closed);
     scene.sent.clear();
@@ -35,18 +36,18 @@ fn last_gripper(scene: &Scene) -> Gripper {
     scene.sent.last().unwrap().1.command.gripper
 }
 
-/// What the commands say from the next motion on, for a second.
-fn said_in_next_motion(scene: &mut Scene) -> Vec<Gripper> {
+/// Returns the gripper states in the commands of the next second, without repetitions.
+fn grippers_in_next_motion(scene: &mut Scene) -> Vec<Gripper> {
     scene.sent.clear();
     scene.move_for(1000);
-    let mut said: Vec<_> = scene.sent.iter().map(|(_, planned)| planned.command.gripper).collect();
-    assert!(!said.is_empty(), "{}", scene.reason());
-    said.dedup();
-    said
+    let mut grippers: Vec<_> = scene.sent.iter().map(|(_, planned)| planned.command.gripper).collect();
+    assert!(!grippers.is_empty(), "{}", scene.reason());
+    grippers.dedup();
+    grippers
 }
 
-/// Targets at 100 Hz for a while, each of which says this of the gripper, too.
-fn move_and_say(scene: &mut Scene, at: [f64; 3], input: GripperInput, millis: u64) {
+/// Sends targets at 100 Hz for a time. Each target contains this gripper input.
+fn move_with_gripper(scene: &mut Scene, at: [f64; 3], input: GripperInput, millis: u64) {
     for _ in 0..millis / 10 {
         let target = Target { gripper: Some(input), ..Target::new(at[0], at[1], at[2], None).unwrap() };
         scene.teleop.handle_target(scene.now, target).ok();
@@ -58,11 +59,11 @@ fn move_and_say(scene: &mut Scene, at: [f64; 3], input: GripperInput, millis: u6
 const PLACE: [f64; 3] = [0.2, 0.0, 0.2];
 
 #[test]
-fn a_word_said_once_is_in_every_command() {
-    for said in [say as fn(&mut Scene, GripperInput), |scene, _| say_twice(scene, 0.1)] {
+fn single_state_message_is_in_every_command() {
+    for publish in [publish as fn(&mut Scene, GripperInput), |scene, _| publish_twice(scene, 0.1)] {
         for settle_time in [0.0, 1.0] {
             let mut scene = Scene::new(&[("teleop.settle_time", Value::Real(settle_time))]);
-            said(&mut scene, CLOSED);
+            publish(&mut scene, CLOSED);
             scene.wait(60_000);
             scene.link(LinkView::Ready);
             scene.move_for(2000);
@@ -73,10 +74,10 @@ fn a_word_said_once_is_in_every_command() {
 }
 
 #[test]
-fn single_number_and_then_silence_is_no_wish() {
+fn single_number_without_repetition_has_no_effect() {
     for settle_time in [0.0, 1.0] {
         let mut scene = Scene::new(&[("teleop.settle_time", Value::Real(settle_time))]);
-        say(&mut scene, GripperInput::Opening(0.1));
+        publish(&mut scene, GripperInput::Opening(0.1));
         scene.wait(60_000);
         scene.link(LinkView::Ready);
         scene.move_for(2000);
@@ -84,63 +85,63 @@ fn single_number_and_then_silence_is_no_wish() {
         assert!(scene.sent.iter().all(|(_, planned)| planned.command.gripper == Gripper::Open));
     }
     let mut scene = holding_something();
-    say(&mut scene, GripperInput::Opening(0.9));
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
-    // A flicker in one target, and its tracker says no more of the gripper.
+    publish(&mut scene, GripperInput::Opening(0.9));
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed]);
+    // One target contains "open", and later targets contain no gripper input.
     let mut scene = holding_something();
-    move_and_say(&mut scene, PLACE, OPEN, 10);
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
+    move_with_gripper(&mut scene, PLACE, OPEN, 10);
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed]);
 }
 
 #[test]
 fn first_motion_waits_for_a_second_number() {
     let mut scene = Scene::new(&[("teleop.settle_time", Value::Real(0.0))]);
     scene.link(LinkView::Ready);
-    move_and_say(&mut scene, PLACE, CLOSED, 10);
+    move_with_gripper(&mut scene, PLACE, CLOSED, 10);
     assert!(scene.sent.is_empty(), "{:?}", scene.sent);
     assert!(scene.reason().contains("waiting"), "{}", scene.reason());
-    move_and_say(&mut scene, PLACE, CLOSED, 500);
+    move_with_gripper(&mut scene, PLACE, CLOSED, 500);
     assert!(!scene.sent.is_empty(), "{}", scene.reason());
     assert!(scene.sent.iter().all(|(_, planned)| planned.command.gripper == Gripper::Closed));
 }
 
 #[test]
-fn what_is_no_number_opens_and_closes_nothing() {
-    for said in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+fn invalid_numbers_do_not_move_the_gripper() {
+    for value in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
         for state in [OPEN, CLOSED] {
             let mut scene = Scene::tracking(&[]);
-            say(&mut scene, state);
+            publish(&mut scene, state);
             scene.move_for(400);
             let before = last_gripper(&scene);
             for _ in 0..100 {
-                say(&mut scene, GripperInput::Opening(said));
-                move_and_say(&mut scene, PLACE, GripperInput::Opening(said), 10);
+                publish(&mut scene, GripperInput::Opening(value));
+                move_with_gripper(&mut scene, PLACE, GripperInput::Opening(value), 10);
             }
-            assert_eq!(said_in_next_motion(&mut scene), [before], "{said}");
+            assert_eq!(grippers_in_next_motion(&mut scene), [before], "{value}");
         }
-        // Nor is it a first wish.
+        // An invalid number is not a first wish either.
         let mut scene = Scene::new(&[]);
         scene.link(LinkView::Ready);
-        move_and_say(&mut scene, PLACE, GripperInput::Opening(said), 2000);
-        assert_eq!(last_gripper(&scene), Gripper::Open, "{said}");
+        move_with_gripper(&mut scene, PLACE, GripperInput::Opening(value), 2000);
+        assert_eq!(last_gripper(&scene), Gripper::Open, "{value}");
     }
 }
 
 #[test]
-fn what_the_controller_reports_counts_before_any_word() {
+fn controller_report_counts_before_first_wish() {
     let mut scene = Scene::new(&[]);
     scene.report_gripper(Gripper::Closed);
     scene.link(LinkView::Ready);
     scene.move_for(2000);
     assert!(!scene.sent.is_empty());
     assert!(scene.sent.iter().all(|(_, planned)| planned.command.gripper == Gripper::Closed));
-    // From now on it is known, and a report is no wish.
+    // From now on the state is known, and a report is not a wish.
     scene.report_gripper(Gripper::Open);
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed]);
 }
 
 #[test]
-fn a_reported_gripper_outweighs_a_kept_word() {
+fn report_outweighs_latched_message() {
     for reported_first in [true, false] {
         let mut scene = Scene::new(&[]);
         let report = |scene: &mut Scene| scene.report_gripper(Gripper::Closed);
@@ -159,120 +160,120 @@ fn a_reported_gripper_outweighs_a_kept_word() {
 }
 
 #[test]
-fn flicker_after_a_report_opens_nothing() {
+fn flicker_after_report_does_not_open() {
     let mut scene = Scene::new(&[("teleop.settle_time", Value::Real(0.0))]);
     scene.report_gripper(Gripper::Closed);
     scene.link(LinkView::Ready);
-    say(&mut scene, OPEN);
+    publish(&mut scene, OPEN);
     scene.move_for(50);
-    say(&mut scene, CLOSED);
+    publish(&mut scene, CLOSED);
     scene.move_for(1000);
     assert!(!scene.sent.is_empty());
     assert!(scene.sent.iter().all(|(_, planned)| planned.command.gripper == Gripper::Closed));
 }
 
 #[test]
-fn report_on_a_new_connection_outweighs_the_old_one() {
+fn report_on_new_connection_outweighs_old_state() {
     let mut scene = holding_something();
-    say(&mut scene, OPEN);
+    publish(&mut scene, OPEN);
     scene.move_for(400);
     assert_eq!(last_gripper(&scene), Gripper::Open);
     scene.teleop.handle_graph(scene.now, GraphNews::GripperLeft);
     scene.link(LinkView::Down);
-    // Somebody has put something into the gripper meanwhile.
+    // An operator has put an object into the gripper meanwhile.
     scene.wait(300);
     scene.link(LinkView::Ready);
     scene.report_gripper(Gripper::Closed);
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed]);
 }
 
 #[test]
-fn report_of_open_counts_on_a_new_connection() {
+fn report_of_open_counts_on_new_connection() {
     let mut scene = holding_something();
     scene.teleop.handle_graph(scene.now, GraphNews::GripperLeft);
     scene.link(LinkView::Down);
     scene.link(LinkView::Ready);
     scene.report_gripper(Gripper::Open);
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Open]);
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Open]);
 }
 
 #[test]
-fn numbers_from_before_a_stop_do_not_count() {
+fn numbers_before_a_stop_do_not_count() {
     let mut scene = holding_something();
     scene.link(LinkView::Unresponsive);
     scene.move_for(100);
-    say_twice(&mut scene, 0.9);
+    publish_twice(&mut scene, 0.9);
     scene.move_for(400);
     assert_eq!(scene.motion(), Motion::Holding);
     scene.teleop.handle_stop();
     scene.teleop.handle_reset();
     scene.link(LinkView::Ready);
     scene.teleop.handle_set_armed(scene.now, true).unwrap();
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed]);
 }
 
 #[test]
-fn gripper_closed_by_others_during_a_hold_stays_closed() {
+fn gripper_closed_by_others_during_hold_stays_closed() {
     for hold in ["repeat", "silent"] {
         let mut scene = Scene::tracking(&[("teleop.hold_behavior", text(hold))]);
         scene.target();
         scene.wait(2000);
         assert_eq!(scene.motion(), Motion::Holding);
         scene.report_gripper(Gripper::Closed);
-        assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed], "{hold}");
-        // A gripper that holds something may report that it is not shut.
+        assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed], "{hold}");
+        // A gripper that holds an object may report that it is not closed.
         scene.wait(2000);
         scene.report_gripper(Gripper::Open);
-        assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed], "{hold}");
-        // One that was shut has been opened by others.
+        assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed], "{hold}");
+        // This gripper was closed, and was then opened by other means.
         scene.wait(2000);
         scene.report_gripper(Gripper::Closed);
         scene.report_gripper(Gripper::Open);
-        assert_eq!(said_in_next_motion(&mut scene), [Gripper::Open], "{hold}");
+        assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Open], "{hold}");
     }
 }
 
 #[test]
-fn without_a_word_the_gripper_is_as_the_parameter_says() {
+fn initial_gripper_state_comes_from_parameter() {
     let mut scene = Scene::new(&[("gripper.initial", text("closed"))]);
     scene.link(LinkView::Ready);
-    // What is no wish does not change that.
-    say(&mut scene, GripperInput::Opening(f64::NAN));
+    // A sample without a wish does not change this.
+    publish(&mut scene, GripperInput::Opening(f64::NAN));
     scene.move_for(2000);
     assert!(scene.sent.iter().all(|(_, planned)| planned.command.gripper == Gripper::Closed));
 }
 
 #[test]
-fn a_lost_hand_that_says_open_has_to_say_it_again() {
+fn lost_hand_has_to_repeat_open() {
     let mut scene = holding_something();
-    say(&mut scene, OPEN);
+    publish(&mut scene, OPEN);
     scene.wait(900);
     assert_eq!(scene.motion(), Motion::Holding);
     let back = scene.now;
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed, Gripper::Open]);
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed, Gripper::Open]);
     let opened = scene.sent.iter().find(|(_, planned)| planned.command.gripper == Gripper::Open).unwrap().0;
     assert_eq!(opened - back, Duration::from_millis(300), "gripper.open_debounce");
 }
 
 #[test]
-fn numbers_said_while_the_hand_was_lost_open_nothing() {
+fn numbers_during_loss_do_not_open() {
     let mut scene = holding_something();
     for _ in 0..100 {
-        say(&mut scene, GripperInput::Opening(0.9));
+        publish(&mut scene, GripperInput::Opening(0.9));
         scene.wait(10);
     }
     assert_eq!(scene.motion(), Motion::Holding);
-    say(&mut scene, GripperInput::Opening(0.9));
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
-    say_twice(&mut scene, 0.9);
-    assert_eq!(said_in_next_motion(&mut scene).last(), Some(&Gripper::Open));
+    publish(&mut scene, GripperInput::Opening(0.9));
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed]);
+    publish_twice(&mut scene, 0.9);
+    assert_eq!(grippers_in_next_motion(&mut scene).last(), Some(&Gripper::Open));
 }
 
 #[test]
 fn refused_decision_is_debounced_again() {
     let mut scene = Scene::tracking(&[]);
-    scene.answers = false;
-    say(&mut scene, CLOSED);
+    scene.replies = false;
+    publish(&mut scene, CLOSED);
     let mut changes = Vec::new();
     for _ in 0..100 {
         let count = scene.sent.len();
@@ -286,14 +287,14 @@ fn refused_decision_is_debounced_again() {
             }
         }
     }
-    assert!(changes.len() >= 5, "the word stands: {changes:?}");
+    assert!(changes.len() >= 5, "the state message stays valid: {changes:?}");
     let soonest = changes.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
     assert!(soonest >= Duration::from_millis(100), "gripper.close_debounce: {soonest:?}");
 }
 
-/// Until a command says "closed". All before it are accepted.
+/// Sends targets until a command contains "closed". The commands before it are accepted.
 fn move_until_closed(scene: &mut Scene) {
-    scene.answers = false;
+    scene.replies = false;
     while scene.sent.last().is_none_or(|(_, planned)| planned.command.gripper == Gripper::Open) {
         let count = scene.sent.len();
         scene.target();
@@ -306,18 +307,19 @@ fn move_until_closed(scene: &mut Scene) {
     }
 }
 
-/// A hand says once what the gripper is to be, and falls silent. The decision is sent, and not accepted.
+/// Creates a scene in which the topic requests "closed" and then is silent. The decision is sent,
+/// but not accepted.
 fn undelivered(undo: impl Fn(&mut Scene)) -> Scene {
     let mut scene = Scene::tracking(&[]);
-    say_twice(&mut scene, 0.1);
+    publish_twice(&mut scene, 0.1);
     move_until_closed(&mut scene);
     undo(&mut scene);
-    scene.answers = true;
+    scene.replies = true;
     scene
 }
 
 #[test]
-fn decision_that_was_not_accepted_does_not_come_out_later() {
+fn unaccepted_decision_never_takes_effect_later() {
     type Undo = fn(&mut Scene);
     let undo: [(&str, Undo); 5] = [
         ("refused", |scene| scene.teleop.handle_rejected(scene.now)),
@@ -340,18 +342,19 @@ fn decision_that_was_not_accepted_does_not_come_out_later() {
     ];
     for (case, undo) in undo {
         let mut scene = undelivered(undo);
-        assert_eq!(said_in_next_motion(&mut scene), [Gripper::Open], "{case}");
-        // What is wanted now counts.
-        say_twice(&mut scene, 0.1);
-        assert_eq!(said_in_next_motion(&mut scene), [Gripper::Open, Gripper::Closed], "{case}");
+        assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Open], "{case}");
+        // A new wish counts.
+        publish_twice(&mut scene, 0.1);
+        assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Open, Gripper::Closed], "{case}");
     }
 }
 
 #[test]
-fn decision_that_was_never_sent_does_not_come_out_later() {
-    // The command has no room while the last one is unanswered; then the link breaks.
+fn unsent_decision_never_takes_effect_later() {
+    // The command cannot be sent while the reply to the last command is missing. Then the link
+    // breaks.
     let mut scene = holding_something();
-    say_twice(&mut scene, 0.9);
+    publish_twice(&mut scene, 0.9);
     for _ in 0..40 {
         let [x, y, z] = scene.hand;
         scene.teleop.handle_target(scene.now, Target::new(x, y, z, None).unwrap()).unwrap();
@@ -361,27 +364,27 @@ fn decision_that_was_never_sent_does_not_come_out_later() {
     assert_eq!(scene.teleop.poll_command(scene.now).unwrap().command.gripper, Gripper::Open, "it is due");
     scene.link(LinkView::Down);
     scene.link(LinkView::Ready);
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed]);
 }
 
 #[test]
-fn command_accepted_after_the_motion_counts() {
+fn command_accepted_after_motion_counts() {
     let mut scene = undelivered(|scene| {
         scene.wait(1000);
         assert_eq!(scene.motion(), Motion::Holding);
         let command = scene.sent.last().unwrap().1.command;
         scene.teleop.handle_acknowledged(scene.now, &command);
     });
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed]);
 }
 
 #[test]
-fn no_command_follows_a_refused_one_before_all_are_answered() {
+fn no_command_follows_refusal_before_all_replies() {
     let mut scene = Scene::tracking(&[]);
-    scene.answers = false;
-    say(&mut scene, CLOSED);
+    scene.replies = false;
+    publish(&mut scene, CLOSED);
     scene.hand = [0.28, 0.0, 0.2];
-    // Several commands are on their way, the last ones with a closed gripper.
+    // Several commands have been sent. The last ones close the gripper.
     while scene.sent.iter().filter(|(_, planned)| planned.command.gripper == Gripper::Closed).count() < 3 {
         scene.move_for(10);
     }
@@ -398,22 +401,22 @@ fn no_command_follows_a_refused_one_before_all_are_answered() {
     for command in rest {
         scene.teleop.handle_acknowledged(scene.now, command);
     }
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed], "it does not open between");
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed], "it does not open meanwhile");
 }
 
 #[test]
-fn word_of_a_publisher_that_left_is_void_after_a_refusal() {
+fn wish_of_departed_publisher_is_void_after_refusal() {
     let mut scene = Scene::tracking(&[]);
-    say(&mut scene, CLOSED);
+    publish(&mut scene, CLOSED);
     scene.teleop.handle_graph(scene.now, GraphNews::GripperLeft);
     move_until_closed(&mut scene);
     scene.teleop.handle_rejected(scene.now);
-    scene.answers = true;
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Open]);
+    scene.replies = true;
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Open]);
 }
 
 #[test]
-fn another_arm_inherits_nothing() {
+fn another_arm_inherits_no_gripper_state() {
     for reports in [false, true] {
         let mut scene = holding_something();
         scene.teleop.handle_set_armed(scene.now, false).unwrap();
@@ -424,30 +427,31 @@ fn another_arm_inherits_nothing() {
             scene.report_gripper(Gripper::Open);
         }
         scene.set_armed().unwrap();
-        assert_eq!(said_in_next_motion(&mut scene), [Gripper::Open]);
+        assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Open]);
     }
 }
 
 #[test]
-fn changed_settings_of_the_gripper_begin_from_fresh_samples() {
+fn changed_gripper_settings_need_new_samples() {
     let change = |scene: &mut Scene, name: &'static str, value: f64| {
         scene.teleop.handle_config(scene.now, config(&[(name, Value::Real(value))]));
     };
-    // What was no opening becomes one, and a wish that has not stood becomes one that has.
+    // The new settings make an opening out of the samples, or let an earlier wish last for long
+    // enough.
     for (name, value) in [("gripper.open_above", 0.35), ("gripper.open_debounce", 0.0)] {
         let mut scene = holding_something();
         for _ in 0..10 {
-            say(&mut scene, GripperInput::Opening(0.9));
+            publish(&mut scene, GripperInput::Opening(0.9));
             scene.move_for(10);
         }
         change(&mut scene, name, value);
-        assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed], "{name}");
-        say_twice(&mut scene, 0.9);
-        assert_eq!(said_in_next_motion(&mut scene).last(), Some(&Gripper::Open), "{name}");
+        assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed], "{name}");
+        publish_twice(&mut scene, 0.9);
+        assert_eq!(grippers_in_next_motion(&mut scene).last(), Some(&Gripper::Open), "{name}");
     }
     // Other parameters do not disturb a wish.
     let mut scene = holding_something();
-    say_twice(&mut scene, 0.9);
+    publish_twice(&mut scene, 0.9);
     scene.move_for(200);
     change(&mut scene, "limits.speed", 0.2);
     scene.move_for(110);
@@ -455,60 +459,60 @@ fn changed_settings_of_the_gripper_begin_from_fresh_samples() {
 }
 
 #[test]
-fn a_wish_that_stood_while_the_link_was_down_is_in_the_first_command() {
+fn wish_during_link_loss_is_in_first_command() {
     let mut scene = holding_something();
     scene.link(LinkView::Down);
     scene.move_for(100);
-    say(&mut scene, OPEN);
+    publish(&mut scene, OPEN);
     scene.move_for(300);
     scene.link(LinkView::Ready);
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Open]);
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Open]);
 }
 
 #[test]
-fn a_wish_of_a_publisher_that_went_during_a_hold_is_dropped() {
+fn wish_of_publisher_leaving_during_hold_is_dropped() {
     let mut scene = holding_something();
-    say(&mut scene, OPEN);
+    publish(&mut scene, OPEN);
     scene.wait(1000);
     scene.teleop.handle_graph(scene.now, GraphNews::GripperLeft);
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed]);
 }
 
 #[test]
-fn a_wish_of_a_publisher_that_went_in_motion_lasts_until_its_end() {
-    // As of `ros2 topic pub --once`, which is gone before the debounce time is over.
+fn wish_of_departed_publisher_lasts_until_hold() {
+    // `ros2 topic pub --once` leaves before the debounce time has passed.
     let mut scene = holding_something();
-    say(&mut scene, OPEN);
+    publish(&mut scene, OPEN);
     scene.move_for(100);
     scene.teleop.handle_graph(scene.now, GraphNews::GripperLeft);
     scene.move_for(300);
     assert_eq!(last_gripper(&scene), Gripper::Open);
     let mut scene = holding_something();
-    say(&mut scene, OPEN);
+    publish(&mut scene, OPEN);
     scene.move_for(100);
     scene.teleop.handle_graph(scene.now, GraphNews::GripperLeft);
     scene.wait(300);
     assert_eq!(scene.motion(), Motion::Holding);
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed]);
 }
 
 #[test]
-fn a_wish_of_a_publisher_that_no_look_at_the_graph_has_shown_is_dropped() {
+fn wish_of_publisher_between_graph_polls_is_dropped() {
     let mut scene = holding_something();
-    say(&mut scene, OPEN);
+    publish(&mut scene, OPEN);
     scene.wait(1000);
     scene.teleop.handle_graph(scene.now, GraphNews::GripperAbsent);
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed]);
 }
 
 #[test]
-fn a_gripper_that_was_decided_stays_when_its_publisher_has_gone() {
+fn decided_state_stays_after_publisher_has_left() {
     let mut scene = holding_something();
     scene.teleop.handle_graph(scene.now, GraphNews::GripperLeft);
     scene.wait(1000);
-    assert_eq!(said_in_next_motion(&mut scene), [Gripper::Closed]);
+    assert_eq!(grippers_in_next_motion(&mut scene), [Gripper::Closed]);
     let mut scene = Scene::new(&[]);
-    say(&mut scene, CLOSED);
+    publish(&mut scene, CLOSED);
     scene.teleop.handle_graph(scene.now, GraphNews::GripperLeft);
     scene.link(LinkView::Ready);
     scene.move_for(1200);
@@ -516,38 +520,38 @@ fn a_gripper_that_was_decided_stays_when_its_publisher_has_gone() {
 }
 
 #[test]
-fn a_word_in_a_target_counts_if_the_target_does() {
+fn gripper_in_target_counts_only_with_good_target() {
     let mut scene = Scene::new(&[]);
     scene.link(LinkView::Ready);
-    // A lost hand is no first word.
-    move_and_say(&mut scene, [0.0; 3], OPEN, 200);
-    move_and_say(&mut scene, PLACE, CLOSED, 2000);
-    move_and_say(&mut scene, [0.0; 3], OPEN, 1000);
+    // The gripper input of a lost hand is not a first wish.
+    move_with_gripper(&mut scene, [0.0; 3], OPEN, 200);
+    move_with_gripper(&mut scene, PLACE, CLOSED, 2000);
+    move_with_gripper(&mut scene, [0.0; 3], OPEN, 1000);
     assert_eq!(scene.motion(), Motion::Holding);
-    move_and_say(&mut scene, PLACE, CLOSED, 2000);
+    move_with_gripper(&mut scene, PLACE, CLOSED, 2000);
     assert!(scene.sent.iter().all(|(_, planned)| planned.command.gripper == Gripper::Closed));
-    move_and_say(&mut scene, PLACE, OPEN, 310);
+    move_with_gripper(&mut scene, PLACE, OPEN, 310);
     assert_eq!(last_gripper(&scene), Gripper::Open);
 }
 
 #[test]
-fn gripping_hand_that_is_not_seen_never_opens() {
+fn invisible_gripping_hand_never_opens() {
     let mut scene = Scene::new(&[]);
     scene.link(LinkView::Ready);
-    move_and_say(&mut scene, PLACE, CLOSED, 2000);
+    move_with_gripper(&mut scene, PLACE, CLOSED, 2000);
     for _ in 0..100 {
-        // It flickers, as trackers do before they give a hand up.
-        move_and_say(&mut scene, PLACE, OPEN, 250);
-        move_and_say(&mut scene, PLACE, GripperInput::UNSEEN, 10);
+        // The value flickers, as many trackers do before they lose a hand.
+        move_with_gripper(&mut scene, PLACE, OPEN, 250);
+        move_with_gripper(&mut scene, PLACE, GripperInput::UNSEEN, 10);
     }
-    move_and_say(&mut scene, PLACE, GripperInput::UNSEEN, 10_000);
+    move_with_gripper(&mut scene, PLACE, GripperInput::UNSEEN, 10_000);
     assert!(scene.sent.iter().all(|(_, planned)| planned.command.gripper == Gripper::Closed));
-    move_and_say(&mut scene, PLACE, OPEN, 310);
+    move_with_gripper(&mut scene, PLACE, OPEN, 310);
     assert_eq!(last_gripper(&scene), Gripper::Open);
 }
 
 #[test]
-fn target_that_may_only_close_leaves_opening_to_the_topic() {
+fn only_the_topic_opens_if_so_configured() {
     let settings = [
         ("input.type", text("geometry_msgs/msg/Twist")),
         ("input.gripper", text("angular.z")),
@@ -555,17 +559,17 @@ fn target_that_may_only_close_leaves_opening_to_the_topic() {
     ];
     let mut scene = Scene::new(&settings);
     scene.link(LinkView::Ready);
-    move_and_say(&mut scene, PLACE, CLOSED, 2000);
+    move_with_gripper(&mut scene, PLACE, CLOSED, 2000);
     assert_eq!(last_gripper(&scene), Gripper::Closed);
     scene.sent.clear();
-    move_and_say(&mut scene, PLACE, OPEN, 60_000);
+    move_with_gripper(&mut scene, PLACE, OPEN, 60_000);
     assert!(scene.sent.iter().all(|(_, planned)| planned.command.gripper == Gripper::Closed));
-    say(&mut scene, OPEN);
-    move_and_say(&mut scene, PLACE, OPEN, 310);
+    publish(&mut scene, OPEN);
+    move_with_gripper(&mut scene, PLACE, OPEN, 310);
     assert_eq!(last_gripper(&scene), Gripper::Open);
-    // The hand closes it again, and the word does not open it a second time.
-    move_and_say(&mut scene, PLACE, CLOSED, 200);
+    // The hand closes the gripper again, and the earlier message does not open it a second time.
+    move_with_gripper(&mut scene, PLACE, CLOSED, 200);
     assert_eq!(last_gripper(&scene), Gripper::Closed);
-    move_and_say(&mut scene, PLACE, OPEN, 2000);
+    move_with_gripper(&mut scene, PLACE, OPEN, 2000);
     assert_eq!(last_gripper(&scene), Gripper::Closed);
 }

@@ -1,4 +1,4 @@
-//! What the controller gets to hear while motion is held, and when the gripper is told.
+//! Tests of the lines that the controller receives during a hold, and of the gripper during a hold.
 
 use aether_bridge::arm::{Gripper, ReportedState};
 use aether_bridge::config::Value;
@@ -19,7 +19,7 @@ fn holding_with(line: &str, settings: &[(&str, Value)]) -> Scene {
 }
 
 #[test]
-fn a_hold_is_silent_unless_asked_otherwise() {
+fn hold_is_silent_by_default() {
     let mut scene = holding("silent");
     let count = scene.sent.len();
     scene.wait(190);
@@ -30,7 +30,7 @@ fn a_hold_is_silent_unless_asked_otherwise() {
 }
 
 #[test]
-fn a_stop_line_is_sent_once_for_a_hold_and_before_anything_else() {
+fn hold_sends_one_stop_line_first() {
     let mut scene = holding("stop");
     scene.wait(1000);
     assert_eq!(scene.stops, [scene.sent.len()]);
@@ -41,7 +41,7 @@ fn a_stop_line_is_sent_once_for_a_hold_and_before_anything_else() {
 }
 
 #[test]
-fn a_gap_that_no_timer_has_told_of_is_a_hold_all_the_same() {
+fn gap_without_timeout_call_is_a_hold() {
     let mut scene = holding("stop");
     scene.now += config(&[]).input_timeout;
     let count = scene.sent.len();
@@ -52,12 +52,12 @@ fn a_gap_that_no_timer_has_told_of_is_a_hold_all_the_same() {
 }
 
 #[test]
-fn a_disarm_a_stop_request_and_the_end_send_a_stop_line_too() {
+fn disarm_stop_and_shutdown_send_stop_lines() {
     let mut scene = holding("stop");
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
     scene.send();
     assert_eq!(scene.stops.len(), 1);
-    // A person who asks for a stop is not told that it is held already.
+    // A stop request sends a stop line even if motion is already held.
     scene.teleop.handle_stop();
     scene.send();
     assert_eq!(scene.stops.len(), 2);
@@ -72,7 +72,7 @@ fn a_disarm_a_stop_request_and_the_end_send_a_stop_line_too() {
 }
 
 #[test]
-fn a_reset_in_motion_sends_a_stop_line() {
+fn reset_during_motion_sends_a_stop_line() {
     let mut scene = holding("stop");
     scene.teleop.handle_reset();
     scene.send();
@@ -80,7 +80,7 @@ fn a_reset_in_motion_sends_a_stop_line() {
 }
 
 #[test]
-fn what_was_due_on_a_connection_that_is_gone_is_due_no_more() {
+fn due_stop_line_ends_with_its_connection() {
     let mut scene = holding("stop");
     scene.link(LinkView::Down);
     assert!(!scene.teleop.poll_stop_line());
@@ -88,7 +88,7 @@ fn what_was_due_on_a_connection_that_is_gone_is_due_no_more() {
     assert!(!scene.teleop.poll_stop_line());
     scene.link(LinkView::Ready);
     assert!(!scene.teleop.poll_stop_line());
-    // A controller that does not answer may still listen.
+    // A controller that does not reply may still read.
     scene.link(LinkView::Unresponsive);
     scene.teleop.handle_stop();
     assert!(scene.teleop.poll_stop_line());
@@ -97,7 +97,7 @@ fn what_was_due_on_a_connection_that_is_gone_is_due_no_more() {
 }
 
 #[test]
-fn nothing_moves_before_a_stop_line_has_gone_out() {
+fn no_command_precedes_a_due_stop_line() {
     let mut scene = holding("stop");
     let [x, y, z] = scene.hand;
     scene.now += std::time::Duration::from_millis(500);
@@ -112,9 +112,9 @@ fn nothing_moves_before_a_stop_line_has_gone_out() {
 }
 
 #[test]
-fn the_approach_after_a_stop_starts_where_the_controller_says_the_arm_has_stopped() {
+fn approach_after_stop_starts_at_reported_position() {
     let mut scene = holding("stop");
-    scene.answers = false;
+    scene.replies = false;
     let answered = scene.sent.len();
     scene.wait(500);
     let count = scene.sent.len();
@@ -122,11 +122,11 @@ fn the_approach_after_a_stop_starts_where_the_controller_says_the_arm_has_stoppe
         scene.teleop.handle_acknowledged(scene.now, &planned.command);
     }
     scene.move_for(500);
-    assert_eq!(scene.sent.len(), count, "where the arm has stopped is not known yet");
+    assert_eq!(scene.sent.len(), count, "the position at which the arm stopped is still unknown");
     let stopped = ReportedState { position: Some(at(0.21, 0.01, 0.2)), ..ReportedState::default() };
     scene.teleop.handle_report(scene.now, 0, ReportAbout::Stopped, Some(&stopped));
     scene.teleop.handle_stop_answered(true);
-    (scene.arm, scene.answers) = (at(0.21, 0.01, 0.2), true);
+    (scene.arm, scene.replies) = (at(0.21, 0.01, 0.2), true);
     scene.move_for(10);
     assert!(
         scene.positions()[count].distance(at(0.21, 0.01, 0.2)) <= 0.004,
@@ -136,7 +136,7 @@ fn the_approach_after_a_stop_starts_where_the_controller_says_the_arm_has_stoppe
 }
 
 #[test]
-fn repeating_sends_the_last_command_at_command_rate_until_motion_goes_on_or_the_bridge_ends() {
+fn hold_repeats_last_command_at_command_rate() {
     let mut scene = holding("repeat");
     scene.wait(190);
     scene.teleop.handle_stop();
@@ -151,7 +151,7 @@ fn repeating_sends_the_last_command_at_command_rate_until_motion_goes_on_or_the_
             .all(|(_, planned)| planned.command == last && planned.kind == CommandKind::Repetition)
     );
     assert_eq!(repeated[0].1.altered_by().collect::<Vec<_>>(), ["repeated"]);
-    // Nor does an unresponsive or refusing controller get more, nor the next connection anything.
+    // A controller that is unresponsive gets no repetitions, and neither does the next connection.
     let count = |scene: &mut Scene| {
         let before = scene.sent.len();
         scene.wait(100);
@@ -167,7 +167,7 @@ fn repeating_sends_the_last_command_at_command_rate_until_motion_goes_on_or_the_
     assert_eq!(count(&mut scene), 0);
 }
 
-/// Motion held with repetitions on, some of them sent.
+/// Creates a scene that holds and has sent repetitions.
 fn repeating() -> Scene {
     let mut scene = holding("repeat");
     scene.wait(1000);
@@ -175,6 +175,7 @@ fn repeating() -> Scene {
     scene
 }
 
+/// Returns whether the bridge repeats a command within the next 3 s.
 fn repeats(scene: &mut Scene) -> bool {
     scene.send();
     let count = scene.sent.len();
@@ -183,44 +184,44 @@ fn repeats(scene: &mut Scene) -> bool {
 }
 
 #[test]
-fn a_command_that_was_refused_is_not_repeated_until_it_is_accepted() {
-    // Somebody clears the controller's fault: the arm is not to go off then.
+fn refused_command_is_not_repeated_until_accepted() {
+    // An operator clears the controller's fault. The arm must not move then.
     let mut scene = repeating();
-    scene.answers = false;
+    scene.replies = false;
     scene.wait(20);
     scene.teleop.handle_rejected(scene.now);
-    scene.answers = true;
+    scene.replies = true;
     assert!(!repeats(&mut scene));
-    // With the next motion it is another command.
+    // The next motion sends another command.
     scene.move_for(1500);
     assert!(repeats(&mut scene));
 }
 
 #[test]
-fn controller_that_can_be_asked_is_asked_before_a_repetition() {
+fn position_is_requested_before_a_repetition() {
     let mut scene = holding_with("repeat", &[("link.heartbeat.period", Value::Real(60.0))]);
     scene.wait(1000);
     assert!(repeats(&mut scene));
-    // The process was held up for two seconds, and somebody has moved the arm.
+    // The process was stalled for two seconds, and an operator has moved the arm.
     scene.now += std::time::Duration::from_secs(2);
-    scene.answers = false;
+    scene.replies = false;
     assert!(scene.teleop.poll_command(scene.now).is_none());
     assert!(scene.teleop.poll_question_at(scene.now).is_some_and(|due| due <= scene.now));
     let [x, y, z] = scene.arm.coordinates();
     scene.arm = at(x, y + 0.1, z);
-    scene.answers = true;
+    scene.replies = true;
     assert!(!repeats(&mut scene));
 }
 
 #[test]
-fn nothing_is_repeated_while_the_arm_is_seen_moving() {
+fn moving_arm_gets_no_repetition() {
     let mut scene = repeating();
     scene.report(scene.arm, Some(true));
     assert!(!repeats(&mut scene));
 }
 
 #[test]
-fn nothing_is_repeated_that_changes_the_gripper() {
+fn repetition_never_changes_the_gripper() {
     let mut scene = repeating();
     scene.wait(2000);
     scene.report_gripper(Gripper::Closed);
@@ -228,23 +229,23 @@ fn nothing_is_repeated_that_changes_the_gripper() {
 }
 
 #[test]
-fn a_command_that_is_not_answered_yet_is_not_repeated() {
+fn command_without_reply_is_not_repeated() {
     let mut scene = repeating();
-    scene.answers = false;
+    scene.replies = false;
     scene.wait(20);
     assert!(!repeats(&mut scene));
 }
 
 #[test]
-fn nothing_is_repeated_while_disarmed_nor_when_armed_again() {
-    // A person has moved the arm in between.
+fn disarm_ends_repetition_also_after_rearming() {
+    // An operator has moved the arm meanwhile.
     let mut scene = repeating();
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
     assert!(!repeats(&mut scene));
     scene.set_armed().unwrap();
     assert_eq!(scene.motion(), Motion::Holding);
     assert!(!repeats(&mut scene));
-    // A stop request is a hold like another, its release is not.
+    // A stop request is also a hold. Its release is not.
     let mut scene = repeating();
     scene.teleop.handle_stop();
     assert!(repeats(&mut scene));
@@ -253,20 +254,20 @@ fn nothing_is_repeated_while_disarmed_nor_when_armed_again() {
 }
 
 #[test]
-fn an_answer_that_comes_after_disarming_makes_nothing_repeat() {
+fn late_reply_after_disarm_starts_no_repetition() {
     let mut scene = repeating();
-    scene.answers = false;
+    scene.replies = false;
     scene.wait(20);
     let (_, last) = *scene.sent.last().unwrap();
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
     scene.set_armed().unwrap();
     scene.teleop.handle_acknowledged(scene.now, &last.command);
-    scene.answers = true;
+    scene.replies = true;
     assert!(!repeats(&mut scene));
 }
 
 #[test]
-fn what_was_held_in_silence_is_not_repeated_when_that_is_set_later() {
+fn silent_hold_is_not_repeated_after_changed_setting() {
     let mut scene = holding("silent");
     scene.wait(1000);
     let config = config(&[("teleop.hold_behavior", text("repeat"))]);
@@ -275,12 +276,12 @@ fn what_was_held_in_silence_is_not_repeated_when_that_is_set_later() {
 }
 
 #[test]
-fn other_settings_do_not_end_repeating() {
+fn unrelated_settings_do_not_end_repetition() {
     let mut scene = repeating();
     let slower = config(&[("teleop.hold_behavior", text("repeat")), ("limits.speed", Value::Real(0.2))]);
     scene.teleop.handle_config(scene.now, slower);
     assert!(repeats(&mut scene));
-    // What is set in motion is for the next hold.
+    // A setting that is changed during motion applies to the next hold.
     let mut scene = holding("silent");
     scene.teleop.handle_config(scene.now, config(&[("teleop.hold_behavior", text("repeat"))]));
     scene.wait(1000);
@@ -288,7 +289,7 @@ fn other_settings_do_not_end_repeating() {
 }
 
 #[test]
-fn repeating_ends_with_the_bridge() {
+fn shutdown_ends_repetition() {
     let mut scene = holding("repeat");
     scene.teleop.handle_shutdown(scene.now);
     let count = scene.sent.len();
@@ -297,7 +298,7 @@ fn repeating_ends_with_the_bridge() {
 }
 
 #[test]
-fn a_gripper_change_is_sent_at_once_and_not_at_command_rate() {
+fn gripper_change_is_sent_before_next_period() {
     let rate = ("teleop.command_rate", Value::Real(2.0));
     let mut scene = Scene::tracking(&[rate, ("teleop.settle_time", Value::Real(0.1))]);
     scene.move_for(500);
@@ -306,12 +307,12 @@ fn a_gripper_change_is_sent_at_once_and_not_at_command_rate() {
     scene.move_for(110);
     let (sent_at, planned) =
         scene.sent[count..].iter().find(|(_, p)| p.command.gripper == Gripper::Closed).unwrap();
-    assert_eq!((*sent_at - asked).as_millis(), 100, "the debounce time, and no wait for the next command");
+    assert_eq!((*sent_at - asked).as_millis(), 100, "the debounce time, without a wait for the next command");
     assert_eq!(planned.command.position, at(0.2, 0.0, 0.2));
 }
 
 #[test]
-fn a_disarmed_or_held_gripper_stays() {
+fn gripper_stays_while_disarmed() {
     let mut scene = Scene::tracking(&[]);
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
     scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));
@@ -320,25 +321,25 @@ fn a_disarmed_or_held_gripper_stays() {
 }
 
 #[test]
-fn a_stop_line_that_got_lost_is_due_again_and_keeps_no_later_motion_from_beginning() {
+fn lost_stop_line_is_due_again() {
     let mut scene = Scene::tracking(&[("teleop.hold_behavior", text("stop"))]);
-    scene.answers = false;
+    scene.replies = false;
     scene.wait(300);
     assert_eq!((scene.motion(), scene.stops.len()), (Motion::Holding, 1));
     scene.teleop.handle_stop_lost();
     scene.send();
     assert_eq!(scene.stops.len(), 2);
     scene.teleop.handle_stop_answered(false);
-    scene.answers = true;
+    scene.replies = true;
     let sent = scene.sent.len();
     scene.move_for(200);
     assert!(scene.sent.len() > sent, "{}", scene.reason());
 }
 
 #[test]
-fn a_stop_line_that_got_lost_is_not_said_to_an_arm_that_is_to_move_again() {
+fn lost_stop_line_is_dropped_after_motion_begins() {
     let mut scene = Scene::tracking(&[("teleop.hold_behavior", text("stop"))]);
-    scene.answers = false;
+    scene.replies = false;
     scene.wait(300);
     assert_eq!((scene.motion(), scene.stops.len()), (Motion::Holding, 1));
     scene.target();

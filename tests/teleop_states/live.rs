@@ -1,4 +1,4 @@
-//! Other settings while running.
+//! Tests of settings that change while the bridge runs.
 
 use aether_bridge::config::Value;
 use aether_bridge::geometry::{Position, Transform};
@@ -13,7 +13,8 @@ fn set(scene: &mut Scene, settings: &[(&str, Value)]) {
     scene.teleop.handle_config(scene.now, config);
 }
 
-/// The speeds between successive commands from `first` on, in m/s.
+/// Returns the speeds between consecutive commands, in m/s. `first` is the index of the first
+/// command.
 fn speeds(scene: &Scene, first: usize) -> Vec<f64> {
     let sent = &scene.sent[first..];
     sent.windows(2)
@@ -25,7 +26,7 @@ fn speeds(scene: &Scene, first: usize) -> Vec<f64> {
 }
 
 #[test]
-fn a_tighter_speed_limit_holds_from_the_next_command_on() {
+fn lower_speed_limit_applies_to_next_command() {
     let mut scene = Scene::tracking(&[BRISK]);
     scene.hand = [0.29, 0.0, 0.2];
     scene.move_for(100);
@@ -41,7 +42,7 @@ fn a_tighter_speed_limit_holds_from_the_next_command_on() {
 }
 
 #[test]
-fn a_tighter_workspace_moves_the_goal_and_what_would_exclude_the_arm_is_refused() {
+fn tighter_workspace_moves_goal_but_keeps_arm_inside() {
     let mut scene = Scene::tracking(&[]);
     scene.hand = [0.29, 0.0, 0.2];
     while scene.positions().last().is_none_or(|position| position.coordinates()[0] < 0.235) {
@@ -50,7 +51,7 @@ fn a_tighter_workspace_moves_the_goal_and_what_would_exclude_the_arm_is_refused(
     let count = scene.sent.len();
     let x_max = |x: f64| ("workspace.max", Value::Reals(vec![x, 0.3, 0.4]));
     set(&mut scene, &[x_max(0.25)]);
-    // Though no target has come since.
+    // This needs no new target.
     scene.wait(180);
     assert_eq!(*scene.positions().last().unwrap(), at(0.25, 0.0, 0.2));
     assert!(scene.sent[count..].iter().all(|(_, planned)| planned.clamped));
@@ -60,13 +61,13 @@ fn a_tighter_workspace_moves_the_goal_and_what_would_exclude_the_arm_is_refused(
     let refused = scene.teleop.check_config(&config(&[x_max(0.24), home.clone()])).unwrap_err();
     assert_eq!(refused, TeleopConfigError::WorkspaceExcludesArm { position: at(0.25, 0.0, 0.2) });
     assert!(refused.to_string().contains("[0.250, 0.000, 0.200] m"), "{refused}");
-    // Disarmed it is where it was told to be last, too.
+    // While disarmed, the arm still counts as being at its last command.
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
     assert!(scene.teleop.check_config(&config(&[x_max(0.24), home])).is_err());
 }
 
 #[test]
-fn a_goal_that_a_tighter_workspace_rejects_is_given_up() {
+fn goal_outside_tighter_workspace_is_given_up() {
     let reject = ("workspace.policy", text("reject"));
     let mut scene = Scene::tracking(std::slice::from_ref(&reject));
     scene.hand = [0.29, 0.0, 0.2];
@@ -77,7 +78,7 @@ fn a_goal_that_a_tighter_workspace_rejects_is_given_up() {
 }
 
 #[test]
-fn an_arm_that_is_outside_already_may_be_given_room() {
+fn arm_outside_workspace_moves_after_it_grows() {
     let mut scene = Scene::new(&[]);
     scene.arm = at(0.5, 0.0, 0.2);
     scene.link(LinkView::Ready);
@@ -92,7 +93,7 @@ fn an_arm_that_is_outside_already_may_be_given_room() {
 }
 
 #[test]
-fn another_filter_moves_no_arm_of_a_resting_hand() {
+fn changed_filter_does_not_move_a_resting_arm() {
     let slow = [("filter.kind", text("one_euro")), ("filter.beta", Value::Real(0.0))];
     let quick = [("filter.kind", text("one_euro")), ("filter.min_cutoff", Value::Real(5.0))];
     for other in [&[][..], &quick] {
@@ -104,7 +105,7 @@ fn another_filter_moves_no_arm_of_a_resting_hand() {
         set(&mut scene, other);
         scene.move_for(500);
         assert!(scene.positions().last().unwrap().distance(before) < 2e-6);
-        // As the hand moves the arm comes to where the hand is.
+        // When the hand moves, the arm moves to the position of the hand.
         scene.hand = [0.24, 0.0, 0.2];
         scene.move_for(1500);
         assert!(scene.positions().last().unwrap().distance(at(0.24, 0.0, 0.2)) < 1e-4);
@@ -112,7 +113,7 @@ fn another_filter_moves_no_arm_of_a_resting_hand() {
 }
 
 #[test]
-fn a_filter_that_is_switched_on_again_knows_nothing_of_before() {
+fn filter_switched_on_again_starts_empty() {
     let one_euro = ("filter.kind", text("one_euro"));
     let mut scene = Scene::tracking(std::slice::from_ref(&one_euro));
     set(&mut scene, &[]);
@@ -124,13 +125,13 @@ fn a_filter_that_is_switched_on_again_knows_nothing_of_before() {
 }
 
 #[test]
-fn setting_who_arms_takes_back_what_nobody_has_made_use_of_and_never_arms() {
+fn changed_arming_never_arms() {
     let mut scene = Scene::new(&[]);
     scene.link(LinkView::Ready);
     set(&mut scene, &[("teleop.arming", text("operator"))]);
     scene.move_for(2000);
     assert_eq!(scene.motion(), Motion::Disarmed);
-    assert!(scene.reason().contains("nobody has armed yet"), "{}", scene.reason());
+    assert!(scene.reason().contains("the arm has not been armed yet"), "{}", scene.reason());
     set(&mut scene, &[]);
     scene.move_for(2000);
     assert_eq!(scene.motion(), Motion::Disarmed);
@@ -140,11 +141,11 @@ fn setting_who_arms_takes_back_what_nobody_has_made_use_of_and_never_arms() {
 }
 
 #[test]
-fn another_retargeting_takes_nothing_from_the_one_before() {
+fn changed_retargeting_forgets_the_last_position() {
     let mut scene = Scene::tracking(&[]);
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
     set(&mut scene, &[("retarget.translation", Value::Reals(vec![-0.2, 0.2, 0.0]))]);
-    // No leap: the hand has not moved.
+    // This is not a jump, because the hand has not moved.
     scene.target();
     scene.set_armed().unwrap();
     scene.move_for(6000);
@@ -152,7 +153,7 @@ fn another_retargeting_takes_nothing_from_the_one_before() {
 }
 
 #[test]
-fn a_longer_time_out_does_not_bring_a_lost_hand_back() {
+fn longer_timeout_does_not_restore_lost_hand() {
     let mut scene = Scene::tracking(&[]);
     scene.hand = [0.28, 0.0, 0.2];
     scene.move_for(50);
@@ -164,13 +165,14 @@ fn a_longer_time_out_does_not_bring_a_lost_hand_back() {
     assert!(scene.reason().contains("no new target for 1.3 s"), "{}", scene.reason());
     scene.target();
     assert_eq!(scene.motion(), Motion::Approach);
-    // A shorter one holds at once.
+    // A shorter timeout holds motion immediately.
     set(&mut scene, &[("input.timeout", Value::Real(0.1))]);
     scene.wait(100);
     assert_eq!(scene.motion(), Motion::Holding);
 }
 
-/// The highest speed between successive commands from `first` on that lead on from farther than 5 mm from `goal`, in m/s.
+/// Returns the highest speed between consecutive commands, in m/s. Counts only commands more than 5
+/// mm from `goal`.
 fn fastest(scene: &Scene, first: usize, goal: Position) -> f64 {
     let far =
         |(sent, _): &(&(std::time::Instant, Planned), f64)| sent.1.command.position.distance(goal) > 0.005;
@@ -193,7 +195,7 @@ fn wider_workspace_is_approached() {
     let reached = fastest(&scene, count - 1, at(0.29, 0.0, 0.2));
     assert!(reached < 0.1001, "{reached}");
     assert_eq!(scene.motion(), Motion::Tracking);
-    // The hand itself is followed at the full limit.
+    // Commands follow the hand itself at the full speed limit.
     let count = scene.sent.len();
     scene.hand = [0.21, 0.0, 0.2];
     scene.move_for(500);
@@ -213,7 +215,7 @@ fn tighter_workspace_in_motion_is_approached() {
     assert!(fastest(&scene, count, at(0.26, 0.0, 0.2)) < 0.1001);
 }
 
-/// Sends targets in a frame that is placed by `translation`, for a while.
+/// Sends targets for a time in a frame at `translation`.
 fn move_in(scene: &mut Scene, translation: [f64; 3], hand: impl Fn(f64) -> [f64; 3], millis: u64) {
     for i in 0..millis / 10 {
         let [x, y, z] = hand(0.01 * i as f64);
@@ -228,7 +230,8 @@ fn move_in(scene: &mut Scene, translation: [f64; 3], hand: impl Fn(f64) -> [f64;
 #[test]
 fn new_transform_of_a_resting_hand_is_approached() {
     for filter in ["none", "one_euro"] {
-        // Smoothed, the first step of a leap would be no farther than an approach ends.
+        // With a filter, the first step of a jump would be shorter than the distance at which an
+        // approach ends.
         let smooth = [("filter.beta", Value::Real(0.0)), ("filter.min_cutoff", Value::Real(0.5))];
         let mut scene = Scene::new(&[&smooth[..], &[("filter.kind", text(filter)), BRISK]].concat());
         scene.link(LinkView::Ready);
@@ -236,12 +239,12 @@ fn new_transform_of_a_resting_hand_is_approached() {
         move_in(&mut scene, [0.1, 0.0, 0.1], still, 2000);
         assert_eq!(scene.motion(), Motion::Tracking);
         let count = scene.sent.len();
-        // Less than limits.max_jump.
+        // The jump is shorter than limits.max_jump.
         move_in(&mut scene, [0.1, 0.1, 0.1], still, 2000);
         assert!(scene.positions().last().unwrap().distance(at(0.2, 0.1, 0.2)) < 1e-3);
         let reached = fastest(&scene, count, at(0.2, 0.1, 0.2));
         assert!(reached < 0.1001, "{filter}: {reached}");
-        // Little by little, too.
+        // The frame also moves in small steps.
         let count = scene.sent.len();
         for i in 0..25 {
             move_in(&mut scene, [0.1, 0.1 - 0.004 * f64::from(i), 0.1], still, 10);
@@ -264,10 +267,10 @@ fn new_transform_of_a_moving_hand_is_approached() {
 }
 
 #[test]
-fn hand_that_stands_before_a_moving_camera_is_followed() {
+fn resting_hand_before_moving_camera_is_followed() {
     let mut scene = Scene::new(&[BRISK]);
     scene.link(LinkView::Ready);
-    // The camera moves at 0.2 m/s, and the hand the other way in its picture.
+    // The camera moves at up to 0.2 m/s. In its picture, the hand moves in the opposite direction.
     for i in 0..300 {
         let camera = 0.05 * (4.0 * 0.01 * f64::from(i)).sin();
         move_in(&mut scene, [0.1, camera, 0.1], |_| [0.1, -camera, 0.1], 10);
@@ -278,7 +281,7 @@ fn hand_that_stands_before_a_moving_camera_is_followed() {
 }
 
 #[test]
-fn other_retargeting_while_armed_disarms() {
+fn changed_retargeting_disarms() {
     let relative = ("retarget.mode", text("relative"));
     for (before, after) in
         [(&[][..], std::slice::from_ref(&relative)), (std::slice::from_ref(&relative), &[])]

@@ -1,20 +1,20 @@
-//! The states of the motion machine, and what leaves them, in virtual time.
-#![allow(clippy::disallowed_methods)] // one base instant; all else is virtual time
+//! Tests of the modes of the teleoperation state machine and their transitions, in virtual time.
+#![allow(clippy::disallowed_methods)] // one base instant; all other times are virtual
 
 mod clutch;
 mod gripper;
 mod holds;
 mod live;
-mod place;
+mod orientation;
+mod permission;
+mod position;
 mod reasons;
 mod rests;
 mod returns;
 mod scene;
 mod senders;
 mod space;
-mod turning;
 mod validity;
-mod who;
 
 use std::time::Duration;
 
@@ -26,11 +26,11 @@ use aether_bridge::teleop::{
 
 use scene::{Scene, at, text};
 
-/// An acceleration that does not bind, for the tests of speed.
+/// An acceleration limit that has no effect, for the tests of speed.
 const BRISK: (&str, Value) = ("limits.acceleration", Value::Real(100.0));
 
 #[test]
-fn it_arms_itself_when_the_link_is_up_and_the_input_has_been_good_for_settle_time() {
+fn bridge_arms_after_link_up_and_settle_time() {
     let mut scene = Scene::new(&[]);
     let kind = |scene: &Scene| scene.teleop.reason(scene.now).kind().as_str();
     scene.move_for(3000);
@@ -49,35 +49,35 @@ fn it_arms_itself_when_the_link_is_up_and_the_input_has_been_good_for_settle_tim
 }
 
 #[test]
-fn a_hand_that_comes_back_does_not_have_to_settle_and_that_is_no_deadline() {
+fn returning_hand_needs_no_settling_and_no_deadline() {
     let mut scene = Scene::tracking(&[("teleop.settle_time", Value::Real(0.1))]);
     scene.wait(300);
     assert_eq!(scene.motion(), Motion::Holding);
     scene.target();
-    assert_eq!(scene.motion(), Motion::Tracking, "it has not moved");
+    assert_eq!(scene.motion(), Motion::Tracking, "the arm has not moved");
     let deadline = scene.teleop.poll_timeout(scene.now).unwrap();
-    assert_eq!((deadline - scene.now).as_millis(), 200, "only staleness is left");
+    assert_eq!((deadline - scene.now).as_millis(), 200, "only the age limit is left");
 }
 
 #[test]
-fn it_says_when_to_look_again() {
+fn poll_timeout_returns_the_next_deadline() {
     let mut scene = Scene::new(&[]);
     let millis = |scene: &Scene| {
         scene.teleop.poll_timeout(scene.now).map(|deadline| (deadline - scene.now).as_millis())
     };
-    assert_eq!(millis(&scene), None, "nothing is expected");
+    assert_eq!(millis(&scene), None, "no event is expected");
     scene.link(LinkView::Ready);
     scene.target();
-    assert_eq!(millis(&scene), Some(200), "the target goes stale");
+    assert_eq!(millis(&scene), Some(200), "the target expires");
     scene.move_for(950);
     assert_eq!(millis(&scene), Some(50), "the input will have settled");
     scene.move_for(200);
     assert_eq!(scene.motion(), Motion::Tracking);
-    assert_eq!(millis(&scene), Some(190), "only staleness is left");
+    assert_eq!(millis(&scene), Some(190), "only the age limit is left");
     assert_eq!(scene.teleop.input_age(scene.now), Some(Duration::from_millis(10)));
     scene.wait(190);
-    assert_eq!((scene.motion(), millis(&scene)), (Motion::Holding, Some(299_800)), "a person has to arm");
-    // After a run of error replies, the next attempt.
+    assert_eq!((scene.motion(), millis(&scene)), (Motion::Holding, Some(299_800)), "an operator has to arm");
+    // After several consecutive error replies, the deadline is the next attempt.
     (0..5).for_each(|_| scene.teleop.handle_rejected(scene.now));
     assert_eq!(millis(&scene), Some(1000));
     scene.move_for(990);
@@ -85,8 +85,8 @@ fn it_says_when_to_look_again() {
     scene.target();
     scene.now += Duration::from_millis(10);
     scene.teleop.handle_timeout(scene.now);
-    assert_eq!(scene.motion(), Motion::Approach, "at that moment, and not after it");
-    // A person who arms waits for the input to settle.
+    assert_eq!(scene.motion(), Motion::Approach, "exactly at the deadline");
+    // After an operator has armed, the input has to settle.
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
     assert_eq!((scene.teleop.is_armed(), millis(&scene)), (false, Some(190)));
     scene.wait(1000);
@@ -97,7 +97,7 @@ fn it_says_when_to_look_again() {
 }
 
 #[test]
-fn a_gap_or_a_refused_target_starts_the_settling_anew() {
+fn gap_or_refused_target_restarts_settling() {
     for refused in [false, true] {
         let mut scene = Scene::new(&[]);
         scene.link(LinkView::Ready);
@@ -119,7 +119,7 @@ fn a_gap_or_a_refused_target_starts_the_settling_anew() {
 }
 
 #[test]
-fn the_first_approach_ramps_from_home_at_approach_speed_and_then_tracks() {
+fn first_approach_ramps_from_home_then_tracks() {
     let mut scene = Scene::new(&[BRISK]);
     scene.hand = [0.25, 0.0, 0.2];
     scene.link(LinkView::Ready);
@@ -141,7 +141,7 @@ fn the_first_approach_ramps_from_home_at_approach_speed_and_then_tracks() {
 }
 
 #[test]
-fn a_reported_position_is_where_the_first_approach_starts_when_nothing_was_acknowledged() {
+fn first_approach_starts_at_reported_position() {
     let mut scene = Scene::new(&[]);
     scene.arm = at(0.1, 0.1, 0.1);
     scene.link(LinkView::Ready);
@@ -150,23 +150,23 @@ fn a_reported_position_is_where_the_first_approach_starts_when_nothing_was_ackno
 }
 
 #[test]
-fn tracking_follows_at_the_speed_limit_goes_on_between_targets_and_falls_silent_at_the_goal() {
+fn tracking_obeys_speed_limit_and_ends_at_goal() {
     let mut scene = Scene::tracking(&[BRISK]);
     scene.hand = [0.22, 0.0, 0.2];
     scene.target();
     scene.wait(150);
     let positions = scene.positions();
     assert_eq!(*positions.last().unwrap(), at(0.22, 0.0, 0.2));
-    // 5 ms·1000 µm: 0.25 m/s and 50 Hz, after a first step of at most two periods
+    // A step is 5000 µm at 0.25 m/s and 50 Hz. The first step is at most two periods.
     assert!(positions.len() >= 3, "{positions:?}");
     assert!(positions.windows(2).all(|pair| pair[0].distance(pair[1]) <= 0.005_001));
     let count = scene.sent.len();
     scene.wait(40);
-    assert_eq!(scene.sent.len(), count, "the goal is reached and no target has come");
+    assert_eq!(scene.sent.len(), count, "the goal is reached and no target has arrived");
 }
 
 #[test]
-fn commands_speed_up_and_slow_down_by_the_acceleration_and_rest_at_the_target_without_overshoot() {
+fn commands_obey_acceleration_and_never_overshoot() {
     for acceleration in [0.4, 1.0, 3.0] {
         let mut scene = Scene::tracking(&[("limits.acceleration", Value::Real(acceleration))]);
         scene.hand = [0.28, 0.0, 0.2];
@@ -176,12 +176,12 @@ fn commands_speed_up_and_slow_down_by_the_acceleration_and_rest_at_the_target_wi
             scene.sent.iter().map(|(at, _)| (*at - scene.sent[0].0).as_secs_f64()).collect();
         let speeds: Vec<f64> =
             xs.windows(2).zip(times.windows(2)).map(|(x, t)| (x[1] - x[0]) / (t[1] - t[0])).collect();
-        // Over 20 ms, and the wire's resolution.
+        // The change over 20 ms, plus the resolution of the wire.
         let change = acceleration * 0.02 + 0.000_1;
         assert!(speeds.windows(2).all(|pair| (pair[1] - pair[0]).abs() <= change), "{speeds:?}");
         assert!(xs.iter().all(|x| *x <= 0.28), "{xs:?}");
         assert_eq!(*xs.last().unwrap(), 0.28);
-        // As fast as the limits allow over 0.08 m, and hardly slower than the best there is.
+        // As fast as the limits allow over 0.08 m, and almost as fast as the optimum.
         let peak = (acceleration * 0.08_f64).sqrt().min(0.25);
         let fastest = speeds.iter().copied().fold(0.0, f64::max);
         assert!((0.9 * peak..=peak + 0.000_1).contains(&fastest), "{fastest}, {peak}");
@@ -191,7 +191,7 @@ fn commands_speed_up_and_slow_down_by_the_acceleration_and_rest_at_the_target_wi
 }
 
 #[test]
-fn commands_keep_to_command_rate_and_with_zero_every_target_is_sent_at_once() {
+fn command_rate_limits_commands_and_zero_does_not() {
     let mut scene = Scene::tracking(&[]);
     scene.move_for(1000);
     assert!((48..=51).contains(&scene.sent.len()), "{}", scene.sent.len());
@@ -201,11 +201,11 @@ fn commands_keep_to_command_rate_and_with_zero_every_target_is_sent_at_once() {
 }
 
 #[test]
-fn a_ramp_keeps_its_rate_though_timers_are_late() {
+fn ramp_keeps_its_rate_with_late_timers() {
     let mut scene = Scene::tracking(&[("limits.speed", Value::Real(0.1))]);
     scene.hand = [0.28, 0.0, 0.2];
     scene.target();
-    // Every timer fires 1.3 ms late, and targets are held off meanwhile.
+    // Every timer fires 1.3 ms late, and no target arrives meanwhile.
     while scene.sent.len() < 9 {
         let due = scene.teleop.poll_command_at(scene.now).unwrap();
         scene.now = due.max(scene.now) + Duration::from_micros(1300);
@@ -213,7 +213,7 @@ fn a_ramp_keeps_its_rate_though_timers_are_late() {
     }
     let since = |i: usize| (scene.sent[i].0 - scene.sent[0].0).as_micros();
     assert_eq!(since(8), 160_000, "50 Hz");
-    // One that comes much too late is not made up for.
+    // A command that is much too late is not compensated.
     scene.now += Duration::from_millis(5);
     let due = scene.teleop.poll_command_at(scene.now).unwrap();
     scene.now = due + Duration::from_millis(6);
@@ -222,7 +222,7 @@ fn a_ramp_keeps_its_rate_though_timers_are_late() {
 }
 
 #[test]
-fn stale_input_holds_and_the_hand_s_return_is_an_approach_from_the_acknowledged_position() {
+fn stale_input_holds_and_return_is_an_approach() {
     let mut scene = Scene::tracking(&[]);
     scene.move_for(100);
     scene.wait(189);
@@ -242,7 +242,7 @@ fn stale_input_holds_and_the_hand_s_return_is_an_approach_from_the_acknowledged_
 }
 
 #[test]
-fn a_stamp_makes_a_target_as_old_as_it_says() {
+fn stamp_sets_the_age_of_a_target() {
     let mut scene = Scene::tracking(&[]);
     scene.wait(100);
     let second = 1_000_000_000;
@@ -255,7 +255,7 @@ fn a_stamp_makes_a_target_as_old_as_it_says() {
 }
 
 #[test]
-fn targets_outside_the_workspace_are_clamped_or_refused() {
+fn targets_outside_workspace_are_clamped_or_refused() {
     let anywhere = ("limits.max_jump", Value::Integer(0));
     let mut scene = Scene::tracking(std::slice::from_ref(&anywhere));
     scene.hand = [0.2, 0.0, -0.1];
@@ -271,7 +271,7 @@ fn targets_outside_the_workspace_are_clamped_or_refused() {
 }
 
 #[test]
-fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_hand() {
+fn single_zero_is_skipped_but_several_are_loss() {
     let mut scene = Scene::tracking(&[]);
     let zero = |scene: &mut Scene| {
         let target = Target::new(0.0, 0.0, 0.0, None).unwrap();
@@ -284,7 +284,7 @@ fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_han
         assert_eq!(scene.motion(), Motion::Tracking);
         scene.move_for(50);
     }
-    assert_eq!(scene.teleop.counters().dropped_input, 10, "refused all the same");
+    assert_eq!(scene.teleop.counters().dropped_input, 10, "refused nevertheless");
     zero(&mut scene);
     zero(&mut scene);
     assert_eq!(scene.motion(), Motion::Holding);
@@ -294,11 +294,11 @@ fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_han
     assert_eq!(scene.sent.len(), count);
     assert!(
         scene.positions().iter().all(|position| *position == at(0.2, 0.0, 0.2)),
-        "nothing led to the origin"
+        "no command led to the origin"
     );
     scene.move_for(50);
     assert!(scene.sent[count].1.kind == CommandKind::Approach);
-    // Nor does one in the middle of a jump change when that is believed.
+    // A zero during a jump does not change when the jump is accepted.
     let mut scene = Scene::tracking(&[]);
     scene.hand = [0.2, 0.25, 0.2];
     (0..15).for_each(|_| {
@@ -306,7 +306,7 @@ fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_han
         scene.wait(10);
     });
     zero(&mut scene);
-    assert!(scene.reason().contains("leapt"), "{}", scene.reason());
+    assert!(scene.reason().contains("jumped"), "{}", scene.reason());
     (0..14).for_each(|_| {
         scene.try_target().unwrap_err();
         scene.wait(10);
@@ -324,26 +324,26 @@ fn a_single_zero_in_mid_motion_is_ridden_through_and_a_run_of_them_is_a_lost_han
 }
 
 #[test]
-fn a_leap_of_the_target_holds_and_is_approached_once_it_has_stayed_there() {
+fn jump_holds_and_is_approached_after_confirmation() {
     let mut scene = Scene::tracking(&[]);
     scene.hand = [0.2, 0.25, 0.2];
-    let leap = |scene: &mut Scene| {
+    let jump = |scene: &mut Scene| {
         let [x, y, z] = scene.hand;
         scene.teleop.handle_target(scene.now, Target::new(x, y, z, None).unwrap())
     };
     for _ in 0..30 {
-        assert!(matches!(leap(&mut scene), Err(InputFault::Jump { .. })));
+        assert!(matches!(jump(&mut scene), Err(InputFault::Jump { .. })));
         scene.wait(10);
     }
     assert_eq!((scene.motion(), scene.sent.len()), (Motion::Holding, 0));
-    assert!(scene.reason().contains("leapt by 0.250 m"), "{}", scene.reason());
+    assert!(scene.reason().contains("jumped by 0.250 m"), "{}", scene.reason());
     scene.move_for(100);
     assert_eq!(scene.motion(), Motion::Approach);
     assert!(scene.positions()[0].distance(at(0.2, 0.0, 0.2)) < 0.004);
 }
 
 #[test]
-fn after_a_loss_the_hand_may_come_back_anywhere() {
+fn hand_may_return_anywhere_after_a_loss() {
     let mut scene = Scene::tracking(&[]);
     scene.wait(1000);
     scene.hand = [0.2, 0.25, 0.2];
@@ -352,7 +352,7 @@ fn after_a_loss_the_hand_may_come_back_anywhere() {
 }
 
 #[test]
-fn an_arm_outside_the_workspace_is_not_commanded_into_it() {
+fn arm_outside_workspace_receives_no_commands() {
     let mut scene = Scene::new(&[]);
     scene.arm = at(0.5, 0.0, 0.2);
     scene.link(LinkView::Ready);
@@ -366,9 +366,9 @@ fn an_arm_outside_the_workspace_is_not_commanded_into_it() {
 }
 
 #[test]
-fn an_approach_waits_until_all_that_was_sent_has_been_answered() {
+fn approach_waits_for_all_missing_replies() {
     let mut scene = Scene::tracking(&[BRISK]);
-    scene.answers = false;
+    scene.replies = false;
     scene.hand = [0.21, 0.0, 0.2];
     scene.move_for(100);
     let unanswered = scene.positions();
@@ -377,7 +377,7 @@ fn an_approach_waits_until_all_that_was_sent_has_been_answered() {
     assert_eq!(scene.motion(), Motion::Holding);
     scene.move_for(100);
     assert_eq!(scene.motion(), Motion::Approach);
-    assert_eq!(scene.positions().len(), unanswered.len(), "where the arm is, is not known");
+    assert_eq!(scene.positions().len(), unanswered.len(), "the arm's position is unknown");
     for (_, planned) in scene.sent.clone() {
         scene.teleop.handle_acknowledged(scene.now, &planned.command);
     }
@@ -387,9 +387,9 @@ fn an_approach_waits_until_all_that_was_sent_has_been_answered() {
 }
 
 #[test]
-fn refused_commands_are_not_stepped_over() {
+fn next_command_starts_at_last_accepted_position() {
     let mut scene = Scene::tracking(&[("teleop.max_consecutive_errors", Value::Integer(100)), BRISK]);
-    scene.answers = false;
+    scene.replies = false;
     scene.hand = [0.28, 0.0, 0.2];
     for _ in 0..100 {
         scene.target();
@@ -398,7 +398,7 @@ fn refused_commands_are_not_stepped_over() {
             scene.teleop.handle_rejected(scene.now);
         }
     }
-    // One step of an approach from the last accepted command, again and again.
+    // Each command is one step of an approach from the last accepted command.
     assert!(scene.sent.len() > 10, "{}", scene.sent.len());
     let accepted = at(0.2, 0.0, 0.2);
     assert!(scene.positions().iter().all(|position| position.distance(accepted) <= 0.005_001));
@@ -407,23 +407,23 @@ fn refused_commands_are_not_stepped_over() {
 }
 
 #[test]
-fn lost_command_is_not_stepped_over() {
+fn command_after_loss_starts_at_accepted_position() {
     let mut scene = Scene::tracking(&[BRISK]);
     scene.hand = [0.28, 0.0, 0.2];
     scene.move_for(100);
     let accepted = scene.arm;
-    scene.answers = false;
+    scene.replies = false;
     scene.move_for(10);
     let lost = scene.sent.len();
     scene.teleop.handle_lost();
-    scene.answers = true;
+    scene.replies = true;
     scene.move_for(100);
     let first = scene.positions()[lost];
     assert!(first.distance(accepted) <= 0.002_001, "{first} after {accepted}");
 }
 
 #[test]
-fn a_run_of_error_replies_holds_for_a_while_and_a_single_one_does_not() {
+fn consecutive_errors_hold_and_single_error_does_not() {
     let mut scene = Scene::tracking(&[]);
     for count in 1..=5 {
         assert_ne!(scene.motion(), Motion::Holding, "after {} errors", count - 1);
@@ -433,20 +433,20 @@ fn a_run_of_error_replies_holds_for_a_while_and_a_single_one_does_not() {
     assert_eq!(scene.reason(), "holding: the controller refused 5 commands in a row");
     scene.move_for(900);
     assert!(scene.sent.is_empty());
-    scene.answers = false;
+    scene.replies = false;
     scene.move_for(200);
     assert_eq!(scene.motion(), Motion::Tracking);
     scene.teleop.handle_rejected(scene.now);
-    assert_eq!(scene.motion(), Motion::Holding, "the next error after a run holds again at once");
+    assert_eq!(scene.motion(), Motion::Holding, "the next error in the streak holds immediately");
     scene.move_for(1100);
     let command = scene.sent.last().unwrap().1.command;
     scene.teleop.handle_acknowledged(scene.now, &command);
     scene.teleop.handle_rejected(scene.now);
-    assert_ne!(scene.motion(), Motion::Holding, "an ok ends the run");
+    assert_ne!(scene.motion(), Motion::Holding, "an accepted command ends the streak");
 }
 
 #[test]
-fn what_arms_itself_holds_while_the_controller_is_away_or_silent_and_then_comes_back_by_an_approach() {
+fn automatic_arming_holds_without_controller_and_then_approaches() {
     for loss in [LinkView::Down, LinkView::Unresponsive] {
         let mut scene = Scene::tracking(&[("teleop.arming", text("automatic"))]);
         scene.link(loss);
@@ -460,14 +460,14 @@ fn what_arms_itself_holds_while_the_controller_is_away_or_silent_and_then_comes_
 }
 
 #[test]
-fn operator_arming_wants_a_person_at_start_and_after_every_loss_of_the_link() {
+fn operator_arms_at_start_and_after_link_loss() {
     let mut scene = Scene::new(&[("teleop.arming", text("operator"))]);
     scene.link(LinkView::Ready);
     scene.move_for(3000);
     assert_eq!(scene.motion(), Motion::Disarmed);
-    assert!(scene.reason().starts_with("disarmed: nobody has armed yet"), "{}", scene.reason());
+    assert!(scene.reason().starts_with("disarmed: the arm has not been armed yet"), "{}", scene.reason());
     scene.set_armed().unwrap();
-    assert_eq!(scene.motion(), Motion::Approach, "the input has been good all along");
+    assert_eq!(scene.motion(), Motion::Approach, "the input was good the whole time");
     scene.move_for(100);
     scene.link(LinkView::Unresponsive);
     scene.link(LinkView::Ready);
@@ -482,7 +482,7 @@ fn operator_arming_wants_a_person_at_start_and_after_every_loss_of_the_link() {
 }
 
 #[test]
-fn a_person_who_arms_without_a_hand_in_sight_sees_holding_until_the_input_has_settled() {
+fn arming_without_hand_holds_until_input_settles() {
     let mut scene = Scene::new(&[("teleop.arming", text("operator"))]);
     scene.link(LinkView::Ready);
     let answer = scene.set_armed().unwrap();
@@ -494,7 +494,7 @@ fn a_person_who_arms_without_a_hand_in_sight_sees_holding_until_the_input_has_se
 }
 
 #[test]
-fn disarming_lasts_until_a_person_arms_in_automatic_mode_too() {
+fn disarm_lasts_until_operator_arms_again() {
     let mut scene = Scene::tracking(&[]);
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
     scene.move_for(3000);
@@ -507,7 +507,7 @@ fn disarming_lasts_until_a_person_arms_in_automatic_mode_too() {
 }
 
 #[test]
-fn a_stop_latches_and_a_reset_disarms() {
+fn stop_latches_and_reset_disarms() {
     let mut scene = Scene::tracking(&[]);
     scene.teleop.handle_stop();
     scene.move_for(3000);
@@ -524,7 +524,7 @@ fn a_stop_latches_and_a_reset_disarms() {
 }
 
 #[test]
-fn a_reset_disarms_in_every_state() {
+fn reset_disarms_in_every_mode() {
     let before: [fn(&mut Scene); 5] = [
         |_| {},
         |scene| {
@@ -558,7 +558,7 @@ fn a_reset_disarms_in_every_state() {
 }
 
 #[test]
-fn a_reset_before_the_bridge_arms_itself_takes_that_back() {
+fn reset_before_automatic_arming_cancels_it() {
     let mut scene = Scene::new(&[]);
     scene.link(LinkView::Ready);
     scene.move_for(500);
@@ -568,14 +568,14 @@ fn a_reset_before_the_bridge_arms_itself_takes_that_back() {
 }
 
 #[test]
-fn the_gripper_follows_at_once_without_a_new_position_and_keeps_its_state_over_a_loss() {
+fn gripper_command_needs_no_new_position() {
     let mut scene = Scene::tracking(&[("teleop.command_rate", Value::Integer(0))]);
     scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));
     scene.move_for(90);
     assert_eq!(scene.sent.last().unwrap().1.command.gripper, Gripper::Open);
     scene.move_for(30);
     assert_eq!(scene.sent.last().unwrap().1.command.gripper, Gripper::Closed);
-    // The hand is lost, and its tracker says "open".
+    // The hand is lost, and its tracker sends "open".
     scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Open));
     scene.wait(1000);
     scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));
@@ -585,7 +585,7 @@ fn the_gripper_follows_at_once_without_a_new_position_and_keeps_its_state_over_a
 }
 
 #[test]
-fn the_end_sends_nothing_more() {
+fn shutdown_sends_no_more_commands() {
     let mut scene = Scene::tracking(&[]);
     scene.teleop.handle_shutdown(scene.now);
     assert_eq!(scene.reason(), "holding: the bridge is shutting down");
@@ -597,11 +597,11 @@ fn the_end_sends_nothing_more() {
 }
 
 #[test]
-fn a_target_that_a_newer_one_replaced_is_counted() {
+fn replaced_targets_are_counted() {
     let mut scene = Scene::tracking(&[]);
     let before = scene.teleop.counters().coalesced;
     for _ in 0..5 {
         scene.target();
     }
-    assert_eq!(scene.teleop.counters().coalesced - before, 4, "one may have gone out");
+    assert_eq!(scene.teleop.counters().coalesced - before, 4, "one may have been sent");
 }

@@ -1,4 +1,4 @@
-//! Reasons that are out of date, and what is told of a stop line.
+//! Tests of reasons that are out of date, and of reasons about stop lines.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ fn kind(scene: &Scene) -> &'static str {
     scene.teleop.reason(scene.now).kind().as_str()
 }
 
-/// Every refusal of a message, as the last thing that a sender did.
-const LAST_WORDS: &[Happening] = &[
+/// The last messages of a sender: one for each kind of refusal.
+const LAST_MESSAGES: &[Happening] = &[
     ("a good target", |scene| scene.target()),
     ("one zero", |scene| {
         scene.hand = [0.0; 3];
@@ -27,7 +27,7 @@ const LAST_WORDS: &[Happening] = &[
         });
     }),
     ("a jump", |scene| {
-        // Where no hand was before it is none.
+        // The first position of a hand is not a jump.
         scene.hand = [-0.2, 0.2, 0.2];
         scene.try_target().ok();
     }),
@@ -54,7 +54,7 @@ const LAST_WORDS: &[Happening] = &[
         let stalled = Target { stall: Duration::from_secs(1), ..target };
         scene.teleop.handle_target(scene.now, stalled).unwrap_err();
     }),
-    ("the same again and again", |scene| {
+    ("repeated targets", |scene| {
         while scene.try_target().is_ok() {
             scene.wait(100);
         }
@@ -68,16 +68,16 @@ const LAST_WORDS: &[Happening] = &[
 ];
 
 #[test]
-fn every_reason_of_a_sender_that_has_died_becomes_stale() {
+fn every_reason_becomes_stale_after_sender_dies() {
     let settings = [("workspace.policy", text("reject")), ("input.frozen_timeout", Value::Real(2.0))];
-    for (name, last_word) in LAST_WORDS {
+    for (name, last_message) in LAST_MESSAGES {
         for is_new in [false, true] {
             let mut scene = Scene::new(&settings);
             scene.link(LinkView::Ready);
             if !is_new {
                 scene.move_for(1100);
             }
-            last_word(&mut scene);
+            last_message(&mut scene);
             scene.wait(20_000);
             if *name == "a sleep" && is_new {
                 assert_eq!(kind(&scene), "no_input");
@@ -89,7 +89,7 @@ fn every_reason_of_a_sender_that_has_died_becomes_stale() {
     }
     for (name, handless) in HANDLESS {
         let mut scene = Scene::tracking(&settings);
-        // Each after each other.
+        // Every ordered pair of these messages.
         for (_, before) in HANDLESS {
             stay_away(&mut scene, *before, 30);
             stay_away(&mut scene, *handless, 30);
@@ -100,7 +100,7 @@ fn every_reason_of_a_sender_that_has_died_becomes_stale() {
 }
 
 #[test]
-fn sender_of_seldom_refusals_becomes_stale_in_half_a_minute() {
+fn rare_refusals_become_stale_within_30_s() {
     let known = ("arm.position_timeout", Value::Real(86_400.0));
     let mut scene = Scene::tracking(&[("teleop.rearm_after", Value::Real(0.0)), known]);
     for _ in 0..3 {
@@ -117,11 +117,11 @@ fn moving() -> Scene {
     let mut scene = Scene::tracking(&[("teleop.hold_behavior", text("stop"))]);
     scene.hand[0] += 0.05;
     scene.move_for(50);
-    scene.answers = false;
+    scene.replies = false;
     scene
 }
 
-/// Ways to end motion: what the reason begins with, and whether a person asked for it.
+/// Ways to end motion. The name is the beginning of the reason.
 const ENDS: &[Happening] = &[
     ("stopped by ~/stop, but ", |scene| scene.teleop.handle_stop()),
     ("disarmed by ~/set_armed, but ", |scene| {
@@ -136,11 +136,11 @@ const ENDS: &[Happening] = &[
 ];
 
 #[test]
-fn refused_stop_line_is_told_until_one_is_obeyed() {
+fn refused_stop_line_is_reported_until_one_succeeds() {
     for (begins, end) in ENDS {
         let mut scene = moving();
         end(&mut scene);
-        assert!(!scene.reason().contains("but"), "not before it is known: {}", scene.reason());
+        assert!(!scene.reason().contains("but"), "the result is not yet known: {}", scene.reason());
         scene.send();
         scene.teleop.handle_stop_refused();
         assert_eq!(kind(&scene), "stop_refused");
@@ -159,7 +159,7 @@ fn refused_stop_line_is_told_until_one_is_obeyed() {
 }
 
 #[test]
-fn stop_line_that_is_not_taken_or_answered_is_told() {
+fn unsent_or_unanswered_stop_line_is_reported() {
     for (begins, end) in ENDS {
         let mut scene = moving();
         end(&mut scene);
@@ -177,7 +177,7 @@ fn stop_line_that_is_not_taken_or_answered_is_told() {
         scene.link(LinkView::Ready);
         scene.teleop.handle_stop_answered(false);
         assert!(!kind(&scene).starts_with("stop_"));
-        // The connection ends before the answer; the next motion ends the matter.
+        // The connection ends before the reply. The next motion ends the report.
         let mut scene = moving();
         end(&mut scene);
         scene.send();
@@ -187,7 +187,7 @@ fn stop_line_that_is_not_taken_or_answered_is_told() {
         assert!(scene.reason().starts_with(begins), "{}", scene.reason());
         scene.teleop.handle_reset();
         scene.set_armed().unwrap();
-        scene.answers = true;
+        scene.replies = true;
         scene.move_for(1100);
         assert!(matches!(scene.motion(), Motion::Approach | Motion::Tracking), "{}", scene.reason());
         scene.wait(300);
@@ -196,7 +196,7 @@ fn stop_line_that_is_not_taken_or_answered_is_told() {
 }
 
 #[test]
-fn lost_stop_line_is_told_until_the_next_is_obeyed() {
+fn lost_stop_line_is_reported_until_next_succeeds() {
     let mut scene = moving();
     scene.teleop.handle_stop();
     scene.send();
@@ -209,10 +209,10 @@ fn lost_stop_line_is_told_until_the_next_is_obeyed() {
 }
 
 #[test]
-fn stop_without_a_connection_is_told_where_stop_lines_are_sent() {
-    for (hold, told) in [("stop", "stop_unsent"), ("silent", "stopped"), ("repeat", "stopped")] {
+fn stop_without_connection_reports_unsent_stop_line() {
+    for (hold, expected) in [("stop", "stop_unsent"), ("silent", "stopped"), ("repeat", "stopped")] {
         let mut scene = Scene::new(&[("teleop.hold_behavior", text(hold))]);
         scene.teleop.handle_stop();
-        assert_eq!(kind(&scene), told);
+        assert_eq!(kind(&scene), expected);
     }
 }

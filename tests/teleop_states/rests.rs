@@ -1,4 +1,5 @@
-//! Between two motions the arm comes to rest, and flapping is no way round the rate of commands.
+//! Tests of the rest between two motions. Fast changes of the mode must not increase the rate of
+//! commands.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use aether_bridge::teleop::{CommandKind, InputFault, LinkView, Motion};
 
 use crate::scene::{Happening, Scene, text};
 
-/// A hold or an end of motion, and what lets it go on at once.
+/// Events that hold or end motion, each followed by the event that allows motion again.
 const FLAPS: &[Happening] = &[
     ("input", |scene| {
         scene.teleop.handle_invalid_target(scene.now, InputFault::HandNotDetected);
@@ -42,7 +43,7 @@ const FLAPS: &[Happening] = &[
 const NO_SETTLING: (&str, Value) = ("teleop.settle_time", Value::Real(0.0));
 
 #[test]
-fn motion_begins_again_only_when_the_arm_can_have_stopped() {
+fn next_motion_waits_until_arm_can_have_stopped() {
     for (name, flap) in FLAPS {
         let calm = ("limits.acceleration", Value::Real(0.4));
         let errors = ("teleop.max_consecutive_errors", Value::Integer(1));
@@ -70,7 +71,7 @@ fn motion_begins_again_only_when_the_arm_can_have_stopped() {
 }
 
 #[test]
-fn tool_comes_to_rest_before_it_turns_again() {
+fn tool_comes_to_rest_before_it_rotates_again() {
     let rpy = ("wire.extra_fields", Value::Texts(vec!["rpy".into()]));
     let calm = ("limits.acceleration", Value::Real(0.5));
     let mut scene = Scene::tracking(&[rpy, calm, NO_SETTLING]);
@@ -95,18 +96,18 @@ fn tool_comes_to_rest_before_it_turns_again() {
         scene.wait(10);
     }
     let waited = scene.sent[sent].0 - last_at;
-    assert!(waited >= Duration::from_millis(490), "0.25 m/s by 0.5 m/s²: {waited:?}");
+    assert!(waited >= Duration::from_millis(490), "0.25 m/s at 0.5 m/s²: {waited:?}");
 }
 
 #[test]
-fn approach_says_that_it_waits_for_the_answer() {
+fn approach_reports_that_it_waits_for_reply() {
     let mut scene = Scene::tracking(&[]);
     scene.hand[0] += 0.05;
-    scene.answers = false;
+    scene.replies = false;
     scene.move_for(100);
     scene.teleop.handle_invalid_target(scene.now, InputFault::HandNotDetected);
     scene.move_for(200);
-    assert_eq!(scene.reason(), "approaching: waiting for the answer to the last command");
+    assert_eq!(scene.reason(), "approaching: waiting for the reply to the last command");
     assert_eq!(scene.teleop.reason(scene.now).kind().as_str(), "approaching");
     for (_, planned) in scene.sent.clone() {
         scene.teleop.handle_acknowledged(scene.now, &planned.command);
@@ -116,7 +117,7 @@ fn approach_says_that_it_waits_for_the_answer() {
 }
 
 #[test]
-fn flapping_does_not_exceed_the_command_rate() {
+fn fast_mode_changes_do_not_exceed_command_rate() {
     for (name, flap) in FLAPS {
         for rate in [10, 50] {
             let settings = [("teleop.command_rate", Value::Integer(rate)), NO_SETTLING];
@@ -137,11 +138,11 @@ fn flapping_does_not_exceed_the_command_rate() {
 }
 
 #[test]
-fn motion_that_has_sent_nothing_needs_no_stop_line() {
+fn motion_without_commands_needs_no_stop_line() {
     for (name, flap) in FLAPS {
         let mut scene = Scene::tracking(&[("teleop.hold_behavior", text("stop")), NO_SETTLING]);
         scene.hand[0] += 0.09;
-        let persons = if *name == "stop" { 100 } else { 0 };
+        let requests = if *name == "stop" { 100 } else { 0 };
         for _ in 0..100 {
             scene.target();
             if !scene.sent.is_empty() {
@@ -150,10 +151,10 @@ fn motion_that_has_sent_nothing_needs_no_stop_line() {
             }
             scene.wait(3);
         }
-        // Each motion begins with a pause of one period at least.
+        // Each motion begins with a pause of at least one period.
         let motions = 0.3 / 0.020 + 2.0;
         assert!(
-            scene.stops.len() as f64 <= motions + f64::from(persons),
+            scene.stops.len() as f64 <= motions + f64::from(requests),
             "{name}: {} stop lines",
             scene.stops.len()
         );

@@ -1,4 +1,4 @@
-//! A hand that was away and comes back.
+//! Tests of a hand that was absent and returns.
 
 use aether_bridge::config::Value;
 use aether_bridge::teleop::{InputFault, LinkView, Motion, Stamp, Target};
@@ -28,7 +28,7 @@ pub const HANDLESS: &[Happening] = &[
     }),
 ];
 
-/// Lets such messages come at 100 Hz for a while.
+/// Lets messages of one kind arrive at 100 Hz for a time.
 pub fn stay_away(scene: &mut Scene, handless: fn(&mut Scene), millis: u64) {
     for _ in 0..millis / 10 {
         scene.wait(10);
@@ -38,7 +38,7 @@ pub fn stay_away(scene: &mut Scene, handless: fn(&mut Scene), millis: u64) {
 }
 
 #[test]
-fn hand_that_was_away_for_a_second_settles() {
+fn hand_absent_for_a_second_has_to_settle() {
     for (name, handless) in HANDLESS {
         let mut scene = Scene::tracking(&[]);
         stay_away(&mut scene, *handless, 1000);
@@ -47,7 +47,7 @@ fn hand_that_was_away_for_a_second_settles() {
         scene.move_for(990);
         assert_eq!((scene.motion(), scene.sent.len()), (Motion::Holding, 0), "{name}");
         assert_eq!(scene.reason(), "holding: waiting until targets have been good for 1.0 s", "{name}");
-        // A single message without a hand starts the settling again.
+        // A single message without a hand restarts the settling.
         scene.teleop.handle_invalid_target(scene.now, InputFault::HandNotDetected);
         scene.move_for(990);
         assert!(scene.sent.is_empty(), "{name}");
@@ -57,7 +57,7 @@ fn hand_that_was_away_for_a_second_settles() {
 }
 
 #[test]
-fn hand_that_was_away_for_less_is_approached_at_once() {
+fn hand_absent_for_less_is_approached_immediately() {
     for (name, handless) in HANDLESS {
         let mut scene = Scene::tracking(&[]);
         stay_away(&mut scene, *handless, 900);
@@ -76,7 +76,7 @@ fn arming_does_not_shorten_the_absence() {
     scene.move_for(1500);
     scene.wait(150);
     scene.set_armed().unwrap();
-    // The hand settled before that, so the arm is free to move until the input is stale.
+    // The hand settled earlier, so the arm may move until the input expires.
     scene.wait(900);
     scene.target();
     assert!(scene.reason().contains("waiting until"), "{:?}: {}", scene.motion(), scene.reason());
@@ -92,7 +92,7 @@ fn stalled_process_does_not_shorten_the_absence() {
 }
 
 #[test]
-fn hand_in_sight_need_not_settle_after_other_holds() {
+fn visible_hand_need_not_settle_after_other_holds() {
     let mut scene = Scene::tracking(&[]);
     scene.link(LinkView::Down);
     scene.move_for(5000);
@@ -102,7 +102,7 @@ fn hand_in_sight_need_not_settle_after_other_holds() {
 }
 
 #[test]
-fn slow_sender_that_is_meant_to_be_is_never_away() {
+fn intentionally_slow_sender_is_never_absent() {
     let slow = [("input.timeout", Value::Real(5.0)), ("input.min_rate", Value::Real(0.0))];
     let mut scene = Scene::tracking(&slow);
     for _ in 0..5 {
@@ -114,7 +114,7 @@ fn slow_sender_that_is_meant_to_be_is_never_away() {
 }
 
 #[test]
-fn after_minutes_without_a_hand_a_person_arms() {
+fn long_absence_requires_an_operator() {
     for hold in ["silent", "stop"] {
         let mut scene = Scene::tracking(&[("teleop.hold_behavior", text(hold))]);
         scene.hand[0] += 0.01;
@@ -147,7 +147,7 @@ fn refused_targets_do_not_keep_the_arm_armed() {
 }
 
 #[test]
-fn arming_without_a_hand_lasts_for_the_same_time() {
+fn arming_without_hand_expires_after_same_time() {
     let mut scene = Scene::tracking(&[("teleop.rearm_after", Value::Real(60.0))]);
     scene.wait(3_600_000);
     assert_eq!(scene.motion(), Motion::Disarmed);
@@ -156,7 +156,7 @@ fn arming_without_a_hand_lasts_for_the_same_time() {
     assert!(scene.teleop.is_armed());
     scene.wait(200);
     assert!(!scene.teleop.is_armed());
-    // Before any hand of all, too.
+    // The same applies before the first hand.
     let mut scene =
         Scene::new(&[("teleop.arming", text("operator")), ("teleop.rearm_after", Value::Real(60.0))]);
     scene.link(LinkView::Ready);
@@ -170,13 +170,13 @@ fn rearm_after_zero_never_disarms() {
     let mut scene = Scene::tracking(&[("teleop.rearm_after", Value::Real(0.0))]);
     scene.wait(1_000_000);
     assert_eq!(scene.motion(), Motion::Holding);
-    // It may be set meanwhile.
+    // The parameter may be set during the absence.
     scene.teleop.handle_config(scene.now, config(&[]));
     assert_eq!(scene.motion(), Motion::Disarmed);
 }
 
 #[test]
-fn frame_without_a_hand_gets_round_no_jump() {
+fn message_without_hand_does_not_hide_a_jump() {
     for (name, handless) in HANDLESS {
         for (before, millis) in [(0, 10), (0, 300), (0, 900), (10, 300), (10, 900)] {
             let mut scene = Scene::tracking(&[]);
@@ -193,9 +193,9 @@ fn frame_without_a_hand_gets_round_no_jump() {
                 );
                 scene.wait(10);
             }
-            assert!(scene.positions().iter().all(|place| *place == at(0.2, 0.0, 0.2)), "{name}");
+            assert!(scene.positions().iter().all(|position| *position == at(0.2, 0.0, 0.2)), "{name}");
             scene.target();
-            // The hand was away for more than a second by then, or not.
+            // Whether the hand was absent for more than a second by then.
             let settles = millis == 900;
             assert_eq!(scene.motion() == Motion::Holding, settles, "{name} for {millis} ms");
         }
@@ -203,7 +203,7 @@ fn frame_without_a_hand_gets_round_no_jump() {
 }
 
 #[test]
-fn jump_is_believed_only_if_nothing_comes_between() {
+fn interrupted_jump_is_not_accepted() {
     for (name, handless) in HANDLESS {
         let mut scene = Scene::tracking(&[]);
         scene.hand = [0.2, 0.25, 0.2];
@@ -212,7 +212,7 @@ fn jump_is_believed_only_if_nothing_comes_between() {
                 assert!(scene.try_target().is_err(), "{name}");
                 scene.wait(10);
             }
-            // Two zeros, or the gap that is a loss.
+            // Two zeros are a loss. So is a gap of this length.
             stay_away(&mut scene, *handless, if *name == "silence" { 200 } else { 30 });
         }
         assert_eq!(scene.motion(), Motion::Holding, "{name}");
@@ -221,7 +221,7 @@ fn jump_is_believed_only_if_nothing_comes_between() {
 }
 
 #[test]
-fn after_a_sleep_the_hand_settles_and_nothing_from_before_counts() {
+fn old_targets_are_refused_after_a_sleep() {
     let mut scene = Scene::tracking(&[("teleop.settle_time", Value::Real(0.0))]);
     scene.hand[0] += 0.05;
     scene.move_for(50);
@@ -230,9 +230,9 @@ fn after_a_sleep_the_hand_settles_and_nothing_from_before_counts() {
     assert_eq!(scene.motion(), Motion::Holding);
     assert_eq!(
         scene.reason(),
-        "holding: target refused: this computer slept for 3.0 s, and what it knows of the hand is from before"
+        "holding: target refused: this computer slept for 3.0 s, so earlier targets are out of date"
     );
-    // What waited in a queue is refused.
+    // Targets that waited in a queue are refused.
     for _ in 0..20 {
         assert!(matches!(scene.try_target(), Err(InputFault::ComputerSlept { .. })));
         scene.wait(10);
@@ -249,7 +249,7 @@ fn sleep_counts_as_absence() {
     assert_eq!(scene.motion(), Motion::Holding);
     scene.wait(1600);
     assert_eq!(scene.motion(), Motion::Disarmed);
-    // However short it was, the hand settles.
+    // The hand has to settle after a sleep of any length.
     let mut scene = Scene::tracking(&[]);
     scene.teleop.handle_slept(scene.now, std::time::Duration::from_millis(60));
     scene.wait(210);
@@ -257,7 +257,7 @@ fn sleep_counts_as_absence() {
     assert_eq!(scene.motion(), Motion::Holding);
     scene.move_for(20);
     assert_ne!(scene.motion(), Motion::Holding);
-    // Nothing becomes known by it.
+    // A sleep before the first target leaves the input unknown.
     let mut scene = Scene::new(&[]);
     scene.link(LinkView::Ready);
     scene.teleop.handle_slept(scene.now, std::time::Duration::from_secs(3));

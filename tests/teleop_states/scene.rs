@@ -1,4 +1,5 @@
-//! A hand, a machine and a controller that answers and reports where its arm is, in virtual time.
+//! A hand, the state machine, and a controller that replies and reports its arm's position, in
+//! virtual time.
 
 use std::time::{Duration, Instant};
 
@@ -9,22 +10,22 @@ use aether_bridge::teleop::{
     ArmingError, InputFault, LinkView, Motion, Planned, ReportAbout, Target, Teleop, TeleopConfig,
 };
 
-/// Something that happens to a scene, and its name.
+/// An event in a scene, with its name.
 pub type Happening = (&'static str, fn(&mut Scene));
 
 pub struct Scene {
     pub teleop: Teleop,
     pub now: Instant,
     pub hand: [f64; 3],
-    /// Whether commands are answered as they are sent.
-    pub answers: bool,
-    /// Where the arm is, and whether the controller reports it when it is connected, and when it is asked.
+    /// Whether the controller replies to each command immediately.
+    pub replies: bool,
+    /// The arm's position, and whether the controller reports it on connecting and on request.
     pub arm: Position,
     pub reports: bool,
-    /// How the tool is turned.
+    /// The orientation of the tool.
     pub tool: Orientation,
     pub sent: Vec<(Instant, Planned)>,
-    /// How many commands had been sent before each stop line.
+    /// The number of commands sent before each stop line.
     pub stops: Vec<usize>,
 }
 
@@ -37,7 +38,7 @@ impl Scene {
             teleop: Teleop::new(config),
             now,
             hand: [0.2, 0.0, 0.2],
-            answers: true,
+            replies: true,
             arm,
             reports: true,
             tool,
@@ -46,7 +47,7 @@ impl Scene {
         }
     }
 
-    /// Armed by itself and following the hand.
+    /// Creates a scene that is armed automatically and follows the hand.
     pub fn tracking(settings: &[(&str, Value)]) -> Self {
         let mut scene = Self::new(settings);
         scene.link(LinkView::Ready);
@@ -79,7 +80,7 @@ impl Scene {
         result
     }
 
-    /// Targets at 100 Hz for a while.
+    /// Sends targets at 100 Hz for a time.
     pub fn move_for(&mut self, millis: u64) {
         for _ in 0..millis / 10 {
             self.target();
@@ -87,7 +88,7 @@ impl Scene {
         }
     }
 
-    /// Nothing comes for a while; the machine is driven at its deadlines.
+    /// Lets time pass without targets. Handles the deadlines of the state machine.
     pub fn wait(&mut self, millis: u64) {
         let end = self.now + Duration::from_millis(millis);
         loop {
@@ -110,11 +111,11 @@ impl Scene {
         if self.teleop.poll_stop_line() {
             self.teleop.handle_stop_sent();
             self.stops.push(self.sent.len());
-            if self.answers {
+            if self.replies {
                 self.teleop.handle_stop_answered(false);
             }
         }
-        if self.answers && self.teleop.poll_question_at(self.now).is_some_and(|due| due <= self.now) {
+        if self.replies && self.teleop.poll_question_at(self.now).is_some_and(|due| due <= self.now) {
             self.teleop.handle_asked(self.now);
             if self.reports {
                 self.report(self.arm, Some(false));
@@ -124,7 +125,7 @@ impl Scene {
         while let Some(planned) = self.teleop.poll_command(self.now) {
             self.teleop.handle_sent(self.now, &planned);
             self.sent.push((self.now, planned));
-            if self.answers {
+            if self.replies {
                 self.arm = planned.command.position;
                 self.tool = planned.command.orientation.unwrap_or(self.tool);
                 self.teleop.handle_acknowledged(self.now, &planned.command);
@@ -132,7 +133,7 @@ impl Scene {
         }
     }
 
-    /// The controller reports that its arm is there, when nothing waits for a reply.
+    /// Lets the controller send an unsolicited report of the arm's position.
     pub fn report(&mut self, position: Position, moving: Option<bool>) {
         let state = ReportedState {
             position: Some(position),
@@ -143,7 +144,7 @@ impl Scene {
         self.teleop.handle_report(self.now, 0, ReportAbout::Unasked, Some(&state));
     }
 
-    /// A person arms, and the controller has reported where the arm is.
+    /// Arms as an operator, after a report of the arm's position.
     pub fn set_armed(&mut self) -> Result<String, ArmingError> {
         if self.reports {
             self.report(self.arm, Some(false));
@@ -164,7 +165,7 @@ impl Scene {
     }
 }
 
-/// The settings, on top of the defaults but for a hand that is exact.
+/// Returns the settings on top of the defaults, without a filter.
 pub fn config(settings: &[(&str, Value)]) -> TeleopConfig {
     let settings = [&[("filter.kind", text("none"))], settings].concat();
     Config::new(&Parameters::with(&settings).unwrap()).unwrap().teleop

@@ -1,4 +1,4 @@
-//! Two senders on one topic, told from one sender beside publishers that are silent.
+//! Tests that distinguish two senders on one topic from one sender beside silent publishers.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,8 @@ fn two_publishers(scene: &mut Scene) {
     scene.teleop.handle_graph(scene.now, GraphNews::TargetPublishers(Some(BOTH.into())));
 }
 
-/// Two hands in turn, each at 50 Hz, until motion is held; returns how many targets that took.
+/// Sends two hands alternately, each at 50 Hz, until motion is held. Returns the number of targets
+/// that this took.
 fn held_after(scene: &mut Scene, hands: [[f64; 3]; 2]) -> Option<usize> {
     (1..=100).find(|number| {
         scene.hand = hands[number % 2];
@@ -31,7 +32,7 @@ fn held_after(scene: &mut Scene, hands: [[f64; 3]; 2]) -> Option<usize> {
 }
 
 #[test]
-fn a_silent_second_publisher_holds_nothing() {
+fn silent_second_publisher_holds_nothing() {
     let mut scene = Scene::tracking(&[]);
     two_publishers(&mut scene);
     for step in 0..300 {
@@ -44,8 +45,8 @@ fn a_silent_second_publisher_holds_nothing() {
 }
 
 #[test]
-fn two_hands_at_once_are_never_blended() {
-    // The second is where no leap is, and where one is.
+fn two_hands_are_never_blended() {
+    // The second hand is so near that no target is a jump, or so far that targets are jumps.
     for away in [0.004, 0.05, 0.3] {
         let mut scene = Scene::tracking(&[("limits.max_jump", Value::Real(0.15))]);
         two_publishers(&mut scene);
@@ -60,15 +61,15 @@ fn two_hands_at_once_are_never_blended() {
         assert_eq!(scene.sent.len(), sent, "{away} m");
         assert_eq!(
             scene.reason(),
-            "holding: 2 publishers on /target_pose: /a, /b; two hands are never blended: stop all but one"
+            "holding: 2 publishers on /target_pose: /a, /b; stop all but one, because the arm follows only one hand"
         );
         assert_eq!(scene.teleop.reason(scene.now).kind().as_str(), "multiple_publishers");
     }
 }
 
 #[test]
-fn three_or_four_hands_in_turn_hold_motion() {
-    // In a line, and at the corners of a square: no two of them take turns by themselves.
+fn three_or_four_alternating_hands_hold_motion() {
+    // In a line, and at the corners of a square. No two of the hands alternate directly.
     let line = [[0.2, 0.0, 0.2], [0.2, 0.05, 0.2], [0.2, 0.1, 0.2]];
     let square = [[0.2, 0.0, 0.2], [0.2, 0.1, 0.2], [0.2, 0.1, 0.1], [0.2, 0.0, 0.1]];
     for hands in [&line[..], &square[..]] {
@@ -85,7 +86,7 @@ fn three_or_four_hands_in_turn_hold_motion() {
 }
 
 #[test]
-fn motion_goes_on_when_one_publisher_is_left() {
+fn motion_continues_when_one_publisher_remains() {
     let mut scene = Scene::tracking(&[]);
     two_publishers(&mut scene);
     held_after(&mut scene, [[0.2, 0.0, 0.2], [0.2, 0.05, 0.2]]).unwrap();
@@ -95,29 +96,29 @@ fn motion_goes_on_when_one_publisher_is_left() {
 }
 
 #[test]
-fn motion_goes_on_three_seconds_after_the_second_sender_died() {
+fn motion_continues_after_second_sender_dies() {
     let mut scene = Scene::tracking(&[]);
     two_publishers(&mut scene);
     held_after(&mut scene, [[0.2, 0.0, 0.2], [0.2, 0.05, 0.2]]).unwrap();
-    // The graph still shows it.
+    // The graph still shows the second publisher.
     scene.hand = [0.2, 0.0, 0.2];
     scene.target();
     scene.move_for(2980);
     assert_eq!(scene.motion(), Motion::Holding);
-    let look = scene.teleop.poll_timeout(scene.now).unwrap() - scene.now;
-    assert!(look <= Duration::from_millis(20), "{look:?}");
+    let next = scene.teleop.poll_timeout(scene.now).unwrap() - scene.now;
+    assert!(next <= Duration::from_millis(20), "{next:?}");
     let count = scene.sent.len();
     scene.move_for(100);
     assert!(scene.sent[count].1.kind == CommandKind::Approach);
-    // And if it was alive after all, it is known again.
+    // If the second sender was still alive, it is detected again.
     assert!(held_after(&mut scene, [[0.2, 0.0, 0.2], [0.2, 0.05, 0.2]]).is_some());
 }
 
 #[test]
-fn what_changes_once_or_stays_is_no_second_sender() {
+fn lasting_changes_are_not_a_second_sender() {
     let mut scene = Scene::tracking(&[("limits.max_jump", Value::Integer(0))]);
     two_publishers(&mut scene);
-    // A planner's goals, as often as it likes.
+    // A planner may change its goal often.
     for goal in 0..40 {
         scene.hand = [0.2, [0.0, 0.1][goal % 2], 0.2];
         scene.move_for(200);
@@ -126,15 +127,15 @@ fn what_changes_once_or_stays_is_no_second_sender() {
 }
 
 #[test]
-fn frames_stamps_and_refusals_that_alternate_are_two_senders() {
-    let place = Target::new(0.2, 0.0, 0.2, None).unwrap();
+fn alternating_frames_stamps_or_refusals_are_two_senders() {
+    let target = Target::new(0.2, 0.0, 0.2, None).unwrap();
     let stamped = |taken: i64| Stamp { taken, received: taken, simulated: false };
     type Make = fn(usize, Target) -> Result<Target, InputFault>;
     let alternating: [Make; 4] = [
         |number, target| Ok(Target { frame: [Frame::Tracker, Frame::Base][number % 2], ..target }),
         |number, target| Ok(Target { stamp: target.stamp.filter(|_| number % 2 == 0), ..target }),
         |number, target| {
-            // Two clocks.
+            // Two clocks that differ by 50 ms.
             let back =
                 |stamp: Stamp| Stamp { taken: stamp.taken - 50_000_000 * (number as i64 % 2), ..stamp };
             Ok(Target { stamp: target.stamp.map(back), ..target })
@@ -146,7 +147,7 @@ fn frames_stamps_and_refusals_that_alternate_are_two_senders() {
         two_publishers(&mut scene);
         for number in 0..12 {
             let stamp = stamped(1_000_000_000_000 + 20_000_000 * number as i64);
-            match make(number, Target { stamp: Some(stamp), ..place }) {
+            match make(number, Target { stamp: Some(stamp), ..target }) {
                 Ok(target) => drop(scene.teleop.handle_target(scene.now, target)),
                 Err(fault) => scene.teleop.handle_invalid_target(scene.now, fault),
             }
@@ -157,27 +158,27 @@ fn frames_stamps_and_refusals_that_alternate_are_two_senders() {
 }
 
 #[test]
-fn words_and_frames_that_change_now_and_then_are_of_one_sender() {
+fn occasional_gripper_and_frame_changes_are_one_sender() {
     let mut scene = Scene::tracking(&[]);
     two_publishers(&mut scene);
     let publishers = Some("2 publishers on /gripper: /a, /b".into());
     scene.teleop.handle_graph(scene.now, GraphNews::GripperPublishers(publishers));
     for number in 0..100 {
         let frame = [Frame::Tracker, Frame::Base][number / 5 % 2];
-        let word = [Gripper::Open, Gripper::Closed][number / 5 % 2];
+        let wanted = [Gripper::Open, Gripper::Closed][number / 5 % 2];
         let target = Target { frame, ..Target::new(0.2, 0.0, 0.2, None).unwrap() };
         scene.teleop.handle_target(scene.now, target).unwrap();
-        scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(word));
+        scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(wanted));
         scene.wait(20);
         assert_eq!(scene.motion(), Motion::Tracking, "{}", scene.reason());
     }
 }
 
 #[test]
-fn two_that_contradict_each_other_on_the_gripper_hold() {
-    let say = |scene: &mut Scene, words: &[Gripper]| {
-        for word in words {
-            scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(*word));
+fn contradicting_gripper_publishers_hold_motion() {
+    let publish = |scene: &mut Scene, states: &[Gripper]| {
+        for wanted in states {
+            scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(*wanted));
             scene.move_for(30);
         }
     };
@@ -185,18 +186,19 @@ fn two_that_contradict_each_other_on_the_gripper_hold() {
     let several = GraphNews::GripperPublishers(Some("2 publishers on /gripper: /a, /b".into()));
     let mut scene = Scene::tracking(&[]);
     scene.teleop.handle_graph(scene.now, several);
-    // A flicker, as one tracker has it.
-    say(&mut scene, &[open, open, closed, open, closed, closed, closed, closed, closed, open, open]);
+    // A flicker, as a single tracker may produce it.
+    publish(&mut scene, &[open, open, closed, open, closed, closed, closed, closed, closed, open, open]);
     assert_eq!(scene.motion(), Motion::Tracking);
-    say(&mut scene, &[open, closed].repeat(5));
+    publish(&mut scene, &[open, closed].repeat(5));
     assert!(scene.reason().contains("2 publishers on /gripper"), "{}", scene.reason());
     assert_eq!(scene.motion(), Motion::Holding);
-    // The one that is left is followed.
+    // The arm follows the remaining publisher.
     scene.teleop.handle_graph(scene.now, GraphNews::GripperPublishers(None));
     assert_eq!(scene.motion(), Motion::Approach);
 }
 
-/// One sender's stream: its rate in Hz, how early or late each message may be as a share of a period, its phase.
+/// The timing of one sender: its rate in Hz, the jitter of each message as a share of a period, and
+/// its phase.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     rate: f64,
@@ -205,7 +207,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// When the first messages come, in seconds.
+    /// Returns the times of the first messages, in seconds.
     fn times(self, count: u32, rng: &mut Rng) -> Vec<f64> {
         let at = |number: u32| (f64::from(number) + self.phase + self.jitter * rng.f64()) / self.rate;
         (0..count).map(at).collect()
@@ -220,13 +222,14 @@ fn pace(slowest: f64) -> impl Strategy<Value = Pace> {
     })
 }
 
-/// What a hand does while the other rests.
+/// Two hands, of which one may move while the other rests.
 #[derive(Debug, Clone, Copy)]
 struct Pair {
     paces: [Pace; 2],
-    /// In metres.
+    /// The distance between the hands, in metres.
     distance: f64,
-    /// The way of the one that moves from one of its messages to the next, and the noise of both, as shares of the distance.
+    /// The distance that the moving hand covers between two of its messages, and the noise of both
+    /// hands, as shares of `distance`.
     way: f64,
     noise: f64,
     direction: [f64; 3],
@@ -255,10 +258,11 @@ fn pair() -> impl Strategy<Value = Pair> {
         })
 }
 
-/// How small way and noise are beside the distance of two hands that are told apart.
+/// The largest `way` and `noise` at which two hands can be distinguished.
 const MOST: f64 = 1.0 / 40.0;
-/// By which message of the slower sender; as a rule it is the third.
-const TOLD_BY: u32 = 10;
+/// The message of the slower sender by which both are distinguished. Usually it is the third
+/// message.
+const DETECTED_BY: u32 = 10;
 
 fn gauss(rng: &mut Rng) -> f64 {
     (0..12).map(|_| rng.f64()).sum::<f64>() - 6.0
@@ -270,55 +274,56 @@ fn watch() -> SenderWatch {
     watch
 }
 
-fn tell(watch: &mut SenderWatch, now: Instant, [x, y, z]: [f64; 3]) {
+fn receive(watch: &mut SenderWatch, now: Instant, [x, y, z]: [f64; 3]) {
     let target = Target::new(x, y, z, None).unwrap();
     watch.handle_target(now, &target, Some(target.position));
 }
 
 #[test]
-fn any_two_hands_that_send_are_told_apart() {
+fn any_two_sending_hands_are_distinguished() {
     let mut runner =
         TestRunner::new(ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() });
-    runner.run(&pair(), is_told_apart).unwrap_or_else(|failure| panic!("{failure}"));
+    runner.run(&pair(), are_distinguished).unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-fn is_told_apart(pair: Pair) -> Result<(), TestCaseError> {
+fn are_distinguished(pair: Pair) -> Result<(), TestCaseError> {
     let mut rng = Rng::with_seed(pair.seed);
     let slower = pair.paces[0].rate.min(pair.paces[1].rate);
     let mut messages = Vec::new();
     for (hand, pace) in pair.paces.into_iter().enumerate() {
-        let count = (f64::from(TOLD_BY + 2) * pace.rate / slower) as u32 + 2;
+        let count = (f64::from(DETECTED_BY + 2) * pace.rate / slower) as u32 + 2;
         messages.extend(pace.times(count, &mut rng).into_iter().map(|at| (at, hand)));
     }
     messages.sort_by(|one, other| one.0.total_cmp(&other.0));
     let [dx, dy, dz] = pair.direction;
     let length = (dx * dx + dy * dy + dz * dz).sqrt().max(1e-9);
     let apart = pair.direction.map(|along| along / length * pair.distance);
-    // At right angles to that, so that the distance does not shrink.
+    // At right angles to `apart`, so that the distance does not shrink.
     let across = if dx.hypot(dy) > 1e-9 { [-dy, dx, 0.0] } else { [1.0, 0.0, 0.0] };
     let across = across.map(|along| along / dx.hypot(dy).max(1e-9) * pair.distance * pair.way);
     let (start, mut watch, mut sent) = (Instant::now(), watch(), [0u32; 2]);
     for (at, hand) in messages {
         let moved = if hand == pair.moves { at * pair.paces[hand].rate } else { 0.0 };
-        let place = std::array::from_fn(|axis| {
+        let position = std::array::from_fn(|axis| {
             let noise = pair.distance * pair.noise * gauss(&mut rng);
             0.2 + apart[axis] * hand as f64 + across[axis] * moved + noise
         });
         sent[hand] += 1;
         let now = start + Duration::from_secs_f64(at);
-        tell(&mut watch, now, place);
+        receive(&mut watch, now, position);
         if watch.several(now).is_some() {
             return Ok(());
         }
-        prop_assert!(sent[0].min(sent[1]) <= TOLD_BY, "not told apart after {:?} messages", sent);
+        prop_assert!(sent[0].min(sent[1]) <= DETECTED_BY, "not distinguished after {:?} messages", sent);
     }
-    prop_assert!(false, "not told apart after {:?} messages", sent);
+    prop_assert!(false, "not distinguished after {:?} messages", sent);
     Ok(())
 }
 
 #[test]
-fn a_noisy_hand_beside_a_silent_publisher_is_one_sender() {
-    // Along each axis, in metres: by pixels alike, by depth most, and like a good tracker's.
+fn noisy_hand_beside_silent_publisher_is_one_sender() {
+    // The noise along each axis, in metres: equal from pixels, mostly in depth, and as of a good
+    // tracker.
     for (number, noise) in
         [[0.0015; 3], [0.0003, 0.0003, 0.005], [0.002, 0.002, 0.0], [0.01; 3], [0.0002; 3]].iter().enumerate()
     {
@@ -327,9 +332,9 @@ fn a_noisy_hand_beside_a_silent_publisher_is_one_sender() {
         for frame in 0..30 * 300u32 {
             let angle = f64::from(frame) * 0.02;
             let sway = if frame / 300 % 2 == 0 { 0.0 } else { 0.05 * angle.sin() };
-            let place = std::array::from_fn(|axis| 0.2 + sway + noise[axis] * gauss(&mut rng));
+            let position = std::array::from_fn(|axis| 0.2 + sway + noise[axis] * gauss(&mut rng));
             let now = start + Duration::from_secs_f64(f64::from(frame) / 30.0);
-            tell(&mut watch, now, place);
+            receive(&mut watch, now, position);
             held += u32::from(watch.several(now).is_some());
         }
         assert_eq!(held, 0, "{noise:?}");
@@ -337,7 +342,7 @@ fn a_noisy_hand_beside_a_silent_publisher_is_one_sender() {
 }
 
 #[test]
-fn a_recorded_hand_beside_a_silent_publisher_is_one_sender() {
+fn recorded_hand_beside_silent_publisher_is_one_sender() {
     let recordings =
         [include_str!("../data/handstates_30hz.jsonl"), include_str!("../data/handstates_2hz_solo.jsonl")];
     for recording in recordings {
@@ -345,12 +350,12 @@ fn a_recorded_hand_beside_a_silent_publisher_is_one_sender() {
         for line in recording.lines() {
             let sample: serde_json::Value = serde_json::from_str(line).unwrap();
             let number = |name: &str| sample[name].as_f64().unwrap();
-            // 2 mm to a unit, as the tests that replay it have it.
-            let place = ["x", "y", "z"].map(|axis| number(axis) * 0.002);
+            // 2 mm per unit, as in the tests that replay this recording.
+            let position = ["x", "y", "z"].map(|axis| number(axis) * 0.002);
             let now = start + Duration::from_secs_f64(number("t"));
-            tell(&mut watch, now, place);
+            receive(&mut watch, now, position);
             let closed = sample["hand_closed"].as_bool().unwrap();
-            watch.handle_word(now, if closed { Gripper::Closed } else { Gripper::Open });
+            watch.handle_gripper(now, if closed { Gripper::Closed } else { Gripper::Open });
             assert!(watch.several(now).is_none(), "at {} s", number("t"));
             count += 1;
         }
@@ -361,46 +366,47 @@ fn a_recorded_hand_beside_a_silent_publisher_is_one_sender() {
 #[test]
 fn two_recorded_hands_are_two_senders() {
     let recording = include_str!("../data/handstates_30hz.jsonl");
-    let places: Vec<_> = recording
+    let positions: Vec<_> = recording
         .lines()
         .map(|line| {
             let sample: serde_json::Value = serde_json::from_str(line).unwrap();
             ["x", "y", "z"].map(|axis| sample[axis].as_f64().unwrap() * 0.002)
         })
         .collect();
-    // The same minute, the second hand ten seconds behind.
+    // The same minute twice. The second hand is ten seconds behind.
     let (start, mut watch) = (Instant::now(), watch());
     let mut blended = 0;
     for frame in 400..1400 {
         let now = start + Duration::from_millis(33) * u32::try_from(frame).unwrap();
-        tell(&mut watch, now, places[frame]);
-        tell(&mut watch, now + Duration::from_millis(11), places[frame - 300]);
-        let at = |place: [f64; 3]| Position::new(place[0], place[1], place[2]).unwrap();
-        let apart = at(places[frame]).distance(at(places[frame - 300]));
+        receive(&mut watch, now, positions[frame]);
+        receive(&mut watch, now + Duration::from_millis(11), positions[frame - 300]);
+        let at = |position: [f64; 3]| Position::new(position[0], position[1], position[2]).unwrap();
+        let apart = at(positions[frame]).distance(at(positions[frame - 300]));
         blended += u32::from(watch.several(now + Duration::from_millis(11)).is_none() && apart > 0.03);
     }
     assert!(blended <= 5, "{blended} of 1000 pairs");
 }
 
 #[test]
-fn motion_waits_for_what_the_gripper_s_publisher_has_to_say() {
-    let start = |gripper_speaks_after: Option<u64>| {
+fn motion_waits_for_the_gripper_publisher() {
+    let start = |gripper_publishes_after: Option<u64>| {
         let mut scene = Scene::new(&[("teleop.settle_time", Value::Real(0.1))]);
         scene.link(LinkView::Ready);
         scene.teleop.handle_graph(scene.now, GraphNews::GripperFound);
         let begun = scene.now;
-        scene.move_for(gripper_speaks_after.unwrap_or(1490));
+        scene.move_for(gripper_publishes_after.unwrap_or(1490));
         assert!(scene.sent.is_empty());
         assert_eq!(scene.reason(), "not armed yet: waiting for the first message of the gripper's publisher");
         assert_eq!(scene.teleop.reason(scene.now).kind().as_str(), "gripper_awaited");
-        if gripper_speaks_after.is_some() {
+        if gripper_publishes_after.is_some() {
             scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));
         }
         scene.move_for(50);
         let (at, first) = scene.sent[0];
         (at - begun, first.command.gripper)
     };
-    // What another publisher has kept from before ends no wait, and holds if nothing else is said.
+    // A latched message of another publisher does not end the wait. It counts if no other message
+    // arrives.
     let mut scene = Scene::new(&[("teleop.settle_time", Value::Real(0.1))]);
     scene.link(LinkView::Ready);
     scene.teleop.handle_graph(scene.now, GraphNews::GripperFound);
@@ -416,13 +422,13 @@ fn motion_waits_for_what_the_gripper_s_publisher_has_to_say() {
 }
 
 #[test]
-fn a_seldom_word_against_a_frequent_one_holds_motion() {
+fn rare_contradictions_on_gripper_topic_hold_motion() {
     let mut scene = Scene::tracking(&[]);
-    let who: std::sync::Arc<str> = "2 publishers on /gripper: /a, /b".into();
-    scene.teleop.handle_graph(scene.now, GraphNews::GripperPublishers(Some(who)));
+    let publishers: std::sync::Arc<str> = "2 publishers on /gripper: /a, /b".into();
+    scene.teleop.handle_graph(scene.now, GraphNews::GripperPublishers(Some(publishers)));
     let held = (0..300).any(|n| {
-        let word = if n % 30 == 0 { Gripper::Closed } else { Gripper::Open };
-        scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(word));
+        let wanted = if n % 30 == 0 { Gripper::Closed } else { Gripper::Open };
+        scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(wanted));
         scene.move_for(33);
         scene.reason().contains("2 publishers")
     });

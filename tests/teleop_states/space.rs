@@ -1,4 +1,4 @@
-//! Where the arm is sent: what is too far, what is kept out of, and the ways around it.
+//! Tests of commanded positions: targets too far outside, keep-out boxes, and ways around them.
 
 use aether_bridge::config::{Config, Parameters, Value};
 use aether_bridge::geometry::Position;
@@ -12,7 +12,8 @@ fn reals(name: &'static str, values: &[f64]) -> (&'static str, Value) {
     (name, Value::Reals(values.into()))
 }
 
-/// A post from the floor to the ceiling, between the arm's home at x = 0.2 m and the wall at x = 0.3 m.
+/// Returns a post from floor to ceiling, between the arm's home at x = 0.2 m and the wall at x =
+/// 0.3 m.
 fn post() -> (&'static str, Value) {
     reals("workspace.keep_out", &[0.23, -0.05, -1.0, 0.26, 0.05, 1.0])
 }
@@ -21,6 +22,7 @@ fn kind(scene: &Scene) -> ReasonKind {
     scene.teleop.reason(scene.now).kind()
 }
 
+/// Returns whether the straight way between two positions crosses the post.
 fn cuts_post(from: Position, to: Position) -> bool {
     (0..=200).any(|share| {
         let point = from.point().lerp(&to.point(), f64::from(share) / 200.0);
@@ -28,21 +30,21 @@ fn cuts_post(from: Position, to: Position) -> bool {
     })
 }
 
-/// Follows the hand until the arm stands still, and returns where.
+/// Follows the hand until the arm stands still. Returns the arm's position.
 fn settle(scene: &mut Scene) -> Position {
     scene.move_for(8000);
     let last = |scene: &Scene| scene.sent.last().unwrap().1.command.position;
-    let place = last(scene);
+    let position = last(scene);
     scene.move_for(100);
-    assert_eq!(last(scene), place, "it still moves");
-    place
+    assert_eq!(last(scene), position, "it still moves");
+    position
 }
 
 #[test]
-fn target_far_outside_is_refused_whatever_the_policy() {
+fn target_far_outside_is_refused_under_every_policy() {
     for policy in ["clamp", "reject"] {
         let mut scene = Scene::tracking(&[("workspace.policy", text(policy)), ANYWHERE]);
-        // Millimetres on a metre topic would be farther still.
+        // Millimetres on a topic in metres would be even farther outside.
         scene.hand = [0.2, 0.0, 0.95];
         let fault = scene.try_target().unwrap_err();
         assert!(matches!(fault, InputFault::TargetFarOutside { .. }), "{fault:?}");
@@ -63,7 +65,7 @@ fn target_far_outside_is_refused_whatever_the_policy() {
 }
 
 #[test]
-fn tolerance_says_how_far_outside_is_too_far() {
+fn tolerance_sets_the_largest_distance_outside() {
     let tolerance = |metres| ("workspace.tolerance", Value::Real(metres));
     for (metres, height, taken) in
         [(0.5, 0.9, true), (0.5, 0.901, false), (1.0, 1.3, true), (0.0, 0.41, false), (0.0, 0.4, true)]
@@ -72,14 +74,14 @@ fn tolerance_says_how_far_outside_is_too_far() {
         scene.hand = [0.2, 0.0, height];
         assert_eq!(scene.try_target().is_ok(), taken, "{height} with {metres}");
     }
-    // In relative mode what counts is where the arm would be.
+    // In relative mode, the arm's resulting position counts.
     let mut scene = Scene::tracking(&[("retarget.mode", text("relative")), ANYWHERE]);
     scene.hand[2] += 0.75;
     assert!(matches!(scene.try_target(), Err(InputFault::TargetFarOutside { .. })));
 }
 
 #[test]
-fn clamped_target_is_told_with_its_distance() {
+fn clamped_target_is_reported_with_its_distance() {
     let mut scene = Scene::tracking(&[ANYWHERE]);
     assert_eq!(scene.reason(), "following the target");
     scene.hand = [0.42, 0.0, 0.2];
@@ -97,7 +99,7 @@ fn clamped_target_is_told_with_its_distance() {
 }
 
 #[test]
-fn arm_goes_around_a_box_to_the_other_side() {
+fn arm_moves_around_a_box() {
     let mut scene = Scene::tracking(&[post(), ANYWHERE]);
     for hand in [[0.29, 0.0, 0.2], [0.2, 0.0, 0.1], [0.28, 0.03, 0.3], [0.2, 0.0, 0.2]] {
         let first = scene.sent.len().saturating_sub(1);
@@ -111,7 +113,7 @@ fn arm_goes_around_a_box_to_the_other_side() {
 }
 
 #[test]
-fn target_in_a_box_is_taken_to_its_nearest_face() {
+fn target_in_box_moves_to_nearest_face() {
     let mut scene = Scene::tracking(&[post(), ANYWHERE]);
     scene.hand = [0.24, 0.0, 0.2];
     let position = settle(&mut scene);
@@ -123,8 +125,8 @@ fn target_in_a_box_is_taken_to_its_nearest_face() {
 }
 
 #[test]
-fn arm_waits_where_no_way_is_and_says_so() {
-    // A wall from side to side.
+fn arm_holds_if_there_is_no_way() {
+    // A wall from one side of the workspace to the other.
     let wall = reals("workspace.keep_out", &[0.23, -1.0, -1.0, 0.26, 1.0, 1.0]);
     let mut scene = Scene::tracking(&[wall, ANYWHERE, ("teleop.hold_behavior", text("stop"))]);
     scene.hand = [0.29, 0.0, 0.2];
@@ -136,7 +138,7 @@ fn arm_waits_where_no_way_is_and_says_so() {
     assert!(scene.sent.is_empty() && scene.stops.len() == 1, "{:?}", scene.stops);
     scene.hand = [0.22, 0.0, 0.2];
     assert_eq!(settle(&mut scene), at(0.22, 0.0, 0.2));
-    // It is so before motion has begun too, and ends when the box does.
+    // The same applies before motion begins. The obstacle ends when the box is removed.
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
     scene.hand = [0.29, 0.0, 0.2];
     scene.set_armed().unwrap();
@@ -147,8 +149,8 @@ fn arm_waits_where_no_way_is_and_says_so() {
 }
 
 #[test]
-fn first_landing_step_leads_around_the_base() {
-    // Once a second, with room for a step right through the base.
+fn steps_lead_around_the_base() {
+    // One command per second, with steps long enough to pass straight through the base.
     let settings = [
         ("teleop.command_rate", Value::Real(1.0)),
         ("limits.step", Value::Real(1.0)),
@@ -174,7 +176,7 @@ fn first_landing_step_leads_around_the_base() {
 }
 
 #[test]
-fn steps_are_short_by_default_however_rare() {
+fn default_steps_are_short_at_any_rate() {
     for (rate, speed) in [(1.0, 0.25), (0.5, 1.0), (4.0, 0.1)] {
         let settings = [
             ("teleop.command_rate", Value::Real(rate)),
@@ -192,7 +194,7 @@ fn steps_are_short_by_default_however_rare() {
 }
 
 #[test]
-fn box_that_would_contain_the_arm_is_refused_while_running() {
+fn box_that_contains_the_arm_is_refused() {
     let mut scene = Scene::tracking(&[]);
     scene.hand = [0.25, 0.0, 0.2];
     assert_eq!(settle(&mut scene), at(0.25, 0.0, 0.2));
@@ -204,7 +206,7 @@ fn box_that_would_contain_the_arm_is_refused_while_running() {
 }
 
 #[test]
-fn box_put_before_a_moving_arm_stops_it_at_once() {
+fn new_box_before_moving_arm_takes_effect_immediately() {
     let mut scene = Scene::tracking(&[ANYWHERE]);
     scene.hand = [0.29, 0.0, 0.2];
     while scene.positions().last().is_none_or(|position| position.coordinates()[0] < 0.22) {
@@ -214,27 +216,28 @@ fn box_put_before_a_moving_arm_stops_it_at_once() {
     scene.teleop.check_config(&settings).unwrap();
     let first = scene.sent.len() - 1;
     scene.teleop.handle_config(scene.now, settings);
-    assert_eq!(settle(&mut scene), at(0.29, 0.0, 0.2), "around it");
+    assert_eq!(settle(&mut scene), at(0.29, 0.0, 0.2), "around the box");
     let positions = &scene.positions()[first..];
     assert!(positions.windows(2).all(|pair| !cuts_post(pair[0], pair[1])));
 }
 
 #[test]
-fn way_back_from_a_refused_command_cuts_no_corner() {
+fn way_back_from_refused_command_cuts_no_corner() {
     let rate = ("teleop.command_rate", Value::Integer(10));
     let mut scene =
         Scene::tracking(&[post(), ANYWHERE, rate, ("teleop.max_consecutive_errors", Value::Integer(1))]);
     scene.hand = [0.228, 0.050_1, 0.2];
     let corner = settle(&mut scene);
-    // Along one face, which is refused, and then along the other.
-    scene.answers = false;
+    // The arm moves along one face, the command is refused, and then the arm moves along the other
+    // face.
+    scene.replies = false;
     scene.hand = [0.28, 0.050_1, 0.2];
     let first = scene.sent.len();
     while scene.sent.len() == first {
         scene.move_for(10);
     }
     scene.teleop.handle_rejected(scene.now);
-    scene.answers = true;
+    scene.replies = true;
     scene.hand = [0.228, -0.04, 0.2];
     assert_eq!(settle(&mut scene), at(0.228, -0.04, 0.2));
     let positions = &scene.positions()[first..];
@@ -243,7 +246,7 @@ fn way_back_from_a_refused_command_cuts_no_corner() {
 }
 
 #[test]
-fn wrong_box_is_refused_with_its_number() {
+fn invalid_box_is_refused_with_its_number() {
     let error = |settings: &[(&str, Value)]| match Parameters::with(settings) {
         Ok(parameters) => {
             Config::new(&parameters).map(|_| String::new()).unwrap_or_else(|error| error.to_string())

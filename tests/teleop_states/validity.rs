@@ -1,4 +1,4 @@
-//! Which input moves nothing, and what is said of it.
+//! Tests of input that must not move the arm, and of its reasons.
 
 use aether_bridge::config::Value;
 use aether_bridge::geometry::{Position, Transform};
@@ -8,7 +8,7 @@ use crate::BRISK;
 use crate::scene::{Scene, at, text};
 
 #[test]
-fn a_frozen_hand_holds_until_it_moves() {
+fn frozen_hand_holds_until_it_moves() {
     let mut scene =
         Scene::new(&[("input.frozen_timeout", Value::Real(0.3)), ("teleop.settle_time", Value::Real(0.1))]);
     scene.link(LinkView::Ready);
@@ -24,7 +24,7 @@ fn a_frozen_hand_holds_until_it_moves() {
 }
 
 #[test]
-fn a_rate_that_collapses_holds_until_it_is_back() {
+fn low_rate_holds_until_it_recovers() {
     let slow = [("input.timeout", Value::Real(1.0)), ("input.min_rate", Value::Real(8.0))];
     let mut scene = Scene::tracking(&slow);
     let at_5_hz = |scene: &mut Scene| {
@@ -36,7 +36,7 @@ fn a_rate_that_collapses_holds_until_it_is_back() {
     assert!(matches!(refused, InputFault::RateTooLow { .. }), "{refused}");
     assert_eq!(scene.motion(), Motion::Holding);
     assert!(scene.reason().contains("below input.min_rate 8.0 Hz"), "{}", scene.reason());
-    // With targets 10 ms apart again the slow intervals are soon over.
+    // When targets are 10 ms apart again, the slow intervals soon no longer count.
     let again = std::iter::repeat_with(|| {
         scene.wait(10);
         scene.try_target()
@@ -45,7 +45,7 @@ fn a_rate_that_collapses_holds_until_it_is_back() {
 }
 
 #[test]
-fn a_slow_sender_keeps_the_reason_between_its_targets() {
+fn slow_sender_keeps_its_reason_between_targets() {
     for (rate, input_timeout, min_rate) in [(1, 0.2, 5.0), (2, 0.2, 1.0), (2, 5.0, 10.0), (4, 0.2, 0.0)] {
         let mut scene = Scene::new(&[
             ("input.timeout", Value::Real(input_timeout)),
@@ -57,25 +57,25 @@ fn a_slow_sender_keeps_the_reason_between_its_targets() {
             scene.try_target().ok();
             scene.wait(1000 / rate);
         }
-        let rate_told = format!("not armed yet: target refused: targets come at {rate}.0 Hz, below ");
+        let expected = format!("not armed yet: target refused: targets come at {rate}.0 Hz, below ");
         for _ in 0..10 {
             scene.try_target().unwrap_err();
             for _ in 0..50 {
-                assert!(scene.reason().starts_with(&rate_told), "{}", scene.reason());
+                assert!(scene.reason().starts_with(&expected), "{}", scene.reason());
                 scene.wait(1000 / rate / 50);
             }
         }
         assert!(scene.sent.is_empty());
-        // It has stopped when several targets are missing.
+        // After several missing targets the sender counts as stopped.
         scene.wait(5 * 1000 / rate + 5000);
-        let told = scene.reason();
-        assert!(told.contains("no new target for") && told.contains("targets come at"), "{told}");
+        let reason = scene.reason();
+        assert!(reason.contains("no new target for") && reason.contains("targets come at"), "{reason}");
         assert_eq!(scene.teleop.reason(scene.now).kind().as_str(), "input_stale");
     }
 }
 
 #[test]
-fn a_sender_that_stops_after_a_refusal_is_told_of_with_the_refusal() {
+fn stopped_sender_is_reported_with_its_last_refusal() {
     let mut scene = Scene::tracking(&[]);
     scene.hand = [0.0; 3];
     for _ in 0..20 {
@@ -84,16 +84,16 @@ fn a_sender_that_stops_after_a_refusal_is_told_of_with_the_refusal() {
     }
     assert!(scene.reason().starts_with("holding: target refused: all zero"), "{}", scene.reason());
     let deadline = scene.teleop.poll_timeout(scene.now).unwrap() - scene.now;
-    assert_eq!(deadline.as_millis(), 1490, "so that people have seen the refusal");
+    assert_eq!(deadline.as_millis(), 1490, "so that the refusal is shown for long enough");
     scene.wait(1490);
     assert_eq!(scene.teleop.reason(scene.now).kind().as_str(), "input_stale");
     scene.wait(1700);
     assert_eq!(
         scene.reason(),
-        "holding: no new target for 3.2 s; the last was refused: all zero, which is taken for a lost hand \
+        "holding: no new target for 3.2 s; the last was refused: all zero, so the hand counts as lost \
          (input.zero_is_lost)"
     );
-    // A message that is no target at all, too; and what comes next is judged as ever.
+    // The same applies to a malformed message. The next target is checked as usual.
     let fault = Target::new(f64::NAN, 0.0, 0.0, None).unwrap_err();
     scene.teleop.handle_invalid_target(scene.now, fault);
     assert!(scene.reason().starts_with("holding: target refused: x is NaN"), "{}", scene.reason());
@@ -105,7 +105,7 @@ fn a_sender_that_stops_after_a_refusal_is_told_of_with_the_refusal() {
 }
 
 #[test]
-fn a_target_in_the_arms_base_frame_is_not_retargeted() {
+fn target_in_base_frame_is_not_retargeted() {
     let mut scene = Scene::new(&[
         ("retarget.translation", Value::Reals(vec![0.0, 0.1, 0.0])),
         ("teleop.settle_time", Value::Integer(0)),
@@ -125,7 +125,7 @@ fn a_target_in_the_arms_base_frame_is_not_retargeted() {
 }
 
 #[test]
-fn a_target_in_a_placed_frame_is_not_retargeted_and_is_still_told_from_a_lost_hand() {
+fn target_in_tf_frame_is_not_retargeted() {
     let settings = [
         ("retarget.translation", Value::Reals(vec![0.0, 0.1, 0.0])),
         ("input.frozen_timeout", Value::Real(0.5)),
@@ -134,19 +134,19 @@ fn a_target_in_a_placed_frame_is_not_retargeted_and_is_still_told_from_a_lost_ha
     ];
     let mut scene = Scene::new(&settings);
     scene.link(LinkView::Ready);
-    // The frame wavers, so that no target is twice at the same place in the base frame.
+    // The frame moves slightly, so that no two targets have the same position in the base frame.
     let go = |scene: &mut Scene, hand: [f64; 3], count: i32| {
-        let mut told = Ok(());
+        let mut result = Ok(());
         for i in 0..count {
-            let waver = f64::from(i % 2) * 1e-4;
-            let transform = Transform::new([0.2, -0.1 + waver, 0.1], [0.0, 0.0, 0.0, 1.0]);
+            let offset = f64::from(i % 2) * 1e-4;
+            let transform = Transform::new([0.2, -0.1 + offset, 0.1], [0.0, 0.0, 0.0, 1.0]);
             let [x, y, z] = hand;
             let target =
                 Target { frame: Frame::Transformed(transform), ..Target::new(x, y, z, None).unwrap() };
-            told = scene.teleop.handle_target(scene.now, target);
+            result = scene.teleop.handle_target(scene.now, target);
             scene.wait(10);
         }
-        told
+        result
     };
     for i in 0..300 {
         go(&mut scene, [1e-6 * f64::from(i), 0.15, 0.1], 1).unwrap();
@@ -157,7 +157,7 @@ fn a_target_in_a_placed_frame_is_not_retargeted_and_is_still_told_from_a_lost_ha
 }
 
 #[test]
-fn jitter_at_rest_is_smoothed_and_told_and_forgotten_after_a_loss() {
+fn filter_smooths_jitter_and_resets_after_loss() {
     let mut scene = Scene::tracking(&[("filter.kind", text("one_euro"))]);
     let jitter = |scene: &mut Scene| {
         for i in 0..200 {
@@ -173,12 +173,16 @@ fn jitter_at_rest_is_smoothed_and_told_and_forgotten_after_a_loss() {
     scene.wait(1000);
     scene.hand[0] = 0.21;
     scene.move_for(1500);
-    assert_eq!(*scene.positions().last().unwrap(), at(0.21, 0.0, 0.2), "the hand is where it came back");
+    assert_eq!(
+        *scene.positions().last().unwrap(),
+        at(0.21, 0.0, 0.2),
+        "the filter starts at the returned hand"
+    );
     assert!(scene.sent.last().unwrap().1.altered_by().next().is_none());
 }
 
 #[test]
-fn what_altered_a_command_is_told() {
+fn command_reports_what_altered_it() {
     let mut scene = Scene::tracking(&[BRISK, ("limits.max_jump", Value::Integer(0))]);
     scene.hand = [0.5, 0.0, 0.2];
     scene.move_for(1000);
@@ -186,7 +190,7 @@ fn what_altered_a_command_is_told() {
     assert_eq!(names(3), ["clamped", "speed_limited"]);
     assert_eq!(names(scene.sent.len() - 1), ["clamped"]);
     assert_eq!(scene.teleop.counters().limited, scene.sent.len() as u64);
-    // By speed alone, too.
+    // Also by the speed limit alone.
     let before = scene.teleop.counters().limited;
     scene.hand = [0.1, 0.0, 0.2];
     scene.move_for(100);
@@ -198,11 +202,11 @@ fn what_altered_a_command_is_told() {
     let first = scene.sent.iter().find(|(_, planned)| planned.limited.is_some()).unwrap().1;
     assert_eq!((first.limited, first.kind), (Some(Limit::Acceleration), CommandKind::Tracking));
     assert_eq!(first.altered_by().collect::<Vec<_>>(), ["acceleration_limited"]);
-    assert_eq!(before, 0, "speeding up is no limit that binds");
+    assert_eq!(before, 0, "speeding up does not count as limited");
 }
 
 #[test]
-fn commands_lead_around_what_the_arm_cannot_reach_into() {
+fn commands_lead_around_the_unreachable_region() {
     let reach = [("workspace.reach_min", Value::Real(0.1)), ("workspace.reach_max", Value::Real(0.3))];
     let settings = [
         &reach[..],
@@ -218,12 +222,12 @@ fn commands_lead_around_what_the_arm_cannot_reach_into() {
     let from_origin = |position: &Position| position.point().coords.norm();
     assert_eq!(*scene.positions().last().unwrap(), at(-0.2, 0.0, 0.05));
     assert!(scene.positions().iter().all(|position| (0.1..=0.3).contains(&from_origin(position))));
-    // As far out as it can.
+    // The arm moves as far outwards as it can.
     scene.hand = [-0.3, 0.0, 0.3];
     scene.move_for(6000);
     let last = *scene.positions().last().unwrap();
     assert!(last.distance(at(-0.212_132, 0.0, 0.212_132)) < 1e-5, "{last:?}");
-    // Into the middle: to the nearest place that it can reach.
+    // The target is near the base. The arm moves to the nearest reachable position.
     scene.hand = [-0.01, 0.0, 0.01];
     scene.move_for(6000);
     let last = *scene.positions().last().unwrap();

@@ -132,7 +132,7 @@ class ArmSim(Process):
     def judge_by(self, **rules):
         """Gives the judge other values of parameters; "__" stands for a dot."""
         words = " ".join(written({name.replace("__", "."): value for name, value in rules.items()}))
-        self.ask(f"judge {words}", "the judge goes by that now")
+        self.ask(f"judge {words}", "the monitor uses the new value")
 
     def _read(self):
         for line in self.process.stdout:

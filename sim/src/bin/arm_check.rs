@@ -1,22 +1,24 @@
-//! `arm_check`: tells the author of a controller what the bridge will make of it.
+//! `arm_check`: checks an arm controller against the protocol and reports the findings to its
+//! author.
 
 use std::{io::Write, process::ExitCode, time::Duration};
 
 use aether_bridge::arm::Gripper;
 use aether_bridge::link::{HostError, check_host};
 use aether_bridge::wire::PositionUnit;
-use aether_sim::check::{self, Allowed, CheckConfig, Person};
+use aether_sim::check::{self, Allowed, CheckConfig, Operator};
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let person = if args.yes || args.no_motion { Person::agreeing() } else { Person::answering(answers()) };
+    let operator =
+        if args.yes || args.no_motion { Operator::agreeing() } else { Operator::answering(answers()) };
     let config = args.config();
-    match check::run(&config, person, say).await {
+    match check::run(&config, operator, print_line).await {
         Ok(report) => {
-            say(&format!("\n{report}"));
+            print_line(&format!("\n{report}"));
             if report.conformant() { ExitCode::SUCCESS } else { ExitCode::from(FINDINGS) }
         }
         Err(error) => {
@@ -26,7 +28,8 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The lines of the standard input, as they come. The thread ends with the program, or when there are no more.
+/// Returns a channel with the lines of the standard input. The thread that reads them ends at the
+/// end of the input, or with the program.
 fn answers() -> UnboundedReceiver<String> {
     let (sender, answers) = unbounded_channel();
     std::thread::spawn(move || {
@@ -40,21 +43,23 @@ fn answers() -> UnboundedReceiver<String> {
     answers
 }
 
-/// Nobody reads on: nothing may go on moving unseen.
-fn say(line: &str) {
+/// Prints a line. If the output is closed, ends the program, because the arm must not move while
+/// the operator cannot read the output.
+fn print_line(line: &str) {
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
         std::process::exit(NOTHING_CHECKED.into());
     }
 }
 
-/// Checks an arm's controller against the protocol (docs/protocol.md): plays the bridge's side, shows every line sent
-/// and received with its time, and says of each thing whether it is right, and if not, what was seen, what the protocol
-/// says and how to mend it.
+/// Checks an arm controller against the protocol (docs/protocol.md). arm_check takes the role of
+/// the bridge. It shows every line sent and received with its time, and reports for each check
+/// whether the controller conforms. If not, it shows what was seen, the rule of the protocol and a
+/// fix.
 ///
-/// It moves the arm, and asks before: it finds out where the arm is, says what will move, and waits for your yes. Then it
-/// moves by small steps within --radius of where the arm is, and goes to --at if that is given. Stand clear, or use
-/// --no-motion.
+/// arm_check moves the arm, but asks first: it finds out where the arm is, shows what will move,
+/// and waits for your yes. Then it moves the arm in small steps within --radius of its position,
+/// and to --at if that is given. Stand clear, or use --no-motion.
 #[derive(Parser)]
 #[command(name = "arm_check", version, after_help = AFTER_HELP, max_term_width = 110)]
 struct Args {
@@ -63,37 +68,39 @@ struct Args {
     host: String,
     /// Port of the controller
     port: u16,
-    /// Where to check the arm, in the wire's unit and the arm's base frame: it goes there by small steps. Without it the
-    /// arm is checked where it stands. With --yes, and a controller that does not say where the arm is: where it stands,
-    /// by your word
+    /// Position where the arm is checked, in the unit of --unit and the arm's base frame. The arm
+    /// goes there in small steps. Without --at, the arm is checked where it is. With --yes, and a
+    /// controller that does not report a position, --at must be the present position of the arm
     #[arg(
         long, num_args = 3, value_names = ["X", "Y", "Z"], allow_negative_numbers = true, conflicts_with = "no_motion"
     )]
     at: Option<Vec<f64>>,
-    /// Ask nothing: you know that the way is free and that the arm may move. What only a person can see is not checked
+    /// Ask no questions, because you know that the way is free and that the arm may move. Checks
+    /// that need an observer are skipped
     #[arg(long)]
     yes: bool,
-    /// Send nothing that moves the arm: no command, and nothing that is wrong on purpose. What is left is connecting,
-    /// and what --heartbeat and --stop ask for
+    /// Send nothing that moves the arm: no command, and no invalid line. Only the connection, and
+    /// what --heartbeat and --stop ask for, are checked
     #[arg(long)]
     no_motion: bool,
-    /// How far from there commands may lead, in mm; so far the arm moves along +x, +y and +z
+    /// Largest distance in mm between a command and the checked position; also the length of the
+    /// test motions along +x, +y and +z
     #[arg(long, default_value_t = 5.0, value_name = "MM")]
     radius: f64,
-    /// What every command tells the gripper to be, open or closed, so that it may move. Without it the gripper stays as
-    /// the controller says that it is, or you when you are asked
+    /// State of the gripper in every command, open or closed, so the gripper may move. Without it,
+    /// the gripper keeps the state that the controller reports, or that you enter when asked
     #[arg(long, value_parser = gripper)]
     gripper: Option<Gripper>,
     /// Unit of length on the wire: mm, cm or m
     #[arg(long, default_value_t = PositionUnit::Millimetres)]
     unit: PositionUnit,
-    /// How many lines the controller says on connecting (link.banner_lines)
+    /// Number of lines that the controller sends after connecting (link.banner_lines)
     #[arg(long, default_value_t = 0, value_name = "LINES")]
     greeting: u32,
-    /// For how long those lines are waited for after connecting, in s (link.banner_timeout)
+    /// Longest wait for those lines after connecting, in s (link.banner_timeout)
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
     banner_timeout: f64,
-    /// When a reply is late, in s (link.reply_timeout)
+    /// Time after which a reply is late, in s (link.reply_timeout)
     #[arg(long, default_value_t = 0.5, value_name = "SECONDS", value_parser = seconds)]
     timeout: f64,
     /// The controller knows {"type":"stop"} (teleop.hold_behavior: stop)
@@ -102,22 +109,23 @@ struct Args {
     /// The controller knows {"type":"heartbeat"} (link.heartbeat.period)
     #[arg(long)]
     heartbeat: bool,
-    /// Number every line (wire.extra_fields: seq), and look whether replies echo it
+    /// Number every line (wire.extra_fields: seq), and check whether replies return the number
     #[arg(long)]
     seq: bool,
-    /// Replies have to say where the arm is
+    /// Require that replies report the arm's position
     #[arg(long)]
     state: bool,
-    /// Listen on HOST and PORT, for a controller that dials in (link.transport: tcp_server)
+    /// Listen on HOST and PORT for a controller that connects to the bridge (link.transport:
+    /// tcp_server)
     #[arg(long)]
     listen: bool,
-    /// Send datagrams (link.transport: udp); --seq goes with it
+    /// Send datagrams (link.transport: udp); includes --seq
     #[arg(long, conflicts_with_all = ["listen", "greeting"])]
     udp: bool,
 }
 
 impl Args {
-    /// What is asked for; what cannot be ends the program, with the reason.
+    /// Converts the arguments. An invalid argument ends the program with the reason.
     fn config(self) -> CheckConfig {
         let at = self.at.and_then(|at| <[f64; 3]>::try_from(at).ok());
         let allowed = Allowed::new(at, self.unit, self.radius, self.gripper);
@@ -131,7 +139,7 @@ impl Args {
             greeting: self.greeting,
             banner_timeout: Duration::from_secs_f64(self.banner_timeout),
             timeout: Duration::from_secs_f64(self.timeout),
-            // The bridge's link.timeout, and longer where replies may take longer.
+            // link.timeout of the bridge, or longer if replies may take longer.
             patience: Duration::from_secs_f64((6.0 * self.timeout).max(3.0)),
             stop: self.stop,
             heartbeat: self.heartbeat,
@@ -160,20 +168,20 @@ const FINDINGS: u8 = 1;
 const NOTHING_CHECKED: u8 = 2;
 
 const AFTER_HELP: &str = r#"Findings:
-  ok     as the protocol has it
+  ok     conforms to the protocol
   note   allowed, and worth knowing
-  WRONG  what was seen; what the protocol says; how to mend it
+  WRONG  does not conform: what was seen, the rule of the protocol, and a fix
 
-Exit code: 0 nothing is wrong; 1 something is; 2 nothing was checked: no connection, nobody said yes, or arguments that
-make no sense.
+Exit code: 0 nothing is wrong; 1 something is wrong; 2 nothing was checked: no connection, no "yes"
+from the operator, or invalid arguments.
 
 Examples:
-  arm_check 192.168.1.50 5000                           asks, then moves the arm by 5 mm around where it stands
-  arm_check 192.168.1.50 5000 --at 200 0 200            asks, moves it so, and goes there by small steps
+  arm_check 192.168.1.50 5000                           asks, then moves the arm by 5 mm
+  arm_check 192.168.1.50 5000 --at 200 0 200            also goes there in small steps
   arm_check 192.168.1.50 5000 --at 0.2 0 0.2 --unit m --stop --heartbeat --state
   arm_check 192.168.1.50 5000 --at 200 0 200 --gripper open --yes      for scripts
   arm_check 192.168.1.50 5000 --no-motion --heartbeat   moves nothing
-  arm_check 0.0.0.0 5000 --listen --at 200 0 200        for a controller that dials in
-  arm_check 192.168.1.50 5000 --udp --at 200 0 200      for one that speaks in datagrams
+  arm_check 0.0.0.0 5000 --listen --at 200 0 200        for a controller that connects to the bridge
+  arm_check 192.168.1.50 5000 --udp --at 200 0 200      for a controller that uses UDP datagrams
 
 Try it without an arm: arm_sim --report-state, in another terminal, and arm_check 127.0.0.1 5000"#;

@@ -69,64 +69,72 @@ fn check_recording(path: &str, rules: Rules, unit: PositionUnit) -> anyhow::Resu
         path => std::fs::read_to_string(path),
     };
     let recording = recording.with_context(|| format!("cannot read {path}"))?;
-    let found = replay::check(&recording, rules, unit).with_context(|| format!("{path} is no recording"))?;
+    let found =
+        replay::check(&recording, rules, unit).with_context(|| format!("{path} is not a recording"))?;
     found.iter().for_each(|violation| println!("{violation}"));
     Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(VIOLATED) })
 }
 
-/// The exit code if the monitor has found a violation; 1 is for what cannot be run, 2 for bad options.
+/// The exit code if the monitor has found a violation. Exit code 1 is a failed start, 2 an invalid
+/// option.
 const VIOLATED: u8 = 3;
 
-/// A simulated arm controller: listens on a TCP port, judges every line by the protocol, moves a simulated arm
-/// towards the last command at a finite speed, halts it at a stop, and answers. Point the bridge at it to try things
-/// without an arm, and let it misbehave to see what the bridge does then.
+/// A simulated arm controller. It listens on a TCP port, checks every line against the protocol and
+/// replies. A simulated arm moves towards the last command at a finite speed and halts at a stop.
+/// Connect the bridge to it to try things without an arm, or add faults to see how the bridge
+/// reacts.
 #[derive(Parser)]
 #[command(version, after_help = AFTER_HELP.replace("FAULTS", FAULTS_HELP), max_term_width = 110)]
 struct Args {
-    /// Name or address to listen on; 0.0.0.0 lets other machines in
+    /// Name or address to listen on; 0.0.0.0 accepts connections from other machines
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
-    /// TCP port to listen on; 0 takes a free one, which the first line printed tells
+    /// TCP port to listen on; with 0, the system chooses a free port, and the first printed line
+    /// shows it
     #[arg(long, default_value_t = 5000)]
     port: u16,
     /// Unit of length on the wire: mm, cm or m
     #[arg(long, default_value_t = PositionUnit::Millimetres)]
     unit: PositionUnit,
-    /// How fast the arm moves, in m/s
+    /// Speed of the arm, in m/s
     #[arg(long, default_value_t = 0.5, value_parser = above_zero)]
     speed: f64,
-    /// How far the arm reaches from its base, in m; commands beyond get an error reply [default: anywhere]
+    /// Reach of the arm from its base, in m; a command beyond it gets an error reply [default: no
+    /// limit]
     #[arg(long, value_parser = above_zero)]
     reach: Option<f64>,
-    /// How many clients may be connected at a time; the second of one is closed at once
+    /// How many clients may be connected at the same time; with "one", a second client is
+    /// disconnected immediately
     #[arg(long, value_enum, default_value_t)]
     clients: Clients,
     /// Add position, gripper and motion to every ok reply
     #[arg(long)]
     report_state: bool,
-    /// Refuse lines with members beyond the protocol
+    /// Refuse lines with members that the protocol does not define
     #[arg(long)]
     strict: bool,
-    /// Refuse all but commands like any line of an unknown type; at a stop, go on moving
+    /// Know only commands: refuse every other line as an unknown type. A stop does not halt the arm
     #[arg(long)]
     commands_only: bool,
-    /// A line to say to every client before anything else; may be given several times
+    /// A line to send to every client after it connects; may be given several times
     #[arg(long, value_name = "TEXT")]
     greeting: Vec<String>,
-    /// What every client has to show before anything else, as {"type":"hello","token":"..."}
+    /// Token that every client must send in its first line, {"type":"hello","token":"..."}
     #[arg(long)]
     token: Option<String>,
     #[command(flatten)]
     physical: Physical,
-    /// Hold every line against what a controller may rely on, by these parameters of the bridge where they are not the
-    /// defaults; what is wrong is printed as a line of JSON, and makes the exit code 3
+    /// Check every line against the rules that a controller relies on. NAME:=VALUE sets parameters
+    /// of the bridge that differ from their defaults. Each violation is printed as a line of JSON,
+    /// and the exit code is then 3
     #[arg(long, value_name = "NAME:=VALUE", num_args = 0..)]
     judge: Option<Vec<Setting>>,
-    /// Check a recording by --judge instead of listening: a file, or - for the standard input, of lines like
-    /// {"at":1.5,"connection":1,"event":"line","text":"..."}; an event is connected, line, reply or quiet (nothing to read)
+    /// Check a recording with --judge instead of listening. FILE is a file, or - for the standard
+    /// input, with lines such as {"at":1.5,"connection":1,"event":"line","text":"..."}; an event is
+    /// connected, line, reply or quiet (nothing to read)
     #[arg(long, value_name = "FILE", requires = "judge")]
     replay: Option<String>,
-    /// A fault to show, as below; may be given several times
+    /// A fault from the list below; may be given several times
     #[arg(long, value_name = "SPEC")]
     fault: Vec<FaultSpec>,
     /// What to print
@@ -134,15 +142,16 @@ struct Args {
     print: Print,
 }
 
-/// A physical arm in place of a point that goes to the newest command.
+/// A physical arm, instead of a point that moves to the newest command.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Physical arm")]
 struct Physical {
-    /// Simulate an arm that can be pushed, stopped, homed and blocked (by words on the standard input, see help), and whose
-    /// controller may queue, refuse and report as below; with --judge the arm's motion is judged too
+    /// Simulate an arm that can be pushed, stopped, homed and blocked by words on the standard
+    /// input (see help). Its controller can queue, refuse and report as set below. With --judge,
+    /// the motion of the arm is checked too
     #[arg(long)]
     physical: bool,
-    /// Where the arm stands at first, in the unit of the wire [default: at home, 200 mm, 0, 200 mm]
+    /// Position of the arm at the start, in the unit of the wire [default: home, 200 mm, 0, 200 mm]
     #[arg(
         long,
         value_name = "X,Y,Z",
@@ -151,45 +160,47 @@ struct Physical {
         allow_negative_numbers = true
     )]
     start: Vec<f64>,
-    /// The arm's own acceleration, in m/s² [default: it has its speed at once]
+    /// Acceleration of the arm, in m/s² [default: no limit]
     #[arg(long, requires = "physical", value_parser = above_zero)]
     acceleration: Option<f64>,
-    /// Work off commands one after the other, and refuse more than so many as busy [default: go to the newest]
+    /// Execute commands one after another; if this many are waiting, refuse the next as busy
+    /// [default: go to the newest]
     #[arg(long, value_name = "COMMANDS", requires = "physical")]
     queue: Option<usize>,
-    /// Which replies report position, gripper and motion [default: those of --report-state]
+    /// Which replies report position, gripper and motion [default: all with --report-state,
+    /// otherwise none]
     #[arg(long, requires = "physical", value_enum, value_delimiter = ',')]
     reports: Vec<Report>,
-    /// How far the arm hangs below where it was told to be, in m
+    /// How far the arm hangs below its commanded position, in m
     #[arg(long, requires = "physical", default_value_t = 0.0)]
     sag: f64,
     /// The largest error of a reported coordinate, in m
     #[arg(long, requires = "physical", default_value_t = 0.0)]
     noise: f64,
-    /// What reported positions are multiplied by: 0.001 is metres on a millimetre wire
+    /// Factor on reported positions; 0.001 reports metres on a millimetre wire
     #[arg(long, requires = "physical", default_value_t = 1.0)]
     unit_factor: f64,
-    /// Report zeros until the arm has been homed
+    /// Report a position of zeros until the arm has been homed
     #[arg(long, requires = "physical")]
     zero_before_homing: bool,
-    /// How a fault is told
+    /// How the controller reports a fault
     #[arg(long, requires = "physical", value_enum, default_value = "reported")]
     fault_word: FaultWord,
-    /// What a controller that crashed and is back does with the arm
+    /// What the controller does with the arm after a crash and restart
     #[arg(long, requires = "physical", value_enum, default_value = "keeps")]
     after_restart: AfterRestart,
 }
 
-/// A reply that may report.
+/// A kind of reply that can report the state of the arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Report {
-    /// Those that accept a command
+    /// Replies that accept a command
     Commands,
-    /// Those that refuse
+    /// Replies that refuse a line
     Refusals,
-    /// Those to heartbeats
+    /// Replies to heartbeats
     Heartbeats,
-    /// Those to stops
+    /// Replies to stops
     Stops,
 }
 
@@ -255,25 +266,26 @@ const AFTER_HELP: &str = r#"Protocol:
               {"type":"heartbeat"}
   controller  {"status":"ok","message":"Command received"}
               {"status":"error","message":"z is \"up\", expected a number"}
-  A line may have a "seq", which the reply echoes, and a "ttl" in milliseconds: without a further line for so long the
-  arm halts by itself.
+  A line may have a "seq", which the reply echoes, and a "ttl" in milliseconds: if no further line
+  comes within the ttl, the controller halts the arm.
   A stop halts the arm where it is and leaves the gripper, until the next command.
   gripper is "open" or "closed"; a line over 4096 bytes or not UTF-8 ends the connection.
 
-Faults, for --fault and to be typed while it runs (typed, they replace those in force):
+Faults, for --fault or typed on the standard input (a typed fault replaces the present faults):
 FAULTS
-  Typed besides: ok (ends the faults), judge NAME:=VALUE, status, help, quit; with --physical push X Y Z, estop, clear,
-  home, stall, free, grip, release.
+  Other words to type: ok (ends the faults), judge NAME:=VALUE, status, help, quit; with --physical
+  also push X Y Z, estop, clear, home, stall, free, grip, release.
 
 Examples:
   arm_sim                                    a well-behaved controller on 127.0.0.1:5000
-  arm_sim --print lines --report-state       shows every line, reports where the arm is
-  arm_sim --commands-only --strict           a controller that knows commands as they are, and nothing else
-  arm_sim --judge limits.speed:=0.1          tells of every line that breaks a rule of docs/safety.md
+  arm_sim --print lines --report-state       shows every line, and reports the position of the arm
+  arm_sim --commands-only --strict           knows only commands, and no members beyond the protocol
+  arm_sim --judge limits.speed:=0.1          prints every line that breaks a rule of docs/safety.md
   arm_sim --physical --reports heartbeats --judge
-                                             an arm to be pushed by "push 50 0 0", stopped by "estop", ...
+                                             an arm to push ("push 50 0 0"), to stop ("estop"), …
   arm_sim --fault delay:0.2 --fault split    slow, and byte by byte
-  arm_sim --fault silence@100x50             answers 100 commands, not the next 50, then all again
-  arm_sim --fault restart:2@300              crashes at command 301, is back 2 s later
+  arm_sim --fault silence@100x50             replies to 100 commands, not to the next 50
+  arm_sim --fault restart:2@300              crashes at command 301, and restarts 2 s later
 
-SIGINT (Ctrl-C) and SIGTERM end it with a summary and exit code 0, or 3 where --judge has found a line wrong."#;
+SIGINT (Ctrl-C) and SIGTERM end arm_sim with a summary. The exit code is 0, or 3 if --judge has
+found a violation."#;

@@ -1,24 +1,25 @@
-//! What the arm did of what it was sent: which way it went, and how far. Pure. All lengths are in millimetres.
+//! Compares the motion of the arm with the command: direction and distance. Pure. All lengths are
+//! in millimetres.
 
 use std::fmt;
 
 use nalgebra::{Matrix3, Rotation3, Vector3};
 
-/// One way along an axis of the arm's base frame.
+/// A direction along an axis of the arm's base frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Direction {
-    /// 0, 1 or 2: x, y or z.
+    /// The axis: 0, 1 or 2 for x, y or z.
     pub axis: usize,
     pub backwards: bool,
 }
 
 impl Direction {
-    /// The way in which an axis counts up.
+    /// Returns the positive direction of an axis.
     pub fn up(axis: usize) -> Self {
         Self { axis, backwards: false }
     }
 
-    /// A vector of length 1.
+    /// Returns the direction as a vector of length 1.
     fn unit(self) -> Vector3<f64> {
         let mut unit = Vector3::zeros();
         unit[self.axis] = if self.backwards { -1.0 } else { 1.0 };
@@ -32,20 +33,20 @@ impl fmt::Display for Direction {
     }
 }
 
-/// What the arm made of a way along one axis.
+/// How the arm moved after a command along one axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Went {
-    /// As far as it was sent, that way or another.
+    /// The commanded distance, along this direction.
     Along(Direction),
-    /// Along an axis, but 10, 100 or 1000 times too far or too short.
+    /// Along an axis, but the distance is wrong by this factor (10, 100, 1000 or 0.1).
     Scaled(f64),
     /// It did not move.
     Nowhere,
-    /// Anything else.
+    /// Any other motion.
     Astray,
 }
 
-/// Judges a motion, by how far the arm was sent along an axis and how far it moved along each.
+/// Judges a motion from the commanded distance along an axis and the motion along each axis.
 pub(super) fn judge(sent: f64, moved: [f64; 3]) -> Went {
     let moved = Vector3::from(moved);
     let (axis, length) = (moved.iamax(), moved.norm());
@@ -64,13 +65,14 @@ pub(super) fn judge(sent: f64, moved: [f64; 3]) -> Went {
     }
 }
 
-/// What a controller makes of a place, so that an arm leaves it that was sent to where it stands.
-pub(super) fn explain_leap(place: [f64; 3], moved: [f64; 3]) -> Option<String> {
+/// Explains why an arm leaves its position after a command to that position: how the controller may
+/// have read the numbers.
+pub(super) fn explain_jump(place: [f64; 3], moved: [f64; 3]) -> Option<String> {
     let (place, moved) = (Vector3::from(place), Vector3::from(moved));
     let mut causes: Vec<(String, Vector3<f64>)> = Vec::new();
     for factor in [0.001, 0.01, 0.1, 10.0, 100.0, 1000.0] {
         causes.push((
-            format!("it takes numbers for {factor} times what they are, a wrong unit"),
+            format!("the controller reads numbers as {factor} times their value, a wrong unit"),
             place * factor,
         ));
     }
@@ -83,7 +85,7 @@ pub(super) fn explain_leap(place: [f64; 3], moved: [f64; 3]) -> Option<String> {
         swapped.swap_rows(axis, other);
         causes.push((format!("{name} and {} are swapped", AXES[other]), swapped));
     }
-    // It may be on its way there still.
+    // The arm may still be on its way.
     let fits = |target: &Vector3<f64>| {
         let way = target - place;
         let along = moved.dot(&way) / way.norm().max(f64::MIN_POSITIVE);
@@ -96,8 +98,8 @@ pub(super) fn explain_leap(place: [f64; 3], moved: [f64; 3]) -> Option<String> {
     (!causes.is_empty()).then(|| causes.join(", or "))
 }
 
-/// What makes up for an arm that goes other ways than it is sent: `retarget.rotation_rpy` and `retarget.scale`. `None` where
-/// it is right, or where two axes go the same way.
+/// Returns the `retarget.rotation_rpy` and `retarget.scale` that correct the observed directions.
+/// Returns `None` if the directions are right, or if two axes move the same way.
 pub(super) fn retarget(ways: [Direction; 3]) -> Option<([f64; 3], [f64; 3])> {
     let went = Matrix3::from_columns(&ways.map(Direction::unit));
     if went == Matrix3::identity() || went.determinant() == 0.0 {
@@ -107,7 +109,7 @@ pub(super) fn retarget(ways: [Direction; 3]) -> Option<([f64; 3], [f64; 3])> {
     let mut scales = vec![[1.0; 3], [-1.0, 1.0, 1.0], [1.0, -1.0, 1.0], [1.0, 1.0, -1.0]];
     scales.retain(|scale| (scale.iter().product::<f64>() < 0.0) == (back.determinant() < 0.0));
     let rotation = |scale: [f64; 3]| back * Matrix3::from_diagonal(&Vector3::from(scale));
-    // A mirror alone, where that is all.
+    // Prefer a pure mirror, if it is sufficient.
     let scale =
         scales.iter().copied().find(|scale| rotation(*scale) == Matrix3::identity()).unwrap_or(scales[0]);
     let (roll, pitch, yaw) = Rotation3::from_matrix_unchecked(rotation(scale)).euler_angles();
@@ -117,27 +119,27 @@ pub(super) fn retarget(ways: [Direction; 3]) -> Option<([f64; 3], [f64; 3])> {
 /// The names of the axes.
 pub(super) const AXES: [&str; 3] = ["x", "y", "z"];
 
-/// Less than this share of what it was sent is no motion.
+/// A motion shorter than this share of the command counts as no motion.
 const STILL: f64 = 0.06;
 
-/// Farther off the axis than this share of the way is another way.
+/// A motion farther off the axis than this share of its length counts as another direction.
 const ASKEW: f64 = 0.3;
 
-/// By what share a way may be longer or shorter.
+/// A motion may be longer or shorter by this share.
 const SLACK: f64 = 0.35;
 
 #[cfg(test)]
 mod tests {
     use nalgebra::{Matrix3, Rotation3, Vector3};
 
-    use super::{Direction, Went, explain_leap, judge, retarget};
+    use super::{Direction, Went, explain_jump, judge, retarget};
 
     fn along(axis: usize, backwards: bool) -> Went {
         Went::Along(Direction { axis, backwards })
     }
 
     #[test]
-    fn a_way_is_told_by_axis_sign_and_length() {
+    fn motion_is_judged_by_axis_sign_and_length() {
         for (moved, went) in [
             ([5.0, 0.0, 0.0], along(0, false)),
             ([4.1, 0.4, -0.3], along(0, false)),
@@ -155,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_is_explained_by_its_way() {
+    fn jump_is_explained_by_its_direction() {
         let place = [200.0, 50.0, 300.0];
         for (moved, words) in [
             ([-400.0, 0.0, 0.0], "x is mirrored"),
@@ -164,14 +166,14 @@ mod tests {
             ([-199.8, -49.95, -299.7], "0.001 times"),
             ([1800.0, 450.0, 2700.0], "10 times"),
         ] {
-            assert!(explain_leap(place, moved).unwrap().contains(words), "{moved:?}");
+            assert!(explain_jump(place, moved).unwrap().contains(words), "{moved:?}");
         }
-        assert_eq!(explain_leap(place, [0.0, 77.0, 3.0]), None);
-        assert_eq!(explain_leap([0.0; 3], [5.0, 0.0, 0.0]), None);
+        assert_eq!(explain_jump(place, [0.0, 77.0, 3.0]), None);
+        assert_eq!(explain_jump([0.0; 3], [5.0, 0.0, 0.0]), None);
     }
 
     #[test]
-    fn retarget_makes_up_for_every_order_and_sign_of_axes() {
+    fn retarget_corrects_every_axis_order_and_sign() {
         let mut right = 0;
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             for signs in 0..8 {

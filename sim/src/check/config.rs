@@ -1,50 +1,51 @@
-//! What is checked, where the arm may be sent, and why nothing could be checked.
+//! The settings of the check, the limits of its motion, and the errors that prevent a check.
 
 use std::{io, time::Duration};
 
 use aether_bridge::arm::Gripper;
 use aether_bridge::wire::PositionUnit;
 
-/// What is checked, and what is allowed for it.
+/// The settings of a check.
 #[derive(Debug, Clone)]
 pub struct CheckConfig {
     /// The controller's name or address; with `listen` the address to listen on.
     pub host: String,
     /// Its port; with `listen` the port to listen on.
     pub port: u16,
-    /// Wait for the controller to dial in, as `link.transport: tcp_server` does.
+    /// Wait for the controller to connect, as with `link.transport: tcp_server`.
     pub listen: bool,
-    /// Send datagrams, as `link.transport: udp` does; wants `seq`.
+    /// Send datagrams, as with `link.transport: udp`; needs `seq`.
     pub udp: bool,
     /// The unit of length on the wire.
     pub unit: PositionUnit,
-    /// Where the arm may be sent. `None`: it is not moved at all.
+    /// The limits of the motion. `None`: the arm is not moved.
     pub allowed: Option<Allowed>,
-    /// How many lines the controller says on connecting (`link.banner_lines`).
+    /// The number of lines that the controller sends on connecting (`link.banner_lines`).
     pub greeting: u32,
-    /// For how long those lines are waited for (`link.banner_timeout`).
+    /// The longest wait for those lines (`link.banner_timeout`).
     pub banner_timeout: Duration,
-    /// When a reply is late (`link.reply_timeout`).
+    /// The time after which a reply is late (`link.reply_timeout`).
     pub timeout: Duration,
-    /// When a reply is given up (`link.timeout`), and for how long a new connection is tried.
+    /// The time after which a reply counts as missing (`link.timeout`); also how long a new
+    /// connection is tried.
     pub patience: Duration,
-    /// For how long silence is listened to, where nothing should come.
+    /// How long to wait, to check that nothing comes.
     pub silence: Duration,
-    /// For how long an arm has to be still before it counts as at rest where it was not sent, and before a motion that was
-    /// short is believed.
+    /// How long an arm must be still before it counts as at rest away from its target, and before a
+    /// short motion counts as finished.
     pub settle: Duration,
-    /// Whether the controller is said to know `{"type":"stop"}`.
+    /// Whether the controller should know `{"type":"stop"}`.
     pub stop: bool,
-    /// Whether the controller is said to know `{"type":"heartbeat"}`.
+    /// Whether the controller should know `{"type":"heartbeat"}`.
     pub heartbeat: bool,
     /// Whether every line has a `seq`, as with `wire.extra_fields: ["seq"]`.
     pub seq: bool,
-    /// Whether replies have to say where the arm is.
+    /// Whether replies must report the position of the arm.
     pub state: bool,
 }
 
 impl CheckConfig {
-    /// What is checked of any controller, with the bridge's own time-outs.
+    /// Returns the settings for any controller, with the default timeouts of the bridge.
     pub fn new(host: impl Into<String>, port: u16, allowed: Option<Allowed>) -> Self {
         Self {
             host: host.into(),
@@ -67,7 +68,7 @@ impl CheckConfig {
     }
 }
 
-/// Where the arm may be sent, and what its gripper may do.
+/// The limits of the motion, and the state of the gripper.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Allowed {
     at: Option<[f64; 3]>,
@@ -76,11 +77,13 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    /// Around `at`, in the wire's unit and the arm's base frame, no farther than `radius` millimetres; without it around
-    /// where the arm stands. The gripper is moved only if a state is asked for here.
+    /// Allows motion around `at`, in the wire's unit and the arm's base frame, within `radius`
+    /// millimetres. Without `at`, allows motion around the present position of the arm. The gripper
+    /// moves only if `gripper` is given.
     ///
     /// # Errors
-    /// Numbers that are not finite, coordinates beyond 100 m, a radius that is not from 0 to 100 mm.
+    /// If a number is not finite, a coordinate is beyond 100 m, or the radius is not from 0 to 100
+    /// mm.
     pub fn new(
         at: Option<[f64; 3]>,
         unit: PositionUnit,
@@ -96,23 +99,23 @@ impl Allowed {
         Ok(Self { at, radius, gripper })
     }
 
-    /// The place that is asked for, in the wire's unit.
+    /// Returns the requested position, in the wire's unit.
     pub fn at(&self) -> Option<[f64; 3]> {
         self.at
     }
 
-    /// How far from the place commands may lead, in millimetres.
+    /// Returns the largest distance of a command from the position, in millimetres.
     pub fn radius(&self) -> f64 {
         self.radius
     }
 
-    /// The state of the gripper that is asked for.
+    /// Returns the requested state of the gripper.
     pub fn gripper(&self) -> Option<Gripper> {
         self.gripper
     }
 }
 
-/// Checks that coordinates in the wire's unit can be a place.
+/// Checks that coordinates in the wire's unit are a plausible position.
 pub(super) fn check_place(at: [f64; 3], unit: PositionUnit) -> Result<[f64; 3], AllowedError> {
     for (axis, value) in ["x", "y", "z"].into_iter().zip(at) {
         if !(value.is_finite() && (value / unit.per_metre()).abs() <= FARTHEST) {
@@ -122,83 +125,83 @@ pub(super) fn check_place(at: [f64; 3], unit: PositionUnit) -> Result<[f64; 3], 
     Ok(at)
 }
 
-/// Why an arm cannot be sent there.
+/// The reason why an [`Allowed`] is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum AllowedError {
-    /// A coordinate that is none.
+    /// An invalid coordinate.
     #[error("{axis} is {value} {unit}, expected a finite number within ±{FARTHEST} m")]
     Coordinate {
         /// "x", "y" or "z".
         axis: &'static str,
-        /// As it came.
+        /// The value as given.
         value: f64,
-        /// Its unit.
+        /// The unit of the value.
         unit: PositionUnit,
     },
-    /// A radius that is none.
+    /// An invalid radius.
     #[error("the radius is {0} mm, expected from 0 to {WIDEST} mm")]
     Radius(f64),
 }
 
-/// Why nothing could be checked.
+/// The reason why nothing could be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// Nobody took the connection.
+    /// The connection failed.
     #[error("cannot connect to {peer}: {source}. Is the controller running, and is this its address?")]
     Connect {
         /// `host:port`.
         peer: String,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The address to listen on is not to be had.
-    #[error("cannot listen on {peer}: {source}. Take an address of this machine and a free port")]
+    /// The check cannot listen on the address.
+    #[error("cannot listen on {peer}: {source}. Use an address of this machine and a free port")]
     Listen {
         /// `host:port`.
         peer: String,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A question that nobody answered.
+    /// A question without an answer.
     #[error(
-        "nothing was moved, because nobody answered {question:?}. Run it in a terminal and answer there; in a script, \
-         where you know that the way is free, give --yes"
+        "nothing was moved, because the question {question:?} got no answer. Run arm_check in a terminal and answer there; in a \
+                 script, if you know that the way is free, give --yes"
     )]
     Unanswered {
-        /// As it was asked.
+        /// The question as printed.
         question: String,
     },
-    /// An answer that makes no sense, again and again.
-    #[error("nothing was moved, because no answer to {question:?} could be understood")]
+    /// Every answer to a question was invalid.
+    #[error("nothing was moved, because no answer to {question:?} was valid")]
     Unclear {
-        /// As it was asked.
+        /// The question as printed.
         question: String,
     },
-    /// The person did not agree.
+    /// The operator did not agree.
     #[error("nothing was moved, because the answer was {answer:?} and not \"yes\"")]
     Refused {
-        /// As it was given.
+        /// The answer as given.
         answer: String,
     },
-    /// Nobody says where the arm is.
+    /// The position of the arm is unknown.
     #[error(
-        "nothing was moved, because the controller does not say where the arm is. With --yes nobody is asked: give --at X \
-         Y Z, the place where the arm stands"
+        "nothing was moved, because the controller does not report where the arm is, and with --yes the operator is not asked. \
+                 Give --at X Y Z, the present position of the arm"
     )]
     NoPlace,
-    /// Nobody says what the gripper is.
+    /// The state of the gripper is unknown.
     #[error(
-        "nothing was moved, because the controller does not say what its gripper is, and every command says one of open \
-         and closed. With --yes nobody is asked: give --gripper, as the gripper is now"
+        "nothing was moved, because the controller does not report the state of its gripper, every command needs open or closed, \
+                 and with --yes the operator is not asked. Give --gripper with the present state of the gripper"
     )]
     NoGripper,
-    /// The arm was elsewhere each time that the question had been answered.
-    #[error("nothing was moved, because the arm moves by itself, or somebody else moves it")]
+    /// The arm was at another position each time that the operator had agreed.
+    #[error("nothing was moved, because the arm moves by itself, or another program or a hand moves it")]
     Restless,
 }
 
-/// The farthest coordinate that is no mistake, in metres.
+/// The largest plausible coordinate, in metres.
 const FARTHEST: f64 = 100.0;
 
-/// The widest radius, in millimetres: enough to see motion, and no way to speak of.
+/// The largest radius, in millimetres: enough for visible motion, but a short distance.
 const WIDEST: f64 = 100.0;

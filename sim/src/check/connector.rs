@@ -1,4 +1,4 @@
-//! How a connection with the controller comes about: the checker dials, or the controller does.
+//! Opens connections with the controller: the check connects, or the controller does.
 
 use std::io;
 
@@ -31,7 +31,7 @@ impl Connector {
         TcpListener::bind((host, port)).await.map(Self::Listen).map_err(failed)
     }
 
-    /// One attempt. A controller that dials in is waited for.
+    /// Tries once to open a connection. With `listen`, waits for the controller to connect.
     pub async fn open(&self, deadline: Instant) -> io::Result<Peer> {
         let stream = match self {
             Self::Dial { host, port } => timeout_at(deadline, TcpStream::connect((host.as_str(), *port)))
@@ -40,7 +40,7 @@ impl Connector {
             Self::Listen(listener) => {
                 timeout_at(deadline, listener.accept()).await.unwrap_or_else(timed_out)?.0
             }
-            // From a port of its own each time, as a bridge that was started anew.
+            // Each socket has a new port, like a bridge that was restarted.
             Self::Datagrams { host, port } => {
                 let socket = UdpSocket::bind("0.0.0.0:0").await?;
                 socket.connect((host.as_str(), *port)).await?;
@@ -50,7 +50,7 @@ impl Connector {
         Peer::stream(stream)
     }
 
-    /// As many attempts as there is time for; with the error of the last.
+    /// Tries until the deadline. Returns the error of the last attempt.
     pub async fn open_again(&self, deadline: Instant) -> io::Result<Peer> {
         loop {
             match self.open(deadline).await {
@@ -60,7 +60,7 @@ impl Connector {
         }
     }
 
-    /// Where a controller that dials in finds it.
+    /// Returns the address on which we listen for a controller.
     pub fn listening_on(&self) -> Option<String> {
         match self {
             Self::Dial { .. } | Self::Datagrams { .. } => None,
@@ -70,8 +70,8 @@ impl Connector {
 }
 
 fn timed_out<T, E>(_: E) -> io::Result<T> {
-    Err(io::Error::new(io::ErrorKind::TimedOut, "nobody answered in time"))
+    Err(io::Error::new(io::ErrorKind::TimedOut, "no connection within the time limit"))
 }
 
-/// As the bridge's first wait.
+/// The same as the bridge's first wait.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);

@@ -1,29 +1,29 @@
-//! What was found, and the report that it makes.
+//! The findings of a check, and the report of all findings.
 
 use std::fmt;
 
 use aether_bridge::wire::advice::Advice;
 
-/// How a finding bears on conformance.
+/// The verdict of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// As the protocol has it.
+    /// Conforms to the protocol.
     Ok,
     /// Allowed, and worth knowing.
     Note,
-    /// Not as the protocol has it.
+    /// Does not conform to the protocol.
     Wrong,
 }
 
 macro_rules! checks {
     ($($name:ident = $text:literal,)*) => {
-        /// What was looked at.
+        /// The subject of a finding.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[allow(missing_docs)] // each is named as it is printed
         pub enum Check { $($name),* }
 
         impl Check {
-            /// The name that is printed.
+            /// Returns the printed name.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text),* }
             }
@@ -41,23 +41,23 @@ checks! {
     Replies = "replies", Newline = "newline", LineEnds = "line ends", OneLine = "one line",
     Length = "length", Utf8 = "UTF-8", Nul = "NUL", Json = "JSON", Members = "members",
     Numbers = "numbers", Status = "status", Message = "message", State = "state", Gripper = "gripper",
-    Place = "place", Stays = "first command", Directions = "directions", DirectionX = "direction x",
+    Place = "position", Stays = "first command", Directions = "directions", DirectionX = "direction x",
     DirectionY = "direction y", DirectionZ = "direction z", Queue = "queue", Measured = "measured",
     SecondClient = "second client", GoneClient = "gone client",
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How it bears on conformance.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What was looked at.
+    /// The subject.
     pub check: Check,
-    /// What was seen, with its value.
+    /// What was observed, with its value.
     pub seen: String,
-    /// Of what is wrong: what the protocol says, and how to mend it.
+    /// The rule of the protocol and a fix, if the verdict is [`Verdict::Wrong`].
     pub advice: Option<Advice>,
-    /// How many times it was seen.
+    /// How many times it was observed.
     pub times: u32,
 }
 
@@ -74,7 +74,7 @@ impl Finding {
         Self { verdict: Verdict::Wrong, advice: Some(advice), ..Self::ok(check, seen) }
     }
 
-    /// Whether telling the other too would tell nothing new.
+    /// Returns whether a second finding adds no information to the first.
     fn is_like(&self, other: &Self) -> bool {
         (self.verdict, self.check, self.advice) == (other.verdict, other.check, other.advice)
             && (self.verdict == Verdict::Wrong || self.seen == other.seen)
@@ -82,7 +82,7 @@ impl Finding {
 }
 
 impl fmt::Display for Finding {
-    /// `ok    newline: …`, and of what is wrong two more lines.
+    /// Writes `ok    newline: …`, and two more lines if the finding is wrong.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = match self.verdict {
             Verdict::Ok => "ok   ",
@@ -91,36 +91,36 @@ impl fmt::Display for Finding {
         };
         write!(formatter, "{word} {}: {}", self.check.as_str(), self.seen)?;
         if let Some(Advice { rule, remedy }) = self.advice {
-            write!(formatter, "\n      protocol: {rule}\n      mend:     {remedy}")?;
+            write!(formatter, "\n      protocol: {rule}\n      fix:      {remedy}")?;
         }
         Ok(())
     }
 }
 
-/// All that was found, in the order in which it was first seen.
+/// All findings, in the order of their first occurrence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What was found; nothing twice.
+    /// The findings, without duplicates.
     pub findings: Vec<Finding>,
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Returns whether nothing is wrong.
     pub fn conformant(&self) -> bool {
         self.count(Verdict::Wrong) == 0
     }
 
-    /// How many findings are of a kind.
+    /// Returns the number of findings with a verdict.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.findings.iter().filter(|finding| finding.verdict == verdict).count()
     }
 
-    /// Whether a check has found something wrong.
+    /// Returns whether a check has found something wrong.
     pub(super) fn is_wrong(&self, check: Check) -> bool {
         self.findings.iter().any(|finding| finding.verdict == Verdict::Wrong && finding.check == check)
     }
 
-    /// Takes a finding; whether it is a new one.
+    /// Adds a finding. Returns whether it is new.
     pub(super) fn add(&mut self, finding: Finding) -> bool {
         if let Some(known) = self.findings.iter_mut().find(|known| known.is_like(&finding)) {
             known.times += 1;
@@ -132,7 +132,7 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// The summary: what is wrong once more, in a line each, and the verdict.
+    /// Writes the summary: each wrong finding in one line, and the verdict.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in self.findings.iter().filter(|finding| finding.verdict == Verdict::Wrong) {
             let again = if finding.times > 1 { format!(" ({} times)", finding.times) } else { String::new() };
@@ -155,16 +155,16 @@ mod tests {
     const ADVICE: Advice = Advice { rule: "a newline ends it", remedy: "add one" };
 
     #[test]
-    fn a_finding_names_the_check_what_was_seen_the_rule_and_the_way_out() {
+    fn wrong_finding_shows_rule_and_fix() {
         assert_eq!(Finding::ok(Check::Newline, "all 3").to_string(), "ok    newline: all 3");
         assert_eq!(
             Finding::wrong(Check::Newline, "none", ADVICE).to_string(),
-            "WRONG newline: none\n      protocol: a newline ends it\n      mend:     add one"
+            "WRONG newline: none\n      protocol: a newline ends it\n      fix:      add one"
         );
     }
 
     #[test]
-    fn what_is_wrong_again_is_counted_and_not_told_again() {
+    fn repeated_finding_is_counted_not_printed() {
         let mut report = Report::default();
         assert!(report.conformant());
         assert!(report.add(Finding::wrong(Check::Newline, "at first", ADVICE)));

@@ -1,36 +1,40 @@
-//! Motion that a person has agreed to: where the arm is, what will move, small steps, and whether the arm did the same.
+//! Moves the arm after the operator has agreed: finds its position, announces the motion, sends
+//! small steps, and compares what the arm did.
 //!
-//! - No command leaves before the place of the arm is known, from the controller or from a person, and before a person has
-//!   said yes (or agreed beforehand).
-//! - A report that cannot be a place (zero, another unit, a fault, an arm that moves) begins no motion.
-//! - The first command leads to where the arm stands. A controller that reads numbers in its own way is found by it.
-//! - The first ways are so short that an arm whose unit is 1000 times as large goes no farther than `--radius`.
-//! - An arm that does something else than it is sent gets a stop line and no further command; so does one whose person has
-//!   gone, without the stop line.
+//! - No command is sent before the position of the arm is known, from the controller or the
+//!   operator, and before the operator has typed yes (or agreed in advance).
+//! - No motion begins if the reported position cannot be right (zero, another unit), the controller
+//!   reports a fault, or the arm moves.
+//! - The first command goes to the present position of the arm. This command reveals a controller
+//!   that reads the numbers differently.
+//! - The first motions are so short that the arm stays within `--radius` even if its unit is 1000
+//!   times as large.
+//! - If the arm does something else than commanded, it gets a stop line and no further command. If
+//!   the operator no longer answers, it gets no further command, and no stop line.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
 use super::advice;
-use super::axes::{AXES, Direction, Went, explain_leap, judge, retarget};
+use super::axes::{AXES, Direction, Went, explain_jump, judge, retarget};
 use super::config::{Allowed, CheckError, check_place};
 use super::finding::{Check, Finding};
 use super::line::{LONGEST_STEP, Place, Writer};
-use super::person::Person;
+use super::operator::Operator;
 use super::session::{Disconnected, Pace, Session, time_of};
 use crate::protocol;
 use aether_bridge::arm::Gripper;
 use aether_bridge::wire::PositionUnit;
 
-/// Why the arm is not moved.
+/// The reason why the arm is not moved.
 #[derive(Debug)]
 pub(super) enum Unmoved {
-    /// A finding says why; in a few words.
+    /// A finding gives the reason; this text is a summary.
     Found(&'static str),
-    /// There is no connection to move it on.
+    /// There is no connection for the motion.
     Gone(Disconnected),
-    /// Nothing was agreed on.
+    /// The operator and arm_check did not agree on a motion.
     Error(CheckError),
 }
 
@@ -46,95 +50,97 @@ impl From<CheckError> for Unmoved {
     }
 }
 
-/// Who leads the arm: what is asked of the person, and what is sent.
+/// Guides the arm: asks the operator and sends the commands.
 pub(super) struct Guide<'g, 's> {
     pub session: &'g mut Session<'s>,
     pub writer: &'g mut Writer,
-    pub person: &'g mut Person,
+    pub operator: &'g mut Operator,
 }
 
 impl Guide<'_, '_> {
-    /// Finds out where the arm is, tells what will move, and waits for the person's yes. After it motion is allowed.
+    /// Finds the position of the arm, announces the motion, and waits for the operator's yes.
+    /// Motion is allowed after `Ok`.
     pub async fn agree(&mut self, allowed: &Allowed) -> Result<(), Unmoved> {
         for _ in 0..AGREEMENTS {
             let reported = self.reported_place(allowed).await?;
-            let at = match (reported, self.person.is_asked()) {
+            let at = match (reported, self.operator.is_asked()) {
                 (Some(at), _) => at,
                 (None, true) => self.asked_place(allowed).await?,
                 (None, false) => allowed.at().ok_or(CheckError::NoPlace)?,
             };
             let is = self.session.arm.gripper;
-            let gripper = match (allowed.gripper().or(is), self.person.is_asked()) {
+            let gripper = match (allowed.gripper().or(is), self.operator.is_asked()) {
                 (Some(gripper), _) => gripper,
                 (None, true) => self.asked_gripper().await?,
                 (None, false) => return Err(CheckError::NoGripper.into()),
             };
             let place = Place { at, gripper };
             self.announce(allowed, place, reported.is_some(), is);
-            if self.person.is_asked() {
+            if self.operator.is_asked() {
                 let question = "Is the way free, and may it move? Type yes";
                 let answer = self.question(question).await?;
                 if !is_yes(&answer) {
                     return Err(CheckError::Refused { answer }.into());
                 }
             }
-            // The person may have taken a while.
+            // The arm may have moved while the operator thought.
             let now = if reported.is_some() { self.reported_place(allowed).await? } else { None };
             if now.is_none_or(|now| self.distance(now, at) <= NEAR) && self.session.is_connected() {
                 self.writer.allow(place, allowed.radius());
                 return Ok(());
             }
-            self.session.say("The arm is elsewhere now. Once more:");
+            self.session.print("The arm has moved. Its new position:");
         }
         Err(CheckError::Restless.into())
     }
 
-    /// Whether the arm stays where it is, after the command that leads there.
+    /// Checks that the arm stays at its position after a command to that position.
     pub async fn stays(&mut self) -> Result<(), Disconnected> {
         let Some(place) = self.writer.place() else { return Ok(()) };
         if self.reports() {
-            // Said with the answer to the command, when the arm had no time to follow it.
+            // The reply to the command reported this position, when the arm had no time to follow.
             let stood = self.session.arm.position.filter(|at| self.distance(*at, place.at) > LEASH);
             if let Some(stood) = stood {
-                let (stood, said) = (self.shown(stood), self.shown(place.at));
+                let (stood, sent) = (self.shown(stood), self.shown(place.at));
                 let seen =
-                    format!("the arm stands at {stood}, and not at {said}: it was sent there from afar");
-                return self.give_up(Finding::wrong(Check::Stays, seen, advice::LEAPS)).await;
+                    format!("the arm is at {stood}, not at {sent}: the first command was far from the arm");
+                return self.give_up(Finding::wrong(Check::Stays, seen, advice::JUMPS)).await;
             }
             let Some(rest) = self.rest(place.at, self.session.config.settle, LEASH).await? else {
                 return Ok(());
             };
             let moved = self.millimetres(rest.at, place.at);
             if length(moved) <= NEAR {
-                let seen = "sent to where it stands, the arm stayed there";
+                let seen = "the arm stayed at its position after a command to that position";
                 self.session.find(Finding::ok(Check::Stays, seen));
                 return Ok(());
             }
-            let cause = explain_leap(self.in_millimetres(place.at), moved);
+            let cause = explain_jump(self.in_millimetres(place.at), moved);
             let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
             let (from, to) = (self.shown(place.at), self.shown(rest.at));
-            let seen = format!("the arm stood at {from}, was sent there, and went to {to}{cause}");
-            return self.give_up(Finding::wrong(Check::Stays, seen, advice::LEAPS)).await;
+            let seen =
+                format!("the arm was at {from}, got a command to that position, and went to {to}{cause}");
+            return self.give_up(Finding::wrong(Check::Stays, seen, advice::JUMPS)).await;
         }
-        if self.person.is_asked() {
-            let question = "The arm was sent to where it stands. Did it stay there? yes or no";
+        if self.operator.is_asked() {
+            let question = "The arm got a command to its own position. Did it stay there? Type yes or no";
             match self.choice(question, yes_or_no).await {
-                Some(true) => self.session.find(Finding::ok(Check::Stays, "it stayed where it stands")),
+                Some(true) => self.session.find(Finding::ok(Check::Stays, "the arm stayed at its position")),
                 Some(false) => {
-                    let seen = "sent to where it stands, the arm went somewhere else";
-                    return self.give_up(Finding::wrong(Check::Stays, seen, advice::LEAPS)).await;
+                    let seen = "after a command to its own position, the arm went somewhere else";
+                    return self.give_up(Finding::wrong(Check::Stays, seen, advice::JUMPS)).await;
                 }
-                None => self.left_alone(Check::Stays),
+                None => self.operator_left(Check::Stays),
             }
         }
         Ok(())
     }
 
-    /// Moves the arm along +x, +y and +z and back, and finds whether it did the same.
+    /// Moves the arm along +x, +y and +z and back, and compares its motion with the commands.
     pub async fn directions(&mut self, radius: f64) -> Result<(), Disconnected> {
         let Some(place) = self.writer.place() else { return Ok(()) };
-        if !self.reports() && !self.person.is_asked() {
-            let seen = "the controller does not say where the arm is, and with --yes nobody is asked";
+        if !self.reports() && !self.operator.is_asked() {
+            let seen = "the controller does not report a position, and with --yes the operator is not asked";
             self.session.find(Finding::note(Check::Directions, format!("not checked: {seen}")));
             return Ok(());
         }
@@ -143,7 +149,7 @@ impl Guide<'_, '_> {
             return Ok(());
         }
         let leash = LEASH + 2.0 * radius;
-        let (mut ways, mut seen_by_person) = (Vec::new(), false);
+        let (mut ways, mut seen_by_operator) = (Vec::new(), false);
         for axis in 0..3 {
             let lengths: &[f64] = if axis == 0 { &[0.001, 0.01, 0.1, 1.0] } else { &[1.0] };
             for share in lengths {
@@ -154,7 +160,7 @@ impl Guide<'_, '_> {
                 if !self.walk(place.at, to).await? {
                     return Ok(());
                 }
-                // An arm may begin late.
+                // An arm may start late, so a short motion is observed for longer.
                 let held = if *share < 1.0 { self.session.config.settle } else { self.held() };
                 let reported = match (from, self.rest(to, held, leash).await?) {
                     (Some(from), Some(rest)) => Some(self.millimetres(rest.at, from)),
@@ -167,25 +173,26 @@ impl Guide<'_, '_> {
                         TooFar::No => return Ok(()),
                         TooFar::Yes(factor) => {
                             let unit = self.unit_for(factor);
-                            let seen = format!("sent {name}, the arm went {factor} times as far{unit}");
+                            let seen = format!("commanded {name}, the arm went {factor} times as far{unit}");
                             let finding = Finding::wrong(Check::Unit, seen, advice::UNIT_OF_COMMANDS);
                             return self.give_up(finding).await;
                         }
                         TooFar::Unknown => {
-                            self.left_alone(Check::Directions);
+                            self.operator_left(Check::Directions);
                             return Ok(());
                         }
                     }
                 }
                 let by_report = reported.map(|moved| judge(sent, moved));
                 let asked = match by_report {
-                    // Whatever the person sees, it is not what the controller reports.
+                    // The controller reports a wrong motion; the operator's observation cannot make
+                    // the report right.
                     Some(went) if went != Went::Along(Direction::up(axis)) => None,
                     _ => self.asked_direction(&name, reported.is_some()).await,
                 };
                 let went = match (by_report, asked) {
                     (None, None) => {
-                        self.left_alone(Check::Directions);
+                        self.operator_left(Check::Directions);
                         return Ok(());
                     }
                     (_, Some(Answered { direction: None, .. })) => Went::Nowhere,
@@ -197,7 +204,7 @@ impl Guide<'_, '_> {
                     }
                     (Some(went), None) => went,
                 };
-                seen_by_person |= asked.is_some();
+                seen_by_operator |= asked.is_some();
                 let moved = reported.filter(|_| asked.is_none());
                 if !self.judge_way(axis, &name, went, moved).await? {
                     return Ok(());
@@ -211,10 +218,10 @@ impl Guide<'_, '_> {
             }
         }
         let Ok(ways) = <[Direction; 3]>::try_from(ways) else { return Ok(()) };
-        if seen_by_person && let Some((rpy, scale)) = retarget(ways) {
+        if seen_by_operator && let Some((rpy, scale)) = retarget(ways) {
             let number = |value: f64| protocol::number(value, PositionUnit::Centimetres);
             let list = |values: [f64; 3]| values.map(number).join(", ");
-            self.session.say(&format!(
+            self.session.print(&format!(
                 "      set:      retarget.rotation_rpy: [{}], retarget.scale: [{}]",
                 list(rpy),
                 list(scale)
@@ -223,7 +230,8 @@ impl Guide<'_, '_> {
         Ok(())
     }
 
-    /// Finds what a way along an axis became. `false`: the arm must not be sent farther.
+    /// Records a finding about the motion along an axis. Returns false if the arm must not be sent
+    /// farther.
     async fn judge_way(
         &mut self,
         axis: usize,
@@ -232,32 +240,34 @@ impl Guide<'_, '_> {
         moved: Option<[f64; 3]>,
     ) -> Result<bool, Disconnected> {
         let by_report = moved.is_some();
-        let told = moved.map_or_else(String::new, |moved| {
+        let report = moved.map_or_else(String::new, |moved| {
             format!(" (\"position\" moved by {} mm)", moved.map(|way| format!("{way:.1}")).join(", "))
         });
         match went {
             Went::Along(way) if way == Direction::up(axis) => {
-                self.session
-                    .find(Finding::ok(Check::Directions, format!("sent {name}, the arm did the same")));
+                self.session.find(Finding::ok(
+                    Check::Directions,
+                    format!("commanded {name}, the arm moved the same"),
+                ));
             }
             Went::Along(way) => {
                 let kind = if way.axis == axis { "mirrored" } else { "swapped" };
-                let seen = format!("sent {name}, the arm went along {way}{told}: {kind}");
+                let seen = format!("commanded {name}, the arm went along {way}{report}: {kind}");
                 let advice = if by_report { advice::AXES_OF_REPORTS } else { advice::AXES };
                 self.session.find(Finding::wrong(directions_of(axis), seen, advice));
             }
             Went::Nowhere => {
-                let seen = format!("sent {name}, the arm did not move{told}");
+                let seen = format!("commanded {name}, the arm did not move{report}");
                 self.session.find(Finding::wrong(directions_of(axis), seen, advice::NO_MOTION));
             }
             Went::Scaled(factor) => {
                 let unit = self.unit_for(factor);
-                let seen = format!("sent {name}, the arm went {factor} times as far{told}{unit}");
+                let seen = format!("commanded {name}, the arm went {factor} times as far{report}{unit}");
                 self.give_up(Finding::wrong(Check::Unit, seen, advice::UNIT_OF_COMMANDS)).await?;
                 return Ok(false);
             }
             Went::Astray => {
-                let seen = format!("sent {name}, the arm went another way{told}");
+                let seen = format!("commanded {name}, the arm went another way{report}");
                 self.give_up(Finding::wrong(directions_of(axis), seen, advice::ASTRAY)).await?;
                 return Ok(false);
             }
@@ -265,13 +275,14 @@ impl Guide<'_, '_> {
         Ok(true)
     }
 
-    /// Whether the arm stands still when all is acknowledged, or has a queue to work off.
+    /// Checks whether the arm rests after all commands are acknowledged, or still works through a
+    /// queue.
     pub async fn queue(&mut self) -> Result<(), Disconnected> {
         let Some(place) = self.writer.place() else { return Ok(()) };
-        // An arm that passes where it was sent is not at rest there.
+        // An arm that passes its target is not at rest there, so the position must settle.
         let (reports, settle) = (self.reports(), self.session.config.settle);
-        if !reports && !self.person.is_asked() {
-            let seen = "the controller does not say where the arm is, and with --yes nobody is asked";
+        if !reports && !self.operator.is_asked() {
+            let seen = "the controller does not report a position, and with --yes the operator is not asked";
             self.session.find(Finding::note(Check::Queue, format!("not checked: {seen}")));
             return Ok(());
         }
@@ -280,17 +291,18 @@ impl Guide<'_, '_> {
         if !self.walk(place.at, away).await? {
             return Ok(());
         }
-        // How long it goes on after one.
+        // How long the arm moves after a single motion.
         let one = self.rest(away, settle, LEASH).await?.map_or(Duration::ZERO, |rest| rest.moved_for);
         if !self.walk(away, place.at).await? {
             return Ok(());
         }
         self.rest(place.at, settle, LEASH).await?;
         if !reports {
-            let question =
-                format!("Watch the arm: it is sent back and forth {BURST} times, at once. Ready? Enter");
+            let question = format!(
+                "Watch the arm: it is sent back and forth {BURST} times, without pause. Ready? Press Enter"
+            );
             if self.optional_question(&question).await.is_none() {
-                self.left_alone(Check::Queue);
+                self.operator_left(Check::Queue);
                 return Ok(());
             }
         }
@@ -301,32 +313,32 @@ impl Guide<'_, '_> {
                 return Ok(());
             }
         }
-        let seen = format!("{BURST} short ways were acknowledged within {}", time_of(began.elapsed()));
+        let seen = format!("{BURST} short motions were acknowledged within {}", time_of(began.elapsed()));
         if reports {
             let Some(rest) = self.rest(place.at, settle, LEASH).await? else { return Ok(()) };
             let (after, single) = (time_of(rest.moved_for), time_of(one));
-            let seen = format!("{seen}; then the arm moved for {after} (after a single one for {single})");
+            let seen = format!("{seen}; then the arm moved for {after} (after a single motion for {single})");
             self.session.find(match rest.moved_for > 3 * one + AWHILE {
                 true => Finding::wrong(Check::Queue, seen, advice::QUEUE),
                 false => Finding::ok(Check::Queue, seen),
             });
             return Ok(());
         }
-        let question = format!("{seen}. Did the arm go on moving for a second or more? yes or no");
+        let question = format!("{seen}. Did the arm go on moving for a second or more? Type yes or no");
         match self.choice(&question, yes_or_no).await {
             Some(true) => {
                 let seen = format!("{seen}, and the arm went on moving");
                 self.session.find(Finding::wrong(Check::Queue, seen, advice::QUEUE));
             }
             Some(false) => {
-                self.session.find(Finding::ok(Check::Queue, format!("{seen}, and the arm stood still then")));
+                self.session.find(Finding::ok(Check::Queue, format!("{seen}, and the arm then stood still")));
             }
-            None => self.left_alone(Check::Queue),
+            None => self.operator_left(Check::Queue),
         }
         Ok(())
     }
 
-    /// Takes the arm to the place that was asked for, by small steps.
+    /// Moves the arm to the requested position in small steps.
     pub async fn travel(&mut self, allowed: &Allowed) -> Result<(), Disconnected> {
         let (Some(place), Some(at)) = (self.writer.place(), allowed.at()) else { return Ok(()) };
         if self.walk(place.at, at).await? && self.writer.place().is_some() {
@@ -336,20 +348,22 @@ impl Guide<'_, '_> {
         Ok(())
     }
 
-    /// Finds out, after a connection was lost, whether the arm is where it was. If it is not, it gets no further command.
+    /// Checks that the arm is still at its position after the connection was lost. If not, sends it
+    /// no further command.
     pub async fn is_still_there(&mut self) -> Result<(), Disconnected> {
         let Some(place) = self.writer.place().filter(|_| self.reports()) else { return Ok(()) };
         let Some(rest) = self.rest(place.at, self.held(), LEASH).await? else { return Ok(()) };
         if length(self.millimetres(rest.at, place.at)) > MOVED_BY_ITSELF {
             let (from, to) = (self.shown(place.at), self.shown(rest.at));
-            let seen = format!("the arm was at {from} before the connection was lost, and is at {to} now");
+            let seen = format!("the arm was at {from} before the connection was lost, and is now at {to}");
             self.session.find(Finding::wrong(Check::Place, seen, advice::MOVED_BY_ITSELF));
             self.writer.forbid();
         }
         Ok(())
     }
 
-    /// Asks the controller where the arm is. `None`: it does not say.
+    /// Asks the controller for the position of the arm. Returns `None` if the controller does not
+    /// report it.
     async fn reported_place(&mut self, allowed: &Allowed) -> Result<Option<[f64; 3]>, Unmoved> {
         if !self.session.is_connected() && !self.session.connect_again().await {
             return Err(Unmoved::Gone(Disconnected::Closed));
@@ -362,11 +376,11 @@ impl Guide<'_, '_> {
             let known = self.session.arm.positions;
             let check = if self.session.config.heartbeat { Check::Heartbeat } else { Check::BadLine };
             let line = self.writer.heartbeat();
-            match self.session.ask(check, &[line], Pace::AtOnce, advice::NO_REPLY).await {
+            match self.session.ask(check, &[line], Pace::OnePiece, advice::NO_REPLY).await {
                 Ok(_) => {}
                 Err(Disconnected::Silent) => return Err(Disconnected::Silent.into()),
                 Err(_) if self.session.report.is_wrong(Check::StaysConnected) => {
-                    return Err(Unmoved::Found("it closes the connection"));
+                    return Err(Unmoved::Found("the controller closes the connection"));
                 }
                 Err(gone) => {
                     self.session.arm.cannot_be_asked = true;
@@ -385,20 +399,20 @@ impl Guide<'_, '_> {
                 return self.believed(at, allowed).map(Some);
             }
             if Instant::now() > deadline {
-                let seen = "the arm moves, and nobody here has sent it anywhere";
+                let seen = "the arm moves, although arm_check has sent no command";
                 self.session.find(Finding::wrong(Check::Place, seen, advice::MOVES_ALREADY));
-                return Err(Unmoved::Found("the arm moves already"));
+                return Err(Unmoved::Found("the arm already moves"));
             }
             sleep(STEP_PERIOD).await;
         }
     }
 
-    /// Judges a reported place.
+    /// Checks whether a reported position is plausible.
     fn believed(&mut self, at: [f64; 3], allowed: &Allowed) -> Result<[f64; 3], Unmoved> {
         let unit = self.session.config.unit;
         let wrong = |this: &mut Self, check, seen: String, advice| {
             this.session.find(Finding::wrong(check, seen, advice));
-            Err(Unmoved::Found("the place that is reported cannot be right"))
+            Err(Unmoved::Found("the reported position cannot be right"))
         };
         if at == [0.0; 3] {
             let seen = "\"position\" is exactly 0, 0, 0, the origin of the arm's base frame".to_owned();
@@ -406,28 +420,27 @@ impl Guide<'_, '_> {
         }
         if let Some(other) = allowed.at().and_then(|asked| other_unit(at, asked)) {
             let seen =
-                format!("\"position\" is {at:?}, which looks like {other} where commands are in {unit}");
+                format!("\"position\" is {at:?}, which looks like {other}, while commands are in {unit}");
             return wrong(self, Check::Unit, seen, advice::UNIT);
         }
         let far = length(self.in_millimetres(at));
         if check_place(at, unit).is_err() || !(NEAREST..=FARTHEST).contains(&far) && allowed.at().is_none() {
-            let seen = format!(
-                "\"position\" is {at:?}, which is {far:.1} mm from the base where the unit is {unit}"
-            );
+            let seen =
+                format!("\"position\" is {at:?}, which is {far:.1} mm from the base if the unit is {unit}");
             return wrong(self, Check::Unit, seen, advice::UNIT);
         }
-        let seen = format!("the controller says that the arm stands at {}", self.shown(at));
+        let seen = format!("the controller reports that the arm is at {}", self.shown(at));
         self.session.find(Finding::ok(Check::Place, seen));
         Ok(at)
     }
 
-    /// Asks the person where the arm is.
+    /// Asks the operator for the position of the arm.
     async fn asked_place(&mut self, allowed: &Allowed) -> Result<[f64; 3], CheckError> {
         let unit = self.session.config.unit;
         let default = allowed.at().map_or_else(String::new, |at| format!(" (Enter: {})", self.shown(at)));
         let question = format!(
-            "The controller does not say where the arm is. Where does its tool stand now, in {unit} and in the arm's base \
-             frame? X Y Z{default}"
+            "The controller does not report where the arm is. What is the present position of its tool, \
+             in {unit} and in the arm's base frame? Type X Y Z{default}"
         );
         for _ in 0..TRIES {
             let answer = self.question(&question).await?;
@@ -437,45 +450,49 @@ impl Guide<'_, '_> {
                 (Some(Ok(place)), _) => place,
                 (_, Some(at)) if answer.is_empty() => at,
                 _ => {
-                    self.session.say("Three numbers are expected, such as 200 0 200");
+                    self.session.print("Enter three numbers, such as 200 0 200");
                     continue;
                 }
             };
             match check_place(place, unit) {
                 Ok(place) => return Ok(place),
-                Err(error) => self.session.say(&error.to_string()),
+                Err(error) => self.session.print(&error.to_string()),
             }
         }
         Err(CheckError::Unclear { question })
     }
 
-    /// Asks the person what the gripper is.
+    /// Asks the operator for the state of the gripper.
     async fn asked_gripper(&mut self) -> Result<Gripper, CheckError> {
-        let question =
-            "Every command says what the gripper is to be. Is it open or closed now? open or closed";
+        let question = "Every command includes a state of the gripper. Is the gripper open or closed now? \
+                        Type open or closed";
         for _ in 0..TRIES {
             let answer = self.question(question).await?.to_lowercase();
             let known = [Gripper::Open, Gripper::Closed].into_iter().find(|known| known.as_str() == answer);
             match known {
                 Some(gripper) => return Ok(gripper),
-                None => self.session.say("open or closed is expected"),
+                None => self.session.print("Enter open or closed"),
             }
         }
         Err(CheckError::Unclear { question: question.to_owned() })
     }
 
-    /// Tells what will move, where to, how fast, and what the gripper does.
+    /// Prints what will move, where to, how fast, and what the gripper does.
     fn announce(&mut self, allowed: &Allowed, place: Place, is_reported: bool, gripper: Option<Gripper>) {
         let (stands, radius) = (self.shown(place.at), allowed.radius());
         let speed = STEP / STEP_PERIOD.as_secs_f64();
         let mut lines = vec!["THE ARM WILL MOVE:".to_owned()];
         lines.push(match is_reported {
-            true => format!("  from     {stands}, where the controller says that it stands"),
-            false => format!("  from     {stands}, where it stands by your word. IF IT STANDS ELSEWHERE, IT GOES THERE FIRST, at"),
+            true => format!("  from     {stands}, the position that the controller reports"),
+            false => format!(
+                "  from     {stands}, the position that you gave. IF THE ARM IS ELSEWHERE, IT FIRST GOES TO \
+                 THIS POSITION, at"
+            ),
         });
         if !is_reported {
             lines.push(
-                "           the controller's own speed; so it does if the controller reads another unit"
+                "           the controller's own speed. The same happens if the controller reads another \
+                 unit"
                     .to_owned(),
             );
         }
@@ -483,33 +500,36 @@ impl Guide<'_, '_> {
         let way = allowed.at().map(|at| (at, self.distance(at, place.at)));
         if let Some((at, way)) = way.filter(|(_, way)| *way > 0.0) {
             lines.push(format!(
-                "           then to {}, {way:.0} mm away, and back and forth there",
+                "           then to {}, {way:.0} mm away, and back and forth around it",
                 self.shown(at)
             ));
         } else {
             lines.push(format!("           then back and forth within {LONGEST_STEP} mm",));
         }
-        lines.push(format!("  by       steps of {LONGEST_STEP} mm at most; long ways at {speed:.0} mm/s"));
+        lines.push(format!(
+            "  by       steps of {LONGEST_STEP} mm at most; long distances at {speed:.0} mm/s"
+        ));
         let now = place.gripper.as_str();
         lines.push(match (allowed.gripper(), gripper) {
             (Some(asked), Some(is)) if asked != is => {
-                format!("  gripper  IT MOVES: it is {}, and is told to be {now} (--gripper)", is.as_str())
+                format!("  gripper  IT MOVES: it is {}, and is commanded {now} (--gripper)", is.as_str())
             }
             (Some(_), None) => {
-                format!("  gripper  told to be {now} (--gripper): IT MOVES if it is not so now")
+                format!("  gripper  is commanded {now} (--gripper): IT MOVES unless it is {now} already")
             }
             _ => format!("  gripper  stays {now}"),
         });
         lines.push(
-            "Keep the emergency stop within reach. Ctrl-C ends the check, and the arm with its last step."
+            "Keep the emergency stop within reach. Ctrl-C ends the check; the arm stops after its last step."
                 .to_owned(),
         );
         for line in lines {
-            self.session.say(&line);
+            self.session.print(&line);
         }
     }
 
-    /// Whether a short first way became a long one, by the report or by what the person sees.
+    /// Returns whether a short first motion was much too long, from the report or from what the
+    /// operator sees.
     async fn too_far(&mut self, sent: f64, reported: Option<[f64; 3]>, share: f64) -> TooFar {
         if let Some(moved) = reported.map(length) {
             return match moved > (3.0 * sent).max(VISIBLE) {
@@ -517,8 +537,10 @@ impl Guide<'_, '_> {
                 false => TooFar::No,
             };
         }
-        let question =
-            format!("The arm was sent by {} mm, too little to see. Did it move? yes or no", rounded(sent));
+        let question = format!(
+            "The arm got a command to move by {} mm, too little to see. Did it move? Type yes or no",
+            rounded(sent)
+        );
         match self.choice(&question, yes_or_no).await {
             Some(true) => TooFar::Yes((1.0 / share).round()),
             Some(false) => TooFar::No,
@@ -526,19 +548,21 @@ impl Guide<'_, '_> {
         }
     }
 
-    /// Asks the person which way the arm went. With a report of the same an empty answer is none.
+    /// Asks the operator which way the arm went. If the report agrees with the command, an empty
+    /// answer means "not observed".
     async fn asked_direction(&mut self, sent: &str, is_reported: bool) -> Option<Answered> {
-        if !self.person.is_asked() {
+        if !self.operator.is_asked() {
             return None;
         }
         let question = match is_reported {
             true => format!(
-                "The controller reports that the arm went {sent}. Did you see the same? yes, or which way it went: +x, -x, \
-                 +y, -y, +z, -z and how many mm, 0 if it did not move (Enter: not looked)"
+                "The controller reports that the arm went {sent}. Did you see the same? Type yes, or the \
+                 direction that you saw (+x, -x, +y, -y, +z or -z) and how many mm, or 0 if it did not move \
+                 (Enter: not observed)"
             ),
             false => format!(
-                "The arm was sent {sent}. Did it go there? yes, or which way it went: +x, -x, +y, -y, +z, -z and how many \
-                 mm, 0 if it did not move"
+                "The command was {sent}. Did the arm go there? Type yes, or the direction that you saw \
+                 (+x, -x, +y, -y, +z or -z) and how many mm, or 0 if it did not move"
             ),
         };
         let up = AXES.iter().position(|axis| sent.ends_with(axis)).unwrap_or_default();
@@ -552,21 +576,23 @@ impl Guide<'_, '_> {
         answer.await.flatten()
     }
 
-    /// Asks, and keeps the connection alive while the person thinks. `None`: there are no more answers.
+    /// Asks a question, and keeps the connection alive until the operator answers. Returns `None`
+    /// if there are no more answers.
     async fn optional_question(&mut self, question: &str) -> Option<String> {
-        self.session.say(&format!("? {question}"));
+        self.session.print(&format!("? {question}"));
         loop {
             if !(self.session.config.heartbeat && self.session.is_connected()) {
-                return self.person.answer().await;
+                return self.operator.answer().await;
             }
-            match timeout(KEEP_ALIVE, self.person.answer()).await {
+            match timeout(KEEP_ALIVE, self.operator.answer()).await {
                 Ok(answer) => return answer,
                 Err(_) => {
                     let line = self.writer.heartbeat();
                     self.session.muted = true;
-                    // What is wrong with it is a finding, and the next command finds that the connection has ended.
+                    // An invalid reply becomes a finding. If the connection has ended, the next
+                    // command finds it.
                     let _ =
-                        self.session.ask(Check::Heartbeat, &[line], Pace::AtOnce, advice::HEARTBEAT).await;
+                        self.session.ask(Check::Heartbeat, &[line], Pace::OnePiece, advice::HEARTBEAT).await;
                     self.session.muted = false;
                 }
             }
@@ -578,9 +604,9 @@ impl Guide<'_, '_> {
         answer.ok_or_else(|| CheckError::Unanswered { question: question.to_owned() })
     }
 
-    /// Asks until the answer is understood, three times at most.
+    /// Asks until the answer is valid, at most three times.
     async fn choice<T>(&mut self, question: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
-        if !self.person.is_asked() {
+        if !self.operator.is_asked() {
             return None;
         }
         for _ in 0..TRIES {
@@ -588,12 +614,13 @@ impl Guide<'_, '_> {
             if let Some(read) = read(&answer.to_lowercase()) {
                 return Some(read);
             }
-            self.session.say(&format!("{answer:?} is not understood"));
+            self.session.print(&format!("{answer:?} is not a valid answer"));
         }
         None
     }
 
-    /// Sends the arm along a straight way by small steps. `false`: it was refused, or does not follow.
+    /// Sends the arm along a straight line in small steps. Returns false if a step was refused or
+    /// the arm does not follow.
     async fn walk(&mut self, from: [f64; 3], to: [f64; 3]) -> Result<bool, Disconnected> {
         let steps = (self.distance(from, to) / STEP).ceil();
         let mut nth = 0.0;
@@ -604,7 +631,7 @@ impl Guide<'_, '_> {
                 return Ok(false);
             }
             sleep(STEP_PERIOD).await;
-            // A slow arm is waited for.
+            // Wait for a slow arm.
             if self.session.arm.position.is_some_and(|at| self.distance(at, point) > LEASH) {
                 self.rest(point, self.held(), FARTHEST_BEHIND).await?;
             }
@@ -612,35 +639,36 @@ impl Guide<'_, '_> {
         Ok(true)
     }
 
-    /// Sends one command. `false`: it was refused, or the arm does not follow.
+    /// Sends one command. Returns false if it was refused or the arm does not follow.
     async fn step(&mut self, to: [f64; 3]) -> Result<bool, Disconnected> {
         let Some(line) = self.writer.command_to(to) else { return Ok(false) };
         let (known, before) = (self.session.arm.positions, self.session.arm.position);
-        let replies = self.session.ask(Check::Command, &[line], Pace::AtOnce, advice::NO_REPLY).await?;
-        if let Some(reply) = replies.iter().find(|reply| reply.says_ok == Some(false)) {
-            let seen = format!("a line that is good was refused: {:?}", reply.message);
+        let replies = self.session.ask(Check::Command, &[line], Pace::OnePiece, advice::NO_REPLY).await?;
+        if let Some(reply) = replies.iter().find(|reply| reply.is_ok == Some(false)) {
+            let seen = format!("a valid line was refused: {:?}", reply.message);
             self.session.find(Finding::wrong(Check::Command, seen, advice::REFUSED));
             return Ok(false);
         }
         let fresh = self.session.arm.position.filter(|_| self.session.arm.positions > known);
         if let (Some(before), Some(at)) = (before, fresh) {
-            // Such a leap in such a time is no motion.
-            let leapt = self.distance(before, at) >= VISIBLE && self.session.stats.last < INSTANT;
-            if leapt && self.distance(at, to) < EXACTLY {
+            // No arm moves this far in this time, so the report repeats the command.
+            let jumped = self.distance(before, at) >= VISIBLE && self.session.stats.last < INSTANT;
+            if jumped && self.distance(at, to) < EXACTLY {
                 self.session.find(Finding::note(Check::Measured, ECHOES));
             }
         }
         let behind = fresh.map_or(0.0, |at| self.distance(at, to));
         if behind > FARTHEST_BEHIND {
-            let seen = format!("the arm is {behind:.0} mm from where it was sent by small steps");
+            let seen = format!("the arm is {behind:.0} mm from its command, although the steps are small");
             self.give_up(Finding::wrong(Check::Place, seen, advice::LAGS)).await?;
             return Ok(false);
         }
         Ok(true)
     }
 
-    /// Waits until the arm rests, by what the controller reports: for `held` where it was sent, for longer elsewhere. An arm
-    /// that is more than `leash` millimetres from where it was sent is not waited for. `None`: it does not report.
+    /// Waits until the arm rests, according to the reports: for `held` at its target, for longer
+    /// elsewhere. If the arm is more than `leash` millimetres from its target, the wait ends.
+    /// Returns `None` if the controller does not report a position.
     async fn rest(
         &mut self,
         target: [f64; 3],
@@ -655,7 +683,8 @@ impl Guide<'_, '_> {
         self.session.muted = false;
         if let Ok(Some(rest)) = &rest {
             let (at, after) = (self.shown(rest.at), time_of(rest.moved_for));
-            self.session.say(&format!("  … asked {} times: it rests at {at} after {after}", rest.asked));
+            self.session
+                .print(&format!("  … asked {} times: the arm rests at {at} after {after}", rest.asked));
         }
         rest
     }
@@ -668,7 +697,8 @@ impl Guide<'_, '_> {
     ) -> Result<Option<Rest>, Disconnected> {
         let (began, settle) = (Instant::now(), self.session.config.settle);
         let (mut asked, mut seen, mut since) = (0, None, began);
-        // Late answers make no motion longer: it counts up to the last one that saw the arm elsewhere.
+        // Late replies must not make the motion longer: it ends at the last reply that saw the arm
+        // elsewhere.
         let (mut moved_until, mut answered) = (began, began);
         loop {
             let known = self.session.arm.positions;
@@ -677,11 +707,11 @@ impl Guide<'_, '_> {
                 false => Some(self.writer.heartbeat()),
             };
             let Some(line) = line else { return Ok(None) };
-            self.session.ask(Check::Command, &[line], Pace::AtOnce, advice::NO_REPLY).await?;
+            self.session.ask(Check::Command, &[line], Pace::OnePiece, advice::NO_REPLY).await?;
             asked += 1;
             let now = Instant::now();
             let Some(at) = self.session.arm.position.filter(|_| self.session.arm.positions > known) else {
-                // A heartbeat may be answered without it, and a command with it.
+                // The reply to a heartbeat may lack a position that the reply to a command has.
                 self.session.arm.cannot_be_asked |= asked > 1;
                 if now > began + 2 * settle {
                     return Ok(None);
@@ -702,28 +732,28 @@ impl Guide<'_, '_> {
         }
     }
 
-    /// Takes what is wrong, asks the controller to stop, and allows no more motion.
+    /// Records a wrong finding, asks the controller to stop, and allows no more motion.
     async fn give_up(&mut self, finding: Finding) -> Result<(), Disconnected> {
         self.writer.forbid();
-        // A controller that knows no stops answers with an error.
+        // A controller that does not know stops replies with an error.
         let line = self.writer.stop();
-        let outcome = self.session.ask(Check::Stop, &[line], Pace::AtOnce, advice::NO_REPLY).await;
+        let outcome = self.session.ask(Check::Stop, &[line], Pace::OnePiece, advice::NO_REPLY).await;
         self.session.find(finding);
         outcome.map(|_| ())
     }
 
-    /// Allows no more motion, because the person who should see it does not answer any more.
-    fn left_alone(&mut self, check: Check) {
-        self.session.find(Finding::note(check, "not checked: nobody says what the arm did"));
+    /// Allows no more motion, because the operator who must watch it no longer answers.
+    fn operator_left(&mut self, check: Check) {
+        self.session.find(Finding::note(check, "not checked: the operator did not report what the arm did"));
         self.writer.forbid();
     }
 
-    /// For how long an arm has to be still where it was sent.
+    /// Returns how long an arm must be still at its target.
     fn held(&self) -> Duration {
         self.session.config.settle / 5
     }
 
-    /// Whether the controller says where the arm is.
+    /// Returns whether the controller reports the position of the arm.
     fn reports(&self) -> bool {
         self.session.arm.positions > 0
     }
@@ -732,7 +762,7 @@ impl Guide<'_, '_> {
         at.map(|value| value / self.session.config.unit.per_metre() * 1000.0)
     }
 
-    /// From one place to another, in millimetres.
+    /// Returns the vector between two positions, in millimetres.
     fn millimetres(&self, to: [f64; 3], from: [f64; 3]) -> [f64; 3] {
         self.in_millimetres([0, 1, 2].map(|axis| to[axis] - from[axis]))
     }
@@ -747,7 +777,8 @@ impl Guide<'_, '_> {
         format!("x={x} y={y} z={z} {unit}")
     }
 
-    /// The unit that the controller seems to read, if the wire can have it.
+    /// Returns a hint with the unit that the controller seems to read, if the wire supports that
+    /// unit.
     fn unit_for(&self, factor: f64) -> String {
         let wanted = self.session.config.unit.per_metre() / factor;
         let units = [PositionUnit::Millimetres, PositionUnit::Centimetres, PositionUnit::Metres];
@@ -759,19 +790,19 @@ impl Guide<'_, '_> {
 /// An arm at rest.
 #[derive(Debug)]
 struct Rest {
-    /// In the wire's unit.
+    /// The position, in the wire's unit.
     at: [f64; 3],
-    /// For how long it was seen to move before.
+    /// How long the arm was seen to move before.
     moved_for: Duration,
     asked: u32,
 }
 
-/// What a person says of a motion.
+/// The operator's answer about a motion.
 #[derive(Debug, Clone, Copy)]
 struct Answered {
-    /// `None`: it did not move.
+    /// The direction; `None` if the arm did not move.
     direction: Option<Direction>,
-    /// In millimetres; `None`: as far as it was sent.
+    /// The distance in millimetres; `None` for the commanded distance.
     far: Option<f64>,
 }
 
@@ -781,7 +812,7 @@ enum TooFar {
     Unknown,
 }
 
-/// Whole micrometres.
+/// Rounds to whole micrometres.
 fn rounded(millimetres: f64) -> f64 {
     (millimetres * 1000.0).round() / 1000.0
 }
@@ -802,7 +833,7 @@ fn yes_or_no(answer: &str) -> Option<bool> {
     }
 }
 
-/// Reads `+x`, `-y 20` or `0`.
+/// Parses `+x`, `-y 20` or `0`.
 fn direction(answer: &str) -> Option<Answered> {
     let mut words = answer.split_whitespace();
     let (way, far) = (words.next()?, words.next());
@@ -818,12 +849,13 @@ fn direction(answer: &str) -> Option<Answered> {
     Some(Answered { direction: Some(Direction { axis, backwards: sign == '-' }), far })
 }
 
-/// The check of the way along an axis, so that each axis is told of.
+/// Returns the check of one axis, so that each axis has its own finding.
 fn directions_of(axis: usize) -> Check {
     [Check::DirectionX, Check::DirectionY, Check::DirectionZ][axis]
 }
 
-/// The unit in which a position would be where the arm is, if not in that of the wire.
+/// Finds another unit in which `position` would be near `place`. Returns `None` if there is no such
+/// unit, or if the position is already near.
 pub(super) fn other_unit(position: [f64; 3], place: [f64; 3]) -> Option<&'static str> {
     let off = |factor: f64| {
         let difference = [0, 1, 2].map(|axis| position[axis] * factor - place[axis]);
@@ -832,57 +864,61 @@ pub(super) fn other_unit(position: [f64; 3], place: [f64; 3]) -> Option<&'static
     let factors = [
         (1000.0, "a unit 1000 times as large"),
         (100.0, "a unit 100 times as large"),
-        (10.0, "a unit ten times as large"),
-        (0.1, "a unit a tenth of it"),
-        (0.01, "a unit a hundredth of it"),
-        (0.001, "a unit a thousandth of it"),
+        (10.0, "a unit 10 times as large"),
+        (0.1, "a unit 10 times as small"),
+        (0.01, "a unit 100 times as small"),
+        (0.001, "a unit 1000 times as small"),
     ];
     factors.into_iter().find(|(factor, _)| off(*factor) < 0.05 && off(1.0) > 0.5).map(|(_, unit)| unit)
 }
 
-/// How far one step of a way leads, in millimetres, and how long it takes.
+/// The length of one step in millimetres, and the time between steps.
 const STEP: f64 = LONGEST_STEP / 2.0;
 const STEP_PERIOD: Duration = Duration::from_millis(50);
 
-/// How many ways a queue is looked for with.
+/// The number of motions that are sent to detect a queue.
 const BURST: u32 = 20;
 
-/// For how much longer than after three single ways an arm may move on after many.
+/// An arm may move this much longer after many motions than three times a single motion.
 const AWHILE: Duration = Duration::from_millis(200);
 
-/// The longest that an arm is waited for.
+/// The longest wait for an arm to rest.
 const LONGEST_MOTION: Duration = Duration::from_secs(60);
 
-/// Places that are nearer than this are the same, in millimetres: what an arm sags, and what its sensors tell.
+/// Positions nearer than this count as the same, in millimetres. It allows for sag and sensor
+/// noise.
 const NEAR: f64 = 2.0;
 const STEADY: f64 = 0.5;
 
-/// A motion that can be seen, in millimetres.
+/// The shortest visible motion, in millimetres.
 const VISIBLE: f64 = 1.0;
 
-/// How far off its way an arm is let, in millimetres.
+/// The largest distance of an arm from its path, in millimetres.
 const LEASH: f64 = 10.0;
 
-/// How far an arm may be behind its command, in millimetres.
+/// The largest distance of an arm behind its command, in millimetres.
 const FARTHEST_BEHIND: f64 = 50.0;
 
-/// How far an arm may be from its last command when a connection was lost, in millimetres.
+/// The largest distance of an arm from its last command after a lost connection, in millimetres.
 const MOVED_BY_ITSELF: f64 = 10.0;
 
-/// Where the tool of an arm can be, in millimetres from its base. Outside it is another unit.
+/// Range of plausible distances of the tool from the base, in millimetres. Outside, the unit must
+/// be different.
 const NEAREST: f64 = 50.0;
 const FARTHEST: f64 = 5000.0;
 
-/// A time in which no arm moves by a visible way, and how near a position is that is no measurement.
+/// A time too short for any visible motion, and a difference from the command (in mm) too small for
+/// a measured position.
 const INSTANT: Duration = Duration::from_millis(4);
 const EXACTLY: f64 = 0.001;
 
-const ECHOES: &str = "\"position\" is the command at once, which no arm can follow so fast: if it is not measured, the bridge cannot \
-                      know where an arm is that was moved by hand or switched off; leave it out then";
+const ECHOES: &str = "\"position\" equals the command within 4 ms, but no arm moves that fast. If \"position\" \
+                      is not measured, the bridge cannot know where an arm is that was moved by hand or \
+                      switched off; then leave it out";
 
-/// How many times it is asked until an answer is understood, and until the arm is where it was.
+/// The largest number of attempts to get a valid answer, and to agree while the arm stays still.
 const TRIES: u32 = 3;
 const AGREEMENTS: u32 = 3;
 
-/// How often a heartbeat goes out while a person thinks.
+/// The time between heartbeats while the operator thinks.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);

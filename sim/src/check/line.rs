@@ -1,40 +1,41 @@
-//! The lines that are sent: those of the bridge, and two that are wrong on purpose and lead nowhere new.
+//! The lines that are sent: the lines of the bridge, and two invalid lines that do not move the
+//! arm.
 
 use crate::protocol;
 use aether_bridge::arm::Gripper;
 use aether_bridge::wire::PositionUnit;
 
-/// A line and what is known of it.
+/// A line to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
-    /// Without its newline.
+    /// The text without the newline.
     pub text: String,
-    /// Its `seq`, if it has one.
+    /// The `seq` of the line, if it has one.
     pub seq: Option<u64>,
 }
 
 impl Line {
-    /// With its newline.
+    /// Returns the bytes with the newline.
     pub fn bytes(&self) -> Vec<u8> {
         format!("{}\n", self.text).into_bytes()
     }
 }
 
-/// Where the arm is checked, and what its gripper is told to be.
+/// The position where the arm is checked, and the state of the gripper in commands.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Place {
-    /// In the wire's unit.
+    /// The position, in the wire's unit.
     pub at: [f64; 3],
     pub gripper: Gripper,
 }
 
-/// Writes lines, and counts them where they are to be counted.
+/// Writes lines, and numbers them if they need a `seq`.
 #[derive(Debug)]
 pub(super) struct Writer {
     unit: PositionUnit,
-    /// Where the arm may move. `None`: not at all.
+    /// The position around which the arm may move. `None`: no motion is allowed.
     place: Option<Place>,
-    /// How far from the place the next points are.
+    /// The distance of the next points from that position, in the wire's unit.
     off: f64,
     counted: bool,
     written: u64,
@@ -42,28 +43,29 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// A writer of lines that move nothing.
+    /// Creates a writer that allows no motion.
     pub fn new(unit: PositionUnit, counted: bool) -> Self {
         Self { unit, place: None, off: 0.0, counted, written: 0, commands: 0 }
     }
 
-    /// Allows motion around a place, not farther than `radius` millimetres. The next command leads to the place itself.
+    /// Allows motion around a position, within `radius` millimetres. The next command goes to the
+    /// position itself.
     pub fn allow(&mut self, place: Place, radius: f64) {
         (self.place, self.commands) = (Some(place), 0);
         self.off = (radius / 2.0).min(LONGEST_STEP / 2.0) / 1000.0 * self.unit.per_metre();
     }
 
-    /// Allows no more motion.
+    /// Forbids further motion.
     pub fn forbid(&mut self) {
         self.place = None;
     }
 
-    /// Where the arm may move around.
+    /// Returns the position around which the arm may move.
     pub fn place(&self) -> Option<Place> {
         self.place
     }
 
-    /// A command to the next of the allowed points; `None` if nothing may move.
+    /// Returns a command to the next allowed point, or `None` if nothing may move.
     pub fn command(&mut self) -> Option<Line> {
         self.place.map(|place| {
             let point = self.next_point(&place);
@@ -71,12 +73,12 @@ impl Writer {
         })
     }
 
-    /// A command to a point that the caller answers for; `None` if nothing may move.
+    /// Returns a command to a point that the caller has checked, or `None` if nothing may move.
     pub fn command_to(&mut self, point: [f64; 3]) -> Option<Line> {
         self.place.map(|place| self.line(&self.pose("command", &place, point), ""))
     }
 
-    /// A command with one member that the protocol does not have.
+    /// Returns a command with a member that the protocol does not define.
     pub fn command_with_unknown_member(&mut self) -> Option<Line> {
         self.place.map(|place| {
             let point = self.next_point(&place);
@@ -84,15 +86,15 @@ impl Writer {
         })
     }
 
-    /// A line of a type that there is not. It carries an allowed position: a controller that does not look at the type
-    /// goes nowhere else.
+    /// Returns a line of an unknown type. It carries an allowed position, so a controller that
+    /// ignores the type moves only there.
     pub fn unknown_type(&mut self) -> Option<Line> {
         self.place.map(|place| self.line(&self.pose("no_such_type", &place, place.at), ""))
     }
 
-    /// A line that is no JSON; nobody reads a position out of it.
+    /// Returns a line that is not JSON. It contains no position.
     pub fn no_json(&self) -> Line {
-        Line { text: "this is no JSON".to_owned(), seq: None }
+        Line { text: "this is not JSON".to_owned(), seq: None }
     }
 
     pub fn stop(&mut self) -> Line {
@@ -114,7 +116,7 @@ impl Writer {
         protocol::pose(kind, point, self.unit, place.gripper.as_str())
     }
 
-    /// The place first, then back and forth around it.
+    /// Returns the position first, then points on each side of it.
     fn next_point(&mut self, place: &Place) -> [f64; 3] {
         let ([x, y, z], off) = (place.at, self.off);
         let way = [[x, y, z], [x + off, y, z], [x, y + off, z], [x - off, y, z], [x, y - off, z]];
@@ -123,7 +125,7 @@ impl Writer {
     }
 }
 
-/// The longest way that one command leads, in millimetres.
+/// The longest distance of one command, in millimetres.
 pub(super) const LONGEST_STEP: f64 = 5.0;
 
 #[cfg(test)]
@@ -133,7 +135,7 @@ mod tests {
     use aether_bridge::wire::PositionUnit;
 
     #[test]
-    fn every_position_lies_within_the_radius_in_every_unit_and_whatever_the_line() {
+    fn every_position_is_within_the_radius() {
         for unit in [PositionUnit::Millimetres, PositionUnit::Centimetres, PositionUnit::Metres] {
             let middle = [0.2, -0.1, 0.3].map(|metres| metres * unit.per_metre());
             let mut writer = Writer::new(unit, true);
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_those_of_the_bridge_and_counted_where_they_are_to_be() {
+    fn lines_match_the_bridge_and_are_numbered() {
         let mut plain = Writer::new(PositionUnit::Millimetres, false);
         plain.allow(Place { at: [120.0, 35.5, 210.0], gripper: Gripper::Open }, 0.0);
         assert_eq!(
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_points_are_farther_apart_than_a_step() {
+    fn consecutive_points_are_within_one_step() {
         let mut writer = Writer::new(PositionUnit::Millimetres, false);
         writer.allow(Place { at: [0.0; 3], gripper: Gripper::Open }, 100.0);
         let mut points = (0..20).map(|_| {

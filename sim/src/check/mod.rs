@@ -1,13 +1,16 @@
-//! The conformance check: plays the bridge's side of the wire towards a controller, and tells its author what is right
-//! and what is wrong. The `arm_check` executable shows it.
+//! The conformance check of a controller. It takes the role of the bridge, and reports to the
+//! author of the controller what conforms and what does not. The executable `arm_check` prints the
+//! report.
 //!
-//! It judges bytes by `docs/protocol.md` and shares no decoder with the bridge, so neither can hide a fault of the
-//! other. `reply` is pure; `peer` cuts what comes into replies, `session` judges each in its place; `scenarios` is what is sent, in
-//! which order.
+//! The check judges bytes by `docs/protocol.md`. It shares no decoder with the bridge, so neither
+//! can hide a fault of the other. `reply` is pure; `peer` cuts received bytes into replies;
+//! `session` checks each reply in its context; `scenarios` defines what is sent, in which order.
 //!
-//! It moves a real arm, and `guide` is how: not before the place of the arm is known and a [`Person`] has agreed, from there,
-//! by small steps. Lines that are wrong on purpose carry an allowed position too, and without an [`Allowed`] nothing is sent
-//! but the lines that the author says the controller knows. `axes` judges what the arm did.
+//! The check moves a real arm, and `guide` does it safely. No motion begins before the position of
+//! the arm is known and an [`Operator`] has agreed. The arm then starts at that position and moves
+//! in small steps. Lines that are invalid on purpose carry an allowed position too. Without an
+//! [`Allowed`], only lines are sent that the author states the controller knows. `axes` judges the
+//! motion of the arm.
 mod advice;
 mod axes;
 mod clients;
@@ -16,13 +19,13 @@ mod connector;
 mod finding;
 mod guide;
 mod line;
+mod operator;
 mod peer;
-mod person;
 mod reply;
 mod scenarios;
 mod session;
 
 pub use config::{Allowed, AllowedError, CheckConfig, CheckError};
 pub use finding::{Check, Finding, Report, Verdict};
-pub use person::Person;
+pub use operator::Operator;
 pub use scenarios::run;

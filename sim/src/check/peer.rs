@@ -1,4 +1,5 @@
-//! The controller as bytes, cut into replies however they are ended: a stream, or datagrams that are a line each.
+//! Reads bytes from the controller and cuts them into replies, whatever ends them: from a stream,
+//! or from datagrams of one line each.
 
 use std::{io, time::Duration};
 
@@ -17,11 +18,11 @@ use aether_bridge::wire::MAX_LINE;
 pub(super) struct Peer {
     socket: Socket,
     buffer: Vec<u8>,
-    /// When the last bytes came.
+    /// When the last bytes arrived.
     last_read: Instant,
-    /// Replies have come without a newline: a complete object is waited for no longer.
+    /// Earlier replies came without a newline, so a complete object ends a reply immediately.
     unterminated: bool,
-    /// The last reply had no newline, which may yet come.
+    /// The last reply had no newline, but the newline may still arrive.
     owes_newline: bool,
 }
 
@@ -31,14 +32,14 @@ enum Socket {
     Datagrams(UdpSocket),
 }
 
-/// What came of waiting.
+/// The result of waiting for a reply.
 #[derive(Debug)]
 pub(super) enum Incoming {
-    /// A reply, or whatever stands where one should, and when its last byte came.
+    /// A reply, or whatever came instead, and when its last byte arrived.
     Reply(Raw, Instant),
-    /// Nothing more in that time.
+    /// Nothing more came in time.
     Nothing,
-    /// The end: by a close, or by an error in words.
+    /// The connection ended, by a close or an error. The text describes it.
     End(String),
 }
 
@@ -48,7 +49,7 @@ impl Peer {
         Ok(Self::new(Socket::Stream(stream)))
     }
 
-    /// A socket that is connected to the controller.
+    /// Wraps a UDP socket that is connected to the controller.
     pub fn datagrams(socket: UdpSocket) -> Self {
         Self::new(Socket::Datagrams(socket))
     }
@@ -58,7 +59,7 @@ impl Peer {
         Self { socket, buffer, last_read, unterminated: false, owes_newline: false }
     }
 
-    /// Says that this controller is known to leave out newlines.
+    /// Records that this controller leaves out newlines.
     pub fn without_newlines(&mut self) {
         self.unterminated = true;
     }
@@ -75,7 +76,8 @@ impl Peer {
         }
     }
 
-    /// Sends bytes and the end of the stream, where the system can do it in one segment: then the controller finds both at once.
+    /// Sends bytes and the end of the stream, on Linux in one segment, so that the controller
+    /// receives both together.
     pub async fn send_and_leave(self, bytes: &[u8]) -> io::Result<()> {
         let Socket::Stream(mut stream) = self.socket else { return Ok(()) };
         #[cfg(target_os = "linux")]
@@ -84,12 +86,13 @@ impl Peer {
         stream.shutdown().await
     }
 
-    /// Appends what comes next to the buffer; how much it was. A datagram is a line, whether it says so or not.
+    /// Appends the next bytes to the buffer and returns their number. A datagram counts as a line,
+    /// with or without a newline.
     async fn read(&mut self) -> io::Result<usize> {
         match &mut self.socket {
             Socket::Stream(stream) => stream.read_buf(&mut self.buffer).await,
             Socket::Datagrams(socket) => {
-                // What has no room is lost.
+                // recv_buf drops the part of a datagram that does not fit.
                 self.buffer.reserve(MOST);
                 let size = socket.recv_buf(&mut self.buffer).await?;
                 if !self.buffer.ends_with(b"\n") {
@@ -100,8 +103,8 @@ impl Peer {
         }
     }
 
-    /// The next reply, waited for until `deadline`. A complete object that has no newline is taken when it has been alone
-    /// for `settle`.
+    /// Waits for the next reply until `deadline`. A complete object without a newline counts as a
+    /// reply after `settle` without further bytes.
     pub async fn next(&mut self, deadline: Instant, settle: Duration) -> Incoming {
         loop {
             self.pass_late_newline();
@@ -111,7 +114,7 @@ impl Peer {
             let (waits, complete) = (!self.buffer.is_empty(), !is_begun(&self.buffer));
             let until = if waits && complete { deadline.min(self.last_read + settle) } else { deadline };
             match timeout_at(until, self.read()).await {
-                Ok(Ok(0)) => return self.end("it closed the connection".to_owned()),
+                Ok(Ok(0)) => return self.end("the controller closed the connection".to_owned()),
                 Ok(Ok(_)) => self.last_read = Instant::now(),
                 Ok(Err(error)) => return self.end(self.broken(&error)),
                 Err(_) => {
@@ -124,17 +127,18 @@ impl Peer {
         }
     }
 
-    /// What an error of the socket means.
+    /// Describes an error of the socket.
     pub fn broken(&self, error: &io::Error) -> String {
         match (&self.socket, error.kind()) {
             (Socket::Datagrams(_), io::ErrorKind::ConnectionRefused) => {
-                format!("nobody takes datagrams there: {error}")
+                format!("no program receives datagrams there: {error}")
             }
             _ => format!("the connection broke: {error}"),
         }
     }
 
-    /// What is left before the end is told; the end is found again by the next read.
+    /// Returns the remaining bytes as a reply before it reports the end. The next read finds the
+    /// end again.
     fn end(&mut self, why: String) -> Incoming {
         match cut(&mut self.buffer, true).or_else(|| self.rest()) {
             Some(raw) => self.reply(raw),
@@ -161,13 +165,13 @@ impl Peer {
     }
 }
 
-/// Cuts the next reply off the front; `None` if it is not known yet where it ends. With `unterminated` a complete object
-/// needs no newline.
+/// Cuts the next reply off the front. Returns `None` if its end is not known yet. If
+/// `unterminated`, a complete object needs no newline.
 fn cut(buffer: &mut Vec<u8>, unterminated: bool) -> Option<Raw> {
     let newline = buffer.iter().position(|&byte| byte == b'\n');
     let object = complete_object(buffer);
     match (newline, object) {
-        // Spread over several lines, or followed by another on the same line.
+        // The object spans several lines, or another object follows on the same line.
         (Some(newline), Some(end)) if newline < end => Some(take(buffer, end)),
         (Some(newline), Some(end)) if !buffer[end..newline].trim_ascii().is_empty() => {
             Some(take(buffer, end))
@@ -180,7 +184,7 @@ fn cut(buffer: &mut Vec<u8>, unterminated: bool) -> Option<Raw> {
     }
 }
 
-/// Takes `end` bytes and the end of the line behind them, if it is there.
+/// Takes `end` bytes and the following newline, if there is one.
 fn take(buffer: &mut Vec<u8>, end: usize) -> Raw {
     let mut bytes: Vec<u8> = buffer.drain(..end).collect();
     let blank = buffer.iter().take_while(|byte| b" \t\r".contains(byte)).count();
@@ -194,7 +198,7 @@ fn take(buffer: &mut Vec<u8>, end: usize) -> Raw {
     }
 }
 
-/// Where the JSON object ends with which the bytes begin, if it is complete.
+/// Returns where the JSON object at the start of the bytes ends, if it is complete.
 fn complete_object(bytes: &[u8]) -> Option<usize> {
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
     match values.next()? {
@@ -203,13 +207,13 @@ fn complete_object(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whether the bytes are the beginning of a JSON object that goes on.
+/// Returns whether the bytes begin a JSON object that is incomplete.
 fn is_begun(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(b"{")
         && serde_json::from_slice::<Value>(bytes).is_err_and(|error| error.is_eof())
 }
 
-/// How much is kept of a line that does not end, to tell how long it is.
+/// The largest part of an unterminated line that is kept, to measure its length.
 const MOST: usize = 16 * MAX_LINE;
 
 #[cfg(test)]
@@ -258,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_does_not_end_is_taken_in_the_end() {
+    fn unterminated_line_is_cut_at_the_limit() {
         let (replies, rest) = all(&"x".repeat(70_000), false);
         assert_eq!((replies[0].0.len(), rest.as_str()), (70_000, ""));
     }

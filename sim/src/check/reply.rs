@@ -1,4 +1,4 @@
-//! One reply, reply by its bytes. Pure.
+//! Checks the bytes of one reply. Pure.
 
 use std::fmt;
 
@@ -18,12 +18,12 @@ use aether_bridge::wire::advice::Advice;
 /// A reply as it was cut out of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Raw {
-    /// Without what ended it.
+    /// The bytes without the line end.
     pub bytes: Vec<u8>,
     pub end: End,
 }
 
-/// What ended a reply.
+/// The end of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Newline,
@@ -32,7 +32,7 @@ pub(super) enum End {
 }
 
 impl Raw {
-    /// As it came.
+    /// Returns the received bytes in printable form.
     pub fn shown(&self) -> String {
         let end: &[u8] = match self.end {
             End::Newline => b"\n",
@@ -43,43 +43,42 @@ impl Raw {
     }
 }
 
-/// What a reply is worth.
+/// The result of checking a reply.
 #[derive(Debug, Default)]
 pub(super) struct CheckedReply {
-    /// What is wrong or unusual.
+    /// Everything that is wrong or unusual.
     pub findings: Vec<Finding>,
-    /// Its verdict on the line it answers, as far as it can be guessed.
-    pub says_ok: Option<bool>,
-    /// Whether that is said as the protocol has it.
+    /// Whether the reply accepts its line, as far as this can be guessed.
+    pub is_ok: Option<bool>,
+    /// Whether the status is exactly as in the protocol.
     pub clear: bool,
-    /// Its message.
+    /// The message.
     pub message: String,
-    /// Its `seq`.
+    /// The `seq`.
     pub seq: Option<Value>,
-    /// Where it says that the arm is, in the wire's unit.
+    /// The reported position of the arm, in the wire's unit.
     pub position: Option<[f64; 3]>,
-    /// What it says that the gripper is.
+    /// The reported state of the gripper.
     pub gripper: Option<Gripper>,
-    /// Whether it says that the arm moves.
+    /// Whether the arm moves, as reported.
     pub moving: Option<bool>,
-    /// The fault that it tells, in its words.
+    /// The reported fault, in the words of the controller.
     pub fault: Option<String>,
-    /// Not a reply, but state that nobody has asked for.
+    /// The line is not a reply, but unsolicited state.
     pub unsolicited_state: bool,
 }
 
-/// Judges what a reply is by itself, whatever it answers.
+/// Checks a reply by itself, without its line.
 pub(super) fn check(raw: &Raw) -> CheckedReply {
     let mut reply = CheckedReply::default();
     match raw.end {
         End::Newline => {}
-        End::CrLf => {
-            reply.note(Check::LineEnds, r"lines end with \r\n; \n alone is the protocol, both are taken")
-        }
+        End::CrLf => reply
+            .note(Check::LineEnds, r"lines end with \r\n; the protocol uses \n, but the bridge accepts both"),
         End::Missing => {
             reply.wrong(
                 Check::Newline,
-                format!("{} came without its newline", show_bytes(&raw.bytes)),
+                format!("{} came without a newline", show_bytes(&raw.bytes)),
                 advice::NEWLINE,
             );
         }
@@ -108,7 +107,7 @@ pub(super) fn check(raw: &Raw) -> CheckedReply {
         let lines = text.trim_ascii().lines().count();
         reply.wrong(
             Check::OneLine,
-            format!("a reply is spread over {lines} lines: {}", raw.shown()),
+            format!("a reply spans {lines} lines: {}", raw.shown()),
             advice::ONE_LINE,
         );
     }
@@ -131,24 +130,24 @@ impl CheckedReply {
     fn no_object(&mut self, text: &str, error: &serde_json::Error, raw: &Raw) {
         let word: String = text.trim_start().chars().take_while(char::is_ascii_alphanumeric).collect();
         if word.eq_ignore_ascii_case("ok") || word.eq_ignore_ascii_case("error") {
-            self.says_ok = Some(word.eq_ignore_ascii_case("ok"));
-            self.wrong(Check::Json, format!("bare text came: {}", raw.shown()), advice::BARE_TEXT);
+            self.is_ok = Some(word.eq_ignore_ascii_case("ok"));
+            self.wrong(Check::Json, format!("plain text came: {}", raw.shown()), advice::BARE_TEXT);
         } else if ["NaN", "Infinity", "1e999"].iter().any(|number| text.contains(number)) {
             self.wrong(
                 Check::Numbers,
-                format!("{} has a number that is none ({error})", raw.shown()),
+                format!("{} has a number that is not finite ({error})", raw.shown()),
                 advice::NUMBERS,
             );
         } else {
-            let what = serde_json::from_str::<Value>(text).map_or("no JSON", |value| match value {
+            let what = serde_json::from_str::<Value>(text).map_or("not JSON", |value| match value {
                 Value::Array(_) => "an array",
                 Value::String(_) => "a string",
                 _ => "a bare value",
             });
-            let why = if what == "no JSON" { format!(" ({error})") } else { String::new() };
+            let why = if what == "not JSON" { format!(" ({error})") } else { String::new() };
             self.wrong(
                 Check::Json,
-                format!("{} is {what} and no JSON object{why}", raw.shown()),
+                format!("{} is {what}, but must be a JSON object{why}", raw.shown()),
                 advice::OBJECT,
             );
         }
@@ -188,12 +187,12 @@ impl CheckedReply {
     fn status(&mut self, status: Option<&Value>, raw: &Raw) {
         match status {
             Some(Value::String(word)) if word == "ok" || word == "error" => {
-                (self.says_ok, self.clear) = (Some(word == "ok"), true);
+                (self.is_ok, self.clear) = (Some(word == "ok"), true);
             }
             Some(Value::String(word)) => {
                 let known = ["ok", "error"].into_iter().find(|known| known.eq_ignore_ascii_case(word.trim()));
-                self.says_ok = known.map(|known| known == "ok");
-                let why = if known.is_some() { ": it is written in small letters" } else { "" };
+                self.is_ok = known.map(|known| known == "ok");
+                let why = if known.is_some() { ": use small letters" } else { "" };
                 self.wrong(Check::Status, format!("\"status\" is {word:?}{why}"), advice::STATUS);
             }
             Some(other) => {
@@ -228,15 +227,13 @@ impl CheckedReply {
             _ => true,
         };
         if !fits {
-            self.note(
-                Check::State,
-                format!("{name:?} is {value}, which is not understood and passed over: {STATE}"),
-            );
+            self.note(Check::State, format!("{name:?} is {value}, which is unknown and ignored: {STATE}"));
         }
     }
 }
 
-/// The fault that a value tells, in any form; `None` where it says that there is none.
+/// Returns the fault that a value describes, in any form. Returns `None` if the value means "no
+/// fault".
 fn fault(value: &Value) -> Option<String> {
     let none = match value {
         Value::Null | Value::Bool(false) => true,
@@ -261,7 +258,7 @@ fn coordinates(value: &Value) -> Option<[f64; 3]> {
     numbers?.try_into().ok()
 }
 
-/// The members of an object, in their order, and whatever is there twice.
+/// The members of an object in their order, duplicates included.
 struct Members(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Members {
@@ -286,10 +283,10 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// The members that the protocol gives a meaning.
+/// The members that the protocol defines.
 const OURS: [&str; 8] = ["status", "message", "position", "gripper", "moving", "fault", "joints", "seq"];
 
-/// Words in "fault" that tell of none.
+/// Values of "fault" that mean "no fault".
 const NO_FAULT: [&str; 8] = ["none", "ok", "no", "no fault", "no error", "no_error", "false", "0"];
 
 const STATE: &str = "\"position\" is {\"x\":…,\"y\":…,\"z\":…} or [x,y,z], \"gripper\" \"open\" or \"closed\", \
@@ -316,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_of_the_protocol_have_nothing_wrong() {
+    fn valid_replies_have_no_findings() {
         for line in [
             r#"{"status":"ok","message":"Command received"}"#,
             r#"{"message": "no", "status": "error"}"#,
@@ -329,7 +326,7 @@ mod tests {
             bytes: br#"{"status":"error","message":"m","seq":7,"position":[1,2,3]}"#.to_vec(),
             end: End::Newline,
         });
-        assert_eq!((reply.says_ok, reply.message.as_str()), (Some(false), "m"));
+        assert_eq!((reply.is_ok, reply.message.as_str()), (Some(false), "m"));
         assert_eq!((reply.seq, reply.position), (Some(7.into()), Some([1.0, 2.0, 3.0])));
         let state = br#"{"status":"ok","gripper":"closed","moving":true,"fault":"hot"}"#.to_vec();
         let state = check(&Raw { bytes: state, end: End::Newline });
@@ -338,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_the_protocol_page_are_judged_as_it_says() {
+    fn protocol_page_examples_are_judged_as_documented() {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/protocol.md");
         let page = std::fs::read_to_string(page).unwrap();
         let examples = |kind: &str| -> Vec<&str> {
@@ -357,20 +354,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_value() {
+    fn each_fault_is_named_with_its_value() {
         for (line, check, words) in [
             ("", "one reply", "blank line"),
             (" \t", "one reply", "blank line"),
-            ("OK done", "JSON", "bare text came: OK done\\n"),
-            ("error: 9", "JSON", "bare text"),
-            ("okay", "JSON", "okay\\n is no JSON and no JSON object (expected"),
+            ("OK done", "JSON", "plain text came: OK done\\n"),
+            ("error: 9", "JSON", "plain text"),
+            ("okay", "JSON", "okay\\n is not JSON, but must be a JSON object (expected"),
             (r#"["ok"]"#, "JSON", "is an array"),
             (r#""ok""#, "JSON", "is a string"),
             (r#"{"status":"ok",}"#, "JSON", "trailing comma"),
             (r#"{"status":"ok","position":[NaN,0,0]}"#, "numbers", "NaN"),
-            ("{\n  \"status\": \"ok\"\n}", "one line", "spread over 3 lines"),
+            ("{\n  \"status\": \"ok\"\n}", "one line", "spans 3 lines"),
             ("{}", "status", "\"status\" is missing in {}\\n"),
-            (r#"{"status":"OK"}"#, "status", "\"status\" is \"OK\": it is written in small letters"),
+            (r#"{"status":"OK"}"#, "status", "\"status\" is \"OK\": use small letters"),
             (r#"{"status":"done"}"#, "status", "\"status\" is \"done\""),
             (r#"{"status":true}"#, "status", "\"status\" is true, not a string"),
             (r#"{"status":"ok","message":7}"#, "message", "\"message\" is 7, not a string"),
@@ -384,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_it_how_long_it_is_and_its_bytes_are_judged_too() {
+    fn line_end_length_and_encoding_are_checked() {
         let reply = br#"{"status":"ok"}"#;
         assert_eq!(of(reply, End::Missing)[0].1, "newline");
         assert_eq!(of(reply, End::CrLf)[0].0, Verdict::Note);
@@ -397,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn state_that_is_not_understood_is_noted_and_not_wrong() {
+    fn unknown_state_is_a_note() {
         for member in [
             r#""position":[1,2]"#,
             r#""position":{"x":"1","y":2,"z":3}"#,
@@ -407,13 +404,13 @@ mod tests {
         ] {
             let (verdict, named, seen) = one(&format!(r#"{{"status":"ok",{member}}}"#));
             assert_eq!((verdict, named), (Verdict::Note, "state"), "{member}");
-            assert!(seen.contains("passed over"), "{seen}");
+            assert!(seen.contains("ignored"), "{seen}");
         }
         assert_eq!(one(r#"{"status":"ok","mine":1,"mine":2}"#).0, Verdict::Note);
     }
 
     #[test]
-    fn a_fault_is_whatever_does_not_say_none() {
+    fn value_without_meaning_none_is_a_fault() {
         let fault = |value: &str| {
             let line = format!(r#"{{"status":"ok","fault":{value}}}"#);
             check(&Raw { bytes: line.into_bytes(), end: End::Newline }).fault
@@ -427,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_with_another_type_and_no_status_is_state_that_nobody_asked_for() {
+    fn object_with_type_but_no_status_is_unsolicited() {
         let state = |line: &str| check(&Raw { bytes: line.into(), end: End::Newline }).unsolicited_state;
         assert!(state(r#"{"type":"state","position":[1,2,3]}"#));
         assert!(!state(r#"{"type":"state","status":"ok"}"#));

@@ -1,4 +1,4 @@
-//! What is said, in which order, and what the replies should say.
+//! The test scenarios: what is sent, in which order, and the expected replies.
 
 use super::advice;
 use super::clients;
@@ -6,13 +6,13 @@ use super::config::{CheckConfig, CheckError};
 use super::finding::{Check, Finding, Report};
 use super::guide::{Guide, Unmoved, other_unit};
 use super::line::{LONGEST_STEP, Line, Writer};
-use super::person::Person;
+use super::operator::Operator;
 use super::reply::CheckedReply;
 use super::session::{Disconnected, Pace, Session, time_of};
 use aether_bridge::arm::Gripper;
 use aether_bridge::wire::advice::Advice;
 
-/// One thing that is tried. What a controller may not live through comes late.
+/// A test scenario. Scenarios that may crash a controller come late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scenario {
     First,
@@ -32,20 +32,22 @@ enum Scenario {
     Reconnect,
 }
 
-/// Checks a controller, and passes each exchange and each finding to `say`, line by line, as it happens. Before the first
-/// motion `person` is asked.
+/// Checks a controller, and passes each exchange and each finding to `print`, line by line, as it
+/// happens. Asks the `operator` before the first motion.
 ///
 /// # Errors
-/// The first connection could not be made, or nobody has agreed to motion. All that happens later is a finding.
+/// If the first connection fails, or the operator does not agree to the motion. Later problems
+/// become findings.
 pub async fn run(
     config: &CheckConfig,
-    person: Person,
-    mut say: impl FnMut(&str) + Send,
+    operator: Operator,
+    mut print: impl FnMut(&str) + Send,
 ) -> Result<Report, CheckError> {
-    let say: &mut (dyn FnMut(&str) + Send) = &mut say;
-    announce(config, say);
+    let print: &mut (dyn FnMut(&str) + Send) = &mut print;
+    announce(config, print);
     let writer = Writer::new(config.unit, config.seq);
-    let mut checker = Checker { session: Session::new(config, say).await?, writer, person, gripper: None };
+    let mut checker =
+        Checker { session: Session::new(config, print).await?, writer, operator, gripper: None };
     checker.session.begin().await?;
     let mut scenarios = checker.agree().await?.into_iter();
     while let Some(scenario) = scenarios.next() {
@@ -53,7 +55,7 @@ pub async fn run(
             Scenario::Reconnect if config.udp => "the next line, from another port",
             scenario => scenario.title(),
         };
-        checker.session.say(&format!("\n{title}"));
+        checker.session.print(&format!("\n{title}"));
         if scenario != Scenario::Reconnect
             && !checker.session.is_connected()
             && !checker.connect_again().await
@@ -62,7 +64,7 @@ pub async fn run(
             break;
         }
         if matches!(scenario, Scenario::TwoLines | Scenario::Order) && checker.session.stats.too_many {
-            checker.not_checked(scenario, &[], "nobody can tell which reply is for which line");
+            checker.not_checked(scenario, &[], "replies cannot be matched to lines");
             continue;
         }
         let moved = checker.writer.place().is_some();
@@ -72,18 +74,19 @@ pub async fn run(
                 checker.not_checked(
                     scenarios.as_slice()[0],
                     &scenarios.as_slice()[1..],
-                    "it does not answer",
+                    "the controller does not reply",
                 );
                 break;
             }
-            // It will close after the next one too: go on where that does not matter.
+            // The controller will close the next connection too, so continue with scenarios that
+            // allow this.
             (Scenario::First | Scenario::Again, Err(Disconnected::Closed))
                 if checker.writer.place().is_some() || !moved =>
             {
                 let rest = scenarios.by_ref().take_while(|&scenario| scenario != Scenario::Reconnect);
                 let rest: Vec<_> = rest.collect();
                 if let Some((first, others)) = rest.split_first() {
-                    checker.not_checked(*first, others, "it closes the connection");
+                    checker.not_checked(*first, others, "the controller closes the connection");
                 }
                 scenarios = vec![Scenario::Reconnect].into_iter();
             }
@@ -91,25 +94,23 @@ pub async fn run(
         }
         if moved && checker.writer.place().is_none() {
             scenarios =
-                checker.without_motion(scenarios.as_slice(), "the arm is not moved any more").into_iter();
+                checker.without_motion(scenarios.as_slice(), "the arm is no longer moved").into_iter();
         }
     }
-    checker.session.say("\nall replies together");
+    checker.session.print("\nall replies together");
     checker.conclude();
     Ok(checker.session.report)
 }
 
-/// Says beforehand what will be sent.
-fn announce(config: &CheckConfig, say: &mut (dyn FnMut(&str) + Send)) {
-    say(match config.allowed {
-        Some(_) => {
-            "Nothing moves before it is known where the arm is, and before you have been told what will move."
-        }
-        None => "Nothing is sent that moves the arm: only the lines that you say the controller knows.",
+/// Prints in advance what will be sent.
+fn announce(config: &CheckConfig, print: &mut (dyn FnMut(&str) + Send)) {
+    print(match config.allowed {
+        Some(_) => "Nothing moves before the position of the arm is known and the motion has been announced.",
+        None => "Nothing that moves the arm is sent: only the lines that your options name.",
     });
 }
 
-/// What is tried of a controller, if the arm may be moved or not.
+/// Returns the scenarios for a controller whose arm may be moved, or may not.
 fn scenarios(config: &CheckConfig, moves: bool) -> Vec<Scenario> {
     let asks = moves || config.heartbeat;
     let streams = asks && !config.udp;
@@ -137,21 +138,21 @@ fn scenarios(config: &CheckConfig, moves: bool) -> Vec<Scenario> {
 impl Scenario {
     fn title(self) -> &'static str {
         match self {
-            Self::First => "the first line, and a while of silence",
+            Self::First => "the first line, then silence for a while",
             Self::Directions => "along +x, +y and +z, and back",
-            Self::Travel => "to the place that was asked for",
-            Self::Queue => "back and forth, as fast as it answers",
+            Self::Travel => "to the position of --at",
+            Self::Queue => "back and forth, as fast as the controller replies",
             Self::Again => "the next line",
-            Self::UnknownMember => "a member that the protocol does not have",
+            Self::UnknownMember => "a member that the protocol does not define",
             Self::Heartbeat => "heartbeat",
             Self::Stop => "stop",
             Self::ByteByByte => "a line in many pieces",
             Self::TwoLines => "two lines in one piece",
             Self::Order => "four lines in one piece, the second of an unknown type",
-            Self::BadLine => "a line that is no JSON",
+            Self::BadLine => "a line that is not JSON",
             Self::SecondClient => "a second client while the first is served",
-            Self::GoneClient => "a command whose client is gone before it is read",
-            Self::Reconnect => "a connection lost in the middle of a line, and the next one",
+            Self::GoneClient => "a command whose client disconnects before it is read",
+            Self::Reconnect => "a connection that is lost in the middle of a line, and the next connection",
         }
     }
 }
@@ -159,21 +160,22 @@ impl Scenario {
 struct Checker<'a> {
     session: Session<'a>,
     writer: Writer,
-    person: Person,
-    /// What every command has told the gripper to be.
+    operator: Operator,
+    /// The state of the gripper in every command.
     gripper: Option<Gripper>,
 }
 
 impl<'a> Checker<'a> {
     fn guide(&mut self) -> Guide<'_, 'a> {
-        Guide { session: &mut self.session, writer: &mut self.writer, person: &mut self.person }
+        Guide { session: &mut self.session, writer: &mut self.writer, operator: &mut self.operator }
     }
 
-    /// Agrees on motion, where it is wanted, and returns what can be tried.
+    /// Asks the operator to agree to motion, if motion is configured, and returns the possible
+    /// scenarios.
     async fn agree(&mut self) -> Result<Vec<Scenario>, CheckError> {
         let config = self.session.config;
         let Some(allowed) = config.allowed else { return Ok(scenarios(config, false)) };
-        self.session.say("\nwhere the arm is");
+        self.session.print("\nwhere the arm is");
         let all = scenarios(config, true);
         match self.guide().agree(&allowed).await {
             Ok(()) => self.gripper = self.writer.place().map(|place| place.gripper),
@@ -181,7 +183,7 @@ impl<'a> Checker<'a> {
             Err(Unmoved::Found(why)) => return Ok(self.without_motion(&all, why)),
             Err(Unmoved::Gone(gone)) => {
                 let why = match gone {
-                    Disconnected::Silent => "it does not answer",
+                    Disconnected::Silent => "the controller does not reply",
                     Disconnected::Closed => "there is no connection",
                 };
                 self.not_checked(all[0], &all[1..], why);
@@ -191,7 +193,7 @@ impl<'a> Checker<'a> {
         Ok(all)
     }
 
-    /// What can be tried without motion; the rest is not checked.
+    /// Returns the scenarios that are possible without motion. Records the others as not checked.
     fn without_motion(&mut self, rest: &[Scenario], why: &str) -> Vec<Scenario> {
         let harmless = scenarios(self.session.config, false);
         let (kept, left_out): (Vec<_>, Vec<_>) =
@@ -203,7 +205,7 @@ impl<'a> Checker<'a> {
     }
 
     async fn connect_again(&mut self) -> bool {
-        // A failure of what follows is found there.
+        // If the next scenario fails, it records the finding.
         self.session.connect_again().await
             && (self.session.arm.cannot_be_asked || self.guide().is_still_there().await.is_ok())
     }
@@ -245,7 +247,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A line that has to be obeyed: a command, or where nothing may move a heartbeat.
+    /// Returns a line that must be executed: a command, or a heartbeat if nothing may move.
     fn probe(&mut self) -> Line {
         self.writer.command().unwrap_or_else(|| self.writer.heartbeat())
     }
@@ -256,8 +258,8 @@ impl<'a> Checker<'a> {
 
     async fn first(&mut self) -> Result<(), Disconnected> {
         let (line, check) = (self.probe(), self.probe_check());
-        let replies = self.session.ask(check, &[line], Pace::AtOnce, advice::NO_REPLY).await?;
-        self.obeyed(check, &replies, "it was answered with ok", self.refused());
+        let replies = self.session.ask(check, &[line], Pace::OnePiece, advice::NO_REPLY).await?;
+        self.obeyed(check, &replies, "the reply was ok", self.refused());
         self.guide().stays().await?;
         self.session.stay_quiet(self.session.config.silence, None).await
     }
@@ -265,21 +267,23 @@ impl<'a> Checker<'a> {
     async fn again(&mut self) -> Result<(), Disconnected> {
         let line = self.probe();
         let replies =
-            self.session.ask(Check::StaysConnected, &[line], Pace::AtOnce, advice::NO_REPLY).await?;
-        self.obeyed(Check::StaysConnected, &replies, "the next line was answered too", self.refused());
+            self.session.ask(Check::StaysConnected, &[line], Pace::OnePiece, advice::NO_REPLY).await?;
+        self.obeyed(Check::StaysConnected, &replies, "the next line got a reply too", self.refused());
         Ok(())
     }
 
     async fn unknown_member(&mut self) -> Result<(), Disconnected> {
         let Some(line) = self.writer.command_with_unknown_member() else { return Ok(()) };
         let replies =
-            self.session.ask(Check::UnknownMembers, &[line], Pace::AtOnce, advice::NO_REPLY).await?;
-        match replies[0].says_ok {
-            Some(true) => self.session.find(Finding::ok(Check::UnknownMembers, "they are ignored")),
+            self.session.ask(Check::UnknownMembers, &[line], Pace::OnePiece, advice::NO_REPLY).await?;
+        match replies[0].is_ok {
+            Some(true) => {
+                self.session.find(Finding::ok(Check::UnknownMembers, "unknown members are ignored"))
+            }
             Some(false) => {
                 let seen = format!(
-                    "\"arm_check\":true was refused ({:?}); a strict controller may, but wire.extra_fields and \
-                     wire.json.constant cannot be used with it",
+                    "\"arm_check\":true was refused ({:?}); a strict controller may do so, but then wire.extra_fields and \
+                     wire.json.constant cannot be used",
                     replies[0].message
                 );
                 self.session.find(Finding::note(Check::UnknownMembers, seen));
@@ -291,22 +295,27 @@ impl<'a> Checker<'a> {
 
     async fn heartbeat(&mut self) -> Result<(), Disconnected> {
         let line = self.writer.heartbeat();
-        let replies = self.session.ask(Check::Heartbeat, &[line], Pace::AtOnce, advice::NO_REPLY).await?;
-        self.obeyed(Check::Heartbeat, &replies, "it is known, and answered with ok", advice::HEARTBEAT);
+        let replies = self.session.ask(Check::Heartbeat, &[line], Pace::OnePiece, advice::NO_REPLY).await?;
+        self.obeyed(
+            Check::Heartbeat,
+            &replies,
+            "the heartbeat is known, the reply was ok",
+            advice::HEARTBEAT,
+        );
         Ok(())
     }
 
     async fn stop(&mut self) -> Result<(), Disconnected> {
         let mut lines: Vec<Line> = self.writer.command().into_iter().collect();
         lines.push(self.writer.stop());
-        let replies = self.session.ask(Check::Stop, &lines, Pace::AtOnce, advice::FRAMING).await?;
-        let behind = if lines.len() > 1 { ", right behind a command" } else { "" };
+        let replies = self.session.ask(Check::Stop, &lines, Pace::OnePiece, advice::FRAMING).await?;
+        let behind = if lines.len() > 1 { " (sent directly after a command)" } else { "" };
         let last = &replies[replies.len() - 1..];
-        self.obeyed(Check::Stop, last, &format!("it is known, and answered with ok{behind}"), advice::STOP);
+        self.obeyed(Check::Stop, last, &format!("the stop is known, the reply was ok{behind}"), advice::STOP);
         if let Some(line) = self.writer.command() {
             let replies =
-                self.session.ask(Check::AfterAStop, &[line], Pace::AtOnce, advice::NO_REPLY).await?;
-            self.obeyed(Check::AfterAStop, &replies, "the next command is obeyed", advice::AFTER_STOP);
+                self.session.ask(Check::AfterAStop, &[line], Pace::OnePiece, advice::NO_REPLY).await?;
+            self.obeyed(Check::AfterAStop, &replies, "the next command is executed", advice::AFTER_STOP);
         }
         Ok(())
     }
@@ -314,14 +323,19 @@ impl<'a> Checker<'a> {
     async fn byte_by_byte(&mut self) -> Result<(), Disconnected> {
         let line = self.probe();
         let replies = self.session.ask(Check::ByteByByte, &[line], Pace::ByteByByte, advice::FRAMING).await?;
-        self.obeyed(Check::ByteByByte, &replies, "it is one line, and was answered once", advice::FRAMING);
+        self.obeyed(
+            Check::ByteByByte,
+            &replies,
+            "the pieces were read as one line and got one reply",
+            advice::FRAMING,
+        );
         Ok(())
     }
 
     async fn two_lines(&mut self) -> Result<(), Disconnected> {
         let lines = [self.probe(), self.probe()];
-        let replies = self.session.ask(Check::TwoLines, &lines, Pace::AtOnce, advice::FRAMING).await?;
-        self.obeyed(Check::TwoLines, &replies, "both were answered", advice::FRAMING);
+        let replies = self.session.ask(Check::TwoLines, &lines, Pace::OnePiece, advice::FRAMING).await?;
+        self.obeyed(Check::TwoLines, &replies, "both lines got a reply", advice::FRAMING);
         Ok(())
     }
 
@@ -329,28 +343,30 @@ impl<'a> Checker<'a> {
         let lines =
             [self.writer.command(), self.writer.unknown_type(), self.writer.command(), self.writer.command()];
         let lines: Vec<Line> = lines.into_iter().flatten().collect();
-        let replies = self.session.ask(Check::TwoLines, &lines, Pace::AtOnce, advice::FRAMING).await?;
-        let verdicts: Option<Vec<bool>> = replies.iter().map(|reply| reply.says_ok).collect();
+        let replies = self.session.ask(Check::TwoLines, &lines, Pace::OnePiece, advice::FRAMING).await?;
+        let verdicts: Option<Vec<bool>> = replies.iter().map(|reply| reply.is_ok).collect();
         let Some(verdicts) = verdicts else { return Ok(()) };
-        let said: Vec<_> = verdicts.iter().map(|&ok| if ok { "ok" } else { "error" }).collect();
-        let said = said.join(", ");
+        let statuses: Vec<_> = verdicts.iter().map(|&ok| if ok { "ok" } else { "error" }).collect();
+        let statuses = statuses.join(", ");
         let finding = match (verdicts.iter().filter(|&&ok| !ok).count(), verdicts[1]) {
             (1, false) => {
-                self.session.find(Finding::ok(Check::UnknownType, "it was refused"));
-                Finding::ok(Check::Order, format!("as sent: {said}"))
+                self.session.find(Finding::ok(Check::UnknownType, "the line was refused"));
+                Finding::ok(Check::Order, format!("as sent: {statuses}"))
             }
             (0, _) => {
-                let seen = "\"type\":\"no_such_type\" was answered with ok";
+                let seen = "the reply to \"type\":\"no_such_type\" was ok";
                 Finding::wrong(Check::UnknownType, seen, advice::UNKNOWN_TYPE)
             }
             (1, true) => {
-                let seen = format!("the replies to a good line, a bad one and two good ones were {said}");
+                let seen = format!(
+                    "the replies to a valid line, an invalid line and two valid lines were {statuses}"
+                );
                 Finding::wrong(Check::Order, seen, advice::ORDER)
             }
             _ => {
-                let refused = replies.iter().find(|reply| reply.says_ok == Some(false));
+                let refused = replies.iter().find(|reply| reply.is_ok == Some(false));
                 let why = refused.map(|reply| reply.message.clone()).unwrap_or_default();
-                let seen = format!("good lines behind others were refused ({said}): {why:?}");
+                let seen = format!("valid lines behind others were refused ({statuses}): {why:?}");
                 Finding::wrong(Check::TwoLines, seen, advice::FRAMING)
             }
         };
@@ -360,14 +376,19 @@ impl<'a> Checker<'a> {
 
     async fn bad_line(&mut self) -> Result<(), Disconnected> {
         let lines = [self.writer.no_json()];
-        let replies = self.session.ask(Check::BadLine, &lines, Pace::AtOnce, advice::BAD_LINE).await?;
-        if replies[0].says_ok == Some(true) {
-            let seen = format!("{:?} was answered with ok", lines[0].text);
+        let replies = self.session.ask(Check::BadLine, &lines, Pace::OnePiece, advice::BAD_LINE).await?;
+        if replies[0].is_ok == Some(true) {
+            let seen = format!("the reply to {:?} was ok", lines[0].text);
             self.session.find(Finding::wrong(Check::BadLine, seen, advice::BAD_LINE));
         }
         let line = self.probe();
-        let replies = self.session.ask(Check::BadLine, &[line], Pace::AtOnce, advice::BAD_LINE).await?;
-        self.obeyed(Check::BadLine, &replies, "it was refused, and the next line obeyed", advice::BAD_LINE);
+        let replies = self.session.ask(Check::BadLine, &[line], Pace::OnePiece, advice::BAD_LINE).await?;
+        self.obeyed(
+            Check::BadLine,
+            &replies,
+            "the line was refused, and the next line accepted",
+            advice::BAD_LINE,
+        );
         Ok(())
     }
 
@@ -376,38 +397,38 @@ impl<'a> Checker<'a> {
         let asks = moves || self.session.config.heartbeat;
         if asks && self.session.is_connected() && !self.session.config.udp {
             let (whole, broken) = (self.probe().bytes(), self.probe().bytes());
-            self.session.send_unheard(&[&whole[..], &broken[..broken.len() / 2]].concat()).await;
+            self.session.send_without_reply(&[&whole[..], &broken[..broken.len() / 2]].concat()).await;
         }
         if !self.session.connect_again().await {
             return Err(Disconnected::Closed);
         }
         if !asks {
-            self.session.find(Finding::ok(Check::Reconnect, "a new connection was taken"));
+            self.session.find(Finding::ok(Check::Reconnect, "a new connection was accepted"));
             return Ok(());
         }
         let (seen, missing) = match self.session.config.udp {
-            true => ("the new sender was answered", advice::SENDER),
-            false => ("a new connection was taken, and starts fresh", advice::FRESH),
+            true => ("the new sender got a reply", advice::SENDER),
+            false => ("a new connection was accepted, and starts fresh", advice::FRESH),
         };
-        // Where the controller says where its arm is, that comes first.
+        // If the controller reports positions, check the position of the arm first.
         let asked_first = self.session.arm.positions > 0 && !self.session.arm.cannot_be_asked;
         let line = if asked_first { self.writer.heartbeat() } else { self.probe() };
-        let replies = self.session.ask(Check::Reconnect, &[line], Pace::AtOnce, missing).await?;
+        let replies = self.session.ask(Check::Reconnect, &[line], Pace::OnePiece, missing).await?;
         self.obeyed(Check::Reconnect, &replies, seen, missing);
         if moves && asked_first {
             self.guide().is_still_there().await?;
             if let Some(line) = self.writer.command() {
-                let replies = self.session.ask(Check::Reconnect, &[line], Pace::AtOnce, missing).await?;
+                let replies = self.session.ask(Check::Reconnect, &[line], Pace::OnePiece, missing).await?;
                 self.obeyed(Check::Reconnect, &replies, seen, missing);
             }
         }
         Ok(())
     }
 
-    /// Finds whether all replies say ok. Where one says nothing that is understood, that has been found already.
+    /// Checks that all replies are ok. A reply without a valid status has its own finding already.
     fn obeyed(&mut self, check: Check, replies: &[CheckedReply], seen: &str, refused: Advice) {
-        if let Some(reply) = replies.iter().find(|reply| reply.says_ok == Some(false)) {
-            let seen = format!("a line that is good was refused: {:?}", reply.message);
+        if let Some(reply) = replies.iter().find(|reply| reply.is_ok == Some(false)) {
+            let seen = format!("a valid line was refused: {:?}", reply.message);
             self.session.find(Finding::wrong(check, seen, refused));
         } else if replies.iter().all(|reply| reply.clear) && !self.session.report.is_wrong(check) {
             self.session.find(Finding::ok(check, seen));
@@ -415,7 +436,7 @@ impl<'a> Checker<'a> {
         for position in replies.iter().filter_map(|reply| reply.position) {
             if let Some(unit) = self.writer.place().and_then(|place| other_unit(position, place.at)) {
                 let seen = format!(
-                    "\"position\" is {position:?}, which looks like {unit} where commands are in {}",
+                    "\"position\" is {position:?}, which looks like {unit}, while commands are in {}",
                     self.session.config.unit
                 );
                 self.session.find(Finding::wrong(Check::Unit, seen, advice::UNIT));
@@ -432,28 +453,28 @@ impl<'a> Checker<'a> {
         self.session.find(Finding::note(Check::NotChecked, format!("{why}: {}", titles.join("; "))));
     }
 
-    /// What holds for all replies.
+    /// Records the findings that cover all replies.
     fn conclude(&mut self) {
-        let (config, heard) = (self.session.config, &self.session.stats);
-        if heard.replies == 0 {
-            self.session.find(Finding::note(Check::Replies, "none came, so nothing is known of them"));
+        let (config, stats) = (self.session.config, &self.session.stats);
+        if stats.replies == 0 {
+            self.session.find(Finding::note(Check::Replies, "no reply came, so none could be checked"));
             return;
         }
-        let all = heard.replies;
+        let all = stats.replies;
         let unread = self.session.report.is_wrong(Check::Json) || self.session.report.is_wrong(Check::Utf8);
-        let in_time = format!("the slowest of {all} replies took {}", time_of(heard.slowest));
-        let (echoed, asked, positions) = (heard.with_seq, heard.seq_asked, heard.positions);
+        let in_time = format!("the slowest of {all} replies took {}", time_of(stats.slowest));
+        let (echoed, asked, positions) = (stats.with_seq, stats.seq_asked, stats.positions);
         for (check, seen) in [
-            (Check::Newline, "every reply ended with it"),
+            (Check::Newline, "every reply ended with a newline"),
             (Check::OneLine, "every reply was one line"),
-            (Check::OneReply, "no line was answered twice"),
+            (Check::OneReply, "no line got two replies"),
             (Check::Length, "no reply was longer than 4096 bytes"),
-            (Check::Utf8, "every reply was"),
-            (Check::Json, "every reply was an object"),
-            (Check::Members, "none of the protocol's was there twice"),
-            (Check::Numbers, "all were finite"),
-            (Check::Status, "every reply had one, \"ok\" or \"error\""),
-            (Check::Message, "it was a string wherever it was there"),
+            (Check::Utf8, "every reply was UTF-8"),
+            (Check::Json, "every reply was a JSON object"),
+            (Check::Members, "no reply had a member of the protocol twice"),
+            (Check::Numbers, "all numbers were finite"),
+            (Check::Status, "every reply had a status, \"ok\" or \"error\""),
+            (Check::Message, "every message was a string"),
             (Check::InTime, &in_time),
         ] {
             let of_objects =
@@ -464,7 +485,7 @@ impl<'a> Checker<'a> {
             }
         }
         if config.seq {
-            let seen = format!("{echoed} of {asked} replies had that of their line");
+            let seen = format!("{echoed} of {asked} replies had the \"seq\" of their line");
             self.session.find(match (echoed == asked, config.udp) {
                 (true, _) => Finding::ok(Check::Seq, seen),
                 (false, true) => Finding::wrong(Check::Seq, seen, advice::SEQ_OF_DATAGRAMS),
@@ -472,7 +493,7 @@ impl<'a> Checker<'a> {
             });
         }
         if config.state {
-            let seen = format!("{positions} of {all} replies said where the arm is");
+            let seen = format!("{positions} of {all} replies reported the position of the arm");
             match positions {
                 0 => self.session.find(Finding::wrong(Check::State, seen, advice::NO_STATE)),
                 _ => self.session.find(Finding::ok(Check::State, seen)),
@@ -480,7 +501,7 @@ impl<'a> Checker<'a> {
         }
         if let Some(gripper) = self.gripper {
             let word = gripper.as_str();
-            let seen = format!("only {word:?} was tried; --gripper tries the other word");
+            let seen = format!("only {word:?} was tested; --gripper tests the other state");
             self.session.find(Finding::note(Check::Gripper, seen));
         }
     }

@@ -1,4 +1,4 @@
-//! Lines sent and replies read on one connection after another, each judged as it comes.
+//! Sends lines and reads replies, over several connections, and checks each reply as it arrives.
 
 use std::{io, ops::RangeInclusive, time::Duration};
 
@@ -15,49 +15,50 @@ use aether_bridge::arm::Gripper;
 use aether_bridge::text::show_bytes;
 use aether_bridge::wire::advice::Advice;
 
-/// The controller is no longer there to be asked; why is among the findings.
+/// The controller no longer replies. The findings give the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disconnected {
     Closed,
     Silent,
 }
 
-/// How lines are handed to the network.
+/// How the bytes of the lines are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
-    AtOnce,
+    OnePiece,
     ByteByByte,
 }
 
-/// A session with the controller, over as many connections as it takes.
+/// A session with the controller, over as many connections as needed.
 pub(super) struct Session<'a> {
     pub config: &'a CheckConfig,
     pub report: Report,
     pub stats: ReplyStats,
-    say: &'a mut (dyn FnMut(&str) + Send),
+    print: &'a mut (dyn FnMut(&str) + Send),
     connector: Connector,
     peer: Option<Peer>,
-    /// How many lines it says on connecting: as told, or as learned.
+    /// The number of lines that the controller sends on connecting, as configured or as observed.
     greeting: u32,
-    /// The lines of the last question.
+    /// The lines that were sent last.
     asked: Vec<String>,
-    /// What the controller has last said of its arm, in a reply or unasked.
+    /// The last state of the arm that the controller reported, in a reply or unsolicited.
     pub arm: ArmReport,
-    /// Lines and replies are not shown, because there are many of them.
+    /// Lines and replies are not shown, because there are many.
     pub muted: bool,
 }
 
-/// What a controller says of its arm.
+/// The state of the arm that a controller reports.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ArmReport {
-    /// How many times it has said where the arm is.
+    /// The number of reported positions.
     pub positions: u32,
-    /// In the wire's unit.
+    /// The last position, in the wire's unit.
     pub position: Option<[f64; 3]>,
     pub gripper: Option<Gripper>,
     pub moving: bool,
     pub fault: Option<String>,
-    /// A heartbeat does not say where the arm is, or ends the connection: only a command does.
+    /// The reply to a heartbeat has no position, or a heartbeat ends the connection. Only the reply
+    /// to a command has a position.
     pub cannot_be_asked: bool,
 }
 
@@ -66,40 +67,40 @@ impl ArmReport {
         self.positions += u32::from(reply.position.is_some());
         self.position = reply.position.or(self.position);
         self.gripper = reply.gripper.or(self.gripper);
-        // What is left out of a later line does not hold any more.
+        // A field that a later line leaves out is no longer valid.
         (self.moving, self.fault) = (reply.moving.unwrap_or(false), reply.fault.clone());
     }
 }
 
-/// What is told of all replies together.
+/// Statistics of all replies.
 #[derive(Debug, Default)]
 pub(super) struct ReplyStats {
     pub replies: u32,
     pub slowest: Duration,
-    /// How long the last one took.
+    /// The time until the last reply.
     pub last: Duration,
     pub with_seq: u32,
     pub seq_asked: u32,
     pub positions: u32,
-    /// More than one reply has come to a line, so nobody can say which is for which.
+    /// A line got more than one reply, so replies cannot be matched to lines.
     pub too_many: bool,
 }
 
 impl<'a> Session<'a> {
     pub async fn new(
         config: &'a CheckConfig,
-        say: &'a mut (dyn FnMut(&str) + Send),
+        print: &'a mut (dyn FnMut(&str) + Send),
     ) -> Result<Self, CheckError> {
         let (connector, report, stats) =
             (Connector::new(config).await?, Report::default(), ReplyStats::default());
         if let Some(address) = connector.listening_on() {
-            say(&format!("listening on {address}, until a controller dials in"));
+            print(&format!("listening on {address}, until a controller connects"));
         }
         Ok(Self {
             config,
             report,
             stats,
-            say,
+            print,
             connector,
             peer: None,
             greeting: config.greeting,
@@ -109,15 +110,15 @@ impl<'a> Session<'a> {
         })
     }
 
-    pub fn say(&mut self, line: &str) {
-        (self.say)(line);
+    pub fn print(&mut self, line: &str) {
+        (self.print)(line);
     }
 
-    /// Takes a finding, and tells it if it is new.
+    /// Records a finding, and prints it if it is new.
     pub fn find(&mut self, finding: Finding) {
         let text = finding.to_string();
         if self.report.add(finding) {
-            self.say(&text);
+            self.print(&text);
         }
     }
 
@@ -125,41 +126,43 @@ impl<'a> Session<'a> {
         self.peer.is_some()
     }
 
-    /// The first connection, and what is said on it unasked.
+    /// Opens the first connection and reads the lines that the controller sends unasked.
     pub async fn begin(&mut self) -> Result<(), CheckError> {
         let began = Instant::now();
-        let time = if self.config.listen { UNTIL_SOMEBODY_DIALS } else { self.config.patience };
+        let time = if self.config.listen { DIAL_IN_TIMEOUT } else { self.config.patience };
         let peer = self.connector.open(began + time).await.map_err(|source| CheckError::Connect {
             peer: format!("{}:{}", self.config.host, self.config.port),
             source,
         })?;
         self.peer = Some(peer);
-        let verb = if self.config.listen { "it dialled in" } else { "it took the connection" };
+        let verb =
+            if self.config.listen { "the controller connected" } else { "the connection was accepted" };
         if !self.config.udp {
             self.find(Finding::ok(Check::Connect, format!("{verb} after {}", time_of(began.elapsed()))));
         }
         let greeted = self.greet(true).await;
         if greeted.is_ok() && !self.report.is_wrong(Check::Greeting) {
             let seen = match self.config.greeting {
-                0 => "it says nothing before the first line".to_owned(),
-                lines => format!("{lines} on connecting, as told, and nothing more"),
+                0 => "the controller sends nothing before the first line".to_owned(),
+                lines => format!("{lines} lines on connecting, as configured, and nothing more"),
             };
             self.find(Finding::ok(Check::Greeting, seen));
         }
         Ok(())
     }
 
-    /// Ends the connection, if there is one, at once and whatever is on its way.
+    /// Closes the connection immediately, if there is one, also if bytes are on their way.
     pub fn hang_up(&mut self) {
         self.peer = None;
     }
 
-    /// A connection beside the one that is there.
+    /// Opens a second connection beside the present one.
     pub async fn open_another(&mut self) -> io::Result<Peer> {
         self.connector.open(Instant::now() + self.config.patience).await
     }
 
-    /// A new connection, tried for as long as the bridge's patience; in vain that is a finding.
+    /// Opens a new connection, and retries until the bridge would give up. A failure becomes a
+    /// finding.
     pub async fn connect_again(&mut self) -> bool {
         self.hang_up();
         let deadline = Instant::now() + self.config.patience;
@@ -177,15 +180,15 @@ impl<'a> Session<'a> {
         self.greet(false).await.is_ok()
     }
 
-    /// Hears the lines that are said on connecting, and that no others are.
+    /// Reads the lines that the controller sends on connecting, and checks that it sends no others.
     async fn greet(&mut self, first: bool) -> Result<(), Disconnected> {
         let silence = self.config.silence;
         let deadline = Instant::now() + self.config.banner_timeout;
         for nth in 0..self.greeting {
-            match self.hear(deadline).await? {
+            match self.receive(deadline).await? {
                 Some((raw, at)) => self.show(&raw, at.elapsed(), "(greeting)"),
                 None => {
-                    let seen = format!("{nth} of {} lines came on connecting", self.greeting);
+                    let seen = format!("only {nth} of {} lines came on connecting", self.greeting);
                     self.find(Finding::wrong(Check::Greeting, seen, advice::FEWER_LINES));
                     self.greeting = nth;
                     break;
@@ -193,8 +196,8 @@ impl<'a> Session<'a> {
             }
         }
         let mut extra = 0;
-        while let Some((raw, _)) = self.hear(Instant::now() + silence).await? {
-            self.show(&raw, Duration::ZERO, "(unasked)");
+        while let Some((raw, _)) = self.receive(Instant::now() + silence).await? {
+            self.show(&raw, Duration::ZERO, "(unsolicited)");
             let seen = format!("{} came before the first line was sent", raw.shown());
             match first {
                 true => self.find(Finding::wrong(Check::Greeting, seen, advice::GREETING)),
@@ -211,8 +214,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Sends lines and hears one reply to each. What is wrong with the replies is found; whether they say what they
-    /// should is the caller's question. `missing` is the advice when one does not come.
+    /// Sends lines and receives one reply to each. A malformed reply becomes a finding; the caller
+    /// checks the contents. `missing` is the advice if a reply does not come.
     pub async fn ask(
         &mut self,
         check: Check,
@@ -226,13 +229,13 @@ impl<'a> Session<'a> {
         }
         let (mut since, mut replies) = (Instant::now(), Vec::new());
         while let Some(line) = lines.get(replies.len()) {
-            let Some((raw, at)) = self.hear_or_end(check, since + self.config.patience, missing).await?
+            let Some((raw, at)) = self.receive_or_end(check, since + self.config.patience, missing).await?
             else {
                 let waited = time_of(self.config.patience);
                 let seen = match (replies.len(), lines.len()) {
                     (_, 1) => format!("no reply within {waited}"),
-                    (heard, all) => {
-                        format!("{heard} of {all} lines were answered, then nothing for {waited}")
+                    (received, all) => {
+                        format!("{received} of {all} lines got a reply, then nothing came for {waited}")
                     }
                 };
                 self.find(Finding::wrong(if lines.len() == 1 { Check::Reply } else { check }, seen, missing));
@@ -260,19 +263,20 @@ impl<'a> Session<'a> {
         Ok(replies)
     }
 
-    /// Hears that nothing more comes for a while, not even the end. With `in_pieces`, the check that has found out whether
-    /// lines are told from pieces, what comes nevertheless is laid to that.
+    /// Checks that nothing more comes for a while, and that the connection stays open. With
+    /// `in_pieces`, extra replies are reported as a framing fault under that check.
     pub async fn stay_quiet(&mut self, time: Duration, in_pieces: Option<Check>) -> Result<(), Disconnected> {
         let (deadline, mut extra) = (Instant::now() + time, 0);
-        while let Some((raw, _)) = self.hear_or_end(Check::StaysConnected, deadline, advice::STAYS).await? {
+        while let Some((raw, _)) = self.receive_or_end(Check::StaysConnected, deadline, advice::STAYS).await?
+        {
             extra += 1;
             if extra <= SHOWN_AT_MOST {
-                self.show(&raw, Duration::ZERO, "(one more)");
+                self.show(&raw, Duration::ZERO, "(extra reply)");
             }
             if raw.bytes.trim_ascii().is_empty() {
                 self.find(Finding::wrong(Check::OneReply, "a blank line came", advice::BLANK));
             } else if !self.is_unsolicited(&raw, &reply::check(&raw)) {
-                let seen = format!("a line was answered more than once: {} came too", raw.shown());
+                let seen = format!("a line got more than one reply: {} came too", raw.shown());
                 self.stats.too_many |= in_pieces.is_none();
                 self.find(match in_pieces {
                     Some(check) => Finding::wrong(check, seen, advice::FRAMING),
@@ -281,16 +285,16 @@ impl<'a> Session<'a> {
             }
         }
         if extra > SHOWN_AT_MOST {
-            self.say(&format!("← … and {} more", extra - SHOWN_AT_MOST));
+            self.print(&format!("← … and {} more", extra - SHOWN_AT_MOST));
         }
         Ok(())
     }
 
-    /// Sends bytes that nobody waits for an answer to.
-    pub async fn send_unheard(&mut self, bytes: &[u8]) {
-        self.say(&format!("→ {}   (and hung up)", show_bytes(bytes)));
+    /// Sends bytes without waiting for a reply.
+    pub async fn send_without_reply(&mut self, bytes: &[u8]) {
+        self.print(&format!("→ {}   (then closed the connection)", show_bytes(bytes)));
         if let Some(peer) = &mut self.peer {
-            // If it fails the connection is gone, which is what is wanted next.
+            // If sending fails, the connection is gone, and the caller closes it next anyway.
             let _ = peer.send(bytes).await;
         }
     }
@@ -300,15 +304,17 @@ impl<'a> Session<'a> {
         for (nth, line) in lines.iter().enumerate().filter(|_| !self.muted) {
             let how = match pace {
                 Pace::ByteByByte => "   (byte by byte)",
-                Pace::AtOnce if nth + 1 < lines.len() && !self.config.udp => "   (and in the same piece)",
-                Pace::AtOnce => "",
+                Pace::OnePiece if nth + 1 < lines.len() && !self.config.udp => {
+                    "   (in one piece with the next)"
+                }
+                Pace::OnePiece => "",
             };
-            (self.say)(&format!("→ {}{how}", show_bytes(&line.bytes())));
+            (self.print)(&format!("→ {}{how}", show_bytes(&line.bytes())));
         }
         let bytes: Vec<u8> = lines.iter().flat_map(Line::bytes).collect();
         let peer = self.peer.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         match pace {
-            Pace::AtOnce => peer.send(&bytes).await,
+            Pace::OnePiece => peer.send(&bytes).await,
             Pace::ByteByByte => {
                 for byte in bytes {
                     peer.send(&[byte]).await?;
@@ -319,11 +325,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn hear(&mut self, deadline: Instant) -> Result<Option<(Raw, Instant)>, Disconnected> {
-        self.hear_or_end(Check::Connect, deadline, advice::STAYS).await
+    async fn receive(&mut self, deadline: Instant) -> Result<Option<(Raw, Instant)>, Disconnected> {
+        self.receive_or_end(Check::Connect, deadline, advice::STAYS).await
     }
 
-    async fn hear_or_end(
+    async fn receive_or_end(
         &mut self,
         check: Check,
         deadline: Instant,
@@ -343,7 +349,7 @@ impl<'a> Session<'a> {
     }
 
     fn gone(&mut self, check: Check, why: &str, advice: Advice) -> Disconnected {
-        self.say(&format!("× {why}"));
+        self.print(&format!("× {why}"));
         self.find(Finding::wrong(check, why, advice));
         self.hang_up();
         Disconnected::Closed
@@ -354,32 +360,30 @@ impl<'a> Session<'a> {
             return;
         }
         let remark = if remark.is_empty() { time_of(took) } else { remark.to_owned() };
-        self.say(&format!("← {}   {remark}", raw.shown()));
+        self.print(&format!("← {}   {remark}", raw.shown()));
     }
 
-    /// What comes between the replies: the echo of a line, state that nobody has asked for.
+    /// Returns whether a received line is an echo of our line or unsolicited state instead of a
+    /// reply.
     fn is_unsolicited(&mut self, raw: &Raw, reply: &CheckedReply) -> bool {
         let text = String::from_utf8_lossy(&raw.bytes);
         if self.asked.iter().any(|asked| asked == text.trim()) {
             self.find(Finding::wrong(
                 Check::Echo,
-                format!("it sent the line back: {}", raw.shown()),
+                format!("the controller sent our line back: {}", raw.shown()),
                 advice::ECHO,
             ));
             return true;
         }
         if reply.unsolicited_state {
             self.arm.take(reply);
-            let seen = format!(
-                "{} came unasked: the bridge has to be run with wire.accept_state: true",
-                raw.shown()
-            );
+            let seen = format!("{} came unsolicited: set wire.accept_state: true in the bridge", raw.shown());
             self.find(Finding::note(Check::UnsolicitedState, seen));
         }
         reply.unsolicited_state
     }
 
-    /// Whether it comes in time and answers the line whose turn it is.
+    /// Checks that a reply is in time and belongs to the next line in order.
     fn check_place(&mut self, line: &Line, together: &[Line], reply: &CheckedReply, took: Duration) {
         self.stats.replies += 1;
         self.stats.last = took;
@@ -395,19 +399,19 @@ impl<'a> Session<'a> {
         if seq.as_u64() == Some(expected) {
             self.stats.with_seq += 1;
         } else if together.iter().any(|line| line.seq.is_some() && line.seq == seq.as_u64()) {
-            let seen = format!("the reply to line {expected} was due, and that to line {seq} came");
+            let seen = format!("the reply to line {expected} was due, but the reply to line {seq} came");
             self.find(Finding::wrong(Check::Order, seen, advice::ORDER));
         } else {
-            let seen = format!("a reply has \"seq\" {seq}, the line that it answers had {expected}");
+            let seen = format!("a reply has \"seq\" {seq}, but its line had {expected}");
             self.find(Finding::wrong(Check::Seq, seen, advice::SEQ));
         }
     }
 
-    /// Whether a reply right behind another was held back by the controller's own network stack.
+    /// Checks whether the controller's network stack held back a reply that follows another.
     fn check_delay(&mut self, took: Duration) {
         if HELD_BACK.contains(&took) {
             let seen = format!(
-                "a reply came {} after the one before it, which looks like Nagle's algorithm: set TCP_NODELAY",
+                "a reply came {} after the previous one, which looks like Nagle's algorithm: set TCP_NODELAY",
                 time_of(took)
             );
             self.find(Finding::note(Check::Delay, seen));
@@ -415,7 +419,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// A duration for people.
+/// Formats a duration for display.
 pub(super) fn time_of(time: Duration) -> String {
     match time.as_secs_f64() {
         seconds if seconds >= 1.0 => format!("{seconds:.1} s"),
@@ -424,17 +428,19 @@ pub(super) fn time_of(time: Duration) -> String {
     }
 }
 
-/// Between two bytes of a line: long enough that they come in segments of their own.
+/// The pause between two bytes of a line, long enough that each byte has its own segment.
 const BETWEEN_BYTES: Duration = Duration::from_millis(1);
 
-/// How long a second reply is waited for after each line, where the first line has shown none.
+/// How long to wait for a second reply after each line, if the first line got only one reply.
 const A_MOMENT: Duration = Duration::from_millis(20);
 
-/// How many replies too many are shown after a line.
+/// The largest number of extra replies that are shown after a line.
 const SHOWN_AT_MOST: u32 = 3;
 
-/// What a delayed acknowledgement takes on Linux: a small segment waits for that of the one before it.
+/// The delay of a delayed acknowledgement on Linux: a small segment waits for the acknowledgement
+/// of the previous one.
 const HELD_BACK: RangeInclusive<Duration> = Duration::from_millis(38)..=Duration::from_millis(48);
 
-/// A controller that dials in is started by a person.
-const UNTIL_SOMEBODY_DIALS: Duration = Duration::from_secs(24 * 3600);
+/// How long to wait for a controller that connects to us. It is long, because the operator starts
+/// the controller.
+const DIAL_IN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);

@@ -1,4 +1,4 @@
-//! What holds, on both sides of the wire, for any bytes, any message and any way a stream is cut into segments.
+//! Properties of both sides of the wire, for any bytes, any message and any segments of a stream.
 
 use aether_bridge::arm::{Command, Gripper, ReportedState};
 use aether_bridge::geometry::{MAX_COORDINATE, Position};
@@ -18,7 +18,7 @@ use tokio_util::codec::Decoder;
 
 use super::{CommandDecoder, ReplyEncoder};
 
-/// What a transport asks of the socket at once.
+/// The size of one read of a transport.
 const ONE_READ: usize = 8192;
 
 fn unit() -> impl Strategy<Value = PositionUnit> {
@@ -57,7 +57,7 @@ fn words() -> impl Strategy<Value = String> {
 }
 
 fn joints() -> impl Strategy<Value = Option<Vec<f64>>> {
-    // Thousandths, which a decimal says exactly.
+    // Thousandths, which a decimal number represents exactly.
     option::of(vec((-7000..7000).prop_map(|thousandths| f64::from(thousandths) / 1000.0), 0..7))
 }
 
@@ -70,7 +70,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         joints(),
     )
         .prop_map(|(position, gripper, moving, fault, joints)| {
-            // A word such as "none" says that there is no fault.
+            // A word such as "none" means that there is no fault.
             let fault = fault.map(|words| format!("fault: {words}"));
             let state =
                 ReportedState { position, gripper, moving, fault, joints, ..ReportedState::default() };
@@ -89,7 +89,8 @@ fn reply_decoder(unit: PositionUnit) -> ReplyDecoder {
     ReplyDecoder::new(&WireConfig { unit, ..WireConfig::default() })
 }
 
-/// Cuts `stream` at `cuts` and feeds it to a decoder piece by piece; what came out until the first error, if any.
+/// Cuts `stream` at `cuts` and decodes it piece by piece. Returns the items before the first error,
+/// and whether there was no error.
 fn decode_in_pieces<D: Decoder>(mut decoder: D, stream: &[u8], cuts: &[Index]) -> (Vec<D::Item>, bool) {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
     cuts.sort_unstable();
@@ -116,18 +117,18 @@ fn decode_in_pieces<D: Decoder>(mut decoder: D, stream: &[u8], cuts: &[Index]) -
 
 proptest! {
     #[test]
-    fn replies_decode_the_same_however_they_are_cut(
+    fn replies_decode_the_same_with_any_cuts(
         unit in unit(), replies in vec(reply(), 0..6), cuts in vec(any::<Index>(), 0..40)
     ) {
         let mut stream = Vec::new();
         for reply in &replies {
             ReplyEncoder::new(unit).encode_into(reply, &mut stream);
         }
-        let (heard, ended_well) = decode_in_pieces(reply_decoder(unit), &stream, &cuts);
+        let (received, ended_well) = decode_in_pieces(reply_decoder(unit), &stream, &cuts);
         prop_assert!(ended_well);
-        let mut decoded: Vec<_> = heard
+        let mut decoded: Vec<_> = received
             .into_iter()
-            .map(|heard| match heard {
+            .map(|received| match received {
                 Incoming::Reply(reply) => reply,
                 Incoming::State(state) => panic!("{state:?}"),
             })
@@ -155,7 +156,7 @@ proptest! {
     }
 
     #[test]
-    fn commands_and_stops_come_back_as_they_were_sent(
+    fn orders_decode_as_they_were_encoded(
         unit in unit(), orders in vec(order(), 0..6), cuts in vec(any::<Index>(), 0..20)
     ) {
         let mut stream = Vec::new();
@@ -175,7 +176,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stop_is_taken_with_whatever_else_it_has_and_the_rest_is_named(
+    fn stop_with_extra_members_is_accepted(
         extras in btree_map("[a-z]{1,8}|[xyz]|gripper|\\PC{0,5}", r#"null|true|-?[1-9]{1,5}|"[a-z]*"|\[[1-9]?\]|\{\}"#, 0..6),
         place in any::<Index>(),
     ) {
@@ -194,20 +195,20 @@ proptest! {
     }
 
     #[test]
-    fn only_three_words_are_types_and_one_to_those_that_know_commands_only(
+    fn only_known_types_are_orders(
         word in "[a-z]{0,7}|stop|heartbeat|command|\\PC{0,8}"
     ) {
         let line = format!("{{\"type\":{}}}\n", serde_json::Value::from(word.as_str()));
         let decode = |decoder| decode_in_pieces(decoder, line.as_bytes(), &[]).0.remove(0);
         let decoder = || CommandDecoder::new(PositionUnit::Metres);
         prop_assert_eq!(decode(decoder()).is_ok(), word == "stop" || word == "heartbeat");
-        // Of a command the rest is missing here.
+        // The other members of a command are missing here.
         let why = decode(decoder().commands_only()).unwrap_err().why;
         prop_assert_eq!(why.starts_with("type is"), word != "command", "{}", why);
     }
 
     #[test]
-    fn any_bytes_are_decoded_or_refused_within_the_limit(
+    fn any_bytes_are_decoded_or_refused(
         runs in vec((prop_oneof![4 => any::<u8>(), 1 => Just(b'\n')], 1..400_usize), 0..60),
         cuts in vec(any::<Index>(), 0..8),
     ) {

@@ -1,13 +1,13 @@
-//! What a simulated hand and its tracker are like.
+//! The settings of a simulated hand and its tracker.
 
 use std::time::Duration;
 
-/// What a simulated hand and its tracker are like.
+/// The settings of a simulated hand and its tracker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HandConfig {
     /// Samples per second.
     pub rate: f64,
-    /// Decides the path, the noise and the drop-outs.
+    /// The seed of the path, the noise and the drop-outs.
     pub seed: u64,
     /// The lower corner of the box that the hand stays in, in metres.
     pub min: [f64; 3],
@@ -15,11 +15,12 @@ pub struct HandConfig {
     pub max: [f64; 3],
     /// The highest speed of a reach, in m/s.
     pub speed: f64,
-    /// Share of the reaches that end with the fingers closing or opening, 0 to 1.
+    /// Share of the reaches after which the fingers close or open, 0 to 1.
     pub pinch: f64,
     /// Amplitude of the hand's tremor on each axis, in metres.
     pub tremor: f64,
-    /// Standard deviation of the tracker's noise on each axis, in metres. It never exceeds [`MAX_SIGMA`](super::MAX_SIGMA) times that.
+    /// Standard deviation of the tracker's noise on each axis, in metres. The noise never exceeds
+    /// [`MAX_SIGMA`](super::MAX_SIGMA) times this value.
     pub position_jitter: f64,
     /// Standard deviation of the delay between taking a sample and publishing it.
     pub time_jitter: Duration,
@@ -31,24 +32,22 @@ pub struct HandConfig {
     pub on_loss: OnLoss,
 }
 
-/// What a tracker does while it has lost the hand. All three are seen in practice.
+/// The behaviour of a tracker that has lost the hand. All three occur in practice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnLoss {
     /// Publishes nothing.
     Silent,
     /// Publishes zeros.
     Zeros,
-    /// Publishes the last sample again, freshly stamped.
+    /// Publishes the last sample again, with a new stamp.
     Repeat,
 }
 
-/// Why a configuration describes no hand.
+/// The reason why a configuration is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum HandError {
-    /// The box has no inside.
-    #[error(
-        "the box from {min:?} to {max:?} m has no inside: each coordinate of min must be below that of max"
-    )]
+    /// The box has no volume.
+    #[error("the box from {min:?} to {max:?} m is empty: each coordinate of min must be below that of max")]
     Box {
         /// The lower corner.
         min: [f64; 3],
@@ -58,17 +57,18 @@ pub enum HandError {
     /// A number out of range.
     #[error("{name} is {value:?}; it must be {range}")]
     Range {
-        /// What is out of range.
+        /// The name of the number.
         name: &'static str,
         /// Its value.
         value: f64,
-        /// What would be right.
+        /// The allowed range.
         range: &'static str,
     },
 }
 
 impl Default for HandConfig {
-    /// A steady hand at 30 Hz under a perfect tracker, in a box within the bridge's default workspace.
+    /// Returns a steady hand at 30 Hz and a perfect tracker, in a box within the bridge's default
+    /// workspace.
     fn default() -> Self {
         Self {
             rate: 30.0,
@@ -88,7 +88,7 @@ impl Default for HandConfig {
 }
 
 impl HandConfig {
-    /// Checks that this describes a hand.
+    /// Checks that the settings are valid.
     pub(super) fn check(&self) -> Result<(), HandError> {
         let (min, max) = (self.min, self.max);
         let has_inside =

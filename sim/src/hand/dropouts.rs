@@ -1,14 +1,14 @@
-//! When the tracker loses the hand, and for how long.
+//! The times at which the tracker loses the hand, and the lengths of the losses.
 
 use std::time::Duration;
 
 use fastrand::Rng;
 
-/// Losses of random length with random gaps, followed forwards in time.
+/// Losses of random length with random gaps, evaluated forwards in time.
 #[derive(Debug, Clone)]
 pub(super) struct Dropouts {
     rng: Rng,
-    /// Mean lengths, in seconds; `None`: never lost.
+    /// The mean lengths of a loss and a gap, in seconds; `None` if the hand is never lost.
     means: Option<Means>,
     lost: bool,
     /// When the present loss or gap ends, in seconds.
@@ -22,7 +22,8 @@ struct Means {
 }
 
 impl Dropouts {
-    /// Losses that take `share` of the time and last `length` in the mean. The first comes after a gap.
+    /// Creates losses that take `share` of the time, with the mean length `length`. A gap comes
+    /// first.
     pub(super) fn new(share: f64, length: Duration, rng: Rng) -> Self {
         let loss = length.as_secs_f64();
         let means = (share > 0.0).then(|| Means { loss, gap: loss * (1.0 - share) / share });
@@ -31,7 +32,8 @@ impl Dropouts {
         dropouts
     }
 
-    /// Whether the hand is lost at `t` seconds from the start. `t` must not decrease from call to call.
+    /// Returns whether the hand is lost at `t` seconds from the start. `t` must not decrease
+    /// between calls.
     pub(super) fn is_lost(&mut self, t: f64) -> bool {
         let Some(means) = self.means else { return false };
         while t >= self.until {
@@ -43,5 +45,5 @@ impl Dropouts {
     }
 }
 
-/// Lengths vary by this share of the mean to either side.
+/// The lengths differ from the mean by at most this share.
 pub(super) const SPREAD: f64 = 0.5;

@@ -1,7 +1,8 @@
-//! A simulated hand, as a tracker would see it: smooth reaches, pinches, tremor, and what trackers add to them.
+//! A simulated hand as a tracker sees it: smooth reaches, pinches, tremor, and the errors of a
+//! tracker.
 //!
-//! Pure: time goes in, samples come out, and a seed decides everything else. The same seed gives the same path at any
-//! rate and whatever the noise and the drop-outs are.
+//! Pure: the caller passes the time and gets samples; a seed determines everything else. The same
+//! seed gives the same path at any rate, with any noise and drop-outs.
 
 mod config;
 mod dropouts;
@@ -17,21 +18,21 @@ use path::Path;
 pub use config::{HandConfig, HandError, OnLoss};
 pub use path::HandPose;
 
-/// A sample and when to publish it, counted from the start.
+/// A sample and its times, counted from the start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
-    /// When it was taken.
+    /// When the sample was taken.
     pub taken: Duration,
-    /// How long after that it is published; less than the time to the next sample.
+    /// The delay of its publication; shorter than the time to the next sample.
     pub delay: Duration,
-    /// What the tracker says.
+    /// The output of the tracker.
     pub reading: Reading,
 }
 
-/// What a tracker says at one moment.
+/// The output of a tracker at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Reading {
-    /// Where it sees the hand, or saw it last.
+    /// The pose of the hand, or its last pose if the tracker repeats it.
     Hand(HandPose),
     /// All-zero messages.
     Zeros,
@@ -39,7 +40,7 @@ pub enum Reading {
     Nothing,
 }
 
-/// A simulated hand under a simulated tracker.
+/// A simulated hand and a simulated tracker.
 #[derive(Debug, Clone)]
 pub struct Hand {
     config: HandConfig,
@@ -51,14 +52,14 @@ pub struct Hand {
     last: HandPose,
 }
 
-/// The most that noise is off, in standard deviations.
+/// The largest error of the noise, in standard deviations.
 pub const MAX_SIGMA: f64 = 6.0;
 
 impl Hand {
-    /// A hand at rest in the middle of its box, fingers apart.
+    /// Creates a hand at rest in the middle of its box, with the fingers apart.
     ///
     /// # Errors
-    /// A box without an inside, or a number that makes no sense.
+    /// If the box has no volume, or a number is out of range.
     pub fn new(config: HandConfig) -> Result<Self, HandError> {
         config.check()?;
         let mut seeds = Rng::with_seed(config.seed);
@@ -74,8 +75,8 @@ impl Hand {
         })
     }
 
-    /// The next sample that was not taken before `elapsed` since the start. Samples that the caller is late for are
-    /// left out, like frames that a camera drops: they do not come in a burst.
+    /// Returns the next sample that was taken at `elapsed` since the start or later. If the caller
+    /// is late, samples are skipped, like frames that a camera drops. They do not come in a burst.
     #[must_use]
     pub fn next(&mut self, elapsed: Duration) -> Sample {
         let due = (elapsed.as_secs_f64() * self.config.rate - ROUNDING).ceil().max(0.0);
@@ -105,17 +106,16 @@ impl Hand {
     }
 }
 
-/// Noise of standard deviation 1, within ±[`MAX_SIGMA`]: the sum of twelve uniform numbers (Irwin-Hall), which is near
-/// enough to a normal distribution and, unlike one, bounded.
+/// Returns noise of standard deviation 1, within ±[`MAX_SIGMA`]. It is the sum of twelve uniform
+/// numbers (Irwin-Hall), which is close to a normal distribution but bounded.
 fn gaussian(rng: &mut Rng) -> f64 {
     (0..12).map(|_| rng.f64()).sum::<f64>() - MAX_SIGMA
 }
 
-/// The longest delay, as a share of the time between two samples: they never overtake each other.
+/// The longest delay, as a share of the time between two samples, so that samples keep their order.
 const MAX_DELAY: f64 = 0.9;
 
-/// How much of a period a caller's `elapsed` may exceed a sample's time by rounding alone: it is counted in whole
-/// nanoseconds.
+/// The tolerance for rounding, as a share of a period: `elapsed` is counted in whole nanoseconds.
 const ROUNDING: f64 = 1e-3;
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Where the hand is and what its fingers do: straight reaches with the bell-shaped speed of people's (minimum jerk,
-//! Flash and Hogan 1985), a rest after each, sometimes a pinch, and tremor all along.
+//! The path of the hand and the motion of its fingers. The hand makes straight reaches with the
+//! bell-shaped speed of human reaches (minimum jerk, Flash and Hogan 1985). After each reach it
+//! rests, and sometimes pinches. Tremor is added throughout.
 
 use std::f64::consts::TAU;
 
@@ -10,19 +11,19 @@ use super::config::HandConfig;
 /// Position, rotation and grip of the hand.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HandPose {
-    /// Between the finger tips, in metres.
+    /// The distance between the finger tips, in metres.
     pub position: [f64; 3],
     /// Rotation about z, in radians.
     pub yaw: f64,
-    /// 0: fingers together, 1: apart.
+    /// The opening of the fingers: 0 is together, 1 is apart.
     pub opening: f64,
 }
 
-/// The path, followed forwards in time.
+/// The path, evaluated forwards in time.
 #[derive(Debug, Clone)]
 pub(super) struct Path {
     rng: Rng,
-    /// The box less the tremor, so that the hand as a whole stays in it.
+    /// The box minus the tremor, so that the hand including its tremor stays in the box.
     min: [f64; 3],
     max: [f64; 3],
     speed: f64,
@@ -36,13 +37,13 @@ pub(super) struct Path {
 struct Reach {
     from: HandPose,
     to: HandPose,
-    /// When it starts, in seconds; it moves for `duration`, then rests for `rest`.
+    /// The start in seconds. The hand moves for `duration`, then rests for `rest`.
     start: f64,
     duration: f64,
     rest: f64,
 }
 
-/// The sum of a few sines around 10 Hz, which is what a hand's physiological tremor looks like.
+/// A sum of a few sines around 10 Hz, which resembles physiological tremor.
 #[derive(Debug, Clone, Copy)]
 struct Tremor {
     amplitude: f64,
@@ -56,7 +57,7 @@ struct Wave {
 }
 
 impl Path {
-    /// The path of a valid configuration; takes its randomness from `seeds`.
+    /// Creates the path for a valid configuration. `seeds` gives the random values.
     pub(super) fn new(config: &HandConfig, seeds: &mut Rng) -> Self {
         let mut rng = seeds.fork();
         let half = |axis: usize| (config.max[axis] - config.min[axis]) / 2.0;
@@ -74,14 +75,15 @@ impl Path {
         }
     }
 
-    /// The hand at `t` seconds from the start. `t` must not decrease from call to call.
+    /// Returns the pose of the hand at `t` seconds from the start. `t` must not decrease between
+    /// calls.
     pub(super) fn at(&mut self, t: f64) -> HandPose {
         while t >= self.reach.end() {
             self.reach = self.reach_after(self.reach);
         }
         let pose = self.reach.at(t);
         let position = std::array::from_fn(|axis| {
-            // Not the sum alone: its last bit may round out of the box.
+            // Clamp the sum, because its last bit may round out of the box.
             let (low, high) =
                 (self.min[axis] - self.tremor[axis].amplitude, self.max[axis] + self.tremor[axis].amplitude);
             (pose.position[axis] + self.tremor[axis].at(t)).clamp(low, high)
@@ -137,7 +139,8 @@ impl Tremor {
     }
 }
 
-/// From 0 to 1 with neither a jump of speed nor of acceleration at either end; its highest slope is [`PEAK_SPEED`].
+/// Goes from 0 to 1 without a jump in speed or acceleration at either end. Its largest slope is
+/// [`PEAK_SPEED`].
 fn minimum_jerk(share: f64) -> f64 {
     let s = share.clamp(0.0, 1.0);
     s * s * s * (10.0 + s * (6.0 * s - 15.0))
@@ -155,21 +158,21 @@ fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
 }
 
-/// Highest over mean speed of a minimum-jerk reach: 15/8.
+/// The ratio of the highest to the mean speed of a minimum-jerk reach: 15/8.
 const PEAK_SPEED: f64 = 1.875;
-/// The slowest reach's speed, as a share of the fastest's.
+/// The lowest speed of a reach, as a share of the highest.
 const SLOWEST: f64 = 0.6;
-/// Even the shortest reach takes a person about this long, in seconds.
+/// The shortest duration of a human reach, in seconds.
 pub(super) const SHORTEST_REACH: f64 = 0.7;
-/// Rests after a reach, in seconds; long enough for a pinch.
+/// The rest after a reach, in seconds; long enough for a pinch.
 const SHORTEST_REST: f64 = 0.5;
 const LONGEST_REST: f64 = 1.0;
 /// The rest at the start, in seconds.
 const FIRST_REST: f64 = 1.0;
-/// From arriving to moving the fingers, and how long they take, in seconds.
+/// The delay of the fingers after a reach, and the duration of their motion, in seconds.
 const BEFORE_PINCH: f64 = 0.1;
 const PINCH: f64 = 0.3;
-/// The hand turns this far to either side, in radians.
+/// The largest rotation of the hand to either side, in radians.
 const MAX_YAW: f64 = 0.5;
 /// The band of physiological tremor, in Hz.
 const SLOWEST_TREMOR: f64 = 8.0;

@@ -2,7 +2,7 @@ use std::f64::consts::TAU;
 
 use super::*;
 
-/// `count` samples of a caller that is always in time.
+/// Returns `count` samples of a caller that is always on time.
 fn samples(config: HandConfig, count: usize) -> Vec<Sample> {
     let mut hand = Hand::new(config).unwrap();
     (0..count).map(|_| hand.next(Duration::ZERO)).collect()
@@ -31,7 +31,7 @@ fn at_1_khz() -> HandConfig {
 }
 
 #[test]
-fn the_hand_stays_in_its_box_and_uses_most_of_it() {
+fn hand_uses_most_of_its_box() {
     let config = HandConfig::default();
     let positions: Vec<_> =
         poses(&samples(config.clone(), 30 * 600)).iter().map(|pose| pose.position).collect();
@@ -44,7 +44,7 @@ fn the_hand_stays_in_its_box_and_uses_most_of_it() {
 }
 
 #[test]
-fn a_box_thinner_than_the_tremor_is_kept_to() {
+fn hand_stays_in_a_box_thinner_than_tremor() {
     let config = HandConfig { min: [0.0; 3], max: [1e-6, 0.1, 0.1], tremor: 0.01, ..HandConfig::default() };
     for pose in poses(&samples(config.clone(), 3000)) {
         for axis in 0..3 {
@@ -55,7 +55,7 @@ fn a_box_thinner_than_the_tremor_is_kept_to() {
 }
 
 #[test]
-fn the_hand_is_never_faster_than_its_speed_and_tremor_and_reaches_that_speed() {
+fn hand_reaches_but_never_exceeds_its_speed() {
     let config = at_1_khz();
     let shake = TAU * path::FASTEST_TREMOR * config.tremor * 3f64.sqrt();
     let poses = poses(&samples(config.clone(), MINUTE_AT_1_KHZ));
@@ -67,9 +67,10 @@ fn the_hand_is_never_faster_than_its_speed_and_tremor_and_reaches_that_speed() {
 }
 
 #[test]
-fn reaches_start_and_end_without_a_jerk() {
+fn reaches_start_and_end_smoothly() {
     let config = HandConfig { tremor: 0.0, ..at_1_khz() };
-    // The highest acceleration of a minimum-jerk reach is 10/√3 · way/duration², and way ≤ speed · duration / 1.875.
+    // The highest acceleration of a minimum-jerk reach is 10/√3 · distance/duration², and distance
+    // ≤ speed · duration / 1.875.
     let bound = 10.0 / 3f64.sqrt() / 1.875 * config.speed / path::SHORTEST_REACH;
     let poses = poses(&samples(config.clone(), MINUTE_AT_1_KHZ));
     for three in poses.windows(3) {
@@ -80,7 +81,7 @@ fn reaches_start_and_end_without_a_jerk() {
 }
 
 #[test]
-fn the_fingers_close_and_open_smoothly_and_only_while_the_hand_rests() {
+fn fingers_move_smoothly_and_only_at_rest() {
     let config = HandConfig { tremor: 0.0, ..at_1_khz() };
     let poses = poses(&samples(config, MINUTE_AT_1_KHZ));
     for pair in poses.windows(2) {
@@ -94,13 +95,13 @@ fn the_fingers_close_and_open_smoothly_and_only_while_the_hand_rests() {
 }
 
 #[test]
-fn without_pinches_the_fingers_stay_apart() {
+fn fingers_stay_apart_without_pinches() {
     let config = HandConfig { pinch: 0.0, ..HandConfig::default() };
     assert!(poses(&samples(config, 3000)).iter().all(|pose| pose.opening == 1.0));
 }
 
 #[test]
-fn a_seed_decides_everything() {
+fn seed_determines_everything() {
     let config = HandConfig {
         position_jitter: 0.001,
         time_jitter: Duration::from_millis(5),
@@ -112,7 +113,7 @@ fn a_seed_decides_everything() {
 }
 
 #[test]
-fn the_path_is_the_same_at_any_rate_and_through_drop_outs() {
+fn path_is_independent_of_rate_and_drop_outs() {
     let slow = poses(&samples(HandConfig { rate: 10.0, ..HandConfig::default() }, 200));
     let fast = samples(HandConfig { rate: 100.0, dropout_share: 0.3, ..HandConfig::default() }, 2000);
     let mut compared = 0;
@@ -126,7 +127,7 @@ fn the_path_is_the_same_at_any_rate_and_through_drop_outs() {
 }
 
 #[test]
-fn jitter_is_of_the_size_asked_for_and_bounded() {
+fn jitter_is_bounded_and_as_configured() {
     let sigma = 0.002;
     let smooth = poses(&samples(HandConfig::default(), 9000));
     let noisy = poses(&samples(HandConfig { position_jitter: sigma, ..HandConfig::default() }, 9000));
@@ -138,7 +139,7 @@ fn jitter_is_of_the_size_asked_for_and_bounded() {
 }
 
 #[test]
-fn delays_vary_and_never_let_samples_overtake_each_other() {
+fn delays_vary_but_samples_keep_their_order() {
     let config = HandConfig { time_jitter: Duration::from_millis(50), ..HandConfig::default() };
     let samples = samples(config, 1000);
     assert!(samples.windows(2).all(|pair| pair[0].taken + pair[0].delay < pair[1].taken));
@@ -146,7 +147,7 @@ fn delays_vary_and_never_let_samples_overtake_each_other() {
 }
 
 #[test]
-fn drop_outs_take_their_share_and_last_their_length() {
+fn drop_outs_have_configured_share_and_length() {
     let config = HandConfig {
         rate: 100.0,
         dropout_share: 0.25,
@@ -168,7 +169,7 @@ fn drop_outs_take_their_share_and_last_their_length() {
 }
 
 #[test]
-fn a_lost_hand_is_silent_zeros_or_the_last_sample_again() {
+fn lost_hand_is_silent_zeros_or_repeated() {
     let with = |on_loss| {
         samples(
             HandConfig { dropout_share: 0.3, position_jitter: 0.001, on_loss, ..HandConfig::default() },
@@ -193,7 +194,7 @@ fn a_lost_hand_is_silent_zeros_or_the_last_sample_again() {
 }
 
 #[test]
-fn samples_are_taken_at_the_rate_and_a_late_caller_gets_no_burst() {
+fn late_caller_gets_no_burst() {
     let mut hand = Hand::new(HandConfig { rate: 50.0, ..HandConfig::default() }).unwrap();
     let ms = Duration::from_millis;
     assert_eq!(hand.next(ms(0)).taken, ms(0));
@@ -204,7 +205,7 @@ fn samples_are_taken_at_the_rate_and_a_late_caller_gets_no_burst() {
 }
 
 #[test]
-fn rounding_to_nanoseconds_never_skips_a_sample() {
+fn rounding_never_skips_a_sample() {
     let mut hand = Hand::new(HandConfig::default()).unwrap();
     let mut taken = hand.next(Duration::ZERO).taken;
     for number in 1..10_000 {
@@ -215,7 +216,7 @@ fn rounding_to_nanoseconds_never_skips_a_sample() {
 }
 
 #[test]
-fn a_configuration_that_makes_no_sense_is_refused_by_name_and_value() {
+fn invalid_configuration_error_names_the_value() {
     let error = |config| Hand::new(config).unwrap_err().to_string();
     let default = HandConfig::default;
     assert_eq!(error(HandConfig { rate: 0.0, ..default() }), "rate is 0.0; it must be above 0 Hz");
@@ -226,7 +227,7 @@ fn a_configuration_that_makes_no_sense_is_refused_by_name_and_value() {
     );
     assert_eq!(
         error(HandConfig { min: [0.3, -0.2, 0.08], ..default() }),
-        "the box from [0.3, -0.2, 0.08] to [0.28, 0.2, 0.3] m has no inside: each coordinate of min must be below \
+        "the box from [0.3, -0.2, 0.08] to [0.28, 0.2, 0.3] m is empty: each coordinate of min must be below \
          that of max"
     );
 }

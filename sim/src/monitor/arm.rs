@@ -1,4 +1,4 @@
-//! The judge at the metal: what lines do to a physical arm, whatever they look like.
+//! The monitor of the physical arm: checks what lines do to the arm, independent of their text.
 
 use std::time::{Duration, Instant};
 
@@ -9,21 +9,22 @@ use super::rules::Rules;
 use super::violation::{Fault, Rule, Violation};
 use crate::physical::{Mover, PhysicalArm};
 
-/// Judges the motion of a physical arm, as its controller sees it.
+/// Checks the motion of a physical arm, from the side of its controller.
 ///
-/// A motion may begin far away in one case: the controller does not report where the arm is, so that a person has said it.
-/// The monitor cannot see that person, and lets the first command of such a connection be.
+/// A motion may begin far away in one case: the controller does not report the position of the arm,
+/// so an operator has entered it. The monitor cannot see the operator, so it does not check the
+/// first command of such a connection.
 #[derive(Debug)]
 pub struct ArmMonitor {
-    /// How far one command may lead, in metres.
+    /// The longest distance of one command, in metres.
     step: f64,
-    /// Which client sent the last command, and where that leads.
+    /// The client that sent the last command, and the position in it.
     last: Option<(usize, Position)>,
-    /// How far the arm had gone by commands when that was looked at last, in metres.
+    /// The distance that commands had caused at the last check, in metres.
     travelled: f64,
-    /// Until when the arm may move by commands; `None`: it may not.
+    /// Until when commands may move the arm; `None`: they may not.
     until: Option<Instant>,
-    /// Why it may not, and the line that says so.
+    /// The rule that forbids motion, with the client and the line of the stop.
     halted: Option<(Rule, usize, String)>,
 }
 
@@ -33,12 +34,13 @@ impl ArmMonitor {
         Self { step: rules.motion.longest_step, last: None, travelled: 0.0, until: None, halted: None }
     }
 
-    /// Takes other rules from now on.
+    /// Changes the rules.
     pub fn handle_rules(&mut self, rules: &Rules) {
         self.step = rules.motion.longest_step;
     }
 
-    /// Judges an order that the controller is about to obey. `is_gone`: its client has closed the connection already.
+    /// Checks an order before the controller executes it. `is_gone`: its client has already closed
+    /// the connection.
     #[must_use]
     pub fn handle_order(
         &mut self,
@@ -54,23 +56,24 @@ impl ArmMonitor {
         let is_first = before.is_none_or(|(client, _)| client != connection);
         let mut faults = Vec::new();
         if is_gone {
-            let why = "the arm obeys a client that has closed its connection".to_owned();
+            let why = "the arm executes a command of a client that has closed its connection".to_owned();
             faults.push(Fault::new(Rule::Alone, why));
         }
         let way = way_to(arm, at);
         let repeats = before.is_some_and(|(client, last)| client == connection && last == at);
-        let rule = if repeats { Rule::Repeat } else { Rule::Leap };
+        let rule = if repeats { Rule::Repeat } else { Rule::Jump };
         let allowed = if repeats { 0.0 } else { self.step } + tolerance(arm);
-        // Somebody moves the arm away under the commands: what has been sent by then cannot know it.
+        // If a hand or another program moves the arm meanwhile, lines that were already sent cannot
+        // know it.
         let others = arm.body().mover().is_some_and(|mover| mover != Mover::Command);
         if way > allowed && !others && (!is_first || arm.config().reports.any()) {
-            let why = format!("leads the arm {:.1} mm away, {:.1} mm allowed", way * 1e3, allowed * 1e3);
+            let why = format!("moves the arm by {:.1} mm, {:.1} mm allowed", way * 1e3, allowed * 1e3);
             faults.push(Fault::new(rule, why));
         }
         faults.into_iter().map(|fault| fault.on(connection, line)).collect()
     }
 
-    /// Takes an order that the controller has obeyed, with the arm as it is after that.
+    /// Records an order that the controller has executed, and the state of the arm after it.
     pub fn handle_obeyed(&mut self, connection: usize, line: &str, order: &Order, arm: &PhysicalArm) {
         match order {
             Order::Command(_) => {
@@ -85,7 +88,7 @@ impl ArmMonitor {
         }
     }
 
-    /// Judges what the arm has done up to now.
+    /// Checks the motion of the arm up to now.
     #[must_use]
     pub fn handle_time(&mut self, now: Instant, arm: &PhysicalArm) -> Vec<Violation> {
         let travelled = arm.body().travelled(Mover::Command);
@@ -93,28 +96,31 @@ impl ArmMonitor {
         if way <= MEASURING || self.until.is_some_and(|until| now <= until) {
             return Vec::new();
         }
-        // Told once for each motion.
+        // Report each motion only once.
         self.until = Some(now + FAR);
         let (rule, connection, line) = self
             .halted
             .take()
             .unwrap_or_else(|| (Rule::Alone, self.last.map_or(0, |(client, _)| client), String::new()));
         let why = match rule {
-            Rule::Stop => format!("the arm has gone {:.1} mm since it took a stop", way * 1e3),
-            _ => format!("the arm still moves, {:.1} mm since its last line was done", way * 1e3),
+            Rule::Stop => {
+                format!("the arm has moved by {:.1} mm since the controller accepted a stop", way * 1e3)
+            }
+            _ => format!("the arm still moves: {:.1} mm after the motion of its last line ended", way * 1e3),
         };
         vec![Fault::new(rule, why).on(connection, &line)]
     }
 }
 
-/// How far a place is from where the arm is, or where its commands lead it.
+/// Returns the distance of a position from the arm, or from the goal of its commands, whichever is
+/// smaller.
 fn way_to(arm: &PhysicalArm, place: Position) -> f64 {
     let (body, place) = (arm.body(), place.point());
     let here = (place - body.point()).norm();
     body.goal().map_or(here, |goal| here.min((place - goal).norm()))
 }
 
-/// How far the arm may be measured from where it was told to be.
+/// Returns how far the measured position may differ from the commanded position.
 fn tolerance(arm: &PhysicalArm) -> f64 {
     POSITION_TOLERANCE + arm.config().sag + 2.0 * arm.config().noise
 }
@@ -122,6 +128,6 @@ fn tolerance(arm: &PhysicalArm) -> f64 {
 /// The default of `arm.position_tolerance`, in metres.
 const POSITION_TOLERANCE: f64 = 0.01;
 const MEASURING: f64 = 1e-6;
-/// An arm with an acceleration takes longer than its speed says.
+/// The extra time of an arm with limited acceleration, compared with its speed alone.
 const SLACK: Duration = Duration::from_secs(2);
 const FAR: Duration = Duration::from_secs(3600);

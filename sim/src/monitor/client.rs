@@ -1,4 +1,5 @@
-//! One connection as a controller sees it: what came, what went back, and so when a line can have been sent.
+//! One connection as the controller sees it: received lines, sent replies, and the bounds of send
+//! times.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +11,7 @@ use aether_bridge::wire::Order;
 
 use super::motion::CommandHistory;
 
-/// A line that has not been answered.
+/// A line without a reply.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) number: u64,
@@ -19,14 +20,14 @@ pub(super) struct Pending {
     pub(super) not_before: Option<Instant>,
 }
 
-/// What makes the next command the first of a motion.
+/// The reason why the next command is the first of a motion.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum MotionStart {
     Connection,
     LateReply(Duration),
     Silence(Duration),
     Stop,
-    /// The arm is reported where no command led.
+    /// A report shows the arm where no command led.
     Elsewhere,
 }
 
@@ -44,25 +45,25 @@ impl fmt::Display for MotionStart {
 
 #[derive(Debug)]
 pub(super) struct Client {
-    /// How many lines came.
+    /// The number of received lines.
     pub(super) lines: u64,
     pub(super) pending: VecDeque<Pending>,
-    /// When the last replies were begun, as many as may matter.
+    /// When the first byte of the last replies was written. Keeps as many as are needed.
     replies: VecDeque<Instant>,
-    /// When there was nothing to be read.
+    /// The last time at which there was nothing to read.
     quiet: Option<Instant>,
-    /// When the last command was answered; later by the time for which other lines were not, since then.
+    /// When the last command got its reply, plus the time for which later lines waited for theirs.
     idle: Option<Instant>,
     /// The last commands.
     pub(super) history: CommandHistory,
-    /// Why the next command begins a motion.
+    /// The reason why the next command begins a motion.
     pub(super) start: Option<MotionStart>,
     /// The lowest and the highest number of a line.
     pub(super) numbers: Option<(u64, u64)>,
 }
 
 impl Client {
-    /// A connection that was not there before `since`, if that is known.
+    /// Creates a connection that did not exist before `since`, if that is known.
     pub(super) fn new(since: Option<Instant>) -> Self {
         Self {
             lines: 0,
@@ -76,17 +77,18 @@ impl Client {
         }
     }
 
-    /// Nothing was there to be read: what comes from now on had not been sent, or was on its way.
+    /// Records that nothing could be read. A line that is read later was sent after `now`, or was
+    /// in transit.
     pub(super) fn handle_quiet(&mut self, now: Instant) {
         self.quiet = now.checked_sub(TRANSIT).max(self.quiet);
     }
 
-    /// When it was last seen to be there, with nothing to be read.
+    /// Returns the last time at which the connection existed and there was nothing to read.
     pub(super) fn quiet(&self) -> Option<Instant> {
         self.quiet
     }
 
-    /// A reply is on its way since then; the line that it answers.
+    /// Records a reply, written at `at` or later, and returns the line that it belongs to.
     pub(super) fn handle_reply(&mut self, at: Instant, most: u64) -> Option<Pending> {
         let answered = self.pending.pop_front()?;
         self.replies.push_back(at);
@@ -103,16 +105,19 @@ impl Client {
         Some(answered)
     }
 
-    /// Before when the next line cannot have been sent, by a client that has at most so many unanswered.
+    /// Returns the earliest send time of the next line, for a client that waits if `most` lines
+    /// have no reply.
     pub(super) fn not_before(&self, most: u64) -> Option<Instant> {
-        // It has waited for one reply of those to the last `most` lines: with so many others yet to come.
+        // The client has waited for one reply to the last `most` lines; the others may still be
+        // missing.
         let to_come = most.saturating_sub(1).saturating_sub(self.pending.len() as u64);
         let waited_for = self.replies.iter().rev().nth(usize::try_from(to_come).unwrap_or(usize::MAX));
         waited_for.copied().max(self.quiet)
     }
 
-    /// Why a command that was not sent before then begins a motion, if it does: a silence that nothing made it keep, longer
-    /// than any while it moves, or what has come before.
+    /// Returns why this command starts a new motion: an event recorded earlier, or a silence longer
+    /// than `longest`, which is longer than any silence within a motion. `not_before` is the
+    /// earliest send time of the command.
     pub(super) fn take_start(
         &mut self,
         not_before: Option<Instant>,
@@ -124,5 +129,5 @@ impl Client {
     }
 }
 
-/// How long a line may be on its way, on one machine that is busy.
+/// The longest transit time of a line on one busy machine.
 const TRANSIT: Duration = Duration::from_millis(5);

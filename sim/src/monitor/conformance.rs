@@ -1,4 +1,4 @@
-//! The monitor of the wire, at the controller.
+//! The monitor of the wire, on the controller's side.
 
 use std::{
     collections::BTreeMap,
@@ -21,27 +21,28 @@ use super::violation::{Fault, Rule, Violation};
 
 /// Checks every line that a controller receives from the bridge.
 ///
-/// All clients are taken for one bridge that connects again: another bridge needs another monitor.
+/// All clients count as one bridge that reconnects. A second bridge needs a second monitor.
 #[derive(Debug)]
 pub struct ConformanceMonitor {
     rules: Rules,
     unit: PositionUnit,
     clients: BTreeMap<usize, Client>,
-    /// Where the bridge knows the arm to be.
+    /// The position of the arm that the bridge certainly knows.
     known: Position,
-    /// Where else it may know it to be, because it may or may not have read these replies.
+    /// Other positions that the bridge may know, because it may or may not have read these replies.
     reported: Vec<ReportedPosition>,
-    /// Where the arm rests by the reply to a heartbeat, with no reply since. If it is near the last command, the bridge may count
-    /// either as the place.
+    /// The position at rest in the reply to a heartbeat, if no reply followed. If it is near the
+    /// last command, the bridge may use either as the position.
     measured: Option<Position>,
     gripper: Option<GripperHistory>,
-    /// The last two commands of the connection before, newest first, until the next has sent two.
+    /// The last two commands of the previous connection, newest first, until the new connection has
+    /// sent two.
     ended: Vec<TimedCommand>,
-    /// No other connection can have been made earlier.
+    /// A new connection cannot have been made before this time.
     alone: Option<Instant>,
 }
 
-/// The position in a reply, or accepted by it, on this connection, to the line with this number.
+/// The position that a reply reports or accepts, with its connection and the number of its line.
 #[derive(Debug)]
 struct ReportedPosition {
     connection: usize,
@@ -52,7 +53,7 @@ struct ReportedPosition {
 type Line = Result<ReceivedOrder, CommandFault>;
 
 impl ConformanceMonitor {
-    /// Creates a monitor of these rules, for a controller that counts in `unit`.
+    /// Creates a monitor for a controller with positions in `unit`.
     pub fn new(rules: Rules, unit: PositionUnit) -> Self {
         Self {
             known: rules.motion.home,
@@ -67,26 +68,26 @@ impl ConformanceMonitor {
         }
     }
 
-    /// The rules in force.
+    /// Returns the present rules.
     pub fn rules(&self) -> &Rules {
         &self.rules
     }
 
-    /// Takes other rules from now on. Pass tighter ones after the bridge has taken them, wider ones before.
+    /// Changes the rules. Pass tighter rules after the bridge has them, and wider rules before.
     pub fn handle_rules(&mut self, rules: Rules) {
         self.rules = rules;
         for client in self.clients.values_mut() {
-            // The new rules do not hold for what was sent by the old ones.
+            // The new rules do not apply to lines that were sent under the old rules.
             client.history.keep(0);
         }
     }
 
-    /// The controller listens from now on.
+    /// Records that the controller starts to listen.
     pub fn handle_listening(&mut self, now: Instant) {
         self.alone = Some(now);
     }
 
-    /// A client connected, and has this number, higher than all before.
+    /// Records a new connection with a number higher than all before.
     pub fn handle_connected(&mut self, connection: usize) {
         if let Some((_, before)) = self.clients.last_key_value() {
             self.alone = self.alone.max(before.quiet());
@@ -103,21 +104,23 @@ impl ConformanceMonitor {
         }
     }
 
-    /// A client disconnected; `torn`: what is wrong with the last bytes that it sent.
+    /// Records the end of a connection. `torn` states what is wrong with the last bytes of the
+    /// client.
     #[must_use]
     pub fn handle_disconnected(&mut self, connection: usize, torn: Option<&str>) -> Vec<Violation> {
         let fault = torn.map(|why| self.fault(Rule::Form, connection, why.to_owned()));
         fault.map(|fault| fault.on(connection, "")).into_iter().collect()
     }
 
-    /// A look at the socket has found nothing to read, at this time or later.
+    /// Records that a poll of the socket found nothing to read, at this time or later.
     pub fn handle_quiet(&mut self, now: Instant, connection: usize) {
         if let Some(client) = self.clients.get_mut(&connection) {
             client.handle_quiet(now);
         }
     }
 
-    /// The bytes `waiting`, whole lines or not, came before any reply to the last line.
+    /// Checks the bytes `waiting` (complete lines or not), which came before any reply to the last
+    /// line.
     #[must_use]
     pub fn handle_ahead(&mut self, connection: usize, waiting: &[u8]) -> Vec<Violation> {
         let Some(client) = self.clients.get(&connection) else { return Vec::new() };
@@ -132,7 +135,7 @@ impl ConformanceMonitor {
         found
     }
 
-    /// A line has been read.
+    /// Checks a line that was read.
     #[must_use]
     pub fn handle_line(&mut self, now: Instant, connection: usize, line: &Line) -> Vec<Violation> {
         let Some(client) = self.clients.get(&connection) else { return Vec::new() };
@@ -165,13 +168,13 @@ impl ConformanceMonitor {
         found
     }
 
-    /// So many lines have been written for replies, the first byte not before `at`.
+    /// Records `replies` written replies. Their first byte was written at `at` or later.
     pub fn handle_replied(&mut self, at: Instant, connection: usize, text: &[u8], replies: u64) {
         let wire = WireConfig { unit: self.unit, ..WireConfig::default() };
         let (mut decoder, mut bytes) = (ReplyDecoder::new(&wire), BytesMut::from(text));
         for _ in 0..replies {
-            // What is no reply answers nothing.
-            let Ok(Some(heard)) = decoder.decode(&mut bytes) else { return };
+            // A text that is not a reply does not count as the reply to a line.
+            let Ok(Some(incoming)) = decoder.decode(&mut bytes) else { return };
             let newest = self.is_newest(connection);
             let Some(client) = self.clients.get_mut(&connection) else { return };
             let Some(answered) = client.handle_reply(at, self.rules.max_in_flight) else { return };
@@ -181,13 +184,13 @@ impl ConformanceMonitor {
             }
             let (order, number) = (answered.order, answered.number);
             if newest {
-                self.measured = measured(order, &heard);
+                self.measured = measured(order, &incoming);
             }
-            if let (Some(Order::Command(command)), Incoming::Reply(reply)) = (order, &heard) {
+            if let (Some(Order::Command(command)), Incoming::Reply(reply)) = (order, &incoming) {
                 let accepted = (reply.status == ReplyStatus::Ok).then_some(command.gripper);
                 self.gripper.iter_mut().filter(|_| newest).for_each(|history| history.handle_reply(accepted));
             }
-            let position = self.position(order, &heard).filter(|_| newest);
+            let position = self.position(order, &incoming).filter(|_| newest);
             if order == Some(Order::Heartbeat)
                 && position.is_some()
                 && let Some(client) = self.clients.get_mut(&connection)
@@ -200,9 +203,9 @@ impl ConformanceMonitor {
         self.reported.drain(..excess);
     }
 
-    /// Where the arm is, by a reply to `order`.
-    fn position(&self, order: Option<Order>, heard: &Incoming) -> Option<Position> {
-        let Incoming::Reply(reply) = heard else { return None };
+    /// Returns the position of the arm from the reply to `order`.
+    fn position(&self, order: Option<Order>, incoming: &Incoming) -> Option<Position> {
+        let Incoming::Reply(reply) = incoming else { return None };
         let position = reply.state.as_ref().and_then(|state| state.position);
         let expected = self.reported.last().map_or(self.known, |reported| reported.position);
         match order? {
@@ -223,16 +226,16 @@ impl ConformanceMonitor {
             Order::Heartbeat => self.rules.heartbeats,
         };
         if !asked {
-            let why = "no parameter asks for such lines".to_owned();
+            let why = "no parameter enables such lines".to_owned();
             return Some(self.fault(Rule::Asked, connection, why));
         }
         let expected = self.rules.line(&received.line, self.unit)?;
-        let why = || format!("the protocol has it as {expected}");
+        let why = || format!("the protocol requires {expected}");
         (received.line != expected).then(|| self.fault(Rule::Form, connection, why()))
     }
 
-    /// Numbers grow on a connection, and are above all those of the connections before it. Lines that the network holds
-    /// back may be read after lines of a later connection, and are then below those.
+    /// Checks that numbers grow on a connection and over connections. If the network delays lines,
+    /// they may be read after lines of a later connection. Their numbers must then be lower.
     fn check_number(&mut self, connection: usize, received: &ReceivedOrder) -> Option<Fault> {
         let number = received.seq.filter(|_| self.rules.numbered)?;
         let before =
@@ -244,19 +247,21 @@ impl ConformanceMonitor {
         let why = match (before, after) {
             (Some(before), _) if number <= before => format!("line {number} after line {before}"),
             (_, Some(after)) if number >= after => {
-                format!("line {number} on a connection before that of line {after}")
+                format!("line {number} is on an earlier connection than line {after}")
             }
             _ => return None,
         };
         Some(self.fault(Rule::Numbering, connection, why))
     }
 
-    /// Checks how many lines were unanswered when this one was sent.
+    /// Checks how many lines had no reply when this line was sent.
     fn check_pace(&self, connection: usize, unanswered: u64, line: &Line) -> Option<Fault> {
         let is_stop = line.as_ref().is_ok_and(|received| received.order == Order::Stop);
         let most = self.rules.max_in_flight;
         (self.rules.replies && unanswered >= most && !is_stop).then(|| {
-            let why = format!("sent with {unanswered} lines unanswered, where {most} may be with this one");
+            let why = format!(
+                "sent with {unanswered} unanswered lines; at most {most} are allowed, this one included"
+            );
             self.fault(Rule::Pace, connection, why)
         })
     }
@@ -279,31 +284,32 @@ impl ConformanceMonitor {
         faults.into_iter().map(|fault| fault.on(connection, &sent.line)).chain(replay).collect()
     }
 
-    /// The first command of a motion is near where the arm is known to be.
+    /// Checks that the first command of a motion is near the known position of the arm.
     fn check_approach(
         &mut self,
         connection: usize,
         sent: &TimedCommand,
         start: Option<MotionStart>,
     ) -> Option<Fault> {
-        // The bridge has read the reply that this line had to wait for; a motion begins when it has read all.
+        // The bridge has read the reply that this line had to wait for. A motion begins after all
+        // replies are read.
         let unread = if start.is_some() { 0 } else { self.rules.max_in_flight - 1 };
         let lines = self.clients.get(&connection)?.lines;
         self.settle(connection, lines.saturating_sub(unread));
-        // What was handed over counts as done if no reply tells more.
+        // Without replies, the bridge assumes that a sent command is done.
         let start = start.filter(|_| self.rules.replies)?;
         let places =
             self.reported.iter().map(|reported| reported.position).chain([self.known]).chain(self.measured);
         let way = self.rules.motion.excess_at_start(&sent.command, places)? * 1e3;
         let allowed = self.rules.motion.approach_step * 1e3;
         let why = format!(
-            "the first after {start} is {way:.3} mm from where the arm is known to be, {allowed:.3} mm allowed"
+            "the first command after {start} is {way:.3} mm from the known position of the arm, {allowed:.3} mm allowed"
         );
         let before = self.last_line(connection).or(self.ended.first().map(|sent| sanitize_short(&sent.line)));
         Some(Fault { before, ..Fault::new(Rule::Approach, why) })
     }
 
-    /// The bridge has read the replies to the first `read` lines of this connection.
+    /// Records that the bridge has read the replies to the first `read` lines of this connection.
     fn settle(&mut self, connection: usize, read: u64) {
         let proven =
             |reported: &ReportedPosition| reported.connection == connection && reported.number < read;
@@ -313,8 +319,9 @@ impl ConformanceMonitor {
         }
     }
 
-    /// A connection must not begin with the last command of the one before, if the arm was moving and moves on, and if
-    /// it is so much later that the target of that command is too old.
+    /// Checks that a connection does not begin with the last command of the previous connection.
+    /// This is a violation only if the arm was moving and moves on, and the target of that command
+    /// has expired by now.
     fn check_replay(&mut self, connection: usize, sent: &TimedCommand) -> Option<Violation> {
         let first = self.clients.get(&connection)?.history.first()?;
         let ended = std::mem::take(&mut self.ended);
@@ -326,8 +333,9 @@ impl ConformanceMonitor {
         let old = later > self.rules.motion.input_timeout + SLACK;
         (first.command == last.command && moving && moves_on && old).then(|| {
             let later = later.as_secs_f64();
-            let why =
-                format!("the first line of a connection is the last of the one before, {later:.2} s later");
+            let why = format!(
+                "the first line repeats the last line of the previous connection, {later:.2} s later"
+            );
             let before = Some(sanitize_short(&last.line));
             Fault { before, ..Fault::new(Rule::Replay, why) }.on(connection, &first.line)
         })
@@ -355,9 +363,9 @@ impl ConformanceMonitor {
     }
 }
 
-/// Where the arm rests, by the reply to a heartbeat.
-fn measured(order: Option<Order>, heard: &Incoming) -> Option<Position> {
-    let Incoming::Reply(reply) = heard else { return None };
+/// Returns the position of an arm at rest, from the reply to a heartbeat.
+fn measured(order: Option<Order>, incoming: &Incoming) -> Option<Position> {
+    let Incoming::Reply(reply) = incoming else { return None };
     let state = reply.state.as_ref()?;
     state.position.filter(|_| order == Some(Order::Heartbeat) && state.moving != Some(true))
 }
@@ -369,10 +377,11 @@ fn text(line: &Line) -> &str {
     }
 }
 
-/// How far from its last command an arm that has reached it may be measured, in metres (`arm.position_tolerance`).
+/// How far from its last command an arm that has reached it may be reported, in metres
+/// (`arm.position_tolerance`).
 const MEASURING: f64 = 0.01;
-/// How late the bridge may notice that something has not come.
+/// How late the bridge may notice a timeout.
 const SLACK: Duration = Duration::from_millis(300);
-/// Lines of clients that have disconnected may still be read.
+/// How many of the last clients are kept, because lines of disconnected clients may still be read.
 const CLIENTS_KEPT: usize = 16;
 const REPORTED_KEPT: usize = 16;

@@ -1,12 +1,15 @@
-//! Whether the bridge keeps the rules that a controller relies on (docs/safety.md, docs/protocol.md).
-//! Pure: lines, replies and commands are passed with their times.
+//! Checks that the bridge keeps the rules that a controller relies on (docs/safety.md,
+//! docs/protocol.md). Pure: the caller passes lines, replies and commands with their times.
 //!
-//! It shares no motion code with the bridge: no limiter and no planner. [`ConformanceMonitor`] sees lines at the controller,
-//! and knows two bounds of when each was sent: it was there when it was read; and it was not there before the reply that
-//! it had to wait for, nor well before the last look at an empty socket. A line is a violation only if it is one for
-//! every time between, so that a busy machine, or a process that was stopped, is never taken for a fault. What cannot be
-//! checked like that, as how suddenly velocity changes, is not checked. [`MotionMonitor`] has the same rules of motion, for
-//! commands at the bridge, whose times are exact. [`ArmMonitor`] looks at what the lines do to a physical arm.
+//! The monitor shares no motion code with the bridge: no limiter and no planner.
+//! [`ConformanceMonitor`] sees lines at the controller. It knows two bounds for the send time of
+//! each line. The upper bound is the time at which the line was read. The lower bound is the reply
+//! that the line had to wait for, or the last poll that found the socket empty, minus the time of
+//! transit. A line is a violation only if it breaks a rule for every send time between the bounds.
+//! Therefore a busy machine, or a process that was stopped, never counts as a violation. Rules that
+//! cannot be checked in this way are not checked, for example sudden changes of velocity.
+//! [`MotionMonitor`] applies the same rules of motion to commands at the bridge, whose times are
+//! exact. [`ArmMonitor`] checks what the lines do to a physical arm.
 
 mod arm;
 mod client;

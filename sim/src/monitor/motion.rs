@@ -1,4 +1,4 @@
-//! The rules of motion, for commands whose times are known within two bounds.
+//! The rules of motion, for commands whose send times have two known bounds.
 
 use std::{
     collections::VecDeque,
@@ -13,16 +13,16 @@ use aether_bridge::text::sanitize_short;
 use super::space::Space;
 use super::violation::{Fault, Rule, Violation};
 
-/// A command, and when it was sent.
+/// A command and its send time.
 #[derive(Debug, Clone)]
 pub struct TimedCommand {
-    /// What the arm is to do.
+    /// The command.
     pub command: Command,
-    /// It cannot have been sent earlier; `None` if that is not known.
+    /// The earliest send time; `None` if it is unknown.
     pub not_before: Option<Instant>,
-    /// It cannot have been sent later. Equal to `not_before` if the time is known exactly.
+    /// The latest send time. Equal to `not_before` if the time is known exactly.
     pub at: Instant,
-    /// The command in words, for the violation.
+    /// The text of the command, for a violation.
     pub line: String,
 }
 
@@ -31,27 +31,27 @@ pub struct TimedCommand {
 pub struct MotionLimits {
     space: Space,
     pub(super) home: Position,
-    /// In m/s.
+    /// The largest speed, in m/s.
     pub(super) speed: f64,
-    /// In m/s, of the ramp with which motion begins.
+    /// The largest speed of the ramp at the start of a motion, in m/s.
     pub(super) approach_speed: f64,
     /// The longest first step of a motion, in metres.
     pub(super) approach_step: f64,
-    /// The longest step of all, in metres, however long ago the last command was sent.
+    /// The longest step, in metres, however long ago the last command was sent.
     pub(super) longest_step: f64,
     pub(super) input_timeout: Duration,
     close_debounce: Duration,
     open_debounce: Duration,
 }
 
-/// How a command follows the one before it.
+/// How a command follows the previous command.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Step {
     /// It begins a motion.
     Start,
-    /// It goes on with a ramp, at the approach speed.
+    /// It continues the ramp, at the approach speed.
     Approach,
-    /// It goes on.
+    /// It continues at full speed.
     Continue,
 }
 
@@ -59,20 +59,21 @@ pub enum Step {
 #[derive(Debug, Default)]
 pub(super) struct CommandHistory(VecDeque<TimedCommand>);
 
-/// The gripper's last state, and when it can have been decided at the earliest.
+/// The last state of the gripper, and the earliest time at which it can have been decided.
 #[derive(Debug)]
 pub(super) struct GripperHistory {
     gripper: Gripper,
     since: Option<Instant>,
-    /// The last command cannot have been sent earlier.
+    /// The earliest send time of the last command.
     last_not_before: Option<Instant>,
-    /// As the last accepted command has it.
+    /// The gripper in the last accepted command.
     accepted: Option<Gripper>,
-    /// A command has been refused since the last one, so that the next goes back to what was accepted.
+    /// A command has been refused since then, so the next one returns to the accepted state.
     refused: bool,
 }
 
-/// Checks commands where the bridge plans them, so that their times are exact and the start of a motion is known.
+/// Checks commands when the bridge plans them. At this point their times are exact and the start of
+/// a motion is known.
 #[derive(Debug)]
 pub struct MotionMonitor {
     limits: MotionLimits,
@@ -103,7 +104,8 @@ impl MotionLimits {
         self.space.fault_at(command.position).map(|why| Fault::new(Rule::Workspace, why))
     }
 
-    /// How far a motion begins from the nearest of `places`, if that is too far.
+    /// Returns the distance from the start of a motion to the nearest of `places`, if it is too
+    /// large.
     pub(super) fn excess_at_start(
         &self,
         command: &Command,
@@ -141,13 +143,14 @@ impl CommandHistory {
         }
     }
 
-    /// Forgets all but the newest `count` commands.
+    /// Drops all but the newest `count` commands.
     pub(super) fn keep(&mut self, count: usize) {
         self.0.drain(..self.0.len().saturating_sub(count));
     }
 
-    /// Checks that a step is no longer than there was time for. A step in mid-motion, however long ago the last command
-    /// was, is also bounded by the time for which motion goes on without a target. `None`: nothing is known of the step.
+    /// Checks that a step is not too long for the time. If a step continues a motion, it is also
+    /// limited by the time for which motion continues without a target. `step` is `None` if the
+    /// kind of the step is unknown.
     pub(super) fn check_speed(
         &self,
         limits: &MotionLimits,
@@ -175,7 +178,8 @@ impl CommandHistory {
 }
 
 impl CommandHistory {
-    /// Checks that the straight way from the last command, or at the start of a motion from where the arm is, is free.
+    /// Checks that the straight path is free. It begins at the last command, or at the start of a
+    /// motion at the position of the arm.
     pub(super) fn check_way(
         &self,
         limits: &MotionLimits,
@@ -185,7 +189,7 @@ impl CommandHistory {
     ) -> Option<Fault> {
         let to = sent.command.position;
         if limits.space.fault_at(to).is_some() {
-            // A fault of its own, and the way to it is no other one.
+            // The position is a fault of its own, so the path to it is not reported too.
             return None;
         }
         let (from, before) = match step? {
@@ -205,27 +209,29 @@ impl CommandHistory {
 }
 
 impl GripperHistory {
-    /// Begins with a command.
+    /// Creates the history from a first command.
     pub(super) fn new(sent: &TimedCommand) -> Self {
         let (gripper, last_not_before) = (sent.command.gripper, sent.not_before);
         Self { gripper, since: None, last_not_before, accepted: None, refused: false }
     }
 
-    /// Takes the reply to a command: what the gripper is by it, or that it was refused.
+    /// Records the reply to a command: the accepted state of the gripper, or `None` for a refusal.
     pub(super) fn handle_reply(&mut self, accepted: Option<Gripper>) {
         self.refused |= accepted.is_none();
         self.accepted = accepted.or(self.accepted);
     }
 
-    /// Takes the beginning of a connection. Which commands of the one before the bridge knows to be accepted is not known.
+    /// Records a new connection. It is unknown which commands of the previous connection the bridge
+    /// knows to be accepted.
     pub(super) fn handle_connected(&mut self) {
         (self.refused, self.accepted) = (true, None);
     }
 
-    /// Takes a command, and checks that a change of the gripper comes no sooner than its debounce after the last.
+    /// Checks that a change of the gripper is not sooner than its debounce after the last change,
+    /// and records the command.
     pub(super) fn handle_command(&mut self, limits: &MotionLimits, sent: &TimedCommand) -> Option<Fault> {
         let gripper = sent.command.gripper;
-        // Decided before the last command, it would have been sent with that.
+        // If it had been decided before the last command, the last command would have carried it.
         let decided = std::mem::replace(&mut self.last_not_before, sent.not_before);
         let refused = std::mem::take(&mut self.refused);
         if self.gripper == gripper {
@@ -233,7 +239,7 @@ impl GripperHistory {
         }
         self.gripper = gripper;
         if refused && self.accepted.is_none_or(|accepted| accepted == gripper) {
-            // From then on what is wanted has to stand from the beginning.
+            // From now on a requested state must last for its full debounce time again.
             self.since = sent.not_before;
             return None;
         }
@@ -242,35 +248,38 @@ impl GripperHistory {
         (stood < debounce).then(|| {
             let (stood, debounce) = (stood.as_secs_f64(), debounce.as_secs_f64());
             let gripper = gripper.as_str();
-            let why = format!("{gripper} {stood:.3} s after the last change, not before {debounce:.3} s");
+            let why =
+                format!("{gripper} {stood:.3} s after the last change, at least {debounce:.3} s required");
             Fault::new(Rule::Gripper, why)
         })
     }
 }
 
 impl MotionMonitor {
-    /// Creates a monitor of these limits.
+    /// Creates a monitor with these limits.
     pub fn new(limits: MotionLimits) -> Self {
         Self { limits, history: CommandHistory::default() }
     }
 
-    /// Takes other limits from now on.
+    /// Changes the limits.
     pub fn handle_limits(&mut self, limits: MotionLimits) {
         self.limits = limits;
         self.history.keep(1);
     }
 
-    /// A connection begins: no step leads there from the last one.
+    /// Records a new connection: the last command of the previous one no longer limits the next
+    /// step.
     pub fn handle_connected(&mut self) {
         self.history.keep(0);
     }
 
-    /// Takes a command that was sent.
+    /// Records a sent command.
     pub fn handle_sent(&mut self, sent: TimedCommand) {
         self.history.remember(sent);
     }
 
-    /// Checks a command that is about to be sent. A motion begins near one of `places`, where the arm may be.
+    /// Checks a command before it is sent. A motion must begin near one of `places`, the possible
+    /// positions of the arm.
     #[must_use]
     pub fn check(&self, planned: &TimedCommand, step: Step, places: &[Position]) -> Vec<Violation> {
         let far = (step == Step::Start)
@@ -278,7 +287,10 @@ impl MotionMonitor {
             .flatten()
             .map(|way| {
                 let (way, allowed) = (way * 1e3, self.limits.approach_step * 1e3);
-                Fault::new(Rule::Approach, format!("begins {way:.3} mm away, {allowed:.3} mm allowed"))
+                Fault::new(
+                    Rule::Approach,
+                    format!("begins {way:.3} mm from the arm, {allowed:.3} mm allowed"),
+                )
             });
         let faults = [
             self.limits.check_workspace(&planned.command),
@@ -292,6 +304,6 @@ impl MotionMonitor {
 
 /// Two roundings to a micrometre in each of three axes, in metres.
 const RESOLUTION: f64 = 2e-6;
-/// Over how many commands speed is looked at. The time between two is known to within one period, so that the more lie
-/// between them the less is overlooked.
+/// The number of commands over which speed is checked. The time between two commands has an error
+/// of one period. So the more commands lie between them, the smaller the overlooked excess.
 const WINDOW: usize = 40;

@@ -1,4 +1,4 @@
-//! What the bridge is set to, as far as a controller can tell: its own parameters, by their names.
+//! The rules: those parameters of the bridge whose effect a controller can see, by their names.
 
 use std::{str::FromStr, time::Duration};
 
@@ -12,19 +12,19 @@ use aether_bridge::wire::{Extra, PositionUnit};
 use super::motion::MotionLimits;
 use crate::protocol;
 
-/// What a controller may rely on.
+/// The rules that a controller may rely on.
 #[derive(Debug, Clone)]
 pub struct Rules {
     parameters: Parameters,
     pub(super) motion: MotionLimits,
     pub(super) reply_timeout: Duration,
     pub(super) max_in_flight: u64,
-    /// Whether lines are answered.
+    /// Whether lines get replies.
     pub(super) replies: bool,
     pub(super) stops: bool,
     pub(super) heartbeats: bool,
     pub(super) numbered: bool,
-    /// In milliseconds, if lines have it.
+    /// The `ttl` of every line in milliseconds, if lines have one.
     ttl: Option<u64>,
 }
 
@@ -35,22 +35,23 @@ pub struct Setting {
     value: Value,
 }
 
-/// Why there are no such rules.
+/// The reason why rules are invalid.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RulesError {
-    /// No name, or no value.
-    #[error("{0:?} is no setting, expected NAME:=VALUE as in limits.speed:=0.25")]
+    /// The name or the value is missing.
+    #[error("{0:?} is not a setting, expected NAME:=VALUE as in limits.speed:=0.25")]
     Form(String),
-    /// A parameter that a controller does not see the effect of, or that the simulated one has an option for.
-    #[error("parameter '{0}' is none that the judge goes by; those are {judged}", judged = JUDGED.map(|judged| judged.name).join(", "))]
+    /// A parameter without an effect that a controller sees, or one that has its own option in the
+    /// simulated controller.
+    #[error("parameter '{0}' cannot be set for --judge; the possible parameters are {judged}", judged = JUDGED.map(|judged| judged.name).join(", "))]
     NotJudged(String),
     /// Members that the simulated controller cannot check.
-    #[error("parameter 'wire.extra_fields' is {0}; the judge can check 'seq' and 'ttl'")]
+    #[error("parameter 'wire.extra_fields' is {0}; --judge can check only 'seq' and 'ttl'")]
     Extras(String),
     /// A text that is not a value.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
-    /// A value that does not go with another.
+    /// A value that conflicts with another value.
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
@@ -62,10 +63,10 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// These rules with parameters of the bridge set.
+    /// Returns these rules with other values for some parameters.
     ///
     /// # Errors
-    /// Names that are not judged by, and what the bridge itself would refuse.
+    /// If a parameter cannot be set, or the bridge itself would reject the value.
     pub fn with<'a>(&self, settings: impl IntoIterator<Item = &'a Setting>) -> Result<Self, RulesError> {
         let mut parameters = self.parameters.clone();
         for Setting { name, value } in settings {
@@ -100,7 +101,8 @@ impl Rules {
         })
     }
 
-    /// What a line has to be by docs/protocol.md, made of the values of its members; `None` if it is not an object.
+    /// Returns the line that docs/protocol.md requires for the values in `text`, or `None` if
+    /// `text` is not an object.
     pub(super) fn line(&self, text: &str, unit: PositionUnit) -> Option<String> {
         let members: Json = serde_json::from_str(text).ok()?;
         let kind = members["type"].as_str()?;
@@ -125,7 +127,7 @@ impl FromStr for Setting {
     type Err = RulesError;
 
     /// # Errors
-    /// Text without a name or a value.
+    /// If the name or the value is missing.
     fn from_str(text: &str) -> Result<Self, RulesError> {
         let form = || RulesError::Form(text.to_owned());
         let (name, written) = text.split_once(":=").ok_or_else(form)?;
@@ -140,7 +142,7 @@ impl FromStr for Setting {
     }
 }
 
-/// A value of JSON as one of a parameter.
+/// Converts a JSON value to a value of a parameter.
 fn value(json: &Json) -> Option<Value> {
     let all = |values: &[Json]| {
         let numbers = values.iter().map(Json::as_f64).collect::<Option<_>>().map(Value::Reals);
@@ -156,7 +158,7 @@ fn value(json: &Json) -> Option<Value> {
     }
 }
 
-/// The parameters whose effect a controller sees, and those that bound them.
+/// The parameters whose effect a controller sees, and the parameters that limit them.
 static JUDGED: [&dyn Parameter; 21] = [
     &table::WORKSPACE_MIN,
     &table::WORKSPACE_MAX,
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_parameters_of_the_bridge_by_their_names_and_units() {
+    fn rules_are_set_by_parameter_names() {
         let rules = Rules::default();
         assert_eq!((rules.motion.speed, rules.max_in_flight, rules.stops), (0.25, 1, false));
         assert!(
@@ -203,12 +205,12 @@ mod tests {
         assert!(with("link.heartbeat.period:=0.1").unwrap().heartbeats);
         assert!(with(r#"wire.extra_fields:=["seq","ttl"]"#).unwrap().numbered);
         assert_eq!(with("arm.home:=[0.1, 0.0, 0.1]").unwrap().motion.home.coordinates(), [0.1, 0.0, 0.1]);
-        // Twice the time between two commands, twice the step.
+        // Twice the time between two commands allows twice the step.
         assert!((with("teleop.command_rate:=25.0").unwrap().motion.approach_step - 0.004).abs() < 1e-12);
     }
 
     #[test]
-    fn what_makes_no_rules_is_named() {
+    fn invalid_setting_is_named() {
         for (text, words) in [
             ("limits.speed", "expected NAME:=VALUE"),
             ("limits.speed:=", "expected NAME:=VALUE"),
@@ -218,9 +220,9 @@ mod tests {
             ("limits.approach_speed:=1.0", "it must be at most 'limits.speed'"),
             (
                 "teleop.settle_time:=1.0",
-                "'teleop.settle_time' is none that the judge goes by; those are workspace.min",
+                "'teleop.settle_time' cannot be set for --judge; the possible parameters are workspace.min",
             ),
-            (r#"wire.extra_fields:=["stamp"]"#, "the judge can check 'seq' and 'ttl'"),
+            (r#"wire.extra_fields:=["stamp"]"#, "--judge can check only 'seq' and 'ttl'"),
         ] {
             let error = with(text).unwrap_err();
             assert!(error.contains(words), "{text}: {error}");

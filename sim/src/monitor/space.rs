@@ -1,11 +1,11 @@
-//! Where commands may lie, and where the straight way from one to the next may lead. It shares no code with the bridge.
+//! The allowed positions and straight paths between commands. Shares no code with the bridge.
 
 use aether_bridge::geometry::Position;
 use aether_bridge::teleop::Workspace;
 
 type Point = [f64; 3];
 
-/// A box, of it what is neither too near to the origin nor too far, without the keep-out boxes. In metres.
+/// A box, limited to a range of distances from the origin, without the keep-out boxes. In metres.
 #[derive(Debug, Clone)]
 pub struct Space {
     bounds: [Point; 2],
@@ -25,7 +25,7 @@ impl From<&Workspace> for Space {
 }
 
 impl Space {
-    /// Returns what is wrong with a place, if anything is.
+    /// Returns what is wrong with a position, or `None` if it is allowed.
     pub fn fault_at(&self, place: Position) -> Option<String> {
         let point = place.coordinates();
         let [min, max] = self.bounds;
@@ -39,22 +39,23 @@ impl Space {
         self.keep_out.iter().position(inside).map(|index| format!("in keep-out box {}", index + 1))
     }
 
-    /// Returns what is wrong with the straight way between two places, if anything is.
+    /// Returns what is wrong with the straight path between two positions, or `None` if it is
+    /// allowed.
     pub fn fault_between(&self, from: Position, to: Position) -> Option<String> {
         let (from, to) = (from.coordinates(), to.coordinates());
         let nearest = nearest_to_base(from, to);
-        // The way may begin where the arm has just been told of another reach.
+        // The path may begin outside the reach, if the reach has just been changed.
         if nearest < self.reach.0.min(length(from)) - NOISE {
             let (nearest, allowed) = (nearest * 1e3, self.reach.0 * 1e3);
             return Some(format!(
-                "the way there passes the base at {nearest:.3} mm, {allowed:.3} mm allowed"
+                "the path to it passes the base at {nearest:.3} mm, {allowed:.3} mm allowed"
             ));
         }
         let cut = |corners: &[Point; 2]| is_cut(from, to, corners);
         self.keep_out
             .iter()
             .position(cut)
-            .map(|index| format!("the way there cuts keep-out box {}", index + 1))
+            .map(|index| format!("the path to it cuts keep-out box {}", index + 1))
     }
 }
 
@@ -62,7 +63,8 @@ fn length(point: Point) -> f64 {
     point.iter().map(|coordinate| coordinate * coordinate).sum::<f64>().sqrt()
 }
 
-/// Returns how near a way comes to the origin: by the height of the triangle, if its foot is on the way.
+/// Returns the smallest distance of a path from the origin. It is the height of the triangle with
+/// the origin, if the foot of the height is on the path.
 fn nearest_to_base(from: Point, to: Point) -> f64 {
     let way: Point = std::array::from_fn(|axis| to[axis] - from[axis]);
     let (near, far, base) = (length(from), length(to), length(way));
@@ -74,7 +76,8 @@ fn nearest_to_base(from: Point, to: Point) -> f64 {
     length([b * z - c * y, c * x - a * z, a * y - b * x]) / base
 }
 
-/// Returns whether a way has a point inside a box: by halves, down to a nanometre, each half as a box of its own.
+/// Returns whether a path has a point inside a box. Halves the path down to a nanometre, and
+/// compares the bounding box of each half.
 fn is_cut(from: Point, to: Point, corners: &[Point; 2]) -> bool {
     let [low, high] = corners;
     let inside =
@@ -94,7 +97,7 @@ fn is_cut(from: Point, to: Point, corners: &[Point; 2]) -> bool {
     longest > NOISE && (is_cut(from, middle, corners) || is_cut(middle, to, corners))
 }
 
-/// Below a thousandth of what a line can tell, in metres.
+/// Below a thousandth of the resolution of a line, in metres.
 const NOISE: f64 = 1e-9;
 
 #[cfg(test)]
@@ -102,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn way_through_a_box_is_cut_and_way_beside_it_is_not() {
+    fn only_a_path_through_a_box_is_cut() {
         let corners = [[-0.1; 3], [0.1; 3]];
         for (from, to, cut) in [
             ([-0.3, 0.0, 0.0], [0.3, 0.0, 0.0], true),
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn way_past_the_base_is_as_near_as_its_nearest_point() {
+    fn path_past_the_base_has_its_nearest_distance() {
         for (from, to, nearest) in [
             ([-0.3, 0.1, 0.0], [0.3, 0.1, 0.0], 0.1),
             ([0.2, 0.1, 0.0], [0.3, 0.1, 0.0], 0.05_f64.sqrt()),

@@ -1,5 +1,5 @@
-//! Each rule, red on a stream that breaks it and green on one that keeps it, in virtual time.
-#![allow(clippy::disallowed_methods)] // a first instant; time goes on by hand
+//! Tests each rule with a stream that breaks it and a stream that keeps it, in virtual time.
+#![allow(clippy::disallowed_methods)] // a start time; the tests advance time themselves
 
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,8 @@ const ERROR: &[u8] = b"{\"status\":\"error\",\"message\":\"no\"}\n";
 const STOP: &str = r#"{"type":"stop"}"#;
 const HEARTBEAT: &str = r#"{"type":"heartbeat"}"#;
 
-/// A bridge and a controller on one connection after the other, by the defaults: home is at x = 200 mm, an approach
-/// begins with 2 mm, and a period of 10 ms has room for 2.5 mm.
+/// A bridge and a controller on one connection after another, with default parameters: home is at x
+/// = 200 mm, an approach begins with at most 2 mm, and a period of 10 ms allows 2.5 mm.
 struct Wire {
     monitor: ConformanceMonitor,
     now: Instant,
@@ -38,7 +38,7 @@ impl Wire {
         wire
     }
 
-    /// A connection that has come to x = 205 mm and is in motion, a command every 10 ms.
+    /// Creates a connection in motion that has reached x = 205 mm, with a command every 10 ms.
     fn moving(settings: &[&str]) -> Self {
         let mut wire = Self::new(settings);
         for x in [202.0, 203.0, 204.0, 205.0] {
@@ -51,7 +51,7 @@ impl Wire {
         self.now += Duration::from_millis(milliseconds);
     }
 
-    /// Time in which the socket is looked at and nothing comes.
+    /// Passes time in which the socket is polled and nothing comes.
     fn pause(&mut self, milliseconds: u64) {
         self.pass(milliseconds);
         self.monitor.handle_quiet(self.now, self.connection);
@@ -67,13 +67,13 @@ impl Wire {
         self.monitor.handle_replied(self.now, self.connection, text, 1);
     }
 
-    /// A command 10 ms after the last reply.
+    /// Sends a command 10 ms after the last reply.
     fn command(&mut self, x: f64) -> Vec<Violation> {
         self.pass(10);
         self.line(&command(x, "open"))
     }
 
-    /// A command, answered at once.
+    /// Sends a command and replies immediately.
     fn step(&mut self, x: f64) -> Vec<Violation> {
         let found = self.command(x);
         self.reply(OK);
@@ -90,13 +90,13 @@ fn command(x: f64, gripper: &str) -> String {
     format!(r#"{{"type":"command","x":{x:?},"y":0.0,"z":200.0,"gripper":"{gripper}"}}"#)
 }
 
-/// What was found is one violation, of this rule, with this in its words; and how it is told.
+/// Asserts that there is exactly one violation, of this rule, and that its text contains `words`.
 fn assert_only(found: &[Violation], rule: Rule, words: &str) {
     assert!(found.len() == 1 && found[0].rule == rule && found[0].why.contains(words), "{found:?}");
 }
 
 #[test]
-fn motion_within_the_limits_is_right() {
+fn motion_within_limits_has_no_violation() {
     let mut wire = Wire::moving(&[]);
     for number in 0..200 {
         assert_eq!(wire.step(205.0 + 0.4 * f64::from(number)), []);
@@ -104,22 +104,22 @@ fn motion_within_the_limits_is_right() {
 }
 
 #[test]
-fn a_line_is_byte_for_byte_as_the_protocol_has_it() {
+fn line_must_match_the_protocol_byte_for_byte() {
     let mut wire = Wire::new(&[]);
     for (line, words) in [
         ("nonsense", "not a JSON object"),
         (r#"{"type":"command","x":200.0,"y":0.0,"z":200.0}"#, "gripper is missing"),
         (
             r#"{"type":"command","x":200,"y":0.0,"z":200.0,"gripper":"open"}"#,
-            r#"as {"type":"command","x":200.0,"#,
+            r#"requires {"type":"command","x":200.0,"#,
         ),
-        (r#"{"type": "command","x":200.0,"y":0.0,"z":200.0,"gripper":"open"}"#, "the protocol has it as"),
+        (r#"{"type": "command","x":200.0,"y":0.0,"z":200.0,"gripper":"open"}"#, "the protocol requires {"),
         (r#"{"type":"command","x":200.0004,"y":0.0,"z":200.0,"gripper":"open"}"#, r#""x":200.0,"#),
         (r#"{"type":"command","x":200.0,"x":200.0,"y":0.0,"z":200.0,"gripper":"open"}"#, "duplicate"),
         (r#"{"type":"command","x":200.0,"y":-0.0,"z":200.0,"gripper":"open"}"#, r#""y":0.0"#),
         (
             r#"{"type":"command","x":200.0,"y":0.0,"z":200.0,"gripper":"open","a":1}"#,
-            "the protocol has it as",
+            "the protocol requires {",
         ),
     ] {
         assert_only(&wire.line(line), Rule::Form, words);
@@ -132,9 +132,9 @@ fn a_line_is_byte_for_byte_as_the_protocol_has_it() {
 }
 
 #[test]
-fn stops_and_heartbeats_come_where_they_are_asked_for() {
+fn stops_and_heartbeats_come_only_if_enabled() {
     for (line, setting) in [(STOP, "teleop.hold_behavior:=stop"), (HEARTBEAT, "link.heartbeat.period:=0.1")] {
-        assert_only(&Wire::new(&[]).line(line), Rule::Asked, "no parameter asks");
+        assert_only(&Wire::new(&[]).line(line), Rule::Asked, "no parameter enables");
         assert_eq!(Wire::new(&[setting]).line(line), []);
     }
 }
@@ -156,53 +156,54 @@ fn numbers_grow_over_connections_too() {
     wire.reconnect();
     assert_only(&wire.line(&line(3)), Rule::Numbering, "line 3 after line 7");
     wire.reply(OK);
-    // A line that the network has held back comes after those of the next connection, and must be older.
+    // A line that the network has delayed comes after the lines of the next connection, and must
+    // have a lower number.
     wire.reconnect();
     assert_eq!(wire.line(&line(9)), []);
     wire.reply(OK);
     wire.connection = 1;
     assert_eq!(wire.line(&line(8)), []);
     wire.reply(OK);
-    assert_only(&wire.line(&line(9)), Rule::Numbering, "line 9 on a connection before that of line 9");
+    assert_only(&wire.line(&line(9)), Rule::Numbering, "line 9 is on an earlier connection than line 9");
     wire.connection = 2;
     wire.reply(OK);
     assert_only(&wire.line(&command(202.0, "open")), Rule::Form, r#""seq":0"#);
 }
 
 #[test]
-fn nothing_but_a_stop_is_sent_while_a_line_is_unanswered() {
+fn only_a_stop_may_follow_an_unanswered_line() {
     let mut wire = Wire::moving(&["teleop.hold_behavior:=stop"]);
     assert_eq!(wire.command(206.0), []);
     assert_eq!(wire.line(STOP), []);
-    assert_only(&wire.command(206.0), Rule::Pace, "2 lines unanswered, where 1 may be");
+    assert_only(&wire.command(206.0), Rule::Pace, "2 unanswered lines; at most 1 are allowed");
     let mut wire = Wire::moving(&["link.max_in_flight:=2"]);
     assert_eq!((wire.command(206.0), wire.command(207.0)), (vec![], vec![]));
-    assert_only(&wire.command(207.0), Rule::Pace, "2 lines unanswered, where 2 may be");
+    assert_only(&wire.command(207.0), Rule::Pace, "2 unanswered lines; at most 2 are allowed");
 }
 
 #[test]
-fn what_waits_behind_a_line_was_sent_before_its_reply() {
+fn waiting_line_was_sent_before_the_reply() {
     let mut wire = Wire::moving(&["teleop.hold_behavior:=stop"]);
     assert_eq!(wire.command(206.0), []);
     let (stop, command) = (format!("{STOP}\n"), format!("{}\n", command(207.0, "open")));
     assert_eq!(wire.monitor.handle_ahead(0, b""), []);
     assert_eq!(wire.monitor.handle_ahead(0, stop.as_bytes()), []);
     assert_eq!(wire.monitor.handle_ahead(0, b"{\"type\":"), []);
-    assert_only(&wire.monitor.handle_ahead(0, command.as_bytes()), Rule::Pace, "1 lines unanswered");
+    assert_only(&wire.monitor.handle_ahead(0, command.as_bytes()), Rule::Pace, "1 unanswered lines");
 }
 
 #[test]
-fn what_is_no_reply_answers_nothing() {
+fn malformed_reply_counts_for_no_line() {
     for text in [&b"{\"status\":\"maybe\"}\n"[..], b"{\"status\":\"o", b"\xff\n"] {
         let mut wire = Wire::moving(&[]);
         assert_eq!(wire.command(206.0), []);
         wire.reply(text);
-        assert_only(&wire.command(207.0), Rule::Pace, "1 lines unanswered");
+        assert_only(&wire.command(207.0), Rule::Pace, "1 unanswered lines");
     }
 }
 
 #[test]
-fn a_command_is_inside_the_workspace() {
+fn command_must_be_inside_the_workspace() {
     let mut wire = Wire::new(&["arm.home:=[0.299, 0.0, 0.2]"]);
     assert_eq!(wire.step(300.0), []);
     assert_only(&wire.step(300.001), Rule::Workspace, "outside the workspace");
@@ -215,12 +216,12 @@ fn a_command_is_inside_the_workspace() {
 }
 
 #[test]
-fn straight_way_between_commands_is_free() {
-    // A box as thin as a sheet, between two commands of which neither is in it.
+fn straight_path_between_commands_must_be_free() {
+    // A box as thin as a sheet between two commands that are both outside it.
     let thin = "workspace.keep_out:=[0.2010, -0.1, 0.0, 0.2011, 0.1, 0.4]";
     let mut wire = Wire::new(&[thin]);
     assert_eq!(wire.step(200.5), []);
-    assert_only(&wire.step(202.0), Rule::Workspace, "the way there cuts keep-out box 1");
+    assert_only(&wire.step(202.0), Rule::Workspace, "the path to it cuts keep-out box 1");
     // A long step from one side of the base to the other.
     let long: [Setting; 2] = ["limits.step:=0.1", "input.timeout:=1.0"].map(|text| text.parse().unwrap());
     let mut monitor = MotionMonitor::new(Rules::default().with(&long).unwrap().motion);
@@ -234,14 +235,14 @@ fn straight_way_between_commands_is_free() {
     let found = monitor.check(&at(0.015, 0.09), Step::Continue, &[]);
     assert_eq!(found, []);
     let found = monitor.check(&at(0.015, 0.05), Step::Continue, &[]);
-    assert_only(&found, Rule::Workspace, "the way there passes the base at 48.");
+    assert_only(&found, Rule::Workspace, "the path to it passes the base at 48.");
     assert_only(&found, Rule::Workspace, "mm, 50.000 mm allowed");
 }
 
 #[test]
-fn a_step_is_no_longer_than_there_was_time_for() {
+fn step_length_is_limited_by_time() {
     let mut wire = Wire::moving(&[]);
-    // From before the reply to the line before the last: 20 ms.
+    // The time since before the reply to the last line but one: 20 ms.
     assert_eq!(wire.step(210.0), []);
     let found = wire.step(215.1);
     assert_only(&found, Rule::Speed, "5.100 mm in at most 0.0200 s, 5.000 mm allowed");
@@ -249,9 +250,9 @@ fn a_step_is_no_longer_than_there_was_time_for() {
 }
 
 #[test]
-fn many_steps_are_not_a_little_too_long() {
+fn many_slightly_long_steps_are_a_violation() {
     let mut wire = Wire::moving(&[]);
-    // 20 % too fast: a single step of 3 mm may have had the time that it needs.
+    // The steps are 20 % too fast. A single step of 3 mm may have had enough time.
     let first = (0..40)
         .map(|number| (number, wire.step(205.0 + 3.0 * f64::from(number + 1))))
         .find(|(_, found)| !found.is_empty());
@@ -261,7 +262,7 @@ fn many_steps_are_not_a_little_too_long() {
 }
 
 #[test]
-fn a_look_at_an_empty_socket_tells_that_the_line_was_sent_later() {
+fn empty_socket_proves_a_later_send_time() {
     let mut wire = Wire::moving(&[]);
     wire.pause(100);
     assert_eq!(wire.line(&command(206.0, "open")), []);
@@ -270,8 +271,9 @@ fn a_look_at_an_empty_socket_tells_that_the_line_was_sent_later() {
 }
 
 #[test]
-fn a_pause_in_mid_motion_is_no_credit() {
-    // Motion goes on for 0.2 s without a target: 50 mm. But a step is no longer than 0.1 s leads.
+fn pause_within_motion_allows_no_longer_step() {
+    // Motion continues for 0.2 s without a target: 50 mm. But a step is at most as long as the
+    // motion in 0.1 s.
     for (step, allowed) in
         [("limits.step:=1.0", "50.000 mm allowed"), ("limits.step:=0.0", "25.000 mm allowed")]
     {
@@ -284,7 +286,7 @@ fn a_pause_in_mid_motion_is_no_credit() {
 }
 
 #[test]
-fn the_way_back_from_commands_that_were_refused_may_be_long() {
+fn return_from_refused_commands_may_be_long() {
     let mut wire = Wire::moving(&[]);
     for number in 1..=25 {
         assert_eq!(wire.command(205.0 + 2.4 * f64::from(number)), []);
@@ -295,23 +297,27 @@ fn the_way_back_from_commands_that_were_refused_may_be_long() {
 }
 
 #[test]
-fn the_first_motion_of_all_begins_at_home() {
+fn first_motion_begins_at_home() {
     assert_eq!(Wire::new(&[]).step(198.0), []);
-    assert_only(&Wire::new(&[]).step(197.9), Rule::Approach, "the first after a new connection is 2.100 mm");
+    assert_only(
+        &Wire::new(&[]).step(197.9),
+        Rule::Approach,
+        "the first command after a new connection is 2.100 mm",
+    );
     assert_only(&Wire::new(&["limits.approach_speed:=0.05"]).step(198.0), Rule::Approach, "1.000 mm allowed");
 }
 
 #[test]
-fn a_motion_on_a_new_connection_begins_where_a_command_was_acknowledged() {
+fn motion_after_reconnect_begins_at_acknowledged_command() {
     let mut wire = Wire::moving(&[]);
     wire.reconnect();
-    // It has the reply to 204, since 205 followed.
+    // The bridge has read the reply to 204, because 205 followed.
     assert_only(&wire.step(201.9), Rule::Approach, "a new connection is 2.100 mm");
 
     let mut wire = Wire::moving(&[]);
     wire.step(211.0);
     wire.reconnect();
-    // The last reply may have been lost, or not.
+    // The last reply may have been lost.
     assert_eq!(wire.step(213.0), []);
     wire.reconnect();
     assert_eq!(wire.step(203.0), []);
@@ -326,10 +332,10 @@ fn a_motion_on_a_new_connection_begins_where_a_command_was_acknowledged() {
     wire.step(211.0);
     wire.step(213.0);
     wire.reconnect();
-    // That 211 was acknowledged is known by the line that followed.
+    // The line that followed proves that 211 was acknowledged.
     assert_only(&wire.step(205.0), Rule::Approach, "6.000 mm");
 
-    // Not so where it may have followed before the reply.
+    // This is not proven if the line may have been sent before the reply.
     let mut wire = Wire::moving(&["link.max_in_flight:=2"]);
     assert_eq!((wire.step(206.0), wire.step(209.0)), (vec![], vec![]));
     wire.reconnect();
@@ -337,7 +343,7 @@ fn a_motion_on_a_new_connection_begins_where_a_command_was_acknowledged() {
 }
 
 #[test]
-fn a_silence_or_a_late_reply_is_followed_by_an_approach() {
+fn silence_or_late_reply_requires_an_approach() {
     let mut wire = Wire::moving(&[]);
     wire.pause(520);
     assert_only(&wire.step(208.0), Rule::Approach, "a silence of 0.52 s is 3.000 mm");
@@ -345,7 +351,7 @@ fn a_silence_or_a_late_reply_is_followed_by_an_approach() {
     wire.pause(520);
     assert_eq!(wire.step(207.0), []);
 
-    // It may have been sent at once, and have waited for a controller that was stopped.
+    // It may have been sent immediately, and have waited for a controller that was stopped.
     let mut wire = Wire::moving(&[]);
     wire.pass(520);
     assert_eq!(wire.step(208.0), []);
@@ -358,7 +364,7 @@ fn a_silence_or_a_late_reply_is_followed_by_an_approach() {
 }
 
 #[test]
-fn heartbeats_break_no_silence_but_may_be_what_is_waited_for() {
+fn heartbeat_ends_no_silence_but_delays_it() {
     let settings = ["link.heartbeat.period:=0.1"];
     for (pause, delay, right) in [(180, 0, false), (140, 120, true)] {
         let mut wire = Wire::moving(&settings);
@@ -375,13 +381,13 @@ fn heartbeats_break_no_silence_but_may_be_what_is_waited_for() {
 }
 
 #[test]
-fn after_a_stop_motion_begins_where_the_arm_has_stopped() {
+fn motion_after_stop_begins_where_arm_stopped() {
     let stopped = b"{\"status\":\"ok\",\"position\":{\"x\":203.0,\"y\":0.0,\"z\":200.0}}\n";
     for (reply, from) in [(OK, 205.0), (stopped, 203.0)] {
         let mut wire = Wire::moving(&["teleop.hold_behavior:=stop"]);
         assert_eq!(wire.line(STOP), []);
         wire.reply(reply);
-        assert_only(&wire.step(from + 2.1), Rule::Approach, "the first after a stop is 2.100 mm");
+        assert_only(&wire.step(from + 2.1), Rule::Approach, "the first command after a stop is 2.100 mm");
         let mut wire = Wire::moving(&["teleop.hold_behavior:=stop"]);
         assert_eq!(wire.line(STOP), []);
         wire.reply(reply);
@@ -390,7 +396,7 @@ fn after_a_stop_motion_begins_where_the_arm_has_stopped() {
 }
 
 #[test]
-fn an_arm_that_others_have_moved_is_approached_from_where_it_is_seen() {
+fn approach_begins_where_a_moved_arm_is_reported() {
     let seen = |x: f64| format!("{{\"status\":\"ok\",\"position\":[{x:?},0.0,200.0],\"moving\":false}}\n");
     for (at, from) in [(209.9, 205.0), (211.0, 211.0)] {
         let mut wire = Wire::moving(&["link.heartbeat.period:=0.1"]);
@@ -403,8 +409,8 @@ fn an_arm_that_others_have_moved_is_approached_from_where_it_is_seen() {
 }
 
 #[test]
-fn nothing_of_a_dead_connection_is_sent_on_the_next() {
-    // What the last command was, how long ago, and what the next connection begins with.
+fn command_of_ended_connection_is_not_repeated() {
+    // The last command, the time since then, and the first line of the next connection.
     let replay = |last: f64, pause: u64, first: [f64; 2]| {
         let mut wire = Wire::moving(&[]);
         assert_eq!(wire.command(last), []);
@@ -413,18 +419,18 @@ fn nothing_of_a_dead_connection_is_sent_on_the_next() {
         assert_eq!(wire.step(first[0]), []);
         wire.step(first[1])
     };
-    // One step from where the arm is, and a replay all the same.
+    // It is one step from the arm, but still a replay.
     let found = replay(206.0, 600, [206.0, 207.0]);
-    assert_only(&found, Rule::Replay, "the last of the one before, 0.59 s later");
+    assert_only(&found, Rule::Replay, "repeats the last line of the previous connection, 0.59 s later");
     assert_eq!(found[0].line, command(206.0, "open"));
-    // At once it may be for the same target.
+    // Immediately after, it may be for the same target.
     assert_eq!(replay(206.0, 400, [206.0, 207.0]), []);
-    // An arm that stands may be told to stand there.
+    // An arm at rest may get a command to stay there.
     assert_eq!(replay(205.0, 600, [205.0, 206.0]), []);
     assert_eq!(replay(206.0, 600, [206.0, 206.0]), []);
     assert_eq!(replay(206.0, 600, [206.5, 207.0]), []);
 
-    // A controller that was gone knows for how long it was.
+    // A controller that was down knows how long it was down.
     let mut wire = Wire::moving(&[]);
     wire.pass(600);
     wire.monitor.handle_listening(wire.now);
@@ -434,7 +440,7 @@ fn nothing_of_a_dead_connection_is_sent_on_the_next() {
 }
 
 #[test]
-fn what_is_read_late_of_a_dead_connection_is_judged_by_itself() {
+fn late_lines_of_ended_connection_are_judged_alone() {
     let mut wire = Wire::moving(&[]);
     assert_eq!(wire.command(206.0), []);
     wire.reconnect();
@@ -447,26 +453,30 @@ fn what_is_read_late_of_a_dead_connection_is_judged_by_itself() {
 }
 
 #[test]
-fn the_gripper_changes_no_sooner_than_its_debounce() {
+fn gripper_changes_no_sooner_than_its_debounce() {
     for (wait, right) in [(40, true), (10, false)] {
         let mut wire = Wire::moving(&[]);
-        let say = |wire: &mut Wire, gripper: &str, wait: u64| {
+        let send = |wire: &mut Wire, gripper: &str, wait: u64| {
             wire.pass(wait);
             let found = wire.line(&command(205.0, gripper));
             wire.reply(OK);
             found
         };
-        assert_eq!(say(&mut wire, "closed", 10), []);
+        assert_eq!(send(&mut wire, "closed", 10), []);
         for _ in 0..25 {
-            assert_eq!(say(&mut wire, "closed", 10), []);
+            assert_eq!(send(&mut wire, "closed", 10), []);
         }
-        let found = say(&mut wire, "open", wait);
-        if right { assert_eq!(found, []) } else { assert_only(&found, Rule::Gripper, "not before 0.300 s") }
+        let found = send(&mut wire, "open", wait);
+        if right {
+            assert_eq!(found, [])
+        } else {
+            assert_only(&found, Rule::Gripper, "at least 0.300 s required")
+        }
     }
 }
 
 #[test]
-fn gripper_goes_back_at_once_only_after_a_refusal() {
+fn gripper_returns_immediately_only_after_a_refusal() {
     for (reply, right) in [(ERROR, true), (OK, false)] {
         let mut wire = Wire::moving(&[]);
         for _ in 0..40 {
@@ -479,19 +489,19 @@ fn gripper_goes_back_at_once_only_after_a_refusal() {
         wire.pass(10);
         let found = wire.line(&command(205.0, "open"));
         if !right {
-            assert_only(&found, Rule::Gripper, "not before 0.300 s");
+            assert_only(&found, Rule::Gripper, "at least 0.300 s required");
             continue;
         }
         assert_eq!(found, []);
         wire.reply(OK);
-        // What is wanted has to stand again.
+        // A requested state must last for its debounce time again.
         wire.pass(20);
-        assert_only(&wire.line(&command(205.0, "closed")), Rule::Gripper, "not before 0.100 s");
+        assert_only(&wire.line(&command(205.0, "closed")), Rule::Gripper, "at least 0.100 s required");
     }
 }
 
 #[test]
-fn other_rules_hold_from_when_they_are_told() {
+fn new_rules_apply_to_later_lines_only() {
     let mut wire = Wire::moving(&[]);
     let slower: [Setting; 2] =
         ["limits.approach_speed:=0.05", "limits.speed:=0.05"].map(|text| text.parse().unwrap());
@@ -501,7 +511,7 @@ fn other_rules_hold_from_when_they_are_told() {
 }
 
 #[test]
-fn a_violation_is_told_as_a_line_of_json() {
+fn violation_is_one_line_of_json() {
     let mut wire = Wire::moving(&[]);
     let found = wire.step(250.0);
     assert_eq!(
@@ -511,7 +521,7 @@ fn a_violation_is_told_as_a_line_of_json() {
 }
 
 #[test]
-fn exact_times_leave_no_room_beyond_each_limit() {
+fn exact_times_leave_no_tolerance() {
     let limits = Rules::default().motion;
     let start = Instant::now();
     let at = |milliseconds: u64, x: f64| {
@@ -523,7 +533,11 @@ fn exact_times_leave_no_room_beyond_each_limit() {
     let mut monitor = MotionMonitor::new(limits.clone());
     let home = [limits.home];
     assert_eq!(monitor.check(&at(0, 0.202), Step::Start, &home), []);
-    assert_only(&monitor.check(&at(0, 0.2021), Step::Start, &home), Rule::Approach, "begins 2.100 mm away");
+    assert_only(
+        &monitor.check(&at(0, 0.2021), Step::Start, &home),
+        Rule::Approach,
+        "begins 2.100 mm from the arm",
+    );
     monitor.handle_sent(at(0, 0.202));
     assert_eq!(monitor.check(&at(20, 0.204), Step::Approach, &home), []);
     let found = monitor.check(&at(20, 0.2041), Step::Approach, &home);
@@ -531,7 +545,8 @@ fn exact_times_leave_no_room_beyond_each_limit() {
     assert_eq!(found[0].before.as_deref(), Some("to 0.202"));
     assert_eq!(monitor.check(&at(20, 0.207), Step::Continue, &home), []);
     assert_only(&monitor.check(&at(20, 0.2071), Step::Continue, &home), Rule::Speed, "5.000 mm allowed");
-    // Tighter limits hold for the next step, and none leads over to a new connection.
+    // Tighter limits apply to the next step. On a new connection, no earlier command limits the
+    // first step.
     let slower: Setting = "workspace.max:=[0.203, 0.1, 0.3]".parse().unwrap();
     monitor.handle_limits(Rules::default().with([&slower]).unwrap().motion);
     assert_only(&monitor.check(&at(20, 0.204), Step::Approach, &home), Rule::Workspace, "outside");
@@ -539,7 +554,7 @@ fn exact_times_leave_no_room_beyond_each_limit() {
     assert_eq!(monitor.check(&at(20, 0.15), Step::Continue, &home), []);
 }
 
-/// A physical arm, and what the judge says of its motion.
+/// A physical arm, and the monitor of its motion.
 struct Bench {
     monitor: ArmMonitor,
     arm: PhysicalArm,
@@ -577,61 +592,70 @@ fn bench_order(millimetres: f64) -> Order {
 }
 
 #[test]
-fn arm_that_is_led_step_by_step_moves_right() {
+fn arm_in_small_steps_has_no_violation() {
     let mut bench = Bench::new(|config| config.speed = 0.05);
     for step in 1..40 {
         assert_eq!(bench.to(200.0 + 5.0 * f64::from(step)), []);
         assert_eq!(bench.pass(20), []);
     }
-    // The slow arm goes on for what it is behind.
+    // The slow arm continues until it reaches its last command.
     assert_eq!(bench.pass(3000), []);
 }
 
 #[test]
-fn one_line_leads_the_arm_no_farther_than_a_step() {
+fn one_line_moves_arm_at_most_one_step() {
     let mut bench = Bench::new(|_| {});
-    assert_only(&bench.to(300.0), Rule::Leap, "leads the arm 100.0 mm away, 35.0 mm allowed");
-    // An arm that reports nothing may be sent home by a person's word, and then no farther.
+    assert_only(&bench.to(300.0), Rule::Jump, "moves the arm by 100.0 mm, 35.0 mm allowed");
+    // If an arm reports nothing, an operator may have confirmed its position. So its first command
+    // may be far, but no other.
     let mut bench = Bench::new(|config| config.reports = Reports::default());
     assert_eq!(bench.to(300.0), []);
-    assert_only(&bench.to(400.0), Rule::Leap, "leads the arm");
+    assert_only(&bench.to(400.0), Rule::Jump, "moves the arm by");
 }
 
 #[test]
-fn repeated_line_moves_no_arm_that_others_have_moved() {
+fn repeated_line_never_moves_a_displaced_arm() {
     let mut bench = Bench::new(|_| {});
     assert_eq!(bench.to(205.0), []);
     assert_eq!(bench.pass(100), []);
     assert_eq!(bench.to(205.0), []);
     bench.arm.handle_moved_by_person(bench.now, Position::new(0.24, 0.0, 0.2).unwrap(), 1.0);
     assert_eq!(bench.pass(1000), []);
-    assert_only(&bench.to(205.0), Rule::Repeat, "leads the arm 35.0 mm away, 10.0 mm allowed");
+    assert_only(&bench.to(205.0), Rule::Repeat, "moves the arm by 35.0 mm, 10.0 mm allowed");
 }
 
 #[test]
-fn arm_obeys_no_client_that_has_gone() {
+fn disconnected_client_moves_no_arm() {
     let mut bench = Bench::new(|_| {});
     let found = bench.order(0, bench_order(205.0), true);
-    assert_only(&found, Rule::Alone, "obeys a client that has closed its connection");
+    assert_only(&found, Rule::Alone, "executes a command of a client that has closed its connection");
 }
 
 #[test]
-fn arm_that_goes_on_after_a_stop_is_told_once() {
+fn motion_after_a_stop_is_reported_once() {
     let mut bench = Bench::new(|config| config.speed = 0.01);
     bench.to(240.0);
     assert_eq!(bench.pass(100), []);
-    // Taken, and not obeyed.
+    // The stop is accepted, but not executed.
     bench.monitor.handle_obeyed(0, "the line", &Order::Stop, &bench.arm);
-    assert_only(&bench.pass(100), Rule::Stop, "the arm has gone 1.0 mm since it took a stop");
+    assert_only(
+        &bench.pass(100),
+        Rule::Stop,
+        "the arm has moved by 1.0 mm since the controller accepted a stop",
+    );
     assert_eq!(bench.pass(100), []);
 }
 
 #[test]
-fn arm_moves_no_longer_than_its_last_line_needs() {
+fn arm_moves_no_longer_than_its_last_line() {
     let mut bench = Bench::new(|_| {});
     bench.to(205.0);
     assert_eq!(bench.pass(100), []);
-    // Some way on which no line leads.
+    // A motion that no line has caused.
     bench.arm.handle_order(bench.now, &bench_order(240.0));
-    assert_only(&bench.pass(5000), Rule::Alone, "the arm still moves, 35.0 mm since its last line was done");
+    assert_only(
+        &bench.pass(5000),
+        Rule::Alone,
+        "the arm still moves: 35.0 mm after the motion of its last line ended",
+    );
 }

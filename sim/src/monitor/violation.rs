@@ -1,57 +1,59 @@
-//! What is wrong with a line, and how it is printed.
+//! The rules, the violations, and their text.
 
 use std::fmt;
 
 use aether_bridge::text::sanitize_short;
 
-/// What a controller may rely on, and could not.
+/// A rule that a controller may rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// A line is an order, byte for byte as the protocol has it, and whole.
+    /// A line is a complete order, byte for byte as in the protocol.
     Form,
-    /// Stops, heartbeats and members come where a parameter asks for them.
+    /// Stops, heartbeats and members come only if a parameter enables them.
     Asked,
-    /// `seq` grows with every line, over connections too.
+    /// `seq` grows with every line, also over connections.
     Numbering,
-    /// No more than `link.max_in_flight` lines are unanswered, but for a stop.
+    /// At most `link.max_in_flight` lines have no reply, except that a stop may be sent at any
+    /// time.
     Pace,
-    /// Every command is inside the workspace, and so is the straight way from one to the next.
+    /// Every command is inside the workspace, and so is the straight path from one command to the
+    /// next.
     Workspace,
-    /// No two commands of a connection are farther apart than `limits.speed` allows for the time between them, and no step is
-    /// longer than `limits.step`.
+    /// The distance of any two commands of a connection is within `limits.speed` for the time
+    /// between them, and no step is longer than `limits.step`.
     Speed,
-    /// Motion begins near where the arm stands, at `limits.approach_speed`.
+    /// Motion begins near the present position of the arm, at `limits.approach_speed`.
     Approach,
-    /// Nothing of a dead connection is sent on the next.
+    /// No command of an ended connection is sent on the next one.
     Replay,
-    /// The gripper changes only by a wish that has stood for its debounce.
+    /// The gripper changes only after the new state was requested for its debounce time.
     Gripper,
-    /// One line leads the arm no farther than one step from where it is, or is going.
-    Leap,
-    /// A line that says nothing new does not move an arm that others have moved.
+    /// One line moves the arm at most one step away from its position or its goal.
+    Jump,
+    /// A repeated line does not move an arm that a hand or another program has moved.
     Repeat,
-    /// The arm stands still after a stop that the controller has taken.
+    /// The arm stands still after the controller has accepted a stop.
     Stop,
-    /// The arm moves for no longer than the last line of a bridge that is there needs.
+    /// The arm does not move longer than the last line of a connected bridge requires.
     Alone,
 }
 
-/// A line that breaks a rule. Shown as one line of JSON.
+/// A line that breaks a rule. Displayed as one line of JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Violation {
-    /// Which rule.
+    /// The rule.
     pub rule: Rule,
-    /// Which client sent it, counted from 0.
+    /// The client that sent it, counted from 0.
     pub connection: usize,
-    /// By how much, in words.
+    /// What is wrong, with values.
     pub why: String,
     /// The line.
     pub line: String,
-    /// The line before that it does not go with, if it is that.
+    /// The earlier line that conflicts with it, if there is one.
     pub before: Option<String>,
 }
 
-/// What is wrong with a line, whatever the line is.
+/// A broken rule, without the line.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) rule: Rule,
@@ -64,7 +66,7 @@ impl Fault {
         Self { rule, why, before: None }
     }
 
-    /// The violation that a line with this fault is.
+    /// Returns the violation for a line with this fault.
     pub(super) fn on(self, connection: usize, line: &str) -> Violation {
         let Self { rule, why, before } = self;
         Violation { rule, connection, why, line: sanitize_short(line), before }
@@ -72,7 +74,7 @@ impl Fault {
 }
 
 impl Rule {
-    /// The word for it.
+    /// Returns the name of the rule.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Form => "form",
@@ -84,7 +86,7 @@ impl Rule {
             Self::Approach => "approach",
             Self::Replay => "replay",
             Self::Gripper => "gripper",
-            Self::Leap => "leap",
+            Self::Jump => "leap",
             Self::Repeat => "repeat",
             Self::Stop => "stop",
             Self::Alone => "alone",
@@ -95,9 +97,9 @@ impl Rule {
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rule, connection, why, line, before } = self;
-        let told = serde_json::json!({
+        let json = serde_json::json!({
             "violation": rule.as_str(), "connection": connection, "why": why, "line": line, "before": before,
         });
-        write!(formatter, "{told}")
+        write!(formatter, "{json}")
     }
 }

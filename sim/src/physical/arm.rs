@@ -1,4 +1,4 @@
-//! The controller of a physical arm: it accepts, refuses, reports, fails and comes back.
+//! The controller of a physical arm: it accepts, refuses, reports, fails and restarts.
 
 use std::time::{Duration, Instant};
 
@@ -16,43 +16,43 @@ pub struct PhysicalArm {
     config: PhysicalConfig,
     body: Body,
     homed: bool,
-    /// What a person at the controller has to clear.
+    /// The fault that the operator must clear at the controller.
     fault: Option<&'static str>,
-    /// When the controller process is back, while it is dead.
+    /// When the controller process restarts; `None` while it runs.
     back_at: Option<Instant>,
-    /// When it says its state unasked, next.
+    /// When it sends the next unsolicited state.
     state_at: Option<Instant>,
     rng: Rng,
 }
 
-/// Why an order is refused.
+/// The reason why an order is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// The place is beyond the reach.
+    /// The position is beyond the reach.
     Reach,
-    /// The place is in the wall.
+    /// The position is in the wall.
     Wall,
     /// The queue is full.
     Busy,
-    /// A fault, or an emergency stop, is in force.
+    /// There is a fault or an emergency stop.
     Fault,
-    /// The arm has to be homed first, or is being homed.
+    /// The arm must be homed first, or is being homed.
     NotHomed,
-    /// The line is of a type that it does not know.
+    /// The controller does not know the type of the line.
     Unknown,
 }
 
-/// What the controller says to one order.
+/// The answer of the controller to one order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// Whether it obeys.
+    /// Whether the order is accepted.
     pub verdict: Result<(), Refusal>,
-    /// What it reports with it.
+    /// The state in the reply.
     pub state: Option<ReportedState>,
 }
 
 impl Refusal {
-    /// The words for it.
+    /// Returns the text for the reply.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reach => "beyond the reach of the arm",
@@ -66,10 +66,10 @@ impl Refusal {
 }
 
 impl PhysicalArm {
-    /// An arm at rest at its start.
+    /// Creates an arm at rest at its start position.
     pub fn new(now: Instant, config: PhysicalConfig) -> Self {
         Self {
-            body: Body::new(now, config.start, config.home_turning, config.acceleration),
+            body: Body::new(now, config.start, config.home_orientation, config.acceleration),
             homed: !config.needs_homing && !config.zero_before_homing,
             fault: None,
             back_at: None,
@@ -79,7 +79,7 @@ impl PhysicalArm {
         }
     }
 
-    /// Lets time pass, up to now.
+    /// Advances the arm to the time `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.body.handle_timeout(now);
         if self.back_at.is_some_and(|at| at <= now) {
@@ -92,12 +92,12 @@ impl PhysicalArm {
         }
     }
 
-    /// Whether the arm would go where a command leads, now.
+    /// Returns whether the arm would accept and execute a command now.
     pub fn would_obey(&self, command: &Command) -> bool {
         self.fault.is_none() && self.judge(&Order::Command(*command)).is_ok()
     }
 
-    /// Takes an order and obeys it, or does not.
+    /// Executes an order, or refuses it.
     pub fn handle_order(&mut self, now: Instant, order: &Order) -> Answer {
         self.handle_timeout(now);
         let verdict = self.judge(order);
@@ -109,13 +109,13 @@ impl PhysicalArm {
             }
         }
         let reports = &self.config.reports;
-        let told = match order {
+        let reported = match order {
             _ if verdict.is_err() => reports.refusals,
             Order::Command(_) => reports.commands,
             Order::Heartbeat => reports.heartbeats,
             Order::Stop => reports.stops,
         };
-        Answer { verdict, state: self.report(told) }
+        Answer { verdict, state: self.report(reported) }
     }
 
     fn judge(&self, order: &Order) -> Result<(), Refusal> {
@@ -150,14 +150,14 @@ impl PhysicalArm {
 
     fn obey(&mut self, command: &Command) {
         let replaces = self.config.intake == Intake::Newest || self.body.mover() == Some(Mover::Person);
-        self.body.handle_command(command, self.config.speed, self.config.turning_speed, replaces);
+        self.body.handle_command(command, self.config.speed, self.config.rotation_speed, replaces);
     }
 
-    /// What it reports, with the position if that is `told`.
-    fn report(&mut self, told: bool) -> Option<ReportedState> {
+    /// Returns the state for a reply: everything if `reported`, otherwise only a present fault.
+    fn report(&mut self, reported: bool) -> Option<ReportedState> {
         let speaks_of_fault = self.config.fault_word != FaultWord::OnlyRefuses;
         let fault = self.fault.filter(|_| speaks_of_fault).map(str::to_owned);
-        if !told {
+        if !reported {
             return fault.map(|fault| ReportedState { fault: Some(fault), ..ReportedState::default() });
         }
         let reports = self.config.reports;
@@ -170,7 +170,7 @@ impl PhysicalArm {
         })
     }
 
-    /// The position as it is reported. `None` if the wire has no number for it.
+    /// Returns the reported position, or `None` if the wire cannot express it.
     fn reported_position(&mut self) -> Option<Position> {
         if !self.homed && self.config.zero_before_homing {
             return Position::new(0.0, 0.0, 0.0).ok();
@@ -185,7 +185,7 @@ impl PhysicalArm {
         Position::new(x, y, z).ok()
     }
 
-    /// What it says unasked, if that is due now.
+    /// Returns the unsolicited state, if one is due now.
     pub fn poll_state(&mut self, now: Instant) -> Option<ReportedState> {
         self.state_at.filter(|at| *at <= now && self.back_at.is_none())?;
         self.handle_timeout(now);
@@ -193,35 +193,36 @@ impl PhysicalArm {
         self.report(true)
     }
 
-    /// When to call [`PhysicalArm::poll_state`] next.
+    /// Returns when to call [`PhysicalArm::poll_state`] next.
     pub fn poll_state_at(&self) -> Option<Instant> {
         self.state_at
     }
 
-    /// A person moves the arm to a place: by a hand on it, or by a pendant.
+    /// Moves the arm to a position, as a hand on the arm or a pendant does. `speed` is in m/s.
     pub fn handle_moved_by_person(&mut self, now: Instant, to: Position, speed: f64) {
         self.handle_timeout(now);
         self.body.handle_moved(to, speed, Mover::Person);
     }
 
-    /// A person, or another program, sets the gripper.
+    /// Sets the gripper, as a hand or another program does.
     pub fn handle_gripper_set(&mut self, gripper: Gripper) {
         self.body.set_gripper(gripper);
     }
 
-    /// A fault, or an emergency stop: the arm stands still until [`PhysicalArm::handle_fault_cleared`].
+    /// Sets a fault or an emergency stop. The arm stands still until
+    /// [`PhysicalArm::handle_fault_cleared`].
     pub fn handle_fault(&mut self, now: Instant, fault: &'static str) {
         self.handle_timeout(now);
         self.body.halt();
         self.fault = Some(fault);
     }
 
-    /// A person clears the fault at the controller.
+    /// Clears the fault, as the operator does at the controller.
     pub fn handle_fault_cleared(&mut self) {
         self.fault = None;
     }
 
-    /// The controller homes the arm.
+    /// Homes the arm.
     pub fn handle_homed(&mut self, now: Instant) {
         self.handle_timeout(now);
         self.home();
@@ -232,13 +233,13 @@ impl PhysicalArm {
         self.body.handle_moved(self.config.home, self.config.speed, Mover::Homing);
     }
 
-    /// The arm is blocked by an obstacle, or free again.
+    /// Blocks the arm by an obstacle, or frees it.
     pub fn handle_stalled(&mut self, now: Instant, stalled: bool) {
         self.handle_timeout(now);
         self.body.set_stalled(stalled);
     }
 
-    /// The controller process dies, and comes back after a while. The arm stops where it is.
+    /// Crashes the controller process, which restarts after `after`. The arm stops at its position.
     pub fn handle_restart(&mut self, now: Instant, after: Duration) {
         self.handle_timeout(now);
         self.body.halt();
@@ -246,7 +247,7 @@ impl PhysicalArm {
         self.back_at = Some(now + after);
     }
 
-    /// The controller process is back, before it would have been by itself.
+    /// Restarts the controller process earlier than planned.
     pub fn handle_back(&mut self, now: Instant) {
         if self.back_at.is_some() {
             self.back_at = Some(now);
@@ -254,13 +255,13 @@ impl PhysicalArm {
         self.handle_timeout(now);
     }
 
-    /// The arm stands still where it is, because the controller has not received a line for too long.
+    /// Stops the arm, because the controller has not received a line within the `ttl`.
     pub fn handle_expired(&mut self, now: Instant) {
         self.handle_timeout(now);
         self.body.halt();
     }
 
-    /// The arm loses power and sinks; the controller process dies, and comes back after a while.
+    /// Cuts the power: the arm sinks and the controller process crashes. It restarts after `after`.
     pub fn handle_power_loss(&mut self, now: Instant, after: Duration) {
         self.handle_restart(now, after);
         let [x, y, z] = self.body.position().coordinates();
@@ -269,43 +270,43 @@ impl PhysicalArm {
         }
     }
 
-    /// Whether the controller process is there.
+    /// Returns whether the controller process runs.
     pub fn is_up(&self) -> bool {
         self.back_at.is_none()
     }
 
-    /// When the controller process is back, if it is dead.
+    /// Returns when the controller process restarts, if it has crashed.
     pub fn back_at(&self) -> Option<Instant> {
         self.back_at
     }
 
-    /// The fault in force.
+    /// Returns the present fault.
     pub fn fault(&self) -> Option<&'static str> {
         self.fault
     }
 
-    /// Whether it has been homed, as far as it needs that.
+    /// Returns whether the arm has been homed, or needs no homing.
     pub fn is_homed(&self) -> bool {
         self.homed
     }
 
-    /// The metal.
+    /// Returns the mechanics of the arm.
     pub fn body(&self) -> &Body {
         &self.body
     }
 
-    /// Where the tool centre point is in truth: the body's place, and what it hangs below that.
+    /// Returns the true position of the tool centre point: the position of the body minus the sag.
     pub fn true_point(&self) -> nalgebra::Point3<f64> {
         let mut at = self.body.point();
         at.z -= self.config.sag;
         at
     }
 
-    /// What it is like.
+    /// Returns the settings.
     pub fn config(&self) -> &PhysicalConfig {
         &self.config
     }
 }
 
-/// How fast an arm without power sinks, in m/s.
+/// The speed at which an arm without power sinks, in m/s.
 const FALL: f64 = 0.3;

@@ -1,4 +1,4 @@
-//! The metal: where the arm is, and what moves it.
+//! The mechanics of the arm: its position and the causes of its motion.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -7,26 +7,26 @@ use aether_bridge::arm::{Command, Gripper};
 use aether_bridge::geometry::{Orientation, Position};
 use nalgebra::{Point3, Vector3};
 
-/// What moves an arm.
+/// The cause of a motion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mover {
     /// A command of the bridge.
     Command,
-    /// The controller, which homes it.
+    /// The controller, which homes the arm.
     Homing,
-    /// A person: a hand on the arm, or a pendant; or another program.
+    /// A hand on the arm, a pendant, or another program.
     Person,
-    /// Its own weight.
+    /// Gravity.
     Gravity,
 }
 
-/// A tool centre point with a turning, and a gripper.
+/// A tool centre point with an orientation, and a gripper.
 #[derive(Debug, Clone)]
 pub struct Body {
-    // Not a `Position`: steps of less than a micrometre must add up.
+    // Not a `Position`, because steps of less than a micrometre must add up.
     at: Point3<f64>,
     velocity: Vector3<f64>,
-    turning: Orientation,
+    orientation: Orientation,
     gripper: Gripper,
     legs: VecDeque<Leg>,
     stalled: bool,
@@ -38,21 +38,21 @@ pub struct Body {
 #[derive(Debug, Clone, Copy)]
 struct Leg {
     goal: Point3<f64>,
-    turning: Option<Orientation>,
+    orientation: Option<Orientation>,
     speed: f64,
-    turning_speed: f64,
+    rotation_speed: f64,
     mover: Mover,
 }
 
 const MOVERS: usize = 4;
 
 impl Body {
-    /// A body at rest with an open gripper.
-    pub fn new(now: Instant, at: Position, turning: Orientation, acceleration: f64) -> Self {
+    /// Creates a body at rest with an open gripper.
+    pub fn new(now: Instant, at: Position, orientation: Orientation, acceleration: f64) -> Self {
         Self {
             at: at.point(),
             velocity: Vector3::zeros(),
-            turning,
+            orientation,
             gripper: Gripper::Open,
             legs: VecDeque::with_capacity(8),
             stalled: false,
@@ -62,7 +62,7 @@ impl Body {
         }
     }
 
-    /// Lets time pass, up to now.
+    /// Moves the body up to the time `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         let mut left = now.saturating_duration_since(self.moved_until).as_secs_f64();
         self.moved_until = self.moved_until.max(now);
@@ -72,9 +72,9 @@ impl Body {
                 self.velocity = Vector3::zeros();
                 return;
             }
-            if let Some(goal) = leg.turning {
-                let most = leg.turning_speed * left.min(SLICE);
-                self.turning = self.turning.towards(goal, most);
+            if let Some(goal) = leg.orientation {
+                let most = leg.rotation_speed * left.min(SLICE);
+                self.orientation = self.orientation.towards(goal, most);
             }
             left -= if self.acceleration.is_finite() && leg.mover == Mover::Command {
                 self.accelerate(&leg, left.min(SLICE))
@@ -84,15 +84,16 @@ impl Body {
         }
     }
 
-    /// Whether the obstacle keeps the arm from this leg. A person takes it out of the obstacle's way, and it falls beside it.
+    /// Returns whether the obstacle blocks this leg. A hand can move the arm around the obstacle,
+    /// and gravity can move it past the obstacle.
     fn blocks(&self, leg: &Leg) -> bool {
         self.stalled && matches!(leg.mover, Mover::Command | Mover::Homing)
     }
 
-    /// Goes along a leg at its speed for so many seconds at most, and returns for how many it went.
+    /// Moves along a leg at its speed for at most `seconds`. Returns how long it moved, in seconds.
     fn glide(&mut self, leg: &Leg, seconds: f64) -> f64 {
-        // The turning is looked at again after each slice.
-        let seconds = if leg.turning.is_some() { seconds.min(SLICE) } else { seconds };
+        // The orientation is updated after each slice.
+        let seconds = if leg.orientation.is_some() { seconds.min(SLICE) } else { seconds };
         let way = leg.goal - self.at;
         let (distance, reach) = (way.norm(), leg.speed * seconds);
         if reach < distance - ROUNDING {
@@ -102,19 +103,21 @@ impl Body {
         }
         self.at = leg.goal;
         self.travelled[leg.mover as usize] += distance;
-        if leg.turning.is_none_or(|goal| self.turning.angle_to(goal) < SAME_ANGLE) {
+        if leg.orientation.is_none_or(|goal| self.orientation.angle_to(goal) < SAME_ANGLE) {
             self.legs.pop_front();
             return if leg.speed > 0.0 { distance / leg.speed } else { seconds };
         }
         seconds
     }
 
-    /// The same within the arm's acceleration. A goal that changes is passed and come back to.
+    /// Like [`Body::glide`], but with limited acceleration. If the goal changes, the arm may pass
+    /// it and come back.
     fn accelerate(&mut self, leg: &Leg, seconds: f64) -> f64 {
         let way = leg.goal - self.at;
         let distance = way.norm();
         let wanted = if distance > 0.0 {
-            // It brakes with four fifths of what it can, because it looks at the way only once a slice.
+            // Brake with four fifths of the possible deceleration, because the distance is checked
+            // only once a slice.
             let brakes = (1.6 * self.acceleration * distance).sqrt().min(distance / seconds.max(SLICE));
             way * (leg.speed.min(brakes) / distance)
         } else {
@@ -127,7 +130,7 @@ impl Body {
         self.travelled[leg.mover as usize] += step.norm();
         self.at += step;
         let there = (leg.goal - self.at).norm() < LANDED && self.velocity.norm() < LANDED / SLICE;
-        if there && leg.turning.is_none_or(|goal| self.turning.angle_to(goal) < SAME_ANGLE) {
+        if there && leg.orientation.is_none_or(|goal| self.orientation.angle_to(goal) < SAME_ANGLE) {
             self.travelled[leg.mover as usize] += (leg.goal - self.at).norm();
             (self.at, self.velocity) = (leg.goal, Vector3::zeros());
             self.legs.pop_front();
@@ -135,23 +138,24 @@ impl Body {
         seconds
     }
 
-    /// Takes a command: the gripper obeys at once. It waits for the legs before it, or takes their place.
-    pub fn handle_command(&mut self, command: &Command, speed: f64, turning_speed: f64, replaces: bool) {
+    /// Adds a command as a leg, after the present legs or instead of them (`replaces`). The gripper
+    /// changes immediately.
+    pub fn handle_command(&mut self, command: &Command, speed: f64, rotation_speed: f64, replaces: bool) {
         let leg = Leg {
             goal: command.position.point(),
-            turning: command.orientation,
+            orientation: command.orientation,
             speed,
-            turning_speed,
+            rotation_speed,
             mover: Mover::Command,
         };
         self.gripper = command.gripper;
         self.begin(leg, replaces);
     }
 
-    /// Is moved to a place by something else than a command, at a speed in m/s. What it was to do before is forgotten.
+    /// Starts a motion whose cause is not a command, at `speed` in m/s. Deletes the present legs.
     pub fn handle_moved(&mut self, to: Position, speed: f64, mover: Mover) {
         self.velocity = Vector3::zeros();
-        self.begin(Leg { goal: to.point(), turning: None, speed, turning_speed: 0.0, mover }, true);
+        self.begin(Leg { goal: to.point(), orientation: None, speed, rotation_speed: 0.0, mover }, true);
     }
 
     fn begin(&mut self, leg: Leg, replaces: bool) {
@@ -161,85 +165,85 @@ impl Body {
         self.legs.push_back(leg);
     }
 
-    /// Stands still where it is, and forgets what it was to do.
+    /// Stops at the present position and deletes all legs.
     pub fn halt(&mut self) {
         self.legs.clear();
         self.velocity = Vector3::zeros();
     }
 
-    /// Is blocked by an obstacle, or free again.
+    /// Sets or removes an obstacle.
     pub fn set_stalled(&mut self, stalled: bool) {
         self.stalled = stalled;
     }
 
-    /// Is set to a gripper by something else than a command.
+    /// Sets the gripper without a command.
     pub fn set_gripper(&mut self, gripper: Gripper) {
         self.gripper = gripper;
     }
 
-    /// Where the tool centre point is.
+    /// Returns the position of the tool centre point.
     pub fn position(&self) -> Position {
-        // Every coordinate lies between positions.
+        // Every coordinate is between the coordinates of valid positions.
         Position::new(self.at.x, self.at.y, self.at.z).expect("a body stays among its goals")
     }
 
-    /// Where it is without rounding.
+    /// Returns the position without rounding.
     pub fn point(&self) -> Point3<f64> {
         self.at
     }
 
-    /// How the tool is turned.
-    pub fn turning(&self) -> Orientation {
-        self.turning
+    /// Returns the orientation of the tool.
+    pub fn orientation(&self) -> Orientation {
+        self.orientation
     }
 
-    /// What the gripper is.
+    /// Returns the state of the gripper.
     pub fn gripper(&self) -> Gripper {
         self.gripper
     }
 
-    /// Whether it is on its way, or would be if nothing blocked it.
+    /// Returns whether there is a leg to execute, even if an obstacle blocks it.
     pub fn is_under_way(&self) -> bool {
         !self.legs.is_empty()
     }
 
-    /// Whether it moves.
+    /// Returns whether the body moves.
     pub fn is_moving(&self) -> bool {
         self.mover().is_some()
     }
 
-    /// Whether it is blocked.
+    /// Returns whether an obstacle blocks the body.
     pub fn is_stalled(&self) -> bool {
         self.stalled
     }
 
-    /// What moves it now.
+    /// Returns the cause of the present motion.
     pub fn mover(&self) -> Option<Mover> {
         self.legs.front().filter(|leg| !self.blocks(leg)).map(|leg| leg.mover)
     }
 
-    /// Where the last leg leads, if it is on its way.
+    /// Returns the goal of the last leg, if there is one.
     pub fn goal(&self) -> Option<Point3<f64>> {
         self.legs.back().map(|leg| leg.goal)
     }
 
-    /// How many legs wait, the present one included.
+    /// Returns the number of legs, including the present one.
     pub fn legs(&self) -> usize {
         self.legs.len()
     }
 
-    /// How far it is to the end of the last leg, along all of them, in metres.
+    /// Returns the remaining distance along all legs, in metres.
     pub fn way_left(&self) -> f64 {
         let mut at = self.at;
         self.legs.iter().map(|leg| (leg.goal - std::mem::replace(&mut at, leg.goal)).norm()).sum()
     }
 
-    /// How far it has gone since the start because of `mover`, in metres.
+    /// Returns the distance since the start that `mover` caused, in metres.
     pub fn travelled(&self, mover: Mover) -> f64 {
         self.travelled[mover as usize]
     }
 
-    /// When it will have worked off its legs, with its acceleration left out of account.
+    /// Returns when all legs will be done. Ignores the limit of the acceleration.
     pub fn at_rest_at(&self) -> Instant {
         let mut at = self.at;
         let seconds: f64 = self
@@ -251,10 +255,10 @@ impl Body {
     }
 }
 
-/// How finely acceleration and turning are reckoned, in seconds.
+/// The time step for acceleration and rotation, in seconds.
 const SLICE: f64 = 0.005;
-/// Nearer than this to the goal it stands at the goal, in metres.
+/// Below this distance, in metres, the body is at its goal.
 const LANDED: f64 = 1e-5;
-/// What seconds and metres differ by in arithmetic alone.
+/// The arithmetic error of times and distances, in seconds and metres.
 const ROUNDING: f64 = 1e-12;
 const SAME_ANGLE: f64 = 1e-6;

@@ -1,4 +1,4 @@
-//! What a physical arm and its controller are like.
+//! The settings of a physical arm and its controller.
 
 use std::time::Duration;
 
@@ -7,39 +7,39 @@ use aether_bridge::geometry::{Orientation, Position};
 /// A physical arm and its controller.
 #[derive(Debug, Clone)]
 pub struct PhysicalConfig {
-    /// Where the arm goes when it is homed.
+    /// The position to which the controller homes the arm.
     pub home: Position,
-    /// How the tool is turned at home.
-    pub home_turning: Orientation,
-    /// Where the arm stands at first.
+    /// The orientation of the tool at home.
+    pub home_orientation: Orientation,
+    /// The position of the arm at the start.
     pub start: Position,
-    /// The arm's own speed, in m/s.
+    /// The speed of the arm, in m/s.
     pub speed: f64,
-    /// The arm's own acceleration, in m/s²; infinity: it has its speed at once.
+    /// The acceleration of the arm, in m/s²; infinity means no limit.
     pub acceleration: f64,
-    /// How fast the tool turns, in rad/s.
-    pub turning_speed: f64,
-    /// Which commands it works on.
+    /// The speed at which the tool rotates, in rad/s.
+    pub rotation_speed: f64,
+    /// How the arm handles several commands.
     pub intake: Intake,
     /// Commands farther from the base than this, in metres, are refused.
     pub reach: Option<f64>,
-    /// A box, by two corners, into which it does not go: commands to a place in it are refused.
+    /// A box, given by two corners. A command to a position in it is refused.
     pub wall: Option<[Position; 2]>,
-    /// Whether it knows stop lines; otherwise it refuses them and goes on.
+    /// Whether the controller knows stop lines. If not, it refuses them and the arm moves on.
     pub knows_stop: bool,
-    /// Whether it knows heartbeats; otherwise it refuses them.
+    /// Whether the controller knows heartbeats. If not, it refuses them.
     pub knows_heartbeat: bool,
-    /// What it reports, and when.
+    /// What the controller reports, and when.
     pub reports: Reports,
-    /// How far the arm hangs below where it was told to be, in metres.
+    /// How far the arm hangs below its commanded position, in metres.
     pub sag: f64,
     /// The largest error of a report in each axis, in metres.
     pub noise: f64,
-    /// By what a reported position is multiplied: 1.0 is the truth, 0.001 is metres on a millimetre wire.
+    /// The factor on reported positions: 1.0 is correct, 0.001 is metres on a millimetre wire.
     pub unit_factor: f64,
-    /// Whether it reports zeros until it has been homed.
+    /// Whether the controller reports zeros until the arm has been homed.
     pub zero_before_homing: bool,
-    /// Whether it accepts commands before it has been homed.
+    /// Whether the controller refuses commands until the arm has been homed.
     pub needs_homing: bool,
     /// How a fault is reported.
     pub fault_word: FaultWord,
@@ -47,43 +47,43 @@ pub struct PhysicalConfig {
     pub after_restart: AfterRestart,
     /// How far the arm sinks when it loses power, in metres.
     pub drop: f64,
-    /// What is random, is random by this.
+    /// The seed of all random values.
     pub seed: u64,
 }
 
-/// Which commands an arm works on.
+/// How the arm handles several commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intake {
-    /// The newest; it forgets the others.
+    /// It goes to the newest command and drops older ones.
     Newest,
-    /// One after the other; when so many wait it refuses more, as "busy".
+    /// It executes commands in order. If the queue is full, it refuses further commands as "busy".
     Queue {
-        /// How many may wait.
+        /// How many commands may wait.
         size: usize,
     },
 }
 
-/// What a controller reports, and when. A report carries the position.
+/// Which lines report the position, and what else they report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reports {
-    /// In the reply to an accepted command.
+    /// Replies to accepted commands.
     pub commands: bool,
-    /// In a reply that refuses.
+    /// Replies that refuse a line.
     pub refusals: bool,
-    /// In the reply to a heartbeat.
+    /// Replies to heartbeats.
     pub heartbeats: bool,
-    /// In the reply to a stop line.
+    /// Replies to stop lines.
     pub stops: bool,
-    /// Unasked, as a state, this often.
+    /// Unsolicited state messages, with this period.
     pub unasked: Option<Duration>,
-    /// Whether a report says if the arm moves.
+    /// Whether a report states if the arm moves.
     pub moving: bool,
-    /// Whether a report says what the gripper is.
+    /// Whether a report states the gripper.
     pub gripper: bool,
 }
 
 impl Reports {
-    /// Everything in every reply, and nothing unasked.
+    /// Reports everything in every reply, but sends no unsolicited state.
     pub fn all() -> Self {
         let unasked = None;
         Self {
@@ -97,45 +97,46 @@ impl Reports {
         }
     }
 
-    /// Whether anything is reported at all.
+    /// Returns whether anything is reported.
     pub fn any(&self) -> bool {
         self.commands || self.refusals || self.heartbeats || self.stops || self.unasked.is_some()
     }
 }
 
-/// How a controller tells of a fault.
+/// How a controller reports a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum FaultWord {
-    /// `fault` is in every reply, and orders to move are refused.
+    /// Every reply has `fault`, and orders to move are refused.
     Reported,
-    /// Orders to move are refused, and no more is said.
+    /// Orders to move are refused, without a report of the fault.
     OnlyRefuses,
-    /// `fault` is in every reply, and commands are accepted, though the arm does not move.
+    /// Every reply has `fault`, and commands are accepted, but the arm does not move.
     ReportedAndAccepts,
 }
 
 /// What a new controller process does with the arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum AfterRestart {
-    /// Nothing: the arm stands where it was.
+    /// Nothing: the arm stays at its position.
     Keeps,
     /// It homes the arm.
     Homes,
-    /// It says zeros, and homes the arm when asked.
+    /// It reports zeros, and homes the arm when asked.
     Unhomed,
 }
 
 impl Default for PhysicalConfig {
-    /// A desktop arm that reports everything truthfully and goes to the newest command at 0.5 m/s.
+    /// Returns a desktop arm that reports everything correctly and goes to the newest command at
+    /// 0.5 m/s.
     fn default() -> Self {
         let home = Position::new(0.2, 0.0, 0.2).expect("three small numbers are a position");
         Self {
             home,
-            home_turning: Orientation::from_rpy([0.0; 3]),
+            home_orientation: Orientation::from_rpy([0.0; 3]),
             start: home,
             speed: 0.5,
             acceleration: f64::INFINITY,
-            turning_speed: 3.0,
+            rotation_speed: 3.0,
             intake: Intake::Newest,
             reach: None,
             wall: None,

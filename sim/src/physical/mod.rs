@@ -1,17 +1,22 @@
-//! A physical arm and its controller: what a person beside the arm sees. Pure: `now` comes in, no socket, no clock.
+//! A physical arm and its controller. Pure: the caller passes `now`; the module opens no socket and
+//! reads no clock.
 //!
-//! [`Body`] is the metal: a place, a turning, a gripper, and legs that it works off at its own speed. Commands, a homing, a
-//! person's hand, a second master and gravity all move it, and the body knows for each metre which of them it was.
-//! [`PhysicalArm`] is the body with its controller: it accepts or refuses orders, reports the place truthfully or not, stops
-//! at a fault, homes by itself, and dies and comes back. All that is random in it comes from the seed of [`PhysicalConfig`].
+//! [`Body`] is the mechanics: a position, an orientation, a gripper, and a list of legs (motions)
+//! that it executes at its own speed. Commands, homing, a hand, a second program and gravity can
+//! move it. The body records the distance for each of these causes. [`PhysicalArm`] is the body
+//! with its controller. The controller accepts or refuses orders, reports the position correctly or
+//! not, stops at a fault, homes by itself, crashes and restarts. The seed of [`PhysicalConfig`]
+//! determines all random values.
 //!
 //! Invariants:
-//! - The body moves only while time passes, and only along a leg that somebody has given it.
-//! - A refused order changes nothing: neither the place, nor a leg, nor the gripper.
-//! - A body that is stalled, faulted or without power goes nowhere by an order.
-//! - What is reported differs from the place only as the configuration says: sag, noise, a wrong unit, zeros before homing.
+//! - The body moves only while time passes, and only along a leg that a caller has set.
+//! - A refused order changes nothing: not the position, not a leg, not the gripper.
+//! - An order does not move a body that is stalled, faulted or without power.
+//! - The reported position differs from the true position only as configured: sag, noise, a wrong
+//!   unit, zeros before homing.
 //!
-//! Latency, lost replies and replies that come twice belong to the connection: [`crate::fault`] has them for `arm_sim`.
+//! Latency, lost replies and duplicate replies belong to the connection: [`crate::fault`] simulates
+//! them for `arm_sim`.
 
 mod arm;
 mod body;

@@ -1,5 +1,5 @@
-//! Each thing that a physical arm does, seen at the metal.
-#![allow(clippy::disallowed_methods)] // a first instant; time goes on by hand
+//! Tests of a physical arm, observed at its body.
+#![allow(clippy::disallowed_methods)] // a start time; the tests advance time themselves
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ fn to(x: f64) -> Order {
     Order::Command(Command { position: at(x, 0.0, 0.2), gripper: Gripper::Closed, orientation: None })
 }
 
-/// An arm at x = 0.2 with a speed of 0.5 m/s, and the time.
+/// An arm at x = 0.2 with a speed of 0.5 m/s, and the present time.
 struct Scene {
     arm: PhysicalArm,
     now: Instant,
@@ -47,15 +47,15 @@ impl Scene {
         self.arm.body().point().x
     }
 
-    /// Where a heartbeat says that the arm is, and whether that moves.
-    fn heard(&mut self) -> (Position, Option<bool>) {
+    /// Returns the position in the reply to a heartbeat, and whether the arm moves.
+    fn reported(&mut self) -> (Position, Option<bool>) {
         let state = self.arm.handle_order(self.now, &Order::Heartbeat).state.unwrap();
         (state.position.unwrap(), state.moving)
     }
 }
 
 #[test]
-fn arm_goes_to_the_newest_command_at_its_own_speed() {
+fn arm_goes_to_newest_command_at_its_speed() {
     let mut scene = Scene::new();
     scene.order(to(0.5)).unwrap();
     scene.pass(200);
@@ -69,7 +69,7 @@ fn arm_goes_to_the_newest_command_at_its_own_speed() {
 }
 
 #[test]
-fn queueing_arm_works_off_commands_and_refuses_when_full() {
+fn full_queue_refuses_further_commands() {
     let mut scene = Scene::with(|config| config.intake = Intake::Queue { size: 2 });
     scene.order(to(0.3)).unwrap();
     scene.order(to(0.2)).unwrap();
@@ -113,7 +113,7 @@ fn refused_order_changes_nothing() {
 
 #[test]
 fn fault_stops_arm_until_it_is_cleared() {
-    for (word, verdict, says) in [
+    for (word, verdict, has_fault) in [
         (FaultWord::Reported, Err(Refusal::Fault), true),
         (FaultWord::OnlyRefuses, Err(Refusal::Fault), false),
         (FaultWord::ReportedAndAccepts, Ok(()), true),
@@ -123,7 +123,7 @@ fn fault_stops_arm_until_it_is_cleared() {
         scene.pass(100);
         scene.arm.handle_fault(scene.now, "emergency stop");
         let answer = scene.arm.handle_order(scene.now, &to(0.4));
-        assert_eq!((answer.verdict, answer.state.unwrap().fault.is_some()), (verdict, says));
+        assert_eq!((answer.verdict, answer.state.unwrap().fault.is_some()), (verdict, has_fault));
         let before = scene.x();
         scene.pass(1000);
         assert_eq!(scene.x(), before);
@@ -135,14 +135,14 @@ fn fault_stops_arm_until_it_is_cleared() {
 }
 
 #[test]
-fn person_moves_arm_while_it_moves_or_stands() {
+fn hand_moves_arm_in_motion_or_at_rest() {
     let mut scene = Scene::new();
     scene.order(to(0.5)).unwrap();
     scene.pass(100);
     scene.arm.handle_moved_by_person(scene.now, at(0.25, 0.1, 0.2), 0.2);
-    assert_eq!((scene.arm.body().mover(), scene.heard().1), (Some(Mover::Person), Some(true)));
+    assert_eq!((scene.arm.body().mover(), scene.reported().1), (Some(Mover::Person), Some(true)));
     scene.pass(2000);
-    assert_eq!((scene.arm.body().position(), scene.heard().1), (at(0.25, 0.1, 0.2), Some(false)));
+    assert_eq!((scene.arm.body().position(), scene.reported().1), (at(0.25, 0.1, 0.2), Some(false)));
     assert!((scene.arm.body().travelled(Mover::Person) - 0.1).abs() < 1e-9);
     assert!((scene.arm.body().travelled(Mover::Command) - 0.05).abs() < 1e-9);
 }
@@ -185,23 +185,23 @@ fn arm_without_power_sinks() {
 }
 
 #[test]
-fn reports_sag_and_tremble_and_lie_as_configured() {
+fn reports_have_configured_sag_noise_and_unit() {
     let mut scene = Scene::with(|config| config.sag = 0.004);
-    assert_eq!(scene.heard().0, at(0.2, 0.0, 0.196));
+    assert_eq!(scene.reported().0, at(0.2, 0.0, 0.196));
     let mut scene = Scene::with(|config| (config.noise, config.seed) = (0.001, 7));
-    let (first, second) = (scene.heard().0, scene.heard().0);
+    let (first, second) = (scene.reported().0, scene.reported().0);
     assert!(first != second && first.distance(at(0.2, 0.0, 0.2)) < 0.002);
     let mut scene = Scene::with(|config| config.unit_factor = 0.001);
-    assert_eq!(scene.heard().0, at(0.0002, 0.0, 0.0002));
+    assert_eq!(scene.reported().0, at(0.0002, 0.0, 0.0002));
     let mut scene = Scene::with(|config| config.zero_before_homing = true);
-    assert_eq!(scene.heard().0, at(0.0, 0.0, 0.0));
+    assert_eq!(scene.reported().0, at(0.0, 0.0, 0.0));
     scene.arm.handle_homed(scene.now);
     scene.pass(1000);
-    assert_eq!(scene.heard().0, at(0.2, 0.0, 0.2));
+    assert_eq!(scene.reported().0, at(0.2, 0.0, 0.2));
 }
 
 #[test]
-fn silent_controller_reports_nothing_and_chatty_one_unasked() {
+fn unsolicited_state_comes_only_if_configured() {
     let mut scene = Scene::with(|config| config.reports = Reports::default());
     assert_eq!(scene.arm.handle_order(scene.now, &Order::Heartbeat).state, None);
     assert_eq!(scene.arm.poll_state(scene.now), None);
@@ -223,13 +223,13 @@ fn unhomed_arm_refuses_until_it_is_homed() {
 }
 
 #[test]
-fn tool_turns_at_its_own_speed() {
+fn tool_rotates_at_its_own_speed() {
     let mut scene = Scene::new();
     let goal = Orientation::from_rpy([0.0, 0.0, 1.5]);
     let command = Command { position: at(0.2, 0.0, 0.2), gripper: Gripper::Open, orientation: Some(goal) };
     scene.order(Order::Command(command)).unwrap();
     scene.pass(100);
-    assert!((scene.arm.body().turning().angle_to(goal) - 1.2).abs() < 0.02);
+    assert!((scene.arm.body().orientation().angle_to(goal) - 1.2).abs() < 0.02);
     scene.pass(1000);
-    assert!(scene.arm.body().turning().angle_to(goal) < 1e-6 && !scene.arm.body().is_moving());
+    assert!(scene.arm.body().orientation().angle_to(goal) < 1e-6 && !scene.arm.body().is_moving());
 }

@@ -1,9 +1,11 @@
-//! Jumps of the target: the tracker takes one hand for the other, or its guess is wrong.
+//! Refuses jumps of the target. A target jumps if the tracker confuses two hands or estimates a
+//! wrong position.
 //!
 //! Invariants:
-//! - Two admitted positions in a row are no farther apart than the limit, unless the target has stayed near the second one
-//!   for the time of the limit, without a gap and without a refused message in between.
-//! - Only an absence after which the hand has to settle makes the guard forget where the hand was.
+//! - The distance between two consecutive admitted positions is at most the limit. The exception is
+//!   a target that has stayed near the second position for `confirm`, without a gap and without a
+//!   refused message.
+//! - The guard forgets the last position only after an absence that makes the hand settle again.
 
 use std::time::Instant;
 
@@ -11,27 +13,31 @@ use crate::geometry::Position;
 use crate::teleop::config::TeleopConfig;
 use crate::teleop::input_fault::InputFault;
 
-/// Refuses a jump of the target until the target has stayed near where it jumped to, each sample within
-/// [`JumpConfig::distance`](crate::teleop::JumpConfig) of the sample before. Then motion goes on by an approach, because
-/// refusals came before it.
+/// Refuses a jump of the target until the target has stayed near the new position.
+///
+/// Each sample there must be within [`JumpConfig::distance`](crate::teleop::JumpConfig) of the
+/// previous sample. Motion then continues with an approach, because refused targets came before it.
 #[derive(Debug, Default)]
 pub struct JumpGuard {
     last: Option<Position>,
     elsewhere: Option<Elsewhere>,
-    /// When the hand was last in sight, here or elsewhere.
+    /// When the hand was last visible, at the old or the new position.
     seen: Option<Instant>,
 }
 
-/// Where the target has jumped to.
+/// The position to which the target has jumped.
 #[derive(Debug, Clone, Copy)]
 struct Elsewhere {
     position: Position,
-    /// Since when the target has stayed near there.
+    /// Since when the target has stayed near `position`.
     since: Instant,
 }
 
 impl JumpGuard {
-    /// Judges a target by the targets before it. Fails for a jump that is not believed yet.
+    /// Compares a target with the targets before it.
+    ///
+    /// # Errors
+    /// [`InputFault::Jump`] if the target has jumped and has not stayed there for long enough.
     pub fn admit(
         &mut self,
         now: Instant,
@@ -52,9 +58,9 @@ impl JumpGuard {
             jump(elsewhere.position).is_none() && gap.is_some_and(|gap| gap < config.input_timeout)
         };
         let since = self.elsewhere.filter(stays).map_or(now, |elsewhere| elsewhere.since);
-        let is_believed = now.saturating_duration_since(since) >= limit.confirm && since != now;
+        let is_confirmed = now.saturating_duration_since(since) >= limit.confirm && since != now;
         let distance = self.last.and_then(jump);
-        if let Some(distance) = distance.filter(|_| !is_believed) {
+        if let Some(distance) = distance.filter(|_| !is_confirmed) {
             self.elsewhere = Some(Elsewhere { position, since });
             return Err(InputFault::Jump { distance, confirm: limit.confirm });
         }
@@ -62,12 +68,13 @@ impl JumpGuard {
         Ok(())
     }
 
-    /// Records a message that was refused for something else than a jump: the target has not stayed where it jumped to.
+    /// Records a message that was refused for another reason than a jump. The target then has not
+    /// stayed at the new position.
     pub fn handle_refused(&mut self) {
         self.elsewhere = None;
     }
 
-    /// Forgets where the target was, because positions mean something else from now on.
+    /// Forgets the last position, because later positions have another meaning.
     pub fn forget(&mut self) {
         (self.last, self.elsewhere) = (None, None);
     }
@@ -84,7 +91,7 @@ mod tests {
 
     const CONFIG: JumpConfig = JumpConfig { distance: 0.15, confirm: Duration::from_millis(300) };
 
-    /// Which of the samples, each `(ms, x)`, are admitted. `None` instead of an x is a message that was refused.
+    /// Returns which samples `(ms, x)` are admitted. An x of `None` is a refused message.
     fn admitted_at(samples: &[(u64, Option<f64>)], jump: JumpConfig) -> Vec<bool> {
         let (start, config) = (Instant::now(), TeleopConfig { jump, ..settings() });
         let mut guard = JumpGuard::default();
@@ -99,31 +106,31 @@ mod tests {
         samples.iter().map(admit).collect()
     }
 
-    /// Which of the samples, 100 ms apart, are admitted.
+    /// Returns which of the samples, 100 ms apart, are admitted.
     fn admitted(xs: &[f64], jump: JumpConfig) -> Vec<bool> {
         let samples: Vec<_> = (0..).zip(xs).map(|(i, x)| (100 * i, Some(*x))).collect();
         admitted_at(&samples, jump)
     }
 
     #[test]
-    fn moving_hand_is_admitted_however_far_it_gets() {
+    fn moving_hand_is_admitted_at_any_distance() {
         assert_eq!(admitted(&[0.0, 0.14, 0.28, 0.42], CONFIG), [true; 4]);
         assert_eq!(admitted(&[0.0, 0.15], CONFIG), [true; 2]);
     }
 
     #[test]
-    fn single_outlier_is_refused_and_next_sample_admitted() {
+    fn outlier_is_refused_and_next_sample_admitted() {
         assert_eq!(admitted(&[0.0, 0.5, 0.01], CONFIG), [true, false, true]);
     }
 
     #[test]
-    fn jump_is_believed_once_the_target_stays() {
+    fn jump_is_admitted_after_target_stays() {
         let xs = [0.0, 0.5, 0.51, 0.52, 0.53, 0.54];
         assert_eq!(admitted(&xs, CONFIG), [true, false, false, false, true, true]);
     }
 
     #[test]
-    fn jumps_to_and_fro_are_never_believed() {
+    fn jumps_back_and_forth_are_never_admitted() {
         let xs = [0.0, 0.5, 0.9, 0.5, 0.9, 0.5, 0.9, 0.5, 0.9, 0.5, 0.9, 0.5, 0.9, 0.5, 0.9, 0.5];
         assert_eq!(admitted(&xs, CONFIG)[1..], [false; 15]);
     }
@@ -135,23 +142,23 @@ mod tests {
     }
 
     #[test]
-    fn refused_message_or_gap_starts_the_confirmation_again() {
+    fn refused_message_or_gap_restarts_confirmation() {
         let there = |ms| (ms, Some(0.5));
         let samples =
             [(0, Some(0.0)), there(100), there(250), (300, None), there(350), there(450), there(649)];
         assert_eq!(admitted_at(&samples, CONFIG)[1..], [false; 6]);
-        // 200 ms are a loss in themselves.
+        // 200 ms without a sample are a loss.
         let samples = [(0, Some(0.0)), there(100), there(250), there(450), there(600), there(749)];
         assert_eq!(admitted_at(&samples, CONFIG)[1..], [false; 5]);
     }
 
     #[test]
-    fn only_a_long_absence_makes_it_forget() {
+    fn only_long_absence_resets_the_guard() {
         for (ms, admits) in [(500, false), (1000, false), (1001, true)] {
             let samples = [(0, Some(0.0)), (10, None), (ms, Some(0.5))];
             assert_eq!(admitted_at(&samples, CONFIG)[2], admits, "{ms}");
         }
-        // A hand in sight elsewhere is not absent.
+        // A hand that is visible at another position is not absent.
         let samples = [(0, Some(0.0)), (900, Some(0.5)), (950, None), (1100, Some(0.5))];
         assert_eq!(admitted_at(&samples, CONFIG)[1..], [false; 3]);
     }

@@ -1,12 +1,12 @@
-//! The input: which target may be followed, and where it is in the arm's base frame.
+//! Decides which targets the arm may follow, and transforms them to the arm's base frame.
 //!
 //! Invariants:
 //! - A target becomes a [`Sample`] only if every guard in this folder admits it.
-//! - After a refused target the input is bad until the next good one. A single zero while a hand is in sight is the
-//!   exception: it is passed over.
-//! - After the computer has slept nothing from before counts: the input is bad, and targets are refused for a while, because
-//!   they may have waited since before.
-//! - Motion never follows two senders at once.
+//! - After a refused target the input is bad until the next good target. Exception: a single zero
+//!   while a hand is visible is skipped.
+//! - After the computer has slept, the input is bad. Targets are refused for a while, because they
+//!   may have waited since before the sleep.
+//! - Motion never follows two senders at the same time.
 
 mod jump;
 mod senders;
@@ -28,52 +28,55 @@ use super::target::{Frame, Stamp, Target};
 use crate::arm::Gripper;
 use crate::geometry::{Orientation, Position, PositionError};
 
-/// What is known of the input.
+/// The state of the input.
 #[derive(Debug, Default)]
 pub(super) struct Input {
     watchdog: Watchdog,
     health: StreamHealth,
     jump: JumpGuard,
-    /// When the last message was received, good or not.
+    /// When the last message arrived, good or bad.
     last_message: Option<Instant>,
-    /// The times between the last messages, the newest last.
+    /// The times between the last messages. The newest is last.
     intervals: [Duration; 2],
-    /// How many targets in a row were all zero.
+    /// How many consecutive targets were all zero.
     zeros: u32,
-    /// When the last good target came.
+    /// When the last good target arrived.
     last_good: Option<Instant>,
-    /// When a person armed last.
+    /// When an operator armed last.
     armed_at: Option<Instant>,
-    /// Where the hand was in its own frame, and which frame that was: what a move of the frame is measured from.
+    /// The hand's position in its own frame, and this frame: the reference for a move of the frame.
     anchor: Option<(Position, Frame)>,
-    /// How long the computer slept last, and when it woke up.
+    /// How long the computer last slept, and when it woke up.
     slept: Option<(Duration, Instant)>,
-    /// Whether several nodes send targets.
+    /// Detects whether several nodes send targets.
     senders: SenderWatch,
-    /// Whether several nodes send on the gripper's topic.
+    /// Detects whether several nodes send on the gripper topic.
     gripper_senders: SenderWatch,
 }
 
-/// A target that may be followed.
+/// A target that the arm may follow.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
-    /// When it was taken, on the steady clock.
+    /// When the tracker took the sample, on the steady clock.
     pub origin: Instant,
-    /// When it was taken, by the sender's clock.
+    /// When the tracker took the sample, on the sender's clock.
     pub stamp: Option<Stamp>,
-    /// Where the hand is, in the arm's base frame.
+    /// The hand's position in the arm's base frame.
     pub position: Position,
-    /// The hand's orientation in the arm's base frame, if the sender gives one.
+    /// The hand's orientation in the arm's base frame, if the target has one.
     pub orientation: Option<Orientation>,
-    /// The input was not good just before it, so that the hand may be anywhere.
+    /// Whether the input was bad just before this sample, so that the hand may be anywhere.
     pub resumes: bool,
-    /// It is the frame that has moved since the sample before, not only the hand in it.
+    /// Whether the target's frame has moved since the previous sample, and not only the hand in it.
     pub frame_moved: bool,
 }
 
 impl Input {
-    /// Judges a target, or returns why it may not be followed. If the input [passes it over](Self::passes_over) that is
-    /// no fault of the input.
+    /// Checks a target.
+    ///
+    /// # Errors
+    /// Returns why the arm may not follow the target. If the input [skips the
+    /// target](Self::skips_last), the input stays good.
     pub(super) fn judge(
         &mut self,
         now: Instant,
@@ -84,7 +87,7 @@ impl Input {
         let position = in_base_frame(target, config);
         self.senders.handle_target(now, target, position.as_ref().ok().copied());
         if let Some(wanted) = target.gripper.and_then(|input| config.gripper.wanted(input)) {
-            self.senders.handle_word(now, wanted);
+            self.senders.handle_gripper(now, wanted);
         }
         let zero = config.zero_is_lost && target.is_zero();
         self.zeros = if zero { self.zeros.saturating_add(1) } else { 0 };
@@ -104,7 +107,7 @@ impl Input {
         self.jump.admit(now, position, config)?;
         self.health.check(now, config)?;
         let orientation = target.orientation.map(|orientation| match target.frame {
-            Frame::Tracker => config.retarget.turn(orientation),
+            Frame::Tracker => config.retarget.rotate(orientation),
             Frame::Base => orientation,
             Frame::Transformed(transform) => transform.orientation(orientation),
         });
@@ -112,38 +115,41 @@ impl Input {
         Ok(Sample { origin, stamp: target.stamp, position, orientation, resumes, frame_moved })
     }
 
-    /// Returns whether the last target was a single zero while a hand is in sight, here or where it has jumped to. Trackers slip
-    /// in single zeros in mid-motion: such a zero is no target, and no loss either.
-    pub(super) fn passes_over(&self, now: Instant, config: &TeleopConfig) -> bool {
+    /// Returns whether the last target was a single zero while a hand is visible, at its position
+    /// or after a jump. Some trackers send single zeros during motion. Such a zero is not a target,
+    /// but not a loss either.
+    pub(super) fn skips_last(&self, now: Instant, config: &TeleopConfig) -> bool {
         let jumped = matches!(self.watchdog.fault(), Some(InputFault::Jump { .. }));
         self.zeros == 1 && (jumped || self.good_since(now, config).is_some())
     }
 
-    /// Returns whether the target's frame has moved by so much more than the hand in it that the arm must not follow at once.
-    /// `place` is where the target is in the arm's base frame. A frame that moves little by little is measured from where it
-    /// was when the hand came to rest in it.
-    fn frame_moves(&mut self, target: &Target, place: Position, config: &TeleopConfig) -> bool {
+    /// Returns whether the frame of the target has moved so much more than the hand in it that the
+    /// arm must approach again.
+    ///
+    /// `position` is the target in the arm's base frame. If a frame moves in small steps while the
+    /// hand rests in it, the steps add up.
+    fn frame_moves(&mut self, target: &Target, position: Position, config: &TeleopConfig) -> bool {
         let here = Some((target.position, target.frame));
-        let Some((position, frame)) = self.anchor.filter(|(_, frame)| *frame != target.frame) else {
+        let Some((anchor, frame)) = self.anchor.filter(|(_, frame)| *frame != target.frame) else {
             self.anchor = here;
             return false;
         };
-        let by_hand = position.distance(target.position);
+        let by_hand = anchor.distance(target.position);
         let in_old_frame = in_base_frame(&Target { frame, ..*target }, config);
-        let moved = in_old_frame.is_ok_and(|before| before.distance(place) > by_hand + NEAR);
+        let moved = in_old_frame.is_ok_and(|before| before.distance(position) > by_hand + NEAR);
         if moved || by_hand > NEAR {
             self.anchor = here;
         }
         moved
     }
 
-    /// Records that a judged target is followed.
+    /// Records that the arm follows a checked target.
     pub(super) fn handle_good(&mut self, now: Instant, origin: Instant, config: &TeleopConfig) {
         self.watchdog.handle_good(now, origin, config.input_timeout);
         self.last_good = Some(now);
     }
 
-    /// Records why the last message may not be followed.
+    /// Records why the arm may not follow the last message.
     pub(super) fn handle_fault(&mut self, fault: InputFault) {
         if !matches!(fault, InputFault::Jump { .. }) {
             self.jump.handle_refused();
@@ -151,12 +157,13 @@ impl Input {
         self.watchdog.handle_fault(fault);
     }
 
-    /// Records that a person has armed. That gives the hand time to come, but does not make its absence shorter.
+    /// Records that an operator has armed. The hand gets time to appear, but its absence does not
+    /// become shorter.
     pub(super) fn handle_armed(&mut self, now: Instant) {
         self.armed_at = Some(now);
     }
 
-    /// Records that the computer has slept for so long, and has just woken up.
+    /// Records that the computer has just woken up after a sleep of this length.
     pub(super) fn handle_slept(&mut self, now: Instant, slept: Duration) {
         self.slept = Some((slept, now));
         for time in [&mut self.last_good, &mut self.armed_at] {
@@ -168,33 +175,36 @@ impl Input {
         }
     }
 
-    /// Records a message that could not be made a target. [`Self::handle_fault`] has to follow.
+    /// Records a message that is not a valid target. The caller must call [`Self::handle_fault`]
+    /// next.
     pub(super) fn handle_malformed(&mut self, now: Instant) {
         self.handle_message(now);
         self.senders.handle_malformed(now);
     }
 
-    /// Takes what a message on the gripper's topic wants.
-    pub(super) fn handle_gripper_word(&mut self, now: Instant, wanted: Gripper) {
-        self.gripper_senders.handle_word(now, wanted);
+    /// Records the gripper state that a message on the gripper topic requests.
+    pub(super) fn handle_gripper_message(&mut self, now: Instant, wanted: Gripper) {
+        self.gripper_senders.handle_gripper(now, wanted);
     }
 
-    /// Takes who publishes targets, if it is more than one node.
+    /// Records who publishes targets, if it is more than one node.
     pub(super) fn handle_publishers(&mut self, several: Option<Arc<str>>) {
         self.senders.handle_publishers(several);
     }
 
-    /// Takes who publishes on the gripper's topic, if it is more than one node.
+    /// Records who publishes on the gripper topic, if it is more than one node.
     pub(super) fn handle_gripper_publishers(&mut self, several: Option<Arc<str>>) {
         self.gripper_senders.handle_publishers(several);
     }
 
-    /// Takes a message of another publisher than the one that the arm is armed for, beside messages of that one.
-    pub(super) fn handle_stranger(&mut self, now: Instant) {
-        self.senders.handle_stranger(now);
+    /// Records a message of another publisher while the publisher that the arm is armed for also
+    /// sends.
+    pub(super) fn handle_other_publisher(&mut self, now: Instant) {
+        self.senders.handle_other_publisher(now);
     }
 
-    /// Takes that another publisher sends from now on: its hand has to prove itself from the beginning.
+    /// Records that another publisher sends from now on. All checks of its hand start from the
+    /// beginning.
     pub(super) fn handle_new_publisher(&mut self) {
         self.watchdog.forget();
         self.jump.forget();
@@ -202,11 +212,11 @@ impl Input {
         self.zeros = 0;
     }
 
-    /// Takes other settings. They bring back no hand that was lost by the old ones.
+    /// Applies changed settings. A hand that was lost under the old settings stays lost.
     pub(super) fn handle_config(&mut self, now: Instant, before: &TeleopConfig, config: &TeleopConfig) {
         self.watchdog.handle_timeout_change(now, before.input_timeout);
         if before.retarget != config.retarget || before.retarget_mode != config.retarget_mode {
-            // Positions mean something else from now on.
+            // Positions now have another meaning.
             self.jump.forget();
         }
     }
@@ -227,19 +237,20 @@ impl Input {
             .is_some_and(|since| now.saturating_duration_since(since) >= config.settle_time)
     }
 
-    /// Returns whether the hand has been away so long that it has to settle like a new one.
+    /// Returns whether the hand has been absent for so long that it has to settle like a new hand.
     pub(super) fn is_away(&self, now: Instant, config: &TeleopConfig) -> bool {
         self.last_good.is_some_and(|seen| config.is_absence(seen, now))
     }
 
-    /// Returns when the hand will have been away so long that a person has to arm, maybe in the past. A hand that is not lost
-    /// yet, by `input.timeout`, is not away.
+    /// Returns when the hand will have been absent for so long that an operator has to arm. This
+    /// time may be in the past. A hand counts as absent only after `input.timeout`.
     pub(super) fn rearm_at(&self, config: &TeleopConfig) -> Option<Instant> {
         let limit = Some(config.rearm_after).filter(|limit| !limit.is_zero())?;
         self.last_good.max(self.armed_at).map(|since| since + limit.max(config.input_timeout))
     }
 
-    /// Returns when the input changes by itself, maybe in the past. With `settling` the moment when it settles counts too.
+    /// Returns when the input changes without an event, maybe in the past. If `settling` is set,
+    /// the end of settling counts too.
     pub(super) fn deadlines(
         &self,
         now: Instant,
@@ -257,7 +268,7 @@ impl Input {
         ]
     }
 
-    /// Returns why no target may move the arm at present.
+    /// Returns why no target may currently move the arm.
     pub(super) fn obstacle(&self, now: Instant, config: &TeleopConfig) -> Option<Obstacle> {
         if let Some(senders) = self.senders.several(now).or_else(|| self.gripper_senders.several(now)) {
             return Some(Obstacle::MultiplePublishers(Arc::clone(senders)));
@@ -275,15 +286,17 @@ impl Input {
         Some(self.age(now).map_or(Obstacle::NoInput, |age| Obstacle::Stale { age, refused: None }))
     }
 
-    /// Records that a message was received, good or not. Call it once for each message.
+    /// Records that a message arrived, good or bad. Call it once for each message.
     fn handle_message(&mut self, now: Instant) {
         if let Some(last) = self.last_message.replace(now) {
             self.intervals = [self.intervals[1], now.saturating_duration_since(last)];
         }
     }
 
-    /// Returns when a sender whose last message was refused counts as stopped: no message for `input.timeout`, nor for
-    /// several of the sender's own intervals, and the refusal has been the reason for long enough to be read.
+    /// Returns when a sender whose last message was refused counts as stopped.
+    ///
+    /// No message must have arrived for `input.timeout` and for several of the sender's own
+    /// intervals. The refusal must also have been the published reason for long enough to be read.
     fn stopped_at(&self, config: &TeleopConfig) -> Option<Instant> {
         self.watchdog.fault()?;
         let interval = self.intervals[0].min(self.intervals[1]);
@@ -292,7 +305,10 @@ impl Input {
     }
 }
 
-/// Returns where a target is in the arm's base frame. Fails if that is beyond what can be a position.
+/// Returns the target's position in the arm's base frame.
+///
+/// # Errors
+/// The transformed position is not a valid [`Position`].
 fn in_base_frame(target: &Target, config: &TeleopConfig) -> Result<Position, PositionError> {
     match target.frame {
         Frame::Tracker => config.retarget.apply(target.position),
@@ -301,13 +317,16 @@ fn in_base_frame(target: &Target, config: &TeleopConfig) -> Result<Position, Pos
     }
 }
 
-/// How much farther than the hand its frame may move, in metres, and the arm follows at once: where an approach ends.
+/// How much farther than the hand its frame may move without a new approach, in metres. An approach
+/// ends at this distance.
 const NEAR: f64 = 0.005;
-/// The shortest time for which a refusal stays the reason: longer than the second between two diagnostics.
+/// The least time for which a refusal stays the reason. It is longer than the 1 s between two
+/// diagnostics.
 const SHOWN_FOR: Duration = Duration::from_millis(1500);
-/// How many messages in a row a sender may leave out before it counts as stopped: one or two get lost.
+/// How many consecutive messages may be missing before a sender counts as stopped. One or two
+/// messages can be lost.
 const MISSED: u32 = 3;
-/// After this time a sender that sends now and then counts as stopped, too.
+/// After this time without a message, a slow sender counts as stopped too.
 const LONGEST_SILENCE: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
@@ -317,7 +336,7 @@ mod tests {
     use crate::teleop::config::tests::settings;
     use crate::teleop::{Retarget, StreamHealthConfig};
 
-    /// An input that gets a target each 20 ms.
+    /// An input that receives a target every 20 ms.
     struct Scene {
         now: Instant,
         config: TeleopConfig,
@@ -334,7 +353,7 @@ mod tests {
             let judged = self.input.judge(self.now, &target, &self.config);
             match &judged {
                 Ok(sample) => self.input.handle_good(self.now, sample.origin, &self.config),
-                Err(_) if self.input.passes_over(self.now, &self.config) => {}
+                Err(_) if self.input.skips_last(self.now, &self.config) => {}
                 Err(fault) => self.input.handle_fault(fault.clone()),
             }
             judged
@@ -350,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn sample_is_in_the_base_frame() {
+    fn sample_is_in_base_frame() {
         let retarget = Retarget::new([1.0, 0.0, 0.0], [0.0; 3], [2.0; 3]);
         let mut scene = Scene::new(TeleopConfig { retarget, ..settings() });
         assert_eq!(scene.judge(at(0.1)).unwrap().position.coordinates(), [1.2, 0.0, 0.0]);
@@ -359,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn single_zero_is_passed_over_and_second_is_a_fault() {
+    fn single_zero_is_skipped_second_is_a_fault() {
         let mut scene = Scene::new(settings());
         scene.judge(at(0.05)).unwrap();
         assert_eq!(scene.judge(at(0.0)).unwrap_err(), InputFault::Zero);
@@ -372,14 +391,14 @@ mod tests {
     }
 
     #[test]
-    fn sample_after_a_loss_resumes_and_may_be_anywhere() {
+    fn sample_after_loss_resumes_at_any_position() {
         let mut scene = Scene::new(settings());
         assert!(scene.judge(at(0.1)).unwrap().resumes);
         assert!(!scene.judge(at(0.11)).unwrap().resumes);
         scene.now += Duration::from_secs(1);
         assert!(matches!(scene.obstacle(), Some(Obstacle::Stale { refused: None, .. })));
         assert!(scene.judge(at(0.9)).unwrap().resumes);
-        // A jump is no loss: it is waited out.
+        // A jump is not a loss. The guard waits until it is confirmed.
         assert!(matches!(scene.judge(at(0.1)), Err(InputFault::Jump { .. })));
         assert!(matches!(scene.judge(at(0.1)), Err(InputFault::Jump { .. })));
         assert!(scene.judge(at(0.9)).unwrap().resumes);
@@ -401,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn refusal_of_a_sender_that_stops_becomes_stale() {
+    fn refusal_becomes_stale_after_sender_stops() {
         let stream_health = StreamHealthConfig { frozen_timeout: Duration::from_millis(20), min_rate: 0.0 };
         let mut scene = Scene::new(TeleopConfig { stream_health, ..settings() });
         scene.judge(at(0.1)).unwrap();

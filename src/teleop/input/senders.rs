@@ -1,19 +1,26 @@
-//! Several senders on one topic, distinguished from one sender by what they send.
+//! Detects several senders on one topic from the content of their messages.
 //!
-//! The graph says how many nodes publish, and a message does not say which of them sent it. A publisher that never sends,
-//! such as an idle panel, does no harm; two that send must not be blended to one hand. So while the graph shows more than
-//! one, a [`SenderWatch`] looks for signs of two senders: changes that go back and forth. Such are a place that the targets
-//! leave by a leap and come back to by a leap, a frame or a stamp that is there and is not, a stamp older than the one
-//! before, a word for the gripper that contradicts the last. A leap is long beside the way from one target to the next and
-//! beside the stream's own noise. What changes once, or stays for a while, is no sign: a hand that is somewhere else now, a
-//! planner's next goal.
+//! The graph shows how many nodes publish, but a message does not contain its publisher. A
+//! publisher that never sends is harmless, for example an idle panel. Two publishers that send must
+//! not be blended into one hand. Therefore, while the graph shows more than one publisher, a
+//! [`SenderWatch`] looks for values that change back and forth:
 //!
-//! If two senders send at steady rates, messages of the faster lie between any two of the slower. So the slower never sends
-//! many messages in a row, and each of its messages is one change there and one change back.
+//! - The target jumps away from a position and later jumps back. A jump is long compared with the
+//!   distance between two consecutive targets and with the noise of the stream.
+//! - The kind of frame changes, or a stamp is present and then absent.
+//! - A stamp is older than the stamp before it.
+//! - A gripper message contradicts the previous gripper message.
+//!
+//! A change that happens once, or that lasts for a while, is not a sign. The hand may have moved,
+//! or a planner may have sent its next goal.
+//!
+//! If two senders send at steady rates, messages of the faster sender lie between any two messages
+//! of the slower sender. So the slower sender never sends many consecutive messages, and each of
+//! its messages is one change and one change back.
 //!
 //! Invariants:
-//! - With at most one publisher nothing holds.
-//! - Signs hold motion until there has been none for [`QUIET`].
+//! - With at most one publisher, this file never stops motion.
+//! - Signs stop motion until there has been no sign for [`QUIET`].
 
 use std::collections::VecDeque;
 use std::mem::{Discriminant, discriminant};
@@ -24,42 +31,44 @@ use crate::arm::Gripper;
 use crate::geometry::Position;
 use crate::teleop::target::{Frame, Stamp, Target};
 
-/// A change of who publishes the bridge's input.
+/// A change in the set of publishers of the bridge's input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GraphNews {
-    /// Who publishes targets, in words, if it is more than one node.
+    /// The publishers of targets, as text, if there is more than one.
     TargetPublishers(Option<Arc<str>>),
-    /// Who publishes on the gripper's topic, in words, if it is more than one node.
+    /// The publishers of the gripper topic, as text, if there is more than one.
     GripperPublishers(Option<Arc<str>>),
-    /// A node publishes on the gripper's topic, and there was no such node before.
+    /// A node publishes on the gripper topic, and at the last graph poll no node did.
     GripperFound,
-    /// A node that published on the gripper's topic has left.
+    /// A node that published on the gripper topic has left.
     GripperLeft,
-    /// No node publishes on the gripper's topic. One may have come and gone between two looks at the graph.
+    /// No node publishes on the gripper topic. A publisher may have joined and left between two
+    /// graph polls.
     GripperAbsent,
 }
 
-/// Watches one topic for signs of two senders, while the graph shows more than one publisher.
+/// Watches one topic for signs of two senders while the graph shows more than one publisher.
 #[derive(Debug, Default)]
 pub struct SenderWatch {
-    /// Who publishes, in words; none while it is at most one.
+    /// The publishers, as text. `None` if there is at most one.
     publishers: Option<Arc<str>>,
-    places: Places,
-    /// Which kind of frame the targets are in, and whether they are stamped.
+    positions: Positions,
+    /// The kind of frame of the targets, and whether they have a stamp.
     kinds: Alternation<(Discriminant<Frame>, bool)>,
-    /// Whether messages are targets at all.
+    /// Whether messages are valid targets.
     readable: Alternation<bool>,
-    words: Alternation<Gripper>,
+    gripper: Alternation<Gripper>,
     last_stamp: Option<i64>,
-    /// Until when a publisher that the arm is not armed for counts as sending beside the one that it is armed for.
-    stranger_until: Option<Instant>,
+    /// Until when a publisher that the arm is not armed for counts as a second sender.
+    other_until: Option<Instant>,
     signs: Signs,
-    /// Signs that one flickering tracker gives now and then, too.
+    /// Signs that a single flickering tracker also gives from time to time.
     flickers: Signs,
 }
 
 impl SenderWatch {
-    /// Takes who publishes, if it is more than one. With one publisher left nothing is held, and nothing is remembered.
+    /// Records the publishers, if there is more than one. With one publisher, all signs are
+    /// forgotten.
     pub fn handle_publishers(&mut self, several: Option<Arc<str>>) {
         match several {
             Some(_) => self.publishers = several,
@@ -67,46 +76,46 @@ impl SenderWatch {
         }
     }
 
-    /// Takes a target. `place` is where it is in the arm's base frame, if that is known.
-    pub fn handle_target(&mut self, now: Instant, target: &Target, place: Option<Position>) {
+    /// Records a target. `position` is its position in the arm's base frame, if that is known.
+    pub fn handle_target(&mut self, now: Instant, target: &Target, position: Option<Position>) {
         if self.publishers.is_none() {
             return;
         }
         let kind = self.kinds.changes_back((discriminant(&target.frame), target.stamp.is_some()));
-        let place = place.is_some_and(|place| self.places.leaps_back(now, place));
+        let position = position.is_some_and(|position| self.positions.jumps_back(now, position));
         let stamp = self.stamp_goes_back(target.stamp);
-        self.signs.note(now, kind || place || stamp, SIGNS);
-        self.flickers.note(now, self.readable.changes_back(true), FLICKERS);
+        self.signs.record(now, kind || position || stamp, SIGNS);
+        self.flickers.record(now, self.readable.changes_back(true), FLICKERS);
     }
 
-    /// Notes a message that could not be read as a target.
+    /// Records a message that is not a valid target.
     pub fn handle_malformed(&mut self, now: Instant) {
         if self.publishers.is_some() {
-            self.flickers.note(now, self.readable.changes_back(false), FLICKERS);
+            self.flickers.record(now, self.readable.changes_back(false), FLICKERS);
         }
     }
 
-    /// Takes that a publisher sends that the arm is not armed for, beside the one that it is armed for.
-    pub fn handle_stranger(&mut self, now: Instant) {
-        self.stranger_until = Some(now + QUIET);
-        self.publishers.get_or_insert_with(|| STRANGER.into());
+    /// Records that another publisher also sends, beside the publisher that the arm is armed for.
+    pub fn handle_other_publisher(&mut self, now: Instant) {
+        self.other_until = Some(now + QUIET);
+        self.publishers.get_or_insert_with(|| UNKNOWN_PUBLISHERS.into());
     }
 
-    /// Takes what a message wants the gripper to be.
-    pub fn handle_word(&mut self, now: Instant, word: Gripper) {
+    /// Records the gripper state that a message requests.
+    pub fn handle_gripper(&mut self, now: Instant, wanted: Gripper) {
         if self.publishers.is_some() {
-            self.flickers.note(now, self.words.changes_back(word), FLICKERS);
+            self.flickers.record(now, self.gripper.changes_back(wanted), FLICKERS);
         }
     }
 
-    /// Returns who publishes, in words, if more than one of them sends.
+    /// Returns the publishers, as text, if more than one of them sends.
     pub fn several(&self, now: Instant) -> Option<&Arc<str>> {
         self.publishers.as_ref().filter(|_| self.quiet_at().is_some_and(|quiet| now < quiet))
     }
 
-    /// Returns when there will have been no sign of a second sender for long enough.
+    /// Returns the time at which the last sign of a second sender is old enough.
     pub fn quiet_at(&self) -> Option<Instant> {
-        self.signs.until.max(self.flickers.until).max(self.stranger_until)
+        self.signs.until.max(self.flickers.until).max(self.other_until)
     }
 
     fn stamp_goes_back(&mut self, stamp: Option<Stamp>) -> bool {
@@ -115,16 +124,17 @@ impl SenderWatch {
     }
 }
 
-/// Signs of a second sender. Enough of them within some time are a second sender, until there has been none for [`QUIET`].
+/// Signs of a second sender. Enough signs within a time mean a second sender, until there has been
+/// no sign for [`QUIET`].
 #[derive(Debug, Default)]
 struct Signs {
-    /// The last ones, the newest first.
+    /// The times of the last signs. The newest is first.
     at: [Option<Instant>; FLICKERS.0],
     until: Option<Instant>,
 }
 
 impl Signs {
-    fn note(&mut self, now: Instant, is_sign: bool, (enough, within): (usize, Duration)) {
+    fn record(&mut self, now: Instant, is_sign: bool, (enough, within): (usize, Duration)) {
         if !is_sign {
             return;
         }
@@ -138,11 +148,11 @@ impl Signs {
     }
 }
 
-/// A value that goes back and forth.
+/// Detects a value that changes back and forth.
 #[derive(Debug)]
 struct Alternation<T> {
     value: Option<T>,
-    /// How many messages in a row have had this value, and how many had the one before.
+    /// How many consecutive messages have had this value, and how many had the value before it.
     run: u32,
     run_before: u32,
 }
@@ -154,7 +164,7 @@ impl<T> Default for Alternation<T> {
 }
 
 impl<T: PartialEq> Alternation<T> {
-    /// Takes the next value. Returns whether it is a change back after a short run.
+    /// Records the next value. Returns whether the value has changed back after a short run.
     fn changes_back(&mut self, value: T) -> bool {
         if self.value.as_ref() == Some(&value) {
             self.run += 1;
@@ -166,13 +176,13 @@ impl<T: PartialEq> Alternation<T> {
     }
 }
 
-/// Where targets have been, as of several hands.
+/// The recent positions of targets, assigned to several hands.
 #[derive(Debug, Default)]
-struct Places {
-    /// The last places, the newest last, those left out that were exactly the one before.
+struct Positions {
+    /// The last positions, without exact repetitions. The newest is last.
     recent: VecDeque<Position>,
     hands: [Option<Hand>; HANDS],
-    /// Which of them the last target was of.
+    /// The index of the hand that sent the last target.
     current: usize,
 }
 
@@ -180,57 +190,62 @@ struct Places {
 struct Hand {
     last: Position,
     seen: Instant,
-    /// How many targets of it came in a row.
+    /// How many consecutive targets this hand has sent.
     run: u32,
 }
 
-impl Places {
-    /// Takes the next place. Returns whether the target has leapt back to where another hand was, after a short run.
-    fn leaps_back(&mut self, now: Instant, place: Position) -> bool {
+impl Positions {
+    /// Records the next position. Returns whether the target has jumped back to another hand after
+    /// a short run.
+    fn jumps_back(&mut self, now: Instant, position: Position) -> bool {
         let Some(here) = &mut self.hands[self.current] else {
-            self.hands[self.current] = Some(Hand { last: place, seen: now, run: 1 });
-            self.recent.push_back(place);
+            self.hands[self.current] = Some(Hand { last: position, seen: now, run: 1 });
+            self.recent.push_back(position);
             return false;
         };
-        let way = here.last.distance(place);
-        let is_leap = way > LEAST_LEAP.max(LEAP * noise(&self.recent));
-        if self.recent.back() != Some(&place) {
+        let way = here.last.distance(position);
+        let is_jump = way > LEAST_JUMP.max(JUMP_RATIO * noise(&self.recent));
+        if self.recent.back() != Some(&position) {
             if self.recent.len() == RECENT {
                 self.recent.pop_front();
             }
-            self.recent.push_back(place);
+            self.recent.push_back(position);
         }
-        if !is_leap {
-            *here = Hand { last: place, seen: now, run: here.run + 1 };
+        if !is_jump {
+            *here = Hand { last: position, seen: now, run: here.run + 1 };
             return false;
         }
         let run = here.run;
-        let known = self.other_at(now, place, way / NEARER);
+        let known = self.other_at(now, position, way / NEARER);
         self.current = known.unwrap_or_else(|| self.oldest_other());
-        let before = self.hands[self.current].replace(Hand { last: place, seen: now, run: 1 });
+        let before = self.hands[self.current].replace(Hand { last: position, seen: now, run: 1 });
         known.is_some() && before.is_some_and(|before| run.min(before.run) <= SHORT_RUN)
     }
 
-    /// Returns the hand next to a place, other than the current one, if it was seen lately and is `within` metres.
-    fn other_at(&self, now: Instant, place: Position, within: f64) -> Option<usize> {
+    /// Returns the index of the hand nearest to a position, except the current hand. Only hands
+    /// count that were seen within [`WITHIN`] and are within `within` metres.
+    fn other_at(&self, now: Instant, position: Position, within: f64) -> Option<usize> {
         let near = |index: usize| {
             let hand = self.hands[index].filter(|hand| now.saturating_duration_since(hand.seen) <= WITHIN)?;
-            Some(hand.last.distance(place)).filter(|distance| *distance <= within)
+            Some(hand.last.distance(position)).filter(|distance| *distance <= within)
         };
         let others = (0..HANDS).filter(|index| *index != self.current);
         let found = others.filter_map(|index| near(index).map(|distance| (index, distance)));
         found.min_by(|one, other| one.1.total_cmp(&other.1)).map(|(index, _)| index)
     }
 
-    /// Returns the other hand that was seen longest ago, or has not been seen at all.
+    /// Returns the index of the other hand that was seen longest ago, or never.
     fn oldest_other(&self) -> usize {
         let others = (0..HANDS).filter(|index| *index != self.current);
         others.min_by_key(|index| self.hands[*index].map(|hand| hand.seen)).unwrap_or_default()
     }
 }
 
-/// Returns how far apart the targets of one hand are: the median way to the next one, whichever of the next few that is. 0
-/// while there are too few to tell.
+/// Returns the typical distance between consecutive targets of one hand, in metres.
+///
+/// With several senders the next target of the same hand may be up to [`LAGS`] messages later. So
+/// this is the smallest of the median distances over 1 to [`LAGS`] messages. Returns 0 while there
+/// are too few positions.
 fn noise(recent: &VecDeque<Position>) -> f64 {
     if recent.len() <= LAGS {
         return 0.0;
@@ -244,26 +259,29 @@ fn noise(recent: &VecDeque<Position>) -> f64 {
     (1..=LAGS).filter_map(median).reduce(f64::min).unwrap_or(0.0)
 }
 
-/// How long there must be no sign of a second sender until one is followed again. Longer than the pause of a sender at
-/// 0.5 Hz; `ros2 topic pub` sends at 1 Hz.
+/// The time without a sign after which the arm may follow a sender again. It is longer than the
+/// pause of a sender at 0.5 Hz. `ros2 topic pub` sends at 1 Hz.
 const QUIET: Duration = Duration::from_secs(3);
-/// Who publishes, while the graph does not tell yet.
-const STRANGER: &str = "2 publishers on the topic of targets";
-/// Within this time signs are of two senders.
+/// The text for the publishers until the graph shows them.
+const UNKNOWN_PUBLISHERS: &str = "2 publishers on the topic of targets";
+/// Signs within this time come from two senders.
 const WITHIN: Duration = Duration::from_secs(4);
-/// So many signs within such a time are enough: in general, and for a value that one tracker lets flicker.
+/// How many signs within which time are enough. `FLICKERS` is for a value that a single tracker may
+/// let flicker.
 const SIGNS: (usize, Duration) = (4, WITHIN);
 const FLICKERS: (usize, Duration) = (8, Duration::from_secs(10));
-/// A sender that another one interrupts sends no more messages in a row than this.
+/// A sender that alternates with another sender sends at most this many consecutive messages.
 const SHORT_RUN: u32 = 3;
-/// The shortest way that may be a leap, in metres. Closer hands are one hand to the arm.
-const LEAST_LEAP: f64 = 0.002;
-/// How much longer a leap is than the way from one target of a hand to the next.
-const LEAP: f64 = 6.0;
-/// How much nearer a target is to the hand it leaps back to than to the one it leaps from.
+/// The least distance of a jump, in metres. The arm treats hands that are closer as one hand.
+const LEAST_JUMP: f64 = 0.002;
+/// How many times longer a jump is than the distance between consecutive targets of one hand.
+const JUMP_RATIO: f64 = 6.0;
+/// How many times nearer a target is to the hand that it jumps to than to the hand that it jumps
+/// from.
 const NEARER: f64 = 3.0;
-/// How many hands a watch distinguishes.
+/// How many hands a watch can distinguish.
 const HANDS: usize = 4;
-/// How many places tell the noise, and how far ahead the next target of the same hand may be.
+/// How many positions are used for the noise, and how many messages later the next target of the
+/// same hand may be.
 const RECENT: usize = 32;
 const LAGS: usize = HANDS;

@@ -1,8 +1,8 @@
-//! Signs that a stream of targets comes from no live hand any more, though messages still arrive: the same target again
-//! and again, or fewer and fewer targets.
+//! Detects streams that no longer come from a live hand although messages still arrive. Signs are
+//! exact repetition and a low rate.
 //!
-//! Invariant: a stream is refused while its targets have been exactly the same for `frozen_timeout`, or arrive more slowly
-//! than `min_rate` or `input.timeout` allow.
+//! Invariant: a stream is refused while its targets have been exactly the same for
+//! `frozen_timeout`, or while they arrive more slowly than `min_rate` or `input.timeout` allows.
 
 use std::time::{Duration, Instant};
 
@@ -14,17 +14,20 @@ use crate::teleop::input_fault::InputFault;
 #[derive(Debug, Default)]
 pub struct StreamHealth {
     same: Option<(Position, Instant)>,
-    /// When the last targets came, the newest last.
+    /// When the last targets arrived. The newest is last.
     arrivals: [Option<Instant>; INTERVALS + 1],
-    /// The times between the last targets, losses too, the newest last.
+    /// The times between the last targets, including losses. The newest is last.
     intervals: [Option<Duration>; INTERVALS],
-    /// Two times in a row between targets were too long, and since then no two in a row were short enough.
+    /// Set after two consecutive intervals that were too long. Cleared after two consecutive
+    /// intervals that were short enough.
     slow: bool,
 }
 
 impl StreamHealth {
-    /// Notes a target as it came, in the frame it came in. After a gap so long that it is a loss in itself,
-    /// the rate is measured from the start; but a gap after a gap is a slow sender.
+    /// Records the arrival of a target. `position` is in the frame of the message.
+    ///
+    /// After a gap of more than [`INTERVALS`] times the interval of `min_rate`, the rate is
+    /// measured from the beginning. Two long gaps in a row mean a slow sender.
     pub fn handle_arrival(&mut self, now: Instant, position: Position, config: &TeleopConfig) {
         let last = self.arrivals[INTERVALS];
         let gap = last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
@@ -48,7 +51,10 @@ impl StreamHealth {
         }
     }
 
-    /// Judges the stream: frozen, or too slow once there have been enough targets to tell.
+    /// Checks the stream.
+    ///
+    /// # Errors
+    /// The stream is frozen, or there have been enough targets to know that it is too slow.
     pub fn check(&self, now: Instant, config: &TeleopConfig) -> Result<(), InputFault> {
         let StreamHealthConfig { frozen_timeout, min_rate } = config.stream_health;
         let repeated = self.same.map_or(Duration::ZERO, |(_, since)| now.saturating_duration_since(since));
@@ -64,7 +70,8 @@ impl StreamHealth {
         }
     }
 
-    /// Returns the rate over the last intervals that were too long, in Hz; over all of the last few if the newest was not.
+    /// Returns the rate in Hz over the newest intervals that were too long. If the newest was short
+    /// enough, returns the rate over all recorded intervals.
     fn slow_rate(&self, longest: Duration) -> f64 {
         let newest_first = || self.intervals.iter().rev().flatten().copied();
         let long: Vec<_> = newest_first().take_while(|interval| *interval > longest).collect();
@@ -79,14 +86,15 @@ impl StreamHealth {
     }
 }
 
-/// The longest time between two targets that is not a loss in itself: after `input.timeout` the first of the two is
-/// too old.
+/// Returns the longest interval between two targets that does not by itself count as a loss. After
+/// `input.timeout` the first target is too old.
 fn longest_interval(config: &TeleopConfig) -> Duration {
     let by_rate = Duration::try_from_secs_f64(INTERVALS as f64 / config.stream_health.min_rate);
     by_rate.unwrap_or(Duration::MAX).min(config.input_timeout)
 }
 
-/// Over how many intervals between targets the rate is taken: one late message is not a collapse.
+/// The number of intervals over which the rate is measured, so that one late message is not a low
+/// rate.
 const INTERVALS: usize = 4;
 
 #[cfg(test)]
@@ -95,7 +103,7 @@ mod tests {
     use super::*;
     use crate::teleop::config::tests::settings;
 
-    /// What is said of each of the targets `(x, ms)`.
+    /// Returns the result of the check for each target `(x, ms)`.
     fn judged(config: StreamHealthConfig, targets: &[(f64, u64)]) -> Vec<Result<(), InputFault>> {
         judged_with(Duration::from_secs(60), config, targets)
     }
@@ -124,7 +132,7 @@ mod tests {
     const RATE: StreamHealthConfig = StreamHealthConfig { frozen_timeout: Duration::ZERO, min_rate: 10.0 };
 
     #[test]
-    fn targets_that_stay_the_same_for_the_time_given_are_frozen_until_one_differs() {
+    fn repeated_targets_are_frozen_until_one_differs() {
         let seen = judged(FROZEN, &[(0.1, 0), (0.1, 199), (0.1, 200), (0.1, 300), (0.2, 310), (0.2, 400)]);
         let ms = Duration::from_millis;
         assert_eq!(seen[..2], [Ok(()), Ok(())]);
@@ -134,13 +142,13 @@ mod tests {
     }
 
     #[test]
-    fn a_time_of_zero_takes_a_hand_at_rest_for_one() {
+    fn frozen_timeout_of_zero_accepts_resting_hand() {
         let off = StreamHealthConfig { frozen_timeout: Duration::ZERO, ..FROZEN };
         assert!(judged(off, &[(0.1, 0), (0.1, 60_000)]).iter().all(Result::is_ok));
     }
 
     #[test]
-    fn a_stream_that_slows_down_is_refused_with_its_rate() {
+    fn slowing_stream_is_refused_with_its_rate() {
         let seen = judged(RATE, &[(0.0, 0), (0.1, 100), (0.0, 200), (0.1, 300), (0.0, 400), (0.1, 501)]);
         assert!(seen[..5].iter().all(Result::is_ok), "{seen:?}");
         let Err(InputFault::RateTooLow { rate, min_rate, .. }) = seen[5] else { panic!("{seen:?}") };
@@ -148,33 +156,33 @@ mod tests {
     }
 
     #[test]
-    fn before_there_is_a_rate_and_for_one_late_target_nothing_is_said() {
+    fn first_targets_and_single_late_target_are_accepted() {
         assert!(judged(RATE, &[(0.0, 0), (0.1, 5000)]).iter().all(Result::is_ok));
         let late = [(0.0, 0), (0.1, 30), (0.0, 60), (0.1, 90), (0.0, 120), (0.1, 400)];
         assert!(judged(RATE, &late).iter().all(Result::is_ok));
     }
 
     #[test]
-    fn a_gap_that_is_a_loss_in_itself_says_nothing_of_the_rate_after_it() {
+    fn rate_restarts_after_a_long_gap() {
         let before = [(0.0, 0), (0.1, 30), (0.0, 60), (0.1, 90)];
         let after = [(0.0, 491), (0.1, 521), (0.0, 551), (0.1, 581), (0.0, 611)];
         assert!(judged(RATE, &[&before[..], &after[..]].concat()).iter().all(Result::is_ok));
-        // A shorter one does.
+        // A shorter gap counts in the rate.
         assert!(judged(RATE, &[&before[..], &[(0.0, 490)]].concat())[4].is_err());
     }
 
-    /// Targets at a rate in Hz.
+    /// Returns `count` targets at a rate in Hz.
     fn at_rate(rate: f64, count: u64) -> Vec<(f64, u64)> {
         (0..count).map(|i| (i as f64 * 1e-3, (1000.0 * i as f64 / rate) as u64)).collect()
     }
 
     #[test]
-    fn a_slow_sender_is_refused_from_its_third_target_on() {
+    fn slow_sender_is_refused_from_third_target() {
         let five_hertz = StreamHealthConfig { min_rate: 5.0, ..RATE };
         let any_rate = StreamHealthConfig { min_rate: 0.0, ..RATE };
         let ms = Duration::from_millis;
-        // Every rate below input.min_rate, whether its intervals are a loss each or not, and every rate at which targets
-        // are too old in between.
+        // Every rate below input.min_rate, whether each interval is a loss or not. Also every rate
+        // at which a target is too old before the next one arrives.
         let cases = [
             (five_hertz, ms(200), 1.0),
             (five_hertz, ms(200), 0.2),
@@ -185,7 +193,7 @@ mod tests {
         ];
         for (config, input_timeout, sent) in cases {
             let seen = judged_with(input_timeout, config, &at_rate(sent, 20));
-            assert!(seen[..2].iter().all(Result::is_ok), "one gap is a hand that comes back");
+            assert!(seen[..2].iter().all(Result::is_ok), "one gap means that the hand was away");
             for refused in &seen[2..] {
                 let Err(InputFault::RateTooLow { rate, .. }) = refused else { panic!("{sent} Hz: {seen:?}") };
                 assert!((rate / sent - 1.0).abs() < 0.01, "{sent} Hz: {rate}");
@@ -194,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_that_gets_fast_enough_is_believed_at_its_third_target() {
+    fn faster_sender_is_accepted_at_third_target() {
         let slow = at_rate(1.0, 5);
         let fast = [(0.1, 4033), (0.2, 4066), (0.3, 4100), (0.4, 4133)];
         let seen = judged_with(Duration::from_millis(200), RATE, &[&slow[..], &fast[..]].concat());

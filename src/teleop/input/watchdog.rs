@@ -1,8 +1,10 @@
-//! Is the input good, that is fresh on the steady clock and with a sane stamp, and for how long has it been good?
+//! Decides whether the input is good, and since when. Good input is fresh on the steady clock and
+//! has a valid stamp.
 //!
 //! Invariants:
-//! - A sample that is older than the timeout is not fresh, whatever its stamp says and whatever the timeout becomes later.
-//! - After a refused sample the input is not good until the next good sample.
+//! - A sample that is older than the timeout is not fresh. Neither its stamp nor a later change of
+//!   the timeout changes this.
+//! - After a refused sample the input is bad until the next good sample.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +13,11 @@ use crate::teleop::target::{Stamp, Target};
 
 /// Watches the stream of targets.
 ///
-/// Ages are measured on the steady clock from receipt, plus what the stamp says the sample had aged by then. Neither a
-/// wall-clock change nor a paused simulation moves a deadline.
+/// The age of a sample is the time since receipt on the steady clock, plus its age at receipt by
+/// its stamp. Neither a change of the wall clock nor a paused simulation moves a deadline.
 #[derive(Debug, Default)]
 pub struct Watchdog {
-    /// When the newest good sample was taken, on the steady clock, and when its kind of goodness began.
+    /// The newest good sample, and since when the input has been good.
     good: Option<Good>,
     last_stamp: Option<i64>,
     fault: Option<InputFault>,
@@ -25,14 +27,16 @@ pub struct Watchdog {
 struct Good {
     origin: Instant,
     since: Instant,
-    /// It has gone stale, and stays stale whatever the timeout becomes.
+    /// The sample has expired. It stays expired after any change of the timeout.
     stale: bool,
 }
 
 impl Watchdog {
-    /// Judges a target's stamp, and how long the target may have waited in this process. Returns when it was taken, on the
-    /// steady clock. After a jump back the next target is judged by the new time, so that a restarted sender or simulation
-    /// is refused only once.
+    /// Checks a target's stamp and the time that the target may have waited in this process.
+    /// Returns when the sample was taken, on the steady clock.
+    ///
+    /// After a jump back in time, the next target is compared with the new time. So a restarted
+    /// sender or simulation is refused only once.
     pub fn admit(
         &mut self,
         now: Instant,
@@ -50,7 +54,7 @@ impl Watchdog {
         if let Some(back) = last.and_then(|last| last.checked_sub(stamp.taken)).filter(|back| *back > 0) {
             return Err(InputFault::StampBackwards { back: Duration::from_nanos(back.unsigned_abs()) });
         }
-        // A stamp that is a little ahead counts as one of this moment.
+        // A stamp that is slightly in the future counts as now.
         let age = Duration::from_nanos(u64::try_from(stamp.age()).unwrap_or(0));
         let too_old = || InputFault::StampTooOld { age, limit: input_timeout, cause: stamp.cause() };
         Ok(now.checked_sub(age).ok_or_else(too_old)?.min(stalled_since))
@@ -63,7 +67,8 @@ impl Watchdog {
         self.fault = None;
     }
 
-    /// Handles a change of the timeout. A sample that was too old by the timeout `before` stays too old.
+    /// Handles a change of the timeout. A sample that was too old under the timeout `before` stays
+    /// too old.
     pub fn handle_timeout_change(&mut self, now: Instant, before: Duration) {
         let fresh = self.good_since(now, before).is_some();
         if let Some(good) = &mut self.good {
@@ -71,7 +76,7 @@ impl Watchdog {
         }
     }
 
-    /// Forgets the samples so far, because another publisher sends from now on.
+    /// Forgets all samples, because another publisher sends from now on.
     pub fn forget(&mut self) {
         *self = Self::default();
     }
@@ -82,7 +87,7 @@ impl Watchdog {
         self.fault = Some(fault);
     }
 
-    /// Returns why the last sample was refused, if it was.
+    /// Returns why the last sample was refused. `None` if it was accepted.
     pub fn fault(&self) -> Option<&InputFault> {
         self.fault.as_ref()
     }
@@ -92,21 +97,21 @@ impl Watchdog {
         self.good.map(|good| now.saturating_duration_since(good.origin))
     }
 
-    /// Returns since when the input has been good without a gap, if it is good.
+    /// Returns since when the input has been good without a gap. `None` if it is bad.
     pub fn good_since(&self, now: Instant, input_timeout: Duration) -> Option<Instant> {
         self.good.filter(|good| !good.stale && now < good.origin + input_timeout).map(|good| good.since)
     }
 
-    /// Returns when the newest sample goes stale. `None` if it is stale already.
+    /// Returns when the newest sample expires. `None` if it has already expired.
     pub fn deadline(&self, input_timeout: Duration) -> Option<Instant> {
         self.good.filter(|good| !good.stale).map(|good| good.origin + input_timeout)
     }
 }
 
-/// Judges how old a sample was at receipt by its stamp.
+/// Checks the age of a sample at receipt by its stamp.
 ///
 /// # Errors
-/// Older than `input.timeout`, or from the future.
+/// The sample is older than `input.timeout`, or its stamp is more than 50 ms in the future.
 pub fn check_age(stamp: Stamp, input_timeout: Duration) -> Result<(), InputFault> {
     let age = stamp.age();
     let (magnitude, cause) = (Duration::from_nanos(age.unsigned_abs()), stamp.cause());
@@ -119,7 +124,8 @@ pub fn check_age(stamp: Stamp, input_timeout: Duration) -> Result<(), InputFault
     Ok(())
 }
 
-/// How far ahead of the node's clock a stamp may be: the usual error between synchronised machines.
+/// How far ahead of the node's clock a stamp may be: the usual difference between synchronised
+/// machines.
 const MAX_AHEAD: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
@@ -130,7 +136,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_millis(200);
     const MS: i64 = 1_000_000;
 
-    fn held_up(stamp: Option<Stamp>, stall: Duration) -> Target {
+    fn stalled(stamp: Option<Stamp>, stall: Duration) -> Target {
         Target { stall, ..Target::new(0.1, 0.0, 0.0, stamp).unwrap() }
     }
 
@@ -141,18 +147,18 @@ mod tests {
         received_ms: i64,
     ) -> Result<Instant, InputFault> {
         let stamp = Stamp { taken: taken_ms * MS, received: received_ms * MS, simulated: false };
-        watchdog.admit(now, &held_up(Some(stamp), Duration::ZERO), TIMEOUT)
+        watchdog.admit(now, &stalled(Some(stamp), Duration::ZERO), TIMEOUT)
     }
 
     #[test]
-    fn a_sample_is_as_old_as_its_stamp_says() {
+    fn age_of_sample_follows_its_stamp() {
         let now = Instant::now() + Duration::from_secs(1);
         let origin = admit(&mut Watchdog::default(), now, 900, 1000).unwrap();
         assert_eq!(now - origin, Duration::from_millis(100));
     }
 
     #[test]
-    fn stamps_too_old_or_from_the_future_are_refused_with_their_age() {
+    fn old_and_future_stamps_are_refused_with_age() {
         let now = Instant::now() + Duration::from_secs(1);
         let mut watchdog = Watchdog::default();
         assert!(admit(&mut watchdog, now, 800, 1000).is_ok());
@@ -165,33 +171,33 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_is_as_old_as_the_process_was_held_up() {
+    fn process_stall_adds_to_age_of_sample() {
         let now = Instant::now() + Duration::from_secs(1);
         let stall = Duration::from_millis(150);
         let mut watchdog = Watchdog::default();
-        assert_eq!(now - watchdog.admit(now, &held_up(None, stall), TIMEOUT).unwrap(), stall);
+        assert_eq!(now - watchdog.admit(now, &stalled(None, stall), TIMEOUT).unwrap(), stall);
         let stamp = Some(Stamp { taken: 900 * MS, received: 1000 * MS, simulated: false });
-        assert_eq!(now - watchdog.admit(now, &held_up(stamp, stall), TIMEOUT).unwrap(), stall);
+        assert_eq!(now - watchdog.admit(now, &stalled(stamp, stall), TIMEOUT).unwrap(), stall);
         assert!(
-            watchdog.admit(now, &held_up(stamp, TIMEOUT), TIMEOUT).is_ok(),
-            "for no longer than the timeout"
+            watchdog.admit(now, &stalled(stamp, TIMEOUT), TIMEOUT).is_ok(),
+            "a stall as long as the timeout is allowed"
         );
-        let fault = watchdog.admit(now, &held_up(stamp, Duration::from_millis(201)), TIMEOUT).unwrap_err();
-        assert!(fault.to_string().contains("held up for 0.201 s"), "{fault}");
+        let fault = watchdog.admit(now, &stalled(stamp, Duration::from_millis(201)), TIMEOUT).unwrap_err();
+        assert!(fault.to_string().contains("stalled for 0.201 s"), "{fault}");
     }
 
     #[test]
-    fn a_jump_back_is_refused_once() {
+    fn jump_back_in_time_is_refused_once() {
         let now = Instant::now() + Duration::from_secs(1);
         let mut watchdog = Watchdog::default();
         assert!(admit(&mut watchdog, now, 5000, 5000).is_ok());
-        assert!(admit(&mut watchdog, now, 5000, 5001).is_ok(), "the same stamp again is no jump back");
+        assert!(admit(&mut watchdog, now, 5000, 5001).is_ok(), "a repeated stamp is not a jump back");
         assert!(matches!(admit(&mut watchdog, now, 100, 100), Err(InputFault::StampBackwards { .. })));
         assert!(admit(&mut watchdog, now, 133, 133).is_ok());
     }
 
     #[test]
-    fn gap_or_fault_starts_the_good_time_again() {
+    fn gap_or_fault_restarts_the_good_time() {
         let t = Instant::now();
         let ms = |millis| t + Duration::from_millis(millis);
         let mut watchdog = Watchdog::default();

@@ -1,6 +1,6 @@
-//! `hand_sim`: a ROS 2 node that publishes what a hand tracker would, for when there is no camera.
+//! `hand_sim`: a ROS 2 node that publishes the topics of a hand tracker, without a camera.
 //!
-//! Exit codes: 0 ended on request; 1 ROS failed; 2 the arguments or parameters are wrong.
+//! Exit codes: 0 the node ended on request; 1 ROS failed; 2 an argument or a parameter is invalid.
 
 mod node;
 mod parameters;
@@ -40,8 +40,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// A simulated hand: publishes smooth, human-like target poses and pinches as a hand tracker would, and loses the hand
-/// now and then if asked to. For demos, tests and desks without a camera.
+/// A simulated hand. It publishes smooth, human-like target poses and pinches like a hand tracker,
+/// and can lose the hand at random times. For demos, tests and desks without a camera.
 #[derive(Parser)]
 #[command(
     version,
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 )]
 struct Args {}
 
-/// What is not between `--ros-args` and `--`: ROS reads the rest.
+/// Removes the arguments between `--ros-args` and `--`, which ROS reads.
 fn without_ros_arguments(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut for_ros = false;
     let is_ours = |argument: &String| {
@@ -70,22 +70,23 @@ fn without_ros_arguments(arguments: impl Iterator<Item = String>) -> Vec<String>
 const EXAMPLES: &str = "\
 Publishes:
   target_pose   geometry_msgs/msg/PoseStamped, reliable, depth 10
-  gripper       std_msgs/msg/Bool (closed?) or std_msgs/msg/Float32 (opening from 0 to 1)
+  gripper       std_msgs/msg/Bool (true is closed) or std_msgs/msg/Float32 (opening from 0 to 1)
 
 Examples:
   a steady hand at 30 Hz           hand_sim
   a noisy tracker at 60 Hz         hand_sim --ros-args -p rate:=60.0 -p jitter.position:=0.002
-  one that says zero when lost     hand_sim --ros-args -p dropout.share:=0.2 -p on_loss:=zeros
+  zeros while the hand is lost     hand_sim --ros-args -p dropout.share:=0.2 -p on_loss:=zeros
   other names                      hand_sim --ros-args -r __ns:=/left -r target_pose:=/hand/pose
 
-SIGINT (Ctrl-C) and SIGTERM end it with exit code 0; wrong arguments or parameters with 2.";
+SIGINT (Ctrl-C) and SIGTERM end hand_sim with exit code 0. An invalid argument or parameter ends it
+with exit code 2.";
 
 #[cfg(test)]
 mod tests {
     use super::without_ros_arguments;
 
     #[test]
-    fn what_ros_reads_is_none_of_our_arguments() {
+    fn ros_arguments_are_removed() {
         let ours = |line: &str| without_ros_arguments(line.split(' ').map(Into::into)).join(" ");
         assert_eq!(ours("hand_sim --ros-args -p rate:=60.0"), "hand_sim");
         assert_eq!(ours("hand_sim --help --ros-args -r a:=b -- --rate 3"), "hand_sim --help --rate 3");

@@ -1,5 +1,5 @@
-#![allow(clippy::disallowed_methods)] // owns the clock that the hand moves by
-//! The node: one thread publishes, one spins, and the main thread waits for the end.
+#![allow(clippy::disallowed_methods)] // owns the clock of the hand
+//! The node: one thread publishes, one thread spins, and the main thread waits for a signal.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -22,25 +22,25 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::parameters::{GripperType, HandTable, Parameters, Settings};
 
-/// Why there is no simulated hand.
+/// The reason why the node cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum HandNodeError {
-    /// The arguments or a parameter file cannot be read, or ROS cannot be.
+    /// The arguments or a parameter file cannot be read, or ROS cannot be initialized.
     #[error(transparent)]
     Context(#[from] ContextError),
-    /// A parameter is wrong.
+    /// A parameter is invalid.
     #[error(transparent)]
     Parameters(#[from] ParameterFaults),
-    /// The parameters describe no hand.
+    /// The parameters together are not a valid hand.
     #[error(transparent)]
     Hand(#[from] HandError),
-    /// Something else in ROS.
+    /// Another error of ROS.
     #[error(transparent)]
     Ros(RosError),
-    /// The operating system refused a thread or a signal handler.
+    /// The operating system did not create a thread or a signal handler.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// A thread has panicked; what it said is on the standard error.
+    /// A thread has panicked; its message is on the standard error.
     #[error("the thread '{0}' panicked")]
     Panicked(&'static str),
 }
@@ -60,7 +60,7 @@ pub struct HandNode {
     tracker: Tracker,
 }
 
-/// Publishes what the tracker says.
+/// Publishes the output of the tracker.
 struct Tracker {
     poses: Publisher<PoseStamped>,
     gripper: Gripper,
@@ -74,10 +74,10 @@ enum Gripper {
 }
 
 impl HandNode {
-    /// Creates the node from the process's arguments.
+    /// Creates the node from the arguments of the process.
     ///
     /// # Errors
-    /// Arguments that ROS does not take, a parameter that is wrong, or what rcl says.
+    /// If ROS rejects the arguments, a parameter is invalid, or rcl fails.
     pub fn create(arguments: &Arguments) -> Result<Self, HandNodeError> {
         let context = context(arguments)?;
         let mut node = r2r::Node::create(context, "hand_sim", "")?;
@@ -94,7 +94,7 @@ impl HandNode {
         let settings = Settings::new(&parameters.parameters).map_err(ParameterFaults::of)?;
         let Settings { hand, frame_id, gripper_type } = settings;
         let services = ParameterServices::create(&mut node, parameters.use_sim_time)?;
-        // Reliable, so that it matches every subscription.
+        // Reliable, so that the publisher matches every subscription.
         let qos = QosProfile::default().keep_last(10).reliable();
         let gripper = match gripper_type {
             GripperType::Bool => Gripper::Bool(node.create_publisher("gripper", qos.clone())?),
@@ -109,7 +109,7 @@ impl HandNode {
     /// Publishes until SIGINT or SIGTERM.
     ///
     /// # Errors
-    /// What ends it early.
+    /// The error that ended the node early.
     pub fn run(mut self) -> Result<(), HandNodeError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (mut interrupt, mut terminate) = {
@@ -143,13 +143,13 @@ impl HandNode {
 }
 
 impl Tracker {
-    /// Publishes the samples as they fall due, until the other end of `ended` is gone.
+    /// Publishes each sample when it is due, until the sender of `ended` is dropped.
     fn run(&self, mut hand: Hand, ended: &mpsc::Receiver<()>) {
         let start = Instant::now();
         loop {
             let sample = hand.next(start.elapsed());
             let due = start + sample.taken + sample.delay;
-            // Not a timer of tokio's: those are of a millisecond, which is a period at 1 kHz.
+            // No timer of tokio, because its resolution is 1 ms, which is a full period at 1 kHz.
             match ended.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Err(RecvTimeoutError::Timeout) => {
                     self.publish(sample.reading, (start + sample.taken).elapsed())
@@ -178,7 +178,7 @@ impl Tracker {
                 }
             });
         if let Err(error) = published {
-            tracing::warn!(%error, "not published");
+            tracing::warn!(%error, "could not publish a message");
         }
     }
 }
@@ -189,12 +189,13 @@ fn pose(hand: HandPose) -> Pose {
     Pose { position: Point { x, y, z }, orientation: Quaternion { x: 0.0, y: 0.0, z: sin, w: cos } }
 }
 
-/// Not the default, whose orientation is the identity.
+/// Returns a pose of zeros. The default has the identity as orientation.
 fn zeros() -> Pose {
     Pose { position: Point::default(), orientation: Quaternion { x: 0.0, y: 0.0, z: 0.0, w: 0.0 } }
 }
 
-/// Parameters that are read at start, and so can be listed, described and read while the node runs, but not changed.
+/// Parameters that are read at the start. While the node runs, they can be listed, described and
+/// read, but not changed.
 struct ReadAtStart(Start<HandTable>);
 
 impl Settable for ReadAtStart {
@@ -212,7 +213,7 @@ impl Settable for ReadAtStart {
     }
 }
 
-/// How long a spin waits when nothing comes; bounds how late the end is seen.
+/// How long one spin waits for work. It limits the delay of the shutdown.
 const SPIN_TIMEOUT: Duration = Duration::from_millis(50);
-/// Fingers nearer than this are a closed hand.
+/// The hand counts as closed if the finger tips are nearer than this.
 const HALF_OPEN: f64 = 0.5;

@@ -1,4 +1,4 @@
-//! The parameters of `hand_sim`, and what they mean.
+//! The parameters of `hand_sim`, and their conversion to settings.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ aether_bridge::parameters! {
 
     /// Samples per second.
     RATE: f64 = real("rate", 30.0, 0.1..=1000.0).unit("Hz");
-    /// Decides path, noise and drop-outs; the same seed gives the same hand.
+    /// The seed of path, noise and drop-outs; the same seed gives the same hand.
     SEED: u64 = integer("seed", 1, 0..=i64::MAX);
     /// The frame_id of the poses.
     FRAME_ID: String = text("frame_id", "arm_base").not_empty();
@@ -34,7 +34,7 @@ aether_bridge::parameters! {
     BOX_MAX: [f64; 3] = reals("box.max", [0.28, 0.2, 0.3], -10.0..=10.0).unit("m");
     /// Highest speed of a reach.
     SPEED: f64 = real("speed", 0.18, 0.001..=5.0).unit("m/s");
-    /// Share of the reaches that end with the fingers closing or opening.
+    /// Share of the reaches after which the fingers close or open.
     PINCH: f64 = real("pinch", 0.6, 0.0..=1.0);
     /// Amplitude of the hand's tremor at 8 to 12 Hz on each axis.
     TREMOR: f64 = real("tremor", 0.0003, 0.0..=0.1).unit("m");
@@ -44,22 +44,23 @@ aether_bridge::parameters! {
     JITTER_TIME: Duration = seconds("jitter.time", 0.0, 0.0..=1.0);
     /// Share of the time in which the tracker has lost the hand.
     DROPOUT_SHARE: f64 = real("dropout.share", 0.0, 0.0..=0.9);
-    /// Mean length of a loss; each is between half and one and a half times that.
+    /// Mean length of a loss; each loss is between half and one and a half times this length.
     DROPOUT_LENGTH: Duration = seconds("dropout.length", 1.0, 0.01..=60.0);
-    /// What is published meanwhile. silent: nothing. zeros: all-zero messages. repeat: the last sample, newly stamped.
+    /// Output while the hand is lost. silent: no messages. zeros: all-zero messages. repeat: the
+    /// last sample with a new stamp.
     ON_LOSS: OnLoss = one_of("on_loss", &[
         ("silent", OnLoss::Silent),
         ("zeros", OnLoss::Zeros),
         ("repeat", OnLoss::Repeat),
     ]);
-    /// Type of the messages on the topic gripper. Bool: closed? Float32: opening from 0 to 1.
+    /// Message type of the topic gripper. Bool: true is closed. Float32: the opening from 0 to 1.
     GRIPPER_TYPE: GripperType = one_of("gripper.type", &[
         ("std_msgs/msg/Bool", GripperType::Bool),
         ("std_msgs/msg/Float32", GripperType::Float32),
     ]);
 }
 
-/// What the parameters mean.
+/// The settings from the parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The hand and its tracker.
@@ -70,20 +71,20 @@ pub struct Settings {
     pub gripper_type: GripperType,
 }
 
-/// The message types that a simulated hand can publish its grip in.
+/// The message types for the grip of a simulated hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GripperType {
-    /// `std_msgs/msg/Bool`: closed?
+    /// `std_msgs/msg/Bool`: true is closed
     Bool,
-    /// `std_msgs/msg/Float32`: opening 0 to 1
+    /// `std_msgs/msg/Float32`: the opening from 0 to 1
     Float32,
 }
 
 impl Settings {
-    /// Reads what the parameters mean together.
+    /// Converts the parameters.
     ///
     /// # Errors
-    /// A box without an inside.
+    /// If the box is empty.
     pub fn new(p: &Parameters) -> Result<Self, ParameterError> {
         let (min, max) = (p.get(&BOX_MIN), p.get(&BOX_MAX));
         if !(0..3).all(|axis| min[axis] < max[axis]) {
@@ -107,7 +108,7 @@ impl Settings {
     }
 }
 
-/// Returns the parameters as `--help` shows them.
+/// Returns the parameters for `--help`.
 pub fn help() -> String {
     let mut text = String::from("Parameters, with their defaults:\n");
     for parameter in HAND {
@@ -130,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_hand() {
+    fn defaults_match_the_hand() {
         let settings = Settings::new(&Parameters::default()).unwrap();
         assert_eq!(settings.hand, HandConfig::default());
         assert_eq!((settings.frame_id.as_str(), settings.gripper_type), ("arm_base", GripperType::Bool));
     }
 
     #[test]
-    fn an_error_names_parameter_value_and_range() {
+    fn error_names_parameter_value_and_range() {
         assert_eq!(
             error("rate", Value::Real(0.0)),
             "parameter 'rate' is 0.0; it must be from 0.1 to 1000.0 Hz"
@@ -178,14 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_serve_where_reals_are_wanted() {
+    fn whole_numbers_are_accepted_as_reals() {
         let whole = [("rate", Value::Integer(60)), ("box.max", Value::Integers(vec![1, 1, 1]))];
         let hand = Settings::new(&Parameters::with(&whole).unwrap()).unwrap().hand;
         assert_eq!((hand.rate, hand.max), (60.0, [1.0; 3]));
     }
 
     #[test]
-    fn the_help_lists_every_parameter_with_default_and_range() {
+    fn help_lists_each_parameter_with_default_and_range() {
         let help = help();
         assert!(
             help.contains("  box.min          [0.1, -0.2, 0.08], 3 numbers, each from -10.0 to 10.0 m\n"),

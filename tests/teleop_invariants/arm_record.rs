@@ -1,4 +1,5 @@
-//! Where the arm is, by what the controller and people have said: kept here independently of the machine under test.
+//! An independent record of the arm's position, from the reports of the controller and the requests
+//! of operators.
 
 use std::time::{Duration, Instant};
 
@@ -7,41 +8,42 @@ use aether_bridge::geometry::Position;
 use aether_bridge::teleop::{ArmingError, AssumedPosition, TeleopConfig};
 
 #[derive(Debug)]
-pub struct Place {
+pub struct ArmRecord {
     home: Position,
     /// The last accepted command of this session, and when it was accepted.
     acknowledged: Option<(Instant, Position)>,
-    /// What has been reported of the arm since then, the newest last.
+    /// The reports of the arm's position since then. The newest is last.
     seen: Vec<Sighting>,
-    /// What has been reported in motion since then. It counts if the motion is interrupted.
+    /// A report received during motion since then. It counts if the motion is interrupted.
     aside: Option<Sighting>,
-    /// The newest report is exactly zero or in another unit.
+    /// Whether the newest report is exactly zero or in another unit.
     doubtful: bool,
     assumed: Vec<Position>,
-    /// Where the arm may count as having been in an earlier session: places no farther apart than is measured.
+    /// Positions at which the arm may have been in an earlier session, within the measuring
+    /// tolerance of each other.
     former: Vec<Position>,
-    /// When the controller last said where the arm is, with no line on its way.
+    /// When the controller last reported its position while no other line awaited a reply.
     answered: Option<Instant>,
-    /// The controller has said unasked where the arm is.
+    /// Whether the controller has sent an unsolicited report of its position.
     reports_unasked: bool,
-    /// A command has been sent since the start.
+    /// Whether a command has been sent since the start.
     left_start: bool,
-    /// Until when a second call of a person counts.
+    /// Until when a second call of an operator counts as confirmation.
     confirm_until: Option<Instant>,
-    /// How many of the lines that are unanswered were sent in an earlier session.
+    /// How many lines without a reply were sent in an earlier session.
     pub earlier: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Sighting {
     at: Instant,
-    place: Position,
+    position: Position,
     moving: Option<bool>,
 }
 
-impl Place {
+impl ArmRecord {
     pub fn new(config: &TeleopConfig) -> Self {
-        let mut place = Self {
+        let mut record = Self {
             home: config.home,
             acknowledged: None,
             seen: Vec::new(),
@@ -55,32 +57,35 @@ impl Place {
             confirm_until: None,
             earlier: 0,
         };
-        place.renew(config);
-        place
+        record.renew(config);
+        record
     }
 
-    /// Nothing is known of another arm, and it has not stood at home since the start.
+    /// Creates a record for another arm. Its position is unknown, and it has not stood at home
+    /// since the start.
     pub fn of_other_arm(config: &TeleopConfig) -> Self {
-        let mut place = Self::new(config);
-        (place.left_start, place.assumed) = (true, Vec::new());
-        place
+        let mut record = Self::new(config);
+        (record.left_start, record.assumed) = (true, Vec::new());
+        record
     }
 
-    /// Where the arm is may count for the time after this session.
+    /// Keeps the arm's position for the time after this session.
     fn keep(&mut self, config: &TeleopConfig) {
-        let last = self.seen.last().map(|seen| seen.place).or(self.acknowledged.map(|(_, place)| place));
-        let near =
-            |place: &Position| last.is_some_and(|last| last.distance(*place) <= config.position_tolerance);
-        let told = self.acknowledged.map(|(_, place)| place);
+        let last =
+            self.seen.last().map(|seen| seen.position).or(self.acknowledged.map(|(_, accepted)| accepted));
+        let near = |position: &Position| {
+            last.is_some_and(|last| last.distance(*position) <= config.position_tolerance)
+        };
+        let accepted = self.acknowledged.map(|(_, accepted)| accepted);
         if last.is_some() {
-            let known: Vec<_> = told.into_iter().chain(self.former.drain(..)).filter(near).collect();
+            let known: Vec<_> = accepted.into_iter().chain(self.former.drain(..)).filter(near).collect();
             self.former = last.into_iter().chain(known).collect();
         }
         let resting = self.aside.filter(|seen| seen.moving == Some(false));
-        self.former.extend(resting.map(|seen| seen.place));
+        self.former.extend(resting.map(|seen| seen.position));
     }
 
-    /// A session ends, and another begins.
+    /// Ends the session and begins another.
     pub fn renew(&mut self, config: &TeleopConfig) {
         self.keep(config);
         self.home = config.home;
@@ -88,7 +93,7 @@ impl Place {
             AssumedPosition::None => Vec::new(),
             AssumedPosition::Home if self.left_start => Vec::new(),
             AssumedPosition::Home => vec![config.home],
-            // It says again where the arm is.
+            // The controller will report its position again.
             AssumedPosition::Last if self.reports_unasked => Vec::new(),
             AssumedPosition::Last => self.former.clone(),
         };
@@ -108,64 +113,67 @@ impl Place {
         self.seen.clear();
     }
 
-    /// A motion ends, or its last command was refused or is lost. An arm that has been seen at rest since the last accepted one does not follow that.
+    /// Records the end of a motion, or the refusal or loss of its last command. If the arm was seen
+    /// at rest after the last accepted command, it is no longer following that command.
     pub fn handle_interrupted(&mut self) {
         self.seen.extend(self.aside.take().filter(|seen| seen.moving == Some(false)));
     }
 
-    /// A command of an earlier session was accepted: the arm was there when that ended.
-    pub fn handle_earlier(&mut self, place: Position, config: &TeleopConfig) {
-        self.former.push(place);
+    /// Records that a command of an earlier session was accepted. The arm was there when that
+    /// session ended.
+    pub fn handle_earlier(&mut self, position: Position, config: &TeleopConfig) {
+        self.former.push(position);
         if config.assume_position == AssumedPosition::Last && !self.reports_unasked {
-            self.assumed.push(place);
+            self.assumed.push(position);
         }
     }
 
-    /// The controller is silent: what it has reported is of the past, and so is a command away from which the arm was seen.
+    /// Records that the controller is silent. Its reports are out of date. So is a command if the
+    /// arm was seen elsewhere.
     pub fn handle_silence(&mut self, config: &TeleopConfig) {
         if self.reports_unasked {
             self.assumed.clear();
         }
         if let Some(seen) = self.seen.last() {
-            let near = |place: &Position| place.distance(seen.place) <= config.position_tolerance;
-            self.acknowledged = self.acknowledged.filter(|(_, place)| near(place));
+            let near = |position: &Position| position.distance(seen.position) <= config.position_tolerance;
+            self.acknowledged = self.acknowledged.filter(|(_, position)| near(position));
         }
         self.keep(config);
         self.seen.clear();
         (self.answered, self.aside) = (None, None);
     }
 
-    /// The arm has stopped on its way.
-    pub fn handle_stopped(&mut self, now: Instant, place: Position, config: &TeleopConfig) {
-        self.doubtful = self.is_unbelievable(place, config) && self.doubtful;
+    /// Records that the arm has stopped during its motion.
+    pub fn handle_stopped(&mut self, now: Instant, position: Position, config: &TeleopConfig) {
+        self.doubtful = self.is_unbelievable(position, config) && self.doubtful;
         self.acknowledged = None;
-        self.seen = vec![Sighting { at: now, place, moving: Some(false) }];
+        self.seen = vec![Sighting { at: now, position, moving: Some(false) }];
     }
 
     pub fn handle_answered(&mut self, now: Instant, nothing_else: bool) {
         self.answered = nothing_else.then_some(now).or(self.answered);
     }
 
-    /// The controller says unasked where the arm is.
+    /// Records an unsolicited report of the arm's position.
     pub fn handle_unasked(&mut self) {
         self.reports_unasked = true;
     }
 
-    /// The controller reports.
+    /// Records a report of the controller.
     pub fn handle_report(
         &mut self,
         now: Instant,
-        place: Position,
+        position: Position,
         moving: Option<bool>,
         in_motion: bool,
         config: &TeleopConfig,
     ) {
-        if self.is_unbelievable(place, config) {
-            // It does not outweigh the word of a person.
+        if self.is_unbelievable(position, config) {
+            // An unbelievable report does not outweigh the confirmation of an operator.
             self.doubtful |= self.assumed.is_empty() || self.acknowledged.is_some();
         } else {
             (self.doubtful, self.left_start) = (false, true);
-            let sighting = Sighting { at: now, place, moving };
+            let sighting = Sighting { at: now, position, moving };
             if in_motion {
                 self.aside = Some(sighting);
             } else {
@@ -175,45 +183,47 @@ impl Place {
         }
     }
 
-    /// Whether a place is one that controllers report before they know, or in another unit.
-    pub fn is_unbelievable(&self, place: Position, config: &TeleopConfig) -> bool {
-        place.coordinates() == [0.0; 3] || self.is_of_another_unit(place, config)
+    /// Returns whether a position is zero, as some controllers report before they know it, or in
+    /// another unit.
+    pub fn is_unbelievable(&self, position: Position, config: &TeleopConfig) -> bool {
+        position.coordinates() == [0.0; 3] || self.is_of_another_unit(position, config)
     }
 
-    /// Whether a place would be right if it were in another unit.
-    fn is_of_another_unit(&self, place: Position, config: &TeleopConfig) -> bool {
+    /// Returns whether a position would be right in another unit.
+    fn is_of_another_unit(&self, position: Position, config: &TeleopConfig) -> bool {
         let tolerance = config.position_tolerance;
-        let told = self.acknowledged.map(|(_, place)| place);
-        let seen = self.seen.last().map(|seen| seen.place);
+        let accepted = self.acknowledged.map(|(_, accepted)| accepted);
+        let seen = self.seen.last().map(|seen| seen.position);
         let before = self.assumed.first().or(self.former.first()).copied();
-        let Some(known) = seen.or(told).or(before) else {
+        let Some(known) = seen.or(accepted).or(before) else {
             let workspace = &config.workspace;
-            let near = workspace.nearest(place).is_some_and(|near| near.distance(place) <= tolerance);
+            let near = workspace.nearest(position).is_some_and(|near| near.distance(position) <= tolerance);
             let inside = |factor: f64| {
-                let [x, y, z] = place.coordinates().map(|coordinate| coordinate * factor);
-                Position::new(x, y, z).is_ok_and(|place| workspace.contains(place))
+                let [x, y, z] = position.coordinates().map(|coordinate| coordinate * factor);
+                Position::new(x, y, z).is_ok_and(|scaled| workspace.contains(scaled))
             };
-            let smaller = place.point().coords.norm() > 5.0;
+            let smaller = position.point().coords.norm() > 5.0;
             return !near
                 && [10.0, 100.0, 1000.0]
                     .iter()
                     .any(|factor| inside(*factor) || smaller && inside(1.0 / factor));
         };
         let far = known.point().coords.norm();
-        let near =
-            |place: nalgebra::Vector3<f64>| (place - known.point().coords).norm() <= tolerance + 0.05 * far;
-        let place = place.point().coords;
+        let near = |position: nalgebra::Vector3<f64>| {
+            (position - known.point().coords).norm() <= tolerance + 0.05 * far
+        };
+        let position = position.point().coords;
         let factors = [10.0, 100.0, 1000.0];
-        let scaled = factors.iter().any(|factor| near(place * *factor) || near(place / *factor));
-        far >= 5.0 * tolerance && !near(place) && scaled
+        let scaled = factors.iter().any(|factor| near(position * *factor) || near(position / *factor));
+        far >= 5.0 * tolerance && !near(position) && scaled
     }
 
     pub fn handle_set_armed(&mut self, now: Instant, armed: bool, result: &Result<String, ArmingError>) {
         let confirmed = self.confirm_until.take().is_some_and(|until| now <= until);
         match result {
             Err(ArmingError::PositionUnknown { within, .. }) => self.confirm_until = Some(now + *within),
-            Ok(said) if said.contains("taken to be at home") => {
-                assert!(armed && confirmed, "a person has not been told");
+            Ok(message) if message.contains("assuming that the arm is at home") => {
+                assert!(armed && confirmed, "the first call did not ask for a confirmation");
                 (self.assumed, self.acknowledged, self.doubtful) = (vec![self.home], None, false);
                 self.seen.clear();
             }
@@ -233,25 +243,27 @@ impl Place {
         self.acknowledged.is_some()
     }
 
-    /// A person has asked for something else in between.
+    /// Forgets the first call of an operator, because of another request.
     pub fn forget_confirmation(&mut self) {
         self.confirm_until = None;
     }
 
-    /// Where the arm is by what it was told and what it has said.
-    pub fn told(&self) -> Position {
-        let told = self.acknowledged.map(|(_, place)| place);
-        let seen = self.seen.last().map(|seen| seen.place);
-        told.or(seen).or(self.assumed.first().copied()).unwrap_or(self.home)
+    /// Returns the position of the arm as expected from commands and reports.
+    pub fn expected(&self) -> Position {
+        let accepted = self.acknowledged.map(|(_, accepted)| accepted);
+        let seen = self.seen.last().map(|seen| seen.position);
+        accepted.or(seen).or(self.assumed.first().copied()).unwrap_or(self.home)
     }
 
-    /// Returns where a motion may begin. Nowhere if the place is not known.
+    /// Returns the positions at which a motion may begin. Empty if the arm's position is unknown.
     pub fn starts(&self, now: Instant, restarted: bool, config: &TeleopConfig) -> Vec<Position> {
         let is_near = |accepted: Position| {
-            self.seen.last().is_none_or(|seen| seen.place.distance(accepted) <= config.position_tolerance)
+            self.seen.last().is_none_or(|seen| seen.position.distance(accepted) <= config.position_tolerance)
         };
-        if restarted && let Some((_, accepted)) = self.acknowledged.filter(|(_, place)| is_near(*place)) {
-            // In mid-motion the next step leads from the last accepted command, without another question.
+        if restarted && let Some((_, accepted)) = self.acknowledged.filter(|(_, accepted)| is_near(*accepted))
+        {
+            // During motion, the next step starts at the last accepted command. It needs no new
+            // request for the position.
             return vec![accepted];
         }
         if config.can_ask && self.answered.is_none_or(|at| now - at > FRESH) {
@@ -263,30 +275,30 @@ impl Place {
     fn known(&self, now: Instant, config: &TeleopConfig) -> Vec<Position> {
         let tolerance = config.position_tolerance;
         let mut starts = Vec::new();
-        let told = self.acknowledged.map(|(_, place)| place);
+        let accepted = self.acknowledged.map(|(_, accepted)| accepted);
         match self.seen.last() {
             _ if self.doubtful => {}
             Some(seen) => {
-                let near = |place: &Position| place.distance(seen.place) <= tolerance;
-                starts.extend(told.filter(near));
-                if told.is_none() {
+                let near = |position: &Position| position.distance(seen.position) <= tolerance;
+                starts.extend(accepted.filter(near));
+                if accepted.is_none() {
                     starts.extend(self.former.iter().copied().filter(near));
                 }
                 if self.rests(now) {
-                    starts.push(seen.place);
+                    starts.push(seen.position);
                 }
             }
             None => {
                 let fresh = |at: Instant| {
                     now - at <= config.position_timeout || config.assume_position == AssumedPosition::Last
                 };
-                starts.extend(self.acknowledged.filter(|(at, _)| fresh(*at)).map(|(_, place)| place));
-                if told.is_none() {
+                starts.extend(self.acknowledged.filter(|(at, _)| fresh(*at)).map(|(_, accepted)| accepted));
+                if accepted.is_none() {
                     starts.extend(&self.assumed);
                 }
             }
         }
-        // An arm at the edge that is measured a little outside is taken to the edge.
+        // If the arm is measured slightly outside the workspace, motion begins at the edge.
         let inside = |start: &Position| {
             config.workspace.nearest(*start).filter(|inside| inside.distance(*start) <= tolerance)
         };
@@ -294,11 +306,11 @@ impl Place {
         [starts, clamped].concat()
     }
 
-    /// Whether the newest report shows an arm at rest.
+    /// Returns whether the newest report shows an arm at rest.
     fn rests(&self, now: Instant) -> bool {
         let Some(newest) = self.seen.last() else { return false };
         let stays = |seen: &&Sighting| {
-            seen.place.distance(newest.place) <= 2.0 * STILL && newest.at - seen.at >= REST_TIME
+            seen.position.distance(newest.position) <= 2.0 * STILL && newest.at - seen.at >= REST_TIME
         };
         match newest.moving {
             Some(true) => false,

@@ -1,4 +1,4 @@
-//! Where the arm is: known, assumed by a person's word, or unknown. And the way home.
+//! Tests of the arm's position (known, assumed by an operator, or unknown) and of the way home.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use aether_bridge::teleop::{
 
 use crate::scene::{Scene, at, config, text};
 
-/// A controller that answers and says nothing of its arm, and a hand that has been there for a while.
+/// Creates a scene with a controller that replies but never reports its position, and with a
+/// settled hand.
 fn plain(settings: &[(&str, Value)]) -> Scene {
     let mut scene = Scene::new(settings);
     scene.reports = false;
@@ -21,7 +22,7 @@ fn plain(settings: &[(&str, Value)]) -> Scene {
     scene
 }
 
-/// A controller that is asked by heartbeats, and answers with where its arm is.
+/// Creates a scene with a controller that replies to heartbeats with its position.
 fn asked(settings: &[(&str, Value)]) -> Scene {
     let period = ("link.heartbeat.period", Value::Real(60.0));
     let mut scene = Scene::new(&[settings, &[period]].concat());
@@ -36,7 +37,7 @@ fn kind(scene: &Scene) -> ReasonKind {
 const FAR: f64 = 0.002_001;
 
 #[test]
-fn unknown_place_moves_nothing() {
+fn arm_with_unknown_position_does_not_move() {
     let scene = plain(&[]);
     assert!(scene.sent.is_empty());
     assert_eq!(kind(&scene), ReasonKind::PositionUnknown);
@@ -44,13 +45,13 @@ fn unknown_place_moves_nothing() {
 }
 
 #[test]
-fn second_call_says_that_the_arm_may_go_home() {
+fn second_set_armed_sends_arm_home() {
     let mut scene = plain(&[]);
     let refused = scene.set_armed().unwrap_err();
     assert_eq!(
         refused.to_string(),
         "the arm is not moved: this controller has not reported where the arm is; call ~/set_armed with data: true \
-         again within 10 s, and it goes to home (200, 0, 200) mm at its own speed"
+         again within 10 s, and the arm goes to home (200, 0, 200) mm at its own speed"
     );
     scene.move_for(9000);
     assert!(scene.sent.is_empty());
@@ -61,7 +62,7 @@ fn second_call_says_that_the_arm_may_go_home() {
 }
 
 #[test]
-fn late_second_call_is_a_first_one() {
+fn late_second_call_counts_as_first() {
     let mut scene = plain(&[]);
     scene.set_armed().unwrap_err();
     scene.move_for(10_010);
@@ -71,7 +72,7 @@ fn late_second_call_is_a_first_one() {
 }
 
 #[test]
-fn what_comes_between_voids_the_first_call() {
+fn other_events_cancel_the_first_call() {
     let between: [fn(&mut Scene); 4] = [
         |scene| scene.teleop.handle_stop(),
         |scene| drop(scene.teleop.handle_reset()),
@@ -94,7 +95,7 @@ fn what_comes_between_voids_the_first_call() {
 }
 
 #[test]
-fn assumed_home_holds_until_the_connection_breaks() {
+fn assumed_home_is_valid_until_connection_breaks() {
     let mut scene = plain(&[("arm.assume_position", text("home"))]);
     assert!(scene.positions()[0].distance(at(0.2, 0.0, 0.2)) <= FAR);
     let sent = scene.sent.len();
@@ -105,9 +106,9 @@ fn assumed_home_holds_until_the_connection_breaks() {
 }
 
 #[test]
-fn assumed_last_place_survives_a_broken_connection() {
+fn assumed_last_position_survives_broken_connection() {
     let mut scene = plain(&[("arm.assume_position", text("last"))]);
-    assert!(scene.sent.is_empty(), "there is no last place yet");
+    assert!(scene.sent.is_empty(), "there is no last position yet");
     scene.set_armed().unwrap_err();
     scene.set_armed().unwrap();
     scene.move_for(1500);
@@ -121,7 +122,7 @@ fn assumed_last_place_survives_a_broken_connection() {
 }
 
 #[test]
-fn accepted_command_is_known_for_its_time() {
+fn accepted_command_is_valid_until_position_timeout() {
     let mut scene = Scene::tracking(&[("arm.position_timeout", Value::Real(30.0))]);
     scene.wait(28_000);
     let sent = scene.sent.len();
@@ -135,7 +136,7 @@ fn accepted_command_is_known_for_its_time() {
 }
 
 #[test]
-fn each_end_of_a_session_leaves_the_place_unknown() {
+fn end_of_session_makes_position_unknown() {
     let ends: [fn(&mut Scene); 3] = [
         |scene| scene.link(LinkView::Down),
         |scene| scene.link(LinkView::Partial),
@@ -156,16 +157,16 @@ fn each_end_of_a_session_leaves_the_place_unknown() {
 }
 
 #[test]
-fn nothing_goes_out_before_the_question_is_answered() {
+fn no_command_precedes_the_first_heartbeat_reply() {
     let mut scene = Scene::new(&[("link.heartbeat.period", Value::Real(60.0))]);
     scene.reports = false;
-    scene.answers = false;
+    scene.replies = false;
     scene.link(LinkView::Ready);
     assert!(scene.teleop.poll_question_at(scene.now).is_some());
     scene.move_for(3000);
     assert!(scene.sent.is_empty());
-    let (reports, answers) = (true, true);
-    (scene.reports, scene.answers, scene.arm) = (reports, answers, at(0.1, 0.1, 0.1));
+    let (reports, replies) = (true, true);
+    (scene.reports, scene.replies, scene.arm) = (reports, replies, at(0.1, 0.1, 0.1));
     scene.report(scene.arm, Some(false));
     scene.teleop.handle_answered(scene.now);
     scene.move_for(1500);
@@ -173,12 +174,12 @@ fn nothing_goes_out_before_the_question_is_answered() {
 }
 
 #[test]
-fn arm_that_reports_is_asked_before_each_motion() {
+fn position_is_requested_before_each_motion() {
     let mut scene = asked(&[]);
     scene.move_for(1500);
     assert_eq!(scene.motion(), Motion::Tracking);
     scene.wait(900);
-    // Somebody moves it.
+    // An operator moves the arm.
     scene.arm = at(0.25, 0.05, 0.2);
     let sent = scene.sent.len();
     scene.move_for(500);
@@ -186,7 +187,7 @@ fn arm_that_reports_is_asked_before_each_motion() {
 }
 
 #[test]
-fn arm_that_sags_does_not_sink() {
+fn sagging_arm_does_not_sink() {
     let mut scene = asked(&[]);
     scene.move_for(1500);
     let stood = scene.arm;
@@ -200,7 +201,7 @@ fn arm_that_sags_does_not_sink() {
 }
 
 #[test]
-fn arm_that_is_moved_is_waited_for() {
+fn bridge_waits_while_others_move_the_arm() {
     let mut scene = asked(&[]);
     scene.move_for(1500);
     scene.wait(1000);
@@ -233,7 +234,7 @@ fn arm_moved_by_others_is_not_pulled_back() {
 }
 
 #[test]
-fn arm_moved_under_a_resting_hand_is_noticed() {
+fn arm_moved_during_tracking_holds_motion() {
     let mut scene = Scene::tracking(&[]);
     scene.move_for(3000);
     scene.report(at(0.2, 0.05, 0.2), Some(false));
@@ -244,9 +245,10 @@ fn arm_moved_under_a_resting_hand_is_noticed() {
     assert!(scene.positions()[sent].distance(at(0.2, 0.05, 0.2)) <= FAR);
 }
 
-/// Sends the hand away, and lets the controller report in each reply where the arm is.
+/// Follows the hand. In each reply, the controller reports the position that `arm` returns for the
+/// commanded position.
 fn follow(scene: &mut Scene, millis: u64, arm: impl Fn(Position) -> Position) {
-    scene.answers = false;
+    scene.replies = false;
     for _ in 0..millis / 10 {
         scene.target();
         for (_, planned) in std::mem::take(&mut scene.sent) {
@@ -263,15 +265,15 @@ fn follow(scene: &mut Scene, millis: u64, arm: impl Fn(Position) -> Position) {
 const WIDE: [(&str, Value); 2] = [("limits.max_jump", Value::Real(0.0)), ("filter.beta", Value::Real(50.0))];
 
 #[test]
-fn arm_that_stays_behind_holds_motion() {
+fn lagging_arm_holds_motion() {
     let mut scene = Scene::tracking(&WIDE);
     scene.hand = [-0.25, 0.0, 0.2];
     let stuck = scene.arm;
     follow(&mut scene, 3500, |_| stuck);
     assert_eq!((scene.motion(), kind(&scene)), (Motion::Holding, ReasonKind::ArmLags));
     assert!(scene.reason().contains("behind its commands"), "{}", scene.reason());
-    // It is seen at rest, and the motion begins there.
-    scene.answers = true;
+    // The arm is reported at rest, and the next motion begins there.
+    scene.replies = true;
     scene.report(stuck, Some(false));
     scene.move_for(4000);
     assert!(scene.positions()[0].distance(stuck) <= FAR);
@@ -296,7 +298,7 @@ fn fault(scene: &mut Scene, fault: Option<&str>) {
 }
 
 #[test]
-fn fault_holds_and_needs_a_person_after_it() {
+fn fault_holds_and_then_needs_an_operator() {
     for setting in ["automatic", "operator"] {
         let mut scene = Scene::new(&[("teleop.arming", text(setting))]);
         scene.link(LinkView::Ready);
@@ -318,7 +320,7 @@ fn fault_holds_and_needs_a_person_after_it() {
 }
 
 #[test]
-fn fault_before_the_first_motion_needs_a_person_too() {
+fn fault_before_first_motion_needs_an_operator() {
     let mut scene = Scene::new(&[]);
     scene.link(LinkView::Ready);
     fault(&mut scene, Some("overload"));
@@ -330,10 +332,10 @@ fn fault_before_the_first_motion_needs_a_person_too() {
 }
 
 #[test]
-fn refused_first_command_is_asked_about_again() {
+fn refused_first_command_requires_a_new_report() {
     let mut scene = asked(&[]);
     scene.hand = [0.25, 0.0, 0.2];
-    scene.answers = false;
+    scene.replies = false;
     scene.report(scene.arm, Some(false));
     scene.teleop.handle_answered(scene.now);
     while scene.sent.is_empty() {
@@ -345,13 +347,13 @@ fn refused_first_command_is_asked_about_again() {
     assert_eq!(kind(&scene), ReasonKind::PositionUnknown);
     let sent = scene.sent.len();
     scene.move_for(1500);
-    assert_eq!(scene.sent.len(), sent, "the question is not answered");
+    assert_eq!(scene.sent.len(), sent, "the controller has not reported its position");
 }
 
 #[test]
-fn controller_that_refuses_for_long_disarms() {
+fn long_streak_of_refusals_disarms() {
     let mut scene = Scene::tracking(&[("teleop.settle_time", Value::Real(0.0))]);
-    scene.answers = false;
+    scene.replies = false;
     scene.hand = [0.25, 0.0, 0.2];
     for _ in 0..4000 {
         let sent = scene.sent.len();
@@ -364,7 +366,7 @@ fn controller_that_refuses_for_long_disarms() {
 }
 
 #[test]
-fn link_that_was_down_for_long_disarms() {
+fn long_link_loss_disarms() {
     for (millis, motion) in [(299_000, Motion::Approach), (301_000, Motion::Disarmed)] {
         let mut scene = Scene::tracking(&[]);
         scene.link(LinkView::Down);
@@ -381,9 +383,9 @@ fn link_that_was_down_for_long_disarms() {
 }
 
 #[test]
-fn tool_whose_turning_is_unknown_moves_nothing() {
-    let turning = [("wire.extra_fields", Value::Texts(vec!["rpy".into()]))];
-    let mut scene = Scene::new(&turning);
+fn tool_with_unknown_orientation_does_not_move() {
+    let settings = [("wire.extra_fields", Value::Texts(vec!["rpy".into()]))];
+    let mut scene = Scene::new(&settings);
     scene.reports = false;
     scene.link(LinkView::Ready);
     let state = |orientation| ReportedState {
@@ -404,7 +406,7 @@ fn tool_whose_turning_is_unknown_moves_nothing() {
 }
 
 #[test]
-fn way_home_keeps_the_limits_and_disarms_there() {
+fn way_home_obeys_limits_and_then_disarms() {
     let mut scene = Scene::tracking(&[]);
     scene.hand = [0.25, 0.05, 0.25];
     scene.move_for(2000);
@@ -422,11 +424,11 @@ fn way_home_keeps_the_limits_and_disarms_there() {
     }
     let sent = scene.sent.len();
     scene.move_for(2000);
-    assert_eq!(scene.sent.len(), sent, "only a person arms");
+    assert_eq!(scene.sent.len(), sent, "only an operator arms");
 }
 
 #[test]
-fn way_home_keeps_the_gripper_as_it_is() {
+fn way_home_keeps_the_gripper_state() {
     let mut scene = Scene::tracking(&[]);
     scene.teleop.handle_gripper(scene.now, GripperInput::Wanted(Gripper::Closed));
     scene.hand = [0.25, 0.05, 0.25];
@@ -441,8 +443,8 @@ fn way_home_keeps_the_gripper_as_it_is() {
 }
 
 #[test]
-fn way_home_begins_where_the_arm_was_seen_at_rest() {
-    // The process was held up, and somebody has moved the arm meanwhile.
+fn way_home_begins_at_reported_rest_position() {
+    // The process was stalled, and an operator has moved the arm meanwhile.
     let mut scene = Scene::tracking(&[]);
     scene.report(at(0.3, 0.1, 0.2), Some(false));
     scene.sent.clear();
@@ -453,22 +455,22 @@ fn way_home_begins_where_the_arm_was_seen_at_rest() {
 }
 
 #[test]
-fn motion_after_a_refusal_begins_where_the_arm_is_seen_at_rest() {
-    // The controller homes its arm, and refuses meanwhile.
+fn motion_after_refusal_begins_at_reported_position() {
+    // The controller homes its arm, and refuses commands meanwhile.
     let mut scene = Scene::tracking(&[]);
-    scene.answers = false;
+    scene.replies = false;
     scene.hand = [0.25, 0.0, 0.2];
     scene.target();
     scene.teleop.handle_rejected(scene.now);
     scene.report(at(0.3, 0.1, 0.2), Some(false));
-    (scene.answers, scene.arm) = (true, at(0.3, 0.1, 0.2));
+    (scene.replies, scene.arm) = (true, at(0.3, 0.1, 0.2));
     scene.sent.clear();
     scene.move_for(2000);
     assert!(scene.positions()[0].distance(at(0.3, 0.1, 0.2)) <= FAR, "{:?}", scene.positions());
 }
 
 #[test]
-fn way_home_does_not_need_a_hand() {
+fn way_home_needs_no_hand() {
     let mut scene = asked(&[("teleop.arming", text("operator"))]);
     scene.arm = at(0.1, 0.1, 0.1);
     scene.report(scene.arm, Some(false));
@@ -476,7 +478,7 @@ fn way_home_does_not_need_a_hand() {
     scene.send();
     scene.wait(5000);
     assert_eq!((scene.arm, scene.motion()), (config(&[]).home, Motion::Disarmed), "{}", scene.reason());
-    // Nor one in the last minutes.
+    // The hand may also have been absent for minutes.
     let mut scene = Scene::tracking(&[]);
     scene.hand = [0.25, 0.05, 0.25];
     scene.move_for(2000);
@@ -489,7 +491,7 @@ fn way_home_does_not_need_a_hand() {
 }
 
 #[test]
-fn no_way_home_from_an_unknown_place() {
+fn go_home_is_refused_with_unknown_position() {
     let mut scene = plain(&[]);
     let refused = scene.teleop.handle_go_home(scene.now).unwrap_err();
     assert!(refused.to_string().contains("this controller has not reported where the arm is"), "{refused}");
@@ -500,12 +502,12 @@ fn no_way_home_from_an_unknown_place() {
     scene.teleop.handle_set_armed(scene.now, false).unwrap();
     scene.teleop.handle_go_home(scene.now).unwrap();
     scene.wait(5000);
-    assert!(scene.sent.is_empty(), "the answer has no position");
+    assert!(scene.sent.is_empty(), "the reply contains no position");
     assert_eq!(scene.motion(), Motion::Disarmed);
 }
 
 #[test]
-fn way_home_ends_with_what_stands_in_it() {
+fn way_home_ends_at_an_obstacle() {
     let events: [fn(&mut Scene); 5] = [
         |scene| scene.link(LinkView::Down),
         |scene| scene.link(LinkView::Unresponsive),
@@ -531,7 +533,7 @@ fn way_home_ends_with_what_stands_in_it() {
 }
 
 #[test]
-fn doubt_is_named_and_ends_with_a_good_report() {
+fn doubtful_report_is_named_until_good_report() {
     let mut scene = Scene::new(&[]);
     scene.link(LinkView::Ready);
     scene.report(at(0.0002, 0.0, 0.0002), Some(false));
@@ -546,7 +548,7 @@ fn doubt_is_named_and_ends_with_a_good_report() {
 }
 
 #[test]
-fn end_of_a_fault_takes_back_the_first_call() {
+fn end_of_fault_cancels_the_first_call() {
     let mut scene = Scene::new(&[]);
     scene.reports = false;
     scene.link(LinkView::Ready);

@@ -1,4 +1,4 @@
-//! How the tool is turned.
+//! Tests of the tool's orientation.
 
 use std::f64::consts::PI;
 
@@ -20,7 +20,7 @@ fn yaw(yaw: f64) -> Orientation {
     Orientation::from_rpy([0.0, 0.0, yaw])
 }
 
-/// The hand turned like this, at 100 Hz for a while.
+/// Sends targets with this orientation at 100 Hz for a time.
 fn turn_for(scene: &mut Scene, orientation: Orientation, millis: u64) {
     for _ in 0..millis / 10 {
         let [x, y, z] = scene.hand;
@@ -36,14 +36,14 @@ fn commanded(scene: &Scene) -> Vec<Orientation> {
 }
 
 #[test]
-fn nothing_is_said_of_it_unless_the_wire_tells_it() {
+fn command_has_no_orientation_without_wire_field() {
     let mut scene = Scene::tracking(&[]);
     turn_for(&mut scene, yaw(1.0), 100);
     assert!(scene.sent.iter().all(|(_, planned)| planned.command.orientation.is_none()));
 }
 
 #[test]
-fn the_tool_turns_to_how_the_hand_is_turned_at_its_own_speed_and_stays_there() {
+fn tool_rotates_to_hand_at_its_own_speed() {
     let mut scene = Scene::tracking(&settings(&[("arm.home_rpy", Value::Reals(vec![0.0, 0.0, 0.1]))]));
     turn_for(&mut scene, yaw(0.6), 500);
     let turned = commanded(&scene);
@@ -53,34 +53,34 @@ fn the_tool_turns_to_how_the_hand_is_turned_at_its_own_speed_and_stays_there() {
     turn_for(&mut scene, yaw(0.6), 600);
     assert_eq!(commanded(&scene).last(), Some(&yaw(0.6)));
     assert!(scene.sent.last().unwrap().1.altered_by().next().is_none());
-    // The hand rests, so its tremor is all there is to follow.
+    // The hand rests, so the orientation stays.
     scene.sent.clear();
     turn_for(&mut scene, yaw(0.6), 100);
     assert!(commanded(&scene).iter().all(|orientation| *orientation == yaw(0.6)));
 }
 
 #[test]
-fn the_tool_gets_there_though_no_further_target_comes() {
+fn tool_reaches_goal_without_further_targets() {
     let mut scene = Scene::tracking(&settings(&[("input.timeout", Value::Real(5.0))]));
     turn_for(&mut scene, yaw(0.3), 10);
     scene.wait(1000);
     assert!(commanded(&scene).last().unwrap().angle_to(yaw(0.3)) < 1e-9);
-    // A rest is no credit: the next turn begins as slowly.
+    // A rest does not allow a faster start: the next rotation begins as slowly.
     scene.sent.clear();
     turn_for(&mut scene, yaw(0.6), 20);
     assert!(commanded(&scene)[0].angle_to(yaw(0.3)) <= SPEED * 0.02 + 1e-9);
 }
 
 #[test]
-fn a_controller_that_is_slow_has_the_tool_turned_no_slower() {
+fn slow_controller_does_not_slow_the_rotation() {
     let mut scene = Scene::tracking(&settings(&[]));
-    scene.answers = true;
+    scene.replies = true;
     for _ in 0..10 {
         let [x, y, z] = scene.hand;
         let target = Target { orientation: Some(yaw(1.0)), ..Target::new(x, y, z, None).unwrap() };
         scene.teleop.handle_target(scene.now, target).unwrap();
         scene.send();
-        // As long as an answer may take before the hand counts as lost.
+        // The longest delay of a reply at which the hand does not count as lost.
         scene.now += std::time::Duration::from_millis(100);
     }
     let turned = commanded(&scene);
@@ -91,14 +91,14 @@ fn a_controller_that_is_slow_has_the_tool_turned_no_slower() {
 }
 
 #[test]
-fn after_a_loss_it_goes_on_from_what_the_controller_has_accepted() {
+fn rotation_after_loss_starts_at_accepted_orientation() {
     let mut scene = Scene::tracking(&settings(&[]));
     turn_for(&mut scene, yaw(0.4), 300);
     let accepted = *commanded(&scene).last().unwrap();
-    scene.answers = false;
+    scene.replies = false;
     turn_for(&mut scene, yaw(0.4), 20);
     scene.link(LinkView::Down);
-    scene.answers = true;
+    scene.replies = true;
     scene.sent.clear();
     scene.link(LinkView::Ready);
     turn_for(&mut scene, yaw(PI), 100);
@@ -107,18 +107,18 @@ fn after_a_loss_it_goes_on_from_what_the_controller_has_accepted() {
 }
 
 #[test]
-fn the_way_back_from_a_refused_turn_takes_its_time() {
+fn way_back_from_refused_rotation_obeys_speed_limit() {
     let mut scene = Scene::tracking(&settings(&[]));
     turn_for(&mut scene, yaw(0.4), 100);
     let accepted = *commanded(&scene).last().unwrap();
-    // A command that is far ahead of what is accepted, and refused.
-    scene.answers = false;
+    // A command far ahead of the accepted orientation is refused.
+    scene.replies = false;
     scene.now += std::time::Duration::from_millis(150);
     turn_for(&mut scene, yaw(0.4), 10);
     let (sent_at, refused) = *scene.sent.last().unwrap();
     scene.teleop.handle_rejected(scene.now);
     scene.teleop.handle_invalid_target(scene.now, InputFault::HandNotDetected);
-    scene.answers = true;
+    scene.replies = true;
     let before = scene.sent.len();
     while scene.sent.len() == before {
         turn_for(&mut scene, yaw(-1.0), 10);
@@ -131,7 +131,7 @@ fn the_way_back_from_a_refused_turn_takes_its_time() {
 }
 
 #[test]
-fn the_tool_turns_as_the_hand_is_seen_from_the_base() {
+fn tool_follows_orientation_in_the_base_frame() {
     let base = [("retarget.rotation_rpy", Value::Reals(vec![0.0, 0.0, 0.5]))];
     let mut scene = Scene::new(&settings(&base));
     scene.link(LinkView::Ready);
@@ -140,7 +140,7 @@ fn the_tool_turns_as_the_hand_is_seen_from_the_base() {
 }
 
 #[test]
-fn in_relative_mode_the_tool_turns_as_far_as_the_hand_does() {
+fn relative_mode_rotates_tool_with_hand() {
     let mut scene = Scene::new(&settings(&[
         ("retarget.mode", text("relative")),
         ("arm.home_rpy", Value::Reals(vec![0.3, 0.0, 0.0])),
@@ -157,7 +157,7 @@ fn in_relative_mode_the_tool_turns_as_far_as_the_hand_does() {
 }
 
 #[test]
-fn a_sender_that_writes_the_same_with_the_other_sign_turns_nothing() {
+fn quaternion_with_opposite_sign_rotates_nothing() {
     let mut scene = Scene::tracking(&settings(&[]));
     turn_for(&mut scene, yaw(0.2), 600);
     let [x, y, z, w] = yaw(0.21).xyzw();
@@ -169,11 +169,11 @@ fn a_sender_that_writes_the_same_with_the_other_sign_turns_nothing() {
     }
     let sent = scene.sent.len();
     scene.wait(100);
-    assert_eq!(scene.sent.len(), sent, "it is there, whatever the sign");
+    assert_eq!(scene.sent.len(), sent, "the tool is at the goal, whatever the sign");
 }
 
 #[test]
-fn a_sender_that_says_nothing_of_it_leaves_the_tool_as_it_is() {
+fn target_without_orientation_leaves_tool_unchanged() {
     let mut scene = Scene::tracking(&settings(&[("arm.home_rpy", Value::Reals(vec![0.0, 0.0, 0.1]))]));
     scene.hand = [0.21, 0.0, 0.2];
     scene.move_for(200);

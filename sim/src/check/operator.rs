@@ -1,30 +1,31 @@
-//! The person beside the arm, who is asked before it moves and says what it did.
+//! The operator beside the arm, who agrees to the motion and reports what the arm did.
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// Who answers the questions.
+/// The source of the operator's answers.
 #[derive(Debug)]
-pub struct Person {
+pub struct Operator {
     answers: Option<UnboundedReceiver<String>>,
 }
 
-impl Person {
-    /// A person who has agreed beforehand, and is asked nothing.
+impl Operator {
+    /// An operator who has agreed in advance and is not asked.
     pub fn agreeing() -> Self {
         Self { answers: None }
     }
 
-    /// A person whose answers come here, a line each. When the sender is dropped there are no more.
+    /// An operator whose answers arrive on this channel, one line each, until the sender is
+    /// dropped.
     pub fn answering(answers: UnboundedReceiver<String>) -> Self {
         Self { answers: Some(answers) }
     }
 
-    /// Whether there is anybody to ask.
+    /// Returns whether the operator is asked.
     pub(super) fn is_asked(&self) -> bool {
         self.answers.is_some()
     }
 
-    /// Waits for the next answer; `None` if there are no more.
+    /// Waits for the next answer. Returns `None` if there are no more answers.
     pub(super) async fn answer(&mut self) -> Option<String> {
         self.answers.as_mut()?.recv().await.map(|answer| answer.trim().to_owned())
     }

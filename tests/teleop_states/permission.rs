@@ -1,4 +1,5 @@
-//! Who sets the arm in motion: the publisher that it was armed for, and what a start and `stop.topic` take away.
+//! Tests of who may set the arm in motion: the publisher that the arm was armed for. A start and
+//! `stop.topic` end this permission.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::scene::Scene;
 const HAND: PublisherId = PublisherId([1; 16]);
 const BAG: PublisherId = PublisherId([2; 16]);
 
-/// Targets of one publisher at 100 Hz for a while, at where the hand is.
+/// Sends targets of one publisher at 100 Hz for a time, at the position of the hand.
 fn sends(scene: &mut Scene, publisher: PublisherId, millis: u64) {
     for _ in 0..millis / 10 {
         let _ = send(scene, publisher);
@@ -38,7 +39,7 @@ fn following(settings: &[(&str, Value)]) -> Scene {
 }
 
 #[test]
-fn successor_of_a_silent_publisher_ends_motion() {
+fn successor_of_silent_publisher_ends_motion() {
     let mut scene = following(&[]);
     scene.wait(1500);
     assert_eq!(scene.teleop.motion(), Motion::Holding);
@@ -46,14 +47,14 @@ fn successor_of_a_silent_publisher_ends_motion() {
     sends(&mut scene, BAG, 3000);
     assert_eq!(scene.teleop.reason(scene.now), Reason::AwaitingOperator(Disarmed::ByNewPublisher));
     assert!(scene.sent.is_empty());
-    // A person sees that hand, and arms for it.
+    // An operator sees the new hand and arms for it.
     scene.set_armed().unwrap();
     sends(&mut scene, BAG, 1500);
     assert!(!scene.sent.is_empty());
 }
 
 #[test]
-fn first_hand_that_returns_after_a_successor_moves_nothing() {
+fn first_hand_returning_after_successor_moves_nothing() {
     let mut scene = following(&[]);
     scene.wait(1500);
     sends(&mut scene, BAG, 100);
@@ -63,27 +64,27 @@ fn first_hand_that_returns_after_a_successor_moves_nothing() {
 }
 
 #[test]
-fn stranger_beside_the_hand_is_never_followed() {
+fn second_publisher_beside_hand_is_never_followed() {
     let mut scene = following(&[]);
-    let place = scene.hand;
+    let position = scene.hand;
     for _ in 0..100 {
         scene.hand = [0.2, 0.05, 0.2];
         assert_eq!(send(&mut scene, BAG), Err(InputFault::OtherPublisher));
         assert_eq!(scene.teleop.reason(scene.now).kind(), ReasonKind::MultiplePublishers);
-        scene.hand = place;
+        scene.hand = position;
         let _ = send(&mut scene, HAND);
         assert_eq!(scene.teleop.motion(), Motion::Holding);
         scene.wait(10);
     }
     assert!(scene.sent.is_empty());
-    // It is gone for long enough.
+    // The second publisher has been silent for long enough.
     sends(&mut scene, HAND, 3500);
     assert_eq!(scene.teleop.motion(), Motion::Tracking);
     assert!(scene.sent.iter().all(|(_, planned)| planned.command.position.coordinates()[1].abs() < 1e-9));
 }
 
 #[test]
-fn hands_that_alternate_before_arming_never_settle() {
+fn alternating_hands_before_arming_never_settle() {
     let mut scene = Scene::new(&[]);
     scene.link(LinkView::Ready);
     for _ in 0..300 {
@@ -96,7 +97,7 @@ fn hands_that_alternate_before_arming_never_settle() {
 }
 
 #[test]
-fn new_publisher_before_arming_settles_from_the_beginning() {
+fn new_publisher_before_arming_has_to_settle() {
     let mut scene = Scene::new(&[]);
     scene.link(LinkView::Ready);
     sends(&mut scene, HAND, 900);
@@ -107,12 +108,13 @@ fn new_publisher_before_arming_settles_from_the_beginning() {
 }
 
 #[test]
-fn arming_is_for_the_publisher_in_sight() {
+fn arming_is_for_the_visible_publisher() {
     let mut scene = Scene::new(&[("teleop.arming", Value::Text("operator".into()))]);
     scene.link(LinkView::Ready);
     sends(&mut scene, HAND, 500);
     scene.set_armed().unwrap();
-    // Between the person's call and the hand's next message.
+    // A message of another publisher arrives between the operator's call and the hand's next
+    // message.
     assert_eq!(send(&mut scene, BAG), Err(InputFault::OtherPublisher));
     scene.wait(3500);
     sends(&mut scene, HAND, 1500);
@@ -120,7 +122,7 @@ fn arming_is_for_the_publisher_in_sight() {
 }
 
 #[test]
-fn publishers_that_cannot_be_told_apart_are_one() {
+fn publishers_without_identity_count_as_one() {
     let mut scene = Scene::tracking(&[]);
     scene.wait(1500);
     scene.move_for(2000);
@@ -139,7 +141,7 @@ fn stop_message_stops_and_false_releases_nothing() {
 }
 
 #[test]
-fn silence_of_the_stop_topic_stops_in_time() {
+fn silent_stop_topic_stops_at_its_deadline() {
     let mut scene = Scene::tracking(&[]);
     scene.teleop.handle_stop_message(scene.now, false);
     let deadline = scene.now + Duration::from_millis(500);
@@ -150,7 +152,7 @@ fn silence_of_the_stop_topic_stops_in_time() {
     scene.teleop.handle_timeout(scene.now);
     let Reason::Stopped(StopCause::Silence { timeout }) = scene.teleop.reason(scene.now) else { panic!() };
     assert_eq!(timeout, Duration::from_millis(500));
-    // A reset does not help while it is silent.
+    // A reset has no effect while the topic is silent.
     scene.teleop.handle_reset();
     scene.teleop.handle_timeout(scene.now);
     assert_eq!(scene.teleop.motion(), Motion::Stopped);
@@ -177,7 +179,7 @@ fn first_cause_of_a_stop_stays() {
 }
 
 #[test]
-fn stop_of_the_last_run_waits_for_reset_and_arming() {
+fn stop_of_last_run_requires_reset_and_arming() {
     let mut scene = Scene::new(&[]);
     scene.teleop.handle_restored(Restored::Stopped("stopped yesterday".into()));
     scene.link(LinkView::Ready);
@@ -194,7 +196,7 @@ fn stop_of_the_last_run_waits_for_reset_and_arming() {
 }
 
 #[test]
-fn start_that_needs_a_person_waits_for_one() {
+fn restored_disarm_waits_for_an_operator() {
     for why in [Disarmed::ByRespawn, Disarmed::WithoutStateFile] {
         let mut scene = Scene::new(&[]);
         scene.teleop.handle_restored(Restored::Disarmed(why));

@@ -1,5 +1,5 @@
-//! What a controller has said is heard before it is told anything, by the thread that tells it. In virtual time, in which the
-//! driver gets to do something only where a test waits.
+//! Before each line, the sending thread reads all pending replies. In virtual time: the driver task
+//! runs only where a test waits.
 #![allow(clippy::disallowed_methods)] // virtual
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use aether_bridge::link::LinkState;
 use super::memory::{Controller, OK, STATE, advance, following, target};
 use super::scene::Scene;
 
-/// A bridge with room for a command: all that was told has been answered.
+/// Returns a bridge that may send a command: every command has its reply.
 async fn with_room() -> (Scene, Controller) {
     let settings =
         [("wire.accept_state", Value::Boolean(true)), ("teleop.hold_behavior", Value::Text("stop".into()))];
@@ -20,170 +20,171 @@ async fn with_room() -> (Scene, Controller) {
     (scene, controller)
 }
 
-/// The link was given up, for an answer to nothing.
-fn assert_unasked(scene: &mut Scene) {
+/// Checks that the link dropped the connection because of an unsolicited reply.
+fn assert_unsolicited(scene: &mut Scene) {
     let status = scene.news.borrow_and_update().clone().unwrap();
     assert_eq!(status.state, LinkState::Backoff, "{status:?}");
     assert!(status.last_error.contains("no command was waiting for"), "{}", status.last_error);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_nobody_asked_for_does_not_pass_for_that_to_the_next_command() {
+async fn unsolicited_reply_is_not_matched_to_next_command() {
     let (mut scene, controller) = with_room().await;
-    let told = scene.told();
-    controller.say(OK);
+    let sent = scene.command_count();
+    controller.send(OK);
     target(&scene.bridge, 0.201);
-    assert_eq!(scene.told(), told, "a command was sent that was answered before");
-    assert_unasked(&mut scene);
+    assert_eq!(scene.command_count(), sent, "a command was sent before its reply was read");
+    assert_unsolicited(&mut scene);
 }
 
 #[tokio::test(start_paused = true)]
-async fn nor_if_much_else_was_said_before_it() {
+async fn unsolicited_reply_after_many_states_is_not_matched() {
     let (mut scene, controller) = with_room().await;
-    let told = scene.told();
+    let sent = scene.command_count();
     for _ in 0..3 {
-        controller.say(&STATE.repeat(70));
+        controller.send(&STATE.repeat(70));
     }
-    controller.say(OK);
+    controller.send(OK);
     target(&scene.bridge, 0.201);
-    assert_eq!(scene.told(), told, "a command was sent that was answered before");
-    assert_unasked(&mut scene);
+    assert_eq!(scene.command_count(), sent, "a command was sent before its reply was read");
+    assert_unsolicited(&mut scene);
 }
 
 #[tokio::test(start_paused = true)]
-async fn nor_if_only_its_beginning_came_before_the_command() {
+async fn unsolicited_reply_begun_before_command_is_not_matched() {
     for (begun, rest) in [(&OK[..1], &OK[1..]), (&OK[..20], &OK[20..])] {
         let (mut scene, controller) = with_room().await;
-        let told = scene.told();
+        let sent = scene.command_count();
         controller.set_mute();
-        controller.say(begun);
+        controller.send(begun);
         target(&scene.bridge, 0.201);
-        assert_eq!(scene.told(), told + 1, "half a word keeps a command");
-        controller.say(rest);
+        assert_eq!(scene.command_count(), sent + 1, "half a reply prevents a command");
+        controller.send(rest);
         target(&scene.bridge, 0.202);
-        assert_unasked(&mut scene);
+        assert_unsolicited(&mut scene);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_state_may_begin_before_a_command_and_end_after_it() {
+async fn state_may_begin_before_a_command() {
     let (mut scene, controller) = with_room().await;
-    let told = scene.told();
+    let sent = scene.command_count();
     controller.set_mute();
-    controller.say(&STATE[..20]);
+    controller.send(&STATE[..20]);
     target(&scene.bridge, 0.201);
-    controller.say(&[&STATE[20..], OK].concat());
+    controller.send(&[&STATE[20..], OK].concat());
     advance(Duration::from_millis(50));
     target(&scene.bridge, 0.202);
-    assert_eq!(scene.told(), told + 2);
+    assert_eq!(scene.command_count(), sent + 2);
     let status = scene.news.borrow_and_update().clone().unwrap();
     assert_eq!(status.state, LinkState::Connected, "{status:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_after_an_answer_without_its_newline_is_no_answer() {
+async fn late_newline_of_a_reply_is_ignored() {
     let (mut scene, controller) = with_room().await;
-    let told = scene.told();
+    let sent = scene.command_count();
     controller.set_mute();
     let (whole, newline) = OK.split_at(OK.len() - 1);
     for place in 1..=5 {
         target(&scene.bridge, 0.2 + f64::from(place) * 1e-3);
-        controller.say(whole);
+        controller.send(whole);
         advance(Duration::from_millis(50));
         target(&scene.bridge, 0.2 + f64::from(place) * 1e-3);
-        controller.say(newline);
+        controller.send(newline);
         advance(Duration::from_millis(50));
     }
-    assert!(scene.told() > told + 5, "{} commands", scene.told() - told);
+    assert!(scene.command_count() > sent + 5, "{} commands", scene.command_count() - sent);
     let status = scene.news.borrow_and_update().clone().unwrap();
     assert_eq!(status.state, LinkState::Connected, "{status:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_controller_that_has_left_is_told_nothing() {
+async fn closed_connection_receives_no_command() {
     for last_words in [&b""[..], STATE] {
         let (mut scene, controller) = with_room().await;
-        let told = scene.told();
+        let sent = scene.command_count();
         if !last_words.is_empty() {
-            controller.say(last_words);
+            controller.send(last_words);
         }
         controller.leave();
         target(&scene.bridge, 0.201);
-        assert_eq!(scene.told(), told, "a command was sent to nobody");
+        assert_eq!(scene.command_count(), sent, "a command was sent to a closed connection");
         let status = scene.news.borrow_and_update().clone().unwrap();
         assert_eq!(status.last_error, "the controller closed the connection");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fault_that_is_heard_before_a_command_keeps_that_command() {
+async fn pending_fault_prevents_the_next_command() {
     let (scene, controller) = with_room().await;
-    let told = scene.told();
-    controller.say(b"{\"type\": \"state\", \"position\": [200.0, 0.0, 200.0], \"fault\": \"overload\"}\n");
+    let sent = scene.command_count();
+    controller.send(b"{\"type\": \"state\", \"position\": [200.0, 0.0, 200.0], \"fault\": \"overload\"}\n");
     target(&scene.bridge, 0.201);
-    assert_eq!(scene.told(), told, "a command was sent after a fault was heard");
+    assert_eq!(scene.command_count(), sent, "a command was sent after a fault");
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_talks_without_end_is_told_no_more_than_a_stop() {
+async fn flooding_controller_receives_only_a_stop() {
     let (scene, controller) = with_room().await;
-    let (told, written) = (scene.told(), controller.written().len());
-    controller.set_talkative();
+    let (sent, written) = (scene.command_count(), controller.written().len());
+    controller.set_flooding();
     target(&scene.bridge, 0.201);
     assert_eq!(
-        (scene.told(), controller.written().len()),
-        (told, written),
-        "who knows what is still to be heard?"
+        (scene.command_count(), controller.written().len()),
+        (sent, written),
+        "a command was sent before all input was read"
     );
     scene.bridge.stop();
-    assert_eq!((scene.told(), controller.written().len()), (told, written + 1), "the stop waits");
+    assert_eq!((scene.command_count(), controller.written().len()), (sent, written + 1), "the stop waits");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_comes_twice_does_not_answer_the_next_command() {
-    // Together with the reply, in a segment of its own, and with the newline missing from the first.
+async fn duplicate_reply_is_not_matched_to_next_command() {
+    // Together with the first reply, in a separate segment, and after a first reply without its
+    // newline.
     let together = [OK, OK].concat();
     for (first, second) in [(&together[..], &b""[..]), (OK, OK), (OK.trim_ascii_end(), OK)] {
         let (mut scene, controller) = with_room().await;
         controller.set_mute();
-        let told = scene.told();
+        let sent = scene.command_count();
         target(&scene.bridge, 0.201);
-        assert_eq!(scene.told(), told + 1);
+        assert_eq!(scene.command_count(), sent + 1);
         let acknowledged = scene.news.borrow().clone().unwrap().acknowledged;
-        controller.say(first);
+        controller.send(first);
         if !second.is_empty() {
-            controller.say(second);
+            controller.send(second);
         }
         advance(Duration::from_millis(50));
         target(&scene.bridge, 0.202);
         assert_eq!(
-            scene.told(),
-            told + 1,
-            "a command was sent that was answered before: {first:?}, {second:?}"
+            scene.command_count(),
+            sent + 1,
+            "an unsolicited reply was matched to a command: {first:?}, {second:?}"
         );
-        assert_unasked(&mut scene);
+        assert_unsolicited(&mut scene);
         let status = scene.news.borrow().clone().unwrap();
         assert_eq!(status.acknowledged, acknowledged + 1, "{first:?}, {second:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_reply_after_the_next_command_ends_the_connection_one_reply_later() {
+async fn late_duplicate_reply_ends_connection_one_reply_later() {
     let (mut scene, controller) = with_room().await;
     controller.set_mute();
     for x in [0.201, 0.202] {
         target(&scene.bridge, x);
-        controller.say(OK);
+        controller.send(OK);
         advance(Duration::from_millis(50));
     }
-    let told = scene.told();
+    let sent = scene.command_count();
     target(&scene.bridge, 0.203);
-    // That was the answer to the last command, a second time. This is the one to this command.
-    controller.say(OK);
+    // The first OK is a duplicate of the last reply. The second OK is the reply to this command.
+    controller.send(OK);
     advance(Duration::from_millis(5));
-    controller.say(OK);
+    controller.send(OK);
     advance(Duration::from_millis(50));
     target(&scene.bridge, 0.204);
-    assert_eq!(scene.told(), told + 1);
-    assert_unasked(&mut scene);
+    assert_eq!(scene.command_count(), sent + 1);
+    assert_unsolicited(&mut scene);
 }
