@@ -1,4 +1,4 @@
-"""The table "Why does it not move?" of the README: each row as a person meets it."""
+"""The table "Why does it not move?" of docs/troubleshooting.md: each row as an operator meets it."""
 
 import pathlib
 import re
@@ -17,12 +17,12 @@ PLACE = (0.12, 0.0355, 0.21)
 NEAR = (0.13, 0.0355, 0.21)
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 NOWHERE = (float("nan"), 0.0, 0.0)
-README = pathlib.Path(__file__).parents[2] / "README.md"
+PAGE = pathlib.Path(__file__).parents[2] / "docs/troubleshooting.md"
 
 
 def _rows():
     """What the line says, as a regular expression, by the short name of the reason."""
-    section = README.read_text().partition("## Why does it not move?")[2].partition("\n## ")[0]
+    section = PAGE.read_text().partition("## Why does it not move?")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| .* \|$", section, re.MULTILINE)
     return {name: ".*".join(map(re.escape, says.split("…"))) for name, says in rows}
 
