@@ -49,7 +49,7 @@ def test_a_suite_fails_by_what_it_prints(program):
     program.check_printed(suite, ["== measured ==\n", "   Compiling serde v1\n"])
     assert suite.failed == []
     program.check_printed(suite, ["   Compiling r2r v0.9.7\n"])
-    assert suite.failed == ["no line like '= measured =' in the output", "twice: Compiling r2r v0.9.7"]
+    assert suite.failed == ["no line matches '= measured =' in the output", "twice: Compiling r2r v0.9.7"]
 
 
 def test_every_test_process_has_a_domain_of_its_own():

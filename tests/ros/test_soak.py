@@ -39,8 +39,8 @@ def samples(growth=0, threads=14, descriptors=25):
         ({"growth": 500}, None),
         ({"growth": 600}, "memory has grown from 34000 to 34600 KiB"),
         ({"growth": -600}, None),
-        ({"threads": 15}, "threads were not flat after the warm-up: from 14 to 15"),
-        ({"descriptors": 24}, "descriptors were not flat after the warm-up: from 24 to 25"),
+        ({"threads": 15}, "the number of threads changed after the warm-up: from 14 to 15"),
+        ({"descriptors": 24}, "the number of descriptors changed after the warm-up: from 24 to 25"),
     ],
     ids=str,
 )
@@ -52,4 +52,4 @@ def test_what_is_not_flat_after_the_warm_up_is_a_problem(change, words):
 def test_what_changes_before_the_warm_up_is_over_is_none():
     early = [Sample(float(at), 20_000 + at, at, at, 0.0) for at in range(10)]
     assert report.judge(early + samples(), SECONDS) == []
-    assert report.judge(early, SECONDS) == ["too few samples to judge by"]
+    assert report.judge(early, SECONDS) == ["too few samples after the warm-up"]
