@@ -47,7 +47,7 @@ def fill(pipe):
     os.set_blocking(pipe, True)
 
 
-def test_a_stop_is_sent_while_nobody_reads_the_log(controller, bridge, hand, peer, log_reader):
+def test_stop_is_sent_while_log_is_not_read(controller, bridge, hand, peer, log_reader):
     log, output = os.pipe()
     environment = {"RUST_LOG": "aether_bridge=trace"}
     status = bridge(controller, QUICK | {"teleop.hold_behavior": "stop"}, output=output, environment=environment).status

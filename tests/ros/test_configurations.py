@@ -9,13 +9,13 @@ from rcl_interfaces.srv import ListParameters
 from ros2_command import needs_commands
 
 
-def test_the_configurations_are_those_of_the_checkout():
+def test_installed_configurations_equal_the_checkout():
     sources = (pathlib.Path(__file__).parents[2] / "config").iterdir()
     assert CONFIGURATIONS == sorted(path.name for path in sources)
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_every_configuration_connects_to_a_controller(launch, controller, tmp_path, name):
+def test_every_configuration_connects_to_controller(launch, controller, tmp_path, name):
     # What launch makes of aether_port.
     overrides = tmp_path / "overrides.yaml"
     overrides.write_text(f"/aether_bridge:\n  ros__parameters:\n    link.port: {controller.port}\n")
@@ -25,7 +25,7 @@ def test_every_configuration_connects_to_a_controller(launch, controller, tmp_pa
 
 @needs_commands
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_a_dump_of_a_configuration_starts_the_same_bridge(launch, peer, controller, ros2, tmp_path, name):
+def test_dump_of_configuration_starts_same_bridge(launch, peer, controller, ros2, tmp_path, name):
     first = start(launch, controller, name)
     before, dump = values(peer), dumped(ros2, tmp_path)
     first.end()
@@ -40,7 +40,7 @@ def test_a_dump_of_a_configuration_starts_the_same_bridge(launch, peer, controll
 
 @needs_commands
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_a_dump_of_a_configuration_loads_into_the_bridge(launch, peer, controller, ros2, tmp_path, name):
+def test_dump_of_configuration_loads_into_bridge(launch, peer, controller, ros2, tmp_path, name):
     start(launch, controller, name)
     before, dump = values(peer), dumped(ros2, tmp_path)
     assert set_each(peer, ("teleop.settle_time", 7.5)) == [""]

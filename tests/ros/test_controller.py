@@ -22,7 +22,7 @@ def client(controller):
         yield ask
 
 
-def test_stops_are_recorded_apart_from_commands_and_answered_in_order(controller, client):
+def test_stops_are_recorded_separately_and_get_replies(controller, client):
     assert client(COMMAND) == [OK]
     before = controller.mark()
     controller.stop_reply = lambda line: error("what is a stop?")
@@ -34,7 +34,7 @@ def test_stops_are_recorded_apart_from_commands_and_answered_in_order(controller
     assert stops[0].at <= controller.lines[1].at <= stops[1].at
 
 
-def test_a_stop_is_answered_with_ok_unless_nothing_is(controller, client):
+def test_stop_gets_ok_unless_controller_is_silent(controller, client):
     assert client(STOP) == [OK]
     controller.reply = None
     client(STOP + COMMAND, 0)
@@ -45,7 +45,7 @@ def test_a_stop_is_answered_with_ok_unless_nothing_is(controller, client):
 
 
 @pytest.mark.parametrize("line", [b'{"type": "stop"}\n', b'{"type":"stop"}\r\n', b'{"type":"stop","seq":1}\n'])
-def test_what_is_not_a_stop_byte_for_byte_is_not_taken_for_one(controller, client, line):
+def test_inexact_stop_line_is_not_a_stop(controller, client, line):
     client(line)
     with pytest.raises(AssertionError, match="not a command byte for byte"):
         assert controller.lines.wait().position

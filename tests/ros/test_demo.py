@@ -61,7 +61,7 @@ def is_alive(pid: int) -> bool:
     return pathlib.Path(f"/proc/{pid}").exists()
 
 
-def test_the_demo_shows_link_and_motion_over_a_restart_and_ends_with_a_summary():
+def test_demo_shows_restart_and_summary():
     demo = Demo("10")
     code = demo.finish()
     assert code == 0, demo.output
@@ -89,7 +89,7 @@ def test_the_demo_shows_link_and_motion_over_a_restart_and_ends_with_a_summary()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
-def test_a_demo_that_is_ended_early_ends_its_programs_and_sums_up(how):
+def test_interrupted_demo_ends_programs_and_shows_summary(how):
     demo = Demo("3600")
     demo.read_until(r"motion +TRACKING")
     children = demo.children()
@@ -104,7 +104,7 @@ def test_a_demo_that_is_ended_early_ends_its_programs_and_sums_up(how):
 
 # On this machine the libraries are those of a newer one, which takes the older variable too.
 @pytest.mark.parametrize("distro, more", [("humble", " ROS_LOCALHOST_ONLY=1"), ("jazzy", "")])
-def test_the_demo_says_what_another_terminal_has_to_set(distro, more):
+def test_demo_shows_settings_for_another_terminal(distro, more):
     demo = Demo("3600", ROS_DISTRO=distro)
     demo.read_until(r"motion +TRACKING")
     (child, *_) = demo.children()
@@ -116,7 +116,7 @@ def test_the_demo_says_what_another_terminal_has_to_set(distro, more):
     assert set(said[1].split()) == {name for name in environment if name.startswith(("ROS_DOMAIN_ID=", "ROS_LOCALHOST_ONLY="))}
 
 
-def test_programs_do_not_outlive_a_demo_that_is_killed():
+def test_programs_end_with_killed_demo():
     demo = Demo("3600")
     demo.read_until(r"motion +TRACKING")
     programs = [os.pidfd_open(pid) for pid in demo.children()]
@@ -131,7 +131,7 @@ def test_programs_do_not_outlive_a_demo_that_is_killed():
 
 
 @pytest.mark.parametrize("seconds", ["2", "abc", "nan", "-1"])
-def test_a_length_that_makes_no_sense_is_refused_with_what_would(seconds):
+def test_invalid_length_is_refused_with_range(seconds):
     demo = Demo(seconds)
     assert demo.finish() == 2
     assert demo.output == (

@@ -110,5 +110,5 @@ ROWS = [
 
 
 @rows(ROWS)
-def test_motion_goes_on_whatever_others_do_in_the_graph(rig, fault):
+def test_motion_continues_despite_graph_fault(rig, fault):
     play(rig, fault)

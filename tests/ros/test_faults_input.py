@@ -271,5 +271,5 @@ ROWS = [
 
 
 @rows(ROWS)
-def test_a_fault_of_input_or_time_holds_the_arm_and_is_got_over(rig, fault):
+def test_input_fault_holds_arm_and_bridge_recovers(rig, fault):
     play(rig, fault)

@@ -346,5 +346,5 @@ ROWS = [
 
 
 @rows(ROWS)
-def test_a_fault_of_the_link_holds_the_arm_and_is_got_over(rig, fault):
+def test_link_fault_holds_arm_and_bridge_recovers(rig, fault):
     play(rig, fault)

@@ -210,18 +210,18 @@ ROWS = [
 
 
 @rows(ROWS)
-def test_a_fault_of_the_process_is_got_over_or_ends_it(rig, fault):
+def test_bridge_recovers_from_process_fault_or_ends(rig, fault):
     play(rig, fault)
 
 
-def test_a_log_that_nobody_reads_does_not_keep_the_process_from_ending(rig):
+def test_full_log_pipe_does_not_block_exit(rig):
     fault = next(fault for fault in ROWS if fault.begin is pipe_is_full)
     rig.start(fault)
     fault.begin(rig)
     rig.bridge.end()
 
 
-def test_the_exit_code_tells_what_was_wrong_though_nobody_can_be_told_in_words():
+def test_exit_code_shows_fault_without_log():
     with open("/dev/full", "w") as full:
         wrong = subprocess.run([EXECUTABLES / "bridge", "--ros-args", "-p", "link.port:=-1"], stderr=full, stdout=full)
         assert wrong.returncode == 2

@@ -175,5 +175,5 @@ ROWS = [
 
 
 @rows(ROWS)
-def test_a_fault_of_what_is_said_is_named_and_got_over(rig, fault):
+def test_reply_fault_is_named_and_bridge_recovers(rig, fault):
     play(rig, fault)

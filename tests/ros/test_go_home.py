@@ -50,7 +50,7 @@ def at_home_after(controller, mark):
     return is_home(controller.lines[max(controller.mark() - 1, mark)])
 
 
-def test_arm_goes_home_by_the_limits_and_is_disarmed(controller, bridge, hand, peer):
+def test_arm_goes_home_within_limits_and_disarms(controller, bridge, hand, peer):
     commands = peer.commands()
     started, _ = away(controller, bridge, hand)
     before, sent = controller.mark(), len(commands)
@@ -92,7 +92,7 @@ def test_arm_at_home_is_disarmed_there(controller, bridge, hand, peer, parameter
     assert all(map(is_home, controller.lines))
 
 
-def test_arm_in_an_unknown_place_is_not_sent_home(controller, bridge, peer):
+def test_arm_with_unknown_position_does_not_go_home(controller, bridge, peer):
     started = bridge(controller, {**AT_HOME, **PLAIN, "arm.assume_position": "none"})
     started.status.wait(state="CONNECTED", motion="DISARMED")
     refused = go_home(peer)
@@ -100,7 +100,7 @@ def test_arm_in_an_unknown_place_is_not_sent_home(controller, bridge, peer):
     controller.lines.assert_none()
 
 
-def test_stopped_arm_is_not_sent_home(controller, bridge, hand, peer):
+def test_stopped_arm_does_not_go_home(controller, bridge, hand, peer):
     started, _ = away(controller, bridge, hand)
     assert peer.call(Trigger, "/aether_bridge/stop").success
     started.status.wait(motion="STOPPED")
@@ -111,7 +111,7 @@ def test_stopped_arm_is_not_sent_home(controller, bridge, hand, peer):
 
 
 @pytest.mark.parametrize("end", ["stop", "reset", "set_armed"])
-def test_person_ends_the_way_home(controller, bridge, hand, peer, end):
+def test_operator_ends_the_way_home(controller, bridge, hand, peer, end):
     started, _ = away(controller, bridge, hand, SLOW)
     assert go_home(peer).success
     started.status.wait(motion="APPROACH", reason="going home")
@@ -125,7 +125,7 @@ def test_person_ends_the_way_home(controller, bridge, hand, peer, end):
     started.status.wait(motion="STOPPED" if end == "stop" else "DISARMED")
 
 
-def test_armed_on_the_way_home_hand_leads_again(controller, bridge, hand, peer):
+def test_arming_on_way_home_resumes_tracking(controller, bridge, hand, peer):
     started, _ = away(controller, bridge, hand, SLOW)
     assert go_home(peer).success
     started.status.wait(motion="APPROACH", reason="going home")
@@ -150,7 +150,7 @@ def test_lost_connection_ends_the_way_home(controller, bridge, hand, peer):
     controller.lines.wait(is_home, after=before)
 
 
-def test_way_home_that_was_asked_before_a_stop_moves_nothing(controller, bridge, hand, peer):
+def test_go_home_sent_before_stop_moves_nothing(controller, bridge, hand, peer):
     started, _ = away(controller, bridge, hand)
     caller = Caller(peer)
     stopped(started.process)
@@ -168,7 +168,7 @@ def test_way_home_that_was_asked_before_a_stop_moves_nothing(controller, bridge,
     assert not any(map(is_home, controller.lines[before:]))
 
 
-def test_way_home_that_waited_in_a_stopped_process_moves_nothing(controller, bridge, hand, peer):
+def test_go_home_delayed_by_sigstop_moves_nothing(controller, bridge, hand, peer):
     started = bridge(controller, {**AT_HOME, "teleop.arming": "operator"})
     hand(AWAY, stamp=unstamped)
     started.status.wait(lambda status: status.input_age >= 0, state="CONNECTED", motion="DISARMED")
@@ -183,7 +183,7 @@ def test_way_home_that_waited_in_a_stopped_process_moves_nothing(controller, bri
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=lambda ending: ending.name)
-def test_bridge_that_ends_parks_the_arm(controller, bridge, hand, peer, ending):
+def test_ending_bridge_parks_the_arm(controller, bridge, hand, peer, ending):
     started, _ = away(controller, bridge, hand)
     assert set_each(peer, ("arm.park", True)) == [""]
     before = controller.mark()
@@ -195,7 +195,7 @@ def test_bridge_that_ends_parks_the_arm(controller, bridge, hand, peer, ending):
     assert "the arm is at home" in last.reason and last.sent == controller.mark()
 
 
-def test_second_signal_ends_the_bridge_at_once(controller, bridge, hand):
+def test_second_signal_ends_bridge_immediately(controller, bridge, hand):
     # A minute and more.
     started, _ = away(controller, bridge, hand, {**PARK, "limits.approach_speed": 0.001})
     before = controller.mark()
@@ -208,7 +208,7 @@ def test_second_signal_ends_the_bridge_at_once(controller, bridge, hand):
     assert LINK_STATES[started.status.newest().state] == "DISCONNECTED"
 
 
-def test_stop_ends_the_way_to_the_park(controller, bridge, hand, peer):
+def test_stop_ends_the_parking_motion(controller, bridge, hand, peer):
     started, _ = away(controller, bridge, hand, {**PARK, "limits.approach_speed": 0.001})
     os.kill(started.process.pid, signal.SIGINT)
     started.status.wait(motion="APPROACH", reason="going home")
@@ -219,7 +219,7 @@ def test_stop_ends_the_way_to_the_park(controller, bridge, hand, peer):
 
 
 @pytest.mark.parametrize("parameters", [{}, PARK], ids=["armed, arm.park false", "disarmed, arm.park true"])
-def test_bridge_that_ends_moves_nothing_otherwise(controller, bridge, hand, peer, parameters):
+def test_ending_bridge_without_park_moves_nothing(controller, bridge, hand, peer, parameters):
     started, _ = away(controller, bridge, hand, parameters)
     if parameters:
         assert set_armed(peer, False).success
@@ -230,7 +230,7 @@ def test_bridge_that_ends_moves_nothing_otherwise(controller, bridge, hand, peer
         assert controller.mark() == before
 
 
-def test_arm_in_an_unknown_place_is_not_parked(controller, bridge, hand):
+def test_arm_with_unknown_position_is_not_parked(controller, bridge, hand):
     started, _ = away(controller, bridge, hand, {**PLAIN, **PARK})
     controller.kill()
     started.status.wait(state="BACKOFF")

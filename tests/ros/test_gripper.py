@@ -24,7 +24,7 @@ STEADY = {**AT_PLACE, "gripper.close_debounce": 10.0, "gripper.open_debounce": 1
     [(Bool, True, False), (Float32, 0.1, 0.9), (Float64, 0.29, 0.51), (String, "closed", "open")],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_the_gripper_follows_its_topic(controller, bridge, hand, repeat, message_type, closing, opening):
+def test_gripper_follows_its_topic(controller, bridge, hand, repeat, message_type, closing, opening):
     bridge(controller, {**AT_PLACE, "gripper.type": f"std_msgs/msg/{message_type.__name__}"})
     hand(PLACE)
     pinch = repeat(message_type, "/gripper", lambda: message_type(data=closing))
@@ -35,7 +35,7 @@ def test_the_gripper_follows_its_topic(controller, bridge, hand, repeat, message
     controller.lines.find(lambda line: line.data == CLOSED, index)
 
 
-def test_between_its_thresholds_the_gripper_stays_as_it_is(controller, bridge, hand, repeat):
+def test_gripper_stays_unchanged_between_thresholds(controller, bridge, hand, repeat):
     bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/Float32"})
     hand(PLACE)
     pinch = repeat(Float32, "/gripper", lambda: Float32(data=0.1))
@@ -47,7 +47,7 @@ def test_between_its_thresholds_the_gripper_stays_as_it_is(controller, bridge, h
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
 
 
-def test_a_word_that_is_none_says_nothing(controller, bridge, hand, repeat):
+def test_unknown_gripper_text_is_ignored(controller, bridge, hand, repeat):
     bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/String"})
     hand(PLACE)
     pinch = repeat(String, "/gripper", lambda: String(data="closed"))
@@ -56,7 +56,7 @@ def test_a_word_that_is_none_says_nothing(controller, bridge, hand, repeat):
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
 
 
-def test_a_blip_shorter_than_the_debounce_does_not_move_the_gripper(controller, bridge, hand, repeat):
+def test_change_shorter_than_debounce_moves_no_gripper(controller, bridge, hand, repeat):
     status = bridge(controller, {**AT_PLACE, "gripper.close_debounce": 1.0}).status
     hand(PLACE)
     status.wait(motion="TRACKING")
@@ -68,13 +68,13 @@ def test_a_blip_shorter_than_the_debounce_does_not_move_the_gripper(controller, 
     controller.lines.wait(lambda line: line.data == CLOSED)
 
 
-def test_the_gripper_starts_as_the_parameter_says(controller, bridge, hand):
+def test_gripper_starts_in_initial_state(controller, bridge, hand):
     bridge(controller, {**AT_PLACE, "gripper.initial": "closed"})
     hand(PLACE)
     assert controller.lines.wait().data == CLOSED
 
 
-def test_a_lost_hand_does_not_open_the_gripper(controller, bridge, hand, repeat):
+def test_lost_hand_does_not_open_gripper(controller, bridge, hand, repeat):
     status = bridge(controller, {**AT_PLACE, "gripper.open_debounce": 0.3}).status
     tracker = hand(PLACE)
     pinch = repeat(Bool, "/gripper", lambda: Bool(data=True))
@@ -96,7 +96,7 @@ def test_a_lost_hand_does_not_open_the_gripper(controller, bridge, hand, repeat)
 @pytest.mark.parametrize(
     ("message_type", "closed"), [(Bool, True), (Float32, 0.1), (String, "closed")], ids=lambda value: getattr(value, "__name__", "")
 )
-def test_every_command_of_a_bridge_that_is_restarted_keeps_the_gripper_closed(
+def test_restarted_bridge_keeps_gripper_closed(
     controller, bridge, hand, repeat, message_type, closed, rate
 ):
     hand(PLACE)
@@ -113,14 +113,14 @@ def test_every_command_of_a_bridge_that_is_restarted_keeps_the_gripper_closed(
     assert {line.gripper for line in controller.lines} == {"closed"}
 
 
-def test_a_latched_word_from_before_the_start_is_in_the_first_command(controller, bridge, hand, peer):
+def test_latched_message_before_start_sets_first_command(controller, bridge, hand, peer):
     peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=True))
     bridge(controller, STEADY)
     hand(PLACE)
     assert controller.lines.wait().data == CLOSED
 
 
-def test_a_latched_word_in_motion_closes_the_gripper_and_stays(controller, bridge, hand, peer):
+def test_latched_message_in_motion_closes_gripper_permanently(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -137,7 +137,7 @@ def test_a_latched_word_in_motion_closes_the_gripper_and_stays(controller, bridg
     controller.lines.wait(lambda line: line.data == OPEN, index)
 
 
-def test_a_latched_word_does_not_contradict_a_newer_one_of_another(controller, bridge, hand, repeat, peer):
+def test_newer_publisher_overrides_latched_message(controller, bridge, hand, repeat, peer):
     peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=True))
     repeat(Bool, "/gripper", lambda: Bool(data=False))
     # So that a single word that is taken is seen.
@@ -147,7 +147,7 @@ def test_a_latched_word_does_not_contradict_a_newer_one_of_another(controller, b
     assert controller.lines.assert_none(lambda line: line.gripper == "closed") is None
 
 
-def test_what_a_publisher_that_has_gone_wanted_changes_nothing_later(controller, bridge, hand, repeat, peer):
+def test_message_of_departed_publisher_changes_nothing_later(controller, bridge, hand, repeat, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     pinch = repeat(Bool, "/gripper", lambda: Bool(data=True))
@@ -166,7 +166,7 @@ def test_what_a_publisher_that_has_gone_wanted_changes_nothing_later(controller,
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
 
 
-def test_a_word_of_a_publisher_that_comes_and_goes_at_once_changes_nothing_later(controller, bridge, hand, peer):
+def test_short_lived_publisher_changes_nothing_later(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -204,7 +204,7 @@ def refuse_closing(controller):
     controller.reply = lambda line: error("no") if b"closed" in line.data else OK
 
 
-def test_refused_decision_of_a_publisher_that_left_does_not_come_out_later(controller, bridge, hand, repeat, peer):
+def test_refused_decision_expires_with_its_publisher(controller, bridge, hand, repeat, peer):
     refuse_closing(controller)
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
@@ -223,7 +223,7 @@ def test_refused_decision_of_a_publisher_that_left_does_not_come_out_later(contr
     controller.lines.assert_none(lambda line: line.gripper == "closed", after)
 
 
-def test_refused_decision_is_taken_back_and_tried_again(controller, bridge, hand, repeat):
+def test_refused_decision_is_retried(controller, bridge, hand, repeat):
     refuse_closing(controller)
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
@@ -236,7 +236,7 @@ def test_refused_decision_is_taken_back_and_tried_again(controller, bridge, hand
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
 
 
-def test_single_number_changes_nothing_and_two_do(controller, bridge, hand, repeat, peer):
+def test_two_numbers_change_gripper_one_does_not(controller, bridge, hand, repeat, peer):
     status = bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/Float32"}).status
     hand(PLACE)
     status.wait(motion="TRACKING")
@@ -248,7 +248,7 @@ def test_single_number_changes_nothing_and_two_do(controller, bridge, hand, repe
     controller.lines.wait(lambda line: line.data == CLOSED)
 
 
-def test_infinity_and_nan_open_and_close_nothing(controller, bridge, hand, repeat):
+def test_infinity_and_nan_change_nothing(controller, bridge, hand, repeat):
     bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/Float64"})
     hand(PLACE)
     pinch = repeat(Float64, "/gripper", lambda: Float64(data=0.1))
@@ -261,7 +261,7 @@ def test_infinity_and_nan_open_and_close_nothing(controller, bridge, hand, repea
     controller.lines.assert_none(lambda line: line.gripper == "closed", index)
 
 
-def test_changed_threshold_needs_fresh_numbers(controller, bridge, hand, peer):
+def test_changed_threshold_needs_new_numbers(controller, bridge, hand, peer):
     started = bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/Float32"})
     hand(PLACE)
     started.status.wait(motion="TRACKING")
@@ -274,7 +274,7 @@ def test_changed_threshold_needs_fresh_numbers(controller, bridge, hand, peer):
     controller.lines.assert_none(lambda line: line.gripper == "closed")
 
 
-def test_a_word_said_while_disarmed_is_in_the_first_command(controller, bridge, hand, peer):
+def test_message_while_disarmed_sets_first_command(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     status.wait(motion="TRACKING")
@@ -287,7 +287,7 @@ def test_a_word_said_while_disarmed_is_in_the_first_command(controller, bridge, 
     assert controller.lines.wait(after=after).gripper == "closed"
 
 
-def test_a_latched_word_of_an_idle_publisher_does_not_open_the_gripper(controller, bridge, hand, repeat, peer):
+def test_latched_open_of_idle_publisher_is_overridden(controller, bridge, hand, repeat, peer):
     """A panel said open some time ago. The bridge restarts while another node says closed, as slowly as `ros2 topic pub`."""
     peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=False))
     repeat(Bool, "/gripper", lambda: Bool(data=True), rate=1.0)
@@ -299,7 +299,7 @@ def test_a_latched_word_of_an_idle_publisher_does_not_open_the_gripper(controlle
     assert {line.gripper for line in controller.lines} == {"closed"}
 
 
-def test_a_latched_word_beside_a_silent_publisher_is_in_the_first_command(controller, bridge, hand, repeat, peer):
+def test_silent_publisher_does_not_hide_latched_message(controller, bridge, hand, repeat, peer):
     peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=True))
     repeat(Bool, "/gripper", lambda: None)
     bridge(controller, STEADY)

@@ -31,7 +31,7 @@ def in_ros_env(distro, **settings):
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("distro", BEFORE_IRON)
-def test_a_program_stays_here_before_iron(distro, settings):
+def test_program_stays_on_machine_before_iron(distro, settings):
     environment = {"ROS_DISTRO": distro, **settings}
     seen_with = keep_to_this_machine(7, environment)
     assert environment["ROS_LOCALHOST_ONLY"] == "1" and environment["ROS_DOMAIN_ID"] == "7"
@@ -41,7 +41,7 @@ def test_a_program_stays_here_before_iron(distro, settings):
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("distro", SINCE_IRON)
-def test_a_program_stays_here_since_iron(distro, settings):
+def test_program_stays_on_machine_since_iron(distro, settings):
     environment = {"ROS_DISTRO": distro, **settings}
     seen_with = keep_to_this_machine(7, environment)
     assert environment == {
@@ -55,12 +55,12 @@ def test_a_program_stays_here_since_iron(distro, settings):
     assert given.get("ROS_LOCALHOST_ONLY") == settings.get("ROS_LOCALHOST_ONLY")
 
 
-def test_a_person_may_let_a_command_out():
+def test_user_may_allow_the_network():
     given = in_ros_env("humble", ROS_AUTOMATIC_DISCOVERY_RANGE="SUBNET", ROS_LOCALHOST_ONLY="0")
     assert given["ROS_LOCALHOST_ONLY"] == "0"
 
 
-def test_no_other_tool_decides_where_messages_go():
+def test_no_other_tool_sets_discovery_range():
     allowed = {"this_machine.py", "ros-env"}
     setting = re.compile(r"ROS_LOCALHOST_ONLY\W+1|ROS_AUTOMATIC_DISCOVERY_RANGE\W+LOCALHOST")
     root = TOOLS.parent

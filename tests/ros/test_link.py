@@ -23,7 +23,7 @@ TUTORIAL = pathlib.Path(__file__).parents[2] / "examples" / "controllers" / "tut
 
 
 @pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])
-def test_killing_the_controller_shows_backoff_and_holding_and_its_return_is_an_approach(
+def test_killed_controller_holds_and_return_approaches(
     controller, bridge, hand, reset
 ):
     status = bridge(controller, AT_PLACE).status
@@ -59,7 +59,7 @@ def test_killing_the_controller_shows_backoff_and_holding_and_its_return_is_an_a
         assert distance(earlier.position, later.position) <= allowed + 1e-6
 
 
-def test_a_command_that_was_never_answered_is_not_sent_again(controller, bridge, hand):
+def test_command_without_reply_is_not_repeated(controller, bridge, hand):
     brisk = {"link.reply_timeout": 5.0, "link.timeout": 9.0, "teleop.command_rate": 5.0, "limits.acceleration": 100.0, "limits.step": 0.1}
     status = bridge(controller, {**AT_PLACE, **brisk}).status
     tracker = hand(PLACE)
@@ -83,7 +83,7 @@ def test_a_command_that_was_never_answered_is_not_sent_again(controller, bridge,
     assert abs(first.position[0] - PLACE[0]) < 1e-9, "towards the target of before"
 
 
-def test_reconnect_opens_a_new_connection_and_approaches(controller, bridge, hand, peer):
+def test_reconnect_opens_new_connection_and_approaches(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -98,7 +98,7 @@ def test_reconnect_opens_a_new_connection_and_approaches(controller, bridge, han
     assert distance(first.position, PLACE) <= STEP
 
 
-def test_a_late_subscriber_gets_the_latched_status_at_once(controller, bridge, peer):
+def test_late_subscriber_gets_latched_status_immediately(controller, bridge, peer):
     status = bridge(controller, QUICK).status
     status.wait(state="CONNECTED")
     # Whoever comes between two publications 500 ms apart and is served at once has got the older of them.
@@ -113,7 +113,7 @@ def test_a_late_subscriber_gets_the_latched_status_at_once(controller, bridge, p
         assert (message.data is True) if topic == "connected" else (LINK_STATES[message.state] == "CONNECTED")
 
 
-def test_connected_follows_the_link(controller, bridge, peer):
+def test_connected_topic_follows_the_link(controller, bridge, peer):
     connected = peer.record(Bool, "/aether_bridge/connected", LATCHED)
     bridge(controller, QUICK)
     index = connected.find(lambda message: message.data)
@@ -123,7 +123,7 @@ def test_connected_follows_the_link(controller, bridge, peer):
     connected.find(lambda message: message.data, index)
 
 
-def test_the_controller_from_the_tutorial_works_unchanged(bridge, hand):
+def test_tutorial_controller_works_unchanged(bridge, hand):
     tutorial = Tutorial(TUTORIAL)
     try:
         started = bridge(tutorial, {**AT_PLACE, **PLAIN})
@@ -140,7 +140,7 @@ def test_the_controller_from_the_tutorial_works_unchanged(bridge, hand):
         tutorial.close()
 
 
-def test_a_bridge_without_its_controller_sits_quietly_and_starts_when_it_comes(controllers, bridge, hand):
+def test_bridge_waits_quietly_for_controller(controllers, bridge, hand):
     controller = controllers(up=False)
     started = bridge(controller, {"arm.home": list(PLACE), **PLAIN})
     status = started.status
@@ -169,7 +169,7 @@ def test_a_bridge_without_its_controller_sits_quietly_and_starts_when_it_comes(c
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
 
 
-def test_a_change_of_state_is_one_line_in_the_log(controller, bridge, hand):
+def test_state_change_is_one_log_line(controller, bridge, hand):
     started = bridge(controller, AT_PLACE)
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
@@ -214,7 +214,7 @@ def assert_logged_once(started, attempts, again, hint):
     ],
     ids=["words", "a greeting", "two replies", "over several lines"],
 )
-def test_garbage_again_and_again_is_logged_once_with_a_hint(controllers, bridge, hand, answer, hint):
+def test_repeated_garbage_is_logged_once_with_hint(controllers, bridge, hand, answer, hint):
     controller = controllers(reply=lambda line: answer)
     controller.heartbeat_reply = controller.reply
     started = bridge(controller, {**AT_PLACE, **QUICK_AGAIN})
@@ -222,7 +222,7 @@ def test_garbage_again_and_again_is_logged_once_with_a_hint(controllers, bridge,
     assert_logged_once(started, controller.connections, controller.recover, hint)
 
 
-def test_a_close_after_each_reply_is_logged_once_with_a_hint(bridge, hand):
+def test_close_after_reply_is_logged_once(bridge, hand):
     controller = OneShot()
     try:
         started = bridge(controller, {**AT_PLACE, **QUICK_AGAIN})
@@ -233,7 +233,7 @@ def test_a_close_after_each_reply_is_logged_once_with_a_hint(bridge, hand):
         controller.close()
 
 
-def test_the_last_error_goes_when_the_next_connection_has_lived(controller, bridge, peer):
+def test_stable_connection_clears_the_last_error(controller, bridge, peer):
     diagnostics = peer.record(DiagnosticArray, "/diagnostics")
     started = bridge(controller, {**QUICK, "link.timeout": 1.0})
     started.status.wait(state="CONNECTED")
@@ -252,7 +252,7 @@ def test_the_last_error_goes_when_the_next_connection_has_lived(controller, brid
     assert values(told)["last_error"] and float(values(told)["last_error_age_s"]) >= 1.0
 
 
-def test_no_connection_has_a_cause_from_the_first_status_on(controllers, launch):
+def test_first_status_names_cause_of_missing_connection(controllers, launch):
     controller = controllers(up=False)
     controller.swallow()
     status = launch({"link.port": controller.port, "link.connect_timeout": 30.0}).status.wait(state="CONNECTING")
@@ -260,7 +260,7 @@ def test_no_connection_has_a_cause_from_the_first_status_on(controllers, launch)
     assert status.last_error == ""
 
 
-def test_a_board_that_starts_on_connecting_is_sent_nothing_before_its_greeting(controller, bridge, hand):
+def test_bridge_sends_nothing_before_the_banner(controller, bridge, hand):
     started = bridge(controller, {**AT_PLACE, "link.banner_lines": 2, "link.heartbeat.period": 0.05, "link.connect_timeout": 0.2})
     hand(PLACE)
     for connections in (1, 2):
@@ -284,7 +284,7 @@ def test_a_board_that_starts_on_connecting_is_sent_nothing_before_its_greeting(c
         controller.restart()
 
 
-def test_a_greeting_that_does_not_come_is_told_with_both_parameters(controllers, bridge):
+def test_missing_banner_error_names_both_parameters(controllers, bridge):
     controller = controllers(greeting=b"hello\nlogin: ")
     started = bridge(controller, {**QUICK, "link.banner_lines": 2, "link.banner_timeout": 0.3})
     given_up = started.status.wait(state="BACKOFF", reason="1 of 2 greeting lines have come")
@@ -292,7 +292,7 @@ def test_a_greeting_that_does_not_come_is_told_with_both_parameters(controllers,
         assert words in given_up.last_error, given_up.last_error
 
 
-def test_a_silent_controller_is_unresponsive_and_then_connected_to_anew(controllers, bridge, hand):
+def test_silent_controller_is_unresponsive_then_reconnected(controllers, bridge, hand):
     controller = controllers()
     controller.fall_silent()
     status = bridge(controller, {**AT_PLACE, "link.reply_timeout": 0.3, "link.timeout": 1.5}).status
@@ -310,7 +310,7 @@ def test_a_silent_controller_is_unresponsive_and_then_connected_to_anew(controll
     status.wait(state="CONNECTED", motion="TRACKING")
 
 
-def test_a_late_reply_ends_the_unresponsive_state_without_a_new_connection(controllers, bridge, hand):
+def test_late_reply_ends_unresponsive_state(controllers, bridge, hand):
     controller = controllers(reply=None)
     status = bridge(controller, {**AT_PLACE, "link.reply_timeout": 0.2, "link.timeout": 20.0}).status
     tracker = hand(PLACE)
@@ -325,7 +325,7 @@ def test_a_late_reply_ends_the_unresponsive_state_without_a_new_connection(contr
     assert len(controller.connections) == 1
 
 
-def test_a_controller_that_never_replies_is_followed_when_told_so(controllers, bridge, hand):
+def test_silent_controller_works_without_expected_replies(controllers, bridge, hand):
     controller = controllers(reply=None)
     status = bridge(controller, {**AT_PLACE, **PLAIN, "link.expect_reply": False, "link.reply_timeout": 0.1, "link.timeout": 0.2}).status
     tracker = hand(PLACE)
@@ -338,7 +338,7 @@ def test_a_controller_that_never_replies_is_followed_when_told_so(controllers, b
     assert not any(LINK_STATES[seen.message.state] in ("UNRESPONSIVE", "BACKOFF") for seen in status.seen)
 
 
-def test_an_attempt_that_nobody_answers_times_out_and_says_so(bridge, launch):
+def test_unanswered_connection_attempt_times_out(bridge, launch):
     # A listener whose queue is full lets attempts hang, as a machine that is switched off does.
     with socket.socket() as listener, socket.socket() as one, socket.socket() as two:
         listener.bind(("127.0.0.1", 0))
@@ -355,7 +355,7 @@ def test_an_attempt_that_nobody_answers_times_out_and_says_so(bridge, launch):
         started.end(signal.SIGTERM)
 
 
-def test_a_host_by_name_is_resolved_and_an_unknown_one_is_named(controller, launch):
+def test_host_name_is_resolved_or_error_names_it(controller, launch):
     started = launch({"link.host": "localhost", "link.port": controller.port})
     assert str(controller.port) in started.status.wait(state="CONNECTED").peer
     started.end()
@@ -365,7 +365,7 @@ def test_a_host_by_name_is_resolved_and_an_unknown_one_is_named(controller, laun
     assert "cannot resolve host 'no-such-host.invalid'" in lost.last_error
 
 
-def test_a_controller_that_dies_while_the_arm_rests_is_noticed_by_its_heartbeat(controller, bridge, hand):
+def test_heartbeat_detects_dead_controller_at_rest(controller, bridge, hand):
     started = bridge(controller, {**AT_PLACE, "link.heartbeat.period": 0.1})
     # Before there is anything to command, and when there is no more.
     controller.heartbeats.wait_count(2)
@@ -381,7 +381,7 @@ def test_a_controller_that_dies_while_the_arm_rests_is_noticed_by_its_heartbeat(
     started.status.wait(state="BACKOFF")
 
 
-def test_a_controller_that_will_have_no_heartbeats_is_told_of_once_and_kept(controller, bridge):
+def test_refused_heartbeat_is_logged_once(controller, bridge):
     controller.heartbeat_reply = lambda line: error("what is a heartbeat?")
     started = bridge(controller, {**QUICK, "link.heartbeat.period": 0.02})
     controller.heartbeats.wait_count(20)
@@ -390,7 +390,7 @@ def test_a_controller_that_will_have_no_heartbeats_is_told_of_once_and_kept(cont
     assert len(controller.connections) == 1
 
 
-def test_heartbeats_that_are_not_answered_are_not_waited_for_where_that_is_said(controller, bridge, hand):
+def test_heartbeats_may_go_without_reply(controller, bridge, hand):
     controller.heartbeat_reply = None
     started = bridge(controller, {**AT_PLACE, "arm.assume_position": "home", "link.heartbeat.period": 0.02, "link.heartbeat.expect_reply": False})
     controller.heartbeats.wait_count(20)

@@ -38,7 +38,7 @@ def told(parameters):
     return {parameter.name: plain(parameter.value) for parameter in parameters}
 
 
-def test_a_speed_limit_that_is_halved_in_motion_holds_from_the_next_line_on(controller, bridge, hand, peer):
+def test_halved_speed_limit_applies_to_next_command(controller, bridge, hand, peer):
     # Two commands a second: what a busy machine adds to the time between two lines is little beside that.
     slow = {"teleop.command_rate": 2.0, "limits.speed": 0.2, "limits.approach_speed": 0.05, "limits.step": 0.2}
     start, end = [-0.25, 0.0, 0.2], (0.3, 0.0, 0.2)
@@ -62,7 +62,7 @@ def test_a_speed_limit_that_is_halved_in_motion_holds_from_the_next_line_on(cont
     assert status.motions()[-1] == "TRACKING"
 
 
-def test_a_limit_changes_without_a_new_connection_and_is_read_back_at_once(controller, bridge, hand, peer):
+def test_limit_changes_without_new_connection(controller, bridge, hand, peer):
     started = bridge(controller, AT_PLACE)
     hand(PLACE)
     before = started.status.wait(motion="TRACKING")
@@ -83,7 +83,7 @@ def test_a_limit_changes_without_a_new_connection_and_is_read_back_at_once(contr
     assert started.status.motions()[-1] == "TRACKING"
 
 
-def test_what_is_set_together_is_set_or_refused_together(launch, peer):
+def test_atomic_set_applies_all_or_none(launch, peer):
     launch().status.wait()
     refused = set_together(peer, limits__speed=0.2, workspace__max=[0.4, 0.4, 0.4], teleop__settle_time=-1.0)
     assert "'teleop.settle_time' is -1.0; it must be from 0.0 to 60.0 s" in refused
@@ -98,7 +98,7 @@ def test_what_is_set_together_is_set_or_refused_together(launch, peer):
     assert get(peer, "workspace.min", "arm.home") == [[0.5, -0.3, 0.0], [0.6, 0.0, 0.2]]
 
 
-def test_each_refusal_says_why_and_is_no_reason_against_the_next(launch, peer):
+def test_each_refusal_has_its_own_reason(launch, peer):
     launch().status.wait()
     cases = [
         (("limits.sped", 0.2), "'limits.sped' is unknown; did you mean 'limits.speed'?"),
@@ -123,7 +123,7 @@ def test_each_refusal_says_why_and_is_no_reason_against_the_next(launch, peer):
     assert get(peer, "limits.speed", "arm.home", "gripper.type") == [1.0, [0.2, 0.0, 0.2], "std_msgs/msg/Bool"]
 
 
-def test_a_former_name_refuses_the_whole_set(launch, peer):
+def test_former_name_refuses_the_whole_set(launch, peer):
     launch().status.wait()
     assert "parameter 'approach_speed' is now 'limits.approach_speed'" in set_together(
         peer, limits__speed=0.2, approach_speed=0.05
@@ -134,7 +134,7 @@ def test_a_former_name_refuses_the_whole_set(launch, peer):
 @pytest.mark.parametrize(
     "former", [{"arming": "operator"}, {"limits.jump": 0.05}, {"home": [0.1, 0.0, 0.2]}, {"error_limit": 1}]
 )
-def test_a_bridge_with_a_former_safety_setting_sends_no_command(controller, launch, hand, former):
+def test_former_safety_parameter_blocks_all_commands(controller, launch, hand, former):
     # Ignored, the setting would have its default, and the arm would move where its user has forbidden it.
     hand(PLACE)
     started = launch(AT_PLACE | former | {"link.port": controller.port})
@@ -143,7 +143,7 @@ def test_a_bridge_with_a_former_safety_setting_sends_no_command(controller, laun
     assert len(controller.connections) == len(controller.lines) == 0
 
 
-def test_a_workspace_that_excludes_the_arm_is_refused_with_where_the_arm_is(controller, bridge, hand, peer):
+def test_workspace_without_arm_position_is_refused(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "limits.max_jump": 0.0}).status
     tracker = hand(PLACE)
     status.wait(lambda status: status.acknowledged > 0, motion="TRACKING")
@@ -167,7 +167,7 @@ def test_a_workspace_that_excludes_the_arm_is_refused_with_where_the_arm_is(cont
     assert all(line.position[0] >= 0.1 for line in controller.lines)
 
 
-def test_the_controller_changes_while_disarmed_and_the_first_approach_to_the_other_arm_starts_at_home(
+def test_controller_change_while_disarmed_starts_at_home(
     controllers, bridge, hand, peer
 ):
     one, other = controllers(), controllers()
@@ -197,7 +197,7 @@ def test_the_controller_changes_while_disarmed_and_the_first_approach_to_the_oth
     one.lines.assert_none(after=last)
 
 
-def test_a_controller_that_never_replies_and_wants_centimetres_can_be_told_of(controller, bridge, hand, peer):
+def test_silent_centimetre_controller_can_be_configured(controller, bridge, hand, peer):
     controller.reply = None
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
@@ -216,7 +216,7 @@ def test_a_controller_that_never_replies_and_wants_centimetres_can_be_told_of(co
     assert following.acknowledged > silent.acknowledged and following.rejected == 0
 
 
-def test_the_base_frame_changes_while_disarmed(controller, bridge, hand, peer):
+def test_base_frame_changes_while_disarmed(controller, bridge, hand, peer):
     commands = peer.commands()
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
@@ -230,7 +230,7 @@ def test_the_base_frame_changes_while_disarmed(controller, bridge, hand, peer):
     assert len(controller.connections) == 1
 
 
-def test_parameter_events_tell_what_is_declared_and_what_has_changed(events, launch, peer):
+def test_parameter_events_list_declared_and_changed_values(events, launch, peer):
     launch().status.wait()
     declared = events.wait(lambda event: event.node == "/aether_bridge")
     names = ask(peer, ListParameters).result.names
@@ -267,7 +267,7 @@ def another(value, constraints):
     return next((choice for choice in choices[1].split("', '") if choice != value.string_value), None)
 
 
-def test_every_parameter_changes_when_its_description_says_so(launch, peer):
+def test_every_parameter_changes_as_described(launch, peer):
     launch().status.wait()
     names = ask(peer, ListParameters).result.names
     descriptors = ask(peer, DescribeParameters, names=names).descriptors

@@ -61,27 +61,27 @@ def pose(frame_id):
 
 # Typed, and as JSON by field paths: two ways through the node.
 @pytest.mark.parametrize("fields", [{}, {"input.position": [f"pose.position.{axis}" for axis in "xyz"]}])
-def test_the_name_of_a_frame(controller, bridge, repeat, told, fields):
+def test_frame_name_is_sanitised(controller, bridge, repeat, told, fields):
     started = bridge(controller, {**AT_PLACE, **fields}, TALKATIVE)
     repeat(PoseStamped, "/target_pose", lambda: pose(HOSTILE))
     started.status.wait(reason=r"frame_id 'a\ufffd\[2J")
     told.assert_inert(started, f"frame_id '{INERT}'")
 
 
-def test_a_word_for_the_gripper(controller, bridge, repeat, told):
+def test_gripper_text_is_sanitised(controller, bridge, repeat, told):
     started = bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/String"}, TALKATIVE)
     repeat(String, "/gripper", lambda: String(data=HOSTILE))
     told.assert_inert(started, f"gripper input '{INERT}' ignored")
 
 
 @pytest.mark.parametrize("expect_reply", [True, False])
-def test_a_greeting_that_nobody_has_told_of(controllers, bridge, told, expect_reply):
+def test_unexpected_banner_is_sanitised(controllers, bridge, told, expect_reply):
     controller = controllers(greeting=b"a\0\x1b[2J\xe2\x80\xae\xff\n" + b"\x1b[2J\r" * 1000)
     started = bridge(controller, {**AT_PLACE, "link.expect_reply": expect_reply}, TALKATIVE)
     told.assert_inert(started, "a line is not UTF-8")
 
 
-def test_the_parameters_at_start(launch, told):
+def test_start_parameters_are_sanitised(launch, told):
     parameters = {"link.host": "no-such-host.invalid", "arm.base_frame": HOSTILE, "wire.json.x": HOSTILE}
     started = launch({**parameters, "link.backoff.max": 0.1}, TALKATIVE)
     started.status.wait(state="BACKOFF", reason="no connection")
@@ -89,7 +89,7 @@ def test_the_parameters_at_start(launch, told):
 
 
 @pytest.mark.parametrize("name", ["link.host", "input.type"])
-def test_a_value_that_is_refused_at_start(launch, name):
+def test_refused_start_value_is_sanitised(launch, name):
     started = launch({name: HOSTILE})
     assert started.wait() == 2
     (line,) = started.log
@@ -97,7 +97,7 @@ def test_a_value_that_is_refused_at_start(launch, name):
     assert not any(character in line for character in "\0\x1b\x9b\u202e"), repr(line)
 
 
-def test_parameters_that_change(controller, bridge, peer, repeat, told):
+def test_changed_parameters_are_sanitised(controller, bridge, peer, repeat, told):
     started = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}, TALKATIVE)
     wanted = [(name, HOSTILE) for name in ("link.transport", "link.port", "link.host")]
     refused = set_each(peer, (HOSTILE, 1), *wanted)

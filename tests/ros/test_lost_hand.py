@@ -68,7 +68,7 @@ def _return(rig):
     rig.controller.lines.wait(lambda line: distance(line.position, near) < 1e-4, lost)
 
 
-def test_zeros_at_any_moment_of_following_a_hand_hold_the_arm_and_its_gripper(rig):
+def test_zeros_while_tracking_hold_arm_and_gripper(rig):
     speeds = []
     for count in (1, 3, 5, 8, 11, 14, 17, 20, 23, 26, 60):
         before, last, *_ = _lose(rig, _way_out(count), "TRACKING")
@@ -79,7 +79,7 @@ def test_zeros_at_any_moment_of_following_a_hand_hold_the_arm_and_its_gripper(ri
     assert speeds[-1] < 0.01, "never lost at rest"
 
 
-def test_zeros_at_any_moment_of_an_approach_hold_the_arm_and_its_gripper(rig):
+def test_zeros_during_approach_hold_arm_and_gripper(rig):
     approaching = 0
     for count in (1, 2, 4, 8, 12, 16, 20, 30):
         rig.stream.play(ZEROS, then=NOBODY)
@@ -90,7 +90,7 @@ def test_zeros_at_any_moment_of_an_approach_hold_the_arm_and_its_gripper(rig):
     assert approaching >= 5, "lost in an approach too seldom"
 
 
-def test_single_zeros_in_mid_motion_leave_the_arm_on_its_way(rig):
+def test_single_zeros_do_not_disturb_motion(rig):
     samples = _way_out(45)
     samples[3::9] = [NOBODY] * len(samples[3::9])
     begin, seen = rig.controller.mark(), len(rig.status.seen)

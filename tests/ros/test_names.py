@@ -15,7 +15,7 @@ PLACE_LINE = command("120.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 
 
-def test_every_name_of_the_interface_is_there(controller, bridge, hand, peer):
+def test_every_interface_name_exists(controller, bridge, hand, peer):
     bridge(controller, QUICK)
     hand(PLACE)
     controller.lines.wait()
@@ -35,7 +35,7 @@ def test_every_name_of_the_interface_is_there(controller, bridge, hand, peer):
     assert subscribed["/gripper"] == ["std_msgs/msg/Bool"]
 
 
-def test_policy_in_the_docs_allows_all_that_the_bridge_offers(controller, bridge, peer):
+def test_documented_policy_covers_the_whole_interface(controller, bridge, peer):
     """With less the bridge does not start in an enclave; with more it is open to what it does not offer."""
     policy = re.search(r"^<policy .*?^</policy>$", (ROOT / "docs" / "security.md").read_text(), re.MULTILINE | re.DOTALL)
     profile = xml.fromstring(policy[0]).find(".//profile")
@@ -55,7 +55,7 @@ def test_policy_in_the_docs_allows_all_that_the_bridge_offers(controller, bridge
     assert of_the_bridge(peer.node.get_subscriber_names_and_types_by_node) <= allowed("topics", "subscribe")
 
 
-def test_inputs_are_best_effort_and_status_is_latched(controller, bridge, hand, repeat, peer):
+def test_inputs_are_best_effort_and_status_latched(controller, bridge, hand, repeat, peer):
     bridge(controller, AT_PLACE)
     qos = lambda infos: {  # noqa: E731
         (info.qos_profile.reliability.name, info.qos_profile.durability.name) for info in infos
@@ -93,7 +93,7 @@ def test_topics_and_services_can_be_remapped(controller, launch, hand, repeat, p
     assert all(line.position == PLACE for line in controller.lines)
 
 
-def test_the_node_takes_another_name_and_namespace(controller, bridge, hand, peer):
+def test_node_accepts_another_name_and_namespace(controller, bridge, hand, peer):
     arguments = ["-r", "__node:=gantry", "-r", "__ns:=/cell_1/left"]
     started = bridge(controller, AT_PLACE, arguments, name="/cell_1/left/gantry")
     assert ("gantry", "/cell_1/left") in peer.node.get_node_names_and_namespaces()
@@ -104,7 +104,7 @@ def test_the_node_takes_another_name_and_namespace(controller, bridge, hand, pee
     started.log.wait(lambda line: "gantry]" in line)
 
 
-def test_two_bridges_side_by_side_move_an_arm_each(controllers, bridge, hand, peer):
+def test_two_bridges_move_one_arm_each(controllers, bridge, hand, peer):
     left_arm, right_arm = controllers(), controllers()
     left, right = (
         bridge(controller, AT_PLACE, ["-r", f"__ns:=/{side}"], name=f"/{side}/aether_bridge")

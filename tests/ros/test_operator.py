@@ -21,7 +21,7 @@ def set_armed(peer, armed):
     return peer.call(SetBool, "/aether_bridge/set_armed", data=armed)
 
 
-def test_stop_latches_and_only_reset_and_arming_move_again(controller, bridge, hand, peer):
+def test_only_reset_and_arming_end_a_stop(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -52,7 +52,7 @@ def test_stop_latches_and_only_reset_and_arming_move_again(controller, bridge, h
     controller.lines.wait(lambda line: line.data == ELSEWHERE_LINE, after)
 
 
-def test_a_stop_is_latched_without_a_controller_too(controllers, bridge, hand, peer):
+def test_stop_without_controller_is_latched(controllers, bridge, hand, peer):
     controller = controllers(up=False)
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
@@ -62,7 +62,7 @@ def test_a_stop_is_latched_without_a_controller_too(controllers, bridge, hand, p
     controller.lines.assert_none()
 
 
-def test_a_stop_outlives_the_loss_of_the_link(controller, bridge, hand, peer):
+def test_stop_survives_link_loss(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     status.wait(motion="TRACKING")
@@ -74,7 +74,7 @@ def test_a_stop_outlives_the_loss_of_the_link(controller, bridge, hand, peer):
     assert controller.lines.assert_none(lambda line: line.connection == 2) is None
 
 
-def test_a_stop_is_heard_among_clients_that_no_answer_can_reach(controller, bridge, hand, peer):
+def test_stop_works_among_unreachable_clients(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     status.wait(motion="TRACKING")
@@ -91,7 +91,7 @@ def test_a_stop_is_heard_among_clients_that_no_answer_can_reach(controller, brid
     controller.lines.assert_none(after=after)
 
 
-def test_a_stop_stops_though_its_answer_reaches_nobody(controller, bridge, hand, peer):
+def test_stop_works_if_response_is_undeliverable(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     status.wait(motion="TRACKING")
@@ -100,7 +100,7 @@ def test_a_stop_stops_though_its_answer_reaches_nobody(controller, bridge, hand,
     controller.lines.assert_none(after=controller.mark())
 
 
-def test_a_reset_in_motion_disarms(controller, bridge, hand, peer):
+def test_reset_in_motion_disarms(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -134,7 +134,7 @@ def test_disarming_ends_motion_and_arming_approaches(controller, bridge, hand, p
     assert again.success and "already" in again.message
 
 
-def test_disarming_outlives_the_loss_of_link_and_hand_though_arming_is_automatic(controller, bridge, hand, peer):
+def test_disarming_survives_link_loss_with_automatic_arming(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -149,7 +149,7 @@ def test_disarming_outlives_the_loss_of_link_and_hand_though_arming_is_automatic
     controller.lines.assert_none(after=after)
 
 
-def test_with_an_operator_nothing_moves_before_arming_nor_after_a_loss_of_the_link(controller, bridge, hand, peer):
+def test_operator_mode_needs_arming_after_link_loss(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}).status
     tracker = hand(PLACE)
     status.wait(lambda status: status.input_age >= 0, state="CONNECTED", motion="DISARMED", reason="~/set_armed")
@@ -172,7 +172,7 @@ def test_with_an_operator_nothing_moves_before_arming_nor_after_a_loss_of_the_li
     assert distance(controller.lines.wait(after=before).position, PLACE) <= STEP
 
 
-def test_with_an_operator_a_hand_that_comes_back_needs_no_arming(controller, bridge, hand, peer):
+def test_operator_mode_resumes_after_lost_hand(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}).status
     tracker = hand(PLACE)
     status.wait(state="CONNECTED", reason="~/set_armed")
@@ -186,7 +186,7 @@ def test_with_an_operator_a_hand_that_comes_back_needs_no_arming(controller, bri
     status.wait(motion="TRACKING")
 
 
-def test_arming_before_link_and_hand_are_there_holds_and_says_for_what(controllers, bridge, hand, peer):
+def test_early_arming_holds_and_names_the_cause(controllers, bridge, hand, peer):
     controller = controllers(up=False)
     status = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}).status
     armed = set_armed(peer, True)

@@ -42,18 +42,18 @@ def names(dependencies):
 
 
 @pytest.mark.parametrize("path", [ROOT, *sorted((ROOT / "tests" / "fixtures").iterdir())], ids=lambda path: path.name)
-def test_a_package_is_valid_without_a_warning(path):
+def test_package_is_valid_without_warning(path):
     warnings = []
     package = packages.parse_package(str(path / "package.xml"), warnings=warnings)
     package.validate(warnings=warnings)
     assert warnings == []
 
 
-def test_its_version_is_that_of_the_crate(package):
+def test_package_version_equals_crate_version(package):
     assert f'\nversion = "{package.version}"\n' in (ROOT / "Cargo.toml").read_text()
 
 
-def test_every_key_is_a_package_of_ros_or_one_of_rosdep(package):
+def test_every_key_is_known_to_ros(package):
     dependencies = package.build_depends + package.buildtool_depends + package.exec_depends + package.test_depends
     keys = names(dependencies)
     assert all(re.fullmatch(r"[a-z0-9_]+", key) for key in keys - SYSTEM_KEYS)
@@ -62,7 +62,7 @@ def test_every_key_is_a_package_of_ros_or_one_of_rosdep(package):
     assert keys - SYSTEM_KEYS - set(get_packages_with_prefixes()) <= {"launch", "launch_ros", "ros2launch", "tf2_msgs"}
 
 
-def test_messages_that_cmake_looks_for_are_dependencies(package):
+def test_messages_that_cmake_finds_are_dependencies(package):
     text = (ROOT / "CMakeLists.txt").read_text()
     listed = re.findall(r"^set\((?:message_dependencies|interfaces) (.*)\)$", text, re.MULTILINE)
     wanted = {word for line in listed for word in line.split() if "$" not in word} | {"tf2_msgs"}
@@ -83,7 +83,7 @@ def imported(folders):
     return found
 
 
-def test_modules_that_tests_import_are_dependencies(package):
+def test_modules_imported_by_tests_are_dependencies(package):
     folders = [ROOT / "tests" / "ros", ROOT / "tools"]
     own = {path.stem for folder in folders for path in folder.rglob("*")} | OPTIONAL | set(sys.stdlib_module_names)
     keys = names(package.test_depends + package.exec_depends)

@@ -49,7 +49,7 @@ DEFAULTS = {
 }
 
 
-def test_every_parameter_is_listed_with_its_default(launch, peer):
+def test_every_parameter_is_listed_with_default(launch, peer):
     launch().status.wait()
     listed = ask(peer, ListParameters).result.names
     assert set(DEFAULTS) <= set(listed) and "use_sim_time" in listed and len(set(listed)) == len(listed)
@@ -58,7 +58,7 @@ def test_every_parameter_is_listed_with_its_default(launch, peer):
     assert ask(peer, GetParameters, names=["no.such"]).values[0].type == ParameterType.PARAMETER_NOT_SET
 
 
-def test_every_parameter_is_described_in_full(launch, peer):
+def test_every_parameter_is_fully_described(launch, peer):
     launch().status.wait()
     names = ask(peer, ListParameters).result.names
     descriptors = ask(peer, DescribeParameters, names=names).descriptors
@@ -89,7 +89,7 @@ def test_every_parameter_is_described_in_full(launch, peer):
         assert described[name].description.endswith(f"[{unit}]")
 
 
-def test_parameters_come_from_a_file_and_arguments_override_it(controller, bridge, hand, peer, tmp_path):
+def test_arguments_override_the_parameter_file(controller, bridge, hand, peer, tmp_path):
     file = tmp_path / "bridge.yaml"
     file.write_text(
         """
@@ -119,7 +119,7 @@ another_node:
     controller.lines.wait(lambda line: line.data == command("0.1", "0.0", "0.1"))
 
 
-def test_an_unknown_parameter_is_told_of_with_the_one_that_was_meant(controller, bridge):
+def test_unknown_parameter_gives_warning_with_suggestion(controller, bridge):
     started = bridge(controller, {**QUICK, "link.prot": 5, "limits.sped": 0.1, "entirely.different": 1})
     started.status.wait(state="CONNECTED")
     warnings = [line for line in started.log if "WARN" in line]
@@ -176,7 +176,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_parameter_ends_the_bridge_with_one_line_that_names_it(controller, launch, case):
+def test_wrong_parameter_ends_bridge_and_is_named(controller, launch, case):
     wrong, expected = WRONG[case]
     started = launch({"link.port": controller.port, **wrong})
     assert started.wait() == 2
@@ -185,7 +185,7 @@ def test_a_wrong_parameter_ends_the_bridge_with_one_line_that_names_it(controlle
     assert len(controller.connections) == 0
 
 
-def test_a_host_that_is_none_is_refused_while_running_too(controller, bridge, peer):
+def test_invalid_host_is_refused_while_running(controller, bridge, peer):
     bridge(controller, {"teleop.arming": "operator"})
     brackets, port, good = set_each(peer, ("link.host", "[::1]"), ("link.host", "127.0.0.1:5000"), ("link.host", "localhost"))
     assert "'link.host'" in brackets and "write '::1'" in brackets
@@ -193,7 +193,7 @@ def test_a_host_that_is_none_is_refused_while_running_too(controller, bridge, pe
     assert good == ""
 
 
-def test_numbers_that_are_none_are_refused(controller, launch):
+def test_nan_and_infinity_are_refused(controller, launch):
     for value in (".nan", ".inf", "-.inf"):
         started = launch({"link.port": controller.port}, ["-p", f"limits.speed:={value}"])
         assert started.wait() == 2
@@ -222,7 +222,7 @@ def test_two_wrong_parameters_are_two_lines(controller, launch):
     ],
     ids=lambda value: "_".join(value) if isinstance(value, list) else "",
 )
-def test_arguments_that_ros_does_not_take_end_the_bridge_with_a_line(controller, launch, arguments, named):
+def test_invalid_ros_arguments_end_the_bridge(controller, launch, arguments, named):
     started = launch({"link.port": controller.port}, arguments)
     assert started.wait() == 2
     own = [line for line in started.log if line.startswith("aether_bridge: ")]

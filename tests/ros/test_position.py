@@ -25,7 +25,7 @@ def set_armed(peer, armed=True):
     return peer.call(SetBool, "/aether_bridge/set_armed", data=armed)
 
 
-def test_second_call_of_a_person_moves_a_plain_arm(controller, bridge, hand, peer):
+def test_second_arming_call_moves_a_plain_arm(controller, bridge, hand, peer):
     status = bridge(controller, UNKNOWN).status
     hand(PLACE)
     status.wait(state="CONNECTED", motion="DISARMED", reason="has not reported where the arm is.*~/set_armed.*twice")
@@ -39,7 +39,7 @@ def test_second_call_of_a_person_moves_a_plain_arm(controller, bridge, hand, pee
     status.wait(motion="TRACKING")
 
 
-def test_call_after_ten_seconds_is_a_first_one(controller, bridge, hand, peer):
+def test_arming_confirmation_expires_after_ten_seconds(controller, bridge, hand, peer):
     status = bridge(controller, UNKNOWN).status
     hand(PLACE)
     status.wait(state="CONNECTED", motion="DISARMED", reason="the arm's position is unknown")
@@ -51,7 +51,7 @@ def test_call_after_ten_seconds_is_a_first_one(controller, bridge, hand, peer):
     status.wait(motion="TRACKING")
 
 
-def test_plain_arm_assumed_at_home_starts_by_itself(controller, bridge, hand):
+def test_plain_arm_assumed_at_home_starts_automatically(controller, bridge, hand):
     status = bridge(controller, {**AT_PLACE, **PLAIN}).status
     hand(NEAR)
     status.wait(motion="APPROACH")
@@ -59,7 +59,7 @@ def test_plain_arm_assumed_at_home_starts_by_itself(controller, bridge, hand):
     assert len(controller.heartbeats) == 0
 
 
-def test_lost_connection_to_a_plain_arm_needs_a_person(controller, bridge, hand, peer):
+def test_plain_arm_needs_operator_after_lost_connection(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, **PLAIN}).status
     hand(PLACE)
     status.wait(motion="TRACKING")
@@ -74,7 +74,7 @@ def test_lost_connection_to_a_plain_arm_needs_a_person(controller, bridge, hand,
     status.wait(motion="TRACKING")
 
 
-def test_arm_assumed_to_stay_goes_on_after_a_lost_connection(controller, bridge, hand, peer):
+def test_arm_assumed_to_stay_continues_after_reconnect(controller, bridge, hand, peer):
     status = bridge(controller, {**UNKNOWN, "arm.assume_position": "last"}).status
     tracker = hand(PLACE)
     status.wait(state="CONNECTED", reason="the arm's position is unknown")
@@ -91,7 +91,7 @@ def test_arm_assumed_to_stay_goes_on_after_a_lost_connection(controller, bridge,
     assert distance(controller.lines.wait(after=before).position, NEAR) <= STEP
 
 
-def test_first_approach_starts_where_the_arm_reports(controller, bridge, hand):
+def test_first_approach_starts_at_reported_position(controller, bridge, hand):
     controller.heartbeat_reply = lambda line: report(ELSEWHERE_MM)
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
@@ -102,7 +102,7 @@ def test_first_approach_starts_where_the_arm_reports(controller, bridge, hand):
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
 
 
-def test_nothing_moves_before_the_question_is_answered(controller, bridge, hand):
+def test_no_command_before_the_position_is_reported(controller, bridge, hand):
     controller.heartbeat_reply = None
     status = bridge(controller, {**AT_PLACE, "link.reply_timeout": 30.0, "link.timeout": 60.0}).status
     hand(PLACE)
@@ -112,7 +112,7 @@ def test_nothing_moves_before_the_question_is_answered(controller, bridge, hand)
     assert distance(controller.lines.wait().position, ELSEWHERE) <= STEP
 
 
-def test_approach_starts_where_a_restarted_controller_homed(controller, bridge, hand):
+def test_approach_starts_where_restarted_controller_homed(controller, bridge, hand):
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     status.wait(motion="TRACKING")
@@ -136,7 +136,7 @@ def test_approach_starts_where_a_restarted_controller_homed(controller, bridge, 
     ],
     ids=["zero", "metres"],
 )
-def test_report_in_doubt_moves_nothing_until_it_is_good(controller, bridge, hand, reported, named):
+def test_implausible_report_blocks_motion(controller, bridge, hand, reported, named):
     controller.heartbeat_reply = lambda line: report(reported)
     status = bridge(controller, {**OFTEN, "workspace.reach_min": 0.05}).status
     hand(PLACE)
@@ -146,7 +146,7 @@ def test_report_in_doubt_moves_nothing_until_it_is_good(controller, bridge, hand
     status.wait(motion="TRACKING")
 
 
-def test_fault_in_a_reply_needs_a_person_after_it(controller, bridge, hand, peer):
+def test_fault_in_reply_needs_operator(controller, bridge, hand, peer):
     status = bridge(controller, OFTEN).status
     hand(PLACE)
     status.wait(motion="TRACKING")
@@ -160,7 +160,7 @@ def test_fault_in_a_reply_needs_a_person_after_it(controller, bridge, hand, peer
     status.wait(motion="TRACKING")
 
 
-def test_arm_that_stays_behind_holds_motion(controller, bridge, hand):
+def test_lagging_arm_holds_motion(controller, bridge, hand):
     behind = {"limits.following_error": 0.02, "limits.following_error_time": 0.2}
     status = bridge(controller, {**OFTEN, **behind}).status
     tracker = hand(PLACE)
@@ -178,7 +178,7 @@ def test_arm_that_stays_behind_holds_motion(controller, bridge, hand):
     assert distance(controller.lines.wait(after=before).position, PLACE) <= STEP
 
 
-def test_arm_moved_by_others_is_approached_where_it_rests(controller, bridge, hand):
+def test_arm_moved_by_hand_is_approached_again(controller, bridge, hand):
     status = bridge(controller, OFTEN).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -195,7 +195,7 @@ def test_arm_moved_by_others_is_approached_where_it_rests(controller, bridge, ha
     assert distance(controller.lines.wait(after=before).position, ELSEWHERE) <= STEP
 
 
-def test_nothing_is_repeated_to_an_arm_that_was_moved(controller, bridge, hand):
+def test_no_command_is_repeated_after_external_motion(controller, bridge, hand):
     # The arm should be there soon after its last command.
     soon = {"limits.following_error": 0.02, "limits.following_error_time": 0.2}
     status = bridge(controller, {**OFTEN, **soon, "teleop.hold_behavior": "repeat"}).status
@@ -211,7 +211,7 @@ def test_nothing_is_repeated_to_an_arm_that_was_moved(controller, bridge, hand):
     controller.lines.assert_none(after=controller.mark())
 
 
-def test_arm_that_sags_does_not_sink(controller, bridge, hand):
+def test_sagging_arm_does_not_sink(controller, bridge, hand):
     status = bridge(controller, OFTEN).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -225,7 +225,7 @@ def test_arm_that_sags_does_not_sink(controller, bridge, hand):
         assert distance(controller.lines.wait(after=before).position, PLACE) <= 1e-6
 
 
-def test_live_parameter_says_where_the_arm_is(controller, bridge, hand, peer):
+def test_live_parameter_sets_the_assumed_position(controller, bridge, hand, peer):
     status = bridge(controller, UNKNOWN).status
     hand(PLACE)
     status.wait(state="CONNECTED", reason="the arm's position is unknown")

@@ -67,7 +67,7 @@ class Scene:
 
 
 @pytest.mark.parametrize("reason", ROWS)
-def test_a_person_is_told(reason, scene):
+def test_status_and_diagnostics_show_the_reason(reason, scene):
     diagnostics = scene.peer.record(DiagnosticArray, "/diagnostics")
     seen_before = CASES[reason](scene)
     status = scene.bridge.status

@@ -39,24 +39,24 @@ def run(ros_session, tmp_path_factory):
     return run
 
 
-def test_the_recording_has_the_events_that_it_is_replayed_for():
+def test_recording_has_the_expected_events():
     assert [(event.start, event.count) for event in zeros(SAMPLES)] == [(0, 84), (1479, 1), (1529, 1), (1736, 64)]
     assert [(round(i / RATE, 1), j) for i, j in swaps(SAMPLES)] == [(40.3, 1208), (50.7, 1519), (57.4, 1721)]
     assert [(event.start, event.count) for event in frozen(SAMPLES)] == [(1727, 9)]
 
 
-def test_the_commands_told_are_those_on_the_wire(run):
+def test_published_commands_equal_the_wire(run):
     assert len(run.lines) > 1000
     told = [(xyz(message.position), message.gripper) for _, message in sorted(run.commands.items())]
     assert told == [(pytest.approx(line.position, abs=1e-9), line.gripper) for line in run.lines]
 
 
-def test_every_reason_is_a_named_one(run):
+def test_every_reason_has_a_name(run):
     unnamed = {status.reason for status in run.statuses if _name(status.reason) is None}
     assert not unnamed
 
 
-def test_zeros_swaps_and_frozen_samples_are_told_as_what_they_are_and_in_their_order(run):
+def test_zeros_swaps_and_frozen_samples_are_reported(run):
     # On a machine that skips samples a fast hand leaps too, no farther than this, and a hand at rest may seem frozen.
     changes = [status for status in _changes(run) if (_leap(status.reason) or 1.0) > SWAP]
     names = [_name(status.reason) for status in changes]
@@ -66,7 +66,7 @@ def test_zeros_swaps_and_frozen_samples_are_told_as_what_they_are_and_in_their_o
     assert [_leap(status.reason) for status in _refusals(run)] == pytest.approx(_swap_distances(), abs=0.03)
 
 
-def test_nothing_is_sent_while_the_hand_is_lost(run):
+def test_no_command_while_hand_is_lost(run):
     phases = run.phases()
     still = [phase for phase in phases if phase.motion in ("DISARMED", "HOLDING")]
     assert len(still) >= 5
@@ -74,7 +74,7 @@ def test_nothing_is_sent_while_the_hand_is_lost(run):
     assert phases[-1].motion == "HOLDING" and phases[-1].start == len(run.lines)
 
 
-def test_after_every_loss_the_arm_approaches_slowly_until_it_is_with_the_hand(run):
+def test_arm_approaches_slowly_after_every_loss(run):
     approaches = [phase for phase in run.phases() if phase.motion == "APPROACH" and phase.end > phase.start]
     assert len(approaches) >= 3
     for phase in approaches:
@@ -93,7 +93,7 @@ def test_after_every_loss_the_arm_approaches_slowly_until_it_is_with_the_hand(ru
 
 
 @pytest.mark.parametrize("swap", range(3), ids=["40.3 s", "50.7 s", "57.4 s"])
-def test_a_swapped_hand_is_refused_at_its_first_sample_and_then_approached(run, swap):
+def test_swapped_hand_is_refused_then_approached(run, swap):
     last = swaps(SAMPLES)[swap][1]
     refused = _refusals(run)[swap]
     assert MOTIONS[refused.motion] == "HOLDING"
@@ -109,7 +109,7 @@ def test_a_swapped_hand_is_refused_at_its_first_sample_and_then_approached(run, 
     assert not following or following[0].motion == "APPROACH" and following[0].start == refused.sent
 
 
-def test_a_hand_that_is_swapped_then_frozen_and_then_gone_is_approached_at_most(run):
+def test_swapped_frozen_lost_hand_is_never_tracked(run):
     refused = _refusals(run)[2]
     after = [phase for phase in run.phases() if phase.start >= refused.sent and phase.end > phase.start]
     assert all(phase.motion == "APPROACH" for phase in after), after
@@ -119,7 +119,7 @@ def test_a_hand_that_is_swapped_then_frozen_and_then_gone_is_approached_at_most(
 
 
 @pytest.mark.parametrize("single", [1, 2], ids=["49.3 s", "51.0 s"])
-def test_a_single_zero_in_mid_motion_leaves_the_arm_on_its_way(run, single):
+def test_single_zero_does_not_disturb_motion(run, single):
     index = zeros(SAMPLES)[single].start
     inputs = _recorded(run)
     begin = max(n for n, line in enumerate(run.lines) if line.at < inputs[index - 1].at)
@@ -130,13 +130,13 @@ def test_a_single_zero_in_mid_motion_leaves_the_arm_on_its_way(run, single):
     assert all(distance(position, hand) <= distance(near[0], hand) + 0.01 for position in near)
 
 
-def test_no_two_commands_break_the_limits_of_speed_and_acceleration(run):
+def test_commands_keep_speed_and_acceleration_limits(run):
     starts = [phase.start for phase in run.phases() if phase.motion == "APPROACH"]
     for start, end in zip(starts, [*starts[1:], len(run.lines)]):
         assert_keeps(run, TRACKING, start, end)
 
 
-def test_the_gripper_moves_as_often_as_the_hand_did_and_not_when_the_hand_is_lost(run):
+def test_gripper_follows_hand_and_ignores_loss(run):
     toggles = [
         (number, line.gripper)
         for number, (before, line) in enumerate(zip(run.lines, run.lines[1:]), 1)

@@ -66,7 +66,7 @@ def machine(tmp_path):
     return Machine(tmp_path)
 
 
-def test_a_missing_cargo_is_one_line_and_its_mend(machine):
+def test_missing_cargo_is_reported_with_fix(machine):
     (missing,) = machine.configure()
     assert missing == (
         f"cargo is missing: it is neither on PATH nor in ~/.cargo/bin. Install Rust {NEEDED} or newer:",
@@ -74,7 +74,7 @@ def test_a_missing_cargo_is_one_line_and_its_mend(machine):
     )
 
 
-def test_an_old_cargo_is_one_line_and_its_mend(machine):
+def test_old_cargo_is_reported_with_fix(machine):
     machine.add_rust(UBUNTU)
     (missing,) = machine.configure()
     assert missing == (
@@ -83,7 +83,7 @@ def test_an_old_cargo_is_one_line_and_its_mend(machine):
     )
 
 
-def test_an_old_rustc_beside_a_new_cargo_is_named(machine):
+def test_old_rustc_beside_new_cargo_is_named(machine):
     machine.add_rust(NEEDED)
     machine.add("rustc", f"echo rustc {UBUNTU}")
     ((what, command),) = machine.configure()
@@ -91,7 +91,7 @@ def test_an_old_rustc_beside_a_new_cargo_is_named(machine):
     assert command == GET_RUST
 
 
-def test_rustup_with_an_old_toolchain_is_told_to_update(machine):
+def test_old_rustup_toolchain_gets_update_advice(machine):
     folder = machine.home / ".cargo" / "bin"
     machine.add_rust("1.80.1", folder)
     machine.add("rustup", "true", folder)
@@ -103,7 +103,7 @@ def test_rustup_with_an_old_toolchain_is_told_to_update(machine):
     assert command == "rustup update stable && export RUSTUP_TOOLCHAIN=stable"
 
 
-def test_rustup_without_a_toolchain_says_its_own_reason(machine):
+def test_rustup_without_toolchain_shows_its_error(machine):
     error = "error: rustup could not choose a version of cargo to run"
     machine.add("cargo", f"echo '{error}' >&2; exit 1")
     machine.add("rustup", "true")
@@ -111,7 +111,7 @@ def test_rustup_without_a_toolchain_says_its_own_reason(machine):
     assert what == f"cargo does not run ({machine.bin}/cargo: {error}). Rust {NEEDED} or newer is needed:"
 
 
-def test_cargo_of_rustup_wins_over_an_old_one_on_path(machine):
+def test_rustup_cargo_precedes_older_cargo_on_path(machine):
     machine.add_rust(UBUNTU)
     folder = machine.home / ".cargo" / "bin"
     machine.add_rust(NEEDED, folder)
@@ -121,7 +121,7 @@ def test_cargo_of_rustup_wins_over_an_old_one_on_path(machine):
     assert f"AETHER_CARGO={folder}/cargo" in next(machine.build.glob("CMakeFiles/programs.dir/build.make")).read_text()
 
 
-def test_cmake_run_again_finds_the_new_cargo(machine):
+def test_second_cmake_run_finds_new_cargo(machine):
     machine.add_rust(UBUNTU)
     assert machine.configure()
     machine.add_rust(NEEDED, machine.home / ".cargo" / "bin")
@@ -146,7 +146,7 @@ def test_libclang_is_found_where_bindgen_looks(machine, tmp_path, how, name):
     assert [what.split()[0] for what, _ in machine.configure()] == ["cargo"]
 
 
-def test_a_libclang_path_without_libclang_is_named(machine, tmp_path):
+def test_libclang_path_without_libclang_is_named(machine, tmp_path):
     machine.add_rust(NEEDED)
     folder = machine.add_libclang(tmp_path / "other", "libclang-cpp.so.14")
     machine.environment["LIBCLANG_PATH"] = str(folder)
@@ -157,7 +157,7 @@ def test_a_libclang_path_without_libclang_is_named(machine, tmp_path):
     )
 
 
-def test_a_machine_without_libclang_is_told_its_package(machine):
+def test_missing_libclang_is_reported_with_package(machine):
     if any(pathlib.Path("/usr").glob("l*/**/libclang*.so*")):
         pytest.skip("this machine has a libclang in /usr, so that it is never missing")
     machine.add_rust(NEEDED)
@@ -170,7 +170,7 @@ def test_a_machine_without_libclang_is_told_its_package(machine):
 
 
 @pytest.mark.parametrize("how", ["argument", "environment"])
-def test_interfaces_that_are_not_sourced_are_named(machine, how):
+def test_unsourced_interfaces_are_named(machine, how):
     machine.add_rust(NEEDED)
     names = "foo_msgs;std_msgs;my_interfaces"
     if how == "argument":
@@ -186,7 +186,7 @@ def test_interfaces_that_are_not_sourced_are_named(machine, how):
     ]
 
 
-def test_interfaces_that_others_need_are_named(machine, tmp_path):
+def test_interfaces_needed_by_others_are_named(machine, tmp_path):
     machine.add_rust(NEEDED)
     needed = "builtin_interfaces;deep_msgs;rosidl_runtime_c"
     folder = tmp_path / "workspace" / "share" / "foo_msgs"
@@ -200,7 +200,7 @@ def test_interfaces_that_others_need_are_named(machine, tmp_path):
     assert what.startswith("The message package deep_msgs is not sourced. foo_msgs needs it. Source the workspace")
 
 
-def test_packages_of_extra_interfaces_are_built_in_too(machine):
+def test_extra_interface_packages_are_built_in(machine):
     machine.add_rust(NEEDED)
     assert machine.configure("-DEXTRA_INTERFACES=visualization_msgs") == []
     packages = (machine.build / "interfaces" / "packages").read_text().strip().split(";")
@@ -209,7 +209,7 @@ def test_packages_of_extra_interfaces_are_built_in_too(machine):
     assert len(packages) == len(set(packages))
 
 
-def test_a_terminal_without_ros_is_told_to_source_it(machine):
+def test_unsourced_terminal_gets_advice(machine):
     machine.add_rust(NEEDED)
     for name in ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "ROS_DISTRO"):
         machine.environment.pop(name, None)
@@ -218,7 +218,7 @@ def test_a_terminal_without_ros_is_told_to_source_it(machine):
     assert re.fullmatch(r"source /opt/ros/\w+/setup\.bash", command)
 
 
-def test_everything_that_is_missing_is_named_at_once(machine):
+def test_all_missing_requirements_are_named_together(machine):
     machine.environment["LIBCLANG_PATH"] = "/nowhere"
     missing = machine.configure("-DEXTRA_INTERFACES=foo_msgs")
     assert [what.split()[0] for what, _ in missing] == ["cargo", "libclang", "The"]

@@ -96,7 +96,7 @@ def serve(launch, port, **more):
     return launch({**AT_PLACE, "link.transport": "tcp_server", "link.port": port, **more})
 
 
-def test_controllers_dial_in_and_all_of_them_get_every_line(launch, port, diallers, hand):
+def test_every_connected_controller_gets_every_line(launch, port, diallers, hand):
     started = serve(launch, port, **{"link.min_clients": 2})
     started.status.wait(state="LISTENING", reason="0 of 2 connected to 127.0.0.1:")
     tracker = hand(PLACE)
@@ -131,7 +131,7 @@ def test_controllers_dial_in_and_all_of_them_get_every_line(launch, port, dialle
     another.lines.wait(lambda line: line == PLACE_LINE)
 
 
-def test_one_that_does_not_answer_is_dropped_and_the_other_goes_on(launch, port, diallers, hand):
+def test_silent_controller_is_dropped_and_other_continues(launch, port, diallers, hand):
     started = serve(launch, port, **{"link.min_clients": 1, "link.reply_timeout": 0.2})
     started.status.wait(state="LISTENING")
     good = diallers(port)
@@ -147,7 +147,7 @@ def test_one_that_does_not_answer_is_dropped_and_the_other_goes_on(launch, port,
     assert not good.closed.is_set()
 
 
-def test_it_listens_where_it_is_told_and_nowhere_else(launch, port, diallers):
+def test_server_listens_only_on_configured_address(launch, port, diallers):
     started = serve(launch, port)
     started.status.wait(state="LISTENING")
     diallers(port)
@@ -155,7 +155,7 @@ def test_it_listens_where_it_is_told_and_nowhere_else(launch, port, diallers):
         socket.create_connection(("127.0.0.2", port), PATIENCE)
 
 
-def test_a_port_that_is_taken_is_named_and_tried_again(launch, port, diallers):
+def test_occupied_port_is_named_and_retried(launch, port, diallers):
     with socket.create_server(("127.0.0.1", port)):
         started = serve(launch, port)
         wanted = f"cannot listen on 127.0.0.1:{port}: "
@@ -164,7 +164,7 @@ def test_a_port_that_is_taken_is_named_and_tried_again(launch, port, diallers):
     started.status.wait(state="LISTENING")
 
 
-def test_datagrams_are_numbered_and_answered_by_their_numbers(launch, receiver, hand, peer):
+def test_datagrams_are_matched_by_number(launch, receiver, hand, peer):
     diagnostics = peer.record(DiagnosticArray, "/diagnostics")
     parameters = {"link.transport": "udp", "link.port": receiver.port, "wire.extra_fields": ["seq"], "link.max_in_flight": 8}
     started = launch({**AT_PLACE, **parameters, "link.heartbeat.period": 0.1})
@@ -191,7 +191,7 @@ def test_datagrams_are_numbered_and_answered_by_their_numbers(launch, receiver, 
     assert started.status.motions()[-1] == "TRACKING" and "HOLDING" not in started.status.motions()
 
 
-def test_silence_of_a_receiver_holds_the_arm_and_its_voice_lets_it_go_on(launch, receiver, hand):
+def test_silent_udp_receiver_holds_until_reply(launch, receiver, hand):
     parameters = {"link.transport": "udp", "link.port": receiver.port, "wire.extra_fields": ["seq"], "link.heartbeat.period": 0.1}
     started = launch({**AT_PLACE, **parameters, "link.timeout": 60.0})
     hand(PLACE)
@@ -202,7 +202,7 @@ def test_silence_of_a_receiver_holds_the_arm_and_its_voice_lets_it_go_on(launch,
     started.status.wait(state="CONNECTED", motion="TRACKING")
 
 
-def test_a_stop_that_is_not_answered_is_said_again(launch, receiver, hand):
+def test_stop_without_reply_is_repeated(launch, receiver, hand):
     receiver.hears = lambda message: message["type"] != "stop"
     parameters = {"link.transport": "udp", "link.port": receiver.port, "wire.extra_fields": ["seq"], "teleop.hold_behavior": "stop"}
     started = launch({**AT_PLACE, **parameters, "link.timeout": 60.0})
@@ -216,7 +216,7 @@ def test_a_stop_that_is_not_answered_is_said_again(launch, receiver, hand):
     started.status.wait(state="CONNECTED", motion="HOLDING")
 
 
-def test_datagrams_to_a_controller_that_never_replies(launch, receiver, hand):
+def test_udp_works_without_replies(launch, receiver, hand):
     receiver.hears = lambda message: False
     started = launch({**AT_PLACE, "link.transport": "udp", "link.port": receiver.port, "link.expect_reply": False})
     hand(PLACE)
@@ -224,7 +224,7 @@ def test_datagrams_to_a_controller_that_never_replies(launch, receiver, hand):
     assert receiver.lines.wait().data == PLACE_LINE
 
 
-def test_nobody_at_a_port_of_datagrams_is_told(launch, port, hand):
+def test_closed_udp_port_is_reported(launch, port, hand):
     started = launch({**AT_PLACE, "link.transport": "udp", "link.port": port, "link.expect_reply": False})
     hand(PLACE)
     started.status.wait(lambda status: "Connection refused" in status.last_error, state="BACKOFF")

@@ -15,7 +15,7 @@ PLACE_LINE = command("120.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 
 
-def test_a_pose_in_the_base_frame_is_taken_as_it_is_and_one_in_the_trackers_is_retargeted(controller, bridge, hand):
+def test_only_tracker_frame_poses_are_retargeted(controller, bridge, hand):
     retarget = {"retarget.frame": "camera", "retarget.translation": [0.01, 0.0, 0.0], "limits.max_jump": 0.0}
     status = bridge(controller, {**AT_PLACE, **retarget}).status
     tracker = hand(PLACE)
@@ -29,7 +29,7 @@ def test_a_pose_in_the_base_frame_is_taken_as_it_is_and_one_in_the_trackers_is_r
         controller.lines.wait(lambda line: line.data == PLACE_LINE, after=controller.mark())
 
 
-def test_in_relative_mode_the_arm_stays_when_it_is_armed_and_follows_from_there(controller, bridge, hand, peer):
+def test_relative_mode_follows_from_arming_position(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "retarget.mode": "relative", "limits.max_jump": 0.0}).status
     tracker = hand((3.0, -2.0, 1.0))
     status.wait(motion="TRACKING")
@@ -49,7 +49,7 @@ def test_in_relative_mode_the_arm_stays_when_it_is_armed_and_follows_from_there(
     assert all(0.1199 <= line.position[0] <= 0.1301 for line in controller.lines[after:])
 
 
-def test_a_hold_is_one_stop_line_where_the_controller_is_said_to_know_it(controller, bridge, hand, peer):
+def test_hold_sends_one_stop_line(controller, bridge, hand, peer):
     started = bridge(controller, {**AT_PLACE, "teleop.hold_behavior": "stop"})
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
@@ -72,7 +72,7 @@ def test_a_hold_is_one_stop_line_where_the_controller_is_said_to_know_it(control
     assert controller.mark() == after
 
 
-def test_a_hold_repeats_the_last_command_where_that_is_asked_for(controller, bridge, hand, peer):
+def test_hold_repeats_the_last_command(controller, bridge, hand, peer):
     commands = peer.commands()
     started = bridge(controller, {**AT_PLACE, "teleop.hold_behavior": "repeat"})
     tracker = hand(PLACE)
@@ -87,7 +87,7 @@ def test_a_hold_repeats_the_last_command_where_that_is_asked_for(controller, bri
     commands.wait(lambda message: list(message.altered_by) == ["repeated"])
 
 
-def test_a_second_tracker_holds_the_arm_until_one_of_the_two_is_gone(controller, launch, hand):
+def test_second_tracker_holds_until_one_leaves(controller, launch, hand):
     started = launch({**AT_PLACE, **PLAIN, "link.port": controller.port}, ["-r", "target_pose:=/ik/pose", "-r", "__ns:=/lab"],
                      name="/lab/aether_bridge")
     hand(PLACE, "/ik/pose")
@@ -103,7 +103,7 @@ def test_a_second_tracker_holds_the_arm_until_one_of_the_two_is_gone(controller,
     started.log.wait(lambda line: "WARN" in line and "2 publishers on /ik/pose" in line)
 
 
-def test_two_bridges_of_one_name_are_told_of_by_both_and_both_are_stopped(controllers, bridge, peer):
+def test_duplicate_node_name_is_reported_by_both(controllers, bridge, peer):
     both = [controllers(), controllers()]
     bridges = [bridge(controller, AT_PLACE) for controller in both]
     for started in bridges:
@@ -125,7 +125,7 @@ def test_two_bridges_of_one_name_are_told_of_by_both_and_both_are_stopped(contro
     raise AssertionError(f"never stopped: {missing}")
 
 
-def test_a_second_publisher_that_is_silent_holds_nothing(controller, bridge, hand, repeat, peer):
+def test_silent_second_publisher_does_not_hold(controller, bridge, hand, repeat, peer):
     silent = [peer.node.create_publisher(PoseStamped, "/target_pose", 10), peer.node.create_publisher(Bool, "/gripper", 10)]
     started = bridge(controller, AT_PLACE)
     tracker = hand(PLACE)
@@ -144,7 +144,7 @@ def test_a_second_publisher_that_is_silent_holds_nothing(controller, bridge, han
 
 @pytest.mark.parametrize("rate", [30.0, 5.0, 1.0])
 @pytest.mark.parametrize("away", [0.01, 0.1], ids=["near", "far"])
-def test_a_second_sender_at_another_rate_holds_the_arm(controller, bridge, hand, rate, away):
+def test_second_publisher_at_another_rate_holds(controller, bridge, hand, rate, away):
     x, y, z = PLACE
     started = bridge(controller, AT_PLACE)
     hand(PLACE)
@@ -160,7 +160,7 @@ def test_a_second_sender_at_another_rate_holds_the_arm(controller, bridge, hand,
     started.status.wait(motion="TRACKING")
 
 
-def test_two_hands_that_contradict_each_other_on_the_gripper_hold_the_arm(controller, bridge, hand, repeat):
+def test_contradicting_gripper_publishers_hold_the_arm(controller, bridge, hand, repeat):
     started = bridge(controller, AT_PLACE)
     hand(PLACE)
     repeat(Bool, "/gripper", lambda: Bool(data=False))

@@ -52,11 +52,11 @@ def examples():
                 yield ("bad-" if wrong else "") + {"→": "bridge", "←": "controller"}[sent_by], text
 
 
-def test_the_schema_is_one():
+def test_schema_is_valid():
     VALIDATOR.check_schema(SCHEMA)
 
 
-def test_every_kind_of_line_has_examples_and_every_block_of_json_says_what_it_is():
+def test_every_line_kind_has_labelled_examples():
     page = (DOCS / "protocol.md").read_text()
     assert "```json\n" not in page
     kinds = {kind for kind, _ in examples()}
@@ -65,7 +65,7 @@ def test_every_kind_of_line_has_examples_and_every_block_of_json_says_what_it_is
 
 
 @pytest.mark.parametrize("kind, line", list(examples()))
-def test_every_example_is_what_it_is_said_to_be(kind, line):
+def test_every_example_fits_its_label(kind, line):
     if kind == "other":
         assert errors("bridge", line), "this is the bridge's own line, and no other"
     elif kind.startswith("bad-"):
@@ -98,7 +98,7 @@ def test_every_example_is_what_it_is_said_to_be(kind, line):
         ("state", '{"position":[1,2,3]}'),
     ],
 )
-def test_the_schema_is_strict_where_it_is_to_be(name, line):
+def test_schema_rejects_invalid_bridge_lines(name, line):
     assert errors(name, line)
 
 
@@ -106,7 +106,7 @@ def test_the_schema_is_strict_where_it_is_to_be(name, line):
     "line",
     ['{"status":"ok","message":null,"mine":{"a":[1]}}', '{"status":"error","position":"far","moving":1,"gripper":0.5}'],
 )
-def test_the_schema_is_lenient_with_controllers(line):
+def test_schema_accepts_extra_members_of_controllers(line):
     assert errors("reply", line) == []
 
 
@@ -120,7 +120,7 @@ BARE_EXTRAS = ["seq", "stamp", "ttl"]
     [None, *([name] for name in EXTRAS), EXTRAS],
     ids=lambda extras: "+".join(extras or ["default"]),
 )
-def test_whatever_the_bridge_says_is_in_the_schema(controllers, bridge, hand, peer, extras):
+def test_all_bridge_lines_fit_the_schema(controllers, bridge, hand, peer, extras):
     controller = controllers()
     parameters = {**AT_PLACE, "teleop.hold_behavior": "stop", "link.heartbeat.period": 0.05}
     controller.rpy = [0.0, 0.0, 0.0]
@@ -160,7 +160,7 @@ def test_whatever_the_bridge_says_is_in_the_schema(controllers, bridge, hand, pe
 @pytest.mark.parametrize(
     ("plain", "arguments"), [(True, ()), (False, ()), (True, ("--fault", "error:no"))], ids=["plain", "state", "error"]
 )
-def test_whatever_arm_sim_answers_is_in_the_schema(arm_sim, plain, arguments):
+def test_all_arm_sim_replies_fit_the_schema(arm_sim, plain, arguments):
     sim = arm_sim(*arguments, plain=plain)
     lines = [command("120.0", "35.5", "210.0"), b'{"type":"stop"}\n', b'{"type":"heartbeat"}\n', b"nonsense\n"]
     with socket.create_connection(("127.0.0.1", sim.port)) as client, client.makefile() as replies:

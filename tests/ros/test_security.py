@@ -26,7 +26,7 @@ LINE = command(120.0, 35.5, 210.0)
         ("another", 2, "enclaves/aether_bridge' does not exist"),
     ],
 )
-def test_a_graph_that_cannot_be_secured_is_not_joined(tmp_path, enclave, code, words):
+def test_bridge_ends_if_security_is_impossible(tmp_path, enclave, code, words):
     (tmp_path / "enclaves" / enclave).mkdir(parents=True)
     secured = {
         "ROS_SECURITY_ENABLE": "true",
@@ -94,7 +94,7 @@ def shown(stem):
     }
 
 
-def test_commands_go_encrypted_to_python(tls_controller, bridge, hand):
+def test_commands_are_encrypted_with_python_tls(tls_controller, bridge, hand):
     started = bridge(tls_controller, {**QUICK, **PLAIN, "arm.home": list(PLACE), **shown("bridge")})
     hand(PLACE)
     started.status.wait(motion="TRACKING")
@@ -103,14 +103,14 @@ def test_commands_go_encrypted_to_python(tls_controller, bridge, hand):
     assert status.rejected == 0
 
 
-def test_python_lets_no_stranger_in(tls_controller, bridge, hand):
+def test_python_tls_refuses_unknown_client(tls_controller, bridge, hand):
     started = bridge(tls_controller, {**QUICK, **PLAIN, "arm.home": list(PLACE), **shown("stranger")})
     hand(PLACE)
     started.status.wait(lambda status: "does it want a certificate, or another?" in status.last_error)
     assert not tls_controller.lines
 
 
-def test_a_token_is_told_before_the_first_command(controller, bridge, hand, tmp_path):
+def test_token_is_sent_before_first_command(controller, bridge, hand, tmp_path):
     token = tmp_path / "token"
     token.write_text("wrong\n")
 

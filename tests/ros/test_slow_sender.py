@@ -17,7 +17,7 @@ SLOW = {**QUICK, "arm.home": list(PLACE), "input.timeout": 0.2, "teleop.settle_t
         (1.0, {"input.timeout": 5.0, "teleop.settle_time": 4.0}, "input.min_rate 5.0 Hz"),
     ],
 )
-def test_a_slow_sender_has_one_reason_with_its_rate(controller, bridge, hand, rate, parameters, below):
+def test_slow_publisher_has_one_reason_with_rate(controller, bridge, hand, rate, parameters, below):
     status = bridge(controller, {**SLOW, **parameters}).status
     tracker = hand(PLACE, rate=rate)
     status.wait(reason=f"targets come at {rate:.0f}\\.[0-9] Hz, below {below}|targets come at 0\\.9[0-9] Hz, below {below}")
@@ -36,7 +36,7 @@ def test_a_slow_sender_has_one_reason_with_its_rate(controller, bridge, hand, ra
 
 
 @pytest.mark.parametrize("nobody", [(0.0, 0.0, 0.0), NOWHERE], ids=["zero", "not a number"])
-def test_a_tracker_that_dies_after_a_refusal_has_stopped(controller, bridge, hand, nobody):
+def test_tracker_stopped_after_refusal_is_stale(controller, bridge, hand, nobody):
     status = bridge(controller, SLOW).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")

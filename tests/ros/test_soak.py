@@ -20,7 +20,7 @@ def played(seed, count):
     return [(fault.name, lasts) for fault, lasts in itertools.islice(sequence(random.Random(seed)), count)]
 
 
-def test_a_seed_is_a_sequence_that_has_every_fault_before_any_twice():
+def test_seed_plays_every_fault_before_repeating():
     once = played(7, len(FAULTS))
     assert once == played(7, len(FAULTS)) != played(8, len(FAULTS))
     assert {name for name, _ in once} == {fault.name for fault in FAULTS}
@@ -44,12 +44,12 @@ def samples(growth=0, threads=14, descriptors=25):
     ],
     ids=str,
 )
-def test_what_is_not_flat_after_the_warm_up_is_a_problem(change, words):
+def test_growth_after_warm_up_is_a_problem(change, words):
     problems = report.judge(samples(**change), SECONDS)
     assert len(problems) == (words is not None) and all(words in problem for problem in problems), problems
 
 
-def test_what_changes_before_the_warm_up_is_over_is_none():
+def test_growth_during_warm_up_is_ignored():
     early = [Sample(float(at), 20_000 + at, at, at, 0.0) for at in range(10)]
     assert report.judge(early + samples(), SECONDS) == []
     assert report.judge(early, SECONDS) == ["too few samples after the warm-up"]

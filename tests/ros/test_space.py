@@ -51,13 +51,13 @@ def assert_keeps_out(lines, *boxes):
             assert not leads_through(box, one, other), f"{one} to {other} leads through {box}"
 
 
-def test_way_through_a_box_is_seen_by_these_tests():
+def test_helper_detects_a_way_through_box():
     assert leads_through(POST, PLACE, ACROSS) and leads_through(COVER, HELD, HELD)
     assert not leads_through(POST, PLACE, (0.02, 0.0355, 0.21)) and not leads_through(COVER, PLACE, PLACE)
 
 
 @pytest.mark.parametrize("rate", [50.0, 2.0])
-def test_box_set_in_motion_is_led_around(controller, bridge, hand, peer, rate):
+def test_box_added_in_motion_is_avoided(controller, bridge, hand, peer, rate):
     status = bridge(controller, {**AT_PLACE, "teleop.command_rate": rate, "limits.step": 0.1}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -74,7 +74,7 @@ def test_box_set_in_motion_is_led_around(controller, bridge, hand, peer, rate):
     assert any(leads_through(POST, *way) for way in ways(controller.lines[arrived : back + 1]))
 
 
-def test_hand_in_a_box_leads_the_arm_to_its_face(controller, bridge, hand):
+def test_hand_in_box_leads_arm_to_face(controller, bridge, hand):
     status = bridge(controller, {**AT_PLACE, "workspace.keep_out": COVER}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -83,7 +83,7 @@ def test_hand_in_a_box_leads_the_arm_to_its_face(controller, bridge, hand):
     assert_keeps_out(controller.lines[: controller.mark()], COVER)
 
 
-def test_box_taken_away_from_a_still_hand_begins_an_approach(controller, bridge, hand, peer):
+def test_removed_box_starts_an_approach(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "workspace.keep_out": COVER, "limits.approach_speed": 0.02}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -100,7 +100,7 @@ def test_box_taken_away_from_a_still_hand_begins_an_approach(controller, bridge,
     assert len(steps) > 20 and sorted(steps)[len(steps) // 2] <= 0.02 * 0.06, steps
 
 
-def test_wall_that_is_taken_away_lets_the_arm_go_on(controller, bridge, hand, peer):
+def test_removed_wall_lets_arm_continue(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "workspace.keep_out": WALL}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -114,7 +114,7 @@ def test_wall_that_is_taken_away_lets_the_arm_go_on(controller, bridge, hand, pe
     controller.lines.wait(lambda line: line.data == BEHIND_LINE, after)
 
 
-def test_narrower_tolerance_refuses_the_hand_until_it_is_wider(controller, bridge, hand, peer):
+def test_narrower_tolerance_refuses_the_hand(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "arm.home": [0.29, 0.0, 0.2]}).status
     hand((0.42, 0.01, 0.2))
     status.wait(motion="TRACKING", reason="clamped, 0.12 m outside the workspace")
@@ -128,7 +128,7 @@ def test_narrower_tolerance_refuses_the_hand_until_it_is_wider(controller, bridg
     status.wait(motion="TRACKING", reason="clamped, 0.12 m outside the workspace")
 
 
-def test_target_far_outside_is_refused_where_the_policy_is_clamp(controller, bridge, hand):
+def test_clamp_policy_refuses_target_far_outside(controller, bridge, hand):
     status = bridge(controller, {**AT_PLACE, "workspace.policy": "clamp"}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -146,7 +146,7 @@ def longest(lines):
     return max(distance(*way) for way in ways(lines))
 
 
-def test_no_command_is_farther_than_the_step(controller, bridge, hand, peer):
+def test_no_command_exceeds_the_step_limit(controller, bridge, hand, peer):
     # Two commands a second, at 0.25 m/s: without the limit a step would be 125 mm long.
     rare = {"teleop.command_rate": 2.0, "limits.acceleration": 100.0}
     status = bridge(controller, {**AT_PLACE, **rare}).status
@@ -181,7 +181,7 @@ def stick(controller):
     [({"limits.following_error": 0.0}, 0.02), ({"limits.following_error": 0.15}, 0.02)],
     ids=["off", "wide"],
 )
-def test_narrower_following_error_holds_an_arm_behind(controller, bridge, hand, peer, wide, narrow):
+def test_narrower_following_error_holds_lagging_arm(controller, bridge, hand, peer, wide, narrow):
     status = bridge(controller, {**OFTEN, **wide, "limits.following_error_time": 1.0}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -200,7 +200,7 @@ def test_narrower_following_error_holds_an_arm_behind(controller, bridge, hand, 
     status.wait(motion="TRACKING")
 
 
-def test_shorter_following_error_time_holds_an_arm_behind(controller, bridge, hand, peer):
+def test_shorter_following_error_time_holds_lagging_arm(controller, bridge, hand, peer):
     status = bridge(controller, {**OFTEN, "limits.following_error": 0.02, "limits.following_error_time": 60.0}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -213,7 +213,7 @@ def test_shorter_following_error_time_holds_an_arm_behind(controller, bridge, ha
     status.wait(motion="HOLDING", reason=r"the arm is 0\.040 m behind its commands")
 
 
-def test_wider_tolerance_takes_an_arm_for_there(controller, bridge, hand, peer):
+def test_wider_tolerance_accepts_sunken_arm(controller, bridge, hand, peer):
     status = bridge(controller, OFTEN).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -239,7 +239,7 @@ def test_wider_tolerance_takes_an_arm_for_there(controller, bridge, hand, peer):
     assert distance(controller.lines.wait(after=after).position, (0.12, 0.0355, 0.18)) <= 0.1 * 0.04 + 1e-6
 
 
-def test_shorter_time_for_an_absent_hand_needs_a_person(controller, bridge, hand, peer):
+def test_shorter_absence_time_needs_operator(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")

@@ -43,7 +43,7 @@ def test_true_stops_and_false_releases_nothing(controller, bridge, hand, peer, q
     started.status.wait(motion="TRACKING")
 
 
-def test_a_latched_true_from_before_the_start_stops(controller, bridge, hand, peer):
+def test_latched_true_before_start_stops(controller, bridge, hand, peer):
     peer.node.create_publisher(Bool, BUTTON, LATCHED).publish(Bool(data=True))
     started = bridge(controller, {**AT_PLACE, **SILENT})
     hand(PLACE)
@@ -54,7 +54,7 @@ def test_a_latched_true_from_before_the_start_stops(controller, bridge, hand, pe
     controller.lines.assert_none()
 
 
-def test_silence_stops_once_the_topic_has_spoken(controller, bridge, hand, peer, repeat):
+def test_silence_after_first_message_stops(controller, bridge, hand, peer, repeat):
     # It has never spoken.
     started = following(controller, bridge, hand)
     button = repeat(Bool, BUTTON, lambda: Bool(data=False), rate=20.0)
@@ -84,7 +84,7 @@ def test_one_button_stops_every_bridge(controllers, bridge, hand, peer, repeat):
         each.status.wait(motion="STOPPED", reason="stop.topic")
 
 
-def test_a_topic_with_a_wrong_name_is_refused(launch):
+def test_invalid_stop_topic_is_refused(launch):
     started = launch({"stop.topic": "no topic"})
     assert started.wait() == 2
     started.log.wait(lambda line: "the topic 'no topic' cannot be subscribed to" in line)

@@ -73,7 +73,7 @@ def seen(hand):
     return start
 
 
-def test_a_frame_that_was_fixed_before_the_bridge_came_is_looked_up(controller, bridge, seen, fixed):
+def test_static_frame_from_before_start_is_used(controller, bridge, seen, fixed):
     fixed(transform("arm_base", "rig", (0.5, 0.0, 0.0), LEFT), transform("rig", "/camera", (0.0, 0.0, 0.2)))
     # What is retargeted is what nobody else places.
     started = bridge(controller, {**AT_PLACE, "retarget.frame": "hand", "retarget.translation": [0.0, 0.0, 0.1]})
@@ -88,7 +88,7 @@ def test_a_frame_that_was_fixed_before_the_bridge_came_is_looked_up(controller, 
     assert all(line.data == PLACE_LINE for line in controller.lines.wait_count(passed))
 
 
-def test_a_child_frame_that_is_ignored_does_not_act_on_whoever_reads_the_log(controller, bridge, peer, repeat):
+def test_ignored_child_frame_is_sanitised_in_log(controller, bridge, peer, repeat):
     rosout = peer.record(Log, "/rosout", LATCHED)
     started = bridge(controller, AT_PLACE, ["--log-level", "debug"])
     # Its own parent.
@@ -134,7 +134,7 @@ class Swing:
             there, before = not there, now
 
 
-def test_a_moving_frame_is_interpolated_at_the_stamp(controller, bridge, peer):
+def test_moving_frame_is_interpolated_at_stamp(controller, bridge, peer):
     # Half-way: 0.15 m, and 45 degrees.
     away = 0.1 * math.cos(math.pi / 4)
     place = [0.15 + away, away, 0.2]
@@ -151,7 +151,7 @@ def test_a_moving_frame_is_interpolated_at_the_stamp(controller, bridge, peer):
 
 
 @pytest.mark.parametrize("fields", [{}, {"input.position": [f"pose.position.{axis}" for axis in "xyz"]}])
-def test_a_frame_that_nobody_knows_holds_the_arm(controller, bridge, seen, fixed, fields):
+def test_unknown_frame_holds_the_arm(controller, bridge, seen, fixed, fields):
     fixed(camera())
     # By paths it is another way through the node.
     started = bridge(controller, {**AT_PLACE, **fields})
@@ -172,7 +172,7 @@ def test_a_frame_that_nobody_knows_holds_the_arm(controller, bridge, seen, fixed
 @pytest.mark.parametrize(
     ("stamp", "words"), [(fresh, "s older than the stamp"), (unstamped, "s old, more than input.timeout")]
 )
-def test_a_broadcaster_that_stops_holds_the_arm_until_it_is_back(controller, bridge, seen, moving, stamp, words):
+def test_stopped_broadcaster_holds_until_it_returns(controller, bridge, seen, moving, stamp, words):
     started = bridge(controller, AT_PLACE)
     broadcaster = moving()
     seen(stamp=stamp)
@@ -185,7 +185,7 @@ def test_a_broadcaster_that_stops_holds_the_arm_until_it_is_back(controller, bri
     assert all(line.data == PLACE_LINE for line in controller.lines)
 
 
-def test_a_hand_that_is_ahead_of_its_transforms_is_waited_for_and_ages_meanwhile(controller, bridge, seen, moving, peer):
+def test_target_waits_for_late_transform_and_ages(controller, bridge, seen, moving, peer):
     started = bridge(controller, AT_PLACE)
     commands = peer.commands()
     # Slower than the hand too: with one slot each target would push out the one before, and none would be placed.
@@ -200,7 +200,7 @@ def test_a_hand_that_is_ahead_of_its_transforms_is_waited_for_and_ages_meanwhile
     started.status.wait(motion="HOLDING", reason=ROWS["no_transform"] + ".*s older than the stamp")
 
 
-def test_a_zero_is_no_hand_and_a_repetition_no_live_one_wherever_the_camera_is(controller, bridge, seen, peer, repeat):
+def test_zero_and_repetition_are_detected_before_transform(controller, bridge, seen, peer, repeat):
     # Its frame moves, so that no target is where the last one was.
     phase = iter(range(10**9))
 
@@ -219,7 +219,7 @@ def test_a_zero_is_no_hand_and_a_repetition_no_live_one_wherever_the_camera_is(c
     started.status.wait(motion="HOLDING", reason="all zero")
 
 
-def test_garbage_is_told_of_once_and_changes_nothing(controller, bridge, seen, fixed, repeat, peer):
+def test_invalid_transform_is_logged_once(controller, bridge, seen, fixed, repeat, peer):
     fixed(camera())
     started = bridge(controller, AT_PLACE)
     seen()
@@ -251,7 +251,7 @@ def test_garbage_is_told_of_once_and_changes_nothing(controller, bridge, seen, f
     assert sum("is ignored" in line for line in started.log) == 6, list(started.log)
 
 
-def test_a_simulation_that_begins_anew_is_followed_as_before(controller, bridge, hand, repeat):
+def test_restarted_simulation_is_followed(controller, bridge, hand, repeat):
     started = bridge(controller, {**AT_PLACE, "use_sim_time": True})
     simulated = Simulated()
     repeat(Clock, "/clock", simulated.tick, rate=50.0)

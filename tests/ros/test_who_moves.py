@@ -66,7 +66,7 @@ def following(controller, bridge, hand, parameters=None):
     return started, tracker
 
 
-def test_arming_that_waited_in_a_stopped_process_does_not_arm(controller, bridge, hand, peer):
+def test_arming_delayed_by_sigstop_does_not_arm(controller, bridge, hand, peer):
     started = disarmed(controller, bridge, hand)
     caller = Caller(peer)
     stopped(started.process)
@@ -80,7 +80,7 @@ def test_arming_that_waited_in_a_stopped_process_does_not_arm(controller, bridge
     assert set_armed(peer).success
 
 
-def test_arming_that_was_sent_before_a_stop_does_not_arm(controller, bridge, hand, peer):
+def test_arming_sent_before_stop_does_not_arm(controller, bridge, hand, peer):
     started = disarmed(controller, bridge, hand)
     caller = Caller(peer)
     stopped(started.process)
@@ -99,7 +99,7 @@ def test_arming_that_was_sent_before_a_stop_does_not_arm(controller, bridge, han
     started.status.wait(motion="TRACKING")
 
 
-def test_call_before_the_answer_confirms_nothing(controller, bridge, hand, peer):
+def test_second_call_before_response_confirms_nothing(controller, bridge, hand, peer):
     """Two calls say that the arm may go home from wherever it is, and the second one confirms what the first one's answer says."""
     started = disarmed(controller, bridge, hand, {**PLAIN, "arm.assume_position": "none"})
     caller = Caller(peer)
@@ -133,7 +133,7 @@ def test_arming_is_refused_while_clocks_disagree(controller, bridge, hand, peer,
 
 
 @pytest.mark.parametrize("parameters", [{}, BY_PATHS], ids=["typed", "by paths"])
-def test_a_hand_that_is_started_again_waits_for_a_person(controller, bridge, hand, peer, parameters):
+def test_restarted_tracker_waits_for_operator(controller, bridge, hand, peer, parameters):
     started, tracker = following(controller, bridge, hand, parameters)
     tracker.close()
     second = hand(NEAR)
@@ -149,7 +149,7 @@ def test_a_hand_that_is_started_again_waits_for_a_person(controller, bridge, han
     started.status.wait(motion="TRACKING")
 
 
-def test_a_recording_moves_nothing_that_was_armed_for_a_hand(controller, bridge, hand):
+def test_recording_does_not_move_armed_arm(controller, bridge, hand):
     started, tracker = following(controller, bridge, hand)
     tracker.stop()
     started.status.wait(motion="HOLDING")
@@ -162,7 +162,7 @@ def test_a_recording_moves_nothing_that_was_armed_for_a_hand(controller, bridge,
     controller.lines.assert_none(after=after, within=1.0)
 
 
-def test_no_target_of_a_second_publisher_is_followed(controller, bridge, hand, repeat):
+def test_no_target_of_second_publisher_is_followed(controller, bridge, hand, repeat):
     """Not one, however short it sends, and however long the graph takes to show it."""
     started, _ = following(controller, bridge, hand)
     x, y, z = PLACE
@@ -177,7 +177,7 @@ def test_no_target_of_a_second_publisher_is_followed(controller, bridge, hand, r
     assert {line.position for line in controller.lines} == {PLACE}
 
 
-def test_publishers_come_and_go_before_the_bridge_has_armed_itself(controllers, bridge, hand):
+def test_publishers_may_change_before_automatic_arming(controllers, bridge, hand):
     controller = controllers(up=False)
     started = bridge(controller, AT_PLACE)
     hand(PLACE).close()
@@ -189,7 +189,7 @@ def test_publishers_come_and_go_before_the_bridge_has_armed_itself(controllers, 
     tracker.stop()
 
 
-def test_arming_before_the_first_hand_is_for_that_hand(controller, bridge, hand, peer):
+def test_early_arming_applies_to_first_publisher(controller, bridge, hand, peer):
     started = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"})
     assert set_armed(peer).success
     started.status.wait(motion="HOLDING")

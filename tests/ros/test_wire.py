@@ -59,7 +59,7 @@ def echo(line, **more):
     ],
     ids=["text", "text with words", "G-code", "bare", "wire.json.*", "extras"],
 )
-def test_a_controller_gets_the_lines_that_it_knows(controller, bridge, hand, parameters, line, answer):
+def test_controller_gets_lines_in_its_format(controller, bridge, hand, parameters, line, answer):
     controller.reply = words(answer)
     started = bridge(controller, {**AT_PLACE, **PLAIN, **parameters})
     hand(PLACE)
@@ -69,7 +69,7 @@ def test_a_controller_gets_the_lines_that_it_knows(controller, bridge, hand, par
     assert status.rejected == 0 and len(controller.connections) == 1
 
 
-def test_text_has_its_own_words_for_refusals_stops_and_heartbeats(controller, bridge, hand, peer):
+def test_text_format_defines_refusals_stops_and_heartbeats(controller, bridge, hand, peer):
     controller.reply = words("ERROR out of reach")
     started = bridge(controller, {**AT_PLACE, "arm.assume_position": "home", **STOPPING, "wire.format": "text", "teleop.max_consecutive_errors": 2, "teleop.settle_time": 0.5})
     controller.lines.wait(lambda line: line.data == b"HEARTBEAT\n")
@@ -78,7 +78,7 @@ def test_text_has_its_own_words_for_refusals_stops_and_heartbeats(controller, br
     controller.lines.wait(lambda line: line.data == b"STOP\n")
 
 
-def test_what_is_no_reply_of_text_ends_the_connection(controller, bridge, hand):
+def test_invalid_text_reply_ends_the_connection(controller, bridge, hand):
     controller.reply = words("MOVING")
     started = bridge(controller, {**AT_PLACE, **PLAIN, "wire.format": "text"})
     hand(PLACE)
@@ -86,7 +86,7 @@ def test_what_is_no_reply_of_text_ends_the_connection(controller, bridge, hand):
     started.status.wait(lambda status: wanted in status.last_error, state="BACKOFF")
 
 
-def test_lines_are_numbered_and_replies_may_echo_their_numbers(controller, bridge, hand):
+def test_lines_are_numbered_and_replies_echo_numbers(controller, bridge, hand):
     controller.reply = controller.heartbeat_reply = echo
     started = bridge(controller, {**AT_PLACE, "arm.assume_position": "home", "wire.extra_fields": ["seq", "stamp"], "link.heartbeat.period": 0.1})
     controller.lines.wait()
@@ -102,7 +102,7 @@ def test_lines_are_numbered_and_replies_may_echo_their_numbers(controller, bridg
     assert len(controller.connections) == 1
 
 
-def test_a_reply_to_another_line_ends_the_connection(controller, bridge, hand):
+def test_reply_to_another_line_ends_connection(controller, bridge, hand):
     controller.reply = lambda line: b'{"status":"ok","seq":4711}\n'
     started = bridge(controller, {**AT_PLACE, "wire.extra_fields": ["seq"]})
     hand(PLACE)
@@ -110,7 +110,7 @@ def test_a_reply_to_another_line_ends_the_connection(controller, bridge, hand):
     started.status.wait(lambda status: wanted.search(status.last_error), state="BACKOFF")
 
 
-def test_the_tool_is_turned_like_the_hand_at_a_limited_speed(controller, bridge, hand, peer):
+def test_tool_rotates_like_hand_with_limited_speed(controller, bridge, hand, peer):
     commands = peer.commands()
     turn = {"wire.extra_fields": ["rpy"], "limits.angular_speed": 1.0, "arm.home_rpy": [0.0, 0.0, 0.5]}
     started = bridge(controller, {**AT_PLACE, **PLAIN, **turn})
@@ -130,7 +130,7 @@ def test_the_tool_is_turned_like_the_hand_at_a_limited_speed(controller, bridge,
     assert any("turn_limited" in message.altered_by for message in commands)
 
 
-def test_joints_are_published(controller, bridge, hand, peer):
+def test_joint_positions_are_published(controller, bridge, hand, peer):
     states = peer.record(ArmState, "/aether_bridge/arm_state")
     controller.reply = lambda line: b'{"status":"ok","joints":[0.5,-1.25]}\n'
     bridge(controller, AT_PLACE)
@@ -139,7 +139,7 @@ def test_joints_are_published(controller, bridge, hand, peer):
     states.wait(lambda state: list(state.joint_positions) == [0.5, -1.25])
 
 
-def test_a_controller_may_tell_its_state_unasked(controller, bridge, hand, peer):
+def test_unsolicited_state_is_accepted_if_configured(controller, bridge, hand, peer):
     states = peer.record(ArmState, "/aether_bridge/arm_state")
     started = bridge(controller, {**QUICK, **PLAIN, "arm.assume_position": "none", "wire.accept_state": True})
     started.status.wait(state="CONNECTED")
@@ -158,7 +158,7 @@ def test_a_controller_may_tell_its_state_unasked(controller, bridge, hand, peer)
     assert states.wait(lambda state: "door open" in state.raw).fault == ""
 
 
-def test_a_state_that_is_not_expected_ends_the_connection(controller, bridge):
+def test_unexpected_state_ends_the_connection(controller, bridge):
     started = bridge(controller, QUICK)
     started.status.wait(state="CONNECTED")
     controller.connections.wait()
@@ -176,7 +176,7 @@ def test_a_state_that_is_not_expected_ends_the_connection(controller, bridge):
         ({"wire.json.type": "", "teleop.hold_behavior": "stop"}, "'wire.json.type' is ''; it must be a name"),
     ],
 )
-def test_lines_that_cannot_be_are_refused_at_start(launch, parameters, expected):
+def test_invalid_line_format_is_refused_at_start(launch, parameters, expected):
     started = launch(parameters)
     assert started.wait() == 2
     assert expected in "\n".join(started.log), list(started.log)

@@ -18,7 +18,7 @@ RECORDING = pathlib.Path(__file__).parents[1] / "data" / "handstates_2hz_solo.js
 PRESET = pathlib.Path(get_package_share_directory("aether_bridge"), "config", "aether_handstate.yaml")
 
 
-def test_the_aether_tracker_moves_the_arm_at_two_hertz_and_its_zeros_hold_it(controller, bridge, repeat):
+def test_aether_zeros_hold_the_arm(controller, bridge, repeat):
     here = HandState(x=10.0, y=20.0, z=5.0, hand_closed=True)
     # A hand that is there is not bit for bit the same for long.
     there = HandState(x=10.0, y=20.0, z=5.5, hand_closed=True)
@@ -38,7 +38,7 @@ def test_the_aether_tracker_moves_the_arm_at_two_hertz_and_its_zeros_hold_it(con
     started.status.wait(motion="HOLDING", reason="exactly the same")
 
 
-def test_left_hand_of_aether_that_is_lost_drops_nothing(controller, bridge, repeat, peer):
+def test_lost_left_aether_hand_drops_nothing(controller, bridge, repeat, peer):
     live = itertools.cycle([5.0, 5.5])
     started = bridge(controller, {**PLAIN, "arm.home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET])
     tracker = repeat(HandState, "/HandStates", lambda: HandState(x=10.0, y=20.0, z=next(live), hand_closed=True), rate=2.0)
@@ -52,7 +52,7 @@ def test_left_hand_of_aether_that_is_lost_drops_nothing(controller, bridge, repe
     controller.lines.wait(lambda line: line.gripper == "open", index)
 
 
-def test_extra_messages_are_found_where_nothing_is_sourced(controller, bridge, repeat):
+def test_extra_messages_need_no_sourcing(controller, bridge, repeat):
     samples = itertools.cycle(HandState(x=10.0, y=20.0, z=z) for z in (5.0, 5.5))
     under = ["env", *(f"--unset={name}" for name in ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "LD_LIBRARY_PATH"))]
     started = bridge(controller, {**PLAIN, "arm.home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET], under=under)
@@ -68,7 +68,7 @@ def recorded(start, end):
     return [HandState(**{field: row[field] for field in fields}) for row in part]
 
 
-def test_the_recorded_aether_tracker_moves_the_arm_while_it_sees_the_hand_and_only_then(controller, bridge, repeat):
+def test_recorded_aether_tracker_moves_arm_when_seen(controller, bridge, repeat):
     started = bridge(controller, {**PLAIN, "teleop.settle_time": 1.0}, ["--params-file", PRESET])
     # A reach, then the hand leaves for 3 s and the last sample is repeated; it comes back, and leaves for good: the
     # last sample is repeated for 5 s, then come zeros.
@@ -93,7 +93,7 @@ def test_the_recorded_aether_tracker_moves_the_arm_while_it_sees_the_hand_and_on
     assert {line.gripper for line in controller.lines} == {"open"}
 
 
-def test_arrays_of_messages_are_read_by_paths_too(controller, bridge, repeat):
+def test_message_arrays_are_read_by_paths(controller, bridge, repeat):
     transform = TransformStamped()
     translation = transform.transform.translation
     translation.x, translation.y, translation.z = 0.12, 0.0355, 0.21
