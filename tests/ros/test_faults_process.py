@@ -1,4 +1,6 @@
-"""Faults of the process, in mid-motion: signals, a log that cannot be written, descriptors, and ROS itself."""
+"""Faults of the process in mid-motion: signals, a log that cannot be written, no descriptors, and
+faults of ROS.
+"""
 
 import contextlib
 import os
@@ -20,7 +22,7 @@ def signalled(which):
 
 
 def stopped_for_a_second(rig):
-    """Longer than a target may be old."""
+    """Stop the process for longer than the maximum age of a target."""
     rig.bridge.process.send_signal(signal.SIGSTOP)
     time.sleep(1.0)  # the fault itself
     rig.bridge.process.send_signal(signal.SIGCONT)
@@ -49,7 +51,7 @@ def pipe_is_closed(rig):
 
 
 def pipe_is_full(rig):
-    """As in a terminal after Ctrl-S, or with a reader that hangs."""
+    """Fill the pipe, as a terminal after Ctrl-S or a reader that hangs."""
     pipe = rig.options["output"]
     os.set_blocking(pipe, False)
     for size in (4096, 1):
@@ -72,7 +74,7 @@ def out_of_descriptors(rig):
     pid = rig.bridge.process.pid
     rig.limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     rig.controller.kill()
-    # Of what it has it needs one for a socket.
+    # The process needs one more descriptor for a socket.
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, rig.limits[1]))
     rig.controller.restart()
 
@@ -91,7 +93,9 @@ def waits_no_more(rig):
 
 
 def hangs_after_sigint(rig):
-    """As the middleware does while a reader that was killed has not confirmed what it was sent."""
+    """Hang as the middleware does while a killed reader has not confirmed the messages that it was
+    sent.
+    """
     rig.faults.set(hangs=True)
     rig.bridge.process.send_signal(signal.SIGINT)
 
@@ -105,7 +109,7 @@ def panics(rig):
 
 
 def killed_and_started_again(rig):
-    """As systemd does it: the same state folder, and another connection."""
+    """Restart as systemd does: with the same state folder and on another connection."""
     rig.bridge.process.send_signal(signal.SIGKILL)
     rig.bridge.wait()
     rig.controllers.clear()

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from geometry_msgs.msg import Pose, PoseStamped, Quaternion
-from harness import EXECUTABLES, call_in_vain
+from harness import EXECUTABLES, call_without_response
 from rcl_interfaces.msg import Log, Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -129,7 +129,7 @@ def test_parameters_are_described_and_read_only(peer):
 def test_unreachable_client_does_not_block_other_clients(peer):
     logged = peer.record(Log, "/rosout", QoSProfile(depth=100))
     with hand_sim("-r", "__node:=heard_by_some"):
-        call_in_vain(peer, ListParameters, "/heard_by_some/list_parameters")
+        call_without_response(peer, ListParameters, "/heard_by_some/list_parameters")
         logged.wait(lambda log: log.name == "heard_by_some" and "has to call again" in log.msg)
         assert "rate" in peer.call(ListParameters, "/heard_by_some/list_parameters").result.names
 

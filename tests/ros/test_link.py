@@ -227,7 +227,7 @@ def test_close_after_reply_is_logged_once(bridge, hand):
     try:
         started = bridge(controller, {**AT_PLACE, **QUICK_AGAIN})
         hand(PLACE)
-        assert_logged_once(started, controller.connections, controller.mended.set, "read in a loop")
+        assert_logged_once(started, controller.connections, controller.fixed.set, "read in a loop")
         started.end()
     finally:
         controller.close()

@@ -8,13 +8,13 @@ import math
 import pytest
 from harness import MOTIONS, distance
 from motion import ROUNDING
-from recording import NOBODY, ORIGIN, RATE, Sample, to_arm
+from recording import NO_HAND, ORIGIN, RATE, Sample, to_arm
 from replay import PATIENT, Rig
 
 # From near to far in 0.7 s, at 0.18 m/s at most, and then at rest; in the recording's units, of 2 mm.
 NEAR, FAR, MOVING = 20.0, 60.0, 0.7
 # As many as in 0.4 s: longer than gripper.open_debounce.
-ZEROS = [NOBODY] * 12
+ZEROS = [NO_HAND] * 12
 
 
 def _at(radius):
@@ -43,7 +43,7 @@ def _lose(rig, samples, motion):
     Asserts that the lines after that led nowhere but on towards the last sample, that the hold was silent, and that the
     gripper stayed. Returns the lines from the last two before the zeros on.
     """
-    lost = rig.stream.play([*samples, *ZEROS], then=NOBODY)[len(samples)].at
+    lost = rig.stream.play([*samples, *ZEROS], then=NO_HAND)[len(samples)].at
     rig.status.wait(motion=motion)
     held = rig.status.wait(motion="HOLDING", reason="all zero")
     count = rig.controller.mark()
@@ -82,7 +82,7 @@ def test_zeros_while_tracking_hold_arm_and_gripper(rig):
 def test_zeros_during_approach_hold_arm_and_gripper(rig):
     approaching = 0
     for count in (1, 2, 4, 8, 12, 16, 20, 30):
-        rig.stream.play(ZEROS, then=NOBODY)
+        rig.stream.play(ZEROS, then=NO_HAND)
         rig.status.wait(motion="HOLDING", reason="all zero")
         lines = _lose(rig, [_at(FAR)] * count, "APPROACH")
         approaching += distance(lines[0].position, lines[1].position) > 1e-4
@@ -92,7 +92,7 @@ def test_zeros_during_approach_hold_arm_and_gripper(rig):
 
 def test_single_zeros_do_not_disturb_motion(rig):
     samples = _way_out(45)
-    samples[3::9] = [NOBODY] * len(samples[3::9])
+    samples[3::9] = [NO_HAND] * len(samples[3::9])
     begin, seen = rig.controller.mark(), len(rig.status.seen)
     rig.stream.play(samples, then=samples[-1])
     arrived = to_arm(samples[-1].place)

@@ -3,7 +3,7 @@
 import re
 
 from controller import command
-from harness import LINK_STATES, MOTIONS, QUICK, call_in_vain, distance
+from harness import LINK_STATES, MOTIONS, QUICK, call_without_response, distance
 from rcl_interfaces.msg import Log
 from rcl_interfaces.srv import GetParameters, ListParameters
 from rclpy.qos import QoSProfile
@@ -80,8 +80,8 @@ def test_stop_works_among_unreachable_clients(controller, bridge, hand, peer):
     status.wait(motion="TRACKING")
     given_up = peer.record(Log, "/rosout", QoSProfile(depth=1000))
     # Each answer takes 0.1 s to be given up: far more is asked than can be answered.
-    call_in_vain(peer, ListParameters, "/aether_bridge/list_parameters", period=0.02)
-    call_in_vain(peer, GetParameters, "/aether_bridge/get_parameters", period=0.02)
+    call_without_response(peer, ListParameters, "/aether_bridge/list_parameters", period=0.02)
+    call_without_response(peer, GetParameters, "/aether_bridge/get_parameters", period=0.02)
     seen = -1
     for _ in range(10):
         seen = given_up.find(lambda log: "has to call again" in log.msg, seen + 1)
@@ -95,7 +95,7 @@ def test_stop_works_if_response_is_undeliverable(controller, bridge, hand, peer)
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     status.wait(motion="TRACKING")
-    call_in_vain(peer, Trigger, "/aether_bridge/stop")
+    call_without_response(peer, Trigger, "/aether_bridge/stop")
     status.wait(motion="STOPPED")
     controller.lines.assert_none(after=controller.mark())
 

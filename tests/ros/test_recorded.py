@@ -10,7 +10,7 @@ import re
 import pytest
 from harness import MOTIONS, distance
 from motion import ROUNDING, Limits, assert_keeps
-from recording import NOBODY, RATE, UNIT, frozen, load, swaps, to_arm, zeros
+from recording import NO_HAND, RATE, UNIT, frozen, load, swaps, to_arm, zeros
 from replay import PATIENT, replay, xyz
 from test_reasons import ROWS
 
@@ -158,7 +158,7 @@ def _first(run):
 
 def _recorded(run):
     """What was published of each sample of the recording."""
-    first_hand = next(i for i, each in enumerate(run.inputs) if each.sample != NOBODY)
+    first_hand = next(i for i, each in enumerate(run.inputs) if each.sample != NO_HAND)
     start = first_hand - zeros(SAMPLES)[0].count
     return run.inputs[start : start + len(SAMPLES)]
 

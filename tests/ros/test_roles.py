@@ -181,7 +181,7 @@ def test_datagrams_are_matched_by_number(launch, receiver, hand, peer):
             return False
         return True
 
-    receiver.hears = misses_three
+    receiver.accepts = misses_three
     tracker.position = (0.2, 0.0355, 0.21)
     receiver.lines.wait(lambda line: b'"x":200.0,' in line.data)
     lost = lambda message: [value.value for status in message.status for value in status.values if value.key == "lost"]  # noqa: E731
@@ -196,14 +196,14 @@ def test_silent_udp_receiver_holds_until_reply(launch, receiver, hand):
     started = launch({**AT_PLACE, **parameters, "link.timeout": 60.0})
     hand(PLACE)
     started.status.wait(motion="TRACKING")
-    receiver.hears = lambda message: False
+    receiver.accepts = lambda message: False
     started.status.wait(state="UNRESPONSIVE", motion="HOLDING")
-    receiver.hears = lambda message: True
+    receiver.accepts = lambda message: True
     started.status.wait(state="CONNECTED", motion="TRACKING")
 
 
 def test_stop_without_reply_is_repeated(launch, receiver, hand):
-    receiver.hears = lambda message: message["type"] != "stop"
+    receiver.accepts = lambda message: message["type"] != "stop"
     parameters = {"link.transport": "udp", "link.port": receiver.port, "wire.extra_fields": ["seq"], "teleop.hold_behavior": "stop"}
     started = launch({**AT_PLACE, **parameters, "link.timeout": 60.0})
     tracker = hand(PLACE)
@@ -212,12 +212,12 @@ def test_stop_without_reply_is_repeated(launch, receiver, hand):
     first = receiver.lines.find(lambda line: b'"stop"' in line.data)
     second = receiver.lines.find(lambda line: b'"stop"' in line.data, first + 1)
     assert json.loads(receiver.lines[second].data)["seq"] > json.loads(receiver.lines[first].data)["seq"]
-    receiver.hears = lambda message: True
+    receiver.accepts = lambda message: True
     started.status.wait(state="CONNECTED", motion="HOLDING")
 
 
 def test_udp_works_without_replies(launch, receiver, hand):
-    receiver.hears = lambda message: False
+    receiver.accepts = lambda message: False
     started = launch({**AT_PLACE, "link.transport": "udp", "link.port": receiver.port, "link.expect_reply": False})
     hand(PLACE)
     started.status.wait(motion="TRACKING")
