@@ -1,4 +1,7 @@
-"""The tests' own controller: what it takes for a command and what for a stop. It needs no bridge."""
+"""Tests the controller of the tests: which lines it records as commands and as stops.
+
+Needs no bridge.
+"""
 
 import socket
 
@@ -11,7 +14,7 @@ COMMAND = command("120.0", "35.5", "210.0")
 
 @pytest.fixture
 def client(controller):
-    """Sends bytes to the controller, and returns so many lines of its answer."""
+    """A function that sends bytes to the controller and returns this many reply lines."""
     with socket.create_connection(("127.0.0.1", controller.port), PATIENCE) as connection:
         replies = connection.makefile("rb")
 

@@ -1,6 +1,6 @@
-"""The reference controllers: what each says and does, byte for byte without a bridge, and then behind the real one.
+"""Tests the reference controllers: byte for byte without a bridge, and then with the real bridge.
 
-Those whose tools are missing (node, a JDK, a C compiler, mujoco) are skipped by name.
+Controllers whose tools are missing (node, a JDK, a C compiler, mujoco) are skipped by name.
 """
 
 import contextlib
@@ -24,10 +24,10 @@ COMMAND = b'{"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}\n'
 PLACE = (120.0, 35.5, 210.0, "open")
 STOP = b'{"type":"stop"}\n'
 HEARTBEAT = b'{"type":"heartbeat"}\n'
-# The watchdog's of their own.
+# The time of the controllers' own watchdog.
 WATCHDOG = 0.5
 
-# What is wrong with a line, and words that the reply has to have.
+# Pairs: a wrong line, and words that the reply must contain.
 BAD = [
     (b"garbage", ["garbage"]),
     (b"", []),
@@ -67,7 +67,7 @@ def workshop(tmp_path_factory):
 
 @pytest.fixture
 def run(workshop):
-    """Starts a controller: run(name)."""
+    """Start a controller: run(name)."""
     with contextlib.ExitStack() as stack:
 
         def start(name, *arguments, **options):
@@ -81,7 +81,7 @@ def run(workshop):
 
 @pytest.fixture(params=[*SERVERS, "dial_in.py"])
 def program(run, request):
-    """Every controller that speaks over TCP, in turn."""
+    """Each controller that uses TCP."""
     return run(request.param)
 
 
@@ -100,7 +100,7 @@ def test_every_reference_controller_is_short():
 def test_line_may_arrive_byte_by_byte(program, client):
     for byte in COMMAND[:-1]:
         client.send(bytes([byte]))
-    assert client.silent(), "an answer to what was no line yet"
+    assert client.silent(), "a reply before the end of the line"
     assert client.ask(COMMAND[-1:])[0]["status"] == "ok"
     program.wait_for_move(*PLACE)
 
@@ -121,16 +121,16 @@ def test_bad_line_gets_error_and_moves_nothing(program, client):
         assert reply["status"] == "error", line
         for word in words:
             assert word.lower() in reply["message"].lower(), (line, reply)
-    assert client.ask(COMMAND)[0]["status"] == "ok", "after all those"
+    assert client.ask(COMMAND)[0]["status"] == "ok", "after all the bad lines"
     program.wait_for_move(*PLACE)
-    assert program.printed[1:] == [program.printed[1]], "the bad ones were printed too"
+    assert program.printed[1:] == [program.printed[1]], "the controller acted on a bad line"
 
 
 def test_stop_halts_and_heartbeat_moves_nothing(program, client):
     replies = client.ask(COMMAND + HEARTBEAT + STOP + HEARTBEAT + COMMAND, 5)
     assert [reply["status"] for reply in replies] == ["ok"] * 5
-    said = program.printed.wait_count(4)[1:]
-    assert said[1] == "stop" and program.moves() == [PLACE, PLACE]
+    printed = program.printed.wait_count(4)[1:]
+    assert printed[1] == "stop" and program.moves() == [PLACE, PLACE]
 
 
 def test_replies_and_errors_repeat_seq(program, client):
@@ -174,7 +174,7 @@ def test_arm_halts_when_bridge_disconnects(program, reset):
     for _ in range(2):
         before = len(program.printed)
         with program.client() as client:
-            # What there is of a line at the end is none.
+            # The incomplete line at the end does not count.
             assert client.ask(COMMAND + STOP[:-1])[0]["status"] == "ok"
             if reset:
                 client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -186,7 +186,7 @@ def test_garbage_does_not_end_controller(program):
     dice = random.Random(5)
     for _ in range(20):
         with program.client() as client:
-            with contextlib.suppress(OSError):  # too long a line, and it closes
+            with contextlib.suppress(OSError):  # the controller closes after a line that is too long
                 for _ in range(30):
                     client.send(dice.randbytes(dice.randrange(300)) + dice.choice([b"", b"\n", b"{", COMMAND[:30]]))
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -201,7 +201,7 @@ def test_arm_halts_after_ttl_of_last_line(program, client):
         client.ask(line.replace(b"}", b',"ttl":300}'))
         program.printed.wait(lambda line: line.startswith("halt: nothing came"), before)
         assert time.monotonic() - sent > 0.29
-    # It is still there, and it halts once.
+    # The controller still runs, and halts only once.
     program.printed.assert_none(after=len(program.printed))
     assert client.ask(COMMAND)[0]["status"] == "ok"
 
@@ -225,7 +225,7 @@ def test_silence_halts_only_after_a_heartbeat(program, client):
     program.printed.assert_none(lambda line: line.startswith("halt"), within=WATCHDOG + NEVER)
     client.ask(HEARTBEAT + COMMAND, 2)
     program.printed.wait(lambda line: line.startswith("halt: nothing came"))
-    # It is told of each connection.
+    # Every connection starts without heartbeats.
     client.close()
     with program.client() as other:
         after = len(program.printed)
@@ -275,7 +275,7 @@ def test_dead_second_client_moves_nothing_later(run, name):
 @pytest.mark.parametrize("lines", [1, 2000], ids=lambda lines: f"{lines}_lines")
 def test_lines_of_dead_client_move_nothing(program, reset, lines):
     with program.client() as gone:
-        program.send_signal(signal.SIGSTOP)  # a controller that is busy, say with its arm
+        program.send_signal(signal.SIGSTOP)  # a busy controller
         gone.send(ELSEWHERE * lines)
         if reset:
             gone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -296,7 +296,7 @@ def test_second_client_moves_nothing_during_first(run, name):
         second.close()
         assert first.ask(STOP)[0]["status"] == "ok"
     assert program.printed.wait(lambda line: line.startswith("halt: "))
-    assert program.moves() == [PLACE], "the second moved, or its end halted the arm of the first"
+    assert program.moves() == [PLACE], "the second client moved the arm, or its end halted the arm"
     with program.client() as third:
         assert third.ask(COMMAND)[0]["status"] == "ok"
 
@@ -320,7 +320,7 @@ def test_arm_check_passes(workshop, run, name):
     if name == "dial_in.py":
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        # It tries until arm_check listens.
+        # It retries until arm_check listens.
         program = Program(workshop.command(name), port)
         options.append("--listen")
     else:
@@ -338,7 +338,7 @@ def test_arm_check_passes(workshop, run, name):
 
 def test_dial_in_retries_until_bridge_listens(workshop):
     with socket.socket() as bridge:
-        # Bound, and not listening: it refuses.
+        # A bound socket that does not listen refuses connections.
         bridge.bind(("127.0.0.1", 0))
         program = Program(workshop.command("dial_in.py"), bridge.getsockname()[1])
         try:
@@ -358,20 +358,22 @@ def test_dial_in_retries_until_bridge_listens(workshop):
 
 
 class Sender:
-    """The bridge's side of a conversation in datagrams."""
+    """The bridge's side of an exchange of datagrams."""
 
     def __init__(self, port):
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.connect(("127.0.0.1", port))
 
     def ask(self, data, seq=None):
-        """The reply to a datagram; None if there is none soon."""
+        """Return the reply to a datagram, or None if no reply comes soon."""
         self._socket.settimeout(PATIENCE)
         self._socket.send(data if seq is None else numbered(data, seq))
         return json.loads(self._socket.recv(4096))
 
     def ignored(self, data, seq):
-        """Whether there is no answer to it: then the one to the next is the next answer."""
+        """Return whether a datagram gets no reply: then the next reply belongs to the next
+        datagram.
+        """
         self._socket.send(numbered(data, seq))
         self._socket.settimeout(0.2)
         try:
@@ -400,7 +402,7 @@ def sender(udp):
 
 
 def test_udp_reply_has_seq_of_datagram(udp, sender):
-    # The first may have any number: the controller may be the one that was restarted.
+    # The first datagram may have any number, because the controller may have been restarted.
     for seq, line in enumerate([COMMAND, STOP, HEARTBEAT, COMMAND], start=41):
         reply = sender.ask(line, seq)
         assert (reply["status"], reply["seq"]) == ("ok", seq)
@@ -437,7 +439,7 @@ def test_udp_accepts_restarted_bridge_only_after_silence(udp, sender):
     assert sender.ask(COMMAND, 5000)["status"] == "ok"
     assert sender.ignored(COMMAND, 1)
     udp.printed.wait(lambda line: line.startswith("halt: nothing came"))
-    # A late one is still late.
+    # A late datagram is still late.
     assert sender.ignored(COMMAND, 4999)
     assert sender.ask(COMMAND, 2)["seq"] == 2
     assert sender.ask(COMMAND, 3)["seq"] == 3
@@ -449,7 +451,7 @@ def test_udp_obeys_one_sender_at_a_time(udp, sender):
         refused = other.ask(STOP, 1)
         assert (refused["status"], refused["seq"]) == ("error", 1) and "another sender" in refused["message"]
         udp.printed.wait(lambda line: line.startswith("halt: nothing came"))
-        # A bridge that was restarted comes from another port.
+        # A restarted bridge uses another port.
         assert other.ask(STOP, 2)["status"] == "ok"
         assert sender.ask(COMMAND, 8)["status"] == "error"
 
@@ -468,7 +470,7 @@ def test_udp_halts_after_ttl_or_half_second(udp, sender):
 
 
 def reached(client, x, y, z, within=5.0):
-    """The reply when the arm is there and rests."""
+    """Return the reply when the arm has reached the position and rests."""
     deadline = time.monotonic() + PATIENCE
     while True:
         [reply] = client.ask(HEARTBEAT)
@@ -483,7 +485,7 @@ def test_mujoco_arm_reaches_target_and_reports_position(run):
         for x, y, z, gripper in [(120, 35.5, 210, "closed"), (-150, 200, 100, "open"), (250, -200, 150, "closed")]:
             command = {"type": "command", "x": x, "y": y, "z": z, "gripper": gripper}
             [reply] = client.ask(json.dumps(command).encode() + b"\n")
-            # It takes its time: it is no puppet.
+            # The simulated arm needs time to move.
             assert reply["status"] == "ok" and distance(reply["position"], (x, y, z)) > 20
             reply = reached(client, x, y, z)
             assert reply["gripper"] == gripper
@@ -528,15 +530,15 @@ def test_mujoco_arm_draws_itself(run, tmp_path):
 # Behind the bridge
 
 METRES = tuple(value / 1000 for value in PLACE[:3])
-# Where a controller does not report its arm, the arm stands at home.
+# If a controller does not report the position, the arm is at home.
 AT_PLACE = {**QUICK, "arm.home": list(METRES), "arm.assume_position": "home"}
 FULL = {**AT_PLACE, "teleop.hold_behavior": "stop", "link.heartbeat.period": 0.1}
-# At 0.1 m/s a ramp's first step is 2 mm; twice that is a step after a rest.
+# At 0.1 m/s the first step of a ramp is 2 mm. After a rest a step may be twice as long.
 STEP = 4.0 + 1e-6
 
 
 def follows(started, program, hand):
-    """The story of a hand that is followed, rests and is lost; what it began with and the tracker."""
+    """The bridge follows a hand, which then rests and is lost. Return the tracker."""
     tracker = hand(METRES)
     started.status.wait(state="CONNECTED", motion="TRACKING")
     program.wait_for_move(*PLACE)
@@ -560,10 +562,11 @@ def test_restarted_controller_is_approached_again(run, bridge, hand, peer, name)
     started.status.wait(state="BACKOFF", motion="HOLDING")
     again = run(name, program.port)
     started.status.wait(state="CONNECTED")
-    # Not across the base, where the simulated arm cannot reach.
+    # The target is not across the base, where the simulated arm cannot reach.
     tracker.position = (0.05, 0.2, 0.21)
     tracker.start()
-    # That one knows where it is, and a new one is where it always begins. Of the others a person says where they are.
+    # mujoco_arm.py knows its position, and a new one starts at its initial position. For the others
+    # an operator confirms the position.
     if name != "mujoco_arm.py":
         started.status.wait(motion="HOLDING", reason="the arm's position is unknown")
         assert again.moves() == []
@@ -583,7 +586,7 @@ def test_controller_halts_when_bridge_hangs(run, bridge, hand, name):
     started = bridge(program, FULL)
     hand(METRES)
     started.status.wait(motion="TRACKING")
-    # As a laptop that hangs: the connection stands, and nothing comes.
+    # Hang the bridge as a laptop may hang: the connection stays open, but no data comes.
     started.process.send_signal(signal.SIGSTOP)
     try:
         program.printed.wait(lambda line: line.startswith("halt: nothing came"))

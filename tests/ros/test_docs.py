@@ -1,5 +1,8 @@
-"""Every block of code in README.md and docs/ is run, or read by what reads its kind, or stands below with the reason
-why it is not. A new block that is in no list fails."""
+"""Every code block in README.md and docs/ is run, checked by a parser, or listed below with the
+reason why not.
+
+A new block that is in no list fails.
+"""
 
 import json
 import pathlib
@@ -23,7 +26,7 @@ PATIENCE = 60.0
 
 
 class Block:
-    """What is between two fences."""
+    """A code block of a page."""
 
     def __init__(self, page, language, text):
         self.page, self.language, self.text = page.name, language, text
@@ -44,7 +47,7 @@ def blocks(*languages):
 
 
 NEEDS_ROOT = "it changes the system, and needs root"
-# Shell and Python that is not run from here: the page, the beginning of the block's first line, and why.
+# Shell and Python blocks that no test here runs: page, beginning of the first line, reason.
 NOT_RUN = {
     ("README.md", "make demo"): "tests/ros/test_demo.py runs the demo, and the tests do not run the tests",
     ("README.md", "git clone"): "tools/build is the same; tests/ros/test_launch.py runs the lines that begin with ros2",
@@ -60,7 +63,7 @@ NOT_RUN = {
     ("install.md", "sudo apt update"): NEEDS_ROOT,
     ("install.md", "source /opt/ros/humble"): "Humble is in /opt on few machines; see the test of --base-paths below",
     ("install.md", "source ~/tracker_ws"): "tools/build is the same, with the packages of tests/fixtures",
-    ("install.md", "export ROS_LOCALHOST_ONLY"): "it says what to set; tests/ros/test_isolation.py has its rule",
+    ("install.md", "export ROS_LOCALHOST_ONLY"): "it shows what to set; tests/ros/test_isolation.py has its rule",
     ("install.md", "sudo systemctl"): NEEDS_ROOT,
     ("install.md", "docker build"): "it needs Docker, and a network",
     ("install.md", "rustup target"): "it needs a network, and takes half an hour",
@@ -71,7 +74,7 @@ def reason(block):
     return next((why for (page, start), why in NOT_RUN.items() if page == block.page and block.first.startswith(start)), None)
 
 
-# Shell and Python that a test below runs.
+# Shell and Python blocks that a test below runs.
 RUN = [("security.md", "openssl req"), ("protocol.md", "context = ssl")]
 
 
@@ -105,7 +108,7 @@ def test_shell_blocks_parse(shell):
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     for block in blocks("sh", "bash"):
-        # A word in angle brackets is for the reader to put in.
+        # The reader replaces a word in angle brackets.
         text = re.sub(r"<(\w[\w ]*)>", "placeholder", block.text)
         done = subprocess.run([shell, "-n"], input=text, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), block
@@ -146,7 +149,7 @@ def read_by_rcl(folder, text):
 
 def tracked(pattern):
     listed = subprocess.run(["git", "ls-files", "-z", pattern], cwd=ROOT, capture_output=True, text=True, check=False)
-    # An archive of the source has no git.
+    # A source archive has no git.
     files = listed.stdout.split("\0")[:-1] or [path.relative_to(ROOT) for path in (ROOT / "config").glob(pattern)]
     return sorted(map(str, files))
 
@@ -192,7 +195,7 @@ def test_systemd_accepts_the_unit(tmp_path):
     (block,) = blocks("ini")
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd is not installed")
-    # This machine has neither the user nor the folder of the page.
+    # This machine lacks the user and the folder of the page.
     text = re.sub(r"^ExecStart=\S+", f"ExecStart={EXECUTABLES / 'bridge'}", block.text, flags=re.MULTILINE)
     assert text != block.text and "User=robot" in text
     unit = tmp_path / "aether_bridge.service"
@@ -265,7 +268,7 @@ def test_controller_of_page_accepts_only_bridge(certificates, monkeypatch):
 
 
 def connect(block, certificate):
-    """What the block's controller sends to a client with this certificate."""
+    """Return what the controller of the block sends to a client with this certificate."""
     failed = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -1,4 +1,4 @@
-"""docs/faults.md has every row as it is played."""
+"""docs/faults.md has every row that the tests play."""
 
 import pathlib
 

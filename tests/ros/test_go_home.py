@@ -1,4 +1,5 @@
-"""The arm is sent home: by a person (`~/go_home`), and before the bridge ends (`arm.park`)."""
+"""The arm goes home when the operator calls `~/go_home`, and before the bridge ends (`arm.park`).
+"""
 
 import os
 import signal
@@ -24,7 +25,7 @@ PARK = {"arm.park": True}
 
 
 def away(controller, bridge, hand, parameters=None):
-    """A bridge that has followed a hand away from home, and the hand."""
+    """Start a bridge that has followed a hand away from home. Return the bridge and the hand."""
     started = bridge(controller, {**AT_HOME, **(parameters or {})})
     tracker = hand(HOME)
     started.status.wait(motion="TRACKING")
@@ -46,7 +47,7 @@ def is_home(line):
 
 
 def at_home_after(controller, mark):
-    """Whether the last command since then leads home."""
+    """Return whether the last command since `mark` leads home."""
     return is_home(controller.lines[max(controller.mark() - 1, mark)])
 
 
@@ -59,14 +60,14 @@ def test_arm_goes_home_within_limits_and_disarms(controller, bridge, hand, peer)
     started.status.wait(motion="APPROACH", reason="going home")
     started.status.wait(motion="DISARMED", reason="the arm is at home; call ~/set_armed")
     home = controller.lines.find(is_home, after=before)
-    # The hand is still away.
+    # The hand is still away from home.
     controller.lines.assert_none(after=home + 1)
     way = [AWAY, *(line.position for line in controller.lines[before : home + 1])]
     assert all(distance(one, other) <= STEP + 1e-6 for one, other in zip(way, way[1:])), way
     commands.wait(lambda sent: sent.seq == started.status.newest().sent)
     times = [stamp_seconds(sent.header.stamp) for sent in commands[sent:]]
     assert times[-1] - times[0] >= (distance(AWAY, HOME) - STEP) / SPEED
-    # A person arms, as ever.
+    # The operator can arm again as usual.
     assert set_armed(peer).success
     controller.lines.wait(lambda line: line.data == AWAY_LINE, after=home)
 
@@ -156,13 +157,13 @@ def test_go_home_sent_before_stop_moves_nothing(controller, bridge, hand, peer):
     stopped(started.process)
     home = caller.call("go_home", Trigger.Request())
     others = [caller.call("stop", Trigger.Request()), caller.call("reset", Trigger.Request())]
-    time.sleep(0.5)  # until they are on their way
+    time.sleep(0.5)  # until the requests are on their way
     before = controller.mark()
     started.process.send_signal(signal.SIGCONT)
     assert all(answer().success for answer in others)
     refused = home()
     assert not refused.success and refused.message.startswith("not going home"), refused
-    # The bridge may have taken the reset before the stop.
+    # The bridge may have handled the reset before the stop.
     assert peer.call(Trigger, "/aether_bridge/reset").success
     started.status.skip().wait(motion="DISARMED")
     assert not any(map(is_home, controller.lines[before:]))
@@ -175,7 +176,7 @@ def test_go_home_delayed_by_sigstop_moves_nothing(controller, bridge, hand, peer
     caller = Caller(peer)
     stopped(started.process)
     home = caller.call("go_home", Trigger.Request())
-    time.sleep(3.5)  # what is tested: the request waits
+    time.sleep(3.5)  # the request waits: this delay is under test
     started.process.send_signal(signal.SIGCONT)
     refused = home()
     assert not refused.success and refused.message.startswith("not going home: this "), refused
@@ -196,13 +197,13 @@ def test_ending_bridge_parks_the_arm(controller, bridge, hand, peer, ending):
 
 
 def test_second_signal_ends_bridge_immediately(controller, bridge, hand):
-    # A minute and more.
+    # The way takes more than a minute.
     started, _ = away(controller, bridge, hand, {**PARK, "limits.approach_speed": 0.001})
     before = controller.mark()
     os.kill(started.process.pid, signal.SIGINT)
     started.status.wait(motion="APPROACH", reason="going home")
     controller.lines.wait_count(before + 1)
-    # It waits no longer than a test does.
+    # end() waits no longer than the tests' patience.
     started.end()
     assert not at_home_after(controller, before)
     assert LINK_STATES[started.status.newest().state] == "DISCONNECTED"

@@ -1,4 +1,4 @@
-"""hand_sim as others on the ROS graph see it."""
+"""Tests hand_sim as other nodes of the ROS graph see it."""
 
 import contextlib
 import signal
@@ -16,13 +16,13 @@ from std_msgs.msg import Bool, Float32
 
 DEFAULT_BOX = ((0.1, -0.2, 0.08), (0.28, 0.2, 0.3))
 BEST_EFFORT = QoSProfile(depth=500, reliability=ReliabilityPolicy.BEST_EFFORT)
-# What all-zero messages hold: the orientation too, which a new message has as (0, 0, 0, 1).
+# The content of all-zero messages. The orientation is zero too; a new message has (0, 0, 0, 1).
 ZEROS = Pose(orientation=Quaternion(x=0.0, y=0.0, z=0.0, w=0.0))
 
 
 @contextlib.contextmanager
 def hand_sim(*arguments, ending=signal.SIGINT):
-    """Runs hand_sim, and ends it by a signal: with exit code 0."""
+    """Run hand_sim and end it by a signal. Check for exit code 0."""
     process = subprocess.Popen([EXECUTABLES / "hand_sim", "--ros-args", *arguments])
     try:
         yield process
@@ -35,7 +35,7 @@ def hand_sim(*arguments, ending=signal.SIGINT):
 
 
 def refused(*arguments):
-    """Exit code and last line of a hand_sim that does not start."""
+    """Return the exit code and the last line of a hand_sim that does not start."""
     done = subprocess.run(
         [EXECUTABLES / "hand_sim", *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
@@ -55,7 +55,8 @@ def test_publishes_poses_in_box_until_signal(peer, ending):
         now = peer.node.get_clock().now().nanoseconds * 1e-9
     stamps = [pose.header.stamp.sec + pose.header.stamp.nanosec * 1e-9 for pose in seen]
     assert all(before < after for before, after in zip(stamps, stamps[1:]))
-    # By the stamps, which say when a sample was taken: 29 periods of 1/30 s, however busy the machine is.
+    # Use the stamps, which give the time of each sample: 29 periods of 1/30 s, however busy the
+    # machine is.
     assert stamps[-1] - stamps[0] > 0.9 * 29 / 30
     assert now - PATIENCE < stamps[-1] <= now
     for pose in seen:
@@ -93,7 +94,7 @@ def test_lost_hand_is_published_as_zeros(peer):
 
 def test_repeated_pose_gets_a_new_stamp(peer):
     poses = peer.record(PoseStamped, "/target_pose", BEST_EFFORT)
-    # Without losses no two poses are equal: the hand trembles.
+    # Without losses no two poses are equal, because the hand trembles.
     lossy = ["-p", "dropout.share:=0.5", "-p", "dropout.length:=0.2", "-p", "on_loss:=repeat", "-p", "rate:=100.0"]
     with hand_sim(*lossy):
         last = []
@@ -107,7 +108,7 @@ def test_repeated_pose_gets_a_new_stamp(peer):
 
 
 def test_parameters_are_described_and_read_only(peer):
-    # A name of its own: a service of a hand that has just ended may look as if it were still there.
+    # Use another name: a service of a hand_sim that has just ended may still appear in the graph.
     with hand_sim("-p", "rate:=60", "-r", "__node:=described"):
         names = ["rate", "on_loss"]
         described = peer.call(DescribeParameters, "/described/describe_parameters", names=names).descriptors
@@ -128,10 +129,10 @@ def test_parameters_are_described_and_read_only(peer):
 
 def test_unreachable_client_does_not_block_other_clients(peer):
     logged = peer.record(Log, "/rosout", QoSProfile(depth=100))
-    with hand_sim("-r", "__node:=heard_by_some"):
-        call_without_response(peer, ListParameters, "/heard_by_some/list_parameters")
-        logged.wait(lambda log: log.name == "heard_by_some" and "has to call again" in log.msg)
-        assert "rate" in peer.call(ListParameters, "/heard_by_some/list_parameters").result.names
+    with hand_sim("-r", "__node:=partly_unreachable"):
+        call_without_response(peer, ListParameters, "/partly_unreachable/list_parameters")
+        logged.wait(lambda log: log.name == "partly_unreachable" and "has to call again" in log.msg)
+        assert "rate" in peer.call(ListParameters, "/partly_unreachable/list_parameters").result.names
 
 
 def test_stamps_follow_simulated_time(peer, repeat):

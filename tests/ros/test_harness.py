@@ -1,4 +1,4 @@
-"""What the tests of the graph stand on."""
+"""Tests the harness of the graph tests."""
 
 import contextlib
 import types
@@ -11,17 +11,17 @@ from std_msgs.msg import Bool, Float32
 
 
 def test_next_test_may_use_another_topic_type(ros_session):
-    # Made beforehand: a new node takes so long that the one before has gone by then.
+    # Create the nodes first: creating a node takes so long that the previous one would be gone.
     peers = [Peer(ros_session) for _ in range(20)]
     for peer, message in zip(peers, [Bool(), Float32()] * 10):
         peer.node.create_publisher(type(message), "/in_turn", LATCHED).publish(message)
-        # Fails if the subscription of the test before is still there, with its other type.
+        # This fails if the subscription of the previous test still exists with its other type.
         peer.record(type(message), "/in_turn", LATCHED).wait()
         peer.close()
 
 
 def recorded(*events):
-    """What judge_lines looks at of a controller."""
+    """Return a fake controller with these events, for judge_lines."""
     journal = Journal()
     journal.events = [{"at": at, "connection": 1, "event": event, "text": text} for at, event, text in events]
     return [types.SimpleNamespace(journal=journal)]

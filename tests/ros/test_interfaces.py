@@ -1,4 +1,7 @@
-"""The messages, as Python sees them, are those that others build on: names, order and types are a contract."""
+"""Tests the messages in Python.
+
+Other packages depend on the names, the order and the types of the fields.
+"""
 
 import pytest
 from aether_bridge.msg import ArmCommand, ArmState, LinkStatus
@@ -31,7 +34,7 @@ FIELDS = {
         "gripper": "string",
         "altered_by": "sequence<string>",
         "input_age": "double",
-        # What has been added since stands at the end.
+        # Fields that were added later are at the end.
         "orientation": "geometry_msgs/Quaternion",
     },
     ArmState: {

@@ -1,4 +1,6 @@
-"""What is run from a checkout stays on this machine, on every distribution: tools/this_machine.py and tools/ros-env."""
+"""Commands from a checkout stay on this machine, with every distribution: tools/this_machine.py and
+tools/ros-env.
+"""
 
 import os
 import pathlib
@@ -11,12 +13,12 @@ from this_machine import keep_to_this_machine
 TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
 BEFORE_IRON = ["foxy", "galactic", "humble"]
 SINCE_IRON = ["iron", "jazzy", "kilted", "lyrical", "rolling"]
-# What a setup.bash and a user may have set before.
+# Variables that a setup.bash or a user may have set before.
 SETTINGS = [{}, {"ROS_LOCALHOST_ONLY": "0"}, {"ROS_LOCALHOST_ONLY": "1"}, {"ROS_STATIC_PEERS": "192.168.1.9"}]
 
 
 def in_ros_env(distro, **settings):
-    """The variables of ROS that tools/ros-env gives to a command."""
+    """Return the ROS variables that tools/ros-env gives to a command."""
     dropped = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS")
     environment = {name: value for name, value in os.environ.items() if name not in dropped}
     done = subprocess.run(
