@@ -1,4 +1,6 @@
-"""The installed launch files: that they are Python in any case, and what they start where ros2 launch is installed."""
+"""Tests the installed launch files: that they are valid Python, and what they start if ros2 launch
+is installed.
+"""
 
 import json
 import os
@@ -18,7 +20,7 @@ from ros2_command import needs_launch
 SOURCES = sorted((pathlib.Path(__file__).parents[2] / "launch").glob("*.launch.py"))
 DEFAULT_FILE = SHARE / "config" / "bridge.yaml"
 
-# What a launch file of someone else has arguments for.
+# Arguments of a launch file from another package.
 FOREIGN = {
     "host": "127.0.0.9",
     "port": "6000",
@@ -49,7 +51,7 @@ def test_every_bridge_argument_is_described(ros2):
     assert not [line for line in shown.log if "no description given" in line.lower()]
 
 
-# What runs
+# What the launch files start
 
 
 @needs_launch
@@ -86,7 +88,7 @@ def test_demo_moves_the_simulated_arm(launched, peer, free_port):
 def test_example_for_launch_files_runs(ros2, peer, tmp_path):
     docstring = compile((SHARE / "launch" / "bridge.launch.py").read_text(), "bridge.launch.py", "exec").co_consts[0]
     example = textwrap.dedent(docstring[docstring.index("    from launch") : docstring.index("\nAn included")])
-    # Nothing outside this machine is dialled.
+    # Connect only to addresses of this machine.
     example = example.replace("192.168.1.20", "127.0.0.1").replace("192.168.1.21", "127.0.0.2")
     (tmp_path / "both.launch.py").write_text(example)
     ros2("launch", "--noninteractive", tmp_path / "both.launch.py")
@@ -179,7 +181,7 @@ def test_parameter_file_path_may_be_relative(launched, controller, tmp_path, giv
     [
         ("~/arm.yml", "{home}/arm.yml does not exist"),
         ("/nowhere/arm.yaml", "/nowhere/arm.yaml does not exist"),
-        ("~nobody_here/arm.yaml", "/~nobody_here/arm.yaml does not exist"),
+        ("~unknown_user/arm.yaml", "/~unknown_user/arm.yaml does not exist"),
         ("folder", "{home}/folder is a directory"),
         ("pipe", "{home}/pipe is no readable file"),
     ],
@@ -208,7 +210,7 @@ def test_wrong_parameter_gives_exit_code(launched):
     assert [line for line in running.log if "the bridge ended with exit code 2: its arguments" in line]
 
 
-# Beside other launch files
+# Together with other launch files
 
 
 @needs_launch
@@ -282,7 +284,7 @@ def test_misspelt_argument_gives_warning(launched, peer):
     peer.status().wait()
 
 
-# What ends
+# Programs that end
 
 
 @needs_launch
@@ -290,7 +292,7 @@ def test_killed_bridge_is_restarted(launched, controllers):
     controller = controllers()
     running = launched("bridge.launch.py", f"aether_port:={controller.port}", "aether_respawn:=true")
     controller.connections.wait()
-    # It ends as it would by itself: SIGTERM is not from launch.
+    # SIGTERM does not come from launch, so launch sees a bridge that ends by itself.
     os.kill(process_ids(running.log, "bridge")[0], signal.SIGTERM)
     controller.connections.wait_count(2)
     assert running.interrupt() == 0
@@ -325,7 +327,7 @@ def test_interrupt_before_restart_ends_launch(launched, controller):
 @pytest.mark.parametrize("timeout, parked", [(0.3, False), (30, True)])
 def test_launch_waits_for_the_way_home(launched, peer, controller, hand, tmp_path, timeout, parked):
     home, away = (0.2, 0.0, 0.2), (0.23, 0.0, 0.2)
-    # The way takes more than a second.
+    # The way home takes more than a second.
     parameters = {**QUICK, "arm.home": list(home), "arm.park": True, "limits.approach_speed": 0.02}
     (tmp_path / "park.yaml").write_text(json.dumps({"/**": {"ros__parameters": parameters}}))
     controller.stand_at(parameters)
@@ -363,7 +365,7 @@ def test_demo_fails_if_bridge_cannot_start(launched, free_port):
     assert [line for line in running.log if "bridge ended with exit code 2: the demo ends" in line]
 
 
-# What stays on this machine
+# Keeping messages on this machine
 
 
 @needs_launch
@@ -372,27 +374,27 @@ def test_demo_fails_if_bridge_cannot_start(launched, free_port):
     [("humble", "ROS_LOCALHOST_ONLY", "1"), ("jazzy", "ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")],
 )
 def test_demo_stays_on_this_machine(launched, free_port, distribution, variable, expected):
-    # Humble's setup.bash sets it to 0.
+    # setup.bash of Humble sets the variable to 0.
     running = launched("demo.launch.py", f"port:={free_port}", ROS_DISTRO=distribution, ROS_LOCALHOST_ONLY="0")
     for program in ("hand_sim", "bridge"):
         running.log.wait(lambda line, program=program: f"[{program}" in line and "started with pid" in line)
         variables = pathlib.Path(f"/proc/{process_ids(running.log, program)[0]}/environ").read_text().split("\0")
         assert f"{variable}={expected}" in variables
-    told = [line for line in running.log if "export ROS_LOCALHOST_ONLY=1" in line]
-    assert len(told) == (1 if distribution == "humble" else 0)
+    shown = [line for line in running.log if "export ROS_LOCALHOST_ONLY=1" in line]
+    assert len(shown) == (1 if distribution == "humble" else 0)
 
 
 def process_ids(log, program):
-    """The processes of a program that a launch has started."""
+    """Return the process ids of a program that a launch has started."""
     started = (re.search(rf"\[{program}-\d+\]: process started with pid \[(\d+)\]", line) for line in log)
     return [int(match[1]) for match in started if match]
 
 
 def parameters(folder, name="parameters.yaml", **values):
-    """A parameter file for every node."""
+    """Write a parameter file for every node."""
     lines = [f"    {name}: {value}\n" for name, value in values.items()]
     file = folder / name
-    # use_sim_time, so that it is never empty.
+    # With use_sim_time the file is never empty.
     file.write_text("/**:\n  ros__parameters:\n    use_sim_time: false\n" + "".join(lines))
     return file
 
@@ -403,13 +405,16 @@ def values_of(peer, node, *names):
 
 @pytest.fixture
 def launched(ros2):
-    """Starts a launch file of the package."""
+    """Start a launch file of the package."""
     return lambda file, *given, **options: ros2("launch", "--noninteractive", "aether_bridge", file, *given, **options)
 
 
 @pytest.fixture
 def include(ros2, tmp_path):
-    """Starts a launch file made of actions in Python, among which include(…) is the bridge with arguments."""
+    """Start a launch file made of actions in Python.
+
+    In it, include(…) is the bridge with arguments.
+    """
 
     def start(actions, *given):
         file = tmp_path / "parent.launch.py"

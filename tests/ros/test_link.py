@@ -1,4 +1,4 @@
-"""The link seen from ROS: a controller that dies, comes back, is late, or is silent."""
+"""Tests the link as ROS sees it: a controller that dies, comes back, replies late, or is silent."""
 
 import pathlib
 import signal
@@ -17,7 +17,7 @@ from std_srvs.srv import Trigger
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = b'{"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}\n'
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
-# At 0.1 m/s a ramp's first step is 2 mm; twice that is a step after a rest.
+# At 0.1 m/s the first step of a ramp is 2 mm. After a rest a step may be twice as long.
 STEP = 0.1 * 0.04 + 1e-6
 TUTORIAL = pathlib.Path(__file__).parents[2] / "examples" / "controllers" / "tutorial_recv.py"
 
@@ -64,7 +64,7 @@ def test_command_without_reply_is_not_repeated(controller, bridge, hand):
     status = bridge(controller, {**AT_PLACE, **brisk}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
-    # The next command to elsewhere is a long step away, and gets no answer.
+    # The next command leads a long step away, and gets no reply.
     controller.reply = lambda line: OK if line.data == PLACE_LINE else None
     after = controller.mark()
     tracker.position = (0.2, 0.0355, 0.21)
@@ -72,15 +72,15 @@ def test_command_without_reply_is_not_repeated(controller, bridge, hand):
     assert distance(unanswered.position, PLACE) > 0.04
     controller.kill()
     controller.reply = lambda line: OK
-    # It did not obey what it did not answer.
+    # The controller did not obey the command without a reply.
     controller.place = [1000 * metres for metres in PLACE]
     before = controller.mark()
     tracker.position = (0.12, 0.1, 0.21)
     controller.restart()
     first = controller.lines.wait(after=before)
     assert first.data != unanswered.data
-    assert distance(first.position, PLACE) <= 0.1 * 0.2 + 1e-6, "not from where the arm is"
-    assert abs(first.position[0] - PLACE[0]) < 1e-9, "towards the target of before"
+    assert distance(first.position, PLACE) <= 0.1 * 0.2 + 1e-6, "the approach does not start at the arm"
+    assert abs(first.position[0] - PLACE[0]) < 1e-9, "the command leads towards the old target"
 
 
 def test_reconnect_opens_new_connection_and_approaches(controller, bridge, hand, peer):
@@ -101,7 +101,8 @@ def test_reconnect_opens_new_connection_and_approaches(controller, bridge, hand,
 def test_late_subscriber_gets_latched_status_immediately(controller, bridge, peer):
     status = bridge(controller, QUICK).status
     status.wait(state="CONNECTED")
-    # Whoever comes between two publications 500 ms apart and is served at once has got the older of them.
+    # A subscriber between two publications (500 ms apart) that gets a status immediately has got
+    # the latched one.
     for topic, message_type in [("link_status", LinkStatus), ("connected", Bool)]:
         for _ in range(5):
             came = peer.node.get_clock().now().nanoseconds
@@ -145,17 +146,18 @@ def test_bridge_waits_quietly_for_controller(controllers, bridge, hand):
     started = bridge(controller, {"arm.home": list(PLACE), **PLAIN})
     status = started.status
     status.wait(lambda status: status.attempts >= 3, state="BACKOFF", reason="refused.*; next attempt in")
-    # Nobody publishes targets either, and that is one line too.
+    # The missing publisher of targets is also reported in one line.
     started.log.wait(lambda line: "no target can come" in line)
     log_before, seen_before = len(started.log), len(status.seen)
     before, from_ = started.cpu_seconds(), time.monotonic()
-    # Nothing is to be awaited: this is the time over which it must be quiet.
+    # There is no event to wait for. The log must stay quiet for this time.
     started.log.assert_none(after=log_before, within=5.0)
     busy = (started.cpu_seconds() - before) / (time.monotonic() - from_)
     MEASUREMENTS.note("CPU without a controller", f"{busy * 100:8.2f} %", "wanted: under 1 % of a core")
-    # A loop that does not wait takes a core; what a crowded machine adds to the figure is less.
+    # A busy loop would use a whole core. Even a loaded machine adds less than this limit.
     assert busy < 0.05
-    # Of the parameters, the attempt, motion, why the attempt failed, and that nobody publishes.
+    # One line each: the parameters, the attempt, the motion, the cause of the failure, the missing
+    # publisher.
     assert len(started.log) <= 5, "one line per change of state"
     assert len(status.seen) - seen_before >= 5, "the status keeps coming"
     newest = status.newest()
@@ -181,7 +183,8 @@ def test_state_change_is_one_log_line(controller, bridge, hand):
     started.log.wait(lambda line: "no new target" in line)
     texts = [line.split("]: ", 1)[1] for line in started.log]
     assert sum(text.startswith("link up") for text in texts) == 2
-    # Lost, and then refused: two things to know, each once, however many attempts there were.
+    # The link was lost and then refused: two facts, each logged once, however many attempts there
+    # were.
     downs = [text for text in texts if text.startswith("link down")]
     assert 1 <= len(downs) <= 2 and len(set(downs)) == len(downs)
     assert len([text for text in texts if text.startswith("holding: no connection")]) == 1
@@ -191,14 +194,16 @@ QUICK_AGAIN = {"link.backoff.initial": 0.01, "link.backoff.max": 0.02, "link.tim
 
 
 def assert_logged_once(started, attempts, again, hint):
-    """That failures are one line with a hint, however many attempts there are; and the way back is one line."""
+    """Check that repeated failures give one line with a hint, and that the recovery gives one line.
+    """
     attempts.wait_count(40)
     downs = started.log.find(lambda line: "link down: " in line and hint in line)
-    # Of the link and of motion, while it failed some forty times: three or four for each would be more than a hundred.
+    # The log has lines of the link and of motion. It failed about forty times, so three or four
+    # lines for each failure would be more than a hundred.
     assert len(started.log) - downs < 10, "the log is flooded"
-    said = len(started.log)
+    logged = len(started.log)
     again()
-    back = started.log.wait(lambda line: "link up after " in line, said)
+    back = started.log.wait(lambda line: "link up after " in line, logged)
     assert int(back.split("link up after ")[1].split(" attempts")[0]) > 30
     assert sum("link down" in line for line in started.log) <= 3
     started.status.wait(state="CONNECTED", motion="TRACKING")
@@ -247,9 +252,9 @@ def test_stable_connection_clears_the_last_error(controller, bridge, peer):
     def values(array):
         return {pair.key: pair.value for status in array.status for pair in status.values}
 
-    # It is known for longer, and how long ago it was.
-    told = diagnostics.wait(lambda array: values(array)["last_error_age_s"] != "none", len(diagnostics))
-    assert values(told)["last_error"] and float(values(told)["last_error_age_s"]) >= 1.0
+    # The diagnostics keep the last error for longer, with its age.
+    reported = diagnostics.wait(lambda array: values(array)["last_error_age_s"] != "none", len(diagnostics))
+    assert values(reported)["last_error"] and float(values(reported)["last_error_age_s"]) >= 1.0
 
 
 def test_first_status_names_cause_of_missing_connection(controllers, launch):
@@ -268,10 +273,11 @@ def test_bridge_sends_nothing_before_the_banner(controller, bridge, hand):
         started.status.wait(state="CONNECTING", reason=waiting)
         controller.connections.wait_count(connections)
         before, beats = controller.mark(), len(controller.heartbeats)
-        # It starts for longer than connecting may take, and whatever it was sent meanwhile would be lost.
+        # The board starts for longer than link.connect_timeout. It would lose all lines sent in
+        # that time.
         controller.lines.assert_none(after=before)
         assert len(controller.heartbeats) == beats
-        # The second line is no UTF-8, and comes by itself.
+        # The second banner line is not UTF-8, and arrives separately.
         controller.send(b"\r\n")
         started.status.wait(state="CONNECTING", reason="1 so far")
         controller.lines.assert_none(after=before)
@@ -298,11 +304,11 @@ def test_silent_controller_is_unresponsive_then_reconnected(controllers, bridge,
     status = bridge(controller, {**AT_PLACE, "link.reply_timeout": 0.3, "link.timeout": 1.5}).status
     hand(PLACE)
     overdue = status.wait(state="UNRESPONSIVE", reason="the controller does not answer")
-    assert overdue.sent == 0, "it is asked where the arm is first"
+    assert overdue.sent == 0, "the bridge first asks for the arm's position"
     given_up = status.wait(state="BACKOFF")
     assert "link.timeout 1.5 s" in given_up.last_error and "link.expect_reply" in given_up.last_error
     controller.connections.wait_count(2)
-    # One unanswered line at a time, on each connection.
+    # Each connection has one line without a reply at a time.
     assert controller.mark() == 0
     for connection in (1, 2):
         assert sum(line.connection == connection for line in list(controller.heartbeats)) <= 1
@@ -339,7 +345,8 @@ def test_silent_controller_works_without_expected_replies(controllers, bridge, h
 
 
 def test_unanswered_connection_attempt_times_out(bridge, launch):
-    # A listener whose queue is full lets attempts hang, as a machine that is switched off does.
+    # A listener with a full queue lets connection attempts hang, as a machine that is switched off
+    # does.
     with socket.socket() as listener, socket.socket() as one, socket.socket() as two:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -359,7 +366,7 @@ def test_host_name_is_resolved_or_error_names_it(controller, launch):
     started = launch({"link.host": "localhost", "link.port": controller.port})
     assert str(controller.port) in started.status.wait(state="CONNECTED").peer
     started.end()
-    # A resolver out of reach may take long to say so.
+    # If no name server is reachable, the resolver may take long to report the failure.
     parameters = {"link.host": "no-such-host.invalid", "link.port": controller.port, "link.connect_timeout": 15.0}
     lost = launch(parameters).status.skip().wait(state="BACKOFF")
     assert "cannot resolve host 'no-such-host.invalid'" in lost.last_error
@@ -367,15 +374,15 @@ def test_host_name_is_resolved_or_error_names_it(controller, launch):
 
 def test_heartbeat_detects_dead_controller_at_rest(controller, bridge, hand):
     started = bridge(controller, {**AT_PLACE, "link.heartbeat.period": 0.1})
-    # Before there is anything to command, and when there is no more.
+    # Heartbeats are sent before the first command and after the last command.
     controller.heartbeats.wait_count(2)
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
     tracker.stop()
     started.status.wait(motion="HOLDING")
-    said = controller.mark()
+    commands = controller.mark()
     controller.heartbeats.wait_count(len(controller.heartbeats) + 3)
-    assert controller.mark() == said and len(controller.connections) == 1
+    assert controller.mark() == commands and len(controller.connections) == 1
     controller.fall_silent()
     started.status.wait(state="UNRESPONSIVE", motion="HOLDING")
     started.status.wait(state="BACKOFF")
@@ -385,8 +392,8 @@ def test_refused_heartbeat_is_logged_once(controller, bridge):
     controller.heartbeat_reply = lambda line: error("what is a heartbeat?")
     started = bridge(controller, {**QUICK, "link.heartbeat.period": 0.02})
     controller.heartbeats.wait_count(20)
-    said = [line for line in started.log if "refused a heartbeat" in line]
-    assert len(said) == 1 and "what is a heartbeat?" in said[0]
+    refusals = [line for line in started.log if "refused a heartbeat" in line]
+    assert len(refusals) == 1 and "what is a heartbeat?" in refusals[0]
     assert len(controller.connections) == 1
 
 

@@ -1,6 +1,7 @@
-"""Zeros for a lost hand, as some trackers send them, at any moment of a motion.
+"""Some trackers send zeros for a lost hand. The zeros may come at any moment of a motion.
 
-The hand moves away from the place that zeros would be, so that whatever brings the arm nearer to it is due to zeros.
+The hand moves away from the position that zeros would mean. So only zeros can bring the arm nearer
+to that position.
 """
 
 import math
@@ -11,9 +12,10 @@ from motion import ROUNDING
 from recording import NO_HAND, ORIGIN, RATE, Sample, to_arm
 from replay import PATIENT, Rig
 
-# From near to far in 0.7 s, at 0.18 m/s at most, and then at rest; in the recording's units, of 2 mm.
+# The hand moves from NEAR to FAR in 0.7 s, at 0.18 m/s at most, and then rests. In the recording's
+# units of 2 mm.
 NEAR, FAR, MOVING = 20.0, 60.0, 0.7
-# As many as in 0.4 s: longer than gripper.open_debounce.
+# Zeros for 0.4 s, which is longer than gripper.open_debounce.
 ZEROS = [NO_HAND] * 12
 
 
@@ -22,14 +24,14 @@ def _at(radius):
 
 
 def _way_out(count):
-    """The first samples of the hand's way."""
+    """Return the first samples of the hand's way."""
     seconds = [min((index + 1) / RATE, MOVING) for index in range(count)]
     return [_at(NEAR + (FAR - NEAR) * (1 - math.cos(math.pi * each / MOVING)) / 2) for each in seconds]
 
 
 @pytest.fixture
 def rig(ros_session, tmp_path):
-    """A bridge whose arm is with a closed hand at NEAR."""
+    """A bridge whose arm is at NEAR, with a closed hand."""
     parameters = {**PATIENT, "teleop.settle_time": 0.1, "arm.home": list(to_arm(_at(NEAR).place))}
     with Rig(ros_session, parameters, _at(NEAR), tmp_path) as rig:
         rig.status.wait(motion="TRACKING")
@@ -38,10 +40,10 @@ def rig(ros_session, tmp_path):
 
 
 def _lose(rig, samples, motion):
-    """Plays samples, which lead to a motion or go on with it, and then zeros.
+    """Play samples that lead to a motion or continue it, and then zeros.
 
-    Asserts that the lines after that led nowhere but on towards the last sample, that the hold was silent, and that the
-    gripper stayed. Returns the lines from the last two before the zeros on.
+    Check that later lines lead only towards the last sample, that the hold is silent, and that the
+    gripper does not change. Return the lines, from the last two lines before the zeros on.
     """
     lost = rig.stream.play([*samples, *ZEROS], then=NO_HAND)[len(samples)].at
     rig.status.wait(motion=motion)
@@ -59,7 +61,7 @@ def _lose(rig, samples, motion):
 
 
 def _return(rig):
-    """The hand is back at NEAR, and the arm with it and at rest."""
+    """Bring the hand back to NEAR, and wait until the arm rests there."""
     lost = rig.controller.mark()
     rig.stream.play([_at(NEAR)], then=_at(NEAR))
     rig.status.wait(motion="APPROACH")
@@ -101,5 +103,5 @@ def test_single_zeros_do_not_disturb_motion(rig):
     assert all(one <= other + ROUNDING for one, other in zip(away, away[1:])), away
     assert {line.gripper for line in rig.controller.lines[begin : end + 1]} == {"closed"}
     dropped = rig.status.wait(lambda status: status.sent > end).dropped_input
-    assert dropped >= 3, "the zeros were not passed over but not seen"
+    assert dropped >= 3, "the bridge did not see the zeros"
     assert {MOTIONS[each.message.motion] for each in rig.status.seen[seen:]} == {"TRACKING"}

@@ -1,4 +1,4 @@
-"""What `make test` makes of its suites, and that graph tests side by side do not meet."""
+"""Tests the results of `make test`, and that parallel graph tests do not meet in one domain."""
 
 import importlib.machinery
 import importlib.util

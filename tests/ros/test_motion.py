@@ -1,20 +1,21 @@
-"""From a hand to lines: the wire byte for byte, approach, tracking, limits, and input that goes away."""
+"""From a hand to lines: the wire byte for byte, approach, tracking, limits, and lost input."""
 
 import pytest
 from aether_bridge.msg import LinkStatus
 from controller import COMMAND, command
 from harness import LINK_STATES, MOTIONS, PLAIN, QUICK, aged, distance, fresh, stamp_seconds, unstamped
 
-# Inside the workspace, in metres, and as it is written in millimetres.
+# A position inside the workspace, in metres, and as it is written in millimetres.
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = b'{"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}\n'
 HOME = (0.2, 0.0, 0.2)
-# What delivery between two threads on a busy machine may take, at the speeds of the tests.
+# The time in seconds that delivery between two threads may take on a busy machine, at the speeds of
+# the tests.
 JITTER = 0.25
 
 
 def assert_slower_than(speed, lines):
-    """No two lines are further apart than the speed allows for the time between them."""
+    """Check that no two lines are further apart than the speed allows for the time between them."""
     for i, one in enumerate(lines):
         for other in lines[i + 1 :]:
             way, time = distance(one.position, other.position), other.at - one.at
@@ -53,7 +54,7 @@ def test_first_motion_approaches_slowly_from_home(controller, bridge, hand):
     status.wait(motion="TRACKING")
     arrived = controller.lines.find(lambda line: line.data == PLACE_LINE)
     lines = controller.lines[: arrived + 1]
-    # limits.approach_speed is 0.1 m/s and a ramp has 50 steps a second.
+    # limits.approach_speed is 0.1 m/s, and a ramp has 50 steps a second.
     assert distance(lines[0].position, HOME) <= 0.1 * 0.02 + 1e-6
     assert len(lines) > 20
     assert_slower_than(0.1, lines)
@@ -162,7 +163,7 @@ def test_invalid_stamp_holds_arm_and_is_named(controller, bridge, hand, stamp, r
     after = controller.mark()
     controller.lines.assert_none(after=after)
     assert controller.lines[-1].data == PLACE_LINE
-    # After one from the future a good one is a jump back, once.
+    # After a stamp from the future, a good stamp is a jump back once.
     tracker.stamp = fresh
     status.wait(motion="TRACKING")
 
@@ -200,7 +201,7 @@ def test_lost_hand_holds_and_return_approaches(controller, bridge, hand):
 
 
 def test_status_reports_link_motion_and_counters(controller, bridge, hand, peer):
-    # Without heartbeats, which have round trips too.
+    # Without heartbeats, because they have round trips too.
     status = bridge(controller, {**QUICK, **PLAIN, "arm.home": list(PLACE)}).status
     waiting = status.wait(state="CONNECTED", motion="DISARMED", reason="no target received yet")
     assert (waiting.input_age, waiting.sent, waiting.rtt_last) == (-1.0, 0, 0.0)
@@ -212,7 +213,7 @@ def test_status_reports_link_motion_and_counters(controller, bridge, hand, peer)
     assert tracking.peer == controller.peer
     assert (tracking.attempts, tracking.last_error, tracking.rejected, tracking.dropped_input) == (0, "", 0, 0)
     assert 0 <= tracking.input_age < 0.5
-    assert abs(stamp_seconds(tracking.since) - started) < 0.1, "the link has not changed since"
+    assert abs(stamp_seconds(tracking.since) - started) < 0.1, "the link has changed since"
     assert stamp_seconds(tracking.since) <= stamp_seconds(tracking.stamp)
     assert abs(stamp_seconds(tracking.stamp) - peer.node.get_clock().now().nanoseconds * 1e-9) < 5
 

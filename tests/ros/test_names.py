@@ -1,4 +1,4 @@
-"""Names: remapped topics, another node name, namespaces, and two bridges side by side."""
+"""Tests names: remapped topics, another node name, namespaces, and two bridges side by side."""
 
 import pathlib
 import re
@@ -36,7 +36,10 @@ def test_every_interface_name_exists(controller, bridge, hand, peer):
 
 
 def test_documented_policy_covers_the_whole_interface(controller, bridge, peer):
-    """With less the bridge does not start in an enclave; with more it is open to what it does not offer."""
+    """With fewer permissions the bridge does not start in an enclave.
+
+    With more, it is open where it need not be.
+    """
     policy = re.search(r"^<policy .*?^</policy>$", (ROOT / "docs" / "security.md").read_text(), re.MULTILINE | re.DOTALL)
     profile = xml.fromstring(policy[0]).find(".//profile")
 
@@ -46,7 +49,7 @@ def test_documented_policy_covers_the_whole_interface(controller, bridge, peer):
 
     started = bridge(controller, {**QUICK, "use_sim_time": True})
     of_the_bridge = lambda find: {name for name, _ in find("aether_bridge", "/")}  # noqa: E731
-    # What it offers comes into the graph one by one.
+    # The services appear in the graph one by one.
     while missing := allowed("services", "reply") - of_the_bridge(peer.node.get_service_names_and_types_by_node):
         assert len(started.status.seen) < 40, f"not in the graph after 20 s: {missing}"
         started.status.skip().wait()
@@ -60,13 +63,13 @@ def test_inputs_are_best_effort_and_status_latched(controller, bridge, hand, rep
     qos = lambda infos: {  # noqa: E731
         (info.qos_profile.reliability.name, info.qos_profile.durability.name) for info in infos
     }
-    # What is heard has been found.
+    # A subscription that receives messages has found its publishers.
     hand(PLACE)
     repeat(Bool, "/gripper", lambda: Bool(data=True))
     controller.lines.wait(lambda line: line.gripper == "closed")
     peer.record(Bool, "/aether_bridge/connected")
     assert qos(peer.node.get_subscriptions_info_by_topic("/target_pose")) == {("BEST_EFFORT", "VOLATILE")}
-    # The second is for publishers that latch.
+    # The second subscription is for latched messages.
     assert qos(peer.node.get_subscriptions_info_by_topic("/gripper")) == {
         ("BEST_EFFORT", "VOLATILE"),
         ("RELIABLE", "TRANSIENT_LOCAL"),
@@ -89,7 +92,7 @@ def test_topics_and_services_can_be_remapped(controller, launch, hand, repeat, p
     controller.lines.wait(lambda line: line.data == command("120.0", "35.5", "210.0", "closed"))
     assert peer.call(Trigger, "/panel/stop").success
     status.wait(motion="STOPPED")
-    assert len(started.status.seen) == 0, "the name that was remapped is silent"
+    assert len(started.status.seen) == 0, "the old name still has messages"
     assert all(line.position == PLACE for line in controller.lines)
 
 

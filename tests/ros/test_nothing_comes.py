@@ -1,4 +1,6 @@
-"""Nobody publishes, or on another topic, or another type: the bridge names it, with what is published."""
+"""If no node publishes targets, or on another topic, or another type, the bridge names the topic
+and the alternatives.
+"""
 
 import signal
 import subprocess
@@ -38,7 +40,8 @@ def test_targets_of_another_type_are_named(controller, bridge, peer):
     reason = rf"/target_pose has geometry_msgs/msg/Pose from /tester; this bridge listens for {POSE_STAMPED} \(input.type\)$"
     started.status.wait(state="CONNECTED", reason=reason)
     started.log.wait(lambda line: "WARN" in line and "this bridge listens for" in line)
-    # It is no second hand either. A process has one type for a topic, so this hand is another one's.
+    # It does not count as a second hand. A process has one type for a topic, so this hand is
+    # another process.
     with subprocess.Popen([EXECUTABLES / "hand_sim"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as tracker:
         started.status.wait(motion="TRACKING")
         tracker.send_signal(signal.SIGINT)

@@ -1,11 +1,13 @@
-"""These tests run with the rclpy and jsonschema of Humble too: with older_rclpy.py, which takes away what came later."""
+"""The tests also run with the rclpy and jsonschema of Humble: older_rclpy.py removes later
+features.
+"""
 
 import pathlib
 import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Tests that used what Humble does not have.
+# Tests that used features that Humble lacks.
 CONCERNED = [
     "test_link.py::test_late_subscriber_gets_latched_status_immediately",
     "test_schema.py::test_schema_is_valid",

@@ -1,4 +1,7 @@
-"""A person's services: stop, reset, arm, disarm; and that nothing but a person undoes what a person did."""
+"""Tests the operator's services: stop, reset, arm, disarm.
+
+Only an operator undoes an operator's action.
+"""
 
 import re
 
@@ -13,7 +16,7 @@ PLACE = (0.12, 0.0355, 0.21)
 ELSEWHERE = (0.2, 0.0355, 0.21)
 ELSEWHERE_LINE = command("200.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
-# At 0.1 m/s a ramp's first step is 2 mm; twice that is a step after a rest.
+# At 0.1 m/s the first step of a ramp is 2 mm. After a rest a step may be twice as long.
 STEP = 0.1 * 0.04 + 1e-6
 
 
@@ -79,7 +82,8 @@ def test_stop_works_among_unreachable_clients(controller, bridge, hand, peer):
     hand(PLACE)
     status.wait(motion="TRACKING")
     given_up = peer.record(Log, "/rosout", QoSProfile(depth=1000))
-    # Each answer takes 0.1 s to be given up: far more is asked than can be answered.
+    # The bridge drops each response after 0.1 s. So there are far more requests than it can respond
+    # to.
     call_without_response(peer, ListParameters, "/aether_bridge/list_parameters", period=0.02)
     call_without_response(peer, GetParameters, "/aether_bridge/get_parameters", period=0.02)
     seen = -1

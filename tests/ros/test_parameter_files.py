@@ -1,4 +1,4 @@
-"""Parameter files and -p mean to the bridge what they mean to rclpy, and the bridge says what it has read."""
+"""Parameter files and -p have the same effect as in rclpy. The bridge logs what it has read."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from parameters import get, names, set_each, unquoted
 from rcl_interfaces.msg import ParameterType
 from rclpy.context import Context
 
-# Each key gives a parameter of its own. Some are for no node here.
+# Each key sets its own parameter. Some keys match no node here.
 KEYS = [
     "/left/aether_bridge",
     "left/aether_bridge",
@@ -55,7 +55,7 @@ def remapped(node):
 
 
 def seen_by_rclpy(node, arguments):
-    """The parameters that a node of rclpy has by these arguments."""
+    """Return the parameters that an rclpy node has with these arguments."""
     context = Context()
     rclpy.init(context=context, args=["--ros-args", *map(str, arguments), *remapped(node)])
     try:
@@ -103,7 +103,7 @@ def test_nested_keys_apply_to_the_namespace(controller, bridge, peer, tmp_path):
     assert get(peer, "limits.approach_speed", node="/left/aether_bridge") == [0.03]
 
 
-# What says that there are no boxes, and one box.
+# Ways to write no boxes, and one box.
 BOXES = {"[]": [], "[0.0]": [0.0], "[0]": [0.0], "[-0.2, -0.2, 0.1, -0.1, -0.1, 0.2]": [-0.2, -0.2, 0.1, -0.1, -0.1, 0.2]}
 
 
@@ -115,7 +115,7 @@ def test_keep_out_boxes_are_read_from_file(controller, bridge, peer, tmp_path, w
     assert get(peer, "workspace.keep_out") == [BOXES[written]]
 
 
-# What comes where, for limits.speed of /left/aether_bridge.
+# Orders of files and arguments, for limits.speed of /left/aether_bridge.
 ORDERS = {
     "every node, then one": (["/**", "/left/aether_bridge"], "{file}"),
     "one node, then every": (["/left/aether_bridge", "/**"], "{file}"),
@@ -135,7 +135,7 @@ def test_same_value_applies_as_in_rclpy(controller, bridge, peer, order, tmp_pat
     file.write_text("".join(f"{key}:\n  ros__parameters:\n    limits.speed: {v}\n" for key, v in speeds.items()))
     arguments = line.format(file=f"--params-file {file}").split()
     node = "/left/aether_bridge"
-    # Which key comes first on the whole line matters, and -p is a key.
+    # The order of the keys on the whole line matters, and -p is a key too.
     expected = seen_by_rclpy(node, ["-p", f"link.port:={controller.port}", *arguments])["limits.speed"]
     bridge(controller, {}, [*arguments, *remapped(node)], node)
     assert get(peer, "limits.speed", node=node) == [expected]
@@ -159,7 +159,7 @@ def test_start_logs_source_of_each_value(controller, bridge, tmp_path):
     two.write_text("/aether_bridge:\n  ros__parameters:\n    limits.speed: 0.15\n")
     started = bridge(controller, {}, ["--params-file", one, "--params-file", two])
     started.log.wait(lambda line: f"2 from '{one}', 1 from '{two}', 1 from the command line" in line)
-    # A value of a file that does not hold, though it is no default, is a surprise.
+    # A value in a file that has no effect, although it is not the default, needs a warning.
     warning = f"parameter 'limits.speed' is 0.2 in '{one}', and that does not hold: it is 0.15 in '{two}'"
     assert sum(warning in line for line in started.log) == 1
 
@@ -199,7 +199,7 @@ def test_ineffective_remapping_gives_warning(controller, bridge, rule):
     )
 
 
-# A line of a parameter file, or an argument, and what the one line has to say.
+# A line of a parameter file or an argument, and what the error line must contain.
 UNREADABLE = {
     "a true for a word": ("wire.json.y: y", ["'wire.json.y' is true, a boolean", "in quotes, like 'y'"]),
     "yes": ("wire.text.stop: yes", ["'wire.text.stop' is true", "in quotes"]),
@@ -284,7 +284,7 @@ def test_file_without_parameters_is_refused_with_advice(launch, tmp_path):
 
 @pytest.mark.parametrize("way", ["a named pipe", "what a shell makes of <(command)"])
 def test_pipe_as_parameter_file_is_refused(launch, way, tmp_path):
-    """A pipe is empty at the second reading, so the parameters in it would not hold."""
+    """A pipe is empty when it is read the second time, so its parameters would have no effect."""
     if way == "a named pipe":
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
@@ -297,22 +297,24 @@ def test_pipe_as_parameter_file_is_refused(launch, way, tmp_path):
     assert "is a pipe" in line and "write it to a file" in line
 
 
-# Texts that PyYAML, rcl or `ros2 param load` would read as something else.
+# Texts that PyYAML, rcl or `ros2 param load` would read as another type.
 TEXTS = ["::", "fe80::", "0x1p3", "nan(1)", "y", "N", "yes", "on", "true", "null", "~", "0", "0.01", "1e5", ".nan", '"open"', "it's", "a: b", "a #b", "'", "x"]
 
 
 def test_text_survives_dump_start_and_load(controller, bridge, peer, tmp_path):
-    """The three ways of ros2 param: dump is PyYAML, a start is rcl, and load reads each text a second time."""
+    """The three ways of ros2 param: dump uses PyYAML, a start uses rcl, and load reads each text a
+    second time.
+    """
     started = bridge(controller, {"wire.json.type": "", "wire.json.gripper": ""}, [])
     started.status.wait(state="CONNECTED")
     for number, text in enumerate(TEXTS):
         assert set_each(peer, ("arm.base_frame", text)) == [""]
         (reported,) = get(peer, "arm.base_frame")
-        # As `ros2 param load` gives it.
+        # The value that `ros2 param load` sends.
         again = rclpy.parameter.get_parameter_value(str(yaml.safe_load(yaml.dump(reported))))
         assert again.type == ParameterType.PARAMETER_STRING, (text, reported, again)
         assert unquoted(again.string_value) == text, (text, reported, again)
-        # As rcl reads it at the next start.
+        # The value that rcl reads at the next start.
         file = tmp_path / f"{number}.yaml"
         file.write_text(yaml.dump({"/**": {"ros__parameters": {"arm.base_frame": reported}}}))
         read = seen_by_rclpy("/any", ["--params-file", file])["arm.base_frame"]
@@ -325,7 +327,7 @@ def test_plain_texts_have_no_quotes(controller, bridge, peer):
 
 
 def test_start_from_dump_gives_same_bridge(controller, bridge, hand, peer, tmp_path):
-    """What `ros2 param dump` prints: PyYAML's block style over the values of ~/get_parameters."""
+    """The output of `ros2 param dump`: PyYAML's block style of the values of ~/get_parameters."""
     bridge(controller, QUICK).status.wait(state="CONNECTED")
     all_names = names(peer)
     values = dict(zip(all_names, get(peer, *all_names)))

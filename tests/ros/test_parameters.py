@@ -1,4 +1,6 @@
-"""Parameters as ROS tools see them, from files and arguments, and what happens to those that are wrong at start."""
+"""Tests parameters as ROS tools see them, from files and arguments, and wrong parameters at the
+start.
+"""
 
 import re
 
@@ -9,7 +11,7 @@ from parameters import ask, get, plain, set_each
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters, GetParameters, GetParameterTypes, ListParameters
 
-# The interface that others build on, with its defaults.
+# The parameters and their defaults. Other packages depend on them.
 DEFAULTS = {
     "link.transport": "tcp_client",
     "link.host": "127.0.0.1",
@@ -80,11 +82,11 @@ def test_every_parameter_is_fully_described(launch, peer):
             numbers = plain(value) if isinstance(plain(value), list) else [plain(value)]
             assert all(bounds.from_value <= number <= bounds.to_value for number in numbers)
         elif type_ == ParameterType.PARAMETER_STRING and name not in ("link.host", "arm.base_frame"):
-            # A word that YAML reads as something else is reported in quotes.
-            word = plain(value).strip("'")
-            assert f"'{word}'" in descriptor.additional_constraints
+            # The bridge reports a text in quotes if YAML would read it as another type.
+            text = plain(value).strip("'")
+            assert f"'{text}'" in descriptor.additional_constraints
     described = dict(zip(names, descriptors))
-    # Units, for the numbers that have one.
+    # Numbers with a unit name it.
     for name, unit in [("limits.speed", "m/s"), ("arm.home", "m"), ("link.reply_timeout", "s"), ("teleop.command_rate", "Hz")]:
         assert described[name].description.endswith(f"[{unit}]")
 
@@ -113,7 +115,7 @@ another_node:
 """
     )
     bridge(controller, {}, ["--params-file", file, "-p", "wire.position_unit:=m"])
-    # Whole numbers are taken for reals.
+    # Whole numbers are accepted as floats.
     assert get(peer, "arm.base_frame", "teleop.settle_time", "workspace.min") == ["table", 0.0, [-1.0, -1.0, 0.0]]
     hand((0.2, 0.0, 0.1))
     controller.lines.wait(lambda line: line.data == command("0.1", "0.0", "0.1"))
@@ -128,7 +130,7 @@ def test_unknown_parameter_gives_warning_with_suggestion(controller, bridge):
     assert sum("ignored: parameter 'entirely.different' is unknown" in line for line in warnings) == 1
 
 
-# Of what is given, and what the one line has to say: parameter, value and range.
+# The arguments, and what the error line must contain: parameter, value and range.
 WRONG = {
     "a word for a number": ({"link.port": "abc"}, ["'link.port'", "'abc'", "integer", "from 1 to 65535"]),
     "a number with quotes": ({"link.port": "5000"}, ["'link.port'", "'5000'", "string", "integer"]),
@@ -167,7 +169,7 @@ WRONG = {
     "host as URL": ({"link.host": "http://arm.lab:80/"}, ["'link.host'", "write 'arm.lab', and link.port 80 apart"]),
     "host with path": ({"link.host": "arm.lab/x"}, ["'link.host'", "write 'arm.lab'"]),
     "host with user": ({"link.host": "robot@arm.lab"}, ["'link.host'", "write 'arm.lab'"]),
-    "host that is no address": ({"link.host": "192.168.1.500"}, ["'link.host'", "no IPv4 address"]),
+    "host that is not an address": ({"link.host": "192.168.1.500"}, ["'link.host'", "no IPv4 address"]),
     "home of a path": ({"link.auth.token_file": "~/token"}, ["'link.auth.token_file'", "'~/token'", "not expanded"]),
     "path with a blank": ({"link.tls.ca_file": "/ca.pem "}, ["'link.tls.ca_file'", "write '/ca.pem'"]),
     "no host of letters": ({"link.host": 5}, ["'link.host'", "5", "integer", "string"]),

@@ -1,4 +1,7 @@
-"""Where the arm is: reported, said by a person, or unknown; and an arm that is moved, lags or has a fault."""
+"""Tests the arm's position: reported, confirmed by an operator, or unknown.
+
+Also an arm that is moved, lags or has a fault.
+"""
 
 import pytest
 from controller import command, report
@@ -9,15 +12,15 @@ from std_srvs.srv import SetBool
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
 NEAR = (0.15, 0.0355, 0.21)
-# Where else the arm may stand: in metres, and as the controller reports it.
+# Another position of the arm, in metres and as the controller reports it.
 ELSEWHERE = (0.2, 0.0355, 0.21)
 ELSEWHERE_MM = (200.0, 35.5, 210.0)
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
-# The controller does not report where the arm is, and nobody has said it.
+# The controller does not report the arm's position, and no operator has confirmed it.
 UNKNOWN = {**AT_PLACE, **PLAIN, "arm.assume_position": "none"}
-# A controller that is asked often tells soon what has changed.
+# With frequent heartbeats the controller reports changes soon.
 OFTEN = {**AT_PLACE, "link.heartbeat.period": 0.05}
-# At 0.1 m/s a ramp's first step is 2 mm; twice that is a step after a rest.
+# At 0.1 m/s the first step of a ramp is 2 mm. After a rest a step may be twice as long.
 STEP = 0.1 * 0.04 + 1e-6
 
 
@@ -44,7 +47,7 @@ def test_arming_confirmation_expires_after_ten_seconds(controller, bridge, hand,
     hand(PLACE)
     status.wait(state="CONNECTED", motion="DISARMED", reason="the arm's position is unknown")
     assert not set_armed(peer).success
-    # It is the time itself that is waited for.
+    # Wait for the time itself.
     controller.lines.assert_none(within=10.1)
     assert not set_armed(peer).success
     assert set_armed(peer).success
@@ -97,7 +100,7 @@ def test_first_approach_starts_at_reported_position(controller, bridge, hand):
     hand(PLACE)
     status.wait(motion="APPROACH")
     assert distance(controller.lines.wait().position, ELSEWHERE) <= STEP
-    # It is asked before anything else.
+    # The heartbeat comes before everything else.
     assert controller.heartbeats.wait().at < controller.lines.wait().at
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
 
@@ -171,7 +174,7 @@ def test_lagging_arm_holds_motion(controller, bridge, hand):
     status.wait(motion="HOLDING", reason=r"the arm is 0\.0\d\d m behind its commands, more than limits.following_error")
     before = controller.mark()
     controller.lines.assert_none(after=before)
-    # It is free, and at rest where it stayed.
+    # The arm is free again and rests where it stayed.
     controller.place = stuck
     controller.recover()
     status.wait(motion="APPROACH")
@@ -196,7 +199,7 @@ def test_arm_moved_by_hand_is_approached_again(controller, bridge, hand):
 
 
 def test_no_command_is_repeated_after_external_motion(controller, bridge, hand):
-    # The arm should be there soon after its last command.
+    # The arm should reach its last command soon.
     soon = {"limits.following_error": 0.02, "limits.following_error_time": 0.2}
     status = bridge(controller, {**OFTEN, **soon, "teleop.hold_behavior": "repeat"}).status
     tracker = hand(PLACE)
@@ -206,7 +209,7 @@ def test_no_command_is_repeated_after_external_motion(controller, bridge, hand):
     controller.lines.wait_count(controller.mark() + 5)
     beats = len(controller.heartbeats)
     controller.reply = controller.heartbeat_reply = lambda line: report(ELSEWHERE_MM)
-    # As long as commands are repeated, no heartbeat is due.
+    # While commands are repeated, no heartbeat is due.
     controller.heartbeats.wait_count(beats + 2)
     controller.lines.assert_none(after=controller.mark())
 

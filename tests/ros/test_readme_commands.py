@@ -1,4 +1,6 @@
-"""Every `ros2` command of README, of the head of a parameter file and of a launch file does what is written there."""
+"""Every `ros2` command in the README, in a parameter file's head or in a launch file works as
+documented.
+"""
 
 import pathlib
 import re
@@ -15,7 +17,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def commands():
-    """The commands as they are written, comments left out."""
+    """Return the commands as they are written, without comments."""
     readme = (ROOT / "README.md").read_text()
     found = re.findall(r"^(ros2 .*)$", "".join(re.findall(r"^```sh\n(.*?)^```", readme, re.M | re.S)), re.M)
     heads = "".join(path.read_text() for path in sorted(ROOT.glob("config/*.yaml")))
@@ -23,13 +25,17 @@ def commands():
     for path in sorted(ROOT.glob("launch/*.launch.py")):
         found += re.findall(r"^    (ros2 .*)$", path.read_text(), re.M)
     found += re.findall(r"`(ros2 [^`]*)`", readme + heads)
-    # Three words are the name of a command, like `ros2 topic pub`; three dots stand for words that are left out.
+    # Three words are only the name of a command, like `ros2 topic pub`. Three dots mean that words
+    # are left out.
     found = [command for command in found if len(command.split()) > 3 and "…" not in command]
     return sorted({command.split(" #")[0].strip() for command in found})
 
 
 def starts_a_bridge(bench, words):
-    """A launch for a controller, whose address is put in the place of the one that is written."""
+    """A launch for a controller.
+
+    The address of the test's controller replaces the written address.
+    """
     here = {"aether_host:": "127.0.0.1", "aether_port:": bench.controller.port}
     given = [f"{name}={here.get(name, value)}" for name, value in (word.split("=", 1) for word in words[4:])]
     if not any(word.startswith("aether_port:=") for word in given):
@@ -70,7 +76,7 @@ def shows_the_status(bench, words):
 def checks_the_controller(bench, words):
     simulated = bench.arm_sim()
     here = {"192.168.1.50": "127.0.0.1", "5000": str(simulated.port)}
-    # No person is there to say yes.
+    # There is no operator to confirm.
     check = bench.run(*(here.get(word, word) for word in words[1:]), "--gripper", "open", "--yes")
     assert check.wait() == 0
     assert not [line for line in check.log if "WRONG" in line]
@@ -178,7 +184,7 @@ def test_command_works_as_documented(bench, command):
 
 
 class Bench:
-    """What the commands are tried on."""
+    """The nodes and programs for trying the commands."""
 
     def __init__(self, peer, controller, arm_sim, hand, start_bridge, ros2, folder):
         self.peer, self.controller, self.arm_sim, self.hand, self.folder = peer, controller, arm_sim, hand, folder
@@ -188,18 +194,18 @@ class Bench:
         return self._start_bridge(self.controller, {"link.heartbeat.period": 60.0, **parameters})
 
     def start_in_motion(self, motion="TRACKING", reason="", **parameters):
-        """A bridge with a hand, once it is in that motion."""
+        """Start a bridge with a hand. Return it when it is in that motion."""
         started = self.start_bridge(**parameters)
         self.hand((0.2, 0.0, 0.2))
         started.status.wait(motion=motion, reason=reason)
         return started
 
     def run(self, *words):
-        """Starts the command."""
+        """Start the command."""
         return self._ros2(*words, folder=self.folder)
 
     def answer(self, words):
-        """Runs the command to its end, and returns its lines. Starts no daemon."""
+        """Run the command to its end without a daemon. Return its lines."""
         options = ["--no-daemon", "--timeout", "10"] if words[1] == "param" else []
         finished = self.run(*words[1:], *options)
         finished.wait()
