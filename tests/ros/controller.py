@@ -100,11 +100,12 @@ class Controller:
     """A TCP server on its own port. It keeps the port while it is down.
 
     `reply` makes the reply to a command from its Line. If it is None, commands and stop lines get
-    no reply. `stop_reply` and `heartbeat_reply` make the replies to stop lines and heartbeats, or
-    are None for no reply. By default `reply` and `stop_reply` are "ok", and `heartbeat_reply`
-    reports the arm at the position of the last command that was not refused. A test may replace
-    them at any time. The controller sends `greeting` on every connection. `make_socket` may make
-    sockets of another network. `receive_buffer` limits the unread bytes that the kernel keeps.
+    no reply. `stop_reply` and `heartbeat_reply` make the replies to stop lines and heartbeats. If
+    one of them is None, these lines get no reply. By default `reply` and `stop_reply` are "ok", and
+    `heartbeat_reply` reports the arm at the position of the last command that was not refused. A
+    test may replace them at any time. The controller sends `greeting` on every connection.
+    `make_socket` may make sockets of another network. `receive_buffer` limits the unread bytes that
+    the kernel keeps.
     """
 
     def __init__(
@@ -281,7 +282,7 @@ class Controller:
     def _receive(self, connection):
         """Return the next bytes, if there are any.
 
-        Record that there are none, or that the connection has ended.
+        Record silence, or the end of the connection.
         """
         try:
             data = connection.socket.recv(1 << 16, socket.MSG_DONTWAIT)

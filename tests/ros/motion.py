@@ -19,7 +19,7 @@ class Limits:
 def assert_keeps(run, limits, start, end, reach=40, span=5):
     """Check that the commands from number `start` to before `end` are one motion within the limits.
 
-    Speed: two commands that are at most `reach` apart are no farther from each other than the speed
+    Speed: the distance of two commands that are at most `reach` apart is not longer than the speed
     allows for the longest possible time between them. Acceleration: the mean velocities of two
     adjacent stretches of `span` commands differ by no more than the acceleration allows, for some
     possible times of the commands.

@@ -23,9 +23,10 @@ class Preloaded:
         self.environment = {"LD_PRELOAD": str(library), "AETHER_FAULTS": str(self._shared)}
 
     def set(self, ahead=0, wait=0, sleeps=False, hangs=False):
-        """Set the faults: how many seconds the wall clock is ahead, what happens to the thread that
-        waits for messages, whether the steady clock stands still, and whether the middleware hangs
-        when it destroys a node.
+        """Set the faults.
+
+        `ahead`: seconds by which the wall clock is ahead. `wait`: fault of the thread that waits
+        for messages. `sleeps`: the steady clock stands still. `hangs`: destroying a node hangs.
         """
         with open(self._shared, "r+b" if self._shared.exists() else "w+b") as file:
             file.write(struct.pack("qqqq", ahead, wait, sleeps, hangs))

@@ -13,7 +13,7 @@ from replay import PATIENT, Rig
 # follows the hand before the measurement begins.
 STILL = {"4 s": (2.8, 4.0, 8.0), "1.4 s": (17.0, 20.0, 21.4)}
 # The bridge follows the hand as soon as it appears.
-AT_ONCE = {**PATIENT, "teleop.settle_time": 0.1}
+IMMEDIATE = {**PATIENT, "teleop.settle_time": 0.1}
 SWEEP_SPEED, SWEEP_LENGTH, SWEEP_REST = 0.2, 0.36, 1.0
 
 
@@ -34,7 +34,7 @@ def noise_at_rest(session, parameters, log_folder, still="4 s"):
     begin, start, end = (round(RATE * seconds) for seconds in STILL[still])
     samples = load()[begin:end]
     home = list(to_arm(samples[start - begin].place))
-    with Rig(session, {**AT_ONCE, "arm.home": home, **parameters}, NO_HAND, log_folder) as rig:
+    with Rig(session, {**IMMEDIATE, "arm.home": home, **parameters}, NO_HAND, log_folder) as rig:
         rig.status.wait(state="CONNECTED", reason="all zero")
         played = rig.stream.play(samples)[start - begin :]
         run = rig.finish()
@@ -86,7 +86,7 @@ def play_sweeps(session, parameters, log_folder, count):
     there, places = sweep_samples()
     back = [Sample(-sample.x, sample.y, sample.z, False) for sample in there]
     home = list(to_arm(there[0].place))
-    with Rig(session, {**AT_ONCE, "arm.home": home, **parameters}, there[0], log_folder) as rig:
+    with Rig(session, {**IMMEDIATE, "arm.home": home, **parameters}, there[0], log_folder) as rig:
         rig.status.wait(motion="TRACKING")
         played = []
         for index in range(count):

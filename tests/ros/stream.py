@@ -27,7 +27,7 @@ class Published:
 
 
 class Stream:
-    """Publishes the samples to play. If there are none, it publishes `idle` again and again.
+    """Publishes the samples to play. Between them it publishes `idle` again and again.
 
     Stamps are exactly one period apart, as from a camera. Messages leave a moment later. If this
     process is delayed, the stamps are delayed too, as if the camera had been: no sample is left

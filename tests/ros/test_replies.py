@@ -1,4 +1,6 @@
-"""What a controller answers: in pieces, in one piece, unasked, in error, and what is no reply at all."""
+"""Tests replies of the controller: in pieces, several together, unsolicited, in error, and invalid
+ones.
+"""
 
 import re
 
@@ -21,7 +23,7 @@ def test_reply_in_pieces_is_one_reply(controllers, bridge, hand):
     controller.lines.wait()
     for piece in (OK[:1], OK[1:20], OK[20:-2]):
         controller.send(piece)
-        # The bridge has certainly seen the piece when it has published something later.
+        # When the bridge has published a later status, it has seen the piece.
         status.skip().wait()
         unchanged = status.skip().wait()
         assert (unchanged.acknowledged, LINK_STATES[unchanged.state]) == (0, "CONNECTED")
@@ -68,7 +70,7 @@ def test_banner_lines_are_skipped_on_every_connection(controllers, bridge, hand)
         controller.kill()
         started.status.wait(state="BACKOFF")
         controller.restart()
-    # Taken for a reply it is none, and the error shows it.
+    # As a reply the banner is invalid, and the error shows it.
     other = controllers(greeting=b"ARM 1.2 ready\n")
     unaware = bridge(other, QUICK, ["-r", "__node:=unaware"], "/unaware")
     assert "ARM 1.2 ready" in unaware.status.wait(state="BACKOFF").last_error
@@ -142,7 +144,7 @@ def test_byte_order_mark_before_reply_is_skipped(controllers, bridge, hand):
 
 
 def test_nul_between_replies_is_named(controllers, bridge, hand):
-    # As a program in C sends the end of a string, too.
+    # A program in C that also sends the end of the string.
     controller = controllers(reply=lambda line: OK + b"\0")
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
@@ -174,7 +176,7 @@ def test_hold_reason_quotes_the_refusal(controllers, bridge, hand):
 
 def test_single_refusal_does_not_stop_motion(controllers, bridge, hand):
     controller = controllers()
-    # The sixth command of all: before any is accepted the arm may be anywhere.
+    # This is the sixth command. Before any command is accepted, the arm's position is uncertain.
     controller.reply = lambda line: error("busy") if len(controller.lines) == 5 else OK
     status = bridge(controller, AT_PLACE).status
     hand((0.2, 0.0355, 0.21))
@@ -191,7 +193,7 @@ def test_refused_first_command_sends_another_heartbeat(controllers, bridge, hand
     status.wait(motion="TRACKING")
     refused, taken = controller.lines.wait_count(2)[:2]
     asked = [heartbeat.at for heartbeat in controller.heartbeats]
-    # On a slow machine it may have been asked twice before the first command.
+    # On a slow machine the bridge may have asked twice before the first command.
     assert asked[0] < refused.at and any(refused.at < at < taken.at for at in asked), (asked, refused, taken)
 
 
@@ -211,9 +213,9 @@ def test_control_characters_in_replies_are_removed(controllers, bridge, hand, pe
     controller = controllers()
     controller.reply = lambda line: next(answers, OK)
     started = bridge(controller, AT_PLACE, ["--log-level", "debug"])
-    # A moving target: a command for each answer.
+    # A moving target gives a command after each reply.
     tracker = hand((0.2, 0.0355, 0.21))
-    # After a fault only a person arms. A call that is sent before the fault ends may be refused.
+    # After a fault only an operator arms. A call that is sent before the fault ends may be refused.
     started.status.wait(motion="HOLDING", reason="the controller reports the fault")
     started.status.wait(motion="DISARMED", reason="the controller reported a fault")
     assert peer.call(SetBool, "/aether_bridge/set_armed", data=True).success
@@ -225,7 +227,7 @@ def test_control_characters_in_replies_are_removed(controllers, bridge, hand, pe
     texts += [text for seen in started.status.seen for text in (seen.message.last_error, seen.message.reason)]
     texts += [log.msg for log in rosout]
     texts += list(started.log)
-    assert any("[2J" in state.fault for state in states), "the words themselves are kept"
+    assert any("[2J" in state.fault for state in states), "the rest of the text is kept"
     for text in texts:
         assert not any(character in text for character in "\0\x1b\u202e"), repr(text)
     assert not started.ended()

@@ -1,4 +1,5 @@
-"""What CMake says where something that the build needs is not there: cmake/requirements.cmake."""
+"""Tests what CMake reports if something that the build needs is missing: cmake/requirements.cmake.
+"""
 
 import os
 import pathlib
@@ -10,12 +11,15 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NEEDED = re.search(r'^rust-version = "([\d.]+)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
-UBUNTU = "1.75.0"  # what Ubuntu's package has
+UBUNTU = "1.75.0"  # the version of Ubuntu's package
 GET_RUST = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
 
 
 class Machine:
-    """Where CMake looks: folders that a test fills. The compilers are this machine's."""
+    """The folders in which CMake searches; a test fills them.
+
+    The compilers are from this machine.
+    """
 
     def __init__(self, folder):
         self.bin, self.home, self.build = folder / "bin", folder / "home", folder / "build"
@@ -27,11 +31,11 @@ class Machine:
         dropped = re.compile(r"CARGO|RUST|LIBCLANG|LLVM|AETHER_EXTRA|CMAKE_GENERATOR")
         self.environment = {name: value for name, value in os.environ.items() if not dropped.match(name)}
         self.environment |= {"PATH": str(self.bin), "HOME": str(self.home)}
-        # No libclang of a system folder is needed by any test but its own.
+        # Only the tests of libclang need a libclang in a system folder.
         self.environment["LIBCLANG_PATH"] = str(self.add_libclang(folder / "clang"))
 
     def add(self, name, body, folder=None):
-        """A program that is a script."""
+        """Add a program that is a script."""
         folder = folder or self.bin
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"#!/bin/sh\n{body}\n")
@@ -47,12 +51,13 @@ class Machine:
         return folder
 
     def configure(self, *arguments):
-        """Runs CMake, and returns what it said was missing: pairs of a line and of a command."""
+        """Run CMake, and return what it reported as missing: pairs of a line and of a command."""
         command = ["cmake", "-S", ROOT, "-B", self.build, *arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
-        said = done.stderr + done.stdout
-        # Around the message CMake puts where it is from, and that it ends here.
-        found = re.search(r"^CMake Error at CMakeLists.txt:\d+ \(message\):\n(.*?)\n-- Conf", said, re.MULTILINE | re.DOTALL)
+        printed = done.stderr + done.stdout
+        # CMake adds its location before the message, and an end after it.
+        error = r"^CMake Error at CMakeLists.txt:\d+ \(message\):\n(.*?)\n-- Conf"
+        found = re.search(error, printed, re.MULTILINE | re.DOTALL)
         if not found:
             assert done.returncode == 0, done.stderr
             return []
@@ -117,7 +122,7 @@ def test_rustup_cargo_precedes_older_cargo_on_path(machine):
     machine.add_rust(NEEDED, folder)
     machine.add("rustup", "true", folder)
     assert machine.configure() == []
-    # And it is the one that the build runs.
+    # The build runs this cargo.
     assert f"AETHER_CARGO={folder}/cargo" in next(machine.build.glob("CMakeFiles/programs.dir/build.make")).read_text()
 
 
@@ -142,7 +147,7 @@ def test_libclang_is_found_where_bindgen_looks(machine, tmp_path, how, name):
         machine.environment["LD_LIBRARY_PATH"] += f":{folder}"
     else:
         machine.add("llvm-config", f"echo {folder.parent}")
-    # Cargo is missing, and nothing else.
+    # Only cargo is missing.
     assert [what.split()[0] for what, _ in machine.configure()] == ["cargo"]
 
 
@@ -178,11 +183,11 @@ def test_unsourced_interfaces_are_named(machine, how):
     else:
         machine.environment["AETHER_EXTRA_INTERFACES"] = names
         missing = machine.configure()
-    said = "is not sourced. Source the workspace that it is built in. If it is a part of ROS:"
+    advice = "is not sourced. Source the workspace that it is built in. If it is a part of ROS:"
     distro = os.environ["ROS_DISTRO"]
     assert missing == [
-        (f"The message package foo_msgs {said}", f"sudo apt install ros-{distro}-foo-msgs"),
-        (f"The message package my_interfaces {said}", f"sudo apt install ros-{distro}-my-interfaces"),
+        (f"The message package foo_msgs {advice}", f"sudo apt install ros-{distro}-foo-msgs"),
+        (f"The message package my_interfaces {advice}", f"sudo apt install ros-{distro}-my-interfaces"),
     ]
 
 
@@ -204,7 +209,7 @@ def test_extra_interface_packages_are_built_in(machine):
     machine.add_rust(NEEDED)
     assert machine.configure("-DEXTRA_INTERFACES=visualization_msgs") == []
     packages = (machine.build / "interfaces" / "packages").read_text().strip().split(";")
-    # Markers have images, which are messages of sensor_msgs.
+    # Markers contain images, which are messages of sensor_msgs.
     assert {"visualization_msgs", "sensor_msgs", "std_msgs"} <= set(packages)
     assert len(packages) == len(set(packages))
 

@@ -1,4 +1,4 @@
-"""Who opens the connection: controllers that dial in, and datagrams. Over the real graph and real sockets."""
+"""Tests the transports: controllers that dial in, and UDP. With a real graph and real sockets."""
 
 import json
 import socket
@@ -13,16 +13,19 @@ from record import PATIENCE, Record
 
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
-# Where a controller does not report its arm, the arm stands at home.
+# If a controller does not report the position, the arm is at home.
 AT_PLACE = {**QUICK, "arm.home": list(PLACE), "arm.assume_position": "home"}
 
 
 class Dialler:
-    """A controller that connects to the bridge, and answers every line while `answers`. Heartbeats are not among its lines."""
+    """A controller that connects to the bridge. While `answers` is true, it replies to every line.
+
+    Its record of lines has no heartbeats.
+    """
 
     def __init__(self, port, answers=True, place=(120.0, 35.5, 210.0)):
         self.answers = answers
-        # Where its arm is, in millimetres.
+        # The arm's position in millimetres.
         self.place = place
         self.lines = Record("lines at the dialler")
         # Set when the bridge has closed the connection.
@@ -44,9 +47,9 @@ class Dialler:
         try:
             with self._socket.makefile("rb") as lines:
                 for line in lines:
-                    said = json.loads(line)
-                    if said["type"] == "command":
-                        self.place = [said[axis] for axis in "xyz"]
+                    message = json.loads(line)
+                    if message["type"] == "command":
+                        self.place = [message[axis] for axis in "xyz"]
                     if self.answers:
                         self._socket.sendall(report(self.place))
                     if line != HEARTBEAT:
@@ -57,13 +60,13 @@ class Dialler:
 
 
 def dial(port):
-    """Connects as soon as the bridge listens."""
+    """Connect as soon as the bridge listens."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return socket.create_connection(("127.0.0.1", port), PATIENCE)
         except ConnectionRefusedError:
-            assert time.monotonic() < deadline, "nobody listens"
+            assert time.monotonic() < deadline, "the bridge does not listen"
 
 
 @pytest.fixture
@@ -113,7 +116,8 @@ def test_every_connected_controller_gets_every_line(launch, port, diallers, hand
     right.lines.wait(lambda line: line == there)
     assert list(left.lines) == list(right.lines)
 
-    # With one of them gone nothing moves; with another in its place the arm is approached again.
+    # If one of them leaves, nothing moves. With another controller in its place, the arm is
+    # approached again.
     right.close()
     started.status.wait(
         lambda status: right.name in status.last_error, state="LISTENING", motion="HOLDING", reason="1 of 2 connected"
@@ -121,7 +125,7 @@ def test_every_connected_controller_gets_every_line(launch, port, diallers, hand
     tracker.position = PLACE
     before = len(left.lines)
     left.lines.assert_none(after=before)
-    # Its arm stands elsewhere, and cannot get the same commands.
+    # Its arm is at another position and cannot get the same commands.
     elsewhere = diallers(port, place=(150.0, 135.5, 210.0))
     started.status.wait(state="CONNECTED", motion="HOLDING", reason="report places 0.100 m apart")
     elsewhere.close()
@@ -172,7 +176,7 @@ def test_datagrams_are_matched_by_number(launch, receiver, hand, peer):
     started.status.wait(motion="TRACKING")
     first = receiver.lines.wait(lambda line: b"command" in line.data).data
     assert first.startswith(PLACE_LINE[:-2]) and first.endswith(b"}\n")
-    # Three in a row are lost, and nothing stops for that.
+    # Three datagrams in a row are lost, and motion continues.
     missed = []
 
     def misses_three(message):

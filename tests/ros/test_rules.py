@@ -1,4 +1,6 @@
-"""Rules of motion through the real node: frames, clutch, holds on the wire, two hands at once."""
+"""Tests rules of motion through the real node: frames, clutch, holds on the wire, two hands at the
+same time.
+"""
 
 import contextlib
 import re
@@ -36,7 +38,7 @@ def test_relative_mode_follows_from_arming_position(controller, bridge, hand, pe
     assert controller.lines.wait().data == PLACE_LINE
     tracker.position = (3.01, -2.0, 1.02)
     controller.lines.wait(lambda line: line.data == command("130.0", "35.5", "230.0"))
-    # As a mouse that is lifted.
+    # Like a mouse that is lifted.
     assert peer.call(SetBool, "/aether_bridge/set_armed", data=False).success
     status.wait(motion="DISARMED")
     tracker.position = (-1.0, 0.0, 0.0)
@@ -59,7 +61,7 @@ def test_hold_sends_one_stop_line(controller, bridge, hand, peer):
     controller.stops.wait_count(1)
     controller.lines.assert_none(after=controller.mark())
     assert len(controller.stops) == 1
-    # It goes on after it, though the stop was refused.
+    # Motion continues after the hold, although the stop line was refused.
     controller.stop_reply = lambda line: error("what is a stop?")
     tracker.start()
     started.status.wait(motion="TRACKING")
@@ -91,7 +93,7 @@ def test_second_tracker_holds_until_one_leaves(controller, launch, hand):
     started = launch({**AT_PLACE, **PLAIN, "link.port": controller.port}, ["-r", "target_pose:=/ik/pose", "-r", "__ns:=/lab"],
                      name="/lab/aether_bridge")
     hand(PLACE, "/ik/pose")
-    # One on the name that nobody listens to does no harm.
+    # A hand on another topic has no effect.
     hand((-0.2, 0.2, 0.1), "/lab/target_pose")
     started.status.wait(motion="TRACKING")
     second = hand((0.13, 0.0355, 0.21), "/ik/pose")
@@ -115,7 +117,7 @@ def test_duplicate_node_name_is_reported_by_both(controllers, bridge, peer):
             missing.discard(seen.message.peer)
         return not missing
 
-    # A call reaches those that its caller has found by then.
+    # A service call reaches only the servers that its client has found by then.
     for _ in range(20):
         peer.call(Trigger, "/aether_bridge/stop")
         with contextlib.suppress(AssertionError):
@@ -131,7 +133,7 @@ def test_silent_second_publisher_does_not_hold(controller, bridge, hand, repeat,
     tracker = hand(PLACE)
     repeat(Bool, "/gripper", lambda: Bool(data=True))
     started.status.wait(motion="TRACKING")
-    # One that comes later, too.
+    # A publisher that comes later has no effect either.
     silent.append(peer.node.create_publisher(PoseStamped, "/target_pose", 10))
     started.log.wait(lambda line: "3 publishers on /target_pose" in line)
     started.log.wait(lambda line: "2 publishers on /gripper" in line)
@@ -151,11 +153,11 @@ def test_second_publisher_at_another_rate_holds(controller, bridge, hand, rate, 
     started.status.wait(motion="TRACKING")
     second = hand((x + away, y, z), rate=rate)
     started.status.wait(motion="HOLDING", reason="2 publishers on /target_pose")
-    # For as long as it sends, however seldom.
+    # The hold lasts while it publishes, however seldom.
     after = controller.mark()
     controller.lines.assert_none(after=after, within=3.0)
     second.stop()
-    # The graph still shows it.
+    # The graph still shows the second publisher.
     started.status.wait(motion="APPROACH")
     started.status.wait(motion="TRACKING")
 

@@ -1,4 +1,4 @@
-"""Tokens and TLS, with the peers that people have: Python's `ssl`, by what docs/protocol.md says."""
+"""Tests tokens and TLS with Python's `ssl` as the peer, as docs/protocol.md describes."""
 
 import hmac
 import json
@@ -46,7 +46,7 @@ def test_bridge_ends_if_security_is_impossible(tmp_path, enclave, code, words):
 
 
 class TlsController:
-    """Answers every line with ok, one connection after the other."""
+    """Replies "ok" to every line. It serves one connection after the other."""
 
     def __init__(self):
         self.lines = Record("lines at the controller")
@@ -70,7 +70,7 @@ class TlsController:
                         self.lines.append(line)
                         stream.sendall(OK)
             except OSError:
-                pass  # it did not show who it is, or is gone
+                pass  # the client has no valid certificate, or has gone
 
     def close(self):
         self._listener.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: no new motion, a last status that says so, and a prompt end."""
+"""Tests SIGINT and SIGTERM: no new motion, a last status with the reason, and a quick end."""
 
 import os
 import pty
@@ -15,7 +15,7 @@ PLACE = (0.12, 0.0355, 0.21)
 FAR = (-0.25, 0.2, 0.1)
 SIGNALS = pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda ending: ending.name)
 WANTED = "wanted: 500 ms"
-# What a busy machine may add.
+# Seconds. A busy machine may need this long.
 PROMPT = 5.0
 
 
@@ -31,7 +31,7 @@ def test_signal_in_motion_ends_bridge_cleanly(controller, bridge, hand, peer, en
     assert took < PROMPT
     last = started.status.wait(state="DISCONNECTED")
     assert "shutting down" in last.reason and MOTIONS[last.motion] not in ("APPROACH", "TRACKING")
-    # What it says to have sent is what has come: nothing after it.
+    # The status counts exactly the received commands: no command comes after it.
     assert last.sent == controller.mark()
     assert LINK_STATES[started.status.newest().state] == "DISCONNECTED"
     connected.wait(lambda message: not message.data)
@@ -42,7 +42,7 @@ def test_signal_in_motion_ends_bridge_cleanly(controller, bridge, hand, peer, en
 @SIGNALS
 def test_signal_without_controller_ends_process(controllers, bridge, ending):
     started = bridge(controllers(up=False))
-    # In the long waits between attempts, too.
+    # Also during the long waits between attempts.
     started.status.wait(lambda status: status.attempts >= 4, state="BACKOFF")
     took = started.end(ending)
     MEASUREMENTS.seconds(f"{ending.name} in back-off → exit", took, WANTED)
@@ -88,7 +88,8 @@ def test_connection_is_closed_at_the_end(controller, bridge):
     controller.closed.wait()
 
 
-# Makes standard output the terminal of a session of its own, as sshd and a terminal window do, and then runs a command.
+# Makes the terminal of a new session the standard output, as sshd and a terminal window do, and
+# then runs a command.
 IN_A_TERMINAL = """
 import fcntl, os, sys, termios
 os.setsid()
@@ -113,7 +114,7 @@ def test_closed_terminal_ends_process_with_stop_line(controller, bridge, hand):
 
 
 def test_bridge_under_nohup_outlives_terminal(controller, bridge):
-    # What nohup does before it runs a command.
+    # nohup does this before it runs a command.
     started = bridge(controller, QUICK, under=["sh", "-c", 'trap "" HUP; exec "$0" "$@"'])
     started.status.wait(state="CONNECTED")
     os.kill(started.process.pid, signal.SIGHUP)

@@ -1,9 +1,11 @@
-"""What smoothing gives and costs with a real tracker's noise: benches/jitter.py prints the same figures."""
+"""Tests the benefit and the cost of smoothing with a real tracker's noise. benches/jitter.py prints
+the same figures.
+"""
 
 from record import MEASUREMENTS
 from smoothing import noise_at_rest, sweeps
 
-# Far more than any motion here asks for, so that the filter is what is measured.
+# Much higher than any motion here needs, so that only the filter has an effect.
 NO_LIMIT = {"limits.acceleration": 10.0}
 
 
@@ -29,7 +31,7 @@ def test_arm_lag_is_below_80_ms(ros_session, tmp_path):
 
 
 def _lag(session, parameters, log_folder, what):
-    # A busy machine only adds to a lag, so the shortest is nearest to what the filter does.
+    # A busy machine only adds to a lag, so the shortest lag is closest to that of the filter.
     lag = min(sweep.lag_in_the_middle for sweep in sweeps(session, parameters, log_folder, 5))
     MEASUREMENTS.seconds(f"lag in a sweep of 0.2 m/s, {what}", lag, "below 80 ms")
     return lag

@@ -1,4 +1,6 @@
-"""What tools/soak decides by: the seed's sequence, and when memory, threads and descriptors count as flat."""
+"""Tests how tools/soak decides: the sequence of a seed, and when memory, threads and descriptors
+count as flat.
+"""
 
 import itertools
 import pathlib
@@ -27,7 +29,7 @@ def test_seed_plays_every_fault_before_repeating():
 
 
 def samples(growth=0, threads=14, descriptors=25):
-    """A run of half an hour that is flat but for this, at its end."""
+    """Return samples of half an hour. They are flat, except for these changes at the end."""
     first = [Sample(float(at), 34_000, 14, 25, 0.0) for at in range(0, 900, 10)]
     return first + [Sample(float(at), 34_000 + growth, threads, descriptors, 0.0) for at in range(900, 1800, 10)]
 

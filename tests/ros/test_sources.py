@@ -1,4 +1,6 @@
-"""Targets from messages of other types, through the real node: typed ones, and any by field paths."""
+"""Tests targets from messages of other types through the real node: typed messages, and any message
+by field paths.
+"""
 
 import pathlib
 import re
@@ -50,7 +52,7 @@ def in_frame(frame_id):
 
 
 def landmarks():
-    """21 normalised landmarks; the tip of the index finger is where PLACE is by the preset."""
+    """Return 21 normalised landmarks. With the preset, the tip of the index finger is at PLACE."""
     x, y, z = PLACE
     tip = point((0.2 - y) / 0.4, (0.4 - z) / 0.4, (0.2 - x) / 0.4)
     return PoseArray(poses=[Pose(position=tip if number == 8 else point(0.5, 0.5, 0.0)) for number in range(21)])
@@ -113,13 +115,14 @@ def test_fields_give_validity_and_gripper(controller, bridge, repeat):
     hand.make = lambda: twist(opening=0.1)
     closed = command("120.0", "35.5", "210.0", "closed")
     controller.lines.wait(lambda line: line.data == closed)
-    # A hand that is not seen holds the arm, and its fingers say nothing.
+    # If the tracker does not see the hand, the arm holds, and the opening has no effect.
     after = controller.mark()
     hand.make = lambda: twist(x=0.2, seen=0.0, opening=1.0)
     started.status.wait(motion="HOLDING", reason=r"there is no hand \(input.valid\)")
     hand.make = lambda: twist(opening=0.4)
     started.status.wait(motion="TRACKING")
-    # Nor does a single zero, which the arm rides through; between its thresholds the opening says nothing either.
+    # A single zero does not disturb motion either. Between the thresholds, the opening has no
+    # effect.
     blip = [twist(0.0, 0.0, 0.0)]
     hand.make = lambda: blip.pop() if blip else twist(x=0.13, opening=0.4)
     returned = command("130.0", "35.5", "210.0", "closed")
@@ -135,12 +138,13 @@ def test_unseen_gripping_hand_never_opens_gripper(controller, bridge, repeat):
     hand = repeat(TwistStamped, "/hand", lambda: twist(opening=0.1))
     started.status.wait(motion="TRACKING")
     index = controller.lines.find(lambda line: line.gripper == "closed")
-    # It is lost, and its tracker says "open"; the hand that the position comes from is still there.
+    # The gripping hand is lost, and its tracker publishes "open". The hand that gives the position
+    # is still there.
     hand.make = lambda: twist(x=0.13, seen=0.0, opening=1.0)
     moved = command("130.0", "35.5", "210.0", "closed")
     controller.lines.wait(lambda line: line.data == moved, index)
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
-    # It is back, and it is its wish.
+    # The gripping hand is back, and its message counts again.
     hand.make = lambda: twist(x=0.13, opening=1.0)
     controller.lines.wait(lambda line: line.gripper == "open", index)
 
@@ -153,7 +157,7 @@ def test_only_topic_opens_gripper_closed_by_target(controller, bridge, repeat, p
     index = controller.lines.find(lambda line: line.gripper == "closed")
     hand.make = twist
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
-    # A person says so.
+    # The operator opens the gripper on the topic.
     peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=False))
     index = controller.lines.find(lambda line: line.gripper == "open", index)
     hand.make = lambda: twist(opening=0.1)
@@ -177,7 +181,7 @@ def test_message_without_field_holds_until_next(controller, bridge, repeat):
 
 @pytest.mark.parametrize("fields", [{}, {"input.position": [f"pose.position.{axis}" for axis in "xyz"]}])
 def test_stamp_is_ignored_if_disabled(controller, bridge, hand, fields):
-    # By paths it is another way through the node.
+    # With field paths the message takes another way through the node.
     started = bridge(controller, {**AT_PLACE, **fields, "input.stamp": "none", "input.frame": "none"})
     tracker = hand(PLACE, stamp=lambda now: Time(sec=1))
     tracker.frame = "somewhere"

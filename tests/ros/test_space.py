@@ -1,4 +1,6 @@
-"""Where the arm may go, and how far by one command: boxes to keep out of, the tolerance, the step, while the bridge runs."""
+"""Tests the limits of motion while the bridge runs: keep-out boxes, the tolerance, and the step
+limit.
+"""
 
 import pytest
 from controller import command, report
@@ -11,13 +13,13 @@ PLACE = (0.12, 0.0355, 0.21)
 ACROSS = (-0.12, 0.0355, 0.21)
 PLACE_LINE, ACROSS_LINE = command("120.0", "35.5", "210.0"), command("-120.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "arm.home": list(PLACE), "limits.max_jump": 0.0}
-# A controller that is asked often tells soon what has changed.
+# With frequent heartbeats the controller reports changes soon.
 OFTEN = {**AT_PLACE, "link.heartbeat.period": 0.05}
 # From the floor to above the workspace, on the straight way from PLACE to ACROSS.
 POST = [-0.02, -0.06, -1.0, 0.02, 0.14, 1.0]
 # At the end of the way around POST.
 SECOND = [-0.3, 0.16, -1.0, -0.1, 0.2, 1.0]
-# Around HELD, which lies 40 mm behind the face that is nearest to PLACE.
+# Around HELD, which is 40 mm behind the face nearest to PLACE.
 HELD = (0.22, 0.0355, 0.21)
 COVER = [0.18, -0.1, 0.1, 0.29, 0.15, 0.39]
 # From side to side between PLACE and BEHIND.
@@ -26,7 +28,9 @@ BEHIND, BEHIND_LINE = (0.28, 0.0355, 0.21), command("280.0", "35.5", "210.0")
 
 
 def leads_through(box, one, other):
-    """Whether the straight way between two places leads through the inside of a box, by more than the wire's resolution."""
+    """Return whether the straight way between two points leads through a box, by more than the
+    wire's resolution.
+    """
     enters, leaves = 0.0, 1.0
     for start, end, low, high in zip(one, other, box[:3], box[3:]):
         low, high, way = low + ROUNDING, high - ROUNDING, end - start
@@ -95,7 +99,8 @@ def test_removed_box_starts_an_approach(controller, bridge, hand, peer):
     status.wait(motion="APPROACH")
     status.wait(motion="TRACKING", reason="following the target$")
     arrived = controller.lines.find(lambda line: distance(line.position, HELD) < ROUNDING, after)
-    # A ramp has fifty steps a second, and a step counts input.timeout at most. At limits.speed they would be 5 mm long.
+    # A ramp has fifty steps a second, and a step covers input.timeout at most. At limits.speed the
+    # steps would be 5 mm.
     steps = [distance(*way) for way in ways(controller.lines[after - 1 : arrived + 1])]
     assert len(steps) > 20 and sorted(steps)[len(steps) // 2] <= 0.02 * 0.06, steps
 
@@ -132,7 +137,7 @@ def test_clamp_policy_refuses_target_far_outside(controller, bridge, hand):
     status = bridge(controller, {**AT_PLACE, "workspace.policy": "clamp"}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
-    # Centimetres where metres are meant.
+    # Centimetres instead of metres.
     tracker.position = [100 * metres for metres in PLACE]
     status.wait(motion="HOLDING", reason="target refused: .*workspace.tolerance")
     after = controller.mark()
@@ -147,7 +152,7 @@ def longest(lines):
 
 
 def test_no_command_exceeds_the_step_limit(controller, bridge, hand, peer):
-    # Two commands a second, at 0.25 m/s: without the limit a step would be 125 mm long.
+    # Two commands a second, at 0.25 m/s. Without the limit a step would be 125 mm.
     rare = {"teleop.command_rate": 2.0, "limits.acceleration": 100.0}
     status = bridge(controller, {**AT_PLACE, **rare}).status
     tracker = hand(PLACE)
@@ -160,7 +165,7 @@ def test_no_command_exceeds_the_step_limit(controller, bridge, hand, peer):
         arrived = controller.lines.find(lambda seen: seen.data == line, before)
         return controller.lines[before - 1 : arrived + 1]
 
-    # By default what limits.speed leads to in 0.1 s.
+    # By default the limit is the distance at limits.speed in 0.1 s.
     assert 0.02 < longest(move((0.22, 0.0355, 0.21), command("220.0", "35.5", "210.0"))) <= 0.025 + ROUNDING
     assert set_each(peer, ("limits.step", 0.01)) == [""]
     assert 0.009 < longest(move((0.17, 0.0355, 0.21), command("170.0", "35.5", "210.0"))) <= 0.01 + ROUNDING
@@ -170,7 +175,7 @@ def test_no_command_exceeds_the_step_limit(controller, bridge, hand, peer):
 
 
 def stick(controller):
-    """Lets the arm stay where it is, and say that it moves, whatever it is told."""
+    """Keep the arm at its position while it reports motion, whatever it receives."""
     stuck = controller.place
     controller.reply = controller.heartbeat_reply = lambda line: report(stuck, moving=True)
     return stuck
@@ -220,7 +225,7 @@ def test_wider_tolerance_accepts_sunken_arm(controller, bridge, hand, peer):
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
     tracker.stop()
     status.wait(motion="HOLDING", reason="no new target")
-    # It has sunk by 30 mm, and rests there.
+    # The arm has sunk by 30 mm, and rests there.
     sunk = (120.0, 35.5, 180.0)
     assert set_each(peer, ("arm.position_tolerance", 0.05)) == [""]
     controller.heartbeat_reply = lambda line: report(sunk)
@@ -235,7 +240,7 @@ def test_wider_tolerance_accepts_sunken_arm(controller, bridge, hand, peer):
     after = controller.mark()
     tracker.start()
     status.wait(motion="APPROACH")
-    # It begins where the arm is.
+    # The motion begins at the arm's position.
     assert distance(controller.lines.wait(after=after).position, (0.12, 0.0355, 0.18)) <= 0.1 * 0.04 + 1e-6
 
 

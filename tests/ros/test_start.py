@@ -1,4 +1,6 @@
-"""The scripts that start the programs which need ROS: cmake/start.in, written by cmake/start.cmake."""
+"""Tests the start scripts of the programs that need ROS: cmake/start.in, written by
+cmake/start.cmake.
+"""
 
 import os
 import pathlib
@@ -9,13 +11,16 @@ import pytest
 from harness import EXECUTABLES, QUICK
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# What a terminal has in which nothing was sourced.
+# The environment of a terminal in which nothing is sourced.
 BARE = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C"}
 PACKAGES = ("rcl", "std_msgs", "foo_msgs")
 
 
 class Start:
-    """A start script for a program that prints its environment, with a ROS and a workspace of messages at the build."""
+    """A start script for a program that prints its environment.
+
+    The build had a ROS and a workspace of messages.
+    """
 
     def __init__(self, folder):
         self.ros, self.messages, self.home = folder / "ros", folder / "it's a $workspace", folder / "install"
@@ -39,7 +44,7 @@ class Start:
         )
         sourced = {"LD_LIBRARY_PATH": f"/elsewhere/lib:{self.libraries}", "ROS_DISTRO": "jazzy"}
         subprocess.run(["cmake", "-P", "write.cmake"], cwd=folder, env=os.environ | sourced, check=True)
-        # As it is installed.
+        # The installed location.
         self.script = self.home / "lib" / "aether_bridge" / "show"
         self.program = self.home / "libexec" / "aether_bridge" / "show"
         for path in (self.script, self.program):
@@ -122,7 +127,7 @@ def test_installed_program_runs_in_bare_terminal(program):
 
 
 def test_installed_bridge_runs_in_bare_terminal(controller, bridge, hand):
-    # What the harness adds is the domain; nothing that a setup.bash sets is there.
+    # The harness adds only the domain. No variable of a setup.bash is set.
     under = ["env", *(f"--unset={name}" for name in ("AMENT_PREFIX_PATH", "LD_LIBRARY_PATH", "PYTHONPATH"))]
     status = bridge(controller, {**QUICK, "arm.home": [0.12, 0.0355, 0.21]}, under=under).status
     hand((0.12, 0.0355, 0.21))

@@ -1,4 +1,4 @@
-"""What outlives the process: a stop, an end that was not clean, and who has started the bridge again."""
+"""Tests what survives the process: a stop, an unclean end, and who has restarted the bridge."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Simulated time: what it governs, and the deadlines that it does not."""
+"""Tests simulated time: what depends on it, and the deadlines that do not."""
 
 import signal
 import time
@@ -61,7 +61,7 @@ def test_stopped_clock_does_not_stop_watchdogs(controller, bridge, hand, repeat)
     frozen = stamp_seconds(held.stamp)
     controller.lines.assert_none(after=controller.mark())
 
-    # The same for the link: unanswered, then given up, then tried again.
+    # The link does the same: no reply, reconnect, new attempt.
     simulation.run()
     tracker.position = (0.15, 0.0355, 0.21)
     controller.reply = None
@@ -75,7 +75,8 @@ def test_stopped_clock_does_not_stop_watchdogs(controller, bridge, hand, repeat)
 
 
 def test_watchdogs_use_real_time_in_fast_simulation(controller, bridge, hand, repeat):
-    # Thirty times as fast as reality: what is a second old in simulation is 33 ms old, and fresh stamps are fresh.
+    # The simulation is thirty times faster than reality. A simulated second is 33 ms, so fresh
+    # stamps count as fresh.
     status = bridge(controller, {**SIMULATED, "input.timeout": 5.0}).status
     simulation = Simulation(repeat)
     tick = simulation._tick
@@ -88,7 +89,7 @@ def test_watchdogs_use_real_time_in_fast_simulation(controller, bridge, hand, re
 def test_bridge_discards_old_target_after_sigstop(controller, bridge, hand, peer):
     started = bridge(controller, {**QUICK, "arm.home": list(PLACE)})
     published = peer.record(PoseStamped, "/target_pose")
-    # Without stamps, only the bridge itself can know that it was away.
+    # Without stamps, only the bridge itself can detect that it was stopped.
     tracker = hand(PLACE, stamp=unstamped)
     started.status.wait(motion="TRACKING")
     started.process.send_signal(signal.SIGSTOP)
@@ -97,7 +98,7 @@ def test_bridge_discards_old_target_after_sigstop(controller, bridge, hand, peer
         published.wait(lambda pose: pose.pose.position.x == 0.15)
         tracker.stop()
         after = controller.mark()
-        time.sleep(2 * QUICK["input.timeout"])  # what the target ages by
+        time.sleep(2 * QUICK["input.timeout"])  # the target gets older by this time
     finally:
         started.process.send_signal(signal.SIGCONT)
     started.status.skip().wait(motion="HOLDING")

@@ -1,4 +1,6 @@
-"""What the bridge publishes beside its status: commands, the arm's state, diagnostics and its log."""
+"""Tests what the bridge publishes besides its status: commands, the arm's state, diagnostics and
+its log.
+"""
 
 import re
 
@@ -28,7 +30,7 @@ def test_every_command_is_published_as_sent(controller, bridge, hand, peer):
     seen = commands[:]
     assert len(seen) > 20 and all(one.seq < other.seq for one, other in zip(seen, seen[1:]))
     for message in seen:
-        # The numbers count the lines, from 1.
+        # The numbers count the lines from 1.
         line = controller.lines[message.seq - 1]
         assert distance(line.position, (message.position.x, message.position.y, message.position.z)) < 1e-9
         assert message.gripper == line.gripper == "open"
@@ -125,7 +127,8 @@ def test_log_is_published_on_rosout(controller, bridge, hand, peer):
     started.log.wait(lambda line: "following the target" in line)
     controller.kill()
     down = rosout.wait(lambda log: "link down" in log.msg)
-    assert down.name == "aether_bridge" and down.level == 30  # WARN; the constant is an int or a byte, by distribution
+    # 30 is WARN. The type of the constant depends on the distribution.
+    assert down.name == "aether_bridge" and down.level == 30
     for line in started.log[:]:
         text = re.fullmatch(r"\[[A-Z]+\] \[[0-9.]+\] \[aether_bridge\]: (.*)", line)[1]
         rosout.wait(lambda log, text=text: log.msg == text and log.name == "aether_bridge")

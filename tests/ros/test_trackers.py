@@ -1,4 +1,4 @@
-"""The example trackers as processes, and the real bridge behind them."""
+"""Tests the example trackers as processes, with the real bridge."""
 
 import contextlib
 import pathlib
@@ -14,7 +14,7 @@ CENTRE = (0.2, 0.0, 0.2)
 
 @pytest.fixture
 def tracker():
-    """Starts example trackers, by name."""
+    """Start example trackers by name."""
     with contextlib.ExitStack() as stack:
 
         def start(name):

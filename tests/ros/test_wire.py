@@ -1,4 +1,4 @@
-"""What controllers want their lines to be, and what they may say: over the real graph and a real socket."""
+"""Tests the formats of lines and replies, with a real graph and a real socket."""
 
 import json
 import re
@@ -15,12 +15,12 @@ STOPPING = {"teleop.hold_behavior": "stop", "link.heartbeat.period": 0.1}
 
 
 def words(text):
-    """Answers every line with these words."""
+    """Return a reply function that sends this text."""
     return lambda line: text.encode() + b"\n"
 
 
 def echo(line, **more):
-    """Answers with the number of the line."""
+    """Return a reply with the number of the line."""
     return json.dumps({"status": "ok", "seq": json.loads(line.data)["seq"], **more}).encode() + b"\n"
 
 
@@ -121,9 +121,9 @@ def test_tool_rotates_like_hand_with_limited_speed(controller, bridge, hand, pee
     assert 0.47 <= yaws()[0] <= 0.5
     tracker.orientation = Quaternion(z=0.5**0.5, w=0.5**0.5)
     controller.lines.wait(lambda line: abs(json.loads(line.data)["rpy"][2] - 1.570796) < 2e-6)
-    told = [(line.at, json.loads(line.data)["rpy"][2]) for line in controller.lines]
-    # In a tenth of a second, of which a busy machine may take a part.
-    for (then, before), (now, after) in zip(told, told[5:]):
+    rotations = [(line.at, json.loads(line.data)["rpy"][2]) for line in controller.lines]
+    # In a tenth of a second. A busy machine may delay a part of it.
+    for (then, before), (now, after) in zip(rotations, rotations[5:]):
         assert abs(after - before) <= 1.0 * (now - then) + 0.1
     sent = commands.wait(lambda message: abs(message.orientation.z - 0.5**0.5) < 1e-5)
     assert abs(sent.orientation.w - 0.5**0.5) < 1e-5
@@ -135,7 +135,7 @@ def test_joint_positions_are_published(controller, bridge, hand, peer):
     controller.reply = lambda line: b'{"status":"ok","joints":[0.5,-1.25]}\n'
     bridge(controller, AT_PLACE)
     hand(PLACE)
-    # The answer to the question where the arm is comes first, and has no joints.
+    # The first reply reports the arm's position, without joints.
     states.wait(lambda state: list(state.joint_positions) == [0.5, -1.25])
 
 
@@ -151,7 +151,7 @@ def test_unsolicited_state_is_accepted_if_configured(controller, bridge, hand, p
     started.status.wait(motion="DISARMED", reason="the arm is moved by others")
     controller.lines.assert_none()
     controller.send(b'{"type":"state","position":[120.0,35.5,210.0],"gripper":"closed","moving":false}\n')
-    # It is approached from there, and keeps what it holds.
+    # The approach starts at the reported position, and the gripper stays as reported.
     started.status.wait(motion="TRACKING")
     assert controller.lines.wait().data == command("120.0", "35.5", "210.0", "closed")
     controller.send(b'{"type":"event","what":"door open"}\n' + OK)

@@ -1,5 +1,7 @@
-"""Senders whose messages ROS does not come with. Needs a bridge that was built with the packages in tests/fixtures, as by
-tools/build."""
+"""Tests messages that are not part of ROS.
+
+Needs a bridge with the packages in tests/fixtures, as tools/build makes it.
+"""
 
 import itertools
 import json
@@ -20,7 +22,7 @@ PRESET = pathlib.Path(get_package_share_directory("aether_bridge"), "config", "a
 
 def test_aether_zeros_hold_the_arm(controller, bridge, repeat):
     here = HandState(x=10.0, y=20.0, z=5.0, hand_closed=True)
-    # A hand that is there is not bit for bit the same for long.
+    # A live hand never repeats a sample exactly for long.
     there = HandState(x=10.0, y=20.0, z=5.5, hand_closed=True)
     live = itertools.cycle([here, there])
     started = bridge(controller, {**PLAIN, "arm.home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET])
@@ -30,7 +32,7 @@ def test_aether_zeros_hold_the_arm(controller, bridge, repeat):
     after = controller.mark()
     tracker.make = HandState
     started.status.wait(motion="HOLDING", reason="all zero")
-    # It has lost the hand, and so says that the hand is open.
+    # The tracker has lost the hand, so it publishes an open hand.
     assert all(b'"closed"' in line.data for line in controller.lines[after:])
     tracker.make = lambda: next(live)
     started.status.wait(motion="TRACKING")
@@ -61,7 +63,7 @@ def test_extra_messages_need_no_sourcing(controller, bridge, repeat):
 
 
 def recorded(start, end):
-    """What the tracker as it is published in a part of its recorded minute, in seconds."""
+    """Return the tracker's messages in a part of the recorded minute, in seconds."""
     rows = [json.loads(line) for line in RECORDING.read_text().splitlines()]
     fields = ("x", "y", "z", "wrist_x", "wrist_y", "hand_closed")
     part = [row for row in rows if start <= row["t"] < end]
@@ -70,8 +72,8 @@ def recorded(start, end):
 
 def test_recorded_aether_tracker_moves_arm_when_seen(controller, bridge, repeat):
     started = bridge(controller, {**PLAIN, "teleop.settle_time": 1.0}, ["--params-file", PRESET])
-    # A reach, then the hand leaves for 3 s and the last sample is repeated; it comes back, and leaves for good: the
-    # last sample is repeated for 5 s, then come zeros.
+    # The hand reaches out, then leaves for 3 s while the tracker repeats the last sample. It comes
+    # back and then leaves: the tracker repeats the last sample for 5 s and then sends zeros.
     samples = recorded(40.0, 48.0) + recorded(55.5, 65.0)
     played = iter(samples)
     repeat(HandState, "/HandStates", lambda: next(played, HandState()), rate=2.0)
@@ -82,13 +84,13 @@ def test_recorded_aether_tracker_moves_arm_when_seen(controller, bridge, repeat)
     started.status.wait(motion="TRACKING")
     started.status.wait(motion="HOLDING", reason="exactly the same")
     started.status.wait(motion="HOLDING", reason="all zero")
-    # Its zeros are at the middle of the picture, and it was at the right of it.
+    # The zeros are at the middle of the picture. The hand was at its right side.
     ends = controller.lines[-1].position
     right = 0.15, -0.002 * samples[-12].x, 0.2 + 0.002 * samples[-12].y
     assert max(abs(one - other) for one, other in zip(ends, right)) < 0.02, ends
     for line, following in zip(controller.lines, controller.lines[1:]):
         moved = max(abs(one - other) for one, other in zip(line.position, following.position))
-        # What a busy machine adds to the time between two lines.
+        # A busy machine adds to the time between two lines.
         assert moved <= 0.25 * (following.at - line.at) + 0.02
     assert {line.gripper for line in controller.lines} == {"open"}
 
