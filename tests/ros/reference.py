@@ -57,7 +57,7 @@ class Workshop:
         if name == "mujoco_arm.py":
             probe = subprocess.run([MUJOCO_PYTHON, "-c", "import mujoco"], capture_output=True, env=_plain(), check=False)
             if probe.returncode:
-                pytest.skip(f"{name}: {MUJOCO_PYTHON} has no mujoco; MUJOCO_PYTHON names one that has")
+                pytest.skip(f"{name}: {MUJOCO_PYTHON} has no mujoco; set MUJOCO_PYTHON to a Python that has mujoco")
             return [MUJOCO_PYTHON, source]
         return [sys.executable, source]
 
@@ -69,7 +69,7 @@ class Workshop:
 def _tool(tool, name):
     found = shutil.which(tool)
     if not found:
-        pytest.skip(f"{name}: there is no {tool}")
+        pytest.skip(f"{name}: {tool} is not installed")
     return found
 
 

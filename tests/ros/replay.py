@@ -42,8 +42,8 @@ class Run:
         """Return the longest possible time between two commands, given by number.
 
         The bridge plans a command after the controller has replied to the previous command, and
-        before the controller receives it. Both share the steady clock, so this holds on a machine
-        of any speed.
+        before the controller receives the planned command. Both share the steady clock, so this
+        holds on a machine of any speed.
         """
         return self.lines[after].at - self.lines[max(0, before - 1)].at
 
