@@ -221,7 +221,7 @@ class Second:
         where, status = self._command.position, self._status
         return (
             f"{rate:3.0f} commands/s   x {where.x * 1e3:5.0f}  y {where.y * 1e3:5.0f}  z {where.z * 1e3:5.0f} mm"
-            f"   {self._command.gripper:<6}   {status.acknowledged:4d} of {status.sent} answered"
+            f"   {self._command.gripper:<6}   {status.acknowledged:4d} of {status.sent} acknowledged"
             f"{self._refused()}, the last in {status.rtt_last * 1e3:.1f} ms"
         )
 

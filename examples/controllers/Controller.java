@@ -67,7 +67,7 @@ public class Controller {
     double silence, deadline = NEVER; // allowed silence in seconds, and the time when it ends
     static double now() { return System.nanoTime() / 1e9; }
     /** Returns the reply to one line. Every line gets exactly one reply, also a bad line. */
-    String answer(byte[] line) {
+    String replyTo(byte[] line) {
         String error = null, seq = "";
         try {
             String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(line)).toString();
@@ -116,7 +116,7 @@ public class Controller {
             for (int i = 0; i < bytes.position(); i++) {
                 if (i - start > LINE_LIMIT) throw new IOException("a line is longer than 4096 bytes");
                 if (bytes.get(i) != '\n') continue;
-                ByteBuffer reply = StandardCharsets.UTF_8.encode(answer(Arrays.copyOfRange(bytes.array(), start, i)));
+                ByteBuffer reply = StandardCharsets.UTF_8.encode(replyTo(Arrays.copyOfRange(bytes.array(), start, i)));
                 if (client.write(reply) < reply.limit()) throw new IOException("the client does not read its replies");
                 start = i + 1;
             }

@@ -53,9 +53,9 @@ class Session:
         *lines, self.rest = (self.rest + data).split(b"\n")
         if max(map(len, (*lines, self.rest))) > LINE_LIMIT:
             raise ValueError(f"a line is longer than {LINE_LIMIT} bytes")
-        return b"".join(map(self.answer, lines))
+        return b"".join(map(self.reply_to, lines))
 
-    def answer(self, line):
+    def reply_to(self, line):
         """Return the reply to one line. Every line gets exactly one reply, also a bad line."""
         reply = {"status": "ok", "message": "Command received"}
         try:

@@ -87,7 +87,7 @@ static const char *obey(const char *line) { /* Returns NULL or the error. Checks
     if (stop) halt("stop");
     return command ? move(number(X), number(Y), number(Z), open ? "open" : "closed") : NULL;
 }
-static int answer(int client, const char *line) { /* Replies to every line, also to a bad one. Returns 0 on failure. */
+static int reply_to(int client, const char *line) { /* Replies to every line, also to a bad one. Returns 0 on failure. */
     char words[300] = "Command received", reply[800];
     const char *problem = obey(line);
     if (problem) snprintf(words, sizeof words, "%.100s, in: %.150s", problem, line);
@@ -116,7 +116,7 @@ static const char *serve(int client, int server) { /* Serves one client until it
         for (line = buffer; (newline = memchr(line, '\n', (size_t)used)) && newline - line <= LINE_LIMIT; line = newline) {
             for (char *c = line; c < newline; c++) if (!*c) *c = 1; /* a NUL would end the C string too early */
             *newline++ = 0;
-            if (!answer(client, line)) return "halt: the client does not read its replies";
+            if (!reply_to(client, line)) return "halt: the client does not read its replies";
             used -= newline - line;
         }
         if (used > LINE_LIMIT) return "halt: a line is longer than 4096 bytes";

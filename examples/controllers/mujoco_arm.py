@@ -126,8 +126,8 @@ class Arm:
 
 
 class Session(blocking.Session):
-    def answer(self, line):
-        return json.dumps({**json.loads(super().answer(line)), **arm.state()}).encode() + b"\n"
+    def reply_to(self, line):
+        return json.dumps({**json.loads(super().reply_to(line)), **arm.state()}).encode() + b"\n"
 
 
 if __name__ == "__main__":

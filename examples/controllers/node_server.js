@@ -59,11 +59,11 @@ class Session {
     if ([...lines, this.rest].some((line) => line.length > LINE_LIMIT)) {
       throw new Error(`a line is longer than ${LINE_LIMIT} bytes`);
     }
-    return lines.map((line) => this.answer(line)).join("");
+    return lines.map((line) => this.replyTo(line)).join("");
   }
 
   // Returns the reply to one line. Every line gets exactly one reply, also a bad line.
-  answer(line) {
+  replyTo(line) {
     const reply = { status: "ok", message: "Command received" };
     try {
       const message = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(line));

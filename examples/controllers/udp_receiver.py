@@ -54,7 +54,7 @@ class Receiver:
         self.silence = SILENCE
         self.moving = False  # whether there is anything to halt
 
-    def answer(self, datagram, sender):
+    def reply_to(self, datagram, sender):
         """Return the reply to a datagram; None if the datagram is late or repeated."""
         # The bridge no longer waits for the reply to an old datagram.
         reply = {"status": "ok", "message": "Command received"}
@@ -125,7 +125,7 @@ if __name__ == "__main__":
             server.settimeout(receiver.watch())
             try:
                 datagram, sender = server.recvfrom(DATAGRAM_LIMIT + 1)
-                reply = receiver.answer(datagram, sender)
+                reply = receiver.reply_to(datagram, sender)
                 if reply:
                     server.sendto(reply, sender)
             except OSError:

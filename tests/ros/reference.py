@@ -160,10 +160,10 @@ class Client:
     def send(self, data):
         self.socket.sendall(data)
 
-    def ask(self, data, answers=1):
+    def ask(self, data, count=1):
         """Send the bytes and return this many replies."""
         self.send(data)
-        lines = [self._replies.readline() for _ in range(answers)]
+        lines = [self._replies.readline() for _ in range(count)]
         assert all(line.endswith(b"\n") and len(line) <= 4096 for line in lines), lines
         return [json.loads(line.decode()) for line in lines]
 

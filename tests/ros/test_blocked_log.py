@@ -63,9 +63,9 @@ def test_stop_is_sent_while_log_is_not_read(controller, bridge, hand, peer, log_
     controller.lines.wait_count(after + 50)
 
     asked = time.monotonic()
-    answer = peer.call(Trigger, "/aether_bridge/stop")
+    response = peer.call(Trigger, "/aether_bridge/stop")
     stop = controller.stops.wait(lambda line: line.at >= asked)
-    assert answer.success and stop.data == STOP
+    assert response.success and stop.data == STOP
     MEASUREMENTS.seconds("~/stop → its line, while the log is not read", stop.at - asked, "wanted: 1 s")
     assert stop.at - asked < 1.0
     for end in (log, output):

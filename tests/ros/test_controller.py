@@ -18,9 +18,9 @@ def client(controller):
     with socket.create_connection(("127.0.0.1", controller.port), PATIENCE) as connection:
         replies = connection.makefile("rb")
 
-        def ask(data, answers=1):
+        def ask(data, count=1):
             connection.sendall(data)
-            return [replies.readline() for _ in range(answers)]
+            return [replies.readline() for _ in range(count)]
 
         yield ask
 

@@ -55,8 +55,8 @@ def test_arm_goes_home_within_limits_and_disarms(controller, bridge, hand, peer)
     commands = peer.commands()
     started, _ = away(controller, bridge, hand)
     before, sent = controller.mark(), len(commands)
-    answer = go_home(peer)
-    assert answer.success and "going home to" in answer.message, answer
+    response = go_home(peer)
+    assert response.success and "going home to" in response.message, response
     started.status.wait(motion="APPROACH", reason="going home")
     started.status.wait(motion="DISARMED", reason="the arm is at home; call ~/set_armed")
     home = controller.lines.find(is_home, after=before)
@@ -160,7 +160,7 @@ def test_go_home_sent_before_stop_moves_nothing(controller, bridge, hand, peer):
     time.sleep(0.5)  # until the requests are on their way
     before = controller.mark()
     started.process.send_signal(signal.SIGCONT)
-    assert all(answer().success for answer in others)
+    assert all(response().success for response in others)
     refused = home()
     assert not refused.success and refused.message.startswith("not going home"), refused
     # The bridge may have handled the reset before the stop.

@@ -210,7 +210,7 @@ def assert_logged_once(started, attempts, again, hint):
 
 
 @pytest.mark.parametrize(
-    ("answer", "hint"),
+    ("reply", "hint"),
     [
         (b"OK\n", "wire.format: text"),
         (b"Command received\n", "set link.banner_lines"),
@@ -219,8 +219,8 @@ def assert_logged_once(started, attempts, again, hint):
     ],
     ids=["words", "a greeting", "two replies", "over several lines"],
 )
-def test_repeated_garbage_is_logged_once_with_hint(controllers, bridge, hand, answer, hint):
-    controller = controllers(reply=lambda line: answer)
+def test_repeated_garbage_is_logged_once_with_hint(controllers, bridge, hand, reply, hint):
+    controller = controllers(reply=lambda line: reply)
     controller.heartbeat_reply = controller.reply
     started = bridge(controller, {**AT_PLACE, **QUICK_AGAIN})
     hand(PLACE)

@@ -90,42 +90,42 @@ def prints_its_help(bench, words):
 
 def sets_the_speed(bench, words):
     bench.start_bridge()
-    assert bench.answer(words) == ["Set parameter successful"]
+    assert bench.output(words) == ["Set parameter successful"]
     assert get(bench.peer, "limits.speed") == [0.1]
 
 
 def sets_the_host_while_disarmed(bench, words):
     started = bench.start_in_motion()
-    (refused,) = bench.answer(words)
+    (refused,) = bench.output(words)
     assert "Setting parameter failed" in refused and "cannot change while armed" in refused
-    bench.answer(["ros2", "service", "call", "/aether_bridge/set_armed", "std_srvs/srv/SetBool", "{data: false}"])
+    bench.output(["ros2", "service", "call", "/aether_bridge/set_armed", "std_srvs/srv/SetBool", "{data: false}"])
     started.status.wait(motion="DISARMED")
-    assert bench.answer([word.replace("192.168.1.51", "localhost") for word in words]) == ["Set parameter successful"]
+    assert bench.output([word.replace("192.168.1.51", "localhost") for word in words]) == ["Set parameter successful"]
     bench.controller.connections.wait_count(2)
 
 
 def sets_any_parameter(bench, words):
     bench.start_bridge()
     values = {"NAME": "limits.speed", "VALUE": "0.2"}
-    assert bench.answer([values.get(word, word) for word in words]) == ["Set parameter successful"]
+    assert bench.output([values.get(word, word) for word in words]) == ["Set parameter successful"]
     assert get(bench.peer, "limits.speed") == [0.2]
 
 
 def describes_a_parameter(bench, words):
     bench.start_bridge()
-    described = bench.answer([word.replace("NAME", "limits.speed") for word in words])
+    described = bench.output([word.replace("NAME", "limits.speed") for word in words])
     assert described[0] == "Parameter name: limits.speed" and "Description: " in "".join(described)
 
 
 def arms(bench, words):
     started = bench.start_in_motion(**{"teleop.arming": "operator"}, motion="DISARMED", reason="set_armed")
-    assert any("success=True" in line for line in bench.answer(words))
+    assert any("success=True" in line for line in bench.output(words))
     started.status.wait(motion="TRACKING")
 
 
 def disarms(bench, words):
     started = bench.start_in_motion()
-    assert any("success=True" in line for line in bench.answer(words))
+    assert any("success=True" in line for line in bench.output(words))
     started.status.wait(motion="DISARMED")
 
 
@@ -204,7 +204,7 @@ class Bench:
         """Start the command."""
         return self._ros2(*words, folder=self.folder)
 
-    def answer(self, words):
+    def output(self, words):
         """Run the command to its end without a daemon. Return its lines."""
         options = ["--no-daemon", "--timeout", "10"] if words[1] == "param" else []
         finished = self.run(*words[1:], *options)

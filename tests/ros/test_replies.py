@@ -89,7 +89,7 @@ def test_two_replies_to_one_command_end_connection(controller, bridge, hand):
 
 
 @pytest.mark.parametrize(
-    ("answer", "named"),
+    ("reply", "named"),
     [
         (b"Command received\n", "Command received"),
         (b"\n", "blank"),
@@ -101,8 +101,8 @@ def test_two_replies_to_one_command_end_connection(controller, bridge, hand):
     ],
     ids=["words", "blank", "unknown status", "no status", "not UTF-8", "over-long", "without an end"],
 )
-def test_invalid_reply_ends_connection_and_is_named(controllers, bridge, hand, answer, named):
-    controller = controllers(reply=lambda line: answer)
+def test_invalid_reply_ends_connection_and_is_named(controllers, bridge, hand, reply, named):
+    controller = controllers(reply=lambda line: reply)
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     ended = status.wait(state="BACKOFF")
@@ -114,7 +114,7 @@ def test_invalid_reply_ends_connection_and_is_named(controllers, bridge, hand, a
 
 
 @pytest.mark.parametrize(
-    ("answer", "codec", "quoted"),
+    ("reply", "codec", "quoted"),
     [
         (b"OK", "text", r'"OK" has come, without the newline (\n)'),
         (b"OK\r", "text", r'"OK\r" has come, with a carriage return (\r) where a newline (\n) has to end the line'),
@@ -124,8 +124,8 @@ def test_invalid_reply_ends_connection_and_is_named(controllers, bridge, hand, a
     ],
     ids=["no newline", "carriage return", "NUL", "semicolon", "half"],
 )
-def test_incomplete_reply_is_quoted(controllers, bridge, hand, answer, codec, quoted):
-    controller = controllers(reply=lambda line: answer)
+def test_incomplete_reply_is_quoted(controllers, bridge, hand, reply, codec, quoted):
+    controller = controllers(reply=lambda line: reply)
     status = bridge(controller, {**AT_PLACE, **PLAIN, "wire.format": codec, "link.reply_timeout": 0.3, "link.timeout": 1.5}).status
     hand(PLACE)
     overdue = status.wait(state="UNRESPONSIVE", motion="HOLDING", reason=": " + re.escape(quoted))
@@ -200,7 +200,7 @@ def test_refused_first_command_sends_another_heartbeat(controllers, bridge, hand
 def test_control_characters_in_replies_are_removed(controllers, bridge, hand, peer):
     states, rosout = peer.record(ArmState, "/aether_bridge/arm_state"), peer.record(Log, "/rosout", 1000)
     nasty = r'a\u0000b\u001b[2J\u202ec'
-    answers = iter(
+    replies = iter(
         [
             f'{{"status":"error","message":"{nasty}"}}\n'.encode(),
             f'{{"status":"ok","message":"{nasty}","fault":"{nasty}","moving":true}}\n'.encode(),
@@ -211,7 +211,7 @@ def test_control_characters_in_replies_are_removed(controllers, bridge, hand, pe
         ]
     )
     controller = controllers()
-    controller.reply = lambda line: next(answers, OK)
+    controller.reply = lambda line: next(replies, OK)
     started = bridge(controller, AT_PLACE, ["--log-level", "debug"])
     # A moving target gives a command after each reply.
     tracker = hand((0.2, 0.0355, 0.21))

@@ -31,14 +31,14 @@ class Caller:
             assert client.wait_for_service(20)
 
     def call(self, name, request):
-        answered, future = threading.Event(), self._clients[name].call_async(request)
-        future.add_done_callback(lambda _: answered.set())
+        received, future = threading.Event(), self._clients[name].call_async(request)
+        future.add_done_callback(lambda _: received.set())
 
-        def answer():
-            assert answered.wait(20), f"no response from {name}"
+        def response():
+            assert received.wait(20), f"no response from {name}"
             return future.result()
 
-        return answer
+        return response
 
 
 def stopped(process):
@@ -72,10 +72,10 @@ def test_arming_delayed_by_sigstop_does_not_arm(controller, bridge, hand, peer):
     started = disarmed(controller, bridge, hand)
     caller = Caller(peer)
     stopped(started.process)
-    answer = caller.call("set_armed", SetBool.Request(data=True))
+    response = caller.call("set_armed", SetBool.Request(data=True))
     time.sleep(3.5)  # the request waits: this delay is under test
     started.process.send_signal(signal.SIGCONT)
-    refused = answer()
+    refused = response()
     assert not refused.success and "was sent" in refused.message and "call it again" in refused.message, refused
     started.status.skip().wait(motion="DISARMED")
     controller.lines.assert_none()
@@ -90,7 +90,7 @@ def test_arming_sent_before_stop_does_not_arm(controller, bridge, hand, peer):
     others = [caller.call("stop", Trigger.Request()), caller.call("reset", Trigger.Request())]
     time.sleep(0.5)  # until the requests are on their way
     started.process.send_signal(signal.SIGCONT)
-    assert all(answer().success for answer in others)
+    assert all(response().success for response in others)
     refused = arm()
     # The bridge may handle any of the three requests first.
     assert not refused.success and re.search("before the|held up", refused.message), refused
@@ -109,10 +109,10 @@ def test_second_call_before_response_confirms_nothing(controller, bridge, hand, 
     started = disarmed(controller, bridge, hand, {**PLAIN, "arm.assume_position": "none"})
     caller = Caller(peer)
     stopped(started.process)
-    answers = [caller.call("set_armed", SetBool.Request(data=True)) for _ in range(4)]
+    responses = [caller.call("set_armed", SetBool.Request(data=True)) for _ in range(4)]
     time.sleep(0.1)  # until the requests are on their way, but not too old
     started.process.send_signal(signal.SIGCONT)
-    assert not any(answer().success for answer in answers)
+    assert not any(response().success for response in responses)
     controller.lines.assert_none()
     # The bridge may have sent the response by now.
     first = set_armed(peer)

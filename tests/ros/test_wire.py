@@ -25,7 +25,7 @@ def echo(line, **more):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "line", "answer"),
+    ("parameters", "line", "reply"),
     [
         ({"wire.format": "text"}, "COMMAND MOVE 120.0 35.5 210.0 OPEN", "OK"),
         ({"wire.format": "text"}, "COMMAND MOVE 120.0 35.5 210.0 OPEN", "ok Command received"),
@@ -59,8 +59,8 @@ def echo(line, **more):
     ],
     ids=["text", "text with words", "G-code", "bare", "wire.json.*", "extras"],
 )
-def test_controller_gets_lines_in_its_format(controller, bridge, hand, parameters, line, answer):
-    controller.reply = words(answer)
+def test_controller_gets_lines_in_its_format(controller, bridge, hand, parameters, line, reply):
+    controller.reply = words(reply)
     started = bridge(controller, {**AT_PLACE, **PLAIN, **parameters})
     hand(PLACE)
     status = started.status.wait(motion="TRACKING")
