@@ -1,4 +1,4 @@
-//! What the README shows is what the tests run.
+//! README and docs agree with the code.
 
 use std::path::Path;
 
@@ -10,21 +10,21 @@ fn file(name: &str) -> String {
 }
 
 #[test]
-fn the_controller_in_the_readme_is_the_one_that_the_ros_graph_tests_run() {
+fn controllers_page_shows_the_tutorial_controller() {
     let controller = file("examples/controllers/tutorial_recv.py");
     let (_, code) = controller.split_once("import json").unwrap();
-    assert!(file("README.md").contains(code.trim_end()));
+    assert!(file("docs/controllers.md").contains(code.trim_end()));
 }
 
 #[test]
-fn every_name_of_the_ros_interface_is_in_the_readme() {
+fn readme_names_every_topic_and_service() {
     let readme = file("README.md");
     for name in
         ["target_pose", "gripper", "~/link_status", "~/connected", "~/command", "~/arm_state", "/diagnostics"]
     {
         assert!(readme.contains(&format!("`{name}`")), "{name}");
     }
-    for service in ["~/stop", "~/reset", "~/set_armed", "~/reconnect"] {
+    for service in ["~/stop", "~/reset", "~/set_armed", "~/go_home", "~/reconnect"] {
         assert!(readme.contains(&format!("`{service}`")), "{service}");
     }
 }
@@ -37,9 +37,9 @@ fn every_reason_is_in_the_readme() {
     }
 }
 
-/// Docs and code agree on what can be set: what docs/safety.md names exists, and what bears on motion is named there.
+/// docs/safety.md names every parameter that affects motion, and no parameter that does not exist.
 #[test]
-fn every_parameter_of_motion_is_in_the_safety_page_and_nothing_else() {
+fn safety_page_names_every_parameter_of_motion() {
     let page = file("docs/safety.md");
     let named: Vec<_> = page.split('`').skip(1).step_by(2).collect();
     let of_the_link_or_names = [
@@ -97,9 +97,9 @@ fn every_parameter_of_motion_is_in_the_safety_page_and_nothing_else() {
     }
 }
 
-/// Docs name no parameter that there is not.
+/// docs/protocol.md names only parameters that exist.
 #[test]
-fn every_parameter_in_the_page_on_the_protocol_exists() {
+fn every_parameter_in_the_protocol_page_exists() {
     let page = file("docs/protocol.md");
     let names = page.split('`').skip(1).step_by(2).map(|code| code.split(": ").next().unwrap());
     let is_name = |name: &&str| {
@@ -115,12 +115,12 @@ fn every_parameter_in_the_page_on_the_protocol_exists() {
     assert!(seen > 30, "{seen}");
 }
 
-/// What the README tells to set for a controller can be set, row by row.
+/// The settings of each row in docs/controllers.md are a valid configuration.
 #[test]
-fn every_row_of_settings_in_the_readme_makes_a_configuration() {
-    let page = file("README.md");
-    let section =
-        page.split("### Your controller").nth(1).unwrap().split("### Check your controller").next().unwrap();
+fn every_row_of_the_controllers_page_is_valid() {
+    let page = file("docs/controllers.md");
+    let (_, rest) = page.split_once("## Copy a controller").unwrap();
+    let (section, _) = rest.split_once("## Check your controller").unwrap();
     let mut rows = 0;
     for row in section.lines().filter(|line| line.starts_with("| ")) {
         let settings = row.rsplit(" | ").next().unwrap().trim_end_matches(" |");
@@ -142,7 +142,7 @@ fn every_row_of_settings_in_the_readme_makes_a_configuration() {
     assert!(rows > 22, "{rows}");
 }
 
-/// A value as YAML has it, as far as the README uses YAML.
+/// Parses a value of YAML. Reads only the forms that the page uses.
 fn value_of(yaml: &str) -> Value {
     let text = |yaml: &str| yaml.trim().trim_matches(['"', '\'']).to_owned();
     let real = |yaml: &str| yaml.trim().parse::<f64>();

@@ -760,9 +760,10 @@ async fn the_exit_code_tells_conformant_wrong_and_not_checked_apart() {
 }
 
 #[tokio::test]
-async fn the_excerpt_in_the_readme_is_what_is_said() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    let excerpt = readme.split("```text\n→ ").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+async fn controllers_page_shows_the_output_of_arm_check() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/controllers.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let excerpt = page.split("```text\n→ ").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let shouting = by_rule(|_| br#"{"status": "OK", "message": "Moving to 200.0"}"#.to_vec()).await;
     let (_, said) = checked(&config(shouting)).await;
     for line in excerpt.lines() {

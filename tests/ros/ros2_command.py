@@ -69,6 +69,9 @@ class Ros2:
 
     def __init__(self, *arguments, log_folder, folder=None, **variables):
         self.log = Record(f"ros2 {' '.join(map(str, arguments))}")
+        # A terminal sends Ctrl-C to all processes in the foreground. ros2 run only waits for its
+        # child.
+        self._ends_with_its_child = arguments[0] == "run"
         self._process = subprocess.Popen(
             command_line(*arguments),
             env=environment() | {"ROS_LOG_DIR": str(log_folder), "XDG_STATE_HOME": f"{log_folder}_state"} | variables,
@@ -91,7 +94,10 @@ class Ros2:
         for _ in range(int(PATIENCE / ASK_AGAIN)):
             while not self.ended() and self._state() != "S":
                 time.sleep(0.001)
-            self._process.send_signal(signal.SIGINT)
+            if self._ends_with_its_child:
+                os.killpg(self._process.pid, signal.SIGINT)
+            else:
+                self._process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(ASK_AGAIN)
                 break

@@ -21,7 +21,7 @@ from harness import EXECUTABLES
 from test_schema import errors
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PATIENCE = 60.0
 
 
@@ -46,16 +46,19 @@ def blocks(*languages):
     return found
 
 
+COMMANDS = "tests/ros/test_readme_commands.py runs it"
 NEEDS_ROOT = "it changes the system, and needs root"
 # Shell and Python blocks that no test here runs: page, beginning of the first line, reason.
 NOT_RUN = {
     ("README.md", "make demo"): "tests/ros/test_demo.py runs the demo, and the tests do not run the tests",
-    ("README.md", "git clone"): "tools/build is the same; tests/ros/test_launch.py runs the lines that begin with ros2",
-    ("README.md", "ros2 launch"): "tests/ros/test_launch.py runs the lines that begin with ros2",
-    ("README.md", "ros2 run tf2_ros"): "tf2_ros is not on every machine; tests/ros/test_tf.py plays its part",
-    ("README.md", "ros2 run aether_bridge arm_check"): "tests/ros/test_controllers.py runs arm_check",
-    ("README.md", "ros2 param set"): "tests/ros/test_launch.py runs the lines that begin with ros2",
-    ("README.md", "import json"): "tests/ros/test_link.py runs it, and tests/readme.rs compares it",
+    ("README.md", "git clone"): "tools/build does the same; tests/ros/test_readme_commands.py runs the ros2 commands",
+    ("README.md", "ros2 "): COMMANDS,
+    ("CONTRIBUTING.md", "make build"): "the tests run what it has built",
+    ("CONTRIBUTING.md", "cargo check"): "make test compiles the same with cargo test and clippy",
+    ("trackers.md", "ros2 "): COMMANDS,
+    ("trackers.md", "colcon build"): "tools/build does the same, with the packages of tests/fixtures",
+    ("controllers.md", "ros2 "): COMMANDS,
+    ("controllers.md", "import json"): "tests/ros/test_link.py runs it, and tests/readme.rs compares it",
     ("faults.md", "make simulate"): "it takes minutes; `cargo test --test simulated_network` is the same with fewer seeds",
     ("fuzzing.md", "cargo fuzz cmin"): "cargo-fuzz is not on every machine",
     ("performance.md", "make bench"): "it takes minutes and has no verdict",
