@@ -66,7 +66,7 @@ def trace(run, inputs: list) -> dict:
 
     start = inputs[0].stamp
     hand = [
-        {"t": each.stamp - start, "at": None if each.sample.is_zero else to_arm(each.sample.place)} for each in inputs
+        {"t": each.stamp - start, "at": None if each.sample.is_zero else to_arm(each.sample.position)} for each in inputs
     ]
     stamped, numbers = run.stamped(), sorted(run.commands)
     arm = [

@@ -31,7 +31,7 @@ COMMAND = re.compile(
     rb'\{"type":"command","x":' + NUMBER + rb',"y":' + NUMBER + rb',"z":' + NUMBER + rb',"gripper":"(open|closed)"\}\n'
 )
 # The position in a command line, whatever follows it.
-PLACE = re.compile(rb'\{"type":"command","x":' + NUMBER + rb',"y":' + NUMBER + rb',"z":' + NUMBER + b",")
+POSITION = re.compile(rb'\{"type":"command","x":' + NUMBER + rb',"y":' + NUMBER + rb',"z":' + NUMBER + b",")
 
 
 def command(x, y, z, gripper="open"):
@@ -46,9 +46,9 @@ def command(x, y, z, gripper="open"):
 PER_METRE = {"mm": 1000, "cm": 100, "m": 1}
 
 
-def report(place, **more):
+def report(at, **more):
     """Return a reply that reports the arm at rest at this position, in the unit of the wire."""
-    position = {} if place is None else {"position": list(place), "moving": False}
+    position = {} if at is None else {"position": list(at), "moving": False}
     return json.dumps({"status": "ok", "message": "", **position, **more}).encode() + b"\n"
 
 
@@ -124,7 +124,7 @@ class Controller:
         self.stop_reply = lambda line: OK
         self.heartbeat_reply = self.report
         # The arm's position in the unit of the wire. None: replies do not report it.
-        self.place = None
+        self.position = None
         # The tool's orientation. None: replies do not report it.
         self.rpy = None
         # All lines except stop lines and heartbeats: commands, and lines that should have been
@@ -155,10 +155,10 @@ class Controller:
     def stand_at(self, parameters):
         """Put the arm at the home position of a bridge with these parameters."""
         per_metre = PER_METRE[parameters.get("wire.position_unit", "mm")]
-        self.place = [per_metre * metres for metres in parameters.get("arm.home", (0.2, 0.0, 0.2))]
+        self.position = [per_metre * metres for metres in parameters.get("arm.home", (0.2, 0.0, 0.2))]
 
     def report(self, line):
-        return report(self.place, **({} if self.rpy is None else {"rpy": self.rpy}))
+        return report(self.position, **({} if self.rpy is None else {"rpy": self.rpy}))
 
     def fall_silent(self):
         """Reply to nothing any more, not even to heartbeats."""
@@ -313,8 +313,8 @@ class Controller:
             if line.data.startswith(ANY_HEARTBEAT):
                 reply = self.heartbeat_reply
             answer = reply and reply(line)
-            if (place := PLACE.match(line.data)) and b'"error"' not in (answer or b""):
-                self.place = [float(number) for number in place.groups()]
+            if (position := POSITION.match(line.data)) and b'"error"' not in (answer or b""):
+                self.position = [float(number) for number in position.groups()]
             if answer:
                 try:
                     connection.send(answer)
@@ -375,7 +375,7 @@ class Receiver:
         self.accepts = lambda message: True
         self.answers = lambda seq: [seq]
         self.lines = Record("datagrams")
-        self.place = None
+        self.position = None
         self.journal = Journal()
         # The address of the bridge.
         self.sender = None
@@ -405,9 +405,9 @@ class Receiver:
             self.journal.note(1, "line", data.rstrip(b"\n"))
             if self.accepts(message):
                 if message["type"] == "command":
-                    self.place = [message[axis] for axis in "xyz"]
+                    self.position = [message[axis] for axis in "xyz"]
                 for number in self.answers(message["seq"]) if "seq" in message else [None]:
-                    reply = json.loads(report(self.place)) | ({"seq": number} if number is not None else {})
+                    reply = json.loads(report(self.position)) | ({"seq": number} if number is not None else {})
                     # No newline is needed: a datagram is complete as it is.
                     self._socket.sendto(json.dumps(reply).encode(), self.sender)
             self.lines.append(Datagram(time.monotonic(), 1, data))
@@ -419,7 +419,7 @@ class OneShot:
     stand_at = Controller.stand_at
 
     def __init__(self):
-        self.place = None
+        self.position = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.connections = Record("connections")
@@ -445,7 +445,7 @@ class OneShot:
                 self.connections.append(time.monotonic())
                 # Until the client closes, which it does before the test ends.
                 while data := connection.recv(1024):
-                    connection.sendall(report(self.place) if data == HEARTBEAT else OK)
+                    connection.sendall(report(self.position) if data == HEARTBEAT else OK)
                     if not self.fixed.is_set():
                         break
 

@@ -32,12 +32,12 @@ class Sample:
     closed: bool
 
     @property
-    def place(self):
+    def position(self):
         return (self.x, self.y, self.z)
 
     @property
     def is_zero(self):
-        return self.place == (0.0, 0.0, 0.0)
+        return self.position == (0.0, 0.0, 0.0)
 
 
 NO_HAND = Sample(0.0, 0.0, 0.0, False)
@@ -49,9 +49,9 @@ def load():
         return [Sample(row["x"], row["y"], row["z"], row["hand_closed"]) for row in map(json.loads, lines)]
 
 
-def to_arm(place):
+def to_arm(position):
     """Convert a position in the recording's units to metres in the arm's base frame."""
-    x, y, z = place
+    x, y, z = position
     return (ORIGIN[0] + UNIT * z, ORIGIN[1] - UNIT * x, ORIGIN[2] + UNIT * y)
 
 
@@ -82,7 +82,7 @@ def frozen(samples):
     """Return the runs of samples that repeat the previous sample exactly and are followed by zeros:
     a lost hand.
     """
-    runs = _runs([None if sample.is_zero else sample.place for sample in samples])
+    runs = _runs([None if sample.is_zero else sample.position for sample in samples])
     followed = [(start, count) for start, count in runs if start + count < len(samples)]
     return [Event(start + 1, count - 1) for start, count in followed if count > 1 and samples[start + count].is_zero]
 
@@ -93,7 +93,7 @@ def swaps(samples, farther_than=100.0):
     """
     seen = [index for index, sample in enumerate(samples) if not sample.is_zero]
     pairs = zip(seen, seen[1:])
-    return [(i, j) for j, i in pairs if math.dist(samples[i].place, samples[j].place) > farther_than]
+    return [(i, j) for j, i in pairs if math.dist(samples[i].position, samples[j].position) > farther_than]
 
 
 def _runs(values):

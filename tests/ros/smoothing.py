@@ -33,7 +33,7 @@ def noise_at_rest(session, parameters, log_folder, still="4 s"):
     """Return the Noise of each axis while the recorded hand rests."""
     begin, start, end = (round(RATE * seconds) for seconds in STILL[still])
     samples = load()[begin:end]
-    home = list(to_arm(samples[start - begin].place))
+    home = list(to_arm(samples[start - begin].position))
     with Rig(session, {**IMMEDIATE, "arm.home": home, **parameters}, NO_HAND, log_folder) as rig:
         rig.status.wait(state="CONNECTED", reason="all zero")
         played = rig.stream.play(samples)[start - begin :]
@@ -42,7 +42,7 @@ def noise_at_rest(session, parameters, log_folder, still="4 s"):
     assert stamps[0] < played[0].stamp, "the bridge did not follow the hand in time"
     # One value for each sample: the command that is in force when the next sample is due.
     in_force = [positions[bisect.bisect(stamps, each.stamp + 1 / RATE) - 1] for each in played]
-    given = zip(*([UNIT * value for value in each.sample.place] for each in played))
+    given = zip(*([UNIT * value for value in each.sample.position] for each in played))
     made = zip(*map(to_hand, in_force))
     return [Noise(statistics.pstdev(one), statistics.pstdev(other)) for one, other in zip(given, made)]
 
@@ -53,14 +53,14 @@ def sweep_samples():
     """
     begin, end = (round(RATE * seconds) for seconds in STILL["4 s"][1:])
     still = load()[begin:end]
-    mean = [statistics.fmean(sample.place[axis] for sample in still) for axis in range(3)]
-    noise = [[value - middle for value, middle in zip(sample.place, mean)] for sample in still]
+    mean = [statistics.fmean(sample.position[axis] for sample in still) for axis in range(3)]
+    noise = [[value - middle for value, middle in zip(sample.position, mean)] for sample in still]
     half = SWEEP_LENGTH / UNIT / 2
     step = SWEEP_SPEED / RATE / UNIT
     way = [min(half, -half + step * index) for index in range(round(2 * half / step) + round(SWEEP_REST * RATE))]
-    places = [(x, mean[1], mean[2]) for x in way]
-    samples = [Sample(*(a + b for a, b in zip(place, shake)), False) for place, shake in zip(places, noise)]
-    return samples, places
+    positions = [(x, mean[1], mean[2]) for x in way]
+    samples = [Sample(*(a + b for a, b in zip(position, shake)), False) for position, shake in zip(positions, noise)]
+    return samples, positions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,9 +83,9 @@ def play_sweeps(session, parameters, log_folder, count):
 
     Return the run, the published samples of each sweep, and the Sweeps.
     """
-    there, places = sweep_samples()
+    there, positions = sweep_samples()
     back = [Sample(-sample.x, sample.y, sample.z, False) for sample in there]
-    home = list(to_arm(there[0].place))
+    home = list(to_arm(there[0].position))
     with Rig(session, {**IMMEDIATE, "arm.home": home, **parameters}, there[0], log_folder) as rig:
         rig.status.wait(motion="TRACKING")
         played = []
@@ -93,7 +93,7 @@ def play_sweeps(session, parameters, log_folder, count):
             samples = back if index % 2 else there
             played.append(rig.stream.play(samples, then=samples[-1]))
         run = rig.finish()
-    xs = [UNIT * place[0] for place in places]
+    xs = [UNIT * position[0] for position in positions]
     ways = [_sweep(run, one, [-x for x in xs] if index % 2 else xs) for index, one in enumerate(played)]
     return run, played, ways
 

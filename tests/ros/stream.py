@@ -83,7 +83,7 @@ class Stream:
         pose = PoseStamped()
         pose.header.stamp = Time(sec=stamp // 10**9, nanosec=stamp % 10**9)
         point = pose.pose.position
-        point.x, point.y, point.z = sample.place
+        point.x, point.y, point.z = sample.position
         pose.pose.orientation.w = 1.0
         ros = self._node.get_clock().now().nanoseconds * 1e-9
         self.published.append(Published(time.monotonic(), ros, stamp * 1e-9, sample))

@@ -507,8 +507,8 @@ def test_mujoco_arm_stops_on_its_way(run):
 def test_mujoco_arm_refuses_targets_out_of_reach(run):
     program = run("mujoco_arm.py")
     with program.client() as client:
-        for place in (b"500.0", b"-400.0"):
-            [reply] = client.ask(COMMAND.replace(b"120.0", place))
+        for x in (b"500.0", b"-400.0"):
+            [reply] = client.ask(COMMAND.replace(b"120.0", x))
             assert reply["status"] == "error" and "out of reach" in reply["message"]
         [reply] = client.ask(COMMAND.replace(b"210.0", b"-20.0"))
         assert reply["status"] == "error" and "z -20.0" in reply["message"]

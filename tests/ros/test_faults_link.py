@@ -117,7 +117,7 @@ def reads_again_and_a_person_says_where_the_arm_is(rig):
 def homed_elsewhere(rig):
     """Restart the controller. It homes its arm at the start."""
     rig.controller.kill()
-    rig.controller.place = [250.0, -50.0, 150.0]
+    rig.controller.position = [250.0, -50.0, 150.0]
 
 
 def is_approached_there(rig):
@@ -130,7 +130,7 @@ def is_approached_there(rig):
 def counts_in_metres(rig):
     """Restart the controller as another program, which reports metres on a millimetre wire."""
     rig.controller.kill()
-    rig.controller.heartbeat_reply = lambda line: report([axis / 1000 for axis in rig.controller.place])
+    rig.controller.heartbeat_reply = lambda line: report([axis / 1000 for axis in rig.controller.position])
     rig.controller.restart()
 
 

@@ -78,7 +78,7 @@ def reports(**more):
 
     def begin(rig):
         controller = rig.controller
-        controller.reply = controller.heartbeat_reply = lambda line: report(controller.place, **more)
+        controller.reply = controller.heartbeat_reply = lambda line: report(controller.position, **more)
 
     return begin
 
@@ -90,21 +90,21 @@ def armed_again(rig):
 
 def does_not_move(rig):
     """Accept all commands, but do not move."""
-    rig.stuck = rig.controller.place
+    rig.stuck = rig.controller.position
     rig.controller.reply = rig.controller.heartbeat_reply = lambda line: report(rig.stuck, moving=True)
 
 
 def moves_again(rig):
     """The arm rests where it stayed."""
-    rig.controller.place = rig.stuck
+    rig.controller.position = rig.stuck
 
 
 def is_moved_by_hand(rig):
     """Move the arm by hand while motion is held."""
     rig.hand.on = False
     rig.status.wait(lambda status: status.sent == status.acknowledged, motion="HOLDING", reason="no new target")
-    rig.controller.place = [250.0, -50.0, 150.0]
-    rig.controller.heartbeat_reply = lambda line: report(rig.controller.place, moving=True)
+    rig.controller.position = [250.0, -50.0, 150.0]
+    rig.controller.heartbeat_reply = lambda line: report(rig.controller.position, moving=True)
     rig.controller.heartbeats.wait_count(len(rig.controller.heartbeats) + 2)
     rig.begun = time.monotonic()
     rig.hand.on = True

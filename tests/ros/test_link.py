@@ -73,7 +73,7 @@ def test_command_without_reply_is_not_repeated(controller, bridge, hand):
     controller.kill()
     controller.reply = lambda line: OK
     # The controller did not obey the command without a reply.
-    controller.place = [1000 * metres for metres in PLACE]
+    controller.position = [1000 * metres for metres in PLACE]
     before = controller.mark()
     tracker.position = (0.12, 0.1, 0.21)
     controller.restart()

@@ -32,7 +32,7 @@ def _way_out(count):
 @pytest.fixture
 def rig(ros_session, tmp_path):
     """A bridge whose arm is at NEAR, with a closed hand."""
-    parameters = {**PATIENT, "teleop.settle_time": 0.1, "arm.home": list(to_arm(_at(NEAR).place))}
+    parameters = {**PATIENT, "teleop.settle_time": 0.1, "arm.home": list(to_arm(_at(NEAR).position))}
     with Rig(ros_session, parameters, _at(NEAR), tmp_path) as rig:
         rig.status.wait(motion="TRACKING")
         rig.controller.lines.wait(lambda line: line.gripper == "closed")
@@ -54,7 +54,7 @@ def _lose(rig, samples, motion):
     after = lines[last:]
     away = [distance(line.position, ORIGIN) for line in after]
     assert all(one <= other + ROUNDING for one, other in zip(away, away[1:])), f"towards the origin: {after}"
-    assert away[-1] <= distance(to_arm(samples[-1].place), ORIGIN) + 1e-3, f"past the hand: {after}"
+    assert away[-1] <= distance(to_arm(samples[-1].position), ORIGIN) + 1e-3, f"past the hand: {after}"
     assert {line.gripper for line in after} == {"closed"}
     assert held.sent == count, f"sent while holding: {lines[held.sent :]}"
     return lines[max(0, last - 1) :]
@@ -66,7 +66,7 @@ def _return(rig):
     rig.stream.play([_at(NEAR)], then=_at(NEAR))
     rig.status.wait(motion="APPROACH")
     rig.status.wait(motion="TRACKING")
-    near = to_arm(_at(NEAR).place)
+    near = to_arm(_at(NEAR).position)
     rig.controller.lines.wait(lambda line: distance(line.position, near) < 1e-4, lost)
 
 
@@ -97,7 +97,7 @@ def test_single_zeros_do_not_disturb_motion(rig):
     samples[3::9] = [NO_HAND] * len(samples[3::9])
     begin, seen = rig.controller.mark(), len(rig.status.seen)
     rig.stream.play(samples, then=samples[-1])
-    arrived = to_arm(samples[-1].place)
+    arrived = to_arm(samples[-1].position)
     end = rig.controller.lines.find(lambda line: distance(line.position, arrived) < 2e-3, begin)
     away = [distance(line.position, ORIGIN) for line in rig.controller.lines[begin - 1 : end + 1]]
     assert all(one <= other + ROUNDING for one, other in zip(away, away[1:])), away

@@ -99,8 +99,8 @@ def test_commands_lead_around_a_keep_out_box(controller, bridge, hand):
     status.wait(motion="TRACKING")
     tracker.position = (-0.12, 0.0355, 0.21)
     controller.lines.wait(lambda line: line.data == command("-120.0", "35.5", "210.0"))
-    places = [line.position for line in controller.lines]
-    for one, other in zip(places, places[1:]):
+    positions = [line.position for line in controller.lines]
+    for one, other in zip(positions, positions[1:]):
         for share in range(101):
             x, y = (a + (b - a) * share / 100 for a, b in zip(one[:2], other[:2]))
             assert not (-0.02 < x < 0.02 and -0.06 < y < 0.14), f"{one} to {other}"

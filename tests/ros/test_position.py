@@ -123,7 +123,7 @@ def test_approach_starts_where_restarted_controller_homed(controller, bridge, ha
     controller.kill()
     status.wait(state="BACKOFF")
     before = controller.mark()
-    controller.place = ELSEWHERE_MM
+    controller.position = ELSEWHERE_MM
     controller.restart()
     status.wait(state="CONNECTED", motion="APPROACH")
     assert distance(controller.lines.wait(after=before).position, ELSEWHERE) <= STEP
@@ -153,7 +153,7 @@ def test_fault_in_reply_needs_operator(controller, bridge, hand, peer):
     status = bridge(controller, OFTEN).status
     hand(PLACE)
     status.wait(motion="TRACKING")
-    controller.reply = controller.heartbeat_reply = lambda line: report(controller.place, fault="joint 3 is hot")
+    controller.reply = controller.heartbeat_reply = lambda line: report(controller.position, fault="joint 3 is hot")
     status.wait(motion="HOLDING", reason="the controller reports the fault 'joint 3 is hot'")
     before = controller.mark()
     controller.recover()
@@ -175,7 +175,7 @@ def test_lagging_arm_holds_motion(controller, bridge, hand):
     before = controller.mark()
     controller.lines.assert_none(after=before)
     # The arm is free again and rests where it stayed.
-    controller.place = stuck
+    controller.position = stuck
     controller.recover()
     status.wait(motion="APPROACH")
     assert distance(controller.lines.wait(after=before).position, PLACE) <= STEP
@@ -218,7 +218,7 @@ def test_sagging_arm_does_not_sink(controller, bridge, hand):
     status = bridge(controller, OFTEN).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
-    controller.heartbeat_reply = lambda line: report((*controller.place[:2], controller.place[2] - 6.0))
+    controller.heartbeat_reply = lambda line: report((*controller.position[:2], controller.position[2] - 6.0))
     for _ in range(3):
         tracker.stop()
         status.wait(motion="HOLDING", reason="no new target")

@@ -305,7 +305,7 @@ def arm_moved(scene):
 @case
 def arm_lags(scene):
     scene.follow({"link.heartbeat.period": 0.05, "limits.following_error": 0.005, "limits.following_error_time": 0.1})
-    stuck = scene.controller.place
+    stuck = scene.controller.position
     scene.controller.reply = scene.controller.heartbeat_reply = lambda line: report(stuck, moving=True)
     scene.tracker.position = NEAR
 

@@ -92,9 +92,9 @@ def test_arm_approaches_slowly_after_every_loss(run):
         if after.motion == "TRACKING":
             assert before.motion == "APPROACH"
             arrived = run.lines[before.end - 1]
-            seen = [each.sample.place for each in run.inputs if arrived.at - 0.3 <= each.at <= arrived.at]
+            seen = [each.sample.position for each in run.inputs if arrived.at - 0.3 <= each.at <= arrived.at]
             # 5 mm as measured by the bridge, from a filtered hand position.
-            assert min(distance(arrived.position, to_arm(place)) for place in seen) < 0.015
+            assert min(distance(arrived.position, to_arm(position)) for position in seen) < 0.015
 
 
 @pytest.mark.parametrize("swap", range(3), ids=["40.3 s", "50.7 s", "57.4 s"])
@@ -105,10 +105,10 @@ def test_swapped_hand_is_refused_then_approached(run, swap):
     # Commands between the last good sample and the refusal lead towards the good samples.
     inputs = _recorded(run)
     number = next(number for number, line in enumerate(run.lines) if line.at >= inputs[last].at)
-    good = [to_arm(sample.place) for sample in SAMPLES[last - 8 : last + 1]]
+    good = [to_arm(sample.position) for sample in SAMPLES[last - 8 : last + 1]]
     for number in range(number, refused.sent):
         before, after = run.lines[number - 1].position, run.lines[number].position
-        assert min(distance(after, place) - distance(before, place) for place in good) <= 1e-3, run.lines[number]
+        assert min(distance(after, position) - distance(before, position) for position in good) <= 1e-3, run.lines[number]
     # Then there is only an approach until the next hold, or until the arm has reached the hand.
     following = [phase for phase in run.phases() if phase.start >= refused.sent and phase.end > phase.start]
     assert not following or following[0].motion == "APPROACH" and following[0].start == refused.sent
@@ -129,7 +129,7 @@ def test_single_zero_does_not_disturb_motion(run, single):
     inputs = _recorded(run)
     begin = max(n for n, line in enumerate(run.lines) if line.at < inputs[index - 1].at)
     near = [line.position for line in run.lines[begin:] if line.at <= inputs[index + 15].at]
-    hand = to_arm(SAMPLES[index + 1].place)
+    hand = to_arm(SAMPLES[index + 1].position)
     off = [_off_the_way(position, near[0], hand) for position in near]
     assert max(off) < 0.01, off
     assert all(distance(position, hand) <= distance(near[0], hand) + 0.01 for position in near)
@@ -196,7 +196,7 @@ def _refusals(run):
 
 
 def _swap_distances():
-    return [math.dist(SAMPLES[i].place, SAMPLES[j].place) * UNIT for i, j in swaps(SAMPLES)]
+    return [math.dist(SAMPLES[i].position, SAMPLES[j].position) * UNIT for i, j in swaps(SAMPLES)]
 
 
 def _off_the_way(position, start, end):

@@ -23,10 +23,10 @@ class Dialler:
     Its record of lines has no heartbeats.
     """
 
-    def __init__(self, port, answers=True, place=(120.0, 35.5, 210.0)):
+    def __init__(self, port, answers=True, position=(120.0, 35.5, 210.0)):
         self.answers = answers
         # The arm's position in millimetres.
-        self.place = place
+        self.position = position
         self.lines = Record("lines at the dialler")
         # Set when the bridge has closed the connection.
         self.closed = threading.Event()
@@ -49,9 +49,9 @@ class Dialler:
                 for line in lines:
                     message = json.loads(line)
                     if message["type"] == "command":
-                        self.place = [message[axis] for axis in "xyz"]
+                        self.position = [message[axis] for axis in "xyz"]
                     if self.answers:
-                        self._socket.sendall(report(self.place))
+                        self._socket.sendall(report(self.position))
                     if line != HEARTBEAT:
                         self.lines.append(line)
         except OSError:
@@ -126,10 +126,10 @@ def test_every_connected_controller_gets_every_line(launch, port, diallers, hand
     before = len(left.lines)
     left.lines.assert_none(after=before)
     # Its arm is at another position and cannot get the same commands.
-    elsewhere = diallers(port, place=(150.0, 135.5, 210.0))
+    elsewhere = diallers(port, position=(150.0, 135.5, 210.0))
     started.status.wait(state="CONNECTED", motion="HOLDING", reason="report places 0.100 m apart")
     elsewhere.close()
-    another = diallers(port, place=left.place)
+    another = diallers(port, position=left.position)
     started.status.wait(state="CONNECTED", motion="APPROACH")
     assert another.lines.wait() == left.lines.wait(after=before)
     another.lines.wait(lambda line: line == PLACE_LINE)

@@ -44,8 +44,8 @@ def leads_through(box, one, other):
 
 
 def ways(lines):
-    places = [line.position for line in lines]
-    return list(zip(places, places[1:]))
+    positions = [line.position for line in lines]
+    return list(zip(positions, positions[1:]))
 
 
 def assert_keeps_out(lines, *boxes):
@@ -159,9 +159,9 @@ def test_no_command_exceeds_the_step_limit(controller, bridge, hand, peer):
     status.wait(motion="TRACKING")
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
 
-    def move(place, line):
+    def move(position, line):
         before = controller.mark()
-        tracker.position = place
+        tracker.position = position
         arrived = controller.lines.find(lambda seen: seen.data == line, before)
         return controller.lines[before - 1 : arrived + 1]
 
@@ -176,7 +176,7 @@ def test_no_command_exceeds_the_step_limit(controller, bridge, hand, peer):
 
 def stick(controller):
     """Keep the arm at its position while it reports motion, whatever it receives."""
-    stuck = controller.place
+    stuck = controller.position
     controller.reply = controller.heartbeat_reply = lambda line: report(stuck, moving=True)
     return stuck
 
@@ -199,7 +199,7 @@ def test_narrower_following_error_holds_lagging_arm(controller, bridge, hand, pe
     before = controller.mark()
     controller.lines.assert_none(after=before)
     assert index < before
-    controller.place = stuck
+    controller.position = stuck
     controller.recover()
     assert distance(controller.lines.wait(after=before).position, PLACE) <= 0.1 * 0.04 + 1e-6
     status.wait(motion="TRACKING")

@@ -141,8 +141,8 @@ class Swing:
 def test_moving_frame_is_interpolated_at_stamp(controller, bridge, peer):
     # Half-way: 0.15 m, and 45 degrees.
     away = 0.1 * math.cos(math.pi / 4)
-    place = [0.15 + away, away, 0.2]
-    started = bridge(controller, {**AT_PLACE, "arm.home": place})
+    position = [0.15 + away, away, 0.2]
+    started = bridge(controller, {**AT_PLACE, "arm.home": position})
     swing = Swing(peer)
     try:
         started.status.wait(motion="TRACKING")
@@ -151,7 +151,7 @@ def test_moving_frame_is_interpolated_at_stamp(controller, bridge, peer):
         swing.close()
     for line in lines:
         # An error of half a nanosecond in the stamp is less than half a micrometre.
-        assert line.position == pytest.approx(place, abs=1.5e-6)
+        assert line.position == pytest.approx(position, abs=1.5e-6)
 
 
 @pytest.mark.parametrize("fields", [{}, {"input.position": [f"pose.position.{axis}" for axis in "xyz"]}])
