@@ -129,9 +129,7 @@ class Domain:
 
 
 def _check_unused(domain: int) -> None:
-    """Raise OSError if a ROS node of this machine uses the domain, because then its first port is
-    taken.
-    """
+    """Raise OSError if a ROS node of this machine uses the domain: its first port is taken."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         # Source of the number: the DDSI-RTPS specification, unicast discovery port 7400 + 250 *
         # domain + 10 + 2 * participant.

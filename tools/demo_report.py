@@ -32,8 +32,9 @@ class Timeline:
         self.print("")
 
     def show(self, who: str, what: str, state: str = "", style: str = "") -> None:
-        """Print one event: who, what happened, the new state. `style` colours the state, or else
-        the text.
+        """Print one event: who, what happened, the new state.
+
+        `style` colours the state, or else the text.
         """
         first, *rest = what.split("\n")
         # Pad the columns before colouring, because escape sequences have no width.

@@ -1,6 +1,4 @@
-"""A ROS node that watches the bridge, shows changes on the timeline, and records facts for the
-summary.
-"""
+"""A ROS node that watches the bridge, shows changes, and records facts for the summary."""
 
 import math
 import re
@@ -24,8 +22,9 @@ class Interrupted(Exception):
 
 
 class Record:
-    """The facts that the story waits for and that the summary shows. Times come from the stamps of
-    messages.
+    """The facts that the story waits for and that the summary shows.
+
+    Times come from the stamps of messages.
     """
 
     def __init__(self) -> None:
@@ -86,9 +85,7 @@ class Record:
 
     @property
     def first_step(self) -> float | None:
-        """Return the distance in m from the reported position of the restarted arm to its first
-        command.
-        """
+        """Return the distance in m from the restarted arm's position to its first command."""
         return math.dist(self._first, self._restarted) if self._first and self._restarted else None
 
 
@@ -151,7 +148,9 @@ class Watch:
 
 
 class News:
-    """Finds what a status changes for the user. Another failed attempt to connect is not a change.
+    """Finds what a status changes for the user.
+
+    Another failed attempt to connect is not a change.
     """
 
     def __init__(self) -> None:

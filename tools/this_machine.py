@@ -9,8 +9,9 @@ from collections.abc import MutableMapping
 
 
 def keep_to_this_machine(domain: int, environment: MutableMapping[str, str] = os.environ) -> str:
-    """Select a ROS domain on this machine only. Return the command with which another terminal
-    joins it.
+    """Select a ROS domain on this machine only.
+
+    Return the command with which another terminal joins it.
     """
     environment.pop("ROS_STATIC_PEERS", None)
     environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"

@@ -23,8 +23,6 @@ def configuration(name):
 
 
 def launch_arguments(*files):
-    """Return the arguments with which bridge.launch.py starts the bridge, for a machine without
-    launch.
-    """
+    """Return the arguments that bridge.launch.py passes to the bridge, for use without launch."""
     names = ["--ros-args", "--log-level", "info", "--ros-args", "-r", "__node:=aether_bridge", "-r", "__ns:=/"]
     return [*names, *(part for file in files for part in ("--params-file", str(file)))]

@@ -1,6 +1,4 @@
-"""Arm controllers: one of the tests that records every byte, and the package's `arm_sim` as a
-process.
-"""
+"""Controllers: one that records every byte for the tests, and `arm_sim` as a process."""
 
 import dataclasses
 import json

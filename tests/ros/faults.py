@@ -152,9 +152,7 @@ class Rig:
 
 
 def commands(controller):
-    """Return all lines except stop lines and heartbeats: commands, and lines that should have been
-    commands.
-    """
+    """Return all lines except stop lines and heartbeats: valid and invalid commands."""
     return [line for line in controller.lines if not line.data.startswith((b'{"type":"stop"', b'{"type":"heartbeat"'))]
 
 

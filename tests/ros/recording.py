@@ -79,18 +79,14 @@ def zeros(samples):
 
 
 def frozen(samples):
-    """Return the runs of samples that repeat the previous sample exactly and are followed by zeros:
-    a lost hand.
-    """
+    """Return the runs of exactly repeated samples that are followed by zeros: a lost hand."""
     runs = _runs([None if sample.is_zero else sample.position for sample in samples])
     followed = [(start, count) for start, count in runs if start + count < len(samples)]
     return [Event(start + 1, count - 1) for start, count in followed if count > 1 and samples[start + count].is_zero]
 
 
 def swaps(samples, farther_than=100.0):
-    """Return where another hand appears: pairs of the index of its first sample and of the last
-    sample before.
-    """
+    """Return where another hand appears: pairs of indices, its first sample and the one before."""
     seen = [index for index, sample in enumerate(samples) if not sample.is_zero]
     pairs = zip(seen, seen[1:])
     return [(i, j) for j, i in pairs if math.dist(samples[i].position, samples[j].position) > farther_than]

@@ -1,6 +1,4 @@
-"""The reference controllers of examples/controllers as processes, and clients that test them byte
-for byte.
-"""
+"""The controllers of examples/controllers as processes, and clients that test them."""
 
 import json
 import os

@@ -1,6 +1,4 @@
-"""Removes what DDS leaves in shared memory: segments of killed processes, and semaphores in any
-case.
-"""
+"""Removes files of DDS from shared memory: segments of killed processes, and semaphores."""
 
 import os
 import pathlib

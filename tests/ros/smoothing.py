@@ -1,6 +1,4 @@
-"""Measures the cost and the benefit of smoothing: the jitter of the arm at rest, and its lag in a
-sweep.
-"""
+"""Measures the effect of smoothing: the jitter of the arm at rest, and its lag in a sweep."""
 
 import bisect
 import dataclasses
@@ -48,9 +46,7 @@ def noise_at_rest(session, parameters, log_folder, still="4 s"):
 
 
 def sweep_samples():
-    """Return a sweep across the picture with the recorded noise at rest: samples, and positions
-    without noise.
-    """
+    """Return a sweep with the recorded noise: samples, and their positions without noise."""
     begin, end = (round(RATE * seconds) for seconds in STILL["4 s"][1:])
     still = load()[begin:end]
     mean = [statistics.fmean(sample.position[axis] for sample in still) for axis in range(3)]

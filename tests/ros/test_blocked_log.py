@@ -1,6 +1,4 @@
-"""A stop works while the log's readers are blocked: the console is a full pipe, and the /rosout
-reader is suspended.
-"""
+"""A stop works while the readers of the console and of /rosout are blocked."""
 
 import contextlib
 import os

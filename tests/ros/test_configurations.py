@@ -1,6 +1,4 @@
-"""Tests the parameter files of the package, and the files that `ros2 param dump` makes, as rcl
-reads them.
-"""
+"""Tests the parameter files of the package and of `ros2 param dump`, as rcl reads them."""
 
 import pathlib
 

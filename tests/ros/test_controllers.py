@@ -371,9 +371,7 @@ class Sender:
         return json.loads(self._socket.recv(4096))
 
     def ignored(self, data, seq):
-        """Return whether a datagram gets no reply: then the next reply belongs to the next
-        datagram.
-        """
+        """Return whether a datagram gets no reply: the next reply has another number."""
         self._socket.send(numbered(data, seq))
         self._socket.settimeout(0.2)
         try:

@@ -1,6 +1,4 @@
-"""Faults of the ROS graph in mid-motion: vanishing participants, storms of parameters, incompatible
-quality of service.
-"""
+"""Faults of the ROS graph in mid-motion: killed clients, parameter storms, incompatible QoS."""
 
 import pathlib
 import subprocess

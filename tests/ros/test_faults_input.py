@@ -1,6 +1,4 @@
-"""Faults of input and time in mid-motion: hands that are lost, late or too many, and clocks that
-jump.
-"""
+"""Faults of input and time in mid-motion: lost, late and second hands, and clock jumps."""
 
 import subprocess
 import threading

@@ -1,6 +1,4 @@
-"""Faults of the process in mid-motion: signals, a log that cannot be written, no descriptors, and
-faults of ROS.
-"""
+"""Faults of the process in mid-motion: signals, a blocked log, no descriptors, and ROS itself."""
 
 import contextlib
 import os
@@ -93,9 +91,7 @@ def waits_no_more(rig):
 
 
 def hangs_after_sigint(rig):
-    """Hang as the middleware does while a killed reader has not confirmed the messages that it was
-    sent.
-    """
+    """Hang as the middleware does while it waits for a killed reader."""
     rig.faults.set(hangs=True)
     rig.bridge.process.send_signal(signal.SIGINT)
 

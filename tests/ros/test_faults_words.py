@@ -65,9 +65,7 @@ def loses_every_third(rig):
 
 
 def stranger(rig):
-    """Another program knows the bridge's port and refuses all possible numbers in place of the
-    controller.
-    """
+    """Another program knows the bridge's port and sends refusals with all possible numbers."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         for seq in range(1, 2000):
             other.sendto(b'{"status":"error","message":"no","seq":%d}' % seq, rig.controller.sender)

@@ -196,9 +196,7 @@ def wait_until_seen(peer):
 
 
 def wait_until_left(peer):
-    """Wait until the bridge has seen in the graph that no node publishes on the gripper's topic any
-    more.
-    """
+    """Wait until the bridge has seen that no node publishes on the gripper's topic any more."""
     diagnostics = peer.record(DiagnosticArray, "/diagnostics")
     diagnostics.wait(lambda array: gripper_topic(array) == "nobody publishes on /gripper")
 

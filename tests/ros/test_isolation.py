@@ -1,6 +1,4 @@
-"""Commands from a checkout stay on this machine, with every distribution: tools/this_machine.py and
-tools/ros-env.
-"""
+"""Tests that commands from a checkout stay on this machine, with every ROS distribution."""
 
 import os
 import pathlib

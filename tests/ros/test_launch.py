@@ -1,6 +1,4 @@
-"""Tests the installed launch files: that they are valid Python, and what they start if ros2 launch
-is installed.
-"""
+"""Tests the installed launch files: their syntax, and what they start if launch is installed."""
 
 import json
 import os

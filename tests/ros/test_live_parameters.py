@@ -1,6 +1,4 @@
-"""Tests parameters that change while the bridge runs: immediately, all or none, and refused with a
-reason.
-"""
+"""Tests parameter changes at run time: immediate, all or none, and refused with a reason."""
 
 import re
 
@@ -256,9 +254,7 @@ def test_parameter_events_list_declared_and_changed_values(events, launch, peer)
 
 
 def another(value, constraints):
-    """Return a value close to this one in the range of the description, or None if there is no
-    other value.
-    """
+    """Return a value close to this one in the described range, or None if there is no other."""
     if value.type == ParameterType.PARAMETER_BOOL:
         return not value.bool_value
     if value.type == ParameterType.PARAMETER_INTEGER:

@@ -1,6 +1,4 @@
-"""If no node publishes targets, or on another topic, or another type, the bridge names the topic
-and the alternatives.
-"""
+"""If no target can arrive, the bridge names the topic, the type and the alternatives."""
 
 import signal
 import subprocess

@@ -1,6 +1,4 @@
-"""The tests also run with the rclpy and jsonschema of Humble: older_rclpy.py removes later
-features.
-"""
+"""The tests also run with the older rclpy and jsonschema of Humble."""
 
 import pathlib
 import subprocess

@@ -1,6 +1,4 @@
-"""Tests package.xml, as catkin_pkg reads it for colcon, rosdep and bloom, and the packages that it
-must name.
-"""
+"""Tests package.xml as catkin_pkg reads it, and the packages that it must name."""
 
 import ast
 import pathlib

@@ -302,9 +302,7 @@ TEXTS = ["::", "fe80::", "0x1p3", "nan(1)", "y", "N", "yes", "on", "true", "null
 
 
 def test_text_survives_dump_start_and_load(controller, bridge, peer, tmp_path):
-    """The three ways of ros2 param: dump uses PyYAML, a start uses rcl, and load reads each text a
-    second time.
-    """
+    """Dump uses PyYAML, a start uses rcl, and load reads each text a second time."""
     started = bridge(controller, {"wire.json.type": "", "wire.json.gripper": ""}, [])
     started.status.wait(state="CONNECTED")
     for number, text in enumerate(TEXTS):

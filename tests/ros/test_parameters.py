@@ -1,6 +1,4 @@
-"""Tests parameters as ROS tools see them, from files and arguments, and wrong parameters at the
-start.
-"""
+"""Tests parameters as ROS tools see them, and wrong parameters at the start."""
 
 import re
 

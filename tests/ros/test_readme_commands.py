@@ -1,6 +1,4 @@
-"""Every `ros2` command in README.md, docs/, the head of a parameter file and a launch file works as
-written.
-"""
+"""Every `ros2` command in README.md, docs/, parameter files and launch files works as written."""
 
 import pathlib
 import re

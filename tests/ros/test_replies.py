@@ -1,6 +1,4 @@
-"""Tests replies of the controller: in pieces, several together, unsolicited, in error, and invalid
-ones.
-"""
+"""Tests replies: in pieces, several together, unsolicited, with errors, and invalid ones."""
 
 import re
 

@@ -1,6 +1,4 @@
-"""Tests rules of motion through the real node: frames, clutch, holds on the wire, two hands at the
-same time.
-"""
+"""Tests rules of motion through the real node: frames, clutch, holds on the wire, two hands."""
 
 import contextlib
 import re

@@ -1,6 +1,4 @@
-"""Tests the benefit and the cost of smoothing with a real tracker's noise. benches/jitter.py prints
-the same figures.
-"""
+"""Tests smoothing with a real tracker's noise. benches/jitter.py prints the same figures."""
 
 from record import MEASUREMENTS
 from smoothing import noise_at_rest, sweeps

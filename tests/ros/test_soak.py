@@ -1,6 +1,4 @@
-"""Tests how tools/soak decides: the sequence of a seed, and when memory, threads and descriptors
-count as flat.
-"""
+"""Tests tools/soak: the sequence of a seed, and how it judges memory, threads and descriptors."""
 
 import itertools
 import pathlib

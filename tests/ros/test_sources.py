@@ -1,6 +1,4 @@
-"""Tests targets from messages of other types through the real node: typed messages, and any message
-by field paths.
-"""
+"""Tests targets from other message types: typed ones, and any type by field paths."""
 
 import pathlib
 import re

@@ -1,6 +1,4 @@
-"""Tests the limits of motion while the bridge runs: keep-out boxes, the tolerance, and the step
-limit.
-"""
+"""Tests limits that change at run time: keep-out boxes, the tolerance, and the step limit."""
 
 import pytest
 from controller import command, report
@@ -28,9 +26,7 @@ BEHIND, BEHIND_LINE = (0.28, 0.0355, 0.21), command("280.0", "35.5", "210.0")
 
 
 def leads_through(box, one, other):
-    """Return whether the straight way between two points leads through a box, by more than the
-    wire's resolution.
-    """
+    """Return whether the way between two points enters a box by more than the wire's resolution."""
     enters, leaves = 0.0, 1.0
     for start, end, low, high in zip(one, other, box[:3], box[3:]):
         low, high, way = low + ROUNDING, high - ROUNDING, end - start

@@ -1,6 +1,4 @@
-"""Tests the start scripts of the programs that need ROS: cmake/start.in, written by
-cmake/start.cmake.
-"""
+"""Tests the start scripts that cmake/start.cmake makes from cmake/start.in."""
 
 import os
 import pathlib

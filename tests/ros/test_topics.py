@@ -1,6 +1,4 @@
-"""Tests what the bridge publishes besides its status: commands, the arm's state, diagnostics and
-its log.
-"""
+"""Tests the other topics: commands, the arm's state, diagnostics and the log."""
 
 import re
 

@@ -1,6 +1,4 @@
-"""Tests who can start motion: an operator who calls now, and the publisher for which the arm was
-armed.
-"""
+"""Tests who can start motion: an operator, and the publisher for which the arm was armed."""
 
 import pathlib
 import re
@@ -168,9 +166,7 @@ def test_recording_does_not_move_armed_arm(controller, bridge, hand):
 
 
 def test_no_target_of_second_publisher_is_followed(controller, bridge, hand, repeat):
-    """The bridge follows no such target, however short the publisher sends, and however late the
-    graph shows it.
-    """
+    """Even a short publisher that the graph shows late cannot move the arm."""
     started, _ = following(controller, bridge, hand)
     x, y, z = PLACE
     for step in range(4):

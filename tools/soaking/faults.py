@@ -1,5 +1,6 @@
-"""The faults of a soak. One random generator draws each fault and its duration, so a seed is a
-sequence.
+"""The faults of a soak.
+
+One random generator draws each fault and its duration, so a seed is a sequence.
 """
 
 import dataclasses
@@ -66,7 +67,9 @@ class Rig:
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """A fault of some duration. If `holds`, the arm must have stopped following the hand meanwhile.
+    """A fault of some duration.
+
+    If `holds`, the arm must have stopped following the hand meanwhile.
     """
 
     name: str
@@ -269,8 +272,9 @@ FAULTS = [
 
 
 def sequence(random):
-    """Yield faults and their durations without end. Each round plays every fault once, in a new
-    order.
+    """Yield faults and their durations without end.
+
+    Each round plays every fault once, in a new order.
     """
     while True:
         deck = random.sample(FAULTS, len(FAULTS))

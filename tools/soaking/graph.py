@@ -1,6 +1,4 @@
-"""The ROS side of a soak: a moving hand, service calls, and subscriptions to the topics of the
-bridge.
-"""
+"""The ROS side of a soak: a moving hand, service calls, and subscriptions."""
 
 import math
 import threading
@@ -32,8 +30,9 @@ LATCHED = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durabili
 
 
 class Spinner:
-    """A thread that handles the messages of a node. The context is separate, so it is a participant
-    of its own.
+    """A thread that handles the messages of a node.
+
+    The context is separate, so it is a participant of its own.
     """
 
     def __init__(self, name):
@@ -59,8 +58,9 @@ class Spinner:
 
 
 class Graph(Spinner):
-    """The tracker at 100 Hz, the gripper at 10 Hz, and all services. `alter` changes each pose or
-    returns None.
+    """The tracker at 100 Hz, the gripper at 10 Hz, and all services.
+
+    `alter` changes each pose or returns None.
     """
 
     def __init__(self):

@@ -147,8 +147,9 @@ class ArmSim(Process):
 
 
 def written(parameters):
-    """Return parameters as arguments for ROS and arm_sim. JSON is valid YAML; without spaces it is
-    one word.
+    """Return parameters as arguments for ROS and arm_sim.
+
+    JSON is valid YAML; without spaces it is one word.
     """
     return [f"{name}:={json.dumps(value, separators=(',', ':'))}" for name, value in parameters.items()]
 

@@ -44,9 +44,7 @@ def quarter_medians(steady):
 
 
 def show_faults(returns):
-    """Print how often each fault was played, and the longest time until the arm followed the hand
-    again.
-    """
+    """Print how often each fault was played, and the longest recovery."""
     if returns:
         print(f"{'fault':44}{'times':>6}{'slowest to TRACKING':>21}")
     for name, seconds in sorted(returns.items()):
