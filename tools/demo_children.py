@@ -1,4 +1,4 @@
-"""Child processes whose output is kept, that never outlive their parent, and where to run them."""
+"""Child processes that end with their parent, a free port and a free ROS domain."""
 
 import collections
 import ctypes
@@ -11,13 +11,13 @@ import threading
 import time
 
 PACKAGE = "aether_bridge"
-# How long a program may take to end when asked to; then it is killed.
+# Seconds that a program may take to end after its signal. Then it is killed.
 END_TIMEOUT = 5.0
 KEPT_LINES = 200
 
 
 class Child:
-    """A running program. Its output, both streams, is read as it comes."""
+    """A running program. A thread reads its output (stdout and stderr) continuously."""
 
     def __init__(self, name: str, command: list) -> None:
         self.name = name
@@ -28,7 +28,7 @@ class Child:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            # A Ctrl-C on the terminal is for the parent alone, which ends its children in order.
+            # Ctrl-C on the terminal must reach only the parent, which ends its children in order.
             start_new_session=True,
             preexec_fn=_end_with_parent,
         )
@@ -37,11 +37,11 @@ class Child:
         self._reader.start()
 
     def line_starting(self, prefix: str) -> str | None:
-        """The first of the last lines that starts so, if there is one."""
+        """Return the first of the kept lines that starts with `prefix`, or None."""
         return next((line for line in list(self._lines) if line.startswith(prefix)), None)
 
     def last_lines(self, count: int = 8) -> str:
-        """The last lines of output, to be shown."""
+        """Return the last lines of output as text."""
         self._reader.join(0.2)
         lines = list(self._lines)[-count:]
         return "\n".join(f"    {self.name}: {line}" for line in lines) or f"    {self.name} printed nothing"
@@ -55,7 +55,7 @@ class Child:
 
 
 class Family:
-    """The children that run. Leaving it, as a context, kills those that still do."""
+    """The running children. Leaving the context kills those that still run."""
 
     def __init__(self) -> None:
         self.running = []
@@ -73,7 +73,7 @@ class Family:
         return child
 
     def end(self, child: Child, how: signal.Signals, meanwhile=lambda: time.sleep(0.02)) -> int:
-        """Ends a child by a signal, or by SIGKILL if it does not obey. Returns its exit code, as subprocess has it."""
+        """End a child by a signal, or by SIGKILL after END_TIMEOUT. Return its exit code."""
         if not child.has_ended():
             child.process.send_signal(how)
         deadline = time.monotonic() + END_TIMEOUT
@@ -90,7 +90,7 @@ class Family:
 
 
 def find_program(name: str) -> pathlib.Path:
-    """The installed program of this package."""
+    """Return the path of an installed program of this package."""
     try:
         from ament_index_python.packages import PackageNotFoundError, get_package_prefix
     except ImportError:
@@ -102,19 +102,20 @@ def find_program(name: str) -> pathlib.Path:
 
 
 def free_port() -> int:
-    """A TCP port of this machine that nobody listens on."""
+    """Return a TCP port of this machine on which no program listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 class Domain:
-    """A ROS domain to itself, for as long as this lives: neither another demo nor a test takes it."""
+    """A ROS domain that no other demo and no test uses while this object lives."""
 
     def __init__(self) -> None:
         first = os.getpid()
         for number in ((first + offset) % 100 + 1 for offset in range(100)):
-            # A name that the kernel gives out once, and forgets with the process. The tests take theirs like this too.
+            # The kernel gives out this name only once, and frees it when the process ends. The
+            # tests use the same names.
             self._holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
                 self._holder.bind(f"\0aether_bridge_test_domain_{number}")
@@ -128,17 +129,18 @@ class Domain:
 
 
 def _check_unused(domain: int) -> None:
-    """Raises OSError if a ROS node on this machine is in the domain: by the port that the first one there takes."""
+    """Raise OSError if a ROS node of this machine uses the domain: its first port is taken."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        # 7400 + 250 * domain + 10 + 2 * participant: the DDS specification's port for discovery.
+        # Source of the number: the DDSI-RTPS specification, unicast discovery port 7400 + 250 *
+        # domain + 10 + 2 * participant.
         probe.bind(("0.0.0.0", 7400 + 250 * domain + 10))
 
 
 def _end_with_parent() -> None:
-    """Runs in the child: the kernel interrupts it when the parent dies, however that happens."""
+    """Ask the kernel, in the child, to send SIGINT when the parent dies in any way."""
     _PRCTL(_PR_SET_PDEATHSIG, int(signal.SIGINT))
 
 
-# Looked up before any fork, where loading a library is safe.
+# Load the library before any fork. After a fork it would not be safe.
 _PRCTL = ctypes.CDLL(None).prctl
 _PR_SET_PDEATHSIG = 1

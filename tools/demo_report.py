@@ -1,4 +1,4 @@
-"""What a person sees of the demo: the timeline and the summary."""
+"""Prints the timeline and the summary of the demo."""
 
 import os
 import signal
@@ -9,32 +9,35 @@ ARROWS = "hand_sim ──target_pose, gripper──▶ bridge ──JSON lines o
 
 
 class Timeline:
-    """Lines with the time since the start, in columns. In colour on a terminal only."""
+    """Prints lines in columns with the time since the start. It uses colour only on a terminal."""
 
     def __init__(self, stream) -> None:
         self._stream, self._start, self._start_of_stamps = stream, time.monotonic(), time.time()
         self._colour = stream.isatty() and "NO_COLOR" not in os.environ
 
     def now(self) -> float:
-        """Seconds since the start."""
+        """Return the seconds since the start."""
         return time.monotonic() - self._start
 
     def at(self, stamp) -> float:
-        """When a message was stamped, in seconds since the start."""
+        """Convert the stamp of a message to seconds since the start."""
         return stamp.sec + stamp.nanosec * 1e-9 - self._start_of_stamps
 
     def head(self, seconds: float, seen_with: str) -> None:
         self.print("aether_bridge demo", "bold")
         self.print(f"  {ARROWS}")
-        self.print(f"  About {seconds:g} s, on this machine alone. Half-way the arm's controller, arm_sim, is killed, and")
-        self.print("  restarted a moment later. Ctrl-C ends it.")
+        self.print(f"  About {seconds:g} s, on this machine only. Half-way, the demo kills the arm's controller, arm_sim,")
+        self.print("  and restarts it a moment later. Press Ctrl-C to end the demo.")
         self.print(f"  To see its topics in another terminal of this machine: {seen_with}")
         self.print("")
 
-    def say(self, who: str, what: str, state: str = "", style: str = "") -> None:
-        """One line: who, what happened, the state it led to. `style` is of the state, or else of the words."""
+    def show(self, who: str, what: str, state: str = "", style: str = "") -> None:
+        """Print one event: who, what happened, the new state.
+
+        `style` colours the state, or else the text.
+        """
         first, *rest = what.split("\n")
-        # Padded before they are painted: escape sequences have no width.
+        # Pad the columns before colouring, because escape sequences have no width.
         columns = f"{state:<14}" if state else ""
         words = first if state else self._paint(first, style)
         self.print(f"{self.now():7.2f}s   {who:<8}{self._paint(columns, style)}{words}")
@@ -49,7 +52,7 @@ class Timeline:
 
 
 def summary(timeline: Timeline, record, story) -> int:
-    """Prints what came of it, and returns the exit code."""
+    """Print the results and return the exit code."""
     timeline.print("")
     timeline.print("Summary", "bold")
     for name, value in _facts(record, story):
@@ -61,7 +64,7 @@ def summary(timeline: Timeline, record, story) -> int:
         return 0
     timeline.print("")
     for fault in faults:
-        timeline.print(f"Not as it should be: {fault}", "bad")
+        timeline.print(f"Problem: {fault}", "bad")
     return 130 if story.interrupted and not story.trouble else 1
 
 
@@ -112,7 +115,7 @@ def _faults(record, story) -> list:
     if story.trouble:
         faults.append(story.trouble.split("\n")[0].rstrip(":"))
     if story.interrupted and not record.acknowledged_after:
-        faults.append("it was ended before the arm had moved again after the restart")
+        faults.append("the demo was ended before the arm moved again after the restart")
     elif not story.trouble and not record.acknowledged_after:
         faults.append("no command was acknowledged after the restart")
     for name, code, expected in story.ended:

@@ -1,4 +1,4 @@
-"""A ROS node that watches the bridge, tells a timeline what changes, and keeps the record for the summary."""
+"""A ROS node that watches the bridge, shows changes, and records facts for the summary."""
 
 import math
 import re
@@ -18,11 +18,14 @@ STEP = 0.05
 
 
 class Interrupted(Exception):
-    """A person or a parent wants the demo to end. Says by which signal."""
+    """The user or the parent process ends the demo. The text is the name of the signal."""
 
 
 class Record:
-    """What has been seen, for the story to wait for and for the summary. Times are those of the messages' stamps."""
+    """The facts that the story waits for and that the summary shows.
+
+    Times come from the stamps of messages.
+    """
 
     def __init__(self) -> None:
         self.status = None
@@ -31,7 +34,8 @@ class Record:
         self.at_loss = None
         self.commands = 0
         self.largest_step = 0.0
-        # The first command after the restart, and where the restarted arm is by its first report.
+        # The position of the first command after the restart, and the first reported position of
+        # the restarted arm.
         self._first = self._restarted = None
         self._position = None
 
@@ -65,7 +69,8 @@ class Record:
     def handle_command(self, at: float, command: ArmCommand) -> None:
         self.commands += 1
         position = (command.position.x, command.position.y, command.position.z)
-        # By its stamp: a command from before the loss may be handled after the status that tells of it.
+        # Compare the stamps: a command from before the loss may arrive after the status that
+        # reports the loss.
         if self.lost_at is not None and at > self.lost_at and self.moving_again_at is None:
             self.moving_again_at, self._first = at, position
         elif self._position is not None:
@@ -80,12 +85,12 @@ class Record:
 
     @property
     def first_step(self) -> float | None:
-        """How far the first command after the restart leads from where the restarted arm is reported, in m."""
+        """Return the distance in m from the restarted arm's position to its first command."""
         return math.dist(self._first, self._restarted) if self._first and self._restarted else None
 
 
 class Watch:
-    """The node. As a context, it lives as long as that."""
+    """The node. It exists while the context is open."""
 
     def __init__(self, timeline) -> None:
         self.timeline, self.record = timeline, Record()
@@ -93,7 +98,7 @@ class Watch:
         self._news, self._second = News(), Second()
 
     def __enter__(self) -> "Watch":
-        # SIGINT belongs to the demo, which has children to end.
+        # The demo handles SIGINT itself, because it has to end its children.
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._handle_signal)
@@ -109,16 +114,16 @@ class Watch:
         rclpy.shutdown()
 
     def step(self) -> None:
-        """Waits a moment for news and handles them. Raises Interrupted when the demo is to end."""
+        """Wait a moment for messages and handle them. Raise Interrupted if a signal has arrived."""
         rclpy.spin_once(self._node, timeout_sec=STEP)
         line = self._second.poll(self.timeline.now()) if self._second else None
         if line:
-            self.timeline.say("flow", line)
+            self.timeline.show("flow", line)
         if self._signal is not None:
             raise Interrupted(signal.Signals(self._signal).name)
 
     def wind_down(self) -> None:
-        """From now on the demo ends anyway: only what changes is still shown, and no signal makes a difference."""
+        """Prepare for the end: ignore signals, and show only changes."""
         self._signal, self._second = None, None
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
@@ -131,7 +136,7 @@ class Watch:
         if self._second:
             self._second.handle_status(status)
         for line in self._news.of(status):
-            self.timeline.say(*line)
+            self.timeline.show(*line)
 
     def _handle_command(self, command: ArmCommand) -> None:
         self.record.handle_command(self.timeline.at(command.header.stamp), command)
@@ -143,14 +148,17 @@ class Watch:
 
 
 class News:
-    """What is new in a status to a person: an attempt to connect that fails like the one before is not."""
+    """Finds what a status changes for the user.
+
+    Another failed attempt to connect is not a change.
+    """
 
     def __init__(self) -> None:
         self._link = self._motion = None
         self._failures = 0
 
     def of(self, status: LinkStatus) -> list:
-        """The lines to say."""
+        """Return the lines to show."""
         return [line for line in (self._of_link(status), self._of_motion(status)) if line]
 
     def _of_link(self, status: LinkStatus) -> tuple | None:
@@ -171,11 +179,11 @@ class News:
 
     def _of_motion(self, status: LinkStatus) -> tuple | None:
         motion = MOTION_NAMES[status.motion]
-        # The state and the line for the link say these already.
+        # The columns for the state and for the link already show these parts.
         words = status.reason.removeprefix("holding: ")
         if status.last_error:
             words = words.partition(f": {status.last_error}")[0]
-        # A number in it, like an age that grows, is no news.
+        # A changed number, such as a growing age, is not a change.
         new = (motion, re.sub(r"[0-9.]+", "#", words))
         if new == self._motion:
             return None
@@ -184,7 +192,7 @@ class News:
 
 
 class Second:
-    """What flows, a line a second."""
+    """Summarises the commands once a second."""
 
     def __init__(self) -> None:
         self._started = None
@@ -212,7 +220,7 @@ class Second:
         where, status = self._command.position, self._status
         return (
             f"{rate:3.0f} commands/s   x {where.x * 1e3:5.0f}  y {where.y * 1e3:5.0f}  z {where.z * 1e3:5.0f} mm"
-            f"   {self._command.gripper:<6}   {status.acknowledged:4d} of {status.sent} answered"
+            f"   {self._command.gripper:<6}   {status.acknowledged:4d} of {status.sent} acknowledged"
             f"{self._refused()}, the last in {status.rtt_last * 1e3:.1f} ms"
         )
 

@@ -42,12 +42,12 @@ def main() -> int:
 
 
 def recording(session, log_folder: str) -> dict:
-    from recording import NOBODY, load, zeros
+    from recording import NO_HAND, load, zeros
     from replay import replay
 
     samples = load()
     run = replay(session, samples, PARAMETERS, log_folder)
-    first_hand = next(index for index, each in enumerate(run.inputs) if each.sample != NOBODY)
+    first_hand = next(index for index, each in enumerate(run.inputs) if each.sample != NO_HAND)
     start = first_hand - zeros(samples)[0].count
     return trace(run, run.inputs[start : start + len(samples)])
 
@@ -69,7 +69,7 @@ def trace(run, inputs: list) -> dict:
 
     start = inputs[0].stamp
     hand = [
-        {"t": each.stamp - start, "at": None if each.sample.is_zero else to_arm(each.sample.place)} for each in inputs
+        {"t": each.stamp - start, "at": None if each.sample.is_zero else to_arm(each.sample.position)} for each in inputs
     ]
     stamped, numbers = run.stamped(), sorted(run.commands)
     arm = [

@@ -1,4 +1,4 @@
-// An arm's controller in Java 17: one thread, one client at a time.  java Controller.java [--host ADDRESS] [--port N]
+// A controller in Java 17, for one client: java Controller.java [--host ADDRESS] [--port N]
 
 import java.io.*;
 import java.net.*;
@@ -9,23 +9,23 @@ import java.util.*;
 import java.util.regex.*;
 
 public class Controller {
-    static final int LINE_LIMIT = 4096; // bytes: who sends a longer line is not the bridge
-    static final double WATCHDOG = 0.5; // seconds of silence after which the arm is halted, once there was a heartbeat
-    static final double FOREVER = Double.POSITIVE_INFINITY;
+    static final int LINE_LIMIT = 4096; // bytes: the bridge never sends a longer line
+    static final double WATCHDOG = 0.5; // seconds: after a heartbeat, halt the arm if no data comes for this long
+    static final double NEVER = Double.POSITIVE_INFINITY;
     // YOUR ARM: fill in these two methods. The rest can stay as it is.
-    /** MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, with the gripper "open" or "closed".
-     * Begin the motion and return; do not wait for its end: the next command comes within some 20 ms, and leads on
-     * from wherever the arm is. For what it cannot do, throw new IllegalArgumentException("out of reach: ..."). */
+    /** MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, gripper "open" or "closed".
+     * Start the motion and return. Do not wait for its end: the next command comes about 20 ms later and continues
+     * from there. If the arm cannot do it, throw new IllegalArgumentException("out of reach: ..."). */
     static void move(double x, double y, double z, String gripper) {
         System.out.println("move x=" + x + " y=" + y + " z=" + z + " gripper=" + gripper);
     }
 
-    /** HALT THE ARM HERE: where it is, with the gripper as it is. It may be at rest already. */
+    /** HALT THE ARM HERE: hold its position, leave the gripper. The arm may already be at rest. */
     static void halt(String why) {
         System.out.println(why);
     }
 
-    /** The JDK reads no JSON; the protocol needs this much: the members of one object, as they stand in the line. */
+    /** A JSON reader for this protocol, because the JDK has none. It keeps the members of one object as text. */
     static final class Json {
         static final String STRING = "\"(?:[^\"\\\\\\p{Cntrl}]++|\\\\(?:[\"\\\\/bfnrt]|u\\p{XDigit}{4}))*+\"";
         static final Pattern TOKEN = Pattern.compile("\\G[ \t\r]*+(" + STRING
@@ -39,7 +39,7 @@ public class Controller {
                 expect(token.startsWith("\"") && next().equals(":"));
                 members.put(token.substring(1, token.length() - 1), value = next());
                 expect(!value.matches("[}\\]:,]?"));
-                // Of what is nested, and so no member of the protocol, only the end is looked for.
+                // Skip nested values: the protocol has none.
                 for (int depth = bracket(value); depth > 0; depth += bracket(next())) { }
                 expect((token = next()).matches("[,}]"));
                 if (token.equals(",")) expect((token = next()).startsWith("\""));
@@ -63,11 +63,11 @@ public class Controller {
         return number;
     }
 
-    boolean heartbeats; // whether this connection has sent one
-    double silence, deadline = FOREVER; // seconds that silence may last, and when they have passed
+    boolean heartbeats; // whether this connection has received a heartbeat
+    double silence, deadline = NEVER; // allowed silence in seconds, and the time when it ends
     static double now() { return System.nanoTime() / 1e9; }
-    /** Every line is answered by one line, in order; a bad one too. */
-    String answer(byte[] line) {
+    /** Returns the reply to one line. Every line gets exactly one reply, also a bad line. */
+    String replyTo(byte[] line) {
         String error = null, seq = "";
         try {
             String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(line)).toString();
@@ -85,43 +85,43 @@ public class Controller {
 
     void obey(Map<String, String> message) {
         String type = message.getOrDefault("type", ""), gripper = message.getOrDefault("gripper", "");
-        boolean command = type.equals("\"command\""); // everything is looked at before anything is done
+        boolean command = type.equals("\"command\""); // check the whole line before acting
         String types = "\"command\", \"stop\" or \"heartbeat\"";
         if (!type.matches("\"(command|stop|heartbeat)\"")) throw wrong(message, "type", types);
         if (command) for (String name : List.of("x", "y", "z")) number(message, name);
         if (command && !gripper.matches("\"(open|closed)\"")) throw wrong(message, "gripper", "\"open\" or \"closed\"");
         heartbeats |= type.equals("\"heartbeat\"");
-        // Without ttl and heartbeats silence is no alarm: the bridge says nothing while the arm is to rest.
-        silence = message.containsKey("ttl") ? number(message, "ttl") / 1000 : heartbeats ? WATCHDOG : FOREVER;
+        // Without ttl and heartbeats, silence is normal: a resting arm gets no commands.
+        silence = message.containsKey("ttl") ? number(message, "ttl") / 1000 : heartbeats ? WATCHDOG : NEVER;
         deadline = now() + silence;
         if (type.equals("\"stop\"")) halt("stop");
         if (command) move(number(message, "x"), number(message, "y"), number(message, "z"), gripper.replace("\"", ""));
     }
 
     void serve(SocketChannel client, ServerSocketChannel server, Selector selector) throws IOException {
-        client.setOption(StandardSocketOptions.TCP_NODELAY, true).configureBlocking(false); // replies leave at once
+        client.setOption(StandardSocketOptions.TCP_NODELAY, true).configureBlocking(false); // no delay
         client.register(selector, SelectionKey.OP_READ);
-        ByteBuffer bytes = ByteBuffer.allocate(1 << 17); // of a line as much as has come
+        ByteBuffer bytes = ByteBuffer.allocate(1 << 17); // received, but not yet a whole line
         while (true) {
             if (now() >= deadline) halt("halt: nothing came for " + silence + " s");
-            if (now() >= deadline) deadline = FOREVER;
+            if (now() >= deadline) deadline = NEVER;
             boolean[] another = {false};
-            double wait = deadline == FOREVER ? 0 : Math.max(1, 1000 * (deadline - now()));
+            double wait = deadline == NEVER ? 0 : Math.max(1, 1000 * (deadline - now()));
             selector.select(key -> another[0] |= key.isAcceptable(), (long) wait);
-            // All is read before the first line is obeyed: a client that is gone is found by the end behind its lines.
+            // Read everything before obeying a line: a client that has gone must not move the arm.
             int count, start = 0;
             while ((count = client.read(bytes)) > 0) { }
             if (count < 0 || !bytes.hasRemaining()) throw new IOException("the bridge has gone, or sends too fast");
-            // TCP carries bytes, not lines: one read may bring half a line, or three, or half a letter.
+            // TCP carries bytes, not lines: one read may end within a line or a letter.
             for (int i = 0; i < bytes.position(); i++) {
                 if (i - start > LINE_LIMIT) throw new IOException("a line is longer than 4096 bytes");
                 if (bytes.get(i) != '\n') continue;
-                ByteBuffer reply = StandardCharsets.UTF_8.encode(answer(Arrays.copyOfRange(bytes.array(), start, i)));
-                if (client.write(reply) < reply.limit()) throw new IOException("the client does not take its replies");
+                ByteBuffer reply = StandardCharsets.UTF_8.encode(replyTo(Arrays.copyOfRange(bytes.array(), start, i)));
+                if (client.write(reply) < reply.limit()) throw new IOException("the client does not read its replies");
                 start = i + 1;
             }
             bytes.flip().position(start).compact();
-            // A second client goes at once: what it sends would wait, and move the arm when it is long gone.
+            // Refuse a second client now. Its lines would wait, and move the arm after it has gone.
             String no = "{\"status\":\"error\",\"message\":\"another client is served\"}\n";
             try (SocketChannel other = another[0] ? server.accept() : null) {
                 if (other != null) other.write(StandardCharsets.UTF_8.encode(no));
@@ -133,7 +133,7 @@ public class Controller {
         Map<String, String> options = new HashMap<>(Map.of("--host", "127.0.0.1", "--port", "5000"));
         for (int i = 0; i + 1 < arguments.length; i += 2) options.put(arguments[i], arguments[i + 1]);
         Thread atEnd = new Thread(() -> { halt("halt: the controller ends"); Runtime.getRuntime().halt(0); });
-        Runtime.getRuntime().addShutdownHook(atEnd); // where SIGINT and SIGTERM lead
+        Runtime.getRuntime().addShutdownHook(atEnd); // runs on SIGINT and SIGTERM
         Selector selector = Selector.open();
         ServerSocketChannel server = ServerSocketChannel.open();
         server.bind(new InetSocketAddress(options.get("--host"), Integer.parseInt(options.get("--port"))));

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An arm's controller over `asyncio`: many clients in one thread, one of which moves the arm."""
+"""A controller with `asyncio`: many clients in one thread. One at a time moves the arm."""
 
 import argparse
 import asyncio
@@ -8,20 +8,20 @@ import json
 import signal
 import time
 
-LINE_LIMIT = 4096  # bytes: who sends a longer line is not the bridge
-WATCHDOG = 0.5  # seconds of silence after which the arm is halted, once a heartbeat has been heard
+LINE_LIMIT = 4096  # bytes: the bridge never sends a longer line
+WATCHDOG = 0.5  # seconds: after a heartbeat, halt the arm if no data comes for this long
 
 
 # YOUR ARM: fill in these two functions. The rest can stay as it is.
 def move(x, y, z, gripper):
-    """MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, with the gripper "open" or "closed".
-    Begin the motion and return; do not wait for its end: the next command comes within some 20 ms, and leads on from
-    wherever the arm is. For what the arm cannot do, raise ValueError("out of reach: ...")."""
+    """MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, gripper "open" or "closed".
+    Start the motion and return. Do not wait for its end: the next command comes about 20 ms later
+    and continues from there. If the arm cannot do it, raise ValueError("out of reach: ...")."""
     print(f"move x={x} y={y} z={z} gripper={gripper}", flush=True)
 
 
 def halt(why):
-    """HALT THE ARM HERE: where it is, with the gripper as it is. It may be at rest already."""
+    """HALT THE ARM HERE: hold its position, leave the gripper. The arm may already be at rest."""
     print(why, flush=True)
 
 
@@ -32,31 +32,31 @@ def wrong(message, name, wanted):
 
 def number(message, name):
     value = message.get(name)
-    # Python takes True for a number, and NaN and Infinity for JSON. None of them is a place.
+    # Python accepts True as a number, and NaN and Infinity as JSON. Reject all three.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e6 <= value <= 1e6:
         raise wrong(message, name, "a number from -1e6 to 1e6")
     return float(value)
 
 
 class Session:
-    """One connection: bytes go in, replies come out, and it knows when there has been silence for too long."""
+    """One connection. Turns received bytes into replies, and halts the arm after a silence."""
 
-    mover, heard = None, 0.0  # the session that moves the arm, one at a time, and when it last said something
+    mover, last_line = None, 0.0  # the one session that moves the arm, and the time of its last line
 
     def __init__(self):
-        self.rest = b""  # the beginning of a line whose end has not come yet
+        self.rest = b""  # the beginning of a line whose end has not arrived yet
         self.heartbeats, self.silence, self.deadline = False, None, None
 
     def feed(self, data):
-        """The replies to the lines that end in these bytes. Raises ValueError if the connection is to be closed."""
-        # TCP carries bytes, not lines: one recv may bring half a line, or three.
+        """Return the replies to all lines that `data` completes. Raise ValueError to disconnect."""
+        # TCP carries bytes, not lines: one recv may return half a line, or three lines.
         *lines, self.rest = (self.rest + data).split(b"\n")
         if max(map(len, (*lines, self.rest))) > LINE_LIMIT:
             raise ValueError(f"a line is longer than {LINE_LIMIT} bytes")
-        return b"".join(map(self.answer, lines))
+        return b"".join(map(self.reply_to, lines))
 
-    def answer(self, line):
-        """Every line is answered by one line, in order; a bad one too."""
+    def reply_to(self, line):
+        """Return the reply to one line. Every line gets exactly one reply, also a bad line."""
         reply = {"status": "ok", "message": "Command received"}
         try:
             message = json.loads(line.decode())
@@ -64,24 +64,24 @@ class Session:
                 raise ValueError("not a JSON object")
             if type(message.get("seq")) is int:
                 reply["seq"] = message["seq"]
-            # A client that has long been silent may be a laptop that was switched off: the arm is not its own for ever.
-            if Session.mover not in (None, self) and time.monotonic() < Session.heard + 2.0:
+            # A silent client may be a switched-off laptop: after 2 s another may take over.
+            if Session.mover not in (None, self) and time.monotonic() < Session.last_line + 2.0:
                 raise ValueError("another client moves the arm")
-            Session.mover, Session.heard = self, time.monotonic()
+            Session.mover, Session.last_line = self, time.monotonic()
             self.obey(message)
         except (ValueError, RecursionError) as problem:
             reply.update(status="error", message=f"{problem}, in: {line[:60].decode(errors='replace')}")
         return json.dumps(reply).encode() + b"\n"
 
     def obey(self, message):
-        kind = message.get("type")  # everything is looked at before anything is done
+        kind = message.get("type")  # check the whole line before acting on any of it
         if kind not in ("command", "stop", "heartbeat"):
             raise wrong(message, "type", '"command", "stop" or "heartbeat"')
         target = [number(message, name) for name in "xyz"] if kind == "command" else None
         if target and message.get("gripper") not in ("open", "closed"):
             raise wrong(message, "gripper", '"open" or "closed"')
         self.heartbeats = self.heartbeats or kind == "heartbeat"
-        # Without ttl and heartbeats silence is no alarm: the bridge says nothing while the arm is to rest.
+        # Without ttl and heartbeats, silence is normal: a resting arm gets no commands.
         self.silence = number(message, "ttl") / 1000 if "ttl" in message else WATCHDOG if self.heartbeats else None
         self.deadline = None if self.silence is None else time.monotonic() + self.silence
         if target:
@@ -90,13 +90,13 @@ class Session:
             halt("stop")
 
     def watch(self):
-        """Halts the arm if it is time to. Returns for how many seconds to wait for bytes; None: for ever."""
+        """Halt the arm if the deadline has passed. Return the seconds until then, or None."""
         if self.deadline is not None and time.monotonic() >= self.deadline:
             self.end(f"nothing came for {self.silence:g} s")
         return None if self.deadline is None else max(0.001, self.deadline - time.monotonic())
 
     def end(self, why):
-        """Halts the arm, if it is this session that moves it."""
+        """Halt the arm if this session moves it."""
         self.deadline = None
         if Session.mover is self:
             Session.mover = None
@@ -104,7 +104,7 @@ class Session:
 
 
 async def receive(reader, patience):
-    """All that the client has sent. Its end comes behind its lines: who is gone is found so before one is obeyed."""
+    """Return all bytes sent so far. If the client has gone, raise: it must not move the arm."""
     data = await asyncio.wait_for(reader.read(4096), patience)
     with contextlib.suppress(asyncio.TimeoutError):
         while 0 < len(data) < 1_000_000 and (part := await asyncio.wait_for(reader.read(4096), 0.001)):
@@ -122,11 +122,11 @@ async def serve(reader, writer):
             except asyncio.TimeoutError:
                 continue
             writer.write(session.feed(data))
-            await asyncio.wait_for(writer.drain(), 1.0)  # who does not take its replies for so long is dropped
+            await asyncio.wait_for(writer.drain(), 1.0)  # disconnect a client that does not read its replies for 1 s
     except asyncio.CancelledError:
         why = "the controller ends"
     except (OSError, ValueError, asyncio.TimeoutError) as problem:
-        why = str(problem) or "the client does not take its replies"
+        why = str(problem) or "the client does not read its replies"
     finally:
         session.end(why)
         writer.close()
@@ -134,8 +134,8 @@ async def serve(reader, writer):
 
 async def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: every address of this machine")
-    parser.add_argument("--port", type=int, default=5000, help="0: a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 means all")
+    parser.add_argument("--port", type=int, default=5000, help="port to listen on; 0: any free port")
     arguments = parser.parse_args()
     ended = asyncio.Event()
     for ending in (signal.SIGINT, signal.SIGTERM):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An arm's controller over a blocking socket: one thread, one client at a time. If in doubt, start from this one."""
+"""A controller with a blocking socket: one thread, one client. If in doubt, start from it."""
 
 import argparse
 import atexit
@@ -11,21 +11,20 @@ import socket
 import sys
 import time
 
-LINE_LIMIT = 4096  # bytes: who sends a longer line is not the bridge
-WATCHDOG = 0.5  # seconds of silence after which the arm is halted, once a heartbeat has been heard
+LINE_LIMIT = 4096  # bytes: the bridge never sends a longer line
+WATCHDOG = 0.5  # seconds: after a heartbeat, halt the arm if no data comes for this long
 
 
 # YOUR ARM: fill in these two functions. The rest can stay as it is.
 def move(x, y, z, gripper):
-    """MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, with the gripper "open" or "closed".
-    Begin the motion and return; do not wait for its end: the next command comes within some 20 ms, and leads on from
-    wherever the arm is. For what the arm cannot do, raise ValueError("out of reach: ...").
-    """
+    """MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, gripper "open" or "closed".
+    Start the motion and return. Do not wait for its end: the next command comes about 20 ms later
+    and continues from there. If the arm cannot do it, raise ValueError("out of reach: ...")."""
     print(f"move x={x} y={y} z={z} gripper={gripper}", flush=True)
 
 
 def halt(why):
-    """HALT THE ARM HERE: where it is, with the gripper as it is. It may be at rest already."""
+    """HALT THE ARM HERE: hold its position, leave the gripper. The arm may already be at rest."""
     print(why, flush=True)
 
 
@@ -36,29 +35,29 @@ def wrong(message, name, wanted):
 
 def number(message, name):
     value = message.get(name)
-    # Python takes True for a number, and NaN and Infinity for JSON. None of them is a place.
+    # Python accepts True as a number, and NaN and Infinity as JSON. Reject all three.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e6 <= value <= 1e6:
         raise wrong(message, name, "a number from -1e6 to 1e6")
     return float(value)
 
 
 class Session:
-    """One connection: bytes go in, replies come out, and it knows when there has been silence for too long."""
+    """One connection. Turns received bytes into replies, and halts the arm after a silence."""
 
     def __init__(self):
-        self.rest = b""  # the beginning of a line whose end has not come yet
+        self.rest = b""  # the beginning of a line whose end has not arrived yet
         self.heartbeats, self.silence, self.deadline = False, None, None
 
     def feed(self, data):
-        """The replies to the lines that end in these bytes. Raises ValueError if the connection is to be closed."""
-        # TCP carries bytes, not lines: one recv may bring half a line, or three.
+        """Return the replies to all lines that `data` completes. Raise ValueError to disconnect."""
+        # TCP carries bytes, not lines: one recv may return half a line, or three lines.
         *lines, self.rest = (self.rest + data).split(b"\n")
         if max(map(len, (*lines, self.rest))) > LINE_LIMIT:
             raise ValueError(f"a line is longer than {LINE_LIMIT} bytes")
-        return b"".join(map(self.answer, lines))
+        return b"".join(map(self.reply_to, lines))
 
-    def answer(self, line):
-        """Every line is answered by one line, in order; a bad one too."""
+    def reply_to(self, line):
+        """Return the reply to one line. Every line gets exactly one reply, also a bad line."""
         reply = {"status": "ok", "message": "Command received"}
         try:
             message = json.loads(line.decode())
@@ -72,14 +71,14 @@ class Session:
         return json.dumps(reply).encode() + b"\n"
 
     def obey(self, message):
-        kind = message.get("type")  # everything is looked at before anything is done
+        kind = message.get("type")  # check the whole line before acting on any of it
         if kind not in ("command", "stop", "heartbeat"):
             raise wrong(message, "type", '"command", "stop" or "heartbeat"')
         target = [number(message, name) for name in "xyz"] if kind == "command" else None
         if target and message.get("gripper") not in ("open", "closed"):
             raise wrong(message, "gripper", '"open" or "closed"')
         self.heartbeats = self.heartbeats or kind == "heartbeat"
-        # Without ttl and heartbeats silence is no alarm: the bridge says nothing while the arm is to rest.
+        # Without ttl and heartbeats, silence is normal: a resting arm gets no commands.
         self.silence = number(message, "ttl") / 1000 if "ttl" in message else WATCHDOG if self.heartbeats else None
         self.deadline = None if self.silence is None else time.monotonic() + self.silence
         if target:
@@ -88,7 +87,7 @@ class Session:
             halt("stop")
 
     def watch(self):
-        """Halts the arm if it is time to. Returns for how many seconds to wait for bytes; None: for ever."""
+        """Halt the arm if the deadline has passed. Return the seconds until then, or None."""
         if self.deadline is not None and time.monotonic() >= self.deadline:
             self.deadline = None
             halt(f"halt: nothing came for {self.silence:g} s")
@@ -96,7 +95,8 @@ class Session:
 
 
 def receive(client):
-    """All that the client has sent. Its end comes behind its lines: who is gone is found so before one is obeyed."""
+    """Return all bytes sent so far. The end of the connection comes after the last line. If the
+    client has gone, raise before any of its lines is obeyed: it must not move the arm any more."""
     client.settimeout(0)
     data = b""
     with contextlib.suppress(BlockingIOError):
@@ -107,7 +107,7 @@ def receive(client):
 
 
 def serve(client, server):
-    # Replies leave at once, and a laptop that has vanished is noticed within seconds, where the system can do it.
+    # Send replies without delay. Detect a vanished laptop within seconds, if the system can do it.
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (("KEEPIDLE", 1), ("KEEPINTVL", 1), ("KEEPCNT", 3), ("USER_TIMEOUT", 4000)):
@@ -116,11 +116,11 @@ def serve(client, server):
     session = Session()
     while True:
         ready, _, _ = select.select([client, server], [], [], session.watch())
-        if client in ready:  # first, because it may be gone, and the other its successor
+        if client in ready:  # first, because it may have gone, and the new client may replace it
             replies = session.feed(receive(client))
-            client.settimeout(1.0)  # who does not take its replies for so long is dropped
+            client.settimeout(1.0)  # disconnect a client that does not read its replies for 1 s
             client.sendall(replies)
-        # A second client goes at once: what it sends would wait, and move the arm when it is long gone.
+        # Refuse a second client now. Its lines would wait, and move the arm after it has gone.
         if server in ready:
             with contextlib.suppress(OSError), server.accept()[0] as other:
                 other.sendall(b'{"status":"error","message":"another client is served"}\n')
@@ -129,7 +129,7 @@ def serve(client, server):
 def run(host, port):
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: sys.exit(0))
-    atexit.register(lambda: halt("halt: the controller ends"))  # also after an exception that nobody has caught
+    atexit.register(lambda: halt("halt: the controller ends"))  # also after an uncaught exception
     with socket.create_server((host, port)) as server:
         print("listening on {}:{}".format(*server.getsockname()), flush=True)
         while True:
@@ -143,7 +143,7 @@ def run(host, port):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: every address of this machine")
-    parser.add_argument("--port", type=int, default=5000, help="0: a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 means all")
+    parser.add_argument("--port", type=int, default=5000, help="port to listen on; 0: any free port")
     arguments = parser.parse_args()
     run(arguments.host, arguments.port)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An arm that moves under physics, in MuJoCo (pip install mujoco): what blocking.py is when its gaps are filled in."""
+"""A simulated arm with physics (pip install mujoco): blocking.py with its gaps filled in."""
 
 import argparse
 import json
@@ -13,15 +13,15 @@ import zlib
 import blocking
 
 if "--render" in sys.argv:
-    os.environ.setdefault("MUJOCO_GL", "egl")  # no window; osmesa is for machines without EGL
+    os.environ.setdefault("MUJOCO_GL", "egl")  # draw without a window; for machines without EGL set osmesa
 try:
     import mujoco
     import numpy as np
-except Exception as problem:  # the GL library is looked for on importing, too
+except Exception as problem:  # the import also fails if the GL library is missing
     print(f"mujoco cannot be used: {problem}. Install it with: python3 -m pip install mujoco", file=sys.stderr)
     sys.exit(2)
 
-# Three hinges, with the motors' servos; gravcomp stands for what a real servo's integral does against gravity.
+# Three hinges with servo motors. gravcomp replaces the integral part of a real servo.
 ARM = """<mujoco>
   <compiler angle="radian"/><option timestep="0.002" integrator="implicitfast"/>
   <visual><global offwidth="640" offheight="480"/><headlight ambient="0.3 0.3 0.3" diffuse="0.2 0.2 0.2"/></visual>
@@ -53,17 +53,17 @@ ARM = """<mujoco>
   <actuator><position joint="turn"/><position joint="shoulder"/><position joint="elbow"/>
             <position joint="left"/><position joint="right"/></actuator>
 </mujoco>"""
-SHOULDER, OPEN = (0.0, 0.0, 0.14), 0.025  # metres; open: from the middle to each finger
-SIZE = struct.pack(">IIBBBBB", 640, 480, 8, 2, 0, 0, 0)  # of the picture, and that it has three colours of 8 bits
+SHOULDER, OPEN = (0.0, 0.0, 0.14), 0.025  # metres; OPEN: from the middle to each finger
+SIZE = struct.pack(">IIBBBBB", 640, 480, 8, 2, 0, 0, 0)  # PNG header: 640 x 480 pixels, three 8-bit colours
 
 
 class Arm:
-    """The arm and its world, which a thread steps in real time."""
+    """The arm and its world. A thread simulates them in real time."""
 
     def __init__(self):
         self.model = mujoco.MjModel.from_xml_string(ARM)
         self.data = mujoco.MjData(self.model)
-        self.lock = threading.Lock()  # held by who looks at these, or changes them
+        self.lock = threading.Lock()  # protects `data` and `target`
         self.data.qpos[:] = self.data.ctrl[:] = 0.0, -1.31, 2.04, OPEN, OPEN
         mujoco.mj_forward(self.model, self.data)
         self.target = self.data.site_xpos[0].copy()  # the site is the tool centre point
@@ -85,7 +85,7 @@ class Arm:
             self.target = self.data.site_xpos[0].copy()
 
     def state(self):
-        """What goes into every reply, for ~/arm_state."""
+        """Return the members to add to every reply. The bridge publishes them on ~/arm_state."""
         with self.lock:
             position = (1000 * self.data.site_xpos[0]).round(3).tolist()
             joints = self.data.qpos[:3].round(4).tolist()
@@ -97,21 +97,21 @@ class Arm:
         began = time.monotonic()
         while True:
             with self.lock:
-                began = max(began, time.monotonic() - self.data.time - 0.1)  # what was slept away is not caught up with
+                began = max(began, time.monotonic() - self.data.time - 0.1)  # skip pauses of the machine
                 while self.data.time < time.monotonic() - began:
                     self.step()
             time.sleep(0.002)
 
     def step(self):
-        """Inverse kinematics by damped least squares: the joints go where the tool's way to the target is down."""
+        """Simulate one step. Inverse kinematics by damped least squares."""
         jacobian = np.zeros((3, self.model.nv))
         mujoco.mj_jacSite(self.model, self.data, jacobian, None, 0)
-        jacobian = jacobian[:, :3]  # the fingers' joints are left alone
+        jacobian = jacobian[:, :3]  # without the joints of the fingers
         way = self.target - self.data.site_xpos[0]
-        # The damping keeps joints slow where the arm is stretched out and none of them helps.
+        # The damping limits the joint speeds near a singularity, where the arm is stretched out.
         speeds = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + 0.03**2 * np.eye(3), 12.0 * way)
         aims = self.data.ctrl[:3] + np.clip(speeds, -3.0, 3.0) * self.model.opt.timestep
-        aims = np.clip(aims, self.data.qpos[:3] - 0.2, self.data.qpos[:3] + 0.2)  # nothing is stored up for a leap
+        aims = np.clip(aims, self.data.qpos[:3] - 0.2, self.data.qpos[:3] + 0.2)  # near the joints: no jump later
         self.data.ctrl[:3] = np.clip(aims, *self.model.jnt_range[:3].T)
         mujoco.mj_step(self.model, self.data)
 
@@ -126,15 +126,15 @@ class Arm:
 
 
 class Session(blocking.Session):
-    def answer(self, line):
-        return json.dumps({**json.loads(super().answer(line)), **arm.state()}).encode() + b"\n"
+    def reply_to(self, line):
+        return json.dumps({**json.loads(super().reply_to(line)), **arm.state()}).encode() + b"\n"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5000)
-    parser.add_argument("--render", metavar="PICTURE.png", help="a picture of how the arm stands at the end")
+    parser.add_argument("--render", metavar="PICTURE.png", help="file to draw the arm into at the end")
     arguments = parser.parse_args()
     arm = Arm()
     blocking.move, blocking.halt, blocking.Session = arm.move, arm.halt, Session

@@ -1,23 +1,23 @@
 #!/usr/bin/env node
-// An arm's controller in Node.js: many clients in one event loop, one of which moves the arm.
+// A controller in Node.js: many clients in one event loop. One client at a time moves the arm.
 "use strict";
 
 const net = require("node:net");
 const { parseArgs } = require("node:util");
 
-const LINE_LIMIT = 4096; // bytes: who sends a longer line is not the bridge
-const WATCHDOG = 500; // milliseconds of silence after which the arm is halted, once a heartbeat has been heard
+const LINE_LIMIT = 4096; // bytes: the bridge never sends a longer line
+const WATCHDOG = 500; // milliseconds: after a heartbeat, halt the arm if no data comes for this long
 
 // YOUR ARM: fill in these two functions. The rest can stay as it is.
 
-// MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, with the gripper "open" or "closed".
-// Begin the motion and return; do not wait for its end: the next command comes within some 20 ms, and leads on from
-// wherever the arm is. For what the arm cannot do, throw new Error("out of reach: ...").
+// MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, gripper "open" or "closed".
+// Start the motion and return. Do not wait for its end: the next command comes about 20 ms later
+// and continues from there. If the arm cannot do it, throw new Error("out of reach: ...").
 function move(x, y, z, gripper) {
   console.log(`move x=${decimal(x)} y=${decimal(y)} z=${decimal(z)} gripper=${gripper}`);
 }
 
-// HALT THE ARM HERE: where it is, with the gripper as it is. It may be at rest already.
+// HALT THE ARM HERE: hold its position, leave the gripper. The arm may already be at rest.
 function halt(why) {
   console.log(why);
 }
@@ -27,7 +27,7 @@ function decimal(value) {
 }
 
 function wrong(message, name, wanted) {
-  // JSON has no word for the Infinity that 1e999 becomes.
+  // JSON.stringify would show Infinity (from 1e999) as null.
   const value = typeof message[name] === "number" ? String(message[name]) : JSON.stringify(message[name]);
   return new Error(`${name} is ${value === undefined ? "missing" : value.slice(0, 60)}; it should be ${wanted}`);
 }
@@ -38,19 +38,19 @@ function number(message, name) {
   return value;
 }
 
-// The client that moves the arm, one at a time, and when it last said something.
+// The one session that moves the arm, and the time of its last line.
 let mover = null;
-let heard = 0;
+let lastLine = 0;
 
-// One connection: bytes go in, replies come out, and its timer tells when there has been silence for too long.
+// One connection. Turns received bytes into replies, and halts the arm after a silence.
 class Session {
-  rest = Buffer.alloc(0); // the beginning of a line whose end has not come yet
+  rest = Buffer.alloc(0); // the beginning of a line whose end has not arrived yet
   heartbeats = false;
   timer = null;
 
-  // The replies to the lines that end in these bytes. Throws if the connection is to be closed.
+  // Returns the replies to all lines that `data` completes. Throws to disconnect.
   feed(data) {
-    // TCP carries bytes, not lines: one event may bring half a line, or three, or half a letter.
+    // TCP carries bytes, not lines: one event may bring half a line, three lines or half a letter.
     const lines = [];
     this.rest = Buffer.concat([this.rest, data]);
     for (let end; (end = this.rest.indexOf(0x0a)) >= 0; this.rest = this.rest.subarray(end + 1)) {
@@ -59,11 +59,11 @@ class Session {
     if ([...lines, this.rest].some((line) => line.length > LINE_LIMIT)) {
       throw new Error(`a line is longer than ${LINE_LIMIT} bytes`);
     }
-    return lines.map((line) => this.answer(line)).join("");
+    return lines.map((line) => this.replyTo(line)).join("");
   }
 
-  // Every line is answered by one line, in order; a bad one too.
-  answer(line) {
+  // Returns the reply to one line. Every line gets exactly one reply, also a bad line.
+  replyTo(line) {
     const reply = { status: "ok", message: "Command received" };
     try {
       const message = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(line));
@@ -71,11 +71,11 @@ class Session {
         throw new Error("not a JSON object");
       }
       if (Number.isSafeInteger(message.seq)) reply.seq = message.seq;
-      // A client that has long been silent may be a laptop that was switched off: the arm is not its own for ever.
-      if (mover !== null && mover !== this && performance.now() < heard + 2000) {
+      // A silent client may be a switched-off laptop: after 2 s another may take over.
+      if (mover !== null && mover !== this && performance.now() < lastLine + 2000) {
         throw new Error("another client moves the arm");
       }
-      [mover, heard] = [this, performance.now()];
+      [mover, lastLine] = [this, performance.now()];
       this.obey(message);
     } catch (problem) {
       reply.status = "error";
@@ -85,14 +85,14 @@ class Session {
   }
 
   obey(message) {
-    // Everything is looked at before anything is done.
+    // Check the whole line before acting on any of it.
     const target = message.type === "command" ? ["x", "y", "z"].map((name) => number(message, name)) : null;
     if (target && !["open", "closed"].includes(message.gripper)) throw wrong(message, "gripper", '"open" or "closed"');
     if (!["command", "stop", "heartbeat"].includes(message.type)) {
       throw wrong(message, "type", '"command", "stop" or "heartbeat"');
     }
     this.heartbeats ||= message.type === "heartbeat";
-    // Without ttl and heartbeats silence is no alarm: the bridge says nothing while the arm is to rest.
+    // Without ttl and heartbeats, silence is normal: a resting arm gets no commands.
     const silence = "ttl" in message ? number(message, "ttl") : this.heartbeats ? WATCHDOG : null;
     clearTimeout(this.timer);
     if (silence !== null) this.timer = setTimeout(() => this.end(`nothing came for ${silence / 1000} s`), silence);
@@ -100,7 +100,7 @@ class Session {
     else if (message.type === "stop") halt("stop");
   }
 
-  // Halts the arm, if it is this session that moves it.
+  // Halts the arm if this session moves it.
   end(why) {
     clearTimeout(this.timer);
     if (mover === this) {
@@ -112,18 +112,18 @@ class Session {
 
 function serve(client) {
   const session = new Session();
-  // All is read before the first line is obeyed: a client that is gone is found by the end behind its lines, which
-  // shows itself a turn of the loop later, or two.
+  // Look for the end of the connection before obeying a line: a client that has gone must not move
+  // the arm. Node.js reports the end up to two turns of the event loop after the data.
   client.on("data", (data) => setImmediate(() => setImmediate(() => setImmediate(() => obey(data)))));
   const obey = (data) => {
     try {
       if (!client.readableEnded && !client.destroyed) client.write(session.feed(data));
-      if (client.writableLength > 65536) throw new Error("the client does not take its replies");
+      if (client.writableLength > 65536) throw new Error("the client does not read its replies");
     } catch (problem) {
       client.destroy(problem);
     }
   };
-  // Without a listener an error, such as a reset, would end the program.
+  // Without this listener, an error such as a connection reset would end the program.
   client.on("error", (problem) => session.end(problem.message));
   client.on("close", () => session.end("the bridge has gone"));
 }
@@ -131,7 +131,7 @@ function serve(client) {
 const { values } = parseArgs({
   options: { host: { type: "string", default: "127.0.0.1" }, port: { type: "string", default: "5000" } },
 });
-// noDelay: replies leave at once.
+// noDelay: send replies without delay.
 const server = net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 1000 }, serve);
 server.listen(Number(values.port), values.host, () => {
   console.log(`listening on ${server.address().address}:${server.address().port}`);

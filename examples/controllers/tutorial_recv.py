@@ -1,4 +1,4 @@
-"""The arm controller as tutorials write it: one client, a blocking recv(1024) loop, a reply to every command.
+"""A controller as in tutorials: one client, a blocking recv(1024) loop, a reply to every command.
 
 usage: tutorial_recv.py [PORT]
 """

@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""An arm's controller over UDP: for `link.transport: udp` with `wire.extra_fields: ["seq", "ttl"]` and `link.heartbeat.period: 0.1`."""
+"""A controller that uses UDP.
+
+Set in the bridge: `link.transport: udp`, `wire.extra_fields: ["seq", "ttl"]` and
+`link.heartbeat.period: 0.1`.
+"""
 
 import argparse
 import atexit
@@ -9,22 +13,22 @@ import socket
 import sys
 import time
 
-DATAGRAM_LIMIT = 4096  # bytes: who sends a longer one is not the bridge
-SILENCE = 0.5  # seconds after which the arm is halted if no ttl says otherwise, and another sender may come
-RESTARTED = 100  # a bridge counts from 1 when it starts: after silence a number below this one is a new start
+DATAGRAM_LIMIT = 4096  # bytes: the bridge never sends a longer datagram
+SILENCE = 0.5  # seconds: then halt the arm, unless a ttl sets another time, and accept a new sender
+RESTARTED = 100  # a bridge counts from 1: after a silence, a seq below this means that it has restarted
 
 
 # YOUR ARM: fill in these two functions. The rest can stay as it is.
 def move(x, y, z, gripper):
-    """MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, with the gripper "open" or "closed".
-    Begin the motion and return; do not wait for its end: the next command comes within some 20 ms, and leads on from
-    wherever the arm is. For what the arm cannot do, raise ValueError("out of reach: ...").
+    """MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, gripper "open" or "closed".
+    Start the motion and return. Do not wait for its end: the next command comes about 20 ms later
+    and continues from there. If the arm cannot do it, raise ValueError("out of reach: ...").
     """
     print(f"move x={x} y={y} z={z} gripper={gripper}", flush=True)
 
 
 def halt(why):
-    """HALT THE ARM HERE: where it is, with the gripper as it is. It may be at rest already."""
+    """HALT THE ARM HERE: hold its position, leave the gripper. The arm may already be at rest."""
     print(why, flush=True)
 
 
@@ -35,26 +39,27 @@ def wrong(message, name, wanted):
 
 def number(message, name):
     value = message.get(name)
-    # Python takes True for a number, and NaN and Infinity for JSON. None of them is a place.
+    # Python accepts True as a number, and NaN and Infinity as JSON. Reject all three.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e6 <= value <= 1e6:
         raise wrong(message, name, "a number from -1e6 to 1e6")
     return float(value)
 
 
 class Receiver:
-    """Datagrams go in, replies come out, and it knows when there has been silence for too long."""
+    """Turns received datagrams into replies, and halts the arm after a silence."""
 
     def __init__(self):
-        self.sender, self.seq = None, 0  # whose datagrams are obeyed, and the newest number of them
-        self.heard = -SILENCE  # when the last one came that was obeyed
+        self.sender, self.seq = None, 0  # the sender that is obeyed, and its highest seq
+        self.obeyed_at = -SILENCE  # when the last obeyed datagram arrived
         self.silence = SILENCE
         self.moving = False  # whether there is anything to halt
 
-    def answer(self, datagram, sender):
-        """The reply to a datagram; None for one that is late, or came twice: the bridge has given it up."""
+    def reply_to(self, datagram, sender):
+        """Return the reply to a datagram; None if the datagram is late or repeated."""
+        # The bridge no longer waits for the reply to an old datagram.
         reply = {"status": "ok", "message": "Command received"}
         try:
-            # A longer datagram was cut on receiving.
+            # The system has cut a longer datagram.
             if len(datagram) > DATAGRAM_LIMIT:
                 raise ValueError(f"longer than {DATAGRAM_LIMIT} bytes")
             message = json.loads(datagram.decode())
@@ -70,25 +75,25 @@ class Receiver:
         return json.dumps(reply).encode() + b"\n"
 
     def obey(self, message, sender):
-        """Does what the message says. Returns False for an old one, which must not move the arm back."""
-        kind = message.get("type")  # everything is looked at before anything is done
+        """Execute a message. Return False for an old one: it must not move the arm back."""
+        kind = message.get("type")  # check the whole line before acting on any of it
         if kind not in ("command", "stop", "heartbeat"):
             raise wrong(message, "type", '"command", "stop" or "heartbeat"')
         target = [number(message, name) for name in "xyz"] if kind == "command" else None
         if target and message.get("gripper") not in ("open", "closed"):
             raise wrong(message, "gripper", '"open" or "closed"')
         silence = number(message, "ttl") / 1000 if "ttl" in message else SILENCE
-        silent = time.monotonic() >= self.heard + SILENCE
+        silent = time.monotonic() >= self.obeyed_at + SILENCE
         if sender != self.sender and not silent:
             raise ValueError("another sender moves the arm")
         if sender != self.sender or (silent and message["seq"] < min(self.seq, RESTARTED)):
             self.sender, self.seq = sender, message["seq"] - 1
-        # Datagrams get lost, overtake each other and come twice; the numbers tell.
+        # Datagrams get lost, overtake each other and arrive twice. The seq shows it.
         if message["seq"] <= self.seq:
             return False
         if message["seq"] > self.seq + 1:
             print(f"lost {message['seq'] - self.seq - 1} before seq {message['seq']}", flush=True)
-        self.seq, self.heard, self.silence, self.moving = message["seq"], time.monotonic(), silence, True
+        self.seq, self.obeyed_at, self.silence, self.moving = message["seq"], time.monotonic(), silence, True
         if target:
             move(*target, message["gripper"])
         elif kind == "stop":
@@ -96,22 +101,22 @@ class Receiver:
         return True
 
     def watch(self):
-        """Halts the arm if it is time to. Returns for how many seconds to wait for a datagram; None: for ever."""
-        # There is no connection that could end: only silence tells that the bridge, or the cable, is gone.
-        if self.moving and time.monotonic() >= self.heard + self.silence:
+        """Halt the arm if the deadline has passed. Return the seconds until then, or None."""
+        # UDP has no connection that could end. Only silence shows that the bridge has gone.
+        if self.moving and time.monotonic() >= self.obeyed_at + self.silence:
             self.moving = False
             halt(f"halt: nothing came for {self.silence:g} s")
-        return max(0.001, self.heard + self.silence - time.monotonic()) if self.moving else None
+        return max(0.001, self.obeyed_at + self.silence - time.monotonic()) if self.moving else None
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: every address of this machine")
-    parser.add_argument("--port", type=int, default=5000, help="0: a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 means all")
+    parser.add_argument("--port", type=int, default=5000, help="port to listen on; 0: any free port")
     arguments = parser.parse_args()
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: sys.exit(0))
-    atexit.register(halt, "halt: the controller ends")  # also after an exception that nobody has caught
+    atexit.register(halt, "halt: the controller ends")  # also after an uncaught exception
     receiver = Receiver()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind((arguments.host, arguments.port))
@@ -120,8 +125,8 @@ if __name__ == "__main__":
             server.settimeout(receiver.watch())
             try:
                 datagram, sender = server.recvfrom(DATAGRAM_LIMIT + 1)
-                reply = receiver.answer(datagram, sender)
+                reply = receiver.reply_to(datagram, sender)
                 if reply:
                     server.sendto(reply, sender)
             except OSError:
-                pass  # nothing came in time, or the reply cannot leave: silence will tell
+                pass  # no datagram in time, or the reply could not be sent: the watchdog decides

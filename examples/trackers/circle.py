@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The smallest tracker: a hand on a circle, and a gripper that closes and opens on every round."""
+"""The smallest tracker: the hand moves on a circle. The gripper closes and opens once a round."""
 
 import math
 
@@ -8,9 +8,9 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from std_msgs.msg import Bool
 
-RATE = 30.0  # Hz: what a camera has; below 5 Hz the bridge holds the arm
-CENTRE, RADIUS = (0.2, 0.0, 0.2), 0.05  # metres, in the frame that header.frame_id names
-PERIOD = 6.0  # seconds for a round
+RATE = 30.0  # Hz, as a camera; below 5 Hz the bridge holds the arm
+CENTRE, RADIUS = (0.2, 0.0, 0.2), 0.05  # metres, in the frame header.frame_id
+PERIOD = 6.0  # seconds for one round
 
 
 class Circle(Node):
@@ -24,13 +24,13 @@ class Circle(Node):
     def publish(self):
         now = self.get_clock().now()
         angle = 2.0 * math.pi * (now - self.begin).nanoseconds * 1e-9 / PERIOD
-        # YOUR TRACKER: take the place of the hand here. If no hand is seen, return without publishing: the bridge then
-        # holds the arm. Never repeat the last place instead.
+        # YOUR TRACKER: get the position of the hand here. If the tracker does not see the hand,
+        # return without publishing: the bridge then holds the arm. Never repeat an old position.
         x, y, z = CENTRE
         y, z = y + RADIUS * math.sin(angle), z + RADIUS * math.cos(angle)
         pose = PoseStamped()
-        pose.header.stamp = now.to_msg()  # when the hand was seen there, not when the computation ended
-        pose.header.frame_id = ""  # the frame of the tracker, retarget.frame; or a frame of TF
+        pose.header.stamp = now.to_msg()  # when the camera saw the hand, not when the computation ended
+        pose.header.frame_id = ""  # empty: the tracker's frame, set by retarget.frame; or the name of a TF frame
         pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = x, y, z
         pose.pose.orientation.w = 1.0
         self.poses.publish(pose)

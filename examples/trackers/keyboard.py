@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A tracker without a camera: keys move the hand.
 
-w s: forward, back    a d: left, right    r f: up, down    space: the gripper    h: the hand leaves, or is back    q: the end
+w s: forward, back   a d: left, right   r f: up, down
+space: close or open the gripper   h: hide or show the hand   q: quit
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 
 RATE = 30.0  # Hz
-STEP = 0.005  # metres for a key
+STEP = 0.005  # metres for each key press
 START = (0.2, 0.0, 0.2)
 KEYS = {"w": (0, 1), "s": (0, -1), "a": (1, 1), "d": (1, -1), "r": (2, 1), "f": (2, -1)}  # axis, direction
 
@@ -27,13 +28,13 @@ class Keyboard(Node):
         super().__init__("keyboard")
         self.poses = self.create_publisher(PoseStamped, "target_pose", 10)
         self.grippers = self.create_publisher(Bool, "gripper", 10)
-        self.place, self.closed, self.seen = list(START), False, True
+        self.position, self.closed, self.seen = list(START), False, True
         self.create_timer(1.0 / RATE, self.publish)
 
     def press(self, key):
         if key in KEYS:
             axis, direction = KEYS[key]
-            self.place[axis] += direction * STEP
+            self.position[axis] += direction * STEP
         elif key == " ":
             self.closed = not self.closed
         elif key == "h":
@@ -41,10 +42,10 @@ class Keyboard(Node):
 
     def publish(self):
         if not self.seen:
-            return  # no hand, no message: the bridge holds the arm
+            return  # publish no message without a hand: the bridge then holds the arm
         pose = PoseStamped()
         pose.header.stamp = self.get_clock().now().to_msg()
-        pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = self.place
+        pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = self.position
         pose.pose.orientation.w = 1.0
         self.poses.publish(pose)
         self.grippers.publish(Bool(data=self.closed))
@@ -52,7 +53,7 @@ class Keyboard(Node):
 
 @contextlib.contextmanager
 def single_keys():
-    """Has the terminal pass on each key at once."""
+    """Set the terminal to deliver each key immediately, not after Enter."""
     if not sys.stdin.isatty():
         yield
         return

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A tracker with messages of its own choice: a point in millimetres, and how far the fingers are open.
+"""A tracker with other messages: a point in millimetres, and the opening of the fingers.
 
-point_and_opening.yaml tells the bridge which messages they are. No node is needed in between.
+point_and_opening.yaml configures the bridge for these messages. No converter node is needed.
 """
 
 import math
@@ -30,8 +30,9 @@ class PointAndOpening(Node):
         point.header.stamp = now.to_msg()
         point.point.x, point.point.y, point.point.z = 200.0, 50.0 * turn, 200.0
         self.points.publish(point)
-        # 0.0: the fingers touch; 1.0: as far apart as they go. The bridge closes below gripper.close_below, opens above
-        # gripper.open_above, and waits for neither in between.
+        # 0.0: the fingers touch; 1.0: they are fully open. Below gripper.close_below the bridge
+        # closes the gripper. Above gripper.open_above it opens the gripper. Between the two it
+        # changes nothing.
         self.openings.publish(Float32(data=0.5 + 0.5 * turn))
 
 

@@ -1,4 +1,5 @@
-"""A participant of its own, to be killed: listens to all that the bridge tells, asks it for something, and is gone."""
+"""A participant that subscribes to all topics of the bridge, sends requests, and then kills itself.
+"""
 
 import os
 import signal
@@ -23,5 +24,5 @@ print("ready", flush=True)
 sys.stdin.readline()
 clients[0].call_async(SetBool.Request(data=True))
 clients[1].call_async(ListParameters.Request())
-# The requests are on their way, and nobody will take the answers.
+# The requests are on their way. This process will not read the responses.
 os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The parameter files that the package comes with."""
+"""The parameter files of the package."""
 
 import pathlib
 import re
@@ -11,7 +11,10 @@ CONFIGURATIONS = sorted(path.name for path in (SHARE / "config").iterdir())
 
 
 def configuration(name):
-    """The path of a parameter file. Skips where the bridge is built without the messages that the file names."""
+    """Return the path of a parameter file.
+
+    Skip the test if the bridge is built without the message type of the file.
+    """
     path = SHARE / "config" / name
     package = re.search(r'source\.type: "(\w+)/msg/', path.read_text())
     if package and package[1] != "geometry_msgs":
@@ -20,6 +23,6 @@ def configuration(name):
 
 
 def launch_arguments(*files):
-    """What bridge.launch.py starts the bridge with, for a machine without launch."""
+    """Return the arguments that bridge.launch.py passes to the bridge, for use without launch."""
     names = ["--ros-args", "--log-level", "info", "--ros-args", "-r", "__node:=aether_bridge", "-r", "__ns:=/"]
     return [*names, *(part for file in files for part in ("--params-file", str(file)))]

@@ -1,4 +1,7 @@
-"""Fixtures of the ROS graph tests. Every pytest process has a ROS domain to itself, on this machine only."""
+"""Fixtures of the ROS graph tests.
+
+Every pytest process has its own ROS domain, on this machine only.
+"""
 
 import contextlib
 import os
@@ -11,8 +14,9 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 from this_machine import keep_to_this_machine  # noqa: E402  before anything that might start ROS
 
-# A shell has what it starts in the background ignore SIGINT, and nohup has it ignore SIGHUP, which is inherited, and Java's
-# runtime leaves it at that. A handler in this process is none in those that it starts.
+# Children inherit ignored signals. A shell ignores SIGINT in background jobs, nohup ignores SIGHUP,
+# and Java's runtime keeps both ignored. A handler in this process resets them to the default in its
+# children.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
@@ -20,7 +24,10 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 
 def _take_domain():
-    """A domain from 1 to 100 that no other test process has: held by a name that the kernel gives out once."""
+    """Take a domain from 1 to 100 that no other test process uses.
+
+    A socket name that the kernel gives out once holds it.
+    """
     for offset in range(100):
         domain = 1 + (os.getpid() + offset) % 100
         holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -35,7 +42,7 @@ def _take_domain():
 
 DOMAIN, _holder = _take_domain()
 keep_to_this_machine(DOMAIN)
-# A bridge that a test starts without a harness writes its state here.
+# A bridge that a test starts without the harness writes its state here.
 _state = tempfile.TemporaryDirectory(prefix="aether_state_")
 os.environ["XDG_STATE_HOME"] = _state.name
 
@@ -47,15 +54,16 @@ from record import MEASUREMENTS, PATIENCE  # noqa: E402
 from ros2_command import Ros2, skip_without  # noqa: E402
 
 
-# Files whose tests share something that takes long to make: one process runs them all.
+# Files whose tests share a result that takes long to make. One process runs all tests of such a
+# file.
 TOGETHER = ["test_recorded.py"]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Gives each test, or each file of TOGETHER, to the next process that is free.
+    """Give each test, or each file of TOGETHER, to the next free process.
 
-    It is what --dist loadgroup and the mark xdist_group are for, but with pytest 9.2 they are ignored
+    --dist loadgroup and the mark xdist_group are for this, but pytest 9.2 ignores them
     (https://github.com/pytest-dev/pytest-xdist/issues/1386).
     """
     from xdist.scheduler import LoadScopeScheduling
@@ -69,14 +77,14 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_sessionfinish(session):
-    """In a worker of pytest-xdist: hands what was measured to the process that prints the summary."""
+    """In a worker of pytest-xdist: pass the measurements to the process that prints the summary."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["measured"] = (MEASUREMENTS.rows, TABLE)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node):
-    """In that process: takes what a worker has measured. A worker that crashed hands over nothing."""
+    """In the main process: take the measurements of a worker. A crashed worker has none."""
     rows, table_rows = getattr(node, "workeroutput", {}).get("measured", ((), ()))
     MEASUREMENTS.rows += rows
     TABLE.extend(table_rows)
@@ -99,7 +107,7 @@ def ros_session():
 
 @pytest.fixture
 def peer(ros_session):
-    """A node of this test's own."""
+    """A node for this test."""
     peer = Peer(ros_session)
     yield peer
     peer.close()
@@ -107,21 +115,21 @@ def peer(ros_session):
 
 @pytest.fixture
 def controller():
-    """A controller that answers every command with ok."""
+    """A controller that replies "ok" to every command."""
     with _closing() as made:
         yield made(Controller())
 
 
 @pytest.fixture
 def controllers():
-    """Makes controllers."""
+    """Make controllers."""
     with _closing() as made:
         yield lambda *arguments, **options: made(Controller(*arguments, **options))
 
 
 @pytest.fixture
 def arm_sim():
-    """Starts arm_sim with arguments; it reports where its arm is, unless it is plain."""
+    """Start arm_sim with arguments. It reports the arm's position, unless it is plain."""
     with _closing() as made:
 
         def start(*arguments, plain=False):
@@ -132,7 +140,7 @@ def arm_sim():
 
 @pytest.fixture
 def launch(peer, tmp_path):
-    """Starts bridges as they are, and at the end shows what they logged and ends those that still run."""
+    """Start bridges. At the end, show their logs and end those that still run."""
     bridges = []
 
     def start(parameters=None, arguments=(), name="/aether_bridge", **options):
@@ -152,15 +160,16 @@ def launch(peer, tmp_path):
 
 @pytest.fixture
 def bridge(launch, peer):
-    """Starts a bridge for a controller, and waits until it is seen in the graph."""
+    """Start a bridge for a controller, and wait until it is in the graph."""
 
     def start(controller, parameters=None, arguments=(), name="/aether_bridge", **options):
         if hasattr(controller, "stand_at"):
             controller.stand_at(parameters or {})
         started = launch({"link.port": controller.port, **(parameters or {})}, arguments, name, **options)
         started.status.wait()
-        # The name of a node travels by itself, and may come after what the node says. Once in thousands of starts the
-        # middleware loses it, which matters only to a test that looks for the name, and that one fails by itself.
+        # The name of a node travels separately and may arrive after its first messages. Once in
+        # thousands of starts the middleware loses the name. Only a test that looks for the name
+        # needs it, and that test fails by itself.
         if not peer.sees_node(name):
             print(f"no node {name} in the graph, though it has published")
         return started
@@ -180,34 +189,34 @@ def ros2_commands():
 
 @pytest.fixture
 def ros2(tmp_path):
-    """Starts `ros2` commands, and at the end of the test stops those that still run."""
+    """Start `ros2` commands. At the end of the test, stop those that still run."""
     with _closing() as made:
         yield lambda *arguments, **options: made(Ros2(*arguments, log_folder=tmp_path / "log", **options))
 
 
 @pytest.fixture
 def rig(launch, peer, repeat, tmp_path):
-    """What faults are played with."""
+    """The rig that plays faults."""
     with _closing() as made, contextlib.ExitStack() as cleanup:
         yield Rig(made, launch, peer, repeat, tmp_path, cleanup)
 
 
 @pytest.fixture
 def hand(peer):
-    """Starts hands: hand((x, y, z))."""
+    """Start hands: hand((x, y, z))."""
     with _closing() as made:
         yield lambda *arguments, **options: made(Hand(peer, *arguments, **options))
 
 
 @pytest.fixture
 def repeat(peer):
-    """Starts repeaters: repeat(message_type, topic, make)."""
+    """Start repeaters: repeat(message_type, topic, make)."""
     with _closing() as made:
         yield lambda *arguments, **options: made(Repeater(peer, *arguments, **options))
 
 
 class _closing:
-    """Closes what was made, the newest first."""
+    """Closes the objects that it has made, the newest first."""
 
     def __enter__(self):
         self._made = []

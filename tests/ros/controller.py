@@ -1,4 +1,4 @@
-"""Arm controllers: one of the tests' own, that keeps every byte, and the package's `arm_sim` as a process."""
+"""Controllers: one that records every byte for the tests, and `arm_sim` as a process."""
 
 import dataclasses
 import json
@@ -16,43 +16,47 @@ import typing
 from record import PATIENCE, Record
 
 OK = b'{"status":"ok","message":"Command received"}\n'
-# To the byte: anything else is a line among the commands, and fails where it is read as one.
+# Exact bytes. Any other line counts as a command line, and fails where a test reads it as a
+# command.
 STOP = b'{"type":"stop"}\n'
 HEARTBEAT = b'{"type":"heartbeat"}\n'
-# With members of its own too.
+# The beginning of a heartbeat, also of one with more members.
 ANY_HEARTBEAT = HEARTBEAT[:-2]
 
-# As the protocol has it: numbers with one to three decimals, none of them for show, and no negative zero.
+# The number format of the protocol: one to three decimals, no trailing zeros, no negative zero.
 NUMBER = rb"(?!-0\.0[,}])(-?(?:0|[1-9]\d*)\.(?:\d|\d{1,2}[1-9]))"
 COMMAND = re.compile(
     rb'\{"type":"command","x":' + NUMBER + rb',"y":' + NUMBER + rb',"z":' + NUMBER + rb',"gripper":"(open|closed)"\}\n'
 )
-# The place in a line, whatever follows it.
-PLACE = re.compile(rb'\{"type":"command","x":' + NUMBER + rb',"y":' + NUMBER + rb',"z":' + NUMBER + b",")
+# The position in a command line, whatever follows it.
+POSITION = re.compile(rb'\{"type":"command","x":' + NUMBER + rb',"y":' + NUMBER + rb',"z":' + NUMBER + b",")
 
 
 def command(x, y, z, gripper="open"):
-    """The line for a position in millimetres, given as it is to be written."""
+    """Return the command line for a position in millimetres.
+
+    The numbers are given as they are written.
+    """
     return f'{{"type":"command","x":{x},"y":{y},"z":{z},"gripper":"{gripper}"}}\n'.encode()
 
 
-# Of the unit of the wire, in a metre.
+# Wire units in a metre.
 PER_METRE = {"mm": 1000, "cm": 100, "m": 1}
 
 
-def report(place, **more):
-    """A reply that says that the arm rests at this place, in the unit of the wire."""
-    position = {} if place is None else {"position": list(place), "moving": False}
+def report(at, **more):
+    """Return a reply that reports the arm at rest at this position, in the unit of the wire."""
+    position = {} if at is None else {"position": list(at), "moving": False}
     return json.dumps({"status": "ok", "message": "", **position, **more}).encode() + b"\n"
 
 
 def error(message):
-    """The reply that refuses a command with these words."""
+    """Return a reply that refuses a command with this message."""
     return json.dumps({"status": "error", "message": message}).encode() + b"\n"
 
 
 class Journal:
-    """What a controller has seen, as `arm_sim --replay` reads it."""
+    """The events at a controller, in the format of `arm_sim --replay`."""
 
     def __init__(self):
         self.events = []
@@ -64,20 +68,20 @@ class Journal:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A line as it arrived, newline included."""
+    """A received line, with its newline."""
 
     PATTERN: typing.ClassVar = COMMAND
 
     at: float
-    # Of the controller's life, from 1.
+    # Number of the connection, counted from 1 over the life of the controller.
     connection: int
     data: bytes
-    # How many lines before it on its connection had no reply yet.
+    # Number of earlier lines on the connection that had no reply yet.
     owed: int = 0
 
     @property
     def position(self):
-        """In metres."""
+        """Return the position in metres."""
         return tuple(float(number) / 1000 for number in self._match().groups()[:3])
 
     @property
@@ -91,13 +95,15 @@ class Line:
 
 
 class Controller:
-    """A TCP server on a port of its own, which it keeps while it is down.
+    """A TCP server on its own port. It keeps the port while it is down.
 
-    `reply` makes the answer to the Line of a command, or is None: then neither commands nor stops are answered. `stop_reply`
-    and `heartbeat_reply` make the answers to those, or are None: then those are not answered. From the start `reply` and
-    `stop_reply` are ok, and `heartbeat_reply` says where the arm is: at once where the last command leads that was not
-    refused. All may be exchanged at any time. `greeting` is said on every connection. `make_socket` may make sockets of another
-    network; with a `receive_buffer`, in bytes, the kernel keeps no more than that of what has not been read.
+    `reply` makes the reply to a command from its Line. If it is None, commands and stop lines get
+    no reply. `stop_reply` and `heartbeat_reply` make the replies to stop lines and heartbeats. If
+    one of them is None, these lines get no reply. By default `reply` and `stop_reply` are "ok", and
+    `heartbeat_reply` reports the arm at the position of the last command that was not refused. A
+    test may replace them at any time. The controller sends `greeting` on every connection.
+    `make_socket` may make sockets of another network. `receive_buffer` limits the unread bytes that
+    the kernel keeps.
     """
 
     def __init__(
@@ -115,18 +121,19 @@ class Controller:
         self.greeting, self._make_socket, self._receive_buffer = greeting, make_socket, receive_buffer
         self.stop_reply = lambda line: OK
         self.heartbeat_reply = self.report
-        # Where the arm is, in the unit of the wire. None: it does not say.
-        self.place = None
-        # How the tool is turned. None: it does not say.
+        # The arm's position in the unit of the wire. None: replies do not report it.
+        self.position = None
+        # The tool's orientation. None: replies do not report it.
         self.rpy = None
-        # All that came but stops and heartbeats: commands, and what should have been one.
+        # All lines except stop lines and heartbeats: commands, and lines that should have been
+        # commands.
         self.lines = Record("lines at the controller")
         self.stops = Record("stops at the controller")
         self.heartbeats = Record("heartbeats at the controller")
         self.journal = Journal()
-        # When each connection came.
+        # The time of each connection.
         self.connections = Record("connections")
-        # The number of each connection that the client has ended.
+        # The number of each connection that the client has closed.
         self.closed = Record("connections ended")
         self._listener = self._bound(port)
         self.port = self._listener.getsockname()[1]
@@ -144,31 +151,33 @@ class Controller:
             self.restart()
 
     def stand_at(self, parameters):
-        """Puts the arm where a bridge with these parameters has its home."""
+        """Put the arm at the home position of a bridge with these parameters."""
         per_metre = PER_METRE[parameters.get("wire.position_unit", "mm")]
-        self.place = [per_metre * metres for metres in parameters.get("arm.home", (0.2, 0.0, 0.2))]
+        self.position = [per_metre * metres for metres in parameters.get("arm.home", (0.2, 0.0, 0.2))]
 
     def report(self, line):
-        return report(self.place, **({} if self.rpy is None else {"rpy": self.rpy}))
+        return report(self.position, **({} if self.rpy is None else {"rpy": self.rpy}))
 
     def fall_silent(self):
-        """Answers nothing any more, heartbeats too."""
+        """Reply to nothing any more, not even to heartbeats."""
         self.reply = self.heartbeat_reply = None
 
     def recover(self):
-        """Answers all lines well."""
+        """Reply to all lines with success."""
         self.reply, self.heartbeat_reply = lambda line: OK, self.report
 
     def restart(self):
-        """Listens (again), on the same port."""
+        """Listen (again) on the same port."""
         with self._lock:
             self._listener.listen()
             self._poll.register(self._listener, select.EPOLLIN)
 
     def kill(self, reset=True):
-        """Ends every connection as the end of a process does, and listens no more. Returns when that was.
+        """Close every connection, as the end of a process does, and stop listening. Return the
+        time.
 
-        With `reset` bytes that nobody has read were there, and the peer is told so; otherwise it is told of an end.
+        With `reset` there were unread bytes, so the peer gets a reset. Otherwise it gets an end of
+        stream.
         """
         with self._lock:
             self._drain()
@@ -176,7 +185,8 @@ class Controller:
             self._listener.close()
             for filler in self._fillers:
                 filler.close()
-            # Bound without listening it refuses, and keeps the port for the restart.
+            # A bound socket that does not listen refuses connections, and keeps the port for the
+            # restart.
             self._listener = self._bound(self.port)
             for connection in list(self._open.values()):
                 connection.end(reset)
@@ -184,7 +194,7 @@ class Controller:
         return at
 
     def swallow(self):
-        """Instead of a restart: listens with a queue that is full and stays so, which lets attempts hang."""
+        """Listen with a queue that is full and stays full, so that connection attempts hang."""
         with self._lock:
             self._listener.listen(0)
             self._fillers = [self._make_socket() for _ in range(2)]
@@ -193,12 +203,12 @@ class Controller:
                 filler.connect_ex((self.host, self.port))
 
     def leave_waiting(self):
-        """Serves those who are there, and nobody else: others connect, and are not accepted."""
+        """Serve only the clients that are connected. Others connect but are not accepted."""
         with self._lock:
             self._poll.unregister(self._listener)
 
     def pause(self):
-        """Reads no more, and says no more."""
+        """Stop reading and replying."""
         with self._lock:
             self._paused = True
             for fd in self._open:
@@ -211,13 +221,16 @@ class Controller:
                 self._poll.register(fd, select.EPOLLIN)
 
     def send(self, data):
-        """Sends bytes of the test's choosing to the client."""
+        """Send bytes to all clients."""
         with self._lock:
             for connection in self._open.values():
                 connection.send(data)
 
     def mark(self):
-        """How many lines, stops and heartbeats apart, have come: all that the client had sent when this was called."""
+        """Return the number of lines without stops and heartbeats.
+
+        It includes all that the client has sent before.
+        """
         with self._lock:
             self._drain()
             return len(self.lines)
@@ -244,7 +257,7 @@ class Controller:
     def _accept(self):
         try:
             accepted, _ = self._listener.accept()
-        except OSError:  # killed in between
+        except OSError:  # killed meanwhile
             return
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         accepted.sendall(self.greeting)
@@ -255,17 +268,20 @@ class Controller:
             self._poll.register(accepted, select.EPOLLIN)
 
     def _drain(self):
-        """Reads all that has come, so that nothing is on its way when something else happens."""
+        """Read all received bytes, so that no byte is still on its way at the next event."""
         for connection in [] if self._paused else list(self._open.values()):
             self._read(connection)
 
     def _read(self, connection):
-        """Takes all that is there to be read."""
+        """Handle all received bytes."""
         while data := self._receive(connection):
             self._take(connection, data)
 
     def _receive(self, connection):
-        """The next bytes, if there are any; notes that there are none, and the end."""
+        """Return the next bytes, if there are any.
+
+        Record silence, or the end of the connection.
+        """
         try:
             data = connection.socket.recv(1 << 16, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -285,8 +301,9 @@ class Controller:
             line = Line(time.monotonic(), connection.number, text + b"\n", connection.owed)
             connection.owed += 1
             self.journal.note(connection.number, "line", text)
-            # Answered first: who sees the line in the record knows that the answer is on its way. Answers are in the
-            # order of the lines, so one that answers no command answers nothing else either.
+            # Reply first: if a test sees the line in the record, the reply is already on its way.
+            # Replies are in the order of the lines. So a controller that does not reply to commands
+            # replies to no other line either.
             reply, record = {
                 STOP: (self.reply and self.stop_reply, self.stops),
                 HEARTBEAT: (self.heartbeat_reply, self.heartbeats),
@@ -294,12 +311,12 @@ class Controller:
             if line.data.startswith(ANY_HEARTBEAT):
                 reply = self.heartbeat_reply
             answer = reply and reply(line)
-            if (place := PLACE.match(line.data)) and b'"error"' not in (answer or b""):
-                self.place = [float(number) for number in place.groups()]
+            if (position := POSITION.match(line.data)) and b'"error"' not in (answer or b""):
+                self.position = [float(number) for number in position.groups()]
             if answer:
                 try:
                     connection.send(answer)
-                except OSError:  # the client has gone; the next read tells
+                except OSError:  # the client has gone; the next read detects it
                     pass
             record.append(line)
 
@@ -317,14 +334,14 @@ class _Connection:
         self.socket = accepted
         self.number = number
         self._journal = journal
-        # Of a reply that is not complete.
+        # The beginning of an incomplete reply.
         self._begun = b""
         self.rest = b""
-        # Lines without a reply.
+        # Number of lines without a reply.
         self.owed = 0
 
     def send(self, data):
-        # The bridge takes an object's last brace for its end.
+        # For the bridge, a reply ends at the last brace of the object.
         complete, brace, rest = data.rpartition(b"}")
         if brace:
             self._journal.note(self.number, "reply", self._begun + complete + brace + b"\n")
@@ -347,15 +364,18 @@ class Datagram(Line):
 
 
 class Receiver:
-    """A controller that takes datagrams, and answers those that `hears` says it hears, by the numbers of `answers`."""
+    """A UDP controller.
+
+    It replies if `accepts` returns true, with the numbers that `answers` returns.
+    """
 
     def __init__(self):
-        self.hears = lambda message: True
+        self.accepts = lambda message: True
         self.answers = lambda seq: [seq]
         self.lines = Record("datagrams")
-        self.place = None
+        self.position = None
         self.journal = Journal()
-        # Where the bridge is.
+        # The address of the bridge.
         self.sender = None
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
@@ -381,28 +401,28 @@ class Receiver:
                 return
             message = json.loads(data)
             self.journal.note(1, "line", data.rstrip(b"\n"))
-            if self.hears(message):
+            if self.accepts(message):
                 if message["type"] == "command":
-                    self.place = [message[axis] for axis in "xyz"]
+                    self.position = [message[axis] for axis in "xyz"]
                 for number in self.answers(message["seq"]) if "seq" in message else [None]:
-                    reply = json.loads(report(self.place)) | ({"seq": number} if number is not None else {})
-                    # Without the newline: a datagram is whole as it is.
+                    reply = json.loads(report(self.position)) | ({"seq": number} if number is not None else {})
+                    # No newline is needed: a datagram is complete as it is.
                     self._socket.sendto(json.dumps(reply).encode(), self.sender)
             self.lines.append(Datagram(time.monotonic(), 1, data))
 
 
 class OneShot:
-    """A TCP server that takes a connection for a question: it answers one line, and closes."""
+    """A TCP server that replies to one line and then closes the connection."""
 
     stand_at = Controller.stand_at
 
     def __init__(self):
-        self.place = None
+        self.position = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.connections = Record("connections")
-        # From then on it answers each line.
-        self.mended = threading.Event()
+        # If set, it replies to every line of a connection.
+        self.fixed = threading.Event()
         self._end = False
         self._thread = threading.Thread(target=self._run, name="one-shot controller")
         self._thread.start()
@@ -421,15 +441,18 @@ class OneShot:
                 if self._end:
                     return
                 self.connections.append(time.monotonic())
-                # Until the client ends it, which it does before the test ends.
+                # Until the client closes, which it does before the test ends.
                 while data := connection.recv(1024):
-                    connection.sendall(report(self.place) if data == HEARTBEAT else OK)
-                    if not self.mended.is_set():
+                    connection.sendall(report(self.position) if data == HEARTBEAT else OK)
+                    if not self.fixed.is_set():
                         break
 
 
 class ControllerProcess:
-    """A controller that is a program: what it prints is recorded, what it is told goes to its standard input."""
+    """A controller that is a program.
+
+    Its output is recorded. `type_line` writes to its standard input.
+    """
 
     def __init__(self, command, env=None):
         self.printed = Record(f"printed by {command[0]}")
@@ -439,7 +462,7 @@ class ControllerProcess:
         self._reader = threading.Thread(target=self._read, name="controller's output")
         self._reader.start()
 
-    def say(self, words):
+    def type_line(self, words):
         self._process.stdin.write(words + "\n")
         self._process.stdin.flush()
 

@@ -1,4 +1,4 @@
-"""Networks that a test has to itself: another machine, and names that lead where the test says."""
+"""Separate networks for a test: another machine, and host names that resolve as the test wants."""
 
 import ctypes
 import os
@@ -37,7 +37,7 @@ class Machine:
         _ip("netns", "delete", self._name)
 
     def socket(self):
-        """A socket of that machine."""
+        """Return a socket of that machine."""
         libc = ctypes.CDLL(None, use_errno=True)
         with open("/proc/thread-self/ns/net") as here, open(f"/run/netns/{self._name}") as there:
             _check(libc.setns(there.fileno(), CLONE_NEWNET))
@@ -47,14 +47,14 @@ class Machine:
                 _check(libc.setns(here.fileno(), CLONE_NEWNET))
 
     def pull_out(self):
-        """The cable: neither side is told of a connection's end."""
+        """Pull out the cable. Neither side learns that the connection has ended."""
         self._ip("link", "set", self._far, "down")
 
     def plug_in(self):
         self._ip("link", "set", self._far, "up")
 
     def switch_off(self):
-        """The cable is in, and nobody is there."""
+        """Switch the machine off. The cable is in, but no machine replies."""
         self._ip("address", "flush", "dev", self._far)
 
     def switch_on(self):
@@ -74,7 +74,10 @@ def _check(result):
 
 
 class Names:
-    """A process's own /etc/hosts, in a mount namespace: the system's resolver reads it anew for every name."""
+    """An own /etc/hosts for a process, in a mount namespace.
+
+    The system's resolver reads it for every name.
+    """
 
     def __init__(self, folder, **addresses):
         self._hosts, switch = folder / "hosts", folder / "nsswitch.conf"
@@ -88,7 +91,7 @@ class Names:
 
 
 def mounted(mounts):
-    """What to run a command under, for it to see these mounts and nobody else."""
+    """Return a command prefix. Only the command after it sees these mounts."""
     script = " && ".join([*mounts, 'exec "$@"'])
     under = ["unshare", "--mount" if os.getuid() == 0 else "-rm", "sh", "-c", script, "sh"]
     if not shutil.which("unshare") or subprocess.run([*under, "true"], capture_output=True).returncode:

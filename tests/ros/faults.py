@@ -1,8 +1,9 @@
-"""Faults in mid-motion: what each does to link and motion, what it tells, and by when; and the rig that plays them.
+"""Faults in mid-motion: their effect on link and motion, the text that reports them, and the
+deadline. Also the rig.
 
-A row is played against a bridge, a controller and a hand of its own, on real sockets. Whatever the row, every line
-that the controller got is judged, and nothing may be sent while motion is held. `make faults` prints the rows as the
-table of docs/faults.md.
+Each row is played against its own bridge, controller and hand, on real sockets. After every row,
+the monitor checks every line that the controller received. The bridge must send nothing while
+motion is held. `make faults` prints the rows as the table of docs/faults.md.
 """
 
 import dataclasses
@@ -24,11 +25,11 @@ from record import PATIENCE
 from std_srvs.srv import SetBool, Trigger
 
 CENTRE = (0.2, 0.0, 0.2)
-# Of the hand's circle, in metres and in rad/s.
+# Radius of the hand's circle in metres, and angular speed in rad/s.
 RADIUS, ROUND = 0.05, 0.4 * math.pi
-# The parameters that `arm_sim --judge` knows and that a fault sets.
+# The parameters that the monitor of `arm_sim` knows and that a fault sets.
 JUDGED = ("arm.home", "input.timeout", "link.reply_timeout", "link.timeout", "link.max_in_flight", "link.expect_reply", "teleop.hold_behavior", "link.heartbeat.period", "wire.extra_fields")
-# How many commands it takes to believe that motion goes on.
+# Number of commands that prove that motion continues.
 SOME = 20
 MOVING = ("APPROACH", "TRACKING")
 
@@ -37,7 +38,7 @@ DEFAULTS = dict(re.findall(r"^    ([a-z_.]+): ([0-9.]+)$", CONFIG.read_text(), r
 
 
 class Sweep:
-    """A hand that goes round in a circle, for a Repeater: no way from one place is the way from there a moment later."""
+    """A hand on a circle, for a Repeater. So the direction of motion changes all the time."""
 
     def __init__(self, node):
         self.on, self.stamp, self._node = True, fresh, node
@@ -48,7 +49,7 @@ class Sweep:
             return None
         pose = PoseStamped()
         pose.header.stamp = self.stamp(self._node.get_clock().now())
-        # Slower than an approach.
+        # Slower than limits.approach_speed.
         angle = ROUND * (time.monotonic() - self._start)
         x, y, z = CENTRE
         y, z = y + RADIUS * math.sin(angle), z + RADIUS * math.cos(angle)
@@ -63,14 +64,14 @@ class Rig:
     def __init__(self, make_controller, launch, peer, repeat, folder, cleanup):
         self.launch, self.peer, self.repeat, self.folder, self._cleanup = launch, peer, repeat, folder, cleanup
         self._make_controller = make_controller
-        # What a fault's `setup` may change before the start: the controller, the host by another name, how the bridge is
-        # run, the hand's stamps.
+        # The `setup` of a fault may change these before the start: the controller, another host
+        # name, options of the bridge process, the stamps of the hand.
         self.controller = self.host = None
         self.options = {}
         self.stamp = fresh
-        # What there is once it has started.
+        # Set at the start.
         self.bridge = self.bridge_parameters = self.status = self.hand = self.tracker = None
-        # All that have got commands from this bridge.
+        # All controllers that have received commands from this bridge.
         self.controllers = []
         # When the fault began.
         self.begun = None
@@ -101,7 +102,7 @@ class Rig:
         return self.controllers[-1]
 
     def keep(self, context):
-        """Enters a context that is left at the end of the test."""
+        """Enter a context that ends with the test."""
         return self._cleanup.enter_context(context)
 
     def answer(self, reply):
@@ -110,8 +111,8 @@ class Rig:
         else:
             self.controller.fall_silent()
 
-    def say(self, pieces, period, reply=None):
-        """Has the controller say one piece after the other, besides what `reply` says."""
+    def send_pieces(self, pieces, period, reply=None):
+        """Make the controller send one piece after another, besides the replies of `reply`."""
         self.controller.reply = reply
 
         def run():
@@ -123,7 +124,7 @@ class Rig:
                 except OSError:
                     return
 
-        thread = threading.Thread(target=run, name="controller's words")
+        thread = threading.Thread(target=run, name="controller's pieces")
         thread.start()
         self._cleanup.callback(thread.join)
         self._cleanup.callback(self.ending.set)
@@ -139,11 +140,11 @@ class Rig:
         self.hand.on, self.hand.stamp = True, self.stamp
 
     def judge(self, fault):
-        """Nothing forbidden has been sent."""
+        """Check that the bridge has sent nothing forbidden."""
         if not self.bridge.ended():
             received = sum(len(commands(controller)) for controller in self.controllers)
-            told = self.status.skip().wait().sent
-            assert told >= received, f"{received} commands came, and {told} were told of"
+            sent = self.status.skip().wait().sent
+            assert sent >= received, f"the controller received {received} commands, but the status counts {sent}"
         judge_lines(self.controllers, {"arm.home": list(CENTRE), **QUICK, **fault.LENIENCE, **fault.parameters})
         for one, other in itertools.pairwise(seen.message for seen in self.status.seen):
             if not {MOTIONS[one.motion], MOTIONS[other.motion]} & set(MOVING):
@@ -151,13 +152,14 @@ class Rig:
 
 
 def commands(controller):
-    """All but stops and heartbeats: commands, and what should have been one."""
+    """Return all lines except stop lines and heartbeats: valid and invalid commands."""
     return [line for line in controller.lines if not line.data.startswith((b'{"type":"stop"', b'{"type":"heartbeat"'))]
 
 
 def judge_lines(controllers, parameters):
-    """Asks `arm_sim --judge` whether every line was one that a controller may rely on."""
-    # Datagrams may be lost, so a recording does not show which of them was answered when the next was sent.
+    """Check with the monitor of `arm_sim` that a controller may rely on every line."""
+    # Datagrams may be lost. So a recording does not show which datagram had its reply when the next
+    # was sent.
     parameters = {**parameters, "link.expect_reply": parameters.get("link.expect_reply", True) and parameters.get("link.transport") != "udp"}
     settings = [f"{name}:={json.dumps(value)}" for name, value in parameters.items() if name in JUDGED]
     events = [
@@ -174,7 +176,7 @@ def judge_lines(controllers, parameters):
 
 @dataclasses.dataclass
 class Fault:
-    """What happens, and what link and motion are then until it is over."""
+    """A fault, and the states of link and motion until it is over."""
 
     LENIENCE: typing.ClassVar = {}
 
@@ -182,16 +184,16 @@ class Fault:
     begin: typing.Callable
     link: str = "CONNECTED"
     motion: str = "HOLDING"
-    # What reason or last error have in them; one of these words, if there are several.
+    # Text in the reason or the last error. If there are several, one of them is enough.
     tells: str | tuple = ""
-    # The parameters, or in words what else, that say by when.
+    # The parameters that set the deadline, or other words for it.
     within: str = "at once"
     end: typing.Callable = lambda rig: None
     parameters: dict = dataclasses.field(default_factory=dict)
     setup: typing.Callable = lambda rig: None
-    # What else has to be while it lasts.
+    # Other checks while the fault lasts.
     check: typing.Callable = lambda rig: None
-    # How long the way back may take, in seconds.
+    # Seconds that the recovery may take.
     patience: float = PATIENCE
 
     def does(self):
@@ -201,9 +203,9 @@ class Fault:
         return (self.tells,) if isinstance(self.tells, str) else self.tells
 
     def cells(self):
-        """The row, but for what is measured."""
-        told = " or ".join(f"`{words}`" for words in self.words() if words)
-        return (self.name, self.does(), told, self.promise())
+        """Return the cells of the row without the measurement."""
+        texts = " or ".join(f"`{words}`" for words in self.words() if words)
+        return (self.name, self.does(), texts, self.promise())
 
     def promise(self):
         values = {**DEFAULTS, **QUICK, **self.parameters}
@@ -211,8 +213,8 @@ class Fault:
         return " + ".join(parts)
 
     def play(self, rig):
-        """Returns what was measured."""
-        # Of whoever is concerned, if that is another bridge.
+        """Play the fault and return the measurement."""
+        # If the fault concerns another bridge, `begin` returns the status of that bridge.
         status = self.begin(rig) or rig.status
         status.wait(self._tells, self.link, self.motion)
         measured = status.at - rig.begun
@@ -229,9 +231,10 @@ class Fault:
 
 @dataclasses.dataclass
 class Harmless(Fault):
-    """What motion goes on with, on the same connection."""
+    """A fault during which motion continues on the same connection."""
 
-    # Hand and controller, which are of this process, may be held up on a busy machine: that is another fault.
+    # Hand and controller belong to this process. A busy machine may delay them, which would be
+    # another fault.
     LENIENCE: typing.ClassVar = {"input.timeout": 5.0, "input.min_rate": 0.0, "link.reply_timeout": 5.0, "link.timeout": 9.0}
 
     def does(self):
@@ -255,7 +258,7 @@ class Harmless(Fault):
 
 @dataclasses.dataclass
 class Fatal(Fault):
-    """What ends the process: with an exit code, after the stop line."""
+    """A fault that ends the process with an exit code, after the stop line."""
 
     exit: int = 1
 
@@ -278,7 +281,7 @@ class Fatal(Fault):
 
 
 def rows(faults):
-    """A test that plays each of these."""
+    """Return a decorator for a test that plays each of these faults."""
     ORDER.extend(fault.name for fault in faults)
     return pytest.mark.parametrize("fault", faults, ids=lambda fault: fault.name)
 
@@ -290,13 +293,13 @@ def play(rig, fault):
 
 # The names of all rows, in the order of docs/faults.md.
 ORDER = []
-# The rows that were played: the place in ORDER, the cells, and what was measured.
+# The played rows: the index in ORDER, the cells, and the measurement.
 TABLE = []
 HEAD = ("fault", "link and motion", "tells", "by when", "seen")
 
 
 def table():
-    """The rows that were played, as a table of Markdown."""
+    """Return the played rows as a table in Markdown."""
     played = [cells for _, *cells in sorted(TABLE)]
     width = [max(map(len, column)) for column in zip(HEAD, *played)]
     lines = [[cell.ljust(size) for cell, size in zip(row, width)] for row in (HEAD, *played)]

@@ -1,4 +1,7 @@
-"""A ROS graph of one's own, for programs that are not run by pytest. Imports nothing that might start ROS."""
+"""A separate ROS graph for programs that pytest does not run.
+
+Imports nothing that could start ROS.
+"""
 
 import contextlib
 import pathlib
@@ -12,7 +15,7 @@ from this_machine import keep_to_this_machine  # noqa: E402
 
 @contextlib.contextmanager
 def own_session() -> Iterator:
-    """A session (see harness.py) in a domain picked at random, on this machine alone."""
+    """Yield a session (see harness.py) in a random domain, on this machine only."""
     domain = random.randint(1, 100)
     keep_to_this_machine(domain)
     from harness import Session

@@ -1,4 +1,4 @@
-"""The bridge as a process, and the rest of its ROS graph: an independent peer in rclpy."""
+"""The bridge as a process, and an independent peer in rclpy for the rest of the ROS graph."""
 
 import dataclasses
 import json
@@ -23,18 +23,19 @@ from record import PATIENCE, Record
 
 EXECUTABLES = pathlib.Path(get_package_prefix("aether_bridge"), "lib", "aether_bridge")
 
-# For tests that are about something else: no long wait before the first motion, and patience with a busy machine.
-# Soon in motion, and to exactly where the hand is. The controller is asked where the arm is, and gets no other heartbeats.
+# For tests of other subjects. Motion starts soon and leads exactly to the hand. A busy machine gets
+# enough time. The bridge asks the controller for the arm's position and sends no other heartbeats.
 QUICK = {"teleop.settle_time": 0.1, "input.timeout": 0.5, "filter.kind": "none", "link.heartbeat.period": 60.0}
-# For a plain controller, which knows commands only: its arm stands at home when the bridge starts.
+# For a plain controller that knows only commands. Its arm is at home when the bridge starts.
 PLAIN = {"link.heartbeat.period": 0.0, "arm.assume_position": "home"}
 
-# Seconds, for a service to answer.
+# Seconds to wait for a response before the request is repeated.
 ASK_AGAIN = 4.0
 
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
-# The bridge reads the topic of the gripper twice: as it is, and for what was said before.
+# The bridge has two subscriptions to the gripper's topic: one for new messages, one for latched
+# messages.
 GRIPPER_READERS = 2
 
 LINK_STATES = ["DISCONNECTED", "CONNECTING", "CONNECTED", "UNRESPONSIVE", "BACKOFF", "LISTENING"]
@@ -42,11 +43,11 @@ MOTIONS = ["DISARMED", "APPROACH", "TRACKING", "HOLDING", "STOPPED"]
 
 
 class Session:
-    """The ROS context of the test process, and the thread that takes its messages."""
+    """The ROS context of the test process, and the thread that handles its messages."""
 
     def __init__(self, domain):
         self._domain = domain
-        # Files of processes that had to be killed.
+        # Shared memory files of killed processes.
         self.left_behind = set()
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
@@ -55,10 +56,11 @@ class Session:
         self._thread.start()
 
     def run(self, function):
-        """Calls a function in the executor's thread, between two waits, and returns when it has ended.
+        """Call a function in the executor's thread, between two waits. Return its result.
 
-        What a wait uses must be destroyed there: elsewhere rclpy puts it off, or the executor ends with InvalidHandle.
-        As long as it is put off, a topic has its old type, and a subscription of another type fails.
+        Objects that a wait uses must be destroyed in this thread. In another thread, rclpy delays
+        it, or the executor ends with InvalidHandle. During the delay a topic keeps its old type,
+        and a subscription of another type fails.
         """
         ended = threading.Event()
         task = self.executor.create_task(function)
@@ -74,7 +76,7 @@ class Session:
 
 
 class Peer:
-    """A node of one test."""
+    """A ROS node for one test."""
 
     def __init__(self, session):
         self.session = session
@@ -82,7 +84,7 @@ class Peer:
         session.executor.add_node(self.node)
 
     def record(self, message_type, topic, qos=10):
-        """A Record of the messages on a topic from now on."""
+        """Return a Record of the messages on a topic from now on."""
         record = Record(topic)
         self.node.create_subscription(message_type, topic, record.append, qos)
         return record
@@ -94,7 +96,10 @@ class Peer:
         return self.record(ArmCommand, topic, QoSProfile(depth=1000))
 
     def sees_node(self, name, timeout=PATIENCE):
-        """Waits until a node is in the graph; `name` with its namespace. rclpy's own way came with Iron."""
+        """Wait until a node is in the graph.
+
+        `name` includes the namespace. The method of rclpy needs Iron.
+        """
         folder, _, base = name.rpartition("/")
         deadline = time.monotonic() + timeout
         while (base, folder or "/") not in self.node.get_node_names_and_namespaces():
@@ -104,7 +109,10 @@ class Peer:
         return True
 
     def take(self, message_type, topic, qos=10):
-        """Subscribes, and returns the first message with when it was sent, in ns: in a callback Humble does not tell."""
+        """Subscribe and return the first message with its send time in ns.
+
+        In Humble a callback has no send time.
+        """
         node = rclpy.create_node("taker", context=self.session.context)
         try:
             subscription = node.create_subscription(message_type, topic, lambda _: None, qos)
@@ -119,7 +127,7 @@ class Peer:
             node.destroy_node()
 
     def call(self, service_type, name, **fields):
-        """Calls a service and returns its response."""
+        """Call a service and return its response."""
         return ask(self.node.create_client(service_type, name), service_type.Request(**fields))
 
     def close(self):
@@ -134,43 +142,51 @@ class Peer:
 
 
 def ask(client, request):
-    """The response of a service, as soon as there is one."""
+    """Return the response of a service as soon as it arrives."""
     assert client.wait_for_service(PATIENCE), f"no service {client.srv_name}"
     answered = threading.Event()
     futures = []
-    # Asked again: a server gives up an answer whose client it has not found in 0.1 s, which on a busy machine can come
-    # after the client has found the server.
+    # Repeat the request: a server drops its response if it has not found the client within 0.1 s.
+    # On a busy machine the server may find the client later than that.
     while not answered.wait(ASK_AGAIN if futures else 0):
-        assert len(futures) * ASK_AGAIN < PATIENCE, f"no answer from {client.srv_name}, asked {len(futures)} times"
+        assert len(futures) * ASK_AGAIN < PATIENCE, f"no response from {client.srv_name}, asked {len(futures)} times"
         futures.append(client.call_async(request))
         futures[-1].add_done_callback(lambda _: answered.set())
     return next(future.result() for future in futures if future.done())
 
 
-def call_in_vain(peer, service_type, name, period=0.5, **fields):
-    """Calls a service again and again whose answers the middleware cannot deliver: the client wants more of them than is
-    offered.
+def call_without_response(peer, service_type, name, period=0.5, **fields):
+    """Call a service again and again.
+
+    The client requires a QoS that the server does not offer, so the middleware cannot deliver the
+    responses.
     """
     wants_history = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     client = peer.node.create_client(service_type, name, qos_profile=wants_history)
-    # Nor can the client tell when it has been found: it would have to be in full.
+    # The client cannot detect that the server has found it: that needs a matching QoS too.
     peer.node.create_timer(period, lambda: client.call_async(service_type.Request(**fields)))
 
 
 class StatusWatcher:
-    """Follows a LinkStatus topic. Each wait goes on where the last one ended, so that waits in a row are a story."""
+    """Follows a LinkStatus topic.
+
+    Each wait continues after the status that the previous wait returned.
+    """
 
     def __init__(self, peer, topic):
-        # Pairs of when it was received and the message.
+        # Pairs of receive time and message.
         self.seen = Record(topic)
         self._cursor = 0
-        # When what was last waited for was received.
+        # The receive time of the last status that wait() returned.
         self.at = None
         receive = lambda message: self.seen.append(_Seen(time.monotonic(), message))  # noqa: E731
         peer.node.create_subscription(LinkStatus, topic, receive, LATCHED)
 
     def wait(self, predicate=lambda status: True, state=None, motion=None, reason=None, timeout=PATIENCE):
-        """The next status like this; `state` and `motion` are names, `reason` is a regular expression found in it."""
+        """Return the next matching status.
+
+        `state` and `motion` are names; `reason` is a regular expression.
+        """
 
         def matches(seen):
             status = seen.message
@@ -186,7 +202,7 @@ class StatusWatcher:
         return message
 
     def skip(self):
-        """Looks only at what comes from now on."""
+        """Ignore all statuses up to now."""
         self._cursor = len(self.seen)
         return self
 
@@ -194,7 +210,7 @@ class StatusWatcher:
         return self.seen[-1].message
 
     def motions(self):
-        """The motions seen so far, in order, repetitions left out."""
+        """Return the motions so far, in order, without repetitions."""
         names = [MOTIONS[seen.message.motion] for seen in self.seen]
         return [name for name, before in zip(names, [None, *names]) if name != before]
 
@@ -212,8 +228,9 @@ class _Seen:
 class Bridge:
     """The installed `bridge` as a process.
 
-    `under` is a command that runs it, `environment` is set besides what there is, and `output` takes its log instead of
-    the record. Each has a state folder of its own, unless the environment names one: what one test leaves is not for the next.
+    `under` is a command prefix. `environment` adds variables. `output` receives the log instead of
+    the record. Each bridge has its own state folder, unless the environment names one, so that
+    tests do not affect each other.
     """
 
     def __init__(
@@ -230,7 +247,7 @@ class Bridge:
         self.name = name
         self._session = peer.session
         self._state = tempfile.TemporaryDirectory(prefix="aether_state_")
-        # Before the process: nothing it says is missed.
+        # Subscribe before the process starts, so that no status is missed.
         self.status = peer.status(f"{name}/link_status")
         self.log = Record("the bridge's log")
         given = [f"{key}:={_yaml(value)}" for key, value in (parameters or {}).items()]
@@ -249,7 +266,10 @@ class Bridge:
         self._reader.start()
 
     def end(self, ending=signal.SIGINT):
-        """Sends the signal, waits for the end and returns how long that took. Fails on another exit code than 0."""
+        """Send the signal, wait for the end and return the duration.
+
+        Fail if the exit code is not 0.
+        """
         before = time.monotonic()
         self.process.send_signal(ending)
         code = self.wait()
@@ -258,7 +278,7 @@ class Bridge:
         return took
 
     def wait(self):
-        """Waits for the end, and returns the exit code."""
+        """Wait for the end and return the exit code."""
         try:
             code = self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -271,7 +291,10 @@ class Bridge:
         return code
 
     def cpu_seconds(self):
-        """What the threads that it has have used of a core so far; to the nanosecond, where ticks would be hundredths."""
+        """Return the processor time of the current threads so far, in seconds.
+
+        The resolution is 1 ns; ticks have 10 ms.
+        """
         threads = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
         return sum(int(path.read_text().split()[0]) for path in threads) / 1e9
 
@@ -279,23 +302,27 @@ class Bridge:
         return self.process.poll() is not None
 
     def _kill(self):
-        """The last resort. A process that is killed leaves its part of shared memory, to be removed at the end."""
+        """Kill the process as the last resort.
+
+        Its shared memory stays, and is removed at the end of the session.
+        """
         self._session.left_behind |= shared_memory.mapped(self.process.pid)
         self.process.kill()
         self.process.wait()
 
     def _read(self):
         for line in self.process.stdout or ():
-            # Fast DDS writes this if another process, stopped or killed, still locks a port in shared memory. It then
-            # takes another port, and the bridge has no part in it.
+            # Fast DDS writes this line if another process, stopped or killed, still locks a port in
+            # shared memory. It then uses another port. The bridge is not involved.
             if "RTPS_TRANSPORT_SHM" not in line:
                 self.log.append(line.rstrip("\n"))
 
 
 class Hand:
-    """A hand tracker: publishes the pose it is told, again and again, while it is started.
+    """A hand tracker. While it is started, it publishes its pose at its rate.
 
-    `stamp` makes the header's stamp out of a node's clock: `fresh` (the default), `unstamped`, or `aged(seconds)`.
+    `stamp` makes the stamp of the header from the time of a node's clock: `fresh` (the default),
+    `unstamped`, or `aged(seconds)`.
     """
 
     def __init__(self, peer, position, topic="/target_pose", rate=30.0, stamp=None):
@@ -308,7 +335,7 @@ class Hand:
         self.rate = rate
         self._on = threading.Event()
         self._end = threading.Event()
-        # Held while a pose is published: after stop() none is on its way.
+        # Held while a pose is published. So no pose is on its way after stop().
         self._publishing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="hand")
         self._thread.start()
@@ -346,7 +373,10 @@ class Hand:
 
 
 class Repeater:
-    """Publishes what a function makes, at a rate; nothing when that is None."""
+    """Publishes the messages that a function makes, at a rate.
+
+    If the function returns None, it publishes nothing.
+    """
 
     def __init__(self, peer, message_type, topic, make, rate=30.0):
         self._peer = peer
@@ -393,6 +423,6 @@ def stamp_seconds(stamp):
 
 
 def _yaml(value):
-    # JSON is YAML, but for the decimal point that makes a number a real.
+    # JSON is valid YAML. The decimal point makes a number a float.
     return json.dumps(value)
 

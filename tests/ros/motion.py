@@ -1,27 +1,28 @@
-"""Whether commands keep limits of speed and acceleration, on a machine of any speed."""
+"""Checks that commands keep the limits of speed and acceleration, on a machine of any speed."""
 
 import dataclasses
 
 from harness import distance
 
-# The wire's resolution, in metres, on both ends of a way.
+# Rounding of both ends of a way, in metres: twice the resolution of the wire.
 ROUNDING = 2e-6
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """In m/s and m/s²."""
+    """Speed in m/s and acceleration in m/s²."""
 
     speed: float
     acceleration: float
 
 
 def assert_keeps(run, limits, start, end, reach=40, span=5):
-    """The commands from number `start` to before `end` are one motion, and keep the limits.
+    """Check that the commands from number `start` to before `end` are one motion within the limits.
 
-    No two of them, up to `reach` apart, are farther apart than the speed allows for the longest time that there can
-    have been between them; and the mean velocities of two stretches of `span` commands in a row differ by no more than
-    the acceleration allows, for some times that there can have been.
+    Speed: the distance of two commands that are at most `reach` apart is not longer than the speed
+    allows for the longest possible time between them. Acceleration: the mean velocities of two
+    adjacent stretches of `span` commands differ by no more than the acceleration allows, for some
+    possible times of the commands.
     """
     for one in range(start, end):
         for other in range(one + 1, min(one + reach, end)):
@@ -36,7 +37,8 @@ def assert_keeps(run, limits, start, end, reach=40, span=5):
 
 def _may_be_smooth(run, acceleration, one, two, three):
     first, second = _way(run, one, two), _way(run, two, three)
-    # The velocity of a command is that of the way to it: the means are of times that lie one command later.
+    # The velocity of a command is the velocity of the way to it. So the means belong to times one
+    # command later.
     later = max(run.at_most(number - 1, number) for number in range(one + 1, three + 1))
     for time in _times(run, one, two):
         for other in _times(run, two, three):
@@ -52,10 +54,10 @@ def _way(run, one, other):
 
 
 def _times(run, one, other, steps=6):
-    """Times that there can have been between two commands, from the shortest to the longest."""
+    """Return possible times between two commands, from the shortest to the longest."""
     shortest, longest = max(run.at_least(one, other), 1e-3), run.at_most(one, other)
     return [shortest + (longest - shortest) * step / steps for step in range(steps + 1)]
 
 
-# What the steps between the times tried may hide, in m/s.
+# Possible error because only a few times are tried, in m/s.
 GRID = 0.01

@@ -1,5 +1,8 @@
-"""A plugin of pytest that takes from rclpy and jsonschema what Humble on Ubuntu 22.04 does not have:
-python3 -m pytest -p older_rclpy."""
+"""A plugin of pytest that removes from rclpy and jsonschema the features that Humble on Ubuntu
+22.04 lacks.
+
+Usage: python3 -m pytest -p older_rclpy
+"""
 
 import inspect
 import sys
@@ -7,10 +10,10 @@ import types
 
 import rclpy.node
 
-# Iron renamed it.
+# Iron renamed this module.
 sys.modules["rclpy.qos_event"] = sys.modules.pop("rclpy.event_handler")
 sys.modules["rclpy.event_handler"] = None
-# Iron added it.
+# Iron added this method.
 del rclpy.node.Node.wait_for_node
 _create_subscription = rclpy.node.Node.create_subscription
 
@@ -30,7 +33,7 @@ try:
 except ImportError:
     pass
 else:
-    # As it was in 3.2.
+    # The content of version 3.2.
     older = types.ModuleType("jsonschema")
     for name in ("Draft3Validator", "Draft4Validator", "Draft6Validator", "Draft7Validator", "validate", "ValidationError"):
         setattr(older, name, getattr(jsonschema, name))

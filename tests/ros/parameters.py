@@ -1,4 +1,4 @@
-"""The bridge's parameters through its services, as ROS tools use them."""
+"""Reads and sets the bridge's parameters through its services, as ROS tools do."""
 
 import re
 
@@ -18,19 +18,22 @@ ARRAYS = (ParameterType.PARAMETER_DOUBLE_ARRAY, ParameterType.PARAMETER_STRING_A
 
 
 def plain(value):
-    """A ParameterValue as Python has it."""
+    """Convert a ParameterValue to a Python value."""
     found = getattr(value, FIELDS[value.type])
     return list(found) if value.type in ARRAYS else found
 
 
 def unquoted(text):
-    """A text as it was meant, without the quotes that it is reported in if YAML would read it as something else."""
+    """Return the original text.
+
+    The bridge reports a text in quotes if YAML would read it as another type.
+    """
     quoted = len(text) > 1 and text[0] == text[-1] == "'"
     return text[1:-1].replace("''", "'") if quoted else text
 
 
 def ask(peer, service_type, node="/aether_bridge", **fields):
-    """Calls the bridge's service of that type."""
+    """Call the bridge's parameter service of this type."""
     words = re.findall("[A-Z][a-z]+", service_type.__name__)
     return peer.call(service_type, f"{node}/" + "_".join(words).lower(), **fields)
 
@@ -40,17 +43,23 @@ def get(peer, *names, node="/aether_bridge"):
 
 
 def names(peer):
-    """The names of the bridge's own parameters."""
+    """Return the names of the bridge's own parameters."""
     return [name for name in ask(peer, ListParameters).result.names if name != "use_sim_time"]
 
 
 def set_each(peer, *wanted):
-    """Sets pairs of name and value, each by itself; None deletes. Returns the reasons of refusals, "" for none."""
+    """Set pairs of name and value one by one; None deletes.
+
+    Return the reasons of refusals, "" for success.
+    """
     return [_reason(result) for result in ask(peer, SetParameters, parameters=_messages(wanted)).results]
 
 
 def set_together(peer, **wanted):
-    """Sets all or none; "__" stands for a dot in a name. Returns the reason of a refusal, "" for none."""
+    """Set all or none; "__" stands for a dot in a name.
+
+    Return the reason of a refusal, "" for success.
+    """
     pairs = [(name.replace("__", "."), value) for name, value in wanted.items()]
     return _reason(ask(peer, SetParametersAtomically, parameters=_messages(pairs)).result)
 

@@ -1,5 +1,5 @@
-/* Faults of the clock and of ROS itself, for tests: preloaded into a bridge, which knows nothing of it. What is wrong is
- * said by a file that is shared with the test. */
+/* Simulates faults of the clock and of ROS, for tests. It is preloaded into a bridge, which is not changed. The test
+ * controls the faults through a shared file. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,10 +15,10 @@
 enum { WAITS, WAIT_FAILS, CLOCK_FAILS };
 
 struct faults {
-    int64_t ahead; /* of the wall clock, in seconds */
-    int64_t wait;  /* what happens to a thread that waits for messages */
-    int64_t sleeps; /* whether the steady clock stands still, as while a computer sleeps */
-    int64_t hangs; /* whether giving up a node takes for ever, as with a middleware that waits for a dead reader */
+    int64_t ahead; /* seconds by which the wall clock is ahead */
+    int64_t wait;  /* fault of the thread that waits for messages */
+    int64_t sleeps; /* the steady clock stands still, as while a computer sleeps */
+    int64_t hangs; /* destroying a node hangs, as if the middleware waited for a dead reader */
 };
 
 static const struct faults none;
@@ -35,7 +35,7 @@ __attribute__((constructor)) static void share(void) {
     faults = shared;
 }
 
-/* Returns the steady time in nanoseconds. It goes on from where it stood still. */
+/* Returns the steady time in nanoseconds. After a standstill it continues from the old value. */
 static int64_t awake(int64_t now) {
     static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     static int64_t asleep, slept;

@@ -1,4 +1,4 @@
-"""Faults of the clock and of ROS itself: preloaded.c, compiled for the test, and what it is told."""
+"""Faults of the clock and of ROS itself: compiles preloaded.c and controls it."""
 
 import pathlib
 import shutil
@@ -12,7 +12,7 @@ WAIT_FAILS, CLOCK_FAILS = 1, 2
 
 
 class Preloaded:
-    """`environment` is what to run the bridge with."""
+    """Run the bridge with the variables in `environment`."""
 
     def __init__(self, folder):
         if not shutil.which("cc"):
@@ -23,8 +23,10 @@ class Preloaded:
         self.environment = {"LD_PRELOAD": str(library), "AETHER_FAULTS": str(self._shared)}
 
     def set(self, ahead=0, wait=0, sleeps=False, hangs=False):
-        """How many seconds the wall clock is ahead, what happens to the thread that waits for messages, whether the steady
-        clock stands still, and whether the middleware hangs when it is to give up a node.
+        """Set the faults.
+
+        `ahead`: seconds by which the wall clock is ahead. `wait`: fault of the thread that waits
+        for messages. `sleeps`: the steady clock stands still. `hangs`: destroying a node hangs.
         """
         with open(self._shared, "r+b" if self._shared.exists() else "w+b") as file:
             file.write(struct.pack("qqqq", ahead, wait, sleeps, hangs))

@@ -1,16 +1,17 @@
-"""What has been seen, to be awaited: the way tests wait without sleeping."""
+"""Records of events with which tests wait without sleeping."""
 
 import threading
 import time
 
-# Far beyond what anything here takes: only a test that would fail anyway waits so long.
+# Seconds. Far more than anything here needs: only a failing test waits so long.
 PATIENCE = 20.0
-# How long something that must never happen is given to happen; long beside the periods of all that is sent.
+# Seconds in which an event that must never happen could happen. Long compared with all periods of
+# sending.
 NEVER = 0.5
 
 
 class Record:
-    """An append-only list that threads of others fill."""
+    """An append-only list that other threads fill."""
 
     def __init__(self, name):
         self.name = name
@@ -29,7 +30,10 @@ class Record:
         return self._entries[index]
 
     def find(self, predicate, after=0, timeout=PATIENCE):
-        """The index of the first entry from `after` on that fulfils the predicate, waiting for it."""
+        """Return the index of the first entry from `after` on that fulfils the predicate.
+
+        Wait for it.
+        """
         deadline = time.monotonic() + timeout
         index = after
         with self._news:
@@ -46,17 +50,17 @@ class Record:
                     raise AssertionError(f"{self.name}: never within {timeout} s; the newest are:{newest or ' none'}")
 
     def wait(self, predicate=lambda entry: True, after=0, timeout=PATIENCE):
-        """The first entry from `after` on that fulfils the predicate, waiting for it."""
+        """Return the first entry from `after` on that fulfils the predicate. Wait for it."""
         return self[self.find(predicate, after, timeout)]
 
     def wait_count(self, count, timeout=PATIENCE):
-        """Waits until there are so many entries, and returns them."""
+        """Wait for this many entries and return them."""
         if count > 0:
             self.find(lambda _: len(self._entries) >= count, 0, timeout)
         return self._entries[:count]
 
     def assert_none(self, predicate=lambda entry: True, after=0, within=NEVER):
-        """Fails if an entry from `after` on fulfils the predicate, now or soon."""
+        """Fail if an entry from `after` on fulfils the predicate, now or within the time."""
         try:
             entry = self.wait(predicate, after, within)
         except AssertionError:
@@ -65,7 +69,7 @@ class Record:
 
 
 class Measurements:
-    """What took how long, for the table at the end of a run."""
+    """The measured values, for the table at the end of a run."""
 
     def __init__(self):
         self.rows = []

@@ -1,4 +1,4 @@
-"""The reference controllers of examples/controllers as processes, and clients that speak with them byte for byte."""
+"""The controllers of examples/controllers as processes, and clients that test them."""
 
 import json
 import os
@@ -15,23 +15,27 @@ from controller import ControllerProcess
 from record import PATIENCE
 
 CONTROLLERS = pathlib.Path(__file__).parents[2] / "examples" / "controllers"
-# A Python that has mujoco, where it is not this one.
+# A Python with mujoco, if this Python has no mujoco.
 MUJOCO_PYTHON = os.environ.get("MUJOCO_PYTHON", sys.executable)
 
-# Of the servers, those that refuse a second client at once, and those that tell it that it is not the first.
+# Servers that refuse a second client immediately, and servers that accept it but refuse its
+# commands.
 ONE_BY_ONE = ["blocking.py", "controller.c", "Controller.java", "mujoco_arm.py"]
 TOGETHER = ["asyncio_server.py", "node_server.js"]
 
 
 class Workshop:
-    """Knows how each is run, and compiles what has to be, once."""
+    """Knows how to run each controller, and compiles it once if necessary."""
 
     def __init__(self, folder):
         self._folder = folder
         self._commands = {}
 
     def command(self, name):
-        """How the controller of this name is run. Skips the test where that is not possible here."""
+        """Return the command that runs this controller.
+
+        Skip the test if this machine cannot run it.
+        """
         if name not in self._commands:
             self._commands[name] = self._prepare(name)
         return self._commands[name]
@@ -51,7 +55,7 @@ class Workshop:
         if name == "mujoco_arm.py":
             probe = subprocess.run([MUJOCO_PYTHON, "-c", "import mujoco"], capture_output=True, env=_plain(), check=False)
             if probe.returncode:
-                pytest.skip(f"{name}: {MUJOCO_PYTHON} has no mujoco; MUJOCO_PYTHON names one that has")
+                pytest.skip(f"{name}: {MUJOCO_PYTHON} has no mujoco; set MUJOCO_PYTHON to a Python that has mujoco")
             return [MUJOCO_PYTHON, source]
         return [sys.executable, source]
 
@@ -63,12 +67,12 @@ class Workshop:
 def _tool(tool, name):
     found = shutil.which(tool)
     if not found:
-        pytest.skip(f"{name}: there is no {tool}")
+        pytest.skip(f"{name}: {tool} is not installed")
     return found
 
 
 def _plain():
-    """The environment without ROS: its Python packages are not for another Python."""
+    """Return the environment without ROS, because ROS sets Python packages for another Python."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
@@ -79,18 +83,18 @@ class Program(ControllerProcess):
         super().__init__([*command, "--port", port, *arguments], env=_plain())
 
     def moves(self, after=0):
-        """The commands it says to have moved to: x, y, z and the gripper."""
+        """Return the moves that the controller has printed: x, y, z and the gripper."""
         return [move for line in self.printed[after:] if (move := parse_move(line))]
 
     def wait_for_move(self, x, y, z, gripper="open", after=0):
         self.printed.wait(lambda line: parse_move(line) == (x, y, z, gripper), after)
 
     def send_signal(self, number):
-        """Sends it a signal."""
+        """Send a signal to the controller."""
         self._process.send_signal(number)
 
     def end(self, ending=signal.SIGTERM):
-        """Ends it and returns the exit code."""
+        """End the controller and return its exit code."""
         self._process.send_signal(ending)
         try:
             return self._process.wait(PATIENCE)
@@ -104,7 +108,7 @@ class Program(ControllerProcess):
 
 
 class Listening(Program):
-    """One that listens."""
+    """A controller that listens."""
 
     def __init__(self, command, port=0, arguments=()):
         super().__init__(command, port, arguments)
@@ -119,7 +123,7 @@ class Listening(Program):
 
 
 class Dialling(Program):
-    """One that dials in: to a listener of the test, or to what listens on a port."""
+    """A controller that dials in: to a listener of the test, or to a given port."""
 
     def __init__(self, command, port=None):
         self._listener = socket.create_server(("127.0.0.1", 0)) if port is None else None
@@ -154,15 +158,15 @@ class Client:
     def send(self, data):
         self.socket.sendall(data)
 
-    def ask(self, data, answers=1):
-        """Sends the bytes, and returns so many replies."""
+    def ask(self, data, count=1):
+        """Send the bytes and return this many replies."""
         self.send(data)
-        lines = [self._replies.readline() for _ in range(answers)]
+        lines = [self._replies.readline() for _ in range(count)]
         assert all(line.endswith(b"\n") and len(line) <= 4096 for line in lines), lines
         return [json.loads(line.decode()) for line in lines]
 
     def silent(self, seconds=0.2):
-        """Whether nothing comes for so long."""
+        """Return whether no data comes for this time."""
         self.socket.settimeout(seconds)
         try:
             return self.socket.recv(1, socket.MSG_PEEK) is None
@@ -172,12 +176,12 @@ class Client:
             self.socket.settimeout(PATIENCE)
 
     def wait_closed(self):
-        """Waits for the end of the connection, and returns what came before."""
+        """Wait for the end of the connection and return the data received before."""
         rest = b""
         try:
             while data := self.socket.recv(4096):
                 rest += data
-        except ConnectionError:  # it had not read all
+        except ConnectionError:  # the controller had unread data
             pass
         return rest
 

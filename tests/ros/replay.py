@@ -1,33 +1,34 @@
-"""Samples through the real node: what went in, and all that came out."""
+"""Plays samples through the real node, and records input and output."""
 
 import contextlib
 import dataclasses
 
 from controller import Controller
 from harness import MOTIONS, Bridge, Peer, stamp_seconds
-from recording import NOBODY, RETARGET
+from recording import NO_HAND, RETARGET
 from stream import Stream
 
-# Patience with a busy machine. A tracker that says zero, or the same again, still sends a message for every frame:
-# nothing but a machine that stands still turns on these.
+# Long timeouts for a busy machine. A tracker that reports zeros or repeats a sample still publishes
+# every frame. So only a machine that stands still could reach these timeouts.
 PATIENT = {"input.timeout": 1.0, "input.min_rate": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A bridge's life. Commands are numbered from 0 here: `lines[n]` is the one with `seq` n + 1."""
+    """The record of one bridge. Commands are numbered from 0: `lines[n]` has `seq` n + 1."""
 
     inputs: list
-    # As the controller received them.
+    # The lines that the controller received.
     lines: list
-    # Of ~/command, by number.
+    # The messages of ~/command, by number.
     commands: dict
-    # Of ~/link_status, in order. Every change of motion or reason is told, in the order of the commands, and
-    # `status.sent` is how many commands went before it: that holds on a machine of any speed.
+    # The messages of ~/link_status, in order. The bridge publishes every change of motion or
+    # reason, in order with the commands. `status.sent` is the number of commands before the change.
+    # That holds on a machine of any speed.
     statuses: list
 
     def phases(self):
-        """The motions in order, each with the commands sent in it."""
+        """Return the motions in order, each with its commands."""
         phases = []
         for status in self.statuses:
             motion = MOTIONS[status.motion]
@@ -38,26 +39,28 @@ class Run:
         return phases
 
     def at_most(self, before, after):
-        """The longest time that there can have been between two commands, given by number.
+        """Return the longest possible time between two commands, given by number.
 
-        A command is planned after the controller has answered the one before it, and before the controller has it. That
-        is so on the steady clock, which both share, on a machine of any speed.
+        The bridge plans a command after the controller has replied to the previous command, and
+        before the controller receives the planned command. Both share the steady clock, so this
+        holds on a machine of any speed.
         """
         return self.lines[after].at - self.lines[max(0, before - 1)].at
 
     def at_least(self, before, after):
-        """The shortest time, likewise."""
+        """Return the shortest possible time between two commands, given by number."""
         return max(0.0, self.lines[after - 1].at - self.lines[before].at)
 
     def stamped(self):
-        """The commands whose messages came as (seconds of ROS time, position in metres)."""
+        """Return the commands with a received message as (seconds of ROS time, position in metres).
+        """
         messages = (self.commands[number] for number in sorted(self.commands))
         return [(stamp_seconds(message.header.stamp), xyz(message.position)) for message in messages]
 
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """A stretch of one motion: the numbers of its commands are from `start`, and less than `end`."""
+    """A stretch of one motion, with the commands from number `start` to before `end`."""
 
     motion: str
     start: int
@@ -92,7 +95,7 @@ class Rig:
         self._closing.close()
 
     def finish(self):
-        """Ends the bridge, and returns what there has been."""
+        """End the bridge and return the record."""
         self._end_bridge()
         lines = self.controller.lines[: self.controller.mark()]
         if lines:
@@ -106,8 +109,11 @@ class Rig:
             self.bridge.end()
 
 
-def replay(session, samples, parameters, log_folder, ready="all zero", idle=NOBODY):
-    """Plays samples to a bridge of its own once its status gives the reason `ready` for `idle`."""
+def replay(session, samples, parameters, log_folder, ready="all zero", idle=NO_HAND):
+    """Play samples to a new bridge, once its status gives the reason `ready` for `idle`.
+
+    Return the record.
+    """
     with Rig(session, parameters, idle, log_folder) as rig:
         rig.status.wait(state="CONNECTED", reason=ready)
         rig.stream.play(samples)

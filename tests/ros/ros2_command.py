@@ -1,9 +1,10 @@
-"""The `ros2` command as a process: of the ROS in the environment, or of the folders in AETHER_TEST_PYTHONPATH.
+"""The `ros2` command as a process, from the ROS in the environment or from the folders in
+AETHER_TEST_PYTHONPATH.
 
-Such a folder holds plain Python packages, as `pip install --target FOLDER --no-deps` makes it of the folders launch,
-launch_xml and launch_yaml of ros2/launch, launch_ros and ros2launch of ros2/launch_ros, ros2cli, ros2node, ros2param,
-ros2pkg, ros2run, ros2service and ros2topic of ros2/ros2cli, rosidl_runtime_py, osrf_pycommon, and psutil. Several folders
-are separated by colons.
+Such a folder holds plain Python packages. Make it with `pip install --target FOLDER --no-deps` and
+these source folders: launch, launch_xml and launch_yaml of ros2/launch; launch_ros and ros2launch
+of ros2/launch_ros; ros2cli, ros2node, ros2param, ros2pkg, ros2run, ros2service and ros2topic of
+ros2/ros2cli; rosidl_runtime_py, osrf_pycommon and psutil. Separate several folders by colons.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ import pytest
 from record import PATIENCE, Record
 
 FOLDERS = [folder for folder in os.environ.get("AETHER_TEST_PYTHONPATH", "").split(":") if folder]
-# Seconds until an interrupt was in vain.
+# Seconds after which an interrupt without effect is repeated.
 ASK_AGAIN = 4.0
 STAND_INS = pathlib.Path(__file__).parent / "stand_ins"
 
@@ -30,7 +31,7 @@ needs_commands = pytest.mark.usefixtures("ros2_commands")
 
 
 def skip_without(*modules):
-    """Skips where `ros2` cannot import what it needs, with the reason."""
+    """Skip the test, with the reason, if `ros2` cannot import what it needs."""
     command = [sys.executable, "-c", f"import {', '.join(modules)}"]
     tried = subprocess.run(command, env=environment(), capture_output=True, text=True)
     if tried.returncode != 0:
@@ -42,7 +43,7 @@ def skip_without(*modules):
 
 
 def environment():
-    """The environment in which `ros2` runs."""
+    """Return the environment in which `ros2` runs."""
     folders = [*FOLDERS, *sys.path]
     found = importlib.machinery.PathFinder.find_spec("composition_interfaces", folders)
     folders = [*FOLDERS, *([] if found else [str(STAND_INS)])]
@@ -54,18 +55,22 @@ def environment():
 
 
 def command_line(*arguments):
-    """`ros2` with arguments. A plain copy of the packages needs no program of that name."""
+    """Return the command line of `ros2` with arguments.
+
+    With a plain copy of the packages no program `ros2` is needed.
+    """
     if shutil.which("ros2", path=environment()["PATH"]):
         return ["ros2", *map(str, arguments)]
     return [sys.executable, "-c", "import sys; from ros2cli.cli import main; sys.exit(main())", *map(str, arguments)]
 
 
 class Ros2:
-    """A `ros2` command that runs. Its lines are recorded as they come."""
+    """A running `ros2` command. Its lines are recorded."""
 
     def __init__(self, *arguments, log_folder, folder=None, **variables):
         self.log = Record(f"ros2 {' '.join(map(str, arguments))}")
-        # A terminal sends Ctrl-C to all processes in the foreground. ros2 run only waits for its child.
+        # A terminal sends Ctrl-C to all processes in the foreground. ros2 run only waits for its
+        # child.
         self._ends_with_its_child = arguments[0] == "run"
         self._process = subprocess.Popen(
             command_line(*arguments),
@@ -81,10 +86,10 @@ class Ros2:
         self._reader.start()
 
     def interrupt(self):
-        """Ends it as Ctrl-C does, and returns the exit code.
+        """End the command as Ctrl-C does, and return the exit code.
 
-        launch loses an interrupt that comes while its Python code runs. So it comes while it waits, and again if that
-        was in vain.
+        launch loses an interrupt that arrives while its Python code runs. So send the interrupt
+        while launch waits, and repeat it if launch does not end.
         """
         for _ in range(int(PATIENCE / ASK_AGAIN)):
             while not self.ended() and self._state() != "S":
@@ -99,11 +104,11 @@ class Ros2:
         return self.wait()
 
     def wait(self):
-        """Waits for the end, and returns the exit code."""
+        """Wait for the end and return the exit code."""
         try:
             code = self._process.wait(PATIENCE)
         finally:
-            # What it may have left behind.
+            # Kill children that the command may have left behind.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._reader.join(PATIENCE)
@@ -119,7 +124,7 @@ class Ros2:
         print(f"--- log of {self.log.name}, exit code {self._process.returncode}", *self.log, sep="\n")
 
     def _state(self):
-        """Of its main thread: R where it runs, S where it waits."""
+        """Return the state of the main thread: R if it runs, S if it waits."""
         return pathlib.Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
     def _read(self):

@@ -1,4 +1,4 @@
-"""What DDS leaves in shared memory when a process is killed, and semaphores it leaves in any case."""
+"""Removes files of DDS from shared memory: segments of killed processes, and semaphores."""
 
 import os
 import pathlib
@@ -7,17 +7,18 @@ FOLDER = pathlib.Path("/dev/shm")
 
 
 def mapped(pid):
-    """The files of DDS that a process has mapped."""
+    """Return the DDS files that a process has mapped."""
     try:
         words = pathlib.Path(f"/proc/{pid}/maps").read_text().split()
-    except OSError:  # it has ended, or is another user's
+    except OSError:  # the process has ended, or belongs to another user
         return set()
     return {pathlib.Path(word) for word in words if word.startswith(f"{FOLDER}/fastrtps")}
 
 
 def sweep(domain, killed):
-    """Removes what no other process uses of a domain's ports and of what the killed processes had mapped."""
-    # The ports of a domain are numbered as its UDP ports are.
+    """Remove the unused ports of a domain, and unused files that the killed processes had mapped.
+    """
+    # The ports of a domain have the same numbers as its UDP ports.
     first = 7400 + 250 * domain
     ports = {FOLDER / f"fastrtps_port{number}" for number in range(first, first + 250)}
     others = [process.name for process in pathlib.Path("/proc").glob("[0-9]*") if process.name != str(os.getpid())]

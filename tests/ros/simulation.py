@@ -1,11 +1,11 @@
-"""Simulated time, as a test makes it."""
+"""Simulated time, controlled by a test."""
 
 from builtin_interfaces.msg import Time
 from rosgraph_msgs.msg import Clock
 
 
 class Simulation:
-    """A /clock that can be paused: then it is published no more."""
+    """Publishes /clock. While it is paused, it publishes nothing."""
 
     def __init__(self, repeat, start=100.0):
         self.now = start
@@ -20,7 +20,7 @@ class Simulation:
         self._clock.close()
 
     def stamp(self, _):
-        """For a hand: simulated time."""
+        """Return the simulated time as the stamp for a hand."""
         return clock_time(self.now)
 
     def _tick(self):

@@ -1,4 +1,5 @@
-"""A tracker that plays samples: a pose and the gripper for each, at the pace they were recorded with."""
+"""A tracker that plays samples: a pose and a gripper message for each sample, at the recorded rate.
+"""
 
 import collections
 import dataclasses
@@ -15,21 +16,22 @@ from std_msgs.msg import Bool
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """A sample that has been published."""
+    """A published sample."""
 
-    # Just before that, on the steady clock and in seconds of ROS time.
+    # The time just before publication, on the steady clock and in seconds of ROS time.
     at: float
     ros: float
-    # Its stamp, in seconds of ROS time.
+    # The stamp in seconds of ROS time.
     stamp: float
     sample: Sample
 
 
 class Stream:
-    """Publishes what it is told to play and, when there is nothing to play, `idle` again and again.
+    """Publishes the samples to play. Between them it publishes `idle` again and again.
 
-    Stamps are exactly one period apart, as those of a camera are; messages leave a moment later. When this process was
-    held up, the camera was: nothing is left out, and nothing comes in a burst.
+    Stamps are exactly one period apart, as from a camera. Messages leave a moment later. If this
+    process is delayed, the stamps are delayed too, as if the camera had been: no sample is left
+    out, and there is no burst.
     """
 
     def __init__(self, peer, idle, rate=RATE):
@@ -46,7 +48,10 @@ class Stream:
         self._thread.start()
 
     def play(self, samples, then=None):
-        """Plays samples, waits until the last is published, and returns what was. After them it is idle with `then`."""
+        """Play samples, wait until the last is published, and return the published samples.
+
+        Then publish `then` as idle.
+        """
         with self._lock:
             first = len(self.published)
             self._queue.extend(samples)
@@ -78,10 +83,11 @@ class Stream:
         pose = PoseStamped()
         pose.header.stamp = Time(sec=stamp // 10**9, nanosec=stamp % 10**9)
         point = pose.pose.position
-        point.x, point.y, point.z = sample.place
+        point.x, point.y, point.z = sample.position
         pose.pose.orientation.w = 1.0
         ros = self._node.get_clock().now().nanoseconds * 1e-9
         self.published.append(Published(time.monotonic(), ros, stamp * 1e-9, sample))
-        # In one message where they come from, so the gripper first: it is known when the pose is judged.
+        # Publish the gripper first, because both come in one message in reality. So the gripper is
+        # known with the pose.
         self._closed.publish(Bool(data=sample.closed))
         self._pose.publish(pose)

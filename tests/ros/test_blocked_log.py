@@ -1,4 +1,4 @@
-"""A stop while the readers of the log have stopped: the console is a full pipe, and the reader of /rosout is suspended."""
+"""A stop works while the readers of the console and of /rosout are blocked."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ rclpy.spin(node)
 
 @pytest.fixture
 def log_reader():
-    """A process that reads /rosout, and what it has read."""
+    """A process that reads /rosout, and a Record of what it has read."""
     with subprocess.Popen([sys.executable, "-c", READER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as reader:
         read = Record("the reader of /rosout")
         thread = threading.Thread(target=lambda: [read.append(line.strip()) for line in reader.stdout])
@@ -47,7 +47,7 @@ def fill(pipe):
     os.set_blocking(pipe, True)
 
 
-def test_a_stop_is_sent_while_nobody_reads_the_log(controller, bridge, hand, peer, log_reader):
+def test_stop_is_sent_while_log_is_not_read(controller, bridge, hand, peer, log_reader):
     log, output = os.pipe()
     environment = {"RUST_LOG": "aether_bridge=trace"}
     status = bridge(controller, QUICK | {"teleop.hold_behavior": "stop"}, output=output, environment=environment).status
@@ -61,10 +61,10 @@ def test_a_stop_is_sent_while_nobody_reads_the_log(controller, bridge, hand, pee
     controller.lines.wait_count(after + 50)
 
     asked = time.monotonic()
-    answer = peer.call(Trigger, "/aether_bridge/stop")
+    response = peer.call(Trigger, "/aether_bridge/stop")
     stop = controller.stops.wait(lambda line: line.at >= asked)
-    assert answer.success and stop.data == STOP
-    MEASUREMENTS.seconds("~/stop → its line, while nobody reads the log", stop.at - asked, "wanted: 1 s")
+    assert response.success and stop.data == STOP
+    MEASUREMENTS.seconds("~/stop → its line, while the log is not read", stop.at - asked, "wanted: 1 s")
     assert stop.at - asked < 1.0
     for end in (log, output):
         os.close(end)

@@ -1,4 +1,4 @@
-"""The parameter files that the package comes with, and those that `ros2 param dump` makes, read by rcl."""
+"""Tests the parameter files of the package and of `ros2 param dump`, as rcl reads them."""
 
 import pathlib
 
@@ -9,14 +9,14 @@ from rcl_interfaces.srv import ListParameters
 from ros2_command import needs_commands
 
 
-def test_the_configurations_are_those_of_the_checkout():
+def test_installed_configurations_equal_the_checkout():
     sources = (pathlib.Path(__file__).parents[2] / "config").iterdir()
     assert CONFIGURATIONS == sorted(path.name for path in sources)
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_every_configuration_connects_to_a_controller(launch, controller, tmp_path, name):
-    # What launch makes of aether_port.
+def test_every_configuration_connects_to_controller(launch, controller, tmp_path, name):
+    # The file that launch makes from aether_port.
     overrides = tmp_path / "overrides.yaml"
     overrides.write_text(f"/aether_bridge:\n  ros__parameters:\n    link.port: {controller.port}\n")
     started = launch(arguments=launch_arguments(configuration(name), overrides)[1:])
@@ -25,12 +25,13 @@ def test_every_configuration_connects_to_a_controller(launch, controller, tmp_pa
 
 @needs_commands
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_a_dump_of_a_configuration_starts_the_same_bridge(launch, peer, controller, ros2, tmp_path, name):
+def test_dump_of_configuration_starts_same_bridge(launch, peer, controller, ros2, tmp_path, name):
     first = start(launch, controller, name)
     before, dump = values(peer), dumped(ros2, tmp_path)
     first.end()
     started = launch(arguments=["--params-file", dump])
-    # What ends it is named after the program, not after the node.
+    # If the bridge ends with an error, its log line begins with the program's name, not with the
+    # node's name.
     begun = started.log.wait(lambda line: "link up" in line or line.startswith("aether_bridge: "))
     if "link up" not in begun:
         started.wait()
@@ -40,7 +41,7 @@ def test_a_dump_of_a_configuration_starts_the_same_bridge(launch, peer, controll
 
 @needs_commands
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_a_dump_of_a_configuration_loads_into_the_bridge(launch, peer, controller, ros2, tmp_path, name):
+def test_dump_of_configuration_loads_into_bridge(launch, peer, controller, ros2, tmp_path, name):
     start(launch, controller, name)
     before, dump = values(peer), dumped(ros2, tmp_path)
     assert set_each(peer, ("teleop.settle_time", 7.5)) == [""]
@@ -51,14 +52,14 @@ def test_a_dump_of_a_configuration_loads_into_the_bridge(launch, peer, controlle
 
 
 def start(launch, controller, name):
-    """A bridge with a configuration, once it is connected."""
+    """Start a bridge with a configuration. Return it when it is connected."""
     started = launch(arguments=["--params-file", configuration(name), "-p", f"link.port:={controller.port}"])
     started.status.wait(state="CONNECTED")
     return started
 
 
 def values(peer):
-    """Every parameter of the bridge."""
+    """Return all parameters of the bridge."""
     names = ask(peer, ListParameters).result.names
     return dict(zip(names, get(peer, *names)))
 

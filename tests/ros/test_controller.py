@@ -1,4 +1,7 @@
-"""The tests' own controller: what it takes for a command and what for a stop. It needs no bridge."""
+"""Tests the controller of the tests: which lines it records as commands and as stops.
+
+Needs no bridge.
+"""
 
 import socket
 
@@ -11,18 +14,18 @@ COMMAND = command("120.0", "35.5", "210.0")
 
 @pytest.fixture
 def client(controller):
-    """Sends bytes to the controller, and returns so many lines of its answer."""
+    """A function that sends bytes to the controller and returns this many reply lines."""
     with socket.create_connection(("127.0.0.1", controller.port), PATIENCE) as connection:
         replies = connection.makefile("rb")
 
-        def ask(data, answers=1):
+        def ask(data, count=1):
             connection.sendall(data)
-            return [replies.readline() for _ in range(answers)]
+            return [replies.readline() for _ in range(count)]
 
         yield ask
 
 
-def test_stops_are_recorded_apart_from_commands_and_answered_in_order(controller, client):
+def test_stops_are_recorded_separately_and_get_replies(controller, client):
     assert client(COMMAND) == [OK]
     before = controller.mark()
     controller.stop_reply = lambda line: error("what is a stop?")
@@ -34,7 +37,7 @@ def test_stops_are_recorded_apart_from_commands_and_answered_in_order(controller
     assert stops[0].at <= controller.lines[1].at <= stops[1].at
 
 
-def test_a_stop_is_answered_with_ok_unless_nothing_is(controller, client):
+def test_stop_gets_ok_unless_controller_is_silent(controller, client):
     assert client(STOP) == [OK]
     controller.reply = None
     client(STOP + COMMAND, 0)
@@ -45,7 +48,7 @@ def test_a_stop_is_answered_with_ok_unless_nothing_is(controller, client):
 
 
 @pytest.mark.parametrize("line", [b'{"type": "stop"}\n', b'{"type":"stop"}\r\n', b'{"type":"stop","seq":1}\n'])
-def test_what_is_not_a_stop_byte_for_byte_is_not_taken_for_one(controller, client, line):
+def test_inexact_stop_line_is_not_a_stop(controller, client, line):
     client(line)
     with pytest.raises(AssertionError, match="not a command byte for byte"):
         assert controller.lines.wait().position

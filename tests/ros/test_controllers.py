@@ -1,6 +1,6 @@
-"""The reference controllers: what each says and does, byte for byte without a bridge, and then behind the real one.
+"""Tests the reference controllers: byte for byte without a bridge, and then with the real bridge.
 
-Those whose tools are missing (node, a JDK, a C compiler, mujoco) are skipped by name.
+Controllers whose tools are missing (node, a JDK, a C compiler, mujoco) are skipped by name.
 """
 
 import contextlib
@@ -24,10 +24,10 @@ COMMAND = b'{"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}\n'
 PLACE = (120.0, 35.5, 210.0, "open")
 STOP = b'{"type":"stop"}\n'
 HEARTBEAT = b'{"type":"heartbeat"}\n'
-# The watchdog's of their own.
+# The time of the controllers' own watchdog.
 WATCHDOG = 0.5
 
-# What is wrong with a line, and words that the reply has to have.
+# Pairs: a wrong line, and words that the reply must contain.
 BAD = [
     (b"garbage", ["garbage"]),
     (b"", []),
@@ -67,7 +67,7 @@ def workshop(tmp_path_factory):
 
 @pytest.fixture
 def run(workshop):
-    """Starts a controller: run(name)."""
+    """Start a controller: run(name)."""
     with contextlib.ExitStack() as stack:
 
         def start(name, *arguments, **options):
@@ -81,7 +81,7 @@ def run(workshop):
 
 @pytest.fixture(params=[*SERVERS, "dial_in.py"])
 def program(run, request):
-    """Every controller that speaks over TCP, in turn."""
+    """Each controller that uses TCP."""
     return run(request.param)
 
 
@@ -97,15 +97,15 @@ def test_every_reference_controller_is_short():
             assert len(source.read_text().splitlines()) < 150, source.name
 
 
-def test_a_line_may_come_byte_by_byte(program, client):
+def test_line_may_arrive_byte_by_byte(program, client):
     for byte in COMMAND[:-1]:
         client.send(bytes([byte]))
-    assert client.silent(), "an answer to what was no line yet"
+    assert client.silent(), "a reply before the end of the line"
     assert client.ask(COMMAND[-1:])[0]["status"] == "ok"
     program.wait_for_move(*PLACE)
 
 
-def test_lines_that_come_together_are_answered_each_in_order(program, client):
+def test_joined_lines_get_replies_in_order(program, client):
     numbered = [COMMAND.replace(b"}", b',"seq":%d}' % seq) for seq in (7, 8, 9, 10)]
     replies = client.ask(b"".join(numbered[:3]) + numbered[3][:20], 3)
     assert [(reply["status"], reply["seq"]) for reply in replies] == [("ok", 7), ("ok", 8), ("ok", 9)]
@@ -115,25 +115,25 @@ def test_lines_that_come_together_are_answered_each_in_order(program, client):
     assert program.moves() == [PLACE] * 4
 
 
-def test_a_bad_line_is_answered_with_what_is_wrong_and_moves_nothing(program, client):
+def test_bad_line_gets_error_and_moves_nothing(program, client):
     for line, words in BAD:
         [reply] = client.ask(line.rstrip(b"\n") + b"\n")
         assert reply["status"] == "error", line
         for word in words:
             assert word.lower() in reply["message"].lower(), (line, reply)
-    assert client.ask(COMMAND)[0]["status"] == "ok", "after all those"
+    assert client.ask(COMMAND)[0]["status"] == "ok", "after all the bad lines"
     program.wait_for_move(*PLACE)
-    assert program.printed[1:] == [program.printed[1]], "the bad ones were printed too"
+    assert program.printed[1:] == [program.printed[1]], "the controller acted on a bad line"
 
 
-def test_stop_and_heartbeat_are_understood_and_a_heartbeat_moves_nothing(program, client):
+def test_stop_halts_and_heartbeat_moves_nothing(program, client):
     replies = client.ask(COMMAND + HEARTBEAT + STOP + HEARTBEAT + COMMAND, 5)
     assert [reply["status"] for reply in replies] == ["ok"] * 5
-    said = program.printed.wait_count(4)[1:]
-    assert said[1] == "stop" and program.moves() == [PLACE, PLACE]
+    printed = program.printed.wait_count(4)[1:]
+    assert printed[1] == "stop" and program.moves() == [PLACE, PLACE]
 
 
-def test_seq_is_echoed_where_there_is_one_in_errors_too(program, client):
+def test_replies_and_errors_repeat_seq(program, client):
     good, bad, refused, without = client.ask(
         b'{"type":"stop","seq":17,"stamp":1732233600.123456}\n{"type":"dance","seq":18}\n'
         + COMMAND.replace(b"120.0", b'"abc"').replace(b"}", b',"seq":19}') + STOP,
@@ -145,7 +145,7 @@ def test_seq_is_echoed_where_there_is_one_in_errors_too(program, client):
     assert "seq" not in without
 
 
-def test_members_come_in_any_order_with_spaces_and_among_others(program, client):
+def test_members_may_have_any_order_and_spacing(program, client):
     line = (
         ' {\t"gripper" : "closed" ,"quaternion":[0.0,0.0,0.0,1.0],"stamp":1732233600.123456, "z":2.1e2,"y" :-35.5,'
         '"nested":{"x":1,"a":[{"type":"dance"},"]}\\"",null,true]},"who":"\\u00e9\\\\\\ud83d\\ude00 \u00e9","type":"command",'
@@ -155,7 +155,7 @@ def test_members_come_in_any_order_with_spaces_and_among_others(program, client)
     program.wait_for_move(120.0, -35.5, 210.0, "closed")
 
 
-def test_a_line_of_4096_bytes_is_taken_and_a_longer_one_ends_the_connection(program):
+def test_line_over_4096_bytes_ends_connection(program):
     for ending in (b"\n", b""):
         with program.client() as client:
             whole = b'{"type":"heartbeat","padding":"' + b"p" * 4063 + b'"}\n'
@@ -170,11 +170,11 @@ def test_a_line_of_4096_bytes_is_taken_and_a_longer_one_ends_the_connection(prog
 
 
 @pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])
-def test_when_the_bridge_goes_the_arm_halts_and_the_next_client_is_served(program, reset):
+def test_arm_halts_when_bridge_disconnects(program, reset):
     for _ in range(2):
         before = len(program.printed)
         with program.client() as client:
-            # What there is of a line at the end is none.
+            # The incomplete line at the end does not count.
             assert client.ask(COMMAND + STOP[:-1])[0]["status"] == "ok"
             if reset:
                 client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -182,11 +182,11 @@ def test_when_the_bridge_goes_the_arm_halts_and_the_next_client_is_served(progra
         assert "stop" not in list(program.printed)
 
 
-def test_no_garbage_ends_a_controller(program):
+def test_garbage_does_not_end_controller(program):
     dice = random.Random(5)
     for _ in range(20):
         with program.client() as client:
-            with contextlib.suppress(OSError):  # too long a line, and it closes
+            with contextlib.suppress(OSError):  # the controller closes after a line that is too long
                 for _ in range(30):
                     client.send(dice.randbytes(dice.randrange(300)) + dice.choice([b"", b"\n", b"{", COMMAND[:30]]))
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -194,19 +194,19 @@ def test_no_garbage_ends_a_controller(program):
         assert client.ask(STOP)[0]["status"] == "ok"
 
 
-def test_the_arm_halts_when_nothing_comes_for_the_ttl_of_the_last_line(program, client):
+def test_arm_halts_after_ttl_of_last_line(program, client):
     for line in (COMMAND, STOP, HEARTBEAT):
         before = len(program.printed)
         sent = time.monotonic()
         client.ask(line.replace(b"}", b',"ttl":300}'))
         program.printed.wait(lambda line: line.startswith("halt: nothing came"), before)
         assert time.monotonic() - sent > 0.29
-    # It is still there, and it halts once.
+    # The controller still runs, and halts only once.
     program.printed.assert_none(after=len(program.printed))
     assert client.ask(COMMAND)[0]["status"] == "ok"
 
 
-def test_a_line_in_time_holds_off_the_halt_and_bytes_that_are_no_line_do_not(program, client):
+def test_only_a_full_line_restarts_watchdog(program, client):
     end = time.monotonic() + 1.5
     while time.monotonic() < end:
         client.ask(COMMAND.replace(b"}", b',"ttl":1000}'))
@@ -220,12 +220,12 @@ def test_a_line_in_time_holds_off_the_halt_and_bytes_that_are_no_line_do_not(pro
         client.silent(0.02)
 
 
-def test_silence_is_an_alarm_only_where_there_were_heartbeats(program, client):
+def test_silence_halts_only_after_a_heartbeat(program, client):
     client.ask(COMMAND)
     program.printed.assert_none(lambda line: line.startswith("halt"), within=WATCHDOG + NEVER)
     client.ask(HEARTBEAT + COMMAND, 2)
     program.printed.wait(lambda line: line.startswith("halt: nothing came"))
-    # It is told of each connection.
+    # Every connection starts without heartbeats.
     client.close()
     with program.client() as other:
         after = len(program.printed)
@@ -234,7 +234,7 @@ def test_silence_is_an_alarm_only_where_there_were_heartbeats(program, client):
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_a_signal_ends_it_with_zero_and_the_arm_halts(program, client, ending):
+def test_signal_halts_arm_and_exits_zero(program, client, ending):
     client.ask(COMMAND)
     assert program.end(ending) == 0
     program.printed.wait(lambda line: line.startswith("halt: "))
@@ -244,7 +244,7 @@ ELSEWHERE = COMMAND.replace(b"120.0", b"333.0").replace(b"open", b"closed")
 
 
 @pytest.mark.parametrize("name", ONE_BY_ONE)
-def test_a_second_client_is_refused_at_once(run, name):
+def test_second_client_is_refused_immediately(run, name):
     program = run(name)
     with program.client() as first:
         assert first.ask(COMMAND)[0]["status"] == "ok"
@@ -258,7 +258,7 @@ def test_a_second_client_is_refused_at_once(run, name):
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_a_dead_second_client_moves_nothing_afterwards(run, name):
+def test_dead_second_client_moves_nothing_later(run, name):
     program = run(name)
     with program.client() as first:
         assert first.ask(COMMAND)[0]["status"] == "ok"
@@ -273,9 +273,9 @@ def test_a_dead_second_client_moves_nothing_afterwards(run, name):
 
 @pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])
 @pytest.mark.parametrize("lines", [1, 2000], ids=lambda lines: f"{lines}_lines")
-def test_lines_of_a_client_that_is_gone_move_nothing(program, reset, lines):
+def test_lines_of_dead_client_move_nothing(program, reset, lines):
     with program.client() as gone:
-        program.send_signal(signal.SIGSTOP)  # a controller that is busy, say with its arm
+        program.send_signal(signal.SIGSTOP)  # a busy controller
         gone.send(ELSEWHERE * lines)
         if reset:
             gone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -287,7 +287,7 @@ def test_lines_of_a_client_that_is_gone_move_nothing(program, reset, lines):
 
 
 @pytest.mark.parametrize("name", TOGETHER)
-def test_a_second_client_moves_nothing_while_there_is_a_first(run, name):
+def test_second_client_moves_nothing_during_first(run, name):
     program = run(name)
     with program.client() as first, program.client() as second:
         assert first.ask(COMMAND)[0]["status"] == "ok"
@@ -296,13 +296,13 @@ def test_a_second_client_moves_nothing_while_there_is_a_first(run, name):
         second.close()
         assert first.ask(STOP)[0]["status"] == "ok"
     assert program.printed.wait(lambda line: line.startswith("halt: "))
-    assert program.moves() == [PLACE], "the second moved, or its end halted the arm of the first"
+    assert program.moves() == [PLACE], "the second client moved the arm, or its end halted the arm"
     with program.client() as third:
         assert third.ask(COMMAND)[0]["status"] == "ok"
 
 
 @pytest.mark.parametrize("name", TOGETHER)
-def test_a_first_client_that_is_long_silent_does_not_keep_the_arm(run, name):
+def test_silent_first_client_loses_the_arm(run, name):
     program = run(name)
     with program.client() as first, program.client() as second:
         assert first.ask(COMMAND)[0]["status"] == "ok"
@@ -314,13 +314,13 @@ def test_a_first_client_that_is_long_silent_does_not_keep_the_arm(run, name):
 
 
 @pytest.mark.parametrize("name", [*SERVERS, "dial_in.py", "udp_receiver.py"])
-def test_arm_check_finds_nothing_wrong_with_it(workshop, run, name):
+def test_arm_check_passes(workshop, run, name):
     check = [str(EXECUTABLES / "arm_check"), "127.0.0.1"]
     options = ["--at", "200", "0", "200", "--gripper", "open", "--yes", "--stop", "--heartbeat", "--seq"]
     if name == "dial_in.py":
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        # It tries until arm_check listens.
+        # It retries until arm_check listens.
         program = Program(workshop.command(name), port)
         options.append("--listen")
     else:
@@ -336,9 +336,9 @@ def test_arm_check_finds_nothing_wrong_with_it(workshop, run, name):
     assert " 0 wrong" in done.stdout.splitlines()[-1]
 
 
-def test_dial_in_tries_again_until_the_bridge_is_there(workshop):
+def test_dial_in_retries_until_bridge_listens(workshop):
     with socket.socket() as bridge:
-        # Bound, and not listening: it refuses.
+        # A bound socket that does not listen refuses connections.
         bridge.bind(("127.0.0.1", 0))
         program = Program(workshop.command("dial_in.py"), bridge.getsockname()[1])
         try:
@@ -358,20 +358,20 @@ def test_dial_in_tries_again_until_the_bridge_is_there(workshop):
 
 
 class Sender:
-    """The bridge's side of a conversation in datagrams."""
+    """The bridge's side of an exchange of datagrams."""
 
     def __init__(self, port):
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.connect(("127.0.0.1", port))
 
     def ask(self, data, seq=None):
-        """The reply to a datagram; None if there is none soon."""
+        """Return the reply to a datagram, or None if no reply comes soon."""
         self._socket.settimeout(PATIENCE)
         self._socket.send(data if seq is None else numbered(data, seq))
         return json.loads(self._socket.recv(4096))
 
     def ignored(self, data, seq):
-        """Whether there is no answer to it: then the one to the next is the next answer."""
+        """Return whether a datagram gets no reply: the next reply has another number."""
         self._socket.send(numbered(data, seq))
         self._socket.settimeout(0.2)
         try:
@@ -399,8 +399,8 @@ def sender(udp):
         yield made
 
 
-def test_udp_answers_each_datagram_to_its_sender_with_its_seq(udp, sender):
-    # The first may have any number: the controller may be the one that was restarted.
+def test_udp_reply_has_seq_of_datagram(udp, sender):
+    # The first datagram may have any number, because the controller may have been restarted.
     for seq, line in enumerate([COMMAND, STOP, HEARTBEAT, COMMAND], start=41):
         reply = sender.ask(line, seq)
         assert (reply["status"], reply["seq"]) == ("ok", seq)
@@ -409,7 +409,7 @@ def test_udp_answers_each_datagram_to_its_sender_with_its_seq(udp, sender):
     assert (refused["status"], refused["seq"]) == ("error", 45) and "abc" in refused["message"]
 
 
-def test_udp_says_what_is_wrong_with_a_datagram(udp, sender):
+def test_udp_reply_names_the_error(udp, sender):
     for line, words in BAD:
         reply = sender.ask(numbered(line.rstrip(b"\n"), 1) if line.startswith(b'{"type":"command"') else line)
         assert reply["status"] == "error", line
@@ -422,7 +422,7 @@ def test_udp_says_what_is_wrong_with_a_datagram(udp, sender):
     assert len(udp.moves()) == 1
 
 
-def test_udp_counts_what_was_lost_and_ignores_what_is_old(udp, sender):
+def test_udp_counts_lost_and_ignores_old_datagrams(udp, sender):
     assert sender.ask(COMMAND, 1)["seq"] == 1
     assert sender.ask(COMMAND.replace(b"120.0", b"130.0"), 5)["seq"] == 5
     udp.printed.wait(lambda line: line == "lost 3 before seq 5")
@@ -433,11 +433,11 @@ def test_udp_counts_what_was_lost_and_ignores_what_is_old(udp, sender):
     assert [move[0] for move in udp.moves()] == [120.0, 130.0]
 
 
-def test_udp_follows_a_bridge_that_was_restarted_after_silence_only(udp, sender):
+def test_udp_accepts_restarted_bridge_only_after_silence(udp, sender):
     assert sender.ask(COMMAND, 5000)["status"] == "ok"
     assert sender.ignored(COMMAND, 1)
     udp.printed.wait(lambda line: line.startswith("halt: nothing came"))
-    # A late one is still late.
+    # A late datagram is still late.
     assert sender.ignored(COMMAND, 4999)
     assert sender.ask(COMMAND, 2)["seq"] == 2
     assert sender.ask(COMMAND, 3)["seq"] == 3
@@ -449,12 +449,12 @@ def test_udp_obeys_one_sender_at_a_time(udp, sender):
         refused = other.ask(STOP, 1)
         assert (refused["status"], refused["seq"]) == ("error", 1) and "another sender" in refused["message"]
         udp.printed.wait(lambda line: line.startswith("halt: nothing came"))
-        # A bridge that was restarted comes from another port.
+        # A restarted bridge uses another port.
         assert other.ask(STOP, 2)["status"] == "ok"
         assert sender.ask(COMMAND, 8)["status"] == "error"
 
 
-def test_udp_halts_after_the_ttl_or_without_one_after_half_a_second(udp, sender):
+def test_udp_halts_after_ttl_or_half_second(udp, sender):
     for seq, extra, least in ((1, b"", 0.49), (2, b',"ttl":200', 0.19), (3, b',"ttl":900', 0.89)):
         before, sent = len(udp.printed), time.monotonic()
         sender.ask(numbered(COMMAND, seq, extra))
@@ -468,7 +468,7 @@ def test_udp_halts_after_the_ttl_or_without_one_after_half_a_second(udp, sender)
 
 
 def reached(client, x, y, z, within=5.0):
-    """The reply when the arm is there and rests."""
+    """Return the reply when the arm has reached the position and rests."""
     deadline = time.monotonic() + PATIENCE
     while True:
         [reply] = client.ask(HEARTBEAT)
@@ -478,19 +478,19 @@ def reached(client, x, y, z, within=5.0):
         client.silent(0.02)
 
 
-def test_the_mujoco_arm_goes_where_it_is_told_and_says_where_it_is(run):
+def test_mujoco_arm_reaches_target_and_reports_position(run):
     with run("mujoco_arm.py").client() as client:
         for x, y, z, gripper in [(120, 35.5, 210, "closed"), (-150, 200, 100, "open"), (250, -200, 150, "closed")]:
             command = {"type": "command", "x": x, "y": y, "z": z, "gripper": gripper}
             [reply] = client.ask(json.dumps(command).encode() + b"\n")
-            # It takes its time: it is no puppet.
+            # The simulated arm needs time to move.
             assert reply["status"] == "ok" and distance(reply["position"], (x, y, z)) > 20
             reply = reached(client, x, y, z)
             assert reply["gripper"] == gripper
             assert len(reply["joints"]) == 3 and all(-3.2 < joint < 3.2 for joint in reply["joints"])
 
 
-def test_the_mujoco_arm_stops_on_its_way(run):
+def test_mujoco_arm_stops_on_its_way(run):
     with run("mujoco_arm.py").client() as client:
         client.ask(COMMAND.replace(b"120.0", b"-150.0"))
         while not client.ask(HEARTBEAT)[0]["moving"]:
@@ -502,18 +502,18 @@ def test_the_mujoco_arm_stops_on_its_way(run):
         reached(client, *reply["position"])
 
 
-def test_the_mujoco_arm_refuses_what_is_out_of_its_reach(run):
+def test_mujoco_arm_refuses_targets_out_of_reach(run):
     program = run("mujoco_arm.py")
     with program.client() as client:
-        for place in (b"500.0", b"-400.0"):
-            [reply] = client.ask(COMMAND.replace(b"120.0", place))
+        for x in (b"500.0", b"-400.0"):
+            [reply] = client.ask(COMMAND.replace(b"120.0", x))
             assert reply["status"] == "error" and "out of reach" in reply["message"]
         [reply] = client.ask(COMMAND.replace(b"210.0", b"-20.0"))
         assert reply["status"] == "error" and "z -20.0" in reply["message"]
     assert not program.moves()
 
 
-def test_the_mujoco_arm_draws_itself(run, tmp_path):
+def test_mujoco_arm_draws_itself(run, tmp_path):
     picture = tmp_path / "arm.png"
     try:
         program = run("mujoco_arm.py", arguments=["--render", picture])
@@ -528,15 +528,15 @@ def test_the_mujoco_arm_draws_itself(run, tmp_path):
 # Behind the bridge
 
 METRES = tuple(value / 1000 for value in PLACE[:3])
-# Where a controller does not report its arm, the arm stands at home.
+# If a controller does not report the position, the arm is at home.
 AT_PLACE = {**QUICK, "arm.home": list(METRES), "arm.assume_position": "home"}
 FULL = {**AT_PLACE, "teleop.hold_behavior": "stop", "link.heartbeat.period": 0.1}
-# At 0.1 m/s a ramp's first step is 2 mm; twice that is a step after a rest.
+# At 0.1 m/s the first step of a ramp is 2 mm. After a rest a step may be twice as long.
 STEP = 4.0 + 1e-6
 
 
 def follows(started, program, hand):
-    """The story of a hand that is followed, rests and is lost; what it began with and the tracker."""
+    """The bridge follows a hand, which then rests and is lost. Return the tracker."""
     tracker = hand(METRES)
     started.status.wait(state="CONNECTED", motion="TRACKING")
     program.wait_for_move(*PLACE)
@@ -549,7 +549,7 @@ def follows(started, program, hand):
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_a_controller_follows_the_hand_and_is_approached_anew_after_its_death(run, bridge, hand, peer, name):
+def test_restarted_controller_is_approached_again(run, bridge, hand, peer, name):
     program = run(name)
     started = bridge(program, FULL)
     tracker = follows(started, program, hand)
@@ -560,10 +560,11 @@ def test_a_controller_follows_the_hand_and_is_approached_anew_after_its_death(ru
     started.status.wait(state="BACKOFF", motion="HOLDING")
     again = run(name, program.port)
     started.status.wait(state="CONNECTED")
-    # Not across the base, where the simulated arm cannot reach.
+    # The target is not across the base, where the simulated arm cannot reach.
     tracker.position = (0.05, 0.2, 0.21)
     tracker.start()
-    # That one knows where it is, and a new one is where it always begins. Of the others a person says where they are.
+    # mujoco_arm.py knows its position, and a new one starts at its initial position. For the others
+    # an operator confirms the position.
     if name != "mujoco_arm.py":
         started.status.wait(motion="HOLDING", reason="the arm's position is unknown")
         assert again.moves() == []
@@ -578,12 +579,12 @@ def test_a_controller_follows_the_hand_and_is_approached_anew_after_its_death(ru
 
 
 @pytest.mark.parametrize("name", ["blocking.py", "asyncio_server.py", "controller.c"])
-def test_a_controller_halts_by_itself_when_the_bridge_is_no_more(run, bridge, hand, name):
+def test_controller_halts_when_bridge_hangs(run, bridge, hand, name):
     program = run(name)
     started = bridge(program, FULL)
     hand(METRES)
     started.status.wait(motion="TRACKING")
-    # As a laptop that hangs: the connection stands, and nothing comes.
+    # Hang the bridge as a laptop may hang: the connection stays open, but no data comes.
     started.process.send_signal(signal.SIGSTOP)
     try:
         program.printed.wait(lambda line: line.startswith("halt: nothing came"))
@@ -593,14 +594,14 @@ def test_a_controller_halts_by_itself_when_the_bridge_is_no_more(run, bridge, ha
     program.wait_for_move(*PLACE, after=after)
 
 
-def test_the_defaults_are_enough_for_a_controller(run, bridge, hand):
+def test_controller_works_with_default_parameters(run, bridge, hand):
     program = run("blocking.py")
     started = bridge(program, AT_PLACE)
     follows(started, program, hand)
     assert not [line for line in program.printed if line == "stop" or line.startswith("halt")]
 
 
-def test_ros_sees_where_the_mujoco_arm_is(run, bridge, hand, peer):
+def test_arm_state_has_position_of_mujoco_arm(run, bridge, hand, peer):
     states = peer.record(ArmState, "/aether_bridge/arm_state")
     started = bridge(run("mujoco_arm.py"), FULL)
     hand(METRES)
@@ -609,7 +610,7 @@ def test_ros_sees_where_the_mujoco_arm_is(run, bridge, hand, peer):
     states.wait(lambda state: there(state.position) and state.gripper == "open")
 
 
-def test_a_controller_that_dials_in_follows_the_hand(run, launch, hand):
+def test_controller_that_dials_in_follows_hand(run, launch, hand):
     program = run("dial_in.py", free_port())
     started = launch({**FULL, "link.transport": "tcp_server", "link.host": "127.0.0.1", "link.port": program.port, "link.min_clients": 1})
     follows(started, program, hand)
@@ -621,7 +622,7 @@ def test_a_controller_that_dials_in_follows_the_hand(run, launch, hand):
 
 
 @pytest.mark.parametrize("extras", [["seq", "ttl"], ["seq", "stamp", "rpy", "quaternion", "ttl"]], ids=len)
-def test_a_udp_receiver_follows_the_hand(run, bridge, hand, extras):
+def test_udp_receiver_follows_hand(run, bridge, hand, extras):
     udp = run("udp_receiver.py")
     parameters = {**FULL, "link.transport": "udp", "wire.extra_fields": extras, "link.max_in_flight": 8}
     started = bridge(udp, parameters)
@@ -631,7 +632,7 @@ def test_a_udp_receiver_follows_the_hand(run, bridge, hand, extras):
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_seq_and_ttl_of_the_bridge_are_understood(run, bridge, hand, name):
+def test_controller_accepts_seq_and_ttl(run, bridge, hand, name):
     program = run(name)
     parameters = {**FULL, "wire.extra_fields": ["seq", "stamp", "rpy", "quaternion", "ttl"], "wire.command_ttl": 0.4}
     started = bridge(program, parameters)

@@ -1,4 +1,4 @@
-"""The demo as a person runs it: a process whose output and exit code are all there is to see."""
+"""Tests the demo as a process: its output and exit code."""
 
 import os
 import pathlib
@@ -12,7 +12,7 @@ import threading
 import pytest
 
 DEMO = pathlib.Path(__file__).resolve().parents[2] / "tools" / "demo"
-# Only so that a demo that hangs ends at all.
+# Seconds after which a demo that hangs is killed.
 FAR_TOO_LONG = 180
 
 
@@ -34,14 +34,14 @@ class Demo:
         self._watchdog.start()
 
     def read_until(self, pattern: str) -> None:
-        """Reads on until a line matches, or to the end."""
+        """Read until a line matches, or to the end."""
         for line in self.process.stdout:
             self.lines.append(line.rstrip("\n"))
             if re.search(pattern, line):
                 return
 
     def finish(self) -> int:
-        """Reads to the end and returns the exit code."""
+        """Read to the end and return the exit code."""
         self.read_until(r"(?!)")
         code = self.process.wait()
         self._watchdog.cancel()
@@ -52,7 +52,7 @@ class Demo:
         return "\n".join(self.lines)
 
     def children(self) -> list:
-        """The process ids of the programs that it runs."""
+        """Return the process ids of the programs that the demo runs."""
         pid = self.process.pid
         return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -61,7 +61,7 @@ def is_alive(pid: int) -> bool:
     return pathlib.Path(f"/proc/{pid}").exists()
 
 
-def test_the_demo_shows_link_and_motion_over_a_restart_and_ends_with_a_summary():
+def test_demo_shows_restart_and_summary():
     demo = Demo("10")
     code = demo.finish()
     assert code == 0, demo.output
@@ -73,7 +73,7 @@ def test_the_demo_shows_link_and_motion_over_a_restart_and_ends_with_a_summary()
         r"killing the controller",
         r"link +BACKOFF +\S",
         r"starting the controller, arm_sim, on \S+ again",
-        # No approach is asked for: there is none to see if the hand has come back to where the arm is.
+        # An approach is not required, because the hand may have come back to the arm's position.
         r"link +CONNECTED",
         r"motion +TRACKING",
         r"^Summary",
@@ -84,12 +84,12 @@ def test_the_demo_shows_link_and_motion_over_a_restart_and_ends_with_a_summary()
     ]
     lines = iter(demo.lines)
     for pattern in story:
-        assert any(re.search(pattern, line) for line in lines), f"no {pattern!r} in its place in\n{demo.output}"
+        assert any(re.search(pattern, line) for line in lines), f"no {pattern!r} in this order in\n{demo.output}"
     assert "\x1b" not in demo.output, "colour is for terminals"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
-def test_a_demo_that_is_ended_early_ends_its_programs_and_sums_up(how):
+def test_interrupted_demo_ends_programs_and_shows_summary(how):
     demo = Demo("3600")
     demo.read_until(r"motion +TRACKING")
     children = demo.children()
@@ -102,21 +102,22 @@ def test_a_demo_that_is_ended_early_ends_its_programs_and_sums_up(how):
     assert re.search(r"exit codes +bridge 0, hand_sim 0, arm_sim 0", demo.output), demo.output
 
 
-# On this machine the libraries are those of a newer one, which takes the older variable too.
+# The libraries of this machine are newer. They accept the older variable too.
 @pytest.mark.parametrize("distro, more", [("humble", " ROS_LOCALHOST_ONLY=1"), ("jazzy", "")])
-def test_the_demo_says_what_another_terminal_has_to_set(distro, more):
+def test_demo_shows_settings_for_another_terminal(distro, more):
     demo = Demo("3600", ROS_DISTRO=distro)
     demo.read_until(r"motion +TRACKING")
     (child, *_) = demo.children()
     environment = pathlib.Path(f"/proc/{child}/environ").read_bytes().decode().split("\0")
     demo.process.send_signal(signal.SIGINT)
     assert demo.finish() == 130, demo.output
-    said = re.search(r"To see its topics in another terminal of this machine: export (.*)$", demo.output, re.MULTILINE)
-    assert re.fullmatch(rf"ROS_DOMAIN_ID=\d+{more}", said[1]), demo.output
-    assert set(said[1].split()) == {name for name in environment if name.startswith(("ROS_DOMAIN_ID=", "ROS_LOCALHOST_ONLY="))}
+    shown = re.search(r"To see its topics in another terminal of this machine: export (.*)$", demo.output, re.MULTILINE)
+    assert re.fullmatch(rf"ROS_DOMAIN_ID=\d+{more}", shown[1]), demo.output
+    settings = {name for name in environment if name.startswith(("ROS_DOMAIN_ID=", "ROS_LOCALHOST_ONLY="))}
+    assert set(shown[1].split()) == settings
 
 
-def test_programs_do_not_outlive_a_demo_that_is_killed():
+def test_programs_end_with_killed_demo():
     demo = Demo("3600")
     demo.read_until(r"motion +TRACKING")
     programs = [os.pidfd_open(pid) for pid in demo.children()]
@@ -124,14 +125,14 @@ def test_programs_do_not_outlive_a_demo_that_is_killed():
     demo.process.kill()
     demo.finish()
     for program in programs:
-        # Readable once the program has ended.
+        # The descriptor is readable when the program has ended.
         ended, _, _ = select.select([program], [], [], FAR_TOO_LONG)
         os.close(program)
         assert ended, "a program still runs"
 
 
 @pytest.mark.parametrize("seconds", ["2", "abc", "nan", "-1"])
-def test_a_length_that_makes_no_sense_is_refused_with_what_would(seconds):
+def test_invalid_length_is_refused_with_range(seconds):
     demo = Demo(seconds)
     assert demo.finish() == 2
     assert demo.output == (

@@ -1,5 +1,8 @@
-"""Every block of code in README.md and docs/ is run, or read by what reads its kind, or stands below with the reason
-why it is not. A new block that is in no list fails."""
+"""Every code block in README.md and docs/ is run, checked by a parser, or listed below with the
+reason why not.
+
+A new block that is in no list fails.
+"""
 
 import json
 import pathlib
@@ -23,7 +26,7 @@ PATIENCE = 60.0
 
 
 class Block:
-    """What is between two fences."""
+    """A code block of a page."""
 
     def __init__(self, page, language, text):
         self.page, self.language, self.text = page.name, language, text
@@ -45,7 +48,7 @@ def blocks(*languages):
 
 COMMANDS = "tests/ros/test_readme_commands.py runs it"
 NEEDS_ROOT = "it changes the system, and needs root"
-# Shell and Python that is not run from here: the page, the beginning of the block's first line, and why.
+# Shell and Python blocks that no test here runs: page, beginning of the first line, reason.
 NOT_RUN = {
     ("README.md", "make demo"): "tests/ros/test_demo.py runs the demo, and the tests do not run the tests",
     ("README.md", "git clone"): "tools/build does the same; tests/ros/test_readme_commands.py runs the ros2 commands",
@@ -67,7 +70,7 @@ NOT_RUN = {
     ("install.md", "sudo apt update"): NEEDS_ROOT,
     ("install.md", "source /opt/ros/humble"): "Humble is in /opt on few machines; see the test of --base-paths below",
     ("install.md", "source ~/tracker_ws"): "tools/build is the same, with the packages of tests/fixtures",
-    ("install.md", "export ROS_LOCALHOST_ONLY"): "it says what to set; tests/ros/test_isolation.py has its rule",
+    ("install.md", "export ROS_LOCALHOST_ONLY"): "it shows what to set; tests/ros/test_isolation.py has its rule",
     ("install.md", "sudo systemctl"): NEEDS_ROOT,
     ("install.md", "docker build"): "it needs Docker, and a network",
     ("install.md", "rustup target"): "it needs a network, and takes half an hour",
@@ -78,7 +81,7 @@ def reason(block):
     return next((why for (page, start), why in NOT_RUN.items() if page == block.page and block.first.startswith(start)), None)
 
 
-# Shell and Python that a test below runs.
+# Shell and Python blocks that a test below runs.
 RUN = [("security.md", "openssl req"), ("protocol.md", "context = ssl")]
 
 
@@ -91,46 +94,46 @@ def the_block(page, start):
     return block.text
 
 
-def test_every_language_is_one_that_is_read():
+def test_every_code_block_has_a_known_language():
     known = {"sh", "bash", "python", "yaml", "json", "xml", "ini", "dockerfile", "text"}
     assert {block.language for block in blocks()} <= known
 
 
 @pytest.mark.parametrize("block", blocks("sh", "bash", "python"), ids=str)
-def test_a_block_is_run_or_says_why_not(block):
+def test_every_block_is_in_one_list(block):
     assert is_run(block) != (reason(block) is not None), f"{block} is in neither list of {__file__}, or in both"
 
 
-def test_the_lists_name_blocks_that_there_are():
+def test_lists_name_existing_blocks():
     there = [(block.page, block.first) for block in blocks("sh", "bash", "python")]
     for page, start in [*NOT_RUN, *RUN]:
         assert any(page == other and first.startswith(start) for other, first in there), (page, start)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_shell_is_read_by_a_shell(shell):
+def test_shell_blocks_parse(shell):
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     for block in blocks("sh", "bash"):
-        # A word in angle brackets is for the reader to put in.
+        # The reader replaces a word in angle brackets.
         text = re.sub(r"<(\w[\w ]*)>", "placeholder", block.text)
         done = subprocess.run([shell, "-n"], input=text, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), block
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)
-def test_python_is_read_by_python(block):
+def test_python_blocks_parse(block):
     compile(block.text, str(block), "exec")
 
 
 @pytest.mark.parametrize("block", [block for block in blocks("json") if block.page != "protocol.md"], ids=str)
-def test_json_is_a_line_of_the_wire(block):
+def test_json_blocks_fit_the_schema(block):
     for line in block.text.splitlines():
         assert errors("reply" if "status" in json.loads(line) else "bridge", line) == [], line
 
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)
-def test_yaml_is_read_by_rcl(block, tmp_path):
+def test_yaml_blocks_parse_with_rcl(block, tmp_path):
     text = block.text
     if "ros__parameters" not in text:
         text = "/**:\n  ros__parameters:\n" + "".join(f"    {line}\n" for line in text.splitlines())
@@ -138,7 +141,7 @@ def test_yaml_is_read_by_rcl(block, tmp_path):
 
 
 @pytest.mark.parametrize("text", ['/**:\n  ros__parameters:\n    a: ""open""\n', "/**:\n  ros__parameters:\n   - a\n"])
-def test_rcl_refuses_what_is_no_parameter_file(tmp_path, text):
+def test_rcl_refuses_invalid_parameter_file(tmp_path, text):
     with pytest.raises(Exception, match="(?i)pars"):
         read_by_rcl(tmp_path, text)
 
@@ -153,22 +156,22 @@ def read_by_rcl(folder, text):
 
 def tracked(pattern):
     listed = subprocess.run(["git", "ls-files", "-z", pattern], cwd=ROOT, capture_output=True, text=True, check=False)
-    # An archive of the source has no git.
+    # A source archive has no git.
     files = listed.stdout.split("\0")[:-1] or [path.relative_to(ROOT) for path in (ROOT / "config").glob(pattern)]
     return sorted(map(str, files))
 
 
 @pytest.mark.parametrize("name", [*tracked("*.yaml"), *tracked("*.yml")])
-def test_every_yaml_file_is_yaml(name):
+def test_every_yaml_file_parses(name):
     assert list(yaml.safe_load_all((ROOT / name).read_text()))
 
 
 @pytest.mark.parametrize("block", blocks("xml"), ids=str)
-def test_xml_is_xml(block):
+def test_xml_blocks_parse(block):
     assert xml.fromstring(block.text).tag == "policy"
 
 
-def test_every_link_leads_somewhere():
+def test_every_link_has_a_target():
     anchor = lambda title: re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")  # noqa: E731
     wrong = []
     for page in PAGES:
@@ -195,11 +198,11 @@ def test_every_path_in_backticks_exists():
     assert seen > 30
 
 
-def test_the_unit_is_one_for_systemd(tmp_path):
+def test_systemd_accepts_the_unit(tmp_path):
     (block,) = blocks("ini")
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd is not installed")
-    # This machine has neither the user nor the folder of the page.
+    # This machine lacks the user and the folder of the page.
     text = re.sub(r"^ExecStart=\S+", f"ExecStart={EXECUTABLES / 'bridge'}", block.text, flags=re.MULTILINE)
     assert text != block.text and "User=robot" in text
     unit = tmp_path / "aether_bridge.service"
@@ -209,7 +212,7 @@ def test_the_unit_is_one_for_systemd(tmp_path):
     assert ours == [] and done.returncode == 0, done.stderr
 
 
-def test_the_recipe_of_the_container_is_shell_and_names_what_is_installed():
+def test_container_recipe_parses_and_names_installed_files():
     (block,) = blocks("dockerfile")
     known = {"FROM", "RUN", "ENV", "WORKDIR", "ENTRYPOINT", "CMD", "COPY"}
     lines = [line.split(" ", 1) for line in block.text.splitlines()]
@@ -228,7 +231,7 @@ def test_the_recipe_of_the_container_is_shell_and_names_what_is_installed():
 
 
 @pytest.mark.skipif(not shutil.which("colcon"), reason="colcon is not installed")
-def test_a_workspace_with_a_cmake_file_needs_base_paths(tmp_path):
+def test_workspace_with_cmake_file_needs_base_paths(tmp_path):
     package = tmp_path / "src" / "aether_bridge"
     package.mkdir(parents=True)
     for name in ("package.xml", "CMakeLists.txt"):
@@ -255,7 +258,7 @@ def certificates(tmp_path_factory):
     return folder
 
 
-def test_the_certificates_of_the_page_fit_the_authority(certificates):
+def test_certificates_of_page_verify(certificates):
     for who in ("controller", "bridge"):
         done = subprocess.run(
             ["openssl", "verify", "-CAfile", "ca.pem", f"{who}.pem"], cwd=certificates, capture_output=True, text=True, check=True
@@ -263,7 +266,7 @@ def test_the_certificates_of_the_page_fit_the_authority(certificates):
         assert done.stdout == f"{who}.pem: OK\n"
 
 
-def test_the_controller_of_the_page_takes_the_bridge_alone(certificates, monkeypatch):
+def test_controller_of_page_accepts_only_bridge(certificates, monkeypatch):
     monkeypatch.chdir(certificates)
     block = the_block("protocol.md", "context = ssl")
     assert connect(block, certificate="bridge.pem") == b"hello"
@@ -272,7 +275,7 @@ def test_the_controller_of_the_page_takes_the_bridge_alone(certificates, monkeyp
 
 
 def connect(block, certificate):
-    """What the block's controller sends to a client with this certificate."""
+    """Return what the controller of the block sends to a client with this certificate."""
     failed = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -1,6 +1,4 @@
-"""Faults of the ROS graph, in mid-motion: participants that vanish, storms of parameters, quality of service that does
-not match.
-"""
+"""Faults of the ROS graph in mid-motion: killed clients, parameter storms, incompatible QoS."""
 
 import pathlib
 import subprocess
@@ -9,7 +7,7 @@ import sys
 import shared_memory
 from aether_bridge.msg import LinkStatus
 from faults import Harmless, play, rows
-from harness import ask, call_in_vain
+from harness import ask, call_without_response
 from rcl_interfaces.msg import ParameterEvent
 from rcl_interfaces.srv import SetParameters
 from rclpy.duration import Duration
@@ -25,8 +23,8 @@ except ImportError:  # before Iron
 
 CLIENT = pathlib.Path(__file__).with_name("client.py")
 CLIENTS = 4
-# Each with whether it is accepted while armed.
-WISHES = [
+# Pairs: a request, and whether the bridge accepts it while armed.
+REQUESTS = [
     (Parameter("limits.speed", value=0.24), True),
     (Parameter("limits.speed", value=0.25), True),
     (Parameter("teleop.max_consecutive_errors", value=6), True),
@@ -39,7 +37,7 @@ ROUNDS = 60
 
 
 def clients_die(rig):
-    """Between their requests and the answers."""
+    """Kill clients between their requests and the responses."""
     clients = [
         subprocess.Popen([sys.executable, CLIENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(CLIENTS)
     ]
@@ -51,54 +49,60 @@ def clients_die(rig):
 
 
 def is_still_served(rig):
-    """A call that has waited in a bridge which was held up is refused, and the caller is asked to call again."""
+    """Check that services work.
 
-    def answered():
-        answer = rig.peer.call(SetBool, "/aether_bridge/set_armed", data=True)
-        assert answer.success or "was held up for" in answer.message, answer
-        return answer.success
+    A bridge that was held up refuses a delayed call and asks for another call.
+    """
 
-    assert any(answered() for _ in range(10))
+    def succeeds():
+        response = rig.peer.call(SetBool, "/aether_bridge/set_armed", data=True)
+        assert response.success or "was held up for" in response.message, response
+        return response.success
+
+    assert any(succeeds() for _ in range(10))
 
 
 def client_is_deaf(rig):
-    """What it wants is done, and it is not told."""
+    """The bridge executes the request, but the client receives no response."""
     events = rig.peer.record(ParameterEvent, "/parameter_events")
     slower = Parameter("limits.speed", value=0.24).to_parameter_msg()
-    call_in_vain(rig.peer, SetParameters, "/aether_bridge/set_parameters", parameters=[slower])
+    call_without_response(rig.peer, SetParameters, "/aether_bridge/set_parameters", parameters=[slower])
     events.wait(lambda event: any(changed.name == "limits.speed" for changed in event.changed_parameters))
 
 
 def parameter_storm(rig):
     client = rig.peer.node.create_client(SetParameters, "/aether_bridge/set_parameters")
-    # No answer is given up once one has come.
+    # The first response shows that the server knows the client. From then on it drops no response.
     ask(client, SetParameters.Request())
-    answers = Record("answers to the storm")
+    responses = Record("responses to the storm")
 
-    def wish(number):
-        parameter, accepted = WISHES[number % len(WISHES)]
+    def request(number):
+        parameter, accepted = REQUESTS[number % len(REQUESTS)]
         future = client.call_async(SetParameters.Request(parameters=[parameter.to_parameter_msg()]))
-        future.add_done_callback(lambda done: answers.append((done.result().results[0], accepted)))
+        future.add_done_callback(lambda done: responses.append((done.result().results[0], accepted)))
 
-    for number in range(ROUNDS * len(WISHES)):
-        wish(number)
-        # As many at a time as a service of DDS keeps.
-        answers.wait_count(number - 8)
-    for result, accepted in answers.wait_count(ROUNDS * len(WISHES)):
+    for number in range(ROUNDS * len(REQUESTS)):
+        request(number)
+        # A DDS service keeps this many requests at a time.
+        responses.wait_count(number - 8)
+    for result, accepted in responses.wait_count(ROUNDS * len(REQUESTS)):
         assert result.successful == accepted and bool(result.reason) != accepted, result
 
 
 def cannot_be_met(rig):
-    """A listener that wants what is not offered: it is told so, by its own middleware."""
-    told = Record("incompatible")
+    """Subscribe with a QoS that the bridge does not offer.
+
+    The middleware reports that to the subscriber.
+    """
+    reported = Record("incompatible")
     rig.peer.node.create_subscription(
         LinkStatus,
         "/aether_bridge/link_status",
         lambda _: None,
         QoSProfile(depth=1, deadline=Duration(seconds=0.01)),
-        event_callbacks=SubscriptionEventCallbacks(incompatible_qos=told.append),
+        event_callbacks=SubscriptionEventCallbacks(incompatible_qos=reported.append),
     )
-    told.wait()
+    reported.wait()
 
 
 ROWS = [
@@ -110,5 +114,5 @@ ROWS = [
 
 
 @rows(ROWS)
-def test_motion_goes_on_whatever_others_do_in_the_graph(rig, fault):
+def test_motion_continues_despite_graph_fault(rig, fault):
     play(rig, fault)

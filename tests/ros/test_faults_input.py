@@ -1,4 +1,4 @@
-"""Faults of input and time, in mid-motion: hands that are lost, late or too many, and clocks that jump."""
+"""Faults of input and time in mid-motion: lost, late and second hands, and clock jumps."""
 
 import subprocess
 import threading
@@ -15,7 +15,7 @@ from std_srvs.srv import Trigger
 
 HOUR = 3600
 BUTTON = "/e_stop"
-# Of messages a second, for two seconds.
+# Messages a second, and the duration in seconds.
 BURST, BURST_SECONDS = 10_000, 2.0
 
 
@@ -50,7 +50,7 @@ def simulated(rig):
 
 
 def simulation_stops(rig):
-    """And the hand, which is part of it."""
+    """Stop simulated time and the hand, which is part of the simulation."""
     rig.simulation.pause()
     rig.hand.on = False
 
@@ -66,7 +66,7 @@ def simulation_starts_again(rig):
 
 
 def burst(rig):
-    """With a stop request in the middle of it."""
+    """Send a burst of poses, with a stop request in the middle."""
     sent = []
 
     def run():
@@ -86,9 +86,9 @@ def burst(rig):
 
 
 def is_over(rig):
-    """Nothing has waited to be sent after the stop; the judgement looks at the rest."""
+    """Check that no command is sent after the stop. The monitor checks the rest."""
     rig.burst.join()
-    assert len(rig.burst_sent) > BURST, f"{len(rig.burst_sent)} messages are no burst"
+    assert len(rig.burst_sent) > BURST, f"{len(rig.burst_sent)} messages are not a burst"
     rig.status.skip().wait(motion="STOPPED")
 
 
@@ -98,13 +98,13 @@ def allowed_again(rig):
 
 
 def second_publisher(rig):
-    """It sends nothing, as a panel at rest."""
+    """Add a publisher that sends nothing, as an idle panel does."""
     rig.peer.node.create_publisher(PoseStamped, "/target_pose", 10)
     rig.bridge.log.wait(lambda line: "2 publishers on /target_pose" in line)
 
 
 def second_hand(rig):
-    """Elsewhere, and slower."""
+    """Add a second, slower hand at another position."""
     pose = PoseStamped()
     pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = 0.25, 0.05, 0.15
     pose.pose.orientation.w = 1.0
@@ -116,7 +116,10 @@ def second_hand_ends(rig):
 
 
 def second_tracker_dies(rig):
-    """DDS takes it for alive until its lease is over, and nothing waits for that."""
+    """Kill a second tracker.
+
+    DDS keeps it in the graph until its lease expires. The bridge does not wait for that.
+    """
     with subprocess.Popen([EXECUTABLES / "hand_sim"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as tracker:
         rig.status.wait(motion="HOLDING", reason="2 publishers")
         rig.peer.session.left_behind |= shared_memory.mapped(tracker.pid)
@@ -126,7 +129,7 @@ def second_tracker_dies(rig):
 
 
 def is_followed_again(rig):
-    """As a rule long before the dead one is out of the graph."""
+    """The arm usually follows long before the dead tracker leaves the graph."""
     rig.status.wait(motion="APPROACH")
 
 
@@ -140,14 +143,14 @@ def armed_again(rig):
 
 
 def recording_is_played(rig):
-    """While the hand is out of sight."""
+    """Play a recording while the hand is out of sight."""
     rig.hand.on = False
     rig.status.wait(motion="HOLDING")
     rig.recording = rig.repeat(PoseStamped, "/target_pose", Sweep(rig.peer.node))
 
 
 def recording_ends(rig):
-    """A person sees the hand, and nothing else, before arming."""
+    """The operator arms again. At that time only the hand publishes."""
     rig.hand.on = False
     rig.recording.close()
     rig.status.skip().wait(lambda status: status.input_age > 1.0)
@@ -271,5 +274,5 @@ ROWS = [
 
 
 @rows(ROWS)
-def test_a_fault_of_input_or_time_holds_the_arm_and_is_got_over(rig, fault):
+def test_input_fault_holds_arm_and_bridge_recovers(rig, fault):
     play(rig, fault)

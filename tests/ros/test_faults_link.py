@@ -1,4 +1,4 @@
-"""Faults of the link, in mid-motion: refused, gone, silent, half-open, full, elsewhere."""
+"""Faults of the link in mid-motion: refused, gone, silent, half-open, full, at another address."""
 
 import itertools
 import time
@@ -13,7 +13,8 @@ from std_srvs.srv import SetBool
 SILENT = "the controller does not answer"
 SHORT = {"link.timeout": 0.8}
 GREETING = b"\xff\xfd\x2cready\r\n"
-# What a controller that did not read may find later, in lines: what the kernels of both sides keep of a connection.
+# The number of lines that a controller may read later. The kernels of both sides keep them for a
+# connection.
 ROOM = 150
 
 
@@ -26,7 +27,7 @@ def says_the_rest(rig):
 
 
 def greets_no_more(rig):
-    """It comes back without the line that it greeted with."""
+    """Restart the controller without the newline of its banner."""
     rig.controller.kill()
     rig.controller.greeting = b"\xff\xfd\x2cready"
     rig.controller.restart()
@@ -55,7 +56,10 @@ def restarted(rig):
 
 
 def killed_in_debt(rig):
-    """One command is unanswered when the controller ends, and the next connection must not bring it."""
+    """Kill the controller before its reply to a command.
+
+    The next connection must not repeat this command.
+    """
     rig.answer(None)
     rig.status.wait(lambda status: status.sent > status.acknowledged, state="UNRESPONSIVE")
     rig.begun = time.monotonic()
@@ -87,19 +91,22 @@ def reads_no_more(rig):
 
 
 def reads_again(rig):
-    """Meanwhile the services are answered; and what it then finds is little."""
+    """The services work meanwhile, and few commands wait for the controller."""
     rig.call("set_armed", data=True)
     finds_little(rig)
 
 
 def finds_little(rig):
     unread = rig.status.newest().sent - len(rig.controller.lines)
-    assert unread <= ROOM * len(rig.controller.connections), f"{unread} commands are waiting to be read"
+    assert unread <= ROOM * len(rig.controller.connections), f"{unread} commands wait to be read"
     rig.controller.resume()
 
 
 def reads_again_and_a_person_says_where_the_arm_is(rig):
-    """A controller that never replies cannot be asked. Meanwhile the services are answered."""
+    """The operator confirms the arm's position, because the controller never replies.
+
+    The services work meanwhile.
+    """
     assert rig.peer.call(ListParameters, "/aether_bridge/list_parameters").result.names
     finds_little(rig)
     rig.status.wait(state="CONNECTED", motion="HOLDING", reason="the arm's position is unknown")
@@ -108,9 +115,9 @@ def reads_again_and_a_person_says_where_the_arm_is(rig):
 
 
 def homed_elsewhere(rig):
-    """It homes its arm when it is started."""
+    """Restart the controller. It homes its arm at the start."""
     rig.controller.kill()
-    rig.controller.place = [250.0, -50.0, 150.0]
+    rig.controller.position = [250.0, -50.0, 150.0]
 
 
 def is_approached_there(rig):
@@ -121,9 +128,9 @@ def is_approached_there(rig):
 
 
 def counts_in_metres(rig):
-    """It is another program, which reports metres on a millimetre wire."""
+    """Restart the controller as another program, which reports metres on a millimetre wire."""
     rig.controller.kill()
-    rig.controller.heartbeat_reply = lambda line: report([axis / 1000 for axis in rig.controller.place])
+    rig.controller.heartbeat_reply = lambda line: report([axis / 1000 for axis in rig.controller.position])
     rig.controller.restart()
 
 
@@ -142,7 +149,7 @@ def loses_the_cable_at_rest(rig):
 def by_name(rig):
     rig.names = Names(rig.folder, arm="127.0.0.1")
     rig.host, rig.options["under"] = "arm.test", rig.names.under
-    # The other is there all the time: only the name tells which one is meant.
+    # The other controller runs all the time. Only the host name selects one of them.
     port = rig.make_controller().port
     rig.other = rig.make_controller(host="127.0.0.2", port=port)
 
@@ -167,7 +174,7 @@ def has_its_name_again(rig):
 
 
 def another_bridge(rig):
-    """The controller serves one, as most do."""
+    """Start a second bridge. The controller serves one client, as most do."""
     rig.controller.leave_waiting()
     where = {"link.host": rig.host, "link.port": rig.controller.port, **QUICK, **SHORT}
     rig.another = rig.launch(where, ["-r", "__node:=another"], "/another")
@@ -175,7 +182,10 @@ def another_bridge(rig):
 
 
 def is_not_disturbed(rig):
-    """By the other one, which has asked where the arm is, and has sent no command."""
+    """The other bridge has asked for the arm's position and has sent no command.
+
+    It does not disturb the first one.
+    """
     assert len(rig.controller.connections) == 1
     assert rig.status.motions()[-1] == "TRACKING" and "HOLDING" not in rig.status.motions()
     assert rig.another.status.newest().sent == 0
@@ -227,7 +237,7 @@ ROWS = [
     ),
     Fault(
         "a byte now and then, and never a newline",
-        lambda rig: rig.say(itertools.repeat(b"."), 0.05),
+        lambda rig: rig.send_pieces(itertools.repeat(b"."), 0.05),
         "BACKOFF",
         tells="no reply for link.timeout 0.8 s",
         within="link.timeout",
@@ -346,5 +356,5 @@ ROWS = [
 
 
 @rows(ROWS)
-def test_a_fault_of_the_link_holds_the_arm_and_is_got_over(rig, fault):
+def test_link_fault_holds_arm_and_bridge_recovers(rig, fault):
     play(rig, fault)

@@ -1,4 +1,4 @@
-"""Faults of the process, in mid-motion: signals, a log that cannot be written, descriptors, and ROS itself."""
+"""Faults of the process in mid-motion: signals, a blocked log, no descriptors, and ROS itself."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ def signalled(which):
 
 
 def stopped_for_a_second(rig):
-    """Longer than a target may be old."""
+    """Stop the process for longer than the maximum age of a target."""
     rig.bridge.process.send_signal(signal.SIGSTOP)
     time.sleep(1.0)  # the fault itself
     rig.bridge.process.send_signal(signal.SIGCONT)
@@ -49,7 +49,7 @@ def pipe_is_closed(rig):
 
 
 def pipe_is_full(rig):
-    """As in a terminal after Ctrl-S, or with a reader that hangs."""
+    """Fill the pipe, as a terminal after Ctrl-S or a reader that hangs."""
     pipe = rig.options["output"]
     os.set_blocking(pipe, False)
     for size in (4096, 1):
@@ -72,7 +72,7 @@ def out_of_descriptors(rig):
     pid = rig.bridge.process.pid
     rig.limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     rig.controller.kill()
-    # Of what it has it needs one for a socket.
+    # The process needs one more descriptor for a socket.
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, rig.limits[1]))
     rig.controller.restart()
 
@@ -91,7 +91,7 @@ def waits_no_more(rig):
 
 
 def hangs_after_sigint(rig):
-    """As the middleware does while a reader that was killed has not confirmed what it was sent."""
+    """Hang as the middleware does while it waits for a killed reader."""
     rig.faults.set(hangs=True)
     rig.bridge.process.send_signal(signal.SIGINT)
 
@@ -105,7 +105,7 @@ def panics(rig):
 
 
 def killed_and_started_again(rig):
-    """As systemd does it: the same state folder, and another connection."""
+    """Restart as systemd does: with the same state folder and on another connection."""
     rig.bridge.process.send_signal(signal.SIGKILL)
     rig.bridge.wait()
     rig.controllers.clear()
@@ -210,18 +210,18 @@ ROWS = [
 
 
 @rows(ROWS)
-def test_a_fault_of_the_process_is_got_over_or_ends_it(rig, fault):
+def test_bridge_recovers_from_process_fault_or_ends(rig, fault):
     play(rig, fault)
 
 
-def test_a_log_that_nobody_reads_does_not_keep_the_process_from_ending(rig):
+def test_full_log_pipe_does_not_block_exit(rig):
     fault = next(fault for fault in ROWS if fault.begin is pipe_is_full)
     rig.start(fault)
     fault.begin(rig)
     rig.bridge.end()
 
 
-def test_the_exit_code_tells_what_was_wrong_though_nobody_can_be_told_in_words():
+def test_exit_code_shows_fault_without_log():
     with open("/dev/full", "w") as full:
         wrong = subprocess.run([EXECUTABLES / "bridge", "--ros-args", "-p", "link.port:=-1"], stderr=full, stdout=full)
         assert wrong.returncode == 2

@@ -1,4 +1,4 @@
-"""Faults of what the controller says, in mid-motion: what is no reply, and replies in pieces, late, twice, unasked."""
+"""Faults of replies in mid-motion: invalid, in pieces, late, repeated, or unsolicited."""
 
 import queue
 import socket
@@ -12,24 +12,24 @@ DEEP = b'{"status":"ok","a":' + b"[" * 1000 + b"]" * 1000 + b"}\n"
 
 
 def answers(name, reply, tells):
-    """A controller that answers every command with this, which is no reply."""
+    """Return a fault in which the controller sends this invalid reply to every command."""
     return Fault(name, lambda rig: rig.answer(reply), "BACKOFF", tells=tells)
 
 
 def byte_by_byte(rig):
-    """A reply begins when the one before it is through."""
-    owed = queue.SimpleQueue()
+    """Send replies byte by byte. A reply begins after the previous one has ended."""
+    missing = queue.SimpleQueue()
 
     def pieces():
         while True:
             try:
-                owed.get(timeout=0.1)
+                missing.get(timeout=0.1)
             except queue.Empty:
                 yield b""
             else:
-                yield from (OK[place : place + 1] for place in range(len(OK)))
+                yield from (OK[index : index + 1] for index in range(len(OK)))
 
-    rig.say(pieces(), 0.0005, reply=owed.put)
+    rig.send_pieces(pieces(), 0.0005, reply=missing.put)
 
 
 def three_at_a_time(rig):
@@ -43,7 +43,7 @@ def three_at_a_time(rig):
 
 
 def speaks_unasked(rig):
-    """While no command is on its way."""
+    """Send a reply while no command waits for one."""
     rig.hand.on = False
     rig.status.wait(lambda status: status.sent == status.acknowledged, motion="HOLDING", reason="no new target")
     rig.controller.send(OK)
@@ -61,22 +61,22 @@ def number(which):
 
 
 def loses_every_third(rig):
-    rig.controller.hears = lambda message: message["seq"] % 3
+    rig.controller.accepts = lambda message: message["seq"] % 3
 
 
 def stranger(rig):
-    """Who knows the bridge's port, and answers for the controller with a refusal of all there may be."""
+    """Another program knows the bridge's port and sends refusals with all possible numbers."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         for seq in range(1, 2000):
             other.sendto(b'{"status":"error","message":"no","seq":%d}' % seq, rig.controller.sender)
 
 
 def reports(**more):
-    """Reports these, with where the arm is, to all lines."""
+    """Report these members, with the arm's position, in all replies."""
 
     def begin(rig):
         controller = rig.controller
-        controller.reply = controller.heartbeat_reply = lambda line: report(controller.place, **more)
+        controller.reply = controller.heartbeat_reply = lambda line: report(controller.position, **more)
 
     return begin
 
@@ -87,22 +87,22 @@ def armed_again(rig):
 
 
 def does_not_move(rig):
-    """It accepts all commands and stays."""
-    rig.stuck = rig.controller.place
+    """Accept all commands, but do not move."""
+    rig.stuck = rig.controller.position
     rig.controller.reply = rig.controller.heartbeat_reply = lambda line: report(rig.stuck, moving=True)
 
 
 def moves_again(rig):
-    """It rests where it stayed."""
-    rig.controller.place = rig.stuck
+    """The arm rests where it stayed."""
+    rig.controller.position = rig.stuck
 
 
 def is_moved_by_hand(rig):
-    """While motion is held."""
+    """Move the arm by hand while motion is held."""
     rig.hand.on = False
     rig.status.wait(lambda status: status.sent == status.acknowledged, motion="HOLDING", reason="no new target")
-    rig.controller.place = [250.0, -50.0, 150.0]
-    rig.controller.heartbeat_reply = lambda line: report(rig.controller.place, moving=True)
+    rig.controller.position = [250.0, -50.0, 150.0]
+    rig.controller.heartbeat_reply = lambda line: report(rig.controller.position, moving=True)
     rig.controller.heartbeats.wait_count(len(rig.controller.heartbeats) + 2)
     rig.begun = time.monotonic()
     rig.hand.on = True
@@ -175,5 +175,5 @@ ROWS = [
 
 
 @rows(ROWS)
-def test_a_fault_of_what_is_said_is_named_and_got_over(rig, fault):
+def test_reply_fault_is_named_and_bridge_recovers(rig, fault):
     play(rig, fault)

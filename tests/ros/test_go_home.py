@@ -1,4 +1,5 @@
-"""The arm is sent home: by a person (`~/go_home`), and before the bridge ends (`arm.park`)."""
+"""The arm goes home when the operator calls `~/go_home`, and before the bridge ends (`arm.park`).
+"""
 
 import os
 import signal
@@ -24,7 +25,7 @@ PARK = {"arm.park": True}
 
 
 def away(controller, bridge, hand, parameters=None):
-    """A bridge that has followed a hand away from home, and the hand."""
+    """Start a bridge that has followed a hand away from home. Return the bridge and the hand."""
     started = bridge(controller, {**AT_HOME, **(parameters or {})})
     tracker = hand(HOME)
     started.status.wait(motion="TRACKING")
@@ -46,27 +47,27 @@ def is_home(line):
 
 
 def at_home_after(controller, mark):
-    """Whether the last command since then leads home."""
+    """Return whether the last command since `mark` leads home."""
     return is_home(controller.lines[max(controller.mark() - 1, mark)])
 
 
-def test_arm_goes_home_by_the_limits_and_is_disarmed(controller, bridge, hand, peer):
+def test_arm_goes_home_within_limits_and_disarms(controller, bridge, hand, peer):
     commands = peer.commands()
     started, _ = away(controller, bridge, hand)
     before, sent = controller.mark(), len(commands)
-    answer = go_home(peer)
-    assert answer.success and "going home to" in answer.message, answer
+    response = go_home(peer)
+    assert response.success and "going home to" in response.message, response
     started.status.wait(motion="APPROACH", reason="going home")
     started.status.wait(motion="DISARMED", reason="the arm is at home; call ~/set_armed")
     home = controller.lines.find(is_home, after=before)
-    # The hand is still away.
+    # The hand is still away from home.
     controller.lines.assert_none(after=home + 1)
     way = [AWAY, *(line.position for line in controller.lines[before : home + 1])]
     assert all(distance(one, other) <= STEP + 1e-6 for one, other in zip(way, way[1:])), way
     commands.wait(lambda sent: sent.seq == started.status.newest().sent)
     times = [stamp_seconds(sent.header.stamp) for sent in commands[sent:]]
     assert times[-1] - times[0] >= (distance(AWAY, HOME) - STEP) / SPEED
-    # A person arms, as ever.
+    # The operator can arm again as usual.
     assert set_armed(peer).success
     controller.lines.wait(lambda line: line.data == AWAY_LINE, after=home)
 
@@ -92,7 +93,7 @@ def test_arm_at_home_is_disarmed_there(controller, bridge, hand, peer, parameter
     assert all(map(is_home, controller.lines))
 
 
-def test_arm_in_an_unknown_place_is_not_sent_home(controller, bridge, peer):
+def test_arm_with_unknown_position_does_not_go_home(controller, bridge, peer):
     started = bridge(controller, {**AT_HOME, **PLAIN, "arm.assume_position": "none"})
     started.status.wait(state="CONNECTED", motion="DISARMED")
     refused = go_home(peer)
@@ -100,7 +101,7 @@ def test_arm_in_an_unknown_place_is_not_sent_home(controller, bridge, peer):
     controller.lines.assert_none()
 
 
-def test_stopped_arm_is_not_sent_home(controller, bridge, hand, peer):
+def test_stopped_arm_does_not_go_home(controller, bridge, hand, peer):
     started, _ = away(controller, bridge, hand)
     assert peer.call(Trigger, "/aether_bridge/stop").success
     started.status.wait(motion="STOPPED")
@@ -111,7 +112,7 @@ def test_stopped_arm_is_not_sent_home(controller, bridge, hand, peer):
 
 
 @pytest.mark.parametrize("end", ["stop", "reset", "set_armed"])
-def test_person_ends_the_way_home(controller, bridge, hand, peer, end):
+def test_operator_ends_the_way_home(controller, bridge, hand, peer, end):
     started, _ = away(controller, bridge, hand, SLOW)
     assert go_home(peer).success
     started.status.wait(motion="APPROACH", reason="going home")
@@ -125,7 +126,7 @@ def test_person_ends_the_way_home(controller, bridge, hand, peer, end):
     started.status.wait(motion="STOPPED" if end == "stop" else "DISARMED")
 
 
-def test_armed_on_the_way_home_hand_leads_again(controller, bridge, hand, peer):
+def test_arming_on_way_home_resumes_tracking(controller, bridge, hand, peer):
     started, _ = away(controller, bridge, hand, SLOW)
     assert go_home(peer).success
     started.status.wait(motion="APPROACH", reason="going home")
@@ -150,32 +151,32 @@ def test_lost_connection_ends_the_way_home(controller, bridge, hand, peer):
     controller.lines.wait(is_home, after=before)
 
 
-def test_way_home_that_was_asked_before_a_stop_moves_nothing(controller, bridge, hand, peer):
+def test_go_home_sent_before_stop_moves_nothing(controller, bridge, hand, peer):
     started, _ = away(controller, bridge, hand)
     caller = Caller(peer)
     stopped(started.process)
     home = caller.call("go_home", Trigger.Request())
     others = [caller.call("stop", Trigger.Request()), caller.call("reset", Trigger.Request())]
-    time.sleep(0.5)  # until they are on their way
+    time.sleep(0.5)  # until the requests are on their way
     before = controller.mark()
     started.process.send_signal(signal.SIGCONT)
-    assert all(answer().success for answer in others)
+    assert all(response().success for response in others)
     refused = home()
     assert not refused.success and refused.message.startswith("not going home"), refused
-    # The bridge may have taken the reset before the stop.
+    # The bridge may have handled the reset before the stop.
     assert peer.call(Trigger, "/aether_bridge/reset").success
     started.status.skip().wait(motion="DISARMED")
     assert not any(map(is_home, controller.lines[before:]))
 
 
-def test_way_home_that_waited_in_a_stopped_process_moves_nothing(controller, bridge, hand, peer):
+def test_go_home_delayed_by_sigstop_moves_nothing(controller, bridge, hand, peer):
     started = bridge(controller, {**AT_HOME, "teleop.arming": "operator"})
     hand(AWAY, stamp=unstamped)
     started.status.wait(lambda status: status.input_age >= 0, state="CONNECTED", motion="DISARMED")
     caller = Caller(peer)
     stopped(started.process)
     home = caller.call("go_home", Trigger.Request())
-    time.sleep(3.5)  # what is tested: the request waits
+    time.sleep(3.5)  # the request waits: this delay is under test
     started.process.send_signal(signal.SIGCONT)
     refused = home()
     assert not refused.success and refused.message.startswith("not going home: this "), refused
@@ -183,7 +184,7 @@ def test_way_home_that_waited_in_a_stopped_process_moves_nothing(controller, bri
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=lambda ending: ending.name)
-def test_bridge_that_ends_parks_the_arm(controller, bridge, hand, peer, ending):
+def test_ending_bridge_parks_the_arm(controller, bridge, hand, peer, ending):
     started, _ = away(controller, bridge, hand)
     assert set_each(peer, ("arm.park", True)) == [""]
     before = controller.mark()
@@ -195,20 +196,20 @@ def test_bridge_that_ends_parks_the_arm(controller, bridge, hand, peer, ending):
     assert "the arm is at home" in last.reason and last.sent == controller.mark()
 
 
-def test_second_signal_ends_the_bridge_at_once(controller, bridge, hand):
-    # A minute and more.
+def test_second_signal_ends_bridge_immediately(controller, bridge, hand):
+    # The way takes more than a minute.
     started, _ = away(controller, bridge, hand, {**PARK, "limits.approach_speed": 0.001})
     before = controller.mark()
     os.kill(started.process.pid, signal.SIGINT)
     started.status.wait(motion="APPROACH", reason="going home")
     controller.lines.wait_count(before + 1)
-    # It waits no longer than a test does.
+    # end() waits no longer than the tests' patience.
     started.end()
     assert not at_home_after(controller, before)
     assert LINK_STATES[started.status.newest().state] == "DISCONNECTED"
 
 
-def test_stop_ends_the_way_to_the_park(controller, bridge, hand, peer):
+def test_stop_ends_the_parking_motion(controller, bridge, hand, peer):
     started, _ = away(controller, bridge, hand, {**PARK, "limits.approach_speed": 0.001})
     os.kill(started.process.pid, signal.SIGINT)
     started.status.wait(motion="APPROACH", reason="going home")
@@ -219,7 +220,7 @@ def test_stop_ends_the_way_to_the_park(controller, bridge, hand, peer):
 
 
 @pytest.mark.parametrize("parameters", [{}, PARK], ids=["armed, arm.park false", "disarmed, arm.park true"])
-def test_bridge_that_ends_moves_nothing_otherwise(controller, bridge, hand, peer, parameters):
+def test_ending_bridge_without_park_moves_nothing(controller, bridge, hand, peer, parameters):
     started, _ = away(controller, bridge, hand, parameters)
     if parameters:
         assert set_armed(peer, False).success
@@ -230,7 +231,7 @@ def test_bridge_that_ends_moves_nothing_otherwise(controller, bridge, hand, peer
         assert controller.mark() == before
 
 
-def test_arm_in_an_unknown_place_is_not_parked(controller, bridge, hand):
+def test_arm_with_unknown_position_is_not_parked(controller, bridge, hand):
     started, _ = away(controller, bridge, hand, {**PLAIN, **PARK})
     controller.kill()
     started.status.wait(state="BACKOFF")

@@ -1,4 +1,4 @@
-"""The gripper's input in its four types, its debounce, and a hand that is lost."""
+"""Tests the gripper's input in its four types, the debounce, and a lost hand."""
 
 import pytest
 from controller import OK, command, error
@@ -15,7 +15,7 @@ PLACE = (0.12, 0.0355, 0.21)
 AT_PLACE = {**QUICK, "arm.home": list(PLACE), "gripper.close_debounce": 0.05, "gripper.open_debounce": 0.05}
 OPEN, CLOSED = (command("120.0", "35.5", "210.0", state) for state in ("open", "closed"))
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-# Nothing of a second wish in the time of a test.
+# The debounce is longer than the test, so a second decision has no effect.
 STEADY = {**AT_PLACE, "gripper.close_debounce": 10.0, "gripper.open_debounce": 10.0}
 
 
@@ -24,7 +24,7 @@ STEADY = {**AT_PLACE, "gripper.close_debounce": 10.0, "gripper.open_debounce": 1
     [(Bool, True, False), (Float32, 0.1, 0.9), (Float64, 0.29, 0.51), (String, "closed", "open")],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_the_gripper_follows_its_topic(controller, bridge, hand, repeat, message_type, closing, opening):
+def test_gripper_follows_its_topic(controller, bridge, hand, repeat, message_type, closing, opening):
     bridge(controller, {**AT_PLACE, "gripper.type": f"std_msgs/msg/{message_type.__name__}"})
     hand(PLACE)
     pinch = repeat(message_type, "/gripper", lambda: message_type(data=closing))
@@ -35,19 +35,20 @@ def test_the_gripper_follows_its_topic(controller, bridge, hand, repeat, message
     controller.lines.find(lambda line: line.data == CLOSED, index)
 
 
-def test_between_its_thresholds_the_gripper_stays_as_it_is(controller, bridge, hand, repeat):
+def test_gripper_stays_unchanged_between_thresholds(controller, bridge, hand, repeat):
     bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/Float32"})
     hand(PLACE)
     pinch = repeat(Float32, "/gripper", lambda: Float32(data=0.1))
     index = controller.lines.find(lambda line: line.gripper == "closed")
     pinch.make = lambda: Float32(data=0.45)
-    # The hand's own lines have stopped: the target is reached, and nothing is new.
+    # The commands of the hand have stopped: the arm has reached the target, and the target does not
+    # move.
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
     pinch.make = lambda: Float32(data=float("nan"))
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
 
 
-def test_a_word_that_is_none_says_nothing(controller, bridge, hand, repeat):
+def test_unknown_gripper_text_is_ignored(controller, bridge, hand, repeat):
     bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/String"})
     hand(PLACE)
     pinch = repeat(String, "/gripper", lambda: String(data="closed"))
@@ -56,7 +57,7 @@ def test_a_word_that_is_none_says_nothing(controller, bridge, hand, repeat):
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
 
 
-def test_a_blip_shorter_than_the_debounce_does_not_move_the_gripper(controller, bridge, hand, repeat):
+def test_change_shorter_than_debounce_moves_no_gripper(controller, bridge, hand, repeat):
     status = bridge(controller, {**AT_PLACE, "gripper.close_debounce": 1.0}).status
     hand(PLACE)
     status.wait(motion="TRACKING")
@@ -68,27 +69,27 @@ def test_a_blip_shorter_than_the_debounce_does_not_move_the_gripper(controller, 
     controller.lines.wait(lambda line: line.data == CLOSED)
 
 
-def test_the_gripper_starts_as_the_parameter_says(controller, bridge, hand):
+def test_gripper_starts_in_initial_state(controller, bridge, hand):
     bridge(controller, {**AT_PLACE, "gripper.initial": "closed"})
     hand(PLACE)
     assert controller.lines.wait().data == CLOSED
 
 
-def test_a_lost_hand_does_not_open_the_gripper(controller, bridge, hand, repeat):
+def test_lost_hand_does_not_open_gripper(controller, bridge, hand, repeat):
     status = bridge(controller, {**AT_PLACE, "gripper.open_debounce": 0.3}).status
     tracker = hand(PLACE)
     pinch = repeat(Bool, "/gripper", lambda: Bool(data=True))
     index = controller.lines.find(lambda line: line.gripper == "closed")
     tracker.stop()
     status.wait(motion="HOLDING")
-    # As trackers do that have lost the hand: the gripper's topic says open, for far longer than the debounce.
+    # Trackers publish this when they have lost the hand: "open" for much longer than the debounce.
     pinch.make = lambda: Bool(data=False)
     after = controller.mark()
     controller.lines.assert_none(after=after)
     tracker.position = (0.13, 0.0355, 0.21)
     tracker.start()
     assert controller.lines.wait(after=after).gripper == "closed"
-    # With the hand back it is the hand's wish again.
+    # With the hand back, its decision counts again.
     controller.lines.wait(lambda line: line.gripper == "open", index)
 
 
@@ -96,12 +97,13 @@ def test_a_lost_hand_does_not_open_the_gripper(controller, bridge, hand, repeat)
 @pytest.mark.parametrize(
     ("message_type", "closed"), [(Bool, True), (Float32, 0.1), (String, "closed")], ids=lambda value: getattr(value, "__name__", "")
 )
-def test_every_command_of_a_bridge_that_is_restarted_keeps_the_gripper_closed(
+def test_restarted_bridge_keeps_gripper_closed(
     controller, bridge, hand, repeat, message_type, closed, rate
 ):
     hand(PLACE)
     repeat(message_type, "/gripper", lambda: message_type(data=closed), rate=rate)
-    # The default, because a loaded machine may discover the hand long before the gripper's publisher.
+    # Use the default, because a loaded machine may discover the hand long before the publisher of
+    # the gripper.
     settle = {"teleop.settle_time": 1.0}
     parameters = {**STEADY, **settle, "gripper.type": f"std_msgs/msg/{message_type.__name__}"}
     for _ in range(2):
@@ -113,21 +115,21 @@ def test_every_command_of_a_bridge_that_is_restarted_keeps_the_gripper_closed(
     assert {line.gripper for line in controller.lines} == {"closed"}
 
 
-def test_a_latched_word_from_before_the_start_is_in_the_first_command(controller, bridge, hand, peer):
+def test_latched_message_before_start_sets_first_command(controller, bridge, hand, peer):
     peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=True))
     bridge(controller, STEADY)
     hand(PLACE)
     assert controller.lines.wait().data == CLOSED
 
 
-def test_a_latched_word_in_motion_closes_the_gripper_and_stays(controller, bridge, hand, peer):
+def test_latched_message_in_motion_closes_gripper_permanently(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     fingers = peer.node.create_publisher(Bool, "/gripper", LATCHED)
     fingers.publish(Bool(data=True))
     index = controller.lines.find(lambda line: line.data == CLOSED)
-    # Said once, it stands for every motion that follows.
+    # A latched message stays valid for every later motion.
     tracker.stop()
     status.wait(motion="HOLDING")
     tracker.start()
@@ -137,27 +139,27 @@ def test_a_latched_word_in_motion_closes_the_gripper_and_stays(controller, bridg
     controller.lines.wait(lambda line: line.data == OPEN, index)
 
 
-def test_a_latched_word_does_not_contradict_a_newer_one_of_another(controller, bridge, hand, repeat, peer):
+def test_newer_publisher_overrides_latched_message(controller, bridge, hand, repeat, peer):
     peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=True))
     repeat(Bool, "/gripper", lambda: Bool(data=False))
-    # So that a single word that is taken is seen.
+    # Without debounce, even a single wrong message would have an effect.
     status = bridge(controller, {**AT_PLACE, "gripper.close_debounce": 0.0, "teleop.settle_time": 1.0}).status
     hand(PLACE)
     status.wait(motion="TRACKING")
     assert controller.lines.assert_none(lambda line: line.gripper == "closed") is None
 
 
-def test_what_a_publisher_that_has_gone_wanted_changes_nothing_later(controller, bridge, hand, repeat, peer):
+def test_message_of_departed_publisher_changes_nothing_later(controller, bridge, hand, repeat, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     pinch = repeat(Bool, "/gripper", lambda: Bool(data=True))
     index = controller.lines.find(lambda line: line.gripper == "closed")
     tracker.stop()
     status.wait(motion="HOLDING")
-    # It loses the hand, says open, and ends.
-    said = peer.record(Bool, "/gripper")
+    # The publisher loses the hand, publishes "open", and ends.
+    published = peer.record(Bool, "/gripper")
     pinch.make = lambda: Bool(data=False)
-    said.wait(lambda word: not word.data)
+    published.wait(lambda message: not message.data)
     wait_until_seen(peer)
     pinch.close()
     wait_until_left(peer)
@@ -166,20 +168,20 @@ def test_what_a_publisher_that_has_gone_wanted_changes_nothing_later(controller,
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
 
 
-def test_a_word_of_a_publisher_that_comes_and_goes_at_once_changes_nothing_later(controller, bridge, hand, peer):
+def test_short_lived_publisher_changes_nothing_later(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     tracker.stop()
     status.wait(motion="HOLDING")
-    # Its life is shorter than the time between two looks of the bridge at the graph.
+    # The publisher lives for less than the time between two graph polls of the bridge.
     publisher = peer.node.create_publisher(Bool, "/gripper", 10)
     while publisher.get_subscription_count() < 1:
         status.skip().wait()
     publisher.publish(Bool(data=True))
     assert publisher.wait_for_all_acked(Duration(seconds=10))
     peer.node.destroy_publisher(publisher)
-    # Diagnostics come once a second, and the bridge has looked at the graph between them.
+    # Diagnostics come once a second. The bridge has polled the graph between them.
     peer.record(DiagnosticArray, "/diagnostics").wait_count(3)
     after = controller.mark()
     tracker.start()
@@ -189,22 +191,22 @@ def test_a_word_of_a_publisher_that_comes_and_goes_at_once_changes_nothing_later
 
 
 def wait_until_seen(peer):
-    """Waits until the bridge has seen in the graph that a node publishes on the gripper's topic."""
+    """Wait until the bridge has seen a publisher on the gripper's topic in the graph."""
     peer.record(DiagnosticArray, "/diagnostics").wait(lambda array: gripper_topic(array) == "ok")
 
 
 def wait_until_left(peer):
-    """Waits until the bridge has seen in the graph that no node publishes on the gripper's topic any more."""
+    """Wait until the bridge has seen that no node publishes on the gripper's topic any more."""
     diagnostics = peer.record(DiagnosticArray, "/diagnostics")
     diagnostics.wait(lambda array: gripper_topic(array) == "no node publishes on /gripper")
 
 
 def refuse_closing(controller):
-    """Refuses every command that says "closed"."""
+    """Refuse every command with a closed gripper."""
     controller.reply = lambda line: error("no") if b"closed" in line.data else OK
 
 
-def test_refused_decision_of_a_publisher_that_left_does_not_come_out_later(controller, bridge, hand, repeat, peer):
+def test_refused_decision_expires_with_its_publisher(controller, bridge, hand, repeat, peer):
     refuse_closing(controller)
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
@@ -223,7 +225,7 @@ def test_refused_decision_of_a_publisher_that_left_does_not_come_out_later(contr
     controller.lines.assert_none(lambda line: line.gripper == "closed", after)
 
 
-def test_refused_decision_is_taken_back_and_tried_again(controller, bridge, hand, repeat):
+def test_refused_decision_is_retried(controller, bridge, hand, repeat):
     refuse_closing(controller)
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
@@ -236,11 +238,11 @@ def test_refused_decision_is_taken_back_and_tried_again(controller, bridge, hand
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
 
 
-def test_single_number_changes_nothing_and_two_do(controller, bridge, hand, repeat, peer):
+def test_two_numbers_change_gripper_one_does_not(controller, bridge, hand, repeat, peer):
     status = bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/Float32"}).status
     hand(PLACE)
     status.wait(motion="TRACKING")
-    # Its publisher stays, and says nothing more.
+    # The publisher stays, but publishes nothing more.
     fingers = peer.node.create_publisher(Float32, "/gripper", LATCHED)
     fingers.publish(Float32(data=0.1))
     controller.lines.assert_none(lambda line: line.gripper == "closed")
@@ -248,7 +250,7 @@ def test_single_number_changes_nothing_and_two_do(controller, bridge, hand, repe
     controller.lines.wait(lambda line: line.data == CLOSED)
 
 
-def test_infinity_and_nan_open_and_close_nothing(controller, bridge, hand, repeat):
+def test_infinity_and_nan_change_nothing(controller, bridge, hand, repeat):
     bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/Float64"})
     hand(PLACE)
     pinch = repeat(Float64, "/gripper", lambda: Float64(data=0.1))
@@ -261,7 +263,7 @@ def test_infinity_and_nan_open_and_close_nothing(controller, bridge, hand, repea
     controller.lines.assert_none(lambda line: line.gripper == "closed", index)
 
 
-def test_changed_threshold_needs_fresh_numbers(controller, bridge, hand, peer):
+def test_changed_threshold_needs_new_numbers(controller, bridge, hand, peer):
     started = bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/Float32"})
     hand(PLACE)
     started.status.wait(motion="TRACKING")
@@ -269,12 +271,12 @@ def test_changed_threshold_needs_fresh_numbers(controller, bridge, hand, peer):
     for _ in range(2):
         fingers.publish(Float32(data=0.4))
     controller.lines.assert_none(lambda line: line.gripper == "closed")
-    # By the new threshold that would have been a wish.
+    # With the new threshold, the old numbers would have closed the gripper.
     assert set_each(peer, ("gripper.close_below", 0.45)) == [""]
     controller.lines.assert_none(lambda line: line.gripper == "closed")
 
 
-def test_a_word_said_while_disarmed_is_in_the_first_command(controller, bridge, hand, peer):
+def test_message_while_disarmed_sets_first_command(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     status.wait(motion="TRACKING")
@@ -287,8 +289,11 @@ def test_a_word_said_while_disarmed_is_in_the_first_command(controller, bridge, 
     assert controller.lines.wait(after=after).gripper == "closed"
 
 
-def test_a_latched_word_of_an_idle_publisher_does_not_open_the_gripper(controller, bridge, hand, repeat, peer):
-    """A panel said open some time ago. The bridge restarts while another node says closed, as slowly as `ros2 topic pub`."""
+def test_latched_open_of_idle_publisher_is_overridden(controller, bridge, hand, repeat, peer):
+    """A panel has published "open" some time ago.
+
+    The bridge restarts while another node publishes "closed" once a second.
+    """
     peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=False))
     repeat(Bool, "/gripper", lambda: Bool(data=True), rate=1.0)
     hand(PLACE)
@@ -299,7 +304,7 @@ def test_a_latched_word_of_an_idle_publisher_does_not_open_the_gripper(controlle
     assert {line.gripper for line in controller.lines} == {"closed"}
 
 
-def test_a_latched_word_beside_a_silent_publisher_is_in_the_first_command(controller, bridge, hand, repeat, peer):
+def test_silent_publisher_does_not_hide_latched_message(controller, bridge, hand, repeat, peer):
     peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=True))
     repeat(Bool, "/gripper", lambda: None)
     bridge(controller, STEADY)

@@ -1,4 +1,4 @@
-"""hand_sim as others on the ROS graph see it."""
+"""Tests hand_sim as other nodes of the ROS graph see it."""
 
 import contextlib
 import signal
@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from geometry_msgs.msg import Pose, PoseStamped, Quaternion
-from harness import EXECUTABLES, call_in_vain
+from harness import EXECUTABLES, call_without_response
 from rcl_interfaces.msg import Log, Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -16,13 +16,13 @@ from std_msgs.msg import Bool, Float32
 
 DEFAULT_BOX = ((0.1, -0.2, 0.08), (0.28, 0.2, 0.3))
 BEST_EFFORT = QoSProfile(depth=500, reliability=ReliabilityPolicy.BEST_EFFORT)
-# What all-zero messages hold: the orientation too, which a new message has as (0, 0, 0, 1).
+# The content of all-zero messages. The orientation is zero too; a new message has (0, 0, 0, 1).
 ZEROS = Pose(orientation=Quaternion(x=0.0, y=0.0, z=0.0, w=0.0))
 
 
 @contextlib.contextmanager
 def hand_sim(*arguments, ending=signal.SIGINT):
-    """Runs hand_sim, and ends it by a signal: with exit code 0."""
+    """Run hand_sim and end it by a signal. Check for exit code 0."""
     process = subprocess.Popen([EXECUTABLES / "hand_sim", "--ros-args", *arguments])
     try:
         yield process
@@ -35,7 +35,7 @@ def hand_sim(*arguments, ending=signal.SIGINT):
 
 
 def refused(*arguments):
-    """Exit code and last line of a hand_sim that does not start."""
+    """Return the exit code and the last line of a hand_sim that does not start."""
     done = subprocess.run(
         [EXECUTABLES / "hand_sim", *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
@@ -48,14 +48,15 @@ def coordinates(pose):
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=lambda ending: ending.name)
-def test_it_publishes_stamped_poses_in_its_box_and_ends_on_a_signal(peer, ending):
+def test_publishes_poses_in_box_until_signal(peer, ending):
     poses = peer.record(PoseStamped, "/target_pose", BEST_EFFORT)
     with hand_sim(ending=ending):
         seen = poses.wait_count(30)
         now = peer.node.get_clock().now().nanoseconds * 1e-9
     stamps = [pose.header.stamp.sec + pose.header.stamp.nanosec * 1e-9 for pose in seen]
     assert all(before < after for before, after in zip(stamps, stamps[1:]))
-    # By the stamps, which say when a sample was taken: 29 periods of 1/30 s, however busy the machine is.
+    # Use the stamps, which give the time of each sample: 29 periods of 1/30 s, however busy the
+    # machine is.
     assert stamps[-1] - stamps[0] > 0.9 * 29 / 30
     assert now - PATIENCE < stamps[-1] <= now
     for pose in seen:
@@ -64,7 +65,7 @@ def test_it_publishes_stamped_poses_in_its_box_and_ends_on_a_signal(peer, ending
             assert low <= value <= high
 
 
-def test_names_frame_and_box_are_the_users(peer):
+def test_parameters_set_names_frame_and_box(peer):
     poses = peer.record(PoseStamped, "/left/hand", BEST_EFFORT)
     closed = peer.record(Bool, "/left/gripper", BEST_EFFORT)
     names = ["-r", "__ns:=/left", "-r", "__node:=tracker", "-r", "target_pose:=hand"]
@@ -78,7 +79,7 @@ def test_names_frame_and_box_are_the_users(peer):
     assert {"rate", "seed", "on_loss", "dropout.share", "use_sim_time"} <= set(listed)
 
 
-def test_a_lost_hand_is_all_zero_in_pose_and_gripper(peer):
+def test_lost_hand_is_published_as_zeros(peer):
     poses = peer.record(PoseStamped, "/target_pose", BEST_EFFORT)
     openings = peer.record(Float32, "/gripper", BEST_EFFORT)
     lossy = ["-p", "dropout.share:=0.5", "-p", "dropout.length:=0.2", "-p", "on_loss:=zeros", "-p", "rate:=100.0"]
@@ -91,9 +92,9 @@ def test_a_lost_hand_is_all_zero_in_pose_and_gripper(peer):
         poses.wait(lambda pose: coordinates(pose) != (0.0, 0.0, 0.0))
 
 
-def test_a_tracker_that_repeats_stamps_the_same_pose_anew(peer):
+def test_repeated_pose_gets_a_new_stamp(peer):
     poses = peer.record(PoseStamped, "/target_pose", BEST_EFFORT)
-    # Without losses no two poses are equal: the hand trembles.
+    # Without losses no two poses are equal, because the hand trembles.
     lossy = ["-p", "dropout.share:=0.5", "-p", "dropout.length:=0.2", "-p", "on_loss:=repeat", "-p", "rate:=100.0"]
     with hand_sim(*lossy):
         last = []
@@ -106,8 +107,8 @@ def test_a_tracker_that_repeats_stamps_the_same_pose_anew(peer):
     assert repeated.header.stamp != last[-2].header.stamp
 
 
-def test_its_parameters_are_described_and_read_only(peer):
-    # A name of its own: a service of a hand that has just ended may look as if it were still there.
+def test_parameters_are_described_and_read_only(peer):
+    # Use another name: a service of a hand_sim that has just ended may still appear in the graph.
     with hand_sim("-p", "rate:=60", "-r", "__node:=described"):
         names = ["rate", "on_loss"]
         described = peer.call(DescribeParameters, "/described/describe_parameters", names=names).descriptors
@@ -126,7 +127,7 @@ def test_its_parameters_are_described_and_read_only(peer):
     assert "read-only" in result.reason and "rate:=VALUE" in result.reason
 
 
-def test_a_client_that_no_answer_can_reach_costs_nobody_else_theirs(peer):
+def test_unreachable_client_does_not_block_other_clients(peer):
     logged = peer.record(Log, "/rosout", QoSProfile(depth=100))
     with hand_sim("-r", "__node:=heard_by_some"):
         call_in_vain(peer, ListParameters, "/heard_by_some/list_parameters")
@@ -134,7 +135,7 @@ def test_a_client_that_no_answer_can_reach_costs_nobody_else_theirs(peer):
         assert "rate" in peer.call(ListParameters, "/heard_by_some/list_parameters").result.names
 
 
-def test_in_simulated_time_the_stamps_are_of_the_clock(peer, repeat):
+def test_stamps_follow_simulated_time(peer, repeat):
     poses = peer.record(PoseStamped, "/target_pose", BEST_EFFORT)
     Simulation(repeat)
     with hand_sim("-p", "use_sim_time:=true"):
@@ -152,13 +153,13 @@ def test_in_simulated_time_the_stamps_are_of_the_clock(peer, repeat):
     ],
     ids=["out of range", "no such choice", "box without an inside", "time of no kind", "half an argument"],
 )
-def test_what_is_wrong_is_named_and_ends_it_with_exit_code_2(arguments, words):
+def test_invalid_argument_gives_exit_code_2(arguments, words):
     code, line = refused("--ros-args", *arguments)
     assert code == 2
     assert line.startswith("hand_sim: ") and words in line
 
 
-def test_help_lists_the_parameters_and_other_arguments_are_refused():
+def test_help_works_and_unknown_arguments_are_refused():
     shown = subprocess.run(
         [EXECUTABLES / "hand_sim", "--help"], capture_output=True, text=True, timeout=PATIENCE, check=True
     ).stdout

@@ -1,4 +1,7 @@
-"""The messages, as Python sees them, are those that others build on: names, order and types are a contract."""
+"""Tests the messages in Python.
+
+Other packages depend on the names, the order and the types of the fields.
+"""
 
 import pytest
 from aether_bridge.msg import ArmCommand, ArmState, LinkStatus
@@ -31,7 +34,7 @@ FIELDS = {
         "gripper": "string",
         "altered_by": "sequence<string>",
         "input_age": "double",
-        # What has been added since stands at the end.
+        # Fields that were added later are at the end.
         "orientation": "geometry_msgs/Quaternion",
     },
     ArmState: {
@@ -47,15 +50,15 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("message", FIELDS, ids=lambda message: message.__name__)
-def test_the_fields_are_the_agreed_ones_in_the_agreed_order(message):
+def test_message_fields_and_order_are_fixed(message):
     assert list(message.get_fields_and_field_types().items()) == list(FIELDS[message].items())
 
 
-def test_the_states_of_the_link_have_the_agreed_numbers():
+def test_link_state_numbers_are_fixed():
     states = ["DISCONNECTED", "CONNECTING", "CONNECTED", "UNRESPONSIVE", "BACKOFF", "LISTENING"]
     assert [getattr(LinkStatus, name) for name in states] == list(range(6))
 
 
-def test_the_states_of_motion_have_the_agreed_numbers():
+def test_motion_state_numbers_are_fixed():
     motions = ["DISARMED", "APPROACH", "TRACKING", "HOLDING", "STOPPED"]
     assert [getattr(LinkStatus, name) for name in motions] == list(range(5))

@@ -1,4 +1,4 @@
-"""What is run from a checkout stays on this machine, on every distribution: tools/this_machine.py and tools/ros-env."""
+"""Tests that commands from a checkout stay on this machine, with every ROS distribution."""
 
 import os
 import pathlib
@@ -11,12 +11,12 @@ from this_machine import keep_to_this_machine
 TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
 BEFORE_IRON = ["foxy", "galactic", "humble"]
 SINCE_IRON = ["iron", "jazzy", "kilted", "lyrical", "rolling"]
-# What a setup.bash and a user may have set before.
+# Variables that a setup.bash or a user may have set before.
 SETTINGS = [{}, {"ROS_LOCALHOST_ONLY": "0"}, {"ROS_LOCALHOST_ONLY": "1"}, {"ROS_STATIC_PEERS": "192.168.1.9"}]
 
 
 def in_ros_env(distro, **settings):
-    """The variables of ROS that tools/ros-env gives to a command."""
+    """Return the ROS variables that tools/ros-env gives to a command."""
     dropped = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS")
     environment = {name: value for name, value in os.environ.items() if name not in dropped}
     done = subprocess.run(
@@ -31,7 +31,7 @@ def in_ros_env(distro, **settings):
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("distro", BEFORE_IRON)
-def test_a_program_stays_here_before_iron(distro, settings):
+def test_program_stays_on_machine_before_iron(distro, settings):
     environment = {"ROS_DISTRO": distro, **settings}
     seen_with = keep_to_this_machine(7, environment)
     assert environment["ROS_LOCALHOST_ONLY"] == "1" and environment["ROS_DOMAIN_ID"] == "7"
@@ -41,7 +41,7 @@ def test_a_program_stays_here_before_iron(distro, settings):
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("distro", SINCE_IRON)
-def test_a_program_stays_here_since_iron(distro, settings):
+def test_program_stays_on_machine_since_iron(distro, settings):
     environment = {"ROS_DISTRO": distro, **settings}
     seen_with = keep_to_this_machine(7, environment)
     assert environment == {
@@ -55,12 +55,12 @@ def test_a_program_stays_here_since_iron(distro, settings):
     assert given.get("ROS_LOCALHOST_ONLY") == settings.get("ROS_LOCALHOST_ONLY")
 
 
-def test_a_person_may_let_a_command_out():
+def test_user_may_allow_the_network():
     given = in_ros_env("humble", ROS_AUTOMATIC_DISCOVERY_RANGE="SUBNET", ROS_LOCALHOST_ONLY="0")
     assert given["ROS_LOCALHOST_ONLY"] == "0"
 
 
-def test_no_other_tool_decides_where_messages_go():
+def test_no_other_tool_sets_discovery_range():
     allowed = {"this_machine.py", "ros-env"}
     setting = re.compile(r"ROS_LOCALHOST_ONLY\W+1|ROS_AUTOMATIC_DISCOVERY_RANGE\W+LOCALHOST")
     root = TOOLS.parent

@@ -1,4 +1,4 @@
-"""The installed launch files: that they are Python in any case, and what they start where ros2 launch is installed."""
+"""Tests the installed launch files: their syntax, and what they start if launch is installed."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from ros2_command import needs_launch
 SOURCES = sorted((pathlib.Path(__file__).parents[2] / "launch").glob("*.launch.py"))
 DEFAULT_FILE = SHARE / "config" / "bridge.yaml"
 
-# What a launch file of someone else has arguments for.
+# Arguments of a launch file from another package.
 FOREIGN = {
     "host": "127.0.0.9",
     "port": "6000",
@@ -29,18 +29,18 @@ FOREIGN = {
 }
 
 
-def test_there_are_launch_files():
+def test_launch_files_exist():
     assert [path.name for path in SOURCES] == ["bridge.launch.py", "demo.launch.py"]
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
-def test_a_launch_file_is_python_and_installed_as_it_is(source):
+def test_launch_file_parses_and_is_installed_unchanged(source):
     compile(source.read_text(), str(source), "exec")
     assert (SHARE / "launch" / source.name).read_text() == source.read_text()
 
 
 @needs_launch
-def test_the_arguments_of_the_bridge_are_all_described(ros2):
+def test_every_bridge_argument_is_described(ros2):
     shown = ros2("launch", "aether_bridge", "bridge.launch.py", "--show-args")
     assert shown.wait() == 0
     names = {match[1] for line in shown.log if (match := re.match(r"    '(\w+)':", line))}
@@ -49,18 +49,18 @@ def test_the_arguments_of_the_bridge_are_all_described(ros2):
     assert not [line for line in shown.log if "no description given" in line.lower()]
 
 
-# What runs
+# What the launch files start
 
 
 @needs_launch
-def test_the_launched_bridge_moves_the_arm(launched, controller, hand):
+def test_launched_bridge_moves_the_arm(launched, controller, hand):
     launched("bridge.launch.py", f"aether_port:={controller.port}", "aether_assume_position:=home")
     hand((0.2, 0.0, 0.2))
     controller.lines.wait_count(10)
 
 
 @needs_launch
-def test_launched_bridge_that_knows_no_place_waits(launched, peer, controller, hand):
+def test_launched_bridge_without_position_waits(launched, peer, controller, hand):
     launched("bridge.launch.py", f"aether_port:={controller.port}")
     hand((0.2, 0.0, 0.2))
     peer.status().wait(state="CONNECTED", motion="DISARMED", reason="the arm's position is unknown")
@@ -76,17 +76,17 @@ def test_wrong_assumed_position_ends_the_launch(launched):
 
 
 @needs_launch
-def test_the_demo_moves_the_simulated_arm(launched, peer, free_port):
+def test_demo_moves_the_simulated_arm(launched, peer, free_port):
     launched("demo.launch.py", f"port:={free_port}")
     status = peer.status().wait(lambda status: status.acknowledged >= 10, state="CONNECTED")
     assert str(free_port) in status.peer
 
 
 @needs_launch
-def test_the_example_for_launch_files_runs(ros2, peer, tmp_path):
+def test_example_for_launch_files_runs(ros2, peer, tmp_path):
     docstring = compile((SHARE / "launch" / "bridge.launch.py").read_text(), "bridge.launch.py", "exec").co_consts[0]
     example = textwrap.dedent(docstring[docstring.index("    from launch") : docstring.index("\nAn included")])
-    # Nothing outside this machine is dialled.
+    # Connect only to addresses of this machine.
     example = example.replace("192.168.1.20", "127.0.0.1").replace("192.168.1.21", "127.0.0.2")
     (tmp_path / "both.launch.py").write_text(example)
     ros2("launch", "--noninteractive", tmp_path / "both.launch.py")
@@ -97,7 +97,7 @@ def test_the_example_for_launch_files_runs(ros2, peer, tmp_path):
 
 
 @needs_launch
-def test_launch_gives_the_arguments_that_stand_in_for_it(launched, controller, tmp_path):
+def test_launch_passes_the_substituted_arguments(launched, controller, tmp_path):
     log = launched("bridge.launch.py", f"aether_port:={controller.port}", "aether_gripper_topic:=/grip").log
     controller.connections.wait()
     command = pathlib.Path(f"/proc/{process_ids(log, 'bridge')[0]}/cmdline").read_text().split("\0")[1:-1]
@@ -108,7 +108,7 @@ def test_launch_gives_the_arguments_that_stand_in_for_it(launched, controller, t
 
 @needs_launch
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_every_shipped_configuration_is_launched_and_connects(launched, controller, name):
+def test_every_shipped_configuration_launches_and_connects(launched, controller, name):
     launched("bridge.launch.py", f"aether_params_file:={configuration(name)}", f"aether_port:={controller.port}")
     controller.connections.wait()
 
@@ -117,7 +117,7 @@ def test_every_shipped_configuration_is_launched_and_connects(launched, controll
 
 
 @needs_launch
-def test_host_and_port_replace_the_file_only_if_given(launched, controllers, tmp_path):
+def test_given_host_and_port_override_the_file(launched, controllers, tmp_path):
     in_file, given = controllers(), controllers()
     file = parameters(tmp_path, **{"link.host": "127.0.0.1", "link.port": in_file.port})
     launched("bridge.launch.py", f"aether_params_file:={file}", "aether_node_name:=one")
@@ -134,7 +134,7 @@ def test_host_and_port_replace_the_file_only_if_given(launched, controllers, tmp
 
 
 @needs_launch
-def test_name_namespace_and_gripper_topic_are_taken(launched, peer, controller):
+def test_name_namespace_and_gripper_topic_apply(launched, peer, controller):
     launched(
         "bridge.launch.py",
         f"aether_port:={controller.port}",
@@ -149,7 +149,7 @@ def test_name_namespace_and_gripper_topic_are_taken(launched, peer, controller):
 
 @needs_launch
 @pytest.mark.parametrize("in_file", [{}, {"input.topic": "/in/file"}], ids=["no topic in file", "topic in file"])
-def test_the_target_topic_given_wins_over_the_file(launched, peer, tmp_path, in_file):
+def test_given_target_topic_overrides_the_file(launched, peer, tmp_path, in_file):
     file = parameters(tmp_path, **in_file)
     launched("bridge.launch.py", f"aether_params_file:={file}", "aether_target_topic:=/ik/target")
     peer.status().wait()
@@ -158,7 +158,7 @@ def test_the_target_topic_given_wins_over_the_file(launched, peer, tmp_path, in_
 
 
 @needs_launch
-def test_without_a_target_topic_the_file_decides(launched, peer, tmp_path):
+def test_file_sets_target_topic_by_default(launched, peer, tmp_path):
     file = parameters(tmp_path, **{"input.topic": "/in/file"})
     launched("bridge.launch.py", f"aether_params_file:={file}")
     peer.status().wait()
@@ -167,7 +167,7 @@ def test_without_a_target_topic_the_file_decides(launched, peer, tmp_path):
 
 @needs_launch
 @pytest.mark.parametrize("given", ["~/arm.yaml", "arm.yaml", "./arm.yaml"])
-def test_the_parameter_file_is_found_from_home_and_here(launched, controller, tmp_path, given):
+def test_parameter_file_path_may_be_relative(launched, controller, tmp_path, given):
     parameters(tmp_path, "arm.yaml", **{"link.port": controller.port})
     launched("bridge.launch.py", f"aether_params_file:={given}", HOME=str(tmp_path), folder=tmp_path)
     controller.connections.wait()
@@ -179,12 +179,12 @@ def test_the_parameter_file_is_found_from_home_and_here(launched, controller, tm
     [
         ("~/arm.yml", "{home}/arm.yml does not exist"),
         ("/nowhere/arm.yaml", "/nowhere/arm.yaml does not exist"),
-        ("~nobody_here/arm.yaml", "/~nobody_here/arm.yaml does not exist"),
+        ("~unknown_user/arm.yaml", "/~unknown_user/arm.yaml does not exist"),
         ("folder", "{home}/folder is a directory"),
         ("pipe", "{home}/pipe is not a readable file"),
     ],
 )
-def test_an_unreadable_parameter_file_ends_the_launch(launched, tmp_path, given, named):
+def test_unreadable_parameter_file_ends_the_launch(launched, tmp_path, given, named):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     running = launched("bridge.launch.py", f"aether_params_file:={given}", HOME=str(tmp_path), folder=tmp_path)
@@ -195,24 +195,24 @@ def test_an_unreadable_parameter_file_ends_the_launch(launched, tmp_path, given,
 
 
 @needs_launch
-def test_an_empty_parameter_file_argument_ends_the_launch(include, peer):
+def test_empty_parameter_file_argument_ends_the_launch(include, peer):
     running = include('include(aether_params_file="")')
     assert running.wait() == 1
     assert [line for line in running.log if "aether_params_file ''" in line and "is a directory" in line]
 
 
 @needs_launch
-def test_a_wrong_parameter_gives_an_exit_code(launched):
+def test_wrong_parameter_gives_exit_code(launched):
     running = launched("bridge.launch.py", "aether_port:=70000")
     assert running.wait() == 1
     assert [line for line in running.log if "the bridge ended with exit code 2: its arguments" in line]
 
 
-# Beside other launch files
+# Together with other launch files
 
 
 @needs_launch
-def test_arguments_of_a_parent_do_not_reach_the_bridge(include, peer, controllers, tmp_path):
+def test_parent_arguments_do_not_reach_the_bridge(include, peer, controllers, tmp_path):
     own, foreign = controllers(), controllers()
     nav2 = parameters(tmp_path, "nav2.yaml", **{"link.port": foreign.port, "arm.base_frame": "map"})
     values = FOREIGN | {"params_file": str(nav2), "port": str(foreign.port), "host": "localhost"}
@@ -230,7 +230,7 @@ def test_arguments_of_a_parent_do_not_reach_the_bridge(include, peer, controller
 
 
 @needs_launch
-def test_nothing_leaks_from_one_bridge_to_the_next(include, peer, controllers, tmp_path):
+def test_arguments_do_not_leak_between_bridges(include, peer, controllers, tmp_path):
     left, right = controllers(), controllers()
     file = parameters(tmp_path, **{"limits.speed": 0.1})
     running = include(
@@ -253,7 +253,7 @@ def test_nothing_leaks_from_one_bridge_to_the_next(include, peer, controllers, t
 
 
 @needs_launch
-def test_an_argument_typed_holds_for_every_bridge(include, peer, tmp_path):
+def test_command_line_argument_applies_to_every_bridge(include, peer, tmp_path):
     typed, other = parameters(tmp_path, **{"limits.speed": 0.1}), parameters(tmp_path, "other", **{"limits.speed": 0.2})
     include(
         f"include(namespace='one'), include(namespace='two', aether_params_file={str(other)!r}), include(namespace='three')",
@@ -265,7 +265,7 @@ def test_an_argument_typed_holds_for_every_bridge(include, peer, tmp_path):
 
 
 @needs_launch
-def test_defaults_of_the_bridge_do_not_reach_others(include, peer):
+def test_bridge_defaults_do_not_reach_other_nodes(include, peer):
     names = ["use_sim_time", "namespace", "log_level", "aether_host", "aether_respawn"]
     shown = ", ".join(f"LogInfo(msg=['{name}=', LaunchConfiguration('{name}', default='free')])" for name in names)
     running = include(f"include(), {shown}")
@@ -275,36 +275,36 @@ def test_defaults_of_the_bridge_do_not_reach_others(include, peer):
 
 
 @needs_launch
-def test_a_misspelt_argument_is_warned_of(launched, peer):
+def test_misspelt_argument_gives_warning(launched, peer):
     running = launched("bridge.launch.py", "aether_hots:=127.0.0.9", "port:=1", "log_level:=error")
     running.log.wait(lambda line: "'aether_hots' is not one of the bridge's; did you mean 'aether_host'?" in line)
     running.log.wait(lambda line: "'port' is not one of the bridge's; did you mean 'aether_port'?" in line)
     peer.status().wait()
 
 
-# What ends
+# Programs that end
 
 
 @needs_launch
-def test_a_killed_bridge_is_started_again(launched, controllers):
+def test_killed_bridge_is_restarted(launched, controllers):
     controller = controllers()
     running = launched("bridge.launch.py", f"aether_port:={controller.port}", "aether_respawn:=true")
     controller.connections.wait()
-    # It ends as it would by itself: SIGTERM is not from launch.
+    # SIGTERM does not come from launch, so launch sees a bridge that ends by itself.
     os.kill(process_ids(running.log, "bridge")[0], signal.SIGTERM)
     controller.connections.wait_count(2)
     assert running.interrupt() == 0
 
 
 @needs_launch
-def test_a_respawn_that_is_no_truth_value_is_named(launched):
+def test_invalid_respawn_value_is_named(launched):
     running = launched("bridge.launch.py", "aether_respawn:=yes")
     assert running.wait() == 1
     assert [line for line in running.log if "aether_respawn is 'yes'; it must be true or false" in line]
 
 
 @needs_launch
-def test_a_wrong_parameter_is_not_tried_again(launched):
+def test_wrong_parameter_is_not_retried(launched):
     running = launched("bridge.launch.py", "aether_port:=70000", "aether_respawn:=true")
     assert running.wait() == 1
     assert len(process_ids(running.log, "bridge")) == 1
@@ -313,7 +313,7 @@ def test_a_wrong_parameter_is_not_tried_again(launched):
 
 
 @needs_launch
-def test_an_interrupt_before_the_second_start_ends_all(launched, controller):
+def test_interrupt_before_restart_ends_launch(launched, controller):
     running = launched("bridge.launch.py", f"aether_port:={controller.port}", "aether_respawn:=true")
     controller.connections.wait()
     os.kill(process_ids(running.log, "bridge")[0], signal.SIGTERM)
@@ -325,7 +325,7 @@ def test_an_interrupt_before_the_second_start_ends_all(launched, controller):
 @pytest.mark.parametrize("timeout, parked", [(0.3, False), (30, True)])
 def test_launch_waits_for_the_way_home(launched, peer, controller, hand, tmp_path, timeout, parked):
     home, away = (0.2, 0.0, 0.2), (0.23, 0.0, 0.2)
-    # The way takes more than a second.
+    # The way home takes more than a second.
     parameters = {**QUICK, "arm.home": list(home), "arm.park": True, "limits.approach_speed": 0.02}
     (tmp_path / "park.yaml").write_text(json.dumps({"/**": {"ros__parameters": parameters}}))
     controller.stand_at(parameters)
@@ -346,7 +346,7 @@ def test_launch_waits_for_the_way_home(launched, peer, controller, hand, tmp_pat
 
 @needs_launch
 @pytest.mark.parametrize("program", ["arm_sim", "hand_sim", "bridge"])
-def test_the_demo_ends_with_each_of_its_programs(launched, peer, free_port, program):
+def test_demo_ends_with_each_program(launched, peer, free_port, program):
     running = launched("demo.launch.py", f"port:={free_port}")
     peer.status().wait(state="CONNECTED")
     pids = {name: process_ids(running.log, name)[0] for name in ("arm_sim", "hand_sim", "bridge")}
@@ -357,13 +357,13 @@ def test_the_demo_ends_with_each_of_its_programs(launched, peer, free_port, prog
 
 
 @needs_launch
-def test_the_demo_fails_if_its_bridge_cannot_start(launched, free_port):
+def test_demo_fails_if_bridge_cannot_start(launched, free_port):
     running = launched("demo.launch.py", f"port:={free_port}", "aether_node_name:=bridge", "log_level:=loud")
     assert running.wait() == 1
     assert [line for line in running.log if "bridge ended with exit code 2: the demo ends" in line]
 
 
-# What stays on this machine
+# Keeping messages on this machine
 
 
 @needs_launch
@@ -371,28 +371,28 @@ def test_the_demo_fails_if_its_bridge_cannot_start(launched, free_port):
     ("distribution", "variable", "expected"),
     [("humble", "ROS_LOCALHOST_ONLY", "1"), ("jazzy", "ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")],
 )
-def test_the_demo_stays_on_this_machine(launched, free_port, distribution, variable, expected):
-    # Humble's setup.bash sets it to 0.
+def test_demo_stays_on_this_machine(launched, free_port, distribution, variable, expected):
+    # setup.bash of Humble sets the variable to 0.
     running = launched("demo.launch.py", f"port:={free_port}", ROS_DISTRO=distribution, ROS_LOCALHOST_ONLY="0")
     for program in ("hand_sim", "bridge"):
         running.log.wait(lambda line, program=program: f"[{program}" in line and "started with pid" in line)
         variables = pathlib.Path(f"/proc/{process_ids(running.log, program)[0]}/environ").read_text().split("\0")
         assert f"{variable}={expected}" in variables
-    told = [line for line in running.log if "export ROS_LOCALHOST_ONLY=1" in line]
-    assert len(told) == (1 if distribution == "humble" else 0)
+    shown = [line for line in running.log if "export ROS_LOCALHOST_ONLY=1" in line]
+    assert len(shown) == (1 if distribution == "humble" else 0)
 
 
 def process_ids(log, program):
-    """The processes of a program that a launch has started."""
+    """Return the process ids of a program that a launch has started."""
     started = (re.search(rf"\[{program}-\d+\]: process started with pid \[(\d+)\]", line) for line in log)
     return [int(match[1]) for match in started if match]
 
 
 def parameters(folder, name="parameters.yaml", **values):
-    """A parameter file for every node."""
+    """Write a parameter file for every node."""
     lines = [f"    {name}: {value}\n" for name, value in values.items()]
     file = folder / name
-    # use_sim_time, so that it is never empty.
+    # With use_sim_time the file is never empty.
     file.write_text("/**:\n  ros__parameters:\n    use_sim_time: false\n" + "".join(lines))
     return file
 
@@ -403,13 +403,16 @@ def values_of(peer, node, *names):
 
 @pytest.fixture
 def launched(ros2):
-    """Starts a launch file of the package."""
+    """Start a launch file of the package."""
     return lambda file, *given, **options: ros2("launch", "--noninteractive", "aether_bridge", file, *given, **options)
 
 
 @pytest.fixture
 def include(ros2, tmp_path):
-    """Starts a launch file made of actions in Python, among which include(…) is the bridge with arguments."""
+    """Start a launch file made of actions in Python.
+
+    In it, include(…) is the bridge with arguments.
+    """
 
     def start(actions, *given):
         file = tmp_path / "parent.launch.py"

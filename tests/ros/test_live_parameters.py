@@ -1,4 +1,4 @@
-"""Parameters that change while the bridge runs: at once, all or none, and refused with a reason."""
+"""Tests parameter changes at run time: immediate, all or none, and refused with a reason."""
 
 import re
 
@@ -16,9 +16,10 @@ AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 FIELDS = ("position", "orientation", "stamp", "frame", "valid", "gripper")
 READ_ONLY = {"use_sim_time", "gripper.type", "gripper.initial", "input.topic", "input.type", "input.unit", "stop.topic"}
 READ_ONLY |= {"tf.enabled", "gripper.valid", "gripper.opened_by", *(f"input.{field}" for field in FIELDS)}
-# Where the nearest other value contradicts another parameter, or is out of a range that tools are not told of.
+# Other values for parameters whose nearest other value contradicts a parameter or is out of an
+# undeclared range.
 OTHERS = {"workspace.reach_max": 0.5, "input.unit": "cm", "link.heartbeat.period": 0.5, "wire.extra_fields": ["seq"]}
-# Encryption needs files; test_security.py has some.
+# Encryption needs files. test_security.py has some.
 OTHERS |= {"link.tls.enabled": None}
 OTHERS |= {"workspace.keep_out": [-0.2, -0.2, 0.1, -0.1, -0.1, 0.2], "limits.step": 0.02}
 OTHERS |= {"wire.json.open": "true", "wire.json.closed": "false", "wire.json.constant": '{"speed":50}'}
@@ -30,16 +31,17 @@ def set_armed(peer, armed):
 
 @pytest.fixture
 def events(peer):
-    """What is told on /parameter_events, from before the bridge is started."""
+    """The messages on /parameter_events, recorded from before the bridge starts."""
     return peer.record(ParameterEvent, "/parameter_events", 100)
 
 
-def told(parameters):
+def as_dict(parameters):
     return {parameter.name: plain(parameter.value) for parameter in parameters}
 
 
-def test_a_speed_limit_that_is_halved_in_motion_holds_from_the_next_line_on(controller, bridge, hand, peer):
-    # Two commands a second: what a busy machine adds to the time between two lines is little beside that.
+def test_halved_speed_limit_applies_to_next_command(controller, bridge, hand, peer):
+    # At two commands a second, the delays of a busy machine are short compared with the time
+    # between two lines.
     slow = {"teleop.command_rate": 2.0, "limits.speed": 0.2, "limits.approach_speed": 0.05, "limits.step": 0.2}
     start, end = [-0.25, 0.0, 0.2], (0.3, 0.0, 0.2)
     status = bridge(
@@ -62,7 +64,7 @@ def test_a_speed_limit_that_is_halved_in_motion_holds_from_the_next_line_on(cont
     assert status.motions()[-1] == "TRACKING"
 
 
-def test_a_limit_changes_without_a_new_connection_and_is_read_back_at_once(controller, bridge, hand, peer):
+def test_limit_changes_without_new_connection(controller, bridge, hand, peer):
     started = bridge(controller, AT_PLACE)
     hand(PLACE)
     before = started.status.wait(motion="TRACKING")
@@ -83,22 +85,22 @@ def test_a_limit_changes_without_a_new_connection_and_is_read_back_at_once(contr
     assert started.status.motions()[-1] == "TRACKING"
 
 
-def test_what_is_set_together_is_set_or_refused_together(launch, peer):
+def test_atomic_set_applies_all_or_none(launch, peer):
     launch().status.wait()
     refused = set_together(peer, limits__speed=0.2, workspace__max=[0.4, 0.4, 0.4], teleop__settle_time=-1.0)
     assert "'teleop.settle_time' is -1.0; it must be from 0.0 to 60.0 s" in refused
-    # Each by itself would do, but not both.
+    # Each value alone would be valid, but not both together.
     refused = set_together(peer, limits__speed=0.2, limits__approach_speed=0.22)
     assert "'limits.approach_speed' is 0.22; it must be at most 'limits.speed', which is 0.2" in refused
     names = ("limits.speed", "limits.approach_speed", "workspace.max", "teleop.settle_time")
     assert get(peer, *names) == [0.25, 0.1, [0.3, 0.3, 0.4], 1.0]
-    # Neither would do by itself.
+    # No value alone would be valid.
     moved = {"workspace__min": [0.5, -0.3, 0.0], "workspace__max": [1.0, 0.3, 0.4], "arm.home": [0.6, 0.0, 0.2]}
     assert set_together(peer, **moved) == ""
     assert get(peer, "workspace.min", "arm.home") == [[0.5, -0.3, 0.0], [0.6, 0.0, 0.2]]
 
 
-def test_each_refusal_says_why_and_is_no_reason_against_the_next(launch, peer):
+def test_each_refusal_has_its_own_reason(launch, peer):
     launch().status.wait()
     cases = [
         (("limits.sped", 0.2), "'limits.sped' is unknown; did you mean 'limits.speed'?"),
@@ -113,7 +115,7 @@ def test_each_refusal_says_why_and_is_no_reason_against_the_next(launch, peer):
         (("limits.speed", None), "'limits.speed' cannot be deleted: set it to its default, 0.25"),
         (("gripper.type", "std_msgs/msg/String"), "read-only: set it at start, by a parameter file or -p gripper.type:="),
         (("use_sim_time", True), "'use_sim_time' is false and read-only"),
-        # To what they are.
+        # These values are the current ones.
         (("gripper.type", "std_msgs/msg/Bool"), ""),
         (("use_sim_time", False), ""),
         (("link.port", 5000), ""),
@@ -123,7 +125,7 @@ def test_each_refusal_says_why_and_is_no_reason_against_the_next(launch, peer):
     assert get(peer, "limits.speed", "arm.home", "gripper.type") == [1.0, [0.2, 0.0, 0.2], "std_msgs/msg/Bool"]
 
 
-def test_a_former_name_refuses_the_whole_set(launch, peer):
+def test_former_name_refuses_the_whole_set(launch, peer):
     launch().status.wait()
     assert "parameter 'approach_speed' is now 'limits.approach_speed'" in set_together(
         peer, limits__speed=0.2, approach_speed=0.05
@@ -134,8 +136,9 @@ def test_a_former_name_refuses_the_whole_set(launch, peer):
 @pytest.mark.parametrize(
     "former", [{"arming": "operator"}, {"limits.jump": 0.05}, {"home": [0.1, 0.0, 0.2]}, {"error_limit": 1}]
 )
-def test_a_bridge_with_a_former_safety_setting_sends_no_command(controller, launch, hand, former):
-    # Ignored, the setting would have its default, and the arm would move where its user has forbidden it.
+def test_former_safety_parameter_blocks_all_commands(controller, launch, hand, former):
+    # If the bridge ignored the setting, the default would apply. The arm would then move where its
+    # user has forbidden it.
     hand(PLACE)
     started = launch(AT_PLACE | former | {"link.port": controller.port})
     assert started.wait() == 2
@@ -143,7 +146,7 @@ def test_a_bridge_with_a_former_safety_setting_sends_no_command(controller, laun
     assert len(controller.connections) == len(controller.lines) == 0
 
 
-def test_a_workspace_that_excludes_the_arm_is_refused_with_where_the_arm_is(controller, bridge, hand, peer):
+def test_workspace_without_arm_position_is_refused(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "limits.max_jump": 0.0}).status
     tracker = hand(PLACE)
     status.wait(lambda status: status.acknowledged > 0, motion="TRACKING")
@@ -159,7 +162,7 @@ def test_a_workspace_that_excludes_the_arm_is_refused_with_where_the_arm_is(cont
     tracker.position = (0.0, 0.0355, 0.21)
     after = controller.mark()
     controller.lines.wait(lambda line: line.data == command("100.0", "35.5", "210.0"), after)
-    # Once the arm is elsewhere the same set is taken.
+    # When the arm is elsewhere, the bridge accepts the same set.
     tracker.position = (0.2, 0.0355, 0.21)
     controller.lines.wait(lambda line: line.data == command("200.0", "35.5", "210.0"), after)
     status.wait(lambda status: status.sent == status.acknowledged == controller.mark())
@@ -167,7 +170,7 @@ def test_a_workspace_that_excludes_the_arm_is_refused_with_where_the_arm_is(cont
     assert all(line.position[0] >= 0.1 for line in controller.lines)
 
 
-def test_the_controller_changes_while_disarmed_and_the_first_approach_to_the_other_arm_starts_at_home(
+def test_controller_change_while_disarmed_starts_at_home(
     controllers, bridge, hand, peer
 ):
     one, other = controllers(), controllers()
@@ -187,9 +190,9 @@ def test_the_controller_changes_while_disarmed_and_the_first_approach_to_the_oth
     last = one.mark()
     connected = status.wait(lambda status: status.peer == f"localhost:{other.port}", state="CONNECTED")
     assert connected.sent >= tracked and one.closed.wait() == 1
-    assert status.newest().motion == connected.motion, "nothing but a person arms again"
+    assert status.newest().motion == connected.motion, "only an operator arms again"
     other.lines.assert_none()
-    # The other controller does not report where its arm is.
+    # The other controller does not report the arm's position.
     assert not peer.call(SetBool, "/aether_bridge/set_armed", data=True).success
     set_armed(peer, True)
     assert distance(other.lines.wait().position, PLACE) <= 0.1 * 0.04 + 1e-6
@@ -197,14 +200,14 @@ def test_the_controller_changes_while_disarmed_and_the_first_approach_to_the_oth
     one.lines.assert_none(after=last)
 
 
-def test_a_controller_that_never_replies_and_wants_centimetres_can_be_told_of(controller, bridge, hand, peer):
+def test_silent_centimetre_controller_can_be_configured(controller, bridge, hand, peer):
     controller.reply = None
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     silent = status.wait(state="UNRESPONSIVE", motion="HOLDING")
     set_armed(peer, False)
     assert set_each(peer, ("link.expect_reply", False), ("wire.position_unit", "cm")) == ["", ""]
-    # What it says is passed over, though it is not even a reply.
+    # The bridge ignores the controller's output, although it is not even a reply.
     controller.reply = lambda line: b"whatever\n" + OK
     # It may be another arm.
     assert not peer.call(SetBool, "/aether_bridge/set_armed", data=True).success
@@ -216,7 +219,7 @@ def test_a_controller_that_never_replies_and_wants_centimetres_can_be_told_of(co
     assert following.acknowledged > silent.acknowledged and following.rejected == 0
 
 
-def test_the_base_frame_changes_while_disarmed(controller, bridge, hand, peer):
+def test_base_frame_changes_while_disarmed(controller, bridge, hand, peer):
     commands = peer.commands()
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
@@ -230,27 +233,28 @@ def test_the_base_frame_changes_while_disarmed(controller, bridge, hand, peer):
     assert len(controller.connections) == 1
 
 
-def test_parameter_events_tell_what_is_declared_and_what_has_changed(events, launch, peer):
+def test_parameter_events_list_declared_and_changed_values(events, launch, peer):
     launch().status.wait()
     declared = events.wait(lambda event: event.node == "/aether_bridge")
     names = ask(peer, ListParameters).result.names
-    assert told(declared.new_parameters) == dict(zip(names, get(peer, *names)))
+    assert as_dict(declared.new_parameters) == dict(zip(names, get(peer, *names)))
     assert not declared.changed_parameters and not declared.deleted_parameters
     assert abs(stamp_seconds(declared.stamp) - peer.node.get_clock().now().nanoseconds * 1e-9) < 20
 
     assert set_together(peer, limits__speed=0.2, teleop__settle_time=2.0, teleop__max_consecutive_errors=5) == ""
-    # Nothing of these.
+    # These requests cause no event.
     assert set_each(peer, ("limits.speed", 0.2)) == [""]
     assert "unknown" in set_each(peer, ("no.such", 1.0))[0]
     assert set_each(peer, ("limits.speed", 0.21)) == [""]
     first, second = [event for event in events.wait_count(3) if event is not declared]
-    assert (first.node, told(first.changed_parameters)) == ("/aether_bridge", {"limits.speed": 0.2, "teleop.settle_time": 2.0})
-    assert told(second.changed_parameters) == {"limits.speed": 0.21}
+    changed = {"limits.speed": 0.2, "teleop.settle_time": 2.0}
+    assert (first.node, as_dict(first.changed_parameters)) == ("/aether_bridge", changed)
+    assert as_dict(second.changed_parameters) == {"limits.speed": 0.21}
     assert not first.new_parameters and not first.deleted_parameters
 
 
 def another(value, constraints):
-    """A value a little beside this one, in the range of the description; None where there is only one."""
+    """Return a value close to this one in the described range, or None if there is no other."""
     if value.type == ParameterType.PARAMETER_BOOL:
         return not value.bool_value
     if value.type == ParameterType.PARAMETER_INTEGER:
@@ -267,7 +271,7 @@ def another(value, constraints):
     return next((choice for choice in choices[1].split("', '") if choice != value.string_value), None)
 
 
-def test_every_parameter_changes_when_its_description_says_so(launch, peer):
+def test_every_parameter_changes_as_described(launch, peer):
     launch().status.wait()
     names = ask(peer, ListParameters).result.names
     descriptors = ask(peer, DescribeParameters, names=names).descriptors

@@ -1,5 +1,7 @@
-"""Nothing that comes from outside acts on whoever reads what the bridge tells of it: on a terminal, in a log, in rqt. What
-controllers say in their replies is in test_replies.py, child frames of TF in test_tf.py."""
+"""Texts from outside cannot control the terminal, log or rqt of the reader.
+
+test_replies.py tests the replies of controllers, and test_tf.py tests child frames of TF.
+"""
 
 import itertools
 
@@ -12,7 +14,7 @@ from parameters import set_each, set_together
 from rcl_interfaces.msg import Log
 from std_msgs.msg import Header, String
 
-# Clears a screen, begins a line of its own, turns the direction of writing. A ROS string ends at a NUL.
+# Clears the screen, starts a new line, reverses the writing direction. A ROS string ends at a NUL.
 HOSTILE = "a\x1b[2J\n\u202eb\x9b"
 INERT = "a\ufffd[2J\ufffd\ufffdb\ufffd"
 PLACE = (0.12, 0.0355, 0.21)
@@ -20,8 +22,8 @@ AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 TALKATIVE = ["--log-level", "debug"]
 
 
-class Told:
-    """Everything that a bridge tells in words."""
+class Output:
+    """All texts that a bridge publishes, logs or prints."""
 
     def __init__(self, peer):
         self._states = peer.record(ArmState, "/aether_bridge/arm_state")
@@ -40,7 +42,8 @@ class Told:
         yield from started.log
 
     def assert_inert(self, started, words):
-        """That nothing acts, once `words` have been told: by ROS and on the terminal."""
+        """Check that no text has control characters, once ROS and the terminal have shown `words`.
+        """
         self._rosout.wait(lambda log: words in log.msg)
         started.log.wait(lambda line: words in line)
         assert not started.ended()
@@ -49,8 +52,8 @@ class Told:
 
 
 @pytest.fixture
-def told(peer):
-    return Told(peer)
+def output(peer):
+    return Output(peer)
 
 
 def pose(frame_id):
@@ -59,37 +62,37 @@ def pose(frame_id):
     return PoseStamped(header=Header(frame_id=frame_id), pose=Pose(position=Point(x=x, y=y, z=z), orientation=orientation))
 
 
-# Typed, and as JSON by field paths: two ways through the node.
+# Typed messages, and field paths through JSON: two ways through the node.
 @pytest.mark.parametrize("fields", [{}, {"input.position": [f"pose.position.{axis}" for axis in "xyz"]}])
-def test_the_name_of_a_frame(controller, bridge, repeat, told, fields):
+def test_frame_name_is_sanitised(controller, bridge, repeat, output, fields):
     started = bridge(controller, {**AT_PLACE, **fields}, TALKATIVE)
     repeat(PoseStamped, "/target_pose", lambda: pose(HOSTILE))
     started.status.wait(reason=r"frame_id 'a\ufffd\[2J")
-    told.assert_inert(started, f"frame_id '{INERT}'")
+    output.assert_inert(started, f"frame_id '{INERT}'")
 
 
-def test_a_word_for_the_gripper(controller, bridge, repeat, told):
+def test_gripper_text_is_sanitised(controller, bridge, repeat, output):
     started = bridge(controller, {**AT_PLACE, "gripper.type": "std_msgs/msg/String"}, TALKATIVE)
     repeat(String, "/gripper", lambda: String(data=HOSTILE))
-    told.assert_inert(started, f"gripper input '{INERT}' ignored")
+    output.assert_inert(started, f"gripper input '{INERT}' ignored")
 
 
 @pytest.mark.parametrize("expect_reply", [True, False])
-def test_a_greeting_that_nobody_has_told_of(controllers, bridge, told, expect_reply):
+def test_unexpected_banner_is_sanitised(controllers, bridge, output, expect_reply):
     controller = controllers(greeting=b"a\0\x1b[2J\xe2\x80\xae\xff\n" + b"\x1b[2J\r" * 1000)
     started = bridge(controller, {**AT_PLACE, "link.expect_reply": expect_reply}, TALKATIVE)
-    told.assert_inert(started, "a line is not UTF-8")
+    output.assert_inert(started, "a line is not UTF-8")
 
 
-def test_the_parameters_at_start(launch, told):
+def test_start_parameters_are_sanitised(launch, output):
     parameters = {"link.host": "no-such-host.invalid", "arm.base_frame": HOSTILE, "wire.json.x": HOSTILE}
     started = launch({**parameters, "link.backoff.max": 0.1}, TALKATIVE)
     started.status.wait(state="BACKOFF", reason="no connection")
-    told.assert_inert(started, "cannot resolve host 'no-such-host.invalid'")
+    output.assert_inert(started, "cannot resolve host 'no-such-host.invalid'")
 
 
 @pytest.mark.parametrize("name", ["link.host", "input.type"])
-def test_a_value_that_is_refused_at_start(launch, name):
+def test_refused_start_value_is_sanitised(launch, name):
     started = launch({name: HOSTILE})
     assert started.wait() == 2
     (line,) = started.log
@@ -97,11 +100,11 @@ def test_a_value_that_is_refused_at_start(launch, name):
     assert not any(character in line for character in "\0\x1b\x9b\u202e"), repr(line)
 
 
-def test_parameters_that_change(controller, bridge, peer, repeat, told):
+def test_changed_parameters_are_sanitised(controller, bridge, peer, repeat, output):
     started = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}, TALKATIVE)
     wanted = [(name, HOSTILE) for name in ("link.transport", "link.port", "link.host")]
     refused = set_each(peer, (HOSTILE, 1), *wanted)
-    # What it is not to be is not repeated.
+    # The refusal does not repeat a value that must not change.
     assert "read-only" in set_each(peer, ("input.type", HOSTILE))[0]
     refused.append(set_together(peer, wire__json__x=HOSTILE, wire__json__y=HOSTILE))
     refused.append(set_together(peer, wire__format="text", wire__text__command=HOSTILE))
@@ -110,4 +113,4 @@ def test_parameters_that_change(controller, bridge, peer, repeat, told):
     assert set_each(peer, ("arm.base_frame", HOSTILE), ("retarget.frame", HOSTILE + "c"), ("wire.json.x", HOSTILE)) == ["", "", ""]
     repeat(PoseStamped, "/target_pose", lambda: pose("elsewhere"))
     started.log.wait(lambda line: "input refused" in line)
-    told.assert_inert(started, f"parameter wire.json.x: 'x' → '{INERT}'")
+    output.assert_inert(started, f"parameter wire.json.x: 'x' → '{INERT}'")

@@ -1,6 +1,7 @@
-"""Zeros for a lost hand, as some trackers send them, at any moment of a motion.
+"""Some trackers send zeros for a lost hand. The zeros may come at any moment of a motion.
 
-The hand moves away from the place that zeros would be, so that whatever brings the arm nearer to it is due to zeros.
+The hand moves away from the position that zeros would mean. So only zeros can bring the arm nearer
+to that position.
 """
 
 import math
@@ -8,13 +9,14 @@ import math
 import pytest
 from harness import MOTIONS, distance
 from motion import ROUNDING
-from recording import NOBODY, ORIGIN, RATE, Sample, to_arm
+from recording import NO_HAND, ORIGIN, RATE, Sample, to_arm
 from replay import PATIENT, Rig
 
-# From near to far in 0.7 s, at 0.18 m/s at most, and then at rest; in the recording's units, of 2 mm.
+# The hand moves from NEAR to FAR in 0.7 s, at 0.18 m/s at most, and then rests. In the recording's
+# units of 2 mm.
 NEAR, FAR, MOVING = 20.0, 60.0, 0.7
-# As many as in 0.4 s: longer than gripper.open_debounce.
-ZEROS = [NOBODY] * 12
+# Zeros for 0.4 s, which is longer than gripper.open_debounce.
+ZEROS = [NO_HAND] * 12
 
 
 def _at(radius):
@@ -22,15 +24,15 @@ def _at(radius):
 
 
 def _way_out(count):
-    """The first samples of the hand's way."""
+    """Return the first samples of the hand's way."""
     seconds = [min((index + 1) / RATE, MOVING) for index in range(count)]
     return [_at(NEAR + (FAR - NEAR) * (1 - math.cos(math.pi * each / MOVING)) / 2) for each in seconds]
 
 
 @pytest.fixture
 def rig(ros_session, tmp_path):
-    """A bridge whose arm is with a closed hand at NEAR."""
-    parameters = {**PATIENT, "teleop.settle_time": 0.1, "arm.home": list(to_arm(_at(NEAR).place))}
+    """A bridge whose arm is at NEAR, with a closed hand."""
+    parameters = {**PATIENT, "teleop.settle_time": 0.1, "arm.home": list(to_arm(_at(NEAR).position))}
     with Rig(ros_session, parameters, _at(NEAR), tmp_path) as rig:
         rig.status.wait(motion="TRACKING")
         rig.controller.lines.wait(lambda line: line.gripper == "closed")
@@ -38,12 +40,12 @@ def rig(ros_session, tmp_path):
 
 
 def _lose(rig, samples, motion):
-    """Plays samples, which lead to a motion or go on with it, and then zeros.
+    """Play samples that lead to a motion or continue it, and then zeros.
 
-    Asserts that the lines after that led nowhere but on towards the last sample, that the hold was silent, and that the
-    gripper stayed. Returns the lines from the last two before the zeros on.
+    Check that later lines lead only towards the last sample, that the hold is silent, and that the
+    gripper does not change. Return the lines, from the last two lines before the zeros on.
     """
-    lost = rig.stream.play([*samples, *ZEROS], then=NOBODY)[len(samples)].at
+    lost = rig.stream.play([*samples, *ZEROS], then=NO_HAND)[len(samples)].at
     rig.status.wait(motion=motion)
     held = rig.status.wait(motion="HOLDING", reason="all zero")
     count = rig.controller.mark()
@@ -52,23 +54,23 @@ def _lose(rig, samples, motion):
     after = lines[last:]
     away = [distance(line.position, ORIGIN) for line in after]
     assert all(one <= other + ROUNDING for one, other in zip(away, away[1:])), f"towards the origin: {after}"
-    assert away[-1] <= distance(to_arm(samples[-1].place), ORIGIN) + 1e-3, f"past the hand: {after}"
+    assert away[-1] <= distance(to_arm(samples[-1].position), ORIGIN) + 1e-3, f"past the hand: {after}"
     assert {line.gripper for line in after} == {"closed"}
     assert held.sent == count, f"sent while holding: {lines[held.sent :]}"
     return lines[max(0, last - 1) :]
 
 
 def _return(rig):
-    """The hand is back at NEAR, and the arm with it and at rest."""
+    """Bring the hand back to NEAR, and wait until the arm rests there."""
     lost = rig.controller.mark()
     rig.stream.play([_at(NEAR)], then=_at(NEAR))
     rig.status.wait(motion="APPROACH")
     rig.status.wait(motion="TRACKING")
-    near = to_arm(_at(NEAR).place)
+    near = to_arm(_at(NEAR).position)
     rig.controller.lines.wait(lambda line: distance(line.position, near) < 1e-4, lost)
 
 
-def test_zeros_at_any_moment_of_following_a_hand_hold_the_arm_and_its_gripper(rig):
+def test_zeros_while_tracking_hold_arm_and_gripper(rig):
     speeds = []
     for count in (1, 3, 5, 8, 11, 14, 17, 20, 23, 26, 60):
         before, last, *_ = _lose(rig, _way_out(count), "TRACKING")
@@ -79,10 +81,10 @@ def test_zeros_at_any_moment_of_following_a_hand_hold_the_arm_and_its_gripper(ri
     assert speeds[-1] < 0.01, "never lost at rest"
 
 
-def test_zeros_at_any_moment_of_an_approach_hold_the_arm_and_its_gripper(rig):
+def test_zeros_during_approach_hold_arm_and_gripper(rig):
     approaching = 0
     for count in (1, 2, 4, 8, 12, 16, 20, 30):
-        rig.stream.play(ZEROS, then=NOBODY)
+        rig.stream.play(ZEROS, then=NO_HAND)
         rig.status.wait(motion="HOLDING", reason="all zero")
         lines = _lose(rig, [_at(FAR)] * count, "APPROACH")
         approaching += distance(lines[0].position, lines[1].position) > 1e-4
@@ -90,16 +92,16 @@ def test_zeros_at_any_moment_of_an_approach_hold_the_arm_and_its_gripper(rig):
     assert approaching >= 5, "lost in an approach too seldom"
 
 
-def test_single_zeros_in_mid_motion_leave_the_arm_on_its_way(rig):
+def test_single_zeros_do_not_disturb_motion(rig):
     samples = _way_out(45)
-    samples[3::9] = [NOBODY] * len(samples[3::9])
+    samples[3::9] = [NO_HAND] * len(samples[3::9])
     begin, seen = rig.controller.mark(), len(rig.status.seen)
     rig.stream.play(samples, then=samples[-1])
-    arrived = to_arm(samples[-1].place)
+    arrived = to_arm(samples[-1].position)
     end = rig.controller.lines.find(lambda line: distance(line.position, arrived) < 2e-3, begin)
     away = [distance(line.position, ORIGIN) for line in rig.controller.lines[begin - 1 : end + 1]]
     assert all(one <= other + ROUNDING for one, other in zip(away, away[1:])), away
     assert {line.gripper for line in rig.controller.lines[begin : end + 1]} == {"closed"}
     dropped = rig.status.wait(lambda status: status.sent > end).dropped_input
-    assert dropped >= 3, "the zeros were not passed over but not seen"
+    assert dropped >= 3, "the bridge did not see the zeros"
     assert {MOTIONS[each.message.motion] for each in rig.status.seen[seen:]} == {"TRACKING"}

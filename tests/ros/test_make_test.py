@@ -1,4 +1,4 @@
-"""What `make test` makes of its suites, and that graph tests side by side do not meet."""
+"""Tests the results of `make test`, and that parallel graph tests do not meet in one domain."""
 
 import importlib.machinery
 import importlib.util
@@ -23,7 +23,7 @@ def program():
     return module
 
 
-def test_the_summary_begins_with_skips_and_ends_with_failures(program, capsys):
+def test_summary_begins_with_skips_ends_with_failures(program, capsys):
     good = program.Suite("good", ["true"], passed=3)
     skipped = [("a", "no tool"), ("b", "no tool"), ("c", "no root")]
     partial = program.Suite("partial", ["true"], passed=1, skipped=skipped)
@@ -44,15 +44,15 @@ def test_the_summary_begins_with_skips_and_ends_with_failures(program, capsys):
     ]
 
 
-def test_a_suite_fails_by_what_it_prints(program):
+def test_suite_fails_by_its_output(program):
     suite = program.Suite("suite", ["true"], must_print=["= measured ="], must_not_print={"Compiling r2r": "twice"})
     program.check_printed(suite, ["== measured ==\n", "   Compiling serde v1\n"])
     assert suite.failed == []
     program.check_printed(suite, ["   Compiling r2r v0.9.7\n"])
-    assert suite.failed == ["no line like '= measured =' in the output", "twice: Compiling r2r v0.9.7"]
+    assert suite.failed == ["no line matches '= measured =' in the output", "twice: Compiling r2r v0.9.7"]
 
 
-def test_every_test_process_has_a_domain_of_its_own():
+def test_every_test_process_has_its_own_domain():
     taken = [conftest._take_domain() for _ in range(3)]
     domains = [conftest.DOMAIN, *(domain for domain, _ in taken)]
     for _, holder in taken:
@@ -60,7 +60,7 @@ def test_every_test_process_has_a_domain_of_its_own():
     assert len(set(domains)) == 4 and all(1 <= domain <= 100 for domain in domains)
 
 
-def test_processes_share_out_tests_and_hand_over_measurements(tmp_path):
+def test_processes_share_tests_and_pass_on_measurements(tmp_path):
     pytest.importorskip("xdist", reason="pytest-xdist is not installed")
     tests = """
 import pytest
@@ -84,7 +84,7 @@ def test(number):
     assert len(re.findall(r"^figure \d  1 m$", done.stdout, re.MULTILINE)) == 12, done.stdout
 
 
-def test_the_suites_leave_no_graph_test_out(program):
+def test_suites_include_every_graph_test(program):
     words = [word for lane in program.lanes() for suite in lane if suite.kind == "pytest" for word in suite.command]
     assert "tests/ros" in words
     left_out = [words[index + 1] for index, word in enumerate(words) if word == "--ignore"]

@@ -1,27 +1,28 @@
-"""From a hand to lines: the wire byte for byte, approach, tracking, limits, and input that goes away."""
+"""From a hand to lines: the wire byte for byte, approach, tracking, limits, and lost input."""
 
 import pytest
 from aether_bridge.msg import LinkStatus
 from controller import COMMAND, command
 from harness import LINK_STATES, MOTIONS, PLAIN, QUICK, aged, distance, fresh, stamp_seconds, unstamped
 
-# Inside the workspace, in metres, and as it is written in millimetres.
+# A position inside the workspace, in metres, and as it is written in millimetres.
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = b'{"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}\n'
 HOME = (0.2, 0.0, 0.2)
-# What delivery between two threads on a busy machine may take, at the speeds of the tests.
+# The time in seconds that delivery between two threads may take on a busy machine, at the speeds of
+# the tests.
 JITTER = 0.25
 
 
 def assert_slower_than(speed, lines):
-    """No two lines are further apart than the speed allows for the time between them."""
+    """Check that no two lines are further apart than the speed allows for the time between them."""
     for i, one in enumerate(lines):
         for other in lines[i + 1 :]:
             way, time = distance(one.position, other.position), other.at - one.at
             assert way <= speed * (time + JITTER) + 1e-6, f"{way:.4f} m in {time:.3f} s: {one} {other}"
 
 
-def test_a_hand_at_30_hz_becomes_lines_that_match_the_wire_byte_for_byte(controller, bridge, hand):
+def test_hand_at_30_hz_gives_exact_lines(controller, bridge, hand):
     bridge(controller, {"filter.kind": "none", **PLAIN})
     tracker = hand(PLACE, rate=30.0)
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
@@ -38,14 +39,14 @@ def test_a_hand_at_30_hz_becomes_lines_that_match_the_wire_byte_for_byte(control
 
 
 @pytest.mark.parametrize(("unit", "expected"), [("cm", ("12.0", "3.55", "21.0")), ("m", ("0.12", "0.0355", "0.21"))])
-def test_the_wire_speaks_the_unit_of_the_parameter(controller, bridge, hand, unit, expected):
+def test_wire_uses_the_configured_unit(controller, bridge, hand, unit, expected):
     bridge(controller, {**QUICK, "wire.position_unit": unit})
     hand(PLACE)
     line = "{" + '"type":"command","x":{},"y":{},"z":{},"gripper":"open"'.format(*expected) + "}\n"
     controller.lines.wait(lambda seen: seen.data == line.encode())
 
 
-def test_the_first_motion_is_an_approach_that_starts_at_home_and_keeps_approach_speed(controller, bridge, hand):
+def test_first_motion_approaches_slowly_from_home(controller, bridge, hand):
     status = bridge(controller, PLAIN).status
     hand(PLACE)
     status.wait(motion="DISARMED", reason="good for 1.0 s")
@@ -53,7 +54,7 @@ def test_the_first_motion_is_an_approach_that_starts_at_home_and_keeps_approach_
     status.wait(motion="TRACKING")
     arrived = controller.lines.find(lambda line: line.data == PLACE_LINE)
     lines = controller.lines[: arrived + 1]
-    # limits.approach_speed is 0.1 m/s and a ramp has 50 steps a second.
+    # limits.approach_speed is 0.1 m/s, and a ramp has 50 steps a second.
     assert distance(lines[0].position, HOME) <= 0.1 * 0.02 + 1e-6
     assert len(lines) > 20
     assert_slower_than(0.1, lines)
@@ -61,13 +62,13 @@ def test_the_first_motion_is_an_approach_that_starts_at_home_and_keeps_approach_
     assert max(steps) <= 0.1 * 0.2 + 1e-6, "a step is longer than limits.approach_speed allows in input.timeout"
 
 
-def test_the_first_approach_starts_where_home_says(controller, bridge, hand):
+def test_first_approach_starts_at_home_parameter(controller, bridge, hand):
     bridge(controller, {**QUICK, "arm.home": [-0.1, 0.2, 0.3]})
     hand(PLACE)
     assert distance(controller.lines.wait().position, (-0.1, 0.2, 0.3)) <= 0.1 * 0.02 + 1e-6
 
 
-def test_tracking_keeps_the_speed_limit_when_the_target_jumps(controller, bridge, hand, peer):
+def test_tracking_keeps_speed_limit_after_target_jump(controller, bridge, hand, peer):
     commands = peer.commands()
     status = bridge(controller, {**QUICK, "limits.approach_speed": 0.25, "arm.home": list(PLACE)}).status
     tracker = hand(PLACE)
@@ -81,7 +82,7 @@ def test_tracking_keeps_the_speed_limit_when_the_target_jumps(controller, bridge
     assert status.motions()[-1] == "TRACKING"
 
 
-def test_a_target_outside_the_workspace_is_taken_to_its_edge(controller, bridge, hand, peer):
+def test_target_outside_workspace_is_clamped_to_edge(controller, bridge, hand, peer):
     commands = peer.commands()
     bridge(controller, {**QUICK, "arm.home": [0.29, 0.0, 0.2]})
     hand((0.5, 0.01, 0.2))
@@ -91,27 +92,27 @@ def test_a_target_outside_the_workspace_is_taken_to_its_edge(controller, bridge,
     assert all(line.position[0] <= 0.3 for line in controller.lines)
 
 
-def test_lines_lead_around_a_box_to_the_other_side(controller, bridge, hand):
+def test_commands_lead_around_a_keep_out_box(controller, bridge, hand):
     post = [-0.02, -0.06, -1.0, 0.02, 0.14, 1.0]
     status = bridge(controller, {**QUICK, "arm.home": list(PLACE), "workspace.keep_out": post, "limits.max_jump": 0.0}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     tracker.position = (-0.12, 0.0355, 0.21)
     controller.lines.wait(lambda line: line.data == command("-120.0", "35.5", "210.0"))
-    places = [line.position for line in controller.lines]
-    for one, other in zip(places, places[1:]):
+    positions = [line.position for line in controller.lines]
+    for one, other in zip(positions, positions[1:]):
         for share in range(101):
             x, y = (a + (b - a) * share / 100 for a, b in zip(one[:2], other[:2]))
             assert not (-0.02 < x < 0.02 and -0.06 < y < 0.14), f"{one} to {other}"
 
 
-def test_a_target_outside_is_told_with_its_distance(controller, bridge, hand):
+def test_target_outside_is_reported_with_distance(controller, bridge, hand):
     status = bridge(controller, {**QUICK, "arm.home": [0.29, 0.0, 0.2]}).status
     hand((0.42, 0.01, 0.2))
     status.wait(motion="TRACKING", reason="following the target, clamped, 0.12 m outside the workspace")
 
 
-def test_a_target_outside_the_workspace_is_refused_where_the_policy_is_reject(controller, bridge, hand):
+def test_reject_policy_refuses_target_outside_workspace(controller, bridge, hand):
     status = bridge(controller, {**QUICK, "workspace.policy": "reject", "arm.home": list(PLACE)}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -125,7 +126,7 @@ def test_a_target_outside_the_workspace_is_refused_where_the_policy_is_reject(co
 
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
-def test_a_target_that_is_no_number_is_refused_by_the_name_of_its_axis(controller, bridge, hand, axis):
+def test_invalid_coordinate_is_refused_by_axis_name(controller, bridge, hand, axis):
     status = bridge(controller, {**QUICK, "arm.home": list(PLACE)}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -137,7 +138,7 @@ def test_a_target_that_is_no_number_is_refused_by_the_name_of_its_axis(controlle
     status.wait(motion="TRACKING")
 
 
-def test_targets_in_millimetres_by_mistake_are_refused(controller, bridge, hand):
+def test_targets_in_millimetres_are_refused(controller, bridge, hand):
     status = bridge(controller, QUICK).status
     hand([1000 * value for value in PLACE])
     status.wait(motion="DISARMED", reason="refused: x is 120.* is the sender's unit metres")
@@ -152,7 +153,7 @@ def test_targets_in_millimetres_by_mistake_are_refused(controller, bridge, hand)
     ],
     ids=["too old", "from the future"],
 )
-def test_a_stamp_that_cannot_be_right_holds_the_arm_and_is_named(controller, bridge, hand, stamp, reason):
+def test_invalid_stamp_holds_arm_and_is_named(controller, bridge, hand, stamp, reason):
     status = bridge(controller, {**QUICK, "arm.home": list(PLACE)}).status
     tracker = hand(PLACE)
     dropped = status.wait(motion="TRACKING").dropped_input
@@ -162,24 +163,24 @@ def test_a_stamp_that_cannot_be_right_holds_the_arm_and_is_named(controller, bri
     after = controller.mark()
     controller.lines.assert_none(after=after)
     assert controller.lines[-1].data == PLACE_LINE
-    # After one from the future a good one is a jump back, once.
+    # After a stamp from the future, a good stamp is a jump back once.
     tracker.stamp = fresh
     status.wait(motion="TRACKING")
 
 
-def test_a_tracker_that_does_not_stamp_is_followed(controller, bridge, hand):
+def test_tracker_without_stamps_is_followed(controller, bridge, hand):
     bridge(controller, {**QUICK, "arm.home": list(PLACE)})
     hand(PLACE, stamp=unstamped)
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
 
 
-def test_a_stream_that_is_always_late_by_less_than_the_timeout_is_followed(controller, bridge, hand):
+def test_stream_late_within_timeout_is_followed(controller, bridge, hand):
     status = bridge(controller, {**QUICK, "input.timeout": 2.0, "arm.home": list(PLACE)}).status
     hand(PLACE, stamp=aged(0.5))
     assert 0.5 <= status.wait(motion="TRACKING").input_age < 2.0
 
 
-def test_a_hand_that_goes_away_holds_the_arm_and_its_return_is_an_approach(controller, bridge, hand):
+def test_lost_hand_holds_and_return_approaches(controller, bridge, hand):
     status = bridge(controller, {"teleop.settle_time": 0.1, "arm.home": list(PLACE), **PLAIN}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -199,8 +200,8 @@ def test_a_hand_that_goes_away_holds_the_arm_and_its_return_is_an_approach(contr
     assert_slower_than(0.1, lines)
 
 
-def test_the_status_tells_of_link_motion_and_counts(controller, bridge, hand, peer):
-    # Without heartbeats, which have round trips too.
+def test_status_reports_link_motion_and_counters(controller, bridge, hand, peer):
+    # Without heartbeats, because they have round trips too.
     status = bridge(controller, {**QUICK, **PLAIN, "arm.home": list(PLACE)}).status
     waiting = status.wait(state="CONNECTED", motion="DISARMED", reason="no target received yet")
     assert (waiting.input_age, waiting.sent, waiting.rtt_last) == (-1.0, 0, 0.0)
@@ -212,7 +213,7 @@ def test_the_status_tells_of_link_motion_and_counts(controller, bridge, hand, pe
     assert tracking.peer == controller.peer
     assert (tracking.attempts, tracking.last_error, tracking.rejected, tracking.dropped_input) == (0, "", 0, 0)
     assert 0 <= tracking.input_age < 0.5
-    assert abs(stamp_seconds(tracking.since) - started) < 0.1, "the link has not changed since"
+    assert abs(stamp_seconds(tracking.since) - started) < 0.1, "the link has changed since"
     assert stamp_seconds(tracking.since) <= stamp_seconds(tracking.stamp)
     assert abs(stamp_seconds(tracking.stamp) - peer.node.get_clock().now().nanoseconds * 1e-9) < 5
 
@@ -225,7 +226,7 @@ def test_the_status_tells_of_link_motion_and_counts(controller, bridge, hand, pe
     assert again.sent == held.sent and again.input_age > held.input_age
 
 
-def test_the_status_keeps_coming_when_nothing_changes(controller, bridge):
+def test_status_is_published_without_changes(controller, bridge):
     status = bridge(controller, QUICK).status
     first = status.wait(state="CONNECTED")
     status.skip()

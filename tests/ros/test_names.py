@@ -1,4 +1,4 @@
-"""Names: remapped topics, another node name, namespaces, and two bridges side by side."""
+"""Tests names: remapped topics, another node name, namespaces, and two bridges side by side."""
 
 import pathlib
 import re
@@ -15,7 +15,7 @@ PLACE_LINE = command("120.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 
 
-def test_every_name_of_the_interface_is_there(controller, bridge, hand, peer):
+def test_every_interface_name_exists(controller, bridge, hand, peer):
     bridge(controller, QUICK)
     hand(PLACE)
     controller.lines.wait()
@@ -35,8 +35,11 @@ def test_every_name_of_the_interface_is_there(controller, bridge, hand, peer):
     assert subscribed["/gripper"] == ["std_msgs/msg/Bool"]
 
 
-def test_policy_in_the_docs_allows_all_that_the_bridge_offers(controller, bridge, peer):
-    """With less the bridge does not start in an enclave; with more it is open to what it does not offer."""
+def test_documented_policy_covers_the_whole_interface(controller, bridge, peer):
+    """With fewer permissions the bridge does not start in an enclave.
+
+    With more, it is open where it need not be.
+    """
     policy = re.search(r"^<policy .*?^</policy>$", (ROOT / "docs" / "security.md").read_text(), re.MULTILINE | re.DOTALL)
     profile = xml.fromstring(policy[0]).find(".//profile")
 
@@ -46,7 +49,7 @@ def test_policy_in_the_docs_allows_all_that_the_bridge_offers(controller, bridge
 
     started = bridge(controller, {**QUICK, "use_sim_time": True})
     of_the_bridge = lambda find: {name for name, _ in find("aether_bridge", "/")}  # noqa: E731
-    # What it offers comes into the graph one by one.
+    # The services appear in the graph one by one.
     while missing := allowed("services", "reply") - of_the_bridge(peer.node.get_service_names_and_types_by_node):
         assert len(started.status.seen) < 40, f"not in the graph after 20 s: {missing}"
         started.status.skip().wait()
@@ -55,18 +58,18 @@ def test_policy_in_the_docs_allows_all_that_the_bridge_offers(controller, bridge
     assert of_the_bridge(peer.node.get_subscriber_names_and_types_by_node) <= allowed("topics", "subscribe")
 
 
-def test_inputs_are_best_effort_and_status_is_latched(controller, bridge, hand, repeat, peer):
+def test_inputs_are_best_effort_and_status_latched(controller, bridge, hand, repeat, peer):
     bridge(controller, AT_PLACE)
     qos = lambda infos: {  # noqa: E731
         (info.qos_profile.reliability.name, info.qos_profile.durability.name) for info in infos
     }
-    # What is heard has been found.
+    # A subscription that receives messages has found its publishers.
     hand(PLACE)
     repeat(Bool, "/gripper", lambda: Bool(data=True))
     controller.lines.wait(lambda line: line.gripper == "closed")
     peer.record(Bool, "/aether_bridge/connected")
     assert qos(peer.node.get_subscriptions_info_by_topic("/target_pose")) == {("BEST_EFFORT", "VOLATILE")}
-    # The second is for publishers that latch.
+    # The second subscription is for latched messages.
     assert qos(peer.node.get_subscriptions_info_by_topic("/gripper")) == {
         ("BEST_EFFORT", "VOLATILE"),
         ("RELIABLE", "TRANSIENT_LOCAL"),
@@ -89,11 +92,11 @@ def test_topics_and_services_can_be_remapped(controller, launch, hand, repeat, p
     controller.lines.wait(lambda line: line.data == command("120.0", "35.5", "210.0", "closed"))
     assert peer.call(Trigger, "/panel/stop").success
     status.wait(motion="STOPPED")
-    assert len(started.status.seen) == 0, "the name that was remapped is silent"
+    assert len(started.status.seen) == 0, "the old name still has messages"
     assert all(line.position == PLACE for line in controller.lines)
 
 
-def test_the_node_takes_another_name_and_namespace(controller, bridge, hand, peer):
+def test_node_accepts_another_name_and_namespace(controller, bridge, hand, peer):
     arguments = ["-r", "__node:=gantry", "-r", "__ns:=/cell_1/left"]
     started = bridge(controller, AT_PLACE, arguments, name="/cell_1/left/gantry")
     assert ("gantry", "/cell_1/left") in peer.node.get_node_names_and_namespaces()
@@ -104,7 +107,7 @@ def test_the_node_takes_another_name_and_namespace(controller, bridge, hand, pee
     started.log.wait(lambda line: "gantry]" in line)
 
 
-def test_two_bridges_side_by_side_move_an_arm_each(controllers, bridge, hand, peer):
+def test_two_bridges_move_one_arm_each(controllers, bridge, hand, peer):
     left_arm, right_arm = controllers(), controllers()
     left, right = (
         bridge(controller, AT_PLACE, ["-r", f"__ns:=/{side}"], name=f"/{side}/aether_bridge")

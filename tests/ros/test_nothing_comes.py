@@ -1,4 +1,4 @@
-"""Nobody publishes, or on another topic, or another type: the bridge names it, with what is published."""
+"""If no target can arrive, the bridge names the topic, the type and the alternatives."""
 
 import signal
 import subprocess
@@ -17,7 +17,7 @@ def gripper_topic(array):
     return next((pair.value for status in array.status for pair in status.values if pair.key == "gripper_topic"), None)
 
 
-def test_nobody_publishes(controller, bridge):
+def test_missing_publisher_is_named(controller, bridge):
     started = bridge(controller, AT_PLACE)
     started.status.wait(state="CONNECTED", reason="no target received yet: no node publishes on /target_pose$")
 
@@ -45,13 +45,13 @@ def test_targets_of_another_type_are_named(controller, bridge, peer):
     assert not [line for line in started.log if "2 publishers" in line]
 
 
-def test_a_publisher_that_has_sent_nothing_is_named(controller, bridge, peer):
+def test_silent_publisher_is_named(controller, bridge, peer):
     peer.node.create_publisher(PoseStamped, "/target_pose", 10)
     started = bridge(controller, AT_PLACE)
     started.status.wait(reason="no target received yet: /tester publishes on /target_pose, and has sent nothing yet$")
 
 
-def test_a_publisher_that_has_gone_is_told(controller, bridge, hand):
+def test_departed_publisher_is_reported(controller, bridge, hand):
     started = bridge(controller, AT_PLACE)
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
@@ -59,7 +59,7 @@ def test_a_publisher_that_has_gone_is_told(controller, bridge, hand):
     started.status.wait(motion="HOLDING", reason=r"no new target for \d+\.\d s; no node publishes on /target_pose$")
 
 
-def test_a_gripper_of_another_type_is_told_and_holds_nothing(controller, bridge, hand, peer, repeat):
+def test_gripper_of_wrong_type_is_reported_only(controller, bridge, hand, peer, repeat):
     diagnostics = peer.record(DiagnosticArray, "/diagnostics")
     wrong = repeat(Float32, "/gripper", lambda: Float32(data=0.2))
     started = bridge(controller, AT_PLACE)

@@ -1,9 +1,12 @@
-"""A person's services: stop, reset, arm, disarm; and that nothing but a person undoes what a person did."""
+"""Tests the operator's services: stop, reset, arm, disarm.
+
+Only an operator undoes an operator's action.
+"""
 
 import re
 
 from controller import command
-from harness import LINK_STATES, MOTIONS, QUICK, call_in_vain, distance
+from harness import LINK_STATES, MOTIONS, QUICK, call_without_response, distance
 from rcl_interfaces.msg import Log
 from rcl_interfaces.srv import GetParameters, ListParameters
 from rclpy.qos import QoSProfile
@@ -13,7 +16,7 @@ PLACE = (0.12, 0.0355, 0.21)
 ELSEWHERE = (0.2, 0.0355, 0.21)
 ELSEWHERE_LINE = command("200.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
-# At 0.1 m/s a ramp's first step is 2 mm; twice that is a step after a rest.
+# At 0.1 m/s the first step of a ramp is 2 mm. After a rest a step may be twice as long.
 STEP = 0.1 * 0.04 + 1e-6
 
 
@@ -21,7 +24,7 @@ def set_armed(peer, armed):
     return peer.call(SetBool, "/aether_bridge/set_armed", data=armed)
 
 
-def test_stop_latches_and_only_reset_and_arming_move_again(controller, bridge, hand, peer):
+def test_only_reset_and_arming_end_a_stop(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -52,7 +55,7 @@ def test_stop_latches_and_only_reset_and_arming_move_again(controller, bridge, h
     controller.lines.wait(lambda line: line.data == ELSEWHERE_LINE, after)
 
 
-def test_a_stop_is_latched_without_a_controller_too(controllers, bridge, hand, peer):
+def test_stop_without_controller_is_latched(controllers, bridge, hand, peer):
     controller = controllers(up=False)
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
@@ -62,7 +65,7 @@ def test_a_stop_is_latched_without_a_controller_too(controllers, bridge, hand, p
     controller.lines.assert_none()
 
 
-def test_a_stop_outlives_the_loss_of_the_link(controller, bridge, hand, peer):
+def test_stop_survives_link_loss(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     status.wait(motion="TRACKING")
@@ -74,14 +77,15 @@ def test_a_stop_outlives_the_loss_of_the_link(controller, bridge, hand, peer):
     assert controller.lines.assert_none(lambda line: line.connection == 2) is None
 
 
-def test_a_stop_is_heard_among_clients_that_no_answer_can_reach(controller, bridge, hand, peer):
+def test_stop_works_among_unreachable_clients(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     status.wait(motion="TRACKING")
     given_up = peer.record(Log, "/rosout", QoSProfile(depth=1000))
-    # Each answer takes 0.1 s to be given up: far more is asked than can be answered.
-    call_in_vain(peer, ListParameters, "/aether_bridge/list_parameters", period=0.02)
-    call_in_vain(peer, GetParameters, "/aether_bridge/get_parameters", period=0.02)
+    # The bridge drops each response after 0.1 s. So there are far more requests than it can respond
+    # to.
+    call_without_response(peer, ListParameters, "/aether_bridge/list_parameters", period=0.02)
+    call_without_response(peer, GetParameters, "/aether_bridge/get_parameters", period=0.02)
     seen = -1
     for _ in range(10):
         seen = given_up.find(lambda log: "call the service again" in log.msg, seen + 1)
@@ -91,16 +95,16 @@ def test_a_stop_is_heard_among_clients_that_no_answer_can_reach(controller, brid
     controller.lines.assert_none(after=after)
 
 
-def test_a_stop_stops_though_its_answer_reaches_nobody(controller, bridge, hand, peer):
+def test_stop_works_if_response_is_undeliverable(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     status.wait(motion="TRACKING")
-    call_in_vain(peer, Trigger, "/aether_bridge/stop")
+    call_without_response(peer, Trigger, "/aether_bridge/stop")
     status.wait(motion="STOPPED")
     controller.lines.assert_none(after=controller.mark())
 
 
-def test_a_reset_in_motion_disarms(controller, bridge, hand, peer):
+def test_reset_in_motion_disarms(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -134,7 +138,7 @@ def test_disarming_ends_motion_and_arming_approaches(controller, bridge, hand, p
     assert again.success and "already" in again.message
 
 
-def test_disarming_outlives_the_loss_of_link_and_hand_though_arming_is_automatic(controller, bridge, hand, peer):
+def test_disarming_survives_link_loss_with_automatic_arming(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -149,7 +153,7 @@ def test_disarming_outlives_the_loss_of_link_and_hand_though_arming_is_automatic
     controller.lines.assert_none(after=after)
 
 
-def test_with_an_operator_nothing_moves_before_arming_nor_after_a_loss_of_the_link(controller, bridge, hand, peer):
+def test_operator_mode_needs_arming_after_link_loss(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}).status
     tracker = hand(PLACE)
     status.wait(lambda status: status.input_age >= 0, state="CONNECTED", motion="DISARMED", reason="~/set_armed")
@@ -172,7 +176,7 @@ def test_with_an_operator_nothing_moves_before_arming_nor_after_a_loss_of_the_li
     assert distance(controller.lines.wait(after=before).position, PLACE) <= STEP
 
 
-def test_with_an_operator_a_hand_that_comes_back_needs_no_arming(controller, bridge, hand, peer):
+def test_operator_mode_resumes_after_lost_hand(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}).status
     tracker = hand(PLACE)
     status.wait(state="CONNECTED", reason="~/set_armed")
@@ -186,7 +190,7 @@ def test_with_an_operator_a_hand_that_comes_back_needs_no_arming(controller, bri
     status.wait(motion="TRACKING")
 
 
-def test_arming_before_link_and_hand_are_there_holds_and_says_for_what(controllers, bridge, hand, peer):
+def test_early_arming_holds_and_names_the_cause(controllers, bridge, hand, peer):
     controller = controllers(up=False)
     status = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"}).status
     armed = set_armed(peer, True)

@@ -1,4 +1,4 @@
-"""package.xml, read by catkin_pkg as colcon, rosdep and bloom do, and what it has to name."""
+"""Tests package.xml as catkin_pkg reads it, and the packages that it must name."""
 
 import ast
 import pathlib
@@ -11,7 +11,8 @@ from ament_index_python.packages import get_packages_with_prefixes
 packages = pytest.importorskip("catkin_pkg.package", reason="catkin_pkg is not installed")
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Keys of rosdep, which are no packages of ROS, each as rosdep/base.yaml or python.yaml of rosdistro has it.
+# Keys of rosdep that are not ROS packages. They are in rosdep/base.yaml or python.yaml of
+# rosdistro.
 SYSTEM_KEYS = {
     "libclang-dev",
     "python3-catkin-pkg-modules",
@@ -20,7 +21,7 @@ SYSTEM_KEYS = {
     "python3-pytest-xdist",
     "python3-yaml",
 }
-# Modules that the tests import, by the key that has them. Other modules are packages of ROS under their own name.
+# Modules that the tests import, and their keys. Other modules are ROS packages with the same name.
 MODULES = {
     "catkin_pkg": "python3-catkin-pkg-modules",
     "jsonschema": "python3-jsonschema",
@@ -28,7 +29,8 @@ MODULES = {
     "xdist": "python3-pytest-xdist",
     "yaml": "python3-yaml",
 }
-# What tests/fixtures builds, and what a test skips without: launch has a key of its own, mujoco has none.
+# Packages that tests/fixtures builds, and packages without which a test skips. launch has its own
+# key; mujoco has none.
 OPTIONAL = {"aether_bridge", "aether_interfaces", "tf2_msgs", "mujoco"}
 
 
@@ -42,27 +44,27 @@ def names(dependencies):
 
 
 @pytest.mark.parametrize("path", [ROOT, *sorted((ROOT / "tests" / "fixtures").iterdir())], ids=lambda path: path.name)
-def test_a_package_is_valid_without_a_warning(path):
+def test_package_is_valid_without_warning(path):
     warnings = []
     package = packages.parse_package(str(path / "package.xml"), warnings=warnings)
     package.validate(warnings=warnings)
     assert warnings == []
 
 
-def test_its_version_is_that_of_the_crate(package):
+def test_package_version_equals_crate_version(package):
     assert f'\nversion = "{package.version}"\n' in (ROOT / "Cargo.toml").read_text()
 
 
-def test_every_key_is_a_package_of_ros_or_one_of_rosdep(package):
+def test_every_key_is_known_to_ros(package):
     dependencies = package.build_depends + package.buildtool_depends + package.exec_depends + package.test_depends
     keys = names(dependencies)
     assert all(re.fullmatch(r"[a-z0-9_]+", key) for key in keys - SYSTEM_KEYS)
     assert SYSTEM_KEYS <= keys
-    # Those that are not: launch is in no wheel, and tf2_msgs only where it is built.
+    # The exceptions: no wheel has launch, and tf2_msgs exists only if it is built.
     assert keys - SYSTEM_KEYS - set(get_packages_with_prefixes()) <= {"launch", "launch_ros", "ros2launch", "tf2_msgs"}
 
 
-def test_messages_that_cmake_looks_for_are_dependencies(package):
+def test_messages_that_cmake_finds_are_dependencies(package):
     text = (ROOT / "CMakeLists.txt").read_text()
     listed = re.findall(r"^set\((?:message_dependencies|interfaces) (.*)\)$", text, re.MULTILINE)
     wanted = {word for line in listed for word in line.split() if "$" not in word} | {"tf2_msgs"}
@@ -70,7 +72,7 @@ def test_messages_that_cmake_looks_for_are_dependencies(package):
 
 
 def imported(folders):
-    """The first words of what the Python files import."""
+    """Return the top-level modules that the Python files import."""
     found = {}
     for path in (path for folder in folders for path in folder.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -83,7 +85,7 @@ def imported(folders):
     return found
 
 
-def test_modules_that_tests_import_are_dependencies(package):
+def test_modules_imported_by_tests_are_dependencies(package):
     folders = [ROOT / "tests" / "ros", ROOT / "tools"]
     own = {path.stem for folder in folders for path in folder.rglob("*")} | OPTIONAL | set(sys.stdlib_module_names)
     keys = names(package.test_depends + package.exec_depends)

@@ -1,4 +1,4 @@
-"""Parameter files and -p mean to the bridge what they mean to rclpy, and the bridge says what it has read."""
+"""Parameter files and -p have the same effect as in rclpy. The bridge logs what it has read."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from parameters import get, names, set_each, unquoted
 from rcl_interfaces.msg import ParameterType
 from rclpy.context import Context
 
-# Each key gives a parameter of its own. Some are for no node here.
+# Each key sets its own parameter. Some keys match no node here.
 KEYS = [
     "/left/aether_bridge",
     "left/aether_bridge",
@@ -55,7 +55,7 @@ def remapped(node):
 
 
 def seen_by_rclpy(node, arguments):
-    """The parameters that a node of rclpy has by these arguments."""
+    """Return the parameters that an rclpy node has with these arguments."""
     context = Context()
     rclpy.init(context=context, args=["--ros-args", *map(str, arguments), *remapped(node)])
     try:
@@ -87,7 +87,7 @@ def test_keys_match_as_in_rclpy(controller, launch, node, tmp_path):
 
 
 @pytest.mark.parametrize("key", ["/left/aether_bridge/", "/l*/aether_bridge", "/aether.bridge", "/***", "/"])
-def test_a_key_that_rcl_refuses_ends_the_bridge(launch, key, tmp_path):
+def test_invalid_key_ends_the_bridge(launch, key, tmp_path):
     file = tmp_path / "key.yaml"
     file.write_text(yaml.dump({key: {"ros__parameters": {"link.port": 5000}}}))
     started = launch({}, ["--params-file", file])
@@ -96,26 +96,26 @@ def test_a_key_that_rcl_refuses_ends_the_bridge(launch, key, tmp_path):
     assert str(file) in line and "name" in line
 
 
-def test_nested_keys_are_for_the_namespace(controller, bridge, peer, tmp_path):
+def test_nested_keys_apply_to_the_namespace(controller, bridge, peer, tmp_path):
     file = tmp_path / "nested.yaml"
     file.write_text("left:\n  aether_bridge:\n    ros__parameters:\n      limits.approach_speed: 0.03\n")
     bridge(controller, {}, ["--params-file", file, *remapped("/left/aether_bridge")], "/left/aether_bridge")
     assert get(peer, "limits.approach_speed", node="/left/aether_bridge") == [0.03]
 
 
-# What says that there are no boxes, and one box.
+# Ways to write no boxes, and one box.
 BOXES = {"[]": [], "[0.0]": [0.0], "[0]": [0.0], "[-0.2, -0.2, 0.1, -0.1, -0.1, 0.2]": [-0.2, -0.2, 0.1, -0.1, -0.1, 0.2]}
 
 
 @pytest.mark.parametrize("written", BOXES)
-def test_boxes_to_keep_out_of_are_read_from_a_file(controller, bridge, peer, tmp_path, written):
+def test_keep_out_boxes_are_read_from_file(controller, bridge, peer, tmp_path, written):
     file = tmp_path / "boxes.yaml"
     file.write_text(f"/**:\n  ros__parameters:\n    workspace.keep_out: {written}\n")
     bridge(controller, {}, ["--params-file", file])
     assert get(peer, "workspace.keep_out") == [BOXES[written]]
 
 
-# What comes where, for limits.speed of /left/aether_bridge.
+# Orders of files and arguments, for limits.speed of /left/aether_bridge.
 ORDERS = {
     "every node, then one": (["/**", "/left/aether_bridge"], "{file}"),
     "one node, then every": (["/left/aether_bridge", "/**"], "{file}"),
@@ -128,20 +128,20 @@ ORDERS = {
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_the_same_value_holds_as_in_rclpy(controller, bridge, peer, order, tmp_path):
+def test_same_value_applies_as_in_rclpy(controller, bridge, peer, order, tmp_path):
     keys, line = ORDERS[order]
     file = tmp_path / "order.yaml"
     speeds = dict(zip(keys, (0.3, 0.4)))
     file.write_text("".join(f"{key}:\n  ros__parameters:\n    limits.speed: {v}\n" for key, v in speeds.items()))
     arguments = line.format(file=f"--params-file {file}").split()
     node = "/left/aether_bridge"
-    # Which key comes first on the whole line matters, and -p is a key.
+    # The order of the keys on the whole line matters, and -p is a key too.
     expected = seen_by_rclpy(node, ["-p", f"link.port:={controller.port}", *arguments])["limits.speed"]
     bridge(controller, {}, [*arguments, *remapped(node)], node)
     assert get(peer, "limits.speed", node=node) == [expected]
 
 
-def test_a_file_for_another_node_is_warned_of(controller, bridge, tmp_path):
+def test_file_for_another_node_gives_warning(controller, bridge, tmp_path):
     file = tmp_path / "typo.yaml"
     file.write_text("aether_brige:\n  ros__parameters:\n    limits.speed: 0.1\n")
     started = bridge(controller, {}, ["--params-file", file])
@@ -153,7 +153,7 @@ def test_a_file_for_another_node_is_warned_of(controller, bridge, tmp_path):
     started.log.wait(lambda line: "WARN" in line and f"parameter file '{empty}' is empty" in line)
 
 
-def test_the_start_says_what_was_read_from_where(controller, bridge, tmp_path):
+def test_start_logs_source_of_each_value(controller, bridge, tmp_path):
     one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
     one.write_text("/**:\n  ros__parameters:\n    limits.speed: 0.2\n    arm.home: [0.1, 0.0, 0.1]\n")
     two.write_text("/aether_bridge:\n  ros__parameters:\n    limits.speed: 0.15\n")
@@ -164,7 +164,7 @@ def test_the_start_says_what_was_read_from_where(controller, bridge, tmp_path):
     assert sum(warning in line for line in started.log) == 1
 
 
-def test_a_default_that_is_overridden_is_no_surprise(controller, bridge, tmp_path):
+def test_overridden_default_gives_no_warning(controller, bridge, tmp_path):
     file = tmp_path / "defaults.yaml"
     file.write_text("/**:\n  ros__parameters:\n    limits.speed: 0.25\n")
     started = bridge(controller, {}, ["--params-file", file, "-p", "limits.speed:=0.2"])
@@ -172,7 +172,7 @@ def test_a_default_that_is_overridden_is_no_surprise(controller, bridge, tmp_pat
     assert not any("does not hold" in line for line in started.log)
 
 
-def test_a_wrong_value_names_its_file(launch, tmp_path):
+def test_wrong_value_names_its_file(launch, tmp_path):
     file = tmp_path / "wrong.yaml"
     file.write_text("/**:\n  ros__parameters:\n    link.port: 70000\n")
     started = launch({}, ["--params-file", file])
@@ -182,7 +182,7 @@ def test_a_wrong_value_names_its_file(launch, tmp_path):
 
 
 @pytest.mark.parametrize("key", ["/**", "aether_bridge"])
-def test_a_former_name_is_refused_with_its_new_one(launch, key, tmp_path):
+def test_former_name_is_refused_with_new_name(launch, key, tmp_path):
     file = tmp_path / "old.yaml"
     file.write_text(f"{key}:\n  ros__parameters:\n    hold_line: stop\n    limits.speed: 0.1\n")
     bridge = launch(arguments=["--params-file", file])
@@ -192,14 +192,14 @@ def test_a_former_name_is_refused_with_its_new_one(launch, key, tmp_path):
 
 
 @pytest.mark.parametrize("rule", ["target_pose", "/target_pose", "aether_bridge:target_pose", "rostopic://target_pose"])
-def test_a_remapping_without_effect_is_warned_of(controller, bridge, rule):
+def test_ineffective_remapping_gives_warning(controller, bridge, rule):
     started = bridge(controller, {"input.topic": "/hand"}, ["-r", f"{rule}:=/ik/target"])
     started.log.wait(
         lambda line: "the remapping of 'target_pose' to '/ik/target' has no effect, because input.topic" in line
     )
 
 
-# A line of a parameter file, or an argument, and what the one line has to say.
+# A line of a parameter file or an argument, and what the error line must contain.
 UNREADABLE = {
     "a true for a word": ("wire.json.y: y", ["'wire.json.y' is true, a boolean", "in quotes, like 'y'"]),
     "yes": ("wire.text.stop: yes", ["'wire.text.stop' is true", "in quotes"]),
@@ -218,7 +218,7 @@ UNREADABLE = {
 }
 
 
-def test_a_name_that_no_node_has_is_refused_with_advice(launch, tmp_path):
+def test_invalid_node_name_is_refused_with_advice(launch, tmp_path):
     file = tmp_path / "wrong.yaml"
     file.write_text("aether-bridge:\n  ros__parameters:\n    link.port: 5000\n")
     started = launch({}, ["--params-file", file])
@@ -227,7 +227,7 @@ def test_a_name_that_no_node_has_is_refused_with_advice(launch, tmp_path):
     assert "wrong.yaml" in line and "letters, digits and '_'" in line, line
 
 
-def test_an_unknown_log_level_is_refused_with_those_known(launch):
+def test_unknown_log_level_is_refused_with_list(launch):
     started = launch({}, ["--log-level", "verbose"])
     assert started.wait() == 2
     (line,) = started.log
@@ -235,7 +235,7 @@ def test_an_unknown_log_level_is_refused_with_those_known(launch):
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
-def test_what_yaml_reads_otherwise_is_refused_with_advice(launch, case, tmp_path):
+def test_ambiguous_yaml_is_refused_with_advice(launch, case, tmp_path):
     given, expected = UNREADABLE[case]
     file = tmp_path / "wrong.yaml"
     file.write_text(f"/**:\n  ros__parameters:\n    {given}\n")
@@ -260,18 +260,18 @@ def test_what_yaml_reads_otherwise_is_refused_with_advice(launch, case, tmp_path
         ("arm.home:=[0.1, a]", "All values of a list have one type"),
     ],
 )
-def test_an_argument_that_is_no_yaml_is_refused_with_advice(launch, rule, advice):
+def test_invalid_yaml_argument_is_refused_with_advice(launch, rule, advice):
     started = launch({}, ["-p", rule])
     assert started.wait() == 2
     (line,) = [line for line in started.log if line.startswith("aether_bridge: ")]
     assert f"-p '{rule}'" in line and advice in line, line
 
 
-def test_the_advice_for_an_argument_can_be_followed(controller, bridge):
+def test_advice_for_argument_works(controller, bridge):
     bridge(controller, {}, ["-p", "wire.json.constant:='{\"a\": 1}'"]).status.wait(state="CONNECTED")
 
 
-def test_a_file_without_parameters_below_a_node_is_refused_with_advice(launch, tmp_path):
+def test_file_without_parameters_is_refused_with_advice(launch, tmp_path):
     file = tmp_path / "flat.yaml"
     file.write_text("link.port: 5000\n")
     started = launch({}, ["--params-file", file])
@@ -283,8 +283,8 @@ def test_a_file_without_parameters_below_a_node_is_refused_with_advice(launch, t
 
 
 @pytest.mark.parametrize("way", ["a named pipe", "what a shell makes of <(command)"])
-def test_a_parameter_file_that_is_a_pipe_is_refused(launch, way, tmp_path):
-    """A pipe is empty at the second reading, so the parameters in it would not hold."""
+def test_pipe_as_parameter_file_is_refused(launch, way, tmp_path):
+    """A pipe is empty when it is read the second time, so its parameters would have no effect."""
     if way == "a named pipe":
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
@@ -297,35 +297,35 @@ def test_a_parameter_file_that_is_a_pipe_is_refused(launch, way, tmp_path):
     assert "is a pipe" in line and "write it to a file" in line
 
 
-# Texts that PyYAML, rcl or `ros2 param load` would read as something else.
+# Texts that PyYAML, rcl or `ros2 param load` would read as another type.
 TEXTS = ["::", "fe80::", "0x1p3", "nan(1)", "y", "N", "yes", "on", "true", "null", "~", "0", "0.01", "1e5", ".nan", '"open"', "it's", "a: b", "a #b", "'", "x"]
 
 
-def test_a_text_survives_dump_and_start_and_load(controller, bridge, peer, tmp_path):
-    """The three ways of ros2 param: dump is PyYAML, a start is rcl, and load reads each text a second time."""
+def test_text_survives_dump_start_and_load(controller, bridge, peer, tmp_path):
+    """Dump uses PyYAML, a start uses rcl, and load reads each text a second time."""
     started = bridge(controller, {"wire.json.type": "", "wire.json.gripper": ""}, [])
     started.status.wait(state="CONNECTED")
     for number, text in enumerate(TEXTS):
         assert set_each(peer, ("arm.base_frame", text)) == [""]
         (reported,) = get(peer, "arm.base_frame")
-        # As `ros2 param load` gives it.
+        # The value that `ros2 param load` sends.
         again = rclpy.parameter.get_parameter_value(str(yaml.safe_load(yaml.dump(reported))))
         assert again.type == ParameterType.PARAMETER_STRING, (text, reported, again)
         assert unquoted(again.string_value) == text, (text, reported, again)
-        # As rcl reads it at the next start.
+        # The value that rcl reads at the next start.
         file = tmp_path / f"{number}.yaml"
         file.write_text(yaml.dump({"/**": {"ros__parameters": {"arm.base_frame": reported}}}))
         read = seen_by_rclpy("/any", ["--params-file", file])["arm.base_frame"]
         assert isinstance(read, str) and unquoted(read) == text, (text, reported, read)
 
 
-def test_texts_that_are_no_words_of_yaml_have_no_quotes(controller, bridge, peer):
+def test_plain_texts_have_no_quotes(controller, bridge, peer):
     bridge(controller, {**QUICK})
     assert get(peer, "link.host", "input.topic", "wire.json.x", "wire.json.y") == ["127.0.0.1", "target_pose", "x", "'y'"]
 
 
-def test_a_start_from_what_was_dumped_is_the_same_bridge(controller, bridge, hand, peer, tmp_path):
-    """What `ros2 param dump` prints: PyYAML's block style over the values of ~/get_parameters."""
+def test_start_from_dump_gives_same_bridge(controller, bridge, hand, peer, tmp_path):
+    """The output of `ros2 param dump`: PyYAML's block style of the values of ~/get_parameters."""
     bridge(controller, QUICK).status.wait(state="CONNECTED")
     all_names = names(peer)
     values = dict(zip(all_names, get(peer, *all_names)))
@@ -346,7 +346,7 @@ def test_a_start_from_what_was_dumped_is_the_same_bridge(controller, bridge, han
         ({"ROS_LOG_DIR": "", "ROS_HOME": "/proc/1/y"}, ["'/proc/1/y/log'", "ROS_HOME is '/proc/1/y'"]),
     ],
 )
-def test_a_log_folder_that_cannot_be_written_is_named(program, environment, named):
+def test_unwritable_log_folder_is_named(program, environment, named):
     ended = subprocess.run(
         [EXECUTABLES / program], env=os.environ | environment, capture_output=True, text=True, timeout=30
     )
@@ -355,7 +355,7 @@ def test_a_log_folder_that_cannot_be_written_is_named(program, environment, name
     assert all(words in line for words in [*named, "Set ROS_LOG_DIR", "ROS failed: "]), line
 
 
-def test_a_domain_that_is_no_number_is_named_without_a_panic():
+def test_invalid_domain_is_named_without_panic():
     environment = os.environ | {"ROS_DOMAIN_ID": "lab"}
     ended = subprocess.run([EXECUTABLES / "bridge"], env=environment, capture_output=True, text=True, timeout=30)
     assert ended.returncode == 2
@@ -364,14 +364,14 @@ def test_a_domain_that_is_no_number_is_named_without_a_panic():
 
 
 @pytest.mark.parametrize("topic", ["a b", "/x/", "1x"])
-def test_a_topic_that_is_no_name_is_a_wrong_parameter(launch, topic):
+def test_invalid_topic_name_is_a_wrong_parameter(launch, topic):
     started = launch({"input.topic": topic})
     assert started.wait() == 2
     assert any(f"the topic '{topic}' cannot be subscribed to" in line for line in started.log), started.log[:]
 
 
 @pytest.mark.parametrize("program", ["bridge", "hand_sim"])
-def test_an_argument_that_is_not_utf8_is_refused(program):
+def test_argument_that_is_not_utf8_is_refused(program):
     ended = subprocess.run([EXECUTABLES / program, "--ros-args", "-p", b"link.host:=\xff"], capture_output=True, timeout=30)
     assert ended.returncode == 2
     assert b"is not UTF-8" in ended.stderr and b"panicked" not in ended.stderr

@@ -1,4 +1,4 @@
-"""Parameters as ROS tools see them, from files and arguments, and what happens to those that are wrong at start."""
+"""Tests parameters as ROS tools see them, and wrong parameters at the start."""
 
 import re
 
@@ -9,7 +9,7 @@ from parameters import ask, get, plain, set_each
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters, GetParameters, GetParameterTypes, ListParameters
 
-# The interface that others build on, with its defaults.
+# The parameters and their defaults. Other packages depend on them.
 DEFAULTS = {
     "link.transport": "tcp_client",
     "link.host": "127.0.0.1",
@@ -49,7 +49,7 @@ DEFAULTS = {
 }
 
 
-def test_every_parameter_is_listed_with_its_default(launch, peer):
+def test_every_parameter_is_listed_with_default(launch, peer):
     launch().status.wait()
     listed = ask(peer, ListParameters).result.names
     assert set(DEFAULTS) <= set(listed) and "use_sim_time" in listed and len(set(listed)) == len(listed)
@@ -58,7 +58,7 @@ def test_every_parameter_is_listed_with_its_default(launch, peer):
     assert ask(peer, GetParameters, names=["no.such"]).values[0].type == ParameterType.PARAMETER_NOT_SET
 
 
-def test_every_parameter_is_described_in_full(launch, peer):
+def test_every_parameter_is_fully_described(launch, peer):
     launch().status.wait()
     names = ask(peer, ListParameters).result.names
     descriptors = ask(peer, DescribeParameters, names=names).descriptors
@@ -80,16 +80,16 @@ def test_every_parameter_is_described_in_full(launch, peer):
             numbers = plain(value) if isinstance(plain(value), list) else [plain(value)]
             assert all(bounds.from_value <= number <= bounds.to_value for number in numbers)
         elif type_ == ParameterType.PARAMETER_STRING and name not in ("link.host", "arm.base_frame"):
-            # A word that YAML reads as something else is reported in quotes.
-            word = plain(value).strip("'")
-            assert f"'{word}'" in descriptor.additional_constraints
+            # The bridge reports a text in quotes if YAML would read it as another type.
+            text = plain(value).strip("'")
+            assert f"'{text}'" in descriptor.additional_constraints
     described = dict(zip(names, descriptors))
-    # Units, for the numbers that have one.
+    # Numbers with a unit name it.
     for name, unit in [("limits.speed", "m/s"), ("arm.home", "m"), ("link.reply_timeout", "s"), ("teleop.command_rate", "Hz")]:
         assert described[name].description.endswith(f"[{unit}]")
 
 
-def test_parameters_come_from_a_file_and_arguments_override_it(controller, bridge, hand, peer, tmp_path):
+def test_arguments_override_the_parameter_file(controller, bridge, hand, peer, tmp_path):
     file = tmp_path / "bridge.yaml"
     file.write_text(
         """
@@ -113,13 +113,13 @@ another_node:
 """
     )
     bridge(controller, {}, ["--params-file", file, "-p", "wire.position_unit:=m"])
-    # Whole numbers are taken for reals.
+    # Whole numbers are accepted as floats.
     assert get(peer, "arm.base_frame", "teleop.settle_time", "workspace.min") == ["table", 0.0, [-1.0, -1.0, 0.0]]
     hand((0.2, 0.0, 0.1))
     controller.lines.wait(lambda line: line.data == command("0.1", "0.0", "0.1"))
 
 
-def test_an_unknown_parameter_is_told_of_with_the_one_that_was_meant(controller, bridge):
+def test_unknown_parameter_gives_warning_with_suggestion(controller, bridge):
     started = bridge(controller, {**QUICK, "link.prot": 5, "limits.sped": 0.1, "entirely.different": 1})
     started.status.wait(state="CONNECTED")
     warnings = [line for line in started.log if "WARN" in line]
@@ -128,7 +128,7 @@ def test_an_unknown_parameter_is_told_of_with_the_one_that_was_meant(controller,
     assert sum("ignored: parameter 'entirely.different' is unknown" in line for line in warnings) == 1
 
 
-# Of what is given, and what the one line has to say: parameter, value and range.
+# The arguments, and what the error line must contain: parameter, value and range.
 WRONG = {
     "a word for a number": ({"link.port": "abc"}, ["'link.port'", "'abc'", "integer", "from 1 to 65535"]),
     "a number with quotes": ({"link.port": "5000"}, ["'link.port'", "'5000'", "string", "integer"]),
@@ -176,7 +176,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_parameter_ends_the_bridge_with_one_line_that_names_it(controller, launch, case):
+def test_wrong_parameter_ends_bridge_and_is_named(controller, launch, case):
     wrong, expected = WRONG[case]
     started = launch({"link.port": controller.port, **wrong})
     assert started.wait() == 2
@@ -185,7 +185,7 @@ def test_a_wrong_parameter_ends_the_bridge_with_one_line_that_names_it(controlle
     assert len(controller.connections) == 0
 
 
-def test_a_host_that_is_none_is_refused_while_running_too(controller, bridge, peer):
+def test_invalid_host_is_refused_while_running(controller, bridge, peer):
     bridge(controller, {"teleop.arming": "operator"})
     brackets, port, good = set_each(peer, ("link.host", "[::1]"), ("link.host", "127.0.0.1:5000"), ("link.host", "localhost"))
     assert "'link.host'" in brackets and "write '::1'" in brackets
@@ -193,7 +193,7 @@ def test_a_host_that_is_none_is_refused_while_running_too(controller, bridge, pe
     assert good == ""
 
 
-def test_numbers_that_are_none_are_refused(controller, launch):
+def test_nan_and_infinity_are_refused(controller, launch):
     for value in (".nan", ".inf", "-.inf"):
         started = launch({"link.port": controller.port}, ["-p", f"limits.speed:={value}"])
         assert started.wait() == 2
@@ -222,7 +222,7 @@ def test_two_wrong_parameters_are_two_lines(controller, launch):
     ],
     ids=lambda value: "_".join(value) if isinstance(value, list) else "",
 )
-def test_arguments_that_ros_does_not_take_end_the_bridge_with_a_line(controller, launch, arguments, named):
+def test_invalid_ros_arguments_end_the_bridge(controller, launch, arguments, named):
     started = launch({"link.port": controller.port}, arguments)
     assert started.wait() == 2
     own = [line for line in started.log if line.startswith("aether_bridge: ")]

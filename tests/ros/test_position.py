@@ -1,4 +1,7 @@
-"""Where the arm is: reported, said by a person, or unknown; and an arm that is moved, lags or has a fault."""
+"""Tests the arm's position: reported, confirmed by an operator, or unknown.
+
+Also an arm that is moved, lags or has a fault.
+"""
 
 import pytest
 from controller import command, report
@@ -9,15 +12,15 @@ from std_srvs.srv import SetBool
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
 NEAR = (0.15, 0.0355, 0.21)
-# Where else the arm may stand: in metres, and as the controller reports it.
+# Another position of the arm, in metres and as the controller reports it.
 ELSEWHERE = (0.2, 0.0355, 0.21)
 ELSEWHERE_MM = (200.0, 35.5, 210.0)
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
-# The controller does not report where the arm is, and nobody has said it.
+# The controller does not report the arm's position, and no operator has confirmed it.
 UNKNOWN = {**AT_PLACE, **PLAIN, "arm.assume_position": "none"}
-# A controller that is asked often tells soon what has changed.
+# With frequent heartbeats the controller reports changes soon.
 OFTEN = {**AT_PLACE, "link.heartbeat.period": 0.05}
-# At 0.1 m/s a ramp's first step is 2 mm; twice that is a step after a rest.
+# At 0.1 m/s the first step of a ramp is 2 mm. After a rest a step may be twice as long.
 STEP = 0.1 * 0.04 + 1e-6
 
 
@@ -25,7 +28,7 @@ def set_armed(peer, armed=True):
     return peer.call(SetBool, "/aether_bridge/set_armed", data=armed)
 
 
-def test_second_call_of_a_person_moves_a_plain_arm(controller, bridge, hand, peer):
+def test_second_arming_call_moves_a_plain_arm(controller, bridge, hand, peer):
     status = bridge(controller, UNKNOWN).status
     hand(PLACE)
     status.wait(state="CONNECTED", motion="DISARMED", reason="has not reported where the arm is.*~/set_armed.*twice")
@@ -39,19 +42,19 @@ def test_second_call_of_a_person_moves_a_plain_arm(controller, bridge, hand, pee
     status.wait(motion="TRACKING")
 
 
-def test_call_after_ten_seconds_is_a_first_one(controller, bridge, hand, peer):
+def test_arming_confirmation_expires_after_ten_seconds(controller, bridge, hand, peer):
     status = bridge(controller, UNKNOWN).status
     hand(PLACE)
     status.wait(state="CONNECTED", motion="DISARMED", reason="the arm's position is unknown")
     assert not set_armed(peer).success
-    # It is the time itself that is waited for.
+    # Wait for the time itself.
     controller.lines.assert_none(within=10.1)
     assert not set_armed(peer).success
     assert set_armed(peer).success
     status.wait(motion="TRACKING")
 
 
-def test_plain_arm_assumed_at_home_starts_by_itself(controller, bridge, hand):
+def test_plain_arm_assumed_at_home_starts_automatically(controller, bridge, hand):
     status = bridge(controller, {**AT_PLACE, **PLAIN}).status
     hand(NEAR)
     status.wait(motion="APPROACH")
@@ -59,7 +62,7 @@ def test_plain_arm_assumed_at_home_starts_by_itself(controller, bridge, hand):
     assert len(controller.heartbeats) == 0
 
 
-def test_lost_connection_to_a_plain_arm_needs_a_person(controller, bridge, hand, peer):
+def test_plain_arm_needs_operator_after_lost_connection(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, **PLAIN}).status
     hand(PLACE)
     status.wait(motion="TRACKING")
@@ -74,7 +77,7 @@ def test_lost_connection_to_a_plain_arm_needs_a_person(controller, bridge, hand,
     status.wait(motion="TRACKING")
 
 
-def test_arm_assumed_to_stay_goes_on_after_a_lost_connection(controller, bridge, hand, peer):
+def test_arm_assumed_to_stay_continues_after_reconnect(controller, bridge, hand, peer):
     status = bridge(controller, {**UNKNOWN, "arm.assume_position": "last"}).status
     tracker = hand(PLACE)
     status.wait(state="CONNECTED", reason="the arm's position is unknown")
@@ -91,18 +94,18 @@ def test_arm_assumed_to_stay_goes_on_after_a_lost_connection(controller, bridge,
     assert distance(controller.lines.wait(after=before).position, NEAR) <= STEP
 
 
-def test_first_approach_starts_where_the_arm_reports(controller, bridge, hand):
+def test_first_approach_starts_at_reported_position(controller, bridge, hand):
     controller.heartbeat_reply = lambda line: report(ELSEWHERE_MM)
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     status.wait(motion="APPROACH")
     assert distance(controller.lines.wait().position, ELSEWHERE) <= STEP
-    # It is asked before anything else.
+    # The heartbeat comes before everything else.
     assert controller.heartbeats.wait().at < controller.lines.wait().at
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
 
 
-def test_nothing_moves_before_the_question_is_answered(controller, bridge, hand):
+def test_no_command_before_the_position_is_reported(controller, bridge, hand):
     controller.heartbeat_reply = None
     status = bridge(controller, {**AT_PLACE, "link.reply_timeout": 30.0, "link.timeout": 60.0}).status
     hand(PLACE)
@@ -112,7 +115,7 @@ def test_nothing_moves_before_the_question_is_answered(controller, bridge, hand)
     assert distance(controller.lines.wait().position, ELSEWHERE) <= STEP
 
 
-def test_approach_starts_where_a_restarted_controller_homed(controller, bridge, hand):
+def test_approach_starts_where_restarted_controller_homed(controller, bridge, hand):
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     status.wait(motion="TRACKING")
@@ -120,7 +123,7 @@ def test_approach_starts_where_a_restarted_controller_homed(controller, bridge, 
     controller.kill()
     status.wait(state="BACKOFF")
     before = controller.mark()
-    controller.place = ELSEWHERE_MM
+    controller.position = ELSEWHERE_MM
     controller.restart()
     status.wait(state="CONNECTED", motion="APPROACH")
     assert distance(controller.lines.wait(after=before).position, ELSEWHERE) <= STEP
@@ -136,7 +139,7 @@ def test_approach_starts_where_a_restarted_controller_homed(controller, bridge, 
     ],
     ids=["zero", "metres"],
 )
-def test_report_in_doubt_moves_nothing_until_it_is_good(controller, bridge, hand, reported, named):
+def test_implausible_report_blocks_motion(controller, bridge, hand, reported, named):
     controller.heartbeat_reply = lambda line: report(reported)
     status = bridge(controller, {**OFTEN, "workspace.reach_min": 0.05}).status
     hand(PLACE)
@@ -146,11 +149,11 @@ def test_report_in_doubt_moves_nothing_until_it_is_good(controller, bridge, hand
     status.wait(motion="TRACKING")
 
 
-def test_fault_in_a_reply_needs_a_person_after_it(controller, bridge, hand, peer):
+def test_fault_in_reply_needs_operator(controller, bridge, hand, peer):
     status = bridge(controller, OFTEN).status
     hand(PLACE)
     status.wait(motion="TRACKING")
-    controller.reply = controller.heartbeat_reply = lambda line: report(controller.place, fault="joint 3 is hot")
+    controller.reply = controller.heartbeat_reply = lambda line: report(controller.position, fault="joint 3 is hot")
     status.wait(motion="HOLDING", reason="the controller reports the fault 'joint 3 is hot'")
     before = controller.mark()
     controller.recover()
@@ -160,7 +163,7 @@ def test_fault_in_a_reply_needs_a_person_after_it(controller, bridge, hand, peer
     status.wait(motion="TRACKING")
 
 
-def test_arm_that_stays_behind_holds_motion(controller, bridge, hand):
+def test_lagging_arm_holds_motion(controller, bridge, hand):
     behind = {"limits.following_error": 0.02, "limits.following_error_time": 0.2}
     status = bridge(controller, {**OFTEN, **behind}).status
     tracker = hand(PLACE)
@@ -171,14 +174,14 @@ def test_arm_that_stays_behind_holds_motion(controller, bridge, hand):
     status.wait(motion="HOLDING", reason=r"the arm is 0\.0\d\d m behind its commands, more than limits.following_error")
     before = controller.mark()
     controller.lines.assert_none(after=before)
-    # It is free, and at rest where it stayed.
-    controller.place = stuck
+    # The arm is free again and rests where it stayed.
+    controller.position = stuck
     controller.recover()
     status.wait(motion="APPROACH")
     assert distance(controller.lines.wait(after=before).position, PLACE) <= STEP
 
 
-def test_arm_moved_by_others_is_approached_where_it_rests(controller, bridge, hand):
+def test_arm_moved_by_hand_is_approached_again(controller, bridge, hand):
     status = bridge(controller, OFTEN).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -195,8 +198,8 @@ def test_arm_moved_by_others_is_approached_where_it_rests(controller, bridge, ha
     assert distance(controller.lines.wait(after=before).position, ELSEWHERE) <= STEP
 
 
-def test_nothing_is_repeated_to_an_arm_that_was_moved(controller, bridge, hand):
-    # The arm should be there soon after its last command.
+def test_no_command_is_repeated_after_external_motion(controller, bridge, hand):
+    # The arm should reach its last command soon.
     soon = {"limits.following_error": 0.02, "limits.following_error_time": 0.2}
     status = bridge(controller, {**OFTEN, **soon, "teleop.hold_behavior": "repeat"}).status
     tracker = hand(PLACE)
@@ -206,16 +209,16 @@ def test_nothing_is_repeated_to_an_arm_that_was_moved(controller, bridge, hand):
     controller.lines.wait_count(controller.mark() + 5)
     beats = len(controller.heartbeats)
     controller.reply = controller.heartbeat_reply = lambda line: report(ELSEWHERE_MM)
-    # As long as commands are repeated, no heartbeat is due.
+    # While commands are repeated, no heartbeat is due.
     controller.heartbeats.wait_count(beats + 2)
     controller.lines.assert_none(after=controller.mark())
 
 
-def test_arm_that_sags_does_not_sink(controller, bridge, hand):
+def test_sagging_arm_does_not_sink(controller, bridge, hand):
     status = bridge(controller, OFTEN).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
-    controller.heartbeat_reply = lambda line: report((*controller.place[:2], controller.place[2] - 6.0))
+    controller.heartbeat_reply = lambda line: report((*controller.position[:2], controller.position[2] - 6.0))
     for _ in range(3):
         tracker.stop()
         status.wait(motion="HOLDING", reason="no new target")
@@ -225,7 +228,7 @@ def test_arm_that_sags_does_not_sink(controller, bridge, hand):
         assert distance(controller.lines.wait(after=before).position, PLACE) <= 1e-6
 
 
-def test_live_parameter_says_where_the_arm_is(controller, bridge, hand, peer):
+def test_live_parameter_sets_the_assumed_position(controller, bridge, hand, peer):
     status = bridge(controller, UNKNOWN).status
     hand(PLACE)
     status.wait(state="CONNECTED", reason="the arm's position is unknown")

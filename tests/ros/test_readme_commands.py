@@ -1,4 +1,4 @@
-"""Every `ros2` command in README.md, docs/, the head of a parameter file and a launch file works as written."""
+"""Every `ros2` command in README.md, docs/, parameter files and launch files works as written."""
 
 import pathlib
 import re
@@ -24,15 +24,20 @@ def commands():
     for path in sorted(ROOT.glob("launch/*.launch.py")):
         found += re.findall(r"^    (ros2 .*)$", path.read_text(), re.M)
     found += re.findall(r"`(ros2 [^`]*)`", pages + heads)
-    # Three words are the name of a command, like `ros2 topic pub`; three dots stand for words that are left out.
+    # Three words are only the name of a command, like `ros2 topic pub`. Three dots mean that words
+    # are left out.
     found = [command for command in found if len(command.split()) > 3 and "…" not in command]
-    # These need sros2, which is not on PyPI. tests/ros/test_security.py starts a bridge with an enclave.
+    # These need sros2, which is not on PyPI. tests/ros/test_security.py starts a bridge with an
+    # enclave.
     found = [command for command in found if not re.search(r"^ros2 security|--enclave", command)]
     return sorted({command.split(" #")[0].strip() for command in found})
 
 
 def starts_a_bridge(bench, words):
-    """A launch for a controller, whose address is put in the place of the one that is written."""
+    """A launch for a controller.
+
+    The address of the test's controller replaces the written address.
+    """
     here = {"aether_host:": "127.0.0.1", "aether_port:": bench.controller.port}
     given = [f"{name}={here.get(name, value)}" for name, value in (word.split("=", 1) for word in words[4:])]
     if not any(word.startswith("aether_port:=") for word in given):
@@ -83,7 +88,7 @@ def starts_a_controller_with_a_token(bench, words):
 def checks_the_controller(bench, words):
     simulated = bench.arm_sim()
     here = {"192.168.1.50": "127.0.0.1", "5000": str(simulated.port)}
-    # No person is there to say yes.
+    # There is no operator to confirm.
     check = bench.run(*(here.get(word, word) for word in words[1:]), "--gripper", "open", "--yes")
     assert check.wait() == 0
     assert not [line for line in check.log if "WRONG" in line]
@@ -97,42 +102,42 @@ def prints_its_help(bench, words):
 
 def sets_the_speed(bench, words):
     bench.start_bridge()
-    assert bench.answer(words) == ["Set parameter successful"]
+    assert bench.output(words) == ["Set parameter successful"]
     assert get(bench.peer, "limits.speed") == [0.1]
 
 
 def sets_the_host_while_disarmed(bench, words):
     started = bench.start_in_motion()
-    (refused,) = bench.answer(words)
+    (refused,) = bench.output(words)
     assert "Setting parameter failed" in refused and "cannot change while armed" in refused
-    bench.answer(["ros2", "service", "call", "/aether_bridge/set_armed", "std_srvs/srv/SetBool", "{data: false}"])
+    bench.output(["ros2", "service", "call", "/aether_bridge/set_armed", "std_srvs/srv/SetBool", "{data: false}"])
     started.status.wait(motion="DISARMED")
-    assert bench.answer([word.replace("192.168.1.51", "localhost") for word in words]) == ["Set parameter successful"]
+    assert bench.output([word.replace("192.168.1.51", "localhost") for word in words]) == ["Set parameter successful"]
     bench.controller.connections.wait_count(2)
 
 
 def sets_any_parameter(bench, words):
     bench.start_bridge()
     values = {"NAME": "limits.speed", "VALUE": "0.2"}
-    assert bench.answer([values.get(word, word) for word in words]) == ["Set parameter successful"]
+    assert bench.output([values.get(word, word) for word in words]) == ["Set parameter successful"]
     assert get(bench.peer, "limits.speed") == [0.2]
 
 
 def describes_a_parameter(bench, words):
     bench.start_bridge()
-    described = bench.answer([word.replace("NAME", "limits.speed") for word in words])
+    described = bench.output([word.replace("NAME", "limits.speed") for word in words])
     assert described[0] == "Parameter name: limits.speed" and "Description: " in "".join(described)
 
 
 def arms(bench, words):
     started = bench.start_in_motion(**{"teleop.arming": "operator"}, motion="DISARMED", reason="set_armed")
-    assert any("success=True" in line for line in bench.answer(words))
+    assert any("success=True" in line for line in bench.output(words))
     started.status.wait(motion="TRACKING")
 
 
 def disarms(bench, words):
     started = bench.start_in_motion()
-    assert any("success=True" in line for line in bench.answer(words))
+    assert any("success=True" in line for line in bench.output(words))
     started.status.wait(motion="DISARMED")
 
 
@@ -181,19 +186,19 @@ RUN = {
 }
 
 
-def test_every_written_command_is_in_the_table():
+def test_every_documented_command_is_tested():
     assert commands() == sorted(RUN)
 
 
 @needs_commands
 @needs_launch
 @pytest.mark.parametrize("command", RUN)
-def test_a_command_does_what_is_written(bench, command):
+def test_command_works_as_documented(bench, command):
     RUN[command](bench, shlex.split(command))
 
 
 class Bench:
-    """What the commands are tried on."""
+    """The nodes and programs for trying the commands."""
 
     def __init__(self, peer, controller, arm_sim, hand, start_bridge, ros2, folder):
         self.peer, self.controller, self.arm_sim, self.hand, self.folder = peer, controller, arm_sim, hand, folder
@@ -203,18 +208,18 @@ class Bench:
         return self._start_bridge(self.controller, {"link.heartbeat.period": 60.0, **parameters})
 
     def start_in_motion(self, motion="TRACKING", reason="", **parameters):
-        """A bridge with a hand, once it is in that motion."""
+        """Start a bridge with a hand. Return it when it is in that motion."""
         started = self.start_bridge(**parameters)
         self.hand((0.2, 0.0, 0.2))
         started.status.wait(motion=motion, reason=reason)
         return started
 
     def run(self, *words):
-        """Starts the command."""
+        """Start the command."""
         return self._ros2(*words, folder=self.folder)
 
-    def answer(self, words):
-        """Runs the command to its end, and returns its lines. Starts no daemon."""
+    def output(self, words):
+        """Run the command to its end without a daemon. Return its lines."""
         options = ["--no-daemon", "--timeout", "10"] if words[1] == "param" else []
         finished = self.run(*words[1:], *options)
         finished.wait()

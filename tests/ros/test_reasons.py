@@ -42,7 +42,7 @@ def scene(controllers, arm_sim, bridge, hand, repeat, peer, tmp_path):
 
 
 class Scene:
-    """A bridge at work, for the cases to disturb."""
+    """A running bridge, which the cases disturb."""
 
     def __init__(self, controllers, arm_sim, bridge, hand, repeat, peer, folder):
         self.folder, self.environment = folder, None
@@ -67,16 +67,16 @@ class Scene:
 
 
 @pytest.mark.parametrize("reason", ROWS)
-def test_a_person_is_told(reason, scene):
+def test_status_and_diagnostics_show_the_reason(reason, scene):
     diagnostics = scene.peer.record(DiagnosticArray, "/diagnostics")
     seen_before = CASES[reason](scene)
     status = scene.bridge.status
-    told = status.wait(reason=ROWS[reason])
+    shown = status.wait(reason=ROWS[reason])
     if not seen_before:
         diagnostics.wait(lambda array: _short_name(array) == reason)
     still = reason not in ("tracking", "approaching", "going_home")
-    moving = told.motion in (1, 2)
-    assert moving != still, told
+    moving = shown.motion in (1, 2)
+    assert moving != still, shown
 
 
 def test_every_row_has_a_case():
@@ -143,13 +143,13 @@ def input_zero(scene):
 
 @case
 def hand_not_detected(scene):
-    # The rotation says so: its w is 1.
+    # The rotation gives the validity: its w is 1 for a valid hand.
     scene.follow({"input.valid": "pose.orientation.w"}).tracker.orientation = Quaternion(x=1.0, w=0.0)
 
 
 @case
 def malformed_message(scene):
-    # What a message of this type has at any length.
+    # This type accepts arrays of any length.
     scene.start({"input.type": "std_msgs/msg/Float64MultiArray", "input.position": [f"data[{i}]" for i in range(3)]},
                 hand=False)
     scene.repeat(Float64MultiArray, "/target_pose", lambda: Float64MultiArray())
@@ -198,7 +198,7 @@ def outside_workspace(scene):
 
 @case
 def target_far_outside(scene):
-    # Millimetres where metres are meant would be farther still.
+    # Millimetres instead of metres would be even farther.
     scene.follow({"limits.max_jump": 0.0}).tracker.position = (0.12, 0.0355, 1.0)
 
 
@@ -221,7 +221,8 @@ def stamp_from_future(scene):
 
 @case
 def stamp_backwards(scene):
-    # Each is older than the one before, by more than the time between them, and young enough.
+    # Each stamp is older than the one before, by more than the time between them, and still young
+    # enough.
     ages = iter(0.05 * count for count in range(200))
     scene.follow({"input.timeout": 10.0}).tracker.stamp = lambda now: aged(next(ages))(now)
 
@@ -232,13 +233,14 @@ def process_stalled(scene):
     scene.bridge.process.send_signal(signal.SIGSTOP)
     published = scene.peer.record(PoseStamped, "/target_pose")
     try:
-        # What the bridge is away for, by the hand's own count: longer than a target may be old, and shorter than the
-        # second after which Fast DDS takes a reader in shared memory for dead, and delivers nothing.
+        # How long the bridge is stopped, in messages of the hand: longer than the maximum age of a
+        # target, and shorter than the second after which Fast DDS considers a shared memory reader
+        # dead and delivers nothing.
         published.wait_count(int(1.6 * QUICK["input.timeout"] * 30))
         scene.tracker.stop()
     finally:
         scene.bridge.process.send_signal(signal.SIGCONT)
-    # It lasts until input.timeout, and /diagnostics comes once a second.
+    # The reason lasts until input.timeout, and /diagnostics comes once a second.
     return True
 
 
@@ -249,11 +251,11 @@ def computer_slept(scene):
     scene.follow(stamp=unstamped)
     published = scene.peer.record(PoseStamped, "/target_pose")
     clocks.set(sleeps=True)
-    # A second by the hand's own count.
+    # A second, in messages of the hand.
     published.wait_count(30)
     scene.tracker.stop()
     clocks.set()
-    # Until then the link is down, for the same reason.
+    # Until then the link is down for the same reason.
     scene.bridge.status.wait(state="CONNECTED", motion="HOLDING")
 
 
@@ -303,7 +305,7 @@ def arm_moved(scene):
 @case
 def arm_lags(scene):
     scene.follow({"link.heartbeat.period": 0.05, "limits.following_error": 0.005, "limits.following_error_time": 0.1})
-    stuck = scene.controller.place
+    stuck = scene.controller.position
     scene.controller.reply = scene.controller.heartbeat_reply = lambda line: report(stuck, moving=True)
     scene.tracker.position = NEAR
 
@@ -327,8 +329,8 @@ def awaiting_operator(scene):
 def stop_refused(scene):
     scene.follow({"teleop.hold_behavior": "stop"}).controller.stop_reply = lambda line: error("joint 3 is busy")
     scene.call("stop")
-    told = scene.bridge.status.wait(reason=ROWS["stop_refused"])
-    assert told.reason.startswith("stopped by ~/stop, but the controller refused to stop; call ~/reset")
+    shown = scene.bridge.status.wait(reason=ROWS["stop_refused"])
+    assert shown.reason.startswith("stopped by ~/stop, but the controller refused to stop; call ~/reset")
     scene.bridge.log.wait(lambda line: "ERROR" in line and "but the controller refused to stop" in line)
 
 
@@ -343,8 +345,8 @@ def stop_unsent(scene):
 def stop_unanswered(scene):
     scene.follow({"teleop.hold_behavior": "stop", "link.timeout": 60.0}).controller.stop_reply = None
     scene.tracker.stop()
-    told = scene.bridge.status.wait(reason=ROWS["stop_unanswered"])
-    assert told.reason.startswith("holding, but the controller has not answered the stop line: ")
+    shown = scene.bridge.status.wait(reason=ROWS["stop_unanswered"])
+    assert shown.reason.startswith("holding, but the controller has not answered the stop line: ")
 
 
 @case

@@ -1,7 +1,9 @@
-"""A real tracker's minute through the node: swapped hands, zeros, frozen samples and a flickering gripper.
+"""Plays a minute of a real tracker through the node: swapped hands, zeros, frozen samples and a
+flickering gripper.
 
-Two kinds of thing are compared, neither of which depends on how fast the machine is: the order of commands and changes
-of status, and the longest or shortest time that there can have been between two commands (see Run).
+The tests compare two kinds of facts that do not depend on the speed of the machine: the order of
+commands and status changes, and the longest or shortest possible time between two commands (see
+Run).
 """
 
 import math
@@ -10,27 +12,29 @@ import re
 import pytest
 from harness import MOTIONS, distance
 from motion import ROUNDING, Limits, assert_keeps
-from recording import NOBODY, RATE, UNIT, frozen, load, swaps, to_arm, zeros
+from recording import NO_HAND, RATE, UNIT, frozen, load, swaps, to_arm, zeros
 from replay import PATIENT, replay, xyz
 from test_reasons import ROWS
 
 SAMPLES = load()
-# What a user of this tracker sets: it repeats the last sample for up to 0.3 s, and of a live hand for up to 0.17 s. All
-# else is the default; genuine steps are under 0.05 m, swaps over 0.25 m, and limits.max_jump is 0.15 m.
-# The acceleration is a gentle one: what it bounds can then be told on a machine of any speed.
+# The settings for this tracker. It repeats the last sample of a lost hand for up to 0.3 s, and of a
+# live hand for up to
+# 0.17 s. All other parameters have their defaults. Genuine steps are under 0.05 m, swaps over 0.25
+# m, and limits.max_jump is 0.15 m. The acceleration is low, so that its limit can be checked on a
+# machine of any speed.
 SETTINGS = {**PATIENT, "input.frozen_timeout": 0.25, "limits.acceleration": 1.0}
 APPROACH = Limits(speed=0.1, acceleration=1.0)
 TRACKING = Limits(speed=0.25, acceleration=1.0)
-# Of a ramp, by teleop.command_rate.
+# Period of a ramp, from teleop.command_rate.
 PERIOD = 0.02
-# Leaps as far as this are swaps, in metres.
+# Jumps over this distance, in metres, are swaps.
 SWAP = 0.24
 A_LEAP = re.compile(r"it jumped by (\d+\.\d+) m")
 
 
 @pytest.fixture(scope="module")
 def run(ros_session, tmp_path_factory):
-    """The whole recording, replayed once for all tests here."""
+    """The whole recording, replayed once for all tests of this file."""
     run = replay(ros_session, SAMPLES, SETTINGS, tmp_path_factory.mktemp("log"))
     for before, status in zip([None, *run.statuses], run.statuses):
         if before is None or before.reason != status.reason:
@@ -39,34 +43,35 @@ def run(ros_session, tmp_path_factory):
     return run
 
 
-def test_the_recording_has_the_events_that_it_is_replayed_for():
+def test_recording_has_the_expected_events():
     assert [(event.start, event.count) for event in zeros(SAMPLES)] == [(0, 84), (1479, 1), (1529, 1), (1736, 64)]
     assert [(round(i / RATE, 1), j) for i, j in swaps(SAMPLES)] == [(40.3, 1208), (50.7, 1519), (57.4, 1721)]
     assert [(event.start, event.count) for event in frozen(SAMPLES)] == [(1727, 9)]
 
 
-def test_the_commands_told_are_those_on_the_wire(run):
+def test_published_commands_equal_the_wire(run):
     assert len(run.lines) > 1000
-    told = [(xyz(message.position), message.gripper) for _, message in sorted(run.commands.items())]
-    assert told == [(pytest.approx(line.position, abs=1e-9), line.gripper) for line in run.lines]
+    published = [(xyz(message.position), message.gripper) for _, message in sorted(run.commands.items())]
+    assert published == [(pytest.approx(line.position, abs=1e-9), line.gripper) for line in run.lines]
 
 
-def test_every_reason_is_a_named_one(run):
+def test_every_reason_has_a_name(run):
     unnamed = {status.reason for status in run.statuses if _name(status.reason) is None}
     assert not unnamed
 
 
-def test_zeros_swaps_and_frozen_samples_are_told_as_what_they_are_and_in_their_order(run):
-    # On a machine that skips samples a fast hand leaps too, no farther than this, and a hand at rest may seem frozen.
-    changes = [status for status in _changes(run) if (_leap(status.reason) or 1.0) > SWAP]
+def test_zeros_swaps_and_frozen_samples_are_reported(run):
+    # On a machine that skips samples, a fast hand also jumps, but less far, and a hand at rest may
+    # seem frozen.
+    changes = [status for status in _changes(run) if (_jump(status.reason) or 1.0) > SWAP]
     names = [_name(status.reason) for status in changes]
     lost = [name for name in names if name in ("input_zero", "input_jump")]
-    assert lost == ["input_zero", *["input_jump"] * 3, "input_zero"], "the single zeros are passed over"
+    assert lost == ["input_zero", *["input_jump"] * 3, "input_zero"], "the single zeros have no effect"
     assert "input_frozen" in names[len(names) - names[::-1].index("input_jump") :]
-    assert [_leap(status.reason) for status in _refusals(run)] == pytest.approx(_swap_distances(), abs=0.03)
+    assert [_jump(status.reason) for status in _refusals(run)] == pytest.approx(_swap_distances(), abs=0.03)
 
 
-def test_nothing_is_sent_while_the_hand_is_lost(run):
+def test_no_command_while_hand_is_lost(run):
     phases = run.phases()
     still = [phase for phase in phases if phase.motion in ("DISARMED", "HOLDING")]
     assert len(still) >= 5
@@ -74,7 +79,7 @@ def test_nothing_is_sent_while_the_hand_is_lost(run):
     assert phases[-1].motion == "HOLDING" and phases[-1].start == len(run.lines)
 
 
-def test_after_every_loss_the_arm_approaches_slowly_until_it_is_with_the_hand(run):
+def test_arm_approaches_slowly_after_every_loss(run):
     approaches = [phase for phase in run.phases() if phase.motion == "APPROACH" and phase.end > phase.start]
     assert len(approaches) >= 3
     for phase in approaches:
@@ -87,29 +92,29 @@ def test_after_every_loss_the_arm_approaches_slowly_until_it_is_with_the_hand(ru
         if after.motion == "TRACKING":
             assert before.motion == "APPROACH"
             arrived = run.lines[before.end - 1]
-            seen = [each.sample.place for each in run.inputs if arrived.at - 0.3 <= each.at <= arrived.at]
-            # 5 mm by the machine's own measure, from a hand that has been smoothed.
-            assert min(distance(arrived.position, to_arm(place)) for place in seen) < 0.015
+            seen = [each.sample.position for each in run.inputs if arrived.at - 0.3 <= each.at <= arrived.at]
+            # 5 mm as measured by the bridge, from a filtered hand position.
+            assert min(distance(arrived.position, to_arm(position)) for position in seen) < 0.015
 
 
 @pytest.mark.parametrize("swap", range(3), ids=["40.3 s", "50.7 s", "57.4 s"])
-def test_a_swapped_hand_is_refused_at_its_first_sample_and_then_approached(run, swap):
+def test_swapped_hand_is_refused_then_approached(run, swap):
     last = swaps(SAMPLES)[swap][1]
     refused = _refusals(run)[swap]
     assert MOTIONS[refused.motion] == "HOLDING"
-    # What was sent between the last good sample and the refusal went towards the good ones.
+    # Commands between the last good sample and the refusal lead towards the good samples.
     inputs = _recorded(run)
     number = next(number for number, line in enumerate(run.lines) if line.at >= inputs[last].at)
-    good = [to_arm(sample.place) for sample in SAMPLES[last - 8 : last + 1]]
+    good = [to_arm(sample.position) for sample in SAMPLES[last - 8 : last + 1]]
     for number in range(number, refused.sent):
         before, after = run.lines[number - 1].position, run.lines[number].position
-        assert min(distance(after, place) - distance(before, place) for place in good) <= 1e-3, run.lines[number]
-    # And then there is an approach, and nothing else, until the next hold or until the arm is with the hand.
+        assert min(distance(after, position) - distance(before, position) for position in good) <= 1e-3, run.lines[number]
+    # Then there is only an approach until the next hold, or until the arm has reached the hand.
     following = [phase for phase in run.phases() if phase.start >= refused.sent and phase.end > phase.start]
     assert not following or following[0].motion == "APPROACH" and following[0].start == refused.sent
 
 
-def test_a_hand_that_is_swapped_then_frozen_and_then_gone_is_approached_at_most(run):
+def test_swapped_frozen_lost_hand_is_never_tracked(run):
     refused = _refusals(run)[2]
     after = [phase for phase in run.phases() if phase.start >= refused.sent and phase.end > phase.start]
     assert all(phase.motion == "APPROACH" for phase in after), after
@@ -119,32 +124,32 @@ def test_a_hand_that_is_swapped_then_frozen_and_then_gone_is_approached_at_most(
 
 
 @pytest.mark.parametrize("single", [1, 2], ids=["49.3 s", "51.0 s"])
-def test_a_single_zero_in_mid_motion_leaves_the_arm_on_its_way(run, single):
+def test_single_zero_does_not_disturb_motion(run, single):
     index = zeros(SAMPLES)[single].start
     inputs = _recorded(run)
     begin = max(n for n, line in enumerate(run.lines) if line.at < inputs[index - 1].at)
     near = [line.position for line in run.lines[begin:] if line.at <= inputs[index + 15].at]
-    hand = to_arm(SAMPLES[index + 1].place)
+    hand = to_arm(SAMPLES[index + 1].position)
     off = [_off_the_way(position, near[0], hand) for position in near]
     assert max(off) < 0.01, off
     assert all(distance(position, hand) <= distance(near[0], hand) + 0.01 for position in near)
 
 
-def test_no_two_commands_break_the_limits_of_speed_and_acceleration(run):
+def test_commands_keep_speed_and_acceleration_limits(run):
     starts = [phase.start for phase in run.phases() if phase.motion == "APPROACH"]
     for start, end in zip(starts, [*starts[1:], len(run.lines)]):
         assert_keeps(run, TRACKING, start, end)
 
 
-def test_the_gripper_moves_as_often_as_the_hand_did_and_not_when_the_hand_is_lost(run):
+def test_gripper_follows_hand_and_ignores_loss(run):
     toggles = [
         (number, line.gripper)
         for number, (before, line) in enumerate(zip(run.lines, run.lines[1:]), 1)
         if line.gripper != before.gripper
     ]
-    # The hand closes at 3.6 s, before the first motion, opens at 43.6 s and closes at 52.7 s. When it opens at 57.7 s it is
-    # already lost.
-    assert run.lines[0].gripper == "closed", "a wish that stands is in the first command"
+    # The hand closes at 3.6 s, before the first motion, opens at 43.6 s and closes at 52.7 s. When
+    # it opens at 57.7 s, it is already lost.
+    assert run.lines[0].gripper == "closed", "the first command has the latest gripper state"
     assert [gripper for _, gripper in toggles] == ["open", "closed"]
     for (number, _), asked, answered in zip(toggles, (43.6, 52.7), (46.0, 55.0)):
         assert _recorded(run)[int(asked * RATE)].at < run.lines[number].at < _recorded(run)[int(answered * RATE)].at
@@ -152,44 +157,50 @@ def test_the_gripper_moves_as_often_as_the_hand_did_and_not_when_the_hand_is_los
 
 
 def _first(run):
-    """The first sample of the recording proper; before it the tracker says the same, nobody."""
+    """Return the first sample of the recording.
+
+    Before it, the tracker repeats a sample without a hand.
+    """
     return _recorded(run)[0]
 
 
 def _recorded(run):
-    """What was published of each sample of the recording."""
-    first_hand = next(i for i, each in enumerate(run.inputs) if each.sample != NOBODY)
+    """Return the published messages of each sample of the recording."""
+    first_hand = next(i for i, each in enumerate(run.inputs) if each.sample != NO_HAND)
     start = first_hand - zeros(SAMPLES)[0].count
     return run.inputs[start : start + len(SAMPLES)]
 
 
 def _name(reason):
-    """The short name that the README gives a reason."""
-    return next((name for name, says in ROWS.items() if re.search(says, reason)), None)
+    """Return the short name of a reason."""
+    return next((name for name, text in ROWS.items() if re.search(text, reason)), None)
 
 
-def _leap(reason):
+def _jump(reason):
     found = A_LEAP.search(reason)
     return found and float(found[1])
 
 
 def _changes(run):
-    """The first status with each reason, and not those that tell it again, with other figures."""
+    """Return the first status with each reason.
+
+    Later ones with the same reason and other numbers are left out.
+    """
     names = [_name(status.reason) for status in run.statuses]
     return [status for name, before, status in zip(names, [None, *names], run.statuses) if name != before]
 
 
 def _refusals(run):
-    """The first status that tells of each swap."""
-    return [status for status in _changes(run) if (_leap(status.reason) or 0.0) > SWAP]
+    """Return the first status that reports each swap."""
+    return [status for status in _changes(run) if (_jump(status.reason) or 0.0) > SWAP]
 
 
 def _swap_distances():
-    return [math.dist(SAMPLES[i].place, SAMPLES[j].place) * UNIT for i, j in swaps(SAMPLES)]
+    return [math.dist(SAMPLES[i].position, SAMPLES[j].position) * UNIT for i, j in swaps(SAMPLES)]
 
 
 def _off_the_way(position, start, end):
-    """How far a position is from the straight way between two others."""
+    """Return the distance of a position from the straight way between two others."""
     way = [b - a for a, b in zip(start, end)]
     gone = [b - a for a, b in zip(start, position)]
     length = sum(value * value for value in way)

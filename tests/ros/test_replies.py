@@ -1,4 +1,4 @@
-"""What a controller answers: in pieces, in one piece, unasked, in error, and what is no reply at all."""
+"""Tests replies: in pieces, several together, unsolicited, with errors, and invalid ones."""
 
 import re
 
@@ -14,14 +14,14 @@ PLACE_LINE = command("120.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 
 
-def test_a_reply_in_pieces_is_one_reply(controllers, bridge, hand):
+def test_reply_in_pieces_is_one_reply(controllers, bridge, hand):
     controller = controllers(reply=None)
     status = bridge(controller, {**AT_PLACE, "link.reply_timeout": 9.0, "link.timeout": 9.0}).status
     hand(PLACE)
     controller.lines.wait()
     for piece in (OK[:1], OK[1:20], OK[20:-2]):
         controller.send(piece)
-        # The bridge has certainly seen the piece when it has published something later.
+        # When the bridge has published a later status, it has seen the piece.
         status.skip().wait()
         unchanged = status.skip().wait()
         assert (unchanged.acknowledged, LINK_STATES[unchanged.state]) == (0, "CONNECTED")
@@ -29,7 +29,7 @@ def test_a_reply_in_pieces_is_one_reply(controllers, bridge, hand):
     status.wait(lambda status: status.acknowledged == 1)
 
 
-def test_replies_in_one_segment_answer_a_command_each(controllers, bridge, hand):
+def test_replies_in_one_segment_match_their_commands(controllers, bridge, hand):
     controller = controllers(reply=None)
     parameters = {**AT_PLACE, "link.max_in_flight": 3, "link.reply_timeout": 9.0, "link.timeout": 9.0}
     status = bridge(controller, parameters).status
@@ -47,7 +47,7 @@ def test_replies_in_one_segment_answer_a_command_each(controllers, bridge, hand)
     assert len(controller.connections) == 1
 
 
-def test_a_reply_that_no_command_waited_for_ends_the_connection(controller, bridge):
+def test_unsolicited_reply_ends_the_connection(controller, bridge):
     status = bridge(controller, QUICK).status
     status.wait(state="CONNECTED")
     controller.connections.wait()
@@ -58,7 +58,7 @@ def test_a_reply_that_no_command_waited_for_ends_the_connection(controller, brid
     controller.connections.wait_count(2)
 
 
-def test_a_greeting_of_so_many_lines_is_passed_over_on_every_connection(controllers, bridge, hand):
+def test_banner_lines_are_skipped_on_every_connection(controllers, bridge, hand):
     controller = controllers(greeting=b"ARM 1.2 ready\r\n{}\n")
     started = bridge(controller, {**AT_PLACE, "link.banner_lines": 2})
     hand(PLACE)
@@ -68,13 +68,13 @@ def test_a_greeting_of_so_many_lines_is_passed_over_on_every_connection(controll
         controller.kill()
         started.status.wait(state="BACKOFF")
         controller.restart()
-    # Taken for a reply it is none, and the error shows it.
+    # As a reply the banner is invalid, and the error shows it.
     other = controllers(greeting=b"ARM 1.2 ready\n")
     unaware = bridge(other, QUICK, ["-r", "__node:=unaware"], "/unaware")
     assert "ARM 1.2 ready" in unaware.status.wait(state="BACKOFF").last_error
 
 
-def test_two_replies_to_one_command_end_the_connection_and_hold_the_arm(controller, bridge, hand):
+def test_two_replies_to_one_command_end_connection(controller, bridge, hand):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -87,7 +87,7 @@ def test_two_replies_to_one_command_end_the_connection_and_hold_the_arm(controll
 
 
 @pytest.mark.parametrize(
-    ("answer", "named"),
+    ("reply", "named"),
     [
         (b"Command received\n", "Command received"),
         (b"\n", "blank"),
@@ -99,8 +99,8 @@ def test_two_replies_to_one_command_end_the_connection_and_hold_the_arm(controll
     ],
     ids=["words", "blank", "unknown status", "no status", "not UTF-8", "over-long", "without an end"],
 )
-def test_an_answer_that_is_no_reply_ends_the_connection_and_is_named(controllers, bridge, hand, answer, named):
-    controller = controllers(reply=lambda line: answer)
+def test_invalid_reply_ends_connection_and_is_named(controllers, bridge, hand, reply, named):
+    controller = controllers(reply=lambda line: reply)
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
     ended = status.wait(state="BACKOFF")
@@ -112,7 +112,7 @@ def test_an_answer_that_is_no_reply_ends_the_connection_and_is_named(controllers
 
 
 @pytest.mark.parametrize(
-    ("answer", "codec", "quoted"),
+    ("reply", "codec", "quoted"),
     [
         (b"OK", "text", r'"OK" was received without the newline (\n)'),
         (b"OK\r", "text", r'"OK\r" was received with a carriage return (\r) where a newline (\n) has to end the line'),
@@ -122,8 +122,8 @@ def test_an_answer_that_is_no_reply_ends_the_connection_and_is_named(controllers
     ],
     ids=["no newline", "carriage return", "NUL", "semicolon", "half"],
 )
-def test_a_reply_without_its_end_is_quoted(controllers, bridge, hand, answer, codec, quoted):
-    controller = controllers(reply=lambda line: answer)
+def test_incomplete_reply_is_quoted(controllers, bridge, hand, reply, codec, quoted):
+    controller = controllers(reply=lambda line: reply)
     status = bridge(controller, {**AT_PLACE, **PLAIN, "wire.format": codec, "link.reply_timeout": 0.3, "link.timeout": 1.5}).status
     hand(PLACE)
     overdue = status.wait(state="UNRESPONSIVE", motion="HOLDING", reason=": " + re.escape(quoted))
@@ -132,7 +132,7 @@ def test_a_reply_without_its_end_is_quoted(controllers, bridge, hand, answer, co
     assert "link.timeout 1.5 s" in given_up.last_error and "link.expect_reply" not in given_up.last_error
 
 
-def test_a_byte_order_mark_before_the_first_reply_is_passed_over(controllers, bridge, hand):
+def test_byte_order_mark_before_reply_is_skipped(controllers, bridge, hand):
     controller = controllers()
     controller.reply = lambda line: (b"\xef\xbb\xbf" if len(controller.lines) == 0 else b"") + OK
     status = bridge(controller, {**AT_PLACE, **PLAIN}).status
@@ -141,8 +141,8 @@ def test_a_byte_order_mark_before_the_first_reply_is_passed_over(controllers, br
     assert len(controller.connections) == 1
 
 
-def test_a_nul_between_replies_is_named(controllers, bridge, hand):
-    # As a program in C sends the end of a string, too.
+def test_nul_between_replies_is_named(controllers, bridge, hand):
+    # A program in C that also sends the end of the string.
     controller = controllers(reply=lambda line: OK + b"\0")
     status = bridge(controller, AT_PLACE).status
     hand(PLACE)
@@ -152,7 +152,7 @@ def test_a_nul_between_replies_is_named(controllers, bridge, hand):
     status.wait(state="CONNECTED", motion="TRACKING")
 
 
-def test_a_controller_that_keeps_refusing_holds_the_arm_and_is_asked_again_later(controllers, bridge, hand):
+def test_repeated_refusals_hold_arm_until_retry(controllers, bridge, hand):
     controller = controllers(reply=lambda line: error("joint limit"))
     started = bridge(controller, {**AT_PLACE, "teleop.max_consecutive_errors": 3})
     hand((0.2, 0.0355, 0.21))
@@ -165,16 +165,16 @@ def test_a_controller_that_keeps_refusing_holds_the_arm_and_is_asked_again_later
     assert len(controller.connections) == 1
 
 
-def test_the_reason_of_a_hold_for_refusals_quotes_the_controller(controllers, bridge, hand):
+def test_hold_reason_quotes_the_refusal(controllers, bridge, hand):
     controller = controllers(reply=lambda line: error("joint limit"))
     status = bridge(controller, {**AT_PLACE, "teleop.max_consecutive_errors": 3}).status
     hand((0.2, 0.0355, 0.21))
     assert "joint limit" in status.wait(motion="HOLDING", reason="refused 3 commands").reason
 
 
-def test_a_single_refusal_does_not_stop_the_motion(controllers, bridge, hand):
+def test_single_refusal_does_not_stop_motion(controllers, bridge, hand):
     controller = controllers()
-    # The sixth command of all: before any is accepted the arm may be anywhere.
+    # This is the sixth command. Before any command is accepted, the arm's position is uncertain.
     controller.reply = lambda line: error("busy") if len(controller.lines) == 5 else OK
     status = bridge(controller, AT_PLACE).status
     hand((0.2, 0.0355, 0.21))
@@ -183,7 +183,7 @@ def test_a_single_refusal_does_not_stop_the_motion(controllers, bridge, hand):
     assert "HOLDING" not in status.motions()
 
 
-def test_refusal_of_the_first_command_asks_again(controllers, bridge, hand):
+def test_refused_first_command_sends_another_heartbeat(controllers, bridge, hand):
     controller = controllers()
     controller.reply = lambda line: error("busy") if len(controller.lines) == 0 else OK
     status = bridge(controller, AT_PLACE).status
@@ -191,14 +191,14 @@ def test_refusal_of_the_first_command_asks_again(controllers, bridge, hand):
     status.wait(motion="TRACKING")
     refused, taken = controller.lines.wait_count(2)[:2]
     asked = [heartbeat.at for heartbeat in controller.heartbeats]
-    # On a slow machine it may have been asked twice before the first command.
+    # On a slow machine the bridge may have asked twice before the first command.
     assert asked[0] < refused.at and any(refused.at < at < taken.at for at in asked), (asked, refused, taken)
 
 
-def test_what_the_controller_says_reaches_ros_and_the_terminal_without_acting(controllers, bridge, hand, peer):
+def test_control_characters_in_replies_are_removed(controllers, bridge, hand, peer):
     states, rosout = peer.record(ArmState, "/aether_bridge/arm_state"), peer.record(Log, "/rosout", 1000)
     nasty = r'a\u0000b\u001b[2J\u202ec'
-    answers = iter(
+    replies = iter(
         [
             f'{{"status":"error","message":"{nasty}"}}\n'.encode(),
             f'{{"status":"ok","message":"{nasty}","fault":"{nasty}","moving":true}}\n'.encode(),
@@ -209,11 +209,11 @@ def test_what_the_controller_says_reaches_ros_and_the_terminal_without_acting(co
         ]
     )
     controller = controllers()
-    controller.reply = lambda line: next(answers, OK)
+    controller.reply = lambda line: next(replies, OK)
     started = bridge(controller, AT_PLACE, ["--log-level", "debug"])
-    # A moving target: a command for each answer.
+    # A moving target gives a command after each reply.
     tracker = hand((0.2, 0.0355, 0.21))
-    # After a fault only a person arms. A call that is sent before the fault ends may be refused.
+    # After a fault only an operator arms. A call that is sent before the fault ends may be refused.
     started.status.wait(motion="HOLDING", reason="the controller reports the fault")
     started.status.wait(motion="DISARMED", reason="the controller reported a fault")
     assert peer.call(SetBool, "/aether_bridge/set_armed", data=True).success
@@ -225,7 +225,7 @@ def test_what_the_controller_says_reaches_ros_and_the_terminal_without_acting(co
     texts += [text for seen in started.status.seen for text in (seen.message.last_error, seen.message.reason)]
     texts += [log.msg for log in rosout]
     texts += list(started.log)
-    assert any("[2J" in state.fault for state in states), "the words themselves are kept"
+    assert any("[2J" in state.fault for state in states), "the rest of the text is kept"
     for text in texts:
         assert not any(character in text for character in "\0\x1b\u202e"), repr(text)
     assert not started.ended()

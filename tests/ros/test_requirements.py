@@ -1,4 +1,5 @@
-"""What CMake says where something that the build needs is not there: cmake/requirements.cmake."""
+"""Tests what CMake reports if something that the build needs is missing: cmake/requirements.cmake.
+"""
 
 import os
 import pathlib
@@ -10,12 +11,15 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NEEDED = re.search(r'^rust-version = "([\d.]+)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
-UBUNTU = "1.75.0"  # what Ubuntu's package has
+UBUNTU = "1.75.0"  # the version of Ubuntu's package
 GET_RUST = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
 
 
 class Machine:
-    """Where CMake looks: folders that a test fills. The compilers are this machine's."""
+    """The folders in which CMake searches; a test fills them.
+
+    The compilers are from this machine.
+    """
 
     def __init__(self, folder):
         self.bin, self.home, self.build = folder / "bin", folder / "home", folder / "build"
@@ -27,11 +31,11 @@ class Machine:
         dropped = re.compile(r"CARGO|RUST|LIBCLANG|LLVM|AETHER_EXTRA|CMAKE_GENERATOR")
         self.environment = {name: value for name, value in os.environ.items() if not dropped.match(name)}
         self.environment |= {"PATH": str(self.bin), "HOME": str(self.home)}
-        # No libclang of a system folder is needed by any test but its own.
+        # Only the tests of libclang need a libclang in a system folder.
         self.environment["LIBCLANG_PATH"] = str(self.add_libclang(folder / "clang"))
 
     def add(self, name, body, folder=None):
-        """A program that is a script."""
+        """Add a program that is a script."""
         folder = folder or self.bin
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"#!/bin/sh\n{body}\n")
@@ -47,12 +51,13 @@ class Machine:
         return folder
 
     def configure(self, *arguments):
-        """Runs CMake, and returns what it said was missing: pairs of a line and of a command."""
+        """Run CMake, and return what it reported as missing: pairs of a line and of a command."""
         command = ["cmake", "-S", ROOT, "-B", self.build, *arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
-        said = done.stderr + done.stdout
-        # Around the message CMake puts where it is from, and that it ends here.
-        found = re.search(r"^CMake Error at CMakeLists.txt:\d+ \(message\):\n(.*?)\n-- Conf", said, re.MULTILINE | re.DOTALL)
+        printed = done.stderr + done.stdout
+        # CMake adds its location before the message, and an end after it.
+        error = r"^CMake Error at CMakeLists.txt:\d+ \(message\):\n(.*?)\n-- Conf"
+        found = re.search(error, printed, re.MULTILINE | re.DOTALL)
         if not found:
             assert done.returncode == 0, done.stderr
             return []
@@ -66,7 +71,7 @@ def machine(tmp_path):
     return Machine(tmp_path)
 
 
-def test_a_missing_cargo_is_one_line_and_its_mend(machine):
+def test_missing_cargo_is_reported_with_fix(machine):
     (missing,) = machine.configure()
     assert missing == (
         f"cargo is missing: it is neither on PATH nor in ~/.cargo/bin. Install Rust {NEEDED} or newer:",
@@ -74,7 +79,7 @@ def test_a_missing_cargo_is_one_line_and_its_mend(machine):
     )
 
 
-def test_an_old_cargo_is_one_line_and_its_mend(machine):
+def test_old_cargo_is_reported_with_fix(machine):
     machine.add_rust(UBUNTU)
     (missing,) = machine.configure()
     assert missing == (
@@ -83,7 +88,7 @@ def test_an_old_cargo_is_one_line_and_its_mend(machine):
     )
 
 
-def test_an_old_rustc_beside_a_new_cargo_is_named(machine):
+def test_old_rustc_beside_new_cargo_is_named(machine):
     machine.add_rust(NEEDED)
     machine.add("rustc", f"echo rustc {UBUNTU}")
     ((what, command),) = machine.configure()
@@ -91,7 +96,7 @@ def test_an_old_rustc_beside_a_new_cargo_is_named(machine):
     assert command == GET_RUST
 
 
-def test_rustup_with_an_old_toolchain_is_told_to_update(machine):
+def test_old_rustup_toolchain_gets_update_advice(machine):
     folder = machine.home / ".cargo" / "bin"
     machine.add_rust("1.80.1", folder)
     machine.add("rustup", "true", folder)
@@ -103,7 +108,7 @@ def test_rustup_with_an_old_toolchain_is_told_to_update(machine):
     assert command == "rustup update stable && export RUSTUP_TOOLCHAIN=stable"
 
 
-def test_rustup_without_a_toolchain_says_its_own_reason(machine):
+def test_rustup_without_toolchain_shows_its_error(machine):
     error = "error: rustup could not choose a version of cargo to run"
     machine.add("cargo", f"echo '{error}' >&2; exit 1")
     machine.add("rustup", "true")
@@ -111,17 +116,17 @@ def test_rustup_without_a_toolchain_says_its_own_reason(machine):
     assert what == f"cargo does not run ({machine.bin}/cargo: {error}). Rust {NEEDED} or newer is needed:"
 
 
-def test_cargo_of_rustup_wins_over_an_old_one_on_path(machine):
+def test_rustup_cargo_precedes_older_cargo_on_path(machine):
     machine.add_rust(UBUNTU)
     folder = machine.home / ".cargo" / "bin"
     machine.add_rust(NEEDED, folder)
     machine.add("rustup", "true", folder)
     assert machine.configure() == []
-    # And it is the one that the build runs.
+    # The build runs this cargo.
     assert f"AETHER_CARGO={folder}/cargo" in next(machine.build.glob("CMakeFiles/programs.dir/build.make")).read_text()
 
 
-def test_cmake_run_again_finds_the_new_cargo(machine):
+def test_second_cmake_run_finds_new_cargo(machine):
     machine.add_rust(UBUNTU)
     assert machine.configure()
     machine.add_rust(NEEDED, machine.home / ".cargo" / "bin")
@@ -142,11 +147,11 @@ def test_libclang_is_found_where_bindgen_looks(machine, tmp_path, how, name):
         machine.environment["LD_LIBRARY_PATH"] += f":{folder}"
     else:
         machine.add("llvm-config", f"echo {folder.parent}")
-    # Cargo is missing, and nothing else.
+    # Only cargo is missing.
     assert [what.split()[0] for what, _ in machine.configure()] == ["cargo"]
 
 
-def test_a_libclang_path_without_libclang_is_named(machine, tmp_path):
+def test_libclang_path_without_libclang_is_named(machine, tmp_path):
     machine.add_rust(NEEDED)
     folder = machine.add_libclang(tmp_path / "other", "libclang-cpp.so.14")
     machine.environment["LIBCLANG_PATH"] = str(folder)
@@ -157,9 +162,9 @@ def test_a_libclang_path_without_libclang_is_named(machine, tmp_path):
     )
 
 
-def test_a_machine_without_libclang_is_told_its_package(machine):
+def test_missing_libclang_is_reported_with_package(machine):
     if any(pathlib.Path("/usr").glob("l*/**/libclang*.so*")):
-        pytest.skip("this machine has a libclang in /usr, so that it is never missing")
+        pytest.skip("this machine has a libclang in /usr, so it cannot be missing")
     machine.add_rust(NEEDED)
     del machine.environment["LIBCLANG_PATH"]
     (missing,) = machine.configure()
@@ -170,7 +175,7 @@ def test_a_machine_without_libclang_is_told_its_package(machine):
 
 
 @pytest.mark.parametrize("how", ["argument", "environment"])
-def test_interfaces_that_are_not_sourced_are_named(machine, how):
+def test_unsourced_interfaces_are_named(machine, how):
     machine.add_rust(NEEDED)
     names = "foo_msgs;std_msgs;my_interfaces"
     if how == "argument":
@@ -181,12 +186,12 @@ def test_interfaces_that_are_not_sourced_are_named(machine, how):
     said = "is not sourced. Source the workspace that contains it. If it is part of ROS, install it:"
     distro = os.environ["ROS_DISTRO"]
     assert missing == [
-        (f"The message package foo_msgs {said}", f"sudo apt install ros-{distro}-foo-msgs"),
-        (f"The message package my_interfaces {said}", f"sudo apt install ros-{distro}-my-interfaces"),
+        (f"The message package foo_msgs {advice}", f"sudo apt install ros-{distro}-foo-msgs"),
+        (f"The message package my_interfaces {advice}", f"sudo apt install ros-{distro}-my-interfaces"),
     ]
 
 
-def test_interfaces_that_others_need_are_named(machine, tmp_path):
+def test_interfaces_needed_by_others_are_named(machine, tmp_path):
     machine.add_rust(NEEDED)
     needed = "builtin_interfaces;deep_msgs;rosidl_runtime_c"
     folder = tmp_path / "workspace" / "share" / "foo_msgs"
@@ -200,16 +205,16 @@ def test_interfaces_that_others_need_are_named(machine, tmp_path):
     assert what.startswith("The message package deep_msgs is not sourced. foo_msgs needs it. Source the workspace")
 
 
-def test_packages_of_extra_interfaces_are_built_in_too(machine):
+def test_extra_interface_packages_are_built_in(machine):
     machine.add_rust(NEEDED)
     assert machine.configure("-DEXTRA_INTERFACES=visualization_msgs") == []
     packages = (machine.build / "interfaces" / "packages").read_text().strip().split(";")
-    # Markers have images, which are messages of sensor_msgs.
+    # Markers contain images, which are messages of sensor_msgs.
     assert {"visualization_msgs", "sensor_msgs", "std_msgs"} <= set(packages)
     assert len(packages) == len(set(packages))
 
 
-def test_a_terminal_without_ros_is_told_to_source_it(machine):
+def test_unsourced_terminal_gets_advice(machine):
     machine.add_rust(NEEDED)
     for name in ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "ROS_DISTRO"):
         machine.environment.pop(name, None)
@@ -218,7 +223,7 @@ def test_a_terminal_without_ros_is_told_to_source_it(machine):
     assert re.fullmatch(r"source /opt/ros/\w+/setup\.bash", command)
 
 
-def test_everything_that_is_missing_is_named_at_once(machine):
+def test_all_missing_requirements_are_named_together(machine):
     machine.environment["LIBCLANG_PATH"] = "/nowhere"
     missing = machine.configure("-DEXTRA_INTERFACES=foo_msgs")
     assert [what.split()[0] for what, _ in missing] == ["cargo", "libclang", "The"]

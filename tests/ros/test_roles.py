@@ -1,4 +1,4 @@
-"""Who opens the connection: controllers that dial in, and datagrams. Over the real graph and real sockets."""
+"""Tests the transports: controllers that dial in, and UDP. With a real graph and real sockets."""
 
 import json
 import socket
@@ -13,17 +13,20 @@ from record import PATIENCE, Record
 
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = command("120.0", "35.5", "210.0")
-# Where a controller does not report its arm, the arm stands at home.
+# If a controller does not report the position, the arm is at home.
 AT_PLACE = {**QUICK, "arm.home": list(PLACE), "arm.assume_position": "home"}
 
 
 class Dialler:
-    """A controller that connects to the bridge, and answers every line while `answers`. Heartbeats are not among its lines."""
+    """A controller that connects to the bridge. While `answers` is true, it replies to every line.
 
-    def __init__(self, port, answers=True, place=(120.0, 35.5, 210.0)):
+    Its record of lines has no heartbeats.
+    """
+
+    def __init__(self, port, answers=True, position=(120.0, 35.5, 210.0)):
         self.answers = answers
-        # Where its arm is, in millimetres.
-        self.place = place
+        # The arm's position in millimetres.
+        self.position = position
         self.lines = Record("lines at the dialler")
         # Set when the bridge has closed the connection.
         self.closed = threading.Event()
@@ -44,11 +47,11 @@ class Dialler:
         try:
             with self._socket.makefile("rb") as lines:
                 for line in lines:
-                    said = json.loads(line)
-                    if said["type"] == "command":
-                        self.place = [said[axis] for axis in "xyz"]
+                    message = json.loads(line)
+                    if message["type"] == "command":
+                        self.position = [message[axis] for axis in "xyz"]
                     if self.answers:
-                        self._socket.sendall(report(self.place))
+                        self._socket.sendall(report(self.position))
                     if line != HEARTBEAT:
                         self.lines.append(line)
         except OSError:
@@ -57,13 +60,13 @@ class Dialler:
 
 
 def dial(port):
-    """Connects as soon as the bridge listens."""
+    """Connect as soon as the bridge listens."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return socket.create_connection(("127.0.0.1", port), PATIENCE)
         except ConnectionRefusedError:
-            assert time.monotonic() < deadline, "nobody listens"
+            assert time.monotonic() < deadline, "the bridge does not listen"
 
 
 @pytest.fixture
@@ -96,7 +99,7 @@ def serve(launch, port, **more):
     return launch({**AT_PLACE, "link.transport": "tcp_server", "link.port": port, **more})
 
 
-def test_controllers_dial_in_and_all_of_them_get_every_line(launch, port, diallers, hand):
+def test_every_connected_controller_gets_every_line(launch, port, diallers, hand):
     started = serve(launch, port, **{"link.min_clients": 2})
     started.status.wait(state="LISTENING", reason="0 of 2 connected to 127.0.0.1:")
     tracker = hand(PLACE)
@@ -113,7 +116,8 @@ def test_controllers_dial_in_and_all_of_them_get_every_line(launch, port, dialle
     right.lines.wait(lambda line: line == there)
     assert list(left.lines) == list(right.lines)
 
-    # With one of them gone nothing moves; with another in its place the arm is approached again.
+    # If one of them leaves, nothing moves. With another controller in its place, the arm is
+    # approached again.
     right.close()
     started.status.wait(
         lambda status: right.name in status.last_error, state="LISTENING", motion="HOLDING", reason="1 of 2 connected"
@@ -121,17 +125,17 @@ def test_controllers_dial_in_and_all_of_them_get_every_line(launch, port, dialle
     tracker.position = PLACE
     before = len(left.lines)
     left.lines.assert_none(after=before)
-    # Its arm stands elsewhere, and cannot get the same commands.
-    elsewhere = diallers(port, place=(150.0, 135.5, 210.0))
+    # Its arm is at another position and cannot get the same commands.
+    elsewhere = diallers(port, position=(150.0, 135.5, 210.0))
     started.status.wait(state="CONNECTED", motion="HOLDING", reason="report places 0.100 m apart")
     elsewhere.close()
-    another = diallers(port, place=left.place)
+    another = diallers(port, position=left.position)
     started.status.wait(state="CONNECTED", motion="APPROACH")
     assert another.lines.wait() == left.lines.wait(after=before)
     another.lines.wait(lambda line: line == PLACE_LINE)
 
 
-def test_one_that_does_not_answer_is_dropped_and_the_other_goes_on(launch, port, diallers, hand):
+def test_silent_controller_is_dropped_and_other_continues(launch, port, diallers, hand):
     started = serve(launch, port, **{"link.min_clients": 1, "link.reply_timeout": 0.2})
     started.status.wait(state="LISTENING")
     good = diallers(port)
@@ -147,7 +151,7 @@ def test_one_that_does_not_answer_is_dropped_and_the_other_goes_on(launch, port,
     assert not good.closed.is_set()
 
 
-def test_it_listens_where_it_is_told_and_nowhere_else(launch, port, diallers):
+def test_server_listens_only_on_configured_address(launch, port, diallers):
     started = serve(launch, port)
     started.status.wait(state="LISTENING")
     diallers(port)
@@ -155,7 +159,7 @@ def test_it_listens_where_it_is_told_and_nowhere_else(launch, port, diallers):
         socket.create_connection(("127.0.0.2", port), PATIENCE)
 
 
-def test_a_port_that_is_taken_is_named_and_tried_again(launch, port, diallers):
+def test_occupied_port_is_named_and_retried(launch, port, diallers):
     with socket.create_server(("127.0.0.1", port)):
         started = serve(launch, port)
         wanted = f"cannot listen on 127.0.0.1:{port}: "
@@ -164,7 +168,7 @@ def test_a_port_that_is_taken_is_named_and_tried_again(launch, port, diallers):
     started.status.wait(state="LISTENING")
 
 
-def test_datagrams_are_numbered_and_answered_by_their_numbers(launch, receiver, hand, peer):
+def test_datagrams_are_matched_by_number(launch, receiver, hand, peer):
     diagnostics = peer.record(DiagnosticArray, "/diagnostics")
     parameters = {"link.transport": "udp", "link.port": receiver.port, "wire.extra_fields": ["seq"], "link.max_in_flight": 8}
     started = launch({**AT_PLACE, **parameters, "link.heartbeat.period": 0.1})
@@ -172,7 +176,7 @@ def test_datagrams_are_numbered_and_answered_by_their_numbers(launch, receiver, 
     started.status.wait(motion="TRACKING")
     first = receiver.lines.wait(lambda line: b"command" in line.data).data
     assert first.startswith(PLACE_LINE[:-2]) and first.endswith(b"}\n")
-    # Three in a row are lost, and nothing stops for that.
+    # Three datagrams in a row are lost, and motion continues.
     missed = []
 
     def misses_three(message):
@@ -181,7 +185,7 @@ def test_datagrams_are_numbered_and_answered_by_their_numbers(launch, receiver, 
             return False
         return True
 
-    receiver.hears = misses_three
+    receiver.accepts = misses_three
     tracker.position = (0.2, 0.0355, 0.21)
     receiver.lines.wait(lambda line: b'"x":200.0,' in line.data)
     lost = lambda message: [value.value for status in message.status for value in status.values if value.key == "lost"]  # noqa: E731
@@ -191,19 +195,19 @@ def test_datagrams_are_numbered_and_answered_by_their_numbers(launch, receiver, 
     assert started.status.motions()[-1] == "TRACKING" and "HOLDING" not in started.status.motions()
 
 
-def test_silence_of_a_receiver_holds_the_arm_and_its_voice_lets_it_go_on(launch, receiver, hand):
+def test_silent_udp_receiver_holds_until_reply(launch, receiver, hand):
     parameters = {"link.transport": "udp", "link.port": receiver.port, "wire.extra_fields": ["seq"], "link.heartbeat.period": 0.1}
     started = launch({**AT_PLACE, **parameters, "link.timeout": 60.0})
     hand(PLACE)
     started.status.wait(motion="TRACKING")
-    receiver.hears = lambda message: False
+    receiver.accepts = lambda message: False
     started.status.wait(state="UNRESPONSIVE", motion="HOLDING")
-    receiver.hears = lambda message: True
+    receiver.accepts = lambda message: True
     started.status.wait(state="CONNECTED", motion="TRACKING")
 
 
-def test_a_stop_that_is_not_answered_is_said_again(launch, receiver, hand):
-    receiver.hears = lambda message: message["type"] != "stop"
+def test_stop_without_reply_is_repeated(launch, receiver, hand):
+    receiver.accepts = lambda message: message["type"] != "stop"
     parameters = {"link.transport": "udp", "link.port": receiver.port, "wire.extra_fields": ["seq"], "teleop.hold_behavior": "stop"}
     started = launch({**AT_PLACE, **parameters, "link.timeout": 60.0})
     tracker = hand(PLACE)
@@ -212,19 +216,19 @@ def test_a_stop_that_is_not_answered_is_said_again(launch, receiver, hand):
     first = receiver.lines.find(lambda line: b'"stop"' in line.data)
     second = receiver.lines.find(lambda line: b'"stop"' in line.data, first + 1)
     assert json.loads(receiver.lines[second].data)["seq"] > json.loads(receiver.lines[first].data)["seq"]
-    receiver.hears = lambda message: True
+    receiver.accepts = lambda message: True
     started.status.wait(state="CONNECTED", motion="HOLDING")
 
 
-def test_datagrams_to_a_controller_that_never_replies(launch, receiver, hand):
-    receiver.hears = lambda message: False
+def test_udp_works_without_replies(launch, receiver, hand):
+    receiver.accepts = lambda message: False
     started = launch({**AT_PLACE, "link.transport": "udp", "link.port": receiver.port, "link.expect_reply": False})
     hand(PLACE)
     started.status.wait(motion="TRACKING")
     assert receiver.lines.wait().data == PLACE_LINE
 
 
-def test_nobody_at_a_port_of_datagrams_is_told(launch, port, hand):
+def test_closed_udp_port_is_reported(launch, port, hand):
     started = launch({**AT_PLACE, "link.transport": "udp", "link.port": port, "link.expect_reply": False})
     hand(PLACE)
     started.status.wait(lambda status: "Connection refused" in status.last_error, state="BACKOFF")

@@ -1,4 +1,4 @@
-"""Rules of motion through the real node: frames, clutch, holds on the wire, two hands at once."""
+"""Tests rules of motion through the real node: frames, clutch, holds on the wire, two hands."""
 
 import contextlib
 import re
@@ -15,7 +15,7 @@ PLACE_LINE = command("120.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 
 
-def test_a_pose_in_the_base_frame_is_taken_as_it_is_and_one_in_the_trackers_is_retargeted(controller, bridge, hand):
+def test_only_tracker_frame_poses_are_retargeted(controller, bridge, hand):
     retarget = {"retarget.frame": "camera", "retarget.translation": [0.01, 0.0, 0.0], "limits.max_jump": 0.0}
     status = bridge(controller, {**AT_PLACE, **retarget}).status
     tracker = hand(PLACE)
@@ -29,14 +29,14 @@ def test_a_pose_in_the_base_frame_is_taken_as_it_is_and_one_in_the_trackers_is_r
         controller.lines.wait(lambda line: line.data == PLACE_LINE, after=controller.mark())
 
 
-def test_in_relative_mode_the_arm_stays_when_it_is_armed_and_follows_from_there(controller, bridge, hand, peer):
+def test_relative_mode_follows_from_arming_position(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "retarget.mode": "relative", "limits.max_jump": 0.0}).status
     tracker = hand((3.0, -2.0, 1.0))
     status.wait(motion="TRACKING")
     assert controller.lines.wait().data == PLACE_LINE
     tracker.position = (3.01, -2.0, 1.02)
     controller.lines.wait(lambda line: line.data == command("130.0", "35.5", "230.0"))
-    # As a mouse that is lifted.
+    # Like a mouse that is lifted.
     assert peer.call(SetBool, "/aether_bridge/set_armed", data=False).success
     status.wait(motion="DISARMED")
     tracker.position = (-1.0, 0.0, 0.0)
@@ -49,7 +49,7 @@ def test_in_relative_mode_the_arm_stays_when_it_is_armed_and_follows_from_there(
     assert all(0.1199 <= line.position[0] <= 0.1301 for line in controller.lines[after:])
 
 
-def test_a_hold_is_one_stop_line_where_the_controller_is_said_to_know_it(controller, bridge, hand, peer):
+def test_hold_sends_one_stop_line(controller, bridge, hand, peer):
     started = bridge(controller, {**AT_PLACE, "teleop.hold_behavior": "stop"})
     tracker = hand(PLACE)
     started.status.wait(motion="TRACKING")
@@ -59,7 +59,7 @@ def test_a_hold_is_one_stop_line_where_the_controller_is_said_to_know_it(control
     controller.stops.wait_count(1)
     controller.lines.assert_none(after=controller.mark())
     assert len(controller.stops) == 1
-    # It goes on after it, though the stop was refused.
+    # Motion continues after the hold, although the stop line was refused.
     controller.stop_reply = lambda line: error("what is a stop?")
     tracker.start()
     started.status.wait(motion="TRACKING")
@@ -72,7 +72,7 @@ def test_a_hold_is_one_stop_line_where_the_controller_is_said_to_know_it(control
     assert controller.mark() == after
 
 
-def test_a_hold_repeats_the_last_command_where_that_is_asked_for(controller, bridge, hand, peer):
+def test_hold_repeats_the_last_command(controller, bridge, hand, peer):
     commands = peer.commands()
     started = bridge(controller, {**AT_PLACE, "teleop.hold_behavior": "repeat"})
     tracker = hand(PLACE)
@@ -87,11 +87,11 @@ def test_a_hold_repeats_the_last_command_where_that_is_asked_for(controller, bri
     commands.wait(lambda message: list(message.altered_by) == ["repeated"])
 
 
-def test_a_second_tracker_holds_the_arm_until_one_of_the_two_is_gone(controller, launch, hand):
+def test_second_tracker_holds_until_one_leaves(controller, launch, hand):
     started = launch({**AT_PLACE, **PLAIN, "link.port": controller.port}, ["-r", "target_pose:=/ik/pose", "-r", "__ns:=/lab"],
                      name="/lab/aether_bridge")
     hand(PLACE, "/ik/pose")
-    # One on the name that nobody listens to does no harm.
+    # A hand on another topic has no effect.
     hand((-0.2, 0.2, 0.1), "/lab/target_pose")
     started.status.wait(motion="TRACKING")
     second = hand((0.13, 0.0355, 0.21), "/ik/pose")
@@ -103,7 +103,7 @@ def test_a_second_tracker_holds_the_arm_until_one_of_the_two_is_gone(controller,
     started.log.wait(lambda line: "WARN" in line and "2 publishers on /ik/pose" in line)
 
 
-def test_two_bridges_of_one_name_are_told_of_by_both_and_both_are_stopped(controllers, bridge, peer):
+def test_duplicate_node_name_is_reported_by_both(controllers, bridge, peer):
     both = [controllers(), controllers()]
     bridges = [bridge(controller, AT_PLACE) for controller in both]
     for started in bridges:
@@ -115,7 +115,7 @@ def test_two_bridges_of_one_name_are_told_of_by_both_and_both_are_stopped(contro
             missing.discard(seen.message.peer)
         return not missing
 
-    # A call reaches those that its caller has found by then.
+    # A service call reaches only the servers that its client has found by then.
     for _ in range(20):
         peer.call(Trigger, "/aether_bridge/stop")
         with contextlib.suppress(AssertionError):
@@ -125,13 +125,13 @@ def test_two_bridges_of_one_name_are_told_of_by_both_and_both_are_stopped(contro
     raise AssertionError(f"never stopped: {missing}")
 
 
-def test_a_second_publisher_that_is_silent_holds_nothing(controller, bridge, hand, repeat, peer):
+def test_silent_second_publisher_does_not_hold(controller, bridge, hand, repeat, peer):
     silent = [peer.node.create_publisher(PoseStamped, "/target_pose", 10), peer.node.create_publisher(Bool, "/gripper", 10)]
     started = bridge(controller, AT_PLACE)
     tracker = hand(PLACE)
     repeat(Bool, "/gripper", lambda: Bool(data=True))
     started.status.wait(motion="TRACKING")
-    # One that comes later, too.
+    # A publisher that comes later has no effect either.
     silent.append(peer.node.create_publisher(PoseStamped, "/target_pose", 10))
     started.log.wait(lambda line: "3 publishers on /target_pose" in line)
     started.log.wait(lambda line: "2 publishers on /gripper" in line)
@@ -144,23 +144,23 @@ def test_a_second_publisher_that_is_silent_holds_nothing(controller, bridge, han
 
 @pytest.mark.parametrize("rate", [30.0, 5.0, 1.0])
 @pytest.mark.parametrize("away", [0.01, 0.1], ids=["near", "far"])
-def test_a_second_sender_at_another_rate_holds_the_arm(controller, bridge, hand, rate, away):
+def test_second_publisher_at_another_rate_holds(controller, bridge, hand, rate, away):
     x, y, z = PLACE
     started = bridge(controller, AT_PLACE)
     hand(PLACE)
     started.status.wait(motion="TRACKING")
     second = hand((x + away, y, z), rate=rate)
     started.status.wait(motion="HOLDING", reason="2 publishers on /target_pose")
-    # For as long as it sends, however seldom.
+    # The hold lasts while it publishes, however seldom.
     after = controller.mark()
     controller.lines.assert_none(after=after, within=3.0)
     second.stop()
-    # The graph still shows it.
+    # The graph still shows the second publisher.
     started.status.wait(motion="APPROACH")
     started.status.wait(motion="TRACKING")
 
 
-def test_two_hands_that_contradict_each_other_on_the_gripper_hold_the_arm(controller, bridge, hand, repeat):
+def test_contradicting_gripper_publishers_hold_the_arm(controller, bridge, hand, repeat):
     started = bridge(controller, AT_PLACE)
     hand(PLACE)
     repeat(Bool, "/gripper", lambda: Bool(data=False))

@@ -1,4 +1,4 @@
-"""Tokens and TLS, with the peers that people have: Python's `ssl`, by what docs/protocol.md says."""
+"""Tests tokens and TLS with Python's `ssl` as the peer, as docs/protocol.md describes."""
 
 import hmac
 import json
@@ -26,7 +26,7 @@ LINE = command(120.0, 35.5, 210.0)
         ("another", 2, "enclaves/aether_bridge' does not exist"),
     ],
 )
-def test_a_graph_that_cannot_be_secured_is_not_joined(tmp_path, enclave, code, words):
+def test_bridge_ends_if_security_is_impossible(tmp_path, enclave, code, words):
     (tmp_path / "enclaves" / enclave).mkdir(parents=True)
     secured = {
         "ROS_SECURITY_ENABLE": "true",
@@ -46,7 +46,7 @@ def test_a_graph_that_cannot_be_secured_is_not_joined(tmp_path, enclave, code, w
 
 
 class TlsController:
-    """Answers every line with ok, one connection after the other."""
+    """Replies "ok" to every line. It serves one connection after the other."""
 
     def __init__(self):
         self.lines = Record("lines at the controller")
@@ -70,7 +70,7 @@ class TlsController:
                         self.lines.append(line)
                         stream.sendall(OK)
             except OSError:
-                pass  # it did not show who it is, or is gone
+                pass  # the client has no valid certificate, or has gone
 
     def close(self):
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -94,7 +94,7 @@ def shown(stem):
     }
 
 
-def test_commands_go_encrypted_to_python(tls_controller, bridge, hand):
+def test_commands_are_encrypted_with_python_tls(tls_controller, bridge, hand):
     started = bridge(tls_controller, {**QUICK, **PLAIN, "arm.home": list(PLACE), **shown("bridge")})
     hand(PLACE)
     started.status.wait(motion="TRACKING")
@@ -103,14 +103,14 @@ def test_commands_go_encrypted_to_python(tls_controller, bridge, hand):
     assert status.rejected == 0
 
 
-def test_python_lets_no_stranger_in(tls_controller, bridge, hand):
+def test_python_tls_refuses_unknown_client(tls_controller, bridge, hand):
     started = bridge(tls_controller, {**QUICK, **PLAIN, "arm.home": list(PLACE), **shown("stranger")})
     hand(PLACE)
     started.status.wait(lambda status: "does it require a client certificate, or a different one?" in status.last_error)
     assert not tls_controller.lines
 
 
-def test_a_token_is_told_before_the_first_command(controller, bridge, hand, tmp_path):
+def test_token_is_sent_before_first_command(controller, bridge, hand, tmp_path):
     token = tmp_path / "token"
     token.write_text("wrong\n")
 

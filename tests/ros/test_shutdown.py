@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: no new motion, a last status that says so, and a prompt end."""
+"""Tests SIGINT and SIGTERM: no new motion, a last status with the reason, and a quick end."""
 
 import os
 import pty
@@ -15,12 +15,12 @@ PLACE = (0.12, 0.0355, 0.21)
 FAR = (-0.25, 0.2, 0.1)
 SIGNALS = pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda ending: ending.name)
 WANTED = "wanted: 500 ms"
-# What a busy machine may add.
+# Seconds. A busy machine may need this long.
 PROMPT = 5.0
 
 
 @SIGNALS
-def test_a_signal_in_mid_motion_ends_motion_link_and_process(controller, bridge, hand, peer, ending):
+def test_signal_in_motion_ends_bridge_cleanly(controller, bridge, hand, peer, ending):
     connected = peer.record(Bool, "/aether_bridge/connected", LATCHED)
     started = bridge(controller, {**QUICK, "arm.home": list(PLACE)})
     hand(FAR, rate=100.0)
@@ -31,7 +31,7 @@ def test_a_signal_in_mid_motion_ends_motion_link_and_process(controller, bridge,
     assert took < PROMPT
     last = started.status.wait(state="DISCONNECTED")
     assert "shutting down" in last.reason and MOTIONS[last.motion] not in ("APPROACH", "TRACKING")
-    # What it says to have sent is what has come: nothing after it.
+    # The status counts exactly the received commands: no command comes after it.
     assert last.sent == controller.mark()
     assert LINK_STATES[started.status.newest().state] == "DISCONNECTED"
     connected.wait(lambda message: not message.data)
@@ -40,9 +40,9 @@ def test_a_signal_in_mid_motion_ends_motion_link_and_process(controller, bridge,
 
 
 @SIGNALS
-def test_a_signal_without_a_controller_ends_the_process(controllers, bridge, ending):
+def test_signal_without_controller_ends_process(controllers, bridge, ending):
     started = bridge(controllers(up=False))
-    # In the long waits between attempts, too.
+    # Also during the long waits between attempts.
     started.status.wait(lambda status: status.attempts >= 4, state="BACKOFF")
     took = started.end(ending)
     MEASUREMENTS.seconds(f"{ending.name} in back-off → exit", took, WANTED)
@@ -51,7 +51,7 @@ def test_a_signal_without_a_controller_ends_the_process(controllers, bridge, end
 
 
 @SIGNALS
-def test_a_signal_while_the_controller_does_not_answer_ends_the_process(controllers, bridge, hand, ending):
+def test_signal_with_unresponsive_controller_ends_process(controllers, bridge, hand, ending):
     started = bridge(controllers(reply=None), {**QUICK, "arm.home": list(PLACE), "link.reply_timeout": 0.1})
     hand(FAR)
     started.status.wait(state="UNRESPONSIVE")
@@ -59,14 +59,14 @@ def test_a_signal_while_the_controller_does_not_answer_ends_the_process(controll
     assert "shutting down" in started.status.wait(state="DISCONNECTED").reason
 
 
-def test_a_stop_that_is_latched_is_still_told_at_the_end(controller, bridge, peer):
+def test_last_status_reports_latched_stop(controller, bridge, peer):
     started = bridge(controller, QUICK)
     peer.call(Trigger, "/aether_bridge/stop")
     started.end()
     assert MOTIONS[started.status.wait(state="DISCONNECTED").motion] == "STOPPED"
 
 
-def test_signals_one_after_another_are_no_crash(controller, bridge):
+def test_several_signals_do_not_crash(controller, bridge):
     started = bridge(controller, QUICK)
     started.status.wait(state="CONNECTED")
     for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
@@ -74,13 +74,13 @@ def test_signals_one_after_another_are_no_crash(controller, bridge):
     assert started.end() < PROMPT
 
 
-def test_a_signal_at_the_very_start_ends_the_process(controller, launch):
+def test_signal_during_start_ends_process(controller, launch):
     started = launch({"link.port": controller.port})
     started.log.wait(lambda line: "link up" in line)
     assert started.end(signal.SIGTERM) < PROMPT
 
 
-def test_the_connection_is_closed_at_the_end(controller, bridge):
+def test_connection_is_closed_at_the_end(controller, bridge):
     started = bridge(controller, QUICK)
     started.status.wait(state="CONNECTED")
     controller.connections.wait()
@@ -88,7 +88,8 @@ def test_the_connection_is_closed_at_the_end(controller, bridge):
     controller.closed.wait()
 
 
-# Makes standard output the terminal of a session of its own, as sshd and a terminal window do, and then runs a command.
+# Makes the terminal of a new session the standard output, as sshd and a terminal window do, and
+# then runs a command.
 IN_A_TERMINAL = """
 import fcntl, os, sys, termios
 os.setsid()
@@ -97,7 +98,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_a_terminal_that_closes_ends_the_process_with_a_stop_line(controller, bridge, hand):
+def test_closed_terminal_ends_process_with_stop_line(controller, bridge, hand):
     terminal, inner = pty.openpty()
     parameters = {**QUICK, "arm.home": list(PLACE), "teleop.hold_behavior": "stop"}
     under = [sys.executable, "-c", IN_A_TERMINAL]
@@ -112,8 +113,8 @@ def test_a_terminal_that_closes_ends_the_process_with_a_stop_line(controller, br
     assert not [line for line in controller.lines if line.at > last.at]
 
 
-def test_a_bridge_under_nohup_outlives_its_terminal(controller, bridge):
-    # What nohup does before it runs a command.
+def test_bridge_under_nohup_outlives_terminal(controller, bridge):
+    # nohup does this before it runs a command.
     started = bridge(controller, QUICK, under=["sh", "-c", 'trap "" HUP; exec "$0" "$@"'])
     started.status.wait(state="CONNECTED")
     os.kill(started.process.pid, signal.SIGHUP)

@@ -1,4 +1,5 @@
-"""Senders that are too slow, and senders that stop: the reason stays what it is between two messages."""
+"""Tests slow publishers, and publishers that stop: the reason stays the same between two messages.
+"""
 
 import pytest
 from harness import QUICK
@@ -17,17 +18,17 @@ SLOW = {**QUICK, "arm.home": list(PLACE), "input.timeout": 0.2, "teleop.settle_t
         (1.0, {"input.timeout": 5.0, "teleop.settle_time": 4.0}, "input.min_rate 5.0 Hz"),
     ],
 )
-def test_a_slow_sender_has_one_reason_with_its_rate(controller, bridge, hand, rate, parameters, below):
+def test_slow_publisher_has_one_reason_with_rate(controller, bridge, hand, rate, parameters, below):
     status = bridge(controller, {**SLOW, **parameters}).status
     tracker = hand(PLACE, rate=rate)
     status.wait(reason=f"targets come at {rate:.0f}\\.[0-9] Hz, below {below}|targets come at 0\\.9[0-9] Hz, below {below}")
     first = len(status.seen)
-    # Several periods, and a status twice a second.
+    # Several periods, with a status twice a second.
     status.seen.wait_count(first + 8)
     for seen in status.seen[first:]:
         assert "targets come at" in seen.message.reason and "no new target" not in seen.message.reason, seen
     controller.lines.assert_none()
-    # It stops for good.
+    # The tracker stops finally.
     tracker.stop()
     status.wait(reason="no new target for .*; the last was refused: targets come at")
     tracker.rate = 30.0
@@ -35,12 +36,12 @@ def test_a_slow_sender_has_one_reason_with_its_rate(controller, bridge, hand, ra
     status.wait(motion="TRACKING")
 
 
-@pytest.mark.parametrize("nobody", [(0.0, 0.0, 0.0), NOWHERE], ids=["zero", "not a number"])
-def test_a_tracker_that_dies_after_a_refusal_has_stopped(controller, bridge, hand, nobody):
+@pytest.mark.parametrize("no_hand", [(0.0, 0.0, 0.0), NOWHERE], ids=["zero", "not a number"])
+def test_tracker_stopped_after_refusal_is_stale(controller, bridge, hand, no_hand):
     status = bridge(controller, SLOW).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
-    tracker.position = nobody
+    tracker.position = no_hand
     status.wait(motion="HOLDING", reason="target refused: ")
     tracker.stop()
     status.wait(motion="HOLDING", reason="no new target for [1-9].*; the last was refused: (all zero|x is NaN)")

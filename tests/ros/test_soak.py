@@ -1,4 +1,4 @@
-"""What tools/soak decides by: the seed's sequence, and when memory, threads and descriptors count as flat."""
+"""Tests tools/soak: the sequence of a seed, and how it judges memory, threads and descriptors."""
 
 import itertools
 import pathlib
@@ -20,14 +20,14 @@ def played(seed, count):
     return [(fault.name, lasts) for fault, lasts in itertools.islice(sequence(random.Random(seed)), count)]
 
 
-def test_a_seed_is_a_sequence_that_has_every_fault_before_any_twice():
+def test_seed_plays_every_fault_before_repeating():
     once = played(7, len(FAULTS))
     assert once == played(7, len(FAULTS)) != played(8, len(FAULTS))
     assert {name for name, _ in once} == {fault.name for fault in FAULTS}
 
 
 def samples(growth=0, threads=14, descriptors=25):
-    """A run of half an hour that is flat but for this, at its end."""
+    """Return samples of half an hour. They are flat, except for these changes at the end."""
     first = [Sample(float(at), 34_000, 14, 25, 0.0) for at in range(0, 900, 10)]
     return first + [Sample(float(at), 34_000 + growth, threads, descriptors, 0.0) for at in range(900, 1800, 10)]
 
@@ -39,17 +39,17 @@ def samples(growth=0, threads=14, descriptors=25):
         ({"growth": 500}, None),
         ({"growth": 600}, "memory has grown from 34000 to 34600 KiB"),
         ({"growth": -600}, None),
-        ({"threads": 15}, "threads were not flat after the warm-up: from 14 to 15"),
-        ({"descriptors": 24}, "descriptors were not flat after the warm-up: from 24 to 25"),
+        ({"threads": 15}, "the number of threads changed after the warm-up: from 14 to 15"),
+        ({"descriptors": 24}, "the number of descriptors changed after the warm-up: from 24 to 25"),
     ],
     ids=str,
 )
-def test_what_is_not_flat_after_the_warm_up_is_a_problem(change, words):
+def test_growth_after_warm_up_is_a_problem(change, words):
     problems = report.judge(samples(**change), SECONDS)
     assert len(problems) == (words is not None) and all(words in problem for problem in problems), problems
 
 
-def test_what_changes_before_the_warm_up_is_over_is_none():
+def test_growth_during_warm_up_is_ignored():
     early = [Sample(float(at), 20_000 + at, at, at, 0.0) for at in range(10)]
     assert report.judge(early + samples(), SECONDS) == []
-    assert report.judge(early, SECONDS) == ["too few samples to judge by"]
+    assert report.judge(early, SECONDS) == ["too few samples after the warm-up"]

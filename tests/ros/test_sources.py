@@ -1,4 +1,4 @@
-"""Targets from messages of other types, through the real node: typed ones, and any by field paths."""
+"""Tests targets from other message types: typed ones, and any type by field paths."""
 
 import pathlib
 import re
@@ -50,7 +50,7 @@ def in_frame(frame_id):
 
 
 def landmarks():
-    """21 normalised landmarks; the tip of the index finger is where PLACE is by the preset."""
+    """Return 21 normalised landmarks. With the preset, the tip of the index finger is at PLACE."""
     x, y, z = PLACE
     tip = point((0.2 - y) / 0.4, (0.4 - z) / 0.4, (0.2 - x) / 0.4)
     return PoseArray(poses=[Pose(position=tip if number == 8 else point(0.5, 0.5, 0.0)) for number in range(21)])
@@ -96,7 +96,7 @@ TWIST = {
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
-def test_a_source_of_any_type_moves_the_arm(controller, bridge, repeat, message_type, make, parameters):
+def test_source_of_any_type_moves_the_arm(controller, bridge, repeat, message_type, make, parameters):
     package = message_type.__module__.partition(".")[0]
     source = {"input.topic": "/hand", "input.type": f"{package}/msg/{message_type.__name__}"}
     started = bridge(controller, {**AT_PLACE, **source, **parameters})
@@ -105,7 +105,7 @@ def test_a_source_of_any_type_moves_the_arm(controller, bridge, repeat, message_
     assert controller.lines.wait().data == PLACE_LINE
 
 
-def test_a_field_says_whether_there_is_a_hand_and_another_what_it_holds(controller, bridge, repeat):
+def test_fields_give_validity_and_gripper(controller, bridge, repeat):
     started = bridge(controller, {**AT_PLACE, **TWIST, "gripper.open_debounce": 0.0})
     hand = repeat(TwistStamped, "/hand", twist)
     started.status.wait(motion="TRACKING")
@@ -113,13 +113,14 @@ def test_a_field_says_whether_there_is_a_hand_and_another_what_it_holds(controll
     hand.make = lambda: twist(opening=0.1)
     closed = command("120.0", "35.5", "210.0", "closed")
     controller.lines.wait(lambda line: line.data == closed)
-    # A hand that is not seen holds the arm, and its fingers say nothing.
+    # If the tracker does not see the hand, the arm holds, and the opening has no effect.
     after = controller.mark()
     hand.make = lambda: twist(x=0.2, seen=0.0, opening=1.0)
     started.status.wait(motion="HOLDING", reason=r"the message reports no hand \(input.valid\)")
     hand.make = lambda: twist(opening=0.4)
     started.status.wait(motion="TRACKING")
-    # Nor does a single zero, which the arm rides through; between its thresholds the opening says nothing either.
+    # A single zero does not disturb motion either. Between the thresholds, the opening has no
+    # effect.
     blip = [twist(0.0, 0.0, 0.0)]
     hand.make = lambda: blip.pop() if blip else twist(x=0.13, opening=0.4)
     returned = command("130.0", "35.5", "210.0", "closed")
@@ -129,23 +130,24 @@ def test_a_field_says_whether_there_is_a_hand_and_another_what_it_holds(controll
     controller.lines.wait(lambda line: line.data == PLACE_LINE, after=controller.mark())
 
 
-def test_gripping_hand_that_is_not_seen_never_opens_the_gripper(controller, bridge, repeat):
+def test_unseen_gripping_hand_never_opens_gripper(controller, bridge, repeat):
     fields = {"input.valid": "none", "gripper.valid": "twist.angular.x", "gripper.open_debounce": 0.1}
     started = bridge(controller, {**AT_PLACE, **TWIST, **fields})
     hand = repeat(TwistStamped, "/hand", lambda: twist(opening=0.1))
     started.status.wait(motion="TRACKING")
     index = controller.lines.find(lambda line: line.gripper == "closed")
-    # It is lost, and its tracker says "open"; the hand that the position comes from is still there.
+    # The gripping hand is lost, and its tracker publishes "open". The hand that gives the position
+    # is still there.
     hand.make = lambda: twist(x=0.13, seen=0.0, opening=1.0)
     moved = command("130.0", "35.5", "210.0", "closed")
     controller.lines.wait(lambda line: line.data == moved, index)
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
-    # It is back, and it is its wish.
+    # The gripping hand is back, and its message counts again.
     hand.make = lambda: twist(x=0.13, opening=1.0)
     controller.lines.wait(lambda line: line.gripper == "open", index)
 
 
-def test_target_closes_the_gripper_and_only_the_topic_opens_it(controller, bridge, repeat, peer):
+def test_only_topic_opens_gripper_closed_by_target(controller, bridge, repeat, peer):
     fields = {"input.valid": "none", "gripper.opened_by": "topic", "gripper.open_debounce": 0.1}
     started = bridge(controller, {**AT_PLACE, **TWIST, **fields})
     hand = repeat(TwistStamped, "/hand", lambda: twist(opening=0.1))
@@ -153,14 +155,14 @@ def test_target_closes_the_gripper_and_only_the_topic_opens_it(controller, bridg
     index = controller.lines.find(lambda line: line.gripper == "closed")
     hand.make = twist
     controller.lines.assert_none(lambda line: line.gripper == "open", index)
-    # A person says so.
+    # The operator opens the gripper on the topic.
     peer.node.create_publisher(Bool, "/gripper", LATCHED).publish(Bool(data=False))
     index = controller.lines.find(lambda line: line.gripper == "open", index)
     hand.make = lambda: twist(opening=0.1)
     controller.lines.wait(lambda line: line.gripper == "closed", index)
 
 
-def test_a_message_that_lacks_the_field_holds_the_arm_and_the_next_one_moves_it(controller, bridge, repeat):
+def test_message_without_field_holds_until_next(controller, bridge, repeat):
     source = {
         "input.topic": "/hand",
         "input.type": "std_msgs/msg/Float64MultiArray",
@@ -176,8 +178,8 @@ def test_a_message_that_lacks_the_field_holds_the_arm_and_the_next_one_moves_it(
 
 
 @pytest.mark.parametrize("fields", [{}, {"input.position": [f"pose.position.{axis}" for axis in "xyz"]}])
-def test_a_stamp_that_is_not_to_be_trusted_is_not_looked_at(controller, bridge, hand, fields):
-    # By paths it is another way through the node.
+def test_stamp_is_ignored_if_disabled(controller, bridge, hand, fields):
+    # With field paths the message takes another way through the node.
     started = bridge(controller, {**AT_PLACE, **fields, "input.stamp": "none", "input.frame": "none"})
     tracker = hand(PLACE, stamp=lambda now: Time(sec=1))
     tracker.frame = "somewhere"
@@ -186,7 +188,7 @@ def test_a_stamp_that_is_not_to_be_trusted_is_not_looked_at(controller, bridge, 
 
 
 @pytest.mark.parametrize("fields", [{}, {"input.position": [f"pose.position.{axis}" for axis in "xyz"]}])
-def test_a_bridge_without_tf_says_so_and_refuses_other_frames(controller, bridge, hand, fields):
+def test_bridge_without_tf_refuses_other_frames(controller, bridge, hand, fields):
     started = bridge(controller, {**AT_PLACE, **fields, "retarget.frame": "camera", "tf.enabled": False})
     started.log.wait(lambda line: "INFO" in line and "tf.enabled is false" in line)
     tracker = hand(PLACE)
@@ -216,7 +218,7 @@ def test_a_bridge_without_tf_says_so_and_refuses_other_frames(controller, bridge
         ({"gripper.valid": "seen"}, "'gripper.valid' is 'seen'; it must be 'none' while input.gripper is 'none'"),
     ],
 )
-def test_what_cannot_be_read_is_refused_at_start_with_what_there_is(launch, source, words):
+def test_unreadable_source_is_refused_with_alternatives(launch, source, words):
     started = launch(source)
     assert started.wait() == 2
     assert re.search(words, "\n".join(started.log)), list(started.log)
@@ -232,7 +234,7 @@ def test_what_cannot_be_read_is_refused_at_start_with_what_there_is(launch, sour
     ],
     ids=lambda value: value if isinstance(value, str) and "/" not in value else "",
 )
-def test_a_preset_fits_its_sender(controller, bridge, repeat, preset, message_type, topic, make):
+def test_preset_fits_its_publisher(controller, bridge, repeat, preset, message_type, topic, make):
     file = pathlib.Path(get_package_share_directory("aether_bridge"), "config", f"{preset}.yaml")
     started = bridge(controller, {**PLAIN, "arm.home": list(PLACE)}, ["--params-file", file])
     repeat(message_type, topic, make)

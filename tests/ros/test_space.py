@@ -1,4 +1,4 @@
-"""Where the arm may go, and how far by one command: boxes to keep out of, the tolerance, the step, while the bridge runs."""
+"""Tests limits that change at run time: keep-out boxes, the tolerance, and the step limit."""
 
 import pytest
 from controller import command, report
@@ -11,13 +11,13 @@ PLACE = (0.12, 0.0355, 0.21)
 ACROSS = (-0.12, 0.0355, 0.21)
 PLACE_LINE, ACROSS_LINE = command("120.0", "35.5", "210.0"), command("-120.0", "35.5", "210.0")
 AT_PLACE = {**QUICK, "arm.home": list(PLACE), "limits.max_jump": 0.0}
-# A controller that is asked often tells soon what has changed.
+# With frequent heartbeats the controller reports changes soon.
 OFTEN = {**AT_PLACE, "link.heartbeat.period": 0.05}
 # From the floor to above the workspace, on the straight way from PLACE to ACROSS.
 POST = [-0.02, -0.06, -1.0, 0.02, 0.14, 1.0]
 # At the end of the way around POST.
 SECOND = [-0.3, 0.16, -1.0, -0.1, 0.2, 1.0]
-# Around HELD, which lies 40 mm behind the face that is nearest to PLACE.
+# Around HELD, which is 40 mm behind the face nearest to PLACE.
 HELD = (0.22, 0.0355, 0.21)
 COVER = [0.18, -0.1, 0.1, 0.29, 0.15, 0.39]
 # From side to side between PLACE and BEHIND.
@@ -26,7 +26,7 @@ BEHIND, BEHIND_LINE = (0.28, 0.0355, 0.21), command("280.0", "35.5", "210.0")
 
 
 def leads_through(box, one, other):
-    """Whether the straight way between two places leads through the inside of a box, by more than the wire's resolution."""
+    """Return whether the way between two points enters a box by more than the wire's resolution."""
     enters, leaves = 0.0, 1.0
     for start, end, low, high in zip(one, other, box[:3], box[3:]):
         low, high, way = low + ROUNDING, high - ROUNDING, end - start
@@ -40,8 +40,8 @@ def leads_through(box, one, other):
 
 
 def ways(lines):
-    places = [line.position for line in lines]
-    return list(zip(places, places[1:]))
+    positions = [line.position for line in lines]
+    return list(zip(positions, positions[1:]))
 
 
 def assert_keeps_out(lines, *boxes):
@@ -51,13 +51,13 @@ def assert_keeps_out(lines, *boxes):
             assert not leads_through(box, one, other), f"{one} to {other} leads through {box}"
 
 
-def test_way_through_a_box_is_seen_by_these_tests():
+def test_helper_detects_a_way_through_box():
     assert leads_through(POST, PLACE, ACROSS) and leads_through(COVER, HELD, HELD)
     assert not leads_through(POST, PLACE, (0.02, 0.0355, 0.21)) and not leads_through(COVER, PLACE, PLACE)
 
 
 @pytest.mark.parametrize("rate", [50.0, 2.0])
-def test_box_set_in_motion_is_led_around(controller, bridge, hand, peer, rate):
+def test_box_added_in_motion_is_avoided(controller, bridge, hand, peer, rate):
     status = bridge(controller, {**AT_PLACE, "teleop.command_rate": rate, "limits.step": 0.1}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -74,7 +74,7 @@ def test_box_set_in_motion_is_led_around(controller, bridge, hand, peer, rate):
     assert any(leads_through(POST, *way) for way in ways(controller.lines[arrived : back + 1]))
 
 
-def test_hand_in_a_box_leads_the_arm_to_its_face(controller, bridge, hand):
+def test_hand_in_box_leads_arm_to_face(controller, bridge, hand):
     status = bridge(controller, {**AT_PLACE, "workspace.keep_out": COVER}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -83,7 +83,7 @@ def test_hand_in_a_box_leads_the_arm_to_its_face(controller, bridge, hand):
     assert_keeps_out(controller.lines[: controller.mark()], COVER)
 
 
-def test_box_taken_away_from_a_still_hand_begins_an_approach(controller, bridge, hand, peer):
+def test_removed_box_starts_an_approach(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "workspace.keep_out": COVER, "limits.approach_speed": 0.02}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -95,12 +95,13 @@ def test_box_taken_away_from_a_still_hand_begins_an_approach(controller, bridge,
     status.wait(motion="APPROACH")
     status.wait(motion="TRACKING", reason="following the target$")
     arrived = controller.lines.find(lambda line: distance(line.position, HELD) < ROUNDING, after)
-    # A ramp has fifty steps a second, and a step counts input.timeout at most. At limits.speed they would be 5 mm long.
+    # A ramp has fifty steps a second, and a step covers input.timeout at most. At limits.speed the
+    # steps would be 5 mm.
     steps = [distance(*way) for way in ways(controller.lines[after - 1 : arrived + 1])]
     assert len(steps) > 20 and sorted(steps)[len(steps) // 2] <= 0.02 * 0.06, steps
 
 
-def test_wall_that_is_taken_away_lets_the_arm_go_on(controller, bridge, hand, peer):
+def test_removed_wall_lets_arm_continue(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "workspace.keep_out": WALL}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -114,7 +115,7 @@ def test_wall_that_is_taken_away_lets_the_arm_go_on(controller, bridge, hand, pe
     controller.lines.wait(lambda line: line.data == BEHIND_LINE, after)
 
 
-def test_narrower_tolerance_refuses_the_hand_until_it_is_wider(controller, bridge, hand, peer):
+def test_narrower_tolerance_refuses_the_hand(controller, bridge, hand, peer):
     status = bridge(controller, {**AT_PLACE, "arm.home": [0.29, 0.0, 0.2]}).status
     hand((0.42, 0.01, 0.2))
     status.wait(motion="TRACKING", reason="clamped, 0.12 m outside the workspace")
@@ -128,11 +129,11 @@ def test_narrower_tolerance_refuses_the_hand_until_it_is_wider(controller, bridg
     status.wait(motion="TRACKING", reason="clamped, 0.12 m outside the workspace")
 
 
-def test_target_far_outside_is_refused_where_the_policy_is_clamp(controller, bridge, hand):
+def test_clamp_policy_refuses_target_far_outside(controller, bridge, hand):
     status = bridge(controller, {**AT_PLACE, "workspace.policy": "clamp"}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
-    # Centimetres where metres are meant.
+    # Centimetres instead of metres.
     tracker.position = [100 * metres for metres in PLACE]
     status.wait(motion="HOLDING", reason="target refused: .*workspace.tolerance")
     after = controller.mark()
@@ -146,21 +147,21 @@ def longest(lines):
     return max(distance(*way) for way in ways(lines))
 
 
-def test_no_command_is_farther_than_the_step(controller, bridge, hand, peer):
-    # Two commands a second, at 0.25 m/s: without the limit a step would be 125 mm long.
+def test_no_command_exceeds_the_step_limit(controller, bridge, hand, peer):
+    # Two commands a second, at 0.25 m/s. Without the limit a step would be 125 mm.
     rare = {"teleop.command_rate": 2.0, "limits.acceleration": 100.0}
     status = bridge(controller, {**AT_PLACE, **rare}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
 
-    def move(place, line):
+    def move(position, line):
         before = controller.mark()
-        tracker.position = place
+        tracker.position = position
         arrived = controller.lines.find(lambda seen: seen.data == line, before)
         return controller.lines[before - 1 : arrived + 1]
 
-    # By default what limits.speed leads to in 0.1 s.
+    # By default the limit is the distance at limits.speed in 0.1 s.
     assert 0.02 < longest(move((0.22, 0.0355, 0.21), command("220.0", "35.5", "210.0"))) <= 0.025 + ROUNDING
     assert set_each(peer, ("limits.step", 0.01)) == [""]
     assert 0.009 < longest(move((0.17, 0.0355, 0.21), command("170.0", "35.5", "210.0"))) <= 0.01 + ROUNDING
@@ -170,8 +171,8 @@ def test_no_command_is_farther_than_the_step(controller, bridge, hand, peer):
 
 
 def stick(controller):
-    """Lets the arm stay where it is, and say that it moves, whatever it is told."""
-    stuck = controller.place
+    """Keep the arm at its position while it reports motion, whatever it receives."""
+    stuck = controller.position
     controller.reply = controller.heartbeat_reply = lambda line: report(stuck, moving=True)
     return stuck
 
@@ -181,7 +182,7 @@ def stick(controller):
     [({"limits.following_error": 0.0}, 0.02), ({"limits.following_error": 0.15}, 0.02)],
     ids=["off", "wide"],
 )
-def test_narrower_following_error_holds_an_arm_behind(controller, bridge, hand, peer, wide, narrow):
+def test_narrower_following_error_holds_lagging_arm(controller, bridge, hand, peer, wide, narrow):
     status = bridge(controller, {**OFTEN, **wide, "limits.following_error_time": 1.0}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -194,13 +195,13 @@ def test_narrower_following_error_holds_an_arm_behind(controller, bridge, hand, 
     before = controller.mark()
     controller.lines.assert_none(after=before)
     assert index < before
-    controller.place = stuck
+    controller.position = stuck
     controller.recover()
     assert distance(controller.lines.wait(after=before).position, PLACE) <= 0.1 * 0.04 + 1e-6
     status.wait(motion="TRACKING")
 
 
-def test_shorter_following_error_time_holds_an_arm_behind(controller, bridge, hand, peer):
+def test_shorter_following_error_time_holds_lagging_arm(controller, bridge, hand, peer):
     status = bridge(controller, {**OFTEN, "limits.following_error": 0.02, "limits.following_error_time": 60.0}).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
@@ -213,14 +214,14 @@ def test_shorter_following_error_time_holds_an_arm_behind(controller, bridge, ha
     status.wait(motion="HOLDING", reason=r"the arm is 0\.040 m behind its commands")
 
 
-def test_wider_tolerance_takes_an_arm_for_there(controller, bridge, hand, peer):
+def test_wider_tolerance_accepts_sunken_arm(controller, bridge, hand, peer):
     status = bridge(controller, OFTEN).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
     tracker.stop()
     status.wait(motion="HOLDING", reason="no new target")
-    # It has sunk by 30 mm, and rests there.
+    # The arm has sunk by 30 mm, and rests there.
     sunk = (120.0, 35.5, 180.0)
     assert set_each(peer, ("arm.position_tolerance", 0.05)) == [""]
     controller.heartbeat_reply = lambda line: report(sunk)
@@ -235,11 +236,11 @@ def test_wider_tolerance_takes_an_arm_for_there(controller, bridge, hand, peer):
     after = controller.mark()
     tracker.start()
     status.wait(motion="APPROACH")
-    # It begins where the arm is.
+    # The motion begins at the arm's position.
     assert distance(controller.lines.wait(after=after).position, (0.12, 0.0355, 0.18)) <= 0.1 * 0.04 + 1e-6
 
 
-def test_shorter_time_for_an_absent_hand_needs_a_person(controller, bridge, hand, peer):
+def test_shorter_absence_time_needs_operator(controller, bridge, hand, peer):
     status = bridge(controller, AT_PLACE).status
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")

@@ -1,4 +1,4 @@
-"""The scripts that start the programs which need ROS: cmake/start.in, written by cmake/start.cmake."""
+"""Tests the start scripts that cmake/start.cmake makes from cmake/start.in."""
 
 import os
 import pathlib
@@ -9,13 +9,16 @@ import pytest
 from harness import EXECUTABLES, QUICK
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# What a terminal has in which nothing was sourced.
+# The environment of a terminal in which nothing is sourced.
 BARE = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C"}
 PACKAGES = ("rcl", "std_msgs", "foo_msgs")
 
 
 class Start:
-    """A start script for a program that prints its environment, with a ROS and a workspace of messages at the build."""
+    """A start script for a program that prints its environment.
+
+    The build had a ROS and a workspace of messages.
+    """
 
     def __init__(self, folder):
         self.ros, self.messages, self.home = folder / "ros", folder / "it's a $workspace", folder / "install"
@@ -39,7 +42,7 @@ class Start:
         )
         sourced = {"LD_LIBRARY_PATH": f"/elsewhere/lib:{self.libraries}", "ROS_DISTRO": "jazzy"}
         subprocess.run(["cmake", "-P", "write.cmake"], cwd=folder, env=os.environ | sourced, check=True)
-        # As it is installed.
+        # The installed location.
         self.script = self.home / "lib" / "aether_bridge" / "show"
         self.program = self.home / "libexec" / "aether_bridge" / "show"
         for path in (self.script, self.program):
@@ -64,7 +67,7 @@ def start(tmp_path):
     return Start(tmp_path)
 
 
-def test_a_bare_terminal_gets_what_was_sourced_at_the_build(start):
+def test_bare_terminal_uses_environment_of_build(start):
     done = start.run("a b", "", "*")
     prefixes, libraries, arguments = done.stdout.splitlines()
     assert prefixes == f"{start.home}:{start.messages}:{start.ros}"
@@ -73,27 +76,27 @@ def test_a_bare_terminal_gets_what_was_sourced_at_the_build(start):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_is_sourced_comes_before_the_build(start):
+def test_sourced_environment_precedes_the_build(start):
     done = start.run(AMENT_PREFIX_PATH=f"/mine:{start.ros}", LD_LIBRARY_PATH="/mine/lib")
     prefixes, libraries, _ = done.stdout.splitlines()
     assert prefixes == f"/mine:{start.ros}:{start.home}:{start.messages}"
     assert libraries.split(":")[:2] == ["/mine/lib", f"{start.home}/lib"]
 
 
-def test_a_moved_installation_finds_itself(start, tmp_path):
+def test_moved_installation_finds_itself(start, tmp_path):
     moved = start.home.rename(tmp_path / "moved here")
     done = start.run(script=moved / "lib" / "aether_bridge" / "show")
     assert done.stdout.startswith(f"{moved}:")
 
 
-def test_a_link_to_the_script_starts_the_program(start, tmp_path):
+def test_symlink_to_script_starts_program(start, tmp_path):
     link = tmp_path / "show"
     link.symlink_to(start.script)
     assert start.run(script=link).stdout.startswith(f"{start.home}:")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_missing_package_is_named_in_one_line(start, package):
+def test_missing_package_is_named_in_one_line(start, package):
     for prefix in (start.ros, start.messages):
         shutil.rmtree(prefix / "share" / package, ignore_errors=True)
     done = start.run()
@@ -103,12 +106,12 @@ def test_a_missing_package_is_named_in_one_line(start, package):
     assert ("source /opt/ros/jazzy/setup.bash" if package == "rcl" else f"message package {package}") in line
 
 
-def test_a_package_that_is_sourced_elsewhere_is_taken(start, tmp_path):
+def test_package_sourced_elsewhere_is_used(start, tmp_path):
     start.messages.rename(tmp_path / "moved")
     assert start.run(AMENT_PREFIX_PATH=str(tmp_path / "moved")).returncode == 0
 
 
-def test_a_missing_program_is_named_in_one_line(start):
+def test_missing_program_is_named_in_one_line(start):
     start.program.unlink()
     done = start.run()
     assert done.returncode == 2
@@ -116,13 +119,13 @@ def test_a_missing_program_is_named_in_one_line(start):
 
 
 @pytest.mark.parametrize("program", ["arm_sim", "arm_check", "hand_sim"])
-def test_an_installed_program_runs_in_a_bare_terminal(program):
+def test_installed_program_runs_in_bare_terminal(program):
     done = subprocess.run([EXECUTABLES / program, "--help"], env=BARE, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_installed_bridge_runs_in_a_bare_terminal(controller, bridge, hand):
-    # What the harness adds is the domain; nothing that a setup.bash sets is there.
+def test_installed_bridge_runs_in_bare_terminal(controller, bridge, hand):
+    # The harness adds only the domain. No variable of a setup.bash is set.
     under = ["env", *(f"--unset={name}" for name in ("AMENT_PREFIX_PATH", "LD_LIBRARY_PATH", "PYTHONPATH"))]
     status = bridge(controller, {**QUICK, "arm.home": [0.12, 0.0355, 0.21]}, under=under).status
     hand((0.12, 0.0355, 0.21))

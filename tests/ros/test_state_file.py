@@ -1,4 +1,4 @@
-"""What outlives the process: a stop, an end that was not clean, and who has started the bridge again."""
+"""Tests what survives the process: a stop, an unclean end, and who has restarted the bridge."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def moves_after_reset_and_arming(peer, status):
     status.wait(motion="TRACKING")
 
 
-def test_a_stop_outlives_the_process(controller, bridge, hand, peer, state):
+def test_stop_survives_a_restart(controller, bridge, hand, peer, state):
     first = bridge(controller, AT_PLACE, environment=state.environment())
     hand(PLACE)
     first.status.wait(motion="TRACKING")
@@ -77,7 +77,7 @@ def test_a_stop_outlives_the_process(controller, bridge, hand, peer, state):
 
 
 @pytest.mark.parametrize("arming", ["automatic", "operator"])
-def test_a_killed_bridge_moves_nothing_when_it_starts_again(controller, bridge, hand, peer, state, arming):
+def test_restart_after_kill_moves_nothing(controller, bridge, hand, peer, state, arming):
     parameters = {**AT_PLACE, "teleop.arming": arming}
     first = bridge(controller, parameters, environment=state.environment())
     hand(PLACE)
@@ -91,7 +91,7 @@ def test_a_killed_bridge_moves_nothing_when_it_starts_again(controller, bridge, 
     moves_after_reset_and_arming(peer, status)
 
 
-def test_a_stop_outlives_a_kill_right_after_it(controller, bridge, hand, peer, state):
+def test_stop_survives_an_immediate_kill(controller, bridge, hand, peer, state):
     first = bridge(controller, AT_PLACE, environment=state.environment())
     hand(PLACE)
     first.status.wait(motion="TRACKING")
@@ -100,7 +100,7 @@ def test_a_stop_outlives_a_kill_right_after_it(controller, bridge, hand, peer, s
     bridge(controller, AT_PLACE, environment=state.environment()).status.wait(state="CONNECTED", motion="STOPPED")
 
 
-def test_a_clean_end_leaves_nothing_behind(controller, bridge, hand, state):
+def test_clean_end_leaves_nothing_behind(controller, bridge, hand, state):
     hand(PLACE)
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         run = bridge(controller, AT_PLACE, environment=state.environment())
@@ -109,7 +109,7 @@ def test_a_clean_end_leaves_nothing_behind(controller, bridge, hand, state):
         assert state.record()["state"] == "ended"
 
 
-def test_a_reset_is_not_undone_by_the_next_start(controller, bridge, hand, peer, state):
+def test_reset_is_kept_by_next_start(controller, bridge, hand, peer, state):
     hand(PLACE)
     run = bridge(controller, AT_PLACE, environment=state.environment())
     run.status.wait(motion="TRACKING")
@@ -119,7 +119,7 @@ def test_a_reset_is_not_undone_by_the_next_start(controller, bridge, hand, peer,
     bridge(controller, AT_PLACE, environment=state.environment()).status.wait(motion="TRACKING")
 
 
-def test_a_failure_of_ros_is_no_clean_end(controller, launch, hand, state, tmp_path):
+def test_ros_failure_is_not_a_clean_end(controller, launch, hand, state, tmp_path):
     faults = Preloaded(tmp_path)
     parameters = {**AT_PLACE, "link.port": controller.port}
     controller.stand_at(parameters)
@@ -143,7 +143,7 @@ def test_two_nodes_share_no_state(controllers, bridge, hand, peer, state):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "\0\0\0", '{"state": "fine"}'])
-def test_a_damaged_file_is_a_stop_and_is_told(controller, bridge, hand, peer, state, text):
+def test_damaged_file_is_reported_as_stop(controller, bridge, hand, peer, state, text):
     state.file().parent.mkdir(parents=True)
     state.file().write_text(text)
     hand(PLACE)
@@ -164,7 +164,7 @@ def file_in_the_way(state):
 
 
 @pytest.mark.parametrize("broken", [no_folder, file_in_the_way], ids=lambda broken: broken.__name__)
-def test_without_a_state_file_a_person_arms(controller, bridge, hand, peer, state, broken):
+def test_without_state_file_operator_must_arm(controller, bridge, hand, peer, state, broken):
     hand(PLACE)
     started = bridge(controller, AT_PLACE, environment=broken(state))
     reason = "the state file cannot be written.*~/set_armed"
@@ -174,7 +174,7 @@ def test_without_a_state_file_a_person_arms(controller, bridge, hand, peer, stat
     started.status.wait(motion="TRACKING")
 
 
-def test_a_start_by_the_same_launch_waits_for_a_person(controller, bridge, hand, peer, state):
+def test_restart_by_launch_waits_for_operator(controller, bridge, hand, peer, state):
     hand(PLACE)
     environment = state.environment(AETHER_LAUNCH_RUN="7")
     first = bridge(controller, AT_PLACE, environment=environment)

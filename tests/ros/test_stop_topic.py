@@ -1,4 +1,4 @@
-"""One button that stops every bridge that listens (`stop.topic`)."""
+"""Tests one button that stops every subscribed bridge (`stop.topic`)."""
 
 import pytest
 from harness import LATCHED, QUICK
@@ -9,7 +9,7 @@ from std_srvs.srv import SetBool, Trigger
 PLACE = (0.12, 0.0355, 0.21)
 BUTTON = "/e_stop"
 AT_PLACE = {**QUICK, "arm.home": list(PLACE), "stop.topic": BUTTON}
-# For a button that speaks only when it is pressed.
+# For a button that publishes only when it is pressed.
 SILENT = {"stop.timeout": 0.0}
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -43,19 +43,19 @@ def test_true_stops_and_false_releases_nothing(controller, bridge, hand, peer, q
     started.status.wait(motion="TRACKING")
 
 
-def test_a_latched_true_from_before_the_start_stops(controller, bridge, hand, peer):
+def test_latched_true_before_start_stops(controller, bridge, hand, peer):
     peer.node.create_publisher(Bool, BUTTON, LATCHED).publish(Bool(data=True))
     started = bridge(controller, {**AT_PLACE, **SILENT})
     hand(PLACE)
     started.status.wait(state="CONNECTED", motion="STOPPED", reason="stop.topic")
-    # It still says so.
+    # The button still publishes true.
     refused = released(peer)
     assert not refused.success and "~/reset" in refused.message, refused
     controller.lines.assert_none()
 
 
-def test_silence_stops_once_the_topic_has_spoken(controller, bridge, hand, peer, repeat):
-    # It has never spoken.
+def test_silence_after_first_message_stops(controller, bridge, hand, peer, repeat):
+    # The topic has had no message yet.
     started = following(controller, bridge, hand)
     button = repeat(Bool, BUTTON, lambda: Bool(data=False), rate=20.0)
     started.status.skip().wait()
@@ -77,14 +77,14 @@ def test_one_button_stops_every_bridge(controllers, bridge, hand, peer, repeat):
         started.append(bridge(controllers(), AT_PLACE, ["-r", f"__ns:={space}"], name=name))
         hand(PLACE, f"{space}/target_pose")
         started[-1].status.wait(motion="TRACKING")
-    # Whatever another one says.
+    # The messages of another publisher make no difference.
     repeat(Bool, BUTTON, lambda: Bool(data=False))
     repeat(Bool, BUTTON, lambda: Bool(data=True), rate=5.0)
     for each in started:
         each.status.wait(motion="STOPPED", reason="stop.topic")
 
 
-def test_a_topic_with_a_wrong_name_is_refused(launch):
+def test_invalid_stop_topic_is_refused(launch):
     started = launch({"stop.topic": "no topic"})
     assert started.wait() == 2
     started.log.wait(lambda line: "the topic 'no topic' cannot be subscribed to" in line)

@@ -1,4 +1,7 @@
-"""Targets in frames that only /tf and /tf_static know. Needs a bridge that was built with tf2_msgs, as by tools/build."""
+"""Tests targets in frames that only /tf and /tf_static define.
+
+Needs a bridge with tf2_msgs, as tools/build makes it.
+"""
 
 import math
 import threading
@@ -17,13 +20,14 @@ from std_msgs.msg import Header
 from test_reasons import ROWS
 from tf2_msgs.msg import TFMessage
 
-# Where the hand is for the camera, and where that is for the arm when the camera is at CAMERA, turned to the left.
+# The position of the hand for the camera, and for the arm if the camera is at CAMERA and rotated to
+# the left.
 SEEN = (0.1, 0.3, 0.05)
 CAMERA = (0.5, 0.0, 0.2)
 PLACE = (0.2, 0.1, 0.25)
 PLACE_LINE = command("200.0", "100.0", "250.0")
 LEFT = math.pi / 2
-# Patience with a busy machine.
+# Long timeouts for a busy machine.
 AT_PLACE = {**QUICK, "arm.home": list(PLACE), "tf.timeout": 0.4}
 
 
@@ -41,18 +45,18 @@ def camera(stamp=None):
 
 @pytest.fixture
 def fixed(peer):
-    """Says where frames are on /tf_static, once."""
+    """Publish transforms on /tf_static, once."""
 
-    def say(*transforms):
+    def publish(*transforms):
         publisher = peer.node.create_publisher(TFMessage, "/tf_static", LATCHED)
         publisher.publish(TFMessage(transforms=transforms))
 
-    return say
+    return publish
 
 
 @pytest.fixture
 def moving(peer, repeat):
-    """Says on /tf, again and again, where the camera was a moment ago: moving(lag, rate)."""
+    """Publish on /tf, again and again, where the camera was a moment ago: moving(lag, rate)."""
 
     def start(lag=0.0, rate=50.0):
         stamp = lambda: (peer.node.get_clock().now() - Duration(seconds=lag)).to_msg()  # noqa: E731
@@ -63,7 +67,7 @@ def moving(peer, repeat):
 
 @pytest.fixture
 def seen(hand):
-    """A hand as the camera sees it."""
+    """A hand in the camera's frame."""
 
     def start(**options):
         tracker = hand(SEEN, **options)
@@ -73,9 +77,9 @@ def seen(hand):
     return start
 
 
-def test_a_frame_that_was_fixed_before_the_bridge_came_is_looked_up(controller, bridge, seen, fixed):
+def test_static_frame_from_before_start_is_used(controller, bridge, seen, fixed):
     fixed(transform("arm_base", "rig", (0.5, 0.0, 0.0), LEFT), transform("rig", "/camera", (0.0, 0.0, 0.2)))
-    # What is retargeted is what nobody else places.
+    # Only poses in retarget.frame are retargeted.
     started = bridge(controller, {**AT_PLACE, "retarget.frame": "hand", "retarget.translation": [0.0, 0.0, 0.1]})
     tracker = seen()
     started.status.wait(motion="TRACKING")
@@ -88,21 +92,21 @@ def test_a_frame_that_was_fixed_before_the_bridge_came_is_looked_up(controller, 
     assert all(line.data == PLACE_LINE for line in controller.lines.wait_count(passed))
 
 
-def test_a_child_frame_that_is_ignored_does_not_act_on_whoever_reads_the_log(controller, bridge, peer, repeat):
+def test_ignored_child_frame_is_sanitised_in_log(controller, bridge, peer, repeat):
     rosout = peer.record(Log, "/rosout", LATCHED)
     started = bridge(controller, AT_PLACE, ["--log-level", "debug"])
-    # Its own parent.
+    # The child frame is its own parent.
     child = transform("a\x1b[2J\n\u202eb", "a\x1b[2J\n\u202eb")
     repeat(TFMessage, "/tf", lambda: TFMessage(transforms=[child]))
-    told = "a transform of 'a\ufffd[2J\ufffd\ufffdb' on /tf is ignored"
-    rosout.wait(lambda log: told in log.msg)
-    started.log.wait(lambda line: told in line)
+    warning = "a transform of 'a\ufffd[2J\ufffd\ufffdb' on /tf is ignored"
+    rosout.wait(lambda log: warning in log.msg)
+    started.log.wait(lambda line: warning in line)
     for text in [log.msg for log in rosout] + list(started.log):
         assert not any(character in text for character in "\x1b\n\u202e"), repr(text)
 
 
 class Swing:
-    """A camera that is thrown to and fro, and a hand that it sees half-way between two transforms."""
+    """A camera that swings to and fro, and a hand that it sees half-way between two transforms."""
 
     PERIOD = 0.05
 
@@ -134,11 +138,11 @@ class Swing:
             there, before = not there, now
 
 
-def test_a_moving_frame_is_interpolated_at_the_stamp(controller, bridge, peer):
+def test_moving_frame_is_interpolated_at_stamp(controller, bridge, peer):
     # Half-way: 0.15 m, and 45 degrees.
     away = 0.1 * math.cos(math.pi / 4)
-    place = [0.15 + away, away, 0.2]
-    started = bridge(controller, {**AT_PLACE, "arm.home": place})
+    position = [0.15 + away, away, 0.2]
+    started = bridge(controller, {**AT_PLACE, "arm.home": position})
     swing = Swing(peer)
     try:
         started.status.wait(motion="TRACKING")
@@ -146,14 +150,14 @@ def test_a_moving_frame_is_interpolated_at_the_stamp(controller, bridge, peer):
     finally:
         swing.close()
     for line in lines:
-        # Half a nanosecond of the stamp is less than half a micrometre.
-        assert line.position == pytest.approx(place, abs=1.5e-6)
+        # An error of half a nanosecond in the stamp is less than half a micrometre.
+        assert line.position == pytest.approx(position, abs=1.5e-6)
 
 
 @pytest.mark.parametrize("fields", [{}, {"input.position": [f"pose.position.{axis}" for axis in "xyz"]}])
-def test_a_frame_that_nobody_knows_holds_the_arm(controller, bridge, seen, fixed, fields):
+def test_unknown_frame_holds_the_arm(controller, bridge, seen, fixed, fields):
     fixed(camera())
-    # By paths it is another way through the node.
+    # With field paths the message takes another way through the node.
     started = bridge(controller, {**AT_PLACE, **fields})
     tracker = seen()
     started.status.wait(motion="TRACKING")
@@ -172,7 +176,7 @@ def test_a_frame_that_nobody_knows_holds_the_arm(controller, bridge, seen, fixed
 @pytest.mark.parametrize(
     ("stamp", "words"), [(fresh, "s older than the stamp"), (unstamped, "s old, more than input.timeout")]
 )
-def test_a_broadcaster_that_stops_holds_the_arm_until_it_is_back(controller, bridge, seen, moving, stamp, words):
+def test_stopped_broadcaster_holds_until_it_returns(controller, bridge, seen, moving, stamp, words):
     started = bridge(controller, AT_PLACE)
     broadcaster = moving()
     seen(stamp=stamp)
@@ -185,23 +189,24 @@ def test_a_broadcaster_that_stops_holds_the_arm_until_it_is_back(controller, bri
     assert all(line.data == PLACE_LINE for line in controller.lines)
 
 
-def test_a_hand_that_is_ahead_of_its_transforms_is_waited_for_and_ages_meanwhile(controller, bridge, seen, moving, peer):
+def test_target_waits_for_late_transform_and_ages(controller, bridge, seen, moving, peer):
     started = bridge(controller, AT_PLACE)
     commands = peer.commands()
-    # Slower than the hand too: with one slot each target would push out the one before, and none would be placed.
+    # Transforms come more slowly than targets. With one slot, each target would replace the one
+    # before, and none would get a transform.
     moving(lag=0.06, rate=20.0)
     seen(rate=100.0)
     started.status.wait(motion="TRACKING")
     assert controller.lines.wait().data == PLACE_LINE
     ages = [command.input_age for command in commands.wait_count(20)]
     assert min(ages) > 0.055, ages
-    # Without waiting there is no transform for any of them.
+    # Without waiting, no target gets a transform.
     assert set_each(peer, ("tf.timeout", 0.0)) == [""]
     started.status.wait(motion="HOLDING", reason=ROWS["no_transform"] + ".*s older than the stamp")
 
 
-def test_a_zero_is_no_hand_and_a_repetition_no_live_one_wherever_the_camera_is(controller, bridge, seen, peer, repeat):
-    # Its frame moves, so that no target is where the last one was.
+def test_zero_and_repetition_are_detected_before_transform(controller, bridge, seen, peer, repeat):
+    # The frame moves, so that every target is at another position.
     phase = iter(range(10**9))
 
     def waver():
@@ -219,11 +224,11 @@ def test_a_zero_is_no_hand_and_a_repetition_no_live_one_wherever_the_camera_is(c
     started.status.wait(motion="HOLDING", reason="all zero")
 
 
-def test_garbage_is_told_of_once_and_changes_nothing(controller, bridge, seen, fixed, repeat, peer):
+def test_invalid_transform_is_logged_once(controller, bridge, seen, fixed, repeat, peer):
     fixed(camera())
     started = bridge(controller, AT_PLACE)
     seen()
-    # The bridge knows the camera: what comes from now on comes second.
+    # The bridge knows the camera, so a later transform is the second one.
     started.status.wait(motion="TRACKING")
     garbage = [
         transform("arm_base", "nan", (float("nan"), 0.0, 0.0)),
@@ -251,7 +256,7 @@ def test_garbage_is_told_of_once_and_changes_nothing(controller, bridge, seen, f
     assert sum("is ignored" in line for line in started.log) == 6, list(started.log)
 
 
-def test_a_simulation_that_begins_anew_is_followed_as_before(controller, bridge, hand, repeat):
+def test_restarted_simulation_is_followed(controller, bridge, hand, repeat):
     started = bridge(controller, {**AT_PLACE, "use_sim_time": True})
     simulated = Simulated()
     repeat(Clock, "/clock", simulated.tick, rate=50.0)

@@ -1,4 +1,4 @@
-"""Simulated time: what it governs, and the deadlines that it does not."""
+"""Tests simulated time: what depends on it, and the deadlines that do not."""
 
 import signal
 import time
@@ -13,7 +13,7 @@ PLACE_LINE = command("120.0", "35.5", "210.0")
 SIMULATED = {**QUICK, "arm.home": list(PLACE), "use_sim_time": True}
 
 
-def test_stamps_wait_for_the_first_clock_and_then_the_arm_follows(controller, bridge, hand, repeat):
+def test_arm_follows_after_the_first_clock(controller, bridge, hand, repeat):
     status = bridge(controller, SIMULATED).status
     tracker = hand(PLACE, stamp=lambda _: clock_time(100.0))
     refused = status.wait(
@@ -29,7 +29,7 @@ def test_stamps_wait_for_the_first_clock_and_then_the_arm_follows(controller, br
     controller.lines.wait(lambda line: line.data == PLACE_LINE)
 
 
-def test_a_stamp_of_the_wall_clock_is_refused_in_simulated_time(controller, bridge, hand, repeat):
+def test_wall_clock_stamp_is_refused_in_simulation(controller, bridge, hand, repeat):
     status = bridge(controller, SIMULATED).status
     Simulation(repeat)
     hand(PLACE)
@@ -37,20 +37,20 @@ def test_a_stamp_of_the_wall_clock_is_refused_in_simulated_time(controller, brid
     controller.lines.assert_none()
 
 
-def test_a_simulated_stamp_is_refused_in_the_system_s_time(controller, bridge, hand):
+def test_simulated_stamp_is_refused_in_system_time(controller, bridge, hand):
     status = bridge(controller, {**QUICK, "arm.home": list(PLACE)}).status
     hand(PLACE, stamp=lambda _: clock_time(100.0))
     status.wait(motion="DISARMED", reason="s old.* use_sim_time is false here; set use_sim_time: true here too")
     controller.lines.assert_none()
 
 
-def test_a_stamp_an_hour_off_is_a_matter_of_synchronised_clocks(controller, bridge, hand):
+def test_hour_offset_advises_clock_synchronisation(controller, bridge, hand):
     status = bridge(controller, {**QUICK, "arm.home": list(PLACE)}).status
     hand(PLACE, stamp=aged(3600.0))
     status.wait(motion="DISARMED", reason="3600.* s old, .*are the clocks of the two machines synchronised")
 
 
-def test_a_clock_that_stops_does_not_stop_the_watchdogs(controller, bridge, hand, repeat):
+def test_stopped_clock_does_not_stop_watchdogs(controller, bridge, hand, repeat):
     status = bridge(controller, {**SIMULATED, "link.reply_timeout": 0.3, "link.timeout": 1.0}).status
     simulation = Simulation(repeat)
     tracker = hand(PLACE, stamp=simulation.stamp)
@@ -61,7 +61,7 @@ def test_a_clock_that_stops_does_not_stop_the_watchdogs(controller, bridge, hand
     frozen = stamp_seconds(held.stamp)
     controller.lines.assert_none(after=controller.mark())
 
-    # The same for the link: unanswered, then given up, then tried again.
+    # The link does the same: no reply, reconnect, new attempt.
     simulation.run()
     tracker.position = (0.15, 0.0355, 0.21)
     controller.reply = None
@@ -74,8 +74,9 @@ def test_a_clock_that_stops_does_not_stop_the_watchdogs(controller, bridge, hand
     status.wait(state="CONNECTED")
 
 
-def test_the_watchdogs_keep_their_times_in_a_simulation_that_is_fast(controller, bridge, hand, repeat):
-    # Thirty times as fast as reality: what is a second old in simulation is 33 ms old, and fresh stamps are fresh.
+def test_watchdogs_use_real_time_in_fast_simulation(controller, bridge, hand, repeat):
+    # The simulation is thirty times faster than reality. A simulated second is 33 ms, so fresh
+    # stamps count as fresh.
     status = bridge(controller, {**SIMULATED, "input.timeout": 5.0}).status
     simulation = Simulation(repeat)
     tick = simulation._tick
@@ -85,10 +86,10 @@ def test_the_watchdogs_keep_their_times_in_a_simulation_that_is_fast(controller,
     assert LINK_STATES[tracking.state] == "CONNECTED"
 
 
-def test_a_bridge_that_was_stopped_does_not_take_an_old_target_for_a_new_one(controller, bridge, hand, peer):
+def test_bridge_discards_old_target_after_sigstop(controller, bridge, hand, peer):
     started = bridge(controller, {**QUICK, "arm.home": list(PLACE)})
     published = peer.record(PoseStamped, "/target_pose")
-    # Without stamps, only the bridge itself can know that it was away.
+    # Without stamps, only the bridge itself can detect that it was stopped.
     tracker = hand(PLACE, stamp=unstamped)
     started.status.wait(motion="TRACKING")
     started.process.send_signal(signal.SIGSTOP)
@@ -97,7 +98,7 @@ def test_a_bridge_that_was_stopped_does_not_take_an_old_target_for_a_new_one(con
         published.wait(lambda pose: pose.pose.position.x == 0.15)
         tracker.stop()
         after = controller.mark()
-        time.sleep(2 * QUICK["input.timeout"])  # what the target ages by
+        time.sleep(2 * QUICK["input.timeout"])  # the target gets older by this time
     finally:
         started.process.send_signal(signal.SIGCONT)
     started.status.skip().wait(motion="HOLDING")

@@ -1,4 +1,4 @@
-"""What the bridge publishes beside its status: commands, the arm's state, diagnostics and its log."""
+"""Tests the other topics: commands, the arm's state, diagnostics and the log."""
 
 import re
 
@@ -13,7 +13,7 @@ AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 LEVELS = {DiagnosticStatus.OK: "OK", DiagnosticStatus.WARN: "WARN", DiagnosticStatus.ERROR: "ERROR"}
 
 
-def test_every_command_is_published_as_it_was_sent(controller, bridge, hand, peer):
+def test_every_command_is_published_as_sent(controller, bridge, hand, peer):
     commands = peer.commands()
     before = peer.node.get_clock().now().nanoseconds * 1e-9
     status = bridge(controller, {**AT_PLACE, "arm.base_frame": "table", "limits.max_jump": 0.0}).status
@@ -28,7 +28,7 @@ def test_every_command_is_published_as_it_was_sent(controller, bridge, hand, pee
     seen = commands[:]
     assert len(seen) > 20 and all(one.seq < other.seq for one, other in zip(seen, seen[1:]))
     for message in seen:
-        # The numbers count the lines, from 1.
+        # The numbers count the lines from 1.
         line = controller.lines[message.seq - 1]
         assert distance(line.position, (message.position.x, message.position.y, message.position.z)) < 1e-9
         assert message.gripper == line.gripper == "open"
@@ -44,7 +44,7 @@ def test_every_command_is_published_as_it_was_sent(controller, bridge, hand, pee
     assert status.newest().limited == len([m for m in seen if {"clamped", "speed_limited"} & set(m.altered_by)])
 
 
-def test_a_command_that_nothing_altered_says_so(controller, bridge, hand, peer):
+def test_unaltered_command_is_marked_as_such(controller, bridge, hand, peer):
     commands = peer.commands()
     bridge(controller, AT_PLACE)
     tracker = hand(PLACE)
@@ -53,7 +53,7 @@ def test_a_command_that_nothing_altered_says_so(controller, bridge, hand, peer):
     commands.wait(lambda message: message.position.x == 0.121 and list(message.altered_by) == [])
 
 
-def test_what_the_controller_reports_of_the_arm_is_published(arm_sim, bridge, hand, peer):
+def test_reported_arm_state_is_published(arm_sim, bridge, hand, peer):
     states = peer.record(ArmState, "/aether_bridge/arm_state", 1000)
     sim = arm_sim("--speed", "0.05")
     started = bridge(sim, {**QUICK, "arm.base_frame": "table"})
@@ -66,7 +66,7 @@ def test_what_the_controller_reports_of_the_arm_is_published(arm_sim, bridge, ha
     started.status.wait(lambda status: status.acknowledged > 20)
 
 
-def test_a_controller_that_reports_nothing_has_no_arm_state(controller, bridge, hand, peer):
+def test_controller_without_reports_has_no_arm_state(controller, bridge, hand, peer):
     states = peer.record(ArmState, "/aether_bridge/arm_state")
     status = bridge(controller, {**AT_PLACE, **PLAIN}).status
     hand(PLACE)
@@ -74,7 +74,7 @@ def test_a_controller_that_reports_nothing_has_no_arm_state(controller, bridge, 
     states.assert_none()
 
 
-def test_what_is_not_reported_is_told_apart_from_what_is(controllers, bridge, hand, peer):
+def test_missing_fields_of_arm_state_are_marked(controllers, bridge, hand, peer):
     states = peer.record(ArmState, "/aether_bridge/arm_state")
     controller = controllers(reply=lambda line: b'{"status":"ok","fault":"joint 3 is hot"}\n')
     bridge(controller, AT_PLACE)
@@ -85,7 +85,7 @@ def test_what_is_not_reported_is_told_apart_from_what_is(controllers, bridge, ha
     controller.reply = lambda line: OK
 
 
-def test_diagnostics_tell_link_input_and_motion_apart(controller, bridge, hand, peer):
+def test_diagnostics_distinguish_link_input_and_motion(controller, bridge, hand, peer):
     arrays = peer.record(DiagnosticArray, "/diagnostics")
     bridge(controller, AT_PLACE)
 
@@ -112,26 +112,27 @@ def test_diagnostics_tell_link_input_and_motion_apart(controller, bridge, hand, 
     assert "no new target for" in gone.status[1].message
 
 
-def test_diagnostics_of_a_namespace_bear_its_name(controller, bridge, peer):
+def test_diagnostics_include_the_namespace(controller, bridge, peer):
     arrays = peer.record(DiagnosticArray, "/diagnostics")
     bridge(controller, QUICK, ["-r", "__ns:=/left"], name="/left/aether_bridge")
     assert arrays.wait().status[0].name == "left/aether_bridge: link"
 
 
-def test_the_log_is_on_rosout_too(controller, bridge, hand, peer):
+def test_log_is_published_on_rosout(controller, bridge, hand, peer):
     rosout = peer.record(Log, "/rosout", LATCHED)
     started = bridge(controller, AT_PLACE)
     hand(PLACE)
     started.log.wait(lambda line: "following the target" in line)
     controller.kill()
     down = rosout.wait(lambda log: "link down" in log.msg)
-    assert down.name == "aether_bridge" and down.level == 30  # WARN; the constant is an int or a byte, by distribution
+    # 30 is WARN. The type of the constant depends on the distribution.
+    assert down.name == "aether_bridge" and down.level == 30
     for line in started.log[:]:
         text = re.fullmatch(r"\[[A-Z]+\] \[[0-9.]+\] \[aether_bridge\]: (.*)", line)[1]
         rosout.wait(lambda log, text=text: log.msg == text and log.name == "aether_bridge")
 
 
-def test_late_listeners_of_rosout_hear_as_much_as_from_any_node(controller, bridge, peer):
+def test_late_rosout_subscriber_gets_recent_lines(controller, bridge, peer):
     bridge(controller)
     own, bridges = (
         next(end for end in peer.node.get_publishers_info_by_topic("/rosout") if end.node_name == name).qos_profile
@@ -140,7 +141,7 @@ def test_late_listeners_of_rosout_hear_as_much_as_from_any_node(controller, brid
     assert (bridges.durability, bridges.lifespan) == (own.durability, own.lifespan)
 
 
-def test_the_log_level_is_heeded(controllers, bridge, hand):
+def test_log_level_is_applied(controllers, bridge, hand):
     controller = controllers()
     quiet = bridge(controller, AT_PLACE, ["--log-level", "error"])
     tracker = hand(PLACE)

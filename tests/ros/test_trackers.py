@@ -1,4 +1,4 @@
-"""The example trackers as processes, and the real bridge behind them."""
+"""Tests the example trackers as processes, with the real bridge."""
 
 import contextlib
 import pathlib
@@ -14,7 +14,7 @@ CENTRE = (0.2, 0.0, 0.2)
 
 @pytest.fixture
 def tracker():
-    """Starts example trackers, by name."""
+    """Start example trackers by name."""
     with contextlib.ExitStack() as stack:
 
         def start(name):
@@ -47,11 +47,11 @@ def test_keys_move_the_arm_and_hold_it(controller, bridge, tracker):
     status = bridge(controller, QUICK).status
     keyboard = tracker("keyboard.py")
     status.wait(motion="TRACKING")
-    keyboard.say("wwaarr ")
+    keyboard.type_line("wwaarr ")
     controller.lines.wait(lambda line: distance(line.position, (0.21, 0.01, 0.21)) < 1e-6 and line.gripper == "closed")
-    keyboard.say("h")
+    keyboard.type_line("h")
     status.wait(motion="HOLDING", reason="no new target")
-    keyboard.say("hssddff ")
+    keyboard.type_line("hssddff ")
     status.wait(motion="TRACKING")
     controller.lines.wait(lambda line: distance(line.position, CENTRE) < 1e-6 and line.gripper == "open")
 

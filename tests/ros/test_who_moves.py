@@ -1,4 +1,4 @@
-"""Who sets the arm in motion: the person who calls now, and the publisher that the arm was armed for."""
+"""Tests who can start motion: an operator, and the publisher for which the arm was armed."""
 
 import pathlib
 import re
@@ -15,12 +15,12 @@ from std_srvs.srv import SetBool, Trigger
 PLACE = (0.12, 0.0355, 0.21)
 NEAR = (0.13, 0.0355, 0.21)
 AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
-# One that is read by paths, of any message type.
+# A source that is read by field paths, for any message type.
 BY_PATHS = {"input.position": ["pose.position.x", "pose.position.y", "pose.position.z"]}
 
 
 class Caller:
-    """Calls services and does not wait for the answers."""
+    """Calls services without waiting for the responses."""
 
     def __init__(self, peer):
         names = {"set_armed": SetBool, "go_home": Trigger, "stop": Trigger, "reset": Trigger}
@@ -29,18 +29,18 @@ class Caller:
             assert client.wait_for_service(20)
 
     def call(self, name, request):
-        answered, future = threading.Event(), self._clients[name].call_async(request)
-        future.add_done_callback(lambda _: answered.set())
+        received, future = threading.Event(), self._clients[name].call_async(request)
+        future.add_done_callback(lambda _: received.set())
 
-        def answer():
-            assert answered.wait(20), f"no answer of {name}"
+        def response():
+            assert received.wait(20), f"no response from {name}"
             return future.result()
 
-        return answer
+        return response
 
 
 def stopped(process):
-    """Stops a process, and waits until each of its threads stands."""
+    """Stop a process, and wait until all its threads have stopped."""
     process.send_signal(signal.SIGSTOP)
     threads = lambda: pathlib.Path(f"/proc/{process.pid}/task").glob("*/stat")  # noqa: E731
     while any(stat.read_text().rpartition(")")[2].split()[0] != "T" for stat in threads()):
@@ -52,7 +52,7 @@ def set_armed(peer):
 
 
 def disarmed(controller, bridge, hand, parameters=None):
-    """A bridge that waits for a person, with a hand in sight."""
+    """Start a bridge that waits for an operator, with a visible hand."""
     started = bridge(controller, {**AT_PLACE, "teleop.arming": "operator", **(parameters or {})})
     hand(PLACE, stamp=unstamped)
     started.status.wait(lambda status: status.input_age >= 0, state="CONNECTED", motion="DISARMED")
@@ -66,31 +66,31 @@ def following(controller, bridge, hand, parameters=None):
     return started, tracker
 
 
-def test_arming_that_waited_in_a_stopped_process_does_not_arm(controller, bridge, hand, peer):
+def test_arming_delayed_by_sigstop_does_not_arm(controller, bridge, hand, peer):
     started = disarmed(controller, bridge, hand)
     caller = Caller(peer)
     stopped(started.process)
-    answer = caller.call("set_armed", SetBool.Request(data=True))
-    time.sleep(3.5)  # what is tested: the request waits
+    response = caller.call("set_armed", SetBool.Request(data=True))
+    time.sleep(3.5)  # the request waits: this delay is under test
     started.process.send_signal(signal.SIGCONT)
-    refused = answer()
+    refused = response()
     assert not refused.success and "was sent" in refused.message and "call it again" in refused.message, refused
     started.status.skip().wait(motion="DISARMED")
     controller.lines.assert_none()
     assert set_armed(peer).success
 
 
-def test_arming_that_was_sent_before_a_stop_does_not_arm(controller, bridge, hand, peer):
+def test_arming_sent_before_stop_does_not_arm(controller, bridge, hand, peer):
     started = disarmed(controller, bridge, hand)
     caller = Caller(peer)
     stopped(started.process)
     arm = caller.call("set_armed", SetBool.Request(data=True))
     others = [caller.call("stop", Trigger.Request()), caller.call("reset", Trigger.Request())]
-    time.sleep(0.5)  # until they are on their way
+    time.sleep(0.5)  # until the requests are on their way
     started.process.send_signal(signal.SIGCONT)
-    assert all(answer().success for answer in others)
+    assert all(response().success for response in others)
     refused = arm()
-    # Each of the three may be taken first.
+    # The bridge may handle any of the three requests first.
     assert not refused.success and re.search("before the|held up", refused.message), refused
     assert peer.call(Trigger, "/aether_bridge/reset").success
     started.status.skip().wait(motion="DISARMED")
@@ -99,17 +99,20 @@ def test_arming_that_was_sent_before_a_stop_does_not_arm(controller, bridge, han
     started.status.wait(motion="TRACKING")
 
 
-def test_call_before_the_answer_confirms_nothing(controller, bridge, hand, peer):
-    """Two calls say that the arm may go home from wherever it is, and the second one confirms what the first one's answer says."""
+def test_second_call_before_response_confirms_nothing(controller, bridge, hand, peer):
+    """Two calls confirm that the arm may go home from any position.
+
+    The second call must come after the first response.
+    """
     started = disarmed(controller, bridge, hand, {**PLAIN, "arm.assume_position": "none"})
     caller = Caller(peer)
     stopped(started.process)
-    answers = [caller.call("set_armed", SetBool.Request(data=True)) for _ in range(4)]
-    time.sleep(0.1)  # until they are on their way, and not for so long that all of them are refused for their age
+    responses = [caller.call("set_armed", SetBool.Request(data=True)) for _ in range(4)]
+    time.sleep(0.1)  # until the requests are on their way, but not too old
     started.process.send_signal(signal.SIGCONT)
-    assert not any(answer().success for answer in answers)
+    assert not any(response().success for response in responses)
     controller.lines.assert_none()
-    # The answer may have been read by now.
+    # The bridge may have sent the response by now.
     first = set_armed(peer)
     assert first.success or "again within" in first.message and set_armed(peer).success
     started.status.wait(motion="TRACKING")
@@ -124,7 +127,7 @@ def test_arming_is_refused_while_clocks_disagree(controller, bridge, hand, peer,
     faults.set(ahead=ahead)
     refused = set_armed(peer)
     assert not refused.success and re.search(words, refused.message) and "clocks" in refused.message, refused
-    # What ends motion is done all the same.
+    # A request that ends motion is executed anyway.
     assert peer.call(SetBool, "/aether_bridge/set_armed", data=False).success
     assert peer.call(Trigger, "/aether_bridge/stop").success
     assert peer.call(Trigger, "/aether_bridge/reset").success
@@ -133,7 +136,7 @@ def test_arming_is_refused_while_clocks_disagree(controller, bridge, hand, peer,
 
 
 @pytest.mark.parametrize("parameters", [{}, BY_PATHS], ids=["typed", "by paths"])
-def test_a_hand_that_is_started_again_waits_for_a_person(controller, bridge, hand, peer, parameters):
+def test_restarted_tracker_waits_for_operator(controller, bridge, hand, peer, parameters):
     started, tracker = following(controller, bridge, hand, parameters)
     tracker.close()
     second = hand(NEAR)
@@ -142,14 +145,14 @@ def test_a_hand_that_is_started_again_waits_for_a_person(controller, bridge, han
     assert {line.position for line in controller.lines} == {PLACE}
     assert set_armed(peer).success
     started.status.wait(motion="TRACKING")
-    # And that is the hand now.
+    # The restarted tracker is now the hand.
     second.stop()
     started.status.wait(motion="HOLDING")
     second.start()
     started.status.wait(motion="TRACKING")
 
 
-def test_a_recording_moves_nothing_that_was_armed_for_a_hand(controller, bridge, hand):
+def test_recording_does_not_move_armed_arm(controller, bridge, hand):
     started, tracker = following(controller, bridge, hand)
     tracker.stop()
     started.status.wait(motion="HOLDING")
@@ -157,13 +160,13 @@ def test_a_recording_moves_nothing_that_was_armed_for_a_hand(controller, bridge,
     recording = hand(NEAR)
     started.status.wait(motion="DISARMED", reason="another publisher")
     recording.close()
-    # The hand that the arm was armed for is no way round a person either.
+    # The hand for which the arm was armed does not replace the operator either.
     tracker.start()
     controller.lines.assert_none(after=after, within=1.0)
 
 
-def test_no_target_of_a_second_publisher_is_followed(controller, bridge, hand, repeat):
-    """Not one, however short it sends, and however long the graph takes to show it."""
+def test_no_target_of_second_publisher_is_followed(controller, bridge, hand, repeat):
+    """Even a short publisher that the graph shows late cannot move the arm."""
     started, _ = following(controller, bridge, hand)
     x, y, z = PLACE
     for step in range(4):
@@ -177,7 +180,7 @@ def test_no_target_of_a_second_publisher_is_followed(controller, bridge, hand, r
     assert {line.position for line in controller.lines} == {PLACE}
 
 
-def test_publishers_come_and_go_before_the_bridge_has_armed_itself(controllers, bridge, hand):
+def test_publishers_may_change_before_automatic_arming(controllers, bridge, hand):
     controller = controllers(up=False)
     started = bridge(controller, AT_PLACE)
     hand(PLACE).close()
@@ -189,7 +192,7 @@ def test_publishers_come_and_go_before_the_bridge_has_armed_itself(controllers, 
     tracker.stop()
 
 
-def test_arming_before_the_first_hand_is_for_that_hand(controller, bridge, hand, peer):
+def test_early_arming_applies_to_first_publisher(controller, bridge, hand, peer):
     started = bridge(controller, {**AT_PLACE, "teleop.arming": "operator"})
     assert set_armed(peer).success
     started.status.wait(motion="HOLDING")

@@ -1,4 +1,4 @@
-"""What controllers want their lines to be, and what they may say: over the real graph and a real socket."""
+"""Tests the formats of lines and replies, with a real graph and a real socket."""
 
 import json
 import re
@@ -15,17 +15,17 @@ STOPPING = {"teleop.hold_behavior": "stop", "link.heartbeat.period": 0.1}
 
 
 def words(text):
-    """Answers every line with these words."""
+    """Return a reply function that sends this text."""
     return lambda line: text.encode() + b"\n"
 
 
 def echo(line, **more):
-    """Answers with the number of the line."""
+    """Return a reply with the number of the line."""
     return json.dumps({"status": "ok", "seq": json.loads(line.data)["seq"], **more}).encode() + b"\n"
 
 
 @pytest.mark.parametrize(
-    ("parameters", "line", "answer"),
+    ("parameters", "line", "reply"),
     [
         ({"wire.format": "text"}, "COMMAND MOVE 120.0 35.5 210.0 OPEN", "OK"),
         ({"wire.format": "text"}, "COMMAND MOVE 120.0 35.5 210.0 OPEN", "ok Command received"),
@@ -59,8 +59,8 @@ def echo(line, **more):
     ],
     ids=["text", "text with words", "G-code", "bare", "wire.json.*", "extras"],
 )
-def test_a_controller_gets_the_lines_that_it_knows(controller, bridge, hand, parameters, line, answer):
-    controller.reply = words(answer)
+def test_controller_gets_lines_in_its_format(controller, bridge, hand, parameters, line, reply):
+    controller.reply = words(reply)
     started = bridge(controller, {**AT_PLACE, **PLAIN, **parameters})
     hand(PLACE)
     status = started.status.wait(motion="TRACKING")
@@ -69,7 +69,7 @@ def test_a_controller_gets_the_lines_that_it_knows(controller, bridge, hand, par
     assert status.rejected == 0 and len(controller.connections) == 1
 
 
-def test_text_has_its_own_words_for_refusals_stops_and_heartbeats(controller, bridge, hand, peer):
+def test_text_format_defines_refusals_stops_and_heartbeats(controller, bridge, hand, peer):
     controller.reply = words("ERROR out of reach")
     started = bridge(controller, {**AT_PLACE, "arm.assume_position": "home", **STOPPING, "wire.format": "text", "teleop.max_consecutive_errors": 2, "teleop.settle_time": 0.5})
     controller.lines.wait(lambda line: line.data == b"HEARTBEAT\n")
@@ -78,7 +78,7 @@ def test_text_has_its_own_words_for_refusals_stops_and_heartbeats(controller, br
     controller.lines.wait(lambda line: line.data == b"STOP\n")
 
 
-def test_what_is_no_reply_of_text_ends_the_connection(controller, bridge, hand):
+def test_invalid_text_reply_ends_the_connection(controller, bridge, hand):
     controller.reply = words("MOVING")
     started = bridge(controller, {**AT_PLACE, **PLAIN, "wire.format": "text"})
     hand(PLACE)
@@ -86,7 +86,7 @@ def test_what_is_no_reply_of_text_ends_the_connection(controller, bridge, hand):
     started.status.wait(lambda status: wanted in status.last_error, state="BACKOFF")
 
 
-def test_lines_are_numbered_and_replies_may_echo_their_numbers(controller, bridge, hand):
+def test_lines_are_numbered_and_replies_echo_numbers(controller, bridge, hand):
     controller.reply = controller.heartbeat_reply = echo
     started = bridge(controller, {**AT_PLACE, "arm.assume_position": "home", "wire.extra_fields": ["seq", "stamp"], "link.heartbeat.period": 0.1})
     controller.lines.wait()
@@ -102,7 +102,7 @@ def test_lines_are_numbered_and_replies_may_echo_their_numbers(controller, bridg
     assert len(controller.connections) == 1
 
 
-def test_a_reply_to_another_line_ends_the_connection(controller, bridge, hand):
+def test_reply_to_another_line_ends_connection(controller, bridge, hand):
     controller.reply = lambda line: b'{"status":"ok","seq":4711}\n'
     started = bridge(controller, {**AT_PLACE, "wire.extra_fields": ["seq"]})
     hand(PLACE)
@@ -110,7 +110,7 @@ def test_a_reply_to_another_line_ends_the_connection(controller, bridge, hand):
     started.status.wait(lambda status: wanted.search(status.last_error), state="BACKOFF")
 
 
-def test_the_tool_is_turned_like_the_hand_at_a_limited_speed(controller, bridge, hand, peer):
+def test_tool_rotates_like_hand_with_limited_speed(controller, bridge, hand, peer):
     commands = peer.commands()
     turn = {"wire.extra_fields": ["rpy"], "limits.angular_speed": 1.0, "arm.home_rpy": [0.0, 0.0, 0.5]}
     started = bridge(controller, {**AT_PLACE, **PLAIN, **turn})
@@ -121,25 +121,25 @@ def test_the_tool_is_turned_like_the_hand_at_a_limited_speed(controller, bridge,
     assert 0.47 <= yaws()[0] <= 0.5
     tracker.orientation = Quaternion(z=0.5**0.5, w=0.5**0.5)
     controller.lines.wait(lambda line: abs(json.loads(line.data)["rpy"][2] - 1.570796) < 2e-6)
-    told = [(line.at, json.loads(line.data)["rpy"][2]) for line in controller.lines]
-    # In a tenth of a second, of which a busy machine may take a part.
-    for (then, before), (now, after) in zip(told, told[5:]):
+    rotations = [(line.at, json.loads(line.data)["rpy"][2]) for line in controller.lines]
+    # In a tenth of a second. A busy machine may delay a part of it.
+    for (then, before), (now, after) in zip(rotations, rotations[5:]):
         assert abs(after - before) <= 1.0 * (now - then) + 0.1
     sent = commands.wait(lambda message: abs(message.orientation.z - 0.5**0.5) < 1e-5)
     assert abs(sent.orientation.w - 0.5**0.5) < 1e-5
     assert any("turn_limited" in message.altered_by for message in commands)
 
 
-def test_joints_are_published(controller, bridge, hand, peer):
+def test_joint_positions_are_published(controller, bridge, hand, peer):
     states = peer.record(ArmState, "/aether_bridge/arm_state")
     controller.reply = lambda line: b'{"status":"ok","joints":[0.5,-1.25]}\n'
     bridge(controller, AT_PLACE)
     hand(PLACE)
-    # The answer to the question where the arm is comes first, and has no joints.
+    # The first reply reports the arm's position, without joints.
     states.wait(lambda state: list(state.joint_positions) == [0.5, -1.25])
 
 
-def test_a_controller_may_tell_its_state_unasked(controller, bridge, hand, peer):
+def test_unsolicited_state_is_accepted_if_configured(controller, bridge, hand, peer):
     states = peer.record(ArmState, "/aether_bridge/arm_state")
     started = bridge(controller, {**QUICK, **PLAIN, "arm.assume_position": "none", "wire.accept_state": True})
     started.status.wait(state="CONNECTED")
@@ -151,14 +151,14 @@ def test_a_controller_may_tell_its_state_unasked(controller, bridge, hand, peer)
     started.status.wait(motion="DISARMED", reason="the arm is moved by others")
     controller.lines.assert_none()
     controller.send(b'{"type":"state","position":[120.0,35.5,210.0],"gripper":"closed","moving":false}\n')
-    # It is approached from there, and keeps what it holds.
+    # The approach starts at the reported position, and the gripper stays as reported.
     started.status.wait(motion="TRACKING")
     assert controller.lines.wait().data == command("120.0", "35.5", "210.0", "closed")
     controller.send(b'{"type":"event","what":"door open"}\n' + OK)
     assert states.wait(lambda state: "door open" in state.raw).fault == ""
 
 
-def test_a_state_that_is_not_expected_ends_the_connection(controller, bridge):
+def test_unexpected_state_ends_the_connection(controller, bridge):
     started = bridge(controller, QUICK)
     started.status.wait(state="CONNECTED")
     controller.connections.wait()
@@ -176,7 +176,7 @@ def test_a_state_that_is_not_expected_ends_the_connection(controller, bridge):
         ({"wire.json.type": "", "teleop.hold_behavior": "stop"}, "'wire.json.type' is ''; it must be a name"),
     ],
 )
-def test_lines_that_cannot_be_are_refused_at_start(launch, parameters, expected):
+def test_invalid_line_format_is_refused_at_start(launch, parameters, expected):
     started = launch(parameters)
     assert started.wait() == 2
     assert expected in "\n".join(started.log), list(started.log)

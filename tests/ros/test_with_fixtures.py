@@ -1,5 +1,7 @@
-"""Senders whose messages ROS does not come with. Needs a bridge that was built with the packages in tests/fixtures, as by
-tools/build."""
+"""Tests messages that are not part of ROS.
+
+Needs a bridge with the packages in tests/fixtures, as tools/build makes it.
+"""
 
 import itertools
 import json
@@ -18,9 +20,9 @@ RECORDING = pathlib.Path(__file__).parents[1] / "data" / "handstates_2hz_solo.js
 PRESET = pathlib.Path(get_package_share_directory("aether_bridge"), "config", "aether_handstate.yaml")
 
 
-def test_the_aether_tracker_moves_the_arm_at_two_hertz_and_its_zeros_hold_it(controller, bridge, repeat):
+def test_aether_zeros_hold_the_arm(controller, bridge, repeat):
     here = HandState(x=10.0, y=20.0, z=5.0, hand_closed=True)
-    # A hand that is there is not bit for bit the same for long.
+    # A live hand never repeats a sample exactly for long.
     there = HandState(x=10.0, y=20.0, z=5.5, hand_closed=True)
     live = itertools.cycle([here, there])
     started = bridge(controller, {**PLAIN, "arm.home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET])
@@ -30,7 +32,7 @@ def test_the_aether_tracker_moves_the_arm_at_two_hertz_and_its_zeros_hold_it(con
     after = controller.mark()
     tracker.make = HandState
     started.status.wait(motion="HOLDING", reason="all zero")
-    # It has lost the hand, and so says that the hand is open.
+    # The tracker has lost the hand, so it publishes an open hand.
     assert all(b'"closed"' in line.data for line in controller.lines[after:])
     tracker.make = lambda: next(live)
     started.status.wait(motion="TRACKING")
@@ -38,7 +40,7 @@ def test_the_aether_tracker_moves_the_arm_at_two_hertz_and_its_zeros_hold_it(con
     started.status.wait(motion="HOLDING", reason="exactly the same")
 
 
-def test_left_hand_of_aether_that_is_lost_drops_nothing(controller, bridge, repeat, peer):
+def test_lost_left_aether_hand_drops_nothing(controller, bridge, repeat, peer):
     live = itertools.cycle([5.0, 5.5])
     started = bridge(controller, {**PLAIN, "arm.home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET])
     tracker = repeat(HandState, "/HandStates", lambda: HandState(x=10.0, y=20.0, z=next(live), hand_closed=True), rate=2.0)
@@ -52,7 +54,7 @@ def test_left_hand_of_aether_that_is_lost_drops_nothing(controller, bridge, repe
     controller.lines.wait(lambda line: line.gripper == "open", index)
 
 
-def test_extra_messages_are_found_where_nothing_is_sourced(controller, bridge, repeat):
+def test_extra_messages_need_no_sourcing(controller, bridge, repeat):
     samples = itertools.cycle(HandState(x=10.0, y=20.0, z=z) for z in (5.0, 5.5))
     under = ["env", *(f"--unset={name}" for name in ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "LD_LIBRARY_PATH"))]
     started = bridge(controller, {**PLAIN, "arm.home": [0.16, -0.02, 0.24]}, ["--params-file", PRESET], under=under)
@@ -61,17 +63,17 @@ def test_extra_messages_are_found_where_nothing_is_sourced(controller, bridge, r
 
 
 def recorded(start, end):
-    """What the tracker as it is published in a part of its recorded minute, in seconds."""
+    """Return the tracker's messages in a part of the recorded minute, in seconds."""
     rows = [json.loads(line) for line in RECORDING.read_text().splitlines()]
     fields = ("x", "y", "z", "wrist_x", "wrist_y", "hand_closed")
     part = [row for row in rows if start <= row["t"] < end]
     return [HandState(**{field: row[field] for field in fields}) for row in part]
 
 
-def test_the_recorded_aether_tracker_moves_the_arm_while_it_sees_the_hand_and_only_then(controller, bridge, repeat):
+def test_recorded_aether_tracker_moves_arm_when_seen(controller, bridge, repeat):
     started = bridge(controller, {**PLAIN, "teleop.settle_time": 1.0}, ["--params-file", PRESET])
-    # A reach, then the hand leaves for 3 s and the last sample is repeated; it comes back, and leaves for good: the
-    # last sample is repeated for 5 s, then come zeros.
+    # The hand reaches out, then leaves for 3 s while the tracker repeats the last sample. It comes
+    # back and then leaves: the tracker repeats the last sample for 5 s and then sends zeros.
     samples = recorded(40.0, 48.0) + recorded(55.5, 65.0)
     played = iter(samples)
     repeat(HandState, "/HandStates", lambda: next(played, HandState()), rate=2.0)
@@ -82,18 +84,18 @@ def test_the_recorded_aether_tracker_moves_the_arm_while_it_sees_the_hand_and_on
     started.status.wait(motion="TRACKING")
     started.status.wait(motion="HOLDING", reason="exactly the same")
     started.status.wait(motion="HOLDING", reason="all zero")
-    # Its zeros are at the middle of the picture, and it was at the right of it.
+    # The zeros are at the middle of the picture. The hand was at its right side.
     ends = controller.lines[-1].position
     right = 0.15, -0.002 * samples[-12].x, 0.2 + 0.002 * samples[-12].y
     assert max(abs(one - other) for one, other in zip(ends, right)) < 0.02, ends
     for line, following in zip(controller.lines, controller.lines[1:]):
         moved = max(abs(one - other) for one, other in zip(line.position, following.position))
-        # What a busy machine adds to the time between two lines.
+        # A busy machine adds to the time between two lines.
         assert moved <= 0.25 * (following.at - line.at) + 0.02
     assert {line.gripper for line in controller.lines} == {"open"}
 
 
-def test_arrays_of_messages_are_read_by_paths_too(controller, bridge, repeat):
+def test_message_arrays_are_read_by_paths(controller, bridge, repeat):
     transform = TransformStamped()
     translation = transform.transform.translation
     translation.x, translation.y, translation.z = 0.12, 0.0355, 0.21

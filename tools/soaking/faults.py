@@ -1,30 +1,34 @@
-"""What is done to a running bridge. Each fault and its time are drawn from one generator: a seed is a sequence."""
+"""The faults of a soak.
+
+One random generator draws each fault and its duration, so a seed is a sequence.
+"""
 
 import dataclasses
 import math
 import time
 import typing
 
-from .graph import CENTRE, Graph, Guest, told
+from .graph import CENTRE, Graph, Guest, describe
 from .processes import ArmSim, Bridge, Failure
 
-BURST = 300  # poses, between two looks at the clock
-READ_TIMEOUT = 15.0  # s, for commands to flow
+BURST = 300  # poses between two checks of the clock
+READ_TIMEOUT = 15.0  # s, until commands arrive
 DEEP = "[" * 1000 + "]" * 1000
 
 
-# In mid-motion: one that waits for disarming, one out of range, one that excludes home, and none at all.
+# Settings that the bridge must refuse in mid-motion: one needs disarming, one is out of range, one
+# excludes the home position, one does not exist.
 REFUSED = ({"link.host": "192.0.2.1"}, {"limits__speed": -1.0}, {"workspace__min": [0.25, -0.3, 0.0]}, {"nonsense": 1})
 
 
 @dataclasses.dataclass
 class Rig:
-    """All that takes part."""
+    """All participants of a soak."""
 
     bridge: Bridge
     arm: ArmSim
     graph: Graph
-    # What the bridge is set to where a fault changes it.
+    # The value to which a fault resets the parameter.
     hold_behavior: str
 
     def check_alive(self):
@@ -33,21 +37,24 @@ class Rig:
         self.graph.check_alive()
 
     def pass_time(self, seconds):
-        """Lets a fault last."""
+        """Wait while a fault lasts, and check that all participants are alive."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self.check_alive()
             time.sleep(min(left, 0.5))
 
     def tighten(self, **values):
-        """Sets what the judge is to go by once all that was sent before has been read. Returns whether it was taken."""
+        """Set narrower limits, and give them to the monitor once it has read all earlier commands.
+
+        Return whether the bridge accepted the limits.
+        """
         if self.graph.set(**values):
             return False
         read = self.arm.commands() + 2
         deadline = time.monotonic() + READ_TIMEOUT
         while self.arm.commands() < read:
             if time.monotonic() > deadline:
-                raise Failure(f"no command comes after {values}; the last status: {told(self.graph.status)}")
+                raise Failure(f"no command came after {values}; the last status: {describe(self.graph.status)}")
             self.pass_time(0.05)
         self.arm.judge_by(**values)
         return True
@@ -60,12 +67,15 @@ class Rig:
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """Something that happens for a while. `holds`: the arm must have been let go of meanwhile."""
+    """A fault of some duration.
+
+    If `holds`, the arm must have stopped following the hand meanwhile.
+    """
 
     name: str
-    # Plays it from begin to end, with the generator's numbers.
+    # Plays the fault from its beginning to its end.
     play: typing.Callable[[Rig, float], None]
-    # In seconds; drawn from this range.
+    # The range in seconds from which the duration is drawn.
     lasts: tuple[float, float] = (0.3, 1.5)
     holds: bool = True
 
@@ -74,17 +84,17 @@ class Fault:
 
 
 def controller(name, fault, lasts=(0.3, 1.5), holds=True):
-    """A fault that arm_sim plays, until it is told to end it."""
+    """Return a fault that arm_sim plays until it gets the console command `ok`."""
 
     def play(rig, seconds):
-        rig.arm.say(fault)
+        rig.arm.type_line(fault)
         rig.pass_time(seconds)
-        rig.arm.say("ok")
+        rig.arm.type_line("ok")
 
     return Fault(f"controller: {name}", play, lasts, holds)
 
 
-def says(name, text):
+def sends(name, text):
     return controller(name, f"say:{text}")
 
 
@@ -99,7 +109,7 @@ def suspended(name, who):
 
 
 def hand(name, alter, lasts=(0.6, 1.5), holds=True):
-    """A hand that is altered: what is made of each pose."""
+    """Return a fault in which `alter` changes each pose of the hand."""
 
     def play(rig, seconds):
         rig.graph.alter = lambda pose: alter(rig.graph, pose)
@@ -140,14 +150,14 @@ def second_hand(rig, seconds):
         pose = rig.graph.pose()
         return placed(pose, pose.pose.position.x - 0.05)
 
-    # Two hands at the same place are not told apart.
+    # The bridge cannot distinguish two hands at the same position.
     guest = Guest(elsewhere)
     rig.graph.wait("held for a second publisher", lambda status: "publish" in status.reason, 10.0)
     rig.pass_time(seconds)
     guest.close()
 
 
-def listeners(rig, seconds):
+def subscribers(rig, seconds):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         guest = Guest()
@@ -169,7 +179,7 @@ def disarm(rig, seconds):
 
 
 def link_settings(rig, seconds):
-    """What makes a new connection, and may be set while disarmed."""
+    """Change a parameter that makes a new connection. The bridge accepts it only while disarmed."""
     rig.graph.call("set_armed", data=False)
     for timeout in (2.0, 1.5):
         if reason := rig.graph.set(link__timeout=timeout):
@@ -189,14 +199,14 @@ def slower(rig, seconds):
 
 
 def narrower(rig, seconds):
-    """Refused where the arm is outside of it."""
+    """Make the workspace narrower. The bridge refuses it if the arm is outside."""
     if rig.tighten(workspace__max=[0.22, 0.3, 0.4], arm__home=[0.2, 0.0, 0.2]):
         rig.pass_time(seconds)
         rig.widen(workspace__max=[0.3, 0.3, 0.4], arm__home=[0.2, 0.0, 0.2])
 
 
 def stop_lines(rig, seconds):
-    """A hold that is told by a line."""
+    """Hold the arm with `teleop.hold_behavior: stop`, so that the hold is a stop line."""
     rig.widen(teleop__hold_behavior="stop")
     rig.graph.alter = lambda pose: None
     rig.pass_time(seconds)
@@ -207,10 +217,10 @@ def stop_lines(rig, seconds):
 def refused_settings(rig, _seconds):
     for values in REFUSED:
         if not rig.graph.set(**values):
-            raise Failure(f"{values} was taken in mid-motion")
+            raise Failure(f"{values} was accepted in mid-motion")
 
 
-def impatient(rig, _seconds):
+def vanished_client(rig, _seconds):
     rig.graph.leave_call()
 
 
@@ -223,10 +233,10 @@ FAULTS = [
     controller("every reply twice", "twice"),
     controller("three errors", "error:no@0x3", holds=False),
     controller("errors", "error:no\x1b[2J way", (0.5, 1.0)),
-    says("bare words", "OK"),
-    says("unknown status", '{"status":"done"}'),
-    says("a member twice", '{"status":"ok","status":"ok"}'),
-    says("deep JSON", f'{{"status":"ok","a":{DEEP}}}'),
+    sends("bare words", "OK"),
+    sends("unknown status", '{"status":"done"}'),
+    sends("a member twice", '{"status":"ok","status":"ok"}'),
+    sends("deep JSON", f'{{"status":"ok","a":{DEEP}}}'),
     controller("not UTF-8", "binary"),
     controller("a megabyte without a newline", "flood"),
     controller("a slow drip", "drip", (1.0, 2.5)),
@@ -243,7 +253,7 @@ FAULTS = [
     hand("zeros", zero),
     hand("old stamps", lambda graph, pose: graph.aged(pose, 3600.0)),
     hand("stamps from the future", lambda graph, pose: graph.aged(pose, -3600.0)),
-    hand("a leap", lambda graph, pose: placed(pose, CENTRE[0] - 0.3), (0.6, 1.5)),
+    hand("a jump", lambda graph, pose: placed(pose, CENTRE[0] - 0.3), (0.6, 1.5)),
     hand("beyond the workspace", lambda graph, pose: placed(pose, pose.pose.position.x + 0.08), holds=False),
     Fault("input: burst", burst, (0.3, 1.0), holds=False),
     Fault("input: gripper flicker", flicker, (0.5, 2.0), holds=False),
@@ -256,13 +266,16 @@ FAULTS = [
     Fault("operator: narrower", narrower, (0.5, 2.0), holds=False),
     Fault("operator: stop lines", stop_lines),
     Fault("operator: refused settings", refused_settings, holds=False),
-    Fault("graph: listeners come and go", listeners, (0.5, 2.0), holds=False),
-    Fault("graph: a client that is gone", impatient, holds=False),
+    Fault("graph: subscribers come and go", subscribers, (0.5, 2.0), holds=False),
+    Fault("graph: a client that is gone", vanished_client, holds=False),
 ]
 
 
 def sequence(random):
-    """Faults without end, each with how long it lasts: all of them in one order, then all in another."""
+    """Yield faults and their durations without end.
+
+    Each round plays every fault once, in a new order.
+    """
     while True:
         deck = random.sample(FAULTS, len(FAULTS))
         for fault in deck:

@@ -1,4 +1,4 @@
-"""The ROS side of a soak: a hand that moves, a person at the services, and an ear for what the bridge tells."""
+"""The ROS side of a soak: a moving hand, service calls, and subscriptions."""
 
 import math
 import threading
@@ -30,7 +30,10 @@ LATCHED = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durabili
 
 
 class Spinner:
-    """A thread that takes a node's messages, in a context of its own: a participant that comes and goes."""
+    """A thread that handles the messages of a node.
+
+    The context is separate, so it is a participant of its own.
+    """
 
     def __init__(self, name):
         self.context = rclpy.Context()
@@ -55,23 +58,26 @@ class Spinner:
 
 
 class Graph(Spinner):
-    """The tracker at 100 Hz, the gripper at 10 Hz, and all services. `alter` changes each pose, or makes it none."""
+    """The tracker at 100 Hz, the gripper at 10 Hz, and all services.
+
+    `alter` changes each pose or returns None.
+    """
 
     def __init__(self):
         super().__init__("soak")
         self.status = None
         self.statuses = 0
-        # Counts the statuses in which the arm was not followed.
+        # Number of statuses in which the arm did not follow the hand.
         self.lapses = 0
         self.published = 0
-        self.commands_heard = 0
+        self.commands_received = 0
         self.alter = None
         self.gripper_rate = 1  # changes in 10 s
         self._news = threading.Condition()
         self._poses = self.node.create_publisher(PoseStamped, "target_pose", 10)
         self._grippers = self.node.create_publisher(Bool, "gripper", 10)
-        self.node.create_subscription(LinkStatus, f"{BRIDGE}/link_status", self._hear_status, LATCHED)
-        self.node.create_subscription(ArmCommand, f"{BRIDGE}/command", self._hear_command, 10)
+        self.node.create_subscription(LinkStatus, f"{BRIDGE}/link_status", self._receive_status, LATCHED)
+        self.node.create_subscription(ArmCommand, f"{BRIDGE}/command", self._receive_command, 10)
         self._services = {
             name: self.node.create_client(kind, f"{BRIDGE}/{name}")
             for name, kind in [
@@ -93,12 +99,12 @@ class Graph(Spinner):
         self._timer.cancel()
 
     def burst(self, count):
-        """Poses as fast as they can be made."""
+        """Publish poses as fast as possible."""
         for _ in range(count):
             self._poses.publish(self.pose())
 
     def pose(self):
-        """Where the hand is now."""
+        """Return the current pose of the hand."""
         turn = 2 * math.pi * time.monotonic() / 10
         pose = PoseStamped()
         pose.header.frame_id = "arm_base"
@@ -110,7 +116,7 @@ class Graph(Spinner):
         return pose
 
     def aged(self, pose, seconds):
-        """The pose with a stamp that is so much older."""
+        """Return the pose with a stamp that is older by some seconds."""
         pose.header.stamp = (self.node.get_clock().now() - Duration(seconds=seconds)).to_msg()
         return pose
 
@@ -120,17 +126,17 @@ class Graph(Spinner):
             raise Failure(f"there is no service {name}")
         answered = threading.Event()
         futures = []
-        # Asked again: a request may go to a bridge that was killed, for as long as DDS takes it for alive, and a server
-        # gives up an answer whose client it has not found in 0.1 s.
+        # Repeat the request. DDS may still deliver it to a bridge that was killed. Also, a server
+        # drops its response if it has not found the client within 0.1 s.
         while not answered.wait(ASK_AGAIN if futures else 0):
             if len(futures) * ASK_AGAIN >= SERVICE_TIMEOUT:
-                raise Failure(f"{name} has not been answered in {SERVICE_TIMEOUT:.0f} s, asked {len(futures)} times")
+                raise Failure(f"{name} did not respond in {SERVICE_TIMEOUT:.0f} s, asked {len(futures)} times")
             futures.append(client.call_async(client.srv_type.Request(**fields)))
             futures[-1].add_done_callback(lambda _: answered.set())
         return next(future.result() for future in futures if future.done())
 
     def leave_call(self):
-        """Calls a service and is gone before the answer."""
+        """Call a service and close the client before the response."""
         caller = Spinner("impatient")
         client = caller.node.create_client(ListParameters, f"{BRIDGE}/list_parameters")
         if not client.wait_for_service(SERVICE_TIMEOUT):
@@ -139,30 +145,30 @@ class Graph(Spinner):
         caller.close()
 
     def set(self, **values):
-        """Sets parameters together; "__" stands for a dot. Returns the reason of a refusal, "" for none."""
+        """Set parameters together; "__" stands for a dot. Return the reason of a refusal, or ""."""
         pairs = [(name.replace("__", "."), value) for name, value in values.items()]
         parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in pairs]
         return self.call("set_parameters_atomically", parameters=parameters).result.reason
 
     def wait(self, what, condition, timeout):
-        """Waits until a status and this object fulfil a condition."""
+        """Wait until a status and this object fulfil a condition."""
         deadline = time.monotonic() + timeout
         with self._news:
             while not (self.status is not None and condition(self.status)):
                 self.check_alive()
                 self._news.wait(1.0)
                 if time.monotonic() > deadline:
-                    raise Failure(f"not {what} in {timeout:.0f} s; the last status: {told(self.status)}")
+                    raise Failure(f"not {what} in {timeout:.0f} s; the last status: {describe(self.status)}")
 
-    def _hear_status(self, status):
+    def _receive_status(self, status):
         with self._news:
             self.status = status
             self.statuses += 1
             self.lapses += status.motion != LinkStatus.TRACKING
             self._news.notify_all()
 
-    def _hear_command(self, _command):
-        self.commands_heard += 1
+    def _receive_command(self, _command):
+        self.commands_received += 1
 
     def _publish(self):
         self.published += 1
@@ -177,7 +183,7 @@ class Graph(Spinner):
 
 
 class Guest(Spinner):
-    """Another participant: it listens to all that the bridge tells, and may have a hand of its own."""
+    """Another participant. It subscribes to all topics of the bridge, and may publish a hand."""
 
     def __init__(self, hand=None):
         super().__init__("guest")
@@ -194,7 +200,7 @@ class Guest(Spinner):
         self.thread.start()
 
 
-def told(status):
+def describe(status):
     if status is None:
-        return "none has come"
+        return "no status received"
     return f"link {status.state}, {MOTIONS.get(status.motion)}: {status.reason} (last error: {status.last_error})"

@@ -1,4 +1,4 @@
-"""The bridge and the simulated arm as processes, and what the kernel says of them."""
+"""The bridge and the simulated arm as processes, and their use of the machine."""
 
 import dataclasses
 import json
@@ -11,16 +11,16 @@ import threading
 import time
 
 STOP_TIMEOUT = 5.0  # s, for a process to end
-ANSWER_TIMEOUT = 10.0  # s, for arm_sim to answer a word
+ANSWER_TIMEOUT = 10.0  # s, for arm_sim to reply to a console command
 
 
 class Failure(Exception):
-    """Why the run cannot go on."""
+    """The reason why the run cannot continue."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """What the kernel says of a process at one moment."""
+    """The resources that a process uses at one moment, as the kernel reports them."""
 
     at: float  # s since the first command
     memory: int  # KiB resident
@@ -30,11 +30,11 @@ class Sample:
 
 
 class Process:
-    """A program that runs until it is told to end."""
+    """A program that runs until it gets a signal to end."""
 
     def __init__(self, name, command, **streams):
         self.name = name
-        # In a session of its own: Ctrl-C is for this script, which then ends the others in order.
+        # A separate session: Ctrl-C reaches only this program, which then ends the others in order.
         self.process = subprocess.Popen(list(map(str, command)), start_new_session=True, **streams)
         self._proc = pathlib.Path("/proc", str(self.process.pid))
 
@@ -47,7 +47,7 @@ class Process:
 
     def check_alive(self):
         if self.process.poll() is not None:
-            raise Failure(f"{self.name} has ended by itself, with {self.process.returncode}")
+            raise Failure(f"{self.name} ended unexpectedly with exit code {self.process.returncode}")
 
     def suspend(self):
         self.process.send_signal(signal.SIGSTOP)
@@ -58,7 +58,8 @@ class Process:
     def sample(self, at):
         try:
             status = dict(line.split(":", 1) for line in (self._proc / "status").read_text().splitlines())
-            # After the name in parentheses: state is field 3, utime and stime are 14 and 15.
+            # The fields after the name in parentheses: state is field 3, utime and stime are fields
+            # 14 and 15.
             ticks = (self._proc / "stat").read_text().rpartition(")")[2].split()[11:13]
             return Sample(
                 at=at,
@@ -68,17 +69,17 @@ class Process:
                 cpu=sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"),
             )
         except (OSError, KeyError) as error:
-            raise Failure(f"{self.name} cannot be looked at any more: {error}") from error
+            raise Failure(f"{self.name} cannot be read from /proc: {error}") from error
 
     def stop(self):
-        """Ends it as an operator would; returns what was wrong with that."""
+        """End the process as an operator would. Return the problems."""
         self.resume()
         self.process.send_signal(signal.SIGTERM)
         try:
             code = self.process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             return [f"{self.name} has not ended {STOP_TIMEOUT:.0f} s after SIGTERM"]
-        return [f"{self.name} ended with {code} and not 0"] if code else []
+        return [f"{self.name} ended with exit code {code}, not 0"] if code else []
 
 
 class Bridge(Process):
@@ -89,13 +90,13 @@ class Bridge(Process):
 
 
 class ArmSim(Process):
-    """The simulated arm with its judge, on a free port. Words are typed to it."""
+    """The simulated arm with its monitor, on a free port. Commands are typed into its console."""
 
     def __init__(self, path, rules, arguments):
         command = [path, "--port", 0, *arguments, "--judge", *written(rules)]
         super().__init__("arm_sim", command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.violations = 0
-        # The first of them, each with what was done meanwhile, and what was printed last.
+        # The first violations, each with the fault that was played at that time.
         self.found = []
         self.during = "nothing"
         self._lines = []
@@ -106,16 +107,16 @@ class ArmSim(Process):
         self.port = int(first.rsplit(":", 1)[1])
         threading.Thread(target=self._read, name="arm_sim's output", daemon=True).start()
 
-    def say(self, words):
+    def type_line(self, words):
         self.check_alive()
         self.process.stdin.write(words + "\n")
         self.process.stdin.flush()
 
     def ask(self, words, answer):
-        """Types words and returns the match of what is printed then."""
+        """Type a console command and return the match of the printed reply."""
         with self._news:
             self._lines.clear()
-        self.say(words)
+        self.type_line(words)
         deadline = time.monotonic() + ANSWER_TIMEOUT
         with self._news:
             while True:
@@ -123,14 +124,14 @@ class ArmSim(Process):
                     if match := re.search(answer, line):
                         return match
                 if not self._news.wait(deadline - time.monotonic()):
-                    raise Failure(f"arm_sim does not answer {words!r} with {answer!r}; it says {self._lines[-3:]}")
+                    raise Failure(f"arm_sim did not reply to {words!r} with {answer!r}; last lines: {self._lines[-3:]}")
 
     def commands(self):
-        """How many commands it has received."""
+        """Return the number of commands that arm_sim has received."""
         return int(self.ask("status", r"connected, (\d+) commands")[1])
 
     def judge_by(self, **rules):
-        """Gives the judge other values of parameters; "__" stands for a dot."""
+        """Change parameters of the monitor; "__" stands for a dot."""
         words = " ".join(written({name.replace("__", "."): value for name, value in rules.items()}))
         self.ask(f"judge {words}", "the monitor uses the new value")
 
@@ -146,7 +147,10 @@ class ArmSim(Process):
 
 
 def written(parameters):
-    """As arguments, for ROS and for arm_sim: JSON is YAML, and without spaces it is one word."""
+    """Return parameters as arguments for ROS and arm_sim.
+
+    JSON is valid YAML; without spaces it is one word.
+    """
     return [f"{name}:={json.dumps(value, separators=(',', ':'))}" for name, value in parameters.items()]
 
 

@@ -1,24 +1,26 @@
-"""What is wrong with what was measured, and the tables."""
+"""Judges the samples of a soak and prints the tables."""
 
 import statistics
 
 from .graph import RATE
 
-WARM_UP_SHARE = 1 / 4  # of the run, during which caches, shared memory and the allocator's arenas fill; at most:
-WARM_UP_MAX = 300.0  # s
-# What the median of the last quarter may exceed that of the first after the warm-up by. Half an hour's 180,000
-# commands at a lost 16 bytes each would be 2,800 KiB.
+# The share of the run during which caches, shared memory and the allocator's arenas fill.
+WARM_UP_SHARE = 1 / 4
+WARM_UP_MAX = 300.0  # s, upper limit of that time
+# Allowed growth from the median of the first quarter after the warm-up to the median of the last
+# quarter. If each of the 180,000 commands of half an hour leaked 16 bytes, the growth would be
+# 2,800 KiB.
 MAX_GROWTH = 512  # KiB
-# A run that is short never gets beyond the warm-up.
+# A short run does not reach the end of the warm-up.
 SHORT = 600.0  # s
 MAX_GROWTH_SHORT = 2048  # KiB
 
 
 def judge(samples, seconds):
-    """What is wrong with the bridge's use of the machine."""
+    """Return the problems with the bridge's use of the machine."""
     steady = after_warm_up(samples, seconds)
     if len(steady) < 4:
-        return ["too few samples to judge by"]
+        return ["too few samples after the warm-up"]
     problems = []
     first, last = quarter_medians(steady)
     allowed = MAX_GROWTH_SHORT if seconds < SHORT else MAX_GROWTH
@@ -27,7 +29,7 @@ def judge(samples, seconds):
     for name in ("threads", "descriptors"):
         values = {getattr(sample, name) for sample in steady}
         if len(values) > 1:
-            problems.append(f"{name} were not flat after the warm-up: from {min(values)} to {max(values)}")
+            problems.append(f"the number of {name} changed after the warm-up: from {min(values)} to {max(values)}")
     return problems
 
 
@@ -42,7 +44,7 @@ def quarter_medians(steady):
 
 
 def show_faults(returns):
-    """How often each fault was played, and how long it took at most until the arm was followed again."""
+    """Print how often each fault was played, and the longest recovery."""
     if returns:
         print(f"{'fault':44}{'times':>6}{'slowest to TRACKING':>21}")
     for name, seconds in sorted(returns.items()):
@@ -65,7 +67,7 @@ def show(samples, seconds, graph, received):
     print(f"processor: {cpu:.1f} s, {100 * cpu / span:.2f} % of a core")
     print(
         f"{graph.published} poses at {RATE} Hz, {received} commands received, "
-        f"{graph.commands_heard} heard of on ~/command, {graph.statuses} statuses"
+        f"{graph.commands_received} received on ~/command, {graph.statuses} statuses"
     )
     if (status := graph.status) is not None:
         print(

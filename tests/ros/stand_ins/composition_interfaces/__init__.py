@@ -1,4 +1,4 @@
-"""Stands in for the ROS package composition_interfaces where there is none.
+"""Replaces the ROS package composition_interfaces if it is missing.
 
-launch_ros imports it for nodes in containers, which no launch file of this package uses.
+launch_ros imports it for nodes in containers. No launch file of this package uses containers.
 """
