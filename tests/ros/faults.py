@@ -185,9 +185,9 @@ class Fault:
     link: str = "CONNECTED"
     motion: str = "HOLDING"
     # Text in the reason or the last error. If there are several, one of them is enough.
-    tells: str | tuple = ""
+    shows: str | tuple = ""
     # The parameters that set the deadline, or other words for it.
-    within: str = "at once"
+    within: str = "immediately"
     end: typing.Callable = lambda rig: None
     parameters: dict = dataclasses.field(default_factory=dict)
     setup: typing.Callable = lambda rig: None
@@ -200,7 +200,7 @@ class Fault:
         return f"{self.link}, {self.motion}"
 
     def words(self):
-        return (self.tells,) if isinstance(self.tells, str) else self.tells
+        return (self.shows,) if isinstance(self.shows, str) else self.shows
 
     def cells(self):
         """Return the cells of the row without the measurement."""
@@ -216,7 +216,7 @@ class Fault:
         """Play the fault and return the measurement."""
         # If the fault concerns another bridge, `begin` returns the status of that bridge.
         status = self.begin(rig) or rig.status
-        status.wait(self._tells, self.link, self.motion)
+        status.wait(self._shows, self.link, self.motion)
         measured = status.at - rig.begun
         self.check(rig)
         rig.heal()
@@ -225,7 +225,7 @@ class Fault:
         rig.judge(self)
         return f"{measured:.2f} s"
 
-    def _tells(self, status):
+    def _shows(self, status):
         return any(words in text for words in self.words() for text in (status.reason, status.last_error))
 
 
@@ -238,7 +238,7 @@ class Harmless(Fault):
     LENIENCE: typing.ClassVar = {"input.timeout": 5.0, "input.min_rate": 0.0, "link.reply_timeout": 5.0, "link.timeout": 9.0}
 
     def does(self):
-        return "goes on"
+        return "continues"
 
     def promise(self):
         return ""
@@ -270,8 +270,8 @@ class Fatal(Fault):
         code = rig.bridge.wait()
         took = time.monotonic() - rig.begun
         assert code == self.exit, f"exit code {code}"
-        if self.tells:
-            rig.bridge.log.wait(lambda line: self.tells in line)
+        if self.shows:
+            rig.bridge.log.wait(lambda line: self.shows in line)
         rig.controller.closed.wait()
         last = rig.controller.stops[-1]
         assert not [line for line in rig.controller.lines if line.at > last.at], "commands after the stop line"
@@ -295,7 +295,7 @@ def play(rig, fault):
 ORDER = []
 # The played rows: the index in ORDER, the cells, and the measurement.
 TABLE = []
-HEAD = ("fault", "link and motion", "tells", "by when", "seen")
+HEAD = ("fault", "link and motion", "text", "deadline", "measured")
 
 
 def table():

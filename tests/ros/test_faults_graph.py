@@ -62,7 +62,7 @@ def is_still_served(rig):
     assert any(succeeds() for _ in range(10))
 
 
-def client_is_deaf(rig):
+def client_is_unreachable(rig):
     """The bridge executes the request, but the client receives no response."""
     events = rig.peer.record(ParameterEvent, "/parameter_events")
     slower = Parameter("limits.speed", value=0.24).to_parameter_msg()
@@ -89,7 +89,7 @@ def parameter_storm(rig):
         assert result.successful == accepted and bool(result.reason) != accepted, result
 
 
-def cannot_be_met(rig):
+def incompatible_subscriber(rig):
     """Subscribe with a QoS that the bridge does not offer.
 
     The middleware reports that to the subscriber.
@@ -107,9 +107,9 @@ def cannot_be_met(rig):
 
 ROWS = [
     Harmless("clients die between request and answer", clients_die, check=is_still_served),
-    Harmless("a client that no answer can reach", client_is_deaf, check=is_still_served),
-    Harmless("a storm of parameters, legal and not", parameter_storm),
-    Harmless("a listener whose quality of service is not offered", cannot_be_met),
+    Harmless("a client that no response can reach", client_is_unreachable, check=is_still_served),
+    Harmless("a storm of valid and invalid parameters", parameter_storm),
+    Harmless("a subscriber with an incompatible QoS", incompatible_subscriber),
 ]
 
 

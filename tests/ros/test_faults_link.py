@@ -12,7 +12,7 @@ from std_srvs.srv import SetBool
 
 SILENT = "the controller does not answer"
 SHORT = {"link.timeout": 0.8}
-GREETING = b"\xff\xfd\x2cready\r\n"
+BANNER = b"\xff\xfd\x2cready\r\n"
 # The number of lines that a controller may read later. The kernels of both sides keep them for a
 # connection.
 ROOM = 150
@@ -22,23 +22,23 @@ def silence(rig):
     rig.answer(None)
 
 
-def says_the_rest(rig):
+def sends_the_rest(rig):
     rig.controller.send(OK[10:])
 
 
-def greets_no_more(rig):
+def sends_no_banner(rig):
     """Restart the controller without the newline of its banner."""
     rig.controller.kill()
     rig.controller.greeting = b"\xff\xfd\x2cready"
     rig.controller.restart()
 
 
-def greets_again(rig):
-    rig.controller.greeting = GREETING
+def sends_banner_again(rig):
+    rig.controller.greeting = BANNER
 
 
-def that_greets(rig):
-    rig.make_controller(greeting=GREETING)
+def with_banner(rig):
+    rig.make_controller(greeting=BANNER)
 
 
 def killed(after=b"", reset=True):
@@ -55,7 +55,7 @@ def restarted(rig):
     rig.controller.restart()
 
 
-def killed_in_debt(rig):
+def killed_before_reply(rig):
     """Kill the controller before its reply to a command.
 
     The next connection must not repeat this command.
@@ -86,7 +86,7 @@ def with_little_room(rig):
     rig.make_controller(receive_buffer=1)
 
 
-def reads_no_more(rig):
+def stops_reading(rig):
     rig.controller.pause()
 
 
@@ -102,7 +102,7 @@ def finds_little(rig):
     rig.controller.resume()
 
 
-def reads_again_and_a_person_says_where_the_arm_is(rig):
+def reads_again_and_operator_confirms(rig):
     """The operator confirms the arm's position, because the controller never replies.
 
     The services work meanwhile.
@@ -193,12 +193,12 @@ def is_not_disturbed(rig):
 
 
 ROWS = [
-    Fault("refused", killed(), "BACKOFF", tells="Connection refused", within="link.backoff.initial", end=restarted),
+    Fault("refused", killed(), "BACKOFF", shows="Connection refused", within="link.backoff.initial", end=restarted),
     Fault(
-        "an attempt that nobody answers",
+        "a connection attempt without reply",
         swallows,
         "BACKOFF",
-        tells="no answer within link.connect_timeout 0.5 s",
+        shows="no answer within link.connect_timeout 0.5 s",
         within="link.connect_timeout",
         end=revived,
         parameters={"link.connect_timeout": 0.5},
@@ -207,7 +207,7 @@ ROWS = [
         "accepted, then silence",
         accepts_and_is_silent,
         "UNRESPONSIVE",
-        tells=SILENT,
+        shows=SILENT,
         within="link.reply_timeout",
         parameters=SHORT,
     ),
@@ -215,86 +215,86 @@ ROWS = [
         "silence, then a late reply",
         silence,
         "UNRESPONSIVE",
-        tells=SILENT,
+        shows=SILENT,
         within="link.reply_timeout",
         end=lambda rig: rig.controller.send(OK),
     ),
     Fault(
-        "half a reply, and the rest too late",
+        "half a reply; the rest comes late",
         lambda rig: rig.answer(OK[:10]),
         "UNRESPONSIVE",
-        tells=SILENT,
+        shows=SILENT,
         within="link.reply_timeout",
-        end=says_the_rest,
+        end=sends_the_rest,
     ),
     Fault(
-        "silence, until it is given up",
+        "silence until the bridge reconnects",
         silence,
         "BACKOFF",
-        tells="no reply for link.timeout 0.8 s",
+        shows="no reply for link.timeout 0.8 s",
         within="link.timeout",
         parameters=SHORT,
     ),
     Fault(
-        "a byte now and then, and never a newline",
+        "single bytes and never a newline",
         lambda rig: rig.send_pieces(itertools.repeat(b"."), 0.05),
         "BACKOFF",
-        tells="no reply for link.timeout 0.8 s",
+        shows="no reply for link.timeout 0.8 s",
         within="link.timeout",
         parameters=SHORT,
     ),
     Fault(
-        "it greets no more",
-        greets_no_more,
+        "the banner is missing after a restart",
+        sends_no_banner,
         "BACKOFF",
-        tells="0 of 1 greeting lines have come within link.banner_timeout 0.5 s",
+        shows="0 of 1 greeting lines have come within link.banner_timeout 0.5 s",
         within="link.backoff.initial + link.banner_timeout",
-        end=greets_again,
+        end=sends_banner_again,
         parameters={"link.banner_lines": 1, "link.banner_timeout": 0.5},
-        setup=that_greets,
+        setup=with_banner,
     ),
-    Fault("killed, with a reset", killed(), "BACKOFF", tells="no connection to the controller", end=restarted),
-    Fault("killed, with an end", killed(reset=False), "BACKOFF", tells="closed the connection", end=restarted),
-    Fault("killed while it owes a reply", killed_in_debt, "BACKOFF", tells="Connection refused", end=restarted),
-    Fault("reset in the middle of a line", killed(b'{"sta'), "BACKOFF", tells="no connection", end=restarted),
+    Fault("killed, connection reset", killed(), "BACKOFF", shows="no connection to the controller", end=restarted),
+    Fault("killed, connection closed", killed(reset=False), "BACKOFF", shows="closed the connection", end=restarted),
+    Fault("killed before its reply", killed_before_reply, "BACKOFF", shows="Connection refused", end=restarted),
+    Fault("connection reset in the middle of a line", killed(b'{"sta'), "BACKOFF", shows="no connection", end=restarted),
     Fault(
-        "end in the middle of a line", killed(b'{"sta', False), "BACKOFF", tells="in the middle of a line", end=restarted
+        "connection closed in the middle of a line", killed(b'{"sta', False), "BACKOFF", shows="in the middle of a line", end=restarted
     ),
-    Fault("restarted at once", revived, "BACKOFF", tells="no connection"),
+    Fault("restarted immediately", revived, "BACKOFF", shows="no connection"),
     Fault(
-        "restarted, with its arm homed elsewhere",
+        "restarted; its arm has moved to another home",
         homed_elsewhere,
         "BACKOFF",
-        tells="no connection",
+        shows="no connection",
         end=is_approached_there,
     ),
     Fault(
-        "restarted, and reports metres on a millimetre wire",
+        "restarted; reports metres on a millimetre wire",
         counts_in_metres,
-        tells="1000 times larger; check that wire.position_unit",
+        shows="1000 times larger; check that wire.position_unit",
         within="link.backoff.initial",
         parameters={"link.heartbeat.period": 0.1, "workspace.reach_min": 0.05},
     ),
     Fault(
-        "it reads no more", reads_no_more, "UNRESPONSIVE", tells=SILENT, within="link.reply_timeout", end=reads_again
+        "stops reading", stops_reading, "UNRESPONSIVE", shows=SILENT, within="link.reply_timeout", end=reads_again
     ),
     Fault(
-        "it reads no more, and never replies",
-        reads_no_more,
+        "stops reading and never replies",
+        stops_reading,
         "BACKOFF",
-        tells=("receive window", "does the controller read"),
-        within="until both kernels are full + link.tcp_user_timeout",
-        end=reads_again_and_a_person_says_where_the_arm_is,
+        shows=("receive window", "does the controller read"),
+        within="until both kernels' buffers are full + link.tcp_user_timeout",
+        end=reads_again_and_operator_confirms,
         parameters={**PLAIN, "link.expect_reply": False},
         setup=with_little_room,
     ),
     Fault(
-        "it reads no more, never replies, and the kernel is patient",
-        reads_no_more,
+        "stops reading, never replies, long TCP timeout",
+        stops_reading,
         "BACKOFF",
-        tells="receive window",
-        within="until both kernels are full + link.timeout",
-        end=reads_again_and_a_person_says_where_the_arm_is,
+        shows="receive window",
+        within="until both kernels' buffers are full + link.timeout",
+        end=reads_again_and_operator_confirms,
         parameters={**PLAIN, "link.expect_reply": False, "link.tcp_user_timeout": 20.0, **SHORT},
         setup=with_little_room,
     ),
@@ -302,7 +302,7 @@ ROWS = [
         "its cable is pulled",
         lambda rig: rig.machine.pull_out(),
         "BACKOFF",
-        tells="is the cable in",
+        shows="is the cable in",
         within="link.tcp_user_timeout",
         end=lambda rig: rig.machine.plug_in(),
         setup=on_another_machine,
@@ -311,7 +311,7 @@ ROWS = [
         "its cable is pulled while the arm rests",
         loses_the_cable_at_rest,
         "BACKOFF",
-        tells="is the cable in",
+        shows="is the cable in",
         within="a keep-alive of 1 s + link.tcp_user_timeout",
         end=lambda rig: rig.machine.plug_in(),
         setup=on_another_machine,
@@ -320,34 +320,34 @@ ROWS = [
         "its machine is switched off",
         lambda rig: rig.machine.switch_off(),
         "BACKOFF",
-        tells="is the cable in",
+        shows="is the cable in",
         within="link.tcp_user_timeout",
         end=lambda rig: rig.machine.switch_on(),
         setup=on_another_machine,
     ),
     Fault(
-        "its name leads to another address",
+        "its host name gets another address",
         moves_to_another_address,
         "BACKOFF",
-        tells="no connection",
+        shows="no connection",
         end=has_got_there,
         setup=by_name,
     ),
     Fault(
-        "its name is gone",
+        "its host name no longer resolves",
         loses_its_name,
         "BACKOFF",
-        tells="cannot resolve host 'arm.test'",
+        shows="cannot resolve host 'arm.test'",
         within="link.backoff.initial",
         end=has_its_name_again,
         setup=by_name,
     ),
     Fault(
-        "another bridge, to a controller that serves one",
+        "a second bridge; the controller serves one client",
         another_bridge,
         "BACKOFF",
         "DISARMED",
-        tells="no reply for link.timeout 0.8 s",
+        shows="no reply for link.timeout 0.8 s",
         within="its start + link.timeout",
         parameters=SHORT,
         check=is_not_disturbed,

@@ -12,7 +12,7 @@ from faults import Fatal, Fault, play, rows
 from harness import EXECUTABLES
 from preloaded import CLOCK_FAILS, WAIT_FAILS, Preloaded
 
-TELLS_STOPS = {"teleop.hold_behavior": "stop"}
+STOP_LINES = {"teleop.hold_behavior": "stop"}
 
 
 def signalled(which):
@@ -86,7 +86,7 @@ def with_faults(rig):
     rig.options["environment"] = rig.faults.environment
 
 
-def waits_no_more(rig):
+def wait_fails(rig):
     rig.faults.set(wait=WAIT_FAILS)
 
 
@@ -96,7 +96,7 @@ def hangs_after_sigint(rig):
     rig.bridge.process.send_signal(signal.SIGINT)
 
 
-def waits_no_more_and_hangs(rig):
+def wait_fails_and_node_hangs(rig):
     rig.faults.set(wait=WAIT_FAILS, hangs=True)
 
 
@@ -126,75 +126,75 @@ def allowed_again(rig):
 
 
 ROWS = [
-    Fatal("SIGTERM", signalled(signal.SIGTERM), tells="SIGTERM: shutting down", parameters=TELLS_STOPS, exit=0),
-    Fatal("SIGINT", signalled(signal.SIGINT), tells="SIGINT: shutting down", parameters=TELLS_STOPS, exit=0),
-    Fatal("SIGHUP", signalled(signal.SIGHUP), tells="SIGHUP: shutting down", parameters=TELLS_STOPS, exit=0),
+    Fatal("SIGTERM", signalled(signal.SIGTERM), shows="SIGTERM: shutting down", parameters=STOP_LINES, exit=0),
+    Fatal("SIGINT", signalled(signal.SIGINT), shows="SIGINT: shutting down", parameters=STOP_LINES, exit=0),
+    Fatal("SIGHUP", signalled(signal.SIGHUP), shows="SIGHUP: shutting down", parameters=STOP_LINES, exit=0),
     Fatal(
-        "SIGINT, and the middleware does not give the node up",
+        "SIGINT; the middleware hangs",
         hangs_after_sigint,
-        tells="SIGINT: shutting down",
-        parameters=TELLS_STOPS,
+        shows="SIGINT: shutting down",
+        parameters=STOP_LINES,
         setup=with_faults,
         exit=0,
     ),
     Fatal(
-        "ROS waits no more, and does not give the node up",
-        waits_no_more_and_hangs,
-        tells="ROS no longer waits for messages",
-        parameters=TELLS_STOPS,
+        "waiting for ROS messages fails; the middleware hangs",
+        wait_fails_and_node_hangs,
+        shows="ROS no longer waits for messages",
+        parameters=STOP_LINES,
         setup=with_faults,
     ),
     Fault(
-        "SIGSTOP, and SIGCONT a second later",
+        "SIGSTOP; SIGCONT a second later",
         stopped_for_a_second,
-        tells=("was stalled", "no new target"),
+        shows=("was stalled", "no new target"),
         within="its end",
     ),
     Fault(
-        "SIGKILL, and a new start",
+        "SIGKILL and a restart",
         killed_and_started_again,
         motion="STOPPED",
-        tells="did not end as it should",
+        shows="did not end as it should",
         within="its start",
         end=allowed_again,
         setup=with_state,
     ),
     Fatal(
-        "ROS waits for messages no more",
-        waits_no_more,
-        tells="ROS no longer waits for messages",
-        parameters=TELLS_STOPS,
+        "waiting for ROS messages fails",
+        wait_fails,
+        shows="ROS no longer waits for messages",
+        parameters=STOP_LINES,
         setup=with_faults,
     ),
     Fatal(
-        "the thread that takes messages panics",
+        "the ROS thread panics",
         panics,
-        tells="the ROS thread panicked",
-        parameters=TELLS_STOPS,
+        shows="the ROS thread panicked",
+        parameters=STOP_LINES,
         setup=with_faults,
     ),
     Fault(
-        "out of descriptors",
+        "no free file descriptors",
         out_of_descriptors,
         "BACKOFF",
-        tells="Too many open files",
+        shows="Too many open files",
         within="link.backoff.initial",
         end=descriptors_again,
     ),
-    Fault("the log's disk is full", killed, "BACKOFF", tells="no connection", end=restarted, setup=log_to_a_full_disk),
+    Fault("the log's disk is full", killed, "BACKOFF", shows="no connection", end=restarted, setup=log_to_a_full_disk),
     Fault(
         "the log's pipe is closed",
         pipe_is_closed,
         "BACKOFF",
-        tells="no connection",
+        shows="no connection",
         end=restarted,
         setup=log_to_a_pipe,
     ),
     Fault(
-        "nobody reads the log's pipe, which is full",
+        "the log's pipe is full and not read",
         pipe_is_full,
         "BACKOFF",
-        tells="no connection",
+        shows="no connection",
         end=restarted,
         setup=log_to_a_pipe,
     ),
@@ -202,7 +202,7 @@ ROWS = [
         "the log's folder is full",
         killed,
         "BACKOFF",
-        tells="no connection",
+        shows="no connection",
         end=restarted,
         setup=log_folder_that_is_full,
     ),

@@ -11,9 +11,9 @@ DATAGRAMS = {"link.transport": "udp", "wire.extra_fields": ["seq"], "link.max_in
 DEEP = b'{"status":"ok","a":' + b"[" * 1000 + b"]" * 1000 + b"}\n"
 
 
-def answers(name, reply, tells):
+def answers(name, reply, shows):
     """Return a fault in which the controller sends this invalid reply to every command."""
-    return Fault(name, lambda rig: rig.answer(reply), "BACKOFF", tells=tells)
+    return Fault(name, lambda rig: rig.answer(reply), "BACKOFF", shows=shows)
 
 
 def byte_by_byte(rig):
@@ -42,7 +42,7 @@ def three_at_a_time(rig):
     rig.controller.reply = reply
 
 
-def speaks_unasked(rig):
+def sends_unsolicited_reply(rig):
     """Send a reply while no command waits for one."""
     rig.hand.on = False
     rig.status.wait(lambda status: status.sent == status.acknowledged, motion="HOLDING", reason="no new target")
@@ -114,58 +114,58 @@ ROWS = [
     answers("two replies to one command", OK + OK, "no command was waiting for"),
     answers("a megabyte without a newline", b"x" * 1_000_000, "longer than 4096 bytes"),
     answers("not UTF-8", b'{"status":"\xff"}\n', "not UTF-8"),
-    answers("JSON a thousand deep", DEEP, "recursion limit"),
+    answers("JSON nested a thousand levels", DEEP, "recursion limit"),
     answers("a member twice", b'{"status":"ok","status":"ok"}\n', "duplicate field"),
     answers("an unknown status", b'{"status":"done"}\n', 'the status "done"'),
-    answers("bare words", b"OK\n", "is not a reply"),
-    answers("NUL and escapes for a status", b'{"status":"\\u0000\\u001b[2J"}\n', "\ufffd\ufffd[2J"),
-    answers("a NUL in front of each reply", b"\0" + OK, "NUL (byte 0) at its byte 0"),
+    answers("plain text instead of JSON", b"OK\n", "is not a reply"),
+    answers("a status of NUL and escape characters", b'{"status":"\\u0000\\u001b[2J"}\n', "\ufffd\ufffd[2J"),
+    answers("a NUL before each reply", b"\0" + OK, "NUL (byte 0) at its byte 0"),
     Fault(
         "a reply that ends with NUL",
         lambda rig: rig.answer(OK[:-1] + b"\0"),
         "UNRESPONSIVE",
-        tells="with NUL (byte 0) where a newline",
+        shows="with NUL (byte 0) where a newline",
         within="link.reply_timeout",
         parameters={"link.timeout": 0.8},
     ),
-    Fault("a reply to nothing", speaks_unasked, "BACKOFF", tells="no command was waiting for"),
+    Fault("an unsolicited reply", sends_unsolicited_reply, "BACKOFF", shows="no command was waiting for"),
     Fault(
-        "a storm of error replies, with NUL and escapes",
+        "many error replies, with NUL and escapes",
         lambda rig: rig.answer(error("no \x00\x1b[2J way")),
-        tells="refused 5 commands in a row, last reply: 'no \ufffd\ufffd[2J way'",
+        shows="refused 5 commands in a row, last reply: 'no \ufffd\ufffd[2J way'",
         within="the fifth refusal",
     ),
     Fault(
         "a fault in its replies",
         reports(fault="joint 3 is hot"),
-        tells="the controller reports the fault 'joint 3 is hot'",
+        shows="the controller reports the fault 'joint 3 is hot'",
         parameters=OFTEN,
         end=armed_again,
     ),
     Fault(
-        "the arm stays, though it accepts all commands",
+        "the arm does not move, but all commands are accepted",
         does_not_move,
-        tells="behind its commands, more than limits.following_error",
-        within="limits.following_error_time + the way of limits.following_error",
+        shows="behind its commands, more than limits.following_error",
+        within="limits.following_error_time + the time to move limits.following_error",
         parameters={"limits.following_error": 0.03, "limits.following_error_time": 0.2, **OFTEN},
         end=moves_again,
     ),
     Fault(
         "the arm is moved by hand while motion is held",
         is_moved_by_hand,
-        tells="the arm is moved by others",
+        shows="the arm is moved by others",
         parameters={"limits.following_error": 0.03, "limits.following_error_time": 0.2, **OFTEN},
     ),
     Harmless("replies byte by byte", byte_by_byte),
     Harmless("three replies in one segment", three_at_a_time, parameters={"link.max_in_flight": 3}),
     Harmless("datagrams: every reply twice", number(lambda seq: [seq, seq]), parameters=DATAGRAMS, setup=by_datagrams),
     Harmless("datagrams: every third line lost", loses_every_third, parameters=DATAGRAMS, setup=by_datagrams),
-    Harmless("datagrams: replies of a stranger", stranger, parameters=DATAGRAMS, setup=by_datagrams),
+    Harmless("datagrams: replies from another program", stranger, parameters=DATAGRAMS, setup=by_datagrams),
     Fault(
         "datagrams: replies ten lines late",
         number(lambda seq: [seq - 10]),
         "UNRESPONSIVE",
-        tells="the controller does not answer",
+        shows="the controller does not answer",
         within="link.reply_timeout",
         end=number(lambda seq: [seq]),
         parameters=DATAGRAMS,

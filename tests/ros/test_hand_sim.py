@@ -129,10 +129,10 @@ def test_parameters_are_described_and_read_only(peer):
 
 def test_unreachable_client_does_not_block_other_clients(peer):
     logged = peer.record(Log, "/rosout", QoSProfile(depth=100))
-    with hand_sim("-r", "__node:=heard_by_some"):
-        call_in_vain(peer, ListParameters, "/heard_by_some/list_parameters")
-        logged.wait(lambda log: log.name == "heard_by_some" and "call the service again" in log.msg)
-        assert "rate" in peer.call(ListParameters, "/heard_by_some/list_parameters").result.names
+    with hand_sim("-r", "__node:=partly_unreachable"):
+        call_without_response(peer, ListParameters, "/partly_unreachable/list_parameters")
+        logged.wait(lambda log: log.name == "partly_unreachable" and "call the service again" in log.msg)
+        assert "rate" in peer.call(ListParameters, "/partly_unreachable/list_parameters").result.names
 
 
 def test_stamps_follow_simulated_time(peer, repeat):
@@ -151,7 +151,7 @@ def test_stamps_follow_simulated_time(peer, repeat):
         (["-p", "use_sim_time:=1"], "parameter 'use_sim_time' is 1, an integer; it must be a boolean"),
         (["-p"], "bad arguments: '-p' needs a value"),
     ],
-    ids=["out of range", "no such choice", "box without an inside", "time of no kind", "half an argument"],
+    ids=["out of range", "no such choice", "empty box", "invalid time", "incomplete argument"],
 )
 def test_invalid_argument_gives_exit_code_2(arguments, words):
     code, line = refused("--ros-args", *arguments)

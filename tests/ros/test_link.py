@@ -146,7 +146,7 @@ def test_bridge_waits_quietly_for_controller(controllers, bridge, hand):
     started = bridge(controller, {"arm.home": list(PLACE), **PLAIN})
     status = started.status
     status.wait(lambda status: status.attempts >= 3, state="BACKOFF", reason="refused.*; next attempt in")
-    # Nobody publishes targets either, and that is one line too.
+    # The missing publisher of targets is also reported in one line.
     started.log.wait(lambda line: "no target can arrive" in line)
     log_before, seen_before = len(started.log), len(status.seen)
     before, from_ = started.cpu_seconds(), time.monotonic()

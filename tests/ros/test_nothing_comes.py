@@ -38,7 +38,8 @@ def test_targets_of_another_type_are_named(controller, bridge, peer):
     reason = rf"/target_pose has geometry_msgs/msg/Pose from /tester; this bridge expects {POSE_STAMPED} \(input.type\)$"
     started.status.wait(state="CONNECTED", reason=reason)
     started.log.wait(lambda line: "WARN" in line and "this bridge expects" in line)
-    # It is no second hand either. A process has one type for a topic, so this hand is another one's.
+    # It does not count as a second hand. A process has one type for a topic, so this hand is
+    # another process.
     with subprocess.Popen([EXECUTABLES / "hand_sim"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as tracker:
         started.status.wait(motion="TRACKING")
         tracker.send_signal(signal.SIGINT)

@@ -159,7 +159,7 @@ def test_start_logs_source_of_each_value(controller, bridge, tmp_path):
     two.write_text("/aether_bridge:\n  ros__parameters:\n    limits.speed: 0.15\n")
     started = bridge(controller, {}, ["--params-file", one, "--params-file", two])
     started.log.wait(lambda line: f"2 from '{one}', 1 from '{two}', 1 from the command line" in line)
-    # A value of a file that does not hold, though it is no default, is a surprise.
+    # A value in a file that has no effect, although it is not the default, needs a warning.
     warning = f"parameter 'limits.speed' is 0.2 in '{one}', but this value is not used, because it is 0.15 in '{two}'"
     assert sum(warning in line for line in started.log) == 1
 
@@ -201,18 +201,18 @@ def test_ineffective_remapping_gives_warning(controller, bridge, rule):
 
 # A line of a parameter file or an argument, and what the error line must contain.
 UNREADABLE = {
-    "a true for a word": ("wire.json.y: y", ["'wire.json.y' is true, a boolean", "in quotes, like 'y'"]),
+    "boolean instead of text": ("wire.json.y: y", ["'wire.json.y' is true, a boolean", "in quotes, like 'y'"]),
     "yes": ("wire.text.stop: yes", ["'wire.text.stop' is true", "in quotes"]),
     "off": ("wire.json.z: off", ["'wire.json.z' is false", "in quotes"]),
-    "a number for a word": ("wire.json.open: 0", ["'wire.json.open' is 0, an integer", "in quotes, like '0'"]),
-    "a real for a word": ("input.unit: 0.01", ["'input.unit' is 0.01, a number", "in quotes, like '0.01'"]),
+    "number instead of text": ("wire.json.open: 0", ["'wire.json.open' is 0, an integer", "in quotes, like '0'"]),
+    "float instead of text": ("input.unit: 0.01", ["'input.unit' is 0.01, a number", "in quotes, like '0.01'"]),
     "y in a list": ("input.position: [x, y, z]", ["wrong.yaml", "line_num 3", "in quotes, like 'y'"]),
     "mixed numbers": ("arm.home: [0.1, 0, 0.1]", ["wrong.yaml", "line_num 3", "0.0, not 0"]),
-    "a map for a word": ("wire.text.command: {{x}}", ["wrong.yaml", "line 3", "begins with { or [ is put in single quotes"]),
-    "no number": ("limits.speed: .nan", ["'limits.speed' is NaN; it must be from 0.001", "wrong.yaml"]),
+    "map instead of text": ("wire.text.command: {{x}}", ["wrong.yaml", "line 3", "begins with { or [ is put in single quotes"]),
+    "not a number": ("limits.speed: .nan", ["'limits.speed' is NaN; it must be from 0.001", "wrong.yaml"]),
     "no value": ("link.host:", ["wrong.yaml", "line 3", "An empty string is written ''"]),
     "an empty list": ("wire.extra_fields: []", ["'wire.extra_fields' is an empty list; it must be a list of strings, ['none'] or"]),
-    "no YAML": ('wire.json.open: ""open""', ["wrong.yaml", "near line", "in single quotes"]),
+    "invalid YAML": ('wire.json.open: ""open""', ["wrong.yaml", "near line", "in single quotes"]),
     "a tab": ("link.port: 5000\n\tlink.host: x", ["wrong.yaml", "near line", "spaces"]),
     "a list of lists": ("arm.home: [[0.1], [0.2]]", ["wrong.yaml", "A list has values only"]),
 }

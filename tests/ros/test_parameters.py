@@ -130,13 +130,13 @@ def test_unknown_parameter_gives_warning_with_suggestion(controller, bridge):
 
 # The arguments, and what the error line must contain: parameter, value and range.
 WRONG = {
-    "a word for a number": ({"link.port": "abc"}, ["'link.port'", "'abc'", "integer", "from 1 to 65535"]),
+    "text instead of a number": ({"link.port": "abc"}, ["'link.port'", "'abc'", "integer", "from 1 to 65535"]),
     "a number with quotes": ({"link.port": "5000"}, ["'link.port'", "'5000'", "string", "integer"]),
     "port too large": ({"link.port": 70000}, ["'link.port'", "70000", "from 1 to 65535"]),
     "port zero": ({"link.port": 0}, ["'link.port'", "is 0;", "from 1 to 65535"]),
-    "a real for an integer": ({"link.port": 5000.5}, ["'link.port'", "5000.5", "integer"]),
+    "float instead of an integer": ({"link.port": 5000.5}, ["'link.port'", "5000.5", "integer"]),
     "unknown choice": ({"teleop.arming": "maybe"}, ["'teleop.arming'", "'maybe'", "'automatic'", "'operator'"]),
-    "unknown role": ({"link.transport": "serial"}, ["'link.transport'", "'serial'", "'tcp_client'"]),
+    "unknown transport": ({"link.transport": "serial"}, ["'link.transport'", "'serial'", "'tcp_client'"]),
     "unknown unit": ({"wire.position_unit": "inch"}, ["'wire.position_unit'", "'inch'", "'mm'", "'cm'", "'m'"]),
     "too fast": ({"limits.speed": 99.0}, ["'limits.speed'", "99.0", "10.0 m/s"]),
     "negative time": ({"input.timeout": -1.0}, ["'input.timeout'", "-1.0", "from 0.01 to 10.0 s"]),
@@ -145,8 +145,8 @@ WRONG = {
         ["'workspace.min'", "[0.5, 0.0, 0.0]", "'workspace.max'", "[0.3, 0.3, 0.4]"],
     ),
     "home outside": ({"arm.home": [0.2, 0.0, 0.9]}, ["'arm.home'", "[0.2, 0.0, 0.9]", "'workspace.max'", "[0.3, 0.3, 0.4]"]),
-    "five numbers of a box": ({"workspace.keep_out": [0.1] * 5}, ["'workspace.keep_out'", "[0.0] for none, or six numbers for each box"]),
-    "a box upside down": (
+    "box with five numbers": ({"workspace.keep_out": [0.1] * 5}, ["'workspace.keep_out'", "[0.0] for none, or six numbers for each box"]),
+    "box with min above max": (
         {"workspace.keep_out": [0.1, 0.1, 0.4, 0.2, 0.2, 0.1]},
         ["'workspace.keep_out'", "box 1", "[0.100, 0.100, 0.400]", "below", "[0.200, 0.200, 0.100]"],
     ),
@@ -154,7 +154,7 @@ WRONG = {
         {"workspace.keep_out": [0.1, -0.1, 0.1, 0.3, 0.1, 0.3]},
         ["'workspace.keep_out'", "box 1", "'arm.home'", "[0.2, 0.0, 0.2]"],
     ),
-    "two numbers for three": ({"arm.home": [0.2, 0.0]}, ["'arm.home'", "[0.2, 0.0]", "3 numbers"]),
+    "two numbers instead of three": ({"arm.home": [0.2, 0.0]}, ["'arm.home'", "[0.2, 0.0]", "3 numbers"]),
     "thresholds crossed": (
         {"gripper.close_below": 0.8},
         ["'gripper.close_below'", "0.8", "'gripper.open_above'", "0.5"],
@@ -167,11 +167,11 @@ WRONG = {
     "host as URL": ({"link.host": "http://arm.lab:80/"}, ["'link.host'", "write 'arm.lab', and set link.port to 80"]),
     "host with path": ({"link.host": "arm.lab/x"}, ["'link.host'", "write 'arm.lab'"]),
     "host with user": ({"link.host": "robot@arm.lab"}, ["'link.host'", "write 'arm.lab'"]),
-    "host that is no address": ({"link.host": "192.168.1.500"}, ["'link.host'", "not an IPv4 address"]),
+    "host that is not an address": ({"link.host": "192.168.1.500"}, ["'link.host'", "not an IPv4 address"]),
     "home of a path": ({"link.auth.token_file": "~/token"}, ["'link.auth.token_file'", "'~/token'", "not expanded"]),
     "path with a blank": ({"link.tls.ca_file": "/ca.pem "}, ["'link.tls.ca_file'", "write '/ca.pem'"]),
-    "no host of letters": ({"link.host": 5}, ["'link.host'", "5", "integer", "string"]),
-    "no truth": ({"use_sim_time": "yes please"}, ["'use_sim_time'", "'yes please'", "boolean"]),
+    "host is not a string": ({"link.host": 5}, ["'link.host'", "5", "integer", "string"]),
+    "not a boolean": ({"use_sim_time": "yes please"}, ["'use_sim_time'", "'yes please'", "boolean"]),
 }
 
 

@@ -21,10 +21,10 @@ PAGE = pathlib.Path(__file__).parents[2] / "docs/troubleshooting.md"
 
 
 def _rows():
-    """What the line says, as a regular expression, by the short name of the reason."""
+    """Return the beginning of the line as a regular expression, by the short name of the reason."""
     section = PAGE.read_text().partition("## Why does it not move?")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| .* \|$", section, re.MULTILINE)
-    return {name: ".*".join(map(re.escape, says.split("…"))) for name, says in rows}
+    return {name: ".*".join(map(re.escape, text.split("…"))) for name, text in rows}
 
 
 ROWS = _rows()

@@ -29,7 +29,7 @@ TRACKING = Limits(speed=0.25, acceleration=1.0)
 PERIOD = 0.02
 # Jumps over this distance, in metres, are swaps.
 SWAP = 0.24
-A_LEAP = re.compile(r"it jumped by (\d+\.\d+) m")
+JUMP = re.compile(r"it jumped by (\d+\.\d+) m")
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def _name(reason):
 
 
 def _jump(reason):
-    found = A_LEAP.search(reason)
+    found = JUMP.search(reason)
     return found and float(found[1])
 
 

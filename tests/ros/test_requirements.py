@@ -183,7 +183,7 @@ def test_unsourced_interfaces_are_named(machine, how):
     else:
         machine.environment["AETHER_EXTRA_INTERFACES"] = names
         missing = machine.configure()
-    said = "is not sourced. Source the workspace that contains it. If it is part of ROS, install it:"
+    advice = "is not sourced. Source the workspace that contains it. If it is part of ROS, install it:"
     distro = os.environ["ROS_DISTRO"]
     assert missing == [
         (f"The message package foo_msgs {advice}", f"sudo apt install ros-{distro}-foo-msgs"),
