@@ -1,4 +1,4 @@
-"""The table "Why does it not move?" of docs/troubleshooting.md: each row as an operator meets it."""
+"""The table of reasons in docs/troubleshooting.md: each row as an operator sees it."""
 
 import pathlib
 import re
