@@ -179,6 +179,7 @@ RUN = {
     "ros2 param set /aether_bridge link.host 192.168.1.51": sets_the_host_while_disarmed,
     "ros2 param set /aether_bridge NAME VALUE": sets_any_parameter,
     "ros2 param describe /aether_bridge NAME": describes_a_parameter,
+    "ros2 param describe /aether_bridge limits.speed": describes_a_parameter,
     'ros2 service call /aether_bridge/set_armed std_srvs/srv/SetBool "{data: true}"': arms,
     'ros2 service call /aether_bridge/set_armed std_srvs/srv/SetBool "{data: false}"': disarms,
     "ros2 run tf2_ros static_transform_publisher --x 0.5 --z 0.4 --yaw 1.57 --frame-id arm_base --child-frame-id camera": publishes_a_frame,

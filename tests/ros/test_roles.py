@@ -127,7 +127,7 @@ def test_every_connected_controller_gets_every_line(launch, port, diallers, hand
     left.lines.assert_none(after=before)
     # Its arm is at another position and cannot get the same commands.
     elsewhere = diallers(port, position=(150.0, 135.5, 210.0))
-    started.status.wait(state="CONNECTED", motion="HOLDING", reason="report places 0.100 m apart")
+    started.status.wait(state="CONNECTED", motion="HOLDING", reason="report positions 0.100 m apart")
     elsewhere.close()
     another = diallers(port, position=left.position)
     started.status.wait(state="CONNECTED", motion="APPROACH")
