@@ -1,4 +1,5 @@
-//! aether_bridge: moves a robot arm behind a TCP socket after a hand in front of a webcam, safely.
+//! aether_bridge: a ROS 2 node that moves a robot arm after a human hand. It sends commands to the
+//! arm's controller over TCP or UDP.
 //!
 //! ```text
 //!   hand tracker ──PoseStamped─▶ ┌───────────────── bridge ────────────────┐
@@ -12,12 +13,12 @@
 //! each other. Both are sans-IO: events and `now` go in (`handle_*`); commands, actions and
 //! deadlines come out (`poll_*`). Only [`app`] joins them and owns the clock.
 //!
-//! Each module may use only the modules in its last column:
+//! Each module may use only the modules in the last column of its row:
 //!
-//! | module | what it is | may name |
+//! | module | what it is | may use |
 //! |---|---|---|
 //! | [`geometry`] | positions, orientations and transforms, valid by construction | nothing |
-//! | [`text`] | foreign text made safe to print | nothing |
+//! | [`text`] | makes text from outside safe to print | nothing |
 //! | [`arm`] | commands to the arm, and the state that its controller reports | `geometry` |
 //! | [`wire`] | pure: commands and replies as lines | `arm`, `geometry`, `text` |
 //! | [`teleop`] | pure: targets to commands, states, reasons, limits | `arm`, `geometry`, `text` |
@@ -26,15 +27,16 @@
 //! | [`link`] | the connection: pure states, and sockets | `arm`, `geometry`, `text`, `wire` |
 //! | [`params`] | parameters: declared once, checked, read | `geometry`, `text` |
 //! | [`config`] | the table of parameters, and their meaning | all above |
-//! | [`status`] | the content of the topics, and their observer | all above |
+//! | [`status`] | the content of the topics, and the trait of their publisher | all above |
 //! | [`app`] | both state machines joined, the clock, the driver of the connections | all above |
 //! | `ros` | the only place that names r2r and `rcl_ext` (feature `ros`) | all above |
 //!
-//! Tests check this table, and that no files depend on each other in a circle (`tests/layers.rs`).
+//! `tests/layers.rs` checks this table. It also checks that files do not depend on each other in a
+//! circle.
 //!
-//! Beside `src/`, the workspace has these members: `sim/` (simulated arm controller and hand, the
-//! monitor of the wire, the check of a controller), `benches/` (benchmarks), `rcl_ext/` (the only
-//! unsafe code).
+//! Beside `src/`, the workspace has the members `sim/`, `benches/` (benchmarks) and `rcl_ext/` (the
+//! only unsafe code). `sim/` has the simulated hand and controller, `arm_check`, and the monitor
+//! that checks the lines between bridge and controller.
 //!
 //! The path of a pose, file by file. All steps run on the thread that took the message:
 //!
@@ -45,11 +47,11 @@
 //! 3. out: `app/coordinator.rs` (may it be sent now?) → `wire/encoder.rs` → `wire/template.rs` →
 //!    `link/socket.rs`
 //!
-//! These files carry the pose. The rules that they apply are in other files: the guards in
-//! `teleop/input/`, the steps of the planner in `teleop/planner/`, `teleop/estimate.rs` and
-//! `link/link.rs`. Before a line is written, `app/connection.rs` reads what the controller has
-//! sent. If the frame of the pose needs a transform, [`tf::Lookup`] comes after `ros/targets.rs`
-//! and may delay the pose.
+//! The code in these files passes the pose on. The rules that it applies are in other files: the
+//! guards in `teleop/input/`, the steps of the planner in `teleop/planner/`, `teleop/estimate.rs`
+//! and `link/link.rs`. Before the bridge writes a line, `app/connection.rs` reads the pending
+//! replies of the controller. If the frame of the pose needs a transform, [`tf::Lookup`] comes
+//! after `ros/targets.rs` and may delay the pose.
 
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
 

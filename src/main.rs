@@ -1,4 +1,4 @@
-//! `bridge`: the ROS 2 node. Runs what the parameters configure until SIGINT, SIGTERM or SIGHUP.
+//! `bridge`: the ROS 2 node. Runs with the given parameters until SIGINT, SIGTERM or SIGHUP.
 //!
 //! Exit codes: 0 ended on request; 1 ROS failed; 2 wrong arguments, parameters or environment.
 #![allow(clippy::disallowed_methods)] // the shutdown of the process has a deadline
@@ -66,8 +66,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let spin = thread::Builder::new().name("ros-spin".into()).spawn({
         let (bridge, end) = (bridge.clone(), Arc::clone(&end));
         move || {
-            // Dropped before the node, also after a panic. Dropping a node can take seconds, or
-            // hang, and the arm must not wait for that.
+            // These senders are dropped before the node, also after a panic. Dropping a node can
+            // take seconds, or hang, and the arm must not wait for that.
             let (report, _stopped) = (report, stopped);
             let _ = report.send(node.spin(&bridge, &end));
         }
@@ -123,8 +123,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if ends_by(patience, &spin) {
         return result;
     }
-    // The middleware still holds the node, because a reader that was killed has not confirmed the
-    // messages sent to it.
+    // The ROS thread has not ended in time. The middleware still holds the node, because a reader
+    // that was killed has not confirmed the messages sent to it.
     if let Err(error) = &result {
         console::print_error(&format!("aether_bridge: {error:#}"));
     }

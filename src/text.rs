@@ -17,7 +17,7 @@ pub fn sanitize_short(text: &str) -> String {
 /// U+FFFD.
 pub fn sanitize(text: &str) -> String {
     // This check is fast, and true for nearly all texts. The replacement below takes ten times as
-    // long.
+    // long as the check.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.to_owned();
     }

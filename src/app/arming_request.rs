@@ -1,10 +1,10 @@
-//! Decides whether a request to move the arm (to arm, or to go home) is still valid. It must be
-//! sent after the last stop, reset, disarm and way home, and after the last response that asked for
-//! a second call. It must also be recent.
+//! Decides whether a request to move the arm (`~/set_armed` or `~/go_home`) is still valid. The
+//! request must be recent. It must be newer than the last stop, reset, disarm and `~/go_home`. If a
+//! response asked the operator to call again, the second call must be newer than this response.
 //!
-//! Pure. The sender's clock gives the age of a request. If that clock is behind, valid requests may
-//! be rejected. A request that is older than the last event that ended motion is accepted only if
-//! the sender's clock is ahead.
+//! Pure. The age of a request is this machine's time minus the send time by the sender's clock. If
+//! the sender's clock is behind, a valid request looks too old and may be rejected. A request that
+//! is older than the last event that ended motion is accepted only if the sender's clock is ahead.
 
 use std::time::{Duration, Instant};
 
@@ -102,10 +102,11 @@ impl LastForbidden {
     }
 }
 
-/// How long a request to move may wait. An operator waits for the response, and after some seconds
-/// without one no longer watches the arm.
+/// How long a request to move may wait. An operator waits for the response. After some seconds
+/// without a response, the operator no longer watches the arm.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// A shorter delay of the process, and a younger request, are normal.
+/// A request is rejected as [`StaleRequest::Waited`] only if the delay of the process and the age
+/// of the request are both longer than this. Shorter times are normal.
 const STALL: Duration = Duration::from_millis(250);
 /// How far the sender's clock may be ahead.
 const AHEAD: Duration = Duration::from_millis(500);

@@ -69,8 +69,8 @@ impl Bridge {
         self.apply(|state, now| state.coordinator.teleop.handle_gripper(now, input));
     }
 
-    /// Handles a message that a publisher of the gripper topic kept from before, while other
-    /// publishers exist.
+    /// Handles a latched message of the gripper topic, which its publisher sent earlier. The topic
+    /// has other publishers, and their messages may be newer.
     pub fn handle_kept_gripper(&self, input: GripperInput) {
         self.apply(|state, now| state.coordinator.teleop.handle_kept_gripper(now, input));
     }
@@ -80,13 +80,13 @@ impl Bridge {
         self.apply(|state, now| state.coordinator.teleop.handle_graph(now, news));
     }
 
-    /// Takes the explanations why no target or gripper message arrives.
+    /// Stores the reasons why no target or gripper message arrives.
     pub fn handle_input_notes(&self, notes: InputNotes) {
         self.apply(|state, _| state.coordinator.report.handle_input_notes(notes));
     }
 
-    /// Handles a message of `stop.topic`. After a message that stops, only the stop line is sent,
-    /// as after [`Bridge::stop`].
+    /// Handles a message of `stop.topic`. If the message requests a stop, the bridge then sends
+    /// only the stop line, as after [`Bridge::stop`].
     pub fn handle_stop_message(&self, stop: bool) {
         self.apply(|state, now| state.coordinator.teleop.handle_stop_message(now, stop));
     }
@@ -109,7 +109,7 @@ impl Bridge {
         self.apply(|state, now| {
             let answer = state.coordinator.teleop.handle_set_armed(now, armed);
             if matches!(answer, Err(ArmingError::PositionUnknown { .. })) {
-                // A second call that was sent before this response confirms nothing.
+                // The second call counts only if it was sent after this response.
                 state.last_forbidden.note(now, "the response that shows where the arm would go");
             }
             answer
@@ -146,8 +146,8 @@ impl Bridge {
         self.lock().coordinator.teleop.is_going_home()
     }
 
-    /// Stops the arm for the operator, until [`Bridge::reset`]. After the return only the stop line
-    /// is sent. It is written before anything is published or logged.
+    /// Stops the arm for the operator, until [`Bridge::reset`]. After the return, the bridge sends
+    /// only the stop line. It writes the stop line before it publishes or logs anything.
     pub fn stop(&self) {
         self.apply(|state, _| state.coordinator.teleop.handle_stop());
     }
@@ -173,9 +173,9 @@ impl Bridge {
         self.apply(|state, now| state.coordinator.handle_reconnect(now));
     }
 
-    /// Applies new parameters. On return all of them are in force for the next command, and no
-    /// command is sent with only some of them. If a parameter of the link has changed, opens a new
-    /// connection.
+    /// Applies new parameters. On return, all new values are in force for the next command. No
+    /// command is sent with only some of the new values. If a parameter of the link has changed,
+    /// opens a new connection.
     ///
     /// # Errors
     /// The reason why the parameters cannot change now. In this case nothing has changed.
@@ -215,8 +215,8 @@ impl Bridge {
         result
     }
 
-    /// Applies an event without waking the driver task. The driver task checks everything after
-    /// each event, so it would wake itself without end.
+    /// Applies an event, but does not wake the driver task. The driver task checks everything after
+    /// each of its own events. If it also woke itself, it would never sleep.
     pub(super) fn apply_from_driver<R>(&self, event: impl FnOnce(&mut State, Instant) -> R) -> R {
         self.access(|state| state.apply(event).0)
     }
@@ -242,7 +242,7 @@ impl Bridge {
         }
         if has_events {
             let mut notifier = lock(&self.0.notifier);
-            // Taken under the notifier's lock, so that the events keep their order.
+            // Take the events under the notifier's lock, so that they keep their order.
             notifier.take(&mut self.lock().pending_events);
             notifier.notify();
         }

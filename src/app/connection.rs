@@ -24,11 +24,11 @@ pub(super) struct Connection {
     pub(super) log_lines: Vec<LogLine>,
     /// Bytes that have been read and not decoded.
     buffer: BytesMut,
-    /// The buffer of a read. It is kept, so that it is zeroed only once.
+    /// The buffer for reading from the socket. It is reused, so that it is zeroed only once.
     room: Box<[u8]>,
     decoder: ReplyDecoder,
-    /// The partially received line began before the last line was sent, while no reply was missing.
-    /// So it is not the reply to that line.
+    /// Whether the partially received line is unsolicited: it began before the last line was sent,
+    /// and no reply was missing at that time. It is then not the reply to the last sent line.
     begun_unasked: bool,
     /// Whether a line has been sent on this connection.
     asked: bool,
@@ -60,8 +60,8 @@ impl Connection {
         }
     }
 
-    /// Waits for the greeting. Calls `note` with the number of its lines that have been received,
-    /// each time. Fails if the connection has to end.
+    /// Waits for the greeting. After each read, calls `note` with the number of greeting lines
+    /// received so far. Fails if the connection has to end.
     pub(super) async fn greet(&mut self, note: impl Fn(u32)) -> Result<(), LinkError> {
         let wanted = self.wire.banner_lines;
         loop {
@@ -163,7 +163,7 @@ impl Connection {
     }
 
     /// Records that a line is about to be sent while no reply is missing. If the controller has
-    /// already begun to send a reply, it is not the reply to that line.
+    /// already begun to send a line, the controller's line is not the reply to the new line.
     pub(super) fn note_asked(&mut self) {
         self.asked = true;
         self.begun_unasked = self.expect_reply && self.decoder.has_begun(&self.buffer);
@@ -206,7 +206,7 @@ impl Connection {
     }
 
     /// Decodes one datagram. A datagram is a whole line, with or without a newline at its end. A
-    /// fault in it does not affect the next one.
+    /// fault in one datagram does not affect the next datagram.
     fn process_datagram(&mut self) {
         if !self.buffer.ends_with(b"\n") {
             self.buffer.extend_from_slice(b"\n");

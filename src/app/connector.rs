@@ -10,7 +10,7 @@ use crate::config::{AuthConfig, Config};
 use crate::link::{Accepted, ConnectFuture, Endpoint, LinkError, Listener, PeerId, Socket, Stage};
 use crate::wire::Hello;
 
-/// The result of an attempt.
+/// The result of a successful attempt to connect or to listen.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum Established {
     Connection(Connection),
@@ -25,7 +25,7 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// Creates a connector for this configuration. The attempt must open within
+    /// Creates a connector for this configuration. The connection must open within
     /// `link.connect_timeout` from now. Calls `note` with each stage.
     pub(super) fn new(config: Config, note: impl Fn(Stage) + Send + Sync + 'static) -> Self {
         let deadline = Instant::now() + config.transport.connect_timeout;

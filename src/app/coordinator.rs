@@ -1,9 +1,9 @@
 //! The rules that involve both state machines: a reply, a change of the link, a sent line, the end
 //! of a connection. Pure: `now` comes in, and the caller sends the bytes.
 //!
-//! Invariant: whenever a function returns, motion's view of the link equals the state of the link.
-//! So call [`Coordinator`] for each event that may change the link's state, and the state machines
-//! directly for all other events.
+//! Invariant: whenever a function returns, motion's [`LinkView`] matches the state of the link. So
+//! call [`Coordinator`] for each event that may change the state of the link. For all other events
+//! call the state machines directly.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ pub enum Outgoing {
     Command(Planned),
     /// A heartbeat, which shows that the bridge is alive (`link.heartbeat.period`).
     Heartbeat,
-    /// A heartbeat that is sent because its reply contains the position of the arm.
+    /// A heartbeat that asks for the position of the arm. The reply contains the position.
     Question,
 }
 
@@ -158,8 +158,8 @@ impl Coordinator {
         self.follow_link(now);
     }
 
-    /// Handles a reply. Returns whether a line was waiting for it. If no line was waiting, the age
-    /// of the reply is unknown, and only a fault in it is used.
+    /// Handles a reply. Returns whether a line was waiting for it, or no replies are expected.
+    /// Otherwise the age of the reply is unknown, and only a fault of the arm in the reply is used.
     pub fn handle_reply(&mut self, now: Instant, peer: PeerId, reply: &Reply) -> bool {
         if self.link.is_superseded() {
             self.handle_unexpected(reply.state.as_ref());
@@ -179,7 +179,7 @@ impl Coordinator {
     }
 
     /// Handles an unsolicited state of the controller. Returns whether the connection is in use, so
-    /// that the state is current. A fault in the state is used in any case.
+    /// that the state is current. A fault of the arm in the state is used in any case.
     pub fn handle_state(&mut self, now: Instant, peer: PeerId, state: &ReportedState) -> bool {
         let known = !self.link.is_superseded() && self.link.has_peer(peer);
         if known {
@@ -193,8 +193,8 @@ impl Coordinator {
         known
     }
 
-    /// Handles the fault in a report that may be out of date. If the fault is wrong, the operator
-    /// needs one more call of `~/set_armed`.
+    /// Handles a fault of the arm in a report that may be out of date. If the fault no longer
+    /// exists, the operator needs one more call of `~/set_armed`.
     fn handle_unexpected(&mut self, state: Option<&ReportedState>) {
         let fault = state.and_then(|state| state.fault.as_deref());
         if fault.is_some() {
@@ -202,7 +202,7 @@ impl Coordinator {
         }
     }
 
-    /// Handles the outcomes of lines that have no reply of their own.
+    /// Handles the outcomes of lines that will get no reply, for example of lost lines.
     fn handle_outcomes(&mut self, now: Instant) {
         while let Some(outcome) = self.link.poll_outcome() {
             self.handle_outcome(now, outcome, None);
@@ -285,8 +285,9 @@ impl Coordinator {
         self.follow_link(now);
     }
 
-    /// Returns when to call [`Coordinator::handle_timeout`] at the latest. Includes the time of a
-    /// due command that the link can send: poll it then.
+    /// Returns when to call [`Coordinator::handle_timeout`] at the latest. If the link can send a
+    /// command, this includes the time of the next command or position request. Call
+    /// [`Coordinator::poll_transmit`] at this time.
     #[must_use]
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let has_room = self.link.can_send_command() && !self.link.is_write_blocked();
@@ -384,7 +385,7 @@ impl Coordinator {
     }
 
     /// Handles the end of sending: no more lines can be sent now. A stop line that is still due
-    /// waits for the controller. Returns whether one is waiting.
+    /// waits until the controller accepts bytes. Returns whether a stop line is waiting.
     pub fn handle_transmit_end(&mut self) -> bool {
         let waits = self.teleop.poll_stop_line();
         if waits {
@@ -393,7 +394,7 @@ impl Coordinator {
         waits
     }
 
-    /// Returns the line for the connections, with the number of the next line.
+    /// Returns the line to write to the connections. It has the number of the next line.
     pub fn line(&self, outgoing: &Outgoing, stamp: Duration) -> Line {
         Line { order: outgoing.order(), seq: self.link.next_seq(), stamp }
     }

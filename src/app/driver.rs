@@ -21,7 +21,7 @@ pub async fn drive(bridge: Bridge, shutdown: impl Future<Output = ()>) {
     drive_over(bridge, System, shutdown).await;
 }
 
-/// Does the same as [`drive`], over another network.
+/// Does the same as [`drive`], but opens connections with `network`, which may be a simulation.
 pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdown: impl Future<Output = ()>) {
     let mut driver = Driver {
         bridge,
@@ -58,8 +58,8 @@ pub async fn drive_over(bridge: Bridge, network: impl Network + 'static, shutdow
                 driver.handle_accepted(result);
             }
             Some(joined) = joining.join_next() => driver.handle_joined(joined),
-            // A controller may send without pause. The code above handles everything that comes
-            // after this branch.
+            // A controller may send without pause, so the branches after this one may never run.
+            // The code at the top of the loop does the work of these branches.
             readable = poll_fn(|cx| poll_connections(&bridge.lock().connections, next_peer, blocked, cx)) => {
                 match readable {
                     Some(peer) => driver.read_replies(peer),

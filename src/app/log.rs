@@ -38,14 +38,14 @@ impl LogLine {
 #[derive(Debug, Default)]
 pub(super) struct Log {
     repeats: Repeats<What>,
-    /// How long a connection must live to count as good, after one that did not live that long.
+    /// How long a connection must last to count as good, if an earlier connection ended sooner.
     steady: Duration,
-    /// How long the next connection must live before it is logged. Grows with each logged
-    /// connection that did not live long.
+    /// How long the next connection must last before it is logged. The value grows each time that a
+    /// logged connection ends too early.
     patience: Duration,
-    /// Since when the link is up; `None` if that has been logged.
+    /// When the link came up, if this is not logged yet.
     unlogged_since: Option<Instant>,
-    /// Whether the link is up and that has been logged.
+    /// Whether the link is up and "link up" has been logged.
     up: bool,
     /// The attempts to connect since the link was last logged as up.
     attempts: u32,
@@ -170,8 +170,8 @@ impl Log {
     }
 
     fn motion(&mut self, now: Instant, status: &Status) -> Option<LogLine> {
-        // If a link fails repeatedly, motion does the same with each connection. One line is
-        // enough.
+        // If a link fails repeatedly, motion changes with each connection. One line about the
+        // motion is enough.
         let flaps = !self.patience.is_zero();
         let at_most = if flaps { 1 } else { MOST_OF_A_MOTION };
         let decision = self.repeats.note(now, What::Motion(status.motion, status.reason_kind), at_most);
@@ -180,7 +180,7 @@ impl Log {
         }
         let text = in_words(decision, &status.reason, |times| format!("{}: {times}", status.reason))?;
         let level = match status.reason_kind {
-            // The operator believes that the arm stands still.
+            // An error, because the operator may believe that the arm stands still.
             ReasonKind::StopRefused | ReasonKind::StopUnsent | ReasonKind::StopUnanswered => Level::ERROR,
             _ => Level::INFO,
         };
@@ -200,8 +200,8 @@ fn in_words(decision: Decision, text: &str, again: impl FnOnce(String) -> String
     }
 }
 
-/// How often motion may reach the same state for the same reason within a minute before it is only
-/// counted.
+/// The most log lines per minute about the same motion state with the same reason. Further changes
+/// to this state are only counted.
 const MOST_OF_A_MOTION: u32 = 10;
 
 #[cfg(test)]

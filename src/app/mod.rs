@@ -1,22 +1,23 @@
 //! The running bridge: joins teleoperation and link, and owns the clock and the connections.
 //!
-//! May use every module but `ros`. Never names r2r.
+//! This module may use every module except `ros`. It never uses r2r.
 //!
 //! A [`Bridge`] is a handle to a state behind one lock: the [`Coordinator`] with both state
 //! machines, and the connections. The thread that takes a message from ROS reads the pending
-//! replies of the controller and writes the command to the socket itself. [`drive`] owns everything
-//! that takes time: connecting, reading, and the timers. Before each event the state machines
-//! handle expired timeouts, because either thread may be late.
+//! replies of the controller and writes the command to the socket itself. [`drive`] does everything
+//! that takes time: connecting, reading, and the timers. The state machines handle expired timeouts
+//! before each event, because the ROS thread or the driver's thread may be late.
 //!
 //! The lock is held for microseconds, because `~/stop` needs it. Under the lock, a thread may read
-//! pending bytes from a controller and write a line to it, and do no other input or output. Neither
-//! waits. Everything to publish or log becomes an event. `notifier` handles these events in order
-//! once the lock is free. `notifier` is the only file here that may use a macro of `tracing`.
+//! pending bytes from a controller and write a line to it. Neither operation waits. The thread does
+//! no other input or output. Everything to publish or log becomes an event. `notifier` handles
+//! these events in order once the lock is free. `notifier` is the only file here that may use a
+//! macro of `tracing`.
 //!
 //! The thread that publishes may have to wait for a reader. The thread that takes `~/stop` from ROS
-//! publishes too, so the console drops lines if its reader has stopped (`ros/console.rs`). State
-//! that must survive the process is written to a file by a separate thread (`state_file`), because
-//! a disk may be slow.
+//! publishes too. So the console drops lines if its reader has stopped reading (`ros/console.rs`).
+//! State that must survive the process is written to a file by a separate thread (`state_file`),
+//! because a disk may be slow.
 
 mod arming_request;
 mod bridge;

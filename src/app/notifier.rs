@@ -83,8 +83,8 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    /// Returns the files below a directory, without `ros`, whose code never runs while the state is
-    /// locked.
+    /// Returns the source files in a directory. Leaves out `ros`, because its code never runs while
+    /// the state is locked.
     fn sources(directory: &Path) -> Vec<PathBuf> {
         let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
         let paths = paths.filter(|path| !path.ends_with("src/ros"));

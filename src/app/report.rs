@@ -6,24 +6,24 @@ use crate::link::{Link, LinkError, LinkState, Stage};
 use crate::status::Status;
 use crate::teleop::{Motion, Obstacle, Reason, ReasonKind, Teleop};
 
-/// The data for the status that neither state machine has.
+/// The status data that neither state machine has.
 #[derive(Debug)]
 pub struct Report {
     /// The name of the controller in texts.
     peer: String,
-    /// The message of the controller with the last command that it rejected.
+    /// The controller's message in its newest rejection of a command.
     refusal: String,
     /// How many controllers have connected and are not ready for lines yet.
     arriving: usize,
     notes: InputNotes,
 }
 
-/// Explanations from the ROS graph why no input arrives; empty if the graph shows no cause.
+/// The reasons why no input arrives, from the ROS graph. Empty if the graph shows no cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InputNotes {
     /// Why no targets arrive.
     pub targets: String,
-    /// Which nodes could send targets, before the first target.
+    /// The nodes that publish targets but have not sent any yet, as text.
     pub quiet: String,
     /// Why no gripper messages arrive.
     pub gripper: String,
@@ -54,12 +54,12 @@ impl Report {
         self.arriving = arriving;
     }
 
-    /// Takes the explanations from the ROS graph why no input arrives.
+    /// Stores the reasons why no input arrives, from the ROS graph.
     pub(super) fn handle_input_notes(&mut self, notes: InputNotes) {
         self.notes = notes;
     }
 
-    /// Records the message of the controller with a command that it rejected.
+    /// Records the controller's message in its rejection of a command.
     pub(super) fn handle_rejected(&mut self, message: &str) {
         message.clone_into(&mut self.refusal);
     }
@@ -106,7 +106,7 @@ impl Report {
     }
 
     /// Returns the address of the controller. If controllers connect to the bridge, returns the
-    /// address of the port and theirs.
+    /// address of the bridge's port and the addresses of the controllers.
     fn peer(&self, link: &Link) -> String {
         let names: Vec<_> = link.peers().map(|peer| peer.name.as_str()).collect();
         match link.clients() {

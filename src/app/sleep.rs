@@ -1,15 +1,16 @@
-//! Detects that the computer has slept. The steady clock stops during a sleep, so old data look
-//! newer than they are afterwards.
+//! Detects that the computer has slept. The steady clock stops during a sleep. So after the sleep
+//! old data look newer than they are.
 //!
 //! Invariant: every detected sleep is a real sleep. If the thread is delayed between the two clock
-//! readings, a sleep looks shorter, never longer. The difference of the clocks never shrinks.
+//! readings, the sleep looks shorter, never longer. The true difference of the clocks never
+//! shrinks.
 
 use std::time::{Duration, Instant};
 
-/// Two clocks. Their difference shows how long the computer has slept since it was switched on.
+/// Two clocks. The difference between them grows only while the computer sleeps.
 pub trait SleepClocks: Send {
-    /// Returns the time since the computer was switched on, sleep included. Reads the steady time
-    /// after it, and returns it second.
+    /// Returns the time of a clock that includes sleep, and the time of the steady clock. Reads
+    /// them in this order.
     fn read(&self) -> (Duration, Duration);
 }
 
@@ -43,7 +44,7 @@ impl SleepClocks for SystemClocks {
 /// Detects sleeps of the computer.
 pub(super) struct SleepWatch {
     clocks: Box<dyn SleepClocks>,
-    /// The known total sleep at the last poll.
+    /// The difference of the clocks at the last detected sleep, or at the start.
     slept: Duration,
 }
 
@@ -55,7 +56,7 @@ impl SleepWatch {
         watch
     }
 
-    /// Returns how long the computer has slept since the last call, if it has.
+    /// Returns how long the computer has slept since the last detected sleep, if it has.
     pub fn poll(&mut self) -> Option<Duration> {
         let total = self.total();
         let slept = total.saturating_sub(self.slept);

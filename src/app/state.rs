@@ -59,8 +59,8 @@ impl State {
         }
     }
 
-    /// Applies an event: passes it to the state machines, and writes the lines that result. Returns
-    /// the time after that, too.
+    /// Applies an event: passes it to the state machines, and writes the lines that result. Also
+    /// returns the time after the writes.
     pub fn apply<R>(&mut self, event: impl FnOnce(&mut Self, Instant) -> R) -> (R, Instant) {
         // Read the clock after taking the lock, so that time never goes back for the state
         // machines.
@@ -68,7 +68,8 @@ impl State {
         if let Some(slept) = self.sleep.poll() {
             self.coordinator.handle_slept(now, slept);
         }
-        // Run expired timeouts before the event, because either thread may be late.
+        // Run expired timeouts before the event, because the ROS thread or the driver's thread may
+        // be late.
         self.pass_time(now);
         let result = event(self, now);
         // Record this change now. The first command may end the approach that the event started,
@@ -80,7 +81,8 @@ impl State {
     /// Handles a target, or the fault of a message without a valid target.
     pub fn handle_target(&mut self, now: Instant, target: Result<Target, InputFault>) {
         if !self.coordinator.link.can_send_command() {
-            // The driver task may not have read the reply yet that allows the next command.
+            // The reply that allows the next command may have arrived, but the driver task may not
+            // have read it yet.
             for index in 0..self.connections.len() {
                 self.read_at(now, index);
             }
@@ -98,8 +100,8 @@ impl State {
         }
     }
 
-    /// Returns the next action for the driver task, once. The part of the action in this state is
-    /// already done.
+    /// Returns the next action for the driver task, once. This function has already removed the
+    /// connections that the action drops.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
         let action = self.coordinator.link.poll_action()?;
         match action {
@@ -260,10 +262,10 @@ impl State {
         now
     }
 
-    /// Reads all pending replies, and returns the line to send now, which may differ from
-    /// `outgoing` after a reply. Reading first prevents that an unsolicited reply is matched to a
-    /// later line. If a controller sends without pause, only a stop line is sent without waiting,
-    /// and any line if no replies are expected.
+    /// Reads all pending replies, and returns the line to send now. After a reply, this may be
+    /// another line than `outgoing`, or no line. The function reads first, so that an unsolicited
+    /// reply is not matched to a later line. If a controller sends without pause, some input is
+    /// still unread. Then only a stop line is sent, or any line if no replies are expected.
     fn poll_after_reading(&mut self, now: Instant, outgoing: Outgoing) -> Option<Outgoing> {
         let mut came = false;
         let read_all = (0..self.connections.len()).all(|index| {
@@ -282,7 +284,7 @@ impl State {
     /// Writes a line to every connection, and sets `now` to the time after that. Returns whether
     /// the line was sent.
     fn write(&mut self, now: &mut Instant, outgoing: &Outgoing) -> bool {
-        // Close the connections that the link has dropped and the driver task has not.
+        // Close the connections that the link has dropped and the driver task has not closed yet.
         let link = &self.coordinator.link;
         self.connections.retain(|connection| link.has_peer(connection.peer));
         if self.connections.is_empty() {
@@ -330,7 +332,7 @@ impl State {
         unpaced && is_command && self.connections.iter().any(|connection| connection.socket.lags(limit))
     }
 
-    /// Publishes and logs the status if more than its times has changed.
+    /// Publishes and logs the status if its key ([`StatusKey`]) has changed.
     fn note_changes(&mut self, now: Instant) {
         if !self.coordinator.log_lines.is_empty() {
             let lines = std::mem::take(&mut self.coordinator.log_lines);
@@ -360,8 +362,8 @@ impl State {
         }
     }
 
-    /// Returns when [`drive`](super::drive) must wake, and whether a line waits for space in a send
-    /// buffer. Call this after all due work is done.
+    /// Returns when [`drive`](super::drive) must wake. Also returns whether a line waits for space
+    /// in a send buffer or for the controller's program. Call this after all due work is done.
     pub fn prepare_sleep(&mut self, now: Instant) -> (Option<Instant>, bool) {
         self.sleeping_until = self.coordinator.poll_timeout(now);
         (self.sleeping_until, self.coordinator.link.is_write_blocked())
@@ -397,7 +399,7 @@ pub(super) fn now() -> Instant {
 /// Why a new configuration cannot be applied.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ReconfigureError {
-    /// A parameter may not change, or not now.
+    /// A parameter can never change, or cannot change now.
     #[error(transparent)]
     Change(#[from] ChangeError),
     /// The state of the arm does not allow the change.

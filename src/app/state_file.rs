@@ -1,14 +1,14 @@
 //! The state that survives the process: whether a stop is latched, and whether the last run ended
 //! cleanly.
 //!
-//! Each node has one small file. It contains `running` while the bridge runs, `stopped` while a
-//! stop is latched (also after the end), and `ended` after an end on request. So after a crash, a
-//! kill or a power failure it contains `running`.
+//! Each node has one small file. While a stop is latched, it contains `stopped`, also after the
+//! process has ended. Otherwise it contains `running` while the bridge runs, and `ended` after an
+//! end on request. So after a crash, a kill or a power failure it contains `running` or `stopped`.
 //!
 //! Invariants:
 //! - The file is replaced as a whole: at every moment it is the old one or the new one.
 //! - A file that cannot be understood counts as a latched stop.
-//! - Threads that take messages or move the arm do no work here.
+//! - Threads that take messages or move the arm never read or write the file.
 #![allow(clippy::disallowed_methods)] // records when something happened
 
 use std::fs::{self, File};
@@ -28,7 +28,7 @@ use crate::text::sanitize_short;
 pub struct StateFile {
     /// `None` if no folder is available.
     path: Option<PathBuf>,
-    /// The identifier of the launch that restarts the bridge by itself, if there is one.
+    /// The identifier of the launch that restarts the bridge automatically, if there is one.
     launch: Option<String>,
 }
 
@@ -221,12 +221,13 @@ pub struct StateNotes(Sender<Change>);
 impl StateNotes {
     /// Records why a stop is latched; `None` if the stop has been released.
     pub(super) fn note(&self, stopped: Option<String>) {
-        // If the thread is gone, the file contains `running`, which is the safe side.
+        // If the thread is gone, the file still contains `running` or `stopped`, which is the safe
+        // side.
         let _ = self.0.send(stopped.map_or(Change::Released, Change::Stopped));
     }
 }
 
-/// The thread that writes the file, for the code that ends the process.
+/// A handle to the thread that writes the file. The code that ends the process uses it.
 #[derive(Debug)]
 pub struct StateWriter {
     notes: Sender<Change>,
@@ -235,8 +236,8 @@ pub struct StateWriter {
 
 impl StateWriter {
     /// Writes all recorded changes. If `clean`, also writes that the bridge has ended on request.
-    /// Waits for that, but no longer than `patience`. Returns whether the thread has finished in
-    /// time.
+    /// Waits until the file is written, but no longer than `patience`. Returns whether the thread
+    /// has finished in time.
     pub fn end(self, clean: bool, patience: Duration) -> bool {
         let _ = self.notes.send(Change::Ended { clean });
         !matches!(self.ended.recv_timeout(patience), Err(RecvTimeoutError::Timeout))
@@ -275,8 +276,8 @@ fn write(path: &Path, record: &Record) -> io::Result<()> {
     result
 }
 
-/// Set by `launch/bridge.launch.py` if it restarts the bridge by itself: the same value for every
-/// start of one launch.
+/// The variable that `launch/bridge.launch.py` sets if it restarts the bridge automatically. It has
+/// the same value for every start of one launch.
 const LAUNCH_VARIABLE: &str = "AETHER_LAUNCH_RUN";
 /// A valid file is far shorter.
 const MAX_SIZE: u64 = 64 * 1024;

@@ -13,9 +13,9 @@ pub struct Backoff {
 
 impl Backoff {
     /// Returns the wait after `failures` failures in a row (1 for the first): `initial ·
-    /// 2^(failures-1)`, at most `max`. The wait is shortened by up to a quarter. `jitter` in 0..1
-    /// selects the share, so that several bridges that lost the same controller at the same moment
-    /// do not all return together.
+    /// 2^(failures-1)`, at most `max`. The wait is shortened by up to a quarter, in proportion to
+    /// `jitter` (0..1). So several bridges that lost the same controller do not all connect again
+    /// at the same moment.
     pub fn delay(&self, failures: u32, jitter: f64) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         let full = self.initial.saturating_mul(1 << doublings).min(self.max);

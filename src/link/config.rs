@@ -12,8 +12,8 @@ pub struct LinkConfig {
     pub role: Role,
     /// Whether the controller replies to every line.
     pub expect_reply: bool,
-    /// The most lines without a reply at a time, at least 1. A stop line does not wait for other
-    /// lines, but other lines wait for it.
+    /// The most lines in flight, at least 1. A line is in flight until its reply arrives. A stop
+    /// line does not wait for other lines, but other lines wait for it.
     pub max_in_flight: usize,
     /// The settings of the heartbeat; `None` sends no heartbeat.
     pub heartbeat: Option<Heartbeat>,
@@ -54,8 +54,8 @@ pub struct Heartbeat {
 /// Where to connect, and how long that may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransportConfig {
-    /// The name or address of the controller. If controllers connect to the bridge: of this
-    /// machine.
+    /// The name or address of the controller. If controllers connect to the bridge, the name or
+    /// address of this machine.
     pub host: String,
     /// The port.
     pub port: u16,

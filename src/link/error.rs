@@ -8,8 +8,8 @@ use super::tls::{self, TlsError};
 use crate::wire::advice::{self, Advice};
 use crate::wire::{Reply, ReplyStatus, TokenError, Unfinished, WireError};
 
-/// Why an attempt to connect failed, or a connection ended. The text includes what to do, if that
-/// is known.
+/// Why an attempt to connect failed, or a connection ended. The texts of some errors include the
+/// remedy. [`LinkError::advised`] adds the other known remedies.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the texts explain each value")]
 pub enum LinkError {

@@ -8,7 +8,7 @@ pub enum HostError {
     /// The text is empty.
     #[error("it is empty: write a name or an address, like '192.168.1.50'")]
     Empty,
-    /// Blanks or control characters are around the host.
+    /// There are blanks or control characters before or after the host.
     #[error("it has blanks or control characters around it: write '{0}'")]
     Blanks(String),
     /// The text contains a port.

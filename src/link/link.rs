@@ -17,7 +17,7 @@ use crate::wire::{Order, Reply, ReplyStatus, advice};
 pub enum LinkState {
     /// Not started, or ended.
     Disconnected,
-    /// Resolving the name and opening the connection.
+    /// Resolving the name, opening the connection, waiting for the greeting, or authenticating.
     Connecting,
     /// Connected; no reply is overdue.
     Connected,
@@ -25,15 +25,15 @@ pub enum LinkState {
     Unresponsive,
     /// Waiting before the next attempt.
     Backoff,
-    /// Waiting for controllers to connect: fewer than `link.min_clients` have.
+    /// Waiting for controllers: fewer than `link.min_clients` are connected.
     Listening,
 }
 
 /// The stage of an attempt to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Resolving the name, opening the connection, and encrypting it if configured; or opening the
-    /// port.
+    /// Resolving the name, opening the connection, and encrypting it if configured. Or opening the
+    /// port on which the bridge listens.
     Opening,
     /// Waiting for the controller's greeting.
     Banner {
@@ -75,7 +75,7 @@ pub struct Link {
     action: Option<Action>,
     /// Connections to drop.
     drops: VecDeque<PeerId>,
-    /// Outcomes of orders that have no reply of their own.
+    /// Outcomes of orders that will get no reply.
     outcomes: VecDeque<Outcome>,
     /// The number of lines sent since the start.
     lines: u64,
@@ -102,7 +102,7 @@ struct Open {
     last_sent: Instant,
     /// Since when the peer has accepted no bytes.
     blocked_since: Option<Instant>,
-    /// Whether only the controller's program does not read: its system accepts bytes.
+    /// Whether the controller's system accepts bytes, but its program does not read them.
     lags: bool,
     /// Whether the oldest wait has exceeded `link.reply_timeout`.
     unresponsive: bool,
@@ -120,7 +120,7 @@ struct InFlight {
     refused: bool,
     /// Whether this is a stop that has expired, because its reply did not come in time.
     expired: bool,
-    /// Whether a controller has joined since, which did not receive this line.
+    /// Whether a controller connected after this line was sent, and so did not receive it.
     misses_one: bool,
 }
 
@@ -426,8 +426,7 @@ impl Link {
         self.action.take().or_else(|| self.drops.pop_front().map(Action::Drop))
     }
 
-    /// Returns the next outcome of an order that has no reply of its own. Call this after each
-    /// event.
+    /// Returns the next outcome of an order that will get no reply. Call this after each event.
     #[must_use]
     pub fn poll_outcome(&mut self) -> Option<Outcome> {
         self.outcomes.pop_front()
@@ -462,7 +461,7 @@ impl Link {
 
     fn poll_heartbeat_at(&self) -> Option<Instant> {
         let (open, heartbeat) = (self.open()?, self.config.heartbeat?);
-        // After a lost datagram, a heartbeat finds out whether the controller is alive.
+        // After a lost datagram, a heartbeat shows whether the controller is alive.
         let may_go = self.has_capacity() || self.config.role == Role::Udp;
         let can_receive = open.blocked_since.is_none() && !open.peers.all().is_empty();
         (may_go && can_receive).then_some(open.last_sent + heartbeat.period)
@@ -479,8 +478,8 @@ impl Link {
     }
 
     /// Returns whether a stop may be sent now. A stop does not wait for late replies or for the
-    /// limit of lines in flight, because the controller may be reading. It waits only for
-    /// [`Link::handle_writable`] after [`Link::handle_blocked`].
+    /// limit of lines in flight, because the controller may still read lines. If
+    /// [`Link::handle_blocked`] was called, a stop waits for [`Link::handle_writable`].
     pub fn can_send_stop(&self) -> bool {
         let takes_bytes = |open: &Open| open.blocked_since.is_none() || open.lags;
         self.open().is_some_and(|open| takes_bytes(open) && !open.peers.all().is_empty())
@@ -576,8 +575,8 @@ impl Link {
         self.last_error.as_ref().map(|(at, error)| (*at, error))
     }
 
-    /// Returns the last error while it is still relevant: until the link has been connected for
-    /// `link.timeout` since.
+    /// Returns the last error while it is still relevant. It is no longer relevant when the link
+    /// has been connected for `link.timeout` after the error.
     pub fn standing_error(&self, now: Instant) -> Option<&LinkError> {
         let (at, error) = self.last_error_at()?;
         let healthy = now.saturating_duration_since(self.since.max(at));
@@ -619,10 +618,10 @@ impl Link {
         self.round_trips.summary()
     }
 
-    /// Records how a connection ended, and returns its error. A controller that is restarted may
-    /// close once after a first reply. A controller that closes after each reply does so twice in a
-    /// row. `refusal` is the message of the first reply if it was an error: the controller rejects
-    /// this client.
+    /// Records how a connection ended, and returns its error. If the controller ends one connection
+    /// after the first reply, it may only have restarted. If it does so twice in a row, it probably
+    /// closes the connection after every reply. `refusal` is the message of the first reply, if the
+    /// reply was an error. In this case the controller rejects this client.
     fn note_ending(
         &mut self,
         after_first_reply: bool,
@@ -719,7 +718,7 @@ impl InFlight {
         }
     }
 
-    /// Returns whether it was sent at least `limit` ago.
+    /// Returns whether the line was sent at least `limit` ago.
     fn has_waited(&self, now: Instant, limit: Duration) -> bool {
         now.saturating_duration_since(self.sent_at) >= limit
     }

@@ -12,9 +12,9 @@
 //! ```
 //!
 //! If controllers connect to the bridge, LISTENING comes before CONNECTED until enough of them are
-//! connected. A controller that replies late is dropped, and the others stay. Datagrams have no
-//! connection to lose: only missing replies show that the controller is gone. No command is queued
-//! across connections.
+//! connected. A controller that replies late is dropped, and the others stay. Over UDP there is no
+//! connection, so only missing replies show that the controller is gone. The bridge never keeps a
+//! command of one connection for the next connection.
 //!
 //! Uses `arm`, `geometry`, `text` and `wire`. Does not know whether the arm may move.
 

@@ -3,7 +3,7 @@
 use crate::arm::Command;
 use crate::wire::Order;
 
-/// The meaning of a reply, or the outcome of an order without a reply.
+/// The meaning of a reply, or the outcome of an order that will get no reply.
 #[derive(Debug, PartialEq)]
 pub enum Outcome {
     /// The controller accepted this command.
@@ -34,14 +34,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Returns whether a line was waiting for the reply, so that the reported state of the arm is
-    /// current.
+    /// Returns whether the reported state of the arm is current: a line was waiting for the reply,
+    /// or no replies are expected.
     pub fn is_answer(&self) -> bool {
         !matches!(self, Self::Late | Self::Unsolicited | Self::Lost(_))
     }
 }
 
-/// The counts of lines and replies since the start. Stops are not counted.
+/// The counts of lines and replies since the start. Only `lost` counts stops and heartbeats, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Commands passed to a connection.
@@ -50,7 +50,7 @@ pub struct Counters {
     pub acknowledged: u64,
     /// Commands with an error as reply.
     pub rejected: u64,
-    /// Lines sent as datagrams whose reply was still missing when the reply to a later line came.
+    /// Lines that count as lost: the reply to a later line arrived first (only over UDP).
     pub lost: u64,
 }
 

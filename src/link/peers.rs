@@ -57,7 +57,8 @@ impl Peer {
         self.instead.as_deref().or(self.late.as_deref())
     }
 
-    /// Returns a description of the input on this connection, if there was any.
+    /// Returns a description of the input on this connection, if there was any. This includes
+    /// replies to earlier lines.
     pub(super) fn instead_of_silence(&self) -> Option<String> {
         let earlier = match self.replies {
             0 => None,
@@ -81,13 +82,14 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// Creates the only controller, which the bridge has connected to after `lines` lines were
-    /// sent.
+    /// Creates the list with the only controller, which the bridge has connected to. `lines` lines
+    /// were sent before.
     pub(super) fn only(lines: u64) -> Self {
         Self { peers: vec![Peer::new(PeerId::ONLY, String::new(), lines)], joined: 0 }
     }
 
-    /// Adds a controller. It has no reply to send to earlier lines.
+    /// Adds a controller. It does not reply to the `lines` lines that were sent before it
+    /// connected.
     pub(super) fn join(&mut self, name: String, lines: u64) -> Result<PeerId, Full> {
         if self.peers.len() == MAX_PEERS {
             return Err(Full);

@@ -31,8 +31,9 @@ pub trait Socket: Debug + Send + Sync {
     /// the system.
     fn try_write(&self, line: &[u8]) -> io::Result<usize>;
 
-    /// Returns whether the controller's program has more than `limit` bytes to read, if the system
-    /// knows that. If so, [`Socket::poll_writable`] waits until it has not.
+    /// Returns whether the controller's program has not yet read more than `limit` bytes, if the
+    /// system knows this. If so, [`Socket::poll_writable`] waits until no more than `limit` bytes
+    /// are unread.
     fn lags(&self, _limit: usize) -> bool {
         false
     }

@@ -24,7 +24,8 @@ pub struct TlsConfig {
     /// The authorities that sign the peer's certificate. Without this file, a bridge that listens
     /// requests no certificate.
     pub ca_file: Option<PathBuf>,
-    /// The name or address that the certificate of a listening controller must be for.
+    /// The name or address that the controller's certificate must contain, if the bridge connects
+    /// to the controller.
     pub server_name: String,
     /// The bridge's own certificate. A bridge that listens needs one.
     pub identity: Option<Identity>,
@@ -33,7 +34,7 @@ pub struct TlsConfig {
 /// A certificate, the intermediate certificates up to its authority, and its private key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The certificates, the own one first.
+    /// The certificates: first the bridge's own, then the intermediate ones.
     pub certificate_file: PathBuf,
     /// The private key.
     pub key_file: PathBuf,
@@ -226,7 +227,7 @@ impl Socket for TlsSocket {
         let mut session = self.session();
         loop {
             match read_text(&mut session, room) {
-                // The last packet may have contained no text.
+                // The last TLS packet may have contained no part of a line.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.receive(&mut session)?,
                 read => return read,
             }
@@ -250,14 +251,14 @@ impl Socket for TlsSocket {
 
 fn read_text(session: &mut Connection, room: &mut [u8]) -> io::Result<usize> {
     match session.reader().read(room) {
-        // Many programs close the connection without a TLS close message. The decoder detects a
-        // line that is cut off by that.
+        // Many programs close the connection without a TLS close message. If this cuts off a line,
+        // the decoder detects it.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
         read => read,
     }
 }
 
-/// The TCP stream below.
+/// The TCP stream below the TLS session.
 struct Raw<'a>(&'a TcpStream);
 
 impl Read for Raw<'_> {

@@ -1,11 +1,11 @@
 //! Measures how many sent bytes the controller's program has not read yet, if it runs on this
 //! machine.
 //!
-//! TCP shows a sender what the other system has acknowledged, not what the program there has read.
-//! A receive buffer of Linux holds thousands of lines, and these lines do not shrink its window.
-//! But for a connection within this machine the system knows the other end, too, and reports its
-//! receive queue (`sock_diag`; `ss` shows it as Recv-Q). For a controller on another machine it is
-//! unknown.
+//! TCP shows a sender which bytes the other system has acknowledged, not which bytes the program
+//! there has read. A receive buffer of Linux holds thousands of lines, and these lines do not
+//! shrink its window. If both ends of a connection are on this machine, the system also reports the
+//! receive queue of the other end (`sock_diag`; `ss` shows it as Recv-Q). For a controller on
+//! another machine, the number of unread bytes is unknown.
 
 use std::future::Future;
 use std::io::{self, Read};
@@ -21,17 +21,17 @@ use tokio::time::{Sleep, sleep};
 
 use super::socket::Socket;
 
-/// A stream whose other end may be asked for its unread bytes.
+/// A stream that can ask the system for the unread bytes at its other end.
 #[derive(Debug)]
 pub(super) struct WatchedStream {
     stream: TcpStream,
     watch: Mutex<Watch>,
 }
 
-/// The known state of the other end, and when to ask again.
+/// The known state of the other end, and when to ask the system again.
 #[derive(Debug, Default)]
 struct Watch {
-    /// `None` before the first question, because most connections are never asked.
+    /// `None` before the first question to the system, because most connections need no question.
     other_end: Option<OtherEnd>,
     /// The most bytes that can be unread: the unread bytes at the last question, and the bytes sent
     /// since. So one question is enough for several lines.
@@ -155,8 +155,8 @@ fn question(end: SocketAddr, other: SocketAddr) -> [u8; QUESTION] {
 }
 
 /// Finds the receive queue in an answer: a `nlmsghdr` and an `inet_diag_msg`. Returns `None` for an
-/// error. Also returns `None` for a listening socket, which the system finds if the connection is
-/// not one of this machine.
+/// error. Also returns `None` for a listening socket. The system reports a listening socket if the
+/// connection is not within this machine.
 fn unread_in(answer: &[u8]) -> Option<usize> {
     let kind = u16::from_ne_bytes(answer.get(4..6)?.try_into().ok()?);
     let state = *answer.get(17)?;

@@ -1,4 +1,5 @@
-//! The selection of message fields by the parameters, and its result for a message type.
+//! The fields of a message that the parameters select. For a message type, the selection gives the
+//! paths of these fields.
 
 use super::path::FieldPath;
 use super::sample::Mapping;

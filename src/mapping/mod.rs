@@ -1,9 +1,9 @@
 //! Reads targets from messages of any type. A message is a JSON value, and field paths select its
 //! fields.
 //!
-//! [`Schema`] has the fields of a message type. [`FieldPath`] is the path to one field. [`Fields`]
-//! is the selection by the parameters. Together they give a [`Mapping`], which reads one [`Sample`]
-//! from each message.
+//! A [`Schema`] describes the fields of a message type. A [`FieldPath`] is the path to one field.
+//! [`Fields`] are the fields that the parameters select. `Fields` and `Schema` together give a
+//! [`Mapping`], which reads one [`Sample`] from each message.
 //!
 //! This module uses `arm`, `teleop` (the type of the gripper's input) and `text`. It never uses
 //! ROS.

@@ -39,8 +39,9 @@ pub enum Kind {
 
 impl Schema {
     /// Returns the schema of a message type. `made` is a new message of the type. `instantiate`
-    /// adds the missing fields to a value and returns a message of the type, or `None` if the value
-    /// does not fit. This determines the elements of empty arrays.
+    /// adds the missing fields to a value and returns a message of the type. If the value does not
+    /// fit, it returns `None`. Calls of `instantiate` show the type of the elements of empty
+    /// arrays.
     pub fn of(made: Value, instantiate: impl Fn(Value) -> Option<Value>) -> Self {
         let mut message = made;
         let (mut grown, mut unknown) = (Vec::new(), Vec::new());

@@ -32,8 +32,8 @@ pub fn print_error(text: &str) {
     }
 }
 
-/// Returns whether a write returns immediately, because there is room (a page, in a pipe) or an
-/// error.
+/// Returns whether a write returns immediately. This is so if there is room (in a pipe, for a
+/// page), or if the write fails.
 fn is_writable(to_stdout: bool) -> bool {
     let (stdout, stderr) = (io::stdout(), io::stderr());
     let console = if to_stdout { stdout.as_fd() } else { stderr.as_fd() };

@@ -2,8 +2,8 @@
 
 /// An error of ROS.
 ///
-/// r2r returns only rcl's code. Convert the code immediately and on the same thread, because rcl
-/// keeps the text of the last error of each thread.
+/// r2r returns only rcl's code. rcl keeps only the text of the last error of each thread. So
+/// convert the code immediately, and on the same thread.
 #[derive(Debug, thiserror::Error)]
 #[error("ROS failed: {text}")]
 pub struct RosError {

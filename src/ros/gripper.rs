@@ -19,12 +19,12 @@ pub const GRIPPER: &str = "gripper";
 pub enum GripperMessage {
     /// The message was sent now, or it is the newest message of the only publisher.
     Live(GripperInput),
-    /// A latching publisher sent the message before. There are other publishers, and their messages
-    /// may be newer.
+    /// A publisher sent the message before the bridge subscribed, and latched it. There are other
+    /// publishers, and their messages may be newer.
     Latched(GripperInput),
 }
 
-/// Takes the last message of the gripper's topic. It has two subscriptions, because no single
+/// Takes the messages of the gripper's topic. It has two subscriptions, because no single
 /// subscription receives both the new messages of every publisher and the earlier message of a
 /// latching (transient local) publisher. A message without a valid input is `None`.
 pub struct GripperSource {
@@ -66,11 +66,14 @@ impl GripperSource {
     /// publisher.
     ///
     /// A latched message may be older than a message of another publisher, and must not replace it.
-    /// If there is no other publisher (`is_alone`), the latched message replaces only an older
-    /// message of its own publisher. If there is another publisher, the latched message is returned
-    /// as latched before the first other message, and ignored after it. A latched number is
-    /// ignored, because a single number is not a request, and a new message also arrives on the
-    /// live subscription.
+    /// - If there is no other publisher (`is_alone`), the latched message can only replace an older
+    ///   message of its own publisher. It is returned as live.
+    /// - If there is another publisher and no message was taken before, the latched message is
+    ///   returned as latched.
+    /// - If there is another publisher and a message was taken before, the latched message is
+    ///   ignored.
+    /// - A latched number is ignored, because a single number is not a request. A new number also
+    ///   arrives on the live subscription.
     pub fn take(&mut self, is_alone: impl FnOnce() -> bool) -> Option<GripperMessage> {
         while let Some(input) = self.live.take() {
             if input.is_some() {

@@ -158,8 +158,9 @@ impl RosNode {
     /// Takes messages and handles them on this thread, until `end` is set.
     ///
     /// # Errors
-    /// ROS no longer waits for messages. The caller must end the process, because the node still
-    /// looks alive. Report the end before you drop the node, because dropping it can take long.
+    /// ROS no longer waits for messages. The caller must end the process, because other nodes still
+    /// see this node as alive. Report the error before you drop the node, because dropping it can
+    /// take long.
     pub fn spin(&mut self, bridge: &Bridge, end: &AtomicBool) -> Result<(), NodeError> {
         if !rcl_ext::watch_publishers(self.monitor.target_topic()) {
             tracing::warn!(
@@ -211,7 +212,8 @@ impl RosNode {
             taken = true;
         }
         taken |= self.targets.take_transforms(|| self.clock.now());
-        // Before the newer targets, so that an older target never follows a newer one.
+        // Handle the waiting targets before the new targets, so that an older target never follows
+        // a newer one.
         while let Some(target) = self.targets.poll_waiting(now, || self.clock.now()) {
             bridge.handle_target(target);
             taken = true;
@@ -231,8 +233,8 @@ impl RosNode {
     }
 }
 
-/// The last stall of this thread. The threads of the middleware stall at the same time. They
-/// deliver the messages that arrived during the stall shortly after it.
+/// The last stall of this thread. The threads of the middleware stall at the same time. Shortly
+/// after the stall, they deliver the messages that arrived during it.
 #[derive(Debug, Default)]
 struct Stall {
     stall: Duration,

@@ -16,7 +16,7 @@ pub struct PublisherMonitor {
     gripper: Option<Topic>,
     names: NodeNames,
     /// The full name of the topic `~/link_status`. If two publishers on it have this node's name,
-    /// there are two such nodes.
+    /// two nodes have this name.
     status: String,
     duplicate_nodes: bool,
     started: Instant,
@@ -39,7 +39,7 @@ struct Topic {
     parameter: &'static str,
     /// The publishers with another type, as text.
     mistyped: String,
-    /// Whether the graph does not know the nodes of these publishers yet.
+    /// Whether the graph does not show the nodes of these publishers yet.
     is_unknown: bool,
     /// Other topics that have the expected type, as text.
     elsewhere: String,
@@ -324,6 +324,7 @@ const START: Duration = Duration::from_secs(5);
 const UNKNOWN: &str = "_NODE_NAME_UNKNOWN_";
 /// The shortest time between two searches for other topics.
 const SURVEY_PERIOD: Duration = Duration::from_secs(1);
-/// The most other topics whose publishers are read, and the most that a note names.
+/// The maximum number of other topics whose publishers are read (`MOST_ASKED`), and of topics that
+/// a note names (`MOST_NAMED`).
 const MOST_ASKED: usize = 20;
 const MOST_NAMED: usize = 3;

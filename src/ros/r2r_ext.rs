@@ -4,8 +4,9 @@
 //! Each workaround, its reason, and the change of r2r that would make it unnecessary:
 //!
 //! - [`create_context`]: `Context::create` panics if rcl does not start. Change: return `Err`.
-//! - [`Inbox`]: a subscription is a stream for an executor, and waking the executor costs more than
-//!   a small message. Change: a method `take()` of the subscription, to call after `spin_once`.
+//! - [`Inbox`]: a subscription is a stream for an executor. Waking the executor costs more time
+//!   than reading a small message. Change: a method `take()` of the subscription, to call after
+//!   `spin_once`.
 //! - [`IdleReturns`]: if the wait in `spin_once` fails, `spin_once` hides the error and always
 //!   returns immediately. Change: return `Result`.
 //! - `rcl_ext::last_publisher` and `rcl_ext::last_request_sent`: r2r discards the publisher of a
@@ -113,7 +114,7 @@ impl Wake for News {
 
 /// Counts how often the node has returned immediately and without a message. Any other return
 /// lowers the count by 100. It does not reset the count, because a loop that no longer waits still
-/// sees an occasional message or signal.
+/// gets a message or a signal from time to time.
 #[derive(Debug, Default)]
 pub struct IdleReturns(u32);
 

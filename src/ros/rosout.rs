@@ -1,5 +1,5 @@
 //! Writes `tracing` events as ROS logs: on the console in ROS's format, and on `/rosout`.
-//! `--log-level` selects the events.
+//! `RUST_LOG` selects the events, or `--log-level` if `RUST_LOG` is not set.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -19,7 +19,7 @@ use super::{console, convert};
 
 /// Sends the tracing events of this process to ROS from now on. `RUST_LOG` selects the events (for
 /// example `RUST_LOG=trace` for the lines on the wire). If it is not set, the `--log-level` in
-/// `arguments` does.
+/// `arguments` selects them.
 pub fn install(arguments: &Arguments) {
     let directive = log_level(arguments).unwrap_or_else(|| "info".into());
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directive));

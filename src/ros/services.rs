@@ -51,7 +51,7 @@ impl Services {
     /// Executes all other requests and responds to them. Returns whether there was a request. If
     /// the middleware does not know when a request was sent, `stall` counts as its age.
     ///
-    /// Only a request that may start a motion is refused because of its age. A request that ends
+    /// Only a request that may start a motion is rejected because of its age. A request that ends
     /// motion is executed at any age.
     pub fn answer(&mut self, bridge: &Bridge, stall: Duration) -> bool {
         let mut requested = self.reset.answer(|_| {
@@ -69,8 +69,8 @@ impl Services {
                 refused
             })
         };
-        // Before the requests to arm. A request to arm that is older than this request is then
-        // refused, so that the hand does not take over the arm.
+        // Handle `~/go_home` before `~/set_armed`. An older request to arm is then rejected.
+        // Otherwise the hand could take over the arm on its way home.
         requested |= self.go_home.answer(|_| {
             let answer = judge(&self.go_home_name, "not going home")
                 .and_then(|()| bridge.go_home().map_err(|refused| refused.to_string()));

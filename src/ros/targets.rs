@@ -317,7 +317,7 @@ impl Conventions {
     }
 }
 
-/// A message type with the position of the hand that is read directly, not as JSON.
+/// A message type that contains the position of the hand and is read directly, not as JSON.
 trait AsSample {
     /// Returns the content of the message.
     fn sample(&self) -> Sample<'_>;

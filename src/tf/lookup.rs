@@ -1,9 +1,9 @@
 //! The lookup of transforms for targets, and the queue of targets that wait for their transform.
 //!
 //! When transforms arrive, the lookup returns the newest waiting target that has its transform, and
-//! discards all older targets. The queue holds several targets for this reason: if the tracker is
-//! faster than `/tf`, each new target would replace the waiting target in a queue of one. Then no
-//! target would get its transform.
+//! discards all older targets. The queue must hold several targets. With a queue of one, each new
+//! target would replace the waiting target. If the tracker is faster than `/tf`, no target would
+//! then get its transform.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -127,8 +127,8 @@ impl Lookup {
         }
     }
 
-    /// Returns the newest waiting target that has its transform now, or the fault of a target that
-    /// has waited too long.
+    /// Returns the newest waiting target that has its transform now. If its lookup failed, or the
+    /// oldest target has waited too long, returns the fault instead.
     pub fn poll(&mut self, now: Instant, ros_now: i64) -> Option<Result<Target, InputFault>> {
         self.handle_clock(ros_now);
         if let Some(first) = self.waiting.front()

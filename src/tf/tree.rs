@@ -54,7 +54,7 @@ pub enum TransformRejected {
     /// The frame has transforms on both `/tf` and `/tf_static`.
     #[error("it comes on /tf and on /tf_static")]
     FixedAndMoving,
-    /// The stamp is older than the history that any target can need.
+    /// The stamp is so old that no target can need the transform.
     #[error(
         "its stamp is {:.1} s old, more than {:.0} s; {}", seconds(*.age), HISTORY.as_secs_f64(), clock_hint(*.age)
     )]
@@ -115,7 +115,7 @@ pub(super) struct Tree {
     clock: i64,
 }
 
-/// The data of a frame that the registry does not export.
+/// Data of a frame that the registry (of the crate `transforms`) has but does not return.
 #[derive(Debug)]
 struct Frame {
     parent: String,
@@ -332,8 +332,8 @@ fn missing(error: RegistryError) -> LookupError {
     }
 }
 
-/// Returns a rotation with length 1, if its length is nearly 1. tf2 accepts larger deviations than
-/// the registry.
+/// Returns a rotation with length exactly 1, if its length is nearly 1. tf2 accepts a larger
+/// deviation from 1 than the registry.
 fn unit(xyzw: [f64; 4]) -> Option<Quaternion> {
     Orientation::new(xyzw).ok()?;
     let [x, y, z, w] = xyzw;
@@ -365,9 +365,9 @@ fn clock_hint(off: i64) -> &'static str {
 
 /// The time for which transforms are stored. It equals the largest `input.timeout`.
 const HISTORY: Duration = Duration::from_secs(10);
-/// The largest time by which a stamp on `/tf` may be ahead of the node's clock. Localisation stamps
-/// its frame up to a second ahead. A larger difference comes from a wrong clock, and the transform
-/// would remain the newest for that time.
+/// The largest time by which a stamp on `/tf` may be ahead of the node's clock. Localisation nodes
+/// stamp their frame up to a second ahead. A larger difference comes from a wrong clock. Without
+/// this limit, such a transform would remain the newest one for that time.
 const MAX_AHEAD: Duration = Duration::from_secs(2);
 /// The smallest time between two stored transforms of a frame. It limits the number of stored
 /// transforms.

@@ -6,9 +6,9 @@ use super::message::{Line, Order, PositionUnit};
 /// Writes orders as lines, in the unit of the wire.
 ///
 /// Chooses the roll, pitch and yaw that are nearest to the angles of the last sent command.
-/// Otherwise a controller that interpolates the angles would rotate the tool by 358° between 179°
-/// and -179°. Therefore call [`note_sent`](Self::note_sent) for each sent line and
-/// [`forget_sent`](Self::forget_sent) for each new connection.
+/// Otherwise the angle could jump from 179° to -179°, and a controller that interpolates the angles
+/// would rotate the tool by 358°. Therefore call [`note_sent`](Self::note_sent) for each sent line
+/// and [`forget_sent`](Self::forget_sent) for each new connection.
 #[derive(Debug, Clone)]
 pub struct CommandEncoder {
     unit: PositionUnit,

@@ -13,7 +13,8 @@ pub const MAX_LINE: usize = 4096;
 /// the start of the next line, or the meaning of the reply, is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
-    /// More than [`MAX_LINE`] bytes have no newline. Has the start of the line (sanitized).
+    /// More than [`MAX_LINE`] bytes arrived without a newline. Has the start of the line
+    /// (sanitized).
     #[error("a line is longer than {MAX_LINE} bytes; it begins {0:?}")]
     LineTooLong(String),
     /// The bytes are not UTF-8.
@@ -36,8 +37,8 @@ pub enum WireError {
         /// What to do.
         advice: Advice,
     },
-    /// The line is not a JSON object with the members of a reply, or it does not begin with the
-    /// word of a text reply.
+    /// The line is not a JSON object with the members of a reply. Or it is a text reply that does
+    /// not begin with OK or ERROR.
     #[error("a line is not a reply ({why}): {line:?}; expected {expected}")]
     NotAReply {
         /// The line (sanitized).
@@ -69,7 +70,7 @@ impl WireError {
                 Some(*advice)
             }
             Self::UnknownStatus(_) => Some(advice::STATUS),
-            // Half an object needs the rest of the object, not only a newline.
+            // A JSON object that was cut off needs its rest, not only a newline.
             Self::Truncated(rest) => (!rest.starts_with('{')).then_some(advice::NEWLINE),
             Self::Io(_) => None,
         }

@@ -67,8 +67,8 @@ impl FromStr for PositionUnit {
     }
 }
 
-/// The request to the controller in one line. The controller sends one reply to each order, in the
-/// same sequence.
+/// A request to the controller, sent as one line. The controller sends one reply to each order, in
+/// the sequence of the orders.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Order {
     /// Move to a position.

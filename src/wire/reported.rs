@@ -1,8 +1,9 @@
 //! Reads the arm's state that a reply may report beside `ok` or `error`.
 //!
-//! A member that is `null` counts as absent. A value that is not a valid position, orientation,
-//! list of joint angles or gripper is not used. It is not an error of the stream either. It becomes
-//! [`Unreadable`], because it shows that the controller does not know the value.
+//! A member that is `null` counts as absent. The bridge does not use a value that is not a valid
+//! position, orientation, list of joint angles or gripper. Such a value does not make the line
+//! invalid. It becomes [`Unreadable`], because it shows that the controller does not know the
+//! value.
 
 use std::borrow::Cow;
 
@@ -237,7 +238,7 @@ fn is_non_number(word: &str) -> bool {
 
 /// The most joints in a reply. No arm has more.
 const MAX_JOINTS: usize = 64;
-/// The largest angle in radians. No tool rotates so often.
+/// The largest angle in radians. No tool rotates so far.
 const MAX_ANGLE: f64 = 1000.0;
 /// The largest difference in radians between `rpy` and `quaternion` of the same orientation.
 const SAME_ROTATION: f64 = 0.05;

@@ -61,7 +61,7 @@ impl Given {
         self.merged.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Returns the file with the resulting value of a parameter, if the value is from a file.
+    /// Returns the file that sets the resulting value of a parameter, if a file sets it.
     fn file_of(&self, name: &str) -> Option<&str> {
         // Compare the texts of the values, because NaN is not equal to NaN.
         let text = |parameters: &BTreeMap<String, Value>| parameters.get(name).map(ToString::to_string);

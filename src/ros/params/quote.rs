@@ -1,10 +1,10 @@
 //! Quotes for texts that YAML would read as another value.
 //!
-//! `ros2 param dump` writes a text with PyYAML. PyYAML writes `y` without quotes, and rcl reads it
-//! as true. `ros2 param load` reads each text as YAML a second time. Then `"open"` becomes the word
-//! open, and `{"speed":50}` is no longer a text. Therefore the node adds single quotes to such a
-//! text when it reports it. It removes one pair of single quotes from each text that it receives.
-//! So a dumped value can be set again in any of these ways.
+//! `ros2 param dump` writes a text with PyYAML. PyYAML writes `y` without quotes, and rcl reads `y`
+//! as true. `ros2 param load` reads each text as YAML a second time. This changes `"open"` to the
+//! word open, and `{"speed":50}` is no longer a text. Therefore the node adds single quotes to such
+//! a text when it reports the value. It removes one pair of single quotes from each text that it
+//! receives. So rcl and `ros2 param load` can both set a dumped value again.
 
 use std::borrow::Cow;
 use std::net::IpAddr;

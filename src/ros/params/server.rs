@@ -109,8 +109,8 @@ pub fn requested<T: Table>(
             _ => parameters.set(&name, value).map_err(|error| error.to_string())?,
         }
     }
-    // Check for read-only parameters before the checks of contradictions. `false`: as if disarmed,
-    // so that this only finds read-only parameters.
+    // Find read-only parameters before the checks of contradictions. With `false` (disarmed), the
+    // check rejects only read-only parameters.
     let refused = Changed::between(before, &parameters).find_map(|changed| changed.check(false).err());
     refused.map_or(Ok(parameters), |error| Err(error.to_string()))
 }
