@@ -10,7 +10,7 @@ import java.util.regex.*;
 
 public class Controller {
     static final int LINE_LIMIT = 4096; // bytes: the bridge never sends a longer line
-    static final double WATCHDOG = 0.5; // seconds: after a heartbeat, halt the arm if no data comes for this long
+    static final double WATCHDOG = 0.5; // seconds: after a heartbeat, halt the arm if no valid line comes for this long
     static final double NEVER = Double.POSITIVE_INFINITY;
     // YOUR ARM: fill in these two methods. The rest can stay as it is.
     /** MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, gripper "open" or "closed".
@@ -121,7 +121,7 @@ public class Controller {
                 start = i + 1;
             }
             bytes.flip().position(start).compact();
-            // Refuse a second client now. Its lines would wait, and move the arm after it has gone.
+            // Refuse a second client now: waiting lines could move the arm after their client left.
             String no = "{\"status\":\"error\",\"message\":\"another client is served\"}\n";
             try (SocketChannel other = another[0] ? server.accept() : null) {
                 if (other != null) other.write(StandardCharsets.UTF_8.encode(no));

@@ -9,7 +9,7 @@ import signal
 import time
 
 LINE_LIMIT = 4096  # bytes: the bridge never sends a longer line
-WATCHDOG = 0.5  # seconds: after a heartbeat, halt the arm if no data comes for this long
+WATCHDOG = 0.5  # seconds: after a heartbeat, halt the arm if no valid line comes for this long
 
 
 # YOUR ARM: fill in these two functions. The rest can stay as it is.
@@ -64,7 +64,7 @@ class Session:
                 raise ValueError("not a JSON object")
             if type(message.get("seq")) is int:
                 reply["seq"] = message["seq"]
-            # A silent client may be a switched-off laptop: after 2 s another may take over.
+            # A silent client may be a switched-off laptop. After 2 s another client may take over.
             if Session.mover not in (None, self) and time.monotonic() < Session.last_line + 2.0:
                 raise ValueError("another client moves the arm")
             Session.mover, Session.last_line = self, time.monotonic()
@@ -104,7 +104,7 @@ class Session:
 
 
 async def receive(reader, patience):
-    """Return all bytes sent so far. If the client has gone, raise: it must not move the arm."""
+    """Return all bytes sent so far. Raise if the client has gone: then it must not move the arm."""
     data = await asyncio.wait_for(reader.read(4096), patience)
     with contextlib.suppress(asyncio.TimeoutError):
         while 0 < len(data) < 1_000_000 and (part := await asyncio.wait_for(reader.read(4096), 0.001)):

@@ -12,7 +12,7 @@ import sys
 import time
 
 LINE_LIMIT = 4096  # bytes: the bridge never sends a longer line
-WATCHDOG = 0.5  # seconds: after a heartbeat, halt the arm if no data comes for this long
+WATCHDOG = 0.5  # seconds: after a heartbeat, halt the arm if no valid line comes for this long
 
 
 # YOUR ARM: fill in these two functions. The rest can stay as it is.
@@ -107,7 +107,7 @@ def receive(client):
 
 
 def serve(client, server):
-    # Send replies without delay. Detect a vanished laptop within seconds, if the system can do it.
+    # Send replies without delay. If the system can, detect a vanished laptop within seconds.
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (("KEEPIDLE", 1), ("KEEPINTVL", 1), ("KEEPCNT", 3), ("USER_TIMEOUT", 4000)):
@@ -116,11 +116,11 @@ def serve(client, server):
     session = Session()
     while True:
         ready, _, _ = select.select([client, server], [], [], session.watch())
-        if client in ready:  # first, because it may have gone, and the new client may replace it
+        if client in ready:  # read this client first: if it has disconnected, the new one replaces it
             replies = session.feed(receive(client))
             client.settimeout(1.0)  # disconnect a client that does not read its replies for 1 s
             client.sendall(replies)
-        # Refuse a second client now. Its lines would wait, and move the arm after it has gone.
+        # Refuse a second client now: waiting lines could move the arm after their client has gone.
         if server in ready:
             with contextlib.suppress(OSError), server.accept()[0] as other:
                 other.sendall(b'{"status":"error","message":"another client is served"}\n')

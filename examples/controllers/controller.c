@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 #define LINE_LIMIT 4096 /* bytes: the bridge never sends a longer line */
-#define WATCHDOG 0.5    /* seconds: after a heartbeat, halt the arm if no data comes for this long */
+#define WATCHDOG 0.5    /* seconds: after a heartbeat, halt the arm if no valid line comes for this long */
 
 /* YOUR ARM: fill in these two functions. The rest can stay as it is.
  * MOVE THE ARM HERE: to x, y, z in millimetres in its base frame, gripper "open" or "closed". Start the motion and
@@ -60,7 +60,7 @@ static int object(const char *p) { /* Finds the members of a line; returns 0 if 
     }
     return *p == '}' && !p[1 + strspn(p + 1, " \t\r")];
 }
-static double deadline; /* halt the arm at this time if no data comes before */
+static double deadline; /* halt the arm at this time if no line comes before */
 static int heartbeats;  /* whether this connection has received a heartbeat */
 static double now(void) {
     struct timespec t = {0};
@@ -121,7 +121,7 @@ static const char *serve(int client, int server) { /* Serves one client until it
         }
         if (used > LINE_LIMIT) return "halt: a line is longer than 4096 bytes";
         memmove(buffer, line, (size_t)used);
-        /* Refuse a second client now. Its lines would wait, and move the arm after it has gone. */
+        /* Refuse a second client now: waiting lines could move the arm after their client has gone. */
         int other = waiting[1].revents ? accept(server, NULL, NULL) : -1;
         if (other >= 0) send(other, refused, sizeof refused - 1, MSG_NOSIGNAL), close(other);
     }

@@ -11,7 +11,7 @@ import sys
 import time
 
 LINE_LIMIT = 4096  # bytes: the bridge never sends a longer line
-WATCHDOG = 0.5  # seconds: after a heartbeat, halt the arm if no data comes for this long
+WATCHDOG = 0.5  # seconds: after a heartbeat, halt the arm if no valid line comes for this long
 
 
 # YOUR ARM: fill in these two functions. The rest can stay as it is.

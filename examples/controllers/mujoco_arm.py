@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A simulated arm with physics (pip install mujoco): blocking.py with its gaps filled in."""
+"""A simulated arm with physics (pip install mujoco). It fills in move and halt of blocking.py."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ import zlib
 import blocking
 
 if "--render" in sys.argv:
-    os.environ.setdefault("MUJOCO_GL", "egl")  # draw without a window; for machines without EGL set osmesa
+    os.environ.setdefault("MUJOCO_GL", "egl")  # draw without a window; without EGL, set MUJOCO_GL=osmesa
 try:
     import mujoco
     import numpy as np
@@ -21,7 +21,7 @@ except Exception as problem:  # the import also fails if the GL library is missi
     print(f"mujoco cannot be used: {problem}. Install it with: python3 -m pip install mujoco", file=sys.stderr)
     sys.exit(2)
 
-# Three hinges with servo motors. gravcomp replaces the integral part of a real servo.
+# Three hinges with servo motors. gravcomp cancels gravity, like the integral part of a real servo.
 ARM = """<mujoco>
   <compiler angle="radian"/><option timestep="0.002" integrator="implicitfast"/>
   <visual><global offwidth="640" offheight="480"/><headlight ambient="0.3 0.3 0.3" diffuse="0.2 0.2 0.2"/></visual>
@@ -97,7 +97,7 @@ class Arm:
         began = time.monotonic()
         while True:
             with self.lock:
-                began = max(began, time.monotonic() - self.data.time - 0.1)  # skip pauses of the machine
+                began = max(began, time.monotonic() - self.data.time - 0.1)  # after a pause, catch up 0.1 s at most
                 while self.data.time < time.monotonic() - began:
                     self.step()
             time.sleep(0.002)
@@ -111,7 +111,7 @@ class Arm:
         # The damping limits the joint speeds near a singularity, where the arm is stretched out.
         speeds = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + 0.03**2 * np.eye(3), 12.0 * way)
         aims = self.data.ctrl[:3] + np.clip(speeds, -3.0, 3.0) * self.model.opt.timestep
-        aims = np.clip(aims, self.data.qpos[:3] - 0.2, self.data.qpos[:3] + 0.2)  # near the joints: no jump later
+        aims = np.clip(aims, self.data.qpos[:3] - 0.2, self.data.qpos[:3] + 0.2)  # a freed joint must not jump
         self.data.ctrl[:3] = np.clip(aims, *self.model.jnt_range[:3].T)
         mujoco.mj_step(self.model, self.data)
 

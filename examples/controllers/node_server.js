@@ -6,7 +6,7 @@ const net = require("node:net");
 const { parseArgs } = require("node:util");
 
 const LINE_LIMIT = 4096; // bytes: the bridge never sends a longer line
-const WATCHDOG = 500; // milliseconds: after a heartbeat, halt the arm if no data comes for this long
+const WATCHDOG = 500; // milliseconds: after a heartbeat, halt the arm if no valid line comes for this long
 
 // YOUR ARM: fill in these two functions. The rest can stay as it is.
 
@@ -71,7 +71,7 @@ class Session {
         throw new Error("not a JSON object");
       }
       if (Number.isSafeInteger(message.seq)) reply.seq = message.seq;
-      // A silent client may be a switched-off laptop: after 2 s another may take over.
+      // A silent client may be a switched-off laptop. After 2 s another client may take over.
       if (mover !== null && mover !== this && performance.now() < lastLine + 2000) {
         throw new Error("another client moves the arm");
       }
@@ -112,8 +112,8 @@ class Session {
 
 function serve(client) {
   const session = new Session();
-  // Look for the end of the connection before obeying a line: a client that has gone must not move
-  // the arm. Node.js reports the end up to two turns of the event loop after the data.
+  // Before obeying a line, check whether the client has disconnected: then it must not move the
+  // arm. Node.js reports the end of the connection up to two event loop turns after the data.
   client.on("data", (data) => setImmediate(() => setImmediate(() => setImmediate(() => obey(data)))));
   const obey = (data) => {
     try {

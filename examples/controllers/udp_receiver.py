@@ -14,8 +14,11 @@ import sys
 import time
 
 DATAGRAM_LIMIT = 4096  # bytes: the bridge never sends a longer datagram
-SILENCE = 0.5  # seconds: then halt the arm, unless a ttl sets another time, and accept a new sender
-RESTARTED = 100  # a bridge counts from 1: after a silence, a seq below this means that it has restarted
+# Seconds without a datagram. After this time accept a new sender, and halt the arm. If the last
+# datagram has a ttl, halt the arm after the ttl instead.
+SILENCE = 0.5
+# A bridge counts from 1. So a seq below this, after a silence, shows that the bridge has restarted.
+RESTARTED = 100
 
 
 # YOUR ARM: fill in these two functions. The rest can stay as it is.
@@ -55,11 +58,12 @@ class Receiver:
         self.moving = False  # whether there is anything to halt
 
     def reply_to(self, datagram, sender):
-        """Return the reply to a datagram; None if the datagram is late or repeated."""
-        # The bridge no longer waits for the reply to an old datagram.
+        """Return the reply to a datagram. Return None if the datagram is late or repeated, because
+        the bridge no longer waits for its reply.
+        """
         reply = {"status": "ok", "message": "Command received"}
         try:
-            # The system has cut a longer datagram.
+            # The rest of a longer datagram is lost: recvfrom() has cut it.
             if len(datagram) > DATAGRAM_LIMIT:
                 raise ValueError(f"longer than {DATAGRAM_LIMIT} bytes")
             message = json.loads(datagram.decode())
@@ -75,7 +79,7 @@ class Receiver:
         return json.dumps(reply).encode() + b"\n"
 
     def obey(self, message, sender):
-        """Execute a message. Return False for an old one: it must not move the arm back."""
+        """Execute a message. Return False for an old message, which must not move the arm back."""
         kind = message.get("type")  # check the whole line before acting on any of it
         if kind not in ("command", "stop", "heartbeat"):
             raise wrong(message, "type", '"command", "stop" or "heartbeat"')
@@ -88,7 +92,7 @@ class Receiver:
             raise ValueError("another sender moves the arm")
         if sender != self.sender or (silent and message["seq"] < min(self.seq, RESTARTED)):
             self.sender, self.seq = sender, message["seq"] - 1
-        # Datagrams get lost, overtake each other and arrive twice. The seq shows it.
+        # Datagrams can get lost, overtake each other or arrive twice. The seq shows this.
         if message["seq"] <= self.seq:
             return False
         if message["seq"] > self.seq + 1:

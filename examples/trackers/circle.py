@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The smallest tracker: the hand moves on a circle. The gripper closes and opens once a round."""
+"""The smallest tracker: the hand moves on a circle. In each round the gripper closes and opens."""
 
 import math
 

@@ -25,7 +25,7 @@ pub enum Value {
     Reals(Vec<f64>),
     /// An array of strings.
     Texts(Vec<String>),
-    /// rcl has read a name without a value. This happens for an empty list, because it has no type.
+    /// A name without a value. rcl reads an empty list in this way, because the list has no type.
     Nothing,
 }
 

@@ -11,7 +11,7 @@ use aether_bridge::geometry::Position;
 /// last commanded position, in the arm's base frame. The gripper changes immediately.
 #[derive(Debug, Clone)]
 pub struct Arm {
-    // Not a `Position`, because steps of less than a micrometre must add up.
+    // Not a `Position`, because `Position` rounds to a micrometre and shorter steps must add up.
     at: Point3<f64>,
     target: Position,
     gripper: Gripper,

@@ -22,8 +22,8 @@ pub struct ArmSimConfig {
     /// The reach of the arm from the origin of its base, in metres. A command beyond it is refused.
     /// `None`: no limit.
     pub reach: Option<f64>,
-    /// A physical arm, instead of a point that moves to the newest command. Its own speed, reach
-    /// and reports replace the values here.
+    /// A physical arm, instead of a point that moves to the newest command. If it is set, its own
+    /// speed, reach and reports replace the values here.
     pub physical: Option<PhysicalConfig>,
     /// How many clients may be connected at the same time.
     pub clients: Clients,

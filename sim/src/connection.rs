@@ -1,6 +1,6 @@
 //! Serves one client of the controller.
 
-// The monitor needs the times of writes.
+// This module reads the clock, because the monitor needs the times of writes.
 #![allow(clippy::disallowed_methods)]
 
 use std::{
@@ -83,13 +83,14 @@ struct Connection {
     /// The client has disconnected, but some of its lines are still unread. Their commands are not
     /// executed.
     gone: bool,
-    /// When the arm halts by itself unless a further line comes, and the `ttl` of the last line.
+    /// The time at which the arm halts by itself if no further line comes, and the `ttl` of the
+    /// last line.
     expiry: Option<(Instant, Duration)>,
     shared: Arc<Shared>,
     control: mpsc::UnboundedSender<Control>,
 }
 
-/// Replies that are held back to be merged.
+/// Replies that wait until they are sent together in one write.
 #[derive(Default)]
 struct HeldReplies {
     text: Vec<u8>,
@@ -138,12 +139,12 @@ impl Connection {
         }
     }
 
-    /// Reads everything that has come before it executes the first line. The end of a disconnected
-    /// client follows its lines.
+    /// Reads all received bytes, so that the controller detects a disconnect before it executes the
+    /// first line. The end of the connection comes after the client's lines.
     fn read_to_end(&mut self) {
         let mut bytes = [0; 4096];
         while !self.gone && self.buffer.len() < READ_AHEAD {
-            // Ask the system, because the runtime's information may be older than the disconnect.
+            // Ask the system, because tokio's information may be older than the disconnect.
             match (&*SockRef::from(&self.stream)).read(&mut bytes) {
                 Ok(0) => self.gone = true,
                 Ok(count) => self.buffer.extend_from_slice(&bytes[..count]),
@@ -153,7 +154,7 @@ impl Connection {
         }
     }
 
-    /// Accepts the client if it sends the token, if a token is needed.
+    /// If a token is needed, accepts the client only if it sends the token.
     async fn admit(&mut self) -> Result<Option<Ended>, WireError> {
         let Some(token) = &self.shared.config.token else { return Ok(None) };
         let mut hello = HelloDecoder::default();
@@ -176,18 +177,18 @@ impl Connection {
         Ok((status == ReplyStatus::Error).then_some(Ended::Stranger))
     }
 
-    /// Returns the next received line, once no fault keeps the controller from reading.
+    /// Waits until no fault keeps the controller from reading. Then returns the next received line.
     async fn next_line(
         &mut self,
         schedule: &mut watch::Receiver<FaultSchedule>,
     ) -> Result<Option<Result<ReceivedOrder, CommandFault>>, WireError> {
-        // The sender is in `shared`, so it still exists.
+        // This cannot fail, because `shared` holds the sender of `schedule`.
         let _ = schedule.wait_for(|schedule| !schedule.reads_nothing()).await;
         self.decoder.decode(&mut self.buffer)
     }
 
-    /// Informs the monitor if nothing can be read. Asks the system, because the runtime's
-    /// information may be from before the process was stopped.
+    /// Informs the monitor if nothing can be read. Asks the system, because tokio's information is
+    /// out of date if the process was stopped for a while.
     fn check_quiet(&self) {
         let now = Instant::now();
         self.shared.judge_arm();
@@ -200,8 +201,8 @@ impl Connection {
         }
     }
 
-    /// Replies to a line, or does what a fault requires. Returns the reason if that ends the
-    /// connection.
+    /// Replies to a line, or does what a fault requires. If this ends the connection, returns the
+    /// reason.
     async fn answer(
         &mut self,
         line: Result<ReceivedOrder, CommandFault>,
@@ -220,7 +221,7 @@ impl Connection {
                 return Ok(None);
             }
             Delivery::Crash(restart_after) => {
-                // The controller ends this task together with itself.
+                // Wait here: at the crash the controller ends this task.
                 let _ = self.control.send(Control::Crash { restart_after, done: None });
                 std::future::pending::<()>().await;
             }
@@ -392,7 +393,7 @@ impl Connection {
     }
 }
 
-/// How many bytes are read before the next reply.
+/// How many unread bytes the controller reads in advance, before it sends the next reply.
 const READ_AHEAD: usize = 8192;
 
 /// The pause after every byte of a split reply, long enough that the client reads the byte.
@@ -400,5 +401,5 @@ const BETWEEN_BYTES: Duration = Duration::from_millis(1);
 
 const BETWEEN_DRIPS: Duration = Duration::from_millis(50);
 
-/// How often the monitor is informed that nothing has come.
+/// The period at which the controller informs the monitor that nothing has come.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);

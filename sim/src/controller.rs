@@ -40,8 +40,9 @@ pub struct CommandFault {
     pub line: String,
 }
 
-/// Decodes orders from a stream of bytes. An invalid line is an item, which gets an error reply. A
-/// line that is too long or not UTF-8 is an error that ends the connection.
+/// Decodes orders from a stream of bytes. The decoder returns an invalid line as an item, and the
+/// controller replies to it with an error. A line that is too long or not UTF-8 is an error of the
+/// decoder, which ends the connection.
 #[derive(Debug)]
 pub struct CommandDecoder {
     unit: PositionUnit,
@@ -123,7 +124,7 @@ impl ReplyEncoder {
     }
 
     /// Appends one line with its newline to `line`. Writes every known part of the reported state,
-    /// except [`raw`](aether_bridge::arm::ReportedState::raw) and unreadable parts.
+    /// except [`raw`](aether_bridge::arm::ReportedState::raw) and parts that could not be read.
     pub fn encode_into(&self, reply: &Reply, line: &mut Vec<u8>) {
         line.put_slice(br#"{"status":""#);
         line.put_slice(reply.status.as_str().as_bytes());

@@ -55,7 +55,7 @@ impl FaultSchedule {
         self.faults().any(|spec| spec.is_immediate() && spec.fault == Fault::HalfOpen)
     }
 
-    /// Returns whether replies are held back to be merged, now or later.
+    /// Returns whether replies wait to be sent together, now or later.
     pub(super) fn merging(&self) -> bool {
         self.faults.iter().any(|(spec, seen)| {
             let last = spec.after.unwrap_or(0).saturating_add(spec.times.unwrap_or(u64::MAX));
@@ -63,8 +63,8 @@ impl FaultSchedule {
         })
     }
 
-    /// Counts a command and returns its treatment. If two faults set the delivery or the answer,
-    /// the later one wins. Delays add up.
+    /// Counts a command and returns its treatment. If two faults set the delivery or the content of
+    /// the reply, the later fault in the list wins. Delays add up.
     pub(super) fn treat(&mut self) -> Treatment {
         let mut treatment = Treatment::default();
         for (spec, seen) in self.faults.iter_mut().filter(|(spec, _)| !spec.is_immediate()) {

@@ -1,9 +1,9 @@
-//! Writes lines as in docs/protocol.md, without the bridge's encoder, so that neither hides a fault
-//! of the other.
+//! Writes lines as in docs/protocol.md. Does not use the bridge's encoder, because a fault in a
+//! shared encoder would stay hidden.
 
 use aether_bridge::wire::PositionUnit;
 
-/// Returns the start of a line with a position, up to its last member.
+/// Returns the start of a line with a position, up to the member `gripper`.
 pub(crate) fn pose(kind: &str, point: [f64; 3], unit: PositionUnit, gripper: &str) -> String {
     let [x, y, z] = point.map(|value| number(value, unit));
     format!(r#"{{"type":"{kind}","x":{x},"y":{y},"z":{z},"gripper":"{gripper}""#)

@@ -35,7 +35,7 @@ pub struct Counts {
     pub disconnections: u64,
     /// Clients whose connection was closed immediately, because another client was connected.
     pub refused_connections: u64,
-    /// Commands that the protocol allows, whatever a fault did with them.
+    /// Commands that the protocol allows, also if a fault prevented their execution.
     pub commands: u64,
     /// Stops that the protocol allows.
     pub stops: u64,
@@ -45,7 +45,7 @@ pub struct Counts {
     pub bad_lines: u64,
     /// Replies that were written completely.
     pub replies: u64,
-    /// The part of these replies that were errors.
+    /// How many of these replies were errors.
     pub error_replies: u64,
     /// How often the arm halted by itself, because no line came within the `ttl` of the last line.
     pub expiries: u64,

@@ -1,5 +1,5 @@
-//! Checks a recorded conversation with the monitor. A recording has one JSON object per line, in
-//! the order of time.
+//! Checks a recording of lines and replies with the monitor. A recording has one JSON object per
+//! line, the earliest event first.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,6 @@
 //! The state that the tasks of one controller share, and its clock.
-// A simulated arm moves in real time, and tests check times of arrival.
+// This module reads the clock, because a simulated arm moves in real time and tests check times of
+// arrival.
 #![allow(clippy::disallowed_methods)]
 
 use std::{

@@ -90,7 +90,8 @@ pub fn check_sent(
     if let Some(from) = ledger.from {
         let way = from.distance(command.position);
         let allowed = step(config) * f64::from(ledger.unanswered + 1) + settings.tolerance();
-        // A motion that begins at a reported or assumed position may begin elsewhere.
+        // A motion that begins at a reported or assumed position need not begin near the last
+        // accepted command.
         let elsewhere = !ledger.has_begun && (settings.arm.reports.any() || ledger.assumed);
         hold(5, way <= allowed || elsewhere, || {
             format!("{:.1} mm from the last accepted command, {:.1} mm allowed", way * 1e3, allowed * 1e3)
@@ -128,8 +129,8 @@ pub fn check_obeyed(
     let body = arm.body();
     let repeats = matches!(&line.outgoing, aether_bridge::app::Outgoing::Command(planned)
         if planned.kind == CommandKind::Repetition);
-    // Something else moved the arm after the bridge's last information, and too late for a position
-    // request.
+    // The time at which something else moved the arm, if this was after the bridge's last
+    // information about the arm.
     let unseen = disturbance.at.filter(|at| line.known_until.is_none_or(|informed| *at >= informed));
     // Without heartbeats the bridge cannot distinguish a cut network from a controller that has
     // nothing to report.

@@ -228,8 +228,8 @@ fn blocked_arm_is_not_led_on() {
     for step in &script {
         world.handle(step).unwrap_or_else(|found| panic!("{found}"));
     }
-    // Within the following error, and the distance that the arm moves during the following error
-    // time.
+    // The commands may lead by the following error (0.05 m), plus the distance in the following
+    // error time, plus a margin.
     let led = world.arm.body().way_left();
     assert!(led > 0.05 && led < 0.05 + 0.25 + 0.05, "{led} m");
 }

@@ -1,5 +1,5 @@
-//! A record of permissions, replies and targets, kept independently of the bridge. It uses only
-//! what crosses the border of the bridge. From the bridge itself it reads only the mode.
+//! A record of permissions, replies and targets, kept independently of the bridge. It uses only the
+//! messages that the bridge receives and sends. From the bridge itself it reads only the mode.
 
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,7 @@ pub struct Ledger {
     requested: [Option<Instant>; 2],
     /// The last message on the gripper topic. It stays valid.
     pub gripper_message: Option<Gripper>,
-    /// Requests before this time are void.
+    /// Requests before this time are no longer valid.
     voided_at: Instant,
     /// When the bridge last refused to arm because of the unknown position.
     pub arming_refused_at: Option<Instant>,
@@ -157,7 +157,7 @@ impl Ledger {
         self.position_known || self.assumed || last || self.is_assumed_home(config)
     }
 
-    /// Records the mode. A disarm ends the session. The end of a motion voids all open gripper
+    /// Records the mode. A disarm ends the session. The end of a motion cancels all open gripper
     /// requests.
     pub fn record_motion(&mut self, now: Instant, motion: Motion) {
         let before = std::mem::replace(&mut self.motion, motion);

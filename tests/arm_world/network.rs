@@ -70,9 +70,9 @@ pub struct Channel {
     pub answered: bool,
     /// Whether the controller has begun to read.
     pub served: bool,
-    /// Whether the controller has omitted a reply without a line number. Each later reply would
-    /// then count for the line before. Therefore the controller omits all later replies too. The
-    /// bridge cannot distinguish the two cases, see docs/safety.md.
+    /// Whether the controller has omitted a reply, and replies have no line numbers. Then the
+    /// bridge would match each later reply to the line before. The bridge cannot detect this, see
+    /// docs/safety.md. Therefore the controller omits all later replies too.
     pub mute: bool,
     pub to_arm: VecDeque<(Instant, ToArm)>,
     pub to_bridge: VecDeque<(Instant, ToBridge)>,

@@ -341,7 +341,8 @@ impl World {
     fn next(&self) -> Option<Instant> {
         let runs = self.bridge_runs();
         let deadline = self.coordinator.poll_timeout(self.now).filter(|_| runs);
-        // A command that is due but waits for something else is triggered by an event.
+        // A command that is due but still waits for something needs no deadline: another event
+        // triggers it.
         let deadline =
             deadline.map(|at| if at <= self.now { self.now + Duration::from_millis(1) } else { at });
         let hand = Some(self.hand.next);

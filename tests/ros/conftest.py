@@ -26,7 +26,8 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 def _take_domain():
     """Take a domain from 1 to 100 that no other test process uses.
 
-    A socket name that the kernel gives out once holds it.
+    A socket whose name contains the domain reserves it, because the kernel gives each name only
+    once.
     """
     for offset in range(100):
         domain = 1 + (os.getpid() + offset) % 100

@@ -16,8 +16,8 @@ import typing
 from record import PATIENCE, Record
 
 OK = b'{"status":"ok","message":"Command received"}\n'
-# Exact bytes. Any other line counts as a command line, and fails where a test reads it as a
-# command.
+# The exact bytes. The controller records any other line as a command. If a test then reads this
+# line as a command, the test fails.
 STOP = b'{"type":"stop"}\n'
 HEARTBEAT = b'{"type":"heartbeat"}\n'
 # The beginning of a heartbeat, also of one with more members.
@@ -176,8 +176,8 @@ class Controller:
         """Close every connection, as the end of a process does, and stop listening. Return the
         time.
 
-        With `reset` there were unread bytes, so the peer gets a reset. Otherwise it gets an end of
-        stream.
+        With `reset` the peer gets a reset, as from a process that had unread bytes. Otherwise the
+        peer gets an end of stream.
         """
         with self._lock:
             self._drain()

@@ -74,9 +74,9 @@ def _check(result):
 
 
 class Names:
-    """An own /etc/hosts for a process, in a mount namespace.
+    """A separate /etc/hosts for a process, in a mount namespace.
 
-    The system's resolver reads it for every name.
+    The system's resolver reads this file for every name.
     """
 
     def __init__(self, folder, **addresses):

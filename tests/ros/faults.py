@@ -1,5 +1,5 @@
 """Faults in mid-motion: their effect on link and motion, the text that reports them, and the
-deadline. Also the rig.
+deadline. Also the rig, which plays them.
 
 Each row is played against its own bridge, controller and hand, on real sockets. After every row,
 the monitor checks every line that the controller received. The bridge must send nothing while
@@ -233,7 +233,7 @@ class Fault:
 class Harmless(Fault):
     """A fault during which motion continues on the same connection."""
 
-    # Hand and controller belong to this process. A busy machine may delay them, which would be
+    # Hand and controller run in this process. If a busy machine delays them, this must not count as
     # another fault.
     LENIENCE: typing.ClassVar = {"input.timeout": 5.0, "input.min_rate": 0.0, "link.reply_timeout": 5.0, "link.timeout": 9.0}
 

@@ -23,8 +23,9 @@ from record import PATIENCE, Record
 
 EXECUTABLES = pathlib.Path(get_package_prefix("aether_bridge"), "lib", "aether_bridge")
 
-# For tests of other subjects. Motion starts soon and leads exactly to the hand. A busy machine gets
-# enough time. The bridge asks the controller for the arm's position and sends no other heartbeats.
+# For tests that do not test these parameters. Motion starts soon and leads exactly to the hand. The
+# timeouts are long enough for a busy machine. The bridge asks the controller for the arm's position
+# and sends no other heartbeats.
 QUICK = {"teleop.settle_time": 0.1, "input.timeout": 0.5, "filter.kind": "none", "link.heartbeat.period": 60.0}
 # For a plain controller that knows only commands. Its arm is at home when the bridge starts.
 PLAIN = {"link.heartbeat.period": 0.0, "arm.assume_position": "home"}
@@ -58,9 +59,9 @@ class Session:
     def run(self, function):
         """Call a function in the executor's thread, between two waits. Return its result.
 
-        Objects that a wait uses must be destroyed in this thread. In another thread, rclpy delays
-        it, or the executor ends with InvalidHandle. During the delay a topic keeps its old type,
-        and a subscription of another type fails.
+        Objects that a wait uses must be destroyed in this thread. If another thread destroys them,
+        rclpy delays the destruction, or the executor ends with InvalidHandle. During the delay a
+        topic keeps its old type, and a subscription of another type fails.
         """
         ended = threading.Event()
         task = self.executor.create_task(function)
@@ -98,7 +99,7 @@ class Peer:
     def sees_node(self, name, timeout=PATIENCE):
         """Wait until a node is in the graph.
 
-        `name` includes the namespace. The method of rclpy needs Iron.
+        `name` includes the namespace. rclpy has its own method for this only since Iron.
         """
         folder, _, base = name.rpartition("/")
         deadline = time.monotonic() + timeout
@@ -302,7 +303,7 @@ class Bridge:
         return self.process.poll() is not None
 
     def _kill(self):
-        """Kill the process as the last resort.
+        """Kill the process, because it did not end by itself.
 
         Its shared memory stays, and is removed at the end of the session.
         """

@@ -4,7 +4,7 @@ import dataclasses
 
 from harness import distance
 
-# Rounding of both ends of a way, in metres: twice the resolution of the wire.
+# The error from rounding both ends of a path, in metres: twice the resolution of the wire.
 ROUNDING = 2e-6
 
 
@@ -37,8 +37,8 @@ def assert_keeps(run, limits, start, end, reach=40, span=5):
 
 def _may_be_smooth(run, acceleration, one, two, three):
     first, second = _way(run, one, two), _way(run, two, three)
-    # The velocity of a command is the velocity of the way to it. So the means belong to times one
-    # command later.
+    # The velocity of a command is the velocity on the way to this command. So the times of the two
+    # mean velocities can be one command period farther apart.
     later = max(run.at_most(number - 1, number) for number in range(one + 1, three + 1))
     for time in _times(run, one, two):
         for other in _times(run, two, three):

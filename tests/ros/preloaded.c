@@ -1,5 +1,5 @@
-/* Simulates faults of the clock and of ROS, for tests. It is preloaded into a bridge, which is not changed. The test
- * controls the faults through a shared file. */
+/* Simulates faults of the clock and of ROS, for tests. The dynamic linker loads this library before the libraries of
+ * the bridge. The bridge itself is not changed. The test controls the faults through a shared file. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

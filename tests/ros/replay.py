@@ -110,9 +110,9 @@ class Rig:
 
 
 def replay(session, samples, parameters, log_folder, ready="all zero", idle=NO_HAND):
-    """Play samples to a new bridge, once its status gives the reason `ready` for `idle`.
+    """Start a bridge, play samples to it and return the record.
 
-    Return the record.
+    The stream first publishes `idle`, until the status of the bridge gives the reason `ready`.
     """
     with Rig(session, parameters, idle, log_folder) as rig:
         rig.status.wait(state="CONNECTED", reason=ready)

@@ -63,8 +63,8 @@ def sweep_samples():
 class Sweep:
     """One sweep across the picture."""
 
-    # Delay in seconds that best aligns the commands with the way: of all commands, and of those in
-    # the middle.
+    # The delay in seconds at which the commands fit the path of the hand best: for all commands,
+    # and for the commands in the middle.
     lag: float
     lag_in_the_middle: float
 

@@ -87,7 +87,7 @@ class Stream:
         pose.pose.orientation.w = 1.0
         ros = self._node.get_clock().now().nanoseconds * 1e-9
         self.published.append(Published(time.monotonic(), ros, stamp * 1e-9, sample))
-        # Publish the gripper first, because both come in one message in reality. So the gripper is
-        # known with the pose.
+        # Publish the gripper first. The real tracker sends both in one message, so the bridge must
+        # know the gripper when the pose arrives.
         self._closed.publish(Bool(data=sample.closed))
         self._pose.publish(pose)

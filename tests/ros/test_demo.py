@@ -102,7 +102,7 @@ def test_interrupted_demo_ends_programs_and_shows_summary(how):
     assert re.search(r"exit codes +bridge 0, hand_sim 0, arm_sim 0", demo.output), demo.output
 
 
-# The libraries of this machine are newer. They accept the older variable too.
+# The libraries of this machine are newer than Humble. They accept Humble's variable too.
 @pytest.mark.parametrize("distro, more", [("humble", " ROS_LOCALHOST_ONLY=1"), ("jazzy", "")])
 def test_demo_shows_settings_for_another_terminal(distro, more):
     demo = Demo("3600", ROS_DISTRO=distro)

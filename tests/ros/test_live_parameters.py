@@ -16,8 +16,8 @@ AT_PLACE = {**QUICK, "arm.home": list(PLACE)}
 FIELDS = ("position", "orientation", "stamp", "frame", "valid", "gripper")
 READ_ONLY = {"use_sim_time", "gripper.type", "gripper.initial", "input.topic", "input.type", "input.unit", "stop.topic"}
 READ_ONLY |= {"tf.enabled", "gripper.valid", "gripper.opened_by", *(f"input.{field}" for field in FIELDS)}
-# Other values for parameters whose nearest other value contradicts a parameter or is out of an
-# undeclared range.
+# For these parameters, the nearest other value is not valid: it contradicts another parameter, or
+# it is out of a range that is not declared. The tests use these values instead.
 OTHERS = {"workspace.reach_max": 0.5, "input.unit": "cm", "link.heartbeat.period": 0.5, "wire.extra_fields": ["seq"]}
 # Encryption needs files. test_security.py has some.
 OTHERS |= {"link.tls.enabled": None}

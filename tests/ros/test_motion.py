@@ -9,8 +9,7 @@ from harness import LINK_STATES, MOTIONS, PLAIN, QUICK, aged, distance, fresh, s
 PLACE = (0.12, 0.0355, 0.21)
 PLACE_LINE = b'{"type":"command","x":120.0,"y":35.5,"z":210.0,"gripper":"open"}\n'
 HOME = (0.2, 0.0, 0.2)
-# The time in seconds that delivery between two threads may take on a busy machine, at the speeds of
-# the tests.
+# The time in seconds that delivery between two threads may take on a busy machine.
 JITTER = 0.25
 
 

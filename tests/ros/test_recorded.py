@@ -17,11 +17,10 @@ from replay import PATIENT, replay, xyz
 from test_reasons import ROWS
 
 SAMPLES = load()
-# The settings for this tracker. It repeats the last sample of a lost hand for up to 0.3 s, and of a
-# live hand for up to
-# 0.17 s. All other parameters have their defaults. Genuine steps are under 0.05 m, swaps over 0.25
-# m, and limits.max_jump is 0.15 m. The acceleration is low, so that its limit can be checked on a
-# machine of any speed.
+# The settings for this tracker. It repeats the last sample of a lost hand for up to 0.3 s, and the
+# last sample of a live hand for up to 0.17 s. All other parameters have their defaults. The steps
+# of one hand are under 0.05 m, swaps of hands are over 0.25 m, and limits.max_jump is 0.15 m. The
+# acceleration is low, so that its limit can be checked on a machine of any speed.
 SETTINGS = {**PATIENT, "input.frozen_timeout": 0.25, "limits.acceleration": 1.0}
 APPROACH = Limits(speed=0.1, acceleration=1.0)
 TRACKING = Limits(speed=0.25, acceleration=1.0)

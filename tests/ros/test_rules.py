@@ -36,7 +36,7 @@ def test_relative_mode_follows_from_arming_position(controller, bridge, hand, pe
     assert controller.lines.wait().data == PLACE_LINE
     tracker.position = (3.01, -2.0, 1.02)
     controller.lines.wait(lambda line: line.data == command("130.0", "35.5", "230.0"))
-    # Like a mouse that is lifted.
+    # While the bridge is disarmed, the hand moves and the arm stays.
     assert peer.call(SetBool, "/aether_bridge/set_armed", data=False).success
     status.wait(motion="DISARMED")
     tracker.position = (-1.0, 0.0, 0.0)

@@ -119,8 +119,8 @@ impl ArmRecord {
         self.seen.extend(self.aside.take().filter(|seen| seen.moving == Some(false)));
     }
 
-    /// Records that a command of an earlier session was accepted. The arm was there when that
-    /// session ended.
+    /// Records that a command of an earlier session was accepted. When that session ended, the arm
+    /// was at the position of this command.
     pub fn handle_earlier(&mut self, position: Position, config: &TeleopConfig) {
         self.former.push(position);
         if config.assume_position == AssumedPosition::Last && !self.reports_unasked {
@@ -128,8 +128,8 @@ impl ArmRecord {
         }
     }
 
-    /// Records that the controller is silent. Its reports are out of date. So is a command if the
-    /// arm was seen elsewhere.
+    /// Records that the controller is silent. Its reports are then out of date. The last accepted
+    /// command is out of date too if the arm was seen at another position.
     pub fn handle_silence(&mut self, config: &TeleopConfig) {
         if self.reports_unasked {
             self.assumed.clear();
@@ -169,7 +169,7 @@ impl ArmRecord {
         config: &TeleopConfig,
     ) {
         if self.is_unbelievable(position, config) {
-            // An unbelievable report does not outweigh the confirmation of an operator.
+            // An implausible report does not replace the confirmation of an operator.
             self.doubtful |= self.assumed.is_empty() || self.acknowledged.is_some();
         } else {
             (self.doubtful, self.left_start) = (false, true);
@@ -183,8 +183,8 @@ impl ArmRecord {
         }
     }
 
-    /// Returns whether a position is zero, as some controllers report before they know it, or in
-    /// another unit.
+    /// Returns whether a position is implausible: exactly zero, or in another unit. Some
+    /// controllers report zero before they know the position.
     pub fn is_unbelievable(&self, position: Position, config: &TeleopConfig) -> bool {
         position.coordinates() == [0.0; 3] || self.is_of_another_unit(position, config)
     }

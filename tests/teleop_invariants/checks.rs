@@ -33,8 +33,8 @@ impl World {
         self.check_gripper(command);
     }
 
-    /// Checks invariant 6: the gripper changes only by its own input, and commands carry a wish
-    /// that has lasted.
+    /// Checks invariant 6: the gripper changes only by its own input, and commands contain the
+    /// gripper state that was requested for its debounce time.
     ///
     /// A command that begins a motion or follows a refused command carries the last accepted or
     /// reported state.

@@ -83,7 +83,7 @@ pub enum Event {
     SetArmed(bool),
     Stop,
     Reset,
-    /// The fates of the next commands, instead of an immediate acceptance.
+    /// What happens to the next commands: each is refused or lost, instead of accepted immediately.
     Fates(Vec<Fate>),
     /// Parameters of the gripper are set.
     ConfigureGripper(GripperConfig),
@@ -102,7 +102,7 @@ pub enum Event {
     Shutdown,
 }
 
-/// The fate of a command that is not accepted.
+/// What happens to a command that is not accepted.
 #[derive(Debug, Clone, Copy)]
 pub enum Fate {
     Refused,

@@ -81,7 +81,7 @@ fn wall_clock_change_does_not_change_commands() {
                 event => event,
             };
             if jumps.contains(&(i as u64)) {
-                // Longer than any interval that the filter accepts as the rate of a sender.
+                // Longer than any interval that the filter accepts between two targets of a sender.
                 worlds[1].set_wall_clock_forward(std::time::Duration::from_secs(2 + i as u64));
             }
             for world in &mut worlds {

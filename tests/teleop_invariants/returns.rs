@@ -8,7 +8,8 @@ use aether_bridge::teleop::{CommandKind, FilterConfig, Frame, Planned, RetargetM
 
 #[derive(Default)]
 pub struct Returns {
-    /// When the last good target arrived, and since when targets have been good.
+    /// The time at which the last good target arrived, and the time since which all targets have
+    /// been good.
     good_at: Option<Instant>,
     good_since: Option<Instant>,
     /// Set if the hand was absent for more than a second and no motion has begun since. Contains

@@ -41,8 +41,8 @@ pub struct World {
     pub two_hands: bool,
     /// Since when the input has been good.
     good_since: Option<Instant>,
-    /// Whether link or input was lost, errors or a disarm or a stop ended motion, since the last
-    /// command.
+    /// Whether motion was interrupted since the last command: by a lost link, lost input, error
+    /// replies, a disarm or a stop.
     pub interrupted: bool,
     pub permitted: bool,
     pub shut_down: bool,
@@ -52,7 +52,7 @@ pub struct World {
     pub stop_line_due: bool,
     /// The last command of this connection that got a reply, if it was accepted.
     pub accepted: Option<Command>,
-    /// Whether nothing else may have moved the arm since the last command.
+    /// True if nothing but commands can have moved the arm since the last command.
     pub undisturbed: bool,
     window: usize,
     /// Whether the controller reports a fault.
@@ -64,7 +64,7 @@ pub struct World {
     pub restarted: bool,
     /// The sent lines that have no reply yet.
     pub in_flight: VecDeque<Order>,
-    /// The fates of the next lines, instead of an immediate acceptance.
+    /// What happens to the next lines, instead of an immediate acceptance.
     fates: VecDeque<Fate>,
     wall_clock: Duration,
     last_stamp: Option<i64>,
@@ -98,7 +98,8 @@ enum Line {
 /// The known and the requested state of the gripper.
 #[derive(Debug)]
 pub struct GripperSide {
-    /// The state in the last accepted command or in the last report, or the assumed state before.
+    /// The state in the last accepted command or in the last report. Before the first of these, the
+    /// assumed state.
     pub state: Gripper,
     /// The source of the state.
     source: Source,
@@ -108,16 +109,16 @@ pub struct GripperSide {
     changed_at: Option<Instant>,
     /// A contradicting report received during motion, after the last accepted command.
     contradiction: Option<Gripper>,
-    /// The state in the last command of this motion, if nothing has made it void.
+    /// The state in the last command of this motion, unless an event has cancelled it.
     pub sent: Option<Gripper>,
-    /// Whether a wish has arrived, or a command has been sent.
+    /// Whether a request (`Wish`) has arrived, or a command has been sent.
     settled: bool,
     wish: Option<Wish>,
     /// The states that were requested for long enough since the last command.
     pub lasted: Vec<Gripper>,
     /// The state that the next command must contain, unless another event occurs before.
     pub due: Option<Gripper>,
-    /// Whether a publisher that may have sent the wish has left since.
+    /// Whether a publisher has left since the request. It may have sent the request.
     orphaned: bool,
 }
 
@@ -128,13 +129,13 @@ enum Source {
     Accepted,
 }
 
-/// A state that is requested without contradiction.
+/// A request for a gripper state that no other message contradicts.
 #[derive(Debug, Clone, Copy)]
 struct Wish {
     wanted: Gripper,
     /// Whether it came in a state message (a bool or a text) of the gripper topic.
     names_state: bool,
-    /// Whether it is a number that replaced a guess.
+    /// Whether the request is a number that replaced the assumed state.
     first: bool,
     since: Instant,
     /// When it was last repeated, and the time before that.
@@ -159,7 +160,7 @@ impl GripperSide {
         }
     }
 
-    /// Discards the state that was not accepted. The wish has to last from now.
+    /// Discards the state that was not accepted. The debounce time of the request starts again.
     fn handle_void(&mut self, now: Instant) {
         self.sent = None;
         if let Some(reported) = self.contradiction.take() {
@@ -206,7 +207,7 @@ impl GripperSide {
     }
 
     fn believe(&mut self, now: Instant, reported: Gripper) {
-        // A first number replaces a guess, but not a known state.
+        // A first number replaces the assumed state, but not a known state.
         let first = self.wish.is_some_and(|wish| wish.first);
         let changed = first || self.state != reported && self.due.is_none_or(|due| due == self.state);
         (self.state, self.source) = (reported, Source::Known);
@@ -228,7 +229,7 @@ struct Stream {
     slow: bool,
 }
 
-/// Numbers that are farther apart in time are separate wishes.
+/// If two numbers are farther apart in time than this, they are separate requests.
 const SILENCE: Duration = Duration::from_secs(3);
 /// How long after its first message a publisher may appear in the graph.
 const DISCOVERY: Duration = Duration::from_millis(500);
@@ -307,8 +308,8 @@ impl World {
         self.send();
     }
 
-    /// Records the end of a motion, a disarm or a stop. It makes the gripper state void that was
-    /// not accepted.
+    /// Records the end of a motion, a disarm or a stop. This cancels a gripper state that the
+    /// controller has not accepted.
     fn record_motion_end(&mut self, before: Motion) {
         let after = self.teleop.motion();
         let moves = |motion| matches!(motion, Motion::Approach | Motion::Tracking);
@@ -562,8 +563,8 @@ impl World {
         // Several senders may hold motion. This environment does not know when they are detected.
         self.interrupt_if(self.several_publishers && !self.is_moving());
         self.record_motion_end(before);
-        // Only the state machine knows which ways it finds. A missing way ends motion, but is not a
-        // loss of input.
+        // Only the state machine knows which paths around obstacles it finds. If it finds no path,
+        // motion ends, but the input is not lost.
         let no_way = self.teleop.reason(self.now).kind() == ReasonKind::NoWay;
         self.interrupt_if(no_way && !self.is_moving());
     }
@@ -622,8 +623,8 @@ impl World {
         (has_lasted && (wish.names_state || is_repeated)).then_some(wish.wanted)
     }
 
-    /// Records that a good target has arrived, or that motion may have begun. During motion, a
-    /// lasting wish is due from now.
+    /// Records that a good target has arrived, or that motion may have begun. During motion, the
+    /// next command must contain the state that was requested for its debounce time.
     fn record_due(&mut self) {
         if self.is_moving() {
             self.gripper.due = self.lasting_wish();
@@ -674,7 +675,7 @@ impl World {
         if let Some(first) = first {
             side.settled = true;
             if side.source == Source::Assumed && !names_state {
-                // A number replaces the guess only until it becomes void.
+                // The number replaces the assumed state only until the number is cancelled.
                 (side.lasted, side.due) = (vec![first.wanted], Some(first.wanted));
                 side.wish = Some(Wish { first: true, ..first });
             }
@@ -822,7 +823,7 @@ impl World {
         let elsewhere = self
             .last_on_connection
             .is_some_and(|(_, last)| last.position.distance(at) > self.config.position_tolerance);
-        // An unbelievable report does not prove that others have moved the arm.
+        // An implausible report does not prove that something else has moved the arm.
         let believed = !unbelievable && !self.arm_record.is_doubtful();
         if elsewhere && believed && !self.awaits_replies() && self.has_arrived() {
             self.undisturbed = false;
@@ -923,7 +924,8 @@ impl World {
             if renews {
                 self.renew_arm_record();
             }
-            // If a goal was moved or refused, motion may continue with or without an approach.
+            // If the new settings move or refuse the goal, motion may continue with or without an
+            // approach.
             self.interrupted |= !self.is_moving();
         }
     }

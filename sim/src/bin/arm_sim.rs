@@ -1,4 +1,4 @@
-//! `arm_sim`: a simulated arm controller to point the bridge at.
+//! `arm_sim`: a simulated arm controller to which the bridge can connect.
 
 use std::process::ExitCode;
 

@@ -22,17 +22,17 @@ pub struct CheckConfig {
     pub allowed: Option<Allowed>,
     /// The number of lines that the controller sends on connecting (`link.banner_lines`).
     pub greeting: u32,
-    /// The longest wait for those lines (`link.banner_timeout`).
+    /// The longest wait for the lines of `greeting` (`link.banner_timeout`).
     pub banner_timeout: Duration,
     /// The time after which a reply is late (`link.reply_timeout`).
     pub timeout: Duration,
-    /// The time after which a reply counts as missing (`link.timeout`); also how long a new
-    /// connection is tried.
+    /// The time after which a reply counts as missing (`link.timeout`). Attempts to open a new
+    /// connection also end after this time.
     pub patience: Duration,
     /// How long to wait, to check that nothing comes.
     pub silence: Duration,
-    /// How long an arm must be still before it counts as at rest away from its target, and before a
-    /// short motion counts as finished.
+    /// How long an arm must stand still away from its target before it counts as at rest. Also how
+    /// long it must stand still before a short motion counts as finished.
     pub settle: Duration,
     /// Whether the controller should know `{"type":"stop"}`.
     pub stop: bool,

@@ -40,7 +40,7 @@ impl Connector {
             Self::Listen(listener) => {
                 timeout_at(deadline, listener.accept()).await.unwrap_or_else(timed_out)?.0
             }
-            // Each socket has a new port, like a bridge that was restarted.
+            // Each socket has a new port, as a restarted bridge has.
             Self::Datagrams { host, port } => {
                 let socket = UdpSocket::bind("0.0.0.0:0").await?;
                 socket.connect((host.as_str(), *port)).await?;
@@ -73,5 +73,5 @@ fn timed_out<T, E>(_: E) -> io::Result<T> {
     Err(io::Error::new(io::ErrorKind::TimedOut, "no connection within the time limit"))
 }
 
-/// The same as the bridge's first wait.
+/// The wait between two attempts. It is as long as the bridge's first wait.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);

@@ -7,8 +7,8 @@
 //!   reports a fault, or the arm moves.
 //! - The first command goes to the present position of the arm. This command reveals a controller
 //!   that reads the numbers differently.
-//! - The first motions are so short that the arm stays within `--radius` even if its unit is 1000
-//!   times as large.
+//! - The first motions are so short that the arm stays within `--radius` even if the controller
+//!   reads a unit that is 1000 times as large.
 //! - If the arm does something else than commanded, it gets a stop line and no further command. If
 //!   the operator no longer answers, it gets no further command, and no stop line.
 
@@ -34,7 +34,7 @@ pub(super) enum Unmoved {
     Found(&'static str),
     /// There is no connection for the motion.
     Gone(Disconnected),
-    /// The operator and arm_check did not agree on a motion.
+    /// The operator did not agree to a motion, or arm_check did not get the data that it needs.
     Error(CheckError),
 }
 
@@ -98,7 +98,8 @@ impl Guide<'_, '_> {
     pub async fn stays(&mut self) -> Result<(), Disconnected> {
         let Some(place) = self.writer.place() else { return Ok(()) };
         if self.reports() {
-            // The reply to the command reported this position, when the arm had no time to follow.
+            // The reply to the command reported this position. The arm had no time to move before
+            // this reply.
             let stood = self.session.arm.position.filter(|at| self.distance(*at, place.at) > LEASH);
             if let Some(stood) = stood {
                 let (stood, sent) = (self.shown(stood), self.shown(place.at));
@@ -230,8 +231,8 @@ impl Guide<'_, '_> {
         Ok(())
     }
 
-    /// Records a finding about the motion along an axis. Returns false if the arm must not be sent
-    /// farther.
+    /// Records a finding about the motion along an axis. Returns false if arm_check must not send
+    /// the arm farther.
     async fn judge_way(
         &mut self,
         axis: usize,
@@ -666,8 +667,9 @@ impl Guide<'_, '_> {
         Ok(true)
     }
 
-    /// Waits until the arm rests, according to the reports: for `held` at its target, for longer
-    /// elsewhere. If the arm is more than `leash` millimetres from its target, the wait ends.
+    /// Waits until the reports show that the arm rests. At its target it must rest for `held`, at
+    /// another position for longer. If the arm is more than `leash` millimetres from its target,
+    /// the wait ends.
     /// Returns `None` if the controller does not report a position.
     async fn rest(
         &mut self,
@@ -697,8 +699,8 @@ impl Guide<'_, '_> {
     ) -> Result<Option<Rest>, Disconnected> {
         let (began, settle) = (Instant::now(), self.session.config.settle);
         let (mut asked, mut seen, mut since) = (0, None, began);
-        // Late replies must not make the motion longer: it ends at the last reply that saw the arm
-        // elsewhere.
+        // A late reply must not make the measured motion longer. If a report shows only a new
+        // position and not "moving", the motion ends at the reply before this report.
         let (mut moved_until, mut answered) = (began, began);
         loop {
             let known = self.session.arm.positions;
@@ -879,7 +881,8 @@ const STEP_PERIOD: Duration = Duration::from_millis(50);
 /// The number of motions that are sent to detect a queue.
 const BURST: u32 = 20;
 
-/// An arm may move this much longer after many motions than three times a single motion.
+/// After many motions, an arm without a queue may move for three times the duration of a single
+/// motion, plus this time.
 const AWHILE: Duration = Duration::from_millis(200);
 
 /// The longest wait for an arm to rest.
@@ -916,7 +919,8 @@ const ECHOES: &str = "\"position\" equals the command within 4 ms, but no arm mo
                       is not measured, the bridge cannot know where an arm is that was moved by hand or \
                       switched off; then leave it out";
 
-/// The largest number of attempts to get a valid answer, and to agree while the arm stays still.
+/// The largest number of times that a question is asked until the answer is valid, and that the
+/// operator is asked to agree because the arm has moved meanwhile.
 const TRIES: u32 = 3;
 const AGREEMENTS: u32 = 3;
 

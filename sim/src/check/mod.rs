@@ -9,8 +9,8 @@
 //! The check moves a real arm, and `guide` does it safely. No motion begins before the position of
 //! the arm is known and an [`Operator`] has agreed. The arm then starts at that position and moves
 //! in small steps. Lines that are invalid on purpose carry an allowed position too. Without an
-//! [`Allowed`], only lines are sent that the author states the controller knows. `axes` judges the
-//! motion of the arm.
+//! [`Allowed`], the check sends only those lines that the controller knows according to its author.
+//! `axes` judges the motion of the arm.
 mod advice;
 mod axes;
 mod clients;

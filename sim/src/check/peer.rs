@@ -1,5 +1,5 @@
-//! Reads bytes from the controller and cuts them into replies, whatever ends them: from a stream,
-//! or from datagrams of one line each.
+//! Reads bytes from the controller and cuts them into replies, with or without a newline at their
+//! end. The bytes come from a stream, or from datagrams of one line each.
 
 use std::{io, time::Duration};
 

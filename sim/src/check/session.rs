@@ -43,7 +43,7 @@ pub(super) struct Session<'a> {
     asked: Vec<String>,
     /// The last state of the arm that the controller reported, in a reply or unsolicited.
     pub arm: ArmReport,
-    /// Lines and replies are not shown, because there are many.
+    /// Whether lines and replies are hidden, because there are many.
     pub muted: bool,
 }
 
@@ -57,8 +57,8 @@ pub(super) struct ArmReport {
     pub gripper: Option<Gripper>,
     pub moving: bool,
     pub fault: Option<String>,
-    /// The reply to a heartbeat has no position, or a heartbeat ends the connection. Only the reply
-    /// to a command has a position.
+    /// Whether only the replies to commands report a position: the reply to a heartbeat has no
+    /// position, or a heartbeat ends the connection.
     pub cannot_be_asked: bool,
 }
 
@@ -82,7 +82,7 @@ pub(super) struct ReplyStats {
     pub with_seq: u32,
     pub seq_asked: u32,
     pub positions: u32,
-    /// A line got more than one reply, so replies cannot be matched to lines.
+    /// Whether a line got more than one reply, so that replies cannot be matched to lines.
     pub too_many: bool,
 }
 

@@ -13,7 +13,7 @@ pub struct HandConfig {
     pub min: [f64; 3],
     /// The upper corner.
     pub max: [f64; 3],
-    /// The highest speed of a reach, in m/s.
+    /// The highest speed of a reach (one straight motion of the hand), in m/s.
     pub speed: f64,
     /// Share of the reaches after which the fingers close or open, 0 to 1.
     pub pinch: f64,

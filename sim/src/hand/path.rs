@@ -11,7 +11,7 @@ use super::config::HandConfig;
 /// Position, rotation and grip of the hand.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HandPose {
-    /// The distance between the finger tips, in metres.
+    /// The point between the finger tips, in metres.
     pub position: [f64; 3],
     /// Rotation about z, in radians.
     pub yaw: f64,
@@ -32,7 +32,7 @@ pub(super) struct Path {
     reach: Reach,
 }
 
-/// One reach and the rest after it.
+/// One reach and the pause after it.
 #[derive(Debug, Clone, Copy)]
 struct Reach {
     from: HandPose,
@@ -83,7 +83,7 @@ impl Path {
         }
         let pose = self.reach.at(t);
         let position = std::array::from_fn(|axis| {
-            // Clamp the sum, because its last bit may round out of the box.
+            // Clamp the sum, because a rounding error may put it outside the box.
             let (low, high) =
                 (self.min[axis] - self.tremor[axis].amplitude, self.max[axis] + self.tremor[axis].amplitude);
             (pose.position[axis] + self.tremor[axis].at(t)).clamp(low, high)
@@ -164,10 +164,10 @@ const PEAK_SPEED: f64 = 1.875;
 const SLOWEST: f64 = 0.6;
 /// The shortest duration of a human reach, in seconds.
 pub(super) const SHORTEST_REACH: f64 = 0.7;
-/// The rest after a reach, in seconds; long enough for a pinch.
+/// The pause after a reach, in seconds; long enough for a pinch.
 const SHORTEST_REST: f64 = 0.5;
 const LONGEST_REST: f64 = 1.0;
-/// The rest at the start, in seconds.
+/// The pause at the start, in seconds.
 const FIRST_REST: f64 = 1.0;
 /// The delay of the fingers after a reach, and the duration of their motion, in seconds.
 const BEFORE_PINCH: f64 = 0.1;

@@ -11,16 +11,16 @@ use crate::physical::{Mover, PhysicalArm};
 
 /// Checks the motion of a physical arm, from the side of its controller.
 ///
-/// A motion may begin far away in one case: the controller does not report the position of the arm,
-/// so an operator has entered it. The monitor cannot see the operator, so it does not check the
-/// first command of such a connection.
+/// The first command of a motion may be far from the arm in one case: the controller does not
+/// report the position of the arm, so an operator has entered it. The monitor does not know what
+/// the operator entered. So it does not check the first command of such a connection.
 #[derive(Debug)]
 pub struct ArmMonitor {
     /// The longest distance of one command, in metres.
     step: f64,
     /// The client that sent the last command, and the position in it.
     last: Option<(usize, Position)>,
-    /// The distance that commands had caused at the last check, in metres.
+    /// How far commands had moved the arm at the last check, in metres.
     travelled: f64,
     /// Until when commands may move the arm; `None`: they may not.
     until: Option<Instant>,
@@ -63,8 +63,8 @@ impl ArmMonitor {
         let repeats = before.is_some_and(|(client, last)| client == connection && last == at);
         let rule = if repeats { Rule::Repeat } else { Rule::Jump };
         let allowed = if repeats { 0.0 } else { self.step } + tolerance(arm);
-        // If a hand or another program moves the arm meanwhile, lines that were already sent cannot
-        // know it.
+        // If a hand or another program moves the arm, the bridge did not know this yet when it sent
+        // the lines that arrive now.
         let others = arm.body().mover().is_some_and(|mover| mover != Mover::Command);
         if way > allowed && !others && (!is_first || arm.config().reports.any()) {
             let why = format!("moves the arm by {:.1} mm, {:.1} mm allowed", way * 1e3, allowed * 1e3);

@@ -27,7 +27,7 @@ pub(super) enum MotionStart {
     LateReply(Duration),
     Silence(Duration),
     Stop,
-    /// A report shows the arm where no command led.
+    /// A report shows the arm at a position to which no command led.
     Elsewhere,
 }
 
@@ -48,11 +48,13 @@ pub(super) struct Client {
     /// The number of received lines.
     pub(super) lines: u64,
     pub(super) pending: VecDeque<Pending>,
-    /// When the first byte of the last replies was written. Keeps as many as are needed.
+    /// The times at which the first byte of each recent reply was written. Keeps only as many as
+    /// are needed.
     replies: VecDeque<Instant>,
     /// The last time at which there was nothing to read.
     quiet: Option<Instant>,
-    /// When the last command got its reply, plus the time for which later lines waited for theirs.
+    /// The time of the reply to the last command, plus the time for which later lines waited for
+    /// their replies.
     idle: Option<Instant>,
     /// The last commands.
     pub(super) history: CommandHistory,
@@ -108,16 +110,16 @@ impl Client {
     /// Returns the earliest send time of the next line, for a client that waits if `most` lines
     /// have no reply.
     pub(super) fn not_before(&self, most: u64) -> Option<Instant> {
-        // The client has waited for one reply to the last `most` lines; the others may still be
-        // missing.
+        // The client has waited for one reply to the last `most` lines. The other replies may still
+        // be missing.
         let to_come = most.saturating_sub(1).saturating_sub(self.pending.len() as u64);
         let waited_for = self.replies.iter().rev().nth(usize::try_from(to_come).unwrap_or(usize::MAX));
         waited_for.copied().max(self.quiet)
     }
 
-    /// Returns why this command starts a new motion: an event recorded earlier, or a silence longer
-    /// than `longest`, which is longer than any silence within a motion. `not_before` is the
-    /// earliest send time of the command.
+    /// Returns why this command starts a new motion: an event that was recorded earlier, or a
+    /// silence longer than `longest`. No silence within a motion is longer than `longest`.
+    /// `not_before` is the earliest send time of the command.
     pub(super) fn take_start(
         &mut self,
         not_before: Option<Instant>,

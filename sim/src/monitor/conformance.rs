@@ -73,7 +73,8 @@ impl ConformanceMonitor {
         &self.rules
     }
 
-    /// Changes the rules. Pass tighter rules after the bridge has them, and wider rules before.
+    /// Changes the rules. Pass tighter rules after the bridge has begun to use them. Pass wider
+    /// rules before the bridge uses them.
     pub fn handle_rules(&mut self, rules: Rules) {
         self.rules = rules;
         for client in self.clients.values_mut() {
@@ -119,8 +120,8 @@ impl ConformanceMonitor {
         }
     }
 
-    /// Checks the bytes `waiting` (complete lines or not), which came before any reply to the last
-    /// line.
+    /// Checks the bytes `waiting`, which came before the controller replied to the last line. They
+    /// may end with an incomplete line.
     #[must_use]
     pub fn handle_ahead(&mut self, connection: usize, waiting: &[u8]) -> Vec<Violation> {
         let Some(client) = self.clients.get(&connection) else { return Vec::new() };
@@ -234,8 +235,9 @@ impl ConformanceMonitor {
         (received.line != expected).then(|| self.fault(Rule::Form, connection, why()))
     }
 
-    /// Checks that numbers grow on a connection and over connections. If the network delays lines,
-    /// they may be read after lines of a later connection. Their numbers must then be lower.
+    /// Checks that the numbers of lines grow, on one connection and from one connection to the
+    /// next. If the network delays lines, the controller may read them after lines of a later
+    /// connection. Their numbers must then be lower.
     fn check_number(&mut self, connection: usize, received: &ReceivedOrder) -> Option<Fault> {
         let number = received.seq.filter(|_| self.rules.numbered)?;
         let before =
@@ -296,7 +298,7 @@ impl ConformanceMonitor {
         let unread = if start.is_some() { 0 } else { self.rules.max_in_flight - 1 };
         let lines = self.clients.get(&connection)?.lines;
         self.settle(connection, lines.saturating_sub(unread));
-        // Without replies, the bridge assumes that a sent command is done.
+        // Without replies, the bridge assumes that every sent command was executed.
         let start = start.filter(|_| self.rules.replies)?;
         let places =
             self.reported.iter().map(|reported| reported.position).chain([self.known]).chain(self.measured);
@@ -320,8 +322,9 @@ impl ConformanceMonitor {
     }
 
     /// Checks that a connection does not begin with the last command of the previous connection.
-    /// This is a violation only if the arm was moving and moves on, and the target of that command
-    /// has expired by now.
+    /// This is a violation only if three conditions hold. The last commands of the previous
+    /// connection moved the arm. The next command moves it further. The target of the repeated
+    /// command has expired.
     fn check_replay(&mut self, connection: usize, sent: &TimedCommand) -> Option<Violation> {
         let first = self.clients.get(&connection)?.history.first()?;
         let ended = std::mem::take(&mut self.ended);
@@ -377,8 +380,8 @@ fn text(line: &Line) -> &str {
     }
 }
 
-/// How far from its last command an arm that has reached it may be reported, in metres
-/// (`arm.position_tolerance`).
+/// The largest distance between the last command and the reported position of an arm that has
+/// reached this command, in metres (`arm.position_tolerance`).
 const MEASURING: f64 = 0.01;
 /// How late the bridge may notice a timeout.
 const SLACK: Duration = Duration::from_millis(300);

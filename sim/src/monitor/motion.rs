@@ -59,7 +59,7 @@ pub enum Step {
 #[derive(Debug, Default)]
 pub(super) struct CommandHistory(VecDeque<TimedCommand>);
 
-/// The last state of the gripper, and the earliest time at which it can have been decided.
+/// The last state of the gripper, and the earliest time at which the bridge can have decided on it.
 #[derive(Debug)]
 pub(super) struct GripperHistory {
     gripper: Gripper,
@@ -68,7 +68,7 @@ pub(super) struct GripperHistory {
     last_not_before: Option<Instant>,
     /// The gripper in the last accepted command.
     accepted: Option<Gripper>,
-    /// A command has been refused since then, so the next one returns to the accepted state.
+    /// A command has been refused since then, so the next command returns to the accepted state.
     refused: bool,
 }
 
@@ -178,8 +178,8 @@ impl CommandHistory {
 }
 
 impl CommandHistory {
-    /// Checks that the straight path is free. It begins at the last command, or at the start of a
-    /// motion at the position of the arm.
+    /// Checks that the straight path to the command is free. The path begins at the last command.
+    /// At the start of a motion it begins at the position of the arm.
     pub(super) fn check_way(
         &self,
         limits: &MotionLimits,
@@ -189,7 +189,7 @@ impl CommandHistory {
     ) -> Option<Fault> {
         let to = sent.command.position;
         if limits.space.fault_at(to).is_some() {
-            // The position is a fault of its own, so the path to it is not reported too.
+            // The forbidden position is reported as a separate fault. Do not report the path too.
             return None;
         }
         let (from, before) = match step? {
@@ -231,7 +231,8 @@ impl GripperHistory {
     /// and records the command.
     pub(super) fn handle_command(&mut self, limits: &MotionLimits, sent: &TimedCommand) -> Option<Fault> {
         let gripper = sent.command.gripper;
-        // If it had been decided before the last command, the last command would have carried it.
+        // The bridge decided on this state after the last command. Otherwise the last command would
+        // contain it.
         let decided = std::mem::replace(&mut self.last_not_before, sent.not_before);
         let refused = std::mem::take(&mut self.refused);
         if self.gripper == gripper {
@@ -302,8 +303,8 @@ impl MotionMonitor {
     }
 }
 
-/// Two roundings to a micrometre in each of three axes, in metres.
+/// The largest error of two roundings to a micrometre in each of three axes, in metres.
 const RESOLUTION: f64 = 2e-6;
 /// The number of commands over which speed is checked. The time between two commands has an error
-/// of one period. So the more commands lie between them, the smaller the overlooked excess.
+/// of one period. So over more commands, a smaller excess of speed is found.
 const WINDOW: usize = 40;

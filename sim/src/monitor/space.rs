@@ -63,8 +63,9 @@ fn length(point: Point) -> f64 {
     point.iter().map(|coordinate| coordinate * coordinate).sum::<f64>().sqrt()
 }
 
-/// Returns the smallest distance of a path from the origin. It is the height of the triangle with
-/// the origin, if the foot of the height is on the path.
+/// Returns the smallest distance of a path from the origin. The path and the origin form a
+/// triangle. If the foot of its height from the origin is on the path, the distance is this
+/// height.
 fn nearest_to_base(from: Point, to: Point) -> f64 {
     let way: Point = std::array::from_fn(|axis| to[axis] - from[axis]);
     let (near, far, base) = (length(from), length(to), length(way));
@@ -97,7 +98,8 @@ fn is_cut(from: Point, to: Point, corners: &[Point; 2]) -> bool {
     longest > NOISE && (is_cut(from, middle, corners) || is_cut(middle, to, corners))
 }
 
-/// Below a thousandth of the resolution of a line, in metres.
+/// Differences below this are ignored, in metres. It is a thousandth of the resolution of numbers
+/// in a line.
 const NOISE: f64 = 1e-9;
 
 #[cfg(test)]

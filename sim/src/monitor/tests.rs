@@ -351,7 +351,7 @@ fn silence_or_late_reply_requires_an_approach() {
     wire.pause(520);
     assert_eq!(wire.step(207.0), []);
 
-    // It may have been sent immediately, and have waited for a controller that was stopped.
+    // The command may have been sent immediately and waited, because the controller was stopped.
     let mut wire = Wire::moving(&[]);
     wire.pass(520);
     assert_eq!(wire.step(208.0), []);
@@ -419,11 +419,11 @@ fn command_of_ended_connection_is_not_repeated() {
         assert_eq!(wire.step(first[0]), []);
         wire.step(first[1])
     };
-    // It is one step from the arm, but still a replay.
+    // The repeated command is only one step from the arm, but still a replay.
     let found = replay(206.0, 600, [206.0, 207.0]);
     assert_only(&found, Rule::Replay, "repeats the last line of the previous connection, 0.59 s later");
     assert_eq!(found[0].line, command(206.0, "open"));
-    // Immediately after, it may be for the same target.
+    // Immediately after the loss, the repeated command may be for the same target.
     assert_eq!(replay(206.0, 400, [206.0, 207.0]), []);
     // An arm at rest may get a command to stay there.
     assert_eq!(replay(205.0, 600, [205.0, 206.0]), []);
@@ -606,8 +606,8 @@ fn arm_in_small_steps_has_no_violation() {
 fn one_line_moves_arm_at_most_one_step() {
     let mut bench = Bench::new(|_| {});
     assert_only(&bench.to(300.0), Rule::Jump, "moves the arm by 100.0 mm, 35.0 mm allowed");
-    // If an arm reports nothing, an operator may have confirmed its position. So its first command
-    // may be far, but no other.
+    // If an arm reports nothing, an operator may have confirmed its position. So the first command
+    // may be far from the arm, but no later command.
     let mut bench = Bench::new(|config| config.reports = Reports::default());
     assert_eq!(bench.to(300.0), []);
     assert_only(&bench.to(400.0), Rule::Jump, "moves the arm by");

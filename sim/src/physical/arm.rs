@@ -42,7 +42,7 @@ pub enum Refusal {
     Unknown,
 }
 
-/// The answer of the controller to one order.
+/// The reply of the controller to one order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// Whether the order is accepted.

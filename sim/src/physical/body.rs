@@ -23,7 +23,7 @@ pub enum Mover {
 /// A tool centre point with an orientation, and a gripper.
 #[derive(Debug, Clone)]
 pub struct Body {
-    // Not a `Position`, because steps of less than a micrometre must add up.
+    // Not a `Position`, because `Position` rounds to a micrometre and shorter steps must add up.
     at: Point3<f64>,
     velocity: Vector3<f64>,
     orientation: Orientation,
@@ -92,7 +92,7 @@ impl Body {
 
     /// Moves along a leg at its speed for at most `seconds`. Returns how long it moved, in seconds.
     fn glide(&mut self, leg: &Leg, seconds: f64) -> f64 {
-        // The orientation is updated after each slice.
+        // The orientation is updated after each time slice.
         let seconds = if leg.orientation.is_some() { seconds.min(SLICE) } else { seconds };
         let way = leg.goal - self.at;
         let (distance, reach) = (way.norm(), leg.speed * seconds);
@@ -110,8 +110,8 @@ impl Body {
         seconds
     }
 
-    /// Like [`Body::glide`], but with limited acceleration. If the goal changes, the arm may pass
-    /// it and come back.
+    /// Like [`Body::glide`], but with limited acceleration. If the goal changes, the arm may move
+    /// beyond the goal and come back.
     fn accelerate(&mut self, leg: &Leg, seconds: f64) -> f64 {
         let way = leg.goal - self.at;
         let distance = way.norm();

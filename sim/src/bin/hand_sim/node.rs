@@ -149,7 +149,7 @@ impl Tracker {
         loop {
             let sample = hand.next(start.elapsed());
             let due = start + sample.taken + sample.delay;
-            // No timer of tokio, because its resolution is 1 ms, which is a full period at 1 kHz.
+            // Do not use a timer of tokio. Its resolution is 1 ms, which is a full period at 1 kHz.
             match ended.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Err(RecvTimeoutError::Timeout) => {
                     self.publish(sample.reading, (start + sample.taken).elapsed())
@@ -189,7 +189,7 @@ fn pose(hand: HandPose) -> Pose {
     Pose { position: Point { x, y, z }, orientation: Quaternion { x: 0.0, y: 0.0, z: sin, w: cos } }
 }
 
-/// Returns a pose of zeros. The default has the identity as orientation.
+/// Returns a pose of zeros. The default pose is different: its orientation is the identity.
 fn zeros() -> Pose {
     Pose { position: Point::default(), orientation: Quaternion { x: 0.0, y: 0.0, z: 0.0, w: 0.0 } }
 }
@@ -215,5 +215,5 @@ impl Settable for ReadAtStart {
 
 /// How long one spin waits for work. It limits the delay of the shutdown.
 const SPIN_TIMEOUT: Duration = Duration::from_millis(50);
-/// The hand counts as closed if the finger tips are nearer than this.
+/// The hand counts as closed if its opening is below this value (0: fingers together, 1: apart).
 const HALF_OPEN: f64 = 0.5;
