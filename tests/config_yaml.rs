@@ -25,7 +25,8 @@ const YAML_HEAD: &str = "\
 const PAGE_HEAD: &str = r#"<!-- Generated from src/config/table/ by tests/config_yaml.rs, which states the command. Do not edit. -->
 # Parameters
 
-All parameters of the node `bridge`. `ros2 param describe /aether_bridge NAME` shows the same text for one parameter.
+This page lists all parameters of the node `aether_bridge`. `ros2 param describe /aether_bridge NAME` shows
+the same text for one parameter.
 
 - [trackers.md](trackers.md) explains how to connect a tracker: `input`, `tf`, `retarget`, `filter`.
 - [controllers.md](controllers.md) explains how to connect a controller: `link`, `wire`.
@@ -49,7 +50,7 @@ Then start the bridge with this file:
 ros2 launch aether_bridge bridge.launch.py aether_params_file:=/path/to/yours.yaml
 ```
 
-**As a launch argument.** Four parameters have one. It replaces the value of the file.
+**As a launch argument.** Four parameters have a launch argument. It replaces the value of the file.
 
 | launch argument | parameter |
 |---|---|
@@ -72,7 +73,7 @@ ros2 param describe /aether_bridge limits.speed
 | only by a new start | Set the parameter in the file, or with `-p NAME:=VALUE`, and start the bridge again. |
 
 The bridge rejects an unknown name, a wrong type and a value out of range. The error contains the allowed values.
-YAML needs quotes around text such as `y`, `on` and `0`. Write all numbers of a list with a decimal point.
+YAML needs quotes around a text like `y`, `on` or `0`. In a list, write every number with a decimal point.
 "#;
 
 /// The purpose of each group, in the order of the table.
@@ -89,13 +90,13 @@ const GROUPS: &[(&str, &str)] = &[
     ),
     ("tf", "Transforms from `/tf` and `/tf_static`, for targets in other frames."),
     ("retarget", "The transform from the tracker's frame to the arm's base frame."),
-    ("filter", "The filter that removes jitter from the targets."),
+    ("filter", "The filter that smooths the targets."),
     ("teleop", "When the arm may move, how often commands are sent, and what happens during a hold."),
     ("arm", "The arm's base frame, its home, and its position if the controller does not report it."),
     ("workspace", "The region in which commands may lie."),
     (
         "limits",
-        "Maximum speeds and steps, jumps of the target, and an arm that does not follow its commands.",
+        "Maximum speed, acceleration and step of the commands, jumps of the target, and the following error.",
     ),
     ("gripper", "Where the state of the gripper comes from, and when the gripper opens and closes."),
     ("stop", "A topic that stops one or several bridges."),

@@ -43,27 +43,28 @@ crate::parameters! {
     /// number above 0 for visible. While the hand is not visible, the bridge ignores the field
     /// input.gripper. none: the message has no such field.
     GRIPPER_VALID: String = text("gripper.valid", "none").not_empty();
-    /// What may open the gripper if input.gripper names a field. input: that field. topic: only the
-    /// topic gripper; the field can only close. Use topic if the tracker reports open when it loses
-    /// the gripping hand and has no field for gripper.valid.
+    /// What may open the gripper if input.gripper names a field. input: that field and the topic
+    /// gripper. topic: only the topic gripper; the field can only close the gripper. Use topic if
+    /// the tracker reports an open gripper when it loses the gripping hand, and its message has no
+    /// field for gripper.valid.
     GRIPPER_OPENED_BY: OpenedBy = one_of("gripper.opened_by", &[
         ("input", OpenedBy::Input),
         ("topic", OpenedBy::Topic),
     ]);
-    /// State of the gripper in commands before the first message on the gripper, or before the
+    /// State of the gripper in commands, until the first message about the gripper arrives or the
     /// controller reports a state.
     GRIPPER_INITIAL: Gripper = one_of("gripper.initial", &[
         ("open", Gripper::Open),
         ("closed", Gripper::Closed),
     ]);
-    /// An opening below this value closes the gripper.
+    /// A received opening (0 closed, 1 open) below this value closes the gripper.
     GRIPPER_CLOSE_BELOW: f64 = real("gripper.close_below", 0.3, 0.0..=1.0).always();
-    /// An opening above this value opens the gripper. Between gripper.close_below and this value
+    /// A received opening above this value opens the gripper. Between gripper.close_below and it
     /// the gripper does not change.
     GRIPPER_OPEN_ABOVE: f64 = real("gripper.open_above", 0.5, 0.0..=1.0).always();
-    /// The input must request closed for this long before the gripper closes.
+    /// The input must request a closed gripper for this long before the gripper closes.
     GRIPPER_CLOSE_DEBOUNCE: Duration = seconds("gripper.close_debounce", 0.1, 0.0..=10.0).always();
-    /// The input must request open for this long before the gripper opens. The default is longer
-    /// than for closing, because dropping a held object is worse than grasping late.
+    /// The input must request an open gripper for this long before the gripper opens. The default
+    /// is longer than for closing, because dropping a held object is worse than grasping late.
     GRIPPER_OPEN_DEBOUNCE: Duration = seconds("gripper.open_debounce", 0.3, 0.0..=10.0).always();
 }

@@ -46,50 +46,54 @@ crate::parameters! {
     /// listens.
     LINK_PORT: u16 = integer("link.port", 5000, 1..=65535).while_disarmed().identifies_arm();
     /// Only for tcp_server: number of controllers that must be connected before the arm moves. The
-    /// bridge sends every line to every controller. It sends the next command after all controllers
-    /// have replied.
+    /// bridge sends every line to every connected controller. It sends the next command after all
+    /// controllers have replied.
     LINK_MIN_CLIENTS: usize = integer("link.min_clients", 1, 1..=32).while_disarmed();
-    /// Time allowed to resolve the name and to connect, together. With link.auth.token_file the
-    /// reply to the token has the same time again.
+    /// Time limit for resolving the name and connecting, together. If link.auth.token_file is set,
+    /// the reply to the token has a separate time limit of the same length.
     LINK_CONNECT_TIMEOUT: Duration = seconds("link.connect_timeout", 3.0, 0.01..=60.0).while_disarmed();
     /// The connection is closed if the controller's machine does not acknowledge sent bytes for
     /// this long (socket option TCP_USER_TIMEOUT). This detects an unplugged cable.
     LINK_TCP_USER_TIMEOUT: Duration = seconds("link.tcp_user_timeout", 0.5, 0.01..=60.0).while_disarmed();
-    /// true: the controller sends one reply line to every command. false: it sends no replies. Then
-    /// only teleop.command_rate limits the rate of commands, and a command counts as acknowledged
-    /// when it is sent.
+    /// true: the controller sends one reply for every line (for heartbeats, see
+    /// link.heartbeat.expect_reply). false: the controller sends no replies. Then only
+    /// teleop.command_rate limits the rate of commands, and a command counts as accepted when it is
+    /// sent.
     LINK_EXPECT_REPLY: bool = boolean("link.expect_reply", true).while_disarmed();
-    /// Maximum number of commands that wait for a reply at the same time. With 1 the bridge sends
-    /// each command after the reply to the command before it.
+    /// Maximum number of commands that wait for a reply at the same time. With 1 the bridge waits
+    /// for the reply to a command before it sends the next command.
     LINK_MAX_IN_FLIGHT: usize = integer("link.max_in_flight", 1, 1..=64).while_disarmed();
-    /// If a reply is missing for this long, the link becomes UNRESPONSIVE and motion holds.
+    /// If a reply does not arrive within this time, the link becomes UNRESPONSIVE and motion holds.
     LINK_REPLY_TIMEOUT: Duration = seconds("link.reply_timeout", 0.5, 0.01..=60.0).while_disarmed();
-    /// If a reply is missing for this long, the bridge closes the connection and connects again.
+    /// If a reply does not arrive within this time, the bridge closes the connection and connects
+    /// again.
     LINK_TIMEOUT: Duration = seconds("link.timeout", 3.0, 0.01..=600.0).while_disarmed();
-    /// Wait before the first new attempt after a connection was lost or refused. The wait doubles
-    /// after each failed attempt. Each wait is shortened by up to a quarter at random.
+    /// Time from a lost or refused connection to the first new attempt to connect. The time doubles
+    /// after each failed attempt. The bridge shortens each time by a random part, up to a quarter.
     LINK_BACKOFF_INITIAL: Duration = seconds("link.backoff.initial", 0.1, 0.01..=60.0).while_disarmed();
-    /// Longest wait between two attempts to connect.
+    /// Longest time between two attempts to connect.
     LINK_BACKOFF_MAX: Duration = seconds("link.backoff.max", 4.0, 0.01..=600.0).while_disarmed();
-    /// If no other line was sent for this long, the bridge sends {"type":"heartbeat"}. Set it only
-    /// if the controller knows this line. The controller can then detect a stopped bridge while the
-    /// arm rests, and the bridge can detect a silent controller. 0: no heartbeats.
+    /// If the bridge has sent no other line for this long, it sends {"type":"heartbeat"}. Use
+    /// heartbeats only if the controller knows this line. While the arm rests, the controller can
+    /// then detect a stopped bridge, and the bridge can detect a silent controller. 0: no
+    /// heartbeats.
     LINK_HEARTBEAT_PERIOD: Duration = seconds("link.heartbeat.period", 0.0, 0.0..=60.0).while_disarmed();
-    /// true: the controller replies to a heartbeat as to any other line. false: it replies to all
-    /// lines except heartbeats.
+    /// true: the controller replies to every line, also to heartbeats. false: the controller
+    /// replies to every line except heartbeats.
     LINK_HEARTBEAT_EXPECT_REPLY: bool = boolean("link.heartbeat.expect_reply", true).while_disarmed();
-    /// Number of lines that the controller sends after a client connects, before its first reply.
-    /// The bridge ignores their content. It sends nothing before these lines have arrived.
+    /// Number of banner lines: lines that the controller sends after connecting, before its first
+    /// reply. The bridge ignores their content. It sends nothing before these lines have arrived.
     LINK_BANNER_LINES: u32 = integer("link.banner_lines", 0, 0..=100).while_disarmed();
-    /// Time allowed for link.banner_lines after connecting. A board that restarts on every
-    /// connection needs some seconds. If the lines do not arrive in time, the bridge closes the
-    /// connection and connects again.
+    /// Time limit for the banner lines (link.banner_lines) after connecting. A board that restarts
+    /// on every connection needs some seconds. If the lines do not arrive in time, the bridge
+    /// closes the connection and connects again.
     LINK_BANNER_TIMEOUT: Duration = seconds("link.banner_timeout", 5.0, 0.01..=600.0).while_disarmed();
     /// true: TLS 1.2 or 1.3 encrypts the connection, and certificates prove the identity of the
     /// controller and of the bridge. Not for udp.
     LINK_TLS_ENABLED: bool = boolean("link.tls.enabled", false).while_disarmed();
     /// With link.tls.enabled: PEM file with the certificates of the trusted authorities. The bridge
-    /// trusts no other authority. For tcp_server it may be empty: then clients need no certificate.
+    /// trusts no other authority. For tcp_server this text may be empty. Clients then need no
+    /// certificate.
     LINK_TLS_CA_FILE: String = text("link.tls.ca_file", "").while_disarmed();
     /// With link.tls.enabled: the name or address that the controller's certificate must contain.
     /// Empty: the value of link.host.
@@ -99,9 +103,9 @@ crate::parameters! {
     LINK_TLS_CERTIFICATE_FILE: String = text("link.tls.certificate_file", "").while_disarmed();
     /// With link.tls.certificate_file: PEM file with the private key of the certificate.
     LINK_TLS_KEY_FILE: String = text("link.tls.key_file", "").while_disarmed();
-    /// File whose first line is a token. The bridge sends the token first on every connection and
-    /// reads the file again each time. With wire.format json the line is
-    /// {"type":"hello","token":"..."}. With text the line is the token alone. The controller
-    /// replies to it as to any other line. Empty: no token. Not for udp.
+    /// Path of a file whose first line is a token. The bridge reads the file at every connection
+    /// and sends the token as the first line. If wire.format is json, this line is
+    /// {"type":"hello","token":"..."}. If it is text, the line is only the token. The controller
+    /// replies to this line as to any other line. Empty: no token. Not for udp.
     LINK_AUTH_TOKEN_FILE: String = text("link.auth.token_file", "").while_disarmed();
 }

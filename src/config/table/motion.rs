@@ -10,28 +10,29 @@ crate::parameters! {
     /// Arming, the rate of commands, and the behavior during a hold.
     pub static TELEOP;
 
-    /// automatic: the bridge arms itself once, after its start. After a loss of the link it
-    /// approaches the target again. operator: an operator must call ~/set_armed after the start and
-    /// after every loss of the link.
+    /// Who arms the bridge. automatic: the bridge arms itself once, after its start. After a lost
+    /// link it stays armed and approaches the target again. operator: an operator must call
+    /// ~/set_armed after the start and after every lost link.
     TELEOP_ARMING: Arming = one_of("teleop.arming", &[
         ("automatic", Arming::Automatic),
         ("operator", Arming::Operator),
     ]).while_disarmed();
-    /// How long targets must be good without a gap before motion begins after arming. The same
-    /// applies after the hand was away for more than one second.
+    /// How long good targets must arrive without a gap before motion begins. This applies after
+    /// arming, and after the hand was lost for more than one second.
     TELEOP_SETTLE_TIME: Duration = seconds("teleop.settle_time", 1.0, 0.0..=60.0).always();
     /// If no good target arrives for this long, the bridge disarms. An operator must then arm it
     /// again. 0: never.
     TELEOP_REARM_AFTER: Duration = seconds("teleop.rearm_after", 300.0, 0.0..=86400.0).always();
-    /// Maximum rate of commands, and the rate of commands during a ramp. 0: one command for each
-    /// target, without waiting, and 50 Hz during a ramp.
+    /// Maximum rate of commands. It is also the rate during a ramp (a motion with several commands
+    /// to one target). 0: one command for each target, without waiting, and 50 Hz during a ramp.
     TELEOP_COMMAND_RATE: f64 = real("teleop.command_rate", 50.0, 0.0..=1000.0).unit("Hz").always();
-    /// After this many error replies in a row, motion holds for teleop.settle_time, but for at
-    /// least 0.5 s. Then the bridge tries again.
+    /// After this many error replies in a row, motion holds for teleop.settle_time, and for at
+    /// least 0.5 s. Then the bridge sends a command again.
     TELEOP_MAX_CONSECUTIVE_ERRORS: u32 = integer("teleop.max_consecutive_errors", 5, 1..=1000).always();
-    /// What the bridge sends when motion is held, stopped or ended. silent: nothing. repeat: in the
-    /// states HOLDING and STOPPED, the last command at teleop.command_rate, if the controller has
-    /// accepted it. stop: one line {"type":"stop"}, for a controller that knows it.
+    /// What the bridge sends when motion holds, stops or ends. silent: nothing. repeat: the last
+    /// command, if the controller has accepted it; the bridge repeats it at teleop.command_rate in
+    /// the states HOLDING and STOPPED. stop: one line {"type":"stop"}, for a controller that knows
+    /// this line.
     TELEOP_HOLD_BEHAVIOR: HoldBehavior = one_of("teleop.hold_behavior", &[
         ("silent", HoldBehavior::Silent),
         ("repeat", HoldBehavior::Repeat),
@@ -46,32 +47,33 @@ crate::parameters! {
     /// Name of the arm's base frame. It is the frame_id of the published messages.
     ARM_BASE_FRAME: String = text("arm.base_frame", "arm_base").not_empty().while_disarmed();
     /// Home position of the arm, in its base frame and inside the workspace. ~/go_home moves the
-    /// arm there. An operator can confirm that the arm is there: by arm.assume_position, or by two
-    /// calls of ~/set_armed.
+    /// arm there. If the position of the arm is unknown, the bridge can assume that the arm is at
+    /// home: by arm.assume_position, or after two calls of ~/set_armed.
     ARM_HOME: Position = position("arm.home", [0.2, 0.0, 0.2], -100.0..=100.0).always();
     /// Tool orientation at home, if commands contain an orientation: roll, pitch and yaw in the
     /// arm's base frame.
     ARM_HOME_RPY: [f64; 3] = reals("arm.home_rpy", [0.0; 3], -7.0..=7.0).unit("rad").always();
-    /// Assumed position of the arm if its controller does not report one. none: unknown; an
-    /// operator must confirm the position by two calls of ~/set_armed. home: the arm is at arm.home
-    /// when the bridge starts, because you have moved it there. last: the arm stays at the last
-    /// accepted command, also after a lost connection or a disarm.
+    /// Assumed position of the arm if its controller does not report one. none: the position is
+    /// unknown, and an operator must call ~/set_armed twice. home: you have moved the arm to
+    /// arm.home before the bridge starts. last: the arm is at the last accepted command, also after
+    /// a lost connection or a disarm.
     ARM_ASSUME_POSITION: AssumedPosition = one_of("arm.assume_position", &[
         ("none", AssumedPosition::None),
         ("home", AssumedPosition::Home),
         ("last", AssumedPosition::Last),
     ]).while_disarmed();
-    /// How long the last accepted command counts as the position of the arm, if the controller does
-    /// not report a position and the connection stays open. After that an operator must confirm the
-    /// position.
+    /// For a controller that does not report a position: how long the last accepted command counts
+    /// as the position of the arm, if the connection stays open. After that an operator must
+    /// confirm the position.
     ARM_POSITION_TIMEOUT: Duration = seconds("arm.position_timeout", 300.0, 0.1..=86400.0).always();
-    /// Largest distance between the reported position and the last command at which the arm counts
-    /// as arrived. If an arm sags by less than this, it does not sink further with each motion. If
-    /// it is farther away, something else has moved it.
+    /// Tolerance for the distance between the reported position and the last command. Within this
+    /// distance, the arm counts as arrived, and the next motion starts at the last command. So an
+    /// arm that sags does not sink further with each motion. Beyond this distance, something else
+    /// has moved the arm.
     ARM_POSITION_TOLERANCE: f64 = real("arm.position_tolerance", 0.01, 0.001..=1.0).unit("m").always();
-    /// true: if the bridge is asked to end while it is armed, it first moves the arm to arm.home,
-    /// like ~/go_home. A second signal ends the bridge immediately. ros2 launch waits only 5 s; for
-    /// a longer way start it with sigterm_timeout:=30.
+    /// true: if a signal ends the bridge while it is armed, the bridge first moves the arm to
+    /// arm.home, like ~/go_home. A second signal ends the bridge immediately. ros2 launch waits
+    /// only 5 s. If the way home takes longer, use ros2 launch with sigterm_timeout:=30.
     ARM_PARK: bool = boolean("arm.park", false).always();
 }
 
@@ -89,16 +91,17 @@ crate::parameters! {
         ("clamp", Policy::Clamp),
         ("reject", Policy::Reject),
     ]).always();
-    /// How far outside the box and the reach a target may be. A target farther away probably has
-    /// another unit or frame. The bridge rejects it and motion holds, even if workspace.policy is
-    /// clamp.
+    /// How far outside the workspace (box and reach) a target may be. A target farther outside
+    /// probably has another unit or frame. The bridge rejects it and motion holds, even if
+    /// workspace.policy is clamp.
     WORKSPACE_TOLERANCE: f64 = real("workspace.tolerance", 0.5, 0.0..=1000.0).unit("m").always();
     /// Boxes that commands must not enter. The arm moves around them. Six numbers for each box: x,
     /// y, z of the lower corner, then x, y, z of the upper corner, in the arm's base frame. [0.0]:
     /// no boxes.
     WORKSPACE_KEEP_OUT: Vec<[f64; 6]> = boxes("workspace.keep_out", -100.0..=100.0).unit("m").always();
-    /// Minimum distance of commands from the origin of arm.base_frame. The arm moves around this
-    /// sphere, because an arm cannot fold into itself. 0: no minimum.
+    /// Minimum distance of commands from the origin of arm.base_frame. It makes a sphere that the
+    /// arm cannot reach because it cannot fold into itself. The arm moves around this sphere. 0: no
+    /// minimum.
     WORKSPACE_REACH_MIN: f64 = real("workspace.reach_min", 0.05, 0.0..=100.0).unit("m").always();
     /// Maximum distance of commands from the origin of arm.base_frame. 0: no maximum.
     WORKSPACE_REACH_MAX: f64 = real("workspace.reach_max", 0.0, 0.0..=100.0).unit("m").always();
@@ -117,8 +120,8 @@ crate::parameters! {
     /// Maximum acceleration of the commands. Commands stop at the target without overshoot.
     /// Therefore the arm follows a moving hand with a delay of at least speed / (2 * acceleration).
     LIMITS_ACCELERATION: f64 = real("limits.acceleration", 5.0, 0.01..=1000.0).unit("m/s^2").always();
-    /// Longest step from one command to the next, whatever the time between them. The arm is
-    /// therefore slower if commands are rare. 0: the distance that limits.speed covers in 0.1 s.
+    /// Longest distance from one command to the next, also if much time is between them. Therefore
+    /// the arm is slower if commands are rare. 0: the distance that limits.speed covers in 0.1 s.
     LIMITS_STEP: f64 = real("limits.step", 0.0, 0.0..=100.0).unit("m").always();
     /// Maximum rotation speed at which commands turn the tool, if they contain an orientation.
     LIMITS_ANGULAR_SPEED: f64 = real("limits.angular_speed", 0.5, 0.001..=100.0).unit("rad/s").always();
@@ -129,8 +132,8 @@ crate::parameters! {
     /// After a jump the target must stay at its new position for this long. Then the bridge accepts
     /// it and approaches it.
     LIMITS_JUMP_CONFIRM_TIME: Duration = seconds("limits.jump_confirm_time", 0.3, 0.0..=10.0).always();
-    /// Following error: maximum distance between the commands and the positions that the controller
-    /// reports. If it is exceeded for limits.following_error_time, motion holds. 0: no check.
+    /// Maximum following error: the distance between the commanded and the reported position. If
+    /// the distance is larger for limits.following_error_time, motion holds. 0: no check.
     LIMITS_FOLLOWING_ERROR: f64 = real("limits.following_error", 0.15, 0.0..=100.0).unit("m").always();
     /// How long the distance may exceed limits.following_error before motion holds.
     LIMITS_FOLLOWING_ERROR_TIME: Duration = seconds("limits.following_error_time", 1.0, 0.0..=60.0).always();
